@@ -1,0 +1,211 @@
+//! `enc` and `H`: the one way bytes are joined and hashed, and the text forms of bytes.
+
+use std::fmt;
+
+use data_encoding::{BASE64, HEXLOWER};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use sha2::{Digest, Sha256};
+
+/// Joins parts unambiguously: ASCII `label`, 0x00, then for each part its length as 4 bytes
+/// big-endian and its bytes (design, section 4).
+///
+/// Integers are passed as their 4 bytes big-endian, text as UTF-8, hashes as their 32 bytes.
+pub fn enc(label: &str, parts: &[&[u8]]) -> Vec<u8> {
+    let mut joined = Vec::new();
+    feed(label, parts, |bytes| joined.extend_from_slice(bytes));
+    joined
+}
+
+/// `H(label, parts…) = SHA-256(enc(label, parts…))`, without a buffer of the joined parts, so that
+/// secret parts are not copied.
+pub fn hash(label: &str, parts: &[&[u8]]) -> Hash {
+    let mut sha = Sha256::new();
+    feed(label, parts, |bytes| sha.update(bytes));
+    Hash(sha.finalize().into())
+}
+
+fn feed(label: &str, parts: &[&[u8]], mut sink: impl FnMut(&[u8])) {
+    debug_assert!(label.is_ascii());
+    sink(label.as_bytes());
+    sink(&[0]);
+    for part in parts {
+        // Every part is a field of a document of at most 4 MiB, so the length fits.
+        sink(&(part.len() as u32).to_be_bytes());
+        sink(part);
+    }
+}
+
+/// A SHA-256 value, 32 bytes; 64 lower-case hex characters in text.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hash(pub [u8; 32]);
+
+impl Hash {
+    /// SHA-256 of these bytes as they are.
+    pub fn of(bytes: &[u8]) -> Self {
+        Hash(Sha256::digest(bytes).into())
+    }
+
+    /// The 32 bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&HEXLOWER.encode(&self.0))
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::str::FromStr for Hash {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        hex_array(text).map(Hash)
+    }
+}
+
+impl Serialize for Hash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Hash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(D::Error::custom)
+    }
+}
+
+/// Bytes that a document carries as standard base64, with padding.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Blob(pub Vec<u8>);
+
+impl fmt::Debug for Blob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&BASE64.encode(&self.0))
+    }
+}
+
+impl Serialize for Blob {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&BASE64.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Blob {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        BASE64
+            .decode(text.as_bytes())
+            .map(Blob)
+            .map_err(D::Error::custom)
+    }
+}
+
+/// A fixed number of bytes that a document carries as lower-case hex: a nonce, a package id, a CKA_ID.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fixed<const N: usize>(pub [u8; N]);
+
+impl<const N: usize> fmt::Display for Fixed<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&HEXLOWER.encode(&self.0))
+    }
+}
+
+impl<const N: usize> fmt::Debug for Fixed<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl<const N: usize> Serialize for Fixed<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de, const N: usize> Deserialize<'de> for Fixed<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        hex_array(&text).map(Fixed).map_err(D::Error::custom)
+    }
+}
+
+/// 20 bytes: the CKA_ID of an object that Keyferry makes.
+pub type CkaId = Fixed<20>;
+/// 16 bytes: the identity of one export.
+pub type PackageId = Fixed<16>;
+
+/// The CKA_ID of an object (design, section 4.1): the same in every run of the same attempt, so that
+/// an interrupted step finds what it made. `kind` is `kek` (label empty) or `target`.
+pub fn cka_id(plan: &Hash, side: &str, kind: &str, label: &str, attempt: u32) -> CkaId {
+    let whole = hash(
+        "keyferry/1 id",
+        &[
+            plan.as_bytes(),
+            side.as_bytes(),
+            kind.as_bytes(),
+            label.as_bytes(),
+            &attempt.to_be_bytes(),
+        ],
+    );
+    let mut id = [0; 20];
+    id.copy_from_slice(&whole.0[..20]);
+    Fixed(id)
+}
+
+fn hex_array<const N: usize>(text: &str) -> Result<[u8; N], String> {
+    let bytes = HEXLOWER
+        .decode(text.as_bytes())
+        .ok()
+        .and_then(|bytes| bytes.try_into().ok());
+    bytes.ok_or_else(|| format!("expected {} lower-case hex characters", 2 * N))
+}
+
+/// Fresh random bytes from the operating system's generator.
+///
+/// # Errors
+/// [`crate::Error::Failed`] where the operating system has no randomness to give.
+pub fn random<const N: usize>() -> crate::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        crate::Error::failed(
+            format!("the operating system gave no randomness: {error}"),
+            "restart the machine and try again",
+        )
+    })?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn enc_is_injective_over_part_boundaries() {
+        assert_eq!(enc("l", &[b"ab", b""]), b"l\0\0\0\0\x02ab\0\0\0\0");
+        assert_ne!(enc("l", &[b"a", b"b"]), enc("l", &[b"ab", b""]));
+        assert_eq!(hash("l", &[b"ab"]), Hash::of(&enc("l", &[b"ab"])));
+    }
+
+    #[test]
+    fn hashes_are_lower_case_hex_only() {
+        let hash = Hash::of(b"");
+        assert_eq!(
+            hash.to_string(),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
+        assert_eq!(hash.to_string().parse(), Ok(hash));
+        assert!(hash.to_string().to_uppercase().parse::<Hash>().is_err());
+        assert!("e3".parse::<Hash>().is_err());
+    }
+}

@@ -1,0 +1,129 @@
+//! How every command ends when it does not end well: what was found, what was expected, what to do.
+
+use std::path::Path;
+
+use crate::rule::Rule;
+
+/// The result of everything that can fail.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A named rule that was not kept. Nothing was changed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("refused by rule {}: {}\n  found:    {found}\n  expected: {expected}\n  to do:    {remedy}", rule.name(), rule.text())]
+pub struct Refusal {
+    /// The rule, by the name that code, log and documents share.
+    pub rule: Rule,
+    /// What was found, already fit for a terminal (foreign text escaped).
+    pub found: String,
+    /// What would have been accepted.
+    pub expected: String,
+    /// What the person at the keyboard can do next.
+    pub remedy: String,
+}
+
+/// Every way a command can end other than well; each has its exit code.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Exit code 3: a rule refused.
+    #[error(transparent)]
+    Refused(Box<Refusal>),
+    /// Exit code 1: something outside the rules failed (a disk, a missing program).
+    #[error("{what}\n  to do:    {remedy}")]
+    Failed {
+        /// What failed, with the file or value it failed on.
+        what: String,
+        /// What the person at the keyboard can do next.
+        remedy: String,
+    },
+    /// Exit code 2: the command line is not one of ours.
+    #[error("{what}\n  to do:    {remedy}")]
+    Usage {
+        /// What is wrong with the command line.
+        what: String,
+        /// The right form.
+        remedy: String,
+    },
+    /// Exit code 4: the people ended it.
+    #[error("ended by the people at the keyboard: {what}")]
+    Ended {
+        /// Where it was ended and how to go on.
+        what: String,
+    },
+    /// Exit code 5: the HSM, or the way to it.
+    #[error("HSM: {what}\n  to do:    {remedy}")]
+    Hsm {
+        /// What the HSM said, and in which call.
+        what: String,
+        /// What the person at the keyboard can do next.
+        remedy: String,
+    },
+    /// Exit code 6: signatures are missing; the text holds the exact lines that make them.
+    #[error("{what}")]
+    Waiting {
+        /// Who must sign what, with the exact commands.
+        what: String,
+    },
+}
+
+impl Error {
+    /// The process exit code of this end (design, section 7).
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Failed { .. } => 1,
+            Error::Usage { .. } => 2,
+            Error::Refused(_) => 3,
+            Error::Ended { .. } => 4,
+            Error::Hsm { .. } => 5,
+            Error::Waiting { .. } => 6,
+        }
+    }
+
+    /// The rule that refused, if one did.
+    pub fn rule(&self) -> Option<Rule> {
+        match self {
+            Error::Refused(refusal) => Some(refusal.rule),
+            _ => None,
+        }
+    }
+
+    /// A failure outside the rules.
+    pub fn failed(what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Error::Failed {
+            what: what.into(),
+            remedy: remedy.into(),
+        }
+    }
+
+    /// A failure of the HSM or of the way to it.
+    pub fn hsm(what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Error::Hsm {
+            what: what.into(),
+            remedy: remedy.into(),
+        }
+    }
+
+    /// A file or folder that could not be read or written.
+    pub fn file(path: &Path, error: impl std::fmt::Display) -> Self {
+        Error::failed(
+            format!("{}: {error}", path.display()),
+            "check that the file or folder exists, is readable, and that its disk is not full",
+        )
+    }
+}
+
+impl Rule {
+    /// The refusal by this rule.
+    pub fn refuse(
+        self,
+        found: impl Into<String>,
+        expected: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Error {
+        Error::Refused(Box::new(Refusal {
+            rule: self,
+            found: found.into(),
+            expected: expected.into(),
+            remedy: remedy.into(),
+        }))
+    }
+}

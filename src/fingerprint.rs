@@ -1,0 +1,95 @@
+//! Values that people compare: read aloud as PGP words by one, typed by another, never "do these match?".
+
+use crate::{Result, encoding::Hash, rule::Rule};
+
+/// How many of the 32 words are read aloud and typed: 16 words, 128 bits.
+pub const WORDS_TYPED: usize = 16;
+
+/// The PGP words of these bytes, one per byte (even and odd positions use different lists, so that
+/// words swapped or left out are noticed).
+pub fn words(bytes: &[u8]) -> Vec<&str> {
+    pgp_words::to_words(bytes)
+}
+
+/// The words in rows of eight, for a screen or a page.
+pub fn rows(bytes: &[u8]) -> String {
+    words(bytes)
+        .chunks(8)
+        .map(|row| format!("  {}", row.join(" ")))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// A value whose first words somebody has typed: the evidence that it came over a second channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Confirmed(Hash);
+
+impl Confirmed {
+    /// The value that was confirmed.
+    pub fn value(&self) -> Hash {
+        self.0
+    }
+}
+
+/// Confirms a value by its first 16 words, as typed: any case, any white space.
+///
+/// # Errors
+/// `WORDS-MISMATCH`, naming the first word that differs by its position, never by what is right.
+pub fn confirm(value: Hash, typed: &str) -> Result<Confirmed> {
+    match_words(&words(&value.0)[..WORDS_TYPED], typed).map_err(|found| {
+        Rule::WordsMismatch.refuse(
+            found,
+            format!("the first {WORDS_TYPED} words, as read aloud over the second channel"),
+            "have the words read again, slowly; if they still differ, stop: this is not the value that the other side has",
+        )
+    })?;
+    Ok(Confirmed(value))
+}
+
+/// Compares typed words with the right ones.
+///
+/// # Errors
+/// What is wrong: their number, or the position of the first that differs.
+pub fn match_words(right: &[&str], typed: &str) -> std::result::Result<(), String> {
+    let typed: Vec<String> = typed.split_whitespace().map(str::to_lowercase).collect();
+    if typed.len() != right.len() {
+        return Err(format!("{} words", typed.len()));
+    }
+    match typed
+        .iter()
+        .zip(right)
+        .position(|(typed, right)| *typed != right.to_lowercase())
+    {
+        Some(wrong) => Err(format!("word {} differs", wrong + 1)),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sixteen_words_confirm_and_nothing_else_does() {
+        let value = Hash::of(b"a KEK");
+        let right = words(&value.0);
+        assert_eq!(right.len(), 32);
+        let typed = right[..16].join("  ").to_uppercase();
+        assert_eq!(confirm(value, &typed).unwrap().value(), value);
+        for wrong in [
+            right[..15].join(" "),
+            right.join(" "),
+            String::new(),
+            right[1..17].join(" "),
+        ] {
+            assert_eq!(
+                confirm(value, &wrong).unwrap_err().rule(),
+                Some(Rule::WordsMismatch)
+            );
+        }
+        let mut swapped = right[..16].to_vec();
+        swapped.swap(3, 4);
+        let error = confirm(value, &swapped.join(" ")).unwrap_err().to_string();
+        assert!(error.contains("word 4 differs"), "{error}");
+    }
+}

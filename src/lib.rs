@@ -1,0 +1,7 @@
+//! Keyferry.
+pub mod encoding;
+pub mod error;
+pub mod fingerprint;
+pub mod rule;
+
+pub use error::{Error, Refusal, Result};

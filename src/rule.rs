@@ -1,0 +1,171 @@
+//! Every named rule: its name in errors, logs, documents and plans, its text, and whether a plan may waive it.
+
+macro_rules! rules {
+    ($($variant:ident $name:literal $waivable:literal $text:literal;)*) => {
+        /// A named check. The name is the same in code, error, log and documents.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[allow(missing_docs)] // each variant's documentation is its text
+        pub enum Rule { $(#[doc = $text] $variant,)* }
+
+        impl Rule {
+            /// Every rule, in the order of this file.
+            pub const ALL: &[Rule] = &[$(Rule::$variant,)*];
+
+            /// The name that a person, a log and a plan use, such as `KEK-DECRYPT`.
+            pub const fn name(self) -> &'static str {
+                match self { $(Rule::$variant => $name,)* }
+            }
+
+            /// What the rule demands, in one sentence.
+            pub const fn text(self) -> &'static str {
+                match self { $(Rule::$variant => $text,)* }
+            }
+
+            /// Whether a plan may waive the rule, with a reason.
+            pub const fn waivable(self) -> bool {
+                match self { $(Rule::$variant => $waivable,)* }
+            }
+        }
+    };
+}
+
+rules! {
+    // The plan.
+    PlanSyntax "PLAN-SYNTAX" false "the plan is TOML with the fields of the format and no others";
+    PlanField "PLAN-FIELD" false "every field of the plan holds a value of its kind";
+    PlanRepeated "PLAN-REPEATED" false "no id, SSH key, recipient or key label stands in the plan twice";
+    PlanTwoRoles "PLAN-TWO-ROLES" false "nobody holds two roles that check each other";
+    PlanQuorum "PLAN-QUORUM" false "2 <= threshold <= custodians <= 16";
+    PlanApprovals "PLAN-APPROVALS" false "each side needs at least two officers, and no more than it has";
+    PlanWaiver "PLAN-WAIVER" false "a waiver names a waivable rule that this plan breaks or its token may break, with a reason";
+    PlanNoSpare "PLAN-NO-SPARE" true "one officer and one custodian more than needed, so that one absence does not end the ceremony";
+    PlanUnsupported "PLAN-UNSUPPORTED" false "the plan asks for what this version of Keyferry can do";
+    PlanChanged "PLAN-CHANGED" false "the plan's bytes are those that were agreed at init";
+    PlanHsm "PLAN-HSM" false "a production plan names each side's HSM, and the token is one of those named";
+
+    // Signatures of people.
+    SignatureFormat "SIGNATURE-FORMAT" false "a signature file is one intact OpenSSH signature, version 1, SHA-512";
+    SignatureTrailing "SIGNATURE-TRAILING" false "nothing follows a signature";
+    SignatureNamespace "SIGNATURE-NAMESPACE" false "a signature is made for the purpose it is used for";
+    SignatureDocument "SIGNATURE-DOCUMENT" false "a signature is over exactly these bytes";
+    SignatureUnknown "SIGNATURE-UNKNOWN" false "a signature file is named after a person of the plan";
+    SignatureKey "SIGNATURE-KEY" false "a signature is made with a key of the plan";
+    SignaturePerson "SIGNATURE-PERSON" false "a signature is made with the key of the person its file is named after";
+    SignatureRepeated "SIGNATURE-REPEATED" false "one person's signature counts once";
+    SignatureSide "SIGNATURE-SIDE" false "a signature is made by an officer of the side that must sign";
+    SignatureWitness "SIGNATURE-WITNESS" false "a witness may countersign, but is never counted as an officer";
+    SignaturePresence "SIGNATURE-PRESENCE" false "a FIDO2 signature says that its holder touched the key";
+    SignatureMissing "SIGNATURE-MISSING" false "enough officers have signed";
+
+    // Words read aloud and typed.
+    WordsMismatch "WORDS-MISMATCH" false "the words typed are those of the value";
+
+    // Documents and files.
+    DocumentFormat "DOCUMENT-FORMAT" false "a document is JSON with the fields of the format and no others";
+    DocumentSize "DOCUMENT-SIZE" false "a file is no larger than its kind can be";
+    DocumentSurplus "DOCUMENT-SURPLUS" false "a document's folder holds the document, what it lists, its signatures, and nothing else";
+    DocumentMissing "DOCUMENT-MISSING" false "every file that a document lists is there";
+    DocumentLink "DOCUMENT-LINK" false "a document's files are plain files";
+    DocumentHash "DOCUMENT-HASH" false "every file has the hash and length that its document lists";
+    DocumentKind "DOCUMENT-KIND" false "a document is of the kind this step takes";
+    DocumentSide "DOCUMENT-SIDE" false "a document comes from the side that makes it";
+    DocumentCeremony "DOCUMENT-CEREMONY" false "a document belongs to this ceremony";
+    DocumentMode "DOCUMENT-MODE" false "a rehearsal's document never enters production, nor the reverse";
+    DocumentPlan "DOCUMENT-PLAN" false "a document was made under exactly this plan";
+    DocumentAttempt "DOCUMENT-ATTEMPT" false "a document is of the current attempt";
+    DocumentAnswers "DOCUMENT-ANSWERS" false "a document answers the one that this side released";
+    DocumentContent "DOCUMENT-CONTENT" false "a document says what the plan and the earlier documents say";
+
+    // The record.
+    LogFormat "LOG-FORMAT" false "every line of the log is one canonical entry";
+    LogChain "LOG-CHAIN" false "every entry of the log names the hash of the one before it";
+    LogEvent "LOG-EVENT" false "every entry of the log is a step that may follow the one before it";
+    PhaseOrder "PHASE-ORDER" false "a step is taken when the ceremony has come to it";
+    CeremonyExists "CEREMONY-EXISTS" false "a folder holds one ceremony, begun once";
+    FileExists "FILE-EXISTS" false "nothing is overwritten";
+
+    // The token and its PIN.
+    TokenNotFound "TOKEN-NOT-FOUND" false "exactly one token has the label asked for";
+    PinCountLow "PIN-COUNT-LOW" false "no PIN is tried while the token says that few tries are left, unless two officers have signed for it";
+    PinFile "PIN-FILE" false "a PIN file serves rehearsals only";
+
+    // The KEK.
+    KekToken "KEK-TOKEN" false "the KEK is a token object";
+    KekPrivate "KEK-PRIVATE" false "the KEK is private";
+    KekSensitive "KEK-SENSITIVE" false "the KEK is sensitive";
+    KekExtractable "KEK-EXTRACTABLE" false "the KEK can never leave its HSM";
+    KekUnwrap "KEK-UNWRAP" false "the KEK can unwrap";
+    KekDecrypt "KEK-DECRYPT" false "the KEK cannot decrypt";
+    KekSign "KEK-SIGN" false "the KEK cannot sign";
+    KekSignRecover "KEK-SIGN-RECOVER" true "the KEK cannot sign with recovery";
+    KekDerive "KEK-DERIVE" true "the KEK cannot derive";
+    KekModifiable "KEK-MODIFIABLE" true "the KEK's attributes cannot be changed";
+    KekCopyable "KEK-COPYABLE" true "the KEK cannot be copied";
+    KekAllowedMechanisms "KEK-ALLOWED-MECHANISMS" true "the KEK allows exactly the one unwrap mechanism";
+    KekUnwrapTemplate "KEK-UNWRAP-TEMPLATE" true "the KEK forces what it unwraps to stay in the HSM";
+    KekKey "KEK-KEY" false "the KEK is an RSA key of the plan's size with exponent 65537";
+    KekGone "KEK-GONE" false "a destroyed KEK is really gone";
+
+    // The target keys.
+    TargetAmbiguous "TARGET-AMBIGUOUS" false "exactly one key of the token fits";
+    TargetExists "TARGET-EXISTS" false "no other key has the label of a key that is to be made or imported";
+    TargetMissing "TARGET-MISSING" false "every key of the plan is on the token";
+    TargetSensitive "TARGET-SENSITIVE" false "a target key is sensitive";
+    TargetExtractable "TARGET-EXTRACTABLE" false "a target key may be wrapped out of the tenant's HSM";
+    TargetKey "TARGET-KEY" false "a target key has the plan's type and size, and exponent 65537";
+    TargetCertificate "TARGET-CERTIFICATE" false "a target key's certificate holds its public half, and is signed by it";
+    TargetAttributes "TARGET-ATTRIBUTES" false "an imported key is sensitive, not extractable, and has the planned usages only";
+    TargetModulus "TARGET-MODULUS" false "an imported key is the tenant's key";
+
+    // Wrap and seal.
+    WrapSingleShot "WRAP-SINGLE-SHOT" false "the token can do CKM_RSA_AES_KEY_WRAP where the plan says single-shot";
+    WrapComposite "WRAP-COMPOSITE" true "a wrapped key is opened in one step, so that the KEK's template binds the target key";
+    WrapOaepSha1 "WRAP-OAEP-SHA1" true "RSA-OAEP uses SHA-256";
+    WrapOaepHash "WRAP-OAEP-HASH" false "the OAEP hash observed is the plan's";
+    WrapKwp "WRAP-KWP" false "the AES key wrap observed is RFC 5649";
+    WrapCanary "WRAP-CANARY" false "a throwaway key wrapped by the same calls opens in software to the same key";
+    WrapFormat "WRAP-FORMAT" false "a wrapped key has the size and form of its key";
+    SealOpen "SEAL-OPEN" false "a sealed key opens under the quorum's secret, unchanged";
+
+    // Shares.
+    ShareFormat "SHARE-FORMAT" false "a share is one intact record of 68 bytes, 109 base32 characters";
+    SharePackage "SHARE-PACKAGE" false "a share belongs to this package";
+    ShareCommitment "SHARE-COMMITMENT" false "a share is the one that the package commits to";
+    ShareRepeated "SHARE-REPEATED" false "a share counts once";
+    ShareQuorum "SHARE-QUORUM" false "as many custodians as the plan's threshold have given their shares";
+    ShareFile "SHARE-FILE" false "a share file is the one that was dealt to its custodian";
+    ShareIdentity "SHARE-IDENTITY" false "an identity opens the share file it is given with";
+    ShareCode "SHARE-CODE" false "the words a custodian sees are those of the share that was dealt";
+    ShareUnconfirmed "SHARE-UNCONFIRMED" false "every custodian has confirmed before the package leaves";
+    ShareCustodian "SHARE-CUSTODIAN" false "a custodian is one of the plan";
+    ShareDeal "SHARE-DEAL" false "every quorum of the shares dealt opens the seal, before any leaves";
+
+    // The package, the proofs, the target.
+    PackageSignature "PACKAGE-SIGNATURE" false "a package is signed, inside the tenant's HSM, by the signing keys it carries";
+    PackageImported "PACKAGE-IMPORTED" false "a package is imported once";
+    ProofSignature "PROOF-SIGNATURE" false "the hoster's HSM signs as the tenant's key";
+    ProofAnswer "PROOF-ANSWER" false "the hoster's HSM decrypts as the tenant's key";
+    RegistryFormat "REGISTRY-FORMAT" false "the registry of the local target is intact";
+    ArchiveIncomplete "ARCHIVE-INCOMPLETE" false "an archive holds the whole record of the ceremony";
+}
+
+impl Rule {
+    /// The rule of this name.
+    pub fn by_name(name: &str) -> Option<Rule> {
+        Rule::ALL.iter().copied().find(|rule| rule.name() == name)
+    }
+}
+
+impl serde::Serialize for Rule {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Rule {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Rule::by_name(&name)
+            .ok_or_else(|| serde::de::Error::custom(format!("no rule has the name {name:?}")))
+    }
+}
