@@ -5,3 +5,4 @@ pub mod fingerprint;
 pub mod rule;
 
 pub use error::{Error, Refusal, Result};
+pub mod document;
