@@ -1,0 +1,88 @@
+//! `offer`: the hoster's KEK. The first document.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Body, Kind, Listed,
+    parts::{Mechanism, OaepHash, Observed, ReadBack, TokenIdentity},
+};
+use crate::{
+    encoding::{Blob, CkaId, Hash, cka_id},
+    plan::Plan,
+    rule::Rule,
+    spki,
+};
+
+/// The KEK, as the hoster's HSM shows it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Offer {
+    /// The KEK's CKA_ID.
+    pub id: CkaId,
+    /// DER SubjectPublicKeyInfo of the KEK.
+    pub spki: Blob,
+    /// SHA-256 of it: what is read aloud.
+    pub fingerprint: Hash,
+    /// How it unwraps.
+    pub mechanism: Mechanism,
+    /// With which OAEP hash.
+    pub oaep_hash: OaepHash,
+    /// What unwrapping was seen to do.
+    pub observed: Observed,
+    /// The KEK's attributes, as read back in a new session: a claim of the module.
+    pub attributes: Vec<ReadBack>,
+    /// Rules that the token can't keep and the plan waives.
+    pub waived: Vec<Rule>,
+    /// The token: a claim of the module.
+    pub token: TokenIdentity,
+}
+
+impl Body for Offer {
+    const KIND: Kind = Kind::Offer;
+
+    fn files(&self) -> Vec<(String, Listed)> {
+        Vec::new()
+    }
+
+    fn check(&self, plan: &Plan) -> Result<(), (String, String)> {
+        let same = |found: String, expected: String| {
+            if found == expected {
+                Ok(())
+            } else {
+                Err((found, expected))
+            }
+        };
+        let bits =
+            spki::rsa_bits(&self.spki.0).map_err(|found| (found, "an RSA public key".into()))?;
+        same(
+            format!("a KEK of {bits} bits"),
+            format!("a KEK of {} bits", plan.transfer.kek_bits),
+        )?;
+        same(
+            self.fingerprint.to_string(),
+            Hash::of(&self.spki.0).to_string(),
+        )?;
+        same(
+            format!("{:?}", self.mechanism),
+            format!("{:?}", plan.transfer.mechanism),
+        )?;
+        same(
+            format!("OAEP {:?}", self.oaep_hash),
+            format!("OAEP {:?}", plan.transfer.oaep_hash),
+        )?;
+        same(
+            format!("OAEP {:?} observed", self.observed.oaep_hash),
+            format!("OAEP {:?} observed", plan.transfer.oaep_hash),
+        )?;
+        if let Some(rule) = self.waived.iter().find(|rule| !plan.waives(**rule)) {
+            return Err((
+                format!("{} is waived", rule.name()),
+                "only what the plan waives".into(),
+            ));
+        }
+        same(
+            format!("CKA_ID {}", self.id),
+            format!("CKA_ID {}", cka_id(&plan.hash(), "hoster", "kek", "", 1)),
+        )
+    }
+}

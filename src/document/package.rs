@@ -1,0 +1,213 @@
+//! `package`: the tenant's keys, each wrapped for the KEK and sealed under the quorum's secret.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Body, Kind, Listed,
+    parts::{Mechanism, OaepHash, Observed, TokenIdentity},
+};
+use crate::{
+    encoding::{Blob, Fixed, Hash, PackageId},
+    plan::{Id, KeyPlan, Plan, Role},
+    share::ShareListing,
+    spki,
+};
+
+/// Everything that the hoster needs to import, prove and be held to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Package {
+    /// The identity of this export.
+    pub package_id: PackageId,
+    /// The KEK that it is wrapped for.
+    pub kek_fingerprint: Hash,
+    /// How it is wrapped.
+    pub mechanism: Mechanism,
+    /// With which OAEP hash.
+    pub oaep_hash: OaepHash,
+    /// What wrapping was seen to do with a throwaway key.
+    pub observed: Observed,
+    /// What every signing key signs at every place.
+    pub nonce: Fixed<32>,
+    /// M.
+    pub threshold: u8,
+    /// The N shares, in the order of x.
+    pub shares: Vec<ShareListing>,
+    /// The keys, in the plan's order.
+    pub keys: Vec<PackagedKey>,
+    /// The token that wrapped: a claim of the module.
+    pub token: TokenIdentity,
+}
+
+/// One key of a package.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PackagedKey {
+    /// Its label in the plan.
+    pub label: Id,
+    /// What it is for.
+    pub role: Role,
+    /// DER SubjectPublicKeyInfo.
+    pub spki: Blob,
+    /// `<label>.crt`.
+    pub certificate: Listed,
+    /// `<label>.sealed`.
+    pub sealed: Listed,
+    /// The length of the wrapped key inside, in bytes.
+    pub wrapped_length: u64,
+    /// For an encryption key, one challenge per place, in the order of [`Plan::places`].
+    pub challenges: Vec<Challenge>,
+}
+
+/// What only the holder of an encryption key can answer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Challenge {
+    /// Where it must be answered.
+    pub place: String,
+    /// RSA-OAEP of 32 fresh random bytes under the key.
+    pub ciphertext: Blob,
+    /// `H("keyferry/1 expected", answer)`.
+    pub expected: Hash,
+}
+
+impl PackagedKey {
+    /// The challenge of a place.
+    pub fn challenge(&self, place: &str) -> Option<&Challenge> {
+        self.challenges
+            .iter()
+            .find(|challenge| challenge.place == place)
+    }
+
+    /// The name of the sealed key's file.
+    pub fn sealed_file(&self) -> String {
+        format!("{}.sealed", self.label)
+    }
+
+    /// The name of the certificate's file.
+    pub fn certificate_file(&self) -> String {
+        format!("{}.crt", self.label)
+    }
+}
+
+/// The name of the file with a signing key's own signature over the package.
+pub fn hsm_signature_file(label: &Id) -> String {
+    format!("package.json.{label}.hsm-sig")
+}
+
+impl Package {
+    /// The key of a label.
+    pub fn key(&self, label: &Id) -> Option<&PackagedKey> {
+        self.keys.iter().find(|key| key.label == *label)
+    }
+
+    /// The signing keys that it carries.
+    pub fn signing_keys(&self) -> impl Iterator<Item = &PackagedKey> {
+        self.keys.iter().filter(|key| key.role == Role::Signing)
+    }
+
+    fn check_shares(&self, plan: &Plan) -> Result<(), (String, String)> {
+        let quorum = &plan.quorum;
+        let planned = quorum
+            .custodians
+            .iter()
+            .zip(1..)
+            .map(|(custodian, x)| (custodian.id.as_str(), x));
+        let listed = self
+            .shares
+            .iter()
+            .map(|share| (share.custodian.as_str(), share.x));
+        if self.threshold != quorum.threshold || !listed.eq(planned) {
+            return Err((
+                "shares of other custodians, order or threshold".into(),
+                "the plan's custodians and threshold".into(),
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_key(
+        &self,
+        key: &PackagedKey,
+        planned: &KeyPlan,
+        plan: &Plan,
+    ) -> Result<(), (String, String)> {
+        let wrong = |found: String, expected: &str| {
+            Err((
+                format!("key {}: {found}", planned.label),
+                expected.to_owned(),
+            ))
+        };
+        if key.label != planned.label || key.role != planned.role {
+            return wrong(
+                format!("{} in its place", key.label),
+                "the plan's keys, in the plan's order",
+            );
+        }
+        if let Err(found) = spki::check(&key.spki.0, planned.key_type) {
+            return wrong(found, "a key of the plan's type and size");
+        }
+        let places = match key.role {
+            Role::Encryption => plan.places(),
+            Role::Signing => Vec::new(),
+        };
+        if !key
+            .challenges
+            .iter()
+            .map(|challenge| &challenge.place)
+            .eq(places.iter())
+        {
+            return wrong(
+                "challenges of other places".into(),
+                "one challenge per place for an encryption key, none for a signing key",
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Body for Package {
+    const KIND: Kind = Kind::Package;
+
+    fn files(&self) -> Vec<(String, Listed)> {
+        let of = |key: &PackagedKey| {
+            [
+                (key.sealed_file(), key.sealed.clone()),
+                (key.certificate_file(), key.certificate.clone()),
+            ]
+        };
+        self.keys.iter().flat_map(of).collect()
+    }
+
+    fn seals(&self) -> Vec<String> {
+        self.signing_keys()
+            .map(|key| hsm_signature_file(&key.label))
+            .collect()
+    }
+
+    fn check(&self, plan: &Plan) -> Result<(), (String, String)> {
+        if self.mechanism != plan.transfer.mechanism || self.oaep_hash != plan.transfer.oaep_hash {
+            return Err((
+                format!("{:?}, OAEP {:?}", self.mechanism, self.oaep_hash),
+                "the plan's mechanism and OAEP hash".into(),
+            ));
+        }
+        if self.observed.oaep_hash != self.oaep_hash {
+            return Err((
+                format!("OAEP {:?} observed", self.observed.oaep_hash),
+                "the plan's OAEP hash".into(),
+            ));
+        }
+        self.check_shares(plan)?;
+        if self.keys.len() != plan.keys.len() {
+            return Err((
+                format!("{} keys", self.keys.len()),
+                format!("{} keys", plan.keys.len()),
+            ));
+        }
+        self.keys
+            .iter()
+            .zip(&plan.keys)
+            .try_for_each(|(key, planned)| self.check_key(key, planned, plan))
+    }
+}

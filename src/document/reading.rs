@@ -1,0 +1,272 @@
+//! Taking a document: its folder is read once, every byte is accounted for, and its sender's officers have
+//! released it, or nothing is taken.
+
+use std::{collections::BTreeMap, path::Path};
+
+use super::{Body, Document, FORMAT, Header, Kind, MAX_DOCUMENT};
+use crate::{
+    Error, Result,
+    encoding::Hash,
+    folder,
+    log::MAX_LOG,
+    plan::Plan,
+    rule::Rule,
+    signature::{self, MAX_SIGNATURE, Namespace, SignatureFile, Verified, signer_of},
+};
+
+/// The greatest size of a sealed key or a certificate, in bytes; an RSA-4096 key has under 4 KiB.
+const MAX_LISTED: u64 = 16 << 10;
+
+/// A document whose bytes, files and header hold, with the signatures beside it.
+pub struct Received<B> {
+    /// The document.
+    pub document: Document<B>,
+    /// SHA-256 of its bytes: its identity.
+    pub hash: Hash,
+    /// Every file of its folder, by name.
+    pub files: BTreeMap<String, Vec<u8>>,
+    /// The valid signatures of people over its bytes.
+    pub signatures: Verified,
+}
+
+impl<B: Body> Received<B> {
+    /// What this kind says.
+    pub fn body(&self) -> &B {
+        &self.document.body
+    }
+
+    /// The document's bytes, as signed.
+    pub fn bytes(&self) -> &[u8] {
+        self.file(&B::KIND.file())
+    }
+
+    /// A file of the document; every listed file is there.
+    pub fn file(&self, name: &str) -> &[u8] {
+        self.files.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Takes the document only if its sender's officers have released it.
+    ///
+    /// # Errors
+    /// `SIGNATURE-MISSING` or `SIGNATURE-WITNESS`.
+    pub fn released(self, plan: &Plan) -> Result<Self> {
+        self.signatures
+            .require(plan, B::KIND.side(), &format!("the {}", B::KIND))?;
+        Ok(self)
+    }
+
+    /// Takes the document only if it answers the one that this side sent.
+    ///
+    /// # Errors
+    /// `DOCUMENT-ANSWERS`.
+    pub fn answering(self, sent: Hash) -> Result<Self> {
+        if self.document.header.answers == Some(sent) {
+            return Ok(self);
+        }
+        let found = self
+            .document
+            .header
+            .answers
+            .map_or("nothing".into(), |hash| hash.to_string());
+        Err(Rule::DocumentAnswers.refuse(
+            format!("a {} that answers {found}", B::KIND),
+            format!("one that answers {sent}"),
+            "ask the sender for the document of this ceremony and attempt",
+        ))
+    }
+
+    /// Takes the document only if its attempt is not below one that was seen.
+    ///
+    /// # Errors
+    /// `DOCUMENT-ATTEMPT`.
+    pub fn not_before(self, seen: u32) -> Result<Self> {
+        let attempt = self.document.header.attempt;
+        if attempt >= seen {
+            return Ok(self);
+        }
+        Err(Rule::DocumentAttempt.refuse(
+            format!("a {} of attempt {attempt}", B::KIND),
+            format!("attempt {seen} or later"),
+            "ask the sender for the document of the current attempt; destroy this copy",
+        ))
+    }
+}
+
+/// Reads a document from its folder and checks everything that does not depend on this side's log.
+///
+/// # Errors
+/// `DOCUMENT-…` and `SIGNATURE-…` rules, each saying what was found.
+pub fn read<B: Body>(folder: &Path, plan: &Plan) -> Result<Received<B>> {
+    let main = B::KIND.file();
+    let files = folder::read_folder(folder, |name| limit(name, &main))?;
+    let bytes = files.get(&main).ok_or_else(|| missing(folder, &main))?;
+    // The kind first: another document's fields would only confuse.
+    check_header(B::KIND, &header_of(bytes, &main)?, plan)?;
+    let document: Document<B> =
+        serde_json::from_slice(bytes).map_err(|error| not_format(&main, &error))?;
+    document.body.check(plan).map_err(|(found, expected)| {
+        Rule::DocumentContent.refuse(
+            format!("the {}: {found}", B::KIND),
+            expected,
+            "ask the sender how this came about; do not go on with this document",
+        )
+    })?;
+    check_files(folder, &document, &files)?;
+    let signatures = signature::verify(
+        plan,
+        B::KIND.side(),
+        Namespace::Document,
+        bytes,
+        &people(&files, &main),
+    )?;
+    Ok(Received {
+        hash: Hash::of(bytes),
+        document,
+        signatures,
+        files,
+    })
+}
+
+fn limit(name: &str, main: &str) -> Option<u64> {
+    if name == main {
+        return Some(MAX_DOCUMENT);
+    }
+    if signer_of(name, main).is_some() || name.ends_with(".hsm-sig") {
+        return Some(MAX_SIGNATURE);
+    }
+    match name {
+        "log.jsonl" => Some(MAX_LOG),
+        _ if name.ends_with(".sealed") || name.ends_with(".crt") => Some(MAX_LISTED),
+        _ => None,
+    }
+}
+
+fn people(files: &BTreeMap<String, Vec<u8>>, main: &str) -> Vec<SignatureFile> {
+    let signature = |(name, bytes): (&String, &Vec<u8>)| {
+        Some(SignatureFile {
+            signer: signer_of(name, main)?.to_owned(),
+            bytes: bytes.clone(),
+        })
+    };
+    files.iter().filter_map(signature).collect()
+}
+
+/// The header of a document of any kind.
+fn header_of(bytes: &[u8], name: &str) -> Result<Header> {
+    #[derive(serde::Deserialize)]
+    struct Any {
+        header: Header,
+    }
+    let any: Any = serde_json::from_slice(bytes).map_err(|error| not_format(name, &error))?;
+    Ok(any.header)
+}
+
+fn check_header(kind: Kind, header: &Header, plan: &Plan) -> Result<()> {
+    let again = "ask the sender for the document of this ceremony";
+    let differs = |rule: Rule, found: String, expected: String| {
+        Err(rule.refuse(format!("the {kind}: {found}"), expected, again))
+    };
+    if header.format != FORMAT {
+        return differs(
+            Rule::DocumentFormat,
+            format!("format {:?}", header.format),
+            FORMAT.into(),
+        );
+    }
+    if header.document != kind {
+        return differs(
+            Rule::DocumentKind,
+            format!("a document of the kind {}", header.document),
+            kind.to_string(),
+        );
+    }
+    if header.side != kind.side() {
+        return differs(
+            Rule::DocumentSide,
+            format!("made by the {}", header.side),
+            kind.side().to_string(),
+        );
+    }
+    if header.mode != plan.mode {
+        return differs(
+            Rule::DocumentMode,
+            format!("mode {:?}", header.mode),
+            format!("{:?}", plan.mode),
+        );
+    }
+    if header.ceremony != plan.ceremony {
+        return differs(
+            Rule::DocumentCeremony,
+            format!("ceremony {}", header.ceremony),
+            plan.ceremony.to_string(),
+        );
+    }
+    if header.plan_hash != plan.hash() {
+        return differs(
+            Rule::DocumentPlan,
+            format!("plan {}", header.plan_hash),
+            plan.hash().to_string(),
+        );
+    }
+    if header.answers.is_none() != kind.answers().is_none() {
+        return differs(
+            Rule::DocumentAnswers,
+            format!("answers {:?}", header.answers),
+            format!("the {:?}", kind.answers()),
+        );
+    }
+    Ok(())
+}
+
+/// Listed files are there, unchanged; nothing else is but signatures.
+fn check_files<B: Body>(
+    folder: &Path,
+    document: &Document<B>,
+    files: &BTreeMap<String, Vec<u8>>,
+) -> Result<()> {
+    let main = B::KIND.file();
+    let (listed, seals) = (document.body.files(), document.body.seals());
+    let accounted = |name: &str| {
+        name == main
+            || signer_of(name, &main).is_some()
+            || listed.iter().any(|(listed, _)| listed == name)
+            || seals.iter().any(|seal| seal == name)
+    };
+    if let Some(surplus) = files.keys().find(|name| !accounted(name)) {
+        return Err(folder::surplus(folder, surplus));
+    }
+    for (name, listing) in &listed {
+        let bytes = files.get(name).ok_or_else(|| missing(folder, name))?;
+        if bytes.len() as u64 != listing.length || Hash::of(bytes) != listing.hash {
+            return Err(Rule::DocumentHash.refuse(
+                format!(
+                    "{name} has {} bytes and SHA-256 {}",
+                    bytes.len(),
+                    Hash::of(bytes)
+                ),
+                format!("{} bytes and {}", listing.length, listing.hash),
+                "copy the folder again from its sender's outbox",
+            ));
+        }
+    }
+    match seals.iter().find(|seal| !files.contains_key(*seal)) {
+        Some(seal) => Err(missing(folder, seal)),
+        None => Ok(()),
+    }
+}
+
+fn missing(folder: &Path, name: &str) -> Error {
+    Rule::DocumentMissing.refuse(
+        format!("{} has no {name}", folder.display()),
+        format!("a file {name}"),
+        "check that this is the document's folder; copy it again from its sender's outbox",
+    )
+}
+
+fn not_format(name: &str, error: &serde_json::Error) -> Error {
+    Rule::DocumentFormat.refuse(
+        format!("{name}: {}", crate::terminal::escape(&error.to_string())),
+        "JSON with exactly the fields of the format",
+        "copy the folder again from its sender's outbox",
+    )
+}

@@ -1,0 +1,228 @@
+//! The one door to the disk: files are read once and whole, never through a link, never more than
+//! their kind can be; they are made new, 0600 and fsynced with their folder, and nothing is overwritten.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, OpenOptions},
+    io::{ErrorKind, Read, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
+
+use crate::{Error, Result, rule::Rule, terminal::escape};
+
+/// The most files that a document's folder can hold: a package of 500 keys, and its signatures.
+const MAX_FILES: usize = 4096;
+
+/// Reads a plain file of at most `limit` bytes.
+///
+/// # Errors
+/// `DOCUMENT-LINK` for anything but a plain file, `DOCUMENT-SIZE` beyond the limit, and
+/// [`Error::Failed`] where it can't be read.
+pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    // O_NONBLOCK: opening a FIFO must not wait for a writer.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).bits() as i32;
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Ok(file) => file,
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
+            return Err(not_plain(path));
+        }
+        Err(error) => return Err(Error::file(path, error)),
+    };
+    let metadata = file.metadata().map_err(|error| Error::file(path, error))?;
+    if !metadata.is_file() {
+        return Err(not_plain(path));
+    }
+    if metadata.len() > limit {
+        return Err(too_large(path, metadata.len(), limit));
+    }
+    let mut bytes = Vec::with_capacity(metadata.len() as usize);
+    file.take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::file(path, error))?;
+    if bytes.len() as u64 > limit {
+        return Err(too_large(path, bytes.len() as u64, limit));
+    }
+    Ok(bytes)
+}
+
+/// Reads a flat folder: every file, whole, by its name; `limit` gives the greatest size per name, or
+/// refuses the name.
+///
+/// # Errors
+/// As [`read_file`], `DOCUMENT-SURPLUS` for a name that `limit` does not know, and whatever `limit` says.
+pub fn read_folder(
+    folder: &Path,
+    limit: impl Fn(&str) -> Option<u64>,
+) -> Result<BTreeMap<String, Vec<u8>>> {
+    let mut files = BTreeMap::new();
+    let listing = fs::read_dir(folder).map_err(|error| Error::file(folder, error))?;
+    for entry in listing {
+        let entry = entry.map_err(|error| Error::file(folder, error))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let known = limit(&name).filter(|_| files.len() < MAX_FILES);
+        let Some(limit) = known else {
+            return Err(surplus(folder, &name));
+        };
+        files.insert(name, read_file(&entry.path(), limit)?);
+    }
+    Ok(files)
+}
+
+/// The refusal of a file that has no place in a folder.
+pub fn surplus(folder: &Path, name: &str) -> Error {
+    Rule::DocumentSurplus.refuse(
+        format!("{}/{}", folder.display(), escape(name)),
+        "the document, the files it lists, and its signatures",
+        "find out who put the file there and why; then copy the folder again from its sender's outbox",
+    )
+}
+
+fn not_plain(path: &Path) -> Error {
+    Rule::DocumentLink.refuse(
+        format!("{} is a link, a folder or a device", path.display()),
+        "a plain file",
+        "copy the folder again from its sender's outbox",
+    )
+}
+
+fn too_large(path: &Path, found: u64, limit: u64) -> Error {
+    Rule::DocumentSize.refuse(
+        format!("{} has {found} bytes", path.display()),
+        format!("at most {limit} bytes"),
+        "check that this is the right file; copy it again from its sender",
+    )
+}
+
+/// Makes a new file, 0600, complete or not at all, synced with its folder.
+///
+/// # Errors
+/// `FILE-EXISTS` where there is one already, [`Error::Failed`] where it can't be written.
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
+    let part = part_of(path);
+    write_synced(&part, bytes)?;
+    let renamed = renameat_with(CWD, &part, CWD, path, RenameFlags::NOREPLACE);
+    if let Err(error) = renamed {
+        let _ = fs::remove_file(&part);
+        if error == rustix::io::Errno::EXIST {
+            return Err(exists(path));
+        }
+        return Err(Error::file(path, error));
+    }
+    sync_parent(path)
+}
+
+/// Replaces a file in one step: who reads it sees the old or the new bytes, whole. For state of this
+/// side's own that changes, never for anything of the record.
+///
+/// # Errors
+/// [`Error::Failed`] where it can't be written; the old file is then still there.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let part = part_of(path);
+    write_synced(&part, bytes)?;
+    fs::rename(&part, path).map_err(|error| Error::file(path, error))?;
+    sync_parent(path)
+}
+
+fn part_of(path: &Path) -> std::path::PathBuf {
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    path.with_file_name(format!(".{name}.part"))
+}
+
+fn write_synced(part: &Path, bytes: &[u8]) -> Result<()> {
+    // What a killed run left half-written has no name of its own yet.
+    remove_if_there(part)?;
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(part)
+        .and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        });
+    written.map_err(|error| {
+        let _ = fs::remove_file(part);
+        Error::file(part, error)
+    })
+}
+
+/// Removes a file of this side's own, if it is there.
+///
+/// # Errors
+/// [`Error::Failed`] where it is there and can't be removed.
+pub fn remove_if_there(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::file(path, error)),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a folder and those above it, 0700.
+///
+/// # Errors
+/// [`Error::Failed`] where it can't be made.
+pub fn make_folder(path: &Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|error| Error::file(path, error))?;
+    sync_parent(path)
+}
+
+/// Gives a complete folder its name in one step.
+///
+/// # Errors
+/// `FILE-EXISTS` where the name is taken, [`Error::Failed`] where it can't be renamed.
+pub fn publish(from: &Path, to: &Path) -> Result<()> {
+    sync(from)?;
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Ok(()) => {
+            sync_parent(from)?;
+            sync_parent(to)
+        }
+        Err(rustix::io::Errno::EXIST) => Err(exists(to)),
+        Err(error) => Err(Error::file(to, error)),
+    }
+}
+
+/// Erases a folder that an interrupted step left behind, if it is there.
+///
+/// # Errors
+/// [`Error::Failed`] where it can't be erased.
+pub fn erase(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Ok(()) => sync_parent(path),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Error::file(path, error)),
+    }
+}
+
+/// The refusal to overwrite.
+pub fn exists(path: &Path) -> Error {
+    Rule::FileExists.refuse(
+        format!("{} is there already", path.display()),
+        "a name that is free",
+        "look what is there; if it is no longer needed, move it away yourself",
+    )
+}
+
+fn sync_parent(path: &Path) -> Result<()> {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => sync(parent),
+        _ => sync(Path::new(".")),
+    }
+}
+
+fn sync(folder: &Path) -> Result<()> {
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| Error::file(folder, error))
+}

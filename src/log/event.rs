@@ -1,0 +1,308 @@
+//! What an entry of the log says: one variant per step, and what people or accidents add.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    document::{
+        Kind,
+        parts::{Observed, ReadBack, TokenIdentity},
+    },
+    encoding::{CkaId, Hash, PackageId},
+    phase::Step,
+    plan::{Id, Mode, Side},
+    rule::Rule,
+    signature::Signed,
+};
+
+/// An event, with what it proves by hashes. Steps that touch an HSM or make a document have an
+/// `intent` before them; their own event is the result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Event {
+    /// The plan was agreed: its words typed, its signatures verified.
+    Init {
+        /// The ceremony's id.
+        ceremony: Id,
+        /// Rehearsal or production.
+        mode: Mode,
+        /// Whose log this is.
+        side: Side,
+        /// SHA-256 of the plan.
+        plan: Hash,
+        /// What the plan waives.
+        waived: Vec<Rule>,
+        /// Who signed the plan.
+        signatures: Vec<Signed>,
+        /// The version of Keyferry.
+        version: String,
+    },
+    /// A step is about to touch an HSM or make a document.
+    Intent {
+        /// The step.
+        step: Step,
+        /// The attempt; one more than before where an export was abandoned.
+        attempt: u32,
+    },
+    /// The KEK is there and the offer is made.
+    KekCreate {
+        /// SHA-256 of the offer.
+        document: Hash,
+        /// The KEK.
+        kek: KekRecord,
+        /// The token it is in.
+        token: TokenIdentity,
+        /// What unwrapping was seen to do.
+        observed: Observed,
+        /// The attributes as read back.
+        attributes: Vec<ReadBack>,
+        /// Rules that the token can't keep and the plan waives.
+        waived: Vec<Rule>,
+    },
+    /// The offer was taken: its words typed, its signatures verified.
+    OfferCheck {
+        /// SHA-256 of the offer.
+        document: Hash,
+        /// The offer's attempt.
+        attempt: u32,
+        /// SHA-256 of the KEK's SubjectPublicKeyInfo.
+        fingerprint: Hash,
+        /// Who released it.
+        signatures: Vec<Signed>,
+    },
+    /// Every target key is there, with its certificate.
+    KeysCreate {
+        /// The token they are in.
+        token: TokenIdentity,
+        /// The keys, in the plan's order.
+        keys: Vec<KeyRecord>,
+    },
+    /// The package and the shares are made.
+    Export {
+        /// SHA-256 of the package.
+        document: Hash,
+        /// The identity of this export.
+        package_id: PackageId,
+        /// SHA-256 of the KEK's SubjectPublicKeyInfo.
+        fingerprint: Hash,
+        /// What wrapping was seen to do with a throwaway key.
+        observed: Observed,
+        /// The token that wrapped.
+        token: TokenIdentity,
+        /// The share files, in the order of the custodians.
+        shares: Vec<Share>,
+    },
+    /// A custodian has shown that the share they hold is the right one.
+    ShareConfirm {
+        /// Who.
+        custodian: Id,
+    },
+    /// A custodian was given the same share file again.
+    ShareReissue {
+        /// Who.
+        custodian: Id,
+        /// SHA-256 of the share file.
+        file: Hash,
+    },
+    /// A document of this side was released.
+    Release {
+        /// Which.
+        kind: Kind,
+        /// SHA-256 of it.
+        document: Hash,
+        /// By whom.
+        signatures: Vec<Signed>,
+    },
+    /// The package was taken: its signatures, hashes and sizes verified.
+    PackageCheck {
+        /// SHA-256 of the package.
+        document: Hash,
+        /// The package's attempt.
+        attempt: u32,
+        /// The identity of the export.
+        package_id: PackageId,
+        /// Who released it.
+        signatures: Vec<Signed>,
+    },
+    /// A quorum has opened the seal; what follows unwraps.
+    Quorum {
+        /// The custodians who gave their shares.
+        custodians: Vec<Id>,
+        /// Those of them whose identity was opened on this machine, and so is spent.
+        spent: Vec<Id>,
+    },
+    /// Every key is in the hoster's HSM and the receipt is made.
+    Import {
+        /// SHA-256 of the receipt.
+        document: Hash,
+        /// The token they are in.
+        token: TokenIdentity,
+        /// The keys, in the plan's order.
+        keys: Vec<KeyRecord>,
+    },
+    /// The receipt was taken: its signatures and proofs verified.
+    ReceiptCheck {
+        /// SHA-256 of the receipt.
+        document: Hash,
+        /// Who released it.
+        signatures: Vec<Signed>,
+    },
+    /// The key set is in the target's registry, not yet primary.
+    Register {
+        /// SHA-256 of the registry.
+        registry: Hash,
+    },
+    /// The key set is primary and the registration is made.
+    Primary {
+        /// SHA-256 of the registration.
+        document: Hash,
+        /// SHA-256 of the registry.
+        registry: Hash,
+        /// The plan hash of the former primary key set.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        former: Option<Hash>,
+    },
+    /// The registration was taken: its signatures and proofs verified; the acceptance is made.
+    Accept {
+        /// SHA-256 of the acceptance.
+        document: Hash,
+        /// SHA-256 of the registration.
+        registration: Hash,
+        /// Who released the registration.
+        signatures: Vec<Signed>,
+    },
+    /// The KEK is gone and the closing is made.
+    KekDestroy {
+        /// SHA-256 of the closing.
+        document: Hash,
+        /// SHA-256 of the acceptance.
+        acceptance: Hash,
+        /// SHA-256 of the KEK's SubjectPublicKeyInfo.
+        fingerprint: Hash,
+        /// Who released the acceptance.
+        signatures: Vec<Signed>,
+    },
+    /// The ceremony is closed on this side; the last entry.
+    Close {
+        /// How many entries the log has, this one included.
+        count: u64,
+        /// SHA-256 of the closing, where this side received it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        closing: Option<Hash>,
+    },
+    /// A deviation, typed by hand.
+    Note {
+        /// What people say happened.
+        text: String,
+    },
+    /// The last line was cut off by a crash, and was removed.
+    Repair {
+        /// How many bytes were removed.
+        bytes: u64,
+        /// SHA-256 of them.
+        hash: Hash,
+    },
+    /// A rule refused.
+    Refusal {
+        /// The rule.
+        rule: Rule,
+        /// What was found.
+        found: String,
+    },
+    /// Officers have signed that a PIN be tried although few tries are left.
+    PinTry {
+        /// SHA-256 of the request.
+        request: Hash,
+        /// Who signed.
+        signatures: Vec<Signed>,
+    },
+}
+
+/// Which KEK.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KekRecord {
+    /// Its CKA_ID.
+    pub id: CkaId,
+    /// SHA-256 of its SubjectPublicKeyInfo.
+    pub fingerprint: Hash,
+}
+
+/// Which target key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyRecord {
+    /// Its label in the plan.
+    pub label: Id,
+    /// SHA-256 of its SubjectPublicKeyInfo.
+    pub spki: Hash,
+    /// SHA-256 of its certificate.
+    pub certificate: Hash,
+    /// Whether this step made it, or found it.
+    pub made: bool,
+}
+
+/// Which share file went to whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Share {
+    /// The custodian.
+    pub custodian: Id,
+    /// SHA-256 of the age file.
+    pub file: Hash,
+}
+
+impl Event {
+    /// The step whose result this is, if it is one.
+    pub fn step(&self) -> Option<Step> {
+        Some(match self {
+            Event::Init { .. } => Step::Init,
+            Event::KekCreate { .. } => Step::KekCreate,
+            Event::OfferCheck { .. } => Step::OfferCheck,
+            Event::KeysCreate { .. } => Step::KeysCreate,
+            Event::Export { .. } => Step::Export,
+            Event::ShareConfirm { .. } => Step::ShareConfirm,
+            Event::ShareReissue { .. } => Step::ShareReissue,
+            Event::Release { .. } => Step::Release,
+            Event::PackageCheck { .. } => Step::PackageCheck,
+            Event::Import { .. } => Step::Import,
+            Event::ReceiptCheck { .. } => Step::ReceiptCheck,
+            Event::Register { .. } => Step::Register,
+            Event::Primary { .. } => Step::Primary,
+            Event::Accept { .. } => Step::Accept,
+            Event::KekDestroy { .. } => Step::KekDestroy,
+            Event::Close { .. } => Step::Close,
+            Event::Intent { .. }
+            | Event::Quorum { .. }
+            | Event::Note { .. }
+            | Event::Repair { .. }
+            | Event::Refusal { .. }
+            | Event::PinTry { .. } => return None,
+        })
+    }
+
+    /// The document of this side that the event made, with its hash.
+    pub fn made(&self) -> Option<(Kind, Hash)> {
+        match self {
+            Event::KekCreate { document, .. } => Some((Kind::Offer, *document)),
+            Event::Export { document, .. } => Some((Kind::Package, *document)),
+            Event::Import { document, .. } => Some((Kind::Receipt, *document)),
+            Event::Primary { document, .. } => Some((Kind::Registration, *document)),
+            Event::Accept { document, .. } => Some((Kind::Acceptance, *document)),
+            Event::KekDestroy { document, .. } => Some((Kind::Closing, *document)),
+            _ => None,
+        }
+    }
+
+    /// The document of the other side that the event took, with its hash.
+    pub fn took(&self) -> Option<(Kind, Hash)> {
+        match self {
+            Event::OfferCheck { document, .. } => Some((Kind::Offer, *document)),
+            Event::PackageCheck { document, .. } => Some((Kind::Package, *document)),
+            Event::ReceiptCheck { document, .. } => Some((Kind::Receipt, *document)),
+            Event::Accept { registration, .. } => Some((Kind::Registration, *registration)),
+            Event::KekDestroy { acceptance, .. } => Some((Kind::Acceptance, *acceptance)),
+            Event::Close { closing, .. } => closing.map(|closing| (Kind::Closing, closing)),
+            _ => None,
+        }
+    }
+}

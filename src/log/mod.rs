@@ -1,0 +1,431 @@
+//! The hash-chained log, `log.jsonl`: one RFC 8785 object per line, each naming the hash of the line
+//! before it. Appended and fsynced once per step. The state of a side is what replaying it gives.
+
+mod event;
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{BufRead, BufReader, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{Error, Result, encoding::Hash, folder, rule::Rule};
+pub use event::{Event, KekRecord, KeyRecord, Share};
+
+/// The file name of the log in a ceremony folder.
+pub const LOG_FILE: &str = "log.jsonl";
+/// The greatest length of a line, in bytes.
+const MAX_LINE: u64 = 4 << 20;
+/// The greatest size of a log that travels with a document, in bytes.
+pub const MAX_LOG: u64 = 64 << 20;
+/// The greatest integer that every JSON reader keeps exactly (RFC 8785, 3.2.2.3).
+const MAX_INTEGER: u64 = 1 << 53;
+
+/// A place in a log: everything up to and including entry `seq`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Head {
+    /// The number of the entry, from 1.
+    pub seq: u64,
+    /// SHA-256 of its line with its LF.
+    pub hash: Hash,
+}
+
+/// Before the first entry.
+const GENESIS: Head = Head {
+    seq: 0,
+    hash: Hash([0; 32]),
+};
+
+/// One entry, checked against the one before it.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Its place.
+    pub head: Head,
+    /// The writer's clock, a claim: UTC, RFC 3339.
+    pub time: String,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What reading a log ended with.
+pub struct End {
+    /// The last whole entry.
+    pub head: Head,
+    /// Bytes after the last LF: an entry that a crash cut off.
+    pub torn: Vec<u8>,
+    /// The length of the whole entries, in bytes.
+    pub length: u64,
+}
+
+/// Reads and verifies a log, entry by entry, in constant memory.
+///
+/// # Errors
+/// `LOG-FORMAT` or `LOG-CHAIN` with the line's number, and whatever `sink` says of an entry.
+pub fn read(
+    mut log: impl BufRead,
+    name: &str,
+    mut sink: impl FnMut(Entry) -> Result<()>,
+) -> Result<End> {
+    let mut end = End {
+        head: GENESIS,
+        torn: Vec::new(),
+        length: 0,
+    };
+    loop {
+        let mut line = Vec::new();
+        let mut bounded = std::io::Read::take(&mut log, MAX_LINE);
+        bounded
+            .read_until(b'\n', &mut line)
+            .map_err(|error| Error::file(Path::new(name), error))?;
+        if line.len() as u64 == MAX_LINE {
+            return Err(format_error(
+                name,
+                end.head.seq + 1,
+                format!("more than {MAX_LINE} bytes"),
+            ));
+        }
+        if line.last() != Some(&b'\n') {
+            end.torn = line;
+            return Ok(end);
+        }
+        let entry = parse(&line, end.head, name)?;
+        end.head = entry.head;
+        end.length += line.len() as u64;
+        sink(entry)?;
+    }
+}
+
+fn format_error(name: &str, line: u64, found: impl std::fmt::Display) -> Error {
+    Rule::LogFormat.refuse(
+        format!("{name}, line {line}: {found}"),
+        "one canonical JSON object (RFC 8785) of a known event",
+        "do not go on with this log: compare it with its copies, and note who had access to it",
+    )
+}
+
+fn parse(line: &[u8], before: Head, name: &str) -> Result<Entry> {
+    let number = before.seq + 1;
+    let format = |found: String| format_error(name, number, found);
+    let body = &line[..line.len() - 1];
+    let value: Value = serde_json::from_slice(body).map_err(|error| format(error.to_string()))?;
+    check_values(&value).map_err(format)?;
+    let canonical = serde_json::to_vec(&value).map_err(|error| format(error.to_string()))?;
+    if canonical != body {
+        return Err(format("not in canonical form".into()));
+    }
+    let Value::Object(mut fields) = value else {
+        return Err(format("not an object".into()));
+    };
+    let mut text = |field: &str| match fields.remove(field) {
+        Some(Value::String(text)) => Ok(text),
+        _ => Err(format(format!("no text in {field:?}"))),
+    };
+    let (prev, time) = (text("prev")?, text("time")?);
+    let seq = fields.remove("seq").and_then(|seq| seq.as_u64());
+    if seq != Some(number) || prev != before.hash.to_string() {
+        return Err(Rule::LogChain.refuse(
+            format!("{name}, line {number}: seq {} and prev {prev}", seq.map_or("absent".into(), |seq| seq.to_string())),
+            format!("seq {number} and prev {}", before.hash),
+            "do not go on with this log: a line was changed, added or removed; compare it with its copies",
+        ));
+    }
+    if !is_time(&time) {
+        return Err(format(format!("the time {time:?}")));
+    }
+    let event =
+        serde_json::from_value(Value::Object(fields)).map_err(|error| format(error.to_string()))?;
+    Ok(Entry {
+        head: Head {
+            seq: number,
+            hash: Hash::of(line),
+        },
+        time,
+        event,
+    })
+}
+
+/// Only strings, integers, booleans, and objects and arrays of these; names in ASCII, so that byte order
+/// is RFC 8785's order.
+fn check_values(value: &Value) -> std::result::Result<(), String> {
+    match value {
+        Value::String(_) | Value::Bool(_) => Ok(()),
+        Value::Number(number) if number.as_u64().is_some_and(|number| number <= MAX_INTEGER) => {
+            Ok(())
+        }
+        Value::Array(list) => list.iter().try_for_each(check_values),
+        Value::Object(fields) => {
+            fields
+                .iter()
+                .try_for_each(|(name, value)| match name.is_ascii() {
+                    true => check_values(value),
+                    false => Err(format!("the name {name:?}")),
+                })
+        }
+        other => Err(format!("the value {other}")),
+    }
+}
+
+fn is_time(text: &str) -> bool {
+    text.len() == 20
+        && text
+            .parse::<jiff::Timestamp>()
+            .is_ok_and(|time| time.to_string() == text)
+}
+
+/// Now, by this machine's clock: UTC, RFC 3339, whole seconds.
+pub fn now() -> String {
+    let seconds = jiff::Timestamp::now().as_second();
+    jiff::Timestamp::from_second(seconds)
+        .unwrap_or_default()
+        .to_string()
+}
+
+/// The log of this side, open for appending. Only one program has it open at a time.
+pub struct Log {
+    path: PathBuf,
+    file: File,
+    head: Head,
+}
+
+impl Log {
+    /// Begins a log in a folder that has none.
+    ///
+    /// # Errors
+    /// `CEREMONY-EXISTS` where there is one.
+    pub fn create(folder: &Path) -> Result<Self> {
+        let path = folder.join(LOG_FILE);
+        let made = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path);
+        match made {
+            Ok(file) => {
+                lock(&file, &path)?;
+                Ok(Log { path, file, head: GENESIS })
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(Rule::CeremonyExists.refuse(
+                format!("{} is there already", path.display()),
+                "a folder without a ceremony",
+                "go on with this ceremony (`status` says how), or begin another in a new folder with --dir",
+            )),
+            Err(error) => Err(Error::file(&path, error)),
+        }
+    }
+
+    /// Opens the log of a ceremony, replays it into `sink`, and mends a torn last line, which it records.
+    ///
+    /// # Errors
+    /// As [`read`]; [`Error::Failed`] where another program has it open.
+    pub fn open(folder: &Path, mut sink: impl FnMut(Entry) -> Result<()>) -> Result<Self> {
+        let path = folder.join(LOG_FILE);
+        let file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .open(&path)
+            .map_err(|error| {
+                Error::failed(
+                    format!("{}: {error}", path.display()),
+                    "begin a ceremony with `init`, or name its folder with --dir",
+                )
+            })?;
+        lock(&file, &path)?;
+        let end = read(
+            BufReader::new(&file),
+            &path.display().to_string(),
+            &mut sink,
+        )?;
+        let mut log = Log {
+            path,
+            file,
+            head: end.head,
+        };
+        if !end.torn.is_empty() {
+            log.file
+                .set_len(end.length)
+                .map_err(|error| Error::file(&log.path, error))?;
+            let repair = Event::Repair {
+                bytes: end.torn.len() as u64,
+                hash: Hash::of(&end.torn),
+            };
+            sink(log.append(repair)?)?;
+        }
+        Ok(log)
+    }
+
+    /// The last entry's place.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    /// Appends one entry and waits until it is on the disk.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] where it can't be written; the log is then as it was.
+    pub fn append(&mut self, event: Event) -> Result<Entry> {
+        let (line, time) = self.line(&event)?;
+        let before = self
+            .file
+            .metadata()
+            .map_err(|error| Error::file(&self.path, error))?
+            .len();
+        let written = self
+            .file
+            .write_all(&line)
+            .and_then(|()| self.file.sync_all());
+        if let Err(error) = written {
+            // A part of a line would be repaired at the next start anyway; this keeps the file tidy.
+            let _ = self.file.set_len(before);
+            return Err(Error::file(&self.path, error));
+        }
+        self.head = Head {
+            seq: self.head.seq + 1,
+            hash: Hash::of(&line),
+        };
+        Ok(Entry {
+            head: self.head,
+            time,
+            event,
+        })
+    }
+
+    fn line(&self, event: &Event) -> Result<(Vec<u8>, String)> {
+        let failed = |error: serde_json::Error| Error::file(&self.path, error);
+        let time = now();
+        let mut fields = match serde_json::to_value(event).map_err(failed)? {
+            Value::Object(fields) => fields,
+            other => Map::from_iter([("event".to_owned(), other)]),
+        };
+        fields.insert("prev".into(), self.head.hash.to_string().into());
+        fields.insert("seq".into(), (self.head.seq + 1).into());
+        fields.insert("time".into(), time.clone().into());
+        let mut line = serde_json::to_vec(&fields).map_err(failed)?;
+        line.push(b'\n');
+        Ok((line, time))
+    }
+
+    /// The log's bytes as they now are, for the document they travel with.
+    ///
+    /// # Errors
+    /// As [`folder::read_file`].
+    pub fn bytes(&self) -> Result<Vec<u8>> {
+        folder::read_file(&self.path, MAX_LOG)
+    }
+}
+
+fn lock(file: &File, path: &Path) -> Result<()> {
+    rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+        Error::failed(
+            format!("{} is in use by another Keyferry program", path.display()),
+            "wait until that program has ended",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(text: &str) -> Event {
+        Event::Note { text: text.into() }
+    }
+
+    fn count(bytes: &[u8]) -> Result<u64> {
+        read(bytes, "log", |_| Ok(())).map(|end| end.head.seq)
+    }
+
+    fn three_entries() -> (tempfile::TempDir, Vec<u8>) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = Log::create(folder.path()).unwrap();
+        for text in ["one", "tab\tquote\"\u{1f}é€😀", "three"] {
+            log.append(note(text)).unwrap();
+        }
+        let bytes = log.bytes().unwrap();
+        (folder, bytes)
+    }
+
+    #[test]
+    fn a_torn_tail_is_mended_and_said_and_nothing_else_is() {
+        let (folder, whole) = three_entries();
+        let path = folder.path().join(LOG_FILE);
+        let last = whole[..whole.len() - 1]
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .unwrap()
+            + 1;
+        for cut in last + 1..whole.len() {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            let mut events = Vec::new();
+            let log = Log::open(folder.path(), |entry| {
+                events.push(entry.event);
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!(log.head().seq, 3, "two whole entries and the repair");
+            assert!(
+                matches!(events.last(), Some(Event::Repair { bytes, .. }) if *bytes == (cut - last) as u64)
+            );
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_missing_line_is_refused() {
+        let (_folder, whole) = three_entries();
+        assert_eq!(count(&whole).unwrap(), 3);
+        for bit in 0..whole.len() * 8 {
+            let mut flipped = whole.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let end = read(flipped.as_slice(), "log", |_| Ok(()));
+            // Of the last line the chain says nothing: its hash is held by documents and signed heads.
+            let last = whole[..whole.len() - 1]
+                .iter()
+                .rposition(|byte| *byte == b'\n')
+                .unwrap()
+                + 1;
+            let before = three_heads(&whole);
+            assert!(
+                end.is_err() || (bit / 8 >= last && end.is_ok_and(|end| end.head != before)),
+                "bit {bit} was not noticed"
+            );
+        }
+        let lines: Vec<&[u8]> = whole.split_inclusive(|byte| *byte == b'\n').collect();
+        let error = count(&[lines[0], lines[2]].concat()).unwrap_err();
+        assert_eq!(error.rule(), Some(Rule::LogChain));
+        assert!(error.to_string().contains("line 2"), "{error}");
+    }
+
+    fn three_heads(whole: &[u8]) -> Head {
+        read(whole, "log", |_| Ok(())).unwrap().head
+    }
+
+    #[test]
+    fn only_one_encoding_of_an_entry_is_accepted() {
+        let (_folder, whole) = three_entries();
+        let line = String::from_utf8(whole)
+            .unwrap()
+            .lines()
+            .next()
+            .unwrap()
+            .to_owned();
+        for other in [
+            line.replace("\"seq\":1", "\"seq\":1.0"),
+            line.replace("\"seq\":1", "\"seq\": 1"),
+            line.replace("\"seq\":1", "\"seq\":1,\"seq\":1"),
+            line.replace("one", "\\u006fne"),
+            line.replace("\"seq\":1", "\"extra\":true,\"seq\":1"),
+            line.replace("note", "unheard-of"),
+        ] {
+            assert_ne!(other, line);
+            assert_eq!(
+                count(format!("{other}\n").as_bytes()).unwrap_err().rule(),
+                Some(Rule::LogFormat),
+                "{other}"
+            );
+        }
+    }
+}

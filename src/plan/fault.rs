@@ -1,0 +1,57 @@
+//! What is wrong with a plan, each fault with its line.
+
+use std::fmt;
+
+use crate::{Error, rule::Rule, terminal::escape};
+
+/// One thing that is wrong with a plan.
+#[derive(Debug, Clone)]
+pub struct Fault {
+    /// The line, from 1; 0 where the whole plan is meant.
+    pub line: usize,
+    /// The rule that is broken.
+    pub rule: Rule,
+    /// What was found there.
+    pub found: String,
+    /// What would be right.
+    pub expected: String,
+}
+
+/// Everything that is wrong with a plan, in the order of its lines; never empty.
+#[derive(Debug, Clone)]
+pub struct Faults(pub Vec<Fault>);
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, fault) in self.0.iter().enumerate() {
+            let separator = if n == 0 { "" } else { "\n            " };
+            let place = if fault.line == 0 {
+                "plan".to_owned()
+            } else {
+                format!("line {}", fault.line)
+            };
+            write!(
+                f,
+                "{separator}{place}: {} ({}; expected {})",
+                escape(&fault.found),
+                fault.rule.name(),
+                fault.expected
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl From<Faults> for Error {
+    fn from(faults: Faults) -> Error {
+        let rule = faults
+            .0
+            .first()
+            .map_or(Rule::PlanSyntax, |fault| fault.rule);
+        rule.refuse(
+            faults.to_string(),
+            "a plan without faults",
+            "mend the plan, check it with `keyferry-audit plan check`, and have it signed again",
+        )
+    }
+}

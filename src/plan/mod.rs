@@ -1,0 +1,516 @@
+//! The plan, `ceremony.toml`: the one reviewed file that says who, what, how many, and which rules
+//! are waived. A [`Plan`] exists only where every rule of the format holds; its identity is the
+//! SHA-256 of its bytes (design, section 6).
+
+mod check;
+mod fault;
+mod raw;
+
+use std::{fmt, path::Path, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use ssh_key::public::KeyData;
+
+use crate::{
+    Result,
+    document::parts::{Mechanism, OaepHash},
+    encoding::{Fixed, Hash},
+    folder,
+    rule::Rule,
+};
+pub use fault::{Fault, Faults};
+
+/// The greatest size of a plan, in bytes.
+pub const MAX_PLAN: u64 = 1 << 20;
+/// The file name of the plan in a ceremony folder.
+pub const PLAN_FILE: &str = "ceremony.toml";
+
+/// The id of a ceremony, person, node or key: `[a-z0-9][a-z0-9-]{0,39}`, so that it can be a file
+/// name and a signer's name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Id(String);
+
+impl Id {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Id {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        let fits = (1..=40).contains(&text.len())
+            && text.starts_with(legal)
+            && text.chars().all(|c| legal(c) || c == '-');
+        if fits {
+            Ok(Id(text.to_owned()))
+        } else {
+            Err("expected 1 to 40 of a-z, 0-9 and -, not beginning with -".into())
+        }
+    }
+}
+
+impl TryFrom<String> for Id {
+    type Error = String;
+
+    fn try_from(text: String) -> std::result::Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Id> for String {
+    fn from(id: Id) -> String {
+        id.0
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whether keys that matter are carried. A document of one mode is refused by the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Throwaway keys; PIN files and questions on stdin are allowed.
+    Rehearsal,
+    /// Real keys; every rule holds.
+    Production,
+}
+
+/// One of the two sides of a ceremony.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// Owns the keys.
+    Tenant,
+    /// Runs the service that will use them.
+    Hoster,
+}
+
+impl Side {
+    /// The name as documents, logs and CKA_IDs have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Side::Tenant => "tenant",
+            Side::Hoster => "hoster",
+        }
+    }
+
+    /// The counterpart.
+    pub fn other(self) -> Side {
+        match self {
+            Side::Tenant => Side::Hoster,
+            Side::Hoster => Side::Tenant,
+        }
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A person with an SSH key: an officer, or a witness who signs with one.
+#[derive(Debug, Clone)]
+pub struct Person {
+    /// Stands in file names and as signer.
+    pub id: Id,
+    /// Only shown.
+    pub name: String,
+    /// ed25519, ECDSA P-256/P-384 or their FIDO2 `sk-` forms.
+    pub key: KeyData,
+    /// The key as the allowed-signers file has it: algorithm and base64.
+    pub openssh: String,
+}
+
+/// A witness; one without a key signs on paper only.
+#[derive(Debug, Clone)]
+pub struct Witness {
+    /// Stands in file names and as signer.
+    pub id: Id,
+    /// Only shown.
+    pub name: String,
+    /// The key to sign with, if any.
+    pub person: Option<Person>,
+}
+
+/// Which HSMs a side may use. Required in production, and checked.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HsmPlan {
+    /// CK_TOKEN_INFO.manufacturerID.
+    pub manufacturer: String,
+    /// CK_TOKEN_INFO.model.
+    pub model: String,
+    /// CK_TOKEN_INFO.serialNumber of each HSM that may be used.
+    pub serials: Vec<String>,
+    /// For a network HSM: the one interface that may be up.
+    pub network: Option<NetworkPlan>,
+}
+
+/// The one network interface that a network HSM needs.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkPlan {
+    /// The interface's name.
+    pub interface: String,
+    /// The HSM's address.
+    pub peer: std::net::IpAddr,
+}
+
+/// One side's people and HSM.
+#[derive(Debug, Clone)]
+pub struct Party {
+    /// The organisation's name; only shown.
+    pub name: String,
+    /// How many officers must sign, at least 2.
+    pub approvals: usize,
+    /// Who may sign; at least `approvals`.
+    pub officers: Vec<Person>,
+    /// The HSMs that may be used.
+    pub hsm: Option<HsmPlan>,
+}
+
+/// A holder of one share.
+#[derive(Debug, Clone)]
+pub struct Custodian {
+    /// Stands in file names.
+    pub id: Id,
+    /// Only shown.
+    pub name: String,
+    /// age recipients; the first is the custodian's, further ones a deputy's.
+    pub recipients: Vec<String>,
+}
+
+/// M of N.
+#[derive(Debug, Clone)]
+pub struct QuorumPlan {
+    /// M, at least 2.
+    pub threshold: u8,
+    /// The N custodians, at most 16; share x is the x-th custodian's, from 1.
+    pub custodians: Vec<Custodian>,
+}
+
+/// In which HSM the keys are born.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// The tenant's; they travel wrapped and sealed.
+    Tenant,
+    /// The hoster's; nothing secret travels.
+    Hoster,
+}
+
+/// The least level of HSM attestation that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Evidence {
+    /// People watched.
+    Witnessed,
+    /// The vendor attests where the key was made.
+    Origin,
+    /// The vendor attests where it was made and what it may do.
+    OriginAndUsage,
+}
+
+/// How keys cross.
+#[derive(Debug, Clone)]
+pub struct Transfer {
+    /// Where the keys are born.
+    pub origin: Origin,
+    /// How they are wrapped.
+    pub mechanism: Mechanism,
+    /// The OAEP hash of every wrap and challenge.
+    pub oaep_hash: OaepHash,
+    /// The KEK's modulus, in bits: 3072 or 4096.
+    pub kek_bits: u32,
+    /// The least attestation.
+    pub evidence: Evidence,
+    /// SHA-256 of pinned attestation roots.
+    pub roots: Vec<Hash>,
+}
+
+/// What a target key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Signs; proves itself by a signature.
+    Signing,
+    /// Decrypts; proves itself by an answer to a challenge.
+    Encryption,
+}
+
+/// The kind and size of a target key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyType {
+    /// RSA with a modulus of 2048, 3072 or 4096 bits and e = 65537.
+    Rsa(u32),
+    /// P-256 or P-384, by its bits.
+    Ec(u32),
+}
+
+/// What the hoster's copy of a key may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// CKA_SIGN.
+    pub sign: bool,
+    /// CKA_DECRYPT.
+    pub decrypt: bool,
+}
+
+/// A key that travels.
+#[derive(Debug, Clone)]
+pub struct KeyPlan {
+    /// Its name, in file names and as CKA_LABEL at the tenant.
+    pub label: Id,
+    /// What it is for.
+    pub role: Role,
+    /// Its kind and size.
+    pub key_type: KeyType,
+    /// What the hoster's copy may do.
+    pub usage: Usage,
+    /// The subject of its certificate (RFC 4514).
+    pub subject: String,
+}
+
+/// The service that will use the keys.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// Built in: a registry of key sets with one primary.
+    Local {
+        /// The hosts that use the keys.
+        nodes: Vec<Id>,
+    },
+    /// Windows Host Guardian Service.
+    Hgs {
+        /// The nodes of the cluster.
+        nodes: Vec<Id>,
+        /// The CNG key storage provider of the HSM.
+        ksp: String,
+        /// New cluster, added keys, or a rotation.
+        deployment: Deployment,
+        /// Hours between `primary` and the evidence that `accept` takes.
+        soak_hours: u32,
+        /// The hash of a trial's closing.
+        trial: Option<Hash>,
+    },
+}
+
+/// What an HGS cluster has when the keys come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Deployment {
+    /// Nothing yet.
+    New,
+    /// Other keys, which stay primary elsewhere.
+    Added,
+    /// Former primaries.
+    Rotation,
+}
+
+impl Target {
+    /// The name a plan and a registration use.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Target::Local { .. } => "local",
+            Target::Hgs { .. } => "hgs",
+        }
+    }
+
+    /// The hosts that use the keys.
+    pub fn nodes(&self) -> &[Id] {
+        match self {
+            Target::Local { nodes } | Target::Hgs { nodes, .. } => nodes,
+        }
+    }
+}
+
+/// What becomes of the tenant's originals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// They stay in the tenant's HSM.
+    Keep,
+    /// They are destroyed after acceptance.
+    Destroy,
+}
+
+/// A rule that the plan waives, and why.
+#[derive(Debug, Clone)]
+pub struct Waiver {
+    /// The rule.
+    pub rule: Rule,
+    /// The reason, for every record.
+    pub reason: String,
+}
+
+/// The agreed plan. It can't be made except by [`Plan::parse`].
+#[derive(Debug, Clone)]
+pub struct Plan {
+    bytes: Vec<u8>,
+    hash: Hash,
+    /// The ceremony's id.
+    pub ceremony: Id,
+    /// Rehearsal or production.
+    pub mode: Mode,
+    /// Makes two plans with the same content different.
+    pub nonce: Fixed<32>,
+    /// The hash of the aborted plan that this one replaces.
+    pub supersedes: Option<Hash>,
+    /// Who owns the keys.
+    pub tenant: Party,
+    /// Who will use them.
+    pub hoster: Party,
+    /// Who watches.
+    pub witnesses: Vec<Witness>,
+    /// Who holds the shares.
+    pub quorum: QuorumPlan,
+    /// How the keys cross.
+    pub transfer: Transfer,
+    /// What crosses.
+    pub keys: Vec<KeyPlan>,
+    /// Where to.
+    pub target: Target,
+    /// SHA-256 of each program and PKCS#11 module, by file name.
+    pub software: Vec<(String, Hash)>,
+    /// What becomes of the originals.
+    pub source: Source,
+    /// What is waived.
+    pub waivers: Vec<Waiver>,
+}
+
+impl Plan {
+    /// Parses and checks a plan.
+    ///
+    /// # Errors
+    /// Every fault with its line and rule.
+    pub fn parse(bytes: Vec<u8>) -> std::result::Result<Self, Faults> {
+        check::parse(bytes)
+    }
+
+    /// Reads a plan from a file.
+    ///
+    /// # Errors
+    /// [`crate::Error::Failed`] where it can't be read, else its first fault's rule with all faults named.
+    pub fn read(path: &Path) -> Result<Self> {
+        Ok(Plan::parse(folder::read_file(path, MAX_PLAN)?)?)
+    }
+
+    /// The bytes as they were signed.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The plan's identity: SHA-256 of its bytes.
+    pub fn hash(&self) -> Hash {
+        self.hash
+    }
+
+    /// One side's people.
+    pub fn party(&self, side: Side) -> &Party {
+        match side {
+            Side::Tenant => &self.tenant,
+            Side::Hoster => &self.hoster,
+        }
+    }
+
+    /// Whether the plan waives a rule.
+    pub fn waives(&self, rule: Rule) -> bool {
+        self.waivers.iter().any(|waiver| waiver.rule == rule)
+    }
+
+    /// Where each key must prove itself (design, section 4.5): `import`, then `<node>/ready` and
+    /// `<node>/active` for each node.
+    pub fn places(&self) -> Vec<String> {
+        let mut places = vec![IMPORT.to_owned()];
+        places.extend(self.node_places(Stage::Ready));
+        places.extend(self.node_places(Stage::Active));
+        places
+    }
+
+    /// The places of one stage, one per node.
+    pub fn node_places(&self, stage: Stage) -> Vec<String> {
+        self.target
+            .nodes()
+            .iter()
+            .map(|node| format!("{node}/{}", stage.name()))
+            .collect()
+    }
+
+    /// The label of a target key at the hoster: the plan's label and 8 hex digits of the plan's hash,
+    /// so that next year's ceremony does not collide.
+    pub fn hoster_label(&self, label: &str) -> String {
+        format!("{label}-{}", &self.hash.to_string()[..8])
+    }
+
+    /// Refuses a plan that asks for what this version does not do.
+    ///
+    /// # Errors
+    /// `PLAN-UNSUPPORTED`, naming everything that is missing.
+    pub fn require_supported(&self) -> Result<()> {
+        let asked = [
+            (
+                self.transfer.origin == Origin::Hoster,
+                "transfer.origin = \"hoster\"",
+            ),
+            (
+                self.transfer.evidence != Evidence::Witnessed,
+                "transfer.evidence above \"witnessed\"",
+            ),
+            (
+                matches!(self.target, Target::Hgs { .. }),
+                "target.kind = \"hgs\"",
+            ),
+            (self.source == Source::Destroy, "after.source = \"destroy\""),
+            (
+                self.keys
+                    .iter()
+                    .any(|key| matches!(key.key_type, KeyType::Ec(_))),
+                "keys of type \"ec\"",
+            ),
+        ];
+        let missing: Vec<&str> = asked
+            .iter()
+            .filter(|(asked, _)| *asked)
+            .map(|(_, what)| *what)
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(Rule::PlanUnsupported.refuse(
+            missing.join(", "),
+            "origin \"tenant\", evidence \"witnessed\", target \"local\", source \"keep\", RSA keys",
+            "change the plan, or use a version of Keyferry that does this",
+        ))
+    }
+}
+
+/// The place of the proof that a key makes when it is imported.
+pub const IMPORT: &str = "import";
+
+/// When a node proves a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Before the key is primary.
+    Ready,
+    /// After.
+    Active,
+}
+
+impl Stage {
+    /// The name in a place.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Ready => "ready",
+            Stage::Active => "active",
+        }
+    }
+}
