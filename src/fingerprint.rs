@@ -11,6 +11,12 @@ pub fn words(bytes: &[u8]) -> Vec<&str> {
     pgp_words::to_words(bytes)
 }
 
+/// The bytes of words as people type them, in any case; `None` where one is no word of its place.
+pub fn bytes(typed: &[String]) -> Option<Vec<u8>> {
+    let lower: Vec<String> = typed.iter().map(|word| word.to_lowercase()).collect();
+    pgp_words::to_bytes(&lower)
+}
+
 /// The words in rows of eight, for a screen or a page.
 pub fn rows(bytes: &[u8]) -> String {
     words(bytes)

@@ -8,7 +8,7 @@ use crate::{
     Error, Result,
     document::Kind,
     encoding::{Hash, PackageId},
-    log::{Entry, Event, KekRecord, KeyRecord, Share},
+    log::{Entry, Event, GENESIS, Head, KekRecord, KeyRecord, Share},
     plan::{Id, Side},
     rule::Rule,
 };
@@ -131,6 +131,10 @@ pub struct State {
     pub phase: Phase,
     /// This side's attempt, from 1.
     pub attempt: u32,
+    /// The last entry that changed the phase.
+    pub phase_entry: Head,
+    /// How often officers have signed for a PIN to be tried.
+    pub pin_tries: u64,
     /// A step that was begun and has no result.
     pub pending: Option<Step>,
     /// Documents of this side.
@@ -159,6 +163,8 @@ impl State {
         State {
             side,
             phase: Phase::Planned,
+            phase_entry: GENESIS,
+            pin_tries: 0,
             attempt: 1,
             pending: None,
             made: BTreeMap::new(),
@@ -235,6 +241,9 @@ impl State {
                 .require(step)
                 .map_err(|error| wrong(error.to_string()))?;
             self.check(event).map_err(wrong)?;
+            if self.phase != row.next {
+                self.phase_entry = entry.head;
+            }
             self.phase = row.next;
             self.pending = None;
         }
@@ -294,6 +303,7 @@ impl State {
             Event::Quorum { custodians, spent } => {
                 self.quorum = Some((custodians.clone(), spent.clone()))
             }
+            Event::PinTry { .. } => self.pin_tries += 1,
             Event::Release { kind, .. } => {
                 if let Some(made) = self.made.get_mut(kind) {
                     made.released = true;
@@ -311,15 +321,20 @@ impl State {
             .map(|(kind, made)| (*kind, *made))
     }
 
-    /// The hash of a document that this side has taken.
+    /// The hash of a document that this side has taken or made.
     ///
     /// # Errors
     /// `LOG-EVENT` where the log names none.
-    pub fn taken(&self, kind: Kind) -> Result<Hash> {
-        self.taken.get(&kind).copied().ok_or_else(|| missing(kind))
+    pub fn document(&self, kind: Kind) -> Result<Hash> {
+        let made = self.made.get(&kind).map(|made| made.hash);
+        self.taken
+            .get(&kind)
+            .copied()
+            .or(made)
+            .ok_or_else(|| missing(kind))
     }
 
-    /// The hash of a document that this side has made.
+    /// A document that this side has made.
     ///
     /// # Errors
     /// `LOG-EVENT` where the log names none.

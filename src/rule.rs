@@ -138,6 +138,7 @@ rules! {
     ShareCode "SHARE-CODE" false "the words a custodian sees are those of the share that was dealt";
     ShareUnconfirmed "SHARE-UNCONFIRMED" false "every custodian has confirmed before the package leaves";
     ShareCustodian "SHARE-CUSTODIAN" false "a custodian is one of the plan";
+    ShareShown "SHARE-SHOWN" false "a share is shown to its holder only";
     ShareDeal "SHARE-DEAL" false "every quorum of the shares dealt opens the seal, before any leaves";
 
     // The package, the proofs, the target.

@@ -1,1 +1,178 @@
-fn main() {}
+//! The custodians' program: parse, wire, exit code.
+
+use std::{
+    io::{IsTerminal, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+use keyferry::{
+    Error, Result,
+    custodian::{new_identity, open_share},
+    fingerprint, folder,
+    plan::Mode,
+    rule::Rule,
+    share::Share,
+    terminal::{Asker, fail},
+};
+use zeroize::Zeroizing;
+
+/// The least length of a passphrase, in characters.
+const LEAST_PASSPHRASE: usize = 12;
+/// The greatest size of a share or identity file, in bytes.
+const MAX_FILE: u64 = 64 << 10;
+
+/// A custodian's own program: make an identity, check and open the share that it holds
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Your identity: what opens your share
+    #[command(subcommand)]
+    Identity(Identity),
+    /// Your share of the seal
+    #[command(subcommand)]
+    Share(ShareCommand),
+}
+
+#[derive(Subcommand)]
+enum Identity {
+    /// Make an identity; its recipient goes into the plan
+    New {
+        /// The new identity file
+        file: PathBuf,
+        /// For rehearsals, or where the medium itself is encrypted
+        #[arg(long)]
+        no_passphrase: bool,
+    },
+}
+
+#[derive(Subcommand)]
+enum ShareCommand {
+    /// Show the words that prove that you hold the right share; the share itself is not shown
+    Check {
+        /// Your share file
+        file: PathBuf,
+        /// Your identity file
+        #[arg(long, value_name = "FILE")]
+        identity: PathBuf,
+    },
+    /// Show your share, to be typed at the import
+    Open {
+        /// Your share file
+        file: PathBuf,
+        /// Your identity file
+        #[arg(long, value_name = "FILE")]
+        identity: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    // A custodian may be anywhere: passphrases come from a terminal, or in a rehearsal from a pipe.
+    let asker = Asker::new(Mode::Rehearsal);
+    let done = match Cli::parse().command {
+        Command::Identity(Identity::New {
+            file,
+            no_passphrase,
+        }) => identity_new(&asker, file, no_passphrase),
+        Command::Share(ShareCommand::Check { file, identity }) => {
+            share_check(&asker, file, identity)
+        }
+        Command::Share(ShareCommand::Open { file, identity }) => share_open(&asker, file, identity),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn identity_new(asker: &Asker, file: PathBuf, no_passphrase: bool) -> Result<()> {
+    if file.exists() {
+        return Err(folder::exists(&file));
+    }
+    let passphrase = match no_passphrase {
+        true => None,
+        false => Some(new_passphrase(asker)?),
+    };
+    let identity = new_identity(passphrase)?;
+    folder::write_new(&file, &identity.file)?;
+    println!("{}", identity.recipient);
+    asker.say(&format!(
+        "Your identity is in {}; keep it, and its passphrase, where nobody else can reach them.",
+        file.display()
+    ));
+    asker.say("next: give the line age1… above to whoever writes the plan; it is no secret");
+    Ok(())
+}
+
+fn new_passphrase(asker: &Asker) -> Result<Zeroizing<String>> {
+    let passphrase = asker.hidden("New passphrase: ")?;
+    if passphrase.chars().count() < LEAST_PASSPHRASE {
+        return Err(Error::Usage {
+            what: format!("a passphrase of fewer than {LEAST_PASSPHRASE} characters"),
+            remedy: "take five or six words that nobody would guess".into(),
+        });
+    }
+    if *asker.hidden("The same again: ")? != *passphrase {
+        return Err(Error::Usage {
+            what: "two different passphrases".into(),
+            remedy: "run the command again".into(),
+        });
+    }
+    Ok(passphrase)
+}
+
+fn opened(asker: &Asker, file: PathBuf, identity: PathBuf) -> Result<Share> {
+    let file = folder::read_file(&file, MAX_FILE)?;
+    let identity = Zeroizing::new(folder::read_file(&identity, MAX_FILE)?);
+    open_share(&file, &identity, &|prompt| asker.hidden(prompt))
+}
+
+fn share_check(asker: &Asker, file: PathBuf, identity: PathBuf) -> Result<()> {
+    let share = opened(asker, file, identity)?;
+    asker.say(&format!(
+        "This is share {} of {}, of the package {}; any {} of them open it.",
+        share.x(),
+        share.count(),
+        share.package_id(),
+        share.threshold()
+    ));
+    println!("{}", fingerprint::words(&share.code()).join(" "));
+    asker.say("next: read these words to the tenant's officer, who types them at `keyferry-tenant share confirm`;");
+    asker.say("      then keep file and identity apart, and bring both to the import");
+    Ok(())
+}
+
+fn share_open(asker: &Asker, file: PathBuf, identity: PathBuf) -> Result<()> {
+    if !std::io::stdout().is_terminal() {
+        return Err(Rule::ShareShown.refuse(
+            "an output that is no terminal",
+            "a terminal that only you can see",
+            "run the command on a terminal, without > or |",
+        ));
+    }
+    let share = opened(asker, file, identity)?;
+    asker.say("Make sure that nobody and no camera sees this screen. Your share, in groups of 5:");
+    let text = share.text();
+    let mut shown = Zeroizing::new(String::with_capacity(2 * text.len()));
+    for (n, c) in text.chars().enumerate() {
+        if n > 0 && n % 5 == 0 {
+            shown.push(if n % 30 == 0 { '\n' } else { ' ' });
+        }
+        shown.push(c);
+    }
+    let mut out = std::io::stdout().lock();
+    out.write_all(shown.as_bytes())
+        .and_then(|()| out.write_all(b"\n"))
+        .map_err(|error| {
+            Error::failed(format!("the terminal: {error}"), "run the command again")
+        })?;
+    asker.say("next: type it when `keyferry-hoster import` asks for it; then clear this screen, its scrollback too");
+    Ok(())
+}

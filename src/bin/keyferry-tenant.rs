@@ -1,1 +1,175 @@
-fn main() {}
+//! The tenant's program: parse, wire, exit code.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use keyferry::{
+    Result,
+    plan::{Id, Side},
+    program::{Common, Shared, words_heard},
+    side::{archive, token::with_token},
+    tenant::{accept, export, keys, offer, receipt, shares},
+};
+
+/// The tenant's side of a key ceremony: its keys leave its HSM wrapped for the hoster's, sealed under shares
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Shared(Shared),
+    /// The hoster's offer
+    #[command(subcommand)]
+    Offer(Offer),
+    /// The target keys
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Wrap and seal every key, and deal the shares
+    Export,
+    /// The custodians' shares
+    #[command(subcommand)]
+    Share(Share),
+    /// The hoster's receipt
+    #[command(subcommand)]
+    Receipt(Receipt),
+    /// Verify that the keys are primary, and accept
+    Accept {
+        /// The registration/ folder
+        registration: PathBuf,
+    },
+    /// Take the hoster's closing, end the log and write archive/
+    Close {
+        /// The closing/ folder
+        closing: Option<PathBuf>,
+    },
+}
+
+#[derive(Subcommand)]
+enum Offer {
+    /// Take the hoster's KEK by the words that are read aloud
+    Check {
+        /// The offer/ folder
+        offer: PathBuf,
+        /// In a rehearsal: the file that holds the words heard
+        #[arg(long, value_name = "FILE")]
+        words: Option<PathBuf>,
+    },
+}
+
+#[derive(Subcommand)]
+enum Keys {
+    /// Make the keys of the plan that do not exist yet
+    Create {
+        /// A key that exists: LABEL=FILE, its self-signed certificate or its public key
+        #[arg(long, value_name = "LABEL=FILE", value_parser = existing)]
+        existing: Vec<(Id, PathBuf)>,
+    },
+}
+
+#[derive(Subcommand)]
+enum Share {
+    /// Take the words that a custodian's own program shows
+    Confirm {
+        /// The custodian's id
+        custodian: String,
+        /// In a rehearsal: the file that holds the words
+        #[arg(long, value_name = "FILE")]
+        words: Option<PathBuf>,
+    },
+    /// Write a custodian's share file again
+    Reissue {
+        /// The custodian's id
+        custodian: String,
+        /// The new file
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum Receipt {
+    /// Verify that the hoster's HSM holds the keys
+    Check {
+        /// The receipt/ folder
+        receipt: PathBuf,
+    },
+}
+
+fn existing(text: &str) -> std::result::Result<(Id, PathBuf), String> {
+    let (label, file) = text.split_once('=').ok_or("expected LABEL=FILE")?;
+    Ok((label.parse()?, file.into()))
+}
+
+fn main() -> ExitCode {
+    let Cli { common, command } = Cli::parse();
+    let side = Side::Tenant;
+    let words_of = |ceremony: &keyferry::ceremony::Ceremony,
+                    asker: &_,
+                    file: &Option<PathBuf>,
+                    prompt: &str|
+     -> Result<String> {
+        words_heard(ceremony.plan.mode, asker, file.as_deref(), prompt)
+    };
+    match command {
+        Command::Shared(command) => common.shared(side, command),
+        Command::Offer(Offer::Check { offer, words }) => common.step(
+            side,
+            Box::new(move |ceremony, asker| {
+                let offer = offer::read(ceremony, &offer)?;
+                let typed = words_of(ceremony, asker, &words, &offer::words_prompt())?;
+                offer::check(ceremony, offer, &typed)
+            }),
+        ),
+        Command::Keys(Keys::Create { existing }) => common.step(
+            side,
+            Box::new(|ceremony, asker| {
+                let existing: Vec<_> = existing
+                    .into_iter()
+                    .map(|(label, file)| keys::Existing { label, file })
+                    .collect();
+                with_token(ceremony, &common.token_choice()?, asker, |ceremony, hsm| {
+                    keys::create(ceremony, hsm, &existing)
+                })
+            }),
+        ),
+        Command::Export => common.step(
+            side,
+            Box::new(|ceremony, asker| {
+                with_token(ceremony, &common.token_choice()?, asker, |ceremony, hsm| {
+                    export::export(ceremony, hsm, &|text| asker.say(text))
+                })
+            }),
+        ),
+        Command::Share(Share::Confirm { custodian, words }) => common.step(
+            side,
+            Box::new(move |ceremony, asker| {
+                let prompt = format!("The words that {custodian}'s own program shows: ");
+                let typed = words_of(ceremony, asker, &words, &prompt)?;
+                shares::confirm(ceremony, &custodian, &typed)
+            }),
+        ),
+        Command::Share(Share::Reissue { custodian, to }) => common.step(
+            side,
+            Box::new(move |ceremony, _| shares::reissue(ceremony, &custodian, &to)),
+        ),
+        Command::Receipt(Receipt::Check { receipt }) => common.step(
+            side,
+            Box::new(move |ceremony, _| receipt::check(ceremony, &receipt)),
+        ),
+        Command::Accept { registration } => common.step(
+            side,
+            Box::new(move |ceremony, _| accept::accept(ceremony, &registration)),
+        ),
+        Command::Close { closing } => common.step(
+            side,
+            Box::new(move |ceremony, _| archive::close(ceremony, closing.as_deref())),
+        ),
+    }
+}

@@ -49,10 +49,10 @@ impl<B: Body> Received<B> {
     ///
     /// # Errors
     /// `SIGNATURE-MISSING` or `SIGNATURE-WITNESS`.
-    pub fn released(self, plan: &Plan) -> Result<Self> {
+    pub fn released(self, plan: &Plan) -> Result<Released<B>> {
         self.signatures
             .require(plan, B::KIND.side(), &format!("the {}", B::KIND))?;
-        Ok(self)
+        Ok(Released(self))
     }
 
     /// Takes the document only if it answers the one that this side sent.
@@ -88,6 +88,34 @@ impl<B: Body> Received<B> {
             format!("a {} of attempt {attempt}", B::KIND),
             format!("attempt {seen} or later"),
             "ask the sender for the document of the current attempt; destroy this copy",
+        ))
+    }
+}
+
+/// A document that its sender's officers have released: the only kind that a step acts on.
+pub struct Released<B>(Received<B>);
+
+impl<B> std::ops::Deref for Released<B> {
+    type Target = Received<B>;
+
+    fn deref(&self) -> &Received<B> {
+        &self.0
+    }
+}
+
+impl<B: Body> Released<B> {
+    /// Takes the document only if it is the one that the log names.
+    ///
+    /// # Errors
+    /// `DOCUMENT-HASH`.
+    pub fn being(self, hash: Hash) -> Result<Self> {
+        if self.hash == hash {
+            return Ok(self);
+        }
+        Err(Rule::DocumentHash.refuse(
+            format!("a {} with SHA-256 {}", B::KIND, self.hash),
+            format!("the one that was checked, {hash}"),
+            "copy the folder again from its sender's outbox, and find out what changed it",
         ))
     }
 }

@@ -36,7 +36,7 @@ pub struct Head {
 }
 
 /// Before the first entry.
-const GENESIS: Head = Head {
+pub const GENESIS: Head = Head {
     seq: 0,
     hash: Hash([0; 32]),
 };

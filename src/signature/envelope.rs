@@ -1,27 +1,17 @@
-//! Signatures of people: OpenSSH signatures (SSHSIG, openssh's PROTOCOL.sshsig), as `ssh-keygen -Y sign`
-//! makes them and any auditor checks them. Keyferry verifies; it never holds a person's key.
-//!
-//! The library would accept dozens of single-bit flips, so armour and envelope are parsed here,
+//! One SSHSIG. The library would accept dozens of single-bit flips, so armour and envelope are parsed here,
 //! strictly: only the one encoding that `ssh-keygen` writes. The library checks the signature itself.
 
-use std::path::Path;
-
 use data_encoding::BASE64;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha512};
 use ssh_key::{Algorithm, PublicKey, Signature, public::KeyData};
 
+use super::{Namespace, SignatureFile, people};
 use crate::{
-    Error, Result,
-    encoding::Hash,
-    folder,
-    plan::{Id, Person, Plan, Side},
+    Result,
+    plan::{Person, Plan},
     rule::Rule,
     terminal::escape,
 };
-
-/// The greatest size of a signature file, in bytes; real ones have less than 700.
-pub const MAX_SIGNATURE: u64 = 8192;
 
 const BEGIN: &str = "-----BEGIN SSH SIGNATURE-----";
 const END: &str = "-----END SSH SIGNATURE-----\n";
@@ -29,233 +19,8 @@ const COLUMNS: usize = 70;
 /// The user-present bit of a FIDO2 signature's flags (WebAuthn, 6.1).
 const USER_PRESENT: u8 = 0x01;
 
-/// What a signature is for. A signature made for one purpose is none for another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Namespace {
-    /// The plan, signed by officers of both sides.
-    Plan,
-    /// Before an act that waits for signatures.
-    Approval,
-    /// Releases a document.
-    Document,
-    /// The head of a closed log.
-    Head,
-}
-
-impl Namespace {
-    /// The name that `ssh-keygen -n` is given.
-    pub fn name(self) -> &'static str {
-        match self {
-            Namespace::Plan => "keyferry-plan",
-            Namespace::Approval => "keyferry-approval",
-            Namespace::Document => "keyferry-document",
-            Namespace::Head => "keyferry-head",
-        }
-    }
-}
-
-/// A signature file as it was found: whose it says it is, and its bytes.
-pub struct SignatureFile {
-    /// The `<id>` of `<file>.<id>.sig`.
-    pub signer: String,
-    /// The file's bytes.
-    pub bytes: Vec<u8>,
-}
-
-/// A valid signature of one person, as records name it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Signed {
-    /// Who signed.
-    pub id: Id,
-    /// SHA-256 of the signature file.
-    pub signature: Hash,
-}
-
-/// What a set of valid signatures amounts to.
-pub struct Verified {
-    /// One per officer of the side asked for.
-    pub officers: Vec<Signed>,
-    /// One per witness; never counted.
-    pub witnesses: Vec<Signed>,
-}
-
-impl Verified {
-    /// Everyone who signed, for the record.
-    pub fn everyone(&self) -> Vec<Signed> {
-        self.officers
-            .iter()
-            .chain(&self.witnesses)
-            .cloned()
-            .collect()
-    }
-
-    /// Takes the signatures as release or approval, where there are enough.
-    ///
-    /// # Errors
-    /// `SIGNATURE-MISSING`, or `SIGNATURE-WITNESS` where witnesses' signatures stand in for officers'.
-    pub fn require(&self, plan: &Plan, side: Side, what: &str) -> Result<()> {
-        let needed = plan.party(side).approvals;
-        let have = self.officers.len();
-        if have >= needed {
-            return Ok(());
-        }
-        let rule = if have + self.witnesses.len() >= needed {
-            Rule::SignatureWitness
-        } else {
-            Rule::SignatureMissing
-        };
-        let names = |signed: &[Signed]| {
-            signed
-                .iter()
-                .map(|one| one.id.to_string())
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
-        Err(rule.refuse(
-            format!("{what}: {have} of {needed} officers of the {side} ({}); witnesses: {}", names(&self.officers), names(&self.witnesses)),
-            format!("valid signatures of at least {needed} officers of the {side}"),
-            format!("the {side}'s officers sign with `ceremony-scripts/sign`; copy the .sig files beside the document"),
-        ))
-    }
-}
-
-/// Verifies every signature file over a message. One that is wrong in any way refuses the whole set.
-///
-/// # Errors
-/// The `SIGNATURE-…` rule that the first wrong file breaks.
-pub fn verify(
-    plan: &Plan,
-    side: Side,
-    namespace: Namespace,
-    message: &[u8],
-    files: &[SignatureFile],
-) -> Result<Verified> {
-    let mut verified = Verified {
-        officers: Vec::new(),
-        witnesses: Vec::new(),
-    };
-    for file in files {
-        let (person, role) = named(plan, &file.signer)?;
-        let envelope = Envelope::parse(file)?;
-        envelope.check(plan, person, namespace, message, files)?;
-        let signed = Signed {
-            id: person.id.clone(),
-            signature: Hash::of(&file.bytes),
-        };
-        match role {
-            Role::Officer(of) if of == side => verified.officers.push(signed),
-            Role::Witness => verified.witnesses.push(signed),
-            Role::Officer(of) => {
-                return Err(Rule::SignatureSide.refuse(
-                    format!("{} is an officer of the {of}", file.signer),
-                    format!("officers of the {side}"),
-                    "remove this signature; the officers of the side that made the document sign it",
-                ));
-            }
-        }
-    }
-    Ok(verified)
-}
-
-/// The signature files that lie beside a file: `<file>.<id>.sig`, in the order of their names.
-///
-/// # Errors
-/// As [`folder::read_file`].
-pub fn beside(file: &Path) -> Result<Vec<SignatureFile>> {
-    let name = file
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    let parent = match file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(parent).map_err(|error| Error::file(parent, error))? {
-        let entry = entry.map_err(|error| Error::file(parent, error))?;
-        let entry_name = entry.file_name().to_string_lossy().into_owned();
-        if let Some(signer) = signer_of(&entry_name, &name) {
-            let bytes = folder::read_file(&entry.path(), MAX_SIGNATURE)?;
-            found.push(SignatureFile {
-                signer: signer.to_owned(),
-                bytes,
-            });
-        }
-    }
-    found.sort_by(|a, b| a.signer.cmp(&b.signer));
-    Ok(found)
-}
-
-/// The `<id>` where a name is `<file>.<id>.sig`.
-pub fn signer_of<'a>(name: &'a str, file: &str) -> Option<&'a str> {
-    let signer = name
-        .strip_prefix(file)?
-        .strip_prefix('.')?
-        .strip_suffix(".sig")?;
-    (!signer.is_empty() && !signer.contains('.')).then_some(signer)
-}
-
-/// The allowed-signers file of a plan (ssh-keygen(1), ALLOWED SIGNERS): officers and witnesses, for
-/// Keyferry's namespaces only.
-pub fn allowed_signers(plan: &Plan) -> String {
-    let people = plan.tenant.officers.iter().chain(&plan.hoster.officers);
-    let witnesses = plan
-        .witnesses
-        .iter()
-        .filter_map(|witness| witness.person.as_ref());
-    let line = |person: &Person| {
-        format!(
-            "{} namespaces=\"keyferry-*\" {}\n",
-            person.id, person.openssh
-        )
-    };
-    people.chain(witnesses).map(line).collect()
-}
-
-/// The line that makes one signature.
-pub fn command_line(namespace: Namespace, file: &Path, id: &Id) -> String {
-    let file = file.display();
-    format!(
-        "ssh-keygen -Y sign -n {} -f KEY < {file} > {file}.{id}.sig",
-        namespace.name()
-    )
-}
-
-#[derive(Clone, Copy)]
-enum Role {
-    Officer(Side),
-    Witness,
-}
-
-fn people(plan: &Plan) -> impl Iterator<Item = (&Person, Role)> {
-    let officers = [Side::Tenant, Side::Hoster].into_iter().flat_map(|side| {
-        plan.party(side)
-            .officers
-            .iter()
-            .map(move |person| (person, Role::Officer(side)))
-    });
-    officers.chain(
-        plan.witnesses
-            .iter()
-            .filter_map(|witness| Some((witness.person.as_ref()?, Role::Witness))),
-    )
-}
-
-fn named<'a>(plan: &'a Plan, signer: &str) -> Result<(&'a Person, Role)> {
-    people(plan)
-        .find(|(person, _)| person.id.as_str() == signer)
-        .ok_or_else(|| {
-            Rule::SignatureUnknown.refuse(
-                format!("a signature file named after {:?}", escape(signer)),
-                "the id of an officer, or of a witness with a key, of the plan",
-                "remove the file, or give it the name <file>.<id>.sig of the person who made it",
-            )
-        })
-}
-
 /// An SSHSIG, field by field.
-struct Envelope<'a> {
+pub struct Envelope<'a> {
     file: &'a SignatureFile,
     public_key: Vec<u8>,
     namespace: Vec<u8>,
@@ -266,7 +31,7 @@ struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    fn parse(file: &'a SignatureFile) -> Result<Self> {
+    pub fn parse(file: &'a SignatureFile) -> Result<Self> {
         let format = |found: &str| {
             Rule::SignatureFormat.refuse(
                 format!("the signature of {}: {found}", file.signer),
@@ -320,7 +85,7 @@ impl<'a> Envelope<'a> {
         Ok(envelope)
     }
 
-    fn check(
+    pub fn check(
         &self,
         plan: &Plan,
         person: &Person,
@@ -402,7 +167,7 @@ impl<'a> Envelope<'a> {
             algorithm,
             Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256
         );
-        if sk != !self.trailer.is_empty() || !canonical(&algorithm, &self.signature) {
+        if sk == self.trailer.is_empty() || !canonical(&algorithm, &self.signature) {
             return false;
         }
         let data = [self.signature.as_slice(), &self.trailer].concat();

@@ -1,0 +1,109 @@
+//! The custodians in front of the hoster's machine: each presents a share, which is checked at once.
+
+use std::path::PathBuf;
+
+use crate::{
+    Error, Result,
+    ceremony::Ceremony,
+    custodian,
+    document::package::Package,
+    encoding::Hash,
+    folder,
+    plan::{Id, Mode},
+    rule::Rule,
+    share::{Quorum, Secret, Share},
+    terminal::{Asker, escape},
+};
+
+/// The greatest size of a share or identity file, in bytes.
+const MAX_FILE: u64 = 64 << 10;
+
+/// A share as it comes on the command line.
+pub struct Presented {
+    /// Its age file.
+    pub file: PathBuf,
+    /// The identity that opens it; asked for where absent.
+    pub identity: Option<PathBuf>,
+}
+
+/// A quorum that has opened the seal.
+pub struct Opened {
+    /// What they hold together.
+    pub secret: Secret,
+    /// The custodians.
+    pub custodians: Vec<Id>,
+    /// Those whose identity was opened on this machine.
+    pub spent: Vec<Id>,
+}
+
+/// Takes shares until there are enough. Shares on the command line are taken in order, and a wrong one
+/// refuses; without any, people are asked until the quorum stands, and a wrong one is asked for again.
+///
+/// # Errors
+/// `SHARE-…`, naming the custodian where it can be told.
+pub fn gather(ceremony: &Ceremony, package: &Package, presented: &[Presented], asker: &Asker) -> Result<Opened> {
+    let mut quorum = Quorum::new(package.package_id, package.threshold, &package.shares);
+    let mut spent = Vec::new();
+    if presented.is_empty() {
+        if ceremony.plan.mode == Mode::Production || asker.is_interactive() {
+            ask_all(package, &mut quorum, &mut spent, asker)?;
+        }
+    } else {
+        for share in presented {
+            let identity = match &share.identity {
+                Some(identity) => identity.clone(),
+                None => asker.line(&format!("Identity file that opens {}: ", share.file.display()))?.into(),
+            };
+            let custodian = quorum.present(open_file(package, &share.file, &identity, asker)?)?;
+            asker.say(&format!("the share of {custodian} is right; {} more needed", quorum.missing()));
+            spent.push(custodian);
+        }
+    }
+    let (secret, custodians) = quorum.recombine()?;
+    let ids = |names: Vec<String>| names.iter().map(|name| id(name)).collect::<Result<Vec<Id>>>();
+    Ok(Opened { secret, custodians: ids(custodians)?, spent: ids(spent)? })
+}
+
+fn id(name: &str) -> Result<Id> {
+    // The package was checked against the plan, whose ids these are.
+    name.parse().map_err(|expected: String| Error::failed(format!("custodian {name:?}: {expected}"), "report this as a defect"))
+}
+
+fn ask_all(package: &Package, quorum: &mut Quorum, spent: &mut Vec<String>, asker: &Asker) -> Result<()> {
+    asker.say(&format!("{} custodians must present their shares, one after the other.", quorum.missing()));
+    while quorum.missing() > 0 {
+        let answer = asker.line("Share file of the next custodian, or an empty line to type a share (Ctrl-D ends): ")?;
+        let share = match answer.trim() {
+            "" => asker.hidden("The share's 109 characters: ").and_then(|text| Share::parse_typed(&text)),
+            file => asker
+                .line("Identity file that opens it: ")
+                .and_then(|identity| open_file(package, file.as_ref(), identity.trim().as_ref(), asker)),
+        };
+        match share.and_then(|share| quorum.present(share)) {
+            Ok(custodian) => {
+                asker.say(&format!("the share of {} is right; {} more needed", escape(&custodian), quorum.missing()));
+                if !answer.trim().is_empty() {
+                    spent.push(custodian);
+                }
+            }
+            Err(error @ Error::Ended { .. }) => return Err(error),
+            Err(error) => asker.say(&error.to_string()),
+        }
+    }
+    Ok(())
+}
+
+/// Opens a share file with an identity. A file that is none of those dealt is named before it is opened.
+fn open_file(package: &Package, file: &std::path::Path, identity: &std::path::Path, asker: &Asker) -> Result<Share> {
+    let bytes = folder::read_file(file, MAX_FILE)?;
+    let hash = Hash::of(&bytes);
+    if !package.shares.iter().any(|listing| listing.file == hash) {
+        return Err(Rule::ShareFile.refuse(
+            format!("{} has SHA-256 {hash}", file.display()),
+            "one of the share files that the package lists",
+            "look for the file of this attempt; a damaged one is written again by `keyferry-tenant share reissue`",
+        ));
+    }
+    let identity_bytes = zeroize::Zeroizing::new(folder::read_file(identity, MAX_FILE)?);
+    custodian::open_share(&bytes, &identity_bytes, &|prompt| asker.hidden(prompt))
+}

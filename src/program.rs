@@ -1,0 +1,171 @@
+//! What the programs of the two sides share: options, how a step is run, and how it ends.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Args, Subcommand};
+
+use crate::{
+    Error, Result,
+    ceremony::Ceremony,
+    folder,
+    log::Event,
+    plan::{Mode, PLAN_FILE, Side},
+    report::Report,
+    side::{
+        init::{self, AgreedPlan},
+        note, release, status,
+        token::TokenChoice,
+    },
+    terminal::{Asker, escape, fail},
+};
+
+/// The greatest size of a file of words, in bytes.
+const MAX_WORDS: u64 = 4096;
+/// How much of a finding goes into the log, in characters.
+const MAX_FOUND: usize = 500;
+
+/// Options of every command of the two sides.
+#[derive(Args)]
+pub struct Common {
+    /// The ceremony folder of this side
+    #[arg(long, global = true, default_value = ".", value_name = "FOLDER")]
+    pub dir: PathBuf,
+    /// The HSM's PKCS#11 module (a .so file)
+    #[arg(long, global = true, env = "KEYFERRY_MODULE", value_name = "FILE")]
+    pub module: Option<PathBuf>,
+    /// The label of the HSM's token
+    #[arg(long, global = true, env = "KEYFERRY_TOKEN", value_name = "LABEL")]
+    pub token: Option<String>,
+    /// In a rehearsal: the file that holds the PIN
+    #[arg(long, global = true, value_name = "FILE")]
+    pub pin_file: Option<PathBuf>,
+    /// Print the result as JSON, for scripts
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// Commands that both sides have.
+#[derive(Subcommand)]
+pub enum Shared {
+    /// Begin the ceremony: take the plan that officers of both sides have signed
+    Init {
+        /// The plan, with its signatures (PLAN.<officer>.sig) beside it
+        plan: PathBuf,
+        /// In a rehearsal: the file that holds the words heard
+        #[arg(long, value_name = "FILE")]
+        words: Option<PathBuf>,
+    },
+    /// Show how far the ceremony has come, and the next step
+    Status,
+    /// Release the document that waits, once enough officers have signed it
+    Release,
+    /// Put a deviation into the record
+    Note {
+        /// What happened, who was there, and what was done about it
+        text: String,
+    },
+}
+
+/// A step of an open ceremony.
+pub type StepFn<'a> = Box<dyn FnOnce(&mut Ceremony, &Asker) -> Result<Report> + 'a>;
+
+impl Common {
+    /// Which token, and where its PIN comes from.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where module or token is not named.
+    pub fn token_choice(&self) -> Result<TokenChoice> {
+        let usage = |what: &str, option: &str| Error::Usage {
+            what: format!("no {what}"),
+            remedy: format!("name it with --{option}, or in KEYFERRY_{}", option.to_uppercase()),
+        };
+        Ok(TokenChoice {
+            module: self.module.clone().ok_or_else(|| usage("PKCS#11 module", "module"))?,
+            label: self.token.clone().ok_or_else(|| usage("token", "token"))?,
+            pin_file: self.pin_file.clone(),
+        })
+    }
+
+    /// Runs one step of the ceremony in the folder, records a refusal, and says what comes next.
+    pub fn step(&self, side: Side, step: StepFn) -> ExitCode {
+        let mut ceremony = match Ceremony::open(&self.dir, side) {
+            Ok(ceremony) => ceremony,
+            Err(error) => return fail(&error),
+        };
+        let asker = Asker::new(ceremony.plan.mode);
+        match step(&mut ceremony, &asker) {
+            Ok(report) => self.succeed(&report, &ceremony),
+            Err(error) => {
+                if let Err(unrecorded) = record_refusal(&mut ceremony, &error) {
+                    eprintln!("the refusal could not be recorded: {unrecorded}");
+                }
+                fail(&error)
+            }
+        }
+    }
+
+    /// Runs a command that both sides have.
+    pub fn shared(&self, side: Side, command: Shared) -> ExitCode {
+        match command {
+            Shared::Init { plan, words } => match self.init(side, &plan, words.as_deref()) {
+                Ok((ceremony, report)) => self.succeed(&report, &ceremony),
+                Err(error) => fail(&error),
+            },
+            Shared::Status => self.step(side, Box::new(|ceremony, _| Ok(status::status(ceremony)))),
+            Shared::Release => self.step(side, Box::new(|ceremony, _| release::release(ceremony))),
+            Shared::Note { text } => self.step(side, Box::new(move |ceremony, _| note::note(ceremony, &text))),
+        }
+    }
+
+    fn init(&self, side: Side, plan: &Path, words: Option<&Path>) -> Result<(Ceremony, Report)> {
+        let log = self.dir.join(crate::log::LOG_FILE);
+        if log.exists() {
+            return Err(crate::rule::Rule::CeremonyExists.refuse(
+                format!("{} is there already", log.display()),
+                "a folder without a ceremony",
+                "go on with this ceremony (`status` says how), or begin another in a new folder with --dir",
+            ));
+        }
+        let agreed = AgreedPlan::read(plan)?;
+        let mode = agreed.plan().mode;
+        let typed = words_heard(mode, &Asker::new(mode), words, &init::words_prompt())?;
+        init::init(&self.dir, side, agreed, &typed)
+    }
+
+    fn succeed(&self, report: &Report, ceremony: &Ceremony) -> ExitCode {
+        if self.json {
+            println!("{}", report.json());
+        } else {
+            println!("{}", report.text());
+        }
+        if ceremony.plan.mode == Mode::Rehearsal {
+            eprintln!("REHEARSAL: no real key may take part in this ceremony.");
+        }
+        eprintln!("{}", status::next(ceremony));
+        ExitCode::SUCCESS
+    }
+}
+
+/// Words that somebody heard and types; from a file in a rehearsal only.
+///
+/// # Errors
+/// [`Error::Usage`] for a file in production, and as [`Asker::line`].
+pub fn words_heard(mode: Mode, asker: &Asker, file: Option<&Path>, prompt: &str) -> Result<String> {
+    match (file, mode) {
+        (None, _) => asker.line(prompt),
+        (Some(file), Mode::Rehearsal) => Ok(String::from_utf8_lossy(&folder::read_file(file, MAX_WORDS)?).into_owned()),
+        (Some(_), Mode::Production) => Err(Error::Usage {
+            what: "--words in production".into(),
+            remedy: format!("type the words that are read aloud; only a rehearsal ({PLAN_FILE}: mode) takes a file"),
+        }),
+    }
+}
+
+fn record_refusal(ceremony: &mut Ceremony, error: &Error) -> Result<()> {
+    let Error::Refused(refusal) = error else { return Ok(()) };
+    let found = escape(&refusal.found.chars().take(MAX_FOUND).collect::<String>());
+    ceremony.record(Event::Refusal { rule: refusal.rule, found }).map(|_| ())
+}

@@ -1,0 +1,48 @@
+//! What a command that ended well says: results for stdout, as text or as JSON.
+
+use serde_json::{Map, Value};
+
+/// Results, in the order in which they are read.
+#[derive(Default)]
+pub struct Report {
+    text: Vec<String>,
+    json: Map<String, Value>,
+}
+
+impl Report {
+    /// A report that begins with this sentence.
+    pub fn new(text: impl Into<String>) -> Self {
+        Report {
+            text: vec![text.into()],
+            json: Map::new(),
+        }
+    }
+
+    /// Adds a line for people only.
+    pub fn line(mut self, text: impl Into<String>) -> Self {
+        self.text.push(text.into());
+        self
+    }
+
+    /// Adds a value, for people and for scripts.
+    pub fn value(mut self, name: &str, value: impl Into<Value>) -> Self {
+        let value = value.into();
+        let shown = match &value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        self.text.push(format!("{:<14}{shown}", format!("{name}:")));
+        self.json.insert(name.replace(' ', "_"), value);
+        self
+    }
+
+    /// The text for people.
+    pub fn text(&self) -> String {
+        self.text.join("\n")
+    }
+
+    /// The same for scripts.
+    pub fn json(&self) -> Value {
+        Value::Object(self.json.clone())
+    }
+}

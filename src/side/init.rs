@@ -1,0 +1,109 @@
+//! `init`: a side takes the plan that officers of both sides have signed, by its words.
+
+use std::path::Path;
+
+use crate::{
+    Result,
+    ceremony::Ceremony,
+    fingerprint::{self, WORDS_TYPED},
+    folder,
+    log::Event,
+    plan::{MAX_PLAN, PLAN_FILE, Plan, Side},
+    report::Report,
+    signature::{self, SignatureFile, Signed},
+};
+
+/// A plan that enough officers of both sides have signed.
+pub struct AgreedPlan {
+    plan: Plan,
+    files: Vec<SignatureFile>,
+    signed: Vec<Signed>,
+}
+
+impl AgreedPlan {
+    /// Reads a plan and the signatures beside it.
+    ///
+    /// # Errors
+    /// `PLAN-…` and `SIGNATURE-…` rules.
+    pub fn read(path: &Path) -> Result<Self> {
+        let plan = Plan::read(path)?;
+        plan.require_supported()?;
+        let files = signature::beside(path)?;
+        let signed = signature::verify_plan(&plan, &files)?;
+        Ok(AgreedPlan {
+            plan,
+            files,
+            signed,
+        })
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+}
+
+/// Begins the ceremony in a folder. `typed` are the plan's first 16 words, read aloud by the other side.
+///
+/// # Errors
+/// `WORDS-MISMATCH`, `CEREMONY-EXISTS`, and what writing files can end with.
+pub fn init(dir: &Path, side: Side, agreed: AgreedPlan, typed: &str) -> Result<(Ceremony, Report)> {
+    let AgreedPlan {
+        plan,
+        files,
+        signed,
+    } = agreed;
+    fingerprint::confirm(plan.hash(), typed)?;
+    let event = Event::Init {
+        ceremony: plan.ceremony.clone(),
+        mode: plan.mode,
+        side,
+        plan: plan.hash(),
+        waived: plan.waivers.iter().map(|waiver| waiver.rule).collect(),
+        signatures: signed.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let files: Vec<_> = files
+        .into_iter()
+        .map(|file| (format!("{PLAN_FILE}.{}.sig", file.signer), file.bytes))
+        .collect();
+    let report = Report::new(format!(
+        "The ceremony {} has begun on the side of the {side}.",
+        plan.ceremony
+    ))
+    .value("plan", plan.hash().to_string())
+    .value(
+        "signed by",
+        signed
+            .iter()
+            .map(|one| one.id.to_string())
+            .collect::<Vec<_>>()
+            .join(", "),
+    )
+    .value("folder", dir.display().to_string());
+    Ok((Ceremony::create(dir, side, plan, &files, event)?, report))
+}
+
+/// What to say before the words are typed.
+pub fn words_prompt() -> String {
+    format!(
+        "Somebody of the other side reads the plan's first {WORDS_TYPED} words aloud, over a second channel\n\
+         (`keyferry-audit plan check` shows them there). Type them here: "
+    )
+}
+
+/// The plan and the signatures that a ceremony began with, as they lie in its folder.
+///
+/// # Errors
+/// What reading files can end with, and `SIGNATURE-…` rules.
+pub fn signatures(dir: &Path, plan: &Plan) -> Result<Vec<(String, Vec<u8>)>> {
+    let path = dir.join(PLAN_FILE);
+    let named = |file: SignatureFile| (format!("{PLAN_FILE}.{}.sig", file.signer), file.bytes);
+    let mut files: Vec<_> = signature::beside(&path)?.into_iter().map(named).collect();
+    files.insert(
+        0,
+        (PLAN_FILE.to_owned(), folder::read_file(&path, MAX_PLAN)?),
+    );
+    debug_assert!(files[0].1 == plan.bytes());
+    Ok(files)
+}

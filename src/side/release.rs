@@ -1,0 +1,98 @@
+//! `release`: a document leaves only when enough officers of its side have signed its bytes.
+
+use crate::{
+    Error, Result,
+    ceremony::Ceremony,
+    document::{
+        Body, Kind, acceptance::Acceptance, closing::Closing, offer::Offer, package::Package,
+        receipt::Receipt, registration::Registration,
+    },
+    log::Event,
+    phase::Step,
+    plan::Id,
+    report::Report,
+    rule::Rule,
+    signature::{self, Namespace},
+};
+
+/// Releases the document that waits.
+///
+/// # Errors
+/// [`Error::Waiting`] with the lines to sign, `SIGNATURE-…` for a wrong signature, `SHARE-UNCONFIRMED` for
+/// a package whose custodians have not all confirmed.
+pub fn release(ceremony: &mut Ceremony) -> Result<Report> {
+    ceremony.state.require(Step::Release)?;
+    let (kind, _) = ceremony.state.unreleased().ok_or_else(|| {
+        Error::failed(
+            "no document waits to be released",
+            "run `status`: it shows the next step",
+        )
+    })?;
+    match kind {
+        Kind::Offer => release_one::<Offer>(ceremony),
+        Kind::Package => {
+            require_confirmed(ceremony)?;
+            release_one::<Package>(ceremony)
+        }
+        Kind::Receipt => release_one::<Receipt>(ceremony),
+        Kind::Registration => release_one::<Registration>(ceremony),
+        Kind::Acceptance => release_one::<Acceptance>(ceremony),
+        Kind::Closing => release_one::<Closing>(ceremony),
+    }
+}
+
+fn release_one<B: Body>(ceremony: &mut Ceremony) -> Result<Report> {
+    let (own, made) = ceremony.sent::<B>()?;
+    let folder = ceremony.outbox(B::KIND.name());
+    let side = ceremony.state.side;
+    signature::enough(
+        &ceremony.plan,
+        side,
+        Namespace::Document,
+        &folder.join(B::KIND.file()),
+        &own.signatures,
+    )?;
+    let signatures = own.signatures.everyone();
+    ceremony.record(Event::Release {
+        kind: B::KIND,
+        document: made.hash,
+        signatures: signatures.clone(),
+    })?;
+    Ok(Report::new(format!("The {} is released.", B::KIND))
+        .value("document", made.hash.to_string())
+        .value(
+            "signed by",
+            signatures
+                .iter()
+                .map(|one| one.id.to_string())
+                .collect::<Vec<_>>()
+                .join(", "),
+        )
+        .value("folder", folder.display().to_string()))
+}
+
+/// The custodians whose share nobody has yet shown to be right.
+pub fn unconfirmed(ceremony: &Ceremony) -> Vec<&Id> {
+    let custodians = ceremony
+        .plan
+        .quorum
+        .custodians
+        .iter()
+        .map(|custodian| &custodian.id);
+    custodians
+        .filter(|id| !ceremony.state.confirmed.contains(id))
+        .collect()
+}
+
+fn require_confirmed(ceremony: &Ceremony) -> Result<()> {
+    let missing = unconfirmed(ceremony);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing: Vec<&str> = missing.iter().map(|id| id.as_str()).collect();
+    Err(Rule::ShareUnconfirmed.refuse(
+        format!("not confirmed by {}", missing.join(", ")),
+        "a confirmation by every custodian",
+        "each custodian runs `keyferry-custodian share check`, and types the words it shows at `keyferry-tenant share confirm`",
+    ))
+}

@@ -1,0 +1,108 @@
+//! `status`: how far it has come, and the next step: who, and the exact command.
+
+use super::release;
+use crate::{
+    ceremony::Ceremony,
+    phase::{Phase, Step, name},
+    plan::Side,
+    report::Report,
+};
+
+/// What comes next, for people: who, the exact command, and what must be there first.
+pub fn next(ceremony: &Ceremony) -> String {
+    let state = &ceremony.state;
+    let program = format!("keyferry-{}", state.side);
+    let dir = ceremony.dir.display();
+    let unconfirmed = release::unconfirmed(ceremony);
+    let row = state.rows().find(|row| match row.step {
+        Step::ShareConfirm => !unconfirmed.is_empty(),
+        Step::ShareReissue => false,
+        _ => true,
+    });
+    let Some(row) = row else {
+        return "next: nothing; the ceremony is closed. Keep archive/ and let officers and witnesses sign archive/head.json.".into();
+    };
+    let command = match (row.step, unconfirmed.first()) {
+        (Step::ShareConfirm, Some(custodian)) => format!("share confirm {custodian}"),
+        _ => row.command.to_owned(),
+    };
+    let mut text = format!("next: {}\n  {program} --dir {dir} {command}", row.who);
+    if let Some(first) = before(state.side, state.phase, row.step) {
+        text.push_str(&format!("\n  {first}"));
+    }
+    if state.pending.is_some_and(|pending| pending == row.step) {
+        text.push_str("\n  This step was begun and did not end; the same command finishes it and makes nothing twice.");
+    }
+    text
+}
+
+/// What must happen before the next command can be run.
+fn before(side: Side, phase: Phase, step: Step) -> Option<&'static str> {
+    Some(match (side, phase) {
+        (_, _) if step == Step::Release => {
+            "first: copy the outbox to the officers' own machine; `ceremony-scripts/sign FOLDER` there; bring the .sig files back"
+        }
+        (_, _) if step == Step::ShareConfirm => {
+            "first: give each custodian their file of outbox/shares/; `keyferry-custodian share check` shows the words to type here"
+        }
+        (Side::Tenant, Phase::Planned) => {
+            "first: get the offer/ folder from the hoster, and call the hoster to hear the words"
+        }
+        (Side::Hoster, Phase::OfferReleased) => {
+            "first: carry outbox/offer/ to the tenant, read the KEK's words aloud, and wait for the package/ folder"
+        }
+        (Side::Tenant, Phase::PackageReleased) => {
+            "first: carry outbox/package/ to the hoster; shares travel with their custodians only; wait for the receipt/ folder"
+        }
+        (Side::Hoster, Phase::PackageTaken) => {
+            "first: a quorum of custodians must be in the room, each with share and identity"
+        }
+        (Side::Tenant, Phase::ReceiptTaken) => "first: wait for the registration/ folder",
+        (Side::Hoster, Phase::ReceiptReleased) => "first: carry outbox/receipt/ to the tenant",
+        (Side::Hoster, Phase::RegistrationReleased) => {
+            "first: carry outbox/registration/ to the tenant, and wait for the acceptance/ folder"
+        }
+        (Side::Tenant, Phase::AcceptanceReleased) => {
+            "first: carry outbox/acceptance/ to the hoster, and wait for the closing/ folder"
+        }
+        (Side::Hoster, Phase::ClosingReleased) => "first: carry outbox/closing/ to the tenant",
+        _ => return None,
+    })
+}
+
+/// The whole status.
+pub fn status(ceremony: &Ceremony) -> Report {
+    let (plan, state) = (&ceremony.plan, &ceremony.state);
+    let mut report = Report::new(format!(
+        "The ceremony {} on the side of the {}.",
+        plan.ceremony, state.side
+    ))
+    .value("mode", name(&plan.mode))
+    .value("phase", name(&state.phase))
+    .value("attempt", state.attempt)
+    .value("plan", plan.hash().to_string())
+    .value("log entries", ceremony.head().seq)
+    .value("log head", ceremony.head().hash.to_string());
+    if let Some(step) = state.pending {
+        report = report.value("unfinished", name(&step));
+    }
+    let unconfirmed = release::unconfirmed(ceremony);
+    if state.phase == Phase::PackageMade && !unconfirmed.is_empty() {
+        report = report.value(
+            "unconfirmed",
+            unconfirmed
+                .iter()
+                .map(|id| id.as_str())
+                .collect::<Vec<_>>()
+                .join(", "),
+        );
+    }
+    for waiver in &plan.waivers {
+        report = report.line(format!(
+            "waived:       {} ({})",
+            waiver.rule.name(),
+            crate::terminal::escape(&waiver.reason)
+        ));
+    }
+    report
+}

@@ -1,0 +1,182 @@
+//! The built-in target: a registry, `registry.json`, of every key set ever registered and one primary. It
+//! belongs to the service, not to a ceremony, and is replaced in one step.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Error, Result,
+    document::FORMAT,
+    encoding::Hash,
+    folder,
+    plan::{Id, Role},
+    proof::Proof,
+    rule::Rule,
+};
+
+/// The greatest size of a registry, in bytes.
+const MAX_REGISTRY: u64 = 64 << 20;
+
+/// What the registry's file holds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Contents {
+    format: String,
+    /// The plan hash of the primary key set.
+    primary: Option<Hash>,
+    /// Every key set ever registered, in that order.
+    key_sets: Vec<KeySet>,
+}
+
+/// The keys of one ceremony.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeySet {
+    /// The plan of the ceremony: what names the key set.
+    pub plan_hash: Hash,
+    /// The ceremony's id.
+    pub ceremony: Id,
+    /// Its keys.
+    pub keys: Vec<RegisteredKey>,
+    /// The proofs of every node, before it became primary.
+    pub ready: Vec<Proof>,
+    /// The key set that was primary when this one became it.
+    pub former: Option<Hash>,
+}
+
+/// One key of a key set.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegisteredKey {
+    /// Its label in the plan.
+    pub label: Id,
+    /// What it is for.
+    pub role: Role,
+    /// Its CKA_LABEL in the hoster's HSM.
+    pub hoster_label: String,
+    /// Its CKA_ID there, as hex.
+    pub id: String,
+    /// SHA-256 of its SubjectPublicKeyInfo.
+    pub spki: Hash,
+    /// SHA-1 of its certificate, 40 hex characters: how Windows names it.
+    pub thumbprint: String,
+}
+
+/// The registry of a service.
+pub struct Registry {
+    path: PathBuf,
+    contents: Contents,
+    hash: Hash,
+}
+
+impl Registry {
+    /// Opens the registry, or begins one where there is none.
+    ///
+    /// # Errors
+    /// `REGISTRY-FORMAT`.
+    pub fn open(path: &Path) -> Result<Self> {
+        let mut registry = Registry {
+            path: path.to_owned(),
+            contents: Contents {
+                format: FORMAT.to_owned(),
+                primary: None,
+                key_sets: Vec::new(),
+            },
+            hash: Hash([0; 32]),
+        };
+        if path.exists() {
+            let bytes = folder::read_file(path, MAX_REGISTRY)?;
+            registry.contents = serde_json::from_slice(&bytes)
+                .map_err(|error| registry.broken(error.to_string()))?;
+            registry.hash = Hash::of(&bytes);
+        }
+        let known = |hash: Hash| {
+            registry
+                .contents
+                .key_sets
+                .iter()
+                .any(|set| set.plan_hash == hash)
+        };
+        if registry.contents.format != FORMAT || !registry.contents.primary.is_none_or(known) {
+            return Err(registry
+                .broken("another format, or a primary key set that is not registered".into()));
+        }
+        Ok(registry)
+    }
+
+    fn broken(&self, found: String) -> Error {
+        Rule::RegistryFormat.refuse(
+            format!("{}: {found}", self.path.display()),
+            "a registry that Keyferry wrote",
+            "put back an unchanged copy of the registry",
+        )
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// SHA-256 of its file.
+    pub fn hash(&self) -> Hash {
+        self.hash
+    }
+
+    /// The primary key set's plan hash.
+    pub fn primary(&self) -> Option<Hash> {
+        self.contents.primary
+    }
+
+    /// Adds a key set. One that an interrupted run added, and that is not primary, is replaced.
+    ///
+    /// # Errors
+    /// `REGISTRY-FORMAT` where it is primary already; what writing can end with.
+    pub fn register(&mut self, key_set: KeySet) -> Result<()> {
+        if self.contents.primary == Some(key_set.plan_hash) {
+            return Err(self.broken(format!(
+                "the key set of plan {} is primary before it is registered",
+                key_set.plan_hash
+            )));
+        }
+        self.contents
+            .key_sets
+            .retain(|set| set.plan_hash != key_set.plan_hash);
+        self.contents.key_sets.push(key_set);
+        self.write()
+    }
+
+    /// Makes a registered key set primary and keeps the former one's name. Done twice, it changes nothing.
+    ///
+    /// # Errors
+    /// `REGISTRY-FORMAT` where it is not registered; what writing can end with.
+    pub fn make_primary(&mut self, plan: Hash) -> Result<KeySet> {
+        let former = self.contents.primary;
+        let found = self
+            .contents
+            .key_sets
+            .iter_mut()
+            .find(|set| set.plan_hash == plan);
+        let Some(set) = found else {
+            return Err(self.broken(format!("no key set of plan {plan}")));
+        };
+        if former != Some(plan) {
+            set.former = former;
+        }
+        let set = set.clone();
+        if former != Some(plan) {
+            self.contents.primary = Some(plan);
+            self.write()?;
+        }
+        Ok(set)
+    }
+
+    fn write(&mut self) -> Result<()> {
+        let mut bytes = serde_json::to_vec_pretty(&self.contents)
+            .map_err(|error| Error::file(&self.path, error))?;
+        bytes.push(b'\n');
+        folder::replace(&self.path, &bytes)?;
+        self.hash = Hash::of(&bytes);
+        Ok(())
+    }
+}

@@ -1,0 +1,3 @@
+//! How a key becomes primary, one file per kind of target.
+
+pub mod local;

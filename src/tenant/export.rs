@@ -1,0 +1,240 @@
+//! `export`: every key is wrapped inside the tenant's HSM for the KEK, sealed under a fresh secret, and the
+//! secret dealt to the custodians. The secret lives in this function and nowhere else: an export that was
+//! interrupted is done again, with a fresh one.
+
+use rsa::{Oaep, PublicKey, sha2::Sha256};
+use sha1::Sha1;
+
+use crate::{
+    Error, Result,
+    ceremony::{Begun, Ceremony, SHARES},
+    custodian,
+    document::{
+        Listed,
+        offer::Offer,
+        package::{Challenge, Package, PackagedKey, hsm_signature_file},
+        parts::{OaepHash, Observed},
+    },
+    encoding::{Blob, Fixed, Hash, PackageId, enc, random},
+    hsm::{Hsm, Target},
+    log::{self, Event},
+    phase::Step,
+    plan::{KeyPlan, KeyType, Plan, Role},
+    proof,
+    report::Report,
+    rule::Rule,
+    seal::SealKey,
+    share::{self, Secret, Share, ShareListing},
+    spki::{self, TargetCertificate},
+    tenant::keys,
+};
+
+/// A key that may be wrapped: on this token, as planned, with its certificate.
+struct Checked {
+    plan: KeyPlan,
+    bits: u32,
+    target: Target,
+    certificate: TargetCertificate,
+}
+
+/// The files of a folder, by name.
+type Files = Vec<(String, Vec<u8>)>;
+
+/// Makes the package and the share files.
+///
+/// # Errors
+/// `PHASE-ORDER`, `TARGET-…`, `WRAP-…`, `SHARE-DEAL`, or the HSM's.
+pub fn export(ceremony: &mut Ceremony, hsm: &Hsm, progress: &dyn Fn(&str)) -> Result<Report> {
+    ceremony.state.require(Step::Export)?;
+    let plan = ceremony.plan.clone();
+    let offer = ceremony.kept::<Offer>()?;
+    hsm.require(plan.transfer.mechanism, plan.transfer.oaep_hash)?;
+    let keys = checked_keys(ceremony, hsm)?;
+    let begun = ceremony.begin(Step::Export)?;
+    progress("canary: wrapping a throwaway key to a throwaway KEK, and opening it in software");
+    let observed = canary(&plan, hsm, &keys)?;
+    let package_id = Fixed(random()?);
+    let secret = fresh_secret(hsm, &package_id, &plan)?;
+    let (listings, share_files) = deal(&plan, &secret, &package_id)?;
+    let mut files = Files::new();
+    let mut packaged = Vec::new();
+    for key in &keys {
+        progress(&format!("wrapping and sealing {}", key.plan.label));
+        let (listing, key_files) = seal_key(&plan, hsm, offer.body(), key, &secret, &package_id)?;
+        packaged.push(listing);
+        files.extend(key_files);
+    }
+    drop(secret);
+    let body = Package {
+        package_id,
+        kek_fingerprint: offer.body().fingerprint,
+        mechanism: plan.transfer.mechanism,
+        oaep_hash: plan.transfer.oaep_hash,
+        observed,
+        nonce: Fixed(random()?),
+        threshold: plan.quorum.threshold,
+        shares: listings,
+        keys: packaged,
+        token: hsm.identity().clone(),
+    };
+    let hash = build(ceremony, &begun, hsm, body, files, &keys)?;
+    ceremony.stage(&begun, SHARES, &share_files)?;
+    finish(ceremony, begun, hsm, &offer.body().fingerprint, hash, package_id, observed, &share_files)
+}
+
+/// Every key of the plan, checked as the HSM has it now.
+fn checked_keys(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<Checked>> {
+    let mut checked = Vec::new();
+    for (plan, record) in ceremony.plan.keys.iter().zip(&ceremony.state.keys) {
+        let KeyType::Rsa(bits) = plan.key_type else {
+            return Err(Rule::PlanUnsupported.refuse("an EC key", "RSA keys", "use a version of Keyferry that does this"));
+        };
+        let certificate = keys::certificate_of(ceremony, record)?;
+        let target = hsm.target_by_spki(certificate.spki())?;
+        hsm.target_check(&target, bits)?;
+        let certificate = certificate.of_key(&target.spki, plan.label.as_str())?;
+        checked.push(Checked { plan: plan.clone(), bits, target, certificate });
+    }
+    Ok(checked)
+}
+
+/// What wrapping really does, once per size of key.
+fn canary(plan: &Plan, hsm: &Hsm, keys: &[Checked]) -> Result<Observed> {
+    let mut sizes: Vec<u32> = keys.iter().map(|key| key.bits).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    let mut observed = None;
+    for bits in sizes {
+        let seen = hsm.wrap_canary(bits, plan.transfer.mechanism, plan.transfer.oaep_hash)?;
+        if observed.is_some_and(|before| before != seen) {
+            return Err(Rule::WrapCanary.refuse(
+                format!("{seen:?} for {bits} bits, something else for another size"),
+                "the same for every size",
+                "do not use this HSM for an export",
+            ));
+        }
+        observed = Some(seen);
+    }
+    observed.ok_or_else(|| Error::failed("no key to export", "run `keys create`"))
+}
+
+fn fresh_secret(hsm: &Hsm, package_id: &PackageId, plan: &Plan) -> Result<Secret> {
+    let mut from_hsm = zeroize::Zeroizing::new([0; 32]);
+    hsm.random(from_hsm.as_mut_slice())?;
+    let from_os = zeroize::Zeroizing::new(random::<32>()?);
+    Ok(Secret::derive(&from_os, &from_hsm, package_id, &plan.hash()))
+}
+
+fn deal(plan: &Plan, secret: &Secret, package_id: &PackageId) -> Result<(Vec<ShareListing>, Files)> {
+    let count = plan.quorum.custodians.len() as u8;
+    let shares: Vec<Share> = share::deal(secret, *package_id, plan.quorum.threshold, count)?;
+    let mut listings = Vec::new();
+    let mut files = Files::new();
+    for (share, custodian) in shares.iter().zip(&plan.quorum.custodians) {
+        let file = custodian::encrypt_share(share, &custodian.recipients)?;
+        listings.push(share.listing(custodian.id.as_str(), Hash::of(&file)));
+        files.push((format!("{}.age", custodian.id), file));
+    }
+    Ok((listings, files))
+}
+
+fn seal_key(
+    plan: &Plan,
+    hsm: &Hsm,
+    offer: &Offer,
+    key: &Checked,
+    secret: &Secret,
+    package_id: &PackageId,
+) -> Result<(PackagedKey, Files)> {
+    let label = key.plan.label.as_str();
+    let wrapped = hsm.wrap(&key.target, &offer.spki.0, plan.transfer.mechanism, plan.transfer.oaep_hash)?;
+    let seal_key = SealKey::derive(secret, package_id, &plan.hash(), &offer.fingerprint, label);
+    let sealed = seal_key.seal(wrapped.as_bytes())?;
+    let certificate = key.certificate.der().to_vec();
+    let listing = PackagedKey {
+        label: key.plan.label.clone(),
+        role: key.plan.role,
+        spki: Blob(key.target.spki.clone()),
+        certificate: Listed::of(&certificate),
+        sealed: Listed::of(&sealed),
+        wrapped_length: wrapped.as_bytes().len() as u64,
+        challenges: match key.plan.role {
+            Role::Encryption => challenges(plan, key, package_id)?,
+            Role::Signing => Vec::new(),
+        },
+    };
+    let files = vec![(listing.sealed_file(), sealed), (listing.certificate_file(), certificate)];
+    Ok((listing, files))
+}
+
+/// A fresh challenge per place. Only the hash of its answer is kept.
+fn challenges(plan: &Plan, key: &Checked, package_id: &PackageId) -> Result<Vec<Challenge>> {
+    let public = spki::rsa(&key.target.spki).map_err(|found| Error::failed(found, "make the key again"))?;
+    let mut challenges = Vec::new();
+    for place in plan.places() {
+        let challenge = zeroize::Zeroizing::new(random::<32>()?);
+        let answer = proof::answer(plan, package_id, &key.plan.label, &place, challenge.as_slice());
+        let ciphertext = Blob(encrypt(&public, plan.transfer.oaep_hash, challenge.as_slice())?);
+        challenges.push(Challenge { place, ciphertext, expected: proof::expected(&answer) });
+    }
+    Ok(challenges)
+}
+
+fn encrypt(public: &PublicKey, hash: OaepHash, message: &[u8]) -> Result<Vec<u8>> {
+    let mut rng = getrandom::SysRng;
+    let encrypted = match hash {
+        OaepHash::Sha256 => public.encrypt(&mut rng, Oaep::<Sha256>::new(), message),
+        OaepHash::Sha1 => public.encrypt(&mut rng, Oaep::<Sha1>::new(), message),
+    };
+    encrypted.map_err(|error| Error::failed(format!("RSA-OAEP: {error}"), "report this as a defect"))
+}
+
+/// Builds the package, and has each signing key sign it inside the HSM.
+fn build(
+    ceremony: &Ceremony,
+    begun: &Begun,
+    hsm: &Hsm,
+    body: Package,
+    files: Files,
+    keys: &[Checked],
+) -> Result<Hash> {
+    let hash = ceremony.build(begun, body, files)?;
+    let message = enc("keyferry/1 package", &[hash.as_bytes()]);
+    let mut signatures = Files::new();
+    for key in keys.iter().filter(|key| key.plan.role == Role::Signing) {
+        signatures.push((hsm_signature_file(&key.plan.label), hsm.sign(&key.target, &message)?));
+    }
+    ceremony.stage(begun, "package", &signatures)?;
+    Ok(hash)
+}
+
+#[allow(clippy::too_many_arguments)] // each is one field of the record
+fn finish(
+    ceremony: &mut Ceremony,
+    begun: Begun,
+    hsm: &Hsm,
+    fingerprint: &Hash,
+    document: Hash,
+    package_id: PackageId,
+    observed: Observed,
+    share_files: &Files,
+) -> Result<Report> {
+    let custodians = ceremony.plan.quorum.custodians.iter().map(|custodian| custodian.id.clone());
+    let shares = custodians.zip(share_files).map(|(custodian, (_, file))| log::Share { custodian, file: Hash::of(file) });
+    let event = Event::Export {
+        document,
+        package_id,
+        fingerprint: *fingerprint,
+        observed,
+        token: hsm.identity().clone(),
+        shares: shares.collect(),
+    };
+    let attempt = begun.attempt();
+    ceremony.finish(begun, event)?;
+    Ok(Report::new("The keys are wrapped and sealed, and the shares are dealt; every quorum of them opens the seal.")
+        .value("package", document.to_string())
+        .value("package id", package_id.to_string())
+        .value("attempt", attempt)
+        .value("folder", ceremony.outbox("package").display().to_string())
+        .value("shares", ceremony.outbox(SHARES).display().to_string()))
+}

@@ -1,0 +1,147 @@
+//! `keys create`: every target key is in the tenant's HSM, with its certificate. Keys that exist are found
+//! by certificate or public key; the others are made.
+
+use std::path::{Path, PathBuf};
+
+use rsa::pkcs8::Document;
+
+use crate::{
+    Error, Result,
+    ceremony::Ceremony,
+    encoding::{Hash, cka_id},
+    folder,
+    hsm::{Hsm, Target, TargetSpec},
+    log::{Event, KeyRecord},
+    phase::Step,
+    plan::{Id, KeyPlan, KeyType, Usage},
+    report::Report,
+    rule::Rule,
+    spki::{self, TargetCertificate},
+    tenant::certificate,
+};
+
+/// The greatest size of a certificate or public key file, in bytes.
+const MAX_CERTIFICATE: u64 = 16 << 10;
+
+/// A key that exists at the tenant, and the file that says which it is.
+pub struct Existing {
+    /// Its label in the plan.
+    pub label: Id,
+    /// Its self-signed certificate, or its public key; PEM or DER.
+    pub file: PathBuf,
+}
+
+/// Makes or finds every key of the plan.
+///
+/// # Errors
+/// `PHASE-ORDER`, `TARGET-…` rules, or the HSM's.
+pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[Existing]) -> Result<Report> {
+    ceremony.state.require(Step::KeysCreate)?;
+    if let Some(unknown) = existing.iter().find(|key| !ceremony.plan.keys.iter().any(|plan| plan.label == key.label)) {
+        return Err(Error::Usage {
+            what: format!("--existing {}: no key of the plan has this label", unknown.label),
+            remedy: "name a label of the plan".into(),
+        });
+    }
+    let begun = ceremony.begin(Step::KeysCreate)?;
+    let mut records = Vec::new();
+    for key in ceremony.plan.keys.clone() {
+        let file = existing.iter().find(|existing| existing.label == key.label).map(|existing| existing.file.as_path());
+        let (target, certificate) = one(ceremony, hsm, &key, file)?;
+        keep_certificate(ceremony, &key.label, certificate.der())?;
+        records.push(KeyRecord {
+            label: key.label,
+            spki: Hash::of(&target.spki),
+            certificate: Hash::of(certificate.der()),
+            made: target.made,
+        });
+    }
+    let report = records.iter().fold(Report::new("Every key of the plan is in the HSM."), |report, key| {
+        let how = if key.made { "made" } else { "found" };
+        report.value(key.label.as_str(), format!("{how}, SPKI SHA-256 {}", key.spki))
+    });
+    ceremony.finish(begun, Event::KeysCreate { token: hsm.identity().clone(), keys: records })?;
+    Ok(report)
+}
+
+fn one(ceremony: &Ceremony, hsm: &Hsm, key: &KeyPlan, file: Option<&Path>) -> Result<(Target, TargetCertificate)> {
+    let KeyType::Rsa(bits) = key.key_type else {
+        return Err(Rule::PlanUnsupported.refuse("an EC key", "RSA keys", "use a version of Keyferry that does this"));
+    };
+    let label = key.label.as_str();
+    let given = file.map(|file| Given::read(file, label)).transpose()?;
+    let target = match &given {
+        Some(given) => hsm.target_by_spki(&given.spki)?,
+        None => {
+            // Its certificate is signed by the key itself, so the tenant's copy can sign.
+            let usage = Usage { sign: true, ..key.usage };
+            let id = cka_id(&ceremony.plan.hash(), "tenant", "target", label, ceremony.state.attempt);
+            hsm.target_make(id, &TargetSpec { label, bits, usage })?
+        }
+    };
+    hsm.target_check(&target, bits)?;
+    let stored = given.and_then(|given| given.certificate).map_or_else(|| hsm.certificate_find(&target.id), |der| Ok(Some(der)))?;
+    let certificate = match stored {
+        Some(der) => TargetCertificate::parse(&der, label)?.of_key(&target.spki, label)?,
+        None => {
+            let made = certificate::make(&key.subject, label, &target.spki, |message| hsm.sign(&target, message))?;
+            hsm.certificate_store(&target.id, label, made.der())?;
+            made
+        }
+    };
+    Ok((target, certificate))
+}
+
+/// What a file says of a key that exists.
+struct Given {
+    spki: Vec<u8>,
+    certificate: Option<Vec<u8>>,
+}
+
+impl Given {
+    fn read(file: &Path, label: &str) -> Result<Self> {
+        let bytes = folder::read_file(file, MAX_CERTIFICATE)?;
+        let pem = std::str::from_utf8(&bytes).ok().and_then(|text| Document::from_pem(text).ok());
+        let der = pem.map_or(bytes, |(_, document)| document.as_bytes().to_vec());
+        if spki::rsa(&der).is_ok() {
+            return Ok(Given { spki: der, certificate: None });
+        }
+        let certificate = TargetCertificate::parse(&der, label)?;
+        Ok(Given { spki: certificate.spki().to_vec(), certificate: Some(der) })
+    }
+}
+
+/// Where the certificate of a key is kept in the ceremony folder.
+pub fn certificate_path(ceremony: &Ceremony, label: &Id) -> PathBuf {
+    ceremony.dir.join("keys").join(format!("{label}.crt"))
+}
+
+fn keep_certificate(ceremony: &Ceremony, label: &Id, der: &[u8]) -> Result<()> {
+    let path = certificate_path(ceremony, label);
+    if let Some(parent) = path.parent() {
+        folder::make_folder(parent)?;
+    }
+    if path.exists() && folder::read_file(&path, MAX_CERTIFICATE)? == der {
+        return Ok(());
+    }
+    // The log names no certificate yet: what a killed run left is not one of the record.
+    folder::remove_if_there(&path)?;
+    folder::write_new(&path, der)
+}
+
+/// The certificate of a key, as the log names it.
+///
+/// # Errors
+/// `TARGET-CERTIFICATE` where it was changed.
+pub fn certificate_of(ceremony: &Ceremony, record: &KeyRecord) -> Result<TargetCertificate> {
+    let path = certificate_path(ceremony, &record.label);
+    let der = folder::read_file(&path, MAX_CERTIFICATE)?;
+    if Hash::of(&der) != record.certificate {
+        return Err(Rule::TargetCertificate.refuse(
+            format!("{} has SHA-256 {}", path.display(), Hash::of(&der)),
+            format!("the certificate of the record, {}", record.certificate),
+            "put the unchanged file back from a copy, and find out what changed it",
+        ));
+    }
+    TargetCertificate::parse(&der, record.label.as_str())
+}

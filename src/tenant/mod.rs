@@ -1,0 +1,9 @@
+//! The tenant's steps, one file per step, in the order of the ceremony.
+
+pub mod accept;
+pub mod certificate;
+pub mod export;
+pub mod keys;
+pub mod offer;
+pub mod receipt;
+pub mod shares;

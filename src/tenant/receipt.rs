@@ -1,0 +1,38 @@
+//! `receipt check`: the tenant verifies that the hoster's HSM holds its keys.
+
+use std::path::Path;
+
+use crate::{
+    Result,
+    ceremony::Ceremony,
+    document::{package::Package, receipt::Receipt},
+    log::Event,
+    phase::Step,
+    proof::Proof,
+    report::Report,
+    rule::Rule,
+};
+
+/// Takes the receipt.
+///
+/// # Errors
+/// `PHASE-ORDER`, `DOCUMENT-…`, `SIGNATURE-…` and `PROOF-…` rules.
+pub fn check(ceremony: &mut Ceremony, folder: &Path) -> Result<Report> {
+    ceremony.state.require(Step::ReceiptCheck)?;
+    let receipt = ceremony.take::<Receipt>(folder)?;
+    let (package, _) = ceremony.sent::<Package>()?;
+    if receipt.body().package_id != package.body().package_id {
+        return Err(Rule::DocumentContent.refuse(
+            format!("a receipt for the package id {}", receipt.body().package_id),
+            package.body().package_id.to_string(),
+            "ask the hoster which package was imported",
+        ));
+    }
+    receipt.body().proofs.iter().try_for_each(|proof: &Proof| proof.verify(&ceremony.plan, package.body()))?;
+    ceremony.keep(&receipt)?;
+    ceremony.record(Event::ReceiptCheck { document: receipt.hash, signatures: receipt.signatures.everyone() })?;
+    Ok(Report::new("The receipt is taken: the hoster's HSM signs and decrypts as the tenant's keys.")
+        .value("receipt", receipt.hash.to_string())
+        .value("proofs", receipt.body().proofs.len())
+        .value("opened by", receipt.body().custodians.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(", ")))
+}

@@ -1,0 +1,75 @@
+//! `share confirm` and `share reissue`: nobody leaves before it is shown that they hold the right share.
+
+use std::path::Path;
+
+use crate::{
+    Result,
+    ceremony::{Ceremony, SHARES},
+    document::package::Package,
+    encoding::Hash,
+    folder,
+    log::Event,
+    phase::Step,
+    plan::Id,
+    report::Report,
+    rule::Rule,
+    share::ShareListing,
+    side::release,
+};
+
+/// The greatest size of a share file, in bytes.
+const MAX_SHARE_FILE: u64 = 64 << 10;
+
+/// Takes the words that a custodian's own program showed.
+///
+/// # Errors
+/// `PHASE-ORDER`, `SHARE-CUSTODIAN`, `SHARE-CODE`.
+pub fn confirm(ceremony: &mut Ceremony, custodian: &str, typed: &str) -> Result<Report> {
+    ceremony.state.require(Step::ShareConfirm)?;
+    let (id, listing) = listing_of(ceremony, custodian)?;
+    let (package, _) = ceremony.sent::<Package>()?;
+    listing.confirm(&package.body().package_id, typed)?;
+    ceremony.record(Event::ShareConfirm { custodian: id.clone() })?;
+    let left = release::unconfirmed(ceremony).len();
+    Ok(Report::new(format!("{id} holds the right share.")).value("unconfirmed", left))
+}
+
+/// Writes the same share file again, for a custodian whose medium failed.
+///
+/// # Errors
+/// `PHASE-ORDER`, `SHARE-CUSTODIAN`, `SHARE-FILE` where the outbox's copy was changed, `FILE-EXISTS`.
+pub fn reissue(ceremony: &mut Ceremony, custodian: &str, to: &Path) -> Result<Report> {
+    ceremony.state.require(Step::ShareReissue)?;
+    let (id, listing) = listing_of(ceremony, custodian)?;
+    let path = ceremony.outbox(SHARES).join(format!("{id}.age"));
+    let bytes = folder::read_file(&path, MAX_SHARE_FILE)?;
+    if Hash::of(&bytes) != listing.file {
+        return Err(Rule::ShareFile.refuse(
+            format!("{} has SHA-256 {}", path.display(), Hash::of(&bytes)),
+            format!("the file that was dealt, {}", listing.file),
+            "find an unchanged copy of the outbox; without one the export must be done again",
+        ));
+    }
+    folder::write_new(to, &bytes)?;
+    ceremony.record(Event::ShareReissue { custodian: id.clone(), file: listing.file })?;
+    Ok(Report::new(format!("The share file of {id} is written again; it is the same file."))
+        .value("file", to.display().to_string())
+        .value("sha256", listing.file.to_string()))
+}
+
+fn listing_of(ceremony: &Ceremony, custodian: &str) -> Result<(Id, ShareListing)> {
+    let (package, _) = ceremony.sent::<Package>()?;
+    let planned = ceremony.plan.quorum.custodians.iter().find(|planned| planned.id.as_str() == custodian);
+    let listing = package.body().shares.iter().find(|listing| listing.custodian == custodian);
+    match (planned, listing) {
+        (Some(planned), Some(listing)) => Ok((planned.id.clone(), listing.clone())),
+        _ => {
+            let known: Vec<&str> = ceremony.plan.quorum.custodians.iter().map(|planned| planned.id.as_str()).collect();
+            Err(Rule::ShareCustodian.refuse(
+                format!("{:?}", crate::terminal::escape(custodian)),
+                known.join(", "),
+                "give the custodian's id, as the plan has it",
+            ))
+        }
+    }
+}
