@@ -6,3 +6,7 @@ pub mod rule;
 
 pub use error::{Error, Refusal, Result};
 pub mod document;
+
+#[cfg(feature = "hsm")]
+pub mod hsm;
+pub mod wrapped_key;
