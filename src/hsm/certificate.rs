@@ -7,7 +7,7 @@ use x509_cert::der::{Decode, Encode};
 use super::Hsm;
 use super::attribute::{Attribute, bytes, flag, number};
 use super::object::of_class;
-use super::raw::MOST_CERTIFICATE;
+use super::read::MOST_CERTIFICATE;
 use crate::Result;
 use crate::rule::Rule;
 

@@ -3,7 +3,8 @@
 //! Everything that a module answers is a claim: attributes are read back in a session of their own after each change, results
 //! are checked before they are used, and no return code is branched on but those of C_Login.
 //!
-//! Reading order: this file, [`kek`], [`target`], [`wrap`], [`import`]; below them attribute, object, mechanism, packed, raw.
+//! Reading order: this file, [`kek`], [`target`], [`wrap`], [`import`]; below them attribute, object, mechanism, read, packed,
+//! and raw, which holds every `unsafe`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -19,6 +20,7 @@ use crate::document::parts::TokenIdentity;
 use crate::rule::Rule;
 use crate::{Error, Result};
 
+mod answer;
 mod attribute;
 mod canary;
 mod certificate;
@@ -28,6 +30,7 @@ mod mechanism;
 mod object;
 mod packed;
 mod raw;
+mod read;
 pub mod target;
 #[cfg(test)]
 mod tests;
@@ -241,7 +244,7 @@ impl<'m> Token<'m> {
                 format!("{} has no user PIN yet", self.name()),
                 "set the user PIN with the vendor's tool, then run the same command again",
             )),
-            other => Err(raw::refused("C_Login", other)),
+            other => Err(answer::refused("C_Login", other)),
         }
     }
 

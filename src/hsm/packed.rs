@@ -133,25 +133,41 @@ pub(super) fn numbers_of(bytes: &[u8]) -> Option<Vec<CK_ULONG>> {
     bytes.chunks(size_of::<CK_ULONG>()).map(number_of).collect()
 }
 
-/// One member of a template that was read: its type and length as the token says, its value from the words that
-/// were prepared for it, in the shape of the member of `like` with that type. `None` where the length is beyond them.
-pub(super) fn member_of(
-    member: &CK_ATTRIBUTE,
-    words: &[CK_ULONG],
-    like: &[Attribute],
-) -> Option<Attribute> {
-    let bytes = bytes_of(words);
-    let bytes = bytes.get(..usize::try_from(member.ulValueLen).ok()?)?;
-    let like = like.iter().find(|attribute| attribute.kind == member.type_);
-    let value = match like.map(|attribute| &attribute.value) {
-        Some(Value::Flag(_)) => flag_of(bytes).map(Value::Flag),
-        Some(Value::Number(_)) => number_of(bytes).map(Value::Number),
-        _ => None,
-    };
-    Some(Attribute {
-        kind: member.type_,
-        value: value.unwrap_or_else(|| Value::Bytes(bytes.to_vec())),
-    })
+/// Space for one member of a template that is read: a flag, a number, a short name.
+const MEMBER_WORDS: usize = 32;
+
+/// One member of a template that is read, with space for its value.
+pub(super) struct Member {
+    pub kind: CK_ATTRIBUTE_TYPE,
+    pub length: CK_ULONG,
+    pub words: [CK_ULONG; MEMBER_WORDS],
+}
+
+impl Member {
+    /// Space for a member of this type.
+    pub fn of(kind: CK_ATTRIBUTE_TYPE) -> Self {
+        Member {
+            kind,
+            length: 0,
+            words: [0; MEMBER_WORDS],
+        }
+    }
+
+    /// What was read, in the shape of the member of `like` with that type; `None` where the length is beyond the space.
+    pub fn attribute(&self, like: &[Attribute]) -> Option<Attribute> {
+        let bytes = bytes_of(&self.words);
+        let bytes = bytes.get(..usize::try_from(self.length).ok()?)?;
+        let like = like.iter().find(|attribute| attribute.kind == self.kind);
+        let value = match like.map(|attribute| &attribute.value) {
+            Some(Value::Flag(_)) => flag_of(bytes).map(Value::Flag),
+            Some(Value::Number(_)) => number_of(bytes).map(Value::Number),
+            _ => None,
+        };
+        Some(Attribute {
+            kind: self.kind,
+            value: value.unwrap_or_else(|| Value::Bytes(bytes.to_vec())),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -171,11 +187,11 @@ mod tests {
 
     #[test]
     fn a_member_longer_than_its_buffer_is_no_member() {
-        let lying = CK_ATTRIBUTE {
-            type_: CKA_WRAP,
-            pValue: null_mut(),
-            ulValueLen: CK_ULONG::MAX,
-        };
-        assert!(member_of(&lying, &[0; 4], &[flag(CKA_WRAP, false)]).is_none());
+        let mut member = Member::of(CKA_WRAP);
+        member.length = 1;
+        let like = [flag(CKA_WRAP, false)];
+        assert!(member.attribute(&like) == Some(flag(CKA_WRAP, false)));
+        member.length = CK_ULONG::MAX;
+        assert!(member.attribute(&like).is_none());
     }
 }

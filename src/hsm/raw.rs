@@ -12,25 +12,17 @@
 use std::path::Path;
 use std::ptr::null_mut;
 
-use cryptoki::error::{Rv, RvError};
 use cryptoki::session::Session;
 use cryptoki_sys::*;
 use zeroize::Zeroizing;
 
-use super::attribute::{Attribute, Value};
-use super::packed::{
-    Call, Packed, bytes_of, flag_of, member_of, number_of, numbers_of, with_mechanism,
-};
-use crate::{Error, Result};
+use super::answer::{check, missing, nonsense};
+use super::attribute::Attribute;
+use super::packed::{Call, Member, Packed, with_mechanism};
+use crate::Result;
 
-/// More than any wrapped key, signature or attribute that Keyferry reads (an RSA-4096 wrapped key is 2.9 KiB).
+/// More than any wrapped key or signature that Keyferry reads (an RSA-4096 wrapped key is 2.9 KiB).
 const MOST_BYTES: usize = 8 * 1024;
-/// More than any certificate that Keyferry stores.
-pub(super) const MOST_CERTIFICATE: usize = 64 * 1024;
-/// More members than any list attribute that Keyferry sets has.
-const MOST_MEMBERS: usize = 32;
-/// Space for one member of a template: a flag, a number, a short name.
-const MEMBER_WORDS: usize = 32;
 /// More objects than one search of ours can sensibly find.
 const MOST_OBJECTS: usize = 4096;
 
@@ -298,101 +290,70 @@ impl Functions {
         Ok(buffer)
     }
 
-    /// Reads one attribute in the shape of `like`; `None` where the token does not have or show it.
-    ///
-    /// # Errors
-    /// [`Error::Hsm`] where the object does not even answer its class, so that a token
-    /// that fell silent is not taken for one that lacks an attribute.
-    pub fn read(&self, session: &Session, key: Object, like: &Attribute) -> Result<Option<Value>> {
-        let kind = like.kind;
-        Ok(match &like.value {
-            Value::Flag(_) => (self.read_bytes(session, key, kind, 1)?)
-                .and_then(|bytes| flag_of(&bytes).map(Value::Flag)),
-            Value::Number(_) => (self.read_bytes(session, key, kind, size_of::<CK_ULONG>())?)
-                .and_then(|bytes| number_of(&bytes).map(Value::Number)),
-            Value::Bytes(_) => (self.read_bytes(session, key, kind, MOST_BYTES)?).map(Value::Bytes),
-            Value::Mechanisms(_) => {
-                let most = MOST_MEMBERS * size_of::<CK_MECHANISM_TYPE>();
-                (self.read_bytes(session, key, kind, most)?)
-                    .and_then(|bytes| numbers_of(&bytes).map(Value::Mechanisms))
-            }
-            Value::Template(members) => self
-                .read_template(session, key, kind, members)?
-                .map(Value::Template),
-        })
-    }
-
-    /// Reads an attribute of at most `most` bytes by one call into a buffer of ours.
-    pub fn read_bytes(
+    /// Reads an attribute by one call into these words, of which the first `most` bytes may be used. The length that came back;
+    /// `None` where there is no value, or its length is beyond the buffer (so CK_UNAVAILABLE_INFORMATION).
+    pub fn get_words(
         &self,
         session: &Session,
         key: Object,
         kind: CK_ATTRIBUTE_TYPE,
+        words: &mut [CK_ULONG],
         most: usize,
-    ) -> Result<Option<Vec<u8>>> {
-        // Words, not bytes: some modules write a CK_ULONG through a pointer that they take as aligned.
-        let mut words = vec![0 as CK_ULONG; most.div_ceil(size_of::<CK_ULONG>())];
+    ) -> Result<Option<usize>> {
+        let room = size_of_val(words).min(most);
         let mut attribute = CK_ATTRIBUTE {
             type_: kind,
             pValue: words.as_mut_ptr().cast(),
-            ulValueLen: most as CK_ULONG,
+            ulValueLen: room as CK_ULONG,
         };
-        if !self.get(session, key, &mut attribute)? {
-            return Ok(None);
-        }
-        // CK_UNAVAILABLE_INFORMATION, and every other length beyond the buffer, is no value.
+        let got = self.get(session, key, &mut attribute)?;
         let length = usize::try_from(attribute.ulValueLen).unwrap_or(usize::MAX);
-        let mut value = bytes_of(&words);
-        Ok((length <= most).then(|| {
-            value.truncate(length);
-            value
-        }))
+        Ok((got && length <= room).then_some(length))
     }
 
-    /// Reads an array of attributes: its length, then one call into prepared members. The members' types are set
-    /// beforehand, in the order of `like`, because some tokens want to be told them.
-    fn read_template(
+    /// Asks how many bytes an array attribute has: a hint, to be checked by the caller.
+    pub fn get_length(
         &self,
         session: &Session,
         key: Object,
         kind: CK_ATTRIBUTE_TYPE,
-        like: &[Attribute],
-    ) -> Result<Option<Vec<Attribute>>> {
+    ) -> Result<Option<usize>> {
         let mut query = CK_ATTRIBUTE {
             type_: kind,
             pValue: null_mut(),
             ulValueLen: 0,
         };
-        if !self.get(session, key, &mut query)? {
-            return Ok(None);
-        }
-        let length = usize::try_from(query.ulValueLen).unwrap_or(usize::MAX);
-        let members = length / size_of::<CK_ATTRIBUTE>();
-        if length % size_of::<CK_ATTRIBUTE>() != 0 || members > MOST_MEMBERS {
-            return Ok(None);
-        }
-        let mut values = vec![[0 as CK_ULONG; MEMBER_WORDS]; members];
-        let mut list: Vec<CK_ATTRIBUTE> = (values.iter_mut().enumerate())
-            .map(|(index, value)| CK_ATTRIBUTE {
-                type_: like.get(index).map_or(0, |attribute| attribute.kind),
-                pValue: value.as_mut_ptr().cast(),
-                ulValueLen: size_of_val(value) as CK_ULONG,
+        let got = self.get(session, key, &mut query)?;
+        Ok(got.then(|| usize::try_from(query.ulValueLen).unwrap_or(usize::MAX)))
+    }
+
+    /// Reads an array of as many attributes as there are `members`: their types are passed in, types and lengths come
+    /// back, the values are in the members' own words. Pointers that the module may have changed are not looked at.
+    pub fn get_members(
+        &self,
+        session: &Session,
+        key: Object,
+        kind: CK_ATTRIBUTE_TYPE,
+        members: &mut [Member],
+    ) -> Result<bool> {
+        let mut list: Vec<CK_ATTRIBUTE> = (members.iter_mut())
+            .map(|member| CK_ATTRIBUTE {
+                type_: member.kind,
+                pValue: member.words.as_mut_ptr().cast(),
+                ulValueLen: size_of_val(&member.words) as CK_ULONG,
             })
             .collect();
+        let length = size_of_val(list.as_slice()) as CK_ULONG;
         let mut attribute = CK_ATTRIBUTE {
             type_: kind,
             pValue: list.as_mut_ptr().cast(),
-            ulValueLen: length as CK_ULONG,
+            ulValueLen: length,
         };
-        if !self.get(session, key, &mut attribute)? || attribute.ulValueLen != length as CK_ULONG {
-            return Ok(None);
+        let got = self.get(session, key, &mut attribute)?;
+        for (member, read) in members.iter_mut().zip(&list) {
+            (member.kind, member.length) = (read.type_, read.ulValueLen);
         }
-        // Types and lengths are taken from the list; values only from our own buffers, never through its pointers.
-        Ok(list
-            .iter()
-            .zip(&values)
-            .map(|(member, words)| member_of(member, words, like))
-            .collect())
+        Ok(got && attribute.ulValueLen == length)
     }
 
     /// One C_GetAttributeValue; `false` where it gave no value.
@@ -410,41 +371,6 @@ impl Functions {
         };
         checked!(self.C_GetAttributeValue(session.handle(), key.0, &mut alive, 1)).map(|()| false)
     }
-}
-
-/// A successful return code, or what the module answered to which function.
-fn check(function: &str, rv: CK_RV) -> Result<()> {
-    if rv == CKR_OK {
-        return Ok(());
-    }
-    Err(refused(function, rv))
-}
-
-/// The error for a return code other than CKR_OK. Codes are shown, never branched on: they differ among modules.
-pub(super) fn refused(function: &str, rv: CK_RV) -> Error {
-    let code = match Rv::from(rv) {
-        Rv::Ok => "Ok".to_owned(),
-        Rv::Error(RvError::VendorDefined(_) | RvError::UnknownErrorCode(_)) => "vendor".to_owned(),
-        Rv::Error(error) => format!("{error:?}"),
-    };
-    Error::hsm(
-        format!("{function} answered {code} (0x{rv:08x})"),
-        "check the HSM and its own log; run the same command again once it works",
-    )
-}
-
-fn missing(function: &str) -> Error {
-    Error::hsm(
-        format!("the module has no {function}"),
-        "use the vendor's current PKCS#11 module",
-    )
-}
-
-fn nonsense(function: &str, count: CK_ULONG) -> Error {
-    Error::hsm(
-        format!("{function} answered the impossible length {count}"),
-        "do not go on with this module; ask its vendor",
-    )
 }
 
 fn object(function: &str, handle: CK_OBJECT_HANDLE) -> Result<Object> {
