@@ -1,4 +1,7 @@
 //! Keyferry.
+// One file may: hsm/raw.rs.
+#![deny(unsafe_code)]
+
 pub mod encoding;
 pub mod error;
 pub mod fingerprint;

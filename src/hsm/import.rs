@@ -77,7 +77,7 @@ pub(super) fn imported_key(usage: Usage) -> Vec<Attribute> {
 
 /// The AES key of a composite wrap at the hoster: it unwraps one key and is destroyed. The KEK's UNWRAP_TEMPLATE is
 /// restated whole, because some tokens demand it.
-fn aes_template() -> Vec<Attribute> {
+pub(super) fn aes_template() -> Vec<Attribute> {
     let mut template = unwrapped_aes();
     template.extend([
         flag(CKA_TOKEN, false),
@@ -113,13 +113,15 @@ impl Hsm<'_> {
             order.certificate,
             order.usage,
         )?;
+        // Before anything is destroyed: a certificate that cannot be read is no reason to.
+        let certificate = certificate_object(&order.id.0, order.label, order.certificate)?;
         if let Ok(imported) = self.import_examine(&set)? {
             return Ok(imported);
         }
         self.refuse_label(&order.id.0, order.label, &[])?;
         self.erase(&order.id.0, Rule::TargetGone)?;
         self.or_erase(&order.id.0, Rule::TargetGone, || {
-            self.import_objects(order, &set)?;
+            self.import_objects(order, &set, &certificate)?;
             match self.import_examine(&set)? {
                 Ok(imported) => Ok(Imported {
                     imported: true,
@@ -148,8 +150,12 @@ impl Hsm<'_> {
         Ok(self.import_examine(&set)?.ok())
     }
 
-    fn import_objects(&self, order: &ImportOrder, set: &Set) -> Result<()> {
-        let certificate = certificate_object(&set.id.0, set.label, set.certificate)?;
+    fn import_objects(
+        &self,
+        order: &ImportOrder,
+        set: &Set,
+        certificate: &[Attribute],
+    ) -> Result<()> {
         let session = self.session()?;
         let kek = self.kek_private(&session, order.kek)?;
         let key_wrap = self.key_wrap(&session)?;
@@ -163,7 +169,7 @@ impl Hsm<'_> {
         let mut public = public_key(&set.key, true, &public_usages(set.usage));
         public.extend(set.named());
         let beside = (self.raw().create(&session, &public))
-            .and_then(|_| self.raw().create(&session, &certificate))
+            .and_then(|_| self.raw().create(&session, certificate))
             .and_then(|_| self.has_id(&session, private, set));
         // A token that ignored CKA_ID keeps a key that no search by id would find to destroy.
         beside.inspect_err(|_| self.discard(&session, &[private]))

@@ -231,9 +231,8 @@ impl Hsm<'_> {
         if whole.is_ok() {
             return whole;
         }
-        let mut optional = private_half(token).into_iter().map(|(_, rule)| rule);
+        let optional = private_half(token).into_iter().map(|(_, rule)| rule);
         optional
-            .by_ref()
             .filter(|rule| rule.waivable())
             .find_map(|rule| make(&|other| other == rule).ok())
             .or_else(|| make(&|rule| rule.waivable() && waived(rule)).ok())

@@ -9,6 +9,8 @@
 //! and stay valid while `_library` is loaded; every pointer passed points into a value that outlives the call, with the length
 //! passed beside it. A module is native code in our process: that it keeps to its buffers cannot be enforced here.
 
+#![allow(unsafe_code)]
+
 use std::path::Path;
 use std::ptr::null_mut;
 
