@@ -1,4 +1,37 @@
-//! Keyferry.
+//! Keyferry carries a tenant's private keys from the tenant's HSM to the hoster's HSM, offline, in front of
+//! witnesses, and makes them the hoster's primary keys. This is the map, in reading order; arrows point one
+//! way: domain ← steps ← programs.
+//!
+//! **The domain** does no I/O but through [`folder`] and [`log`].
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`rule`], [`error`] | every named rule; how a command ends that does not end well |
+//! | [`encoding`], [`fingerprint`] | the one way bytes are joined and hashed; the words that people compare |
+//! | [`plan`] | who, what, how many, which rules are waived: parsed into types that cannot be wrong |
+//! | [`log`], [`phase`] | the hash-chained record; one table of which step may follow which |
+//! | [`document`] | what crosses between the sides, one file per document |
+//! | [`signature`], [`approval`] | signatures of people; acts that wait for them |
+//! | [`spki`], [`proof`] | public keys and certificates; the proof that it is the same key |
+//! | [`wrapped_key`], [`share`], `seal` | the two locks: the KEK's, and the custodians' |
+//!
+//! **The steps**
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `hsm` | one token: sessions, objects, attributes, wraps; `raw.rs` holds every `unsafe` |
+//! | [`ceremony`] | one side's folder: what is begun, finished, taken, settled after a crash |
+//! | [`side`], `tenant`, `hoster` | one file per step |
+//! | [`target`] | how a key becomes primary |
+//! | `custodian` | identities and share files |
+//! | [`audit`] | a whole ceremony, verified from its documents |
+//!
+//! **The programs**: [`terminal`], [`report`], `program`, and four thin files in `src/bin/`.
+
+// One file may: hsm/raw.rs.
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
+
 pub mod approval;
 pub mod ceremony;
 #[cfg(feature = "custody")]
@@ -31,5 +64,5 @@ pub mod target;
 pub mod tenant;
 pub mod terminal;
 pub mod wrapped_key;
- 
+
 pub use error::{Error, Refusal, Result};

@@ -80,10 +80,16 @@ impl Common {
     pub fn token_choice(&self) -> Result<TokenChoice> {
         let usage = |what: &str, option: &str| Error::Usage {
             what: format!("no {what}"),
-            remedy: format!("name it with --{option}, or in KEYFERRY_{}", option.to_uppercase()),
+            remedy: format!(
+                "name it with --{option}, or in KEYFERRY_{}",
+                option.to_uppercase()
+            ),
         };
         Ok(TokenChoice {
-            module: self.module.clone().ok_or_else(|| usage("PKCS#11 module", "module"))?,
+            module: self
+                .module
+                .clone()
+                .ok_or_else(|| usage("PKCS#11 module", "module"))?,
             label: self.token.clone().ok_or_else(|| usage("token", "token"))?,
             pin_file: self.pin_file.clone(),
         })
@@ -116,7 +122,10 @@ impl Common {
             },
             Shared::Status => self.step(side, Box::new(|ceremony, _| Ok(status::status(ceremony)))),
             Shared::Release => self.step(side, Box::new(|ceremony, _| release::release(ceremony))),
-            Shared::Note { text } => self.step(side, Box::new(move |ceremony, _| note::note(ceremony, &text))),
+            Shared::Note { text } => self.step(
+                side,
+                Box::new(move |ceremony, _| note::note(ceremony, &text)),
+            ),
         }
     }
 
@@ -156,16 +165,27 @@ impl Common {
 pub fn words_heard(mode: Mode, asker: &Asker, file: Option<&Path>, prompt: &str) -> Result<String> {
     match (file, mode) {
         (None, _) => asker.line(prompt),
-        (Some(file), Mode::Rehearsal) => Ok(String::from_utf8_lossy(&folder::read_file(file, MAX_WORDS)?).into_owned()),
+        (Some(file), Mode::Rehearsal) => {
+            Ok(String::from_utf8_lossy(&folder::read_file(file, MAX_WORDS)?).into_owned())
+        }
         (Some(_), Mode::Production) => Err(Error::Usage {
             what: "--words in production".into(),
-            remedy: format!("type the words that are read aloud; only a rehearsal ({PLAN_FILE}: mode) takes a file"),
+            remedy: format!(
+                "type the words that are read aloud; only a rehearsal ({PLAN_FILE}: mode) takes a file"
+            ),
         }),
     }
 }
 
 fn record_refusal(ceremony: &mut Ceremony, error: &Error) -> Result<()> {
-    let Error::Refused(refusal) = error else { return Ok(()) };
+    let Error::Refused(refusal) = error else {
+        return Ok(());
+    };
     let found = escape(&refusal.found.chars().take(MAX_FOUND).collect::<String>());
-    ceremony.record(Event::Refusal { rule: refusal.rule, found }).map(|_| ())
+    ceremony
+        .record(Event::Refusal {
+            rule: refusal.rule,
+            found,
+        })
+        .map(|_| ())
 }

@@ -87,6 +87,7 @@ rules! {
     // The token and its PIN.
     TokenNotFound "TOKEN-NOT-FOUND" false "exactly one token has the label asked for";
     PinCountLow "PIN-COUNT-LOW" false "no PIN is tried while the token says that few tries are left, unless two officers have signed for it";
+    PinFinalTry "PIN-FINAL-TRY" false "the last try of a PIN is never spent by Keyferry";
     PinFile "PIN-FILE" false "a PIN file serves rehearsals only";
 
     // The KEK.
@@ -104,6 +105,7 @@ rules! {
     KekAllowedMechanisms "KEK-ALLOWED-MECHANISMS" true "the KEK allows exactly the one unwrap mechanism";
     KekUnwrapTemplate "KEK-UNWRAP-TEMPLATE" true "the KEK forces what it unwraps to stay in the HSM";
     KekKey "KEK-KEY" false "the KEK is an RSA key of the plan's size with exponent 65537";
+    KekLocal "KEK-LOCAL" false "the KEK was made inside its HSM and was never readable";
     KekGone "KEK-GONE" false "a destroyed KEK is really gone";
 
     // The target keys.
@@ -116,6 +118,7 @@ rules! {
     TargetCertificate "TARGET-CERTIFICATE" false "a target key's certificate holds its public half, and is signed by it";
     TargetAttributes "TARGET-ATTRIBUTES" false "an imported key is sensitive, not extractable, and has the planned usages only";
     TargetModulus "TARGET-MODULUS" false "an imported key is the tenant's key";
+    TargetGone "TARGET-GONE" false "a destroyed target key is really gone";
 
     // Wrap and seal.
     WrapSingleShot "WRAP-SINGLE-SHOT" false "the token can do CKM_RSA_AES_KEY_WRAP where the plan says single-shot";
@@ -123,6 +126,7 @@ rules! {
     WrapOaepSha1 "WRAP-OAEP-SHA1" true "RSA-OAEP uses SHA-256";
     WrapOaepHash "WRAP-OAEP-HASH" false "the OAEP hash observed is the plan's";
     WrapKwp "WRAP-KWP" false "the AES key wrap observed is RFC 5649";
+    WrapAesKey "WRAP-AES-KEY" false "the AES key between KEK and target key is sensitive, cannot leave its HSM at the hoster, and serves this wrap only";
     WrapCanary "WRAP-CANARY" false "a throwaway key wrapped by the same calls opens in software to the same key";
     WrapFormat "WRAP-FORMAT" false "a wrapped key has the size and form of its key";
     SealOpen "SEAL-OPEN" false "a sealed key opens under the quorum's secret, unchanged";

@@ -8,6 +8,7 @@ use rsa::{
     signature::Verifier,
     traits::PublicKeyParts,
 };
+use sha1::{Digest, Sha1};
 use x509_cert::{
     Certificate,
     der::{Decode, Encode},
@@ -124,6 +125,11 @@ impl TargetCertificate {
     /// The certificate in DER.
     pub fn der(&self) -> &[u8] {
         &self.der
+    }
+
+    /// SHA-1 of the certificate as 40 upper-case hex characters: how Windows names it. A name, not a proof.
+    pub fn thumbprint(&self) -> String {
+        data_encoding::HEXUPPER.encode(&Sha1::digest(&self.der))
     }
 
     /// Its key's DER SubjectPublicKeyInfo.

@@ -60,7 +60,11 @@ pub fn import(
         token: hsm.identity().clone(),
     };
     let document = ceremony.build(&begun, receipt, Vec::new())?;
-    let event = Event::Import { document, token: hsm.identity().clone(), keys: records(&package, &imported) };
+    let event = Event::Import {
+        document,
+        token: hsm.identity().clone(),
+        keys: records(&package, &imported),
+    };
     ceremony.finish(begun, event)?;
     Ok(Report::new("Every key is in the HSM, unreadable and not extractable, and proves itself.")
         .value("receipt", document.to_string())
@@ -75,8 +79,14 @@ fn names(ids: &[Id]) -> String {
 
 /// What an interrupted import left whole: then no custodian is needed again.
 #[allow(clippy::type_complexity)] // the same three things as below
-fn settled(ceremony: &Ceremony, hsm: &Hsm, package: &Released<Package>) -> Result<Option<(Vec<Imported>, Vec<Id>, Vec<Id>)>> {
-    let Some((custodians, spent)) = ceremony.state.quorum.clone() else { return Ok(None) };
+fn settled(
+    ceremony: &Ceremony,
+    hsm: &Hsm,
+    package: &Released<Package>,
+) -> Result<Option<(Vec<Imported>, Vec<Id>, Vec<Id>)>> {
+    let Some((custodians, spent)) = ceremony.state.quorum.clone() else {
+        return Ok(None);
+    };
     let mut all = Vec::new();
     for (key, planned) in package.body().keys.iter().zip(&ceremony.plan.keys) {
         let label = ceremony.plan.hoster_label(key.label.as_str());
@@ -104,25 +114,48 @@ fn unwrap_all(
     asker: &Asker,
 ) -> Result<(Vec<Imported>, Vec<Id>, Vec<Id>)> {
     let plan = ceremony.plan.clone();
-    let Opened { secret, custodians, spent } = quorum::gather(ceremony, package.body(), presented, asker)?;
+    let Opened {
+        secret,
+        custodians,
+        spent,
+    } = quorum::gather(ceremony, package.body(), presented, asker)?;
     // Everything is opened before anything is unwrapped: a wrong quorum changes nothing.
     let mut wrapped = Vec::new();
     for (key, planned) in package.body().keys.iter().zip(&plan.keys) {
-        let seal_key =
-            SealKey::derive(&secret, &package.body().package_id, &plan.hash(), &kek.fingerprint, key.label.as_str());
+        let seal_key = SealKey::derive(
+            &secret,
+            &package.body().package_id,
+            &plan.hash(),
+            &kek.fingerprint,
+            key.label.as_str(),
+        );
         let length = usize::try_from(key.wrapped_length).unwrap_or(usize::MAX);
         let opened = seal_key.open(package.file(&key.sealed_file()), length)?;
-        wrapped.push(WrappedKey::parse(opened, plan.transfer.kek_bits, bits(planned)?)?);
+        wrapped.push(WrappedKey::parse(
+            opened,
+            plan.transfer.kek_bits,
+            bits(planned)?,
+        )?);
     }
     drop(secret);
     let offer = ceremony.sent::<crate::document::offer::Offer>()?.0;
-    hsm.kek_check(kek.id, &offer.body().spki.0, plan.transfer.mechanism, &|rule| plan.waives(rule))?;
+    hsm.kek_check(
+        kek.id,
+        &offer.body().spki.0,
+        plan.transfer.mechanism,
+        &|rule| plan.waives(rule),
+    )?;
     ceremony.state.require(Step::Import)?;
-    ceremony.record(Event::Quorum { custodians: custodians.clone(), spent: spent.clone() })?;
+    ceremony.record(Event::Quorum {
+        custodians: custodians.clone(),
+        spent: spent.clone(),
+    })?;
     let mut imported = Vec::new();
     for ((key, planned), wrapped) in package.body().keys.iter().zip(&plan.keys).zip(&wrapped) {
         asker.say(&format!("unwrapping {}", key.label));
-        imported.push(unwrap_one(ceremony, hsm, package, kek, key, planned, wrapped)?);
+        imported.push(unwrap_one(
+            ceremony, hsm, package, kek, key, planned, wrapped,
+        )?);
     }
     Ok((imported, custodians, spent))
 }
@@ -130,7 +163,10 @@ fn unwrap_all(
 fn bits(planned: &KeyPlan) -> Result<u32> {
     match planned.key_type {
         KeyType::Rsa(bits) => Ok(bits),
-        KeyType::Ec(_) => Err(Error::failed("an EC key", "use a version of Keyferry that carries EC keys")),
+        KeyType::Ec(_) => Err(Error::failed(
+            "an EC key",
+            "use a version of Keyferry that carries EC keys",
+        )),
     }
 }
 
@@ -156,7 +192,12 @@ fn unwrap_one(
     })
 }
 
-fn imported_keys(plan: &Plan, package: &Released<Package>, imported: &[Imported], attempt: u32) -> Vec<ImportedKey> {
+fn imported_keys(
+    plan: &Plan,
+    package: &Released<Package>,
+    imported: &[Imported],
+    attempt: u32,
+) -> Vec<ImportedKey> {
     let one = |(key, imported): (&PackagedKey, &Imported)| ImportedKey {
         label: key.label.clone(),
         id: target_id(plan, &key.label, attempt),

@@ -6,11 +6,7 @@ use crate::{
     Result,
     ceremony::Ceremony,
     document::{
-        Kind, Listed,
-        acceptance::Acceptance,
-        closing::Closing,
-        offer::Offer,
-        parts::Observed,
+        Kind, Listed, acceptance::Acceptance, closing::Closing, offer::Offer, parts::Observed,
     },
     encoding::{Blob, CkaId, Hash, cka_id},
     fingerprint,
@@ -41,7 +37,9 @@ pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, progress: &dyn Fn(&str)) -> Re
     progress(&format!("making the KEK, RSA-{}", transfer.kek_bits));
     let id = kek_id(ceremony, begun.attempt());
     let label = plan.hoster_label("keyferry-kek");
-    let kek = hsm.kek_create(id, &label, transfer.kek_bits, transfer.mechanism, &|rule| plan.waives(rule))?;
+    let kek = hsm.kek_create(id, &label, transfer.kek_bits, transfer.mechanism, &|rule| {
+        plan.waives(rule)
+    })?;
     let fingerprint = Hash::of(&kek.spki);
     let offer = offer(&plan, hsm, &kek, observed);
     let waived = offer.waived.clone();
@@ -90,9 +88,14 @@ pub fn destroy(ceremony: &mut Ceremony, hsm: &Hsm, folder: &Path) -> Result<Repo
         Rule::LogEvent.refuse("no KEK in the log", "an entry kek-create", "run `status`")
     })?;
     let body = acceptance.body();
-    if body.kek_fingerprint != kek.fingerprint || body.receipt != ceremony.state.document(Kind::Receipt)? {
+    if body.kek_fingerprint != kek.fingerprint
+        || body.receipt != ceremony.state.document(Kind::Receipt)?
+    {
         return Err(Rule::DocumentContent.refuse(
-            format!("an acceptance of receipt {} and KEK {}", body.receipt, body.kek_fingerprint),
+            format!(
+                "an acceptance of receipt {} and KEK {}",
+                body.receipt, body.kek_fingerprint
+            ),
             format!("of this ceremony's receipt, and KEK {}", kek.fingerprint),
             "ask the tenant what was accepted",
         ));
@@ -101,9 +104,17 @@ pub fn destroy(ceremony: &mut Ceremony, hsm: &Hsm, folder: &Path) -> Result<Repo
     let begun = ceremony.begin(Step::KekDestroy)?;
     hsm.kek_destroy(kek.id)?;
     let log = ceremony.log_bytes()?;
-    let closing =
-        Closing { kek_fingerprint: kek.fingerprint, token: hsm.identity().clone(), log: Listed::of(&log) };
-    let document = ceremony.build_answering(&begun, acceptance.hash, closing, vec![(LOG_FILE.to_owned(), log)])?;
+    let closing = Closing {
+        kek_fingerprint: kek.fingerprint,
+        token: hsm.identity().clone(),
+        log: Listed::of(&log),
+    };
+    let document = ceremony.build_answering(
+        &begun,
+        acceptance.hash,
+        closing,
+        vec![(LOG_FILE.to_owned(), log)],
+    )?;
     ceremony.finish(
         begun,
         Event::KekDestroy {

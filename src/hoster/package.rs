@@ -5,7 +5,10 @@ use std::path::Path;
 use crate::{
     Result,
     ceremony::Ceremony,
-    document::{Received, package::{Package, hsm_signature_file}},
+    document::{
+        Received,
+        package::{Package, hsm_signature_file},
+    },
     encoding::enc,
     log::Event,
     phase::{Phase, Step},
@@ -38,11 +41,23 @@ pub fn check(ceremony: &mut Ceremony, folder: &Path) -> Result<Report> {
         signatures: package.signatures.everyone(),
     })?;
     let body = package.body();
-    Ok(Report::new("The package is taken: it is the tenant's, whole, and for this KEK.")
-        .value("package", package.hash.to_string())
-        .value("package id", body.package_id.to_string())
-        .value("keys", body.keys.iter().map(|key| key.label.as_str()).collect::<Vec<_>>().join(", "))
-        .value("quorum", format!("{} of {}", body.threshold, body.shares.len())))
+    Ok(
+        Report::new("The package is taken: it is the tenant's, whole, and for this KEK.")
+            .value("package", package.hash.to_string())
+            .value("package id", body.package_id.to_string())
+            .value(
+                "keys",
+                body.keys
+                    .iter()
+                    .map(|key| key.label.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            )
+            .value(
+                "quorum",
+                format!("{} of {}", body.threshold, body.shares.len()),
+            ),
+    )
 }
 
 /// Each certificate is its key's own, and each signing key has signed the package in the tenant's HSM.
@@ -53,7 +68,8 @@ pub fn verify_keys(package: &Received<Package>) -> Result<()> {
     let message = enc("keyferry/1 package", &[package.hash.as_bytes()]);
     for key in &package.body().keys {
         let label = key.label.as_str();
-        TargetCertificate::parse(package.file(&key.certificate_file()), label)?.of_key(&key.spki.0, label)?;
+        TargetCertificate::parse(package.file(&key.certificate_file()), label)?
+            .of_key(&key.spki.0, label)?;
     }
     for key in package.body().signing_keys() {
         let name = hsm_signature_file(&key.label);
@@ -73,15 +89,25 @@ pub fn verify_keys(package: &Received<Package>) -> Result<()> {
 /// # Errors
 /// `PACKAGE-IMPORTED` after an import, `PHASE-ORDER`, `DOCUMENT-…` and `SIGNATURE-…` rules.
 pub fn same(ceremony: &Ceremony, folder: &Path) -> Result<crate::document::Released<Package>> {
-    let imported = !matches!(ceremony.state.phase, Phase::Planned | Phase::OfferMade | Phase::OfferReleased | Phase::PackageTaken);
+    let imported = !matches!(
+        ceremony.state.phase,
+        Phase::Planned | Phase::OfferMade | Phase::OfferReleased | Phase::PackageTaken
+    );
     let given = crate::document::read::<Package>(folder, &ceremony.plan)?;
     if imported {
         return Err(Rule::PackageImported.refuse(
-            format!("the package {} after the import of {}", given.hash, ceremony.state.document(crate::document::Kind::Package)?),
+            format!(
+                "the package {} after the import of {}",
+                given.hash,
+                ceremony.state.document(crate::document::Kind::Package)?
+            ),
             "one import",
             "run `status`: it shows the next step",
         ));
     }
     ceremony.state.require(Step::Import)?;
-    given.not_before(ceremony.state.seen_attempt)?.released(&ceremony.plan)?.being(ceremony.state.document(crate::document::Kind::Package)?)
+    given
+        .not_before(ceremony.state.seen_attempt)?
+        .released(&ceremony.plan)?
+        .being(ceremony.state.document(crate::document::Kind::Package)?)
 }

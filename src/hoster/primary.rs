@@ -15,7 +15,7 @@ use crate::{
     plan::Stage,
     report::Report,
     spki::TargetCertificate,
-    target::local::{KeySet, Registry, RegisteredKey},
+    target::local::{KeySet, RegisteredKey, Registry},
 };
 
 /// Puts the key set into the registry, not yet primary, with the proofs of stage `ready`.
@@ -28,18 +28,33 @@ pub fn register(ceremony: &mut Ceremony, hsm: &Hsm, registry: &Path) -> Result<R
     let targets = proving::imported(hsm, package.body())?;
     let mut ready = Vec::new();
     for place in ceremony.plan.node_places(Stage::Ready) {
-        ready.extend(proving::prove(ceremony, hsm, package.body(), &targets, &place)?);
+        ready.extend(proving::prove(
+            ceremony,
+            hsm,
+            package.body(),
+            &targets,
+            &place,
+        )?);
     }
-    let keys = package.body().keys.iter().zip(&targets).map(|(key, target)| {
-        Ok(RegisteredKey {
-            label: key.label.clone(),
-            role: key.role,
-            hoster_label: ceremony.plan.hoster_label(key.label.as_str()),
-            id: data_encoding::HEXLOWER.encode(&target.id),
-            spki: Hash::of(&key.spki.0),
-            thumbprint: TargetCertificate::parse(package.file(&key.certificate_file()), key.label.as_str())?.thumbprint(),
-        })
-    });
+    let keys = package
+        .body()
+        .keys
+        .iter()
+        .zip(&targets)
+        .map(|(key, target)| {
+            Ok(RegisteredKey {
+                label: key.label.clone(),
+                role: key.role,
+                hoster_label: ceremony.plan.hoster_label(key.label.as_str()),
+                id: data_encoding::HEXLOWER.encode(&target.id),
+                spki: Hash::of(&key.spki.0),
+                thumbprint: TargetCertificate::parse(
+                    package.file(&key.certificate_file()),
+                    key.label.as_str(),
+                )?
+                .thumbprint(),
+            })
+        });
     let key_set = KeySet {
         plan_hash: ceremony.plan.hash(),
         ceremony: ceremony.plan.ceremony.clone(),
@@ -50,10 +65,14 @@ pub fn register(ceremony: &mut Ceremony, hsm: &Hsm, registry: &Path) -> Result<R
     ceremony.begin(Step::Register)?;
     let mut registry = Registry::open(registry)?;
     registry.register(key_set)?;
-    ceremony.record(Event::Register { registry: registry.hash() })?;
-    Ok(Report::new("The key set is registered; it is not yet primary.")
-        .value("registry", registry.path().display().to_string())
-        .value("primary", shown(registry.primary())))
+    ceremony.record(Event::Register {
+        registry: registry.hash(),
+    })?;
+    Ok(
+        Report::new("The key set is registered; it is not yet primary.")
+            .value("registry", registry.path().display().to_string())
+            .value("primary", shown(registry.primary())),
+    )
 }
 
 fn shown(primary: Option<Hash>) -> String {
@@ -73,7 +92,13 @@ pub fn primary(ceremony: &mut Ceremony, hsm: &Hsm, registry: &Path) -> Result<Re
     let key_set = registry.make_primary(ceremony.plan.hash())?;
     let mut proofs = key_set.ready;
     for place in ceremony.plan.node_places(Stage::Active) {
-        proofs.extend(proving::prove(ceremony, hsm, package.body(), &targets, &place)?);
+        proofs.extend(proving::prove(
+            ceremony,
+            hsm,
+            package.body(),
+            &targets,
+            &place,
+        )?);
     }
     let body = Registration {
         package_id: package.body().package_id,
@@ -83,7 +108,14 @@ pub fn primary(ceremony: &mut Ceremony, hsm: &Hsm, registry: &Path) -> Result<Re
         proofs,
     };
     let document = ceremony.build(&begun, body, Vec::new())?;
-    ceremony.finish(begun, Event::Primary { document, registry: registry.hash(), former: key_set.former })?;
+    ceremony.finish(
+        begun,
+        Event::Primary {
+            document,
+            registry: registry.hash(),
+            former: key_set.former,
+        },
+    )?;
     Ok(Report::new("The tenant's keys are primary.")
         .line("They serve everyone who uses this service, not this tenant alone.")
         .value("former", shown(key_set.former))

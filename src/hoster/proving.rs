@@ -15,7 +15,13 @@ use crate::{
 ///
 /// # Errors
 /// The HSM's, `PROOF-SIGNATURE`, `PROOF-ANSWER`.
-pub fn prove(ceremony: &Ceremony, hsm: &Hsm, package: &Package, targets: &[Target], place: &str) -> Result<Vec<Proof>> {
+pub fn prove(
+    ceremony: &Ceremony,
+    hsm: &Hsm,
+    package: &Package,
+    targets: &[Target],
+    place: &str,
+) -> Result<Vec<Proof>> {
     let plan = &ceremony.plan;
     let mut proofs = Vec::new();
     for (key, target) in package.keys.iter().zip(targets) {
@@ -26,9 +32,16 @@ pub fn prove(ceremony: &Ceremony, hsm: &Hsm, package: &Package, targets: &[Targe
             }
             Role::Encryption => {
                 let challenge = key.challenge(place).ok_or_else(|| {
-                    Error::failed(format!("no challenge of {} for {place}", key.label), "report this as a defect")
+                    Error::failed(
+                        format!("no challenge of {} for {place}", key.label),
+                        "report this as a defect",
+                    )
                 })?;
-                let plain = hsm.decrypt_challenge(target, plan.transfer.oaep_hash, &challenge.ciphertext.0)?;
+                let plain = hsm.decrypt_challenge(
+                    target,
+                    plan.transfer.oaep_hash,
+                    &challenge.ciphertext.0,
+                )?;
                 if plain.len() != 32 {
                     return Err(Rule::ProofAnswer.refuse(
                         format!("a challenge of {} bytes for {}", plain.len(), key.label),
@@ -36,10 +49,20 @@ pub fn prove(ceremony: &Ceremony, hsm: &Hsm, package: &Package, targets: &[Targe
                         "ask the tenant how this package was made; do not go on with it",
                     ));
                 }
-                Evidence::Answer(proof::answer(plan, &package.package_id, &key.label, place, &plain))
+                Evidence::Answer(proof::answer(
+                    plan,
+                    &package.package_id,
+                    &key.label,
+                    place,
+                    &plain,
+                ))
             }
         };
-        let proof = Proof { label: key.label.clone(), place: place.to_owned(), evidence };
+        let proof = Proof {
+            label: key.label.clone(),
+            place: place.to_owned(),
+            evidence,
+        };
         proof.verify(plan, package)?;
         proofs.push(proof);
     }
@@ -51,5 +74,9 @@ pub fn prove(ceremony: &Ceremony, hsm: &Hsm, package: &Package, targets: &[Targe
 /// # Errors
 /// `TARGET-MISSING` and other `TARGET-…` rules.
 pub fn imported(hsm: &Hsm, package: &Package) -> Result<Vec<Target>> {
-    package.keys.iter().map(|key| hsm.target_by_spki(&key.spki.0)).collect()
+    package
+        .keys
+        .iter()
+        .map(|key| hsm.target_by_spki(&key.spki.0))
+        .collect()
 }

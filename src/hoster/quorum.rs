@@ -41,7 +41,12 @@ pub struct Opened {
 ///
 /// # Errors
 /// `SHARE-…`, naming the custodian where it can be told.
-pub fn gather(ceremony: &Ceremony, package: &Package, presented: &[Presented], asker: &Asker) -> Result<Opened> {
+pub fn gather(
+    ceremony: &Ceremony,
+    package: &Package,
+    presented: &[Presented],
+    asker: &Asker,
+) -> Result<Opened> {
     let mut quorum = Quorum::new(package.package_id, package.threshold, &package.shares);
     let mut spent = Vec::new();
     if presented.is_empty() {
@@ -52,36 +57,76 @@ pub fn gather(ceremony: &Ceremony, package: &Package, presented: &[Presented], a
         for share in presented {
             let identity = match &share.identity {
                 Some(identity) => identity.clone(),
-                None => asker.line(&format!("Identity file that opens {}: ", share.file.display()))?.into(),
+                None => asker
+                    .line(&format!(
+                        "Identity file that opens {}: ",
+                        share.file.display()
+                    ))?
+                    .into(),
             };
             let custodian = quorum.present(open_file(package, &share.file, &identity, asker)?)?;
-            asker.say(&format!("the share of {custodian} is right; {} more needed", quorum.missing()));
+            asker.say(&format!(
+                "the share of {custodian} is right; {} more needed",
+                quorum.missing()
+            ));
             spent.push(custodian);
         }
     }
     let (secret, custodians) = quorum.recombine()?;
-    let ids = |names: Vec<String>| names.iter().map(|name| id(name)).collect::<Result<Vec<Id>>>();
-    Ok(Opened { secret, custodians: ids(custodians)?, spent: ids(spent)? })
+    let ids = |names: Vec<String>| {
+        names
+            .iter()
+            .map(|name| id(name))
+            .collect::<Result<Vec<Id>>>()
+    };
+    Ok(Opened {
+        secret,
+        custodians: ids(custodians)?,
+        spent: ids(spent)?,
+    })
 }
 
 fn id(name: &str) -> Result<Id> {
     // The package was checked against the plan, whose ids these are.
-    name.parse().map_err(|expected: String| Error::failed(format!("custodian {name:?}: {expected}"), "report this as a defect"))
+    name.parse().map_err(|expected: String| {
+        Error::failed(
+            format!("custodian {name:?}: {expected}"),
+            "report this as a defect",
+        )
+    })
 }
 
-fn ask_all(package: &Package, quorum: &mut Quorum, spent: &mut Vec<String>, asker: &Asker) -> Result<()> {
-    asker.say(&format!("{} custodians must present their shares, one after the other.", quorum.missing()));
+fn ask_all(
+    package: &Package,
+    quorum: &mut Quorum,
+    spent: &mut Vec<String>,
+    asker: &Asker,
+) -> Result<()> {
+    asker.say(&format!(
+        "{} custodians must present their shares, one after the other.",
+        quorum.missing()
+    ));
     while quorum.missing() > 0 {
-        let answer = asker.line("Share file of the next custodian, or an empty line to type a share (Ctrl-D ends): ")?;
+        let answer = asker.line(
+            "Share file of the next custodian, or an empty line to type a share (Ctrl-D ends): ",
+        )?;
         let share = match answer.trim() {
-            "" => asker.hidden("The share's 109 characters: ").and_then(|text| Share::parse_typed(&text)),
+            "" => asker
+                .hidden("The share's 109 characters: ")
+                .and_then(|text| Share::parse_typed(&text)),
             file => asker
                 .line("Identity file that opens it: ")
-                .and_then(|identity| open_file(package, file.as_ref(), identity.trim().as_ref(), asker)),
+                .and_then(|identity| {
+                    open_file(package, file.as_ref(), identity.trim().as_ref(), asker)
+                }),
         };
         match share.and_then(|share| quorum.present(share)) {
             Ok(custodian) => {
-                asker.say(&format!("the share of {} is right; {} more needed", escape(&custodian), quorum.missing()));
+                asker.say(&format!(
+                    "the share of {} is right; {} more needed",
+                    escape(&custodian),
+                    quorum.missing()
+                ));
                 if !answer.trim().is_empty() {
                     spent.push(custodian);
                 }
@@ -94,7 +139,12 @@ fn ask_all(package: &Package, quorum: &mut Quorum, spent: &mut Vec<String>, aske
 }
 
 /// Opens a share file with an identity. A file that is none of those dealt is named before it is opened.
-fn open_file(package: &Package, file: &std::path::Path, identity: &std::path::Path, asker: &Asker) -> Result<Share> {
+fn open_file(
+    package: &Package,
+    file: &std::path::Path,
+    identity: &std::path::Path,
+    asker: &Asker,
+) -> Result<Share> {
     let bytes = folder::read_file(file, MAX_FILE)?;
     let hash = Hash::of(&bytes);
     if !package.shares.iter().any(|listing| listing.file == hash) {

@@ -14,7 +14,8 @@ use x509_cert::{
     name::Name,
     serial_number::SerialNumber,
     spki::{
-        AlgorithmIdentifierOwned, DynSignatureAlgorithmIdentifier, SubjectPublicKeyInfo, SubjectPublicKeyInfoRef,
+        AlgorithmIdentifierOwned, DynSignatureAlgorithmIdentifier, SubjectPublicKeyInfo,
+        SubjectPublicKeyInfoRef,
     },
     time::Validity,
 };
@@ -51,11 +52,13 @@ impl BuilderProfile for SelfSigned {
         let usages: FlagSet<KeyUsages> =
             KeyUsages::DigitalSignature | KeyUsages::KeyEncipherment | KeyUsages::DataEncipherment;
         let mut extensions: Vec<Extension> = Vec::new();
-        let key_id = SubjectKeyIdentifier::try_from(key)?.to_extension(tbs.subject(), &extensions)?;
+        let key_id =
+            SubjectKeyIdentifier::try_from(key)?.to_extension(tbs.subject(), &extensions)?;
         extensions.push(key_id);
         let usage = KeyUsage(usages).to_extension(tbs.subject(), &extensions)?;
         extensions.push(usage);
-        let extended = ExtendedKeyUsage(vec![ID_KP_SERVER_AUTH]).to_extension(tbs.subject(), &extensions)?;
+        let extended =
+            ExtendedKeyUsage(vec![ID_KP_SERVER_AUTH]).to_extension(tbs.subject(), &extensions)?;
         extensions.push(extended);
         Ok(extensions)
     }
@@ -89,23 +92,43 @@ pub fn make(
     spki_der: &[u8],
     sign: impl FnOnce(&[u8]) -> Result<Vec<u8>>,
 ) -> Result<TargetCertificate> {
-    let failed = |error: String| Error::failed(format!("the certificate of {label}: {error}"), "report this as a defect");
-    let key = KeyOfHsm(pkcs1v15::VerifyingKey::new(spki::rsa(spki_der).map_err(failed)?));
+    let failed = |error: String| {
+        Error::failed(
+            format!("the certificate of {label}: {error}"),
+            "report this as a defect",
+        )
+    };
+    let key = KeyOfHsm(pkcs1v15::VerifyingKey::new(
+        spki::rsa(spki_der).map_err(failed)?,
+    ));
     let mut builder = builder(subject, spki_der).map_err(failed)?;
-    let tbs = builder.finalize(&key).map_err(|error| failed(error.to_string()))?;
-    let signature = BitString::from_bytes(&sign(&tbs)?).map_err(|error| failed(error.to_string()))?;
-    let certificate = builder.assemble(signature, &key).map_err(|error| failed(error.to_string()))?;
-    let der = certificate.to_der().map_err(|error| failed(error.to_string()))?;
+    let tbs = builder
+        .finalize(&key)
+        .map_err(|error| failed(error.to_string()))?;
+    let signature =
+        BitString::from_bytes(&sign(&tbs)?).map_err(|error| failed(error.to_string()))?;
+    let certificate = builder
+        .assemble(signature, &key)
+        .map_err(|error| failed(error.to_string()))?;
+    let der = certificate
+        .to_der()
+        .map_err(|error| failed(error.to_string()))?;
     TargetCertificate::parse(&der, label)?.of_key(spki_der, label)
 }
 
-fn builder(subject: &str, spki_der: &[u8]) -> std::result::Result<CertificateBuilder<SelfSigned>, String> {
-    let subject: Name = subject.parse().map_err(|error| format!("the subject {subject:?}: {error}"))?;
+fn builder(
+    subject: &str,
+    spki_der: &[u8],
+) -> std::result::Result<CertificateBuilder<SelfSigned>, String> {
+    let subject: Name = subject
+        .parse()
+        .map_err(|error| format!("the subject {subject:?}: {error}"))?;
     let key = SubjectPublicKeyInfo::try_from(spki_der).map_err(|error| error.to_string())?;
     let mut serial: [u8; 16] = random().map_err(|error| error.to_string())?;
     // Positive and never zero (RFC 5280, 4.1.2.2).
     serial[0] = serial[0] & 0x7f | 0x40;
     let serial = SerialNumber::new(&serial).map_err(|error| error.to_string())?;
     let validity = Validity::from_now(VALIDITY).map_err(|error| error.to_string())?;
-    CertificateBuilder::new(SelfSigned { subject }, serial, validity, key).map_err(|error| error.to_string())
+    CertificateBuilder::new(SelfSigned { subject }, serial, validity, key)
+        .map_err(|error| error.to_string())
 }

@@ -79,7 +79,16 @@ pub fn export(ceremony: &mut Ceremony, hsm: &Hsm, progress: &dyn Fn(&str)) -> Re
     };
     let hash = build(ceremony, &begun, hsm, body, files, &keys)?;
     ceremony.stage(&begun, SHARES, &share_files)?;
-    finish(ceremony, begun, hsm, &offer.body().fingerprint, hash, package_id, observed, &share_files)
+    finish(
+        ceremony,
+        begun,
+        hsm,
+        &offer.body().fingerprint,
+        hash,
+        package_id,
+        observed,
+        &share_files,
+    )
 }
 
 /// Every key of the plan, checked as the HSM has it now.
@@ -87,13 +96,22 @@ fn checked_keys(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<Checked>> {
     let mut checked = Vec::new();
     for (plan, record) in ceremony.plan.keys.iter().zip(&ceremony.state.keys) {
         let KeyType::Rsa(bits) = plan.key_type else {
-            return Err(Rule::PlanUnsupported.refuse("an EC key", "RSA keys", "use a version of Keyferry that does this"));
+            return Err(Rule::PlanUnsupported.refuse(
+                "an EC key",
+                "RSA keys",
+                "use a version of Keyferry that does this",
+            ));
         };
         let certificate = keys::certificate_of(ceremony, record)?;
         let target = hsm.target_by_spki(certificate.spki())?;
         hsm.target_check(&target, bits)?;
         let certificate = certificate.of_key(&target.spki, plan.label.as_str())?;
-        checked.push(Checked { plan: plan.clone(), bits, target, certificate });
+        checked.push(Checked {
+            plan: plan.clone(),
+            bits,
+            target,
+            certificate,
+        });
     }
     Ok(checked)
 }
@@ -122,10 +140,19 @@ fn fresh_secret(hsm: &Hsm, package_id: &PackageId, plan: &Plan) -> Result<Secret
     let mut from_hsm = zeroize::Zeroizing::new([0; 32]);
     hsm.random(from_hsm.as_mut_slice())?;
     let from_os = zeroize::Zeroizing::new(random::<32>()?);
-    Ok(Secret::derive(&from_os, &from_hsm, package_id, &plan.hash()))
+    Ok(Secret::derive(
+        &from_os,
+        &from_hsm,
+        package_id,
+        &plan.hash(),
+    ))
 }
 
-fn deal(plan: &Plan, secret: &Secret, package_id: &PackageId) -> Result<(Vec<ShareListing>, Files)> {
+fn deal(
+    plan: &Plan,
+    secret: &Secret,
+    package_id: &PackageId,
+) -> Result<(Vec<ShareListing>, Files)> {
     let count = plan.quorum.custodians.len() as u8;
     let shares: Vec<Share> = share::deal(secret, *package_id, plan.quorum.threshold, count)?;
     let mut listings = Vec::new();
@@ -147,7 +174,12 @@ fn seal_key(
     package_id: &PackageId,
 ) -> Result<(PackagedKey, Files)> {
     let label = key.plan.label.as_str();
-    let wrapped = hsm.wrap(&key.target, &offer.spki.0, plan.transfer.mechanism, plan.transfer.oaep_hash)?;
+    let wrapped = hsm.wrap(
+        &key.target,
+        &offer.spki.0,
+        plan.transfer.mechanism,
+        plan.transfer.oaep_hash,
+    )?;
     let seal_key = SealKey::derive(secret, package_id, &plan.hash(), &offer.fingerprint, label);
     let sealed = seal_key.seal(wrapped.as_bytes())?;
     let certificate = key.certificate.der().to_vec();
@@ -163,19 +195,37 @@ fn seal_key(
             Role::Signing => Vec::new(),
         },
     };
-    let files = vec![(listing.sealed_file(), sealed), (listing.certificate_file(), certificate)];
+    let files = vec![
+        (listing.sealed_file(), sealed),
+        (listing.certificate_file(), certificate),
+    ];
     Ok((listing, files))
 }
 
 /// A fresh challenge per place. Only the hash of its answer is kept.
 fn challenges(plan: &Plan, key: &Checked, package_id: &PackageId) -> Result<Vec<Challenge>> {
-    let public = spki::rsa(&key.target.spki).map_err(|found| Error::failed(found, "make the key again"))?;
+    let public =
+        spki::rsa(&key.target.spki).map_err(|found| Error::failed(found, "make the key again"))?;
     let mut challenges = Vec::new();
     for place in plan.places() {
         let challenge = zeroize::Zeroizing::new(random::<32>()?);
-        let answer = proof::answer(plan, package_id, &key.plan.label, &place, challenge.as_slice());
-        let ciphertext = Blob(encrypt(&public, plan.transfer.oaep_hash, challenge.as_slice())?);
-        challenges.push(Challenge { place, ciphertext, expected: proof::expected(&answer) });
+        let answer = proof::answer(
+            plan,
+            package_id,
+            &key.plan.label,
+            &place,
+            challenge.as_slice(),
+        );
+        let ciphertext = Blob(encrypt(
+            &public,
+            plan.transfer.oaep_hash,
+            challenge.as_slice(),
+        )?);
+        challenges.push(Challenge {
+            place,
+            ciphertext,
+            expected: proof::expected(&answer),
+        });
     }
     Ok(challenges)
 }
@@ -186,7 +236,8 @@ fn encrypt(public: &PublicKey, hash: OaepHash, message: &[u8]) -> Result<Vec<u8>
         OaepHash::Sha256 => public.encrypt(&mut rng, Oaep::<Sha256>::new(), message),
         OaepHash::Sha1 => public.encrypt(&mut rng, Oaep::<Sha1>::new(), message),
     };
-    encrypted.map_err(|error| Error::failed(format!("RSA-OAEP: {error}"), "report this as a defect"))
+    encrypted
+        .map_err(|error| Error::failed(format!("RSA-OAEP: {error}"), "report this as a defect"))
 }
 
 /// Builds the package, and has each signing key sign it inside the HSM.
@@ -202,7 +253,10 @@ fn build(
     let message = enc("keyferry/1 package", &[hash.as_bytes()]);
     let mut signatures = Files::new();
     for key in keys.iter().filter(|key| key.plan.role == Role::Signing) {
-        signatures.push((hsm_signature_file(&key.plan.label), hsm.sign(&key.target, &message)?));
+        signatures.push((
+            hsm_signature_file(&key.plan.label),
+            hsm.sign(&key.target, &message)?,
+        ));
     }
     ceremony.stage(begun, "package", &signatures)?;
     Ok(hash)
@@ -219,8 +273,18 @@ fn finish(
     observed: Observed,
     share_files: &Files,
 ) -> Result<Report> {
-    let custodians = ceremony.plan.quorum.custodians.iter().map(|custodian| custodian.id.clone());
-    let shares = custodians.zip(share_files).map(|(custodian, (_, file))| log::Share { custodian, file: Hash::of(file) });
+    let custodians = ceremony
+        .plan
+        .quorum
+        .custodians
+        .iter()
+        .map(|custodian| custodian.id.clone());
+    let shares = custodians
+        .zip(share_files)
+        .map(|(custodian, (_, file))| log::Share {
+            custodian,
+            file: Hash::of(file),
+        });
     let event = Event::Export {
         document,
         package_id,

@@ -37,16 +37,28 @@ pub struct Existing {
 /// `PHASE-ORDER`, `TARGET-…` rules, or the HSM's.
 pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[Existing]) -> Result<Report> {
     ceremony.state.require(Step::KeysCreate)?;
-    if let Some(unknown) = existing.iter().find(|key| !ceremony.plan.keys.iter().any(|plan| plan.label == key.label)) {
+    if let Some(unknown) = existing.iter().find(|key| {
+        !ceremony
+            .plan
+            .keys
+            .iter()
+            .any(|plan| plan.label == key.label)
+    }) {
         return Err(Error::Usage {
-            what: format!("--existing {}: no key of the plan has this label", unknown.label),
+            what: format!(
+                "--existing {}: no key of the plan has this label",
+                unknown.label
+            ),
             remedy: "name a label of the plan".into(),
         });
     }
     let begun = ceremony.begin(Step::KeysCreate)?;
     let mut records = Vec::new();
     for key in ceremony.plan.keys.clone() {
-        let file = existing.iter().find(|existing| existing.label == key.label).map(|existing| existing.file.as_path());
+        let file = existing
+            .iter()
+            .find(|existing| existing.label == key.label)
+            .map(|existing| existing.file.as_path());
         let (target, certificate) = one(ceremony, hsm, &key, file)?;
         keep_certificate(ceremony, &key.label, certificate.der())?;
         records.push(KeyRecord {
@@ -56,17 +68,38 @@ pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[Existing]) -> Resu
             made: target.made,
         });
     }
-    let report = records.iter().fold(Report::new("Every key of the plan is in the HSM."), |report, key| {
-        let how = if key.made { "made" } else { "found" };
-        report.value(key.label.as_str(), format!("{how}, SPKI SHA-256 {}", key.spki))
-    });
-    ceremony.finish(begun, Event::KeysCreate { token: hsm.identity().clone(), keys: records })?;
+    let report = records.iter().fold(
+        Report::new("Every key of the plan is in the HSM."),
+        |report, key| {
+            let how = if key.made { "made" } else { "found" };
+            report.value(
+                key.label.as_str(),
+                format!("{how}, SPKI SHA-256 {}", key.spki),
+            )
+        },
+    );
+    ceremony.finish(
+        begun,
+        Event::KeysCreate {
+            token: hsm.identity().clone(),
+            keys: records,
+        },
+    )?;
     Ok(report)
 }
 
-fn one(ceremony: &Ceremony, hsm: &Hsm, key: &KeyPlan, file: Option<&Path>) -> Result<(Target, TargetCertificate)> {
+fn one(
+    ceremony: &Ceremony,
+    hsm: &Hsm,
+    key: &KeyPlan,
+    file: Option<&Path>,
+) -> Result<(Target, TargetCertificate)> {
     let KeyType::Rsa(bits) = key.key_type else {
-        return Err(Rule::PlanUnsupported.refuse("an EC key", "RSA keys", "use a version of Keyferry that does this"));
+        return Err(Rule::PlanUnsupported.refuse(
+            "an EC key",
+            "RSA keys",
+            "use a version of Keyferry that does this",
+        ));
     };
     let label = key.label.as_str();
     let given = file.map(|file| Given::read(file, label)).transpose()?;
@@ -74,17 +107,30 @@ fn one(ceremony: &Ceremony, hsm: &Hsm, key: &KeyPlan, file: Option<&Path>) -> Re
         Some(given) => hsm.target_by_spki(&given.spki)?,
         None => {
             // Its certificate is signed by the key itself, so the tenant's copy can sign.
-            let usage = Usage { sign: true, ..key.usage };
-            let id = cka_id(&ceremony.plan.hash(), "tenant", "target", label, ceremony.state.attempt);
+            let usage = Usage {
+                sign: true,
+                ..key.usage
+            };
+            let id = cka_id(
+                &ceremony.plan.hash(),
+                "tenant",
+                "target",
+                label,
+                ceremony.state.attempt,
+            );
             hsm.target_make(id, &TargetSpec { label, bits, usage })?
         }
     };
     hsm.target_check(&target, bits)?;
-    let stored = given.and_then(|given| given.certificate).map_or_else(|| hsm.certificate_find(&target.id), |der| Ok(Some(der)))?;
+    let stored = given
+        .and_then(|given| given.certificate)
+        .map_or_else(|| hsm.certificate_find(&target.id), |der| Ok(Some(der)))?;
     let certificate = match stored {
         Some(der) => TargetCertificate::parse(&der, label)?.of_key(&target.spki, label)?,
         None => {
-            let made = certificate::make(&key.subject, label, &target.spki, |message| hsm.sign(&target, message))?;
+            let made = certificate::make(&key.subject, label, &target.spki, |message| {
+                hsm.sign(&target, message)
+            })?;
             hsm.certificate_store(&target.id, label, made.der())?;
             made
         }
@@ -101,13 +147,24 @@ struct Given {
 impl Given {
     fn read(file: &Path, label: &str) -> Result<Self> {
         let bytes = folder::read_file(file, MAX_CERTIFICATE)?;
-        let pem = std::str::from_utf8(&bytes).ok().and_then(|text| Document::from_pem(text).ok());
-        let der = pem.map_or(bytes, |(_, document)| document.as_bytes().to_vec());
+        let pem = std::str::from_utf8(&bytes)
+            .ok()
+            .and_then(|text| Document::from_pem(text).ok());
+        let der = pem.map_or_else(
+            || bytes.clone(),
+            |(_, document)| document.as_bytes().to_vec(),
+        );
         if spki::rsa(&der).is_ok() {
-            return Ok(Given { spki: der, certificate: None });
+            return Ok(Given {
+                spki: der,
+                certificate: None,
+            });
         }
         let certificate = TargetCertificate::parse(&der, label)?;
-        Ok(Given { spki: certificate.spki().to_vec(), certificate: Some(der) })
+        Ok(Given {
+            spki: certificate.spki().to_vec(),
+            certificate: Some(der),
+        })
     }
 }
 

@@ -36,7 +36,11 @@ pub fn check(ceremony: &mut Ceremony, offer: Released<Offer>, typed: &str) -> Re
     let confirmed = fingerprint::confirm(offer.body().fingerprint, typed)?;
     ceremony.keep(&offer)?;
     let signatures = offer.signatures.everyone();
-    let signers = signatures.iter().map(|one| one.id.to_string()).collect::<Vec<_>>().join(", ");
+    let signers = signatures
+        .iter()
+        .map(|one| one.id.to_string())
+        .collect::<Vec<_>>()
+        .join(", ");
     ceremony.record(Event::OfferCheck {
         document: offer.hash,
         attempt: offer.document.header.attempt,
@@ -49,6 +53,13 @@ pub fn check(ceremony: &mut Ceremony, offer: Released<Offer>, typed: &str) -> Re
         .value("released by", signers);
     Ok(match offer.body().waived.as_slice() {
         [] => report,
-        waived => report.value("waived", waived.iter().map(|rule| rule.name()).collect::<Vec<_>>().join(", ")),
+        waived => report.value(
+            "waived",
+            waived
+                .iter()
+                .map(|rule| rule.name())
+                .collect::<Vec<_>>()
+                .join(", "),
+        ),
     })
 }

@@ -28,11 +28,29 @@ pub fn check(ceremony: &mut Ceremony, folder: &Path) -> Result<Report> {
             "ask the hoster which package was imported",
         ));
     }
-    receipt.body().proofs.iter().try_for_each(|proof: &Proof| proof.verify(&ceremony.plan, package.body()))?;
+    receipt
+        .body()
+        .proofs
+        .iter()
+        .try_for_each(|proof: &Proof| proof.verify(&ceremony.plan, package.body()))?;
     ceremony.keep(&receipt)?;
-    ceremony.record(Event::ReceiptCheck { document: receipt.hash, signatures: receipt.signatures.everyone() })?;
-    Ok(Report::new("The receipt is taken: the hoster's HSM signs and decrypts as the tenant's keys.")
-        .value("receipt", receipt.hash.to_string())
-        .value("proofs", receipt.body().proofs.len())
-        .value("opened by", receipt.body().custodians.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(", ")))
+    ceremony.record(Event::ReceiptCheck {
+        document: receipt.hash,
+        signatures: receipt.signatures.everyone(),
+    })?;
+    Ok(Report::new(
+        "The receipt is taken: the hoster's HSM signs and decrypts as the tenant's keys.",
+    )
+    .value("receipt", receipt.hash.to_string())
+    .value("proofs", receipt.body().proofs.len())
+    .value(
+        "opened by",
+        receipt
+            .body()
+            .custodians
+            .iter()
+            .map(|id| id.as_str())
+            .collect::<Vec<_>>()
+            .join(", "),
+    ))
 }

@@ -29,7 +29,9 @@ pub fn confirm(ceremony: &mut Ceremony, custodian: &str, typed: &str) -> Result<
     let (id, listing) = listing_of(ceremony, custodian)?;
     let (package, _) = ceremony.sent::<Package>()?;
     listing.confirm(&package.body().package_id, typed)?;
-    ceremony.record(Event::ShareConfirm { custodian: id.clone() })?;
+    ceremony.record(Event::ShareConfirm {
+        custodian: id.clone(),
+    })?;
     let left = release::unconfirmed(ceremony).len();
     Ok(Report::new(format!("{id} holds the right share.")).value("unconfirmed", left))
 }
@@ -51,20 +53,40 @@ pub fn reissue(ceremony: &mut Ceremony, custodian: &str, to: &Path) -> Result<Re
         ));
     }
     folder::write_new(to, &bytes)?;
-    ceremony.record(Event::ShareReissue { custodian: id.clone(), file: listing.file })?;
-    Ok(Report::new(format!("The share file of {id} is written again; it is the same file."))
-        .value("file", to.display().to_string())
-        .value("sha256", listing.file.to_string()))
+    ceremony.record(Event::ShareReissue {
+        custodian: id.clone(),
+        file: listing.file,
+    })?;
+    Ok(Report::new(format!(
+        "The share file of {id} is written again; it is the same file."
+    ))
+    .value("file", to.display().to_string())
+    .value("sha256", listing.file.to_string()))
 }
 
 fn listing_of(ceremony: &Ceremony, custodian: &str) -> Result<(Id, ShareListing)> {
     let (package, _) = ceremony.sent::<Package>()?;
-    let planned = ceremony.plan.quorum.custodians.iter().find(|planned| planned.id.as_str() == custodian);
-    let listing = package.body().shares.iter().find(|listing| listing.custodian == custodian);
+    let planned = ceremony
+        .plan
+        .quorum
+        .custodians
+        .iter()
+        .find(|planned| planned.id.as_str() == custodian);
+    let listing = package
+        .body()
+        .shares
+        .iter()
+        .find(|listing| listing.custodian == custodian);
     match (planned, listing) {
         (Some(planned), Some(listing)) => Ok((planned.id.clone(), listing.clone())),
         _ => {
-            let known: Vec<&str> = ceremony.plan.quorum.custodians.iter().map(|planned| planned.id.as_str()).collect();
+            let known: Vec<&str> = ceremony
+                .plan
+                .quorum
+                .custodians
+                .iter()
+                .map(|planned| planned.id.as_str())
+                .collect();
             Err(Rule::ShareCustodian.refuse(
                 format!("{:?}", crate::terminal::escape(custodian)),
                 known.join(", "),

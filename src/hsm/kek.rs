@@ -1,0 +1,313 @@
+//! The hoster's key-encryption key (design, section 4.1): made, read back, checked before use, destroyed.
+
+use cryptoki::session::Session;
+use cryptoki_sys::*;
+
+use super::Hsm;
+use super::attribute::{Attribute, bytes, flag, mechanisms, number, read_back, template};
+use super::object::{EXPONENT, Miss, PublicKey, of_class, public_usage};
+use super::raw::Object;
+use crate::Result;
+use crate::document::parts::{Mechanism, ReadBack};
+use crate::encoding::CkaId;
+use crate::rule::Rule;
+
+/// A KEK as it stands on its token.
+#[derive(Debug, Clone)]
+pub struct Kek {
+    /// Its CKA_ID, of both halves.
+    pub id: CkaId,
+    /// Its public half, DER SubjectPublicKeyInfo.
+    pub spki: Vec<u8>,
+    /// The attributes of its private half, as a new session reads them.
+    pub attributes: Vec<ReadBack>,
+    /// Waived rules that it misses, with what was found.
+    pub missed: Vec<(Rule, String)>,
+    /// Whether this call made it; otherwise it was there, exact.
+    pub made: bool,
+}
+
+/// What was read of a KEK in one new session.
+struct Examined {
+    key: Option<PublicKey>,
+    attributes: Vec<ReadBack>,
+    misses: Vec<Miss>,
+}
+
+impl Examined {
+    /// The first miss that the plan does not waive, else the key and what it waives.
+    fn settle(self, waived: &dyn Fn(Rule) -> bool) -> std::result::Result<Settled, Miss> {
+        let is_waived = |rule: Rule| rule.waivable() && waived(rule);
+        let (waived, mut refused): (Vec<_>, Vec<_>) =
+            (self.misses.into_iter()).partition(|miss| is_waived(miss.rule));
+        match self.key {
+            Some(key) if refused.is_empty() => Ok(Settled {
+                key,
+                attributes: self.attributes,
+                missed: waived
+                    .into_iter()
+                    .map(|miss| (miss.rule, miss.found))
+                    .collect(),
+            }),
+            _ if refused.is_empty() => Err(no_key("a key that shows no RSA numbers".to_owned())),
+            _ => Err(refused.remove(0)),
+        }
+    }
+}
+
+struct Settled {
+    key: PublicKey,
+    attributes: Vec<ReadBack>,
+    missed: Vec<(Rule, String)>,
+}
+
+impl Settled {
+    fn kek(self, id: CkaId, made: bool) -> Kek {
+        Kek {
+            id,
+            spki: self.key.spki,
+            attributes: self.attributes,
+            missed: self.missed,
+            made,
+        }
+    }
+}
+
+/// The attributes of the KEK's private half, each with the rule that it keeps (design, section 4.1; PKCS#11 v3.1,
+/// 4.9). In this order: SoftHSM takes CKA_MODIFIABLE false only as the last, CKA_COPYABLE before it.
+fn private_half(token: bool) -> Vec<(Attribute, Rule)> {
+    vec![
+        (flag(CKA_TOKEN, token), Rule::KekToken),
+        (flag(CKA_PRIVATE, true), Rule::KekPrivate),
+        (flag(CKA_SENSITIVE, true), Rule::KekSensitive),
+        (flag(CKA_EXTRACTABLE, false), Rule::KekExtractable),
+        (flag(CKA_UNWRAP, true), Rule::KekUnwrap),
+        (flag(CKA_DECRYPT, false), Rule::KekDecrypt),
+        (flag(CKA_SIGN, false), Rule::KekSign),
+        (flag(CKA_SIGN_RECOVER, false), Rule::KekSignRecover),
+        (flag(CKA_DERIVE, false), Rule::KekDerive),
+        (
+            mechanisms(CKA_ALLOWED_MECHANISMS, &[CKM_RSA_PKCS_OAEP]),
+            Rule::KekAllowedMechanisms,
+        ),
+        (
+            template(CKA_UNWRAP_TEMPLATE, unwrapped_aes()),
+            Rule::KekUnwrapTemplate,
+        ),
+        (flag(CKA_COPYABLE, false), Rule::KekCopyable),
+        (flag(CKA_MODIFIABLE, false), Rule::KekModifiable),
+    ]
+}
+
+/// What the KEK forces on the AES key that it unwraps (design, section 4.1). C_UnwrapKey restates each of these.
+pub(super) fn unwrapped_aes() -> Vec<Attribute> {
+    vec![
+        number(CKA_CLASS, CKO_SECRET_KEY),
+        number(CKA_KEY_TYPE, CKK_AES),
+        flag(CKA_SENSITIVE, true),
+        flag(CKA_EXTRACTABLE, false),
+        flag(CKA_WRAP, false),
+        flag(CKA_ENCRYPT, false),
+        flag(CKA_DECRYPT, false),
+    ]
+}
+
+/// What only a key that was made in the token has; attributes that no template can set.
+fn born_here() -> [Attribute; 3] {
+    [
+        flag(CKA_LOCAL, true),
+        flag(CKA_ALWAYS_SENSITIVE, true),
+        flag(CKA_NEVER_EXTRACTABLE, true),
+    ]
+}
+
+const REMEDY: &str = "use a token that can hold a KEK like this, or agree on a new plan that waives the rule with a reason \
+                      (where it is waivable)";
+
+impl Hsm<'_> {
+    /// Finds or makes the KEK of this id: an exact pair with exact attributes is kept, everything else with that id is
+    /// destroyed and the pair made again.
+    ///
+    /// `waived` tells whether the plan waives a rule; it is asked about waivable rules only. A miss that is not waived destroys what was made.
+    ///
+    /// # Errors
+    /// The missed `KEK-*` rule; `KEK-GONE` where remains of an earlier run cannot be destroyed; `WRAP-SINGLE-SHOT` or `PLAN-UNSUPPORTED` for the other
+    /// mechanism; [`crate::Error::Hsm`] where the token fails.
+    pub fn kek_create(
+        &self,
+        id: CkaId,
+        label: &str,
+        bits: u32,
+        mechanism: Mechanism,
+        waived: &dyn Fn(Rule) -> bool,
+    ) -> Result<Kek> {
+        self.require_composite(mechanism)?;
+        if let Ok(kek) = self.kek_examine(id, bits)?.settle(waived) {
+            return Ok(kek.kek(id, false));
+        }
+        self.erase(&id.0, Rule::KekGone)?;
+        self.or_erase(&id.0, Rule::KekGone, || {
+            let named = [bytes(CKA_ID, &id.0), bytes(CKA_LABEL, label.as_bytes())];
+            let session = self.session()?;
+            self.kek_generate(&session, &named, true, bits, waived)?;
+            drop(session);
+            let kek = self.kek_examine(id, bits)?.settle(waived);
+            kek.map(|kek| kek.kek(id, true))
+                .map_err(|miss| miss.refuse(REMEDY))
+        })
+    }
+
+    /// Reads the KEK in a new session and refuses what is not as it was offered, before it is used.
+    ///
+    /// # Errors
+    /// The first missed `KEK-*` rule that is not waived; [`crate::Error::Hsm`] where the token fails.
+    pub fn kek_check(
+        &self,
+        id: CkaId,
+        spki: &[u8],
+        mechanism: Mechanism,
+        waived: &dyn Fn(Rule) -> bool,
+    ) -> Result<Vec<ReadBack>> {
+        self.require_composite(mechanism)?;
+        let offered = PublicKey::of_spki(spki, Rule::KekKey)?;
+        let kek = self.kek_examine(id, offered.bits)?.settle(waived);
+        let kek = match kek {
+            Ok(kek) if kek.key == offered => Ok(kek),
+            Ok(_) => Err(no_key("another key than the one offered".to_owned())),
+            Err(miss) => Err(miss),
+        };
+        kek.map(|kek| kek.attributes).map_err(|miss| {
+            miss.refuse(
+                "do not use this KEK: find out who changed it, then restart with a new attempt",
+            )
+        })
+    }
+
+    /// Destroys both halves of the KEK, then looks in a new session that nothing with the id is left. No KEK is success.
+    ///
+    /// # Errors
+    /// `KEK-GONE` where something is left; [`crate::Error::Hsm`] where the token cannot be searched.
+    pub fn kek_destroy(&self, id: CkaId) -> Result<()> {
+        self.erase(&id.0, Rule::KekGone)
+    }
+
+    /// The KEK's private half, for the one unwrap.
+    pub(super) fn kek_private(&self, session: &Session, id: CkaId) -> Result<Object> {
+        let found = self
+            .raw()
+            .find(session, &of_class(CKO_PRIVATE_KEY, &id.0))?;
+        match found[..] {
+            [kek] => Ok(kek),
+            _ => Err(
+                no_key(format!("{} private keys with its CKA_ID", found.len()))
+                    .refuse("find out who changed the KEK, then restart with a new attempt"),
+            ),
+        }
+    }
+
+    /// Makes a KEK pair. Where the token refuses the whole template, attributes of waivable rules are left out: one at a time,
+    /// so that reading back names the one that the token cannot hold, then all that the plan waives.
+    pub(super) fn kek_generate(
+        &self,
+        session: &Session,
+        named: &[Attribute],
+        token: bool,
+        bits: u32,
+        waived: &dyn Fn(Rule) -> bool,
+    ) -> Result<(Object, Object)> {
+        let mut public = named.to_vec();
+        public.extend(public_usage(token, &[flag(CKA_WRAP, true)]));
+        public.push(number(CKA_MODULUS_BITS, bits.into()));
+        public.push(bytes(CKA_PUBLIC_EXPONENT, &EXPONENT));
+        let make = |left_out: &dyn Fn(Rule) -> bool| {
+            let mut private = named.to_vec();
+            let kept = private_half(token)
+                .into_iter()
+                .filter(|(_, rule)| !left_out(*rule));
+            private.extend(kept.map(|(attribute, _)| attribute));
+            self.raw().generate_pair(session, &public, &private)
+        };
+        let whole = make(&|_| false);
+        if whole.is_ok() {
+            return whole;
+        }
+        let optional = private_half(token).into_iter().map(|(_, rule)| rule);
+        optional
+            .filter(|rule| rule.waivable())
+            .find_map(|rule| make(&|other| other == rule).ok())
+            .or_else(|| make(&|rule| rule.waivable() && waived(rule)).ok())
+            .map_or(whole, Ok)
+    }
+
+    fn kek_examine(&self, id: CkaId, bits: u32) -> Result<Examined> {
+        let session = self.session()?;
+        let mut examined = Examined {
+            key: None,
+            attributes: Vec::new(),
+            misses: Vec::new(),
+        };
+        let private = self
+            .raw()
+            .find(&session, &of_class(CKO_PRIVATE_KEY, &id.0))?;
+        let public = self
+            .raw()
+            .find(&session, &of_class(CKO_PUBLIC_KEY, &id.0))?;
+        let all = self.raw().find(&session, &[bytes(CKA_ID, &id.0)])?.len();
+        let ([private], [public], 2) = (&private[..], &public[..], all) else {
+            examined.misses.push(no_key(format!(
+                "{} private keys, {} public keys, {all} objects with its CKA_ID",
+                private.len(),
+                public.len()
+            )));
+            return Ok(examined);
+        };
+        self.kek_read(&session, *private, &mut examined)?;
+        let halves = (
+            self.public_key_of(&session, *private)?,
+            self.public_key_of(&session, *public)?,
+        );
+        match halves {
+            (Some(key), Some(half))
+                if key == half && key.bits == bits && key.exponent == EXPONENT =>
+            {
+                examined.key = Some(key);
+            }
+            (Some(key), Some(half)) if key == half => examined.misses.push(no_key(format!(
+                "an RSA key of {} bits with exponent {:02x?}",
+                key.bits, key.exponent
+            ))),
+            _ => examined
+                .misses
+                .push(no_key("two halves of different keys".to_owned())),
+        }
+        Ok(examined)
+    }
+
+    fn kek_read(&self, session: &Session, private: Object, examined: &mut Examined) -> Result<()> {
+        let born_here = born_here().map(|attribute| (attribute, Rule::KekLocal));
+        let wanted = private_half(true).into_iter().chain(born_here);
+        for (wanted, rule) in wanted {
+            let value = self.raw().read(session, private, &wanted)?;
+            examined
+                .attributes
+                .push(read_back(wanted.kind, value.as_ref()));
+            if !value
+                .as_ref()
+                .is_some_and(|value| value.same(&wanted.value))
+            {
+                examined
+                    .misses
+                    .push(Miss::attribute(rule, &wanted, value.as_ref()));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn no_key(found: String) -> Miss {
+    Miss {
+        rule: Rule::KekKey,
+        found,
+        expected: "one RSA key pair of the plan's size with exponent 65537, and no other object with its CKA_ID".to_owned(),
+    }
+}

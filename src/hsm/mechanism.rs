@@ -1,0 +1,194 @@
+//! Which wrap a token can do: asked, and then tried on throwaway keys, because a mechanism's number does not say how it pads.
+
+use cryptoki::session::Session;
+use cryptoki_sys::*;
+use getrandom::SysRng;
+
+use super::Hsm;
+use super::attribute::{Attribute, flag, mechanism_name, number};
+use super::object::{PublicKey, public_key};
+use super::packed::Call;
+use super::raw::Object;
+use crate::document::parts::{Mechanism, OaepHash};
+use crate::rule::Rule;
+use crate::{Error, Result};
+
+/// The size of throwaway RSA keys. OAEP hash and AES key wrap do not depend on it, and a smaller key is made in a fraction of a second.
+pub(super) const THROWAWAY_BITS: u32 = 2048;
+
+/// What RFC 5649 makes of an AES-256 key: 8 bytes more. PKCS#7 padding adds a block first (48).
+const WRAPPED_AES_256: usize = 32 + 8;
+
+/// A throwaway RSA key in software, for canaries.
+pub(super) fn software_key() -> Result<rsa::PrivateKey> {
+    rsa::PrivateKey::new(&mut SysRng, THROWAWAY_BITS as usize).map_err(|error| {
+        Error::failed(
+            format!("no throwaway RSA key could be made: {error}"),
+            "restart the machine and try again",
+        )
+    })
+}
+
+/// The public half of a throwaway key, in the form that a token takes.
+pub(super) fn software_public(key: &rsa::PrivateKey) -> Result<PublicKey> {
+    use rsa::traits::PublicKeyParts;
+    PublicKey::of_parts(&key.n_bytes(), &key.e_bytes()).ok_or_else(|| {
+        Error::failed(
+            "the throwaway RSA key does not encode",
+            "report this as a bug",
+        )
+    })
+}
+
+/// The KEK's public half as a session object that wraps and does nothing else.
+pub(super) fn wrapping_public(key: &PublicKey) -> Vec<Attribute> {
+    public_key(key, false, &[flag(CKA_WRAP, true)])
+}
+
+/// The ephemeral AES-256 key of a composite wrap (design, section 4.3): a session object, readable by nobody, that
+/// wraps one key and is wrapped once.
+pub(super) fn ephemeral_aes() -> Vec<Attribute> {
+    vec![
+        number(CKA_CLASS, CKO_SECRET_KEY),
+        number(CKA_KEY_TYPE, CKK_AES),
+        number(CKA_VALUE_LEN, 32),
+        flag(CKA_TOKEN, false),
+        flag(CKA_PRIVATE, true),
+        flag(CKA_SENSITIVE, true),
+        flag(CKA_EXTRACTABLE, true),
+        flag(CKA_WRAP, true),
+        flag(CKA_UNWRAP, false),
+        flag(CKA_ENCRYPT, false),
+        flag(CKA_DECRYPT, false),
+        flag(CKA_SIGN, false),
+        flag(CKA_VERIFY, false),
+        flag(CKA_DERIVE, false),
+    ]
+}
+
+/// The other of the two hashes.
+pub(super) fn other(oaep: OaepHash) -> OaepHash {
+    match oaep {
+        OaepHash::Sha256 => OaepHash::Sha1,
+        OaepHash::Sha1 => OaepHash::Sha256,
+    }
+}
+
+impl Hsm<'_> {
+    /// Refuses by name what this token cannot do of the plan's wrap: the mechanism, RFC 5649, the OAEP hash. Tried with
+    /// throwaway session keys, so it says what the token does, not what it claims.
+    ///
+    /// # Errors
+    /// `WRAP-SINGLE-SHOT` (or `PLAN-UNSUPPORTED` where the token has it, but this version of Keyferry does not drive it), `WRAP-KWP`,
+    /// `WRAP-OAEP-HASH`; [`Error::Hsm`] where the token fails otherwise.
+    pub fn require(&self, mechanism: Mechanism, oaep: OaepHash) -> Result<()> {
+        self.require_composite(mechanism)?;
+        let session = self.session()?;
+        self.key_wrap(&session)?;
+        let key = software_public(&software_key()?)?;
+        self.wraps_with(&session, &key, oaep)
+            .map_err(|error| self.explain_oaep(&session, &key, oaep, error))
+    }
+
+    /// The one mechanism that this version drives. Single-shot wraps begin here: a token that has CKM_RSA_AES_KEY_WRAP
+    /// (PKCS#11 v3.1, 6.1.27) needs one C_WrapKey and one C_UnwrapKey instead of two.
+    pub(super) fn require_composite(&self, mechanism: Mechanism) -> Result<()> {
+        if mechanism == Mechanism::Composite {
+            return Ok(());
+        }
+        if self.has(CKM_RSA_AES_KEY_WRAP)? {
+            return Err(Rule::PlanUnsupported.refuse(
+                format!("mechanism = \"single-shot\"; {} has CKM_RSA_AES_KEY_WRAP", self.name()),
+                "mechanism = \"composite\", the one that this version of Keyferry drives",
+                "agree on a new plan with composite and the waiver WRAP-COMPOSITE, or use a version that drives single-shot",
+            ));
+        }
+        Err(Rule::WrapSingleShot.refuse(
+            format!("{} has no CKM_RSA_AES_KEY_WRAP (0x1054)", self.name()),
+            "a token with CKM_RSA_AES_KEY_WRAP that wraps or unwraps",
+            "use a token that has it, or agree on a new plan with mechanism = \"composite\" and the waiver WRAP-COMPOSITE",
+        ))
+    }
+
+    fn has(&self, kind: CK_MECHANISM_TYPE) -> Result<bool> {
+        let flags = self.raw().mechanism(self.slot.into(), kind)?;
+        Ok(flags.is_some_and(|flags| flags & (CKF_WRAP | CKF_UNWRAP) != 0))
+    }
+
+    /// The token's RFC 5649 mechanism. CKM_AES_KEY_WRAP_KWP (0x210B) is that by definition; what
+    /// CKM_AES_KEY_WRAP_PAD (0x210A) is differs among vendors. Either is tried: RFC 5649 makes 40 bytes of an AES-256 key.
+    ///
+    /// # Errors
+    /// `WRAP-KWP` where the token has neither, or pads otherwise.
+    pub(super) fn key_wrap(&self, session: &Session) -> Result<Call> {
+        let mut observed = Vec::new();
+        for kind in [CKM_AES_KEY_WRAP_KWP, CKM_AES_KEY_WRAP_PAD] {
+            if !self.has(kind)? {
+                observed.push(format!("no {}", mechanism_name(kind)));
+                continue;
+            }
+            match self.wrapped_aes_length(session, Call::Plain(kind)) {
+                Ok(WRAPPED_AES_256) => return Ok(Call::Plain(kind)),
+                Ok(length) => observed.push(format!(
+                    "{} makes {length} bytes of an AES-256 key",
+                    mechanism_name(kind)
+                )),
+                Err(error) => observed.push(format!("{} fails: {error}", mechanism_name(kind))),
+            }
+        }
+        Err(Rule::WrapKwp.refuse(
+            format!("{}: {}", self.name(), observed.join("; ")),
+            "a mechanism that makes 40 bytes of an AES-256 key, as RFC 5649 does",
+            "use a token with CKM_AES_KEY_WRAP_KWP; Keyferry never falls back to another padding",
+        ))
+    }
+
+    fn wrapped_aes_length(&self, session: &Session, call: Call) -> Result<usize> {
+        let with = self.raw().generate_aes(session, &ephemeral_aes())?;
+        let key = self.raw().generate_aes(session, &ephemeral_aes())?;
+        let wrapped = self.raw().wrap(session, call, with, key);
+        self.discard(session, &[with, key]);
+        Ok(wrapped?.len())
+    }
+
+    /// Whether the token wraps an AES key under this public key with this hash.
+    fn wraps_with(&self, session: &Session, key: &PublicKey, oaep: OaepHash) -> Result<()> {
+        let with = self.raw().create(session, &wrapping_public(key))?;
+        let aes = self.raw().generate_aes(session, &ephemeral_aes())?;
+        let wrapped = self.raw().wrap(session, Call::Oaep(oaep), with, aes);
+        self.discard(session, &[with, aes]);
+        wrapped.map(drop)
+    }
+
+    /// Tells a token that lacks the plan's OAEP hash from one that fails: does the other hash work?
+    pub(super) fn explain_oaep(
+        &self,
+        session: &Session,
+        key: &PublicKey,
+        oaep: OaepHash,
+        error: Error,
+    ) -> Error {
+        if self.wraps_with(session, key, oaep).is_ok()
+            || self.wraps_with(session, key, other(oaep)).is_err()
+        {
+            return error;
+        }
+        hash_refusal(&self.name(), oaep, "cannot do it, but can do the other")
+    }
+
+    /// Destroys session objects; a failure is of no consequence, because they end with their session.
+    pub(super) fn discard(&self, session: &Session, objects: &[Object]) {
+        for object in objects {
+            let _ = self.raw().destroy(session, *object);
+        }
+    }
+}
+
+/// The refusal of a token that does not use the plan's OAEP hash.
+pub(super) fn hash_refusal(token: &str, oaep: OaepHash, found: &str) -> Error {
+    Rule::WrapOaepHash.refuse(
+        format!("{token} {found} (of SHA-256 and SHA-1)"),
+        format!("RSA-OAEP with {oaep:?}, as the plan says"),
+        "use a token that can, or agree on a new plan with the other oaep_hash (sha1 needs the waiver WRAP-OAEP-SHA1)",
+    )
+}

@@ -1,0 +1,197 @@
+//! Templates and mechanisms in the form of C, for raw.rs to pass: pointers are made here, but never followed.
+
+use std::ptr::null_mut;
+
+use cryptoki_sys::*;
+
+use super::attribute::{Attribute, Value};
+use crate::document::parts::OaepHash;
+
+/// A mechanism with its parameter.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Call {
+    /// A mechanism without parameter.
+    Plain(CK_MECHANISM_TYPE),
+    /// CKM_RSA_PKCS_OAEP with this hash, MGF1 with the same, no label (PKCS#11 v3.1, 6.1.8; RFC 8017, 7.1).
+    Oaep(OaepHash),
+}
+
+/// Runs `act` with the mechanism in the form of C; the pointer is valid until `act` returns.
+pub(super) fn with_mechanism<R>(call: Call, act: impl FnOnce(*mut CK_MECHANISM) -> R) -> R {
+    let (hash, mgf) = match call {
+        Call::Oaep(OaepHash::Sha256) => (CKM_SHA256, CKG_MGF1_SHA256),
+        Call::Oaep(OaepHash::Sha1) | Call::Plain(_) => (CKM_SHA_1, CKG_MGF1_SHA1),
+    };
+    let mut oaep = CK_RSA_PKCS_OAEP_PARAMS {
+        hashAlg: hash,
+        mgf,
+        source: CKZ_DATA_SPECIFIED,
+        pSourceData: null_mut(),
+        ulSourceDataLen: 0,
+    };
+    let mut mechanism = match call {
+        Call::Plain(kind) => CK_MECHANISM {
+            mechanism: kind,
+            pParameter: null_mut(),
+            ulParameterLen: 0,
+        },
+        Call::Oaep(_) => CK_MECHANISM {
+            mechanism: CKM_RSA_PKCS_OAEP,
+            pParameter: (&raw mut oaep).cast(),
+            ulParameterLen: size_of::<CK_RSA_PKCS_OAEP_PARAMS>() as CK_ULONG,
+        },
+    };
+    act(&mut mechanism)
+}
+
+/// A template in the form of C: the attributes, and the values that they point to.
+pub(super) struct Packed {
+    attributes: Vec<CK_ATTRIBUTE>,
+    // Pointed to by `attributes`; heap blocks, which stay where they are when this moves. Words, so
+    // that a CK_ULONG among them is aligned.
+    _values: Vec<Vec<CK_ULONG>>,
+    _nested: Vec<Packed>,
+}
+
+impl Packed {
+    /// Lays the template out.
+    pub fn new(template: &[Attribute]) -> Self {
+        let (mut attributes, mut values, mut nested) = (Vec::new(), Vec::new(), Vec::new());
+        for Attribute { kind, value } in template {
+            let (pointer, length) = match value {
+                Value::Template(members) => {
+                    let mut members = Packed::new(members);
+                    let pointer = members.attributes.as_mut_ptr().cast();
+                    let length = size_of_val(members.attributes.as_slice());
+                    nested.push(members);
+                    (pointer, length)
+                }
+                plain => {
+                    let (mut words, length) = words_of(plain);
+                    let pointer = words.as_mut_ptr().cast();
+                    values.push(words);
+                    (pointer, length)
+                }
+            };
+            attributes.push(CK_ATTRIBUTE {
+                type_: *kind,
+                pValue: pointer,
+                ulValueLen: length as CK_ULONG,
+            });
+        }
+        Packed {
+            attributes,
+            _values: values,
+            _nested: nested,
+        }
+    }
+
+    /// The pointer and the number of attributes, valid while `self` lives.
+    pub fn parts(&mut self) -> (*mut CK_ATTRIBUTE, CK_ULONG) {
+        let length = self.attributes.len() as CK_ULONG;
+        (self.attributes.as_mut_ptr(), length)
+    }
+}
+
+/// A value's bytes in words, and their number; a template has none here.
+fn words_of(value: &Value) -> (Vec<CK_ULONG>, usize) {
+    let bytes = match value {
+        Value::Flag(value) => vec![if *value { CK_TRUE } else { CK_FALSE }],
+        Value::Number(value) => value.to_ne_bytes().to_vec(),
+        Value::Bytes(value) => value.clone(),
+        Value::Mechanisms(list) => list.iter().flat_map(|kind| kind.to_ne_bytes()).collect(),
+        Value::Template(_) => Vec::new(),
+    };
+    let words = bytes.chunks(size_of::<CK_ULONG>()).map(|chunk| {
+        let mut word = [0; size_of::<CK_ULONG>()];
+        word[..chunk.len()].copy_from_slice(chunk);
+        CK_ULONG::from_ne_bytes(word)
+    });
+    (words.collect(), bytes.len())
+}
+
+/// The bytes of words.
+pub(super) fn bytes_of(words: &[CK_ULONG]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_ne_bytes()).collect()
+}
+
+/// A CK_BBOOL, if the bytes are one.
+pub(super) fn flag_of(bytes: &[u8]) -> Option<bool> {
+    match bytes {
+        [byte] => Some(*byte != CK_FALSE),
+        _ => None,
+    }
+}
+
+/// A CK_ULONG, if the bytes are one.
+pub(super) fn number_of(bytes: &[u8]) -> Option<CK_ULONG> {
+    bytes.try_into().ok().map(CK_ULONG::from_ne_bytes)
+}
+
+/// CK_ULONGs, if the bytes are some.
+pub(super) fn numbers_of(bytes: &[u8]) -> Option<Vec<CK_ULONG>> {
+    bytes.chunks(size_of::<CK_ULONG>()).map(number_of).collect()
+}
+
+/// Space for one member of a template that is read: a flag, a number, a short name.
+const MEMBER_WORDS: usize = 32;
+
+/// One member of a template that is read, with space for its value.
+pub(super) struct Member {
+    pub kind: CK_ATTRIBUTE_TYPE,
+    pub length: CK_ULONG,
+    pub words: [CK_ULONG; MEMBER_WORDS],
+}
+
+impl Member {
+    /// Space for a member of this type.
+    pub fn of(kind: CK_ATTRIBUTE_TYPE) -> Self {
+        Member {
+            kind,
+            length: 0,
+            words: [0; MEMBER_WORDS],
+        }
+    }
+
+    /// What was read, in the shape of the member of `like` with that type; `None` where the length is beyond the space.
+    pub fn attribute(&self, like: &[Attribute]) -> Option<Attribute> {
+        let bytes = bytes_of(&self.words);
+        let bytes = bytes.get(..usize::try_from(self.length).ok()?)?;
+        let like = like.iter().find(|attribute| attribute.kind == self.kind);
+        let value = match like.map(|attribute| &attribute.value) {
+            Some(Value::Flag(_)) => flag_of(bytes).map(Value::Flag),
+            Some(Value::Number(_)) => number_of(bytes).map(Value::Number),
+            _ => None,
+        };
+        Some(Attribute {
+            kind: self.kind,
+            value: value.unwrap_or_else(|| Value::Bytes(bytes.to_vec())),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hsm::attribute::flag;
+
+    #[test]
+    fn values_survive_the_form_of_c() {
+        let (words, length) = words_of(&Value::Bytes(b"nine bytes".to_vec()));
+        assert_eq!(length, 10);
+        assert_eq!(&bytes_of(&words)[..10], b"nine bytes");
+        assert_eq!(numbers_of(&bytes_of(&[9, 10])), Some(vec![9, 10]));
+        assert_eq!(numbers_of(&[0; 9]), None);
+        assert_eq!(flag_of(&[]), None);
+    }
+
+    #[test]
+    fn a_member_longer_than_its_buffer_is_no_member() {
+        let mut member = Member::of(CKA_WRAP);
+        member.length = 1;
+        let like = [flag(CKA_WRAP, false)];
+        assert!(member.attribute(&like) == Some(flag(CKA_WRAP, false)));
+        member.length = CK_ULONG::MAX;
+        assert!(member.attribute(&like).is_none());
+    }
+}

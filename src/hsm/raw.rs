@@ -1,0 +1,393 @@
+//! Every `unsafe` of Keyferry: the PKCS#11 calls that `cryptoki` lacks or trusts too far.
+//!
+//! `cryptoki` opens the module, its sessions and its token information. Objects go through here, because `cryptoki`
+//! knows neither CKA_UNWRAP_TEMPLATE nor CKM_AES_KEY_WRAP_KWP, and believes the lengths that a module answers. Here every
+//! buffer is prepared by us, every length that comes back is checked against it, and no pointer that a module
+//! wrote is followed.
+//!
+//! The one reason that holds for each block: the function pointers come from the module's own list (PKCS#11 v3.1, 5.2)
+//! and stay valid while `_library` is loaded; every pointer passed points into a value that outlives the call, with the length
+//! passed beside it. A module is native code in our process: that it keeps to its buffers cannot be enforced here.
+
+#![allow(unsafe_code)]
+
+use std::path::Path;
+use std::ptr::null_mut;
+
+use cryptoki::session::Session;
+use cryptoki_sys::*;
+use zeroize::Zeroizing;
+
+use super::answer::{check, missing, nonsense};
+use super::attribute::Attribute;
+use super::packed::{Call, Member, Packed, with_mechanism};
+use crate::Result;
+
+/// More than any wrapped key or signature that Keyferry reads (an RSA-4096 wrapped key is 2.9 KiB).
+const MOST_BYTES: usize = 8 * 1024;
+/// More objects than one search of ours can sensibly find.
+const MOST_OBJECTS: usize = 4096;
+
+/// One object of a token, by its handle.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Object(CK_OBJECT_HANDLE);
+
+/// The module's own function list.
+pub(super) struct Functions {
+    list: CK_FUNCTION_LIST,
+    // Keeps the code that `list` points into mapped.
+    _library: cryptoki_sys::Pkcs11,
+}
+
+macro_rules! call {
+    ($self:ident.$name:ident($($argument:expr),* $(,)?)) => {{
+        let function = $self.list.$name.ok_or_else(|| missing(stringify!($name)))?;
+        // Safe for the reason given at the head of this file.
+        unsafe { function($($argument),*) }
+    }};
+}
+
+macro_rules! checked {
+    ($self:ident.$name:ident($($argument:expr),* $(,)?)) => {
+        check(stringify!($name), call!($self.$name($($argument),*)))
+    };
+}
+
+impl Functions {
+    /// The function list of the module in this file; the module is initialised by `cryptoki`.
+    ///
+    /// # Errors
+    /// [`Error::Hsm`] where the file is no PKCS#11 module.
+    pub fn of(path: &Path) -> Result<Self> {
+        // Loading a library runs its code: the module is the one that the operator named, and that `cryptoki`
+        // loads in the same process anyway.
+        let library = unsafe { cryptoki_sys::Pkcs11::new(path) }
+            .map_err(|error| super::not_a_module(path, error))?;
+        let mut list: *mut CK_FUNCTION_LIST = null_mut();
+        let get = library
+            .C_GetFunctionList
+            .as_ref()
+            .map_err(|error| super::not_a_module(path, error))?;
+        // `list` is a local out-parameter.
+        check("C_GetFunctionList", unsafe { get(&mut list) })?;
+        if list.is_null() {
+            return Err(missing("C_GetFunctionList"));
+        }
+        // Not null, and valid while the library is loaded (PKCS#11 v3.1, 5.4.4); copied, so never read again. The
+        // list of a v2.40 module has the same layout.
+        let list = unsafe { list.read_unaligned() };
+        Ok(Functions {
+            list,
+            _library: library,
+        })
+    }
+
+    /// C_Finalize. Nothing can be done about its failure.
+    pub fn finalize(&self) {
+        if let Some(finalize) = self.list.C_Finalize {
+            // The argument is reserved and must be null; no session of ours is left.
+            unsafe { finalize(null_mut()) };
+        }
+    }
+
+    /// C_Login as the user, with a PIN or (`None`) by the protected path. The only call whose code is
+    /// handed back, because a wrong PIN must be told from a broken HSM.
+    pub fn login(&self, session: &Session, pin: Option<&[u8]>) -> Result<CK_RV> {
+        let (pointer, length) = pin.map_or((null_mut(), 0), |pin| {
+            (pin.as_ptr().cast_mut(), pin.len() as CK_ULONG)
+        });
+        // C_Login only reads the PIN, though its parameter is not const.
+        Ok(call!(self.C_Login(
+            session.handle(),
+            CKU_USER,
+            pointer,
+            length
+        )))
+    }
+
+    /// C_GetMechanismInfo: what the token can do with a mechanism, if it has it.
+    pub fn mechanism(&self, slot: CK_SLOT_ID, kind: CK_MECHANISM_TYPE) -> Result<Option<CK_FLAGS>> {
+        let mut info = CK_MECHANISM_INFO::default();
+        let rv = call!(self.C_GetMechanismInfo(slot, kind, &mut info));
+        Ok((rv == CKR_OK).then_some(info.flags))
+    }
+
+    /// Every object that has all of these attributes.
+    pub fn find(&self, session: &Session, wanted: &[Attribute]) -> Result<Vec<Object>> {
+        let mut wanted = Packed::new(wanted);
+        let (pointer, length) = wanted.parts();
+        checked!(self.C_FindObjectsInit(session.handle(), pointer, length))?;
+        let found = self.find_all(session);
+        let end = checked!(self.C_FindObjectsFinal(session.handle()));
+        let found = found?;
+        end.map(|()| found)
+    }
+
+    fn find_all(&self, session: &Session) -> Result<Vec<Object>> {
+        let mut found = Vec::new();
+        loop {
+            let mut batch: [CK_OBJECT_HANDLE; 64] = [CK_INVALID_HANDLE; 64];
+            let mut count: CK_ULONG = 0;
+            let room = batch.len() as CK_ULONG;
+            checked!(self.C_FindObjects(session.handle(), batch.as_mut_ptr(), room, &mut count))?;
+            let handles = usize::try_from(count)
+                .ok()
+                .and_then(|count| batch.get(..count));
+            let handles = handles.ok_or_else(|| nonsense("C_FindObjects", count))?;
+            if handles.is_empty() {
+                return Ok(found);
+            }
+            found.extend(handles.iter().map(|handle| Object(*handle)));
+            if found.len() > MOST_OBJECTS {
+                return Err(nonsense("C_FindObjects", found.len() as CK_ULONG));
+            }
+        }
+    }
+
+    /// C_CreateObject.
+    pub fn create(&self, session: &Session, template: &[Attribute]) -> Result<Object> {
+        let mut template = Packed::new(template);
+        let (pointer, length) = template.parts();
+        let mut handle = CK_INVALID_HANDLE;
+        checked!(self.C_CreateObject(session.handle(), pointer, length, &mut handle))?;
+        object("C_CreateObject", handle)
+    }
+
+    /// C_DestroyObject.
+    pub fn destroy(&self, session: &Session, object: Object) -> Result<()> {
+        checked!(self.C_DestroyObject(session.handle(), object.0))
+    }
+
+    /// C_GenerateKeyPair with CKM_RSA_PKCS_KEY_PAIR_GEN; the public half comes first.
+    pub fn generate_pair(
+        &self,
+        session: &Session,
+        public: &[Attribute],
+        private: &[Attribute],
+    ) -> Result<(Object, Object)> {
+        let (mut public, mut private) = (Packed::new(public), Packed::new(private));
+        let (public_pointer, public_length) = public.parts();
+        let (private_pointer, private_length) = private.parts();
+        let mut handles = (CK_INVALID_HANDLE, CK_INVALID_HANDLE);
+        with_mechanism(Call::Plain(CKM_RSA_PKCS_KEY_PAIR_GEN), |mechanism| {
+            checked!(self.C_GenerateKeyPair(
+                session.handle(),
+                mechanism,
+                public_pointer,
+                public_length,
+                private_pointer,
+                private_length,
+                &mut handles.0,
+                &mut handles.1,
+            ))
+        })?;
+        Ok((
+            object("C_GenerateKeyPair", handles.0)?,
+            object("C_GenerateKeyPair", handles.1)?,
+        ))
+    }
+
+    /// C_GenerateKey with CKM_AES_KEY_GEN.
+    pub fn generate_aes(&self, session: &Session, template: &[Attribute]) -> Result<Object> {
+        let mut template = Packed::new(template);
+        let (pointer, length) = template.parts();
+        let mut handle = CK_INVALID_HANDLE;
+        with_mechanism(Call::Plain(CKM_AES_KEY_GEN), |mechanism| {
+            checked!(self.C_GenerateKey(session.handle(), mechanism, pointer, length, &mut handle))
+        })?;
+        object("C_GenerateKey", handle)
+    }
+
+    /// C_WrapKey into a buffer of ours, cut to what came back: the length query is only a hint on some modules.
+    pub fn wrap(
+        &self,
+        session: &Session,
+        call: Call,
+        with: Object,
+        key: Object,
+    ) -> Result<Vec<u8>> {
+        let mut buffer = vec![0; MOST_BYTES];
+        let mut length = buffer.len() as CK_ULONG;
+        with_mechanism(call, |mechanism| {
+            checked!(self.C_WrapKey(
+                session.handle(),
+                mechanism,
+                with.0,
+                key.0,
+                buffer.as_mut_ptr(),
+                &mut length,
+            ))
+        })?;
+        cut("C_WrapKey", &mut buffer, length)?;
+        Ok(buffer)
+    }
+
+    /// C_UnwrapKey. What the token made of the template must be read back.
+    pub fn unwrap(
+        &self,
+        session: &Session,
+        call: Call,
+        with: Object,
+        wrapped: &[u8],
+        template: &[Attribute],
+    ) -> Result<Object> {
+        let mut template = Packed::new(template);
+        let (pointer, length) = template.parts();
+        let mut handle = CK_INVALID_HANDLE;
+        // The module only reads the wrapped key, though its parameter is not const.
+        with_mechanism(call, |mechanism| {
+            checked!(self.C_UnwrapKey(
+                session.handle(),
+                mechanism,
+                with.0,
+                wrapped.as_ptr().cast_mut(),
+                wrapped.len() as CK_ULONG,
+                pointer,
+                length,
+                &mut handle,
+            ))
+        })?;
+        object("C_UnwrapKey", handle)
+    }
+
+    /// C_SignInit and C_Sign, in one part.
+    pub fn sign(&self, session: &Session, call: Call, key: Object, data: &[u8]) -> Result<Vec<u8>> {
+        let mut buffer = vec![0; MOST_BYTES];
+        let mut length = buffer.len() as CK_ULONG;
+        with_mechanism(call, |mechanism| {
+            checked!(self.C_SignInit(session.handle(), mechanism, key.0))
+        })?;
+        checked!(self.C_Sign(
+            session.handle(),
+            data.as_ptr().cast_mut(),
+            data.len() as CK_ULONG,
+            buffer.as_mut_ptr(),
+            &mut length,
+        ))?;
+        cut("C_Sign", &mut buffer, length)?;
+        Ok(buffer)
+    }
+
+    /// C_DecryptInit and C_Decrypt, in one part.
+    pub fn decrypt(
+        &self,
+        session: &Session,
+        call: Call,
+        key: Object,
+        data: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        let mut buffer = Zeroizing::new(vec![0; MOST_BYTES]);
+        let mut length = buffer.len() as CK_ULONG;
+        with_mechanism(call, |mechanism| {
+            checked!(self.C_DecryptInit(session.handle(), mechanism, key.0))
+        })?;
+        checked!(self.C_Decrypt(
+            session.handle(),
+            data.as_ptr().cast_mut(),
+            data.len() as CK_ULONG,
+            buffer.as_mut_ptr(),
+            &mut length,
+        ))?;
+        cut("C_Decrypt", &mut buffer, length)?;
+        Ok(buffer)
+    }
+
+    /// Reads an attribute by one call into these words, of which the first `most` bytes may be used. The length that came back;
+    /// `None` where there is no value, or its length is beyond the buffer (so CK_UNAVAILABLE_INFORMATION).
+    pub fn get_words(
+        &self,
+        session: &Session,
+        key: Object,
+        kind: CK_ATTRIBUTE_TYPE,
+        words: &mut [CK_ULONG],
+        most: usize,
+    ) -> Result<Option<usize>> {
+        let room = size_of_val(words).min(most);
+        let mut attribute = CK_ATTRIBUTE {
+            type_: kind,
+            pValue: words.as_mut_ptr().cast(),
+            ulValueLen: room as CK_ULONG,
+        };
+        let got = self.get(session, key, &mut attribute)?;
+        let length = usize::try_from(attribute.ulValueLen).unwrap_or(usize::MAX);
+        Ok((got && length <= room).then_some(length))
+    }
+
+    /// Asks how many bytes an array attribute has: a hint, to be checked by the caller.
+    pub fn get_length(
+        &self,
+        session: &Session,
+        key: Object,
+        kind: CK_ATTRIBUTE_TYPE,
+    ) -> Result<Option<usize>> {
+        let mut query = CK_ATTRIBUTE {
+            type_: kind,
+            pValue: null_mut(),
+            ulValueLen: 0,
+        };
+        let got = self.get(session, key, &mut query)?;
+        Ok(got.then(|| usize::try_from(query.ulValueLen).unwrap_or(usize::MAX)))
+    }
+
+    /// Reads an array of as many attributes as there are `members`: their types are passed in, types and lengths come
+    /// back, the values are in the members' own words. Pointers that the module may have changed are not looked at.
+    pub fn get_members(
+        &self,
+        session: &Session,
+        key: Object,
+        kind: CK_ATTRIBUTE_TYPE,
+        members: &mut [Member],
+    ) -> Result<bool> {
+        let mut list: Vec<CK_ATTRIBUTE> = (members.iter_mut())
+            .map(|member| CK_ATTRIBUTE {
+                type_: member.kind,
+                pValue: member.words.as_mut_ptr().cast(),
+                ulValueLen: size_of_val(&member.words) as CK_ULONG,
+            })
+            .collect();
+        let length = size_of_val(list.as_slice()) as CK_ULONG;
+        let mut attribute = CK_ATTRIBUTE {
+            type_: kind,
+            pValue: list.as_mut_ptr().cast(),
+            ulValueLen: length,
+        };
+        let got = self.get(session, key, &mut attribute)?;
+        for (member, read) in members.iter_mut().zip(&list) {
+            (member.kind, member.length) = (read.type_, read.ulValueLen);
+        }
+        Ok(got && attribute.ulValueLen == length)
+    }
+
+    /// One C_GetAttributeValue; `false` where it gave no value.
+    fn get(&self, session: &Session, key: Object, attribute: &mut CK_ATTRIBUTE) -> Result<bool> {
+        let rv = call!(self.C_GetAttributeValue(session.handle(), key.0, attribute, 1));
+        if rv == CKR_OK {
+            return Ok(true);
+        }
+        // The codes for "no such attribute" differ among modules: ask for what every object has instead.
+        let mut class: CK_ULONG = 0;
+        let mut alive = CK_ATTRIBUTE {
+            type_: CKA_CLASS,
+            pValue: (&raw mut class).cast(),
+            ulValueLen: size_of::<CK_ULONG>() as CK_ULONG,
+        };
+        checked!(self.C_GetAttributeValue(session.handle(), key.0, &mut alive, 1)).map(|()| false)
+    }
+}
+
+fn object(function: &str, handle: CK_OBJECT_HANDLE) -> Result<Object> {
+    if handle == CK_INVALID_HANDLE {
+        return Err(nonsense(function, handle));
+    }
+    Ok(Object(handle))
+}
+
+fn cut(function: &str, buffer: &mut Vec<u8>, length: CK_ULONG) -> Result<()> {
+    match usize::try_from(length) {
+        Ok(length) if length <= buffer.len() => {
+            buffer.truncate(length);
+            Ok(())
+        }
+        _ => Err(nonsense(function, length)),
+    }
+}

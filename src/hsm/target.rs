@@ -1,0 +1,326 @@
+//! Target keys at the tenant: made or found, checked before they are wrapped, and used to sign and to answer challenges.
+
+use cryptoki::session::Session;
+use cryptoki_sys::*;
+use zeroize::Zeroizing;
+
+use super::Hsm;
+use super::attribute::{Attribute, bytes, flag, number};
+use super::object::{EXPONENT, Miss, PublicKey, of_class, public_usage};
+use super::packed::Call;
+use super::raw::Object;
+use crate::document::parts::OaepHash;
+use crate::encoding::CkaId;
+use crate::plan::Usage;
+use crate::rule::Rule;
+use crate::{Error, Result};
+
+/// A target key that is to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct TargetSpec<'a> {
+    /// CKA_LABEL of both halves.
+    pub label: &'a str,
+    /// The size of its modulus.
+    pub bits: u32,
+    /// What it may be used for.
+    pub usage: Usage,
+}
+
+/// A target key on this token.
+#[derive(Clone)]
+pub struct Target {
+    /// CKA_ID as it is on the token.
+    pub id: Vec<u8>,
+    /// Its public half, DER SubjectPublicKeyInfo.
+    pub spki: Vec<u8>,
+    /// Whether this call made it.
+    pub made: bool,
+    pub(super) private: Object,
+}
+
+/// The usages of a private key, all of them explicit: tokens fill in surprising ones (PKCS#11 v3.1, 4.9).
+/// CKA_WRAP does not exist on private keys.
+pub(super) fn private_usage(usage: Usage) -> Vec<Attribute> {
+    vec![
+        flag(CKA_SIGN, usage.sign),
+        flag(CKA_DECRYPT, usage.decrypt),
+        flag(CKA_UNWRAP, false),
+        flag(CKA_DERIVE, false),
+        flag(CKA_SIGN_RECOVER, false),
+    ]
+}
+
+/// The usages of the public half.
+pub(super) fn public_usages(usage: Usage) -> [Attribute; 2] {
+    [
+        flag(CKA_VERIFY, usage.sign),
+        flag(CKA_ENCRYPT, usage.decrypt),
+    ]
+}
+
+/// A target key at the tenant. It stays modifiable, so that the tenant can end CKA_EXTRACTABLE after the ceremony.
+fn private_half(token: bool, usage: Usage) -> Vec<Attribute> {
+    let mut template = vec![
+        flag(CKA_TOKEN, token),
+        flag(CKA_PRIVATE, true),
+        flag(CKA_SENSITIVE, true),
+        flag(CKA_EXTRACTABLE, true),
+    ];
+    template.extend(private_usage(usage));
+    template.push(flag(CKA_COPYABLE, false));
+    template.push(flag(CKA_MODIFIABLE, true));
+    template
+}
+
+impl Hsm<'_> {
+    /// Finds the exact pair of this id, or destroys what is left of one and makes it.
+    ///
+    /// # Errors
+    /// `TARGET-EXISTS` where another private key has the label; the rule that the made key misses (`TARGET-SENSITIVE`, `TARGET-EXTRACTABLE`,
+    /// `TARGET-KEY`, `TARGET-ATTRIBUTES`), after it was destroyed; [`Error::Hsm`] where the token fails.
+    pub fn target_make(&self, id: CkaId, spec: &TargetSpec) -> Result<Target> {
+        if let Ok(target) = self.target_examine(id, spec)? {
+            return Ok(target);
+        }
+        self.refuse_label(&id.0, spec.label, &[number(CKA_CLASS, CKO_PRIVATE_KEY)])?;
+        self.erase(&id.0, Rule::TargetGone)?;
+        self.or_erase(&id.0, Rule::TargetGone, || {
+            let named = [
+                bytes(CKA_ID, &id.0),
+                bytes(CKA_LABEL, spec.label.as_bytes()),
+            ];
+            let session = self.session()?;
+            self.target_generate(&session, &named, true, spec.bits, spec.usage)?;
+            drop(session);
+            let target = self.target_examine(id, spec)?;
+            target
+                .map(|target| Target {
+                    made: true,
+                    ..target
+                })
+                .map_err(|miss| miss.refuse("use a token that makes keys as it is asked to"))
+        })
+    }
+
+    /// Makes a pair of the tenant's kind; also as session objects, for canaries.
+    pub(super) fn target_generate(
+        &self,
+        session: &Session,
+        named: &[Attribute],
+        token: bool,
+        bits: u32,
+        usage: Usage,
+    ) -> Result<(Object, Object)> {
+        let mut public = named.to_vec();
+        public.extend(public_usage(token, &public_usages(usage)));
+        public.push(number(CKA_MODULUS_BITS, bits.into()));
+        public.push(bytes(CKA_PUBLIC_EXPONENT, &EXPONENT));
+        let mut private = named.to_vec();
+        private.extend(private_half(token, usage));
+        self.raw().generate_pair(session, &public, &private)
+    }
+
+    /// The one private key with this public half, found by its modulus.
+    ///
+    /// # Errors
+    /// `TARGET-MISSING`, `TARGET-AMBIGUOUS`; `TARGET-KEY` where the SPKI is not of RSA with exponent 65537; [`Error::Hsm`] where the token fails.
+    pub fn target_by_spki(&self, spki: &[u8]) -> Result<Target> {
+        let key = PublicKey::of_spki(spki, Rule::TargetKey)?;
+        let session = self.session()?;
+        let wanted = [
+            number(CKA_CLASS, CKO_PRIVATE_KEY),
+            number(CKA_KEY_TYPE, CKK_RSA),
+            bytes(CKA_MODULUS, &key.modulus),
+        ];
+        let found = self.raw().find(&session, &wanted)?;
+        let [private] = found[..] else {
+            let rule = match found.len() {
+                0 => Rule::TargetMissing,
+                _ => Rule::TargetAmbiguous,
+            };
+            return Err(rule.refuse(
+                format!("{} private keys on {} have this modulus", found.len(), self.name()),
+                "exactly one",
+                "check the token's label; of two copies of one key, remove one with the vendor's tool",
+            ));
+        };
+        let id = self.raw().read_bytes(&session, private, CKA_ID, 1024)?;
+        Ok(Target {
+            id: id.unwrap_or_default(),
+            spki: key.spki,
+            made: false,
+            private,
+        })
+    }
+
+    /// Checks in a new session that the key may be wrapped: sensitive, extractable without a trusted KEK, of this size, exponent
+    /// 65537, and the key it was when it was found.
+    ///
+    /// # Errors
+    /// `TARGET-SENSITIVE`, `TARGET-EXTRACTABLE`, `TARGET-KEY`; [`Error::Hsm`] where the token fails.
+    pub fn target_check(&self, target: &Target, bits: u32) -> Result<()> {
+        let session = self.session()?;
+        let miss = self.target_miss(&session, target.private, bits, Some(&target.spki))?;
+        match miss {
+            None => Ok(()),
+            Some(miss) => Err(miss.refuse(
+                "choose another key, or make a new one with `keys create`: Keyferry changes no attribute of a key that exists",
+            )),
+        }
+    }
+
+    fn target_miss(
+        &self,
+        session: &Session,
+        private: Object,
+        bits: u32,
+        spki: Option<&[u8]>,
+    ) -> Result<Option<Miss>> {
+        for (kind, rule) in [
+            (CKA_SENSITIVE, Rule::TargetSensitive),
+            (CKA_EXTRACTABLE, Rule::TargetExtractable),
+        ] {
+            let miss = self.first_miss(session, private, &[flag(kind, true)], rule)?;
+            if miss.is_some() {
+                return Ok(miss);
+            }
+        }
+        let trusted_only = flag(CKA_WRAP_WITH_TRUSTED, true);
+        let value = self.raw().read(session, private, &trusted_only)?;
+        if value.as_ref() == Some(&trusted_only.value) {
+            // An ephemeral AES key cannot be trusted, so composite cannot wrap this one.
+            let wanted = flag(CKA_WRAP_WITH_TRUSTED, false);
+            let rule = Rule::TargetExtractable;
+            return Ok(Some(Miss::attribute(rule, &wanted, value.as_ref())));
+        }
+        let key = self.public_key_of(session, private)?;
+        let fits = |key: &PublicKey| {
+            key.bits == bits && key.exponent == EXPONENT && spki.is_none_or(|spki| key.spki == spki)
+        };
+        Ok(match key {
+            Some(key) if fits(&key) => None,
+            key => Some(Miss {
+                rule: Rule::TargetKey,
+                found: key.map_or("no RSA key".to_owned(), |key| {
+                    format!(
+                        "an RSA key of {} bits with exponent {:02x?}",
+                        key.bits, key.exponent
+                    )
+                }),
+                expected: format!("the RSA key of {bits} bits with exponent 65537"),
+            }),
+        })
+    }
+
+    /// The exact pair of this id, read in a new session, or what it misses.
+    fn target_examine(
+        &self,
+        id: CkaId,
+        spec: &TargetSpec,
+    ) -> Result<std::result::Result<Target, Miss>> {
+        let session = self.session()?;
+        let private = self
+            .raw()
+            .find(&session, &of_class(CKO_PRIVATE_KEY, &id.0))?;
+        let public = self
+            .raw()
+            .find(&session, &of_class(CKO_PUBLIC_KEY, &id.0))?;
+        let miss = |found: String| Miss {
+            rule: Rule::TargetKey,
+            found,
+            expected: "one key pair with its CKA_ID".to_owned(),
+        };
+        let ([private], [public]) = (&private[..], &public[..]) else {
+            let found = format!(
+                "{} private keys, {} public keys",
+                private.len(),
+                public.len()
+            );
+            return Ok(Err(miss(found)));
+        };
+        if let Some(miss) = self.target_miss(&session, *private, spec.bits, None)? {
+            return Ok(Err(miss));
+        }
+        let mut wanted = private_half(true, spec.usage);
+        wanted.push(bytes(CKA_LABEL, spec.label.as_bytes()));
+        let rule = Rule::TargetAttributes;
+        if let Some(miss) = self.first_miss(&session, *private, &wanted, rule)? {
+            return Ok(Err(miss));
+        }
+        let key = self.public_key_of(&session, *private)?;
+        let half = self.public_key_of(&session, *public)?;
+        Ok(match key {
+            Some(key) if half.as_ref() == Some(&key) => Ok(Target {
+                id: id.0.to_vec(),
+                spki: key.spki,
+                made: false,
+                private: *private,
+            }),
+            _ => Err(miss("two halves of different keys".to_owned())),
+        })
+    }
+
+    /// Refuses where an object of another id, with these attributes, has the label.
+    pub(super) fn refuse_label(&self, id: &[u8], label: &str, of: &[Attribute]) -> Result<()> {
+        let session = self.session()?;
+        let mut wanted = of.to_vec();
+        wanted.push(bytes(CKA_LABEL, label.as_bytes()));
+        for object in self.raw().find(&session, &wanted)? {
+            let other = self.raw().read_bytes(&session, object, CKA_ID, 1024)?;
+            if other.as_deref() != Some(id) {
+                return Err(Rule::TargetExists.refuse(
+                    format!("{} has another object with the label \"{}\"", self.name(), label.escape_debug()),
+                    "no object with this label but those of this ceremony",
+                    "find out what that key is; rename or remove it with the vendor's tool, or choose another label in the plan",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Destroys the key pair and the certificate of this id, then looks in a new session that nothing is left. Nothing to destroy is success.
+    ///
+    /// # Errors
+    /// `TARGET-GONE` where something is left; [`Error::Hsm`] where the token cannot be searched.
+    pub fn target_destroy(&self, id: CkaId) -> Result<()> {
+        self.erase(&id.0, Rule::TargetGone)
+    }
+
+    /// RSASSA-PKCS1-v1_5 with SHA-256 over this message (CKM_SHA256_RSA_PKCS; RFC 8017, 8.2). Not public: callers sign what
+    /// Keyferry itself has put together, never what a counterpart chose.
+    ///
+    /// # Errors
+    /// [`Error::Hsm`] where the token fails or the signature is not as long as the modulus.
+    pub(crate) fn sign(&self, key: &Target, message: &[u8]) -> Result<Vec<u8>> {
+        let public = PublicKey::of_spki(&key.spki, Rule::TargetKey)?;
+        let call = Call::Plain(CKM_SHA256_RSA_PKCS);
+        let signature = self
+            .raw()
+            .sign(&self.session()?, call, key.private, message)?;
+        if signature.len() != public.modulus.len() {
+            return Err(Error::hsm(
+                format!(
+                    "C_Sign made {} bytes with an RSA-{} key",
+                    signature.len(),
+                    public.bits
+                ),
+                "do not go on with this token: it does not sign as PKCS#11 says",
+            ));
+        }
+        Ok(signature)
+    }
+
+    /// RSA-OAEP decryption of a challenge (RFC 8017, 7.1.2). Not public: callers hash the plaintext and never show it.
+    ///
+    /// # Errors
+    /// [`Error::Hsm`] where the token fails.
+    pub(crate) fn decrypt_challenge(
+        &self,
+        key: &Target,
+        oaep: OaepHash,
+        ciphertext: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        self.raw()
+            .decrypt(&self.session()?, Call::Oaep(oaep), key.private, ciphertext)
+    }
+}

@@ -1,0 +1,136 @@
+//! What needs calls that are not public: what a key on a token signs and answers, and what the templates of a composite
+//! import forbid.
+
+use std::path::Path;
+use std::process::Command;
+
+use zeroize::Zeroizing;
+
+use super::{Module, Pin, TargetSpec};
+use crate::document::parts::OaepHash;
+use crate::encoding::Fixed;
+use crate::plan::Usage;
+
+#[allow(unsafe_code)]
+#[path = "../../tests/common/mod.rs"]
+mod common;
+use common::{MODULE, PIN, Tokens, run};
+
+#[test]
+fn a_target_signs_and_answers_as_its_public_half_says() {
+    use rsa::pkcs8::DecodePublicKey;
+    let tokens = Tokens::new(&["tenant"]);
+    let module = Module::open(Path::new(MODULE)).unwrap();
+    let pin = Pin::new(Zeroizing::new(PIN.to_owned()));
+    let hsm = module.token("tenant").unwrap().login(Some(&pin)).unwrap();
+    let spec = TargetSpec {
+        label: "key",
+        bits: 3072,
+        usage: Usage {
+            sign: true,
+            decrypt: true,
+        },
+    };
+    let target = hsm.target_make(Fixed([1; 20]), &spec).unwrap();
+
+    let file = |name: &str, bytes: &[u8]| {
+        let path = tokens.folder().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let signature = hsm.sign(&target, b"message").unwrap();
+    run(Command::new("openssl")
+        .args(["dgst", "-sha256", "-keyform", "DER", "-verify"])
+        .arg(file("spki", &target.spki))
+        .arg("-signature")
+        .arg(file("sig", &signature))
+        .arg(file("message", b"message")));
+
+    let public = rsa::PublicKey::from_public_key_der(&target.spki).unwrap();
+    let padding = rsa::Oaep::<sha1::Sha1>::new();
+    let challenge = public
+        .encrypt(&mut getrandom::SysRng, padding, &[7; 32])
+        .unwrap();
+    let answer = hsm
+        .decrypt_challenge(&target, OaepHash::Sha1, &challenge)
+        .unwrap();
+    assert_eq!(*answer, [7; 32]);
+    // The other hash opens nothing.
+    let padding = rsa::Oaep::<sha2::Sha256>::new();
+    let challenge = public
+        .encrypt(&mut getrandom::SysRng, padding, &[7; 32])
+        .unwrap();
+    assert!(
+        hsm.decrypt_challenge(&target, OaepHash::Sha1, &challenge)
+            .is_err()
+    );
+}
+
+/// The two locks of a composite import, tried as a dishonest operator would: past Keyferry's templates.
+#[test]
+fn what_the_kek_unwraps_cannot_be_had_otherwise() {
+    use cryptoki_sys::*;
+
+    use super::attribute::{Attribute, flag, number};
+    use super::packed::Call;
+    use crate::document::parts::Mechanism;
+
+    let _tokens = Tokens::new(&["hoster"]);
+    let module = Module::open(Path::new(MODULE)).unwrap();
+    let pin = Pin::new(Zeroizing::new(PIN.to_owned()));
+    let hsm = module.token("hoster").unwrap().login(Some(&pin)).unwrap();
+    let id = Fixed([2; 20]);
+    let kek = hsm
+        .kek_create(id, "kek", 2048, Mechanism::Composite, &|_| false)
+        .unwrap();
+    let oaep = OaepHash::Sha1;
+    let public = rsa::pkcs8::DecodePublicKey::from_public_key_der(&kek.spki).unwrap();
+    let key = super::mechanism::software_key().unwrap();
+    let key = rsa::pkcs8::EncodePrivateKey::to_pkcs8_der(&key).unwrap();
+    let wrapped = crate::wrapped_key::make(&public, oaep, key.as_bytes()).unwrap();
+    let (wrapped_aes, wrapped_key) = wrapped.split();
+    let session = hsm.session().unwrap();
+    let kek = hsm.kek_private(&session, id).unwrap();
+
+    let change = |template: Vec<Attribute>, to: Attribute| -> Vec<Attribute> {
+        let kept = template.into_iter().filter(|kept| kept.kind != to.kind);
+        kept.chain([to.clone()]).collect()
+    };
+    let unwrap_aes = |template: &[Attribute]| {
+        (hsm.raw()).unwrap(&session, Call::Oaep(oaep), kek, wrapped_aes, template)
+    };
+    // The KEK's own UNWRAP_TEMPLATE: no readable, extractable or otherwise useful AES key.
+    let honest = super::import::aes_template();
+    assert!(unwrap_aes(&honest).is_ok());
+    for kind in [CKA_EXTRACTABLE, CKA_WRAP, CKA_ENCRYPT, CKA_DECRYPT] {
+        assert!(unwrap_aes(&change(honest.clone(), flag(kind, true))).is_err());
+    }
+    assert!(unwrap_aes(&change(honest, flag(CKA_SENSITIVE, false))).is_err());
+
+    // The AES key's: no extractable target, no target with another usage.
+    let usage = Usage {
+        sign: true,
+        decrypt: false,
+    };
+    let aes = hsm
+        .unwrap_aes(&session, kek, oaep, &wrapped, usage)
+        .unwrap();
+    let key_wrap = hsm.key_wrap(&session).unwrap();
+    let unwrap = |aes, template: &[Attribute]| {
+        (hsm.raw()).unwrap(&session, key_wrap, aes, wrapped_key, template)
+    };
+    let mut honest = super::import::imported_key(usage);
+    honest.push(flag(CKA_TOKEN, false));
+    assert!(unwrap(aes, &honest).is_ok());
+    for dishonest in [
+        flag(CKA_EXTRACTABLE, true),
+        flag(CKA_SENSITIVE, false),
+        flag(CKA_DECRYPT, true),
+        number(CKA_CLASS, CKO_SECRET_KEY),
+    ] {
+        assert!(unwrap(aes, &change(honest.clone(), dishonest)).is_err());
+    }
+    // It is the pin that refuses: without it the same calls make a key that can leave, which is what WRAP-COMPOSITE waives.
+    let unpinned = unwrap_aes(&super::import::aes_template()).unwrap();
+    assert!(unwrap(unpinned, &change(honest, flag(CKA_EXTRACTABLE, true))).is_ok());
+}

@@ -1,0 +1,123 @@
+//! Target keys at the tenant.
+
+use super::*;
+
+#[test]
+fn a_target_is_made_once_and_found_by_its_public_half() {
+    let _tokens = Tokens::new(&["tenant"]);
+    let module = open();
+    let hsm = login(&module, "tenant");
+    let made = hsm.target_make(SOURCE, &spec("signing")).unwrap();
+    assert!(made.made);
+    let again = hsm.target_make(SOURCE, &spec("signing")).unwrap();
+    assert!(!again.made && again.spki == made.spki);
+    let found = hsm.target_by_spki(&made.spki).unwrap();
+    assert_eq!(found.id, SOURCE.0);
+    hsm.target_check(&found, 2048).unwrap();
+    refused(hsm.target_check(&found, 3072), Rule::TargetKey);
+    refused(
+        hsm.target_make(COPY, &spec("signing")).map(drop),
+        Rule::TargetExists,
+    );
+    refused(hsm.target_by_spki(b"nonsense").map(drop), Rule::TargetKey);
+
+    // Half a pair is made again.
+    let session = beside("tenant");
+    session
+        .destroy_object(one(&session, SOURCE, ObjectClass::PUBLIC_KEY))
+        .unwrap();
+    let again = hsm.target_make(SOURCE, &spec("signing")).unwrap();
+    assert!(again.made && again.spki != made.spki);
+    refused(
+        hsm.target_by_spki(&made.spki).map(drop),
+        Rule::TargetMissing,
+    );
+
+    hsm.target_destroy(SOURCE).unwrap();
+    assert!(all(&session, SOURCE).is_empty());
+}
+
+#[test]
+fn two_keys_that_fit_are_ambiguous() {
+    use rsa::pkcs8::EncodePublicKey;
+    use rsa::traits::{PrivateKeyParts, PublicKeyParts};
+    let _tokens = Tokens::new(&["tenant"]);
+    let module = open();
+    let hsm = login(&module, "tenant");
+    let session = beside("tenant");
+    let key = rsa::PrivateKey::new(&mut getrandom::SysRng, 2048).unwrap();
+    let template = [
+        Attribute::Class(ObjectClass::PRIVATE_KEY),
+        Attribute::KeyType(cryptoki::object::KeyType::RSA),
+        Attribute::Token(true),
+        Attribute::Modulus(key.n_bytes().to_vec()),
+        Attribute::PublicExponent(key.e_bytes().to_vec()),
+        Attribute::PrivateExponent(key.d().to_be_bytes().to_vec()),
+    ];
+    let spki = key.to_public_key().to_public_key_der().unwrap().into_vec();
+    session.create_object(&template).unwrap();
+    hsm.target_by_spki(&spki).unwrap();
+    session.create_object(&template).unwrap();
+    refused(hsm.target_by_spki(&spki).map(drop), Rule::TargetAmbiguous);
+}
+
+#[test]
+fn a_target_that_must_not_be_wrapped_is_refused_by_name() {
+    let _tokens = Tokens::new(&["tenant"]);
+    let module = open();
+    let hsm = login(&module, "tenant");
+    let session = beside("tenant");
+    let check = |private: &[Attribute], exponent: &[u8], rule: Rule| {
+        let public = [
+            Attribute::ModulusBits(2048.into()),
+            Attribute::PublicExponent(exponent.to_vec()),
+        ];
+        let (public, private) = session
+            .generate_key_pair(&Ck::RsaPkcsKeyPairGen, &public, private)
+            .unwrap();
+        let target = hsm.target_by_spki(&spki_of(&session, public));
+        refused(
+            target.and_then(|target| hsm.target_check(&target, 2048)),
+            rule,
+        );
+        session.destroy_object(private).unwrap();
+    };
+    let (sensitive, extractable) = (Attribute::Sensitive(true), Attribute::Extractable(true));
+    let plain = [Attribute::Sensitive(false), extractable.clone()];
+    check(&plain, &[1, 0, 1], Rule::TargetSensitive);
+    let stays = [sensitive.clone(), Attribute::Extractable(false)];
+    check(&stays, &[1, 0, 1], Rule::TargetExtractable);
+    let trusted = [
+        sensitive.clone(),
+        extractable.clone(),
+        Attribute::WrapWithTrusted(true),
+    ];
+    check(&trusted, &[1, 0, 1], Rule::TargetExtractable);
+    check(&[sensitive, extractable], &[3], Rule::TargetKey);
+}
+
+#[test]
+fn a_certificate_is_stored_beside_its_key_once() {
+    let tokens = Tokens::new(&["tenant"]);
+    let module = open();
+    let hsm = login(&module, "tenant");
+    let target = hsm.target_make(SOURCE, &spec("signing")).unwrap();
+    let certificate = common::certificate(tokens.folder(), &target.spki, "/CN=one");
+    assert_eq!(hsm.certificate_find(&target.id).unwrap(), None);
+    for _ in 0..2 {
+        hsm.certificate_store(&target.id, "signing", &certificate)
+            .unwrap();
+        assert_eq!(
+            hsm.certificate_find(&target.id).unwrap().as_ref(),
+            Some(&certificate)
+        );
+    }
+    assert_eq!(all(&beside("tenant"), SOURCE).len(), 3);
+    let other = common::certificate(tokens.folder(), &target.spki, "/CN=two");
+    for wrong in [&other[..], b"nonsense"] {
+        let stored = hsm.certificate_store(&target.id, "signing", wrong);
+        refused(stored, Rule::TargetCertificate);
+    }
+    // The certificate does not make the pair another one.
+    assert!(!hsm.target_make(SOURCE, &spec("signing")).unwrap().made);
+}

@@ -1,0 +1,98 @@
+//! Wraps as others see them, and canaries.
+
+use super::*;
+
+#[test]
+fn canaries_say_what_was_observed_and_are_gone() {
+    let _tokens = Tokens::new(&["tenant"]);
+    let module = open();
+    let hsm = login(&module, "tenant");
+    for bits in [2048, 3072] {
+        let observed = hsm.wrap_canary(bits, COMPOSITE, SHA1).unwrap();
+        assert_eq!(observed.oaep_hash, SHA1);
+    }
+    let observed = hsm.unwrap_canary(COMPOSITE, SHA1).unwrap();
+    assert_eq!(
+        observed,
+        Observed {
+            oaep_hash: SHA1,
+            kwp: KwpFlavour::Rfc5649,
+        }
+    );
+    let sha256 = OaepHash::Sha256;
+    refused(hsm.wrap_canary(2048, COMPOSITE, sha256), Rule::WrapOaepHash);
+    refused(hsm.unwrap_canary(COMPOSITE, sha256), Rule::WrapOaepHash);
+    let single = Mechanism::SingleShot;
+    refused(hsm.wrap_canary(2048, single, SHA1), Rule::WrapSingleShot);
+    refused(hsm.unwrap_canary(single, SHA1), Rule::WrapSingleShot);
+    assert_nothing_left("tenant", &[]);
+}
+
+/// Every test above opens what Keyferry made by Keyferry; this one does it without.
+#[test]
+fn openssl_alone_opens_a_wrapped_key() {
+    let tokens = Tokens::new(&["tenant"]);
+    let module = open();
+    let hsm = login(&module, "tenant");
+    let target = hsm.target_make(SOURCE, &spec("key")).unwrap();
+    let path = |name: &str| tokens.folder().join(name);
+    let openssl = |arguments: &[&str]| {
+        run(Command::new("openssl")
+            .current_dir(tokens.folder())
+            .args(arguments))
+    };
+    openssl(&["genrsa", "-out", "kek.pem", "3072"]);
+    let kek = openssl(&["pkey", "-in", "kek.pem", "-pubout", "-outform", "DER"]);
+    let wrapped = hsm.wrap(&target, &kek, COMPOSITE, SHA1).unwrap();
+    let (aes, key) = wrapped.split();
+    assert_eq!(aes.len(), 384);
+    std::fs::write(path("aes.bin"), aes).unwrap();
+    std::fs::write(path("key.bin"), key).unwrap();
+    let aes = openssl(&[
+        "pkeyutl",
+        "-decrypt",
+        "-inkey",
+        "kek.pem",
+        "-in",
+        "aes.bin",
+        "-pkeyopt",
+        "rsa_padding_mode:oaep",
+        "-pkeyopt",
+        "rsa_oaep_md:sha1",
+    ]);
+    assert_eq!(aes.len(), 32);
+    let aes = HEXLOWER.encode(&aes);
+    let opened = openssl(&[
+        "enc",
+        "-d",
+        "-id-aes256-wrap-pad",
+        "-iv",
+        "A65959A6",
+        "-K",
+        &aes,
+        "-in",
+        "key.bin",
+    ]);
+    // SoftHSM fills the PKCS#8 with zeros: its own length says where it ends.
+    let length = 4 + usize::from(u16::from_be_bytes([opened[2], opened[3]]));
+    assert!(opened[length..].iter().all(|byte| *byte == 0) && opened.len() - length < 8);
+    std::fs::write(path("key.der"), &opened[..length]).unwrap();
+    let public = openssl(&[
+        "pkey", "-inform", "DER", "-in", "key.der", "-pubout", "-outform", "DER",
+    ]);
+    assert_eq!(public, target.spki);
+}
+
+#[test]
+fn a_failure_of_the_token_is_told_from_a_refusal() {
+    let _tokens = Tokens::new(&["tenant"]);
+    let module = open();
+    let hsm = login(&module, "tenant");
+    let target = hsm.target_make(SOURCE, &spec("key")).unwrap();
+    hsm.target_destroy(SOURCE).unwrap();
+    // The handle is of an object that is gone: that is no missing attribute.
+    assert!(matches!(
+        hsm.target_check(&target, 2048),
+        Err(Error::Hsm { .. })
+    ));
+}
