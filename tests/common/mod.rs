@@ -5,6 +5,8 @@
 //! module, and removes the tokens again.
 #![allow(dead_code)] // Each test program uses its part.
 
+pub mod stage;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};

@@ -1,0 +1,18 @@
+//! The whole ceremony, and what is refused on the way.
+#![cfg(all(feature = "hsm", feature = "custody"))]
+
+mod common;
+
+use common::stage::{Done, Stage};
+
+#[test]
+fn the_whole_ceremony_ends_with_the_tenants_keys_primary() {
+    let stage = Stage::at(Done::TenantClose);
+    let registry = stage.json("hoster/registry.json");
+    let plan = stage.json("medium/offer/offer.json")["header"]["plan_hash"].clone();
+    assert_eq!(registry["primary"], plan);
+    assert!(
+        stage.path("tenant/archive/SHA256SUMS").exists()
+            && stage.path("hoster/archive/SHA256SUMS").exists()
+    );
+}

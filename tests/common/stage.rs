@@ -1,0 +1,465 @@
+//! A whole ceremony on a stage of its own: tokens, people, plan, and the programs of both sides as separate processes.
+//! A test walks it to some point, does something there, and looks what the programs say.
+#![allow(dead_code)] // Each test program uses its part.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use super::{MODULE, PIN, SO_PIN, run};
+
+/// Officers of the tenant.
+pub const TENANT: [&str; 3] = ["ada", "ben", "cora"];
+/// Officers of the hoster.
+pub const HOSTER: [&str; 3] = ["hana", "hugo", "hedy"];
+/// Custodians, of whom three are a quorum.
+pub const CUSTODIANS: [&str; 5] = ["cyd", "dan", "eve", "fay", "gus"];
+
+/// How far a stage is walked. Each is the state *after* that step, both sides having done what lies before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Done {
+    Plan,
+    Init,
+    KekCreate,
+    OfferRelease,
+    OfferCheck,
+    KeysCreate,
+    Export,
+    Confirm,
+    PackageRelease,
+    PackageCheck,
+    Import,
+    ReceiptRelease,
+    ReceiptCheck,
+    Register,
+    Primary,
+    RegistrationRelease,
+    Accept,
+    AcceptanceRelease,
+    KekDestroy,
+    ClosingRelease,
+    HosterClose,
+    TenantClose,
+}
+
+/// What a program ended with.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Ended {
+    #[track_caller]
+    pub fn ok(self) -> String {
+        assert_eq!(self.code, 0, "{}\n{}", self.out, self.err);
+        self.out
+    }
+
+    /// Refused by this rule, with exit code 3.
+    #[track_caller]
+    pub fn refused(self, rule: &str) -> String {
+        assert_eq!(self.code, 3, "{}\n{}", self.out, self.err);
+        assert!(
+            self.err.contains(&format!("refused by rule {rule}:")),
+            "expected {rule}: {}",
+            self.err
+        );
+        self.err
+    }
+
+    #[track_caller]
+    pub fn ended_with(self, code: i32) -> String {
+        assert_eq!(self.code, code, "{}\n{}", self.out, self.err);
+        self.err
+    }
+}
+
+pub struct Stage {
+    pub dir: tempfile::TempDir,
+    /// Runs before every program of a side: the crash tests kill with it.
+    pub done: Option<Done>,
+}
+
+impl Stage {
+    /// Tokens, people and a signed plan; `change` may change the plan's text before it is signed.
+    pub fn new(change: impl FnOnce(String) -> String) -> Self {
+        let stage = Stage {
+            dir: tempfile::tempdir().unwrap(),
+            done: Some(Done::Plan),
+        };
+        let conf = format!(
+            "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n",
+            stage.path("tokens").display()
+        );
+        for folder in ["tokens", "people", "medium", "plan"] {
+            fs::create_dir(stage.path(folder)).unwrap();
+        }
+        fs::write(stage.path("softhsm2.conf"), conf).unwrap();
+        fs::write(stage.path("pin"), PIN).unwrap();
+        for label in ["tenant", "hoster"] {
+            run(Command::new("softhsm2-util")
+                .args([
+                    "--init-token",
+                    "--free",
+                    "--label",
+                    label,
+                    "--so-pin",
+                    SO_PIN,
+                    "--pin",
+                    PIN,
+                ])
+                .env("SOFTHSM2_CONF", stage.path("softhsm2.conf")));
+        }
+        for id in TENANT.iter().chain(&HOSTER).chain(&["iris", "mallory"]) {
+            stage.ssh_key(id);
+        }
+        for id in CUSTODIANS {
+            let identity = age_identity();
+            fs::write(stage.path(&format!("people/{id}.identity")), identity.0).unwrap();
+            fs::write(stage.path(&format!("people/{id}.recipient")), identity.1).unwrap();
+        }
+        fs::write(stage.path("plan/ceremony.toml"), change(stage.plan_text())).unwrap();
+        for id in ["ada", "ben", "hana", "hugo"] {
+            stage.sign(&stage.path("plan/ceremony.toml"), "keyferry-plan", id);
+        }
+        stage
+    }
+
+    /// A stage on which everything up to this step is done.
+    pub fn at(done: Done) -> Self {
+        let mut stage = Stage::new(|plan| plan);
+        stage.walk_to(done);
+        stage
+    }
+
+    /// The same stage again, to be changed apart: tokens, folders and people are copied.
+    pub fn copy(&self) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        run(Command::new("cp")
+            .arg("-a")
+            .arg(format!("{}/.", self.dir.path().display()))
+            .arg(dir.path()));
+        let copy = Stage {
+            dir,
+            done: self.done,
+        };
+        let conf = format!(
+            "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n",
+            copy.path("tokens").display()
+        );
+        fs::write(copy.path("softhsm2.conf"), conf).unwrap();
+        copy
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn ssh_key(&self, id: &str) {
+        run(Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-C", id, "-f"])
+            .arg(self.path(&format!("people/{id}"))));
+    }
+
+    /// The public key of a person, as the plan has it.
+    pub fn public_key(&self, id: &str) -> String {
+        let key = fs::read_to_string(self.path(&format!("people/{id}.pub"))).unwrap();
+        key.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
+    }
+
+    fn plan_text(&self) -> String {
+        let officers = |ids: &[&str]| {
+            let one = |id: &&str| {
+                format!(
+                    "  {{ id = \"{id}\", name = \"{id}\", key = \"{}\" }},\n",
+                    self.public_key(id)
+                )
+            };
+            ids.iter().map(one).collect::<String>()
+        };
+        let custodians: String = CUSTODIANS
+            .iter()
+            .map(|id| {
+                let recipient =
+                    fs::read_to_string(self.path(&format!("people/{id}.recipient"))).unwrap();
+                format!("  {{ id = \"{id}\", name = \"{id}\", recipients = [\"{recipient}\"] }},\n")
+            })
+            .collect();
+        let keys: String = ["signing", "encryption"]
+            .iter()
+            .map(|role| {
+                format!("[[keys]]\nlabel = \"hgs-{role}\"\nrole = \"{role}\"\ntype = \"rsa\"\nbits = 2048\nsubject = \"CN=test {role}\"\n\n")
+            })
+            .collect();
+        let nonce = run(Command::new("openssl").args(["rand", "-hex", "32"]));
+        include_str!("../../ceremony-scripts/plans/composite.toml")
+            .replace("@CEREMONY@", "test")
+            .replace("@NONCE@", String::from_utf8(nonce).unwrap().trim())
+            .replace("@TENANT-OFFICERS@\n", &officers(&TENANT))
+            .replace("@HOSTER-OFFICERS@\n", &officers(&HOSTER))
+            .replace(
+                "@WITNESS-KEY@",
+                &format!("key = \"{}\"", self.public_key("iris")),
+            )
+            .replace("@CUSTODIANS@\n", &custodians)
+            .replace("@KEYS@\n", &keys)
+            // The smaller KEK is made in a third of the time.
+            .replace("kek_bits = 4096", "kek_bits = 3072")
+    }
+
+    /// Signs a file as one person, beside it.
+    pub fn sign(&self, file: &Path, namespace: &str, id: &str) {
+        self.sign_as(file, namespace, id, id);
+    }
+
+    /// Signs a file with one person's key under another's name.
+    pub fn sign_as(&self, file: &Path, namespace: &str, key: &str, name: &str) {
+        let mut command = Command::new("ssh-keygen");
+        command
+            .args(["-q", "-Y", "sign", "-n", namespace, "-f"])
+            .arg(self.path(&format!("people/{key}")));
+        command.stdin(fs::File::open(file).unwrap());
+        fs::write(format!("{}.{name}.sig", file.display()), run(&mut command)).unwrap();
+    }
+
+    /// Signs a document in a side's outbox as these officers.
+    pub fn sign_document(&self, side: &str, kind: &str, ids: &[&str]) {
+        for id in ids {
+            self.sign(
+                &self.path(&format!("{side}/outbox/{kind}/{kind}.json")),
+                "keyferry-document",
+                id,
+            );
+        }
+    }
+
+    /// The command of a side's program, not yet run.
+    pub fn command(&self, side: &str, arguments: &[&str]) -> Command {
+        let program = match side {
+            "tenant" => env!("CARGO_BIN_EXE_keyferry-tenant"),
+            _ => env!("CARGO_BIN_EXE_keyferry-hoster"),
+        };
+        let mut command = Command::new(program);
+        command.arg("--dir").arg(self.path(side)).args([
+            "--module",
+            MODULE,
+            "--token",
+            side,
+            "--pin-file",
+        ]);
+        command
+            .arg(self.path("pin"))
+            .args(arguments)
+            .env("SOFTHSM2_CONF", self.path("softhsm2.conf"));
+        command.current_dir(self.dir.path()).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a side's program.
+    pub fn side(&self, side: &str, arguments: &[&str]) -> Ended {
+        ended(&mut self.command(side, arguments))
+    }
+
+    pub fn tenant(&self, arguments: &[&str]) -> Ended {
+        self.side("tenant", arguments)
+    }
+
+    pub fn hoster(&self, arguments: &[&str]) -> Ended {
+        self.side("hoster", arguments)
+    }
+
+    /// Runs the custodians' program.
+    pub fn custodian(&self, arguments: &[&str]) -> Ended {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_keyferry-custodian"));
+        command
+            .args(arguments)
+            .current_dir(self.dir.path())
+            .stdin(Stdio::null());
+        ended(&mut command)
+    }
+
+    /// Copies a document from a side's outbox to the medium.
+    pub fn carry(&self, side: &str, kind: &str) {
+        let to = self.path(&format!("medium/{kind}"));
+        let _ = fs::remove_dir_all(&to);
+        run(Command::new("cp")
+            .arg("-r")
+            .arg(self.path(&format!("{side}/outbox/{kind}")))
+            .arg(&to));
+    }
+
+    /// Writes words into a file that `--words` takes.
+    pub fn words(&self, name: &str, words: &str) -> String {
+        let path = format!("{name}.words");
+        fs::write(self.path(&path), words).unwrap();
+        path
+    }
+
+    /// `--share … --identity …` of these custodians, from the tenant's outbox.
+    pub fn shares(&self, ids: &[&str]) -> Vec<String> {
+        let of = |id: &&str| {
+            [
+                "--share".to_owned(),
+                format!("tenant/outbox/shares/{id}.age"),
+                "--identity".to_owned(),
+                format!("people/{id}.identity"),
+            ]
+        };
+        ids.iter().flat_map(of).collect()
+    }
+
+    /// The first 16 words of the plan's hash.
+    pub fn plan_words(&self) -> String {
+        let plan = fs::read(self.path("plan/ceremony.toml")).unwrap();
+        first_words(keyferry::encoding::Hash::of(&plan))
+    }
+
+    /// The first 16 words of the KEK of the offer in the hoster's outbox.
+    pub fn kek_words(&self) -> String {
+        let offer = self.json("hoster/outbox/offer/offer.json");
+        first_words(
+            offer["body"]["fingerprint"]
+                .as_str()
+                .unwrap()
+                .parse()
+                .unwrap(),
+        )
+    }
+
+    pub fn json(&self, path: &str) -> serde_json::Value {
+        serde_json::from_slice(&fs::read(self.path(path)).unwrap()).unwrap()
+    }
+
+    /// The next steps, up to this one. `run` runs each command; the crash tests kill it and run it again.
+    pub fn walk_to(&mut self, done: Done) {
+        self.walk(done, &mut |stage, side, arguments| {
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            stage.side(side, &arguments).ok();
+        });
+    }
+
+    /// As [`Stage::walk_to`], with the caller's own way to run a command.
+    pub fn walk(&mut self, done: Done, run: &mut dyn FnMut(&Stage, &str, &[String])) {
+        const ALL: [Done; 21] = [
+            Done::Init,
+            Done::KekCreate,
+            Done::OfferRelease,
+            Done::OfferCheck,
+            Done::KeysCreate,
+            Done::Export,
+            Done::Confirm,
+            Done::PackageRelease,
+            Done::PackageCheck,
+            Done::Import,
+            Done::ReceiptRelease,
+            Done::ReceiptCheck,
+            Done::Register,
+            Done::Primary,
+            Done::RegistrationRelease,
+            Done::Accept,
+            Done::AcceptanceRelease,
+            Done::KekDestroy,
+            Done::ClosingRelease,
+            Done::HosterClose,
+            Done::TenantClose,
+        ];
+        for step in ALL {
+            if self.done.is_none_or(|so_far| so_far < step) && step <= done {
+                self.one(step, run);
+                self.done = Some(step);
+            }
+        }
+    }
+
+    fn one(&self, step: Done, run: &mut dyn FnMut(&Stage, &str, &[String])) {
+        let mut go = |side: &str, arguments: &[&str]| {
+            let arguments: Vec<String> = arguments
+                .iter()
+                .map(|argument| (*argument).to_owned())
+                .collect();
+            run(self, side, &arguments);
+        };
+        let mut release = |side: &str, kind: &str, ids: [&str; 2]| {
+            self.sign_document(side, kind, &ids);
+            go(side, &["release"]);
+            self.carry(side, kind);
+        };
+        match step {
+            Done::Plan => {}
+            Done::Init => {
+                let words = self.words("plan", &self.plan_words());
+                go("tenant", &["init", "plan/ceremony.toml", "--words", &words]);
+                go("hoster", &["init", "plan/ceremony.toml", "--words", &words]);
+            }
+            Done::KekCreate => go("hoster", &["kek", "create"]),
+            Done::OfferRelease => release("hoster", "offer", ["hana", "hugo"]),
+            Done::OfferCheck => {
+                let words = self.words("kek", &self.kek_words());
+                go(
+                    "tenant",
+                    &["offer", "check", "medium/offer", "--words", &words],
+                );
+            }
+            Done::KeysCreate => go("tenant", &["keys", "create"]),
+            Done::Export => go("tenant", &["export"]),
+            Done::Confirm => {
+                for id in CUSTODIANS {
+                    let file = format!("tenant/outbox/shares/{id}.age");
+                    let code = self
+                        .custodian(&[
+                            "share",
+                            "check",
+                            &file,
+                            "--identity",
+                            &format!("people/{id}.identity"),
+                        ])
+                        .ok();
+                    let words = self.words(id, &code);
+                    go("tenant", &["share", "confirm", id, "--words", &words]);
+                }
+            }
+            Done::PackageRelease => release("tenant", "package", ["ada", "ben"]),
+            Done::PackageCheck => go("hoster", &["package", "check", "medium/package"]),
+            Done::Import => {
+                let shares = self.shares(&["cyd", "eve", "gus"]);
+                let mut arguments = vec!["import", "medium/package"];
+                arguments.extend(shares.iter().map(String::as_str));
+                go("hoster", &arguments);
+            }
+            Done::ReceiptRelease => release("hoster", "receipt", ["hana", "hedy"]),
+            Done::ReceiptCheck => go("tenant", &["receipt", "check", "medium/receipt"]),
+            Done::Register => go("hoster", &["register"]),
+            Done::Primary => go("hoster", &["primary"]),
+            Done::RegistrationRelease => release("hoster", "registration", ["hugo", "hedy"]),
+            Done::Accept => go("tenant", &["accept", "medium/registration"]),
+            Done::AcceptanceRelease => release("tenant", "acceptance", ["ben", "cora"]),
+            Done::KekDestroy => go("hoster", &["kek", "destroy", "medium/acceptance"]),
+            Done::ClosingRelease => release("hoster", "closing", ["hana", "hugo"]),
+            Done::HosterClose => go("hoster", &["close"]),
+            Done::TenantClose => go("tenant", &["close", "medium/closing"]),
+        }
+    }
+}
+
+fn first_words(hash: keyferry::encoding::Hash) -> String {
+    keyferry::fingerprint::words(&hash.0)[..16].join(" ")
+}
+
+/// Runs a command to its end.
+pub fn ended(command: &mut Command) -> Ended {
+    let output = command.output().unwrap();
+    Ended {
+        code: output.status.code().unwrap_or(-1),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+fn age_identity() -> (Vec<u8>, String) {
+    let identity = keyferry::custodian::new_identity(None).unwrap();
+    (identity.file.to_vec(), identity.recipient)
+}
