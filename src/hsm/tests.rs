@@ -12,7 +12,7 @@ use crate::encoding::Fixed;
 use crate::plan::Usage;
 
 #[allow(unsafe_code)]
-#[path = "../../tests/common/mod.rs"]
+#[path = "../../tests/common/tokens.rs"]
 mod common;
 use common::{MODULE, PIN, Tokens, run};
 
