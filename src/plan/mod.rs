@@ -3,22 +3,27 @@
 //! SHA-256 of its bytes (design, section 6).
 
 mod check;
+mod content;
 mod fault;
+mod people;
 mod raw;
 
 use std::{fmt, path::Path, str::FromStr};
 
 use serde::{Deserialize, Serialize};
-use ssh_key::public::KeyData;
 
 use crate::{
     Result,
-    document::parts::{Mechanism, OaepHash},
     encoding::{Fixed, Hash},
     folder,
     rule::Rule,
 };
+pub use content::{
+    Deployment, Evidence, IMPORT, KeyPlan, KeyType, Origin, Role, Source, Stage, Target, Transfer,
+    Usage,
+};
 pub use fault::{Fault, Faults};
+pub use people::{Custodian, HsmPlan, NetworkPlan, Party, Person, QuorumPlan, Witness};
 
 /// The greatest size of a plan, in bytes.
 pub const MAX_PLAN: u64 = 1 << 20;
@@ -116,231 +121,6 @@ impl fmt::Display for Side {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
-}
-
-/// A person with an SSH key: an officer, or a witness who signs with one.
-#[derive(Debug, Clone)]
-pub struct Person {
-    /// Stands in file names and as signer.
-    pub id: Id,
-    /// Only shown.
-    pub name: String,
-    /// ed25519, ECDSA P-256/P-384 or their FIDO2 `sk-` forms.
-    pub key: KeyData,
-    /// The key as the allowed-signers file has it: algorithm and base64.
-    pub openssh: String,
-}
-
-/// A witness; one without a key signs on paper only.
-#[derive(Debug, Clone)]
-pub struct Witness {
-    /// Stands in file names and as signer.
-    pub id: Id,
-    /// Only shown.
-    pub name: String,
-    /// The key to sign with, if any.
-    pub person: Option<Person>,
-}
-
-/// Which HSMs a side may use. Required in production, and checked.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HsmPlan {
-    /// CK_TOKEN_INFO.manufacturerID.
-    pub manufacturer: String,
-    /// CK_TOKEN_INFO.model.
-    pub model: String,
-    /// CK_TOKEN_INFO.serialNumber of each HSM that may be used.
-    pub serials: Vec<String>,
-    /// For a network HSM: the one interface that may be up.
-    pub network: Option<NetworkPlan>,
-}
-
-/// The one network interface that a network HSM needs.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NetworkPlan {
-    /// The interface's name.
-    pub interface: String,
-    /// The HSM's address.
-    pub peer: std::net::IpAddr,
-}
-
-/// One side's people and HSM.
-#[derive(Debug, Clone)]
-pub struct Party {
-    /// The organisation's name; only shown.
-    pub name: String,
-    /// How many officers must sign, at least 2.
-    pub approvals: usize,
-    /// Who may sign; at least `approvals`.
-    pub officers: Vec<Person>,
-    /// The HSMs that may be used.
-    pub hsm: Option<HsmPlan>,
-}
-
-/// A holder of one share.
-#[derive(Debug, Clone)]
-pub struct Custodian {
-    /// Stands in file names.
-    pub id: Id,
-    /// Only shown.
-    pub name: String,
-    /// age recipients; the first is the custodian's, further ones a deputy's.
-    pub recipients: Vec<String>,
-}
-
-/// M of N.
-#[derive(Debug, Clone)]
-pub struct QuorumPlan {
-    /// M, at least 2.
-    pub threshold: u8,
-    /// The N custodians, at most 16; share x is the x-th custodian's, from 1.
-    pub custodians: Vec<Custodian>,
-}
-
-/// In which HSM the keys are born.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Origin {
-    /// The tenant's; they travel wrapped and sealed.
-    Tenant,
-    /// The hoster's; nothing secret travels.
-    Hoster,
-}
-
-/// The least level of HSM attestation that is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Evidence {
-    /// People watched.
-    Witnessed,
-    /// The vendor attests where the key was made.
-    Origin,
-    /// The vendor attests where it was made and what it may do.
-    OriginAndUsage,
-}
-
-/// How keys cross.
-#[derive(Debug, Clone)]
-pub struct Transfer {
-    /// Where the keys are born.
-    pub origin: Origin,
-    /// How they are wrapped.
-    pub mechanism: Mechanism,
-    /// The OAEP hash of every wrap and challenge.
-    pub oaep_hash: OaepHash,
-    /// The KEK's modulus, in bits: 3072 or 4096.
-    pub kek_bits: u32,
-    /// The least attestation.
-    pub evidence: Evidence,
-    /// SHA-256 of pinned attestation roots.
-    pub roots: Vec<Hash>,
-}
-
-/// What a target key is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Signs; proves itself by a signature.
-    Signing,
-    /// Decrypts; proves itself by an answer to a challenge.
-    Encryption,
-}
-
-/// The kind and size of a target key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyType {
-    /// RSA with a modulus of 2048, 3072 or 4096 bits and e = 65537.
-    Rsa(u32),
-    /// P-256 or P-384, by its bits.
-    Ec(u32),
-}
-
-/// What the hoster's copy of a key may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Usage {
-    /// CKA_SIGN.
-    pub sign: bool,
-    /// CKA_DECRYPT.
-    pub decrypt: bool,
-}
-
-/// A key that travels.
-#[derive(Debug, Clone)]
-pub struct KeyPlan {
-    /// Its name, in file names and as CKA_LABEL at the tenant.
-    pub label: Id,
-    /// What it is for.
-    pub role: Role,
-    /// Its kind and size.
-    pub key_type: KeyType,
-    /// What the hoster's copy may do.
-    pub usage: Usage,
-    /// The subject of its certificate (RFC 4514).
-    pub subject: String,
-}
-
-/// The service that will use the keys.
-#[derive(Debug, Clone)]
-pub enum Target {
-    /// Built in: a registry of key sets with one primary.
-    Local {
-        /// The hosts that use the keys.
-        nodes: Vec<Id>,
-    },
-    /// Windows Host Guardian Service.
-    Hgs {
-        /// The nodes of the cluster.
-        nodes: Vec<Id>,
-        /// The CNG key storage provider of the HSM.
-        ksp: String,
-        /// New cluster, added keys, or a rotation.
-        deployment: Deployment,
-        /// Hours between `primary` and the evidence that `accept` takes.
-        soak_hours: u32,
-        /// The hash of a trial's closing.
-        trial: Option<Hash>,
-    },
-}
-
-/// What an HGS cluster has when the keys come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Deployment {
-    /// Nothing yet.
-    New,
-    /// Other keys, which stay primary elsewhere.
-    Added,
-    /// Former primaries.
-    Rotation,
-}
-
-impl Target {
-    /// The name a plan and a registration use.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Target::Local { .. } => "local",
-            Target::Hgs { .. } => "hgs",
-        }
-    }
-
-    /// The hosts that use the keys.
-    pub fn nodes(&self) -> &[Id] {
-        match self {
-            Target::Local { nodes } | Target::Hgs { nodes, .. } => nodes,
-        }
-    }
-}
-
-/// What becomes of the tenant's originals.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Source {
-    /// They stay in the tenant's HSM.
-    Keep,
-    /// They are destroyed after acceptance.
-    Destroy,
 }
 
 /// A rule that the plan waives, and why.
@@ -490,27 +270,5 @@ impl Plan {
             "origin \"tenant\", evidence \"witnessed\", target \"local\", source \"keep\", RSA keys",
             "change the plan, or use a version of Keyferry that does this",
         ))
-    }
-}
-
-/// The place of the proof that a key makes when it is imported.
-pub const IMPORT: &str = "import";
-
-/// When a node proves a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// Before the key is primary.
-    Ready,
-    /// After.
-    Active,
-}
-
-impl Stage {
-    /// The name in a place.
-    pub fn name(self) -> &'static str {
-        match self {
-            Stage::Ready => "ready",
-            Stage::Active => "active",
-        }
     }
 }

@@ -1,0 +1,266 @@
+//! From TOML to a [`Plan`], or every fault with its line.
+
+mod content;
+mod people;
+
+use std::collections::BTreeMap;
+
+use toml::Spanned;
+
+use super::{
+    Fault, Faults, Id, Party, Plan, Waiver,
+    raw::{RawPlan, RawWaiver},
+};
+use crate::{
+    document::parts::{Mechanism, OaepHash},
+    encoding::Hash,
+    rule::Rule,
+};
+
+const FORMAT: &str = "keyferry/1";
+
+pub fn parse(bytes: Vec<u8>) -> Result<Plan, Faults> {
+    let syntax = |line, found: String| {
+        let expected = "TOML with the fields of the format and no others".into();
+        Faults(vec![Fault {
+            line,
+            rule: Rule::PlanSyntax,
+            found,
+            expected,
+        }])
+    };
+    let text = std::str::from_utf8(&bytes).map_err(|_| syntax(0, "not UTF-8".into()))?;
+    let raw: RawPlan = toml::from_str(text).map_err(|error| {
+        let line = error.span().map_or(0, |span| line_of(text, span.start));
+        syntax(line, error.message().to_owned())
+    })?;
+    let mut checker = Checker {
+        text,
+        faults: Vec::new(),
+        seen: BTreeMap::new(),
+    };
+    let plan = checker.plan(raw);
+    let mut faults = checker.faults;
+    match plan {
+        Some(plan) if faults.is_empty() => Ok(Plan {
+            hash: Hash::of(&bytes),
+            bytes,
+            ..plan
+        }),
+        _ => {
+            faults.sort_by_key(|fault| fault.line);
+            Err(Faults(faults))
+        }
+    }
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.as_bytes()
+        .iter()
+        .take(offset)
+        .filter(|byte| **byte == b'\n')
+        .count()
+        + 1
+}
+
+/// Collects faults; what it returns is used only where there were none.
+struct Checker<'a> {
+    text: &'a str,
+    faults: Vec<Fault>,
+    /// What may stand once, by its kind and text, with its first line.
+    seen: BTreeMap<(&'static str, String), usize>,
+}
+
+impl Checker<'_> {
+    fn fault(
+        &mut self,
+        at: usize,
+        rule: Rule,
+        found: impl Into<String>,
+        expected: impl Into<String>,
+    ) {
+        let line = line_of(self.text, at);
+        self.faults.push(Fault {
+            line,
+            rule,
+            found: found.into(),
+            expected: expected.into(),
+        });
+    }
+
+    fn whole(&mut self, rule: Rule, found: impl Into<String>, expected: impl Into<String>) {
+        self.faults.push(Fault {
+            line: 0,
+            rule,
+            found: found.into(),
+            expected: expected.into(),
+        });
+    }
+
+    fn once(&mut self, kind: &'static str, text: &str, at: usize) {
+        let line = line_of(self.text, at);
+        if let Some(first) = self.seen.insert((kind, text.to_owned()), line) {
+            self.fault(
+                at,
+                Rule::PlanRepeated,
+                format!("{kind} {text:?} again"),
+                format!("once; it stands in line {first}"),
+            );
+        }
+    }
+
+    fn plan(&mut self, raw: RawPlan) -> Option<Plan> {
+        if raw.format.get_ref() != FORMAT {
+            self.fault(
+                raw.format.span().start,
+                Rule::PlanField,
+                raw.format.get_ref().clone(),
+                format!("{FORMAT:?}"),
+            );
+        }
+        let ceremony = self.id(&raw.ceremony);
+        let mode = *raw.mode.get_ref();
+        let tenant = self.party(&raw.tenant, mode);
+        let hoster = self.party(&raw.hoster, mode);
+        let witnesses: Vec<_> = raw
+            .witnesses
+            .iter()
+            .map(|witness| self.witness(witness))
+            .collect();
+        let quorum = self.quorum(&raw, hoster.as_ref());
+        let transfer = self.transfer(&raw);
+        let keys = self.keys(&raw.keys);
+        let target = self.target(raw.target);
+        let waivers: Vec<_> = raw
+            .waivers
+            .iter()
+            .map(|waiver| self.waiver(waiver))
+            .collect();
+        let plan = Plan {
+            bytes: Vec::new(),
+            hash: Hash([0; 32]),
+            ceremony: ceremony?,
+            mode,
+            nonce: raw.nonce,
+            supersedes: raw.supersedes,
+            tenant: tenant?,
+            hoster: hoster?,
+            witnesses: witnesses.into_iter().collect::<Option<_>>()?,
+            quorum: quorum?,
+            transfer,
+            keys: keys?,
+            target: target?,
+            software: raw.software.into_iter().collect(),
+            source: raw.after.source,
+            waivers: waivers.into_iter().collect::<Option<_>>()?,
+        };
+        self.waivers_fit(&plan, &raw.waivers);
+        Some(plan)
+    }
+
+    fn id(&mut self, text: &Spanned<String>) -> Option<Id> {
+        match text.get_ref().parse() {
+            Ok(id) => Some(id),
+            Err(expected) => {
+                let expected: String = expected;
+                self.fault(
+                    text.span().start,
+                    Rule::PlanField,
+                    format!("id {:?}", text.get_ref()),
+                    expected.trim_start_matches("expected "),
+                );
+                None
+            }
+        }
+    }
+
+    fn person_id(&mut self, text: &Spanned<String>) -> Option<Id> {
+        self.once("id", text.get_ref(), text.span().start);
+        self.id(text)
+    }
+
+    fn waiver(&mut self, raw: &RawWaiver) -> Option<Waiver> {
+        let at = raw.rule.span().start;
+        self.once("waiver", raw.rule.get_ref(), at);
+        if raw.reason.get_ref().trim().is_empty() {
+            self.fault(
+                raw.reason.span().start,
+                Rule::PlanWaiver,
+                "a waiver without a reason",
+                "why this ceremony may go without the rule",
+            );
+        }
+        match Rule::by_name(raw.rule.get_ref()) {
+            Some(rule) if rule.waivable() => Some(Waiver {
+                rule,
+                reason: raw.reason.get_ref().clone(),
+            }),
+            Some(rule) => {
+                self.fault(
+                    at,
+                    Rule::PlanWaiver,
+                    format!("{} cannot be waived", rule.name()),
+                    "a waivable rule",
+                );
+                None
+            }
+            None => {
+                self.fault(
+                    at,
+                    Rule::PlanWaiver,
+                    format!("no rule is called {:?}", raw.rule.get_ref()),
+                    "the name of a waivable rule",
+                );
+                None
+            }
+        }
+    }
+
+    /// What the plan itself breaks must be waived, and what it cannot break must not be. Whether a
+    /// KEK-… waiver is needed only the hoster's token can tell.
+    fn waivers_fit(&mut self, plan: &Plan, raw: &[RawWaiver]) {
+        let spare = |party: &Party| party.officers.len() > party.approvals;
+        let no_spare = !spare(&plan.tenant)
+            || !spare(&plan.hoster)
+            || plan.quorum.custodians.len() <= usize::from(plan.quorum.threshold);
+        let broken = [
+            (
+                Rule::WrapComposite,
+                plan.transfer.mechanism == Mechanism::Composite,
+                "mechanism = \"composite\"",
+            ),
+            (
+                Rule::WrapOaepSha1,
+                plan.transfer.oaep_hash == OaepHash::Sha1,
+                "oaep_hash = \"sha1\"",
+            ),
+            (
+                Rule::PlanNoSpare,
+                no_spare,
+                "no officer or no custodian to spare",
+            ),
+        ];
+        for (rule, broken, found) in broken {
+            let waiver = raw
+                .iter()
+                .find(|waiver| waiver.rule.get_ref() == rule.name());
+            match (broken, waiver) {
+                (true, None) => self.whole(
+                    rule,
+                    found,
+                    format!(
+                        "another plan, or a waiver of {} with its reason",
+                        rule.name()
+                    ),
+                ),
+                (false, Some(waiver)) => self.fault(
+                    waiver.rule.span().start,
+                    Rule::PlanWaiver,
+                    format!("{} is waived, but this plan does not break it", rule.name()),
+                    "no waiver that is not needed",
+                ),
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What crosses, how, where to, and what becomes of the originals.
+
+use serde::{Deserialize, Serialize};
+
+use super::Id;
+use crate::{
+    document::parts::{Mechanism, OaepHash},
+    encoding::Hash,
+};
+
+/// In which HSM the keys are born.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// The tenant's; they travel wrapped and sealed.
+    Tenant,
+    /// The hoster's; nothing secret travels.
+    Hoster,
+}
+
+/// The least level of HSM attestation that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Evidence {
+    /// People watched.
+    Witnessed,
+    /// The vendor attests where the key was made.
+    Origin,
+    /// The vendor attests where it was made and what it may do.
+    OriginAndUsage,
+}
+
+/// How keys cross.
+#[derive(Debug, Clone)]
+pub struct Transfer {
+    /// Where the keys are born.
+    pub origin: Origin,
+    /// How they are wrapped.
+    pub mechanism: Mechanism,
+    /// The OAEP hash of every wrap and challenge.
+    pub oaep_hash: OaepHash,
+    /// The KEK's modulus, in bits: 3072 or 4096.
+    pub kek_bits: u32,
+    /// The least attestation.
+    pub evidence: Evidence,
+    /// SHA-256 of pinned attestation roots.
+    pub roots: Vec<Hash>,
+}
+
+/// What a target key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Signs; proves itself by a signature.
+    Signing,
+    /// Decrypts; proves itself by an answer to a challenge.
+    Encryption,
+}
+
+/// The kind and size of a target key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyType {
+    /// RSA with a modulus of 2048, 3072 or 4096 bits and e = 65537.
+    Rsa(u32),
+    /// P-256 or P-384, by its bits.
+    Ec(u32),
+}
+
+/// What the hoster's copy of a key may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// CKA_SIGN.
+    pub sign: bool,
+    /// CKA_DECRYPT.
+    pub decrypt: bool,
+}
+
+/// A key that travels.
+#[derive(Debug, Clone)]
+pub struct KeyPlan {
+    /// Its name, in file names and as CKA_LABEL at the tenant.
+    pub label: Id,
+    /// What it is for.
+    pub role: Role,
+    /// Its kind and size.
+    pub key_type: KeyType,
+    /// What the hoster's copy may do.
+    pub usage: Usage,
+    /// The subject of its certificate (RFC 4514).
+    pub subject: String,
+}
+
+/// The service that will use the keys.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// Built in: a registry of key sets with one primary.
+    Local {
+        /// The hosts that use the keys.
+        nodes: Vec<Id>,
+    },
+    /// Windows Host Guardian Service.
+    Hgs {
+        /// The nodes of the cluster.
+        nodes: Vec<Id>,
+        /// The CNG key storage provider of the HSM.
+        ksp: String,
+        /// New cluster, added keys, or a rotation.
+        deployment: Deployment,
+        /// Hours between `primary` and the evidence that `accept` takes.
+        soak_hours: u32,
+        /// The hash of a trial's closing.
+        trial: Option<Hash>,
+    },
+}
+
+/// What an HGS cluster has when the keys come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Deployment {
+    /// Nothing yet.
+    New,
+    /// Other keys, which stay primary elsewhere.
+    Added,
+    /// Former primaries.
+    Rotation,
+}
+
+impl Target {
+    /// The name a plan and a registration use.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Target::Local { .. } => "local",
+            Target::Hgs { .. } => "hgs",
+        }
+    }
+
+    /// The hosts that use the keys.
+    pub fn nodes(&self) -> &[Id] {
+        match self {
+            Target::Local { nodes } | Target::Hgs { nodes, .. } => nodes,
+        }
+    }
+}
+
+/// What becomes of the tenant's originals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// They stay in the tenant's HSM.
+    Keep,
+    /// They are destroyed after acceptance.
+    Destroy,
+}
+
+/// The place of the proof that a key makes when it is imported.
+pub const IMPORT: &str = "import";
+
+/// When a node proves a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Before the key is primary.
+    Ready,
+    /// After.
+    Active,
+}
+
+impl Stage {
+    /// The name in a place.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Ready => "ready",
+            Stage::Active => "active",
+        }
+    }
+}
