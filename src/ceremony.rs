@@ -59,9 +59,7 @@ impl Ceremony {
         init: Event,
     ) -> Result<Self> {
         folder::make_folder(dir)?;
-        if dir.join(crate::log::LOG_FILE).exists() {
-            Log::create(dir)?;
-        }
+        let mut log = Log::create(dir)?;
         for (name, bytes) in signatures
             .iter()
             .chain([&(PLAN_FILE.to_owned(), plan.bytes().to_vec())])
@@ -72,7 +70,6 @@ impl Ceremony {
                 folder::write_new(&path, bytes)?;
             }
         }
-        let mut log = Log::create(dir)?;
         log.append(init)?;
         Ok(Ceremony {
             dir: dir.to_owned(),

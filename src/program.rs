@@ -11,7 +11,7 @@ use crate::{
     Error, Result,
     ceremony::Ceremony,
     folder,
-    log::Event,
+    log::{Event, LOG_FILE, Log},
     plan::{Mode, PLAN_FILE, Side},
     report::Report,
     side::{
@@ -130,13 +130,9 @@ impl Common {
     }
 
     fn init(&self, side: Side, plan: &Path, words: Option<&Path>) -> Result<(Ceremony, Report)> {
-        let log = self.dir.join(crate::log::LOG_FILE);
-        if log.exists() {
-            return Err(crate::rule::Rule::CeremonyExists.refuse(
-                format!("{} is there already", log.display()),
-                "a folder without a ceremony",
-                "go on with this ceremony (`status` says how), or begin another in a new folder with --dir",
-            ));
+        // Before any question is asked: a folder with a ceremony takes no second one.
+        if self.dir.join(LOG_FILE).exists() {
+            Log::create(&self.dir)?;
         }
         let agreed = AgreedPlan::read(plan)?;
         let mode = agreed.plan().mode;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Body, Kind, Listed};
+use super::{Body, Header, Kind, Listed};
 use crate::{
     encoding::{Hash, PackageId},
     log::LOG_FILE,
@@ -30,7 +30,7 @@ impl Body for Acceptance {
         vec![(LOG_FILE.to_owned(), self.log.clone())]
     }
 
-    fn check(&self, _: &Plan) -> Result<(), (String, String)> {
+    fn check(&self, _: &Header, _: &Plan) -> Result<(), (String, String)> {
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Body, Kind, Listed, parts::TokenIdentity};
+use super::{Body, Header, Kind, Listed, parts::TokenIdentity};
 use crate::{encoding::Hash, log::LOG_FILE, plan::Plan};
 
 /// What was destroyed.
@@ -24,7 +24,7 @@ impl Body for Closing {
         vec![(LOG_FILE.to_owned(), self.log.clone())]
     }
 
-    fn check(&self, _: &Plan) -> Result<(), (String, String)> {
+    fn check(&self, _: &Header, _: &Plan) -> Result<(), (String, String)> {
         Ok(())
     }
 }

@@ -168,11 +168,11 @@ pub trait Body: Serialize + DeserializeOwned {
         Vec::new()
     }
 
-    /// Whether it says what the plan and its own parts allow.
+    /// Whether it says what the plan, its header and its own parts allow.
     ///
     /// # Errors
     /// What it says and what it should say.
-    fn check(&self, plan: &Plan) -> Result<(), (String, String)>;
+    fn check(&self, header: &Header, plan: &Plan) -> Result<(), (String, String)>;
 }
 
 /// A document as its file has it.

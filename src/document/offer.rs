@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Body, Kind, Listed,
-    parts::{Mechanism, OaepHash, Observed, ReadBack, TokenIdentity},
+    Body, Header, Kind, Listed,
+    parts::{self, Mechanism, OaepHash, Observed, ReadBack, TokenIdentity},
 };
 use crate::{
     encoding::{Blob, CkaId, Hash, cka_id},
@@ -37,6 +37,17 @@ pub struct Offer {
     pub token: TokenIdentity,
 }
 
+/// What the hoster must at least say of its KEK; what a plan can waive is not among it.
+const REQUIRED: &[(&str, &str)] = &[
+    ("CKA_TOKEN", "true"),
+    ("CKA_PRIVATE", "true"),
+    ("CKA_SENSITIVE", "true"),
+    ("CKA_EXTRACTABLE", "false"),
+    ("CKA_UNWRAP", "true"),
+    ("CKA_DECRYPT", "false"),
+    ("CKA_SIGN", "false"),
+];
+
 impl Body for Offer {
     const KIND: Kind = Kind::Offer;
 
@@ -44,7 +55,7 @@ impl Body for Offer {
         Vec::new()
     }
 
-    fn check(&self, plan: &Plan) -> Result<(), (String, String)> {
+    fn check(&self, header: &Header, plan: &Plan) -> Result<(), (String, String)> {
         let same = |found: String, expected: String| {
             if found == expected {
                 Ok(())
@@ -80,9 +91,8 @@ impl Body for Offer {
                 "only what the plan waives".into(),
             ));
         }
-        same(
-            format!("CKA_ID {}", self.id),
-            format!("CKA_ID {}", cka_id(&plan.hash(), "hoster", "kek", "", 1)),
-        )
+        let id = cka_id(&plan.hash(), "hoster", "kek", "", header.attempt);
+        same(format!("CKA_ID {}", self.id), format!("CKA_ID {id}"))?;
+        parts::require(&self.attributes, REQUIRED)
     }
 }

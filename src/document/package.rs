@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Body, Kind, Listed,
+    Body, Header, Kind, Listed,
     parts::{Mechanism, OaepHash, Observed, TokenIdentity},
 };
 use crate::{
@@ -185,7 +185,7 @@ impl Body for Package {
             .collect()
     }
 
-    fn check(&self, plan: &Plan) -> Result<(), (String, String)> {
+    fn check(&self, _: &Header, plan: &Plan) -> Result<(), (String, String)> {
         if self.mechanism != plan.transfer.mechanism || self.oaep_hash != plan.transfer.oaep_hash {
             return Err((
                 format!("{:?}, OAEP {:?}", self.mechanism, self.oaep_hash),

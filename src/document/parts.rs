@@ -67,3 +67,21 @@ pub struct ReadBack {
     /// `true`, `false`, `absent`, or for lists their members.
     pub value: String,
 }
+
+/// Whether attributes were read back as they must be. It holds a sender to its word; the word is the module's.
+///
+/// # Errors
+/// What was found and what was expected.
+pub fn require(found: &[ReadBack], required: &[(&str, &str)]) -> Result<(), (String, String)> {
+    for (attribute, value) in required {
+        let read = found.iter().find(|read| read.attribute == *attribute);
+        if read.is_none_or(|read| read.value != *value) {
+            let found = read.map_or("not read", |read| read.value.as_str());
+            return Err((
+                format!("{attribute} {}", crate::terminal::escape(found)),
+                format!("{attribute} {value}"),
+            ));
+        }
+    }
+    Ok(())
+}

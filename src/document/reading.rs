@@ -132,13 +132,16 @@ pub fn read<B: Body>(folder: &Path, plan: &Plan) -> Result<Received<B>> {
     check_header(B::KIND, &header_of(bytes, &main)?, plan)?;
     let document: Document<B> =
         serde_json::from_slice(bytes).map_err(|error| not_format(&main, &error))?;
-    document.body.check(plan).map_err(|(found, expected)| {
-        Rule::DocumentContent.refuse(
-            format!("the {}: {found}", B::KIND),
-            expected,
-            "ask the sender how this came about; do not go on with this document",
-        )
-    })?;
+    document
+        .body
+        .check(&document.header, plan)
+        .map_err(|(found, expected)| {
+            Rule::DocumentContent.refuse(
+                format!("the {}: {found}", B::KIND),
+                expected,
+                "ask the sender how this came about; do not go on with this document",
+            )
+        })?;
     check_files(folder, &document, &files)?;
     let signatures = signature::verify(
         plan,

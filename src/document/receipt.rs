@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Body, Kind, Listed,
-    parts::{ReadBack, TokenIdentity},
+    Body, Header, Kind, Listed,
+    parts::{self, ReadBack, TokenIdentity},
 };
 use crate::{
-    encoding::{CkaId, PackageId},
+    encoding::{CkaId, PackageId, cka_id},
     plan::{IMPORT, Id, Plan},
     proof::Proof,
 };
@@ -45,6 +45,15 @@ pub struct ImportedKey {
     pub attributes: Vec<ReadBack>,
 }
 
+/// What the hoster must at least say of an imported key.
+const REQUIRED: &[(&str, &str)] = &[
+    ("CKA_SENSITIVE", "true"),
+    ("CKA_EXTRACTABLE", "false"),
+    ("CKA_UNWRAP", "false"),
+    ("CKA_DERIVE", "false"),
+    ("CKA_SIGN_RECOVER", "false"),
+];
+
 impl Body for Receipt {
     const KIND: Kind = Kind::Receipt;
 
@@ -52,13 +61,22 @@ impl Body for Receipt {
         Vec::new()
     }
 
-    fn check(&self, plan: &Plan) -> Result<(), (String, String)> {
+    fn check(&self, header: &Header, plan: &Plan) -> Result<(), (String, String)> {
         let planned = plan.keys.iter().map(|key| &key.label);
         if !self.keys.iter().map(|key| &key.label).eq(planned) {
             return Err((
                 "other keys, or another order".into(),
                 "the plan's keys, in the plan's order".into(),
             ));
+        }
+        for key in &self.keys {
+            let label = key.label.as_str();
+            let id = cka_id(&plan.hash(), "hoster", "target", label, header.attempt);
+            if key.id != id || key.hoster_label != plan.hoster_label(label) {
+                let expected = format!("CKA_ID {id} and label {}", plan.hoster_label(label));
+                return Err((format!("{label} under the CKA_ID {}", key.id), expected));
+            }
+            parts::require(&key.attributes, REQUIRED)?;
         }
         let known = |id: &Id| {
             plan.quorum

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Body, Kind, Listed};
+use super::{Body, Header, Kind, Listed};
 use crate::{
     encoding::{Hash, PackageId},
     plan::{Plan, Stage},
@@ -33,7 +33,7 @@ impl Body for Registration {
         Vec::new()
     }
 
-    fn check(&self, plan: &Plan) -> Result<(), (String, String)> {
+    fn check(&self, _: &Header, plan: &Plan) -> Result<(), (String, String)> {
         if self.target != plan.target.kind() {
             return Err((
                 format!("target {:?}", self.target),

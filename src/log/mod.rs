@@ -193,29 +193,38 @@ pub struct Log {
 }
 
 impl Log {
-    /// Begins a log in a folder that has none.
+    /// Begins a log in a folder that has none. What a killed `init` left without a whole entry is none.
     ///
     /// # Errors
     /// `CEREMONY-EXISTS` where there is one.
     pub fn create(folder: &Path) -> Result<Self> {
         let path = folder.join(LOG_FILE);
-        let made = OpenOptions::new()
+        let failed = |error| Error::file(&path, error);
+        let file = (OpenOptions::new()
+            .read(true)
             .append(true)
-            .create_new(true)
+            .create(true)
             .mode(0o600)
-            .open(&path);
-        match made {
-            Ok(file) => {
-                lock(&file, &path)?;
-                Ok(Log { path, file, head: GENESIS })
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(Rule::CeremonyExists.refuse(
+            .open(&path))
+        .map_err(failed)?;
+        lock(&file, &path)?;
+        let mut first = Vec::new();
+        BufReader::new(&file)
+            .read_until(b'\n', &mut first)
+            .map_err(failed)?;
+        if first.last() == Some(&b'\n') {
+            return Err(Rule::CeremonyExists.refuse(
                 format!("{} is there already", path.display()),
                 "a folder without a ceremony",
                 "go on with this ceremony (`status` says how), or begin another in a new folder with --dir",
-            )),
-            Err(error) => Err(Error::file(&path, error)),
+            ));
         }
+        file.set_len(0).map_err(failed)?;
+        Ok(Log {
+            path,
+            file,
+            head: GENESIS,
+        })
     }
 
     /// Opens the log of a ceremony, replays it into `sink`, and mends a torn last line, which it records.
