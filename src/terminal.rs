@@ -36,7 +36,6 @@ pub fn escape(text: &str) -> String {
 /// Where questions are asked: on the terminal alone in production; a rehearsal also takes stdin.
 pub struct Asker {
     stdin: bool,
-    quiet: bool,
 }
 
 impl Asker {
@@ -55,9 +54,7 @@ impl Asker {
 
     /// Tells people something, on stderr.
     pub fn say(&self, text: &str) {
-        if !self.quiet {
-            eprintln!("{text}");
-        }
+        eprintln!("{text}");
     }
 
     /// Asks for a line of text.

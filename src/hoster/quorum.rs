@@ -9,7 +9,7 @@ use crate::{
     document::package::Package,
     encoding::Hash,
     folder,
-    plan::{Id, Mode},
+    plan::Id,
     rule::Rule,
     share::{Quorum, Secret, Share},
     terminal::{Asker, escape},
@@ -50,9 +50,7 @@ pub fn gather(
     let mut quorum = Quorum::new(package.package_id, package.threshold, &package.shares);
     let mut spent = Vec::new();
     if presented.is_empty() {
-        if ceremony.plan.mode == Mode::Production || asker.is_interactive() {
-            ask_all(package, &mut quorum, &mut spent, asker)?;
-        }
+        ask_all(package, &mut quorum, &mut spent, asker)?;
     } else {
         for share in presented {
             let identity = match &share.identity {
@@ -131,7 +129,9 @@ fn ask_all(
                     spent.push(custodian);
                 }
             }
-            Err(error @ Error::Ended { .. }) => return Err(error),
+            Err(error) if matches!(error, Error::Ended { .. }) || !asker.is_interactive() => {
+                return Err(error);
+            }
             Err(error) => asker.say(&error.to_string()),
         }
     }
