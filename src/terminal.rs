@@ -43,7 +43,6 @@ impl Asker {
     pub fn new(mode: Mode) -> Self {
         Asker {
             stdin: mode == Mode::Rehearsal && !std::io::stdin().is_terminal(),
-            quiet: false,
         }
     }
 

@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 
 use crate::{
-    Error, Result,
-    ceremony::Ceremony,
-    custodian,
+    Error, Result, custodian,
     document::package::Package,
     encoding::Hash,
     folder,
@@ -41,12 +39,7 @@ pub struct Opened {
 ///
 /// # Errors
 /// `SHARE-…`, naming the custodian where it can be told.
-pub fn gather(
-    ceremony: &Ceremony,
-    package: &Package,
-    presented: &[Presented],
-    asker: &Asker,
-) -> Result<Opened> {
+pub fn gather(package: &Package, presented: &[Presented], asker: &Asker) -> Result<Opened> {
     let mut quorum = Quorum::new(package.package_id, package.threshold, &package.shares);
     let mut spent = Vec::new();
     if presented.is_empty() {
