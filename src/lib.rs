@@ -33,6 +33,7 @@
 #![warn(missing_docs)]
 
 pub mod approval;
+pub mod audit;
 pub mod ceremony;
 #[cfg(feature = "custody")]
 pub mod custodian;

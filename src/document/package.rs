@@ -3,14 +3,16 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Body, Header, Kind, Listed,
+    Body, Header, Kind, Listed, Received,
     parts::{Mechanism, OaepHash, Observed, TokenIdentity},
 };
 use crate::{
-    encoding::{Blob, Fixed, Hash, PackageId},
+    Result,
+    encoding::{Blob, Fixed, Hash, PackageId, enc},
     plan::{Id, KeyPlan, Plan, Role},
+    rule::Rule,
     share::ShareListing,
-    spki,
+    spki::{self, TargetCertificate},
 };
 
 /// Everything that the hoster needs to import, prove and be held to.
@@ -95,6 +97,11 @@ pub fn hsm_signature_file(label: &Id) -> String {
     format!("package.json.{label}.hsm-sig")
 }
 
+/// What each signing key signs inside the tenant's HSM: that it owns this package.
+pub fn signed_by_keys(package: &Hash) -> Vec<u8> {
+    enc("keyferry/1 package", &[package.as_bytes()])
+}
+
 impl Package {
     /// The key of a label.
     pub fn key(&self, label: &Id) -> Option<&PackagedKey> {
@@ -106,7 +113,7 @@ impl Package {
         self.keys.iter().filter(|key| key.role == Role::Signing)
     }
 
-    fn check_shares(&self, plan: &Plan) -> Result<(), (String, String)> {
+    fn check_shares(&self, plan: &Plan) -> std::result::Result<(), (String, String)> {
         let quorum = &plan.quorum;
         let planned = quorum
             .custodians
@@ -131,7 +138,7 @@ impl Package {
         key: &PackagedKey,
         planned: &KeyPlan,
         plan: &Plan,
-    ) -> Result<(), (String, String)> {
+    ) -> std::result::Result<(), (String, String)> {
         let wrong = |found: String, expected: &str| {
             Err((
                 format!("key {}: {found}", planned.label),
@@ -185,7 +192,7 @@ impl Body for Package {
             .collect()
     }
 
-    fn check(&self, _: &Header, plan: &Plan) -> Result<(), (String, String)> {
+    fn check(&self, _: &Header, plan: &Plan) -> std::result::Result<(), (String, String)> {
         if self.mechanism != plan.transfer.mechanism || self.oaep_hash != plan.transfer.oaep_hash {
             return Err((
                 format!("{:?}, OAEP {:?}", self.mechanism, self.oaep_hash),
@@ -209,5 +216,31 @@ impl Body for Package {
             .iter()
             .zip(&plan.keys)
             .try_for_each(|(key, planned)| self.check_key(key, planned, plan))
+    }
+}
+
+impl Received<Package> {
+    /// Each certificate is its key's own, and each signing key has signed the package in the tenant's HSM.
+    ///
+    /// # Errors
+    /// `TARGET-CERTIFICATE`, `PACKAGE-SIGNATURE`.
+    pub fn verify_keys(&self) -> Result<()> {
+        for key in &self.body().keys {
+            let label = key.label.as_str();
+            TargetCertificate::parse(self.file(&key.certificate_file()), label)?
+                .of_key(&key.spki.0, label)?;
+        }
+        let message = signed_by_keys(&self.hash);
+        for key in self.body().signing_keys() {
+            let name = hsm_signature_file(&key.label);
+            if !spki::verifies(&key.spki.0, &message, self.file(&name)) {
+                return Err(Rule::PackageSignature.refuse(
+                    format!("{name} does not fit the package"),
+                    "a signature by the key itself",
+                    "copy the package again from the tenant's outbox",
+                ));
+            }
+        }
+        Ok(())
     }
 }

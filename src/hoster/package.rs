@@ -5,16 +5,11 @@ use std::path::Path;
 use crate::{
     Result,
     ceremony::Ceremony,
-    document::{
-        Received,
-        package::{Package, hsm_signature_file},
-    },
-    encoding::enc,
+    document::{Kind, Released, package::Package, read},
     log::Event,
     phase::{Phase, Step},
     report::Report,
     rule::Rule,
-    spki::{self, TargetCertificate},
 };
 
 /// Takes the package.
@@ -32,7 +27,7 @@ pub fn check(ceremony: &mut Ceremony, folder: &Path) -> Result<Report> {
             "stop: find out for whose KEK the tenant has wrapped its keys",
         ));
     }
-    verify_keys(&package)?;
+    package.verify_keys()?;
     ceremony.keep(&package)?;
     ceremony.record(Event::PackageCheck {
         document: package.hash,
@@ -60,46 +55,22 @@ pub fn check(ceremony: &mut Ceremony, folder: &Path) -> Result<Report> {
     )
 }
 
-/// Each certificate is its key's own, and each signing key has signed the package in the tenant's HSM.
-///
-/// # Errors
-/// `TARGET-CERTIFICATE`, `PACKAGE-SIGNATURE`.
-pub fn verify_keys(package: &Received<Package>) -> Result<()> {
-    let message = enc("keyferry/1 package", &[package.hash.as_bytes()]);
-    for key in &package.body().keys {
-        let label = key.label.as_str();
-        TargetCertificate::parse(package.file(&key.certificate_file()), label)?
-            .of_key(&key.spki.0, label)?;
-    }
-    for key in package.body().signing_keys() {
-        let name = hsm_signature_file(&key.label);
-        if !spki::verifies(&key.spki.0, &message, package.file(&name)) {
-            return Err(Rule::PackageSignature.refuse(
-                format!("{name} does not fit the package"),
-                "a signature by the key itself",
-                "copy the package again from the tenant's outbox",
-            ));
-        }
-    }
-    Ok(())
-}
-
 /// The package that was taken, only if the folder given holds the very same.
 ///
 /// # Errors
 /// `PACKAGE-IMPORTED` after an import, `PHASE-ORDER`, `DOCUMENT-…` and `SIGNATURE-…` rules.
-pub fn same(ceremony: &Ceremony, folder: &Path) -> Result<crate::document::Released<Package>> {
+pub fn same(ceremony: &Ceremony, folder: &Path) -> Result<Released<Package>> {
     let imported = !matches!(
         ceremony.state.phase,
         Phase::Planned | Phase::OfferMade | Phase::OfferReleased | Phase::PackageTaken
     );
-    let given = crate::document::read::<Package>(folder, &ceremony.plan)?;
+    let given = read::<Package>(folder, &ceremony.plan)?;
     if imported {
         return Err(Rule::PackageImported.refuse(
             format!(
                 "the package {} after the import of {}",
                 given.hash,
-                ceremony.state.document(crate::document::Kind::Package)?
+                ceremony.state.document(Kind::Package)?
             ),
             "one import",
             "run `status`: it shows the next step",
@@ -109,5 +80,5 @@ pub fn same(ceremony: &Ceremony, folder: &Path) -> Result<crate::document::Relea
     given
         .not_before(ceremony.state.seen_attempt)?
         .released(&ceremony.plan)?
-        .being(ceremony.state.document(crate::document::Kind::Package)?)
+        .being(ceremony.state.document(Kind::Package)?)
 }

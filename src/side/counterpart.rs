@@ -3,12 +3,13 @@
 use crate::{
     Result,
     ceremony::Replay,
-    document::Header,
+    document::{Header, Kind},
     encoding::Hash,
     log::{self, Entry, Event, Head},
     phase::State,
     plan::{Plan, Side},
     rule::Rule,
+    signature::Signed,
 };
 
 /// A log that was verified on its own, with what it names.
@@ -21,6 +22,8 @@ pub struct Verified {
     pub heads: Vec<Hash>,
     /// What people noted, and what was refused or repaired, with the entry's number.
     pub remarks: Vec<(u64, Event)>,
+    /// Who released which document.
+    pub releases: Vec<(Kind, Vec<Signed>)>,
 }
 
 /// Verifies a log of one side of this plan.
@@ -29,10 +32,16 @@ pub struct Verified {
 /// `LOG-…`, `PLAN-CHANGED`.
 pub fn verify(plan: &Plan, side: Side, bytes: &[u8], name: &str) -> Result<Verified> {
     let mut replay = Replay::new(side);
-    let (mut heads, mut remarks) = (Vec::new(), Vec::new());
+    let (mut heads, mut remarks, mut releases) = (Vec::new(), Vec::new(), Vec::new());
     let end = log::read(bytes, name, |entry: Entry| {
         heads.push(entry.head.hash);
         replay.take(&entry)?;
+        if let Event::Release {
+            kind, signatures, ..
+        } = &entry.event
+        {
+            releases.push((*kind, signatures.clone()));
+        }
         if matches!(
             entry.event,
             Event::Note { .. }
@@ -57,6 +66,7 @@ pub fn verify(plan: &Plan, side: Side, bytes: &[u8], name: &str) -> Result<Verif
         head: end.head,
         heads,
         remarks,
+        releases,
     })
 }
 

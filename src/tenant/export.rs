@@ -12,10 +12,10 @@ use crate::{
     document::{
         Listed,
         offer::Offer,
-        package::{Challenge, Package, PackagedKey, hsm_signature_file},
+        package::{Challenge, Package, PackagedKey, hsm_signature_file, signed_by_keys},
         parts::{OaepHash, Observed},
     },
-    encoding::{Blob, Fixed, Hash, PackageId, enc, random},
+    encoding::{Blob, Fixed, Hash, PackageId, random},
     hsm::{Hsm, Target},
     log::{self, Event},
     phase::Step,
@@ -250,7 +250,7 @@ fn build(
     keys: &[Checked],
 ) -> Result<Hash> {
     let hash = ceremony.build(begun, body, files)?;
-    let message = enc("keyferry/1 package", &[hash.as_bytes()]);
+    let message = signed_by_keys(&hash);
     let mut signatures = Files::new();
     for key in keys.iter().filter(|key| key.plan.role == Role::Signing) {
         signatures.push((

@@ -1,0 +1,121 @@
+//! What only an archive has: its list of hashes, its allowed signers, and the head that people signed.
+
+use std::path::{Component, Path};
+
+use serde::Deserialize;
+
+use super::{Evidence, Verdict, logs::Logs};
+use crate::{
+    Error, Result,
+    document::{FORMAT, MAX_DOCUMENT},
+    encoding::Hash,
+    folder,
+    log::MAX_LOG,
+    plan::{Id, Plan, Side},
+    rule::Rule,
+    signature::{self, Namespace},
+};
+
+/// What officers and witnesses sign at the end.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClosedHead {
+    format: String,
+    ceremony: Id,
+    side: Side,
+    plan_hash: Hash,
+    count: u64,
+    head: Hash,
+}
+
+/// Checks an archive.
+pub fn check(evidence: &Evidence, plan: &Plan, logs: &Logs, verdict: &mut Verdict) -> Result<()> {
+    let files = check_sums(&evidence.path)?;
+    verdict.holds.push(format!(
+        "{}: {files} files have the hashes of SHA256SUMS",
+        evidence.path.display()
+    ));
+    let allowed = folder::read_file(&evidence.path.join("allowed_signers"), MAX_DOCUMENT)?;
+    if allowed != signature::allowed_signers(plan).into_bytes() {
+        return Err(incomplete(
+            "allowed_signers is not the plan's",
+            "the keys of the plan's officers and witnesses",
+        ));
+    }
+    check_head(evidence, plan, logs, verdict)
+}
+
+fn check_sums(archive: &Path) -> Result<usize> {
+    let sums = folder::read_file(&archive.join("SHA256SUMS"), MAX_DOCUMENT)?;
+    let sums = String::from_utf8(sums)
+        .map_err(|_| incomplete("SHA256SUMS is not text", "lines of hash and name"))?;
+    for line in sums.lines() {
+        let (hash, name) = line
+            .split_once("  ")
+            .ok_or_else(|| incomplete("a broken line in SHA256SUMS", "hash, two spaces, name"))?;
+        let path = Path::new(name);
+        // A name may not lead out of the archive.
+        if !path
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)))
+        {
+            return Err(incomplete(
+                "a name in SHA256SUMS that leads elsewhere",
+                "names of files in the archive",
+            ));
+        }
+        let found = Hash::of(&folder::read_file(&archive.join(path), MAX_LOG)?);
+        if found.to_string() != hash {
+            return Err(Rule::DocumentHash.refuse(
+                format!("{name} has SHA-256 {found}"),
+                hash.to_owned(),
+                "find an unchanged copy of the archive",
+            ));
+        }
+    }
+    Ok(sums.lines().count())
+}
+
+fn check_head(evidence: &Evidence, plan: &Plan, logs: &Logs, verdict: &mut Verdict) -> Result<()> {
+    let path = evidence.path.join("head.json");
+    let bytes = folder::read_file(&path, MAX_DOCUMENT)?;
+    let head: ClosedHead = serde_json::from_slice(&bytes)
+        .map_err(|error| incomplete(&format!("head.json: {error}"), "the closed head of a log"))?;
+    let log = logs.of(evidence.side).map(|log| log.head);
+    let fits = head.format == FORMAT
+        && head.ceremony == plan.ceremony
+        && head.plan_hash == plan.hash()
+        && head.side == evidence.side
+        && log.is_some_and(|log| log.seq == head.count && log.hash == head.head);
+    if !fits {
+        return Err(Rule::LogChain.refuse(
+            format!("head.json names {} entries and {}", head.count, head.head),
+            format!("the end of the log, {log:?}"),
+            "entries were cut off or added after the head was written",
+        ));
+    }
+    let signed = signature::verify(
+        plan,
+        evidence.side,
+        Namespace::Head,
+        &bytes,
+        &signature::beside(&path)?,
+    )?
+    .everyone();
+    let names: Vec<&str> = signed.iter().map(|one| one.id.as_str()).collect();
+    match names.is_empty() {
+        true => verdict
+            .missing
+            .push(format!("signatures over the head of the {}", evidence.side)),
+        false => verdict.holds.push(format!(
+            "the head of the {} is signed by {}",
+            evidence.side,
+            names.join(", ")
+        )),
+    }
+    Ok(())
+}
+
+fn incomplete(found: &str, expected: &str) -> Error {
+    Rule::ArchiveIncomplete.refuse(found, expected, "find an unchanged copy of the archive")
+}

@@ -1,0 +1,331 @@
+//! A whole ceremony, or what there is of it, verified from its documents: by anyone, anywhere, without an HSM
+//! and without a share.
+
+mod archive;
+mod documents;
+mod logs;
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::{
+    Error, Result,
+    encoding::Hash,
+    fingerprint, folder,
+    log::Event,
+    plan::{MAX_PLAN, PLAN_FILE, Plan, Side},
+    rule::Rule,
+    signature,
+    terminal::escape,
+};
+use documents::Documents;
+use logs::Logs;
+
+/// What an audit found. It exists only where nothing was found to be false.
+#[derive(Debug, Default, Serialize)]
+pub struct Verdict {
+    /// What was verified, each with what proves it.
+    pub holds: Vec<String>,
+    /// What rests on somebody's word.
+    pub claims: Vec<String>,
+    /// What is not there.
+    pub missing: Vec<String>,
+    /// What was waived, noted, repaired or refused.
+    pub noted: Vec<String>,
+}
+
+impl Verdict {
+    /// The verdict in one line: what it amounts to.
+    pub fn headline(&self) -> String {
+        let complete = if self.missing.is_empty() {
+            "the record is complete"
+        } else {
+            "the record is not complete"
+        };
+        format!(
+            "nothing false was found; {complete}; {} checks hold",
+            self.holds.len()
+        )
+    }
+
+    /// The verdict for people.
+    pub fn text(&self) -> String {
+        let mut text = self.headline();
+        for (title, lines) in [
+            ("HOLDS", &self.holds),
+            ("ONLY A CLAIM", &self.claims),
+            ("MISSING", &self.missing),
+            ("WAIVED AND NOTED", &self.noted),
+        ] {
+            text.push_str(&format!("\n\n{title}"));
+            for line in lines {
+                text.push_str(&format!("\n  - {}", escape(line)));
+            }
+            if lines.is_empty() {
+                text.push_str("\n  (nothing)");
+            }
+        }
+        text
+    }
+}
+
+/// One folder of evidence: a side's ceremony folder, or an archive.
+struct Evidence {
+    path: PathBuf,
+    /// The side whose own log it holds.
+    side: Side,
+    archive: bool,
+}
+
+impl Evidence {
+    fn find(path: &Path) -> Result<Self> {
+        for side in [Side::Tenant, Side::Hoster] {
+            if path
+                .join(format!("{side}.{}", crate::log::LOG_FILE))
+                .exists()
+            {
+                return Ok(Evidence {
+                    path: path.to_owned(),
+                    side,
+                    archive: true,
+                });
+            }
+        }
+        let side = logs::side_of(&path.join(crate::log::LOG_FILE))?;
+        Ok(Evidence {
+            path: path.to_owned(),
+            side,
+            archive: false,
+        })
+    }
+}
+
+/// Verifies what the folders hold. What somebody has on paper (the plan's hash, a head's hash) anchors it.
+///
+/// # Errors
+/// The rule of the first thing that is false.
+pub fn verify(
+    folders: &[PathBuf],
+    expect_plan: Option<Hash>,
+    expect_head: Option<Hash>,
+) -> Result<Verdict> {
+    let evidence: Vec<Evidence> = folders
+        .iter()
+        .map(|folder| Evidence::find(folder))
+        .collect::<Result<_>>()?;
+    let mut verdict = Verdict::default();
+    let plan = the_plan(&evidence, &mut verdict)?;
+    let documents = Documents::read(&evidence, &plan, &mut verdict)?;
+    let logs = Logs::read(&evidence, &plan, &documents, &mut verdict)?;
+    documents.check(&plan, &logs, &mut verdict)?;
+    for evidence in evidence.iter().filter(|evidence| evidence.archive) {
+        archive::check(evidence, &plan, &logs, &mut verdict)?;
+    }
+    anchor(&plan, &logs, expect_plan, expect_head, &mut verdict)?;
+    say_claims(&plan, &logs, &mut verdict);
+    Ok(verdict)
+}
+
+/// The plan, the same in every folder, signed by enough officers of both sides.
+fn the_plan(evidence: &[Evidence], verdict: &mut Verdict) -> Result<Plan> {
+    let mut plan: Option<Plan> = None;
+    for evidence in evidence {
+        let path = evidence.path.join(PLAN_FILE);
+        let found = Plan::parse(folder::read_file(&path, MAX_PLAN)?)?;
+        let signed = signature::verify_plan(&found, &signature::beside(&path)?)?;
+        if let Some(plan) = plan.as_ref().filter(|plan| plan.hash() != found.hash()) {
+            return Err(Rule::PlanChanged.refuse(
+                format!("{} has SHA-256 {}", path.display(), found.hash()),
+                format!("the plan of the other folder, {}", plan.hash()),
+                "verify folders of one ceremony at a time",
+            ));
+        }
+        let names: Vec<&str> = signed.iter().map(|one| one.id.as_str()).collect();
+        verdict.holds.push(format!(
+            "{}: the plan is signed by {}",
+            path.display(),
+            names.join(", ")
+        ));
+        plan = Some(found);
+    }
+    plan.ok_or_else(|| Error::Usage {
+        what: "no folder".into(),
+        remedy: "keyferry-audit verify FOLDER...".into(),
+    })
+}
+
+/// What somebody wrote down on paper ties the record to the day.
+fn anchor(
+    plan: &Plan,
+    logs: &Logs,
+    expect_plan: Option<Hash>,
+    expect_head: Option<Hash>,
+    verdict: &mut Verdict,
+) -> Result<()> {
+    match expect_plan {
+        Some(expected) if expected == plan.hash() => {
+            verdict
+                .holds
+                .push(format!("the plan is the one expected, {expected}"));
+        }
+        Some(expected) => {
+            return Err(Rule::PlanChanged.refuse(
+                format!("a plan with SHA-256 {}", plan.hash()),
+                format!("the one expected, {expected}"),
+                "check the paper record, and whose ceremony this is",
+            ));
+        }
+        None => verdict.claims.push(
+            "internally consistent, signers not anchored: give --expect-plan from the paper record"
+                .into(),
+        ),
+    }
+    match expect_head {
+        Some(expected) if logs.ends().any(|(_, head)| head == expected) => {
+            verdict
+                .holds
+                .push(format!("a log ends with the head expected, {expected}"));
+        }
+        Some(expected) => {
+            let ends: Vec<String> = logs
+                .ends()
+                .map(|(side, head)| format!("{side} {head}"))
+                .collect();
+            return Err(Rule::LogChain.refuse(
+                format!("logs that end with {}", ends.join(", ")),
+                format!("one that ends with {expected}"),
+                "check the paper record; entries may have been cut off or added",
+            ));
+        }
+        None => verdict
+            .claims
+            .push("no head anchored: give --expect-head from the paper record".into()),
+    }
+    Ok(())
+}
+
+fn say_claims(plan: &Plan, logs: &Logs, verdict: &mut Verdict) {
+    verdict.claims.extend(
+        [
+            "what tokens say of themselves and of their keys' attributes (no vendor attestation was asked for)",
+            "that the KEK has no clone or backup, and that its destruction reached every copy",
+            "the clocks: order comes from the chains, times are what machines said",
+            "that a node is the machine its name says",
+            "who held a custodian's identity, and who stood in the room",
+        ]
+        .map(str::to_owned),
+    );
+    for waiver in &plan.waivers {
+        verdict
+            .noted
+            .push(format!("waived {}: {}", waiver.rule.name(), waiver.reason));
+    }
+    for (side, seq, event) in logs.remarks() {
+        let what = match event {
+            Event::Note { text } => format!("note: {text}"),
+            Event::Repair { bytes, .. } => format!("a torn last line of {bytes} bytes was mended"),
+            Event::Refusal { rule, found } => format!("refused by {}: {found}", rule.name()),
+            Event::PinTry { .. } => "officers signed for one more try of a PIN".into(),
+            _ => continue,
+        };
+        verdict.noted.push(format!("{side}, entry {seq}: {what}"));
+    }
+}
+
+/// What a plan says, for the people who are about to sign it.
+pub fn explain(plan: &Plan) -> String {
+    let mut text = format!(
+        "ceremony      {} ({:?})\nplan          {}\n{}\n",
+        plan.ceremony,
+        plan.mode,
+        plan.hash(),
+        fingerprint::rows(plan.hash().as_bytes())
+    );
+    for side in [Side::Tenant, Side::Hoster] {
+        let party = plan.party(side);
+        let officers: Vec<String> = party
+            .officers
+            .iter()
+            .map(|one| format!("{} ({})", escape(&one.name), one.id))
+            .collect();
+        text.push_str(&format!(
+            "{:<14}{}: {} of {}\n",
+            side.name(),
+            escape(&party.name),
+            party.approvals,
+            officers.join(", ")
+        ));
+    }
+    let witnesses: Vec<String> = plan
+        .witnesses
+        .iter()
+        .map(|one| format!("{} ({})", escape(&one.name), one.id))
+        .collect();
+    text.push_str(&format!(
+        "witnesses     {}\n",
+        if witnesses.is_empty() {
+            "none".into()
+        } else {
+            witnesses.join(", ")
+        }
+    ));
+    let custodians: Vec<String> = plan
+        .quorum
+        .custodians
+        .iter()
+        .map(|one| {
+            format!(
+                "{} ({}{})",
+                escape(&one.name),
+                one.id,
+                if one.recipients.len() > 1 {
+                    ", with a deputy"
+                } else {
+                    ""
+                }
+            )
+        })
+        .collect();
+    text.push_str(&format!(
+        "quorum        {} of {}: {}\n",
+        plan.quorum.threshold,
+        custodians.len(),
+        custodians.join(", ")
+    ));
+    let transfer = &plan.transfer;
+    text.push_str(&format!(
+        "transfer      {:?}, OAEP {:?}, KEK of {} bits, keys born at the {:?}\n",
+        transfer.mechanism, transfer.oaep_hash, transfer.kek_bits, transfer.origin
+    ));
+    for key in &plan.keys {
+        text.push_str(&format!(
+            "key           {}: {:?}, {:?}, {}\n",
+            key.label,
+            key.role,
+            key.key_type,
+            escape(&key.subject)
+        ));
+    }
+    let nodes: Vec<&str> = plan
+        .target
+        .nodes()
+        .iter()
+        .map(|node| node.as_str())
+        .collect();
+    text.push_str(&format!(
+        "target        {} on {}\n",
+        plan.target.kind(),
+        nodes.join(", ")
+    ));
+    text.push_str(&format!("originals     {:?}\n", plan.source));
+    for waiver in &plan.waivers {
+        text.push_str(&format!(
+            "WAIVED        {} ({}): {}\n",
+            waiver.rule.name(),
+            waiver.rule.text(),
+            escape(&waiver.reason)
+        ));
+    }
+    text
+}
