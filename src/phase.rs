@@ -236,6 +236,9 @@ impl State {
             self.pending = Some(*step);
             return Ok(());
         }
+        if matches!(event, Event::Quorum { .. }) && self.pending != Some(Step::Import) {
+            return Err(wrong("a quorum without the intent to import".into()));
+        }
         if let Some(step) = event.step().filter(|step| *step != Step::Init) {
             let row = self
                 .require(step)

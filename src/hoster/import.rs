@@ -8,9 +8,10 @@ use super::{
 };
 use crate::{
     Error, Result,
-    ceremony::Ceremony,
+    ceremony::{Begun, Ceremony},
     document::{
         Released,
+        offer::Offer,
         package::{Package, PackagedKey},
         receipt::{ImportedKey, Receipt},
     },
@@ -22,6 +23,7 @@ use crate::{
     report::Report,
     rule::Rule,
     seal::SealKey,
+    share::Secret,
     terminal::Asker,
     wrapped_key::WrappedKey,
 };
@@ -44,11 +46,15 @@ pub fn import(
         Rule::LogEvent.refuse("no KEK in the log", "an entry kek-create", "run `status`")
     })?;
     hsm.require(plan.transfer.mechanism, plan.transfer.oaep_hash)?;
-    let (imported, custodians, spent) = match settled(ceremony, hsm, &package)? {
-        Some(settled) => settled,
+    let (begun, arrived) = match settled(ceremony, hsm, &package)? {
+        Some(arrived) => (ceremony.begin(Step::Import)?, arrived),
         None => unwrap_all(ceremony, hsm, &package, &kek, presented, asker)?,
     };
-    let begun = ceremony.begin(Step::Import)?;
+    let Arrived {
+        keys: imported,
+        custodians,
+        spent,
+    } = arrived;
     let targets: Vec<Target> = imported.iter().map(|key| key.target.clone()).collect();
     asker.say("proving that the HSM signs and decrypts as the tenant's keys");
     let receipt = Receipt {
@@ -77,34 +83,41 @@ fn names(ids: &[Id]) -> String {
     ids.iter().map(Id::as_str).collect::<Vec<_>>().join(", ")
 }
 
+/// Every key, in the HSM, and who opened the seal for it.
+struct Arrived {
+    keys: Vec<Imported>,
+    custodians: Vec<Id>,
+    spent: Vec<Id>,
+}
+
 /// What an interrupted import left whole: then no custodian is needed again.
-#[allow(clippy::type_complexity)] // the same three things as below
-fn settled(
-    ceremony: &Ceremony,
-    hsm: &Hsm,
-    package: &Released<Package>,
-) -> Result<Option<(Vec<Imported>, Vec<Id>, Vec<Id>)>> {
+fn settled(ceremony: &Ceremony, hsm: &Hsm, package: &Released<Package>) -> Result<Option<Arrived>> {
     let Some((custodians, spent)) = ceremony.state.quorum.clone() else {
         return Ok(None);
     };
-    let mut all = Vec::new();
+    let mut keys = Vec::new();
     for (key, planned) in package.body().keys.iter().zip(&ceremony.plan.keys) {
         let label = ceremony.plan.hoster_label(key.label.as_str());
         let certificate = package.file(&key.certificate_file());
         let id = target_id(&ceremony.plan, &key.label, ceremony.state.attempt);
         match hsm.import_find(id, &label, &key.spki.0, certificate, planned.usage)? {
-            Some(found) => all.push(found),
+            Some(found) => keys.push(found),
             None => return Ok(None),
         }
     }
-    Ok(Some((all, custodians, spent)))
+    Ok(Some(Arrived {
+        keys,
+        custodians,
+        spent,
+    }))
 }
 
 fn target_id(plan: &Plan, label: &Id, attempt: u32) -> CkaId {
     cka_id(&plan.hash(), "hoster", "target", label.as_str(), attempt)
 }
 
-#[allow(clippy::type_complexity)] // keys, custodians, and those whose identity was spent
+/// Opens the seal with a quorum, then unwraps. The KEK is looked at first: custodians do not spend their
+/// identities on one that would be refused.
 fn unwrap_all(
     ceremony: &mut Ceremony,
     hsm: &Hsm,
@@ -112,52 +125,66 @@ fn unwrap_all(
     kek: &KekRecord,
     presented: &[Presented],
     asker: &Asker,
-) -> Result<(Vec<Imported>, Vec<Id>, Vec<Id>)> {
+) -> Result<(Begun, Arrived)> {
     let plan = ceremony.plan.clone();
+    let offer = ceremony.sent::<Offer>()?.0;
+    let waived = |rule| plan.waives(rule);
+    hsm.kek_check(
+        kek.id,
+        &offer.body().spki.0,
+        plan.transfer.mechanism,
+        &waived,
+    )?;
     let Opened {
         secret,
         custodians,
         spent,
     } = quorum::gather(package.body(), presented, asker)?;
-    // Everything is opened before anything is unwrapped: a wrong quorum changes nothing.
-    let mut wrapped = Vec::new();
-    for (key, planned) in package.body().keys.iter().zip(&plan.keys) {
-        let seal_key = SealKey::derive(
-            &secret,
-            &package.body().package_id,
-            &plan.hash(),
-            &kek.fingerprint,
-            key.label.as_str(),
-        );
-        let length = usize::try_from(key.wrapped_length).unwrap_or(usize::MAX);
-        let opened = seal_key.open(package.file(&key.sealed_file()), length)?;
-        wrapped.push(WrappedKey::parse(
-            opened,
-            plan.transfer.kek_bits,
-            bits(planned)?,
-        )?);
-    }
+    // Every seal is opened before anything is unwrapped: a wrong one changes nothing.
+    let wrapped = open_seals(&plan, package, kek, &secret)?;
     drop(secret);
-    let offer = ceremony.sent::<crate::document::offer::Offer>()?.0;
-    hsm.kek_check(
-        kek.id,
-        &offer.body().spki.0,
-        plan.transfer.mechanism,
-        &|rule| plan.waives(rule),
-    )?;
-    ceremony.state.require(Step::Import)?;
+    let begun = ceremony.begin(Step::Import)?;
     ceremony.record(Event::Quorum {
         custodians: custodians.clone(),
         spent: spent.clone(),
     })?;
-    let mut imported = Vec::new();
+    let mut keys = Vec::new();
     for ((key, planned), wrapped) in package.body().keys.iter().zip(&plan.keys).zip(&wrapped) {
         asker.say(&format!("unwrapping {}", key.label));
-        imported.push(unwrap_one(
+        keys.push(unwrap_one(
             ceremony, hsm, package, kek, key, planned, wrapped,
         )?);
     }
-    Ok((imported, custodians, spent))
+    Ok((
+        begun,
+        Arrived {
+            keys,
+            custodians,
+            spent,
+        },
+    ))
+}
+
+fn open_seals(
+    plan: &Plan,
+    package: &Released<Package>,
+    kek: &KekRecord,
+    secret: &Secret,
+) -> Result<Vec<WrappedKey>> {
+    let open = |(key, planned): (&PackagedKey, &KeyPlan)| {
+        let (package_id, label) = (&package.body().package_id, key.label.as_str());
+        let seal_key = SealKey::derive(secret, package_id, &plan.hash(), &kek.fingerprint, label);
+        let length = usize::try_from(key.wrapped_length).unwrap_or(usize::MAX);
+        let opened = seal_key.open(package.file(&key.sealed_file()), length)?;
+        WrappedKey::parse(opened, plan.transfer.kek_bits, bits(planned)?)
+    };
+    package
+        .body()
+        .keys
+        .iter()
+        .zip(&plan.keys)
+        .map(open)
+        .collect()
 }
 
 fn bits(planned: &KeyPlan) -> Result<u32> {

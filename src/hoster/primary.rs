@@ -25,6 +25,7 @@ use crate::{
 pub fn register(ceremony: &mut Ceremony, hsm: &Hsm, registry: &Path) -> Result<Report> {
     ceremony.state.require(Step::Register)?;
     let package = ceremony.kept::<Package>()?;
+    ceremony.begin(Step::Register)?;
     let targets = proving::imported(hsm, package.body())?;
     let mut ready = Vec::new();
     for place in ceremony.plan.node_places(Stage::Ready) {
@@ -62,7 +63,6 @@ pub fn register(ceremony: &mut Ceremony, hsm: &Hsm, registry: &Path) -> Result<R
         ready,
         former: None,
     };
-    ceremony.begin(Step::Register)?;
     let mut registry = Registry::open(registry)?;
     registry.register(key_set)?;
     ceremony.record(Event::Register {

@@ -52,7 +52,10 @@ pub fn reissue(ceremony: &mut Ceremony, custodian: &str, to: &Path) -> Result<Re
             "find an unchanged copy of the outbox; without one the export must be done again",
         ));
     }
-    folder::write_new(to, &bytes)?;
+    // A killed run may have written it already; any other file of this name is somebody else's.
+    if !to.exists() || folder::read_file(to, MAX_SHARE_FILE)? != bytes {
+        folder::write_new(to, &bytes)?;
+    }
     ceremony.record(Event::ShareReissue {
         custodian: id.clone(),
         file: listing.file,
