@@ -70,11 +70,12 @@ impl Ceremony {
                 folder::write_new(&path, bytes)?;
             }
         }
-        log.append(init)?;
+        let mut state = State::new(side);
+        state.apply(&log.append(init)?)?;
         Ok(Ceremony {
             dir: dir.to_owned(),
             plan,
-            state: State::new(side),
+            state,
             log,
         })
     }

@@ -250,6 +250,9 @@ impl State {
             self.phase = row.next;
             self.pending = None;
         }
+        if let Event::Init { .. } = event {
+            self.phase_entry = entry.head;
+        }
         self.remember(event);
         Ok(())
     }
