@@ -1,13 +1,13 @@
 //! What only an archive has: its list of hashes, its allowed signers, and the head that people signed.
 
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::{Evidence, Verdict, logs::Logs};
 use crate::{
     Error, Result,
-    document::{FORMAT, MAX_DOCUMENT},
+    document::{FORMAT, Kind, MAX_DOCUMENT},
     encoding::Hash,
     folder,
     log::MAX_LOG,
@@ -46,13 +46,14 @@ pub fn check(evidence: &Evidence, plan: &Plan, logs: &Logs, verdict: &mut Verdic
 }
 
 fn check_sums(archive: &Path) -> Result<usize> {
-    let sums = folder::read_file(&archive.join("SHA256SUMS"), MAX_DOCUMENT)?;
-    let sums = String::from_utf8(sums)
-        .map_err(|_| incomplete("SHA256SUMS is not text", "lines of hash and name"))?;
-    for line in sums.lines() {
-        let (hash, name) = line
-            .split_once("  ")
-            .ok_or_else(|| incomplete("a broken line in SHA256SUMS", "hash, two spaces, name"))?;
+    let bytes = folder::read_file(&archive.join("SHA256SUMS"), MAX_DOCUMENT)?;
+    let sums = String::from_utf8_lossy(&bytes);
+    let mut again = String::new();
+    let mut listed = Vec::new();
+    for name in sums
+        .lines()
+        .filter_map(|line| line.split_once("  ").map(|(_, name)| name))
+    {
         let path = Path::new(name);
         // A name may not lead out of the archive.
         if !path
@@ -65,15 +66,49 @@ fn check_sums(archive: &Path) -> Result<usize> {
             ));
         }
         let found = Hash::of(&folder::read_file(&archive.join(path), MAX_LOG)?);
-        if found.to_string() != hash {
-            return Err(Rule::DocumentHash.refuse(
-                format!("{name} has SHA-256 {found}"),
-                hash.to_owned(),
-                "find an unchanged copy of the archive",
-            ));
+        again.push_str(&format!("{found}  {name}\n"));
+        listed.push(archive.join(path));
+    }
+    if again.as_bytes() != bytes {
+        let differs = sums
+            .lines()
+            .zip(again.lines())
+            .find(|(listed, found)| listed != found);
+        return Err(Rule::DocumentHash.refuse(
+            differs.map_or(
+                "SHA256SUMS is not as it was written".into(),
+                |(_, found)| found.to_owned(),
+            ),
+            differs.map_or("one line per file".into(), |(listed, _)| {
+                crate::terminal::escape(listed)
+            }),
+            "find an unchanged copy of the archive",
+        ));
+    }
+    no_others(archive, &listed)?;
+    Ok(listed.len())
+}
+
+/// An archive holds what its list names; only signatures may have come later.
+fn no_others(archive: &Path, listed: &[PathBuf]) -> Result<()> {
+    let folders = Kind::ALL
+        .iter()
+        .map(|kind| archive.join(kind.name()))
+        .chain([archive.to_owned()]);
+    for folder in folders {
+        for entry in std::fs::read_dir(&folder).map_err(|error| Error::file(&folder, error))? {
+            let path = entry.map_err(|error| Error::file(&folder, error))?.path();
+            let name = path
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default();
+            let known = path.is_dir() || name.ends_with(".sig") || name == "SHA256SUMS";
+            if !known && !listed.contains(&path) {
+                return Err(folder::surplus(&folder, &name));
+            }
         }
     }
-    Ok(sums.lines().count())
+    Ok(())
 }
 
 fn check_head(evidence: &Evidence, plan: &Plan, logs: &Logs, verdict: &mut Verdict) -> Result<()> {

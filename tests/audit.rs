@@ -1,0 +1,272 @@
+//! The auditor over finished ceremonies: what it accepts, and that it accepts nothing that was changed.
+#![cfg(all(feature = "hsm", feature = "custody"))]
+
+mod common;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use common::{
+    run,
+    stage::{Done, Ended, Stage, ended},
+};
+use keyferry::{
+    Result,
+    audit::{self, Verdict},
+    rule::Rule,
+};
+
+fn verify(folders: &[&Path]) -> Result<Verdict> {
+    let folders: Vec<PathBuf> = folders.iter().map(|folder| folder.to_path_buf()).collect();
+    audit::verify(&folders, None, None)
+}
+
+fn program(arguments: &[&str]) -> Ended {
+    ended(Command::new(env!("CARGO_BIN_EXE_keyferry-audit")).args(arguments))
+}
+
+/// Every file below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path))
+        } else {
+            found.push(path)
+        }
+    }
+    found.sort();
+    found
+}
+
+fn copy_of(folder: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    run(Command::new("cp")
+        .arg("-a")
+        .arg(format!("{}/.", folder.display()))
+        .arg(copy.path()));
+    copy
+}
+
+#[test]
+fn a_finished_ceremony_holds_and_nothing_that_was_changed_does() {
+    let stage = Stage::at(Done::TenantClose);
+    let (tenant, hoster) = (stage.path("tenant"), stage.path("hoster"));
+    for id in ["ada", "iris"] {
+        stage.sign(&tenant.join("archive/head.json"), "keyferry-head", id);
+    }
+    whole(&tenant, &hoster);
+    anchored(&stage);
+    parts(&tenant, &hoster);
+    every_file_changed(&tenant.join("archive"));
+    rewritten_log(&tenant, &hoster);
+    spliced(&tenant.join("archive"));
+}
+
+fn whole(tenant: &Path, hoster: &Path) {
+    let verdict = verify(&[tenant, hoster]).unwrap();
+    assert_eq!(verdict.missing, Vec::<String>::new());
+    assert!(
+        verdict.holds.iter().any(|line| line.contains("10 proofs")),
+        "{:?}",
+        verdict.holds
+    );
+    assert!(
+        verdict
+            .noted
+            .iter()
+            .any(|line| line.contains("WRAP-COMPOSITE")),
+        "{:?}",
+        verdict.noted
+    );
+    let archive = verify(&[&tenant.join("archive")]).unwrap();
+    assert!(
+        archive
+            .holds
+            .iter()
+            .any(|line| line.contains("signed by ada, iris")),
+        "{:?}",
+        archive.holds
+    );
+    assert!(
+        archive
+            .claims
+            .iter()
+            .any(|line| line.contains("signers not anchored")),
+        "{:?}",
+        archive.claims
+    );
+}
+
+fn anchored(stage: &Stage) {
+    let archive = stage.path("tenant/archive");
+    let archive = archive.to_str().unwrap();
+    let plan = stage.json("medium/offer/offer.json")["header"]["plan_hash"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let head = stage.json("tenant/archive/head.json")["head"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let text = program(&[
+        "verify",
+        archive,
+        "--expect-plan",
+        &plan,
+        "--expect-head",
+        &head,
+    ])
+    .ok();
+    assert!(!text.contains("not anchored"), "{text}");
+    // A hash from another paper.
+    program(&["verify", archive, "--expect-plan", &head]).refused("PLAN-CHANGED");
+    program(&["verify", archive, "--expect-head", &plan]).refused("LOG-CHAIN");
+    let json = program(&["verify", archive, "--json"]).ok();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(json["holds"].as_array().unwrap().len() > 10);
+}
+
+/// Less evidence is accepted, and what is missing is said.
+fn parts(tenant: &Path, hoster: &Path) {
+    // The other side's last entries come after what it sent.
+    for (side, other) in [(tenant, "hoster"), (hoster, "tenant")] {
+        let end = format!("the end of the {other}'s log: it is not closed there");
+        assert_eq!(verify(&[side]).unwrap().missing, vec![end]);
+    }
+    let copy = copy_of(tenant);
+    fs::remove_dir_all(copy.path().join("inbox/closing")).unwrap();
+    let missing = verify(&[copy.path()]).unwrap().missing;
+    assert!(
+        missing.iter().any(|line| line == "the closing"),
+        "{missing:?}"
+    );
+    assert!(
+        missing.iter().any(|line| line == "the log of the hoster"),
+        "{missing:?}"
+    );
+}
+
+/// Some bits of every file, its end cut off, and a byte added: refused, by whatever rule notices first.
+fn every_file_changed(archive: &Path) {
+    let copy = copy_of(archive);
+    let all = files(copy.path());
+    assert!(all.len() > 30, "{all:?}");
+    for file in all {
+        // What explains itself to people and is signed by nobody is covered by SHA256SUMS like everything else.
+        let bytes = fs::read(&file).unwrap();
+        let mut changed: Vec<Vec<u8>> = vec![
+            bytes[..bytes.len() - 1].to_vec(),
+            [bytes.as_slice(), b"\n"].concat(),
+            Vec::new(),
+        ];
+        for step in 0..24 {
+            let mut flipped = bytes.clone();
+            let bit = step * bytes.len() * 8 / 24 + step % 8;
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            changed.push(flipped);
+        }
+        for change in changed {
+            // Removed first: an archive's files may be links of a copy.
+            fs::write(&file, &change).unwrap();
+            let found = verify(&[copy.path()]);
+            assert!(
+                found.is_err(),
+                "{} changed to {} bytes was accepted",
+                file.display(),
+                change.len()
+            );
+        }
+        fs::remove_file(&file).unwrap();
+        let optional = file.extension().is_some_and(|extension| extension == "sig")
+            && file.to_string_lossy().contains("head.json");
+        assert_eq!(
+            verify(&[copy.path()]).is_ok(),
+            optional,
+            "{} removed",
+            file.display()
+        );
+        fs::write(&file, &bytes).unwrap();
+    }
+    verify(&[copy.path()]).unwrap();
+}
+
+/// A log that was rewritten as a whole chain still contradicts the documents and the copy that travelled.
+fn rewritten_log(tenant: &Path, hoster: &Path) {
+    let copy = copy_of(tenant);
+    let path = copy.path().join("log.jsonl");
+    let mut prev = "0".repeat(64);
+    let mut rewritten = String::new();
+    for line in fs::read_to_string(&path).unwrap().lines() {
+        let mut entry: serde_json::Value = serde_json::from_str(line).unwrap();
+        entry["prev"] = prev.clone().into();
+        if entry["seq"] == 3 {
+            entry["time"] = "2020-01-01T00:00:00Z".into();
+        }
+        let line = format!("{entry}\n");
+        prev = keyferry::encoding::Hash::of(line.as_bytes()).to_string();
+        rewritten.push_str(&line);
+    }
+    fs::write(&path, rewritten).unwrap();
+    let error = verify(&[copy.path()]).unwrap_err();
+    assert_eq!(error.rule(), Some(Rule::LogChain));
+    assert!(error.to_string().contains("a fork: entry 3"), "{error}");
+    assert_eq!(
+        verify(&[copy.path(), hoster]).unwrap_err().rule(),
+        Some(Rule::LogChain)
+    );
+}
+
+/// Every document of another ceremony in the place of this one's.
+fn spliced(archive: &Path) {
+    let other = Stage::at(Done::TenantClose);
+    for kind in [
+        "offer",
+        "package",
+        "receipt",
+        "registration",
+        "acceptance",
+        "closing",
+    ] {
+        let copy = copy_of(archive);
+        fs::remove_dir_all(copy.path().join(kind)).unwrap();
+        run(Command::new("cp")
+            .arg("-a")
+            .arg(other.path("tenant/archive").join(kind))
+            .arg(copy.path().join(kind)));
+        assert!(verify(&[copy.path()]).is_err(), "another ceremony's {kind}");
+        fs::remove_dir_all(copy.path().join(kind)).unwrap();
+        assert!(
+            verify(&[copy.path()]).is_err(),
+            "no {kind}, but SHA256SUMS lists it"
+        );
+    }
+}
+
+#[test]
+fn hostile_text_of_a_record_reaches_the_terminal_escaped_only() {
+    let mut stage = Stage::at(Done::Init);
+    stage
+        .tenant(&["note", "bell \u{7} red \u{1b}[31m and \u{202e}backwards"])
+        .ok();
+    let text = program(&["verify", stage.path("tenant").to_str().unwrap()]).ok();
+    assert!(
+        text.contains("\\u{7}") && text.contains("\\u{1b}") && text.contains("\\u{202e}"),
+        "{text}"
+    );
+    assert!(!text.contains('\u{1b}') && !text.contains('\u{7}'));
+    stage.walk_to(Done::KekCreate);
+    let unreleased = verify(&[&stage.path("hoster")]).unwrap();
+    assert!(
+        unreleased
+            .missing
+            .iter()
+            .any(|line| line.contains("not released")),
+        "{:?}",
+        unreleased.missing
+    );
+}
