@@ -123,11 +123,8 @@ impl Ceremony {
         self.state.require(step)?;
         let attempt = self.state.attempt_of(step);
         let head = self.record(Event::Intent { step, attempt })?;
-        // What an interrupted run of a step left is not trusted: it is made again.
-        folder::erase(&self.staging(attempt))?;
-        if attempt > 1 {
-            folder::erase(&self.staging(attempt - 1))?;
-        }
+        // What interrupted runs left, of this attempt or an older one, is not trusted: it is made again.
+        folder::erase_hidden(&self.dir.join(OUTBOX))?;
         Ok(Begun {
             step,
             attempt,

@@ -205,6 +205,23 @@ pub fn erase(path: &Path) -> Result<()> {
     }
 }
 
+/// Erases every folder whose name begins with a dot: what was being built, and never got its own name.
+///
+/// # Errors
+/// [`Error::Failed`] where one can't be erased.
+pub fn erase_hidden(folder: &Path) -> Result<()> {
+    if !folder.exists() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(folder).map_err(|error| Error::file(folder, error))? {
+        let entry = entry.map_err(|error| Error::file(folder, error))?;
+        if entry.file_name().to_string_lossy().starts_with('.') {
+            erase(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// The refusal to overwrite.
 pub fn exists(path: &Path) -> Error {
     Rule::FileExists.refuse(

@@ -1,0 +1,300 @@
+//! Killed at random moments over whole ceremonies, and resumed: it always ends the same, with one import.
+#![cfg(all(feature = "hsm", feature = "custody"))]
+
+mod common;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use common::{
+    MODULE, PIN, run,
+    stage::{Done, Stage},
+};
+use keyferry::{audit, log::Event};
+
+/// How many kills must have hit a running program.
+const KILLS: usize = 200;
+
+/// A small generator with a known seed, so that a failure can be run again.
+struct Random(u64);
+
+impl Random {
+    /// A number below `limit`.
+    fn below(&mut self, limit: u128) -> u128 {
+        self.0 = self
+            .0
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        u128::from(self.0 >> 33) % limit.max(1)
+    }
+}
+
+#[test]
+fn killed_at_200_moments_it_always_ends_the_same() {
+    let counts: Vec<usize> = std::thread::scope(|scope| {
+        let walkers: Vec<_> = [11, 29]
+            .map(|seed| scope.spawn(move || kill_until(seed, KILLS / 2)))
+            .into_iter()
+            .collect();
+        walkers
+            .into_iter()
+            .map(|walker| walker.join().unwrap())
+            .collect()
+    });
+    let killed: usize = counts.iter().sum();
+    println!("{killed} kills hit a running program");
+    assert!(killed >= KILLS);
+}
+
+/// Walks ceremonies until this many kills have hit.
+fn kill_until(seed: u64, kills: usize) -> usize {
+    let mut random = Random(seed);
+    let mut durations: BTreeMap<String, Duration> = BTreeMap::new();
+    let mut killed = 0;
+    while killed < kills {
+        let mut stage = Stage::new(|plan| plan);
+        // The first ceremony of a walker measures, the others are killed in.
+        stage.walk(Done::TenantClose, &mut |stage, side, arguments| {
+            let name = format!("{side} {}", arguments[..arguments.len().min(2)].join(" "));
+            match durations.get(&name).copied() {
+                None => {
+                    let begun = Instant::now();
+                    assert!(
+                        command(stage, side, arguments).status().unwrap().success(),
+                        "{name}"
+                    );
+                    durations.insert(name, begun.elapsed());
+                }
+                Some(whole) => killed += resume(stage, side, arguments, whole, &mut random),
+            }
+        });
+        ends_the_same(&stage, seed);
+    }
+    killed
+}
+
+fn command(stage: &Stage, side: &str, arguments: &[String]) -> Command {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut command = stage.command(side, &arguments);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// SoftHSM's own record of each token. It rewrites that file at every login, in place: a kill in that moment leaves half of
+/// it, and the token is gone. No HSM loses itself so; the file is put back, and only it.
+fn token_files(stage: &Stage) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let folders = fs::read_dir(stage.path("tokens"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    folders
+        .map(|folder| folder.join("token.object"))
+        .map(|file| (file.clone(), fs::read(file).unwrap()))
+        .collect()
+}
+
+/// Kills a command at random moments, up to three times, and then lets it end. Says how many kills hit.
+fn resume(
+    stage: &Stage,
+    side: &str,
+    arguments: &[String],
+    whole: Duration,
+    random: &mut Random,
+) -> usize {
+    let mut hits = 0;
+    let tokens = token_files(stage);
+    for _ in 0..3 {
+        let mut child = command(stage, side, arguments).spawn().unwrap();
+        std::thread::sleep(Duration::from_nanos(
+            random.below(whole.as_nanos() * 11 / 10) as u64,
+        ));
+        let ended = child.try_wait().unwrap().is_some();
+        child.kill().unwrap();
+        let status = child.wait().unwrap();
+        if ended || status.code().is_some() {
+            break;
+        }
+        hits += 1;
+        for (file, whole) in &tokens {
+            if fs::metadata(file).unwrap().len() != whole.len() as u64 {
+                fs::write(file, whole).unwrap();
+            }
+        }
+    }
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let last = stage.side(side, &arguments);
+    // One that had done its work before it was killed finds that the ceremony has moved on.
+    let done = ["PHASE-ORDER", "CEREMONY-EXISTS", "PACKAGE-IMPORTED"]
+        .iter()
+        .any(|rule| last.err.contains(rule));
+    assert!(
+        last.code == 0 || (last.code == 3 && done),
+        "{side} {arguments:?}: {}{}",
+        last.out,
+        last.err
+    );
+    hits
+}
+
+fn ends_the_same(stage: &Stage, seed: u64) {
+    for side in ["tenant", "hoster"] {
+        if !stage.path(side).join("archive").exists() {
+            // Killed after the last entry and before the archive: `close` again writes it.
+            let closing: &[&str] = if side == "tenant" {
+                &["close", "medium/closing"]
+            } else {
+                &["close"]
+            };
+            stage.side(side, closing).ok();
+        }
+    }
+    let verdict = audit::verify(&[stage.path("tenant"), stage.path("hoster")], None, None).unwrap();
+    assert_eq!(verdict.missing, Vec::<String>::new(), "seed {seed}");
+    for side in ["tenant", "hoster"] {
+        audit::verify(&[stage.path(side).join("archive")], None, None).unwrap();
+        nothing_left_over(&stage.path(side), seed);
+    }
+    assert_eq!(
+        results(stage, "hoster", |event| matches!(
+            event,
+            Event::Import { .. }
+        )),
+        1
+    );
+    assert_eq!(
+        results(stage, "tenant", |event| matches!(
+            event,
+            Event::Export { .. }
+        )),
+        1
+    );
+    let registry = stage.json("hoster/registry.json");
+    assert_eq!(registry["key_sets"].as_array().unwrap().len(), 1);
+    assert_eq!(registry["primary"], registry["key_sets"][0]["plan_hash"]);
+    for (token, private, public, certificates) in [("hoster", 2, 2, 2), ("tenant", 2, 2, 2)] {
+        assert_eq!(
+            objects(stage, token),
+            [private, public, certificates, 0],
+            "{token}, seed {seed}"
+        );
+    }
+}
+
+fn results(stage: &Stage, side: &str, wanted: impl Fn(&Event) -> bool) -> usize {
+    let mut count = 0;
+    let log = fs::read(stage.path(side).join("log.jsonl")).unwrap();
+    keyferry::log::read(log.as_slice(), side, |entry| {
+        count += usize::from(wanted(&entry.event));
+        Ok(())
+    })
+    .unwrap();
+    count
+}
+
+/// Nothing half-written lies in a ceremony folder.
+fn nothing_left_over(folder: &Path, seed: u64) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        assert!(
+            !name.starts_with('.'),
+            "{} is left over, seed {seed}",
+            path.display()
+        );
+        if path.is_dir() {
+            nothing_left_over(&path, seed);
+        }
+    }
+}
+
+/// Private keys, public keys, certificates and secret keys of a token, as another program counts them.
+fn objects(stage: &Stage, token: &str) -> [usize; 4] {
+    let listed = run(Command::new("pkcs11-tool")
+        .args([
+            "--module",
+            MODULE,
+            "--token-label",
+            token,
+            "--login",
+            "--pin",
+            PIN,
+            "--list-objects",
+        ])
+        .env("SOFTHSM2_CONF", stage.path("softhsm2.conf")));
+    let listed = String::from_utf8_lossy(&listed).into_owned();
+    [
+        "Private Key Object",
+        "Public Key Object",
+        "Certificate Object",
+        "Secret Key Object",
+    ]
+    .map(|kind| listed.matches(kind).count())
+}
+
+/// Shares and packages of an export that was interrupted open and import nothing.
+#[test]
+fn an_older_attempts_shares_and_package_are_refused_by_name() {
+    let mut stage = Stage::at(Done::KeysCreate);
+    let staged = stage.path("tenant/outbox/.attempt-1");
+    let old = stage.path("old");
+    // Killed as soon as the share files are written, and before the log names them.
+    let mut killed = false;
+    for _ in 0..50 {
+        let copy = stage.copy();
+        let mut child = command(&copy, "tenant", &["export".to_owned()])
+            .spawn()
+            .unwrap();
+        let shares = copy.path("tenant/outbox/.attempt-1/shares/gus.age");
+        while child.try_wait().unwrap().is_none() && !shares.exists() {
+            std::hint::spin_loop();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if shares.exists() && !copy.path("tenant/outbox/package").exists() {
+            stage = copy;
+            killed = true;
+            break;
+        }
+    }
+    assert!(
+        killed,
+        "no export could be killed between its shares and its result"
+    );
+    let staged = stage.path(
+        staged
+            .strip_prefix(staged.ancestors().nth(3).unwrap())
+            .unwrap()
+            .to_str()
+            .unwrap(),
+    );
+    let old = stage.path(old.file_name().unwrap().to_str().unwrap());
+    run(Command::new("cp").arg("-a").arg(&staged).arg(&old));
+    stage.walk_to(Done::PackageRelease);
+    assert_eq!(
+        stage.json("tenant/outbox/package/package.json")["header"]["attempt"],
+        2
+    );
+    assert!(!staged.exists(), "the abandoned attempt is erased");
+    // Its package was released by nobody; released or not, the log of the tenant names another.
+    for id in ["ada", "ben"] {
+        stage.sign(&old.join("package/package.json"), "keyferry-document", id);
+    }
+    stage.walk_to(Done::PackageCheck);
+    let import = |shares: &[String]| {
+        let mut arguments = vec!["import", "medium/package"];
+        arguments.extend(shares.iter().map(String::as_str));
+        stage.hoster(&arguments)
+    };
+    let mut shares = stage.shares(&["cyd", "eve", "gus"]);
+    shares[5] = old.join("shares/eve.age").display().to_string();
+    import(&shares).refused("SHARE-FILE");
+    let old_package = old.join("package").display().to_string();
+    stage
+        .hoster(&["import", &old_package])
+        .refused("DOCUMENT-ATTEMPT");
+    stage.walk_to(Done::TenantClose);
+}
