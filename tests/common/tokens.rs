@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 /// Where Debian's package puts SoftHSM.
 pub const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
 /// The user PIN of every token.
-pub const PIN: &str = "1234";
+pub const PIN: &str = "pin-of-a-test-7d31f09c";
 /// The security officer's PIN of every token.
 pub const SO_PIN: &str = "12345678";
 

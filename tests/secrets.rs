@@ -1,0 +1,194 @@
+//! A search of everything that a ceremony wrote for everything that must stay secret.
+#![cfg(all(feature = "hsm", feature = "custody"))]
+
+mod common;
+
+use std::{fs, path::Path};
+
+use common::{
+    MODULE, PIN,
+    stage::{CUSTODIANS, Done, Stage, ended},
+};
+use data_encoding::{BASE32_NOPAD, BASE64, BASE64URL, HEXLOWER, HEXUPPER};
+use keyferry::{
+    custodian,
+    document::parts::{Mechanism, OaepHash},
+    hsm::{Module, Pin},
+    spki::TargetCertificate,
+    wrapped_key,
+};
+use rsa::{
+    pkcs8::{DecodePrivateKey, EncodePublicKey},
+    traits::PrivateKeyParts,
+};
+use zeroize::Zeroizing;
+
+/// A secret, and every way in which it could have been written down.
+struct Secret {
+    name: String,
+    forms: Vec<Vec<u8>>,
+}
+
+impl Secret {
+    fn new(name: impl Into<String>, bytes: &[u8]) -> Self {
+        let reversed: Vec<u8> = bytes.iter().rev().copied().collect();
+        let mut forms = vec![bytes.to_vec(), reversed];
+        forms.push(HEXLOWER.encode(bytes).into_bytes());
+        forms.push(HEXUPPER.encode(bytes).into_bytes());
+        // Base64 of a secret inside other bytes has one of three alignments; what its neighbours change is left out.
+        for start in 0..3 {
+            let aligned = &bytes[start..start + (bytes.len() - start) / 3 * 3];
+            forms.push(BASE64.encode(aligned).into_bytes());
+            forms.push(BASE64URL.encode(aligned).into_bytes());
+        }
+        for start in 0..5 {
+            let aligned = &bytes[start..start + (bytes.len() - start) / 5 * 5];
+            forms.push(BASE32_NOPAD.encode(aligned).into_bytes());
+        }
+        Secret {
+            name: name.into(),
+            forms,
+        }
+    }
+
+    fn is_in(&self, haystack: &[u8]) -> bool {
+        self.forms
+            .iter()
+            .any(|form| haystack.windows(form.len()).any(|window| window == form))
+    }
+}
+
+#[test]
+fn nothing_secret_is_written_anywhere() {
+    let mut said = Vec::new();
+    let mut stage = Stage::new(|plan| plan);
+    stage.walk(Done::TenantClose, &mut |stage, side, arguments| {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let output = ended(&mut stage.command(side, &arguments));
+        said.extend_from_slice(output.out.as_bytes());
+        said.extend_from_slice(output.err.as_bytes());
+        output.ok();
+    });
+    for id in CUSTODIANS {
+        let (file, identity) = (
+            format!("tenant/outbox/shares/{id}.age"),
+            format!("people/{id}.identity"),
+        );
+        let output = stage.custodian(&["share", "check", &file, "--identity", &identity]);
+        said.extend_from_slice(output.out.as_bytes());
+        said.extend_from_slice(output.err.as_bytes());
+        output.ok();
+    }
+    let mut secrets = shares(&stage);
+    secrets.extend(private_keys(&stage));
+    secrets.push(Secret::new("the PIN", PIN.as_bytes()));
+    assert_eq!(secrets.len(), 1 + CUSTODIANS.len() + 2 * 3 + 1);
+    each_would_be_found(&secrets);
+
+    assert!(said.len() > 10_000, "the programs said something");
+    for secret in &secrets {
+        assert!(!secret.is_in(&said), "{} was said", secret.name);
+    }
+    let mut searched = 0;
+    search(stage.dir.path(), &secrets, &mut searched);
+    assert!(searched > 150, "only {searched} files were searched");
+}
+
+/// Every form of every secret, between other bytes, is found: the search can fail.
+fn each_would_be_found(secrets: &[Secret]) {
+    for secret in secrets {
+        for form in &secret.forms {
+            assert!(secret.is_in(&[b"before".as_slice(), form, b"after"].concat()));
+            let mut other = form.clone();
+            other[form.len() / 2] ^= 1;
+            assert!(
+                !secret.is_in(&other),
+                "{} is found where it is not",
+                secret.name
+            );
+        }
+    }
+}
+
+fn search(folder: &Path, secrets: &[Secret], searched: &mut usize) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        // The tokens hold the keys; the PIN file is the tester's own.
+        if name == "tokens" || name == "pin" {
+            continue;
+        }
+        if path.is_dir() {
+            search(&path, secrets, searched);
+            continue;
+        }
+        let bytes = fs::read(&path).unwrap();
+        *searched += 1;
+        for secret in secrets {
+            assert!(
+                !secret.is_in(&bytes),
+                "{} is in {}",
+                secret.name,
+                path.display()
+            );
+        }
+    }
+}
+
+/// The shares, opened by their holders, and the seal secret that three of them give.
+fn shares(stage: &Stage) -> Vec<Secret> {
+    let mut secrets = Vec::new();
+    let mut points = Vec::new();
+    for id in CUSTODIANS {
+        let file = fs::read(stage.path(&format!("tenant/outbox/shares/{id}.age"))).unwrap();
+        let identity = fs::read(stage.path(&format!("people/{id}.identity"))).unwrap();
+        let share =
+            custodian::open_share(&file, &identity, &|_| unreachable!("it has no passphrase"))
+                .unwrap();
+        let record = share.record();
+        secrets.push(Secret::new(format!("the share of {id}"), &record[20..52]));
+        let point = [&record[19..20], &record[20..52]].concat();
+        points.push(sharks::Share::try_from(point.as_slice()).unwrap());
+    }
+    let secret = sharks::Sharks(3).recover(&points[1..4]).unwrap();
+    assert_eq!(secret, sharks::Sharks(3).recover(&points[..3]).unwrap());
+    secrets.push(Secret::new("S", &secret));
+    secrets
+}
+
+/// Private exponent and primes of each target key: the tenant's token wraps it for a KEK of ours.
+fn private_keys(stage: &Stage) -> Vec<Secret> {
+    // This process reads the environment only here, and has one test.
+    unsafe { std::env::set_var("SOFTHSM2_CONF", stage.path("softhsm2.conf")) };
+    let module = Module::open(Path::new(MODULE)).unwrap();
+    let token = module.token("tenant").unwrap();
+    let hsm = token
+        .login(Some(&Pin::new(Zeroizing::new(PIN.to_owned()))))
+        .unwrap();
+    let kek = rsa::PrivateKey::new(&mut getrandom::SysRng, 2048).unwrap();
+    let kek_spki = kek.to_public_key().to_public_key_der().unwrap();
+    let mut secrets = Vec::new();
+    for label in ["hgs-signing", "hgs-encryption"] {
+        let der = fs::read(stage.path(&format!("tenant/keys/{label}.crt"))).unwrap();
+        let certificate = TargetCertificate::parse(&der, label).unwrap();
+        let target = hsm.target_by_spki(certificate.spki()).unwrap();
+        let wrapped = hsm
+            .wrap(
+                &target,
+                kek_spki.as_bytes(),
+                Mechanism::Composite,
+                OaepHash::Sha1,
+            )
+            .unwrap();
+        let (pkcs8, _) = wrapped_key::open(&kek, OaepHash::Sha1, &wrapped).unwrap();
+        let key = rsa::PrivateKey::from_pkcs8_der(&pkcs8).unwrap();
+        secrets.push(Secret::new(format!("{label}: d"), &key.d().to_be_bytes()));
+        for (n, prime) in key.primes().iter().enumerate() {
+            secrets.push(Secret::new(
+                format!("{label}: prime {n}"),
+                &prime.to_be_bytes(),
+            ));
+        }
+    }
+    secrets
+}
