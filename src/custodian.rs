@@ -12,7 +12,7 @@ use age::{
 };
 use zeroize::Zeroizing;
 
-use crate::{Error, Result, rule::Rule, share::Share, terminal::escape};
+use crate::{Error, Result, escape::escape, plan::Mode, rule::Rule, share::Share, terminal::Asker};
 
 /// The greatest scrypt work factor of a passphrase that is tried, as log2: 2^20 takes about 4 s and 1 GiB on
 /// a slow machine. A file that asks for more is made to stall or exhaust this one.
@@ -90,7 +90,7 @@ pub fn open_share(file: &[u8], identity: &[u8], ask: Ask) -> Result<Share> {
         .collect();
     let reader = decryptor
         .decrypt(identities.into_iter())
-        .map_err(|error| not_opened("the share file", &error))?;
+        .map_err(|error| not_opened("the share file", &why(error)))?;
     Share::parse(&read_inside(reader, "the share file")?)
 }
 
@@ -121,7 +121,7 @@ fn identities(file: &[u8], ask: Ask) -> Result<Vec<Box<dyn Identity>>> {
             let identity: &dyn Identity = &scrypt;
             let reader = decryptor
                 .decrypt(std::iter::once(identity))
-                .map_err(|error| not_opened("the identity file", &error))?;
+                .map_err(|error| not_opened("the identity file", &why(error)))?;
             read_inside(reader, "the identity file")?
         }
     };
@@ -134,6 +134,17 @@ fn identities(file: &[u8], ask: Ask) -> Result<Vec<Box<dyn Identity>>> {
                 .collect()
         });
     identities.map_err(|error| not_opened("the identity file", &error))
+}
+
+/// Why age did not open it. Its own text for too much work is not used: it computes 2 to the difference, and
+/// overflows.
+fn why(error: DecryptError) -> String {
+    match error {
+        DecryptError::ExcessiveWork { required, .. } => {
+            format!("it asks for scrypt work of 2^{required}; at most 2^{MAX_WORK_FACTOR} is done")
+        }
+        other => other.to_string(),
+    }
 }
 
 fn not_opened(what: &str, error: &dyn std::fmt::Display) -> Error {
@@ -202,8 +213,9 @@ impl Callbacks for Silent {
     }
 
     fn request_passphrase(&self, description: &str) -> Option<SecretString> {
-        rpassword::prompt_password(format!("{}: ", escape(description)))
-            .ok()
-            .map(SecretString::from)
+        let typed = Asker::new(Mode::Production)
+            .hidden(&format!("{}: ", escape(description)))
+            .ok()?;
+        Some(SecretString::from(typed.as_str().to_owned()))
     }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 
-use crate::{Error, Result, rule::Rule, terminal::escape};
+use crate::{Error, Result, escape::escape, rule::Rule};
 
 /// The most files that a document's folder can hold: a package of 500 keys, and its signatures.
 const MAX_FILES: usize = 4096;

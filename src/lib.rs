@@ -6,7 +6,7 @@
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | [`rule`], [`error`] | every named rule; how a command ends that does not end well |
+//! | [`rule`], [`error`], [`escape`](mod@escape) | every named rule; how a command ends that does not end well; foreign text made harmless |
 //! | [`encoding`], [`fingerprint`] | the one way bytes are joined and hashed; the words that people compare |
 //! | [`plan`] | who, what, how many, which rules are waived: parsed into types that cannot be wrong |
 //! | [`log`], [`phase`] | the hash-chained record; one table of which step may follow which |
@@ -40,6 +40,7 @@ pub mod custodian;
 pub mod document;
 pub mod encoding;
 pub mod error;
+pub mod escape;
 pub mod fingerprint;
 pub mod folder;
 #[cfg(all(feature = "hsm", feature = "custody"))]

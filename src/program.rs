@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use crate::{
     Error, Result,
     ceremony::Ceremony,
+    escape::escape,
     folder,
     log::{Event, LOG_FILE, Log},
     plan::{Mode, PLAN_FILE, Side},
@@ -19,7 +20,7 @@ use crate::{
         note, release, status,
         token::TokenChoice,
     },
-    terminal::{Asker, escape, fail},
+    terminal::{Asker, fail},
 };
 
 /// The greatest size of a file of words, in bytes.

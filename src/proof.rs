@@ -119,7 +119,7 @@ impl Proof {
             format!(
                 "the proof of {} at {} does not hold",
                 self.label,
-                crate::terminal::escape(&self.place)
+                crate::escape::escape(&self.place)
             ),
             "what only the holder of the tenant's key can make",
             "do not accept: ask the hoster which key the HSM holds under this label",

@@ -1,52 +1,50 @@
-//! The way to the people at the keyboard: questions, hidden entry, and foreign text made harmless.
+//! The people at the keyboard: questions, hidden entry, and how a program ends.
 
-use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
+use std::{
+    fs::{File, OpenOptions},
+    io::{IsTerminal, Write},
+    os::fd::{AsFd, BorrowedFd},
+    process::ExitCode,
+};
 
+use rustix::{
+    io::Errno,
+    termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr},
+};
 use zeroize::Zeroizing;
 
-use crate::{Error, Result, plan::Mode};
+use crate::{Error, Result, escape::escape, plan::Mode};
 
-/// The greatest length of an answer, in bytes.
-const MAX_ANSWER: u64 = 8192;
+/// The greatest length of an answer, in bytes; a typed share has 109 characters, 32 words have some 300.
+const MAX_ANSWER: usize = 1024;
 
-/// Foreign text as a terminal may show it: control characters, line breaks, directional marks and whatever
-/// else does not print are escaped, and more than 2000 characters are cut.
-pub fn escape(text: &str) -> String {
-    let mut shown = String::new();
-    for (n, c) in text.chars().enumerate() {
-        if n == 2000 {
-            shown.push('…');
-            break;
-        }
-        match c {
-            '"' | '\'' => shown.push(c),
-            // Marks that reorder text (Unicode UAX #9) print as nothing.
-            '\u{200b}'..='\u{200f}'
-            | '\u{202a}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}'
-            | '\u{feff}' => {
-                shown.extend(c.escape_unicode());
-            }
-            _ => shown.extend(c.escape_debug()),
-        }
+/// Ctrl-C as the terminal sends it.
+const CTRL_C: u8 = 3;
+
+/// Ends a program that did not end well: says why, line by line and escaped, and gives its exit code.
+pub fn fail(error: &Error) -> ExitCode {
+    for line in error.to_string().lines() {
+        eprintln!("{}", escape(line));
     }
-    shown
+    ExitCode::from(error.exit_code())
 }
 
-/// Where questions are asked: on the terminal alone in production; a rehearsal also takes stdin.
+/// Asks the person at the keyboard: in production on `/dev/tty` alone, so that nothing can answer in their
+/// place; a rehearsal also takes stdin, so that scripts can run it.
+#[derive(Debug, Clone, Copy)]
 pub struct Asker {
     stdin: bool,
 }
 
 impl Asker {
-    /// The way to the people of a ceremony of this mode.
+    /// The way to the people of a ceremony of this mode. The terminal is opened at the first question.
     pub fn new(mode: Mode) -> Self {
         Asker {
             stdin: mode == Mode::Rehearsal && !std::io::stdin().is_terminal(),
         }
     }
 
-    /// Whether somebody can be asked more than once.
+    /// Whether somebody can be asked again after a wrong answer.
     pub fn is_interactive(&self) -> bool {
         !self.stdin
     }
@@ -56,102 +54,179 @@ impl Asker {
         eprintln!("{text}");
     }
 
-    /// Asks for a line of text.
+    /// Asks for a line that may be seen, without its line end.
     ///
     /// # Errors
-    /// [`Error::Ended`] at the end of input, [`Error::Failed`] without a terminal.
+    /// [`Error::Ended`] at Ctrl-D or the end of the input, [`Error::Failed`] without a terminal.
     pub fn line(&self, prompt: &str) -> Result<String> {
-        if self.stdin {
-            return Ok(read_line(&mut std::io::stdin().lock())?.as_str().to_owned());
-        }
-        let mut terminal = open_terminal()?;
-        terminal
-            .write_all(prompt.as_bytes())
-            .and_then(|()| terminal.flush())
-            .map_err(no_terminal)?;
-        Ok(read_line(&mut BufReader::new(terminal))?
-            .as_str()
-            .to_owned())
+        let source = self.open()?;
+        source.prompt(prompt)?;
+        Ok(read_answer(source.input())?.to_string())
     }
 
-    /// Asks for a secret, without showing what is typed.
+    /// Asks for a line that the terminal does not show. Ctrl-C ends it too, so that the terminal is never
+    /// left silent.
     ///
     /// # Errors
     /// As [`Asker::line`].
-    #[cfg(feature = "custody")]
     pub fn hidden(&self, prompt: &str) -> Result<Zeroizing<String>> {
+        let source = self.open()?;
+        let Source::Terminal(terminal) = &source else {
+            source.prompt(prompt)?;
+            return read_answer(source.input());
+        };
+        // Silent before the prompt: what is typed at once is not shown either.
+        let silence = Silence::over(terminal)?;
+        source.prompt(prompt)?;
+        let answer = read_answer(source.input());
+        drop(silence);
+        source.prompt("\n")?;
+        answer
+    }
+
+    fn open(&self) -> Result<Source> {
         if self.stdin {
-            return read_line(&mut std::io::stdin().lock());
+            return Ok(Source::Stdin(std::io::stdin()));
         }
-        rpassword::prompt_password(prompt)
-            .map(Zeroizing::new)
-            .map_err(|error| match error.kind() {
-                std::io::ErrorKind::UnexpectedEof => ended(),
-                _ => no_terminal(error),
-            })
+        match OpenOptions::new().read(true).write(true).open("/dev/tty") {
+            Ok(terminal) => Ok(Source::Terminal(terminal)),
+            Err(error) => Err(Error::failed(
+                format!("there is no terminal to ask on (/dev/tty: {error})"),
+                "run the command at a terminal; only a rehearsal takes its answers from another program",
+            )),
+        }
     }
 }
 
-fn open_terminal() -> Result<std::fs::File> {
-    std::fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open("/dev/tty")
-        .map_err(no_terminal)
+enum Source {
+    Terminal(File),
+    Stdin(std::io::Stdin),
 }
 
-fn no_terminal(error: std::io::Error) -> Error {
+impl Source {
+    fn input(&self) -> BorrowedFd<'_> {
+        match self {
+            Source::Terminal(terminal) => terminal.as_fd(),
+            Source::Stdin(stdin) => stdin.as_fd(),
+        }
+    }
+
+    fn prompt(&self, prompt: &str) -> Result<()> {
+        let written = match self {
+            Source::Terminal(terminal) => (&mut &*terminal).write_all(prompt.as_bytes()),
+            Source::Stdin(_) => std::io::stderr().write_all(prompt.as_bytes()),
+        };
+        written.map_err(terminal_failed)
+    }
+}
+
+/// While it lives the terminal shows nothing. Line editing stays the terminal's; Ctrl-C comes as a
+/// character that ends the line, because a signal would end the program with the terminal still silent.
+struct Silence<'a> {
+    terminal: &'a File,
+    before: Termios,
+}
+
+impl<'a> Silence<'a> {
+    fn over(terminal: &'a File) -> Result<Self> {
+        let before = tcgetattr(terminal).map_err(terminal_failed)?;
+        let mut silent = before.clone();
+        silent.local_modes.insert(LocalModes::ICANON);
+        silent
+            .local_modes
+            .remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ISIG);
+        silent.special_codes[SpecialCodeIndex::VEOL] = CTRL_C;
+        tcsetattr(terminal, OptionalActions::Now, &silent).map_err(terminal_failed)?;
+        Ok(Silence { terminal, before })
+    }
+}
+
+impl Drop for Silence<'_> {
+    fn drop(&mut self) {
+        // Nothing is left to do if the terminal has gone.
+        let _ = tcsetattr(self.terminal, OptionalActions::Now, &self.before);
+    }
+}
+
+/// Reads one line, byte by byte: nothing stays in a buffer, and the next question finds the next line.
+fn read_answer(input: BorrowedFd<'_>) -> Result<Zeroizing<String>> {
+    // Room from the start, so that no copy is left behind by growing.
+    let mut answer = Zeroizing::new(Vec::with_capacity(MAX_ANSWER));
+    let mut byte = Zeroizing::new([0u8; 1]);
+    let mut too_long = false;
+    loop {
+        match rustix::io::read(input, &mut byte[..]) {
+            Err(Errno::INTR) => continue,
+            Err(error) => return Err(terminal_failed(error)),
+            Ok(0) if answer.is_empty() => return Err(ended("the input ended")),
+            Ok(0) => break,
+            Ok(_) => {}
+        }
+        match byte[0] {
+            b'\n' => break,
+            CTRL_C => return Err(ended("Ctrl-C")),
+            _ if answer.len() == MAX_ANSWER => too_long = true,
+            other => answer.push(other),
+        }
+    }
+    if too_long {
+        return Err(unusable(&format!("more than {MAX_ANSWER} bytes")));
+    }
+    let text = std::str::from_utf8(&answer).map_err(|_| unusable("not UTF-8"))?;
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    // An arrow key in a hidden line would become part of a passphrase that nobody can type again.
+    if text
+        .chars()
+        .any(|character| character.is_control() && character != '\t')
+    {
+        return Err(unusable("a control character (an arrow key?)"));
+    }
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+fn ended(what: &str) -> Error {
+    Error::Ended {
+        what: format!(
+            "{what} at a question; nothing was done with what was typed. Run the same command again to go on"
+        ),
+    }
+}
+
+fn unusable(what: &str) -> Error {
     Error::failed(
-        format!("no terminal to ask on: {error}"),
-        "run this command on a terminal, not from a script",
+        format!("the answer cannot be used: {what}"),
+        "run the same command again and type the answer anew",
     )
 }
 
-fn ended() -> Error {
-    Error::Ended {
-        what: "nothing was changed; run the command again to go on".into(),
-    }
-}
-
-fn read_line(from: &mut impl BufRead) -> Result<Zeroizing<String>> {
-    // Room for the whole answer: growing would leave copies of it behind.
-    let mut line = Zeroizing::new(String::with_capacity(MAX_ANSWER as usize + 1));
-    from.take(MAX_ANSWER)
-        .read_line(&mut line)
-        .map_err(no_terminal)?;
-    if line.is_empty() {
-        return Err(ended());
-    }
-    let length = line.trim_end_matches(['\n', '\r']).len();
-    line.truncate(length);
-    Ok(line)
-}
-
-/// Ends a program that did not end well.
-pub fn fail(error: &Error) -> std::process::ExitCode {
-    eprintln!("{error}");
-    std::process::ExitCode::from(error.exit_code())
+fn terminal_failed(error: impl std::fmt::Display) -> Error {
+    Error::failed(
+        format!("the terminal: {error}"),
+        "run the command again in a working terminal",
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{Seek, SeekFrom};
 
     #[test]
-    fn foreign_text_can_not_move_the_cursor() {
-        assert_eq!(
-            escape("a\u{1b}[2Jb\n\u{202e}c\u{7}"),
-            "a\\u{1b}[2Jb\\n\\u{202e}c\\u{7}"
-        );
-        assert_eq!(escape("Zoë \"x\""), "Zoë \"x\"");
-        assert_eq!(escape(&"x".repeat(5000)).chars().count(), 2001);
-    }
-
-    #[test]
-    fn an_empty_line_is_an_answer_and_the_end_is_none() {
-        let mut input = "yes\r\n\n".as_bytes();
-        assert_eq!(read_line(&mut input).unwrap().as_str(), "yes");
-        assert_eq!(read_line(&mut input).unwrap().as_str(), "");
-        assert_eq!(read_line(&mut input).unwrap_err().exit_code(), 4);
+    fn answers_are_lines_of_bounded_length() {
+        let long = vec![b'x'; MAX_ANSWER + 1];
+        let mut input = tempfile::tempfile().unwrap();
+        for part in [b"one\r\n\ntwo\tthree\n", &long[..], b"\n\xff\n\x1b[A\nlast"] {
+            input.write_all(part).unwrap();
+        }
+        input.seek(SeekFrom::Start(0)).unwrap();
+        let next = || read_answer(input.as_fd());
+        assert_eq!(*next().unwrap(), "one");
+        assert_eq!(*next().unwrap(), "");
+        assert_eq!(*next().unwrap(), "two\tthree");
+        for _ in 0..3 {
+            assert_eq!(next().unwrap_err().exit_code(), 1);
+        }
+        assert_eq!(*next().unwrap(), "last");
+        assert_eq!(next().unwrap_err().exit_code(), 4);
     }
 }

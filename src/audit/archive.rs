@@ -80,7 +80,7 @@ fn check_sums(archive: &Path) -> Result<usize> {
                 |(_, found)| found.to_owned(),
             ),
             differs.map_or("one line per file".into(), |(listed, _)| {
-                crate::terminal::escape(listed)
+                crate::escape::escape(listed)
             }),
             "find an unchanged copy of the archive",
         ));

@@ -157,7 +157,7 @@ fn same(longest: &Copy, copy: &Copy) -> Result<()> {
 
 fn forked(longest: &Copy, copy: &Copy, number: usize, left: &str, right: &str) -> Error {
     Rule::LogChain.refuse(
-        crate::terminal::escape(&format!("a fork: entry {number} is {left} in {}, and {right} in {}", longest.name, copy.name)),
+        crate::escape::escape(&format!("a fork: entry {number} is {left} in {}, and {right} in {}", longest.name, copy.name)),
         format!("one entry {number} in every copy of the {}'s log", longest.side),
         "somebody rewrote a log: ask both sides for their copies, and compare them with the signed heads",
     )

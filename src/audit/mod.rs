@@ -12,12 +12,12 @@ use serde::Serialize;
 use crate::{
     Error, Result,
     encoding::Hash,
+    escape::escape,
     fingerprint, folder,
     log::Event,
     plan::{MAX_PLAN, PLAN_FILE, Plan, Side},
     rule::Rule,
     signature,
-    terminal::escape,
 };
 use documents::Documents;
 use logs::Logs;

@@ -111,18 +111,30 @@ fn identity_new(asker: &Asker, file: PathBuf, no_passphrase: bool) -> Result<()>
     Ok(())
 }
 
+/// Asks until a good passphrase was typed twice; what comes from a pipe has one try.
 fn new_passphrase(asker: &Asker) -> Result<Zeroizing<String>> {
+    loop {
+        match passphrase_typed_twice(asker) {
+            Err(error @ Error::Usage { .. }) if asker.is_interactive() => {
+                asker.say(&error.to_string())
+            }
+            other => return other,
+        }
+    }
+}
+
+fn passphrase_typed_twice(asker: &Asker) -> Result<Zeroizing<String>> {
     let passphrase = asker.hidden("New passphrase: ")?;
     if passphrase.chars().count() < LEAST_PASSPHRASE {
         return Err(Error::Usage {
-            what: format!("a passphrase of fewer than {LEAST_PASSPHRASE} characters"),
+            what: format!("a passphrase needs at least {LEAST_PASSPHRASE} characters"),
             remedy: "take five or six words that nobody would guess".into(),
         });
     }
     if *asker.hidden("The same again: ")? != *passphrase {
         return Err(Error::Usage {
-            what: "two different passphrases".into(),
-            remedy: "run the command again".into(),
+            what: "these were two different passphrases".into(),
+            remedy: "type it anew".into(),
         });
     }
     Ok(passphrase)
@@ -162,8 +174,10 @@ fn share_open(asker: &Asker, file: PathBuf, identity: PathBuf) -> Result<()> {
     let text = share.text();
     let mut shown = Zeroizing::new(String::with_capacity(2 * text.len()));
     for (n, c) in text.chars().enumerate() {
-        if n > 0 && n % 5 == 0 {
-            shown.push(if n % 30 == 0 { '\n' } else { ' ' });
+        match n {
+            _ if n % 30 == 0 => shown.push_str(if n == 0 { "  " } else { "\n  " }),
+            _ if n % 5 == 0 => shown.push(' '),
+            _ => {}
         }
         shown.push(c);
     }

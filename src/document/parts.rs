@@ -78,7 +78,7 @@ pub fn require(found: &[ReadBack], required: &[(&str, &str)]) -> Result<(), (Str
         if read.is_none_or(|read| read.value != *value) {
             let found = read.map_or("not read", |read| read.value.as_str());
             return Err((
-                format!("{attribute} {}", crate::terminal::escape(found)),
+                format!("{attribute} {}", crate::escape::escape(found)),
                 format!("{attribute} {value}"),
             ));
         }

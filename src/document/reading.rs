@@ -296,7 +296,7 @@ fn missing(folder: &Path, name: &str) -> Error {
 
 fn not_format(name: &str, error: &serde_json::Error) -> Error {
     Rule::DocumentFormat.refuse(
-        format!("{name}: {}", crate::terminal::escape(&error.to_string())),
+        format!("{name}: {}", crate::escape::escape(&error.to_string())),
         "JSON with exactly the fields of the format",
         "copy the folder again from its sender's outbox",
     )

@@ -6,11 +6,12 @@ use crate::{
     Error, Result, custodian,
     document::package::Package,
     encoding::Hash,
+    escape::escape,
     folder,
     plan::Id,
     rule::Rule,
     share::{Quorum, Secret, Share},
-    terminal::{Asker, escape},
+    terminal::Asker,
 };
 
 /// The greatest size of a share or identity file, in bytes.

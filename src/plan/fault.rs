@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Error, rule::Rule, terminal::escape};
+use crate::{Error, escape::escape, rule::Rule};
 
 /// One thing that is wrong with a plan.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! Shares that come back: each checked against the package the moment it is presented.
 
 use super::{Secret, Share, ShareListing, secret::recombine};
-use crate::{Result, encoding::PackageId, rule::Rule, terminal::escape};
+use crate::{Result, encoding::PackageId, escape::escape, rule::Rule};
 
 /// Shares on their way to a quorum; only those that were dealt are in it, each once.
 pub struct Quorum<'a> {

@@ -101,7 +101,7 @@ pub fn status(ceremony: &Ceremony) -> Report {
         report = report.line(format!(
             "waived:       {} ({})",
             waiver.rule.name(),
-            crate::terminal::escape(&waiver.reason)
+            crate::escape::escape(&waiver.reason)
         ));
     }
     report

@@ -7,12 +7,13 @@ use zeroize::Zeroizing;
 use crate::{
     Result, approval,
     ceremony::Ceremony,
+    escape::escape,
     folder,
     hsm::{Hsm, Module, Pin, PinState, Token},
     log::Event,
     plan::Mode,
     rule::Rule,
-    terminal::{Asker, escape},
+    terminal::Asker,
 };
 
 /// The greatest size of a PIN file, in bytes.

@@ -8,9 +8,9 @@ use ssh_key::{Algorithm, PublicKey, Signature, public::KeyData};
 use super::{Namespace, SignatureFile, people};
 use crate::{
     Result,
+    escape::escape,
     plan::{Person, Plan},
     rule::Rule,
-    terminal::escape,
 };
 
 const BEGIN: &str = "-----BEGIN SSH SIGNATURE-----";

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Error, Result,
     encoding::Hash,
+    escape::escape,
     folder,
     plan::{Id, Person, Plan, Side},
     rule::Rule,
-    terminal::escape,
 };
 use envelope::Envelope;
 

@@ -91,7 +91,7 @@ fn listing_of(ceremony: &Ceremony, custodian: &str) -> Result<(Id, ShareListing)
                 .map(|planned| planned.id.as_str())
                 .collect();
             Err(Rule::ShareCustodian.refuse(
-                format!("{:?}", crate::terminal::escape(custodian)),
+                format!("{:?}", crate::escape::escape(custodian)),
                 known.join(", "),
                 "give the custodian's id, as the plan has it",
             ))

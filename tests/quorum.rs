@@ -1,0 +1,165 @@
+//! Any quorum opens the seal; nothing else does, and what is wrong is named.
+#![cfg(feature = "custody")]
+
+use keyferry::{
+    encoding::{Fixed, Hash, PackageId},
+    fingerprint,
+    rule::Rule,
+    seal::SealKey,
+    share::{Quorum, Secret, Share, ShareListing, deal},
+};
+
+const PACKAGE: PackageId = Fixed([7; 16]);
+
+fn secret(package: &PackageId) -> Secret {
+    Secret::derive(&[1; 32], &[2; 32], package, &Hash::of(b"plan"))
+}
+
+/// What a secret is known by from outside: what it seals.
+fn seals(secret: &Secret) -> Vec<u8> {
+    let key = SealKey::derive(
+        secret,
+        &PACKAGE,
+        &Hash::of(b"plan"),
+        &Hash::of(b"kek"),
+        "key",
+    );
+    key.seal(b"a wrapped key of some bytes").unwrap()
+}
+
+fn listings(shares: &[Share]) -> Vec<ShareListing> {
+    let listing = |share: &Share| share.listing(&format!("cust{}", share.x()), Hash::of(b""));
+    shares.iter().map(listing).collect()
+}
+
+fn again(share: &Share) -> Share {
+    Share::parse(share.text().as_bytes()).unwrap()
+}
+
+fn quorum<'a>(shares: &[Share], listings: &'a [ShareListing]) -> Quorum<'a> {
+    Quorum::new(PACKAGE, shares[0].threshold(), listings)
+}
+
+/// The words that a custodian's own program shows.
+fn words(share: &Share) -> String {
+    fingerprint::words(&share.code()).join(" ")
+}
+
+#[test]
+fn every_quorum_opens_and_one_less_never_does() {
+    let secret = secret(&PACKAGE);
+    for threshold in 2..=5u8 {
+        for count in threshold..=8 {
+            let shares = deal(&secret, PACKAGE, threshold, count).unwrap();
+            for subset in 0..1u32 << count {
+                let size = subset.count_ones();
+                if size + 1 < threshold.into() {
+                    continue;
+                }
+                let listed = listings(&shares);
+                let mut quorum = quorum(&shares, &listed);
+                for share in shares.iter().filter(|s| subset & (1 << (s.x() - 1)) != 0) {
+                    let custodian = quorum.present(again(share)).unwrap();
+                    assert_eq!(custodian, format!("cust{}", share.x()));
+                }
+                if size >= threshold.into() {
+                    assert_eq!(quorum.missing(), 0);
+                    assert_eq!(seals(&quorum.recombine().unwrap().0), seals(&secret));
+                } else {
+                    assert_eq!(quorum.missing(), 1);
+                    let error = quorum.recombine().err().unwrap();
+                    assert_eq!(error.rule(), Some(Rule::ShareQuorum));
+                    // It says who gave a share, and who still can.
+                    let text = error.to_string();
+                    let can = text.lines().find(|line| line.contains("more of:")).unwrap();
+                    for share in &shares {
+                        let given = subset & (1 << (share.x() - 1)) != 0;
+                        assert_eq!(
+                            can.contains(&format!("cust{}", share.x())),
+                            !given,
+                            "{text}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_flipped_bit_of_every_share_is_refused_and_its_custodian_named() {
+    let shares = deal(&secret(&PACKAGE), PACKAGE, 3, 5).unwrap();
+    let listed = listings(&shares);
+    let mut quorum = quorum(&shares, &listed);
+    for share in &shares {
+        for bit in 0..68 * 8 {
+            let mut record = share.record();
+            record[bit / 8] ^= 1 << (bit % 8);
+            let error = match Share::from_record(record.as_slice()) {
+                Ok(flipped) => quorum.present(flipped).unwrap_err(),
+                Err(error) => error,
+            };
+            let named = error.to_string().contains(&format!("cust{}", share.x()));
+            match (bit / 8, error.rule().unwrap()) {
+                (0, Rule::ShareFormat) | (1..=16, Rule::SharePackage) => {}
+                // M, N and x may leave their ranges; otherwise the one whom x names is named.
+                (17..=19, Rule::ShareFormat) => {}
+                (17..=18, Rule::ShareCommitment) => assert!(named, "{error}"),
+                (19, Rule::ShareCommitment) => assert!(error.to_string().contains("cust")),
+                (20.., Rule::ShareCommitment) => assert!(named, "{error}"),
+                (byte, rule) => panic!("byte {byte}: {}", rule.name()),
+            }
+        }
+    }
+    assert_eq!(quorum.missing(), 3, "none of them was taken");
+}
+
+#[test]
+fn duplicates_and_other_packages_are_refused_and_the_rest_still_opens() {
+    let secret_here = secret(&PACKAGE);
+    let shares = deal(&secret_here, PACKAGE, 2, 3).unwrap();
+    let other = Fixed([8; 16]);
+    let foreign = deal(&secret(&other), other, 2, 3).unwrap();
+    // A second deal of the same secret: right package, right M, N and x, other polynomial.
+    let second = deal(&secret_here, PACKAGE, 2, 3).unwrap();
+
+    let listed = listings(&shares);
+    let mut quorum = quorum(&shares, &listed);
+    quorum.present(again(&shares[0])).unwrap();
+    for (wrong, rule, name) in [
+        (&shares[0], Rule::ShareRepeated, "cust1"),
+        (&foreign[1], Rule::SharePackage, ""),
+        (&second[1], Rule::ShareCommitment, "cust2"),
+    ] {
+        let error = quorum.present(again(wrong)).unwrap_err();
+        assert_eq!(error.rule(), Some(rule));
+        assert!(error.to_string().contains(name), "{error}");
+    }
+    assert_eq!(quorum.missing(), 1);
+    let typed = shares[2].text().to_lowercase().replace('a', " a-");
+    quorum.present(Share::parse_typed(&typed).unwrap()).unwrap();
+    assert_eq!(seals(&quorum.recombine().unwrap().0), seals(&secret_here));
+}
+
+#[test]
+fn the_code_confirms_its_own_share_only() {
+    let shares = deal(&secret(&PACKAGE), PACKAGE, 2, 3).unwrap();
+    let listed = listings(&shares);
+    let code = words(&shares[0]);
+    listed[0].confirm(&PACKAGE, &code).unwrap();
+    let loud = code.to_uppercase().replace(' ', "\t \n");
+    listed[0].confirm(&PACKAGE, &loud).unwrap();
+    let mut swapped: Vec<_> = code.split(' ').collect();
+    swapped.swap(0, 2);
+    let short = swapped[..9].join(" ");
+    for wrong in ["", &short, &swapped.join(" "), &words(&shares[1])] {
+        // Two equal words swapped would be the same code: leave that to chance 1 in 256.
+        if wrong == code {
+            continue;
+        }
+        let error = listed[0].confirm(&PACKAGE, wrong).unwrap_err();
+        assert_eq!(error.rule(), Some(Rule::ShareCode));
+        assert!(error.to_string().contains("cust1"), "{error}");
+    }
+    assert!(listed[0].confirm(&Fixed([0; 16]), &code).is_err());
+}
