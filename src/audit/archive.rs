@@ -2,31 +2,18 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use serde::Deserialize;
-
 use super::{Evidence, Verdict, logs::Logs};
 use crate::{
     Error, Result,
-    document::{FORMAT, Kind, MAX_DOCUMENT},
+    document::{Kind, MAX_DOCUMENT},
     encoding::Hash,
     folder,
     log::MAX_LOG,
-    plan::{Id, Plan, Side},
+    plan::Plan,
     rule::Rule,
+    side::archive::ClosedHead,
     signature::{self, Namespace},
 };
-
-/// What officers and witnesses sign at the end.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ClosedHead {
-    format: String,
-    ceremony: Id,
-    side: Side,
-    plan_hash: Hash,
-    count: u64,
-    head: Hash,
-}
 
 /// Checks an archive.
 pub fn check(evidence: &Evidence, plan: &Plan, logs: &Logs, verdict: &mut Verdict) -> Result<()> {
@@ -116,16 +103,13 @@ fn check_head(evidence: &Evidence, plan: &Plan, logs: &Logs, verdict: &mut Verdi
     let bytes = folder::read_file(&path, MAX_DOCUMENT)?;
     let head: ClosedHead = serde_json::from_slice(&bytes)
         .map_err(|error| incomplete(&format!("head.json: {error}"), "the closed head of a log"))?;
-    let log = logs.of(evidence.side).map(|log| log.head);
-    let fits = head.format == FORMAT
-        && head.ceremony == plan.ceremony
-        && head.plan_hash == plan.hash()
-        && head.side == evidence.side
-        && log.is_some_and(|log| log.seq == head.count && log.hash == head.head);
-    if !fits {
+    let end = logs
+        .of(evidence.side)
+        .map(|log| ClosedHead::new(plan, evidence.side, log.head));
+    if end.as_ref() != Some(&head) {
         return Err(Rule::LogChain.refuse(
-            format!("head.json names {} entries and {}", head.count, head.head),
-            format!("the end of the log, {log:?}"),
+            format!("{head:?}"),
+            format!("the end of the log, {end:?}"),
             "entries were cut off or added after the head was written",
         ));
     }

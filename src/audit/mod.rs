@@ -4,6 +4,7 @@
 mod archive;
 mod documents;
 mod logs;
+mod planning;
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,7 @@ use crate::{
     Error, Result,
     encoding::Hash,
     escape::escape,
-    fingerprint, folder,
+    folder,
     log::Event,
     plan::{MAX_PLAN, PLAN_FILE, Plan, Side},
     rule::Rule,
@@ -21,6 +22,7 @@ use crate::{
 };
 use documents::Documents;
 use logs::Logs;
+pub use planning::{check_plan, new_plan};
 
 /// What an audit found. It exists only where nothing was found to be false.
 #[derive(Debug, Default, Serialize)]
@@ -231,101 +233,4 @@ fn say_claims(plan: &Plan, logs: &Logs, verdict: &mut Verdict) {
         };
         verdict.noted.push(format!("{side}, entry {seq}: {what}"));
     }
-}
-
-/// What a plan says, for the people who are about to sign it.
-pub fn explain(plan: &Plan) -> String {
-    let mut text = format!(
-        "ceremony      {} ({:?})\nplan          {}\n{}\n",
-        plan.ceremony,
-        plan.mode,
-        plan.hash(),
-        fingerprint::rows(plan.hash().as_bytes())
-    );
-    for side in [Side::Tenant, Side::Hoster] {
-        let party = plan.party(side);
-        let officers: Vec<String> = party
-            .officers
-            .iter()
-            .map(|one| format!("{} ({})", escape(&one.name), one.id))
-            .collect();
-        text.push_str(&format!(
-            "{:<14}{}: {} of {}\n",
-            side.name(),
-            escape(&party.name),
-            party.approvals,
-            officers.join(", ")
-        ));
-    }
-    let witnesses: Vec<String> = plan
-        .witnesses
-        .iter()
-        .map(|one| format!("{} ({})", escape(&one.name), one.id))
-        .collect();
-    text.push_str(&format!(
-        "witnesses     {}\n",
-        if witnesses.is_empty() {
-            "none".into()
-        } else {
-            witnesses.join(", ")
-        }
-    ));
-    let custodians: Vec<String> = plan
-        .quorum
-        .custodians
-        .iter()
-        .map(|one| {
-            format!(
-                "{} ({}{})",
-                escape(&one.name),
-                one.id,
-                if one.recipients.len() > 1 {
-                    ", with a deputy"
-                } else {
-                    ""
-                }
-            )
-        })
-        .collect();
-    text.push_str(&format!(
-        "quorum        {} of {}: {}\n",
-        plan.quorum.threshold,
-        custodians.len(),
-        custodians.join(", ")
-    ));
-    let transfer = &plan.transfer;
-    text.push_str(&format!(
-        "transfer      {:?}, OAEP {:?}, KEK of {} bits, keys born at the {:?}\n",
-        transfer.mechanism, transfer.oaep_hash, transfer.kek_bits, transfer.origin
-    ));
-    for key in &plan.keys {
-        text.push_str(&format!(
-            "key           {}: {:?}, {:?}, {}\n",
-            key.label,
-            key.role,
-            key.key_type,
-            escape(&key.subject)
-        ));
-    }
-    let nodes: Vec<&str> = plan
-        .target
-        .nodes()
-        .iter()
-        .map(|node| node.as_str())
-        .collect();
-    text.push_str(&format!(
-        "target        {} on {}\n",
-        plan.target.kind(),
-        nodes.join(", ")
-    ));
-    text.push_str(&format!("originals     {:?}\n", plan.source));
-    for waiver in &plan.waivers {
-        text.push_str(&format!(
-            "WAIVED        {} ({}): {}\n",
-            waiver.rule.name(),
-            waiver.rule.text(),
-            escape(&waiver.reason)
-        ));
-    }
-    text
 }

@@ -6,18 +6,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use data_encoding::HEXLOWER;
-use keyferry::{
-    Result, audit,
-    encoding::{Hash, random},
-    folder,
-    plan::Plan,
-    signature,
-    terminal::fail,
-};
-
-/// The plan that `plan new` writes.
-const TEMPLATE: &str = include_str!("../../templates/ceremony.toml");
+use keyferry::{Result, audit, encoding::Hash, terminal::fail};
 
 /// Write and check plans, and verify what a ceremony left behind; needs no HSM and no share
 #[derive(Parser)]
@@ -84,40 +73,19 @@ fn main() -> ExitCode {
 }
 
 fn plan_new(file: &Path) -> Result<()> {
-    let text = TEMPLATE.replace("@NONCE@", &HEXLOWER.encode(&random::<32>()?));
-    folder::write_new(file, text.as_bytes())?;
+    audit::new_plan(file)?;
     println!("{}", file.display());
     eprintln!(
-        "next: fill in every REPLACE, then keyferry-audit plan check {}",
+        "next: fill in every REPLACE-, then keyferry-audit plan check {}",
         file.display()
     );
     Ok(())
 }
 
 fn plan_check(file: &Path) -> Result<()> {
-    let plan = Plan::read(file)?;
-    print!("{}", audit::explain(&plan));
-    let signed = signature::beside(file)?;
-    match signature::verify_plan(&plan, &signed) {
-        Ok(signed) => {
-            let names: Vec<&str> = signed.iter().map(|one| one.id.as_str()).collect();
-            println!("signed by     {}", names.join(", "));
-            eprintln!(
-                "next: both sides begin with `init`; the first two rows of words are read aloud, and typed there"
-            );
-        }
-        Err(error) => {
-            println!("not yet signed by enough officers of both sides");
-            if !signed.is_empty() {
-                eprintln!("{error}");
-            }
-            eprintln!(
-                "next: officers of both sides sign it (ceremony-scripts/sign FOLDER --as ID --key KEY)"
-            );
-        }
-    }
-    if let Err(error) = plan.require_supported() {
-        eprintln!("note: {error}");
-    }
+    println!("{}", audit::check_plan(file)?);
+    eprintln!(
+        "next: once enough officers of both sides have signed it, both sides begin with `init`"
+    );
     Ok(())
 }

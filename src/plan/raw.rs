@@ -27,7 +27,7 @@ pub struct RawPlan {
     #[serde(default)]
     pub transfer: RawTransfer,
     pub keys: Spanned<Vec<RawKey>>,
-    pub target: RawTarget,
+    pub target: Spanned<RawTarget>,
     #[serde(default)]
     pub software: BTreeMap<String, Hash>,
     #[serde(default)]

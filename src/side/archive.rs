@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{counterpart, init};
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     },
     encoding::Hash,
     folder,
-    log::{Event, Head, LOG_FILE, MAX_LOG},
+    log::{Event, Head, LOG_FILE},
     phase::{Phase, Step},
     plan::{Id, Plan, Side},
     report::Report,
@@ -22,15 +22,30 @@ use crate::{
     signature,
 };
 
-/// What officers and witnesses sign at the end.
-#[derive(Serialize)]
-struct ClosedHead<'a> {
-    format: &'a str,
-    ceremony: &'a Id,
+/// What officers and witnesses sign at the end, `head.json`.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClosedHead {
+    format: String,
+    ceremony: Id,
     side: Side,
     plan_hash: Hash,
     count: u64,
     head: Hash,
+}
+
+impl ClosedHead {
+    /// What is signed of a log of this plan that ends here.
+    pub fn new(plan: &Plan, side: Side, head: Head) -> Self {
+        ClosedHead {
+            format: FORMAT.to_owned(),
+            ceremony: plan.ceremony.clone(),
+            side,
+            plan_hash: plan.hash(),
+            count: head.seq,
+            head: head.hash,
+        }
+    }
 }
 
 /// Closes the ceremony on this side. The tenant takes the hoster's closing.
@@ -158,17 +173,9 @@ fn of_kind<B: Body>(ceremony: &Ceremony) -> Result<Vec<(String, Vec<u8>)>> {
 }
 
 fn head_json(plan: &Plan, side: Side, head: Head) -> Result<Vec<u8>> {
-    let closed = ClosedHead {
-        format: FORMAT,
-        ceremony: &plan.ceremony,
-        side,
-        plan_hash: plan.hash(),
-        count: head.seq,
-        head: head.hash,
-    };
+    let closed = ClosedHead::new(plan, side, head);
     let mut bytes = serde_json::to_vec_pretty(&closed)
         .map_err(|error| Error::failed(error.to_string(), "report this as a defect"))?;
     bytes.push(b'\n');
-    debug_assert!((bytes.len() as u64) < MAX_LOG);
     Ok(bytes)
 }

@@ -167,6 +167,20 @@ pub fn verify_plan(plan: &Plan, files: &[SignatureFile]) -> Result<Vec<Signed>> 
     Ok(all.into_iter().map(|(signed, _)| signed).collect())
 }
 
+/// Verifies the signatures of anybody of the plan, however few, of either side.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_any(
+    plan: &Plan,
+    namespace: Namespace,
+    message: &[u8],
+    files: &[SignatureFile],
+) -> Result<Vec<Signed>> {
+    let all = verify_each(plan, namespace, message, files)?;
+    Ok(all.into_iter().map(|(signed, _)| signed).collect())
+}
+
 fn verify_each(
     plan: &Plan,
     namespace: Namespace,

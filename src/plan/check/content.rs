@@ -128,22 +128,26 @@ impl Checker<'_> {
         }
     }
 
-    pub(super) fn target(&mut self, raw: RawTarget) -> Option<Target> {
+    pub(super) fn target(&mut self, raw: Spanned<RawTarget>) -> Option<Target> {
+        let at = raw.span().start;
+        let raw = raw.into_inner();
         let (RawTarget::Local { nodes } | RawTarget::Hgs { nodes, .. }) = &raw;
         let mut ids: Vec<Id> = Vec::new();
         for node in nodes {
             match node.parse::<Id>() {
                 Ok(id) if !ids.contains(&id) => ids.push(id),
-                Ok(id) => self.whole(
-                    Rule::PlanRepeated,
-                    format!("node {id} again"),
-                    "each node once",
-                ),
-                Err(expected) => self.whole(Rule::PlanField, format!("node {node:?}"), expected),
+                Ok(id) => {
+                    let found = format!("node {id} again");
+                    self.fault(at, Rule::PlanRepeated, found, "each node once");
+                }
+                Err(expected) => {
+                    let expected = expected.trim_start_matches("expected ");
+                    self.fault(at, Rule::PlanField, format!("node {node:?}"), expected);
+                }
             }
         }
         if nodes.is_empty() {
-            self.whole(Rule::PlanField, "target without nodes", "at least one node");
+            self.fault(at, Rule::PlanField, "no node", "at least one node");
         }
         Some(match raw {
             RawTarget::Local { .. } => Target::Local { nodes: ids },

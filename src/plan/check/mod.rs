@@ -18,6 +18,8 @@ use crate::{
 };
 
 const FORMAT: &str = "keyferry/1";
+/// How everything begins that the template leaves to be filled in.
+const PLACEHOLDER: &str = "REPLACE-";
 
 pub fn parse(bytes: Vec<u8>) -> Result<Plan, Faults> {
     let syntax = |line, found: String| {
@@ -30,6 +32,11 @@ pub fn parse(bytes: Vec<u8>) -> Result<Plan, Faults> {
         }])
     };
     let text = std::str::from_utf8(&bytes).map_err(|_| syntax(0, "not UTF-8".into()))?;
+    if let Some(at) = text.find(['\r', '\u{feff}']) {
+        // TOML takes both; they come from editors and mail programs, and make another plan of the same text.
+        let found = "a carriage return or a byte order mark";
+        return Err(syntax(line_of(text, at), found.into()));
+    }
     let raw: RawPlan = toml::from_str(text).map_err(|error| {
         let line = error.span().map_or(0, |span| line_of(text, span.start));
         syntax(line, error.message().to_owned())
@@ -40,6 +47,7 @@ pub fn parse(bytes: Vec<u8>) -> Result<Plan, Faults> {
         seen: BTreeMap::new(),
     };
     let plan = checker.plan(raw);
+    checker.placeholders();
     let mut faults = checker.faults;
     match plan {
         Some(plan) if faults.is_empty() => Ok(Plan {
@@ -106,6 +114,19 @@ impl Checker<'_> {
                 format!("{kind} {text:?} again"),
                 format!("once; it stands in line {first}"),
             );
+        }
+    }
+
+    /// Placeholders of the template in lines that have no other fault, such as names, which may be any text.
+    fn placeholders(&mut self) {
+        let mut start = 0;
+        for (line, text) in (1..).zip(self.text.split_inclusive('\n')) {
+            let known = self.faults.iter().any(|fault| fault.line == line);
+            if text.contains(PLACEHOLDER) && !text.trim_start().starts_with('#') && !known {
+                let found = format!("a placeholder: {}", text.trim());
+                self.fault(start, Rule::PlanField, found, "what it stands for");
+            }
+            start += text.len();
         }
     }
 

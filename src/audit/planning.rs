@@ -1,0 +1,214 @@
+//! `plan new` and `plan check`: a plan is written by people and must be right before anybody signs it.
+
+use std::path::Path;
+
+use crate::{
+    Result,
+    document::parts::{Mechanism, OaepHash},
+    encoding::{Fixed, random},
+    escape::escape,
+    fingerprint, folder,
+    phase::name,
+    plan::{KeyType, Party, Person, Plan, Side},
+    signature::{self, Namespace},
+};
+
+/// The plan that `plan new` writes; reviewed once, compiled in.
+const TEMPLATE: &str = include_str!("../../templates/ceremony.toml");
+/// What stands in the template for 32 random bytes.
+const NONCE: &str = "@NONCE@";
+
+/// Writes a new plan to be filled in.
+///
+/// # Errors
+/// `FILE-EXISTS`; [`crate::Error::Failed`] where it can't be written.
+pub fn new_plan(path: &Path) -> Result<()> {
+    let nonce = Fixed::<32>(random()?).to_string();
+    folder::write_new(path, TEMPLATE.replace(NONCE, &nonce).as_bytes())
+}
+
+/// Reads a plan and the signatures beside it, and says what it means.
+///
+/// # Errors
+/// Every fault of the plan with its line; `SIGNATURE-…` for a signature that is wrong.
+pub fn check_plan(path: &Path) -> Result<String> {
+    let plan = Plan::read(path)?;
+    let mut lines = vec![
+        format!("The plan {} has no faults.", plan.ceremony),
+        format!("mode:       {}", name(&plan.mode)),
+    ];
+    if let Some(former) = plan.supersedes {
+        lines.push(format!("supersedes: {former}"));
+    }
+    for side in [Side::Tenant, Side::Hoster] {
+        party(&mut lines, side, plan.party(side));
+    }
+    for witness in &plan.witnesses {
+        let paper = if witness.person.is_some() {
+            ""
+        } else {
+            ", signs on paper"
+        };
+        lines.push(format!(
+            "witness:    {}, {}{paper}",
+            witness.id,
+            escape(&witness.name)
+        ));
+    }
+    quorum(&mut lines, &plan);
+    transfer(&mut lines, &plan);
+    for (file, hash) in &plan.software {
+        lines.push(format!("software:   {} {hash}", escape(file)));
+    }
+    for waiver in &plan.waivers {
+        lines.push(format!(
+            "waived:     {}: {}",
+            waiver.rule.name(),
+            waiver.rule.text()
+        ));
+        lines.push(format!("            because: {}", escape(&waiver.reason)));
+    }
+    if plan.waivers.is_empty() {
+        lines.push("waived:     nothing".into());
+    }
+    if let Err(error) = plan.require_supported() {
+        lines.push(format!(
+            "note:       this version of Keyferry can not carry it out yet: {error}"
+        ));
+    }
+    signed(&mut lines, path, &plan)?;
+    lines.push(format!("hash:       {}", plan.hash()));
+    lines.push(
+        "Its words; at init the first two rows are read aloud by one side and typed by the other:"
+            .into(),
+    );
+    lines.push(fingerprint::rows(plan.hash().as_bytes()));
+    Ok(lines.join("\n"))
+}
+
+fn party(lines: &mut Vec<String>, side: Side, party: &Party) {
+    let head = format!("{side}:");
+    lines.push(format!(
+        "{head:<12}{}; {} of {} officers approve",
+        escape(&party.name),
+        party.approvals,
+        party.officers.len()
+    ));
+    for Person {
+        id, name, openssh, ..
+    } in &party.officers
+    {
+        let algorithm = openssh.split(' ').next().unwrap_or_default();
+        lines.push(format!("  officer   {id}, {} ({algorithm})", escape(name)));
+    }
+    if let Some(hsm) = &party.hsm {
+        lines.push(format!(
+            "  HSM       {} {}, serial {}",
+            escape(&hsm.manufacturer),
+            escape(&hsm.model),
+            escape(&hsm.serials.join(" or "))
+        ));
+        if let Some(network) = &hsm.network {
+            lines.push(format!(
+                "  network   {} to {}",
+                escape(&network.interface),
+                network.peer
+            ));
+        }
+    }
+}
+
+fn quorum(lines: &mut Vec<String>, plan: &Plan) {
+    let custodians = &plan.quorum.custodians;
+    lines.push(format!(
+        "quorum:     {} of {} custodians open the seal",
+        plan.quorum.threshold,
+        custodians.len()
+    ));
+    for custodian in custodians {
+        let deputies = custodian.recipients.len().saturating_sub(1);
+        lines.push(format!(
+            "  custodian {}, {}{}",
+            custodian.id,
+            escape(&custodian.name),
+            if deputies > 0 {
+                format!(", {deputies} deputy")
+            } else {
+                String::new()
+            }
+        ));
+    }
+}
+
+fn transfer(lines: &mut Vec<String>, plan: &Plan) {
+    let transfer = &plan.transfer;
+    lines.push(format!(
+        "transfer:   keys of the {}, {}, OAEP with {}, KEK of {} bits, evidence {}",
+        name(&transfer.origin),
+        match transfer.mechanism {
+            Mechanism::SingleShot => "single-shot",
+            Mechanism::Composite => "composite",
+        },
+        match transfer.oaep_hash {
+            OaepHash::Sha256 => "SHA-256",
+            OaepHash::Sha1 => "SHA-1",
+        },
+        transfer.kek_bits,
+        name(&transfer.evidence)
+    ));
+    for key in &plan.keys {
+        let kind = match key.key_type {
+            KeyType::Rsa(bits) => format!("RSA-{bits}"),
+            KeyType::Ec(bits) => format!("P-{bits}"),
+        };
+        let uses = [(key.usage.sign, "sign"), (key.usage.decrypt, "decrypt")];
+        let uses: Vec<&str> = uses
+            .iter()
+            .filter(|(may, _)| *may)
+            .map(|(_, what)| *what)
+            .collect();
+        lines.push(format!(
+            "  key       {}: {}, {kind}, may {}, {}",
+            key.label,
+            name(&key.role),
+            uses.join(" and "),
+            escape(&key.subject)
+        ));
+    }
+    lines.push(format!("target:     {}", plan.target.kind()));
+    lines.push(format!("places:     {}", plan.places().join(", ")));
+    lines.push(format!("originals:  {}", name(&plan.source)));
+}
+
+/// Who has signed so far, and the lines by which the others can.
+fn signed(lines: &mut Vec<String>, path: &Path, plan: &Plan) -> Result<()> {
+    let files = signature::beside(path)?;
+    let all = signature::verify_any(plan, Namespace::Plan, plan.bytes(), &files)?;
+    let has_signed = |person: &&Person| all.iter().any(|one| one.id == person.id);
+    let shown = match all.as_slice() {
+        [] => "nobody yet".into(),
+        all => all
+            .iter()
+            .map(|one| one.id.as_str())
+            .collect::<Vec<_>>()
+            .join(", "),
+    };
+    lines.push(format!("signed by:  {shown}"));
+    for side in [Side::Tenant, Side::Hoster] {
+        let party = plan.party(side);
+        let have = party.officers.iter().filter(has_signed).count();
+        if have < party.approvals {
+            lines.push(format!(
+                "  needs {} more of the {side}:",
+                party.approvals - have
+            ));
+            for officer in party.officers.iter().filter(|officer| !has_signed(officer)) {
+                lines.push(format!(
+                    "    {}",
+                    signature::command_line(Namespace::Plan, path, &officer.id)
+                ));
+            }
+        }
+    }
+    Ok(())
+}
