@@ -150,7 +150,7 @@ fn main() -> ExitCode {
         Command::Share(Share::Confirm { custodian, words }) => common.step(
             side,
             Box::new(move |ceremony, asker| {
-                let prompt = format!("The words that {custodian}'s own program shows: ");
+                let prompt = shares::words_prompt(ceremony, &custodian)?;
                 let typed = words_of(ceremony, asker, &words, &prompt)?;
                 shares::confirm(ceremony, &custodian, &typed)
             }),

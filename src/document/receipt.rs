@@ -78,19 +78,25 @@ impl Body for Receipt {
             }
             parts::require(&key.attributes, REQUIRED)?;
         }
-        let known = |id: &Id| {
+        let planned = |id: &Id| {
             plan.quorum
                 .custodians
                 .iter()
                 .any(|custodian| custodian.id == *id)
         };
-        if !self.custodians.iter().all(known)
-            || self.custodians.len() < usize::from(plan.quorum.threshold)
+        let distinct = self
+            .custodians
+            .iter()
+            .collect::<std::collections::BTreeSet<_>>()
+            .len();
+        let quorum =
+            distinct == self.custodians.len() && distinct >= usize::from(plan.quorum.threshold);
+        if !quorum
+            || !self.custodians.iter().all(planned)
+            || !self.spent.iter().all(|id| self.custodians.contains(id))
         {
-            return Err((
-                format!("opened by {:?}", self.custodians),
-                "a quorum of the plan's custodians".into(),
-            ));
+            let found = format!("opened by {:?}, spent by {:?}", self.custodians, self.spent);
+            return Err((found, "a quorum of the plan's custodians, each once".into()));
         }
         Proof::check_places(&self.proofs, plan, &[IMPORT.to_owned()])
     }

@@ -20,6 +20,16 @@ use crate::{
 /// The greatest size of a share file, in bytes.
 const MAX_SHARE_FILE: u64 = 64 << 10;
 
+/// What to say before the words are typed, once it is time for them.
+///
+/// # Errors
+/// `PHASE-ORDER`, `SHARE-CUSTODIAN`.
+pub fn words_prompt(ceremony: &Ceremony, custodian: &str) -> Result<String> {
+    ceremony.state.require(Step::ShareConfirm)?;
+    let (id, _) = listing_of(ceremony, custodian)?;
+    Ok(format!("The words that {id}'s own program shows: "))
+}
+
 /// Takes the words that a custodian's own program showed.
 ///
 /// # Errors
