@@ -7,6 +7,7 @@ use keyferry::{
     Error, Result,
     ceremony::Ceremony,
     hoster::{import, kek, package, primary, quorum::Presented},
+    phase::Step,
     plan::Side,
     program::{Common, Shared},
     side::{archive, token::with_token},
@@ -137,9 +138,13 @@ fn main() -> ExitCode {
         Command::Kek(Kek::Create) => common.step(
             side,
             Box::new(|ceremony, asker| {
-                with_token(ceremony, &common.token_choice()?, asker, |ceremony, hsm| {
-                    kek::create(ceremony, hsm, &|text| asker.say(text))
-                })
+                with_token(
+                    ceremony,
+                    Step::KekCreate,
+                    &common.token_choice()?,
+                    asker,
+                    |ceremony, hsm| kek::create(ceremony, hsm, &|text| asker.say(text)),
+                )
             }),
         ),
         Command::Package(Package::Check { package }) => common.step(
@@ -163,9 +168,13 @@ fn main() -> ExitCode {
                 side,
                 Box::new(|ceremony, asker| {
                     package::same(ceremony, &package)?;
-                    with_token(ceremony, &common.token_choice()?, asker, |ceremony, hsm| {
-                        import::import(ceremony, hsm, &package, &presented, asker)
-                    })
+                    with_token(
+                        ceremony,
+                        Step::Import,
+                        &common.token_choice()?,
+                        asker,
+                        |ceremony, hsm| import::import(ceremony, hsm, &package, &presented, asker),
+                    )
                 }),
             )
         }
@@ -173,26 +182,38 @@ fn main() -> ExitCode {
             side,
             Box::new(|ceremony, asker| {
                 let registry = registry_of(ceremony);
-                with_token(ceremony, &common.token_choice()?, asker, |ceremony, hsm| {
-                    primary::register(ceremony, hsm, &registry)
-                })
+                with_token(
+                    ceremony,
+                    Step::Register,
+                    &common.token_choice()?,
+                    asker,
+                    |ceremony, hsm| primary::register(ceremony, hsm, &registry),
+                )
             }),
         ),
         Command::Primary => common.step(
             side,
             Box::new(|ceremony, asker| {
                 let registry = registry_of(ceremony);
-                with_token(ceremony, &common.token_choice()?, asker, |ceremony, hsm| {
-                    primary::primary(ceremony, hsm, &registry)
-                })
+                with_token(
+                    ceremony,
+                    Step::Primary,
+                    &common.token_choice()?,
+                    asker,
+                    |ceremony, hsm| primary::primary(ceremony, hsm, &registry),
+                )
             }),
         ),
         Command::Kek(Kek::Destroy { acceptance }) => common.step(
             side,
             Box::new(|ceremony, asker| {
-                with_token(ceremony, &common.token_choice()?, asker, |ceremony, hsm| {
-                    kek::destroy(ceremony, hsm, &acceptance)
-                })
+                with_token(
+                    ceremony,
+                    Step::KekDestroy,
+                    &common.token_choice()?,
+                    asker,
+                    |ceremony, hsm| kek::destroy(ceremony, hsm, &acceptance),
+                )
             }),
         ),
         Command::Close => common.step(side, Box::new(|ceremony, _| archive::close(ceremony, None))),

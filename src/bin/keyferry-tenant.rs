@@ -5,6 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 use keyferry::{
     Result,
+    phase::Step,
     plan::{Id, Side},
     program::{Common, Shared, words_heard},
     side::{archive, token::with_token},
@@ -134,17 +135,25 @@ fn main() -> ExitCode {
                     .into_iter()
                     .map(|(label, file)| keys::Existing { label, file })
                     .collect();
-                with_token(ceremony, &common.token_choice()?, asker, |ceremony, hsm| {
-                    keys::create(ceremony, hsm, &existing)
-                })
+                with_token(
+                    ceremony,
+                    Step::KeysCreate,
+                    &common.token_choice()?,
+                    asker,
+                    |ceremony, hsm| keys::create(ceremony, hsm, &existing),
+                )
             }),
         ),
         Command::Export => common.step(
             side,
             Box::new(|ceremony, asker| {
-                with_token(ceremony, &common.token_choice()?, asker, |ceremony, hsm| {
-                    export::export(ceremony, hsm, &|text| asker.say(text))
-                })
+                with_token(
+                    ceremony,
+                    Step::Export,
+                    &common.token_choice()?,
+                    asker,
+                    |ceremony, hsm| export::export(ceremony, hsm, &|text| asker.say(text)),
+                )
             }),
         ),
         Command::Share(Share::Confirm { custodian, words }) => common.step(

@@ -7,7 +7,7 @@ use super::{
     quorum::{self, Opened, Presented},
 };
 use crate::{
-    Error, Result,
+    Result,
     ceremony::{Begun, Ceremony},
     document::{
         Released,
@@ -19,7 +19,7 @@ use crate::{
     hsm::{Hsm, ImportOrder, Imported, Target},
     log::{Event, KekRecord, KeyRecord},
     phase::Step,
-    plan::{IMPORT, Id, KeyPlan, KeyType, Plan},
+    plan::{IMPORT, Id, KeyPlan, Plan},
     report::Report,
     rule::Rule,
     seal::SealKey,
@@ -176,7 +176,7 @@ fn open_seals(
         let seal_key = SealKey::derive(secret, package_id, &plan.hash(), &kek.fingerprint, label);
         let length = usize::try_from(key.wrapped_length).unwrap_or(usize::MAX);
         let opened = seal_key.open(package.file(&key.sealed_file()), length)?;
-        WrappedKey::parse(opened, plan.transfer.kek_bits, bits(planned)?)
+        WrappedKey::parse(opened, plan.transfer.kek_bits, planned.key_type.rsa_bits()?)
     };
     package
         .body()
@@ -185,16 +185,6 @@ fn open_seals(
         .zip(&plan.keys)
         .map(open)
         .collect()
-}
-
-fn bits(planned: &KeyPlan) -> Result<u32> {
-    match planned.key_type {
-        KeyType::Rsa(bits) => Ok(bits),
-        KeyType::Ec(_) => Err(Error::failed(
-            "an EC key",
-            "use a version of Keyferry that carries EC keys",
-        )),
-    }
 }
 
 fn unwrap_one(

@@ -64,6 +64,9 @@ pub fn same(ceremony: &Ceremony, folder: &Path) -> Result<Released<Package>> {
         ceremony.state.phase,
         Phase::Planned | Phase::OfferMade | Phase::OfferReleased | Phase::PackageTaken
     );
+    if !imported {
+        ceremony.state.require(Step::Import)?;
+    }
     let given = read::<Package>(folder, &ceremony.plan)?;
     if imported {
         return Err(Rule::PackageImported.refuse(
@@ -76,7 +79,6 @@ pub fn same(ceremony: &Ceremony, folder: &Path) -> Result<Released<Package>> {
             "run `status`: it shows the next step",
         ));
     }
-    ceremony.state.require(Step::Import)?;
     given
         .not_before(ceremony.state.seen_attempt)?
         .released(&ceremony.plan)?

@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Id;
 use crate::{
+    Result,
     document::parts::{Mechanism, OaepHash},
     encoding::Hash,
+    rule::Rule,
 };
 
 /// In which HSM the keys are born.
@@ -64,6 +66,23 @@ pub enum KeyType {
     Rsa(u32),
     /// P-256 or P-384, by its bits.
     Ec(u32),
+}
+
+impl KeyType {
+    /// The size of the modulus of an RSA key, in bits.
+    ///
+    /// # Errors
+    /// `PLAN-UNSUPPORTED` for a key that is not RSA.
+    pub fn rsa_bits(self) -> Result<u32> {
+        match self {
+            KeyType::Rsa(bits) => Ok(bits),
+            KeyType::Ec(_) => Err(Rule::PlanUnsupported.refuse(
+                "an EC key",
+                "RSA keys",
+                "use a version of Keyferry that carries EC keys",
+            )),
+        }
+    }
 }
 
 /// What the hoster's copy of a key may do.

@@ -11,6 +11,7 @@ use crate::{
     folder,
     hsm::{Hsm, Module, Pin, PinState, Token},
     log::Event,
+    phase::Step,
     plan::Mode,
     rule::Rule,
     terminal::Asker,
@@ -29,16 +30,19 @@ pub struct TokenChoice {
     pub pin_file: Option<PathBuf>,
 }
 
-/// Logs in and does something.
+/// Logs in for a step, and takes it.
 ///
 /// # Errors
-/// `TOKEN-NOT-FOUND`, `PLAN-HSM`, `PIN-COUNT-LOW`, `PIN-FILE`, an HSM error, or what `act` ends with.
+/// `PHASE-ORDER`, `TOKEN-NOT-FOUND`, `PLAN-HSM`, `PIN-COUNT-LOW`, `PIN-FILE`, an HSM error, or what `act` ends with.
 pub fn with_token<T>(
     ceremony: &mut Ceremony,
+    step: Step,
     choice: &TokenChoice,
     asker: &Asker,
     act: impl FnOnce(&mut Ceremony, &Hsm) -> Result<T>,
 ) -> Result<T> {
+    // First: no PIN is asked for, much less tried, for a step whose time has not come.
+    ceremony.state.require(step)?;
     if choice.pin_file.is_some() && ceremony.plan.mode != Mode::Rehearsal {
         return Err(Rule::PinFile.refuse(
             "--pin-file in production",

@@ -19,7 +19,7 @@ use crate::{
     hsm::{Hsm, Target},
     log::{self, Event},
     phase::Step,
-    plan::{KeyPlan, KeyType, Plan, Role},
+    plan::{KeyPlan, Plan, Role},
     proof,
     report::Report,
     rule::Rule,
@@ -95,13 +95,7 @@ pub fn export(ceremony: &mut Ceremony, hsm: &Hsm, progress: &dyn Fn(&str)) -> Re
 fn checked_keys(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<Checked>> {
     let mut checked = Vec::new();
     for (plan, record) in ceremony.plan.keys.iter().zip(&ceremony.state.keys) {
-        let KeyType::Rsa(bits) = plan.key_type else {
-            return Err(Rule::PlanUnsupported.refuse(
-                "an EC key",
-                "RSA keys",
-                "use a version of Keyferry that does this",
-            ));
-        };
+        let bits = plan.key_type.rsa_bits()?;
         let certificate = keys::certificate_of(ceremony, record)?;
         let target = hsm.target_by_spki(certificate.spki())?;
         hsm.target_check(&target, bits)?;

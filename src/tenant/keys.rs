@@ -13,7 +13,7 @@ use crate::{
     hsm::{Hsm, Target, TargetSpec},
     log::{Event, KeyRecord},
     phase::Step,
-    plan::{Id, KeyPlan, KeyType, Usage},
+    plan::{Id, KeyPlan, Usage},
     report::Report,
     rule::Rule,
     spki::{self, TargetCertificate},
@@ -52,14 +52,17 @@ pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[Existing]) -> Resu
             remedy: "name a label of the plan".into(),
         });
     }
+    // Before the intent: a key that may not travel changes nothing.
+    for key in &ceremony.plan.keys {
+        if let Some(file) = file_of(existing, &key.label) {
+            let given = Given::read(file, key.label.as_str())?;
+            hsm.target_check(&hsm.target_by_spki(&given.spki)?, key.key_type.rsa_bits()?)?;
+        }
+    }
     let begun = ceremony.begin(Step::KeysCreate)?;
     let mut records = Vec::new();
     for key in ceremony.plan.keys.clone() {
-        let file = existing
-            .iter()
-            .find(|existing| existing.label == key.label)
-            .map(|existing| existing.file.as_path());
-        let (target, certificate) = one(ceremony, hsm, &key, file)?;
+        let (target, certificate) = one(ceremony, hsm, &key, file_of(existing, &key.label))?;
         keep_certificate(ceremony, &key.label, certificate.der())?;
         records.push(KeyRecord {
             label: key.label,
@@ -88,19 +91,18 @@ pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[Existing]) -> Resu
     Ok(report)
 }
 
+fn file_of<'a>(existing: &'a [Existing], label: &Id) -> Option<&'a Path> {
+    let found = existing.iter().find(|existing| existing.label == *label);
+    found.map(|existing| existing.file.as_path())
+}
+
 fn one(
     ceremony: &Ceremony,
     hsm: &Hsm,
     key: &KeyPlan,
     file: Option<&Path>,
 ) -> Result<(Target, TargetCertificate)> {
-    let KeyType::Rsa(bits) = key.key_type else {
-        return Err(Rule::PlanUnsupported.refuse(
-            "an EC key",
-            "RSA keys",
-            "use a version of Keyferry that does this",
-        ));
-    };
+    let bits = key.key_type.rsa_bits()?;
     let label = key.label.as_str();
     let given = file.map(|file| Given::read(file, label)).transpose()?;
     let target = match &given {
