@@ -53,7 +53,7 @@ pub struct Common {
 pub enum Shared {
     /// Begin the ceremony: take the plan that officers of both sides have signed
     Init {
-        /// The plan, with its signatures (PLAN.<officer>.sig) beside it
+        /// The plan, with its signatures (PLAN.OFFICER.sig) beside it
         plan: PathBuf,
         /// In a rehearsal: the file that holds the words heard
         #[arg(long, value_name = "FILE")]

@@ -40,7 +40,7 @@ pub fn rsa(spki: &[u8]) -> std::result::Result<PublicKey, String> {
 /// The size of an RSA key's modulus, in bits.
 ///
 /// # Errors
-/// As [`rsa`].
+/// As [`rsa()`].
 pub fn rsa_bits(spki: &[u8]) -> std::result::Result<u32, String> {
     Ok(rsa(spki)?.n().bit_width())
 }
