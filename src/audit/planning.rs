@@ -76,6 +76,9 @@ pub fn check_plan(path: &Path) -> Result<String> {
             "note:       this version of Keyferry can not carry it out yet: {error}"
         ));
     }
+    if plan.transfer.mechanism == Mechanism::SingleShot {
+        lines.push("note:       this version drives mechanism = \"composite\" only; both HSMs refuse this plan".into());
+    }
     signed(&mut lines, path, &plan)?;
     lines.push(format!("hash:       {}", plan.hash()));
     lines.push(

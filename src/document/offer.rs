@@ -48,6 +48,19 @@ const REQUIRED: &[(&str, &str)] = &[
     ("CKA_SIGN", "false"),
 ];
 
+/// What the hoster may say otherwise only where the plan waives the rule.
+const WAIVABLE: &[(Rule, &str, &str)] = &[
+    (Rule::KekSignRecover, "CKA_SIGN_RECOVER", "false"),
+    (Rule::KekDerive, "CKA_DERIVE", "false"),
+    (Rule::KekModifiable, "CKA_MODIFIABLE", "false"),
+    (Rule::KekCopyable, "CKA_COPYABLE", "false"),
+    (
+        Rule::KekAllowedMechanisms,
+        "CKA_ALLOWED_MECHANISMS",
+        "CKM_RSA_PKCS_OAEP",
+    ),
+];
+
 impl Body for Offer {
     const KIND: Kind = Kind::Offer;
 
@@ -93,6 +106,25 @@ impl Body for Offer {
         }
         let id = cka_id(&plan.hash(), "hoster", "kek", "", header.attempt);
         same(format!("CKA_ID {}", self.id), format!("CKA_ID {id}"))?;
+        for (rule, attribute, value) in WAIVABLE.iter().filter(|(rule, ..)| !plan.waives(*rule)) {
+            parts::require(&self.attributes, &[(attribute, value)])
+                .map_err(|(found, expected)| (format!("{found} ({})", rule.name()), expected))?;
+        }
+        let template = self
+            .attributes
+            .iter()
+            .find(|read| read.attribute == "CKA_UNWRAP_TEMPLATE");
+        let pinned = template.is_some_and(|read| read.value.contains("CKA_EXTRACTABLE false"));
+        if !pinned && !plan.waives(Rule::KekUnwrapTemplate) {
+            let found = format!(
+                "a KEK without its unwrap template ({})",
+                Rule::KekUnwrapTemplate.name()
+            );
+            return Err((
+                found,
+                "CKA_UNWRAP_TEMPLATE with CKA_EXTRACTABLE false".into(),
+            ));
+        }
         parts::require(&self.attributes, REQUIRED)
     }
 }

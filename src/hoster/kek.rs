@@ -6,15 +6,18 @@ use crate::{
     Result,
     ceremony::Ceremony,
     document::{
-        Kind, Listed, acceptance::Acceptance, closing::Closing, offer::Offer, parts::Observed,
+        Kind, Listed, acceptance::Acceptance, closing::Closing, offer::Offer, package::Package,
+        parts::Observed,
     },
     encoding::{Blob, CkaId, Hash, cka_id},
     fingerprint,
     hsm::{Hsm, Kek},
     log::{Event, KekRecord, LOG_FILE},
     phase::Step,
+    plan::Side,
     report::Report,
     rule::Rule,
+    side::counterpart,
 };
 
 /// The CKA_ID of the KEK of this attempt.
@@ -100,6 +103,23 @@ pub fn destroy(ceremony: &mut Ceremony, hsm: &Hsm, folder: &Path) -> Result<Repo
             "ask the tenant what was accepted",
         ));
     }
+    let package = ceremony.kept::<Package>()?;
+    if body.package_id != package.body().package_id {
+        return Err(Rule::DocumentContent.refuse(
+            format!("an acceptance of the package id {}", body.package_id),
+            package.body().package_id.to_string(),
+            "ask the tenant what was accepted",
+        ));
+    }
+    // The KEK goes for good: the tenant's record must be whole first.
+    let log = counterpart::verify(
+        &ceremony.plan,
+        Side::Tenant,
+        acceptance.file(LOG_FILE),
+        "the tenant's log",
+    )?;
+    log.contains(&package.document.header)?;
+    log.contains(&acceptance.document.header)?;
     ceremony.keep(&acceptance)?;
     let begun = ceremony.begin(Step::KekDestroy)?;
     hsm.kek_destroy(kek.id)?;
