@@ -239,6 +239,13 @@ fn check_header(kind: Kind, header: &Header, plan: &Plan) -> Result<()> {
             plan.hash().to_string(),
         );
     }
+    if header.attempt == 0 {
+        return differs(
+            Rule::DocumentAttempt,
+            "attempt 0".into(),
+            "attempt 1 or later".into(),
+        );
+    }
     if header.answers.is_none() != kind.answers().is_none() {
         return differs(
             Rule::DocumentAnswers,

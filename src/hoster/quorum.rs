@@ -99,9 +99,13 @@ fn ask_all(
         quorum.missing()
     ));
     while quorum.missing() > 0 {
-        let answer = asker.line(
-            "Share file of the next custodian, or an empty line to type a share (Ctrl-D ends): ",
-        )?;
+        let question =
+            "Share file of the next custodian, or an empty line to type a share (Ctrl-D ends): ";
+        let answer = match asker.line(question) {
+            // A script has no more: how many are missing is said as ever.
+            Err(Error::Ended { .. }) if !asker.is_interactive() => return Ok(()),
+            answer => answer?,
+        };
         let share = match answer.trim() {
             "" => asker
                 .hidden("The share's 109 characters: ")

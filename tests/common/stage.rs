@@ -44,6 +44,33 @@ pub enum Done {
     TenantClose,
 }
 
+impl Done {
+    /// Every step, in their order.
+    pub const ALL: [Done; 21] = [
+        Done::Init,
+        Done::KekCreate,
+        Done::OfferRelease,
+        Done::OfferCheck,
+        Done::KeysCreate,
+        Done::Export,
+        Done::Confirm,
+        Done::PackageRelease,
+        Done::PackageCheck,
+        Done::Import,
+        Done::ReceiptRelease,
+        Done::ReceiptCheck,
+        Done::Register,
+        Done::Primary,
+        Done::RegistrationRelease,
+        Done::Accept,
+        Done::AcceptanceRelease,
+        Done::KekDestroy,
+        Done::ClosingRelease,
+        Done::HosterClose,
+        Done::TenantClose,
+    ];
+}
+
 /// What a program ended with.
 #[derive(Debug)]
 pub struct Ended {
@@ -62,7 +89,7 @@ impl Ended {
     /// Refused by this rule, with exit code 3.
     #[track_caller]
     pub fn refused(self, rule: &str) -> String {
-        assert_eq!(self.code, 3, "{}\n{}", self.out, self.err);
+        assert_eq!(self.code, 3, "expected {rule}: {}\n{}", self.out, self.err);
         assert!(
             self.err.contains(&format!("refused by rule {rule}:")),
             "expected {rule}: {}",
@@ -138,15 +165,22 @@ impl Stage {
 
     /// The same stage again, to be changed apart: tokens, folders and people are copied.
     pub fn copy(&self) -> Self {
+        Stage::load(self.dir.path(), self.done)
+    }
+
+    /// Keeps a copy of the stage in a folder that outlives it.
+    pub fn save(&self, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        let all = format!("{}/.", self.dir.path().display());
+        run(Command::new("cp").args(["-a", &all]).arg(to));
+    }
+
+    /// A stage from such a copy.
+    pub fn load(from: &Path, done: Option<Done>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        run(Command::new("cp")
-            .arg("-a")
-            .arg(format!("{}/.", self.dir.path().display()))
-            .arg(dir.path()));
-        let copy = Stage {
-            dir,
-            done: self.done,
-        };
+        let all = format!("{}/.", from.display());
+        run(Command::new("cp").args(["-a", &all]).arg(dir.path()));
+        let copy = Stage { dir, done };
         let conf = format!(
             "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n",
             copy.path("tokens").display()
@@ -344,30 +378,7 @@ impl Stage {
 
     /// As [`Stage::walk_to`], with the caller's own way to run a command.
     pub fn walk(&mut self, done: Done, run: &mut dyn FnMut(&Stage, &str, &[String])) {
-        const ALL: [Done; 21] = [
-            Done::Init,
-            Done::KekCreate,
-            Done::OfferRelease,
-            Done::OfferCheck,
-            Done::KeysCreate,
-            Done::Export,
-            Done::Confirm,
-            Done::PackageRelease,
-            Done::PackageCheck,
-            Done::Import,
-            Done::ReceiptRelease,
-            Done::ReceiptCheck,
-            Done::Register,
-            Done::Primary,
-            Done::RegistrationRelease,
-            Done::Accept,
-            Done::AcceptanceRelease,
-            Done::KekDestroy,
-            Done::ClosingRelease,
-            Done::HosterClose,
-            Done::TenantClose,
-        ];
-        for step in ALL {
+        for step in Done::ALL {
             if self.done.is_none_or(|so_far| so_far < step) && step <= done {
                 self.one(step, run);
                 self.done = Some(step);

@@ -1,147 +1,143 @@
-//! The PIN, and keys that exist.
+//! PINs: one try each, none while few are left but with two signatures; none from a file in production.
 
-use std::{fs, process::Command};
-
-use super::{
-    common::{
-        MODULE, PIN, run,
-        stage::{Done, Stage},
-    },
-    refused, state,
-};
+use super::{plant::plant, *};
 
 #[test]
-fn a_wrong_pin_is_tried_once_and_the_next_only_when_two_people_say_so() {
-    let mut stage = Stage::at(Done::OfferCheck);
-    let before = state(&stage, "tenant");
-    fs::write(stage.path("pin"), "not the PIN").unwrap();
-    let said = stage.tenant(&["keys", "create"]).ended_with(5);
-    assert!(said.contains("PIN is wrong"), "{said}");
-    assert_eq!(state(&stage, "tenant"), before);
-    // The right PIN now; but the token says that its count is low, and nothing is tried.
-    fs::write(stage.path("pin"), PIN).unwrap();
-    let said = stage.tenant(&["keys", "create"]).refused("PIN-COUNT-LOW");
-    assert!(
-        said.contains("ssh-keygen -Y sign -n keyferry-approval"),
-        "{said}"
-    );
-    let request = stage.path("tenant/approvals/01-pin-try.json");
-    stage.sign(&request, "keyferry-approval", "ada");
-    stage.tenant(&["keys", "create"]).refused("PIN-COUNT-LOW");
-    stage.sign(&request, "keyferry-document", "ben");
-    stage
-        .tenant(&["keys", "create"])
-        .refused("SIGNATURE-NAMESPACE");
-    stage.sign(&request, "keyferry-approval", "ben");
-    // One try, and it is wrong: the same signatures allow no second one.
-    fs::write(stage.path("pin"), "not the PIN either").unwrap();
-    stage.tenant(&["keys", "create"]).ended_with(5);
-    fs::write(stage.path("pin"), PIN).unwrap();
-    stage.tenant(&["keys", "create"]).refused("PIN-COUNT-LOW");
-    let second = stage.path("tenant/approvals/02-pin-try.json");
-    for id in ["ada", "cora"] {
-        stage.sign(&second, "keyferry-approval", id);
-    }
-    stage.tenant(&["keys", "create"]).ok();
-    stage.done = Some(Done::KeysCreate);
-    stage.walk_to(Done::Export);
-}
+fn a_wrong_pin_is_one_try_and_the_next_needs_two_signatures() {
+    let stage = at(Done::Init);
+    let pin = |pin: &str| fs::write(stage.path("pin"), pin).unwrap();
+    let flag = || plant(&stage, "hoster", "pin-flag");
+    let create = ["kek", "create"];
+    let request = |n: u8| stage.path(&format!("hoster/approvals/{n:02}-pin-try.json"));
+    let sign = |n: u8, id: &str| stage.sign(&request(n), "keyferry-approval", id);
+    assert_eq!(flag(), "normal");
+    pin("4321");
+    let before = Before::of(&stage, "hoster");
+    let text = stage.hoster(&create).ended_with(5);
+    assert!(text.contains("PIN is wrong"), "{text}");
+    assert_eq!(Before::of(&stage, "hoster"), before, "not even an intent");
+    assert_eq!(flag(), "low");
 
-/// Makes a key pair on the tenant's token with another program, and writes its public half to a file.
-fn make_key(stage: &Stage, label: &str, id: &str, bits: u32, extractable: bool) -> String {
-    let tool = |arguments: &[&str]| {
-        let mut command = Command::new("pkcs11-tool");
-        command
-            .args([
-                "--module",
-                MODULE,
-                "--token-label",
-                "tenant",
-                "--login",
-                "--pin",
-                PIN,
-            ])
-            .args(arguments);
-        run(command
-            .env("SOFTHSM2_CONF", stage.path("softhsm2.conf"))
-            .current_dir(stage.dir.path()))
+    // The right PIN is not tried: it would have lowered the flag.
+    pin(common::PIN);
+    let text = refused(&stage, "hoster", &create, "PIN-COUNT-LOW");
+    assert!(
+        text.contains("ssh-keygen -Y sign -n keyferry-approval"),
+        "{text}"
+    );
+    sign(1, "hana");
+    refused(&stage, "hoster", &create, "PIN-COUNT-LOW");
+    stage.sign_as(&request(1), "keyferry-approval", "hana", "hugo");
+    refused(&stage, "hoster", &create, "SIGNATURE-REPEATED");
+    stage.sign(&request(1), "keyferry-document", "hugo");
+    refused(&stage, "hoster", &create, "SIGNATURE-NAMESPACE");
+    fs::remove_file(format!("{}.hugo.sig", request(1).display())).unwrap();
+    stage.sign(&request(1), "keyferry-approval", "iris");
+    refused(&stage, "hoster", &create, "PIN-COUNT-LOW");
+    assert_eq!(flag(), "low");
+
+    // Two have signed: one try, here with a wrong PIN again.
+    sign(1, "hugo");
+    pin("9999");
+    stage.hoster(&create).ended_with(5);
+    let tries = || {
+        fs::read_to_string(stage.path("hoster/log.jsonl"))
+            .unwrap()
+            .matches("\"event\":\"pin-try\"")
+            .count()
     };
-    let kind = format!("rsa:{bits}");
-    let mut arguments = vec![
-        "--keypairgen",
-        "--key-type",
-        &kind,
-        "--label",
-        label,
-        "--id",
-        id,
-        "--sensitive",
-        "--usage-sign",
-        "--usage-decrypt",
-    ];
-    if extractable {
-        arguments.push("--extractable");
+    assert_eq!((tries(), flag()), (1, "low".to_owned()));
+    // The same signatures give no second one, not even under the new request's name.
+    pin(common::PIN);
+    refused(&stage, "hoster", &create, "PIN-COUNT-LOW");
+    for id in ["hana", "hugo"] {
+        fs::copy(
+            format!("{}.{id}.sig", request(1).display()),
+            format!("{}.{id}.sig", request(2).display()),
+        )
+        .unwrap();
     }
-    tool(&arguments);
-    let file = format!("{label}.der");
-    tool(&[
-        "--read-object",
-        "--type",
-        "pubkey",
-        "--id",
-        id,
-        "--output-file",
-        &file,
-    ]);
-    format!("hgs-signing={file}")
+    refused(&stage, "hoster", &create, "SIGNATURE-DOCUMENT");
+    assert_eq!((tries(), flag()), (1, "low".to_owned()));
+    sign(2, "hana");
+    sign(2, "hugo");
+    stage.hoster(&create).ok();
+    assert_eq!((tries(), flag()), (2, "normal".to_owned()));
 }
 
 #[test]
-fn a_key_that_exists_is_taken_only_as_planned() {
-    let mut stage = Stage::at(Done::OfferCheck);
-    let kept = make_key(&stage, "kept-inside", "01", 2048, false);
-    refused(
-        &stage,
-        "tenant",
-        &["keys", "create", "--existing", &kept],
-        "TARGET-EXTRACTABLE",
-    );
-    let larger = make_key(&stage, "too-large", "02", 3072, true);
-    refused(
-        &stage,
-        "tenant",
-        &["keys", "create", "--existing", &larger],
-        "TARGET-KEY",
-    );
-    let good = make_key(&stage, "years-old", "03", 2048, true);
-    fs::write(stage.path("nonsense.der"), "no key").unwrap();
-    refused(
-        &stage,
-        "tenant",
-        &["keys", "create", "--existing", "hgs-signing=nonsense.der"],
-        "TARGET-CERTIFICATE",
-    );
-    stage
-        .tenant(&[
-            "keys",
-            "create",
-            "--existing",
-            "no-such-label=years-old.der",
-        ])
+fn a_token_is_the_one_that_is_named() {
+    let stage = at(Done::Init);
+    let mut command = stage.command("hoster", &["kek", "create", "--token", "nobody"]);
+    refused_by(&stage, "hoster", "TOKEN-NOT-FOUND", || {
+        common::stage::ended(&mut command)
+    });
+    stage.hoster(&["kek", "create"]).ok();
+}
+
+#[test]
+fn production_takes_neither_words_nor_pins_from_files() {
+    let hsm = "hsm = { manufacturer = \"M\", model = \"X\", serials = [\"1\"] }\n";
+    let stage = Stage::new(|plan| {
+        plan.replace("mode = \"rehearsal\"", "mode = \"production\"")
+            .replace(
+                "name = \"Contoso\"\n",
+                &format!("name = \"Contoso\"\n{hsm}"),
+            )
+            .replace(
+                "name = \"Fabrikam\"\n",
+                &format!("name = \"Fabrikam\"\n{hsm}"),
+            )
+    });
+    let right = stage.plan_words();
+    let words = stage.words("plan", &right);
+    let text = stage
+        .hoster(&["init", "plan/ceremony.toml", "--words", &words])
         .ended_with(2);
-    let said = stage.tenant(&["keys", "create", "--existing", &good]).ok();
-    assert!(
-        said.contains("hgs-signing:") && said.contains("found") && said.contains("made"),
-        "{said}"
-    );
-    stage.done = Some(Done::KeysCreate);
-    // The very key crosses, and the tenant's own certificate of it is what its officers see.
-    stage.walk_to(Done::ReceiptCheck);
-    let spki = fs::read(stage.path("years-old.der")).unwrap();
-    let package = stage.json("medium/package/package.json");
-    let crossed = package["body"]["keys"][0]["spki"].as_str().unwrap();
-    assert_eq!(
-        data_encoding::BASE64.decode(crossed.as_bytes()).unwrap(),
-        spki
-    );
+    assert!(text.contains("--words in production"), "{text}");
+    assert!(!stage.path("hoster").exists());
+
+    // They are typed on a terminal; stdin says nothing there.
+    let mut session = rexpect::session::spawn_command(
+        {
+            let program = env!("CARGO_BIN_EXE_keyferry-hoster");
+            let mut command = std::process::Command::new("sh");
+            command.args([
+                "-c",
+                "\"$@\" < /dev/null",
+                "sh",
+                program,
+                "--dir",
+                "hoster",
+                "init",
+                "plan/ceremony.toml",
+            ]);
+            command.current_dir(stage.dir.path());
+            command
+        },
+        Some(20_000),
+    )
+    .unwrap();
+    session.exp_string("Type them here").unwrap();
+    session.send_line(&right).unwrap();
+    let screen = session.exp_eof().unwrap();
+    assert!(stage.path("hoster/log.jsonl").exists(), "{screen}");
+
+    refused(&stage, "hoster", &["kek", "create"], "PIN-FILE");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_keyferry-hoster"));
+    command.arg("--dir").arg(stage.path("hoster")).args([
+        "--module",
+        common::MODULE,
+        "--token",
+        "hoster",
+        "kek",
+        "create",
+    ]);
+    command
+        .env("SOFTHSM2_CONF", stage.path("softhsm2.conf"))
+        .stdin(std::process::Stdio::null());
+    // Nor is any token taken but the planned one.
+    refused_by(&stage, "hoster", "PLAN-HSM", || {
+        common::stage::ended(&mut command)
+    });
 }

@@ -1,0 +1,250 @@
+//! Steps out of order, second times, words, and people who are not enough.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use keyferry::{
+    phase::{TABLE, name},
+    plan::Side,
+};
+
+/// Every command of a side, by the name of its step.
+fn commands(stage: &Stage, side: Side) -> Vec<(&'static str, Vec<String>)> {
+    let words = stage.words("any", "these are not the words");
+    let import = [
+        vec!["import".to_owned(), "medium/package".into()],
+        stage.shares(&["cyd"]),
+    ]
+    .concat();
+    let list = |all: &[(&'static str, &str)]| -> Vec<(&'static str, Vec<String>)> {
+        let split = |line: &str| line.split(' ').map(str::to_owned).collect();
+        all.iter()
+            .map(|(step, line)| (*step, split(line)))
+            .collect()
+    };
+    let confirm = format!("share confirm cyd --words {words}");
+    let offer = format!("offer check medium/offer --words {words}");
+    match side {
+        Side::Tenant => list(&[
+            ("offer-check", &offer),
+            ("keys-create", "keys create"),
+            ("export", "export"),
+            ("share-confirm", &confirm),
+            ("share-reissue", "share reissue cyd --to again.age"),
+            ("release", "release"),
+            ("receipt-check", "receipt check medium/receipt"),
+            ("accept", "accept medium/registration"),
+            ("close", "close medium/closing"),
+        ]),
+        Side::Hoster => {
+            let mut all = list(&[
+                ("kek-create", "kek create"),
+                ("release", "release"),
+                ("package-check", "package check medium/package"),
+                ("register", "register"),
+                ("primary", "primary"),
+                ("kek-destroy", "kek destroy medium/acceptance"),
+                ("close", "close"),
+            ]);
+            all.push(("import", import));
+            all
+        }
+    }
+}
+
+#[test]
+fn every_step_at_every_phase_is_in_the_table_or_out_of_order() {
+    let mut seen = BTreeSet::new();
+    let mut refusals = 0;
+    for done in Done::ALL {
+        let stage = at(done);
+        for side in [Side::Tenant, Side::Hoster] {
+            let status = stage.side(&side.to_string(), &["--json", "status"]).ok();
+            let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+            let phase = status["phase"].as_str().unwrap().to_owned();
+            if !seen.insert((side.to_string(), phase.clone())) {
+                continue;
+            }
+            // A PIN that is wrong: out of order comes before it is tried.
+            fs::write(stage.path("pin"), "4321").unwrap();
+            for (step, arguments) in commands(&stage, side) {
+                let legal = TABLE.iter().any(|row| {
+                    row.side == side && name(&row.phase) == phase && name(&row.step) == step
+                });
+                // What is closed may write its archive again.
+                if legal || (phase == "closed" && step == "close") {
+                    continue;
+                }
+                let imported = ["receipt", "regist", "closing", "closed"];
+                let rule = match step {
+                    "import" if imported.iter().any(|start| phase.starts_with(start)) => {
+                        "PACKAGE-IMPORTED"
+                    }
+                    _ => "PHASE-ORDER",
+                };
+                refused(&stage, &side.to_string(), &strings(&arguments), rule);
+                refusals += 1;
+            }
+        }
+    }
+    // Every phase of the table was there.
+    let phases: BTreeSet<_> = TABLE
+        .iter()
+        .flat_map(|row| {
+            [
+                (row.side.to_string(), name(&row.phase)),
+                (row.side.to_string(), name(&row.next)),
+            ]
+        })
+        .collect();
+    assert_eq!(seen, phases);
+    assert!(refusals > 130, "{refusals}");
+}
+
+#[test]
+fn a_ceremony_begins_once_with_its_words_and_its_plan() {
+    let stage = at(Done::Plan);
+    let right = stage.plan_words();
+    let init = |words: &str| {
+        let words = stage.words("plan", words);
+        stage.tenant(&["init", "plan/ceremony.toml", "--words", &words])
+    };
+    let swapped = right.split(' ').rev().collect::<Vec<_>>().join(" ");
+    let one_less = right.rsplit_once(' ').unwrap().0.to_owned();
+    for wrong in ["", &one_less, &swapped, &format!("{right} aardvark")] {
+        refused_by(&stage, "tenant", "WORDS-MISMATCH", || init(wrong));
+        assert!(!stage.path("tenant/log.jsonl").exists());
+    }
+    init(&right).ok();
+    refused_unopened(
+        &stage,
+        "tenant",
+        &["init", "plan/ceremony.toml", "--words", "plan.words"],
+        "CEREMONY-EXISTS",
+    );
+    stage.tenant(&["status"]).ok();
+
+    // Not one byte of the agreed plan may change, not even of a comment.
+    let plan = stage.path("tenant/ceremony.toml");
+    let agreed = fs::read(&plan).unwrap();
+    fs::write(&plan, [&agreed[..], b"\n"].concat()).unwrap();
+    refused_unopened(&stage, "tenant", &["status"], "PLAN-CHANGED");
+    fs::write(&plan, agreed).unwrap();
+    stage.tenant(&["status"]).ok();
+}
+
+#[test]
+fn a_plan_that_too_few_have_signed_or_that_was_changed_does_not_begin() {
+    let stage = at(Done::Plan);
+    let (plan, words) = (
+        stage.path("plan/ceremony.toml"),
+        stage.words("plan", &stage.plan_words()),
+    );
+    let init = ["init", "plan/ceremony.toml", "--words", &words];
+    let sig = |id: &str| stage.path(&format!("plan/ceremony.toml.{id}.sig"));
+    let (agreed, by_ben) = (fs::read(&plan).unwrap(), fs::read(sig("ben")).unwrap());
+    for at in [0, agreed.len() / 2, agreed.len() - 2] {
+        flip(&plan, at);
+        let end = stage.tenant(&init);
+        // Broken TOML, a broken value, or signatures over other bytes.
+        assert!(end.code == 3 && !end.err.contains("WORDS"), "{}", end.err);
+        fs::write(&plan, &agreed).unwrap();
+    }
+    fs::remove_file(sig("ben")).unwrap();
+    refused(&stage, "tenant", &init, "SIGNATURE-MISSING");
+    stage.sign(&plan, "keyferry-plan", "iris");
+    refused(&stage, "tenant", &init, "SIGNATURE-WITNESS");
+    fs::write(sig("ben"), fs::read(sig("ada")).unwrap()).unwrap();
+    refused(&stage, "tenant", &init, "SIGNATURE-REPEATED");
+    stage.sign_as(&plan, "keyferry-plan", "mallory", "ben");
+    refused(&stage, "tenant", &init, "SIGNATURE-KEY");
+    stage.sign(&plan, "keyferry-document", "ben");
+    refused(&stage, "tenant", &init, "SIGNATURE-NAMESPACE");
+    fs::write(sig("ben"), [&by_ben[..], b"\n"].concat()).unwrap();
+    refused(&stage, "tenant", &init, "SIGNATURE-TRAILING");
+    fs::write(sig("ben"), &by_ben).unwrap();
+    stage.sign(&plan, "keyferry-plan", "mallory");
+    refused(&stage, "tenant", &init, "SIGNATURE-UNKNOWN");
+    fs::remove_file(sig("mallory")).unwrap();
+    stage.tenant(&init).ok();
+}
+
+#[test]
+fn a_document_is_released_by_enough_officers_of_its_side() {
+    let stage = at(Done::KekCreate);
+    let offer = stage.path("hoster/outbox/offer/offer.json");
+    let waiting = stage.hoster(&["release"]).ended_with(6);
+    // The very lines work, executed by a shell, each with its officer's key.
+    let lines: Vec<&str> = waiting
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.starts_with("ssh-keygen -Y sign"))
+        .collect();
+    assert_eq!(lines.len(), 3, "{waiting}");
+    let sign = |line: &str| {
+        let id = line.rsplit('.').nth(1).unwrap();
+        let key = stage.path(&format!("people/{id}")).display().to_string();
+        let line = line.replace(" KEY ", &format!(" {key} "));
+        common::run(std::process::Command::new("sh").arg("-c").arg(line));
+    };
+    sign(lines[0]);
+    let waiting = stage.hoster(&["release"]).ended_with(6);
+    assert!(
+        !waiting.contains(lines[0]) && waiting.contains(lines[1]),
+        "{waiting}"
+    );
+    // A witness beside one officer is not two officers: here, and for the receiver.
+    stage.sign(&offer, "keyferry-document", "iris");
+    stage.hoster(&["release"]).ended_with(6);
+    stage.carry("hoster", "offer");
+    let words = stage.words("kek", &stage.kek_words());
+    let check = ["offer", "check", "medium/offer", "--words", &words];
+    refused(&stage, "tenant", &check, "SIGNATURE-WITNESS");
+    stage.sign(&offer, "keyferry-document", "ada");
+    refused(&stage, "hoster", &["release"], "SIGNATURE-SIDE");
+    fs::remove_file(format!("{}.ada.sig", offer.display())).unwrap();
+    sign(lines[2]);
+    stage.hoster(&["release"]).ok();
+    stage.carry("hoster", "offer");
+    for wrong in ["", "aardvark", &stage.plan_words()] {
+        let words = stage.words("wrong", wrong);
+        refused(
+            &stage,
+            "tenant",
+            &["offer", "check", "medium/offer", "--words", &words],
+            "WORDS-MISMATCH",
+        );
+    }
+    stage.tenant(&check).ok();
+}
+
+#[test]
+fn a_folder_serves_one_program_at_a_time() {
+    use std::{io::Write, process::Stdio, time::Duration};
+    let stage = at(Done::OfferRelease);
+    // This one waits for its words, with the folder in use.
+    let mut first = stage
+        .command("tenant", &["offer", "check", "medium/offer"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let second = (0..200).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        Some(stage.tenant(&["status"])).filter(|end| end.code != 0)
+    });
+    let second = second.expect("the folder is never in use");
+    assert!(
+        second.code == 1 && second.err.contains("in use"),
+        "{}",
+        second.err
+    );
+    let words = format!("{}\n", stage.kek_words());
+    first
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(words.as_bytes())
+        .unwrap();
+    assert!(first.wait().unwrap().success());
+    stage.tenant(&["keys", "create"]).ok();
+}

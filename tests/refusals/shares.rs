@@ -1,0 +1,223 @@
+//! Shares that are wrong, too few, or another's.
+
+use std::{io::Write, process::Stdio};
+
+use super::*;
+use keyferry::{
+    custodian::{encrypt_share, open_share},
+    encoding::Fixed,
+    share::{Secret, Share, deal},
+};
+
+fn open(stage: &Stage, id: &str) -> Share {
+    let read = |path: String| fs::read(stage.path(&path)).unwrap();
+    let (file, identity) = (
+        read(format!("tenant/outbox/shares/{id}.age")),
+        read(format!("people/{id}.identity")),
+    );
+    open_share(&file, &identity, &|_| unreachable!("it has no passphrase")).unwrap()
+}
+
+/// A share of another ceremony, with the same M, N and x.
+fn foreign() -> Share {
+    let package = Fixed([7; 16]);
+    let secret = Secret::derive(&[1; 32], &[2; 32], &package, &Hash::of(b"another plan"));
+    deal(&secret, package, 3, 5).unwrap().remove(0)
+}
+
+fn import(shares: &[String]) -> Vec<String> {
+    [
+        vec!["import".to_owned(), "medium/package".into()],
+        shares.to_vec(),
+    ]
+    .concat()
+}
+
+#[test]
+fn only_a_quorum_of_this_packages_shares_imports() {
+    let stage = at(Done::PackageCheck);
+    let pair = |file: &str, identity: &str| -> Vec<String> {
+        ["--share", file, "--identity", identity]
+            .map(str::to_owned)
+            .to_vec()
+    };
+    let share = |id: &str| fs::read(stage.path(&format!("tenant/outbox/shares/{id}.age"))).unwrap();
+    let mut bent = share("cyd");
+    bent[200] ^= 1;
+    fs::write(stage.path("bent.age"), bent).unwrap();
+    fs::write(stage.path("cut.age"), &share("cyd")[..300]).unwrap();
+    let recipient = fs::read_to_string(stage.path("people/cyd.recipient")).unwrap();
+    fs::write(
+        stage.path("foreign.age"),
+        encrypt_share(&foreign(), &[recipient]).unwrap(),
+    )
+    .unwrap();
+    std::os::unix::fs::symlink("tenant/outbox/shares/cyd.age", stage.path("link.age")).unwrap();
+    let identity = "people/cyd.identity";
+    let cyd = "tenant/outbox/shares/cyd.age";
+    let two = stage.shares(&["cyd", "dan"]);
+    for (shares, rule, named) in [
+        (vec![], "SHARE-QUORUM", "cyd"),
+        (two.clone(), "SHARE-QUORUM", "eve, fay, gus"),
+        (
+            [two.clone(), stage.shares(&["cyd"])].concat(),
+            "SHARE-REPEATED",
+            "cyd",
+        ),
+        (pair(cyd, "people/dan.identity"), "SHARE-IDENTITY", ""),
+        (pair(cyd, "pin"), "SHARE-IDENTITY", ""),
+        (pair("bent.age", identity), "SHARE-FILE", "bent.age"),
+        (pair("cut.age", identity), "SHARE-FILE", "cut.age"),
+        (pair("foreign.age", identity), "SHARE-FILE", "foreign.age"),
+        (pair("link.age", identity), "DOCUMENT-LINK", "link.age"),
+    ] {
+        let text = refused(&stage, "hoster", &strings(&import(&shares)), rule);
+        assert!(text.contains(named), "{text}");
+    }
+    let three = stage.shares(&["dan", "fay", "gus"]);
+    let right = import(&three);
+    stage.hoster(&strings(&right)).ok();
+    refused(&stage, "hoster", &strings(&right), "PACKAGE-IMPORTED");
+    refused(
+        &stage,
+        "hoster",
+        &["package", "check", "medium/package"],
+        "PHASE-ORDER",
+    );
+}
+
+#[test]
+fn typed_shares_are_checked_as_they_come() {
+    let stage = at(Done::PackageCheck);
+    let typed = |shares: &[String]| {
+        let mut child = stage
+            .command("hoster", &["import", "medium/package"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        for share in shares {
+            // An empty line says that a share is typed. A program that has refused reads no more.
+            let _ = input.write_all(format!("\n{share}\n").as_bytes());
+        }
+        drop(input);
+        let output = child.wait_with_output().unwrap();
+        Ended {
+            code: output.status.code().unwrap(),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    };
+    let text = |id: &str| open(&stage, id).text().to_string();
+    let bent = |id: &str, at: usize| {
+        let mut record = open(&stage, id).record().to_vec();
+        record[at] ^= 1;
+        data_encoding::BASE32_NOPAD.encode(&record)
+    };
+    let other = text("eve");
+    for (shares, rule, named) in [
+        (
+            vec![text("cyd"), text("dan")],
+            "SHARE-QUORUM",
+            "eve, fay, gus",
+        ),
+        (vec![text("cyd"), text("cyd")], "SHARE-REPEATED", "cyd"),
+        (vec![bent("dan", 20)], "SHARE-COMMITMENT", "dan"),
+        (
+            vec![text("cyd"), bent("fay", 67)],
+            "SHARE-COMMITMENT",
+            "fay",
+        ),
+        (vec![bent("gus", 17)], "SHARE-COMMITMENT", "gus"),
+        (vec![bent("cyd", 5)], "SHARE-PACKAGE", ""),
+        (vec![foreign().text().to_string()], "SHARE-PACKAGE", ""),
+        (
+            vec![other[..108].to_owned()],
+            "SHARE-FORMAT",
+            "108 characters",
+        ),
+        (vec![other.replace(&other[50..51], "1")], "SHARE-FORMAT", ""),
+    ] {
+        let text = refused_by(&stage, "hoster", rule, || typed(&shares));
+        assert!(text.contains(named), "{text}");
+    }
+    // In lower case, with spaces, it is the same share.
+    let spaced = |id: &str| {
+        let text = text(id).to_lowercase();
+        let groups: Vec<_> = text
+            .as_bytes()
+            .chunks(5)
+            .map(String::from_utf8_lossy)
+            .collect();
+        groups.join(" ")
+    };
+    typed(&[spaced("cyd"), text("eve"), spaced("gus")]).ok();
+    let entry = fs::read_to_string(stage.path("hoster/log.jsonl")).unwrap();
+    let quorum = entry
+        .lines()
+        .find(|line| line.contains("\"event\":\"quorum\""))
+        .unwrap();
+    assert!(
+        quorum.contains(r#""custodians":["cyd","eve","gus"]"#) && quorum.contains(r#""spent":[]"#),
+        "{quorum}"
+    );
+}
+
+#[test]
+fn a_package_waits_until_every_custodian_has_the_right_share() {
+    let stage = at(Done::Export);
+    stage.sign_document("tenant", "package", &["ada", "ben"]);
+    refused(&stage, "tenant", &["release"], "SHARE-UNCONFIRMED");
+    let code = |id: &str| keyferry::fingerprint::words(&open(&stage, id).code()).join(" ");
+    let confirm = |id: &str, words: &str| {
+        let words = stage.words("code", words);
+        stage.tenant(&["share", "confirm", id, "--words", &words])
+    };
+    let nine = code("cyd").rsplit_once(' ').unwrap().0.to_owned();
+    for (id, words, rule) in [
+        ("cyd", code("dan"), "SHARE-CODE"),
+        ("cyd", nine, "SHARE-CODE"),
+        ("cyd", String::new(), "SHARE-CODE"),
+        ("mallory", code("cyd"), "SHARE-CUSTODIAN"),
+        ("ada", code("cyd"), "SHARE-CUSTODIAN"),
+    ] {
+        refused_by(&stage, "tenant", rule, || confirm(id, &words));
+    }
+    for id in ["cyd", "dan", "eve", "fay"] {
+        confirm(id, &code(id).to_uppercase()).ok();
+    }
+    let text = refused(&stage, "tenant", &["release"], "SHARE-UNCONFIRMED");
+    assert!(text.contains("not confirmed by gus\n"), "{text}");
+
+    // What is written again is the same file, and lies upon no other.
+    fs::write(stage.path("taken.age"), "somebody's").unwrap();
+    refused(
+        &stage,
+        "tenant",
+        &["share", "reissue", "gus", "--to", "taken.age"],
+        "FILE-EXISTS",
+    );
+    assert_eq!(fs::read(stage.path("taken.age")).unwrap(), b"somebody's");
+    stage
+        .tenant(&["share", "reissue", "gus", "--to", "again.age"])
+        .ok();
+    let dealt = stage.path("tenant/outbox/shares/gus.age");
+    assert_eq!(
+        fs::read(stage.path("again.age")).unwrap(),
+        fs::read(&dealt).unwrap()
+    );
+    flip(&dealt, 100);
+    refused(
+        &stage,
+        "tenant",
+        &["share", "reissue", "gus", "--to", "third.age"],
+        "SHARE-FILE",
+    );
+    assert!(!stage.path("third.age").exists());
+    flip(&dealt, 100);
+
+    confirm("gus", &code("gus")).ok();
+    stage.tenant(&["release"]).ok();
+}

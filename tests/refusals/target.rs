@@ -1,0 +1,111 @@
+//! Keys that lay on a token before, and keys that somebody put there meanwhile.
+
+use super::{plant::plant, *};
+
+#[test]
+fn an_existing_key_must_be_one_that_may_travel() {
+    for (kind, rule) in [
+        ("fixed", "TARGET-EXTRACTABLE"),
+        ("readable", "TARGET-SENSITIVE"),
+        ("larger", "TARGET-KEY"),
+        ("twice", "TARGET-AMBIGUOUS"),
+    ] {
+        let stage = at(Done::OfferCheck);
+        plant(&stage, "tenant", &format!("key {kind}"));
+        refused(
+            &stage,
+            "tenant",
+            &["keys", "create", "--existing", "hgs-signing=key.der"],
+            rule,
+        );
+        // Without it, the plan's keys are made beside it.
+        stage.tenant(&["keys", "create"]).ok();
+    }
+}
+
+#[test]
+fn an_existing_key_is_found_by_its_public_half_and_by_its_certificate() {
+    let stage = at(Done::OfferCheck);
+    let elsewhere = at(Done::OfferCheck);
+    plant(&stage, "tenant", "key good");
+    plant(&elsewhere, "tenant", "key good");
+    fs::copy(elsewhere.path("key.der"), stage.path("other.der")).unwrap();
+    for (file, rule) in [
+        ("other.der", "TARGET-MISSING"),
+        ("pin", "TARGET-CERTIFICATE"),
+    ] {
+        let existing = format!("hgs-signing={file}");
+        refused(
+            &stage,
+            "tenant",
+            &["keys", "create", "--existing", &existing],
+            rule,
+        );
+    }
+    stage
+        .tenant(&["keys", "create", "--existing", "nobody=key.der"])
+        .ended_with(2);
+    let by_key = stage.copy();
+    let found = by_key
+        .tenant(&["keys", "create", "--existing", "hgs-signing=key.der"])
+        .ok();
+    let spki = Hash::of(&fs::read(stage.path("key.der")).unwrap()).to_string();
+    assert!(
+        found.contains(&format!("found, SPKI SHA-256 {spki}")),
+        "{found}"
+    );
+    assert!(found.contains("made, SPKI"), "{found}");
+    // The certificate that was made for it names it as well.
+    fs::copy(
+        by_key.path("tenant/keys/hgs-signing.crt"),
+        stage.path("signing.crt"),
+    )
+    .unwrap();
+    let again = stage
+        .tenant(&["keys", "create", "--existing", "hgs-signing=signing.crt"])
+        .ok();
+    assert!(again.contains(&spki), "{again}");
+    // Both go on from there.
+    let mut by_key = by_key;
+    by_key.done = Some(Done::KeysCreate);
+    by_key.walk_to(Done::Export);
+    stage.tenant(&["export"]).ok();
+}
+
+#[test]
+fn a_foreign_key_with_the_label_is_not_taken_for_ours() {
+    let stage = at(Done::OfferCheck);
+    plant(&stage, "tenant", "key labelled");
+    let before = Before::of(&stage, "tenant");
+    let text = stage.tenant(&["keys", "create"]).refused("TARGET-EXISTS");
+    assert!(text.contains("hgs-signing"), "{text}");
+    let after = Before::of(&stage, "tenant");
+    assert_eq!((after.files, after.objects), (before.files, before.objects));
+    let added = after.log.strip_prefix(&before.log).unwrap();
+    assert!(
+        added.lines().count() == 2
+            && added.contains("\"event\":\"intent\"")
+            && added.contains("TARGET-EXISTS"),
+        "{added}"
+    );
+    stage
+        .tenant(&["keys", "create", "--existing", "hgs-signing=key.der"])
+        .ok();
+}
+
+#[test]
+fn a_kek_that_is_not_the_one_offered_opens_nothing() {
+    for (kind, rule) in [
+        ("decrypt", "KEK-DECRYPT"),
+        ("sign", "KEK-SIGN"),
+        ("extractable", "KEK-EXTRACTABLE"),
+        ("mechanisms", "KEK-ALLOWED-MECHANISMS"),
+        ("gone", "KEK-KEY"),
+    ] {
+        let stage = at(Done::PackageCheck);
+        plant(&stage, "hoster", &format!("kek {kind}"));
+        let shares = stage.shares(&["cyd", "dan", "eve"]);
+        let import = [vec!["import", "medium/package"], strings(&shares)].concat();
+        refused(&stage, "hoster", &import, rule);
+    }
+}
