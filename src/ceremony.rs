@@ -59,6 +59,14 @@ impl Ceremony {
         init: Event,
     ) -> Result<Self> {
         folder::make_folder(dir)?;
+        // An emptied log beside documents is no interrupted `init`.
+        if dir.join(OUTBOX).exists() || dir.join(INBOX).exists() {
+            return Err(Rule::CeremonyExists.refuse(
+                format!("documents in {}", dir.display()),
+                "a folder without a ceremony",
+                "put the log back from a copy, or begin another ceremony in a new folder with --dir",
+            ));
+        }
         let mut log = Log::create(dir)?;
         for (name, bytes) in signatures
             .iter()

@@ -231,7 +231,11 @@ pub fn exists(path: &Path) -> Error {
     )
 }
 
-fn sync_parent(path: &Path) -> Result<()> {
+/// Waits until what was made, renamed or removed beside a path is on the disk.
+///
+/// # Errors
+/// [`Error::Failed`] where the folder can't be synced.
+pub fn sync_parent(path: &Path) -> Result<()> {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => sync(parent),
         _ => sync(Path::new(".")),

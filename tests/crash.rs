@@ -211,7 +211,8 @@ fn nothing_left_over(folder: &Path, seed: u64) {
     }
 }
 
-/// Private keys, public keys, certificates and secret keys of a token, as another program counts them.
+/// Private keys, public keys, certificates and secret keys of a token, as another program counts them. SoftHSM writes an
+/// object's attributes one after the other: killed in between it leaves one without any id, which no program can use.
 fn objects(stage: &Stage, token: &str) -> [usize; 4] {
     let listed = run(Command::new("pkcs11-tool")
         .args([
@@ -226,13 +227,46 @@ fn objects(stage: &Stage, token: &str) -> [usize; 4] {
         ])
         .env("SOFTHSM2_CONF", stage.path("softhsm2.conf")));
     let listed = String::from_utf8_lossy(&listed).into_owned();
-    [
+    let kinds = [
         "Private Key Object",
         "Public Key Object",
         "Certificate Object",
         "Secret Key Object",
-    ]
-    .map(|kind| listed.matches(kind).count())
+    ];
+    let (mut counts, mut kind) = ([0; 4], None);
+    for line in listed.lines() {
+        kind = kinds
+            .iter()
+            .position(|kind| line.starts_with(kind))
+            .or(kind);
+        if line.trim_start().starts_with("ID:") {
+            counts[kind.unwrap()] += 1;
+        }
+    }
+    counts
+}
+
+/// Less than a first entry is no ceremony: `init` is run again, and nothing else is.
+#[test]
+fn an_init_that_was_killed_is_run_again() {
+    let whole = Stage::at(Done::Init);
+    let line = fs::read(whole.path("tenant/log.jsonl")).unwrap();
+    for length in [0, 1, line.len() / 2, line.len() - 1] {
+        let stage = whole.copy();
+        fs::write(stage.path("tenant/log.jsonl"), &line[..length]).unwrap();
+        let said = stage.tenant(&["status"]).ended_with(1);
+        assert!(said.contains("run the same `init` again"), "{said}");
+        stage
+            .tenant(&["init", "plan/ceremony.toml", "--words", "plan.words"])
+            .ok();
+        stage.tenant(&["status"]).ok();
+    }
+    // An emptied log beside documents is something else.
+    let begun = Stage::at(Done::KekCreate);
+    fs::write(begun.path("hoster/log.jsonl"), "").unwrap();
+    begun
+        .hoster(&["init", "plan/ceremony.toml", "--words", "plan.words"])
+        .refused("CEREMONY-EXISTS");
 }
 
 /// Shares and packages of an export that was interrupted open and import nothing.

@@ -220,6 +220,7 @@ impl Log {
             ));
         }
         file.set_len(0).map_err(failed)?;
+        folder::sync_parent(&path)?;
         Ok(Log {
             path,
             file,
@@ -254,6 +255,16 @@ impl Log {
             file,
             head: end.head,
         };
+        if log.head == GENESIS {
+            // A repair before `init` would be an entry that nothing may begin with.
+            return Err(Error::failed(
+                format!(
+                    "{} has no whole entry: `init` was interrupted",
+                    log.path.display()
+                ),
+                "run the same `init` again",
+            ));
+        }
         if !end.torn.is_empty() {
             log.file
                 .set_len(end.length)
