@@ -88,7 +88,15 @@ fn every_quorum_opens_and_one_less_never_does() {
 
 #[test]
 fn every_flipped_bit_of_every_share_is_refused_and_its_custodian_named() {
-    let shares = deal(&secret(&PACKAGE), PACKAGE, 3, 5).unwrap();
+    for threshold in 2..=5u8 {
+        for count in threshold..=8 {
+            flip_every_bit(threshold, count);
+        }
+    }
+}
+
+fn flip_every_bit(threshold: u8, count: u8) {
+    let shares = deal(&secret(&PACKAGE), PACKAGE, threshold, count).unwrap();
     let listed = listings(&shares);
     let mut quorum = quorum(&shares, &listed);
     for share in &shares {
@@ -111,7 +119,11 @@ fn every_flipped_bit_of_every_share_is_refused_and_its_custodian_named() {
             }
         }
     }
-    assert_eq!(quorum.missing(), 3, "none of them was taken");
+    assert_eq!(
+        quorum.missing(),
+        usize::from(threshold),
+        "none of them was taken"
+    );
 }
 
 #[test]
