@@ -12,13 +12,15 @@ use crate::{
     ceremony::Ceremony,
     escape::escape,
     folder,
+    hsm::Hsm,
     log::{Event, LOG_FILE, Log},
+    phase::Step,
     plan::{Mode, PLAN_FILE, Side},
     report::Report,
     side::{
         init::{self, AgreedPlan},
         note, release, status,
-        token::TokenChoice,
+        token::{TokenChoice, with_token},
     },
     terminal::{Asker, fail},
 };
@@ -112,6 +114,27 @@ impl Common {
                 fail(&error)
             }
         }
+    }
+
+    /// Runs one step that needs the HSM: as [`Common::step`], logged in to the token.
+    pub fn hsm_step(
+        &self,
+        side: Side,
+        step: Step,
+        act: impl FnOnce(&mut Ceremony, &Hsm, &Asker) -> Result<Report>,
+    ) -> ExitCode {
+        self.step(
+            side,
+            Box::new(|ceremony, asker| {
+                with_token(
+                    ceremony,
+                    step,
+                    &self.token_choice()?,
+                    asker,
+                    |ceremony, hsm| act(ceremony, hsm, asker),
+                )
+            }),
+        )
     }
 
     /// Runs a command that both sides have.

@@ -135,18 +135,11 @@ fn main() -> ExitCode {
     };
     match command {
         Command::Shared(command) => common.shared(side, command),
-        Command::Kek(Kek::Create) => common.step(
-            side,
-            Box::new(|ceremony, asker| {
-                with_token(
-                    ceremony,
-                    Step::KekCreate,
-                    &common.token_choice()?,
-                    asker,
-                    |ceremony, hsm| kek::create(ceremony, hsm, &|text| asker.say(text)),
-                )
-            }),
-        ),
+        Command::Kek(Kek::Create) => {
+            common.hsm_step(side, Step::KekCreate, |ceremony, hsm, asker| {
+                kek::create(ceremony, hsm, &|text| asker.say(text))
+            })
+        }
         Command::Package(Package::Check { package }) => common.step(
             side,
             Box::new(move |ceremony, _| package::check(ceremony, &package)),
@@ -178,44 +171,19 @@ fn main() -> ExitCode {
                 }),
             )
         }
-        Command::Register => common.step(
-            side,
-            Box::new(|ceremony, asker| {
-                let registry = registry_of(ceremony);
-                with_token(
-                    ceremony,
-                    Step::Register,
-                    &common.token_choice()?,
-                    asker,
-                    |ceremony, hsm| primary::register(ceremony, hsm, &registry),
-                )
-            }),
-        ),
-        Command::Primary => common.step(
-            side,
-            Box::new(|ceremony, asker| {
-                let registry = registry_of(ceremony);
-                with_token(
-                    ceremony,
-                    Step::Primary,
-                    &common.token_choice()?,
-                    asker,
-                    |ceremony, hsm| primary::primary(ceremony, hsm, &registry),
-                )
-            }),
-        ),
-        Command::Kek(Kek::Destroy { acceptance }) => common.step(
-            side,
-            Box::new(|ceremony, asker| {
-                with_token(
-                    ceremony,
-                    Step::KekDestroy,
-                    &common.token_choice()?,
-                    asker,
-                    |ceremony, hsm| kek::destroy(ceremony, hsm, &acceptance),
-                )
-            }),
-        ),
+        Command::Register => common.hsm_step(side, Step::Register, |ceremony, hsm, _| {
+            let registry = registry_of(ceremony);
+            primary::register(ceremony, hsm, &registry)
+        }),
+        Command::Primary => common.hsm_step(side, Step::Primary, |ceremony, hsm, _| {
+            let registry = registry_of(ceremony);
+            primary::primary(ceremony, hsm, &registry)
+        }),
+        Command::Kek(Kek::Destroy { acceptance }) => {
+            common.hsm_step(side, Step::KekDestroy, |ceremony, hsm, _| {
+                kek::destroy(ceremony, hsm, &acceptance)
+            })
+        }
         Command::Close => common.step(side, Box::new(|ceremony, _| archive::close(ceremony, None))),
     }
 }

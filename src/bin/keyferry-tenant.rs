@@ -8,7 +8,7 @@ use keyferry::{
     phase::Step,
     plan::{Id, Side},
     program::{Common, Shared, words_heard},
-    side::{archive, token::with_token},
+    side::archive,
     tenant::{accept, export, keys, offer, receipt, shares},
 };
 
@@ -128,34 +128,18 @@ fn main() -> ExitCode {
                 offer::check(ceremony, offer, &typed)
             }),
         ),
-        Command::Keys(Keys::Create { existing }) => common.step(
-            side,
-            Box::new(|ceremony, asker| {
-                let existing: Vec<_> = existing
-                    .into_iter()
-                    .map(|(label, file)| keys::Existing { label, file })
-                    .collect();
-                with_token(
-                    ceremony,
-                    Step::KeysCreate,
-                    &common.token_choice()?,
-                    asker,
-                    |ceremony, hsm| keys::create(ceremony, hsm, &existing),
-                )
-            }),
-        ),
-        Command::Export => common.step(
-            side,
-            Box::new(|ceremony, asker| {
-                with_token(
-                    ceremony,
-                    Step::Export,
-                    &common.token_choice()?,
-                    asker,
-                    |ceremony, hsm| export::export(ceremony, hsm, &|text| asker.say(text)),
-                )
-            }),
-        ),
+        Command::Keys(Keys::Create { existing }) => {
+            let existing: Vec<_> = existing
+                .into_iter()
+                .map(|(label, file)| keys::Existing { label, file })
+                .collect();
+            common.hsm_step(side, Step::KeysCreate, |ceremony, hsm, _| {
+                keys::create(ceremony, hsm, &existing)
+            })
+        }
+        Command::Export => common.hsm_step(side, Step::Export, |ceremony, hsm, asker| {
+            export::export(ceremony, hsm, &|text| asker.say(text))
+        }),
         Command::Share(Share::Confirm { custodian, words }) => common.step(
             side,
             Box::new(move |ceremony, asker| {
