@@ -86,7 +86,7 @@ fn der(length: usize) -> usize {
 }
 
 #[cfg(feature = "hsm")]
-pub use software::{make, open};
+pub use software::{Opened, make, open};
 
 #[cfg(feature = "hsm")]
 mod software {
@@ -104,27 +104,32 @@ mod software {
     use crate::rule::Rule;
     use crate::{Error, Result, encoding};
 
-    /// Opens a wrapped key in software and says which key wrap made it: the PKCS#8 without what was filled up, and the
-    /// flavour. The hash is tried, and so is the other, to say which was observed.
+    /// A wrapped key, opened in software.
+    pub struct Opened {
+        /// The PKCS#8 of the target key, without what was filled up.
+        pub pkcs8: Zeroizing<Vec<u8>>,
+        /// The AES-256 key between KEK and target key.
+        pub aes: Zeroizing<Vec<u8>>,
+        /// Which key wrap made it.
+        pub kwp: KwpFlavour,
+    }
+
+    /// Opens a wrapped key in software and says what made it. The hash is tried, and so is the other, to say which was observed.
     ///
     /// # Errors
     /// `WRAP-OAEP-HASH` where the other hash was used, `WRAP-KWP` where the second part is no RFC 5649, `WRAP-CANARY` where it opens to
     /// no RSA key, or not at all.
-    pub fn open(
-        kek: &rsa::PrivateKey,
-        oaep: OaepHash,
-        wrapped: &WrappedKey,
-    ) -> Result<(Zeroizing<Vec<u8>>, KwpFlavour)> {
+    pub fn open(kek: &rsa::PrivateKey, oaep: OaepHash, wrapped: &WrappedKey) -> Result<Opened> {
         let (wrapped_aes, wrapped_key) = wrapped.split();
         let aes = open_oaep(kek, oaep, wrapped_aes)?;
-        let aes = KwpAes256::new_from_slice(&aes).map_err(|_| {
+        let key_wrap = KwpAes256::new_from_slice(&aes).map_err(|_| {
             canary(
                 &format!("an AES key of {} bytes", aes.len()),
                 "an AES-256 key",
             )
         })?;
         let mut buffer = Zeroizing::new(vec![0; wrapped_key.len()]);
-        let opened = aes.unwrap_key(wrapped_key, &mut buffer).map_err(|error| {
+        let opened = (key_wrap.unwrap_key(wrapped_key, &mut buffer)).map_err(|error| {
             Rule::WrapKwp.refuse(
                 format!("the wrapped key does not open: {error}"),
                 "AES key wrap with padding as in RFC 5649",
@@ -146,7 +151,11 @@ mod software {
                 "the RSA key that was wrapped",
             ));
         }
-        Ok((Zeroizing::new(der.to_vec()), flavour))
+        Ok(Opened {
+            pkcs8: Zeroizing::new(der.to_vec()),
+            aes,
+            kwp: flavour,
+        })
     }
 
     /// Makes a wrapped key in software, of exactly these bytes: fill them with zeros beforehand for the other flavour.

@@ -99,9 +99,8 @@ fn a_sealed_key_is_opened_by_openssl_alone() {
             },
         };
         let target = hsm.target_make(Fixed([n as u8 + 1; 20]), &spec).unwrap();
-        let wrapped = hsm
-            .wrap(&target, &kek_spki, Mechanism::Composite, OaepHash::Sha1)
-            .unwrap();
+        let wrapper = hsm.wrapper(&kek_spki, Mechanism::Composite, OaepHash::Sha1);
+        let wrapped = wrapper.unwrap().wrap(&target).unwrap();
         let seal_key = SealKey::derive(&secret, &package_id, &plan, &fingerprint, &label);
         let sealed = seal_key.seal(wrapped.as_bytes()).unwrap();
 

@@ -172,16 +172,12 @@ fn private_keys(stage: &Stage) -> Vec<Secret> {
         let der = fs::read(stage.path(&format!("tenant/keys/{label}.crt"))).unwrap();
         let certificate = TargetCertificate::parse(&der, label).unwrap();
         let target = hsm.target_by_spki(certificate.spki()).unwrap();
-        let wrapped = hsm
-            .wrap(
-                &target,
-                kek_spki.as_bytes(),
-                Mechanism::Composite,
-                OaepHash::Sha1,
-            )
+        let wrapper = hsm
+            .wrapper(kek_spki.as_bytes(), Mechanism::Composite, OaepHash::Sha1)
             .unwrap();
-        let (pkcs8, _) = wrapped_key::open(&kek, OaepHash::Sha1, &wrapped).unwrap();
-        let key = rsa::PrivateKey::from_pkcs8_der(&pkcs8).unwrap();
+        let wrapped = wrapper.wrap(&target).unwrap();
+        let opened = wrapped_key::open(&kek, OaepHash::Sha1, &wrapped).unwrap();
+        let key = rsa::PrivateKey::from_pkcs8_der(&opened.pkcs8).unwrap();
         secrets.push(Secret::new(format!("{label}: d"), &key.d().to_be_bytes()));
         for (n, prime) in key.primes().iter().enumerate() {
             secrets.push(Secret::new(

@@ -49,17 +49,32 @@ const REQUIRED: &[(&str, &str)] = &[
 ];
 
 /// What the hoster may say otherwise only where the plan waives the rule.
-const WAIVABLE: &[(Rule, &str, &str)] = &[
-    (Rule::KekSignRecover, "CKA_SIGN_RECOVER", "false"),
-    (Rule::KekDerive, "CKA_DERIVE", "false"),
-    (Rule::KekModifiable, "CKA_MODIFIABLE", "false"),
-    (Rule::KekCopyable, "CKA_COPYABLE", "false"),
-    (
-        Rule::KekAllowedMechanisms,
-        "CKA_ALLOWED_MECHANISMS",
-        "CKM_RSA_PKCS_OAEP",
-    ),
-];
+fn waivable(mechanism: Mechanism) -> [(Rule, &'static str, &'static str); 6] {
+    let (allowed, unwrapped) = match mechanism {
+        Mechanism::SingleShot => ("CKM_RSA_AES_KEY_WRAP", UNWRAPPED_TARGET),
+        Mechanism::Composite => ("CKM_RSA_PKCS_OAEP", UNWRAPPED_AES),
+    };
+    [
+        (Rule::KekSignRecover, "CKA_SIGN_RECOVER", "false"),
+        (Rule::KekDerive, "CKA_DERIVE", "false"),
+        (Rule::KekModifiable, "CKA_MODIFIABLE", "false"),
+        (Rule::KekCopyable, "CKA_COPYABLE", "false"),
+        (
+            Rule::KekAllowedMechanisms,
+            "CKA_ALLOWED_MECHANISMS",
+            allowed,
+        ),
+        (Rule::KekUnwrapTemplate, "CKA_UNWRAP_TEMPLATE", unwrapped),
+    ]
+}
+
+/// What a single-shot KEK forces on the target key (design, section 4.1).
+const UNWRAPPED_TARGET: &str =
+    "CKA_CLASS CKO_PRIVATE_KEY, CKA_PRIVATE true, CKA_SENSITIVE true, CKA_EXTRACTABLE false";
+
+/// What a composite KEK forces on the AES key before the target key.
+const UNWRAPPED_AES: &str = "CKA_CLASS CKO_SECRET_KEY, CKA_KEY_TYPE CKK_AES, CKA_SENSITIVE true, \
+     CKA_EXTRACTABLE false, CKA_WRAP false, CKA_ENCRYPT false, CKA_DECRYPT false";
 
 impl Body for Offer {
     const KIND: Kind = Kind::Offer;
@@ -106,24 +121,11 @@ impl Body for Offer {
         }
         let id = cka_id(&plan.hash(), "hoster", "kek", "", header.attempt);
         same(format!("CKA_ID {}", self.id), format!("CKA_ID {id}"))?;
-        for (rule, attribute, value) in WAIVABLE.iter().filter(|(rule, ..)| !plan.waives(*rule)) {
-            parts::require(&self.attributes, &[(attribute, value)])
-                .map_err(|(found, expected)| (format!("{found} ({})", rule.name()), expected))?;
-        }
-        let template = self
-            .attributes
-            .iter()
-            .find(|read| read.attribute == "CKA_UNWRAP_TEMPLATE");
-        let pinned = template.is_some_and(|read| read.value.contains("CKA_EXTRACTABLE false"));
-        if !pinned && !plan.waives(Rule::KekUnwrapTemplate) {
-            let found = format!(
-                "a KEK without its unwrap template ({})",
-                Rule::KekUnwrapTemplate.name()
-            );
-            return Err((
-                found,
-                "CKA_UNWRAP_TEMPLATE with CKA_EXTRACTABLE false".into(),
-            ));
+        for (rule, attribute, value) in waivable(plan.transfer.mechanism) {
+            if !plan.waives(rule) {
+                let said = parts::require(&self.attributes, &[(attribute, value)]);
+                said.map_err(|(found, expected)| (format!("{found} ({})", rule.name()), expected))?;
+            }
         }
         parts::require(&self.attributes, REQUIRED)
     }

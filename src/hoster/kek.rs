@@ -11,7 +11,7 @@ use crate::{
     },
     encoding::{Blob, CkaId, Hash, cka_id},
     fingerprint,
-    hsm::{Hsm, Kek},
+    hsm::{Hsm, Kek, KekSpec},
     log::{Event, KekRecord, LOG_FILE},
     phase::Step,
     plan::Side,
@@ -40,9 +40,11 @@ pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, progress: &dyn Fn(&str)) -> Re
     progress(&format!("making the KEK, RSA-{}", transfer.kek_bits));
     let id = kek_id(ceremony, begun.attempt());
     let label = plan.hoster_label("keyferry-kek");
-    let kek = hsm.kek_create(id, &label, transfer.kek_bits, transfer.mechanism, &|rule| {
-        plan.waives(rule)
-    })?;
+    let spec = KekSpec {
+        bits: transfer.kek_bits,
+        mechanism: transfer.mechanism,
+    };
+    let kek = hsm.kek_create(id, &label, spec, &|rule| plan.waives(rule))?;
     let fingerprint = Hash::of(&kek.spki);
     let offer = offer(&plan, hsm, &kek, observed);
     let waived = offer.waived.clone();

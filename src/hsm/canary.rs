@@ -12,9 +12,11 @@ use zeroize::Zeroizing;
 use super::Hsm;
 use super::attribute::{bytes, flag};
 use super::import::imported_key;
-use super::mechanism::{THROWAWAY_BITS, hash_refusal, other, software_key, software_public};
+use super::kek::KekSpec;
+use super::mechanism::{
+    THROWAWAY_BITS, Way, hash_refusal, other, software_key, software_public, wrapping_public,
+};
 use super::object::PublicKey;
-use super::packed::Call;
 use super::raw::Object;
 use crate::document::parts::{KwpFlavour, Mechanism, OaepHash, Observed};
 use crate::plan::Usage;
@@ -31,37 +33,51 @@ const USAGE: Usage = Usage {
 };
 
 impl Hsm<'_> {
-    /// Wraps a throwaway key of the tenant's kind and this size to a throwaway software KEK by the calls of [`Hsm::wrap`], opens it in software,
-    /// and says what was observed.
+    /// Wraps a throwaway key of the tenant's kind and this size twice to a throwaway software KEK by the calls of
+    /// [`super::Wrapper::wrap`], opens both in software, and says what was observed.
     ///
     /// # Errors
-    /// `WRAP-OAEP-HASH`, `WRAP-KWP`, `WRAP-AES-KEY`, `WRAP-FORMAT`, `WRAP-CANARY` for what differs from the plan; `WRAP-SINGLE-SHOT` or `PLAN-UNSUPPORTED` for the other
-    /// mechanism; [`Error::Hsm`] where the token fails.
+    /// `WRAP-OAEP-HASH`, `WRAP-KWP`, `WRAP-AES-KEY`, `WRAP-FORMAT`, `WRAP-CANARY` for what differs from the plan; `WRAP-SINGLE-SHOT` where the token
+    /// lacks the mechanism; [`Error::Hsm`] where the token fails.
     pub fn wrap_canary(
         &self,
         target_bits: u32,
         mechanism: Mechanism,
         oaep: OaepHash,
     ) -> Result<Observed> {
-        self.require_composite(mechanism)?;
         let software = software_key()?;
         let kek = software_public(&software)?;
         let session = self.session()?;
-        let key_wrap = self.key_wrap(&session)?;
+        let way = self.way(&session, mechanism, oaep)?;
         let named = [bytes(CKA_LABEL, LABEL)];
         let (_, private) = self.target_generate(&session, &named, false, target_bits, USAGE)?;
-        let wrapped = (self.wrap_under(&session, private, &kek, key_wrap, oaep))
-            .map_err(|error| self.explain_oaep(&session, &kek, oaep, error))?;
-        let wrapped = WrappedKey::parse(wrapped, kek.bits, target_bits)?;
-        let (pkcs8, kwp) = wrapped_key::open(&software, oaep, &wrapped)?;
-        let opened = rsa::PrivateKey::from_pkcs8_der(&pkcs8).ok();
-        let opened = opened.and_then(|key| software_public(&key).ok());
-        if opened.is_none() || opened != self.public_key_of(&session, private)? {
-            return Err(canary("another key", "the throwaway key that was wrapped"));
+        let with = self.raw().create(&session, &wrapping_public(&kek))?;
+        let wrap = |way| self.wrap_under(&session, private, with, way);
+        let wrap_and_open = || {
+            let wrapped = wrap(way).map_err(|error| {
+                self.explain_oaep(oaep, error, |oaep| wrap(way.with_oaep(oaep)).is_ok())
+            })?;
+            let wrapped = WrappedKey::parse(wrapped, kek.bits, target_bits)?;
+            wrapped_key::open(&software, oaep, &wrapped)
+        };
+        let (first, second) = (wrap_and_open()?, wrap_and_open()?);
+        let expected = self.public_key_of(&session, private)?;
+        for opened in [&first, &second] {
+            let key = rsa::PrivateKey::from_pkcs8_der(&opened.pkcs8).ok();
+            let key = key.and_then(|key| software_public(&key).ok());
+            if key.is_none() || key != expected {
+                return Err(canary("another key", "the throwaway key that was wrapped"));
+            }
+        }
+        if first.aes == second.aes {
+            return Err(canary(
+                "the same AES key in two wraps",
+                "a fresh one for each",
+            ));
         }
         Ok(Observed {
             oaep_hash: oaep,
-            kwp,
+            kwp: first.kwp,
         })
     }
 
@@ -71,9 +87,9 @@ impl Hsm<'_> {
     /// # Errors
     /// As [`Hsm::wrap_canary`].
     pub fn unwrap_canary(&self, mechanism: Mechanism, oaep: OaepHash) -> Result<Observed> {
-        self.require_composite(mechanism)?;
         let session = self.session()?;
-        let kek = self.throwaway_kek(&session)?;
+        let way = self.way(&session, mechanism, oaep)?;
+        let kek = self.throwaway_kek(&session, mechanism)?;
         let (software, pkcs8) = unfilled_key()?;
         let expected = software_public(&software)?;
         let filled = filled(&pkcs8);
@@ -82,7 +98,7 @@ impl Hsm<'_> {
             (KwpFlavour::Rfc5649, &pkcs8),
             (KwpFlavour::Rfc5649ZeroFilled, &filled),
         ] {
-            match self.throwaway_unwrap(&session, &kek, oaep, pkcs8) {
+            match self.throwaway_unwrap(&session, &kek, way, oaep, pkcs8) {
                 Ok(key) if key == expected => {
                     return Ok(Observed {
                         oaep_hash: oaep,
@@ -94,7 +110,10 @@ impl Hsm<'_> {
                 Err(error) => refused = Some(error),
             }
         }
-        if (self.throwaway_unwrap(&session, &kek, other(oaep), &filled)).is_ok() {
+        let other = other(oaep);
+        let by_the_other =
+            self.throwaway_unwrap(&session, &kek, way.with_oaep(other), other, &filled);
+        if by_the_other.is_ok() {
             return Err(hash_refusal(
                 &self.name(),
                 oaep,
@@ -104,17 +123,19 @@ impl Hsm<'_> {
         Err(refused.unwrap_or_else(|| canary("nothing", "one of the two flavours")))
     }
 
-    fn throwaway_kek(&self, session: &Session) -> Result<ThrowawayKek> {
+    fn throwaway_kek(&self, session: &Session, mechanism: Mechanism) -> Result<ThrowawayKek> {
         let named = [bytes(CKA_LABEL, LABEL)];
-        let (public, private) =
-            self.kek_generate(session, &named, false, THROWAWAY_BITS, &|_| true)?;
+        let spec = KekSpec {
+            bits: THROWAWAY_BITS,
+            mechanism,
+        };
+        let (public, private) = self.kek_generate(session, &named, false, spec, &|_| true)?;
         let public = self.public_key_of(session, public)?;
         let public = public.and_then(|key| rsa::PublicKey::from_public_key_der(&key.spki).ok());
         Ok(ThrowawayKek {
             private,
             public: public
                 .ok_or_else(|| canary("a KEK that shows no public key", "an RSA public key"))?,
-            key_wrap: self.key_wrap(session)?,
         })
     }
 
@@ -123,16 +144,15 @@ impl Hsm<'_> {
         &self,
         session: &Session,
         kek: &ThrowawayKek,
+        way: Way,
         oaep: OaepHash,
         pkcs8: &[u8],
     ) -> Result<PublicKey> {
         let wrapped = wrapped_key::make(&kek.public, oaep, pkcs8)?;
-        let aes = self.unwrap_aes(session, kek.private, oaep, &wrapped, USAGE)?;
         let mut template = imported_key(USAGE);
         template.push(flag(CKA_TOKEN, false));
-        let key = self.unwrap_target(session, kek.key_wrap, aes, &wrapped, &template);
-        self.discard(session, &[aes]);
-        let key = key?;
+        let unwrapped = self.unwrap_under(session, kek.private, way, &wrapped, USAGE, &template)?;
+        let key = unwrapped.key;
         let rule = Rule::TargetAttributes;
         if let Some(miss) = self.first_miss(session, key, &imported_key(USAGE), rule)? {
             return Err(miss.refuse("use a token that unwraps keys as it is asked to"));
@@ -142,11 +162,10 @@ impl Hsm<'_> {
     }
 }
 
-/// A KEK of the real one's template that nobody will miss, and how its token wraps under an AES key.
+/// A KEK of the real one's template that nobody will miss.
 struct ThrowawayKek {
     private: Object,
     public: rsa::PublicKey,
-    key_wrap: Call,
 }
 
 /// A throwaway key whose PKCS#8 is no multiple of 8 long, so that both flavours of the key wrap differ.

@@ -1,18 +1,17 @@
-//! Unwrapping a target key into the hoster's token (design, sections 4.3 and 4.5, composite), and knowing afterwards that it is
+//! Unwrapping a target key into the hoster's token (design, sections 4.3 and 4.5), and knowing afterwards that it is
 //! the tenant's key, all of it, and cannot leave.
 
 use cryptoki::session::Session;
 use cryptoki_sys::*;
 
 use super::Hsm;
-use super::attribute::{Attribute, bytes, flag, number, read_back, template};
+use super::attribute::{Attribute, bytes, flag, number, read_back};
 use super::certificate::certificate_object;
-use super::kek::unwrapped_aes;
 use super::object::{Miss, PublicKey, of_class, public_key};
-use super::packed::Call;
 use super::raw::Object;
 use super::read::MOST_CERTIFICATE;
 use super::target::{Target, private_usage, public_usages};
+use super::unwrap::{Pinned, endings};
 use crate::Result;
 use crate::document::parts::{Mechanism, OaepHash, ReadBack};
 use crate::encoding::CkaId;
@@ -76,27 +75,6 @@ pub(super) fn imported_key(usage: Usage) -> Vec<Attribute> {
     template
 }
 
-/// The AES key of a composite wrap at the hoster: it unwraps one key and is destroyed. The KEK's UNWRAP_TEMPLATE is
-/// restated whole, because some tokens demand it.
-pub(super) fn aes_template() -> Vec<Attribute> {
-    let mut template = unwrapped_aes();
-    template.extend([
-        flag(CKA_TOKEN, false),
-        flag(CKA_PRIVATE, true),
-        flag(CKA_UNWRAP, true),
-        flag(CKA_SIGN, false),
-        flag(CKA_VERIFY, false),
-        flag(CKA_DERIVE, false),
-    ]);
-    template
-}
-
-/// Attributes that a token need not take at an unwrap. Tried in this order, each list last in its template.
-fn endings() -> [Vec<Attribute>; 3] {
-    let (copyable, modifiable) = (flag(CKA_COPYABLE, false), flag(CKA_MODIFIABLE, false));
-    [vec![copyable.clone(), modifiable], vec![copyable], vec![]]
-}
-
 impl Hsm<'_> {
     /// Imports a target key as a token object that cannot leave, its public half and its certificate beside it, and reads all
     /// of it back in a new session. A complete, correct set of this id is kept; an incomplete or other one is destroyed first.
@@ -106,7 +84,6 @@ impl Hsm<'_> {
     /// the result is not what it must be; [`crate::Error::Hsm`] where the token does not open the wrapped key. Then nothing of this id is
     /// left (else `TARGET-GONE`).
     pub fn import(&self, order: &ImportOrder) -> Result<Imported> {
-        self.require_composite(order.mechanism)?;
         let set = Set::new(
             order.id,
             order.label,
@@ -122,12 +99,13 @@ impl Hsm<'_> {
         self.refuse_label(&order.id.0, order.label, &[])?;
         self.erase(&order.id.0, Rule::TargetGone)?;
         self.or_erase(&order.id.0, Rule::TargetGone, || {
-            self.import_objects(order, &set, &certificate)?;
+            let pinned = self.import_objects(order, &set, &certificate)?;
             match self.import_examine(&set)? {
-                Ok(imported) => Ok(Imported {
-                    imported: true,
-                    ..imported
-                }),
+                Ok(mut imported) => {
+                    imported.imported = true;
+                    imported.attributes.extend(pinned.read_back());
+                    Ok(imported)
+                }
                 Err(miss) => Err(miss.refuse(
                     "the imported key was destroyed again; find out whether the package or the token is at fault",
                 )),
@@ -156,24 +134,23 @@ impl Hsm<'_> {
         order: &ImportOrder,
         set: &Set,
         certificate: &[Attribute],
-    ) -> Result<()> {
+    ) -> Result<Pinned> {
         let session = self.session()?;
         let kek = self.kek_private(&session, order.kek)?;
-        let key_wrap = self.key_wrap(&session)?;
-        let aes = self.unwrap_aes(&session, kek, order.oaep, order.wrapped, order.usage)?;
+        let way = self.way(&session, order.mechanism, order.oaep)?;
         let mut template = imported_key(order.usage);
         template.push(flag(CKA_TOKEN, true));
         template.extend(set.named());
-        let private = self.unwrap_target(&session, key_wrap, aes, order.wrapped, &template);
-        self.discard(&session, &[aes]);
-        let private = private?;
+        let unwrapped =
+            self.unwrap_under(&session, kek, way, order.wrapped, order.usage, &template)?;
+        let private = unwrapped.key;
         let mut public = public_key(&set.key, true, &public_usages(set.usage));
         public.extend(set.named());
         let beside = (self.raw().create(&session, &public))
             .and_then(|_| self.raw().create(&session, certificate))
             .and_then(|_| self.has_id(&session, private, set));
         // A token that ignored CKA_ID keeps a key that no search by id would find to destroy.
-        beside.inspect_err(|_| self.discard(&session, &[private]))
+        (beside.map(|()| unwrapped.pinned)).inspect_err(|_| self.discard(&session, &[private]))
     }
 
     fn has_id(&self, session: &Session, private: Object, set: &Set) -> Result<()> {
@@ -181,61 +158,6 @@ impl Hsm<'_> {
             None => Ok(()),
             Some(miss) => Err(miss.refuse("use a token that names keys as it is asked to")),
         }
-    }
-
-    /// Unwraps the AES key: sensitive, not extractable, for unwrapping only, and pinning the target where the token allows.
-    pub(super) fn unwrap_aes(
-        &self,
-        session: &Session,
-        kek: Object,
-        oaep: OaepHash,
-        wrapped: &WrappedKey,
-        usage: Usage,
-    ) -> Result<Object> {
-        let (wrapped, _) = wrapped.split();
-        let mut pinning = aes_template();
-        pinning.push(template(CKA_UNWRAP_TEMPLATE, imported_key(usage)));
-        let call = Call::Oaep(oaep);
-        let aes = self.unwrap_as(session, call, kek, wrapped, &pinning);
-        let aes = aes.or_else(|_| self.unwrap_as(session, call, kek, wrapped, &aes_template()))?;
-        // CKA_VALUE_LEN is not asked for: SoftHSM says 0 of an unwrapped key.
-        match self.first_miss(session, aes, &aes_template(), Rule::WrapAesKey)? {
-            None => Ok(aes),
-            Some(miss) => {
-                self.discard(session, &[aes]);
-                Err(miss.refuse("use a token that unwraps keys as it is asked to"))
-            }
-        }
-    }
-
-    /// Unwraps the target key under the AES key.
-    pub(super) fn unwrap_target(
-        &self,
-        session: &Session,
-        key_wrap: Call,
-        aes: Object,
-        wrapped: &WrappedKey,
-        template: &[Attribute],
-    ) -> Result<Object> {
-        let (_, wrapped) = wrapped.split();
-        self.unwrap_as(session, key_wrap, aes, wrapped, template)
-    }
-
-    /// C_UnwrapKey with the template and the first of the endings that the token takes.
-    fn unwrap_as(
-        &self,
-        session: &Session,
-        call: Call,
-        with: Object,
-        wrapped: &[u8],
-        template: &[Attribute],
-    ) -> Result<Object> {
-        let [strict, middle, plain] = endings().map(|ending| {
-            let whole = [template, &ending[..]].concat();
-            move || self.raw().unwrap(session, call, with, wrapped, &whole)
-        });
-        // The first refusal is the one that speaks of the wrapped key, not of a template that lacks something.
-        strict().or_else(|error| middle().or_else(|_| plain()).map_err(|_| error))
     }
 
     /// Reads the set in a new session: complete and correct, or the first thing that it misses.

@@ -27,6 +27,15 @@ pub struct Kek {
     pub made: bool,
 }
 
+/// What kind of KEK a plan asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct KekSpec {
+    /// The size of its modulus.
+    pub bits: u32,
+    /// What it unwraps by.
+    pub mechanism: Mechanism,
+}
+
 /// What was read of a KEK in one new session.
 struct Examined {
     key: Option<PublicKey>,
@@ -75,7 +84,11 @@ impl Settled {
 
 /// The attributes of the KEK's private half, each with the rule that it keeps (design, section 4.1; PKCS#11 v3.1,
 /// 4.9). In this order: SoftHSM takes CKA_MODIFIABLE false only as the last, CKA_COPYABLE before it.
-fn private_half(token: bool) -> Vec<(Attribute, Rule)> {
+fn private_half(token: bool, mechanism: Mechanism) -> Vec<(Attribute, Rule)> {
+    let (allowed, unwrapped) = match mechanism {
+        Mechanism::SingleShot => (CKM_RSA_AES_KEY_WRAP, unwrapped_target()),
+        Mechanism::Composite => (CKM_RSA_PKCS_OAEP, unwrapped_aes()),
+    };
     vec![
         (flag(CKA_TOKEN, token), Rule::KekToken),
         (flag(CKA_PRIVATE, true), Rule::KekPrivate),
@@ -87,11 +100,11 @@ fn private_half(token: bool) -> Vec<(Attribute, Rule)> {
         (flag(CKA_SIGN_RECOVER, false), Rule::KekSignRecover),
         (flag(CKA_DERIVE, false), Rule::KekDerive),
         (
-            mechanisms(CKA_ALLOWED_MECHANISMS, &[CKM_RSA_PKCS_OAEP]),
+            mechanisms(CKA_ALLOWED_MECHANISMS, &[allowed]),
             Rule::KekAllowedMechanisms,
         ),
         (
-            template(CKA_UNWRAP_TEMPLATE, unwrapped_aes()),
+            template(CKA_UNWRAP_TEMPLATE, unwrapped),
             Rule::KekUnwrapTemplate,
         ),
         (flag(CKA_COPYABLE, false), Rule::KekCopyable),
@@ -99,7 +112,17 @@ fn private_half(token: bool) -> Vec<(Attribute, Rule)> {
     ]
 }
 
-/// What the KEK forces on the AES key that it unwraps (design, section 4.1). C_UnwrapKey restates each of these.
+/// What a single-shot KEK forces on the target key that it unwraps (design, section 4.1).
+fn unwrapped_target() -> Vec<Attribute> {
+    vec![
+        number(CKA_CLASS, CKO_PRIVATE_KEY),
+        flag(CKA_PRIVATE, true),
+        flag(CKA_SENSITIVE, true),
+        flag(CKA_EXTRACTABLE, false),
+    ]
+}
+
+/// What a composite KEK forces on the AES key that it unwraps (design, section 4.1). C_UnwrapKey restates each of these.
 pub(super) fn unwrapped_aes() -> Vec<Attribute> {
     vec![
         number(CKA_CLASS, CKO_SECRET_KEY),
@@ -131,27 +154,25 @@ impl Hsm<'_> {
     /// `waived` tells whether the plan waives a rule; it is asked about waivable rules only. A miss that is not waived destroys what was made.
     ///
     /// # Errors
-    /// The missed `KEK-*` rule; `KEK-GONE` where remains of an earlier run cannot be destroyed; `WRAP-SINGLE-SHOT` or `PLAN-UNSUPPORTED` for the other
-    /// mechanism; [`crate::Error::Hsm`] where the token fails.
+    /// The missed `KEK-*` rule; `KEK-GONE` where remains of an earlier run cannot be destroyed;
+    /// [`crate::Error::Hsm`] where the token fails.
     pub fn kek_create(
         &self,
         id: CkaId,
         label: &str,
-        bits: u32,
-        mechanism: Mechanism,
+        spec: KekSpec,
         waived: &dyn Fn(Rule) -> bool,
     ) -> Result<Kek> {
-        self.require_composite(mechanism)?;
-        if let Ok(kek) = self.kek_examine(id, bits)?.settle(waived) {
+        if let Ok(kek) = self.kek_examine(id, spec)?.settle(waived) {
             return Ok(kek.kek(id, false));
         }
         self.erase(&id.0, Rule::KekGone)?;
         self.or_erase(&id.0, Rule::KekGone, || {
             let named = [bytes(CKA_ID, &id.0), bytes(CKA_LABEL, label.as_bytes())];
             let session = self.session()?;
-            self.kek_generate(&session, &named, true, bits, waived)?;
+            self.kek_generate(&session, &named, true, spec, waived)?;
             drop(session);
-            let kek = self.kek_examine(id, bits)?.settle(waived);
+            let kek = self.kek_examine(id, spec)?.settle(waived);
             kek.map(|kek| kek.kek(id, true))
                 .map_err(|miss| miss.refuse(REMEDY))
         })
@@ -168,9 +189,12 @@ impl Hsm<'_> {
         mechanism: Mechanism,
         waived: &dyn Fn(Rule) -> bool,
     ) -> Result<Vec<ReadBack>> {
-        self.require_composite(mechanism)?;
         let offered = PublicKey::of_spki(spki, Rule::KekKey)?;
-        let kek = self.kek_examine(id, offered.bits)?.settle(waived);
+        let spec = KekSpec {
+            bits: offered.bits,
+            mechanism,
+        };
+        let kek = self.kek_examine(id, spec)?.settle(waived);
         let kek = match kek {
             Ok(kek) if kek.key == offered => Ok(kek),
             Ok(_) => Err(no_key("another key than the one offered".to_owned())),
@@ -212,16 +236,16 @@ impl Hsm<'_> {
         session: &Session,
         named: &[Attribute],
         token: bool,
-        bits: u32,
+        spec: KekSpec,
         waived: &dyn Fn(Rule) -> bool,
     ) -> Result<(Object, Object)> {
         let mut public = named.to_vec();
         public.extend(public_usage(token, &[flag(CKA_WRAP, true)]));
-        public.push(number(CKA_MODULUS_BITS, bits.into()));
+        public.push(number(CKA_MODULUS_BITS, spec.bits.into()));
         public.push(bytes(CKA_PUBLIC_EXPONENT, &EXPONENT));
         let make = |left_out: &dyn Fn(Rule) -> bool| {
             let mut private = named.to_vec();
-            let kept = private_half(token)
+            let kept = private_half(token, spec.mechanism)
                 .into_iter()
                 .filter(|(_, rule)| !left_out(*rule));
             private.extend(kept.map(|(attribute, _)| attribute));
@@ -231,7 +255,9 @@ impl Hsm<'_> {
         if whole.is_ok() {
             return whole;
         }
-        let optional = private_half(token).into_iter().map(|(_, rule)| rule);
+        let optional = private_half(token, spec.mechanism)
+            .into_iter()
+            .map(|(_, rule)| rule);
         optional
             .filter(|rule| rule.waivable())
             .find_map(|rule| make(&|other| other == rule).ok())
@@ -239,7 +265,7 @@ impl Hsm<'_> {
             .map_or(whole, Ok)
     }
 
-    fn kek_examine(&self, id: CkaId, bits: u32) -> Result<Examined> {
+    fn kek_examine(&self, id: CkaId, spec: KekSpec) -> Result<Examined> {
         let session = self.session()?;
         let mut examined = Examined {
             key: None,
@@ -261,14 +287,14 @@ impl Hsm<'_> {
             )));
             return Ok(examined);
         };
-        self.kek_read(&session, *private, &mut examined)?;
+        self.kek_read(&session, *private, spec, &mut examined)?;
         let halves = (
             self.public_key_of(&session, *private)?,
             self.public_key_of(&session, *public)?,
         );
         match halves {
             (Some(key), Some(half))
-                if key == half && key.bits == bits && key.exponent == EXPONENT =>
+                if key == half && key.bits == spec.bits && key.exponent == EXPONENT =>
             {
                 examined.key = Some(key);
             }
@@ -283,18 +309,28 @@ impl Hsm<'_> {
         Ok(examined)
     }
 
-    fn kek_read(&self, session: &Session, private: Object, examined: &mut Examined) -> Result<()> {
+    fn kek_read(
+        &self,
+        session: &Session,
+        private: Object,
+        spec: KekSpec,
+        examined: &mut Examined,
+    ) -> Result<()> {
         let born_here = born_here().map(|attribute| (attribute, Rule::KekLocal));
-        let wanted = private_half(true).into_iter().chain(born_here);
+        let wanted = private_half(true, spec.mechanism)
+            .into_iter()
+            .chain(born_here);
         for (wanted, rule) in wanted {
             let value = self.raw().read(session, private, &wanted)?;
-            examined
-                .attributes
-                .push(read_back(wanted.kind, value.as_ref()));
-            if !value
-                .as_ref()
-                .is_some_and(|value| value.same(&wanted.value))
-            {
+            let same = (value.as_ref()).is_some_and(|value| value.same(&wanted.value));
+            // Tokens give the members of a list in an order of their own; the record has ours.
+            let said = if same {
+                Some(&wanted.value)
+            } else {
+                value.as_ref()
+            };
+            examined.attributes.push(read_back(wanted.kind, said));
+            if !same {
                 examined
                     .misses
                     .push(Miss::attribute(rule, &wanted, value.as_ref()));

@@ -74,34 +74,63 @@ pub(super) fn other(oaep: OaepHash) -> OaepHash {
     }
 }
 
+/// How a token wraps and unwraps, once it was seen that it can.
+#[derive(Clone, Copy)]
+pub(super) enum Way {
+    /// CKM_RSA_AES_KEY_WRAP: one call, in which no AES key is seen.
+    SingleShot(OaepHash),
+    /// RSA-OAEP of an AES key, and with that the token's RFC 5649 mechanism.
+    Composite {
+        /// The hash of RSA-OAEP.
+        oaep: OaepHash,
+        /// The mechanism that was seen to be RFC 5649.
+        key_wrap: Call,
+    },
+}
+
+impl Way {
+    /// The same with another hash.
+    pub fn with_oaep(self, oaep: OaepHash) -> Self {
+        match self {
+            Way::SingleShot(_) => Way::SingleShot(oaep),
+            Way::Composite { key_wrap, .. } => Way::Composite { oaep, key_wrap },
+        }
+    }
+}
+
 impl Hsm<'_> {
-    /// Refuses by name what this token cannot do of the plan's wrap: the mechanism, RFC 5649, the OAEP hash. Tried with
-    /// throwaway session keys, so it says what the token does, not what it claims.
+    /// Refuses by name what this token cannot do of the plan's wrap: the mechanism, and in composite RFC 5649 and the OAEP hash, tried with
+    /// throwaway session keys. What a single-shot wrap or unwrap really does, its canary shows.
     ///
     /// # Errors
-    /// `WRAP-SINGLE-SHOT` (or `PLAN-UNSUPPORTED` where the token has it, but this version of Keyferry does not drive it), `WRAP-KWP`,
-    /// `WRAP-OAEP-HASH`; [`Error::Hsm`] where the token fails otherwise.
+    /// `WRAP-SINGLE-SHOT`, `WRAP-KWP`, `WRAP-OAEP-HASH`; [`Error::Hsm`] where the token fails otherwise.
     pub fn require(&self, mechanism: Mechanism, oaep: OaepHash) -> Result<()> {
-        self.require_composite(mechanism)?;
         let session = self.session()?;
-        self.key_wrap(&session)?;
-        let key = software_public(&software_key()?)?;
-        self.wraps_with(&session, &key, oaep)
-            .map_err(|error| self.explain_oaep(&session, &key, oaep, error))
-    }
-
-    /// The one mechanism that this version drives. Single-shot wraps begin here: a token that has CKM_RSA_AES_KEY_WRAP
-    /// (PKCS#11 v3.1, 6.1.27) needs one C_WrapKey and one C_UnwrapKey instead of two.
-    pub(super) fn require_composite(&self, mechanism: Mechanism) -> Result<()> {
-        if mechanism == Mechanism::Composite {
+        self.way(&session, mechanism, oaep)?;
+        if mechanism == Mechanism::SingleShot {
             return Ok(());
         }
+        let key = software_public(&software_key()?)?;
+        let wraps = |oaep| self.wraps_aes(&session, &key, oaep);
+        wraps(oaep).map_err(|error| self.explain_oaep(oaep, error, |oaep| wraps(oaep).is_ok()))
+    }
+
+    /// The calls that make the plan's wrap on this token.
+    ///
+    /// # Errors
+    /// `WRAP-SINGLE-SHOT` where the token has no CKM_RSA_AES_KEY_WRAP, `WRAP-KWP` where it has no RFC 5649.
+    pub(super) fn way(
+        &self,
+        session: &Session,
+        mechanism: Mechanism,
+        oaep: OaepHash,
+    ) -> Result<Way> {
+        if mechanism == Mechanism::Composite {
+            let key_wrap = self.key_wrap(session)?;
+            return Ok(Way::Composite { oaep, key_wrap });
+        }
         if self.has(CKM_RSA_AES_KEY_WRAP)? {
-            return Err(Rule::PlanUnsupported.refuse(
-                format!("mechanism = \"single-shot\"; {} has CKM_RSA_AES_KEY_WRAP", self.name()),
-                "mechanism = \"composite\", the one that this version of Keyferry drives",
-                "agree on a new plan with composite and the waiver WRAP-COMPOSITE, or use a version that drives single-shot",
-            ));
+            return Ok(Way::SingleShot(oaep));
         }
         Err(Rule::WrapSingleShot.refuse(
             format!("{} has no CKM_RSA_AES_KEY_WRAP (0x1054)", self.name()),
@@ -152,7 +181,7 @@ impl Hsm<'_> {
     }
 
     /// Whether the token wraps an AES key under this public key with this hash.
-    fn wraps_with(&self, session: &Session, key: &PublicKey, oaep: OaepHash) -> Result<()> {
+    fn wraps_aes(&self, session: &Session, key: &PublicKey, oaep: OaepHash) -> Result<()> {
         let with = self.raw().create(session, &wrapping_public(key))?;
         let aes = self.raw().generate_aes(session, &ephemeral_aes())?;
         let wrapped = self.raw().wrap(session, Call::Oaep(oaep), with, aes);
@@ -160,17 +189,14 @@ impl Hsm<'_> {
         wrapped.map(drop)
     }
 
-    /// Tells a token that lacks the plan's OAEP hash from one that fails: does the other hash work?
+    /// Tells a token that lacks the plan's OAEP hash from one that fails: does the same with the other hash work?
     pub(super) fn explain_oaep(
         &self,
-        session: &Session,
-        key: &PublicKey,
         oaep: OaepHash,
         error: Error,
+        works: impl Fn(OaepHash) -> bool,
     ) -> Error {
-        if self.wraps_with(session, key, oaep).is_ok()
-            || self.wraps_with(session, key, other(oaep)).is_err()
-        {
+        if works(oaep) || !works(other(oaep)) {
             return error;
         }
         hash_refusal(&self.name(), oaep, "cannot do it, but can do the other")

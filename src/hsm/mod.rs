@@ -34,11 +34,13 @@ mod read;
 pub mod target;
 #[cfg(test)]
 mod tests;
+mod unwrap;
 mod wrap;
 
 pub use import::{ImportOrder, Imported};
-pub use kek::Kek;
+pub use kek::{Kek, KekSpec};
 pub use target::{Target, TargetSpec};
+pub use wrap::Wrapper;
 
 /// A PIN: erased when dropped, never shown.
 pub struct Pin(Zeroizing<String>);

@@ -14,13 +14,19 @@ pub(super) enum Call {
     Plain(CK_MECHANISM_TYPE),
     /// CKM_RSA_PKCS_OAEP with this hash, MGF1 with the same, no label (PKCS#11 v3.1, 6.1.8; RFC 8017, 7.1).
     Oaep(OaepHash),
+    /// CKM_RSA_AES_KEY_WRAP with an AES-256 key and this OAEP (PKCS#11 v3.1, 6.1.27).
+    RsaAes(OaepHash),
 }
 
 /// Runs `act` with the mechanism in the form of C; the pointer is valid until `act` returns.
 pub(super) fn with_mechanism<R>(call: Call, act: impl FnOnce(*mut CK_MECHANISM) -> R) -> R {
     let (hash, mgf) = match call {
-        Call::Oaep(OaepHash::Sha256) => (CKM_SHA256, CKG_MGF1_SHA256),
-        Call::Oaep(OaepHash::Sha1) | Call::Plain(_) => (CKM_SHA_1, CKG_MGF1_SHA1),
+        Call::Oaep(OaepHash::Sha256) | Call::RsaAes(OaepHash::Sha256) => {
+            (CKM_SHA256, CKG_MGF1_SHA256)
+        }
+        Call::Oaep(OaepHash::Sha1) | Call::RsaAes(OaepHash::Sha1) | Call::Plain(_) => {
+            (CKM_SHA_1, CKG_MGF1_SHA1)
+        }
     };
     let mut oaep = CK_RSA_PKCS_OAEP_PARAMS {
         hashAlg: hash,
@@ -28,6 +34,10 @@ pub(super) fn with_mechanism<R>(call: Call, act: impl FnOnce(*mut CK_MECHANISM) 
         source: CKZ_DATA_SPECIFIED,
         pSourceData: null_mut(),
         ulSourceDataLen: 0,
+    };
+    let mut rsa_aes = CK_RSA_AES_KEY_WRAP_PARAMS {
+        ulAESKeyBits: 256,
+        pOAEPParams: &raw mut oaep,
     };
     let mut mechanism = match call {
         Call::Plain(kind) => CK_MECHANISM {
@@ -39,6 +49,11 @@ pub(super) fn with_mechanism<R>(call: Call, act: impl FnOnce(*mut CK_MECHANISM) 
             mechanism: CKM_RSA_PKCS_OAEP,
             pParameter: (&raw mut oaep).cast(),
             ulParameterLen: size_of::<CK_RSA_PKCS_OAEP_PARAMS>() as CK_ULONG,
+        },
+        Call::RsaAes(_) => CK_MECHANISM {
+            mechanism: CKM_RSA_AES_KEY_WRAP,
+            pParameter: (&raw mut rsa_aes).cast(),
+            ulParameterLen: size_of::<CK_RSA_AES_KEY_WRAP_PARAMS>() as CK_ULONG,
         },
     };
     act(&mut mechanism)

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use zeroize::Zeroizing;
 
-use super::{Module, Pin, TargetSpec};
+use super::{KekSpec, Module, Pin, TargetSpec};
 use crate::document::parts::OaepHash;
 use crate::encoding::Fixed;
 use crate::plan::Usage;
@@ -80,9 +80,11 @@ fn what_the_kek_unwraps_cannot_be_had_otherwise() {
     let pin = Pin::new(Zeroizing::new(PIN.to_owned()));
     let hsm = module.token("hoster").unwrap().login(Some(&pin)).unwrap();
     let id = Fixed([2; 20]);
-    let kek = hsm
-        .kek_create(id, "kek", 2048, Mechanism::Composite, &|_| false)
-        .unwrap();
+    let spec = KekSpec {
+        bits: 2048,
+        mechanism: Mechanism::Composite,
+    };
+    let kek = hsm.kek_create(id, "kek", spec, &|_| false).unwrap();
     let oaep = OaepHash::Sha1;
     let public = rsa::pkcs8::DecodePublicKey::from_public_key_der(&kek.spki).unwrap();
     let key = super::mechanism::software_key().unwrap();
@@ -100,7 +102,7 @@ fn what_the_kek_unwraps_cannot_be_had_otherwise() {
         (hsm.raw()).unwrap(&session, Call::Oaep(oaep), kek, wrapped_aes, template)
     };
     // The KEK's own UNWRAP_TEMPLATE: no readable, extractable or otherwise useful AES key.
-    let honest = super::import::aes_template();
+    let honest = super::unwrap::aes_template();
     assert!(unwrap_aes(&honest).is_ok());
     for kind in [CKA_EXTRACTABLE, CKA_WRAP, CKA_ENCRYPT, CKA_DECRYPT] {
         assert!(unwrap_aes(&change(honest.clone(), flag(kind, true))).is_err());
@@ -112,9 +114,10 @@ fn what_the_kek_unwraps_cannot_be_had_otherwise() {
         sign: true,
         decrypt: false,
     };
-    let aes = hsm
-        .unwrap_aes(&session, kek, oaep, &wrapped, usage)
+    let (aes, pinned) = hsm
+        .unwrap_aes(&session, Call::Oaep(oaep), kek, wrapped_aes, usage)
         .unwrap();
+    assert_eq!(pinned, super::unwrap::Pinned::ByAesKey);
     let key_wrap = hsm.key_wrap(&session).unwrap();
     let unwrap = |aes, template: &[Attribute]| {
         (hsm.raw()).unwrap(&session, key_wrap, aes, wrapped_key, template)
@@ -131,6 +134,6 @@ fn what_the_kek_unwraps_cannot_be_had_otherwise() {
         assert!(unwrap(aes, &change(honest.clone(), dishonest)).is_err());
     }
     // It is the pin that refuses: without it the same calls make a key that can leave, which is what WRAP-COMPOSITE waives.
-    let unpinned = unwrap_aes(&super::import::aes_template()).unwrap();
+    let unpinned = unwrap_aes(&super::unwrap::aes_template()).unwrap();
     assert!(unwrap(unpinned, &change(honest, flag(CKA_EXTRACTABLE, true))).is_ok());
 }

@@ -1,10 +1,10 @@
-//! Wrapping a target key out of the tenant's token (design, section 4.3, composite).
+//! Wrapping target keys out of the tenant's token (design, section 4.3).
 
 use cryptoki::session::Session;
 use cryptoki_sys::*;
 
 use super::Hsm;
-use super::mechanism::{ephemeral_aes, wrapping_public};
+use super::mechanism::{Way, ephemeral_aes, wrapping_public};
 use super::object::PublicKey;
 use super::packed::Call;
 use super::raw::Object;
@@ -14,48 +14,64 @@ use crate::document::parts::{Mechanism, OaepHash};
 use crate::rule::Rule;
 use crate::wrapped_key::WrappedKey;
 
+/// One session of the token that wraps keys under the KEK, one after the other.
+pub struct Wrapper<'h> {
+    hsm: &'h Hsm<'h>,
+    session: Session,
+    way: Way,
+    kek: PublicKey,
+    // The KEK's public half on the token.
+    with: Object,
+}
+
 impl Hsm<'_> {
-    /// Wraps a target key under the KEK: AES-KWP under an AES-256 key made for it alone in the token, RSA-OAEP of
-    /// that key under the KEK's public half, then destroyed. Call [`Hsm::target_check`] and [`Hsm::wrap_canary`] before.
+    /// Opens a session that wraps under this KEK: under a session object of its public half. Call [`Hsm::wrap_canary`] before.
     ///
     /// # Errors
-    /// `KEK-KEY` and `TARGET-KEY` for other public keys than RSA with exponent 65537; `WRAP-SINGLE-SHOT`, `PLAN-UNSUPPORTED`, `WRAP-KWP` where the token cannot;
-    /// `WRAP-AES-KEY` where the token makes the AES key otherwise than asked; `WRAP-FORMAT` where the result has not the length of one;
+    /// `KEK-KEY` for another public key than RSA with exponent 65537; `WRAP-SINGLE-SHOT`, `WRAP-KWP` where the token cannot;
     /// [`crate::Error::Hsm`] where the token fails.
-    pub fn wrap(
+    pub fn wrapper(
         &self,
-        target: &Target,
         kek_spki: &[u8],
         mechanism: Mechanism,
         oaep: OaepHash,
-    ) -> Result<WrappedKey> {
-        self.require_composite(mechanism)?;
+    ) -> Result<Wrapper<'_>> {
         let kek = PublicKey::of_spki(kek_spki, Rule::KekKey)?;
-        let key = PublicKey::of_spki(&target.spki, Rule::TargetKey)?;
         let session = self.session()?;
-        let key_wrap = self.key_wrap(&session)?;
-        let wrapped = self.wrap_under(&session, target.private, &kek, key_wrap, oaep)?;
-        WrappedKey::parse(wrapped, kek.bits, key.bits)
+        let way = self.way(&session, mechanism, oaep)?;
+        let with = self.raw().create(&session, &wrapping_public(&kek))?;
+        Ok(Wrapper {
+            hsm: self,
+            session,
+            way,
+            kek,
+            with,
+        })
     }
 
-    /// The calls of a composite wrap; the AES key and the imported public key are gone whatever happens.
+    /// The calls of one wrap. In composite, AES-KWP under an AES-256 key made for this wrap alone in the token, after RSA-OAEP of
+    /// that key; it is gone whatever happens.
     pub(super) fn wrap_under(
         &self,
         session: &Session,
         key: Object,
-        kek: &PublicKey,
-        key_wrap: Call,
-        oaep: OaepHash,
+        kek: Object,
+        way: Way,
     ) -> Result<Vec<u8>> {
-        let kek = self.raw().create(session, &wrapping_public(kek))?;
+        let (oaep, key_wrap) = match way {
+            Way::SingleShot(oaep) => {
+                return self.raw().wrap(session, Call::RsaAes(oaep), kek, key);
+            }
+            Way::Composite { oaep, key_wrap } => (oaep, key_wrap),
+        };
         let aes = self.raw().generate_aes(session, &ephemeral_aes())?;
         let wrapped = self.check_ephemeral(session, aes).and_then(|()| {
             let mut wrapped = self.raw().wrap(session, Call::Oaep(oaep), kek, aes)?;
             wrapped.extend(self.raw().wrap(session, key_wrap, aes, key)?);
             Ok(wrapped)
         });
-        // They would also end with the session; the AES key must not live longer than it serves.
-        self.discard(session, &[aes, kek]);
+        // It would also end with the session; it must not live longer than it serves.
+        self.discard(session, &[aes]);
         wrapped
     }
 
@@ -70,5 +86,19 @@ impl Hsm<'_> {
             None => Ok(()),
             Some(miss) => Err(miss.refuse("use a token that makes keys as it is asked to")),
         }
+    }
+}
+
+impl Wrapper<'_> {
+    /// Wraps one target key. Call [`Hsm::target_check`] before.
+    ///
+    /// # Errors
+    /// `TARGET-KEY` for another public key than RSA with exponent 65537; `WRAP-AES-KEY` where the token makes the AES key otherwise than
+    /// asked; `WRAP-FORMAT` where the result has not the length of one; [`crate::Error::Hsm`] where the token fails.
+    pub fn wrap(&self, target: &Target) -> Result<WrappedKey> {
+        let key = PublicKey::of_spki(&target.spki, Rule::TargetKey)?;
+        let (hsm, session) = (self.hsm, &self.session);
+        let wrapped = hsm.wrap_under(session, target.private, self.with, self.way)?;
+        WrappedKey::parse(wrapped, self.kek.bits, key.bits)
     }
 }

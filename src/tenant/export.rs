@@ -16,7 +16,7 @@ use crate::{
         parts::{OaepHash, Observed},
     },
     encoding::{Blob, Fixed, Hash, PackageId, random},
-    hsm::{Hsm, Target},
+    hsm::{Hsm, Target, Wrapper},
     log::{self, Event},
     phase::Step,
     plan::{KeyPlan, Plan, Role},
@@ -56,11 +56,14 @@ pub fn export(ceremony: &mut Ceremony, hsm: &Hsm, progress: &dyn Fn(&str)) -> Re
     let package_id = Fixed(random()?);
     let secret = fresh_secret(hsm, &package_id, &plan)?;
     let (listings, share_files) = deal(&plan, &secret, &package_id)?;
+    let transfer = &plan.transfer;
+    let wrapper = hsm.wrapper(&offer.body().spki.0, transfer.mechanism, transfer.oaep_hash)?;
     let mut files = Files::new();
     let mut packaged = Vec::new();
     for key in &keys {
         progress(&format!("wrapping and sealing {}", key.plan.label));
-        let (listing, key_files) = seal_key(&plan, hsm, offer.body(), key, &secret, &package_id)?;
+        let (listing, key_files) =
+            seal_key(&plan, &wrapper, offer.body(), key, &secret, &package_id)?;
         packaged.push(listing);
         files.extend(key_files);
     }
@@ -161,19 +164,14 @@ fn deal(
 
 fn seal_key(
     plan: &Plan,
-    hsm: &Hsm,
+    wrapper: &Wrapper,
     offer: &Offer,
     key: &Checked,
     secret: &Secret,
     package_id: &PackageId,
 ) -> Result<(PackagedKey, Files)> {
     let label = key.plan.label.as_str();
-    let wrapped = hsm.wrap(
-        &key.target,
-        &offer.spki.0,
-        plan.transfer.mechanism,
-        plan.transfer.oaep_hash,
-    )?;
+    let wrapped = wrapper.wrap(&key.target)?;
     let seal_key = SealKey::derive(secret, package_id, &plan.hash(), &offer.fingerprint, label);
     let sealed = seal_key.seal(wrapped.as_bytes())?;
     let certificate = key.certificate.der().to_vec();

@@ -13,7 +13,7 @@ use cryptoki::session::Session;
 use data_encoding::HEXLOWER;
 use keyferry::document::parts::{KwpFlavour, Mechanism, OaepHash, Observed};
 use keyferry::encoding::{CkaId, Fixed};
-use keyferry::hsm::{Hsm, ImportOrder, Module, Pin, PinState, TargetSpec};
+use keyferry::hsm::{Hsm, ImportOrder, KekSpec, Module, Pin, PinState, Target, TargetSpec};
 use keyferry::plan::Usage;
 use keyferry::rule::Rule;
 use keyferry::wrapped_key::WrappedKey;
@@ -75,6 +75,19 @@ fn one(session: &Session, id: CkaId, class: ObjectClass) -> ObjectHandle {
         [object] => object,
         ref other => panic!("{} objects", other.len()),
     }
+}
+
+/// A composite KEK of this size.
+fn kek_spec(bits: u32) -> KekSpec {
+    KekSpec {
+        bits,
+        mechanism: COMPOSITE,
+    }
+}
+
+fn wrap(hsm: &Hsm, target: &Target, kek: &[u8]) -> WrappedKey {
+    let wrapper = hsm.wrapper(kek, COMPOSITE, SHA1).unwrap();
+    wrapper.wrap(target).unwrap()
 }
 
 fn none_waived(_: Rule) -> bool {

@@ -43,7 +43,7 @@ fn openssl_alone_opens_a_wrapped_key() {
     };
     openssl(&["genrsa", "-out", "kek.pem", "3072"]);
     let kek = openssl(&["pkey", "-in", "kek.pem", "-pubout", "-outform", "DER"]);
-    let wrapped = hsm.wrap(&target, &kek, COMPOSITE, SHA1).unwrap();
+    let wrapped = wrap(&hsm, &target, &kek);
     let (aes, key) = wrapped.split();
     assert_eq!(aes.len(), 384);
     std::fs::write(path("aes.bin"), aes).unwrap();
