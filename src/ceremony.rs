@@ -356,13 +356,17 @@ impl Replay {
         self.state.apply(entry)
     }
 
-    /// Whether the log is of this plan.
+    /// Whether the log is of this plan, and has the step that only some plans have.
     ///
     /// # Errors
-    /// `PLAN-CHANGED`.
+    /// `PLAN-CHANGED`; `TARGET-WRAP-WITH-TRUSTED` where the tenant's keys were made before its HSM trusted the KEK.
     pub fn check_plan(&self, plan: &Plan) -> Result<()> {
         if self.plan == Some(plan.hash()) {
-            return Ok(());
+            let made = self.state.side == Side::Tenant && !self.state.keys.is_empty();
+            return match made && plan.trusted_only() && self.state.kek.is_none() {
+                true => Err(untrusted("a log with keys create and without kek trust")),
+                false => Ok(()),
+            };
         }
         Err(Rule::PlanChanged.refuse(
             format!("{PLAN_FILE} with SHA-256 {}", plan.hash()),
@@ -373,6 +377,15 @@ impl Replay {
             "put the agreed plan back, byte for byte; a change needs a new ceremony",
         ))
     }
+}
+
+/// The refusal of a step that must not come before the KEK is trusted.
+pub fn untrusted(found: &str) -> Error {
+    Rule::TargetWrapWithTrusted.refuse(
+        found,
+        "kek trust before keys create, as this plan is single-shot and does not waive the rule",
+        "let the security officer of the tenant's HSM run `kek trust` first",
+    )
 }
 
 fn wrong(entry: &Entry, found: String) -> Error {

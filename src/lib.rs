@@ -10,6 +10,7 @@
 //! | [`encoding`], [`fingerprint`] | the one way bytes are joined and hashed; the words that people compare |
 //! | [`plan`] | who, what, how many, which rules are waived: parsed into types that cannot be wrong |
 //! | [`log`], [`phase`] | the hash-chained record; one table of which step may follow which |
+//! | [`probe`] | what a token was seen to do, and what that foretells of a plan |
 //! | [`document`] | what crosses between the sides, one file per document |
 //! | [`signature`], [`approval`] | signatures of people; acts that wait for them |
 //! | [`spki`], [`proof`] | public keys and certificates; the proof that it is the same key |
@@ -50,6 +51,7 @@ pub mod hsm;
 pub mod log;
 pub mod phase;
 pub mod plan;
+pub mod probe;
 #[cfg(all(feature = "hsm", feature = "custody"))]
 pub mod program;
 pub mod proof;

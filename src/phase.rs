@@ -21,6 +21,7 @@ pub enum Step {
     Init,
     KekCreate,
     OfferCheck,
+    KekTrust,
     KeysCreate,
     Export,
     ShareConfirm,
@@ -44,6 +45,7 @@ pub enum Phase {
     OfferMade,
     OfferReleased,
     OfferTaken,
+    KekTrusted,
     KeysReady,
     PackageMade,
     PackageReleased,
@@ -99,8 +101,12 @@ pub const TABLE: &[Row] = table! {
     Hoster ClosingReleased      Close        Closed               "the hoster's operator"   "close";
 
     Tenant Planned              OfferCheck   OfferTaken           "the tenant's security officer" "offer check OFFER";
+    Tenant OfferTaken           KekTrust     KekTrusted           "the security officer of the tenant's HSM" "kek trust";
     Tenant OfferTaken           KeysCreate   KeysReady            "the tenant's security officer" "keys create";
+    Tenant KekTrusted           KeysCreate   KeysReady            "the tenant's security officer" "keys create";
+    Tenant KekTrusted           KekTrust     KekTrusted           "the security officer of the tenant's HSM" "kek trust";
     Tenant KeysReady            Export       PackageMade          "the tenant's security officer" "export";
+    Tenant KeysReady            KekTrust     KeysReady            "the security officer of the tenant's HSM" "kek trust";
     Tenant PackageMade          ShareConfirm PackageMade          "each custodian"          "share confirm CUSTODIAN";
     Tenant PackageMade          ShareReissue PackageMade          "the tenant's security officer" "share reissue CUSTODIAN";
     Tenant PackageMade          Release      PackageReleased      "the tenant's officers"   "release";
@@ -143,7 +149,7 @@ pub struct State {
     pub taken: BTreeMap<Kind, Hash>,
     /// The highest attempt seen of the other side.
     pub seen_attempt: u32,
-    /// The KEK, at the hoster.
+    /// The KEK, at the hoster; at the tenant the one that its HSM trusts.
     pub kek: Option<KekRecord>,
     /// The target keys, in the plan's order.
     pub keys: Vec<KeyRecord>,
@@ -286,7 +292,9 @@ impl State {
             self.taken.insert(kind, hash);
         }
         match event {
-            Event::KekCreate { kek, .. } => self.kek = Some(kek.clone()),
+            Event::KekCreate { kek, .. } | Event::KekTrust { kek, .. } => {
+                self.kek = Some(kek.clone());
+            }
             Event::KeysCreate { keys, .. } | Event::Import { keys, .. } => self.keys = keys.clone(),
             Event::OfferCheck { attempt, .. } => self.seen_attempt = *attempt,
             Event::PackageCheck {

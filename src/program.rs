@@ -1,6 +1,7 @@
 //! What the programs of the two sides share: options, how a step is run, and how it ends.
 
 use std::{
+    ffi::{CString, NulError},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -19,7 +20,7 @@ use crate::{
     report::Report,
     side::{
         init::{self, AgreedPlan},
-        note, release, status,
+        note, probe, release, status,
         token::{TokenChoice, with_token},
     },
     terminal::{Asker, fail},
@@ -39,6 +40,9 @@ pub struct Common {
     /// The HSM's PKCS#11 module (a .so file)
     #[arg(long, global = true, env = "KEYFERRY_MODULE", value_name = "FILE")]
     pub module: Option<PathBuf>,
+    /// A text for the module's C_Initialize, where its maker asks for one
+    #[arg(long, global = true, value_name = "TEXT", value_parser = without_zero)]
+    pub module_args: Option<CString>,
     /// The label of the HSM's token
     #[arg(long, global = true, env = "KEYFERRY_TOKEN", value_name = "LABEL")]
     pub token: Option<String>,
@@ -65,6 +69,14 @@ pub enum Shared {
     Status,
     /// Release the document that waits, once enough officers have signed it
     Release,
+    /// Report what this side's token can do, before there is a plan; throwaway objects only
+    Probe {
+        /// The report, a new file
+        file: PathBuf,
+        /// The token serves rehearsals: --pin-file and answers from stdin are allowed
+        #[arg(long)]
+        rehearsal: bool,
+    },
     /// Put a deviation into the record
     Note {
         /// What happened, who was there, and what was done about it
@@ -93,6 +105,7 @@ impl Common {
                 .module
                 .clone()
                 .ok_or_else(|| usage("PKCS#11 module", "module"))?,
+            module_args: self.module_args.clone(),
             label: self.token.clone().ok_or_else(|| usage("token", "token"))?,
             pin_file: self.pin_file.clone(),
         })
@@ -146,6 +159,7 @@ impl Common {
             },
             Shared::Status => self.step(side, Box::new(|ceremony, _| Ok(status::status(ceremony)))),
             Shared::Release => self.step(side, Box::new(|ceremony, _| release::release(ceremony))),
+            Shared::Probe { file, rehearsal } => self.probe(side, &file, rehearsal),
             Shared::Note { text } => self.step(
                 side,
                 Box::new(move |ceremony, _| note::note(ceremony, &text)),
@@ -164,18 +178,47 @@ impl Common {
         init::init(&self.dir, side, agreed, &typed)
     }
 
-    fn succeed(&self, report: &Report, ceremony: &Ceremony) -> ExitCode {
+    fn probe(&self, side: Side, file: &Path, rehearsal: bool) -> ExitCode {
+        let mode = if rehearsal {
+            Mode::Rehearsal
+        } else {
+            Mode::Production
+        };
+        let made = (self.token_choice()).and_then(|choice| probe::probe(side, &choice, mode, file));
+        match made {
+            Ok(report) => {
+                self.print(&report);
+                eprintln!(
+                    "next: officers sign it with `ceremony-scripts/sign`, then keyferry-audit plan check PLAN --probe {} --probe THE-OTHER-SIDE'S",
+                    file.display()
+                );
+                ExitCode::SUCCESS
+            }
+            Err(error) => fail(&error),
+        }
+    }
+
+    fn print(&self, report: &Report) {
         if self.json {
             println!("{}", report.json());
         } else {
             println!("{}", report.text());
         }
+    }
+
+    fn succeed(&self, report: &Report, ceremony: &Ceremony) -> ExitCode {
+        self.print(report);
         if ceremony.plan.mode == Mode::Rehearsal {
             eprintln!("REHEARSAL: no real key may take part in this ceremony.");
         }
         eprintln!("{}", status::next(ceremony));
         ExitCode::SUCCESS
     }
+}
+
+/// A text as C takes it.
+fn without_zero(text: &str) -> std::result::Result<CString, NulError> {
+    CString::new(text)
 }
 
 /// Words that somebody heard and types; from a file in a rehearsal only.

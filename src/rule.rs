@@ -88,6 +88,7 @@ rules! {
     TokenNotFound "TOKEN-NOT-FOUND" false "exactly one token has the label asked for";
     PinCountLow "PIN-COUNT-LOW" false "no PIN is tried while the token says that few tries are left, unless two officers have signed for it";
     PinFinalTry "PIN-FINAL-TRY" false "the last try of a PIN is never spent by Keyferry";
+    HsmMechanism "HSM-MECHANISM" false "the token has every mechanism that its side of the ceremony uses";
     PinFile "PIN-FILE" false "a PIN file serves rehearsals only";
 
     // The KEK.
@@ -114,6 +115,7 @@ rules! {
     TargetMissing "TARGET-MISSING" false "every key of the plan is on the token";
     TargetSensitive "TARGET-SENSITIVE" false "a target key is sensitive";
     TargetExtractable "TARGET-EXTRACTABLE" false "a target key may be wrapped out of the tenant's HSM";
+    TargetWrapWithTrusted "TARGET-WRAP-WITH-TRUSTED" true "only a KEK that the HSM's security officer has marked trusted can wrap a target key";
     TargetKey "TARGET-KEY" false "a target key has the plan's type and size, and exponent 65537";
     TargetCertificate "TARGET-CERTIFICATE" false "a target key's certificate holds its public half, and is signed by it";
     TargetAttributes "TARGET-ATTRIBUTES" false "an imported key is sensitive, not extractable, and has the planned usages only";

@@ -73,7 +73,7 @@ fn enc(label: &str, parts: &[&[u8]]) -> Vec<u8> {
 fn a_sealed_key_is_opened_by_openssl_alone() {
     let tokens = Tokens::new(&["tenant"]);
     let folder = tokens.folder();
-    let module = Module::open(Path::new(MODULE)).unwrap();
+    let module = Module::open(Path::new(MODULE), None).unwrap();
     let token = module.token("tenant").unwrap();
     let hsm = token
         .login(Some(&Pin::new(Zeroizing::new(PIN.to_owned()))))
@@ -97,9 +97,10 @@ fn a_sealed_key_is_opened_by_openssl_alone() {
                 sign: true,
                 decrypt: true,
             },
+            trusted_only: false,
         };
         let target = hsm.target_make(Fixed([n as u8 + 1; 20]), &spec).unwrap();
-        let wrapper = hsm.wrapper(&kek_spki, Mechanism::Composite, OaepHash::Sha1);
+        let wrapper = hsm.wrapper(&kek_spki, None, Mechanism::Composite, OaepHash::Sha1);
         let wrapped = wrapper.unwrap().wrap(&target).unwrap();
         let seal_key = SealKey::derive(&secret, &package_id, &plan, &fingerprint, &label);
         let sealed = seal_key.seal(wrapped.as_bytes()).unwrap();

@@ -160,7 +160,7 @@ fn shares(stage: &Stage) -> Vec<Secret> {
 fn private_keys(stage: &Stage) -> Vec<Secret> {
     // This process reads the environment only here, and has one test.
     unsafe { std::env::set_var("SOFTHSM2_CONF", stage.path("softhsm2.conf")) };
-    let module = Module::open(Path::new(MODULE)).unwrap();
+    let module = Module::open(Path::new(MODULE), None).unwrap();
     let token = module.token("tenant").unwrap();
     let hsm = token
         .login(Some(&Pin::new(Zeroizing::new(PIN.to_owned()))))
@@ -173,7 +173,12 @@ fn private_keys(stage: &Stage) -> Vec<Secret> {
         let certificate = TargetCertificate::parse(&der, label).unwrap();
         let target = hsm.target_by_spki(certificate.spki()).unwrap();
         let wrapper = hsm
-            .wrapper(kek_spki.as_bytes(), Mechanism::Composite, OaepHash::Sha1)
+            .wrapper(
+                kek_spki.as_bytes(),
+                None,
+                Mechanism::Composite,
+                OaepHash::Sha1,
+            )
             .unwrap();
         let wrapped = wrapper.wrap(&target).unwrap();
         let opened = wrapped_key::open(&kek, OaepHash::Sha1, &wrapped).unwrap();

@@ -8,8 +8,11 @@ use keyferry::{
     phase::Step,
     plan::{Id, Side},
     program::{Common, Shared, words_heard},
-    side::archive,
-    tenant::{accept, export, keys, offer, receipt, shares},
+    side::{
+        archive,
+        token::{TokenChoice, with_officer},
+    },
+    tenant::{accept, export, keys, offer, receipt, shares, trust},
 };
 
 /// The tenant's side of a key ceremony: its keys leave its HSM wrapped for the hoster's, sealed under shares
@@ -29,6 +32,9 @@ enum Command {
     /// The hoster's offer
     #[command(subcommand)]
     Offer(Offer),
+    /// The hoster's KEK in the tenant's HSM
+    #[command(subcommand)]
+    Kek(Kek),
     /// The target keys
     #[command(subcommand)]
     Keys(Keys),
@@ -61,6 +67,16 @@ enum Offer {
         /// In a rehearsal: the file that holds the words heard
         #[arg(long, value_name = "FILE")]
         words: Option<PathBuf>,
+    },
+}
+
+#[derive(Subcommand)]
+enum Kek {
+    /// Make the KEK trusted, with the PIN of the HSM's security officer
+    Trust {
+        /// In a rehearsal: the file that holds the security officer's PIN
+        #[arg(long, value_name = "FILE")]
+        so_pin_file: Option<PathBuf>,
     },
 }
 
@@ -126,6 +142,17 @@ fn main() -> ExitCode {
                 let offer = offer::read(ceremony, &offer)?;
                 let typed = words_of(ceremony, asker, &words, &offer::words_prompt())?;
                 offer::check(ceremony, offer, &typed)
+            }),
+        ),
+        Command::Kek(Kek::Trust { so_pin_file }) => common.step(
+            side,
+            Box::new(|ceremony, asker| {
+                trust::require(ceremony)?;
+                let choice = TokenChoice {
+                    pin_file: so_pin_file,
+                    ..common.token_choice()?
+                };
+                with_officer(ceremony, Step::KekTrust, &choice, asker, trust::trust)
             }),
         ),
         Command::Keys(Keys::Create { existing }) => {

@@ -19,7 +19,7 @@ use crate::{
     hsm::{Hsm, ImportOrder, Imported, Target},
     log::{Event, KekRecord, KeyRecord},
     phase::Step,
-    plan::{IMPORT, Id, KeyPlan, Plan},
+    plan::{IMPORT, Id, KeyPlan, Plan, Side},
     report::Report,
     rule::Rule,
     seal::SealKey,
@@ -45,7 +45,7 @@ pub fn import(
     let kek = ceremony.state.kek.clone().ok_or_else(|| {
         Rule::LogEvent.refuse("no KEK in the log", "an entry kek-create", "run `status`")
     })?;
-    hsm.require(plan.transfer.mechanism, plan.transfer.oaep_hash)?;
+    hsm.require(Side::Hoster, &plan)?;
     let (begun, arrived) = match settled(ceremony, hsm, &package)? {
         Some(arrived) => (ceremony.begin(Step::Import)?, arrived),
         None => unwrap_all(ceremony, hsm, &package, &kek, presented, asker)?,

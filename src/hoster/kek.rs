@@ -33,7 +33,7 @@ pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, progress: &dyn Fn(&str)) -> Re
     ceremony.state.require(Step::KekCreate)?;
     let plan = ceremony.plan.clone();
     let transfer = &plan.transfer;
-    hsm.require(transfer.mechanism, transfer.oaep_hash)?;
+    hsm.require(Side::Hoster, &plan)?;
     let begun = ceremony.begin(Step::KekCreate)?;
     progress("canary: unwrapping a throwaway key under a throwaway KEK");
     let observed = hsm.unwrap_canary(transfer.mechanism, transfer.oaep_hash)?;

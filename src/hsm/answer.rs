@@ -3,6 +3,8 @@
 use cryptoki::error::{Rv, RvError};
 use cryptoki_sys::{CK_RV, CK_ULONG, CKR_OK};
 
+use zeroize::Zeroizing;
+
 use crate::{Error, Result};
 
 /// A successful return code, or what the module answered to which function.
@@ -40,4 +42,22 @@ pub(super) fn nonsense(function: &str, count: CK_ULONG) -> Error {
         format!("{function} answered the impossible length {count}"),
         "do not go on with this module; ask its vendor",
     )
+}
+
+/// More than any wrapped key or signature that Keyferry reads (an RSA-4096 wrapped key is 2.9 KiB).
+const MOST_BYTES: usize = 8 * 1024;
+
+/// What a call writes into a buffer of ours, cut to the length that came back; erased when dropped, as a plaintext must be.
+pub(super) fn output(
+    function: &str,
+    call: impl FnOnce(*mut u8, *mut CK_ULONG) -> Result<()>,
+) -> Result<Zeroizing<Vec<u8>>> {
+    let mut buffer = Zeroizing::new(vec![0; MOST_BYTES]);
+    let mut length = buffer.len() as CK_ULONG;
+    call(buffer.as_mut_ptr(), &mut length)?;
+    match usize::try_from(length) {
+        Ok(length) if length <= buffer.len() => buffer.truncate(length),
+        _ => return Err(nonsense(function, length)),
+    }
+    Ok(buffer)
 }

@@ -10,7 +10,7 @@ use rsa::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey};
 use zeroize::Zeroizing;
 
 use super::Hsm;
-use super::attribute::{bytes, flag};
+use super::attribute::{Attribute, bytes, flag};
 use super::import::imported_key;
 use super::kek::KekSpec;
 use super::mechanism::{
@@ -18,19 +18,37 @@ use super::mechanism::{
 };
 use super::object::PublicKey;
 use super::raw::Object;
+use super::target::TargetSpec;
 use crate::document::parts::{KwpFlavour, Mechanism, OaepHash, Observed};
 use crate::plan::Usage;
 use crate::rule::Rule;
 use crate::wrapped_key::{self, WrappedKey};
 use crate::{Error, Result};
 
-const LABEL: &[u8] = b"keyferry throwaway";
+const LABEL: &str = "keyferry throwaway";
+/// Throwaway keys until one shows the flavour of the key wrap: about one in four does not.
+const MOST_KEYS: usize = 64;
 
 /// Usages of throwaway target keys; they serve nobody.
-const USAGE: Usage = Usage {
+pub(super) const USAGE: Usage = Usage {
     sign: true,
     decrypt: false,
 };
+
+/// The attributes by which a throwaway object is known.
+pub(super) fn throwaway() -> [Attribute; 1] {
+    [bytes(CKA_LABEL, LABEL.as_bytes())]
+}
+
+/// A target key that nobody will miss.
+pub(super) fn throwaway_target(bits: u32) -> TargetSpec<'static> {
+    TargetSpec {
+        label: LABEL,
+        bits,
+        usage: USAGE,
+        trusted_only: false,
+    }
+}
 
 impl Hsm<'_> {
     /// Wraps a throwaway key of the tenant's kind and this size twice to a throwaway software KEK by the calls of
@@ -49,36 +67,46 @@ impl Hsm<'_> {
         let kek = software_public(&software)?;
         let session = self.session()?;
         let way = self.way(&session, mechanism, oaep)?;
-        let named = [bytes(CKA_LABEL, LABEL)];
-        let (_, private) = self.target_generate(&session, &named, false, target_bits, USAGE)?;
         let with = self.raw().create(&session, &wrapping_public(&kek))?;
-        let wrap = |way| self.wrap_under(&session, private, with, way);
-        let wrap_and_open = || {
-            let wrapped = wrap(way).map_err(|error| {
-                self.explain_oaep(oaep, error, |oaep| wrap(way.with_oaep(oaep)).is_ok())
-            })?;
-            let wrapped = WrappedKey::parse(wrapped, kek.bits, target_bits)?;
-            wrapped_key::open(&software, oaep, &wrapped)
-        };
-        let (first, second) = (wrap_and_open()?, wrap_and_open()?);
-        let expected = self.public_key_of(&session, private)?;
-        for opened in [&first, &second] {
-            let key = rsa::PrivateKey::from_pkcs8_der(&opened.pkcs8).ok();
-            let key = key.and_then(|key| software_public(&key).ok());
-            if key.is_none() || key != expected {
-                return Err(canary("another key", "the throwaway key that was wrapped"));
+        for _ in 0..MOST_KEYS {
+            let (public, private) =
+                self.target_generate(&session, None, &throwaway_target(target_bits))?;
+            let wrap = |way| self.wrap_under(&session, private, with, way);
+            let wrap_and_open = || {
+                let wrapped = wrap(way).map_err(|error| {
+                    self.explain_oaep(oaep, error, |oaep| wrap(way.with_oaep(oaep)).is_ok())
+                })?;
+                let wrapped = WrappedKey::parse(wrapped, kek.bits, target_bits)?;
+                wrapped_key::open(&software, oaep, &wrapped)
+            };
+            let (first, second) = (wrap_and_open()?, wrap_and_open()?);
+            let expected = self.public_key_of(&session, private)?;
+            self.discard(&session, &[public, private]);
+            for opened in [&first, &second] {
+                let key = rsa::PrivateKey::from_pkcs8_der(&opened.pkcs8).ok();
+                let key = key.and_then(|key| software_public(&key).ok());
+                if key.is_none() || key != expected {
+                    return Err(canary("another key", "the throwaway key that was wrapped"));
+                }
+            }
+            if first.aes == second.aes {
+                return Err(canary(
+                    "the same AES key in two wraps",
+                    "a fresh one for each",
+                ));
+            }
+            // Where nothing had to be filled up, the two flavours are the same.
+            if first.pkcs8.len() % 8 != 0 {
+                return Ok(Observed {
+                    oaep_hash: oaep,
+                    kwp: first.kwp,
+                });
             }
         }
-        if first.aes == second.aes {
-            return Err(canary(
-                "the same AES key in two wraps",
-                "a fresh one for each",
-            ));
-        }
-        Ok(Observed {
-            oaep_hash: oaep,
-            kwp: first.kwp,
-        })
+        Err(canary(
+            "throwaway keys of a multiple of 8 bytes only",
+            "keys made at random",
+        ))
     }
 
     /// Unwraps a throwaway software key, wrapped in software, under a throwaway KEK of the real one's template by the calls of
@@ -87,28 +115,41 @@ impl Hsm<'_> {
     /// # Errors
     /// As [`Hsm::wrap_canary`].
     pub fn unwrap_canary(&self, mechanism: Mechanism, oaep: OaepHash) -> Result<Observed> {
+        let flavours = self.unwrap_flavours(mechanism, oaep)?;
+        let kwp = flavours.first().copied();
+        Ok(Observed {
+            oaep_hash: oaep,
+            kwp: kwp.ok_or_else(|| canary("nothing", "one of the two flavours"))?,
+        })
+    }
+
+    /// Every flavour of key wrap that the token takes, RFC 5649 itself first.
+    pub(super) fn unwrap_flavours(
+        &self,
+        mechanism: Mechanism,
+        oaep: OaepHash,
+    ) -> Result<Vec<KwpFlavour>> {
         let session = self.session()?;
         let way = self.way(&session, mechanism, oaep)?;
         let kek = self.throwaway_kek(&session, mechanism)?;
         let (software, pkcs8) = unfilled_key()?;
         let expected = software_public(&software)?;
         let filled = filled(&pkcs8);
+        let mut taken = Vec::new();
         let mut refused = None;
         for (kwp, pkcs8) in [
             (KwpFlavour::Rfc5649, &pkcs8),
             (KwpFlavour::Rfc5649ZeroFilled, &filled),
         ] {
             match self.throwaway_unwrap(&session, &kek, way, oaep, pkcs8) {
-                Ok(key) if key == expected => {
-                    return Ok(Observed {
-                        oaep_hash: oaep,
-                        kwp,
-                    });
-                }
+                Ok(key) if key == expected => taken.push(kwp),
                 Ok(_) => return Err(canary("another key", "the throwaway key that was wrapped")),
                 Err(refusal @ Error::Refused(_)) => return Err(refusal),
                 Err(error) => refused = Some(error),
             }
+        }
+        if !taken.is_empty() {
+            return Ok(taken);
         }
         let other = other(oaep);
         let by_the_other =
@@ -124,12 +165,11 @@ impl Hsm<'_> {
     }
 
     fn throwaway_kek(&self, session: &Session, mechanism: Mechanism) -> Result<ThrowawayKek> {
-        let named = [bytes(CKA_LABEL, LABEL)];
         let spec = KekSpec {
             bits: THROWAWAY_BITS,
             mechanism,
         };
-        let (public, private) = self.kek_generate(session, &named, false, spec, &|_| true)?;
+        let (public, private) = self.kek_generate(session, &throwaway(), false, spec, &|_| true)?;
         let public = self.public_key_of(session, public)?;
         let public = public.and_then(|key| rsa::PublicKey::from_public_key_der(&key.spki).ok());
         Ok(ThrowawayKek {
@@ -169,7 +209,7 @@ struct ThrowawayKek {
 }
 
 /// A throwaway key whose PKCS#8 is no multiple of 8 long, so that both flavours of the key wrap differ.
-fn unfilled_key() -> Result<(rsa::PrivateKey, Zeroizing<Vec<u8>>)> {
+pub(super) fn unfilled_key() -> Result<(rsa::PrivateKey, Zeroizing<Vec<u8>>)> {
     loop {
         let key = software_key()?;
         let der = key.to_pkcs8_der().map_err(|error| {

@@ -85,10 +85,7 @@ impl Settled {
 /// The attributes of the KEK's private half, each with the rule that it keeps (design, section 4.1; PKCS#11 v3.1,
 /// 4.9). In this order: SoftHSM takes CKA_MODIFIABLE false only as the last, CKA_COPYABLE before it.
 fn private_half(token: bool, mechanism: Mechanism) -> Vec<(Attribute, Rule)> {
-    let (allowed, unwrapped) = match mechanism {
-        Mechanism::SingleShot => (CKM_RSA_AES_KEY_WRAP, unwrapped_target()),
-        Mechanism::Composite => (CKM_RSA_PKCS_OAEP, unwrapped_aes()),
-    };
+    let (allowed, unwrapped) = unwrapped_by(mechanism);
     vec![
         (flag(CKA_TOKEN, token), Rule::KekToken),
         (flag(CKA_PRIVATE, true), Rule::KekPrivate),
@@ -99,10 +96,7 @@ fn private_half(token: bool, mechanism: Mechanism) -> Vec<(Attribute, Rule)> {
         (flag(CKA_SIGN, false), Rule::KekSign),
         (flag(CKA_SIGN_RECOVER, false), Rule::KekSignRecover),
         (flag(CKA_DERIVE, false), Rule::KekDerive),
-        (
-            mechanisms(CKA_ALLOWED_MECHANISMS, &[allowed]),
-            Rule::KekAllowedMechanisms,
-        ),
+        (allowed, Rule::KekAllowedMechanisms),
         (
             template(CKA_UNWRAP_TEMPLATE, unwrapped),
             Rule::KekUnwrapTemplate,
@@ -110,6 +104,15 @@ fn private_half(token: bool, mechanism: Mechanism) -> Vec<(Attribute, Rule)> {
         (flag(CKA_COPYABLE, false), Rule::KekCopyable),
         (flag(CKA_MODIFIABLE, false), Rule::KekModifiable),
     ]
+}
+
+/// The mechanism that a KEK allows, and what it forces on the key that it unwraps.
+pub(super) fn unwrapped_by(mechanism: Mechanism) -> (Attribute, Vec<Attribute>) {
+    let (allowed, unwrapped) = match mechanism {
+        Mechanism::SingleShot => (CKM_RSA_AES_KEY_WRAP, unwrapped_target()),
+        Mechanism::Composite => (CKM_RSA_PKCS_OAEP, unwrapped_aes()),
+    };
+    (mechanisms(CKA_ALLOWED_MECHANISMS, &[allowed]), unwrapped)
 }
 
 /// What a single-shot KEK forces on the target key that it unwraps (design, section 4.1).
@@ -287,7 +290,7 @@ impl Hsm<'_> {
             )));
             return Ok(examined);
         };
-        self.kek_read(&session, *private, spec, &mut examined)?;
+        (examined.attributes, examined.misses) = self.kek_read(&session, *private, spec, true)?;
         let halves = (
             self.public_key_of(&session, *private)?,
             self.public_key_of(&session, *public)?,
@@ -309,15 +312,26 @@ impl Hsm<'_> {
         Ok(examined)
     }
 
+    /// The rules that a throwaway KEK misses.
+    pub(super) fn kek_misses(
+        &self,
+        session: &Session,
+        private: Object,
+        spec: KekSpec,
+    ) -> Result<Vec<Miss>> {
+        Ok(self.kek_read(session, private, spec, false)?.1)
+    }
+
     fn kek_read(
         &self,
         session: &Session,
         private: Object,
         spec: KekSpec,
-        examined: &mut Examined,
-    ) -> Result<()> {
+        token: bool,
+    ) -> Result<(Vec<ReadBack>, Vec<Miss>)> {
+        let (mut attributes, mut misses) = (Vec::new(), Vec::new());
         let born_here = born_here().map(|attribute| (attribute, Rule::KekLocal));
-        let wanted = private_half(true, spec.mechanism)
+        let wanted = private_half(token, spec.mechanism)
             .into_iter()
             .chain(born_here);
         for (wanted, rule) in wanted {
@@ -329,14 +343,12 @@ impl Hsm<'_> {
             } else {
                 value.as_ref()
             };
-            examined.attributes.push(read_back(wanted.kind, said));
+            attributes.push(read_back(wanted.kind, said));
             if !same {
-                examined
-                    .misses
-                    .push(Miss::attribute(rule, &wanted, value.as_ref()));
+                misses.push(Miss::attribute(rule, &wanted, value.as_ref()));
             }
         }
-        Ok(())
+        Ok((attributes, misses))
     }
 }
 

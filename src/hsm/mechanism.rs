@@ -10,11 +10,14 @@ use super::object::{PublicKey, public_key};
 use super::packed::Call;
 use super::raw::Object;
 use crate::document::parts::{Mechanism, OaepHash};
+use crate::plan::{Plan, Side};
+use crate::probe::needs::needs;
+use crate::probe::profile::Profile;
 use crate::rule::Rule;
 use crate::{Error, Result};
 
 /// The size of throwaway RSA keys. OAEP hash and AES key wrap do not depend on it, and a smaller key is made in a fraction of a second.
-pub(super) const THROWAWAY_BITS: u32 = 2048;
+pub const THROWAWAY_BITS: u32 = 2048;
 
 /// What RFC 5649 makes of an AES-256 key: 8 bytes more. PKCS#7 padding adds a block first (48).
 const WRAPPED_AES_256: usize = 32 + 8;
@@ -99,20 +102,25 @@ impl Way {
 }
 
 impl Hsm<'_> {
-    /// Refuses by name what this token cannot do of the plan's wrap: the mechanism, and in composite RFC 5649 and the OAEP hash, tried with
-    /// throwaway session keys. What a single-shot wrap or unwrap really does, its canary shows.
+    /// Refuses by name what this token lacks for its side of the plan: a mechanism, CKM_RSA_AES_KEY_WRAP in single-shot, RFC 5649
+    /// in composite. What a wrap or unwrap really does, the canaries show.
     ///
     /// # Errors
-    /// `WRAP-SINGLE-SHOT`, `WRAP-KWP`, `WRAP-OAEP-HASH`; [`Error::Hsm`] where the token fails otherwise.
-    pub fn require(&self, mechanism: Mechanism, oaep: OaepHash) -> Result<()> {
-        let session = self.session()?;
-        self.way(&session, mechanism, oaep)?;
-        if mechanism == Mechanism::SingleShot {
-            return Ok(());
+    /// `HSM-MECHANISM`, `WRAP-SINGLE-SHOT`, `WRAP-KWP`; [`Error::Hsm`] where the token fails otherwise.
+    pub fn require(&self, side: Side, plan: &Plan) -> Result<()> {
+        for need in needs(side, plan) {
+            if self.raw().mechanism(self.slot.into(), need.id.0)?.is_none() {
+                return Err(Rule::HsmMechanism.refuse(
+                    format!("{} has no {} ({}), which {}", self.name(), need.name, need.id, need.purpose),
+                    "a token that has it",
+                    "allow the mechanism by the HSM's policy, or use a token that has it; `probe` shows what a token has",
+                ));
+            }
         }
-        let key = software_public(&software_key()?)?;
-        let wraps = |oaep| self.wraps_aes(&session, &key, oaep);
-        wraps(oaep).map_err(|error| self.explain_oaep(oaep, error, |oaep| wraps(oaep).is_ok()))
+        let transfer = &plan.transfer;
+        let session = self.session()?;
+        self.way(&session, transfer.mechanism, transfer.oaep_hash)
+            .map(drop)
     }
 
     /// The calls that make the plan's wrap on this token.
@@ -139,30 +147,27 @@ impl Hsm<'_> {
         ))
     }
 
-    fn has(&self, kind: CK_MECHANISM_TYPE) -> Result<bool> {
-        let flags = self.raw().mechanism(self.slot.into(), kind)?;
-        Ok(flags.is_some_and(|flags| flags & (CKF_WRAP | CKF_UNWRAP) != 0))
+    pub(super) fn has(&self, kind: CK_MECHANISM_TYPE) -> Result<bool> {
+        let info = self.raw().mechanism(self.slot.into(), kind)?;
+        Ok(info.is_some_and(|info| info.flags & (CKF_WRAP | CKF_UNWRAP) != 0))
     }
 
     /// The token's RFC 5649 mechanism. CKM_AES_KEY_WRAP_KWP (0x210B) is that by definition; what
-    /// CKM_AES_KEY_WRAP_PAD (0x210A) is differs among vendors. Either is tried: RFC 5649 makes 40 bytes of an AES-256 key.
+    /// CKM_AES_KEY_WRAP_PAD (0x210A) is differs among vendors, and some have numbers of their own. Each is tried: RFC 5649
+    /// makes 40 bytes of an AES-256 key.
     ///
     /// # Errors
-    /// `WRAP-KWP` where the token has neither, or pads otherwise.
+    /// `WRAP-KWP` where the token has none, or pads otherwise.
     pub(super) fn key_wrap(&self, session: &Session) -> Result<Call> {
         let mut observed = Vec::new();
-        for kind in [CKM_AES_KEY_WRAP_KWP, CKM_AES_KEY_WRAP_PAD] {
-            if !self.has(kind)? {
-                observed.push(format!("no {}", mechanism_name(kind)));
-                continue;
-            }
-            match self.wrapped_aes_length(session, Call::Plain(kind)) {
+        for kind in self.key_wraps() {
+            match self.wrapped_aes_length(session, kind)? {
                 Ok(WRAPPED_AES_256) => return Ok(Call::Plain(kind)),
                 Ok(length) => observed.push(format!(
                     "{} makes {length} bytes of an AES-256 key",
                     mechanism_name(kind)
                 )),
-                Err(error) => observed.push(format!("{} fails: {error}", mechanism_name(kind))),
+                Err(error) => observed.push(format!("{}: {error}", mechanism_name(kind))),
             }
         }
         Err(Rule::WrapKwp.refuse(
@@ -172,21 +177,36 @@ impl Hsm<'_> {
         ))
     }
 
-    fn wrapped_aes_length(&self, session: &Session, call: Call) -> Result<usize> {
-        let with = self.raw().generate_aes(session, &ephemeral_aes())?;
-        let key = self.raw().generate_aes(session, &ephemeral_aes())?;
-        let wrapped = self.raw().wrap(session, call, with, key);
-        self.discard(session, &[with, key]);
-        Ok(wrapped?.len())
+    /// What may be RFC 5649 on this token.
+    pub(super) fn key_wraps(&self) -> impl Iterator<Item = CK_MECHANISM_TYPE> {
+        let own = Profile::of(&self.identity).known().key_wraps;
+        [CKM_AES_KEY_WRAP_KWP, CKM_AES_KEY_WRAP_PAD]
+            .into_iter()
+            .chain(own.iter().map(|id| id.0))
     }
 
-    /// Whether the token wraps an AES key under this public key with this hash.
-    fn wraps_aes(&self, session: &Session, key: &PublicKey, oaep: OaepHash) -> Result<()> {
-        let with = self.raw().create(session, &wrapping_public(key))?;
-        let aes = self.raw().generate_aes(session, &ephemeral_aes())?;
-        let wrapped = self.raw().wrap(session, Call::Oaep(oaep), with, aes);
-        self.discard(session, &[with, aes]);
-        wrapped.map(drop)
+    /// How many bytes the mechanism makes of an AES-256 key, or why it makes none.
+    pub(super) fn wrapped_aes_length(
+        &self,
+        session: &Session,
+        kind: CK_MECHANISM_TYPE,
+    ) -> Result<std::result::Result<usize, String>> {
+        if !self.has(kind)? {
+            return Ok(Err("the token has none".to_owned()));
+        }
+        let make = || self.raw().generate_aes(session, &ephemeral_aes());
+        let wrapped = make().and_then(|with| {
+            let wrapped = make().and_then(|key| {
+                let wrapped = self.raw().wrap(session, Call::Plain(kind), with, key);
+                self.discard(session, &[key]);
+                wrapped
+            });
+            self.discard(session, &[with]);
+            wrapped
+        });
+        Ok(wrapped
+            .map(|wrapped| wrapped.len())
+            .map_err(|error| error.to_string()))
     }
 
     /// Tells a token that lacks the plan's OAEP hash from one that fails: does the same with the other hash work?

@@ -7,6 +7,7 @@
 //! and raw, which holds every `unsafe`.
 
 use std::collections::BTreeSet;
+use std::ffi::CStr;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -29,17 +30,22 @@ pub mod kek;
 mod mechanism;
 mod object;
 mod packed;
+mod probe;
 mod raw;
 mod read;
 pub mod target;
 #[cfg(test)]
 mod tests;
+mod trial;
+mod trust;
 mod unwrap;
 mod wrap;
 
 pub use import::{ImportOrder, Imported};
 pub use kek::{Kek, KekSpec};
+pub use mechanism::THROWAWAY_BITS;
 pub use target::{Target, TargetSpec};
+pub use trust::{Officer, TrustedKek};
 pub use wrap::Wrapper;
 
 /// A PIN: erased when dropped, never shown.
@@ -67,21 +73,23 @@ impl Drop for Module {
 }
 
 impl Module {
-    /// Loads and initialises the module in this file (C_Initialize with CKF_OS_LOCKING_OK, PKCS#11 v3.1, 5.4.1).
+    /// Loads and initialises the module in this file (C_Initialize with CKF_OS_LOCKING_OK, PKCS#11 v3.1, 5.4.1). `args` is for
+    /// modules that take a text as `pReserved`; no vendor's own means to find its configuration is replaced by it.
     ///
     /// # Errors
     /// [`Error::Hsm`] where the file is no PKCS#11 module, or it cannot start.
-    pub fn open(path: &Path) -> Result<Module> {
+    pub fn open(path: &Path, args: Option<&CStr>) -> Result<Module> {
         let pkcs11 = Pkcs11::new(path).map_err(|error| not_a_module(path, error))?;
         let raw = raw::Functions::of(path)?;
-        pkcs11
-            .initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))
-            .map_err(|error| {
-                Error::hsm(
-                    format!("{} does not start: {error}", path.display()),
-                    "check the module's own configuration (for SoftHSM the file named by SOFTHSM2_CONF)",
-                )
-            })?;
+        let flags = CInitializeFlags::OS_LOCKING_OK;
+        let arguments = args.map(|args| raw::initialize_args(flags, args));
+        let arguments = arguments.unwrap_or_else(|| CInitializeArgs::new(flags));
+        pkcs11.initialize(arguments).map_err(|error| {
+            Error::hsm(
+                format!("{} does not start: {error}", path.display()),
+                "check the module's own configuration (for SoftHSM the file named by SOFTHSM2_CONF), or what it wants as --module-args",
+            )
+        })?;
         Ok(Module {
             pkcs11,
             raw,
@@ -184,13 +192,18 @@ impl<'m> Token<'m> {
     /// `PIN-FINAL-TRY` before the last try is spent; [`Error::Hsm`] for a wrong or locked PIN, a second login of this
     /// process to the same token, or a token that fails.
     pub fn login(&self, pin: Option<&Pin>) -> Result<Hsm<'m>> {
+        refuse_last_try(&self.name(), self.pin_state()?)?;
+        self.login_as(CKU_USER, pin)
+    }
+
+    /// One login of this process, of one user.
+    fn login_as(&self, user: CK_USER_TYPE, pin: Option<&Pin>) -> Result<Hsm<'m>> {
         if pin.is_none() && !self.protected_path {
             return Err(Error::hsm(
                 format!("{} has no keypad of its own", self.name()),
                 "give the PIN when Keyferry asks for it",
             ));
         }
-        self.refuse_last_try()?;
         let slot_id = CK_SLOT_ID::from(self.slot);
         if !self.module.logins().insert(slot_id) {
             return Err(Error::hsm(
@@ -198,7 +211,7 @@ impl<'m> Token<'m> {
                 "let the first login end before the next begins",
             ));
         }
-        let session = self.try_pin(pin).inspect_err(|_| {
+        let session = self.try_pin(user, pin).inspect_err(|_| {
             self.module.logins().remove(&slot_id);
         })?;
         Ok(Hsm {
@@ -209,26 +222,14 @@ impl<'m> Token<'m> {
         })
     }
 
-    fn refuse_last_try(&self) -> Result<()> {
-        match self.pin_state()? {
-            PinState::Normal | PinState::CountLow => Ok(()),
-            PinState::Locked => Err(locked(&self.name())),
-            PinState::FinalTry => Err(Rule::PinFinalTry.refuse(
-                format!("{} says that one try of its PIN is left", self.name()),
-                "a token that has more than one try left",
-                "log in once with the vendor's own tool and the right PIN, which resets the counter",
-            )),
-        }
-    }
-
-    fn try_pin(&self, pin: Option<&Pin>) -> Result<Session> {
+    fn try_pin(&self, user: CK_USER_TYPE, pin: Option<&Pin>) -> Result<Session> {
         let session = (self.module.pkcs11.open_rw_session(self.slot)).map_err(said)?;
         let pin = pin.map(|pin| pin.0.as_bytes());
-        let mut rv = self.module.raw.login(&session, pin)?;
+        let mut rv = self.module.raw.login(&session, user, pin)?;
         if rv == CKR_USER_ALREADY_LOGGED_IN {
             // Said without looking at the PIN. Log out, so that it is.
             session.logout().map_err(said)?;
-            rv = self.module.raw.login(&session, pin)?;
+            rv = self.module.raw.login(&session, user, pin)?;
         }
         match rv {
             CKR_OK => Ok(session),
@@ -316,6 +317,19 @@ fn identity(info: &TokenInfo) -> TokenIdentity {
         serial: info.serial_number().trim_end().to_owned(),
         firmware: info.firmware_version().to_string(),
         label: info.label().trim_end().to_owned(),
+    }
+}
+
+/// The last try of a PIN is never spent here.
+fn refuse_last_try(token: &str, state: PinState) -> Result<()> {
+    match state {
+        PinState::Normal | PinState::CountLow => Ok(()),
+        PinState::Locked => Err(locked(token)),
+        PinState::FinalTry => Err(Rule::PinFinalTry.refuse(
+            format!("{token} says that one try of its PIN is left"),
+            "a token that has more than one try left",
+            "log in once with the vendor's own tool and the right PIN, which resets the counter",
+        )),
     }
 }
 

@@ -11,22 +11,24 @@
 
 #![allow(unsafe_code)]
 
+use std::ffi::CStr;
 use std::path::Path;
-use std::ptr::null_mut;
+use std::ptr::{NonNull, null_mut};
 
+use cryptoki::context::{CInitializeArgs, CInitializeFlags};
 use cryptoki::session::Session;
 use cryptoki_sys::*;
 use zeroize::Zeroizing;
 
-use super::answer::{check, missing, nonsense};
+use super::answer::{check, missing, nonsense, output};
 use super::attribute::Attribute;
 use super::packed::{Call, Member, Packed, with_mechanism};
 use crate::Result;
 
-/// More than any wrapped key or signature that Keyferry reads (an RSA-4096 wrapped key is 2.9 KiB).
-const MOST_BYTES: usize = 8 * 1024;
 /// More objects than one search of ours can sensibly find.
 const MOST_OBJECTS: usize = 4096;
+/// More mechanisms than any token has.
+const MOST_MECHANISMS: usize = 1024;
 
 /// One object of a token, by its handle.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -90,26 +92,43 @@ impl Functions {
         }
     }
 
-    /// C_Login as the user, with a PIN or (`None`) by the protected path. The only call whose code is
+    /// C_Login as this user, with a PIN or (`None`) by the protected path. The only call whose code is
     /// handed back, because a wrong PIN must be told from a broken HSM.
-    pub fn login(&self, session: &Session, pin: Option<&[u8]>) -> Result<CK_RV> {
+    pub fn login(
+        &self,
+        session: &Session,
+        user: CK_USER_TYPE,
+        pin: Option<&[u8]>,
+    ) -> Result<CK_RV> {
         let (pointer, length) = pin.map_or((null_mut(), 0), |pin| {
             (pin.as_ptr().cast_mut(), pin.len() as CK_ULONG)
         });
         // C_Login only reads the PIN, though its parameter is not const.
-        Ok(call!(self.C_Login(
-            session.handle(),
-            CKU_USER,
-            pointer,
-            length
-        )))
+        let session = session.handle();
+        Ok(call!(self.C_Login(session, user, pointer, length)))
     }
 
     /// C_GetMechanismInfo: what the token can do with a mechanism, if it has it.
-    pub fn mechanism(&self, slot: CK_SLOT_ID, kind: CK_MECHANISM_TYPE) -> Result<Option<CK_FLAGS>> {
+    pub fn mechanism(
+        &self,
+        slot: CK_SLOT_ID,
+        kind: CK_MECHANISM_TYPE,
+    ) -> Result<Option<CK_MECHANISM_INFO>> {
         let mut info = CK_MECHANISM_INFO::default();
         let rv = call!(self.C_GetMechanismInfo(slot, kind, &mut info));
-        Ok((rv == CKR_OK).then_some(info.flags))
+        Ok((rv == CKR_OK).then_some(info))
+    }
+
+    /// C_GetMechanismList: what the token says it has, by number, also those that nobody has a name for.
+    pub fn mechanisms(&self, slot: CK_SLOT_ID) -> Result<Vec<CK_MECHANISM_TYPE>> {
+        let mut list = vec![0; MOST_MECHANISMS];
+        let mut count = list.len() as CK_ULONG;
+        checked!(self.C_GetMechanismList(slot, list.as_mut_ptr(), &mut count))?;
+        match usize::try_from(count) {
+            Ok(count) if count <= list.len() => list.truncate(count),
+            _ => return Err(nonsense("C_GetMechanismList", count)),
+        }
+        Ok(list)
     }
 
     /// Every object that has all of these attributes.
@@ -151,6 +170,22 @@ impl Functions {
         let mut handle = CK_INVALID_HANDLE;
         checked!(self.C_CreateObject(session.handle(), pointer, length, &mut handle))?;
         object("C_CreateObject", handle)
+    }
+
+    /// C_SetAttributeValue.
+    pub fn set(&self, session: &Session, object: Object, template: &[Attribute]) -> Result<()> {
+        let mut template = Packed::new(template);
+        let (pointer, length) = template.parts();
+        checked!(self.C_SetAttributeValue(session.handle(), object.0, pointer, length))
+    }
+
+    /// C_CopyObject.
+    pub fn copy(&self, session: &Session, of: Object, template: &[Attribute]) -> Result<Object> {
+        let mut template = Packed::new(template);
+        let (pointer, length) = template.parts();
+        let mut handle = CK_INVALID_HANDLE;
+        checked!(self.C_CopyObject(session.handle(), of.0, pointer, length, &mut handle))?;
+        object("C_CopyObject", handle)
     }
 
     /// C_DestroyObject.
@@ -206,20 +241,13 @@ impl Functions {
         with: Object,
         key: Object,
     ) -> Result<Vec<u8>> {
-        let mut buffer = vec![0; MOST_BYTES];
-        let mut length = buffer.len() as CK_ULONG;
-        with_mechanism(call, |mechanism| {
-            checked!(self.C_WrapKey(
-                session.handle(),
-                mechanism,
-                with.0,
-                key.0,
-                buffer.as_mut_ptr(),
-                &mut length,
-            ))
-        })?;
-        cut("C_WrapKey", &mut buffer, length)?;
-        Ok(buffer)
+        let session = session.handle();
+        let wrapped = output("C_WrapKey", |buffer, length| {
+            with_mechanism(call, |mechanism| {
+                checked!(self.C_WrapKey(session, mechanism, with.0, key.0, buffer, length))
+            })
+        });
+        wrapped.map(|wrapped| wrapped.to_vec())
     }
 
     /// C_UnwrapKey. What the token made of the template must be read back.
@@ -252,20 +280,15 @@ impl Functions {
 
     /// C_SignInit and C_Sign, in one part.
     pub fn sign(&self, session: &Session, call: Call, key: Object, data: &[u8]) -> Result<Vec<u8>> {
-        let mut buffer = vec![0; MOST_BYTES];
-        let mut length = buffer.len() as CK_ULONG;
+        let session = session.handle();
         with_mechanism(call, |mechanism| {
-            checked!(self.C_SignInit(session.handle(), mechanism, key.0))
+            checked!(self.C_SignInit(session, mechanism, key.0))
         })?;
-        checked!(self.C_Sign(
-            session.handle(),
-            data.as_ptr().cast_mut(),
-            data.len() as CK_ULONG,
-            buffer.as_mut_ptr(),
-            &mut length,
-        ))?;
-        cut("C_Sign", &mut buffer, length)?;
-        Ok(buffer)
+        let (data, count) = (data.as_ptr().cast_mut(), data.len() as CK_ULONG);
+        let signature = output("C_Sign", |buffer, length| {
+            checked!(self.C_Sign(session, data, count, buffer, length))
+        });
+        signature.map(|signature| signature.to_vec())
     }
 
     /// C_DecryptInit and C_Decrypt, in one part.
@@ -276,20 +299,14 @@ impl Functions {
         key: Object,
         data: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>> {
-        let mut buffer = Zeroizing::new(vec![0; MOST_BYTES]);
-        let mut length = buffer.len() as CK_ULONG;
+        let session = session.handle();
         with_mechanism(call, |mechanism| {
-            checked!(self.C_DecryptInit(session.handle(), mechanism, key.0))
+            checked!(self.C_DecryptInit(session, mechanism, key.0))
         })?;
-        checked!(self.C_Decrypt(
-            session.handle(),
-            data.as_ptr().cast_mut(),
-            data.len() as CK_ULONG,
-            buffer.as_mut_ptr(),
-            &mut length,
-        ))?;
-        cut("C_Decrypt", &mut buffer, length)?;
-        Ok(buffer)
+        let (data, count) = (data.as_ptr().cast_mut(), data.len() as CK_ULONG);
+        output("C_Decrypt", |buffer, length| {
+            checked!(self.C_Decrypt(session, data, count, buffer, length))
+        })
     }
 
     /// Reads an attribute by one call into these words, of which the first `most` bytes may be used. The length that came back;
@@ -375,19 +392,16 @@ impl Functions {
     }
 }
 
+/// Arguments of C_Initialize with this text as `pReserved`, as NSS and modules after its example take it; it must outlive the call.
+pub(super) fn initialize_args(flags: CInitializeFlags, reserved: &CStr) -> CInitializeArgs {
+    // A string that ends with a zero byte is what such a module expects there; that this module does, its operator says.
+    let pointer = NonNull::from(reserved).cast();
+    unsafe { CInitializeArgs::new_with_reserved(flags, pointer) }
+}
+
 fn object(function: &str, handle: CK_OBJECT_HANDLE) -> Result<Object> {
     if handle == CK_INVALID_HANDLE {
         return Err(nonsense(function, handle));
     }
     Ok(Object(handle))
-}
-
-fn cut(function: &str, buffer: &mut Vec<u8>, length: CK_ULONG) -> Result<()> {
-    match usize::try_from(length) {
-        Ok(length) if length <= buffer.len() => {
-            buffer.truncate(length);
-            Ok(())
-        }
-        _ => Err(nonsense(function, length)),
-    }
 }

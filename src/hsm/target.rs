@@ -5,7 +5,7 @@ use cryptoki_sys::*;
 use zeroize::Zeroizing;
 
 use super::Hsm;
-use super::attribute::{Attribute, bytes, flag, number};
+use super::attribute::{Attribute, Value, bytes, flag, number};
 use super::object::{EXPONENT, Miss, PublicKey, of_class, public_usage};
 use super::packed::Call;
 use super::raw::Object;
@@ -24,6 +24,8 @@ pub struct TargetSpec<'a> {
     pub bits: u32,
     /// What it may be used for.
     pub usage: Usage,
+    /// Whether only a KEK that is CKA_TRUSTED may wrap it (CKA_WRAP_WITH_TRUSTED).
+    pub trusted_only: bool,
 }
 
 /// A target key on this token.
@@ -59,14 +61,17 @@ pub(super) fn public_usages(usage: Usage) -> [Attribute; 2] {
 }
 
 /// A target key at the tenant. It stays modifiable, so that the tenant can end CKA_EXTRACTABLE after the ceremony.
-fn private_half(token: bool, usage: Usage) -> Vec<Attribute> {
+fn private_half(token: bool, spec: &TargetSpec) -> Vec<Attribute> {
     let mut template = vec![
         flag(CKA_TOKEN, token),
         flag(CKA_PRIVATE, true),
         flag(CKA_SENSITIVE, true),
         flag(CKA_EXTRACTABLE, true),
     ];
-    template.extend(private_usage(usage));
+    template.extend(private_usage(spec.usage));
+    if spec.trusted_only {
+        template.push(flag(CKA_WRAP_WITH_TRUSTED, true));
+    }
     template.push(flag(CKA_COPYABLE, false));
     template.push(flag(CKA_MODIFIABLE, true));
     template
@@ -85,12 +90,8 @@ impl Hsm<'_> {
         self.refuse_label(&id.0, spec.label, &[number(CKA_CLASS, CKO_PRIVATE_KEY)])?;
         self.erase(&id.0, Rule::TargetGone)?;
         self.or_erase(&id.0, Rule::TargetGone, || {
-            let named = [
-                bytes(CKA_ID, &id.0),
-                bytes(CKA_LABEL, spec.label.as_bytes()),
-            ];
             let session = self.session()?;
-            self.target_generate(&session, &named, true, spec.bits, spec.usage)?;
+            self.target_generate(&session, Some(id), spec)?;
             drop(session);
             let target = self.target_examine(id, spec)?;
             target
@@ -102,21 +103,22 @@ impl Hsm<'_> {
         })
     }
 
-    /// Makes a pair of the tenant's kind; also as session objects, for canaries.
+    /// Makes a pair of the tenant's kind; without an id as session objects, for canaries.
     pub(super) fn target_generate(
         &self,
         session: &Session,
-        named: &[Attribute],
-        token: bool,
-        bits: u32,
-        usage: Usage,
+        id: Option<CkaId>,
+        spec: &TargetSpec,
     ) -> Result<(Object, Object)> {
-        let mut public = named.to_vec();
-        public.extend(public_usage(token, &public_usages(usage)));
-        public.push(number(CKA_MODULUS_BITS, bits.into()));
+        let token = id.is_some();
+        let mut named = vec![bytes(CKA_LABEL, spec.label.as_bytes())];
+        named.extend(id.map(|id| bytes(CKA_ID, &id.0)));
+        let mut public = named.clone();
+        public.extend(public_usage(token, &public_usages(spec.usage)));
+        public.push(number(CKA_MODULUS_BITS, spec.bits.into()));
         public.push(bytes(CKA_PUBLIC_EXPONENT, &EXPONENT));
-        let mut private = named.to_vec();
-        private.extend(private_half(token, usage));
+        let mut private = named;
+        private.extend(private_half(token, spec));
         self.raw().generate_pair(session, &public, &private)
     }
 
@@ -153,14 +155,15 @@ impl Hsm<'_> {
         })
     }
 
-    /// Checks in a new session that the key may be wrapped: sensitive, extractable without a trusted KEK, of this size, exponent
-    /// 65537, and the key it was when it was found.
+    /// Checks in a new session that the key may be wrapped: sensitive, extractable, by a trusted KEK only or by any as the plan says, of
+    /// this size, exponent 65537, and the key it was when it was found.
     ///
     /// # Errors
-    /// `TARGET-SENSITIVE`, `TARGET-EXTRACTABLE`, `TARGET-KEY`; [`Error::Hsm`] where the token fails.
-    pub fn target_check(&self, target: &Target, bits: u32) -> Result<()> {
+    /// `TARGET-SENSITIVE`, `TARGET-EXTRACTABLE`, `TARGET-WRAP-WITH-TRUSTED`, `TARGET-KEY`; [`Error::Hsm`] where the token fails.
+    pub fn target_check(&self, target: &Target, bits: u32, trusted_only: bool) -> Result<()> {
         let session = self.session()?;
-        let miss = self.target_miss(&session, target.private, bits, Some(&target.spki))?;
+        let spki = Some(target.spki.as_slice());
+        let miss = self.target_miss(&session, target.private, bits, trusted_only, spki)?;
         match miss {
             None => Ok(()),
             Some(miss) => Err(miss.refuse(
@@ -174,6 +177,7 @@ impl Hsm<'_> {
         session: &Session,
         private: Object,
         bits: u32,
+        trusted_only: bool,
         spki: Option<&[u8]>,
     ) -> Result<Option<Miss>> {
         for (kind, rule) in [
@@ -185,12 +189,17 @@ impl Hsm<'_> {
                 return Ok(miss);
             }
         }
-        let trusted_only = flag(CKA_WRAP_WITH_TRUSTED, true);
-        let value = self.raw().read(session, private, &trusted_only)?;
-        if value.as_ref() == Some(&trusted_only.value) {
-            // An ephemeral AES key cannot be trusted, so composite cannot wrap this one.
-            let wanted = flag(CKA_WRAP_WITH_TRUSTED, false);
-            let rule = Rule::TargetExtractable;
+        let wanted = flag(CKA_WRAP_WITH_TRUSTED, trusted_only);
+        let value = self.raw().read(session, private, &wanted)?;
+        let rule = match (trusted_only, &value) {
+            (true, value) if value.as_ref() != Some(&wanted.value) => {
+                Some(Rule::TargetWrapWithTrusted)
+            }
+            // Composite's ephemeral AES key cannot be trusted, nor is a KEK without `kek trust`.
+            (false, Some(Value::Flag(true))) => Some(Rule::TargetExtractable),
+            _ => None,
+        };
+        if let Some(rule) = rule {
             return Ok(Some(Miss::attribute(rule, &wanted, value.as_ref())));
         }
         let key = self.public_key_of(session, private)?;
@@ -238,10 +247,12 @@ impl Hsm<'_> {
             );
             return Ok(Err(miss(found)));
         };
-        if let Some(miss) = self.target_miss(&session, *private, spec.bits, None)? {
+        if let Some(miss) =
+            self.target_miss(&session, *private, spec.bits, spec.trusted_only, None)?
+        {
             return Ok(Err(miss));
         }
-        let mut wanted = private_half(true, spec.usage);
+        let mut wanted = private_half(true, spec);
         wanted.push(bytes(CKA_LABEL, spec.label.as_bytes()));
         let rule = Rule::TargetAttributes;
         if let Some(miss) = self.first_miss(&session, *private, &wanted, rule)? {

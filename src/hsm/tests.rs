@@ -20,7 +20,7 @@ use common::{MODULE, PIN, Tokens, run};
 fn a_target_signs_and_answers_as_its_public_half_says() {
     use rsa::pkcs8::DecodePublicKey;
     let tokens = Tokens::new(&["tenant"]);
-    let module = Module::open(Path::new(MODULE)).unwrap();
+    let module = Module::open(Path::new(MODULE), None).unwrap();
     let pin = Pin::new(Zeroizing::new(PIN.to_owned()));
     let hsm = module.token("tenant").unwrap().login(Some(&pin)).unwrap();
     let spec = TargetSpec {
@@ -30,6 +30,7 @@ fn a_target_signs_and_answers_as_its_public_half_says() {
             sign: true,
             decrypt: true,
         },
+        trusted_only: false,
     };
     let target = hsm.target_make(Fixed([1; 20]), &spec).unwrap();
 
@@ -76,7 +77,7 @@ fn what_the_kek_unwraps_cannot_be_had_otherwise() {
     use crate::document::parts::Mechanism;
 
     let _tokens = Tokens::new(&["hoster"]);
-    let module = Module::open(Path::new(MODULE)).unwrap();
+    let module = Module::open(Path::new(MODULE), None).unwrap();
     let pin = Pin::new(Zeroizing::new(PIN.to_owned()));
     let hsm = module.token("hoster").unwrap().login(Some(&pin)).unwrap();
     let id = Fixed([2; 20]);

@@ -11,6 +11,7 @@ use super::raw::Object;
 use super::target::Target;
 use crate::Result;
 use crate::document::parts::{Mechanism, OaepHash};
+use crate::encoding::CkaId;
 use crate::rule::Rule;
 use crate::wrapped_key::WrappedKey;
 
@@ -25,21 +26,26 @@ pub struct Wrapper<'h> {
 }
 
 impl Hsm<'_> {
-    /// Opens a session that wraps under this KEK: under a session object of its public half. Call [`Hsm::wrap_canary`] before.
+    /// Opens a session that wraps under this KEK: under the public half that the security officer has made trusted, by its id, or else under a
+    /// session object of it. Call [`Hsm::wrap_canary`] before.
     ///
     /// # Errors
-    /// `KEK-KEY` for another public key than RSA with exponent 65537; `WRAP-SINGLE-SHOT`, `WRAP-KWP` where the token cannot;
+    /// `TARGET-WRAP-WITH-TRUSTED` where the trusted KEK is not there; `KEK-KEY` for another public key than RSA with exponent 65537; `WRAP-SINGLE-SHOT`, `WRAP-KWP` where the token cannot;
     /// [`crate::Error::Hsm`] where the token fails.
     pub fn wrapper(
         &self,
         kek_spki: &[u8],
+        trusted: Option<CkaId>,
         mechanism: Mechanism,
         oaep: OaepHash,
     ) -> Result<Wrapper<'_>> {
         let kek = PublicKey::of_spki(kek_spki, Rule::KekKey)?;
         let session = self.session()?;
         let way = self.way(&session, mechanism, oaep)?;
-        let with = self.raw().create(&session, &wrapping_public(&kek))?;
+        let with = match trusted {
+            Some(id) => self.trusted_kek(&session, id, &kek)?,
+            None => self.raw().create(&session, &wrapping_public(&kek))?,
+        };
         Ok(Wrapper {
             hsm: self,
             session,

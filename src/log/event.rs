@@ -69,6 +69,15 @@ pub enum Event {
         /// Who released it.
         signatures: Vec<Signed>,
     },
+    /// The tenant's HSM trusts the KEK: its security officer has made the public half a trusted key.
+    KekTrust {
+        /// The KEK, by the CKA_ID of its trusted half.
+        kek: KekRecord,
+        /// The token.
+        token: TokenIdentity,
+        /// The attributes as read back.
+        attributes: Vec<ReadBack>,
+    },
     /// Every target key is there, with its certificate.
     KeysCreate {
         /// The token they are in.
@@ -258,6 +267,7 @@ impl Event {
             Event::Init { .. } => Step::Init,
             Event::KekCreate { .. } => Step::KekCreate,
             Event::OfferCheck { .. } => Step::OfferCheck,
+            Event::KekTrust { .. } => Step::KekTrust,
             Event::KeysCreate { .. } => Step::KeysCreate,
             Event::Export { .. } => Step::Export,
             Event::ShareConfirm { .. } => Step::ShareConfirm,

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Result,
+    document::parts::Mechanism,
     encoding::{Fixed, Hash},
     folder,
     rule::Rule,
@@ -205,6 +206,13 @@ impl Plan {
     /// Whether the plan waives a rule.
     pub fn waives(&self, rule: Rule) -> bool {
         self.waivers.iter().any(|waiver| waiver.rule == rule)
+    }
+
+    /// Whether only a KEK that the tenant's security officer has marked trusted may wrap a target key (`kek trust`). Composite cannot have
+    /// it: its ephemeral AES key can't be trusted.
+    pub fn trusted_only(&self) -> bool {
+        self.transfer.mechanism == Mechanism::SingleShot
+            && !self.waives(Rule::TargetWrapWithTrusted)
     }
 
     /// Where each key must prove itself (design, section 4.5): `import`, then `<node>/ready` and

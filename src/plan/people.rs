@@ -4,6 +4,7 @@ use serde::Deserialize;
 use ssh_key::public::KeyData;
 
 use super::Id;
+use crate::document::parts::TokenIdentity;
 
 /// A person with an SSH key: an officer, or a witness who signs with one.
 #[derive(Debug, Clone)]
@@ -41,6 +42,15 @@ pub struct HsmPlan {
     pub serials: Vec<String>,
     /// For a network HSM: the one interface that may be up.
     pub network: Option<NetworkPlan>,
+}
+
+impl HsmPlan {
+    /// Whether this is one of the HSMs that may be used, by what its module says.
+    pub fn names(&self, token: &TokenIdentity) -> bool {
+        self.manufacturer == token.manufacturer
+            && self.model == token.model
+            && self.serials.contains(&token.serial)
+    }
 }
 
 /// The one network interface that a network HSM needs.

@@ -4,6 +4,8 @@ pub mod archive;
 pub mod counterpart;
 pub mod init;
 pub mod note;
+#[cfg(all(feature = "hsm", feature = "custody"))]
+pub mod probe;
 pub mod release;
 pub mod status;
 #[cfg(all(feature = "hsm", feature = "custody"))]

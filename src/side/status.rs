@@ -17,6 +17,8 @@ pub fn next(ceremony: &Ceremony) -> String {
     let row = state.rows().find(|row| match row.step {
         Step::ShareConfirm => !unconfirmed.is_empty(),
         Step::ShareReissue => false,
+        // Only where the plan asks for it, and then before the keys are made.
+        Step::KekTrust => ceremony.plan.trusted_only(),
         _ => true,
     });
     let Some(row) = row else {

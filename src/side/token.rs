@@ -1,6 +1,6 @@
 //! The way to this side's token: the planned HSM, and a PIN that is asked for once and never kept.
 
-use std::path::PathBuf;
+use std::{ffi::CString, path::PathBuf};
 
 use zeroize::Zeroizing;
 
@@ -9,7 +9,7 @@ use crate::{
     ceremony::Ceremony,
     escape::escape,
     folder,
-    hsm::{Hsm, Module, Pin, PinState, Token},
+    hsm::{Hsm, Module, Officer, Pin, PinState, Token},
     log::Event,
     phase::Step,
     plan::Mode,
@@ -24,6 +24,8 @@ const MAX_PIN: u64 = 256;
 pub struct TokenChoice {
     /// The PKCS#11 module.
     pub module: PathBuf,
+    /// What the module is given at C_Initialize, where it needs it.
+    pub module_args: Option<CString>,
     /// The token's label.
     pub label: String,
     /// In a rehearsal, the file that holds the PIN.
@@ -43,38 +45,76 @@ pub fn with_token<T>(
 ) -> Result<T> {
     // First: no PIN is asked for, much less tried, for a step whose time has not come.
     ceremony.state.require(step)?;
-    if choice.pin_file.is_some() && ceremony.plan.mode != Mode::Rehearsal {
-        return Err(Rule::PinFile.refuse(
-            "--pin-file in production",
-            "the PIN typed on the terminal or at the token",
-            "run the command without --pin-file",
-        ));
-    }
-    let module = Module::open(&choice.module)?;
-    let token = module.token(&choice.label)?;
-    require_planned(ceremony, &token)?;
+    let module = choice.open(ceremony.plan.mode)?;
+    let token = planned(ceremony, &module, choice)?;
     require_tries(ceremony, &token)?;
-    let pin = match token.has_protected_path() {
-        true => None,
-        false => Some(Pin::new(ask_pin(choice, asker, &token)?)),
-    };
+    let pin = choice.pin("PIN", asker, &token)?;
     let hsm = token.login(pin.as_ref())?;
     drop(pin);
     act(ceremony, &hsm)
 }
 
-fn ask_pin(choice: &TokenChoice, asker: &Asker, token: &Token) -> Result<Zeroizing<String>> {
-    let Some(path) = &choice.pin_file else {
-        return asker.hidden(&format!(
-            "PIN of the token {:?}: ",
-            escape(&token.identity().label)
-        ));
-    };
-    let bytes = Zeroizing::new(folder::read_file(path, MAX_PIN)?);
-    let text = std::str::from_utf8(&bytes).map_err(|_| crate::Error::file(path, "not text"))?;
-    Ok(Zeroizing::new(
-        text.trim_end_matches(['\n', '\r']).to_owned(),
-    ))
+/// Logs in as the token's security officer for a step, and takes it.
+///
+/// # Errors
+/// As [`with_token`].
+pub fn with_officer<T>(
+    ceremony: &mut Ceremony,
+    step: Step,
+    choice: &TokenChoice,
+    asker: &Asker,
+    act: impl FnOnce(&mut Ceremony, &Officer) -> Result<T>,
+) -> Result<T> {
+    ceremony.state.require(step)?;
+    let module = choice.open(ceremony.plan.mode)?;
+    let token = planned(ceremony, &module, choice)?;
+    let pin = choice.pin("PIN of the security officer (SO)", asker, &token)?;
+    let officer = token.login_officer(pin.as_ref())?;
+    drop(pin);
+    act(ceremony, &officer)
+}
+
+impl TokenChoice {
+    /// Loads the module.
+    ///
+    /// # Errors
+    /// `PIN-FILE` in production; an HSM error.
+    pub fn open(&self, mode: Mode) -> Result<Module> {
+        if self.pin_file.is_some() && mode != Mode::Rehearsal {
+            return Err(Rule::PinFile.refuse(
+                "a PIN file in production",
+                "the PIN typed on the terminal or at the token",
+                "run the command without it",
+            ));
+        }
+        Module::open(&self.module, self.module_args.as_deref())
+    }
+
+    /// The PIN, unless the token has a keypad of its own.
+    ///
+    /// # Errors
+    /// What reading the file or asking can end with.
+    pub fn pin(&self, what: &str, asker: &Asker, token: &Token) -> Result<Option<Pin>> {
+        if token.has_protected_path() {
+            return Ok(None);
+        }
+        let Some(path) = &self.pin_file else {
+            let label = escape(&token.identity().label);
+            return (asker.hidden(&format!("{what} of the token {label:?}: ")))
+                .map(|pin| Some(Pin::new(pin)));
+        };
+        let bytes = Zeroizing::new(folder::read_file(path, MAX_PIN)?);
+        let text = std::str::from_utf8(&bytes).map_err(|_| crate::Error::file(path, "not text"))?;
+        let pin = text.trim_end_matches(['\n', '\r']).to_owned();
+        Ok(Some(Pin::new(Zeroizing::new(pin))))
+    }
+}
+
+/// The token that was chosen, if it is one of the plan's.
+fn planned<'m>(ceremony: &Ceremony, module: &'m Module, choice: &TokenChoice) -> Result<Token<'m>> {
+    let token = module.token(&choice.label)?;
+    require_planned(ceremony, &token)?;
+    Ok(token)
 }
 
 /// The token is one of those that the plan names for this side, where it names any.
@@ -83,10 +123,7 @@ fn require_planned(ceremony: &Ceremony, token: &Token) -> Result<()> {
         return Ok(());
     };
     let found = token.identity();
-    let fits = planned.manufacturer == found.manufacturer
-        && planned.model == found.model
-        && planned.serials.contains(&found.serial);
-    if fits {
+    if planned.names(found) {
         return Ok(());
     }
     Err(Rule::PlanHsm.refuse(

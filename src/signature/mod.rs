@@ -31,6 +31,8 @@ pub enum Namespace {
     Document,
     /// The head of a closed log.
     Head,
+    /// What a token was seen to do.
+    Probe,
 }
 
 impl Namespace {
@@ -41,6 +43,7 @@ impl Namespace {
             Namespace::Approval => "keyferry-approval",
             Namespace::Document => "keyferry-document",
             Namespace::Head => "keyferry-head",
+            Namespace::Probe => "keyferry-probe",
         }
     }
 }

@@ -19,14 +19,14 @@ use crate::{
     hsm::{Hsm, Target, Wrapper},
     log::{self, Event},
     phase::Step,
-    plan::{KeyPlan, Plan, Role},
+    plan::{KeyPlan, Plan, Role, Side},
     proof,
     report::Report,
     rule::Rule,
     seal::SealKey,
     share::{self, Secret, Share, ShareListing},
     spki::{self, TargetCertificate},
-    tenant::keys,
+    tenant::{keys, trust},
 };
 
 /// A key that may be wrapped: on this token, as planned, with its certificate.
@@ -48,7 +48,7 @@ pub fn export(ceremony: &mut Ceremony, hsm: &Hsm, progress: &dyn Fn(&str)) -> Re
     ceremony.state.require(Step::Export)?;
     let plan = ceremony.plan.clone();
     let offer = ceremony.kept::<Offer>()?;
-    hsm.require(plan.transfer.mechanism, plan.transfer.oaep_hash)?;
+    hsm.require(Side::Tenant, &plan)?;
     let keys = checked_keys(ceremony, hsm)?;
     let begun = ceremony.begin(Step::Export)?;
     progress("canary: wrapping a throwaway key to a throwaway KEK, and opening it in software");
@@ -57,7 +57,13 @@ pub fn export(ceremony: &mut Ceremony, hsm: &Hsm, progress: &dyn Fn(&str)) -> Re
     let secret = fresh_secret(hsm, &package_id, &plan)?;
     let (listings, share_files) = deal(&plan, &secret, &package_id)?;
     let transfer = &plan.transfer;
-    let wrapper = hsm.wrapper(&offer.body().spki.0, transfer.mechanism, transfer.oaep_hash)?;
+    let trusted = plan.trusted_only().then(|| trust::trusted_id(ceremony));
+    let wrapper = hsm.wrapper(
+        &offer.body().spki.0,
+        trusted,
+        transfer.mechanism,
+        transfer.oaep_hash,
+    )?;
     let mut files = Files::new();
     let mut packaged = Vec::new();
     for key in &keys {
@@ -82,7 +88,11 @@ pub fn export(ceremony: &mut Ceremony, hsm: &Hsm, progress: &dyn Fn(&str)) -> Re
     };
     let hash = build(ceremony, &begun, hsm, body, files, &keys)?;
     ceremony.stage(&begun, SHARES, &share_files)?;
-    finish(
+    drop(wrapper);
+    let left = trusted
+        .map(|id| hsm.trusted_destroy(id))
+        .and_then(Result::err);
+    let report = finish(
         ceremony,
         begun,
         hsm,
@@ -91,7 +101,13 @@ pub fn export(ceremony: &mut Ceremony, hsm: &Hsm, progress: &dyn Fn(&str)) -> Re
         package_id,
         observed,
         &share_files,
-    )
+    )?;
+    Ok(match left {
+        None => report,
+        Some(error) => report.line(format!(
+            "The trusted KEK is still on the token; let its security officer remove it: {error}"
+        )),
+    })
 }
 
 /// Every key of the plan, checked as the HSM has it now.
@@ -101,7 +117,7 @@ fn checked_keys(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<Checked>> {
         let bits = plan.key_type.rsa_bits()?;
         let certificate = keys::certificate_of(ceremony, record)?;
         let target = hsm.target_by_spki(certificate.spki())?;
-        hsm.target_check(&target, bits)?;
+        hsm.target_check(&target, bits, ceremony.plan.trusted_only())?;
         let certificate = certificate.of_key(&target.spki, plan.label.as_str())?;
         checked.push(Checked {
             plan: plan.clone(),

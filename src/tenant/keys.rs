@@ -7,13 +7,13 @@ use rsa::pkcs8::Document;
 
 use crate::{
     Error, Result,
-    ceremony::Ceremony,
+    ceremony::{Ceremony, untrusted},
     encoding::{Hash, cka_id},
     folder,
-    hsm::{Hsm, Target, TargetSpec},
+    hsm::{Hsm, THROWAWAY_BITS, Target, TargetSpec},
     log::{Event, KeyRecord},
     phase::Step,
-    plan::{Id, KeyPlan, Usage},
+    plan::{Id, KeyPlan, Side, Usage},
     report::Report,
     rule::Rule,
     spki::{self, TargetCertificate},
@@ -34,7 +34,7 @@ pub struct Existing {
 /// Makes or finds every key of the plan.
 ///
 /// # Errors
-/// `PHASE-ORDER`, `TARGET-…` rules, or the HSM's.
+/// `PHASE-ORDER`, `HSM-MECHANISM`, `WRAP-…` and `TARGET-…` rules, or the HSM's.
 pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[Existing]) -> Result<Report> {
     ceremony.state.require(Step::KeysCreate)?;
     if let Some(unknown) = existing.iter().find(|key| {
@@ -52,11 +52,19 @@ pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[Existing]) -> Resu
             remedy: "name a label of the plan".into(),
         });
     }
-    // Before the intent: a key that may not travel changes nothing.
+    let trusted_only = ceremony.plan.trusted_only();
+    if trusted_only && ceremony.state.kek.is_none() {
+        return Err(untrusted("keys create before kek trust"));
+    }
+    // Before the intent: a token that cannot, or a key that may not travel, changes nothing.
+    hsm.require(Side::Tenant, &ceremony.plan)?;
+    let transfer = &ceremony.plan.transfer;
+    hsm.wrap_canary(THROWAWAY_BITS, transfer.mechanism, transfer.oaep_hash)?;
     for key in &ceremony.plan.keys {
         if let Some(file) = file_of(existing, &key.label) {
             let given = Given::read(file, key.label.as_str())?;
-            hsm.target_check(&hsm.target_by_spki(&given.spki)?, key.key_type.rsa_bits()?)?;
+            let target = hsm.target_by_spki(&given.spki)?;
+            hsm.target_check(&target, key.key_type.rsa_bits()?, trusted_only)?;
         }
     }
     let begun = ceremony.begin(Step::KeysCreate)?;
@@ -120,10 +128,16 @@ fn one(
                 label,
                 ceremony.state.attempt,
             );
-            hsm.target_make(id, &TargetSpec { label, bits, usage })?
+            let spec = TargetSpec {
+                label,
+                bits,
+                usage,
+                trusted_only: ceremony.plan.trusted_only(),
+            };
+            hsm.target_make(id, &spec)?
         }
     };
-    hsm.target_check(&target, bits)?;
+    hsm.target_check(&target, bits, ceremony.plan.trusted_only())?;
     let stored = given
         .and_then(|given| given.certificate)
         .map_or_else(|| hsm.certificate_find(&target.id), |der| Ok(Some(der)))?;

@@ -7,3 +7,4 @@ pub mod keys;
 pub mod offer;
 pub mod receipt;
 pub mod shares;
+pub mod trust;

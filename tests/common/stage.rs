@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{MODULE, PIN, SO_PIN, run};
+use super::{MODULE, PIN, SO_PIN, kryoptic, run, shim};
 
 /// Officers of the tenant.
 pub const TENANT: [&str; 3] = ["ada", "ben", "cora"];
@@ -16,6 +16,84 @@ pub const TENANT: [&str; 3] = ["ada", "ben", "cora"];
 pub const HOSTER: [&str; 3] = ["hana", "hugo", "hedy"];
 /// Custodians, of whom three are a quorum.
 pub const CUSTODIANS: [&str; 5] = ["cyd", "dan", "eve", "fay", "gus"];
+
+/// A family of tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    SoftHsm,
+    Kryoptic,
+}
+
+impl Family {
+    pub const ALL: [Family; 2] = [Family::SoftHsm, Family::Kryoptic];
+
+    pub fn module(self) -> PathBuf {
+        match self {
+            Family::SoftHsm => MODULE.into(),
+            Family::Kryoptic => kryoptic(),
+        }
+    }
+}
+
+/// What a stage is made of.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    pub tenant: Family,
+    pub hoster: Family,
+    /// Whether both modules stand behind the shim.
+    pub shim: bool,
+    pub mechanism: &'static str,
+    pub oaep: &'static str,
+    /// The size of every key that travels.
+    pub bits: u32,
+    pub keys: usize,
+    /// Rules that the plan waives.
+    pub waivers: Vec<String>,
+    /// Mechanisms that Kryoptic goes without.
+    pub denied: Vec<String>,
+}
+
+impl Default for Setting {
+    /// Single-shot, as a plan has it where it says nothing; SHA-1, because SoftHSM knows no other.
+    fn default() -> Self {
+        Setting {
+            tenant: Family::SoftHsm,
+            hoster: Family::SoftHsm,
+            shim: true,
+            mechanism: "single-shot",
+            oaep: "sha1",
+            bits: 2048,
+            keys: 2,
+            waivers: vec!["WRAP-OAEP-SHA1".into()],
+            denied: Vec::new(),
+        }
+    }
+}
+
+impl Setting {
+    /// The other mechanism, on bare tokens.
+    pub fn composite() -> Self {
+        Setting {
+            shim: false,
+            mechanism: "composite",
+            waivers: vec!["WRAP-COMPOSITE".into(), "WRAP-OAEP-SHA1".into()],
+            ..Setting::default()
+        }
+    }
+
+    fn family(&self, side: &str) -> Family {
+        match side {
+            "tenant" => self.tenant,
+            _ => self.hoster,
+        }
+    }
+
+    /// Whether a ceremony of this setting has the step `kek trust`.
+    pub fn trusts(&self) -> bool {
+        let waived = |waiver: &String| waiver == "TARGET-WRAP-WITH-TRUSTED";
+        self.mechanism == "single-shot" && !self.waivers.iter().any(waived)
+    }
+}
 
 /// How far a stage is walked. Each is the state *after* that step, both sides having done what lies before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +103,7 @@ pub enum Done {
     KekCreate,
     OfferRelease,
     OfferCheck,
+    KekTrust,
     KeysCreate,
     Export,
     Confirm,
@@ -46,11 +125,12 @@ pub enum Done {
 
 impl Done {
     /// Every step, in their order.
-    pub const ALL: [Done; 21] = [
+    pub const ALL: [Done; 22] = [
         Done::Init,
         Done::KekCreate,
         Done::OfferRelease,
         Done::OfferCheck,
+        Done::KekTrust,
         Done::KeysCreate,
         Done::Export,
         Done::Confirm,
@@ -107,39 +187,32 @@ impl Ended {
 
 pub struct Stage {
     pub dir: tempfile::TempDir,
+    pub setting: Setting,
     /// Runs before every program of a side: the crash tests kill with it.
     pub done: Option<Done>,
 }
 
 impl Stage {
-    /// Tokens, people and a signed plan; `change` may change the plan's text before it is signed.
+    /// Tokens, people and a signed plan of the default setting; `change` may change the plan's text before it is signed.
     pub fn new(change: impl FnOnce(String) -> String) -> Self {
+        Stage::with(Setting::default(), change)
+    }
+
+    /// As [`Stage::new`], of another setting.
+    pub fn with(setting: Setting, change: impl FnOnce(String) -> String) -> Self {
         let stage = Stage {
             dir: tempfile::tempdir().unwrap(),
+            setting,
             done: Some(Done::Plan),
         };
-        let conf = format!(
-            "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n",
-            stage.path("tokens").display()
-        );
         for folder in ["tokens", "people", "medium", "plan"] {
             fs::create_dir(stage.path(folder)).unwrap();
         }
-        fs::write(stage.path("softhsm2.conf"), conf).unwrap();
+        stage.configure();
         fs::write(stage.path("pin"), PIN).unwrap();
+        fs::write(stage.path("so-pin"), SO_PIN).unwrap();
         for label in ["tenant", "hoster"] {
-            run(Command::new("softhsm2-util")
-                .args([
-                    "--init-token",
-                    "--free",
-                    "--label",
-                    label,
-                    "--so-pin",
-                    SO_PIN,
-                    "--pin",
-                    PIN,
-                ])
-                .env("SOFTHSM2_CONF", stage.path("softhsm2.conf")));
+            stage.token(label);
         }
         for id in TENANT.iter().chain(&HOSTER).chain(&["iris", "mallory"]) {
             stage.ssh_key(id);
@@ -165,7 +238,10 @@ impl Stage {
 
     /// The same stage again, to be changed apart: tokens, folders and people are copied.
     pub fn copy(&self) -> Self {
-        Stage::load(self.dir.path(), self.done)
+        Stage {
+            setting: self.setting.clone(),
+            ..Stage::load(self.dir.path(), self.done)
+        }
     }
 
     /// Keeps a copy of the stage in a folder that outlives it.
@@ -180,13 +256,66 @@ impl Stage {
         let dir = tempfile::tempdir().unwrap();
         let all = format!("{}/.", from.display());
         run(Command::new("cp").args(["-a", &all]).arg(dir.path()));
-        let copy = Stage { dir, done };
+        let copy = Stage {
+            dir,
+            setting: Setting::default(),
+            done,
+        };
+        copy.configure();
+        copy
+    }
+
+    /// The configuration of both modules, for the folder where the stage stands now.
+    fn configure(&self) {
+        let tokens = self.path("tokens");
         let conf = format!(
             "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n",
-            copy.path("tokens").display()
+            tokens.display()
         );
-        fs::write(copy.path("softhsm2.conf"), conf).unwrap();
-        copy
+        fs::write(self.path("softhsm2.conf"), conf).unwrap();
+        let denied = &self.setting.denied;
+        let denied = match denied.is_empty() {
+            true => String::new(),
+            false => format!("mechanisms = [\"DENY\", \"{}\"]\n", denied.join("\", \"")),
+        };
+        let slot = |(n, label): (usize, &str)| {
+            format!(
+                "[[slots]]\nslot = {}\ndescription = \"{label}\"\ndbtype = \"sqlite\"\ndbargs = \"{}/{label}.sql\"\n{denied}\n",
+                n + 1,
+                tokens.display()
+            )
+        };
+        let conf: String = ["tenant", "hoster"]
+            .into_iter()
+            .enumerate()
+            .map(slot)
+            .collect();
+        fs::write(self.path("kryoptic.conf"), conf).unwrap();
+    }
+
+    /// Makes a side's token.
+    fn token(&self, label: &str) {
+        match self.setting.family(label) {
+            Family::SoftHsm => {
+                run(Command::new("softhsm2-util")
+                    .args(["--init-token", "--free", "--label", label])
+                    .args(["--so-pin", SO_PIN, "--pin", PIN])
+                    .env("SOFTHSM2_CONF", self.path("softhsm2.conf")));
+            }
+            Family::Kryoptic => {
+                let slot = if label == "tenant" { "1" } else { "2" };
+                let tool = |arguments: &[&str]| {
+                    run(Command::new("pkcs11-tool")
+                        .arg("--module")
+                        .arg(kryoptic())
+                        .args(["--slot", slot, "--so-pin", SO_PIN])
+                        .args(arguments)
+                        .env("KRYOPTIC_CONF", self.path("kryoptic.conf")));
+                };
+                tool(&["--init-token", "--label", label]);
+                tool(&["--init-pin", "--login", "--login-type", "so", "--pin", PIN]);
+            }
+        }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -223,14 +352,24 @@ impl Stage {
                 format!("  {{ id = \"{id}\", name = \"{id}\", recipients = [\"{recipient}\"] }},\n")
             })
             .collect();
-        let keys: String = ["signing", "encryption"]
-            .iter()
-            .map(|role| {
-                format!("[[keys]]\nlabel = \"hgs-{role}\"\nrole = \"{role}\"\ntype = \"rsa\"\nbits = 2048\nsubject = \"CN=test {role}\"\n\n")
-            })
-            .collect();
+        let setting = &self.setting;
+        let key = |n: usize| {
+            let role = ["signing", "encryption"][n % 2];
+            let label = match n {
+                0 | 1 => format!("hgs-{role}"),
+                _ => format!("hgs-{role}-{n}"),
+            };
+            format!(
+                "[[keys]]\nlabel = \"{label}\"\nrole = \"{role}\"\ntype = \"rsa\"\nbits = {}\nsubject = \"CN=test {role}\"\n\n",
+                setting.bits
+            )
+        };
+        let keys: String = (0..setting.keys).map(key).collect();
+        let waiver =
+            |rule: &String| format!("[[waivers]]\nrule = \"{rule}\"\nreason = \"a test\"\n\n");
+        let waivers: String = setting.waivers.iter().map(waiver).collect();
         let nonce = run(Command::new("openssl").args(["rand", "-hex", "32"]));
-        include_str!("../../ceremony-scripts/plans/composite.toml")
+        include_str!("../../ceremony-scripts/plans/rehearsal.toml")
             .replace("@CEREMONY@", "test")
             .replace("@NONCE@", String::from_utf8(nonce).unwrap().trim())
             .replace("@TENANT-OFFICERS@\n", &officers(&TENANT))
@@ -241,6 +380,9 @@ impl Stage {
             )
             .replace("@CUSTODIANS@\n", &custodians)
             .replace("@KEYS@\n", &keys)
+            .replace("@WAIVERS@\n", &waivers)
+            .replace("@MECHANISM@", setting.mechanism)
+            .replace("@OAEP-HASH@", setting.oaep)
             // The smaller KEK is made in a third of the time.
             .replace("kek_bits = 4096", "kek_bits = 3072")
     }
@@ -278,19 +420,35 @@ impl Stage {
             _ => env!("CARGO_BIN_EXE_keyferry-hoster"),
         };
         let mut command = Command::new(program);
-        command.arg("--dir").arg(self.path(side)).args([
-            "--module",
-            MODULE,
-            "--token",
-            side,
-            "--pin-file",
-        ]);
+        command.arg("--dir").arg(self.path(side));
+        command.arg("--module").arg(self.module(side));
         command
-            .arg(self.path("pin"))
-            .args(arguments)
-            .env("SOFTHSM2_CONF", self.path("softhsm2.conf"));
+            .args(["--token", side, "--pin-file"])
+            .arg(self.path("pin"));
+        command.args(arguments);
+        self.environment(&mut command, side);
         command.current_dir(self.dir.path()).stdin(Stdio::null());
         command
+    }
+
+    /// The module that a side's program is given.
+    pub fn module(&self, side: &str) -> PathBuf {
+        match self.setting.shim {
+            true => shim(),
+            false => self.setting.family(side).module(),
+        }
+    }
+
+    /// What the modules of a side find their configuration by.
+    pub fn environment(&self, command: &mut Command, side: &str) {
+        command
+            .env("SOFTHSM2_CONF", self.path("softhsm2.conf"))
+            .env("KRYOPTIC_CONF", self.path("kryoptic.conf"))
+            .env("KEYFERRY_SHIM_MODULE", self.setting.family(side).module())
+            .env(
+                "KEYFERRY_SHIM_STATE",
+                self.path(&format!("tokens/shim-{side}")),
+            );
     }
 
     /// Runs a side's program.
@@ -415,6 +573,8 @@ impl Stage {
                     &["offer", "check", "medium/offer", "--words", &words],
                 );
             }
+            Done::KekTrust if !self.setting.trusts() => {}
+            Done::KekTrust => go("tenant", &["kek", "trust", "--so-pin-file", "so-pin"]),
             Done::KeysCreate => go("tenant", &["keys", "create"]),
             Done::Export => go("tenant", &["export"]),
             Done::Confirm => {

@@ -18,7 +18,7 @@ fn cross(tokens: &Tokens, tenant: &Hsm, hoster: &Hsm, kek_bits: u32, bits: u32) 
         ..spec("key")
     };
     let target = tenant.target_make(SOURCE, &spec).unwrap();
-    tenant.target_check(&target, bits).unwrap();
+    tenant.target_check(&target, bits, false).unwrap();
     Crossing {
         wrapped: wrap(tenant, &target, &kek.spki),
         certificate: common::certificate(tokens.folder(), &target.spki, "/CN=key"),

@@ -42,7 +42,7 @@ const BOTH: Usage = Usage {
 };
 
 fn open() -> Module {
-    Module::open(Path::new(MODULE)).unwrap()
+    Module::open(Path::new(MODULE), None).unwrap()
 }
 
 fn pin(pin: &str) -> Pin {
@@ -86,7 +86,7 @@ fn kek_spec(bits: u32) -> KekSpec {
 }
 
 fn wrap(hsm: &Hsm, target: &Target, kek: &[u8]) -> WrappedKey {
-    let wrapper = hsm.wrapper(kek, COMPOSITE, SHA1).unwrap();
+    let wrapper = hsm.wrapper(kek, None, COMPOSITE, SHA1).unwrap();
     wrapper.wrap(target).unwrap()
 }
 
@@ -123,6 +123,7 @@ fn spec(label: &str) -> TargetSpec<'_> {
         label,
         bits: 2048,
         usage: BOTH,
+        trusted_only: false,
     }
 }
 

@@ -13,8 +13,8 @@ fn a_target_is_made_once_and_found_by_its_public_half() {
     assert!(!again.made && again.spki == made.spki);
     let found = hsm.target_by_spki(&made.spki).unwrap();
     assert_eq!(found.id, SOURCE.0);
-    hsm.target_check(&found, 2048).unwrap();
-    refused(hsm.target_check(&found, 3072), Rule::TargetKey);
+    hsm.target_check(&found, 2048, false).unwrap();
+    refused(hsm.target_check(&found, 3072, false), Rule::TargetKey);
     refused(
         hsm.target_make(COPY, &spec("signing")).map(drop),
         Rule::TargetExists,
@@ -77,7 +77,7 @@ fn a_target_that_must_not_be_wrapped_is_refused_by_name() {
             .unwrap();
         let target = hsm.target_by_spki(&spki_of(&session, public));
         refused(
-            target.and_then(|target| hsm.target_check(&target, 2048)),
+            target.and_then(|target| hsm.target_check(&target, 2048, false)),
             rule,
         );
         session.destroy_object(private).unwrap();

@@ -92,7 +92,7 @@ fn a_failure_of_the_token_is_told_from_a_refusal() {
     hsm.target_destroy(SOURCE).unwrap();
     // The handle is of an object that is gone: that is no missing attribute.
     assert!(matches!(
-        hsm.target_check(&target, 2048),
+        hsm.target_check(&target, 2048, false),
         Err(Error::Hsm { .. })
     ));
 }

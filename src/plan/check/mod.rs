@@ -238,7 +238,7 @@ impl Checker<'_> {
     }
 
     /// What the plan itself breaks must be waived, and what it cannot break must not be. Whether a
-    /// KEK-… waiver is needed only the hoster's token can tell.
+    /// KEK-… waiver is needed only the hoster's token can tell, whether TARGET-WRAP-WITH-TRUSTED is only the tenant's.
     fn waivers_fit(&mut self, plan: &Plan, raw: &[RawWaiver]) {
         let spare = |party: &Party| party.officers.len() > party.approvals;
         let no_spare = !spare(&plan.tenant)
@@ -261,6 +261,13 @@ impl Checker<'_> {
                 "no officer or no custodian to spare",
             ),
         ];
+        if plan.transfer.mechanism == Mechanism::Composite {
+            let rule = Rule::TargetWrapWithTrusted;
+            let waiver = (raw.iter()).find(|waiver| waiver.rule.get_ref() == rule.name());
+            if let Some(waiver) = waiver {
+                self.not_broken(waiver, rule);
+            }
+        }
         for (rule, broken, found) in broken {
             let waiver = raw
                 .iter()
@@ -274,14 +281,18 @@ impl Checker<'_> {
                         rule.name()
                     ),
                 ),
-                (false, Some(waiver)) => self.fault(
-                    waiver.rule.span().start,
-                    Rule::PlanWaiver,
-                    format!("{} is waived, but this plan does not break it", rule.name()),
-                    "no waiver that is not needed",
-                ),
+                (false, Some(waiver)) => self.not_broken(waiver, rule),
                 _ => {}
             }
         }
+    }
+
+    fn not_broken(&mut self, waiver: &RawWaiver, rule: Rule) {
+        self.fault(
+            waiver.rule.span().start,
+            Rule::PlanWaiver,
+            format!("{} is waived, but this plan does not break it", rule.name()),
+            "no waiver that is not needed",
+        );
     }
 }

@@ -1,0 +1,240 @@
+//! `probe`: what this token does, seen on throwaway session objects, which end with their session.
+
+use std::fs;
+use std::path::Path;
+
+use cryptoki::mechanism::MechanismType;
+use cryptoki::session::Session;
+use cryptoki::slot::Limit;
+
+use super::canary::{throwaway, throwaway_target};
+use super::mechanism::THROWAWAY_BITS;
+use super::{Hsm, KekSpec, Module, Token, said};
+use crate::document::FORMAT;
+use crate::document::parts::{KwpFlavour, Mechanism};
+use crate::encoding::Hash;
+use crate::folder;
+use crate::plan::Side;
+use crate::probe::forecast::WAYS;
+use crate::probe::profile::Profile;
+use crate::probe::{
+    Direction, KekFacts, KeyWrapFacts, MechanismFacts, MechanismId, MissedFacts, ModuleFacts,
+    Outcome, Probe, SizeFacts, TokenFacts, TransferFacts,
+};
+use crate::{Error, Result};
+
+/// The greatest size of a module's file, in bytes.
+const MAX_MODULE: u64 = 256 << 20;
+
+impl Module {
+    /// The module as a file and as it says of itself (C_GetInfo).
+    ///
+    /// # Errors
+    /// [`Error::Failed`] where its file can't be read, [`Error::Hsm`] where it does not answer.
+    pub fn facts(&self, path: &Path) -> Result<ModuleFacts> {
+        let info = self.pkcs11.get_library_info().map_err(said)?;
+        // Vendors install links to the current version; what counts is the file that was loaded.
+        let path = &fs::canonicalize(path).map_err(|error| Error::file(path, error))?;
+        let file = path.file_name().unwrap_or_default();
+        Ok(ModuleFacts {
+            file: file.to_string_lossy().into_owned(),
+            sha256: Hash::of(&folder::read_file(path, MAX_MODULE)?),
+            manufacturer: info.manufacturer_id().trim_end().to_owned(),
+            description: info.library_description().trim_end().to_owned(),
+            library: info.library_version().to_string(),
+            cryptoki: info.cryptoki_version().to_string(),
+        })
+    }
+}
+
+impl Token<'_> {
+    /// What the token says of sessions and PIN (C_GetTokenInfo).
+    ///
+    /// # Errors
+    /// [`Error::Hsm`] where it does not answer.
+    pub fn facts(&self) -> Result<TokenFacts> {
+        let info = (self.module.pkcs11.get_token_info(self.slot)).map_err(said)?;
+        Ok(TokenFacts {
+            hardware: info.hardware_version().to_string(),
+            generates_random: info.rng(),
+            login_required: info.login_required(),
+            protected_path: info.protected_authentication_path(),
+            most_sessions: match info.max_session_count() {
+                Limit::Max(most) => Some(most),
+                Limit::Infinite | Limit::Unavailable => None,
+            },
+            pin_shortest: info.min_pin_length() as u64,
+            pin_longest: info.max_pin_length() as u64,
+        })
+    }
+}
+
+impl Hsm<'_> {
+    /// Tries everything that a ceremony asks of a token of either side, and a few things that it must refuse.
+    ///
+    /// # Errors
+    /// [`Error::Hsm`] where the token does not answer at all, or keeps a throwaway object.
+    pub fn probe(
+        &self,
+        side: Side,
+        module: ModuleFacts,
+        facts: TokenFacts,
+        progress: &dyn Fn(&str),
+    ) -> Result<Probe> {
+        let profile = Profile::of(&self.identity);
+        progress("listing mechanisms");
+        let mechanisms = self.mechanism_facts()?;
+        progress("key wraps and key sizes");
+        let (key_wraps, rsa) = (self.key_wrap_facts()?, self.size_facts()?);
+        let mut transfers = Vec::new();
+        for direction in [Direction::Wrap, Direction::Unwrap] {
+            for (mechanism, oaep_hash) in WAYS {
+                progress(&format!("{direction:?}, {mechanism:?}, {oaep_hash:?}"));
+                let seen = match direction {
+                    Direction::Wrap => (self.wrap_canary(THROWAWAY_BITS, mechanism, oaep_hash))
+                        .map(|observed| vec![observed.kwp]),
+                    Direction::Unwrap => self.unwrap_flavours(mechanism, oaep_hash),
+                };
+                transfers.push(TransferFacts {
+                    direction,
+                    mechanism,
+                    oaep_hash,
+                    outcome: outcome(seen),
+                });
+            }
+        }
+        progress("throwaway KEKs, and what their attributes forbid");
+        let mut keks = Vec::new();
+        let mut enforced = Vec::new();
+        for mechanism in [Mechanism::SingleShot, Mechanism::Composite] {
+            let (kek, tried) = self.kek_facts(mechanism)?;
+            keks.push(kek);
+            enforced.extend(tried);
+        }
+        let (target, wrap_with_trusted) = self.try_target()?;
+        enforced.extend(target);
+        self.nothing_left()?;
+        Ok(Probe {
+            format: FORMAT.to_owned(),
+            kind: "probe".to_owned(),
+            side,
+            time: jiff::Timestamp::now().to_string(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            module,
+            token: self.identity.clone(),
+            facts,
+            profile,
+            mechanisms,
+            key_wraps,
+            rsa,
+            transfers,
+            keks,
+            enforced,
+            wrap_with_trusted,
+            attestation: profile.known().attestation.to_owned(),
+        })
+    }
+
+    fn mechanism_facts(&self) -> Result<Vec<MechanismFacts>> {
+        let mut facts = Vec::new();
+        let mut listed = self.raw().mechanisms(self.slot.into())?;
+        listed.sort_unstable();
+        for kind in listed {
+            let info = self.raw().mechanism(self.slot.into(), kind)?;
+            let info = info.unwrap_or_default();
+            let known = MechanismType::try_from(kind).ok();
+            facts.push(MechanismFacts {
+                id: MechanismId(kind),
+                name: known.map(|known| known.to_string()),
+                flags: format!("0x{:08x}", info.flags),
+                least: info.ulMinKeySize,
+                most: info.ulMaxKeySize,
+            });
+        }
+        Ok(facts)
+    }
+
+    fn key_wrap_facts(&self) -> Result<Vec<KeyWrapFacts>> {
+        let session = self.session()?;
+        let mut facts = Vec::new();
+        for kind in self.key_wraps() {
+            if self.has(kind)? {
+                let made = self.wrapped_aes_length(&session, kind)?.ok();
+                let made = made.map(|length| length as u64);
+                let id = MechanismId(kind);
+                facts.push(KeyWrapFacts { id, made });
+            }
+        }
+        Ok(facts)
+    }
+
+    fn size_facts(&self) -> Result<Vec<SizeFacts>> {
+        let session = self.session()?;
+        let make = |bits| {
+            let made = self.target_generate(&session, None, &throwaway_target(bits));
+            if let Ok((public, private)) = &made {
+                self.discard(&session, &[*public, *private]);
+            }
+            SizeFacts {
+                bits,
+                made: made.is_ok(),
+            }
+        };
+        Ok([2048, 3072, 4096].map(make).to_vec())
+    }
+
+    /// A throwaway KEK of this mechanism: what it misses, and what its attributes forbid.
+    fn kek_facts(
+        &self,
+        mechanism: Mechanism,
+    ) -> Result<(KekFacts, Vec<crate::probe::EnforcedFacts>)> {
+        let session = self.session()?;
+        let spec = KekSpec {
+            bits: THROWAWAY_BITS,
+            mechanism,
+        };
+        let made = self.kek_generate(&session, &throwaway(), false, spec, &|_| true);
+        let Ok((public, private)) = made else {
+            let missed = None;
+            return Ok((KekFacts { mechanism, missed }, Vec::new()));
+        };
+        let missed = self.kek_misses(&session, private, spec)?;
+        let missed = missed.into_iter().map(|miss| MissedFacts {
+            rule: miss.rule,
+            found: miss.found,
+        });
+        let missed = Some(missed.collect());
+        let tried = self.try_kek(&session, public, private, mechanism)?;
+        self.discard(&session, &[public, private]);
+        Ok((KekFacts { mechanism, missed }, tried))
+    }
+
+    /// Session objects end with their session; a token that keeps them would fill up, or worse.
+    fn nothing_left(&self) -> Result<()> {
+        let session: Session = self.session()?;
+        let left = self.raw().find(&session, &throwaway())?.len();
+        if left == 0 {
+            return Ok(());
+        }
+        Err(Error::hsm(
+            format!(
+                "{left} throwaway objects are still on {} after their session ended",
+                self.name()
+            ),
+            "remove the objects with the label \"keyferry throwaway\" with the vendor's tool, and do not use this token",
+        ))
+    }
+}
+
+fn outcome(seen: Result<Vec<KwpFlavour>>) -> Outcome {
+    match seen {
+        Ok(kwp) => Outcome::Works { kwp },
+        Err(Error::Refused(refusal)) => Outcome::Refused {
+            rule: refusal.rule,
+            found: refusal.found,
+        },
+        Err(error) => Outcome::Failed {
+            found: error.to_string(),
+        },
+    }
+}

@@ -1,0 +1,308 @@
+//! What will happen on the day, foretold from a plan and the reports of both tokens: what is refused where, which waivers
+//! the plan needs, and which it can drop.
+
+use serde::Serialize;
+
+use super::{Direction, Outcome, Probe, needs};
+use crate::{
+    document::parts::{KwpFlavour, Mechanism, OaepHash},
+    plan::{Plan, Side},
+    rule::Rule,
+};
+
+/// Every way to carry a key, the strongest first (design, section 4.3).
+pub const WAYS: [(Mechanism, OaepHash); 4] = [
+    (Mechanism::SingleShot, OaepHash::Sha256),
+    (Mechanism::SingleShot, OaepHash::Sha1),
+    (Mechanism::Composite, OaepHash::Sha256),
+    (Mechanism::Composite, OaepHash::Sha1),
+];
+
+/// What is foretold.
+#[derive(Debug, Clone, Serialize)]
+pub struct Forecast {
+    /// The ways that both tokens can, the strongest first.
+    pub ways: Vec<(Mechanism, OaepHash)>,
+    /// What will be refused, in the order of the ceremony; the first ends it.
+    pub refusals: Vec<Refused>,
+    /// Rules that the plan must waive, or choose other tokens: each stands among `refusals` too.
+    pub needed: Vec<Rule>,
+    /// Waivers that the plan can drop.
+    pub droppable: Vec<Droppable>,
+    /// What no rule refuses, but somebody should know.
+    pub warnings: Vec<String>,
+}
+
+/// A refusal that is foretold.
+#[derive(Debug, Clone, Serialize)]
+pub struct Refused {
+    /// On which side.
+    pub side: Side,
+    /// At which command.
+    pub command: &'static str,
+    /// By which rule; none where the token itself fails (exit code 5).
+    pub rule: Option<Rule>,
+    /// What was found.
+    pub found: String,
+}
+
+/// A waiver that is not needed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Droppable {
+    /// The rule.
+    pub rule: Rule,
+    /// Why not.
+    pub because: &'static str,
+}
+
+const KEK_CREATE: &str = "kek create";
+const KEYS_CREATE: &str = "keys create";
+
+/// The ways that both tokens can, by what was seen, the strongest first.
+pub fn ways(tenant: &Probe, hoster: &Probe) -> Vec<(Mechanism, OaepHash)> {
+    let can = |probe: &Probe, direction, (mechanism, oaep): (Mechanism, OaepHash)| match probe
+        .transfer(direction, mechanism, oaep)
+    {
+        Some(Outcome::Works { kwp }) => Some(kwp.clone()),
+        _ => None,
+    };
+    let both = |way: &(Mechanism, OaepHash)| {
+        let made = can(tenant, Direction::Wrap, *way);
+        let taken = can(hoster, Direction::Unwrap, *way);
+        made.zip(taken)
+            .is_some_and(|(made, taken)| fits(&made, &taken))
+    };
+    WAYS.into_iter().filter(both).collect()
+}
+
+/// Whether the hoster's token takes what the tenant's makes.
+fn fits(made: &[KwpFlavour], taken: &[KwpFlavour]) -> bool {
+    made.iter().all(|flavour| taken.contains(flavour))
+}
+
+/// Foretells a ceremony.
+pub fn forecast(plan: &Plan, tenant: &Probe, hoster: &Probe) -> Forecast {
+    let ways = ways(tenant, hoster);
+    let (at_hoster, missed) = hoster_refusals(plan, hoster);
+    let (at_tenant, lacks_trust) = tenant_refusals(plan, tenant);
+    let mut refusals = at_hoster;
+    refusals.extend(at_tenant);
+    refusals.extend(flavours(plan, tenant, hoster));
+    let refused = refusals.iter().filter_map(|refused| refused.rule);
+    let needed = refused.filter(|rule| rule.waivable()).collect();
+    Forecast {
+        droppable: droppable(plan, &ways, &missed, lacks_trust),
+        refusals,
+        needed,
+        warnings: warnings(plan, tenant, hoster),
+        ways,
+    }
+}
+
+/// `kek create`: the planned HSM, its mechanisms, the unwrap, the KEK's attributes. Also the rules that the KEK misses.
+fn hoster_refusals(plan: &Plan, probe: &Probe) -> (Vec<Refused>, Vec<Rule>) {
+    let mut refusals = Vec::new();
+    common(&mut refusals, plan, probe, Side::Hoster, KEK_CREATE);
+    let refuse = |rule, found: String| Refused {
+        side: Side::Hoster,
+        command: KEK_CREATE,
+        rule,
+        found,
+    };
+    transfer(plan, probe, Direction::Unwrap, &mut |rule, found| {
+        refusals.push(refuse(rule, found));
+    });
+    size(probe, plan.transfer.kek_bits, &mut |found| {
+        refusals.push(refuse(None, found));
+    });
+    let kek = (probe.keks.iter()).find(|kek| kek.mechanism == plan.transfer.mechanism);
+    let missed = kek.and_then(|kek| kek.missed.clone());
+    if missed.is_none() {
+        let found = "no KEK of the plan's kind could be made, whatever is waived".to_owned();
+        refusals.push(refuse(None, found));
+    }
+    let missed = missed.unwrap_or_default();
+    for miss in &missed {
+        if !(miss.rule.waivable() && plan.waives(miss.rule)) {
+            refusals.push(refuse(Some(miss.rule), miss.found.clone()));
+        }
+    }
+    (refusals, missed.iter().map(|miss| miss.rule).collect())
+}
+
+/// `kek trust`, `keys create` and `export`. Also whether the token lacks CKA_WRAP_WITH_TRUSTED.
+fn tenant_refusals(plan: &Plan, probe: &Probe) -> (Vec<Refused>, bool) {
+    let mut refusals = Vec::new();
+    let lacks = !probe.wrap_with_trusted;
+    let single_shot = plan.transfer.mechanism == Mechanism::SingleShot;
+    if single_shot && lacks && !plan.waives(Rule::TargetWrapWithTrusted) {
+        refusals.push(Refused {
+            side: Side::Tenant,
+            command: "kek trust",
+            rule: Some(Rule::TargetWrapWithTrusted),
+            found: "the token does not hold CKA_WRAP_WITH_TRUSTED to a CKA_TRUSTED key".into(),
+        });
+    }
+    common(&mut refusals, plan, probe, Side::Tenant, KEYS_CREATE);
+    let refuse = |rule, found: String| Refused {
+        side: Side::Tenant,
+        command: KEYS_CREATE,
+        rule,
+        found,
+    };
+    transfer(plan, probe, Direction::Wrap, &mut |rule, found| {
+        refusals.push(refuse(rule, found));
+    });
+    let mut sizes: Vec<u32> = (plan.keys.iter())
+        .filter_map(|key| key.key_type.rsa_bits().ok())
+        .collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    for bits in sizes {
+        size(probe, bits, &mut |found| refusals.push(refuse(None, found)));
+    }
+    (refusals, lacks)
+}
+
+/// What each side looks at first: which HSM it is, and what it lists.
+fn common(
+    refusals: &mut Vec<Refused>,
+    plan: &Plan,
+    probe: &Probe,
+    side: Side,
+    command: &'static str,
+) {
+    let mut refuse = |rule, found| {
+        refusals.push(Refused {
+            side,
+            command,
+            rule: Some(rule),
+            found,
+        });
+    };
+    let token = &probe.token;
+    if (plan.party(side).hsm.as_ref()).is_some_and(|planned| !planned.names(token)) {
+        let found = format!(
+            "{} {}, serial {}",
+            token.manufacturer, token.model, token.serial
+        );
+        refuse(Rule::PlanHsm, found);
+    }
+    for need in needs::needs(side, plan) {
+        if !probe.has(need.id) {
+            let found = format!("no {} ({}), which {}", need.name, need.id, need.purpose);
+            refuse(Rule::HsmMechanism, found);
+        }
+    }
+}
+
+/// The plan's own way, as it was seen.
+fn transfer(
+    plan: &Plan,
+    probe: &Probe,
+    direction: Direction,
+    refuse: &mut dyn FnMut(Option<Rule>, String),
+) {
+    let (mechanism, oaep) = (plan.transfer.mechanism, plan.transfer.oaep_hash);
+    match probe.transfer(direction, mechanism, oaep) {
+        Some(Outcome::Works { .. }) => {}
+        Some(Outcome::Refused { rule, found }) => refuse(Some(*rule), found.clone()),
+        Some(Outcome::Failed { found }) => refuse(None, found.clone()),
+        None => refuse(
+            None,
+            "the report does not say whether the token can do it".into(),
+        ),
+    }
+}
+
+fn size(probe: &Probe, bits: u32, refuse: &mut dyn FnMut(String)) {
+    if !(probe.rsa.iter()).any(|size| size.bits == bits && size.made) {
+        refuse(format!("it made no RSA key of {bits} bits"));
+    }
+}
+
+/// The hoster's token must take the tenant's flavour of key wrap.
+fn flavours(plan: &Plan, tenant: &Probe, hoster: &Probe) -> Option<Refused> {
+    let (mechanism, oaep) = (plan.transfer.mechanism, plan.transfer.oaep_hash);
+    let made = tenant.transfer(Direction::Wrap, mechanism, oaep)?;
+    let taken = hoster.transfer(Direction::Unwrap, mechanism, oaep)?;
+    let (Outcome::Works { kwp: made }, Outcome::Works { kwp: taken }) = (made, taken) else {
+        return None;
+    };
+    (!fits(made, taken)).then(|| Refused {
+        side: Side::Hoster,
+        command: "import",
+        rule: None,
+        found: format!("the tenant's token makes {made:?}, the hoster's takes {taken:?}"),
+    })
+}
+
+fn droppable(
+    plan: &Plan,
+    ways: &[(Mechanism, OaepHash)],
+    missed: &[Rule],
+    lacks_trust: bool,
+) -> Vec<Droppable> {
+    let (mechanism, oaep) = (plan.transfer.mechanism, plan.transfer.oaep_hash);
+    let of_the_kek = [
+        Rule::KekSignRecover,
+        Rule::KekDerive,
+        Rule::KekModifiable,
+        Rule::KekCopyable,
+        Rule::KekAllowedMechanisms,
+        Rule::KekUnwrapTemplate,
+    ];
+    let because = |rule| match rule {
+        Rule::WrapComposite if ways.contains(&(Mechanism::SingleShot, oaep)) => {
+            Some("both tokens can single-shot: change mechanism")
+        }
+        Rule::WrapOaepSha1 if ways.contains(&(mechanism, OaepHash::Sha256)) => {
+            Some("both tokens can SHA-256: change oaep_hash")
+        }
+        Rule::TargetWrapWithTrusted if !lacks_trust => {
+            Some("the tenant's token wraps with trusted keys only, where it is told to")
+        }
+        rule if of_the_kek.contains(&rule) && !missed.contains(&rule) => {
+            Some("the hoster's token makes a KEK that keeps the rule")
+        }
+        _ => None,
+    };
+    let waived = plan.waivers.iter().map(|waiver| waiver.rule);
+    let droppable =
+        waived.filter_map(|rule| because(rule).map(|because| Droppable { rule, because }));
+    droppable.collect()
+}
+
+/// Attributes that are held but forbid nothing, and what the profiles advise.
+fn warnings(plan: &Plan, tenant: &Probe, hoster: &Probe) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (side, probe) in [(Side::Tenant, tenant), (Side::Hoster, hoster)] {
+        if probe.side != side {
+            warnings.push(format!(
+                "the report given for the {side} was made by the {}",
+                probe.side
+            ));
+        }
+        for facts in probe
+            .enforced
+            .iter()
+            .filter(|facts| facts.refused == Some(false))
+        {
+            warnings.push(format!(
+                "the {side}'s token says {} of a {}, and yet: {}",
+                facts.attribute, facts.object, facts.tried
+            ));
+        }
+        let module = (plan.software.iter()).find(|(file, _)| *file == probe.module.file);
+        if module.is_some_and(|(_, hash)| *hash != probe.module.sha256) {
+            warnings.push(format!(
+                "the {side}'s module {} is another than the plan's [software]: {}",
+                probe.module.file, probe.module.sha256
+            ));
+        }
+        for advice in probe.profile.known().advice {
+            warnings.push(format!("{} ({side}): {advice}", probe.profile.known().name));
+        }
+    }
+    warnings
+}

@@ -1,0 +1,59 @@
+//! Which mechanisms each side of a ceremony uses, by PKCS#11's numbers (PKCS#11 v3.1, 6). AES key wrap with padding is not
+//! among them: which mechanism is RFC 5649 is found out by trying (`WRAP-KWP`).
+
+use super::MechanismId;
+use crate::{
+    document::parts::Mechanism,
+    plan::{Plan, Role, Side},
+};
+
+/// A mechanism that a side cannot do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Need {
+    /// Its number.
+    pub id: MechanismId,
+    /// Its name.
+    pub name: &'static str,
+    /// What for.
+    pub purpose: &'static str,
+}
+
+const fn need(id: u64, name: &'static str, purpose: &'static str) -> Need {
+    Need {
+        id: MechanismId(id),
+        name,
+        purpose,
+    }
+}
+
+const MAKE_RSA: Need = need(0x0000, "CKM_RSA_PKCS_KEY_PAIR_GEN", "makes RSA keys");
+const OAEP: Need = need(
+    0x0009,
+    "CKM_RSA_PKCS_OAEP",
+    "carries the AES key under the KEK",
+);
+const ANSWER: Need = need(
+    0x0009,
+    "CKM_RSA_PKCS_OAEP",
+    "answers the challenges of encryption keys",
+);
+const SIGN: Need = need(0x0040, "CKM_SHA256_RSA_PKCS", "signs as the target keys");
+const MAKE_AES: Need = need(
+    0x1080,
+    "CKM_AES_KEY_GEN",
+    "makes the AES key between KEK and target key",
+);
+
+/// CKM_RSA_AES_KEY_WRAP; its absence has a rule of its own, WRAP-SINGLE-SHOT.
+pub const SINGLE_SHOT: MechanismId = MechanismId(0x1054);
+
+/// What this side's token must list for this plan.
+pub fn needs(side: Side, plan: &Plan) -> Vec<Need> {
+    let mut needs = vec![MAKE_RSA, SIGN];
+    if plan.transfer.mechanism == Mechanism::Composite {
+        needs.extend([OAEP, MAKE_AES]);
+    } else if side == Side::Hoster && plan.keys.iter().any(|key| key.role == Role::Encryption) {
+        needs.push(ANSWER);
+    }
+    needs
+}

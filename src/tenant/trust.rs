@@ -1,0 +1,59 @@
+//! `kek trust`: the security officer of the tenant's HSM makes the confirmed KEK trusted, so that no other key, and nobody
+//! without the SO's PIN, can get the target keys wrapped.
+
+use crate::{
+    Result,
+    ceremony::Ceremony,
+    document::offer::Offer,
+    encoding::{CkaId, cka_id},
+    hsm::Officer,
+    log::{Event, KekRecord},
+    phase::Step,
+    report::Report,
+    rule::Rule,
+};
+
+/// The CKA_ID of the trusted KEK: of the offer that was taken.
+pub fn trusted_id(ceremony: &Ceremony) -> CkaId {
+    let (plan, attempt) = (&ceremony.plan, ceremony.state.seen_attempt);
+    cka_id(&plan.hash(), "tenant", "kek", "", attempt)
+}
+
+/// Refuses a plan that goes without the step.
+///
+/// # Errors
+/// `PHASE-ORDER`.
+pub fn require(ceremony: &Ceremony) -> Result<()> {
+    ceremony.state.require(Step::KekTrust)?;
+    if ceremony.plan.trusted_only() {
+        return Ok(());
+    }
+    Err(Rule::PhaseOrder.refuse(
+        "kek trust under a plan that is composite, or waives TARGET-WRAP-WITH-TRUSTED",
+        "keys create",
+        "leave this step out: no target key of this plan is bound to a trusted KEK",
+    ))
+}
+
+/// Makes the KEK of the offer trusted, or finds it so.
+///
+/// # Errors
+/// `PHASE-ORDER`, `TARGET-WRAP-WITH-TRUSTED`, `KEK-…`, or the HSM's.
+pub fn trust(ceremony: &mut Ceremony, officer: &Officer) -> Result<Report> {
+    let offer = ceremony.kept::<Offer>()?;
+    let begun = ceremony.begin(Step::KekTrust)?;
+    let id = trusted_id(ceremony);
+    let label = ceremony.plan.hoster_label("keyferry-kek");
+    let trusted = officer.trust(id, &label, &offer.body().spki.0)?;
+    let fingerprint = offer.body().fingerprint;
+    let event = Event::KekTrust {
+        kek: KekRecord { id, fingerprint },
+        token: officer.identity().clone(),
+        attributes: trusted.attributes,
+    };
+    ceremony.finish(begun, event)?;
+    let how = if trusted.made { "made" } else { "found" };
+    Ok(Report::new("The HSM trusts the hoster's KEK: target keys that are made now can be wrapped by it alone.")
+        .value("KEK", format!("{how}, {fingerprint}"))
+        .line("It is removed again by `export`."))
+}

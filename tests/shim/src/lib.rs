@@ -1,0 +1,108 @@
+//! A PKCS#11 module for tests only, which stands in front of a real one and adds CKM_RSA_AES_KEY_WRAP (0x1054, PKCS#11
+//! v3.1, 6.1.27).
+//!
+//! Keyferry's default wrap is that mechanism, and no free token has it: without this shim nothing but an HSM could run
+//! the default. The shim builds it from what the real token has: an AES-256 key that is made in the token, wrapped by the
+//! token's RSA-OAEP, and the target key wrapped under it by the token's AES-KWP. All keys stay in the real token.
+//!
+//! It also keeps its word about three attributes of RSA private keys that are generated through it, because no real token
+//! could enforce them for a mechanism that it lacks: CKA_ALLOWED_MECHANISMS with 0x1054, CKA_UNWRAP_TEMPLATE of such a key,
+//! and CKA_WRAP_WITH_TRUSTED. What was declared is kept in a folder, is read back, cannot be changed, and is enforced by
+//! C_WrapKey, C_UnwrapKey, C_DecryptInit and C_SignInit.
+//!
+//! It adds nothing else: every other call is the real module's own. It is no security boundary either: whoever loads the
+//! real module directly is past it.
+//!
+//! Environment:
+//! - `KEYFERRY_SHIM_MODULE`: the real module.
+//! - `KEYFERRY_SHIM_STATE`: the folder of declared attributes; made if missing.
+//! - `KEYFERRY_SHIM_LIE`, optional: `sha1-for-sha256`, `pkcs7` or `constant-aes`, each a token's fault that Keyferry's
+//!   canaries must find (`lie.rs`).
+//!
+//! The one reason that holds for each `unsafe` block of this crate: a caller of PKCS#11 passes pointers that are valid for the
+//! lengths beside them (v3.1, 5.2), and what goes to the real module points into values that outlive the call.
+
+mod attributes;
+mod declared;
+mod entry;
+mod key_pair;
+mod lie;
+mod mechanisms;
+mod memory;
+mod real;
+mod wrap;
+
+use std::collections::HashMap;
+use std::env;
+use std::path::PathBuf;
+use std::ptr::from_ref;
+use std::sync::{Mutex, OnceLock};
+
+use cryptoki_sys::*;
+
+use lie::Lie;
+use memory::Answer;
+use real::Real;
+
+struct Shim {
+    real: Real,
+    /// What callers get: the real module's functions, some of them replaced.
+    list: CK_FUNCTION_LIST,
+    state: PathBuf,
+    lie: Option<Lie>,
+    /// The values of AES keys that the `pkcs7` lie made, by their handle.
+    known_aes: Mutex<HashMap<CK_OBJECT_HANDLE, [u8; lie::AES_LEN]>>,
+}
+
+static SHIM: OnceLock<Shim> = OnceLock::new();
+
+impl Shim {
+    /// The shim, loaded by C_GetFunctionList.
+    fn get() -> Answer<&'static Shim> {
+        SHIM.get().ok_or(CKR_GENERAL_ERROR)
+    }
+
+    fn load() -> Result<Shim, String> {
+        let required = |name| env::var_os(name).ok_or_else(|| format!("{name} is not set"));
+        let state = PathBuf::from(required("KEYFERRY_SHIM_STATE")?);
+        std::fs::create_dir_all(&state)
+            .map_err(|error| format!("KEYFERRY_SHIM_STATE {}: {error}", state.display()))?;
+        let lie = env::var_os("KEYFERRY_SHIM_LIE").filter(|name| !name.is_empty());
+        let lie = lie.map(|name| Lie::named(&name)).transpose()?;
+        let real = Real::load(&required("KEYFERRY_SHIM_MODULE")?)
+            .map_err(|error| format!("KEYFERRY_SHIM_MODULE: {error}"))?;
+        Ok(Shim {
+            list: entry::replaced(&real.list),
+            real,
+            state,
+            lie,
+            known_aes: Mutex::new(HashMap::new()),
+        })
+    }
+}
+
+/// The only function that this module exports; callers that look for C_GetInterface fall back to it.
+///
+/// # Safety
+/// `list` is null or can be written to (PKCS#11 v3.1, 5.4.4).
+#[unsafe(no_mangle)]
+#[allow(non_snake_case)]
+pub unsafe extern "C" fn C_GetFunctionList(list: *mut *mut CK_FUNCTION_LIST) -> CK_RV {
+    if list.is_null() {
+        return CKR_ARGUMENTS_BAD;
+    }
+    // A failure is not kept: the next caller may have set the environment right.
+    let shim = match SHIM.get() {
+        Some(shim) => shim,
+        None => match Shim::load() {
+            Ok(shim) => SHIM.get_or_init(|| shim),
+            Err(error) => {
+                eprintln!("keyferry-shim: {error}");
+                return CKR_GENERAL_ERROR;
+            }
+        },
+    };
+    // Callers only read the list, though its type is not const.
+    unsafe { list.write(from_ref(&shim.list).cast_mut()) };
+    CKR_OK
+}
