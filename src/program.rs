@@ -13,7 +13,7 @@ use crate::{
     ceremony::Ceremony,
     escape::escape,
     folder,
-    hsm::Hsm,
+    hsm::{Hsm, MOST_SESSIONS},
     log::{Event, LOG_FILE, Log},
     phase::Step,
     plan::{Mode, PLAN_FILE, Side},
@@ -52,6 +52,14 @@ pub struct Common {
     /// Print the result as JSON, for scripts
     #[arg(long, global = true)]
     pub json: bool,
+}
+
+/// How many keys are worked on at once.
+#[derive(Args)]
+pub struct Sessions {
+    /// How many sessions of the HSM work at once; useful with many keys
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=MOST_SESSIONS as i64))]
+    pub sessions: u8,
 }
 
 /// Commands that both sides have.

@@ -79,7 +79,7 @@ fn whole(tenant: &Path, hoster: &Path) {
         verdict
             .noted
             .iter()
-            .any(|line| line.contains("WRAP-COMPOSITE")),
+            .any(|line| line.contains("WRAP-OAEP-SHA1")),
         "{:?}",
         verdict.noted
     );

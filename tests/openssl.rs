@@ -6,12 +6,12 @@ mod common;
 
 use std::{fs, path::Path, process::Command};
 
-use common::{MODULE, PIN, Tokens, run};
+use common::{PIN, Tokens, run, shim};
 use data_encoding::HEXLOWER;
 use keyferry::{
     document::parts::{Mechanism, OaepHash},
     encoding::{Fixed, Hash},
-    hsm::{Module, Pin, TargetSpec},
+    hsm::{Module, Pin, TargetSpec, WrapOrder},
     plan::Usage,
     seal::SealKey,
     share::Secret,
@@ -73,7 +73,7 @@ fn enc(label: &str, parts: &[&[u8]]) -> Vec<u8> {
 fn a_sealed_key_is_opened_by_openssl_alone() {
     let tokens = Tokens::new(&["tenant"]);
     let folder = tokens.folder();
-    let module = Module::open(Path::new(MODULE), None).unwrap();
+    let module = Module::open(&shim(), None).unwrap();
     let token = module.token("tenant").unwrap();
     let hsm = token
         .login(Some(&Pin::new(Zeroizing::new(PIN.to_owned()))))
@@ -88,8 +88,10 @@ fn a_sealed_key_is_opened_by_openssl_alone() {
         .arg(&kek));
     let (package_id, plan, fingerprint) = (Fixed([5; 16]), Hash::of(b"plan"), Hash::of(&kek_spki));
     let secret = Secret::derive(&[1; 32], &[2; 32], &package_id, &plan);
-    for (n, bits) in [2048, 3072, 4096].into_iter().enumerate() {
-        let label = format!("key-{bits}");
+    let ways = [Mechanism::SingleShot, Mechanism::Composite];
+    let all = ways.map(|way| [2048, 3072, 4096].map(|bits| (way, bits)));
+    for (n, (mechanism, bits)) in all.into_iter().flatten().enumerate() {
+        let label = format!("key-{n}");
         let spec = TargetSpec {
             label: &label,
             bits,
@@ -99,9 +101,17 @@ fn a_sealed_key_is_opened_by_openssl_alone() {
             },
             trusted_only: false,
         };
-        let target = hsm.target_make(Fixed([n as u8 + 1; 20]), &spec).unwrap();
-        let wrapper = hsm.wrapper(&kek_spki, None, Mechanism::Composite, OaepHash::Sha1);
-        let wrapped = wrapper.unwrap().wrap(&target).unwrap();
+        let target = hsm
+            .target_make(&hsm.inventory().unwrap(), Fixed([n as u8 + 1; 20]), &spec)
+            .unwrap();
+        let order = WrapOrder {
+            kek_spki: &kek_spki,
+            trusted: None,
+            mechanism,
+            oaep: OaepHash::Sha1,
+            sessions: 1,
+        };
+        let wrapped = hsm.wrap(&order, &[&target], &|_| ()).unwrap().remove(0);
         let seal_key = SealKey::derive(&secret, &package_id, &plan, &fingerprint, &label);
         let sealed = seal_key.seal(wrapped.as_bytes()).unwrap();
 

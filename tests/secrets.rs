@@ -13,7 +13,7 @@ use data_encoding::{BASE32_NOPAD, BASE64, BASE64URL, HEXLOWER, HEXUPPER};
 use keyferry::{
     custodian,
     document::parts::{Mechanism, OaepHash},
-    hsm::{Module, Pin},
+    hsm::{Module, Pin, WrapOrder},
     spki::TargetCertificate,
     wrapped_key,
 };
@@ -171,16 +171,17 @@ fn private_keys(stage: &Stage) -> Vec<Secret> {
     for label in ["hgs-signing", "hgs-encryption"] {
         let der = fs::read(stage.path(&format!("tenant/keys/{label}.crt"))).unwrap();
         let certificate = TargetCertificate::parse(&der, label).unwrap();
-        let target = hsm.target_by_spki(certificate.spki()).unwrap();
-        let wrapper = hsm
-            .wrapper(
-                kek_spki.as_bytes(),
-                None,
-                Mechanism::Composite,
-                OaepHash::Sha1,
-            )
+        let target = hsm
+            .target_by_spki(&hsm.inventory().unwrap(), certificate.spki())
             .unwrap();
-        let wrapped = wrapper.wrap(&target).unwrap();
+        let order = WrapOrder {
+            kek_spki: kek_spki.as_bytes(),
+            trusted: None,
+            mechanism: Mechanism::Composite,
+            oaep: OaepHash::Sha1,
+            sessions: 1,
+        };
+        let wrapped = hsm.wrap(&order, &[&target], &|_| ()).unwrap().remove(0);
         let opened = wrapped_key::open(&kek, OaepHash::Sha1, &wrapped).unwrap();
         let key = rsa::PrivateKey::from_pkcs8_der(&opened.pkcs8).unwrap();
         secrets.push(Secret::new(format!("{label}: d"), &key.d().to_be_bytes()));

@@ -9,7 +9,7 @@ use keyferry::{
     hoster::{import, kek, package, primary, quorum::Presented},
     phase::Step,
     plan::Side,
-    program::{Common, Shared},
+    program::{Common, Sessions, Shared},
     side::{archive, token::with_token},
     terminal::fail,
 };
@@ -47,6 +47,8 @@ enum Command {
         /// The identity that opens the share file before it
         #[arg(long, value_name = "FILE")]
         identity: Vec<PathBuf>,
+        #[command(flatten)]
+        work: Sessions,
     },
     /// Put the key set into the target's registry, with a proof for every node
     Register,
@@ -148,6 +150,7 @@ fn main() -> ExitCode {
             package,
             share,
             identity,
+            work,
         } => {
             let presented = match presented(
                 matches.subcommand_matches("import").unwrap_or(&matches),
@@ -166,7 +169,10 @@ fn main() -> ExitCode {
                         Step::Import,
                         &common.token_choice()?,
                         asker,
-                        |ceremony, hsm| import::import(ceremony, hsm, &package, &presented, asker),
+                        |ceremony, hsm| {
+                            let sessions = work.sessions.into();
+                            import::import(ceremony, hsm, &package, &presented, sessions, asker)
+                        },
                     )
                 }),
             )

@@ -7,7 +7,7 @@ use keyferry::{
     Result,
     phase::Step,
     plan::{Id, Side},
-    program::{Common, Shared, words_heard},
+    program::{Common, Sessions, Shared, words_heard},
     side::{
         archive,
         token::{TokenChoice, with_officer},
@@ -39,7 +39,7 @@ enum Command {
     #[command(subcommand)]
     Keys(Keys),
     /// Wrap and seal every key, and deal the shares
-    Export,
+    Export(Sessions),
     /// The custodians' shares
     #[command(subcommand)]
     Share(Share),
@@ -164,8 +164,8 @@ fn main() -> ExitCode {
                 keys::create(ceremony, hsm, &existing)
             })
         }
-        Command::Export => common.hsm_step(side, Step::Export, |ceremony, hsm, asker| {
-            export::export(ceremony, hsm, &|text| asker.say(text))
+        Command::Export(work) => common.hsm_step(side, Step::Export, |ceremony, hsm, asker| {
+            export::export(ceremony, hsm, work.sessions.into(), &|text| asker.say(text))
         }),
         Command::Share(Share::Confirm { custodian, words }) => common.step(
             side,

@@ -16,7 +16,7 @@ use crate::{
         receipt::{ImportedKey, Receipt},
     },
     encoding::{CkaId, Hash, cka_id},
-    hsm::{Hsm, ImportOrder, Imported, Target},
+    hsm::{Hsm, ImportKey, ImportOrder, Imported, Target},
     log::{Event, KekRecord, KeyRecord},
     phase::Step,
     plan::{IMPORT, Id, KeyPlan, Plan, Side},
@@ -38,6 +38,7 @@ pub fn import(
     hsm: &Hsm,
     folder: &Path,
     presented: &[Presented],
+    sessions: usize,
     asker: &Asker,
 ) -> Result<Report> {
     let package = package::same(ceremony, folder)?;
@@ -48,7 +49,7 @@ pub fn import(
     hsm.require(Side::Hoster, &plan)?;
     let (begun, arrived) = match settled(ceremony, hsm, &package)? {
         Some(arrived) => (ceremony.begin(Step::Import)?, arrived),
-        None => unwrap_all(ceremony, hsm, &package, &kek, presented, asker)?,
+        None => unwrap_all(ceremony, hsm, &package, &kek, presented, sessions, asker)?,
     };
     let Arrived {
         keys: imported,
@@ -95,12 +96,11 @@ fn settled(ceremony: &Ceremony, hsm: &Hsm, package: &Released<Package>) -> Resul
     let Some((custodians, spent)) = ceremony.state.quorum.clone() else {
         return Ok(None);
     };
+    let inventory = hsm.inventory()?;
     let mut keys = Vec::new();
-    for (key, planned) in package.body().keys.iter().zip(&ceremony.plan.keys) {
-        let label = ceremony.plan.hoster_label(key.label.as_str());
-        let certificate = package.file(&key.certificate_file());
-        let id = target_id(&ceremony.plan, &key.label, ceremony.state.attempt);
-        match hsm.import_find(id, &label, &key.spki.0, certificate, planned.usage)? {
+    let labels = labels(ceremony, package);
+    for key in import_keys(ceremony, package, &labels) {
+        match hsm.import_find(&inventory, &key)? {
             Some(found) => keys.push(found),
             None => return Ok(None),
         }
@@ -124,6 +124,7 @@ fn unwrap_all(
     package: &Released<Package>,
     kek: &KekRecord,
     presented: &[Presented],
+    sessions: usize,
     asker: &Asker,
 ) -> Result<(Begun, Arrived)> {
     let plan = ceremony.plan.clone();
@@ -148,13 +149,18 @@ fn unwrap_all(
         custodians: custodians.clone(),
         spent: spent.clone(),
     })?;
-    let mut keys = Vec::new();
-    for ((key, planned), wrapped) in package.body().keys.iter().zip(&plan.keys).zip(&wrapped) {
-        asker.say(&format!("unwrapping {}", key.label));
-        keys.push(unwrap_one(
-            ceremony, hsm, package, kek, key, planned, wrapped,
-        )?);
-    }
+    let order = ImportOrder {
+        kek: kek.id,
+        mechanism: plan.transfer.mechanism,
+        oaep: plan.transfer.oaep_hash,
+        sessions,
+    };
+    let labels = labels(ceremony, package);
+    let keys = import_keys(ceremony, package, &labels);
+    let keys: Vec<_> = keys.zip(&wrapped).collect();
+    let keys = hsm.import(order, &keys, &|label| {
+        asker.say(&format!("unwrapping {label}"))
+    })?;
     Ok((
         begun,
         Arrived {
@@ -187,25 +193,31 @@ fn open_seals(
         .collect()
 }
 
-fn unwrap_one(
-    ceremony: &Ceremony,
-    hsm: &Hsm,
-    package: &Released<Package>,
-    kek: &KekRecord,
-    key: &PackagedKey,
-    planned: &KeyPlan,
-    wrapped: &WrappedKey,
-) -> Result<Imported> {
-    hsm.import(&ImportOrder {
-        kek: kek.id,
-        mechanism: ceremony.plan.transfer.mechanism,
-        oaep: ceremony.plan.transfer.oaep_hash,
+/// The CKA_LABEL of each key at the hoster, in the plan's order.
+fn labels(ceremony: &Ceremony, package: &Released<Package>) -> Vec<String> {
+    let keys = package.body().keys.iter();
+    keys.map(|key| ceremony.plan.hoster_label(key.label.as_str()))
+        .collect()
+}
+
+/// What each imported key must be, in the plan's order.
+fn import_keys<'a>(
+    ceremony: &'a Ceremony,
+    package: &'a Released<Package>,
+    labels: &'a [String],
+) -> impl Iterator<Item = ImportKey<'a>> {
+    let keys = package
+        .body()
+        .keys
+        .iter()
+        .zip(&ceremony.plan.keys)
+        .zip(labels);
+    keys.map(|((key, planned), label)| ImportKey {
         id: target_id(&ceremony.plan, &key.label, ceremony.state.attempt),
-        label: &ceremony.plan.hoster_label(key.label.as_str()),
+        label,
         spki: &key.spki.0,
         certificate: package.file(&key.certificate_file()),
         usage: planned.usage,
-        wrapped,
     })
 }
 

@@ -74,9 +74,7 @@ pub fn prove(
 /// # Errors
 /// `TARGET-MISSING` and other `TARGET-…` rules.
 pub fn imported(hsm: &Hsm, package: &Package) -> Result<Vec<Target>> {
-    package
-        .keys
-        .iter()
-        .map(|key| hsm.target_by_spki(&key.spki.0))
-        .collect()
+    let inventory = hsm.inventory()?;
+    let found = (package.keys.iter()).map(|key| hsm.target_by_spki(&inventory, &key.spki.0));
+    found.collect()
 }

@@ -52,7 +52,7 @@ pub(super) fn throwaway_target(bits: u32) -> TargetSpec<'static> {
 
 impl Hsm<'_> {
     /// Wraps a throwaway key of the tenant's kind and this size twice to a throwaway software KEK by the calls of
-    /// [`super::Wrapper::wrap`], opens both in software, and says what was observed.
+    /// [`Hsm::wrap`], opens both in software, and says what was observed.
     ///
     /// # Errors
     /// `WRAP-OAEP-HASH`, `WRAP-KWP`, `WRAP-AES-KEY`, `WRAP-FORMAT`, `WRAP-CANARY` for what differs from the plan; `WRAP-SINGLE-SHOT` where the token

@@ -7,7 +7,10 @@ use cryptoki_sys::*;
 use super::Hsm;
 use super::attribute::{Attribute, bytes, flag, number, read_back};
 use super::certificate::certificate_object;
-use super::object::{Miss, PublicKey, of_class, public_key};
+use super::inventory::Inventory;
+use super::mechanism::Way;
+use super::object::{Miss, PublicKey, public_key};
+use super::parallel::on_threads;
 use super::raw::Object;
 use super::read::MOST_CERTIFICATE;
 use super::target::{Target, private_usage, public_usages};
@@ -19,15 +22,22 @@ use crate::plan::Usage;
 use crate::rule::Rule;
 use crate::wrapped_key::WrappedKey;
 
-/// Everything that one import needs.
+/// How every key of a package is imported.
 #[derive(Clone, Copy)]
-pub struct ImportOrder<'a> {
+pub struct ImportOrder {
     /// The KEK; call [`Hsm::kek_check`] before.
     pub kek: CkaId,
-    /// How the key was wrapped.
+    /// How the keys were wrapped.
     pub mechanism: Mechanism,
-    /// The hash of its RSA-OAEP.
+    /// The hash of their RSA-OAEP.
     pub oaep: OaepHash,
+    /// Sessions that work at once.
+    pub sessions: usize,
+}
+
+/// What one imported key must be.
+#[derive(Clone, Copy)]
+pub struct ImportKey<'a> {
     /// The CKA_ID of the imported key, its public half and its certificate.
     pub id: CkaId,
     /// Their CKA_LABEL.
@@ -38,8 +48,6 @@ pub struct ImportOrder<'a> {
     pub certificate: &'a [u8],
     /// What the imported key may be used for.
     pub usage: Usage,
-    /// The wrapped key, out of its seal.
-    pub wrapped: &'a WrappedKey,
 }
 
 /// A complete, correct imported key.
@@ -55,11 +63,8 @@ pub struct Imported {
 
 /// The set of objects that an import makes.
 struct Set<'a> {
-    id: CkaId,
-    label: &'a str,
+    of: ImportKey<'a>,
     key: PublicKey,
-    certificate: &'a [u8],
-    usage: Usage,
 }
 
 /// What a target key must be at the hoster, and what the AES key's UNWRAP_TEMPLATE pins where the token allows it.
@@ -76,31 +81,66 @@ pub(super) fn imported_key(usage: Usage) -> Vec<Attribute> {
 }
 
 impl Hsm<'_> {
-    /// Imports a target key as a token object that cannot leave, its public half and its certificate beside it, and reads all
-    /// of it back in a new session. A complete, correct set of this id is kept; an incomplete or other one is destroyed first.
+    /// Imports target keys as token objects that cannot leave, each with its public half and its certificate beside it, and reads all of
+    /// it back in a new session. A complete, correct set of an id is kept; an incomplete or other one is destroyed first.
     ///
     /// # Errors
-    /// `TARGET-EXISTS` where an object of another id has the label; `TARGET-ATTRIBUTES`, `TARGET-MODULUS`, `TARGET-CERTIFICATE`, `WRAP-AES-KEY` where
-    /// the result is not what it must be; [`crate::Error::Hsm`] where the token does not open the wrapped key. Then nothing of this id is
-    /// left (else `TARGET-GONE`).
-    pub fn import(&self, order: &ImportOrder) -> Result<Imported> {
-        let set = Set::new(
-            order.id,
-            order.label,
-            order.spki,
-            order.certificate,
-            order.usage,
-        )?;
+    /// `TARGET-EXISTS` where an object of another id has a label; `TARGET-ATTRIBUTES`, `TARGET-MODULUS`, `TARGET-CERTIFICATE`, `WRAP-AES-KEY` where
+    /// a result is not what it must be; [`crate::Error::Hsm`] where the token does not open a wrapped key. Then nothing of that id is
+    /// left (else `TARGET-GONE`); keys imported before it stay, and are found by the next run.
+    pub fn import(
+        &self,
+        order: ImportOrder,
+        keys: &[(ImportKey, &WrappedKey)],
+        progress: &(dyn Fn(&str) + Sync),
+    ) -> Result<Vec<Imported>> {
         // Before anything is destroyed: a certificate that cannot be read is no reason to.
-        let certificate = certificate_object(&order.id.0, order.label, order.certificate)?;
-        if let Ok(imported) = self.import_examine(&set)? {
+        let sets = keys.iter().map(|(key, wrapped)| {
+            let certificate = certificate_object(&key.id.0, key.label, key.certificate)?;
+            Ok((Set::new(key)?, certificate, *wrapped))
+        });
+        let sets = sets.collect::<Result<Vec<_>>>()?;
+        let before = self.inventory()?;
+        let kek = self.kek_private(&before, order.kek)?;
+        let way = self.way(&self.session()?, order.mechanism, order.oaep)?;
+        let import = |(set, certificate, wrapped): &(Set, Vec<Attribute>, &WrappedKey)| {
+            progress(set.of.label);
+            self.import_one(&before, set, certificate, (kek, way), wrapped)
+        };
+        let imported = on_threads(order.sessions, &sets, || Ok(()), |(), one| import(one))?;
+        let after = self.inventory()?;
+        for (set, ..) in &sets {
+            if let Err(miss) = set.objects(&after) {
+                self.erase(&set.of.id.0, Rule::TargetGone)?;
+                return Err(miss.refuse(
+                    "find out what else puts objects on the token, then run the same command again",
+                ));
+            }
+        }
+        Ok(imported)
+    }
+
+    fn import_one(
+        &self,
+        before: &Inventory,
+        set: &Set,
+        certificate: &[Attribute],
+        (kek, way): (Object, Way),
+        wrapped: &WrappedKey,
+    ) -> Result<Imported> {
+        if let Ok(objects) = set.objects(before)
+            && let Ok(imported) = self.import_examine(objects, set)?
+        {
             return Ok(imported);
         }
-        self.refuse_label(&order.id.0, order.label, &[])?;
-        self.erase(&order.id.0, Rule::TargetGone)?;
-        self.or_erase(&order.id.0, Rule::TargetGone, || {
-            let pinned = self.import_objects(order, &set, &certificate)?;
-            match self.import_examine(&set)? {
+        let id = set.of.id.0;
+        self.refuse_label(before, &id, set.of.label, &[])?;
+        if before.count(&id) > 0 {
+            self.erase(&id, Rule::TargetGone)?;
+        }
+        self.or_erase(&id, Rule::TargetGone, || {
+            let (objects, pinned) = self.import_objects(set, certificate, (kek, way), wrapped)?;
+            match self.import_examine(objects, set)? {
                 Ok(mut imported) => {
                     imported.imported = true;
                     imported.attributes.extend(pinned.read_back());
@@ -113,44 +153,41 @@ impl Hsm<'_> {
         })
     }
 
-    /// The complete, correct set of this id, if it is there: settles an interrupted import without shares.
+    /// The complete, correct set of this key, if it is there: settles an interrupted import without shares.
     ///
     /// # Errors
     /// `TARGET-KEY` where the SPKI is not of RSA with exponent 65537; [`crate::Error::Hsm`] where the token fails.
-    pub fn import_find(
-        &self,
-        id: CkaId,
-        label: &str,
-        spki: &[u8],
-        certificate: &[u8],
-        usage: Usage,
-    ) -> Result<Option<Imported>> {
-        let set = Set::new(id, label, spki, certificate, usage)?;
-        Ok(self.import_examine(&set)?.ok())
+    pub fn import_find(&self, inventory: &Inventory, key: &ImportKey) -> Result<Option<Imported>> {
+        let set = Set::new(key)?;
+        match set.objects(inventory) {
+            Ok(objects) => Ok(self.import_examine(objects, &set)?.ok()),
+            Err(_) => Ok(None),
+        }
     }
 
     fn import_objects(
         &self,
-        order: &ImportOrder,
         set: &Set,
         certificate: &[Attribute],
-    ) -> Result<Pinned> {
+        (kek, way): (Object, Way),
+        wrapped: &WrappedKey,
+    ) -> Result<([Object; 3], Pinned)> {
         let session = self.session()?;
-        let kek = self.kek_private(&session, order.kek)?;
-        let way = self.way(&session, order.mechanism, order.oaep)?;
-        let mut template = imported_key(order.usage);
+        let usage = set.of.usage;
+        let mut template = imported_key(usage);
         template.push(flag(CKA_TOKEN, true));
         template.extend(set.named());
-        let unwrapped =
-            self.unwrap_under(&session, kek, way, order.wrapped, order.usage, &template)?;
+        let unwrapped = self.unwrap_under(&session, kek, way, wrapped, usage, &template)?;
         let private = unwrapped.key;
-        let mut public = public_key(&set.key, true, &public_usages(set.usage));
+        let mut public = public_key(&set.key, true, &public_usages(usage));
         public.extend(set.named());
-        let beside = (self.raw().create(&session, &public))
-            .and_then(|_| self.raw().create(&session, certificate))
-            .and_then(|_| self.has_id(&session, private, set));
+        let beside = self.raw().create(&session, &public).and_then(|public| {
+            let certificate = self.raw().create(&session, certificate)?;
+            self.has_id(&session, private, set)?;
+            Ok(([private, public, certificate], unwrapped.pinned))
+        });
         // A token that ignored CKA_ID keeps a key that no search by id would find to destroy.
-        (beside.map(|()| unwrapped.pinned)).inspect_err(|_| self.discard(&session, &[private]))
+        beside.inspect_err(|_| self.discard(&session, &[private]))
     }
 
     fn has_id(&self, session: &Session, private: Object, set: &Set) -> Result<()> {
@@ -161,13 +198,13 @@ impl Hsm<'_> {
     }
 
     /// Reads the set in a new session: complete and correct, or the first thing that it misses.
-    fn import_examine(&self, set: &Set) -> Result<std::result::Result<Imported, Miss>> {
+    fn import_examine(
+        &self,
+        [private, public, certificate]: [Object; 3],
+        set: &Set,
+    ) -> Result<std::result::Result<Imported, Miss>> {
         let session = self.session()?;
-        let [private, public, certificate] = match self.import_objects_of(&session, set)? {
-            Ok(objects) => objects,
-            Err(miss) => return Ok(Err(miss)),
-        };
-        let mut wanted = imported_key(set.usage);
+        let mut wanted = imported_key(set.of.usage);
         wanted.push(flag(CKA_TOKEN, true));
         let rule = Rule::TargetAttributes;
         let mut miss = self.first_miss(&session, private, &wanted, rule)?;
@@ -182,47 +219,21 @@ impl Hsm<'_> {
         let value = self
             .raw()
             .read_bytes(&session, certificate, CKA_VALUE, MOST_CERTIFICATE)?;
-        let other = value.as_deref() != Some(set.certificate);
+        let other = value.as_deref() != Some(set.of.certificate);
         miss = miss.or(other.then(other_certificate));
         if let Some(miss) = miss {
             return Ok(Err(miss));
         }
         Ok(Ok(Imported {
             target: Target {
-                id: set.id.0.to_vec(),
+                id: set.of.id.0.to_vec(),
                 spki: set.key.spki.clone(),
                 made: false,
                 private,
             },
-            attributes: self.import_attributes(&session, private, set.usage)?,
+            attributes: self.import_attributes(&session, private, set.of.usage)?,
             imported: false,
         }))
-    }
-
-    /// The one private key, public key and certificate of this id.
-    fn import_objects_of(
-        &self,
-        session: &Session,
-        set: &Set,
-    ) -> Result<std::result::Result<[Object; 3], Miss>> {
-        let find = |class| self.raw().find(session, &of_class(class, &set.id.0));
-        let private = find(CKO_PRIVATE_KEY)?;
-        let public = find(CKO_PUBLIC_KEY)?;
-        let certificate = find(CKO_CERTIFICATE)?;
-        let all = self.raw().find(session, &[bytes(CKA_ID, &set.id.0)])?.len();
-        Ok(match (&private[..], &public[..], &certificate[..], all) {
-            ([private], [public], [certificate], 3) => Ok([*private, *public, *certificate]),
-            _ => Err(Miss {
-                rule: Rule::TargetAttributes,
-                found: format!(
-                    "{} private keys, {} public keys, {} certificates, {all} objects with its CKA_ID",
-                    private.len(),
-                    public.len(),
-                    certificate.len()
-                ),
-                expected: "one of each, and nothing else".to_owned(),
-            }),
-        })
     }
 
     /// What the record says of the imported key, also what no rule demands: CKA_LOCAL and the like are false
@@ -250,27 +261,40 @@ impl Hsm<'_> {
 }
 
 impl<'a> Set<'a> {
-    fn new(
-        id: CkaId,
-        label: &'a str,
-        spki: &[u8],
-        certificate: &'a [u8],
-        usage: Usage,
-    ) -> Result<Self> {
+    fn new(of: &ImportKey<'a>) -> Result<Self> {
         Ok(Set {
-            id,
-            label,
-            key: PublicKey::of_spki(spki, Rule::TargetKey)?,
-            certificate,
-            usage,
+            of: *of,
+            key: PublicKey::of_spki(of.spki, Rule::TargetKey)?,
         })
     }
 
     fn named(&self) -> [Attribute; 2] {
         [
-            bytes(CKA_ID, &self.id.0),
-            bytes(CKA_LABEL, self.label.as_bytes()),
+            bytes(CKA_ID, &self.of.id.0),
+            bytes(CKA_LABEL, self.of.label.as_bytes()),
         ]
+    }
+
+    /// The one private key, public key and certificate of this id.
+    fn objects(&self, inventory: &Inventory) -> std::result::Result<[Object; 3], Miss> {
+        let id = &self.of.id.0;
+        let private = inventory.of_class(CKO_PRIVATE_KEY, id);
+        let public = inventory.of_class(CKO_PUBLIC_KEY, id);
+        let certificate = inventory.of_class(CKO_CERTIFICATE, id);
+        let all = inventory.count(id);
+        match (&private[..], &public[..], &certificate[..], all) {
+            ([private], [public], [certificate], 3) => Ok([*private, *public, *certificate]),
+            _ => Err(Miss {
+                rule: Rule::TargetAttributes,
+                found: format!(
+                    "{} private keys, {} public keys, {} certificates, {all} objects with its CKA_ID",
+                    private.len(),
+                    public.len(),
+                    certificate.len()
+                ),
+                expected: "one of each, and nothing else".to_owned(),
+            }),
+        }
     }
 }
 

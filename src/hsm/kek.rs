@@ -5,6 +5,7 @@ use cryptoki_sys::*;
 
 use super::Hsm;
 use super::attribute::{Attribute, bytes, flag, mechanisms, number, read_back, template};
+use super::inventory::Inventory;
 use super::object::{EXPONENT, Miss, PublicKey, of_class, public_usage};
 use super::raw::Object;
 use crate::Result;
@@ -218,14 +219,11 @@ impl Hsm<'_> {
         self.erase(&id.0, Rule::KekGone)
     }
 
-    /// The KEK's private half, for the one unwrap.
-    pub(super) fn kek_private(&self, session: &Session, id: CkaId) -> Result<Object> {
-        let found = self
-            .raw()
-            .find(session, &of_class(CKO_PRIVATE_KEY, &id.0))?;
-        match found[..] {
+    /// The KEK's private half, for the unwraps.
+    pub(super) fn kek_private(&self, inventory: &Inventory, id: CkaId) -> Result<Object> {
+        match inventory.of_class(CKO_PRIVATE_KEY, &id.0)[..] {
             [kek] => Ok(kek),
-            _ => Err(
+            ref found => Err(
                 no_key(format!("{} private keys with its CKA_ID", found.len()))
                     .refuse("find out who changed the KEK, then restart with a new attempt"),
             ),

@@ -26,10 +26,12 @@ mod attribute;
 mod canary;
 mod certificate;
 mod import;
+mod inventory;
 pub mod kek;
 mod mechanism;
 mod object;
 mod packed;
+mod parallel;
 mod probe;
 mod raw;
 mod read;
@@ -41,12 +43,14 @@ mod trust;
 mod unwrap;
 mod wrap;
 
-pub use import::{ImportOrder, Imported};
+pub use import::{ImportKey, ImportOrder, Imported};
+pub use inventory::Inventory;
 pub use kek::{Kek, KekSpec};
 pub use mechanism::THROWAWAY_BITS;
+pub use parallel::MOST_SESSIONS;
 pub use target::{Target, TargetSpec};
 pub use trust::{Officer, TrustedKek};
-pub use wrap::Wrapper;
+pub use wrap::WrapOrder;
 
 /// A PIN: erased when dropped, never shown.
 pub struct Pin(Zeroizing<String>);
@@ -218,7 +222,7 @@ impl<'m> Token<'m> {
             module: self.module,
             slot: self.slot,
             identity: self.identity.clone(),
-            login: session,
+            login: Mutex::new(session),
         })
     }
 
@@ -263,14 +267,16 @@ pub struct Hsm<'m> {
     module: &'m Module,
     slot: Slot,
     identity: TokenIdentity,
-    // The login lasts as long as one session of the process is open (PKCS#11 v3.1, 5.6.8).
-    login: Session,
+    // The login lasts as long as one session of the process is open (PKCS#11 v3.1, 5.6.8). A session serves one thread at a
+    // time; every other is opened by the thread that uses it.
+    login: Mutex<Session>,
 }
 
 impl Drop for Hsm<'_> {
     fn drop(&mut self) {
         // A failure changes nothing: the session closes right after, and with it the login.
-        let _ = self.login.logout();
+        let login = self.login.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let _ = login.logout();
         self.module.logins().remove(&CK_SLOT_ID::from(self.slot));
     }
 }

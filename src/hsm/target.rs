@@ -6,7 +6,8 @@ use zeroize::Zeroizing;
 
 use super::Hsm;
 use super::attribute::{Attribute, Value, bytes, flag, number};
-use super::object::{EXPONENT, Miss, PublicKey, of_class, public_usage};
+use super::inventory::Inventory;
+use super::object::{EXPONENT, Miss, PublicKey, public_usage};
 use super::packed::Call;
 use super::raw::Object;
 use crate::document::parts::OaepHash;
@@ -83,17 +84,25 @@ impl Hsm<'_> {
     /// # Errors
     /// `TARGET-EXISTS` where another private key has the label; the rule that the made key misses (`TARGET-SENSITIVE`, `TARGET-EXTRACTABLE`,
     /// `TARGET-KEY`, `TARGET-ATTRIBUTES`), after it was destroyed; [`Error::Hsm`] where the token fails.
-    pub fn target_make(&self, id: CkaId, spec: &TargetSpec) -> Result<Target> {
-        if let Ok(target) = self.target_examine(id, spec)? {
+    pub fn target_make(
+        &self,
+        inventory: &Inventory,
+        id: CkaId,
+        spec: &TargetSpec,
+    ) -> Result<Target> {
+        let there = [CKO_PRIVATE_KEY, CKO_PUBLIC_KEY].map(|class| inventory.of_class(class, &id.0));
+        if let Ok(target) = self.target_examine(&there, id, spec)? {
             return Ok(target);
         }
-        self.refuse_label(&id.0, spec.label, &[number(CKA_CLASS, CKO_PRIVATE_KEY)])?;
-        self.erase(&id.0, Rule::TargetGone)?;
+        self.refuse_label(inventory, &id.0, spec.label, &[CKO_PRIVATE_KEY])?;
+        if inventory.count(&id.0) > 0 {
+            self.erase(&id.0, Rule::TargetGone)?;
+        }
         self.or_erase(&id.0, Rule::TargetGone, || {
             let session = self.session()?;
-            self.target_generate(&session, Some(id), spec)?;
+            let (public, private) = self.target_generate(&session, Some(id), spec)?;
             drop(session);
-            let target = self.target_examine(id, spec)?;
+            let target = self.target_examine(&[vec![private], vec![public]], id, spec)?;
             target
                 .map(|target| Target {
                     made: true,
@@ -122,20 +131,14 @@ impl Hsm<'_> {
         self.raw().generate_pair(session, &public, &private)
     }
 
-    /// The one private key with this public half, found by its modulus.
+    /// The one private key with this public half, by its modulus.
     ///
     /// # Errors
-    /// `TARGET-MISSING`, `TARGET-AMBIGUOUS`; `TARGET-KEY` where the SPKI is not of RSA with exponent 65537; [`Error::Hsm`] where the token fails.
-    pub fn target_by_spki(&self, spki: &[u8]) -> Result<Target> {
+    /// `TARGET-MISSING`, `TARGET-AMBIGUOUS`; `TARGET-KEY` where the SPKI is not of RSA with exponent 65537.
+    pub fn target_by_spki(&self, inventory: &Inventory, spki: &[u8]) -> Result<Target> {
         let key = PublicKey::of_spki(spki, Rule::TargetKey)?;
-        let session = self.session()?;
-        let wanted = [
-            number(CKA_CLASS, CKO_PRIVATE_KEY),
-            number(CKA_KEY_TYPE, CKK_RSA),
-            bytes(CKA_MODULUS, &key.modulus),
-        ];
-        let found = self.raw().find(&session, &wanted)?;
-        let [private] = found[..] else {
+        let found = inventory.of_modulus(&key.modulus);
+        let [(private, id)] = found[..] else {
             let rule = match found.len() {
                 0 => Rule::TargetMissing,
                 _ => Rule::TargetAmbiguous,
@@ -146,9 +149,8 @@ impl Hsm<'_> {
                 "check the token's label; of two copies of one key, remove one with the vendor's tool",
             ));
         };
-        let id = self.raw().read_bytes(&session, private, CKA_ID, 1024)?;
         Ok(Target {
-            id: id.unwrap_or_default(),
+            id: id.to_vec(),
             spki: key.spki,
             made: false,
             private,
@@ -224,16 +226,11 @@ impl Hsm<'_> {
     /// The exact pair of this id, read in a new session, or what it misses.
     fn target_examine(
         &self,
+        [private, public]: &[Vec<Object>; 2],
         id: CkaId,
         spec: &TargetSpec,
     ) -> Result<std::result::Result<Target, Miss>> {
         let session = self.session()?;
-        let private = self
-            .raw()
-            .find(&session, &of_class(CKO_PRIVATE_KEY, &id.0))?;
-        let public = self
-            .raw()
-            .find(&session, &of_class(CKO_PUBLIC_KEY, &id.0))?;
         let miss = |found: String| Miss {
             rule: Rule::TargetKey,
             found,
@@ -253,7 +250,10 @@ impl Hsm<'_> {
             return Ok(Err(miss));
         }
         let mut wanted = private_half(true, spec);
-        wanted.push(bytes(CKA_LABEL, spec.label.as_bytes()));
+        wanted.extend([
+            bytes(CKA_ID, &id.0),
+            bytes(CKA_LABEL, spec.label.as_bytes()),
+        ]);
         let rule = Rule::TargetAttributes;
         if let Some(miss) = self.first_miss(&session, *private, &wanted, rule)? {
             return Ok(Err(miss));
@@ -269,24 +269,6 @@ impl Hsm<'_> {
             }),
             _ => Err(miss("two halves of different keys".to_owned())),
         })
-    }
-
-    /// Refuses where an object of another id, with these attributes, has the label.
-    pub(super) fn refuse_label(&self, id: &[u8], label: &str, of: &[Attribute]) -> Result<()> {
-        let session = self.session()?;
-        let mut wanted = of.to_vec();
-        wanted.push(bytes(CKA_LABEL, label.as_bytes()));
-        for object in self.raw().find(&session, &wanted)? {
-            let other = self.raw().read_bytes(&session, object, CKA_ID, 1024)?;
-            if other.as_deref() != Some(id) {
-                return Err(Rule::TargetExists.refuse(
-                    format!("{} has another object with the label \"{}\"", self.name(), label.escape_debug()),
-                    "no object with this label but those of this ceremony",
-                    "find out what that key is; rename or remove it with the vendor's tool, or choose another label in the plan",
-                ));
-            }
-        }
-        Ok(())
     }
 
     /// Destroys the key pair and the certificate of this id, then looks in a new session that nothing is left. Nothing to destroy is success.

@@ -1,7 +1,6 @@
 //! What needs calls that are not public: what a key on a token signs and answers, and what the templates of a composite
 //! import forbid.
 
-use std::path::Path;
 use std::process::Command;
 
 use zeroize::Zeroizing;
@@ -14,13 +13,13 @@ use crate::plan::Usage;
 #[allow(unsafe_code)]
 #[path = "../../tests/common/tokens.rs"]
 mod common;
-use common::{MODULE, PIN, Tokens, run};
+use common::{PIN, Tokens, run, shim};
 
 #[test]
 fn a_target_signs_and_answers_as_its_public_half_says() {
     use rsa::pkcs8::DecodePublicKey;
     let tokens = Tokens::new(&["tenant"]);
-    let module = Module::open(Path::new(MODULE), None).unwrap();
+    let module = Module::open(&shim(), None).unwrap();
     let pin = Pin::new(Zeroizing::new(PIN.to_owned()));
     let hsm = module.token("tenant").unwrap().login(Some(&pin)).unwrap();
     let spec = TargetSpec {
@@ -32,7 +31,9 @@ fn a_target_signs_and_answers_as_its_public_half_says() {
         },
         trusted_only: false,
     };
-    let target = hsm.target_make(Fixed([1; 20]), &spec).unwrap();
+    let target = hsm
+        .target_make(&hsm.inventory().unwrap(), Fixed([1; 20]), &spec)
+        .unwrap();
 
     let file = |name: &str, bytes: &[u8]| {
         let path = tokens.folder().join(name);
@@ -77,7 +78,7 @@ fn what_the_kek_unwraps_cannot_be_had_otherwise() {
     use crate::document::parts::Mechanism;
 
     let _tokens = Tokens::new(&["hoster"]);
-    let module = Module::open(Path::new(MODULE), None).unwrap();
+    let module = Module::open(&shim(), None).unwrap();
     let pin = Pin::new(Zeroizing::new(PIN.to_owned()));
     let hsm = module.token("hoster").unwrap().login(Some(&pin)).unwrap();
     let id = Fixed([2; 20]);
@@ -93,7 +94,7 @@ fn what_the_kek_unwraps_cannot_be_had_otherwise() {
     let wrapped = crate::wrapped_key::make(&public, oaep, key.as_bytes()).unwrap();
     let (wrapped_aes, wrapped_key) = wrapped.split();
     let session = hsm.session().unwrap();
-    let kek = hsm.kek_private(&session, id).unwrap();
+    let kek = hsm.kek_private(&hsm.inventory().unwrap(), id).unwrap();
 
     let change = |template: Vec<Attribute>, to: Attribute| -> Vec<Attribute> {
         let kept = template.into_iter().filter(|kept| kept.kind != to.kind);
@@ -137,4 +138,71 @@ fn what_the_kek_unwraps_cannot_be_had_otherwise() {
     // It is the pin that refuses: without it the same calls make a key that can leave, which is what WRAP-COMPOSITE waives.
     let unpinned = unwrap_aes(&super::unwrap::aes_template()).unwrap();
     assert!(unwrap(unpinned, &change(honest, flag(CKA_EXTRACTABLE, true))).is_ok());
+}
+
+/// The one lock of a single-shot import, tried in the same way: the token refuses, not Keyferry.
+#[test]
+fn a_single_shot_kek_gives_nothing_that_can_leave_and_no_aes_key() {
+    use cryptoki_sys::*;
+
+    use super::attribute::{Attribute, flag, number};
+    use super::packed::Call;
+    use crate::document::parts::Mechanism;
+
+    let _tokens = Tokens::new(&["hoster"]);
+    let module = Module::open(&shim(), None).unwrap();
+    let pin = Pin::new(Zeroizing::new(PIN.to_owned()));
+    let hsm = module.token("hoster").unwrap().login(Some(&pin)).unwrap();
+    let id = Fixed([3; 20]);
+    let spec = KekSpec {
+        bits: 2048,
+        mechanism: Mechanism::SingleShot,
+    };
+    let kek = hsm.kek_create(id, "kek", spec, &|_| false).unwrap();
+    assert!(kek.missed.is_empty());
+    let public = rsa::pkcs8::DecodePublicKey::from_public_key_der(&kek.spki).unwrap();
+    let key = super::mechanism::software_key().unwrap();
+    let key = rsa::pkcs8::EncodePrivateKey::to_pkcs8_der(&key).unwrap();
+    let oaep = OaepHash::Sha1;
+    let wrapped = crate::wrapped_key::make(&public, oaep, key.as_bytes()).unwrap();
+    let session = hsm.session().unwrap();
+    let kek = hsm.kek_private(&hsm.inventory().unwrap(), id).unwrap();
+
+    let unwrap = |call, wrapped: &[u8], template: &[Attribute]| {
+        (hsm.raw()).unwrap(&session, call, kek, wrapped, template)
+    };
+    let usage = Usage {
+        sign: true,
+        decrypt: false,
+    };
+    let mut honest = super::import::imported_key(usage);
+    honest.push(flag(CKA_TOKEN, false));
+    assert!(unwrap(Call::RsaAes(oaep), wrapped.as_bytes(), &honest).is_ok());
+    for dishonest in [
+        flag(CKA_EXTRACTABLE, true),
+        flag(CKA_SENSITIVE, false),
+        flag(CKA_PRIVATE, false),
+        number(CKA_CLASS, CKO_SECRET_KEY),
+    ] {
+        let kept = honest.iter().filter(|kept| kept.kind != dishonest.kind);
+        let template: Vec<_> = kept.chain([&dishonest]).cloned().collect();
+        assert!(unwrap(Call::RsaAes(oaep), wrapped.as_bytes(), &template).is_err());
+    }
+    // The AES half alone, as whatever key: not even as one that stays in the token.
+    let aes_half = wrapped.split().0;
+    let aes = super::unwrap::aes_template();
+    assert!(unwrap(Call::Oaep(oaep), aes_half, &aes).is_err());
+    let readable: Vec<_> = (aes.into_iter())
+        .map(|attribute| match attribute.kind {
+            CKA_EXTRACTABLE => flag(CKA_EXTRACTABLE, true),
+            CKA_SENSITIVE => flag(CKA_SENSITIVE, false),
+            _ => attribute,
+        })
+        .collect();
+    assert!(unwrap(Call::Oaep(oaep), aes_half, &readable).is_err());
+    assert!(
+        (hsm.raw())
+            .decrypt(&session, Call::Oaep(oaep), kek, aes_half)
+            .is_err()
+    );
 }

@@ -7,6 +7,7 @@ use super::Hsm;
 use super::mechanism::{Way, ephemeral_aes, wrapping_public};
 use super::object::PublicKey;
 use super::packed::Call;
+use super::parallel::on_threads;
 use super::raw::Object;
 use super::target::Target;
 use crate::Result;
@@ -15,8 +16,23 @@ use crate::encoding::CkaId;
 use crate::rule::Rule;
 use crate::wrapped_key::WrappedKey;
 
+/// What keys are wrapped under, and how.
+#[derive(Clone, Copy)]
+pub struct WrapOrder<'a> {
+    /// The KEK's public half, DER SubjectPublicKeyInfo.
+    pub kek_spki: &'a [u8],
+    /// Where the security officer has made it trusted: its CKA_ID on this token.
+    pub trusted: Option<CkaId>,
+    /// The mechanism.
+    pub mechanism: Mechanism,
+    /// The hash of RSA-OAEP.
+    pub oaep: OaepHash,
+    /// Sessions that work at once.
+    pub sessions: usize,
+}
+
 /// One session of the token that wraps keys under the KEK, one after the other.
-pub struct Wrapper<'h> {
+struct Wrapper<'h> {
     hsm: &'h Hsm<'h>,
     session: Session,
     way: Way,
@@ -26,23 +42,44 @@ pub struct Wrapper<'h> {
 }
 
 impl Hsm<'_> {
-    /// Opens a session that wraps under this KEK: under the public half that the security officer has made trusted, by its id, or else under a
-    /// session object of it. Call [`Hsm::wrap_canary`] before.
+    /// Wraps target keys, each under the KEK: the public half that the security officer has made trusted, or else a session object of
+    /// it. Call [`Hsm::target_check`] and [`Hsm::wrap_canary`] before.
     ///
     /// # Errors
-    /// `TARGET-WRAP-WITH-TRUSTED` where the trusted KEK is not there; `KEK-KEY` for another public key than RSA with exponent 65537; `WRAP-SINGLE-SHOT`, `WRAP-KWP` where the token cannot;
-    /// [`crate::Error::Hsm`] where the token fails.
-    pub fn wrapper(
+    /// `TARGET-WRAP-WITH-TRUSTED` where the trusted KEK is not there; `KEK-KEY` and `TARGET-KEY` for other public keys than RSA with exponent
+    /// 65537; `WRAP-SINGLE-SHOT`, `WRAP-KWP` where the token cannot; `WRAP-AES-KEY` where it makes an AES key otherwise than asked;
+    /// `WRAP-FORMAT` where a result has not the length of one; [`crate::Error::Hsm`] where the token fails.
+    pub fn wrap(
         &self,
-        kek_spki: &[u8],
-        trusted: Option<CkaId>,
-        mechanism: Mechanism,
-        oaep: OaepHash,
-    ) -> Result<Wrapper<'_>> {
-        let kek = PublicKey::of_spki(kek_spki, Rule::KekKey)?;
+        order: &WrapOrder,
+        targets: &[&Target],
+        progress: &(dyn Fn(usize) + Sync),
+    ) -> Result<Vec<WrappedKey>> {
+        let numbered: Vec<_> = targets.iter().enumerate().collect();
+        on_threads(
+            order.sessions,
+            &numbered,
+            || self.wrapper(order),
+            |wrapper, (n, target)| {
+                progress(*n);
+                wrapper.wrap(target)
+            },
+        )
+    }
+
+    /// Refuses what [`Hsm::wrap`] would refuse of the KEK and the token, before anything is begun.
+    ///
+    /// # Errors
+    /// As [`Hsm::wrap`].
+    pub fn wrap_ready(&self, order: &WrapOrder) -> Result<()> {
+        self.wrapper(order).map(drop)
+    }
+
+    fn wrapper(&self, order: &WrapOrder) -> Result<Wrapper<'_>> {
+        let kek = PublicKey::of_spki(order.kek_spki, Rule::KekKey)?;
         let session = self.session()?;
-        let way = self.way(&session, mechanism, oaep)?;
-        let with = match trusted {
+        let way = self.way(&session, order.mechanism, order.oaep)?;
+        let with = match order.trusted {
             Some(id) => self.trusted_kek(&session, id, &kek)?,
             None => self.raw().create(&session, &wrapping_public(&kek))?,
         };
@@ -96,12 +133,7 @@ impl Hsm<'_> {
 }
 
 impl Wrapper<'_> {
-    /// Wraps one target key. Call [`Hsm::target_check`] before.
-    ///
-    /// # Errors
-    /// `TARGET-KEY` for another public key than RSA with exponent 65537; `WRAP-AES-KEY` where the token makes the AES key otherwise than
-    /// asked; `WRAP-FORMAT` where the result has not the length of one; [`crate::Error::Hsm`] where the token fails.
-    pub fn wrap(&self, target: &Target) -> Result<WrappedKey> {
+    fn wrap(&self, target: &Target) -> Result<WrappedKey> {
         let key = PublicKey::of_spki(&target.spki, Rule::TargetKey)?;
         let (hsm, session) = (self.hsm, &self.session);
         let wrapped = hsm.wrap_under(session, target.private, self.with, self.way)?;

@@ -16,7 +16,7 @@ use crate::{
         parts::{OaepHash, Observed},
     },
     encoding::{Blob, Fixed, Hash, PackageId, random},
-    hsm::{Hsm, Target, Wrapper},
+    hsm::{Hsm, Target, WrapOrder},
     log::{self, Event},
     phase::Step,
     plan::{KeyPlan, Plan, Role, Side},
@@ -27,6 +27,7 @@ use crate::{
     share::{self, Secret, Share, ShareListing},
     spki::{self, TargetCertificate},
     tenant::{keys, trust},
+    wrapped_key::WrappedKey,
 };
 
 /// A key that may be wrapped: on this token, as planned, with its certificate.
@@ -44,32 +45,40 @@ type Files = Vec<(String, Vec<u8>)>;
 ///
 /// # Errors
 /// `PHASE-ORDER`, `TARGET-…`, `WRAP-…`, `SHARE-DEAL`, or the HSM's.
-pub fn export(ceremony: &mut Ceremony, hsm: &Hsm, progress: &dyn Fn(&str)) -> Result<Report> {
+pub fn export(
+    ceremony: &mut Ceremony,
+    hsm: &Hsm,
+    sessions: usize,
+    progress: &(dyn Fn(&str) + Sync),
+) -> Result<Report> {
     ceremony.state.require(Step::Export)?;
     let plan = ceremony.plan.clone();
     let offer = ceremony.kept::<Offer>()?;
     hsm.require(Side::Tenant, &plan)?;
     let keys = checked_keys(ceremony, hsm)?;
+    let order = WrapOrder {
+        kek_spki: &offer.body().spki.0,
+        trusted: plan.trusted_only().then(|| trust::trusted_id(ceremony)),
+        mechanism: plan.transfer.mechanism,
+        oaep: plan.transfer.oaep_hash,
+        sessions,
+    };
+    hsm.wrap_ready(&order)?;
     let begun = ceremony.begin(Step::Export)?;
     progress("canary: wrapping a throwaway key to a throwaway KEK, and opening it in software");
     let observed = canary(&plan, hsm, &keys)?;
     let package_id = Fixed(random()?);
     let secret = fresh_secret(hsm, &package_id, &plan)?;
     let (listings, share_files) = deal(&plan, &secret, &package_id)?;
-    let transfer = &plan.transfer;
-    let trusted = plan.trusted_only().then(|| trust::trusted_id(ceremony));
-    let wrapper = hsm.wrapper(
-        &offer.body().spki.0,
-        trusted,
-        transfer.mechanism,
-        transfer.oaep_hash,
-    )?;
+    let targets: Vec<&Target> = keys.iter().map(|key| &key.target).collect();
+    let wrapped = hsm.wrap(&order, &targets, &|n| {
+        progress(&format!("wrapping {}", keys[n].plan.label));
+    })?;
     let mut files = Files::new();
     let mut packaged = Vec::new();
-    for key in &keys {
-        progress(&format!("wrapping and sealing {}", key.plan.label));
+    for (key, wrapped) in keys.iter().zip(&wrapped) {
         let (listing, key_files) =
-            seal_key(&plan, &wrapper, offer.body(), key, &secret, &package_id)?;
+            seal_key(&plan, wrapped, offer.body(), key, &secret, &package_id)?;
         packaged.push(listing);
         files.extend(key_files);
     }
@@ -88,10 +97,6 @@ pub fn export(ceremony: &mut Ceremony, hsm: &Hsm, progress: &dyn Fn(&str)) -> Re
     };
     let hash = build(ceremony, &begun, hsm, body, files, &keys)?;
     ceremony.stage(&begun, SHARES, &share_files)?;
-    drop(wrapper);
-    let left = trusted
-        .map(|id| hsm.trusted_destroy(id))
-        .and_then(Result::err);
     let report = finish(
         ceremony,
         begun,
@@ -102,7 +107,9 @@ pub fn export(ceremony: &mut Ceremony, hsm: &Hsm, progress: &dyn Fn(&str)) -> Re
         observed,
         &share_files,
     )?;
-    Ok(match left {
+    // Only now: an export that is interrupted before this is done again, and needs it.
+    let left = order.trusted.map(|id| hsm.trusted_destroy(id));
+    Ok(match left.and_then(Result::err) {
         None => report,
         Some(error) => report.line(format!(
             "The trusted KEK is still on the token; let its security officer remove it: {error}"
@@ -113,10 +120,11 @@ pub fn export(ceremony: &mut Ceremony, hsm: &Hsm, progress: &dyn Fn(&str)) -> Re
 /// Every key of the plan, checked as the HSM has it now.
 fn checked_keys(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<Checked>> {
     let mut checked = Vec::new();
+    let inventory = hsm.inventory()?;
     for (plan, record) in ceremony.plan.keys.iter().zip(&ceremony.state.keys) {
         let bits = plan.key_type.rsa_bits()?;
         let certificate = keys::certificate_of(ceremony, record)?;
-        let target = hsm.target_by_spki(certificate.spki())?;
+        let target = hsm.target_by_spki(&inventory, certificate.spki())?;
         hsm.target_check(&target, bits, ceremony.plan.trusted_only())?;
         let certificate = certificate.of_key(&target.spki, plan.label.as_str())?;
         checked.push(Checked {
@@ -180,14 +188,13 @@ fn deal(
 
 fn seal_key(
     plan: &Plan,
-    wrapper: &Wrapper,
+    wrapped: &WrappedKey,
     offer: &Offer,
     key: &Checked,
     secret: &Secret,
     package_id: &PackageId,
 ) -> Result<(PackagedKey, Files)> {
     let label = key.plan.label.as_str();
-    let wrapped = wrapper.wrap(&key.target)?;
     let seal_key = SealKey::derive(secret, package_id, &plan.hash(), &offer.fingerprint, label);
     let sealed = seal_key.seal(wrapped.as_bytes())?;
     let certificate = key.certificate.der().to_vec();

@@ -10,7 +10,7 @@ use crate::{
     ceremony::{Ceremony, untrusted},
     encoding::{Hash, cka_id},
     folder,
-    hsm::{Hsm, THROWAWAY_BITS, Target, TargetSpec},
+    hsm::{Hsm, Inventory, THROWAWAY_BITS, Target, TargetSpec},
     log::{Event, KeyRecord},
     phase::Step,
     plan::{Id, KeyPlan, Side, Usage},
@@ -56,6 +56,7 @@ pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[Existing]) -> Resu
     if trusted_only && ceremony.state.kek.is_none() {
         return Err(untrusted("keys create before kek trust"));
     }
+    let inventory = hsm.inventory()?;
     // Before the intent: a token that cannot, or a key that may not travel, changes nothing.
     hsm.require(Side::Tenant, &ceremony.plan)?;
     let transfer = &ceremony.plan.transfer;
@@ -63,14 +64,20 @@ pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[Existing]) -> Resu
     for key in &ceremony.plan.keys {
         if let Some(file) = file_of(existing, &key.label) {
             let given = Given::read(file, key.label.as_str())?;
-            let target = hsm.target_by_spki(&given.spki)?;
+            let target = hsm.target_by_spki(&inventory, &given.spki)?;
             hsm.target_check(&target, key.key_type.rsa_bits()?, trusted_only)?;
         }
     }
     let begun = ceremony.begin(Step::KeysCreate)?;
     let mut records = Vec::new();
     for key in ceremony.plan.keys.clone() {
-        let (target, certificate) = one(ceremony, hsm, &key, file_of(existing, &key.label))?;
+        let (target, certificate) = one(
+            ceremony,
+            hsm,
+            &inventory,
+            &key,
+            file_of(existing, &key.label),
+        )?;
         keep_certificate(ceremony, &key.label, certificate.der())?;
         records.push(KeyRecord {
             label: key.label,
@@ -107,6 +114,7 @@ fn file_of<'a>(existing: &'a [Existing], label: &Id) -> Option<&'a Path> {
 fn one(
     ceremony: &Ceremony,
     hsm: &Hsm,
+    inventory: &Inventory,
     key: &KeyPlan,
     file: Option<&Path>,
 ) -> Result<(Target, TargetCertificate)> {
@@ -114,7 +122,7 @@ fn one(
     let label = key.label.as_str();
     let given = file.map(|file| Given::read(file, label)).transpose()?;
     let target = match &given {
-        Some(given) => hsm.target_by_spki(&given.spki)?,
+        Some(given) => hsm.target_by_spki(inventory, &given.spki)?,
         None => {
             // Its certificate is signed by the key itself, so the tenant's copy can sign.
             let usage = Usage {
@@ -134,7 +142,7 @@ fn one(
                 usage,
                 trusted_only: ceremony.plan.trusted_only(),
             };
-            hsm.target_make(id, &spec)?
+            hsm.target_make(inventory, id, &spec)?
         }
     };
     hsm.target_check(&target, bits, ceremony.plan.trusted_only())?;

@@ -238,10 +238,7 @@ impl Stage {
 
     /// The same stage again, to be changed apart: tokens, folders and people are copied.
     pub fn copy(&self) -> Self {
-        Stage {
-            setting: self.setting.clone(),
-            ..Stage::load(self.dir.path(), self.done)
-        }
+        Stage::load(self.dir.path(), self.setting.clone(), self.done)
     }
 
     /// Keeps a copy of the stage in a folder that outlives it.
@@ -252,15 +249,11 @@ impl Stage {
     }
 
     /// A stage from such a copy.
-    pub fn load(from: &Path, done: Option<Done>) -> Self {
+    pub fn load(from: &Path, setting: Setting, done: Option<Done>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let all = format!("{}/.", from.display());
         run(Command::new("cp").args(["-a", &all]).arg(dir.path()));
-        let copy = Stage {
-            dir,
-            setting: Setting::default(),
-            done,
-        };
+        let copy = Stage { dir, setting, done };
         copy.configure();
         copy
     }
@@ -445,10 +438,7 @@ impl Stage {
             .env("SOFTHSM2_CONF", self.path("softhsm2.conf"))
             .env("KRYOPTIC_CONF", self.path("kryoptic.conf"))
             .env("KEYFERRY_SHIM_MODULE", self.setting.family(side).module())
-            .env(
-                "KEYFERRY_SHIM_STATE",
-                self.path(&format!("tokens/shim-{side}")),
-            );
+            .env("KEYFERRY_SHIM_STATE", self.path(&format!("shim-{side}")));
     }
 
     /// Runs a side's program.

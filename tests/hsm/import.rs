@@ -7,37 +7,71 @@ struct Crossing {
     spki: Vec<u8>,
     certificate: Vec<u8>,
     wrapped: WrappedKey,
+    mechanism: Mechanism,
 }
 
-fn cross(tokens: &Tokens, tenant: &Hsm, hoster: &Hsm, kek_bits: u32, bits: u32) -> Crossing {
+fn cross(
+    tokens: &Tokens,
+    (tenant, hoster): (&Hsm, &Hsm),
+    mechanism: Mechanism,
+    kek_bits: u32,
+    bits: u32,
+) -> Crossing {
     let kek = hoster
-        .kek_create(KEK, "kek", kek_spec(kek_bits), &none_waived)
+        .kek_create(KEK, "kek", kek_spec(mechanism, kek_bits), &none_waived)
         .unwrap();
     let spec = TargetSpec {
         bits,
         ..spec("key")
     };
-    let target = tenant.target_make(SOURCE, &spec).unwrap();
+    let target = make(tenant, SOURCE, &spec);
     tenant.target_check(&target, bits, false).unwrap();
     Crossing {
-        wrapped: wrap(tenant, &target, &kek.spki),
+        wrapped: wrap(tenant, &target, &kek.spki, mechanism),
+        mechanism,
         certificate: common::certificate(tokens.folder(), &target.spki, "/CN=key"),
         spki: target.spki,
     }
 }
 
+fn import(
+    hoster: &Hsm,
+    order: ImportOrder,
+    key: ImportKey,
+    wrapped: &WrappedKey,
+) -> Result<Imported> {
+    let mut imported = hoster.import(order, &[(key, wrapped)], &|_| ())?;
+    assert_eq!(imported.len(), 1);
+    Ok(imported.remove(0))
+}
+
 impl Crossing {
-    fn order(&self) -> ImportOrder<'_> {
-        ImportOrder {
-            kek: KEK,
-            mechanism: COMPOSITE,
-            oaep: SHA1,
+    fn key(&self) -> ImportKey<'_> {
+        ImportKey {
             id: COPY,
             label: "key-01234567",
             spki: &self.spki,
             certificate: &self.certificate,
             usage: BOTH,
-            wrapped: &self.wrapped,
+        }
+    }
+
+    /// Imports it, by the mechanism it was wrapped by.
+    fn import(&self, hoster: &Hsm) -> Result<Imported> {
+        import(hoster, self.order(), self.key(), &self.wrapped)
+    }
+
+    fn find(&self, hoster: &Hsm) -> Option<Imported> {
+        let inventory = hoster.inventory().unwrap();
+        hoster.import_find(&inventory, &self.key()).unwrap()
+    }
+
+    fn order(&self) -> ImportOrder {
+        ImportOrder {
+            kek: KEK,
+            mechanism: self.mechanism,
+            oaep: SHA1,
+            sessions: 1,
         }
     }
 }
@@ -80,9 +114,16 @@ fn keys_of_every_size_cross_and_cannot_leave_again() {
     let tokens = Tokens::new(&["tenant", "hoster"]);
     let module = open();
     let (tenant, hoster) = (login(&module, "tenant"), login(&module, "hoster"));
-    for (kek_bits, bits) in [(4096, 2048), (3072, 3072), (4096, 4096)] {
-        let crossing = cross(&tokens, &tenant, &hoster, kek_bits, bits);
-        let imported = hoster.import(&crossing.order()).unwrap();
+    for (mechanism, kek_bits, bits) in [
+        (SINGLE_SHOT, 4096, 2048),
+        (SINGLE_SHOT, 3072, 3072),
+        (SINGLE_SHOT, 4096, 4096),
+        (COMPOSITE, 4096, 2048),
+        (COMPOSITE, 3072, 3072),
+        (COMPOSITE, 4096, 4096),
+    ] {
+        let crossing = cross(&tokens, (&tenant, &hoster), mechanism, kek_bits, bits);
+        let imported = crossing.import(&hoster).unwrap();
         assert!(imported.imported);
         assert_eq!(imported.target.spki, crossing.spki);
         for expected in [
@@ -109,24 +150,21 @@ fn keys_of_every_size_cross_and_cannot_leave_again() {
                 .is_err()
         );
 
-        // A second import keeps the first.
-        let again = hoster.import(&crossing.order()).unwrap();
+        // A second import keeps the first. Only the import itself saw what the AES key of a composite wrap held.
+        let again = crossing.import(&hoster).unwrap();
         assert!(!again.imported);
-        // Only the import itself saw what the AES key held.
-        let (pin, kept) = imported.attributes.split_last().unwrap();
-        assert_eq!(pin.attribute, "CKA_UNWRAP_TEMPLATE of the AES key");
-        assert_eq!(pin.value, "held");
-        assert_eq!(again.attributes, kept);
+        let kept = imported.attributes.strip_prefix(&again.attributes[..]);
+        let seen: Vec<_> = (kept.unwrap().iter())
+            .map(|read| format!("{}: {}", read.attribute, read.value))
+            .collect();
+        match mechanism {
+            Mechanism::SingleShot => assert!(seen.is_empty(), "{seen:?}"),
+            Mechanism::Composite => {
+                assert_eq!(seen, ["CKA_UNWRAP_TEMPLATE of the AES key: held"]);
+            }
+        }
         assert_eq!(all(&session, COPY).len(), 3);
-        let found = (hoster.import_find(
-            COPY,
-            "key-01234567",
-            &crossing.spki,
-            &crossing.certificate,
-            BOTH,
-        ))
-        .unwrap();
-        assert!(found.is_some());
+        assert!(crossing.find(&hoster).is_some());
 
         tenant.target_destroy(SOURCE).unwrap();
         hoster.target_destroy(COPY).unwrap();
@@ -141,41 +179,45 @@ fn an_import_that_was_cut_short_is_done_again() {
     let tokens = Tokens::new(&["tenant", "hoster"]);
     let module = open();
     let (tenant, hoster) = (login(&module, "tenant"), login(&module, "hoster"));
-    let crossing = cross(&tokens, &tenant, &hoster, 2048, 2048);
-    let session = beside("hoster");
-    let kinds = [
-        ObjectClass::PRIVATE_KEY,
-        ObjectClass::PUBLIC_KEY,
-        ObjectClass::CERTIFICATE,
-    ];
-    for kept in kinds {
-        hoster.import(&crossing.order()).unwrap();
-        for lost in kinds.into_iter().filter(|kind| *kind != kept) {
-            session.destroy_object(one(&session, COPY, lost)).unwrap();
+    for mechanism in BOTH_WAYS {
+        let crossing = cross(&tokens, (&tenant, &hoster), mechanism, 2048, 2048);
+        let session = beside("hoster");
+        let kinds = [
+            ObjectClass::PRIVATE_KEY,
+            ObjectClass::PUBLIC_KEY,
+            ObjectClass::CERTIFICATE,
+        ];
+        for kept in kinds {
+            crossing.import(&hoster).unwrap();
+            for lost in kinds.into_iter().filter(|kind| *kind != kept) {
+                session.destroy_object(one(&session, COPY, lost)).unwrap();
+            }
+            assert!(crossing.find(&hoster).is_none());
+            assert!(crossing.import(&hoster).unwrap().imported);
+            assert_eq!(all(&session, COPY).len(), 3);
         }
-        let label = crossing.order().label;
-        let found = hoster.import_find(COPY, label, &crossing.spki, &crossing.certificate, BOTH);
-        assert!(found.unwrap().is_none());
-        assert!(hoster.import(&crossing.order()).unwrap().imported);
-        assert_eq!(all(&session, COPY).len(), 3);
+        // Other usages are another key.
+        let usage = Usage {
+            decrypt: false,
+            ..BOTH
+        };
+        let key = ImportKey {
+            usage,
+            ..crossing.key()
+        };
+        let again = import(&hoster, crossing.order(), key, &crossing.wrapped);
+        assert!(again.unwrap().imported);
+        // The label of an object of another id is taken.
+        let key = ImportKey {
+            id: SOURCE,
+            ..crossing.key()
+        };
+        let taken = import(&hoster, crossing.order(), key, &crossing.wrapped);
+        refused(taken.map(drop), Rule::TargetExists);
+        assert!(all(&session, SOURCE).is_empty());
+        hoster.target_destroy(COPY).unwrap();
+        hoster.kek_destroy(KEK).unwrap();
     }
-    // Other usages are another key.
-    let usage = Usage {
-        decrypt: false,
-        ..BOTH
-    };
-    let order = ImportOrder {
-        usage,
-        ..crossing.order()
-    };
-    assert!(hoster.import(&order).unwrap().imported);
-    // The label of an object of another id is taken.
-    let order = ImportOrder {
-        id: SOURCE,
-        ..crossing.order()
-    };
-    refused(hoster.import(&order).map(drop), Rule::TargetExists);
-    assert!(all(&session, SOURCE).is_empty());
 }
 
 #[test]
@@ -183,42 +225,103 @@ fn what_is_not_the_tenants_key_leaves_nothing_behind() {
     let tokens = Tokens::new(&["tenant", "hoster"]);
     let module = open();
     let (tenant, hoster) = (login(&module, "tenant"), login(&module, "hoster"));
-    let crossing = cross(&tokens, &tenant, &hoster, 2048, 2048);
-    let other = tenant.target_make(COPY, &spec("other")).unwrap();
-    let order = ImportOrder {
-        spki: &other.spki,
-        ..crossing.order()
-    };
-    refused(hoster.import(&order).map(drop), Rule::TargetModulus);
-    assert_nothing_left("hoster", &[KEK]);
-
-    let bytes = crossing.wrapped.as_bytes();
-    for position in [0, 255, 256, 300, bytes.len() - 1] {
-        let mut tampered = bytes.to_vec();
-        tampered[position] ^= 1;
-        let tampered = WrappedKey::parse(tampered, 2048, 2048).unwrap();
-        let order = ImportOrder {
-            wrapped: &tampered,
-            ..crossing.order()
+    for mechanism in BOTH_WAYS {
+        let crossing = cross(&tokens, (&tenant, &hoster), mechanism, 2048, 2048);
+        let other = make(&tenant, COPY, &spec("other"));
+        let key = ImportKey {
+            spki: &other.spki,
+            ..crossing.key()
         };
-        assert_eq!(hoster.import(&order).err().unwrap().exit_code(), 5);
+        let order = crossing.order();
+        let imported = import(&hoster, order, key, &crossing.wrapped);
+        refused(imported.map(drop), Rule::TargetModulus);
         assert_nothing_left("hoster", &[KEK]);
+
+        let bytes = crossing.wrapped.as_bytes();
+        for position in [0, 255, 256, 300, bytes.len() - 1] {
+            let mut tampered = bytes.to_vec();
+            tampered[position] ^= 1;
+            let tampered = WrappedKey::parse(tampered, 2048, 2048).unwrap();
+            let imported = import(&hoster, order, crossing.key(), &tampered);
+            assert_eq!(imported.err().unwrap().exit_code(), 5);
+            assert_nothing_left("hoster", &[KEK]);
+        }
+        let key = ImportKey {
+            certificate: b"nonsense",
+            ..crossing.key()
+        };
+        let imported = import(&hoster, order, key, &crossing.wrapped);
+        refused(imported.map(drop), Rule::TargetCertificate);
+        let order = ImportOrder {
+            kek: SOURCE,
+            ..order
+        };
+        let imported = import(&hoster, order, crossing.key(), &crossing.wrapped);
+        refused(imported.map(drop), Rule::KekKey);
+        assert_nothing_left("hoster", &[KEK]);
+        assert!(crossing.import(&hoster).unwrap().imported);
+        tenant.target_destroy(COPY).unwrap();
+        hoster.target_destroy(COPY).unwrap();
+        hoster.kek_destroy(KEK).unwrap();
     }
-    let order = ImportOrder {
-        certificate: b"nonsense",
-        ..crossing.order()
+}
+
+/// One wrong key among many: it is named, what was imported stays, and nothing of the wrong one is left.
+#[test]
+fn many_keys_cross_in_several_sessions_in_their_order() {
+    let tokens = Tokens::new(&["tenant", "hoster"]);
+    let module = open();
+    let (tenant, hoster) = (login(&module, "tenant"), login(&module, "hoster"));
+    let kek = (hoster.kek_create(KEK, "kek", kek_spec(SINGLE_SHOT, 3072), &none_waived)).unwrap();
+    let count: u8 = 12;
+    let id = |of: u8, n: u8| {
+        let mut id = [of; 20];
+        id[0] = n;
+        Fixed(id)
     };
-    refused(hoster.import(&order).map(drop), Rule::TargetCertificate);
-    let order = ImportOrder {
-        kek: SOURCE,
-        ..crossing.order()
+    let labels: Vec<String> = (0..count).map(|n| format!("key-{n}")).collect();
+    let targets: Vec<Target> = (0..count)
+        .map(|n| make(&tenant, id(1, n), &spec(&labels[usize::from(n)])))
+        .collect();
+    let order = WrapOrder {
+        kek_spki: &kek.spki,
+        trusted: None,
+        mechanism: SINGLE_SHOT,
+        oaep: SHA1,
+        sessions: 5,
     };
-    refused(hoster.import(&order).map(drop), Rule::KekKey);
+    let all: Vec<&Target> = targets.iter().collect();
+    let mut wrapped = tenant.wrap(&order, &all, &|_| ()).unwrap();
+    let certificates: Vec<_> = (targets.iter())
+        .map(|target| common::certificate(tokens.folder(), &target.spki, "/CN=key"))
+        .collect();
     let order = ImportOrder {
-        mechanism: Mechanism::SingleShot,
-        ..crossing.order()
+        kek: KEK,
+        mechanism: SINGLE_SHOT,
+        oaep: SHA1,
+        sessions: 5,
     };
-    refused(hoster.import(&order).map(drop), Rule::WrapSingleShot);
-    assert_nothing_left("hoster", &[KEK]);
-    assert!(hoster.import(&crossing.order()).unwrap().imported);
+    let import = |wrapped: &[WrappedKey]| {
+        let key = |n: usize| ImportKey {
+            id: id(2, n as u8),
+            label: &labels[n],
+            spki: &targets[n].spki,
+            certificate: &certificates[n],
+            usage: BOTH,
+        };
+        let keys: Vec<_> = (wrapped.iter().enumerate())
+            .map(|(n, wrapped)| (key(n), wrapped))
+            .collect();
+        hoster.import(order, &keys, &|_| ())
+    };
+    wrapped.swap(7, 8);
+    refused(import(&wrapped).map(drop), Rule::TargetModulus);
+    let session = beside("hoster");
+    assert!(super::all(&session, id(2, 7)).is_empty());
+    wrapped.swap(7, 8);
+    let imported = import(&wrapped).unwrap();
+    for (target, imported) in targets.iter().zip(&imported) {
+        assert_eq!(target.spki, imported.target.spki);
+    }
+    assert!(!imported[0].imported && imported[7].imported);
 }

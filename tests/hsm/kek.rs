@@ -8,7 +8,7 @@ fn the_kek_is_what_it_was_asked_to_be_and_stays_so() {
     let module = open();
     let hsm = login(&module, "hoster");
     let kek = hsm
-        .kek_create(KEK, "kek", kek_spec(4096), &none_waived)
+        .kek_create(KEK, "kek", kek_spec(COMPOSITE, 4096), &none_waived)
         .unwrap();
     assert!(kek.made && kek.missed.is_empty());
     let values: Vec<_> = (kek.attributes.iter())
@@ -24,7 +24,7 @@ fn the_kek_is_what_it_was_asked_to_be_and_stays_so() {
         assert!(values.iter().any(|value| value == expected), "{values:#?}");
     }
     let again = hsm
-        .kek_create(KEK, "kek", kek_spec(4096), &none_waived)
+        .kek_create(KEK, "kek", kek_spec(COMPOSITE, 4096), &none_waived)
         .unwrap();
     assert!(!again.made);
     assert_eq!(again.spki, kek.spki);
@@ -66,7 +66,7 @@ fn half_a_kek_is_made_again_under_the_same_id() {
     let hsm = login(&module, "hoster");
     for lost in [ObjectClass::PRIVATE_KEY, ObjectClass::PUBLIC_KEY] {
         let kek = hsm
-            .kek_create(KEK, "kek", kek_spec(2048), &none_waived)
+            .kek_create(KEK, "kek", kek_spec(COMPOSITE, 2048), &none_waived)
             .unwrap();
         let session = beside("hoster");
         session.destroy_object(one(&session, KEK, lost)).unwrap();
@@ -75,7 +75,7 @@ fn half_a_kek_is_made_again_under_the_same_id() {
             Rule::KekKey,
         );
         let again = hsm
-            .kek_create(KEK, "kek", kek_spec(2048), &none_waived)
+            .kek_create(KEK, "kek", kek_spec(COMPOSITE, 2048), &none_waived)
             .unwrap();
         assert!(again.made && again.spki != kek.spki);
         assert_eq!(all(&session, KEK).len(), 2);
@@ -87,7 +87,7 @@ fn half_a_kek_is_made_again_under_the_same_id() {
     }
     // Another size is another KEK.
     assert!(
-        hsm.kek_create(KEK, "kek", kek_spec(3072), &none_waived)
+        hsm.kek_create(KEK, "kek", kek_spec(COMPOSITE, 3072), &none_waived)
             .unwrap()
             .made
     );
@@ -180,13 +180,13 @@ fn each_attribute_that_a_kek_lacks_has_its_rule() {
         .unwrap();
     // With the waiver it is a KEK that may be kept, and the miss is on record.
     let kept = hsm
-        .kek_create(KEK, "kek", kek_spec(2048), &template_waived)
+        .kek_create(KEK, "kek", kek_spec(COMPOSITE, 2048), &template_waived)
         .unwrap();
     assert!(!kept.made);
     assert_eq!(kept.missed[0].0, Rule::KekUnwrapTemplate);
     // Without it, it is made again.
     assert!(
-        hsm.kek_create(KEK, "kek", kek_spec(2048), &none_waived)
+        hsm.kek_create(KEK, "kek", kek_spec(COMPOSITE, 2048), &none_waived)
             .unwrap()
             .made
     );
@@ -238,7 +238,7 @@ fn a_kek_that_was_made_elsewhere_is_no_kek() {
         Rule::KekLocal,
     );
     let made = hsm
-        .kek_create(KEK, "kek", kek_spec(2048), &|_| true)
+        .kek_create(KEK, "kek", kek_spec(COMPOSITE, 2048), &|_| true)
         .unwrap();
     assert!(made.made && made.spki != spki);
 }

@@ -13,7 +13,10 @@ use cryptoki::session::Session;
 use data_encoding::HEXLOWER;
 use keyferry::document::parts::{KwpFlavour, Mechanism, OaepHash, Observed};
 use keyferry::encoding::{CkaId, Fixed};
-use keyferry::hsm::{Hsm, ImportOrder, KekSpec, Module, Pin, PinState, Target, TargetSpec};
+use keyferry::hsm::{
+    Hsm, ImportKey, ImportOrder, Imported, KekSpec, Module, Pin, PinState, Target, TargetSpec,
+    WrapOrder,
+};
 use keyferry::plan::Usage;
 use keyferry::rule::Rule;
 use keyferry::wrapped_key::WrappedKey;
@@ -29,9 +32,12 @@ mod target;
 mod token;
 mod wrap;
 
-use common::{MODULE, PIN, Tokens, run};
+use common::{MODULE, PIN, Tokens, run, shim};
 
 const COMPOSITE: Mechanism = Mechanism::Composite;
+const SINGLE_SHOT: Mechanism = Mechanism::SingleShot;
+/// Every test that carries a key carries it both ways.
+const BOTH_WAYS: [Mechanism; 2] = [SINGLE_SHOT, COMPOSITE];
 const SHA1: OaepHash = OaepHash::Sha1;
 const KEK: CkaId = Fixed([0xCE; 20]);
 const SOURCE: CkaId = Fixed([0x50; 20]);
@@ -41,8 +47,9 @@ const BOTH: Usage = Usage {
     decrypt: true,
 };
 
+/// SoftHSM behind the shim, which knows both ways.
 fn open() -> Module {
-    Module::open(Path::new(MODULE), None).unwrap()
+    Module::open(&shim(), None).unwrap()
 }
 
 fn pin(pin: &str) -> Pin {
@@ -77,17 +84,25 @@ fn one(session: &Session, id: CkaId, class: ObjectClass) -> ObjectHandle {
     }
 }
 
-/// A composite KEK of this size.
-fn kek_spec(bits: u32) -> KekSpec {
-    KekSpec {
-        bits,
-        mechanism: COMPOSITE,
-    }
+fn kek_spec(mechanism: Mechanism, bits: u32) -> KekSpec {
+    KekSpec { bits, mechanism }
 }
 
-fn wrap(hsm: &Hsm, target: &Target, kek: &[u8]) -> WrappedKey {
-    let wrapper = hsm.wrapper(kek, None, COMPOSITE, SHA1).unwrap();
-    wrapper.wrap(target).unwrap()
+fn make(hsm: &Hsm, id: CkaId, spec: &TargetSpec) -> Target {
+    hsm.target_make(&hsm.inventory().unwrap(), id, spec)
+        .unwrap()
+}
+
+fn wrap(hsm: &Hsm, target: &Target, kek_spki: &[u8], mechanism: Mechanism) -> WrappedKey {
+    let order = WrapOrder {
+        kek_spki,
+        trusted: None,
+        mechanism,
+        oaep: SHA1,
+        sessions: 1,
+    };
+    let mut wrapped = hsm.wrap(&order, &[target], &|_| ()).unwrap();
+    wrapped.remove(0)
 }
 
 fn none_waived(_: Rule) -> bool {

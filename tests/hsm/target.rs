@@ -7,29 +7,37 @@ fn a_target_is_made_once_and_found_by_its_public_half() {
     let _tokens = Tokens::new(&["tenant"]);
     let module = open();
     let hsm = login(&module, "tenant");
-    let made = hsm.target_make(SOURCE, &spec("signing")).unwrap();
+    let made = make(&hsm, SOURCE, &spec("signing"));
     assert!(made.made);
-    let again = hsm.target_make(SOURCE, &spec("signing")).unwrap();
+    let again = make(&hsm, SOURCE, &spec("signing"));
     assert!(!again.made && again.spki == made.spki);
-    let found = hsm.target_by_spki(&made.spki).unwrap();
+    let found = hsm
+        .target_by_spki(&hsm.inventory().unwrap(), &made.spki)
+        .unwrap();
     assert_eq!(found.id, SOURCE.0);
     hsm.target_check(&found, 2048, false).unwrap();
     refused(hsm.target_check(&found, 3072, false), Rule::TargetKey);
     refused(
-        hsm.target_make(COPY, &spec("signing")).map(drop),
+        hsm.target_make(&hsm.inventory().unwrap(), COPY, &spec("signing"))
+            .map(drop),
         Rule::TargetExists,
     );
-    refused(hsm.target_by_spki(b"nonsense").map(drop), Rule::TargetKey);
+    refused(
+        hsm.target_by_spki(&hsm.inventory().unwrap(), b"nonsense")
+            .map(drop),
+        Rule::TargetKey,
+    );
 
     // Half a pair is made again.
     let session = beside("tenant");
     session
         .destroy_object(one(&session, SOURCE, ObjectClass::PUBLIC_KEY))
         .unwrap();
-    let again = hsm.target_make(SOURCE, &spec("signing")).unwrap();
+    let again = make(&hsm, SOURCE, &spec("signing"));
     assert!(again.made && again.spki != made.spki);
     refused(
-        hsm.target_by_spki(&made.spki).map(drop),
+        hsm.target_by_spki(&hsm.inventory().unwrap(), &made.spki)
+            .map(drop),
         Rule::TargetMissing,
     );
 
@@ -56,9 +64,14 @@ fn two_keys_that_fit_are_ambiguous() {
     ];
     let spki = key.to_public_key().to_public_key_der().unwrap().into_vec();
     session.create_object(&template).unwrap();
-    hsm.target_by_spki(&spki).unwrap();
+    hsm.target_by_spki(&hsm.inventory().unwrap(), &spki)
+        .unwrap();
     session.create_object(&template).unwrap();
-    refused(hsm.target_by_spki(&spki).map(drop), Rule::TargetAmbiguous);
+    refused(
+        hsm.target_by_spki(&hsm.inventory().unwrap(), &spki)
+            .map(drop),
+        Rule::TargetAmbiguous,
+    );
 }
 
 #[test]
@@ -75,7 +88,7 @@ fn a_target_that_must_not_be_wrapped_is_refused_by_name() {
         let (public, private) = session
             .generate_key_pair(&Ck::RsaPkcsKeyPairGen, &public, private)
             .unwrap();
-        let target = hsm.target_by_spki(&spki_of(&session, public));
+        let target = hsm.target_by_spki(&hsm.inventory().unwrap(), &spki_of(&session, public));
         refused(
             target.and_then(|target| hsm.target_check(&target, 2048, false)),
             rule,
@@ -101,7 +114,7 @@ fn a_certificate_is_stored_beside_its_key_once() {
     let tokens = Tokens::new(&["tenant"]);
     let module = open();
     let hsm = login(&module, "tenant");
-    let target = hsm.target_make(SOURCE, &spec("signing")).unwrap();
+    let target = make(&hsm, SOURCE, &spec("signing"));
     let certificate = common::certificate(tokens.folder(), &target.spki, "/CN=one");
     assert_eq!(hsm.certificate_find(&target.id).unwrap(), None);
     for _ in 0..2 {
@@ -119,5 +132,5 @@ fn a_certificate_is_stored_beside_its_key_once() {
         refused(stored, Rule::TargetCertificate);
     }
     // The certificate does not make the pair another one.
-    assert!(!hsm.target_make(SOURCE, &spec("signing")).unwrap().made);
+    assert!(!make(&hsm, SOURCE, &spec("signing")).made);
 }

@@ -7,25 +7,42 @@ fn canaries_say_what_was_observed_and_are_gone() {
     let _tokens = Tokens::new(&["tenant"]);
     let module = open();
     let hsm = login(&module, "tenant");
-    for bits in [2048, 3072] {
-        let observed = hsm.wrap_canary(bits, COMPOSITE, SHA1).unwrap();
-        assert_eq!(observed.oaep_hash, SHA1);
-    }
-    let observed = hsm.unwrap_canary(COMPOSITE, SHA1).unwrap();
-    assert_eq!(
-        observed,
-        Observed {
-            oaep_hash: SHA1,
-            kwp: KwpFlavour::Rfc5649,
+    for mechanism in BOTH_WAYS {
+        for bits in [2048, 3072] {
+            let observed = hsm.wrap_canary(bits, mechanism, SHA1).unwrap();
+            assert_eq!(
+                observed,
+                Observed {
+                    oaep_hash: SHA1,
+                    kwp: KwpFlavour::Rfc5649ZeroFilled,
+                }
+            );
         }
-    );
-    let sha256 = OaepHash::Sha256;
-    refused(hsm.wrap_canary(2048, COMPOSITE, sha256), Rule::WrapOaepHash);
-    refused(hsm.unwrap_canary(COMPOSITE, sha256), Rule::WrapOaepHash);
-    let single = Mechanism::SingleShot;
-    refused(hsm.wrap_canary(2048, single, SHA1), Rule::WrapSingleShot);
-    refused(hsm.unwrap_canary(single, SHA1), Rule::WrapSingleShot);
+        let observed = hsm.unwrap_canary(mechanism, SHA1).unwrap();
+        assert_eq!(
+            observed,
+            Observed {
+                oaep_hash: SHA1,
+                kwp: KwpFlavour::Rfc5649,
+            }
+        );
+        let sha256 = OaepHash::Sha256;
+        refused(hsm.wrap_canary(2048, mechanism, sha256), Rule::WrapOaepHash);
+        refused(hsm.unwrap_canary(mechanism, sha256), Rule::WrapOaepHash);
+    }
     assert_nothing_left("tenant", &[]);
+}
+
+#[test]
+fn a_token_without_the_mechanism_is_refused_by_name() {
+    let _tokens = Tokens::new(&["tenant"]);
+    let module = Module::open(Path::new(MODULE), None).unwrap();
+    let hsm = login(&module, "tenant");
+    refused(
+        hsm.wrap_canary(2048, SINGLE_SHOT, SHA1),
+        Rule::WrapSingleShot,
+    );
+    refused(hsm.unwrap_canary(SINGLE_SHOT, SHA1), Rule::WrapSingleShot);
 }
 
 /// Every test above opens what Keyferry made by Keyferry; this one does it without.
@@ -34,7 +51,7 @@ fn openssl_alone_opens_a_wrapped_key() {
     let tokens = Tokens::new(&["tenant"]);
     let module = open();
     let hsm = login(&module, "tenant");
-    let target = hsm.target_make(SOURCE, &spec("key")).unwrap();
+    let target = make(&hsm, SOURCE, &spec("key"));
     let path = |name: &str| tokens.folder().join(name);
     let openssl = |arguments: &[&str]| {
         run(Command::new("openssl")
@@ -43,7 +60,7 @@ fn openssl_alone_opens_a_wrapped_key() {
     };
     openssl(&["genrsa", "-out", "kek.pem", "3072"]);
     let kek = openssl(&["pkey", "-in", "kek.pem", "-pubout", "-outform", "DER"]);
-    let wrapped = wrap(&hsm, &target, &kek);
+    let wrapped = wrap(&hsm, &target, &kek, COMPOSITE);
     let (aes, key) = wrapped.split();
     assert_eq!(aes.len(), 384);
     std::fs::write(path("aes.bin"), aes).unwrap();
@@ -88,7 +105,7 @@ fn a_failure_of_the_token_is_told_from_a_refusal() {
     let _tokens = Tokens::new(&["tenant"]);
     let module = open();
     let hsm = login(&module, "tenant");
-    let target = hsm.target_make(SOURCE, &spec("key")).unwrap();
+    let target = make(&hsm, SOURCE, &spec("key"));
     hsm.target_destroy(SOURCE).unwrap();
     // The handle is of an object that is gone: that is no missing attribute.
     assert!(matches!(

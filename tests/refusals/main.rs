@@ -22,7 +22,7 @@ mod shares;
 mod target;
 mod token;
 
-use common::stage::{Done, Ended, Stage};
+use common::stage::{Done, Ended, Setting, Stage};
 
 static WALKED: LazyLock<PathBuf> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("refusals");
@@ -38,7 +38,28 @@ static WALKED: LazyLock<PathBuf> = LazyLock::new(|| {
 
 /// A stage of its own on which everything up to this step is done.
 fn at(done: Done) -> Stage {
-    Stage::load(&WALKED.join(format!("{done:?}")), Some(done))
+    Stage::load(
+        &WALKED.join(format!("{done:?}")),
+        Setting::default(),
+        Some(done),
+    )
+}
+
+/// A stage whose offer is checked and whose plan asks for no trusted KEK, so that keys may travel that were made elsewhere.
+static UNTRUSTED: LazyLock<(PathBuf, Setting)> = LazyLock::new(|| {
+    let mut setting = Setting::default();
+    setting.waivers.push("TARGET-WRAP-WITH-TRUSTED".into());
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("untrusted");
+    let _ = fs::remove_dir_all(&folder);
+    let mut stage = Stage::with(setting.clone(), |plan| plan);
+    stage.walk_to(Done::OfferCheck);
+    stage.save(&folder);
+    (folder, setting)
+});
+
+fn untrusted() -> Stage {
+    let (folder, setting) = &*UNTRUSTED;
+    Stage::load(folder, setting.clone(), Some(Done::OfferCheck))
 }
 
 /// Everything of a side that a refusal must leave as it was.

@@ -246,5 +246,7 @@ fn a_folder_serves_one_program_at_a_time() {
         .write_all(words.as_bytes())
         .unwrap();
     assert!(first.wait().unwrap().success());
-    stage.tenant(&["keys", "create"]).ok();
+    stage
+        .tenant(&["kek", "trust", "--so-pin-file", "so-pin"])
+        .ok();
 }

@@ -63,6 +63,13 @@ fn as_a_process() {
     match act.split_once(' ').unwrap_or((&act, "")) {
         ("key", kind) => make(&session, kind),
         ("kek", kind) => replace_kek(&session, kind),
+        ("trusted", kind) => {
+            let trusted = session.find_objects(&[Attribute::Trusted(true)]).unwrap();
+            println!("said:{}", trusted.len());
+            if kind == "gone" {
+                session.destroy_object(trusted[0]).unwrap();
+            }
+        }
         other => panic!("{other:?}"),
     }
 }

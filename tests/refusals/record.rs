@@ -9,7 +9,9 @@ fn a_torn_end_is_mended_and_said() {
     let whole = fs::read(&path).unwrap();
     let torn = br#"{"event":"intent","att"#;
     fs::write(&path, [&whole[..], torn].concat()).unwrap();
-    stage.tenant(&["keys", "create"]).ok();
+    stage
+        .tenant(&["kek", "trust", "--so-pin-file", "so-pin"])
+        .ok();
     let log = fs::read_to_string(&path).unwrap();
     let added = log
         .strip_prefix(std::str::from_utf8(&whole).unwrap())

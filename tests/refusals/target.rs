@@ -10,7 +10,7 @@ fn an_existing_key_must_be_one_that_may_travel() {
         ("larger", "TARGET-KEY"),
         ("twice", "TARGET-AMBIGUOUS"),
     ] {
-        let stage = at(Done::OfferCheck);
+        let stage = untrusted();
         plant(&stage, "tenant", &format!("key {kind}"));
         refused(
             &stage,
@@ -25,8 +25,8 @@ fn an_existing_key_must_be_one_that_may_travel() {
 
 #[test]
 fn an_existing_key_is_found_by_its_public_half_and_by_its_certificate() {
-    let stage = at(Done::OfferCheck);
-    let elsewhere = at(Done::OfferCheck);
+    let stage = untrusted();
+    let elsewhere = untrusted();
     plant(&stage, "tenant", "key good");
     plant(&elsewhere, "tenant", "key good");
     fs::copy(elsewhere.path("key.der"), stage.path("other.der")).unwrap();
@@ -73,8 +73,40 @@ fn an_existing_key_is_found_by_its_public_half_and_by_its_certificate() {
 }
 
 #[test]
-fn a_foreign_key_with_the_label_is_not_taken_for_ours() {
+fn a_key_that_any_kek_may_wrap_needs_a_waiver() {
+    let stage = at(Done::KekTrust);
+    plant(&stage, "tenant", "key good");
+    let existing = ["keys", "create", "--existing", "hgs-signing=key.der"];
+    refused(&stage, "tenant", &existing, "TARGET-WRAP-WITH-TRUSTED");
+    stage.tenant(&["keys", "create"]).ok();
+}
+
+#[test]
+fn the_kek_is_trusted_by_the_security_officer_alone_and_before_the_keys_are_made() {
     let stage = at(Done::OfferCheck);
+    let rule = "TARGET-WRAP-WITH-TRUSTED";
+    refused(&stage, "tenant", &["keys", "create"], rule);
+    // The user's PIN is not the security officer's.
+    let trust = |pin| stage.tenant(&["kek", "trust", "--so-pin-file", pin]);
+    trust("pin").ended_with(5);
+    trust("so-pin").ok();
+    stage.tenant(&["keys", "create"]).ok();
+    // Without the trusted half nothing is exported; it can be made again, and then is.
+    plant(&stage, "tenant", "trusted gone");
+    refused(&stage, "tenant", &["export"], rule);
+    trust("so-pin").ok();
+    let said = stage.tenant(&["export"]).ok();
+    assert!(!said.contains("still on the token"), "{said}");
+    assert_eq!(plant(&stage, "tenant", "trusted count"), "0");
+    // A plan that goes without it has no such step.
+    let stage = untrusted();
+    let trust = ["kek", "trust", "--so-pin-file", "so-pin"];
+    refused(&stage, "tenant", &trust, "PHASE-ORDER");
+}
+
+#[test]
+fn a_foreign_key_with_the_label_is_not_taken_for_ours() {
+    let stage = untrusted();
     plant(&stage, "tenant", "key labelled");
     let before = Before::of(&stage, "tenant");
     let text = stage.tenant(&["keys", "create"]).refused("TARGET-EXISTS");

@@ -1,5 +1,6 @@
 //! PINs: one try each, none while few are left but with two signatures; none from a file in production.
 
+use super::common::stage::{Family, Setting};
 use super::{plant::plant, *};
 
 #[test]
@@ -140,4 +141,64 @@ fn production_takes_neither_words_nor_pins_from_files() {
     refused_by(&stage, "hoster", "PLAN-HSM", || {
         common::stage::ended(&mut command)
     });
+}
+
+/// Wraps that look right and are not: only opening them in software shows it.
+#[test]
+fn a_token_that_lies_about_its_wrap_is_caught_by_the_canary() {
+    let lying = |stage: &Stage, side: &str, lie: &str, arguments: &[&str]| {
+        let mut command = stage.command(side, arguments);
+        command.env("KEYFERRY_SHIM_LIE", lie);
+        super::common::stage::ended(&mut command)
+    };
+    // By its length or by its content, as the key that was wrapped happens to be long.
+    let padded = |ended: Ended| {
+        let by = |rule| ended.err.contains(&format!("refused by rule {rule}:"));
+        assert!(
+            ended.code == 3 && (by("WRAP-KWP") || by("WRAP-FORMAT")),
+            "{}",
+            ended.err
+        );
+    };
+    let composite = Setting {
+        shim: true,
+        ..Setting::composite()
+    };
+    for setting in [Setting::default(), composite] {
+        let mut stage = Stage::with(setting, |plan| plan);
+        stage.walk_to(Done::KekTrust);
+        let keys = ["keys", "create"];
+        let rule = if single_shot {
+            "WRAP-FORMAT"
+        } else {
+            "WRAP-KWP"
+        };
+        padded(lying(&stage, "tenant", "pkcs7", &keys));
+        lying(&stage, "tenant", "constant-aes", &keys).refused("WRAP-CANARY");
+        // The keys are made honestly, and the token lies afterwards.
+        stage.walk_to(Done::KeysCreate);
+        padded(lying(&stage, "tenant", "pkcs7", &["export"]));
+        lying(&stage, "tenant", "constant-aes", &["export"]).refused("WRAP-CANARY");
+        stage.walk_to(Done::Export);
+    }
+    for mechanism in ["single-shot", "composite"] {
+        let waivers = match mechanism {
+            "composite" => vec!["WRAP-COMPOSITE".into()],
+            _ => Vec::new(),
+        };
+        let setting = Setting {
+            hoster: Family::Kryoptic,
+            mechanism,
+            oaep: "sha256",
+            waivers,
+            ..Setting::default()
+        };
+        let mut stage = Stage::with(setting, |plan| plan);
+        stage.walk_to(Done::Init);
+        let lie = "sha1-for-sha256";
+        lying(&stage, "hoster", lie, &["kek", "create"]).refused("WRAP-OAEP-HASH");
+        stage.walk_to(Done::KekTrust);
+        lying(&stage, "tenant", lie, &["keys", "create"]).refused("WRAP-OAEP-HASH");
+        assert!(!stage.path("tenant/keys").exists());
+    }
 }

@@ -1,0 +1,110 @@
+//! Every object of a token, looked at once: with many keys, a search per key is what takes the time.
+
+use cryptoki_sys::*;
+
+use super::Hsm;
+use super::attribute::{Value, number};
+use super::raw::Object;
+use crate::Result;
+use crate::rule::Rule;
+
+/// More than any CKA_ID or CKA_LABEL that Keyferry compares, in bytes.
+const MOST_NAME: usize = 1024;
+/// The modulus of RSA-8192; a larger one fits no plan.
+const MOST_MODULUS: usize = 1024;
+
+/// The objects of a token as they were at one moment. It says where to look; what is done to a key is decided by what a new session
+/// reads of it.
+pub struct Inventory {
+    entries: Vec<Entry>,
+}
+
+struct Entry {
+    object: Object,
+    class: Option<Value>,
+    id: Vec<u8>,
+    label: Vec<u8>,
+    modulus: Vec<u8>,
+}
+
+impl Hsm<'_> {
+    /// Looks at every object of the token, in a new session.
+    ///
+    /// # Errors
+    /// [`crate::Error::Hsm`] where the token fails.
+    pub fn inventory(&self) -> Result<Inventory> {
+        let session = self.session()?;
+        let raw = self.raw();
+        let mut entries = Vec::new();
+        for object in raw.find(&session, &[])? {
+            let class = raw.read(&session, object, &number(CKA_CLASS, 0))?;
+            let bytes = |kind, most| raw.read_bytes(&session, object, kind, most);
+            let modulus = match class {
+                Some(Value::Number(CKO_PRIVATE_KEY)) => bytes(CKA_MODULUS, MOST_MODULUS)?,
+                _ => None,
+            };
+            entries.push(Entry {
+                object,
+                class,
+                id: bytes(CKA_ID, MOST_NAME)?.unwrap_or_default(),
+                label: bytes(CKA_LABEL, MOST_NAME)?.unwrap_or_default(),
+                modulus: modulus.unwrap_or_default(),
+            });
+        }
+        Ok(Inventory { entries })
+    }
+
+    /// Refuses where an object of another id, with one of these classes (none: any), has the label.
+    pub(super) fn refuse_label(
+        &self,
+        inventory: &Inventory,
+        id: &[u8],
+        label: &str,
+        classes: &[CK_OBJECT_CLASS],
+    ) -> Result<()> {
+        let taken = inventory.entries.iter().any(|entry| {
+            entry.label == label.as_bytes()
+                && entry.id != id
+                && (classes.is_empty()
+                    || (classes.iter()).any(|class| entry.class == Some(Value::Number(*class))))
+        });
+        if !taken {
+            return Ok(());
+        }
+        Err(Rule::TargetExists.refuse(
+            format!("{} has another object with the label \"{}\"", self.name(), label.escape_debug()),
+            "no object with this label but those of this ceremony",
+            "find out what that key is; rename or remove it with the vendor's tool, or choose another label in the plan",
+        ))
+    }
+}
+
+impl Inventory {
+    /// The objects of this class and id.
+    pub(super) fn of_class(&self, class: CK_OBJECT_CLASS, id: &[u8]) -> Vec<Object> {
+        let class = Some(Value::Number(class));
+        let fits = |entry: &&Entry| entry.class == class && entry.id == id;
+        self.entries
+            .iter()
+            .filter(fits)
+            .map(|entry| entry.object)
+            .collect()
+    }
+
+    /// How many objects have this id.
+    pub(super) fn count(&self, id: &[u8]) -> usize {
+        self.entries.iter().filter(|entry| entry.id == id).count()
+    }
+
+    /// The private keys with this modulus, each with its id.
+    pub(super) fn of_modulus(&self, modulus: &[u8]) -> Vec<(Object, &[u8])> {
+        let shown = |entry: &Entry| {
+            // Some tokens show a sign byte.
+            let zeros = entry.modulus.iter().take_while(|byte| **byte == 0).count();
+            entry.modulus.get(zeros..) == Some(modulus) && !modulus.is_empty()
+        };
+        let fits = self.entries.iter().filter(|entry| shown(entry));
+        fits.map(|entry| (entry.object, entry.id.as_slice()))
+            .collect()
+    }
+}
