@@ -168,11 +168,6 @@ fn a_token_that_lies_about_its_wrap_is_caught_by_the_canary() {
         let mut stage = Stage::with(setting, |plan| plan);
         stage.walk_to(Done::KekTrust);
         let keys = ["keys", "create"];
-        let rule = if single_shot {
-            "WRAP-FORMAT"
-        } else {
-            "WRAP-KWP"
-        };
         padded(lying(&stage, "tenant", "pkcs7", &keys));
         lying(&stage, "tenant", "constant-aes", &keys).refused("WRAP-CANARY");
         // The keys are made honestly, and the token lies afterwards.
