@@ -71,7 +71,7 @@ fn a_plan_without_faults_is_taken_and_described() {
     std::fs::write(&path, &text).unwrap();
     let signature = people.sign("bob", "keyferry-plan", text.as_bytes());
     std::fs::write(people.path().join("ceremony.toml.bob.sig"), signature).unwrap();
-    let shown = audit::check_plan(&path).unwrap();
+    let shown = audit::check_plan(&path, None).unwrap().text;
     for expected in [
         plan.hash().to_string().as_str(),
         "2 of 3 custodians",
@@ -324,7 +324,7 @@ fn the_form_is_checked() {
 fn the_template_names_what_is_to_be_filled_in() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ceremony.toml");
-    audit::new_plan(&path).unwrap();
+    audit::new_plan(&path, None).unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(!text.contains("@NONCE@"));
     let found = faults(text.as_str());
@@ -338,12 +338,12 @@ fn the_template_names_what_is_to_be_filled_in() {
     }
     // Never overwritten, and never the same twice.
     assert_eq!(
-        audit::new_plan(&path).unwrap_err().rule(),
+        audit::new_plan(&path, None).unwrap_err().rule(),
         Some(Rule::FileExists)
     );
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
     let other = folder.path().join("other.toml");
-    audit::new_plan(&other).unwrap();
+    audit::new_plan(&other, None).unwrap();
     assert_ne!(std::fs::read_to_string(&other).unwrap(), text);
 }
 

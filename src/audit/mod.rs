@@ -3,8 +3,10 @@
 
 mod archive;
 mod documents;
+mod foretelling;
 mod logs;
 mod planning;
+mod rehearsal;
 
 use std::path::{Path, PathBuf};
 
@@ -21,8 +23,10 @@ use crate::{
     signature,
 };
 use documents::Documents;
+pub use foretelling::Probes;
 use logs::Logs;
-pub use planning::{check_plan, new_plan};
+pub use planning::{Checked, check_plan, new_plan};
+pub use rehearsal::rehearse_plan;
 
 /// What an audit found. It exists only where nothing was found to be false.
 #[derive(Debug, Default, Serialize)]

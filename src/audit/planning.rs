@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::foretelling::{self, Probes};
 use crate::{
     Result,
     document::parts::{Mechanism, OaepHash},
@@ -10,29 +11,123 @@ use crate::{
     fingerprint, folder,
     phase::name,
     plan::{KeyType, Party, Person, Plan, Side},
+    probe::{
+        forecast::{Forecast, forecast},
+        proposal::strongest,
+    },
+    rule::Rule,
     signature::{self, Namespace},
 };
 
 /// The plan that `plan new` writes; reviewed once, compiled in.
 const TEMPLATE: &str = include_str!("../../templates/ceremony.toml");
+/// What stands in the template for an HSM of each side.
+const HSM: &str =
+    "# hsm = { manufacturer = \"REPLACE\", model = \"REPLACE\", serials = [\"REPLACE\"] }";
 /// What stands in the template for 32 random bytes.
 const NONCE: &str = "@NONCE@";
 
-/// Writes a new plan to be filled in.
+/// Writes a new plan to be filled in; with the reports of both tokens, of the strongest way that both can.
 ///
 /// # Errors
-/// `FILE-EXISTS`; [`crate::Error::Failed`] where it can't be written.
-pub fn new_plan(path: &Path) -> Result<()> {
+/// `FILE-EXISTS`; `HSM-MECHANISM` where the tokens have no way in common; [`crate::Error::Failed`] where it can't be written.
+pub fn new_plan(path: &Path, probes: Option<&Probes>) -> Result<()> {
     let nonce = Fixed::<32>(random()?).to_string();
-    folder::write_new(path, TEMPLATE.replace(NONCE, &nonce).as_bytes())
+    let mut text = TEMPLATE.replace(NONCE, &nonce);
+    if let Some(probes) = probes {
+        text = with_probes(&text, probes)?;
+    }
+    folder::write_new(path, text.as_bytes())
 }
 
-/// Reads a plan and the signatures beside it, and says what it means.
+/// The template with what two tokens were seen to do filled in: HSMs, modules, the way, and its waivers.
+fn with_probes(template: &str, probes: &Probes) -> Result<String> {
+    let (tenant, hoster) = (&probes.tenant.0, &probes.hoster.0);
+    let proposal = strongest(tenant, hoster).ok_or_else(|| {
+        Rule::HsmMechanism.refuse(
+            "no way to carry a key that both tokens can, whatever is waived",
+            "tokens that can at least composite with one OAEP hash in common",
+            "choose another token for one side; the reports say what each was seen to do",
+        )
+    })?;
+    let text = |text: &str| toml::Value::from(text).to_string();
+    let mut plan = template.to_owned();
+    for probe in [tenant, hoster] {
+        let token = &probe.token;
+        let hsm = format!(
+            "hsm = {{ manufacturer = {}, model = {}, serials = [{}] }}",
+            text(&token.manufacturer),
+            text(&token.model),
+            text(&token.serial)
+        );
+        plan = plan.replacen(HSM, &hsm, 1);
+    }
+    let mechanism = format!("mechanism = \"{}\"", name(&proposal.mechanism));
+    let oaep = format!("oaep_hash = \"{}\"", name(&proposal.oaep_hash));
+    plan = plan.replacen("mechanism = \"single-shot\"", &mechanism, 1);
+    plan = plan.replacen("oaep_hash = \"sha256\"", &oaep, 1);
+    let mut modules: Vec<String> = [tenant, hoster]
+        .map(|probe| format!("{} = \"{}\"", text(&probe.module.file), probe.module.sha256))
+        .into();
+    modules.dedup();
+    plan = plan.replacen(
+        "[software]",
+        &format!("[software]\n{}", modules.join("\n")),
+        1,
+    );
+    for (rule, found) in &proposal.waivers {
+        let reason = text(&escape(found));
+        plan.push_str(&format!(
+            "\n[[waivers]]\nrule = \"{}\"\nreason = {reason}\n",
+            rule.name()
+        ));
+    }
+    Ok(plan)
+}
+
+/// Reads a plan and the signatures beside it, and says what it means; and what is foretold for these tokens.
 ///
 /// # Errors
 /// Every fault of the plan with its line; `SIGNATURE-…` for a signature that is wrong.
-pub fn check_plan(path: &Path) -> Result<String> {
+pub fn check_plan(path: &Path, probes: Option<&Probes>) -> Result<Checked> {
     let plan = Plan::read(path)?;
+    let mut lines = meaning(path, &plan)?;
+    let mut foretold = None;
+    if let Some(probes) = probes {
+        let forecast = forecast(&plan, &probes.tenant.0, &probes.hoster.0);
+        lines.extend(foretelling::text(&forecast, probes));
+        lines.extend(
+            foretelling::signers(&plan, probes)?
+                .into_iter()
+                .map(|line| format!("  report  {line}")),
+        );
+        foretold = Some(forecast);
+    }
+    Ok(Checked {
+        text: lines.join("\n"),
+        forecast: foretold,
+    })
+}
+
+/// What a plan means, and what is foretold of it.
+pub struct Checked {
+    /// For people.
+    pub text: String,
+    /// Where the reports of both tokens were given.
+    pub forecast: Option<Forecast>,
+}
+
+impl Checked {
+    /// Refuses a plan of which a refusal is foretold.
+    ///
+    /// # Errors
+    /// By the first rule that will refuse; [`crate::Error::Failed`] where a token itself would fail.
+    pub fn require(&self) -> Result<()> {
+        self.forecast.as_ref().map_or(Ok(()), foretelling::require)
+    }
+}
+
+fn meaning(path: &Path, plan: &Plan) -> Result<Vec<String>> {
     let mut lines = vec![
         format!("The plan {} has no faults.", plan.ceremony),
         format!("mode:       {}", name(&plan.mode)),
@@ -55,8 +150,8 @@ pub fn check_plan(path: &Path) -> Result<String> {
             escape(&witness.name)
         ));
     }
-    quorum(&mut lines, &plan);
-    transfer(&mut lines, &plan);
+    quorum(&mut lines, plan);
+    transfer(&mut lines, plan);
     for (file, hash) in &plan.software {
         lines.push(format!("software:   {} {hash}", escape(file)));
     }
@@ -76,17 +171,14 @@ pub fn check_plan(path: &Path) -> Result<String> {
             "note:       this version of Keyferry can not carry it out yet: {error}"
         ));
     }
-    if plan.transfer.mechanism == Mechanism::SingleShot {
-        lines.push("note:       this version drives mechanism = \"composite\" only; both HSMs refuse this plan".into());
-    }
-    signed(&mut lines, path, &plan)?;
+    signed(&mut lines, path, plan)?;
     lines.push(format!("hash:       {}", plan.hash()));
     lines.push(
         "Its words; at init the first two rows are read aloud by one side and typed by the other:"
             .into(),
     );
     lines.push(fingerprint::rows(plan.hash().as_bytes()));
-    Ok(lines.join("\n"))
+    Ok(lines)
 }
 
 fn party(lines: &mut Vec<String>, side: Side, party: &Party) {

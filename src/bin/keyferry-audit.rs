@@ -6,7 +6,12 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use keyferry::{Result, audit, encoding::Hash, terminal::fail};
+use keyferry::{
+    Result,
+    audit::{self, Probes},
+    encoding::Hash,
+    terminal::fail,
+};
 
 /// Write and check plans, and verify what a ceremony left behind; needs no HSM and no share
 #[derive(Parser)]
@@ -44,18 +49,46 @@ enum PlanCommand {
     New {
         /// The new file
         file: PathBuf,
+        /// The report of each side's token (`probe`): the plan becomes the strongest that both can
+        #[arg(long, value_name = "REPORT")]
+        probe: Vec<PathBuf>,
     },
     /// Say what a plan means, or name each of its faults with its line
     Check {
         /// The plan
         file: PathBuf,
+        /// The report of each side's token (`probe`): says what will be refused on the day
+        #[arg(long, value_name = "REPORT")]
+        probe: Vec<PathBuf>,
+        /// Print what is foretold as JSON, for scripts
+        #[arg(long, requires = "probe")]
+        json: bool,
+    },
+    /// Derive the rehearsal of a real plan, and print what differs
+    Rehearse {
+        /// The plan of the real ceremony
+        plan: PathBuf,
+        /// The new plan
+        file: PathBuf,
+        /// The folder of the rehearsal's public keys: ID.pub of officers and witnesses, ID.recipient of custodians
+        #[arg(long, value_name = "FOLDER")]
+        people: PathBuf,
+        /// The report of each side's token in the rehearsal, where it can do less
+        #[arg(long, value_name = "REPORT")]
+        probe: Vec<PathBuf>,
     },
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Plan(PlanCommand::New { file }) => plan_new(&file),
-        Command::Plan(PlanCommand::Check { file }) => plan_check(&file),
+        Command::Plan(PlanCommand::New { file, probe }) => plan_new(&file, &probe),
+        Command::Plan(PlanCommand::Check { file, probe, json }) => plan_check(&file, &probe, json),
+        Command::Plan(PlanCommand::Rehearse {
+            plan,
+            file,
+            people,
+            probe,
+        }) => plan_rehearse(&plan, &file, &people, &probe),
         Command::Verify {
             folders,
             expect_plan,
@@ -72,8 +105,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn plan_new(file: &Path) -> Result<()> {
-    audit::new_plan(file)?;
+fn plan_new(file: &Path, probes: &[PathBuf]) -> Result<()> {
+    audit::new_plan(file, Probes::read(probes)?.as_ref())?;
     println!("{}", file.display());
     eprintln!(
         "next: fill in every REPLACE-, then keyferry-audit plan check {}",
@@ -82,10 +115,27 @@ fn plan_new(file: &Path) -> Result<()> {
     Ok(())
 }
 
-fn plan_check(file: &Path) -> Result<()> {
-    println!("{}", audit::check_plan(file)?);
+fn plan_check(file: &Path, probes: &[PathBuf], json: bool) -> Result<()> {
+    let checked = audit::check_plan(file, Probes::read(probes)?.as_ref())?;
+    match json {
+        true => println!("{}", serde_json::json!(checked.forecast)),
+        false => println!("{}", checked.text),
+    }
+    checked.require()?;
     eprintln!(
         "next: once enough officers of both sides have signed it, both sides begin with `init`"
+    );
+    Ok(())
+}
+
+fn plan_rehearse(plan: &Path, file: &Path, people: &Path, probes: &[PathBuf]) -> Result<()> {
+    let probes = Probes::read(probes)?;
+    for line in audit::rehearse_plan(plan, file, people, probes.as_ref())? {
+        println!("{line}");
+    }
+    eprintln!(
+        "next: read what differs, then keyferry-audit plan check {}; officers of both sides sign it with their keys of the rehearsal",
+        file.display()
     );
     Ok(())
 }

@@ -7,6 +7,7 @@
 pub mod forecast;
 pub mod needs;
 pub mod profile;
+pub mod proposal;
 
 use std::path::Path;
 

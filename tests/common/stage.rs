@@ -49,8 +49,8 @@ pub struct Setting {
     pub keys: usize,
     /// Rules that the plan waives.
     pub waivers: Vec<String>,
-    /// Mechanisms that Kryoptic goes without.
-    pub denied: Vec<String>,
+    /// A mechanism that Kryoptic goes without, on this side.
+    pub denied: Option<(&'static str, String)>,
 }
 
 impl Default for Setting {
@@ -65,7 +65,7 @@ impl Default for Setting {
             bits: 2048,
             keys: 2,
             waivers: vec!["WRAP-OAEP-SHA1".into()],
-            denied: Vec::new(),
+            denied: None,
         }
     }
 }
@@ -266,21 +266,20 @@ impl Stage {
             tokens.display()
         );
         fs::write(self.path("softhsm2.conf"), conf).unwrap();
-        let denied = &self.setting.denied;
-        let denied = match denied.is_empty() {
-            true => String::new(),
-            false => format!("mechanisms = [\"DENY\", \"{}\"]\n", denied.join("\", \"")),
-        };
         let slot = |(n, label): (usize, &str)| {
+            let denied = match &self.setting.denied {
+                Some((side, mechanism)) if *side == label => {
+                    format!("mechanisms = [\"DENY\", \"{mechanism}\"]\n")
+                }
+                _ => String::new(),
+            };
             format!(
                 "[[slots]]\nslot = {}\ndescription = \"{label}\"\ndbtype = \"sqlite\"\ndbargs = \"{}/{label}.sql\"\n{denied}\n",
                 n + 1,
                 tokens.display()
             )
         };
-        let conf: String = ["tenant", "hoster"]
-            .into_iter()
-            .enumerate()
+        let conf: String = (["tenant", "hoster"].into_iter().enumerate())
             .map(slot)
             .collect();
         fs::write(self.path("kryoptic.conf"), conf).unwrap();
@@ -532,6 +531,43 @@ impl Stage {
                 self.done = Some(step);
             }
         }
+    }
+
+    /// As [`Stage::walk_to`], up to the first command that does not end well: which it was, and how it ended.
+    pub fn walk_until_refused(&mut self, done: Done) -> Option<(String, Ended)> {
+        let mut first = None;
+        for step in Done::ALL {
+            if self.done.is_some_and(|so_far| so_far >= step) || step > done {
+                continue;
+            }
+            self.one(step, &mut |stage, side, arguments| {
+                let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+                let ended = stage.side(side, &arguments);
+                if ended.code != 0 && first.is_none() {
+                    first = Some((format!("{side} {}", arguments.join(" ")), ended));
+                }
+            });
+            if first.is_some() {
+                return first;
+            }
+            self.done = Some(step);
+        }
+        None
+    }
+
+    /// The report of a side's token.
+    pub fn probe(&self, side: &str) -> PathBuf {
+        let file = self.path(&format!("{side}.json"));
+        self.side(side, &["probe", "--rehearsal", file.to_str().unwrap()])
+            .ok();
+        file
+    }
+
+    /// Runs the auditor's program.
+    pub fn auditor(&self, arguments: &[&str]) -> Ended {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_keyferry-audit"));
+        command.args(arguments).current_dir(self.dir.path());
+        ended(command.stdin(Stdio::null()))
     }
 
     fn one(&self, step: Done, run: &mut dyn FnMut(&Stage, &str, &[String])) {

@@ -1,0 +1,156 @@
+//! `plan check --probe`: what both tokens were seen to do, held against a plan.
+
+use std::path::PathBuf;
+
+use crate::{
+    Error, Result,
+    escape::escape,
+    plan::{Plan, Side},
+    probe::{Probe, forecast::Forecast},
+    rule::Rule,
+    signature::{self, Namespace},
+};
+
+/// The reports of both tokens.
+pub struct Probes {
+    /// The tenant's, and the file that it was read from.
+    pub tenant: (Probe, PathBuf),
+    /// The hoster's.
+    pub hoster: (Probe, PathBuf),
+}
+
+impl Probes {
+    /// Reads the reports; none is fine, one is half of it.
+    ///
+    /// # Errors
+    /// `DOCUMENT-…`; [`Error::Usage`] where they are not one of each side.
+    pub fn read(files: &[PathBuf]) -> Result<Option<Self>> {
+        if files.is_empty() {
+            return Ok(None);
+        }
+        let mut sides = [None, None];
+        for file in files {
+            let probe = Probe::read(file)?.0;
+            let place = match probe.side {
+                Side::Tenant => &mut sides[0],
+                Side::Hoster => &mut sides[1],
+            };
+            if place.replace((probe, file.clone())).is_some() {
+                return Err(one_of_each());
+            }
+        }
+        match sides {
+            [Some(tenant), Some(hoster)] => Ok(Some(Probes { tenant, hoster })),
+            _ => Err(one_of_each()),
+        }
+    }
+}
+
+fn one_of_each() -> Error {
+    Error::Usage {
+        what: "the reports are not one of each side".into(),
+        remedy: "give --probe twice: the tenant's report and the hoster's".into(),
+    }
+}
+
+/// Who has signed each report; a signature that is wrong refuses it.
+///
+/// # Errors
+/// `SIGNATURE-…`.
+pub fn signers(plan: &Plan, probes: &Probes) -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    for (probe, file) in [&probes.tenant, &probes.hoster] {
+        let bytes = Probe::read(file)?.1;
+        let files = signature::beside(file)?;
+        let signed = signature::verify(plan, probe.side, Namespace::Probe, &bytes, &files)?;
+        let names: Vec<_> = signed.officers.iter().map(|one| one.id.as_str()).collect();
+        lines.push(match names.as_slice() {
+            [] => format!(
+                "{}: signed by nobody, so a claim of whoever made the file",
+                file.display()
+            ),
+            names => format!("{}: signed by {}", file.display(), names.join(", ")),
+        });
+    }
+    Ok(lines)
+}
+
+/// The forecast, for people.
+pub fn text(forecast: &Forecast, probes: &Probes) -> Vec<String> {
+    let mut lines = vec!["What both tokens were seen to do, held against the plan:".to_owned()];
+    for (probe, _) in [&probes.tenant, &probes.hoster] {
+        let token = &probe.token;
+        lines.push(format!(
+            "  {:<8}{} ({} {}, serial {}), probed {}",
+            probe.side.name(),
+            probe.profile.known().name,
+            escape(&token.manufacturer),
+            escape(&token.model),
+            escape(&token.serial),
+            escape(&probe.time)
+        ));
+    }
+    match forecast.ways.as_slice() {
+        [] => lines.push("  both can: NOTHING; no key can cross between them".into()),
+        ways => {
+            let ways: Vec<_> = ways
+                .iter()
+                .map(|(mechanism, oaep)| format!("{mechanism:?} with {oaep:?}"))
+                .collect();
+            lines.push(format!(
+                "  both can, the strongest first: {}",
+                ways.join("; ")
+            ));
+        }
+    }
+    for refused in &forecast.refusals {
+        let rule = refused.rule.map_or("the token itself", Rule::name);
+        lines.push(format!(
+            "  WILL BE REFUSED at the {}'s {}, by {rule}: {}",
+            refused.side,
+            refused.command,
+            escape(&refused.found)
+        ));
+    }
+    for rule in &forecast.needed {
+        lines.push(format!(
+            "  needs the waiver {}, or other tokens",
+            rule.name()
+        ));
+    }
+    for droppable in &forecast.droppable {
+        lines.push(format!(
+            "  can drop the waiver {}: {}",
+            droppable.rule.name(),
+            droppable.because
+        ));
+    }
+    for warning in &forecast.warnings {
+        lines.push(format!("  note: {}", escape(warning)));
+    }
+    if forecast.refusals.is_empty() {
+        lines.push("  nothing of this plan will be refused by these tokens".into());
+    }
+    lines
+}
+
+/// The first refusal that is foretold, as the end of the command.
+///
+/// # Errors
+/// By its rule, with exit code 3; [`Error::Failed`] where the token itself would fail.
+pub fn require(forecast: &Forecast) -> Result<()> {
+    let Some(first) = forecast.refusals.first() else {
+        return Ok(());
+    };
+    let found = format!(
+        "foretold for the {}'s {}: {}",
+        first.side,
+        first.command,
+        escape(&first.found)
+    );
+    let remedy = "change the plan as `plan new --probe` would write it, or use other tokens";
+    Err(match first.rule {
+        Some(rule) => rule.refuse(found, "a plan that these tokens can carry out", remedy),
+        None => Error::failed(found, remedy),
+    })
+}
