@@ -98,3 +98,7 @@ fn refuse(found: String) -> Error {
         "copy the package again from the tenant's outbox; it is checked again by `package check`",
     )
 }
+
+#[cfg(all(test, feature = "hsm"))]
+#[path = "seal_tests.rs"]
+mod tests;

@@ -49,6 +49,8 @@ impl Shim {
     /// CKM_RSA_AES_KEY_WRAP as this slot's token has it through the shim: by its RSA-OAEP and its AES-KWP.
     fn single_shot(&self, slot: CK_SLOT_ID) -> Answer<CK_MECHANISM_INFO> {
         let oaep = self.real.mechanism(slot, CKM_RSA_PKCS_OAEP)?;
+        // The AES key between the two is made in the token as well.
+        self.real.mechanism(slot, CKM_AES_KEY_GEN)?;
         self.key_wrap(slot)?;
         Ok(CK_MECHANISM_INFO {
             flags: CKF_WRAP | CKF_UNWRAP,
