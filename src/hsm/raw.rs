@@ -259,23 +259,15 @@ impl Functions {
         wrapped: &[u8],
         template: &[Attribute],
     ) -> Result<Object> {
-        let mut template = Packed::new(template);
-        let (pointer, length) = template.parts();
-        let mut handle = CK_INVALID_HANDLE;
+        let (mut template, session, with) = (Packed::new(template), session.handle(), with.0);
+        let (at, length) = template.parts();
+        let mut key = CK_INVALID_HANDLE;
         // The module only reads the wrapped key, though its parameter is not const.
-        with_mechanism(call, |mechanism| {
-            checked!(self.C_UnwrapKey(
-                session.handle(),
-                mechanism,
-                with.0,
-                wrapped.as_ptr().cast_mut(),
-                wrapped.len() as CK_ULONG,
-                pointer,
-                length,
-                &mut handle,
-            ))
+        let (blob, size) = (wrapped.as_ptr().cast_mut(), wrapped.len() as CK_ULONG);
+        with_mechanism(call, |how| {
+            checked!(self.C_UnwrapKey(session, how, with, blob, size, at, length, &mut key))
         })?;
-        object("C_UnwrapKey", handle)
+        object("C_UnwrapKey", key)
     }
 
     /// C_SignInit and C_Sign, in one part.

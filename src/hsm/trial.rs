@@ -56,7 +56,7 @@ impl Hsm<'_> {
         let oaep = Call::Oaep(OaepHash::Sha1);
         let decrypts = move || raw.decrypt(session, oaep, private, wrapped_aes).is_ok();
         let becomes = move |attribute: Attribute| {
-            let _ = raw.set(session, private, &[attribute.clone()]);
+            let _ = raw.set(session, private, std::slice::from_ref(&attribute));
             Ok(raw.read(session, private, &attribute)? == Some(attribute.value))
         };
         let mut trials = vec![

@@ -131,7 +131,7 @@ impl Profile {
         ];
         let fits = |known: &&Known| {
             let begins = |begin: &&str| says.iter().any(|said| said.starts_with(*begin));
-            known.begins.iter().any(|begin| begins(&begin))
+            known.begins.iter().any(begins)
         };
         TABLE.iter().find(fits).unwrap_or(&UNKNOWN).profile
     }

@@ -60,12 +60,11 @@ pub fn propose(
 /// What a stronger way failed at.
 fn why_not(tenant: &Probe, hoster: &Probe, mechanism: Mechanism, oaep: OaepHash) -> String {
     for (probe, direction) in [(tenant, Direction::Wrap), (hoster, Direction::Unwrap)] {
-        match probe.transfer(direction, mechanism, oaep) {
-            Some(Outcome::Refused { found, .. } | Outcome::Failed { found }) => {
-                let line = found.lines().next().unwrap_or_default();
-                return format!("the {}: {line}", probe.side);
-            }
-            _ => {}
+        if let Some(Outcome::Refused { found, .. } | Outcome::Failed { found }) =
+            probe.transfer(direction, mechanism, oaep)
+        {
+            let line = found.lines().next().unwrap_or_default();
+            return format!("the {}: {line}", probe.side);
         }
     }
     "one of the tokens can do no other".to_owned()
