@@ -151,6 +151,8 @@ pub struct State {
     pub seen_attempt: u32,
     /// The KEK, at the hoster; at the tenant the one that its HSM trusts.
     pub kek: Option<KekRecord>,
+    /// Whether the tenant's HSM still trusts that KEK, as far as the log says.
+    pub trusted: bool,
     /// The target keys, in the plan's order.
     pub keys: Vec<KeyRecord>,
     /// The export that was made or taken.
@@ -177,6 +179,7 @@ impl State {
             taken: BTreeMap::new(),
             seen_attempt: 0,
             kek: None,
+            trusted: false,
             keys: Vec::new(),
             package_id: None,
             shares: Vec::new(),
@@ -245,6 +248,11 @@ impl State {
         if matches!(event, Event::Quorum { .. }) && self.pending != Some(Step::Import) {
             return Err(wrong("a quorum without the intent to import".into()));
         }
+        if let Event::KekUntrust { kek } = event
+            && !(self.trusted && self.kek.as_ref() == Some(kek))
+        {
+            return Err(wrong("the end of a trusted KEK that is not there".into()));
+        }
         if let Some(step) = event.step().filter(|step| *step != Step::Init) {
             let row = self
                 .require(step)
@@ -292,9 +300,12 @@ impl State {
             self.taken.insert(kind, hash);
         }
         match event {
-            Event::KekCreate { kek, .. } | Event::KekTrust { kek, .. } => {
+            Event::KekCreate { kek, .. } => self.kek = Some(kek.clone()),
+            Event::KekTrust { kek, .. } => {
                 self.kek = Some(kek.clone());
+                self.trusted = true;
             }
+            Event::KekUntrust { .. } => self.trusted = false,
             Event::KeysCreate { keys, .. } | Event::Import { keys, .. } => self.keys = keys.clone(),
             Event::OfferCheck { attempt, .. } => self.seen_attempt = *attempt,
             Event::PackageCheck {
@@ -325,6 +336,11 @@ impl State {
             }
             _ => {}
         }
+    }
+
+    /// Whether a trusted KEK has outlived the export that it served, as far as the log says.
+    pub fn trusted_left(&self) -> bool {
+        self.trusted && self.made.contains_key(&Kind::Package)
     }
 
     /// The document that waits for its officers' signatures.

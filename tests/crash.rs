@@ -176,10 +176,14 @@ fn ends_the_same(stage: &Stage, seed: u64) {
     assert_eq!(registry["key_sets"].as_array().unwrap().len(), 1);
     assert_eq!(registry["primary"], registry["key_sets"][0]["plan_hash"]);
     assert_eq!(objects(stage, "hoster"), [2, 2, 2, 0], "seed {seed}");
-    // The trusted KEK is removed after the export is recorded: an export killed in between leaves it, which harms nobody.
-    let [private, public, certificates, secret] = objects(stage, "tenant");
-    assert_eq!((private, certificates, secret), (2, 2, 0), "seed {seed}");
-    assert!([2, 3].contains(&public), "{public}, seed {seed}");
+    // The trusted KEK is removed after the export is recorded. One that is still there must be said by the audit.
+    let said = (verdict.noted.iter()).any(|line| line.contains("trusted KEK was removed"));
+    let found = objects(stage, "tenant");
+    let left = [2, 3, 2, 0];
+    assert!(
+        found == [2, 2, 2, 0] || (said && found == left),
+        "{found:?}, seed {seed}"
+    );
 }
 
 fn results(stage: &Stage, side: &str, wanted: impl Fn(&Event) -> bool) -> usize {

@@ -44,10 +44,16 @@ fn a_report_says_what_a_token_does() {
     }
     let enforced = soft["enforced"].as_array().unwrap();
     assert!(enforced.len() >= 10, "{enforced:#?}");
-    assert!(
-        enforced.iter().all(|facts| facts["refused"] == true),
-        "{enforced:#?}"
-    );
+    for facts in enforced {
+        // Without CKM_RSA_AES_KEY_WRAP no unwrap shows whether a single-shot KEK holds its template.
+        let template = facts["attribute"].as_str().unwrap();
+        let untried =
+            facts["object"] == "single-shot KEK" && template.starts_with("CKA_UNWRAP_TEM");
+        match untried {
+            true => assert!(facts["refused"].is_null(), "{facts}"),
+            false => assert_eq!(facts["refused"], true, "{facts}"),
+        }
+    }
     // Nothing of it is overwritten, and a PIN from a file is for rehearsals.
     bare.tenant(&["probe", "--rehearsal", "tenant.json"])
         .refused("FILE-EXISTS");
@@ -65,6 +71,13 @@ fn a_report_says_what_a_token_does() {
     let other = report(&kryoptic, "hoster");
     assert_eq!(other["profile"], "kryoptic");
     assert_eq!(other["wrap_with_trusted"], false);
+    // Through the shim every trial could be made, and every one was refused.
+    let enforced = other["enforced"].as_array().unwrap();
+    assert_eq!(enforced.len(), 18);
+    assert!(
+        enforced.iter().all(|facts| facts["refused"] == true),
+        "{enforced:#?}"
+    );
     for oaep in ["sha256", "sha1"] {
         assert_eq!(outcome(&other, "unwrap", "single-shot", oaep), "works");
     }
@@ -108,6 +121,10 @@ fn a_plan_is_checked_against_both_reports_and_who_signed_them() {
         "hana",
     );
     checked().refused("SIGNATURE-KEY");
+    fs::remove_file(stage.path("hoster.json.hana.sig")).unwrap();
+    stage.sign(&stage.path("hoster.json"), "keyferry-probe", "ben");
+    checked().refused("SIGNATURE-SIDE");
+    fs::remove_file(stage.path("hoster.json.ben.sig")).unwrap();
     stage.sign(&stage.path("hoster.json"), "keyferry-document", "hana");
     checked().refused("SIGNATURE-NAMESPACE");
     stage.sign(&stage.path("hoster.json"), "keyferry-probe", "hana");
@@ -180,8 +197,6 @@ fn the_strongest_plan_of_two_tokens_is_written_and_can_be_rehearsed() {
     assert!(missing.contains("gus.recipient"), "{missing}");
     assert!(missing.contains("identity new"), "{missing}");
     assert!(!tokens.path("r.toml").exists());
-    let recipient = fs::read(tokens.path("people/fay.recipient")).unwrap();
-    fs::write(tokens.path("people/fay.recipient"), &recipient).unwrap();
     fs::copy(
         real.path("people/gus.recipient"),
         tokens.path("people/gus.recipient"),

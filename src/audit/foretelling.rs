@@ -13,10 +13,18 @@ use crate::{
 
 /// The reports of both tokens.
 pub struct Probes {
-    /// The tenant's, and the file that it was read from.
-    pub tenant: (Probe, PathBuf),
+    /// The tenant's.
+    pub tenant: Report,
     /// The hoster's.
-    pub hoster: (Probe, PathBuf),
+    pub hoster: Report,
+}
+
+/// A report as it was read, once: what is foretold from is what was signed.
+pub struct Report {
+    /// What it says.
+    pub probe: Probe,
+    file: PathBuf,
+    bytes: Vec<u8>,
 }
 
 impl Probes {
@@ -30,12 +38,13 @@ impl Probes {
         }
         let mut sides = [None, None];
         for file in files {
-            let probe = Probe::read(file)?.0;
+            let (probe, bytes) = Probe::read(file)?;
             let place = match probe.side {
                 Side::Tenant => &mut sides[0],
                 Side::Hoster => &mut sides[1],
             };
-            if place.replace((probe, file.clone())).is_some() {
+            let file = file.clone();
+            if place.replace(Report { probe, file, bytes }).is_some() {
                 return Err(one_of_each());
             }
         }
@@ -59,10 +68,9 @@ fn one_of_each() -> Error {
 /// `SIGNATURE-…`.
 pub fn signers(plan: &Plan, probes: &Probes) -> Result<Vec<String>> {
     let mut lines = Vec::new();
-    for (probe, file) in [&probes.tenant, &probes.hoster] {
-        let bytes = Probe::read(file)?.1;
+    for Report { probe, file, bytes } in [&probes.tenant, &probes.hoster] {
         let files = signature::beside(file)?;
-        let signed = signature::verify(plan, probe.side, Namespace::Probe, &bytes, &files)?;
+        let signed = signature::verify(plan, probe.side, Namespace::Probe, bytes, &files)?;
         let names: Vec<_> = signed.officers.iter().map(|one| one.id.as_str()).collect();
         lines.push(match names.as_slice() {
             [] => format!(
@@ -78,7 +86,7 @@ pub fn signers(plan: &Plan, probes: &Probes) -> Result<Vec<String>> {
 /// The forecast, for people.
 pub fn text(forecast: &Forecast, probes: &Probes) -> Vec<String> {
     let mut lines = vec!["What both tokens were seen to do, held against the plan:".to_owned()];
-    for (probe, _) in [&probes.tenant, &probes.hoster] {
+    for Report { probe, .. } in [&probes.tenant, &probes.hoster] {
         let token = &probe.token;
         lines.push(format!(
             "  {:<8}{} ({} {}, serial {}), probed {}",

@@ -227,6 +227,10 @@ fn say_claims(plan: &Plan, logs: &Logs, verdict: &mut Verdict) {
             .noted
             .push(format!("waived {}: {}", waiver.rule.name(), waiver.reason));
     }
+    if (logs.of(Side::Tenant)).is_some_and(|log| log.state.trusted_left()) {
+        let left = "tenant: the log does not say that the trusted KEK was removed from its token";
+        verdict.noted.push(left.into());
+    }
     for (side, seq, event) in logs.remarks() {
         let what = match event {
             Event::Note { text } => format!("note: {text}"),

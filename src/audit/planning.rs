@@ -15,7 +15,6 @@ use crate::{
         forecast::{Forecast, forecast},
         proposal::strongest,
     },
-    rule::Rule,
     signature::{self, Namespace},
 };
 
@@ -42,14 +41,8 @@ pub fn new_plan(path: &Path, probes: Option<&Probes>) -> Result<()> {
 
 /// The template with what two tokens were seen to do filled in: HSMs, modules, the way, and its waivers.
 fn with_probes(template: &str, probes: &Probes) -> Result<String> {
-    let (tenant, hoster) = (&probes.tenant.0, &probes.hoster.0);
-    let proposal = strongest(tenant, hoster).ok_or_else(|| {
-        Rule::HsmMechanism.refuse(
-            "no way to carry a key that both tokens can, whatever is waived",
-            "tokens that can at least composite with one OAEP hash in common",
-            "choose another token for one side; the reports say what each was seen to do",
-        )
-    })?;
+    let (tenant, hoster) = (&probes.tenant.probe, &probes.hoster.probe);
+    let proposal = strongest(tenant, hoster)?;
     let text = |text: &str| toml::Value::from(text).to_string();
     let mut plan = template.to_owned();
     for probe in [tenant, hoster] {
@@ -94,7 +87,7 @@ pub fn check_plan(path: &Path, probes: Option<&Probes>) -> Result<Checked> {
     let mut lines = meaning(path, &plan)?;
     let mut foretold = None;
     if let Some(probes) = probes {
-        let forecast = forecast(&plan, &probes.tenant.0, &probes.hoster.0);
+        let forecast = forecast(&plan, &probes.tenant.probe, &probes.hoster.probe);
         lines.extend(foretelling::text(&forecast, probes));
         lines.extend(
             foretelling::signers(&plan, probes)?

@@ -55,8 +55,8 @@ pub fn rehearse_plan(
     for side in ["tenant", "hoster"] {
         each(&mut document[side]["officers"], |officer| keys.ssh(officer));
         let probe = probes.map(|probes| match side {
-            "tenant" => &probes.tenant.0,
-            _ => &probes.hoster.0,
+            "tenant" => &probes.tenant.probe,
+            _ => &probes.hoster.probe,
         });
         hsm(&mut document[side], probe);
     }
@@ -197,19 +197,14 @@ fn hsm(party: &mut Item, probe: Option<&Probe>) {
 
 /// The plan's own way if the rehearsal's tokens can it, else the strongest that they can; and the waivers that it needs.
 fn way(document: &mut DocumentMut, plan: &Plan, probes: &Probes) -> Result<()> {
-    let (tenant, hoster) = (&probes.tenant.0, &probes.hoster.0);
+    let (tenant, hoster) = (&probes.tenant.probe, &probes.hoster.probe);
     let own = (plan.transfer.mechanism, plan.transfer.oaep_hash);
     let as_planned = ways(tenant, hoster)
         .contains(&own)
         .then(|| propose(tenant, hoster, own));
-    let proposal = as_planned.flatten().or_else(|| strongest(tenant, hoster));
-    let proposal = proposal.ok_or_else(|| {
-        Rule::HsmMechanism.refuse(
-            "no way to carry a key that both tokens can, whatever is waived",
-            "tokens that can at least composite",
-            "rehearse on other tokens; `plan check --probe` says what each lacks",
-        )
-    })?;
+    let proposal = as_planned
+        .flatten()
+        .map_or_else(|| strongest(tenant, hoster), Ok)?;
     let transfer = document["transfer"].or_insert(Item::Table(Table::new()));
     if (proposal.mechanism, proposal.oaep_hash) != own {
         transfer["mechanism"] = value(name(&proposal.mechanism));

@@ -148,8 +148,13 @@ impl Hsm<'_> {
     }
 
     pub(super) fn has(&self, kind: CK_MECHANISM_TYPE) -> Result<bool> {
+        self.can(kind, CKF_WRAP | CKF_UNWRAP)
+    }
+
+    /// Whether the token lists the mechanism with one of these flags.
+    pub(super) fn can(&self, kind: CK_MECHANISM_TYPE, flags: CK_FLAGS) -> Result<bool> {
         let info = self.raw().mechanism(self.slot.into(), kind)?;
-        Ok(info.is_some_and(|info| info.flags & (CKF_WRAP | CKF_UNWRAP) != 0))
+        Ok(info.is_some_and(|info| info.flags & flags != 0))
     }
 
     /// The token's RFC 5649 mechanism. CKM_AES_KEY_WRAP_KWP (0x210B) is that by definition; what

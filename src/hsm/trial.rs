@@ -17,17 +17,29 @@ use super::packed::Call;
 use super::raw::Object;
 use super::target::TargetSpec;
 use super::unwrap::aes_template;
+use crate::Result;
 use crate::document::parts::{Mechanism, OaepHash};
 use crate::probe::EnforcedFacts;
 use crate::wrapped_key::{self, WrappedKey};
-use crate::{Result, rule::Rule};
 
-/// One attribute, and what it must forbid.
+/// The hash of every trial; one that each token can, or nothing is shown.
+const OAEP: OaepHash = OaepHash::Sha1;
+
+/// One attribute, and what it must forbid. `act` says whether that could be done all the same; `None` where the token has not what
+/// it would be done by, so that nothing is shown.
 struct Trial<'a> {
     object: &'static str,
     attribute: Attribute,
     tried: &'static str,
-    act: Box<dyn Fn() -> Result<bool> + 'a>,
+    act: Box<dyn Fn() -> Result<Option<bool>> + 'a>,
+}
+
+/// A throwaway KEK, and a key that was wrapped for it in software.
+struct Kek {
+    private: Object,
+    public: rsa::PublicKey,
+    mechanism: Mechanism,
+    wrapped: WrappedKey,
 }
 
 impl Hsm<'_> {
@@ -43,69 +55,63 @@ impl Hsm<'_> {
             Mechanism::SingleShot => "single-shot KEK",
             Mechanism::Composite => "composite KEK",
         };
-        let Some(wrapped) = self.wrapped_for(session, public)? else {
+        let public = self.public_key_of(session, public)?;
+        let public = public.and_then(|key| rsa::PublicKey::from_public_key_der(&key.spki).ok());
+        let Some(public) = public else {
             return Ok(Vec::new());
         };
-        let (raw, wrapped_aes) = (self.raw(), wrapped.split().0);
-        let trial = |attribute, tried, act| Trial {
-            object,
-            attribute,
-            tried,
-            act,
+        let kek = &Kek {
+            wrapped: wrapped_key::make(&public, OAEP, &unfilled_key()?.1)?,
+            private,
+            public,
+            mechanism,
         };
-        let oaep = Call::Oaep(OaepHash::Sha1);
-        let decrypts = move || raw.decrypt(session, oaep, private, wrapped_aes).is_ok();
-        let becomes = move |attribute: Attribute| {
-            let _ = raw.set(session, private, std::slice::from_ref(&attribute));
-            Ok(raw.read(session, private, &attribute)? == Some(attribute.value))
-        };
-        let mut trials = vec![
-            self.is_shown(session, object, private),
-            self.is_wrapped(session, object, private),
-            trial(
-                flag(CKA_DECRYPT, false),
-                "it decrypted",
-                Box::new(move || Ok(decrypts())),
-            ),
-            trial(
-                flag(CKA_SIGN, false),
-                "it signed",
-                Box::new(move || {
-                    let call = Call::Plain(CKM_SHA256_RSA_PKCS);
-                    Ok(raw.sign(session, call, private, b"message").is_ok())
-                }),
-            ),
-            trial(
-                flag(CKA_COPYABLE, false),
-                "it was copied",
-                Box::new(move || {
-                    let copied = raw.copy(session, private, &[flag(CKA_TOKEN, false)]);
-                    Ok(copied.map(|copy| self.discard(session, &[copy])).is_ok())
-                }),
-            ),
-            trial(
-                flag(CKA_MODIFIABLE, false),
-                "CKA_DECRYPT was changed to true",
-                Box::new(move || becomes(flag(CKA_DECRYPT, true))),
-            ),
-        ];
         let (allowed, unwrapped) = unwrapped_by(mechanism);
-        trials.push(trial(
-            template(CKA_UNWRAP_TEMPLATE, unwrapped),
-            "it unwrapped a key that can leave",
-            Box::new({
-                let wrapped = wrapped.clone();
-                move || self.unwraps_loosely(session, private, mechanism, &wrapped)
-            }),
-        ));
-        trials.push(trial(
-            allowed,
-            "it unwrapped by another mechanism",
-            Box::new({
-                let wrapped = wrapped.clone();
-                move || self.unwraps_otherwise(session, public, private, mechanism, &wrapped)
-            }),
-        ));
+        let trials = vec![
+            self.is_shown(session, object, private),
+            Trial {
+                object,
+                attribute: flag(CKA_EXTRACTABLE, false),
+                tried: "it was wrapped",
+                act: Box::new(move || self.wraps(session, private)),
+            },
+            Trial {
+                object,
+                attribute: flag(CKA_DECRYPT, false),
+                tried: "it decrypted",
+                act: Box::new(move || self.decrypts(session, kek)),
+            },
+            Trial {
+                object,
+                attribute: flag(CKA_SIGN, false),
+                tried: "it signed",
+                act: Box::new(move || self.signs(session, private)),
+            },
+            Trial {
+                object,
+                attribute: flag(CKA_COPYABLE, false),
+                tried: "it was copied",
+                act: Box::new(move || Ok(Some(self.is_copied(session, private)))),
+            },
+            Trial {
+                object,
+                attribute: flag(CKA_MODIFIABLE, false),
+                tried: "CKA_DECRYPT was changed to true",
+                act: Box::new(move || self.becomes(session, private, flag(CKA_DECRYPT, true))),
+            },
+            Trial {
+                object,
+                attribute: template(CKA_UNWRAP_TEMPLATE, unwrapped),
+                tried: "it unwrapped a key that can leave",
+                act: Box::new(move || self.unwraps_loosely(session, kek)),
+            },
+            Trial {
+                object,
+                attribute: allowed,
+                tried: "it unwrapped by another mechanism",
+                act: Box::new(move || self.unwraps_otherwise(session, kek)),
+            },
+        ];
         self.run(session, private, trials)
     }
 
@@ -131,7 +137,7 @@ impl Hsm<'_> {
             object,
             attribute: trusted.clone(),
             tried: "it was wrapped by a key that is not trusted",
-            act: Box::new(|| self.wraps_untrusted(&session, private)),
+            act: Box::new(|| self.wraps(&session, private)),
         };
         let facts = self.run(
             &session,
@@ -159,15 +165,12 @@ impl Hsm<'_> {
         for trial in trials {
             let held = self.raw().read(session, object, &trial.attribute)?;
             let held = held.is_some_and(|held| held.same(&trial.attribute.value));
-            let refused = match held {
-                true => Some(!(trial.act)()?),
-                false => None,
-            };
+            let done = if held { (trial.act)()? } else { None };
             facts.push(EnforcedFacts {
                 object: trial.object.to_owned(),
                 attribute: trial.attribute.to_string(),
                 tried: trial.tried.to_owned(),
-                refused,
+                refused: done.map(|done| !done),
             });
         }
         Ok(facts)
@@ -186,124 +189,119 @@ impl Hsm<'_> {
             act: Box::new(move || {
                 let exponent = bytes(CKA_PRIVATE_EXPONENT, &[]);
                 let shown = self.raw().read(session, private, &exponent)?;
-                Ok(matches!(shown, Some(Value::Bytes(shown)) if !shown.is_empty()))
+                let shown = matches!(shown, Some(Value::Bytes(shown)) if !shown.is_empty());
+                Ok(Some(shown))
             }),
         }
     }
 
-    fn is_wrapped<'a>(
-        &'a self,
-        session: &'a Session,
-        object: &'static str,
-        private: Object,
-    ) -> Trial<'a> {
-        Trial {
-            object,
-            attribute: flag(CKA_EXTRACTABLE, false),
-            tried: "it was wrapped",
-            act: Box::new(move || self.wraps_untrusted(session, private)),
+    fn decrypts(&self, session: &Session, kek: &Kek) -> Result<Option<bool>> {
+        if !self.can(CKM_RSA_PKCS_OAEP, CKF_DECRYPT)? {
+            return Ok(None);
         }
+        let (call, blob) = (Call::Oaep(OAEP), kek.wrapped.split().0);
+        Ok(Some(
+            self.raw().decrypt(session, call, kek.private, blob).is_ok(),
+        ))
     }
 
-    /// Whether anything wraps this key: an AES key, or an RSA key in one call.
-    fn wraps_untrusted(&self, session: &Session, key: Object) -> Result<bool> {
-        let mut wrapped = false;
+    fn signs(&self, session: &Session, key: Object) -> Result<Option<bool>> {
+        if !self.can(CKM_SHA256_RSA_PKCS, CKF_SIGN)? {
+            return Ok(None);
+        }
+        let call = Call::Plain(CKM_SHA256_RSA_PKCS);
+        Ok(Some(
+            self.raw().sign(session, call, key, b"message").is_ok(),
+        ))
+    }
+
+    fn is_copied(&self, session: &Session, key: Object) -> bool {
+        let copied = self.raw().copy(session, key, &[flag(CKA_TOKEN, false)]);
+        copied.map(|copy| self.discard(session, &[copy])).is_ok()
+    }
+
+    fn becomes(&self, session: &Session, key: Object, other: Attribute) -> Result<Option<bool>> {
+        // What counts is what the key is afterwards.
+        let _ = self.raw().set(session, key, std::slice::from_ref(&other));
+        let is = self.raw().read(session, key, &other)?;
+        Ok(Some(is == Some(other.value)))
+    }
+
+    /// Whether anything wraps this key, of what wraps a key that may be wrapped: an AES key, or an RSA key in one call.
+    fn wraps(&self, session: &Session, key: Object) -> Result<Option<bool>> {
+        let (public, free) =
+            self.target_generate(session, None, &throwaway_target(THROWAWAY_BITS))?;
+        let mut withs = Vec::new();
         if let Ok(call) = self.key_wrap(session) {
-            let aes = self.raw().generate_aes(session, &ephemeral_aes())?;
-            wrapped |= self.raw().wrap(session, call, aes, key).is_ok();
-            self.discard(session, &[aes]);
+            withs.push((call, self.raw().generate_aes(session, &ephemeral_aes())?));
         }
         if self.has(CKM_RSA_AES_KEY_WRAP)? {
-            let public = software_public(&software_key()?)?;
-            let with = self.raw().create(session, &wrapping_public(&public))?;
+            let rsa = wrapping_public(&software_public(&software_key()?)?);
             for oaep in [OaepHash::Sha256, OaepHash::Sha1] {
-                wrapped |= (self.raw().wrap(session, Call::RsaAes(oaep), with, key)).is_ok();
+                withs.push((Call::RsaAes(oaep), self.raw().create(session, &rsa)?));
+            }
+        }
+        let mut wrapped = None;
+        for (call, with) in withs {
+            if self.raw().wrap(session, call, with, free).is_ok() {
+                let done = self.raw().wrap(session, call, with, key).is_ok();
+                wrapped = Some(done || wrapped == Some(true));
             }
             self.discard(session, &[with]);
         }
+        self.discard(session, &[public, free]);
         Ok(wrapped)
     }
 
-    /// A throwaway key, wrapped in software for this KEK; `None` where its public half cannot be read.
-    fn wrapped_for(&self, session: &Session, public: Object) -> Result<Option<WrappedKey>> {
-        let Some(public) = self.public_key_of(session, public)? else {
-            return Ok(None);
-        };
-        let Ok(public) = rsa::PublicKey::from_public_key_der(&public.spki) else {
-            return Ok(None);
-        };
-        wrapped_key::make(&public, OaepHash::Sha1, &unfilled_key()?.1).map(Some)
-    }
-
     /// Whether the KEK unwraps by its own mechanism into something that can leave the token.
-    fn unwraps_loosely(
-        &self,
-        session: &Session,
-        kek: Object,
-        mechanism: Mechanism,
-        wrapped: &WrappedKey,
-    ) -> Result<bool> {
-        let oaep = OaepHash::Sha1;
-        let (call, wrapped, honest) = match mechanism {
-            Mechanism::SingleShot => (Call::RsaAes(oaep), wrapped.as_bytes(), imported_key(USAGE)),
-            Mechanism::Composite => (Call::Oaep(oaep), wrapped.split().0, aes_template()),
+    fn unwraps_loosely(&self, session: &Session, kek: &Kek) -> Result<Option<bool>> {
+        let (call, wrapped, mut template) = match kek.mechanism {
+            Mechanism::SingleShot => (
+                Call::RsaAes(OAEP),
+                kek.wrapped.as_bytes(),
+                [imported_key(USAGE), vec![flag(CKA_TOKEN, false)]].concat(),
+            ),
+            Mechanism::Composite => (Call::Oaep(OAEP), kek.wrapped.split().0, aes_template()),
         };
-        let mut loose = honest;
-        loose.retain(|attribute| ![CKA_EXTRACTABLE, CKA_TOKEN].contains(&attribute.kind));
-        loose.extend([flag(CKA_TOKEN, false), flag(CKA_EXTRACTABLE, true)]);
-        self.unwraps(session, call, kek, wrapped, &loose, true)
-    }
-
-    /// Whether the KEK unwraps by a mechanism that it does not allow.
-    fn unwraps_otherwise(
-        &self,
-        session: &Session,
-        public: Object,
-        kek: Object,
-        mechanism: Mechanism,
-        wrapped: &WrappedKey,
-    ) -> Result<bool> {
-        if mechanism == Mechanism::SingleShot {
-            // The AES half alone, and with it the target key by any template.
-            let call = Call::Oaep(OaepHash::Sha1);
-            return self.unwraps(
-                session,
-                call,
-                kek,
-                wrapped.split().0,
-                &aes_template(),
-                false,
-            );
+        let unwrap = |template: &[Attribute]| {
+            (self.raw()).unwrap(session, call, kek.private, wrapped, template)
+        };
+        match unwrap(&template) {
+            Ok(honest) => self.discard(session, &[honest]),
+            Err(_) => return Ok(None),
         }
-        let Some(public) = self.public_key_of(session, public)? else {
-            return Ok(false);
+        template.retain(|attribute| attribute.kind != CKA_EXTRACTABLE);
+        template.push(flag(CKA_EXTRACTABLE, true));
+        let Ok(loose) = unwrap(&template) else {
+            return Ok(Some(false));
         };
-        let Ok(public) = rsa::PublicKey::from_public_key_der(&public.spki) else {
-            return Ok(false);
-        };
-        let Ok(blob) = public.encrypt(&mut SysRng, rsa::Pkcs1v15Encrypt, &[0; 32]) else {
-            return Ok(false);
-        };
-        let call = Call::Plain(CKM_RSA_PKCS);
-        self.unwraps(session, call, kek, &blob, &aes_template(), false)
+        let leaves = flag(CKA_EXTRACTABLE, true);
+        let can_leave = self.raw().read(session, loose, &leaves)? == Some(leaves.value);
+        self.discard(session, &[loose]);
+        Ok(Some(can_leave))
     }
 
-    /// Whether this unwrap gives a key; where `leaving`, one that can leave.
-    fn unwraps(
-        &self,
-        session: &Session,
-        call: Call,
-        kek: Object,
-        wrapped: &[u8],
-        template: &[Attribute],
-        leaving: bool,
-    ) -> Result<bool> {
-        let Ok(key) = self.raw().unwrap(session, call, kek, wrapped, template) else {
-            return Ok(false);
+    /// Whether the KEK unwraps by a mechanism that it does not allow: in single-shot the AES half alone.
+    fn unwraps_otherwise(&self, session: &Session, kek: &Kek) -> Result<Option<bool>> {
+        let (kind, call, blob) = match kek.mechanism {
+            Mechanism::SingleShot => {
+                let aes_half = kek.wrapped.split().0.to_vec();
+                (CKM_RSA_PKCS_OAEP, Call::Oaep(OAEP), aes_half)
+            }
+            Mechanism::Composite => {
+                let padding = rsa::Pkcs1v15Encrypt;
+                let Ok(blob) = kek.public.encrypt(&mut SysRng, padding, &[0; 32]) else {
+                    return Ok(None);
+                };
+                (CKM_RSA_PKCS, Call::Plain(CKM_RSA_PKCS), blob)
+            }
         };
-        let wanted = [flag(CKA_EXTRACTABLE, true)];
-        let stays = self.first_miss(session, key, &wanted, Rule::KekUnwrapTemplate)?;
-        self.discard(session, &[key]);
-        Ok(!leaving || stays.is_none())
+        if !self.can(kind, CKF_UNWRAP)? {
+            return Ok(None);
+        }
+        let unwrapped = (self.raw()).unwrap(session, call, kek.private, &blob, &aes_template());
+        Ok(Some(
+            unwrapped.map(|key| self.discard(session, &[key])).is_ok(),
+        ))
     }
 }

@@ -78,6 +78,11 @@ pub enum Event {
         /// The attributes as read back.
         attributes: Vec<ReadBack>,
     },
+    /// The trusted KEK is gone from the tenant's HSM again.
+    KekUntrust {
+        /// The KEK, by the CKA_ID of its trusted half.
+        kek: KekRecord,
+    },
     /// Every target key is there, with its certificate.
     KeysCreate {
         /// The token they are in.
@@ -282,6 +287,7 @@ impl Event {
             Event::KekDestroy { .. } => Step::KekDestroy,
             Event::Close { .. } => Step::Close,
             Event::Intent { .. }
+            | Event::KekUntrust { .. }
             | Event::Quorum { .. }
             | Event::Note { .. }
             | Event::Repair { .. }

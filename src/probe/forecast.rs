@@ -55,9 +55,6 @@ pub struct Droppable {
     pub because: &'static str,
 }
 
-const KEK_CREATE: &str = "kek create";
-const KEYS_CREATE: &str = "keys create";
-
 /// The ways that both tokens can, by what was seen, the strongest first.
 pub fn ways(tenant: &Probe, hoster: &Probe) -> Vec<(Mechanism, OaepHash)> {
     let can = |probe: &Probe, direction, (mechanism, oaep): (Mechanism, OaepHash)| match probe
@@ -88,8 +85,8 @@ pub fn forecast(plan: &Plan, tenant: &Probe, hoster: &Probe) -> Forecast {
     let mut refusals = at_hoster;
     refusals.extend(at_tenant);
     refusals.extend(flavours(plan, tenant, hoster));
-    let refused = refusals.iter().filter_map(|refused| refused.rule);
-    let needed = refused.filter(|rule| rule.waivable()).collect();
+    let rules = refusals.iter().filter_map(|refused| refused.rule);
+    let needed = rules.filter(|rule| rule.waivable()).collect();
     Forecast {
         droppable: droppable(plan, &ways, &missed, lacks_trust),
         refusals,
@@ -101,124 +98,93 @@ pub fn forecast(plan: &Plan, tenant: &Probe, hoster: &Probe) -> Forecast {
 
 /// `kek create`: the planned HSM, its mechanisms, the unwrap, the KEK's attributes. Also the rules that the KEK misses.
 fn hoster_refusals(plan: &Plan, probe: &Probe) -> (Vec<Refused>, Vec<Rule>) {
-    let mut refusals = Vec::new();
-    common(&mut refusals, plan, probe, Side::Hoster, KEK_CREATE);
-    let refuse = |rule, found: String| Refused {
-        side: Side::Hoster,
-        command: KEK_CREATE,
-        rule,
-        found,
-    };
-    transfer(plan, probe, Direction::Unwrap, &mut |rule, found| {
-        refusals.push(refuse(rule, found));
-    });
-    size(probe, plan.transfer.kek_bits, &mut |found| {
-        refusals.push(refuse(None, found));
-    });
+    let mut found = common(plan, probe, Side::Hoster);
+    found.extend(transfer(plan, probe, Direction::Unwrap));
+    found.extend(size(probe, plan.transfer.kek_bits));
     let kek = (probe.keks.iter()).find(|kek| kek.mechanism == plan.transfer.mechanism);
     let missed = kek.and_then(|kek| kek.missed.clone());
     if missed.is_none() {
-        let found = "no KEK of the plan's kind could be made, whatever is waived".to_owned();
-        refusals.push(refuse(None, found));
+        let none = "no KEK of the plan's kind could be made, whatever is waived";
+        found.push((None, none.to_owned()));
     }
     let missed = missed.unwrap_or_default();
     for miss in &missed {
         if !(miss.rule.waivable() && plan.waives(miss.rule)) {
-            refusals.push(refuse(Some(miss.rule), miss.found.clone()));
+            found.push((Some(miss.rule), miss.found.clone()));
         }
     }
-    (refusals, missed.iter().map(|miss| miss.rule).collect())
+    let rules = missed.iter().map(|miss| miss.rule).collect();
+    (refused(Side::Hoster, "kek create", found), rules)
 }
 
-/// `kek trust`, `keys create` and `export`. Also whether the token lacks CKA_WRAP_WITH_TRUSTED.
+/// `kek trust` and `keys create`. Also whether the token lacks CKA_WRAP_WITH_TRUSTED.
 fn tenant_refusals(plan: &Plan, probe: &Probe) -> (Vec<Refused>, bool) {
-    let mut refusals = Vec::new();
     let lacks = !probe.wrap_with_trusted;
-    let single_shot = plan.transfer.mechanism == Mechanism::SingleShot;
-    if single_shot && lacks && !plan.waives(Rule::TargetWrapWithTrusted) {
-        refusals.push(Refused {
-            side: Side::Tenant,
-            command: "kek trust",
-            rule: Some(Rule::TargetWrapWithTrusted),
-            found: "the token does not hold CKA_WRAP_WITH_TRUSTED to a CKA_TRUSTED key".into(),
-        });
+    let mut trust = Vec::new();
+    if plan.trusted_only() && lacks {
+        let found = "the token does not hold CKA_WRAP_WITH_TRUSTED to a CKA_TRUSTED key";
+        trust.push((Some(Rule::TargetWrapWithTrusted), found.to_owned()));
     }
-    common(&mut refusals, plan, probe, Side::Tenant, KEYS_CREATE);
-    let refuse = |rule, found: String| Refused {
-        side: Side::Tenant,
-        command: KEYS_CREATE,
-        rule,
-        found,
-    };
-    transfer(plan, probe, Direction::Wrap, &mut |rule, found| {
-        refusals.push(refuse(rule, found));
-    });
+    let mut found = common(plan, probe, Side::Tenant);
+    found.extend(transfer(plan, probe, Direction::Wrap));
     let mut sizes: Vec<u32> = (plan.keys.iter())
         .filter_map(|key| key.key_type.rsa_bits().ok())
         .collect();
     sizes.sort_unstable();
     sizes.dedup();
-    for bits in sizes {
-        size(probe, bits, &mut |found| refusals.push(refuse(None, found)));
-    }
+    found.extend(sizes.into_iter().filter_map(|bits| size(probe, bits)));
+    let mut refusals = refused(Side::Tenant, "kek trust", trust);
+    refusals.extend(refused(Side::Tenant, "keys create", found));
     (refusals, lacks)
 }
 
-/// What each side looks at first: which HSM it is, and what it lists.
-fn common(
-    refusals: &mut Vec<Refused>,
-    plan: &Plan,
-    probe: &Probe,
-    side: Side,
-    command: &'static str,
-) {
-    let mut refuse = |rule, found| {
-        refusals.push(Refused {
-            side,
-            command,
-            rule: Some(rule),
-            found,
-        });
+/// A rule, or none where the token itself fails, and what was found.
+type Found = (Option<Rule>, String);
+
+fn refused(side: Side, command: &'static str, found: Vec<Found>) -> Vec<Refused> {
+    let refused = |(rule, found)| Refused {
+        side,
+        command,
+        rule,
+        found,
     };
+    found.into_iter().map(refused).collect()
+}
+
+/// What each side looks at first: which HSM it is, and what it lists.
+fn common(plan: &Plan, probe: &Probe, side: Side) -> Vec<Found> {
+    let mut found = Vec::new();
     let token = &probe.token;
     if (plan.party(side).hsm.as_ref()).is_some_and(|planned| !planned.names(token)) {
-        let found = format!(
+        let other = format!(
             "{} {}, serial {}",
             token.manufacturer, token.model, token.serial
         );
-        refuse(Rule::PlanHsm, found);
+        found.push((Some(Rule::PlanHsm), other));
     }
     for need in needs::needs(side, plan) {
         if !probe.has(need.id) {
-            let found = format!("no {} ({}), which {}", need.name, need.id, need.purpose);
-            refuse(Rule::HsmMechanism, found);
+            let lacks = format!("no {} ({}), which {}", need.name, need.id, need.purpose);
+            found.push((Some(Rule::HsmMechanism), lacks));
         }
     }
+    found
 }
 
 /// The plan's own way, as it was seen.
-fn transfer(
-    plan: &Plan,
-    probe: &Probe,
-    direction: Direction,
-    refuse: &mut dyn FnMut(Option<Rule>, String),
-) {
+fn transfer(plan: &Plan, probe: &Probe, direction: Direction) -> Option<Found> {
     let (mechanism, oaep) = (plan.transfer.mechanism, plan.transfer.oaep_hash);
     match probe.transfer(direction, mechanism, oaep) {
-        Some(Outcome::Works { .. }) => {}
-        Some(Outcome::Refused { rule, found }) => refuse(Some(*rule), found.clone()),
-        Some(Outcome::Failed { found }) => refuse(None, found.clone()),
-        None => refuse(
-            None,
-            "the report does not say whether the token can do it".into(),
-        ),
+        Some(Outcome::Works { .. }) => None,
+        Some(Outcome::Refused { rule, found }) => Some((Some(*rule), found.clone())),
+        Some(Outcome::Failed { found }) => Some((None, found.clone())),
+        None => Some((None, "the report does not say whether the token can".into())),
     }
 }
 
-fn size(probe: &Probe, bits: u32, refuse: &mut dyn FnMut(String)) {
-    if !(probe.rsa.iter()).any(|size| size.bits == bits && size.made) {
-        refuse(format!("it made no RSA key of {bits} bits"));
-    }
+fn size(probe: &Probe, bits: u32) -> Option<Found> {
+    let made = (probe.rsa.iter()).any(|size| size.bits == bits && size.made);
+    (!made).then(|| (None, format!("it made no RSA key of {bits} bits")))
 }
 
 /// The hoster's token must take the tenant's flavour of key wrap.

@@ -255,7 +255,7 @@ pub struct EnforcedFacts {
     pub attribute: String,
     /// What was tried.
     pub tried: String,
-    /// Whether the token refused it; where the attribute is not held, it was not tried.
+    /// Whether the token refused it. None where the attribute is not held, or the token lacks what would do it to a key that allows it.
     pub refused: Option<bool>,
 }
 

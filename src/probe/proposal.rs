@@ -2,6 +2,7 @@
 
 use super::{Direction, Outcome, Probe, forecast};
 use crate::{
+    Result,
     document::parts::{Mechanism, OaepHash},
     rule::Rule,
 };
@@ -17,11 +18,20 @@ pub struct Proposal {
     pub waivers: Vec<(Rule, String)>,
 }
 
-/// The strongest way of all that both tokens can; none where there is none, whatever is waived.
-pub fn strongest(tenant: &Probe, hoster: &Probe) -> Option<Proposal> {
+/// The strongest way of all that both tokens can.
+///
+/// # Errors
+/// `HSM-MECHANISM` where there is none, whatever is waived.
+pub fn strongest(tenant: &Probe, hoster: &Probe) -> Result<Proposal> {
     let ways = forecast::ways(tenant, hoster).into_iter();
     let mut proposals = ways.filter_map(|way| propose(tenant, hoster, way));
-    proposals.next()
+    proposals.next().ok_or_else(|| {
+        Rule::HsmMechanism.refuse(
+            "no way to carry a key that both tokens can, whatever is waived",
+            "tokens that can at least composite with one OAEP hash in common",
+            "choose another token for one side; the reports say what each was seen to do",
+        )
+    })
 }
 
 /// This way with the waivers that it needs, where the hoster's token can hold a KEK for it.

@@ -80,7 +80,7 @@ fn report(probe: &Probe, to: &Path) -> Report {
         .filter(|facts| facts.refused != Some(true))
     {
         let what = match facts.refused {
-            None => "not held",
+            None => "not held, or could not be tried",
             _ => "HELD AND NOT ENFORCED",
         };
         report = report.line(format!("{} of a {}: {what}", facts.attribute, facts.object));

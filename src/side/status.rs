@@ -1,6 +1,10 @@
 //! `status`: how far it has come, and the next step: who, and the exact command.
 
 use super::release;
+
+/// What to do where the trusted KEK has outlived the export, because that was killed at its very end or the token kept the key.
+pub const TRUSTED_LEFT: &str = "it may still be on the token; let the HSM's security officer remove the public key keyferry-kek-\u{2026}, and note it";
+
 use crate::{
     ceremony::Ceremony,
     phase::{Phase, Step, name},
@@ -98,6 +102,9 @@ pub fn status(ceremony: &Ceremony) -> Report {
                 .collect::<Vec<_>>()
                 .join(", "),
         );
+    }
+    if state.trusted_left() {
+        report = report.line(format!("trusted KEK:  {TRUSTED_LEFT}"));
     }
     for waiver in &plan.waivers {
         report = report.line(format!(

@@ -25,6 +25,7 @@ use crate::{
     rule::Rule,
     seal::SealKey,
     share::{self, Secret, Share, ShareListing},
+    side::status::TRUSTED_LEFT,
     spki::{self, TargetCertificate},
     tenant::{keys, trust},
     wrapped_key::WrappedKey,
@@ -108,13 +109,10 @@ pub fn export(
         &share_files,
     )?;
     // Only now: an export that is interrupted before this is done again, and needs it.
-    let left = order.trusted.map(|id| hsm.trusted_destroy(id));
-    Ok(match left.and_then(Result::err) {
-        None => report,
-        Some(error) => report.line(format!(
-            "The trusted KEK is still on the token; let its security officer remove it: {error}"
-        )),
-    })
+    match trust::untrust(ceremony, hsm) {
+        Ok(()) => Ok(report),
+        Err(error) => Ok(report.line(format!("trusted KEK: {}: {error}", TRUSTED_LEFT))),
+    }
 }
 
 /// Every key of the plan, checked as the HSM has it now.

@@ -6,7 +6,7 @@ use crate::{
     ceremony::Ceremony,
     document::offer::Offer,
     encoding::{CkaId, cka_id},
-    hsm::Officer,
+    hsm::{Hsm, Officer},
     log::{Event, KekRecord},
     phase::Step,
     report::Report,
@@ -17,6 +17,19 @@ use crate::{
 pub fn trusted_id(ceremony: &Ceremony) -> CkaId {
     let (plan, attempt) = (&ceremony.plan, ceremony.state.seen_attempt);
     cka_id(&plan.hash(), "tenant", "kek", "", attempt)
+}
+
+/// Removes the trusted KEK, where there is one, and records that it is gone.
+///
+/// # Errors
+/// `KEK-GONE`, or the HSM's.
+pub fn untrust(ceremony: &mut Ceremony, hsm: &Hsm) -> Result<()> {
+    let trusted = ceremony.state.kek.clone();
+    let Some(kek) = trusted.filter(|_| ceremony.state.trusted) else {
+        return Ok(());
+    };
+    hsm.trusted_destroy(kek.id)?;
+    ceremony.record(Event::KekUntrust { kek }).map(drop)
 }
 
 /// Refuses a plan that goes without the step.

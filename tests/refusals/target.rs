@@ -96,7 +96,21 @@ fn the_kek_is_trusted_by_the_security_officer_alone_and_before_the_keys_are_made
     refused(&stage, "tenant", &["export"], rule);
     trust("so-pin").ok();
     let said = stage.tenant(&["export"]).ok();
-    assert!(!said.contains("still on the token"), "{said}");
+    assert!(!said.contains("still be on the token"), "{said}");
+    let log = fs::read_to_string(stage.path("tenant/log.jsonl")).unwrap();
+    assert!(
+        log.lines()
+            .last()
+            .unwrap()
+            .contains("\"event\":\"kek-untrust\"")
+    );
+    // A log that does not say so is one of a token that may still trust it.
+    let cut = stage.copy();
+    let whole = log.rsplitn(3, '\n').nth(2).unwrap();
+    fs::write(cut.path("tenant/log.jsonl"), format!("{whole}\n")).unwrap();
+    let status = cut.tenant(&["status"]).ok();
+    assert!(status.contains("may still be on the token"), "{status}");
+    assert!(!stage.tenant(&["status"]).ok().contains("may still be"));
     assert_eq!(plant(&stage, "tenant", "trusted count"), "0");
     // A plan that goes without it has no such step.
     let stage = untrusted();
