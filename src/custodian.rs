@@ -70,12 +70,22 @@ fn encrypt(encryptor: Encryptor, plain: &[u8]) -> Result<Vec<u8>> {
     Ok(file)
 }
 
+/// A share whose file was opened.
+pub struct OpenedShare {
+    /// The share.
+    pub share: Share,
+    /// The recipients `age1…` of the identity that opened it: whether the custodian came or the deputy. A plugin's
+    /// identity tells none.
+    pub recipients: Vec<String>,
+}
+
 /// Opens a share file with the bytes of an identity file; `ask` is asked for its passphrase where it has one.
 ///
 /// # Errors
 /// `SHARE-IDENTITY` where the identity does not open it, `SHARE-FORMAT` where what is inside is no share.
-pub fn open_share(file: &[u8], identity: &[u8], ask: Ask) -> Result<Share> {
-    let identities = identities(identity, ask)?;
+pub fn open_share(file: &[u8], identity: &[u8], ask: Ask) -> Result<OpenedShare> {
+    let plain = plain_identity(identity, ask)?;
+    let identities = identities(&plain)?;
     let decryptor = Decryptor::new_buffered(ArmoredReader::new(file))
         .map_err(|error| not_opened("the share file", &error))?;
     if decryptor.is_scrypt() {
@@ -91,7 +101,19 @@ pub fn open_share(file: &[u8], identity: &[u8], ask: Ask) -> Result<Share> {
     let reader = decryptor
         .decrypt(identities.into_iter())
         .map_err(|error| not_opened("the share file", &why(error)))?;
-    Share::parse(&read_inside(reader, "the share file")?)
+    Ok(OpenedShare {
+        share: Share::parse(&read_inside(reader, "the share file")?)?,
+        recipients: recipients_of(&plain),
+    })
+}
+
+/// The recipients of the X25519 identities of a plain identity file.
+fn recipients_of(plain: &[u8]) -> Vec<String> {
+    let text = std::str::from_utf8(plain).unwrap_or_default();
+    let identities = text
+        .lines()
+        .filter_map(|line| line.trim().parse::<x25519::Identity>().ok());
+    identities.map(|one| one.to_public().to_string()).collect()
 }
 
 fn read_inside(reader: impl Read, what: &str) -> Result<Zeroizing<Vec<u8>>> {
@@ -106,13 +128,13 @@ fn read_inside(reader: impl Read, what: &str) -> Result<Zeroizing<Vec<u8>>> {
     Ok(inside)
 }
 
-/// The identities of a file: plain, or itself encrypted with a passphrase.
-fn identities(file: &[u8], ask: Ask) -> Result<Vec<Box<dyn Identity>>> {
+/// An identity file in the clear: it is so, or is itself encrypted with a passphrase.
+fn plain_identity(file: &[u8], ask: Ask) -> Result<Zeroizing<Vec<u8>>> {
     let encrypted = Decryptor::new_buffered(ArmoredReader::new(file))
         .ok()
         .filter(Decryptor::is_scrypt);
-    let plain = match encrypted {
-        None => Zeroizing::new(file.to_vec()),
+    match encrypted {
+        None => Ok(Zeroizing::new(file.to_vec())),
         Some(decryptor) => {
             let passphrase = ask("Passphrase of the identity: ")?;
             let mut scrypt =
@@ -122,10 +144,14 @@ fn identities(file: &[u8], ask: Ask) -> Result<Vec<Box<dyn Identity>>> {
             let reader = decryptor
                 .decrypt(std::iter::once(identity))
                 .map_err(|error| not_opened("the identity file", &why(error)))?;
-            read_inside(reader, "the identity file")?
+            read_inside(reader, "the identity file")
         }
-    };
-    let parsed = IdentityFile::from_buffer(BufReader::new(plain.as_slice()))
+    }
+}
+
+/// The identities of a plain identity file.
+fn identities(plain: &[u8]) -> Result<Vec<Box<dyn Identity>>> {
+    let parsed = IdentityFile::from_buffer(BufReader::new(plain))
         .map_err(|error| not_opened("the identity file", &error))?;
     let identities: std::result::Result<Vec<Box<dyn Identity>>, DecryptError> =
         parsed.with_callbacks(Silent).into_identities().map(|all| {

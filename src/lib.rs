@@ -12,7 +12,8 @@
 //! | [`log`], [`phase`] | the hash-chained record; one table of which step may follow which |
 //! | [`probe`] | what a token was seen to do, and what that foretells of a plan |
 //! | [`document`] | what crosses between the sides, one file per document |
-//! | [`signature`], [`approval`] | signatures of people; acts that wait for them |
+//! | [`signature`], [`approval`] | signatures of people; acts that wait for them, each with exactly what is signed for |
+//! | [`room`] | what people put into the record by hand; bags that must come back as they left |
 //! | [`spki`], [`proof`] | public keys and certificates; the proof that it is the same key |
 //! | [`wrapped_key`], [`share`], `seal` | the two locks: the KEK's, and the custodians' |
 //!
@@ -56,6 +57,7 @@ pub mod probe;
 pub mod program;
 pub mod proof;
 pub mod report;
+pub mod room;
 pub mod rule;
 #[cfg(feature = "custody")]
 pub mod seal;

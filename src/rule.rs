@@ -57,6 +57,11 @@ rules! {
     SignaturePresence "SIGNATURE-PRESENCE" false "a FIDO2 signature says that its holder touched the key";
     SignatureMissing "SIGNATURE-MISSING" false "enough officers have signed";
 
+    // Gates and the room.
+    ApprovalSubject "APPROVAL-SUBJECT" false "what is done is exactly what officers have signed for";
+    BagNumber "BAG-NUMBER" false "a tamper-evident bag comes back closed and with the number under which it left, or officers have signed for it";
+    AbortSuperseded "ABORT-SUPERSEDED" false "the ceremony that a plan supersedes was aborted";
+
     // Words read aloud and typed.
     WordsMismatch "WORDS-MISMATCH" false "the words typed are those of the value";
 
@@ -82,6 +87,7 @@ rules! {
     LogEvent "LOG-EVENT" false "every entry of the log is a step that may follow the one before it";
     PhaseOrder "PHASE-ORDER" false "a step is taken when the ceremony has come to it";
     CeremonyExists "CEREMONY-EXISTS" false "a folder holds one ceremony, begun once";
+    Mirror "MIRROR" true "the ceremony folder has an up-to-date copy on another medium";
     FileExists "FILE-EXISTS" false "nothing is overwritten";
 
     // The token and its PIN.

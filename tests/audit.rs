@@ -251,7 +251,11 @@ fn spliced(archive: &Path) {
 fn hostile_text_of_a_record_reaches_the_terminal_escaped_only() {
     let mut stage = Stage::at(Done::Init);
     stage
-        .tenant(&["note", "bell \u{7} red \u{1b}[31m and \u{202e}backwards"])
+        .tenant(&[
+            "note",
+            "remark",
+            "bell \u{7} red \u{1b}[31m and \u{202e}backwards",
+        ])
         .ok();
     let text = program(&["verify", stage.path("tenant").to_str().unwrap()]).ok();
     assert!(

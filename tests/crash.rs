@@ -275,6 +275,7 @@ fn an_init_that_was_killed_is_run_again() {
 #[test]
 fn an_older_attempts_shares_and_package_are_refused_by_name() {
     let mut stage = Stage::at(Done::KeysCreate);
+    stage.pass("tenant", "export", &["export"]);
     let staged = stage.path("tenant/outbox/.attempt-1");
     let old = stage.path("old");
     // Killed as soon as the share files are written, and before the log names them.
@@ -328,6 +329,7 @@ fn an_older_attempts_shares_and_package_are_refused_by_name() {
     };
     let mut shares = stage.shares(&["cyd", "eve", "gus"]);
     shares[5] = old.join("shares/eve.age").display().to_string();
+    stage.pass("hoster", "import", &["import", "medium/package"]);
     import(&shares).refused("SHARE-FILE");
     let old_package = old.join("package").display().to_string();
     stage

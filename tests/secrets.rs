@@ -145,7 +145,7 @@ fn shares(stage: &Stage) -> Vec<Secret> {
         let share =
             custodian::open_share(&file, &identity, &|_| unreachable!("it has no passphrase"))
                 .unwrap();
-        let record = share.record();
+        let record = share.share.record();
         secrets.push(Secret::new(format!("the share of {id}"), &record[20..52]));
         let point = [&record[19..20], &record[20..52]].concat();
         points.push(sharks::Share::try_from(point.as_slice()).unwrap());

@@ -18,6 +18,7 @@ use crate::{
     escape::escape,
     folder,
     log::Event,
+    phase::Gate,
     plan::{MAX_PLAN, PLAN_FILE, Plan, Side},
     rule::Rule,
     signature,
@@ -233,10 +234,20 @@ fn say_claims(plan: &Plan, logs: &Logs, verdict: &mut Verdict) {
     }
     for (side, seq, event) in logs.remarks() {
         let what = match event {
-            Event::Note { text } => format!("note: {text}"),
+            Event::Note { remark } => remark.line(),
             Event::Repair { bytes, .. } => format!("a torn last line of {bytes} bytes was mended"),
             Event::Refusal { rule, found } => format!("refused by {}: {found}", rule.name()),
-            Event::PinTry { .. } => "officers signed for one more try of a PIN".into(),
+            Event::Restart { attempt, reason } => format!("attempt {attempt} begins: {reason}"),
+            Event::Abort { reason, left } => {
+                format!("ABORTED: {reason}; left in the HSM: {}", left.join(", "))
+            }
+            Event::Approval {
+                gate: Gate::PinTry, ..
+            } => "officers signed for one more try of a PIN".into(),
+            Event::Approval {
+                gate: Gate::Deviation,
+                ..
+            } => "officers signed a deviation".into(),
             _ => continue,
         };
         verdict.noted.push(format!("{side}, entry {seq}: {what}"));

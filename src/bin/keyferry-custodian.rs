@@ -143,7 +143,7 @@ fn passphrase_typed_twice(asker: &Asker) -> Result<Zeroizing<String>> {
 fn opened(asker: &Asker, file: PathBuf, identity: PathBuf) -> Result<Share> {
     let file = folder::read_file(&file, MAX_FILE)?;
     let identity = Zeroizing::new(folder::read_file(&identity, MAX_FILE)?);
-    open_share(&file, &identity, &|prompt| asker.hidden(prompt))
+    Ok(open_share(&file, &identity, &|prompt| asker.hidden(prompt))?.share)
 }
 
 fn share_check(asker: &Asker, file: PathBuf, identity: PathBuf) -> Result<()> {

@@ -10,7 +10,7 @@ use keyferry::{
     phase::Step,
     plan::Side,
     program::{Common, Sessions, Shared},
-    side::{archive, token::with_token},
+    side::archive,
     terminal::fail,
 };
 
@@ -62,10 +62,10 @@ enum Command {
 enum Kek {
     /// Make the KEK of this ceremony, and the offer
     Create,
-    /// Destroy the KEK once the tenant has accepted, and make the closing
+    /// Destroy the KEK once the tenant has accepted, or after an abort, and make the closing
     Destroy {
-        /// The acceptance/ folder
-        acceptance: PathBuf,
+        /// The acceptance/ folder; after an abort there is none
+        acceptance: Option<PathBuf>,
     },
 }
 
@@ -160,36 +160,38 @@ fn main() -> ExitCode {
                 Ok(presented) => presented,
                 Err(error) => return fail(&error),
             };
-            common.step(
+            common.gated_step(
                 side,
-                Box::new(|ceremony, asker| {
-                    package::same(ceremony, &package)?;
-                    with_token(
-                        ceremony,
-                        Step::Import,
-                        &common.token_choice()?,
-                        asker,
-                        |ceremony, hsm| {
-                            let sessions = work.sessions.into();
-                            import::import(ceremony, hsm, &package, &presented, sessions, asker)
-                        },
-                    )
-                }),
+                Step::Import,
+                |ceremony| import::ask(ceremony, &package),
+                |ceremony, hsm, asker, approved| {
+                    let work = work.sessions.into();
+                    import::import(ceremony, hsm, approved, &package, &presented, work, asker)
+                },
             )
         }
         Command::Register => common.hsm_step(side, Step::Register, |ceremony, hsm, _| {
             let registry = registry_of(ceremony);
             primary::register(ceremony, hsm, &registry)
         }),
-        Command::Primary => common.hsm_step(side, Step::Primary, |ceremony, hsm, _| {
-            let registry = registry_of(ceremony);
-            primary::primary(ceremony, hsm, &registry)
-        }),
-        Command::Kek(Kek::Destroy { acceptance }) => {
-            common.hsm_step(side, Step::KekDestroy, |ceremony, hsm, _| {
-                kek::destroy(ceremony, hsm, &acceptance)
-            })
-        }
+        Command::Primary => common.gated_step(
+            side,
+            Step::Primary,
+            |ceremony| primary::ask(ceremony, &registry_of(ceremony)),
+            |ceremony, hsm, _, approved| {
+                let registry = registry_of(ceremony);
+                primary::primary(ceremony, hsm, approved, &registry)
+            },
+        ),
+        Command::Kek(Kek::Destroy { acceptance }) => common.gated_step(
+            side,
+            Step::KekDestroy,
+            |ceremony| kek::ask_destroy(ceremony, acceptance.as_deref(), &registry_of(ceremony)),
+            |ceremony, hsm, _, approved| {
+                let registry = registry_of(ceremony);
+                kek::destroy(ceremony, hsm, approved, acceptance.as_deref(), &registry)
+            },
+        ),
         Command::Close => common.step(side, Box::new(|ceremony, _| archive::close(ceremony, None))),
     }
 }

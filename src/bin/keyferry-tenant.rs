@@ -53,7 +53,7 @@ enum Command {
     },
     /// Take the hoster's closing, end the log and write archive/
     Close {
-        /// The closing/ folder
+        /// The closing/ folder; after an abort there may be none
         closing: Option<PathBuf>,
     },
 }
@@ -96,6 +96,9 @@ enum Share {
     Confirm {
         /// The custodian's id
         custodian: String,
+        /// It is the custodian's deputy who confirms
+        #[arg(long)]
+        deputy: bool,
         /// In a rehearsal: the file that holds the words
         #[arg(long, value_name = "FILE")]
         words: Option<PathBuf>,
@@ -164,15 +167,25 @@ fn main() -> ExitCode {
                 keys::create(ceremony, hsm, &existing)
             })
         }
-        Command::Export(work) => common.hsm_step(side, Step::Export, |ceremony, hsm, asker| {
-            export::export(ceremony, hsm, work.sessions.into(), &|text| asker.say(text))
-        }),
-        Command::Share(Share::Confirm { custodian, words }) => common.step(
+        Command::Export(work) => common.gated_step(
+            side,
+            Step::Export,
+            export::ask,
+            |ceremony, hsm, asker, approved| {
+                let say = |text: &str| asker.say(text);
+                export::export(ceremony, hsm, approved, work.sessions.into(), &say)
+            },
+        ),
+        Command::Share(Share::Confirm {
+            custodian,
+            deputy,
+            words,
+        }) => common.step(
             side,
             Box::new(move |ceremony, asker| {
                 let prompt = shares::words_prompt(ceremony, &custodian)?;
                 let typed = words_of(ceremony, asker, &words, &prompt)?;
-                shares::confirm(ceremony, &custodian, &typed)
+                shares::confirm(ceremony, &custodian, &typed, deputy)
             }),
         ),
         Command::Share(Share::Reissue { custodian, to }) => common.step(

@@ -20,7 +20,7 @@ use crate::{
     log::Head,
     plan::{Id, Mode, Plan, Side},
 };
-pub use reading::{Received, Released, read};
+pub use reading::{Received, Released, header_of, read, read_files};
 
 /// The greatest size of a document, in bytes.
 pub const MAX_DOCUMENT: u64 = 4 << 20;

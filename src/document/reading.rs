@@ -3,7 +3,10 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::{Body, Document, FORMAT, Header, Kind, MAX_DOCUMENT};
+use super::{
+    Body, Document, FORMAT, Header, Kind, MAX_DOCUMENT, acceptance::Acceptance, closing::Closing,
+    offer::Offer, package::Package, receipt::Receipt, registration::Registration,
+};
 use crate::{
     Error, Result,
     encoding::Hash,
@@ -55,13 +58,13 @@ impl<B: Body> Received<B> {
         Ok(Released(self))
     }
 
-    /// Takes the document only if it answers the one that this side sent.
+    /// Whether the document answers the one that this side sent.
     ///
     /// # Errors
     /// `DOCUMENT-ANSWERS`.
-    pub fn answering(self, sent: Hash) -> Result<Self> {
+    pub fn answering(&self, sent: Hash) -> Result<()> {
         if self.document.header.answers == Some(sent) {
-            return Ok(self);
+            return Ok(());
         }
         let found = self
             .document
@@ -158,6 +161,29 @@ pub fn read<B: Body>(folder: &Path, plan: &Plan) -> Result<Received<B>> {
     })
 }
 
+/// The files of a document of any kind, checked as [`read`] does, and its hash.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_files(
+    kind: Kind,
+    folder: &Path,
+    plan: &Plan,
+) -> Result<(Hash, BTreeMap<String, Vec<u8>>)> {
+    fn of<B: Body>(folder: &Path, plan: &Plan) -> Result<(Hash, BTreeMap<String, Vec<u8>>)> {
+        let received = read::<B>(folder, plan)?;
+        Ok((received.hash, received.files))
+    }
+    match kind {
+        Kind::Offer => of::<Offer>(folder, plan),
+        Kind::Package => of::<Package>(folder, plan),
+        Kind::Receipt => of::<Receipt>(folder, plan),
+        Kind::Registration => of::<Registration>(folder, plan),
+        Kind::Acceptance => of::<Acceptance>(folder, plan),
+        Kind::Closing => of::<Closing>(folder, plan),
+    }
+}
+
 fn limit(name: &str, main: &str) -> Option<u64> {
     if name == main {
         return Some(MAX_DOCUMENT);
@@ -183,7 +209,10 @@ fn people(files: &BTreeMap<String, Vec<u8>>, main: &str) -> Vec<SignatureFile> {
 }
 
 /// The header of a document of any kind.
-fn header_of(bytes: &[u8], name: &str) -> Result<Header> {
+///
+/// # Errors
+/// `DOCUMENT-FORMAT`.
+pub fn header_of(bytes: &[u8], name: &str) -> Result<Header> {
     #[derive(serde::Deserialize)]
     struct Any {
         header: Header,

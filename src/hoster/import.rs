@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     Result,
+    approval::{self, Approved},
     ceremony::{Begun, Ceremony},
     document::{
         Released,
@@ -28,14 +29,33 @@ use crate::{
     wrapped_key::WrappedKey,
 };
 
+/// Asks the officers for the import, before a custodian presents anything.
+///
+/// # Errors
+/// As [`package::same`], [`crate::Error::Waiting`], `SIGNATURE-…`.
+pub fn ask(ceremony: &mut Ceremony, folder: &Path) -> Result<Approved<approval::Import>> {
+    let package = package::same(ceremony, folder)?;
+    let offer = ceremony.sent::<Offer>()?.0;
+    approval::require(ceremony, &subject(&package, &offer.body().spki.0))
+}
+
+/// What officers sign for.
+fn subject(package: &Released<Package>, kek_spki: &[u8]) -> approval::Import {
+    approval::Import {
+        package: package.hash,
+        kek_fingerprint: Hash::of(kek_spki),
+    }
+}
+
 /// Imports the package that was checked.
 ///
 /// # Errors
-/// `PACKAGE-IMPORTED`, `PHASE-ORDER`, `SHARE-…`, `SEAL-OPEN`, `KEK-…`, `TARGET-…`, or the HSM's. Whatever
+/// `PACKAGE-IMPORTED`, `PHASE-ORDER`, `APPROVAL-SUBJECT`, `SHARE-…`, `SEAL-OPEN`, `KEK-…`, `TARGET-…`, or the HSM's. Whatever
 /// was unwrapped and is not as planned is destroyed.
 pub fn import(
     ceremony: &mut Ceremony,
     hsm: &Hsm,
+    approved: &Approved<approval::Import>,
     folder: &Path,
     presented: &[Presented],
     sessions: usize,
@@ -43,13 +63,21 @@ pub fn import(
 ) -> Result<Report> {
     let package = package::same(ceremony, folder)?;
     let plan = ceremony.plan.clone();
+    let offer = ceremony.sent::<Offer>()?.0;
+    approved.covers(&subject(&package, &offer.body().spki.0))?;
     let kek = ceremony.state.kek.clone().ok_or_else(|| {
         Rule::LogEvent.refuse("no KEK in the log", "an entry kek-create", "run `status`")
     })?;
     hsm.require(Side::Hoster, &plan)?;
     let (begun, arrived) = match settled(ceremony, hsm, &package)? {
         Some(arrived) => (ceremony.begin(Step::Import)?, arrived),
-        None => unwrap_all(ceremony, hsm, &package, &kek, presented, sessions, asker)?,
+        None => {
+            // The key that will unwrap is the one that was offered, as the HSM has it now.
+            let waived = |rule| plan.waives(rule);
+            let spki = &offer.body().spki.0;
+            hsm.kek_check(kek.id, spki, plan.transfer.mechanism, &waived)?;
+            unwrap_all(ceremony, hsm, &package, &kek, presented, sessions, asker)?
+        }
     };
     let Arrived {
         keys: imported,
@@ -112,11 +140,12 @@ fn settled(ceremony: &Ceremony, hsm: &Hsm, package: &Released<Package>) -> Resul
     }))
 }
 
-fn target_id(plan: &Plan, label: &Id, attempt: u32) -> CkaId {
+/// The CKA_ID of an imported key.
+pub fn target_id(plan: &Plan, label: &Id, attempt: u32) -> CkaId {
     cka_id(&plan.hash(), "hoster", "target", label.as_str(), attempt)
 }
 
-/// Opens the seal with a quorum, then unwraps. The KEK is looked at first: custodians do not spend their
+/// Opens the seal with a quorum, then unwraps. The KEK was looked at first: custodians do not spend their
 /// identities on one that would be refused.
 fn unwrap_all(
     ceremony: &mut Ceremony,
@@ -128,19 +157,12 @@ fn unwrap_all(
     asker: &Asker,
 ) -> Result<(Begun, Arrived)> {
     let plan = ceremony.plan.clone();
-    let offer = ceremony.sent::<Offer>()?.0;
-    let waived = |rule| plan.waives(rule);
-    hsm.kek_check(
-        kek.id,
-        &offer.body().spki.0,
-        plan.transfer.mechanism,
-        &waived,
-    )?;
     let Opened {
         secret,
         custodians,
         spent,
-    } = quorum::gather(package.body(), presented, asker)?;
+        deputies,
+    } = quorum::gather(&plan, package.body(), presented, asker)?;
     // Every seal is opened before anything is unwrapped: a wrong one changes nothing.
     let wrapped = open_seals(&plan, package, kek, &secret)?;
     drop(secret);
@@ -148,6 +170,7 @@ fn unwrap_all(
     ceremony.record(Event::Quorum {
         custodians: custodians.clone(),
         spent: spent.clone(),
+        deputies,
     })?;
     let order = ImportOrder {
         kek: kek.id,

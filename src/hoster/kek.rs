@@ -3,14 +3,16 @@
 use std::path::Path;
 
 use crate::{
-    Result,
+    Error, Result,
+    approval::{self, Approved},
     ceremony::Ceremony,
     document::{
-        Kind, Listed, acceptance::Acceptance, closing::Closing, offer::Offer, package::Package,
-        parts::Observed,
+        Kind, Listed, Released, acceptance::Acceptance, closing::Closing, offer::Offer,
+        package::Package, parts::Observed,
     },
-    encoding::{Blob, CkaId, Hash, cka_id},
+    encoding::{Blob, Hash},
     fingerprint,
+    hoster::remains::{self, kek_id},
     hsm::{Hsm, Kek, KekSpec},
     log::{Event, KekRecord, LOG_FILE},
     phase::Step,
@@ -18,12 +20,8 @@ use crate::{
     report::Report,
     rule::Rule,
     side::counterpart,
+    target::local::Registry,
 };
-
-/// The CKA_ID of the KEK of this attempt.
-fn kek_id(ceremony: &Ceremony, attempt: u32) -> CkaId {
-    cka_id(&ceremony.plan.hash(), "hoster", "kek", "", attempt)
-}
 
 /// Makes the KEK, or finds the one that an interrupted run made, and the offer.
 ///
@@ -82,16 +80,84 @@ fn offer(plan: &crate::plan::Plan, hsm: &Hsm, kek: &Kek, observed: Observed) -> 
     }
 }
 
-/// Destroys the KEK once the tenant has accepted, looks that it is gone, and makes the closing.
+/// Why the KEK may go: the tenant has accepted, or the ceremony was aborted.
+enum Why {
+    Accepted(Box<Released<Acceptance>>),
+    Aborted(Hash),
+}
+
+impl Why {
+    /// What allows it, and what it is about, checked as far as documents and logs can tell.
+    fn find(ceremony: &Ceremony, folder: Option<&Path>) -> Result<(Self, KekRecord)> {
+        ceremony.state.require(Step::KekDestroy)?;
+        let kek = ceremony.state.kek.clone().ok_or_else(|| {
+            Rule::LogEvent.refuse(
+                "no KEK in the log",
+                "an entry kek-create",
+                "nothing is to be destroyed: `close` ends the record",
+            )
+        })?;
+        let why = match (ceremony.state.aborted, folder) {
+            (Some(head), None) => Why::Aborted(head.hash),
+            (None, Some(folder)) => Why::Accepted(Box::new(accepted(ceremony, &kek, folder)?)),
+            (aborted, _) => {
+                let remedy = match aborted {
+                    Some(_) => "after an abort: keyferry-hoster kek destroy",
+                    None => "keyferry-hoster kek destroy ACCEPTANCE",
+                };
+                return Err(Error::Usage {
+                    what: "an acceptance is given where there is none, or is missing".into(),
+                    remedy: remedy.into(),
+                });
+            }
+        };
+        Ok((why, kek))
+    }
+
+    /// What officers sign for. Imported keys go too, unless their service uses them already.
+    fn subject(
+        &self,
+        ceremony: &Ceremony,
+        kek: &KekRecord,
+        registry: &Path,
+    ) -> Result<approval::KekDestroy> {
+        let (acceptance, abort) = match self {
+            Why::Accepted(acceptance) => (Some(acceptance.hash), None),
+            Why::Aborted(abort) => (None, Some(*abort)),
+        };
+        let primary = Registry::open(registry)?.primary() == Some(ceremony.plan.hash());
+        let keys = match abort.is_some() && !primary {
+            true => remains::targets(ceremony)
+                .map(|(label, _)| label.clone())
+                .collect(),
+            false => Vec::new(),
+        };
+        Ok(approval::KekDestroy {
+            acceptance,
+            abort,
+            kek_fingerprint: kek.fingerprint,
+            keys,
+        })
+    }
+}
+
+/// Asks the officers for the end of the KEK.
 ///
 /// # Errors
-/// `PHASE-ORDER`, `DOCUMENT-…`, `SIGNATURE-…`, `KEK-GONE`, or the HSM's.
-pub fn destroy(ceremony: &mut Ceremony, hsm: &Hsm, folder: &Path) -> Result<Report> {
-    ceremony.state.require(Step::KekDestroy)?;
+/// `PHASE-ORDER`, `DOCUMENT-…`, [`Error::Waiting`], `SIGNATURE-…`.
+pub fn ask_destroy(
+    ceremony: &mut Ceremony,
+    folder: Option<&Path>,
+    registry: &Path,
+) -> Result<Approved<approval::KekDestroy>> {
+    let (why, kek) = Why::find(ceremony, folder)?;
+    let subject = why.subject(ceremony, &kek, registry)?;
+    approval::require(ceremony, &subject)
+}
+
+/// The tenant's acceptance of this ceremony's receipt, package and KEK, with a log that is whole.
+fn accepted(ceremony: &Ceremony, kek: &KekRecord, folder: &Path) -> Result<Released<Acceptance>> {
     let acceptance = ceremony.take::<Acceptance>(folder)?;
-    let kek = ceremony.state.kek.clone().ok_or_else(|| {
-        Rule::LogEvent.refuse("no KEK in the log", "an entry kek-create", "run `status`")
-    })?;
     let body = acceptance.body();
     if body.kek_fingerprint != kek.fingerprint
         || body.receipt != ceremony.state.document(Kind::Receipt)?
@@ -122,32 +188,57 @@ pub fn destroy(ceremony: &mut Ceremony, hsm: &Hsm, folder: &Path) -> Result<Repo
     )?;
     log.contains(&package.document.header)?;
     log.contains(&acceptance.document.header)?;
-    ceremony.keep(&acceptance)?;
+    Ok(acceptance)
+}
+
+/// Destroys the KEK, and after an abort what was imported under it, looks that it is gone, and makes the closing.
+///
+/// # Errors
+/// `PHASE-ORDER`, `APPROVAL-SUBJECT`, `DOCUMENT-…`, `SIGNATURE-…`, `KEK-…`, `TARGET-GONE`, or the HSM's.
+pub fn destroy(
+    ceremony: &mut Ceremony,
+    hsm: &Hsm,
+    approved: &Approved<approval::KekDestroy>,
+    folder: Option<&Path>,
+    registry: &Path,
+) -> Result<Report> {
+    let (why, kek) = Why::find(ceremony, folder)?;
+    let subject = why.subject(ceremony, &kek, registry)?;
+    approved.covers(&subject)?;
+    if let Why::Accepted(acceptance) = &why {
+        ceremony.keep(acceptance)?;
+    }
     let begun = ceremony.begin(Step::KekDestroy)?;
-    hsm.kek_destroy(kek.id)?;
+    hsm.kek_destroy(kek.id, kek.fingerprint)?;
+    let keys = match subject.keys.is_empty() {
+        true => Vec::new(),
+        false => remains::destroy_targets(ceremony, hsm)?,
+    };
     let log = ceremony.log_bytes()?;
     let closing = Closing {
         kek_fingerprint: kek.fingerprint,
         token: hsm.identity().clone(),
         log: Listed::of(&log),
     };
-    let document = ceremony.build_answering(
-        &begun,
-        acceptance.hash,
-        closing,
-        vec![(LOG_FILE.to_owned(), log)],
-    )?;
-    ceremony.finish(
-        begun,
-        Event::KekDestroy {
-            document,
-            acceptance: acceptance.hash,
-            fingerprint: kek.fingerprint,
-            signatures: acceptance.signatures.everyone(),
-        },
-    )?;
-    Ok(Report::new("The KEK is destroyed; a new session no longer finds either half.")
+    let (answers, signatures) = match &why {
+        Why::Accepted(acceptance) => (acceptance.hash, acceptance.signatures.everyone()),
+        Why::Aborted(abort) => (*abort, Vec::new()),
+    };
+    let files = vec![(LOG_FILE.to_owned(), log)];
+    let document = ceremony.build_answering(&begun, answers, closing, files)?;
+    let gone: Vec<&str> = keys.iter().map(|label| label.as_str()).collect();
+    let report = Report::new("The KEK is destroyed; a new session no longer finds either half.")
         .line("Backups and clones of the HSM, if there are any, are not seen from here: destroy them too, and note it.")
         .value("KEK", kek.fingerprint.to_string())
-        .value("closing", document.to_string()))
+        .value("keys destroyed", gone.join(", "))
+        .value("closing", document.to_string());
+    let event = Event::KekDestroy {
+        document,
+        acceptance: subject.acceptance,
+        fingerprint: kek.fingerprint,
+        keys,
+        signatures,
+    };
+    ceremony.finish(begun, event)?;
+    Ok(report)
 }

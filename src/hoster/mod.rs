@@ -6,3 +6,4 @@ pub mod package;
 pub mod primary;
 pub mod proving;
 pub mod quorum;
+pub mod remains;

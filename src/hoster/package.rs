@@ -29,7 +29,7 @@ pub fn check(ceremony: &mut Ceremony, folder: &Path) -> Result<Report> {
     }
     package.verify_keys()?;
     ceremony.keep(&package)?;
-    ceremony.record(Event::PackageCheck {
+    ceremony.took(Event::PackageCheck {
         document: package.hash,
         attempt: package.document.header.attempt,
         package_id: package.body().package_id,

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::proving;
 use crate::{
     Result,
+    approval::{self, Approved, subject_hash},
     ceremony::Ceremony,
     document::{package::Package, registration::Registration},
     encoding::Hash,
@@ -79,16 +80,50 @@ fn shown(primary: Option<Hash>) -> String {
     primary.map_or("none".into(), |hash| format!("the key set of plan {hash}"))
 }
 
+/// What officers sign for: the registered key set as the registry has it, and the one that is primary now.
+fn subject(ceremony: &Ceremony, registry: &Registry) -> Result<approval::Primary> {
+    let key_set = registry.registered(ceremony.plan.hash())?;
+    let package = ceremony.kept::<Package>()?;
+    let evidence = &key_set.ready;
+    evidence
+        .iter()
+        .try_for_each(|proof| proof.verify(&ceremony.plan, package.body()))?;
+    Ok(approval::Primary {
+        evidence: subject_hash(evidence),
+        keys: (key_set.keys.iter())
+            .map(|key| (key.label.clone(), key.spki))
+            .collect(),
+        former: key_set.former,
+    })
+}
+
+/// Asks the officers, before any PIN is asked for.
+///
+/// # Errors
+/// `PHASE-ORDER`, `REGISTRY-FORMAT`, `PROOF-…`, [`crate::Error::Waiting`], `SIGNATURE-…`.
+pub fn ask(ceremony: &mut Ceremony, registry: &Path) -> Result<Approved<approval::Primary>> {
+    ceremony.state.require(Step::Primary)?;
+    let subject = subject(ceremony, &Registry::open(registry)?)?;
+    approval::require(ceremony, &subject)
+}
+
 /// Makes the key set primary, proves it at every node, and makes the registration.
 ///
 /// # Errors
-/// `PHASE-ORDER`, `REGISTRY-FORMAT`, `PROOF-…`, or the HSM's.
-pub fn primary(ceremony: &mut Ceremony, hsm: &Hsm, registry: &Path) -> Result<Report> {
+/// `PHASE-ORDER`, `APPROVAL-SUBJECT`, `REGISTRY-FORMAT`, `PROOF-…`, or the HSM's.
+pub fn primary(
+    ceremony: &mut Ceremony,
+    hsm: &Hsm,
+    approved: &Approved<approval::Primary>,
+    registry: &Path,
+) -> Result<Report> {
     ceremony.state.require(Step::Primary)?;
     let package = ceremony.kept::<Package>()?;
     let targets = proving::imported(hsm, package.body())?;
     let begun = ceremony.begin(Step::Primary)?;
     let mut registry = Registry::open(registry)?;
+    // From the registry that is then written.
+    approved.covers(&subject(ceremony, &registry)?)?;
     let key_set = registry.make_primary(ceremony.plan.hash())?;
     let mut proofs = key_set.ready;
     for place in ceremony.plan.node_places(Stage::Active) {

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use crate::{
-    Error, Result, custodian,
+    Error, Result,
+    custodian::{self, OpenedShare},
     document::package::Package,
     encoding::Hash,
     escape::escape,
     folder,
-    plan::Id,
+    plan::{Id, Plan},
     rule::Rule,
     share::{Quorum, Secret, Share},
     terminal::Asker,
@@ -33,6 +34,8 @@ pub struct Opened {
     pub custodians: Vec<Id>,
     /// Those whose identity was opened on this machine.
     pub spent: Vec<Id>,
+    /// Those whose deputy came, as far as an identity tells: a plugin's does not.
+    pub deputies: Vec<Id>,
 }
 
 /// Takes shares until there are enough. Shares on the command line are taken in order, and a wrong one
@@ -40,9 +43,14 @@ pub struct Opened {
 ///
 /// # Errors
 /// `SHARE-…`, naming the custodian where it can be told.
-pub fn gather(package: &Package, presented: &[Presented], asker: &Asker) -> Result<Opened> {
+pub fn gather(
+    plan: &Plan,
+    package: &Package,
+    presented: &[Presented],
+    asker: &Asker,
+) -> Result<Opened> {
     let mut quorum = Quorum::new(package.package_id, package.threshold, &package.shares);
-    let mut spent = Vec::new();
+    let mut spent = Spent::new(plan);
     if presented.is_empty() {
         ask_all(package, &mut quorum, &mut spent, asker)?;
     } else {
@@ -56,26 +64,54 @@ pub fn gather(package: &Package, presented: &[Presented], asker: &Asker) -> Resu
                     ))?
                     .into(),
             };
-            let custodian = quorum.present(open_file(package, &share.file, &identity, asker)?)?;
+            let opened = open_file(package, &share.file, &identity, asker)?;
+            let custodian = quorum.present(opened.share)?;
             asker.say(&format!(
                 "the share of {custodian} is right; {} more needed",
                 quorum.missing()
             ));
-            spent.push(custodian);
+            spent.add(&custodian, &opened.recipients)?;
         }
     }
     let (secret, custodians) = quorum.recombine()?;
-    let ids = |names: Vec<String>| {
-        names
-            .iter()
-            .map(|name| id(name))
-            .collect::<Result<Vec<Id>>>()
-    };
     Ok(Opened {
         secret,
-        custodians: ids(custodians)?,
-        spent: ids(spent)?,
+        custodians: custodians
+            .iter()
+            .map(|name| id(name))
+            .collect::<Result<_>>()?,
+        spent: spent.custodians,
+        deputies: spent.deputies,
     })
+}
+
+/// Whose identities were opened on this machine.
+struct Spent<'a> {
+    plan: &'a Plan,
+    custodians: Vec<Id>,
+    deputies: Vec<Id>,
+}
+
+impl<'a> Spent<'a> {
+    fn new(plan: &'a Plan) -> Self {
+        Spent {
+            plan,
+            custodians: Vec::new(),
+            deputies: Vec::new(),
+        }
+    }
+
+    /// Adds one; a custodian's first recipient is their own, the others are deputies'.
+    fn add(&mut self, custodian: &str, recipients: &[String]) -> Result<()> {
+        let id = id(custodian)?;
+        let planned = self.plan.quorum.custodians.iter().find(|one| one.id == id);
+        let deputies = planned.map_or(&[][..], |one| one.recipients.get(1..).unwrap_or_default());
+        if deputies.iter().any(|deputy| recipients.contains(deputy)) {
+            self.deputies.push(id.clone());
+        }
+        self.custodians.push(id);
+        Ok(())
+    }
 }
 
 fn id(name: &str) -> Result<Id> {
@@ -88,12 +124,7 @@ fn id(name: &str) -> Result<Id> {
     })
 }
 
-fn ask_all(
-    package: &Package,
-    quorum: &mut Quorum,
-    spent: &mut Vec<String>,
-    asker: &Asker,
-) -> Result<()> {
+fn ask_all(package: &Package, quorum: &mut Quorum, spent: &mut Spent, asker: &Asker) -> Result<()> {
     asker.say(&format!(
         "{} custodians must present their shares, one after the other.",
         quorum.missing()
@@ -109,22 +140,24 @@ fn ask_all(
         let share = match answer.trim() {
             "" => asker
                 .hidden("The share's 109 characters: ")
-                .and_then(|text| Share::parse_typed(&text)),
+                .and_then(|text| Share::parse_typed(&text))
+                .map(|share| (share, None)),
             file => asker
                 .line("Identity file that opens it: ")
                 .and_then(|identity| {
                     open_file(package, file.as_ref(), identity.trim().as_ref(), asker)
-                }),
+                })
+                .map(|opened| (opened.share, Some(opened.recipients))),
         };
-        match share.and_then(|share| quorum.present(share)) {
-            Ok(custodian) => {
+        match share.and_then(|(share, recipients)| Ok((quorum.present(share)?, recipients))) {
+            Ok((custodian, recipients)) => {
                 asker.say(&format!(
                     "the share of {} is right; {} more needed",
                     escape(&custodian),
                     quorum.missing()
                 ));
-                if !answer.trim().is_empty() {
-                    spent.push(custodian);
+                if let Some(recipients) = recipients {
+                    spent.add(&custodian, &recipients)?;
                 }
             }
             Err(error) if matches!(error, Error::Ended { .. }) || !asker.is_interactive() => {
@@ -142,7 +175,7 @@ fn open_file(
     file: &std::path::Path,
     identity: &std::path::Path,
     asker: &Asker,
-) -> Result<Share> {
+) -> Result<OpenedShare> {
     let bytes = folder::read_file(file, MAX_FILE)?;
     let hash = Hash::of(&bytes);
     if !package.shares.iter().any(|listing| listing.file == hash) {

@@ -211,14 +211,6 @@ impl Hsm<'_> {
         })
     }
 
-    /// Destroys both halves of the KEK, then looks in a new session that nothing with the id is left. No KEK is success.
-    ///
-    /// # Errors
-    /// `KEK-GONE` where something is left; [`crate::Error::Hsm`] where the token cannot be searched.
-    pub fn kek_destroy(&self, id: CkaId) -> Result<()> {
-        self.erase(&id.0, Rule::KekGone)
-    }
-
     /// The KEK's private half, for the unwraps.
     pub(super) fn kek_private(&self, inventory: &Inventory, id: CkaId) -> Result<Object> {
         match inventory.of_class(CKO_PRIVATE_KEY, &id.0)[..] {

@@ -25,6 +25,7 @@ mod answer;
 mod attribute;
 mod canary;
 mod certificate;
+mod destroy;
 mod import;
 mod inventory;
 pub mod kek;

@@ -57,6 +57,14 @@ impl Officer<'_> {
         self.0.identity()
     }
 
+    /// Destroys the trusted KEK of an earlier offer, then looks that it is gone. None is success.
+    ///
+    /// # Errors
+    /// As [`Hsm::trusted_destroy`].
+    pub fn untrust(&self, id: CkaId) -> Result<()> {
+        self.0.trusted_destroy(id)
+    }
+
     /// Makes the KEK's public half a trusted token object, or finds it exact.
     ///
     /// # Errors

@@ -8,8 +8,9 @@ use crate::{
         parts::{Observed, ReadBack, TokenIdentity},
     },
     encoding::{CkaId, Hash, PackageId},
-    phase::Step,
+    phase::{Gate, Step},
     plan::{Id, Mode, Side},
+    room::Remark,
     rule::Rule,
     signature::Signed,
 };
@@ -35,6 +36,20 @@ pub enum Event {
         signatures: Vec<Signed>,
         /// The version of Keyferry.
         version: String,
+        /// The head of the aborted ceremony's log that this plan supersedes, where it was shown.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        superseded: Option<Hash>,
+    },
+    /// Enough officers have signed for what is about to happen.
+    Approval {
+        /// Which gate.
+        gate: Gate,
+        /// SHA-256 of the request's subject, as compact JSON.
+        subject: Hash,
+        /// SHA-256 of the request.
+        request: Hash,
+        /// Who signed.
+        signatures: Vec<Signed>,
     },
     /// A step is about to touch an HSM or make a document.
     Intent {
@@ -109,6 +124,9 @@ pub enum Event {
     ShareConfirm {
         /// Who.
         custodian: Id,
+        /// Whether it was their deputy.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        deputy: bool,
     },
     /// A custodian was given the same share file again.
     ShareReissue {
@@ -143,6 +161,9 @@ pub enum Event {
         custodians: Vec<Id>,
         /// Those of them whose identity was opened on this machine, and so is spent.
         spent: Vec<Id>,
+        /// Those of them whose deputy came, as far as the identity tells.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        deputies: Vec<Id>,
     },
     /// Every key is in the hoster's HSM and the receipt is made.
     Import {
@@ -188,12 +209,30 @@ pub enum Event {
     KekDestroy {
         /// SHA-256 of the closing.
         document: Hash,
-        /// SHA-256 of the acceptance.
-        acceptance: Hash,
+        /// SHA-256 of the acceptance; absent after an abort.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        acceptance: Option<Hash>,
         /// SHA-256 of the KEK's SubjectPublicKeyInfo.
         fingerprint: Hash,
-        /// Who released the acceptance.
+        /// Imported keys that were destroyed with it, after an abort.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        keys: Vec<Id>,
+        /// Who released the acceptance; nobody after an abort.
         signatures: Vec<Signed>,
+    },
+    /// Another attempt has begun; what the last one made in the HSM is gone.
+    Restart {
+        /// The attempt that begins.
+        attempt: u32,
+        /// Why, in people's words.
+        reason: String,
+    },
+    /// The ceremony has ended without its aim.
+    Abort {
+        /// Why, in people's words.
+        reason: String,
+        /// What was still there to be destroyed when somebody looked.
+        left: Vec<String>,
     },
     /// The ceremony is closed on this side; the last entry.
     Close {
@@ -203,10 +242,10 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         closing: Option<Hash>,
     },
-    /// A deviation, typed by hand.
+    /// What people put into the record.
     Note {
-        /// What people say happened.
-        text: String,
+        /// What they say.
+        remark: Remark,
     },
     /// The last line was cut off by a crash, and was removed.
     Repair {
@@ -221,13 +260,6 @@ pub enum Event {
         rule: Rule,
         /// What was found.
         found: String,
-    },
-    /// Officers have signed that a PIN be tried although few tries are left.
-    PinTry {
-        /// SHA-256 of the request.
-        request: Hash,
-        /// Who signed.
-        signatures: Vec<Signed>,
     },
 }
 
@@ -285,14 +317,16 @@ impl Event {
             Event::Primary { .. } => Step::Primary,
             Event::Accept { .. } => Step::Accept,
             Event::KekDestroy { .. } => Step::KekDestroy,
+            Event::Restart { .. } => Step::Restart,
+            Event::Abort { .. } => Step::Abort,
             Event::Close { .. } => Step::Close,
             Event::Intent { .. }
             | Event::KekUntrust { .. }
             | Event::Quorum { .. }
+            | Event::Approval { .. }
             | Event::Note { .. }
             | Event::Repair { .. }
-            | Event::Refusal { .. }
-            | Event::PinTry { .. } => return None,
+            | Event::Refusal { .. } => return None,
         })
     }
 
@@ -316,7 +350,9 @@ impl Event {
             Event::PackageCheck { document, .. } => Some((Kind::Package, *document)),
             Event::ReceiptCheck { document, .. } => Some((Kind::Receipt, *document)),
             Event::Accept { registration, .. } => Some((Kind::Registration, *registration)),
-            Event::KekDestroy { acceptance, .. } => Some((Kind::Acceptance, *acceptance)),
+            Event::KekDestroy { acceptance, .. } => {
+                acceptance.map(|acceptance| (Kind::Acceptance, acceptance))
+            }
             Event::Close { closing, .. } => closing.map(|closing| (Kind::Closing, closing)),
             _ => None,
         }

@@ -1,9 +1,12 @@
 //! The chain, attacked.
 
 use super::*;
+use crate::room::Remark;
 
 fn note(text: &str) -> Event {
-    Event::Note { text: text.into() }
+    Event::Note {
+        remark: Remark::Remark { text: text.into() },
+    }
 }
 
 fn count(bytes: &[u8]) -> Result<u64> {

@@ -7,11 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::{counterpart, init};
 use crate::{
     Error, Result,
+    approval::{APPROVALS, MAX_REQUEST},
     ceremony::Ceremony,
-    document::{
-        Body, FORMAT, Kind, Received, acceptance::Acceptance, closing::Closing, offer::Offer,
-        package::Package, receipt::Receipt, registration::Registration,
-    },
+    document::{FORMAT, MAX_DOCUMENT, closing::Closing, package::Package, read, read_files},
     encoding::Hash,
     folder,
     log::{Event, Head, LOG_FILE},
@@ -19,8 +17,13 @@ use crate::{
     plan::{Id, Plan, Side},
     report::Report,
     rule::Rule,
-    signature,
+    signature::{self, Namespace},
 };
+
+/// The folder that `close` makes.
+pub const ARCHIVE: &str = "archive";
+/// What people sign at the end.
+pub const HEAD_FILE: &str = "head.json";
 
 /// What officers and witnesses sign at the end, `head.json`.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +51,7 @@ impl ClosedHead {
     }
 }
 
-/// Closes the ceremony on this side. The tenant takes the hoster's closing.
+/// Closes the ceremony on this side. The tenant takes the hoster's closing. Run again, it says who has signed the head.
 ///
 /// # Errors
 /// `PHASE-ORDER`, `DOCUMENT-…`, `SIGNATURE-…`, `LOG-…`.
@@ -57,55 +60,96 @@ pub fn close(ceremony: &mut Ceremony, closing: Option<&Path>) -> Result<Report> 
         ceremony.state.require(Step::Close)?;
         let closing = match (ceremony.state.side, closing) {
             (Side::Tenant, Some(folder)) => Some(take_closing(ceremony, folder)?),
-            (Side::Tenant, None) => {
+            (Side::Tenant, None) if ceremony.state.aborted.is_none() => {
                 return Err(Error::Usage {
                     what: "no closing".into(),
                     remedy: "keyferry-tenant close CLOSING".into(),
                 });
             }
-            (Side::Hoster, _) => None,
+            _ => None,
         };
-        ceremony.record(Event::Close {
+        let event = Event::Close {
             count: ceremony.head().seq + 1,
             closing,
-        })?;
+        };
+        match closing {
+            Some(_) => ceremony.took(event)?,
+            None => ceremony.record(event).map(drop)?,
+        }
     }
-    let archive = ceremony.dir.join("archive");
+    let archive = ceremony.dir.join(ARCHIVE);
     if !archive.exists() {
         write_archive(ceremony, &archive)?;
     }
     let head = ceremony.head();
+    let (signed, missing) = head_signatures(ceremony, &archive.join(HEAD_FILE))?;
     Ok(Report::new("The ceremony is closed on this side.")
         .value("entries", head.seq)
         .value("head", head.hash.to_string())
         .line("Its words, for the paper record:")
         .value("words", crate::fingerprint::words(&head.hash.0).join(" "))
-        .value("archive", archive.display().to_string()))
+        .value("archive", archive.display().to_string())
+        .value("head signed", said(&signed))
+        .value("not signed", said(&missing)))
+}
+
+fn said(ids: &[Id]) -> String {
+    match ids.is_empty() {
+        true => "nobody".into(),
+        false => ids.iter().map(Id::as_str).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// Who of this side's officers and the witnesses has signed the head, and who has not.
+fn head_signatures(ceremony: &Ceremony, head: &Path) -> Result<(Vec<Id>, Vec<Id>)> {
+    let (plan, side) = (&ceremony.plan, ceremony.state.side);
+    let bytes = folder::read_file(head, MAX_DOCUMENT)?;
+    let files = signature::beside(head)?;
+    let verified = signature::verify(plan, side, Namespace::Head, &bytes, &files)?;
+    let signed: Vec<Id> = (verified.everyone().into_iter())
+        .map(|one| one.id)
+        .collect();
+    let witnesses = plan
+        .witnesses
+        .iter()
+        .filter_map(|witness| witness.person.as_ref());
+    let people = plan.party(side).officers.iter().chain(witnesses);
+    let missing = people.filter(|person| !signed.contains(&person.id));
+    let missing = missing.map(|person| person.id.clone()).collect();
+    Ok((signed, missing))
 }
 
 fn take_closing(ceremony: &Ceremony, folder: &Path) -> Result<Hash> {
-    let closing = ceremony.take::<Closing>(folder)?;
-    let (package, _) = ceremony.sent::<Package>()?;
-    if closing.body().kek_fingerprint != package.body().kek_fingerprint {
-        return Err(Rule::DocumentContent.refuse(
-            format!("a closing of the KEK {}", closing.body().kek_fingerprint),
-            package.body().kek_fingerprint.to_string(),
-            "ask the hoster which KEK was destroyed",
-        ));
-    }
+    let closing = read::<Closing>(folder, &ceremony.plan)?
+        .not_before(ceremony.state.seen_attempt)?
+        .released(&ceremony.plan)?;
     let log = counterpart::verify(
         &ceremony.plan,
         Side::Hoster,
         closing.file(LOG_FILE),
         "the hoster's log",
     )?;
-    for header in [
-        &ceremony.kept::<Offer>()?.document.header,
-        &ceremony.kept::<Receipt>()?.document.header,
-        &ceremony.kept::<Registration>()?.document.header,
-        &closing.document.header,
-    ] {
-        log.contains(header)?;
+    let answers = closing.document.header.answers;
+    if answers != log.state.aborted.map(|head| head.hash) {
+        ceremony.answers(&closing)?;
+        let (package, _) = ceremony.sent::<Package>()?;
+        if closing.body().kek_fingerprint != package.body().kek_fingerprint {
+            return Err(Rule::DocumentContent.refuse(
+                format!("a closing of the KEK {}", closing.body().kek_fingerprint),
+                package.body().kek_fingerprint.to_string(),
+                "ask the hoster which KEK was destroyed",
+            ));
+        }
+    } else if ceremony.state.aborted.is_none() {
+        return Err(Rule::DocumentAnswers.refuse(
+            "a closing after the hoster's abort",
+            "a closing that answers the acceptance",
+            "the hoster has ended the ceremony: `abort` it on this side too, then close with this closing",
+        ));
+    }
+    log.contains(&closing.document.header)?;
+    for header in ceremony.taken_headers()? {
+        log.contains(&header)?;
     }
     ceremony.keep(&closing)?;
     Ok(closing.hash)
@@ -123,7 +167,7 @@ fn write_archive(ceremony: &Ceremony, archive: &Path) -> Result<()> {
         signature::allowed_signers(&ceremony.plan).into_bytes(),
     ));
     files.push((
-        "head.json".into(),
+        HEAD_FILE.into(),
         head_json(&ceremony.plan, side, ceremony.head())?,
     ));
     files.push((
@@ -132,44 +176,45 @@ fn write_archive(ceremony: &Ceremony, archive: &Path) -> Result<()> {
             .as_bytes()
             .to_vec(),
     ));
-    for kind in Kind::ALL {
-        let bytes = documents(ceremony, kind)?;
-        folder::make_folder(&part.join(kind.name()))?;
-        files.extend(
-            bytes
-                .into_iter()
-                .map(|(name, bytes)| (format!("{kind}/{name}"), bytes)),
-        );
+    for (name, bytes) in approvals(ceremony)? {
+        files.push((format!("{APPROVALS}/{name}"), bytes));
+    }
+    for (kind, hash, from, to) in ceremony.record_of_documents() {
+        let (found, bytes) = read_files(kind, &from, &ceremony.plan)?;
+        if found != hash {
+            return Err(Rule::DocumentHash.refuse(
+                format!("{} has SHA-256 {found}", from.display()),
+                format!("the {kind} of the log, {hash}"),
+                "put the unchanged folder back from a copy, and find out what changed it",
+            ));
+        }
+        let named = |(name, bytes)| (format!("{}/{name}", to.display()), bytes);
+        files.extend(bytes.into_iter().map(named));
     }
     let sums: String = files
         .iter()
         .map(|(name, bytes)| format!("{}  {name}\n", Hash::of(bytes)))
         .collect();
     files.push(("SHA256SUMS".into(), sums.into_bytes()));
-    files
-        .iter()
-        .try_for_each(|(name, bytes)| folder::write_new(&part.join(name), bytes))?;
+    for (name, bytes) in &files {
+        let path = part.join(name);
+        if let Some(parent) = path.parent() {
+            folder::make_folder(parent)?;
+        }
+        folder::write_new(&path, bytes)?;
+    }
     folder::publish(&part, archive)
 }
 
-/// The file of one kind of document, all verified once more on the way.
-fn documents(ceremony: &Ceremony, kind: Kind) -> Result<Vec<(String, Vec<u8>)>> {
-    match kind {
-        Kind::Offer => of_kind::<Offer>(ceremony),
-        Kind::Package => of_kind::<Package>(ceremony),
-        Kind::Receipt => of_kind::<Receipt>(ceremony),
-        Kind::Registration => of_kind::<Registration>(ceremony),
-        Kind::Acceptance => of_kind::<Acceptance>(ceremony),
-        Kind::Closing => of_kind::<Closing>(ceremony),
+/// Every request of this side, with the signatures beside it.
+fn approvals(ceremony: &Ceremony) -> Result<Vec<(String, Vec<u8>)>> {
+    let folder = ceremony.dir.join(APPROVALS);
+    if !folder.exists() {
+        return Ok(Vec::new());
     }
-}
-
-fn of_kind<B: Body>(ceremony: &Ceremony) -> Result<Vec<(String, Vec<u8>)>> {
-    let files = |received: &Received<B>| received.files.clone().into_iter().collect();
-    match B::KIND.side() == ceremony.state.side {
-        true => Ok(files(&ceremony.sent::<B>()?.0)),
-        false => Ok(files(&*ceremony.kept::<B>()?)),
-    }
+    let limit =
+        |name: &str| (name.ends_with(".json") || name.ends_with(".sig")).then_some(MAX_REQUEST);
+    Ok(folder::read_folder(&folder, limit)?.into_iter().collect())
 }
 
 fn head_json(plan: &Plan, side: Side, head: Head) -> Result<Vec<u8>> {

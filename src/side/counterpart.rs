@@ -47,7 +47,9 @@ pub fn verify(plan: &Plan, side: Side, bytes: &[u8], name: &str) -> Result<Verif
             Event::Note { .. }
                 | Event::Repair { .. }
                 | Event::Refusal { .. }
-                | Event::PinTry { .. }
+                | Event::Restart { .. }
+                | Event::Abort { .. }
+                | Event::Approval { .. }
         ) {
             remarks.push((entry.head.seq, entry.event));
         }

@@ -5,11 +5,14 @@ use std::path::Path;
 use crate::{
     Result,
     ceremony::Ceremony,
+    encoding::Hash,
     fingerprint::{self, WORDS_TYPED},
     folder,
-    log::Event,
+    log::{Event, LOG_FILE, MAX_LOG},
     plan::{MAX_PLAN, PLAN_FILE, Plan, Side},
     report::Report,
+    rule::Rule,
+    side::counterpart,
     signature::{self, SignatureFile, Signed},
 };
 
@@ -18,6 +21,8 @@ pub struct AgreedPlan {
     plan: Plan,
     files: Vec<SignatureFile>,
     signed: Vec<Signed>,
+    /// The head of the aborted ceremony's log that was shown.
+    superseded: Option<Hash>,
 }
 
 impl AgreedPlan {
@@ -34,7 +39,47 @@ impl AgreedPlan {
             plan,
             files,
             signed,
+            superseded: None,
         })
+    }
+
+    /// Looks at the ceremony that this plan supersedes, where its folder or archive is shown.
+    ///
+    /// # Errors
+    /// `ABORT-SUPERSEDED` where it is another, or was not aborted; `LOG-…`, `PLAN-…`.
+    pub fn superseding(mut self, side: Side, folder: Option<&Path>) -> Result<Self> {
+        let Some(folder) = folder else {
+            return Ok(self);
+        };
+        let former = Plan::read(&folder.join(PLAN_FILE))?;
+        let archived = folder.join(format!("{side}.{LOG_FILE}"));
+        let path = match archived.exists() {
+            true => archived,
+            false => folder.join(LOG_FILE),
+        };
+        let bytes = folder::read_file(&path, MAX_LOG)?;
+        let log = counterpart::verify(&former, side, &bytes, &path.display().to_string())?;
+        if self.plan.supersedes != Some(former.hash()) || log.state.aborted.is_none() {
+            let how = match log.state.aborted {
+                Some(_) => "aborted",
+                None => "not aborted",
+            };
+            let expected = self
+                .plan
+                .supersedes
+                .map_or("none".into(), |plan| plan.to_string());
+            return Err(Rule::AbortSuperseded.refuse(
+                format!(
+                    "{}: the ceremony of plan {}, {how}",
+                    folder.display(),
+                    former.hash()
+                ),
+                format!("the aborted ceremony of the plan that is superseded: {expected}"),
+                "end it with `abort` first, or name the right folder",
+            ));
+        }
+        self.superseded = Some(log.head.hash);
+        Ok(self)
     }
 
     /// The plan.
@@ -52,6 +97,7 @@ pub fn init(dir: &Path, side: Side, agreed: AgreedPlan, typed: &str) -> Result<(
         plan,
         files,
         signed,
+        superseded,
     } = agreed;
     fingerprint::confirm(plan.hash(), typed)?;
     let event = Event::Init {
@@ -62,6 +108,7 @@ pub fn init(dir: &Path, side: Side, agreed: AgreedPlan, typed: &str) -> Result<(
         waived: plan.waivers.iter().map(|waiver| waiver.rule).collect(),
         signatures: signed.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        superseded,
     };
     let files: Vec<_> = files
         .into_iter()
@@ -81,6 +128,13 @@ pub fn init(dir: &Path, side: Side, agreed: AgreedPlan, typed: &str) -> Result<(
             .join(", "),
     )
     .value("folder", dir.display().to_string());
+    let report = match (plan.supersedes, superseded) {
+        (None, _) => report,
+        (Some(former), Some(_)) => {
+            report.value("supersedes", format!("{former}, seen to be aborted"))
+        }
+        (Some(former), None) => report.value("supersedes", format!("{former}, not shown here")),
+    };
     Ok((Ceremony::create(dir, side, plan, &files, event)?, report))
 }
 

@@ -1,12 +1,14 @@
 //! The steps that both sides take, one file per step.
 
+pub mod abort;
 pub mod archive;
 pub mod counterpart;
 pub mod init;
-pub mod note;
 #[cfg(all(feature = "hsm", feature = "custody"))]
 pub mod probe;
 pub mod release;
+pub mod restart;
+pub mod room;
 pub mod status;
 #[cfg(all(feature = "hsm", feature = "custody"))]
 pub mod token;

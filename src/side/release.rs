@@ -2,6 +2,7 @@
 
 use crate::{
     Error, Result,
+    approval::{self, Unconfirmed},
     ceremony::Ceremony,
     document::{
         Body, Kind, acceptance::Acceptance, closing::Closing, offer::Offer, package::Package,
@@ -84,15 +85,21 @@ pub fn unconfirmed(ceremony: &Ceremony) -> Vec<&Id> {
         .collect()
 }
 
-fn require_confirmed(ceremony: &Ceremony) -> Result<()> {
-    let missing = unconfirmed(ceremony);
-    if missing.is_empty() {
+/// Every custodian has confirmed; or one more than a quorum needs, and officers have signed for the rest.
+fn require_confirmed(ceremony: &mut Ceremony) -> Result<()> {
+    let package = ceremony.state.made(Kind::Package)?.hash;
+    let subject = Unconfirmed::of(&ceremony.state, package);
+    if subject.custodians.is_empty() {
         return Ok(());
     }
-    let missing: Vec<&str> = missing.iter().map(|id| id.as_str()).collect();
+    let enough = usize::from(ceremony.plan.quorum.threshold) + 1;
+    if ceremony.state.confirmed.len() >= enough {
+        return approval::require(ceremony, &subject)?.covers(&subject);
+    }
+    let missing: Vec<&str> = subject.custodians.iter().map(Id::as_str).collect();
     Err(Rule::ShareUnconfirmed.refuse(
         format!("not confirmed by {}", missing.join(", ")),
-        "a confirmation by every custodian",
+        format!("a confirmation by every custodian; or by {enough}, and officers' signatures for the rest"),
         "each custodian runs `keyferry-custodian share check`, and types the words it shows at `keyferry-tenant share confirm`",
     ))
 }

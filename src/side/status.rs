@@ -21,13 +21,21 @@ pub fn next(ceremony: &Ceremony) -> String {
     let row = state.rows().find(|row| match row.step {
         Step::ShareConfirm => !unconfirmed.is_empty(),
         Step::ShareReissue => false,
-        // Only where the plan asks for it, and then before the keys are made.
-        Step::KekTrust => ceremony.plan.trusted_only(),
+        // Only where the plan asks for it, and then before the keys are made and wrapped.
+        Step::KekTrust => ceremony.plan.trusted_only() && !state.trusts_offer(),
+        Step::KekDestroy => state.kek_left(),
         _ => true,
     });
     let Some(row) = row else {
-        return "next: nothing; the ceremony is closed. Keep archive/ and let officers and witnesses sign archive/head.json.".into();
+        return "next: nothing; the ceremony is closed. Keep archive/ and let officers and witnesses sign archive/head.json; `close` says who has not.".into();
     };
+    if let Some(bag) = state.room.wrong().first() {
+        return format!(
+            "next: the {}'s officers\n  {program} --dir {dir} deviation\n  first: look at the bag with {}, which did not come back as it left",
+            state.side,
+            crate::escape::escape(&bag.item)
+        );
+    }
     let command = match (row.step, unconfirmed.first()) {
         (Step::ShareConfirm, Some(custodian)) => format!("share confirm {custodian}"),
         _ => row.command.to_owned(),
@@ -68,6 +76,12 @@ fn before(side: Side, phase: Phase, step: Step) -> Option<&'static str> {
         (Side::Hoster, Phase::RegistrationReleased) => {
             "first: carry outbox/registration/ to the tenant, and wait for the acceptance/ folder"
         }
+        (Side::Hoster, Phase::Aborted) => {
+            "first: note what was destroyed by hand; after it the closing goes to the tenant all the same"
+        }
+        (Side::Tenant, Phase::Aborted) => {
+            "first: destroy the shares and note it; the hoster's closing, where there is one, is taken by `close CLOSING`"
+        }
         (Side::Tenant, Phase::AcceptanceReleased) => {
             "first: carry outbox/acceptance/ to the hoster, and wait for the closing/ folder"
         }
@@ -102,6 +116,9 @@ pub fn status(ceremony: &Ceremony) -> Report {
                 .collect::<Vec<_>>()
                 .join(", "),
         );
+    }
+    if let Some(aborted) = state.aborted {
+        report = report.value("aborted", format!("entry {}", aborted.seq));
     }
     if state.trusted_left() {
         report = report.line(format!("trusted KEK:  {TRUSTED_LEFT}"));

@@ -10,7 +10,6 @@ use crate::{
     escape::escape,
     folder,
     hsm::{Hsm, Module, Officer, Pin, PinState, Token},
-    log::Event,
     phase::Step,
     plan::Mode,
     rule::Rule,
@@ -155,25 +154,17 @@ fn require_tries(ceremony: &mut Ceremony, token: &Token) -> Result<()> {
             ));
         }
     }
-    let subject =
-        serde_json::json!({ "token": token.identity(), "earlier_tries": ceremony.state.pin_tries });
-    let summary = format!(
-        "The token {:?} says that few tries of its PIN are left after a wrong one. Another wrong try may lock it. \
-         Sign only if you are sure that the PIN about to be typed is right. This allows one try.",
-        token.identity().label
-    );
-    let approved =
-        approval::require(ceremony, "pin-try", subject, summary).map_err(|error| match error {
-            crate::Error::Waiting { what } => Rule::PinCountLow.refuse(
-                "the token says that few tries are left after a wrong PIN",
-                "signatures of two officers for one more try",
-                what,
-            ),
-            other => other,
-        })?;
-    ceremony.record(Event::PinTry {
-        request: approved.request,
-        signatures: approved.signatures,
+    let subject = approval::PinTry {
+        token: token.identity().clone(),
+        earlier_tries: ceremony.state.pin_tries,
+    };
+    let approved = approval::require(ceremony, &subject).map_err(|error| match error {
+        crate::Error::Waiting { what } => Rule::PinCountLow.refuse(
+            "the token says that few tries are left after a wrong PIN",
+            "signatures of two officers for one more try",
+            what,
+        ),
+        other => other,
     })?;
-    Ok(())
+    approved.covers(&subject)
 }

@@ -146,25 +146,36 @@ impl Registry {
         self.write()
     }
 
+    /// A registered key set, with the one that it replaces: the primary one of now, or of then where it is primary already.
+    ///
+    /// # Errors
+    /// `REGISTRY-FORMAT` where it is not registered.
+    pub fn registered(&self, plan: Hash) -> Result<KeySet> {
+        let found = self
+            .contents
+            .key_sets
+            .iter()
+            .find(|set| set.plan_hash == plan);
+        let mut set = found
+            .cloned()
+            .ok_or_else(|| self.broken(format!("no key set of plan {plan}")))?;
+        if self.contents.primary != Some(plan) {
+            set.former = self.contents.primary;
+        }
+        Ok(set)
+    }
+
     /// Makes a registered key set primary and keeps the former one's name. Done twice, it changes nothing.
     ///
     /// # Errors
     /// `REGISTRY-FORMAT` where it is not registered; what writing can end with.
     pub fn make_primary(&mut self, plan: Hash) -> Result<KeySet> {
-        let former = self.contents.primary;
-        let found = self
-            .contents
-            .key_sets
-            .iter_mut()
-            .find(|set| set.plan_hash == plan);
-        let Some(set) = found else {
-            return Err(self.broken(format!("no key set of plan {plan}")));
-        };
-        if former != Some(plan) {
-            set.former = former;
-        }
-        let set = set.clone();
-        if former != Some(plan) {
+        let set = self.registered(plan)?;
+        if self.contents.primary != Some(plan) {
+            let mut sets = self.contents.key_sets.iter_mut();
+            if let Some(stored) = sets.find(|stored| stored.plan_hash == plan) {
+                stored.former = set.former;
+            }
             self.contents.primary = Some(plan);
             self.write()?;
         }

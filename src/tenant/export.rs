@@ -7,10 +7,11 @@ use sha1::Sha1;
 
 use crate::{
     Error, Result,
+    approval::{self, Approved, ExportKey, ShareHolder},
     ceremony::{Begun, Ceremony, SHARES},
     custodian,
     document::{
-        Listed,
+        Listed, Released,
         offer::Offer,
         package::{Challenge, Package, PackagedKey, hsm_signature_file, signed_by_keys},
         parts::{OaepHash, Observed},
@@ -19,7 +20,7 @@ use crate::{
     hsm::{Hsm, Target, WrapOrder},
     log::{self, Event},
     phase::Step,
-    plan::{KeyPlan, Plan, Role, Side},
+    plan::{Custodian, KeyPlan, Plan, Role, Side},
     proof,
     report::Report,
     rule::Rule,
@@ -42,13 +43,54 @@ struct Checked {
 /// The files of a folder, by name.
 type Files = Vec<(String, Vec<u8>)>;
 
+/// What officers sign for: from the offer, the certificates and the plan as they are now.
+fn subject<'a>(
+    plan: &Plan,
+    offer: &Released<Offer>,
+    certificates: impl Iterator<Item = &'a TargetCertificate>,
+) -> approval::Export {
+    let key = |(key, certificate): (&KeyPlan, &TargetCertificate)| ExportKey {
+        label: key.label.clone(),
+        spki: Hash::of(certificate.spki()),
+        certificate: Hash::of(certificate.der()),
+    };
+    let holder = |custodian: &Custodian| ShareHolder {
+        id: custodian.id.clone(),
+        recipients: custodian.recipients.clone(),
+    };
+    approval::Export {
+        offer: offer.hash,
+        kek_fingerprint: Hash::of(&offer.body().spki.0),
+        mechanism: plan.transfer.mechanism,
+        oaep_hash: plan.transfer.oaep_hash,
+        keys: plan.keys.iter().zip(certificates).map(key).collect(),
+        threshold: plan.quorum.threshold,
+        custodians: plan.quorum.custodians.iter().map(holder).collect(),
+    }
+}
+
+/// Asks the officers for the export, before any PIN is asked for.
+///
+/// # Errors
+/// `PHASE-ORDER`, [`Error::Waiting`], `SIGNATURE-…`, and where offer or certificates are not those of the log.
+pub fn ask(ceremony: &mut Ceremony) -> Result<Approved<approval::Export>> {
+    ceremony.state.require(Step::Export)?;
+    let offer = ceremony.kept::<Offer>()?;
+    let certificates = ceremony.state.keys.iter();
+    let certificates = certificates.map(|record| keys::certificate_of(ceremony, record));
+    let certificates = certificates.collect::<Result<Vec<_>>>()?;
+    let subject = subject(&ceremony.plan, &offer, certificates.iter());
+    approval::require(ceremony, &subject)
+}
+
 /// Makes the package and the share files.
 ///
 /// # Errors
-/// `PHASE-ORDER`, `TARGET-…`, `WRAP-…`, `SHARE-DEAL`, or the HSM's.
+/// `PHASE-ORDER`, `APPROVAL-SUBJECT`, `TARGET-…`, `WRAP-…`, `SHARE-DEAL`, or the HSM's.
 pub fn export(
     ceremony: &mut Ceremony,
     hsm: &Hsm,
+    approved: &Approved<approval::Export>,
     sessions: usize,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<Report> {
@@ -57,6 +99,9 @@ pub fn export(
     let offer = ceremony.kept::<Offer>()?;
     hsm.require(Side::Tenant, &plan)?;
     let keys = checked_keys(ceremony, hsm)?;
+    // From here on only the bytes that this was computed from are used.
+    let certificates = keys.iter().map(|key| &key.certificate);
+    approved.covers(&subject(&plan, &offer, certificates))?;
     let order = WrapOrder {
         kek_spki: &offer.body().spki.0,
         trusted: plan.trusted_only().then(|| trust::trusted_id(ceremony)),

@@ -41,7 +41,7 @@ pub fn check(ceremony: &mut Ceremony, offer: Released<Offer>, typed: &str) -> Re
         .map(|one| one.id.to_string())
         .collect::<Vec<_>>()
         .join(", ");
-    ceremony.record(Event::OfferCheck {
+    ceremony.took(Event::OfferCheck {
         document: offer.hash,
         attempt: offer.document.header.attempt,
         fingerprint: confirmed.value(),

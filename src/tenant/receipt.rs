@@ -34,7 +34,7 @@ pub fn check(ceremony: &mut Ceremony, folder: &Path) -> Result<Report> {
         .iter()
         .try_for_each(|proof: &Proof| proof.verify(&ceremony.plan, package.body()))?;
     ceremony.keep(&receipt)?;
-    ceremony.record(Event::ReceiptCheck {
+    ceremony.took(Event::ReceiptCheck {
         document: receipt.hash,
         signatures: receipt.signatures.everyone(),
     })?;

@@ -30,20 +30,38 @@ pub fn words_prompt(ceremony: &Ceremony, custodian: &str) -> Result<String> {
     Ok(format!("The words that {id}'s own program shows: "))
 }
 
-/// Takes the words that a custodian's own program showed.
+/// Takes the words that a custodian's own program showed, to them or to their deputy.
 ///
 /// # Errors
 /// `PHASE-ORDER`, `SHARE-CUSTODIAN`, `SHARE-CODE`.
-pub fn confirm(ceremony: &mut Ceremony, custodian: &str, typed: &str) -> Result<Report> {
+pub fn confirm(
+    ceremony: &mut Ceremony,
+    custodian: &str,
+    typed: &str,
+    deputy: bool,
+) -> Result<Report> {
     ceremony.state.require(Step::ShareConfirm)?;
     let (id, listing) = listing_of(ceremony, custodian)?;
     let (package, _) = ceremony.sent::<Package>()?;
     listing.confirm(&package.body().package_id, typed)?;
+    let planned = ceremony.plan.quorum.custodians.iter();
+    let has_deputy = planned
+        .filter(|one| one.id == id)
+        .any(|one| one.recipients.len() > 1);
+    if deputy && !has_deputy {
+        return Err(Rule::ShareCustodian.refuse(
+            format!("a deputy of {id}"),
+            "a custodian for whom the plan names a second recipient, the deputy's",
+            "let the custodian confirm",
+        ));
+    }
     ceremony.record(Event::ShareConfirm {
         custodian: id.clone(),
+        deputy,
     })?;
     let left = release::unconfirmed(ceremony).len();
-    Ok(Report::new(format!("{id} holds the right share.")).value("unconfirmed", left))
+    let who = if deputy { "the deputy of " } else { "" };
+    Ok(Report::new(format!("{who}{id} holds the right share.")).value("unconfirmed", left))
 }
 
 /// Writes the same share file again, for a custodian whose medium failed.

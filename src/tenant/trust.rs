@@ -56,6 +56,12 @@ pub fn trust(ceremony: &mut Ceremony, officer: &Officer) -> Result<Report> {
     let offer = ceremony.kept::<Offer>()?;
     let begun = ceremony.begin(Step::KekTrust)?;
     let id = trusted_id(ceremony);
+    let former = ceremony.state.kek.clone();
+    if let Some(kek) = former.filter(|kek| ceremony.state.trusted && kek.id != id) {
+        // Of an offer that a newer one has replaced.
+        officer.untrust(kek.id)?;
+        ceremony.record(Event::KekUntrust { kek })?;
+    }
     let label = ceremony.plan.hoster_label("keyferry-kek");
     let trusted = officer.trust(id, &label, &offer.body().spki.0)?;
     let fingerprint = offer.body().fingerprint;

@@ -405,6 +405,36 @@ impl Stage {
         }
     }
 
+    /// The last request of a gate.
+    pub fn request(&self, side: &str, gate: &str) -> PathBuf {
+        let folder = self.path(&format!("{side}/approvals"));
+        let requests = fs::read_dir(folder).unwrap();
+        let requests = requests.map(|entry| entry.unwrap().path());
+        let of_gate = |path: &PathBuf| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            name.ends_with(&format!("-{gate}.json"))
+        };
+        requests.filter(of_gate).max().unwrap()
+    }
+
+    /// Asks for a gated command and has two officers sign the request; the command itself is not yet run.
+    pub fn pass(&self, side: &str, gate: &str, arguments: &[&str]) {
+        self.side(side, arguments).ended_with(6);
+        let ids = match side {
+            "tenant" => ["ben", "cora"],
+            _ => ["hana", "hedy"],
+        };
+        self.approve(side, gate, &ids);
+    }
+
+    /// Signs the last request of a gate as these officers.
+    pub fn approve(&self, side: &str, gate: &str, ids: &[&str]) {
+        let request = self.request(side, gate);
+        for id in ids {
+            self.sign(&request, "keyferry-approval", id);
+        }
+    }
+
     /// The command of a side's program, not yet run.
     pub fn command(&self, side: &str, arguments: &[&str]) -> Command {
         let program = match side {
@@ -578,6 +608,12 @@ impl Stage {
                 .collect();
             run(self, side, &arguments);
         };
+        // A gate: asked for, signed by two officers, then done.
+        let ask = |side: &str, arguments: &[&str], gate: &str, ids: [&str; 2]| {
+            if self.side(side, arguments).code == 6 {
+                self.approve(side, gate, &ids);
+            }
+        };
         let mut release = |side: &str, kind: &str, ids: [&str; 2]| {
             self.sign_document(side, kind, &ids);
             go(side, &["release"]);
@@ -602,7 +638,10 @@ impl Stage {
             Done::KekTrust if !self.setting.trusts() => {}
             Done::KekTrust => go("tenant", &["kek", "trust", "--so-pin-file", "so-pin"]),
             Done::KeysCreate => go("tenant", &["keys", "create"]),
-            Done::Export => go("tenant", &["export"]),
+            Done::Export => {
+                ask("tenant", &["export"], "export", ["ada", "cora"]);
+                go("tenant", &["export"]);
+            }
             Done::Confirm => {
                 for id in CUSTODIANS {
                     let file = format!("tenant/outbox/shares/{id}.age");
@@ -624,17 +663,25 @@ impl Stage {
             Done::Import => {
                 let shares = self.shares(&["cyd", "eve", "gus"]);
                 let mut arguments = vec!["import", "medium/package"];
+                ask("hoster", &arguments, "import", ["hugo", "hedy"]);
                 arguments.extend(shares.iter().map(String::as_str));
                 go("hoster", &arguments);
             }
             Done::ReceiptRelease => release("hoster", "receipt", ["hana", "hedy"]),
             Done::ReceiptCheck => go("tenant", &["receipt", "check", "medium/receipt"]),
             Done::Register => go("hoster", &["register"]),
-            Done::Primary => go("hoster", &["primary"]),
+            Done::Primary => {
+                ask("hoster", &["primary"], "primary", ["hana", "hedy"]);
+                go("hoster", &["primary"]);
+            }
             Done::RegistrationRelease => release("hoster", "registration", ["hugo", "hedy"]),
             Done::Accept => go("tenant", &["accept", "medium/registration"]),
             Done::AcceptanceRelease => release("tenant", "acceptance", ["ben", "cora"]),
-            Done::KekDestroy => go("hoster", &["kek", "destroy", "medium/acceptance"]),
+            Done::KekDestroy => {
+                let arguments = ["kek", "destroy", "medium/acceptance"];
+                ask("hoster", &arguments, "kek-destroy", ["hana", "hugo"]);
+                go("hoster", &arguments);
+            }
             Done::ClosingRelease => release("hoster", "closing", ["hana", "hugo"]),
             Done::HosterClose => go("hoster", &["close"]),
             Done::TenantClose => go("tenant", &["close", "medium/closing"]),

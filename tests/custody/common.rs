@@ -25,7 +25,8 @@ pub fn open(file: &[u8], identity: &[u8], passphrase: &str) -> (Result<Share>, u
             passphrase => Ok(Zeroizing::new(passphrase.to_owned())),
         }
     };
-    (open_share(file, identity, &answer), asked.get())
+    let opened = open_share(file, identity, &answer).map(|opened| opened.share);
+    (opened, asked.get())
 }
 
 pub fn shares() -> Vec<Share> {

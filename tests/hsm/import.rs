@@ -1,9 +1,12 @@
 //! A wrapped key crosses, and nothing else does.
 
 use super::*;
+use keyferry::encoding::Hash;
 
 /// A key of the tenant, wrapped for the hoster's KEK.
 struct Crossing {
+    /// The KEK's fingerprint.
+    kek: Hash,
     spki: Vec<u8>,
     certificate: Vec<u8>,
     wrapped: WrappedKey,
@@ -27,6 +30,7 @@ fn cross(
     let target = make(tenant, SOURCE, &spec);
     tenant.target_check(&target, bits, false).unwrap();
     Crossing {
+        kek: Hash::of(&kek.spki),
         wrapped: wrap(tenant, &target, &kek.spki, mechanism),
         mechanism,
         certificate: common::certificate(tokens.folder(), &target.spki, "/CN=key"),
@@ -168,7 +172,7 @@ fn keys_of_every_size_cross_and_cannot_leave_again() {
 
         tenant.target_destroy(SOURCE).unwrap();
         hoster.target_destroy(COPY).unwrap();
-        hoster.kek_destroy(KEK).unwrap();
+        hoster.kek_destroy(KEK, crossing.kek).unwrap();
     }
     assert_nothing_left("tenant", &[]);
     assert_nothing_left("hoster", &[]);
@@ -216,7 +220,7 @@ fn an_import_that_was_cut_short_is_done_again() {
         refused(taken.map(drop), Rule::TargetExists);
         assert!(all(&session, SOURCE).is_empty());
         hoster.target_destroy(COPY).unwrap();
-        hoster.kek_destroy(KEK).unwrap();
+        hoster.kek_destroy(KEK, crossing.kek).unwrap();
     }
 }
 
@@ -262,7 +266,7 @@ fn what_is_not_the_tenants_key_leaves_nothing_behind() {
         assert!(crossing.import(&hoster).unwrap().imported);
         tenant.target_destroy(COPY).unwrap();
         hoster.target_destroy(COPY).unwrap();
-        hoster.kek_destroy(KEK).unwrap();
+        hoster.kek_destroy(KEK, crossing.kek).unwrap();
     }
 }
 

@@ -1,6 +1,7 @@
 //! The KEK.
 
 use super::*;
+use keyferry::encoding::Hash;
 
 #[test]
 fn the_kek_is_what_it_was_asked_to_be_and_stays_so() {
@@ -50,8 +51,13 @@ fn the_kek_is_what_it_was_asked_to_be_and_stays_so() {
     );
     drop(session);
 
-    hsm.kek_destroy(KEK).unwrap();
-    hsm.kek_destroy(KEK).unwrap();
+    // Another key in its place is not destroyed.
+    refused(hsm.kek_destroy(KEK, Hash::of(b"another KEK")), Rule::KekKey);
+    assert!(hsm.holds(KEK).unwrap());
+    let fingerprint = Hash::of(&kek.spki);
+    hsm.kek_destroy(KEK, fingerprint).unwrap();
+    assert!(!hsm.holds(KEK).unwrap());
+    hsm.kek_destroy(KEK, fingerprint).unwrap();
     assert!(all(&beside("hoster"), KEK).is_empty());
     refused(
         hsm.kek_check(KEK, &kek.spki, COMPOSITE, &none_waived),

@@ -181,6 +181,7 @@ fn a_folder_holds_plain_files_of_their_size_and_no_others() {
     // What was taken is looked at again before it is used, in the folder and where it is kept.
     let shares = stage.shares(&["cyd", "dan", "eve"]);
     let import = [vec!["import", "medium/package"], strings(&shares)].concat();
+    stage.pass("hoster", "import", &["import", "medium/package"]);
     for (file, rule) in [
         ("medium/package/hgs-signing.sealed", "DOCUMENT-HASH"),
         ("hoster/outbox/offer/offer.json", "DOCUMENT-FORMAT"),

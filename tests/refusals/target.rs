@@ -69,6 +69,7 @@ fn an_existing_key_is_found_by_its_public_half_and_by_its_certificate() {
     let mut by_key = by_key;
     by_key.done = Some(Done::KeysCreate);
     by_key.walk_to(Done::Export);
+    stage.pass("tenant", "export", &["export"]);
     stage.tenant(&["export"]).ok();
 }
 
@@ -92,6 +93,7 @@ fn the_kek_is_trusted_by_the_security_officer_alone_and_before_the_keys_are_made
     trust("so-pin").ok();
     stage.tenant(&["keys", "create"]).ok();
     // Without the trusted half nothing is exported; it can be made again, and then is.
+    stage.pass("tenant", "export", &["export"]);
     plant(&stage, "tenant", "trusted gone");
     refused(&stage, "tenant", &["export"], rule);
     trust("so-pin").ok();
@@ -149,6 +151,7 @@ fn a_kek_that_is_not_the_one_offered_opens_nothing() {
         ("gone", "KEK-KEY"),
     ] {
         let stage = at(Done::PackageCheck);
+        stage.pass("hoster", "import", &["import", "medium/package"]);
         plant(&stage, "hoster", &format!("kek {kind}"));
         let shares = stage.shares(&["cyd", "dan", "eve"]);
         let import = [vec!["import", "medium/package"], strings(&shares)].concat();

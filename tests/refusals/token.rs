@@ -44,7 +44,7 @@ fn a_wrong_pin_is_one_try_and_the_next_needs_two_signatures() {
     let tries = || {
         fs::read_to_string(stage.path("hoster/log.jsonl"))
             .unwrap()
-            .matches("\"event\":\"pin-try\"")
+            .matches("\"gate\":\"pin-try\"")
             .count()
     };
     assert_eq!((tries(), flag()), (1, "low".to_owned()));
@@ -172,6 +172,7 @@ fn a_token_that_lies_about_its_wrap_is_caught_by_the_canary() {
         lying(&stage, "tenant", "constant-aes", &keys).refused("WRAP-CANARY");
         // The keys are made honestly, and the token lies afterwards.
         stage.walk_to(Done::KeysCreate);
+        stage.pass("tenant", "export", &["export"]);
         padded(lying(&stage, "tenant", "pkcs7", &["export"]));
         lying(&stage, "tenant", "constant-aes", &["export"]).refused("WRAP-CANARY");
         stage.walk_to(Done::Export);

@@ -1,5 +1,8 @@
 //! What the programs of the two sides share: options, how a step is run, and how it ends.
 
+mod gates;
+mod note;
+
 use std::{
     ffi::{CString, NulError},
     path::{Path, PathBuf},
@@ -18,13 +21,15 @@ use crate::{
     phase::Step,
     plan::{Mode, PLAN_FILE, Side},
     report::Report,
+    rule::Rule,
     side::{
         init::{self, AgreedPlan},
-        note, probe, release, status,
+        probe, release, room, status,
         token::{TokenChoice, with_token},
     },
     terminal::{Asker, fail},
 };
+pub use note::Note;
 
 /// The greatest size of a file of words, in bytes.
 const MAX_WORDS: u64 = 4096;
@@ -49,6 +54,9 @@ pub struct Common {
     /// In a rehearsal: the file that holds the PIN
     #[arg(long, global = true, value_name = "FILE")]
     pub pin_file: Option<PathBuf>,
+    /// Keep a copy of the ceremony folder here, on another medium: a folder to go on from
+    #[arg(long, global = true, value_name = "FOLDER")]
+    pub mirror: Option<PathBuf>,
     /// Print the result as JSON, for scripts
     #[arg(long, global = true)]
     pub json: bool,
@@ -72,6 +80,9 @@ pub enum Shared {
         /// In a rehearsal: the file that holds the words heard
         #[arg(long, value_name = "FILE")]
         words: Option<PathBuf>,
+        /// The folder of the aborted ceremony that this plan supersedes, or its archive
+        #[arg(long, value_name = "FOLDER")]
+        superseded: Option<PathBuf>,
     },
     /// Show how far the ceremony has come, and the next step
     Status,
@@ -85,10 +96,25 @@ pub enum Shared {
         #[arg(long)]
         rehearsal: bool,
     },
-    /// Put a deviation into the record
-    Note {
-        /// What happened, who was there, and what was done about it
-        text: String,
+    /// Put something into the record: an incident, a break, a bag, who came and went
+    #[command(subcommand)]
+    Note(Note),
+    /// Go on although a bag came back wrong, once officers have signed for it
+    Deviation,
+    /// Give this side's attempt up and begin the next one, once officers have signed for it
+    Restart {
+        /// Why; it is signed and stays in the record
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// End the ceremony for good, once officers have signed for it
+    Abort {
+        /// Why; it is signed and stays in the record
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Do not look in the HSM what is left to be destroyed: it is lost or broken
+        #[arg(long)]
+        without_hsm: bool,
     },
 }
 
@@ -126,14 +152,42 @@ impl Common {
             Err(error) => return fail(&error),
         };
         let asker = Asker::new(ceremony.plan.mode);
-        match step(&mut ceremony, &asker) {
-            Ok(report) => self.succeed(&report, &ceremony),
-            Err(error) => {
-                if let Err(unrecorded) = record_refusal(&mut ceremony, &error) {
-                    eprintln!("the refusal could not be recorded: {unrecorded}");
-                }
+        let done = self
+            .mirrored(&mut ceremony)
+            .and_then(|()| step(&mut ceremony, &asker));
+        if let Err(error) = &done
+            && let Err(unrecorded) = record_refusal(&mut ceremony, error)
+        {
+            eprintln!("the refusal could not be recorded: {unrecorded}");
+        }
+        // Whatever the step ended with, the copy is brought up to date.
+        let mirrored = ceremony.mirror();
+        let code = match &done {
+            Ok(report) => self.succeed(report, &ceremony),
+            Err(error) => fail(error),
+        };
+        match mirrored {
+            Err(error) if done.is_ok() => {
+                eprintln!(
+                    "The step is done, but its mirror is not up to date; the next command tries again:"
+                );
                 fail(&error)
             }
+            _ => code,
+        }
+    }
+
+    /// Begins the mirror, before anything is done that it would miss.
+    fn mirrored(&self, ceremony: &mut Ceremony) -> Result<()> {
+        let needed = ceremony.plan.mode == Mode::Production && !ceremony.plan.waives(Rule::Mirror);
+        match &self.mirror {
+            Some(mirror) => ceremony.mirror_to(mirror),
+            None if needed => Err(Rule::Mirror.refuse(
+                "no --mirror",
+                "a folder on another medium that is kept up to date",
+                "name one with --mirror: if this machine is lost, the ceremony goes on from there",
+            )),
+            None => Ok(()),
         }
     }
 
@@ -161,29 +215,47 @@ impl Common {
     /// Runs a command that both sides have.
     pub fn shared(&self, side: Side, command: Shared) -> ExitCode {
         match command {
-            Shared::Init { plan, words } => match self.init(side, &plan, words.as_deref()) {
+            Shared::Init {
+                plan,
+                words,
+                superseded,
+            } => match self.init(side, &plan, words.as_deref(), superseded.as_deref()) {
                 Ok((ceremony, report)) => self.succeed(&report, &ceremony),
                 Err(error) => fail(&error),
             },
             Shared::Status => self.step(side, Box::new(|ceremony, _| Ok(status::status(ceremony)))),
             Shared::Release => self.step(side, Box::new(|ceremony, _| release::release(ceremony))),
             Shared::Probe { file, rehearsal } => self.probe(side, &file, rehearsal),
-            Shared::Note { text } => self.step(
+            Shared::Note(note) => self.step(
                 side,
-                Box::new(move |ceremony, _| note::note(ceremony, &text)),
+                Box::new(move |ceremony, _| room::note(ceremony, note.into())),
             ),
+            Shared::Deviation => self.step(side, Box::new(|ceremony, _| room::deviation(ceremony))),
+            Shared::Restart { reason } => self.restart(side, &reason),
+            Shared::Abort {
+                reason,
+                without_hsm,
+            } => self.abort(side, &reason, without_hsm),
         }
     }
 
-    fn init(&self, side: Side, plan: &Path, words: Option<&Path>) -> Result<(Ceremony, Report)> {
+    fn init(
+        &self,
+        side: Side,
+        plan: &Path,
+        words: Option<&Path>,
+        superseded: Option<&Path>,
+    ) -> Result<(Ceremony, Report)> {
         // Before any question is asked: a folder with a ceremony takes no second one.
         if self.dir.join(LOG_FILE).exists() {
             Log::create(&self.dir)?;
         }
-        let agreed = AgreedPlan::read(plan)?;
+        let agreed = AgreedPlan::read(plan)?.superseding(side, superseded)?;
         let mode = agreed.plan().mode;
         let typed = words_heard(mode, &Asker::new(mode), words, &init::words_prompt())?;
-        init::init(&self.dir, side, agreed, &typed)
+        let (mut ceremony, report) = init::init(&self.dir, side, agreed, &typed)?;
+        self.mirrored(&mut ceremony)?;
+        Ok((ceremony, report))
     }
 
     fn probe(&self, side: Side, file: &Path, rehearsal: bool) -> ExitCode {

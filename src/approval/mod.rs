@@ -1,0 +1,157 @@
+//! A gate: an act that waits for signatures of enough distinct officers over a request that says exactly
+//! what is about to happen (design, section 5).
+
+mod subject;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Error, Result,
+    ceremony::Ceremony,
+    document::FORMAT,
+    encoding::Hash,
+    folder,
+    log::Event,
+    phase::{Gate, name},
+    plan::{Id, Mode, Side},
+    rule::Rule,
+    signature::{self, Namespace},
+};
+pub use subject::{
+    Abort, Export, ExportKey, Import, KekDestroy, PinTry, Primary, Restart, ShareHolder, Subject,
+    Unconfirmed, WrongBags, subject_hash,
+};
+
+/// The greatest size of a request, in bytes.
+pub const MAX_REQUEST: u64 = 1 << 20;
+/// The folder of requests, in a ceremony folder.
+pub const APPROVALS: &str = "approvals";
+
+/// What officers are asked to sign.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request<S> {
+    /// [`FORMAT`].
+    pub format: String,
+    /// The ceremony's id.
+    pub ceremony: Id,
+    /// Rehearsal or production.
+    pub mode: Mode,
+    /// Whose act it is.
+    pub side: Side,
+    /// SHA-256 of the plan.
+    pub plan_hash: Hash,
+    /// The gate.
+    pub gate: Gate,
+    /// The side's attempt.
+    pub attempt: u32,
+    /// The last log entry that changed the phase: a request is void once the ceremony has moved on.
+    pub entry: Hash,
+    /// Exactly what is about to happen.
+    pub subject: S,
+    /// The same in plain words.
+    pub summary: String,
+}
+
+/// The evidence that enough officers have signed for exactly this act.
+pub struct Approved<S> {
+    subject: Hash,
+    of: std::marker::PhantomData<S>,
+}
+
+impl<S: Subject> Approved<S> {
+    /// Holds what is about to be done, from the bytes then used, against what officers have signed for.
+    ///
+    /// # Errors
+    /// `APPROVAL-SUBJECT`.
+    pub fn covers(&self, now: &S) -> Result<()> {
+        let now = subject_hash(now);
+        if now == self.subject {
+            return Ok(());
+        }
+        Err(Rule::ApprovalSubject.refuse(
+            format!("{} of something with SHA-256 {now}", name(&S::GATE)),
+            format!("what the officers have signed for, {}", self.subject),
+            "stop: find out what was exchanged between the signatures and the act; then run the command again, which asks anew",
+        ))
+    }
+}
+
+/// Asks for approval of an act, or takes it where enough officers have signed this very request. What was
+/// approved in this phase is approved until the act is done: going on after a crash needs no new signature.
+///
+/// # Errors
+/// [`Error::Waiting`] with the exact lines to sign; `SIGNATURE-…` for a signature that is wrong.
+pub fn require<S: Subject>(ceremony: &mut Ceremony, subject: &S) -> Result<Approved<S>> {
+    let approved = Approved {
+        subject: subject_hash(subject),
+        of: std::marker::PhantomData,
+    };
+    let state = &ceremony.state;
+    if state.approvals.get(&S::GATE) == Some(&approved.subject) {
+        return Ok(approved);
+    }
+    let request = Request {
+        format: FORMAT.to_owned(),
+        ceremony: ceremony.plan.ceremony.clone(),
+        mode: ceremony.plan.mode,
+        side: state.side,
+        plan_hash: ceremony.plan.hash(),
+        gate: S::GATE,
+        attempt: state.attempt,
+        entry: state.phase_entry.hash,
+        subject,
+        summary: subject.summary(),
+    };
+    let folder = ceremony.dir.join(APPROVALS);
+    let mut bytes =
+        serde_json::to_vec_pretty(&request).map_err(|error| Error::file(&folder, error))?;
+    bytes.push(b'\n');
+    let (path, void) = place(&folder, S::GATE, &bytes)?;
+    let signatures = signature::beside(&path)?;
+    let (plan, side) = (&ceremony.plan, state.side);
+    let verified = signature::verify(plan, side, Namespace::Approval, &bytes, &signatures)?;
+    signature::enough(plan, side, Namespace::Approval, &path, &verified)
+        .map_err(|error| with_summary(error, &subject.summary(), void.as_deref()))?;
+    ceremony.record(Event::Approval {
+        gate: S::GATE,
+        subject: approved.subject,
+        request: Hash::of(&bytes),
+        signatures: verified.everyone(),
+    })?;
+    Ok(approved)
+}
+
+/// Where this very request lies; made where it is not there yet. Says too which request of the gate came last and
+/// asks for something else.
+fn place(folder: &Path, gate: Gate, bytes: &[u8]) -> Result<(PathBuf, Option<PathBuf>)> {
+    folder::make_folder(folder)?;
+    let mut other = None;
+    for number in 1.. {
+        let path = folder.join(format!("{number:02}-{}.json", name(&gate)));
+        if !path.exists() {
+            folder::write_new(&path, bytes)?;
+        }
+        if folder::read_file(&path, MAX_REQUEST)? == bytes {
+            return Ok((path, other));
+        }
+        other = Some(path);
+    }
+    Err(Error::file(folder, "no number is left for a request"))
+}
+
+/// What officers are asked for, before how they say yes.
+fn with_summary(error: Error, summary: &str, void: Option<&Path>) -> Error {
+    let Error::Waiting { what } = error else {
+        return error;
+    };
+    let void = void.map_or(String::new(), |void| {
+        let void = void.display();
+        format!("\n{void} asked for something else and is void: signatures over it count for nothing here.")
+    });
+    Error::Waiting {
+        what: format!("{summary}{void}\n{what}"),
+    }
+}

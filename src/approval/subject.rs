@@ -1,0 +1,318 @@
+//! What officers sign for at each gate: exactly what is about to happen, and in plain words.
+
+use serde::Serialize;
+
+use crate::{
+    document::{
+        Kind,
+        parts::{Mechanism, OaepHash, TokenIdentity},
+    },
+    encoding::Hash,
+    phase::{Gate, Phase, State, name},
+    plan::{Id, Side},
+    room::WrongBag,
+};
+
+/// What is about to happen at a gate. Its hash goes into the log, so it must say everything that matters.
+pub trait Subject: Serialize {
+    /// The gate.
+    const GATE: Gate;
+
+    /// The same in plain words, for the officers who sign.
+    fn summary(&self) -> String;
+}
+
+/// SHA-256 of a subject as compact JSON, fields in the order of its declaration: how the log names it.
+pub fn subject_hash(subject: &impl Serialize) -> Hash {
+    // Subjects are plain data of this file, which always has a JSON form.
+    Hash::of(&serde_json::to_vec(subject).unwrap_or_default())
+}
+
+/// `export`: which keys leave, how, for whose KEK, and to whom the shares go.
+#[derive(Debug, Clone, Serialize)]
+pub struct Export {
+    /// SHA-256 of the offer.
+    pub offer: Hash,
+    /// SHA-256 of the KEK's SubjectPublicKeyInfo.
+    pub kek_fingerprint: Hash,
+    /// How keys are wrapped.
+    pub mechanism: Mechanism,
+    /// The hash of RSA-OAEP.
+    pub oaep_hash: OaepHash,
+    /// The keys, in the plan's order.
+    pub keys: Vec<ExportKey>,
+    /// How many shares open the seal.
+    pub threshold: u8,
+    /// Who gets one.
+    pub custodians: Vec<ShareHolder>,
+}
+
+/// A key that leaves.
+#[derive(Debug, Clone, Serialize)]
+pub struct ExportKey {
+    /// Its label in the plan.
+    pub label: Id,
+    /// SHA-256 of its SubjectPublicKeyInfo.
+    pub spki: Hash,
+    /// SHA-256 of its certificate.
+    pub certificate: Hash,
+}
+
+/// A custodian, and what their share is encrypted to.
+#[derive(Debug, Clone, Serialize)]
+pub struct ShareHolder {
+    /// Who.
+    pub id: Id,
+    /// Their recipient, and the deputy's.
+    pub recipients: Vec<String>,
+}
+
+impl Subject for Export {
+    const GATE: Gate = Gate::Export;
+
+    fn summary(&self) -> String {
+        let labels: Vec<&str> = self.keys.iter().map(|key| key.label.as_str()).collect();
+        let holders: Vec<&str> = self.custodians.iter().map(|one| one.id.as_str()).collect();
+        format!(
+            "The private keys {} are wrapped inside the tenant's HSM for the hoster's KEK {} and sealed; any {} of {} open the seal. \
+             Whoever holds that KEK and those shares has the keys.",
+            labels.join(", "),
+            self.kek_fingerprint,
+            self.threshold,
+            holders.join(", ")
+        )
+    }
+}
+
+/// `import`: which package is opened.
+#[derive(Debug, Clone, Serialize)]
+pub struct Import {
+    /// SHA-256 of the package.
+    pub package: Hash,
+    /// SHA-256 of the KEK's SubjectPublicKeyInfo.
+    pub kek_fingerprint: Hash,
+}
+
+impl Subject for Import {
+    const GATE: Gate = Gate::Import;
+
+    fn summary(&self) -> String {
+        format!(
+            "A quorum of custodians opens the seal of the package {}, and the hoster's HSM unwraps the tenant's keys under the KEK {}. \
+             Each custodian's identity that is opened on this machine is spent.",
+            self.package, self.kek_fingerprint
+        )
+    }
+}
+
+/// `primary`: which keys serve from now on, on what evidence, and which served before.
+#[derive(Debug, Clone, Serialize)]
+pub struct Primary {
+    /// SHA-256 of the proofs that every node gave, as the registry has them.
+    pub evidence: Hash,
+    /// The keys, by label, and SHA-256 of each SubjectPublicKeyInfo.
+    pub keys: Vec<(Id, Hash)>,
+    /// The plan hash of the key set that is primary now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub former: Option<Hash>,
+}
+
+impl Subject for Primary {
+    const GATE: Gate = Gate::Primary;
+
+    fn summary(&self) -> String {
+        let labels: Vec<&str> = self.keys.iter().map(|(label, _)| label.as_str()).collect();
+        let former = match self.former {
+            None => "no key set".to_owned(),
+            Some(plan) => format!("the key set of plan {plan}"),
+        };
+        format!(
+            "The keys {} become primary: they will serve everyone who uses this service, not this tenant alone. Primary until now: {former}.",
+            labels.join(", ")
+        )
+    }
+}
+
+/// `kek-destroy`: the KEK goes for good.
+#[derive(Debug, Clone, Serialize)]
+pub struct KekDestroy {
+    /// SHA-256 of the acceptance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acceptance: Option<Hash>,
+    /// The log entry of the abort, where there is no acceptance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub abort: Option<Hash>,
+    /// SHA-256 of the KEK's SubjectPublicKeyInfo.
+    pub kek_fingerprint: Hash,
+    /// Imported keys that go with it, after an abort.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<Id>,
+}
+
+impl Subject for KekDestroy {
+    const GATE: Gate = Gate::KekDestroy;
+
+    fn summary(&self) -> String {
+        let keys: Vec<&str> = self.keys.iter().map(Id::as_str).collect();
+        let why = match self.acceptance {
+            Some(_) => "The tenant has accepted.",
+            None => "The ceremony was aborted.",
+        };
+        let with = match keys.is_empty() {
+            true => String::new(),
+            false => format!(", and with it the imported keys {}", keys.join(", ")),
+        };
+        format!(
+            "{why} The KEK {} is destroyed{with}: nothing that was wrapped for it can be opened again.",
+            self.kek_fingerprint
+        )
+    }
+}
+
+/// `restart`: everything of this side's attempt is given up.
+#[derive(Debug, Clone, Serialize)]
+pub struct Restart {
+    /// How far this side has come.
+    pub phase: String,
+    /// The attempt that ends.
+    pub attempt: u32,
+    /// Why.
+    pub reason: String,
+    /// Who makes the next attempt's key or secret.
+    pub side: Side,
+}
+
+impl Subject for Restart {
+    const GATE: Gate = Gate::Restart;
+
+    fn summary(&self) -> String {
+        let next = match self.side {
+            Side::Hoster => {
+                "The KEK and what was imported under it are destroyed; the next attempt has a new KEK and a new offer"
+            }
+            Side::Tenant => {
+                "The package and the shares of this attempt serve for nothing more; the next has a new secret and new shares"
+            }
+        };
+        format!(
+            "Attempt {} is given up in the phase {}: {}. {next}.",
+            self.attempt, self.phase, self.reason
+        )
+    }
+}
+
+/// `abort`: the ceremony ends without its aim.
+#[derive(Debug, Clone, Serialize)]
+pub struct Abort {
+    /// How far this side has come.
+    pub phase: String,
+    /// The attempt that ends.
+    pub attempt: u32,
+    /// Why.
+    pub reason: String,
+}
+
+impl Subject for Abort {
+    const GATE: Gate = Gate::Abort;
+
+    fn summary(&self) -> String {
+        format!(
+            "The ceremony ends here for good, in the phase {}, attempt {}: {}. Nothing of it can be resumed; a new plan may supersede it.",
+            self.phase, self.attempt, self.reason
+        )
+    }
+}
+
+impl Abort {
+    /// The end of a ceremony in this state.
+    pub fn of(phase: Phase, attempt: u32, reason: &str) -> Self {
+        Abort {
+            phase: name(&phase),
+            attempt,
+            reason: reason.to_owned(),
+        }
+    }
+}
+
+/// `deviation`: the package leaves although not every custodian has shown that they hold their share.
+#[derive(Debug, Clone, Serialize)]
+pub struct Unconfirmed {
+    /// SHA-256 of the package.
+    pub package: Hash,
+    /// Who has not confirmed.
+    pub custodians: Vec<Id>,
+}
+
+impl Unconfirmed {
+    /// The custodians of a tenant's state who have not confirmed.
+    pub fn of(state: &State, package: Hash) -> Self {
+        let dealt = state.shares.iter().map(|share| &share.custodian);
+        let missing = dealt.filter(|id| !state.confirmed.contains(id));
+        Unconfirmed {
+            package,
+            custodians: missing.cloned().collect(),
+        }
+    }
+}
+
+impl Subject for Unconfirmed {
+    const GATE: Gate = Gate::Deviation;
+
+    fn summary(&self) -> String {
+        let ids: Vec<&str> = self.custodians.iter().map(Id::as_str).collect();
+        format!(
+            "The {} {} is released although {} have not confirmed their shares. If those shares are lost or wrong, fewer are left to open the seal.",
+            Kind::Package,
+            self.package,
+            ids.join(", ")
+        )
+    }
+}
+
+/// `deviation`: the ceremony goes on although a bag did not come back as it left.
+#[derive(Debug, Clone, Serialize)]
+pub struct WrongBags {
+    /// The bags.
+    pub bags: Vec<WrongBag>,
+}
+
+impl Subject for WrongBags {
+    const GATE: Gate = Gate::Deviation;
+
+    fn summary(&self) -> String {
+        let one = |bag: &WrongBag| {
+            let left_as = bag.left_as.as_deref().unwrap_or("nothing known here");
+            let condition = name(&bag.condition);
+            format!(
+                "the bag with {} left as {left_as} and came in as {}, {condition}",
+                bag.item, bag.came_as
+            )
+        };
+        let bags: Vec<String> = self.bags.iter().map(one).collect();
+        format!(
+            "The ceremony goes on although {}. Sign only if you have looked at it and know why.",
+            bags.join("; ")
+        )
+    }
+}
+
+/// `pin-try`: one more try of a PIN.
+#[derive(Debug, Clone, Serialize)]
+pub struct PinTry {
+    /// The token.
+    pub token: TokenIdentity,
+    /// How often officers have signed for one before.
+    pub earlier_tries: u64,
+}
+
+impl Subject for PinTry {
+    const GATE: Gate = Gate::PinTry;
+
+    fn summary(&self) -> String {
+        format!(
+            "The token {:?} says that few tries of its PIN are left after a wrong one. Another wrong try may lock it. \
+             Sign only if you are sure that the PIN about to be typed is right. This allows one try.",
+            self.token.label
+        )
+    }
+}

@@ -1,0 +1,307 @@
+//! The documents of a ceremony folder: built, named once the log names them, taken, kept, read again.
+
+use std::path::{Path, PathBuf};
+
+use super::{Begun, Ceremony};
+use crate::{
+    Result,
+    document::{Body, Document, Header, Kind, MAX_DOCUMENT, Received, Released, header_of, read},
+    encoding::Hash,
+    folder,
+    log::Event,
+    phase::{Made, State},
+    rule::Rule,
+};
+
+/// The folder of documents of this side.
+pub(super) const OUTBOX: &str = "outbox";
+/// The folder of documents of the other side.
+pub(super) const INBOX: &str = "inbox";
+/// The folder of share files, in the outbox.
+pub const SHARES: &str = "shares";
+
+impl Ceremony {
+    /// Where a document of this side lies.
+    pub fn outbox(&self, name: &str) -> PathBuf {
+        self.dir.join(OUTBOX).join(name)
+    }
+
+    /// Where a document of the other side is kept.
+    pub fn inbox(&self, name: &str) -> PathBuf {
+        self.dir.join(INBOX).join(name)
+    }
+
+    fn staging(&self, attempt: u32) -> PathBuf {
+        self.outbox(&format!(".attempt-{attempt}"))
+    }
+
+    /// Builds a document under another name, complete and synced. It gets its own once the log names it.
+    ///
+    /// # Errors
+    /// What writing files can end with.
+    pub fn build<B: Body>(
+        &self,
+        begun: &Begun,
+        body: B,
+        files: Vec<(String, Vec<u8>)>,
+    ) -> Result<Hash> {
+        let answers = B::KIND
+            .answers()
+            .map(|kind| self.state.document(kind))
+            .transpose()?;
+        self.build_document(begun, answers, body, files)
+    }
+
+    /// Builds a document that answers one taken in the same step.
+    ///
+    /// # Errors
+    /// As [`Ceremony::build`].
+    pub fn build_answering<B: Body>(
+        &self,
+        begun: &Begun,
+        answers: Hash,
+        body: B,
+        files: Vec<(String, Vec<u8>)>,
+    ) -> Result<Hash> {
+        self.build_document(begun, Some(answers), body, files)
+    }
+
+    fn build_document<B: Body>(
+        &self,
+        begun: &Begun,
+        answers: Option<Hash>,
+        body: B,
+        mut files: Vec<(String, Vec<u8>)>,
+    ) -> Result<Hash> {
+        debug_assert!(B::KIND.side() == self.state.side);
+        let header = Header::new(&self.plan, B::KIND, begun.attempt, answers, begun.head);
+        let bytes = Document { header, body }.bytes()?;
+        let hash = Hash::of(&bytes);
+        files.push((B::KIND.file(), bytes));
+        self.stage(begun, B::KIND.name(), &files)?;
+        Ok(hash)
+    }
+
+    /// Writes the files of a folder that will stand in the outbox.
+    ///
+    /// # Errors
+    /// What writing files can end with.
+    pub fn stage(&self, begun: &Begun, name: &str, files: &[(String, Vec<u8>)]) -> Result<()> {
+        let folder = self.staging(begun.attempt).join(name);
+        folder::make_folder(&folder)?;
+        files
+            .iter()
+            .try_for_each(|(name, bytes)| folder::write_new(&folder.join(name), bytes))
+    }
+
+    /// Records the result of a step, then gives what it made its name in the outbox.
+    ///
+    /// # Errors
+    /// What writing log and folders can end with; whatever then is missing, the next start settles.
+    pub fn finish(&mut self, begun: Begun, result: Event) -> Result<()> {
+        debug_assert!(result.step() == Some(begun.step));
+        self.record(result)?;
+        self.settle()
+    }
+
+    /// Gives every document that the log names its name, where a killed run did not come to it; first those make
+    /// room that a restart has left behind.
+    pub(super) fn settle(&mut self) -> Result<()> {
+        leave_behind(&self.dir, &self.state)?;
+        for (kind, made) in self.state.made.clone() {
+            let staging = self.staging(made.attempt);
+            if kind == Kind::Package {
+                self.settle_one(&staging, SHARES)?;
+            }
+            self.settle_one(&staging, kind.name())?;
+        }
+        for (kind, hash) in self.state.taken.clone() {
+            let (part, to) = (self.inbox(&format!(".{kind}")), self.inbox(kind.name()));
+            if is_document(&part, kind, hash) {
+                // Only a mirror that was cut off can hold a document that its log does not name.
+                folder::erase(&to)?;
+                folder::publish(&part, &to)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn settle_one(&self, staging: &Path, name: &str) -> Result<()> {
+        let (from, to) = (staging.join(name), self.outbox(name));
+        if from.exists() && !to.exists() {
+            folder::publish(&from, &to)?;
+        }
+        // Gone only when empty: a package's staging still holds its shares.
+        let _ = std::fs::remove_dir(staging);
+        Ok(())
+    }
+
+    /// Clears the outbox for a step: what interrupted runs left, of this attempt or an older one, is not trusted and
+    /// is made again; a document that the log does not name can only come from a mirror that was cut off.
+    pub(super) fn clear_outbox(&self) -> Result<()> {
+        folder::erase_hidden(&self.dir.join(OUTBOX))?;
+        let own = Kind::ALL
+            .into_iter()
+            .filter(|kind| kind.side() == self.state.side);
+        for kind in own.filter(|kind| !self.state.made.contains_key(kind)) {
+            folder::erase(&self.outbox(kind.name()))?;
+            if kind == Kind::Package {
+                folder::erase(&self.outbox(SHARES))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a document of the other side: whole, released, and answering what this side released.
+    ///
+    /// # Errors
+    /// `DOCUMENT-…` and `SIGNATURE-…` rules.
+    pub fn take<B: Body>(&self, folder: &Path) -> Result<Released<B>> {
+        let received: Received<B> = read(folder, &self.plan)?;
+        let received = received.not_before(self.least_attempt(B::KIND))?;
+        self.answers(&received)?;
+        received.released(&self.plan)
+    }
+
+    /// The least attempt that a document of the other side may have: a second one of its kind must be newer.
+    fn least_attempt(&self, kind: Kind) -> u32 {
+        self.state.seen_attempt + u32::from(self.state.taken.contains_key(&kind))
+    }
+
+    /// Whether a document answers the one that this side released.
+    ///
+    /// # Errors
+    /// `DOCUMENT-ANSWERS`; `LOG-EVENT` where this side has released none.
+    pub fn answers<B: Body>(&self, received: &Received<B>) -> Result<()> {
+        match B::KIND.answers() {
+            Some(kind) => received.answering(self.state.document(kind)?),
+            None => Ok(()),
+        }
+    }
+
+    /// The headers of the documents that were taken, of every attempt, as they lie in the record.
+    ///
+    /// # Errors
+    /// What reading them can end with.
+    pub fn taken_headers(&self) -> Result<Vec<Header>> {
+        let all = self.record_of_documents().into_iter();
+        let taken = all.filter(|(kind, ..)| kind.side() != self.state.side);
+        taken
+            .map(|(kind, _, folder, _)| {
+                let path = folder.join(kind.file());
+                let bytes = folder::read_file(&path, MAX_DOCUMENT)?;
+                header_of(&bytes, &path.display().to_string())
+            })
+            .collect()
+    }
+
+    /// Keeps a document of the other side, byte for byte as it was verified. It gets its name once the log names it.
+    ///
+    /// # Errors
+    /// What writing files can end with.
+    pub fn keep<B: Body>(&self, received: &Released<B>) -> Result<()> {
+        let part = self.inbox(&format!(".{}", B::KIND));
+        folder::erase(&part)?;
+        folder::make_folder(&part)?;
+        received
+            .files
+            .iter()
+            .try_for_each(|(name, bytes)| folder::write_new(&part.join(name), bytes))
+    }
+
+    /// Records the result of a step that took a document and made none.
+    ///
+    /// # Errors
+    /// As [`Ceremony::record`] and what renaming folders can end with.
+    pub fn took(&mut self, result: Event) -> Result<()> {
+        debug_assert!(result.took().is_some() && result.made().is_none());
+        self.record(result)?;
+        self.settle()
+    }
+
+    /// Every document of the record, of both sides, in the order in which they cross: where it lies, and below which
+    /// folder it belongs in an archive. Those that were given up come last.
+    pub fn record_of_documents(&self) -> Vec<(Kind, Hash, PathBuf, PathBuf)> {
+        let folder = |kind: Kind| match kind.side() == self.state.side {
+            true => self.dir.join(OUTBOX),
+            false => self.dir.join(INBOX),
+        };
+        let made = self
+            .state
+            .made
+            .iter()
+            .map(|(kind, made)| (*kind, made.hash));
+        let taken = self.state.taken.iter().map(|(kind, hash)| (*kind, *hash));
+        let current = made.chain(taken).map(|(kind, hash)| {
+            let name = PathBuf::from(kind.name());
+            (kind, hash, folder(kind).join(&name), name)
+        });
+        let abandoned = self.state.abandoned.iter().map(|left| {
+            let name = PathBuf::from(attempt_folder(left.attempt)).join(left.kind.name());
+            (left.kind, left.hash, folder(left.kind).join(&name), name)
+        });
+        let mut all: Vec<_> = current.collect();
+        all.sort_by_key(|(kind, ..)| *kind);
+        all.extend(abandoned);
+        all
+    }
+
+    /// The document of the other side that was taken, verified again.
+    ///
+    /// # Errors
+    /// As [`Ceremony::take`], and `DOCUMENT-HASH` where it is not the one of the log.
+    pub fn kept<B: Body>(&self) -> Result<Released<B>> {
+        let hash = self.state.document(B::KIND)?;
+        read::<B>(&self.inbox(B::KIND.name()), &self.plan)?
+            .released(&self.plan)?
+            .being(hash)
+    }
+
+    /// The document of this side that was made, with the signatures beside it.
+    ///
+    /// # Errors
+    /// `DOCUMENT-…` and `SIGNATURE-…` rules, `DOCUMENT-HASH` where it is not the one of the log.
+    pub fn sent<B: Body>(&self) -> Result<(Received<B>, Made)> {
+        let made = self.state.made(B::KIND)?;
+        let own = read::<B>(&self.outbox(B::KIND.name()), &self.plan)?;
+        if own.hash != made.hash {
+            return Err(Rule::DocumentHash.refuse(
+                format!("the {} in the outbox has SHA-256 {}", B::KIND, own.hash),
+                format!("the one that was made, {}", made.hash),
+                "put the unchanged folder back from a copy, and find out what changed it",
+            ));
+        }
+        Ok((own, made))
+    }
+}
+
+/// Where the documents of attempts that were given up lie, in outbox or inbox.
+pub fn attempt_folder(attempt: u32) -> String {
+    format!("attempt-{attempt}")
+}
+
+/// Moves what a restart has left behind out of the way of what comes next. Nothing of the record is erased.
+pub(super) fn leave_behind(dir: &Path, state: &State) -> Result<()> {
+    for left in &state.abandoned {
+        let own = left.kind.side() == state.side;
+        let folder = dir.join(if own { OUTBOX } else { INBOX });
+        let from = folder.join(left.kind.name());
+        if !is_document(&from, left.kind, left.hash) {
+            continue;
+        }
+        let to = folder.join(attempt_folder(left.attempt));
+        folder::make_folder(&to)?;
+        let shares = folder.join(SHARES);
+        if own && left.kind == Kind::Package && shares.exists() {
+            folder::publish(&shares, &to.join(SHARES))?;
+        }
+        folder::publish(&from, &to.join(left.kind.name()))?;
+    }
+    Ok(())
+}
+
+/// Whether a folder holds exactly this document.
+fn is_document(folder: &Path, kind: Kind, hash: Hash) -> bool {
+    folder::read_file(&folder.join(kind.file()), MAX_DOCUMENT)
+        .is_ok_and(|bytes| Hash::of(&bytes) == hash)
+}

@@ -1,0 +1,129 @@
+//! The mirror: a copy of the ceremony folder on another medium, brought up to date step by step. It holds no secret, and
+//! is a folder to go on from, on another machine, when this one is lost.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use super::{Ceremony, documents::leave_behind};
+use crate::{
+    Error, Result, folder,
+    log::{LOG_FILE, MAX_LOG},
+    rule::Rule,
+};
+
+/// The greatest size of a file that is mirrored, in bytes: a log that travelled with a document, or a registry.
+const MAX_MIRRORED: u64 = MAX_LOG;
+
+/// Where the copy lies.
+pub struct Mirror(PathBuf);
+
+impl Ceremony {
+    /// Keeps a copy of the folder from now on, and brings it up to date at once.
+    ///
+    /// # Errors
+    /// `MIRROR` where the copy is of another ceremony, or went on by itself; [`Error::Failed`] where it can't be written.
+    pub fn mirror_to(&mut self, to: &Path) -> Result<()> {
+        let inside = |of: &Path, what: &Path| {
+            let whole = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+            whole(what).starts_with(whole(of))
+        };
+        folder::make_folder(to)?;
+        if inside(&self.dir, to) || inside(to, &self.dir) {
+            return Err(Rule::Mirror.refuse(
+                format!(
+                    "{} and {}, one in the other",
+                    to.display(),
+                    self.dir.display()
+                ),
+                "a folder on another medium",
+                "name a folder of its own with --mirror",
+            ));
+        }
+        self.mirror = Some(Mirror(to.to_owned()));
+        self.mirror()
+    }
+
+    /// Brings the copy up to date, where there is to be one: documents first, and the log, which names them, last.
+    ///
+    /// # Errors
+    /// As [`Ceremony::mirror_to`].
+    pub fn mirror(&self) -> Result<()> {
+        let Some(Mirror(to)) = &self.mirror else {
+            return Ok(());
+        };
+        let log = folder::read_file(&self.dir.join(LOG_FILE), MAX_LOG)?;
+        let copied = match to.join(LOG_FILE).exists() {
+            true => folder::read_file(&to.join(LOG_FILE), MAX_LOG)?,
+            false => Vec::new(),
+        };
+        let Some(new) = log.strip_prefix(copied.as_slice()) else {
+            return Err(Rule::Mirror.refuse(
+                format!("{} is not the beginning of this log", to.join(LOG_FILE).display()),
+                "a copy of this ceremony, made by --mirror alone",
+                "if somebody went on from the mirror, stop here: there must be one record; else name an empty folder",
+            ));
+        };
+        leave_behind(to, &self.state)?;
+        copy_folder(&self.dir, to, true)?;
+        append(&to.join(LOG_FILE), new)
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path, top: bool) -> Result<()> {
+    for entry in fs::read_dir(from).map_err(|error| Error::file(from, error))? {
+        let entry = entry.map_err(|error| Error::file(from, error))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let kind = entry
+            .file_type()
+            .map_err(|error| Error::file(&entry.path(), error))?;
+        // What is hidden is being built; the log comes last; anything but files and folders is nobody's record.
+        if name.starts_with('.') || (top && name == LOG_FILE) {
+            continue;
+        }
+        let target = to.join(&name);
+        if kind.is_dir() {
+            folder::make_folder(&target)?;
+            copy_folder(&entry.path(), &target, false)?;
+        } else if kind.is_file() {
+            copy_file(&entry.path(), &target, &name)?;
+        }
+    }
+    Ok(())
+}
+
+fn copy_file(from: &Path, to: &Path, name: &str) -> Result<()> {
+    let bytes = folder::read_file(from, MAX_MIRRORED)?;
+    if !to.exists() {
+        return folder::write_new(to, &bytes);
+    }
+    if folder::read_file(to, MAX_MIRRORED)? == bytes {
+        return Ok(());
+    }
+    // The registry changes with every ceremony; an officer may sign again where a signature was spoilt.
+    if name == "registry.json" || name.ends_with(".sig") {
+        return folder::replace(to, &bytes);
+    }
+    Err(Rule::Mirror.refuse(
+        format!("{} differs from {}", to.display(), from.display()),
+        "a copy of this ceremony, made by --mirror alone",
+        "find out which of the two was changed; then name an empty folder with --mirror",
+    ))
+}
+
+fn append(path: &Path, bytes: &[u8]) -> Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let failed = |error| Error::file(path, error);
+    let mut file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(failed)?;
+    file.write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .map_err(failed)?;
+    folder::sync_parent(path)
+}

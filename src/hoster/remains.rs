@@ -1,0 +1,75 @@
+//! What this attempt has made in the hoster's HSM, found by its CKA_IDs: looked for at an abort, destroyed at a restart.
+
+use crate::{
+    Result,
+    ceremony::Ceremony,
+    encoding::{CkaId, cka_id},
+    hoster::import::target_id,
+    hsm::Hsm,
+    plan::{Id, Side},
+    rule::Rule,
+};
+
+/// The CKA_ID of the KEK of an attempt.
+pub fn kek_id(ceremony: &Ceremony, attempt: u32) -> CkaId {
+    cka_id(
+        &ceremony.plan.hash(),
+        Side::Hoster.name(),
+        "kek",
+        "",
+        attempt,
+    )
+}
+
+/// The keys that an import of this attempt makes, with their CKA_IDs.
+pub fn targets(ceremony: &Ceremony) -> impl Iterator<Item = (&Id, CkaId)> {
+    let (plan, attempt) = (&ceremony.plan, ceremony.state.attempt);
+    let labels = plan.keys.iter().map(|key| &key.label);
+    labels.map(move |label| (label, target_id(plan, label, attempt)))
+}
+
+/// What is there.
+///
+/// # Errors
+/// The HSM's.
+pub fn left(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
+    let mut left = Vec::new();
+    if hsm.holds(kek_id(ceremony, ceremony.state.attempt))? {
+        left.push("the KEK".to_owned());
+    }
+    for (label, id) in targets(ceremony) {
+        if hsm.holds(id)? {
+            left.push(format!("the imported key {label}"));
+        }
+    }
+    Ok(left)
+}
+
+/// Destroys all of it, and looks that it is gone. Says what was there.
+///
+/// # Errors
+/// `KEK-KEY`, `KEK-GONE`, `TARGET-GONE`, or the HSM's.
+pub fn destroy(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
+    let there = left(ceremony, hsm)?;
+    let kek = ceremony.state.kek.as_ref().ok_or_else(|| {
+        Rule::LogEvent.refuse("no KEK in the log", "an entry kek-create", "run `status`")
+    })?;
+    hsm.kek_destroy(kek.id, kek.fingerprint)?;
+    destroy_targets(ceremony, hsm)?;
+    Ok(there)
+}
+
+/// Destroys the imported keys, and looks that they are gone. Says which were there.
+///
+/// # Errors
+/// `TARGET-GONE`, or the HSM's.
+pub fn destroy_targets(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<Id>> {
+    let mut there = Vec::new();
+    for (label, id) in targets(ceremony) {
+        if hsm.holds(id)? {
+            hsm.target_destroy(id)?;
+            there.push(label.clone());
+        }
+    }
+    Ok(there)
+}

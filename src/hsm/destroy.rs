@@ -1,0 +1,46 @@
+//! What a ceremony made in an HSM and must not outlive it: destroyed, and looked for afterwards.
+
+use cryptoki_sys::*;
+
+use super::{Hsm, attribute::bytes, object::of_class};
+use crate::{
+    Result,
+    encoding::{CkaId, Hash},
+    rule::Rule,
+};
+
+impl Hsm<'_> {
+    /// Destroys both halves of the KEK, then looks in a new session that nothing with the id is left. No KEK is success.
+    ///
+    /// # Errors
+    /// `KEK-KEY` where the id is another key's, and then nothing is destroyed; `KEK-GONE` where something is left;
+    /// [`crate::Error::Hsm`] where the token cannot be searched.
+    pub fn kek_destroy(&self, id: CkaId, fingerprint: Hash) -> Result<()> {
+        let session = self.session()?;
+        for class in [CKO_PRIVATE_KEY, CKO_PUBLIC_KEY] {
+            for object in self.raw().find(&session, &of_class(class, &id.0))? {
+                let key = self.public_key_of(&session, object)?;
+                let other =
+                    (key.map(|key| Hash::of(&key.spki))).filter(|found| *found != fingerprint);
+                if let Some(other) = other {
+                    return Err(Rule::KekKey.refuse(
+                        format!("the key with the KEK's CKA_ID on {} has the fingerprint {other}", self.name()),
+                        fingerprint.to_string(),
+                        "nothing was destroyed: find out who put another key in the KEK's place, and note it",
+                    ));
+                }
+            }
+        }
+        drop(session);
+        self.erase(&id.0, Rule::KekGone)
+    }
+
+    /// Whether any object has this id, looked for in a new session.
+    ///
+    /// # Errors
+    /// [`crate::Error::Hsm`] where the token cannot be searched.
+    pub fn holds(&self, id: CkaId) -> Result<bool> {
+        let found = self.raw().find(&self.session()?, &[bytes(CKA_ID, &id.0)])?;
+        Ok(!found.is_empty())
+    }
+}

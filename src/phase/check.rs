@@ -1,0 +1,91 @@
+//! What an entry may say where a side stands: intents before results, approvals before gated acts, newer attempts only.
+
+use super::{Gate, State, Step, name};
+use crate::{
+    approval::{Unconfirmed, subject_hash},
+    document::Kind,
+    encoding::Hash,
+    log::Event,
+    plan::Side,
+};
+
+impl State {
+    /// Whether an entry says what may be said here, its step's place in the table apart.
+    pub(super) fn check(&self, event: &Event) -> std::result::Result<(), String> {
+        let step = event.step();
+        let needs_intent = event.made().is_some() || step == Some(Step::Restart);
+        if needs_intent && self.pending != step {
+            return Err(format!("a result of {step:?} without its intent"));
+        }
+        match event {
+            Event::Intent { step, attempt } => {
+                self.require(*step).map_err(|error| error.to_string())?;
+                if *attempt != self.attempt_of(*step) {
+                    return Err(format!("attempt {attempt} after {}", self.attempt));
+                }
+                self.approved(*step)
+            }
+            Event::Abort { .. } => self.approved(Step::Abort),
+            Event::Restart { attempt, .. } if *attempt != self.attempt + 1 => {
+                Err(format!("attempt {attempt} after {}", self.attempt))
+            }
+            Event::Quorum { .. } if self.pending != Some(Step::Import) => {
+                Err("a quorum without the intent to import".into())
+            }
+            Event::KekUntrust { kek } if !self.trusted || self.kek.as_ref() != Some(kek) => {
+                Err("the end of a trusted KEK that is not there".into())
+            }
+            Event::OfferCheck { attempt, .. } | Event::PackageCheck { attempt, .. } => {
+                self.newer(event.took().map(|(kind, _)| kind), *attempt)
+            }
+            Event::Release { kind, document, .. } => self.may_release(*kind, *document),
+            Event::KekDestroy { acceptance, .. } => {
+                let fits = acceptance.is_none() == self.aborted.is_some();
+                let again = self.made.contains_key(&Kind::Closing);
+                match fits && !again {
+                    true => Ok(()),
+                    false => {
+                        Err("the end of a KEK without acceptance or abort, or a second one".into())
+                    }
+                }
+            }
+            Event::Close { .. } if self.side == Side::Hoster => match self.kek_left() {
+                true => Err("a close before the KEK is destroyed".into()),
+                false => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// A gated step has its approval in the log.
+    fn approved(&self, step: Step) -> std::result::Result<(), String> {
+        match step.gate() {
+            Some(gate) if !self.approvals.contains_key(&gate) => {
+                Err(format!("{} without its approval", name(&step)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A document that replaces one is of a later attempt.
+    fn newer(&self, kind: Option<Kind>, attempt: u32) -> std::result::Result<(), String> {
+        let replaces = kind.is_some_and(|kind| self.taken.contains_key(&kind));
+        match attempt > self.seen_attempt || (!replaces && attempt == self.seen_attempt) {
+            true => Ok(()),
+            false => Err(format!("attempt {attempt} after {}", self.seen_attempt)),
+        }
+    }
+
+    fn may_release(&self, kind: Kind, document: Hash) -> std::result::Result<(), String> {
+        let made = self.unreleased().map(|(kind, made)| (kind, made.hash));
+        if made != Some((kind, document)) {
+            return Err(format!("{kind} {document} is released, but was not made"));
+        }
+        let unconfirmed = Unconfirmed::of(self, document);
+        let approved = self.approvals.get(&Gate::Deviation) == Some(&subject_hash(&unconfirmed));
+        match kind == Kind::Package && !unconfirmed.custodians.is_empty() && !approved {
+            true => Err("a package is released before every custodian has confirmed".into()),
+            false => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The whole flow on one screen: which step may follow which. What is not in the table is refused.
+
+mod check;
+mod state;
+
+use serde::{Deserialize, Serialize};
+
+use crate::plan::Side;
+pub use state::{Abandoned, Made, State};
+
+/// What a side can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)] // the table below says what each is
+pub enum Step {
+    Init,
+    KekCreate,
+    OfferCheck,
+    KekTrust,
+    KeysCreate,
+    Export,
+    ShareConfirm,
+    ShareReissue,
+    Release,
+    PackageCheck,
+    Import,
+    ReceiptCheck,
+    Register,
+    Primary,
+    Accept,
+    KekDestroy,
+    Restart,
+    Abort,
+    Close,
+}
+
+impl Step {
+    /// The gate that the step waits at.
+    pub fn gate(self) -> Option<Gate> {
+        Some(match self {
+            Step::Export => Gate::Export,
+            Step::Import => Gate::Import,
+            Step::Primary => Gate::Primary,
+            Step::KekDestroy => Gate::KekDestroy,
+            Step::Restart => Gate::Restart,
+            Step::Abort => Gate::Abort,
+            _ => return None,
+        })
+    }
+}
+
+/// An act that waits for officers' signatures (design, section 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gate {
+    /// The tenant's keys are wrapped and sealed.
+    Export,
+    /// The hoster unwraps them.
+    Import,
+    /// They become the primary keys of the service.
+    Primary,
+    /// The KEK goes.
+    KekDestroy,
+    /// Another attempt begins.
+    Restart,
+    /// The ceremony ends without its aim.
+    Abort,
+    /// Something is not as it should be, and the ceremony goes on all the same.
+    Deviation,
+    /// A PIN is tried although few tries are left.
+    PinTry,
+}
+
+/// How far a side has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // the table below says what each is
+pub enum Phase {
+    Planned,
+    OfferMade,
+    OfferReleased,
+    OfferTaken,
+    KekTrusted,
+    KeysReady,
+    PackageMade,
+    PackageReleased,
+    PackageTaken,
+    ReceiptMade,
+    ReceiptReleased,
+    ReceiptTaken,
+    Registered,
+    RegistrationMade,
+    RegistrationReleased,
+    AcceptanceMade,
+    AcceptanceReleased,
+    ClosingMade,
+    ClosingReleased,
+    Aborted,
+    Closed,
+}
+
+/// One line of the table.
+pub struct Row {
+    /// On which side.
+    pub side: Side,
+    /// From where.
+    pub phase: Phase,
+    /// By what.
+    pub step: Step,
+    /// To where.
+    pub next: Phase,
+    /// Who acts.
+    pub who: &'static str,
+    /// The command, after the program's name.
+    pub command: &'static str,
+}
+
+macro_rules! table {
+    ($($side:ident $phase:ident $step:ident $next:ident $who:literal $command:literal;)*) => {
+        &[$(Row { side: Side::$side, phase: Phase::$phase, step: Step::$step, next: Phase::$next, who: $who, command: $command },)*]
+    };
+}
+
+/// Every step that is allowed. The first line of a phase is what `status` proposes, unless a step must
+/// be taken first for each custodian.
+pub const TABLE: &[Row] = table! {
+    Hoster Planned              KekCreate    OfferMade            "the hoster's operator"   "kek create";
+    Hoster OfferMade            Release      OfferReleased        "the hoster's officers"   "release";
+    Hoster OfferReleased        PackageCheck PackageTaken         "the hoster's operator"   "package check PACKAGE";
+    Hoster PackageTaken         Import       ReceiptMade          "the hoster's operator, with a quorum of custodians" "import PACKAGE --share FILE --identity FILE ...";
+    Hoster ReceiptMade          Release      ReceiptReleased      "the hoster's officers"   "release";
+    Hoster ReceiptReleased      Register     Registered           "the hoster's operator"   "register";
+    Hoster Registered           Primary      RegistrationMade     "the hoster's operator"   "primary";
+    Hoster RegistrationMade     Release      RegistrationReleased "the hoster's officers"   "release";
+    Hoster RegistrationReleased KekDestroy   ClosingMade          "the hoster's operator"   "kek destroy ACCEPTANCE";
+    Hoster ClosingMade          Release      ClosingReleased      "the hoster's officers"   "release";
+    Hoster ClosingReleased      Close        Closed               "the hoster's operator"   "close";
+    Hoster Aborted              KekDestroy   ClosingMade          "the hoster's operator"   "kek destroy";
+    Hoster Aborted              Close        Closed               "the hoster's operator"   "close";
+
+    Tenant Planned              OfferCheck   OfferTaken           "the tenant's security officer" "offer check OFFER";
+    Tenant OfferTaken           KekTrust     KekTrusted           "the security officer of the tenant's HSM" "kek trust";
+    Tenant OfferTaken           KeysCreate   KeysReady            "the tenant's security officer" "keys create";
+    Tenant KekTrusted           KeysCreate   KeysReady            "the tenant's security officer" "keys create";
+    Tenant KekTrusted           KekTrust     KekTrusted           "the security officer of the tenant's HSM" "kek trust";
+    Tenant KeysReady            KekTrust     KeysReady            "the security officer of the tenant's HSM" "kek trust";
+    Tenant KeysReady            Export       PackageMade          "the tenant's security officer" "export";
+    Tenant PackageMade          ShareConfirm PackageMade          "each custodian"          "share confirm CUSTODIAN";
+    Tenant PackageMade          ShareReissue PackageMade          "the tenant's security officer" "share reissue CUSTODIAN";
+    Tenant PackageMade          Release      PackageReleased      "the tenant's officers"   "release";
+    Tenant PackageReleased      ReceiptCheck ReceiptTaken         "the tenant's security officer" "receipt check RECEIPT";
+    Tenant PackageReleased      ShareReissue PackageReleased      "the tenant's security officer" "share reissue CUSTODIAN";
+    Tenant ReceiptTaken         Accept       AcceptanceMade       "the tenant's security officer" "accept REGISTRATION";
+    Tenant AcceptanceMade       Release      AcceptanceReleased   "the tenant's officers"   "release";
+    Tenant AcceptanceReleased   Close        Closed               "the tenant's security officer" "close CLOSING";
+    Tenant Aborted              Close        Closed               "the tenant's security officer" "close [CLOSING]";
+
+    Hoster OfferMade            Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
+    Hoster OfferReleased        Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
+    Hoster PackageTaken         Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
+    Hoster ReceiptMade          Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
+    Hoster PackageTaken         PackageCheck PackageTaken         "the hoster's operator"   "package check PACKAGE";
+    Tenant PackageMade          Restart      KeysReady            "the tenant's security officer" "restart --reason TEXT";
+    Tenant PackageReleased      Restart      KeysReady            "the tenant's security officer" "restart --reason TEXT";
+    Tenant OfferTaken           OfferCheck   OfferTaken           "the tenant's security officer" "offer check OFFER";
+    Tenant KekTrusted           OfferCheck   OfferTaken           "the tenant's security officer" "offer check OFFER";
+    Tenant KeysReady            OfferCheck   KeysReady            "the tenant's security officer" "offer check OFFER";
+};
+
+/// From wherever a side is, until the ceremony has ended. The phase of these two lines does not matter.
+pub const ABORT: &[Row] = table! {
+    Hoster Planned              Abort        Aborted              "the hoster's operator"   "abort --reason TEXT";
+    Tenant Planned              Abort        Aborted              "the tenant's security officer" "abort --reason TEXT";
+};
+
+/// The name of a step or phase as people read it: `kek-create`, `offer-made`.
+pub fn name(value: &impl std::fmt::Debug) -> String {
+    let mut name = String::new();
+    for c in format!("{value:?}").chars() {
+        if c.is_uppercase() && !name.is_empty() {
+            name.push('-');
+        }
+        name.extend(c.to_lowercase());
+    }
+    name
+}

@@ -1,0 +1,365 @@
+//! Everything that a side's log says, replayed entry by entry.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{ABORT, Gate, Phase, Row, Step, TABLE, name};
+use crate::{
+    Error, Result,
+    document::Kind,
+    encoding::{Hash, PackageId},
+    log::{Entry, Event, GENESIS, Head, KekRecord, KeyRecord, Share},
+    plan::{Id, Side},
+    room::Room,
+    rule::Rule,
+};
+
+/// A document that this side made.
+#[derive(Debug, Clone, Copy)]
+pub struct Made {
+    /// SHA-256 of it.
+    pub hash: Hash,
+    /// The attempt it belongs to.
+    pub attempt: u32,
+    /// Whether its officers have released it.
+    pub released: bool,
+}
+
+/// A document that a restart, an abort or a newer attempt has left behind; it stays in the record.
+#[derive(Debug, Clone, Copy)]
+pub struct Abandoned {
+    /// Which kind; with the log's side it tells who made it.
+    pub kind: Kind,
+    /// SHA-256 of it.
+    pub hash: Hash,
+    /// The attempt of the side that made it.
+    pub attempt: u32,
+}
+
+/// Everything that a side's log says, replayed.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// Whose log it is.
+    pub side: Side,
+    /// How far it has come.
+    pub phase: Phase,
+    /// This side's attempt, from 1.
+    pub attempt: u32,
+    /// The last entry that changed the phase.
+    pub phase_entry: Head,
+    /// What officers have approved since the phase last changed: SHA-256 of the subject, by gate.
+    pub approvals: BTreeMap<Gate, Hash>,
+    /// How often officers have signed for a PIN to be tried.
+    pub pin_tries: u64,
+    /// A step that was begun and has no result.
+    pub pending: Option<Step>,
+    /// Whether an export was begun in this attempt: its shares may have been dealt.
+    pub exporting: bool,
+    /// The entry that ended the ceremony without its aim.
+    pub aborted: Option<Head>,
+    /// Documents of this side.
+    pub made: BTreeMap<Kind, Made>,
+    /// Documents of the other side that were taken.
+    pub taken: BTreeMap<Kind, Hash>,
+    /// Documents of either side that belong to an attempt that was given up.
+    pub abandoned: Vec<Abandoned>,
+    /// The highest attempt seen of the other side.
+    pub seen_attempt: u32,
+    /// The KEK of the offer that the tenant took.
+    pub offered: Option<Hash>,
+    /// The KEK, at the hoster; at the tenant the one that its HSM trusts.
+    pub kek: Option<KekRecord>,
+    /// Whether the tenant's HSM still trusts that KEK, as far as the log says.
+    pub trusted: bool,
+    /// The target keys, in the plan's order.
+    pub keys: Vec<KeyRecord>,
+    /// The export that was made or taken.
+    pub package_id: Option<PackageId>,
+    /// The share files that were dealt.
+    pub shares: Vec<Share>,
+    /// The custodians who have confirmed their share.
+    pub confirmed: BTreeSet<Id>,
+    /// The custodians who opened the seal, and whose identity was spent on it.
+    pub quorum: Option<(Vec<Id>, Vec<Id>)>,
+    /// The room: who and what came and went.
+    pub room: Room,
+}
+
+impl State {
+    /// The state after `init`.
+    pub fn new(side: Side) -> Self {
+        State {
+            side,
+            phase: Phase::Planned,
+            phase_entry: GENESIS,
+            approvals: BTreeMap::new(),
+            pin_tries: 0,
+            attempt: 1,
+            pending: None,
+            exporting: false,
+            aborted: None,
+            made: BTreeMap::new(),
+            taken: BTreeMap::new(),
+            abandoned: Vec::new(),
+            seen_attempt: 0,
+            offered: None,
+            kek: None,
+            trusted: false,
+            keys: Vec::new(),
+            package_id: None,
+            shares: Vec::new(),
+            confirmed: BTreeSet::new(),
+            quorum: None,
+            room: Room::default(),
+        }
+    }
+
+    /// The steps that may follow.
+    pub fn rows(&self) -> impl Iterator<Item = &'static Row> {
+        let (side, phase) = (self.side, self.phase);
+        let ended = matches!(phase, Phase::Aborted | Phase::Closed);
+        let steps = TABLE.iter().filter(move |row| row.phase == phase);
+        let abort = ABORT.iter().filter(move |_| !ended);
+        steps.chain(abort).filter(move |row| row.side == side)
+    }
+
+    /// Where a step leads from here.
+    ///
+    /// # Errors
+    /// `PHASE-ORDER`, saying what may follow instead; `BAG-NUMBER` where a bag came back wrong.
+    pub fn require(&self, step: Step) -> Result<&'static Row> {
+        if step != Step::Abort {
+            self.room.require()?;
+        }
+        self.rows().find(|row| row.step == step).ok_or_else(|| {
+            let allowed: Vec<&str> = self.rows().map(|row| row.command).collect();
+            let expected = if allowed.is_empty() {
+                "nothing more: the ceremony is closed".into()
+            } else {
+                allowed.join(", or ")
+            };
+            Rule::PhaseOrder.refuse(
+                format!("{} in the phase {}", name(&step), name(&self.phase)),
+                expected,
+                "run `status`: it shows the next step, who takes it, and the exact command",
+            )
+        })
+    }
+
+    /// The attempt that a step begun now belongs to: an export that was begun and not finished has
+    /// dealt shares of a secret nobody may have kept, so the next one is another attempt.
+    pub fn attempt_of(&self, step: Step) -> u32 {
+        self.attempt + u32::from(step == Step::Export && self.exporting)
+    }
+
+    /// Takes one entry of the log.
+    ///
+    /// # Errors
+    /// `LOG-EVENT` where the entry can't follow.
+    pub fn apply(&mut self, entry: &Entry) -> Result<()> {
+        let wrong = |found: String| {
+            Rule::LogEvent.refuse(
+                format!("entry {}: {found}", entry.head.seq),
+                "a step that may follow the one before it",
+                "do not go on with this log: compare it with its copies, and note who had access to it",
+            )
+        };
+        let event = &entry.event;
+        self.check(event).map_err(wrong)?;
+        let step = event.step().filter(|step| *step != Step::Init);
+        let row = step.map(|step| self.require(step)).transpose();
+        let row = row.map_err(|error| wrong(error.to_string()))?;
+        self.remember(entry);
+        if let Some(row) = row {
+            if self.phase != row.next {
+                self.phase_entry = entry.head;
+                self.approvals.clear();
+            }
+            self.phase = row.next;
+            self.pending = None;
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, entry: &Entry) {
+        let event = &entry.event;
+        self.remember_documents(event);
+        match event {
+            Event::Init { .. } => self.phase_entry = entry.head,
+            Event::Intent { step, attempt } => {
+                self.attempt = *attempt;
+                self.pending = Some(*step);
+                self.exporting |= *step == Step::Export;
+            }
+            Event::Approval { gate, subject, .. } => self.approve(*gate, *subject),
+            Event::Restart { attempt, .. } => self.restart(*attempt),
+            Event::Abort { .. } => self.abort(entry.head),
+            Event::Note { remark } => self.room.remember(remark, entry.head),
+            Event::KekCreate { kek, .. } => self.kek = Some(kek.clone()),
+            Event::KekTrust { kek, .. } => {
+                self.kek = Some(kek.clone());
+                self.trusted = true;
+            }
+            Event::KekUntrust { .. } => self.trusted = false,
+            Event::KeysCreate { keys, .. } | Event::Import { keys, .. } => self.keys = keys.clone(),
+            Event::OfferCheck {
+                attempt,
+                fingerprint,
+                ..
+            } => {
+                self.seen_attempt = *attempt;
+                self.offered = Some(*fingerprint);
+            }
+            Event::PackageCheck {
+                attempt,
+                package_id,
+                ..
+            } => {
+                self.seen_attempt = *attempt;
+                self.package_id = Some(*package_id);
+            }
+            Event::Export {
+                package_id, shares, ..
+            } => {
+                self.package_id = Some(*package_id);
+                self.shares = shares.clone();
+                self.exporting = false;
+            }
+            Event::ShareConfirm { custodian, .. } => {
+                self.confirmed.insert(custodian.clone());
+            }
+            Event::Quorum {
+                custodians, spent, ..
+            } => self.quorum = Some((custodians.clone(), spent.clone())),
+            Event::Release { kind, .. } => {
+                if let Some(made) = self.made.get_mut(kind) {
+                    made.released = true;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn remember_documents(&mut self, event: &Event) {
+        if let Some((kind, hash)) = event.made() {
+            let made = Made {
+                hash,
+                attempt: self.attempt,
+                released: false,
+            };
+            self.made.insert(kind, made);
+        }
+        if let Some((kind, hash)) = event.took()
+            && let Some(hash) = self.taken.insert(kind, hash)
+        {
+            let attempt = self.seen_attempt;
+            self.abandoned.push(Abandoned {
+                kind,
+                hash,
+                attempt,
+            });
+        }
+    }
+
+    fn approve(&mut self, gate: Gate, subject: Hash) {
+        match gate {
+            Gate::PinTry => self.pin_tries += 1,
+            Gate::Deviation => self.room.deviate(subject),
+            _ => {}
+        }
+        self.approvals.insert(gate, subject);
+    }
+
+    /// The next attempt: what this side made in the last one serves for nothing more.
+    fn restart(&mut self, attempt: u32) {
+        self.abandon(|_, _| true);
+        if self.side == Side::Hoster {
+            if let Some(hash) = self.taken.remove(&Kind::Package) {
+                self.abandoned.push(Abandoned {
+                    kind: Kind::Package,
+                    hash,
+                    attempt: self.seen_attempt,
+                });
+            }
+            self.kek = None;
+            self.keys = Vec::new();
+        }
+        self.attempt = attempt;
+        self.exporting = false;
+        self.package_id = None;
+        self.shares = Vec::new();
+        self.confirmed = BTreeSet::new();
+        self.quorum = None;
+    }
+
+    fn abort(&mut self, head: Head) {
+        self.aborted = Some(head);
+        self.abandon(|_, made| !made.released);
+    }
+
+    fn abandon(&mut self, which: impl Fn(Kind, Made) -> bool) {
+        let (gone, stay) = std::mem::take(&mut self.made)
+            .into_iter()
+            .partition(|(kind, made)| which(*kind, *made));
+        self.made = stay;
+        let gone: BTreeMap<Kind, Made> = gone;
+        let abandoned = gone.into_iter().map(|(kind, made)| Abandoned {
+            kind,
+            hash: made.hash,
+            attempt: made.attempt,
+        });
+        self.abandoned.extend(abandoned);
+    }
+
+    /// Whether a KEK was made and not destroyed, as far as the log says.
+    pub fn kek_left(&self) -> bool {
+        self.side == Side::Hoster && self.kek.is_some() && !self.made.contains_key(&Kind::Closing)
+    }
+
+    /// Whether the tenant's HSM trusts the KEK of the offer that was taken.
+    pub fn trusts_offer(&self) -> bool {
+        let trusted = self.kek.as_ref().filter(|_| self.trusted);
+        trusted.map(|kek| kek.fingerprint) == self.offered
+    }
+
+    /// Whether a trusted KEK has outlived the export that it served, as far as the log says.
+    pub fn trusted_left(&self) -> bool {
+        self.trusted && self.made.contains_key(&Kind::Package)
+    }
+
+    /// The document that waits for its officers' signatures.
+    pub fn unreleased(&self) -> Option<(Kind, Made)> {
+        self.made
+            .iter()
+            .find(|(_, made)| !made.released)
+            .map(|(kind, made)| (*kind, *made))
+    }
+
+    /// The hash of a document that this side has taken or made.
+    ///
+    /// # Errors
+    /// `LOG-EVENT` where the log names none.
+    pub fn document(&self, kind: Kind) -> Result<Hash> {
+        let made = self.made.get(&kind).map(|made| made.hash);
+        self.taken
+            .get(&kind)
+            .copied()
+            .or(made)
+            .ok_or_else(|| missing(kind))
+    }
+
+    /// A document that this side has made.
+    ///
+    /// # Errors
+    /// `LOG-EVENT` where the log names none.
+    pub fn made(&self, kind: Kind) -> Result<Made> {
+        self.made.get(&kind).copied().ok_or_else(|| missing(kind))
+    }
+}
+
+fn missing(kind: Kind) -> Error {
+    Rule::LogEvent.refuse(
+        format!("no {kind} in the log"),
+        format!("an entry that names the {kind}"),
+        "run `status`",
+    )
+}

@@ -1,0 +1,86 @@
+//! Steps behind a gate: officers are asked first, before any PIN.
+
+use std::process::ExitCode;
+
+use super::Common;
+use crate::{
+    Result,
+    approval::Approved,
+    ceremony::Ceremony,
+    hoster::remains,
+    hsm::Hsm,
+    phase::Step,
+    plan::Side,
+    report::Report,
+    side::{abort, restart, token::with_token},
+    tenant::trust,
+    terminal::Asker,
+};
+
+impl Common {
+    /// Runs one step behind a gate: officers are asked first, then the HSM.
+    pub fn gated_step<S>(
+        &self,
+        side: Side,
+        step: Step,
+        ask: impl FnOnce(&mut Ceremony) -> Result<Approved<S>>,
+        act: impl FnOnce(&mut Ceremony, &Hsm, &Asker, &Approved<S>) -> Result<Report>,
+    ) -> ExitCode {
+        self.step(
+            side,
+            Box::new(|ceremony, asker| {
+                ceremony.state.require(step)?;
+                let choice = self.token_choice()?;
+                let approved = ask(ceremony)?;
+                with_token(ceremony, step, &choice, asker, |ceremony, hsm| {
+                    act(ceremony, hsm, asker, &approved)
+                })
+            }),
+        )
+    }
+
+    /// Begins the next attempt. The hoster's last one has left keys in its HSM; the tenant's has not.
+    pub(super) fn restart(&self, side: Side, reason: &str) -> ExitCode {
+        let ask = |ceremony: &mut Ceremony| restart::ask(ceremony, reason);
+        match side {
+            Side::Hoster => {
+                self.gated_step(side, Step::Restart, ask, |ceremony, hsm, _, approved| {
+                    restart::restart(ceremony, approved, reason, |ceremony| {
+                        remains::destroy(ceremony, hsm)
+                    })
+                })
+            }
+            Side::Tenant => self.step(
+                side,
+                Box::new(|ceremony, _| {
+                    let approved = ask(ceremony)?;
+                    restart::restart(ceremony, &approved, reason, |_| Ok(Vec::new()))
+                }),
+            ),
+        }
+    }
+
+    /// Ends the ceremony for good.
+    pub(super) fn abort(&self, side: Side, reason: &str, without_hsm: bool) -> ExitCode {
+        let ask = |ceremony: &mut Ceremony| abort::ask(ceremony, reason);
+        if without_hsm {
+            return self.step(
+                side,
+                Box::new(|ceremony, _| {
+                    let approved = ask(ceremony)?;
+                    abort::abort(ceremony, &approved, reason, None)
+                }),
+            );
+        }
+        self.gated_step(side, Step::Abort, ask, |ceremony, hsm, _, approved| {
+            let left = match side {
+                Side::Hoster => remains::left(ceremony, hsm)?,
+                Side::Tenant => {
+                    trust::untrust(ceremony, hsm)?;
+                    Vec::new()
+                }
+            };
+            abort::abort(ceremony, approved, reason, Some(left))
+        })
+    }
+}

@@ -1,0 +1,146 @@
+//! The command line of `note`: what people put into the record, by kind.
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::room::{Bag, Condition, Remark};
+
+/// Put something into the record: it changes no phase and voids no request.
+#[derive(Subcommand)]
+pub enum Note {
+    /// Anything worth knowing later
+    Remark {
+        /// What to remember
+        text: String,
+    },
+    /// Something went otherwise than planned
+    Incident {
+        /// What happened, who was there, and what was done about it
+        text: String,
+    },
+    /// People leave the room and the ceremony waits
+    Break {
+        /// Who stays with the machine; repeat it
+        #[arg(long, value_name = "WHO", required = true)]
+        stayed: Vec<String>,
+        /// What may be said besides
+        #[command(flatten)]
+        more: More,
+    },
+    /// Something is sealed into a tamper-evident bag
+    BagOut(BagArgs),
+    /// A tamper-evident bag comes back; look at it before it is opened
+    BagIn(BagArgs),
+    /// The medium between the machines
+    Medium {
+        /// The serial number that is printed on it
+        serial: String,
+        /// What may be said besides
+        #[command(flatten)]
+        more: More,
+    },
+    /// Somebody comes
+    Arrival {
+        /// Who
+        who: String,
+        /// What may be said besides
+        #[command(flatten)]
+        more: More,
+    },
+    /// Somebody leaves
+    Departure {
+        /// Who
+        who: String,
+        /// What may be said besides
+        #[command(flatten)]
+        more: More,
+    },
+    /// The video recording
+    Video {
+        /// How it is found: file, tape, time code
+        reference: String,
+        /// What may be said besides
+        #[command(flatten)]
+        more: More,
+    },
+}
+
+/// What may be said besides.
+#[derive(Args)]
+pub struct More {
+    /// More about it
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    text: String,
+}
+
+/// A bag.
+#[derive(Args)]
+pub struct BagArgs {
+    /// What is in it; the same words when it leaves and when it comes back
+    item: String,
+    /// The number printed on the bag
+    #[arg(long, value_name = "NUMBER")]
+    number: String,
+    /// What it looks like
+    #[arg(long, value_enum)]
+    condition: Looks,
+    #[command(flatten)]
+    more: More,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Looks {
+    /// Closed, and nothing shows that it was opened
+    Intact,
+    /// Open, torn, or marked by its seal as opened
+    Damaged,
+}
+
+impl From<BagArgs> for Bag {
+    fn from(bag: BagArgs) -> Self {
+        Bag {
+            item: bag.item,
+            number: bag.number,
+            condition: match bag.condition {
+                Looks::Intact => Condition::Intact,
+                Looks::Damaged => Condition::Damaged,
+            },
+            text: bag.more.text,
+        }
+    }
+}
+
+impl From<Note> for Remark {
+    fn from(note: Note) -> Self {
+        match note {
+            Note::Remark { text } => Remark::Remark { text },
+            Note::Incident { text } => Remark::Incident { text },
+            Note::Break { stayed, more } => Remark::Break {
+                stayed,
+                text: more.text,
+            },
+            Note::BagOut(bag) => Remark::BagOut(bag.into()),
+            Note::BagIn(bag) => Remark::BagIn(bag.into()),
+            Note::Medium { serial, more } => Remark::Medium {
+                serial,
+                text: more.text,
+            },
+            Note::Arrival { who, more } => Remark::Arrival {
+                who,
+                text: more.text,
+            },
+            Note::Departure { who, more } => Remark::Departure {
+                who,
+                text: more.text,
+            },
+            Note::Video { reference, more } => Remark::Video {
+                reference,
+                text: more.text,
+            },
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! `abort`: the ceremony ends without its aim, for good. What must now be destroyed is said, and looked for where it can be.
+
+use crate::{
+    Result,
+    approval::{self, Approved},
+    ceremony::Ceremony,
+    log::Event,
+    phase::Step,
+    plan::Side,
+    report::Report,
+    side::room,
+};
+
+fn subject(ceremony: &Ceremony, reason: &str) -> Result<approval::Abort> {
+    let state = &ceremony.state;
+    let reason = room::reason(reason)?;
+    Ok(approval::Abort::of(state.phase, state.attempt, &reason))
+}
+
+/// Asks the officers for the abort.
+///
+/// # Errors
+/// `PHASE-ORDER`, [`crate::Error::Waiting`], `SIGNATURE-…`.
+pub fn ask(ceremony: &mut Ceremony, reason: &str) -> Result<Approved<approval::Abort>> {
+    ceremony.state.require(Step::Abort)?;
+    let subject = subject(ceremony, reason)?;
+    approval::require(ceremony, &subject)
+}
+
+/// Ends the ceremony. `left` is what the HSM still holds of it; `None` where nobody looked.
+///
+/// # Errors
+/// `APPROVAL-SUBJECT`, or the log can't be written.
+pub fn abort(
+    ceremony: &mut Ceremony,
+    approved: &Approved<approval::Abort>,
+    reason: &str,
+    left: Option<Vec<String>>,
+) -> Result<Report> {
+    let subject = subject(ceremony, reason)?;
+    approved.covers(&subject)?;
+    let looked = left.is_some();
+    let left = left.unwrap_or_else(|| vec!["not looked for: the HSM was not asked".into()]);
+    let head = ceremony.record(Event::Abort {
+        reason: subject.reason,
+        left: left.clone(),
+    })?;
+    let in_hsm = match (looked, left.is_empty()) {
+        (true, true) => "the HSM was searched: nothing of this ceremony is left in it".to_owned(),
+        _ => left.join(", "),
+    };
+    let report = Report::new("The ceremony is aborted; nothing of it can be resumed.")
+        .value("abort", head.hash.to_string())
+        .value("left in HSM", in_hsm)
+        .line("Still to be destroyed, and noted:");
+    let report = (to_destroy(ceremony.state.side).iter())
+        .fold(report, |report, what| report.line(format!("  - {what}")));
+    Ok(report
+        .line("A new plan names what it supersedes: this plan's SHA-256.")
+        .value("plan", ceremony.plan.hash().to_string()))
+}
+
+/// What no program can look for.
+fn to_destroy(side: Side) -> &'static [&'static str] {
+    match side {
+        Side::Tenant => &[
+            "every share file: the custodians' copies, and outbox/shares on this machine and its mirror",
+            "every copy of the package/ folder, on media too",
+            "the target keys in the tenant's HSM only if no new plan will carry them; Keyferry leaves them",
+        ],
+        Side::Hoster => &[
+            "the KEK, with `kek destroy`, where one was made; backups and clones of the HSM too",
+            "share files and identities that custodians left here",
+            "every copy of the package/ folder, on media too",
+            "keys that are primary already stay so: their service decides what follows them",
+        ],
+    }
+}

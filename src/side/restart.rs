@@ -1,0 +1,62 @@
+//! `restart`: this side gives its attempt up and begins the next. Only before a receipt is released.
+
+use crate::{
+    Result,
+    approval::{self, Approved},
+    ceremony::Ceremony,
+    log::Event,
+    phase::{Step, name},
+    report::Report,
+    side::room,
+};
+
+fn subject(ceremony: &Ceremony, reason: &str) -> Result<approval::Restart> {
+    let state = &ceremony.state;
+    Ok(approval::Restart {
+        phase: name(&state.phase),
+        attempt: state.attempt,
+        reason: room::reason(reason)?,
+        side: state.side,
+    })
+}
+
+/// Asks the officers for the restart.
+///
+/// # Errors
+/// `PHASE-ORDER`, [`crate::Error::Waiting`], `SIGNATURE-…`.
+pub fn ask(ceremony: &mut Ceremony, reason: &str) -> Result<Approved<approval::Restart>> {
+    ceremony.state.require(Step::Restart)?;
+    let subject = subject(ceremony, reason)?;
+    approval::require(ceremony, &subject)
+}
+
+/// Begins the next attempt. `clear` destroys what the last one made in the HSM, where there is something.
+///
+/// # Errors
+/// `APPROVAL-SUBJECT`, and what `clear` ends with: then the attempt has not ended.
+pub fn restart(
+    ceremony: &mut Ceremony,
+    approved: &Approved<approval::Restart>,
+    reason: &str,
+    clear: impl FnOnce(&Ceremony) -> Result<Vec<String>>,
+) -> Result<Report> {
+    let subject = subject(ceremony, reason)?;
+    approved.covers(&subject)?;
+    let begun = ceremony.begin(Step::Restart)?;
+    let destroyed = clear(ceremony)?;
+    let attempt = begun.attempt() + 1;
+    ceremony.finish(
+        begun,
+        Event::Restart {
+            attempt,
+            reason: subject.reason,
+        },
+    )?;
+    Ok(Report::new(format!(
+        "Attempt {attempt} begins. Documents and shares of attempt {} serve for nothing more; they stay in the record.",
+        attempt - 1
+    ))
+    .value("attempt", attempt)
+    .value("destroyed", if destroyed.is_empty() { "nothing".into() } else { destroyed.join(", ") })
+    .line("Custodians destroy the shares of the attempt that ended; tell the other side that a new document comes."))
+}
