@@ -259,12 +259,12 @@ fn names<B>(document: &Received<B>) -> String {
 /// The signatures that the log names are beside the document.
 fn check_release<B: Body>(
     document: &Received<B>,
-    releases: &[(Kind, Vec<crate::signature::Signed>)],
+    releases: &[(Hash, Vec<crate::signature::Signed>)],
 ) -> Result<()> {
     let there = document.signatures.everyone();
     let recorded = releases
         .iter()
-        .filter(|(kind, _)| *kind == B::KIND)
+        .filter(|(released, _)| *released == document.hash)
         .flat_map(|(_, signed)| signed);
     match recorded.into_iter().find(|signed| !there.contains(signed)) {
         None => Ok(()),

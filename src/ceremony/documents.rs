@@ -137,19 +137,15 @@ impl Ceremony {
     }
 
     /// Clears the outbox for a step: what interrupted runs left, of this attempt or an older one, is not trusted and
-    /// is made again; a document that the log does not name can only come from a mirror that was cut off.
+    /// is made again.
     pub(super) fn clear_outbox(&self) -> Result<()> {
-        folder::erase_hidden(&self.dir.join(OUTBOX))?;
-        let own = Kind::ALL
+        let outbox = self.dir.join(OUTBOX);
+        folder::erase_hidden(&outbox)?;
+        let unnamed = unnamed(&self.state)
             .into_iter()
-            .filter(|kind| kind.side() == self.state.side);
-        for kind in own.filter(|kind| !self.state.made.contains_key(kind)) {
-            folder::erase(&self.outbox(kind.name()))?;
-            if kind == Kind::Package {
-                folder::erase(&self.outbox(SHARES))?;
-            }
-        }
-        Ok(())
+            .map(|path| self.dir.join(path));
+        let mut own = unnamed.filter(|path| path.starts_with(&outbox));
+        own.try_for_each(|path| folder::erase(&path))
     }
 
     /// Takes a document of the other side: whole, released, and answering what this side released.
@@ -278,6 +274,24 @@ impl Ceremony {
 /// Where the documents of attempts that were given up lie, in outbox or inbox.
 pub fn attempt_folder(attempt: u32) -> String {
     format!("attempt-{attempt}")
+}
+
+/// Where documents would lie that the log does not name: only a mirror that was cut off can have any.
+pub(super) fn unnamed(state: &State) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    for kind in Kind::ALL {
+        let own = kind.side() == state.side;
+        if own && !state.made.contains_key(&kind) {
+            paths.push(Path::new(OUTBOX).join(kind.name()));
+            if kind == Kind::Package {
+                paths.push(Path::new(OUTBOX).join(SHARES));
+            }
+        }
+        if !own && !state.taken.contains_key(&kind) {
+            paths.push(Path::new(INBOX).join(kind.name()));
+        }
+    }
+    paths
 }
 
 /// Moves what a restart has left behind out of the way of what comes next. Nothing of the record is erased.

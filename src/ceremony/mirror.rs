@@ -7,10 +7,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Ceremony, documents::leave_behind};
+use super::{
+    Ceremony,
+    documents::{leave_behind, unnamed},
+};
 use crate::{
     Error, Result, folder,
     log::{LOG_FILE, MAX_LOG},
+    plan::PLAN_FILE,
     rule::Rule,
 };
 
@@ -66,29 +70,51 @@ impl Ceremony {
                 "if somebody went on from the mirror, stop here: there must be one record; else name an empty folder",
             ));
         };
+        if copied.is_empty() {
+            begin(&self.dir, to)?;
+        }
         leave_behind(to, &self.state)?;
-        copy_folder(&self.dir, to, true)?;
+        let unnamed = unnamed(&self.state);
+        for path in &unnamed {
+            folder::erase(&to.join(path))?;
+        }
+        copy_folder(&self.dir, to, Path::new(""), &unnamed)?;
         append(&to.join(LOG_FILE), new)
     }
 }
 
-fn copy_folder(from: &Path, to: &Path, top: bool) -> Result<()> {
-    for entry in fs::read_dir(from).map_err(|error| Error::file(from, error))? {
-        let entry = entry.map_err(|error| Error::file(from, error))?;
+/// The first copy: into an empty folder, or over one that was interrupted. The plan comes first and says whose it is.
+fn begin(from: &Path, to: &Path) -> Result<()> {
+    let mut there = fs::read_dir(to).map_err(|error| Error::file(to, error))?;
+    if there.next().is_some() && !to.join(PLAN_FILE).exists() {
+        return Err(Rule::Mirror.refuse(
+            format!("{} holds something else", to.display()),
+            "an empty folder, or a copy of this ceremony",
+            "name an empty folder with --mirror",
+        ));
+    }
+    copy_file(&from.join(PLAN_FILE), &to.join(PLAN_FILE), PLAN_FILE)
+}
+
+/// Copies what is below a place of the ceremony folder.
+fn copy_folder(dir: &Path, to: &Path, place: &Path, unnamed: &[PathBuf]) -> Result<()> {
+    let from = dir.join(place);
+    for entry in fs::read_dir(&from).map_err(|error| Error::file(&from, error))? {
+        let entry = entry.map_err(|error| Error::file(&from, error))?;
         let name = entry.file_name().to_string_lossy().into_owned();
+        let path = place.join(&name);
         let kind = entry
             .file_type()
             .map_err(|error| Error::file(&entry.path(), error))?;
         // What is hidden is being built; the log comes last; anything but files and folders is nobody's record.
-        if name.starts_with('.') || (top && name == LOG_FILE) {
+        if name.starts_with('.') || path == Path::new(LOG_FILE) || unnamed.contains(&path) {
             continue;
         }
-        let target = to.join(&name);
         if kind.is_dir() {
-            folder::make_folder(&target)?;
-            copy_folder(&entry.path(), &target, false)?;
+            folder::make_folder(&to.join(&path))?;
+            copy_folder(dir, to, &path, unnamed)?;
         } else if kind.is_file() {
-            copy_file(&entry.path(), &target, &name)?;
+            copy_file(&entry.path(), &to.join(&path), &name)?;
         }
     }
     Ok(())

@@ -7,7 +7,7 @@ use crate::{
     ceremony::Ceremony,
     document::{Kind, Released, package::Package, read},
     log::Event,
-    phase::{Phase, Step},
+    phase::Step,
     report::Report,
     rule::Rule,
 };
@@ -60,10 +60,7 @@ pub fn check(ceremony: &mut Ceremony, folder: &Path) -> Result<Report> {
 /// # Errors
 /// `PACKAGE-IMPORTED` after an import, `PHASE-ORDER`, `DOCUMENT-…` and `SIGNATURE-…` rules.
 pub fn same(ceremony: &Ceremony, folder: &Path) -> Result<Released<Package>> {
-    let imported = !matches!(
-        ceremony.state.phase,
-        Phase::Planned | Phase::OfferMade | Phase::OfferReleased | Phase::PackageTaken
-    );
+    let imported = !ceremony.state.keys.is_empty() && ceremony.state.aborted.is_none();
     if !imported {
         ceremony.state.require(Step::Import)?;
     }

@@ -29,7 +29,6 @@ impl Common {
         self.step(
             side,
             Box::new(|ceremony, asker| {
-                ceremony.state.require(step)?;
                 let choice = self.token_choice()?;
                 let approved = ask(ceremony)?;
                 with_token(ceremony, step, &choice, asker, |ceremony, hsm| {

@@ -19,7 +19,7 @@ use crate::{
     hsm::{Hsm, MOST_SESSIONS},
     log::{Event, LOG_FILE, Log},
     phase::Step,
-    plan::{Mode, PLAN_FILE, Side},
+    plan::{Mode, PLAN_FILE, Plan, Side},
     report::Report,
     rule::Rule,
     side::{
@@ -177,16 +177,24 @@ impl Common {
         }
     }
 
-    /// Begins the mirror, before anything is done that it would miss.
-    fn mirrored(&self, ceremony: &mut Ceremony) -> Result<()> {
-        let needed = ceremony.plan.mode == Mode::Production && !ceremony.plan.waives(Rule::Mirror);
-        match &self.mirror {
-            Some(mirror) => ceremony.mirror_to(mirror),
-            None if needed => Err(Rule::Mirror.refuse(
+    /// Whether this ceremony may go on without a mirror, or has one.
+    fn require_mirror(&self, plan: &Plan) -> Result<()> {
+        let needed = plan.mode == Mode::Production && !plan.waives(Rule::Mirror);
+        match needed && self.mirror.is_none() {
+            false => Ok(()),
+            true => Err(Rule::Mirror.refuse(
                 "no --mirror",
                 "a folder on another medium that is kept up to date",
                 "name one with --mirror: if this machine is lost, the ceremony goes on from there",
             )),
+        }
+    }
+
+    /// Begins the mirror, before anything is done that it would miss.
+    fn mirrored(&self, ceremony: &mut Ceremony) -> Result<()> {
+        self.require_mirror(&ceremony.plan)?;
+        match &self.mirror {
+            Some(mirror) => ceremony.mirror_to(mirror),
             None => Ok(()),
         }
     }
@@ -251,6 +259,7 @@ impl Common {
             Log::create(&self.dir)?;
         }
         let agreed = AgreedPlan::read(plan)?.superseding(side, superseded)?;
+        self.require_mirror(agreed.plan())?;
         let mode = agreed.plan().mode;
         let typed = words_heard(mode, &Asker::new(mode), words, &init::words_prompt())?;
         let (mut ceremony, report) = init::init(&self.dir, side, agreed, &typed)?;

@@ -3,7 +3,7 @@
 use crate::{
     Result,
     ceremony::Replay,
-    document::{Header, Kind},
+    document::Header,
     encoding::Hash,
     log::{self, Entry, Event, Head},
     phase::State,
@@ -22,8 +22,8 @@ pub struct Verified {
     pub heads: Vec<Hash>,
     /// What people noted, and what was refused or repaired, with the entry's number.
     pub remarks: Vec<(u64, Event)>,
-    /// Who released which document.
-    pub releases: Vec<(Kind, Vec<Signed>)>,
+    /// Who released which document, by its hash.
+    pub releases: Vec<(Hash, Vec<Signed>)>,
 }
 
 /// Verifies a log of one side of this plan.
@@ -37,10 +37,12 @@ pub fn verify(plan: &Plan, side: Side, bytes: &[u8], name: &str) -> Result<Verif
         heads.push(entry.head.hash);
         replay.take(&entry)?;
         if let Event::Release {
-            kind, signatures, ..
+            document,
+            signatures,
+            ..
         } = &entry.event
         {
-            releases.push((*kind, signatures.clone()));
+            releases.push((*document, signatures.clone()));
         }
         if matches!(
             entry.event,

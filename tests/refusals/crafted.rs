@@ -65,7 +65,7 @@ fn each_is_refused(
                 .arg(stage.path(&folder)),
         );
     }
-    stage.side(side, command).ok();
+    ends_well(&stage, side, command);
 }
 
 #[test]
@@ -306,7 +306,7 @@ fn documents_whose_content_does_not_fit_are_refused() {
         let command: Vec<&str> = command.split(' ').collect();
         refused(&stage, side, &command, rule);
         stage.carry(if side == "hoster" { "tenant" } else { "hoster" }, kind);
-        stage.side(side, &command).ok();
+        ends_well(&stage, side, &command);
     }
 }
 

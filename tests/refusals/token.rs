@@ -92,9 +92,18 @@ fn production_takes_neither_words_nor_pins_from_files() {
     });
     let right = stage.plan_words();
     let words = stage.words("plan", &right);
-    let text = stage
-        .hoster(&["init", "plan/ceremony.toml", "--words", &words])
-        .ended_with(2);
+    let init = ["init", "plan/ceremony.toml", "--words", &words];
+    stage.hoster(&init).refused("MIRROR");
+    assert!(!stage.path("hoster").exists());
+    let mirrored = [
+        "--mirror",
+        "mirror",
+        "init",
+        "plan/ceremony.toml",
+        "--words",
+        &words,
+    ];
+    let text = stage.hoster(&mirrored).ended_with(2);
     assert!(text.contains("--words in production"), "{text}");
     assert!(!stage.path("hoster").exists());
 
@@ -110,6 +119,8 @@ fn production_takes_neither_words_nor_pins_from_files() {
                 program,
                 "--dir",
                 "hoster",
+                "--mirror",
+                "mirror",
                 "init",
                 "plan/ceremony.toml",
             ]);
@@ -124,9 +135,13 @@ fn production_takes_neither_words_nor_pins_from_files() {
     let screen = session.exp_eof().unwrap();
     assert!(stage.path("hoster/log.jsonl").exists(), "{screen}");
 
-    refused(&stage, "hoster", &["kek", "create"], "PIN-FILE");
+    refused(&stage, "hoster", &["kek", "create"], "MIRROR");
+    let create = ["--mirror", "mirror", "kek", "create"];
+    refused(&stage, "hoster", &create, "PIN-FILE");
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_keyferry-hoster"));
     command.arg("--dir").arg(stage.path("hoster")).args([
+        "--mirror",
+        "mirror",
         "--module",
         common::MODULE,
         "--token",
@@ -136,6 +151,7 @@ fn production_takes_neither_words_nor_pins_from_files() {
     ]);
     command
         .env("SOFTHSM2_CONF", stage.path("softhsm2.conf"))
+        .current_dir(stage.dir.path())
         .stdin(std::process::Stdio::null());
     // Nor is any token taken but the planned one.
     refused_by(&stage, "hoster", "PLAN-HSM", || {
@@ -175,7 +191,7 @@ fn a_token_that_lies_about_its_wrap_is_caught_by_the_canary() {
         stage.pass("tenant", "export", &["export"]);
         padded(lying(&stage, "tenant", "pkcs7", &["export"]));
         lying(&stage, "tenant", "constant-aes", &["export"]).refused("WRAP-CANARY");
-        stage.walk_to(Done::Export);
+        stage.tenant(&["export"]).ok();
     }
     for mechanism in ["single-shot", "composite"] {
         let waivers = match mechanism {

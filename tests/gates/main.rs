@@ -1,0 +1,40 @@
+//! Gates, attempts, the mirror and the room's record: what two people sign for, and what happens when things go wrong.
+#![cfg(all(feature = "hsm", feature = "custody"))]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod attempts;
+mod mirror;
+mod requests;
+mod room;
+
+use std::{fs, path::Path, process::Command};
+
+use common::stage::{Done, Stage};
+use keyferry::audit::{self, Verdict};
+
+/// The entries of a side's log.
+fn log(stage: &Stage, side: &str) -> Vec<serde_json::Value> {
+    let text = fs::read_to_string(stage.path(&format!("{side}/log.jsonl"))).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// The entries of one kind.
+fn events(stage: &Stage, side: &str, event: &str) -> Vec<serde_json::Value> {
+    let mut entries = log(stage, side);
+    entries.retain(|entry| entry["event"] == event);
+    entries
+}
+
+/// Both folders hold.
+#[track_caller]
+fn audited(stage: &Stage) -> Verdict {
+    audit::verify(&[stage.path("tenant"), stage.path("hoster")], None, None).unwrap()
+}
+
+fn copy(from: &Path, to: &Path) {
+    common::run(Command::new("cp").arg("-a").arg(from).arg(to));
+}
