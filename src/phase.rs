@@ -10,6 +10,7 @@ use crate::{
     encoding::{Hash, PackageId},
     log::{Entry, Event, GENESIS, Head, KekRecord, KeyRecord, Share},
     plan::{Id, Side},
+    preflight::Seen,
     rule::Rule,
 };
 
@@ -163,6 +164,8 @@ pub struct State {
     pub confirmed: BTreeSet<Id>,
     /// The custodians who opened the seal, and whose identity was spent on it.
     pub quorum: Option<(Vec<Id>, Vec<Id>)>,
+    /// What a preflight compares with.
+    pub seen: Seen,
 }
 
 impl State {
@@ -185,6 +188,7 @@ impl State {
             shares: Vec::new(),
             confirmed: BTreeSet::new(),
             quorum: None,
+            seen: Seen::default(),
         }
     }
 
@@ -234,6 +238,7 @@ impl State {
                 "do not go on with this log: compare it with its copies, and note who had access to it",
             )
         };
+        self.seen.take(entry);
         let event = &entry.event;
         if let Event::Intent { step, attempt } = event {
             self.require(*step)

@@ -20,7 +20,7 @@ use crate::{
     report::Report,
     side::{
         init::{self, AgreedPlan},
-        note, probe, release, status,
+        note, preflight, probe, release, status,
         token::{TokenChoice, with_token},
     },
     terminal::{Asker, fail},
@@ -77,6 +77,12 @@ pub enum Shared {
     Status,
     /// Release the document that waits, once enough officers have signed it
     Release,
+    /// Look whether machine, programs and token are fit for production; a rehearsal only reports
+    Preflight {
+        /// A mounted medium, to look at its mount options too
+        #[arg(long, value_name = "FOLDER")]
+        medium: Option<PathBuf>,
+    },
     /// Report what this side's token can do, before there is a plan; throwaway objects only
     Probe {
         /// The report, a new file
@@ -119,8 +125,20 @@ impl Common {
         })
     }
 
-    /// Runs one step of the ceremony in the folder, records a refusal, and says what comes next.
+    /// Runs one step of the ceremony in the folder, records a refusal, and says what comes next. In production
+    /// the machine is looked at before the step does anything.
     pub fn step(&self, side: Side, step: StepFn) -> ExitCode {
+        self.unguarded(
+            side,
+            Box::new(|ceremony, asker| {
+                preflight::guard(ceremony, self.module.as_deref())?;
+                step(ceremony, asker)
+            }),
+        )
+    }
+
+    /// As [`Common::step`], whatever the machine is like: for what only looks, or only adds to the record.
+    fn unguarded(&self, side: Side, step: StepFn) -> ExitCode {
         let mut ceremony = match Ceremony::open(&self.dir, side) {
             Ok(ceremony) => ceremony,
             Err(error) => return fail(&error),
@@ -165,10 +183,16 @@ impl Common {
                 Ok((ceremony, report)) => self.succeed(&report, &ceremony),
                 Err(error) => fail(&error),
             },
-            Shared::Status => self.step(side, Box::new(|ceremony, _| Ok(status::status(ceremony)))),
+            Shared::Status => {
+                self.unguarded(side, Box::new(|ceremony, _| Ok(status::status(ceremony))))
+            }
+            Shared::Preflight { medium } => self.unguarded(
+                side,
+                Box::new(move |ceremony, _| self.preflight(ceremony, medium.as_deref())),
+            ),
             Shared::Release => self.step(side, Box::new(|ceremony, _| release::release(ceremony))),
             Shared::Probe { file, rehearsal } => self.probe(side, &file, rehearsal),
-            Shared::Note { text } => self.step(
+            Shared::Note { text } => self.unguarded(
                 side,
                 Box::new(move |ceremony, _| note::note(ceremony, &text)),
             ),
@@ -181,9 +205,25 @@ impl Common {
             Log::create(&self.dir)?;
         }
         let agreed = AgreedPlan::read(plan)?;
+        let module = self.module.as_deref();
+        let checks = preflight::guard_init(agreed.plan(), side, module)?;
         let mode = agreed.plan().mode;
         let typed = words_heard(mode, &Asker::new(mode), words, &init::words_prompt())?;
-        init::init(&self.dir, side, agreed, &typed)
+        let (mut ceremony, report) = init::init(&self.dir, side, agreed, &typed)?;
+        preflight::record_news(&mut ceremony, &checks)?;
+        Ok((ceremony, report))
+    }
+
+    fn preflight(&self, ceremony: &mut Ceremony, medium: Option<&Path>) -> Result<Report> {
+        let named = self.token.as_ref().map(|_| self.token_choice());
+        let choice = named.transpose()?;
+        let module = self.module.as_deref();
+        let looked = preflight::preflight(ceremony, module, choice.as_ref(), medium)?;
+        if looked.end.is_err() {
+            // What was found is shown whole, not only the first rule that refuses.
+            self.print(&looked.report);
+        }
+        looked.end.map(|()| looked.report)
     }
 
     fn probe(&self, side: Side, file: &Path, rehearsal: bool) -> ExitCode {

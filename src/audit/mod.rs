@@ -19,6 +19,7 @@ use crate::{
     folder,
     log::Event,
     plan::{MAX_PLAN, PLAN_FILE, Plan, Side},
+    preflight::{Finding, Outcome},
     rule::Rule,
     signature,
 };
@@ -216,6 +217,7 @@ fn say_claims(plan: &Plan, logs: &Logs, verdict: &mut Verdict) {
         [
             "what tokens say of themselves and of their keys' attributes (no vendor attestation was asked for)",
             "that the KEK has no clone or backup, and that its destruction reached every copy",
+            "what machines said of themselves (preflight)",
             "the clocks: order comes from the chains, times are what machines said",
             "that a node is the machine its name says",
             "who held a custodian's identity, and who stood in the room",
@@ -237,8 +239,26 @@ fn say_claims(plan: &Plan, logs: &Logs, verdict: &mut Verdict) {
             Event::Repair { bytes, .. } => format!("a torn last line of {bytes} bytes was mended"),
             Event::Refusal { rule, found } => format!("refused by {}: {found}", rule.name()),
             Event::PinTry { .. } => "officers signed for one more try of a PIN".into(),
+            Event::Preflight { findings } => match broken(&findings) {
+                Some(broken) => format!("preflight: {broken}"),
+                None => continue,
+            },
             _ => continue,
         };
         verdict.noted.push(format!("{side}, entry {seq}: {what}"));
     }
+}
+
+/// What a preflight found broken, in one line.
+fn broken(findings: &[Finding]) -> Option<String> {
+    let broken = findings
+        .iter()
+        .filter(|finding| finding.outcome != Outcome::Holds);
+    let lines: Vec<String> = broken
+        .map(|finding| {
+            let (rule, shown) = (finding.rule.name(), finding.outcome.shown());
+            format!("{rule} {shown} ({})", finding.found)
+        })
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("; "))
 }

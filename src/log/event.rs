@@ -10,6 +10,7 @@ use crate::{
     encoding::{CkaId, Hash, PackageId},
     phase::Step,
     plan::{Id, Mode, Side},
+    preflight::Finding,
     rule::Rule,
     signature::Signed,
 };
@@ -229,6 +230,11 @@ pub enum Event {
         /// Who signed.
         signatures: Vec<Signed>,
     },
+    /// What was found of the machine, the programs and the token.
+    Preflight {
+        /// Each rule that was looked at.
+        findings: Vec<Finding>,
+    },
 }
 
 /// Which KEK.
@@ -292,7 +298,8 @@ impl Event {
             | Event::Note { .. }
             | Event::Repair { .. }
             | Event::Refusal { .. }
-            | Event::PinTry { .. } => return None,
+            | Event::PinTry { .. }
+            | Event::Preflight { .. } => return None,
         })
     }
 

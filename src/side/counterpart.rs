@@ -48,6 +48,7 @@ pub fn verify(plan: &Plan, side: Side, bytes: &[u8], name: &str) -> Result<Verif
                 | Event::Repair { .. }
                 | Event::Refusal { .. }
                 | Event::PinTry { .. }
+                | Event::Preflight { .. }
         ) {
             remarks.push((entry.head.seq, entry.event));
         }

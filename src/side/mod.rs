@@ -5,6 +5,8 @@ pub mod counterpart;
 pub mod init;
 pub mod note;
 #[cfg(all(feature = "hsm", feature = "custody"))]
+pub mod preflight;
+#[cfg(all(feature = "hsm", feature = "custody"))]
 pub mod probe;
 pub mod release;
 pub mod status;
