@@ -239,7 +239,7 @@ fn say_claims(plan: &Plan, logs: &Logs, verdict: &mut Verdict) {
             Event::Repair { bytes, .. } => format!("a torn last line of {bytes} bytes was mended"),
             Event::Refusal { rule, found } => format!("refused by {}: {found}", rule.name()),
             Event::PinTry { .. } => "officers signed for one more try of a PIN".into(),
-            Event::Preflight { findings } => match broken(&findings) {
+            Event::Preflight { findings } => match broken(findings) {
                 Some(broken) => format!("preflight: {broken}"),
                 None => continue,
             },

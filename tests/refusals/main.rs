@@ -118,6 +118,8 @@ fn refused_by(stage: &Stage, side: &str, rule: &str, run: impl FnOnce() -> Ended
     let entries: Vec<serde_json::Value> = added
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
+        // What a preflight saw anew is no act.
+        .filter(|entry: &serde_json::Value| entry["event"] != "preflight")
         .collect();
     match &entries[..] {
         // Where no ceremony is open there is no log that could say so.
