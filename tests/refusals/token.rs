@@ -131,9 +131,12 @@ fn production_takes_neither_words_nor_pins_from_files() {
         .env("SOFTHSM2_CONF", stage.path("softhsm2.conf"))
         .stdin(std::process::Stdio::null());
     // Nor is any token taken but the planned one.
-    refused_by(&stage, "hoster", "PLAN-HSM", || {
+    let text = refused_by(&stage, "hoster", "PLAN-HSM", || {
         common::stage::ended(&mut command)
     });
+    for mend in ["clone or backup", "officers of both sides", "`supersedes`"] {
+        assert!(text.contains(mend), "{text}");
+    }
 }
 
 /// Wraps that look right and are not: only opening them in software shows it.

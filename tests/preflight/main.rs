@@ -1,19 +1,16 @@
 //! The machine before production: what is looked at, what is refused and recorded, and that the process is really hard to look into.
 #![cfg(all(feature = "hsm", feature = "custody"))]
 
-use std::{
-    fs,
-    os::unix::fs::MetadataExt,
-    process::{Command, Stdio},
-};
+use std::fs;
 
+#[path = "../common/mod.rs"]
 mod common;
+mod machine;
 
 use common::{
     PIN,
     production::{hoster, init, log, machine_rules, on_terminal, stage},
-    run,
-    stage::{Done, Family, Setting, Stage, ended},
+    stage::{Done, Stage, ended},
 };
 use serde_json::Value;
 
@@ -250,134 +247,4 @@ fn a_clock_behind_the_record_is_refused_until_people_note_it() {
     )
     .ok();
     hoster(&stage, &[], &["release"]).refused("PHASE-ORDER");
-}
-
-/// The memory of a process that is not dumpable is root's (proc(5)). A process of root has it so either way; where the tests are root's, the program runs as somebody else.
-#[test]
-fn in_production_the_process_cannot_be_dumped_or_traced() {
-    const NOBODY: u32 = 65534;
-    let stage = stage(&machine_rules(), |plan| plan);
-    let user = fs::metadata(stage.dir.path()).unwrap().uid();
-    let (user, before) = match user {
-        0 => (
-            NOBODY,
-            format!("exec setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups \"$@\""),
-        ),
-        user => (user, "exec \"$@\"".to_owned()),
-    };
-    // A copy that this user may run, in a folder where it may write.
-    let program = stage.path("keyferry-hoster");
-    fs::copy(env!("CARGO_BIN_EXE_keyferry-hoster"), &program).unwrap();
-    run(Command::new("chown")
-        .args(["-R", &user.to_string()])
-        .arg(stage.dir.path()));
-    let owner = |process: u32| fs::metadata(format!("/proc/{process}/mem")).unwrap().uid();
-    let started = |arguments: &[&str]| {
-        let mut command = Command::new("sh");
-        command.args(["-c", &format!("echo process $$; {before}"), "sh"]);
-        command.args(arguments).current_dir(stage.dir.path());
-        let mut session = rexpect::session::spawn_command(command, Some(60_000)).unwrap();
-        session.exp_string("process ").unwrap();
-        let process: u32 = session.read_line().unwrap().trim().parse().unwrap();
-        (session, process)
-    };
-
-    // As any program is: dumpable, and so its owner's.
-    let (mut cat, process) = started(&["sh", "-c", "echo ready; read line"]);
-    cat.exp_string("ready").unwrap();
-    assert_eq!(owner(process), user);
-
-    let folder = stage.path("hoster").display().to_string();
-    let program = program.display().to_string();
-    let (mut session, process) =
-        started(&[&program, "--dir", &folder, "init", "plan/ceremony.toml"]);
-    session.exp_string("Type them here").unwrap();
-    assert_eq!(owner(process), 0, "not dumpable");
-    let limits = fs::read_to_string(format!("/proc/{process}/limits")).unwrap();
-    let core = limits
-        .lines()
-        .find(|line| line.starts_with("Max core file size"));
-    let core: Vec<&str> = core.unwrap().split_whitespace().collect();
-    assert_eq!(core[4..6], ["0", "0"]);
-    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let locked = status
-        .lines()
-        .find(|line| line.starts_with("VmLck:"))
-        .unwrap();
-    let locked = !locked.split_whitespace().any(|word| word == "0");
-    session.send_line(&stage.plan_words()).unwrap();
-    let screen = session.exp_eof().unwrap();
-    // The record says of the memory lock what was so.
-    let entry = log(&stage).pop().unwrap_or_else(|| panic!("{screen}"));
-    let said = of(&entry, "PREFLIGHT-MEMORY-LOCK")[0]["outcome"].clone();
-    assert_eq!(said, if locked { "holds" } else { "waived" });
-    assert_eq!(of(&entry, "PREFLIGHT-CORE-DUMP")[0]["outcome"], "holds");
-}
-
-#[test]
-fn a_medium_is_judged_by_its_mount() {
-    let stage = Stage::at(Done::Init);
-    for folder in ["/", "/proc", "/dev/shm", "medium"] {
-        let options = run(Command::new("findmnt")
-            .args(["-n", "-o", "OPTIONS", "-T", folder])
-            .current_dir(stage.dir.path()));
-        let options = String::from_utf8(options).unwrap();
-        // The uppermost of several mounts on one folder comes last.
-        let options: Vec<&str> = options.lines().last().unwrap().split(',').collect();
-        let right = ["nosuid", "nodev", "noexec"]
-            .iter()
-            .all(|option| options.contains(option));
-        hoster(&stage, &[], &["preflight", "--medium", folder]).ok();
-        let entry = log(&stage).pop().unwrap();
-        let expected = if right { "holds" } else { "broken" };
-        let found = of(&entry, "PREFLIGHT-MEDIUM")[0];
-        assert_eq!(found["outcome"], expected, "{found} {options:?}");
-    }
-    hoster(&stage, &[], &["preflight", "--medium", "nowhere"]).ok();
-    let entry = log(&stage).pop().unwrap();
-    assert_eq!(of(&entry, "PREFLIGHT-MEDIUM")[0]["outcome"], "broken");
-}
-
-#[test]
-fn a_locked_pin_says_who_mends_it() {
-    let setting = Setting {
-        hoster: Family::Kryoptic,
-        ..Setting::default()
-    };
-    let mut stage = Stage::with(setting, |plan| plan);
-    stage.walk_to(Done::Init);
-    let preflight = |stage: &Stage| {
-        let said = stage.hoster(&["preflight"]).ok();
-        (said, log(stage).pop().unwrap())
-    };
-    assert_eq!(
-        of(&preflight(&stage).1, "PIN-COUNT-LOW")[0]["outcome"],
-        "holds"
-    );
-    for _ in 0..12 {
-        let mut tool = Command::new("pkcs11-tool");
-        tool.arg("--module").arg(Family::Kryoptic.module());
-        tool.args([
-            "--slot",
-            "2",
-            "--login",
-            "--pin",
-            "wrong-wrong",
-            "--list-objects",
-        ]);
-        let tool = tool.env("KRYOPTIC_CONF", stage.path("kryoptic.conf"));
-        tool.stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .unwrap();
-    }
-    let (said, entry) = preflight(&stage);
-    let found = of(&entry, "PIN-COUNT-LOW")[0];
-    assert_eq!(
-        (&found["outcome"], &found["found"]),
-        (&"broken".into(), &"the PIN is locked".into())
-    );
-    assert!(said.contains("security officer sets a new PIN"), "{said}");
-    let text = stage.hoster(&["kek", "create"]).refused("PIN-COUNT-LOW");
-    assert!(text.contains("no key is lost by that"), "{text}");
 }
