@@ -332,7 +332,8 @@ fn ask_token(ceremony: &Ceremony, choice: &TokenChoice, checks: &mut Vec<Check>)
 /// One line per rule, and what mends a broken one.
 fn report(checks: &[Check], findings: &[Finding], mode: Mode) -> Report {
     let broken = (findings.iter()).filter(|finding| finding.outcome == Outcome::Broken);
-    let broken: Vec<&str> = broken.map(|finding| finding.rule.name()).collect();
+    let mut broken: Vec<&str> = broken.map(|finding| finding.rule.name()).collect();
+    broken.dedup();
     let mut report = Report::new(match (broken.is_empty(), mode) {
         (true, _) => "Nothing that was looked at stands against production.".to_owned(),
         (false, Mode::Production) => format!("Production is refused: {}.", broken.join(", ")),

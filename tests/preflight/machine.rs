@@ -56,12 +56,7 @@ fn in_production_the_process_cannot_be_dumped_or_traced() {
         started(&[&program, "--dir", &folder, "init", "plan/ceremony.toml"]);
     session.exp_string("Type them here").unwrap();
     assert_eq!(owner(process), 0, "not dumpable");
-    let limits = fs::read_to_string(format!("/proc/{process}/limits")).unwrap();
-    let core = limits
-        .lines()
-        .find(|line| line.starts_with("Max core file size"));
-    let core: Vec<&str> = core.unwrap().split_whitespace().collect();
-    assert_eq!(core[4..6], ["0", "0"]);
+    assert_no_core(process);
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let locked = status
         .lines()
@@ -75,6 +70,32 @@ fn in_production_the_process_cannot_be_dumped_or_traced() {
     let said = of(&entry, "PREFLIGHT-MEMORY-LOCK")[0]["outcome"].clone();
     assert_eq!(said, if locked { "holds" } else { "waived" });
     assert_eq!(of(&entry, "PREFLIGHT-CORE-DUMP")[0]["outcome"], "holds");
+}
+
+fn assert_no_core(process: u32) {
+    let limits = fs::read_to_string(format!("/proc/{process}/limits")).unwrap();
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"));
+    let core: Vec<&str> = core.unwrap().split_whitespace().collect();
+    assert_eq!(core[4..6], ["0", "0"]);
+}
+
+/// A custodian has no plan, and a passphrase all the same.
+#[test]
+fn a_custodians_program_leaves_no_core_either() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", "echo process $$; exec \"$@\"", "sh"]);
+    command.arg(env!("CARGO_BIN_EXE_keyferry-custodian"));
+    command
+        .args(["identity", "new"])
+        .arg(folder.path().join("identity"));
+    let mut session = rexpect::session::spawn_command(command, Some(60_000)).unwrap();
+    session.exp_string("process ").unwrap();
+    let process = session.read_line().unwrap().trim().parse().unwrap();
+    session.exp_string("New passphrase").unwrap();
+    assert_no_core(process);
 }
 
 #[test]

@@ -50,6 +50,8 @@ fn a_rehearsal_reports_and_goes_on() {
         said.starts_with("Production would be refused here: "),
         "{said}"
     );
+    let headline = said.lines().next().unwrap();
+    assert_eq!(headline.matches("PREFLIGHT-SOFTWARE").count(), 1, "{said}");
     assert!(!said.contains("a-value-that-nobody-shows"), "{said}");
     for (rule, variable) in ABOUT_VARIABLES.into_iter().zip(VARIABLES) {
         let mut lines = said.lines().skip_while(|line| !line.starts_with(rule));
