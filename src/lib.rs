@@ -11,6 +11,7 @@
 //! | [`plan`] | who, what, how many, which rules are waived: parsed into types that cannot be wrong |
 //! | [`log`], [`phase`] | the hash-chained record; one table of which step may follow which |
 //! | [`probe`] | what a token was seen to do, and what that foretells of a plan |
+//! | [`preflight`] | what a machine must be like for keys that matter, judged from what the kernel says |
 //! | [`document`] | what crosses between the sides, one file per document |
 //! | [`signature`], [`approval`] | signatures of people; acts that wait for them, each with exactly what is signed for |
 //! | [`room`] | what people put into the record by hand; bags that must come back as they left |
@@ -28,7 +29,7 @@
 //! | `custodian` | identities and share files |
 //! | [`audit`] | a whole ceremony, verified from its documents |
 //!
-//! **The programs**: [`terminal`], [`report`], `program`, and four thin files in `src/bin/`.
+//! **The programs**: [`terminal`], [`report`], [`hardening`], `program`, and four thin files in `src/bin/`.
 
 // One file may: hsm/raw.rs.
 #![deny(unsafe_code)]
@@ -45,6 +46,7 @@ pub mod error;
 pub mod escape;
 pub mod fingerprint;
 pub mod folder;
+pub mod hardening;
 #[cfg(all(feature = "hsm", feature = "custody"))]
 pub mod hoster;
 #[cfg(feature = "hsm")]
@@ -52,6 +54,7 @@ pub mod hsm;
 pub mod log;
 pub mod phase;
 pub mod plan;
+pub mod preflight;
 pub mod probe;
 #[cfg(all(feature = "hsm", feature = "custody"))]
 pub mod program;

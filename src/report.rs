@@ -36,6 +36,12 @@ impl Report {
         self
     }
 
+    /// Adds a value for scripts only.
+    pub fn data(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.json.insert(name.to_owned(), value.into());
+        self
+    }
+
     /// The text for people.
     pub fn text(&self) -> String {
         self.text.join("\n")

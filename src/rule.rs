@@ -37,7 +37,7 @@ rules! {
     PlanTwoRoles "PLAN-TWO-ROLES" false "nobody holds two roles that check each other";
     PlanQuorum "PLAN-QUORUM" false "2 <= threshold <= custodians <= 16";
     PlanApprovals "PLAN-APPROVALS" false "each side needs at least two officers, and no more than it has";
-    PlanWaiver "PLAN-WAIVER" false "a waiver names a waivable rule that this plan breaks or its token may break, with a reason";
+    PlanWaiver "PLAN-WAIVER" false "a waiver names a waivable rule that this plan breaks or its token or machine may break, with a reason";
     PlanNoSpare "PLAN-NO-SPARE" true "one officer and one custodian more than needed, so that one absence does not end the ceremony";
     PlanUnsupported "PLAN-UNSUPPORTED" false "the plan asks for what this version of Keyferry can do";
     PlanChanged "PLAN-CHANGED" false "the plan's bytes are those that were agreed at init";
@@ -96,6 +96,19 @@ rules! {
     PinFinalTry "PIN-FINAL-TRY" false "the last try of a PIN is never spent by Keyferry";
     HsmMechanism "HSM-MECHANISM" false "the token has every mechanism that its side of the ceremony uses";
     PinFile "PIN-FILE" false "a PIN file serves rehearsals only";
+
+    // The machine.
+    PreflightSwap "PREFLIGHT-SWAP" true "the machine swaps nothing out to a disk";
+    PreflightCoreDump "PREFLIGHT-CORE-DUMP" true "a crash writes no memory to a disk";
+    PreflightPtrace "PREFLIGHT-PTRACE" true "no program traces this one, and none of the same person can";
+    PreflightMemoryLock "PREFLIGHT-MEMORY-LOCK" true "the program's memory is locked";
+    PreflightNetwork "PREFLIGHT-NETWORK" true "no network is up but the planned HSM's own";
+    PreflightLoader "PREFLIGHT-LOADER" true "no variable tells the loader what to put into a program";
+    PreflightPkcs11Spy "PREFLIGHT-PKCS11-SPY" true "no variable puts a spy before the PKCS#11 module";
+    PreflightP11Kit "PREFLIGHT-P11-KIT" true "no variable steers p11-kit, which may put a module before the HSM's";
+    PreflightMedium "PREFLIGHT-MEDIUM" true "a medium is mounted nosuid, nodev and noexec";
+    PreflightSoftware "PREFLIGHT-SOFTWARE" true "program and PKCS#11 module are those that the plan names, by SHA-256";
+    PreflightClock "PREFLIGHT-CLOCK" true "the clock is not behind the record";
 
     // The KEK.
     KekToken "KEK-TOKEN" false "the KEK is a token object";

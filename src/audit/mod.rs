@@ -20,6 +20,7 @@ use crate::{
     log::Event,
     phase::Gate,
     plan::{MAX_PLAN, PLAN_FILE, Plan, Side},
+    preflight::{Finding, Outcome},
     rule::Rule,
     signature,
 };
@@ -217,6 +218,7 @@ fn say_claims(plan: &Plan, logs: &Logs, verdict: &mut Verdict) {
         [
             "what tokens say of themselves and of their keys' attributes (no vendor attestation was asked for)",
             "that the KEK has no clone or backup, and that its destruction reached every copy",
+            "what machines said of themselves (preflight)",
             "the clocks: order comes from the chains, times are what machines said",
             "that a node is the machine its name says",
             "who held a custodian's identity, and who stood in the room",
@@ -248,8 +250,26 @@ fn say_claims(plan: &Plan, logs: &Logs, verdict: &mut Verdict) {
                 gate: Gate::Deviation,
                 ..
             } => "officers signed a deviation".into(),
+            Event::Preflight { findings } => match broken(findings) {
+                Some(broken) => format!("preflight: {broken}"),
+                None => continue,
+            },
             _ => continue,
         };
         verdict.noted.push(format!("{side}, entry {seq}: {what}"));
     }
+}
+
+/// What a preflight found broken, in one line.
+fn broken(findings: &[Finding]) -> Option<String> {
+    let broken = findings
+        .iter()
+        .filter(|finding| finding.outcome != Outcome::Holds);
+    let lines: Vec<String> = broken
+        .map(|finding| {
+            let (rule, shown) = (finding.rule.name(), finding.outcome.shown());
+            format!("{rule} {shown} ({})", finding.found)
+        })
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("; "))
 }

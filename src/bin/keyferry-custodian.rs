@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand};
 use keyferry::{
     Error, Result,
     custodian::{new_identity, open_share},
-    fingerprint, folder,
+    fingerprint, folder, hardening,
     plan::Mode,
     rule::Rule,
     share::Share,
@@ -74,6 +74,7 @@ enum ShareCommand {
 }
 
 fn main() -> ExitCode {
+    hardening::forbid_dumps();
     // A custodian may be anywhere: passphrases come from a terminal, or in a rehearsal from a pipe.
     let asker = Asker::new(Mode::Rehearsal);
     let done = match Cli::parse().command {

@@ -154,6 +154,13 @@ impl Ceremony {
     /// `DOCUMENT-…` and `SIGNATURE-…` rules.
     pub fn take<B: Body>(&self, folder: &Path) -> Result<Released<B>> {
         let received: Received<B> = read(folder, &self.plan)?;
+        if self.state.taken.get(&B::KIND) == Some(&received.hash) {
+            return Err(Rule::PhaseOrder.refuse(
+                format!("the {} that was taken already", B::KIND),
+                "a newer one, or the next step",
+                "run `status`: it shows the next step, who takes it, and the exact command",
+            ));
+        }
         let received = received.not_before(self.least_attempt(B::KIND))?;
         self.answers(&received)?;
         received.released(&self.plan)

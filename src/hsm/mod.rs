@@ -197,7 +197,7 @@ impl<'m> Token<'m> {
     /// `PIN-FINAL-TRY` before the last try is spent; [`Error::Hsm`] for a wrong or locked PIN, a second login of this
     /// process to the same token, or a token that fails.
     pub fn login(&self, pin: Option<&Pin>) -> Result<Hsm<'m>> {
-        refuse_last_try(&self.name(), self.pin_state()?)?;
+        refuse_last_try(&self.name(), CKU_USER, self.pin_state()?)?;
         self.login_as(CKU_USER, pin)
     }
 
@@ -243,7 +243,7 @@ impl<'m> Token<'m> {
                 "Keyferry does not try again by itself. PKCS#11 does not say how many tries are left: find the right PIN first, \
                  then run the same command again",
             )),
-            CKR_PIN_LOCKED => Err(locked(&self.name())),
+            CKR_PIN_LOCKED => Err(locked(&self.name(), user)),
             CKR_PIN_EXPIRED => Err(Error::hsm(
                 format!("the PIN of {} has expired", self.name()),
                 "set a new PIN with the vendor's tool, then run the same command again",
@@ -328,14 +328,14 @@ fn identity(info: &TokenInfo) -> TokenIdentity {
 }
 
 /// The last try of a PIN is never spent here.
-fn refuse_last_try(token: &str, state: PinState) -> Result<()> {
+fn refuse_last_try(token: &str, user: CK_USER_TYPE, state: PinState) -> Result<()> {
     match state {
         PinState::Normal | PinState::CountLow => Ok(()),
-        PinState::Locked => Err(locked(token)),
+        PinState::Locked => Err(locked(token, user)),
         PinState::FinalTry => Err(Rule::PinFinalTry.refuse(
             format!("{token} says that one try of its PIN is left"),
             "a token that has more than one try left",
-            "log in once with the vendor's own tool and the right PIN, which resets the counter",
+            "whoever holds the PIN logs in once with the vendor's own tool and the right PIN, which resets the counter; then run the same command again",
         )),
     }
 }
@@ -348,15 +348,22 @@ fn no_single_token(label: &str, labels: &[String]) -> Error {
     Rule::TokenNotFound.refuse(
         format!("the module shows {present}"),
         format!("one token with the label \"{}\"", label.escape_debug()),
-        "give the right label with --token, plug the token in, or relabel one of two that share a label",
+        "the operator gives the right label with --token, or plugs the HSM in and waits until its own tool lists it; of two that share a label one is \
+         relabelled or unplugged. Then run the same command again",
     )
 }
 
-fn locked(name: &str) -> Error {
-    Error::hsm(
-        format!("the PIN of {name} is locked"),
-        "the token's security officer must reset it with the vendor's tool",
-    )
+fn locked(name: &str, user: CK_USER_TYPE) -> Error {
+    let remedy = match user {
+        CKU_SO => {
+            "only the vendor can say whether a locked PIN of the security officer can be reset; to initialise the token would destroy its keys. Until then \
+             the officers of both sides go on with another HSM that the plan names, or with a new plan"
+        }
+        _ => {
+            "the HSM's security officer sets a new PIN (C_InitPIN, or the vendor's tool); no key is lost by that. Then run the same command again"
+        }
+    };
+    Error::hsm(format!("the PIN of {name} is locked"), remedy)
 }
 
 /// What a `cryptoki` call failed with.

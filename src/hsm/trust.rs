@@ -46,7 +46,8 @@ impl<'m> Token<'m> {
         } else {
             PinState::Normal
         };
-        refuse_last_try(&format!("{} (security officer)", self.name()), state)?;
+        let name = format!("{} (security officer)", self.name());
+        refuse_last_try(&name, CKU_SO, state)?;
         self.login_as(CKU_SO, pin).map(Officer)
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     encoding::{CkaId, Hash, PackageId},
     phase::{Gate, Step},
     plan::{Id, Mode, Side},
+    preflight::Finding,
     room::Remark,
     rule::Rule,
     signature::Signed,
@@ -261,6 +262,11 @@ pub enum Event {
         /// What was found.
         found: String,
     },
+    /// What was found of the machine, the programs and the token.
+    Preflight {
+        /// Each rule that was looked at.
+        findings: Vec<Finding>,
+    },
 }
 
 /// Which KEK.
@@ -326,7 +332,8 @@ impl Event {
             | Event::Approval { .. }
             | Event::Note { .. }
             | Event::Repair { .. }
-            | Event::Refusal { .. } => return None,
+            | Event::Refusal { .. }
+            | Event::Preflight { .. } => return None,
         })
     }
 

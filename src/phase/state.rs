@@ -9,6 +9,7 @@ use crate::{
     encoding::{Hash, PackageId},
     log::{Entry, Event, GENESIS, Head, KekRecord, KeyRecord, Share},
     plan::{Id, Side},
+    preflight::Seen,
     room::Room,
     rule::Rule,
 };
@@ -82,6 +83,8 @@ pub struct State {
     pub quorum: Option<(Vec<Id>, Vec<Id>)>,
     /// The room: who and what came and went.
     pub room: Room,
+    /// What a preflight compares with.
+    pub seen: Seen,
 }
 
 impl State {
@@ -110,6 +113,7 @@ impl State {
             confirmed: BTreeSet::new(),
             quorum: None,
             room: Room::default(),
+            seen: Seen::default(),
         }
     }
 
@@ -168,6 +172,7 @@ impl State {
         let step = event.step().filter(|step| *step != Step::Init);
         let row = step.map(|step| self.require(step)).transpose();
         let row = row.map_err(|error| wrong(error.to_string()))?;
+        self.seen.take(entry);
         self.remember(entry);
         if let Some(row) = row {
             if self.phase != row.next {

@@ -24,7 +24,7 @@ use crate::{
     rule::Rule,
     side::{
         init::{self, AgreedPlan},
-        probe, release, room, status,
+        preflight, probe, release, room, status,
         token::{TokenChoice, with_token},
     },
     terminal::{Asker, fail},
@@ -88,6 +88,12 @@ pub enum Shared {
     Status,
     /// Release the document that waits, once enough officers have signed it
     Release,
+    /// Look whether machine, programs and token are fit for production; a rehearsal only reports
+    Preflight {
+        /// A mounted medium, to look at its mount options too
+        #[arg(long, value_name = "FOLDER")]
+        medium: Option<PathBuf>,
+    },
     /// Report what this side's token can do, before there is a plan; throwaway objects only
     Probe {
         /// The report, a new file
@@ -145,8 +151,21 @@ impl Common {
         })
     }
 
-    /// Runs one step of the ceremony in the folder, records a refusal, and says what comes next.
+    /// Runs one step of the ceremony in the folder, records a refusal, and says what comes next. In production
+    /// the machine is looked at before the step does anything.
     pub fn step(&self, side: Side, step: StepFn) -> ExitCode {
+        self.unguarded(
+            side,
+            Box::new(|ceremony, asker| {
+                self.require_mirror(&ceremony.plan)?;
+                preflight::guard(ceremony, self.module.as_deref())?;
+                step(ceremony, asker)
+            }),
+        )
+    }
+
+    /// As [`Common::step`], whatever the machine is like: for what only looks, or only adds to the record.
+    pub(super) fn unguarded(&self, side: Side, step: StepFn) -> ExitCode {
         let mut ceremony = match Ceremony::open(&self.dir, side) {
             Ok(ceremony) => ceremony,
             Err(error) => return fail(&error),
@@ -192,7 +211,6 @@ impl Common {
 
     /// Begins the mirror, before anything is done that it would miss.
     fn mirrored(&self, ceremony: &mut Ceremony) -> Result<()> {
-        self.require_mirror(&ceremony.plan)?;
         match &self.mirror {
             Some(mirror) => ceremony.mirror_to(mirror),
             None => Ok(()),
@@ -231,10 +249,16 @@ impl Common {
                 Ok((ceremony, report)) => self.succeed(&report, &ceremony),
                 Err(error) => fail(&error),
             },
-            Shared::Status => self.step(side, Box::new(|ceremony, _| Ok(status::status(ceremony)))),
+            Shared::Status => {
+                self.unguarded(side, Box::new(|ceremony, _| Ok(status::status(ceremony))))
+            }
+            Shared::Preflight { medium } => self.unguarded(
+                side,
+                Box::new(move |ceremony, _| self.preflight(ceremony, medium.as_deref())),
+            ),
             Shared::Release => self.step(side, Box::new(|ceremony, _| release::release(ceremony))),
             Shared::Probe { file, rehearsal } => self.probe(side, &file, rehearsal),
-            Shared::Note(note) => self.step(
+            Shared::Note(note) => self.unguarded(
                 side,
                 Box::new(move |ceremony, _| room::note(ceremony, note.into())),
             ),
@@ -260,11 +284,26 @@ impl Common {
         }
         let agreed = AgreedPlan::read(plan)?.superseding(side, superseded)?;
         self.require_mirror(agreed.plan())?;
+        let module = self.module.as_deref();
+        let checks = preflight::guard_init(agreed.plan(), side, module)?;
         let mode = agreed.plan().mode;
         let typed = words_heard(mode, &Asker::new(mode), words, &init::words_prompt())?;
         let (mut ceremony, report) = init::init(&self.dir, side, agreed, &typed)?;
+        preflight::record_news(&mut ceremony, &checks)?;
         self.mirrored(&mut ceremony)?;
         Ok((ceremony, report))
+    }
+
+    fn preflight(&self, ceremony: &mut Ceremony, medium: Option<&Path>) -> Result<Report> {
+        let named = self.token.as_ref().map(|_| self.token_choice());
+        let choice = named.transpose()?;
+        let module = self.module.as_deref();
+        let looked = preflight::preflight(ceremony, module, choice.as_ref(), medium)?;
+        if looked.end.is_err() {
+            // What was found is shown whole, not only the first rule that refuses.
+            self.print(&looked.report);
+        }
+        looked.end.map(|()| looked.report)
     }
 
     fn probe(&self, side: Side, file: &Path, rehearsal: bool) -> ExitCode {

@@ -52,6 +52,7 @@ pub fn verify(plan: &Plan, side: Side, bytes: &[u8], name: &str) -> Result<Verif
                 | Event::Restart { .. }
                 | Event::Abort { .. }
                 | Event::Approval { .. }
+                | Event::Preflight { .. }
         ) {
             remarks.push((entry.head.seq, entry.event));
         }

@@ -5,6 +5,8 @@ pub mod archive;
 pub mod counterpart;
 pub mod init;
 #[cfg(all(feature = "hsm", feature = "custody"))]
+pub mod preflight;
+#[cfg(all(feature = "hsm", feature = "custody"))]
 pub mod probe;
 pub mod release;
 pub mod restart;

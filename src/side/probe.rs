@@ -6,12 +6,13 @@ use crate::{
     Result,
     escape::escape,
     folder,
+    hardening::harden,
     hsm::{PinState, Token},
     plan::{Mode, Side},
     probe::{Outcome, Probe},
     report::Report,
     rule::Rule,
-    side::token::TokenChoice,
+    side::token::{TokenChoice, require_tries_left},
     terminal::Asker,
 };
 
@@ -22,6 +23,10 @@ use crate::{
 pub fn probe(side: Side, choice: &TokenChoice, mode: Mode, to: &Path) -> Result<Report> {
     if to.exists() {
         return Err(folder::exists(to));
+    }
+    if mode == Mode::Production {
+        // What the machine must be like, a plan says; there is none yet.
+        harden();
     }
     let asker = Asker::new(mode);
     let module = choice.open(mode)?;
@@ -39,12 +44,12 @@ pub fn probe(side: Side, choice: &TokenChoice, mode: Mode, to: &Path) -> Result<
 /// There is no record here in which officers could allow one more try.
 fn require_tries(token: &Token) -> Result<()> {
     match token.pin_state()? {
-        PinState::Normal => Ok(()),
-        _ => Err(Rule::PinCountLow.refuse(
+        PinState::CountLow => Err(Rule::PinCountLow.refuse(
             "the token says that few tries are left after a wrong PIN",
             "a token whose PIN has tries left",
-            "log in once with the vendor's own tool and the right PIN, which resets the counter",
+            "whoever holds the PIN logs in once with the vendor's own tool and the right PIN, which resets the counter; then run this command again",
         )),
+        other => require_tries_left(other),
     }
 }
 

@@ -117,7 +117,10 @@ fn planned<'m>(ceremony: &Ceremony, module: &'m Module, choice: &TokenChoice) ->
 }
 
 /// The token is one of those that the plan names for this side, where it names any.
-fn require_planned(ceremony: &Ceremony, token: &Token) -> Result<()> {
+///
+/// # Errors
+/// `PLAN-HSM`.
+pub fn require_planned(ceremony: &Ceremony, token: &Token) -> Result<()> {
     let Some(planned) = &ceremony.plan.party(ceremony.state.side).hsm else {
         return Ok(());
     };
@@ -130,29 +133,49 @@ fn require_planned(ceremony: &Ceremony, token: &Token) -> Result<()> {
             "{} {}, serial {}",
             found.manufacturer, found.model, found.serial
         )),
-        format!(
+        escape(&format!(
             "{} {}, serial {}",
             planned.manufacturer,
             planned.model,
             planned.serials.join(" or ")
-        ),
-        "connect the planned HSM, or choose its token with --token; another HSM needs another plan",
+        )),
+        "the operator connects the planned HSM, or chooses its token with --token. If that HSM is lost, only a clone or backup of the same keys whose \
+         serial stands in the plan can take its place, and this command goes on with it. Without one the officers of both sides give this ceremony up \
+         and sign a new plan that names the other HSM, and this plan's hash as what it `supersedes`",
     ))
+}
+
+/// The PIN can be tried without a thought of locking it.
+///
+/// # Errors
+/// `PIN-COUNT-LOW`, saying who mends it.
+pub fn require_tries_left(state: PinState) -> Result<()> {
+    let (found, remedy) = match state {
+        PinState::Normal => return Ok(()),
+        PinState::CountLow => (
+            "the token says that few tries are left after a wrong PIN",
+            "whoever holds the PIN makes sure of it; the next command that needs it asks two officers to sign for one more try. A login with the \
+             vendor's own tool and the right PIN resets the counter too",
+        ),
+        PinState::FinalTry => (
+            "one last try is left",
+            "whoever holds the PIN logs in once with the vendor's own tool, which resets the counter; or, if the PIN is not certain, the HSM's security \
+             officer sets a new one (C_InitPIN, or the vendor's tool). No key is lost by either; then run this command again",
+        ),
+        PinState::Locked => (
+            "the PIN is locked",
+            "the HSM's security officer sets a new PIN (C_InitPIN, or the vendor's tool); no key is lost by that. Then run this command again. If nobody has the \
+             security officer's PIN, ask the vendor: initialising the token would destroy its keys",
+        ),
+    };
+    Err(Rule::PinCountLow.refuse(found, "a token whose PIN has tries left", remedy))
 }
 
 /// No PIN is spent while few tries are left, unless two officers have signed for one more.
 fn require_tries(ceremony: &mut Ceremony, token: &Token) -> Result<()> {
-    let state = token.pin_state()?;
-    match state {
-        PinState::Normal => return Ok(()),
+    match token.pin_state()? {
         PinState::CountLow => {}
-        PinState::FinalTry | PinState::Locked => {
-            return Err(Rule::PinCountLow.refuse(
-                if state == PinState::Locked { "the PIN is locked" } else { "one last try is left" },
-                "a token whose PIN has tries left",
-                "the HSM's security officer sets a new PIN (C_InitPIN, or the vendor's tool); no key is lost by that; then run this command again",
-            ));
-        }
+        other => return require_tries_left(other),
     }
     let subject = approval::PinTry {
         token: token.identity().clone(),

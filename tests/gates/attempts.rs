@@ -44,12 +44,14 @@ fn both_sides_begin_again_with_a_new_kek_and_new_shares() {
         2
     );
     assert_ne!(stage.kek_words(), old);
-    // The older offer is not taken any more, nor is the one that was taken taken twice.
+    // The offer that was taken is not taken twice, nor is the older one after the newer.
     let words = stage.words("old", &old);
-    let text = stage
-        .tenant(&["offer", "check", "old/offer", "--words", &words])
-        .refused("DOCUMENT-ATTEMPT");
-    assert!(text.contains("attempt 2 or later"), "{text}");
+    let check = ["offer", "check", "old/offer", "--words", &words];
+    let text = stage.tenant(&check).refused("PHASE-ORDER");
+    assert!(text.contains("taken already"), "{text}");
+    stage.walk_to(Done::OfferCheck);
+    let text = stage.tenant(&check).refused("DOCUMENT-ATTEMPT");
+    assert!(text.contains("attempt 3 or later"), "{text}");
     stage.walk_to(Done::KekTrust);
     // The keys are there and stay the same.
     let keys = events(&stage, "tenant", "keys-create");

@@ -118,8 +118,10 @@ fn refused_by(stage: &Stage, side: &str, rule: &str, run: impl FnOnce() -> Ended
     let entries: Vec<serde_json::Value> = added
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
-        // Officers' signatures are taken into the record before the act is looked at.
-        .filter(|entry: &serde_json::Value| entry["event"] != "approval")
+        // Officers' signatures are taken into the record before the act is looked at; what a preflight saw anew is no act.
+        .filter(|entry: &serde_json::Value| {
+            entry["event"] != "approval" && entry["event"] != "preflight"
+        })
         .collect();
     match &entries[..] {
         // Where no ceremony is open there is no log that could say so.

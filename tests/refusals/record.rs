@@ -85,3 +85,11 @@ fn every_other_damage_is_refused_with_its_line() {
     fs::rename(stage.path("hoster"), stage.path("tenant")).unwrap();
     refused_unopened(&stage, "tenant", &["status"], "LOG-EVENT");
 }
+
+#[test]
+fn a_preflight_adds_nothing_to_a_log_that_is_closed() {
+    let stage = at(Done::HosterClose);
+    let before = Before::of(&stage, "hoster");
+    stage.hoster(&["preflight"]).ok();
+    assert_eq!(Before::of(&stage, "hoster"), before);
+}

@@ -1,6 +1,9 @@
 //! PINs: one try each, none while few are left but with two signatures; none from a file in production.
 
-use super::common::stage::{Family, Setting};
+use super::common::{
+    production::{machine_rules, production},
+    stage::{Family, Setting},
+};
 use super::{plant::plant, *};
 
 #[test]
@@ -78,18 +81,8 @@ fn a_token_is_the_one_that_is_named() {
 
 #[test]
 fn production_takes_neither_words_nor_pins_from_files() {
-    let hsm = "hsm = { manufacturer = \"M\", model = \"X\", serials = [\"1\"] }\n";
-    let stage = Stage::new(|plan| {
-        plan.replace("mode = \"rehearsal\"", "mode = \"production\"")
-            .replace(
-                "name = \"Contoso\"\n",
-                &format!("name = \"Contoso\"\n{hsm}"),
-            )
-            .replace(
-                "name = \"Fabrikam\"\n",
-                &format!("name = \"Fabrikam\"\n{hsm}"),
-            )
-    });
+    let hsm = "{ manufacturer = \"M\", model = \"X\", serials = [\"1\"] }";
+    let stage = Stage::new(|plan| production(plan, [hsm, hsm], &machine_rules()));
     let right = stage.plan_words();
     let words = stage.words("plan", &right);
     let init = ["init", "plan/ceremony.toml", "--words", &words];
@@ -154,9 +147,12 @@ fn production_takes_neither_words_nor_pins_from_files() {
         .current_dir(stage.dir.path())
         .stdin(std::process::Stdio::null());
     // Nor is any token taken but the planned one.
-    refused_by(&stage, "hoster", "PLAN-HSM", || {
+    let text = refused_by(&stage, "hoster", "PLAN-HSM", || {
         common::stage::ended(&mut command)
     });
+    for mend in ["clone or backup", "officers of both sides", "`supersedes`"] {
+        assert!(text.contains(mend), "{text}");
+    }
 }
 
 /// Wraps that look right and are not: only opening them in software shows it.
