@@ -186,8 +186,10 @@ fn accepted(ceremony: &Ceremony, kek: &KekRecord, folder: &Path) -> Result<Relea
         acceptance.file(LOG_FILE),
         "the tenant's log",
     )?;
-    log.contains(&package.document.header)?;
     log.contains(&acceptance.document.header)?;
+    for header in ceremony.taken_headers()? {
+        log.contains(&header)?;
+    }
     Ok(acceptance)
 }
 
