@@ -16,12 +16,12 @@ use crate::{Error, Result, escape::escape, rule::Rule};
 /// The most files that a document's folder can hold: a package of 500 keys, and its signatures.
 const MAX_FILES: usize = 4096;
 
-/// Reads a plain file of at most `limit` bytes.
+/// Opens a plain file of at most `limit` bytes, for those that are too large to be held whole.
 ///
 /// # Errors
 /// `DOCUMENT-LINK` for anything but a plain file, `DOCUMENT-SIZE` beyond the limit, and
-/// [`Error::Failed`] where it can't be read.
-pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
+/// [`Error::Failed`] where it can't be opened.
+pub fn open_file(path: &Path, limit: u64) -> Result<File> {
     // O_NONBLOCK: opening a FIFO must not wait for a writer.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).bits() as i32;
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
@@ -38,8 +38,17 @@ pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
     if metadata.len() > limit {
         return Err(too_large(path, metadata.len(), limit));
     }
-    let mut bytes = Vec::with_capacity(metadata.len() as usize);
-    file.take(limit + 1)
+    Ok(file)
+}
+
+/// Reads a plain file of at most `limit` bytes.
+///
+/// # Errors
+/// As [`open_file`], and [`Error::Failed`] where it can't be read.
+pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_file(path, limit)?
+        .take(limit + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| Error::file(path, error))?;
     if bytes.len() as u64 > limit {

@@ -7,6 +7,7 @@ mod foretelling;
 mod logs;
 mod planning;
 mod rehearsal;
+mod show;
 
 use std::path::{Path, PathBuf};
 
@@ -27,6 +28,7 @@ pub use foretelling::Probes;
 use logs::Logs;
 pub use planning::{Checked, check_plan, new_plan};
 pub use rehearsal::rehearse_plan;
+pub use show::show;
 
 /// What an audit found. It exists only where nothing was found to be false.
 #[derive(Debug, Default, Serialize)]
