@@ -10,8 +10,9 @@ use std::{
 };
 
 use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
+use sha2::{Digest, Sha256};
 
-use crate::{Error, Result, escape::escape, rule::Rule};
+use crate::{Error, Result, encoding::Hash, escape::escape, rule::Rule};
 
 /// The most files that a document's folder can hold: a package of 500 keys, and its signatures.
 const MAX_FILES: usize = 4096;
@@ -57,27 +58,65 @@ pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads a flat folder: every file, whole, by its name; `limit` gives the greatest size per name, or
-/// refuses the name.
+/// SHA-256 and length of a plain file of at most `limit` bytes, which is not held.
 ///
 /// # Errors
-/// As [`read_file`], `DOCUMENT-SURPLUS` for a name that `limit` does not know, and whatever `limit` says.
-pub fn read_folder(
+/// As [`read_file`].
+pub fn hash_file(path: &Path, limit: u64) -> Result<(Hash, u64)> {
+    let mut file = open_file(path, limit)?.take(limit + 1);
+    let (mut sha, mut length) = (Sha256::new(), 0);
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let count = file
+            .read(&mut buffer)
+            .map_err(|error| Error::file(path, error))?;
+        sha.update(&buffer[..count]);
+        length += count as u64;
+        if length > limit {
+            return Err(too_large(path, length, limit));
+        }
+        if count == 0 {
+            return Ok((Hash(sha.finalize().into()), length));
+        }
+    }
+}
+
+/// The names of a flat folder's files, each with the greatest size that `limit` gives it.
+///
+/// # Errors
+/// `DOCUMENT-SURPLUS` for a name that `limit` does not know; [`Error::Failed`] where the folder can't be read.
+pub fn list_folder(
     folder: &Path,
     limit: impl Fn(&str) -> Option<u64>,
-) -> Result<BTreeMap<String, Vec<u8>>> {
-    let mut files = BTreeMap::new();
+) -> Result<Vec<(String, u64)>> {
+    let mut names = Vec::new();
     let listing = fs::read_dir(folder).map_err(|error| Error::file(folder, error))?;
     for entry in listing {
         let entry = entry.map_err(|error| Error::file(folder, error))?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let known = limit(&name).filter(|_| files.len() < MAX_FILES);
+        let known = limit(&name).filter(|_| names.len() < MAX_FILES);
         let Some(limit) = known else {
             return Err(surplus(folder, &name));
         };
-        files.insert(name, read_file(&entry.path(), limit)?);
+        names.push((name, limit));
     }
-    Ok(files)
+    Ok(names)
+}
+
+/// Reads a flat folder: every file, whole, by its name; `limit` gives the greatest size per name, or
+/// refuses the name.
+///
+/// # Errors
+/// As [`read_file`] and [`list_folder`].
+pub fn read_folder(
+    folder: &Path,
+    limit: impl Fn(&str) -> Option<u64>,
+) -> Result<BTreeMap<String, Vec<u8>>> {
+    let read = |(name, limit): (String, u64)| {
+        let bytes = read_file(&folder.join(&name), limit)?;
+        Ok((name, bytes))
+    };
+    list_folder(folder, limit)?.into_iter().map(read).collect()
 }
 
 /// The refusal of a file that has no place in a folder.

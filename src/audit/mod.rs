@@ -4,6 +4,7 @@
 mod archive;
 mod documents;
 mod foretelling;
+mod lockstep;
 mod logs;
 mod planning;
 mod rehearsal;

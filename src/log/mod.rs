@@ -21,7 +21,7 @@ use line::{Parser, format_error};
 /// The file name of the log in a ceremony folder.
 pub const LOG_FILE: &str = "log.jsonl";
 /// The greatest length of a line, in bytes.
-const MAX_LINE: u64 = 4 << 20;
+pub const MAX_LINE: u64 = 4 << 20;
 /// The greatest size of a log that travels with a document, in bytes.
 pub const MAX_LOG: u64 = 64 << 20;
 
