@@ -128,9 +128,14 @@ pub fn surplus(folder: &Path, name: &str) -> Error {
     )
 }
 
+/// A path for people: the names on a medium are its sender's.
+fn shown(path: &Path) -> String {
+    escape(&path.display().to_string())
+}
+
 fn not_plain(path: &Path) -> Error {
     Rule::DocumentLink.refuse(
-        format!("{} is a link, a folder or a device", path.display()),
+        format!("{} is a link, a folder or a device", shown(path)),
         "a plain file",
         "copy the folder again from its sender's outbox",
     )
@@ -138,7 +143,7 @@ fn not_plain(path: &Path) -> Error {
 
 fn too_large(path: &Path, found: u64, limit: u64) -> Error {
     Rule::DocumentSize.refuse(
-        format!("{} has {found} bytes", path.display()),
+        format!("{} has {found} bytes", shown(path)),
         format!("at most {limit} bytes"),
         "check that this is the right file; copy it again from its sender",
     )

@@ -1,6 +1,7 @@
 //! The auditor's program, which officers use for plans too: parse, wire, exit code.
 
 use std::{
+    io::BufWriter,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -94,7 +95,7 @@ fn main() -> ExitCode {
             people,
             probe,
         }) => plan_rehearse(&plan, &file, &people, &probe),
-        Command::Show { file } => audit::show(&file, &mut std::io::stdout().lock()),
+        Command::Show { file } => audit::show(&file, &mut BufWriter::new(std::io::stdout().lock())),
         Command::Verify {
             folders,
             expect_plan,

@@ -283,6 +283,16 @@ fn names(stage: &Stage) {
         assert!(!text.contains("ssh-keygen -Y sign"), "{text}");
         says(&text, &["give it a plain name first"]);
     }
+    // Also where there is nothing to show but the name.
+    let (large, link) = (stage.path("l\u{1b}[2J.json"), stage.path("k\u{202e}.json"));
+    fs::File::create(&large)
+        .unwrap()
+        .set_len(100 << 20)
+        .unwrap();
+    std::os::unix::fs::symlink(&offer, &link).unwrap();
+    says(&harmless(&large), &["l\\u{1b}[2J.json has 104857600 bytes"]);
+    says(&harmless(&link), &["k\\u{202e}.json is a link"]);
+    harmless(&stage.path("gone\u{7}.json"));
     let other = stage.path("package.json");
     fs::copy(&offer, &other).unwrap();
     says(

@@ -39,7 +39,9 @@ pub fn show(source: &Source, out: &mut dyn Write) -> Result<()> {
         out.flush().map_err(written)?;
     }
     let (replay, hash) = told?;
-    writeln!(out, "{}", last(&replay, hash).text()).map_err(written)
+    writeln!(out, "{}", last(&replay, hash).text())
+        .and_then(|()| out.flush())
+        .map_err(written)
 }
 
 /// Tells every entry; what they amount to, and the file's hash.

@@ -40,7 +40,9 @@ pub fn show(path: &Path, out: &mut dyn Write) -> Result<()> {
         Beginning::Text => plan::show(path)?,
         Beginning::Other => return Err(start.unknown("neither JSON nor text that Keyferry writes")),
     };
-    writeln!(out, "{}", page.text()).map_err(written)
+    writeln!(out, "{}", page.text())
+        .and_then(|()| out.flush())
+        .map_err(written)
 }
 
 /// The end of a text that could not be written.
