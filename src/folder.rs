@@ -1,4 +1,4 @@
-//! The one door to the disk: files are read once and whole, never through a link, never more than
+//! The one door to the disk: files are read once and whole (the auditor reads logs in pieces), never through a link, never more than
 //! their kind can be; they are made new, 0600 and fsynced with their folder, and nothing is overwritten.
 
 use std::{
