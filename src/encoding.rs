@@ -49,6 +49,13 @@ impl Hash {
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// The 64 lower-case hex characters.
+    pub fn hex(&self) -> [u8; 64] {
+        let mut hex = [0; 64];
+        HEXLOWER.encode_mut(&self.0, &mut hex);
+        hex
+    }
 }
 
 impl fmt::Display for Hash {
@@ -79,9 +86,7 @@ impl Serialize for Hash {
 
 impl<'de> Deserialize<'de> for Hash {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(D::Error::custom)
+        deserializer.deserialize_str(Parsed(std::marker::PhantomData))
     }
 }
 
@@ -127,6 +132,14 @@ impl<const N: usize> fmt::Debug for Fixed<N> {
     }
 }
 
+impl<const N: usize> std::str::FromStr for Fixed<N> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        hex_array(text).map(Fixed)
+    }
+}
+
 impl<const N: usize> Serialize for Fixed<N> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -135,8 +148,7 @@ impl<const N: usize> Serialize for Fixed<N> {
 
 impl<'de, const N: usize> Deserialize<'de> for Fixed<N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        hex_array(&text).map(Fixed).map_err(D::Error::custom)
+        deserializer.deserialize_str(Parsed(std::marker::PhantomData))
     }
 }
 
@@ -164,11 +176,28 @@ pub fn cka_id(plan: &Hash, side: &str, kind: &str, label: &str, attempt: u32) ->
 }
 
 fn hex_array<const N: usize>(text: &str) -> Result<[u8; N], String> {
-    let bytes = HEXLOWER
-        .decode(text.as_bytes())
-        .ok()
-        .and_then(|bytes| bytes.try_into().ok());
-    bytes.ok_or_else(|| format!("expected {} lower-case hex characters", 2 * N))
+    let mut bytes = [0; N];
+    // The library demands a buffer of exactly the decoded length.
+    let decoded = text.len() == 2 * N && HEXLOWER.decode_mut(text.as_bytes(), &mut bytes).is_ok();
+    match decoded {
+        true => Ok(bytes),
+        false => Err(format!("expected {} lower-case hex characters", 2 * N)),
+    }
+}
+
+/// Parses a text where it stands: a log has many, and a copy of each would cost more than its hash.
+struct Parsed<T>(std::marker::PhantomData<T>);
+
+impl<T: std::str::FromStr<Err = String>> serde::de::Visitor<'_> for Parsed<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
 }
 
 /// Fresh random bytes from the operating system's generator.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::rule::Rule;
+use crate::{escape::escape, rule::Rule};
 
 /// The result of everything that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -105,7 +105,7 @@ impl Error {
     /// A file or folder that could not be read or written.
     pub fn file(path: &Path, error: impl std::fmt::Display) -> Self {
         Error::failed(
-            format!("{}: {error}", path.display()),
+            format!("{}: {error}", escape(&path.display().to_string())),
             "check that the file or folder exists, is readable, and that its disk is not full",
         )
     }

@@ -1,7 +1,7 @@
 //! Foreign text made harmless before a person sees it.
 
 /// The greatest number of characters that are shown of a foreign text.
-const MAX_SHOWN: usize = 4000;
+pub const MAX_SHOWN: usize = 4000;
 
 /// Foreign text (names, paths, what a plugin says) made fit for a terminal: control, bidirectional,
 /// invisible and unassigned characters are shown as `\u{…}`. Escaping twice changes nothing. More than

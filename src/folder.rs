@@ -1,4 +1,4 @@
-//! The one door to the disk: files are read once and whole, never through a link, never more than
+//! The one door to the disk: files are read once and whole (the auditor reads logs in pieces), never through a link, never more than
 //! their kind can be; they are made new, 0600 and fsynced with their folder, and nothing is overwritten.
 
 use std::{
@@ -10,18 +10,19 @@ use std::{
 };
 
 use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
+use sha2::{Digest, Sha256};
 
-use crate::{Error, Result, escape::escape, rule::Rule};
+use crate::{Error, Result, encoding::Hash, escape::escape, rule::Rule};
 
 /// The most files that a document's folder can hold: a package of 500 keys, and its signatures.
 const MAX_FILES: usize = 4096;
 
-/// Reads a plain file of at most `limit` bytes.
+/// Opens a plain file of at most `limit` bytes, for those that are too large to be held whole.
 ///
 /// # Errors
 /// `DOCUMENT-LINK` for anything but a plain file, `DOCUMENT-SIZE` beyond the limit, and
-/// [`Error::Failed`] where it can't be read.
-pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
+/// [`Error::Failed`] where it can't be opened.
+pub fn open_file(path: &Path, limit: u64) -> Result<File> {
     // O_NONBLOCK: opening a FIFO must not wait for a writer.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).bits() as i32;
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
@@ -38,8 +39,17 @@ pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
     if metadata.len() > limit {
         return Err(too_large(path, metadata.len(), limit));
     }
-    let mut bytes = Vec::with_capacity(metadata.len() as usize);
-    file.take(limit + 1)
+    Ok(file)
+}
+
+/// Reads a plain file of at most `limit` bytes.
+///
+/// # Errors
+/// As [`open_file`], and [`Error::Failed`] where it can't be read.
+pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_file(path, limit)?
+        .take(limit + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| Error::file(path, error))?;
     if bytes.len() as u64 > limit {
@@ -48,27 +58,65 @@ pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads a flat folder: every file, whole, by its name; `limit` gives the greatest size per name, or
-/// refuses the name.
+/// SHA-256 and length of a plain file of at most `limit` bytes, which is not held.
 ///
 /// # Errors
-/// As [`read_file`], `DOCUMENT-SURPLUS` for a name that `limit` does not know, and whatever `limit` says.
-pub fn read_folder(
+/// As [`read_file`].
+pub fn hash_file(path: &Path, limit: u64) -> Result<(Hash, u64)> {
+    let mut file = open_file(path, limit)?.take(limit + 1);
+    let (mut sha, mut length) = (Sha256::new(), 0);
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let count = file
+            .read(&mut buffer)
+            .map_err(|error| Error::file(path, error))?;
+        sha.update(&buffer[..count]);
+        length += count as u64;
+        if length > limit {
+            return Err(too_large(path, length, limit));
+        }
+        if count == 0 {
+            return Ok((Hash(sha.finalize().into()), length));
+        }
+    }
+}
+
+/// The names of a flat folder's files, each with the greatest size that `limit` gives it.
+///
+/// # Errors
+/// `DOCUMENT-SURPLUS` for a name that `limit` does not know; [`Error::Failed`] where the folder can't be read.
+pub fn list_folder(
     folder: &Path,
     limit: impl Fn(&str) -> Option<u64>,
-) -> Result<BTreeMap<String, Vec<u8>>> {
-    let mut files = BTreeMap::new();
+) -> Result<Vec<(String, u64)>> {
+    let mut names = Vec::new();
     let listing = fs::read_dir(folder).map_err(|error| Error::file(folder, error))?;
     for entry in listing {
         let entry = entry.map_err(|error| Error::file(folder, error))?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let known = limit(&name).filter(|_| files.len() < MAX_FILES);
+        let known = limit(&name).filter(|_| names.len() < MAX_FILES);
         let Some(limit) = known else {
             return Err(surplus(folder, &name));
         };
-        files.insert(name, read_file(&entry.path(), limit)?);
+        names.push((name, limit));
     }
-    Ok(files)
+    Ok(names)
+}
+
+/// Reads a flat folder: every file, whole, by its name; `limit` gives the greatest size per name, or
+/// refuses the name.
+///
+/// # Errors
+/// As [`read_file`] and [`list_folder`].
+pub fn read_folder(
+    folder: &Path,
+    limit: impl Fn(&str) -> Option<u64>,
+) -> Result<BTreeMap<String, Vec<u8>>> {
+    let read = |(name, limit): (String, u64)| {
+        let bytes = read_file(&folder.join(&name), limit)?;
+        Ok((name, bytes))
+    };
+    list_folder(folder, limit)?.into_iter().map(read).collect()
 }
 
 /// The refusal of a file that has no place in a folder.
@@ -80,9 +128,14 @@ pub fn surplus(folder: &Path, name: &str) -> Error {
     )
 }
 
+/// A path for people: the names on a medium are its sender's.
+fn shown(path: &Path) -> String {
+    escape(&path.display().to_string())
+}
+
 fn not_plain(path: &Path) -> Error {
     Rule::DocumentLink.refuse(
-        format!("{} is a link, a folder or a device", path.display()),
+        format!("{} is a link, a folder or a device", shown(path)),
         "a plain file",
         "copy the folder again from its sender's outbox",
     )
@@ -90,7 +143,7 @@ fn not_plain(path: &Path) -> Error {
 
 fn too_large(path: &Path, found: u64, limit: u64) -> Error {
     Rule::DocumentSize.refuse(
-        format!("{} has {found} bytes", path.display()),
+        format!("{} has {found} bytes", shown(path)),
         format!("at most {limit} bytes"),
         "check that this is the right file; copy it again from its sender",
     )

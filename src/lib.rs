@@ -27,7 +27,7 @@
 //! | [`side`], `tenant`, `hoster` | one file per step |
 //! | [`target`] | how a key becomes primary |
 //! | `custodian` | identities and share files |
-//! | [`audit`] | a whole ceremony, verified from its documents |
+//! | [`audit`] | a whole ceremony, verified from its documents; one file, explained |
 //!
 //! **The programs**: [`terminal`], [`report`], [`hardening`], `program`, and four thin files in `src/bin/`.
 

@@ -274,3 +274,40 @@ fn hostile_text_of_a_record_reaches_the_terminal_escaped_only() {
         unreleased.missing
     );
 }
+
+/// The longest log that may travel, of entries that are no remarks: read in less memory than it has bytes.
+#[test]
+fn a_long_log_is_verified_in_constant_memory() {
+    let stage = Stage::at(Done::Init);
+    let path = stage.path("hoster/log.jsonl");
+    let mut log = fs::read_to_string(&path).unwrap();
+    let mut prev = keyferry::encoding::Hash::of(log.as_bytes());
+    let (mut seq, init) = (1, log.lines().count());
+    assert_eq!(init, 1);
+    while log.len() < 60 << 20 {
+        seq += 1;
+        let line = format!(
+            "{{\"attempt\":1,\"event\":\"intent\",\"prev\":\"{prev}\",\"seq\":{seq},\"step\":\"kek-create\",\"time\":\"2026-11-24T00:56:45Z\"}}\n"
+        );
+        prev = keyferry::encoding::Hash::of(line.as_bytes());
+        log.push_str(&line);
+    }
+    fs::write(&path, log).unwrap();
+    // In KiB of address space, which the program itself and its libraries take a part of.
+    let limited = |what: &str| {
+        let program = env!("CARGO_BIN_EXE_keyferry-audit");
+        let line = format!("ulimit -v 40000; exec {program} {what}");
+        ended(
+            Command::new("sh")
+                .args(["-c", &line])
+                .current_dir(stage.path("")),
+        )
+    };
+    let verdict = limited("verify hoster").ok();
+    assert!(
+        verdict.contains(&format!("one chain of {seq} entries")),
+        "{verdict}"
+    );
+    let told = limited("show hoster/log.jsonl").ok();
+    assert!(told.contains(&format!("entries:      {seq}")));
+}

@@ -6,7 +6,6 @@ use super::{Evidence, Verdict, logs::Logs};
 use crate::{
     Error, Result,
     document::{Kind, MAX_DOCUMENT},
-    encoding::Hash,
     folder,
     log::MAX_LOG,
     plan::Plan,
@@ -52,7 +51,7 @@ fn check_sums(archive: &Path) -> Result<usize> {
                 "names of files in the archive",
             ));
         }
-        let found = Hash::of(&folder::read_file(&archive.join(path), MAX_LOG)?);
+        let (found, _) = folder::hash_file(&archive.join(path), MAX_LOG)?;
         again.push_str(&format!("{found}  {name}\n"));
         listed.push(archive.join(path));
     }

@@ -1,13 +1,16 @@
 //! The documents that crossed: each whole, released, answering the one before it, and recorded by both sides.
 
-use std::path::PathBuf;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use super::{Evidence, Verdict, logs::Logs};
 use crate::{
     Result,
     document::{
-        Body, Kind, Received, acceptance::Acceptance, closing::Closing, offer::Offer,
-        package::Package, read, receipt::Receipt, registration::Registration,
+        Body, Kind, Listed, Received, acceptance::Acceptance, closing::Closing, offer::Offer,
+        package::Package, read_without_log, receipt::Receipt, registration::Registration,
     },
     encoding::Hash,
     folder,
@@ -28,6 +31,8 @@ pub struct Documents {
     registration: Option<Received<Registration>>,
     acceptance: Option<Received<Acceptance>>,
     closing: Option<Received<Closing>>,
+    /// Where each was read.
+    folders: BTreeMap<Kind, PathBuf>,
     /// Folders of share files.
     shares: Vec<PathBuf>,
 }
@@ -45,6 +50,7 @@ impl Documents {
             registration: one(evidence, plan, verdict)?,
             acceptance: one(evidence, plan, verdict)?,
             closing: one(evidence, plan, verdict)?,
+            folders: folders(evidence),
             shares: shares
                 .map(|one| one.path.join("outbox/shares"))
                 .filter(|path| path.exists())
@@ -52,17 +58,39 @@ impl Documents {
         })
     }
 
-    /// The logs that travelled with documents.
-    pub fn travelled_logs(&self) -> Vec<(Side, &str, &[u8])> {
-        let tenant = self
-            .acceptance
-            .as_ref()
-            .map(|one| (Side::Tenant, "the acceptance's log", one.file(LOG_FILE)));
-        let hoster = self
-            .closing
-            .as_ref()
-            .map(|one| (Side::Hoster, "the closing's log", one.file(LOG_FILE)));
-        tenant.into_iter().chain(hoster).collect()
+    /// The logs that travelled with documents: whose, what to call them, where they lie, and what their document lists.
+    pub fn travelled_logs(&self) -> Vec<(Side, &str, PathBuf, Listed)> {
+        let tenant = self.acceptance.as_ref().map(|one| &one.body().log);
+        let hoster = self.closing.as_ref().map(|one| &one.body().log);
+        let tenant =
+            tenant.map(|log| (Side::Tenant, "the acceptance's log", Kind::Acceptance, log));
+        let hoster = hoster.map(|log| (Side::Hoster, "the closing's log", Kind::Closing, log));
+        let placed = |(side, name, kind, log): (Side, &'static str, Kind, &Listed)| {
+            let folder = self.folders.get(&kind)?;
+            Some((side, name, folder.join(LOG_FILE), log.clone()))
+        };
+        tenant
+            .into_iter()
+            .chain(hoster)
+            .filter_map(placed)
+            .collect()
+    }
+
+    /// The entries of a side's log that its documents name, by their numbers.
+    pub fn heads(&self, side: Side) -> BTreeSet<u64> {
+        let headers = [
+            self.offer.as_ref().map(|one| &one.document.header),
+            self.package.as_ref().map(|one| &one.document.header),
+            self.receipt.as_ref().map(|one| &one.document.header),
+            self.registration.as_ref().map(|one| &one.document.header),
+            self.acceptance.as_ref().map(|one| &one.document.header),
+            self.closing.as_ref().map(|one| &one.document.header),
+        ];
+        let of_side = headers
+            .into_iter()
+            .flatten()
+            .filter(|header| header.side == side);
+        of_side.map(|header| header.head.seq).collect()
     }
 
     fn hash(&self, kind: Kind) -> Option<Hash> {
@@ -280,6 +308,24 @@ fn check_release<B: Body>(
     }
 }
 
+/// Where a document lies in a folder of evidence.
+fn place(one: &Evidence, kind: Kind) -> PathBuf {
+    match (one.archive, one.side == kind.side()) {
+        (true, _) => one.path.join(kind.name()),
+        (false, true) => one.path.join("outbox").join(kind.name()),
+        (false, false) => one.path.join("inbox").join(kind.name()),
+    }
+}
+
+/// One folder of each document there is.
+fn folders(evidence: &[Evidence]) -> BTreeMap<Kind, PathBuf> {
+    let of = |kind: Kind| {
+        let mut places = evidence.iter().map(move |one| place(one, kind));
+        places.find(|path| path.exists()).map(|path| (kind, path))
+    };
+    Kind::ALL.into_iter().filter_map(of).collect()
+}
+
 /// A document: every copy there is, the same, and released.
 fn one<B: Body>(
     evidence: &[Evidence],
@@ -288,15 +334,11 @@ fn one<B: Body>(
 ) -> Result<Option<Received<B>>> {
     let mut found: Option<Received<B>> = None;
     for one in evidence {
-        let path = match (one.archive, one.side == B::KIND.side()) {
-            (true, _) => one.path.join(B::KIND.name()),
-            (false, true) => one.path.join("outbox").join(B::KIND.name()),
-            (false, false) => one.path.join("inbox").join(B::KIND.name()),
-        };
+        let path = place(one, B::KIND);
         if !path.exists() {
             continue;
         }
-        let copy = read::<B>(&path, plan)?;
+        let copy = read_without_log::<B>(&path, plan)?;
         if let Some(found) = found.as_ref().filter(|found| found.hash != copy.hash) {
             return Err(Rule::DocumentHash.refuse(
                 format!("{} has SHA-256 {}", path.display(), copy.hash),

@@ -1,39 +1,42 @@
 //! The logs of both sides: every copy there is, each a whole chain, all of one side the same.
 
-use std::path::Path;
+use std::{
+    io::{BufRead, BufReader, Read},
+    path::Path,
+};
 
-use super::{Evidence, Verdict, documents::Documents};
+use super::{
+    Evidence, Verdict,
+    documents::Documents,
+    lockstep::{Copy, Lockstep},
+};
 use crate::{
     Error, Result,
     encoding::Hash,
     folder,
-    log::{self, Event, LOG_FILE, MAX_LOG},
+    log::{self, Event, LOG_FILE, MAX_LINE, MAX_LOG},
     plan::{Plan, Side},
     rule::Rule,
     side::counterpart::{self, Verified},
 };
+
+/// How much of each copy is in memory at a time, in bytes.
+const CHUNK: usize = 1 << 16;
 
 /// The longest log of each side.
 pub struct Logs {
     sides: Vec<(Side, Verified)>,
 }
 
-/// One copy of a log.
-struct Copy {
-    side: Side,
-    name: String,
-    bytes: Vec<u8>,
-}
-
 /// The side whose log a file is, by its first entry.
 pub fn side_of(path: &Path) -> Result<Side> {
-    let bytes = folder::read_file(path, MAX_LOG)?;
+    let mut first = Vec::new();
+    BufReader::new(folder::open_file(path, MAX_LOG)?)
+        .take(MAX_LINE)
+        .read_until(b'\n', &mut first)
+        .map_err(|error| Error::file(path, error))?;
     let mut side = None;
-    let first = bytes
-        .split_inclusive(|byte| *byte == b'\n')
-        .next()
-        .unwrap_or_default();
-    log::read(first, &path.display().to_string(), |entry| {
+    log::read(first.as_slice(), &path.display().to_string(), |entry| {
         if let Event::Init { side: of, .. } = entry.event {
             side = Some(of);
         }
@@ -56,41 +59,24 @@ impl Logs {
         documents: &Documents,
         verdict: &mut Verdict,
     ) -> Result<Self> {
-        let mut copies = Vec::new();
-        for one in evidence {
-            let name = if one.archive {
-                format!("{}.{LOG_FILE}", one.side)
-            } else {
-                LOG_FILE.to_owned()
-            };
-            let path = one.path.join(name);
-            copies.push(Copy {
-                side: one.side,
-                name: path.display().to_string(),
-                bytes: folder::read_file(&path, MAX_LOG)?,
-            });
-        }
-        for (side, name, bytes) in documents.travelled_logs() {
-            copies.push(Copy {
-                side,
-                name: name.to_owned(),
-                bytes: bytes.to_vec(),
-            });
-        }
         let mut sides = Vec::new();
         for side in [Side::Tenant, Side::Hoster] {
-            let mut of_side: Vec<&Copy> = copies.iter().filter(|copy| copy.side == side).collect();
-            of_side.sort_by_key(|copy| std::cmp::Reverse(copy.bytes.len()));
-            let Some(longest) = of_side.first() else {
+            let copies = copies(evidence, documents, side)?;
+            let count = copies.len();
+            let Some(mut lockstep) = Lockstep::new(copies) else {
                 verdict.missing.push(format!("the log of the {side}"));
                 continue;
             };
-            of_side.iter().try_for_each(|copy| same(longest, copy))?;
-            let verified = counterpart::verify(plan, side, &longest.bytes, &longest.name)?;
+            let (name, asked) = (lockstep.name(), documents.heads(side));
+            let log = BufReader::with_capacity(CHUNK, &mut lockstep);
+            let verified =
+                counterpart::verify_asked(plan, side, log, &name, |seq| asked.contains(&seq));
+            // A fork ended the reading; what reading says of that is not what happened.
+            lockstep.agree(side)?;
+            let verified = verified?;
             verdict.holds.push(format!(
-                "the log of the {side} is one chain of {} entries ({} copies agree), each step allowed by the one before",
-                verified.head.seq,
-                of_side.len()
+                "the log of the {side} is one chain of {} entries ({count} copies agree), each step allowed by the one before",
+                verified.head.seq
             ));
             if verified.state.phase != crate::phase::Phase::Closed {
                 verdict.missing.push(format!(
@@ -123,42 +109,17 @@ impl Logs {
     }
 }
 
-/// A shorter copy is the beginning of the longest; else the log was forked.
-fn same(longest: &Copy, copy: &Copy) -> Result<()> {
-    if longest.bytes.starts_with(&copy.bytes) {
-        return Ok(());
-    }
-    let lines = |copy: &Copy| {
-        copy.bytes
-            .split(|byte| *byte == b'\n')
-            .map(<[u8]>::to_vec)
-            .collect::<Vec<_>>()
-    };
-    let (left, right) = (lines(longest), lines(copy));
-    let differs = left
-        .iter()
-        .zip(&right)
-        .position(|(left, right)| left != right)
-        .unwrap_or(right.len().min(left.len()));
-    let show = |line: Option<&Vec<u8>>| {
-        String::from_utf8_lossy(line.map_or(&[], Vec::as_slice))
-            .chars()
-            .take(300)
-            .collect::<String>()
-    };
-    Err(forked(
-        longest,
-        copy,
-        differs + 1,
-        &show(left.get(differs)),
-        &show(right.get(differs)),
-    ))
-}
-
-fn forked(longest: &Copy, copy: &Copy, number: usize, left: &str, right: &str) -> Error {
-    Rule::LogChain.refuse(
-        crate::escape::escape(&format!("a fork: entry {number} is {left} in {}, and {right} in {}", longest.name, copy.name)),
-        format!("one entry {number} in every copy of the {}'s log", longest.side),
-        "somebody rewrote a log: ask both sides for their copies, and compare them with the signed heads",
-    )
+/// Every copy there is of a side's log.
+fn copies(evidence: &[Evidence], documents: &Documents, side: Side) -> Result<Vec<Copy>> {
+    let own = evidence.iter().filter(|one| one.side == side).map(|one| {
+        let path = match one.archive {
+            true => one.path.join(format!("{side}.{LOG_FILE}")),
+            false => one.path.join(LOG_FILE),
+        };
+        Copy::open(&path.display().to_string(), &path, None)
+    });
+    let travelled = documents.travelled_logs().into_iter();
+    let travelled = travelled.filter(|(of, ..)| *of == side);
+    let travelled = travelled.map(|(_, name, path, listed)| Copy::open(name, &path, Some(listed)));
+    own.chain(travelled).collect()
 }

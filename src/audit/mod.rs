@@ -4,9 +4,11 @@
 mod archive;
 mod documents;
 mod foretelling;
+mod lockstep;
 mod logs;
 mod planning;
 mod rehearsal;
+mod show;
 
 use std::path::{Path, PathBuf};
 
@@ -29,6 +31,7 @@ pub use foretelling::Probes;
 use logs::Logs;
 pub use planning::{Checked, check_plan, new_plan};
 pub use rehearsal::rehearse_plan;
+pub use show::show;
 
 /// What an audit found. It exists only where nothing was found to be false.
 #[derive(Debug, Default, Serialize)]

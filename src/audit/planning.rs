@@ -121,10 +121,21 @@ impl Checked {
 }
 
 fn meaning(path: &Path, plan: &Plan) -> Result<Vec<String>> {
-    let mut lines = vec![
-        format!("The plan {} has no faults.", plan.ceremony),
-        format!("mode:       {}", name(&plan.mode)),
-    ];
+    let mut lines = vec![format!("The plan {} has no faults.", plan.ceremony)];
+    lines.extend(content(plan));
+    signed(&mut lines, path, plan)?;
+    lines.push(format!("hash:       {}", plan.hash()));
+    lines.push(
+        "Its words; at init the first two rows are read aloud by one side and typed by the other:"
+            .into(),
+    );
+    lines.push(fingerprint::rows(plan.hash().as_bytes()));
+    Ok(lines)
+}
+
+/// What a plan says, who signed it set aside.
+pub(super) fn content(plan: &Plan) -> Vec<String> {
+    let mut lines = vec![format!("mode:       {}", name(&plan.mode))];
     if let Some(former) = plan.supersedes {
         lines.push(format!("supersedes: {former}"));
     }
@@ -164,14 +175,7 @@ fn meaning(path: &Path, plan: &Plan) -> Result<Vec<String>> {
             "note:       this version of Keyferry can not carry it out yet: {error}"
         ));
     }
-    signed(&mut lines, path, plan)?;
-    lines.push(format!("hash:       {}", plan.hash()));
-    lines.push(
-        "Its words; at init the first two rows are read aloud by one side and typed by the other:"
-            .into(),
-    );
-    lines.push(fingerprint::rows(plan.hash().as_bytes()));
-    Ok(lines)
+    lines
 }
 
 fn party(lines: &mut Vec<String>, side: Side, party: &Party) {

@@ -1,6 +1,7 @@
 //! The auditor's program, which officers use for plans too: parse, wire, exit code.
 
 use std::{
+    io::BufWriter,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -26,6 +27,11 @@ enum Command {
     /// The plan of a ceremony
     #[command(subcommand)]
     Plan(PlanCommand),
+    /// Explain one file in plain words, before it is signed or believed: a document, a request, a log, a plan, a report, a signature
+    Show {
+        /// The file
+        file: PathBuf,
+    },
     /// Verify ceremony folders or archives: what holds, what is only a claim, what is missing
     Verify {
         /// A side's ceremony folder, or an archive; give what you have
@@ -89,6 +95,7 @@ fn main() -> ExitCode {
             people,
             probe,
         }) => plan_rehearse(&plan, &file, &people, &probe),
+        Command::Show { file } => audit::show(&file, &mut BufWriter::new(std::io::stdout().lock())),
         Command::Verify {
             folders,
             expect_plan,

@@ -4,14 +4,14 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::{
-    Body, Document, FORMAT, Header, Kind, MAX_DOCUMENT, acceptance::Acceptance, closing::Closing,
-    offer::Offer, package::Package, receipt::Receipt, registration::Registration,
+    Body, Document, FORMAT, Header, Kind, Listed, MAX_DOCUMENT, acceptance::Acceptance,
+    closing::Closing, offer::Offer, package::Package, receipt::Receipt, registration::Registration,
 };
 use crate::{
     Error, Result,
     encoding::Hash,
     folder,
-    log::MAX_LOG,
+    log::{LOG_FILE, MAX_LOG},
     plan::Plan,
     rule::Rule,
     signature::{self, MAX_SIGNATURE, Namespace, SignatureFile, Verified, signer_of},
@@ -130,6 +130,36 @@ impl<B: Body> Released<B> {
 pub fn read<B: Body>(folder: &Path, plan: &Plan) -> Result<Received<B>> {
     let main = B::KIND.file();
     let files = folder::read_folder(folder, |name| limit(name, &main))?;
+    check(folder, plan, files, None)
+}
+
+/// As [`read`], but a log that travels with the document is hashed where it lies and not held: it may be large.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_without_log<B: Body>(folder: &Path, plan: &Plan) -> Result<Received<B>> {
+    let main = B::KIND.file();
+    let (mut files, mut log) = (BTreeMap::new(), None);
+    for (name, limit) in folder::list_folder(folder, |name| limit(name, &main))? {
+        let path = folder.join(&name);
+        if name == LOG_FILE {
+            let (hash, length) = folder::hash_file(&path, limit)?;
+            log = Some(Listed { hash, length });
+        } else {
+            files.insert(name, folder::read_file(&path, limit)?);
+        }
+    }
+    check(folder, plan, files, log)
+}
+
+/// Checks what was read of a folder, and what was found of a log that was not.
+fn check<B: Body>(
+    folder: &Path,
+    plan: &Plan,
+    files: BTreeMap<String, Vec<u8>>,
+    log: Option<Listed>,
+) -> Result<Received<B>> {
+    let main = B::KIND.file();
     let bytes = files.get(&main).ok_or_else(|| missing(folder, &main))?;
     // The kind first: another document's fields would only confuse.
     check_header(B::KIND, &header_of(bytes, &main)?, plan)?;
@@ -145,7 +175,7 @@ pub fn read<B: Body>(folder: &Path, plan: &Plan) -> Result<Received<B>> {
                 "ask the sender how this came about; do not go on with this document",
             )
         })?;
-    check_files(folder, &document, &files)?;
+    check_files(folder, &document, &files, log)?;
     let signatures = signature::verify(
         plan,
         B::KIND.side(),
@@ -192,7 +222,7 @@ fn limit(name: &str, main: &str) -> Option<u64> {
         return Some(MAX_SIGNATURE);
     }
     match name {
-        "log.jsonl" => Some(MAX_LOG),
+        LOG_FILE => Some(MAX_LOG),
         _ if name.ends_with(".sealed") || name.ends_with(".crt") => Some(MAX_LISTED),
         _ => None,
     }
@@ -290,6 +320,7 @@ fn check_files<B: Body>(
     folder: &Path,
     document: &Document<B>,
     files: &BTreeMap<String, Vec<u8>>,
+    log: Option<Listed>,
 ) -> Result<()> {
     let main = B::KIND.file();
     let (listed, seals) = (document.body.files(), document.body.seals());
@@ -299,17 +330,25 @@ fn check_files<B: Body>(
             || listed.iter().any(|(listed, _)| listed == name)
             || seals.iter().any(|seal| seal == name)
     };
-    if let Some(surplus) = files.keys().find(|name| !accounted(name)) {
+    let mut names = files
+        .keys()
+        .map(String::as_str)
+        .chain(log.as_ref().map(|_| LOG_FILE));
+    if let Some(surplus) = names.find(|name| !accounted(name)) {
         return Err(folder::surplus(folder, surplus));
     }
     for (name, listing) in &listed {
-        let bytes = files.get(name).ok_or_else(|| missing(folder, name))?;
-        if bytes.len() as u64 != listing.length || Hash::of(bytes) != listing.hash {
+        let unheld = || log.clone().filter(|_| name == LOG_FILE);
+        let found = files
+            .get(name)
+            .map(|bytes| Listed::of(bytes))
+            .or_else(unheld);
+        let found = found.ok_or_else(|| missing(folder, name))?;
+        if found != *listing {
             return Err(Rule::DocumentHash.refuse(
                 format!(
                     "{name} has {} bytes and SHA-256 {}",
-                    bytes.len(),
-                    Hash::of(bytes)
+                    found.length, found.hash
                 ),
                 format!("{} bytes and {}", listing.length, listing.hash),
                 "copy the folder again from its sender's outbox",

@@ -2,6 +2,7 @@
 //! before it. Appended and fsynced once per step. The state of a side is what replaying it gives.
 
 mod event;
+mod line;
 
 use std::{
     fs::{File, OpenOptions},
@@ -15,15 +16,14 @@ use serde_json::{Map, Value};
 
 use crate::{Error, Result, encoding::Hash, folder, rule::Rule};
 pub use event::{Event, KekRecord, KeyRecord, Share};
+use line::{Parser, format_error};
 
 /// The file name of the log in a ceremony folder.
 pub const LOG_FILE: &str = "log.jsonl";
 /// The greatest length of a line, in bytes.
-const MAX_LINE: u64 = 4 << 20;
+pub const MAX_LINE: u64 = 4 << 20;
 /// The greatest size of a log that travels with a document, in bytes.
 pub const MAX_LOG: u64 = 64 << 20;
-/// The greatest integer that every JSON reader keeps exactly (RFC 8785, 3.2.2.3).
-const MAX_INTEGER: u64 = 1 << 53;
 
 /// A place in a log: everything up to and including entry `seq`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,8 +76,9 @@ pub fn read(
         torn: Vec::new(),
         length: 0,
     };
+    let (mut line, mut parser) = (Vec::new(), Parser::default());
     loop {
-        let mut line = Vec::new();
+        line.clear();
         let mut bounded = std::io::Read::take(&mut log, MAX_LINE);
         bounded
             .read_until(b'\n', &mut line)
@@ -93,88 +94,11 @@ pub fn read(
             end.torn = line;
             return Ok(end);
         }
-        let entry = parse(&line, end.head, name)?;
+        let entry = parser.parse(&line, end.head, name)?;
         end.head = entry.head;
         end.length += line.len() as u64;
         sink(entry)?;
     }
-}
-
-fn format_error(name: &str, line: u64, found: impl std::fmt::Display) -> Error {
-    Rule::LogFormat.refuse(
-        format!("{name}, line {line}: {found}"),
-        "one canonical JSON object (RFC 8785) of a known event",
-        "do not go on with this log: compare it with its copies, and note who had access to it",
-    )
-}
-
-fn parse(line: &[u8], before: Head, name: &str) -> Result<Entry> {
-    let number = before.seq + 1;
-    let format = |found: String| format_error(name, number, found);
-    let body = &line[..line.len() - 1];
-    let value: Value = serde_json::from_slice(body).map_err(|error| format(error.to_string()))?;
-    check_values(&value).map_err(format)?;
-    let canonical = serde_json::to_vec(&value).map_err(|error| format(error.to_string()))?;
-    if canonical != body {
-        return Err(format("not in canonical form".into()));
-    }
-    let Value::Object(mut fields) = value else {
-        return Err(format("not an object".into()));
-    };
-    let mut text = |field: &str| match fields.remove(field) {
-        Some(Value::String(text)) => Ok(text),
-        _ => Err(format(format!("no text in {field:?}"))),
-    };
-    let (prev, time) = (text("prev")?, text("time")?);
-    let seq = fields.remove("seq").and_then(|seq| seq.as_u64());
-    if seq != Some(number) || prev != before.hash.to_string() {
-        return Err(Rule::LogChain.refuse(
-            format!("{name}, line {number}: seq {} and prev {prev}", seq.map_or("absent".into(), |seq| seq.to_string())),
-            format!("seq {number} and prev {}", before.hash),
-            "do not go on with this log: a line was changed, added or removed; compare it with its copies",
-        ));
-    }
-    if !is_time(&time) {
-        return Err(format(format!("the time {time:?}")));
-    }
-    let event =
-        serde_json::from_value(Value::Object(fields)).map_err(|error| format(error.to_string()))?;
-    Ok(Entry {
-        head: Head {
-            seq: number,
-            hash: Hash::of(line),
-        },
-        time,
-        event,
-    })
-}
-
-/// Only strings, integers, booleans, and objects and arrays of these; names in ASCII, so that byte order
-/// is RFC 8785's order.
-fn check_values(value: &Value) -> std::result::Result<(), String> {
-    match value {
-        Value::String(_) | Value::Bool(_) => Ok(()),
-        Value::Number(number) if number.as_u64().is_some_and(|number| number <= MAX_INTEGER) => {
-            Ok(())
-        }
-        Value::Array(list) => list.iter().try_for_each(check_values),
-        Value::Object(fields) => {
-            fields
-                .iter()
-                .try_for_each(|(name, value)| match name.is_ascii() {
-                    true => check_values(value),
-                    false => Err(format!("the name {name:?}")),
-                })
-        }
-        other => Err(format!("the value {other}")),
-    }
-}
-
-fn is_time(text: &str) -> bool {
-    text.len() == 20
-        && text
-            .parse::<jiff::Timestamp>()
-            .is_ok_and(|time| time.to_string() == text)
 }
 
 /// Now, by this machine's clock: UTC, RFC 3339, whole seconds.
@@ -347,5 +271,7 @@ fn lock(file: &File, path: &Path) -> Result<()> {
     })
 }
 
+#[cfg(test)]
+mod line_tests;
 #[cfg(test)]
 mod tests;

@@ -29,12 +29,18 @@ pub const HEAD_FILE: &str = "head.json";
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClosedHead {
-    format: String,
-    ceremony: Id,
-    side: Side,
-    plan_hash: Hash,
-    count: u64,
-    head: Hash,
+    /// [`FORMAT`].
+    pub format: String,
+    /// The ceremony's id.
+    pub ceremony: Id,
+    /// Whose log it is.
+    pub side: Side,
+    /// SHA-256 of the plan.
+    pub plan_hash: Hash,
+    /// How many entries the log has.
+    pub count: u64,
+    /// SHA-256 of the last one's line.
+    pub head: Hash,
 }
 
 impl ClosedHead {

@@ -1,5 +1,7 @@
 //! The other side's log, once it is here: its chain, its steps, and the heads that its documents named.
 
+use std::{collections::BTreeMap, io::BufRead};
+
 use crate::{
     Result,
     ceremony::Replay,
@@ -18,8 +20,8 @@ pub struct Verified {
     pub state: State,
     /// Its last entry.
     pub head: Head,
-    /// Its entries' places, by sequence number from 1.
-    pub heads: Vec<Hash>,
+    /// The hashes of the entries that were asked for, by sequence number from 1.
+    heads: BTreeMap<u64, Hash>,
     /// What people noted, and what was refused or repaired, with the entry's number.
     pub remarks: Vec<(u64, Event)>,
     /// Who released which document, by its hash.
@@ -31,10 +33,27 @@ pub struct Verified {
 /// # Errors
 /// `LOG-…`, `PLAN-CHANGED`.
 pub fn verify(plan: &Plan, side: Side, bytes: &[u8], name: &str) -> Result<Verified> {
+    verify_asked(plan, side, bytes, name, |_| true)
+}
+
+/// As [`verify`], of a log that is read as it comes. Only the places that are asked for are kept: those that documents
+/// name, for [`Verified::contains`]. What is kept besides are the remarks, which are as many as people wrote.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_asked(
+    plan: &Plan,
+    side: Side,
+    log: impl BufRead,
+    name: &str,
+    asked: impl Fn(u64) -> bool,
+) -> Result<Verified> {
     let mut replay = Replay::new(side);
-    let (mut heads, mut remarks, mut releases) = (Vec::new(), Vec::new(), Vec::new());
-    let end = log::read(bytes, name, |entry: Entry| {
-        heads.push(entry.head.hash);
+    let (mut heads, mut remarks, mut releases) = (BTreeMap::new(), Vec::new(), Vec::new());
+    let end = log::read(log, name, |entry: Entry| {
+        if asked(entry.head.seq) {
+            heads.insert(entry.head.seq, entry.head.hash);
+        }
         replay.take(&entry)?;
         if let Event::Release {
             document,
@@ -82,9 +101,7 @@ impl Verified {
     /// # Errors
     /// `LOG-CHAIN`: a document was made under another log than this one.
     pub fn contains(&self, header: &Header) -> Result<()> {
-        let found = usize::try_from(header.head.seq)
-            .ok()
-            .and_then(|seq| self.heads.get(seq.checked_sub(1)?));
+        let found = self.heads.get(&header.head.seq);
         if found == Some(&header.head.hash) {
             return Ok(());
         }

@@ -5,7 +5,7 @@ use data_encoding::BASE64;
 use sha2::{Digest, Sha512};
 use ssh_key::{Algorithm, PublicKey, Signature, public::KeyData};
 
-use super::{Namespace, SignatureFile, people};
+use super::{Described, Namespace, SignatureFile, people};
 use crate::{
     Result,
     escape::escape,
@@ -83,6 +83,25 @@ impl<'a> Envelope<'a> {
             ));
         }
         Ok(envelope)
+    }
+
+    pub fn describe(&self) -> Result<Described> {
+        let key = PublicKey::from_bytes(&self.public_key).map_err(|error| {
+            Rule::SignatureFormat.refuse(
+                format!("a public key that is none: {error}"),
+                "a file exactly as `ssh-keygen -Y sign` writes it",
+                "have it signed again",
+            )
+        })?;
+        let openssh = key.algorithm().to_string() + " " + &BASE64.encode(&self.public_key);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok(Described {
+            namespace: text(&self.namespace),
+            algorithm: text(&self.algorithm),
+            openssh,
+            fingerprint: key.fingerprint(ssh_key::HashAlg::Sha256).to_string(),
+            touched: (self.trailer.first()).map(|flags| flags & USER_PRESENT != 0),
+        })
     }
 
     pub fn check(

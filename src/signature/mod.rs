@@ -114,6 +114,28 @@ impl Verified {
     }
 }
 
+/// What a signature file says of itself; nothing of it is verified.
+pub struct Described {
+    /// What it was made for: the name of a [`Namespace`], or a foreign one.
+    pub namespace: String,
+    /// The algorithm of the key that made it.
+    pub algorithm: String,
+    /// The public key, as an allowed-signers file has it: algorithm and base64.
+    pub openssh: String,
+    /// Its fingerprint, as `ssh-keygen -l` shows it.
+    pub fingerprint: String,
+    /// Of a FIDO2 key: whether it says that its holder touched it.
+    pub touched: Option<bool>,
+}
+
+/// Reads a signature file without a plan that says who may sign.
+///
+/// # Errors
+/// `SIGNATURE-FORMAT`, `SIGNATURE-TRAILING`.
+pub fn describe(file: &SignatureFile) -> Result<Described> {
+    Envelope::parse(file)?.describe()
+}
+
 /// Verifies every signature file over a message. One that is wrong in any way refuses the whole set.
 ///
 /// # Errors
@@ -299,8 +321,8 @@ pub fn enough(
     })
 }
 
-/// The line that makes one signature.
-pub fn command_line(namespace: Namespace, file: &Path, id: &Id) -> String {
+/// The line that makes one signature; `id` is a person's, or stands for it.
+pub fn command_line(namespace: Namespace, file: &Path, id: impl std::fmt::Display) -> String {
     let file = file.display();
     format!(
         "ssh-keygen -Y sign -n {} -f KEY < {file} > {file}.{id}.sig",

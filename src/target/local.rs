@@ -9,6 +9,7 @@ use crate::{
     Error, Result,
     document::FORMAT,
     encoding::Hash,
+    escape::escape,
     folder,
     plan::{Id, Role},
     proof::Proof,
@@ -16,7 +17,7 @@ use crate::{
 };
 
 /// The greatest size of a registry, in bytes.
-const MAX_REGISTRY: u64 = 64 << 20;
+pub const MAX_REGISTRY: u64 = 64 << 20;
 
 /// What the registry's file holds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -76,21 +77,21 @@ impl Registry {
     /// # Errors
     /// `REGISTRY-FORMAT`.
     pub fn open(path: &Path) -> Result<Self> {
-        let mut registry = Registry {
-            path: path.to_owned(),
-            contents: Contents {
-                format: FORMAT.to_owned(),
-                primary: None,
-                key_sets: Vec::new(),
-            },
-            hash: Hash([0; 32]),
-        };
         if path.exists() {
-            let bytes = folder::read_file(path, MAX_REGISTRY)?;
-            registry.contents = serde_json::from_slice(&bytes)
-                .map_err(|error| registry.broken(error.to_string()))?;
-            registry.hash = Hash::of(&bytes);
+            return Registry::parse(path, &folder::read_file(path, MAX_REGISTRY)?);
         }
+        Ok(Registry::empty(path))
+    }
+
+    /// Reads the bytes of a registry that lies at this path.
+    ///
+    /// # Errors
+    /// `REGISTRY-FORMAT`.
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
+        let mut registry = Registry::empty(path);
+        registry.contents =
+            serde_json::from_slice(bytes).map_err(|error| registry.broken(error.to_string()))?;
+        registry.hash = Hash::of(bytes);
         let known = |hash: Hash| {
             registry
                 .contents
@@ -105,9 +106,21 @@ impl Registry {
         Ok(registry)
     }
 
+    fn empty(path: &Path) -> Self {
+        Registry {
+            path: path.to_owned(),
+            contents: Contents {
+                format: FORMAT.to_owned(),
+                primary: None,
+                key_sets: Vec::new(),
+            },
+            hash: Hash([0; 32]),
+        }
+    }
+
     fn broken(&self, found: String) -> Error {
         Rule::RegistryFormat.refuse(
-            format!("{}: {found}", self.path.display()),
+            escape(&format!("{}: {found}", self.path.display())),
             "a registry that Keyferry wrote",
             "put back an unchanged copy of the registry",
         )
@@ -121,6 +134,11 @@ impl Registry {
     /// SHA-256 of its file.
     pub fn hash(&self) -> Hash {
         self.hash
+    }
+
+    /// Every key set ever registered, in that order.
+    pub fn key_sets(&self) -> &[KeySet] {
+        &self.contents.key_sets
     }
 
     /// The primary key set's plan hash.

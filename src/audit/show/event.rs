@@ -1,0 +1,265 @@
+//! One entry of a log as a sentence. An event without one of its own is shown by its name and fields.
+
+use super::Tree;
+use crate::{
+    document::parts::TokenIdentity,
+    log::{Event, KeyRecord},
+    phase::name,
+    plan::{Id, Mode},
+    signature::Signed,
+};
+
+/// What happened, not yet escaped.
+pub fn sentence(event: &Event) -> String {
+    match event {
+        Event::Init {
+            ceremony,
+            mode,
+            side,
+            plan,
+            waived,
+            signatures,
+            version,
+            superseded,
+        } => {
+            let superseded = superseded.map_or(String::new(), |head| {
+                format!("; it supersedes an aborted ceremony whose log ended with {head}")
+            });
+            let mode = match mode {
+                Mode::Rehearsal => "rehearsal",
+                Mode::Production => "PRODUCTION",
+            };
+            let waived = match waived.len() {
+                0 => "nothing waived".into(),
+                _ => format!("waived: {}", list(waived.iter().map(|rule| rule.name()))),
+            };
+            format!(
+                "the {mode} {ceremony} began on the side of the {side}, under the plan {plan}, signed by {}; {waived}; Keyferry {version}{superseded}",
+                signers(signatures)
+            )
+        }
+        Event::Approval {
+            gate,
+            request,
+            signatures,
+            ..
+        } => format!(
+            "{} signed the request {request} at the gate {}",
+            signers(signatures),
+            name(gate)
+        ),
+        Event::Restart { attempt, reason } => {
+            format!("attempt {attempt} began, and the one before it was given up: {reason}")
+        }
+        Event::Abort { reason, left } => format!(
+            "the ceremony was ABORTED: {reason}; left in the HSM: {}",
+            match left.len() {
+                0 => "nothing".into(),
+                _ => list(left.iter().map(String::as_str)),
+            }
+        ),
+        Event::Intent { step, attempt } => {
+            format!("{} was begun, attempt {attempt}", name(step))
+        }
+        Event::KekCreate {
+            document,
+            kek,
+            token,
+            waived,
+            ..
+        } => format!(
+            "the KEK {} was made in {}, and the offer {document}{}",
+            kek.fingerprint,
+            of(token),
+            match waived.len() {
+                0 => String::new(),
+                _ => format!(
+                    "; the token misses {}",
+                    list(waived.iter().map(|rule| rule.name()))
+                ),
+            }
+        ),
+        Event::OfferCheck {
+            document,
+            attempt,
+            fingerprint,
+            signatures,
+        } => format!(
+            "the offer {document} of attempt {attempt}, released by {}, was taken: the words of the KEK {fingerprint} were typed",
+            signers(signatures)
+        ),
+        Event::KekTrust { kek, token, .. } => format!(
+            "the security officer of {} made the KEK {} trusted there",
+            of(token),
+            kek.fingerprint
+        ),
+        Event::KeysCreate { token, keys } => {
+            format!(
+                "the target keys are in {}: {}",
+                of(token),
+                key_list(keys, "made", "found")
+            )
+        }
+        Event::Export {
+            document,
+            package_id,
+            fingerprint,
+            shares,
+            ..
+        } => format!(
+            "the package {document} (id {package_id}) was made for the KEK {fingerprint}; shares for {}",
+            list(shares.iter().map(|share| share.custodian.as_str()))
+        ),
+        Event::ShareConfirm { custodian, deputy } => {
+            let who = if *deputy { "the deputy of " } else { "" };
+            format!("{who}{custodian} confirmed to hold the right share")
+        }
+        Event::ShareReissue { custodian, file } => {
+            format!("{custodian} was given the same share file again ({file})")
+        }
+        Event::Release {
+            kind,
+            document,
+            signatures,
+        } => {
+            format!(
+                "the {kind} {document} was released by {}",
+                signers(signatures)
+            )
+        }
+        Event::PackageCheck {
+            document,
+            attempt,
+            package_id,
+            signatures,
+        } => format!(
+            "the package {document} (id {package_id}) of attempt {attempt}, released by {}, was taken",
+            signers(signatures)
+        ),
+        Event::Quorum {
+            custodians,
+            spent,
+            deputies,
+        } => format!(
+            "{} opened the seal; identities opened on this machine: {}; deputies came for: {}",
+            ids(custodians),
+            ids(spent),
+            ids(deputies)
+        ),
+        Event::Import {
+            document,
+            token,
+            keys,
+        } => format!(
+            "the keys were imported into {}: {}; the receipt {document} was made",
+            of(token),
+            key_list(keys, "unwrapped", "found there")
+        ),
+        Event::ReceiptCheck {
+            document,
+            signatures,
+        } => format!(
+            "the receipt {document}, released by {}, was taken: its proofs hold",
+            signers(signatures)
+        ),
+        Event::Register { registry } => {
+            format!("the keys were registered, not yet primary; the registry is {registry}")
+        }
+        Event::Primary {
+            document,
+            registry,
+            former,
+        } => format!(
+            "the keys became primary; the registry is {registry}, the registration {document}{}",
+            former.map_or(String::new(), |plan| format!(
+                "; before, those of plan {plan} were"
+            ))
+        ),
+        Event::Accept {
+            document,
+            registration,
+            signatures,
+        } => format!(
+            "the registration {registration}, released by {}, was accepted; the acceptance is {document}",
+            signers(signatures)
+        ),
+        Event::KekDestroy {
+            document,
+            acceptance,
+            fingerprint,
+            keys,
+            signatures,
+        } => format!(
+            "the KEK {fingerprint} was destroyed, {}; imported keys that went with it: {}; the closing is {document}",
+            match acceptance {
+                Some(acceptance) => format!(
+                    "after the acceptance {acceptance}, released by {}",
+                    signers(signatures)
+                ),
+                None => "after the abort".into(),
+            },
+            ids(keys)
+        ),
+        Event::Close { count, .. } => {
+            format!("the ceremony was closed on this side, with {count} entries")
+        }
+        Event::Note { remark } => format!("NOTED by the people: {}", remark.line()),
+        Event::Repair { bytes, .. } => {
+            format!("a last line of {bytes} bytes, cut off by a crash, was removed")
+        }
+        Event::Refusal { rule, found } => {
+            format!("REFUSED by {} ({}): {found}", rule.name(), rule.text())
+        }
+        other => generic(other),
+    }
+}
+
+/// Name and fields, in one line.
+fn generic(event: &Event) -> String {
+    let tree: Option<Tree> = serde_json::to_value(event)
+        .and_then(serde_json::from_value)
+        .ok();
+    let Some(Tree::Fields(fields)) = tree else {
+        return "an event that has no fields".into();
+    };
+    let what = fields.iter().find(|(name, _)| name == "event");
+    let what = what.and_then(|(_, value)| value.text()).unwrap_or_default();
+    let mut pairs = Vec::new();
+    for (name, value) in fields.iter().filter(|(name, _)| name != "event") {
+        value.pairs(name, &mut pairs);
+    }
+    format!("{what}: {}", pairs.join(", "))
+}
+
+fn of(token: &TokenIdentity) -> String {
+    format!(
+        "the token {} ({} {}, serial {})",
+        token.label, token.manufacturer, token.model, token.serial
+    )
+}
+
+fn signers(signatures: &[Signed]) -> String {
+    match signatures.len() {
+        0 => "nobody".into(),
+        _ => list(signatures.iter().map(|one| one.id.as_str())),
+    }
+}
+
+fn ids(ids: &[Id]) -> String {
+    match ids.len() {
+        0 => "none".into(),
+        _ => list(ids.iter().map(Id::as_str)),
+    }
+}
+
+fn key_list(keys: &[KeyRecord], made: &str, found: &str) -> String {
+    let one = |key: &KeyRecord| {
+        let how = if key.made { made } else { found };
+        format!("{} {how}", key.label)
+    };
+    keys.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.collect::<Vec<_>>().join(", ")
+}
