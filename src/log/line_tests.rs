@@ -284,17 +284,17 @@ fn every_single_byte_of_a_line_changed_to_every_other_is_judged_alike() {
     }
 }
 
-/// A note beside whose text stands one more field, or whose text is another value.
+/// A refusal whose finding is another value, or beside which stands one more field.
 #[test]
 fn the_edges_of_the_form_are_judged_alike() {
     let mut parser = Parser::default();
-    let note = |value: &str| {
+    let found = |value: &str| {
         let prev = GENESIS.hash;
         format!(
-            "{{\"event\":\"note\",\"prev\":\"{prev}\",\"seq\":1,\"text\":{value},\"time\":\"2026-11-24T00:56:45Z\"}}\n"
+            "{{\"event\":\"refusal\",\"found\":{value},\"prev\":\"{prev}\",\"rule\":\"LOG-CHAIN\",\"seq\":1,\"time\":\"2026-11-24T00:56:45Z\"}}\n"
         )
     };
-    assert!(agree(&mut parser, note("\"\"").as_bytes(), GENESIS));
+    assert!(agree(&mut parser, found("\"\"").as_bytes(), GENESIS));
     for piece in PIECES {
         for value in [
             piece.to_string(),
@@ -306,14 +306,14 @@ fn the_edges_of_the_form_are_judged_alike() {
             format!("{{\"\\\"\":1,\"{piece}\":1}}"),
             format!("{{\"{piece}\":1,\"\\\\\":1}}"),
         ] {
-            agree(&mut parser, note(&value).as_bytes(), GENESIS);
+            agree(&mut parser, found(&value).as_bytes(), GENESIS);
         }
     }
     for depth in 120..132 {
         for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
             let inner = if open == "[" { "" } else { "1" };
             let value = format!("{}{inner}{}", open.repeat(depth), close.repeat(depth));
-            agree(&mut parser, note(&value).as_bytes(), GENESIS);
+            agree(&mut parser, found(&value).as_bytes(), GENESIS);
         }
     }
     for line in [

@@ -125,7 +125,7 @@ fn every_text_of_entries(file: &Path) {
     ] {
         noted.insert(
             2,
-            serde_json::json!({"event": "note", "text": text, "time": "2026-11-24T00:00:00Z"}),
+            serde_json::json!({"event": "note", "remark": {"kind": "remark", "text": text}, "time": "2026-11-24T00:00:00Z"}),
         );
     }
     // The close counts its log's entries; what it says is not this test's matter.
@@ -134,7 +134,7 @@ fn every_text_of_entries(file: &Path) {
     says(
         &told,
         &[
-            "NOTE by the people: \\u{1b}[2J\\u{7}\\0\\r\\n\\u{202e}",
+            "NOTED by the people: note: \\u{1b}[2J\\u{7}\\0\\r\\n\\u{202e}",
             "CUT: the first 4000 of ",
             "\\n     9  closed",
         ],
