@@ -9,7 +9,7 @@ use crate::{
     encoding::Hash,
     log::{self, Entry, Event, Head},
     phase::State,
-    plan::{Plan, Side},
+    plan::{Person, Plan, Side},
     rule::Rule,
     signature::Signed,
 };
@@ -55,6 +55,7 @@ pub fn verify_asked(
             heads.insert(entry.head.seq, entry.head.hash);
         }
         replay.take(&entry)?;
+        require_signers(plan, side, &entry)?;
         if let Event::Release {
             document,
             signatures,
@@ -92,6 +93,28 @@ pub fn verify_asked(
         remarks,
         releases,
     })
+}
+
+/// An act or a document that a log says was signed for names enough distinct officers of its side.
+fn require_signers(plan: &Plan, side: Side, entry: &Entry) -> Result<()> {
+    let (Event::Approval { signatures, .. } | Event::Release { signatures, .. }) = &entry.event
+    else {
+        return Ok(());
+    };
+    let party = plan.party(side);
+    let signed = |officer: &&Person| signatures.iter().any(|one| one.id == officer.id);
+    let have = party.officers.iter().filter(signed).count();
+    match have >= party.approvals {
+        true => Ok(()),
+        false => Err(Rule::SignatureMissing.refuse(
+            format!(
+                "entry {} of the {side}'s log: {have} officers of the {side} signed",
+                entry.head.seq
+            ),
+            format!("at least {}", party.approvals),
+            "the log was not written by Keyferry: stop, and ask that side for an explanation",
+        )),
+    }
 }
 
 impl Verified {
