@@ -79,8 +79,9 @@ impl<S: Subject> Approved<S> {
     }
 }
 
-/// Asks for approval of an act, or takes it where enough officers have signed this very request. What was
-/// approved in this phase is approved until the act is done: going on after a crash needs no new signature.
+/// Asks for approval of an act, or takes it where enough officers have signed this very request. What was approved in
+/// this phase is approved until the act is done: going on after a crash needs no new signature. But the signatures must
+/// still be there, and are verified each time: a line that somebody has added to the log approves nothing.
 ///
 /// # Errors
 /// [`Error::Waiting`] with the exact lines to sign; `SIGNATURE-…` for a signature that is wrong.
@@ -90,9 +91,8 @@ pub fn require<S: Subject>(ceremony: &mut Ceremony, subject: &S) -> Result<Appro
         of: std::marker::PhantomData,
     };
     let state = &ceremony.state;
-    if state.approvals.get(&S::GATE) == Some(&approved.subject) {
-        return Ok(approved);
-    }
+    let logged = state.approvals.get(&S::GATE);
+    let logged = logged.filter(|logged| logged.subject == approved.subject);
     let request = Request {
         format: FORMAT.to_owned(),
         ceremony: ceremony.plan.ceremony.clone(),
@@ -100,7 +100,7 @@ pub fn require<S: Subject>(ceremony: &mut Ceremony, subject: &S) -> Result<Appro
         side: state.side,
         plan_hash: ceremony.plan.hash(),
         gate: S::GATE,
-        attempt: state.attempt,
+        attempt: logged.map_or(state.attempt, |logged| logged.attempt),
         entry: state.phase_entry.hash,
         subject,
         summary: subject.summary(),
@@ -115,12 +115,14 @@ pub fn require<S: Subject>(ceremony: &mut Ceremony, subject: &S) -> Result<Appro
     let verified = signature::verify(plan, side, Namespace::Approval, &bytes, &signatures)?;
     signature::enough(plan, side, Namespace::Approval, &path, &verified)
         .map_err(|error| with_summary(error, &subject.summary(), void.as_deref()))?;
-    ceremony.record(Event::Approval {
-        gate: S::GATE,
-        subject: approved.subject,
-        request: Hash::of(&bytes),
-        signatures: verified.everyone(),
-    })?;
+    if logged.is_none() {
+        ceremony.record(Event::Approval {
+            gate: S::GATE,
+            subject: approved.subject,
+            request: Hash::of(&bytes),
+            signatures: verified.everyone(),
+        })?;
+    }
     Ok(approved)
 }
 

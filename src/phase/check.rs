@@ -82,7 +82,9 @@ impl State {
             return Err(format!("{kind} {document} is released, but was not made"));
         }
         let unconfirmed = Unconfirmed::of(self, document);
-        let approved = self.approvals.get(&Gate::Deviation) == Some(&subject_hash(&unconfirmed));
+        let deviation = self.approvals.get(&Gate::Deviation);
+        let approved =
+            deviation.map(|deviation| deviation.subject) == Some(subject_hash(&unconfirmed));
         match kind == Kind::Package && !unconfirmed.custodians.is_empty() && !approved {
             true => Err("a package is released before every custodian has confirmed".into()),
             false => Ok(()),

@@ -6,7 +6,7 @@ mod state;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Side;
-pub use state::{Abandoned, Made, State};
+pub use state::{Abandoned, Approval, Made, State};
 
 /// What a side can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -25,6 +25,15 @@ pub struct Made {
     pub released: bool,
 }
 
+/// What officers have approved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Approval {
+    /// SHA-256 of the request's subject.
+    pub subject: Hash,
+    /// The attempt that the request names: an export that is abandoned later raises the side's own.
+    pub attempt: u32,
+}
+
 /// A document that a restart, an abort or a newer attempt has left behind; it stays in the record.
 #[derive(Debug, Clone, Copy)]
 pub struct Abandoned {
@@ -47,8 +56,8 @@ pub struct State {
     pub attempt: u32,
     /// The last entry that changed the phase.
     pub phase_entry: Head,
-    /// What officers have approved since the phase last changed: SHA-256 of the subject, by gate.
-    pub approvals: BTreeMap<Gate, Hash>,
+    /// What officers have approved since the phase last changed, by gate.
+    pub approvals: BTreeMap<Gate, Approval>,
     /// How often officers have signed for a PIN to be tried.
     pub pin_tries: u64,
     /// A step that was begun and has no result.
@@ -271,7 +280,8 @@ impl State {
             Gate::Deviation => self.room.deviate(subject),
             _ => {}
         }
-        self.approvals.insert(gate, subject);
+        let attempt = self.attempt;
+        self.approvals.insert(gate, Approval { subject, attempt });
     }
 
     /// The next attempt: what this side made in the last one serves for nothing more.

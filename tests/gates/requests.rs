@@ -303,15 +303,20 @@ fn an_approval_covers_its_own_subject_only() {
     let error = approved.covers(&other).unwrap_err();
     assert_eq!(error.rule(), Some(Rule::ApprovalSubject));
     // In the log now: going on after a crash needs no new signature, for this subject and no other.
-    fs::remove_dir_all(dir.join("approvals")).unwrap();
+    let entries = ceremony.head().seq;
     approval::require(&mut ceremony, &this).unwrap();
-    assert_eq!(
-        approval::require(&mut ceremony, &other)
+    assert_eq!(ceremony.head().seq, entries);
+    let waits = |ceremony: &mut Ceremony, subject| {
+        approval::require(ceremony, subject)
             .err()
             .unwrap()
-            .exit_code(),
-        6
-    );
+            .exit_code()
+            == 6
+    };
+    assert!(waits(&mut ceremony, &other));
+    // But the signatures that the log speaks of must be there.
+    fs::remove_file(dir.join("approvals/01-kek-destroy.json.hugo.sig")).unwrap();
+    assert!(waits(&mut ceremony, &this));
 }
 
 /// Officers of this side and witnesses sign the head; `close` says who has not.
@@ -337,4 +342,56 @@ fn close_says_who_has_not_signed_the_head() {
     );
     stage.sign(&head, "keyferry-document", "hana");
     stage.hoster(&["close"]).refused("SIGNATURE-NAMESPACE");
+}
+
+/// Whoever can write into the folder can add a line to the log; without the signatures it approves nothing.
+#[test]
+fn a_forged_line_in_the_log_approves_nothing() {
+    let stage = Stage::at(Done::KeysCreate);
+    stage.tenant(&["export"]).ended_with(6);
+    let request = stage.request("tenant", "export");
+    let bytes = fs::read(&request).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+    // The subject in the order of its fields, as the file has them.
+    let text = String::from_utf8(bytes.clone()).unwrap();
+    let start = text.find("\"subject\": ").unwrap() + 11;
+    let end = text.find(",\n  \"summary\"").unwrap();
+    let subject = compact(&text[start..end]);
+    assert!(json["subject"].is_object() && subject.starts_with(b"{"));
+    let path = stage.path("tenant/log.jsonl");
+    let text = fs::read_to_string(&path).unwrap();
+    let last = text.lines().last().unwrap();
+    let prev = Hash::of(format!("{last}\n").as_bytes());
+    let seq = text.lines().count() + 1;
+    let signature = Hash::of(b"none");
+    let compact = Hash::of(&subject);
+    let line = format!(
+        "{{\"event\":\"approval\",\"gate\":\"export\",\"prev\":\"{prev}\",\"request\":\"{}\",\"seq\":{seq},\"signatures\":[{{\"id\":\"ada\",\"signature\":\"{signature}\"}},{{\"id\":\"ben\",\"signature\":\"{signature}\"}}],\"subject\":\"{compact}\",\"time\":\"2026-11-25T00:00:00Z\"}}\n",
+        Hash::of(&bytes)
+    );
+    fs::write(&path, text + &line).unwrap();
+    stage.tenant(&["status"]).ok();
+    let said = stage.tenant(&["export"]).ended_with(6);
+    assert!(said.contains("waiting for 2 more"), "{said}");
+    stage.approve("tenant", "export", &["ada"]);
+    stage.tenant(&["export"]).ended_with(6);
+    // The line was of this very subject: with real signatures it needs no other, and its own are still not in it.
+    stage.approve("tenant", "export", &["ben"]);
+    stage.tenant(&["export"]).ok();
+    assert_eq!(events(&stage, "tenant", "approval").len(), 1);
+    let error = audit::verify(&[stage.path("tenant")], None, None).err();
+    assert!(error.is_some(), "the auditor takes a forged approval");
+}
+
+/// JSON without the white space between its parts; none of these texts has any inside.
+fn compact(json: &str) -> Vec<u8> {
+    let mut inside = false;
+    let mut bytes = Vec::new();
+    for byte in json.bytes() {
+        inside ^= byte == b'"';
+        if inside || !byte.is_ascii_whitespace() {
+            bytes.push(byte);
+        }
+    }
+    bytes
 }
