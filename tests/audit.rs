@@ -21,7 +21,7 @@ use keyferry::{
 
 fn verify(folders: &[&Path]) -> Result<Verdict> {
     let folders: Vec<PathBuf> = folders.iter().map(|folder| folder.to_path_buf()).collect();
-    audit::verify(&folders, None, None)
+    audit::verify(&folders, &audit::Against::default())
 }
 
 fn program(arguments: &[&str]) -> Ended {

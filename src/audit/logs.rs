@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use super::{Evidence, Verdict, documents::Documents};
+use super::{Verdict, documents::Documents, evidence::Evidence};
 use crate::{
     Error, Result,
     encoding::Hash,
     folder,
-    log::{self, Event, LOG_FILE, MAX_LOG},
+    log::{self, Event, MAX_LOG},
     plan::{Plan, Side},
     rule::Rule,
     side::counterpart::{self, Verified},
@@ -57,25 +57,16 @@ impl Logs {
         verdict: &mut Verdict,
     ) -> Result<Self> {
         let mut copies = Vec::new();
-        for one in evidence {
-            let name = if one.archive {
-                format!("{}.{LOG_FILE}", one.side)
-            } else {
-                LOG_FILE.to_owned()
-            };
-            let path = one.path.join(name);
+        for (side, path) in evidence.iter().filter_map(Evidence::log) {
             copies.push(Copy {
-                side: one.side,
+                side,
                 name: path.display().to_string(),
                 bytes: folder::read_file(&path, MAX_LOG)?,
             });
         }
         for (side, name, bytes) in documents.travelled_logs() {
-            copies.push(Copy {
-                side,
-                name: name.to_owned(),
-                bytes: bytes.to_vec(),
-            });
+            let bytes = bytes.to_vec();
+            copies.push(Copy { side, name, bytes });
         }
         let mut sides = Vec::new();
         for side in [Side::Tenant, Side::Hoster] {
@@ -108,6 +99,21 @@ impl Logs {
             .iter()
             .find(|(of, _)| *of == side)
             .map(|(_, log)| log)
+    }
+
+    /// Each side of which there is a log, with it.
+    pub fn sides(&self) -> impl Iterator<Item = (Side, &Verified)> {
+        self.sides.iter().map(|(side, log)| (*side, log))
+    }
+
+    /// Every log.
+    pub fn all(&self) -> impl Iterator<Item = &Verified> {
+        self.sides.iter().map(|(_, log)| log)
+    }
+
+    /// Whether a log says that the ceremony was aborted.
+    pub fn aborted(&self) -> bool {
+        self.all().any(|log| log.state.aborted.is_some())
     }
 
     /// Where each log ends.

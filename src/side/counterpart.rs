@@ -3,13 +3,12 @@
 use crate::{
     Result,
     ceremony::Replay,
-    document::{Header, Kind},
+    document::Header,
     encoding::Hash,
     log::{self, Entry, Event, Head},
     phase::State,
     plan::{Plan, Side},
     rule::Rule,
-    signature::Signed,
 };
 
 /// A log that was verified on its own, with what it names.
@@ -20,10 +19,9 @@ pub struct Verified {
     pub head: Head,
     /// Its entries' places, by sequence number from 1.
     pub heads: Vec<Hash>,
-    /// What people noted, and what was refused or repaired, with the entry's number.
+    /// The results of steps, what officers approved, what people noted, and what was refused or repaired, with the
+    /// entry's number.
     pub remarks: Vec<(u64, Event)>,
-    /// Who released which document.
-    pub releases: Vec<(Kind, Vec<Signed>)>,
 }
 
 /// Verifies a log of one side of this plan.
@@ -32,24 +30,13 @@ pub struct Verified {
 /// `LOG-…`, `PLAN-CHANGED`.
 pub fn verify(plan: &Plan, side: Side, bytes: &[u8], name: &str) -> Result<Verified> {
     let mut replay = Replay::new(side);
-    let (mut heads, mut remarks, mut releases) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut heads, mut remarks) = (Vec::new(), Vec::new());
     let end = log::read(bytes, name, |entry: Entry| {
         heads.push(entry.head.hash);
         replay.take(&entry)?;
-        if let Event::Release {
-            kind, signatures, ..
-        } = &entry.event
-        {
-            releases.push((*kind, signatures.clone()));
-        }
-        if matches!(
+        if !matches!(
             entry.event,
-            Event::Note { .. }
-                | Event::Repair { .. }
-                | Event::Refusal { .. }
-                | Event::Restart { .. }
-                | Event::Abort { .. }
-                | Event::Approval { .. }
+            Event::Intent { .. } | Event::KekUntrust { .. } | Event::Quorum { .. }
         ) {
             remarks.push((entry.head.seq, entry.event));
         }
@@ -68,7 +55,6 @@ pub fn verify(plan: &Plan, side: Side, bytes: &[u8], name: &str) -> Result<Verif
         head: end.head,
         heads,
         remarks,
-        releases,
     })
 }
 
