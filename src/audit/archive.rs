@@ -9,7 +9,7 @@ use std::{
 use super::{
     Verdict,
     approvals::is_request,
-    evidence::{Evidence, archived_log, attempt_of},
+    evidence::{archived_log, attempt_of},
     logs::Logs,
 };
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
     escape::escape,
     folder,
     log::{Event, MAX_LOG},
+    phase::Phase,
     plan::{PLAN_FILE, Plan, Side},
     rule::Rule,
     side::{
@@ -32,26 +33,39 @@ use crate::{
 /// The list of hashes.
 const SUMS: &str = "SHA256SUMS";
 
-/// Checks an archive of this side.
+/// The files of an archive, by their names in it, each with its SHA-256.
+pub struct Files(BTreeMap<String, Hash>);
+
+impl Files {
+    /// Finds every file of an archive of this side: names that an archive has, exactly those of SHA256SUMS, unchanged.
+    ///
+    /// # Errors
+    /// `ARCHIVE-INCOMPLETE`, `DOCUMENT-…`.
+    pub fn find(path: &Path, side: Side, verdict: &mut Verdict) -> Result<Self> {
+        let mut files = BTreeMap::new();
+        walk(path, "", side, &mut files)?;
+        check_sums(path, &files)?;
+        verdict.holds.push(format!(
+            "{}: {} files, each with the hash that SHA256SUMS lists, and no other",
+            path.display(),
+            files.len()
+        ));
+        Ok(Files(files))
+    }
+}
+
+/// Checks an archive of this side against the plan and its own log.
 ///
 /// # Errors
-/// `ARCHIVE-INCOMPLETE`, `DOCUMENT-…`, `LOG-CHAIN`, `SIGNATURE-…`.
+/// `ARCHIVE-INCOMPLETE`, `LOG-CHAIN`, `SIGNATURE-…`.
 pub fn check(
-    evidence: &Evidence,
+    path: &Path,
+    Files(files): &Files,
     side: Side,
     plan: &Plan,
     logs: &Logs,
     verdict: &mut Verdict,
 ) -> Result<()> {
-    let path = &evidence.path;
-    let mut files = BTreeMap::new();
-    walk(path, "", side, &mut files)?;
-    check_sums(path, &files)?;
-    verdict.holds.push(format!(
-        "{}: {} files, each with the hash that SHA256SUMS lists, and no other",
-        path.display(),
-        files.len()
-    ));
     let allowed = signature::allowed_signers(plan).into_bytes();
     if files.get("allowed_signers") != Some(&Hash::of(&allowed)) {
         return Err(incomplete(
@@ -60,13 +74,19 @@ pub fn check(
         ));
     }
     if let Some(log) = logs.of(side) {
-        whole(&files, log)?;
+        if log.state.phase != Phase::Closed {
+            return Err(incomplete(
+                &format!("the {side}'s log does not end with close"),
+                "a whole log: an archive is made by close",
+            ));
+        }
+        whole(files, log)?;
         verdict.holds.push(format!(
             "{}: every document, request and signature that its log names is there",
             path.display()
         ));
     }
-    check_head(evidence, side, plan, logs, verdict)
+    check_head(path, side, plan, logs, verdict)
 }
 
 /// Every file with its SHA-256. A name that has no place in an archive is refused, whatever SHA256SUMS says of it.
@@ -227,13 +247,13 @@ fn require(there: &BTreeSet<Hash>, seq: u64, what: &str, hash: &Hash) -> Result<
 }
 
 fn check_head(
-    evidence: &Evidence,
+    archive: &Path,
     side: Side,
     plan: &Plan,
     logs: &Logs,
     verdict: &mut Verdict,
 ) -> Result<()> {
-    let path = evidence.path.join(HEAD_FILE);
+    let path = archive.join(HEAD_FILE);
     let bytes = folder::read_file(&path, MAX_DOCUMENT)?;
     let head: ClosedHead = serde_json::from_slice(&bytes)
         .map_err(|error| incomplete(&format!("head.json: {error}"), "the closed head of a log"))?;

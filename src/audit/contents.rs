@@ -100,11 +100,22 @@ impl Check<'_> {
                 "the {kind} {} is whole, released by {signers}",
                 document.hash
             )),
+            // A side takes nothing unreleased, so what its own record took has its signatures.
+            Err(error) if self.took(found) => return Err(error),
             Err(_) => verdict.missing.push(format!(
                 "enough signatures over the {kind}: it is not released"
             )),
         }
         Ok(())
+    }
+
+    /// Whether the document lies in the record of a side that took it.
+    fn took<B: Body>(&self, found: &Found<B>) -> bool {
+        let hash = Some(&found.received.hash);
+        let own = |side: Side| found.places.iter().any(|place| place.own == Some(side));
+        self.logs
+            .sides()
+            .any(|(side, log)| own(side) && log.state.taken.get(&B::KIND) == hash)
     }
 
     /// A document answers the one before it; a closing may answer the hoster's abort instead.

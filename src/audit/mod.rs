@@ -109,16 +109,22 @@ pub fn verify(folders: &[PathBuf], against: &Against) -> Result<Verdict> {
         .map(|folder| Evidence::find(folder))
         .collect::<Result<_>>()?;
     let mut verdict = Verdict::default();
+    // What an archive holds is unchanged, or nothing else of it is looked at.
+    let mut archives = Vec::new();
+    for one in &evidence {
+        if let Holds::Archive(side) = one.holds {
+            let files = archive::Files::find(&one.path, side, &mut verdict)?;
+            archives.push((&one.path, side, files));
+        }
+    }
     let plan = the_plan(&evidence, against.plan_file.as_deref(), &mut verdict)?;
     let mut documents = Documents::read(&evidence, &plan)?;
     let logs = Logs::read(&evidence, &plan, &documents, &mut verdict)?;
     documents.settle(&logs, &mut verdict)?;
     contents::check(&documents, &evidence, &plan, &logs, &mut verdict)?;
     approvals::check(&evidence, &plan, &logs, &documents, &mut verdict)?;
-    for one in &evidence {
-        if let Holds::Archive(side) = one.holds {
-            archive::check(one, side, &plan, &logs, &mut verdict)?;
-        }
+    for (path, side, files) in &archives {
+        archive::check(path, files, *side, &plan, &logs, &mut verdict)?;
     }
     anchor(&plan, &logs, against, &mut verdict)?;
     verdict.aborted = logs.aborted();
