@@ -207,7 +207,7 @@ fn sticks(stage: &Stage) {
         plan_file: Some(stage.path("alone.toml")),
         ..Against::default()
     };
-    let verdict = audit::verify(&[acceptance.clone()], &alone).unwrap();
+    let verdict = audit::verify(std::slice::from_ref(&acceptance), &alone).unwrap();
     says_missing(&verdict, &["enough signatures over the plan"]);
     program(&["verify", medium.to_str().unwrap()]).ended_with(2);
     program(&["verify", stage.path("people").to_str().unwrap()]).ended_with(1);

@@ -85,10 +85,8 @@ fn forged(stage: &Stage, request: impl FnOnce(&str) -> String) -> Stage {
 
 /// The hash of the last intent of a log.
 fn intent(log: &str) -> String {
-    let intents = log.split_inclusive('\n');
-    let last = intents
-        .filter(|line| line.contains("\"event\":\"intent\""))
-        .next_back();
+    let mut lines = log.split_inclusive('\n');
+    let last = lines.rfind(|line| line.contains("\"event\":\"intent\""));
     Hash::of(last.unwrap().as_bytes()).to_string()
 }
 
