@@ -126,6 +126,7 @@ impl Changes {
             "a b",
             "a\nb",
             "-x",
+            "\n",
             ".hidden",
             "approvals/0-x.json",
         ] {
