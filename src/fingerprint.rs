@@ -17,6 +17,25 @@ pub fn bytes(typed: &[String]) -> Option<Vec<u8>> {
     pgp_words::to_bytes(&lower)
 }
 
+/// A hash as people have it on paper: 64 hex characters, or its 32 words, in any case.
+///
+/// # Errors
+/// What was found instead.
+pub fn hash_from_paper(text: &str) -> std::result::Result<Hash, String> {
+    let lower = text.trim().to_lowercase();
+    let typed: Vec<String> = lower.split_whitespace().map(str::to_owned).collect();
+    if let [hex] = typed.as_slice() {
+        return hex.parse();
+    }
+    let found = bytes(&typed).and_then(|bytes| bytes.try_into().ok());
+    found.map(Hash).ok_or_else(|| {
+        format!(
+            "{} words, or one that is no word of its place; expected 64 hex characters or 32 words",
+            typed.len()
+        )
+    })
+}
+
 /// The words in rows of eight, for a screen or a page.
 pub fn rows(bytes: &[u8]) -> String {
     words(bytes)
@@ -92,6 +111,15 @@ mod tests {
                 confirm(value, &wrong).unwrap_err().rule(),
                 Some(Rule::WordsMismatch)
             );
+        }
+        let paper = right.join(" ");
+        for paper in [paper.clone(), paper.to_uppercase(), value.to_string()] {
+            assert_eq!(hash_from_paper(&paper), Ok(value));
+        }
+        let mut wrong = right.clone();
+        wrong.swap(3, 4);
+        for paper in [&right[..31], &wrong, &right[..1], &[]] {
+            assert!(hash_from_paper(&paper.join(" ")).is_err(), "{paper:?}");
         }
         let mut swapped = right[..16].to_vec();
         swapped.swap(3, 4);

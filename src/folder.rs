@@ -119,6 +119,32 @@ pub fn read_folder(
     list_folder(folder, limit)?.into_iter().map(read).collect()
 }
 
+/// The names in a folder, sorted.
+///
+/// # Errors
+/// [`Error::Failed`] where it can't be listed.
+pub fn names(folder: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(|error| Error::file(folder, error))? {
+        let entry = entry.map_err(|error| Error::file(folder, error))?;
+        names.push(entry.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Whether a path is a folder itself, not a link to one.
+///
+/// # Errors
+/// `DOCUMENT-LINK` for a link or a device, [`Error::Failed`] where it can't be looked at.
+pub fn is_folder(path: &Path) -> Result<bool> {
+    let kind = fs::symlink_metadata(path).map_err(|error| Error::file(path, error))?;
+    match (kind.is_dir(), kind.is_file()) {
+        (false, false) => Err(not_plain(path)),
+        (folder, _) => Ok(folder),
+    }
+}
+
 /// The refusal of a file that has no place in a folder.
 pub fn surplus(folder: &Path, name: &str) -> Error {
     Rule::DocumentSurplus.refuse(

@@ -146,14 +146,15 @@ impl Remark {
 }
 
 /// A bag that did not come back as it left.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct WrongBag {
     /// The log entry that says so.
     pub entry: Hash,
     /// What is in it.
     pub item: String,
     /// The number under which it left; absent where it never left.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left_as: Option<String>,
     /// The number under which it came.
     pub came_as: String,

@@ -15,13 +15,14 @@ use common::{
 };
 use keyferry::{
     Result,
-    audit::{self, Verdict},
+    audit::{self, Against, Verdict},
+    encoding::Hash,
     rule::Rule,
 };
 
 fn verify(folders: &[&Path]) -> Result<Verdict> {
     let folders: Vec<PathBuf> = folders.iter().map(|folder| folder.to_path_buf()).collect();
-    audit::verify(&folders, None, None)
+    audit::verify(&folders, &Against::default())
 }
 
 fn program(arguments: &[&str]) -> Ended {
@@ -62,6 +63,8 @@ fn a_finished_ceremony_holds_and_nothing_that_was_changed_does() {
     whole(&tenant, &hoster);
     anchored(&stage);
     parts(&tenant, &hoster);
+    sticks(&stage);
+    quiet(&stage);
     every_file_changed(&tenant.join("archive"));
     rewritten_log(&tenant, &hoster);
     spliced(&tenant.join("archive"));
@@ -133,22 +136,112 @@ fn anchored(stage: &Stage) {
 
 /// Less evidence is accepted, and what is missing is said.
 fn parts(tenant: &Path, hoster: &Path) {
-    // The other side's last entries come after what it sent.
-    for (side, other) in [(tenant, "hoster"), (hoster, "tenant")] {
-        let end = format!("the end of the {other}'s log: it is not closed there");
-        assert_eq!(verify(&[side]).unwrap().missing, vec![end]);
+    // The other side's last entries come after what it sent, and its requests stay with it.
+    for (side, other, approvals) in [(tenant, "hoster", 3), (hoster, "tenant", 1)] {
+        let missing = vec![
+            format!("the end of the {other}'s log: it is not closed there"),
+            format!(
+                "the requests that officers of the {other} signed: {approvals} approvals rest on its log"
+            ),
+        ];
+        assert_eq!(verify(&[side]).unwrap().missing, missing);
     }
     let copy = copy_of(tenant);
     fs::remove_dir_all(copy.path().join("inbox/closing")).unwrap();
-    let missing = verify(&[copy.path()]).unwrap().missing;
-    assert!(
-        missing.iter().any(|line| line == "the closing"),
-        "{missing:?}"
+    for name in files(&copy.path().join("approvals")) {
+        fs::remove_file(name).unwrap();
+    }
+    says_missing(
+        &verify(&[copy.path()]).unwrap(),
+        &[
+            "the closing",
+            "the log of the hoster",
+            "the request with SHA-256",
+        ],
+    );
+}
+
+#[track_caller]
+fn says_missing(verdict: &Verdict, all: &[&str]) {
+    for what in all {
+        let missing = &verdict.missing;
+        assert!(
+            missing.iter().any(|line| line.starts_with(what)),
+            "{what}: {missing:?}"
+        );
+    }
+}
+
+/// A stick with some documents, or one document's folder, and a plan from elsewhere.
+fn sticks(stage: &Stage) {
+    let (medium, plan) = (stage.path("medium"), stage.path("plan/ceremony.toml"));
+    let with_plan = Against {
+        plan_file: Some(plan.clone()),
+        ..Against::default()
+    };
+    let verdict = audit::verify(std::slice::from_ref(&medium), &with_plan).unwrap();
+    says_missing(
+        &verdict,
+        &[
+            "the end of the tenant's log",
+            "the requests that officers of the hoster signed",
+        ],
+    );
+    assert!(verdict.holds.iter().any(|line| line.contains("10 proofs")));
+    // The acceptance brings a log, the plan lies in another folder.
+    let acceptance = medium.join("acceptance");
+    let verdict = verify(&[&acceptance, &stage.path("plan")]).unwrap();
+    says_missing(
+        &verdict,
+        &["the offer", "the closing", "the log of the hoster"],
     );
     assert!(
-        missing.iter().any(|line| line == "the log of the hoster"),
-        "{missing:?}"
+        verdict
+            .holds
+            .iter()
+            .any(|line| line.contains("of the tenant is one chain"))
     );
+    // Unsigned, a plan from elsewhere still says whose keys count.
+    fs::copy(&plan, stage.path("alone.toml")).unwrap();
+    let alone = Against {
+        plan_file: Some(stage.path("alone.toml")),
+        ..Against::default()
+    };
+    let verdict = audit::verify(std::slice::from_ref(&acceptance), &alone).unwrap();
+    says_missing(&verdict, &["enough signatures over the plan"]);
+    program(&["verify", medium.to_str().unwrap()]).ended_with(2);
+    program(&["verify", stage.path("people").to_str().unwrap()]).ended_with(1);
+    // A document of a stick that no log of the side's own record names is another one.
+    let other = copy_of(&medium);
+    let offer = other.path().join("offer/offer.json");
+    let text = fs::read_to_string(&offer).unwrap();
+    fs::write(&offer, text.replacen("\n", "\n\n", 1)).unwrap();
+    assert!(verify(&[&stage.path("tenant"), other.path()]).is_err());
+    fs::remove_file(offer.with_extension("json.hana.sig")).unwrap();
+    fs::remove_file(offer.with_extension("json.hugo.sig")).unwrap();
+    let error = verify(&[&stage.path("tenant"), other.path()]).unwrap_err();
+    assert_eq!(error.rule(), Some(Rule::DocumentHash), "{error}");
+}
+
+/// Exit code alone, and hashes as paper has them.
+fn quiet(stage: &Stage) {
+    let archive = stage.path("tenant/archive");
+    let archive = archive.to_str().unwrap();
+    let plan = Hash::of(&fs::read(stage.path("plan/ceremony.toml")).unwrap());
+    let words = keyferry::fingerprint::words(&plan.0)
+        .join(" ")
+        .to_uppercase();
+    let said = program(&["verify", archive, "--expect-plan", &words, "--quiet"]);
+    assert_eq!(
+        (said.code, said.out.as_str(), said.err.as_str()),
+        (0, "", "")
+    );
+    let said = program(&["verify", archive, "--expect-head", &words, "--quiet"]);
+    assert_eq!(
+        (said.code, said.out.as_str(), said.err.as_str()),
+        (3, "", "")
+    );
+    program(&["verify", archive, "--expect-plan", &words[1..]]).ended_with(2);
 }
 
 /// Some bits of every file, its end cut off, and a byte added: refused, by whatever rule notices first.
@@ -208,7 +301,7 @@ fn rewritten_log(tenant: &Path, hoster: &Path) {
             entry["time"] = "2020-01-01T00:00:00Z".into();
         }
         let line = format!("{entry}\n");
-        prev = keyferry::encoding::Hash::of(line.as_bytes()).to_string();
+        prev = Hash::of(line.as_bytes()).to_string();
         rewritten.push_str(&line);
     }
     fs::write(&path, rewritten).unwrap();

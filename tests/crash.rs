@@ -152,10 +152,18 @@ fn ends_the_same(stage: &Stage, seed: u64) {
             stage.side(side, closing).ok();
         }
     }
-    let verdict = audit::verify(&[stage.path("tenant"), stage.path("hoster")], None, None).unwrap();
+    let verdict = audit::verify(
+        &[stage.path("tenant"), stage.path("hoster")],
+        &audit::Against::default(),
+    )
+    .unwrap();
     assert_eq!(verdict.missing, Vec::<String>::new(), "seed {seed}");
     for side in ["tenant", "hoster"] {
-        audit::verify(&[stage.path(side).join("archive")], None, None).unwrap();
+        audit::verify(
+            &[stage.path(side).join("archive")],
+            &audit::Against::default(),
+        )
+        .unwrap();
         nothing_left_over(&stage.path(side), seed);
     }
     assert_eq!(

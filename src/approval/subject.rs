@@ -1,6 +1,6 @@
 //! What officers sign for at each gate: exactly what is about to happen, and in plain words.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     document::{
@@ -29,7 +29,8 @@ pub fn subject_hash(subject: &impl Serialize) -> Hash {
 }
 
 /// `export`: which keys leave, how, for whose KEK, and to whom the shares go.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Export {
     /// SHA-256 of the offer.
     pub offer: Hash,
@@ -48,7 +49,8 @@ pub struct Export {
 }
 
 /// A key that leaves.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ExportKey {
     /// Its label in the plan.
     pub label: Id,
@@ -59,7 +61,8 @@ pub struct ExportKey {
 }
 
 /// A custodian, and what their share is encrypted to.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ShareHolder {
     /// Who.
     pub id: Id,
@@ -85,7 +88,8 @@ impl Subject for Export {
 }
 
 /// `import`: which package is opened.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Import {
     /// SHA-256 of the package.
     pub package: Hash,
@@ -106,14 +110,15 @@ impl Subject for Import {
 }
 
 /// `primary`: which keys serve from now on, on what evidence, and which served before.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Primary {
     /// SHA-256 of the proofs that every node gave, as the registry has them.
     pub evidence: Hash,
     /// The keys, by label, and SHA-256 of each SubjectPublicKeyInfo.
     pub keys: Vec<(Id, Hash)>,
     /// The plan hash of the key set that is primary now.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub former: Option<Hash>,
 }
 
@@ -134,18 +139,19 @@ impl Subject for Primary {
 }
 
 /// `kek-destroy`: the KEK goes for good.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct KekDestroy {
     /// SHA-256 of the acceptance.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acceptance: Option<Hash>,
     /// The log entry of the abort, where there is no acceptance.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub abort: Option<Hash>,
     /// SHA-256 of the KEK's SubjectPublicKeyInfo.
     pub kek_fingerprint: Hash,
     /// Imported keys that go with it, after an abort.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<Id>,
 }
 
@@ -170,7 +176,8 @@ impl Subject for KekDestroy {
 }
 
 /// `restart`: everything of this side's attempt is given up.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Restart {
     /// How far this side has come.
     pub phase: String,
@@ -202,7 +209,8 @@ impl Subject for Restart {
 }
 
 /// `abort`: the ceremony ends without its aim.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Abort {
     /// How far this side has come.
     pub phase: String,
@@ -235,7 +243,8 @@ impl Abort {
 }
 
 /// `deviation`: the package leaves although not every custodian has shown that they hold their share.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Unconfirmed {
     /// SHA-256 of the package.
     pub package: Hash,
@@ -270,7 +279,8 @@ impl Subject for Unconfirmed {
 }
 
 /// `deviation`: the ceremony goes on although a bag did not come back as it left.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct WrongBags {
     /// The bags.
     pub bags: Vec<WrongBag>,
@@ -297,7 +307,8 @@ impl Subject for WrongBags {
 }
 
 /// `pin-try`: one more try of a PIN.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PinTry {
     /// The token.
     pub token: TokenIdentity,

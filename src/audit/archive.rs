@@ -1,59 +1,172 @@
-//! What only an archive has: its list of hashes, its allowed signers, and the head that people signed.
+//! What only an archive has: its list of hashes, its allowed signers, the head that people signed, and that the whole
+//! record is there.
 
-use std::path::{Component, Path, PathBuf};
-
-use super::{Evidence, Verdict, logs::Logs};
-use crate::{
-    Error, Result,
-    document::{Kind, MAX_DOCUMENT},
-    folder,
-    log::MAX_LOG,
-    plan::Plan,
-    rule::Rule,
-    side::archive::ClosedHead,
-    signature::{self, Namespace},
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
 };
 
-/// Checks an archive.
-pub fn check(evidence: &Evidence, plan: &Plan, logs: &Logs, verdict: &mut Verdict) -> Result<()> {
-    let files = check_sums(&evidence.path)?;
-    verdict.holds.push(format!(
-        "{}: {files} files have the hashes of SHA256SUMS",
-        evidence.path.display()
-    ));
-    let allowed = folder::read_file(&evidence.path.join("allowed_signers"), MAX_DOCUMENT)?;
-    if allowed != signature::allowed_signers(plan).into_bytes() {
+use super::{
+    Verdict,
+    approvals::is_request,
+    evidence::{archived_log, attempt_of},
+    logs::Logs,
+};
+use crate::{
+    Error, Result,
+    approval::APPROVALS,
+    document::{Kind, MAX_DOCUMENT},
+    encoding::Hash,
+    escape::escape,
+    folder,
+    log::{Event, MAX_LOG},
+    phase::Phase,
+    plan::{PLAN_FILE, Plan, Side},
+    rule::Rule,
+    side::{
+        archive::{ClosedHead, HEAD_FILE},
+        counterpart::Verified,
+    },
+    signature::{self, Namespace, signer_of},
+};
+
+/// The list of hashes.
+const SUMS: &str = "SHA256SUMS";
+
+/// The files of an archive, by their names in it, each with its SHA-256.
+pub struct Files(BTreeMap<String, Hash>);
+
+impl Files {
+    /// Finds every file of an archive of this side: names that an archive has, exactly those of SHA256SUMS, unchanged.
+    ///
+    /// # Errors
+    /// `ARCHIVE-INCOMPLETE`, `DOCUMENT-…`.
+    pub fn find(path: &Path, side: Side, verdict: &mut Verdict) -> Result<Self> {
+        let mut files = BTreeMap::new();
+        walk(path, "", side, &mut files)?;
+        check_sums(path, &files)?;
+        verdict.holds.push(format!(
+            "{}: {} files, each with the hash that SHA256SUMS lists, and no other",
+            path.display(),
+            files.len()
+        ));
+        Ok(Files(files))
+    }
+}
+
+/// Checks an archive of this side against the plan and its own log.
+///
+/// # Errors
+/// `ARCHIVE-INCOMPLETE`, `LOG-CHAIN`, `SIGNATURE-…`.
+pub fn check(
+    path: &Path,
+    Files(files): &Files,
+    side: Side,
+    plan: &Plan,
+    logs: &Logs,
+    verdict: &mut Verdict,
+) -> Result<()> {
+    let allowed = signature::allowed_signers(plan).into_bytes();
+    if files.get("allowed_signers") != Some(&Hash::of(&allowed)) {
         return Err(incomplete(
             "allowed_signers is not the plan's",
             "the keys of the plan's officers and witnesses",
         ));
     }
-    check_head(evidence, plan, logs, verdict)
+    if let Some(log) = logs.of(side) {
+        if log.state.phase != Phase::Closed {
+            return Err(incomplete(
+                &format!("the {side}'s log does not end with close"),
+                "a whole log: an archive is made by close",
+            ));
+        }
+        whole(files, log)?;
+        verdict.holds.push(format!(
+            "{}: every document, request and signature that its log names is there",
+            path.display()
+        ));
+    }
+    check_head(path, side, plan, logs, verdict)
 }
 
-fn check_sums(archive: &Path) -> Result<usize> {
-    let bytes = folder::read_file(&archive.join("SHA256SUMS"), MAX_DOCUMENT)?;
+/// Every file with its SHA-256. A name that has no place in an archive is refused, whatever SHA256SUMS says of it.
+fn walk(root: &Path, below: &str, side: Side, files: &mut BTreeMap<String, Hash>) -> Result<()> {
+    let folder = root.join(below);
+    for name in folder::names(&folder)? {
+        let path = folder.join(&name);
+        let relative = match below.is_empty() {
+            true => name.clone(),
+            false => format!("{below}/{name}"),
+        };
+        let is_folder = folder::is_folder(&path)?;
+        let known = match is_folder {
+            true => known_folder(below, &name),
+            false => known_file(below, &name, side),
+        };
+        if !known {
+            return Err(folder::surplus(&folder, &name));
+        }
+        if is_folder {
+            walk(root, &relative, side, files)?;
+        } else {
+            files.insert(relative, folder::hash_file(&path, MAX_LOG)?.0);
+        }
+    }
+    Ok(())
+}
+
+fn is_kind(name: &str) -> bool {
+    Kind::ALL.iter().any(|kind| kind.name() == name)
+}
+
+fn known_folder(below: &str, name: &str) -> bool {
+    match below {
+        "" => is_kind(name) || name == APPROVALS || attempt_of(name).is_some(),
+        _ => attempt_of(below).is_some() && is_kind(name),
+    }
+}
+
+fn known_file(below: &str, name: &str, side: Side) -> bool {
+    match below {
+        "" => {
+            let fixed = [PLAN_FILE, "allowed_signers", HEAD_FILE, "VERIFY.txt", SUMS];
+            fixed.contains(&name)
+                || name == archived_log(side)
+                || signer_of(name, PLAN_FILE).is_some()
+                || signer_of(name, HEAD_FILE).is_some()
+        }
+        APPROVALS => {
+            let request = name
+                .split_once(".json")
+                .map(|(stem, _)| format!("{stem}.json"));
+            request.is_some_and(|request| {
+                is_request(&request) && (name == request || signer_of(name, &request).is_some())
+            })
+        }
+        // What a document's folder may hold, reading the document has told; these hold documents only.
+        _ => attempt_of(below).is_none(),
+    }
+}
+
+/// SHA256SUMS has one line for every file, but for itself and the signatures over the head, which come later.
+fn check_sums(archive: &Path, files: &BTreeMap<String, Hash>) -> Result<()> {
+    let bytes = folder::read_file(&archive.join(SUMS), MAX_DOCUMENT)?;
     let sums = String::from_utf8_lossy(&bytes);
+    let mut listed = BTreeSet::new();
     let mut again = String::new();
-    let mut listed = Vec::new();
     for name in sums
         .lines()
         .filter_map(|line| line.split_once("  ").map(|(_, name)| name))
     {
-        let path = Path::new(name);
-        // A name may not lead out of the archive.
-        if !path
-            .components()
-            .all(|part| matches!(part, Component::Normal(_)))
-        {
+        let Some(hash) = files.get(name).filter(|_| listed.insert(name)) else {
             return Err(incomplete(
-                "a name in SHA256SUMS that leads elsewhere",
-                "names of files in the archive",
+                &escape(&format!(
+                    "SHA256SUMS lists {name:?}, which is not there, or twice"
+                )),
+                "each file of the archive, once",
             ));
-        }
-        let (found, _) = folder::hash_file(&archive.join(path), MAX_LOG)?;
-        again.push_str(&format!("{found}  {name}\n"));
-        listed.push(archive.join(path));
+        };
+        again.push_str(&format!("{hash}  {name}\n"));
     }
     if again.as_bytes() != bytes {
         let differs = sums
@@ -63,48 +176,90 @@ fn check_sums(archive: &Path) -> Result<usize> {
         return Err(Rule::DocumentHash.refuse(
             differs.map_or(
                 "SHA256SUMS is not as it was written".into(),
-                |(_, found)| found.to_owned(),
+                |(_, found)| escape(found),
             ),
-            differs.map_or("one line per file".into(), |(listed, _)| {
-                crate::escape::escape(listed)
-            }),
+            differs.map_or("one line per file".into(), |(listed, _)| escape(listed)),
             "find an unchanged copy of the archive",
         ));
     }
-    no_others(archive, &listed)?;
-    Ok(listed.len())
+    let later = |name: &str| name == SUMS || signer_of(name, HEAD_FILE).is_some();
+    match files
+        .keys()
+        .find(|name| !later(name) && !listed.contains(name.as_str()))
+    {
+        None => Ok(()),
+        Some(surplus) => Err(folder::surplus(archive, surplus)),
+    }
 }
 
-/// An archive holds what its list names; only signatures may have come later.
-fn no_others(archive: &Path, listed: &[PathBuf]) -> Result<()> {
-    let folders = Kind::ALL
-        .iter()
-        .map(|kind| archive.join(kind.name()))
-        .chain([archive.to_owned()]);
-    for folder in folders {
-        for entry in std::fs::read_dir(&folder).map_err(|error| Error::file(&folder, error))? {
-            let path = entry.map_err(|error| Error::file(&folder, error))?.path();
-            let name = path
-                .file_name()
-                .map(|name| name.to_string_lossy().into_owned())
-                .unwrap_or_default();
-            let known = path.is_dir() || name.ends_with(".sig") || name == "SHA256SUMS";
-            if !known && !listed.contains(&path) {
-                return Err(folder::surplus(&folder, &name));
+/// What the side's own log names is there, and no document that it does not name.
+fn whole(files: &BTreeMap<String, Hash>, log: &Verified) -> Result<()> {
+    let there: BTreeSet<Hash> = files.values().copied().collect();
+    let mut documents = BTreeSet::new();
+    for (seq, event) in &log.remarks {
+        let (made, took) = (event.made(), event.took());
+        let named = made.iter().chain(&took);
+        documents.extend(named.map(|(_, hash)| *hash));
+        let signed = match event {
+            Event::Init { signatures, .. } => signatures.as_slice(),
+            Event::Approval {
+                request,
+                signatures,
+                ..
+            } => {
+                require(&there, *seq, "the request", request)?;
+                signatures
             }
+            _ => event.released().map_or(&[][..], |(_, signed)| signed),
+        };
+        for one in signed {
+            let what = format!("the signature of {}", one.id);
+            require(&there, *seq, &what, &one.signature)?;
+        }
+        for (kind, hash) in made.iter().chain(&took) {
+            require(&there, *seq, &format!("the {kind}"), hash)?;
         }
     }
-    Ok(())
+    let unnamed = files.iter().find(|(path, hash)| {
+        let (folder, file) = path.rsplit_once('/').unwrap_or_default();
+        let kind = folder.rsplit('/').next().unwrap_or_default();
+        is_kind(kind) && file == format!("{kind}.json") && !documents.contains(hash)
+    });
+    match unnamed {
+        None => Ok(()),
+        Some((path, _)) => Err(incomplete(
+            &format!("{path}, which the log of its side does not name"),
+            "the documents that the log names, and no others",
+        )),
+    }
 }
 
-fn check_head(evidence: &Evidence, plan: &Plan, logs: &Logs, verdict: &mut Verdict) -> Result<()> {
-    let path = evidence.path.join("head.json");
+fn require(there: &BTreeSet<Hash>, seq: u64, what: &str, hash: &Hash) -> Result<()> {
+    match there.contains(hash) {
+        true => Ok(()),
+        false => Err(incomplete(
+            &format!(
+                "{what} with SHA-256 {hash}, which entry {seq} of the log names, is not there"
+            ),
+            "every document, request and signature that the side's own log names",
+        )),
+    }
+}
+
+fn check_head(
+    archive: &Path,
+    side: Side,
+    plan: &Plan,
+    logs: &Logs,
+    verdict: &mut Verdict,
+) -> Result<()> {
+    let path = archive.join(HEAD_FILE);
     let bytes = folder::read_file(&path, MAX_DOCUMENT)?;
     let head: ClosedHead = serde_json::from_slice(&bytes)
         .map_err(|error| incomplete(&format!("head.json: {error}"), "the closed head of a log"))?;
     let end = logs
-        .of(evidence.side)
-        .map(|log| ClosedHead::new(plan, evidence.side, log.head));
+        .of(side)
+        .map(|log| ClosedHead::new(plan, side, log.head));
     if end.as_ref() != Some(&head) {
         return Err(Rule::LogChain.refuse(
             format!("{head:?}"),
@@ -114,22 +269,24 @@ fn check_head(evidence: &Evidence, plan: &Plan, logs: &Logs, verdict: &mut Verdi
     }
     let signed = signature::verify(
         plan,
-        evidence.side,
+        side,
         Namespace::Head,
         &bytes,
         &signature::beside(&path)?,
-    )?
-    .everyone();
+    )?;
+    let (needed, officers) = (plan.party(side).approvals, signed.officers.len());
+    if officers < needed {
+        verdict.missing.push(format!(
+            "signatures over the head of the {side}: {officers} of {needed} officers have signed it"
+        ));
+    }
+    let signed = signed.everyone();
     let names: Vec<&str> = signed.iter().map(|one| one.id.as_str()).collect();
-    match names.is_empty() {
-        true => verdict
-            .missing
-            .push(format!("signatures over the head of the {}", evidence.side)),
-        false => verdict.holds.push(format!(
-            "the head of the {} is signed by {}",
-            evidence.side,
+    if !names.is_empty() {
+        verdict.holds.push(format!(
+            "the head of the {side} is signed by {}",
             names.join(", ")
-        )),
+        ));
     }
     Ok(())
 }

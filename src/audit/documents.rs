@@ -1,11 +1,12 @@
-//! The documents that crossed: each whole, released, answering the one before it, and recorded by both sides.
+//! The documents that crossed: every copy there is, each whole; those that count, and those that were given up.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+use std::{collections::BTreeSet, path::PathBuf};
+
+use super::{
+    Verdict,
+    evidence::{Evidence, Holds, Place},
+    logs::Logs,
 };
-
-use super::{Evidence, Verdict, logs::Logs};
 use crate::{
     Result,
     document::{
@@ -13,355 +14,280 @@ use crate::{
         package::Package, read_without_log, receipt::Receipt, registration::Registration,
     },
     encoding::Hash,
-    folder,
     log::LOG_FILE,
     plan::{Plan, Side},
-    proof::Proof,
     rule::Rule,
+    signature::Signed,
 };
 
-/// The greatest size of a share file, in bytes.
-const MAX_SHARE_FILE: u64 = 64 << 10;
+/// One document, of which there may be several copies.
+pub struct Found<B> {
+    /// It, from the copy that most officers have signed.
+    pub received: Received<B>,
+    /// Whether it belongs to an attempt that was given up.
+    pub given_up: bool,
+    /// The valid signatures beside any of its copies.
+    pub signed: Vec<Signed>,
+    /// Where its copies lie.
+    pub places: Vec<Place>,
+}
+
+/// The documents of one kind, each once.
+pub struct Copies<B>(Vec<Found<B>>);
+
+impl<B: Body> Copies<B> {
+    fn read(evidence: &[Evidence], plan: &Plan) -> Result<Self> {
+        let mut all: Vec<Found<B>> = Vec::new();
+        for place in evidence.iter().map(|one| one.places(B::KIND)) {
+            for place in place? {
+                let received = read_without_log::<B>(&place.path, plan)?;
+                let signed = received.signatures.everyone();
+                let known = all
+                    .iter_mut()
+                    .find(|found| found.received.hash == received.hash);
+                match known {
+                    Some(found) => {
+                        found.places.push(place);
+                        found.signed.extend(signed);
+                        let officers = |one: &Received<B>| one.signatures.officers.len();
+                        if officers(&received) > officers(&found.received) {
+                            found.received = received;
+                        }
+                    }
+                    None => all.push(Found {
+                        received,
+                        given_up: false,
+                        signed,
+                        places: vec![place],
+                    }),
+                }
+            }
+        }
+        Ok(Copies(all))
+    }
+
+    /// Tells what was given up from what counts; of that there is one at most.
+    fn settle(&mut self, logs: &Logs) -> Result<()> {
+        for found in &mut self.0 {
+            let hash = found.received.hash;
+            let left = |side: &Side, attempt: Option<u32>| {
+                let log = logs.of(*side);
+                let mut left = log.iter().flat_map(|log| &log.state.abandoned);
+                left.any(|left| {
+                    left.kind == B::KIND
+                        && left.hash == hash
+                        && attempt.is_none_or(|attempt| attempt == left.attempt)
+                })
+            };
+            let sides = [Side::Tenant, Side::Hoster];
+            for place in &found.places {
+                // A side's own record says what it has given up.
+                let own = place.own.zip(place.attempt);
+                if own.is_some_and(|(side, attempt)| !left(&side, Some(attempt))) {
+                    return Err(Rule::DocumentAttempt.refuse(
+                        format!("{} is among what was given up", place.path.display()),
+                        "a document of an attempt that the log beside it gave up",
+                        "find out who moved or made it; compare with the other side's copies",
+                    ));
+                }
+            }
+            found.given_up = sides.iter().any(|side| left(side, None))
+                || found.places.iter().all(|place| place.attempt.is_some());
+        }
+        let mut current = self.0.iter().filter(|found| !found.given_up);
+        match (current.next(), current.next()) {
+            (Some(one), Some(other)) => Err(Rule::DocumentHash.refuse(
+                format!(
+                    "{} has SHA-256 {}",
+                    place_of(other),
+                    other.received.hash
+                ),
+                format!("the {} of {}, {}", B::KIND, place_of(one), one.received.hash),
+                "one of them was exchanged, or is of an attempt that was given up: compare both with the logs",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Every one of them.
+    pub fn all(&self) -> &[Found<B>] {
+        &self.0
+    }
+
+    /// The one that counts.
+    pub fn current(&self) -> Option<&Found<B>> {
+        self.0.iter().find(|found| !found.given_up)
+    }
+
+    /// What the one that counts says.
+    pub fn body(&self) -> Option<&B> {
+        self.current().map(|found| found.received.body())
+    }
+
+    /// The one with this SHA-256, given up or not.
+    pub fn by_hash(&self, hash: Hash) -> Option<&Received<B>> {
+        let mut all = self.0.iter();
+        all.find(|found| found.received.hash == hash)
+            .map(|found| &found.received)
+    }
+
+    /// The logs that came with copies of them: what to call each, where it lies, and what its document lists.
+    fn logs(&self) -> impl Iterator<Item = Travelled> {
+        self.0.iter().filter_map(|found| {
+            let files = found.received.body().files();
+            let (_, listed) = files.into_iter().find(|(name, _)| name == LOG_FILE)?;
+            Some(Travelled {
+                side: B::KIND.side(),
+                name: format!("the log that came with {}", place_of(found)),
+                path: found.places.first()?.path.join(LOG_FILE),
+                listed,
+            })
+        })
+    }
+
+    /// The entries of their side's log that they name, by their numbers.
+    fn heads(&self, side: Side) -> impl Iterator<Item = u64> {
+        let headers = self.0.iter().map(|found| &found.received.document.header);
+        headers
+            .filter(move |header| header.side == side)
+            .map(|header| header.head.seq)
+    }
+}
+
+/// A log that came with a document.
+pub struct Travelled {
+    /// Whose it is.
+    pub side: Side,
+    /// What to call it.
+    pub name: String,
+    /// Where it lies.
+    pub path: PathBuf,
+    /// What its document lists.
+    pub listed: Listed,
+}
+
+fn place_of<B>(found: &Found<B>) -> String {
+    let first = found.places.first();
+    first.map_or(String::new(), |place| place.path.display().to_string())
+}
 
 /// The documents there are.
 pub struct Documents {
-    offer: Option<Received<Offer>>,
-    package: Option<Received<Package>>,
-    receipt: Option<Received<Receipt>>,
-    registration: Option<Received<Registration>>,
-    acceptance: Option<Received<Acceptance>>,
-    closing: Option<Received<Closing>>,
-    /// Where each was read.
-    folders: BTreeMap<Kind, PathBuf>,
-    /// Folders of share files.
-    shares: Vec<PathBuf>,
+    /// Of the kind `offer`.
+    pub offer: Copies<Offer>,
+    /// Of the kind `package`.
+    pub package: Copies<Package>,
+    /// Of the kind `receipt`.
+    pub receipt: Copies<Receipt>,
+    /// Of the kind `registration`.
+    pub registration: Copies<Registration>,
+    /// Of the kind `acceptance`.
+    pub acceptance: Copies<Acceptance>,
+    /// Of the kind `closing`.
+    pub closing: Copies<Closing>,
 }
 
 impl Documents {
     /// Reads every copy of every document.
-    pub fn read(evidence: &[Evidence], plan: &Plan, verdict: &mut Verdict) -> Result<Self> {
-        let shares = evidence
-            .iter()
-            .filter(|one| !one.archive && one.side == Side::Tenant);
+    ///
+    /// # Errors
+    /// `DOCUMENT-…`, `SIGNATURE-…`.
+    pub fn read(evidence: &[Evidence], plan: &Plan) -> Result<Self> {
         Ok(Documents {
-            offer: one(evidence, plan, verdict)?,
-            package: one(evidence, plan, verdict)?,
-            receipt: one(evidence, plan, verdict)?,
-            registration: one(evidence, plan, verdict)?,
-            acceptance: one(evidence, plan, verdict)?,
-            closing: one(evidence, plan, verdict)?,
-            folders: folders(evidence),
-            shares: shares
-                .map(|one| one.path.join("outbox/shares"))
-                .filter(|path| path.exists())
-                .collect(),
+            offer: Copies::read(evidence, plan)?,
+            package: Copies::read(evidence, plan)?,
+            receipt: Copies::read(evidence, plan)?,
+            registration: Copies::read(evidence, plan)?,
+            acceptance: Copies::read(evidence, plan)?,
+            closing: Copies::read(evidence, plan)?,
         })
     }
 
-    /// The logs that travelled with documents: whose, what to call them, where they lie, and what their document lists.
-    pub fn travelled_logs(&self) -> Vec<(Side, &str, PathBuf, Listed)> {
-        let tenant = self.acceptance.as_ref().map(|one| &one.body().log);
-        let hoster = self.closing.as_ref().map(|one| &one.body().log);
-        let tenant =
-            tenant.map(|log| (Side::Tenant, "the acceptance's log", Kind::Acceptance, log));
-        let hoster = hoster.map(|log| (Side::Hoster, "the closing's log", Kind::Closing, log));
-        let placed = |(side, name, kind, log): (Side, &'static str, Kind, &Listed)| {
-            let folder = self.folders.get(&kind)?;
-            Some((side, name, folder.join(LOG_FILE), log.clone()))
-        };
-        tenant
-            .into_iter()
-            .chain(hoster)
-            .filter_map(placed)
-            .collect()
+    /// The logs that travelled with documents.
+    pub fn travelled_logs(&self) -> impl Iterator<Item = Travelled> {
+        self.acceptance.logs().chain(self.closing.logs())
     }
 
     /// The entries of a side's log that its documents name, by their numbers.
     pub fn heads(&self, side: Side) -> BTreeSet<u64> {
-        let headers = [
-            self.offer.as_ref().map(|one| &one.document.header),
-            self.package.as_ref().map(|one| &one.document.header),
-            self.receipt.as_ref().map(|one| &one.document.header),
-            self.registration.as_ref().map(|one| &one.document.header),
-            self.acceptance.as_ref().map(|one| &one.document.header),
-            self.closing.as_ref().map(|one| &one.document.header),
-        ];
-        let of_side = headers
-            .into_iter()
-            .flatten()
-            .filter(|header| header.side == side);
-        of_side.map(|header| header.head.seq).collect()
+        (self.offer.heads(side))
+            .chain(self.package.heads(side))
+            .chain(self.receipt.heads(side))
+            .chain(self.registration.heads(side))
+            .chain(self.acceptance.heads(side))
+            .chain(self.closing.heads(side))
+            .collect()
     }
 
-    fn hash(&self, kind: Kind) -> Option<Hash> {
-        match kind {
-            Kind::Offer => self.offer.as_ref().map(|one| one.hash),
-            Kind::Package => self.package.as_ref().map(|one| one.hash),
-            Kind::Receipt => self.receipt.as_ref().map(|one| one.hash),
-            Kind::Registration => self.registration.as_ref().map(|one| one.hash),
-            Kind::Acceptance => self.acceptance.as_ref().map(|one| one.hash),
-            Kind::Closing => self.closing.as_ref().map(|one| one.hash),
-        }
-    }
-
-    /// Checks them against each other and against the logs.
-    pub fn check(&self, plan: &Plan, logs: &Logs, verdict: &mut Verdict) -> Result<()> {
-        self.check_one(self.offer.as_ref(), logs, verdict)?;
-        self.check_one(self.package.as_ref(), logs, verdict)?;
-        self.check_one(self.receipt.as_ref(), logs, verdict)?;
-        self.check_one(self.registration.as_ref(), logs, verdict)?;
-        self.check_one(self.acceptance.as_ref(), logs, verdict)?;
-        self.check_one(self.closing.as_ref(), logs, verdict)?;
-        self.check_contents(verdict)?;
-        if let Some(package) = &self.package {
-            package.verify_keys()?;
-            verdict.holds.push(
-                "the package is signed inside the tenant's HSM by each signing key that it carries"
-                    .into(),
-            );
-            verdict
-                .holds
-                .push("each certificate holds its key's public half and is signed by it".into());
-            self.check_proofs(plan, package.body(), verdict)?;
-            self.check_shares(package.body(), verdict)?;
-        }
-        Ok(())
-    }
-
-    fn check_one<B: Body>(
-        &self,
-        document: Option<&Received<B>>,
-        logs: &Logs,
-        verdict: &mut Verdict,
-    ) -> Result<()> {
-        let Some(document) = document else {
-            return Ok(());
-        };
-        let (kind, header) = (B::KIND, &document.document.header);
-        if let Some(before) = kind
-            .answers()
-            .and_then(|before| self.hash(before))
-            .filter(|hash| header.answers != Some(*hash))
-        {
-            return Err(Rule::DocumentAnswers.refuse(
-                format!("a {kind} that answers {:?}", header.answers),
-                format!("one that answers {before}"),
-                "one of the two documents is of another ceremony or attempt",
-            ));
-        }
-        for (side, log) in [Side::Tenant, Side::Hoster]
-            .into_iter()
-            .filter_map(|side| Some((side, logs.of(side)?)))
-        {
-            let recorded = match side == kind.side() {
-                true => {
-                    log.contains(header)?;
-                    log.state.made.get(&kind).map(|made| made.hash)
-                }
-                false => log.state.taken.get(&kind).copied(),
+    /// Tells what was given up from what counts, and names what is not there.
+    ///
+    /// # Errors
+    /// `DOCUMENT-ATTEMPT`, `DOCUMENT-HASH`.
+    pub fn settle(&mut self, logs: &Logs, verdict: &mut Verdict) -> Result<()> {
+        self.offer.settle(logs)?;
+        self.package.settle(logs)?;
+        self.receipt.settle(logs)?;
+        self.registration.settle(logs)?;
+        self.acceptance.settle(logs)?;
+        self.closing.settle(logs)?;
+        let states = || logs.all().map(|log| &log.state);
+        for kind in Kind::ALL {
+            let named = |state: &crate::phase::State| {
+                state.made.contains_key(&kind) || state.taken.contains_key(&kind)
             };
-            if recorded.is_some_and(|recorded| recorded != document.hash) {
-                return Err(Rule::DocumentHash.refuse(
-                    format!("the {kind} has SHA-256 {}", document.hash),
-                    format!("the one in the log of the {side}, {recorded:?}"),
-                    "the document or the log was exchanged: compare with the other side's copies",
-                ));
-            }
-            if side == kind.side() {
-                check_release(document, &log.releases)?;
+            // An aborted ceremony has no document that no log names.
+            let expected = !logs.aborted() || states().any(named);
+            if expected && self.hash(kind).is_none() {
+                verdict.missing.push(format!("the {kind}"));
             }
         }
-        verdict.holds.push(format!(
-            "the {kind} {} is whole, released by {}",
-            document.hash,
-            names(document)
-        ));
-        Ok(())
-    }
-
-    /// The same package, KEK and receipt are meant everywhere.
-    fn check_contents(&self, verdict: &mut Verdict) -> Result<()> {
-        let keks = [
-            self.offer.as_ref().map(|one| one.body().fingerprint),
-            self.package.as_ref().map(|one| one.body().kek_fingerprint),
-            self.acceptance
-                .as_ref()
-                .map(|one| one.body().kek_fingerprint),
-            self.closing.as_ref().map(|one| one.body().kek_fingerprint),
-        ];
-        let packages = [
-            self.package.as_ref().map(|one| one.body().package_id),
-            self.receipt.as_ref().map(|one| one.body().package_id),
-            self.registration.as_ref().map(|one| one.body().package_id),
-            self.acceptance.as_ref().map(|one| one.body().package_id),
-        ];
-        let receipts = [
-            self.hash(Kind::Receipt),
-            self.acceptance.as_ref().map(|one| one.body().receipt),
-        ];
-        let same = all_same(&keks) && all_same(&packages) && all_same(&receipts);
-        if !same {
-            return Err(Rule::DocumentContent.refuse(
-                format!("KEKs {keks:?}, package ids {packages:?}, receipts {receipts:?}"),
-                "one KEK, one package id and one receipt in all documents",
-                "documents of different ceremonies or attempts were mixed",
-            ));
-        }
-        verdict
-            .holds
-            .push("all documents mean the same KEK, package and receipt".into());
-        Ok(())
-    }
-
-    fn check_proofs(&self, plan: &Plan, package: &Package, verdict: &mut Verdict) -> Result<()> {
-        let receipt = self
-            .receipt
-            .as_ref()
-            .map(|one| one.body().proofs.as_slice())
-            .unwrap_or_default();
-        let registration = self
-            .registration
-            .as_ref()
-            .map(|one| one.body().proofs.as_slice())
-            .unwrap_or_default();
-        let proofs: Vec<&Proof> = receipt.iter().chain(registration).collect();
-        proofs
-            .iter()
-            .try_for_each(|proof| proof.verify(plan, package))?;
-        if !proofs.is_empty() {
-            verdict.holds.push(format!(
-                "{} proofs: the hoster's HSM signed and decrypted as the tenant's keys",
-                proofs.len()
+        let mut gone: Vec<(Kind, Hash, u32)> = states()
+            .flat_map(|state| &state.abandoned)
+            .map(|left| (left.kind, left.hash, left.attempt))
+            .filter(|(kind, hash, _)| !self.has(*kind, *hash))
+            .collect();
+        gone.sort();
+        gone.dedup();
+        for (kind, hash, attempt) in gone {
+            verdict.missing.push(format!(
+                "the {kind} {hash} of attempt {attempt}, which was given up"
             ));
         }
         Ok(())
     }
 
-    /// Share files that still lie in the tenant's outbox are the ones that were dealt.
-    fn check_shares(&self, package: &Package, verdict: &mut Verdict) -> Result<()> {
-        for path in &self.shares {
-            let files = folder::read_folder(path, |name| {
-                name.ends_with(".age").then_some(MAX_SHARE_FILE)
-            })?;
-            for (name, bytes) in &files {
-                let listed = package
-                    .shares
-                    .iter()
-                    .find(|share| format!("{}.age", share.custodian) == *name);
-                if listed.is_none_or(|share| share.file != Hash::of(bytes)) {
-                    return Err(Rule::ShareFile.refuse(
-                        format!(
-                            "{} is not the file that was dealt",
-                            path.join(name).display()
-                        ),
-                        "the share files that the package lists",
-                        "find out what changed it; its custodian may hold the right one",
-                    ));
-                }
-            }
-            verdict.holds.push(format!(
-                "{} share files are those that the package commits to",
-                files.len()
-            ));
+    /// The hash of the document that counts.
+    pub fn hash(&self, kind: Kind) -> Option<Hash> {
+        fn of<B: Body>(copies: &Copies<B>) -> Option<Hash> {
+            copies.current().map(|found| found.received.hash)
         }
-        Ok(())
-    }
-}
-
-fn all_same<T: PartialEq>(values: &[Option<T>]) -> bool {
-    let mut there = values.iter().flatten();
-    let first = there.next();
-    there.all(|value| Some(value) == first)
-}
-
-fn names<B>(document: &Received<B>) -> String {
-    document
-        .signatures
-        .everyone()
-        .iter()
-        .map(|one| one.id.to_string())
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
-/// The signatures that the log names are beside the document.
-fn check_release<B: Body>(
-    document: &Received<B>,
-    releases: &[(Hash, Vec<crate::signature::Signed>)],
-) -> Result<()> {
-    let there = document.signatures.everyone();
-    let recorded = releases
-        .iter()
-        .filter(|(released, _)| *released == document.hash)
-        .flat_map(|(_, signed)| signed);
-    match recorded.into_iter().find(|signed| !there.contains(signed)) {
-        None => Ok(()),
-        Some(gone) => Err(Rule::SignatureMissing.refuse(
-            format!(
-                "the signature of {} over the {} is not the one in the log",
-                gone.id,
-                B::KIND
-            ),
-            format!("a signature file with SHA-256 {}", gone.signature),
-            "find the signature file that the log names",
-        )),
-    }
-}
-
-/// Where a document lies in a folder of evidence.
-fn place(one: &Evidence, kind: Kind) -> PathBuf {
-    match (one.archive, one.side == kind.side()) {
-        (true, _) => one.path.join(kind.name()),
-        (false, true) => one.path.join("outbox").join(kind.name()),
-        (false, false) => one.path.join("inbox").join(kind.name()),
-    }
-}
-
-/// One folder of each document there is.
-fn folders(evidence: &[Evidence]) -> BTreeMap<Kind, PathBuf> {
-    let of = |kind: Kind| {
-        let mut places = evidence.iter().map(move |one| place(one, kind));
-        places.find(|path| path.exists()).map(|path| (kind, path))
-    };
-    Kind::ALL.into_iter().filter_map(of).collect()
-}
-
-/// A document: every copy there is, the same, and released.
-fn one<B: Body>(
-    evidence: &[Evidence],
-    plan: &Plan,
-    verdict: &mut Verdict,
-) -> Result<Option<Received<B>>> {
-    let mut found: Option<Received<B>> = None;
-    for one in evidence {
-        let path = place(one, B::KIND);
-        if !path.exists() {
-            continue;
-        }
-        let copy = read_without_log::<B>(&path, plan)?;
-        if let Some(found) = found.as_ref().filter(|found| found.hash != copy.hash) {
-            return Err(Rule::DocumentHash.refuse(
-                format!("{} has SHA-256 {}", path.display(), copy.hash),
-                format!("the {} of the other folder, {}", B::KIND, found.hash),
-                "one of them was exchanged: compare both with the logs",
-            ));
-        }
-        found = Some(copy);
-    }
-    match &found {
-        None => verdict.missing.push(format!("the {}", B::KIND)),
-        Some(document) => {
-            if document
-                .signatures
-                .require(plan, B::KIND.side(), B::KIND.name())
-                .is_err()
-            {
-                verdict.missing.push(format!(
-                    "enough signatures over the {}: it is not released",
-                    B::KIND
-                ));
-            }
+        match kind {
+            Kind::Offer => of(&self.offer),
+            Kind::Package => of(&self.package),
+            Kind::Receipt => of(&self.receipt),
+            Kind::Registration => of(&self.registration),
+            Kind::Acceptance => of(&self.acceptance),
+            Kind::Closing => of(&self.closing),
         }
     }
-    Ok(found)
+
+    fn has(&self, kind: Kind, hash: Hash) -> bool {
+        match kind {
+            Kind::Offer => self.offer.by_hash(hash).is_some(),
+            Kind::Package => self.package.by_hash(hash).is_some(),
+            Kind::Receipt => self.receipt.by_hash(hash).is_some(),
+            Kind::Registration => self.registration.by_hash(hash).is_some(),
+            Kind::Acceptance => self.acceptance.by_hash(hash).is_some(),
+            Kind::Closing => self.closing.by_hash(hash).is_some(),
+        }
+    }
+}
+
+/// The folders of share files that still lie in a tenant's outbox.
+pub fn share_folders(evidence: &[Evidence]) -> impl Iterator<Item = PathBuf> {
+    let tenant = Holds::Ceremony(Side::Tenant);
+    let folders = evidence.iter().filter(move |one| one.holds == tenant);
+    folders
+        .map(|one| one.path.join("outbox/shares"))
+        .filter(|path| path.exists())
 }

@@ -6,15 +6,16 @@ use std::{
 };
 
 use super::{
-    Evidence, Verdict,
+    Verdict,
     documents::Documents,
+    evidence::Evidence,
     lockstep::{Copy, Lockstep},
 };
 use crate::{
     Error, Result,
     encoding::Hash,
     folder,
-    log::{self, Event, LOG_FILE, MAX_LINE, MAX_LOG},
+    log::{self, Event, MAX_LINE, MAX_LOG},
     plan::{Plan, Side},
     rule::Rule,
     side::counterpart::{self, Verified},
@@ -96,6 +97,21 @@ impl Logs {
             .map(|(_, log)| log)
     }
 
+    /// Each side of which there is a log, with it.
+    pub fn sides(&self) -> impl Iterator<Item = (Side, &Verified)> {
+        self.sides.iter().map(|(side, log)| (*side, log))
+    }
+
+    /// Every log.
+    pub fn all(&self) -> impl Iterator<Item = &Verified> {
+        self.sides.iter().map(|(_, log)| log)
+    }
+
+    /// Whether a log says that the ceremony was aborted.
+    pub fn aborted(&self) -> bool {
+        self.all().any(|log| log.state.aborted.is_some())
+    }
+
     /// Where each log ends.
     pub fn ends(&self) -> impl Iterator<Item = (Side, Hash)> {
         self.sides.iter().map(|(side, log)| (*side, log.head.hash))
@@ -111,15 +127,10 @@ impl Logs {
 
 /// Every copy there is of a side's log.
 fn copies(evidence: &[Evidence], documents: &Documents, side: Side) -> Result<Vec<Copy>> {
-    let own = evidence.iter().filter(|one| one.side == side).map(|one| {
-        let path = match one.archive {
-            true => one.path.join(format!("{side}.{LOG_FILE}")),
-            false => one.path.join(LOG_FILE),
-        };
-        Copy::open(&path.display().to_string(), &path, None)
-    });
-    let travelled = documents.travelled_logs().into_iter();
-    let travelled = travelled.filter(|(of, ..)| *of == side);
-    let travelled = travelled.map(|(_, name, path, listed)| Copy::open(name, &path, Some(listed)));
+    let own = evidence.iter().filter_map(Evidence::log);
+    let own = own.filter(|(of, _)| *of == side);
+    let own = own.map(|(_, path)| Copy::open(&path.display().to_string(), &path, None));
+    let travelled = documents.travelled_logs().filter(|log| log.side == side);
+    let travelled = travelled.map(|log| Copy::open(&log.name, &log.path, Some(log.listed)));
     own.chain(travelled).collect()
 }

@@ -1,8 +1,12 @@
 //! A whole ceremony, or what there is of it, verified from its documents: by anyone, anywhere, without an HSM
 //! and without a share.
 
+mod acts;
+mod approvals;
 mod archive;
+mod contents;
 mod documents;
+mod evidence;
 mod foretelling;
 mod lockstep;
 mod logs;
@@ -24,9 +28,10 @@ use crate::{
     plan::{MAX_PLAN, PLAN_FILE, Plan, Side},
     preflight::{Finding, Outcome},
     rule::Rule,
-    signature,
+    signature::{self, Namespace},
 };
 use documents::Documents;
+use evidence::{Evidence, Holds};
 pub use foretelling::Probes;
 use logs::Logs;
 pub use planning::{Checked, check_plan, new_plan};
@@ -44,6 +49,8 @@ pub struct Verdict {
     pub missing: Vec<String>,
     /// What was waived, noted, repaired or refused.
     pub noted: Vec<String>,
+    /// Whether a log says that the ceremony was aborted.
+    pub aborted: bool,
 }
 
 impl Verdict {
@@ -54,8 +61,12 @@ impl Verdict {
         } else {
             "the record is not complete"
         };
+        let aborted = match self.aborted {
+            true => "ABORTED: this ceremony ended without its aim; ",
+            false => "",
+        };
         format!(
-            "nothing false was found; {complete}; {} checks hold",
+            "{aborted}nothing false was found; {complete}; {} checks hold",
             self.holds.len()
         )
     }
@@ -81,70 +92,77 @@ impl Verdict {
     }
 }
 
-/// One folder of evidence: a side's ceremony folder, or an archive.
-struct Evidence {
-    path: PathBuf,
-    /// The side whose own log it holds.
-    side: Side,
-    archive: bool,
-}
-
-impl Evidence {
-    fn find(path: &Path) -> Result<Self> {
-        for side in [Side::Tenant, Side::Hoster] {
-            if path
-                .join(format!("{side}.{}", crate::log::LOG_FILE))
-                .exists()
-            {
-                return Ok(Evidence {
-                    path: path.to_owned(),
-                    side,
-                    archive: true,
-                });
-            }
-        }
-        let side = logs::side_of(&path.join(crate::log::LOG_FILE))?;
-        Ok(Evidence {
-            path: path.to_owned(),
-            side,
-            archive: false,
-        })
-    }
+/// What the auditor has besides the folders.
+#[derive(Debug, Default)]
+pub struct Against {
+    /// A plan that lies elsewhere.
+    pub plan_file: Option<PathBuf>,
+    /// The plan's hash, from paper.
+    pub plan: Option<Hash>,
+    /// The hash of a log's head, from paper.
+    pub head: Option<Hash>,
 }
 
 /// Verifies what the folders hold. What somebody has on paper (the plan's hash, a head's hash) anchors it.
 ///
 /// # Errors
 /// The rule of the first thing that is false.
-pub fn verify(
-    folders: &[PathBuf],
-    expect_plan: Option<Hash>,
-    expect_head: Option<Hash>,
-) -> Result<Verdict> {
+pub fn verify(folders: &[PathBuf], against: &Against) -> Result<Verdict> {
     let evidence: Vec<Evidence> = folders
         .iter()
         .map(|folder| Evidence::find(folder))
         .collect::<Result<_>>()?;
     let mut verdict = Verdict::default();
-    let plan = the_plan(&evidence, &mut verdict)?;
-    let documents = Documents::read(&evidence, &plan, &mut verdict)?;
-    let logs = Logs::read(&evidence, &plan, &documents, &mut verdict)?;
-    documents.check(&plan, &logs, &mut verdict)?;
-    for evidence in evidence.iter().filter(|evidence| evidence.archive) {
-        archive::check(evidence, &plan, &logs, &mut verdict)?;
+    // What an archive holds is unchanged, or nothing else of it is looked at.
+    let mut archives = Vec::new();
+    for one in &evidence {
+        if let Holds::Archive(side) = one.holds {
+            let files = archive::Files::find(&one.path, side, &mut verdict)?;
+            archives.push((&one.path, side, files));
+        }
     }
-    anchor(&plan, &logs, expect_plan, expect_head, &mut verdict)?;
+    let plan = the_plan(&evidence, against.plan_file.as_deref(), &mut verdict)?;
+    let mut documents = Documents::read(&evidence, &plan)?;
+    let logs = Logs::read(&evidence, &plan, &documents, &mut verdict)?;
+    documents.settle(&logs, &mut verdict)?;
+    contents::check(&documents, &evidence, &plan, &logs, &mut verdict)?;
+    approvals::check(&evidence, &plan, &logs, &documents, &mut verdict)?;
+    for (path, side, files) in &archives {
+        archive::check(path, files, *side, &plan, &logs, &mut verdict)?;
+    }
+    anchor(&plan, &logs, against, &mut verdict)?;
+    verdict.aborted = logs.aborted();
     say_claims(&plan, &logs, &mut verdict);
     Ok(verdict)
 }
 
-/// The plan, the same in every folder, signed by enough officers of both sides.
-fn the_plan(evidence: &[Evidence], verdict: &mut Verdict) -> Result<Plan> {
+/// The plan, the same wherever it lies. A side's own record has it, signed by enough officers of both sides.
+fn the_plan(
+    evidence: &[Evidence],
+    elsewhere: Option<&Path>,
+    verdict: &mut Verdict,
+) -> Result<Plan> {
+    let within = evidence
+        .iter()
+        .map(|one| (one.path.join(PLAN_FILE), one.own().is_some()));
+    let within = within.filter(|(path, own)| *own || path.exists());
+    let elsewhere = elsewhere.map(|path| (path.to_owned(), false));
     let mut plan: Option<Plan> = None;
-    for evidence in evidence {
-        let path = evidence.path.join(PLAN_FILE);
+    for (path, own) in within.chain(elsewhere) {
         let found = Plan::parse(folder::read_file(&path, MAX_PLAN)?)?;
-        let signed = signature::verify_plan(&found, &signature::beside(&path)?)?;
+        let files = signature::beside(&path)?;
+        let enough = signature::verify_plan(&found, &files);
+        let signed = match (&enough, own) {
+            (Err(_), false) => {
+                let any = signature::verify_any(&found, Namespace::Plan, found.bytes(), &files)?;
+                verdict.missing.push(format!(
+                    "enough signatures over the plan {}",
+                    path.display()
+                ));
+                any
+            }
+            _ => enough?,
+        };
         if let Some(plan) = plan.as_ref().filter(|plan| plan.hash() != found.hash()) {
             return Err(Rule::PlanChanged.refuse(
                 format!("{} has SHA-256 {}", path.display(), found.hash()),
@@ -152,29 +170,24 @@ fn the_plan(evidence: &[Evidence], verdict: &mut Verdict) -> Result<Plan> {
                 "verify folders of one ceremony at a time",
             ));
         }
-        let names: Vec<&str> = signed.iter().map(|one| one.id.as_str()).collect();
-        verdict.holds.push(format!(
-            "{}: the plan is signed by {}",
-            path.display(),
-            names.join(", ")
-        ));
+        if !signed.is_empty() {
+            verdict.holds.push(format!(
+                "{}: the plan is signed by {}",
+                path.display(),
+                contents::names(&signed)
+            ));
+        }
         plan = Some(found);
     }
     plan.ok_or_else(|| Error::Usage {
-        what: "no folder".into(),
-        remedy: "keyferry-audit verify FOLDER...".into(),
+        what: "no plan: what is signed by whom can't be told without it".into(),
+        remedy: "keyferry-audit verify FOLDER... --plan ceremony.toml".into(),
     })
 }
 
 /// What somebody wrote down on paper ties the record to the day.
-fn anchor(
-    plan: &Plan,
-    logs: &Logs,
-    expect_plan: Option<Hash>,
-    expect_head: Option<Hash>,
-    verdict: &mut Verdict,
-) -> Result<()> {
-    match expect_plan {
+fn anchor(plan: &Plan, logs: &Logs, against: &Against, verdict: &mut Verdict) -> Result<()> {
+    match against.plan {
         Some(expected) if expected == plan.hash() => {
             verdict
                 .holds
@@ -192,7 +205,7 @@ fn anchor(
                 .into(),
         ),
     }
-    match expect_head {
+    match against.head {
         Some(expected) if logs.ends().any(|(_, head)| head == expected) => {
             verdict
                 .holds

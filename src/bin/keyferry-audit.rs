@@ -9,8 +9,9 @@ use std::{
 use clap::{Parser, Subcommand};
 use keyferry::{
     Result,
-    audit::{self, Probes},
+    audit::{self, Against, Probes},
     encoding::Hash,
+    fingerprint::hash_from_paper,
     terminal::fail,
 };
 
@@ -34,18 +35,24 @@ enum Command {
     },
     /// Verify ceremony folders or archives: what holds, what is only a claim, what is missing
     Verify {
-        /// A side's ceremony folder, or an archive; give what you have
+        /// A side's ceremony folder, an archive, or a folder with documents; give what you have
         #[arg(required = true)]
         folders: Vec<PathBuf>,
-        /// The plan's SHA-256, from paper
-        #[arg(long, value_name = "HASH")]
+        /// The plan, where no folder holds it
+        #[arg(long, value_name = "FILE")]
+        plan: Option<PathBuf>,
+        /// The plan's SHA-256, from paper: hex, or its 32 words in quotes
+        #[arg(long, value_name = "HASH", value_parser = hash_from_paper)]
         expect_plan: Option<Hash>,
-        /// The SHA-256 of a log's head, from paper
-        #[arg(long, value_name = "HASH")]
+        /// The SHA-256 of a log's head, from paper: hex, or its 32 words in quotes
+        #[arg(long, value_name = "HASH", value_parser = hash_from_paper)]
         expect_head: Option<Hash>,
         /// Print the verdict as JSON, for scripts
         #[arg(long)]
         json: bool,
+        /// Print nothing: the exit code alone says whether something is false
+        #[arg(long, conflicts_with = "json")]
+        quiet: bool,
     },
 }
 
@@ -98,13 +105,26 @@ fn main() -> ExitCode {
         Command::Show { file } => audit::show(&file, &mut BufWriter::new(std::io::stdout().lock())),
         Command::Verify {
             folders,
+            plan,
             expect_plan,
             expect_head,
             json,
-        } => audit::verify(&folders, expect_plan, expect_head).map(|verdict| match json {
-            true => println!("{}", serde_json::json!(verdict)),
-            false => println!("{}", verdict.text()),
-        }),
+            quiet,
+        } => {
+            let against = Against {
+                plan_file: plan,
+                plan: expect_plan,
+                head: expect_head,
+            };
+            match audit::verify(&folders, &against) {
+                Err(error) if quiet => return ExitCode::from(error.exit_code()),
+                verdict => verdict.map(|verdict| match (quiet, json) {
+                    (true, _) => {}
+                    (_, true) => println!("{}", serde_json::json!(verdict)),
+                    _ => println!("{}", verdict.text()),
+                }),
+            }
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

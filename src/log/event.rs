@@ -364,4 +364,40 @@ impl Event {
             _ => None,
         }
     }
+
+    /// The document whose release the event records, or found, and who released it.
+    pub fn released(&self) -> Option<(Hash, &[Signed])> {
+        Some(match self {
+            Event::Release {
+                document,
+                signatures,
+                ..
+            }
+            | Event::OfferCheck {
+                document,
+                signatures,
+                ..
+            }
+            | Event::PackageCheck {
+                document,
+                signatures,
+                ..
+            }
+            | Event::ReceiptCheck {
+                document,
+                signatures,
+            } => (*document, signatures),
+            Event::Accept {
+                registration,
+                signatures,
+                ..
+            } => (*registration, signatures),
+            Event::KekDestroy {
+                acceptance,
+                signatures,
+                ..
+            } => ((*acceptance)?, signatures),
+            _ => return None,
+        })
+    }
 }

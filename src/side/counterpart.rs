@@ -11,7 +11,6 @@ use crate::{
     phase::State,
     plan::{Person, Plan, Side},
     rule::Rule,
-    signature::Signed,
 };
 
 /// A log that was verified on its own, with what it names.
@@ -22,10 +21,20 @@ pub struct Verified {
     pub head: Head,
     /// The hashes of the entries that were asked for, by sequence number from 1.
     heads: BTreeMap<u64, Hash>,
-    /// What people noted, and what was refused or repaired, with the entry's number.
+    /// The results of steps, what officers approved, what people noted, and what was refused or repaired, with the
+    /// entry's number.
     pub remarks: Vec<(u64, Event)>,
-    /// Who released which document, by its hash.
-    pub releases: Vec<(Hash, Vec<Signed>)>,
+    /// What a request must name, by the number of the entry that approves it.
+    pub asked: BTreeMap<u64, AskedAt>,
+}
+
+/// Where a side stood when officers signed for an act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AskedAt {
+    /// The last entry that had changed the phase.
+    pub entry: Hash,
+    /// The side's attempt.
+    pub attempt: u32,
 }
 
 /// Verifies a log of one side of this plan.
@@ -49,32 +58,24 @@ pub fn verify_asked(
     asked: impl Fn(u64) -> bool,
 ) -> Result<Verified> {
     let mut replay = Replay::new(side);
-    let (mut heads, mut remarks, mut releases) = (BTreeMap::new(), Vec::new(), Vec::new());
+    let (mut heads, mut remarks) = (BTreeMap::new(), Vec::new());
+    let mut asked_at = BTreeMap::new();
     let end = log::read(log, name, |entry: Entry| {
-        if asked(entry.head.seq) {
-            heads.insert(entry.head.seq, entry.head.hash);
+        let seq = entry.head.seq;
+        if asked(seq) {
+            heads.insert(seq, entry.head.hash);
+        }
+        if matches!(entry.event, Event::Approval { .. }) {
+            let (entry, attempt) = (replay.state.phase_entry.hash, replay.state.attempt);
+            asked_at.insert(seq, AskedAt { entry, attempt });
         }
         replay.take(&entry)?;
         require_signers(plan, side, &entry)?;
-        if let Event::Release {
-            document,
-            signatures,
-            ..
-        } = &entry.event
-        {
-            releases.push((*document, signatures.clone()));
-        }
-        if matches!(
+        if !matches!(
             entry.event,
-            Event::Note { .. }
-                | Event::Repair { .. }
-                | Event::Refusal { .. }
-                | Event::Restart { .. }
-                | Event::Abort { .. }
-                | Event::Approval { .. }
-                | Event::Preflight { .. }
+            Event::Intent { .. } | Event::KekUntrust { .. } | Event::Quorum { .. }
         ) {
-            remarks.push((entry.head.seq, entry.event));
+            remarks.push((seq, entry.event));
         }
         Ok(())
     })?;
@@ -91,7 +92,7 @@ pub fn verify_asked(
         head: end.head,
         heads,
         remarks,
-        releases,
+        asked: asked_at,
     })
 }
 

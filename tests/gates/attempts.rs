@@ -91,7 +91,7 @@ fn both_sides_begin_again_with_a_new_kek_and_new_shares() {
             let kept = format!("{side}/archive/attempt-1/{kind}/{kind}.json");
             assert_eq!(stage.json(&kept)["header"]["attempt"], 1);
         }
-        audit::verify(&[stage.path(side).join("archive")], None, None).unwrap();
+        audit::verify(&[stage.path(side).join("archive")], &Against::default()).unwrap();
     }
 }
 

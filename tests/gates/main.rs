@@ -12,7 +12,7 @@ mod room;
 use std::{fs, path::Path, process::Command};
 
 use common::stage::{Done, Stage};
-use keyferry::audit::{self, Verdict};
+use keyferry::audit::{self, Against, Verdict};
 
 /// The entries of a side's log.
 fn log(stage: &Stage, side: &str) -> Vec<serde_json::Value> {
@@ -32,7 +32,11 @@ fn events(stage: &Stage, side: &str, event: &str) -> Vec<serde_json::Value> {
 /// Both folders hold.
 #[track_caller]
 fn audited(stage: &Stage) -> Verdict {
-    audit::verify(&[stage.path("tenant"), stage.path("hoster")], None, None).unwrap()
+    audit::verify(
+        &[stage.path("tenant"), stage.path("hoster")],
+        &Against::default(),
+    )
+    .unwrap()
 }
 
 fn copy(from: &Path, to: &Path) {

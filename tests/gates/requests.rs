@@ -379,7 +379,7 @@ fn a_forged_line_in_the_log_approves_nothing() {
     stage.approve("tenant", "export", &["ben"]);
     stage.tenant(&["export"]).ok();
     assert_eq!(events(&stage, "tenant", "approval").len(), 1);
-    let error = audit::verify(&[stage.path("tenant")], None, None).err();
+    let error = audit::verify(&[stage.path("tenant")], &Against::default()).err();
     assert!(error.is_some(), "the auditor takes a forged approval");
 }
 

@@ -44,7 +44,7 @@ fn everything_that_happens_in_the_room_has_its_place_in_the_record() {
     stage
         .tenant(&["note", "remark", &"x".repeat(5000)])
         .ended_with(2);
-    let verdict = audit::verify(&[stage.path("tenant")], None, None).unwrap();
+    let verdict = audit::verify(&[stage.path("tenant")], &Against::default()).unwrap();
     for said in [
         "break; with the machine stayed ada, iris: lunch",
         "bag A 1 out with the laptop, intact",

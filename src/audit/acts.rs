@@ -1,0 +1,171 @@
+//! What was done at a gate is what officers signed for: the log's entry, and the documents that it names.
+
+use super::documents::Documents;
+use crate::{
+    approval::{Abort, Export, Import, KekDestroy, Primary, Restart, subject_hash},
+    encoding::Hash,
+    log::Event,
+    plan::{Plan, Stage},
+    side::counterpart::Verified,
+};
+
+/// What was done and what was signed for, where they differ.
+type Fits = Result<(), (String, String)>;
+
+/// What officers signed for, as far as a document can be held against it.
+pub enum Asked {
+    /// Which keys leave, and for whom.
+    Export(Export),
+    Import(Import),
+    Primary(Primary),
+    KekDestroy(KekDestroy),
+    Restart(Restart),
+    Abort(Abort),
+    /// What the log alone says all of.
+    Other,
+}
+
+impl Asked {
+    /// Whether an entry of this log is the act that was approved. Documents that are not there say nothing.
+    ///
+    /// # Errors
+    /// What was done and what was signed for.
+    pub fn fits(&self, event: &Event, plan: &Plan, log: &Verified, documents: &Documents) -> Fits {
+        Act {
+            plan,
+            log,
+            documents,
+        }
+        .fits(event, self)
+    }
+}
+
+struct Act<'a> {
+    plan: &'a Plan,
+    log: &'a Verified,
+    documents: &'a Documents,
+}
+
+impl Act<'_> {
+    fn fits(&self, event: &Event, asked: &Asked) -> Fits {
+        match (event, asked) {
+            (
+                Event::Export {
+                    document,
+                    fingerprint,
+                    ..
+                },
+                Asked::Export(asked),
+            ) => {
+                same("KEK", fingerprint, &asked.kek_fingerprint)?;
+                self.export(*document, asked)
+            }
+            (Event::Import { document, .. }, Asked::Import(asked)) => {
+                let Some(receipt) = self.documents.receipt.by_hash(*document) else {
+                    return Ok(());
+                };
+                let answers = receipt.document.header.answers;
+                same("package", &answers, &Some(asked.package))?;
+                match self.documents.package.by_hash(asked.package) {
+                    Some(package) => {
+                        let kek = package.body().kek_fingerprint;
+                        same("KEK", &kek, &asked.kek_fingerprint)
+                    }
+                    None => Ok(()),
+                }
+            }
+            (
+                Event::Primary {
+                    document, former, ..
+                },
+                Asked::Primary(asked),
+            ) => {
+                same("former primary", former, &asked.former)?;
+                self.primary(*document, asked)
+            }
+            (
+                Event::KekDestroy {
+                    acceptance,
+                    fingerprint,
+                    keys,
+                    ..
+                },
+                Asked::KekDestroy(asked),
+            ) => {
+                same("KEK", fingerprint, &asked.kek_fingerprint)?;
+                same("acceptance", acceptance, &asked.acceptance)?;
+                let abort = self.log.state.aborted.map(|head| head.hash);
+                let abort = abort.filter(|_| acceptance.is_none());
+                same("abort", &abort, &asked.abort)?;
+                match keys.iter().find(|key| !asked.keys.contains(key)) {
+                    Some(key) => Err((format!("the end of {key}"), format!("{:?}", asked.keys))),
+                    None => Ok(()),
+                }
+            }
+            (Event::Restart { attempt, reason }, Asked::Restart(asked)) => {
+                same("attempt", attempt, &(asked.attempt + 1))?;
+                same("reason", reason, &asked.reason)
+            }
+            (Event::Abort { reason, .. }, Asked::Abort(asked)) => {
+                same("reason", reason, &asked.reason)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn export(&self, package: Hash, asked: &Export) -> Fits {
+        let Some(package) = self.documents.package.by_hash(package) else {
+            return Ok(());
+        };
+        let (header, body) = (&package.document.header, package.body());
+        same("offer", &header.answers, &Some(asked.offer))?;
+        same("KEK", &body.kek_fingerprint, &asked.kek_fingerprint)?;
+        same("mechanism", &body.mechanism, &asked.mechanism)?;
+        same("OAEP hash", &body.oaep_hash, &asked.oaep_hash)?;
+        same("threshold", &body.threshold, &asked.threshold)?;
+        let done = body
+            .keys
+            .iter()
+            .map(|key| (&key.label, Hash::of(&key.spki.0), key.certificate.hash));
+        let signed = asked
+            .keys
+            .iter()
+            .map(|key| (&key.label, key.spki, key.certificate));
+        same("keys", &done.collect::<Vec<_>>(), &signed.collect())?;
+        let dealt = self.plan.quorum.custodians.iter();
+        let dealt = dealt.map(|one| (&one.id, &one.recipients));
+        let signed = asked
+            .custodians
+            .iter()
+            .map(|one| (&one.id, &one.recipients));
+        same("custodians", &dealt.collect::<Vec<_>>(), &signed.collect())
+    }
+
+    fn primary(&self, registration: Hash, asked: &Primary) -> Fits {
+        let Some(registration) = self.documents.registration.by_hash(registration) else {
+            return Ok(());
+        };
+        let body = registration.body();
+        same("former primary", &body.former, &asked.former)?;
+        let ready = self.plan.node_places(Stage::Ready).len() * self.plan.keys.len();
+        let ready = body.proofs.get(..ready).unwrap_or_default();
+        same("evidence", &subject_hash(&ready), &asked.evidence)?;
+        let packages = self.documents.package.all().iter();
+        let mut packages = packages.map(|found| found.received.body());
+        match packages.find(|package| package.package_id == body.package_id) {
+            Some(package) => {
+                let keys = package.keys.iter();
+                let keys = keys.map(|key| (key.label.clone(), Hash::of(&key.spki.0)));
+                same("keys", &keys.collect::<Vec<_>>(), &asked.keys)
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, done: &T, signed: &T) -> Fits {
+    if done == signed {
+        return Ok(());
+    }
+    Err((format!("{what} {done:?}"), format!("{what} {signed:?}")))
+}
