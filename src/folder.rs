@@ -163,7 +163,7 @@ fn not_plain(path: &Path) -> Error {
     Rule::DocumentLink.refuse(
         format!("{} is a link, a folder or a device", shown(path)),
         "a plain file",
-        "copy the folder again from its sender's outbox",
+        "name one file; where a document holds it, copy the folder again from its sender's outbox",
     )
 }
 

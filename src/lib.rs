@@ -2,7 +2,7 @@
 //! witnesses, and makes them the hoster's primary keys. This is the map, in reading order; arrows point one
 //! way: domain ← steps ← programs.
 //!
-//! **The domain** does no I/O but through [`folder`] and [`log`].
+//! **The domain** reads and writes through [`folder`] and [`log`].
 //!
 //! | module | what lives there |
 //! |---|---|
@@ -13,7 +13,7 @@
 //! | [`probe`] | what a token was seen to do, and what that foretells of a plan |
 //! | [`preflight`] | what a machine must be like for keys that matter, judged from what the kernel says |
 //! | [`document`] | what crosses between the sides, one file per document |
-//! | [`signature`], [`approval`] | signatures of people; acts that wait for them, each with exactly what is signed for |
+//! | [`signature`] | signatures of people |
 //! | [`room`] | what people put into the record by hand; bags that must come back as they left |
 //! | [`spki`], [`proof`] | public keys and certificates; the proof that it is the same key |
 //! | [`wrapped_key`], [`share`], `seal` | the two locks: the KEK's, and the custodians' |
@@ -24,6 +24,7 @@
 //! |---|---|
 //! | `hsm` | one token: sessions, objects, attributes, wraps; `raw.rs` holds every `unsafe` |
 //! | [`ceremony`] | one side's folder: what is begun, finished, taken, settled after a crash |
+//! | [`approval`] | a gate: `program/gates.rs` has a step ask (`approval::require`, before any PIN), and the step holds what it is about to do against what was signed for (`Approved::covers`); `approval/subject.rs` is all that officers ever sign for |
 //! | [`side`], `tenant`, `hoster` | one file per step |
 //! | [`target`] | how a key becomes primary |
 //! | `custodian` | identities and share files |

@@ -83,6 +83,9 @@ pub struct Bag {
     pub number: String,
     /// What it looks like.
     pub condition: Condition,
+    /// Whether it comes here for the first time, sealed elsewhere.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub first: bool,
     /// More about it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub text: String,
@@ -177,6 +180,32 @@ impl Room {
         &self.wrong
     }
 
+    /// Whether a bag that comes in went out from here, or is said to come for the first time: other words for the same thing
+    /// must not pass for another thing.
+    ///
+    /// # Errors
+    /// `BAG-NUMBER`, naming what is out.
+    pub fn knows(&self, remark: &Remark) -> Result<()> {
+        let Remark::BagIn(bag) = remark else {
+            return Ok(());
+        };
+        if bag.first || self.out.contains_key(&bag.item) {
+            return Ok(());
+        }
+        let out: Vec<String> = (self.out.iter())
+            .map(|(item, number)| format!("{item:?} in {number}"))
+            .collect();
+        let out = match out.is_empty() {
+            true => "nothing is out".to_owned(),
+            false => format!("what is out: {}", out.join(", ")),
+        };
+        Err(Rule::BagNumber.refuse(
+            escape(&format!("a bag with {:?}, which did not go out from here", bag.item)),
+            escape(&out),
+            "say what is in it in the words with which it went out; a bag that was sealed elsewhere comes in with --first",
+        ))
+    }
+
     /// Takes what people put into the record at this entry.
     pub fn remember(&mut self, remark: &Remark, head: Head) {
         match remark {
@@ -185,7 +214,9 @@ impl Room {
             }
             Remark::BagIn(bag) => {
                 let left_as = self.out.remove(&bag.item);
-                let same = left_as.as_ref().is_none_or(|number| *number == bag.number);
+                let same = left_as
+                    .as_ref()
+                    .map_or(bag.first, |number| *number == bag.number);
                 if !same || bag.condition == Condition::Damaged {
                     self.wrong.push(WrongBag {
                         entry: head.hash,

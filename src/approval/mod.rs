@@ -126,6 +126,37 @@ pub fn require<S: Subject>(ceremony: &mut Ceremony, subject: &S) -> Result<Appro
     Ok(approved)
 }
 
+/// The requests that wait for signatures where this side stands, each with the officers who have signed it.
+///
+/// # Errors
+/// What reading the folder can end with; a file in it that is no request says nothing here.
+pub fn waiting(ceremony: &Ceremony) -> Result<Vec<(PathBuf, Vec<Id>)>> {
+    let folder = ceremony.dir.join(APPROVALS);
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let (plan, state) = (&ceremony.plan, &ceremony.state);
+    let mut waiting = Vec::new();
+    for name in folder::names(&folder)? {
+        let path = folder.join(&name);
+        let bytes = match name.ends_with(".json") {
+            true => folder::read_file(&path, MAX_REQUEST)?,
+            false => continue,
+        };
+        let Ok(request) = serde_json::from_slice::<Request<serde_json::Value>>(&bytes) else {
+            continue;
+        };
+        let here = request.entry == state.phase_entry.hash;
+        if here && !state.approvals.contains_key(&request.gate) {
+            let files = signature::beside(&path)?;
+            let signed = signature::verify(plan, state.side, Namespace::Approval, &bytes, &files);
+            let officers = signed.map_or(Vec::new(), |signed| signed.officers);
+            waiting.push((path, officers.into_iter().map(|one| one.id).collect()));
+        }
+    }
+    Ok(waiting)
+}
+
 /// Where this very request lies; made where it is not there yet. Says too which request of the gate came last and
 /// asks for something else.
 fn place(folder: &Path, gate: Gate, bytes: &[u8]) -> Result<(PathBuf, Option<PathBuf>)> {
@@ -151,9 +182,11 @@ fn with_summary(error: Error, summary: &str, void: Option<&Path>) -> Error {
     };
     let void = void.map_or(String::new(), |void| {
         let void = void.display();
-        format!("\n{void} asked for something else and is void: signatures over it count for nothing here.")
+        format!("\n{void} asked for something else: signatures over it count for nothing here.")
     });
     Error::Waiting {
-        what: format!("{summary}{void}\n{what}"),
+        what: format!(
+            "NOTHING HAS BEEN DONE YET. Once enough officers have signed for it, this is done:\n{summary}{void}\n{what}"
+        ),
     }
 }

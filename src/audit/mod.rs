@@ -257,7 +257,12 @@ fn say_claims(plan: &Plan, logs: &Logs, verdict: &mut Verdict) {
             Event::Refusal { rule, found } => format!("refused by {}: {found}", rule.name()),
             Event::Restart { attempt, reason } => format!("attempt {attempt} begins: {reason}"),
             Event::Abort { reason, left } => {
-                format!("ABORTED: {reason}; left in the HSM: {}", left.join(", "))
+                let left = if left.is_empty() {
+                    "nothing".into()
+                } else {
+                    left.join(", ")
+                };
+                format!("ABORTED: {reason}; left in the HSM: {left}")
             }
             Event::Approval {
                 gate: Gate::PinTry, ..

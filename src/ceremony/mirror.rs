@@ -50,6 +50,11 @@ impl Ceremony {
         self.mirror()
     }
 
+    /// Where the copy is kept, where there is one.
+    pub fn mirror_folder(&self) -> Option<&Path> {
+        self.mirror.as_ref().map(|Mirror(to)| to.as_path())
+    }
+
     /// Brings the copy up to date, where there is to be one: documents first, and the log, which names them, last.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use crate::{
     hsm::{Hsm, Kek, KekSpec},
     log::{Event, KekRecord, LOG_FILE},
     phase::Step,
-    plan::Side,
+    plan::{Id, Side},
     report::Report,
     rule::Rule,
     side::counterpart,
@@ -61,8 +61,9 @@ pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, progress: &dyn Fn(&str)) -> Re
     Ok(Report::new("The KEK is in the HSM, and the offer is made.")
         .value("offer", document.to_string())
         .value("KEK", fingerprint.to_string())
-        .line("Its words; the first two rows are read aloud to the tenant over a second channel:")
-        .value("words", fingerprint::words(&fingerprint.0).join(" "))
+        .line("Its words; the first two rows are read aloud to the tenant over a second channel (`keyferry-audit show` shows them again):")
+        .line(fingerprint::rows(&fingerprint.0))
+        .data("words", fingerprint::words(&fingerprint.0).join(" "))
         .value("folder", ceremony.outbox("offer").display().to_string()))
 }
 
@@ -126,7 +127,8 @@ impl Why {
             Why::Aborted(abort) => (None, Some(*abort)),
         };
         let primary = Registry::open(registry)?.primary() == Some(ceremony.plan.hash());
-        let keys = match abort.is_some() && !primary {
+        let imported = ceremony.state.quorum.is_some();
+        let keys = match abort.is_some() && imported && !primary {
             true => remains::targets(ceremony)
                 .map(|(label, _)| label.clone())
                 .collect(),
@@ -228,11 +230,14 @@ pub fn destroy(
     };
     let files = vec![(LOG_FILE.to_owned(), log)];
     let document = ceremony.build_answering(&begun, answers, closing, files)?;
-    let gone: Vec<&str> = keys.iter().map(|label| label.as_str()).collect();
+    let gone = match keys.is_empty() {
+        true => "none".into(),
+        false => keys.iter().map(Id::as_str).collect::<Vec<_>>().join(", "),
+    };
     let report = Report::new("The KEK is destroyed; a new session no longer finds either half.")
         .line("Backups and clones of the HSM, if there are any, are not seen from here: destroy them too, and note it.")
         .value("KEK", kek.fingerprint.to_string())
-        .value("keys destroyed", gone.join(", "))
+        .value("keys destroyed", gone)
         .value("closing", document.to_string());
     let event = Event::KekDestroy {
         document,

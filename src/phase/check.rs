@@ -1,6 +1,6 @@
 //! What an entry may say where a side stands: intents before results, approvals before gated acts, newer attempts only.
 
-use super::{Gate, State, Step, name};
+use super::{Gate, Phase, State, Step, name};
 use crate::{
     approval::{Unconfirmed, subject_hash},
     document::Kind,
@@ -12,6 +12,9 @@ use crate::{
 impl State {
     /// Whether an entry says what may be said here, its step's place in the table apart.
     pub(super) fn check(&self, event: &Event) -> std::result::Result<(), String> {
+        if self.phase == Phase::Closed {
+            return Err("an entry after close".into());
+        }
         let step = event.step();
         let needs_intent = event.made().is_some() || step == Some(Step::Restart);
         if needs_intent && self.pending != step {

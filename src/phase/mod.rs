@@ -124,15 +124,15 @@ macro_rules! table {
 /// be taken first for each custodian.
 pub const TABLE: &[Row] = table! {
     Hoster Planned              KekCreate    OfferMade            "the hoster's operator"   "kek create";
-    Hoster OfferMade            Release      OfferReleased        "the hoster's officers"   "release";
+    Hoster OfferMade            Release      OfferReleased        "the hoster's operator, once officers have signed" "release";
     Hoster OfferReleased        PackageCheck PackageTaken         "the hoster's operator"   "package check PACKAGE";
     Hoster PackageTaken         Import       ReceiptMade          "the hoster's operator, with a quorum of custodians" "import PACKAGE --share FILE --identity FILE ...";
-    Hoster ReceiptMade          Release      ReceiptReleased      "the hoster's officers"   "release";
+    Hoster ReceiptMade          Release      ReceiptReleased      "the hoster's operator, once officers have signed" "release";
     Hoster ReceiptReleased      Register     Registered           "the hoster's operator"   "register";
     Hoster Registered           Primary      RegistrationMade     "the hoster's operator"   "primary";
-    Hoster RegistrationMade     Release      RegistrationReleased "the hoster's officers"   "release";
+    Hoster RegistrationMade     Release      RegistrationReleased "the hoster's operator, once officers have signed" "release";
     Hoster RegistrationReleased KekDestroy   ClosingMade          "the hoster's operator"   "kek destroy ACCEPTANCE";
-    Hoster ClosingMade          Release      ClosingReleased      "the hoster's officers"   "release";
+    Hoster ClosingMade          Release      ClosingReleased      "the hoster's operator, once officers have signed" "release";
     Hoster ClosingReleased      Close        Closed               "the hoster's operator"   "close";
     Hoster Aborted              KekDestroy   ClosingMade          "the hoster's operator"   "kek destroy";
     Hoster Aborted              Close        Closed               "the hoster's operator"   "close";
@@ -144,13 +144,13 @@ pub const TABLE: &[Row] = table! {
     Tenant KekTrusted           KekTrust     KekTrusted           "the security officer of the tenant's HSM" "kek trust";
     Tenant KeysReady            KekTrust     KeysReady            "the security officer of the tenant's HSM" "kek trust";
     Tenant KeysReady            Export       PackageMade          "the tenant's security officer" "export";
-    Tenant PackageMade          ShareConfirm PackageMade          "each custodian"          "share confirm CUSTODIAN";
+    Tenant PackageMade          ShareConfirm PackageMade          "the tenant's security officer, with each custodian" "share confirm CUSTODIAN";
     Tenant PackageMade          ShareReissue PackageMade          "the tenant's security officer" "share reissue CUSTODIAN";
-    Tenant PackageMade          Release      PackageReleased      "the tenant's officers"   "release";
+    Tenant PackageMade          Release      PackageReleased      "the tenant's security officer, once officers have signed" "release";
     Tenant PackageReleased      ReceiptCheck ReceiptTaken         "the tenant's security officer" "receipt check RECEIPT";
     Tenant PackageReleased      ShareReissue PackageReleased      "the tenant's security officer" "share reissue CUSTODIAN";
     Tenant ReceiptTaken         Accept       AcceptanceMade       "the tenant's security officer" "accept REGISTRATION";
-    Tenant AcceptanceMade       Release      AcceptanceReleased   "the tenant's officers"   "release";
+    Tenant AcceptanceMade       Release      AcceptanceReleased   "the tenant's security officer, once officers have signed" "release";
     Tenant AcceptanceReleased   Close        Closed               "the tenant's security officer" "close CLOSING";
     Tenant Aborted              Close        Closed               "the tenant's security officer" "close [CLOSING]";
 

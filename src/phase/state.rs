@@ -129,7 +129,7 @@ impl State {
     /// The steps that may follow.
     pub fn rows(&self) -> impl Iterator<Item = &'static Row> {
         let (side, phase) = (self.side, self.phase);
-        let ended = matches!(phase, Phase::Aborted | Phase::Closed);
+        let ended = phase == Phase::Closed || self.aborted.is_some();
         let steps = TABLE.iter().filter(move |row| row.phase == phase);
         let abort = ABORT.iter().filter(move |_| !ended);
         steps.chain(abort).filter(move |row| row.side == side)

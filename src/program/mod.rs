@@ -18,7 +18,7 @@ use crate::{
     folder,
     hsm::{Hsm, MOST_SESSIONS},
     log::{Event, LOG_FILE, Log},
-    phase::Step,
+    phase::{Phase, Step},
     plan::{Mode, PLAN_FILE, Plan, Side},
     report::Report,
     rule::Rule,
@@ -372,6 +372,10 @@ fn record_refusal(ceremony: &mut Ceremony, error: &Error) -> Result<()> {
     let Error::Refused(refusal) = error else {
         return Ok(());
     };
+    // What is closed stays as it was signed.
+    if ceremony.state.phase == Phase::Closed {
+        return Ok(());
+    }
     let found = escape(&refusal.found.chars().take(MAX_FOUND).collect::<String>());
     ceremony
         .record(Event::Refusal {

@@ -88,6 +88,9 @@ pub struct BagArgs {
     /// What it looks like
     #[arg(long, value_enum)]
     condition: Looks,
+    /// It comes here for the first time: it was sealed elsewhere
+    #[arg(long)]
+    first: bool,
     #[command(flatten)]
     more: More,
 }
@@ -109,6 +112,7 @@ impl From<BagArgs> for Bag {
                 Looks::Intact => Condition::Intact,
                 Looks::Damaged => Condition::Damaged,
             },
+            first: bag.first,
             text: bag.more.text,
         }
     }

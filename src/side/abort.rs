@@ -49,10 +49,10 @@ pub fn abort(
         (true, true) => "the HSM was searched: nothing of this ceremony is left in it".to_owned(),
         _ => left.join(", "),
     };
-    let report = Report::new("The ceremony is aborted; nothing of it can be resumed.")
+    let report = Report::new("The ceremony is aborted; nothing of it can be resumed. The other side does not know: tell it to `abort` too.")
         .value("abort", head.hash.to_string())
         .value("left in HSM", in_hsm)
-        .line("Still to be destroyed, and noted:");
+        .line("Still to be destroyed where it exists, and noted:");
     let report = (to_destroy(ceremony.state.side).iter())
         .fold(report, |report, what| report.line(format!("  - {what}")));
     Ok(report

@@ -11,7 +11,7 @@ use crate::{
     ceremony::Ceremony,
     document::{FORMAT, MAX_DOCUMENT, closing::Closing, package::Package, read, read_files},
     encoding::Hash,
-    folder,
+    fingerprint, folder,
     log::{Event, Head, LOG_FILE},
     phase::{Phase, Step},
     plan::{Id, Plan, Side},
@@ -93,7 +93,8 @@ pub fn close(ceremony: &mut Ceremony, closing: Option<&Path>) -> Result<Report> 
         .value("entries", head.seq)
         .value("head", head.hash.to_string())
         .line("Its words, for the paper record:")
-        .value("words", crate::fingerprint::words(&head.hash.0).join(" "))
+        .line(fingerprint::rows(&head.hash.0))
+        .data("words", fingerprint::words(&head.hash.0).join(" "))
         .value("archive", archive.display().to_string())
         .value("head signed", said(&signed))
         .value("not signed", said(&missing)))

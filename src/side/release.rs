@@ -99,7 +99,10 @@ fn require_confirmed(ceremony: &mut Ceremony) -> Result<()> {
     let missing: Vec<&str> = subject.custodians.iter().map(Id::as_str).collect();
     Err(Rule::ShareUnconfirmed.refuse(
         format!("not confirmed by {}", missing.join(", ")),
-        format!("a confirmation by every custodian; or by {enough}, and officers' signatures for the rest"),
+        match enough < ceremony.plan.quorum.custodians.len() {
+            true => format!("a confirmation by every custodian; or by {enough}, and a deviation that officers sign"),
+            false => "a confirmation by every custodian".into(),
+        },
         "each custodian runs `keyferry-custodian share check`, and types the words it shows at `keyferry-tenant share confirm`",
     ))
 }

@@ -6,6 +6,7 @@ use crate::{
     ceremony::Ceremony,
     log::Event,
     phase::{Step, name},
+    plan::Side,
     report::Report,
     side::room,
 };
@@ -58,5 +59,8 @@ pub fn restart(
     ))
     .value("attempt", attempt)
     .value("destroyed", if destroyed.is_empty() { "nothing".into() } else { destroyed.join(", ") })
-    .line("Custodians destroy the shares of the attempt that ended; tell the other side that a new document comes."))
+    .line(match ceremony.state.side {
+        Side::Tenant => "Custodians destroy the shares of the attempt that ended, and so do you: outbox/attempt-…/shares here and in the mirror. If the hoster has begun again too, take its new offer first.",
+        Side::Hoster => "Tell the tenant that a new offer comes. If it has made a package for the old one, it must `restart` too before it can take it.",
+    }))
 }

@@ -5,8 +5,10 @@ use crate::{
     approval::{self, WrongBags},
     ceremony::Ceremony,
     log::Event,
+    phase::Phase,
     report::Report,
     room::Remark,
+    rule::Rule,
 };
 
 /// The greatest length of one text that is typed into the record, in bytes.
@@ -27,6 +29,14 @@ pub fn note(ceremony: &mut Ceremony, remark: Remark) -> Result<Report> {
             ),
         });
     }
+    if ceremony.state.phase == Phase::Closed {
+        return Err(Rule::PhaseOrder.refuse(
+            "a note after close",
+            "the record as it was closed: its head is on paper",
+            "write it on the paper record, and sign there",
+        ));
+    }
+    ceremony.state.room.knows(&remark)?;
     let said = remark.line();
     let head = ceremony.record(Event::Note { remark })?;
     let report = Report::new("It is in the record.")

@@ -6,9 +6,10 @@ use super::release;
 pub const TRUSTED_LEFT: &str = "it may still be on the token; let the HSM's security officer remove the public key keyferry-kek-\u{2026}, and note it";
 
 use crate::{
+    approval,
     ceremony::Ceremony,
     phase::{Phase, Step, name},
-    plan::Side,
+    plan::{Id, Side},
     report::Report,
 };
 
@@ -16,7 +17,11 @@ use crate::{
 pub fn next(ceremony: &Ceremony) -> String {
     let state = &ceremony.state;
     let program = format!("keyferry-{}", state.side);
-    let dir = ceremony.dir.display();
+    let mirror = ceremony.mirror_folder();
+    let mirror = mirror.map_or(String::new(), |folder| {
+        format!(" --mirror {}", folder.display())
+    });
+    let dir = format!("{}{mirror}", ceremony.dir.display());
     let unconfirmed = release::unconfirmed(ceremony);
     let row = state.rows().find(|row| match row.step {
         Step::ShareConfirm => !unconfirmed.is_empty(),
@@ -41,23 +46,26 @@ pub fn next(ceremony: &Ceremony) -> String {
         _ => row.command.to_owned(),
     };
     let mut text = format!("next: {}\n  {program} --dir {dir} {command}", row.who);
-    if let Some(first) = before(state.side, state.phase, row.step) {
+    if let Some(first) = before(state.side, state.phase, row.step, state.attempt) {
         text.push_str(&format!("\n  {first}"));
     }
     if state.pending.is_some_and(|pending| pending == row.step) {
-        text.push_str("\n  This step was begun and did not end; the same command finishes it and makes nothing twice.");
+        text.push_str("\n  This step was begun and did not end; the same command goes on with it and makes nothing twice. If it was refused, mend what it named first.");
     }
     text
 }
 
 /// What must happen before the next command can be run.
-fn before(side: Side, phase: Phase, step: Step) -> Option<&'static str> {
+fn before(side: Side, phase: Phase, step: Step, attempt: u32) -> Option<&'static str> {
     Some(match (side, phase) {
         (_, _) if step == Step::Release => {
-            "first: copy the outbox to the officers' own machine; `ceremony-scripts/sign FOLDER` there; bring the .sig files back"
+            "first: copy the document's folder in outbox/ to the officers' own machine (shares never go there); `ceremony-scripts/sign FOLDER` there; bring the .sig files back"
         }
         (_, _) if step == Step::ShareConfirm => {
             "first: give each custodian their file of outbox/shares/; `keyferry-custodian share check` shows the words to type here"
+        }
+        (Side::Tenant, Phase::KeysReady) if step == Step::Export && attempt > 1 => {
+            "first: if the hoster has begun again too, take its new offer with `offer check OFFER`"
         }
         (Side::Tenant, Phase::Planned) => {
             "first: get the offer/ folder from the hoster, and call the hoster to hear the words"
@@ -116,6 +124,17 @@ pub fn status(ceremony: &Ceremony) -> Report {
                 .collect::<Vec<_>>()
                 .join(", "),
         );
+    }
+    for (request, signed) in approval::waiting(ceremony).unwrap_or_default() {
+        let signed: Vec<&str> = signed.iter().map(Id::as_str).collect();
+        let by = match signed.is_empty() {
+            true => "nobody yet".to_owned(),
+            false => signed.join(", "),
+        };
+        report = report.line(format!(
+            "waiting:      {}, signed by {by}",
+            request.display()
+        ));
     }
     if let Some(aborted) = state.aborted {
         report = report.value("aborted", format!("entry {}", aborted.seq));

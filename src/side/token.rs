@@ -83,7 +83,7 @@ impl TokenChoice {
             return Err(Rule::PinFile.refuse(
                 "a PIN file in production",
                 "the PIN typed on the terminal or at the token",
-                "run the command without it",
+                "run the command without it; `probe`, which has no plan, takes one with --rehearsal",
             ));
         }
         Module::open(&self.module, self.module_args.as_deref())

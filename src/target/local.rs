@@ -174,9 +174,13 @@ impl Registry {
             .key_sets
             .iter()
             .find(|set| set.plan_hash == plan);
-        let mut set = found
-            .cloned()
-            .ok_or_else(|| self.broken(format!("no key set of plan {plan}")))?;
+        let mut set = found.cloned().ok_or_else(|| {
+            Rule::RegistryFormat.refuse(
+                format!("{}: no key set of plan {plan}", self.path.display()),
+                "the registry in which `register` put it",
+                "name that file with --registry, the same at `register`, `primary` and `kek destroy`",
+            )
+        })?;
         if self.contents.primary != Some(plan) {
             set.former = self.contents.primary;
         }

@@ -8,8 +8,9 @@ use crate::{
     document::{Released, offer::Offer},
     fingerprint::{self, WORDS_TYPED},
     log::Event,
-    phase::Step,
+    phase::{Phase, Step},
     report::Report,
+    rule::Rule,
 };
 
 /// Reads the offer and verifies everything but the words.
@@ -17,6 +18,17 @@ use crate::{
 /// # Errors
 /// `PHASE-ORDER`, `DOCUMENT-…` and `SIGNATURE-…` rules.
 pub fn read(ceremony: &Ceremony, folder: &Path) -> Result<Released<Offer>> {
+    let package = matches!(
+        ceremony.state.phase,
+        Phase::PackageMade | Phase::PackageReleased
+    );
+    if package && ceremony.state.require(Step::Restart).is_ok() {
+        return Err(Rule::PhaseOrder.refuse(
+            "offer check after a package was made for the offer before it",
+            "restart, then offer check",
+            "if the hoster has begun again, `restart` here first: the package and its shares serve for nothing more; then take the new offer",
+        ));
+    }
     ceremony.state.require(Step::OfferCheck)?;
     ceremony.take::<Offer>(folder)
 }
