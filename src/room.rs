@@ -165,6 +165,9 @@ pub struct WrongBag {
     pub condition: Condition,
 }
 
+/// How many bags may have come back wrong and wait for officers at once.
+pub const MAX_WRONG: usize = 64;
+
 /// What the log says of the room.
 #[derive(Debug, Clone, Default)]
 pub struct Room {
@@ -204,6 +207,11 @@ impl Room {
             escape(&out),
             "say what is in it in the words with which it went out; a bag that was sealed elsewhere comes in with --first",
         ))
+    }
+
+    /// Whether one more bag would be too many to wait for officers.
+    pub fn is_full(&self, remark: &Remark) -> bool {
+        matches!(remark, Remark::BagIn(_)) && self.wrong.len() >= MAX_WRONG
     }
 
     /// Takes what people put into the record at this entry.

@@ -103,7 +103,7 @@ rules! {
     PreflightPtrace "PREFLIGHT-PTRACE" true "no program traces this one, and none of the same person can";
     PreflightMemoryLock "PREFLIGHT-MEMORY-LOCK" true "the program's memory is locked";
     PreflightNetwork "PREFLIGHT-NETWORK" true "no network is up but the planned HSM's own";
-    PreflightLoader "PREFLIGHT-LOADER" true "no variable tells the loader what to put into a program";
+    PreflightLoader "PREFLIGHT-LOADER" true "no variable tells the loader, the C library or OpenSSL what to put into a program";
     PreflightPkcs11Spy "PREFLIGHT-PKCS11-SPY" true "no variable puts a spy before the PKCS#11 module";
     PreflightP11Kit "PREFLIGHT-P11-KIT" true "no variable steers p11-kit, which may put a module before the HSM's";
     PreflightMedium "PREFLIGHT-MEDIUM" true "a medium is mounted nosuid, nodev and noexec";

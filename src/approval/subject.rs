@@ -150,6 +150,9 @@ pub struct KekDestroy {
     pub abort: Option<Hash>,
     /// SHA-256 of the KEK's SubjectPublicKeyInfo.
     pub kek_fingerprint: Hash,
+    /// Imported keys that stay, after an abort: they may be primary already.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stay: Vec<Id>,
     /// Imported keys that go with it, after an abort.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<Id>,
@@ -168,8 +171,16 @@ impl Subject for KekDestroy {
             true => String::new(),
             false => format!(", and with it the imported keys {}", keys.join(", ")),
         };
+        let stay: Vec<&str> = self.stay.iter().map(Id::as_str).collect();
+        let stay = match stay.is_empty() {
+            true => String::new(),
+            false => format!(
+                " The imported keys {} stay in the HSM, because they may be primary already.",
+                stay.join(", ")
+            ),
+        };
         format!(
-            "{why} The KEK {} is destroyed{with}: nothing that was wrapped for it can be opened again.",
+            "{why} The KEK {} is destroyed{with}: nothing that was wrapped for it can be opened again.{stay}",
             self.kek_fingerprint
         )
     }

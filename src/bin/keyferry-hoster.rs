@@ -186,10 +186,9 @@ fn main() -> ExitCode {
         Command::Kek(Kek::Destroy { acceptance }) => common.gated_step(
             side,
             Step::KekDestroy,
-            |ceremony| kek::ask_destroy(ceremony, acceptance.as_deref(), &registry_of(ceremony)),
+            |ceremony| kek::ask_destroy(ceremony, acceptance.as_deref()),
             |ceremony, hsm, _, approved| {
-                let registry = registry_of(ceremony);
-                kek::destroy(ceremony, hsm, approved, acceptance.as_deref(), &registry)
+                kek::destroy(ceremony, hsm, approved, acceptance.as_deref())
             },
         ),
         Command::Close => common.step(side, Box::new(|ceremony, _| archive::close(ceremony, None))),

@@ -161,14 +161,9 @@ impl Ceremony {
                 "run `status`: it shows the next step, who takes it, and the exact command",
             ));
         }
-        let received = received.not_before(self.least_attempt(B::KIND))?;
+        let received = received.not_before(self.state.least_attempt(B::KIND))?;
         self.answers(&received)?;
         received.released(&self.plan)
-    }
-
-    /// The least attempt that a document of the other side may have: a second one of its kind must be newer.
-    fn least_attempt(&self, kind: Kind) -> u32 {
-        self.state.seen_attempt + u32::from(self.state.taken.contains_key(&kind))
     }
 
     /// Whether a document answers the one that this side released.

@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::fs::OFlags;
+
 use super::{
     Ceremony,
     documents::{leave_behind, unnamed},
@@ -63,6 +65,8 @@ impl Ceremony {
         let Some(Mirror(to)) = &self.mirror else {
             return Ok(());
         };
+        // A link on the medium would lead what is copied and erased below somewhere else.
+        plain_below(to)?;
         let log = folder::read_file(&self.dir.join(LOG_FILE), MAX_LOG)?;
         let copied = match to.join(LOG_FILE).exists() {
             true => folder::read_file(&to.join(LOG_FILE), MAX_LOG)?,
@@ -75,17 +79,29 @@ impl Ceremony {
                 "if somebody went on from the mirror, stop here: there must be one record; else name an empty folder",
             ));
         };
+        let unnamed = unnamed(&self.state);
         if copied.is_empty() {
             begin(&self.dir, to)?;
-        }
-        leave_behind(to, &self.state)?;
-        let unnamed = unnamed(&self.state);
-        for path in &unnamed {
-            folder::erase(&to.join(path))?;
+        } else {
+            leave_behind(to, &self.state)?;
+            for path in &unnamed {
+                folder::erase(&to.join(path))?;
+            }
         }
         copy_folder(&self.dir, to, Path::new(""), &unnamed)?;
         append(&to.join(LOG_FILE), new)
     }
+}
+
+/// Whether a folder holds files and folders only, all the way down.
+fn plain_below(folder: &Path) -> Result<()> {
+    for name in folder::names(folder)? {
+        let path = folder.join(name);
+        if folder::is_folder(&path)? {
+            plain_below(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// The first copy: into an empty folder, or over one that was interrupted. The plan comes first and says whose it is.
@@ -151,6 +167,7 @@ fn append(path: &Path, bytes: &[u8]) -> Result<()> {
         .append(true)
         .create(true)
         .mode(0o600)
+        .custom_flags(OFlags::NOFOLLOW.bits() as i32)
         .open(path)
         .map_err(failed)?;
     file.write_all(bytes)

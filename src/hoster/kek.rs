@@ -20,7 +20,6 @@ use crate::{
     report::Report,
     rule::Rule,
     side::counterpart,
-    target::local::Registry,
 };
 
 /// Makes the KEK, or finds the one that an interrupted run made, and the offer.
@@ -95,7 +94,7 @@ impl Why {
             Rule::LogEvent.refuse(
                 "no KEK in the log",
                 "an entry kek-create",
-                "nothing is to be destroyed: `close` ends the record",
+                "the record names no KEK: one that was begun is removed by `abort`, which looks in the HSM, or with the vendor's tool; `close` ends the record",
             )
         })?;
         let why = match (ceremony.state.aborted, folder) {
@@ -115,31 +114,30 @@ impl Why {
         Ok((why, kek))
     }
 
-    /// What officers sign for. Imported keys go too, unless their service uses them already.
-    fn subject(
-        &self,
-        ceremony: &Ceremony,
-        kek: &KekRecord,
-        registry: &Path,
-    ) -> Result<approval::KekDestroy> {
+    /// What officers sign for. After an abort imported keys go too, unless their service may use them already.
+    fn subject(&self, ceremony: &Ceremony, kek: &KekRecord) -> approval::KekDestroy {
         let (acceptance, abort) = match self {
             Why::Accepted(acceptance) => (Some(acceptance.hash), None),
             Why::Aborted(abort) => (None, Some(*abort)),
         };
-        let primary = Registry::open(registry)?.primary() == Some(ceremony.plan.hash());
-        let imported = ceremony.state.quorum.is_some();
-        let keys = match abort.is_some() && imported && !primary {
+        let state = &ceremony.state;
+        let imported = match abort.is_some() && state.quorum.is_some() {
             true => remains::targets(ceremony)
                 .map(|(label, _)| label.clone())
                 .collect(),
             false => Vec::new(),
         };
-        Ok(approval::KekDestroy {
+        let (keys, stay) = match state.primary_begun {
+            false => (imported, Vec::new()),
+            true => (Vec::new(), imported),
+        };
+        approval::KekDestroy {
             acceptance,
             abort,
             kek_fingerprint: kek.fingerprint,
             keys,
-        })
+            stay,
+        }
     }
 }
 
@@ -150,10 +148,9 @@ impl Why {
 pub fn ask_destroy(
     ceremony: &mut Ceremony,
     folder: Option<&Path>,
-    registry: &Path,
 ) -> Result<Approved<approval::KekDestroy>> {
     let (why, kek) = Why::find(ceremony, folder)?;
-    let subject = why.subject(ceremony, &kek, registry)?;
+    let subject = why.subject(ceremony, &kek);
     approval::require(ceremony, &subject)
 }
 
@@ -204,10 +201,9 @@ pub fn destroy(
     hsm: &Hsm,
     approved: &Approved<approval::KekDestroy>,
     folder: Option<&Path>,
-    registry: &Path,
 ) -> Result<Report> {
     let (why, kek) = Why::find(ceremony, folder)?;
-    let subject = why.subject(ceremony, &kek, registry)?;
+    let subject = why.subject(ceremony, &kek);
     approved.covers(&subject)?;
     if let Why::Accepted(acceptance) = &why {
         ceremony.keep(acceptance)?;

@@ -45,6 +45,18 @@ pub fn left(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
     Ok(left)
 }
 
+/// What is there when the ceremony is aborted. A KEK that was begun and never offered goes at once: nothing can need it.
+///
+/// # Errors
+/// `KEK-GONE`, or the HSM's.
+pub fn look(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
+    let state = &ceremony.state;
+    if state.kek_begun && state.kek.is_none() {
+        hsm.kek_clear(kek_id(ceremony, state.attempt))?;
+    }
+    left(ceremony, hsm)
+}
+
 /// Destroys all of it, and looks that it is gone. Says what was there.
 ///
 /// # Errors

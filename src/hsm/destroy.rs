@@ -35,6 +35,14 @@ impl Hsm<'_> {
         self.erase(&id.0, Rule::KekGone)
     }
 
+    /// Destroys whatever has the CKA_ID of a KEK that no record names, and looks that it is gone.
+    ///
+    /// # Errors
+    /// `KEK-GONE` where something is left; [`crate::Error::Hsm`] where the token cannot be searched.
+    pub fn kek_clear(&self, id: CkaId) -> Result<()> {
+        self.erase(&id.0, Rule::KekGone)
+    }
+
     /// Whether any object has this id, looked for in a new session.
     ///
     /// # Errors

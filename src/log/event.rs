@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::record::{KekRecord, KeyRecord, Share};
 use crate::{
     document::{
         Kind,
         parts::{Observed, ReadBack, TokenIdentity},
     },
-    encoding::{CkaId, Hash, PackageId},
+    encoding::{Hash, PackageId},
     phase::{Gate, Step},
     plan::{Id, Mode, Side},
     preflight::Finding,
@@ -267,40 +268,6 @@ pub enum Event {
         /// Each rule that was looked at.
         findings: Vec<Finding>,
     },
-}
-
-/// Which KEK.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct KekRecord {
-    /// Its CKA_ID.
-    pub id: CkaId,
-    /// SHA-256 of its SubjectPublicKeyInfo.
-    pub fingerprint: Hash,
-}
-
-/// Which target key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct KeyRecord {
-    /// Its label in the plan.
-    pub label: Id,
-    /// SHA-256 of its SubjectPublicKeyInfo.
-    pub spki: Hash,
-    /// SHA-256 of its certificate.
-    pub certificate: Hash,
-    /// Whether this step made it, or found it.
-    pub made: bool,
-}
-
-/// Which share file went to whom.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Share {
-    /// The custodian.
-    pub custodian: Id,
-    /// SHA-256 of the age file.
-    pub file: Hash,
 }
 
 impl Event {

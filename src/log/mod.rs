@@ -3,6 +3,7 @@
 
 mod event;
 mod line;
+mod record;
 
 use std::{
     fs::{File, OpenOptions},
@@ -15,8 +16,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{Error, Result, encoding::Hash, folder, rule::Rule};
-pub use event::{Event, KekRecord, KeyRecord, Share};
+pub use event::Event;
 use line::{Parser, format_error};
+pub use record::{KekRecord, KeyRecord, Share};
 
 /// The file name of the log in a ceremony folder.
 pub const LOG_FILE: &str = "log.jsonl";

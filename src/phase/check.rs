@@ -7,6 +7,7 @@ use crate::{
     encoding::Hash,
     log::Event,
     plan::Side,
+    room::MAX_WRONG,
 };
 
 impl State {
@@ -37,6 +38,9 @@ impl State {
             }
             Event::KekUntrust { kek } if !self.trusted || self.kek.as_ref() != Some(kek) => {
                 Err("the end of a trusted KEK that is not there".into())
+            }
+            Event::Note { remark } if self.room.is_full(remark) => {
+                Err(format!("more than {MAX_WRONG} bags that came back wrong"))
             }
             Event::OfferCheck { attempt, .. } | Event::PackageCheck { attempt, .. } => {
                 self.newer(event.took().map(|(kind, _)| kind), *attempt)
@@ -72,11 +76,19 @@ impl State {
 
     /// A document that replaces one is of a later attempt.
     fn newer(&self, kind: Option<Kind>, attempt: u32) -> std::result::Result<(), String> {
-        let replaces = kind.is_some_and(|kind| self.taken.contains_key(&kind));
-        match attempt > self.seen_attempt || (!replaces && attempt == self.seen_attempt) {
+        match attempt >= kind.map_or(self.seen_attempt, |kind| self.least_attempt(kind)) {
             true => Ok(()),
             false => Err(format!("attempt {attempt} after {}", self.seen_attempt)),
         }
+    }
+
+    /// The least attempt that a document of the other side may have: one that comes after another of its kind, taken or given
+    /// up since, is of a later attempt.
+    pub fn least_attempt(&self, kind: Kind) -> u32 {
+        let left = self.abandoned.iter().filter(|left| left.kind == kind);
+        let left = left.map(|left| left.attempt.saturating_add(1)).max();
+        let after = self.seen_attempt + u32::from(self.taken.contains_key(&kind));
+        left.unwrap_or(0).max(after)
     }
 
     fn may_release(&self, kind: Kind, document: Hash) -> std::result::Result<(), String> {

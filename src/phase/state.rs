@@ -64,6 +64,10 @@ pub struct State {
     pub pending: Option<Step>,
     /// Whether an export was begun in this attempt: its shares may have been dealt.
     pub exporting: bool,
+    /// Whether a KEK was begun in this attempt: it may be in the HSM without being in the log.
+    pub kek_begun: bool,
+    /// Whether the keys may have become primary.
+    pub primary_begun: bool,
     /// The entry that ended the ceremony without its aim.
     pub aborted: Option<Head>,
     /// Documents of this side.
@@ -108,6 +112,8 @@ impl State {
             attempt: 1,
             pending: None,
             exporting: false,
+            kek_begun: false,
+            primary_begun: false,
             aborted: None,
             made: BTreeMap::new(),
             taken: BTreeMap::new(),
@@ -142,6 +148,13 @@ impl State {
     pub fn require(&self, step: Step) -> Result<&'static Row> {
         if step != Step::Abort {
             self.room.require()?;
+        }
+        if self.pending == Some(Step::Restart) && !matches!(step, Step::Restart | Step::Abort) {
+            return Err(Rule::PhaseOrder.refuse(
+                format!("{} after a restart that was begun and did not end", name(&step)),
+                "restart, with the same reason",
+                "what this attempt made in the HSM may be gone already: run the same `restart` again, which ends it",
+            ));
         }
         self.rows().find(|row| row.step == step).ok_or_else(|| {
             let allowed: Vec<&str> = self.rows().map(|row| row.command).collect();
@@ -203,6 +216,8 @@ impl State {
                 self.attempt = *attempt;
                 self.pending = Some(*step);
                 self.exporting |= *step == Step::Export;
+                self.kek_begun |= *step == Step::KekCreate;
+                self.primary_begun |= *step == Step::Primary;
             }
             Event::Approval { gate, subject, .. } => self.approve(*gate, *subject),
             Event::Restart { attempt, .. } => self.restart(*attempt),
@@ -230,6 +245,8 @@ impl State {
             } => {
                 self.seen_attempt = *attempt;
                 self.package_id = Some(*package_id);
+                // Who opened an older package's seal has not opened this one's.
+                self.quorum = None;
             }
             Event::Export {
                 package_id, shares, ..
@@ -296,6 +313,7 @@ impl State {
                 });
             }
             self.kek = None;
+            self.kek_begun = false;
             self.keys = Vec::new();
         }
         self.attempt = attempt;

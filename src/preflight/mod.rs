@@ -161,17 +161,23 @@ pub fn clock(now: &str, seen: &Seen) -> Result<String> {
 ///
 /// # Errors
 /// The rule, naming each variable that begins so.
-pub fn environment(rule: Rule, beginning: &str, names: &[String]) -> Result<String> {
+pub fn environment(rule: Rule, beginnings: &[&str], names: &[String]) -> Result<String> {
+    let shown = beginnings.join("…, ");
+    let begins = |name: &&String| {
+        beginnings
+            .iter()
+            .any(|beginning| name.starts_with(beginning))
+    };
     let found: Vec<String> = (names.iter())
-        .filter(|name| name.starts_with(beginning))
+        .filter(begins)
         .map(|name| escape(name))
         .collect();
     if found.is_empty() {
-        return Ok(format!("no variable {beginning}…"));
+        return Ok(format!("no variable {shown}…"));
     }
     Err(rule.refuse(
         format!("set: {}", found.join(", ")),
-        format!("no variable whose name begins with {beginning}"),
+        format!("no variable whose name begins with {shown}"),
         format!(
             "`unset {}`, and find out which start-up file sets it; then run the command again from that shell",
             found.join(" ")

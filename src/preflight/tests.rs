@@ -241,11 +241,11 @@ fn texts_that_are_no_routes_are_none() {
 fn variables_are_named_and_never_shown() {
     let names = ["PATH", "LD_PRELOAD", "LD_\u{1b}[2J", "OLD_LD_X"].map(str::to_owned);
     refused(
-        environment(Rule::PreflightLoader, "LD_", &names),
+        environment(Rule::PreflightLoader, &["LD_"], &names),
         Rule::PreflightLoader,
         "LD_PRELOAD, LD_\\u{1b}[2J",
     );
-    environment(Rule::PreflightP11Kit, "P11_KIT", &names).unwrap();
+    environment(Rule::PreflightP11Kit, &["P11_KIT"], &names).unwrap();
 }
 
 #[test]

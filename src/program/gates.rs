@@ -67,6 +67,7 @@ impl Common {
             return self.unguarded(
                 side,
                 Box::new(|ceremony, _| {
+                    self.require_mirror(&ceremony.plan)?;
                     let approved = ask(ceremony)?;
                     abort::abort(ceremony, &approved, reason, None)
                 }),
@@ -74,11 +75,8 @@ impl Common {
         }
         self.gated_step(side, Step::Abort, ask, |ceremony, hsm, _, approved| {
             let left = match side {
-                Side::Hoster => remains::left(ceremony, hsm)?,
-                Side::Tenant => {
-                    trust::untrust(ceremony, hsm)?;
-                    Vec::new()
-                }
+                Side::Hoster => remains::look(ceremony, hsm)?,
+                Side::Tenant => trust::look(ceremony, hsm)?,
             };
             abort::abort(ceremony, approved, reason, Some(left))
         })

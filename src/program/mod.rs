@@ -197,7 +197,7 @@ impl Common {
     }
 
     /// Whether this ceremony may go on without a mirror, or has one.
-    fn require_mirror(&self, plan: &Plan) -> Result<()> {
+    pub(super) fn require_mirror(&self, plan: &Plan) -> Result<()> {
         let needed = plan.mode == Mode::Production && !plan.waives(Rule::Mirror);
         match needed && self.mirror.is_none() {
             false => Ok(()),

@@ -74,6 +74,8 @@ pub fn close(ceremony: &mut Ceremony, closing: Option<&Path>) -> Result<Report> 
             }
             _ => None,
         };
+        // What could keep the archive from being made is found before the last entry is written.
+        archive_files(ceremony)?;
         let event = Event::Close {
             count: ceremony.head().seq + 1,
             closing,
@@ -154,6 +156,14 @@ fn take_closing(ceremony: &Ceremony, folder: &Path) -> Result<Hash> {
             "the hoster has ended the ceremony: `abort` it on this side too, then close with this closing",
         ));
     }
+    let kek = log.state.kek.as_ref().map(|kek| kek.fingerprint);
+    if kek != Some(closing.body().kek_fingerprint) {
+        return Err(Rule::DocumentContent.refuse(
+            format!("a closing of the KEK {}", closing.body().kek_fingerprint),
+            format!("of the KEK in the hoster's log, {kek:?}"),
+            "ask the hoster which KEK was destroyed",
+        ));
+    }
     log.contains(&closing.document.header)?;
     for header in ceremony.taken_headers()? {
         log.contains(&header)?;
@@ -166,6 +176,24 @@ fn write_archive(ceremony: &Ceremony, archive: &Path) -> Result<()> {
     let part = ceremony.dir.join(".archive");
     folder::erase(&part)?;
     folder::make_folder(&part)?;
+    let mut files = archive_files(ceremony)?;
+    let sums: String = files
+        .iter()
+        .map(|(name, bytes)| format!("{}  {name}\n", Hash::of(bytes)))
+        .collect();
+    files.push(("SHA256SUMS".into(), sums.into_bytes()));
+    for (name, bytes) in &files {
+        let path = part.join(name);
+        if let Some(parent) = path.parent() {
+            folder::make_folder(parent)?;
+        }
+        folder::write_new(&path, bytes)?;
+    }
+    folder::publish(&part, archive)
+}
+
+/// Everything that an archive holds but the list of hashes, by name.
+fn archive_files(ceremony: &Ceremony) -> Result<Vec<(String, Vec<u8>)>> {
     let side = ceremony.state.side;
     let mut files = init::signatures(&ceremony.dir, &ceremony.plan)?;
     files.push((format!("{side}.{LOG_FILE}"), ceremony.log_bytes()?));
@@ -198,19 +226,7 @@ fn write_archive(ceremony: &Ceremony, archive: &Path) -> Result<()> {
         let named = |(name, bytes)| (format!("{}/{name}", to.display()), bytes);
         files.extend(bytes.into_iter().map(named));
     }
-    let sums: String = files
-        .iter()
-        .map(|(name, bytes)| format!("{}  {name}\n", Hash::of(bytes)))
-        .collect();
-    files.push(("SHA256SUMS".into(), sums.into_bytes()));
-    for (name, bytes) in &files {
-        let path = part.join(name);
-        if let Some(parent) = path.parent() {
-            folder::make_folder(parent)?;
-        }
-        folder::write_new(&path, bytes)?;
-    }
-    folder::publish(&part, archive)
+    Ok(files)
 }
 
 /// Every request of this side, with the signatures beside it.
@@ -219,9 +235,17 @@ fn approvals(ceremony: &Ceremony) -> Result<Vec<(String, Vec<u8>)>> {
     if !folder.exists() {
         return Ok(Vec::new());
     }
-    let limit =
-        |name: &str| (name.ends_with(".json") || name.ends_with(".sig")).then_some(MAX_REQUEST);
-    Ok(folder::read_folder(&folder, limit)?.into_iter().collect())
+    // A request whose writing was cut off is hidden.
+    let names = folder::names(&folder)?;
+    let whole = names.into_iter().filter(|name| !name.starts_with('.'));
+    whole
+        .map(|name| {
+            Ok((
+                name.clone(),
+                folder::read_file(&folder.join(&name), MAX_REQUEST)?,
+            ))
+        })
+        .collect()
 }
 
 fn head_json(plan: &Plan, side: Side, head: Head) -> Result<Vec<u8>> {

@@ -164,12 +164,23 @@ fn look(process: &Process, subject: &Subject) -> Result<Vec<Check>> {
                 .and_then(|interfaces| network::network(&interfaces, &routes()?, network_plan)),
         ),
     ];
-    for (rule, beginning) in [
-        (Rule::PreflightLoader, "LD_"),
-        (Rule::PreflightPkcs11Spy, "PKCS11SPY"),
-        (Rule::PreflightP11Kit, "P11_KIT"),
+    for (rule, beginnings) in [
+        // OpenSSL, which many modules use, and the C library load what these name.
+        (
+            Rule::PreflightLoader,
+            &[
+                "LD_",
+                "OPENSSL_",
+                "SSL_",
+                "GCONV_PATH",
+                "GLIBC_TUNABLES",
+                "LOCPATH",
+            ][..],
+        ),
+        (Rule::PreflightPkcs11Spy, &["PKCS11SPY"]),
+        (Rule::PreflightP11Kit, &["P11_KIT"]),
     ] {
-        looked.push((rule, preflight::environment(rule, beginning, &names)));
+        looked.push((rule, preflight::environment(rule, beginnings, &names)));
     }
     let planned = &subject.plan.software;
     let program = program().and_then(|(file, hash)| software::software(planned, &file, hash));

@@ -11,6 +11,7 @@ use crate::{
     phase::Step,
     report::Report,
     rule::Rule,
+    tenant::keys,
 };
 
 /// The CKA_ID of the trusted KEK: of the offer that was taken.
@@ -30,6 +31,31 @@ pub fn untrust(ceremony: &mut Ceremony, hsm: &Hsm) -> Result<()> {
     };
     hsm.trusted_destroy(kek.id)?;
     ceremony.record(Event::KekUntrust { kek }).map(drop)
+}
+
+/// What is left in the tenant's HSM when the ceremony is aborted. A trusted KEK goes at once, even one that the log does not
+/// name; the target keys stay, for the plan that supersedes this one.
+///
+/// # Errors
+/// `KEK-GONE`, `TARGET-CERTIFICATE`, or the HSM's.
+pub fn look(ceremony: &mut Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
+    untrust(ceremony, hsm)?;
+    let id = trusted_id(ceremony);
+    if hsm.holds(id)? {
+        hsm.trusted_destroy(id)?;
+    }
+    let inventory = hsm.inventory()?;
+    let mut left = Vec::new();
+    for record in &ceremony.state.keys {
+        let certificate = keys::certificate_of(ceremony, record)?;
+        if hsm.target_by_spki(&inventory, certificate.spki()).is_ok() {
+            left.push(format!(
+                "the target key {}, which stays for a plan that supersedes this one",
+                record.label
+            ));
+        }
+    }
+    Ok(left)
 }
 
 /// Refuses a plan that goes without the step.

@@ -3,20 +3,20 @@
 use super::*;
 
 /// Gives a side's attempt up, with two officers' signatures.
-fn restart(stage: &Stage, side: &str) -> String {
+pub fn restart(stage: &Stage, side: &str) -> String {
     let restart = ["restart", "--reason", "a test"];
     stage.pass(side, "restart", &restart);
     stage.side(side, &restart).ok()
 }
 
-fn abort(stage: &Stage, side: &str) -> String {
+pub fn abort(stage: &Stage, side: &str) -> String {
     let abort = ["abort", "--reason", "a test"];
     stage.pass(side, "abort", &abort);
     stage.side(side, &abort).ok()
 }
 
 /// The number of objects in the tokens of a stage: SoftHSM keeps each in a file of its own.
-fn objects(stage: &Stage) -> usize {
+pub fn objects(stage: &Stage) -> usize {
     let tokens = fs::read_dir(stage.path("tokens")).unwrap();
     let files = tokens.flat_map(|token| fs::read_dir(token.unwrap().path()).unwrap());
     let names = files.map(|file| file.unwrap().file_name().to_string_lossy().into_owned());
@@ -64,7 +64,7 @@ fn both_sides_begin_again_with_a_new_kek_and_new_shares() {
     );
     stage
         .hoster(&["package", "check", "old/package"])
-        .refused("DOCUMENT-ANSWERS");
+        .refused("DOCUMENT-ATTEMPT");
     stage.walk_to(Done::PackageCheck);
     let import = ["import", "medium/package"];
     stage.pass("hoster", "import", &import);
@@ -282,6 +282,8 @@ fn a_side_gives_up_before_and_after_the_other() {
             "{said}"
         );
         stage.side(side, &["close"]).ok();
+        let archive = audit::verify(&[stage.path(side).join("archive")], &Against::default());
+        assert!(archive.unwrap().aborted);
     }
     audited(&stage);
     // The HSM is broken: nobody looks, and the record says so.

@@ -164,7 +164,7 @@ fn a_request_says_what_will_happen_and_serves_once() {
     stage.tenant(&restart).ok();
     let text = stage.tenant(&["export"]).ended_with(6);
     assert!(
-        text.contains("01-export.json asked for something else and is void"),
+        text.contains("01-export.json asked for something else"),
         "{text}"
     );
     assert!(stage.path("tenant/approvals/02-export.json").exists());
@@ -260,7 +260,11 @@ fn rewritten_log(signed: &Stage, at: &AtGate, command: &[&str]) {
     }
     fs::write(stage.path(&format!("{}/log.jsonl", at.side)), text).unwrap();
     let said = stage.side(at.side, command).ended_with(6);
-    assert!(said.contains("is void"), "{}: {said}", at.gate);
+    assert!(
+        said.contains("asked for something else"),
+        "{}: {said}",
+        at.gate
+    );
 }
 
 /// The keys that become primary, and the ones before them, are those of the request at the moment of the act.
@@ -292,6 +296,7 @@ fn an_approval_covers_its_own_subject_only() {
         acceptance: None,
         abort: Some(Hash::of(abort)),
         kek_fingerprint: Hash::of(b"KEK"),
+        stay: Vec::new(),
         keys: Vec::new(),
     };
     let (this, other) = (subject(b"this"), subject(b"other"));

@@ -107,6 +107,7 @@ fn a_bag_that_comes_back_wrong_blocks_until_two_officers_have_signed() {
             "B",
             "--condition",
             "damaged",
+            "--first",
         ];
         stage.hoster(&bag).ok();
         stage.sign_document("hoster", "offer", &["hana", "hugo"]);
