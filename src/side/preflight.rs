@@ -168,14 +168,7 @@ fn look(process: &Process, subject: &Subject) -> Result<Vec<Check>> {
         // OpenSSL, which many modules use, and the C library load what these name.
         (
             Rule::PreflightLoader,
-            &[
-                "LD_",
-                "OPENSSL_",
-                "SSL_",
-                "GCONV_PATH",
-                "GLIBC_TUNABLES",
-                "LOCPATH",
-            ][..],
+            &["LD_", "OPENSSL_", "GCONV_PATH", "GLIBC_TUNABLES", "LOCPATH"][..],
         ),
         (Rule::PreflightPkcs11Spy, &["PKCS11SPY"]),
         (Rule::PreflightP11Kit, &["P11_KIT"]),

@@ -95,9 +95,17 @@ pub fn command(stage: &Stage, variables: &[&str], arguments: &[&str]) -> Command
     command.current_dir(stage.dir.path()).stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        if ["LD_", "PKCS11SPY", "P11_KIT"]
-            .iter()
-            .any(|start| text.starts_with(start))
+        if [
+            "LD_",
+            "OPENSSL_",
+            "GCONV_PATH",
+            "GLIBC_TUNABLES",
+            "LOCPATH",
+            "PKCS11SPY",
+            "P11_KIT",
+        ]
+        .iter()
+        .any(|start| text.starts_with(start))
         {
             command.env_remove(name);
         }

@@ -115,6 +115,9 @@ fn production_is_refused_until_the_machine_is_right() {
         let text = hoster(&stage, &[variable], &plan).refused(rule);
         assert!(text.contains(variable) && text.contains("unset"), "{text}");
     }
+    // OpenSSL loads what its configuration names, into the module that uses it.
+    let text = hoster(&stage, &["OPENSSL_CONF"], &plan).refused("PREFLIGHT-LOADER");
+    assert!(text.contains("OPENSSL_CONF"), "{text}");
     assert!(!stage.path("hoster").exists());
     init(&stage);
     assert_eq!(events(&stage), ["init", "preflight"]);
