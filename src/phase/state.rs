@@ -171,12 +171,6 @@ impl State {
         })
     }
 
-    /// The attempt that a step begun now belongs to: an export that was begun and not finished has
-    /// dealt shares of a secret nobody may have kept, so the next one is another attempt.
-    pub fn attempt_of(&self, step: Step) -> u32 {
-        self.attempt + u32::from(step == Step::Export && self.exporting)
-    }
-
     /// Takes one entry of the log.
     ///
     /// # Errors
@@ -237,6 +231,7 @@ impl State {
             } => {
                 self.seen_attempt = *attempt;
                 self.offered = Some(*fingerprint);
+                self.approvals.clear();
             }
             Event::PackageCheck {
                 attempt,
@@ -245,8 +240,9 @@ impl State {
             } => {
                 self.seen_attempt = *attempt;
                 self.package_id = Some(*package_id);
-                // Who opened an older package's seal has not opened this one's.
+                // Who opened an older package's seal, or signed for it, has not opened or signed for this one's.
                 self.quorum = None;
+                self.approvals.clear();
             }
             Event::Export {
                 package_id, shares, ..

@@ -23,7 +23,10 @@ pub fn next(ceremony: &Ceremony) -> String {
     });
     let dir = format!("{}{mirror}", ceremony.dir.display());
     let unconfirmed = release::unconfirmed(ceremony);
+    let restart = state.pending == Some(Step::Restart);
     let row = state.rows().find(|row| match row.step {
+        // Begun, it must end before anything else.
+        step if restart => step == Step::Restart,
         Step::ShareConfirm => !unconfirmed.is_empty(),
         Step::ShareReissue => false,
         // Only where the plan asks for it, and then before the keys are made and wrapped.

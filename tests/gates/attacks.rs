@@ -100,6 +100,8 @@ fn nothing_goes_on_beside_a_restart_that_did_not_end() {
     }
     let text = stage.hoster(&["release"]).refused("PHASE-ORDER");
     assert!(text.contains("run the same `restart` again"), "{text}");
+    let next = stage.hoster(&["status"]).err;
+    assert!(next.contains("restart --reason TEXT"), "{next}");
     stage.hoster(&["restart", "--reason", "a test"]).ok();
 }
 
