@@ -63,21 +63,29 @@ pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
 /// # Errors
 /// As [`read_file`].
 pub fn hash_file(path: &Path, limit: u64) -> Result<(Hash, u64)> {
-    let mut file = open_file(path, limit)?.take(limit + 1);
+    let (hash, length) = hash_open(open_file(path, limit)?.take(limit + 1), path)?;
+    match length > limit {
+        true => Err(too_large(path, length, limit)),
+        false => Ok((hash, length)),
+    }
+}
+
+/// SHA-256 and length of what an open file gives, a piece at a time.
+///
+/// # Errors
+/// [`Error::Failed`] where it can't be read.
+pub fn hash_open(mut file: impl Read, path: &Path) -> Result<(Hash, u64)> {
     let (mut sha, mut length) = (Sha256::new(), 0);
     let mut buffer = vec![0; 1 << 16];
     loop {
         let count = file
             .read(&mut buffer)
             .map_err(|error| Error::file(path, error))?;
-        sha.update(&buffer[..count]);
-        length += count as u64;
-        if length > limit {
-            return Err(too_large(path, length, limit));
-        }
         if count == 0 {
             return Ok((Hash(sha.finalize().into()), length));
         }
+        sha.update(&buffer[..count]);
+        length += count as u64;
     }
 }
 

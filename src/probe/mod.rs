@@ -260,6 +260,14 @@ pub struct EnforcedFacts {
 }
 
 impl Probe {
+    /// Whether the token can have a trusted KEK, in words.
+    pub fn trusted_kek(&self) -> &'static str {
+        match self.wrap_with_trusted {
+            true => "possible",
+            false => "not possible",
+        }
+    }
+
     /// Reads a report. Its signatures are verified where there is a plan that names who may sign.
     ///
     /// # Errors

@@ -1,10 +1,9 @@
 //! `preflight`: the machine, the programs and the token, looked at, reported and recorded. In production every command that does
 //! something begins with it.
 
-use std::{fs::File, io::Read, path::Path};
+use std::{fs::File, path::Path};
 
 use rustix::fs::StatVfsMountFlags;
-use sha2::{Digest, Sha256};
 
 use super::token::{TokenChoice, require_planned, require_tries_left};
 use crate::{
@@ -273,17 +272,10 @@ fn file_name(path: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
+/// Of a file that is found by a link: the running program's is one, and a module's may be.
 fn hash_file(path: &Path) -> Result<Hash> {
-    let failed = |error| Error::file(path, error);
-    let mut file = File::open(path).map_err(failed)?;
-    let mut sha = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer).map_err(failed)? {
-            0 => return Ok(Hash(sha.finalize().into())),
-            read => sha.update(&buffer[..read]),
-        }
-    }
+    let file = File::open(path).map_err(|error| Error::file(path, error))?;
+    folder::hash_open(file, path).map(|(hash, _)| hash)
 }
 
 /// How a medium is mounted. The kernel says it of the very folder (statvfs(3)); to find its line among the mounts would be a guess

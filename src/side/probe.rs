@@ -91,14 +91,7 @@ fn report(probe: &Probe, to: &Path) -> Report {
         report = report.line(format!("{} of a {}: {what}", facts.attribute, facts.object));
     }
     report
-        .value(
-            "trusted KEK",
-            if probe.wrap_with_trusted {
-                "possible"
-            } else {
-                "not possible"
-            },
-        )
+        .value("trusted KEK", probe.trusted_kek())
         .value("attestation", probe.attestation.clone())
         .value("file", to.display().to_string())
 }

@@ -90,14 +90,7 @@ fn token(page: &mut Page, probe: &Probe) {
         ),
     )
     .value("attestation", &probe.attestation)
-    .value(
-        "trusted KEK",
-        if probe.wrap_with_trusted {
-            "possible"
-        } else {
-            "not possible"
-        },
-    );
+    .value("trusted KEK", probe.trusted_kek());
 }
 
 fn transfers(page: &mut Page, probe: &Probe) {
