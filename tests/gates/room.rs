@@ -193,3 +193,27 @@ fn a_deputy_confirms_and_comes_in_a_custodians_place() {
     stage.walk_to(Done::TenantClose);
     audited(&stage);
 }
+
+/// What officers signed a deviation for is exactly what was wrong then.
+#[test]
+fn a_deviation_does_not_cover_what_went_wrong_after_it_was_signed() {
+    let stage = Stage::at(Done::Init);
+    let damaged = |item: &str| {
+        let about = ["--number", "1", "--condition", "damaged", "--first"];
+        stage
+            .hoster(&[&["note", "bag-in", item][..], &about].concat())
+            .ok();
+    };
+    damaged("a stick");
+    stage.pass("hoster", "deviation", &["deviation"]);
+    damaged("a laptop");
+    let text = stage.hoster(&["deviation"]).ended_with(6);
+    assert!(
+        text.contains("01-deviation.json asked for something else"),
+        "{text}"
+    );
+    stage.hoster(&["kek", "create"]).refused("BAG-NUMBER");
+    stage.approve("hoster", "deviation", &["hana", "hugo"]);
+    stage.hoster(&["deviation"]).ok();
+    stage.hoster(&["kek", "create"]).ok();
+}
