@@ -40,6 +40,8 @@ rules! {
     PlanWaiver "PLAN-WAIVER" false "a waiver names a waivable rule that this plan breaks or its token or machine may break, with a reason";
     PlanNoSpare "PLAN-NO-SPARE" true "one officer and one custodian more than needed, so that one absence does not end the ceremony";
     PlanUnsupported "PLAN-UNSUPPORTED" false "the plan asks for what this version of Keyferry can do";
+    PlanTarget "PLAN-TARGET" false "the keys of the plan are such as its target can use";
+    PlanTrial "PLAN-TRIAL" false "a plan that names a trial begins only with the whole record of that trial, on the same nodes";
     PlanChanged "PLAN-CHANGED" false "the plan's bytes are those that were agreed at init";
     PlanHsm "PLAN-HSM" false "a production plan names each side's HSM, and the token is one of those named";
 
@@ -172,6 +174,36 @@ rules! {
     ProofSignature "PROOF-SIGNATURE" false "the hoster's HSM signs as the tenant's key";
     ProofAnswer "PROOF-ANSWER" false "the hoster's HSM decrypts as the tenant's key";
     RegistryFormat "REGISTRY-FORMAT" false "the registry of the local target is intact";
+    TargetPrimary "TARGET-PRIMARY" false "a key is retired when it serves no more";
+    TrialEnds "TRIAL-ENDS" false "a trial stops before its keys become primary";
+
+    // A node, as its scripts find it.
+    NodeFolder "NODE-FOLDER" false "a node is given the whole register folder, unchanged";
+    NodeOrder "NODE-ORDER" false "a node begins when the one before it is green, and what changes the primaries begins when officers have signed";
+    NodeCertificate "NODE-CERTIFICATE" false "a node has the certificates in LocalMachine\\My";
+    NodeBinding "NODE-BINDING" false "a certificate is bound to the key in the planned key storage provider";
+    NodeGrant "NODE-GRANT" false "the service's account may read the key";
+    NodeRegistered "NODE-REGISTERED" false "the service knows both certificates, each for its role";
+    NodeDiagnostic "NODE-DIAGNOSTIC" false "the service's own diagnostics pass";
+    NodeProof "NODE-PROOF" false "the keys sign and decrypt for the service's account";
+    NodePrimary "NODE-PRIMARY" false "the primary certificates are those that the order names";
+
+    // What a node proves.
+    EvidenceFormat "EVIDENCE-FORMAT" false "a node's evidence is one whole file as its program wrote it";
+    EvidenceSignature "EVIDENCE-SIGNATURE" false "a node's evidence is signed by the tenant's key";
+    EvidenceNode "EVIDENCE-NODE" false "each node's evidence is its own";
+    EvidenceStage "EVIDENCE-STAGE" false "a node's evidence is of the stage and the order that stand now";
+    EvidenceAccount "EVIDENCE-ACCOUNT" false "a node proves as the account of the service, not as an administrator";
+    EvidenceCertificate "EVIDENCE-CERTIFICATE" false "a node has the tenant's certificates";
+    EvidenceProvider "EVIDENCE-PROVIDER" false "a node uses the key in the planned key storage provider";
+    EvidencePrimary "EVIDENCE-PRIMARY" false "every node sees the same primary keys, and those that the stage demands";
+    EvidenceDiagnostic "EVIDENCE-DIAGNOSTIC" false "a node shows that the service's own diagnostics pass";
+    EvidenceTurn "EVIDENCE-TURN" false "the nodes come in the plan's order, one green after the other";
+    EvidenceMissing "EVIDENCE-MISSING" false "every node has proven itself";
+    EvidenceSoak "EVIDENCE-SOAK" false "a node proves itself again after the planned hours and a restart of the service";
+    EvidenceClock "EVIDENCE-CLOCK" false "a node's clock is near this machine's";
+    MetadataFormat "METADATA-FORMAT" false "a node's metadata is XML as the service publishes it";
+    MetadataCertificate "METADATA-CERTIFICATE" false "the service publishes the tenant's certificates as its primary ones";
     ArchiveIncomplete "ARCHIVE-INCOMPLETE" false "an archive holds the whole record of the ceremony";
 }
 
