@@ -256,6 +256,23 @@ fn objects(stage: &Stage, token: &str) -> [usize; 4] {
     counts
 }
 
+/// What a kill in the middle of SoftHSM's first write leaves: an object file with a generation and no attribute at all.
+#[test]
+fn an_object_without_any_attribute_is_passed_over() {
+    let stage = Stage::at(Done::OfferCheck);
+    for folder in fs::read_dir(stage.path("tokens")).unwrap() {
+        let name = "11111111-2222-3333-4444-555555555555.object";
+        fs::write(folder.unwrap().path().join(name), [0, 0, 0, 0, 0, 0, 0, 1]).unwrap();
+    }
+    let listed = run(Command::new("pkcs11-tool")
+        .args(["--module", MODULE, "--token-label", "tenant", "--login"])
+        .args(["--pin", PIN, "--list-objects"])
+        .env("SOFTHSM2_CONF", stage.path("softhsm2.conf")));
+    assert!(String::from_utf8_lossy(&listed).contains("application:    <empty>"));
+    let mut stage = stage;
+    stage.walk_to(Done::TenantClose);
+}
+
 /// Less than a first entry is no ceremony: `init` is run again, and nothing else is.
 #[test]
 fn an_init_that_was_killed_is_run_again() {
