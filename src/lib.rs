@@ -16,6 +16,8 @@
 //! | [`signature`] | signatures of people |
 //! | [`room`] | what people put into the record by hand; bags that must come back as they left |
 //! | [`spki`], [`proof`] | public keys and certificates; the proof that it is the same key |
+//! | [`node`] | what the hosts of the service are told, and what they prove |
+//! | [`target`] | how a key becomes primary: one file per kind of service |
 //! | [`wrapped_key`], [`share`], `seal` | the two locks: the KEK's, and the custodians' |
 //!
 //! **The steps**
@@ -26,7 +28,6 @@
 //! | [`ceremony`] | one side's folder: what is begun, finished, taken, settled after a crash |
 //! | [`approval`] | a gate: `program/gates.rs` has a step ask (`approval::require`, before any PIN), and the step holds what it is about to do against what was signed for (`Approved::covers`); `approval/subject.rs` is all that officers ever sign for |
 //! | [`side`], `tenant`, `hoster` | one file per step |
-//! | [`target`] | how a key becomes primary |
 //! | `custodian` | identities and share files |
 //! | [`audit`] | a whole ceremony, verified from its documents; one file, explained |
 //!
@@ -53,6 +54,7 @@ pub mod hoster;
 #[cfg(feature = "hsm")]
 pub mod hsm;
 pub mod log;
+pub mod node;
 pub mod phase;
 pub mod plan;
 pub mod preflight;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Result,
     document::package::{Package, PackagedKey},
-    encoding::{Blob, Hash, PackageId, enc, hash},
+    encoding::{Blob, Fixed, Hash, PackageId, enc, hash},
     plan::{Id, Plan, Role},
     rule::Rule,
     spki,
@@ -26,7 +26,7 @@ pub struct Proof {
 }
 
 /// What proves that an HSM holds a key.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Evidence {
     /// A signing key's RSASSA-PKCS1-v1_5-SHA256 over [`message`].
@@ -35,37 +35,28 @@ pub enum Evidence {
     Answer(Hash),
 }
 
-/// What a signing key signs at a place.
-pub fn message(plan: &Plan, package: &Package, label: &Id, place: &str) -> Vec<u8> {
+/// What a signing key signs at a place: `ids` are the plan's hash and the package's id.
+pub fn message(
+    ids: (&Hash, &PackageId),
+    label: &Id,
+    place: &str,
+    nonce: &Fixed<32>,
+) -> Vec<u8> {
+    let (plan, package) = ids;
+    let label = label.as_str().as_bytes();
     enc(
         "keyferry/1 proof",
-        &[
-            plan.hash().as_bytes(),
-            &package.package_id.0,
-            label.as_str().as_bytes(),
-            place.as_bytes(),
-            &package.nonce.0,
-        ],
+        &[plan.as_bytes(), &package.0, label, place.as_bytes(), &nonce.0],
     )
 }
 
 /// What an encryption key's holder returns for the challenge that only it can decrypt.
-pub fn answer(
-    plan: &Plan,
-    package_id: &PackageId,
-    label: &Id,
-    place: &str,
-    challenge: &[u8],
-) -> Hash {
+pub fn answer(ids: (&Hash, &PackageId), label: &Id, place: &str, challenge: &[u8]) -> Hash {
+    let (plan, package) = ids;
+    let label = label.as_str().as_bytes();
     hash(
         "keyferry/1 answer",
-        &[
-            plan.hash().as_bytes(),
-            &package_id.0,
-            label.as_str().as_bytes(),
-            place.as_bytes(),
-            challenge,
-        ],
+        &[plan.as_bytes(), &package.0, label, place.as_bytes(), challenge],
     )
 }
 
@@ -130,7 +121,12 @@ impl Proof {
         match (&self.evidence, key.role) {
             (Evidence::Signature(signature), Role::Signing) => spki::verifies(
                 &key.spki.0,
-                &message(plan, package, &key.label, &self.place),
+                &message(
+                    (&plan.hash(), &package.package_id),
+                    &key.label,
+                    &self.place,
+                    &package.nonce,
+                ),
                 &signature.0,
             ),
             (Evidence::Answer(answer), Role::Encryption) => key

@@ -1,6 +1,7 @@
 //! A gate: an act that waits for signatures of enough distinct officers over a request that says exactly
 //! what is about to happen (design, section 5).
 
+mod service;
 mod subject;
 
 use std::path::{Path, PathBuf};
@@ -19,9 +20,10 @@ use crate::{
     rule::Rule,
     signature::{self, Namespace},
 };
+pub use service::{Nodes, Primary, Rollback};
 pub use subject::{
-    Abort, Export, ExportKey, Import, KekDestroy, PinTry, Primary, Restart, ShareHolder, Subject,
-    Unconfirmed, WrongBags, subject_hash,
+    Abort, Export, ExportKey, Import, KekDestroy, PinTry, Restart, ShareHolder, Subject, Unconfirmed,
+    WrongBags, subject_hash,
 };
 
 /// The greatest size of a request, in bytes.

@@ -109,35 +109,6 @@ impl Subject for Import {
     }
 }
 
-/// `primary`: which keys serve from now on, on what evidence, and which served before.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Primary {
-    /// SHA-256 of the proofs that every node gave, as the registry has them.
-    pub evidence: Hash,
-    /// The keys, by label, and SHA-256 of each SubjectPublicKeyInfo.
-    pub keys: Vec<(Id, Hash)>,
-    /// The plan hash of the key set that is primary now.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub former: Option<Hash>,
-}
-
-impl Subject for Primary {
-    const GATE: Gate = Gate::Primary;
-
-    fn summary(&self) -> String {
-        let labels: Vec<&str> = self.keys.iter().map(|(label, _)| label.as_str()).collect();
-        let former = match self.former {
-            None => "no key set".to_owned(),
-            Some(plan) => format!("the key set of plan {plan}"),
-        };
-        format!(
-            "The keys {} become primary: they will serve everyone who uses this service, not this tenant alone. Primary until now: {former}.",
-            labels.join(", ")
-        )
-    }
-}
-
 /// `kek-destroy`: the KEK goes for good.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -2,10 +2,10 @@
 
 use super::documents::Documents;
 use crate::{
-    approval::{Abort, Export, Import, KekDestroy, Primary, Restart, subject_hash},
+    approval::{Abort, Export, Import, KekDestroy, Restart},
     encoding::Hash,
     log::Event,
-    plan::{Plan, Stage},
+    plan::Plan,
     side::counterpart::Verified,
 };
 
@@ -17,7 +17,6 @@ pub enum Asked {
     /// Which keys leave, and for whom.
     Export(Export),
     Import(Import),
-    Primary(Primary),
     KekDestroy(KekDestroy),
     Restart(Restart),
     Abort(Abort),
@@ -75,15 +74,6 @@ impl Act<'_> {
                 }
             }
             (
-                Event::Primary {
-                    document, former, ..
-                },
-                Asked::Primary(asked),
-            ) => {
-                same("former primary", former, &asked.former)?;
-                self.primary(*document, asked)
-            }
-            (
                 Event::KekDestroy {
                     acceptance,
                     fingerprint,
@@ -139,27 +129,6 @@ impl Act<'_> {
             .iter()
             .map(|one| (&one.id, &one.recipients));
         same("custodians", &dealt.collect::<Vec<_>>(), &signed.collect())
-    }
-
-    fn primary(&self, registration: Hash, asked: &Primary) -> Fits {
-        let Some(registration) = self.documents.registration.by_hash(registration) else {
-            return Ok(());
-        };
-        let body = registration.body();
-        same("former primary", &body.former, &asked.former)?;
-        let ready = self.plan.node_places(Stage::Ready).len() * self.plan.keys.len();
-        let ready = body.proofs.get(..ready).unwrap_or_default();
-        same("evidence", &subject_hash(&ready), &asked.evidence)?;
-        let packages = self.documents.package.all().iter();
-        let mut packages = packages.map(|found| found.received.body());
-        match packages.find(|package| package.package_id == body.package_id) {
-            Some(package) => {
-                let keys = package.keys.iter();
-                let keys = keys.map(|key| (key.label.clone(), Hash::of(&key.spki.0)));
-                same("keys", &keys.collect::<Vec<_>>(), &asked.keys)
-            }
-            None => Ok(()),
-        }
     }
 }
 

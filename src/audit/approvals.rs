@@ -8,7 +8,10 @@ use serde::de::DeserializeOwned;
 use super::{Verdict, acts::Asked, documents::Documents, evidence::Evidence, logs::Logs};
 use crate::{
     Error, Result,
-    approval::{APPROVALS, MAX_REQUEST, PinTry, Request, Unconfirmed, WrongBags, subject_hash},
+    approval::{
+        APPROVALS, MAX_REQUEST, Nodes, PinTry, Primary, Request, Rollback, Unconfirmed, WrongBags,
+        subject_hash,
+    },
     document::{FORMAT, Kind},
     encoding::Hash,
     escape::escape,
@@ -221,7 +224,10 @@ impl Gates<'_> {
         let (asked, hash) = match gate {
             Gate::Export => self.request(gate, found, Asked::Export)?,
             Gate::Import => self.request(gate, found, Asked::Import)?,
-            Gate::Primary => self.request(gate, found, Asked::Primary)?,
+            // That the act is what was signed for, the log's own rules demand.
+            Gate::Primary => self.request(gate, found, |_: Primary| Asked::Other)?,
+            Gate::Rollback => self.request(gate, found, |_: Rollback| Asked::Other)?,
+            Gate::Nodes => self.request(gate, found, |_: Nodes| Asked::Other)?,
             Gate::KekDestroy => self.request(gate, found, Asked::KekDestroy)?,
             Gate::Restart => self.request(gate, found, Asked::Restart)?,
             Gate::Abort => self.request(gate, found, Asked::Abort)?,

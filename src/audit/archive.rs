@@ -15,6 +15,7 @@ use super::{
 use crate::{
     Error, Result,
     approval::APPROVALS,
+    ceremony::EVIDENCE,
     document::{Kind, MAX_DOCUMENT},
     encoding::Hash,
     escape::escape,
@@ -74,7 +75,7 @@ pub fn check(
         ));
     }
     if let Some(log) = logs.of(side) {
-        if log.state.phase != Phase::Closed {
+        if log.state.phase != Phase::Closed || log.state.changed_since {
             return Err(incomplete(
                 &format!("the {side}'s log does not end with close"),
                 "a whole log: an archive is made by close",
@@ -121,7 +122,7 @@ fn is_kind(name: &str) -> bool {
 
 fn known_folder(below: &str, name: &str) -> bool {
     match below {
-        "" => is_kind(name) || name == APPROVALS || attempt_of(name).is_some(),
+        "" => is_kind(name) || [APPROVALS, EVIDENCE].contains(&name) || attempt_of(name).is_some(),
         _ => attempt_of(below).is_some() && is_kind(name),
     }
 }
@@ -143,6 +144,7 @@ fn known_file(below: &str, name: &str, side: Side) -> bool {
                 is_request(&request) && (name == request || signer_of(name, &request).is_some())
             })
         }
+        EVIDENCE => name.ends_with(".json"),
         // What a document's folder may hold, reading the document has told; these hold documents only.
         _ => attempt_of(below).is_none(),
     }
@@ -195,7 +197,7 @@ fn check_sums(archive: &Path, files: &BTreeMap<String, Hash>) -> Result<()> {
 /// What the side's own log names is there, and no document that it does not name.
 fn whole(files: &BTreeMap<String, Hash>, log: &Verified) -> Result<()> {
     let there: BTreeSet<Hash> = files.values().copied().collect();
-    let mut documents = BTreeSet::new();
+    let (mut documents, mut proved) = (BTreeSet::new(), BTreeSet::new());
     for (seq, event) in &log.remarks {
         let (made, took) = (event.made(), event.took());
         let named = made.iter().chain(&took);
@@ -216,6 +218,10 @@ fn whole(files: &BTreeMap<String, Hash>, log: &Verified) -> Result<()> {
             let what = format!("the signature of {}", one.id);
             require(&there, *seq, &what, &one.signature)?;
         }
+        if let Event::Evidence { node, evidence, .. } = event {
+            require(&there, *seq, &format!("the evidence of {node}"), evidence)?;
+            proved.insert(*evidence);
+        }
         for (kind, hash) in made.iter().chain(&took) {
             require(&there, *seq, &format!("the {kind}"), hash)?;
         }
@@ -223,13 +229,14 @@ fn whole(files: &BTreeMap<String, Hash>, log: &Verified) -> Result<()> {
     let unnamed = files.iter().find(|(path, hash)| {
         let (folder, file) = path.rsplit_once('/').unwrap_or_default();
         let kind = folder.rsplit('/').next().unwrap_or_default();
-        is_kind(kind) && file == format!("{kind}.json") && !documents.contains(hash)
+        let document = is_kind(kind) && file == format!("{kind}.json");
+        (document && !documents.contains(hash)) || (folder == EVIDENCE && !proved.contains(hash))
     });
     match unnamed {
         None => Ok(()),
         Some((path, _)) => Err(incomplete(
             &format!("{path}, which the log of its side does not name"),
-            "the documents that the log names, and no others",
+            "the documents and the evidence that the log names, and no others",
         )),
     }
 }

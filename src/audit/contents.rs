@@ -9,11 +9,11 @@ use super::{
 };
 use crate::{
     Result,
-    document::{Body, Kind, package::Package},
+    document::{Body, Kind, Received, package::Package, registration::Registration},
     encoding::Hash,
     folder,
-    plan::{Plan, Side},
-    proof::Proof,
+    log::Event,
+    plan::{Id, Plan, Side},
     rule::Rule,
     side::counterpart::Verified,
     signature::Signed,
@@ -48,7 +48,8 @@ pub fn check(
     for found in documents.package.all() {
         found.received.verify_keys()?;
     }
-    if let Some(package) = documents.package.body() {
+    if let Some(found) = documents.package.current() {
+        let package = found.received.body();
         verdict.holds.push(
             "the package is signed inside the tenant's HSM by each signing key that it carries"
                 .into(),
@@ -56,7 +57,7 @@ pub fn check(
         verdict
             .holds
             .push("each certificate holds its key's public half and is signed by it".into());
-        all.proofs(package, verdict)?;
+        all.proofs(&found.received, verdict)?;
         shares(evidence, package, verdict)?;
     }
     Ok(())
@@ -188,23 +189,68 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn proofs(&self, package: &Package, verdict: &mut Verdict) -> Result<()> {
-        let receipt = self.documents.receipt.body();
-        let registration = self.documents.registration.body();
-        let proofs: Vec<&Proof> = (receipt.iter().flat_map(|body| &body.proofs))
-            .chain(registration.iter().flat_map(|body| &body.proofs))
-            .collect();
-        proofs
-            .iter()
-            .try_for_each(|proof| proof.verify(self.plan, package))?;
-        if !proofs.is_empty() {
+    fn proofs(&self, package: &Received<Package>, verdict: &mut Verdict) -> Result<()> {
+        if let Some(receipt) = self.documents.receipt.body() {
+            (receipt.proofs.iter()).try_for_each(|proof| proof.verify(self.plan, package.body()))?;
             verdict.holds.push(format!(
-                "{} proofs: the hoster's HSM signed and decrypted as the tenant's keys",
-                proofs.len()
+                "{} proofs in the receipt: the hoster's HSM signed and decrypted as the tenant's keys",
+                receipt.proofs.len()
             ));
+        }
+        let Some(registration) = self.documents.registration.current() else {
+            return Ok(());
+        };
+        let evidence = registration.received.verify(self.plan, package)?;
+        if let Some(log) = self.logs.of(Side::Hoster) {
+            registered_as_recorded(registration.received.body(), log)?;
+        }
+        let nodes: Vec<&str> = (registration.received.body().nodes(self.plan).into_iter())
+            .map(Id::as_str)
+            .collect();
+        verdict.holds.push(format!(
+            "{} pieces of evidence: each of the nodes {} signed and decrypted as the tenant's keys, before activation and after it",
+            evidence.len(),
+            nodes.join(", ")
+        ));
+        for node in &registration.received.body().removed {
+            verdict.noted.push(format!("the node {node} left the service before the registration"));
         }
         Ok(())
     }
+}
+
+/// What a registration says of the nodes is what the hoster's log says.
+fn registered_as_recorded(registration: &Registration, log: &Verified) -> Result<()> {
+    let nodes = &log.state.nodes;
+    let wrong = |found: String, expected: &str| {
+        Err(Rule::DocumentContent.refuse(
+            found,
+            expected,
+            "the registration or the log was exchanged: compare with the other side's copies",
+        ))
+    };
+    let order = nodes.orders.iter().find(|order| order.hash() == registration.activation);
+    if order.is_none_or(|order| order.former != registration.former)
+        || nodes.activated.as_ref() != Some(&registration.activated)
+    {
+        return wrong(
+            format!("a registration of the order {}", registration.activation),
+            "the order, its time and the former primaries of the hoster's log",
+        );
+    }
+    for one in &registration.evidence {
+        let recorded = log.remarks.iter().any(|(_, event)| {
+            matches!(event, Event::Evidence { node, stage, evidence, .. }
+                if (node, stage, evidence) == (&one.node, &one.stage, &one.file.hash))
+        });
+        if !recorded {
+            return wrong(
+                format!("evidence of {} with SHA-256 {}", one.node, one.file.hash),
+                "evidence that the hoster's log names",
+            );
+        }
+    }
+    Ok(())
 }
 
 /// The signatures over a document that a log names lie beside it.

@@ -6,9 +6,11 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use keyferry::{
     Error, Result,
     ceremony::Ceremony,
-    hoster::{import, kek, package, primary, quorum::Presented},
-    phase::Step,
-    plan::Side,
+    hoster::{
+        evidence, import, kek, nodes, package, primary, prove::NodeChoice, quorum::Presented, register,
+    },
+    phase::{Phase, Step},
+    plan::{Id, Side},
     program::{Common, Sessions, Shared},
     side::archive,
     terminal::fail,
@@ -50,10 +52,32 @@ enum Command {
         #[command(flatten)]
         work: Sessions,
     },
-    /// Put the key set into the target's registry, with a proof for every node
+    /// Make the folder that is copied to every node; nothing is primary yet
     Register,
-    /// Make the key set primary, with a proof for every node
+    /// What nodes have proven
+    #[command(subcommand)]
+    Evidence(Evidence),
+    /// Make the keys primary once every node is ready and officers have signed; then, once every node has shown it, the registration
     Primary,
+    /// Make the former keys primary again, once officers have signed for it
+    Rollback,
+    /// Take nodes out of the service, or put other machines in their place, once officers have signed for it
+    Nodes {
+        /// A node that leaves for good
+        #[arg(long, value_name = "NODE")]
+        remove: Vec<Id>,
+        /// A node whose place another machine takes
+        #[arg(long, value_name = "NODE")]
+        replace: Vec<Id>,
+    },
+    /// Show and record that a former key is in this HSM no more
+    Retire {
+        /// Its certificate
+        certificate: PathBuf,
+    },
+    /// A host that uses the keys through PKCS#11
+    #[command(subcommand)]
+    Node(Node),
     /// End the log and write archive/
     Close,
 }
@@ -70,6 +94,35 @@ enum Kek {
 }
 
 #[derive(Subcommand)]
+enum Evidence {
+    /// Verify and keep the evidence of nodes
+    Add {
+        /// NODE-ready.json or NODE-active.json, as each node wrote it
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+#[derive(Subcommand)]
+enum Node {
+    /// On the host itself: sign and answer with the keys, and write the evidence
+    Prove {
+        /// The copy of the register/ folder
+        #[arg(long, value_name = "FOLDER")]
+        register: PathBuf,
+        /// Which node this is
+        #[arg(long, value_name = "NODE")]
+        node: Id,
+        /// What this machine is called [default: its host name]
+        #[arg(long, value_name = "NAME")]
+        machine: Option<String>,
+        /// The folder that the evidence is written to
+        #[arg(long, value_name = "FOLDER", default_value = ".")]
+        out: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
 enum Package {
     /// Take the tenant's package, before any custodian travels
     Check {
@@ -77,6 +130,9 @@ enum Package {
         package: PathBuf,
     },
 }
+
+/// The registry of the local target, where no other is named.
+const REGISTRY: &str = "registry.json";
 
 /// Gives every identity to the share file before it on the command line.
 fn presented(
@@ -133,7 +189,7 @@ fn main() -> ExitCode {
     let registry_of = |ceremony: &Ceremony| {
         registry
             .clone()
-            .unwrap_or_else(|| ceremony.dir.join("registry.json"))
+            .unwrap_or_else(|| ceremony.dir.join(REGISTRY))
     };
     match command {
         Command::Shared(command) => common.shared(side, command),
@@ -170,19 +226,48 @@ fn main() -> ExitCode {
                 },
             )
         }
-        Command::Register => common.hsm_step(side, Step::Register, |ceremony, hsm, _| {
-            let registry = registry_of(ceremony);
-            primary::register(ceremony, hsm, &registry)
-        }),
-        Command::Primary => common.gated_step(
+        Command::Register => common.step(
             side,
-            Step::Primary,
-            |ceremony| primary::ask(ceremony, &registry_of(ceremony)),
-            |ceremony, hsm, _, approved| {
-                let registry = registry_of(ceremony);
-                primary::primary(ceremony, hsm, approved, &registry)
-            },
+            Box::new(|ceremony, _| register::register(ceremony, &registry_of(ceremony))),
         ),
+        Command::Evidence(Evidence::Add { files }) => common.step(
+            side,
+            Box::new(move |ceremony, _| evidence::add(ceremony, &files)),
+        ),
+        Command::Primary => common.step(
+            side,
+            Box::new(|ceremony, _| {
+                if ceremony.state.phase == Phase::Activated {
+                    return primary::conclude(ceremony);
+                }
+                let service = registry_of(ceremony);
+                let approved = primary::ask(ceremony, &service)?;
+                primary::activate(ceremony, &approved, &service)
+            }),
+        ),
+        Command::Rollback => common.gated(side, primary::ask_rollback, |ceremony, approved| {
+            let service = registry_of(ceremony);
+            primary::roll_back(ceremony, approved, &service)
+        }),
+        Command::Nodes { remove, replace } => common.gated(
+            side,
+            |ceremony| nodes::ask(ceremony, &remove, &replace),
+            |ceremony, approved| nodes::change(ceremony, approved, &remove, &replace),
+        ),
+        Command::Retire { certificate } => {
+            common.hsm_step(side, Step::Retire, |ceremony, hsm, _| {
+                nodes::retire(ceremony, hsm, &certificate)
+            })
+        }
+        Command::Node(Node::Prove {
+            register,
+            node,
+            machine,
+            out,
+        }) => {
+            let registry = registry.unwrap_or_else(|| common.dir.join(REGISTRY));
+            common.node_prove(NodeChoice { register, node, machine, out, registry })
+        }
         Command::Kek(Kek::Destroy { acceptance }) => common.gated_step(
             side,
             Step::KekDestroy,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Begun, Ceremony};
+use super::{Begun, Ceremony, REGISTER};
 use crate::{
     Result,
     document::{Body, Document, Header, Kind, MAX_DOCUMENT, Received, Released, header_of, read},
@@ -123,7 +123,7 @@ impl Ceremony {
                 folder::publish(&part, &to)?;
             }
         }
-        Ok(())
+        self.settle_nodes()
     }
 
     fn settle_one(&self, staging: &Path, name: &str) -> Result<()> {
@@ -292,6 +292,9 @@ pub(super) fn unnamed(state: &State) -> Vec<PathBuf> {
         if !own && !state.taken.contains_key(&kind) {
             paths.push(Path::new(INBOX).join(kind.name()));
         }
+    }
+    if state.nodes.brief.is_none() {
+        paths.push(PathBuf::from(REGISTER));
     }
     paths
 }

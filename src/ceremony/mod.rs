@@ -3,6 +3,7 @@
 
 mod documents;
 mod mirror;
+mod nodes;
 mod replay;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use crate::{
 use documents::{INBOX, OUTBOX};
 pub use documents::{SHARES, attempt_folder};
 pub use mirror::Mirror;
+pub use nodes::{EVIDENCE, REGISTER, kept_as};
 pub use replay::{Replay, untrusted};
 
 /// An open ceremony. No other program has it open.

@@ -12,6 +12,7 @@ use crate::{
     encoding::Hash,
     folder,
     log::{LOG_FILE, MAX_LOG},
+    node::MAX_EVIDENCE,
     plan::Plan,
     rule::Rule,
     signature::{self, MAX_SIGNATURE, Namespace, SignatureFile, Verified, signer_of},
@@ -224,6 +225,7 @@ fn limit(name: &str, main: &str) -> Option<u64> {
     match name {
         LOG_FILE => Some(MAX_LOG),
         _ if name.ends_with(".sealed") || name.ends_with(".crt") => Some(MAX_LISTED),
+        _ if name.ends_with("-ready.json") || name.ends_with("-active.json") => Some(MAX_EVIDENCE),
         _ => None,
     }
 }

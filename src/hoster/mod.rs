@@ -1,9 +1,13 @@
 //! The hoster's steps, one file per step, in the order of the ceremony.
 
+pub mod evidence;
 pub mod import;
 pub mod kek;
+pub mod nodes;
 pub mod package;
 pub mod primary;
+pub mod prove;
 pub mod proving;
 pub mod quorum;
+pub mod register;
 pub mod remains;

@@ -1,158 +1,211 @@
-//! `register` and `primary`: the key set enters the target's registry with a proof of every node, and
-//! then, in one step, becomes the primary one.
+//! `primary` and `rollback`: the keys become the primary ones of the service, in one step for all nodes; and back.
 
 use std::path::Path;
 
-use super::proving;
+use super::evidence::require_all;
 use crate::{
     Result,
     approval::{self, Approved, subject_hash},
     ceremony::Ceremony,
-    document::{package::Package, registration::Registration},
+    document::{Listed, package::Package, registration::{ListedEvidence, Registration}},
     encoding::Hash,
-    hsm::Hsm,
     log::Event,
-    phase::Step,
+    node::{NodeEvidence, Order, PrimaryKey, Told, evidence_file, shown, soaked},
+    phase::{Phase, Step},
     plan::Stage,
     report::Report,
-    spki::TargetCertificate,
-    target::local::{KeySet, RegisteredKey, Registry},
+    rule::Rule,
+    target,
 };
 
-/// Puts the key set into the registry, not yet primary, with the proofs of stage `ready`.
-///
-/// # Errors
-/// `PHASE-ORDER`, `REGISTRY-FORMAT`, `PROOF-…`, or the HSM's.
-pub fn register(ceremony: &mut Ceremony, hsm: &Hsm, registry: &Path) -> Result<Report> {
-    ceremony.state.require(Step::Register)?;
+/// What officers sign for: every node's evidence, verified again, and what is primary until now.
+fn subject(ceremony: &Ceremony, service: &Path) -> Result<approval::Primary> {
+    require_all(ceremony, Stage::Ready)?;
+    let evidence = verified(ceremony, Stage::Ready)?;
+    let brief = ceremony.brief()?.0;
+    let former = evidence.first().map_or(Vec::new(), |one| one.statement.primaries.clone());
+    unchanged(ceremony, service, &former, &brief.primaries())?;
+    let state = &ceremony.state;
+    Ok(approval::Primary::of(&state.nodes, &state.keys, &former))
+}
+
+/// The evidence that is kept, held once more against everything that the nodes were told.
+fn verified(ceremony: &Ceremony, stage: Stage) -> Result<Vec<NodeEvidence>> {
     let package = ceremony.kept::<Package>()?;
-    ceremony.begin(Step::Register)?;
-    let targets = proving::imported(hsm, package.body())?;
-    let mut ready = Vec::new();
-    for place in ceremony.plan.node_places(Stage::Ready) {
-        ready.extend(proving::prove(
-            ceremony,
-            hsm,
-            package.body(),
-            &targets,
-            &place,
-        )?);
-    }
-    let keys = package
-        .body()
-        .keys
-        .iter()
-        .zip(&targets)
-        .map(|(key, target)| {
-            Ok(RegisteredKey {
-                label: key.label.clone(),
-                role: key.role,
-                hoster_label: ceremony.plan.hoster_label(key.label.as_str()),
-                id: data_encoding::HEXLOWER.encode(&target.id),
-                spki: Hash::of(&key.spki.0),
-                thumbprint: TargetCertificate::parse(
-                    package.file(&key.certificate_file()),
-                    key.label.as_str(),
-                )?
-                .thumbprint(),
-            })
-        });
-    let key_set = KeySet {
-        plan_hash: ceremony.plan.hash(),
-        ceremony: ceremony.plan.ceremony.clone(),
-        keys: keys.collect::<Result<_>>()?,
-        ready,
-        former: None,
+    let (brief, brief_hash) = ceremony.brief()?;
+    let told = Told {
+        plan: &ceremony.plan,
+        package: package.body(),
+        brief: &brief,
+        brief_hash,
     };
-    let mut registry = Registry::open(registry)?;
-    registry.register(key_set)?;
-    ceremony.record(Event::Register {
-        registry: registry.hash(),
-    })?;
-    Ok(
-        Report::new("The key set is registered; it is not yet primary.")
-            .value("registry", registry.path().display().to_string())
-            .value("primary", shown(registry.primary())),
-    )
+    let evidence: Vec<NodeEvidence> = ceremony.evidence(stage)?.into_iter().map(|(one, _)| one).collect();
+    evidence.iter().try_for_each(|one| one.verify(&told))?;
+    Ok(evidence)
 }
 
-fn shown(primary: Option<Hash>) -> String {
-    primary.map_or("none".into(), |hash| format!("the key set of plan {hash}"))
+/// Where Keyferry can look into the service itself: what is primary is what the nodes saw, or already the keys themselves.
+fn unchanged(ceremony: &Ceremony, service: &Path, former: &[PrimaryKey], ours: &[PrimaryKey]) -> Result<()> {
+    let Some(now) = target::of(&ceremony.plan).primaries(service)? else {
+        return Ok(());
+    };
+    let begun = ceremony.state.pending == Some(Step::Primary) && now == ours;
+    if now == former || begun {
+        return Ok(());
+    }
+    Err(Rule::EvidencePrimary.refuse(
+        format!("primary in the service now: {}", shown(&now)),
+        format!("what its nodes have seen: {}", shown(former)),
+        "somebody has changed the service since: find out who, then let every node prove itself again",
+    ))
 }
 
-/// What officers sign for: the registered key set as the registry has it, and the one that is primary now.
-fn subject(ceremony: &Ceremony, registry: &Registry) -> Result<approval::Primary> {
-    let key_set = registry.registered(ceremony.plan.hash())?;
-    let package = ceremony.kept::<Package>()?;
-    let evidence = &key_set.ready;
-    evidence
-        .iter()
-        .try_for_each(|proof| proof.verify(&ceremony.plan, package.body()))?;
-    Ok(approval::Primary {
-        evidence: subject_hash(evidence),
-        keys: (key_set.keys.iter())
-            .map(|key| (key.label.clone(), key.spki))
-            .collect(),
-        former: key_set.former,
-    })
-}
-
-/// Asks the officers, before any PIN is asked for.
+/// Asks the officers. There is no PIN to ask for: the service's own accounts use the keys.
 ///
 /// # Errors
-/// `PHASE-ORDER`, `REGISTRY-FORMAT`, `PROOF-…`, [`crate::Error::Waiting`], `SIGNATURE-…`.
-pub fn ask(ceremony: &mut Ceremony, registry: &Path) -> Result<Approved<approval::Primary>> {
+/// `PHASE-ORDER`, `TRIAL-ENDS`, `EVIDENCE-…`, `PROOF-…`, [`crate::Error::Waiting`], `SIGNATURE-…`.
+pub fn ask(ceremony: &mut Ceremony, service: &Path) -> Result<Approved<approval::Primary>> {
     ceremony.state.require(Step::Primary)?;
-    let subject = subject(ceremony, &Registry::open(registry)?)?;
+    if ceremony.plan.is_trial() {
+        return Err(Rule::TrialEnds.refuse(
+            "primary in a trial",
+            "the end of the trial: every node has shown that it is ready",
+            "end it on both sides with `abort`, then `kek destroy` and `close`: the throwaway keys go with the KEK",
+        ));
+    }
+    let subject = subject(ceremony, service)?;
     approval::require(ceremony, &subject)
 }
 
-/// Makes the key set primary, proves it at every node, and makes the registration.
+/// Gives the order by which the keys become primary, and carries it out where Keyferry does that itself.
 ///
 /// # Errors
-/// `PHASE-ORDER`, `APPROVAL-SUBJECT`, `REGISTRY-FORMAT`, `PROOF-…`, or the HSM's.
-pub fn primary(
+/// `PHASE-ORDER`, `APPROVAL-SUBJECT`, `EVIDENCE-…`, `REGISTRY-FORMAT`.
+pub fn activate(
     ceremony: &mut Ceremony,
-    hsm: &Hsm,
     approved: &Approved<approval::Primary>,
-    registry: &Path,
+    service: &Path,
 ) -> Result<Report> {
     ceremony.state.require(Step::Primary)?;
-    let package = ceremony.kept::<Package>()?;
-    let targets = proving::imported(hsm, package.body())?;
-    let begun = ceremony.begin(Step::Primary)?;
-    let mut registry = Registry::open(registry)?;
-    // From the registry that is then written.
-    approved.covers(&subject(ceremony, &registry)?)?;
-    let key_set = registry.make_primary(ceremony.plan.hash())?;
-    let mut proofs = key_set.ready;
-    for place in ceremony.plan.node_places(Stage::Active) {
-        proofs.extend(proving::prove(
-            ceremony,
-            hsm,
-            package.body(),
-            &targets,
-            &place,
-        )?);
+    // From the evidence and the service that are then used.
+    let now = subject(ceremony, service)?;
+    approved.covers(&now)?;
+    let brief = ceremony.brief()?.0;
+    ceremony.begin(Step::Primary)?;
+    target::of(&ceremony.plan).activate(service, &brief)?;
+    let order = given(ceremony.state.nodes.activation(&now.former, subject_hash(&now)))?;
+    let hash = order.hash();
+    ceremony.ordered(Event::Primary {
+        order: hash,
+        former: now.former.clone(),
+    })?;
+    let report = Report::new("The order is given: the tenant's keys become primary.")
+        .line("They serve everyone who uses this service, not this tenant alone.")
+        .value("former", shown(&now.former));
+    Ok(ordered(ceremony, report, &order, hash))
+}
+
+fn given<T>(order: Option<T>) -> Result<T> {
+    order.ok_or_else(|| {
+        Rule::LogEvent.refuse("no order follows from the log", "`register` before it", "run `status`")
+    })
+}
+
+/// Where the order lies, and who carries it out.
+fn ordered(ceremony: &Ceremony, report: Report, order: &Order, hash: Hash) -> Report {
+    let path = ceremony.register_folder().join(order.file());
+    let programs = target::of(&ceremony.plan).steps().iter();
+    let acts = [target::Act::Activate, target::Act::RollBack];
+    let wanted = acts[usize::from(order.order == crate::node::OrderKind::Rollback)];
+    let mut programs = programs.filter(|step| step.act == wanted && step.program.ends_with(".ps1"));
+    let report = report.value("order", path.display().to_string()).value("order hash", hash.to_string());
+    match programs.next() {
+        Some(step) => report.line(format!(
+            "Copy it to every node's folder; then run {}, once, on one of them; then {}.",
+            step.program, "let every node prove itself"
+        )),
+        None => report.line("It is carried out. Let every node prove itself."),
+    }
+}
+
+/// Makes the registration, once every node has shown that the keys are primary, for as long as the plan wants.
+///
+/// # Errors
+/// `PHASE-ORDER`, `EVIDENCE-…`, `PROOF-…`.
+pub fn conclude(ceremony: &mut Ceremony) -> Result<Report> {
+    ceremony.state.require(Step::Registration)?;
+    require_all(ceremony, Stage::Active)?;
+    let active = verified(ceremony, Stage::Active)?;
+    let nodes = &ceremony.state.nodes;
+    let activated = nodes.activated.clone().unwrap_or_default();
+    let hours = ceremony.plan.target.soak_hours();
+    let since = activated.parse().unwrap_or_default();
+    active.iter().try_for_each(|one| soaked(one, since, hours))?;
+    let order = given(nodes.standing().cloned())?;
+    let kept = [ceremony.evidence(Stage::Ready)?, ceremony.evidence(Stage::Active)?].concat();
+    let (mut evidence, mut files) = (Vec::new(), Vec::new());
+    for (one, bytes) in kept {
+        let (node, stage) = (one.statement.node, one.statement.stage);
+        let file = Listed::of(&bytes);
+        files.push((evidence_file(&node, stage), bytes));
+        evidence.push(ListedEvidence { node, stage, file });
     }
     let body = Registration {
-        package_id: package.body().package_id,
+        package_id: ceremony.kept::<Package>()?.body().package_id,
         target: ceremony.plan.target.kind().to_owned(),
-        former: key_set.former,
-        registry: registry.hash(),
-        proofs,
+        activation: order.hash(),
+        activated,
+        former: order.former,
+        removed: (nodes.planned.iter())
+            .filter(|node| nodes.removed.contains(*node))
+            .cloned()
+            .collect(),
+        evidence,
     };
-    let document = ceremony.build(&begun, body, Vec::new())?;
-    ceremony.finish(
-        begun,
-        Event::Primary {
-            document,
-            registry: registry.hash(),
-            former: key_set.former,
-        },
-    )?;
-    Ok(Report::new("The tenant's keys are primary.")
-        .line("They serve everyone who uses this service, not this tenant alone.")
-        .value("former", shown(key_set.former))
+    let begun = ceremony.begin(Step::Registration)?;
+    let document = ceremony.build(&begun, body, files)?;
+    ceremony.finish(begun, Event::Registration { document })?;
+    Ok(Report::new("The tenant's keys are primary, and every node has proven it.")
         .value("registration", document.to_string()))
+}
+
+/// What officers sign for to go back.
+fn back(ceremony: &Ceremony) -> Result<approval::Rollback> {
+    given(approval::Rollback::of(&ceremony.state.nodes))
+}
+
+/// Asks the officers whether the former keys become primary again.
+///
+/// # Errors
+/// `PHASE-ORDER`, [`crate::Error::Waiting`], `SIGNATURE-…`.
+pub fn ask_rollback(ceremony: &mut Ceremony) -> Result<Approved<approval::Rollback>> {
+    ceremony.state.require(Step::Rollback)?;
+    let subject = back(ceremony)?;
+    approval::require(ceremony, &subject)
+}
+
+/// Gives the order by which the former keys become primary again, and carries it out where Keyferry does that itself.
+///
+/// # Errors
+/// `PHASE-ORDER`, `APPROVAL-SUBJECT`, `REGISTRY-FORMAT`.
+pub fn roll_back(
+    ceremony: &mut Ceremony,
+    approved: &Approved<approval::Rollback>,
+    service: &Path,
+) -> Result<Report> {
+    ceremony.state.require(Step::Rollback)?;
+    let subject = back(ceremony)?;
+    approved.covers(&subject)?;
+    ceremony.begin(Step::Rollback)?;
+    target::of(&ceremony.plan).roll_back(service, &subject.to)?;
+    let order = given(ceremony.state.nodes.rollback(subject_hash(&subject)))?;
+    let hash = order.hash();
+    ceremony.ordered(Event::Rollback { order: hash })?;
+    let report = Report::new("The order is given: the former keys become primary again.")
+        .value("primary", shown(&subject.to));
+    let report = ordered(ceremony, report, &order, hash);
+    Ok(match ceremony.state.phase {
+        Phase::RolledBack => report.line("Once every node has proven that, `primary` may follow again."),
+        _ => report.line("The registration that the tenant has, or had, is true no more: tell the tenant."),
+    })
 }

@@ -1,12 +1,14 @@
 //! The hoster's HSM proves, at a place, that it holds the tenant's keys (design, section 4.5).
 
+use zeroize::Zeroizing;
+
 use crate::{
     Error, Result,
     ceremony::Ceremony,
-    document::package::Package,
+    document::{package::Package, parts::OaepHash},
     encoding::Blob,
     hsm::{Hsm, Target},
-    plan::Role,
+    plan::{Id, Role},
     proof::{self, Evidence, Proof},
     rule::Rule,
 };
@@ -23,11 +25,12 @@ pub fn prove(
     place: &str,
 ) -> Result<Vec<Proof>> {
     let plan = &ceremony.plan;
+    let ids = (&plan.hash(), &package.package_id);
     let mut proofs = Vec::new();
     for (key, target) in package.keys.iter().zip(targets) {
         let evidence = match key.role {
             Role::Signing => {
-                let message = proof::message(plan, package, &key.label, place);
+                let message = proof::message(ids, &key.label, place, &package.nonce);
                 Evidence::Signature(Blob(hsm.sign(target, &message)?))
             }
             Role::Encryption => {
@@ -37,25 +40,9 @@ pub fn prove(
                         "report this as a defect",
                     )
                 })?;
-                let plain = hsm.decrypt_challenge(
-                    target,
-                    plan.transfer.oaep_hash,
-                    &challenge.ciphertext.0,
-                )?;
-                if plain.len() != 32 {
-                    return Err(Rule::ProofAnswer.refuse(
-                        format!("a challenge of {} bytes for {}", plain.len(), key.label),
-                        "32 bytes",
-                        "ask the tenant how this package was made; do not go on with it",
-                    ));
-                }
-                Evidence::Answer(proof::answer(
-                    plan,
-                    &package.package_id,
-                    &key.label,
-                    place,
-                    &plain,
-                ))
+                let (hash, ciphertext) = (plan.transfer.oaep_hash, &challenge.ciphertext.0);
+                let plain = open_challenge(hsm, target, hash, &key.label, ciphertext)?;
+                Evidence::Answer(proof::answer(ids, &key.label, place, &plain))
             }
         };
         let proof = Proof {
@@ -69,12 +56,24 @@ pub fn prove(
     Ok(proofs)
 }
 
-/// The imported keys, as the HSM has them now.
+/// The 32 bytes of a challenge. They leave only as part of a hash: this opens nothing that a counterpart chose.
 ///
 /// # Errors
-/// `TARGET-MISSING` and other `TARGET-…` rules.
-pub fn imported(hsm: &Hsm, package: &Package) -> Result<Vec<Target>> {
-    let inventory = hsm.inventory()?;
-    let found = (package.keys.iter()).map(|key| hsm.target_by_spki(&inventory, &key.spki.0));
-    found.collect()
+/// `PROOF-ANSWER` for anything but 32 bytes, or the HSM's.
+pub fn open_challenge(
+    hsm: &Hsm,
+    target: &Target,
+    hash: OaepHash,
+    label: &Id,
+    ciphertext: &[u8],
+) -> Result<Zeroizing<Vec<u8>>> {
+    let plain = hsm.decrypt_challenge(target, hash, ciphertext)?;
+    match plain.len() {
+        32 => Ok(plain),
+        other => Err(Rule::ProofAnswer.refuse(
+            format!("a challenge of {other} bytes for {label}"),
+            "32 bytes",
+            "ask the tenant how this package was made; do not go on with it",
+        )),
+    }
 }

@@ -2,7 +2,11 @@
 
 use cryptoki_sys::*;
 
-use super::{Hsm, attribute::bytes, object::of_class};
+use super::{
+    Hsm, Inventory,
+    attribute::bytes,
+    object::{PublicKey, of_class},
+};
 use crate::{
     Result,
     encoding::{CkaId, Hash},
@@ -50,5 +54,15 @@ impl Hsm<'_> {
     pub fn holds(&self, id: CkaId) -> Result<bool> {
         let found = self.raw().find(&self.session()?, &[bytes(CKA_ID, &id.0)])?;
         Ok(!found.is_empty())
+    }
+
+    /// The CKA_IDs, as hex, of the private keys with this public half.
+    ///
+    /// # Errors
+    /// `TARGET-KEY` where it is no RSA public key.
+    pub fn private_keys(&self, inventory: &Inventory, spki: &[u8]) -> Result<Vec<String>> {
+        let key = PublicKey::of_spki(spki, Rule::TargetKey)?;
+        let found = inventory.of_modulus(&key.modulus).into_iter();
+        Ok(found.map(|(_, id)| data_encoding::HEXLOWER.encode(id)).collect())
     }
 }

@@ -9,8 +9,9 @@ use crate::{
         parts::{Observed, ReadBack, TokenIdentity},
     },
     encoding::{Hash, PackageId},
+    node::PrimaryKey,
     phase::{Gate, Step},
-    plan::{Id, Mode, Side},
+    plan::{Id, Mode, Side, Stage},
     preflight::Finding,
     room::Remark,
     rule::Rule,
@@ -183,20 +184,62 @@ pub enum Event {
         /// Who released it.
         signatures: Vec<Signed>,
     },
-    /// The key set is in the target's registry, not yet primary.
+    /// The service knows the keys, or its nodes are told how to make them known; they are not primary.
     Register {
-        /// SHA-256 of the registry.
-        registry: Hash,
+        /// SHA-256 of the brief, which every node is given.
+        brief: Hash,
+        /// The kind of target.
+        target: String,
+        /// The nodes, in the order in which they are made ready.
+        nodes: Vec<Id>,
     },
-    /// The key set is primary and the registration is made.
+    /// A node has proven itself.
+    Evidence {
+        /// The node.
+        node: Id,
+        /// Before or after activation.
+        stage: Stage,
+        /// SHA-256 of its evidence.
+        evidence: Hash,
+        /// The machine that made it, by its own word.
+        machine: String,
+        /// When, by the node's clock.
+        proved: String,
+    },
+    /// The keys are primary, or may become so: their order is given.
     Primary {
+        /// SHA-256 of the order.
+        order: Hash,
+        /// What was primary before.
+        former: Vec<PrimaryKey>,
+    },
+    /// Every node has proven itself with the keys primary, and the registration is made.
+    Registration {
         /// SHA-256 of the registration.
         document: Hash,
-        /// SHA-256 of the registry.
-        registry: Hash,
-        /// The plan hash of the former primary key set.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        former: Option<Hash>,
+    },
+    /// What was primary before becomes so again: its order is given.
+    Rollback {
+        /// SHA-256 of the order.
+        order: Hash,
+    },
+    /// Nodes have left the service, or are other machines now.
+    Nodes {
+        /// Those that have left for good.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        removed: Vec<Id>,
+        /// Those that must prove themselves anew.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        replaced: Vec<Id>,
+    },
+    /// A former key is no longer in the hoster's HSM.
+    Retire {
+        /// SHA-1 of its certificate, 40 upper-case hex characters.
+        thumbprint: String,
+        /// SHA-256 of its SubjectPublicKeyInfo.
+        spki: Hash,
+        /// The token that was searched.
+        token: TokenIdentity,
     },
     /// The registration was taken: its signatures and proofs verified; the acceptance is made.
     Accept {
@@ -268,103 +311,4 @@ pub enum Event {
         /// Each rule that was looked at.
         findings: Vec<Finding>,
     },
-}
-
-impl Event {
-    /// The step whose result this is, if it is one.
-    pub fn step(&self) -> Option<Step> {
-        Some(match self {
-            Event::Init { .. } => Step::Init,
-            Event::KekCreate { .. } => Step::KekCreate,
-            Event::OfferCheck { .. } => Step::OfferCheck,
-            Event::KekTrust { .. } => Step::KekTrust,
-            Event::KeysCreate { .. } => Step::KeysCreate,
-            Event::Export { .. } => Step::Export,
-            Event::ShareConfirm { .. } => Step::ShareConfirm,
-            Event::ShareReissue { .. } => Step::ShareReissue,
-            Event::Release { .. } => Step::Release,
-            Event::PackageCheck { .. } => Step::PackageCheck,
-            Event::Import { .. } => Step::Import,
-            Event::ReceiptCheck { .. } => Step::ReceiptCheck,
-            Event::Register { .. } => Step::Register,
-            Event::Primary { .. } => Step::Primary,
-            Event::Accept { .. } => Step::Accept,
-            Event::KekDestroy { .. } => Step::KekDestroy,
-            Event::Restart { .. } => Step::Restart,
-            Event::Abort { .. } => Step::Abort,
-            Event::Close { .. } => Step::Close,
-            Event::Intent { .. }
-            | Event::KekUntrust { .. }
-            | Event::Quorum { .. }
-            | Event::Approval { .. }
-            | Event::Note { .. }
-            | Event::Repair { .. }
-            | Event::Refusal { .. }
-            | Event::Preflight { .. } => return None,
-        })
-    }
-
-    /// The document of this side that the event made, with its hash.
-    pub fn made(&self) -> Option<(Kind, Hash)> {
-        match self {
-            Event::KekCreate { document, .. } => Some((Kind::Offer, *document)),
-            Event::Export { document, .. } => Some((Kind::Package, *document)),
-            Event::Import { document, .. } => Some((Kind::Receipt, *document)),
-            Event::Primary { document, .. } => Some((Kind::Registration, *document)),
-            Event::Accept { document, .. } => Some((Kind::Acceptance, *document)),
-            Event::KekDestroy { document, .. } => Some((Kind::Closing, *document)),
-            _ => None,
-        }
-    }
-
-    /// The document of the other side that the event took, with its hash.
-    pub fn took(&self) -> Option<(Kind, Hash)> {
-        match self {
-            Event::OfferCheck { document, .. } => Some((Kind::Offer, *document)),
-            Event::PackageCheck { document, .. } => Some((Kind::Package, *document)),
-            Event::ReceiptCheck { document, .. } => Some((Kind::Receipt, *document)),
-            Event::Accept { registration, .. } => Some((Kind::Registration, *registration)),
-            Event::KekDestroy { acceptance, .. } => {
-                acceptance.map(|acceptance| (Kind::Acceptance, acceptance))
-            }
-            Event::Close { closing, .. } => closing.map(|closing| (Kind::Closing, closing)),
-            _ => None,
-        }
-    }
-
-    /// The document whose release the event records, or found, and who released it.
-    pub fn released(&self) -> Option<(Hash, &[Signed])> {
-        Some(match self {
-            Event::Release {
-                document,
-                signatures,
-                ..
-            }
-            | Event::OfferCheck {
-                document,
-                signatures,
-                ..
-            }
-            | Event::PackageCheck {
-                document,
-                signatures,
-                ..
-            }
-            | Event::ReceiptCheck {
-                document,
-                signatures,
-            } => (*document, signatures),
-            Event::Accept {
-                registration,
-                signatures,
-                ..
-            } => (*registration, signatures),
-            Event::KekDestroy {
-                acceptance,
-                signatures,
-                ..
-            } => ((*acceptance)?, signatures),
-            _ => return None,
-        })
-    }
 }

@@ -3,6 +3,7 @@
 
 mod event;
 mod line;
+mod meaning;
 mod record;
 
 use std::{

@@ -2,11 +2,12 @@
 
 use super::{Gate, Phase, State, Step, name};
 use crate::{
-    approval::{Unconfirmed, subject_hash},
+    approval::{Nodes, Primary, Rollback, Subject, Unconfirmed, subject_hash},
     document::Kind,
     encoding::Hash,
     log::Event,
-    plan::Side,
+    node::Order,
+    plan::{Side, Stage},
     room::MAX_WRONG,
 };
 
@@ -19,11 +20,12 @@ impl State {
 
     /// Whether an entry says what may be said here, its step's place in the table apart.
     pub(super) fn check(&self, event: &Event) -> std::result::Result<(), String> {
-        if self.phase == Phase::Closed {
+        let step = event.step();
+        if self.phase == Phase::Closed && !self.after_close(event) {
             return Err("an entry after close".into());
         }
-        let step = event.step();
-        let needs_intent = event.made().is_some() || step == Some(Step::Restart);
+        let touches = [Step::Restart, Step::Primary, Step::Rollback];
+        let needs_intent = event.made().is_some() || step.is_some_and(|step| touches.contains(&step));
         if needs_intent && self.pending != step {
             return Err(format!("a result of {step:?} without its intent"));
         }
@@ -36,6 +38,28 @@ impl State {
                 self.approved(*step)
             }
             Event::Abort { .. } => self.approved(Step::Abort),
+            Event::Evidence { node, stage, .. } => self.nodes.may_prove(node, *stage),
+            Event::Primary { order, former } => {
+                let subject = Primary::of(&self.nodes, &self.keys, former);
+                let subject = self.signed_for(&subject)?;
+                if !self.nodes.missing(Stage::Ready).is_empty() {
+                    return Err("primary before every node was ready".into());
+                }
+                same_order(self.nodes.activation(former, subject), *order)
+            }
+            Event::Rollback { order } => {
+                let subject = Rollback::of(&self.nodes).ok_or("a rollback of nothing")?;
+                let subject = self.signed_for(&subject)?;
+                same_order(self.nodes.rollback(subject), *order)
+            }
+            Event::Nodes { removed, replaced } => {
+                self.signed_for(&Nodes::of(&self.nodes, removed, replaced))?;
+                self.nodes.may_change(removed, replaced)
+            }
+            Event::Registration { .. } => match self.nodes.missing(Stage::Active).is_empty() {
+                true => Ok(()),
+                false => Err("a registration before every node was active".into()),
+            },
             Event::Restart { attempt, .. } if *attempt != self.attempt + 1 => {
                 Err(format!("attempt {attempt} after {}", self.attempt))
             }
@@ -68,6 +92,31 @@ impl State {
             },
             _ => Ok(()),
         }
+    }
+
+    /// Officers have signed for exactly this.
+    fn signed_for<S: Subject>(&self, subject: &S) -> std::result::Result<Hash, String> {
+        let approved = self.approvals.get(&S::GATE).map(|approval| approval.subject);
+        let subject = subject_hash(subject);
+        match approved == Some(subject) {
+            true => Ok(subject),
+            false => Err(format!("{} of what nobody signed for", name(&S::GATE))),
+        }
+    }
+
+    /// After its end a ceremony is silent, but for what becomes of the service.
+    fn after_close(&self, event: &Event) -> bool {
+        let again = matches!(event, Event::Close { .. }) && self.changed_since;
+        let service = [Step::Evidence, Step::Rollback, Step::Nodes, Step::Retire];
+        let of = |step: &Step| service.contains(step) && self.serves(*step);
+        let about = match event {
+            Event::Intent { step, .. } => Some(*step),
+            Event::Approval { gate, .. } => {
+                service.into_iter().find(|step| step.gate() == Some(*gate))
+            }
+            event => event.step(),
+        };
+        self.side == Side::Hoster && (again || about.as_ref().is_some_and(of))
     }
 
     /// A gated step has its approval in the log.
@@ -110,5 +159,12 @@ impl State {
             true => Err("a package is released before every custodian has confirmed".into()),
             false => Ok(()),
         }
+    }
+}
+
+fn same_order(given: Option<Order>, recorded: Hash) -> std::result::Result<(), String> {
+    match given.map(|given| given.hash()) == Some(recorded) {
+        true => Ok(()),
+        false => Err(format!("an order {recorded} that does not follow from the log")),
     }
 }

@@ -1,11 +1,14 @@
 //! The whole flow on one screen: which step may follow which. What is not in the table is refused.
 
+mod answers;
 mod check;
+mod nodes;
 mod state;
 
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Side;
+pub use nodes::{Nodes, Proved};
 pub use state::{Abandoned, Approval, Made, State};
 
 /// What a side can do.
@@ -26,7 +29,12 @@ pub enum Step {
     Import,
     ReceiptCheck,
     Register,
+    Evidence,
     Primary,
+    Registration,
+    Rollback,
+    Nodes,
+    Retire,
     Accept,
     KekDestroy,
     Restart,
@@ -41,6 +49,8 @@ impl Step {
             Step::Export => Gate::Export,
             Step::Import => Gate::Import,
             Step::Primary => Gate::Primary,
+            Step::Rollback => Gate::Rollback,
+            Step::Nodes => Gate::Nodes,
             Step::KekDestroy => Gate::KekDestroy,
             Step::Restart => Gate::Restart,
             Step::Abort => Gate::Abort,
@@ -59,6 +69,10 @@ pub enum Gate {
     Import,
     /// They become the primary keys of the service.
     Primary,
+    /// What was primary before becomes so again.
+    Rollback,
+    /// Nodes leave the service, or are replaced.
+    Nodes,
     /// The KEK goes.
     KekDestroy,
     /// Another attempt begins.
@@ -88,6 +102,8 @@ pub enum Phase {
     ReceiptReleased,
     ReceiptTaken,
     Registered,
+    Activated,
+    RolledBack,
     RegistrationMade,
     RegistrationReleased,
     AcceptanceMade,
@@ -106,8 +122,8 @@ pub struct Row {
     pub phase: Phase,
     /// By what.
     pub step: Step,
-    /// To where.
-    pub next: Phase,
+    /// To where; absent where it stays.
+    pub next: Option<Phase>,
     /// Who acts.
     pub who: &'static str,
     /// The command, after the program's name.
@@ -116,7 +132,7 @@ pub struct Row {
 
 macro_rules! table {
     ($($side:ident $phase:ident $step:ident $next:ident $who:literal $command:literal;)*) => {
-        &[$(Row { side: Side::$side, phase: Phase::$phase, step: Step::$step, next: Phase::$next, who: $who, command: $command },)*]
+        &[$(Row { side: Side::$side, phase: Phase::$phase, step: Step::$step, next: Some(Phase::$next), who: $who, command: $command },)*]
     };
 }
 
@@ -129,13 +145,20 @@ pub const TABLE: &[Row] = table! {
     Hoster PackageTaken         Import       ReceiptMade          "the hoster's operator, with a quorum of custodians" "import PACKAGE --share FILE --identity FILE ...";
     Hoster ReceiptMade          Release      ReceiptReleased      "the hoster's operator, once officers have signed" "release";
     Hoster ReceiptReleased      Register     Registered           "the hoster's operator"   "register";
-    Hoster Registered           Primary      RegistrationMade     "the hoster's operator"   "primary";
+    Hoster Registered           Evidence     Registered           "the hoster's operator"   "evidence add FILE ...";
+    Hoster Registered           Primary      Activated            "the hoster's operator"   "primary";
+    Hoster Activated            Evidence     Activated            "the hoster's operator"   "evidence add FILE ...";
+    Hoster Activated            Registration RegistrationMade     "the hoster's operator"   "primary";
+    Hoster Activated            Rollback     RolledBack           "the hoster's operator"   "rollback";
+    Hoster RolledBack           Evidence     RolledBack           "the hoster's operator"   "evidence add FILE ...";
+    Hoster RolledBack           Primary      Activated            "the hoster's operator"   "primary";
     Hoster RegistrationMade     Release      RegistrationReleased "the hoster's operator, once officers have signed" "release";
     Hoster RegistrationReleased KekDestroy   ClosingMade          "the hoster's operator"   "kek destroy ACCEPTANCE";
     Hoster ClosingMade          Release      ClosingReleased      "the hoster's operator, once officers have signed" "release";
     Hoster ClosingReleased      Close        Closed               "the hoster's operator"   "close";
     Hoster Aborted              KekDestroy   ClosingMade          "the hoster's operator"   "kek destroy";
     Hoster Aborted              Close        Closed               "the hoster's operator"   "close";
+    Hoster Closed               Close        Closed               "the hoster's operator"   "close";
 
     Tenant Planned              OfferCheck   OfferTaken           "the tenant's security officer" "offer check OFFER";
     Tenant OfferTaken           KekTrust     KekTrusted           "the security officer of the tenant's HSM" "kek trust";
@@ -171,6 +194,25 @@ pub const ABORT: &[Row] = table! {
     Hoster Planned              Abort        Aborted              "the hoster's operator"   "abort --reason TEXT";
     Tenant Planned              Abort        Aborted              "the tenant's security officer" "abort --reason TEXT";
 };
+
+/// What may happen to the service from its registration on, and after the ceremony has ended. The phase stays as it is.
+pub const SERVICE: &[Row] = &[
+    service(Step::Evidence, "evidence add FILE ..."),
+    service(Step::Rollback, "rollback"),
+    service(Step::Nodes, "nodes --remove NODE | --replace NODE"),
+    service(Step::Retire, "retire CERTIFICATE"),
+];
+
+const fn service(step: Step, command: &'static str) -> Row {
+    Row {
+        side: Side::Hoster,
+        phase: Phase::Registered,
+        step,
+        next: None,
+        who: "the hoster's operator",
+        command,
+    }
+}
 
 /// The name of a step or phase as people read it: `kek-create`, `offer-made`.
 pub fn name(value: &impl std::fmt::Debug) -> String {

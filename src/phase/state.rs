@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ABORT, Gate, Phase, Row, Step, TABLE, name};
+use super::{ABORT, Gate, Nodes, Phase, Row, SERVICE, Step, TABLE, name};
 use crate::{
-    Error, Result,
+    Result,
     document::Kind,
     encoding::{Hash, PackageId},
     log::{Entry, Event, GENESIS, Head, KekRecord, KeyRecord, Share},
@@ -94,6 +94,12 @@ pub struct State {
     pub confirmed: BTreeSet<Id>,
     /// The custodians who opened the seal, and whose identity was spent on it.
     pub quorum: Option<(Vec<Id>, Vec<Id>)>,
+    /// The nodes of the service.
+    pub nodes: Nodes,
+    /// How often the side was closed: once more after each time that its service changed since.
+    pub closes: u32,
+    /// Whether the service has changed since the last close.
+    pub changed_since: bool,
     /// The room: who and what came and went.
     pub room: Room,
     /// What a preflight compares with.
@@ -127,6 +133,9 @@ impl State {
             shares: Vec::new(),
             confirmed: BTreeSet::new(),
             quorum: None,
+            nodes: Nodes::default(),
+            closes: 0,
+            changed_since: false,
             room: Room::default(),
             seen: Seen::default(),
         }
@@ -138,7 +147,9 @@ impl State {
         let ended = phase == Phase::Closed || self.aborted.is_some();
         let steps = TABLE.iter().filter(move |row| row.phase == phase);
         let abort = ABORT.iter().filter(move |_| !ended);
-        steps.chain(abort).filter(move |row| row.side == side)
+        let service = SERVICE.iter().filter(move |row| self.serves(row.step));
+        let all = steps.chain(abort).chain(service);
+        all.filter(move |row| row.side == side)
     }
 
     /// Where a step leads from here.
@@ -191,11 +202,14 @@ impl State {
         self.seen.take(entry);
         self.remember(entry);
         if let Some(row) = row {
-            if self.phase != row.next {
+            let next = row.next.unwrap_or(self.phase);
+            // What was signed for once is not signed for again.
+            if self.phase != next || row.step.gate().is_some() {
                 self.phase_entry = entry.head;
                 self.approvals.clear();
             }
-            self.phase = row.next;
+            self.changed_since = self.phase == Phase::Closed && next == Phase::Closed && row.step != Step::Close;
+            self.phase = next;
             self.pending = None;
         }
         Ok(())
@@ -204,6 +218,9 @@ impl State {
     fn remember(&mut self, entry: &Entry) {
         let event = &entry.event;
         self.remember_documents(event);
+        let gate = event.step().and_then(Step::gate);
+        let approved = gate.and_then(|gate| self.approvals.get(&gate));
+        self.nodes.take(entry, approved.map(|approval| approval.subject));
         match event {
             Event::Init { .. } => self.phase_entry = entry.head,
             Event::Intent { step, attempt } => {
@@ -223,6 +240,7 @@ impl State {
                 self.trusted = true;
             }
             Event::KekUntrust { .. } => self.trusted = false,
+            Event::Close { .. } => self.closes += 1,
             Event::KeysCreate { keys, .. } | Event::Import { keys, .. } => self.keys = keys.clone(),
             Event::OfferCheck {
                 attempt,
@@ -338,57 +356,4 @@ impl State {
         });
         self.abandoned.extend(abandoned);
     }
-
-    /// Whether a KEK was made and not destroyed, as far as the log says.
-    pub fn kek_left(&self) -> bool {
-        self.side == Side::Hoster && self.kek.is_some() && !self.made.contains_key(&Kind::Closing)
-    }
-
-    /// Whether the tenant's HSM trusts the KEK of the offer that was taken.
-    pub fn trusts_offer(&self) -> bool {
-        let trusted = self.kek.as_ref().filter(|_| self.trusted);
-        trusted.map(|kek| kek.fingerprint) == self.offered
-    }
-
-    /// Whether a trusted KEK has outlived the export that it served, as far as the log says.
-    pub fn trusted_left(&self) -> bool {
-        self.trusted && self.made.contains_key(&Kind::Package)
-    }
-
-    /// The document that waits for its officers' signatures.
-    pub fn unreleased(&self) -> Option<(Kind, Made)> {
-        self.made
-            .iter()
-            .find(|(_, made)| !made.released)
-            .map(|(kind, made)| (*kind, *made))
-    }
-
-    /// The hash of a document that this side has taken or made.
-    ///
-    /// # Errors
-    /// `LOG-EVENT` where the log names none.
-    pub fn document(&self, kind: Kind) -> Result<Hash> {
-        let made = self.made.get(&kind).map(|made| made.hash);
-        self.taken
-            .get(&kind)
-            .copied()
-            .or(made)
-            .ok_or_else(|| missing(kind))
-    }
-
-    /// A document that this side has made.
-    ///
-    /// # Errors
-    /// `LOG-EVENT` where the log names none.
-    pub fn made(&self, kind: Kind) -> Result<Made> {
-        self.made.get(&kind).copied().ok_or_else(|| missing(kind))
-    }
-}
-
-fn missing(kind: Kind) -> Error {
-    Rule::LogEvent.refuse(
-        format!("no {kind} in the log"),
-        format!("an entry that names the {kind}"),
-        "run `status`",
-    )
 }

@@ -50,7 +50,7 @@ pub struct Transfer {
 }
 
 /// What a target key is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Signs; proves itself by a signature.
@@ -133,7 +133,7 @@ pub enum Target {
 }
 
 /// What an HGS cluster has when the keys come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Deployment {
     /// Nothing yet.
@@ -150,6 +150,14 @@ impl Target {
         match self {
             Target::Local { .. } => "local",
             Target::Hgs { .. } => "hgs",
+        }
+    }
+
+    /// Hours between activation and the evidence that `accept` takes.
+    pub fn soak_hours(&self) -> u32 {
+        match self {
+            Target::Local { .. } => 0,
+            Target::Hgs { soak_hours, .. } => *soak_hours,
         }
     }
 
@@ -175,7 +183,8 @@ pub enum Source {
 pub const IMPORT: &str = "import";
 
 /// When a node proves a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Stage {
     /// Before the key is primary.
     Ready,

@@ -233,6 +233,11 @@ impl Plan {
             .collect()
     }
 
+    /// Whether the ceremony is a trial, which stops before its keys become primary.
+    pub fn is_trial(&self) -> bool {
+        false
+    }
+
     /// The label of a target key at the hoster: the plan's label and 8 hex digits of the plan's hash,
     /// so that next year's ceremony does not collide.
     pub fn hoster_label(&self, label: &str) -> String {
@@ -253,10 +258,6 @@ impl Plan {
                 self.transfer.evidence != Evidence::Witnessed,
                 "transfer.evidence above \"witnessed\"",
             ),
-            (
-                matches!(self.target, Target::Hgs { .. }),
-                "target.kind = \"hgs\"",
-            ),
             (self.source == Source::Destroy, "after.source = \"destroy\""),
             (
                 self.keys
@@ -275,7 +276,7 @@ impl Plan {
         }
         Err(Rule::PlanUnsupported.refuse(
             missing.join(", "),
-            "origin \"tenant\", evidence \"witnessed\", target \"local\", source \"keep\", RSA keys",
+            "origin \"tenant\", evidence \"witnessed\", source \"keep\", RSA keys",
             "change the plan, or use a version of Keyferry that does this",
         ))
     }

@@ -38,6 +38,22 @@ impl Common {
         )
     }
 
+    /// Runs one step behind a gate that needs no HSM: what it touches is the service.
+    pub fn gated<S>(
+        &self,
+        side: Side,
+        ask: impl FnOnce(&mut Ceremony) -> Result<Approved<S>>,
+        act: impl FnOnce(&mut Ceremony, &Approved<S>) -> Result<Report>,
+    ) -> ExitCode {
+        self.step(
+            side,
+            Box::new(|ceremony, _| {
+                let approved = ask(ceremony)?;
+                act(ceremony, &approved)
+            }),
+        )
+    }
+
     /// Begins the next attempt. The hoster's last one has left keys in its HSM; the tenant's has not.
     pub(super) fn restart(&self, side: Side, reason: &str) -> ExitCode {
         let ask = |ceremony: &mut Ceremony| restart::ask(ceremony, reason);
@@ -49,13 +65,9 @@ impl Common {
                     })
                 })
             }
-            Side::Tenant => self.step(
-                side,
-                Box::new(|ceremony, _| {
-                    let approved = ask(ceremony)?;
-                    restart::restart(ceremony, &approved, reason, |_| Ok(Vec::new()))
-                }),
-            ),
+            Side::Tenant => self.gated(side, ask, |ceremony, approved| {
+                restart::restart(ceremony, approved, reason, |_| Ok(Vec::new()))
+            }),
         }
     }
 

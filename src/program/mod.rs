@@ -16,6 +16,7 @@ use crate::{
     ceremony::Ceremony,
     escape::escape,
     folder,
+    hoster::prove::{self, NodeChoice},
     hsm::{Hsm, MOST_SESSIONS},
     log::{Event, LOG_FILE, Log},
     phase::{Phase, Step},
@@ -320,6 +321,19 @@ impl Common {
                     "next: officers sign it with `ceremony-scripts/sign`, then keyferry-audit plan check PLAN --probe {} --probe THE-OTHER-SIDE'S",
                     file.display()
                 );
+                ExitCode::SUCCESS
+            }
+            Err(error) => fail(&error),
+        }
+    }
+
+    /// Makes a node's evidence. There is no ceremony on that host, only the copy of the register folder.
+    pub fn node_prove(&self, node: NodeChoice) -> ExitCode {
+        let made = (self.token_choice()).and_then(|choice| prove::prove(&node, &choice));
+        match made {
+            Ok(report) => {
+                self.print(&report);
+                eprintln!("next: carry the file to the hoster's machine\n  keyferry-hoster evidence add FILE");
                 ExitCode::SUCCESS
             }
             Err(error) => fail(&error),

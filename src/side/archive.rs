@@ -8,7 +8,7 @@ use super::{counterpart, init};
 use crate::{
     Error, Result,
     approval::{APPROVALS, MAX_REQUEST},
-    ceremony::Ceremony,
+    ceremony::{Ceremony, EVIDENCE},
     document::{FORMAT, MAX_DOCUMENT, closing::Closing, package::Package, read, read_files},
     encoding::Hash,
     fingerprint, folder,
@@ -62,7 +62,7 @@ impl ClosedHead {
 /// # Errors
 /// `PHASE-ORDER`, `DOCUMENT-…`, `SIGNATURE-…`, `LOG-…`.
 pub fn close(ceremony: &mut Ceremony, closing: Option<&Path>) -> Result<Report> {
-    if ceremony.state.phase != Phase::Closed {
+    if ceremony.state.phase != Phase::Closed || ceremony.state.changed_since {
         ceremony.state.require(Step::Close)?;
         let closing = match (ceremony.state.side, closing) {
             (Side::Tenant, Some(folder)) => Some(take_closing(ceremony, folder)?),
@@ -85,7 +85,7 @@ pub fn close(ceremony: &mut Ceremony, closing: Option<&Path>) -> Result<Report> 
             None => ceremony.record(event).map(drop)?,
         }
     }
-    let archive = ceremony.dir.join(ARCHIVE);
+    let archive = ceremony.dir.join(archive_name(ceremony.state.closes));
     if !archive.exists() {
         write_archive(ceremony, &archive)?;
     }
@@ -100,6 +100,14 @@ pub fn close(ceremony: &mut Ceremony, closing: Option<&Path>) -> Result<Report> 
         .value("archive", archive.display().to_string())
         .value("head signed", said(&signed))
         .value("not signed", said(&missing)))
+}
+
+/// The folder of an archive: a later close, after the service has changed, makes another one.
+pub fn archive_name(closes: u32) -> String {
+    match closes {
+        0 | 1 => ARCHIVE.to_owned(),
+        later => format!("{ARCHIVE}-{later}"),
+    }
 }
 
 fn said(ids: &[Id]) -> String {
@@ -213,6 +221,9 @@ fn archive_files(ceremony: &Ceremony) -> Result<Vec<(String, Vec<u8>)>> {
     ));
     for (name, bytes) in approvals(ceremony)? {
         files.push((format!("{APPROVALS}/{name}"), bytes));
+    }
+    for (name, bytes) in ceremony.all_evidence()? {
+        files.push((format!("{EVIDENCE}/{name}"), bytes));
     }
     for (kind, hash, from, to) in ceremony.record_of_documents() {
         let (found, bytes) = read_files(kind, &from, &ceremony.plan)?;

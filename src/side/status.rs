@@ -23,6 +23,8 @@ pub fn next(ceremony: &Ceremony) -> String {
     });
     let dir = format!("{}{mirror}", ceremony.dir.display());
     let unconfirmed = release::unconfirmed(ceremony);
+    let nodes = &state.nodes;
+    let missing = nodes.missing(nodes.stage()).first().copied();
     let restart = state.pending == Some(Step::Restart);
     let row = state.rows().find(|row| match row.step {
         // Begun, it must end before anything else.
@@ -32,6 +34,11 @@ pub fn next(ceremony: &Ceremony) -> String {
         // Only where the plan asks for it, and then before the keys are made and wrapped.
         Step::KekTrust => ceremony.plan.trusted_only() && !state.trusts_offer(),
         Step::KekDestroy => state.kek_left(),
+        Step::Evidence => missing.is_some(),
+        // Possible, and never what comes next by itself.
+        Step::Rollback | Step::Nodes | Step::Retire => state.pending == Some(row.step),
+        Step::Primary if ceremony.plan.is_trial() => false,
+        Step::Close if state.phase == Phase::Closed => state.changed_since,
         _ => true,
     });
     let Some(row) = row else {
@@ -46,6 +53,10 @@ pub fn next(ceremony: &Ceremony) -> String {
     }
     let command = match (row.step, unconfirmed.first()) {
         (Step::ShareConfirm, Some(custodian)) => format!("share confirm {custodian}"),
+        (Step::Evidence, _) => {
+            let node = missing.map_or("NODE", Id::as_str);
+            format!("evidence add {node}-{}.json", nodes.stage().name())
+        }
         _ => row.command.to_owned(),
     };
     let mut text = format!("next: {}\n  {program} --dir {dir} {command}", row.who);
@@ -66,6 +77,9 @@ fn before(side: Side, phase: Phase, step: Step, attempt: u32) -> Option<&'static
         }
         (_, _) if step == Step::ShareConfirm => {
             "first: give each custodian their file of outbox/shares/; `keyferry-custodian share check` shows the words to type here"
+        }
+        (_, _) if step == Step::Evidence => {
+            "first: that node has the whole register/ folder with its newest orders (INSTRUCTIONS.txt there says what to type); bring its file back"
         }
         (Side::Tenant, Phase::KeysReady) if step == Step::Export && attempt > 1 => {
             "first: if the hoster has begun again too, take its new offer with `offer check OFFER`"

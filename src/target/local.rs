@@ -5,16 +5,74 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::{Act, Service, TargetStep, Wrong};
 use crate::{
     Error, Result,
     document::FORMAT,
     encoding::Hash,
     escape::escape,
     folder,
-    plan::{Id, Role},
-    proof::Proof,
+    node::{Brief, PrimaryKey, Statement, shown},
+    plan::{Id, KeyPlan, Role},
     rule::Rule,
 };
+
+/// A service that keeps a registry.
+pub struct Local;
+
+const STEPS: &[TargetStep] = &[
+    TargetStep { act: Act::Register, name: "register", program: "keyferry-hoster register" },
+    TargetStep { act: Act::Prove, name: "prove", program: "keyferry-hoster node prove" },
+    TargetStep { act: Act::Activate, name: "activate", program: "keyferry-hoster primary" },
+    TargetStep { act: Act::RollBack, name: "roll-back", program: "keyferry-hoster rollback" },
+];
+
+const FILES: &[(&str, &str)] = &[(
+    "INSTRUCTIONS.txt",
+    include_str!("../../templates/local/INSTRUCTIONS.txt"),
+)];
+
+impl Service for Local {
+    fn requirements(&self, _: &[KeyPlan]) -> std::result::Result<(), (String, String)> {
+        Ok(())
+    }
+
+    fn steps(&self) -> &'static [TargetStep] {
+        STEPS
+    }
+
+    fn files(&self) -> &'static [(&'static str, &'static str)] {
+        FILES
+    }
+
+    fn check(&self, said: &Statement, brief: &Brief) -> std::result::Result<(), Wrong> {
+        let known = |key: &PrimaryKey| said.registered.contains(&key.thumbprint);
+        match brief.primaries().iter().find(|key| !known(key)) {
+            None => Ok(()),
+            Some(key) => Err(Wrong {
+                rule: Rule::EvidenceCertificate,
+                found: format!("the registry that the node reads does not have {}", key.thumbprint),
+                expected: "the registry in which `register` put the key set".into(),
+            }),
+        }
+    }
+
+    fn register(&self, at: &Path, brief: &Brief) -> Result<()> {
+        Registry::open(at)?.register(KeySet::of(brief))
+    }
+
+    fn primaries(&self, at: &Path) -> Result<Option<Vec<PrimaryKey>>> {
+        Ok(Some(Registry::open(at)?.primaries()))
+    }
+
+    fn activate(&self, at: &Path, brief: &Brief) -> Result<()> {
+        Registry::open(at)?.make_primary(brief.plan_hash)
+    }
+
+    fn roll_back(&self, at: &Path, former: &[PrimaryKey]) -> Result<()> {
+        Registry::open(at)?.restore(former)
+    }
+}
 
 /// The greatest size of a registry, in bytes.
 pub const MAX_REGISTRY: u64 = 64 << 20;
@@ -40,10 +98,38 @@ pub struct KeySet {
     pub ceremony: Id,
     /// Its keys.
     pub keys: Vec<RegisteredKey>,
-    /// The proofs of every node, before it became primary.
-    pub ready: Vec<Proof>,
     /// The key set that was primary when this one became it.
     pub former: Option<Hash>,
+}
+
+impl KeySet {
+    /// The key set that nodes are told of.
+    fn of(brief: &Brief) -> Self {
+        let keys = brief.keys.iter().map(|key| RegisteredKey {
+            label: key.label.clone(),
+            role: key.role,
+            hoster_label: key.container.clone(),
+            id: key.id.to_string(),
+            spki: key.spki,
+            thumbprint: key.thumbprint.clone(),
+        });
+        KeySet {
+            plan_hash: brief.plan_hash,
+            ceremony: brief.ceremony.clone(),
+            keys: keys.collect(),
+            former: None,
+        }
+    }
+
+    fn primaries(&self) -> Vec<PrimaryKey> {
+        let key = |key: &RegisteredKey| PrimaryKey {
+            role: key.role,
+            thumbprint: key.thumbprint.clone(),
+        };
+        let mut keys: Vec<PrimaryKey> = self.keys.iter().map(key).collect();
+        keys.sort();
+        keys
+    }
 }
 
 /// One key of a key set.
@@ -164,44 +250,60 @@ impl Registry {
         self.write()
     }
 
-    /// A registered key set, with the one that it replaces: the primary one of now, or of then where it is primary already.
-    ///
-    /// # Errors
-    /// `REGISTRY-FORMAT` where it is not registered.
-    pub fn registered(&self, plan: Hash) -> Result<KeySet> {
-        let found = self
-            .contents
-            .key_sets
-            .iter()
-            .find(|set| set.plan_hash == plan);
-        let mut set = found.cloned().ok_or_else(|| {
-            Rule::RegistryFormat.refuse(
-                format!("{}: no key set of plan {plan}", self.path.display()),
-                "the registry in which `register` put it",
-                "name that file with --registry, the same at `register`, `primary` and `kek destroy`",
-            )
-        })?;
-        if self.contents.primary != Some(plan) {
-            set.former = self.contents.primary;
-        }
-        Ok(set)
+    /// The keys of the primary key set, signing first.
+    pub fn primaries(&self) -> Vec<PrimaryKey> {
+        let primary = self.contents.primary;
+        let set = self.contents.key_sets.iter().find(|set| Some(set.plan_hash) == primary);
+        set.map(KeySet::primaries).unwrap_or_default()
+    }
+
+    /// Which of these keys are in the registry, by their thumbprints, sorted.
+    pub fn known(&self, keys: &[PrimaryKey]) -> Vec<String> {
+        let all = self.contents.key_sets.iter().flat_map(|set| &set.keys);
+        let ours = all.filter(|key| keys.iter().any(|one| one.thumbprint == key.thumbprint));
+        let mut known: Vec<String> = ours.map(|key| key.thumbprint.clone()).collect();
+        known.sort();
+        known.dedup();
+        known
     }
 
     /// Makes a registered key set primary and keeps the former one's name. Done twice, it changes nothing.
     ///
     /// # Errors
     /// `REGISTRY-FORMAT` where it is not registered; what writing can end with.
-    pub fn make_primary(&mut self, plan: Hash) -> Result<KeySet> {
-        let set = self.registered(plan)?;
-        if self.contents.primary != Some(plan) {
-            let mut sets = self.contents.key_sets.iter_mut();
-            if let Some(stored) = sets.find(|stored| stored.plan_hash == plan) {
-                stored.former = set.former;
-            }
-            self.contents.primary = Some(plan);
-            self.write()?;
+    pub fn make_primary(&mut self, plan: Hash) -> Result<()> {
+        let former = self.contents.primary;
+        if former == Some(plan) {
+            return Ok(());
         }
-        Ok(set)
+        let mut sets = self.contents.key_sets.iter_mut();
+        let Some(set) = sets.find(|set| set.plan_hash == plan) else {
+            return Err(Rule::RegistryFormat.refuse(
+                format!("{}: no key set of plan {plan}", self.path.display()),
+                "the registry in which `register` put it",
+                "name that file with --registry, the same at `register`, `node prove`, `primary` and `rollback`",
+            ));
+        };
+        set.former = former;
+        self.contents.primary = Some(plan);
+        self.write()
+    }
+
+    /// Makes the key set of these keys primary again; none where there was none. Done twice, it changes nothing.
+    ///
+    /// # Errors
+    /// `REGISTRY-FORMAT` where no key set has exactly these keys; what writing can end with.
+    pub fn restore(&mut self, former: &[PrimaryKey]) -> Result<()> {
+        if self.primaries() == former {
+            return Ok(());
+        }
+        let mut sets = self.contents.key_sets.iter();
+        let set = sets.find(|set| set.primaries() == former).map(|set| set.plan_hash);
+        if set.is_none() && !former.is_empty() {
+            return Err(self.broken(format!("no key set with {}", shown(former))));
+        }
+        self.contents.primary = set;
+        self.write()
     }
 
     fn write(&mut self) -> Result<()> {

@@ -1,3 +1,114 @@
-//! How a key becomes primary, one file per kind of target.
+//! How a key becomes primary, one file per kind of service. What is the same for all lies in [`crate::node`] and in the hoster's steps.
 
+pub mod hgs;
 pub mod local;
+
+use std::path::Path;
+
+use crate::{
+    Result,
+    node::{Brief, PrimaryKey, Statement},
+    plan::{KeyPlan, Plan, Target},
+    rule::Rule,
+};
+
+/// What is done, at each node or once for the whole service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// What was copied to the node is whole, and its turn has come.
+    Check,
+    /// The certificates are there.
+    Install,
+    /// Each is bound to its key in the HSM.
+    Bind,
+    /// The service's account may use the key.
+    Grant,
+    /// The service knows the keys; they are not primary.
+    Register,
+    /// The service looks at itself.
+    Diagnose,
+    /// The node proves itself.
+    Prove,
+    /// What is primary now is written down.
+    Record,
+    /// The keys become primary.
+    Activate,
+    /// The former keys become primary again.
+    RollBack,
+    /// What was done is looked at.
+    ReadBack,
+}
+
+/// One step of the way to a primary key.
+#[derive(Debug, Clone, Copy)]
+pub struct TargetStep {
+    /// What it is.
+    pub act: Act,
+    /// Its name, in scripts and on paper.
+    pub name: &'static str,
+    /// The program that takes it.
+    pub program: &'static str,
+}
+
+/// What a statement, or a plan, says that its service cannot use.
+pub struct Wrong {
+    /// The rule.
+    pub rule: Rule,
+    /// What was found.
+    pub found: String,
+    /// What the service needs.
+    pub expected: String,
+}
+
+/// A kind of service. Another one (AD FS, say) is another file like `hgs.rs`, and a line in [`of`].
+pub trait Service: Sync {
+    /// What the keys of a plan must be.
+    ///
+    /// # Errors
+    /// What was found and what is needed.
+    fn requirements(&self, keys: &[KeyPlan]) -> std::result::Result<(), (String, String)>;
+
+    /// Everything that is done, in its order.
+    fn steps(&self) -> &'static [TargetStep];
+
+    /// The files that every node is given, beside brief and certificates: byte for byte the same in every ceremony.
+    fn files(&self) -> &'static [(&'static str, &'static str)];
+
+    /// The form of a node's evidence: what its statement must say, beyond what every node's must.
+    ///
+    /// # Errors
+    /// The first thing that it does not say.
+    fn check(&self, said: &Statement, brief: &Brief) -> std::result::Result<(), Wrong>;
+
+    /// Makes the keys known to the service, where Keyferry does that itself. `at` is where the service keeps its state.
+    ///
+    /// # Errors
+    /// What the service's state can end with.
+    fn register(&self, at: &Path, brief: &Brief) -> Result<()>;
+
+    /// What is primary now, where Keyferry can look itself.
+    ///
+    /// # Errors
+    /// As [`Service::register`].
+    fn primaries(&self, at: &Path) -> Result<Option<Vec<PrimaryKey>>>;
+
+    /// Makes the keys primary, where Keyferry does that itself. Done twice, it changes nothing.
+    ///
+    /// # Errors
+    /// As [`Service::register`].
+    fn activate(&self, at: &Path, brief: &Brief) -> Result<()>;
+
+    /// Makes the former keys primary again, where Keyferry does that itself.
+    ///
+    /// # Errors
+    /// As [`Service::register`].
+    fn roll_back(&self, at: &Path, former: &[PrimaryKey]) -> Result<()>;
+}
+
+/// The service of a plan.
+pub fn of(plan: &Plan) -> &'static dyn Service {
+    match plan.target {
+        Target::Local { .. } => &local::Local,
+        Target::Hgs { .. } => &hgs::Hgs,
+    }
+}

@@ -9,7 +9,9 @@ use crate::{
         Kind, Listed, acceptance::Acceptance, package::Package, registration::Registration,
     },
     log::{Event, LOG_FILE},
+    node::shown,
     phase::Step,
+    plan::Id,
     report::Report,
     rule::Rule,
 };
@@ -32,11 +34,7 @@ pub fn accept(ceremony: &mut Ceremony, folder: &Path) -> Result<Report> {
             "ask the hoster which keys were registered",
         ));
     }
-    registration
-        .body()
-        .proofs
-        .iter()
-        .try_for_each(|proof| proof.verify(&ceremony.plan, package.body()))?;
+    let evidence = registration.verify(&ceremony.plan, &package)?;
     ceremony.keep(&registration)?;
     let begun = ceremony.begin(Step::Accept)?;
     let log = ceremony.log_bytes()?;
@@ -52,7 +50,6 @@ pub fn accept(ceremony: &mut Ceremony, folder: &Path) -> Result<Report> {
         body,
         vec![(LOG_FILE.to_owned(), log)],
     )?;
-    let proofs = registration.body().proofs.len();
     ceremony.finish(
         begun,
         Event::Accept {
@@ -61,15 +58,21 @@ pub fn accept(ceremony: &mut Ceremony, folder: &Path) -> Result<Report> {
             signatures: registration.signatures.everyone(),
         },
     )?;
-    let former = registration
-        .body()
-        .former
-        .map_or("none".into(), |hash| format!("the key set of plan {hash}"));
-    Ok(
-        Report::new("Accepted: the tenant's keys are the primary keys of the hoster's service.")
-            .value("registration", registration.hash.to_string())
-            .value("proofs", proofs)
-            .value("former", former)
-            .value("acceptance", document.to_string()),
-    )
+    let (plan, body) = (&ceremony.plan, registration.body());
+    let report = Report::new("Accepted: the tenant's keys are the primary keys of the hoster's service.")
+        .value("registration", registration.hash.to_string())
+        .value("evidence", evidence.len())
+        .value("nodes", list(body.nodes(plan)))
+        .value("removed", list(body.removed.iter()))
+        .value("former", shown(&body.former))
+        .value("acceptance", document.to_string());
+    Ok(report)
+}
+
+fn list<'a>(ids: impl IntoIterator<Item = &'a Id>) -> String {
+    let ids: Vec<&str> = ids.into_iter().map(Id::as_str).collect();
+    match ids.is_empty() {
+        true => "none".into(),
+        false => ids.join(", "),
+    }
 }

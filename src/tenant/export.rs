@@ -268,8 +268,7 @@ fn challenges(plan: &Plan, key: &Checked, package_id: &PackageId) -> Result<Vec<
     for place in plan.places() {
         let challenge = zeroize::Zeroizing::new(random::<32>()?);
         let answer = proof::answer(
-            plan,
-            package_id,
+            (&plan.hash(), package_id),
             &key.plan.label,
             &place,
             challenge.as_slice(),

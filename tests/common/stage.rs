@@ -17,6 +17,9 @@ pub const HOSTER: [&str; 3] = ["hana", "hugo", "hedy"];
 /// Custodians, of whom three are a quorum.
 pub const CUSTODIANS: [&str; 5] = ["cyd", "dan", "eve", "fay", "gus"];
 
+/// The nodes of the service.
+pub const NODES: [&str; 2] = ["node1", "node2"];
+
 /// A family of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
@@ -113,7 +116,10 @@ pub enum Done {
     ReceiptRelease,
     ReceiptCheck,
     Register,
+    Ready,
     Primary,
+    Active,
+    Registration,
     RegistrationRelease,
     Accept,
     AcceptanceRelease,
@@ -125,7 +131,7 @@ pub enum Done {
 
 impl Done {
     /// Every step, in their order.
-    pub const ALL: [Done; 22] = [
+    pub const ALL: [Done; 25] = [
         Done::Init,
         Done::KekCreate,
         Done::OfferRelease,
@@ -140,7 +146,10 @@ impl Done {
         Done::ReceiptRelease,
         Done::ReceiptCheck,
         Done::Register,
+        Done::Ready,
         Done::Primary,
+        Done::Active,
+        Done::Registration,
         Done::RegistrationRelease,
         Done::Accept,
         Done::AcceptanceRelease,
@@ -613,6 +622,29 @@ impl Stage {
         ended(command.stdin(Stdio::null()))
     }
 
+    /// Lets a node prove itself, in whatever stage its folder says; where its evidence lies then.
+    pub fn prove_node(&self, node: &str, stage: &str) -> String {
+        let file = format!("medium/{node}-{stage}.json");
+        let _ = fs::remove_file(self.path(&file));
+        self.node_prove(node, node, "medium").ok();
+        file
+    }
+
+    /// The command that a node proves itself by, as a machine of this name, into a folder.
+    pub fn node_prove(&self, node: &str, machine: &str, out: &str) -> Ended {
+        let registry = self.path("hoster/registry.json");
+        let mut command = self.command("hoster", &["node", "prove", "--register", "hoster/register"]);
+        command.args(["--node", node, "--machine", machine, "--out", out]);
+        ended(command.arg("--registry").arg(registry))
+    }
+
+    fn prove_nodes(&self, stage: &str, go: &mut dyn FnMut(&str, &[&str])) {
+        for node in NODES {
+            let file = self.prove_node(node, stage);
+            go("hoster", &["evidence", "add", &file]);
+        }
+    }
+
     fn one(&self, step: Done, run: &mut dyn FnMut(&Stage, &str, &[String])) {
         let mut go = |side: &str, arguments: &[&str]| {
             let arguments: Vec<String> = arguments
@@ -692,6 +724,9 @@ impl Stage {
                     go("hoster", &["primary"]);
                 }
             }
+            Done::Ready => self.prove_nodes("ready", &mut go),
+            Done::Active => self.prove_nodes("active", &mut go),
+            Done::Registration => go("hoster", &["primary"]),
             Done::RegistrationRelease => release("hoster", "registration", ["hugo", "hedy"]),
             Done::Accept => go("tenant", &["accept", "medium/registration"]),
             Done::AcceptanceRelease => release("tenant", "acceptance", ["ben", "cora"]),

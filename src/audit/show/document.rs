@@ -16,6 +16,7 @@ use crate::{
         registration::Registration,
     },
     encoding::Hash,
+    node::{evidence_file, shown},
     phase::name,
     plan::Id,
     proof::Proof,
@@ -244,18 +245,16 @@ fn receipt(page: &mut Page, _: &Source, receipt: &Receipt) -> Result<()> {
 fn registration(page: &mut Page, _: &Source, registration: &Registration) -> Result<()> {
     page.value("package id", registration.package_id)
         .value("service", &registration.target)
-        .value(
-            "registry",
-            format!("a file with SHA-256 {}", registration.registry),
-        );
-    match registration.former {
-        Some(former) => page.value(
-            "before it",
-            format!("the keys of plan {former} were primary"),
-        ),
-        None => page.value("before it", "no keys were primary"),
-    };
-    proofs(page, &registration.proofs);
+        .value("became primary", &registration.activated)
+        .value("by the order", registration.activation)
+        .value("before it", shown(&registration.former));
+    if !registration.removed.is_empty() {
+        page.value("left before", ids(&registration.removed));
+    }
+    for one in &registration.evidence {
+        let what = format!("the evidence of {} {}", one.node, one.stage.name());
+        listed(page, &what, &evidence_file(&one.node, one.stage), &one.file);
+    }
     Ok(())
 }
 

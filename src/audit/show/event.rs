@@ -4,6 +4,7 @@ use super::Tree;
 use crate::{
     document::parts::TokenIdentity,
     log::{Event, KeyRecord},
+    node::shown,
     phase::name,
     plan::{Id, Mode},
     signature::Signed,
@@ -162,18 +163,32 @@ pub fn sentence(event: &Event) -> String {
             "the receipt {document}, released by {}, was taken: its proofs hold",
             signers(signatures)
         ),
-        Event::Register { registry } => {
-            format!("the keys were registered, not yet primary; the registry is {registry}")
-        }
-        Event::Primary {
-            document,
-            registry,
-            former,
-        } => format!(
-            "the keys became primary; the registry is {registry}, the registration {document}{}",
-            former.map_or(String::new(), |plan| format!(
-                "; before, those of plan {plan} were"
-            ))
+        Event::Register { brief, target, nodes } => format!(
+            "the folder for the nodes {} of the {target} service was made, not yet primary; its registration is {brief}",
+            ids(nodes)
+        ),
+        Event::Evidence { node, stage, evidence, machine, proved } => format!(
+            "the node {node}, by its own word the machine {machine}, proved the keys at {proved} ({}): {evidence}",
+            stage.name()
+        ),
+        Event::Primary { order, former } => format!(
+            "the order {order} was given, by which the keys become primary; before, primary were: {}",
+            shown(former)
+        ),
+        Event::Registration { document } => format!(
+            "every node had proven the keys as primary ones; the registration {document} was made"
+        ),
+        Event::Rollback { order } => format!(
+            "the order {order} was given, by which the former keys become primary again"
+        ),
+        Event::Nodes { removed, replaced } => format!(
+            "nodes of the service changed: {} left, {} are other machines",
+            ids(removed),
+            ids(replaced)
+        ),
+        Event::Retire { thumbprint, spki, token } => format!(
+            "the former key {thumbprint}, SPKI SHA-256 {spki}, was looked for and not found in {}",
+            of(token)
         ),
         Event::Accept {
             document,

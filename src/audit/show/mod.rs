@@ -4,6 +4,7 @@
 mod document;
 mod event;
 mod log;
+mod node;
 mod page;
 mod plan;
 mod probe;
@@ -106,6 +107,15 @@ fn json(source: &Source) -> Result<Page> {
     }
     if has(&["gate", "subject"]) {
         return request::show(source);
+    }
+    if has(&["evidence", "statement"]) {
+        return node::evidence(source);
+    }
+    if has(&["nonce", "nodes"]) {
+        return node::brief(source);
+    }
+    if has(&["order", "brief"]) {
+        return node::order(source);
     }
     if has(&["count", "head"]) {
         return record::head(source);

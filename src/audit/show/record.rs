@@ -52,7 +52,7 @@ pub fn registry(source: &Source) -> Result<Page> {
     let registry = Registry::parse(source.path, &source.bytes)?;
     let mut page = Page::new(
         "This is the registry of the hoster's service: every set of keys ever registered, and which is primary. Nobody signs it; \
-         the registration and the log name its hash.",
+         what nodes prove says which keys they found primary in it.",
     );
     match registry.primary() {
         Some(primary) => page.value("primary", format!("the keys of plan {primary}")),
@@ -84,18 +84,11 @@ pub fn registry(source: &Source) -> Result<Page> {
                     key.thumbprint
                 ));
         }
-        let places: std::collections::BTreeSet<&str> =
-            set.ready.iter().map(|proof| proof.place.as_str()).collect();
-        let places: Vec<&str> = places.into_iter().collect();
-        page.value(
-            "proofs",
-            format!("{}, at {}", set.ready.len(), places.join(", ")),
-        );
     }
     end(
         &mut page,
         source,
-        "keyferry-audit verify FOLDER, and compare the hash with the registration's",
+        "each node proves which keys are primary: keyferry-hoster node prove",
     );
     Ok(page)
 }

@@ -1,0 +1,159 @@
+//! What goes to the nodes of the service and comes back from them: the register folder with its orders, and the evidence.
+
+use std::path::PathBuf;
+
+use super::Ceremony;
+use crate::{
+    Result,
+    encoding::Hash,
+    folder,
+    log::Event,
+    node::{BRIEF_FILE, Brief, MAX_BRIEF, MAX_EVIDENCE, NodeEvidence},
+    plan::{Id, Stage},
+    rule::Rule,
+};
+
+/// The folder that is copied to every node.
+pub const REGISTER: &str = "register";
+/// The folder of evidence, byte for byte as it came.
+pub const EVIDENCE: &str = "evidence";
+
+/// The name under which a node's evidence is kept.
+pub fn kept_as(node: &Id, stage: Stage, evidence: Hash) -> String {
+    format!("{node}-{}-{}.json", stage.name(), &evidence.to_string()[..16])
+}
+
+impl Ceremony {
+    /// Where the folder lies that is copied to every node.
+    pub fn register_folder(&self) -> PathBuf {
+        self.dir.join(REGISTER)
+    }
+
+    /// Builds the register folder under another name. It gets its own once the log names its brief.
+    ///
+    /// # Errors
+    /// What writing files can end with.
+    pub fn build_register(&self, files: &[(String, Vec<u8>)]) -> Result<()> {
+        let part = self.dir.join(format!(".{REGISTER}"));
+        folder::erase(&part)?;
+        folder::make_folder(&part)?;
+        files
+            .iter()
+            .try_for_each(|(name, bytes)| folder::write_new(&part.join(name), bytes))
+    }
+
+    /// What the nodes were told.
+    ///
+    /// # Errors
+    /// `DOCUMENT-HASH` where it is not the one of the log.
+    pub fn brief(&self) -> Result<(Brief, Hash)> {
+        let path = self.register_folder().join(BRIEF_FILE);
+        let bytes = folder::read_file(&path, MAX_BRIEF)?;
+        let hash = Hash::of(&bytes);
+        let brief = serde_json::from_slice(&bytes).ok();
+        let brief = brief.filter(|_| self.state.nodes.brief == Some(hash));
+        brief.map(|brief| (brief, hash)).ok_or_else(|| {
+            Rule::DocumentHash.refuse(
+                format!("{} has SHA-256 {hash}", path.display()),
+                format!("the registration of the log, {:?}", self.state.nodes.brief),
+                "put the unchanged folder back from a copy, and find out what changed it",
+            )
+        })
+    }
+
+    /// Keeps a node's evidence as it came. The log names it afterwards.
+    ///
+    /// # Errors
+    /// What writing files can end with.
+    pub fn keep_evidence(&self, evidence: &NodeEvidence, bytes: &[u8]) -> Result<()> {
+        let said = &evidence.statement;
+        let path = self.evidence_path(&said.node, said.stage, evidence.hash);
+        folder::make_folder(&self.dir.join(EVIDENCE))?;
+        // The name holds its hash: what is there already is this very file.
+        match path.exists() {
+            true => Ok(()),
+            false => folder::write_new(&path, bytes),
+        }
+    }
+
+    fn evidence_path(&self, node: &Id, stage: Stage, evidence: Hash) -> PathBuf {
+        self.dir.join(EVIDENCE).join(kept_as(node, stage, evidence))
+    }
+
+    /// The newest evidence of a stage of every node that gave any, in the plan's order: each with its bytes.
+    ///
+    /// # Errors
+    /// `DOCUMENT-HASH` where one is not the one of the log, `EVIDENCE-FORMAT`.
+    pub fn evidence(&self, stage: Stage) -> Result<Vec<(NodeEvidence, Vec<u8>)>> {
+        let nodes = &self.state.nodes;
+        let proved = nodes.proved(stage);
+        let there = nodes.current().filter_map(|node| Some((node, proved.get(node)?)));
+        there
+            .map(|(node, proved)| {
+                let bytes = self.kept_evidence(node, stage, proved.evidence)?;
+                let name = kept_as(node, stage, proved.evidence);
+                Ok((NodeEvidence::parse(&bytes, &name)?, bytes))
+            })
+            .collect()
+    }
+
+    /// Every piece of evidence that the log names, by the name under which it is kept.
+    ///
+    /// # Errors
+    /// `DOCUMENT-HASH` where one is not the one of the log.
+    pub fn all_evidence(&self) -> Result<Vec<(String, Vec<u8>)>> {
+        let mut all = self.state.nodes.all.clone();
+        all.sort();
+        all.dedup();
+        let read = |(node, stage, hash): (Id, Stage, Hash)| {
+            Ok((kept_as(&node, stage, hash), self.kept_evidence(&node, stage, hash)?))
+        };
+        all.into_iter().map(read).collect()
+    }
+
+    /// A piece of evidence, as the log names it.
+    fn kept_evidence(&self, node: &Id, stage: Stage, hash: Hash) -> Result<Vec<u8>> {
+        let path = self.evidence_path(node, stage, hash);
+        let bytes = folder::read_file(&path, MAX_EVIDENCE)?;
+        let found = Hash::of(&bytes);
+        match found == hash {
+            true => Ok(bytes),
+            false => Err(Rule::DocumentHash.refuse(
+                format!("{} has SHA-256 {found}", path.display()),
+                format!("the evidence of the log, {hash}"),
+                "put the unchanged file back from a copy, and find out what changed it",
+            )),
+        }
+    }
+
+    /// Records what changes the nodes, and gives them their orders.
+    ///
+    /// # Errors
+    /// As [`Ceremony::record`] and what writing files can end with; what then is missing, the next start writes.
+    pub fn ordered(&mut self, result: Event) -> Result<()> {
+        self.record(result)?;
+        self.settle()
+    }
+
+    /// The register folder has its name once the log names it, and in it lies every order that follows from the log.
+    pub(super) fn settle_nodes(&self) -> Result<()> {
+        let nodes = &self.state.nodes;
+        let Some(brief) = nodes.brief else {
+            return Ok(());
+        };
+        let (part, to) = (self.dir.join(format!(".{REGISTER}")), self.register_folder());
+        let built = folder::read_file(&part.join(BRIEF_FILE), MAX_BRIEF);
+        if built.is_ok_and(|bytes| Hash::of(&bytes) == brief) {
+            // Only a mirror that was cut off can hold a folder that its log does not name.
+            folder::erase(&to)?;
+            folder::publish(&part, &to)?;
+        }
+        for order in &nodes.orders {
+            let path = to.join(order.file());
+            if to.exists() && !path.exists() {
+                folder::write_new(&path, &order.bytes())?;
+            }
+        }
+        Ok(())
+    }
+}

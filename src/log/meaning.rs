@@ -1,0 +1,108 @@
+//! What an entry means for the flow: whose result it is, which document it made, took or released.
+
+use super::Event;
+use crate::{document::Kind, encoding::Hash, phase::Step, signature::Signed};
+
+impl Event {
+    /// The step whose result this is, if it is one.
+    pub fn step(&self) -> Option<Step> {
+        Some(match self {
+            Event::Init { .. } => Step::Init,
+            Event::KekCreate { .. } => Step::KekCreate,
+            Event::OfferCheck { .. } => Step::OfferCheck,
+            Event::KekTrust { .. } => Step::KekTrust,
+            Event::KeysCreate { .. } => Step::KeysCreate,
+            Event::Export { .. } => Step::Export,
+            Event::ShareConfirm { .. } => Step::ShareConfirm,
+            Event::ShareReissue { .. } => Step::ShareReissue,
+            Event::Release { .. } => Step::Release,
+            Event::PackageCheck { .. } => Step::PackageCheck,
+            Event::Import { .. } => Step::Import,
+            Event::ReceiptCheck { .. } => Step::ReceiptCheck,
+            Event::Register { .. } => Step::Register,
+            Event::Evidence { .. } => Step::Evidence,
+            Event::Primary { .. } => Step::Primary,
+            Event::Registration { .. } => Step::Registration,
+            Event::Rollback { .. } => Step::Rollback,
+            Event::Nodes { .. } => Step::Nodes,
+            Event::Retire { .. } => Step::Retire,
+            Event::Accept { .. } => Step::Accept,
+            Event::KekDestroy { .. } => Step::KekDestroy,
+            Event::Restart { .. } => Step::Restart,
+            Event::Abort { .. } => Step::Abort,
+            Event::Close { .. } => Step::Close,
+            Event::Intent { .. }
+            | Event::KekUntrust { .. }
+            | Event::Quorum { .. }
+            | Event::Approval { .. }
+            | Event::Note { .. }
+            | Event::Repair { .. }
+            | Event::Refusal { .. }
+            | Event::Preflight { .. } => return None,
+        })
+    }
+
+    /// The document of this side that the event made, with its hash.
+    pub fn made(&self) -> Option<(Kind, Hash)> {
+        match self {
+            Event::KekCreate { document, .. } => Some((Kind::Offer, *document)),
+            Event::Export { document, .. } => Some((Kind::Package, *document)),
+            Event::Import { document, .. } => Some((Kind::Receipt, *document)),
+            Event::Registration { document } => Some((Kind::Registration, *document)),
+            Event::Accept { document, .. } => Some((Kind::Acceptance, *document)),
+            Event::KekDestroy { document, .. } => Some((Kind::Closing, *document)),
+            _ => None,
+        }
+    }
+
+    /// The document of the other side that the event took, with its hash.
+    pub fn took(&self) -> Option<(Kind, Hash)> {
+        match self {
+            Event::OfferCheck { document, .. } => Some((Kind::Offer, *document)),
+            Event::PackageCheck { document, .. } => Some((Kind::Package, *document)),
+            Event::ReceiptCheck { document, .. } => Some((Kind::Receipt, *document)),
+            Event::Accept { registration, .. } => Some((Kind::Registration, *registration)),
+            Event::KekDestroy { acceptance, .. } => {
+                acceptance.map(|acceptance| (Kind::Acceptance, acceptance))
+            }
+            Event::Close { closing, .. } => closing.map(|closing| (Kind::Closing, closing)),
+            _ => None,
+        }
+    }
+
+    /// The document whose release the event records, or found, and who released it.
+    pub fn released(&self) -> Option<(Hash, &[Signed])> {
+        Some(match self {
+            Event::Release {
+                document,
+                signatures,
+                ..
+            }
+            | Event::OfferCheck {
+                document,
+                signatures,
+                ..
+            }
+            | Event::PackageCheck {
+                document,
+                signatures,
+                ..
+            }
+            | Event::ReceiptCheck {
+                document,
+                signatures,
+            } => (*document, signatures),
+            Event::Accept {
+                registration,
+                signatures,
+                ..
+            } => (*registration, signatures),
+            Event::KekDestroy {
+                acceptance,
+                signatures,
+                ..
+            } => ((*acceptance)?, signatures),
+            _ => return None,
+        })
+    }
+}

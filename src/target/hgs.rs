@@ -1,0 +1,179 @@
+//! Windows Host Guardian Service: its scripts act, each node proves. Sources: Microsoft's HgsServer cmdlet reference, its guarded-fabric
+//! guide, and MS-KPS.
+
+use std::path::Path;
+
+use super::{Act, Service, TargetStep, Wrong};
+use crate::{
+    Result,
+    node::{Brief, PrimaryKey, Statement, shown},
+    plan::{Deployment, KeyPlan, KeyType, Role, Stage},
+    rule::Rule,
+};
+
+/// A cluster of HGS nodes.
+pub struct Hgs;
+
+const INSTALL: &str = "Install-KeyferryNode.ps1";
+const TEST: &str = "Test-KeyferryNode.ps1";
+const SET: &str = "Set-KeyferryPrimary.ps1";
+const UNDO: &str = "Undo-KeyferryPrimary.ps1";
+
+macro_rules! steps {
+    ($($program:ident $act:ident $name:literal;)*) => {
+        &[$(TargetStep { act: Act::$act, name: $name, program: $program },)*]
+    };
+}
+
+/// What the scripts do, in this order; each says so as it goes.
+const STEPS: &[TargetStep] = steps! {
+    INSTALL Check    "check-folder";
+    INSTALL Check    "check-order";
+    INSTALL Install  "install-certificates";
+    INSTALL Bind     "bind";
+    INSTALL Grant    "grant";
+    INSTALL Register "register";
+    TEST    Check    "check-folder";
+    TEST    Check    "check-order";
+    TEST    Diagnose "diagnose";
+    TEST    Prove    "prove";
+    SET     Check    "check-folder";
+    SET     Check    "check-order";
+    SET     Record   "record-primaries";
+    SET     Activate "set-signing";
+    SET     Activate "set-encryption";
+    SET     ReadBack "read-back";
+    UNDO    Check    "check-folder";
+    UNDO    Check    "check-order";
+    UNDO    Record   "record-primaries";
+    UNDO    RollBack "restore-signing";
+    UNDO    RollBack "restore-encryption";
+    UNDO    ReadBack "read-back";
+};
+
+const FILES: &[(&str, &str)] = &[];
+
+impl Service for Hgs {
+    fn requirements(&self, keys: &[KeyPlan]) -> std::result::Result<(), (String, String)> {
+        let of = |role: Role| keys.iter().filter(|key| key.role == role).count();
+        let (signing, encryption) = (of(Role::Signing), of(Role::Encryption));
+        if (signing, encryption) != (1, 1) {
+            return Err((
+                format!("{signing} signing and {encryption} encryption keys"),
+                "exactly one of each: HGS has one primary signing and one primary encryption certificate".into(),
+            ));
+        }
+        match keys.iter().find(|key| matches!(key.key_type, KeyType::Ec(_))) {
+            Some(key) => Err((
+                format!("the EC key {}", key.label),
+                "RSA keys: HGS takes no others".into(),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn steps(&self) -> &'static [TargetStep] {
+        STEPS
+    }
+
+    fn files(&self) -> &'static [(&'static str, &'static str)] {
+        FILES
+    }
+
+    fn check(&self, said: &Statement, brief: &Brief) -> std::result::Result<(), Wrong> {
+        provider(said, brief)?;
+        // A new cluster has no service yet when its first node is made ready.
+        let nothing_yet = brief.deployment == Some(Deployment::New) && said.stage == Stage::Ready;
+        match &said.service_account {
+            Some(service) => serving(said, brief, service),
+            None if nothing_yet => Ok(()),
+            None => Err(Wrong {
+                rule: Rule::EvidenceAccount,
+                found: format!("the proofs are made by {}, and no service account is named", said.account),
+                expected: "the account of the KeyProtection application pool".into(),
+            }),
+        }
+    }
+
+    fn register(&self, _: &Path, _: &Brief) -> Result<()> {
+        Ok(())
+    }
+
+    fn primaries(&self, _: &Path) -> Result<Option<Vec<PrimaryKey>>> {
+        Ok(None)
+    }
+
+    fn activate(&self, _: &Path, _: &Brief) -> Result<()> {
+        Ok(())
+    }
+
+    fn roll_back(&self, _: &Path, _: &[PrimaryKey]) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Each key is used through the planned provider: repairstore binds a software key of the same certificate as gladly.
+fn provider(said: &Statement, brief: &Brief) -> std::result::Result<(), Wrong> {
+    let planned = brief.ksp.as_deref().unwrap_or_default();
+    match said.keys.iter().find(|key| key.provider != planned) {
+        None => Ok(()),
+        Some(key) => Err(Wrong {
+            rule: Rule::EvidenceProvider,
+            found: format!("{} is used through {:?}", key.label, key.provider),
+            expected: format!("{planned:?}"),
+        }),
+    }
+}
+
+/// A node with a running service.
+fn serving(said: &Statement, brief: &Brief, service: &str) -> std::result::Result<(), Wrong> {
+    if said.account.is_empty() || !said.account.eq_ignore_ascii_case(service) {
+        return Err(Wrong {
+            rule: Rule::EvidenceAccount,
+            found: format!("the proofs are made by {}", said.account),
+            expected: format!("by the service's account, {service}: another's success says nothing of its rights"),
+        });
+    }
+    let known = |key: &PrimaryKey| said.registered.contains(&key.thumbprint);
+    // A trial leaves the service as it is.
+    if !brief.trial && !brief.primaries().iter().all(known) {
+        return Err(Wrong {
+            rule: Rule::EvidenceCertificate,
+            found: format!("the service knows {}", said.registered.join(", ")),
+            expected: format!("it knows {}", shown(&brief.primaries())),
+        });
+    }
+    let former = said.primaries.iter().map(|key| key.role);
+    if !former.eq([Role::Signing, Role::Encryption]) {
+        return Err(Wrong {
+            rule: Rule::EvidencePrimary,
+            found: format!("primary in the service: {}", shown(&said.primaries)),
+            expected: "one signing and one encryption certificate".into(),
+        });
+    }
+    diagnosed(said.diagnostics.as_deref())
+}
+
+/// The service's own diagnostics were run, and do not say that they failed. Their text may be in another language: one that
+/// cannot be read is for people.
+fn diagnosed(diagnostics: Option<&str>) -> std::result::Result<(), Wrong> {
+    let wrong = |found: String| {
+        Err(Wrong {
+            rule: Rule::EvidenceDiagnostic,
+            found,
+            expected: "what Get-HgsTrace -RunDiagnostics -Detailed says, without a failure".into(),
+        })
+    };
+    let text = diagnostics.unwrap_or_default();
+    if text.trim().is_empty() {
+        return wrong("no diagnostics".into());
+    }
+    let failed = |line: &&str| {
+        let line = line.to_ascii_lowercase();
+        line.contains("overall result") && line.contains("fail")
+    };
+    match text.lines().find(failed) {
+        Some(line) => wrong(format!("the diagnostics say {:?}", line.trim())),
+        None => Ok(()),
+    }
+}
