@@ -36,17 +36,18 @@ pub enum Evidence {
 }
 
 /// What a signing key signs at a place: `ids` are the plan's hash and the package's id.
-pub fn message(
-    ids: (&Hash, &PackageId),
-    label: &Id,
-    place: &str,
-    nonce: &Fixed<32>,
-) -> Vec<u8> {
+pub fn message(ids: (&Hash, &PackageId), label: &Id, place: &str, nonce: &Fixed<32>) -> Vec<u8> {
     let (plan, package) = ids;
     let label = label.as_str().as_bytes();
     enc(
         "keyferry/1 proof",
-        &[plan.as_bytes(), &package.0, label, place.as_bytes(), &nonce.0],
+        &[
+            plan.as_bytes(),
+            &package.0,
+            label,
+            place.as_bytes(),
+            &nonce.0,
+        ],
     )
 }
 
@@ -56,7 +57,13 @@ pub fn answer(ids: (&Hash, &PackageId), label: &Id, place: &str, challenge: &[u8
     let label = label.as_str().as_bytes();
     hash(
         "keyferry/1 answer",
-        &[plan.as_bytes(), &package.0, label, place.as_bytes(), challenge],
+        &[
+            plan.as_bytes(),
+            &package.0,
+            label,
+            place.as_bytes(),
+            challenge,
+        ],
     )
 }
 

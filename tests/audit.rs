@@ -74,7 +74,10 @@ fn whole(tenant: &Path, hoster: &Path) {
     let verdict = verify(&[tenant, hoster]).unwrap();
     assert_eq!(verdict.missing, Vec::<String>::new());
     assert!(
-        verdict.holds.iter().any(|line| line.contains("10 proofs")),
+        verdict
+            .holds
+            .iter()
+            .any(|line| line.contains("4 pieces of evidence")),
         "{:?}",
         verdict.holds
     );
@@ -187,7 +190,12 @@ fn sticks(stage: &Stage) {
             "the requests that officers of the hoster signed",
         ],
     );
-    assert!(verdict.holds.iter().any(|line| line.contains("10 proofs")));
+    assert!(
+        verdict
+            .holds
+            .iter()
+            .any(|line| line.contains("4 pieces of evidence"))
+    );
     // The acceptance brings a log, the plan lies in another folder.
     let acceptance = medium.join("acceptance");
     let verdict = verify(&[&acceptance, &stage.path("plan")]).unwrap();

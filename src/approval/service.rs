@@ -37,7 +37,10 @@ impl Primary {
             target: nodes.target.clone(),
             evidence: subject_hash(&ready),
             nodes: ready.into_iter().map(|(node, _)| node.clone()).collect(),
-            keys: keys.iter().map(|key| (key.label.clone(), key.spki)).collect(),
+            keys: keys
+                .iter()
+                .map(|key| (key.label.clone(), key.spki))
+                .collect(),
             former: former.to_vec(),
         }
     }
@@ -126,14 +129,20 @@ impl Subject for Nodes {
     fn summary(&self) -> String {
         let what = match (self.removed.is_empty(), self.replaced.is_empty()) {
             (false, true) => format!("{} leave the service", list(self.removed.iter())),
-            (true, _) => format!("{} are replaced by other machines", list(self.replaced.iter())),
+            (true, _) => format!(
+                "{} are replaced by other machines",
+                list(self.replaced.iter())
+            ),
             (false, false) => format!(
                 "{} leave the service, and {} are replaced by other machines",
                 list(self.removed.iter()),
                 list(self.replaced.iter())
             ),
         };
-        format!("{what}. The nodes are then: {}. Who is new must prove itself.", list(self.stay.iter()))
+        format!(
+            "{what}. The nodes are then: {}. Who is new must prove itself.",
+            list(self.stay.iter())
+        )
     }
 }
 

@@ -191,7 +191,8 @@ impl Check<'_> {
 
     fn proofs(&self, package: &Received<Package>, verdict: &mut Verdict) -> Result<()> {
         if let Some(receipt) = self.documents.receipt.body() {
-            (receipt.proofs.iter()).try_for_each(|proof| proof.verify(self.plan, package.body()))?;
+            (receipt.proofs.iter())
+                .try_for_each(|proof| proof.verify(self.plan, package.body()))?;
             verdict.holds.push(format!(
                 "{} proofs in the receipt: the hoster's HSM signed and decrypted as the tenant's keys",
                 receipt.proofs.len()
@@ -213,7 +214,9 @@ impl Check<'_> {
             nodes.join(", ")
         ));
         for node in &registration.received.body().removed {
-            verdict.noted.push(format!("the node {node} left the service before the registration"));
+            verdict.noted.push(format!(
+                "the node {node} left the service before the registration"
+            ));
         }
         Ok(())
     }
@@ -229,7 +232,10 @@ fn registered_as_recorded(registration: &Registration, log: &Verified) -> Result
             "the registration or the log was exchanged: compare with the other side's copies",
         ))
     };
-    let order = nodes.orders.iter().find(|order| order.hash() == registration.activation);
+    let order = nodes
+        .orders
+        .iter()
+        .find(|order| order.hash() == registration.activation);
     if order.is_none_or(|order| order.former != registration.former)
         || nodes.activated.as_ref() != Some(&registration.activated)
     {

@@ -7,7 +7,8 @@ use keyferry::{
     Error, Result,
     ceremony::Ceremony,
     hoster::{
-        evidence, import, kek, nodes, package, primary, prove::NodeChoice, quorum::Presented, register,
+        evidence, import, kek, nodes, package, primary, prove::NodeChoice, quorum::Presented,
+        register,
     },
     phase::{Phase, Step},
     plan::{Id, Side},
@@ -266,7 +267,13 @@ fn main() -> ExitCode {
             out,
         }) => {
             let registry = registry.unwrap_or_else(|| common.dir.join(REGISTRY));
-            common.node_prove(NodeChoice { register, node, machine, out, registry })
+            common.node_prove(NodeChoice {
+                register,
+                node,
+                machine,
+                out,
+                registry,
+            })
         }
         Command::Kek(Kek::Destroy { acceptance }) => common.gated_step(
             side,

@@ -20,7 +20,11 @@ pub const EVIDENCE: &str = "evidence";
 
 /// The name under which a node's evidence is kept.
 pub fn kept_as(node: &Id, stage: Stage, evidence: Hash) -> String {
-    format!("{node}-{}-{}.json", stage.name(), &evidence.to_string()[..16])
+    format!(
+        "{node}-{}-{}.json",
+        stage.name(),
+        &evidence.to_string()[..16]
+    )
 }
 
 impl Ceremony {
@@ -87,7 +91,9 @@ impl Ceremony {
     pub fn evidence(&self, stage: Stage) -> Result<Vec<(NodeEvidence, Vec<u8>)>> {
         let nodes = &self.state.nodes;
         let proved = nodes.proved(stage);
-        let there = nodes.current().filter_map(|node| Some((node, proved.get(node)?)));
+        let there = nodes
+            .current()
+            .filter_map(|node| Some((node, proved.get(node)?)));
         there
             .map(|(node, proved)| {
                 let bytes = self.kept_evidence(node, stage, proved.evidence)?;
@@ -106,7 +112,10 @@ impl Ceremony {
         all.sort();
         all.dedup();
         let read = |(node, stage, hash): (Id, Stage, Hash)| {
-            Ok((kept_as(&node, stage, hash), self.kept_evidence(&node, stage, hash)?))
+            Ok((
+                kept_as(&node, stage, hash),
+                self.kept_evidence(&node, stage, hash)?,
+            ))
         };
         all.into_iter().map(read).collect()
     }
@@ -141,7 +150,10 @@ impl Ceremony {
         let Some(brief) = nodes.brief else {
             return Ok(());
         };
-        let (part, to) = (self.dir.join(format!(".{REGISTER}")), self.register_folder());
+        let (part, to) = (
+            self.dir.join(format!(".{REGISTER}")),
+            self.register_folder(),
+        );
         let built = folder::read_file(&part.join(BRIEF_FILE), MAX_BRIEF);
         if built.is_ok_and(|bytes| Hash::of(&bytes) == brief) {
             // Only a mirror that was cut off can hold a folder that its log does not name.

@@ -87,8 +87,12 @@ impl Body for Registration {
         match listed.eq(expected) {
             true => Ok(()),
             false => Err((
-                format!("{} pieces of evidence, of other nodes or stages", self.evidence.len()),
-                "one of every node that has not left, ready and then active, in the plan's order".into(),
+                format!(
+                    "{} pieces of evidence, of other nodes or stages",
+                    self.evidence.len()
+                ),
+                "one of every node that has not left, ready and then active, in the plan's order"
+                    .into(),
             )),
         }
     }

@@ -48,7 +48,10 @@ pub fn add(ceremony: &mut Ceremony, files: &[PathBuf]) -> Result<Report> {
         let said = &evidence.statement;
         report = report.value(
             &said.place(),
-            escape(&format!("{}, by {} on {}", evidence.hash, said.account, said.machine)),
+            escape(&format!(
+                "{}, by {} on {}",
+                evidence.hash, said.account, said.machine
+            )),
         );
         ceremony.ordered(Event::Evidence {
             node: said.node.clone(),
@@ -67,9 +70,10 @@ fn what_is_missing(ceremony: &Ceremony, report: Report) -> Report {
     let missing: Vec<&str> = nodes.missing(stage).into_iter().map(Id::as_str).collect();
     let register = ceremony.register_folder();
     match (missing.first(), stage) {
-        (Some(next), _) => report
-            .value("missing", missing.join(", "))
-            .line(format!("Copy the newest orders of {} to {next}, and let it prove itself.", register.display())),
+        (Some(next), _) => report.value("missing", missing.join(", ")).line(format!(
+            "Copy the newest orders of {} to {next}, and let it prove itself.",
+            register.display()
+        )),
         (None, Stage::Ready) => report.line("Every node is ready. Nothing is primary yet."),
         (None, Stage::Active) => report.line("Every node uses the keys as its primary ones."),
     }
@@ -108,7 +112,8 @@ fn in_time(ceremony: &Ceremony, evidence: &NodeEvidence) -> Result<()> {
     }
     let standing = nodes.standing().map(|order| order.hash());
     if said.stage != nodes.stage() || said.order != standing {
-        let order = |hash: Option<_>| hash.map_or("no order".into(), |hash| format!("order {hash}"));
+        let order =
+            |hash: Option<_>| hash.map_or("no order".into(), |hash| format!("order {hash}"));
         return Err(Rule::EvidenceStage.refuse(
             format!("{}, under {}", said.place(), order(said.order)),
             format!("{}/{}, under {}", said.node, nodes.stage().name(), order(standing)),
@@ -116,7 +121,11 @@ fn in_time(ceremony: &Ceremony, evidence: &NodeEvidence) -> Result<()> {
         ));
     }
     if !nodes.may_begin(&said.node) {
-        let before: Vec<&str> = nodes.missing(Stage::Ready).into_iter().map(Id::as_str).collect();
+        let before: Vec<&str> = nodes
+            .missing(Stage::Ready)
+            .into_iter()
+            .map(Id::as_str)
+            .collect();
         return Err(Rule::EvidenceTurn.refuse(
             format!("{} before {}", said.node, before.first().unwrap_or(&"another")),
             "the nodes in the plan's order: what fails on one is mended before the next is touched",
@@ -145,8 +154,13 @@ fn clock(evidence: &NodeEvidence) -> Result<()> {
 /// The nodes are machines of their own, of one service.
 fn beside_others(ceremony: &Ceremony, evidence: &NodeEvidence) -> Result<()> {
     let said = &evidence.statement;
-    let others = ceremony.evidence(said.stage)?.into_iter().map(|(other, _)| other);
-    let others: Vec<NodeEvidence> = others.filter(|other| other.statement.node != said.node).collect();
+    let others = ceremony
+        .evidence(said.stage)?
+        .into_iter()
+        .map(|(other, _)| other);
+    let others: Vec<NodeEvidence> = others
+        .filter(|other| other.statement.node != said.node)
+        .collect();
     let all: Vec<NodeEvidence> = others.iter().chain([evidence]).cloned().collect();
     own_machines(&all)?;
     match (said.stage, ceremony.state.nodes.standing(), others.first()) {
@@ -172,7 +186,9 @@ pub fn require_all(ceremony: &Ceremony, stage: Stage) -> Result<()> {
 
 fn missing_error(names: &[&str], stage: Stage, phase: Phase) -> Error {
     let rest = match phase {
-        Phase::Activated => "the keys are primary; until every node has shown it, the registration waits",
+        Phase::Activated => {
+            "the keys are primary; until every node has shown it, the registration waits"
+        }
         _ => "the former primary keys stay in force meanwhile, and nobody is needed again",
     };
     Rule::EvidenceMissing.refuse(

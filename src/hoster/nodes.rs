@@ -27,9 +27,11 @@ fn subject(ceremony: &Ceremony, removed: &[Id], replaced: &[Id]) -> Result<appro
     let (count, mut named) = (all.clone().count(), all.collect::<Vec<_>>());
     named.sort();
     named.dedup();
-    let usage = |what: String| Error::Usage {
+    let usage = |what: String| {
+        Error::Usage {
         what,
         remedy: "nodes --remove NODE | --replace NODE, each a node that has not left; one at least stays".into(),
+    }
     };
     if let Some(other) = named.iter().find(|node| !current.contains(node)) {
         return Err(usage(format!("{other} is no node of this service now")));
@@ -48,7 +50,11 @@ fn subject(ceremony: &Ceremony, removed: &[Id], replaced: &[Id]) -> Result<appro
 ///
 /// # Errors
 /// `PHASE-ORDER`, [`Error::Usage`], [`Error::Waiting`], `SIGNATURE-…`.
-pub fn ask(ceremony: &mut Ceremony, removed: &[Id], replaced: &[Id]) -> Result<Approved<approval::Nodes>> {
+pub fn ask(
+    ceremony: &mut Ceremony,
+    removed: &[Id],
+    replaced: &[Id],
+) -> Result<Approved<approval::Nodes>> {
     ceremony.state.require(Step::Nodes)?;
     let subject = subject(ceremony, removed, replaced)?;
     approval::require(ceremony, &subject)
@@ -100,16 +106,21 @@ pub fn retire(ceremony: &mut Ceremony, hsm: &Hsm, certificate: &Path) -> Result<
             "once no virtual machine needs it (docs/hgs.md), delete it with the vendor's tool, in the HSM, its clones and backups; then run this again",
         ));
     }
-    let (thumbprint, spki) = (former.thumbprint(), crate::encoding::Hash::of(former.spki()));
+    let (thumbprint, spki) = (
+        former.thumbprint(),
+        crate::encoding::Hash::of(former.spki()),
+    );
     ceremony.ordered(Event::Retire {
         thumbprint: thumbprint.clone(),
         spki,
         token: hsm.identity().clone(),
     })?;
-    Ok(Report::new("The former key is not in this HSM; that is on record.")
-        .value("thumbprint", thumbprint)
-        .value("SPKI", spki.to_string())
-        .line("Clones and backups are not seen from here."))
+    Ok(
+        Report::new("The former key is not in this HSM; that is on record.")
+            .value("thumbprint", thumbprint)
+            .value("SPKI", spki.to_string())
+            .line("Clones and backups are not seen from here."),
+    )
 }
 
 /// No node says that the key is primary, and no order makes it so.

@@ -7,7 +7,11 @@ use crate::{
     Result,
     approval::{self, Approved, subject_hash},
     ceremony::Ceremony,
-    document::{Listed, package::Package, registration::{ListedEvidence, Registration}},
+    document::{
+        Listed,
+        package::Package,
+        registration::{ListedEvidence, Registration},
+    },
     encoding::Hash,
     log::Event,
     node::{NodeEvidence, Order, PrimaryKey, Told, evidence_file, shown, soaked},
@@ -23,7 +27,9 @@ fn subject(ceremony: &Ceremony, service: &Path) -> Result<approval::Primary> {
     require_all(ceremony, Stage::Ready)?;
     let evidence = verified(ceremony, Stage::Ready)?;
     let brief = ceremony.brief()?.0;
-    let former = evidence.first().map_or(Vec::new(), |one| one.statement.primaries.clone());
+    let former = evidence
+        .first()
+        .map_or(Vec::new(), |one| one.statement.primaries.clone());
     unchanged(ceremony, service, &former, &brief.primaries())?;
     let state = &ceremony.state;
     Ok(approval::Primary::of(&state.nodes, &state.keys, &former))
@@ -39,13 +45,22 @@ fn verified(ceremony: &Ceremony, stage: Stage) -> Result<Vec<NodeEvidence>> {
         brief: &brief,
         brief_hash,
     };
-    let evidence: Vec<NodeEvidence> = ceremony.evidence(stage)?.into_iter().map(|(one, _)| one).collect();
+    let evidence: Vec<NodeEvidence> = ceremony
+        .evidence(stage)?
+        .into_iter()
+        .map(|(one, _)| one)
+        .collect();
     evidence.iter().try_for_each(|one| one.verify(&told))?;
     Ok(evidence)
 }
 
 /// Where Keyferry can look into the service itself: what is primary is what the nodes saw, or already the keys themselves.
-fn unchanged(ceremony: &Ceremony, service: &Path, former: &[PrimaryKey], ours: &[PrimaryKey]) -> Result<()> {
+fn unchanged(
+    ceremony: &Ceremony,
+    service: &Path,
+    former: &[PrimaryKey],
+    ours: &[PrimaryKey],
+) -> Result<()> {
     let Some(now) = target::of(&ceremony.plan).primaries(service)? else {
         return Ok(());
     };
@@ -93,7 +108,12 @@ pub fn activate(
     let brief = ceremony.brief()?.0;
     ceremony.begin(Step::Primary)?;
     target::of(&ceremony.plan).activate(service, &brief)?;
-    let order = given(ceremony.state.nodes.activation(&now.former, subject_hash(&now)))?;
+    let order = given(
+        ceremony
+            .state
+            .nodes
+            .activation(&now.former, subject_hash(&now)),
+    )?;
     let hash = order.hash();
     ceremony.ordered(Event::Primary {
         order: hash,
@@ -107,7 +127,11 @@ pub fn activate(
 
 fn given<T>(order: Option<T>) -> Result<T> {
     order.ok_or_else(|| {
-        Rule::LogEvent.refuse("no order follows from the log", "`register` before it", "run `status`")
+        Rule::LogEvent.refuse(
+            "no order follows from the log",
+            "`register` before it",
+            "run `status`",
+        )
     })
 }
 
@@ -118,7 +142,9 @@ fn ordered(ceremony: &Ceremony, report: Report, order: &Order, hash: Hash) -> Re
     let acts = [target::Act::Activate, target::Act::RollBack];
     let wanted = acts[usize::from(order.order == crate::node::OrderKind::Rollback)];
     let mut programs = programs.filter(|step| step.act == wanted && step.program.ends_with(".ps1"));
-    let report = report.value("order", path.display().to_string()).value("order hash", hash.to_string());
+    let report = report
+        .value("order", path.display().to_string())
+        .value("order hash", hash.to_string());
     match programs.next() {
         Some(step) => report.line(format!(
             "Copy it to every node's folder; then run {}, once, on one of them; then {}.",
@@ -140,9 +166,15 @@ pub fn conclude(ceremony: &mut Ceremony) -> Result<Report> {
     let activated = nodes.activated.clone().unwrap_or_default();
     let hours = ceremony.plan.target.soak_hours();
     let since = activated.parse().unwrap_or_default();
-    active.iter().try_for_each(|one| soaked(one, since, hours))?;
+    active
+        .iter()
+        .try_for_each(|one| soaked(one, since, hours))?;
     let order = given(nodes.standing().cloned())?;
-    let kept = [ceremony.evidence(Stage::Ready)?, ceremony.evidence(Stage::Active)?].concat();
+    let kept = [
+        ceremony.evidence(Stage::Ready)?,
+        ceremony.evidence(Stage::Active)?,
+    ]
+    .concat();
     let (mut evidence, mut files) = (Vec::new(), Vec::new());
     for (one, bytes) in kept {
         let (node, stage) = (one.statement.node, one.statement.stage);
@@ -165,8 +197,10 @@ pub fn conclude(ceremony: &mut Ceremony) -> Result<Report> {
     let begun = ceremony.begin(Step::Registration)?;
     let document = ceremony.build(&begun, body, files)?;
     ceremony.finish(begun, Event::Registration { document })?;
-    Ok(Report::new("The tenant's keys are primary, and every node has proven it.")
-        .value("registration", document.to_string()))
+    Ok(
+        Report::new("The tenant's keys are primary, and every node has proven it.")
+            .value("registration", document.to_string()),
+    )
 }
 
 /// What officers sign for to go back.
@@ -205,7 +239,11 @@ pub fn roll_back(
         .value("primary", shown(&subject.to));
     let report = ordered(ceremony, report, &order, hash);
     Ok(match ceremony.state.phase {
-        Phase::RolledBack => report.line("Once every node has proven that, `primary` may follow again."),
-        _ => report.line("The registration that the tenant has, or had, is true no more: tell the tenant."),
+        Phase::RolledBack => {
+            report.line("Once every node has proven that, `primary` may follow again.")
+        }
+        _ => report.line(
+            "The registration that the tenant has, or had, is true no more: tell the tenant.",
+        ),
     })
 }

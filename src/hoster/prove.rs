@@ -117,8 +117,19 @@ fn node_key(
         }
         Role::Encryption => {
             let challenge = key.challenge(place);
-            let challenge = challenge.ok_or_else(|| folder_error(&format!("no challenge of {} for {place}", key.label), "one for each node and stage"))?;
-            let plain = proving::open_challenge(hsm, target, brief.oaep_hash, &key.label, &challenge.ciphertext.0)?;
+            let challenge = challenge.ok_or_else(|| {
+                folder_error(
+                    &format!("no challenge of {} for {place}", key.label),
+                    "one for each node and stage",
+                )
+            })?;
+            let plain = proving::open_challenge(
+                hsm,
+                target,
+                brief.oaep_hash,
+                &key.label,
+                &challenge.ciphertext.0,
+            )?;
             Evidence::Answer(proof::answer(ids, &key.label, place, &plain))
         }
     };
@@ -127,7 +138,10 @@ fn node_key(
         label: key.label.clone(),
         thumbprint: certificate.thumbprint(),
         certificate: Hash::of(certificate.der()),
-        provider: format!("PKCS#11 {} {}, serial {}", identity.manufacturer, identity.model, identity.serial),
+        provider: format!(
+            "PKCS#11 {} {}, serial {}",
+            identity.manufacturer, identity.model, identity.serial
+        ),
         container: data_encoding::HEXLOWER.encode(&target.id),
         proof,
     })
@@ -136,8 +150,12 @@ fn node_key(
 /// The brief, and that the folder is the one that was written.
 fn brief(register: &Path) -> Result<(Brief, Hash)> {
     let bytes = folder::read_file(&register.join(BRIEF_FILE), MAX_BRIEF)?;
-    let brief: Brief = serde_json::from_slice(&bytes)
-        .map_err(|error| folder_error(&format!("{BRIEF_FILE}: {error}"), "the file as `register` wrote it"))?;
+    let brief: Brief = serde_json::from_slice(&bytes).map_err(|error| {
+        folder_error(
+            &format!("{BRIEF_FILE}: {error}"),
+            "the file as `register` wrote it",
+        )
+    })?;
     if brief.target != "local" {
         return Err(Error::Usage {
             what: format!("`node prove` on a node of the target {}", brief.target),
@@ -152,7 +170,10 @@ fn certificate(register: &Path, key: &BriefKey) -> Result<TargetCertificate> {
     let der = folder::read_file(&register.join(&name), MAX_CERTIFICATE)?;
     let found = Hash::of(&der);
     if found != key.certificate.hash {
-        return Err(folder_error(&format!("{name} with SHA-256 {found}"), &key.certificate.hash.to_string()));
+        return Err(folder_error(
+            &format!("{name} with SHA-256 {found}"),
+            &key.certificate.hash.to_string(),
+        ));
     }
     TargetCertificate::parse(&der, key.label.as_str())
 }
@@ -161,29 +182,40 @@ fn certificate(register: &Path, key: &BriefKey) -> Result<TargetCertificate> {
 fn turn(choice: &NodeChoice, brief: &Brief, brief_hash: Hash) -> Result<(Stage, Option<Hash>)> {
     let mut orders = Vec::new();
     for name in folder::names(&choice.register)? {
-        let numbered = name.split_once('-').is_some_and(|(number, _)| number.parse::<u32>().is_ok());
+        let numbered = name
+            .split_once('-')
+            .is_some_and(|(number, _)| number.parse::<u32>().is_ok());
         if !numbered || !name.ends_with(".json") {
             continue;
         }
         let bytes = folder::read_file(&choice.register.join(&name), MAX_ORDER)?;
-        let order: Order = serde_json::from_slice(&bytes)
-            .map_err(|error| folder_error(&format!("{name}: {error}"), "an order of this ceremony"))?;
+        let order: Order = serde_json::from_slice(&bytes).map_err(|error| {
+            folder_error(&format!("{name}: {error}"), "an order of this ceremony")
+        })?;
         if order.brief != brief_hash || order.file() != name {
-            return Err(folder_error(&format!("{name}, an order of another registration or name"), "orders of this ceremony"));
+            return Err(folder_error(
+                &format!("{name}, an order of another registration or name"),
+                "orders of this ceremony",
+            ));
         }
         orders.push((order, Hash::of(&bytes)));
     }
     orders.sort_by_key(|(order, _)| order.number);
     let begins = |order: &Order| order.node.as_ref() == Some(&choice.node);
     let first = brief.nodes.first() == Some(&choice.node);
-    if !brief.nodes.contains(&choice.node) || !(first || orders.iter().any(|(order, _)| begins(order))) {
+    if !brief.nodes.contains(&choice.node)
+        || !(first || orders.iter().any(|(order, _)| begins(order)))
+    {
         return Err(Rule::NodeOrder.refuse(
             format!("no order that {} may begin", choice.node),
             "the first node of the plan, or one whose order lies in the folder",
             "add the evidence of the node before at the hoster's machine, and copy the new order of its register/ folder here",
         ));
     }
-    let standing = orders.iter().rev().find(|(order, _)| order.order != OrderKind::Install);
+    let standing = orders
+        .iter()
+        .rev()
+        .find(|(order, _)| order.order != OrderKind::Install);
     Ok(match standing {
         Some((order, hash)) if order.order == OrderKind::Activate => (Stage::Active, Some(*hash)),
         Some((_, hash)) => (Stage::Ready, Some(*hash)),

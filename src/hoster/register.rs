@@ -50,11 +50,15 @@ pub fn register(ceremony: &mut Ceremony, service: &Path) -> Result<Report> {
         target: brief.target.clone(),
         nodes: brief.nodes.clone(),
     })?;
-    let mut report = Report::new("The nodes can be made ready, one after the other; nothing is primary yet.")
-        .value("folder", ceremony.register_folder().display().to_string())
-        .value("registration", hash.to_string())
-        .value("sums", sums_hash.to_string())
-        .line("Write the last value down: each node's script is given it, and runs with no other folder.");
+    let mut report = Report::new(
+        "The nodes can be made ready, one after the other; nothing is primary yet.",
+    )
+    .value("folder", ceremony.register_folder().display().to_string())
+    .value("registration", hash.to_string())
+    .value("sums", sums_hash.to_string())
+    .line(
+        "Write the last value down: each node's script is given it, and runs with no other folder.",
+    );
     report = (target.steps().iter()).fold(report, |report, step| {
         report.line(format!("  {:<28} {}", step.program, step.name))
     });

@@ -63,6 +63,8 @@ impl Hsm<'_> {
     pub fn private_keys(&self, inventory: &Inventory, spki: &[u8]) -> Result<Vec<String>> {
         let key = PublicKey::of_spki(spki, Rule::TargetKey)?;
         let found = inventory.of_modulus(&key.modulus).into_iter();
-        Ok(found.map(|(_, id)| data_encoding::HEXLOWER.encode(id)).collect())
+        Ok(found
+            .map(|(_, id)| data_encoding::HEXLOWER.encode(id))
+            .collect())
     }
 }

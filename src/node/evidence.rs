@@ -237,9 +237,7 @@ impl NodeEvidence {
         }
         target::of(told.plan)
             .check(said, told.brief)
-            .map_err(|wrong_form| {
-                wrong(wrong_form.rule, wrong_form.found, wrong_form.expected)
-            })
+            .map_err(|wrong_form| wrong(wrong_form.rule, wrong_form.found, wrong_form.expected))
     }
 
     /// Before activation none of the keys is primary; after it, they are, and nothing else is.
@@ -266,7 +264,8 @@ impl NodeEvidence {
     fn signed(&self, told: &Told) -> Result<()> {
         let first = told.package.signing_keys().next();
         let message = Statement::signed(told.brief, &self.text);
-        let holds = first.is_some_and(|key| spki::verifies(&key.spki.0, &message, &self.signature.0));
+        let holds =
+            first.is_some_and(|key| spki::verifies(&key.spki.0, &message, &self.signature.0));
         match holds {
             true => Ok(()),
             false => Err(Rule::EvidenceSignature.refuse(
@@ -282,9 +281,12 @@ impl NodeEvidence {
 
     fn keys(&self, told: &Told) -> Result<()> {
         let said = &self.statement;
-        let found = said.keys.iter().map(|key| (&key.label, &key.thumbprint, key.certificate));
-        let expected = (told.brief.keys.iter())
-            .map(|key| (&key.label, &key.thumbprint, key.certificate.hash));
+        let found = said
+            .keys
+            .iter()
+            .map(|key| (&key.label, &key.thumbprint, key.certificate));
+        let expected =
+            (told.brief.keys.iter()).map(|key| (&key.label, &key.thumbprint, key.certificate.hash));
         let roles = said.keys.iter().zip(&told.brief.keys).all(|(key, told)| {
             matches!(
                 (&key.proof, told.role),
@@ -294,7 +296,9 @@ impl NodeEvidence {
         if roles && found.clone().eq(expected.clone()) {
             return Ok(());
         }
-        let differs = found.zip(expected).find(|(found, expected)| found != expected);
+        let differs = found
+            .zip(expected)
+            .find(|(found, expected)| found != expected);
         let (found, expected) = match differs {
             Some((found, expected)) => (
                 format!("{} with the certificate {}", found.0, found.1),

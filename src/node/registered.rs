@@ -68,8 +68,17 @@ fn every_node(nodes: &[&Id], evidence: &[NodeEvidence], of: Stage) -> Result<()>
         .map(|node| node.as_str())
         .collect();
     Err(Rule::EvidenceMissing.refuse(
-        format!("{} of {} nodes, {} missing: {}", there.len(), nodes.len(), of.name(), missing.join(", ")),
-        format!("evidence of the stage {} by every node, each once, in the plan's order", of.name()),
+        format!(
+            "{} of {} nodes, {} missing: {}",
+            there.len(),
+            nodes.len(),
+            of.name(),
+            missing.join(", ")
+        ),
+        format!(
+            "evidence of the stage {} by every node, each once, in the plan's order",
+            of.name()
+        ),
         "let each node named prove itself, and add its evidence; or take a node out with `nodes`",
     ))
 }
@@ -85,7 +94,10 @@ pub fn own_machines(evidence: &[NodeEvidence]) -> Result<()> {
         let first = seen.insert(said.machine.to_lowercase(), &said.node);
         if let Some(first) = first.filter(|first| **first != said.node) {
             return Err(Rule::EvidenceNode.refuse(
-                escape(&format!("{} and {first} are both proven by the machine {}", said.node, said.machine)),
+                escape(&format!(
+                    "{} and {first} are both proven by the machine {}",
+                    said.node, said.machine
+                )),
                 "a machine of its own for each node",
                 "run the scripts on the node itself, with its own name, and add that evidence",
             ));
@@ -120,14 +132,20 @@ pub fn soaked(one: &NodeEvidence, activated: Timestamp, hours: u32) -> Result<()
     let said = &one.statement;
     let due = activated.saturating_add(SignedDuration::from_hours(hours.into()));
     let due = due.unwrap_or(Timestamp::MAX);
-    let started = said.service_started.as_deref().and_then(|time| time.parse().ok());
+    let started = said
+        .service_started
+        .as_deref()
+        .and_then(|time| time.parse().ok());
     let (time, started): (Option<Timestamp>, Option<Timestamp>) = (said.time.parse().ok(), started);
     let late = time.is_some_and(|time| time >= due);
     let restarted = started.is_some_and(|started| started > activated);
     if late && restarted {
         return Ok(());
     }
-    let when = said.service_started.as_deref().unwrap_or("nobody knows when");
+    let when = said
+        .service_started
+        .as_deref()
+        .unwrap_or("nobody knows when");
     Err(Rule::EvidenceSoak.refuse(
         escape(&format!("{} proved itself at {}, its service started at {when}", said.place(), said.time)),
         format!("a proof at {due} or later, {hours} hours after activation, by a service started after {activated}"),

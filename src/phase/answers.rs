@@ -1,7 +1,13 @@
 //! What a replayed state answers to those who ask.
 
 use super::{Made, Phase, State, Step};
-use crate::{Error, Result, document::Kind, encoding::Hash, plan::{Side, Stage}, rule::Rule};
+use crate::{
+    Error, Result,
+    document::Kind,
+    encoding::Hash,
+    plan::{Side, Stage},
+    rule::Rule,
+};
 
 impl State {
     /// Whether a step may be taken on the service now, whatever the ceremony's phase.

@@ -25,7 +25,8 @@ impl State {
             return Err("an entry after close".into());
         }
         let touches = [Step::Restart, Step::Primary, Step::Rollback];
-        let needs_intent = event.made().is_some() || step.is_some_and(|step| touches.contains(&step));
+        let needs_intent =
+            event.made().is_some() || step.is_some_and(|step| touches.contains(&step));
         if needs_intent && self.pending != step {
             return Err(format!("a result of {step:?} without its intent"));
         }
@@ -96,7 +97,10 @@ impl State {
 
     /// Officers have signed for exactly this.
     fn signed_for<S: Subject>(&self, subject: &S) -> std::result::Result<Hash, String> {
-        let approved = self.approvals.get(&S::GATE).map(|approval| approval.subject);
+        let approved = self
+            .approvals
+            .get(&S::GATE)
+            .map(|approval| approval.subject);
         let subject = subject_hash(subject);
         match approved == Some(subject) {
             true => Ok(subject),
@@ -165,6 +169,8 @@ impl State {
 fn same_order(given: Option<Order>, recorded: Hash) -> std::result::Result<(), String> {
     match given.map(|given| given.hash()) == Some(recorded) {
         true => Ok(()),
-        false => Err(format!("an order {recorded} that does not follow from the log")),
+        false => Err(format!(
+            "an order {recorded} that does not follow from the log"
+        )),
     }
 }

@@ -208,7 +208,8 @@ impl State {
                 self.phase_entry = entry.head;
                 self.approvals.clear();
             }
-            self.changed_since = self.phase == Phase::Closed && next == Phase::Closed && row.step != Step::Close;
+            self.changed_since =
+                self.phase == Phase::Closed && next == Phase::Closed && row.step != Step::Close;
             self.phase = next;
             self.pending = None;
         }
@@ -220,7 +221,8 @@ impl State {
         self.remember_documents(event);
         let gate = event.step().and_then(Step::gate);
         let approved = gate.and_then(|gate| self.approvals.get(&gate));
-        self.nodes.take(entry, approved.map(|approval| approval.subject));
+        self.nodes
+            .take(entry, approved.map(|approval| approval.subject));
         match event {
             Event::Init { .. } => self.phase_entry = entry.head,
             Event::Intent { step, attempt } => {

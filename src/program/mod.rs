@@ -333,7 +333,9 @@ impl Common {
         match made {
             Ok(report) => {
                 self.print(&report);
-                eprintln!("next: carry the file to the hoster's machine\n  keyferry-hoster evidence add FILE");
+                eprintln!(
+                    "next: carry the file to the hoster's machine\n  keyferry-hoster evidence add FILE"
+                );
                 ExitCode::SUCCESS
             }
             Err(error) => fail(&error),

@@ -63,7 +63,10 @@ impl Service for Hgs {
                 "exactly one of each: HGS has one primary signing and one primary encryption certificate".into(),
             ));
         }
-        match keys.iter().find(|key| matches!(key.key_type, KeyType::Ec(_))) {
+        match keys
+            .iter()
+            .find(|key| matches!(key.key_type, KeyType::Ec(_)))
+        {
             Some(key) => Err((
                 format!("the EC key {}", key.label),
                 "RSA keys: HGS takes no others".into(),
@@ -89,7 +92,10 @@ impl Service for Hgs {
             None if nothing_yet => Ok(()),
             None => Err(Wrong {
                 rule: Rule::EvidenceAccount,
-                found: format!("the proofs are made by {}, and no service account is named", said.account),
+                found: format!(
+                    "the proofs are made by {}, and no service account is named",
+                    said.account
+                ),
                 expected: "the account of the KeyProtection application pool".into(),
             }),
         }
@@ -131,7 +137,9 @@ fn serving(said: &Statement, brief: &Brief, service: &str) -> std::result::Resul
         return Err(Wrong {
             rule: Rule::EvidenceAccount,
             found: format!("the proofs are made by {}", said.account),
-            expected: format!("by the service's account, {service}: another's success says nothing of its rights"),
+            expected: format!(
+                "by the service's account, {service}: another's success says nothing of its rights"
+            ),
         });
     }
     let known = |key: &PrimaryKey| said.registered.contains(&key.thumbprint);

@@ -21,10 +21,26 @@ use crate::{
 pub struct Local;
 
 const STEPS: &[TargetStep] = &[
-    TargetStep { act: Act::Register, name: "register", program: "keyferry-hoster register" },
-    TargetStep { act: Act::Prove, name: "prove", program: "keyferry-hoster node prove" },
-    TargetStep { act: Act::Activate, name: "activate", program: "keyferry-hoster primary" },
-    TargetStep { act: Act::RollBack, name: "roll-back", program: "keyferry-hoster rollback" },
+    TargetStep {
+        act: Act::Register,
+        name: "register",
+        program: "keyferry-hoster register",
+    },
+    TargetStep {
+        act: Act::Prove,
+        name: "prove",
+        program: "keyferry-hoster node prove",
+    },
+    TargetStep {
+        act: Act::Activate,
+        name: "activate",
+        program: "keyferry-hoster primary",
+    },
+    TargetStep {
+        act: Act::RollBack,
+        name: "roll-back",
+        program: "keyferry-hoster rollback",
+    },
 ];
 
 const FILES: &[(&str, &str)] = &[(
@@ -51,7 +67,10 @@ impl Service for Local {
             None => Ok(()),
             Some(key) => Err(Wrong {
                 rule: Rule::EvidenceCertificate,
-                found: format!("the registry that the node reads does not have {}", key.thumbprint),
+                found: format!(
+                    "the registry that the node reads does not have {}",
+                    key.thumbprint
+                ),
                 expected: "the registry in which `register` put the key set".into(),
             }),
         }
@@ -253,7 +272,11 @@ impl Registry {
     /// The keys of the primary key set, signing first.
     pub fn primaries(&self) -> Vec<PrimaryKey> {
         let primary = self.contents.primary;
-        let set = self.contents.key_sets.iter().find(|set| Some(set.plan_hash) == primary);
+        let set = self
+            .contents
+            .key_sets
+            .iter()
+            .find(|set| Some(set.plan_hash) == primary);
         set.map(KeySet::primaries).unwrap_or_default()
     }
 
@@ -298,7 +321,9 @@ impl Registry {
             return Ok(());
         }
         let mut sets = self.contents.key_sets.iter();
-        let set = sets.find(|set| set.primaries() == former).map(|set| set.plan_hash);
+        let set = sets
+            .find(|set| set.primaries() == former)
+            .map(|set| set.plan_hash);
         if set.is_none() && !former.is_empty() {
             return Err(self.broken(format!("no key set with {}", shown(former))));
         }

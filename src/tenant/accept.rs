@@ -59,13 +59,14 @@ pub fn accept(ceremony: &mut Ceremony, folder: &Path) -> Result<Report> {
         },
     )?;
     let (plan, body) = (&ceremony.plan, registration.body());
-    let report = Report::new("Accepted: the tenant's keys are the primary keys of the hoster's service.")
-        .value("registration", registration.hash.to_string())
-        .value("evidence", evidence.len())
-        .value("nodes", list(body.nodes(plan)))
-        .value("removed", list(body.removed.iter()))
-        .value("former", shown(&body.former))
-        .value("acceptance", document.to_string());
+    let report =
+        Report::new("Accepted: the tenant's keys are the primary keys of the hoster's service.")
+            .value("registration", registration.hash.to_string())
+            .value("evidence", evidence.len())
+            .value("nodes", list(body.nodes(plan)))
+            .value("removed", list(body.removed.iter()))
+            .value("former", shown(&body.former))
+            .value("acceptance", document.to_string());
     Ok(report)
 }
 

@@ -52,6 +52,8 @@ pub struct Setting {
     pub keys: usize,
     /// Rules that the plan waives.
     pub waivers: Vec<String>,
+    /// Whether the service is a Host Guardian Service.
+    pub hgs: bool,
     /// A mechanism that Kryoptic goes without, on this side.
     pub denied: Option<(&'static str, String)>,
 }
@@ -68,6 +70,7 @@ impl Default for Setting {
             bits: 2048,
             keys: 2,
             waivers: vec!["WRAP-OAEP-SHA1".into()],
+            hgs: false,
             denied: None,
         }
     }
@@ -88,6 +91,13 @@ impl Setting {
         match side {
             "tenant" => self.tenant,
             _ => self.hoster,
+        }
+    }
+
+    fn target_text(&self) -> String {
+        match self.hgs {
+            false => "kind = \"local\"\nnodes = [\"node1\", \"node2\"]\n".into(),
+            true => "kind = \"hgs\"\nnodes = [\"node1\", \"node2\", \"node3\"]\nksp = \"YubiHSM Key Storage Provider\"\ndeployment = \"rotation\"\n".into(),
         }
     }
 
@@ -389,6 +399,7 @@ impl Stage {
             )
             .replace("@CUSTODIANS@\n", &custodians)
             .replace("@KEYS@\n", &keys)
+            .replace("@TARGET@\n", &setting.target_text())
             .replace("@WAIVERS@\n", &waivers)
             .replace("@MECHANISM@", setting.mechanism)
             .replace("@OAEP-HASH@", setting.oaep)
@@ -633,7 +644,10 @@ impl Stage {
     /// The command that a node proves itself by, as a machine of this name, into a folder.
     pub fn node_prove(&self, node: &str, machine: &str, out: &str) -> Ended {
         let registry = self.path("hoster/registry.json");
-        let mut command = self.command("hoster", &["node", "prove", "--register", "hoster/register"]);
+        let mut command = self.command(
+            "hoster",
+            &["node", "prove", "--register", "hoster/register"],
+        );
         command.args(["--node", node, "--machine", machine, "--out", out]);
         ended(command.arg("--registry").arg(registry))
     }

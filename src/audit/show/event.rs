@@ -163,11 +163,21 @@ pub fn sentence(event: &Event) -> String {
             "the receipt {document}, released by {}, was taken: its proofs hold",
             signers(signatures)
         ),
-        Event::Register { brief, target, nodes } => format!(
+        Event::Register {
+            brief,
+            target,
+            nodes,
+        } => format!(
             "the folder for the nodes {} of the {target} service was made, not yet primary; its registration is {brief}",
             ids(nodes)
         ),
-        Event::Evidence { node, stage, evidence, machine, proved } => format!(
+        Event::Evidence {
+            node,
+            stage,
+            evidence,
+            machine,
+            proved,
+        } => format!(
             "the node {node}, by its own word the machine {machine}, proved the keys at {proved} ({}): {evidence}",
             stage.name()
         ),
@@ -178,15 +188,19 @@ pub fn sentence(event: &Event) -> String {
         Event::Registration { document } => format!(
             "every node had proven the keys as primary ones; the registration {document} was made"
         ),
-        Event::Rollback { order } => format!(
-            "the order {order} was given, by which the former keys become primary again"
-        ),
+        Event::Rollback { order } => {
+            format!("the order {order} was given, by which the former keys become primary again")
+        }
         Event::Nodes { removed, replaced } => format!(
             "nodes of the service changed: {} left, {} are other machines",
             ids(removed),
             ids(replaced)
         ),
-        Event::Retire { thumbprint, spki, token } => format!(
+        Event::Retire {
+            thumbprint,
+            spki,
+            token,
+        } => format!(
             "the former key {thumbprint}, SPKI SHA-256 {spki}, was looked for and not found in {}",
             of(token)
         ),

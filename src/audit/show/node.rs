@@ -29,11 +29,21 @@ pub fn brief(source: &Source) -> Result<Page> {
     page.value("nodes", nodes.join(", "));
     for key in &brief.keys {
         page.line(format!("  key {}, {}", key.label, name(&key.role)))
-            .line(format!("    in the HSM: label {}, id {}", key.container, key.id))
-            .line(format!("    certificate (SHA-1 thumbprint): {}", key.thumbprint))
+            .line(format!(
+                "    in the HSM: label {}, id {}",
+                key.container, key.id
+            ))
+            .line(format!(
+                "    certificate (SHA-1 thumbprint): {}",
+                key.thumbprint
+            ))
             .line(format!("    public key (SHA-256): {}", key.spki));
     }
-    end(&mut page, source, "the evidence of each node and the hoster's log name its SHA-256");
+    end(
+        &mut page,
+        source,
+        "the evidence of each node and the hoster's log name its SHA-256",
+    );
     Ok(page)
 }
 
@@ -49,7 +59,9 @@ pub fn order(source: &Source) -> Result<Page> {
         (OrderKind::Activate, _) => "the keys of the ceremony become primary".into(),
         (OrderKind::Rollback, _) => "the former keys become primary again".into(),
     };
-    let mut page = Page::new("This is an order to the nodes of the hoster's service. Nobody signs it; it follows from the hoster's log.");
+    let mut page = Page::new(
+        "This is an order to the nodes of the hoster's service. Nobody signs it; it follows from the hoster's log.",
+    );
     page.value("order", what)
         .value("number", order.number)
         .value("registration", order.brief)
@@ -69,23 +81,39 @@ pub fn evidence(source: &Source) -> Result<Page> {
     page.value("ceremony", &said.ceremony)
         .plan(&said.plan_hash)
         .value("node", &said.node)
-        .value("stage", match said.stage.name() {
-            "ready" => "ready: before the keys were primary",
-            _ => "active: with the keys primary",
-        })
+        .value(
+            "stage",
+            match said.stage.name() {
+                "ready" => "ready: before the keys were primary",
+                _ => "active: with the keys primary",
+            },
+        )
         .value("machine", &said.machine)
         .value("time", &said.time)
         .value("made by", &said.account)
-        .value("service runs as", said.service_account.as_deref().unwrap_or("not said"))
-        .value("service started", said.service_started.as_deref().unwrap_or("not said"))
+        .value(
+            "service runs as",
+            said.service_account.as_deref().unwrap_or("not said"),
+        )
+        .value(
+            "service started",
+            said.service_started.as_deref().unwrap_or("not said"),
+        )
         .value("program", &said.program)
         .value("primary there", shown(&said.primaries));
     for key in &said.keys {
-        page.line(format!("  key {}: certificate {}", key.label, key.thumbprint))
-            .line(format!("    through {}, as {}", key.provider, key.container));
+        page.line(format!(
+            "  key {}: certificate {}",
+            key.label, key.thumbprint
+        ))
+        .line(format!(
+            "    through {}, as {}",
+            key.provider, key.container
+        ));
     }
     if let Some(diagnostics) = &said.diagnostics {
-        page.title("WHAT THE SERVICE'S OWN DIAGNOSTICS SAY").quote(diagnostics);
+        page.title("WHAT THE SERVICE'S OWN DIAGNOSTICS SAY")
+            .quote(diagnostics);
     }
     end(
         &mut page,
