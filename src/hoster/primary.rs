@@ -15,6 +15,7 @@ use crate::{
     phase::Step,
     plan::Stage,
     report::Report,
+    side::trial,
     spki::TargetCertificate,
     target::local::{KeySet, RegisteredKey, Registry},
 };
@@ -100,9 +101,10 @@ fn subject(ceremony: &Ceremony, registry: &Registry) -> Result<approval::Primary
 /// Asks the officers, before any PIN is asked for.
 ///
 /// # Errors
-/// `PHASE-ORDER`, `REGISTRY-FORMAT`, `PROOF-…`, [`crate::Error::Waiting`], `SIGNATURE-…`.
+/// `PHASE-ORDER`, `TRIAL-ENDS`, `REGISTRY-FORMAT`, `PROOF-…`, [`crate::Error::Waiting`], `SIGNATURE-…`.
 pub fn ask(ceremony: &mut Ceremony, registry: &Path) -> Result<Approved<approval::Primary>> {
     ceremony.state.require(Step::Primary)?;
+    trial::stops(&ceremony.plan)?;
     let subject = subject(ceremony, &Registry::open(registry)?)?;
     approval::require(ceremony, &subject)
 }
