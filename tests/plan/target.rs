@@ -2,8 +2,9 @@
 
 use keyferry::{
     audit,
-    plan::{Deployment, Plan, Target, Trial},
+    plan::{Deployment, Plan, Side, Target, Trial},
     rule::Rule,
+    side::trial::remains,
 };
 
 use super::{People, Spoilt, check, faults, line, spoilt};
@@ -103,6 +104,13 @@ fn a_trial_is_a_rehearsal_and_only_production_comes_after_one() {
     assert_eq!(parsed(with(&rehearsal, "true")), Trial::This);
     assert_eq!(parsed(with(&hgs(&rehearsal), "true")), Trial::This);
     assert!(matches!(parsed(with(&real, &hash)), Trial::After(_)));
+    // What each trial leaves to be removed by hand.
+    let remains = |text: String, side| remains(&Plan::parse(text.into_bytes()).unwrap(), side);
+    let nodes = remains(with(&hgs(&rehearsal), "true"), Side::Hoster);
+    assert!(nodes[0].contains("(node1, node2): `Install-KeyferryNode.ps1 -Remove`"));
+    assert!(remains(with(&rehearsal, "true"), Side::Hoster).is_empty());
+    assert!(remains(with(&rehearsal, "true"), Side::Tenant)[0].contains("(sig, enc)"));
+    assert!(remains(hgs(&rehearsal), Side::Hoster).is_empty());
     for (plan, trial, rule) in [
         (&rehearsal, hash.as_str(), Rule::PlanTrial),
         (&rehearsal, "false", Rule::PlanField),
