@@ -33,7 +33,8 @@ fn end(stage: &Stage) -> Hash {
     abort(stage, "hoster");
     let destroy = ["kek", "destroy"];
     stage.pass("hoster", "kek-destroy", &destroy);
-    stage.hoster(&destroy).ok();
+    let said = stage.hoster(&destroy).ok();
+    assert!(said.contains("hgs-signing, hgs-encryption"), "{said}");
     stage.sign_document("hoster", "closing", &["hana", "hugo"]);
     stage.hoster(&["release"]).ok();
     stage.carry("hoster", "closing");
@@ -82,7 +83,7 @@ fn a_trial_stops_before_activation_and_production_begins_with_its_record() {
     let folders = ["tenant", "hoster"].map(|side| trial.path(side));
     audit::verify(&folders, &Against::default()).unwrap();
 
-    // What the imported keys were is gone, and the record of it is taken from either side, folder or archive.
+    // The record is taken from either side, folder or archive.
     let serial = trial.json("medium/closing/closing.json")["body"]["token"]["serial"].clone();
     let serial = serial.as_str().unwrap();
     let nodes = "[\"node1\", \"node2\"]";
