@@ -130,6 +130,7 @@ fn event(seq: u64) -> Event {
             signatures: vec![signed("ada"), signed("ben"), signed("hana"), signed("hugo")],
             version: "0.1.0".into(),
             superseded: None,
+            trial: None,
         };
     }
     match seq % 5 {

@@ -40,7 +40,7 @@ rules! {
     PlanWaiver "PLAN-WAIVER" false "a waiver names a waivable rule that this plan breaks or its token or machine may break, with a reason";
     PlanNoSpare "PLAN-NO-SPARE" true "one officer and one custodian more than needed, so that one absence does not end the ceremony";
     PlanUnsupported "PLAN-UNSUPPORTED" false "the plan asks for what this version of Keyferry can do";
-    PlanTarget "PLAN-TARGET" false "the keys of the plan are such as its target can use";
+    PlanTarget "PLAN-TARGET" false "keys and target of the plan are such as the service can use";
     PlanTrial "PLAN-TRIAL" false "a plan that names a trial begins only with the whole record of that trial, on the same nodes";
     PlanChanged "PLAN-CHANGED" false "the plan's bytes are those that were agreed at init";
     PlanHsm "PLAN-HSM" false "a production plan names each side's HSM, and the token is one of those named";

@@ -180,6 +180,10 @@ fn the_strongest_plan_of_two_tokens_is_written_and_can_be_rehearsed() {
         let hsm = "hsm = { manufacturer = \"Maker\", model = \"One\", serials = [\"7\"] }\n";
         plan.replace("mode = \"rehearsal\"", "mode = \"production\"")
             .replace("approvals = 2\n", &format!("approvals = 2\n{hsm}"))
+            .replace(
+                "kind = \"local\"\n",
+                &format!("kind = \"local\"\ntrial = \"{}\"\n", "ab".repeat(32)),
+            )
     };
     let setting = Setting {
         oaep: "sha256",
@@ -223,6 +227,8 @@ fn the_strongest_plan_of_two_tokens_is_written_and_can_be_rehearsed() {
         expected.push(format!("quorum.custodians[{n}].recipients[0]"));
     }
     expected.push("witnesses[0].key".to_owned());
+    // Only the real ceremony comes after a trial.
+    expected.push("target.trial".to_owned());
     changed.sort();
     expected.sort();
     assert_eq!(changed, expected, "{said}");

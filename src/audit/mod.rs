@@ -12,6 +12,7 @@ mod lockstep;
 mod logs;
 mod planning;
 mod rehearsal;
+mod renewal;
 mod show;
 
 use std::path::{Path, PathBuf};
@@ -36,6 +37,7 @@ pub use foretelling::Probes;
 use logs::Logs;
 pub use planning::{Checked, check_plan, new_plan};
 pub use rehearsal::rehearse_plan;
+pub use renewal::renew_plan;
 pub use show::show;
 
 /// What an audit found. It exists only where nothing was found to be false.

@@ -10,7 +10,7 @@ use crate::{
     escape::escape,
     fingerprint, folder,
     phase::name,
-    plan::{KeyType, Party, Person, Plan, Side},
+    plan::{Deployment, KeyType, Party, Person, Plan, Side, Target, Trial},
     probe::{
         forecast::{Forecast, forecast},
         proposal::strongest,
@@ -267,9 +267,41 @@ fn transfer(lines: &mut Vec<String>, plan: &Plan) {
             escape(&key.subject)
         ));
     }
-    lines.push(format!("target:     {}", plan.target.kind()));
+    target(lines, plan);
     lines.push(format!("places:     {}", plan.places().join(", ")));
     lines.push(format!("originals:  {}", name(&plan.source)));
+}
+
+fn target(lines: &mut Vec<String>, plan: &Plan) {
+    lines.push(format!("target:     {}", plan.target.kind()));
+    if let Target::Hgs {
+        ksp,
+        deployment,
+        soak_hours,
+        ..
+    } = &plan.target
+    {
+        let deployment = match deployment {
+            Deployment::New => "new: the cluster has no keys yet",
+            Deployment::Added => "added: the cluster's other keys stay as they are",
+            Deployment::Rotation => "rotation: the cluster has former primary keys",
+        };
+        lines.push(format!("  KSP       {}", escape(ksp)));
+        lines.push(format!("  cluster   {deployment}"));
+        lines.push(format!(
+            "  soak      {soak_hours} hours after `primary` each node proves itself once more"
+        ));
+    }
+    match plan.trial {
+        Trial::None => {}
+        Trial::This => lines.push(
+            "trial:      this is one: it stops before activation, and `abort` on both sides ends it"
+                .into(),
+        ),
+        Trial::After(closing) => lines.push(format!(
+            "trial:      the one with the closing {closing}; the hoster begins only with its record"
+        )),
+    }
 }
 
 /// Who has signed so far, and the lines by which the others can.

@@ -1,5 +1,5 @@
-//! `plan rehearse`: a real plan becomes one for a rehearsal. Mode, HSMs and people's keys change, and where the rehearsal's tokens
-//! can do less, the way and its waivers; nothing else, and what changed is printed from the two files, not from the intention.
+//! `plan rehearse`: a real plan becomes one for a rehearsal. Mode, HSMs and people's keys change, the trial that went before is not named, and
+//! where the rehearsal's tokens can do less, the way and its waivers change; nothing else, and what changed is printed from the two files, not from the intention.
 
 use std::path::{Path, PathBuf};
 
@@ -48,6 +48,10 @@ pub fn rehearse_plan(
     let text = String::from_utf8_lossy(plan.bytes()).into_owned();
     let mut document: DocumentMut = text.parse().map_err(|error| unreadable(file, &error))?;
     document["mode"] = value("rehearsal");
+    // Only a production plan comes after a trial.
+    if let Some(target) = document["target"].as_table_like_mut() {
+        target.remove("trial");
+    }
     let mut keys = Keys {
         people,
         missing: Vec::new(),
@@ -87,7 +91,7 @@ pub fn rehearse_plan(
 }
 
 /// Calls `act` for each table of an array, of either form.
-fn each(item: &mut Item, mut act: impl FnMut(&mut dyn TableLike)) {
+pub(super) fn each(item: &mut Item, mut act: impl FnMut(&mut dyn TableLike)) {
     match item {
         Item::ArrayOfTables(tables) => tables.iter_mut().for_each(|table| act(table)),
         Item::Value(Value::Array(array)) => {
@@ -168,11 +172,17 @@ fn id_of(person: &dyn TableLike) -> String {
 }
 
 /// Puts a value in place of another and leaves what stands around it.
-fn replace(table: &mut dyn TableLike, key: &str, mut new: Value) {
-    if let Some(old) = table.get(key).and_then(Item::as_value) {
-        *new.decor_mut() = old.decor().clone();
+pub(super) fn replace(table: &mut dyn TableLike, key: &str, mut new: Value) {
+    match table.get_mut(key).and_then(Item::as_value_mut) {
+        Some(old) => {
+            *new.decor_mut() = old.decor().clone();
+            *old = new;
+        }
+        // `insert` over a key that is there would take its comment away.
+        None => {
+            table.insert(key, Item::Value(new));
+        }
     }
-    table.insert(key, Item::Value(new));
 }
 
 /// The HSM of the rehearsal, or none: then any will do.
@@ -240,7 +250,7 @@ fn way(document: &mut DocumentMut, plan: &Plan, probes: &Probes) -> Result<()> {
 }
 
 /// Every value that differs between two files, whoever changed it.
-fn difference(old: &str, new: &str, file: &Path) -> Result<Vec<String>> {
+pub(super) fn difference(old: &str, new: &str, file: &Path) -> Result<Vec<String>> {
     let parse =
         |text: &str| toml::from_str::<toml::Value>(text).map_err(|error| unreadable(file, &error));
     let mut lines = Vec::new();
@@ -285,6 +295,6 @@ fn compare(
     }
 }
 
-fn unreadable(file: &Path, error: &dyn std::fmt::Display) -> Error {
+pub(super) fn unreadable(file: &Path, error: &dyn std::fmt::Display) -> Error {
     Error::file(file, escape(&error.to_string()))
 }

@@ -65,6 +65,9 @@ enum PlanCommand {
         /// The report of each side's token (`probe`): the plan becomes the strongest that both can
         #[arg(long, value_name = "REPORT")]
         probe: Vec<PathBuf>,
+        /// The plan of the last ceremony: the new one renews its keys, with the same people and the same service
+        #[arg(long, value_name = "PLAN", conflicts_with = "probe")]
+        from: Option<PathBuf>,
     },
     /// Say what a plan means, or name each of its faults with its line
     Check {
@@ -94,7 +97,12 @@ enum PlanCommand {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Plan(PlanCommand::New { file, probe }) => plan_new(&file, &probe),
+        Command::Plan(PlanCommand::New {
+            file,
+            from: Some(from),
+            ..
+        }) => plan_renew(&from, &file),
+        Command::Plan(PlanCommand::New { file, probe, .. }) => plan_new(&file, &probe),
         Command::Plan(PlanCommand::Check { file, probe, json }) => plan_check(&file, &probe, json),
         Command::Plan(PlanCommand::Rehearse {
             plan,
@@ -137,6 +145,17 @@ fn plan_new(file: &Path, probes: &[PathBuf]) -> Result<()> {
     println!("{}", file.display());
     eprintln!(
         "next: fill in every REPLACE-, then keyferry-audit plan check {}",
+        file.display()
+    );
+    Ok(())
+}
+
+fn plan_renew(from: &Path, file: &Path) -> Result<()> {
+    for line in audit::renew_plan(from, file)? {
+        println!("{line}");
+    }
+    eprintln!(
+        "next: read what differs and the first lines of {0}, mend it, then keyferry-audit plan check {0}",
         file.display()
     );
     Ok(())

@@ -19,7 +19,7 @@ use documents::{INBOX, OUTBOX};
 pub use documents::{SHARES, attempt_folder};
 pub use mirror::Mirror;
 pub use nodes::{EVIDENCE, REGISTER, kept_as};
-pub use replay::{Replay, untrusted};
+pub use replay::{Replay, past_trial, untrusted};
 
 /// An open ceremony. No other program has it open.
 pub struct Ceremony {

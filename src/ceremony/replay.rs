@@ -5,7 +5,7 @@ use crate::{
     encoding::Hash,
     log::{Entry, Event},
     phase::State,
-    plan::{PLAN_FILE, Plan, Side},
+    plan::{PLAN_FILE, Plan, Side, Trial},
     rule::Rule,
 };
 
@@ -14,6 +14,8 @@ pub struct Replay {
     /// The state so far.
     pub state: State,
     plan: Option<Hash>,
+    /// The closing of the trial that `init` was shown.
+    trial: Option<Hash>,
 }
 
 impl Replay {
@@ -22,6 +24,7 @@ impl Replay {
         Replay {
             state: State::new(side),
             plan: None,
+            trial: None,
         }
     }
 
@@ -31,8 +34,14 @@ impl Replay {
     /// `LOG-EVENT`.
     pub fn take(&mut self, entry: &Entry) -> Result<()> {
         match (&entry.event, self.plan) {
-            (Event::Init { side, plan, .. }, None) if *side == self.state.side => {
-                self.plan = Some(*plan)
+            (
+                Event::Init {
+                    side, plan, trial, ..
+                },
+                None,
+            ) if *side == self.state.side => {
+                self.plan = Some(*plan);
+                self.trial = *trial;
             }
             (Event::Init { side, .. }, None) => {
                 return Err(wrong(entry, format!("the log of the {side}")));
@@ -47,9 +56,11 @@ impl Replay {
     /// Whether the log is of this plan, and has the step that only some plans have.
     ///
     /// # Errors
-    /// `PLAN-CHANGED`; `TARGET-WRAP-WITH-TRUSTED` where the tenant's keys were made before its HSM trusted the KEK.
+    /// `PLAN-CHANGED`; `TARGET-WRAP-WITH-TRUSTED` where the tenant's keys were made before its HSM trusted the KEK; `PLAN-TRIAL` where the
+    /// hoster began without the trial that the plan names; `TRIAL-ENDS` where a trial did not stop.
     pub fn check_plan(&self, plan: &Plan) -> Result<()> {
         if self.plan == Some(plan.hash()) {
+            self.check_trial(plan)?;
             let made = self.state.side == Side::Tenant && !self.state.keys.is_empty();
             return match made && plan.trusted_only() && self.state.kek.is_none() {
                 true => Err(untrusted("a log with keys create and without kek trust")),
@@ -65,6 +76,30 @@ impl Replay {
             "put the agreed plan back, byte for byte; a change needs a new ceremony",
         ))
     }
+
+    fn check_trial(&self, plan: &Plan) -> Result<()> {
+        let named = match plan.trial {
+            Trial::After(closing) => Some(closing),
+            Trial::None | Trial::This => None,
+        };
+        if plan.trial == Trial::This && self.state.primary_begun {
+            return Err(past_trial("a log of a trial with primary"));
+        }
+        // The tenant may begin without it.
+        let missing = self.trial.is_none() && self.state.side == Side::Hoster;
+        if self.trial == named || (self.trial.is_none() && !missing) {
+            return Ok(());
+        }
+        let said = |closing: Option<Hash>| match closing {
+            Some(closing) => format!("the trial with the closing {closing}"),
+            None => "no trial".to_owned(),
+        };
+        Err(Rule::PlanTrial.refuse(
+            format!("a log that began with {}", said(self.trial)),
+            said(named),
+            "the log was not written by Keyferry: stop, and ask that side for an explanation",
+        ))
+    }
 }
 
 /// The refusal of a step that must not come before the KEK is trusted.
@@ -73,6 +108,15 @@ pub fn untrusted(found: &str) -> Error {
         found,
         "kek trust before keys create, as this plan is single-shot and does not waive the rule",
         "let the security officer of the tenant's HSM run `kek trust` first",
+    )
+}
+
+/// The refusal of what comes after the end of a trial.
+pub fn past_trial(found: &str) -> Error {
+    Rule::TrialEnds.refuse(
+        found,
+        "a trial stops before activation",
+        "end it with `abort` on both sides; `kek destroy` then removes the imported keys, and makes the closing that the production plan names",
     )
 }
 

@@ -163,10 +163,9 @@ fn beside_others(ceremony: &Ceremony, evidence: &NodeEvidence) -> Result<()> {
         .collect();
     let all: Vec<NodeEvidence> = others.iter().chain([evidence]).cloned().collect();
     own_machines(&all)?;
-    match (said.stage, ceremony.state.nodes.standing(), others.first()) {
-        // What was rolled back to is what every node must see.
-        (Stage::Ready, Some(order), _) => same_former(evidence, &order.former),
-        (Stage::Ready, None, Some(first)) => same_former(evidence, &first.statement.primaries),
+    // What was rolled back to is what every node must see. Else they are compared when all are there: `primary`.
+    match (said.stage, ceremony.state.nodes.standing()) {
+        (Stage::Ready, Some(order)) => same_former(evidence, &order.former),
         _ => Ok(()),
     }
 }

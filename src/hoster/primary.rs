@@ -14,11 +14,12 @@ use crate::{
     },
     encoding::Hash,
     log::Event,
-    node::{NodeEvidence, Order, PrimaryKey, Told, evidence_file, shown, soaked},
+    node::{NodeEvidence, Order, PrimaryKey, Told, evidence_file, same_former, shown, soaked},
     phase::{Phase, Step},
     plan::Stage,
     report::Report,
     rule::Rule,
+    side::trial,
     target,
 };
 
@@ -30,6 +31,9 @@ fn subject(ceremony: &Ceremony, service: &Path) -> Result<approval::Primary> {
     let former = evidence
         .first()
         .map_or(Vec::new(), |one| one.statement.primaries.clone());
+    evidence
+        .iter()
+        .try_for_each(|one| same_former(one, &former))?;
     unchanged(ceremony, service, &former, &brief.primaries())?;
     let state = &ceremony.state;
     Ok(approval::Primary::of(&state.nodes, &state.keys, &former))
@@ -61,7 +65,7 @@ fn unchanged(
     former: &[PrimaryKey],
     ours: &[PrimaryKey],
 ) -> Result<()> {
-    let Some(now) = target::of(&ceremony.plan).primaries(service)? else {
+    let Some(now) = target::of(&ceremony.plan.target).primaries(service)? else {
         return Ok(());
     };
     let begun = ceremony.state.pending == Some(Step::Primary) && now == ours;
@@ -81,13 +85,7 @@ fn unchanged(
 /// `PHASE-ORDER`, `TRIAL-ENDS`, `EVIDENCE-…`, `PROOF-…`, [`crate::Error::Waiting`], `SIGNATURE-…`.
 pub fn ask(ceremony: &mut Ceremony, service: &Path) -> Result<Approved<approval::Primary>> {
     ceremony.state.require(Step::Primary)?;
-    if ceremony.plan.is_trial() {
-        return Err(Rule::TrialEnds.refuse(
-            "primary in a trial",
-            "the end of the trial: every node has shown that it is ready",
-            "end it on both sides with `abort`, then `kek destroy` and `close`: the throwaway keys go with the KEK",
-        ));
-    }
+    trial::stops(&ceremony.plan)?;
     let subject = subject(ceremony, service)?;
     approval::require(ceremony, &subject)
 }
@@ -107,7 +105,7 @@ pub fn activate(
     approved.covers(&now)?;
     let brief = ceremony.brief()?.0;
     ceremony.begin(Step::Primary)?;
-    target::of(&ceremony.plan).activate(service, &brief)?;
+    target::of(&ceremony.plan.target).activate(service, &brief)?;
     let order = given(
         ceremony
             .state
@@ -138,7 +136,7 @@ fn given<T>(order: Option<T>) -> Result<T> {
 /// Where the order lies, and who carries it out.
 fn ordered(ceremony: &Ceremony, report: Report, order: &Order, hash: Hash) -> Report {
     let path = ceremony.register_folder().join(order.file());
-    let programs = target::of(&ceremony.plan).steps().iter();
+    let programs = target::of(&ceremony.plan.target).steps().iter();
     let acts = [target::Act::Activate, target::Act::RollBack];
     let wanted = acts[usize::from(order.order == crate::node::OrderKind::Rollback)];
     let mut programs = programs.filter(|step| step.act == wanted && step.program.ends_with(".ps1"));
@@ -231,7 +229,7 @@ pub fn roll_back(
     let subject = back(ceremony)?;
     approved.covers(&subject)?;
     ceremony.begin(Step::Rollback)?;
-    target::of(&ceremony.plan).roll_back(service, &subject.to)?;
+    target::of(&ceremony.plan.target).roll_back(service, &subject.to)?;
     let order = given(ceremony.state.nodes.rollback(subject_hash(&subject)))?;
     let hash = order.hash();
     ceremony.ordered(Event::Rollback { order: hash })?;

@@ -27,7 +27,7 @@ pub fn register(ceremony: &mut Ceremony, service: &Path) -> Result<Report> {
     let brief = Brief::of(&ceremony.plan, &package, ceremony.state.attempt)?;
     let bytes = brief.bytes()?;
     let hash = Hash::of(&bytes);
-    let target = target::of(&ceremony.plan);
+    let target = target::of(&ceremony.plan.target);
     let mut files = vec![(BRIEF_FILE.to_owned(), bytes)];
     for key in &package.body().keys {
         let name = key.certificate_file();

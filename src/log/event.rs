@@ -42,6 +42,9 @@ pub enum Event {
         /// The head of the aborted ceremony's log that this plan supersedes, where it was shown.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         superseded: Option<Hash>,
+        /// The closing of the trial that the plan names, where its record was shown.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trial: Option<Hash>,
     },
     /// Enough officers have signed for what is about to happen.
     Approval {

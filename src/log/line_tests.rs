@@ -141,6 +141,7 @@ fn lines() -> Vec<(Vec<u8>, Head)> {
             signatures: vec![signed("ada"), signed("hugo")],
             version: "0.1.0".into(),
             superseded: None,
+            trial: None,
         },
         Event::Note {
             remark: Remark::Remark {

@@ -8,7 +8,7 @@ use crate::{
     Error, Result,
     document::{FORMAT, Listed, Received, package::Package, parts::OaepHash},
     encoding::{Blob, CkaId, Fixed, Hash, PackageId, cka_id},
-    plan::{Deployment, Id, Mode, Plan, Role, Side, Stage, Target},
+    plan::{Deployment, Id, Mode, Plan, Role, Side, Stage, Target, Trial},
     spki::TargetCertificate,
 };
 
@@ -128,7 +128,7 @@ impl Brief {
             target: plan.target.kind().to_owned(),
             deployment,
             ksp,
-            trial: plan.is_trial(),
+            trial: plan.trial == Trial::This,
             oaep_hash: plan.transfer.oaep_hash,
             nodes: plan.target.nodes().to_vec(),
             keys: keys.collect::<Result<_>>()?,

@@ -235,7 +235,7 @@ impl NodeEvidence {
         for proof in self.proofs() {
             proof.verify(told.plan, told.package)?;
         }
-        target::of(told.plan)
+        target::of(&told.plan.target)
             .check(said, told.brief)
             .map_err(|wrong_form| wrong(wrong_form.rule, wrong_form.found, wrong_form.expected))
     }

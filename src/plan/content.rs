@@ -127,9 +127,18 @@ pub enum Target {
         deployment: Deployment,
         /// Hours between `primary` and the evidence that `accept` takes.
         soak_hours: u32,
-        /// The hash of a trial's closing.
-        trial: Option<Hash>,
     },
+}
+
+/// A rehearsal on the real HSMs and nodes with throwaway keys, which stops before activation and removes what it made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trial {
+    /// None is asked for.
+    None,
+    /// This ceremony is one; a rehearsal only.
+    This,
+    /// One must have gone before: SHA-256 of its closing; production only.
+    After(Hash),
 }
 
 /// What an HGS cluster has when the keys come.

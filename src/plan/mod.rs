@@ -21,7 +21,7 @@ use crate::{
 };
 pub use content::{
     Deployment, Evidence, IMPORT, KeyPlan, KeyType, Origin, Role, Source, Stage, Target, Transfer,
-    Usage,
+    Trial, Usage,
 };
 pub use fault::{Fault, Faults};
 pub use people::{Custodian, HsmPlan, NetworkPlan, Party, Person, QuorumPlan, Witness};
@@ -160,6 +160,8 @@ pub struct Plan {
     pub keys: Vec<KeyPlan>,
     /// Where to.
     pub target: Target,
+    /// Whether it is tried first.
+    pub trial: Trial,
     /// SHA-256 of each program and PKCS#11 module, by file name.
     pub software: Vec<(String, Hash)>,
     /// What becomes of the originals.
@@ -231,11 +233,6 @@ impl Plan {
             .iter()
             .map(|node| format!("{node}/{}", stage.name()))
             .collect()
-    }
-
-    /// Whether the ceremony is a trial, which stops before its keys become primary.
-    pub fn is_trial(&self) -> bool {
-        false
     }
 
     /// The label of a target key at the hoster: the plan's label and 8 hex digits of the plan's hash,

@@ -104,7 +104,7 @@ impl Default for RawTransfer {
 #[serde(deny_unknown_fields)]
 pub struct RawKey {
     pub label: Spanned<String>,
-    pub role: Role,
+    pub role: Spanned<Role>,
     #[serde(rename = "type")]
     pub key_type: Spanned<String>,
     pub bits: Spanned<u32>,
@@ -112,20 +112,24 @@ pub struct RawKey {
     pub subject: Spanned<String>,
 }
 
+/// The fields of every kind of target side by side: a tagged enum would lose their places.
 #[derive(Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-pub enum RawTarget {
-    Local {
-        nodes: Vec<String>,
-    },
-    Hgs {
-        nodes: Vec<String>,
-        ksp: String,
-        deployment: Deployment,
-        #[serde(default)]
-        soak_hours: u32,
-        trial: Option<Hash>,
-    },
+#[serde(deny_unknown_fields)]
+pub struct RawTarget {
+    pub kind: TargetKind,
+    pub nodes: Spanned<Vec<Spanned<String>>>,
+    pub ksp: Option<Spanned<String>>,
+    pub deployment: Option<Spanned<Deployment>>,
+    pub soak_hours: Option<Spanned<u32>>,
+    /// `true`, or a hash.
+    pub trial: Option<Spanned<toml::Value>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TargetKind {
+    Local,
+    Hgs,
 }
 
 #[derive(Deserialize)]

@@ -84,6 +84,9 @@ pub enum Shared {
         /// The folder of the aborted ceremony that this plan supersedes, or its archive
         #[arg(long, value_name = "FOLDER")]
         superseded: Option<PathBuf>,
+        /// The ceremony folder of the trial that this plan names, or its archive; the hoster must show it
+        #[arg(long, value_name = "FOLDER")]
+        trial: Option<PathBuf>,
     },
     /// Show how far the ceremony has come, and the next step
     Status,
@@ -246,10 +249,18 @@ impl Common {
                 plan,
                 words,
                 superseded,
-            } => match self.init(side, &plan, words.as_deref(), superseded.as_deref()) {
-                Ok((ceremony, report)) => self.succeed(&report, &ceremony),
-                Err(error) => fail(&error),
-            },
+                trial,
+            } => {
+                let agreed = || {
+                    AgreedPlan::read(&plan)?
+                        .superseding(side, superseded.as_deref())?
+                        .tried(side, trial.as_deref())
+                };
+                match self.init(side, agreed, words.as_deref()) {
+                    Ok((ceremony, report)) => self.succeed(&report, &ceremony),
+                    Err(error) => fail(&error),
+                }
+            }
             Shared::Status => {
                 self.unguarded(side, Box::new(|ceremony, _| Ok(status::status(ceremony))))
             }
@@ -275,15 +286,14 @@ impl Common {
     fn init(
         &self,
         side: Side,
-        plan: &Path,
+        agreed: impl FnOnce() -> Result<AgreedPlan>,
         words: Option<&Path>,
-        superseded: Option<&Path>,
     ) -> Result<(Ceremony, Report)> {
         // Before any question is asked: a folder with a ceremony takes no second one.
         if self.dir.join(LOG_FILE).exists() {
             Log::create(&self.dir)?;
         }
-        let agreed = AgreedPlan::read(plan)?.superseding(side, superseded)?;
+        let agreed = agreed()?;
         self.require_mirror(agreed.plan())?;
         let module = self.module.as_deref();
         let checks = preflight::guard_init(agreed.plan(), side, module)?;

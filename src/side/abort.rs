@@ -6,9 +6,9 @@ use crate::{
     ceremony::Ceremony,
     log::Event,
     phase::Step,
-    plan::Side,
+    plan::{Side, Trial},
     report::Report,
-    side::room,
+    side::{room, trial},
 };
 
 fn subject(ceremony: &Ceremony, reason: &str) -> Result<approval::Abort> {
@@ -55,9 +55,13 @@ pub fn abort(
         .line("Still to be destroyed where it exists, and noted:");
     let report = (to_destroy(ceremony.state.side).iter())
         .fold(report, |report, what| report.line(format!("  - {what}")));
-    Ok(report
-        .line("A new plan names what it supersedes: this plan's SHA-256.")
-        .value("plan", ceremony.plan.hash().to_string()))
+    let report = (trial::remains(&ceremony.plan, ceremony.state.side).into_iter())
+        .fold(report, |report, what| report.line(format!("  - {what}")));
+    let report = match ceremony.plan.trial {
+        Trial::This => report.line("The production plan names this trial: `trial` is the SHA-256 of the closing.json that the hoster's `kek destroy` makes."),
+        Trial::None | Trial::After(_) => report.line("A new plan names what it supersedes: this plan's SHA-256."),
+    };
+    Ok(report.value("plan", ceremony.plan.hash().to_string()))
 }
 
 /// What no program can look for.

@@ -9,10 +9,10 @@ use crate::{
     fingerprint::{self, WORDS_TYPED},
     folder,
     log::{Event, LOG_FILE, MAX_LOG},
-    plan::{MAX_PLAN, PLAN_FILE, Plan, Side},
+    plan::{MAX_PLAN, PLAN_FILE, Plan, Side, Trial},
     report::Report,
     rule::Rule,
-    side::counterpart,
+    side::{counterpart, trial},
     signature::{self, SignatureFile, Signed},
 };
 
@@ -23,6 +23,8 @@ pub struct AgreedPlan {
     signed: Vec<Signed>,
     /// The head of the aborted ceremony's log that was shown.
     superseded: Option<Hash>,
+    /// The closing of the trial whose record was shown.
+    trial: Option<Hash>,
 }
 
 impl AgreedPlan {
@@ -40,6 +42,7 @@ impl AgreedPlan {
             files,
             signed,
             superseded: None,
+            trial: None,
         })
     }
 
@@ -82,6 +85,15 @@ impl AgreedPlan {
         Ok(self)
     }
 
+    /// Looks at the record of the trial that this plan names. Only the tenant may begin without it.
+    ///
+    /// # Errors
+    /// As [`trial::shown`].
+    pub fn tried(mut self, side: Side, folder: Option<&Path>) -> Result<Self> {
+        self.trial = trial::shown(&self.plan, side, folder)?;
+        Ok(self)
+    }
+
     /// The plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
@@ -98,6 +110,7 @@ pub fn init(dir: &Path, side: Side, agreed: AgreedPlan, typed: &str) -> Result<(
         files,
         signed,
         superseded,
+        trial,
     } = agreed;
     fingerprint::confirm(plan.hash(), typed)?;
     let event = Event::Init {
@@ -109,6 +122,7 @@ pub fn init(dir: &Path, side: Side, agreed: AgreedPlan, typed: &str) -> Result<(
         signatures: signed.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         superseded,
+        trial,
     };
     let files: Vec<_> = files
         .into_iter()
@@ -134,6 +148,16 @@ pub fn init(dir: &Path, side: Side, agreed: AgreedPlan, typed: &str) -> Result<(
             report.value("supersedes", format!("{former}, seen to be aborted"))
         }
         (Some(former), None) => report.value("supersedes", format!("{former}, not shown here")),
+    };
+    let report = match (plan.trial, trial) {
+        (Trial::None, _) => report,
+        (Trial::This, _) => {
+            report.line("This is a trial, with throwaway keys: it stops before activation, and ends with `abort` on both sides.")
+        }
+        (Trial::After(closing), Some(_)) => {
+            report.value("trial", format!("{closing}, in which every node proved itself ready"))
+        }
+        (Trial::After(closing), None) => report.value("trial", format!("{closing}, not shown here")),
     };
     Ok((Ceremony::create(dir, side, plan, &files, event)?, report))
 }

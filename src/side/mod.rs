@@ -14,3 +14,4 @@ pub mod room;
 pub mod status;
 #[cfg(all(feature = "hsm", feature = "custody"))]
 pub mod token;
+pub mod trial;

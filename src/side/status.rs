@@ -9,7 +9,7 @@ use crate::{
     approval,
     ceremony::Ceremony,
     phase::{Phase, Step, name},
-    plan::{Id, Side},
+    plan::{Id, Side, Trial},
     report::Report,
 };
 
@@ -37,7 +37,8 @@ pub fn next(ceremony: &Ceremony) -> String {
         Step::Evidence => missing.is_some(),
         // Possible, and never what comes next by itself.
         Step::Rollback | Step::Nodes | Step::Retire => state.pending == Some(row.step),
-        Step::Primary if ceremony.plan.is_trial() => false,
+        // A trial ends here, by `abort`.
+        Step::Primary | Step::Accept => ceremony.plan.trial != Trial::This,
         Step::Close if state.phase == Phase::Closed => state.changed_since,
         _ => true,
     });
@@ -74,6 +75,9 @@ fn before(side: Side, phase: Phase, step: Step, attempt: u32) -> Option<&'static
     Some(match (side, phase) {
         (_, _) if step == Step::Release => {
             "first: copy the document's folder in outbox/ to the officers' own machine (shares never go there); `ceremony-scripts/sign FOLDER` there; bring the .sig files back"
+        }
+        (_, _) if step == Step::Abort => {
+            "first: a trial ends here, on both sides; whatever is still to be tried of it is tried now"
         }
         (_, _) if step == Step::ShareConfirm => {
             "first: give each custodian their file of outbox/shares/; `keyferry-custodian share check` shows the words to type here"

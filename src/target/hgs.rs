@@ -3,13 +3,23 @@
 
 use std::path::Path;
 
-use super::{Act, Service, TargetStep, Wrong};
+use super::{Act, At, Miss, Service, TargetStep, Wrong};
 use crate::{
     Result,
+    escape::escape,
     node::{Brief, PrimaryKey, Statement, shown},
-    plan::{Deployment, KeyPlan, KeyType, Role, Stage},
+    plan::{Deployment, Id, KeyPlan, KeyType, Role, Stage, Target},
     rule::Rule,
 };
+
+/// The least modulus that HGS takes, in bits.
+const LEAST_BITS: u32 = 2048;
+/// The longest name of a key storage provider, in characters.
+const MAX_KSP: usize = 100;
+/// The longest soak: a year.
+const MAX_SOAK_HOURS: u32 = 8760;
+/// The most nodes.
+const MAX_NODES: usize = 64;
 
 /// A cluster of HGS nodes.
 pub struct Hgs;
@@ -54,24 +64,15 @@ const STEPS: &[TargetStep] = steps! {
 const FILES: &[(&str, &str)] = &[];
 
 impl Service for Hgs {
-    fn requirements(&self, keys: &[KeyPlan]) -> std::result::Result<(), (String, String)> {
-        let of = |role: Role| keys.iter().filter(|key| key.role == role).count();
-        let (signing, encryption) = (of(Role::Signing), of(Role::Encryption));
-        if (signing, encryption) != (1, 1) {
-            return Err((
-                format!("{signing} signing and {encryption} encryption keys"),
-                "exactly one of each: HGS has one primary signing and one primary encryption certificate".into(),
-            ));
-        }
-        match keys
-            .iter()
-            .find(|key| matches!(key.key_type, KeyType::Ec(_)))
-        {
-            Some(key) => Err((
-                format!("the EC key {}", key.label),
-                "RSA keys: HGS takes no others".into(),
-            )),
-            None => Ok(()),
+    fn requirements(&self, keys: Option<&[KeyPlan]>, target: &Target) -> Vec<Miss> {
+        match target {
+            Target::Hgs {
+                nodes,
+                ksp,
+                soak_hours,
+                ..
+            } => requirements(keys, nodes, ksp, *soak_hours),
+            Target::Local { .. } => Vec::new(),
         }
     }
 
@@ -184,4 +185,67 @@ fn diagnosed(diagnostics: Option<&str>) -> std::result::Result<(), Wrong> {
         Some(line) => wrong(format!("the diagnostics say {:?}", line.trim())),
         None => Ok(()),
     }
+}
+
+/// Everything in a plan that HGS cannot use (`PLAN-TARGET`). Keys that are faulty by themselves are `None` and not looked at.
+///
+/// HGS has one primary certificate for signing and one for encryption, both RSA of at least 2048 bits (Microsoft, "Obtain
+/// certificates for HGS").
+fn requirements(keys: Option<&[KeyPlan]>, nodes: &[Id], ksp: &str, soak_hours: u32) -> Vec<Miss> {
+    let mut missed = Vec::new();
+    let mut miss = |at, found: String, expected: String| {
+        missed.push(Miss {
+            at,
+            found,
+            expected,
+        });
+    };
+    for role in [Role::Signing, Role::Encryption] {
+        let Some(keys) = keys else { break };
+        let name = match role {
+            Role::Signing => "signing",
+            Role::Encryption => "encryption",
+        };
+        let of_role = (0..).zip(keys).filter(|(_, key)| key.role == role);
+        let expected = format!("exactly one {name} key for hgs");
+        match of_role.clone().count() {
+            0 => miss(At::Keys, format!("no {name} key"), expected),
+            _ => of_role.skip(1).for_each(|(n, key)| {
+                let found = format!("another {name} key, {}", key.label);
+                miss(At::Role(n), found, expected.clone());
+            }),
+        }
+    }
+    for (n, key) in keys.unwrap_or_default().iter().enumerate() {
+        let expected = format!("rsa with at least {LEAST_BITS} bits for hgs");
+        match key.key_type {
+            KeyType::Rsa(bits) if bits >= LEAST_BITS => {}
+            KeyType::Rsa(bits) => miss(
+                At::Bits(n),
+                format!("{} is RSA-{bits}", key.label),
+                expected,
+            ),
+            KeyType::Ec(_) => miss(At::Type(n), format!("{} is an EC key", key.label), expected),
+        }
+    }
+    if nodes.len() > MAX_NODES {
+        let found = format!("{} nodes", nodes.len());
+        miss(At::Nodes, found, format!("at most {MAX_NODES} for hgs"));
+    }
+    let printable = escape(ksp) == ksp && ksp.trim() == ksp;
+    if !printable || !(1..=MAX_KSP).contains(&ksp.chars().count()) {
+        let expected = format!(
+            "1 to {MAX_KSP} printable characters: the provider's name as `certutil -csplist` has it"
+        );
+        miss(At::Ksp, format!("ksp {ksp:?}"), expected);
+    }
+    if soak_hours > MAX_SOAK_HOURS {
+        let found = format!("soak_hours = {soak_hours}");
+        miss(
+            At::SoakHours,
+            found,
+            format!("at most {MAX_SOAK_HOURS}, a year"),
+        );
+    }
+    missed
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Act, Service, TargetStep, Wrong};
+use super::{Act, Miss, Service, TargetStep, Wrong};
 use crate::{
     Error, Result,
     document::FORMAT,
@@ -13,7 +13,7 @@ use crate::{
     escape::escape,
     folder,
     node::{Brief, PrimaryKey, Statement, shown},
-    plan::{Id, KeyPlan, Role},
+    plan::{Id, KeyPlan, Role, Target},
     rule::Rule,
 };
 
@@ -49,8 +49,8 @@ const FILES: &[(&str, &str)] = &[(
 )];
 
 impl Service for Local {
-    fn requirements(&self, _: &[KeyPlan]) -> std::result::Result<(), (String, String)> {
-        Ok(())
+    fn requirements(&self, _: Option<&[KeyPlan]>, _: &Target) -> Vec<Miss> {
+        Vec::new()
     }
 
     fn steps(&self) -> &'static [TargetStep] {

@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::{
     Result,
     node::{Brief, PrimaryKey, Statement},
-    plan::{KeyPlan, Plan, Target},
+    plan::{KeyPlan, Target},
     rule::Rule,
 };
 
@@ -50,7 +50,7 @@ pub struct TargetStep {
     pub program: &'static str,
 }
 
-/// What a statement, or a plan, says that its service cannot use.
+/// What a statement says that its service cannot use.
 pub struct Wrong {
     /// The rule.
     pub rule: Rule,
@@ -60,13 +60,40 @@ pub struct Wrong {
     pub expected: String,
 }
 
+/// Where in a plan a requirement is missed; keys are counted from 0, in the plan's order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum At {
+    /// Among the keys, at none of them.
+    Keys,
+    /// A key's role.
+    Role(usize),
+    /// A key's type.
+    Type(usize),
+    /// A key's size.
+    Bits(usize),
+    /// `nodes`.
+    Nodes,
+    /// `ksp`.
+    Ksp,
+    /// `soak_hours`.
+    SoakHours,
+}
+
+/// A requirement that a plan misses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Miss {
+    /// Where.
+    pub at: At,
+    /// What stands there.
+    pub found: String,
+    /// What the service needs.
+    pub expected: String,
+}
+
 /// A kind of service. Another one (AD FS, say) is another file like `hgs.rs`, and a line in [`of`].
 pub trait Service: Sync {
-    /// What the keys of a plan must be.
-    ///
-    /// # Errors
-    /// What was found and what is needed.
-    fn requirements(&self, keys: &[KeyPlan]) -> std::result::Result<(), (String, String)>;
+    /// Everything in a plan that the service cannot use (`PLAN-TARGET`). Keys that are faulty by themselves are `None` and not looked at.
+    fn requirements(&self, keys: Option<&[KeyPlan]>, target: &Target) -> Vec<Miss>;
 
     /// Everything that is done, in its order.
     fn steps(&self) -> &'static [TargetStep];
@@ -106,8 +133,8 @@ pub trait Service: Sync {
 }
 
 /// The service of a plan.
-pub fn of(plan: &Plan) -> &'static dyn Service {
-    match plan.target {
+pub fn of(target: &Target) -> &'static dyn Service {
+    match target {
         Target::Local { .. } => &local::Local,
         Target::Hgs { .. } => &hgs::Hgs,
     }

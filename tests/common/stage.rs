@@ -211,6 +211,8 @@ pub struct Stage {
     pub done: Option<Done>,
     /// Whether every command of a side keeps a mirror, `mirror-<side>`.
     pub mirror: bool,
+    /// Whether the registry lies beside the hoster's folder, where the next ceremony finds it.
+    pub registry: bool,
 }
 
 impl Stage {
@@ -226,6 +228,7 @@ impl Stage {
             setting,
             done: Some(Done::Plan),
             mirror: false,
+            registry: false,
         };
         for folder in ["tokens", "people", "medium", "plan"] {
             fs::create_dir(stage.path(folder)).unwrap();
@@ -245,10 +248,28 @@ impl Stage {
             fs::write(stage.path(&format!("people/{id}.recipient")), identity.1).unwrap();
         }
         fs::write(stage.path("plan/ceremony.toml"), change(stage.plan_text())).unwrap();
-        for id in ["ada", "ben", "hana", "hugo"] {
-            stage.sign(&stage.path("plan/ceremony.toml"), "keyferry-plan", id);
-        }
+        stage.sign_plan();
         stage
+    }
+
+    fn sign_plan(&self) {
+        for id in ["ada", "ben", "hana", "hugo"] {
+            self.sign(&self.path("plan/ceremony.toml"), "keyferry-plan", id);
+        }
+    }
+
+    /// Another ceremony on the same tokens: what the one before left stands below `before/`, and `plan` writes the new plan's file.
+    pub fn next_ceremony(&mut self, plan: impl FnOnce(&Stage, &Path)) {
+        fs::create_dir(self.path("before")).unwrap();
+        for folder in ["tenant", "hoster", "medium", "plan"] {
+            fs::rename(self.path(folder), self.path("before").join(folder)).unwrap();
+        }
+        for folder in ["medium", "plan"] {
+            fs::create_dir(self.path(folder)).unwrap();
+        }
+        plan(self, &self.path("plan/ceremony.toml"));
+        self.sign_plan();
+        self.done = Some(Done::Plan);
     }
 
     /// A stage on which everything up to this step is done.
@@ -280,6 +301,7 @@ impl Stage {
             setting,
             done,
             mirror: false,
+            registry: false,
         };
         copy.configure();
         copy
@@ -480,6 +502,9 @@ impl Stage {
                 .arg("--mirror")
                 .arg(self.path(&format!("mirror-{side}")));
         }
+        if self.registry && side == "hoster" {
+            command.arg("--registry").arg(self.path("registry.json"));
+        }
         command.args(arguments);
         self.environment(&mut command, side);
         command.current_dir(self.dir.path()).stdin(Stdio::null());
@@ -643,13 +668,17 @@ impl Stage {
 
     /// The command that a node proves itself by, as a machine of this name, into a folder.
     pub fn node_prove(&self, node: &str, machine: &str, out: &str) -> Ended {
-        let registry = self.path("hoster/registry.json");
         let mut command = self.command(
             "hoster",
             &["node", "prove", "--register", "hoster/register"],
         );
         command.args(["--node", node, "--machine", machine, "--out", out]);
-        ended(command.arg("--registry").arg(registry))
+        if !self.registry {
+            command
+                .arg("--registry")
+                .arg(self.path("hoster/registry.json"));
+        }
+        ended(&mut command)
     }
 
     fn prove_nodes(&self, stage: &str, go: &mut dyn FnMut(&str, &[&str])) {

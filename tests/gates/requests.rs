@@ -57,7 +57,7 @@ fn gates(stage: &Stage) -> Vec<AtGate> {
             "import medium/package",
             &shares,
         ),
-        gate(Done::Register, "hoster", "primary", "primary", &[]),
+        gate(Done::Ready, "hoster", "primary", "primary", &[]),
         gate(
             Done::AcceptanceRelease,
             "hoster",
@@ -215,11 +215,23 @@ fn an_exchanged_subject_is_caught_at_every_gate() {
                     &["DOCUMENT-PLAN"],
                 ),
             ],
-            "primary" => vec![(
-                "hoster/registry.json".into(),
-                "hoster/registry.json".into(),
-                &["REGISTRY-FORMAT"][..],
-            )],
+            "primary" => vec![
+                (
+                    "hoster/registry.json".into(),
+                    "hoster/registry.json".into(),
+                    &["EVIDENCE-PRIMARY"][..],
+                ),
+                (
+                    "hoster/register/registration.json".into(),
+                    "hoster/register/registration.json".into(),
+                    &["DOCUMENT-HASH"],
+                ),
+                (
+                    kept_evidence(&signed, "node1-ready"),
+                    kept_evidence(&other, "node1-ready"),
+                    &["DOCUMENT-HASH"],
+                ),
+            ],
             "kek-destroy" => vec![(
                 "medium/acceptance/acceptance.json".into(),
                 "medium/acceptance/acceptance.json".into(),
@@ -267,18 +279,36 @@ fn rewritten_log(signed: &Stage, at: &AtGate, command: &[&str]) {
     );
 }
 
+/// Where the hoster keeps a node's evidence.
+fn kept_evidence(stage: &Stage, begins: &str) -> String {
+    let names = fs::read_dir(stage.path("hoster/evidence")).unwrap();
+    let mut names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let name = names.find(|name| name.starts_with(begins)).unwrap();
+    format!("hoster/evidence/{name}")
+}
+
 /// The keys that become primary, and the ones before them, are those of the request at the moment of the act.
 #[test]
 fn another_former_primary_needs_new_signatures() {
-    let stage = Stage::at(Done::Register);
+    let stage = Stage::at(Done::Ready);
     stage.pass("hoster", "primary", &["primary"]);
     let registry = stage.path("hoster/registry.json");
     let mut json = stage.json("hoster/registry.json");
     let mut foreign = json["key_sets"][0].clone();
     foreign["plan_hash"] = Hash::of(b"another plan").to_string().into();
+    for key in foreign["keys"].as_array_mut().unwrap() {
+        key["thumbprint"] = "0123456789ABCDEF0123456789ABCDEF01234567".into();
+    }
     json["primary"] = foreign["plan_hash"].clone();
     json["key_sets"].as_array_mut().unwrap().push(foreign);
     fs::write(&registry, serde_json::to_vec_pretty(&json).unwrap()).unwrap();
+    stage.hoster(&["primary"]).refused("EVIDENCE-PRIMARY");
+    // Every node must have seen what is primary now, one alone is not enough.
+    let file = stage.prove_node("node1", "ready");
+    stage.hoster(&["evidence", "add", &file]).ok();
+    stage.hoster(&["primary"]).refused("EVIDENCE-PRIMARY");
+    let file = stage.prove_node("node2", "ready");
+    stage.hoster(&["evidence", "add", &file]).ok();
     let text = stage.hoster(&["primary"]).ended_with(6);
     assert!(
         text.contains("01-primary.json asked for something else"),

@@ -22,9 +22,13 @@ pub fn sentence(event: &Event) -> String {
             signatures,
             version,
             superseded,
+            trial,
         } => {
             let superseded = superseded.map_or(String::new(), |head| {
                 format!("; it supersedes an aborted ceremony whose log ended with {head}")
+            });
+            let trial = trial.map_or(String::new(), |closing| {
+                format!("; it was tried before, in the trial with the closing {closing}")
             });
             let mode = match mode {
                 Mode::Rehearsal => "rehearsal",
@@ -35,7 +39,7 @@ pub fn sentence(event: &Event) -> String {
                 _ => format!("waived: {}", list(waived.iter().map(|rule| rule.name()))),
             };
             format!(
-                "the {mode} {ceremony} began on the side of the {side}, under the plan {plan}, signed by {}; {waived}; Keyferry {version}{superseded}",
+                "the {mode} {ceremony} began on the side of the {side}, under the plan {plan}, signed by {}; {waived}; Keyferry {version}{superseded}{trial}",
                 signers(signatures)
             )
         }

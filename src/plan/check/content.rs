@@ -1,12 +1,12 @@
-//! What crosses, how, and where to.
+//! What crosses, and how.
 
 use super::Checker;
 use toml::Spanned;
 
 use crate::{
     plan::{
-        Id, KeyPlan, KeyType, Role, Target, Transfer, Usage,
-        raw::{RawKey, RawPlan, RawTarget},
+        KeyPlan, KeyType, Role, Transfer, Usage,
+        raw::{RawKey, RawPlan},
     },
     rule::Rule,
 };
@@ -41,7 +41,11 @@ impl Checker<'_> {
                 "at least one [[keys]]",
             );
         }
-        if raw.get_ref().iter().all(|key| key.role != Role::Signing) {
+        if raw
+            .get_ref()
+            .iter()
+            .all(|key| *key.role.get_ref() != Role::Signing)
+        {
             // Without one nothing inside the tenant's HSM could sign the package.
             self.fault(
                 raw.span().start,
@@ -64,7 +68,7 @@ impl Checker<'_> {
         let bits = *raw.bits.get_ref();
         let key_type = match (raw.key_type.get_ref().as_str(), bits) {
             ("rsa", 2048 | 3072 | 4096) => Some(KeyType::Rsa(bits)),
-            ("ec", 256 | 384) if raw.role == Role::Signing => Some(KeyType::Ec(bits)),
+            ("ec", 256 | 384) if *raw.role.get_ref() == Role::Signing => Some(KeyType::Ec(bits)),
             (other, _) => {
                 let found = format!("type {other:?} with {bits} bits");
                 self.fault(
@@ -92,7 +96,7 @@ impl Checker<'_> {
         let usage = self.usage(raw);
         Some(KeyPlan {
             label: label?,
-            role: raw.role,
+            role: *raw.role.get_ref(),
             key_type: key_type?,
             usage,
             subject: raw.subject.get_ref().clone(),
@@ -100,7 +104,7 @@ impl Checker<'_> {
     }
 
     pub(super) fn usage(&mut self, raw: &RawKey) -> Usage {
-        let proves = match raw.role {
+        let proves = match raw.role.get_ref() {
             Role::Signing => "sign",
             Role::Encryption => "decrypt",
         };
@@ -126,44 +130,5 @@ impl Checker<'_> {
             sign: list.contains(&"sign"),
             decrypt: list.contains(&"decrypt"),
         }
-    }
-
-    pub(super) fn target(&mut self, raw: Spanned<RawTarget>) -> Option<Target> {
-        let at = raw.span().start;
-        let raw = raw.into_inner();
-        let (RawTarget::Local { nodes } | RawTarget::Hgs { nodes, .. }) = &raw;
-        let mut ids: Vec<Id> = Vec::new();
-        for node in nodes {
-            match node.parse::<Id>() {
-                Ok(id) if !ids.contains(&id) => ids.push(id),
-                Ok(id) => {
-                    let found = format!("node {id} again");
-                    self.fault(at, Rule::PlanRepeated, found, "each node once");
-                }
-                Err(expected) => {
-                    let expected = expected.trim_start_matches("expected ");
-                    self.fault(at, Rule::PlanField, format!("node {node:?}"), expected);
-                }
-            }
-        }
-        if nodes.is_empty() {
-            self.fault(at, Rule::PlanField, "no node", "at least one node");
-        }
-        Some(match raw {
-            RawTarget::Local { .. } => Target::Local { nodes: ids },
-            RawTarget::Hgs {
-                ksp,
-                deployment,
-                soak_hours,
-                trial,
-                ..
-            } => Target::Hgs {
-                nodes: ids,
-                ksp,
-                deployment,
-                soak_hours,
-                trial,
-            },
-        })
     }
 }

@@ -2,6 +2,7 @@
 
 mod content;
 mod people;
+mod target;
 
 use std::collections::BTreeMap;
 
@@ -151,7 +152,8 @@ impl Checker<'_> {
         let quorum = self.quorum(&raw, hoster.as_ref());
         let transfer = self.transfer(&raw);
         let keys = self.keys(&raw.keys);
-        let target = self.target(raw.target);
+        let target = self.target(&raw, keys.as_deref());
+        let trial = self.trial(raw.target.get_ref().trial.as_ref(), mode);
         let waivers: Vec<_> = raw
             .waivers
             .iter()
@@ -171,6 +173,7 @@ impl Checker<'_> {
             transfer,
             keys: keys?,
             target: target?,
+            trial: trial?,
             software: raw.software.into_iter().collect(),
             source: raw.after.source,
             waivers: waivers.into_iter().collect::<Option<_>>()?,
