@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::metadata::{self, Asked};
 use crate::{
     Result,
     ceremony::Ceremony,
@@ -10,16 +11,18 @@ use crate::{
     },
     log::{Event, LOG_FILE},
     phase::Step,
+    plan::Target,
     report::Report,
     rule::Rule,
 };
 
-/// Takes the registration and makes the acceptance.
+/// Takes the registration, compares what nodes publish, and makes the acceptance.
 ///
 /// # Errors
-/// `PHASE-ORDER`, `DOCUMENT-…`, `SIGNATURE-…` and `PROOF-…` rules.
-pub fn accept(ceremony: &mut Ceremony, folder: &Path) -> Result<Report> {
+/// [`crate::Error::Usage`], `PHASE-ORDER`, `DOCUMENT-…`, `SIGNATURE-…`, `PROOF-…` and `METADATA-…` rules.
+pub fn accept(ceremony: &mut Ceremony, folder: &Path, asked: &Asked) -> Result<Report> {
     ceremony.state.require(Step::Accept)?;
+    let wanted = asked.wanted(&ceremony.plan)?;
     let registration = ceremony.take::<Registration>(folder)?;
     let (package, _) = ceremony.sent::<Package>()?;
     if registration.body().package_id != package.body().package_id {
@@ -37,6 +40,8 @@ pub fn accept(ceremony: &mut Ceremony, folder: &Path) -> Result<Report> {
         .proofs
         .iter()
         .try_for_each(|proof| proof.verify(&ceremony.plan, package.body()))?;
+    // A wrong file changes nothing: not even the intent is written.
+    let published = metadata::take(&wanted, &package)?;
     ceremony.keep(&registration)?;
     let begun = ceremony.begin(Step::Accept)?;
     let log = ceremony.log_bytes()?;
@@ -45,13 +50,11 @@ pub fn accept(ceremony: &mut Ceremony, folder: &Path) -> Result<Report> {
         receipt: ceremony.state.document(Kind::Receipt)?,
         kek_fingerprint: package.body().kek_fingerprint,
         log: Listed::of(&log),
+        metadata: published.iter().map(|one| one.entry.clone()).collect(),
     };
-    let document = ceremony.build_answering(
-        &begun,
-        registration.hash,
-        body,
-        vec![(LOG_FILE.to_owned(), log)],
-    )?;
+    let mut files = vec![(LOG_FILE.to_owned(), log)];
+    files.extend(published.iter().map(|one| one.listed()));
+    let document = ceremony.build_answering(&begun, registration.hash, body, files)?;
     let proofs = registration.body().proofs.len();
     ceremony.finish(
         begun,
@@ -59,17 +62,26 @@ pub fn accept(ceremony: &mut Ceremony, folder: &Path) -> Result<Report> {
             document,
             registration: registration.hash,
             signatures: registration.signatures.everyone(),
+            metadata: published.iter().map(|one| one.entry.logged()).collect(),
         },
     )?;
     let former = registration
         .body()
         .former
         .map_or("none".into(), |hash| format!("the key set of plan {hash}"));
-    Ok(
+    let report =
         Report::new("Accepted: the tenant's keys are the primary keys of the hoster's service.")
             .value("registration", registration.hash.to_string())
             .value("proofs", proofs)
             .value("former", former)
-            .value("acceptance", document.to_string()),
-    )
+            .value("acceptance", document.to_string());
+    match ceremony.plan.target {
+        Target::Local { .. } => Ok(report),
+        Target::Hgs { .. } => Ok(metadata::report(
+            report,
+            &ceremony.plan,
+            &published,
+            package.pair()?,
+        )),
+    }
 }
