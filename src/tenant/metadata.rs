@@ -204,7 +204,7 @@ fn next(report: Report, plan: &Plan, taken: &[Taken]) -> Report {
     let name = &plan.ceremony;
     let (when, file) = match taken.first() {
         Some(one) => (
-            "You may now deploy new shielded VMs. On the machine that makes shielding data:".to_owned(),
+            "You may now deploy new shielded VMs. On the machine that makes shielding data, with a copy from outbox/acceptance/:".to_owned(),
             one.entry.file_name(),
         ),
         None => (

@@ -5,7 +5,7 @@ use roxmltree::{Document, Node, ParsingOptions};
 /// The most elements, texts, comments and instructions together; a file of the service has a few dozen.
 const MAX_NODES: u32 = 4096;
 /// The most equals signs. Every attribute and namespace has one, and the parser compares each with each: without a limit a
-/// file of 1 MiB keeps it busy for minutes. Base64 has at most two per value, so some 400 certificates fit.
+/// file of 1 MiB keeps it busy for half a minute. Base64 has at most two per value, so some 400 certificates fit.
 const MAX_EQUALS: usize = 1024;
 /// How much of a foreign name is shown, in characters.
 const SHOWN: usize = 100;
