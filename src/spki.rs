@@ -69,6 +69,20 @@ pub fn verifies(spki: &[u8], message: &[u8], signature: &[u8]) -> bool {
         .is_ok()
 }
 
+/// SHA-1 of a certificate's DER as 40 upper-case hex characters: how Windows names it. A name, not a proof.
+pub fn thumbprint(der: &[u8]) -> String {
+    data_encoding::HEXUPPER.encode(&Sha1::digest(der))
+}
+
+/// The subject of a certificate (RFC 4514) and its key's DER SubjectPublicKeyInfo, of whatever kind it is; foreign
+/// text, not escaped. None where the bytes are no DER certificate.
+pub fn subject_and_key(der: &[u8]) -> Option<(String, Vec<u8>)> {
+    let certificate = Certificate::from_der(der).ok()?;
+    let tbs = certificate.tbs_certificate();
+    let spki = tbs.subject_public_key_info().to_der().ok()?;
+    Some((tbs.subject().to_string(), spki))
+}
+
 /// A certificate that holds a target key's public half and is signed by the key itself.
 pub struct TargetCertificate {
     der: Vec<u8>,
@@ -127,9 +141,9 @@ impl TargetCertificate {
         &self.der
     }
 
-    /// SHA-1 of the certificate as 40 upper-case hex characters: how Windows names it. A name, not a proof.
+    /// As [`thumbprint`].
     pub fn thumbprint(&self) -> String {
-        data_encoding::HEXUPPER.encode(&Sha1::digest(&self.der))
+        thumbprint(&self.der)
     }
 
     /// Its key's DER SubjectPublicKeyInfo.

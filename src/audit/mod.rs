@@ -11,6 +11,7 @@ mod foretelling;
 mod lockstep;
 mod logs;
 mod planning;
+mod published;
 mod rehearsal;
 mod renewal;
 mod show;
@@ -128,6 +129,7 @@ pub fn verify(folders: &[PathBuf], against: &Against) -> Result<Verdict> {
     let logs = Logs::read(&evidence, &plan, &documents, &mut verdict)?;
     documents.settle(&logs, &mut verdict)?;
     contents::check(&documents, &evidence, &plan, &logs, &mut verdict)?;
+    published::check(&documents, &plan, &logs, &mut verdict)?;
     approvals::check(&evidence, &plan, &logs, &documents, &mut verdict)?;
     for (path, side, files) in &archives {
         archive::check(path, files, *side, &plan, &logs, &mut verdict)?;

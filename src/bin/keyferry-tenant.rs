@@ -12,7 +12,7 @@ use keyferry::{
         archive,
         token::{TokenChoice, with_officer},
     },
-    tenant::{accept, export, keys, offer, receipt, shares, trust},
+    tenant::{accept, export, keys, metadata::Asked, offer, receipt, shares, trust},
 };
 
 /// The tenant's side of a key ceremony: its keys leave its HSM wrapped for the hoster's, sealed under shares
@@ -50,6 +50,15 @@ enum Command {
     Accept {
         /// The registration/ folder
         registration: PathBuf,
+        /// What a node of Windows Host Guardian Service publishes: its metadata.xml
+        #[arg(long, value_name = "NODE=FILE", value_parser = of_node)]
+        metadata: Vec<(Id, PathBuf)>,
+        /// With --metadata: who fetched the files, by their id in the plan
+        #[arg(long, value_name = "ID")]
+        fetched_by: Option<Id>,
+        /// With --metadata: where in the network they were fetched
+        #[arg(long, value_name = "TEXT")]
+        fetched_from: Option<String>,
     },
     /// Take the hoster's closing, end the log and write archive/
     Close {
@@ -127,6 +136,11 @@ fn existing(text: &str) -> std::result::Result<(Id, PathBuf), String> {
     Ok((label.parse()?, file.into()))
 }
 
+fn of_node(text: &str) -> std::result::Result<(Id, PathBuf), String> {
+    let (node, file) = text.split_once('=').ok_or("expected NODE=FILE")?;
+    Ok((node.parse()?, file.into()))
+}
+
 fn main() -> ExitCode {
     let Cli { common, command } = Cli::parse();
     let side = Side::Tenant;
@@ -196,9 +210,21 @@ fn main() -> ExitCode {
             side,
             Box::new(move |ceremony, _| receipt::check(ceremony, &receipt)),
         ),
-        Command::Accept { registration } => common.step(
+        Command::Accept {
+            registration,
+            metadata,
+            fetched_by,
+            fetched_from,
+        } => common.step(
             side,
-            Box::new(move |ceremony, _| accept::accept(ceremony, &registration)),
+            Box::new(move |ceremony, _| {
+                let asked = Asked {
+                    files: metadata,
+                    by: fetched_by,
+                    from: fetched_from,
+                };
+                accept::accept(ceremony, &registration, &asked)
+            }),
         ),
         Command::Close { closing } => common.step(
             side,

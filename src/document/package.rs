@@ -219,7 +219,41 @@ impl Body for Package {
     }
 }
 
+/// The certificates, in DER, that a service with one key per role must publish.
+#[derive(Debug, Clone, Copy)]
+pub struct Pair<'a> {
+    /// The signing key's.
+    pub signing: &'a [u8],
+    /// The encryption key's.
+    pub encryption: &'a [u8],
+}
+
 impl Received<Package> {
+    /// The certificates of the one signing and the one encryption key.
+    ///
+    /// # Errors
+    /// `PLAN-TARGET` where the package carries another number of keys in either role.
+    pub fn pair(&self) -> Result<Pair<'_>> {
+        let one = |role: Role| {
+            let mut keys = self.body().keys.iter().filter(|key| key.role == role);
+            match (keys.next(), keys.next()) {
+                (Some(key), None) => Some(self.file(&key.certificate_file())),
+                _ => None,
+            }
+        };
+        match (one(Role::Signing), one(Role::Encryption)) {
+            (Some(signing), Some(encryption)) => Ok(Pair {
+                signing,
+                encryption,
+            }),
+            _ => Err(Rule::PlanTarget.refuse(
+                "not one signing and one encryption key",
+                "one of each, which is what a service has as its primary ones",
+                "make a plan with one key per role",
+            )),
+        }
+    }
+
     /// Each certificate is its key's own, and each signing key has signed the package in the tenant's HSM.
     ///
     /// # Errors

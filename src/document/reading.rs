@@ -4,8 +4,13 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::{
-    Body, Document, FORMAT, Header, Kind, Listed, MAX_DOCUMENT, acceptance::Acceptance,
-    closing::Closing, offer::Offer, package::Package, receipt::Receipt, registration::Registration,
+    Body, Document, FORMAT, Header, Kind, Listed, MAX_DOCUMENT,
+    acceptance::{Acceptance, METADATA_END},
+    closing::Closing,
+    offer::Offer,
+    package::Package,
+    receipt::Receipt,
+    registration::Registration,
 };
 use crate::{
     Error, Result,
@@ -16,6 +21,7 @@ use crate::{
     plan::Plan,
     rule::Rule,
     signature::{self, MAX_SIGNATURE, Namespace, SignatureFile, Verified, signer_of},
+    target::metadata::MAX_METADATA,
 };
 
 /// The greatest size of a sealed key or a certificate, in bytes; an RSA-4096 key has under 4 KiB.
@@ -130,7 +136,7 @@ impl<B: Body> Released<B> {
 /// `DOCUMENT-…` and `SIGNATURE-…` rules, each saying what was found.
 pub fn read<B: Body>(folder: &Path, plan: &Plan) -> Result<Received<B>> {
     let main = B::KIND.file();
-    let files = folder::read_folder(folder, |name| limit(name, &main))?;
+    let files = folder::read_folder(folder, |name| limit(name, &main, plan))?;
     check(folder, plan, files, None)
 }
 
@@ -141,7 +147,7 @@ pub fn read<B: Body>(folder: &Path, plan: &Plan) -> Result<Received<B>> {
 pub fn read_without_log<B: Body>(folder: &Path, plan: &Plan) -> Result<Received<B>> {
     let main = B::KIND.file();
     let (mut files, mut log) = (BTreeMap::new(), None);
-    for (name, limit) in folder::list_folder(folder, |name| limit(name, &main))? {
+    for (name, limit) in folder::list_folder(folder, |name| limit(name, &main, plan))? {
         let path = folder.join(&name);
         if name == LOG_FILE {
             let (hash, length) = folder::hash_file(&path, limit)?;
@@ -215,7 +221,9 @@ pub fn read_files(
     }
 }
 
-fn limit(name: &str, main: &str) -> Option<u64> {
+/// The greatest size of a file by its name; none for a name that no document has. Metadata, the one kind that is large
+/// and many, may only be of the plan's own nodes.
+fn limit(name: &str, main: &str, plan: &Plan) -> Option<u64> {
     if name == main {
         return Some(MAX_DOCUMENT);
     }
@@ -225,8 +233,15 @@ fn limit(name: &str, main: &str) -> Option<u64> {
     match name {
         LOG_FILE => Some(MAX_LOG),
         _ if name.ends_with(".sealed") || name.ends_with(".crt") => Some(MAX_LISTED),
-        _ if name.ends_with("-ready.json") || name.ends_with("-active.json") => Some(MAX_EVIDENCE),
-        _ => None,
+        _ if name.ends_with("-ready.json") || name.ends_with("-active.json") => {
+            (main == Kind::Registration.file()).then_some(MAX_EVIDENCE)
+        }
+        _ => {
+            let node = name.strip_suffix(METADATA_END)?;
+            let mut nodes = plan.target.nodes().iter();
+            let known = main == Kind::Acceptance.file() && nodes.any(|id| id.as_str() == node);
+            known.then_some(MAX_METADATA)
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{KekRecord, KeyRecord, Share};
+use super::record::{Fetched, KekRecord, KeyRecord, Share};
 use crate::{
     document::{
         Kind,
@@ -252,6 +252,9 @@ pub enum Event {
         registration: Hash,
         /// Who released the registration.
         signatures: Vec<Signed>,
+        /// What nodes published, as the acceptance carries it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        metadata: Vec<Fetched>,
     },
     /// The KEK is gone and the closing is made.
     KekDestroy {

@@ -1,4 +1,4 @@
-//! Keys and shares as entries of the log name them.
+//! Keys, shares and files as entries of the log name them.
 
 use serde::{Deserialize, Serialize};
 
@@ -39,4 +39,18 @@ pub struct Share {
     pub custodian: Id,
     /// SHA-256 of the age file.
     pub file: Hash,
+}
+
+/// A file that somebody fetched from a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fetched {
+    /// The node.
+    pub node: Id,
+    /// SHA-256 of the file.
+    pub file: Hash,
+    /// Who fetched it.
+    pub fetched_by: Id,
+    /// Where in the network they stood.
+    pub fetched_from: String,
 }

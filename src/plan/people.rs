@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use ssh_key::public::KeyData;
 
-use super::Id;
+use super::{Id, Plan};
 use crate::document::parts::TokenIdentity;
 
 /// A person with an SSH key: an officer, or a witness who signs with one.
@@ -94,4 +94,24 @@ pub struct QuorumPlan {
     pub threshold: u8,
     /// The N custodians, at most 16; share x is the x-th custodian's, from 1.
     pub custodians: Vec<Custodian>,
+}
+
+impl Plan {
+    /// Whether an id is that of somebody of the plan: an officer of either side, a witness or a custodian.
+    pub fn has_person(&self, id: &Id) -> bool {
+        let officers = self.tenant.officers.iter().chain(&self.hoster.officers);
+        let witnesses = self.witnesses.iter().map(|witness| &witness.id);
+        let custodians = self.quorum.custodians.iter().map(|custodian| &custodian.id);
+        (officers.map(|officer| &officer.id))
+            .chain(witnesses)
+            .chain(custodians)
+            .any(|known| known == id)
+    }
+}
+
+impl Party {
+    /// Whether somebody is an officer of this side.
+    pub fn has_officer(&self, id: &Id) -> bool {
+        self.officers.iter().any(|officer| officer.id == *id)
+    }
 }

@@ -1,5 +1,6 @@
 //! What the programs of the two sides share: options, how a step is run, and how it ends.
 
+mod alone;
 mod gates;
 mod note;
 
@@ -16,7 +17,6 @@ use crate::{
     ceremony::Ceremony,
     escape::escape,
     folder,
-    hoster::prove::{self, NodeChoice},
     hsm::{Hsm, MOST_SESSIONS},
     log::{Event, LOG_FILE, Log},
     phase::{Phase, Step},
@@ -25,7 +25,7 @@ use crate::{
     rule::Rule,
     side::{
         init::{self, AgreedPlan},
-        preflight, probe, release, room, status,
+        preflight, release, room, status,
         token::{TokenChoice, with_token},
     },
     terminal::{Asker, fail},
@@ -315,41 +315,6 @@ impl Common {
             self.print(&looked.report);
         }
         looked.end.map(|()| looked.report)
-    }
-
-    fn probe(&self, side: Side, file: &Path, rehearsal: bool) -> ExitCode {
-        let mode = if rehearsal {
-            Mode::Rehearsal
-        } else {
-            Mode::Production
-        };
-        let made = (self.token_choice()).and_then(|choice| probe::probe(side, &choice, mode, file));
-        match made {
-            Ok(report) => {
-                self.print(&report);
-                eprintln!(
-                    "next: officers sign it with `ceremony-scripts/sign`, then keyferry-audit plan check PLAN --probe {} --probe THE-OTHER-SIDE'S",
-                    file.display()
-                );
-                ExitCode::SUCCESS
-            }
-            Err(error) => fail(&error),
-        }
-    }
-
-    /// Makes a node's evidence. There is no ceremony on that host, only the copy of the register folder.
-    pub fn node_prove(&self, node: NodeChoice) -> ExitCode {
-        let made = (self.token_choice()).and_then(|choice| prove::prove(&node, &choice));
-        match made {
-            Ok(report) => {
-                self.print(&report);
-                eprintln!(
-                    "next: carry the file to the hoster's machine\n  keyferry-hoster evidence add FILE"
-                );
-                ExitCode::SUCCESS
-            }
-            Err(error) => fail(&error),
-        }
     }
 
     fn print(&self, report: &Report) {

@@ -2,6 +2,7 @@
 
 pub mod hgs;
 pub mod local;
+pub mod metadata;
 
 use std::path::Path;
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::metadata::{self, Asked};
 use crate::{
     Result,
     ceremony::Ceremony,
@@ -11,17 +12,18 @@ use crate::{
     log::{Event, LOG_FILE},
     node::shown,
     phase::Step,
-    plan::Id,
+    plan::{Id, Target},
     report::Report,
     rule::Rule,
 };
 
-/// Takes the registration and makes the acceptance.
+/// Takes the registration, compares what nodes publish, and makes the acceptance.
 ///
 /// # Errors
-/// `PHASE-ORDER`, `DOCUMENT-…`, `SIGNATURE-…` and `PROOF-…` rules.
-pub fn accept(ceremony: &mut Ceremony, folder: &Path) -> Result<Report> {
+/// [`crate::Error::Usage`], `PHASE-ORDER`, `DOCUMENT-…`, `SIGNATURE-…`, `PROOF-…` and `METADATA-…` rules.
+pub fn accept(ceremony: &mut Ceremony, folder: &Path, asked: &Asked) -> Result<Report> {
     ceremony.state.require(Step::Accept)?;
+    let wanted = asked.wanted(&ceremony.plan)?;
     let registration = ceremony.take::<Registration>(folder)?;
     let (package, _) = ceremony.sent::<Package>()?;
     if registration.body().package_id != package.body().package_id {
@@ -35,6 +37,8 @@ pub fn accept(ceremony: &mut Ceremony, folder: &Path) -> Result<Report> {
         ));
     }
     let evidence = registration.verify(&ceremony.plan, &package)?;
+    // A wrong file changes nothing: not even the intent is written.
+    let published = metadata::take(&wanted, &package)?;
     ceremony.keep(&registration)?;
     let begun = ceremony.begin(Step::Accept)?;
     let log = ceremony.log_bytes()?;
@@ -43,19 +47,18 @@ pub fn accept(ceremony: &mut Ceremony, folder: &Path) -> Result<Report> {
         receipt: ceremony.state.document(Kind::Receipt)?,
         kek_fingerprint: package.body().kek_fingerprint,
         log: Listed::of(&log),
+        metadata: published.iter().map(|one| one.entry.clone()).collect(),
     };
-    let document = ceremony.build_answering(
-        &begun,
-        registration.hash,
-        body,
-        vec![(LOG_FILE.to_owned(), log)],
-    )?;
+    let mut files = vec![(LOG_FILE.to_owned(), log)];
+    files.extend(published.iter().map(|one| one.listed()));
+    let document = ceremony.build_answering(&begun, registration.hash, body, files)?;
     ceremony.finish(
         begun,
         Event::Accept {
             document,
             registration: registration.hash,
             signatures: registration.signatures.everyone(),
+            metadata: published.iter().map(|one| one.entry.logged()).collect(),
         },
     )?;
     let (plan, body) = (&ceremony.plan, registration.body());
@@ -67,7 +70,10 @@ pub fn accept(ceremony: &mut Ceremony, folder: &Path) -> Result<Report> {
             .value("removed", list(body.removed.iter()))
             .value("former", shown(&body.former))
             .value("acceptance", document.to_string());
-    Ok(report)
+    match plan.target {
+        Target::Local { .. } => Ok(report),
+        Target::Hgs { .. } => Ok(metadata::report(report, plan, &published, package.pair()?)),
+    }
 }
 
 fn list<'a>(ids: impl IntoIterator<Item = &'a Id>) -> String {

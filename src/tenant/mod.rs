@@ -4,6 +4,7 @@ pub mod accept;
 pub mod certificate;
 pub mod export;
 pub mod keys;
+pub mod metadata;
 pub mod offer;
 pub mod receipt;
 pub mod shares;

@@ -274,6 +274,13 @@ fn acceptance(page: &mut Page, _: &Source, acceptance: &Acceptance) -> Result<()
         crate::log::LOG_FILE,
         &acceptance.log,
     );
+    for one in &acceptance.metadata {
+        page.line(format!(
+            "  {} published the keys' certificates as its primary ones; fetched by {} from {}",
+            one.node, one.fetched_by, one.fetched_from
+        ));
+        listed(page, "as published", &one.file_name(), &one.file);
+    }
     Ok(())
 }
 

@@ -212,10 +212,20 @@ pub fn sentence(event: &Event) -> String {
             document,
             registration,
             signatures,
-        } => format!(
-            "the registration {registration}, released by {}, was accepted; the acceptance is {document}",
-            signers(signatures)
-        ),
+            metadata,
+        } => {
+            let fetched = metadata.iter().map(|one| {
+                format!(
+                    "; {} published {}, fetched by {} from {}",
+                    one.node, one.file, one.fetched_by, one.fetched_from
+                )
+            });
+            format!(
+                "the registration {registration}, released by {}, was accepted; the acceptance is {document}{}",
+                signers(signatures),
+                fetched.collect::<String>()
+            )
+        }
         Event::KekDestroy {
             document,
             acceptance,

@@ -4,6 +4,7 @@
 mod document;
 mod event;
 mod log;
+mod metadata;
 mod node;
 mod page;
 mod plan;
@@ -17,7 +18,11 @@ use std::{io::Write, path::Path};
 
 use serde::de::DeserializeOwned;
 
-use crate::{Error, Result, document::MAX_DOCUMENT, target::local::MAX_REGISTRY};
+use crate::{
+    Error, Result,
+    document::MAX_DOCUMENT,
+    target::{local::MAX_REGISTRY, metadata::MAX_METADATA},
+};
 use page::Page;
 use source::Source;
 use tree::Tree;
@@ -37,6 +42,7 @@ pub fn show(path: &Path, out: &mut dyn Write) -> Result<()> {
         Beginning::Log => return log::show(&start, out),
         Beginning::Signature => record::signature(&start)?,
         Beginning::Registry => record::registry(&Source::whole(path, MAX_REGISTRY)?)?,
+        Beginning::Xml => metadata::show(&Source::whole(path, MAX_METADATA)?)?,
         Beginning::Json => json(&Source::whole(path, MAX_DOCUMENT)?)?,
         Beginning::Text => plan::show(path)?,
         Beginning::Other => return Err(start.unknown("neither JSON nor text that Keyferry writes")),
@@ -60,6 +66,7 @@ enum Beginning {
     Signature,
     Registry,
     Json,
+    Xml,
     Text,
     Other,
 }
@@ -91,7 +98,11 @@ fn beginning(start: &Source) -> Beginning {
         // Only a registry may be larger than a document.
         Some(b'{') if has("\"key_sets\"") && !has("\"header\"") => Beginning::Registry,
         Some(b'{') => Beginning::Json,
+        // Only what a node publishes is XML.
+        Some(b'<') => Beginning::Xml,
         _ if name.ends_with(".toml") || has("format = \"keyferry/1\"") => Beginning::Text,
+        // Windows saves XML with a byte order mark.
+        _ if name.ends_with(".xml") => Beginning::Xml,
         _ => Beginning::Other,
     }
 }

@@ -9,7 +9,7 @@ const PREFIX: u64 = 64 << 10;
 
 /// What `show` knows, for those who gave it something else.
 pub const KNOWN: &str = "a document (offer.json … closing.json), an approval request, a log (log.jsonl), a plan (ceremony.toml), \
-     a token's report (of `probe`), head.json, registry.json, or a signature (….sig)";
+     a token's report (of `probe`), head.json, registry.json, what a node publishes (….metadata.xml), or a signature (….sig)";
 
 /// A file that is explained, as far as it was read.
 pub struct Source<'a> {

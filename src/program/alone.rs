@@ -1,0 +1,49 @@
+//! Commands that need a token and no ceremony: `probe` before there is one, `node prove` on a host that has none.
+
+use std::{path::Path, process::ExitCode};
+
+use super::Common;
+use crate::{
+    hoster::prove::{self, NodeChoice},
+    plan::{Mode, Side},
+    side::probe,
+    terminal::fail,
+};
+
+impl Common {
+    /// Probes the token, before there is a plan.
+    pub(super) fn probe(&self, side: Side, file: &Path, rehearsal: bool) -> ExitCode {
+        let mode = if rehearsal {
+            Mode::Rehearsal
+        } else {
+            Mode::Production
+        };
+        let made = (self.token_choice()).and_then(|choice| probe::probe(side, &choice, mode, file));
+        match made {
+            Ok(report) => {
+                self.print(&report);
+                eprintln!(
+                    "next: officers sign it with `ceremony-scripts/sign`, then keyferry-audit plan check PLAN --probe {} --probe THE-OTHER-SIDE'S",
+                    file.display()
+                );
+                ExitCode::SUCCESS
+            }
+            Err(error) => fail(&error),
+        }
+    }
+
+    /// Makes a node's evidence. There is no ceremony on that host, only the copy of the register folder.
+    pub fn node_prove(&self, node: NodeChoice) -> ExitCode {
+        let made = (self.token_choice()).and_then(|choice| prove::prove(&node, &choice));
+        match made {
+            Ok(report) => {
+                self.print(&report);
+                eprintln!(
+                    "next: carry the file to the hoster's machine\n  keyferry-hoster evidence add FILE"
+                );
+                ExitCode::SUCCESS
+            }
+            Err(error) => fail(&error),
+        }
+    }
+}
