@@ -117,8 +117,8 @@ function Get-Collected($Brief, $Standing, [string]$Account) {
         }
         $started = (Get-Process -Id $process).StartTime
         # Ticks: a date in JSON is read as text by one PowerShell and as a date by another.
-        $collected.started = '' + $started.ToUniversalTime().Ticks
-        $collected.service_account = $Account
+        $collected.Add('started', ('' + $started.ToUniversalTime().Ticks))
+        $collected.Add('service_account', $Account)
         $signing = @(Get-Registered 'signing')
         $encryption = @(Get-Registered 'encryption')
         $registered = @($signing + $encryption | Sort-Object -Unique)
@@ -141,10 +141,10 @@ function Get-Collected($Brief, $Standing, [string]$Account) {
         if ($text -notmatch '(?im)^\W*Overall Result\W+Pass') {
             Write-Host 'This text does not say Pass: read it. It becomes part of the evidence.'
         }
-        $collected.diagnostics = $text
+        $collected.Add('diagnostics', $text)
     }
-    $collected.registered = [string[]]$registered
-    $collected.primaries = [object[]]$primaries
+    $collected.Add('registered', ([string[]]$registered))
+    $collected.Add('primaries', ([object[]]$primaries))
     return $collected
 }
 
@@ -224,28 +224,30 @@ function Get-OwnAccount([string]$Expected) {
 function Write-Evidence($Brief, $Standing, $Collected, [string]$Path) {
     $stage = Get-Stage $Standing
     $service = '' + (Get-Field $Collected 'service_account')
+    # Add, not a dot: a dictionary has a property Keys of its own.
     $statement = [ordered]@{ ceremony = $Brief.ceremony; plan_hash = $Brief.plan_hash; brief = $Brief.hash }
     if ($null -ne $Standing) {
-        $statement.order = $Standing.hash
+        $statement.Add('order', $Standing.hash)
     }
-    $statement.node = $Node
-    $statement.stage = $stage
-    $statement.machine = $Collected.machine
-    $statement.time = ConvertTo-UtcText ([System.DateTime]::UtcNow)
+    $statement.Add('node', $Node)
+    $statement.Add('stage', $stage)
+    $statement.Add('machine', $Collected.machine)
+    $statement.Add('time', (ConvertTo-UtcText ([System.DateTime]::UtcNow)))
     if ($service -ne '') {
         $ticks = New-Object -TypeName System.DateTime -ArgumentList ([long]$Collected.started), ([System.DateTimeKind]::Utc)
-        $statement.service_started = ConvertTo-UtcText $ticks
+        $statement.Add('service_started', (ConvertTo-UtcText $ticks))
     }
-    $statement.account = Get-OwnAccount $service
+    $account = Get-OwnAccount $service
+    $statement.Add('account', $account)
     if ($service -ne '') {
-        $statement.service_account = $service
+        $statement.Add('service_account', $service)
     }
-    $statement.program = 'Test-KeyferryNode.ps1 ' + (Get-Sha256 (Join-Path -Path $PSScriptRoot -ChildPath 'Test-KeyferryNode.ps1'))
+    $statement.Add('program', ('Test-KeyferryNode.ps1 ' + (Get-Sha256 (Join-Path -Path $PSScriptRoot -ChildPath 'Test-KeyferryNode.ps1'))))
     $keys = @()
     foreach ($key in @($Brief.keys)) {
         $certificate = Assert-Certificate $key
         if (-not (Test-Binding $Brief $key $certificate)) {
-            Refuse 'NODE-GRANT' ($key.label + ' cannot be opened by ' + $statement.account) 'a key that this account may read' 'run Install-KeyferryNode.ps1 again'
+            Refuse 'NODE-GRANT' ($key.label + ' cannot be opened by ' + $account) 'a key that this account may read' 'run Install-KeyferryNode.ps1 again'
         }
         $binding = Read-Binding $certificate
         $keys += [ordered]@{
@@ -257,15 +259,15 @@ function Write-Evidence($Brief, $Standing, $Collected, [string]$Path) {
             proof = (Get-Proof $Brief $key $certificate ($Node + '/' + $stage))
         }
     }
-    $statement.keys = [object[]]$keys
-    $statement.registered = [string[]]@($Collected.registered)
+    $statement.Add('keys', ([object[]]$keys))
+    $statement.Add('registered', ([string[]]@($Collected.registered)))
     $primaries = @()
     foreach ($primary in @($Collected.primaries)) {
         $primaries += [ordered]@{ role = $primary.role; thumbprint = $primary.thumbprint }
     }
-    $statement.primaries = [object[]]$primaries
+    $statement.Add('primaries', ([object[]]$primaries))
     if ($null -ne (Get-Field $Collected 'diagnostics')) {
-        $statement.diagnostics = $Collected.diagnostics
+        $statement.Add('diagnostics', $Collected.diagnostics)
     }
     $text = ConvertTo-Json -InputObject $statement -Depth 10 -Compress
     $parts = @((ConvertFrom-Hex $Brief.plan_hash), (ConvertFrom-Hex $Brief.package_id), (Get-HashOf (ConvertTo-Utf8 $text)))

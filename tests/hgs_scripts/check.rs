@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use keyferry::rule::Rule;
 use tree_sitter::{Node, Parser, Tree};
 
-use crate::contract::{COMMANDS, Command, MEMBERS, STEPS, STUB_COMMANDS, Takes};
+use crate::contract::{COMMANDS, Command, MEMBERS, STEPS, STUB_COMMANDS, STUB_MEMBERS, Takes};
+use crate::order::{announced, order, rules};
 
 /// A script and its tree.
 pub struct Script<'a> {
@@ -15,16 +15,17 @@ pub struct Script<'a> {
 }
 
 /// One call of a command: its name, the values of its parameters, what stands without a name.
-struct Call<'a> {
-    name: &'a str,
-    line: usize,
+pub struct Call<'a> {
+    pub name: &'a str,
+    pub line: usize,
     named: Vec<(&'a str, Option<&'a str>)>,
-    positional: Vec<&'a str>,
-    in_catch: bool,
+    pub positional: Vec<&'a str>,
+    pub in_catch: bool,
 }
 
 impl Call<'_> {
-    fn value(&self, parameter: &str) -> &str {
+    /// The value of a parameter, as it is written.
+    pub fn value(&self, parameter: &str) -> &str {
         let found = self.named.iter().find(|(name, _)| *name == parameter);
         found.and_then(|(_, value)| *value).unwrap_or_default()
     }
@@ -60,7 +61,10 @@ impl<'a> Script<'a> {
         let mut found = Vec::new();
         for (number, line) in self.text.lines().enumerate() {
             if !line.is_ascii() || line.contains(['\t', '\r']) {
-                found.push(format!("line {}: a byte that is not plain ASCII", number + 1));
+                found.push(format!(
+                    "line {}: a byte that is not plain ASCII",
+                    number + 1
+                ));
             }
             for sign in ["{{", "}}", "<%", "%>", "@@", "__"] {
                 if line.contains(sign) {
@@ -100,11 +104,21 @@ impl<'a> Script<'a> {
     /// A static member is of the table.
     fn member(&self, node: Node<'_>) -> Option<String> {
         let rest = &self.text[node.end_byte()..];
-        let name = rest.strip_prefix("::").filter(|_| node.kind() == "type_literal")?;
-        let end = name.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(name.len());
-        let member = format!("{}::{}", self.of(node).trim_matches(['[', ']']), &name[..end]);
+        let name = rest
+            .strip_prefix("::")
+            .filter(|_| node.kind() == "type_literal")?;
+        let end = name
+            .find(|c: char| !c.is_ascii_alphanumeric())
+            .unwrap_or(name.len());
+        let member = format!(
+            "{}::{}",
+            self.of(node).trim_matches(['[', ']']),
+            &name[..end]
+        );
         let line = node.start_position().row + 1;
-        (!MEMBERS.contains(&member.as_str())).then(|| format!("line {line}: unknown member {member}"))
+        let stub = self.name.ends_with(".psm1") && STUB_MEMBERS.contains(&member.as_str());
+        (!stub && !MEMBERS.contains(&member.as_str()))
+            .then(|| format!("line {line}: unknown member {member}"))
     }
 
     /// The functions that the script defines, with their parameters.
@@ -123,7 +137,9 @@ impl<'a> Script<'a> {
                 let mut cursor = list.walk();
                 let declared = list.children(&mut cursor);
                 let declared = declared.filter_map(|parameter| child(parameter, "variable"));
-                declared.map(|v| self.of(v).trim_start_matches('$')).collect()
+                declared
+                    .map(|v| self.of(v).trim_start_matches('$'))
+                    .collect()
             });
             functions.insert(self.of(name), parameters);
         }
@@ -140,9 +156,15 @@ impl<'a> Script<'a> {
             let line = node.start_position().row + 1;
             let Some(name) = child(node, "command_name") else {
                 // The one script block that is called, and the one file that is loaded.
-                let allowed = ["& $Check", ". (Join-Path -Path $PSScriptRoot -ChildPath 'KeyferryCommon.ps1')"];
+                let allowed = [
+                    "& $Check",
+                    ". (Join-Path -Path $PSScriptRoot -ChildPath 'KeyferryCommon.ps1')",
+                ];
                 if !allowed.contains(&self.of(node).trim()) {
-                    found.push(format!("line {line}: a command that is computed: {}", self.of(node)));
+                    found.push(format!(
+                        "line {line}: a command that is computed: {}",
+                        self.of(node)
+                    ));
                 }
                 continue;
             };
@@ -161,7 +183,12 @@ impl<'a> Script<'a> {
         (calls, found)
     }
 
-    fn arguments(&self, node: Node<'_>, call: &mut Call<'a>, known: &Known<'_>) -> Result<(), String> {
+    fn arguments(
+        &self,
+        node: Node<'_>,
+        call: &mut Call<'a>,
+        known: &Known<'_>,
+    ) -> Result<(), String> {
         let name = call.name;
         let Some(takes) = known.parameters(name) else {
             return Err(format!("unknown command {name}"));
@@ -172,28 +199,40 @@ impl<'a> Script<'a> {
         }
         let elements = child(node, "command_elements");
         let mut cursor = node.walk();
-        let elements: Vec<_> = elements.map_or(Vec::new(), |all| all.children(&mut cursor).collect());
+        let elements: Vec<_> =
+            elements.map_or(Vec::new(), |all| all.children(&mut cursor).collect());
         let mut elements = elements.into_iter().peekable();
         while let Some(element) = elements.next() {
             match element.kind() {
                 "command_argument_sep" | "redirection" => {}
                 "command_parameter" => {
                     let parameter = self.of(element).trim_start_matches('-');
-                    let Some((_, takes)) = takes.iter().find(|(known, _)| *known == parameter) else {
+                    let Some((_, takes)) = takes.iter().find(|(known, _)| *known == parameter)
+                    else {
                         wrong.push(format!("{name} has no parameter -{parameter}"));
                         continue;
                     };
                     let mut value = None;
                     if !matches!(takes, Takes::Nothing) {
-                        while elements.next_if(|next| next.kind() == "command_argument_sep").is_some() {}
+                        while elements
+                            .next_if(|next| next.kind() == "command_argument_sep")
+                            .is_some()
+                        {}
                         value = elements.next_if(|next| next.kind() != "command_parameter");
                     }
                     let value = value.map(|value| self.of(value));
                     match (takes, value) {
-                        (Takes::Value, None) => wrong.push(format!("{name} -{parameter} lacks its value")),
-                        (Takes::OneOf(words), value) if !value.is_some_and(|v| words.contains(&v)) => wrong.push(
-                            format!("{name} -{parameter} takes one of {words:?}, not {}", value.unwrap_or("nothing")),
-                        ),
+                        (Takes::Value, None) => {
+                            wrong.push(format!("{name} -{parameter} lacks its value"))
+                        }
+                        (Takes::OneOf(words), value)
+                            if !value.is_some_and(|v| words.contains(&v)) =>
+                        {
+                            wrong.push(format!(
+                                "{name} -{parameter} takes one of {words:?}, not {}",
+                                value.unwrap_or("nothing")
+                            ))
+                        }
                         _ => {}
                     }
                     call.named.push((parameter, value));
@@ -202,10 +241,17 @@ impl<'a> Script<'a> {
             }
         }
         if call.positional.len() > known.positional(name) {
-            wrong.push(format!("{name} takes no value {:?}", call.positional.last()));
+            wrong.push(format!(
+                "{name} takes no value {:?}",
+                call.positional.last()
+            ));
         }
         let given = call.positional.len() + call.named.len();
-        if let Some(own) = known.own.get(name).filter(|own| own.len() != given && known.exact) {
+        if let Some(own) = known
+            .own
+            .get(name)
+            .filter(|own| own.len() != given && known.exact)
+        {
             wrong.push(format!("{name} is given {given} of {} values", own.len()));
         }
         for wanted in known.wanted(name) {
@@ -213,7 +259,11 @@ impl<'a> Script<'a> {
                 wrong.push(format!("{name} without -{wanted}"));
             }
         }
-        if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
+        if wrong.is_empty() {
+            Ok(())
+        } else {
+            Err(wrong.join("; "))
+        }
     }
 }
 
@@ -228,7 +278,10 @@ struct Known<'a> {
 impl Known<'_> {
     fn command(&self, name: &str) -> Option<&'static Command> {
         let stub = STUB_COMMANDS.iter().filter(|_| self.stub);
-        COMMANDS.iter().chain(stub).find(|command| command.name == name)
+        COMMANDS
+            .iter()
+            .chain(stub)
+            .find(|command| command.name == name)
     }
 
     fn parameters(&self, name: &str) -> Option<&[(&str, Takes)]> {
@@ -238,12 +291,15 @@ impl Known<'_> {
 
     fn positional(&self, name: &str) -> usize {
         let own = self.own.get(name).map(Vec::len);
-        own.or(self.command(name).map(|command| command.positional)).unwrap_or(0)
+        own.or(self.command(name).map(|command| command.positional))
+            .unwrap_or(0)
     }
 
     fn wanted(&self, name: &str) -> &'static [&'static str] {
         let own = self.own.contains_key(name);
-        self.command(name).filter(|_| !own).map_or(&[], |command| command.wanted)
+        self.command(name)
+            .filter(|_| !own)
+            .map_or(&[], |command| command.wanted)
     }
 }
 
@@ -253,11 +309,15 @@ pub fn check(script: &Script<'_>, common: &Script<'_>) -> Vec<String> {
     if script.name.ends_with(".ps1") {
         own.extend(common.functions());
         // The common file uses what its loader has defined.
-        own.entry("Refuse").or_insert_with(|| vec!["Rule", "Found", "Expected", "Remedy"]);
+        own.entry("Refuse")
+            .or_insert_with(|| vec!["Rule", "Found", "Expected", "Remedy"]);
     }
     let typed = |names: Vec<_>| names.into_iter().map(|name| (name, Takes::Value)).collect();
     let known = Known {
-        own: own.into_iter().map(|(name, names)| (name, typed(names))).collect(),
+        own: own
+            .into_iter()
+            .map(|(name, names)| (name, typed(names)))
+            .collect(),
         stub: script.name.ends_with(".psm1"),
         exact: !script.name.ends_with(".psm1"),
     };
@@ -268,7 +328,11 @@ pub fn check(script: &Script<'_>, common: &Script<'_>) -> Vec<String> {
     found.extend(order(&calls));
     if let Some((_, steps)) = STEPS.iter().find(|(name, _)| *name == script.name) {
         found.extend(announced(&calls, steps));
-        for begin in ["SupportsShouldProcess = $true", "\nSet-StrictMode -Version 2.0\n", "\n$ErrorActionPreference = 'Stop'\n"] {
+        for begin in [
+            "SupportsShouldProcess = $true",
+            "\nSet-StrictMode -Version 2.0\n",
+            "\n$ErrorActionPreference = 'Stop'\n",
+        ] {
             if !script.text.contains(begin) {
                 found.push(format!("lacks {}", begin.trim()));
             }
@@ -277,66 +341,10 @@ pub fn check(script: &Script<'_>, common: &Script<'_>) -> Vec<String> {
     found
 }
 
-/// Refusals name rules that there are.
-fn rules(calls: &[Call<'_>]) -> Vec<String> {
-    let refusals = calls.iter().filter(|call| call.name == "Refuse");
-    let wrong = refusals.filter_map(|call| {
-        let name = call.positional.first().map_or("", |name| name.trim_matches('\''));
-        let whole = call.positional.len() == 4;
-        (Rule::by_name(name).is_none() || !whole)
-            .then(|| format!("line {}: Refuse {name}: no such rule, or not four texts", call.line))
-    });
-    wrong.collect()
-}
-
-/// The steps, in their order, each once.
-fn announced(calls: &[Call<'_>], steps: &[&str]) -> Option<String> {
-    let said = calls.iter().filter(|call| call.name == "Step");
-    let said: Vec<_> = said.filter_map(|call| call.positional.first()).map(|name| name.trim_matches('\'')).collect();
-    (said != steps).then(|| format!("announces the steps {said:?}, not {steps:?}"))
-}
-
-/// What changes the service: after a look at what is there, signing before encryption, and looked at again.
-fn order(calls: &[Call<'_>]) -> Vec<String> {
-    let mut found = Vec::new();
-    for name in ["Add-HgsKeyProtectionCertificate", "Set-HgsKeyProtectionCertificate"] {
-        let changes: Vec<_> = calls.iter().enumerate().filter(|(_, call)| call.name == name).collect();
-        let set = name.starts_with("Set");
-        let forward = changes.iter().filter(|(_, call)| !call.in_catch);
-        let types: Vec<_> = forward.map(|(_, call)| call.value("CertificateType")).collect();
-        if !types.is_empty() && types != ["Signing", "Encryption"] {
-            found.push(format!("{name} for {types:?}: signing comes before encryption, each once"));
-        }
-        for (at, change) in &changes {
-            let (line, kind) = (change.line, change.value("CertificateType"));
-            if !change.value("Thumbprint").contains(&kind.to_lowercase()) {
-                found.push(format!("line {line}: {name} {kind} with {}", change.value("Thumbprint")));
-            }
-            let before: &[&str] = if set { &["Get-Primaries", "Save-Primaries"] } else { &["Get-Registered"] };
-            for wanted in before {
-                if !calls[..*at].iter().any(|call| call.name == *wanted) {
-                    found.push(format!("line {line}: {name} before {wanted}"));
-                }
-            }
-            let read = calls[at + 1..].iter().find(|call| call.name != "Show-Failure");
-            let right = read.is_some_and(|call| match set {
-                true => call.name == "Get-Primaries",
-                false => {
-                    let role = format!("'{}'", kind.to_lowercase());
-                    call.name == "Assert-Registered" && call.positional.first() == Some(&role.as_str())
-                }
-            });
-            if !right {
-                found.push(format!("line {line}: {name} {kind} is not read back"));
-            }
-        }
-    }
-    found
-}
-
 fn child<'t>(node: Node<'t>, kind: &str) -> Option<Node<'t>> {
     let mut cursor = node.walk();
-    node.children(&mut cursor).find(|child| child.kind() == kind)
+    node.children(&mut cursor)
+        .find(|child| child.kind() == kind)
 }
 
 fn within(node: Node<'_>, kind: &str) -> bool {

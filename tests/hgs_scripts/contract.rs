@@ -70,55 +70,243 @@ pub const COMMANDS: &[Command] = &[
         0,
         &["RunDiagnostics", "Detailed"],
     ),
-    command("Get-IISAppPool", &[("Name", OneOf(&["KeyProtection"])), QUIET, ("WarningAction", OneOf(&["SilentlyContinue"]))], 0, &["Name"]),
+    command(
+        "Get-IISAppPool",
+        &[
+            ("Name", OneOf(&["KeyProtection"])),
+            QUIET,
+            ("WarningAction", OneOf(&["SilentlyContinue"])),
+        ],
+        0,
+        &["Name"],
+    ),
     // Programs of Windows.
-    command("certutil", &[("addstore", Nothing), ("f", Nothing), ("csp", Value), ("repairstore", Nothing)], 2, &[]),
+    command(
+        "certutil",
+        &[
+            ("addstore", Nothing),
+            ("f", Nothing),
+            ("csp", Value),
+            ("repairstore", Nothing),
+        ],
+        2,
+        &[],
+    ),
     command("icacls", &[], 6, &[]),
     command("whoami", &[], 0, &[]),
     // The rest of Windows PowerShell 5.1.
-    command("Add-Member", &[("MemberType", OneOf(&["NoteProperty"])), ("Name", Value), ("Value", Value)], 0, &["MemberType", "Name", "Value"]),
+    command(
+        "Add-Member",
+        &[
+            ("MemberType", OneOf(&["NoteProperty"])),
+            ("Name", Value),
+            ("Value", Value),
+        ],
+        0,
+        &["MemberType", "Name", "Value"],
+    ),
     command("ConvertFrom-Json", &[], 0, &[]),
-    command("ConvertTo-Json", &[("InputObject", Value), ("Depth", Value), ("Compress", Nothing)], 0, &["InputObject", "Depth", "Compress"]),
-    command("Copy-Item", &[("LiteralPath", Value), ("Destination", Value)], 0, &["LiteralPath", "Destination"]),
+    command(
+        "ConvertTo-Json",
+        &[
+            ("InputObject", Value),
+            ("Depth", Value),
+            ("Compress", Nothing),
+        ],
+        0,
+        &["InputObject", "Depth", "Compress"],
+    ),
+    command(
+        "Copy-Item",
+        &[("LiteralPath", Value), ("Destination", Value)],
+        0,
+        &["LiteralPath", "Destination"],
+    ),
     command("ForEach-Object", &[("Process", Value)], 0, &["Process"]),
-    command("Get-ChildItem", &[("Path", Value), ("LiteralPath", Value), ("File", Nothing)], 0, &[]),
-    command("Get-CimInstance", &[("ClassName", OneOf(&["Win32_Service"])), ("Filter", Value)], 0, &["ClassName", "Filter"]),
+    command(
+        "Get-ChildItem",
+        &[("Path", Value), ("LiteralPath", Value), ("File", Nothing)],
+        0,
+        &[],
+    ),
+    command(
+        "Get-CimInstance",
+        &[("ClassName", OneOf(&["Win32_Service"])), ("Filter", Value)],
+        0,
+        &["ClassName", "Filter"],
+    ),
     command("Get-Command", &[("Name", Value), QUIET], 0, &["Name"]),
-    command("Get-FileHash", &[("LiteralPath", Value), ("Algorithm", OneOf(&["SHA256"]))], 0, &["LiteralPath", "Algorithm"]),
+    command(
+        "Get-FileHash",
+        &[("LiteralPath", Value), ("Algorithm", OneOf(&["SHA256"]))],
+        0,
+        &["LiteralPath", "Algorithm"],
+    ),
     command("Get-Process", &[("Id", Value)], 0, &["Id"]),
-    command("Get-ScheduledTaskInfo", &[("TaskName", Value)], 0, &["TaskName"]),
+    command(
+        "Get-ScheduledTaskInfo",
+        &[("TaskName", Value)],
+        0,
+        &["TaskName"],
+    ),
     command("Group-Object", &[("Property", Value)], 0, &["Property"]),
-    command("Join-Path", &[("Path", Value), ("ChildPath", Value)], 0, &["Path", "ChildPath"]),
-    command("New-Item", &[("ItemType", OneOf(&["Directory"])), ("Path", Value)], 0, &["ItemType", "Path"]),
-    command("New-Object", &[("TypeName", Value), ("ArgumentList", Value), ("Property", Value)], 0, &["TypeName"]),
-    command("New-ScheduledTaskAction", &[("Execute", Value), ("Argument", Value), ("WorkingDirectory", Value)], 0, &["Execute"]),
-    command("New-ScheduledTaskPrincipal", &[("UserId", Value), ("LogonType", OneOf(&["Password"]))], 0, &["UserId", "LogonType"]),
-    command("New-ScheduledTaskSettingsSet", &[("ExecutionTimeLimit", Value)], 0, &[]),
+    command(
+        "Join-Path",
+        &[("Path", Value), ("ChildPath", Value)],
+        0,
+        &["Path", "ChildPath"],
+    ),
+    command(
+        "New-Item",
+        &[("ItemType", OneOf(&["Directory"])), ("Path", Value)],
+        0,
+        &["ItemType", "Path"],
+    ),
+    command(
+        "New-Object",
+        &[
+            ("TypeName", Value),
+            ("ArgumentList", Value),
+            ("Property", Value),
+        ],
+        0,
+        &["TypeName"],
+    ),
+    command(
+        "New-ScheduledTaskAction",
+        &[
+            ("Execute", Value),
+            ("Argument", Value),
+            ("WorkingDirectory", Value),
+        ],
+        0,
+        &["Execute"],
+    ),
+    command(
+        "New-ScheduledTaskPrincipal",
+        &[("UserId", Value), ("LogonType", OneOf(&["Password"]))],
+        0,
+        &["UserId", "LogonType"],
+    ),
+    command(
+        "New-ScheduledTaskSettingsSet",
+        &[("ExecutionTimeLimit", Value)],
+        0,
+        &[],
+    ),
     command("New-TimeSpan", &[("Minutes", Value)], 0, &[]),
     command("Out-Host", &[], 0, &[]),
     command("Out-Null", &[], 0, &[]),
     command("Out-String", &[("Width", Value)], 0, &[]),
     command("Read-Host", &[("Prompt", Value)], 0, &["Prompt"]),
-    command("Register-ScheduledTask", &[("TaskName", Value), ("Action", Value), ("Principal", Value), ("Settings", Value)], 0, &["TaskName", "Action", "Principal"]),
-    command("Remove-Item", &[("Path", Value), ("LiteralPath", Value), ("Recurse", Nothing), ("Force", Nothing)], 0, &[]),
-    command("Set-StrictMode", &[("Version", OneOf(&["2.0"]))], 0, &["Version"]),
-    command("Sort-Object", &[("Property", Value), ("Unique", Nothing)], 0, &[]),
-    command("Start-ScheduledTask", &[("TaskName", Value)], 0, &["TaskName"]),
+    command(
+        "Register-ScheduledTask",
+        &[
+            ("TaskName", Value),
+            ("Action", Value),
+            ("Principal", Value),
+            ("Settings", Value),
+        ],
+        0,
+        &["TaskName", "Action", "Principal"],
+    ),
+    command(
+        "Remove-Item",
+        &[
+            ("Path", Value),
+            ("LiteralPath", Value),
+            ("Recurse", Nothing),
+            ("Force", Nothing),
+        ],
+        0,
+        &[],
+    ),
+    command(
+        "Set-StrictMode",
+        &[("Version", OneOf(&["2.0"]))],
+        0,
+        &["Version"],
+    ),
+    command(
+        "Sort-Object",
+        &[("Property", Value), ("Unique", Nothing)],
+        0,
+        &[],
+    ),
+    command(
+        "Start-ScheduledTask",
+        &[("TaskName", Value)],
+        0,
+        &["TaskName"],
+    ),
     command("Start-Sleep", &[("Seconds", Value)], 0, &["Seconds"]),
-    command("Test-Path", &[("LiteralPath", Value), ("PathType", OneOf(&["Leaf"]))], 0, &["LiteralPath"]),
-    command("Unregister-ScheduledTask", &[("TaskName", Value), ("Confirm", OneOf(&["$false"]))], 0, &["TaskName", "Confirm"]),
-    command("Where-Object", &[("FilterScript", Value)], 0, &["FilterScript"]),
+    command(
+        "Test-Path",
+        &[("LiteralPath", Value), ("PathType", OneOf(&["Leaf"]))],
+        0,
+        &["LiteralPath"],
+    ),
+    command(
+        "Unregister-ScheduledTask",
+        &[("TaskName", Value), ("Confirm", OneOf(&["$false"]))],
+        0,
+        &["TaskName", "Confirm"],
+    ),
+    command(
+        "Where-Object",
+        &[("FilterScript", Value)],
+        0,
+        &["FilterScript"],
+    ),
     command("Write-Host", &[], 1, &[]),
 ];
 
 /// The stub also says what only a stand-in has to.
 pub const STUB_COMMANDS: &[Command] = &[
-    command("Add-Content", &[("LiteralPath", Value), ("Value", Value)], 0, &["LiteralPath", "Value"]),
-    command("Export-ModuleMember", &[("Function", Value)], 0, &["Function"]),
-    command("Update-TypeData", &[("TypeName", Value), ("MemberType", OneOf(&["ScriptProperty", "ScriptMethod"])), ("MemberName", Value), ("Value", Value), ("Force", Nothing)], 0, &["TypeName"]),
-    command("Microsoft.PowerShell.Management\\Get-ChildItem", &[("LiteralPath", Value), ("File", Nothing)], 0, &[]),
-    command("Microsoft.PowerShell.Management\\Remove-Item", &[("LiteralPath", Value), ("Recurse", Nothing), ("Force", Nothing)], 0, &[]),
-    command("pwsh", &[("NoProfile", Nothing), ("NonInteractive", Nothing), ("Command", Value)], 0, &[]),
+    command(
+        "Export-ModuleMember",
+        &[("Function", Value)],
+        0,
+        &["Function"],
+    ),
+    command(
+        "Update-TypeData",
+        &[
+            ("TypeName", Value),
+            ("MemberType", OneOf(&["ScriptProperty"])),
+            ("MemberName", Value),
+            ("Value", Value),
+            ("Force", Nothing),
+        ],
+        0,
+        &["TypeName"],
+    ),
+    command(
+        "Microsoft.PowerShell.Management\\Get-ChildItem",
+        &[("LiteralPath", Value), ("File", Nothing)],
+        0,
+        &[],
+    ),
+    command(
+        "Microsoft.PowerShell.Management\\Remove-Item",
+        &[
+            ("LiteralPath", Value),
+            ("Recurse", Nothing),
+            ("Force", Nothing),
+        ],
+        0,
+        &[],
+    ),
+    command(
+        "pwsh",
+        &[
+            ("NoProfile", Nothing),
+            ("NonInteractive", Nothing),
+            ("Command", Value),
+        ],
+        0,
+        &[],
+    ),
 ];
 
 /// Static members, all of .NET Framework 4.6 and later.
@@ -156,11 +344,26 @@ pub const MEMBERS: &[&str] = &[
     "int::MinValue",
 ];
 
+/// What only the stub uses.
+pub const STUB_MEMBERS: &[&str] = &[
+    "System.IO.File::AppendAllText",
+    "System.IO.File::WriteAllText",
+    "System.Security.Cryptography.RSA::Create",
+    "System.Security.Cryptography.X509Certificates.RSACertificateExtensions::CopyWithPrivateKey",
+];
+
 /// What each script announces, in this order.
 pub const STEPS: &[(&str, &[&str])] = &[
     (
         "Install-KeyferryNode.ps1",
-        &["check-folder", "check-order", "install-certificates", "bind", "grant", "register"],
+        &[
+            "check-folder",
+            "check-order",
+            "install-certificates",
+            "bind",
+            "grant",
+            "register",
+        ],
     ),
     (
         "Test-KeyferryNode.ps1",
@@ -168,10 +371,24 @@ pub const STEPS: &[(&str, &[&str])] = &[
     ),
     (
         "Set-KeyferryPrimary.ps1",
-        &["check-folder", "check-order", "record-primaries", "set-signing", "set-encryption", "read-back"],
+        &[
+            "check-folder",
+            "check-order",
+            "record-primaries",
+            "set-signing",
+            "set-encryption",
+            "read-back",
+        ],
     ),
     (
         "Undo-KeyferryPrimary.ps1",
-        &["check-folder", "check-order", "record-primaries", "restore-signing", "restore-encryption", "read-back"],
+        &[
+            "check-folder",
+            "check-order",
+            "record-primaries",
+            "restore-signing",
+            "restore-encryption",
+            "read-back",
+        ],
     ),
 ];

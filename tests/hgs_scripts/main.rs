@@ -8,6 +8,7 @@ use check::{Script, check};
 mod check;
 mod contract;
 mod mistakes;
+mod order;
 mod run;
 
 /// The files of the folder that are PowerShell.
@@ -20,8 +21,14 @@ const SCRIPTS: [&str; 5] = [
 ];
 
 fn path(name: &str) -> PathBuf {
-    let folder = if name.ends_with(".psm1") { "tests/hgs_scripts" } else { "templates/hgs" };
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(folder).join(name)
+    let folder = if name.ends_with(".psm1") {
+        "tests/hgs_scripts"
+    } else {
+        "templates/hgs"
+    };
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join(folder)
+        .join(name)
 }
 
 fn read(name: &str) -> String {
@@ -34,7 +41,10 @@ fn findings(name: &str, text: &str) -> Vec<String> {
         "KeyferryCommon.ps1" => text.to_owned(),
         _ => read("KeyferryCommon.ps1"),
     };
-    check(&Script::parse(name, text), &Script::parse("KeyferryCommon.ps1", &common))
+    check(
+        &Script::parse(name, text),
+        &Script::parse("KeyferryCommon.ps1", &common),
+    )
 }
 
 #[test]
@@ -58,7 +68,9 @@ fn the_scripts_begin_with_the_same_lines() {
     // Nothing of the folder is loaded before its hash was right.
     for name in &SCRIPTS[1..] {
         let text = read(name);
-        let checked = text.find("\n    Assert-Folder $PSScriptRoot $Sums\n").unwrap();
+        let checked = text
+            .find("\n    Assert-Folder $PSScriptRoot $Sums\n")
+            .unwrap();
         assert!(checked < text.find("\n    . (Join-Path").unwrap(), "{name}");
     }
 }
@@ -68,9 +80,19 @@ fn the_stub_has_every_cmdlet_of_windows_that_the_scripts_call() {
     let stub = read("HgsKeyProtection.psm1");
     let defined = Script::parse("HgsKeyProtection.psm1", &stub);
     let functions = defined.functions();
-    for name in ["Add-HgsKeyProtectionCertificate", "Set-HgsKeyProtectionCertificate", "Get-HgsKeyProtectionCertificate", "Get-HgsTrace",
-        "Get-IISAppPool", "certutil", "icacls", "whoami", "Get-CimInstance", "Get-ScheduledTaskInfo", "Start-ScheduledTask"]
-    {
+    for name in [
+        "Add-HgsKeyProtectionCertificate",
+        "Set-HgsKeyProtectionCertificate",
+        "Get-HgsKeyProtectionCertificate",
+        "Get-HgsTrace",
+        "Get-IISAppPool",
+        "certutil",
+        "icacls",
+        "whoami",
+        "Get-CimInstance",
+        "Get-ScheduledTaskInfo",
+        "Start-ScheduledTask",
+    ] {
         assert!(functions.contains_key(name), "{name}");
     }
 }
