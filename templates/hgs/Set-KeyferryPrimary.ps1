@@ -1,0 +1,168 @@
+# Makes the two certificates of this ceremony the primary ones of this HGS: once, on one node, when every node is ready
+# and officers have signed. Signing first, then encryption; if the second fails, the first is put back.
+[CmdletBinding(SupportsShouldProcess = $true, ConfirmImpact = 'High')]
+param(
+    # SHA-256 of the file SHA256SUMS, as keyferry-hoster register printed it: from paper, not from this folder.
+    [Parameter(Mandatory = $true)] [ValidatePattern('^[0-9A-Fa-f]{64}$')] [string]$Sums
+)
+
+Set-StrictMode -Version 2.0
+$ErrorActionPreference = 'Stop'
+
+# begin preamble: the same lines in every script. Nothing else of the folder is loaded before its hash was right.
+function Step([string]$Name) {
+    Write-Host ''
+    Write-Host ('== ' + $Name)
+}
+
+function Refuse([string]$Rule, [string]$Found, [string]$Expected, [string]$Remedy) {
+    Write-Host ''
+    Write-Host ('refused by rule ' + $Rule + ':')
+    Write-Host ('  found:    ' + $Found)
+    Write-Host ('  expected: ' + $Expected)
+    Write-Host ('  do:       ' + $Remedy)
+    exit 3
+}
+
+function Assert-Folder([string]$Folder, [string]$Sums) {
+    $remedy = 'copy the whole register folder to this node again, and type the hash that keyferry-hoster register printed'
+    $list = Join-Path -Path $Folder -ChildPath 'SHA256SUMS'
+    if (-not (Test-Path -LiteralPath $list -PathType Leaf)) {
+        Refuse 'NODE-FOLDER' 'no file SHA256SUMS' 'the whole register folder' $remedy
+    }
+    $found = (Get-FileHash -LiteralPath $list -Algorithm SHA256).Hash.ToLowerInvariant()
+    if ($found -cne $Sums.ToLowerInvariant()) {
+        Refuse 'NODE-FOLDER' ('SHA256SUMS with SHA-256 ' + $found) ('SHA-256 ' + $Sums.ToLowerInvariant()) $remedy
+    }
+    $names = @()
+    foreach ($line in [System.IO.File]::ReadAllText($list).TrimEnd("`n").Split("`n")) {
+        if ($line -cnotmatch '^([0-9a-f]{64})  ([A-Za-z0-9][A-Za-z0-9._-]*)$') {
+            Refuse 'NODE-FOLDER' ('the line ' + $line) 'a hash, two spaces, a name' $remedy
+        }
+        $expected = $Matches[1]
+        $name = $Matches[2]
+        $names += $name
+        $path = Join-Path -Path $Folder -ChildPath $name
+        if (-not (Test-Path -LiteralPath $path -PathType Leaf)) {
+            Refuse 'NODE-FOLDER' ('no file ' + $name) 'every file that SHA256SUMS lists' $remedy
+        }
+        $found = (Get-FileHash -LiteralPath $path -Algorithm SHA256).Hash.ToLowerInvariant()
+        if ($found -cne $expected) {
+            Refuse 'NODE-FOLDER' ($name + ' with SHA-256 ' + $found) ('SHA-256 ' + $expected) $remedy
+        }
+    }
+    foreach ($name in @('KeyferryCommon.ps1', 'registration.json')) {
+        if ($names -cnotcontains $name) {
+            Refuse 'NODE-FOLDER' ('SHA256SUMS without ' + $name) 'a folder that keyferry-hoster register wrote for hgs' $remedy
+        }
+    }
+    Write-Host ('The folder is whole: ' + $names.Count + ' files.')
+}
+# end preamble
+
+
+# A new cluster gets its certificates from Initialize-HgsServer, which is for a person to run: it decides much more.
+function Wait-Initialized($Brief, [string]$Signing, [string]$Encryption) {
+    $advice = @(
+        'There is no HGS on this node yet. Run, with the name and the attestation mode that you planned:'
+        ('  Initialize-HgsServer -HgsServiceName <name> -SigningCertificateThumbprint ' + $Signing + ' -EncryptionCertificateThumbprint ' + $Encryption + ' -TrustTpm')
+        '(or -TrustActiveDirectory in place of -TrustTpm). Then come back here.'
+    )
+    Wait-Until $advice { (Get-ServiceAccount $Brief) -ne '' }
+}
+
+try {
+    Step 'check-folder'
+    Assert-Folder $PSScriptRoot $Sums
+    . (Join-Path -Path $PSScriptRoot -ChildPath 'KeyferryCommon.ps1')
+    $brief = Read-Brief $PSScriptRoot
+    $signing = (Get-BriefKey $brief 'signing').thumbprint
+    $encryption = (Get-BriefKey $brief 'encryption').thumbprint
+
+    Step 'check-order'
+    $standing = Get-StandingOrder @(Read-Orders $PSScriptRoot $brief)
+    if ($null -eq $standing -or $standing.order -cne 'activate') {
+        Refuse 'NODE-ORDER' 'no standing order to activate' 'a file like 03-activate.json as the newest order' 'keyferry-hoster primary writes it, when every node is ready and officers have signed; copy it here'
+    }
+    if ($brief.trial) {
+        Refuse 'NODE-ORDER' 'an order to activate in a trial' 'a trial ends before activation' 'use the folder of the real ceremony'
+    }
+    $former = Get-Former $standing
+
+    Step 'record-primaries'
+    if ((Get-ServiceAccount $brief) -eq '') {
+        if ($WhatIfPreference) {
+            Write-Host 'There is no HGS yet: nothing to record, and nothing that this script would change.'
+            exit 0
+        }
+        Wait-Initialized $brief $signing $encryption
+    }
+    $prior = Get-Primaries
+    Assert-Known $signing $encryption
+    if ((@($former.signing, $signing) -cnotcontains $prior.signing) -or (@($former.encryption, $encryption) -cnotcontains $prior.encryption)) {
+        Refuse 'NODE-PRIMARY' ('signing ' + $prior.signing + ', encryption ' + $prior.encryption) ('signing ' + $former.signing + ', encryption ' + $former.encryption + ': what officers saw') 'somebody changed the primaries since: the officers must sign again'
+    }
+    if ($prior.signing -ceq $signing -and $prior.encryption -ceq $encryption) {
+        Write-Host 'Both are primary already: nothing to change.'
+    } elseif ($PSCmdlet.ShouldProcess('the primary certificates of this HGS, for every tenant of it', 'set signing ' + $signing + ' and encryption ' + $encryption)) {
+        Save-Primaries $PSScriptRoot $standing $prior
+    } elseif ($WhatIfPreference) {
+        exit 0
+    } else {
+        Write-Host 'Ended: nothing was changed.'
+        exit 4
+    }
+
+    Step 'set-signing'
+    if ($prior.signing -cne $signing) {
+        Set-HgsKeyProtectionCertificate -CertificateType Signing -Thumbprint $signing -IsPrimary
+    }
+    $now = Get-Primaries
+    if ($now.signing -cne $signing) {
+        Refuse 'NODE-PRIMARY' ('signing ' + $now.signing) $signing 'nothing else was changed: see what the cmdlet said, and run the script again'
+    }
+    Write-Host ('Primary: signing ' + $signing)
+
+    Step 'set-encryption'
+    try {
+        if ($prior.encryption -cne $encryption) {
+            Set-HgsKeyProtectionCertificate -CertificateType Encryption -Thumbprint $encryption -IsPrimary
+        }
+        $now = Get-Primaries
+        if ($now.encryption -cne $encryption) {
+            throw ('the primary encryption certificate is still ' + $now.encryption)
+        }
+    } catch {
+        Show-Failure $_
+        # Half a change serves nobody: the signing certificate goes back to what it was before this order.
+        if ($former.signing -eq '') {
+            Refuse 'NODE-PRIMARY' 'only the signing certificate is primary, and there was none before' 'both' 'mend what failed, and run the script again'
+        }
+        try {
+            Set-HgsKeyProtectionCertificate -CertificateType Signing -Thumbprint $former.signing -IsPrimary
+        } catch {
+            Show-Failure $_
+        }
+        $now = Get-Primaries
+        if ($now.signing -ceq $former.signing) {
+            Refuse 'NODE-PRIMARY' ('encryption could not be set; signing was put back to ' + $now.signing) 'both or none' 'mend what failed, and run the script again'
+        }
+        Refuse 'NODE-PRIMARY' ('now primary: signing ' + $now.signing + ', encryption ' + $now.encryption + '; signing could not be put back') ('signing ' + $former.signing) ('by hand: Set-HgsKeyProtectionCertificate -CertificateType Signing -Thumbprint ' + $former.signing + ' -IsPrimary')
+    }
+    Write-Host ('Primary: encryption ' + $encryption)
+
+    Step 'read-back'
+    $now = Get-Primaries
+    if ($now.signing -cne $signing -or $now.encryption -cne $encryption) {
+        Refuse 'NODE-PRIMARY' ('signing ' + $now.signing + ', encryption ' + $now.encryption) ('signing ' + $signing + ', encryption ' + $encryption) 'somebody else changes the primaries: find out who, then run the script again'
+    }
+    Write-Host 'Both are primary. The former certificates stay: virtual machines of before need them.'
+    Write-Host 'Next: on every node, when 10 minutes have passed, Test-KeyferryNode.ps1 with this order beside it.'
+} catch {
+    if ($null -ne (Get-Command -Name Show-Failure -ErrorAction SilentlyContinue)) {
+        Show-Failure $_
+    } else {
+        Write-Host ('failed: ' + $_.Exception.Message)
+    }
+    exit 1
+}
