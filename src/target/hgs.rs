@@ -61,7 +61,21 @@ const STEPS: &[TargetStep] = steps! {
     UNDO    ReadBack "read-back";
 };
 
-const FILES: &[(&str, &str)] = &[];
+macro_rules! files {
+    ($($name:literal)*) => {
+        &[$(($name, include_str!(concat!("../../templates/hgs/", $name))),)*]
+    };
+}
+
+/// Reviewed once, compiled in, never filled: what differs between ceremonies is in the brief and the orders beside them.
+const FILES: &[(&str, &str)] = files! {
+    "INSTRUCTIONS.txt"
+    "KeyferryCommon.ps1"
+    "Install-KeyferryNode.ps1"
+    "Test-KeyferryNode.ps1"
+    "Set-KeyferryPrimary.ps1"
+    "Undo-KeyferryPrimary.ps1"
+};
 
 impl Service for Hgs {
     fn requirements(&self, keys: Option<&[KeyPlan]>, target: &Target) -> Vec<Miss> {

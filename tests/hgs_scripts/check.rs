@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use tree_sitter::{Node, Parser, Tree};
 
-use crate::contract::{COMMANDS, Command, MEMBERS, STEPS, STUB_COMMANDS, STUB_MEMBERS, Takes};
+use keyferry::target::{Service, hgs::Hgs};
+
+use crate::contract::{COMMANDS, Command, MEMBERS, STUB_COMMANDS, STUB_MEMBERS, Takes};
 use crate::order::{announced, order, rules};
 
 /// A script and its tree.
@@ -326,8 +328,14 @@ pub fn check(script: &Script<'_>, common: &Script<'_>) -> Vec<String> {
     found.extend(wrong);
     found.extend(rules(&calls));
     found.extend(order(&calls));
-    if let Some((_, steps)) = STEPS.iter().find(|(name, _)| *name == script.name) {
-        found.extend(announced(&calls, steps));
+    // The list that Keyferry itself has, and that the model of a cluster follows.
+    let steps = Hgs
+        .steps()
+        .iter()
+        .filter(|step| step.program == script.name);
+    let steps: Vec<&str> = steps.map(|step| step.name).collect();
+    if !steps.is_empty() {
+        found.extend(announced(&calls, &steps));
         for begin in [
             "SupportsShouldProcess = $true",
             "\nSet-StrictMode -Version 2.0\n",
