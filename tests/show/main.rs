@@ -186,8 +186,8 @@ fn documents(stage: &Stage) {
         &text("registration"),
         &[
             "service:      local",
-            "no keys were primary",
-            "at node1/active",
+            "before it:    none",
+            "the evidence of node1 active: the file node1-active.json, ",
         ],
     );
     says(
