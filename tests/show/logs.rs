@@ -34,7 +34,7 @@ pub fn told(stage: &Stage) {
         &hoster,
         &[
             "cyd, eve, gus opened the seal",
-            "the keys became primary",
+            "was given, by which the keys become primary; before, primary were: none",
             " was destroyed, after the acceptance ",
         ],
     );

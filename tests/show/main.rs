@@ -241,7 +241,7 @@ fn others(stage: &Stage) {
         &[
             "KEYS OF THE CEREMONY test: PRIMARY",
             "key hgs-encryption, encryption",
-            "at node1/ready",
+            "certificate (SHA-1 thumbprint)",
         ],
     );
     says(
