@@ -184,6 +184,7 @@ rules! {
     NodeBinding "NODE-BINDING" false "a certificate is bound to the key in the planned key storage provider";
     NodeGrant "NODE-GRANT" false "the service's account may read the key";
     NodeRegistered "NODE-REGISTERED" false "the service knows both certificates, each for its role";
+    NodeService "NODE-SERVICE" false "the Key Protection Service answers its cmdlets";
     NodeDiagnostic "NODE-DIAGNOSTIC" false "the service's own diagnostics pass";
     NodeProof "NODE-PROOF" false "the keys sign and decrypt for the service's account";
     NodePrimary "NODE-PRIMARY" false "the primary certificates are those that the order names";

@@ -31,6 +31,30 @@ fn a_node_proves_itself_in_its_turn_and_for_itself_only() {
     stage
         .node_prove("node9", "b", "medium")
         .refused("NODE-ORDER");
+    // A folder in which one file was exchanged.
+    let exchanged = |name: &str, bytes: &[u8]| {
+        let path = stage.path("hoster/register").join(name);
+        let kept = fs::read(&path).ok();
+        fs::write(&path, bytes).unwrap();
+        stage
+            .node_prove("node1", "a", "medium")
+            .refused("NODE-FOLDER");
+        fs::remove_file(&path).unwrap();
+        if let Some(kept) = kept {
+            fs::write(&path, kept).unwrap();
+        }
+    };
+    let other = fs::read(stage.path("hoster/register/hgs-encryption.crt")).unwrap();
+    exchanged("hgs-signing.crt", &other);
+    exchanged("registration.json", b"{}");
+    exchanged("01-install-node1.json", b"{}");
+    let order = keyferry::node::Order::new(
+        keyferry::node::OrderKind::Activate,
+        0,
+        keyferry::encoding::Hash::of(b"another brief"),
+        keyferry::encoding::Hash::of(b""),
+    );
+    exchanged("01-activate.json", &order.bytes());
     let good = stage.prove_node("node1", "ready");
     stage
         .node_prove("node1", "a", "medium")

@@ -149,9 +149,9 @@ function Show-Failure($Failure) {
     Write-Host ''
     Write-Host ('failed: ' + $Failure.Exception.Message)
     if ($Failure.Exception.Message -match '\b500\b') {
-        Write-Host 'An HTTP error 500 of the Key Protection Service mostly means that its service account lacks the privilege'
-        Write-Host '"Generate security audits" (SeAuditPrivilege): grant it on every node by secpol.msc or group policy, and keep'
-        Write-Host 'LOCAL SERVICE and NETWORK SERVICE in the list. Then restart IIS and run the script again.'
+        Write-Host 'Rule NODE-SERVICE: an HTTP error 500 of the Key Protection Service mostly means that its service account lacks the'
+        Write-Host 'privilege "Generate security audits" (SeAuditPrivilege): grant it on every node by secpol.msc or group policy, and'
+        Write-Host 'keep LOCAL SERVICE and NETWORK SERVICE in the list. Then restart IIS and run the script again.'
     }
 }
 

@@ -114,8 +114,12 @@ try {
     }
 
     Step 'set-signing'
-    if ($prior.signing -cne $signing) {
-        Set-HgsKeyProtectionCertificate -CertificateType Signing -Thumbprint $signing -IsPrimary
+    try {
+        if ($prior.signing -cne $signing) {
+            Set-HgsKeyProtectionCertificate -CertificateType Signing -Thumbprint $signing -IsPrimary
+        }
+    } catch {
+        Show-Failure $_
     }
     $now = Get-Primaries
     if ($now.signing -cne $signing) {

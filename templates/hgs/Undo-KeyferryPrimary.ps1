@@ -100,8 +100,12 @@ try {
     }
 
     Step 'restore-signing'
-    if ($prior.signing -cne $former.signing) {
-        Set-HgsKeyProtectionCertificate -CertificateType Signing -Thumbprint $former.signing -IsPrimary
+    try {
+        if ($prior.signing -cne $former.signing) {
+            Set-HgsKeyProtectionCertificate -CertificateType Signing -Thumbprint $former.signing -IsPrimary
+        }
+    } catch {
+        Show-Failure $_
     }
     $now = Get-Primaries
     if ($now.signing -cne $former.signing) {
