@@ -23,8 +23,11 @@ use keyferry::{
 use fault::Fault;
 use walk::{Move, Walk, hgs, of_program};
 
-/// Where each fault may be noticed first: script, step, rule.
-const NOTICED: [(Fault, &[(&str, &str, Rule)]); 10] = [
+/// Where something is noticed: script, step, rule.
+type Place = (&'static str, &'static str, Rule);
+
+/// Where each fault may be noticed first.
+const NOTICED: [(Fault, &[Place]); 10] = [
     (Fault::SigningUnreadable, UNREADABLE),
     (Fault::EncryptionUnreadable, UNREADABLE),
     (
@@ -70,12 +73,12 @@ const INSTALL: &str = "Install-KeyferryNode.ps1";
 const TEST: &str = "Test-KeyferryNode.ps1";
 const SET: &str = "Set-KeyferryPrimary.ps1";
 const UNDO: &str = "Undo-KeyferryPrimary.ps1";
-const UNREADABLE: &[(&str, &str, Rule)] = &[
+const UNREADABLE: &[Place] = &[
     (INSTALL, "grant", Rule::NodeGrant),
     (TEST, "diagnose", Rule::NodeDiagnostic),
     (TEST, "prove", Rule::NodeGrant),
 ];
-const UNBOUND: &[(&str, &str, Rule)] = &[
+const UNBOUND: &[Place] = &[
     (INSTALL, "bind", Rule::NodeBinding),
     (INSTALL, "grant", Rule::NodeBinding),
     (TEST, "diagnose", Rule::NodeBinding),
@@ -96,7 +99,7 @@ fn whatever_goes_wrong_at_whatever_step_is_refused_by_name() {
     }
     walk.stage.own().hoster(&["primary"]).ok();
 
-    let mut noticed: BTreeMap<Fault, BTreeSet<(&str, &str, Rule)>> = BTreeMap::new();
+    let mut noticed: BTreeMap<Fault, BTreeSet<Place>> = BTreeMap::new();
     let mut rolled_back = HashMap::new();
     let mut tried = 0;
     // The last round is the one after the soak hours: it notices what happens behind the first one's back.
