@@ -6,8 +6,8 @@ mod common;
 use std::{fs, path::PathBuf};
 
 use common::{
-    production,
-    stage::{Done, Stage},
+    production, simulated,
+    stage::{Done, Setting, Stage},
 };
 use keyferry::{
     audit::{self, Against},
@@ -203,4 +203,28 @@ fn what_was_no_whole_trial_does_not_count() {
     let real = after(closing, Some(&serial(&whole)), nodes);
     let shown = Some(whole.path("tenant/archive"));
     refusal(&real, Side::Hoster, shown, rule, "was no trial");
+}
+
+/// A trial at an HGS: the nodes are ready, the service knows nothing of it, and its primaries are what they were.
+#[test]
+fn a_trial_leaves_an_hgs_as_it_was() {
+    let setting = Setting {
+        hgs: true,
+        ..Setting::default()
+    };
+    let mut trial = Stage::with(setting, |plan| {
+        plan.replace("kind = \"hgs\"\n", "kind = \"hgs\"\ntrial = true\n")
+    });
+    simulated::ready(&mut trial);
+    let state = trial.json("hgs.json");
+    let known: Vec<&String> = state["known"].as_object().unwrap().keys().collect();
+    let mut primary: Vec<&str> = (state["primary"].as_object().unwrap().values())
+        .map(|thumbprint| thumbprint.as_str().unwrap())
+        .collect();
+    primary.sort_unstable();
+    assert_eq!(known, primary);
+    trial.hoster(&["primary"]).refused("TRIAL-ENDS");
+    end(&trial);
+    let folders = ["tenant", "hoster"].map(|side| trial.path(side));
+    audit::verify(&folders, &Against::default()).unwrap();
 }

@@ -2,6 +2,7 @@
 #![allow(unused_imports)] // Each test program uses its part.
 
 pub mod production;
+pub mod simulated;
 pub mod stage;
 pub mod tokens;
 

@@ -2,6 +2,11 @@
 
 #[cfg(all(feature = "hsm", feature = "custody"))]
 mod accepting;
+#[cfg(all(feature = "hsm", feature = "custody"))]
+#[path = "../common/mod.rs"]
+mod common;
+#[cfg(all(feature = "hsm", feature = "custody"))]
+mod ending;
 mod hostile;
 #[cfg(feature = "custody")] // age makes the recipients of a plan.
 #[path = "../people/mod.rs"]
