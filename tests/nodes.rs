@@ -219,6 +219,25 @@ fn a_node_leaves_another_is_replaced_after_the_end_and_a_former_key_is_retired()
     }
 }
 
+/// A machine that dies between activation and registration: its successor shows what counts then.
+#[test]
+fn a_node_is_replaced_while_the_keys_are_primary() {
+    let mut stage = Stage::at(Done::Primary);
+    let replaced = ["nodes", "--replace", "node2"];
+    stage.pass("hoster", "nodes", &replaced);
+    stage.hoster(&replaced).ok();
+    let file = stage.prove_node("node1", "active");
+    add(&stage, &file).ok();
+    stage.hoster(&["primary"]).refused("EVIDENCE-MISSING");
+    let file = "medium/node2-active.json";
+    stage.node_prove("node2", "another", "medium").ok();
+    add(&stage, file).ok();
+    stage.done = Some(Done::Active);
+    stage.walk_to(Done::TenantClose);
+    let verdict = stage.auditor(&["verify", "tenant", "hoster"]).ok();
+    assert!(verdict.contains("the record is complete"), "{verdict}");
+}
+
 /// What every node is given is the reviewed text, whatever the plan's people wrote.
 #[test]
 fn the_scripts_are_the_same_whatever_a_plan_says() {

@@ -190,8 +190,11 @@ impl Nodes {
             Event::Nodes { removed, replaced } => {
                 self.removed.extend(removed.iter().cloned());
                 for node in removed.iter().chain(replaced) {
-                    self.ready.remove(node);
                     self.active.remove(node);
+                    // Once the keys are primary nobody can show `ready` any more: what was shown before stays.
+                    if self.stage() == Stage::Ready {
+                        self.ready.remove(node);
+                    }
                 }
                 if let Some(subject) = approved.filter(|_| self.stage() == Stage::Ready) {
                     self.install_next(subject);
