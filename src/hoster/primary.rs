@@ -203,13 +203,21 @@ pub fn conclude(ceremony: &mut Ceremony) -> Result<Report> {
 
 /// What officers sign for to go back.
 fn back(ceremony: &Ceremony) -> Result<approval::Rollback> {
-    given(approval::Rollback::of(&ceremony.state.nodes))
+    let back = given(approval::Rollback::of(&ceremony.state.nodes))?;
+    match target::of(&ceremony.plan.target).goes_back_to(&back.to) {
+        true => Ok(back),
+        false => Err(Rule::NodePrimary.refuse(
+            "no former primaries: the service began with the tenant's keys",
+            "a former key of each role",
+            "there is nothing to go back to: mend what is wrong, or let the service have other primaries by a ceremony of their own",
+        )),
+    }
 }
 
 /// Asks the officers whether the former keys become primary again.
 ///
 /// # Errors
-/// `PHASE-ORDER`, [`crate::Error::Waiting`], `SIGNATURE-…`.
+/// `PHASE-ORDER`, `NODE-PRIMARY` where there is nothing to go back to, [`crate::Error::Waiting`], `SIGNATURE-…`.
 pub fn ask_rollback(ceremony: &mut Ceremony) -> Result<Approved<approval::Rollback>> {
     ceremony.state.require(Step::Rollback)?;
     let subject = back(ceremony)?;

@@ -128,6 +128,10 @@ impl Service for Hgs {
         Ok(())
     }
 
+    fn goes_back_to(&self, former: &[PrimaryKey]) -> bool {
+        !former.is_empty()
+    }
+
     fn roll_back(&self, _: &Path, _: &[PrimaryKey]) -> Result<()> {
         Ok(())
     }

@@ -88,6 +88,10 @@ impl Service for Local {
         Registry::open(at)?.make_primary(brief.plan_hash)
     }
 
+    fn goes_back_to(&self, _: &[PrimaryKey]) -> bool {
+        true
+    }
+
     fn roll_back(&self, at: &Path, former: &[PrimaryKey]) -> Result<()> {
         Registry::open(at)?.restore(former)
     }

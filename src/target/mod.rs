@@ -126,6 +126,9 @@ pub trait Service: Sync {
     /// As [`Service::register`].
     fn activate(&self, at: &Path, brief: &Brief) -> Result<()>;
 
+    /// Whether these can be what is primary again: a service may need primaries, and have had none.
+    fn goes_back_to(&self, former: &[PrimaryKey]) -> bool;
+
     /// Makes the former keys primary again, where Keyferry does that itself.
     ///
     /// # Errors

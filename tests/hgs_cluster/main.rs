@@ -227,6 +227,9 @@ fn a_new_cluster_begins_with_the_tenants_keys() {
     }
     assert!(walk.activated() && walk.cluster.service);
     assert_eq!(walk.cluster.primary, walk.folder().ours());
+    // There were no primaries before, so nobody is asked to sign for a way back to them.
+    let rollback = walk.stage.own().hoster(&["rollback"]);
+    rollback.refused("NODE-PRIMARY");
     // The service's account has no rights yet: Install runs once more on each node.
     let (step, rule) = walk.go(&flow[8], None).unwrap_err();
     assert_eq!((step.name, rule), ("diagnose", Rule::NodeDiagnostic));
