@@ -15,7 +15,7 @@
 //! | [`document`] | what crosses between the sides, one file per document |
 //! | [`signature`] | signatures of people |
 //! | [`room`] | what people put into the record by hand; bags that must come back as they left |
-//! | [`spki`], [`proof`] | public keys and certificates; the proof that it is the same key |
+//! | [`spki`], `certificate`, [`proof`] | public keys and certificates; the proof that it is the same key |
 //! | [`node`] | what the hosts of the service are told, and what they prove |
 //! | [`target`] | how a key becomes primary: one file per kind of service |
 //! | [`wrapped_key`], [`share`], `seal` | the two locks: the KEK's, and the custodians' |
@@ -40,6 +40,8 @@
 pub mod approval;
 pub mod audit;
 pub mod ceremony;
+#[cfg(feature = "hsm")]
+pub mod certificate;
 #[cfg(feature = "custody")]
 pub mod custodian;
 pub mod document;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Result,
-    document::package::{Package, PackagedKey},
+    document::key_set::{KeySet, ProvenKey},
     encoding::{Blob, Fixed, Hash, PackageId, enc, hash},
     plan::{Id, Plan, Role},
     rule::Rule,
@@ -98,14 +98,13 @@ impl Proof {
         ))
     }
 
-    /// Verifies the proof against the package that asked for it.
+    /// Verifies the proof against the keys that it is asked of.
     ///
     /// # Errors
     /// `PROOF-SIGNATURE` or `PROOF-ANSWER`, naming key and place.
-    pub fn verify(&self, plan: &Plan, package: &Package) -> Result<()> {
-        let holds = package
-            .key(&self.label)
-            .is_some_and(|key| self.holds(plan, package, key));
+    pub fn verify(&self, plan: &Plan, keys: &KeySet) -> Result<()> {
+        let key = keys.key(&self.label);
+        let holds = key.is_some_and(|key| self.holds(plan, keys, key));
         if holds {
             return Ok(());
         }
@@ -124,15 +123,15 @@ impl Proof {
         ))
     }
 
-    fn holds(&self, plan: &Plan, package: &Package, key: &PackagedKey) -> bool {
+    fn holds(&self, plan: &Plan, keys: &KeySet, key: &ProvenKey) -> bool {
         match (&self.evidence, key.role) {
             (Evidence::Signature(signature), Role::Signing) => spki::verifies(
                 &key.spki.0,
                 &message(
-                    (&plan.hash(), &package.package_id),
+                    (&plan.hash(), &keys.id),
                     &key.label,
                     &self.place,
-                    &package.nonce,
+                    &keys.nonce,
                 ),
                 &signature.0,
             ),

@@ -140,6 +140,7 @@ rules! {
     TargetKey "TARGET-KEY" false "a target key has the plan's type and size, and exponent 65537";
     TargetCertificate "TARGET-CERTIFICATE" false "a target key's certificate holds its public half, and is signed by it";
     TargetAttributes "TARGET-ATTRIBUTES" false "an imported key is sensitive, not extractable, and has the planned usages only";
+    TargetLocal "TARGET-LOCAL" false "a key that is born at the hoster was made inside its HSM, and can never leave it";
     TargetModulus "TARGET-MODULUS" false "an imported key is the tenant's key";
     TargetGone "TARGET-GONE" false "a destroyed target key is really gone";
 

@@ -13,7 +13,7 @@ use std::{
 
 use common::{
     MODULE, PIN, run,
-    stage::{Done, Stage},
+    stage::{Done, Setting, Stage},
 };
 use keyferry::{audit, log::Event};
 
@@ -38,7 +38,7 @@ impl Random {
 fn killed_at_200_moments_it_always_ends_the_same() {
     let counts: Vec<usize> = std::thread::scope(|scope| {
         let walkers: Vec<_> = [11, 29]
-            .map(|seed| scope.spawn(move || kill_until(seed, KILLS / 2)))
+            .map(|seed| scope.spawn(move || kill_until(Setting::default, seed, KILLS / 2)))
             .into_iter()
             .collect();
         walkers
@@ -51,13 +51,19 @@ fn killed_at_200_moments_it_always_ends_the_same() {
     assert!(killed >= KILLS);
 }
 
+#[test]
+fn keys_that_are_born_at_the_hoster_survive_kills_too() {
+    let killed = kill_until(Setting::born, 17, KILLS / 5);
+    assert!(killed >= KILLS / 5);
+}
+
 /// Walks ceremonies until this many kills have hit.
-fn kill_until(seed: u64, kills: usize) -> usize {
+fn kill_until(setting: fn() -> Setting, seed: u64, kills: usize) -> usize {
     let mut random = Random(seed);
     let mut durations: BTreeMap<String, Duration> = BTreeMap::new();
     let mut killed = 0;
     while killed < kills {
-        let mut stage = Stage::new(|plan| plan);
+        let mut stage = Stage::with(setting(), |plan| plan);
         // The first ceremony of a walker measures, the others are killed in.
         stage.walk(Done::TenantClose, &mut |stage, side, arguments| {
             let name = format!("{side} {}", arguments[..arguments.len().min(2)].join(" "));
@@ -169,24 +175,18 @@ fn ends_the_same(stage: &Stage, seed: u64) {
         .unwrap();
         nothing_left_over(&stage.path(side), seed);
     }
-    assert_eq!(
-        results(stage, "hoster", |event| matches!(
-            event,
-            Event::Import { .. }
-        )),
-        1
-    );
-    assert_eq!(
-        results(stage, "tenant", |event| matches!(
-            event,
-            Event::Export { .. }
-        )),
-        1
-    );
+    let arrived = |event: &Event| matches!(event, Event::Import { .. } | Event::Answer { .. });
+    assert_eq!(results(stage, "hoster", arrived), 1);
+    let left = |event: &Event| matches!(event, Event::Export { .. } | Event::KeysCheck { .. });
+    assert_eq!(results(stage, "tenant", left), 1);
     let registry = stage.json("hoster/registry.json");
     assert_eq!(registry["key_sets"].as_array().unwrap().len(), 1);
     assert_eq!(registry["primary"], registry["key_sets"][0]["plan_hash"]);
     assert_eq!(objects(stage, "hoster"), [2, 2, 2, 0], "seed {seed}");
+    if stage.setting.born {
+        assert_eq!(objects(stage, "tenant"), [0; 4], "seed {seed}");
+        return;
+    }
     // The trusted KEK is removed after the export is recorded. One that is still there must be said by the audit.
     let said = (verdict.noted.iter()).any(|line| line.contains("trusted KEK was removed"));
     let found = objects(stage, "tenant");

@@ -105,13 +105,11 @@ fn no_changed_evidence_is_taken() {
     let ceremony =
         keyferry::ceremony::Ceremony::open(&stage.path("hoster"), keyferry::plan::Side::Hoster)
             .unwrap();
-    let package = ceremony
-        .kept::<keyferry::document::package::Package>()
-        .unwrap();
+    let keys = ceremony.key_set().unwrap();
     let (brief, brief_hash) = ceremony.brief().unwrap();
     let told = keyferry::node::Told {
         plan: &ceremony.plan,
-        package: package.body(),
+        keys: &keys,
         brief: &brief,
         brief_hash,
     };

@@ -22,8 +22,8 @@ use crate::{
 };
 pub use service::{Nodes, Primary, Rollback};
 pub use subject::{
-    Abort, Export, ExportKey, Import, KekDestroy, PinTry, Restart, ShareHolder, Subject,
-    Unconfirmed, WrongBags, subject_hash,
+    Abort, Export, ExportKey, Import, KekDestroy, KeysDestroy, PinTry, Restart, ShareHolder,
+    Subject, Unconfirmed, WrongBags, subject_hash,
 };
 
 /// The greatest size of a request, in bytes.

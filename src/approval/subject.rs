@@ -9,7 +9,7 @@ use crate::{
     },
     encoding::Hash,
     phase::{Gate, Phase, State, name},
-    plan::{Id, Side},
+    plan::{Id, Origin, Side},
     room::WrongBag,
 };
 
@@ -157,6 +157,28 @@ impl Subject for KekDestroy {
     }
 }
 
+/// `keys-destroy`: after an abort, keys that were born at the hoster go for good.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeysDestroy {
+    /// The log entry of the abort.
+    pub abort: Hash,
+    /// The keys.
+    pub keys: Vec<Id>,
+}
+
+impl Subject for KeysDestroy {
+    const GATE: Gate = Gate::KeysDestroy;
+
+    fn summary(&self) -> String {
+        let keys: Vec<&str> = self.keys.iter().map(Id::as_str).collect();
+        format!(
+            "The ceremony was aborted. The keys {}, which were born in the hoster's HSM for it, are destroyed.",
+            keys.join(", ")
+        )
+    }
+}
+
 /// `restart`: everything of this side's attempt is given up.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -169,17 +191,26 @@ pub struct Restart {
     pub reason: String,
     /// Who makes the next attempt's key or secret.
     pub side: Side,
+    /// Whose HSM the keys are born in; the tenant's where nothing is said.
+    #[serde(default, skip_serializing_if = "Origin::is_usual")]
+    pub origin: Origin,
 }
 
 impl Subject for Restart {
     const GATE: Gate = Gate::Restart;
 
     fn summary(&self) -> String {
-        let next = match self.side {
-            Side::Hoster => {
+        let next = match (self.side, self.origin) {
+            (Side::Hoster, Origin::Hoster) => {
+                "The keys that were born here are destroyed; the next attempt has new ones"
+            }
+            (Side::Tenant, Origin::Hoster) => {
+                "The challenge of this attempt serves for nothing more; the next takes other keys of the hoster"
+            }
+            (Side::Hoster, Origin::Tenant) => {
                 "The KEK and what was imported under it are destroyed; the next attempt has a new KEK and a new offer"
             }
-            Side::Tenant => {
+            (Side::Tenant, Origin::Tenant) => {
                 "The package and the shares of this attempt serve for nothing more; the next has a new secret and new shares"
             }
         };

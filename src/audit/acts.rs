@@ -2,7 +2,7 @@
 
 use super::documents::Documents;
 use crate::{
-    approval::{Abort, Export, Import, KekDestroy, Restart},
+    approval::{Abort, Export, Import, KekDestroy, KeysDestroy, Restart},
     encoding::Hash,
     log::Event,
     plan::Plan,
@@ -18,6 +18,7 @@ pub enum Asked {
     Export(Export),
     Import(Import),
     KekDestroy(KekDestroy),
+    KeysDestroy(KeysDestroy),
     Restart(Restart),
     Abort(Abort),
     /// What the log alone says all of.
@@ -87,6 +88,14 @@ impl Act<'_> {
                 let abort = self.log.state.aborted.map(|head| head.hash);
                 let abort = abort.filter(|_| acceptance.is_none());
                 same("abort", &abort, &asked.abort)?;
+                match keys.iter().find(|key| !asked.keys.contains(key)) {
+                    Some(key) => Err((format!("the end of {key}"), format!("{:?}", asked.keys))),
+                    None => Ok(()),
+                }
+            }
+            (Event::KeysDestroy { keys, .. }, Asked::KeysDestroy(asked)) => {
+                let abort = self.log.state.aborted.map(|head| head.hash);
+                same("abort", &abort, &Some(asked.abort))?;
                 match keys.iter().find(|key| !asked.keys.contains(key)) {
                     Some(key) => Err((format!("the end of {key}"), format!("{:?}", asked.keys))),
                     None => Ok(()),

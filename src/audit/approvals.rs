@@ -229,6 +229,7 @@ impl Gates<'_> {
             Gate::Rollback => self.request(gate, found, |_: Rollback| Asked::Other)?,
             Gate::Nodes => self.request(gate, found, |_: Nodes| Asked::Other)?,
             Gate::KekDestroy => self.request(gate, found, Asked::KekDestroy)?,
+            Gate::KeysDestroy => self.request(gate, found, Asked::KeysDestroy)?,
             Gate::Restart => self.request(gate, found, Asked::Restart)?,
             Gate::Abort => self.request(gate, found, Asked::Abort)?,
             Gate::PinTry => self.request(gate, found, |_: PinTry| Asked::Other)?,

@@ -9,11 +9,11 @@ use super::{
 };
 use crate::{
     Result,
-    document::{Body, Kind, Received, package::Package, registration::Registration},
+    document::{Body, Kind, key_set::KeySet, package::Package, registration::Registration},
     encoding::Hash,
     folder,
     log::Event,
-    plan::{Id, Plan, Side},
+    plan::{Id, Origin, Plan, Side},
     rule::Rule,
     side::counterpart::Verified,
     signature::Signed,
@@ -40,6 +40,8 @@ pub fn check(
     };
     all.each(documents.offer.all(), verdict)?;
     all.each(documents.package.all(), verdict)?;
+    all.each(documents.keys.all(), verdict)?;
+    all.each(documents.challenge.all(), verdict)?;
     all.each(documents.receipt.all(), verdict)?;
     all.each(documents.registration.all(), verdict)?;
     all.each(documents.acceptance.all(), verdict)?;
@@ -54,11 +56,18 @@ pub fn check(
             "the package is signed inside the tenant's HSM by each signing key that it carries"
                 .into(),
         );
+        shares(evidence, package, verdict)?;
+    }
+    for found in documents.keys.all() {
+        found.received.verify_certificates()?;
+    }
+    if let Some(set) = documents.key_set() {
+        set.verify_certificates()?;
         verdict
             .holds
             .push("each certificate holds its key's public half and is signed by it".into());
-        all.proofs(&found.received, verdict)?;
-        shares(evidence, package, verdict)?;
+        all.same_keys(&set)?;
+        all.proofs(&set, verdict)?;
     }
     Ok(())
 }
@@ -127,7 +136,9 @@ impl Check<'_> {
         if kind == Kind::Closing && answers.is_some() && answers == aborted.map(|head| head.hash) {
             return Ok(());
         }
-        let before = kind.answers().and_then(|kind| self.documents.hash(kind));
+        let before = kind
+            .answers(self.plan.transfer.origin)
+            .and_then(|kind| self.documents.hash(kind));
         match before.filter(|hash| answers != Some(*hash)) {
             None => Ok(()),
             Some(before) => Err(Rule::DocumentAnswers.refuse(
@@ -163,11 +174,12 @@ impl Check<'_> {
         let keks = [
             all.offer.body().map(|body| body.fingerprint),
             package.map(|body| body.kek_fingerprint),
-            acceptance.map(|body| body.kek_fingerprint),
-            all.closing.body().map(|body| body.kek_fingerprint),
+            acceptance.and_then(|body| body.kek_fingerprint),
+            all.closing.body().and_then(|body| body.kek_fingerprint),
         ];
         let packages = [
             package.map(|body| body.package_id),
+            all.challenge.body().map(|body| body.package_id),
             all.receipt.body().map(|body| body.package_id),
             all.registration.body().map(|body| body.package_id),
             acceptance.map(|body| body.package_id),
@@ -181,18 +193,53 @@ impl Check<'_> {
                 "documents of different ceremonies or attempts were mixed",
             ));
         }
-        if keks.iter().flatten().count() > 1 {
-            verdict
-                .holds
-                .push("all documents mean the same KEK, package and receipt".into());
+        if packages.iter().flatten().count() > 1 {
+            let same = match self.plan.transfer.origin {
+                Origin::Tenant => "all documents mean the same KEK, package and receipt",
+                Origin::Hoster => "all documents mean the same keys, challenge and receipt",
+            };
+            verdict.holds.push(same.into());
         }
         Ok(())
     }
 
-    fn proofs(&self, package: &Received<Package>, verdict: &mut Verdict) -> Result<()> {
+    /// The keys that are proven are those that were shown, and those that the logs name.
+    fn same_keys(&self, set: &KeySet) -> Result<()> {
+        let proven = set.keys.iter().map(|key| {
+            let certificate = Hash::of(&key.certificate);
+            (&key.label, Hash::of(&key.spki.0), certificate)
+        });
+        let proven: Vec<_> = proven.collect();
+        let wrong = |whose: String| {
+            Err(Rule::DocumentContent.refuse(
+                format!("other keys in {whose} than those that must be proven"),
+                "the same labels, public keys and certificates everywhere",
+                "the documents or the log were exchanged: compare with the other side's copies",
+            ))
+        };
+        for (side, log) in self.logs.sides() {
+            let recorded = log.state.keys.iter();
+            let recorded = recorded.map(|key| (&key.label, key.spki, key.certificate));
+            if !log.state.keys.is_empty() && !recorded.eq(proven.iter().copied()) {
+                return wrong(format!("the log of the {side}"));
+            }
+        }
+        let shown = self.documents.keys.body().map(|body| body.keys.iter());
+        let shown = shown.map(|keys| {
+            keys.map(|key| {
+                let label = &key.held.label;
+                (label, Hash::of(&key.spki.0), key.certificate.hash)
+            })
+        });
+        match shown.is_none_or(|shown| shown.eq(proven.iter().copied())) {
+            true => Ok(()),
+            false => wrong("the document `keys`".into()),
+        }
+    }
+
+    fn proofs(&self, keys: &KeySet, verdict: &mut Verdict) -> Result<()> {
         if let Some(receipt) = self.documents.receipt.body() {
-            (receipt.proofs.iter())
-                .try_for_each(|proof| proof.verify(self.plan, package.body()))?;
+            (receipt.proofs.iter()).try_for_each(|proof| proof.verify(self.plan, keys))?;
             verdict.holds.push(format!(
                 "{} proofs in the receipt: the hoster's HSM signed and decrypted as the tenant's keys",
                 receipt.proofs.len()
@@ -201,7 +248,7 @@ impl Check<'_> {
         let Some(registration) = self.documents.registration.current() else {
             return Ok(());
         };
-        let evidence = registration.received.verify(self.plan, package)?;
+        let evidence = registration.received.verify(self.plan, keys)?;
         if let Some(log) = self.logs.of(Side::Hoster) {
             registered_as_recorded(registration.received.body(), log)?;
         }

@@ -10,8 +10,9 @@ use super::{
 use crate::{
     Result,
     document::{
-        Body, Kind, Listed, Received, acceptance::Acceptance, closing::Closing, offer::Offer,
-        package::Package, read_without_log, receipt::Receipt, registration::Registration,
+        Body, Kind, Listed, Received, acceptance::Acceptance, challenge::Challenge,
+        closing::Closing, key_set::KeySet, keys::Keys, offer::Offer, package::Package,
+        read_without_log, receipt::Receipt, registration::Registration,
     },
     encoding::Hash,
     log::LOG_FILE,
@@ -177,6 +178,10 @@ pub struct Documents {
     pub offer: Copies<Offer>,
     /// Of the kind `package`.
     pub package: Copies<Package>,
+    /// Of the kind `keys`.
+    pub keys: Copies<Keys>,
+    /// Of the kind `challenge`.
+    pub challenge: Copies<Challenge>,
     /// Of the kind `receipt`.
     pub receipt: Copies<Receipt>,
     /// Of the kind `registration`.
@@ -196,6 +201,8 @@ impl Documents {
         Ok(Documents {
             offer: Copies::read(evidence, plan)?,
             package: Copies::read(evidence, plan)?,
+            keys: Copies::read(evidence, plan)?,
+            challenge: Copies::read(evidence, plan)?,
             receipt: Copies::read(evidence, plan)?,
             registration: Copies::read(evidence, plan)?,
             acceptance: Copies::read(evidence, plan)?,
@@ -212,6 +219,8 @@ impl Documents {
     pub fn heads(&self, side: Side) -> BTreeSet<u64> {
         (self.offer.heads(side))
             .chain(self.package.heads(side))
+            .chain(self.keys.heads(side))
+            .chain(self.challenge.heads(side))
             .chain(self.receipt.heads(side))
             .chain(self.registration.heads(side))
             .chain(self.acceptance.heads(side))
@@ -223,15 +232,18 @@ impl Documents {
     ///
     /// # Errors
     /// `DOCUMENT-ATTEMPT`, `DOCUMENT-HASH`.
-    pub fn settle(&mut self, logs: &Logs, verdict: &mut Verdict) -> Result<()> {
+    pub fn settle(&mut self, plan: &Plan, logs: &Logs, verdict: &mut Verdict) -> Result<()> {
         self.offer.settle(logs)?;
         self.package.settle(logs)?;
+        self.keys.settle(logs)?;
+        self.challenge.settle(logs)?;
         self.receipt.settle(logs)?;
         self.registration.settle(logs)?;
         self.acceptance.settle(logs)?;
         self.closing.settle(logs)?;
         let states = || logs.all().map(|log| &log.state);
-        for kind in Kind::ALL {
+        let crossing = Kind::ALL.into_iter();
+        for kind in crossing.filter(|kind| kind.crosses(plan.transfer.origin)) {
             let named = |state: &crate::phase::State| {
                 state.made.contains_key(&kind) || state.taken.contains_key(&kind)
             };
@@ -256,6 +268,14 @@ impl Documents {
         Ok(())
     }
 
+    /// What must be proven, as the package or the challenge that counts says it.
+    pub fn key_set(&self) -> Option<KeySet> {
+        let package = self.package.current();
+        let package = package.map(|found| KeySet::from(&found.received));
+        let challenge = self.challenge.current();
+        package.or_else(|| challenge.map(|found| KeySet::from(&found.received)))
+    }
+
     /// The hash of the document that counts.
     pub fn hash(&self, kind: Kind) -> Option<Hash> {
         fn of<B: Body>(copies: &Copies<B>) -> Option<Hash> {
@@ -264,6 +284,8 @@ impl Documents {
         match kind {
             Kind::Offer => of(&self.offer),
             Kind::Package => of(&self.package),
+            Kind::Keys => of(&self.keys),
+            Kind::Challenge => of(&self.challenge),
             Kind::Receipt => of(&self.receipt),
             Kind::Registration => of(&self.registration),
             Kind::Acceptance => of(&self.acceptance),
@@ -275,6 +297,8 @@ impl Documents {
         match kind {
             Kind::Offer => self.offer.by_hash(hash).is_some(),
             Kind::Package => self.package.by_hash(hash).is_some(),
+            Kind::Keys => self.keys.by_hash(hash).is_some(),
+            Kind::Challenge => self.challenge.by_hash(hash).is_some(),
             Kind::Receipt => self.receipt.by_hash(hash).is_some(),
             Kind::Registration => self.registration.by_hash(hash).is_some(),
             Kind::Acceptance => self.acceptance.by_hash(hash).is_some(),

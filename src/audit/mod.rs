@@ -27,7 +27,7 @@ use crate::{
     folder,
     log::Event,
     phase::Gate,
-    plan::{MAX_PLAN, PLAN_FILE, Plan, Side},
+    plan::{MAX_PLAN, Origin, PLAN_FILE, Plan, Side},
     preflight::{Finding, Outcome},
     rule::Rule,
     signature::{self, Namespace},
@@ -127,7 +127,7 @@ pub fn verify(folders: &[PathBuf], against: &Against) -> Result<Verdict> {
     let plan = the_plan(&evidence, against.plan_file.as_deref(), &mut verdict)?;
     let mut documents = Documents::read(&evidence, &plan)?;
     let logs = Logs::read(&evidence, &plan, &documents, &mut verdict)?;
-    documents.settle(&logs, &mut verdict)?;
+    documents.settle(&plan, &logs, &mut verdict)?;
     contents::check(&documents, &evidence, &plan, &logs, &mut verdict)?;
     published::check(&documents, &plan, &logs, &mut verdict)?;
     approvals::check(&evidence, &plan, &logs, &documents, &mut verdict)?;
@@ -245,6 +245,10 @@ fn say_claims(plan: &Plan, logs: &Logs, verdict: &mut Verdict) {
         ]
         .map(str::to_owned),
     );
+    if plan.transfer.origin == Origin::Hoster {
+        let born = "that the keys were born in the hoster's HSM and cannot leave it: CKA_LOCAL and CKA_NEVER_EXTRACTABLE are its module's word";
+        verdict.claims.push(born.into());
+    }
     for waiver in &plan.waivers {
         verdict
             .noted

@@ -10,7 +10,7 @@ use crate::{
     escape::escape,
     fingerprint, folder,
     phase::name,
-    plan::{Deployment, KeyType, Party, Person, Plan, Side, Target, Trial},
+    plan::{Deployment, KeyType, Origin, Party, Person, Plan, Side, Target, Trial},
     probe::{
         forecast::{Forecast, forecast},
         proposal::strongest,
@@ -212,6 +212,10 @@ fn party(lines: &mut Vec<String>, side: Side, party: &Party) {
 
 fn quorum(lines: &mut Vec<String>, plan: &Plan) {
     let custodians = &plan.quorum.custodians;
+    if plan.transfer.origin == Origin::Hoster {
+        lines.push("quorum:     none: nothing secret travels".into());
+        return;
+    }
     lines.push(format!(
         "quorum:     {} of {} custodians open the seal",
         plan.quorum.threshold,
@@ -234,20 +238,24 @@ fn quorum(lines: &mut Vec<String>, plan: &Plan) {
 
 fn transfer(lines: &mut Vec<String>, plan: &Plan) {
     let transfer = &plan.transfer;
-    lines.push(format!(
-        "transfer:   keys of the {}, {}, OAEP with {}, KEK of {} bits, evidence {}",
-        name(&transfer.origin),
-        match transfer.mechanism {
-            Mechanism::SingleShot => "single-shot",
-            Mechanism::Composite => "composite",
-        },
-        match transfer.oaep_hash {
-            OaepHash::Sha256 => "SHA-256",
-            OaepHash::Sha1 => "SHA-1",
-        },
-        transfer.kek_bits,
-        name(&transfer.evidence)
-    ));
+    let mechanism = match transfer.mechanism {
+        Mechanism::SingleShot => "single-shot",
+        Mechanism::Composite => "composite",
+    };
+    let oaep = match transfer.oaep_hash {
+        OaepHash::Sha256 => "SHA-256",
+        OaepHash::Sha1 => "SHA-1",
+    };
+    let evidence = name(&transfer.evidence);
+    lines.push(match transfer.origin {
+        Origin::Tenant => format!(
+            "transfer:   keys of the tenant, {mechanism}, OAEP with {oaep}, KEK of {} bits, evidence {evidence}",
+            transfer.kek_bits
+        ),
+        Origin::Hoster => format!(
+            "transfer:   keys born in the hoster's HSM, challenges with OAEP {oaep}, evidence {evidence}"
+        ),
+    });
     for key in &plan.keys {
         let kind = match key.key_type {
             KeyType::Rsa(bits) => format!("RSA-{bits}"),

@@ -6,7 +6,7 @@ use crate::{
     document::{
         Received,
         acceptance::{Acceptance, Published},
-        package::Pair,
+        key_set::Pair,
     },
     log::{Event, Fetched},
     plan::{Id, Plan, Side, Target},
@@ -25,14 +25,15 @@ pub fn check(documents: &Documents, plan: &Plan, logs: &Logs, verdict: &mut Verd
     };
     let acceptance = &found.received;
     as_recorded(acceptance, logs)?;
-    let Some(package) = documents.package.current() else {
+    let Some(keys) = documents.key_set() else {
         if !acceptance.body().metadata.is_empty() {
-            let missing = "the package, with whose certificates to compare what nodes published";
+            let missing =
+                "the package or challenge, with whose certificates to compare what nodes published";
             verdict.missing.push(missing.into());
         }
         return Ok(());
     };
-    let pair = package.received.pair()?;
+    let pair = keys.pair()?;
     for one in &acceptance.body().metadata {
         compare(acceptance, one, pair)?;
     }

@@ -71,9 +71,10 @@ pub fn rehearse_plan(
             }
         });
     }
-    each(&mut document["quorum"]["custodians"], |custodian| {
-        keys.age(custodian)
-    });
+    let custodians = document.get_mut("quorum");
+    if let Some(custodians) = custodians.and_then(|quorum| quorum.get_mut("custodians")) {
+        each(custodians, |custodian| keys.age(custodian));
+    }
     keys.all_there()?;
     if let Some(probes) = probes {
         way(&mut document, &plan, probes)?;

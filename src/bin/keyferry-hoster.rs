@@ -7,13 +7,13 @@ use keyferry::{
     Error, Result,
     ceremony::Ceremony,
     hoster::{
-        evidence, import, kek, nodes, package, primary, prove::NodeChoice, quorum::Presented,
-        register,
+        acceptance, answer, evidence, import, kek, keys, nodes, package, primary,
+        prove::NodeChoice, quorum::Presented, register,
     },
     phase::{Phase, Step},
     plan::{Id, Side},
     program::{Common, Sessions, Shared},
-    side::archive,
+    side::{archive, token::with_token},
     terminal::fail,
 };
 
@@ -37,6 +37,17 @@ enum Command {
     /// The key-encryption key
     #[command(subcommand)]
     Kek(Kek),
+    /// The tenant's keys, where they are born in this HSM
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Answer the tenant's challenge with the keys that were born in this HSM
+    Answer {
+        /// The challenge/ folder
+        challenge: PathBuf,
+    },
+    /// The tenant's acceptance of keys that were born in this HSM
+    #[command(subcommand)]
+    Acceptance(Acceptance),
     /// The tenant's package
     #[command(subcommand)]
     Package(Package),
@@ -91,6 +102,23 @@ enum Kek {
     Destroy {
         /// The acceptance/ folder; after an abort there is none
         acceptance: Option<PathBuf>,
+    },
+}
+
+#[derive(Subcommand)]
+enum Keys {
+    /// Make every key of the plan, and the document that shows them to the tenant
+    Create,
+    /// After an abort: destroy them, once officers have signed, and make the closing
+    Destroy,
+}
+
+#[derive(Subcommand)]
+enum Acceptance {
+    /// Take the acceptance, and make the closing: there is no KEK to destroy
+    Check {
+        /// The acceptance/ folder
+        acceptance: PathBuf,
     },
 }
 
@@ -199,6 +227,31 @@ fn main() -> ExitCode {
                 kek::create(ceremony, hsm, &|text| asker.say(text))
             })
         }
+        Command::Keys(Keys::Create) => {
+            common.hsm_step(side, Step::KeysCreate, |ceremony, hsm, asker| {
+                keys::create(ceremony, hsm, &|text| asker.say(text))
+            })
+        }
+        Command::Keys(Keys::Destroy) => common.gated_step(
+            side,
+            Step::KeysDestroy,
+            keys::ask_destroy,
+            |ceremony, hsm, _, approved| keys::destroy(ceremony, hsm, approved),
+        ),
+        Command::Answer { challenge } => {
+            let take = |ceremony: &mut Ceremony, asker: &_| {
+                let challenge = answer::read_challenge(ceremony, &challenge)?;
+                let choice = common.token_choice()?;
+                with_token(ceremony, Step::Answer, &choice, asker, |ceremony, hsm| {
+                    answer::answer(ceremony, hsm, &challenge)
+                })
+            };
+            common.step(side, Box::new(take))
+        }
+        Command::Acceptance(Acceptance::Check { acceptance }) => common.step(
+            side,
+            Box::new(move |ceremony, _| acceptance::check(ceremony, &acceptance)),
+        ),
         Command::Package(Package::Check { package }) => common.step(
             side,
             Box::new(move |ceremony, _| package::check(ceremony, &package)),

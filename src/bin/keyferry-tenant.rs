@@ -12,7 +12,7 @@ use keyferry::{
         archive,
         token::{TokenChoice, with_officer},
     },
-    tenant::{accept, export, keys, metadata::Asked, offer, receipt, shares, trust},
+    tenant::{accept, born, export, keys, metadata::Asked, offer, receipt, shares, trust},
 };
 
 /// The tenant's side of a key ceremony: its keys leave its HSM wrapped for the hoster's, sealed under shares
@@ -96,6 +96,14 @@ enum Keys {
         /// A key that exists: LABEL=FILE, its self-signed certificate or its public key
         #[arg(long, value_name = "LABEL=FILE", value_parser = existing)]
         existing: Vec<(Id, PathBuf)>,
+    },
+    /// Take keys that were born in the hoster's HSM by the words that are read aloud, and make the challenge
+    Check {
+        /// The keys/ folder
+        keys: PathBuf,
+        /// In a rehearsal: the file that holds the words heard
+        #[arg(long, value_name = "FILE")]
+        words: Option<PathBuf>,
     },
 }
 
@@ -181,6 +189,14 @@ fn main() -> ExitCode {
                 keys::create(ceremony, hsm, &existing)
             })
         }
+        Command::Keys(Keys::Check { keys, words }) => common.step(
+            side,
+            Box::new(move |ceremony, asker| {
+                let keys = born::read(ceremony, &keys)?;
+                let typed = words_of(ceremony, asker, &words, &born::words_prompt())?;
+                born::check(ceremony, keys, &typed)
+            }),
+        ),
         Command::Export(work) => common.gated_step(
             side,
             Step::Export,

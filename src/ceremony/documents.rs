@@ -5,11 +5,15 @@ use std::path::{Path, PathBuf};
 use super::{Begun, Ceremony, REGISTER};
 use crate::{
     Result,
-    document::{Body, Document, Header, Kind, MAX_DOCUMENT, Received, Released, header_of, read},
+    document::{
+        Body, Document, Header, Kind, MAX_DOCUMENT, Received, Released, challenge::Challenge,
+        header_of, key_set::KeySet, package::Package, read,
+    },
     encoding::Hash,
     folder,
     log::Event,
     phase::{Made, State},
+    plan::{Origin, Side},
     rule::Rule,
 };
 
@@ -46,7 +50,7 @@ impl Ceremony {
         files: Vec<(String, Vec<u8>)>,
     ) -> Result<Hash> {
         let answers = B::KIND
-            .answers()
+            .answers(self.plan.transfer.origin)
             .map(|kind| self.state.document(kind))
             .transpose()?;
         self.build_document(begun, answers, body, files)
@@ -171,7 +175,7 @@ impl Ceremony {
     /// # Errors
     /// `DOCUMENT-ANSWERS`; `LOG-EVENT` where this side has released none.
     pub fn answers<B: Body>(&self, received: &Received<B>) -> Result<()> {
-        match B::KIND.answers() {
+        match B::KIND.answers(self.plan.transfer.origin) {
             Some(kind) => received.answering(self.state.document(kind)?),
             None => Ok(()),
         }
@@ -253,6 +257,19 @@ impl Ceremony {
         read::<B>(&self.inbox(B::KIND.name()), &self.plan)?
             .released(&self.plan)?
             .being(hash)
+    }
+
+    /// What must be proven, as this side sent or took it.
+    ///
+    /// # Errors
+    /// As [`Ceremony::kept`] and [`Ceremony::sent`].
+    pub fn key_set(&self) -> Result<KeySet> {
+        Ok(match (self.plan.transfer.origin, self.state.side) {
+            (Origin::Tenant, Side::Tenant) => KeySet::from(&self.sent::<Package>()?.0),
+            (Origin::Tenant, Side::Hoster) => KeySet::from(&*self.kept::<Package>()?),
+            (Origin::Hoster, Side::Tenant) => KeySet::from(&self.sent::<Challenge>()?.0),
+            (Origin::Hoster, Side::Hoster) => KeySet::from(&*self.kept::<Challenge>()?),
+        })
     }
 
     /// The document of this side that was made, with the signatures beside it.

@@ -59,6 +59,16 @@ impl Replay {
     /// `PLAN-CHANGED`; `TARGET-WRAP-WITH-TRUSTED` where the tenant's keys were made before its HSM trusted the KEK; `PLAN-TRIAL` where the
     /// hoster began without the trial that the plan names; `TRIAL-ENDS` where a trial did not stop.
     pub fn check_plan(&self, plan: &Plan) -> Result<()> {
+        if self.plan == Some(plan.hash()) && self.state.origin != plan.transfer.origin {
+            return Err(Rule::LogEvent.refuse(
+                format!("a log of keys of the {}", self.state.origin.name()),
+                format!(
+                    "keys of the {}, as the plan says",
+                    plan.transfer.origin.name()
+                ),
+                "the log was not written by Keyferry: stop, and ask that side for an explanation",
+            ));
+        }
         if self.plan == Some(plan.hash()) {
             self.check_trial(plan)?;
             let made = self.state.side == Side::Tenant && !self.state.keys.is_empty();

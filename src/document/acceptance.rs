@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Body, Header, Kind, Listed};
+use super::{Body, Header, Kind, Listed, parts::check_kek};
 use crate::{
     encoding::{Hash, PackageId},
     log::{Fetched, LOG_FILE},
@@ -23,8 +23,9 @@ pub struct Acceptance {
     pub package_id: PackageId,
     /// SHA-256 of the receipt whose proofs hold.
     pub receipt: Hash,
-    /// The KEK that may be destroyed now.
-    pub kek_fingerprint: Hash,
+    /// The KEK that may be destroyed now; keys that were born at the hoster had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kek_fingerprint: Option<Hash>,
     /// The tenant's log, up to the intent of this step.
     pub log: Listed,
     /// What nodes of Windows Host Guardian Service published, in the plan's order; nodes may be missing.
@@ -125,6 +126,7 @@ impl Body for Acceptance {
     }
 
     fn check(&self, _: &Header, plan: &Plan) -> Result<(), (String, String)> {
+        check_kek(self.kek_fingerprint, plan)?;
         self.check_metadata(plan)
     }
 }

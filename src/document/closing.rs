@@ -1,18 +1,23 @@
-//! `closing`: the KEK is gone. The last document; carries the hoster's log.
+//! `closing`: what the hoster's HSM held for this ceremony only is gone. The last document; carries the hoster's log.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Body, Header, Kind, Listed, parts::TokenIdentity};
+use super::{
+    Body, Header, Kind, Listed,
+    parts::{TokenIdentity, check_kek},
+};
 use crate::{encoding::Hash, log::LOG_FILE, plan::Plan};
 
 /// What was destroyed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Closing {
-    /// The KEK whose two halves are no longer found on the token.
-    pub kek_fingerprint: Hash,
-    /// The token that was looked at: a claim of the module, and silent about backups and clones.
-    pub token: TokenIdentity,
+    /// The KEK whose two halves are no longer found on the token; keys that were born at the hoster had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kek_fingerprint: Option<Hash>,
+    /// The token that was looked at, where one was: a claim of the module, and silent about backups and clones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenIdentity>,
     /// The hoster's log, up to the intent of this step.
     pub log: Listed,
 }
@@ -24,7 +29,11 @@ impl Body for Closing {
         vec![(LOG_FILE.to_owned(), self.log.clone())]
     }
 
-    fn check(&self, _: &Header, _: &Plan) -> Result<(), (String, String)> {
-        Ok(())
+    fn check(&self, _: &Header, plan: &Plan) -> Result<(), (String, String)> {
+        let looked = self.kek_fingerprint.is_none() || self.token.is_some();
+        match check_kek(self.kek_fingerprint, plan) {
+            Ok(()) if !looked => Err(("a KEK and no token".into(), "both".into())),
+            checked => checked,
+        }
     }
 }

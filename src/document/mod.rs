@@ -1,9 +1,13 @@
-//! What crosses between the sides: offer, package, receipt, registration, acceptance, closing. A document is
+//! What crosses between the sides: offer and package, or keys and challenge; then receipt, registration, acceptance, closing. A document is
 //! one JSON file and the files it lists, in a flat folder with a closed list of names; what is hashed and
 //! signed are its bytes as they lie there (design, section 5).
 
 pub mod acceptance;
+pub mod challenge;
 pub mod closing;
+pub mod held_key;
+pub mod key_set;
+pub mod keys;
 pub mod offer;
 pub mod package;
 pub mod parts;
@@ -18,7 +22,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     encoding::Hash,
     log::Head,
-    plan::{Id, Mode, Plan, Side},
+    plan::{Id, Mode, Origin, Plan, Side},
 };
 pub use reading::{Received, Released, header_of, read, read_files, read_without_log};
 
@@ -35,6 +39,10 @@ pub enum Kind {
     Offer,
     /// The tenant's keys, wrapped and sealed.
     Package,
+    /// Keys that were born at the hoster.
+    Keys,
+    /// The tenant has taken them, and asks for proofs.
+    Challenge,
     /// The hoster's HSM proves that it holds them.
     Receipt,
     /// They are primary.
@@ -46,10 +54,12 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Every kind, in the order in which they cross.
-    pub const ALL: [Kind; 6] = [
+    /// Every kind; those that one ceremony has are in the order in which they cross.
+    pub const ALL: [Kind; 8] = [
         Kind::Offer,
         Kind::Package,
+        Kind::Keys,
+        Kind::Challenge,
         Kind::Receipt,
         Kind::Registration,
         Kind::Acceptance,
@@ -61,6 +71,8 @@ impl Kind {
         match self {
             Kind::Offer => "offer",
             Kind::Package => "package",
+            Kind::Keys => "keys",
+            Kind::Challenge => "challenge",
             Kind::Receipt => "receipt",
             Kind::Registration => "registration",
             Kind::Acceptance => "acceptance",
@@ -76,14 +88,24 @@ impl Kind {
     /// The side that makes it.
     pub fn side(self) -> Side {
         match self {
-            Kind::Package | Kind::Acceptance => Side::Tenant,
+            Kind::Package | Kind::Challenge | Kind::Acceptance => Side::Tenant,
             _ => Side::Hoster,
         }
     }
 
+    /// Whether a ceremony of this origin has it.
+    pub fn crosses(self, origin: Origin) -> bool {
+        match self {
+            Kind::Offer | Kind::Package => origin == Origin::Tenant,
+            Kind::Keys | Kind::Challenge => origin == Origin::Hoster,
+            _ => true,
+        }
+    }
+
     /// The document that it answers: the one before it.
-    pub fn answers(self) -> Option<Kind> {
-        Kind::ALL.into_iter().rev().find(|kind| *kind < self)
+    pub fn answers(self, origin: Origin) -> Option<Kind> {
+        let mut before = Kind::ALL.into_iter().rev().filter(|kind| *kind < self);
+        before.find(|kind| kind.crosses(origin))
     }
 }
 

@@ -4,15 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Body, Header, Kind, Listed, Received,
+    key_set::{KeySet, PlaceChallenge, Said, certificate_file, check_count},
     parts::{Mechanism, OaepHash, Observed, TokenIdentity},
 };
 use crate::{
     Result,
     encoding::{Blob, Fixed, Hash, PackageId, enc},
-    plan::{Id, KeyPlan, Plan, Role},
+    plan::{Id, Plan, Role},
     rule::Rule,
     share::ShareListing,
-    spki::{self, TargetCertificate},
+    spki,
 };
 
 /// Everything that the hoster needs to import, prove and be held to.
@@ -58,29 +59,10 @@ pub struct PackagedKey {
     /// The length of the wrapped key inside, in bytes.
     pub wrapped_length: u64,
     /// For an encryption key, one challenge per place, in the order of [`Plan::places`].
-    pub challenges: Vec<Challenge>,
-}
-
-/// What only the holder of an encryption key can answer.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Challenge {
-    /// Where it must be answered.
-    pub place: String,
-    /// RSA-OAEP of 32 fresh random bytes under the key.
-    pub ciphertext: Blob,
-    /// `H("keyferry/1 expected", answer)`.
-    pub expected: Hash,
+    pub challenges: Vec<PlaceChallenge>,
 }
 
 impl PackagedKey {
-    /// The challenge of a place.
-    pub fn challenge(&self, place: &str) -> Option<&Challenge> {
-        self.challenges
-            .iter()
-            .find(|challenge| challenge.place == place)
-    }
-
     /// The name of the sealed key's file.
     pub fn sealed_file(&self) -> String {
         format!("{}.sealed", self.label)
@@ -88,7 +70,7 @@ impl PackagedKey {
 
     /// The name of the certificate's file.
     pub fn certificate_file(&self) -> String {
-        format!("{}.crt", self.label)
+        certificate_file(&self.label)
     }
 }
 
@@ -103,11 +85,6 @@ pub fn signed_by_keys(package: &Hash) -> Vec<u8> {
 }
 
 impl Package {
-    /// The key of a label.
-    pub fn key(&self, label: &Id) -> Option<&PackagedKey> {
-        self.keys.iter().find(|key| key.label == *label)
-    }
-
     /// The signing keys that it carries.
     pub fn signing_keys(&self) -> impl Iterator<Item = &PackagedKey> {
         self.keys.iter().filter(|key| key.role == Role::Signing)
@@ -129,45 +106,6 @@ impl Package {
                 "shares of other custodians, order or threshold".into(),
                 "the plan's custodians and threshold".into(),
             ));
-        }
-        Ok(())
-    }
-
-    fn check_key(
-        &self,
-        key: &PackagedKey,
-        planned: &KeyPlan,
-        plan: &Plan,
-    ) -> std::result::Result<(), (String, String)> {
-        let wrong = |found: String, expected: &str| {
-            Err((
-                format!("key {}: {found}", planned.label),
-                expected.to_owned(),
-            ))
-        };
-        if key.label != planned.label || key.role != planned.role {
-            return wrong(
-                format!("{} in its place", key.label),
-                "the plan's keys, in the plan's order",
-            );
-        }
-        if let Err(found) = spki::check(&key.spki.0, planned.key_type) {
-            return wrong(found, "a key of the plan's type and size");
-        }
-        let places = match key.role {
-            Role::Encryption => plan.places(),
-            Role::Signing => Vec::new(),
-        };
-        if !key
-            .challenges
-            .iter()
-            .map(|challenge| &challenge.place)
-            .eq(places.iter())
-        {
-            return wrong(
-                "challenges of other places".into(),
-                "one challenge per place for an encryption key, none for a signing key",
-            );
         }
         Ok(())
     }
@@ -206,64 +144,26 @@ impl Body for Package {
             ));
         }
         self.check_shares(plan)?;
-        if self.keys.len() != plan.keys.len() {
-            return Err((
-                format!("{} keys", self.keys.len()),
-                format!("{} keys", plan.keys.len()),
-            ));
-        }
-        self.keys
-            .iter()
-            .zip(&plan.keys)
-            .try_for_each(|(key, planned)| self.check_key(key, planned, plan))
+        check_count(self.keys.len(), plan)?;
+        (self.keys.iter().zip(&plan.keys)).try_for_each(|(key, planned)| {
+            let said = Said {
+                label: &key.label,
+                role: key.role,
+                spki: &key.spki,
+                challenges: &key.challenges,
+            };
+            said.check(planned, plan)
+        })
     }
-}
-
-/// The certificates, in DER, that a service with one key per role must publish.
-#[derive(Debug, Clone, Copy)]
-pub struct Pair<'a> {
-    /// The signing key's.
-    pub signing: &'a [u8],
-    /// The encryption key's.
-    pub encryption: &'a [u8],
 }
 
 impl Received<Package> {
-    /// The certificates of the one signing and the one encryption key.
-    ///
-    /// # Errors
-    /// `PLAN-TARGET` where the package carries another number of keys in either role.
-    pub fn pair(&self) -> Result<Pair<'_>> {
-        let one = |role: Role| {
-            let mut keys = self.body().keys.iter().filter(|key| key.role == role);
-            match (keys.next(), keys.next()) {
-                (Some(key), None) => Some(self.file(&key.certificate_file())),
-                _ => None,
-            }
-        };
-        match (one(Role::Signing), one(Role::Encryption)) {
-            (Some(signing), Some(encryption)) => Ok(Pair {
-                signing,
-                encryption,
-            }),
-            _ => Err(Rule::PlanTarget.refuse(
-                "not one signing and one encryption key",
-                "one of each, which is what a service has as its primary ones",
-                "make a plan with one key per role",
-            )),
-        }
-    }
-
     /// Each certificate is its key's own, and each signing key has signed the package in the tenant's HSM.
     ///
     /// # Errors
     /// `TARGET-CERTIFICATE`, `PACKAGE-SIGNATURE`.
     pub fn verify_keys(&self) -> Result<()> {
-        for key in &self.body().keys {
-            let label = key.label.as_str();
-            TargetCertificate::parse(self.file(&key.certificate_file()), label)?
-                .of_key(&key.spki.0, label)?;
-        }
+        KeySet::from(self).verify_certificates()?;
         let message = signed_by_keys(&self.hash);
         for key in self.body().signing_keys() {
             let name = hsm_signature_file(&key.label);

@@ -2,6 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::{
+    encoding::Hash,
+    plan::{Origin, Plan},
+};
+
 /// How a target key is wrapped (design, section 4.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -84,4 +89,19 @@ pub fn require(found: &[ReadBack], required: &[(&str, &str)]) -> Result<(), (Str
         }
     }
     Ok(())
+}
+
+/// A KEK is named where there was one, and only there.
+///
+/// # Errors
+/// What was found and what was expected.
+pub fn check_kek(kek: Option<Hash>, plan: &Plan) -> Result<(), (String, String)> {
+    match (kek, plan.transfer.origin) {
+        (Some(_), Origin::Tenant) | (None, Origin::Hoster) => Ok(()),
+        (None, Origin::Tenant) => Err(("no KEK".into(), "the KEK of this ceremony".into())),
+        (Some(kek), Origin::Hoster) => {
+            let expected = "none, because the keys were born at the hoster";
+            Err((format!("the KEK {kek}"), expected.into()))
+        }
+    }
 }

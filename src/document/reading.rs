@@ -6,7 +6,9 @@ use std::{collections::BTreeMap, path::Path};
 use super::{
     Body, Document, FORMAT, Header, Kind, Listed, MAX_DOCUMENT,
     acceptance::{Acceptance, METADATA_END},
+    challenge::Challenge,
     closing::Closing,
+    keys::Keys,
     offer::Offer,
     package::Package,
     receipt::Receipt,
@@ -214,6 +216,8 @@ pub fn read_files(
     match kind {
         Kind::Offer => of::<Offer>(folder, plan),
         Kind::Package => of::<Package>(folder, plan),
+        Kind::Keys => of::<Keys>(folder, plan),
+        Kind::Challenge => of::<Challenge>(folder, plan),
         Kind::Receipt => of::<Receipt>(folder, plan),
         Kind::Registration => of::<Registration>(folder, plan),
         Kind::Acceptance => of::<Acceptance>(folder, plan),
@@ -322,11 +326,19 @@ fn check_header(kind: Kind, header: &Header, plan: &Plan) -> Result<()> {
             "attempt 1 or later".into(),
         );
     }
-    if header.answers.is_none() != kind.answers().is_none() {
+    let origin = plan.transfer.origin;
+    if !kind.crosses(origin) {
+        return differs(
+            Rule::DocumentKind,
+            "a document that this plan does not have".into(),
+            format!("a document of keys of the {}", origin.name()),
+        );
+    }
+    if header.answers.is_none() != kind.answers(origin).is_none() {
         return differs(
             Rule::DocumentAnswers,
             format!("answers {:?}", header.answers),
-            format!("the {:?}", kind.answers()),
+            format!("the {:?}", kind.answers(origin)),
         );
     }
     Ok(())

@@ -4,55 +4,33 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Body, Header, Kind, Listed,
-    parts::{self, ReadBack, TokenIdentity},
+    held_key::{BORN, HeldKey},
+    key_set::check_count,
+    parts::{self, TokenIdentity},
 };
 use crate::{
-    encoding::{CkaId, PackageId, cka_id},
-    plan::{IMPORT, Id, Plan},
+    encoding::PackageId,
+    plan::{IMPORT, Id, Origin, Plan},
     proof::Proof,
 };
 
-/// What was imported, by whom it was opened, and the proof.
+/// What the HSM holds, who opened the seal for it, and the proof.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {
-    /// The export that was imported.
+    /// The export that was imported, or the challenge that is answered.
     pub package_id: PackageId,
-    /// The custodians who opened the seal.
+    /// The custodians who opened the seal; nobody where the keys were born at the hoster.
     pub custodians: Vec<Id>,
     /// Those of them whose identity was opened on the hoster's machine.
     pub spent: Vec<Id>,
     /// The keys, in the plan's order.
-    pub keys: Vec<ImportedKey>,
+    pub keys: Vec<HeldKey>,
     /// One proof per key, in the plan's order; its place is `import`.
     pub proofs: Vec<Proof>,
     /// The token that they are in: a claim of the module.
     pub token: TokenIdentity,
 }
-
-/// One imported key.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ImportedKey {
-    /// Its label in the plan.
-    pub label: Id,
-    /// Its CKA_ID at the hoster.
-    pub id: CkaId,
-    /// Its CKA_LABEL at the hoster.
-    pub hoster_label: String,
-    /// Its attributes, as read back in a new session: a claim of the module. LOCAL, ALWAYS_SENSITIVE and
-    /// NEVER_EXTRACTABLE are false or absent, since it was born elsewhere.
-    pub attributes: Vec<ReadBack>,
-}
-
-/// What the hoster must at least say of an imported key.
-const REQUIRED: &[(&str, &str)] = &[
-    ("CKA_SENSITIVE", "true"),
-    ("CKA_EXTRACTABLE", "false"),
-    ("CKA_UNWRAP", "false"),
-    ("CKA_DERIVE", "false"),
-    ("CKA_SIGN_RECOVER", "false"),
-];
 
 impl Body for Receipt {
     const KIND: Kind = Kind::Receipt;
@@ -62,21 +40,12 @@ impl Body for Receipt {
     }
 
     fn check(&self, header: &Header, plan: &Plan) -> Result<(), (String, String)> {
-        let planned = plan.keys.iter().map(|key| &key.label);
-        if !self.keys.iter().map(|key| &key.label).eq(planned) {
-            return Err((
-                "other keys, or another order".into(),
-                "the plan's keys, in the plan's order".into(),
-            ));
-        }
-        for key in &self.keys {
-            let label = key.label.as_str();
-            let id = cka_id(&plan.hash(), "hoster", "target", label, header.attempt);
-            if key.id != id || key.hoster_label != plan.hoster_label(label) {
-                let expected = format!("CKA_ID {id} and label {}", plan.hoster_label(label));
-                return Err((format!("{label} under the CKA_ID {}", key.id), expected));
+        check_count(self.keys.len(), plan)?;
+        for (key, planned) in self.keys.iter().zip(&plan.keys) {
+            key.check(planned, plan, header.attempt)?;
+            if plan.transfer.origin == Origin::Hoster {
+                parts::require(&key.attributes, BORN)?;
             }
-            parts::require(&key.attributes, REQUIRED)?;
         }
         let planned = |id: &Id| {
             plan.quorum

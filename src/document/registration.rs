@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Body, Header, Kind, Listed, Received, package::Package};
+use super::{Body, Header, Kind, Listed, Received, key_set::KeySet};
 use crate::{
     Result,
     encoding::{Hash, PackageId},
@@ -15,7 +15,7 @@ use crate::{
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Registration {
-    /// The export that was imported.
+    /// The export that was imported, or the challenge that was answered.
     pub package_id: PackageId,
     /// The kind of target.
     pub target: String,
@@ -115,12 +115,12 @@ impl Received<Registration> {
     ///
     /// # Errors
     /// `EVIDENCE-…`, `PROOF-…`, `TARGET-CERTIFICATE`.
-    pub fn verify(&self, plan: &Plan, package: &Received<Package>) -> Result<Vec<NodeEvidence>> {
+    pub fn verify(&self, plan: &Plan, keys: &KeySet) -> Result<Vec<NodeEvidence>> {
         let body = self.body();
-        let brief = Brief::of(plan, package, self.document.header.attempt)?;
+        let brief = Brief::of(plan, keys, self.document.header.attempt)?;
         let told = Told {
             plan,
-            package: package.body(),
+            keys,
             brief_hash: Hash::of(&brief.bytes()?),
             brief: &brief,
         };

@@ -8,7 +8,6 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     Error, Result,
     ceremony::Ceremony,
-    document::package::Package,
     escape::escape,
     folder,
     log::{Event, now},
@@ -28,7 +27,7 @@ const AHEAD: SignedDuration = SignedDuration::from_mins(10);
 /// `PHASE-ORDER`, `EVIDENCE-…`, `PROOF-…`, naming the node; what came before the file that is refused stays added.
 pub fn add(ceremony: &mut Ceremony, files: &[PathBuf]) -> Result<Report> {
     ceremony.state.require(Step::Evidence)?;
-    let package = ceremony.kept::<Package>()?;
+    let keys = ceremony.key_set()?;
     let (brief, brief_hash) = ceremony.brief()?;
     let mut report = Report::new("The evidence holds.");
     for file in files {
@@ -37,7 +36,7 @@ pub fn add(ceremony: &mut Ceremony, files: &[PathBuf]) -> Result<Report> {
         named(file, &evidence)?;
         let told = Told {
             plan: &ceremony.plan,
-            package: package.body(),
+            keys: &keys,
             brief: &brief,
             brief_hash,
         };

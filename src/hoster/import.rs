@@ -12,15 +12,17 @@ use crate::{
     ceremony::{Begun, Ceremony},
     document::{
         Released,
+        held_key::HeldKey,
+        key_set::KeySet,
         offer::Offer,
         package::{Package, PackagedKey},
-        receipt::{ImportedKey, Receipt},
+        receipt::Receipt,
     },
     encoding::{CkaId, Hash, cka_id},
     hsm::{Hsm, ImportKey, ImportOrder, Imported, Target},
     log::{Event, KekRecord, KeyRecord},
     phase::Step,
-    plan::{IMPORT, Id, KeyPlan, Plan, Side},
+    plan::{IMPORT, Id, KeyPlan, Origin, Plan, Side},
     report::Report,
     rule::Rule,
     seal::SealKey,
@@ -85,13 +87,16 @@ pub fn import(
         spent,
     } = arrived;
     let targets: Vec<Target> = imported.iter().map(|key| key.target.clone()).collect();
+    let keys = plan.keys.iter().zip(&imported);
     asker.say("proving that the HSM signs and decrypts as the tenant's keys");
     let receipt = Receipt {
         package_id: package.body().package_id,
         custodians: custodians.clone(),
         spent: spent.clone(),
-        keys: imported_keys(&plan, &package, &imported, begun.attempt()),
-        proofs: proving::prove(ceremony, hsm, package.body(), &targets, IMPORT)?,
+        keys: keys
+            .map(|(key, held)| held_key(&plan, &key.label, held, begun.attempt()))
+            .collect(),
+        proofs: proving::prove(ceremony, hsm, &KeySet::from(&*package), &targets, IMPORT)?,
         token: hsm.identity().clone(),
     };
     let document = ceremony.build(&begun, receipt, Vec::new())?;
@@ -140,7 +145,7 @@ fn settled(ceremony: &Ceremony, hsm: &Hsm, package: &Released<Package>) -> Resul
     }))
 }
 
-/// The CKA_ID of an imported key.
+/// The CKA_ID of a target key at the hoster.
 pub fn target_id(plan: &Plan, label: &Id, attempt: u32) -> CkaId {
     cka_id(&plan.hash(), "hoster", "target", label.as_str(), attempt)
 }
@@ -241,22 +246,18 @@ fn import_keys<'a>(
         spki: &key.spki.0,
         certificate: package.file(&key.certificate_file()),
         usage: planned.usage,
+        origin: Origin::Tenant,
     })
 }
 
-fn imported_keys(
-    plan: &Plan,
-    package: &Released<Package>,
-    imported: &[Imported],
-    attempt: u32,
-) -> Vec<ImportedKey> {
-    let one = |(key, imported): (&PackagedKey, &Imported)| ImportedKey {
-        label: key.label.clone(),
-        id: target_id(plan, &key.label, attempt),
-        hoster_label: plan.hoster_label(key.label.as_str()),
-        attributes: imported.attributes.clone(),
-    };
-    package.body().keys.iter().zip(imported).map(one).collect()
+/// A key as this side's HSM has it, for the record.
+pub fn held_key(plan: &Plan, label: &Id, held: &Imported, attempt: u32) -> HeldKey {
+    HeldKey {
+        label: label.clone(),
+        id: target_id(plan, label, attempt),
+        hoster_label: plan.hoster_label(label.as_str()),
+        attributes: held.attributes.clone(),
+    }
 }
 
 fn records(package: &Released<Package>, imported: &[Imported]) -> Vec<KeyRecord> {

@@ -7,19 +7,20 @@ use crate::{
     approval::{self, Approved},
     ceremony::Ceremony,
     document::{
-        Kind, Listed, Released, acceptance::Acceptance, closing::Closing, offer::Offer,
-        package::Package, parts::Observed,
+        Listed, Released, acceptance::Acceptance, closing::Closing, offer::Offer, parts::Observed,
     },
     encoding::{Blob, Hash},
     fingerprint,
-    hoster::remains::{self, kek_id},
+    hoster::{
+        acceptance::accepted,
+        remains::{self, kek_id},
+    },
     hsm::{Hsm, Kek, KekSpec},
     log::{Event, KekRecord, LOG_FILE},
     phase::Step,
     plan::{Id, Side},
     report::Report,
     rule::Rule,
-    side::counterpart,
 };
 
 /// Makes the KEK, or finds the one that an interrupted run made, and the offer.
@@ -99,7 +100,7 @@ impl Why {
         })?;
         let why = match (ceremony.state.aborted, folder) {
             (Some(head), None) => Why::Aborted(head.hash),
-            (None, Some(folder)) => Why::Accepted(Box::new(accepted(ceremony, &kek, folder)?)),
+            (None, Some(folder)) => Why::Accepted(Box::new(accepted(ceremony, folder)?)),
             (aborted, _) => {
                 let remedy = match aborted {
                     Some(_) => "after an abort: keyferry-hoster kek destroy",
@@ -154,44 +155,6 @@ pub fn ask_destroy(
     approval::require(ceremony, &subject)
 }
 
-/// The tenant's acceptance of this ceremony's receipt, package and KEK, with a log that is whole.
-fn accepted(ceremony: &Ceremony, kek: &KekRecord, folder: &Path) -> Result<Released<Acceptance>> {
-    let acceptance = ceremony.take::<Acceptance>(folder)?;
-    let body = acceptance.body();
-    if body.kek_fingerprint != kek.fingerprint
-        || body.receipt != ceremony.state.document(Kind::Receipt)?
-    {
-        return Err(Rule::DocumentContent.refuse(
-            format!(
-                "an acceptance of receipt {} and KEK {}",
-                body.receipt, body.kek_fingerprint
-            ),
-            format!("of this ceremony's receipt, and KEK {}", kek.fingerprint),
-            "ask the tenant what was accepted",
-        ));
-    }
-    let package = ceremony.kept::<Package>()?;
-    if body.package_id != package.body().package_id {
-        return Err(Rule::DocumentContent.refuse(
-            format!("an acceptance of the package id {}", body.package_id),
-            package.body().package_id.to_string(),
-            "ask the tenant what was accepted",
-        ));
-    }
-    // The KEK goes for good: the tenant's record must be whole first.
-    let log = counterpart::verify(
-        &ceremony.plan,
-        Side::Tenant,
-        acceptance.file(LOG_FILE),
-        "the tenant's log",
-    )?;
-    log.contains(&acceptance.document.header)?;
-    for header in ceremony.taken_headers()? {
-        log.contains(&header)?;
-    }
-    Ok(acceptance)
-}
-
 /// Destroys the KEK, and after an abort what was imported under it, looks that it is gone, and makes the closing.
 ///
 /// # Errors
@@ -216,8 +179,8 @@ pub fn destroy(
     };
     let log = ceremony.log_bytes()?;
     let closing = Closing {
-        kek_fingerprint: kek.fingerprint,
-        token: hsm.identity().clone(),
+        kek_fingerprint: Some(kek.fingerprint),
+        token: Some(hsm.identity().clone()),
         log: Listed::of(&log),
     };
     let (answers, signatures) = match &why {

@@ -1,8 +1,11 @@
 //! The hoster's steps, one file per step, in the order of the ceremony.
 
+pub mod acceptance;
+pub mod answer;
 pub mod evidence;
 pub mod import;
 pub mod kek;
+pub mod keys;
 pub mod nodes;
 pub mod package;
 pub mod primary;

@@ -9,7 +9,6 @@ use crate::{
     ceremony::Ceremony,
     document::{
         Listed,
-        package::Package,
         registration::{ListedEvidence, Registration},
     },
     encoding::Hash,
@@ -41,11 +40,11 @@ fn subject(ceremony: &Ceremony, service: &Path) -> Result<approval::Primary> {
 
 /// The evidence that is kept, held once more against everything that the nodes were told.
 fn verified(ceremony: &Ceremony, stage: Stage) -> Result<Vec<NodeEvidence>> {
-    let package = ceremony.kept::<Package>()?;
+    let keys = ceremony.key_set()?;
     let (brief, brief_hash) = ceremony.brief()?;
     let told = Told {
         plan: &ceremony.plan,
-        package: package.body(),
+        keys: &keys,
         brief: &brief,
         brief_hash,
     };
@@ -181,7 +180,7 @@ pub fn conclude(ceremony: &mut Ceremony) -> Result<Report> {
         evidence.push(ListedEvidence { node, stage, file });
     }
     let body = Registration {
-        package_id: ceremony.kept::<Package>()?.body().package_id,
+        package_id: ceremony.key_set()?.id,
         target: ceremony.plan.target.kind().to_owned(),
         activation: order.hash(),
         activated,

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 use crate::{
     Error, Result,
     ceremony::Ceremony,
-    document::{package::Package, parts::OaepHash},
+    document::{key_set::KeySet, parts::OaepHash},
     encoding::Blob,
     hsm::{Hsm, Target},
     plan::{Id, Role},
@@ -13,24 +13,24 @@ use crate::{
     rule::Rule,
 };
 
-/// One proof per key of the package at one place, each verified as the tenant will.
+/// One proof per key at one place, each verified as the tenant will.
 ///
 /// # Errors
 /// The HSM's, `PROOF-SIGNATURE`, `PROOF-ANSWER`.
 pub fn prove(
     ceremony: &Ceremony,
     hsm: &Hsm,
-    package: &Package,
+    keys: &KeySet,
     targets: &[Target],
     place: &str,
 ) -> Result<Vec<Proof>> {
     let plan = &ceremony.plan;
-    let ids = (&plan.hash(), &package.package_id);
+    let ids = (&plan.hash(), &keys.id);
     let mut proofs = Vec::new();
-    for (key, target) in package.keys.iter().zip(targets) {
+    for (key, target) in keys.keys.iter().zip(targets) {
         let evidence = match key.role {
             Role::Signing => {
-                let message = proof::message(ids, &key.label, place, &package.nonce);
+                let message = proof::message(ids, &key.label, place, &keys.nonce);
                 Evidence::Signature(Blob(hsm.sign(target, &message)?))
             }
             Role::Encryption => {
@@ -50,7 +50,7 @@ pub fn prove(
             place: place.to_owned(),
             evidence,
         };
-        proof.verify(plan, package)?;
+        proof.verify(plan, keys)?;
         proofs.push(proof);
     }
     Ok(proofs)
@@ -73,7 +73,7 @@ pub fn open_challenge(
         other => Err(Rule::ProofAnswer.refuse(
             format!("a challenge of {other} bytes for {label}"),
             "32 bytes",
-            "ask the tenant how this package was made; do not go on with it",
+            "ask the tenant how this challenge was made; do not go on with it",
         )),
     }
 }

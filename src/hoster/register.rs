@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::{
     Result,
     ceremony::Ceremony,
-    document::package::Package,
+    document::key_set::certificate_file,
     encoding::Hash,
     log::Event,
     node::{BRIEF_FILE, Brief},
@@ -23,16 +23,14 @@ pub const SUMS: &str = "SHA256SUMS";
 /// `PHASE-ORDER`, `REGISTRY-FORMAT`, `TARGET-CERTIFICATE`.
 pub fn register(ceremony: &mut Ceremony, service: &Path) -> Result<Report> {
     ceremony.state.require(Step::Register)?;
-    let package = ceremony.kept::<Package>()?;
-    let brief = Brief::of(&ceremony.plan, &package, ceremony.state.attempt)?;
+    let set = ceremony.key_set()?;
+    let brief = Brief::of(&ceremony.plan, &set, ceremony.state.attempt)?;
     let bytes = brief.bytes()?;
     let hash = Hash::of(&bytes);
     let target = target::of(&ceremony.plan.target);
     let mut files = vec![(BRIEF_FILE.to_owned(), bytes)];
-    for key in &package.body().keys {
-        let name = key.certificate_file();
-        files.push((name.clone(), package.file(&name).to_vec()));
-    }
+    let certificates = set.keys.into_iter();
+    files.extend(certificates.map(|key| (certificate_file(&key.label), key.certificate)));
     let given = target.files().iter();
     files.extend(given.map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())));
     files.sort();

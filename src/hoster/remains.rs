@@ -7,7 +7,6 @@ use crate::{
     hoster::import::target_id,
     hsm::Hsm,
     plan::{Id, Side},
-    rule::Rule,
 };
 
 /// The CKA_ID of the KEK of an attempt.
@@ -21,7 +20,7 @@ pub fn kek_id(ceremony: &Ceremony, attempt: u32) -> CkaId {
     )
 }
 
-/// The keys that an import of this attempt makes, with their CKA_IDs.
+/// The target keys of this attempt, with their CKA_IDs.
 pub fn targets(ceremony: &Ceremony) -> impl Iterator<Item = (&Id, CkaId)> {
     let (plan, attempt) = (&ceremony.plan, ceremony.state.attempt);
     let labels = plan.keys.iter().map(|key| &key.label);
@@ -39,13 +38,13 @@ pub fn left(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
     }
     for (label, id) in targets(ceremony) {
         if hsm.holds(id)? {
-            left.push(format!("the imported key {label}"));
+            left.push(format!("the key {label}"));
         }
     }
     Ok(left)
 }
 
-/// What is there when the ceremony is aborted. A KEK that was begun and never offered goes at once: nothing can need it.
+/// What is there when the ceremony is aborted. A KEK, or keys, that were begun and never shown to the tenant go at once: nothing can need them.
 ///
 /// # Errors
 /// `KEK-GONE`, or the HSM's.
@@ -53,6 +52,9 @@ pub fn look(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
     let state = &ceremony.state;
     if state.kek_begun && state.kek.is_none() {
         hsm.kek_clear(kek_id(ceremony, state.attempt))?;
+    }
+    if state.keys_begun && state.keys.is_empty() {
+        destroy_targets(ceremony, hsm)?;
     }
     left(ceremony, hsm)
 }
@@ -63,15 +65,14 @@ pub fn look(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
 /// `KEK-KEY`, `KEK-GONE`, `TARGET-GONE`, or the HSM's.
 pub fn destroy(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
     let there = left(ceremony, hsm)?;
-    let kek = ceremony.state.kek.as_ref().ok_or_else(|| {
-        Rule::LogEvent.refuse("no KEK in the log", "an entry kek-create", "run `status`")
-    })?;
-    hsm.kek_destroy(kek.id, kek.fingerprint)?;
+    if let Some(kek) = &ceremony.state.kek {
+        hsm.kek_destroy(kek.id, kek.fingerprint)?;
+    }
     destroy_targets(ceremony, hsm)?;
     Ok(there)
 }
 
-/// Destroys the imported keys, and looks that they are gone. Says which were there.
+/// Destroys the target keys, and looks that they are gone. Says which were there.
 ///
 /// # Errors
 /// `TARGET-GONE`, or the HSM's.

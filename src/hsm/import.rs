@@ -1,5 +1,5 @@
 //! Unwrapping a target key into the hoster's token (design, sections 4.3 and 4.5), and knowing afterwards that it is
-//! the tenant's key, all of it, and cannot leave.
+//! the tenant's key, all of it, and cannot leave. Keys that were born there are known in the same way.
 
 use cryptoki::session::Session;
 use cryptoki_sys::*;
@@ -8,6 +8,7 @@ use super::Hsm;
 use super::attribute::{Attribute, bytes, flag, number, read_back};
 use super::certificate::certificate_object;
 use super::inventory::Inventory;
+use super::kek::born_here;
 use super::mechanism::Way;
 use super::object::{Miss, PublicKey, public_key};
 use super::parallel::on_threads;
@@ -18,7 +19,7 @@ use super::unwrap::{Pinned, endings};
 use crate::Result;
 use crate::document::parts::{Mechanism, OaepHash, ReadBack};
 use crate::encoding::CkaId;
-use crate::plan::Usage;
+use crate::plan::{Origin, Usage};
 use crate::rule::Rule;
 use crate::wrapped_key::WrappedKey;
 
@@ -35,10 +36,10 @@ pub struct ImportOrder {
     pub sessions: usize,
 }
 
-/// What one imported key must be.
+/// What one target key at the hoster must be.
 #[derive(Clone, Copy)]
 pub struct ImportKey<'a> {
-    /// The CKA_ID of the imported key, its public half and its certificate.
+    /// The CKA_ID of the key, its public half and its certificate.
     pub id: CkaId,
     /// Their CKA_LABEL.
     pub label: &'a str,
@@ -46,11 +47,13 @@ pub struct ImportKey<'a> {
     pub spki: &'a [u8],
     /// The tenant's certificate of it, DER.
     pub certificate: &'a [u8],
-    /// What the imported key may be used for.
+    /// What the key may be used for.
     pub usage: Usage,
+    /// In whose HSM it was born.
+    pub origin: Origin,
 }
 
-/// A complete, correct imported key.
+/// A complete, correct target key at the hoster.
 #[derive(Clone)]
 pub struct Imported {
     /// The key on this token.
@@ -165,6 +168,21 @@ impl Hsm<'_> {
         }
     }
 
+    /// The complete, correct set of this key, or why it is none.
+    ///
+    /// # Errors
+    /// `TARGET-ATTRIBUTES`, `TARGET-LOCAL`, `TARGET-MODULUS`, `TARGET-CERTIFICATE`; [`crate::Error::Hsm`] where the token fails.
+    pub fn held(&self, inventory: &Inventory, key: &ImportKey) -> Result<Imported> {
+        let set = Set::new(key)?;
+        let examined = match set.objects(inventory) {
+            Ok(objects) => self.import_examine(objects, &set)?,
+            Err(miss) => Err(miss),
+        };
+        examined.map_err(|miss| {
+            miss.refuse("find out what has touched this key in the HSM; what it cannot show, it does not prove")
+        })
+    }
+
     fn import_objects(
         &self,
         set: &Set,
@@ -208,6 +226,10 @@ impl Hsm<'_> {
         wanted.push(flag(CKA_TOKEN, true));
         let rule = Rule::TargetAttributes;
         let mut miss = self.first_miss(&session, private, &wanted, rule)?;
+        if set.of.origin == Origin::Hoster {
+            let local = self.first_miss(&session, private, &born_here(), Rule::TargetLocal)?;
+            miss = local.or(miss);
+        }
         for object in [private, public, certificate] {
             let named = self.first_miss(&session, object, &set.named(), rule)?;
             miss = miss.or(named);
@@ -236,8 +258,8 @@ impl Hsm<'_> {
         }))
     }
 
-    /// What the record says of the imported key, also what no rule demands: CKA_LOCAL and the like are false
-    /// or absent after an import.
+    /// What the record says of the key, also what no rule demands: CKA_LOCAL and the like are false or absent after an
+    /// import.
     fn import_attributes(
         &self,
         session: &Session,
@@ -249,9 +271,7 @@ impl Hsm<'_> {
         let of_flags = imported_key(usage).into_iter();
         shown.extend(of_flags.filter(|shown| ![CKA_CLASS, CKA_KEY_TYPE].contains(&shown.kind)));
         shown.extend(endings().concat().into_iter().take(2));
-        for kind in [CKA_LOCAL, CKA_ALWAYS_SENSITIVE, CKA_NEVER_EXTRACTABLE] {
-            shown.push(flag(kind, false));
-        }
+        shown.extend(born_here());
         let values = self.read_all(session, private, &shown)?;
         let shown = shown.iter().zip(&values);
         Ok(shown

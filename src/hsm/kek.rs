@@ -140,7 +140,7 @@ pub(super) fn unwrapped_aes() -> Vec<Attribute> {
 }
 
 /// What only a key that was made in the token has; attributes that no template can set.
-fn born_here() -> [Attribute; 3] {
+pub(super) fn born_here() -> [Attribute; 3] {
     [
         flag(CKA_LOCAL, true),
         flag(CKA_ALWAYS_SENSITIVE, true),

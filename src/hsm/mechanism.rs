@@ -10,7 +10,7 @@ use super::object::{PublicKey, public_key};
 use super::packed::Call;
 use super::raw::Object;
 use crate::document::parts::{Mechanism, OaepHash};
-use crate::plan::{Plan, Side};
+use crate::plan::{Origin, Plan, Side};
 use crate::probe::needs::needs;
 use crate::probe::profile::Profile;
 use crate::rule::Rule;
@@ -118,6 +118,9 @@ impl Hsm<'_> {
             }
         }
         let transfer = &plan.transfer;
+        if transfer.origin == Origin::Hoster {
+            return Ok(());
+        }
         let session = self.session()?;
         self.way(&session, transfer.mechanism, transfer.oaep_hash)
             .map(drop)

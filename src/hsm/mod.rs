@@ -3,7 +3,7 @@
 //! Everything that a module answers is a claim: attributes are read back in a session of their own after each change, results
 //! are checked before they are used, and no return code is branched on but those of C_Login.
 //!
-//! Reading order: this file, kek, target, wrap, import; below them attribute, object, mechanism, read, packed,
+//! Reading order: this file, kek, target, wrap, import, born; below them attribute, object, mechanism, read, packed,
 //! and raw, which holds every `unsafe`.
 
 use std::collections::BTreeSet;
@@ -23,6 +23,7 @@ use crate::{Error, Result};
 
 mod answer;
 mod attribute;
+mod born;
 mod canary;
 mod certificate;
 mod destroy;
@@ -44,6 +45,7 @@ mod trust;
 mod unwrap;
 mod wrap;
 
+pub use born::{Born, BornSpec};
 pub use import::{ImportKey, ImportOrder, Imported};
 pub use inventory::Inventory;
 pub use kek::{Kek, KekSpec};

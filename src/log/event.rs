@@ -11,7 +11,7 @@ use crate::{
     encoding::{Hash, PackageId},
     node::PrimaryKey,
     phase::{Gate, Step},
-    plan::{Id, Mode, Side, Stage},
+    plan::{Id, Mode, Origin, Side, Stage},
     preflight::Finding,
     room::Remark,
     rule::Rule,
@@ -33,6 +33,9 @@ pub enum Event {
         side: Side,
         /// SHA-256 of the plan.
         plan: Hash,
+        /// In whose HSM the keys are born; the tenant's where nothing is said.
+        #[serde(default, skip_serializing_if = "Origin::is_usual")]
+        origin: Origin,
         /// What the plan waives.
         waived: Vec<Rule>,
         /// Who signed the plan.
@@ -106,10 +109,45 @@ pub enum Event {
     },
     /// Every target key is there, with its certificate.
     KeysCreate {
+        /// SHA-256 of `keys`, where they were born at the hoster.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        document: Option<Hash>,
         /// The token they are in.
         token: TokenIdentity,
         /// The keys, in the plan's order.
         keys: Vec<KeyRecord>,
+    },
+    /// Keys that were born at the hoster are taken, their words typed, and the challenge is made.
+    KeysCheck {
+        /// SHA-256 of the challenge.
+        document: Hash,
+        /// SHA-256 of `keys`.
+        taken: Hash,
+        /// The attempt of `keys`.
+        attempt: u32,
+        /// The fingerprint whose words were typed.
+        fingerprint: Hash,
+        /// The identity of the challenge.
+        package_id: PackageId,
+        /// The keys, in the plan's order.
+        keys: Vec<KeyRecord>,
+        /// Who released `keys`.
+        signatures: Vec<Signed>,
+    },
+    /// The hoster's HSM has answered the challenge, and the receipt is made.
+    Answer {
+        /// SHA-256 of the receipt.
+        document: Hash,
+        /// SHA-256 of the challenge.
+        challenge: Hash,
+        /// The challenge's attempt.
+        attempt: u32,
+        /// The identity of the challenge.
+        package_id: PackageId,
+        /// The token that the keys are in.
+        token: TokenIdentity,
+        /// Who released the challenge.
+        signatures: Vec<Signed>,
     },
     /// The package and the shares are made.
     Export {
@@ -270,6 +308,22 @@ pub enum Event {
         keys: Vec<Id>,
         /// Who released the acceptance; nobody after an abort.
         signatures: Vec<Signed>,
+    },
+    /// The acceptance is taken, and the closing is made: keys that were born at the hoster leave nothing to destroy.
+    AcceptanceCheck {
+        /// SHA-256 of the closing.
+        document: Hash,
+        /// SHA-256 of the acceptance.
+        acceptance: Hash,
+        /// Who released it.
+        signatures: Vec<Signed>,
+    },
+    /// After an abort the keys that were born at the hoster are gone, and the closing is made.
+    KeysDestroy {
+        /// SHA-256 of the closing.
+        document: Hash,
+        /// Those that were there.
+        keys: Vec<Id>,
     },
     /// Another attempt has begun; what the last one made in the HSM is gone.
     Restart {

@@ -12,6 +12,8 @@ impl Event {
             Event::OfferCheck { .. } => Step::OfferCheck,
             Event::KekTrust { .. } => Step::KekTrust,
             Event::KeysCreate { .. } => Step::KeysCreate,
+            Event::KeysCheck { .. } => Step::KeysCheck,
+            Event::Answer { .. } => Step::Answer,
             Event::Export { .. } => Step::Export,
             Event::ShareConfirm { .. } => Step::ShareConfirm,
             Event::ShareReissue { .. } => Step::ShareReissue,
@@ -27,7 +29,9 @@ impl Event {
             Event::Nodes { .. } => Step::Nodes,
             Event::Retire { .. } => Step::Retire,
             Event::Accept { .. } => Step::Accept,
+            Event::AcceptanceCheck { .. } => Step::AcceptanceCheck,
             Event::KekDestroy { .. } => Step::KekDestroy,
+            Event::KeysDestroy { .. } => Step::KeysDestroy,
             Event::Restart { .. } => Step::Restart,
             Event::Abort { .. } => Step::Abort,
             Event::Close { .. } => Step::Close,
@@ -46,11 +50,17 @@ impl Event {
     pub fn made(&self) -> Option<(Kind, Hash)> {
         match self {
             Event::KekCreate { document, .. } => Some((Kind::Offer, *document)),
+            Event::KeysCreate { document, .. } => document.map(|document| (Kind::Keys, document)),
+            Event::KeysCheck { document, .. } => Some((Kind::Challenge, *document)),
             Event::Export { document, .. } => Some((Kind::Package, *document)),
-            Event::Import { document, .. } => Some((Kind::Receipt, *document)),
+            Event::Import { document, .. } | Event::Answer { document, .. } => {
+                Some((Kind::Receipt, *document))
+            }
             Event::Registration { document } => Some((Kind::Registration, *document)),
             Event::Accept { document, .. } => Some((Kind::Acceptance, *document)),
-            Event::KekDestroy { document, .. } => Some((Kind::Closing, *document)),
+            Event::KekDestroy { document, .. }
+            | Event::AcceptanceCheck { document, .. }
+            | Event::KeysDestroy { document, .. } => Some((Kind::Closing, *document)),
             _ => None,
         }
     }
@@ -60,6 +70,9 @@ impl Event {
         match self {
             Event::OfferCheck { document, .. } => Some((Kind::Offer, *document)),
             Event::PackageCheck { document, .. } => Some((Kind::Package, *document)),
+            Event::KeysCheck { taken, .. } => Some((Kind::Keys, *taken)),
+            Event::Answer { challenge, .. } => Some((Kind::Challenge, *challenge)),
+            Event::AcceptanceCheck { acceptance, .. } => Some((Kind::Acceptance, *acceptance)),
             Event::ReceiptCheck { document, .. } => Some((Kind::Receipt, *document)),
             Event::Accept { registration, .. } => Some((Kind::Registration, *registration)),
             Event::KekDestroy { acceptance, .. } => {
@@ -92,11 +105,26 @@ impl Event {
                 document,
                 signatures,
             } => (*document, signatures),
-            Event::Accept {
-                registration,
+            Event::KeysCheck {
+                taken: document,
                 signatures,
                 ..
-            } => (*registration, signatures),
+            }
+            | Event::Answer {
+                challenge: document,
+                signatures,
+                ..
+            }
+            | Event::AcceptanceCheck {
+                acceptance: document,
+                signatures,
+                ..
+            }
+            | Event::Accept {
+                registration: document,
+                signatures,
+                ..
+            } => (*document, signatures),
             Event::KekDestroy {
                 acceptance,
                 signatures,

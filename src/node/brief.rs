@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::PrimaryKey;
 use crate::{
     Error, Result,
-    document::{FORMAT, Listed, Received, package::Package, parts::OaepHash},
+    document::{FORMAT, Listed, key_set::KeySet, parts::OaepHash},
     encoding::{Blob, CkaId, Fixed, Hash, PackageId, cka_id},
     plan::{Deployment, Id, Mode, Plan, Role, Side, Stage, Target, Trial},
     spki::TargetCertificate,
@@ -29,7 +29,7 @@ pub struct Brief {
     pub mode: Mode,
     /// SHA-256 of the plan.
     pub plan_hash: Hash,
-    /// The export that was imported.
+    /// The export that was imported, or the challenge that was answered.
     pub package_id: PackageId,
     /// What every signing key signs at every place.
     pub nonce: Fixed<32>,
@@ -84,16 +84,15 @@ pub struct NodeChallenge {
 }
 
 impl Brief {
-    /// What the nodes are told of this package, once the hoster's attempt has imported it.
+    /// What the nodes are told of these keys, once the hoster's attempt has them in its HSM.
     ///
     /// # Errors
     /// `TARGET-CERTIFICATE`.
-    pub fn of(plan: &Plan, package: &Received<Package>, attempt: u32) -> Result<Self> {
-        let body = package.body();
+    pub fn of(plan: &Plan, set: &KeySet, attempt: u32) -> Result<Self> {
         let places = [Stage::Ready, Stage::Active].map(|stage| plan.node_places(stage));
-        let keys = body.keys.iter().map(|key| {
+        let keys = set.keys.iter().map(|key| {
             let label = key.label.as_str();
-            let certificate = package.file(&key.certificate_file());
+            let certificate = &key.certificate;
             let asked = places.iter().flatten();
             let challenges = asked.filter_map(|place| key.challenge(place));
             Ok(BriefKey {
@@ -123,8 +122,8 @@ impl Brief {
             ceremony: plan.ceremony.clone(),
             mode: plan.mode,
             plan_hash: plan.hash(),
-            package_id: body.package_id,
-            nonce: body.nonce,
+            package_id: set.id,
+            nonce: set.nonce,
             target: plan.target.kind().to_owned(),
             deployment,
             ksp,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Brief, PrimaryKey, shown};
 use crate::{
     Error, Result,
-    document::{FORMAT, package::Package},
+    document::{FORMAT, key_set::KeySet},
     encoding::{Blob, Hash, enc},
     escape::escape,
     plan::{Id, Plan, Role, Stage},
@@ -108,8 +108,8 @@ struct File {
 pub struct Told<'a> {
     /// The plan.
     pub plan: &'a Plan,
-    /// The package that was imported.
-    pub package: &'a Package,
+    /// The keys that it must use.
+    pub keys: &'a KeySet,
     /// What the nodes were told.
     pub brief: &'a Brief,
     /// SHA-256 of it.
@@ -233,7 +233,7 @@ impl NodeEvidence {
         self.keys(told)?;
         self.primaries(told.brief)?;
         for proof in self.proofs() {
-            proof.verify(told.plan, told.package)?;
+            proof.verify(told.plan, told.keys)?;
         }
         target::of(&told.plan.target)
             .check(said, told.brief)
@@ -262,7 +262,7 @@ impl NodeEvidence {
 
     /// The statement is signed by the tenant's key, in whatever hands that is.
     fn signed(&self, told: &Told) -> Result<()> {
-        let first = told.package.signing_keys().next();
+        let first = told.keys.signing_keys().next();
         let message = Statement::signed(told.brief, &self.text);
         let holds =
             first.is_some_and(|key| spki::verifies(&key.spki.0, &message, &self.signature.0));

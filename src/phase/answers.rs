@@ -5,7 +5,7 @@ use crate::{
     Error, Result,
     document::Kind,
     encoding::Hash,
-    plan::{Side, Stage},
+    plan::{Origin, Side, Stage},
     rule::Rule,
 };
 
@@ -24,6 +24,13 @@ impl State {
     /// Whether a KEK was made and not destroyed, as far as the log says.
     pub fn kek_left(&self) -> bool {
         self.side == Side::Hoster && self.kek.is_some() && !self.made.contains_key(&Kind::Closing)
+    }
+
+    /// Whether keys that were born here must go after an abort, as far as the log says: not those that may be primary.
+    pub fn born_left(&self) -> bool {
+        let born = self.side == Side::Hoster && self.origin == Origin::Hoster;
+        let may_go = self.aborted.is_some() && !self.primary_begun;
+        born && may_go && !self.keys.is_empty() && !self.made.contains_key(&Kind::Closing)
     }
 
     /// Whether the tenant's HSM trusts the KEK of the offer that was taken.

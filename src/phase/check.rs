@@ -73,7 +73,10 @@ impl State {
             Event::Note { remark } if self.room.is_full(remark) => {
                 Err(format!("more than {MAX_WRONG} bags that came back wrong"))
             }
-            Event::OfferCheck { attempt, .. } | Event::PackageCheck { attempt, .. } => {
+            Event::OfferCheck { attempt, .. }
+            | Event::PackageCheck { attempt, .. }
+            | Event::KeysCheck { attempt, .. }
+            | Event::Answer { attempt, .. } => {
                 self.newer(event.took().map(|(kind, _)| kind), *attempt)
             }
             Event::Release { kind, document, .. } => self.may_release(*kind, *document),
@@ -87,10 +90,14 @@ impl State {
                     }
                 }
             }
-            Event::Close { .. } if self.side == Side::Hoster => match self.kek_left() {
-                true => Err("a close before the KEK is destroyed".into()),
-                false => Ok(()),
-            },
+            Event::KeysCreate { document, .. }
+                if document.is_some() != (self.side == Side::Hoster) =>
+            {
+                Err("keys of the other side's origin".into())
+            }
+            Event::Close { .. } if self.kek_left() || self.born_left() => Err(
+                "a close before the KEK, or the keys of an aborted ceremony, are destroyed".into(),
+            ),
             _ => Ok(()),
         }
     }

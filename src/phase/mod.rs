@@ -7,7 +7,7 @@ mod state;
 
 use serde::{Deserialize, Serialize};
 
-use crate::plan::Side;
+use crate::plan::{Origin, Side};
 pub use nodes::{Nodes, Proved};
 pub use state::{Abandoned, Approval, Made, State};
 
@@ -21,6 +21,8 @@ pub enum Step {
     OfferCheck,
     KekTrust,
     KeysCreate,
+    KeysCheck,
+    Answer,
     Export,
     ShareConfirm,
     ShareReissue,
@@ -36,7 +38,9 @@ pub enum Step {
     Nodes,
     Retire,
     Accept,
+    AcceptanceCheck,
     KekDestroy,
+    KeysDestroy,
     Restart,
     Abort,
     Close,
@@ -52,6 +56,7 @@ impl Step {
             Step::Rollback => Gate::Rollback,
             Step::Nodes => Gate::Nodes,
             Step::KekDestroy => Gate::KekDestroy,
+            Step::KeysDestroy => Gate::KeysDestroy,
             Step::Restart => Gate::Restart,
             Step::Abort => Gate::Abort,
             _ => return None,
@@ -75,6 +80,8 @@ pub enum Gate {
     Nodes,
     /// The KEK goes.
     KekDestroy,
+    /// After an abort, keys that were born at the hoster go.
+    KeysDestroy,
     /// Another attempt begins.
     Restart,
     /// The ceremony ends without its aim.
@@ -95,6 +102,10 @@ pub enum Phase {
     OfferTaken,
     KekTrusted,
     KeysReady,
+    KeysMade,
+    KeysReleased,
+    ChallengeMade,
+    ChallengeReleased,
     PackageMade,
     PackageReleased,
     PackageTaken,
@@ -136,29 +147,23 @@ macro_rules! table {
     };
 }
 
-/// Every step that is allowed. The first line of a phase is what `status` proposes, unless a step must
-/// be taken first for each custodian.
-pub const TABLE: &[Row] = table! {
+/// How the tenant's keys come into the hoster's HSM: each of the tables below is followed by [`TABLE`]. The first line of a phase
+/// is what `status` proposes, unless a step must be taken first for each custodian.
+pub fn way_in(origin: Origin) -> &'static [Row] {
+    match origin {
+        Origin::Tenant => CARRIED,
+        Origin::Hoster => BORN,
+    }
+}
+
+/// Born in the tenant's HSM, and carried.
+pub const CARRIED: &[Row] = table! {
     Hoster Planned              KekCreate    OfferMade            "the hoster's operator"   "kek create";
     Hoster OfferMade            Release      OfferReleased        "the hoster's operator, once officers have signed" "release";
     Hoster OfferReleased        PackageCheck PackageTaken         "the hoster's operator"   "package check PACKAGE";
     Hoster PackageTaken         Import       ReceiptMade          "the hoster's operator, with a quorum of custodians" "import PACKAGE --share FILE --identity FILE ...";
-    Hoster ReceiptMade          Release      ReceiptReleased      "the hoster's operator, once officers have signed" "release";
-    Hoster ReceiptReleased      Register     Registered           "the hoster's operator"   "register";
-    Hoster Registered           Evidence     Registered           "the hoster's operator"   "evidence add FILE ...";
-    Hoster Registered           Primary      Activated            "the hoster's operator"   "primary";
-    Hoster Activated            Evidence     Activated            "the hoster's operator"   "evidence add FILE ...";
-    Hoster Activated            Registration RegistrationMade     "the hoster's operator"   "primary";
-    Hoster Activated            Rollback     RolledBack           "the hoster's operator"   "rollback";
-    Hoster RolledBack           Evidence     RolledBack           "the hoster's operator"   "evidence add FILE ...";
-    Hoster RolledBack           Primary      Activated            "the hoster's operator"   "primary";
-    Hoster RegistrationMade     Release      RegistrationReleased "the hoster's operator, once officers have signed" "release";
     Hoster RegistrationReleased KekDestroy   ClosingMade          "the hoster's operator"   "kek destroy ACCEPTANCE";
-    Hoster ClosingMade          Release      ClosingReleased      "the hoster's operator, once officers have signed" "release";
-    Hoster ClosingReleased      Close        Closed               "the hoster's operator"   "close";
     Hoster Aborted              KekDestroy   ClosingMade          "the hoster's operator"   "kek destroy";
-    Hoster Aborted              Close        Closed               "the hoster's operator"   "close";
-    Hoster Closed               Close        Closed               "the hoster's operator"   "close";
 
     Tenant Planned              OfferCheck   OfferTaken           "the tenant's security officer" "offer check OFFER";
     Tenant OfferTaken           KekTrust     KekTrusted           "the security officer of the tenant's HSM" "kek trust";
@@ -172,21 +177,59 @@ pub const TABLE: &[Row] = table! {
     Tenant PackageMade          Release      PackageReleased      "the tenant's security officer, once officers have signed" "release";
     Tenant PackageReleased      ReceiptCheck ReceiptTaken         "the tenant's security officer" "receipt check RECEIPT";
     Tenant PackageReleased      ShareReissue PackageReleased      "the tenant's security officer" "share reissue CUSTODIAN";
-    Tenant ReceiptTaken         Accept       AcceptanceMade       "the tenant's security officer" "accept REGISTRATION";
-    Tenant AcceptanceMade       Release      AcceptanceReleased   "the tenant's security officer, once officers have signed" "release";
-    Tenant AcceptanceReleased   Close        Closed               "the tenant's security officer" "close CLOSING";
-    Tenant Aborted              Close        Closed               "the tenant's security officer" "close [CLOSING]";
 
     Hoster OfferMade            Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
     Hoster OfferReleased        Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
     Hoster PackageTaken         Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
-    Hoster ReceiptMade          Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
     Hoster PackageTaken         PackageCheck PackageTaken         "the hoster's operator"   "package check PACKAGE";
     Tenant PackageMade          Restart      KeysReady            "the tenant's security officer" "restart --reason TEXT";
     Tenant PackageReleased      Restart      KeysReady            "the tenant's security officer" "restart --reason TEXT";
     Tenant OfferTaken           OfferCheck   OfferTaken           "the tenant's security officer" "offer check OFFER";
     Tenant KekTrusted           OfferCheck   OfferTaken           "the tenant's security officer" "offer check OFFER";
     Tenant KeysReady            OfferCheck   KeysReady            "the tenant's security officer" "offer check OFFER";
+};
+
+/// Born in the hoster's HSM: nothing secret travels.
+pub const BORN: &[Row] = table! {
+    Hoster Planned              KeysCreate   KeysMade             "the hoster's operator"   "keys create";
+    Hoster KeysMade             Release      KeysReleased         "the hoster's operator, once officers have signed" "release";
+    Hoster KeysReleased         Answer       ReceiptMade          "the hoster's operator"   "answer CHALLENGE";
+    Hoster RegistrationReleased AcceptanceCheck ClosingMade       "the hoster's operator"   "acceptance check ACCEPTANCE";
+    Hoster Aborted              KeysDestroy  ClosingMade          "the hoster's operator"   "keys destroy";
+
+    Tenant Planned              KeysCheck    ChallengeMade        "the tenant's security officer" "keys check KEYS";
+    Tenant ChallengeMade        Release      ChallengeReleased    "the tenant's security officer, once officers have signed" "release";
+    Tenant ChallengeReleased    ReceiptCheck ReceiptTaken         "the tenant's security officer" "receipt check RECEIPT";
+
+    Hoster KeysMade             Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
+    Hoster KeysReleased         Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
+    Tenant ChallengeMade        Restart      Planned              "the tenant's security officer" "restart --reason TEXT";
+    Tenant ChallengeReleased    Restart      Planned              "the tenant's security officer" "restart --reason TEXT";
+};
+
+/// Every other step that is allowed, whatever the keys' origin.
+pub const TABLE: &[Row] = table! {
+    Hoster ReceiptMade          Release      ReceiptReleased      "the hoster's operator, once officers have signed" "release";
+    Hoster ReceiptReleased      Register     Registered           "the hoster's operator"   "register";
+    Hoster Registered           Evidence     Registered           "the hoster's operator"   "evidence add FILE ...";
+    Hoster Registered           Primary      Activated            "the hoster's operator"   "primary";
+    Hoster Activated            Evidence     Activated            "the hoster's operator"   "evidence add FILE ...";
+    Hoster Activated            Registration RegistrationMade     "the hoster's operator"   "primary";
+    Hoster Activated            Rollback     RolledBack           "the hoster's operator"   "rollback";
+    Hoster RolledBack           Evidence     RolledBack           "the hoster's operator"   "evidence add FILE ...";
+    Hoster RolledBack           Primary      Activated            "the hoster's operator"   "primary";
+    Hoster RegistrationMade     Release      RegistrationReleased "the hoster's operator, once officers have signed" "release";
+    Hoster ClosingMade          Release      ClosingReleased      "the hoster's operator, once officers have signed" "release";
+    Hoster ClosingReleased      Close        Closed               "the hoster's operator"   "close";
+    Hoster Aborted              Close        Closed               "the hoster's operator"   "close";
+    Hoster Closed               Close        Closed               "the hoster's operator"   "close";
+
+    Tenant ReceiptTaken         Accept       AcceptanceMade       "the tenant's security officer" "accept REGISTRATION";
+    Tenant AcceptanceMade       Release      AcceptanceReleased   "the tenant's security officer, once officers have signed" "release";
+    Tenant AcceptanceReleased   Close        Closed               "the tenant's security officer" "close CLOSING";
+    Tenant Aborted              Close        Closed               "the tenant's security officer" "close [CLOSING]";
+
+    Hoster ReceiptMade          Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
 };
 
 /// From wherever a side is, until the ceremony has ended. The phase of these two lines does not matter.

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ABORT, Gate, Nodes, Phase, Row, SERVICE, Step, TABLE, name};
+use super::{ABORT, Gate, Nodes, Phase, Row, SERVICE, Step, TABLE, name, way_in};
 use crate::{
     Result,
     document::Kind,
     encoding::{Hash, PackageId},
     log::{Entry, Event, GENESIS, Head, KekRecord, KeyRecord, Share},
-    plan::{Id, Side},
+    plan::{Id, Origin, Side},
     preflight::Seen,
     room::Room,
     rule::Rule,
@@ -50,6 +50,8 @@ pub struct Abandoned {
 pub struct State {
     /// Whose log it is.
     pub side: Side,
+    /// In whose HSM the keys are born, as `init` said.
+    pub origin: Origin,
     /// How far it has come.
     pub phase: Phase,
     /// This side's attempt, from 1.
@@ -66,6 +68,8 @@ pub struct State {
     pub exporting: bool,
     /// Whether a KEK was begun in this attempt: it may be in the HSM without being in the log.
     pub kek_begun: bool,
+    /// Whether keys were begun in this attempt: at the hoster they may be in the HSM without being in the log.
+    pub keys_begun: bool,
     /// Whether the keys may have become primary.
     pub primary_begun: bool,
     /// The entry that ended the ceremony without its aim.
@@ -111,6 +115,7 @@ impl State {
     pub fn new(side: Side) -> Self {
         State {
             side,
+            origin: Origin::default(),
             phase: Phase::Planned,
             phase_entry: GENESIS,
             approvals: BTreeMap::new(),
@@ -119,6 +124,7 @@ impl State {
             pending: None,
             exporting: false,
             kek_begun: false,
+            keys_begun: false,
             primary_begun: false,
             aborted: None,
             made: BTreeMap::new(),
@@ -145,7 +151,8 @@ impl State {
     pub fn rows(&self) -> impl Iterator<Item = &'static Row> {
         let (side, phase) = (self.side, self.phase);
         let ended = phase == Phase::Closed || self.aborted.is_some();
-        let steps = TABLE.iter().filter(move |row| row.phase == phase);
+        let steps = way_in(self.origin).iter().chain(TABLE);
+        let steps = steps.filter(move |row| row.phase == phase);
         let abort = ABORT.iter().filter(move |_| !ended);
         let service = SERVICE.iter().filter(move |row| self.serves(row.step));
         let all = steps.chain(abort).chain(service);
@@ -224,12 +231,16 @@ impl State {
         self.nodes
             .take(entry, approved.map(|approval| approval.subject));
         match event {
-            Event::Init { .. } => self.phase_entry = entry.head,
+            Event::Init { origin, .. } => {
+                self.origin = *origin;
+                self.phase_entry = entry.head;
+            }
             Event::Intent { step, attempt } => {
                 self.attempt = *attempt;
                 self.pending = Some(*step);
                 self.exporting |= *step == Step::Export;
                 self.kek_begun |= *step == Step::KekCreate;
+                self.keys_begun |= *step == Step::KeysCreate;
                 self.primary_begun |= *step == Step::Primary;
             }
             Event::Approval { gate, subject, .. } => self.approve(*gate, *subject),
@@ -252,6 +263,24 @@ impl State {
                 self.seen_attempt = *attempt;
                 self.offered = Some(*fingerprint);
                 self.approvals.clear();
+            }
+            Event::KeysCheck {
+                attempt,
+                package_id,
+                keys,
+                ..
+            } => {
+                self.seen_attempt = *attempt;
+                self.package_id = Some(*package_id);
+                self.keys = keys.clone();
+            }
+            Event::Answer {
+                attempt,
+                package_id,
+                ..
+            } => {
+                self.seen_attempt = *attempt;
+                self.package_id = Some(*package_id);
             }
             Event::PackageCheck {
                 attempt,
@@ -320,17 +349,22 @@ impl State {
     /// The next attempt: what this side made in the last one serves for nothing more.
     fn restart(&mut self, attempt: u32) {
         self.abandon(|_, _| true);
-        if self.side == Side::Hoster {
-            if let Some(hash) = self.taken.remove(&Kind::Package) {
+        // The offer stays taken: the tenant's next attempt wraps for the same KEK, unless a newer one comes.
+        for kind in [Kind::Package, Kind::Keys, Kind::Challenge] {
+            if let Some(hash) = self.taken.remove(&kind) {
+                let attempt = self.seen_attempt;
                 self.abandoned.push(Abandoned {
-                    kind: Kind::Package,
+                    kind,
                     hash,
-                    attempt: self.seen_attempt,
+                    attempt,
                 });
             }
+        }
+        if self.side == Side::Hoster || self.origin == Origin::Hoster {
             self.kek = None;
             self.kek_begun = false;
             self.keys = Vec::new();
+            self.keys_begun = false;
         }
         self.attempt = attempt;
         self.exporting = false;

@@ -11,13 +11,29 @@ use crate::{
 };
 
 /// In which HSM the keys are born.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
     /// The tenant's; they travel wrapped and sealed.
+    #[default]
     Tenant,
     /// The hoster's; nothing secret travels.
     Hoster,
+}
+
+impl Origin {
+    /// The name in plans and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Origin::Tenant => "tenant",
+            Origin::Hoster => "hoster",
+        }
+    }
+
+    /// Whether it is the usual one, which logs do not name.
+    pub fn is_usual(&self) -> bool {
+        *self == Origin::default()
+    }
 }
 
 /// The least level of HSM attestation that is asked for.

@@ -213,8 +213,12 @@ impl Plan {
     /// Whether only a KEK that the tenant's security officer has marked trusted may wrap a target key (`kek trust`). Composite cannot have
     /// it: its ephemeral AES key can't be trusted.
     pub fn trusted_only(&self) -> bool {
-        self.transfer.mechanism == Mechanism::SingleShot
-            && !self.waives(Rule::TargetWrapWithTrusted)
+        self.single_shot() && !self.waives(Rule::TargetWrapWithTrusted)
+    }
+
+    /// Whether keys travel, each wrapped in one call.
+    fn single_shot(&self) -> bool {
+        self.transfer.origin == Origin::Tenant && self.transfer.mechanism == Mechanism::SingleShot
     }
 
     /// Where each key must prove itself (design, section 4.5): `import`, then `<node>/ready` and
@@ -248,10 +252,6 @@ impl Plan {
     pub fn require_supported(&self) -> Result<()> {
         let asked = [
             (
-                self.transfer.origin == Origin::Hoster,
-                "transfer.origin = \"hoster\"",
-            ),
-            (
                 self.transfer.evidence != Evidence::Witnessed,
                 "transfer.evidence above \"witnessed\"",
             ),
@@ -273,7 +273,7 @@ impl Plan {
         }
         Err(Rule::PlanUnsupported.refuse(
             missing.join(", "),
-            "origin \"tenant\", evidence \"witnessed\", source \"keep\", RSA keys",
+            "evidence \"witnessed\", source \"keep\", RSA keys",
             "change the plan, or use a version of Keyferry that does this",
         ))
     }

@@ -87,8 +87,8 @@ pub struct Custodian {
     pub recipients: Vec<String>,
 }
 
-/// M of N.
-#[derive(Debug, Clone)]
+/// M of N. Keys that are born at the hoster do not travel: then nobody holds a share, and both are zero.
+#[derive(Debug, Clone, Default)]
 pub struct QuorumPlan {
     /// M, at least 2.
     pub threshold: u8,

@@ -23,7 +23,7 @@ pub struct RawPlan {
     pub hoster: Spanned<RawParty>,
     #[serde(default)]
     pub witnesses: Vec<RawWitness>,
-    pub quorum: RawQuorum,
+    pub quorum: Option<Spanned<RawQuorum>>,
     #[serde(default)]
     pub transfer: RawTransfer,
     pub keys: Spanned<Vec<RawKey>>,

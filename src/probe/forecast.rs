@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{Direction, Outcome, Probe, needs};
 use crate::{
     document::parts::{KwpFlavour, Mechanism, OaepHash},
-    plan::{Plan, Side},
+    plan::{Origin, Plan, Side},
     rule::Rule,
 };
 
@@ -80,6 +80,15 @@ fn fits(made: &[KwpFlavour], taken: &[KwpFlavour]) -> bool {
 /// Foretells a ceremony.
 pub fn forecast(plan: &Plan, tenant: &Probe, hoster: &Probe) -> Forecast {
     let ways = ways(tenant, hoster);
+    if plan.transfer.origin == Origin::Hoster {
+        return Forecast {
+            ways,
+            refusals: born_refusals(plan, hoster),
+            needed: Vec::new(),
+            droppable: Vec::new(),
+            warnings: warnings(plan, tenant, hoster),
+        };
+    }
     let (at_hoster, missed) = hoster_refusals(plan, hoster);
     let (at_tenant, lacks_trust) = tenant_refusals(plan, tenant);
     let mut refusals = at_hoster;
@@ -117,6 +126,29 @@ fn hoster_refusals(plan: &Plan, probe: &Probe) -> (Vec<Refused>, Vec<Rule>) {
     (refused(Side::Hoster, "kek create", found), rules)
 }
 
+/// The hoster's `keys create`, where the keys are born there; the tenant's HSM takes no part.
+fn born_refusals(plan: &Plan, hoster: &Probe) -> Vec<Refused> {
+    let mut found = common(plan, hoster, Side::Hoster);
+    found.extend(
+        sizes(plan)
+            .into_iter()
+            .filter_map(|bits| size(hoster, bits)),
+    );
+    refused(Side::Hoster, "keys create", found)
+}
+
+/// The sizes of the plan's RSA keys, each once.
+fn sizes(plan: &Plan) -> Vec<u32> {
+    let bits = plan
+        .keys
+        .iter()
+        .filter_map(|key| key.key_type.rsa_bits().ok());
+    let mut sizes: Vec<u32> = bits.collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    sizes
+}
+
 /// `kek trust` and `keys create`. Also whether the token lacks CKA_WRAP_WITH_TRUSTED.
 fn tenant_refusals(plan: &Plan, probe: &Probe) -> (Vec<Refused>, bool) {
     let lacks = !probe.wrap_with_trusted;
@@ -127,12 +159,7 @@ fn tenant_refusals(plan: &Plan, probe: &Probe) -> (Vec<Refused>, bool) {
     }
     let mut found = common(plan, probe, Side::Tenant);
     found.extend(transfer(plan, probe, Direction::Wrap));
-    let mut sizes: Vec<u32> = (plan.keys.iter())
-        .filter_map(|key| key.key_type.rsa_bits().ok())
-        .collect();
-    sizes.sort_unstable();
-    sizes.dedup();
-    found.extend(sizes.into_iter().filter_map(|bits| size(probe, bits)));
+    found.extend(sizes(plan).into_iter().filter_map(|bits| size(probe, bits)));
     let mut refusals = refused(Side::Tenant, "kek trust", trust);
     refusals.extend(refused(Side::Tenant, "keys create", found));
     (refusals, lacks)

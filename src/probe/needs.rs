@@ -4,7 +4,7 @@
 use super::MechanismId;
 use crate::{
     document::parts::Mechanism,
-    plan::{Plan, Role, Side},
+    plan::{Origin, Plan, Role, Side},
 };
 
 /// A mechanism that a side cannot do without.
@@ -50,10 +50,23 @@ pub const SINGLE_SHOT: MechanismId = MechanismId(0x1054);
 /// What this side's token must list for this plan.
 pub fn needs(side: Side, plan: &Plan) -> Vec<Need> {
     let mut needs = vec![MAKE_RSA, SIGN];
+    if plan.transfer.origin == Origin::Hoster {
+        return match side {
+            Side::Tenant => Vec::new(),
+            Side::Hoster => {
+                needs.extend(encrypts(plan).then_some(ANSWER));
+                needs
+            }
+        };
+    }
     if plan.transfer.mechanism == Mechanism::Composite {
         needs.extend([OAEP, MAKE_AES]);
-    } else if side == Side::Hoster && plan.keys.iter().any(|key| key.role == Role::Encryption) {
+    } else if side == Side::Hoster && encrypts(plan) {
         needs.push(ANSWER);
     }
     needs
+}
+
+fn encrypts(plan: &Plan) -> bool {
+    plan.keys.iter().any(|key| key.role == Role::Encryption)
 }

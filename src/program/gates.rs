@@ -10,7 +10,7 @@ use crate::{
     hoster::remains,
     hsm::Hsm,
     phase::Step,
-    plan::Side,
+    plan::{Origin, Side},
     report::Report,
     side::{abort, restart, token::with_token},
     tenant::trust,
@@ -85,11 +85,26 @@ impl Common {
                 }),
             );
         }
+        if side == Side::Tenant {
+            // Where the keys are born at the hoster, the tenant's HSM takes no part.
+            return self.step(
+                side,
+                Box::new(|ceremony, asker| {
+                    if ceremony.plan.transfer.origin == Origin::Hoster {
+                        let approved = ask(ceremony)?;
+                        return abort::abort(ceremony, &approved, reason, Some(Vec::new()));
+                    }
+                    let choice = self.token_choice()?;
+                    let approved = ask(ceremony)?;
+                    with_token(ceremony, Step::Abort, &choice, asker, |ceremony, hsm| {
+                        let left = trust::look(ceremony, hsm)?;
+                        abort::abort(ceremony, &approved, reason, Some(left))
+                    })
+                }),
+            );
+        }
         self.gated_step(side, Step::Abort, ask, |ceremony, hsm, _, approved| {
-            let left = match side {
-                Side::Hoster => remains::look(ceremony, hsm)?,
-                Side::Tenant => trust::look(ceremony, hsm)?,
-            };
+            let left = remains::look(ceremony, hsm)?;
             abort::abort(ceremony, approved, reason, Some(left))
         })
     }

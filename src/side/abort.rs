@@ -6,7 +6,7 @@ use crate::{
     ceremony::Ceremony,
     log::Event,
     phase::Step,
-    plan::{Side, Trial},
+    plan::{Origin, Side, Trial},
     report::Report,
     side::{room, trial},
 };
@@ -46,6 +46,7 @@ pub fn abort(
         left: left.clone(),
     })?;
     let in_hsm = match (looked, left.is_empty()) {
+        _ if no_hsm(ceremony) => "nothing: the keys were never in the tenant's HSM".to_owned(),
         (true, true) => "the HSM was searched: nothing of this ceremony is left in it".to_owned(),
         _ => left.join(", "),
     };
@@ -53,26 +54,36 @@ pub fn abort(
         .value("abort", head.hash.to_string())
         .value("left in HSM", in_hsm)
         .line("Still to be destroyed where it exists, and noted:");
-    let report = (to_destroy(ceremony.state.side).iter())
+    let report = (to_destroy(ceremony).iter())
         .fold(report, |report, what| report.line(format!("  - {what}")));
     let report = (trial::remains(&ceremony.plan, ceremony.state.side).into_iter())
         .fold(report, |report, what| report.line(format!("  - {what}")));
     let report = match ceremony.plan.trial {
-        Trial::This => report.line("The production plan names this trial: `trial` is the SHA-256 of the closing.json that the hoster's `kek destroy` makes."),
+        Trial::This => report.line("The production plan names this trial: `trial` is the SHA-256 of the closing.json that the hoster's `kek destroy`, or `keys destroy`, makes."),
         Trial::None | Trial::After(_) => report.line("A new plan names what it supersedes: this plan's SHA-256."),
     };
     Ok(report.value("plan", ceremony.plan.hash().to_string()))
 }
 
+/// Whether this side's HSM took no part.
+fn no_hsm(ceremony: &Ceremony) -> bool {
+    ceremony.state.side == Side::Tenant && ceremony.state.origin == Origin::Hoster
+}
+
 /// What no program can look for.
-fn to_destroy(side: Side) -> &'static [&'static str] {
-    match side {
-        Side::Tenant => &[
+fn to_destroy(ceremony: &Ceremony) -> &'static [&'static str] {
+    match (ceremony.state.side, ceremony.state.origin) {
+        (Side::Tenant, Origin::Hoster) => &["nothing on this side"],
+        (Side::Hoster, Origin::Hoster) => &[
+            "the keys that were born here, with `keys destroy`, where there are any; backups and clones of the HSM too",
+            "keys that are primary already stay so: their service decides what follows them",
+        ],
+        (Side::Tenant, Origin::Tenant) => &[
             "every share file: the custodians' copies, and outbox/shares on this machine and its mirror",
             "every copy of the package/ folder, on media too",
             "the target keys in the tenant's HSM only if no new plan will carry them; Keyferry leaves them",
         ],
-        Side::Hoster => &[
+        (Side::Hoster, Origin::Tenant) => &[
             "the KEK, with `kek destroy`, where one was made; backups and clones of the HSM too",
             "share files and identities that custodians left here",
             "every copy of the package/ folder, on media too",

@@ -9,7 +9,7 @@ use crate::{
     Error, Result,
     approval::{APPROVALS, MAX_REQUEST},
     ceremony::{Ceremony, EVIDENCE},
-    document::{FORMAT, MAX_DOCUMENT, closing::Closing, package::Package, read, read_files},
+    document::{FORMAT, MAX_DOCUMENT, Released, closing::Closing, read, read_files},
     encoding::Hash,
     fingerprint, folder,
     log::{Event, Head, LOG_FILE},
@@ -149,14 +149,7 @@ fn take_closing(ceremony: &Ceremony, folder: &Path) -> Result<Hash> {
     let answers = closing.document.header.answers;
     if answers != log.state.aborted.map(|head| head.hash) {
         ceremony.answers(&closing)?;
-        let (package, _) = ceremony.sent::<Package>()?;
-        if closing.body().kek_fingerprint != package.body().kek_fingerprint {
-            return Err(Rule::DocumentContent.refuse(
-                format!("a closing of the KEK {}", closing.body().kek_fingerprint),
-                package.body().kek_fingerprint.to_string(),
-                "ask the hoster which KEK was destroyed",
-            ));
-        }
+        same_kek(&closing, ceremony.state.offered, "the KEK of this ceremony")?;
     } else if ceremony.state.aborted.is_none() {
         return Err(Rule::DocumentAnswers.refuse(
             "a closing after the hoster's abort",
@@ -165,19 +158,26 @@ fn take_closing(ceremony: &Ceremony, folder: &Path) -> Result<Hash> {
         ));
     }
     let kek = log.state.kek.as_ref().map(|kek| kek.fingerprint);
-    if kek != Some(closing.body().kek_fingerprint) {
-        return Err(Rule::DocumentContent.refuse(
-            format!("a closing of the KEK {}", closing.body().kek_fingerprint),
-            format!("of the KEK in the hoster's log, {kek:?}"),
-            "ask the hoster which KEK was destroyed",
-        ));
-    }
+    same_kek(&closing, kek, "the KEK in the hoster's log")?;
     log.contains(&closing.document.header)?;
     for header in ceremony.taken_headers()? {
         log.contains(&header)?;
     }
     ceremony.keep(&closing)?;
     Ok(closing.hash)
+}
+
+/// The closing is of this KEK; of none, where the keys were born at the hoster.
+fn same_kek(closing: &Released<Closing>, kek: Option<Hash>, whose: &str) -> Result<()> {
+    let said = |kek: Option<Hash>| kek.map_or("no KEK".to_owned(), |kek| format!("the KEK {kek}"));
+    match closing.body().kek_fingerprint == kek {
+        true => Ok(()),
+        false => Err(Rule::DocumentContent.refuse(
+            format!("a closing of {}", said(closing.body().kek_fingerprint)),
+            format!("{whose}: {}", said(kek)),
+            "ask the hoster what was destroyed",
+        )),
+    }
 }
 
 fn write_archive(ceremony: &Ceremony, archive: &Path) -> Result<()> {

@@ -118,6 +118,7 @@ pub fn init(dir: &Path, side: Side, agreed: AgreedPlan, typed: &str) -> Result<(
         mode: plan.mode,
         side,
         plan: plan.hash(),
+        origin: plan.transfer.origin,
         waived: plan.waivers.iter().map(|waiver| waiver.rule).collect(),
         signatures: signed.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

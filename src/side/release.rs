@@ -5,8 +5,8 @@ use crate::{
     approval::{self, Unconfirmed},
     ceremony::Ceremony,
     document::{
-        Body, Kind, acceptance::Acceptance, closing::Closing, offer::Offer, package::Package,
-        receipt::Receipt, registration::Registration,
+        Body, Kind, acceptance::Acceptance, challenge::Challenge, closing::Closing, keys::Keys,
+        offer::Offer, package::Package, receipt::Receipt, registration::Registration,
     },
     log::Event,
     phase::Step,
@@ -35,6 +35,8 @@ pub fn release(ceremony: &mut Ceremony) -> Result<Report> {
             require_confirmed(ceremony)?;
             release_one::<Package>(ceremony)
         }
+        Kind::Keys => release_one::<Keys>(ceremony),
+        Kind::Challenge => release_one::<Challenge>(ceremony),
         Kind::Receipt => release_one::<Receipt>(ceremony),
         Kind::Registration => release_one::<Registration>(ceremony),
         Kind::Acceptance => release_one::<Acceptance>(ceremony),

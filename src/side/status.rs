@@ -34,6 +34,7 @@ pub fn next(ceremony: &Ceremony) -> String {
         // Only where the plan asks for it, and then before the keys are made and wrapped.
         Step::KekTrust => ceremony.plan.trusted_only() && !state.trusts_offer(),
         Step::KekDestroy => state.kek_left(),
+        Step::KeysDestroy => state.born_left(),
         Step::Evidence => missing.is_some(),
         // Possible, and never what comes next by itself.
         Step::Rollback | Step::Nodes | Step::Retire => state.pending == Some(row.step),
@@ -89,7 +90,13 @@ fn before(side: Side, phase: Phase, step: Step, attempt: u32) -> Option<&'static
             "first: if the hoster has begun again too, take its new offer with `offer check OFFER`"
         }
         (Side::Tenant, Phase::Planned) => {
-            "first: get the offer/ folder from the hoster, and call the hoster to hear the words"
+            "first: get the offer/ folder (or keys/, where they are born at the hoster) from the hoster, and call the hoster to hear the words"
+        }
+        (Side::Hoster, Phase::KeysReleased) => {
+            "first: carry outbox/keys/ to the tenant, read the words of the keys aloud, and wait for the challenge/ folder"
+        }
+        (Side::Tenant, Phase::ChallengeReleased) => {
+            "first: carry outbox/challenge/ to the hoster, and wait for the receipt/ folder"
         }
         (Side::Hoster, Phase::OfferReleased) => {
             "first: carry outbox/offer/ to the tenant, read the KEK's words aloud, and wait for the package/ folder"

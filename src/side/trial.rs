@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::{
     Error, Result,
     ceremony::past_trial,
-    document::{closing::Closing, read},
+    document::{closing::Closing, parts::TokenIdentity, read},
     encoding::Hash,
     escape::escape,
     log::{Event, LOG_FILE},
@@ -76,8 +76,11 @@ fn verify(plan: &Plan, named: Hash, folder: &Path) -> Result<()> {
         ));
     }
     same_target(&former.target, &plan.target)?;
-    let token = &closing.body().token;
-    if let Some(hsm) = plan.hoster.hsm.as_ref().filter(|hsm| !hsm.names(token)) {
+    let hsm = plan.hoster.hsm.as_ref();
+    // Where keys are born, a trial's closing may name no token; then its log names the one that they were born in.
+    if let Some((hsm, token)) = hsm.zip(tried_on(closing.body(), &log))
+        && !hsm.names(token)
+    {
         return Err(refuse(
             escape(&format!(
                 "a trial on the HSM {} {}, serial {}",
@@ -92,6 +95,15 @@ fn verify(plan: &Plan, named: Hash, folder: &Path) -> Result<()> {
         ));
     }
     tried(ready(&log), plan)
+}
+
+/// The token that a trial was held on.
+fn tried_on<'a>(closing: &'a Closing, log: &'a Verified) -> Option<&'a TokenIdentity> {
+    let named = log.remarks.iter().find_map(|(_, event)| match event {
+        Event::KeysCreate { token, .. } => Some(token),
+        _ => None,
+    });
+    closing.token.as_ref().or(named)
 }
 
 /// The nodes of which a trial's log shows that they proved every key at stage `ready`.

@@ -6,9 +6,7 @@ use super::metadata::{self, Asked};
 use crate::{
     Result,
     ceremony::Ceremony,
-    document::{
-        Kind, Listed, acceptance::Acceptance, package::Package, registration::Registration,
-    },
+    document::{Kind, Listed, acceptance::Acceptance, registration::Registration},
     log::{Event, LOG_FILE},
     node::shown,
     phase::Step,
@@ -25,27 +23,27 @@ pub fn accept(ceremony: &mut Ceremony, folder: &Path, asked: &Asked) -> Result<R
     ceremony.state.require(Step::Accept)?;
     let wanted = asked.wanted(&ceremony.plan)?;
     let registration = ceremony.take::<Registration>(folder)?;
-    let (package, _) = ceremony.sent::<Package>()?;
-    if registration.body().package_id != package.body().package_id {
+    let keys = ceremony.key_set()?;
+    if registration.body().package_id != keys.id {
         return Err(Rule::DocumentContent.refuse(
             format!(
                 "a registration of the package id {}",
                 registration.body().package_id
             ),
-            package.body().package_id.to_string(),
+            keys.id.to_string(),
             "ask the hoster which keys were registered",
         ));
     }
-    let evidence = registration.verify(&ceremony.plan, &package)?;
+    let evidence = registration.verify(&ceremony.plan, &keys)?;
     // A wrong file changes nothing: not even the intent is written.
-    let published = metadata::take(&wanted, &package)?;
+    let published = metadata::take(&wanted, &keys)?;
     ceremony.keep(&registration)?;
     let begun = ceremony.begin(Step::Accept)?;
     let log = ceremony.log_bytes()?;
     let body = Acceptance {
-        package_id: package.body().package_id,
+        package_id: keys.id,
         receipt: ceremony.state.document(Kind::Receipt)?,
-        kek_fingerprint: package.body().kek_fingerprint,
+        kek_fingerprint: ceremony.state.offered,
         log: Listed::of(&log),
         metadata: published.iter().map(|one| one.entry.clone()).collect(),
     };
@@ -72,7 +70,7 @@ pub fn accept(ceremony: &mut Ceremony, folder: &Path, asked: &Asked) -> Result<R
             .value("acceptance", document.to_string());
     match plan.target {
         Target::Local { .. } => Ok(report),
-        Target::Hgs { .. } => Ok(metadata::report(report, plan, &published, package.pair()?)),
+        Target::Hgs { .. } => Ok(metadata::report(report, plan, &published, keys.pair()?)),
     }
 }
 

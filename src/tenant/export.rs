@@ -2,9 +2,6 @@
 //! secret dealt to the custodians. The secret lives in this function and nowhere else: an export that was
 //! interrupted is done again, with a fresh one.
 
-use rsa::{Oaep, PublicKey, sha2::Sha256};
-use sha1::Sha1;
-
 use crate::{
     Error, Result,
     approval::{self, Approved, ExportKey, ShareHolder},
@@ -13,22 +10,21 @@ use crate::{
     document::{
         Listed, Released,
         offer::Offer,
-        package::{Challenge, Package, PackagedKey, hsm_signature_file, signed_by_keys},
-        parts::{OaepHash, Observed},
+        package::{Package, PackagedKey, hsm_signature_file, signed_by_keys},
+        parts::Observed,
     },
     encoding::{Blob, Fixed, Hash, PackageId, random},
     hsm::{Hsm, Target, WrapOrder},
     log::{self, Event},
     phase::Step,
     plan::{Custodian, KeyPlan, Plan, Role, Side},
-    proof,
     report::Report,
     rule::Rule,
     seal::SealKey,
     share::{self, Secret, Share, ShareListing},
     side::status::TRUSTED_LEFT,
-    spki::{self, TargetCertificate},
-    tenant::{keys, trust},
+    spki::TargetCertificate,
+    tenant::{challenges, keys, trust},
     wrapped_key::WrappedKey,
 };
 
@@ -248,53 +244,13 @@ fn seal_key(
         certificate: Listed::of(&certificate),
         sealed: Listed::of(&sealed),
         wrapped_length: wrapped.as_bytes().len() as u64,
-        challenges: match key.plan.role {
-            Role::Encryption => challenges(plan, key, package_id)?,
-            Role::Signing => Vec::new(),
-        },
+        challenges: challenges::make(plan, &key.plan, &key.target.spki, package_id)?,
     };
     let files = vec![
         (listing.sealed_file(), sealed),
         (listing.certificate_file(), certificate),
     ];
     Ok((listing, files))
-}
-
-/// A fresh challenge per place. Only the hash of its answer is kept.
-fn challenges(plan: &Plan, key: &Checked, package_id: &PackageId) -> Result<Vec<Challenge>> {
-    let public =
-        spki::rsa(&key.target.spki).map_err(|found| Error::failed(found, "make the key again"))?;
-    let mut challenges = Vec::new();
-    for place in plan.places() {
-        let challenge = zeroize::Zeroizing::new(random::<32>()?);
-        let answer = proof::answer(
-            (&plan.hash(), package_id),
-            &key.plan.label,
-            &place,
-            challenge.as_slice(),
-        );
-        let ciphertext = Blob(encrypt(
-            &public,
-            plan.transfer.oaep_hash,
-            challenge.as_slice(),
-        )?);
-        challenges.push(Challenge {
-            place,
-            ciphertext,
-            expected: proof::expected(&answer),
-        });
-    }
-    Ok(challenges)
-}
-
-fn encrypt(public: &PublicKey, hash: OaepHash, message: &[u8]) -> Result<Vec<u8>> {
-    let mut rng = getrandom::SysRng;
-    let encrypted = match hash {
-        OaepHash::Sha256 => public.encrypt(&mut rng, Oaep::<Sha256>::new(), message),
-        OaepHash::Sha1 => public.encrypt(&mut rng, Oaep::<Sha1>::new(), message),
-    };
-    encrypted
-        .map_err(|error| Error::failed(format!("RSA-OAEP: {error}"), "report this as a defect"))
 }
 
 /// Builds the package, and has each signing key sign it inside the HSM.

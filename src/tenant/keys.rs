@@ -8,6 +8,7 @@ use rsa::pkcs8::Document;
 use crate::{
     Error, Result,
     ceremony::{Ceremony, untrusted},
+    certificate,
     encoding::{Hash, cka_id},
     folder,
     hsm::{Hsm, Inventory, THROWAWAY_BITS, Target, TargetSpec},
@@ -17,7 +18,6 @@ use crate::{
     report::Report,
     rule::Rule,
     spki::{self, TargetCertificate},
-    tenant::certificate,
 };
 
 /// The greatest size of a certificate or public key file, in bytes.
@@ -99,6 +99,7 @@ pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[Existing]) -> Resu
     ceremony.finish(
         begun,
         Event::KeysCreate {
+            document: None,
             token: hsm.identity().clone(),
             keys: records,
         },

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use crate::{
     Error, Result,
     document::{
-        Listed, Received,
+        Listed,
         acceptance::{self, MAX_FETCHED_FROM, Published},
-        package::{Package, Pair},
+        key_set::{KeySet, Pair},
     },
     escape::escape,
     folder,
@@ -112,15 +112,15 @@ impl Taken {
     }
 }
 
-/// Reads every file and compares it with the package's certificates.
+/// Reads every file and compares it with the keys' certificates.
 ///
 /// # Errors
 /// `METADATA-…`, `DOCUMENT-SIZE`, `DOCUMENT-LINK`, `PLAN-TARGET`; [`Error::Failed`] where a file can't be read.
-pub fn take(wanted: &[Wanted], package: &Received<Package>) -> Result<Vec<Taken>> {
+pub fn take(wanted: &[Wanted], keys: &KeySet) -> Result<Vec<Taken>> {
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
-    let pair = package.pair()?;
+    let pair = keys.pair()?;
     wanted.iter().map(|one| one.compared_with(pair)).collect()
 }
 

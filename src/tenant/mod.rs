@@ -1,7 +1,8 @@
 //! The tenant's steps, one file per step, in the order of the ceremony.
 
 pub mod accept;
-pub mod certificate;
+pub mod born;
+mod challenges;
 pub mod export;
 pub mod keys;
 pub mod metadata;

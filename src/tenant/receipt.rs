@@ -3,14 +3,8 @@
 use std::path::Path;
 
 use crate::{
-    Result,
-    ceremony::Ceremony,
-    document::{package::Package, receipt::Receipt},
-    log::Event,
-    phase::Step,
-    proof::Proof,
-    report::Report,
-    rule::Rule,
+    Result, ceremony::Ceremony, document::receipt::Receipt, log::Event, phase::Step, plan::Origin,
+    proof::Proof, report::Report, rule::Rule,
 };
 
 /// Takes the receipt.
@@ -20,30 +14,33 @@ use crate::{
 pub fn check(ceremony: &mut Ceremony, folder: &Path) -> Result<Report> {
     ceremony.state.require(Step::ReceiptCheck)?;
     let receipt = ceremony.take::<Receipt>(folder)?;
-    let (package, _) = ceremony.sent::<Package>()?;
-    if receipt.body().package_id != package.body().package_id {
+    let keys = ceremony.key_set()?;
+    if receipt.body().package_id != keys.id {
         return Err(Rule::DocumentContent.refuse(
-            format!("a receipt for the package id {}", receipt.body().package_id),
-            package.body().package_id.to_string(),
-            "ask the hoster which package was imported",
+            format!("a receipt for the id {}", receipt.body().package_id),
+            keys.id.to_string(),
+            "ask the hoster which package was imported, or which challenge answered",
         ));
     }
     receipt
         .body()
         .proofs
         .iter()
-        .try_for_each(|proof: &Proof| proof.verify(&ceremony.plan, package.body()))?;
+        .try_for_each(|proof: &Proof| proof.verify(&ceremony.plan, &keys))?;
     ceremony.keep(&receipt)?;
     ceremony.took(Event::ReceiptCheck {
         document: receipt.hash,
         signatures: receipt.signatures.everyone(),
     })?;
-    Ok(Report::new(
+    let report = Report::new(
         "The receipt is taken: the hoster's HSM signs and decrypts as the tenant's keys.",
     )
     .value("receipt", receipt.hash.to_string())
-    .value("proofs", receipt.body().proofs.len())
-    .value(
+    .value("proofs", receipt.body().proofs.len());
+    if ceremony.plan.transfer.origin == Origin::Hoster {
+        return Ok(report);
+    }
+    Ok(report.value(
         "opened by",
         receipt
             .body()

@@ -2,8 +2,10 @@
 #![allow(unused_imports)] // Each test program uses its part.
 
 pub mod production;
+pub mod setting;
 pub mod simulated;
 pub mod stage;
 pub mod tokens;
+pub mod walk;
 
 pub use tokens::*;

@@ -8,7 +8,11 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{MODULE, PIN, SO_PIN, kryoptic, run, shim};
+use super::{PIN, SO_PIN, kryoptic, run, shim};
+pub use super::{
+    setting::{Family, Setting},
+    walk::Done,
+};
 
 /// Officers of the tenant.
 pub const TENANT: [&str; 3] = ["ada", "ben", "cora"];
@@ -19,156 +23,6 @@ pub const CUSTODIANS: [&str; 5] = ["cyd", "dan", "eve", "fay", "gus"];
 
 /// The nodes of the service.
 pub const NODES: [&str; 2] = ["node1", "node2"];
-
-/// A family of tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
-    SoftHsm,
-    Kryoptic,
-}
-
-impl Family {
-    pub const ALL: [Family; 2] = [Family::SoftHsm, Family::Kryoptic];
-
-    pub fn module(self) -> PathBuf {
-        match self {
-            Family::SoftHsm => MODULE.into(),
-            Family::Kryoptic => kryoptic(),
-        }
-    }
-}
-
-/// What a stage is made of.
-#[derive(Debug, Clone)]
-pub struct Setting {
-    pub tenant: Family,
-    pub hoster: Family,
-    /// Whether both modules stand behind the shim.
-    pub shim: bool,
-    pub mechanism: &'static str,
-    pub oaep: &'static str,
-    /// The size of every key that travels.
-    pub bits: u32,
-    pub keys: usize,
-    /// Rules that the plan waives.
-    pub waivers: Vec<String>,
-    /// Whether the service is a Host Guardian Service.
-    pub hgs: bool,
-    /// A mechanism that Kryoptic goes without, on this side.
-    pub denied: Option<(&'static str, String)>,
-}
-
-impl Default for Setting {
-    /// Single-shot, as a plan has it where it says nothing; SHA-1, because SoftHSM knows no other.
-    fn default() -> Self {
-        Setting {
-            tenant: Family::SoftHsm,
-            hoster: Family::SoftHsm,
-            shim: true,
-            mechanism: "single-shot",
-            oaep: "sha1",
-            bits: 2048,
-            keys: 2,
-            waivers: vec!["WRAP-OAEP-SHA1".into()],
-            hgs: false,
-            denied: None,
-        }
-    }
-}
-
-impl Setting {
-    /// The other mechanism, on bare tokens.
-    pub fn composite() -> Self {
-        Setting {
-            shim: false,
-            mechanism: "composite",
-            waivers: vec!["WRAP-COMPOSITE".into(), "WRAP-OAEP-SHA1".into()],
-            ..Setting::default()
-        }
-    }
-
-    fn family(&self, side: &str) -> Family {
-        match side {
-            "tenant" => self.tenant,
-            _ => self.hoster,
-        }
-    }
-
-    fn target_text(&self) -> String {
-        match self.hgs {
-            false => "kind = \"local\"\nnodes = [\"node1\", \"node2\"]\n".into(),
-            true => "kind = \"hgs\"\nnodes = [\"node1\", \"node2\", \"node3\"]\nksp = \"YubiHSM Key Storage Provider\"\ndeployment = \"rotation\"\n".into(),
-        }
-    }
-
-    /// Whether a ceremony of this setting has the step `kek trust`.
-    pub fn trusts(&self) -> bool {
-        let waived = |waiver: &String| waiver == "TARGET-WRAP-WITH-TRUSTED";
-        self.mechanism == "single-shot" && !self.waivers.iter().any(waived)
-    }
-}
-
-/// How far a stage is walked. Each is the state *after* that step, both sides having done what lies before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Done {
-    Plan,
-    Init,
-    KekCreate,
-    OfferRelease,
-    OfferCheck,
-    KekTrust,
-    KeysCreate,
-    Export,
-    Confirm,
-    PackageRelease,
-    PackageCheck,
-    Import,
-    ReceiptRelease,
-    ReceiptCheck,
-    Register,
-    Ready,
-    Primary,
-    Active,
-    Registration,
-    RegistrationRelease,
-    Accept,
-    AcceptanceRelease,
-    KekDestroy,
-    ClosingRelease,
-    HosterClose,
-    TenantClose,
-}
-
-impl Done {
-    /// Every step, in their order.
-    pub const ALL: [Done; 25] = [
-        Done::Init,
-        Done::KekCreate,
-        Done::OfferRelease,
-        Done::OfferCheck,
-        Done::KekTrust,
-        Done::KeysCreate,
-        Done::Export,
-        Done::Confirm,
-        Done::PackageRelease,
-        Done::PackageCheck,
-        Done::Import,
-        Done::ReceiptRelease,
-        Done::ReceiptCheck,
-        Done::Register,
-        Done::Ready,
-        Done::Primary,
-        Done::Active,
-        Done::Registration,
-        Done::RegistrationRelease,
-        Done::Accept,
-        Done::AcceptanceRelease,
-        Done::KekDestroy,
-        Done::ClosingRelease,
-        Done::HosterClose,
-        Done::TenantClose,
-    ];
-}
 
 /// What a program ended with.
 #[derive(Debug)]
@@ -396,12 +250,17 @@ impl Stage {
         let setting = &self.setting;
         let key = |n: usize| {
             let role = ["signing", "encryption"][n % 2];
+            // Where it is born at the hoster, it signs its own certificate there.
+            let usage = match (setting.born, role) {
+                (true, "encryption") => "usage = [\"sign\", \"decrypt\"]\n",
+                _ => "",
+            };
             let label = match n {
                 0 | 1 => format!("hgs-{role}"),
                 _ => format!("hgs-{role}-{n}"),
             };
             format!(
-                "[[keys]]\nlabel = \"{label}\"\nrole = \"{role}\"\ntype = \"rsa\"\nbits = {}\nsubject = \"CN=test {role}\"\n\n",
+                "[[keys]]\nlabel = \"{label}\"\nrole = \"{role}\"\ntype = \"rsa\"\nbits = {}\n{usage}subject = \"CN=test {role}\"\n\n",
                 setting.bits
             )
         };
@@ -410,23 +269,27 @@ impl Stage {
             |rule: &String| format!("[[waivers]]\nrule = \"{rule}\"\nreason = \"a test\"\n\n");
         let waivers: String = setting.waivers.iter().map(waiver).collect();
         let nonce = run(Command::new("openssl").args(["rand", "-hex", "32"]));
-        include_str!("../../ceremony-scripts/plans/rehearsal.toml")
-            .replace("@CEREMONY@", "test")
-            .replace("@NONCE@", String::from_utf8(nonce).unwrap().trim())
-            .replace("@TENANT-OFFICERS@\n", &officers(&TENANT))
-            .replace("@HOSTER-OFFICERS@\n", &officers(&HOSTER))
-            .replace(
-                "@WITNESS-KEY@",
-                &format!("key = \"{}\"", self.public_key("iris")),
-            )
-            .replace("@CUSTODIANS@\n", &custodians)
-            .replace("@KEYS@\n", &keys)
-            .replace("@TARGET@\n", &setting.target_text())
-            .replace("@WAIVERS@\n", &waivers)
-            .replace("@MECHANISM@", setting.mechanism)
-            .replace("@OAEP-HASH@", setting.oaep)
-            // The smaller KEK is made in a third of the time.
-            .replace("kek_bits = 4096", "kek_bits = 3072")
+        let template = include_str!("../../ceremony-scripts/plans/rehearsal.toml");
+        match setting.born {
+            false => template.to_owned(),
+            true => born(template),
+        }
+        .replace("@CEREMONY@", "test")
+        .replace("@NONCE@", String::from_utf8(nonce).unwrap().trim())
+        .replace("@TENANT-OFFICERS@\n", &officers(&TENANT))
+        .replace("@HOSTER-OFFICERS@\n", &officers(&HOSTER))
+        .replace(
+            "@WITNESS-KEY@",
+            &format!("key = \"{}\"", self.public_key("iris")),
+        )
+        .replace("@CUSTODIANS@\n", &custodians)
+        .replace("@KEYS@\n", &keys)
+        .replace("@TARGET@\n", &setting.target_text())
+        .replace("@WAIVERS@\n", &waivers)
+        .replace("@MECHANISM@", setting.mechanism)
+        .replace("@OAEP-HASH@", setting.oaep)
+        // The smaller KEK is made in a third of the time.
+        .replace("kek_bits = 4096", "kek_bits = 3072")
     }
 
     /// Signs a file as one person, beside it.
@@ -587,11 +450,14 @@ impl Stage {
         first_words(keyferry::encoding::Hash::of(&plan))
     }
 
-    /// The first 16 words of the KEK of the offer in the hoster's outbox.
+    /// The first 16 words of the KEK of the offer in the hoster's outbox, or of the keys that were born there.
     pub fn kek_words(&self) -> String {
-        let offer = self.json("hoster/outbox/offer/offer.json");
+        let document = match self.setting.born {
+            false => self.json("hoster/outbox/offer/offer.json"),
+            true => self.json("hoster/outbox/keys/keys.json"),
+        };
         first_words(
-            offer["body"]["fingerprint"]
+            document["body"]["fingerprint"]
                 .as_str()
                 .unwrap()
                 .parse()
@@ -601,46 +467,6 @@ impl Stage {
 
     pub fn json(&self, path: &str) -> serde_json::Value {
         serde_json::from_slice(&fs::read(self.path(path)).unwrap()).unwrap()
-    }
-
-    /// The next steps, up to this one. `run` runs each command; the crash tests kill it and run it again.
-    pub fn walk_to(&mut self, done: Done) {
-        self.walk(done, &mut |stage, side, arguments| {
-            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-            stage.side(side, &arguments).ok();
-        });
-    }
-
-    /// As [`Stage::walk_to`], with the caller's own way to run a command.
-    pub fn walk(&mut self, done: Done, run: &mut dyn FnMut(&Stage, &str, &[String])) {
-        for step in Done::ALL {
-            if self.done.is_none_or(|so_far| so_far < step) && step <= done {
-                self.one(step, run);
-                self.done = Some(step);
-            }
-        }
-    }
-
-    /// As [`Stage::walk_to`], up to the first command that does not end well: which it was, and how it ended.
-    pub fn walk_until_refused(&mut self, done: Done) -> Option<(String, Ended)> {
-        let mut first = None;
-        for step in Done::ALL {
-            if self.done.is_some_and(|so_far| so_far >= step) || step > done {
-                continue;
-            }
-            self.one(step, &mut |stage, side, arguments| {
-                let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-                let ended = stage.side(side, &arguments);
-                if ended.code != 0 && first.is_none() {
-                    first = Some((format!("{side} {}", arguments.join(" ")), ended));
-                }
-            });
-            if first.is_some() {
-                return first;
-            }
-            self.done = Some(step);
-        }
-        None
     }
 
     /// The report of a side's token.
@@ -680,110 +506,17 @@ impl Stage {
         }
         ended(&mut command)
     }
+}
 
-    fn prove_nodes(&self, stage: &str, go: &mut dyn FnMut(&str, &[&str])) {
-        for node in NODES {
-            let file = self.prove_node(node, stage);
-            go("hoster", &["evidence", "add", &file]);
-        }
-    }
-
-    fn one(&self, step: Done, run: &mut dyn FnMut(&Stage, &str, &[String])) {
-        let mut go = |side: &str, arguments: &[&str]| {
-            let arguments: Vec<String> = arguments
-                .iter()
-                .map(|argument| (*argument).to_owned())
-                .collect();
-            run(self, side, &arguments);
-        };
-        // A gate: asked for, signed by two officers, then done.
-        let ask = |side: &str, arguments: &[&str], gate: &str, ids: [&str; 2]| {
-            let ended = self.side(side, arguments);
-            if ended.code == 6 {
-                self.approve(side, gate, &ids);
-            }
-            // Where a test has had it signed already, it is done.
-            ended.code != 0
-        };
-        let mut release = |side: &str, kind: &str, ids: [&str; 2]| {
-            self.sign_document(side, kind, &ids);
-            go(side, &["release"]);
-            self.carry(side, kind);
-        };
-        match step {
-            Done::Plan => {}
-            Done::Init => {
-                let words = self.words("plan", &self.plan_words());
-                go("tenant", &["init", "plan/ceremony.toml", "--words", &words]);
-                go("hoster", &["init", "plan/ceremony.toml", "--words", &words]);
-            }
-            Done::KekCreate => go("hoster", &["kek", "create"]),
-            Done::OfferRelease => release("hoster", "offer", ["hana", "hugo"]),
-            Done::OfferCheck => {
-                let words = self.words("kek", &self.kek_words());
-                go(
-                    "tenant",
-                    &["offer", "check", "medium/offer", "--words", &words],
-                );
-            }
-            Done::KekTrust if !self.setting.trusts() => {}
-            Done::KekTrust => go("tenant", &["kek", "trust", "--so-pin-file", "so-pin"]),
-            Done::KeysCreate => go("tenant", &["keys", "create"]),
-            Done::Export => {
-                if ask("tenant", &["export"], "export", ["ada", "cora"]) {
-                    go("tenant", &["export"]);
-                }
-            }
-            Done::Confirm => {
-                for id in CUSTODIANS {
-                    let file = format!("tenant/outbox/shares/{id}.age");
-                    let code = self
-                        .custodian(&[
-                            "share",
-                            "check",
-                            &file,
-                            "--identity",
-                            &format!("people/{id}.identity"),
-                        ])
-                        .ok();
-                    let words = self.words(id, &code);
-                    go("tenant", &["share", "confirm", id, "--words", &words]);
-                }
-            }
-            Done::PackageRelease => release("tenant", "package", ["ada", "ben"]),
-            Done::PackageCheck => go("hoster", &["package", "check", "medium/package"]),
-            Done::Import => {
-                let shares = self.shares(&["cyd", "eve", "gus"]);
-                let mut arguments = vec!["import", "medium/package"];
-                ask("hoster", &arguments, "import", ["hugo", "hedy"]);
-                arguments.extend(shares.iter().map(String::as_str));
-                go("hoster", &arguments);
-            }
-            Done::ReceiptRelease => release("hoster", "receipt", ["hana", "hedy"]),
-            Done::ReceiptCheck => go("tenant", &["receipt", "check", "medium/receipt"]),
-            Done::Register => go("hoster", &["register"]),
-            Done::Primary => {
-                if ask("hoster", &["primary"], "primary", ["hana", "hedy"]) {
-                    go("hoster", &["primary"]);
-                }
-            }
-            Done::Ready => self.prove_nodes("ready", &mut go),
-            Done::Active => self.prove_nodes("active", &mut go),
-            Done::Registration => go("hoster", &["primary"]),
-            Done::RegistrationRelease => release("hoster", "registration", ["hugo", "hedy"]),
-            Done::Accept => go("tenant", &["accept", "medium/registration"]),
-            Done::AcceptanceRelease => release("tenant", "acceptance", ["ben", "cora"]),
-            Done::KekDestroy => {
-                let arguments = ["kek", "destroy", "medium/acceptance"];
-                if ask("hoster", &arguments, "kek-destroy", ["hana", "hugo"]) {
-                    go("hoster", &arguments);
-                }
-            }
-            Done::ClosingRelease => release("hoster", "closing", ["hana", "hugo"]),
-            Done::HosterClose => go("hoster", &["close"]),
-            Done::TenantClose => go("tenant", &["close", "medium/closing"]),
-        }
-    }
+/// The plan of keys that are born at the hoster: nothing is wrapped, and nobody holds a share.
+fn born(template: &str) -> String {
+    let (head, rest) = template.split_once("[quorum]").unwrap();
+    let (_, tail) = rest.split_once("[transfer]\n").unwrap();
+    let tail = tail.replace("mechanism = \"@MECHANISM@\"\n", "origin = \"hoster\"\n");
+    format!(
+        "{head}[transfer]\n{}",
+        tail.replace("kek_bits = 4096\n", "")
+    )
 }
 
 fn first_words(hash: keyferry::encoding::Hash) -> String {

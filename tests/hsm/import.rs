@@ -57,6 +57,7 @@ impl Crossing {
             spki: &self.spki,
             certificate: &self.certificate,
             usage: BOTH,
+            origin: Origin::Tenant,
         }
     }
 
@@ -312,6 +313,7 @@ fn many_keys_cross_in_several_sessions_in_their_order() {
             spki: &targets[n].spki,
             certificate: &certificates[n],
             usage: BOTH,
+            origin: Origin::Tenant,
         };
         let keys: Vec<_> = (wrapped.iter().enumerate())
             .map(|(n, wrapped)| (key(n), wrapped))

@@ -17,7 +17,7 @@ use keyferry::hsm::{
     Hsm, ImportKey, ImportOrder, Imported, KekSpec, Module, Pin, PinState, Target, TargetSpec,
     WrapOrder,
 };
-use keyferry::plan::Usage;
+use keyferry::plan::{Origin, Usage};
 use keyferry::rule::Rule;
 use keyferry::wrapped_key::WrappedKey;
 use keyferry::{Error, Result};

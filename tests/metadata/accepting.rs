@@ -6,7 +6,7 @@ use keyferry::{
     document::{
         Body, Header, Kind, Listed,
         acceptance::{Acceptance, Published},
-        package::Pair,
+        key_set::Pair,
     },
     encoding::Hash,
     log::{Event, Head},
@@ -154,7 +154,7 @@ fn an_acceptance_lists_metadata_of_the_plans_nodes_once_each() {
         let body = Acceptance {
             package_id: keyferry::encoding::Fixed([0; 16]),
             receipt: Hash::of(b""),
-            kek_fingerprint: Hash::of(b""),
+            kek_fingerprint: Some(Hash::of(b"")),
             log: Listed::of(b""),
             metadata,
         };

@@ -1,4 +1,4 @@
-//! The six documents: what each carries, and what it means that its side's officers sign it.
+//! The documents: what each carries, and what it means that its side's officers sign it.
 
 use serde::de::DeserializeOwned;
 
@@ -8,7 +8,10 @@ use crate::{
     document::{
         Document, FORMAT, Header, Kind, Listed,
         acceptance::Acceptance,
+        challenge::Challenge,
         closing::Closing,
+        key_set::certificate_file,
+        keys::Keys,
         offer::Offer,
         package::Package,
         parts::{ReadBack, TokenIdentity},
@@ -18,7 +21,7 @@ use crate::{
     encoding::Hash,
     node::{evidence_file, shown},
     phase::name,
-    plan::Id,
+    plan::{Id, Origin},
     proof::Proof,
     signature::Namespace,
     spki,
@@ -36,6 +39,8 @@ pub fn show(source: &Source, tree: &Tree) -> Result<Page> {
     match kind {
         Kind::Offer => typed(source, kind, offer),
         Kind::Package => typed(source, kind, package),
+        Kind::Keys => typed(source, kind, keys),
+        Kind::Challenge => typed(source, kind, challenge),
         Kind::Receipt => typed(source, kind, receipt),
         Kind::Registration => typed(source, kind, registration),
         Kind::Acceptance => typed(source, kind, acceptance),
@@ -54,21 +59,29 @@ fn meaning(kind: Kind) -> (&'static str, &'static str) {
             "the tenant's keys, each wrapped for the hoster's KEK and sealed so that only a quorum of custodians opens it",
             "You release the package to the hoster: the wrapped and sealed keys may leave. Sign only once the custodians have confirmed their shares.",
         ),
+        Kind::Keys => (
+            "keys that were born in the hoster's HSM for the tenant",
+            "You release the keys to the tenant: you vouch that they were made in your HSM, for this ceremony only, and can never leave it.",
+        ),
+        Kind::Challenge => (
+            "the tenant has taken the hoster's keys by their words, and asks for proofs",
+            "You release the challenge to the hoster: you vouch that the words of the keys were read aloud to you and typed. The keys that answer become yours.",
+        ),
         Kind::Receipt => (
             "the hoster's HSM holds the tenant's keys, and proves it",
-            "You release the receipt to the tenant: you vouch that these custodians opened the seal, and that the keys are in your HSM as it says.",
+            "You release the receipt to the tenant: you vouch that the keys are in your HSM as it says, and that these custodians, where there are any, opened the seal.",
         ),
         Kind::Registration => (
             "the tenant's keys are the primary keys of the hoster's service, proven at every node",
             "You release the registration to the tenant: you vouch that your service uses these keys, at these nodes, from now on.",
         ),
         Kind::Acceptance => (
-            "the tenant has checked every proof; the hoster may destroy the KEK",
-            "You accept: the hoster may destroy the KEK. After that the package can never be imported again.",
+            "the tenant has checked every proof; the hoster may end the ceremony",
+            "You accept: the hoster may destroy the KEK, where there is one. After that the package can never be imported again.",
         ),
         Kind::Closing => (
-            "the hoster has destroyed the KEK; the last document",
-            "You release the closing to the tenant: you vouch that the KEK is gone from your HSM, backups and clones included.",
+            "the hoster has ended the ceremony, and the KEK is gone where there was one; the last document",
+            "You release the closing to the tenant: you vouch that what it names is gone from your HSM, backups and clones included.",
         ),
     }
 }
@@ -115,7 +128,8 @@ fn check(source: &Source, header: &Header) -> Result<()> {
     if header.attempt == 0 {
         return wrong("attempt 0".into());
     }
-    if header.answers.is_some() != kind.answers().is_some() {
+    let first = [Kind::Offer, Kind::Keys].contains(&kind);
+    if header.answers.is_some() == first {
         return wrong(format!("answers {:?}", header.answers));
     }
     Ok(())
@@ -126,7 +140,12 @@ fn said_first(page: &mut Page, header: &Header) {
         .value("made by", format!("the {}", header.side))
         .mode(header.mode)
         .value("attempt", header.attempt);
-    if let (Some(answers), Some(before)) = (header.answers, header.document.answers()) {
+    let before = [Origin::Tenant, Origin::Hoster].map(|origin| header.document.answers(origin));
+    if let (Some(answers), [Some(before), Some(or)]) = (header.answers, before) {
+        let before = match before == or {
+            true => before.to_string(),
+            false => format!("{before} or {or}"),
+        };
         page.value("answers", format!("the {before} {answers}"));
     }
     page.value(
@@ -220,6 +239,46 @@ fn package(page: &mut Page, _: &Source, package: &Package) -> Result<()> {
     Ok(())
 }
 
+fn keys(page: &mut Page, _: &Source, keys: &Keys) -> Result<()> {
+    page.value("fingerprint", keys.fingerprint)
+        .line("    its words; the first two rows are read aloud by the hoster and typed by the tenant:")
+        .words(&keys.fingerprint);
+    for key in &keys.keys {
+        let held = &key.held;
+        page.line(format!("  key {}, {}", held.label, name(&key.role)))
+            .line(format!(
+                "    public key (SHA-256): {}",
+                Hash::of(&key.spki.0)
+            ))
+            .line(format!(
+                "    in the hoster's HSM as {}, id {}",
+                held.hoster_label, held.id
+            ));
+        let file = certificate_file(&held.label);
+        listed(page, "certificate", &file, &key.certificate);
+        attributes(page, "its attributes, as its module says", &held.attributes);
+    }
+    token(page, &keys.token);
+    Ok(())
+}
+
+fn challenge(page: &mut Page, _: &Source, challenge: &Challenge) -> Result<()> {
+    page.value("challenge id", challenge.package_id);
+    for key in &challenge.keys {
+        page.line(format!("  key {}, {}", key.label, name(&key.role)))
+            .line(format!(
+                "    public key (SHA-256): {}",
+                Hash::of(&key.spki.0)
+            ));
+        let file = certificate_file(&key.label);
+        listed(page, "certificate", &file, &key.certificate);
+        for challenge in &key.challenges {
+            page.line(format!("    a challenge for {}", challenge.place));
+        }
+    }
+    Ok(())
+}
+
 fn receipt(page: &mut Page, _: &Source, receipt: &Receipt) -> Result<()> {
     page.value("package id", receipt.package_id)
         .value("opened by", ids(&receipt.custodians))
@@ -266,7 +325,10 @@ fn acceptance(page: &mut Page, _: &Source, acceptance: &Acceptance) -> Result<()
         )
         .value(
             "KEK",
-            format!("{} may be destroyed", acceptance.kek_fingerprint),
+            match acceptance.kek_fingerprint {
+                Some(kek) => format!("{kek} may be destroyed"),
+                None => "none: the keys were born at the hoster".into(),
+            },
         );
     listed(
         page,
@@ -287,9 +349,14 @@ fn acceptance(page: &mut Page, _: &Source, acceptance: &Acceptance) -> Result<()
 fn closing(page: &mut Page, _: &Source, closing: &Closing) -> Result<()> {
     page.value(
         "KEK",
-        format!("{} is no longer found in the HSM", closing.kek_fingerprint),
+        match closing.kek_fingerprint {
+            Some(kek) => format!("{kek} is no longer found in the HSM"),
+            None => "none: the keys were born at the hoster".into(),
+        },
     );
-    token(page, &closing.token);
+    if let Some(looked) = &closing.token {
+        token(page, looked);
+    }
     listed(page, "the hoster's log", crate::log::LOG_FILE, &closing.log);
     Ok(())
 }

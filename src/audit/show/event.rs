@@ -6,7 +6,7 @@ use crate::{
     log::{Event, KeyRecord},
     node::shown,
     phase::name,
-    plan::{Id, Mode},
+    plan::{Id, Mode, Origin},
     signature::Signed,
 };
 
@@ -18,6 +18,7 @@ pub fn sentence(event: &Event) -> String {
             mode,
             side,
             plan,
+            origin,
             waived,
             signatures,
             version,
@@ -30,6 +31,10 @@ pub fn sentence(event: &Event) -> String {
             let trial = trial.map_or(String::new(), |closing| {
                 format!("; it was tried before, in the trial with the closing {closing}")
             });
+            let origin = match origin {
+                Origin::Tenant => "",
+                Origin::Hoster => ", for keys that are born at the hoster",
+            };
             let mode = match mode {
                 Mode::Rehearsal => "rehearsal",
                 Mode::Production => "PRODUCTION",
@@ -39,7 +44,7 @@ pub fn sentence(event: &Event) -> String {
                 _ => format!("waived: {}", list(waived.iter().map(|rule| rule.name()))),
             };
             format!(
-                "the {mode} {ceremony} began on the side of the {side}, under the plan {plan}, signed by {}; {waived}; Keyferry {version}{superseded}{trial}",
+                "the {mode} {ceremony} began on the side of the {side}{origin}, under the plan {plan}, signed by {}; {waived}; Keyferry {version}{superseded}{trial}",
                 signers(signatures)
             )
         }
@@ -98,13 +103,56 @@ pub fn sentence(event: &Event) -> String {
             of(token),
             kek.fingerprint
         ),
-        Event::KeysCreate { token, keys } => {
+        Event::KeysCreate {
+            document,
+            token,
+            keys,
+        } => {
+            let document = document.map_or(String::new(), |document| {
+                format!("; they are shown in {document}")
+            });
             format!(
-                "the target keys are in {}: {}",
+                "the target keys are in {}: {}{document}",
                 of(token),
                 key_list(keys, "made", "found")
             )
         }
+        Event::KeysCheck {
+            document,
+            taken,
+            attempt,
+            fingerprint,
+            package_id,
+            signatures,
+            ..
+        } => format!(
+            "the keys {taken} of attempt {attempt}, released by {}, were taken: the words of {fingerprint} were typed; the challenge {document} (id {package_id}) was made",
+            signers(signatures)
+        ),
+        Event::Answer {
+            document,
+            challenge,
+            attempt,
+            package_id,
+            token,
+            signatures,
+        } => format!(
+            "the challenge {challenge} (id {package_id}) of attempt {attempt}, released by {}, was answered by {}; the receipt {document} was made",
+            signers(signatures),
+            of(token)
+        ),
+        Event::AcceptanceCheck {
+            document,
+            acceptance,
+            signatures,
+        } => format!(
+            "the acceptance {acceptance}, released by {}, was taken; the closing {document} was made",
+            signers(signatures)
+        ),
+        Event::KeysDestroy { document, keys } => format!(
+            "after the abort the keys {} were destroyed; the closing {document} was made",
+            ids(keys)
+        ),
         Event::Export {
             document,
             package_id,

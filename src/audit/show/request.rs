@@ -43,6 +43,9 @@ fn meaning(gate: &str) -> &'static str {
         "nodes" => "change the nodes of the service",
         "rollback" => "make former keys primary again",
         "kek-destroy" => "destroy the KEK: what is wrapped for it can never be opened again",
+        "keys-destroy" => {
+            "destroy the keys that were born in the hoster's HSM, after the ceremony was aborted"
+        }
         "source-destroy" => "destroy the tenant's original keys: only the hoster's remain",
         "restart" => "give this attempt up and begin the next, with everything fresh",
         "abort" => "end this ceremony for good",

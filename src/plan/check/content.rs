@@ -4,8 +4,9 @@ use super::Checker;
 use toml::Spanned;
 
 use crate::{
+    document::parts::Mechanism,
     plan::{
-        KeyPlan, KeyType, Role, Transfer, Usage,
+        KeyPlan, KeyType, Origin, Role, Source, Transfer, Usage,
         raw::{RawKey, RawPlan},
     },
     rule::Rule,
@@ -22,6 +23,9 @@ impl Checker<'_> {
                 "4096 or 3072",
             );
         }
+        if raw.transfer.origin == Origin::Hoster {
+            self.nothing_wrapped(raw);
+        }
         Transfer {
             origin: raw.transfer.origin,
             mechanism: raw.transfer.mechanism,
@@ -29,6 +33,33 @@ impl Checker<'_> {
             kek_bits: bits.map_or(4096, |bits| *bits.get_ref()),
             evidence: raw.transfer.evidence,
             roots: raw.transfer.roots.clone(),
+        }
+    }
+
+    /// What only keys have that travel, and what keys need that are born at the hoster.
+    fn nothing_wrapped(&mut self, raw: &RawPlan) {
+        if let Some(bits) = &raw.transfer.kek_bits {
+            let expected = "no kek_bits: keys that are born at the hoster need no KEK";
+            self.fault(bits.span().start, Rule::PlanField, "kek_bits", expected);
+        }
+        if raw.transfer.mechanism != Mechanism::SingleShot {
+            let expected = "no mechanism: keys that are born at the hoster are not wrapped";
+            self.whole(Rule::PlanField, "mechanism = \"composite\"", expected);
+        }
+        if raw.after.source != Source::Keep {
+            let expected =
+                "\"keep\": the tenant has no originals of keys that are born at the hoster";
+            self.whole(Rule::PlanField, "source = \"destroy\"", expected);
+        }
+        for key in raw.keys.get_ref() {
+            let signs = (key.usage.as_ref())
+                .is_some_and(|usage| usage.get_ref().iter().any(|may| may == "sign"));
+            if *key.role.get_ref() == Role::Encryption && !signs {
+                let at = key.label.span().start;
+                let found = format!("key {:?}, which may not sign", key.label.get_ref());
+                let expected = "usage = [\"sign\", \"decrypt\"]: where it is born at the hoster, it signs its own certificate there";
+                self.fault(at, Rule::PlanField, found, expected);
+            }
         }
     }
 

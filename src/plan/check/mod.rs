@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 
 use super::{
-    Fault, Faults, Id, Party, Plan, Waiver,
+    Fault, Faults, Id, Origin, Party, Plan, Waiver,
     raw::{RawPlan, RawWaiver},
 };
 use crate::{
@@ -246,7 +246,8 @@ impl Checker<'_> {
         let spare = |party: &Party| party.officers.len() > party.approvals;
         let no_spare = !spare(&plan.tenant)
             || !spare(&plan.hoster)
-            || plan.quorum.custodians.len() <= usize::from(plan.quorum.threshold);
+            || (plan.transfer.origin == Origin::Tenant
+                && plan.quorum.custodians.len() <= usize::from(plan.quorum.threshold));
         let broken = [
             (
                 Rule::WrapComposite,
@@ -264,7 +265,7 @@ impl Checker<'_> {
                 "no officer or no custodian to spare",
             ),
         ];
-        if plan.transfer.mechanism == Mechanism::Composite {
+        if !plan.single_shot() {
             let rule = Rule::TargetWrapWithTrusted;
             let waiver = (raw.iter()).find(|waiver| waiver.rule.get_ref() == rule.name());
             if let Some(waiver) = waiver {

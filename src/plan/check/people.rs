@@ -6,7 +6,7 @@ use toml::Spanned;
 use super::Checker;
 use crate::{
     plan::{
-        Custodian, Mode, Party, Person, QuorumPlan, Witness,
+        Custodian, Mode, Origin, Party, Person, QuorumPlan, Witness,
         raw::{RawCustodian, RawOfficer, RawParty, RawPlan, RawWitness},
     },
     rule::Rule,
@@ -105,19 +105,33 @@ impl Checker<'_> {
     }
 
     pub(super) fn quorum(&mut self, raw: &RawPlan, hoster: Option<&Party>) -> Option<QuorumPlan> {
-        let threshold = *raw.quorum.threshold.get_ref();
-        let count = raw.quorum.custodians.len();
+        let quorum = match (&raw.quorum, raw.transfer.origin) {
+            (Some(quorum), Origin::Tenant) => quorum.get_ref(),
+            (None, Origin::Hoster) => return Some(QuorumPlan::default()),
+            (None, Origin::Tenant) => {
+                let expected = "[quorum] with threshold and custodians";
+                self.whole(Rule::PlanField, "no quorum", expected);
+                return None;
+            }
+            (Some(quorum), Origin::Hoster) => {
+                let expected =
+                    "none: keys that are born at the hoster do not travel, so nobody holds a share";
+                self.fault(quorum.span().start, Rule::PlanField, "a quorum", expected);
+                return None;
+            }
+        };
+        let threshold = *quorum.threshold.get_ref();
+        let count = quorum.custodians.len();
         if threshold < 2 || usize::from(threshold) > count || count > 16 {
             let found = format!("threshold {threshold} of {count} custodians");
             self.fault(
-                raw.quorum.threshold.span().start,
+                quorum.threshold.span().start,
                 Rule::PlanQuorum,
                 found,
                 "2 <= threshold <= custodians <= 16",
             );
         }
-        let custodians: Vec<_> = raw
-            .quorum
+        let custodians: Vec<_> = quorum
             .custodians
             .iter()
             .map(|custodian| self.custodian(custodian, raw, hoster))

@@ -1,5 +1,4 @@
-//! The self-signed certificate of a target key, signed inside the tenant's HSM, so that the hoster can't
-//! alter it.
+//! The self-signed certificate of a target key, signed inside the HSM in which the key was born, so that nobody can alter it.
 
 use std::time::Duration;
 

@@ -1,0 +1,106 @@
+//! `keys`: the keys that were born in the hoster's HSM. The first document where the plan says `origin = "hoster"`.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Body, Header, Kind, Listed, Received,
+    held_key::{BORN, HeldKey},
+    key_set::{certificate_file, check_count},
+    parts::{self, TokenIdentity},
+};
+use crate::{
+    Result,
+    encoding::{Blob, Hash, hash},
+    plan::{Id, Plan, Role},
+    rule::Rule,
+    spki::{self, TargetCertificate},
+};
+
+/// The keys, as the hoster's HSM shows them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keys {
+    /// [`fingerprint`] of them: what is read aloud.
+    pub fingerprint: Hash,
+    /// The keys, in the plan's order.
+    pub keys: Vec<BornKey>,
+    /// The token that they are in: a claim of the module.
+    pub token: TokenIdentity,
+}
+
+/// One key that was born at the hoster.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BornKey {
+    /// What it is for.
+    pub role: Role,
+    /// DER SubjectPublicKeyInfo.
+    pub spki: Blob,
+    /// `<label>.crt`, signed by the key itself.
+    pub certificate: Listed,
+    /// As it is in the HSM.
+    pub held: HeldKey,
+}
+
+/// `H("keyferry/1 keys", plan_hash, label, SHA-256(certificate), …)`: what the tenant types the words of.
+pub fn fingerprint<'a>(plan: &Plan, keys: impl Iterator<Item = (&'a Id, Hash)>) -> Hash {
+    let mut parts = vec![plan.hash().as_bytes().to_vec()];
+    for (label, certificate) in keys {
+        parts.push(label.as_str().as_bytes().to_vec());
+        parts.push(certificate.as_bytes().to_vec());
+    }
+    let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+    hash("keyferry/1 keys", &parts)
+}
+
+impl Body for Keys {
+    const KIND: Kind = Kind::Keys;
+
+    fn files(&self) -> Vec<(String, Listed)> {
+        let file = |key: &BornKey| (certificate_file(&key.held.label), key.certificate.clone());
+        self.keys.iter().map(file).collect()
+    }
+
+    fn check(&self, header: &Header, plan: &Plan) -> std::result::Result<(), (String, String)> {
+        check_count(self.keys.len(), plan)?;
+        for (key, planned) in self.keys.iter().zip(&plan.keys) {
+            key.held.check(planned, plan, header.attempt)?;
+            parts::require(&key.held.attributes, BORN).map_err(|(found, expected)| {
+                let rule = Rule::TargetLocal.name();
+                (format!("{}: {found} ({rule})", planned.label), expected)
+            })?;
+            if key.role != planned.role {
+                return Err((
+                    format!("{} with another role", planned.label),
+                    "the plan's role".into(),
+                ));
+            }
+            spki::check(&key.spki.0, planned.key_type).map_err(|found| {
+                let expected = "a key of the plan's type and size";
+                (format!("{}: {found}", planned.label), expected.to_owned())
+            })?;
+        }
+        let certificates = self.keys.iter();
+        let certificates = certificates.map(|key| (&key.held.label, key.certificate.hash));
+        let expected = fingerprint(plan, certificates);
+        match self.fingerprint == expected {
+            true => Ok(()),
+            false => Err((self.fingerprint.to_string(), expected.to_string())),
+        }
+    }
+}
+
+impl Received<Keys> {
+    /// Each certificate is its key's own.
+    ///
+    /// # Errors
+    /// `TARGET-CERTIFICATE`.
+    pub fn verify_certificates(&self) -> Result<()> {
+        self.body().keys.iter().try_for_each(|key| {
+            let label = &key.held.label;
+            TargetCertificate::parse(self.file(&certificate_file(label)), label.as_str())?
+                .of_key(&key.spki.0, label.as_str())
+                .map(drop)
+        })
+    }
+}
