@@ -165,6 +165,9 @@ pub struct WrongBag {
     pub condition: Condition,
 }
 
+/// The greatest length of one text that is typed into the record, in bytes.
+pub const MAX_TEXT: usize = 4096;
+
 /// How many bags may have come back wrong and wait for officers at once.
 pub const MAX_WRONG: usize = 64;
 

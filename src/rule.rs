@@ -176,6 +176,8 @@ rules! {
     ProofAnswer "PROOF-ANSWER" false "the hoster's HSM decrypts as the tenant's key";
     RegistryFormat "REGISTRY-FORMAT" false "the registry of the local target is intact";
     TargetPrimary "TARGET-PRIMARY" false "a key is retired when it serves no more";
+    SourceBackup "SOURCE-BACKUP" false "the tenant's originals go only after the hoster has said how it has backed the keys up";
+    SourceLeft "SOURCE-LEFT" false "a tenant whose plan destroys the originals closes after they are gone";
     TrialEnds "TRIAL-ENDS" false "a trial stops before its keys become primary";
 
     // A node, as its scripts find it.

@@ -23,7 +23,7 @@ use crate::{
 pub use service::{Nodes, Primary, Rollback};
 pub use subject::{
     Abort, Export, ExportKey, Import, KekDestroy, KeysDestroy, PinTry, Restart, ShareHolder,
-    Subject, Unconfirmed, WrongBags, subject_hash,
+    SourceDestroy, SourceKey, Subject, Unconfirmed, WrongBags, subject_hash,
 };
 
 /// The greatest size of a request, in bytes.

@@ -179,6 +179,43 @@ impl Subject for KeysDestroy {
     }
 }
 
+/// `source-destroy`: the tenant's originals go for good.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceDestroy {
+    /// SHA-256 of the acceptance.
+    pub acceptance: Hash,
+    /// SHA-256 of the closing.
+    pub closing: Hash,
+    /// How the hoster has backed the keys up, in its own words.
+    pub backup: String,
+    /// The keys, in the plan's order.
+    pub keys: Vec<SourceKey>,
+}
+
+/// An original that goes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceKey {
+    /// Its label in the plan.
+    pub label: Id,
+    /// SHA-256 of its SubjectPublicKeyInfo.
+    pub spki: Hash,
+}
+
+impl Subject for SourceDestroy {
+    const GATE: Gate = Gate::SourceDestroy;
+
+    fn summary(&self) -> String {
+        let labels: Vec<&str> = self.keys.iter().map(|key| key.label.as_str()).collect();
+        format!(
+            "The tenant's originals of {} are destroyed in its HSM. From then on only the hoster has these keys. Of its backups it says: {}",
+            labels.join(", "),
+            self.backup
+        )
+    }
+}
+
 /// `restart`: everything of this side's attempt is given up.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -2,7 +2,8 @@
 
 use super::documents::Documents;
 use crate::{
-    approval::{Abort, Export, Import, KekDestroy, KeysDestroy, Restart},
+    approval::{Abort, Export, Import, KekDestroy, KeysDestroy, Restart, SourceDestroy},
+    document::Kind,
     encoding::Hash,
     log::Event,
     plan::Plan,
@@ -19,6 +20,7 @@ pub enum Asked {
     Import(Import),
     KekDestroy(KekDestroy),
     KeysDestroy(KeysDestroy),
+    SourceDestroy(SourceDestroy),
     Restart(Restart),
     Abort(Abort),
     /// What the log alone says all of.
@@ -97,6 +99,32 @@ impl Act<'_> {
                 let abort = self.log.state.aborted.map(|head| head.hash);
                 same("abort", &abort, &Some(asked.abort))?;
                 match keys.iter().find(|key| !asked.keys.contains(key)) {
+                    Some(key) => Err((format!("the end of {key}"), format!("{:?}", asked.keys))),
+                    None => Ok(()),
+                }
+            }
+            (
+                Event::SourceDestroy {
+                    closing,
+                    backup,
+                    keys,
+                    ..
+                },
+                Asked::SourceDestroy(asked),
+            ) => {
+                same("closing", closing, &asked.closing)?;
+                same("backup", backup, &asked.backup)?;
+                let accepted = self.log.state.made.get(&Kind::Acceptance);
+                let accepted = accepted.map(|made| made.hash);
+                same("acceptance", &accepted, &Some(asked.acceptance))?;
+                let signed = asked.keys.iter().map(|key| (&key.label, key.spki));
+                let ours = self.log.state.keys.iter();
+                let ours = ours.map(|key| (&key.label, key.spki));
+                same("keys", &ours.collect::<Vec<_>>(), &signed.collect())?;
+                match keys
+                    .iter()
+                    .find(|key| asked.keys.iter().all(|one| one.label != **key))
+                {
                     Some(key) => Err((format!("the end of {key}"), format!("{:?}", asked.keys))),
                     None => Ok(()),
                 }

@@ -230,6 +230,7 @@ impl Gates<'_> {
             Gate::Nodes => self.request(gate, found, |_: Nodes| Asked::Other)?,
             Gate::KekDestroy => self.request(gate, found, Asked::KekDestroy)?,
             Gate::KeysDestroy => self.request(gate, found, Asked::KeysDestroy)?,
+            Gate::SourceDestroy => self.request(gate, found, Asked::SourceDestroy)?,
             Gate::Restart => self.request(gate, found, Asked::Restart)?,
             Gate::Abort => self.request(gate, found, Asked::Abort)?,
             Gate::PinTry => self.request(gate, found, |_: PinTry| Asked::Other)?,

@@ -27,7 +27,7 @@ use crate::{
     folder,
     log::Event,
     phase::Gate,
-    plan::{MAX_PLAN, Origin, PLAN_FILE, Plan, Side},
+    plan::{Id, MAX_PLAN, Origin, PLAN_FILE, Plan, Side, Source},
     preflight::{Finding, Outcome},
     rule::Rule,
     signature::{self, Namespace},
@@ -249,6 +249,7 @@ fn say_claims(plan: &Plan, logs: &Logs, verdict: &mut Verdict) {
         let born = "that the keys were born in the hoster's HSM and cannot leave it: CKA_LOCAL and CKA_NEVER_EXTRACTABLE are its module's word";
         verdict.claims.push(born.into());
     }
+    say_source(logs, verdict);
     for waiver in &plan.waivers {
         verdict
             .noted
@@ -286,6 +287,28 @@ fn say_claims(plan: &Plan, logs: &Logs, verdict: &mut Verdict) {
             _ => continue,
         };
         verdict.noted.push(format!("{side}, entry {seq}: {what}"));
+    }
+}
+
+/// What became of the tenant's originals.
+fn say_source(logs: &Logs, verdict: &mut Verdict) {
+    for (side, seq, event) in logs.remarks() {
+        let said = match event {
+            Event::SourceDestroy { keys, backup, .. } => {
+                let keys: Vec<&str> = keys.iter().map(Id::as_str).collect();
+                verdict.claims.push("that no backup or clone of the tenant's HSM still holds the originals, and that the hoster's backups are as it says".into());
+                format!(
+                    "the tenant's originals were destroyed, found and gone: {}; of its backups the hoster says: {backup}",
+                    keys.join(", ")
+                )
+            }
+            Event::Close {
+                source: Some(Source::Keep),
+                ..
+            } => "the tenant's originals stay in its HSM, as the plan says".to_owned(),
+            _ => continue,
+        };
+        verdict.noted.push(format!("{side}, entry {seq}: {said}"));
     }
 }
 

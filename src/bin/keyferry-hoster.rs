@@ -102,6 +102,9 @@ enum Kek {
     Destroy {
         /// The acceptance/ folder; after an abort there is none
         acceptance: Option<PathBuf>,
+        /// How the target keys are backed up here; where the plan says that the tenant then destroys its originals
+        #[arg(long, value_name = "TEXT")]
+        backup: Option<String>,
     },
 }
 
@@ -328,12 +331,13 @@ fn main() -> ExitCode {
                 registry,
             })
         }
-        Command::Kek(Kek::Destroy { acceptance }) => common.gated_step(
+        Command::Kek(Kek::Destroy { acceptance, backup }) => common.gated_step(
             side,
             Step::KekDestroy,
-            |ceremony| kek::ask_destroy(ceremony, acceptance.as_deref()),
+            |ceremony| kek::ask_destroy(ceremony, acceptance.as_deref(), backup.as_deref()),
             |ceremony, hsm, _, approved| {
-                kek::destroy(ceremony, hsm, approved, acceptance.as_deref())
+                let (acceptance, backup) = (acceptance.as_deref(), backup.as_deref());
+                kek::destroy(ceremony, hsm, approved, acceptance, backup)
             },
         ),
         Command::Close => common.step(side, Box::new(|ceremony, _| archive::close(ceremony, None))),

@@ -12,7 +12,7 @@ use keyferry::{
         archive,
         token::{TokenChoice, with_officer},
     },
-    tenant::{accept, born, export, keys, metadata::Asked, offer, receipt, shares, trust},
+    tenant::{accept, born, export, keys, metadata::Asked, offer, receipt, shares, source, trust},
 };
 
 /// The tenant's side of a key ceremony: its keys leave its HSM wrapped for the hoster's, sealed under shares
@@ -60,10 +60,22 @@ enum Command {
         #[arg(long, value_name = "TEXT")]
         fetched_from: Option<String>,
     },
+    /// The originals of the target keys
+    #[command(subcommand)]
+    Source(Source),
     /// Take the hoster's closing, end the log and write archive/
     Close {
-        /// The closing/ folder; after an abort there may be none
+        /// The closing/ folder; after an abort there may be none, after `source destroy` it is here
         closing: Option<PathBuf>,
+    },
+}
+
+#[derive(Subcommand)]
+enum Source {
+    /// Destroy them, where the plan says so, once the hoster has said how it has backed the keys up and officers have signed
+    Destroy {
+        /// The closing/ folder
+        closing: PathBuf,
     },
 }
 
@@ -241,6 +253,12 @@ fn main() -> ExitCode {
                 };
                 accept::accept(ceremony, &registration, &asked)
             }),
+        ),
+        Command::Source(Source::Destroy { closing }) => common.gated_step(
+            side,
+            Step::SourceDestroy,
+            |ceremony| source::ask(ceremony, &closing),
+            |ceremony, hsm, _, approved| source::destroy(ceremony, hsm, approved, &closing),
         ),
         Command::Close { closing } => common.step(
             side,

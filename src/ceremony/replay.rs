@@ -4,8 +4,8 @@ use crate::{
     Error, Result,
     encoding::Hash,
     log::{Entry, Event},
-    phase::State,
-    plan::{PLAN_FILE, Plan, Side, Trial},
+    phase::{Phase, State},
+    plan::{Origin, PLAN_FILE, Plan, Side, Source, Trial},
     rule::Rule,
 };
 
@@ -71,6 +71,7 @@ impl Replay {
         }
         if self.plan == Some(plan.hash()) {
             self.check_trial(plan)?;
+            self.check_source(plan)?;
             let made = self.state.side == Side::Tenant && !self.state.keys.is_empty();
             return match made && plan.trusted_only() && self.state.kek.is_none() {
                 true => Err(untrusted("a log with keys create and without kek trust")),
@@ -85,6 +86,22 @@ impl Replay {
             ),
             "put the agreed plan back, byte for byte; a change needs a new ceremony",
         ))
+    }
+
+    /// The tenant's originals went where the plan destroys them, and only there.
+    fn check_source(&self, plan: &Plan) -> Result<()> {
+        let state = &self.state;
+        let carried = state.side == Side::Tenant && state.origin == Origin::Tenant;
+        let ended = carried && state.aborted.is_none() && state.phase == Phase::Closed;
+        let (gone, wanted) = (state.source_destroyed, plan.source == Source::Destroy);
+        match (gone && !wanted) || (ended && wanted && !gone) {
+            false => Ok(()),
+            true => Err(Rule::SourceLeft.refuse(
+                format!("a log in which the originals are destroyed: {gone}"),
+                format!("{wanted}, as the plan says"),
+                "the log was not written by Keyferry: stop, and ask that side for an explanation",
+            )),
+        }
     }
 
     fn check_trial(&self, plan: &Plan) -> Result<()> {

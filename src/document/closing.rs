@@ -6,7 +6,12 @@ use super::{
     Body, Header, Kind, Listed,
     parts::{TokenIdentity, check_kek},
 };
-use crate::{encoding::Hash, log::LOG_FILE, plan::Plan};
+use crate::{
+    encoding::Hash,
+    log::LOG_FILE,
+    plan::{Plan, Source},
+    room::MAX_TEXT,
+};
 
 /// What was destroyed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -18,6 +23,9 @@ pub struct Closing {
     /// The token that was looked at, where one was: a claim of the module, and silent about backups and clones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<TokenIdentity>,
+    /// Where the plan destroys the tenant's originals: how the hoster has backed the keys up, in its own words, 1 to 4096 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<String>,
     /// The hoster's log, up to the intent of this step.
     pub log: Listed,
 }
@@ -31,6 +39,14 @@ impl Body for Closing {
 
     fn check(&self, _: &Header, plan: &Plan) -> Result<(), (String, String)> {
         let looked = self.kek_fingerprint.is_none() || self.token.is_some();
+        if let Some(backup) = &self.backup {
+            let fits = !backup.trim().is_empty() && backup.len() <= MAX_TEXT;
+            if plan.source == Source::Keep || !fits {
+                let found = format!("{} bytes about backups", backup.len());
+                let expected = "1 to 4096, and only where the plan destroys the originals";
+                return Err((found, expected.into()));
+            }
+        }
         match check_kek(self.kek_fingerprint, plan) {
             Ok(()) if !looked => Err(("a KEK and no token".into(), "both".into())),
             checked => checked,

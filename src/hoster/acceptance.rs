@@ -67,6 +67,7 @@ pub fn check(ceremony: &mut Ceremony, folder: &Path) -> Result<Report> {
     let closing = Closing {
         kek_fingerprint: None,
         token: None,
+        backup: None,
         log: Listed::of(&log),
     };
     let files = vec![(LOG_FILE.to_owned(), log)];

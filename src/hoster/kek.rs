@@ -18,9 +18,10 @@ use crate::{
     hsm::{Hsm, Kek, KekSpec},
     log::{Event, KekRecord, LOG_FILE},
     phase::Step,
-    plan::{Id, Side},
+    plan::{Id, Side, Source},
     report::Report,
     rule::Rule,
+    side::room,
 };
 
 /// Makes the KEK, or finds the one that an interrupted run made, and the offer.
@@ -149,13 +150,33 @@ impl Why {
 pub fn ask_destroy(
     ceremony: &mut Ceremony,
     folder: Option<&Path>,
+    backup: Option<&str>,
 ) -> Result<Approved<approval::KekDestroy>> {
     let (why, kek) = Why::find(ceremony, folder)?;
+    stated(ceremony, &why, backup)?;
     let subject = why.subject(ceremony, &kek);
     approval::require(ceremony, &subject)
 }
 
-/// Destroys the KEK, and after an abort what was imported under it, looks that it is gone, and makes the closing.
+/// What the closing says of backups: something where the plan destroys the tenant's originals, and nothing else.
+fn stated(ceremony: &Ceremony, why: &Why, backup: Option<&str>) -> Result<Option<String>> {
+    let needed = ceremony.plan.source == Source::Destroy && matches!(why, Why::Accepted(_));
+    match (backup, needed) {
+        (Some(backup), true) => room::reason(backup).map(Some),
+        (None, false) => Ok(None),
+        (None, true) => Err(Error::Usage {
+            what: "no --backup, and the tenant destroys its originals after this".into(),
+            remedy: "kek destroy ACCEPTANCE --backup TEXT: how the target keys are backed up; it goes into the closing, which your officers sign".into(),
+        }),
+        (Some(_), false) => Err(Error::Usage {
+            what: "--backup where the tenant's originals stay".into(),
+            remedy: "leave it out".into(),
+        }),
+    }
+}
+
+/// Destroys the KEK, and after an abort what was imported under it, looks that it is gone, and makes the closing. `backup` is what the
+/// hoster says of its backups of the keys.
 ///
 /// # Errors
 /// `PHASE-ORDER`, `APPROVAL-SUBJECT`, `DOCUMENT-…`, `SIGNATURE-…`, `KEK-…`, `TARGET-GONE`, or the HSM's.
@@ -164,8 +185,10 @@ pub fn destroy(
     hsm: &Hsm,
     approved: &Approved<approval::KekDestroy>,
     folder: Option<&Path>,
+    backup: Option<&str>,
 ) -> Result<Report> {
     let (why, kek) = Why::find(ceremony, folder)?;
+    let statement = stated(ceremony, &why, backup)?;
     let subject = why.subject(ceremony, &kek);
     approved.covers(&subject)?;
     if let Why::Accepted(acceptance) = &why {
@@ -181,6 +204,7 @@ pub fn destroy(
     let closing = Closing {
         kek_fingerprint: Some(kek.fingerprint),
         token: Some(hsm.identity().clone()),
+        backup: statement,
         log: Listed::of(&log),
     };
     let (answers, signatures) = match &why {

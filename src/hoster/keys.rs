@@ -153,6 +153,7 @@ pub fn destroy(
     let closing = Closing {
         kek_fingerprint: None,
         token: Some(hsm.identity().clone()),
+        backup: None,
         log: Listed::of(&log),
     };
     let files = vec![(LOG_FILE.to_owned(), log)];

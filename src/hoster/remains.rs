@@ -6,7 +6,7 @@ use crate::{
     encoding::{CkaId, cka_id},
     hoster::import::target_id,
     hsm::Hsm,
-    plan::{Id, Side},
+    plan::{Id, Origin, Side},
 };
 
 /// The CKA_ID of the KEK of an attempt.
@@ -38,7 +38,11 @@ pub fn left(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
     }
     for (label, id) in targets(ceremony) {
         if hsm.holds(id)? {
-            left.push(format!("the key {label}"));
+            let what = match ceremony.state.origin {
+                Origin::Tenant => "imported key",
+                Origin::Hoster => "key",
+            };
+            left.push(format!("the {what} {label}"));
         }
     }
     Ok(left)

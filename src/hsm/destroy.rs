@@ -56,6 +56,45 @@ impl Hsm<'_> {
         Ok(!found.is_empty())
     }
 
+    /// Destroys every private key with this public half, and the public objects beside it, then looks in a new session that none is
+    /// left. Says whether there was one.
+    ///
+    /// # Errors
+    /// `TARGET-KEY` where it is no public key, `TARGET-GONE` where one is left; [`crate::Error::Hsm`] where the token cannot be searched.
+    pub fn source_destroy(&self, spki: &[u8]) -> Result<bool> {
+        let key = PublicKey::of_spki(spki, Rule::TargetKey)?;
+        let inventory = self.inventory()?;
+        let there = inventory.of_modulus(&key.modulus);
+        let session = self.session()?;
+        let mut refusals = Vec::new();
+        for (object, id) in &there {
+            // What counts is whether the key is there afterwards.
+            if let Err(error) = self.raw().destroy(&session, *object) {
+                refusals.push(error.to_string());
+            }
+            for public in inventory.of_class(CKO_PUBLIC_KEY, id) {
+                if self.public_key_of(&session, public)?.as_ref() == Some(&key) {
+                    let _ = self.raw().destroy(&session, public);
+                }
+            }
+        }
+        drop(session);
+        let left = self.private_keys(&self.inventory()?, spki)?;
+        match left.is_empty() {
+            true => Ok(!there.is_empty()),
+            false => Err(Rule::TargetGone.refuse(
+                format!(
+                    "a private key of the CKA_ID {} is still on {}; it said: {}",
+                    left.join(", "),
+                    self.name(),
+                    refusals.first().map_or("nothing", String::as_str)
+                ),
+                "no private key with this public half",
+                "destroy it with the vendor's tool, then run the same command again, which looks once more",
+            )),
+        }
+    }
+
     /// The CKA_IDs, as hex, of the private keys with this public half.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use crate::{
     encoding::{Hash, PackageId},
     node::PrimaryKey,
     phase::{Gate, Step},
-    plan::{Id, Mode, Origin, Side, Stage},
+    plan::{Id, Mode, Origin, Side, Source, Stage},
     preflight::Finding,
     room::Remark,
     rule::Rule,
@@ -325,6 +325,19 @@ pub enum Event {
         /// Those that were there.
         keys: Vec<Id>,
     },
+    /// The tenant's originals are gone, as the plan wants it.
+    SourceDestroy {
+        /// SHA-256 of the closing, in which the hoster says how it has backed the keys up.
+        closing: Hash,
+        /// What it says.
+        backup: String,
+        /// The token that was searched.
+        token: TokenIdentity,
+        /// Those that were there.
+        keys: Vec<Id>,
+        /// Who released the closing.
+        signatures: Vec<Signed>,
+    },
     /// Another attempt has begun; what the last one made in the HSM is gone.
     Restart {
         /// The attempt that begins.
@@ -346,6 +359,9 @@ pub enum Event {
         /// SHA-256 of the closing, where this side received it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         closing: Option<Hash>,
+        /// What became of the tenant's originals, where there are any and the tenant has accepted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<Source>,
     },
     /// What people put into the record.
     Note {

@@ -32,6 +32,7 @@ impl Event {
             Event::AcceptanceCheck { .. } => Step::AcceptanceCheck,
             Event::KekDestroy { .. } => Step::KekDestroy,
             Event::KeysDestroy { .. } => Step::KeysDestroy,
+            Event::SourceDestroy { .. } => Step::SourceDestroy,
             Event::Restart { .. } => Step::Restart,
             Event::Abort { .. } => Step::Abort,
             Event::Close { .. } => Step::Close,
@@ -78,6 +79,7 @@ impl Event {
             Event::KekDestroy { acceptance, .. } => {
                 acceptance.map(|acceptance| (Kind::Acceptance, acceptance))
             }
+            Event::SourceDestroy { closing, .. } => Some((Kind::Closing, *closing)),
             Event::Close { closing, .. } => closing.map(|closing| (Kind::Closing, closing)),
             _ => None,
         }
@@ -117,6 +119,11 @@ impl Event {
             }
             | Event::AcceptanceCheck {
                 acceptance: document,
+                signatures,
+                ..
+            }
+            | Event::SourceDestroy {
+                closing: document,
                 signatures,
                 ..
             }

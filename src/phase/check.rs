@@ -24,7 +24,12 @@ impl State {
         if self.phase == Phase::Closed && !self.after_close(event) {
             return Err("an entry after close".into());
         }
-        let touches = [Step::Restart, Step::Primary, Step::Rollback];
+        let touches = [
+            Step::Restart,
+            Step::Primary,
+            Step::Rollback,
+            Step::SourceDestroy,
+        ];
         let needs_intent =
             event.made().is_some() || step.is_some_and(|step| touches.contains(&step));
         if needs_intent && self.pending != step {

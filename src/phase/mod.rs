@@ -41,6 +41,7 @@ pub enum Step {
     AcceptanceCheck,
     KekDestroy,
     KeysDestroy,
+    SourceDestroy,
     Restart,
     Abort,
     Close,
@@ -57,6 +58,7 @@ impl Step {
             Step::Nodes => Gate::Nodes,
             Step::KekDestroy => Gate::KekDestroy,
             Step::KeysDestroy => Gate::KeysDestroy,
+            Step::SourceDestroy => Gate::SourceDestroy,
             Step::Restart => Gate::Restart,
             Step::Abort => Gate::Abort,
             _ => return None,
@@ -82,6 +84,8 @@ pub enum Gate {
     KekDestroy,
     /// After an abort, keys that were born at the hoster go.
     KeysDestroy,
+    /// The tenant's originals go.
+    SourceDestroy,
     /// Another attempt begins.
     Restart,
     /// The ceremony ends without its aim.
@@ -119,6 +123,7 @@ pub enum Phase {
     RegistrationReleased,
     AcceptanceMade,
     AcceptanceReleased,
+    SourceDestroyed,
     ClosingMade,
     ClosingReleased,
     Aborted,
@@ -177,6 +182,9 @@ pub const CARRIED: &[Row] = table! {
     Tenant PackageMade          Release      PackageReleased      "the tenant's security officer, once officers have signed" "release";
     Tenant PackageReleased      ReceiptCheck ReceiptTaken         "the tenant's security officer" "receipt check RECEIPT";
     Tenant PackageReleased      ShareReissue PackageReleased      "the tenant's security officer" "share reissue CUSTODIAN";
+
+    Tenant AcceptanceReleased   SourceDestroy SourceDestroyed     "the tenant's security officer" "source destroy CLOSING";
+    Tenant SourceDestroyed      Close        Closed               "the tenant's security officer" "close";
 
     Hoster OfferMade            Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
     Hoster OfferReleased        Restart      Planned              "the hoster's operator"   "restart --reason TEXT";

@@ -86,6 +86,8 @@ pub struct State {
     pub offered: Option<Hash>,
     /// The KEK, at the hoster; at the tenant the one that its HSM trusts.
     pub kek: Option<KekRecord>,
+    /// Whether the tenant's originals are gone, as the plan wants it.
+    pub source_destroyed: bool,
     /// Whether the tenant's HSM still trusts that KEK, as far as the log says.
     pub trusted: bool,
     /// The target keys, in the plan's order.
@@ -133,6 +135,7 @@ impl State {
             seen_attempt: 0,
             offered: None,
             kek: None,
+            source_destroyed: false,
             trusted: false,
             keys: Vec::new(),
             package_id: None,
@@ -253,6 +256,7 @@ impl State {
                 self.trusted = true;
             }
             Event::KekUntrust { .. } => self.trusted = false,
+            Event::SourceDestroy { .. } => self.source_destroyed = true,
             Event::Close { .. } => self.closes += 1,
             Event::KeysCreate { keys, .. } | Event::Import { keys, .. } => self.keys = keys.clone(),
             Event::OfferCheck {

@@ -195,7 +195,7 @@ impl Target {
 }
 
 /// What becomes of the tenant's originals.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
     /// They stay in the tenant's HSM.

@@ -255,7 +255,6 @@ impl Plan {
                 self.transfer.evidence != Evidence::Witnessed,
                 "transfer.evidence above \"witnessed\"",
             ),
-            (self.source == Source::Destroy, "after.source = \"destroy\""),
             (
                 self.keys
                     .iter()
@@ -273,7 +272,7 @@ impl Plan {
         }
         Err(Rule::PlanUnsupported.refuse(
             missing.join(", "),
-            "evidence \"witnessed\", source \"keep\", RSA keys",
+            "evidence \"witnessed\", RSA keys",
             "change the plan, or use a version of Keyferry that does this",
         ))
     }

@@ -9,12 +9,12 @@ use crate::{
     Error, Result,
     approval::{APPROVALS, MAX_REQUEST},
     ceremony::{Ceremony, EVIDENCE},
-    document::{FORMAT, MAX_DOCUMENT, Released, closing::Closing, read, read_files},
+    document::{FORMAT, Kind, MAX_DOCUMENT, Released, closing::Closing, read, read_files},
     encoding::Hash,
     fingerprint, folder,
     log::{Event, Head, LOG_FILE},
     phase::{Phase, Step},
-    plan::{Id, Plan, Side},
+    plan::{Id, Origin, Plan, Side, Source},
     report::Report,
     rule::Rule,
     signature::{self, Namespace},
@@ -64,7 +64,10 @@ impl ClosedHead {
 pub fn close(ceremony: &mut Ceremony, closing: Option<&Path>) -> Result<Report> {
     if ceremony.state.phase != Phase::Closed || ceremony.state.changed_since {
         ceremony.state.require(Step::Close)?;
+        source_gone(ceremony)?;
         let closing = match (ceremony.state.side, closing) {
+            // With `source destroy` it was taken already.
+            (Side::Tenant, _) if ceremony.state.taken.contains_key(&Kind::Closing) => None,
             (Side::Tenant, Some(folder)) => Some(take_closing(ceremony, folder)?),
             (Side::Tenant, None) if ceremony.state.aborted.is_none() => {
                 return Err(Error::Usage {
@@ -79,6 +82,7 @@ pub fn close(ceremony: &mut Ceremony, closing: Option<&Path>) -> Result<Report> 
         let event = Event::Close {
             count: ceremony.head().seq + 1,
             closing,
+            source: source(ceremony),
         };
         match closing {
             Some(_) => ceremony.took(event)?,
@@ -136,7 +140,36 @@ fn head_signatures(ceremony: &Ceremony, head: &Path) -> Result<(Vec<Id>, Vec<Id>
     Ok((signed, missing))
 }
 
+/// What became of the tenant's originals, where it has any and has accepted.
+fn source(ceremony: &Ceremony) -> Option<Source> {
+    let (plan, state) = (&ceremony.plan, &ceremony.state);
+    let carried = state.side == Side::Tenant && plan.transfer.origin == Origin::Tenant;
+    (carried && state.aborted.is_none()).then_some(plan.source)
+}
+
+/// A plan that destroys the originals ends when they are gone.
+fn source_gone(ceremony: &Ceremony) -> Result<()> {
+    match source(ceremony) == Some(Source::Destroy) && !ceremony.state.source_destroyed {
+        false => Ok(()),
+        true => Err(Rule::SourceLeft.refuse(
+            "close before the originals are destroyed",
+            "source destroy CLOSING, as the plan says `[after] source = \"destroy\"`",
+            "run `source destroy` with the hoster's closing; if the originals must stay, both sides `abort`, which leaves them",
+        )),
+    }
+}
+
 fn take_closing(ceremony: &Ceremony, folder: &Path) -> Result<Hash> {
+    let closing = closing(ceremony, folder)?;
+    ceremony.keep(&closing)?;
+    Ok(closing.hash)
+}
+
+/// The hoster's closing, held against everything that this side knows.
+///
+/// # Errors
+/// `DOCUMENT-…`, `SIGNATURE-…`, `LOG-…`.
+pub fn closing(ceremony: &Ceremony, folder: &Path) -> Result<Released<Closing>> {
     let closing = read::<Closing>(folder, &ceremony.plan)?
         .not_before(ceremony.state.seen_attempt)?
         .released(&ceremony.plan)?;
@@ -163,8 +196,7 @@ fn take_closing(ceremony: &Ceremony, folder: &Path) -> Result<Hash> {
     for header in ceremony.taken_headers()? {
         log.contains(&header)?;
     }
-    ceremony.keep(&closing)?;
-    Ok(closing.hash)
+    Ok(closing)
 }
 
 /// The closing is of this KEK; of none, where the keys were born at the hoster.

@@ -7,12 +7,9 @@ use crate::{
     log::Event,
     phase::Phase,
     report::Report,
-    room::Remark,
+    room::{MAX_TEXT, Remark},
     rule::Rule,
 };
-
-/// The greatest length of one text that is typed into the record, in bytes.
-const MAX_TEXT: usize = 4096;
 
 /// Records what people say. It changes no phase and voids no request.
 ///

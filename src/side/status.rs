@@ -9,7 +9,7 @@ use crate::{
     approval,
     ceremony::Ceremony,
     phase::{Phase, Step, name},
-    plan::{Id, Side, Trial},
+    plan::{Id, Side, Source, Trial},
     report::Report,
 };
 
@@ -40,6 +40,10 @@ pub fn next(ceremony: &Ceremony) -> String {
         Step::Rollback | Step::Nodes | Step::Retire => state.pending == Some(row.step),
         // A trial ends here, by `abort`.
         Step::Primary | Step::Accept => ceremony.plan.trial != Trial::This,
+        Step::SourceDestroy => ceremony.plan.source == Source::Destroy,
+        Step::Close if state.phase == Phase::AcceptanceReleased => {
+            ceremony.plan.source == Source::Keep
+        }
         Step::Close if state.phase == Phase::Closed => state.changed_since,
         _ => true,
     });

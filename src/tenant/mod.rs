@@ -9,4 +9,5 @@ pub mod metadata;
 pub mod offer;
 pub mod receipt;
 pub mod shares;
+pub mod source;
 pub mod trust;

@@ -354,6 +354,9 @@ fn closing(page: &mut Page, _: &Source, closing: &Closing) -> Result<()> {
             None => "none: the keys were born at the hoster".into(),
         },
     );
+    if let Some(backup) = &closing.backup {
+        page.value("backups", format!("the hoster says: {backup}"));
+    }
     if let Some(looked) = &closing.token {
         token(page, looked);
     }

@@ -149,6 +149,18 @@ pub fn sentence(event: &Event) -> String {
             "the acceptance {acceptance}, released by {}, was taken; the closing {document} was made",
             signers(signatures)
         ),
+        Event::SourceDestroy {
+            closing,
+            backup,
+            token,
+            keys,
+            signatures,
+        } => format!(
+            "the tenant's originals {} were destroyed in {}; the closing {closing}, released by {}, said of the hoster's backups: {backup}",
+            ids(keys),
+            of(token),
+            signers(signatures)
+        ),
         Event::KeysDestroy { document, keys } => format!(
             "after the abort the keys {} were destroyed; the closing {document} was made",
             ids(keys)

@@ -1,0 +1,169 @@
+//! What becomes of the tenant's originals after the ceremony: destroyed where the plan says so, kept otherwise, and on record either way.
+#![cfg(all(feature = "hsm", feature = "custody"))]
+
+mod common;
+
+use std::{fs, process::Command};
+
+use common::{
+    PIN, run,
+    stage::{Done, Setting, Stage},
+};
+use keyferry::audit::{self, Against};
+
+const BACKUP: &str = "two smart cards in the safes of Berlin and Graz, M of N";
+
+fn destroys(plan: String) -> String {
+    plan.replace("[target]\n", "[after]\nsource = \"destroy\"\n\n[target]\n")
+}
+
+/// Private keys of a side's token, as another program counts them.
+fn private_keys(stage: &Stage, side: &str) -> usize {
+    let mut command = Command::new("pkcs11-tool");
+    stage.environment(&mut command, side);
+    let listed = run(command
+        .arg("--module")
+        .arg(stage.module(side))
+        .args(["--token-label", side, "--login", "--pin", PIN])
+        .args(["--list-objects", "--type", "privkey"]));
+    let listed = String::from_utf8_lossy(&listed);
+    listed.matches("Private Key Object").count()
+}
+
+fn verdict(stage: &Stage) -> audit::Verdict {
+    let folders = ["tenant", "hoster"].map(|side| stage.path(side));
+    let verdict = audit::verify(&folders, &Against::default()).unwrap();
+    assert!(verdict.missing.is_empty(), "{verdict:?}");
+    for side in ["tenant", "hoster"] {
+        let verify = concat!(env!("CARGO_MANIFEST_DIR"), "/ceremony-scripts/verify");
+        run(Command::new(verify).arg(stage.path(&format!("{side}/archive"))));
+    }
+    verdict
+}
+
+/// The hoster destroys the KEK, and says how the keys are backed up.
+fn closing(stage: &Stage) {
+    let destroy = ["kek", "destroy", "medium/acceptance"];
+    let said = stage.hoster(&destroy).ended_with(2);
+    assert!(said.contains("--backup TEXT"), "{said}");
+    let destroy = [&destroy[..], &["--backup", BACKUP]].concat();
+    stage.pass("hoster", "kek-destroy", &destroy);
+    stage.hoster(&destroy).ok();
+    stage.sign_document("hoster", "closing", &["hana", "hugo"]);
+    stage.hoster(&["release"]).ok();
+    stage.carry("hoster", "closing");
+    stage.hoster(&["close"]).ok();
+}
+
+#[test]
+fn originals_go_after_acceptance_and_the_hosters_word_about_backups() {
+    let mut stage = Stage::with(Setting::composite(), destroys);
+    let destroy = ["source", "destroy", "medium/closing"];
+    for done in [Done::KeysCreate, Done::ReceiptCheck, Done::Accept] {
+        stage.walk_to(done);
+        stage.tenant(&destroy).refused("PHASE-ORDER");
+    }
+    stage.walk_to(Done::AcceptanceRelease);
+    closing(&stage);
+    let status = stage.tenant(&["status"]);
+    assert!(
+        status.err.contains("source destroy CLOSING"),
+        "{}",
+        status.err
+    );
+    let said = stage
+        .tenant(&["close", "medium/closing"])
+        .refused("SOURCE-LEFT");
+    assert!(said.contains("run `source destroy`"), "{said}");
+
+    // A closing that says nothing of backups, signed by the hoster's officers all the same.
+    let silent = stage.path("silent");
+    run(Command::new("cp")
+        .arg("-r")
+        .arg(stage.path("medium/closing"))
+        .arg(&silent));
+    let mut text = stage.json("silent/closing.json");
+    text["body"].as_object_mut().unwrap().remove("backup");
+    fs::write(
+        silent.join("closing.json"),
+        serde_json::to_vec_pretty(&text).unwrap(),
+    )
+    .unwrap();
+    for id in ["hana", "hugo"] {
+        stage.sign(&silent.join("closing.json"), "keyferry-document", id);
+    }
+    stage
+        .tenant(&["source", "destroy", "silent"])
+        .refused("SOURCE-BACKUP");
+
+    // Two officers, over exactly these keys and this closing.
+    stage.tenant(&destroy).ended_with(6);
+    let request = fs::read_to_string(stage.request("tenant", "source-destroy")).unwrap();
+    assert!(request.contains(BACKUP), "{request}");
+    stage.approve("tenant", "source-destroy", &["ada"]);
+    stage.tenant(&destroy).ended_with(6);
+    assert_eq!(private_keys(&stage, "tenant"), 2);
+    stage.approve("tenant", "source-destroy", &["cora"]);
+    let said = stage.tenant(&destroy).ok();
+    assert!(said.contains("hgs-signing, hgs-encryption"), "{said}");
+    assert_eq!(private_keys(&stage, "tenant"), 0);
+    assert_eq!(private_keys(&stage, "hoster"), 2);
+    stage.tenant(&destroy).refused("PHASE-ORDER");
+    stage.tenant(&["close"]).ok();
+    let text = verdict(&stage).text();
+    assert!(
+        text.contains("originals were destroyed, found and gone: hgs-signing, hgs-encryption"),
+        "{text}"
+    );
+    assert!(text.contains(BACKUP), "{text}");
+}
+
+#[test]
+fn a_killed_destruction_goes_on_without_new_signatures() {
+    let mut stage = Stage::with(Setting::composite(), destroys);
+    stage.walk_to(Done::AcceptanceRelease);
+    closing(&stage);
+    let destroy = ["source", "destroy", "medium/closing"];
+    stage.pass("tenant", "source-destroy", &destroy);
+    // Wherever it is killed: at the end both originals are gone, and the log says so once.
+    for millis in [5, 15, 25, 40, 60, 80] {
+        let mut child = stage.command("tenant", &destroy).spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(millis));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let last = stage.tenant(&destroy);
+    assert!(
+        last.code == 0 || last.err.contains("PHASE-ORDER"),
+        "{}",
+        last.err
+    );
+    assert_eq!(private_keys(&stage, "tenant"), 0);
+    stage.tenant(&["close"]).ok();
+    let text = verdict(&stage).text();
+    assert_eq!(
+        text.matches("originals were destroyed").count(),
+        1,
+        "{text}"
+    );
+}
+
+#[test]
+fn originals_that_are_kept_are_on_record_too() {
+    let mut stage = Stage::with(Setting::composite(), |plan| plan);
+    stage.walk_to(Done::AcceptanceRelease);
+    let said = stage.hoster(&["kek", "destroy", "medium/acceptance", "--backup", BACKUP]);
+    let said = said.ended_with(2);
+    assert!(said.contains("where the tenant's originals stay"), "{said}");
+    stage.walk_to(Done::ClosingRelease);
+    stage
+        .tenant(&["source", "destroy", "medium/closing"])
+        .refused("PHASE-ORDER");
+    stage.walk_to(Done::TenantClose);
+    assert_eq!(private_keys(&stage, "tenant"), 2);
+    let text = verdict(&stage).text();
+    assert!(
+        text.contains("originals stay in its HSM, as the plan says"),
+        "{text}"
+    );
+}
