@@ -2,10 +2,17 @@
 
 use std::time::Duration;
 
-use rsa::{pkcs1v15, sha2::Sha256};
 use x509_cert::{
     builder::{Builder, CertificateBuilder, profile::BuilderProfile},
-    der::{Encode, asn1::BitString, flagset::FlagSet, oid::db::rfc5280::ID_KP_SERVER_AUTH},
+    der::{
+        AnyRef, Document, Encode,
+        asn1::BitString,
+        flagset::FlagSet,
+        oid::db::{
+            rfc5280::ID_KP_SERVER_AUTH,
+            rfc5912::{ECDSA_WITH_SHA_256, SHA_256_WITH_RSA_ENCRYPTION},
+        },
+    },
     ext::{
         Extension, ToExtension,
         pkix::{ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectKeyIdentifier},
@@ -13,8 +20,8 @@ use x509_cert::{
     name::Name,
     serial_number::SerialNumber,
     spki::{
-        AlgorithmIdentifierOwned, DynSignatureAlgorithmIdentifier, SubjectPublicKeyInfo,
-        SubjectPublicKeyInfoRef,
+        AlgorithmIdentifierOwned, DynSignatureAlgorithmIdentifier, EncodePublicKey,
+        SubjectPublicKeyInfo, SubjectPublicKeyInfoRef,
     },
     time::Validity,
 };
@@ -22,7 +29,7 @@ use x509_cert::{
 use crate::{
     Error, Result,
     encoding::random,
-    spki::{self, TargetCertificate},
+    spki::{PublicKey, TargetCertificate},
 };
 
 /// How long a certificate is valid: 20 years. The service that the keys serve ignores expiry.
@@ -31,6 +38,7 @@ const VALIDITY: Duration = Duration::from_secs(20 * 365 * 24 * 60 * 60);
 /// Self-signed, with the usages that a service may ask of either role.
 struct SelfSigned {
     subject: Name,
+    usages: FlagSet<KeyUsages>,
 }
 
 impl BuilderProfile for SelfSigned {
@@ -48,13 +56,11 @@ impl BuilderProfile for SelfSigned {
         _issuer: SubjectPublicKeyInfoRef<'_>,
         tbs: &x509_cert::TbsCertificate,
     ) -> x509_cert::builder::Result<Vec<Extension>> {
-        let usages: FlagSet<KeyUsages> =
-            KeyUsages::DigitalSignature | KeyUsages::KeyEncipherment | KeyUsages::DataEncipherment;
         let mut extensions: Vec<Extension> = Vec::new();
         let key_id =
             SubjectKeyIdentifier::try_from(key)?.to_extension(tbs.subject(), &extensions)?;
         extensions.push(key_id);
-        let usage = KeyUsage(usages).to_extension(tbs.subject(), &extensions)?;
+        let usage = KeyUsage(self.usages).to_extension(tbs.subject(), &extensions)?;
         extensions.push(usage);
         let extended =
             ExtendedKeyUsage(vec![ID_KP_SERVER_AUTH]).to_extension(tbs.subject(), &extensions)?;
@@ -64,23 +70,47 @@ impl BuilderProfile for SelfSigned {
 }
 
 /// Names algorithm and key; the signature itself comes from the HSM.
-struct KeyOfHsm(pkcs1v15::VerifyingKey<Sha256>);
+#[derive(Clone)]
+struct KeyOfHsm {
+    spki: Document,
+    algorithm: AlgorithmIdentifierOwned,
+}
+
+impl KeyOfHsm {
+    fn new(key: &PublicKey, spki: &[u8]) -> std::result::Result<Self, String> {
+        let null = AnyRef::NULL.into();
+        let (oid, parameters) = match key {
+            PublicKey::Rsa(_) => (SHA_256_WITH_RSA_ENCRYPTION, Some(null)),
+            PublicKey::P256(_) | PublicKey::P384(_) => (ECDSA_WITH_SHA_256, None),
+        };
+        Ok(KeyOfHsm {
+            spki: Document::try_from(spki).map_err(|error| error.to_string())?,
+            algorithm: AlgorithmIdentifierOwned { oid, parameters },
+        })
+    }
+}
 
 impl signature::Keypair for KeyOfHsm {
-    type VerifyingKey = pkcs1v15::VerifyingKey<Sha256>;
+    type VerifyingKey = KeyOfHsm;
 
     fn verifying_key(&self) -> Self::VerifyingKey {
-        self.0.clone()
+        self.clone()
+    }
+}
+
+impl EncodePublicKey for KeyOfHsm {
+    fn to_public_key_der(&self) -> x509_cert::spki::Result<Document> {
+        Ok(self.spki.clone())
     }
 }
 
 impl DynSignatureAlgorithmIdentifier for KeyOfHsm {
     fn signature_algorithm_identifier(&self) -> x509_cert::spki::Result<AlgorithmIdentifierOwned> {
-        self.0.signature_algorithm_identifier()
+        Ok(self.algorithm.clone())
     }
 }
 
-/// Makes a certificate for a key: SHA-256, random serial number, key usage digitalSignature, keyEncipherment
+/// Makes a certificate for a key: SHA-256, random serial number, key usage digitalSignature, for RSA also keyEncipherment
 /// and dataEncipherment, extended key usage server authentication. `sign` signs in the HSM.
 ///
 /// # Errors
@@ -97,15 +127,16 @@ pub fn make(
             "report this as a defect",
         )
     };
-    let key = KeyOfHsm(pkcs1v15::VerifyingKey::new(
-        spki::rsa(spki_der).map_err(failed)?,
-    ));
-    let mut builder = builder(subject, spki_der).map_err(failed)?;
+    let public = PublicKey::parse(spki_der).map_err(failed)?;
+    let key = KeyOfHsm::new(&public, spki_der).map_err(failed)?;
+    let mut builder = builder(subject, &public, spki_der).map_err(failed)?;
     let tbs = builder
         .finalize(&key)
         .map_err(|error| failed(error.to_string()))?;
-    let signature =
-        BitString::from_bytes(&sign(&tbs)?).map_err(|error| failed(error.to_string()))?;
+    let signature = public
+        .in_der(&sign(&tbs)?)
+        .ok_or_else(|| failed("no signature of this kind of key".into()))?;
+    let signature = BitString::from_bytes(&signature).map_err(|error| failed(error.to_string()))?;
     let certificate = builder
         .assemble(signature, &key)
         .map_err(|error| failed(error.to_string()))?;
@@ -117,6 +148,7 @@ pub fn make(
 
 fn builder(
     subject: &str,
+    public: &PublicKey,
     spki_der: &[u8],
 ) -> std::result::Result<CertificateBuilder<SelfSigned>, String> {
     let subject: Name = subject
@@ -128,6 +160,12 @@ fn builder(
     serial[0] = serial[0] & 0x7f | 0x40;
     let serial = SerialNumber::new(&serial).map_err(|error| error.to_string())?;
     let validity = Validity::from_now(VALIDITY).map_err(|error| error.to_string())?;
-    CertificateBuilder::new(SelfSigned { subject }, serial, validity, key)
+    let usages = match public {
+        PublicKey::Rsa(_) => {
+            KeyUsages::DigitalSignature | KeyUsages::KeyEncipherment | KeyUsages::DataEncipherment
+        }
+        PublicKey::P256(_) | PublicKey::P384(_) => KeyUsages::DigitalSignature.into(),
+    };
+    CertificateBuilder::new(SelfSigned { subject, usages }, serial, validity, key)
         .map_err(|error| error.to_string())
 }

@@ -49,7 +49,7 @@ fn every_wycheproof_case_gets_the_right_verdict() {
         let padding = Oaep::<sha1::Sha1>::new();
         let aes = (kek.to_public_key()).encrypt(&mut getrandom::SysRng, padding, &key);
         let bytes = [&aes.unwrap()[..], &test.ct].concat();
-        let parsed = WrappedKey::parse(bytes, 2048, 2048).err();
+        let parsed = WrappedKey::parse(bytes, 2048, crate::plan::KeyType::Rsa(2048)).err();
         assert_eq!(
             parsed.and_then(|error| error.rule()),
             Some(Rule::WrapFormat)

@@ -1,14 +1,15 @@
 //! Public keys and certificates: what can be said of them without an HSM.
 
+use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use rsa::{
-    PublicKey,
     pkcs1v15::{Signature, VerifyingKey},
     pkcs8::{DecodePublicKey, EncodePublicKey},
     sha2::Sha256,
     signature::Verifier,
     traits::PublicKeyParts,
 };
-use sha1::{Digest, Sha1};
+use sha1::Sha1;
+use sha2::Digest;
 use x509_cert::{
     Certificate,
     der::{Decode, Encode},
@@ -19,13 +20,114 @@ use crate::{Result, plan::KeyType, rule::Rule};
 /// The public exponent of every key, 65537 (NIST SP 800-56B, 6.2).
 const EXPONENT: u32 = 65537;
 
+/// A public key of a kind that a target key, or whoever attests it, may have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PublicKey {
+    /// RSA with exponent 65537.
+    Rsa(rsa::PublicKey),
+    /// NIST P-256.
+    P256(p256::PublicKey),
+    /// NIST P-384.
+    P384(p384::PublicKey),
+}
+
+impl PublicKey {
+    /// A public key from its DER SubjectPublicKeyInfo, which must be the one encoding of it: rsaEncryption with NULL parameters, or
+    /// id-ecPublicKey with a named curve and the uncompressed point (RFC 3279, 2.3.1; RFC 5480, 2).
+    ///
+    /// # Errors
+    /// What was found instead.
+    pub fn parse(spki: &[u8]) -> std::result::Result<Self, String> {
+        let same = |again: Option<Vec<u8>>, key: PublicKey| match again.as_deref() == Some(spki) {
+            true => Ok(key),
+            false => Err(
+                "an EC public key in another encoding than DER with its point uncompressed".into(),
+            ),
+        };
+        if let Ok(key) = p256::PublicKey::from_public_key_der(spki) {
+            let again = key.to_public_key_der().ok();
+            return same(again.map(|der| der.into_vec()), PublicKey::P256(key));
+        }
+        if let Ok(key) = p384::PublicKey::from_public_key_der(spki) {
+            let again = key.to_public_key_der().ok();
+            return same(again.map(|der| der.into_vec()), PublicKey::P384(key));
+        }
+        rsa(spki).map(PublicKey::Rsa)
+    }
+
+    /// Its kind and size.
+    pub fn kind(&self) -> KeyType {
+        match self {
+            PublicKey::Rsa(key) => KeyType::Rsa(key.n().bit_width()),
+            PublicKey::P256(_) => KeyType::Ec(256),
+            PublicKey::P384(_) => KeyType::Ec(384),
+        }
+    }
+
+    /// Verifies what an HSM signs: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, 8.2.2), or ECDSA with SHA-256, raw r‖s (FIPS 186-5, 6.4.2;
+    /// PKCS#11 v3.1, 6.3.1).
+    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        let digest = sha2::Sha256::digest(message);
+        match self {
+            PublicKey::Rsa(key) => Signature::try_from(signature).is_ok_and(|signature| {
+                VerifyingKey::<Sha256>::new(key.clone())
+                    .verify(message, &signature)
+                    .is_ok()
+            }),
+            PublicKey::P256(key) => {
+                p256::ecdsa::Signature::from_slice(signature).is_ok_and(|signature| {
+                    let key = p256::ecdsa::VerifyingKey::from(key);
+                    key.verify_prehash(&digest, &signature).is_ok()
+                })
+            }
+            PublicKey::P384(key) => {
+                p384::ecdsa::Signature::from_slice(signature).is_ok_and(|signature| {
+                    let key = p384::ecdsa::VerifyingKey::from(key);
+                    key.verify_prehash(&digest, &signature).is_ok()
+                })
+            }
+        }
+    }
+
+    /// A raw ECDSA signature r‖s as a certificate has it, in DER (RFC 3279, 2.2.3); an RSA signature is the same in both. None where it is
+    /// no signature of this kind of key.
+    pub fn in_der(&self, signature: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            PublicKey::Rsa(_) => Some(signature.to_vec()),
+            PublicKey::P256(_) => {
+                let signature = p256::ecdsa::Signature::from_slice(signature).ok()?;
+                Some(signature.to_der().as_bytes().to_vec())
+            }
+            PublicKey::P384(_) => {
+                let signature = p384::ecdsa::Signature::from_slice(signature).ok()?;
+                Some(signature.to_der().as_bytes().to_vec())
+            }
+        }
+    }
+
+    /// The reverse of [`PublicKey::in_der`].
+    pub fn raw(&self, signature: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            PublicKey::Rsa(_) => Some(signature.to_vec()),
+            PublicKey::P256(_) => {
+                let signature = p256::ecdsa::Signature::from_der(signature).ok()?;
+                Some(signature.to_bytes().to_vec())
+            }
+            PublicKey::P384(_) => {
+                let signature = p384::ecdsa::Signature::from_der(signature).ok()?;
+                Some(signature.to_bytes().to_vec())
+            }
+        }
+    }
+}
+
 /// An RSA public key from its DER SubjectPublicKeyInfo, which must be the one encoding of it:
 /// rsaEncryption with NULL parameters (RFC 3279, 2.3.1).
 ///
 /// # Errors
 /// What was found instead.
-pub fn rsa(spki: &[u8]) -> std::result::Result<PublicKey, String> {
-    let key = PublicKey::from_public_key_der(spki)
+pub fn rsa(spki: &[u8]) -> std::result::Result<rsa::PublicKey, String> {
+    let key = rsa::PublicKey::from_public_key_der(spki)
         .map_err(|error| format!("not an RSA public key: {error}"))?;
     let again = key.to_public_key_der().map_err(|error| error.to_string())?;
     if again.as_bytes() != spki {
@@ -50,23 +152,15 @@ pub fn rsa_bits(spki: &[u8]) -> std::result::Result<u32, String> {
 /// # Errors
 /// What was found instead.
 pub fn check(spki: &[u8], planned: KeyType) -> std::result::Result<(), String> {
-    match planned {
-        KeyType::Rsa(bits) => match rsa_bits(spki)? {
-            found if found == bits => Ok(()),
-            found => Err(format!("an RSA key of {found} bits")),
-        },
-        KeyType::Ec(_) => Err("an EC key, which this version does not carry".into()),
+    match PublicKey::parse(spki)?.kind() {
+        found if found == planned => Ok(()),
+        found => Err(format!("a key of the kind {found}")),
     }
 }
 
-/// Verifies RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, 8.2.2).
+/// As [`PublicKey::verifies`], of a key that may be none.
 pub fn verifies(spki: &[u8], message: &[u8], signature: &[u8]) -> bool {
-    let (Ok(key), Ok(signature)) = (rsa(spki), Signature::try_from(signature)) else {
-        return false;
-    };
-    VerifyingKey::<Sha256>::new(key)
-        .verify(message, &signature)
-        .is_ok()
+    PublicKey::parse(spki).is_ok_and(|key| key.verifies(message, signature))
 }
 
 /// SHA-1 of a certificate's DER as 40 upper-case hex characters: how Windows names it. A name, not a proof.
@@ -108,11 +202,14 @@ impl TargetCertificate {
             .subject_public_key_info()
             .to_der()
             .map_err(|error| refuse(error.to_string()))?;
-        rsa(&spki).map_err(refuse)?;
+        let key = PublicKey::parse(&spki).map_err(refuse)?;
         let signed = tbs.to_der().map_err(|error| refuse(error.to_string()))?;
         let signature = certificate.signature().as_bytes().unwrap_or_default();
         let one_encoding = certificate.to_der().is_ok_and(|again| again == der);
-        if !one_encoding || !verifies(&spki, &signed, signature) {
+        let holds = key
+            .raw(signature)
+            .is_some_and(|signature| key.verifies(&signed, &signature));
+        if !one_encoding || !holds {
             return Err(refuse("not signed by its own key, or not in DER".into()));
         }
         Ok(TargetCertificate {

@@ -2,9 +2,10 @@
 //! 6.1.27; RFC 8017, 7.1; RFC 5649). Checked by its length; opened and made in software for canaries and tests only.
 
 use crate::Result;
+use crate::plan::KeyType;
 use crate::rule::Rule;
 
-/// A wrapped RSA key of a plausible size. Ciphertext: nothing about it is secret.
+/// A wrapped key of a plausible size. Ciphertext: nothing about it is secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WrappedKey {
     bytes: Vec<u8>,
@@ -13,16 +14,19 @@ pub struct WrappedKey {
 }
 
 impl WrappedKey {
-    /// Takes these bytes as an RSA key of `target_bits`, wrapped under an RSA KEK of `kek_bits`.
+    /// Takes these bytes as a key of this kind, wrapped under an RSA KEK of `kek_bits`.
     ///
     /// The first part is as long as the KEK's modulus (RFC 8017, 7.1.1), the second as RFC 5649 makes a PKCS#8 of that size:
     /// a multiple of 8, at least 16.
     ///
     /// # Errors
     /// `WRAP-FORMAT` for every other length.
-    pub fn parse(bytes: Vec<u8>, kek_bits: u32, target_bits: u32) -> Result<Self> {
+    pub fn parse(bytes: Vec<u8>, kek_bits: u32, target: KeyType) -> Result<Self> {
         let split = kek_bits as usize / 8;
-        let (least, most) = pkcs8_lengths(target_bits);
+        let (least, most) = match target {
+            KeyType::Rsa(bits) => pkcs8_lengths(bits),
+            KeyType::Ec(bits) => ec_pkcs8_lengths(bits),
+        };
         let (least, most) = (split + kwp_length(least), split + kwp_length(most));
         let length = bytes.len();
         let whole_blocks = length
@@ -32,7 +36,7 @@ impl WrappedKey {
             return Err(Rule::WrapFormat.refuse(
                 format!("{length} bytes"),
                 format!(
-                    "an RSA-{target_bits} key under an RSA-{kek_bits} KEK: {least} to {most} bytes, {split} and then a multiple of 8"
+                    "a {target} key under an RSA-{kek_bits} KEK: {least} to {most} bytes, {split} and then a multiple of 8"
                 ),
                 "wrap the key again; do not use these bytes",
             ));
@@ -75,6 +79,22 @@ fn pkcs8_lengths(bits: u32) -> (usize, usize) {
     (wrapped(least), wrapped(most))
 }
 
+/// The least and the greatest length of the PKCS#8 (RFC 5958) of an EC key (RFC 5915): with or without parameters and public key inside; the
+/// private number may begin with zero bytes, which some tokens leave out; eight never happen.
+fn ec_pkcs8_lengths(bits: u32) -> (usize, usize) {
+    let field = bits as usize / 8;
+    // prime256v1 and secp384r1.
+    let curve = if bits == 256 { der(8) } else { der(5) };
+    let algorithm = der(der(7) + curve);
+    let public = der(der(2 + 2 * field));
+    let whole = |key: usize| der(der(1) + algorithm + der(der(key)));
+    let (least, most) = (
+        der(1) + der(field.saturating_sub(8)),
+        der(1) + der(field) + der(curve) + public,
+    );
+    (whole(least), whole(most))
+}
+
 /// The length of a DER value of this many bytes with its tag and length (X.690, 8.1.3).
 fn der(length: usize) -> usize {
     let header = match length {
@@ -86,7 +106,7 @@ fn der(length: usize) -> usize {
 }
 
 #[cfg(feature = "hsm")]
-pub use software::{Opened, make, open};
+pub use software::{Opened, make, open, public_of};
 
 #[cfg(feature = "hsm")]
 mod software {
@@ -101,7 +121,9 @@ mod software {
 
     use super::{WrappedKey, kwp_length};
     use crate::document::parts::{KwpFlavour, OaepHash};
+    use crate::plan::KeyType;
     use crate::rule::Rule;
+    use crate::spki::PublicKey;
     use crate::{Error, Result, encoding};
 
     /// A wrapped key, opened in software.
@@ -118,7 +140,7 @@ mod software {
     ///
     /// # Errors
     /// `WRAP-OAEP-HASH` where the other hash was used, `WRAP-KWP` where the second part is no RFC 5649, `WRAP-CANARY` where it opens to
-    /// no RSA key, or not at all.
+    /// no key, or not at all.
     pub fn open(kek: &rsa::PrivateKey, oaep: OaepHash, wrapped: &WrappedKey) -> Result<Opened> {
         let (wrapped_aes, wrapped_key) = wrapped.split();
         let aes = open_oaep(kek, oaep, wrapped_aes)?;
@@ -145,11 +167,8 @@ mod software {
             }
             _ => return Err(canary("other bytes than one DER value", "one PKCS#8")),
         };
-        if rsa::PrivateKey::from_pkcs8_der(der).is_err() {
-            return Err(canary(
-                "no valid RSA key in PKCS#8",
-                "the RSA key that was wrapped",
-            ));
+        if public_of(der).is_none() {
+            return Err(canary("no valid key in PKCS#8", "the key that was wrapped"));
         }
         Ok(Opened {
             pkcs8: Zeroizing::new(der.to_vec()),
@@ -183,9 +202,21 @@ mod software {
         bytes.extend_from_slice(wrapped);
         let target = der_length(pkcs8)
             .and_then(|length| pkcs8.get(..length))
-            .and_then(|der| rsa::PrivateKey::from_pkcs8_der(der).ok());
-        let target_bits = target.map_or(0, |key| key.n_bits_precision());
-        WrappedKey::parse(bytes, kek.n_bits_precision(), target_bits)
+            .and_then(public_of);
+        let target = target.map_or(KeyType::Rsa(0), |key| key.kind());
+        WrappedKey::parse(bytes, kek.n_bits_precision(), target)
+    }
+
+    /// The public half of the private key in this PKCS#8.
+    pub fn public_of(pkcs8: &[u8]) -> Option<PublicKey> {
+        if let Ok(key) = p256::SecretKey::from_pkcs8_der(pkcs8) {
+            return Some(PublicKey::P256(key.public_key()));
+        }
+        if let Ok(key) = p384::SecretKey::from_pkcs8_der(pkcs8) {
+            return Some(PublicKey::P384(key.public_key()));
+        }
+        let key = rsa::PrivateKey::from_pkcs8_der(pkcs8).ok()?;
+        Some(PublicKey::Rsa(key.to_public_key()))
     }
 
     fn open_oaep(
@@ -219,6 +250,8 @@ mod software {
     fn der_length(bytes: &[u8]) -> Option<usize> {
         match bytes {
             [0x30, 0x82, high, low, ..] => Some(4 + usize::from(u16::from_be_bytes([*high, *low]))),
+            [0x30, 0x81, length, ..] => Some(3 + usize::from(*length)),
+            [0x30, length @ 0..=0x7f, ..] => Some(2 + usize::from(*length)),
             _ => None,
         }
     }

@@ -4,7 +4,7 @@ use super::*;
 fn only_the_length_of_such_a_key_is_taken() {
     for (kek, target, usual) in [(4096, 2048, 1232), (3072, 3072, 1808), (4096, 4096, 2384)] {
         let whole = kek as usize / 8 + usual;
-        let parsed = WrappedKey::parse(vec![1; whole], kek, target).unwrap();
+        let parsed = WrappedKey::parse(vec![1; whole], kek, KeyType::Rsa(target)).unwrap();
         let (aes, key) = parsed.split();
         assert_eq!((aes.len(), key.len()), (kek as usize / 8, usual));
         for wrong in [
@@ -16,15 +16,15 @@ fn only_the_length_of_such_a_key_is_taken() {
             whole - 64,
             whole + 16,
         ] {
-            let refused = WrappedKey::parse(vec![1; wrong], kek, target)
+            let refused = WrappedKey::parse(vec![1; wrong], kek, KeyType::Rsa(target))
                 .err()
                 .unwrap();
             assert_eq!(refused.rule(), Some(Rule::WrapFormat));
         }
         let other = if target == 2048 { 3072 } else { 2048 };
-        assert!(WrappedKey::parse(vec![1; whole], kek, other).is_err());
+        assert!(WrappedKey::parse(vec![1; whole], kek, KeyType::Rsa(other)).is_err());
     }
-    assert!(WrappedKey::parse(vec![1; 16], 0, 0).is_err());
+    assert!(WrappedKey::parse(vec![1; 16], 0, KeyType::Rsa(0)).is_err());
 }
 
 #[cfg(feature = "hsm")]
@@ -57,7 +57,7 @@ mod software {
 
         let mut tampered = wrapped.as_bytes().to_vec();
         *tampered.last_mut().unwrap() ^= 1;
-        let tampered = WrappedKey::parse(tampered, 2048, 2048).unwrap();
+        let tampered = WrappedKey::parse(tampered, 2048, KeyType::Rsa(2048)).unwrap();
         let opened = open(&kek, OaepHash::Sha1, &tampered);
         assert_eq!(refused(opened.map(drop)), Some(Rule::WrapKwp));
 
@@ -103,6 +103,6 @@ mod software {
         let mut buffer = vec![0; kwp_length(plain.len())];
         let aes = KwpAes256::new_from_slice(&[1; 32]).unwrap();
         bytes.extend_from_slice(aes.wrap_key(plain, &mut buffer).unwrap());
-        WrappedKey::parse(bytes, 2048, 2048).unwrap()
+        WrappedKey::parse(bytes, 2048, KeyType::Rsa(2048)).unwrap()
     }
 }

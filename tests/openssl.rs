@@ -94,7 +94,7 @@ fn a_sealed_key_is_opened_by_openssl_alone() {
         let label = format!("key-{n}");
         let spec = TargetSpec {
             label: &label,
-            bits,
+            kind: keyferry::plan::KeyType::Rsa(bits),
             usage: Usage {
                 sign: true,
                 decrypt: true,

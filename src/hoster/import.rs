@@ -210,7 +210,7 @@ fn open_seals(
         let seal_key = SealKey::derive(secret, package_id, &plan.hash(), &kek.fingerprint, label);
         let length = usize::try_from(key.wrapped_length).unwrap_or(usize::MAX);
         let opened = seal_key.open(package.file(&key.sealed_file()), length)?;
-        WrappedKey::parse(opened, plan.transfer.kek_bits, planned.key_type.rsa_bits()?)
+        WrappedKey::parse(opened, plan.transfer.kek_bits, planned.key_type)
     };
     package
         .body()

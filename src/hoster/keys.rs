@@ -75,7 +75,7 @@ fn one(plan: &Plan, hsm: &Hsm, key: &KeyPlan, attempt: u32) -> Result<Born> {
     let spec = BornSpec {
         id: target_id(plan, &key.label, attempt),
         label: &label,
-        bits: key.key_type.rsa_bits()?,
+        kind: key.key_type,
         usage: key.usage,
     };
     let born = hsm.born_make(&hsm.inventory()?, &spec, |target| {

@@ -4,16 +4,16 @@
 use cryptoki::session::Session;
 use cryptoki_sys::*;
 
-use super::attribute::{bytes, flag, number};
+use super::attribute::{bytes, flag};
 use super::certificate::certificate_object;
 use super::import::imported_key;
-use super::object::{EXPONENT, public_usage};
+use super::object::{generation, public_usage};
 use super::raw::Object;
 use super::target::public_usages;
 use super::unwrap::endings;
 use super::{Hsm, ImportKey, Imported, Inventory, Target};
 use crate::encoding::CkaId;
-use crate::plan::{Origin, Usage};
+use crate::plan::{KeyType, Origin, Usage};
 use crate::rule::Rule;
 use crate::spki::TargetCertificate;
 use crate::{Error, Result};
@@ -25,8 +25,8 @@ pub struct BornSpec<'a> {
     pub id: CkaId,
     /// Their CKA_LABEL.
     pub label: &'a str,
-    /// The size of its modulus.
-    pub bits: u32,
+    /// Its kind and size.
+    pub kind: KeyType,
     /// What it may be used for.
     pub usage: Usage,
 }
@@ -62,10 +62,10 @@ impl Hsm<'_> {
         }
         self.or_erase(&id, Rule::TargetGone, || {
             let session = self.session()?;
-            let private = self.born_pair(&session, spec)?;
-            let key = self.public_key_of(&session, private)?.ok_or_else(|| {
+            let (public, private) = self.born_pair(&session, spec)?;
+            let key = self.public_key_of(&session, public)?.ok_or_else(|| {
                 Error::hsm(
-                    "the new key shows no RSA public key",
+                    "the new key shows no public half",
                     "use a token that makes keys as it is asked to",
                 )
             })?;
@@ -98,25 +98,24 @@ impl Hsm<'_> {
         Ok(found.map(|held| Born { held, certificate }))
     }
 
-    fn born_pair(&self, session: &Session, spec: &BornSpec) -> Result<Object> {
+    fn born_pair(&self, session: &Session, spec: &BornSpec) -> Result<(Object, Object)> {
         let named = [
             bytes(CKA_LABEL, spec.label.as_bytes()),
             bytes(CKA_ID, &spec.id.0),
         ];
         let mut public = named.to_vec();
         public.extend(public_usage(true, &public_usages(spec.usage)));
-        public.push(number(CKA_MODULUS_BITS, spec.bits.into()));
-        public.push(bytes(CKA_PUBLIC_EXPONENT, &EXPONENT));
+        let (mechanism, kind) = generation(spec.kind);
+        public.extend(kind);
         let mut private = named.to_vec();
-        private.extend(imported_key(spec.usage));
+        private.extend(imported_key(spec.kind, spec.usage));
         private.push(flag(CKA_TOKEN, true));
         let [strict, middle, plain] = endings().map(|ending| {
             let (public, whole) = (&public, [private.as_slice(), &ending[..]].concat());
-            move || self.raw().generate_pair(session, public, &whole)
+            move || self.raw().generate_pair(session, mechanism, public, &whole)
         });
         // The first refusal is the one that speaks of the key, not of an attribute that a token need not know.
-        let pair = strict().or_else(|error| middle().or_else(|_| plain()).map_err(|_| error))?;
-        Ok(pair.1)
+        strict().or_else(|error| middle().or_else(|_| plain()).map_err(|_| error))
     }
 }
 

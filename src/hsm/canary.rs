@@ -6,7 +6,7 @@
 
 use cryptoki::session::Session;
 use cryptoki_sys::*;
-use rsa::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey};
+use rsa::pkcs8::{DecodePublicKey, EncodePrivateKey};
 use zeroize::Zeroizing;
 
 use super::Hsm;
@@ -14,14 +14,16 @@ use super::attribute::{Attribute, bytes, flag};
 use super::import::imported_key;
 use super::kek::KekSpec;
 use super::mechanism::{
-    THROWAWAY_BITS, Way, hash_refusal, other, software_key, software_public, wrapping_public,
+    THROWAWAY, THROWAWAY_BITS, Way, hash_refusal, other, software_key, software_public,
+    wrapping_public,
 };
 use super::object::PublicKey;
 use super::raw::Object;
 use super::target::TargetSpec;
 use crate::document::parts::{KwpFlavour, Mechanism, OaepHash, Observed};
-use crate::plan::Usage;
+use crate::plan::{KeyType, Usage};
 use crate::rule::Rule;
+use crate::spki;
 use crate::wrapped_key::{self, WrappedKey};
 use crate::{Error, Result};
 
@@ -41,17 +43,17 @@ pub(super) fn throwaway() -> [Attribute; 1] {
 }
 
 /// A target key that nobody will miss.
-pub(super) fn throwaway_target(bits: u32) -> TargetSpec<'static> {
+pub(super) fn throwaway_target(kind: KeyType) -> TargetSpec<'static> {
     TargetSpec {
         label: LABEL,
-        bits,
+        kind,
         usage: USAGE,
         trusted_only: false,
     }
 }
 
 impl Hsm<'_> {
-    /// Wraps a throwaway key of the tenant's kind and this size twice to a throwaway software KEK by the calls of
+    /// Wraps a throwaway key of the tenant's, of this kind and size, twice to a throwaway software KEK by the calls of
     /// [`Hsm::wrap`], opens both in software, and says what was observed.
     ///
     /// # Errors
@@ -59,7 +61,7 @@ impl Hsm<'_> {
     /// lacks the mechanism; [`Error::Hsm`] where the token fails.
     pub fn wrap_canary(
         &self,
-        target_bits: u32,
+        target: KeyType,
         mechanism: Mechanism,
         oaep: OaepHash,
     ) -> Result<Observed> {
@@ -70,21 +72,21 @@ impl Hsm<'_> {
         let with = self.raw().create(&session, &wrapping_public(&kek))?;
         for _ in 0..MOST_KEYS {
             let (public, private) =
-                self.target_generate(&session, None, &throwaway_target(target_bits))?;
+                self.target_generate(&session, None, &throwaway_target(target))?;
             let wrap = |way| self.wrap_under(&session, private, with, way);
             let wrap_and_open = || {
                 let wrapped = wrap(way).map_err(|error| {
                     self.explain_oaep(oaep, error, |oaep| wrap(way.with_oaep(oaep)).is_ok())
                 })?;
-                let wrapped = WrappedKey::parse(wrapped, kek.bits, target_bits)?;
+                let wrapped = WrappedKey::parse(wrapped, kek.bits(), target)?;
                 wrapped_key::open(&software, oaep, &wrapped)
             };
             let (first, second) = (wrap_and_open()?, wrap_and_open()?);
-            let expected = self.public_key_of(&session, private)?;
+            let expected = self.public_key_of(&session, public)?;
+            let expected = expected.and_then(|key| spki::PublicKey::parse(&key.spki).ok());
             self.discard(&session, &[public, private]);
             for opened in [&first, &second] {
-                let key = rsa::PrivateKey::from_pkcs8_der(&opened.pkcs8).ok();
-                let key = key.and_then(|key| software_public(&key).ok());
+                let key = wrapped_key::public_of(&opened.pkcs8);
                 if key.is_none() || key != expected {
                     return Err(canary("another key", "the throwaway key that was wrapped"));
                 }
@@ -95,7 +97,10 @@ impl Hsm<'_> {
                     "a fresh one for each",
                 ));
             }
-            // Where nothing had to be filled up, the two flavours are the same.
+            // Where nothing had to be filled up, the two flavours are the same; EC keys of a curve are all of one length.
+            if first.pkcs8.len() % 8 == 0 && matches!(target, KeyType::Ec(_)) {
+                return self.wrap_canary(THROWAWAY, mechanism, oaep);
+            }
             if first.pkcs8.len() % 8 != 0 {
                 return Ok(Observed {
                     oaep_hash: oaep,
@@ -189,12 +194,14 @@ impl Hsm<'_> {
         pkcs8: &[u8],
     ) -> Result<PublicKey> {
         let wrapped = wrapped_key::make(&kek.public, oaep, pkcs8)?;
-        let mut template = imported_key(USAGE);
+        let kind = KeyType::Rsa(THROWAWAY_BITS);
+        let mut template = imported_key(kind, USAGE);
         template.push(flag(CKA_TOKEN, false));
-        let unwrapped = self.unwrap_under(session, kek.private, way, &wrapped, USAGE, &template)?;
+        let what = (kind, USAGE);
+        let unwrapped = self.unwrap_under(session, kek.private, way, &wrapped, what, &template)?;
         let key = unwrapped.key;
         let rule = Rule::TargetAttributes;
-        if let Some(miss) = self.first_miss(session, key, &imported_key(USAGE), rule)? {
+        if let Some(miss) = self.first_miss(session, key, &imported_key(kind, USAGE), rule)? {
             return Err(miss.refuse("use a token that unwraps keys as it is asked to"));
         }
         let public = self.public_key_of(session, key)?;

@@ -64,7 +64,7 @@ impl Hsm<'_> {
     pub fn source_destroy(&self, spki: &[u8]) -> Result<bool> {
         let key = PublicKey::of_spki(spki, Rule::TargetKey)?;
         let inventory = self.inventory()?;
-        let there = inventory.of_modulus(&key.modulus);
+        let there = self.private_of(&inventory, &key)?;
         let session = self.session()?;
         let mut refusals = Vec::new();
         for (object, id) in &there {
@@ -101,7 +101,7 @@ impl Hsm<'_> {
     /// `TARGET-KEY` where it is no RSA public key.
     pub fn private_keys(&self, inventory: &Inventory, spki: &[u8]) -> Result<Vec<String>> {
         let key = PublicKey::of_spki(spki, Rule::TargetKey)?;
-        let found = inventory.of_modulus(&key.modulus).into_iter();
+        let found = self.private_of(inventory, &key)?.into_iter();
         Ok(found
             .map(|(_, id)| data_encoding::HEXLOWER.encode(id))
             .collect())

@@ -10,7 +10,7 @@ use super::certificate::certificate_object;
 use super::inventory::Inventory;
 use super::kek::born_here;
 use super::mechanism::Way;
-use super::object::{Miss, PublicKey, public_key};
+use super::object::{Miss, PublicKey, key_type, public_key};
 use super::parallel::on_threads;
 use super::raw::Object;
 use super::read::MOST_CERTIFICATE;
@@ -19,7 +19,7 @@ use super::unwrap::{Pinned, endings};
 use crate::Result;
 use crate::document::parts::{Mechanism, OaepHash, ReadBack};
 use crate::encoding::CkaId;
-use crate::plan::{Origin, Usage};
+use crate::plan::{KeyType, Origin, Usage};
 use crate::rule::Rule;
 use crate::wrapped_key::WrappedKey;
 
@@ -71,10 +71,10 @@ struct Set<'a> {
 }
 
 /// What a target key must be at the hoster, and what the AES key's UNWRAP_TEMPLATE pins where the token allows it.
-pub(super) fn imported_key(usage: Usage) -> Vec<Attribute> {
+pub(super) fn imported_key(kind: KeyType, usage: Usage) -> Vec<Attribute> {
     let mut template = vec![
         number(CKA_CLASS, CKO_PRIVATE_KEY),
-        number(CKA_KEY_TYPE, CKK_RSA),
+        key_type(kind),
         flag(CKA_PRIVATE, true),
         flag(CKA_SENSITIVE, true),
         flag(CKA_EXTRACTABLE, false),
@@ -159,7 +159,7 @@ impl Hsm<'_> {
     /// The complete, correct set of this key, if it is there: settles an interrupted import without shares.
     ///
     /// # Errors
-    /// `TARGET-KEY` where the SPKI is not of RSA with exponent 65537; [`crate::Error::Hsm`] where the token fails.
+    /// `TARGET-KEY` where the SPKI is of no kind that travels; [`crate::Error::Hsm`] where the token fails.
     pub fn import_find(&self, inventory: &Inventory, key: &ImportKey) -> Result<Option<Imported>> {
         let set = Set::new(key)?;
         match set.objects(inventory) {
@@ -192,10 +192,11 @@ impl Hsm<'_> {
     ) -> Result<([Object; 3], Pinned)> {
         let session = self.session()?;
         let usage = set.of.usage;
-        let mut template = imported_key(usage);
+        let kind = set.key.kind();
+        let mut template = imported_key(kind, usage);
         template.push(flag(CKA_TOKEN, true));
         template.extend(set.named());
-        let unwrapped = self.unwrap_under(&session, kek, way, wrapped, usage, &template)?;
+        let unwrapped = self.unwrap_under(&session, kek, way, wrapped, (kind, usage), &template)?;
         let private = unwrapped.key;
         let mut public = public_key(&set.key, true, &public_usages(usage));
         public.extend(set.named());
@@ -222,7 +223,8 @@ impl Hsm<'_> {
         set: &Set,
     ) -> Result<std::result::Result<Imported, Miss>> {
         let session = self.session()?;
-        let mut wanted = imported_key(set.of.usage);
+        let kind = set.key.kind();
+        let mut wanted = imported_key(kind, set.of.usage);
         wanted.push(flag(CKA_TOKEN, true));
         let rule = Rule::TargetAttributes;
         let mut miss = self.first_miss(&session, private, &wanted, rule)?;
@@ -235,7 +237,7 @@ impl Hsm<'_> {
             miss = miss.or(named);
         }
         for object in [private, public] {
-            let other = self.public_key_of(&session, object)?.as_ref() != Some(&set.key);
+            let other = !self.is_half_of(&session, object, &set.key)?;
             miss = miss.or(other.then(other_key));
         }
         let value = self
@@ -253,7 +255,7 @@ impl Hsm<'_> {
                 made: false,
                 private,
             },
-            attributes: self.import_attributes(&session, private, set.of.usage)?,
+            attributes: self.import_attributes(&session, private, (kind, set.of.usage))?,
             imported: false,
         }))
     }
@@ -264,11 +266,11 @@ impl Hsm<'_> {
         &self,
         session: &Session,
         private: Object,
-        usage: Usage,
+        (kind, usage): (KeyType, Usage),
     ) -> Result<Vec<ReadBack>> {
         let mut shown = vec![flag(CKA_TOKEN, true)];
-        // Class and key type are not worth a line: it is an RSA private key.
-        let of_flags = imported_key(usage).into_iter();
+        // Class and key type are not worth a line: the public half says them.
+        let of_flags = imported_key(kind, usage).into_iter();
         shown.extend(of_flags.filter(|shown| ![CKA_CLASS, CKA_KEY_TYPE].contains(&shown.kind)));
         shown.extend(endings().concat().into_iter().take(2));
         shown.extend(born_here());

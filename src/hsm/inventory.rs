@@ -4,6 +4,7 @@ use cryptoki_sys::*;
 
 use super::Hsm;
 use super::attribute::{Value, number};
+use super::object::{Numbers, PublicKey};
 use super::raw::Object;
 use crate::Result;
 use crate::rule::Rule;
@@ -85,6 +86,31 @@ impl Hsm<'_> {
     }
 }
 
+impl Hsm<'_> {
+    /// The private keys of this public half, each with its id.
+    ///
+    /// # Errors
+    /// [`crate::Error::Hsm`] where the token fails.
+    pub(super) fn private_of<'i>(
+        &self,
+        inventory: &'i Inventory,
+        key: &PublicKey,
+    ) -> Result<Vec<(Object, &'i [u8])>> {
+        let candidates = inventory.candidates(key);
+        if matches!(key.numbers, Numbers::Rsa { .. }) {
+            return Ok(candidates);
+        }
+        let session = self.session()?;
+        let mut halves = Vec::new();
+        for (object, id) in candidates {
+            if self.is_half_of(&session, object, key)? {
+                halves.push((object, id));
+            }
+        }
+        Ok(halves)
+    }
+}
+
 impl Inventory {
     /// The objects of this class and id.
     pub(super) fn of_class(&self, class: CK_OBJECT_CLASS, id: &[u8]) -> Vec<Object> {
@@ -102,14 +128,19 @@ impl Inventory {
         self.entries.iter().filter(|entry| entry.id == id).count()
     }
 
-    /// The private keys with this modulus, each with its id.
-    pub(super) fn of_modulus(&self, modulus: &[u8]) -> Vec<(Object, &[u8])> {
-        let shown = |entry: &Entry| {
-            // Some tokens show a sign byte.
-            let zeros = entry.modulus.iter().take_while(|byte| **byte == 0).count();
-            entry.modulus.get(zeros..) == Some(modulus) && !modulus.is_empty()
+    /// The private keys that may be half of this key, each with its id: RSA keys with its modulus; any that show none, for an EC key.
+    fn candidates(&self, key: &PublicKey) -> Vec<(Object, &[u8])> {
+        let private = Some(Value::Number(CKO_PRIVATE_KEY));
+        let may = |entry: &&Entry| match &key.numbers {
+            Numbers::Rsa { modulus, .. } => {
+                // Some tokens show a sign byte.
+                let zeros = entry.modulus.iter().take_while(|byte| **byte == 0).count();
+                entry.modulus.get(zeros..) == Some(modulus) && !modulus.is_empty()
+            }
+            Numbers::Ec { .. } => entry.modulus.is_empty(),
         };
-        let fits = self.entries.iter().filter(|entry| shown(entry));
+        let fits = self.entries.iter().filter(|entry| entry.class == private);
+        let fits = fits.filter(may);
         fits.map(|entry| (entry.object, entry.id.as_slice()))
             .collect()
     }

@@ -11,6 +11,7 @@ use super::raw::Object;
 use crate::Result;
 use crate::document::parts::{Mechanism, ReadBack};
 use crate::encoding::CkaId;
+use crate::plan::KeyType;
 use crate::rule::Rule;
 
 /// A KEK as it stands on its token.
@@ -193,9 +194,9 @@ impl Hsm<'_> {
         mechanism: Mechanism,
         waived: &dyn Fn(Rule) -> bool,
     ) -> Result<Vec<ReadBack>> {
-        let offered = PublicKey::of_spki(spki, Rule::KekKey)?;
+        let offered = PublicKey::rsa_of_spki(spki, Rule::KekKey)?;
         let spec = KekSpec {
-            bits: offered.bits,
+            bits: offered.bits(),
             mechanism,
         };
         let kek = self.kek_examine(id, spec)?.settle(waived);
@@ -242,7 +243,8 @@ impl Hsm<'_> {
                 .into_iter()
                 .filter(|(_, rule)| !left_out(*rule));
             private.extend(kept.map(|(attribute, _)| attribute));
-            self.raw().generate_pair(session, &public, &private)
+            self.raw()
+                .generate_pair(session, CKM_RSA_PKCS_KEY_PAIR_GEN, &public, &private)
         };
         let whole = make(&|_| false);
         if whole.is_ok() {
@@ -287,14 +289,11 @@ impl Hsm<'_> {
         );
         match halves {
             (Some(key), Some(half))
-                if key == half && key.bits == spec.bits && key.exponent == EXPONENT =>
+                if key == half && key.kind() == KeyType::Rsa(spec.bits) && key.exponent_fits() =>
             {
                 examined.key = Some(key);
             }
-            (Some(key), Some(half)) if key == half => examined.misses.push(no_key(format!(
-                "an RSA key of {} bits with exponent {:02x?}",
-                key.bits, key.exponent
-            ))),
+            (Some(key), Some(half)) if key == half => examined.misses.push(no_key(key.described())),
             _ => examined
                 .misses
                 .push(no_key("two halves of different keys".to_owned())),

@@ -10,7 +10,7 @@ use super::object::{PublicKey, public_key};
 use super::packed::Call;
 use super::raw::Object;
 use crate::document::parts::{Mechanism, OaepHash};
-use crate::plan::{Origin, Plan, Side};
+use crate::plan::{KeyType, Origin, Plan, Side};
 use crate::probe::needs::needs;
 use crate::probe::profile::Profile;
 use crate::rule::Rule;
@@ -18,6 +18,8 @@ use crate::{Error, Result};
 
 /// The size of throwaway RSA keys. OAEP hash and AES key wrap do not depend on it, and a smaller key is made in a fraction of a second.
 pub const THROWAWAY_BITS: u32 = 2048;
+/// A throwaway target key.
+pub const THROWAWAY: KeyType = KeyType::Rsa(THROWAWAY_BITS);
 
 /// What RFC 5649 makes of an AES-256 key: 8 bytes more. PKCS#7 padding adds a block first (48).
 const WRAPPED_AES_256: usize = 32 + 8;

@@ -49,7 +49,7 @@ pub use born::{Born, BornSpec};
 pub use import::{ImportKey, ImportOrder, Imported};
 pub use inventory::Inventory;
 pub use kek::{Kek, KekSpec};
-pub use mechanism::THROWAWAY_BITS;
+pub use mechanism::{THROWAWAY, THROWAWAY_BITS};
 pub use parallel::MOST_SESSIONS;
 pub use target::{Target, TargetSpec};
 pub use trust::{Officer, TrustedKek};

@@ -8,13 +8,13 @@ use cryptoki::session::Session;
 use cryptoki::slot::Limit;
 
 use super::canary::{throwaway, throwaway_target};
-use super::mechanism::THROWAWAY_BITS;
+use super::mechanism::{THROWAWAY, THROWAWAY_BITS};
 use super::{Hsm, KekSpec, Module, Token, said};
 use crate::document::FORMAT;
 use crate::document::parts::{KwpFlavour, Mechanism};
 use crate::encoding::Hash;
 use crate::folder;
-use crate::plan::Side;
+use crate::plan::{KeyType, Side};
 use crate::probe::forecast::WAYS;
 use crate::probe::profile::Profile;
 use crate::probe::{
@@ -85,13 +85,13 @@ impl Hsm<'_> {
         progress("listing mechanisms");
         let mechanisms = self.mechanism_facts()?;
         progress("key wraps and key sizes");
-        let (key_wraps, rsa) = (self.key_wrap_facts()?, self.size_facts()?);
+        let (key_wraps, (rsa, ec)) = (self.key_wrap_facts()?, self.size_facts()?);
         let mut transfers = Vec::new();
         for direction in [Direction::Wrap, Direction::Unwrap] {
             for (mechanism, oaep_hash) in WAYS {
                 progress(&format!("{direction:?}, {mechanism:?}, {oaep_hash:?}"));
                 let seen = match direction {
-                    Direction::Wrap => (self.wrap_canary(THROWAWAY_BITS, mechanism, oaep_hash))
+                    Direction::Wrap => (self.wrap_canary(THROWAWAY, mechanism, oaep_hash))
                         .map(|observed| vec![observed.kwp]),
                     Direction::Unwrap => self.unwrap_flavours(mechanism, oaep_hash),
                 };
@@ -127,6 +127,7 @@ impl Hsm<'_> {
             mechanisms,
             key_wraps,
             rsa,
+            ec,
             transfers,
             keks,
             enforced,
@@ -168,10 +169,10 @@ impl Hsm<'_> {
         Ok(facts)
     }
 
-    fn size_facts(&self) -> Result<Vec<SizeFacts>> {
+    fn size_facts(&self) -> Result<(Vec<SizeFacts>, Vec<SizeFacts>)> {
         let session = self.session()?;
-        let make = |bits| {
-            let made = self.target_generate(&session, None, &throwaway_target(bits));
+        let make = |bits, kind| {
+            let made = self.target_generate(&session, None, &throwaway_target(kind));
             if let Ok((public, private)) = &made {
                 self.discard(&session, &[*public, *private]);
             }
@@ -180,7 +181,9 @@ impl Hsm<'_> {
                 made: made.is_ok(),
             }
         };
-        Ok([2048, 3072, 4096].map(make).to_vec())
+        let rsa = [2048, 3072, 4096].map(|bits| make(bits, KeyType::Rsa(bits)));
+        let ec = [256, 384].map(|bits| make(bits, KeyType::Ec(bits)));
+        Ok((rsa.to_vec(), ec.to_vec()))
     }
 
     /// A throwaway KEK of this mechanism: what it misses, and what its attributes forbid.

@@ -193,10 +193,11 @@ impl Functions {
         checked!(self.C_DestroyObject(session.handle(), object.0))
     }
 
-    /// C_GenerateKeyPair with CKM_RSA_PKCS_KEY_PAIR_GEN; the public half comes first.
+    /// C_GenerateKeyPair; the public half comes first.
     pub fn generate_pair(
         &self,
         session: &Session,
+        mechanism: CK_MECHANISM_TYPE,
         public: &[Attribute],
         private: &[Attribute],
     ) -> Result<(Object, Object)> {
@@ -204,7 +205,7 @@ impl Functions {
         let (public_pointer, public_length) = public.parts();
         let (private_pointer, private_length) = private.parts();
         let mut handles = (CK_INVALID_HANDLE, CK_INVALID_HANDLE);
-        with_mechanism(Call::Plain(CKM_RSA_PKCS_KEY_PAIR_GEN), |mechanism| {
+        with_mechanism(Call::Plain(mechanism), |mechanism| {
             checked!(self.C_GenerateKeyPair(
                 session.handle(),
                 mechanism,

@@ -2,17 +2,18 @@
 
 use cryptoki::session::Session;
 use cryptoki_sys::*;
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::Hsm;
-use super::attribute::{Attribute, Value, bytes, flag, number};
+use super::attribute::{Attribute, Value, bytes, flag};
 use super::inventory::Inventory;
-use super::object::{EXPONENT, Miss, PublicKey, public_usage};
+use super::object::{Miss, PublicKey, generation, public_usage};
 use super::packed::Call;
 use super::raw::Object;
 use crate::document::parts::OaepHash;
 use crate::encoding::CkaId;
-use crate::plan::Usage;
+use crate::plan::{KeyType, Usage};
 use crate::rule::Rule;
 use crate::{Error, Result};
 
@@ -21,8 +22,8 @@ use crate::{Error, Result};
 pub struct TargetSpec<'a> {
     /// CKA_LABEL of both halves.
     pub label: &'a str,
-    /// The size of its modulus.
-    pub bits: u32,
+    /// Its kind and size.
+    pub kind: KeyType,
     /// What it may be used for.
     pub usage: Usage,
     /// Whether only a KEK that is CKA_TRUSTED may wrap it (CKA_WRAP_WITH_TRUSTED).
@@ -122,29 +123,30 @@ impl Hsm<'_> {
         let token = id.is_some();
         let mut named = vec![bytes(CKA_LABEL, spec.label.as_bytes())];
         named.extend(id.map(|id| bytes(CKA_ID, &id.0)));
+        let (mechanism, kind) = generation(spec.kind);
         let mut public = named.clone();
         public.extend(public_usage(token, &public_usages(spec.usage)));
-        public.push(number(CKA_MODULUS_BITS, spec.bits.into()));
-        public.push(bytes(CKA_PUBLIC_EXPONENT, &EXPONENT));
+        public.extend(kind);
         let mut private = named;
         private.extend(private_half(token, spec));
-        self.raw().generate_pair(session, &public, &private)
+        self.raw()
+            .generate_pair(session, mechanism, &public, &private)
     }
 
-    /// The one private key with this public half, by its modulus.
+    /// The one private key with this public half.
     ///
     /// # Errors
-    /// `TARGET-MISSING`, `TARGET-AMBIGUOUS`; `TARGET-KEY` where the SPKI is not of RSA with exponent 65537.
+    /// `TARGET-MISSING`, `TARGET-AMBIGUOUS`; `TARGET-KEY` where the SPKI is of no kind that travels.
     pub fn target_by_spki(&self, inventory: &Inventory, spki: &[u8]) -> Result<Target> {
         let key = PublicKey::of_spki(spki, Rule::TargetKey)?;
-        let found = inventory.of_modulus(&key.modulus);
+        let found = self.private_of(inventory, &key)?;
         let [(private, id)] = found[..] else {
             let rule = match found.len() {
                 0 => Rule::TargetMissing,
                 _ => Rule::TargetAmbiguous,
             };
             return Err(rule.refuse(
-                format!("{} private keys on {} have this modulus", found.len(), self.name()),
+                format!("{} private keys on {} have this public half", found.len(), self.name()),
                 "exactly one",
                 "check the token's label; of two copies of one key, remove one with the vendor's tool",
             ));
@@ -158,14 +160,15 @@ impl Hsm<'_> {
     }
 
     /// Checks in a new session that the key may be wrapped: sensitive, extractable, by a trusted KEK only or by any as the plan says, of
-    /// this size, exponent 65537, and the key it was when it was found.
+    /// this kind and size, exponent 65537, and the key it was when it was found.
     ///
     /// # Errors
     /// `TARGET-SENSITIVE`, `TARGET-EXTRACTABLE`, `TARGET-WRAP-WITH-TRUSTED`, `TARGET-KEY`; [`Error::Hsm`] where the token fails.
-    pub fn target_check(&self, target: &Target, bits: u32, trusted_only: bool) -> Result<()> {
+    pub fn target_check(&self, target: &Target, kind: KeyType, trusted_only: bool) -> Result<()> {
         let session = self.session()?;
-        let spki = Some(target.spki.as_slice());
-        let miss = self.target_miss(&session, target.private, bits, trusted_only, spki)?;
+        let key = PublicKey::of_spki(&target.spki, Rule::TargetKey)?;
+        let key = Some(&key);
+        let miss = self.target_miss(&session, target.private, kind, trusted_only, key)?;
         match miss {
             None => Ok(()),
             Some(miss) => Err(miss.refuse(
@@ -178,9 +181,9 @@ impl Hsm<'_> {
         &self,
         session: &Session,
         private: Object,
-        bits: u32,
+        kind: KeyType,
         trusted_only: bool,
-        spki: Option<&[u8]>,
+        key: Option<&PublicKey>,
     ) -> Result<Option<Miss>> {
         for (kind, rule) in [
             (CKA_SENSITIVE, Rule::TargetSensitive),
@@ -204,22 +207,23 @@ impl Hsm<'_> {
         if let Some(rule) = rule {
             return Ok(Some(Miss::attribute(rule, &wanted, value.as_ref())));
         }
-        let key = self.public_key_of(session, private)?;
-        let fits = |key: &PublicKey| {
-            key.bits == bits && key.exponent == EXPONENT && spki.is_none_or(|spki| key.spki == spki)
+        let half = match key {
+            Some(key) => self.is_half_of(session, private, key)?,
+            None => false,
         };
-        Ok(match key {
-            Some(key) if fits(&key) => None,
-            key => Some(Miss {
-                rule: Rule::TargetKey,
-                found: key.map_or("no RSA key".to_owned(), |key| {
-                    format!(
-                        "an RSA key of {} bits with exponent {:02x?}",
-                        key.bits, key.exponent
-                    )
-                }),
-                expected: format!("the RSA key of {bits} bits with exponent 65537"),
-            }),
+        let fits = |key: &&PublicKey| half && key.kind() == kind && key.exponent_fits();
+        Ok(match key.filter(fits) {
+            Some(_) => None,
+            None => {
+                // An RSA key shows what it is instead.
+                let shown = self.public_key_of(session, private)?;
+                let shown = shown.as_ref().or(key.filter(|_| half));
+                Some(Miss {
+                    rule: Rule::TargetKey,
+                    found: shown.map_or("another key".to_owned(), PublicKey::described),
+                    expected: format!("the {kind} key with this public half, exponent 65537"),
+                })
+            }
         })
     }
 
@@ -244,8 +248,10 @@ impl Hsm<'_> {
             );
             return Ok(Err(miss(found)));
         };
+        let key = self.public_key_of(&session, *public)?;
+        let trusted = spec.trusted_only;
         if let Some(miss) =
-            self.target_miss(&session, *private, spec.bits, spec.trusted_only, None)?
+            self.target_miss(&session, *private, spec.kind, trusted, key.as_ref())?
         {
             return Ok(Err(miss));
         }
@@ -258,16 +264,14 @@ impl Hsm<'_> {
         if let Some(miss) = self.first_miss(&session, *private, &wanted, rule)? {
             return Ok(Err(miss));
         }
-        let key = self.public_key_of(&session, *private)?;
-        let half = self.public_key_of(&session, *public)?;
         Ok(match key {
-            Some(key) if half.as_ref() == Some(&key) => Ok(Target {
+            Some(key) => Ok(Target {
                 id: id.0.to_vec(),
                 spki: key.spki,
                 made: false,
                 private: *private,
             }),
-            _ => Err(miss("two halves of different keys".to_owned())),
+            None => Err(miss("a public half that shows no key".to_owned())),
         })
     }
 
@@ -279,23 +283,28 @@ impl Hsm<'_> {
         self.erase(&id.0, Rule::TargetGone)
     }
 
-    /// RSASSA-PKCS1-v1_5 with SHA-256 over this message (CKM_SHA256_RSA_PKCS; RFC 8017, 8.2). Not public: callers sign what
-    /// Keyferry itself has put together, never what a counterpart chose.
+    /// A signature over this message: RSASSA-PKCS1-v1_5 with SHA-256 (CKM_SHA256_RSA_PKCS; RFC 8017, 8.2), or ECDSA over its SHA-256, raw
+    /// r‖s (CKM_ECDSA, which every token with EC keys has). Not public: callers sign what Keyferry itself has put together, never what a
+    /// counterpart chose.
     ///
     /// # Errors
-    /// [`Error::Hsm`] where the token fails or the signature is not as long as the modulus.
+    /// [`Error::Hsm`] where the token fails or the signature has not the length of one.
     pub(crate) fn sign(&self, key: &Target, message: &[u8]) -> Result<Vec<u8>> {
         let public = PublicKey::of_spki(&key.spki, Rule::TargetKey)?;
-        let call = Call::Plain(CKM_SHA256_RSA_PKCS);
+        let digest = Sha256::digest(message);
+        let (call, data, length) = match public.kind() {
+            KeyType::Rsa(bits) => (CKM_SHA256_RSA_PKCS, message, bits as usize / 8),
+            KeyType::Ec(bits) => (CKM_ECDSA, digest.as_slice(), 2 * (bits as usize / 8)),
+        };
         let signature = self
             .raw()
-            .sign(&self.session()?, call, key.private, message)?;
-        if signature.len() != public.modulus.len() {
+            .sign(&self.session()?, Call::Plain(call), key.private, data)?;
+        if signature.len() != length {
             return Err(Error::hsm(
                 format!(
-                    "C_Sign made {} bytes with an RSA-{} key",
+                    "C_Sign made {} bytes with a {} key",
                     signature.len(),
-                    public.bits
+                    public.kind()
                 ),
                 "do not go on with this token: it does not sign as PKCS#11 says",
             ));

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::{KekSpec, Module, Pin, TargetSpec};
 use crate::document::parts::OaepHash;
 use crate::encoding::Fixed;
-use crate::plan::Usage;
+use crate::plan::{KeyType, Usage};
 
 #[allow(unsafe_code)]
 #[path = "../../tests/common/tokens.rs"]
@@ -24,7 +24,7 @@ fn a_target_signs_and_answers_as_its_public_half_says() {
     let hsm = module.token("tenant").unwrap().login(Some(&pin)).unwrap();
     let spec = TargetSpec {
         label: "key",
-        bits: 3072,
+        kind: KeyType::Rsa(3072),
         usage: Usage {
             sign: true,
             decrypt: true,
@@ -117,14 +117,20 @@ fn what_the_kek_unwraps_cannot_be_had_otherwise() {
         decrypt: false,
     };
     let (aes, pinned) = hsm
-        .unwrap_aes(&session, Call::Oaep(oaep), kek, wrapped_aes, usage)
+        .unwrap_aes(
+            &session,
+            Call::Oaep(oaep),
+            kek,
+            wrapped_aes,
+            (KeyType::Rsa(2048), usage),
+        )
         .unwrap();
     assert_eq!(pinned, super::unwrap::Pinned::ByAesKey);
     let key_wrap = hsm.key_wrap(&session).unwrap();
     let unwrap = |aes, template: &[Attribute]| {
         (hsm.raw()).unwrap(&session, key_wrap, aes, wrapped_key, template)
     };
-    let mut honest = super::import::imported_key(usage);
+    let mut honest = super::import::imported_key(KeyType::Rsa(2048), usage);
     honest.push(flag(CKA_TOKEN, false));
     assert!(unwrap(aes, &honest).is_ok());
     for dishonest in [
@@ -175,7 +181,7 @@ fn a_single_shot_kek_gives_nothing_that_can_leave_and_no_aes_key() {
         sign: true,
         decrypt: false,
     };
-    let mut honest = super::import::imported_key(usage);
+    let mut honest = super::import::imported_key(KeyType::Rsa(2048), usage);
     honest.push(flag(CKA_TOKEN, false));
     assert!(unwrap(Call::RsaAes(oaep), wrapped.as_bytes(), &honest).is_ok());
     for dishonest in [

@@ -10,9 +10,7 @@ use super::attribute::{Attribute, Value, bytes, flag, template};
 use super::canary::{USAGE, throwaway_target, unfilled_key};
 use super::import::imported_key;
 use super::kek::unwrapped_by;
-use super::mechanism::{
-    THROWAWAY_BITS, ephemeral_aes, software_key, software_public, wrapping_public,
-};
+use super::mechanism::{THROWAWAY, ephemeral_aes, software_key, software_public, wrapping_public};
 use super::packed::Call;
 use super::raw::Object;
 use super::target::TargetSpec;
@@ -121,7 +119,7 @@ impl Hsm<'_> {
         let (object, trusted) = ("target key", flag(CKA_WRAP_WITH_TRUSTED, true));
         let spec = TargetSpec {
             trusted_only: true,
-            ..throwaway_target(THROWAWAY_BITS)
+            ..throwaway_target(THROWAWAY)
         };
         let made = self.target_generate(&session, None, &spec);
         let Ok((public, private)) = made else {
@@ -229,8 +227,7 @@ impl Hsm<'_> {
 
     /// Whether anything wraps this key, of what wraps a key that may be wrapped: an AES key, or an RSA key in one call.
     fn wraps(&self, session: &Session, key: Object) -> Result<Option<bool>> {
-        let (public, free) =
-            self.target_generate(session, None, &throwaway_target(THROWAWAY_BITS))?;
+        let (public, free) = self.target_generate(session, None, &throwaway_target(THROWAWAY))?;
         let mut withs = Vec::new();
         if let Ok(call) = self.key_wrap(session) {
             withs.push((call, self.raw().generate_aes(session, &ephemeral_aes())?));
@@ -259,7 +256,7 @@ impl Hsm<'_> {
             Mechanism::SingleShot => (
                 Call::RsaAes(OAEP),
                 kek.wrapped.as_bytes(),
-                [imported_key(USAGE), vec![flag(CKA_TOKEN, false)]].concat(),
+                [imported_key(THROWAWAY, USAGE), vec![flag(CKA_TOKEN, false)]].concat(),
             ),
             Mechanism::Composite => (Call::Oaep(OAEP), kek.wrapped.split().0, aes_template()),
         };

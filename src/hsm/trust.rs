@@ -73,7 +73,7 @@ impl Officer<'_> {
     /// remains of an earlier run cannot be destroyed; [`Error::Hsm`] where the token fails.
     pub fn trust(&self, id: CkaId, label: &str, kek_spki: &[u8]) -> Result<TrustedKek> {
         let hsm = &self.0;
-        let key = PublicKey::of_spki(kek_spki, Rule::KekKey)?;
+        let key = PublicKey::rsa_of_spki(kek_spki, Rule::KekKey)?;
         if let Ok((_, attributes)) = hsm.trusted_examine(&hsm.session()?, id, &key)? {
             let made = false;
             return Ok(TrustedKek { attributes, made });

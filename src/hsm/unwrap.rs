@@ -12,7 +12,7 @@ use super::packed::Call;
 use super::raw::Object;
 use crate::Result;
 use crate::document::parts::ReadBack;
-use crate::plan::Usage;
+use crate::plan::{KeyType, Usage};
 use crate::rule::Rule;
 use crate::wrapped_key::WrappedKey;
 
@@ -80,7 +80,7 @@ impl Hsm<'_> {
         kek: Object,
         way: Way,
         wrapped: &WrappedKey,
-        usage: Usage,
+        what: (KeyType, Usage),
         template: &[Attribute],
     ) -> Result<Unwrapped> {
         let (oaep, key_wrap) = match way {
@@ -94,7 +94,7 @@ impl Hsm<'_> {
         };
         let (wrapped_aes, wrapped_key) = wrapped.split();
         let call = Call::Oaep(oaep);
-        let (aes, pinned) = self.unwrap_aes(session, call, kek, wrapped_aes, usage)?;
+        let (aes, pinned) = self.unwrap_aes(session, call, kek, wrapped_aes, what)?;
         let key = self.unwrap_as(session, key_wrap, aes, wrapped_key, template);
         self.discard(session, &[aes]);
         Ok(Unwrapped { key: key?, pinned })
@@ -107,10 +107,10 @@ impl Hsm<'_> {
         call: Call,
         kek: Object,
         wrapped: &[u8],
-        usage: Usage,
+        (kind, usage): (KeyType, Usage),
     ) -> Result<(Object, Pinned)> {
         let mut pinning = aes_template();
-        let pin = template(CKA_UNWRAP_TEMPLATE, imported_key(usage));
+        let pin = template(CKA_UNWRAP_TEMPLATE, imported_key(kind, usage));
         pinning.push(pin.clone());
         let aes = self.unwrap_as(session, call, kek, wrapped, &pinning);
         let aes = aes.or_else(|_| self.unwrap_as(session, call, kek, wrapped, &aes_template()))?;

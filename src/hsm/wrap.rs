@@ -76,7 +76,7 @@ impl Hsm<'_> {
     }
 
     fn wrapper(&self, order: &WrapOrder) -> Result<Wrapper<'_>> {
-        let kek = PublicKey::of_spki(order.kek_spki, Rule::KekKey)?;
+        let kek = PublicKey::rsa_of_spki(order.kek_spki, Rule::KekKey)?;
         let session = self.session()?;
         let way = self.way(&session, order.mechanism, order.oaep)?;
         let with = match order.trusted {
@@ -137,6 +137,6 @@ impl Wrapper<'_> {
         let key = PublicKey::of_spki(&target.spki, Rule::TargetKey)?;
         let (hsm, session) = (self.hsm, &self.session);
         let wrapped = hsm.wrap_under(session, target.private, self.with, self.way)?;
-        WrappedKey::parse(wrapped, self.kek.bits, key.bits)
+        WrappedKey::parse(wrapped, self.kek.bits(), key.kind())
     }
 }

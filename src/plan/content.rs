@@ -1,13 +1,13 @@
 //! What crosses, how, where to, and what becomes of the originals.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::Id;
 use crate::{
-    Result,
     document::parts::{Mechanism, OaepHash},
     encoding::Hash,
-    rule::Rule,
 };
 
 /// In which HSM the keys are born.
@@ -76,7 +76,7 @@ pub enum Role {
 }
 
 /// The kind and size of a target key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KeyType {
     /// RSA with a modulus of 2048, 3072 or 4096 bits and e = 65537.
     Rsa(u32),
@@ -84,19 +84,11 @@ pub enum KeyType {
     Ec(u32),
 }
 
-impl KeyType {
-    /// The size of the modulus of an RSA key, in bits.
-    ///
-    /// # Errors
-    /// `PLAN-UNSUPPORTED` for a key that is not RSA.
-    pub fn rsa_bits(self) -> Result<u32> {
+impl fmt::Display for KeyType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            KeyType::Rsa(bits) => Ok(bits),
-            KeyType::Ec(_) => Err(Rule::PlanUnsupported.refuse(
-                "an EC key",
-                "RSA keys",
-                "use a version of Keyferry that carries EC keys",
-            )),
+            KeyType::Rsa(bits) => write!(f, "RSA-{bits}"),
+            KeyType::Ec(bits) => write!(f, "P-{bits}"),
         }
     }
 }

@@ -250,18 +250,10 @@ impl Plan {
     /// # Errors
     /// `PLAN-UNSUPPORTED`, naming everything that is missing.
     pub fn require_supported(&self) -> Result<()> {
-        let asked = [
-            (
-                self.transfer.evidence != Evidence::Witnessed,
-                "transfer.evidence above \"witnessed\"",
-            ),
-            (
-                self.keys
-                    .iter()
-                    .any(|key| matches!(key.key_type, KeyType::Ec(_))),
-                "keys of type \"ec\"",
-            ),
-        ];
+        let asked = [(
+            self.transfer.evidence != Evidence::Witnessed,
+            "transfer.evidence above \"witnessed\"",
+        )];
         let missing: Vec<&str> = asked
             .iter()
             .filter(|(asked, _)| *asked)
@@ -272,7 +264,7 @@ impl Plan {
         }
         Err(Rule::PlanUnsupported.refuse(
             missing.join(", "),
-            "evidence \"witnessed\", RSA keys",
+            "evidence \"witnessed\"",
             "change the plan, or use a version of Keyferry that does this",
         ))
     }

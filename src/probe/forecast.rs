@@ -1,12 +1,14 @@
 //! What will happen on the day, foretold from a plan and the reports of both tokens: what is refused where, which waivers
 //! the plan needs, and which it can drop.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::{Direction, Outcome, Probe, needs};
 use crate::{
     document::parts::{KwpFlavour, Mechanism, OaepHash},
-    plan::{Origin, Plan, Side},
+    plan::{KeyType, Origin, Plan, Side},
     rule::Rule,
 };
 
@@ -109,7 +111,7 @@ pub fn forecast(plan: &Plan, tenant: &Probe, hoster: &Probe) -> Forecast {
 fn hoster_refusals(plan: &Plan, probe: &Probe) -> (Vec<Refused>, Vec<Rule>) {
     let mut found = common(plan, probe, Side::Hoster);
     found.extend(transfer(plan, probe, Direction::Unwrap));
-    found.extend(size(probe, plan.transfer.kek_bits));
+    found.extend(size(probe, KeyType::Rsa(plan.transfer.kek_bits)));
     let kek = (probe.keks.iter()).find(|kek| kek.mechanism == plan.transfer.mechanism);
     let missed = kek.and_then(|kek| kek.missed.clone());
     if missed.is_none() {
@@ -129,24 +131,14 @@ fn hoster_refusals(plan: &Plan, probe: &Probe) -> (Vec<Refused>, Vec<Rule>) {
 /// The hoster's `keys create`, where the keys are born there; the tenant's HSM takes no part.
 fn born_refusals(plan: &Plan, hoster: &Probe) -> Vec<Refused> {
     let mut found = common(plan, hoster, Side::Hoster);
-    found.extend(
-        sizes(plan)
-            .into_iter()
-            .filter_map(|bits| size(hoster, bits)),
-    );
+    let kinds = kinds(plan).into_iter();
+    found.extend(kinds.filter_map(|kind| size(hoster, kind)));
     refused(Side::Hoster, "keys create", found)
 }
 
-/// The sizes of the plan's RSA keys, each once.
-fn sizes(plan: &Plan) -> Vec<u32> {
-    let bits = plan
-        .keys
-        .iter()
-        .filter_map(|key| key.key_type.rsa_bits().ok());
-    let mut sizes: Vec<u32> = bits.collect();
-    sizes.sort_unstable();
-    sizes.dedup();
-    sizes
+/// The kinds of the plan's keys, each once.
+fn kinds(plan: &Plan) -> BTreeSet<KeyType> {
+    plan.keys.iter().map(|key| key.key_type).collect()
 }
 
 /// `kek trust` and `keys create`. Also whether the token lacks CKA_WRAP_WITH_TRUSTED.
@@ -159,7 +151,8 @@ fn tenant_refusals(plan: &Plan, probe: &Probe) -> (Vec<Refused>, bool) {
     }
     let mut found = common(plan, probe, Side::Tenant);
     found.extend(transfer(plan, probe, Direction::Wrap));
-    found.extend(sizes(plan).into_iter().filter_map(|bits| size(probe, bits)));
+    let kinds = kinds(plan).into_iter();
+    found.extend(kinds.filter_map(|kind| size(probe, kind)));
     let mut refusals = refused(Side::Tenant, "kek trust", trust);
     refusals.extend(refused(Side::Tenant, "keys create", found));
     (refusals, lacks)
@@ -209,9 +202,13 @@ fn transfer(plan: &Plan, probe: &Probe, direction: Direction) -> Option<Found> {
     }
 }
 
-fn size(probe: &Probe, bits: u32) -> Option<Found> {
-    let made = (probe.rsa.iter()).any(|size| size.bits == bits && size.made);
-    (!made).then(|| (None, format!("it made no RSA key of {bits} bits")))
+fn size(probe: &Probe, kind: KeyType) -> Option<Found> {
+    let (tried, bits) = match kind {
+        KeyType::Rsa(bits) => (&probe.rsa, bits),
+        KeyType::Ec(bits) => (&probe.ec, bits),
+    };
+    let made = tried.iter().any(|size| size.bits == bits && size.made);
+    (!made).then(|| (None, format!("it made no {kind} key")))
 }
 
 /// The hoster's token must take the tenant's flavour of key wrap.

@@ -57,6 +57,9 @@ pub struct Probe {
     pub key_wraps: Vec<KeyWrapFacts>,
     /// RSA keys that it made, by their size.
     pub rsa: Vec<SizeFacts>,
+    /// NIST curves, by their bits; reports of older versions do not say.
+    #[serde(default)]
+    pub ec: Vec<SizeFacts>,
     /// Wraps and unwraps of throwaway keys, with the other end in software.
     pub transfers: Vec<TransferFacts>,
     /// The throwaway KEKs.
@@ -163,11 +166,11 @@ pub struct KeyWrapFacts {
     pub made: Option<u64>,
 }
 
-/// Whether an RSA key of this size could be made.
+/// Whether a key of this size could be made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SizeFacts {
-    /// The modulus, in bits.
+    /// The modulus, or the field of the curve, in bits.
     pub bits: u32,
     /// Whether it was made.
     pub made: bool,

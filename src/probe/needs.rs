@@ -4,7 +4,7 @@
 use super::MechanismId;
 use crate::{
     document::parts::Mechanism,
-    plan::{Origin, Plan, Role, Side},
+    plan::{KeyType, Origin, Plan, Role, Side},
 };
 
 /// A mechanism that a side cannot do without.
@@ -38,6 +38,8 @@ const ANSWER: Need = need(
     "answers the challenges of encryption keys",
 );
 const SIGN: Need = need(0x0040, "CKM_SHA256_RSA_PKCS", "signs as the target keys");
+const MAKE_EC: Need = need(0x1040, "CKM_EC_KEY_PAIR_GEN", "makes EC keys");
+const SIGN_EC: Need = need(0x1041, "CKM_ECDSA", "signs as the EC target keys");
 const MAKE_AES: Need = need(
     0x1080,
     "CKM_AES_KEY_GEN",
@@ -49,17 +51,23 @@ pub const SINGLE_SHOT: MechanismId = MechanismId(0x1054);
 
 /// What this side's token must list for this plan.
 pub fn needs(side: Side, plan: &Plan) -> Vec<Need> {
-    let mut needs = vec![MAKE_RSA, SIGN];
-    if plan.transfer.origin == Origin::Hoster {
-        return match side {
-            Side::Tenant => Vec::new(),
-            Side::Hoster => {
-                needs.extend(encrypts(plan).then_some(ANSWER));
-                needs
-            }
-        };
+    let has = |wanted: fn(&KeyType) -> bool| plan.keys.iter().any(|key| wanted(&key.key_type));
+    let (rsa, ec) = (
+        has(|kind| matches!(kind, KeyType::Rsa(_))),
+        has(|kind| matches!(kind, KeyType::Ec(_))),
+    );
+    let born = plan.transfer.origin == Origin::Hoster;
+    if born && side == Side::Tenant {
+        return Vec::new();
     }
-    if plan.transfer.mechanism == Mechanism::Composite {
+    let mut needs = Vec::new();
+    // The hoster's KEK is RSA whatever travels under it.
+    needs.extend((rsa || (side == Side::Hoster && !born)).then_some(MAKE_RSA));
+    needs.extend(rsa.then_some(SIGN));
+    if ec {
+        needs.extend([MAKE_EC, SIGN_EC]);
+    }
+    if !born && plan.transfer.mechanism == Mechanism::Composite {
         needs.extend([OAEP, MAKE_AES]);
     } else if side == Side::Hoster && encrypts(plan) {
         needs.push(ANSWER);

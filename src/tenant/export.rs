@@ -2,6 +2,8 @@
 //! secret dealt to the custodians. The secret lives in this function and nowhere else: an export that was
 //! interrupted is done again, with a fresh one.
 
+use std::collections::BTreeSet;
+
 use crate::{
     Error, Result,
     approval::{self, Approved, ExportKey, ShareHolder},
@@ -17,7 +19,7 @@ use crate::{
     hsm::{Hsm, Target, WrapOrder},
     log::{self, Event},
     phase::Step,
-    plan::{Custodian, KeyPlan, Plan, Role, Side},
+    plan::{Custodian, KeyPlan, KeyType, Plan, Role, Side},
     report::Report,
     rule::Rule,
     seal::SealKey,
@@ -31,7 +33,6 @@ use crate::{
 /// A key that may be wrapped: on this token, as planned, with its certificate.
 struct Checked {
     plan: KeyPlan,
-    bits: u32,
     target: Target,
     certificate: TargetCertificate,
 }
@@ -161,14 +162,12 @@ fn checked_keys(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<Checked>> {
     let mut checked = Vec::new();
     let inventory = hsm.inventory()?;
     for (plan, record) in ceremony.plan.keys.iter().zip(&ceremony.state.keys) {
-        let bits = plan.key_type.rsa_bits()?;
         let certificate = keys::certificate_of(ceremony, record)?;
         let target = hsm.target_by_spki(&inventory, certificate.spki())?;
-        hsm.target_check(&target, bits, ceremony.plan.trusted_only())?;
+        hsm.target_check(&target, plan.key_type, ceremony.plan.trusted_only())?;
         let certificate = certificate.of_key(&target.spki, plan.label.as_str())?;
         checked.push(Checked {
             plan: plan.clone(),
-            bits,
             target,
             certificate,
         });
@@ -176,18 +175,16 @@ fn checked_keys(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<Checked>> {
     Ok(checked)
 }
 
-/// What wrapping really does, once per size of key.
+/// What wrapping really does, once per kind and size of key.
 fn canary(plan: &Plan, hsm: &Hsm, keys: &[Checked]) -> Result<Observed> {
-    let mut sizes: Vec<u32> = keys.iter().map(|key| key.bits).collect();
-    sizes.sort_unstable();
-    sizes.dedup();
+    let kinds: BTreeSet<KeyType> = keys.iter().map(|key| key.plan.key_type).collect();
     let mut observed = None;
-    for bits in sizes {
-        let seen = hsm.wrap_canary(bits, plan.transfer.mechanism, plan.transfer.oaep_hash)?;
+    for kind in kinds {
+        let seen = hsm.wrap_canary(kind, plan.transfer.mechanism, plan.transfer.oaep_hash)?;
         if observed.is_some_and(|before| before != seen) {
             return Err(Rule::WrapCanary.refuse(
-                format!("{seen:?} for {bits} bits, something else for another size"),
-                "the same for every size",
+                format!("{seen:?} for {kind}, something else for another kind"),
+                "the same for every kind and size",
                 "do not use this HSM for an export",
             ));
         }

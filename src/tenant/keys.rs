@@ -1,7 +1,10 @@
 //! `keys create`: every target key is in the tenant's HSM, with its certificate. Keys that exist are found
 //! by certificate or public key; the others are made.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use rsa::pkcs8::Document;
 
@@ -11,10 +14,10 @@ use crate::{
     certificate,
     encoding::{Hash, cka_id},
     folder,
-    hsm::{Hsm, Inventory, THROWAWAY_BITS, Target, TargetSpec},
+    hsm::{Hsm, Inventory, THROWAWAY, Target, TargetSpec},
     log::{Event, KeyRecord},
     phase::Step,
-    plan::{Id, KeyPlan, Side, Usage},
+    plan::{Id, KeyPlan, KeyType, Plan, Side, Usage},
     report::Report,
     rule::Rule,
     spki::{self, TargetCertificate},
@@ -60,12 +63,14 @@ pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[Existing]) -> Resu
     // Before the intent: a token that cannot, or a key that may not travel, changes nothing.
     hsm.require(Side::Tenant, &ceremony.plan)?;
     let transfer = &ceremony.plan.transfer;
-    hsm.wrap_canary(THROWAWAY_BITS, transfer.mechanism, transfer.oaep_hash)?;
+    for kind in kinds(&ceremony.plan) {
+        hsm.wrap_canary(kind, transfer.mechanism, transfer.oaep_hash)?;
+    }
     for key in &ceremony.plan.keys {
         if let Some(file) = file_of(existing, &key.label) {
             let given = Given::read(file, key.label.as_str())?;
             let target = hsm.target_by_spki(&inventory, &given.spki)?;
-            hsm.target_check(&target, key.key_type.rsa_bits()?, trusted_only)?;
+            hsm.target_check(&target, key.key_type, trusted_only)?;
         }
     }
     let begun = ceremony.begin(Step::KeysCreate)?;
@@ -107,6 +112,15 @@ pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[Existing]) -> Resu
     Ok(report)
 }
 
+/// The kinds of throwaway keys that show what the token does with the plan's; of RSA a small one shows it as well.
+fn kinds(plan: &Plan) -> BTreeSet<KeyType> {
+    let kind = |key: &KeyPlan| match key.key_type {
+        KeyType::Rsa(_) => THROWAWAY,
+        ec => ec,
+    };
+    plan.keys.iter().map(kind).collect()
+}
+
 fn file_of<'a>(existing: &'a [Existing], label: &Id) -> Option<&'a Path> {
     let found = existing.iter().find(|existing| existing.label == *label);
     found.map(|existing| existing.file.as_path())
@@ -119,7 +133,7 @@ fn one(
     key: &KeyPlan,
     file: Option<&Path>,
 ) -> Result<(Target, TargetCertificate)> {
-    let bits = key.key_type.rsa_bits()?;
+    let kind = key.key_type;
     let label = key.label.as_str();
     let given = file.map(|file| Given::read(file, label)).transpose()?;
     let target = match &given {
@@ -139,14 +153,14 @@ fn one(
             );
             let spec = TargetSpec {
                 label,
-                bits,
+                kind,
                 usage,
                 trusted_only: ceremony.plan.trusted_only(),
             };
             hsm.target_make(inventory, id, &spec)?
         }
     };
-    hsm.target_check(&target, bits, ceremony.plan.trusted_only())?;
+    hsm.target_check(&target, kind, ceremony.plan.trusted_only())?;
     let stored = given
         .and_then(|given| given.certificate)
         .map_or_else(|| hsm.certificate_find(&target.id), |der| Ok(Some(der)))?;
@@ -179,7 +193,7 @@ impl Given {
             || bytes.clone(),
             |(_, document)| document.as_bytes().to_vec(),
         );
-        if spki::rsa(&der).is_ok() {
+        if spki::PublicKey::parse(&der).is_ok() {
             return Ok(Given {
                 spki: der,
                 certificate: None,

@@ -41,6 +41,8 @@ pub struct Setting {
     pub hgs: bool,
     /// Whether the keys are born at the hoster.
     pub born: bool,
+    /// The NIST curve of the signing keys, by its bits; else they are RSA.
+    pub curve: Option<u32>,
     /// A mechanism that Kryoptic goes without, on this side.
     pub denied: Option<(&'static str, String)>,
 }
@@ -59,6 +61,7 @@ impl Default for Setting {
             waivers: vec!["WRAP-OAEP-SHA1".into()],
             hgs: false,
             born: false,
+            curve: None,
             denied: None,
         }
     }

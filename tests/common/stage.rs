@@ -259,9 +259,12 @@ impl Stage {
                 0 | 1 => format!("hgs-{role}"),
                 _ => format!("hgs-{role}-{n}"),
             };
+            let (kind, bits) = match setting.curve.filter(|_| role == "signing") {
+                Some(curve) => ("ec", curve),
+                None => ("rsa", setting.bits),
+            };
             format!(
-                "[[keys]]\nlabel = \"{label}\"\nrole = \"{role}\"\ntype = \"rsa\"\nbits = {}\n{usage}subject = \"CN=test {role}\"\n\n",
-                setting.bits
+                "[[keys]]\nlabel = \"{label}\"\nrole = \"{role}\"\ntype = \"{kind}\"\nbits = {bits}\n{usage}subject = \"CN=test {role}\"\n\n"
             )
         };
         let keys: String = (0..setting.keys).map(key).collect();

@@ -24,11 +24,13 @@ fn cross(
         .kek_create(KEK, "kek", kek_spec(mechanism, kek_bits), &none_waived)
         .unwrap();
     let spec = TargetSpec {
-        bits,
+        kind: KeyType::Rsa(bits),
         ..spec("key")
     };
     let target = make(tenant, SOURCE, &spec);
-    tenant.target_check(&target, bits, false).unwrap();
+    tenant
+        .target_check(&target, KeyType::Rsa(bits), false)
+        .unwrap();
     Crossing {
         kek: Hash::of(&kek.spki),
         wrapped: wrap(tenant, &target, &kek.spki, mechanism),
@@ -246,7 +248,7 @@ fn what_is_not_the_tenants_key_leaves_nothing_behind() {
         for position in [0, 255, 256, 300, bytes.len() - 1] {
             let mut tampered = bytes.to_vec();
             tampered[position] ^= 1;
-            let tampered = WrappedKey::parse(tampered, 2048, 2048).unwrap();
+            let tampered = WrappedKey::parse(tampered, 2048, KeyType::Rsa(2048)).unwrap();
             let imported = import(&hoster, order, crossing.key(), &tampered);
             assert_eq!(imported.err().unwrap().exit_code(), 5);
             assert_nothing_left("hoster", &[KEK]);

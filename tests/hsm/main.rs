@@ -17,7 +17,7 @@ use keyferry::hsm::{
     Hsm, ImportKey, ImportOrder, Imported, KekSpec, Module, Pin, PinState, Target, TargetSpec,
     WrapOrder,
 };
-use keyferry::plan::{Origin, Usage};
+use keyferry::plan::{KeyType, Origin, Usage};
 use keyferry::rule::Rule;
 use keyferry::wrapped_key::WrappedKey;
 use keyferry::{Error, Result};
@@ -136,7 +136,7 @@ fn spki_of(session: &Session, object: ObjectHandle) -> Vec<u8> {
 fn spec(label: &str) -> TargetSpec<'_> {
     TargetSpec {
         label,
-        bits: 2048,
+        kind: KeyType::Rsa(2048),
         usage: BOTH,
         trusted_only: false,
     }

@@ -15,8 +15,11 @@ fn a_target_is_made_once_and_found_by_its_public_half() {
         .target_by_spki(&hsm.inventory().unwrap(), &made.spki)
         .unwrap();
     assert_eq!(found.id, SOURCE.0);
-    hsm.target_check(&found, 2048, false).unwrap();
-    refused(hsm.target_check(&found, 3072, false), Rule::TargetKey);
+    hsm.target_check(&found, KeyType::Rsa(2048), false).unwrap();
+    refused(
+        hsm.target_check(&found, KeyType::Rsa(3072), false),
+        Rule::TargetKey,
+    );
     refused(
         hsm.target_make(&hsm.inventory().unwrap(), COPY, &spec("signing"))
             .map(drop),
@@ -90,7 +93,7 @@ fn a_target_that_must_not_be_wrapped_is_refused_by_name() {
             .unwrap();
         let target = hsm.target_by_spki(&hsm.inventory().unwrap(), &spki_of(&session, public));
         refused(
-            target.and_then(|target| hsm.target_check(&target, 2048, false)),
+            target.and_then(|target| hsm.target_check(&target, KeyType::Rsa(2048), false)),
             rule,
         );
         session.destroy_object(private).unwrap();

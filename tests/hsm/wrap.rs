@@ -9,7 +9,9 @@ fn canaries_say_what_was_observed_and_are_gone() {
     let hsm = login(&module, "tenant");
     for mechanism in BOTH_WAYS {
         for bits in [2048, 3072] {
-            let observed = hsm.wrap_canary(bits, mechanism, SHA1).unwrap();
+            let observed = hsm
+                .wrap_canary(KeyType::Rsa(bits), mechanism, SHA1)
+                .unwrap();
             assert_eq!(
                 observed,
                 Observed {
@@ -27,7 +29,10 @@ fn canaries_say_what_was_observed_and_are_gone() {
             }
         );
         let sha256 = OaepHash::Sha256;
-        refused(hsm.wrap_canary(2048, mechanism, sha256), Rule::WrapOaepHash);
+        refused(
+            hsm.wrap_canary(KeyType::Rsa(2048), mechanism, sha256),
+            Rule::WrapOaepHash,
+        );
         refused(hsm.unwrap_canary(mechanism, sha256), Rule::WrapOaepHash);
     }
     assert_nothing_left("tenant", &[]);
@@ -39,7 +44,7 @@ fn a_token_without_the_mechanism_is_refused_by_name() {
     let module = Module::open(Path::new(MODULE), None).unwrap();
     let hsm = login(&module, "tenant");
     refused(
-        hsm.wrap_canary(2048, SINGLE_SHOT, SHA1),
+        hsm.wrap_canary(KeyType::Rsa(2048), SINGLE_SHOT, SHA1),
         Rule::WrapSingleShot,
     );
     refused(hsm.unwrap_canary(SINGLE_SHOT, SHA1), Rule::WrapSingleShot);
@@ -109,7 +114,7 @@ fn a_failure_of_the_token_is_told_from_a_refusal() {
     hsm.target_destroy(SOURCE).unwrap();
     // The handle is of an object that is gone: that is no missing attribute.
     assert!(matches!(
-        hsm.target_check(&target, 2048, false),
+        hsm.target_check(&target, KeyType::Rsa(2048), false),
         Err(Error::Hsm { .. })
     ));
 }

@@ -104,14 +104,22 @@ impl Shim {
         if read(CKA_LOCAL).is_some_and(|local| !is_true(&local)) {
             return Ok(None);
         }
-        let Some(modulus) = read(CKA_MODULUS) else {
+        let Some(name) = name(read) else {
             return Ok(None);
         };
-        Declared::find(&self.state, &modulus).map_err(|error| {
+        Declared::find(&self.state, &name).map_err(|error| {
             eprintln!("keyferry-shim: {}: {error}", self.state.display());
             CKR_DEVICE_ERROR
         })
     }
+}
+
+/// What a private key is known by: its modulus, or its id where it shows none, as EC keys do.
+pub fn name(read: impl Fn(CK_ATTRIBUTE_TYPE) -> Option<Vec<u8>>) -> Option<Vec<u8>> {
+    let named = |name: &Vec<u8>| !name.is_empty();
+    read(CKA_MODULUS)
+        .filter(named)
+        .or_else(|| read(CKA_ID).filter(named))
 }
 
 /// The whole modulus would be too long for a file name.

@@ -1,9 +1,9 @@
-//! RSA key pairs: what the real token cannot hold is taken out of the template and kept by the shim.
+//! Key pairs: what the real token cannot hold is taken out of the template and kept by the shim.
 
 use cryptoki_sys::*;
 
 use crate::Shim;
-use crate::declared::Declared;
+use crate::declared::{Declared, name};
 use crate::memory::{Answer, Attribute, array, is_true, number, numbers, value, value_of};
 use crate::real::{call, parts};
 
@@ -22,7 +22,10 @@ impl Shim {
     ) -> Answer {
         let kind = unsafe { mechanism.as_ref() }.map(|mechanism| mechanism.mechanism);
         let mut declared = Declared::default();
-        if let Some(CKM_RSA_PKCS_KEY_PAIR_GEN | CKM_RSA_X9_31_KEY_PAIR_GEN) = kind {
+        if let Some(
+            CKM_RSA_PKCS_KEY_PAIR_GEN | CKM_RSA_X9_31_KEY_PAIR_GEN | CKM_EC_KEY_PAIR_GEN,
+        ) = kind
+        {
             declared = unsafe { declared_in(array(private, private_count)?) }?;
         }
         if declared == Declared::default() {
@@ -78,10 +81,10 @@ impl Shim {
         key: CK_OBJECT_HANDLE,
         declared: &Declared,
     ) -> Result<(), String> {
-        let modulus = self.real.attribute(session, key, CKA_MODULUS);
-        let modulus = modulus.ok_or("the token does not show its modulus")?;
+        let name = name(|kind| self.real.attribute(session, key, kind));
+        let name = name.ok_or("the token shows neither its modulus nor an id")?;
         declared
-            .store(&self.state, &modulus)
+            .store(&self.state, &name)
             .map_err(|error| error.to_string())
     }
 }
