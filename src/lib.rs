@@ -16,6 +16,7 @@
 //! | [`signature`] | signatures of people |
 //! | [`room`] | what people put into the record by hand; bags that must come back as they left |
 //! | [`spki`], `certificate`, [`proof`] | public keys and certificates; the proof that it is the same key |
+//! | [`attestation`] | what an HSM's vendor says of a key |
 //! | [`node`] | what the hosts of the service are told, and what they prove |
 //! | [`target`] | how a key becomes primary: one file per kind of service |
 //! | [`wrapped_key`], [`share`], `seal` | the two locks: the KEK's, and the custodians' |
@@ -38,6 +39,7 @@
 #![warn(missing_docs)]
 
 pub mod approval;
+pub mod attestation;
 pub mod audit;
 pub mod ceremony;
 #[cfg(feature = "hsm")]

@@ -39,7 +39,6 @@ rules! {
     PlanApprovals "PLAN-APPROVALS" false "each side needs at least two officers, and no more than it has";
     PlanWaiver "PLAN-WAIVER" false "a waiver names a waivable rule that this plan breaks or its token or machine may break, with a reason";
     PlanNoSpare "PLAN-NO-SPARE" true "one officer and one custodian more than needed, so that one absence does not end the ceremony";
-    PlanUnsupported "PLAN-UNSUPPORTED" false "the plan asks for what this version of Keyferry can do";
     PlanTarget "PLAN-TARGET" false "keys and target of the plan are such as the service can use";
     PlanTrial "PLAN-TRIAL" false "a plan that names a trial begins only with the whole record of that trial, on the same nodes";
     PlanChanged "PLAN-CHANGED" false "the plan's bytes are those that were agreed at init";
@@ -129,6 +128,15 @@ rules! {
     KekKey "KEK-KEY" false "the KEK is an RSA key of the plan's size with exponent 65537";
     KekLocal "KEK-LOCAL" false "the KEK was made inside its HSM and was never readable";
     KekGone "KEK-GONE" false "a destroyed KEK is really gone";
+
+    // What an HSM's vendor says of a key.
+    AttestationFormat "ATTESTATION-FORMAT" false "an attestation is a chain of certificates in PEM, the key's own first, the root's last";
+    AttestationChain "ATTESTATION-CHAIN" false "each certificate of an attestation was valid at the ceremony, and is issued by the next, which may issue it";
+    AttestationRoot "ATTESTATION-ROOT" false "an attestation leads to a root that the plan pins";
+    AttestationKey "ATTESTATION-KEY" false "an attestation is about the key beside it";
+    AttestationOrigin "ATTESTATION-ORIGIN" false "an attested key was made inside its HSM";
+    AttestationUsage "ATTESTATION-USAGE" false "an attested key cannot leave its HSM, and does no more than the plan says";
+    AttestationLevel "ATTESTATION-LEVEL" false "attestation reaches the level that the plan asks for";
 
     // The target keys.
     TargetAmbiguous "TARGET-AMBIGUOUS" false "exactly one key of the token fits";

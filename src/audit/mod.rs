@@ -4,6 +4,7 @@
 mod acts;
 mod approvals;
 mod archive;
+mod attested;
 mod contents;
 mod documents;
 mod evidence;
@@ -129,6 +130,7 @@ pub fn verify(folders: &[PathBuf], against: &Against) -> Result<Verdict> {
     let logs = Logs::read(&evidence, &plan, &documents, &mut verdict)?;
     documents.settle(&plan, &logs, &mut verdict)?;
     contents::check(&documents, &evidence, &plan, &logs, &mut verdict)?;
+    attested::check(&documents, &plan, &logs, &mut verdict)?;
     published::check(&documents, &plan, &logs, &mut verdict)?;
     approvals::check(&evidence, &plan, &logs, &documents, &mut verdict)?;
     for (path, side, files) in &archives {
@@ -236,7 +238,7 @@ fn anchor(plan: &Plan, logs: &Logs, against: &Against, verdict: &mut Verdict) ->
 fn say_claims(plan: &Plan, logs: &Logs, verdict: &mut Verdict) {
     verdict.claims.extend(
         [
-            "what tokens say of themselves and of their keys' attributes (no vendor attestation was asked for)",
+            "what tokens say of themselves and of their keys' attributes, beyond what a vendor attests",
             "that the KEK has no clone or backup, and that its destruction reached every copy",
             "what machines said of themselves (preflight)",
             "the clocks: order comes from the chains, times are what machines said",

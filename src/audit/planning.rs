@@ -170,11 +170,6 @@ pub(super) fn content(plan: &Plan) -> Vec<String> {
     if plan.waivers.is_empty() {
         lines.push("waived:     nothing".into());
     }
-    if let Err(error) = plan.require_supported() {
-        lines.push(format!(
-            "note:       this version of Keyferry can not carry it out yet: {error}"
-        ));
-    }
     lines
 }
 

@@ -7,7 +7,7 @@ use keyferry::{
     Error, Result,
     ceremony::Ceremony,
     hoster::{
-        acceptance, answer, evidence, import, kek, keys, nodes, package, primary,
+        acceptance, answer, attesting::Given, evidence, import, kek, keys, nodes, package, primary,
         prove::NodeChoice, quorum::Presented, register,
     },
     phase::{Phase, Step},
@@ -97,7 +97,17 @@ enum Command {
 #[derive(Subcommand)]
 enum Kek {
     /// Make the KEK of this ceremony, and the offer
-    Create,
+    Create {
+        /// Only make it, and stop, so that the vendor's tool can attest it
+        #[arg(long, conflicts_with_all = ["attestation", "attestation_report"])]
+        prepare: bool,
+        /// What the vendor says of the KEK: certificates in PEM, its own first, the root's last; or another form, with a report
+        #[arg(long, value_name = "FILE")]
+        attestation: Option<PathBuf>,
+        /// What the vendor's own tool said of an attestation of another form
+        #[arg(long, value_name = "FILE", requires = "attestation")]
+        attestation_report: Option<PathBuf>,
+    },
     /// Destroy the KEK once the tenant has accepted, or after an abort, and make the closing
     Destroy {
         /// The acceptance/ folder; after an abort there is none
@@ -111,7 +121,17 @@ enum Kek {
 #[derive(Subcommand)]
 enum Keys {
     /// Make every key of the plan, and the document that shows them to the tenant
-    Create,
+    Create {
+        /// Only make them, and stop, so that the vendor's tool can attest them
+        #[arg(long, conflicts_with_all = ["attestation", "attestation_report"])]
+        prepare: bool,
+        /// What the vendor says of a key: certificates in PEM, its own first, the root's last; or another form, with a report
+        #[arg(long, value_name = "LABEL=FILE", value_parser = of_label)]
+        attestation: Vec<(Id, PathBuf)>,
+        /// What the vendor's own tool said of an attestation of another form
+        #[arg(long, value_name = "LABEL=FILE", value_parser = of_label)]
+        attestation_report: Vec<(Id, PathBuf)>,
+    },
     /// After an abort: destroy them, once officers have signed, and make the closing
     Destroy,
 }
@@ -161,6 +181,11 @@ enum Package {
         /// The package/ folder
         package: PathBuf,
     },
+}
+
+fn of_label(text: &str) -> std::result::Result<(Id, PathBuf), String> {
+    let (label, file) = text.split_once('=').ok_or("expected LABEL=FILE")?;
+    Ok((label.parse()?, file.into()))
 }
 
 /// The registry of the local target, where no other is named.
@@ -225,14 +250,28 @@ fn main() -> ExitCode {
     };
     match command {
         Command::Shared(command) => common.shared(side, command),
-        Command::Kek(Kek::Create) => {
+        Command::Kek(Kek::Create {
+            prepare,
+            attestation,
+            attestation_report,
+        }) => {
+            let given = Given::of_kek(prepare, attestation, attestation_report);
             common.hsm_step(side, Step::KekCreate, |ceremony, hsm, asker| {
-                kek::create(ceremony, hsm, &|text| asker.say(text))
+                kek::create(ceremony, hsm, &given?, &|text| asker.say(text))
             })
         }
-        Command::Keys(Keys::Create) => {
+        Command::Keys(Keys::Create {
+            prepare,
+            attestation,
+            attestation_report,
+        }) => {
+            let given = Given {
+                prepare,
+                attestations: attestation,
+                reports: attestation_report,
+            };
             common.hsm_step(side, Step::KeysCreate, |ceremony, hsm, asker| {
-                keys::create(ceremony, hsm, &|text| asker.say(text))
+                keys::create(ceremony, hsm, &given, &|text| asker.say(text))
             })
         }
         Command::Keys(Keys::Destroy) => common.gated_step(

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Body, Header, Kind, Listed, Received,
+    attestation::{self, Attestation},
     held_key::{BORN, HeldKey},
     key_set::{certificate_file, check_count},
     parts::{self, TokenIdentity},
@@ -24,6 +25,9 @@ pub struct Keys {
     pub fingerprint: Hash,
     /// The keys, in the plan's order.
     pub keys: Vec<BornKey>,
+    /// What the HSM's vendor says of them, in the plan's order; keys may be missing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attestations: Vec<Attestation>,
     /// The token that they are in: a claim of the module.
     pub token: TokenIdentity,
 }
@@ -58,11 +62,14 @@ impl Body for Keys {
 
     fn files(&self) -> Vec<(String, Listed)> {
         let file = |key: &BornKey| (certificate_file(&key.held.label), key.certificate.clone());
-        self.keys.iter().map(file).collect()
+        let attested = self.attestations.iter().flat_map(Attestation::files);
+        self.keys.iter().map(file).chain(attested).collect()
     }
 
     fn check(&self, header: &Header, plan: &Plan) -> std::result::Result<(), (String, String)> {
         check_count(self.keys.len(), plan)?;
+        let labels = plan.keys.iter().map(|key| key.label.as_str());
+        attestation::check(&self.attestations, labels)?;
         for (key, planned) in self.keys.iter().zip(&plan.keys) {
             key.held.check(planned, plan, header.attempt)?;
             parts::require(&key.held.attributes, BORN).map_err(|(found, expected)| {

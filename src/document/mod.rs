@@ -3,8 +3,10 @@
 //! signed are its bytes as they lie there (design, section 5).
 
 pub mod acceptance;
+pub mod attestation;
 pub mod challenge;
 pub mod closing;
+mod files;
 pub mod held_key;
 pub mod key_set;
 pub mod keys;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Body, Header, Kind, Listed,
+    attestation::{self, Attestation},
     parts::{self, Mechanism, OaepHash, Observed, ReadBack, TokenIdentity},
 };
 use crate::{
@@ -33,6 +34,9 @@ pub struct Offer {
     pub attributes: Vec<ReadBack>,
     /// Rules that the token can't keep and the plan waives.
     pub waived: Vec<Rule>,
+    /// What the HSM's vendor says of the KEK.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attestations: Vec<Attestation>,
     /// The token: a claim of the module.
     pub token: TokenIdentity,
 }
@@ -80,7 +84,10 @@ impl Body for Offer {
     const KIND: Kind = Kind::Offer;
 
     fn files(&self) -> Vec<(String, Listed)> {
-        Vec::new()
+        self.attestations
+            .iter()
+            .flat_map(Attestation::files)
+            .collect()
     }
 
     fn check(&self, header: &Header, plan: &Plan) -> Result<(), (String, String)> {
@@ -127,6 +134,7 @@ impl Body for Offer {
                 said.map_err(|(found, expected)| (format!("{found} ({})", rule.name()), expected))?;
             }
         }
+        attestation::check(&self.attestations, std::iter::once(attestation::KEK))?;
         parts::require(&self.attributes, REQUIRED)
     }
 }

@@ -4,10 +4,11 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::{
-    Body, Document, FORMAT, Header, Kind, Listed, MAX_DOCUMENT,
-    acceptance::{Acceptance, METADATA_END},
+    Body, Document, FORMAT, Header, Kind, Listed,
+    acceptance::Acceptance,
     challenge::Challenge,
     closing::Closing,
+    files::{check_files, limit, missing},
     keys::Keys,
     offer::Offer,
     package::Package,
@@ -18,16 +19,11 @@ use crate::{
     Error, Result,
     encoding::Hash,
     folder,
-    log::{LOG_FILE, MAX_LOG},
-    node::MAX_EVIDENCE,
+    log::LOG_FILE,
     plan::Plan,
     rule::Rule,
-    signature::{self, MAX_SIGNATURE, Namespace, SignatureFile, Verified, signer_of},
-    target::metadata::MAX_METADATA,
+    signature::{self, Namespace, SignatureFile, Verified, signer_of},
 };
-
-/// The greatest size of a sealed key or a certificate, in bytes; an RSA-4096 key has under 4 KiB.
-const MAX_LISTED: u64 = 16 << 10;
 
 /// A document whose bytes, files and header hold, with the signatures beside it.
 pub struct Received<B> {
@@ -225,30 +221,6 @@ pub fn read_files(
     }
 }
 
-/// The greatest size of a file by its name; none for a name that no document has. Metadata, the one kind that is large
-/// and many, may only be of the plan's own nodes.
-fn limit(name: &str, main: &str, plan: &Plan) -> Option<u64> {
-    if name == main {
-        return Some(MAX_DOCUMENT);
-    }
-    if signer_of(name, main).is_some() || name.ends_with(".hsm-sig") {
-        return Some(MAX_SIGNATURE);
-    }
-    match name {
-        LOG_FILE => Some(MAX_LOG),
-        _ if name.ends_with(".sealed") || name.ends_with(".crt") => Some(MAX_LISTED),
-        _ if name.ends_with("-ready.json") || name.ends_with("-active.json") => {
-            (main == Kind::Registration.file()).then_some(MAX_EVIDENCE)
-        }
-        _ => {
-            let node = name.strip_suffix(METADATA_END)?;
-            let mut nodes = plan.target.nodes().iter();
-            let known = main == Kind::Acceptance.file() && nodes.any(|id| id.as_str() == node);
-            known.then_some(MAX_METADATA)
-        }
-    }
-}
-
 fn people(files: &BTreeMap<String, Vec<u8>>, main: &str) -> Vec<SignatureFile> {
     let signature = |(name, bytes): (&String, &Vec<u8>)| {
         Some(SignatureFile {
@@ -342,60 +314,6 @@ fn check_header(kind: Kind, header: &Header, plan: &Plan) -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// Listed files are there, unchanged; nothing else is but signatures.
-fn check_files<B: Body>(
-    folder: &Path,
-    document: &Document<B>,
-    files: &BTreeMap<String, Vec<u8>>,
-    log: Option<Listed>,
-) -> Result<()> {
-    let main = B::KIND.file();
-    let (listed, seals) = (document.body.files(), document.body.seals());
-    let accounted = |name: &str| {
-        name == main
-            || signer_of(name, &main).is_some()
-            || listed.iter().any(|(listed, _)| listed == name)
-            || seals.iter().any(|seal| seal == name)
-    };
-    let mut names = files
-        .keys()
-        .map(String::as_str)
-        .chain(log.as_ref().map(|_| LOG_FILE));
-    if let Some(surplus) = names.find(|name| !accounted(name)) {
-        return Err(folder::surplus(folder, surplus));
-    }
-    for (name, listing) in &listed {
-        let unheld = || log.clone().filter(|_| name == LOG_FILE);
-        let found = files
-            .get(name)
-            .map(|bytes| Listed::of(bytes))
-            .or_else(unheld);
-        let found = found.ok_or_else(|| missing(folder, name))?;
-        if found != *listing {
-            return Err(Rule::DocumentHash.refuse(
-                format!(
-                    "{name} has {} bytes and SHA-256 {}",
-                    found.length, found.hash
-                ),
-                format!("{} bytes and {}", listing.length, listing.hash),
-                "copy the folder again from its sender's outbox",
-            ));
-        }
-    }
-    match seals.iter().find(|seal| !files.contains_key(*seal)) {
-        Some(seal) => Err(missing(folder, seal)),
-        None => Ok(()),
-    }
-}
-
-fn missing(folder: &Path, name: &str) -> Error {
-    Rule::DocumentMissing.refuse(
-        format!("{} has no {name}", folder.display()),
-        format!("a file {name}"),
-        "check that this is the document's folder; copy it again from its sender's outbox",
-    )
 }
 
 fn not_format(name: &str, error: &serde_json::Error) -> Error {

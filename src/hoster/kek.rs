@@ -2,17 +2,21 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
+
 use crate::{
     Error, Result,
     approval::{self, Approved},
     ceremony::Ceremony,
     document::{
-        Listed, Released, acceptance::Acceptance, closing::Closing, offer::Offer, parts::Observed,
+        Listed, Released, acceptance::Acceptance, attestation::KEK, closing::Closing, offer::Offer,
+        parts::Observed,
     },
     encoding::{Blob, Hash},
     fingerprint,
     hoster::{
         acceptance::accepted,
+        attesting::{Files, Given, attested},
         remains::{self, kek_id},
     },
     hsm::{Hsm, Kek, KekSpec},
@@ -28,9 +32,15 @@ use crate::{
 ///
 /// # Errors
 /// `PHASE-ORDER`, `KEK-…`, `WRAP-…`, or the HSM's.
-pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, progress: &dyn Fn(&str)) -> Result<Report> {
+pub fn create(
+    ceremony: &mut Ceremony,
+    hsm: &Hsm,
+    given: &Given,
+    progress: &dyn Fn(&str),
+) -> Result<Report> {
     ceremony.state.require(Step::KekCreate)?;
     let plan = ceremony.plan.clone();
+    let files = given.read(&[KEK])?;
     let transfer = &plan.transfer;
     hsm.require(Side::Hoster, &plan)?;
     let begun = ceremony.begin(Step::KekCreate)?;
@@ -45,9 +55,17 @@ pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, progress: &dyn Fn(&str)) -> Re
     };
     let kek = hsm.kek_create(id, &label, spec, &|rule| plan.waives(rule))?;
     let fingerprint = Hash::of(&kek.spki);
-    let offer = offer(&plan, hsm, &kek, observed);
+    if given.prepare {
+        return Ok(Report::new("The KEK is in the HSM, and not yet offered: let the vendor's tool attest it.")
+            .value("CKA_ID", id.to_string())
+            .value("label", label)
+            .value("KEK", fingerprint.to_string())
+            .line("Then: keyferry-hoster kek create --attestation FILE, with --attestation-report FILE where only the vendor's tool can read it."));
+    }
+    let offer = offer(&plan, hsm, &kek, observed, &files);
+    let judged = offer.attested(|name| files.bytes(name), &plan, Timestamp::now())?;
     let waived = offer.waived.clone();
-    let document = ceremony.build(&begun, offer, Vec::new())?;
+    let document = ceremony.build(&begun, offer, files.files)?;
     ceremony.finish(
         begun,
         Event::KekCreate {
@@ -57,18 +75,26 @@ pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, progress: &dyn Fn(&str)) -> Re
             observed,
             attributes: kek.attributes,
             waived,
+            attested: judged.level,
         },
     )?;
-    Ok(Report::new("The KEK is in the HSM, and the offer is made.")
+    let report = Report::new("The KEK is in the HSM, and the offer is made.")
         .value("offer", document.to_string())
-        .value("KEK", fingerprint.to_string())
+        .value("KEK", fingerprint.to_string());
+    Ok(attested(report, &judged)
         .line("Its words; the first two rows are read aloud to the tenant over a second channel (`keyferry-audit show` shows them again):")
         .line(fingerprint::rows(&fingerprint.0))
         .data("words", fingerprint::words(&fingerprint.0).join(" "))
         .value("folder", ceremony.outbox("offer").display().to_string()))
 }
 
-fn offer(plan: &crate::plan::Plan, hsm: &Hsm, kek: &Kek, observed: Observed) -> Offer {
+fn offer(
+    plan: &crate::plan::Plan,
+    hsm: &Hsm,
+    kek: &Kek,
+    observed: Observed,
+    files: &Files,
+) -> Offer {
     Offer {
         id: kek.id,
         spki: Blob(kek.spki.clone()),
@@ -78,6 +104,7 @@ fn offer(plan: &crate::plan::Plan, hsm: &Hsm, kek: &Kek, observed: Observed) -> 
         observed,
         attributes: kek.attributes.clone(),
         waived: kek.missed.iter().map(|(rule, _)| *rule).collect(),
+        attestations: files.attestations.clone(),
         token: hsm.identity().clone(),
     }
 }

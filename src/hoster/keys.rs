@@ -1,6 +1,9 @@
 //! `keys create` and `keys destroy`: the tenant's keys are born in the hoster's HSM; after an abort they go again.
 
+use jiff::Timestamp;
+
 use super::{
+    attesting::{Files, Given, attested},
     import::{held_key, target_id},
     remains,
 };
@@ -30,9 +33,16 @@ use crate::{
 ///
 /// # Errors
 /// `PHASE-ORDER`, `HSM-MECHANISM`, `TARGET-…`, or the HSM's.
-pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, progress: &dyn Fn(&str)) -> Result<Report> {
+pub fn create(
+    ceremony: &mut Ceremony,
+    hsm: &Hsm,
+    given: &Given,
+    progress: &dyn Fn(&str),
+) -> Result<Report> {
     ceremony.state.require(Step::KeysCreate)?;
     let plan = ceremony.plan.clone();
+    let labels: Vec<&str> = plan.keys.iter().map(|key| key.label.as_str()).collect();
+    let files = given.read(&labels)?;
     hsm.require(Side::Hoster, &plan)?;
     let begun = ceremony.begin(Step::KeysCreate)?;
     let mut born = Vec::new();
@@ -40,13 +50,17 @@ pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, progress: &dyn Fn(&str)) -> Re
         progress(&format!("making {}", key.label));
         born.push(one(&plan, hsm, key, begun.attempt())?);
     }
-    let body = body(&plan, hsm, &born, begun.attempt());
+    if given.prepare {
+        return Ok(prepared(&plan, begun.attempt()));
+    }
+    let body = body(&plan, hsm, &born, &files, begun.attempt());
+    let judged = body.attested(|name| files.bytes(name), &plan, Timestamp::now())?;
     let certificates = plan.keys.iter().zip(&born);
-    let certificates = certificates
-        .map(|(key, born)| (certificate_file(&key.label), born.certificate.clone()))
-        .collect();
+    let certificates =
+        certificates.map(|(key, born)| (certificate_file(&key.label), born.certificate.clone()));
     let said = body.fingerprint;
-    let document = ceremony.build(&begun, body, certificates)?;
+    let all = certificates.chain(files.files).collect();
+    let document = ceremony.build(&begun, body, all)?;
     let records = plan.keys.iter().zip(&born).map(|(key, born)| KeyRecord {
         label: key.label.clone(),
         spki: Hash::of(&born.held.target.spki),
@@ -57,17 +71,32 @@ pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, progress: &dyn Fn(&str)) -> Re
         begun,
         Event::KeysCreate {
             document: Some(document),
+            attested: Some(judged.level),
             token: hsm.identity().clone(),
             keys: records.collect(),
         },
     )?;
-    Ok(Report::new("The keys were born in the HSM and can never leave it.")
+    let report = Report::new("The keys were born in the HSM and can never leave it.")
         .value("keys", document.to_string())
-        .value("fingerprint", said.to_string())
+        .value("fingerprint", said.to_string());
+    Ok(attested(report, &judged)
         .line("Its words; the first two rows are read aloud to the tenant over a second channel (`keyferry-audit show` shows them again):")
         .line(fingerprint::rows(&said.0))
         .data("words", fingerprint::words(&said.0).join(" "))
         .value("folder", ceremony.outbox("keys").display().to_string()))
+}
+
+/// The keys are there, and nobody has been shown them.
+fn prepared(plan: &Plan, attempt: u32) -> Report {
+    let report = Report::new(
+        "The keys are in the HSM, and not yet shown: let the vendor's tool attest them.",
+    );
+    let report = plan.keys.iter().fold(report, |report, key| {
+        let id = target_id(plan, &key.label, attempt);
+        let label = plan.hoster_label(key.label.as_str());
+        report.value(key.label.as_str(), format!("CKA_ID {id}, label {label}"))
+    });
+    report.line("Then: keyferry-hoster keys create --attestation LABEL=FILE ..., with --attestation-report LABEL=FILE where only the vendor's tool can read it.")
 }
 
 fn one(plan: &Plan, hsm: &Hsm, key: &KeyPlan, attempt: u32) -> Result<Born> {
@@ -93,7 +122,7 @@ fn one(plan: &Plan, hsm: &Hsm, key: &KeyPlan, attempt: u32) -> Result<Born> {
     Ok(born)
 }
 
-fn body(plan: &Plan, hsm: &Hsm, born: &[Born], attempt: u32) -> Keys {
+fn body(plan: &Plan, hsm: &Hsm, born: &[Born], files: &Files, attempt: u32) -> Keys {
     let keys = plan.keys.iter().zip(born);
     let said = keys.clone();
     let said = said.map(|(key, born)| (&key.label, Hash::of(&born.certificate)));
@@ -106,6 +135,7 @@ fn body(plan: &Plan, hsm: &Hsm, born: &[Born], attempt: u32) -> Keys {
     Keys {
         fingerprint: fingerprint_of(plan, said),
         keys: keys.map(one).collect(),
+        attestations: files.attestations.clone(),
         token: hsm.identity().clone(),
     }
 }

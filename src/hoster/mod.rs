@@ -2,6 +2,7 @@
 
 pub mod acceptance;
 pub mod answer;
+pub mod attesting;
 pub mod evidence;
 pub mod import;
 pub mod kek;

@@ -17,7 +17,7 @@ use super::mechanism::{
     THROWAWAY, THROWAWAY_BITS, Way, hash_refusal, other, software_key, software_public,
     wrapping_public,
 };
-use super::object::PublicKey;
+use super::public_key::PublicKey;
 use super::raw::Object;
 use super::target::TargetSpec;
 use crate::document::parts::{KwpFlavour, Mechanism, OaepHash, Observed};

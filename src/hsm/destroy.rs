@@ -2,11 +2,7 @@
 
 use cryptoki_sys::*;
 
-use super::{
-    Hsm, Inventory,
-    attribute::bytes,
-    object::{PublicKey, of_class},
-};
+use super::{Hsm, Inventory, attribute::bytes, object::of_class, public_key::PublicKey};
 use crate::{
     Result,
     encoding::{CkaId, Hash},

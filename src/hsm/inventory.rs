@@ -4,7 +4,7 @@ use cryptoki_sys::*;
 
 use super::Hsm;
 use super::attribute::{Value, number};
-use super::object::{Numbers, PublicKey};
+use super::public_key::{Numbers, PublicKey};
 use super::raw::Object;
 use crate::Result;
 use crate::rule::Rule;

@@ -6,8 +6,9 @@ use getrandom::SysRng;
 
 use super::Hsm;
 use super::attribute::{Attribute, flag, mechanism_name, number};
-use super::object::{PublicKey, public_key};
+use super::object::public_key;
 use super::packed::Call;
+use super::public_key::PublicKey;
 use super::raw::Object;
 use crate::document::parts::{Mechanism, OaepHash};
 use crate::plan::{KeyType, Origin, Plan, Side};

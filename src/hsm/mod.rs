@@ -3,7 +3,7 @@
 //! Everything that a module answers is a claim: attributes are read back in a session of their own after each change, results
 //! are checked before they are used, and no return code is branched on but those of C_Login.
 //!
-//! Reading order: this file, kek, target, wrap, import, born; below them attribute, object, mechanism, read, packed,
+//! Reading order: this file, kek, target, wrap, import, born; below them attribute, object, public_key, mechanism, read, packed,
 //! and raw, which holds every `unsafe`.
 
 use std::collections::BTreeSet;
@@ -35,6 +35,7 @@ mod object;
 mod packed;
 mod parallel;
 mod probe;
+mod public_key;
 mod raw;
 mod read;
 pub mod target;

@@ -1,13 +1,12 @@
 //! Every `unsafe` of Keyferry: the PKCS#11 calls that `cryptoki` lacks or trusts too far.
 //!
-//! `cryptoki` opens the module, its sessions and its token information. Objects go through here, because `cryptoki`
-//! knows neither CKA_UNWRAP_TEMPLATE nor CKM_AES_KEY_WRAP_KWP, and believes the lengths that a module answers. Here every
-//! buffer is prepared by us, every length that comes back is checked against it, and no pointer that a module
-//! wrote is followed.
+//! `cryptoki` opens the module, its sessions and its token information. Objects go through here, because `cryptoki` knows neither
+//! CKA_UNWRAP_TEMPLATE nor CKM_AES_KEY_WRAP_KWP, and believes the lengths that a module answers. Here every buffer is prepared by us, every
+//! length that comes back is checked against it, and no pointer that a module wrote is followed.
 //!
-//! The one reason that holds for each block: the function pointers come from the module's own list (PKCS#11 v3.1, 5.2)
-//! and stay valid while `_library` is loaded; every pointer passed points into a value that outlives the call, with the length
-//! passed beside it. A module is native code in our process: that it keeps to its buffers cannot be enforced here.
+//! The one reason that holds for each block: the function pointers come from the module's own list (PKCS#11 v3.1, 5.2) and stay valid while
+//! `_library` is loaded; every pointer passed points into a value that outlives the call, with the length passed beside it. A module is
+//! native code in our process: that it keeps to its buffers cannot be enforced here.
 
 #![allow(unsafe_code)]
 

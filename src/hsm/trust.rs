@@ -5,7 +5,8 @@ use cryptoki::session::Session;
 use cryptoki_sys::*;
 
 use super::attribute::{Attribute, Value, bytes, flag, read_back};
-use super::object::{Miss, PublicKey, of_class, public_key};
+use super::object::{Miss, of_class, public_key};
+use super::public_key::PublicKey;
 use super::raw::Object;
 use super::{Hsm, Pin, PinState, Token, refuse_last_try, said};
 use crate::document::parts::{ReadBack, TokenIdentity};

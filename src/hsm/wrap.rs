@@ -5,9 +5,9 @@ use cryptoki_sys::*;
 
 use super::Hsm;
 use super::mechanism::{Way, ephemeral_aes, wrapping_public};
-use super::object::PublicKey;
 use super::packed::Call;
 use super::parallel::on_threads;
+use super::public_key::PublicKey;
 use super::raw::Object;
 use super::target::Target;
 use crate::Result;

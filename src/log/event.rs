@@ -11,7 +11,7 @@ use crate::{
     encoding::{Hash, PackageId},
     node::PrimaryKey,
     phase::{Gate, Step},
-    plan::{Id, Mode, Origin, Side, Source, Stage},
+    plan::{Evidence, Id, Mode, Origin, Side, Source, Stage},
     preflight::Finding,
     room::Remark,
     rule::Rule,
@@ -81,6 +81,8 @@ pub enum Event {
         attributes: Vec<ReadBack>,
         /// Rules that the token can't keep and the plan waives.
         waived: Vec<Rule>,
+        /// The level of attestation that was reached.
+        attested: Evidence,
     },
     /// The offer was taken: its words typed, its signatures verified.
     OfferCheck {
@@ -90,6 +92,8 @@ pub enum Event {
         attempt: u32,
         /// SHA-256 of the KEK's SubjectPublicKeyInfo.
         fingerprint: Hash,
+        /// The level of attestation that was reached.
+        attested: Evidence,
         /// Who released it.
         signatures: Vec<Signed>,
     },
@@ -112,6 +116,9 @@ pub enum Event {
         /// SHA-256 of `keys`, where they were born at the hoster.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         document: Option<Hash>,
+        /// There, the level of attestation that was reached.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attested: Option<Evidence>,
         /// The token they are in.
         token: TokenIdentity,
         /// The keys, in the plan's order.
@@ -131,6 +138,8 @@ pub enum Event {
         package_id: PackageId,
         /// The keys, in the plan's order.
         keys: Vec<KeyRecord>,
+        /// The level of attestation that was reached.
+        attested: Evidence,
         /// Who released `keys`.
         signatures: Vec<Signed>,
     },

@@ -151,6 +151,7 @@ fn lines() -> Vec<(Vec<u8>, Head)> {
         },
         Event::KeysCreate {
             document: None,
+            attested: None,
             token,
             keys: vec![key],
         },

@@ -36,16 +36,28 @@ impl Origin {
     }
 }
 
-/// The least level of HSM attestation that is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+/// A level of HSM attestation, the least first: what a plan asks for, and what was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Evidence {
     /// People watched.
+    #[default]
     Witnessed,
     /// The vendor attests where the key was made.
     Origin,
     /// The vendor attests where it was made and what it may do.
     OriginAndUsage,
+}
+
+impl Evidence {
+    /// The level in words.
+    pub fn said(self) -> &'static str {
+        match self {
+            Evidence::Witnessed => "witnessed only",
+            Evidence::Origin => "origin attested",
+            Evidence::OriginAndUsage => "origin and usage attested",
+        }
+    }
 }
 
 /// How keys cross.

@@ -244,28 +244,4 @@ impl Plan {
     pub fn hoster_label(&self, label: &str) -> String {
         format!("{label}-{}", &self.hash.to_string()[..8])
     }
-
-    /// Refuses a plan that asks for what this version does not do.
-    ///
-    /// # Errors
-    /// `PLAN-UNSUPPORTED`, naming everything that is missing.
-    pub fn require_supported(&self) -> Result<()> {
-        let asked = [(
-            self.transfer.evidence != Evidence::Witnessed,
-            "transfer.evidence above \"witnessed\"",
-        )];
-        let missing: Vec<&str> = asked
-            .iter()
-            .filter(|(asked, _)| *asked)
-            .map(|(_, what)| *what)
-            .collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        Err(Rule::PlanUnsupported.refuse(
-            missing.join(", "),
-            "evidence \"witnessed\"",
-            "change the plan, or use a version of Keyferry that does this",
-        ))
-    }
 }

@@ -9,7 +9,7 @@ use crate::{
     encoding::Hash,
     log::{self, Entry, Event, Head},
     phase::State,
-    plan::{Person, Plan, Side},
+    plan::{Evidence, Person, Plan, Side},
     rule::Rule,
 };
 
@@ -24,8 +24,50 @@ pub struct Verified {
     /// The results of steps, what officers approved, what people noted, and what was refused or repaired, with the
     /// entry's number.
     pub remarks: Vec<(u64, Event)>,
+    /// When this side made or took each offer and `keys`, by its clock, and which level of attestation it found.
+    pub attested: Vec<AttestedAt>,
     /// What a request must name, by the number of the entry that approves it.
     pub asked: BTreeMap<u64, AskedAt>,
+}
+
+/// What a side found of a document's attestations, and when.
+#[derive(Debug, Clone)]
+pub struct AttestedAt {
+    /// SHA-256 of the document.
+    pub document: Hash,
+    /// The time of the entry.
+    pub time: String,
+    /// The level that it names.
+    pub level: Evidence,
+}
+
+impl AttestedAt {
+    fn of(entry: &Entry) -> Option<Self> {
+        let (document, level) = match &entry.event {
+            Event::KekCreate {
+                document, attested, ..
+            }
+            | Event::OfferCheck {
+                document, attested, ..
+            }
+            | Event::KeysCheck {
+                taken: document,
+                attested,
+                ..
+            } => (*document, *attested),
+            Event::KeysCreate {
+                document: Some(document),
+                attested,
+                ..
+            } => (*document, attested.unwrap_or_default()),
+            _ => return None,
+        };
+        Some(AttestedAt {
+            document,
+            time: entry.time.clone(),
+            level,
+        })
+    }
 }
 
 /// Where a side stood when officers signed for an act.
@@ -59,7 +101,7 @@ pub fn verify_asked(
 ) -> Result<Verified> {
     let mut replay = Replay::new(side);
     let (mut heads, mut remarks) = (BTreeMap::new(), Vec::new());
-    let mut asked_at = BTreeMap::new();
+    let (mut asked_at, mut attested) = (BTreeMap::new(), Vec::new());
     let end = log::read(log, name, |entry: Entry| {
         let seq = entry.head.seq;
         if asked(seq) {
@@ -71,6 +113,7 @@ pub fn verify_asked(
         }
         replay.take(&entry)?;
         require_signers(plan, side, &entry)?;
+        attested.extend(AttestedAt::of(&entry));
         if !matches!(
             entry.event,
             Event::Intent { .. } | Event::KekUntrust { .. } | Event::Quorum { .. }
@@ -92,6 +135,7 @@ pub fn verify_asked(
         head: end.head,
         heads,
         remarks,
+        attested,
         asked: asked_at,
     })
 }

@@ -3,17 +3,21 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
+
 use super::challenges;
 use crate::{
     Result,
     ceremony::Ceremony,
     document::{
         Released,
+        attestation::Judged,
         challenge::{Challenge, ChallengedKey},
         key_set::certificate_file,
         keys::{BornKey, Keys},
     },
     encoding::{Fixed, Hash, PackageId, random},
+    escape::escape,
     fingerprint::{self, WORDS_TYPED},
     log::{Event, KeyRecord},
     phase::{Phase, Step},
@@ -25,7 +29,7 @@ use crate::{
 /// Reads the keys and verifies everything but the words.
 ///
 /// # Errors
-/// `PHASE-ORDER`, `TARGET-CERTIFICATE`, `DOCUMENT-…` and `SIGNATURE-…` rules.
+/// `PHASE-ORDER`, `TARGET-CERTIFICATE`, `ATTESTATION-…`, `DOCUMENT-…` and `SIGNATURE-…` rules.
 pub fn read(ceremony: &Ceremony, folder: &Path) -> Result<Released<Keys>> {
     let made = [Phase::ChallengeMade, Phase::ChallengeReleased];
     if made.contains(&ceremony.state.phase) && ceremony.state.pending.is_none() {
@@ -38,7 +42,14 @@ pub fn read(ceremony: &Ceremony, folder: &Path) -> Result<Released<Keys>> {
     ceremony.state.require(Step::KeysCheck)?;
     let keys = ceremony.take::<Keys>(folder)?;
     keys.verify_certificates()?;
+    judged(ceremony, &keys)?;
     Ok(keys)
+}
+
+/// What the vendor says of the keys, now.
+fn judged(ceremony: &Ceremony, keys: &Released<Keys>) -> Result<Judged> {
+    let file = |name: &str| keys.file(name);
+    keys.body().attested(file, &ceremony.plan, Timestamp::now())
 }
 
 /// What to say before the words are typed.
@@ -53,6 +64,7 @@ pub fn words_prompt() -> String {
 /// # Errors
 /// `WORDS-MISMATCH`.
 pub fn check(ceremony: &mut Ceremony, keys: Released<Keys>, typed: &str) -> Result<Report> {
+    let judged = judged(ceremony, &keys)?;
     let confirmed = fingerprint::confirm(keys.body().fingerprint, typed)?;
     ceremony.keep(&keys)?;
     let begun = ceremony.begin(Step::KeysCheck)?;
@@ -84,6 +96,9 @@ pub fn check(ceremony: &mut Ceremony, keys: Released<Keys>, typed: &str) -> Resu
     .value("released by", signers.join(", "))
     .value("challenge", document.to_string())
     .value("challenge id", package_id.to_string());
+    let report = judged.lines.iter().fold(report, |report, line| {
+        report.value("evidence", escape(line))
+    });
     ceremony.finish(
         begun,
         Event::KeysCheck {
@@ -93,6 +108,7 @@ pub fn check(ceremony: &mut Ceremony, keys: Released<Keys>, typed: &str) -> Resu
             fingerprint: confirmed.value(),
             package_id,
             keys: records.collect(),
+            attested: judged.level,
             signatures,
         },
     )?;

@@ -105,6 +105,7 @@ pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[Existing]) -> Resu
         begun,
         Event::KeysCreate {
             document: None,
+            attested: None,
             token: hsm.identity().clone(),
             keys: records,
         },

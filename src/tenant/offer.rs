@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
+
 use crate::{
     Result,
     ceremony::Ceremony,
-    document::{Released, offer::Offer},
+    document::{Released, attestation::Judged, offer::Offer},
+    escape::escape,
     fingerprint::{self, WORDS_TYPED},
     log::Event,
     phase::{Phase, Step},
@@ -16,7 +19,7 @@ use crate::{
 /// Reads the offer and verifies everything but the words.
 ///
 /// # Errors
-/// `PHASE-ORDER`, `DOCUMENT-…` and `SIGNATURE-…` rules.
+/// `PHASE-ORDER`, `ATTESTATION-…`, `DOCUMENT-…` and `SIGNATURE-…` rules.
 pub fn read(ceremony: &Ceremony, folder: &Path) -> Result<Released<Offer>> {
     let package = matches!(
         ceremony.state.phase,
@@ -30,7 +33,17 @@ pub fn read(ceremony: &Ceremony, folder: &Path) -> Result<Released<Offer>> {
         ));
     }
     ceremony.state.require(Step::OfferCheck)?;
-    ceremony.take::<Offer>(folder)
+    let offer = ceremony.take::<Offer>(folder)?;
+    judged(ceremony, &offer)?;
+    Ok(offer)
+}
+
+/// What the vendor says of the KEK, now.
+fn judged(ceremony: &Ceremony, offer: &Released<Offer>) -> Result<Judged> {
+    let file = |name: &str| offer.file(name);
+    offer
+        .body()
+        .attested(file, &ceremony.plan, Timestamp::now())
 }
 
 /// What to say before the words are typed.
@@ -45,6 +58,7 @@ pub fn words_prompt() -> String {
 /// # Errors
 /// `WORDS-MISMATCH`.
 pub fn check(ceremony: &mut Ceremony, offer: Released<Offer>, typed: &str) -> Result<Report> {
+    let judged = judged(ceremony, &offer)?;
     let confirmed = fingerprint::confirm(offer.body().fingerprint, typed)?;
     ceremony.keep(&offer)?;
     let signatures = offer.signatures.everyone();
@@ -57,12 +71,16 @@ pub fn check(ceremony: &mut Ceremony, offer: Released<Offer>, typed: &str) -> Re
         document: offer.hash,
         attempt: offer.document.header.attempt,
         fingerprint: confirmed.value(),
+        attested: judged.level,
         signatures,
     })?;
     let report = Report::new("The offer is taken: this KEK is the hoster's.")
         .value("offer", offer.hash.to_string())
         .value("KEK", confirmed.value().to_string())
         .value("released by", signers);
+    let report = judged.lines.iter().fold(report, |report, line| {
+        report.value("evidence", escape(line))
+    });
     Ok(match offer.body().waived.as_slice() {
         [] => report,
         waived => report.value(

@@ -69,7 +69,6 @@ fn a_plan_without_faults_is_taken_and_described() {
     let people = People::new();
     let text = people.plan();
     let plan = Plan::parse(text.clone().into_bytes()).unwrap();
-    plan.require_supported().unwrap();
     let path = people.path().join("ceremony.toml");
     std::fs::write(&path, &text).unwrap();
     let signature = people.sign("bob", "keyferry-plan", text.as_bytes());
@@ -264,6 +263,45 @@ fn waivers_are_checked() {
         &twice,
         spoilt! { "Contoso" => "Contoso", PlanRepeated, "WRAP-COMPOSITE"; },
     );
+}
+
+/// Keys that are born at the hoster are not wrapped, and nobody holds a share of them.
+#[test]
+fn a_plan_of_keys_that_are_born_at_the_hoster_has_nothing_of_a_transfer() {
+    let plan = People::new().plan();
+    let (head, rest) = plan.split_once("[quorum]").unwrap();
+    let (quorum, tail) = rest.split_once("[transfer]").unwrap();
+    let born = format!("{head}[transfer]{tail}")
+        .replace("mechanism = \"single-shot\"\n", "origin = \"hoster\"\n")
+        .replace("kek_bits = 4096\n", "")
+        .replace(
+            "role = \"encryption\"\n",
+            "role = \"encryption\"\nusage = [\"sign\", \"decrypt\"]\n",
+        );
+    let taken = Plan::parse(born.clone().into_bytes()).unwrap();
+    assert!(taken.quorum.custodians.is_empty() && !taken.trusted_only());
+    let with_quorum = born.replace("[transfer]", &format!("[quorum]{quorum}[transfer]"));
+    check(
+        &with_quorum,
+        spoilt! { "Contoso" => "Contoso", PlanField, "[quorum]"; },
+    );
+    check(
+        &born,
+        spoilt! {
+            "origin = \"hoster\"" => "origin = \"hoster\"\nkek_bits = 4096", PlanField, "kek_bits";
+            "origin = \"hoster\"" => "origin = \"hoster\"\nmechanism = \"composite\"", PlanField, "";
+            "source = \"keep\"" => "source = \"destroy\"", PlanField, "";
+            "usage = [\"sign\", \"decrypt\"]" => "usage = [\"decrypt\"]", PlanField, "label = ";
+            "origin = \"hoster\"" => "origin = \"tenant\"", PlanField, "";
+        },
+    );
+    for rule in ["WRAP-COMPOSITE", "TARGET-WRAP-WITH-TRUSTED"] {
+        let waived = format!("{born}\n[[waivers]]\nrule = \"{rule}\"\nreason = \"a test\"\n");
+        check(
+            &waived,
+            spoilt! { "Contoso" => "Contoso", PlanWaiver, "rule = "; },
+        );
+    }
 }
 
 #[test]

@@ -2,27 +2,21 @@
 
 use serde::de::DeserializeOwned;
 
-use super::{Page, Source, Tree, end, parsed};
+use super::{
+    Page, Source, Tree, end, parsed,
+    parts::{attestations, attributes, ids, listed, proofs, token},
+};
 use crate::{
     Result,
     document::{
-        Document, FORMAT, Header, Kind, Listed,
-        acceptance::Acceptance,
-        challenge::Challenge,
-        closing::Closing,
-        key_set::certificate_file,
-        keys::Keys,
-        offer::Offer,
-        package::Package,
-        parts::{ReadBack, TokenIdentity},
-        receipt::Receipt,
-        registration::Registration,
+        Document, FORMAT, Header, Kind, acceptance::Acceptance, challenge::Challenge,
+        closing::Closing, key_set::certificate_file, keys::Keys, offer::Offer, package::Package,
+        receipt::Receipt, registration::Registration,
     },
     encoding::Hash,
     node::{evidence_file, shown},
     phase::name,
-    plan::{Id, Origin},
-    proof::Proof,
+    plan::Origin,
     signature::Namespace,
     spki,
 };
@@ -186,6 +180,7 @@ fn offer(page: &mut Page, source: &Source, offer: &Offer) -> Result<()> {
         "the KEK's attributes, as its module says",
         &offer.attributes,
     );
+    attestations(page, &offer.attestations);
     for rule in &offer.waived {
         page.line(format!(
             "  the token misses {}: {}",
@@ -258,6 +253,7 @@ fn keys(page: &mut Page, _: &Source, keys: &Keys) -> Result<()> {
         listed(page, "certificate", &file, &key.certificate);
         attributes(page, "its attributes, as its module says", &held.attributes);
     }
+    attestations(page, &keys.attestations);
     token(page, &keys.token);
     Ok(())
 }
@@ -362,41 +358,4 @@ fn closing(page: &mut Page, _: &Source, closing: &Closing) -> Result<()> {
     }
     listed(page, "the hoster's log", crate::log::LOG_FILE, &closing.log);
     Ok(())
-}
-
-fn listed(page: &mut Page, what: &str, file: &str, listed: &Listed) {
-    page.line(format!(
-        "    {what}: the file {file}, {} bytes, SHA-256 {}",
-        listed.length, listed.hash
-    ));
-}
-
-fn token(page: &mut Page, token: &TokenIdentity) {
-    page.value(
-        "token",
-        format!(
-            "{} {}, serial {}, firmware {}, label {}: a claim of its module",
-            token.manufacturer, token.model, token.serial, token.firmware, token.label
-        ),
-    );
-}
-
-fn attributes(page: &mut Page, what: &str, attributes: &[ReadBack]) {
-    page.line(format!("    {what}:"));
-    for read in attributes {
-        page.line(format!("      {} {}", read.attribute, read.value));
-    }
-}
-
-fn proofs(page: &mut Page, proofs: &[Proof]) {
-    for proof in proofs {
-        page.line(format!("  a proof of {} at {}", proof.label, proof.place));
-    }
-}
-
-fn ids(ids: &[Id]) -> String {
-    match ids {
-        [] => "nobody".into(),
-        ids => ids.iter().map(Id::as_str).collect::<Vec<_>>().join(", "),
-    }
 }

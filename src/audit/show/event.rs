@@ -6,7 +6,7 @@ use crate::{
     log::{Event, KeyRecord},
     node::shown,
     phase::name,
-    plan::{Id, Mode, Origin},
+    plan::{Evidence, Id, Mode, Origin},
     signature::Signed,
 };
 
@@ -93,10 +93,12 @@ pub fn sentence(event: &Event) -> String {
             document,
             attempt,
             fingerprint,
+            attested,
             signatures,
         } => format!(
-            "the offer {document} of attempt {attempt}, released by {}, was taken: the words of the KEK {fingerprint} were typed",
-            signers(signatures)
+            "the offer {document} of attempt {attempt}, released by {}, was taken: the words of the KEK {fingerprint} were typed; {}",
+            signers(signatures),
+            attested.said()
         ),
         Event::KekTrust { kek, token, .. } => format!(
             "the security officer of {} made the KEK {} trusted there",
@@ -105,11 +107,13 @@ pub fn sentence(event: &Event) -> String {
         ),
         Event::KeysCreate {
             document,
+            attested,
             token,
             keys,
         } => {
+            let level = attested.map_or("", Evidence::said);
             let document = document.map_or(String::new(), |document| {
-                format!("; they are shown in {document}")
+                format!("; they are shown in {document}; {level}")
             });
             format!(
                 "the target keys are in {}: {}{document}",
@@ -123,11 +127,13 @@ pub fn sentence(event: &Event) -> String {
             attempt,
             fingerprint,
             package_id,
+            attested,
             signatures,
             ..
         } => format!(
-            "the keys {taken} of attempt {attempt}, released by {}, were taken: the words of {fingerprint} were typed; the challenge {document} (id {package_id}) was made",
-            signers(signatures)
+            "the keys {taken} of attempt {attempt}, released by {}, were taken: the words of {fingerprint} were typed; {}; the challenge {document} (id {package_id}) was made",
+            signers(signatures),
+            attested.said()
         ),
         Event::Answer {
             document,

@@ -7,6 +7,7 @@ mod log;
 mod metadata;
 mod node;
 mod page;
+mod parts;
 mod plan;
 mod probe;
 mod record;
