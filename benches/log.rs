@@ -126,7 +126,7 @@ fn event(seq: u64) -> Event {
             mode: Mode::Rehearsal,
             side: Side::Hoster,
             plan: Hash::of(b"a plan"),
-            origin: Default::default(),
+            way: Default::default(),
             waived: vec![Rule::WrapOaepSha1],
             signatures: vec![signed("ada"), signed("ben"), signed("hana"), signed("hugo")],
             version: "0.1.0".into(),

@@ -63,7 +63,7 @@ fn a_plan_is_renewed_and_keeps_what_people_wrote() {
     assert_eq!((plan.supersedes, plan.trial), (None, Trial::None));
     let deployment = match &plan.target {
         Target::Hgs { deployment, .. } => *deployment,
-        Target::Local { .. } => panic!("{text}"),
+        other => panic!("{other:?}"),
     };
     assert_eq!(deployment, Deployment::Rotation);
     assert!(plan.waives(Rule::KekCopyable));

@@ -22,8 +22,9 @@ use crate::{
 };
 pub use service::{Nodes, Primary, Rollback};
 pub use subject::{
-    Abort, Export, ExportKey, Import, KekDestroy, KeysDestroy, PinTry, Restart, ShareHolder,
-    SourceDestroy, SourceKey, Subject, Unconfirmed, WrongBags, subject_hash,
+    Abort, CloudExport, Export, ExportKey, Import, ImportPlain, KekDestroy, KeysDestroy, PinTry,
+    PlainKey, Restart, ShareHolder, SourceDestroy, SourceKey, Subject, Unconfirmed, WrongBags,
+    subject_hash,
 };
 
 /// The greatest size of a request, in bytes.

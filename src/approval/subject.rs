@@ -9,7 +9,7 @@ use crate::{
     },
     encoding::Hash,
     phase::{Gate, Phase, State, name},
-    plan::{Id, Origin, Side},
+    plan::{CloudFormat, Id, Side, Way},
     room::WrongBag,
 };
 
@@ -83,6 +83,81 @@ impl Subject for Export {
             self.kek_fingerprint,
             self.threshold,
             holders.join(", ")
+        )
+    }
+}
+
+/// `export`: which keys leave for a cloud service's KEK, with no seal.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CloudExport {
+    /// Which service.
+    pub format: CloudFormat,
+    /// SHA-256 of the KEK's SubjectPublicKeyInfo.
+    pub kek_fingerprint: Hash,
+    /// The KEK's identifier at the service, where it wants to read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kid: Option<String>,
+    /// How keys are wrapped.
+    pub mechanism: Mechanism,
+    /// The hash of RSA-OAEP.
+    pub oaep_hash: OaepHash,
+    /// The keys, in the plan's order.
+    pub keys: Vec<ExportKey>,
+}
+
+impl Subject for CloudExport {
+    const GATE: Gate = Gate::Export;
+
+    fn summary(&self) -> String {
+        let labels: Vec<&str> = self.keys.iter().map(|key| key.label.as_str()).collect();
+        let kid = self
+            .kid
+            .as_ref()
+            .map_or(String::new(), |kid| format!(" ({kid})"));
+        format!(
+            "The private keys {} are wrapped inside the tenant's HSM for the KEK {}{kid} of {}. There is no seal: whoever holds that KEK has the \
+             keys. Sign only if you have compared its fingerprint with what the service itself shows.",
+            labels.join(", "),
+            self.kek_fingerprint,
+            self.format.name()
+        )
+    }
+}
+
+/// `import`: which keys of another tool are unwrapped.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportPlain {
+    /// SHA-256 of the KEK's SubjectPublicKeyInfo.
+    pub kek_fingerprint: Hash,
+    /// The keys, in the plan's order.
+    pub keys: Vec<PlainKey>,
+}
+
+/// A key that another tool has wrapped.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlainKey {
+    /// Its label in the plan.
+    pub label: Id,
+    /// SHA-256 of its SubjectPublicKeyInfo.
+    pub spki: Hash,
+    /// SHA-256 of its certificate.
+    pub certificate: Hash,
+    /// SHA-256 of the wrapped key.
+    pub wrapped: Hash,
+}
+
+impl Subject for ImportPlain {
+    const GATE: Gate = Gate::Import;
+
+    fn summary(&self) -> String {
+        let labels: Vec<&str> = self.keys.iter().map(|key| key.label.as_str()).collect();
+        format!(
+            "The hoster's HSM unwraps the keys {}, which another tool has wrapped for the KEK {}. No custodian opens anything: there is no seal.",
+            labels.join(", "),
+            self.kek_fingerprint
         )
     }
 }
@@ -228,26 +303,26 @@ pub struct Restart {
     pub reason: String,
     /// Who makes the next attempt's key or secret.
     pub side: Side,
-    /// Whose HSM the keys are born in; the tenant's where nothing is said.
-    #[serde(default, skip_serializing_if = "Origin::is_usual")]
-    pub origin: Origin,
+    /// How keys come to where they are used; carried where nothing is said.
+    #[serde(default, skip_serializing_if = "Way::is_usual")]
+    pub way: Way,
 }
 
 impl Subject for Restart {
     const GATE: Gate = Gate::Restart;
 
     fn summary(&self) -> String {
-        let next = match (self.side, self.origin) {
-            (Side::Hoster, Origin::Hoster) => {
+        let next = match (self.side, self.way) {
+            (Side::Hoster, Way::Born) => {
                 "The keys that were born here are destroyed; the next attempt has new ones"
             }
-            (Side::Tenant, Origin::Hoster) => {
+            (Side::Tenant, Way::Born | Way::Brought) => {
                 "The challenge of this attempt serves for nothing more; the next takes other keys of the hoster"
             }
-            (Side::Hoster, Origin::Tenant) => {
+            (Side::Hoster, Way::Carried | Way::Brought | Way::Cloud) => {
                 "The KEK and what was imported under it are destroyed; the next attempt has a new KEK and a new offer"
             }
-            (Side::Tenant, Origin::Tenant) => {
+            (Side::Tenant, Way::Carried | Way::Cloud) => {
                 "The package and the shares of this attempt serve for nothing more; the next has a new secret and new shares"
             }
         };

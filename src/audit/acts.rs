@@ -2,7 +2,10 @@
 
 use super::documents::Documents;
 use crate::{
-    approval::{Abort, Export, Import, KekDestroy, KeysDestroy, Restart, SourceDestroy},
+    approval::{
+        Abort, CloudExport, Export, Import, ImportPlain, KekDestroy, KeysDestroy, Restart,
+        SourceDestroy,
+    },
     document::Kind,
     encoding::Hash,
     log::Event,
@@ -17,7 +20,9 @@ type Fits = Result<(), (String, String)>;
 pub enum Asked {
     /// Which keys leave, and for whom.
     Export(Export),
+    CloudExport(CloudExport),
     Import(Import),
+    ImportPlain(ImportPlain),
     KekDestroy(KekDestroy),
     KeysDestroy(KeysDestroy),
     SourceDestroy(SourceDestroy),
@@ -61,6 +66,46 @@ impl Act<'_> {
             ) => {
                 same("KEK", fingerprint, &asked.kek_fingerprint)?;
                 self.export(*document, asked)
+            }
+            (
+                Event::CloudExport {
+                    format,
+                    fingerprint,
+                    files,
+                    ..
+                },
+                Asked::CloudExport(asked),
+            ) => {
+                same("service", format, &asked.format)?;
+                same("KEK", fingerprint, &asked.kek_fingerprint)?;
+                let done = files.iter().map(|file| &file.label).collect::<Vec<_>>();
+                same(
+                    "keys",
+                    &done,
+                    &asked.keys.iter().map(|key| &key.label).collect(),
+                )?;
+                let ours = self.log.state.keys.iter();
+                let ours = ours.map(|key| (&key.label, key.spki, key.certificate));
+                let signed = asked.keys.iter();
+                let signed = signed.map(|key| (&key.label, key.spki, key.certificate));
+                same("keys", &ours.collect::<Vec<_>>(), &signed.collect())
+            }
+            (
+                Event::ImportPlain {
+                    fingerprint,
+                    keys,
+                    wrapped,
+                    ..
+                },
+                Asked::ImportPlain(asked),
+            ) => {
+                same("KEK", fingerprint, &asked.kek_fingerprint)?;
+                let done = keys.iter().zip(wrapped);
+                let done =
+                    done.map(|(key, wrapped)| (&key.label, key.spki, key.certificate, *wrapped));
+                let signed = asked.keys.iter();
+                let signed = signed.map(|key| (&key.label, key.spki, key.certificate, key.wrapped));
+                same("keys", &done.collect::<Vec<_>>(), &signed.collect())
             }
             (Event::Import { document, .. }, Asked::Import(asked)) => {
                 let Some(receipt) = self.documents.receipt.by_hash(*document) else {

@@ -18,7 +18,7 @@ use crate::{
     folder,
     log::Event,
     phase::{Gate, name},
-    plan::{Id, Plan, Side},
+    plan::{Id, Plan, Side, Way},
     rule::Rule,
     side::counterpart::{AskedAt, Verified},
     signature::{self, Namespace, SignatureFile, Signed, signer_of},
@@ -222,7 +222,13 @@ impl Gates<'_> {
     /// The request is of this ceremony, was made where the log says that its side stood, and asks for what it approves.
     fn approval(&self, seq: u64, gate: Gate, approved: Hash, found: &Found) -> Result<Asked> {
         let (asked, hash) = match gate {
+            Gate::Export if self.plan.way == Way::Cloud => {
+                self.request(gate, found, Asked::CloudExport)?
+            }
             Gate::Export => self.request(gate, found, Asked::Export)?,
+            Gate::Import if self.plan.way == Way::Brought => {
+                self.request(gate, found, Asked::ImportPlain)?
+            }
             Gate::Import => self.request(gate, found, Asked::Import)?,
             // That the act is what was signed for, the log's own rules demand.
             Gate::Primary => self.request(gate, found, |_: Primary| Asked::Other)?,

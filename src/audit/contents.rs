@@ -13,7 +13,7 @@ use crate::{
     encoding::Hash,
     folder,
     log::Event,
-    plan::{Id, Origin, Plan, Side},
+    plan::{Id, Plan, Side},
     rule::Rule,
     side::counterpart::Verified,
     signature::Signed,
@@ -137,7 +137,7 @@ impl Check<'_> {
             return Ok(());
         }
         let before = kind
-            .answers(self.plan.transfer.origin)
+            .answers(self.plan.way)
             .and_then(|kind| self.documents.hash(kind));
         match before.filter(|hash| answers != Some(*hash)) {
             None => Ok(()),
@@ -194,9 +194,9 @@ impl Check<'_> {
             ));
         }
         if packages.iter().flatten().count() > 1 {
-            let same = match self.plan.transfer.origin {
-                Origin::Tenant => "all documents mean the same KEK, package and receipt",
-                Origin::Hoster => "all documents mean the same keys, challenge and receipt",
+            let same = match self.plan.way.is_challenged() {
+                false => "all documents mean the same KEK, package and receipt",
+                true => "all documents mean the same keys, challenge and receipt",
             };
             verdict.holds.push(same.into());
         }

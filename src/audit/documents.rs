@@ -243,7 +243,7 @@ impl Documents {
         self.closing.settle(logs)?;
         let states = || logs.all().map(|log| &log.state);
         let crossing = Kind::ALL.into_iter();
-        for kind in crossing.filter(|kind| kind.crosses(plan.transfer.origin)) {
+        for kind in crossing.filter(|kind| kind.crosses(plan.way)) {
             let named = |state: &crate::phase::State| {
                 state.made.contains_key(&kind) || state.taken.contains_key(&kind)
             };

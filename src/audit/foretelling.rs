@@ -1,4 +1,4 @@
-//! `plan check --probe`: what both tokens were seen to do, held against a plan.
+//! `plan check --probe`: what the tokens were seen to do, held against a plan.
 
 use std::path::PathBuf;
 
@@ -6,10 +6,23 @@ use crate::{
     Error, Result,
     escape::escape,
     plan::{Plan, Side},
-    probe::{Probe, forecast::Forecast},
+    probe::{
+        Probe,
+        forecast::{Forecast, forecast, forecast_alone},
+    },
     rule::Rule,
     signature::{self, Namespace},
 };
+
+/// The reports that were given.
+pub enum Reports {
+    /// None.
+    None,
+    /// Of one token: enough where the other side's takes no part.
+    One(Box<Report>),
+    /// Of both.
+    Both(Box<Probes>),
+}
 
 /// The reports of both tokens.
 pub struct Probes {
@@ -27,15 +40,12 @@ pub struct Report {
     bytes: Vec<u8>,
 }
 
-impl Probes {
-    /// Reads the reports; none is fine, one is half of it.
+impl Reports {
+    /// Reads the reports.
     ///
     /// # Errors
-    /// `DOCUMENT-…`; [`Error::Usage`] where they are not one of each side.
-    pub fn read(files: &[PathBuf]) -> Result<Option<Self>> {
-        if files.is_empty() {
-            return Ok(None);
-        }
+    /// `DOCUMENT-…`; [`Error::Usage`] where there are several of one side.
+    pub fn read(files: &[PathBuf]) -> Result<Self> {
         let mut sides = [None, None];
         for file in files {
             let (probe, bytes) = Probe::read(file)?;
@@ -48,9 +58,48 @@ impl Probes {
                 return Err(one_of_each());
             }
         }
-        match sides {
-            [Some(tenant), Some(hoster)] => Ok(Some(Probes { tenant, hoster })),
-            _ => Err(one_of_each()),
+        Ok(match sides {
+            [Some(tenant), Some(hoster)] => Reports::Both(Box::new(Probes { tenant, hoster })),
+            [Some(one), None] | [None, Some(one)] => Reports::One(Box::new(one)),
+            [None, None] => Reports::None,
+        })
+    }
+
+    /// Those of both tokens, or none.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where there is but one.
+    pub fn both(self) -> Result<Option<Probes>> {
+        match self {
+            Reports::None => Ok(None),
+            Reports::Both(probes) => Ok(Some(*probes)),
+            Reports::One(_) => Err(one_of_each()),
+        }
+    }
+
+    /// Each of them.
+    fn all(&self) -> Vec<&Report> {
+        match self {
+            Reports::None => Vec::new(),
+            Reports::One(one) => vec![one],
+            Reports::Both(probes) => vec![&probes.tenant, &probes.hoster],
+        }
+    }
+
+    /// What is foretold of a plan; none where there is no report.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the other side's report is needed too.
+    pub fn forecast(&self, plan: &Plan) -> Result<Option<Forecast>> {
+        match self {
+            Reports::None => Ok(None),
+            Reports::Both(probes) => {
+                let Probes { tenant, hoster } = probes.as_ref();
+                Ok(Some(forecast(plan, &tenant.probe, &hoster.probe)))
+            }
+            Reports::One(one) => forecast_alone(plan, &one.probe)
+                .map(Some)
+                .ok_or_else(one_of_each),
         }
     }
 }
@@ -66,9 +115,9 @@ fn one_of_each() -> Error {
 ///
 /// # Errors
 /// `SIGNATURE-…`.
-pub fn signers(plan: &Plan, probes: &Probes) -> Result<Vec<String>> {
+pub fn signers(plan: &Plan, reports: &Reports) -> Result<Vec<String>> {
     let mut lines = Vec::new();
-    for Report { probe, file, bytes } in [&probes.tenant, &probes.hoster] {
+    for Report { probe, file, bytes } in reports.all() {
         let files = signature::beside(file)?;
         let signed = signature::verify(plan, probe.side, Namespace::Probe, bytes, &files)?;
         let names: Vec<_> = signed.officers.iter().map(|one| one.id.as_str()).collect();
@@ -84,9 +133,9 @@ pub fn signers(plan: &Plan, probes: &Probes) -> Result<Vec<String>> {
 }
 
 /// The forecast, for people.
-pub fn text(forecast: &Forecast, probes: &Probes) -> Vec<String> {
-    let mut lines = vec!["What both tokens were seen to do, held against the plan:".to_owned()];
-    for Report { probe, .. } in [&probes.tenant, &probes.hoster] {
+pub fn text(forecast: &Forecast, reports: &Reports) -> Vec<String> {
+    let mut lines = vec!["What the tokens were seen to do, held against the plan:".to_owned()];
+    for Report { probe, .. } in reports.all() {
         let token = &probe.token;
         lines.push(format!(
             "  {:<8}{} ({} {}, serial {}), probed {}",
@@ -99,6 +148,8 @@ pub fn text(forecast: &Forecast, probes: &Probes) -> Vec<String> {
         ));
     }
     match forecast.ways.as_slice() {
+        // One token alone has no way in common with another.
+        [] if reports.all().len() < 2 => {}
         [] => lines.push("  both can: NOTHING; no key can cross between them".into()),
         ways => {
             let ways: Vec<_> = ways

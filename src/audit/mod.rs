@@ -28,14 +28,14 @@ use crate::{
     folder,
     log::Event,
     phase::Gate,
-    plan::{Id, MAX_PLAN, Origin, PLAN_FILE, Plan, Side, Source},
+    plan::{Id, MAX_PLAN, PLAN_FILE, Plan, Side, Source, Way},
     preflight::{Finding, Outcome},
     rule::Rule,
     signature::{self, Namespace},
 };
 use documents::Documents;
 use evidence::{Evidence, Holds};
-pub use foretelling::Probes;
+pub use foretelling::{Probes, Reports};
 use logs::Logs;
 pub use planning::{Checked, check_plan, new_plan};
 pub use rehearsal::rehearse_plan;
@@ -247,7 +247,7 @@ fn say_claims(plan: &Plan, logs: &Logs, verdict: &mut Verdict) {
         ]
         .map(str::to_owned),
     );
-    if plan.transfer.origin == Origin::Hoster {
+    if plan.way == Way::Born {
         let born = "that the keys were born in the hoster's HSM and cannot leave it: CKA_LOCAL and CKA_NEVER_EXTRACTABLE are its module's word";
         verdict.claims.push(born.into());
     }

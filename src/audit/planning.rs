@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::foretelling::{self, Probes};
+use super::foretelling::{self, Probes, Reports};
 use crate::{
     Result,
     document::parts::{Mechanism, OaepHash},
@@ -10,11 +10,8 @@ use crate::{
     escape::escape,
     fingerprint, folder,
     phase::name,
-    plan::{Deployment, KeyType, Origin, Party, Person, Plan, Side, Target, Trial},
-    probe::{
-        forecast::{Forecast, forecast},
-        proposal::strongest,
-    },
+    plan::{Deployment, KeyType, Party, Person, Plan, Side, Target, Trial, Way},
+    probe::{forecast::Forecast, proposal::strongest},
     signature::{self, Namespace},
 };
 
@@ -82,19 +79,17 @@ fn with_probes(template: &str, probes: &Probes) -> Result<String> {
 ///
 /// # Errors
 /// Every fault of the plan with its line; `SIGNATURE-…` for a signature that is wrong.
-pub fn check_plan(path: &Path, probes: Option<&Probes>) -> Result<Checked> {
+pub fn check_plan(path: &Path, reports: &Reports) -> Result<Checked> {
     let plan = Plan::read(path)?;
     let mut lines = meaning(path, &plan)?;
-    let mut foretold = None;
-    if let Some(probes) = probes {
-        let forecast = forecast(&plan, &probes.tenant.probe, &probes.hoster.probe);
-        lines.extend(foretelling::text(&forecast, probes));
+    let foretold = reports.forecast(&plan)?;
+    if let Some(forecast) = &foretold {
+        lines.extend(foretelling::text(forecast, reports));
         lines.extend(
-            foretelling::signers(&plan, probes)?
+            foretelling::signers(&plan, reports)?
                 .into_iter()
                 .map(|line| format!("  report  {line}")),
         );
-        foretold = Some(forecast);
     }
     Ok(Checked {
         text: lines.join("\n"),
@@ -207,8 +202,8 @@ fn party(lines: &mut Vec<String>, side: Side, party: &Party) {
 
 fn quorum(lines: &mut Vec<String>, plan: &Plan) {
     let custodians = &plan.quorum.custodians;
-    if plan.transfer.origin == Origin::Hoster {
-        lines.push("quorum:     none: nothing secret travels".into());
+    if plan.way != Way::Carried {
+        lines.push("quorum:     none: nothing is sealed".into());
         return;
     }
     lines.push(format!(
@@ -242,15 +237,17 @@ fn transfer(lines: &mut Vec<String>, plan: &Plan) {
         OaepHash::Sha1 => "SHA-1",
     };
     let evidence = name(&transfer.evidence);
-    lines.push(match transfer.origin {
-        Origin::Tenant => format!(
-            "transfer:   keys of the tenant, {mechanism}, OAEP with {oaep}, KEK of {} bits, evidence {evidence}",
-            transfer.kek_bits
-        ),
-        Origin::Hoster => format!(
-            "transfer:   keys born in the hoster's HSM, challenges with OAEP {oaep}, evidence {evidence}"
-        ),
-    });
+    let wrapped = format!(
+        "{mechanism}, OAEP with {oaep}, KEK of {} bits",
+        transfer.kek_bits
+    );
+    let how = match plan.way {
+        Way::Carried => format!("keys of the tenant, {wrapped}"),
+        Way::Born => format!("keys born in the hoster's HSM, challenges with OAEP {oaep}"),
+        Way::Brought => format!("keys that another tool brings, {wrapped}"),
+        Way::Cloud => format!("keys of the tenant for {}, {wrapped}", plan.target.kind()),
+    };
+    lines.push(format!("transfer:   {how}, evidence {evidence}"));
     for key in &plan.keys {
         let kind = match key.key_type {
             KeyType::Rsa(bits) => format!("RSA-{bits}"),

@@ -156,6 +156,7 @@ fn header(plan: &Plan, labels: &BTreeMap<String, String>) -> String {
     }
     let target = match plan.target {
         Target::Local { .. } => "nodes as they are now, in their order.",
+        Target::Cloud(_) => "the service; its KEK will be another.",
         Target::Hgs { .. } => {
             "nodes as they are now, in their order; ksp; deployment is \"rotation\": last year's keys are primary."
         }

@@ -9,7 +9,7 @@ use std::{
 use clap::{Parser, Subcommand};
 use keyferry::{
     Result,
-    audit::{self, Against, Probes},
+    audit::{self, Against, Reports},
     encoding::Hash,
     fingerprint::hash_from_paper,
     terminal::fail,
@@ -141,7 +141,7 @@ fn main() -> ExitCode {
 }
 
 fn plan_new(file: &Path, probes: &[PathBuf]) -> Result<()> {
-    audit::new_plan(file, Probes::read(probes)?.as_ref())?;
+    audit::new_plan(file, Reports::read(probes)?.both()?.as_ref())?;
     println!("{}", file.display());
     eprintln!(
         "next: fill in every REPLACE-, then keyferry-audit plan check {}",
@@ -162,7 +162,7 @@ fn plan_renew(from: &Path, file: &Path) -> Result<()> {
 }
 
 fn plan_check(file: &Path, probes: &[PathBuf], json: bool) -> Result<()> {
-    let checked = audit::check_plan(file, Probes::read(probes)?.as_ref())?;
+    let checked = audit::check_plan(file, &Reports::read(probes)?)?;
     match json {
         true => println!("{}", serde_json::json!(checked.forecast)),
         false => println!("{}", checked.text),
@@ -175,7 +175,7 @@ fn plan_check(file: &Path, probes: &[PathBuf], json: bool) -> Result<()> {
 }
 
 fn plan_rehearse(plan: &Path, file: &Path, people: &Path, probes: &[PathBuf]) -> Result<()> {
-    let probes = Probes::read(probes)?;
+    let probes = Reports::read(probes)?.both()?;
     for line in audit::rehearse_plan(plan, file, people, probes.as_ref())? {
         println!("{line}");
     }

@@ -7,8 +7,14 @@ use keyferry::{
     Error, Result,
     ceremony::Ceremony,
     hoster::{
-        acceptance, answer, attesting::Given, evidence, import, kek, keys, nodes, package, primary,
-        prove::NodeChoice, quorum::Presented, register,
+        acceptance, answer,
+        attesting::Given,
+        evidence, import, kek, keys, nodes, package,
+        plain::{self, Brought},
+        primary,
+        prove::NodeChoice,
+        quorum::Presented,
+        register,
     },
     phase::{Phase, Step},
     plan::{Id, Side},
@@ -51,10 +57,20 @@ enum Command {
     /// The tenant's package
     #[command(subcommand)]
     Package(Package),
-    /// Open the seal with a quorum of custodians, and unwrap every key inside the HSM
+    /// Open the seal with a quorum of custodians, and unwrap every key inside the HSM; or, with --format pkcs11, keys that another tool has wrapped
     Import {
         /// The package/ folder
-        package: PathBuf,
+        #[arg(required_unless_present = "format", conflicts_with = "format")]
+        package: Option<PathBuf>,
+        /// Plain wrapped keys (CKM_RSA_AES_KEY_WRAP), where the plan says so
+        #[arg(long, value_parser = ["pkcs11"])]
+        format: Option<String>,
+        /// With --format: the wrapped key of a label
+        #[arg(long, value_name = "LABEL=FILE", value_parser = of_label, requires = "format")]
+        wrapped: Vec<(Id, PathBuf)>,
+        /// With --format: its certificate, DER
+        #[arg(long, value_name = "LABEL=FILE", value_parser = of_label, requires = "format")]
+        certificate: Vec<(Id, PathBuf)>,
         /// A custodian's share file; repeat it, each with its identity. Without any, people are asked
         #[arg(long, value_name = "FILE")]
         share: Vec<PathBuf>,
@@ -299,10 +315,31 @@ fn main() -> ExitCode {
             Box::new(move |ceremony, _| package::check(ceremony, &package)),
         ),
         Command::Import {
-            package,
+            package: None,
+            wrapped,
+            certificate,
+            ..
+        } => {
+            let brought = Brought {
+                wrapped,
+                certificates: certificate,
+            };
+            common.gated_step(
+                side,
+                Step::ImportPlain,
+                |ceremony| plain::ask(ceremony, &brought),
+                |ceremony, hsm, asker, approved| {
+                    let say = |text: &str| asker.say(text);
+                    plain::import(ceremony, hsm, approved, &brought, &say)
+                },
+            )
+        }
+        Command::Import {
+            package: Some(package),
             share,
             identity,
             work,
+            ..
         } => {
             let presented = match presented(
                 matches.subcommand_matches("import").unwrap_or(&matches),

@@ -6,13 +6,15 @@ use clap::{Parser, Subcommand};
 use keyferry::{
     Result,
     phase::Step,
-    plan::{Id, Side},
+    plan::{CloudFormat, Id, Side},
     program::{Common, Sessions, Shared, words_heard},
     side::{
         archive,
         token::{TokenChoice, with_officer},
     },
-    tenant::{accept, born, export, keys, metadata::Asked, offer, receipt, shares, source, trust},
+    tenant::{
+        accept, born, cloud, export, keys, metadata::Asked, offer, receipt, shares, source, trust,
+    },
 };
 
 /// The tenant's side of a key ceremony: its keys leave its HSM wrapped for the hoster's, sealed under shares
@@ -38,8 +40,20 @@ enum Command {
     /// The target keys
     #[command(subcommand)]
     Keys(Keys),
-    /// Wrap and seal every key, and deal the shares
-    Export(Sessions),
+    /// Wrap and seal every key, and deal the shares; or, with --format, wrap every key for a cloud service
+    Export {
+        #[command(flatten)]
+        work: Sessions,
+        /// The cloud service of the plan: azure-byok, aws-kms or gcp-kms
+        #[arg(long, value_name = "FORMAT", value_parser = of_cloud, requires = "kek")]
+        format: Option<CloudFormat>,
+        /// With --format: the service's wrapping key, PEM or DER
+        #[arg(long, value_name = "FILE", requires = "format")]
+        kek: Option<PathBuf>,
+        /// With azure-byok: the key identifier of the KEK, a URL
+        #[arg(long, value_name = "URL", requires = "format")]
+        kid: Option<String>,
+    },
     /// The custodians' shares
     #[command(subcommand)]
     Share(Share),
@@ -161,6 +175,13 @@ fn of_node(text: &str) -> std::result::Result<(Id, PathBuf), String> {
     Ok((node.parse()?, file.into()))
 }
 
+fn of_cloud(text: &str) -> std::result::Result<CloudFormat, String> {
+    let found = CloudFormat::ALL
+        .into_iter()
+        .find(|format| format.name() == text);
+    found.ok_or_else(|| "expected azure-byok, aws-kms or gcp-kms".into())
+}
+
 fn main() -> ExitCode {
     let Cli { common, command } = Cli::parse();
     let side = Side::Tenant;
@@ -209,7 +230,24 @@ fn main() -> ExitCode {
                 born::check(ceremony, keys, &typed)
             }),
         ),
-        Command::Export(work) => common.gated_step(
+        Command::Export {
+            format: Some(format),
+            kek: Some(kek),
+            kid,
+            ..
+        } => {
+            let order = cloud::Order { format, kek, kid };
+            common.gated_step(
+                side,
+                Step::CloudExport,
+                |ceremony| cloud::ask(ceremony, &order),
+                |ceremony, hsm, asker, approved| {
+                    let say = |text: &str| asker.say(text);
+                    cloud::export(ceremony, hsm, approved, &order, &say)
+                },
+            )
+        }
+        Command::Export { work, .. } => common.gated_step(
             side,
             Step::Export,
             export::ask,

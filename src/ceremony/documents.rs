@@ -13,7 +13,7 @@ use crate::{
     folder,
     log::Event,
     phase::{Made, State},
-    plan::{Origin, Side},
+    plan::{Side, Way},
     rule::Rule,
 };
 
@@ -50,7 +50,7 @@ impl Ceremony {
         files: Vec<(String, Vec<u8>)>,
     ) -> Result<Hash> {
         let answers = B::KIND
-            .answers(self.plan.transfer.origin)
+            .answers(self.plan.way)
             .map(|kind| self.state.document(kind))
             .transpose()?;
         self.build_document(begun, answers, body, files)
@@ -98,6 +98,16 @@ impl Ceremony {
             .try_for_each(|(name, bytes)| folder::write_new(&folder.join(name), bytes))
     }
 
+    /// Writes the files for a cloud service; their folder gets its name once the log names them.
+    ///
+    /// # Errors
+    /// What writing files can end with.
+    pub fn stage_cloud(&self, begun: &Begun, files: &[(String, Vec<u8>)]) -> Result<PathBuf> {
+        let name = cloud_folder(self.state.cloud_exports + 1);
+        self.stage(begun, &name, files)?;
+        Ok(self.outbox(&name))
+    }
+
     /// Records the result of a step, then gives what it made its name in the outbox.
     ///
     /// # Errors
@@ -118,6 +128,10 @@ impl Ceremony {
                 self.settle_one(&staging, SHARES)?;
             }
             self.settle_one(&staging, kind.name())?;
+        }
+        if self.state.cloud_exports > 0 {
+            let staging = self.staging(self.state.attempt);
+            self.settle_one(&staging, &cloud_folder(self.state.cloud_exports))?;
         }
         for (kind, hash) in self.state.taken.clone() {
             let (part, to) = (self.inbox(&format!(".{kind}")), self.inbox(kind.name()));
@@ -175,7 +189,7 @@ impl Ceremony {
     /// # Errors
     /// `DOCUMENT-ANSWERS`; `LOG-EVENT` where this side has released none.
     pub fn answers<B: Body>(&self, received: &Received<B>) -> Result<()> {
-        match B::KIND.answers(self.plan.transfer.origin) {
+        match B::KIND.answers(self.plan.way) {
             Some(kind) => received.answering(self.state.document(kind)?),
             None => Ok(()),
         }
@@ -264,11 +278,11 @@ impl Ceremony {
     /// # Errors
     /// As [`Ceremony::kept`] and [`Ceremony::sent`].
     pub fn key_set(&self) -> Result<KeySet> {
-        Ok(match (self.plan.transfer.origin, self.state.side) {
-            (Origin::Tenant, Side::Tenant) => KeySet::from(&self.sent::<Package>()?.0),
-            (Origin::Tenant, Side::Hoster) => KeySet::from(&*self.kept::<Package>()?),
-            (Origin::Hoster, Side::Tenant) => KeySet::from(&self.sent::<Challenge>()?.0),
-            (Origin::Hoster, Side::Hoster) => KeySet::from(&*self.kept::<Challenge>()?),
+        Ok(match (self.plan.way, self.state.side) {
+            (Way::Carried | Way::Cloud, Side::Tenant) => KeySet::from(&self.sent::<Package>()?.0),
+            (Way::Carried | Way::Cloud, Side::Hoster) => KeySet::from(&*self.kept::<Package>()?),
+            (Way::Born | Way::Brought, Side::Tenant) => KeySet::from(&self.sent::<Challenge>()?.0),
+            (Way::Born | Way::Brought, Side::Hoster) => KeySet::from(&*self.kept::<Challenge>()?),
         })
     }
 
@@ -288,6 +302,11 @@ impl Ceremony {
         }
         Ok((own, made))
     }
+}
+
+/// Where the files of an export for a cloud service lie, in the outbox.
+fn cloud_folder(export: u32) -> String {
+    format!("cloud-{export}")
 }
 
 /// Where the documents of attempts that were given up lie, in outbox or inbox.

@@ -5,7 +5,7 @@ use crate::{
     encoding::Hash,
     log::{Entry, Event},
     phase::{Phase, State},
-    plan::{Origin, PLAN_FILE, Plan, Side, Source, Trial},
+    plan::{PLAN_FILE, Plan, Side, Source, Trial, Way},
     rule::Rule,
 };
 
@@ -59,13 +59,10 @@ impl Replay {
     /// `PLAN-CHANGED`; `TARGET-WRAP-WITH-TRUSTED` where the tenant's keys were made before its HSM trusted the KEK; `PLAN-TRIAL` where the
     /// hoster began without the trial that the plan names; `TRIAL-ENDS` where a trial did not stop.
     pub fn check_plan(&self, plan: &Plan) -> Result<()> {
-        if self.plan == Some(plan.hash()) && self.state.origin != plan.transfer.origin {
+        if self.plan == Some(plan.hash()) && self.state.way != plan.way {
             return Err(Rule::LogEvent.refuse(
-                format!("a log of keys of the {}", self.state.origin.name()),
-                format!(
-                    "keys of the {}, as the plan says",
-                    plan.transfer.origin.name()
-                ),
+                format!("a log of keys that are {}", self.state.way.name()),
+                format!("keys that are {}, as the plan says", plan.way.name()),
                 "the log was not written by Keyferry: stop, and ask that side for an explanation",
             ));
         }
@@ -91,7 +88,7 @@ impl Replay {
     /// The tenant's originals went where the plan destroys them, and only there.
     fn check_source(&self, plan: &Plan) -> Result<()> {
         let state = &self.state;
-        let carried = state.side == Side::Tenant && state.origin == Origin::Tenant;
+        let carried = state.side == Side::Tenant && state.way == Way::Carried;
         let ended = carried && state.aborted.is_none() && state.phase == Phase::Closed;
         let (gone, wanted) = (state.source_destroyed, plan.source == Source::Destroy);
         match (gone && !wanted) || (ended && wanted && !gone) {

@@ -1,4 +1,4 @@
-//! `keys`: the keys that were born in the hoster's HSM. The first document where the plan says `origin = "hoster"`.
+//! `keys`: the keys in the hoster's HSM that the tenant is shown: born there, or brought by another tool.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Result,
     encoding::{Blob, Hash, hash},
-    plan::{Id, Plan, Role},
+    plan::{Id, Plan, Role, Way},
     rule::Rule,
     spki::{self, TargetCertificate},
 };
@@ -32,7 +32,7 @@ pub struct Keys {
     pub token: TokenIdentity,
 }
 
-/// One key that was born at the hoster.
+/// One key that the tenant is shown.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BornKey {
@@ -72,10 +72,17 @@ impl Body for Keys {
         attestation::check(&self.attestations, labels)?;
         for (key, planned) in self.keys.iter().zip(&plan.keys) {
             key.held.check(planned, plan, header.attempt)?;
-            parts::require(&key.held.attributes, BORN).map_err(|(found, expected)| {
-                let rule = Rule::TargetLocal.name();
-                (format!("{}: {found} ({rule})", planned.label), expected)
-            })?;
+            if plan.way == Way::Born {
+                parts::require(&key.held.attributes, BORN).map_err(|(found, expected)| {
+                    let rule = Rule::TargetLocal.name();
+                    (format!("{}: {found} ({rule})", planned.label), expected)
+                })?;
+            }
+            // A key that another tool has brought is the one that the plan names.
+            let spki = Hash::of(&key.spki.0);
+            if let Some(planned) = planned.spki.filter(|planned| *planned != spki) {
+                return Err((format!("the public key {spki}"), planned.to_string()));
+            }
             if key.role != planned.role {
                 return Err((
                     format!("{} with another role", planned.label),

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     encoding::Hash,
     log::Head,
-    plan::{Id, Mode, Origin, Plan, Side},
+    plan::{Id, Mode, Plan, Side, Way},
 };
 pub use reading::{Received, Released, header_of, read, read_files, read_without_log};
 
@@ -95,19 +95,20 @@ impl Kind {
         }
     }
 
-    /// Whether a ceremony of this origin has it.
-    pub fn crosses(self, origin: Origin) -> bool {
+    /// Whether a ceremony in which keys go this way has it.
+    pub fn crosses(self, way: Way) -> bool {
         match self {
-            Kind::Offer | Kind::Package => origin == Origin::Tenant,
-            Kind::Keys | Kind::Challenge => origin == Origin::Hoster,
-            _ => true,
+            Kind::Offer => matches!(way, Way::Carried | Way::Brought),
+            Kind::Package => way == Way::Carried,
+            Kind::Keys | Kind::Challenge => way.is_challenged(),
+            _ => way != Way::Cloud,
         }
     }
 
     /// The document that it answers: the one before it.
-    pub fn answers(self, origin: Origin) -> Option<Kind> {
+    pub fn answers(self, way: Way) -> Option<Kind> {
         let mut before = Kind::ALL.into_iter().rev().filter(|kind| *kind < self);
-        before.find(|kind| kind.crosses(origin))
+        before.find(|kind| kind.crosses(way))
     }
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     encoding::Hash,
-    plan::{Origin, Plan},
+    plan::{Plan, Way},
 };
 
 /// How a target key is wrapped (design, section 4.3).
@@ -96,12 +96,13 @@ pub fn require(found: &[ReadBack], required: &[(&str, &str)]) -> Result<(), (Str
 /// # Errors
 /// What was found and what was expected.
 pub fn check_kek(kek: Option<Hash>, plan: &Plan) -> Result<(), (String, String)> {
-    match (kek, plan.transfer.origin) {
-        (Some(_), Origin::Tenant) | (None, Origin::Hoster) => Ok(()),
-        (None, Origin::Tenant) => Err(("no KEK".into(), "the KEK of this ceremony".into())),
-        (Some(kek), Origin::Hoster) => {
-            let expected = "none, because the keys were born at the hoster";
-            Err((format!("the KEK {kek}"), expected.into()))
+    match (kek, plan.way) {
+        (Some(_), Way::Carried | Way::Brought) | (None, Way::Born | Way::Cloud) => Ok(()),
+        (None, Way::Carried | Way::Brought) => {
+            Err(("no KEK".into(), "the KEK of this ceremony".into()))
+        }
+        (Some(kek), Way::Born | Way::Cloud) => {
+            Err((format!("the KEK {kek}"), "none: there was no KEK".into()))
         }
     }
 }

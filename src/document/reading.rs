@@ -298,19 +298,19 @@ fn check_header(kind: Kind, header: &Header, plan: &Plan) -> Result<()> {
             "attempt 1 or later".into(),
         );
     }
-    let origin = plan.transfer.origin;
-    if !kind.crosses(origin) {
+    let way = plan.way;
+    if !kind.crosses(way) {
         return differs(
             Rule::DocumentKind,
             "a document that this plan does not have".into(),
-            format!("a document of keys of the {}", origin.name()),
+            format!("a document of keys that are {}", way.name()),
         );
     }
-    if header.answers.is_none() != kind.answers(origin).is_none() {
+    if header.answers.is_none() != kind.answers(way).is_none() {
         return differs(
             Rule::DocumentAnswers,
             format!("answers {:?}", header.answers),
-            format!("the {:?}", kind.answers(origin)),
+            format!("the {:?}", kind.answers(way)),
         );
     }
     Ok(())

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     encoding::PackageId,
-    plan::{IMPORT, Id, Origin, Plan},
+    plan::{IMPORT, Id, Plan, Way},
     proof::Proof,
 };
 
@@ -43,7 +43,7 @@ impl Body for Receipt {
         check_count(self.keys.len(), plan)?;
         for (key, planned) in self.keys.iter().zip(&plan.keys) {
             key.check(planned, plan, header.attempt)?;
-            if plan.transfer.origin == Origin::Hoster {
+            if plan.way == Way::Born {
                 parts::require(&key.attributes, BORN)?;
             }
         }

@@ -14,7 +14,7 @@ use crate::{
     hsm::{Hsm, ImportKey, Imported, Target},
     log::{Event, KeyRecord},
     phase::Step,
-    plan::{IMPORT, KeyPlan, Origin},
+    plan::{IMPORT, KeyPlan, Way},
     report::Report,
     rule::Rule,
 };
@@ -43,7 +43,7 @@ pub fn answer(
                 spki: &key.spki.0,
                 certificate: &key.certificate,
                 usage: planned.usage,
-                origin: Origin::Hoster,
+                born: plan.way == Way::Born,
             },
         )
     });

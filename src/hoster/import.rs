@@ -22,7 +22,7 @@ use crate::{
     hsm::{Hsm, ImportKey, ImportOrder, Imported, Target},
     log::{Event, KekRecord, KeyRecord},
     phase::Step,
-    plan::{IMPORT, Id, KeyPlan, Origin, Plan, Side},
+    plan::{IMPORT, Id, KeyPlan, Plan, Side},
     report::Report,
     rule::Rule,
     seal::SealKey,
@@ -246,7 +246,7 @@ fn import_keys<'a>(
         spki: &key.spki.0,
         certificate: package.file(&key.certificate_file()),
         usage: planned.usage,
-        origin: Origin::Tenant,
+        born: false,
     })
 }
 

@@ -22,7 +22,7 @@ use crate::{
     hsm::{Hsm, Kek, KekSpec},
     log::{Event, KekRecord, LOG_FILE},
     phase::Step,
-    plan::{Id, Side, Source},
+    plan::{Id, Side, Source, Way},
     report::Report,
     rule::Rule,
     side::room,
@@ -150,12 +150,13 @@ impl Why {
             Why::Aborted(abort) => (None, Some(*abort)),
         };
         let state = &ceremony.state;
-        let imported = match abort.is_some() && state.quorum.is_some() {
-            true => remains::targets(ceremony)
-                .map(|(label, _)| label.clone())
-                .collect(),
-            false => Vec::new(),
-        };
+        let imported =
+            match abort.is_some() && (state.quorum.is_some() || state.way == Way::Brought) {
+                true => remains::targets(ceremony)
+                    .map(|(label, _)| label.clone())
+                    .collect(),
+                false => Vec::new(),
+            };
         let (keys, stay) = match state.primary_begun {
             false => (imported, Vec::new()),
             true => (Vec::new(), imported),

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    attesting::{Files, Given, attested},
+    attesting::{Given, attested},
     import::{held_key, target_id},
     remains,
 };
@@ -14,6 +14,7 @@ use crate::{
     certificate,
     document::{
         Listed,
+        attestation::Attestation,
         closing::Closing,
         key_set::certificate_file,
         keys::{BornKey, Keys, fingerprint as fingerprint_of},
@@ -53,7 +54,13 @@ pub fn create(
     if given.prepare {
         return Ok(prepared(&plan, begun.attempt()));
     }
-    let body = body(&plan, hsm, &born, &files, begun.attempt());
+    let body = body(
+        &plan,
+        hsm,
+        &born,
+        files.attestations.clone(),
+        begun.attempt(),
+    );
     let judged = body.attested(|name| files.bytes(name), &plan, Timestamp::now())?;
     let certificates = plan.keys.iter().zip(&born);
     let certificates =
@@ -79,11 +86,17 @@ pub fn create(
     let report = Report::new("The keys were born in the HSM and can never leave it.")
         .value("keys", document.to_string())
         .value("fingerprint", said.to_string());
-    Ok(attested(report, &judged)
+    let report = attested(report, &judged);
+    Ok(shown(ceremony, report, said))
+}
+
+/// The words of the keys, which the tenant is to hear.
+pub fn shown(ceremony: &Ceremony, report: Report, said: Hash) -> Report {
+    report
         .line("Its words; the first two rows are read aloud to the tenant over a second channel (`keyferry-audit show` shows them again):")
         .line(fingerprint::rows(&said.0))
         .data("words", fingerprint::words(&said.0).join(" "))
-        .value("folder", ceremony.outbox("keys").display().to_string()))
+        .value("folder", ceremony.outbox("keys").display().to_string())
 }
 
 /// The keys are there, and nobody has been shown them.
@@ -122,7 +135,14 @@ fn one(plan: &Plan, hsm: &Hsm, key: &KeyPlan, attempt: u32) -> Result<Born> {
     Ok(born)
 }
 
-fn body(plan: &Plan, hsm: &Hsm, born: &[Born], files: &Files, attempt: u32) -> Keys {
+/// The document that shows these keys to the tenant.
+pub fn body(
+    plan: &Plan,
+    hsm: &Hsm,
+    born: &[Born],
+    attestations: Vec<Attestation>,
+    attempt: u32,
+) -> Keys {
     let keys = plan.keys.iter().zip(born);
     let said = keys.clone();
     let said = said.map(|(key, born)| (&key.label, Hash::of(&born.certificate)));
@@ -135,7 +155,7 @@ fn body(plan: &Plan, hsm: &Hsm, born: &[Born], files: &Files, attempt: u32) -> K
     Keys {
         fingerprint: fingerprint_of(plan, said),
         keys: keys.map(one).collect(),
-        attestations: files.attestations.clone(),
+        attestations,
         token: hsm.identity().clone(),
     }
 }

@@ -9,6 +9,7 @@ pub mod kek;
 pub mod keys;
 pub mod nodes;
 pub mod package;
+pub mod plain;
 pub mod primary;
 pub mod prove;
 pub mod proving;

@@ -8,6 +8,7 @@ use crate::{
     document::{Kind, Released, package::Package, read},
     log::Event,
     phase::Step,
+    plan::Way,
     report::Report,
     rule::Rule,
 };
@@ -60,7 +61,8 @@ pub fn check(ceremony: &mut Ceremony, folder: &Path) -> Result<Report> {
 /// # Errors
 /// `PACKAGE-IMPORTED` after an import, `PHASE-ORDER`, `DOCUMENT-…` and `SIGNATURE-…` rules.
 pub fn same(ceremony: &Ceremony, folder: &Path) -> Result<Released<Package>> {
-    let imported = !ceremony.state.keys.is_empty() && ceremony.state.aborted.is_none();
+    let state = &ceremony.state;
+    let imported = state.way == Way::Carried && !state.keys.is_empty() && state.aborted.is_none();
     if !imported {
         ceremony.state.require(Step::Import)?;
     }

@@ -6,7 +6,7 @@ use crate::{
     encoding::{CkaId, cka_id},
     hoster::import::target_id,
     hsm::Hsm,
-    plan::{Id, Origin, Side},
+    plan::{Id, Side, Way},
 };
 
 /// The CKA_ID of the KEK of an attempt.
@@ -38,9 +38,9 @@ pub fn left(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
     }
     for (label, id) in targets(ceremony) {
         if hsm.holds(id)? {
-            let what = match ceremony.state.origin {
-                Origin::Tenant => "imported key",
-                Origin::Hoster => "key",
+            let what = match ceremony.state.way {
+                Way::Born => "key",
+                _ => "imported key",
             };
             left.push(format!("the {what} {label}"));
         }

@@ -14,7 +14,7 @@ use super::target::public_usages;
 use super::unwrap::endings;
 use super::{Hsm, ImportKey, Imported, Inventory, Target};
 use crate::encoding::CkaId;
-use crate::plan::{KeyType, Origin, Usage};
+use crate::plan::{KeyType, Usage};
 use crate::rule::Rule;
 use crate::spki::TargetCertificate;
 use crate::{Error, Result};
@@ -128,7 +128,7 @@ impl BornSpec<'_> {
             spki,
             certificate,
             usage: self.usage,
-            origin: Origin::Hoster,
+            born: true,
         }
     }
 }

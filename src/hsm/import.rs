@@ -20,7 +20,7 @@ use super::unwrap::{Pinned, endings};
 use crate::Result;
 use crate::document::parts::{Mechanism, OaepHash, ReadBack};
 use crate::encoding::CkaId;
-use crate::plan::{KeyType, Origin, Usage};
+use crate::plan::{KeyType, Usage};
 use crate::rule::Rule;
 use crate::wrapped_key::WrappedKey;
 
@@ -50,8 +50,8 @@ pub struct ImportKey<'a> {
     pub certificate: &'a [u8],
     /// What the key may be used for.
     pub usage: Usage,
-    /// In whose HSM it was born.
-    pub origin: Origin,
+    /// Whether it must have been born in this token.
+    pub born: bool,
 }
 
 /// A complete, correct target key at the hoster.
@@ -229,7 +229,7 @@ impl Hsm<'_> {
         wanted.push(flag(CKA_TOKEN, true));
         let rule = Rule::TargetAttributes;
         let mut miss = self.first_miss(&session, private, &wanted, rule)?;
-        if set.of.origin == Origin::Hoster {
+        if set.of.born {
             let local = self.first_miss(&session, private, &born_here(), Rule::TargetLocal)?;
             miss = local.or(miss);
         }

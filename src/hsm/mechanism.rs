@@ -11,7 +11,7 @@ use super::packed::Call;
 use super::public_key::PublicKey;
 use super::raw::Object;
 use crate::document::parts::{Mechanism, OaepHash};
-use crate::plan::{KeyType, Origin, Plan, Side};
+use crate::plan::{self, KeyType, Plan, Side};
 use crate::probe::needs::needs;
 use crate::probe::profile::Profile;
 use crate::rule::Rule;
@@ -121,7 +121,7 @@ impl Hsm<'_> {
             }
         }
         let transfer = &plan.transfer;
-        if transfer.origin == Origin::Hoster {
+        if plan.way == plan::Way::Born {
             return Ok(());
         }
         let session = self.session()?;

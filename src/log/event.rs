@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{Fetched, KekRecord, KeyRecord, Share};
+use super::record::{CloudFile, Fetched, KekRecord, KeyRecord, Share};
 use crate::{
     document::{
         Kind,
@@ -11,7 +11,7 @@ use crate::{
     encoding::{Hash, PackageId},
     node::PrimaryKey,
     phase::{Gate, Step},
-    plan::{Evidence, Id, Mode, Origin, Side, Source, Stage},
+    plan::{CloudFormat, Evidence, Id, Mode, Side, Source, Stage, Way},
     preflight::Finding,
     room::Remark,
     rule::Rule,
@@ -33,9 +33,9 @@ pub enum Event {
         side: Side,
         /// SHA-256 of the plan.
         plan: Hash,
-        /// In whose HSM the keys are born; the tenant's where nothing is said.
-        #[serde(default, skip_serializing_if = "Origin::is_usual")]
-        origin: Origin,
+        /// How keys come to where they are used; carried where nothing is said.
+        #[serde(default, skip_serializing_if = "Way::is_usual")]
+        way: Way,
         /// What the plan waives.
         waived: Vec<Rule>,
         /// Who signed the plan.
@@ -172,6 +172,34 @@ pub enum Event {
         token: TokenIdentity,
         /// The share files, in the order of the custodians.
         shares: Vec<Share>,
+    },
+    /// Every key is wrapped for the KEK of a cloud service.
+    CloudExport {
+        /// Which.
+        format: CloudFormat,
+        /// SHA-256 of the KEK's SubjectPublicKeyInfo.
+        fingerprint: Hash,
+        /// What wrapping was seen to do with a throwaway key.
+        observed: Observed,
+        /// The token that wrapped.
+        token: TokenIdentity,
+        /// The files, in the plan's order.
+        files: Vec<CloudFile>,
+    },
+    /// Keys that another tool has wrapped are in the hoster's HSM, and `keys` is made.
+    ImportPlain {
+        /// SHA-256 of `keys`.
+        document: Hash,
+        /// SHA-256 of the KEK's SubjectPublicKeyInfo.
+        fingerprint: Hash,
+        /// The level of attestation that was reached.
+        attested: Evidence,
+        /// The token they are in.
+        token: TokenIdentity,
+        /// The keys, in the plan's order.
+        keys: Vec<KeyRecord>,
+        /// SHA-256 of each wrapped key.
+        wrapped: Vec<Hash>,
     },
     /// A custodian has shown that the share they hold is the right one.
     ShareConfirm {

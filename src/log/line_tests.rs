@@ -137,7 +137,7 @@ fn lines() -> Vec<(Vec<u8>, Head)> {
             mode: Mode::Rehearsal,
             side: Side::Tenant,
             plan: Hash::of(b"plan"),
-            origin: Default::default(),
+            way: Default::default(),
             waived: vec![Rule::WrapOaepSha1],
             signatures: vec![signed("ada"), signed("hugo")],
             version: "0.1.0".into(),

@@ -15,6 +15,8 @@ impl Event {
             Event::KeysCheck { .. } => Step::KeysCheck,
             Event::Answer { .. } => Step::Answer,
             Event::Export { .. } => Step::Export,
+            Event::CloudExport { .. } => Step::CloudExport,
+            Event::ImportPlain { .. } => Step::ImportPlain,
             Event::ShareConfirm { .. } => Step::ShareConfirm,
             Event::ShareReissue { .. } => Step::ShareReissue,
             Event::Release { .. } => Step::Release,
@@ -52,6 +54,7 @@ impl Event {
         match self {
             Event::KekCreate { document, .. } => Some((Kind::Offer, *document)),
             Event::KeysCreate { document, .. } => document.map(|document| (Kind::Keys, document)),
+            Event::ImportPlain { document, .. } => Some((Kind::Keys, *document)),
             Event::KeysCheck { document, .. } => Some((Kind::Challenge, *document)),
             Event::Export { document, .. } => Some((Kind::Package, *document)),
             Event::Import { document, .. } | Event::Answer { document, .. } => {

@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 use crate::{Error, Result, encoding::Hash, folder, rule::Rule};
 pub use event::Event;
 use line::{Parser, format_error};
-pub use record::{Fetched, KekRecord, KeyRecord, Share};
+pub use record::{CloudFile, Fetched, KekRecord, KeyRecord, Share};
 
 /// The file name of the log in a ceremony folder.
 pub const LOG_FILE: &str = "log.jsonl";

@@ -41,6 +41,16 @@ pub struct Share {
     pub file: Hash,
 }
 
+/// A wrapped key, as a cloud service is given it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CloudFile {
+    /// Its label in the plan.
+    pub label: Id,
+    /// SHA-256 of the file.
+    pub file: Hash,
+}
+
 /// A file that somebody fetched from a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

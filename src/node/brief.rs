@@ -112,7 +112,7 @@ impl Brief {
             })
         });
         let (deployment, ksp) = match &plan.target {
-            Target::Local { .. } => (None, None),
+            Target::Local { .. } | Target::Cloud(_) => (None, None),
             Target::Hgs {
                 deployment, ksp, ..
             } => (Some(*deployment), Some(ksp.clone())),

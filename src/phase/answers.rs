@@ -5,7 +5,7 @@ use crate::{
     Error, Result,
     document::Kind,
     encoding::Hash,
-    plan::{Origin, Side, Stage},
+    plan::{Side, Stage, Way},
     rule::Rule,
 };
 
@@ -28,7 +28,7 @@ impl State {
 
     /// Whether keys that were born here must go after an abort, as far as the log says: not those that may be primary.
     pub fn born_left(&self) -> bool {
-        let born = self.side == Side::Hoster && self.origin == Origin::Hoster;
+        let born = self.side == Side::Hoster && self.way == Way::Born;
         let may_go = self.aborted.is_some() && !self.primary_begun;
         born && may_go && !self.keys.is_empty() && !self.made.contains_key(&Kind::Closing)
     }

@@ -29,6 +29,7 @@ impl State {
             Step::Primary,
             Step::Rollback,
             Step::SourceDestroy,
+            Step::CloudExport,
         ];
         let needs_intent =
             event.made().is_some() || step.is_some_and(|step| touches.contains(&step));
@@ -94,6 +95,11 @@ impl State {
                         Err("the end of a KEK without acceptance or abort, or a second one".into())
                     }
                 }
+            }
+            Event::ImportPlain { fingerprint, .. }
+                if self.kek.as_ref().map(|kek| kek.fingerprint) != Some(*fingerprint) =>
+            {
+                Err("keys that were wrapped for another KEK".into())
             }
             Event::KeysCreate { document, .. }
                 if document.is_some() != (self.side == Side::Hoster) =>

@@ -7,7 +7,7 @@ mod state;
 
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{Origin, Side};
+use crate::plan::{Side, Way};
 pub use nodes::{Nodes, Proved};
 pub use state::{Abandoned, Approval, Made, State};
 
@@ -24,6 +24,8 @@ pub enum Step {
     KeysCheck,
     Answer,
     Export,
+    CloudExport,
+    ImportPlain,
     ShareConfirm,
     ShareReissue,
     Release,
@@ -51,8 +53,8 @@ impl Step {
     /// The gate that the step waits at.
     pub fn gate(self) -> Option<Gate> {
         Some(match self {
-            Step::Export => Gate::Export,
-            Step::Import => Gate::Import,
+            Step::Export | Step::CloudExport => Gate::Export,
+            Step::Import | Step::ImportPlain => Gate::Import,
             Step::Primary => Gate::Primary,
             Step::Rollback => Gate::Rollback,
             Step::Nodes => Gate::Nodes,
@@ -110,6 +112,7 @@ pub enum Phase {
     KeysReleased,
     ChallengeMade,
     ChallengeReleased,
+    CloudExported,
     PackageMade,
     PackageReleased,
     PackageTaken,
@@ -154,10 +157,12 @@ macro_rules! table {
 
 /// How the tenant's keys come into the hoster's HSM: each of the tables below is followed by [`TABLE`]. The first line of a phase
 /// is what `status` proposes, unless a step must be taken first for each custodian.
-pub fn way_in(origin: Origin) -> &'static [Row] {
-    match origin {
-        Origin::Tenant => CARRIED,
-        Origin::Hoster => BORN,
+pub fn way_in(way: Way) -> &'static [Row] {
+    match way {
+        Way::Carried => CARRIED,
+        Way::Born => BORN,
+        Way::Brought => BROUGHT,
+        Way::Cloud => CLOUD,
     }
 }
 
@@ -215,7 +220,39 @@ pub const BORN: &[Row] = table! {
     Tenant ChallengeReleased    Restart      Planned              "the tenant's security officer" "restart --reason TEXT";
 };
 
-/// Every other step that is allowed, whatever the keys' origin.
+/// Born in the tenant's HSM, and wrapped by another tool: the tenant confirms the KEK for it, and is then shown what arrived.
+pub const BROUGHT: &[Row] = table! {
+    Hoster Planned              KekCreate    OfferMade            "the hoster's operator"   "kek create";
+    Hoster OfferMade            Release      OfferReleased        "the hoster's operator, once officers have signed" "release";
+    Hoster OfferReleased        ImportPlain  KeysMade             "the hoster's operator"   "import --format pkcs11 --wrapped LABEL=FILE --certificate LABEL=FILE ...";
+    Hoster KeysMade             Release      KeysReleased         "the hoster's operator, once officers have signed" "release";
+    Hoster KeysReleased         Answer       ReceiptMade          "the hoster's operator"   "answer CHALLENGE";
+    Hoster RegistrationReleased KekDestroy   ClosingMade          "the hoster's operator"   "kek destroy ACCEPTANCE";
+    Hoster Aborted              KekDestroy   ClosingMade          "the hoster's operator"   "kek destroy";
+
+    Tenant Planned              OfferCheck   OfferTaken           "the tenant's security officer" "offer check OFFER";
+    Tenant OfferTaken           KeysCheck    ChallengeMade        "the tenant's security officer" "keys check KEYS";
+    Tenant ChallengeMade        Release      ChallengeReleased    "the tenant's security officer, once officers have signed" "release";
+    Tenant ChallengeReleased    ReceiptCheck ReceiptTaken         "the tenant's security officer" "receipt check RECEIPT";
+
+    Hoster OfferMade            Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
+    Hoster OfferReleased        Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
+    Hoster KeysMade             Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
+    Hoster KeysReleased         Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
+    Tenant OfferTaken           OfferCheck   OfferTaken           "the tenant's security officer" "offer check OFFER";
+    Tenant ChallengeMade        Restart      OfferTaken           "the tenant's security officer" "restart --reason TEXT";
+    Tenant ChallengeReleased    Restart      OfferTaken           "the tenant's security officer" "restart --reason TEXT";
+};
+
+/// Born in the tenant's HSM, and wrapped for a cloud service: the hoster's side has no steps. A KEK that has expired is followed by another.
+pub const CLOUD: &[Row] = table! {
+    Tenant Planned              KeysCreate   KeysReady            "the tenant's security officer" "keys create";
+    Tenant KeysReady            CloudExport  CloudExported        "the tenant's security officer" "export --format FORMAT --kek FILE";
+    Tenant CloudExported        CloudExport  CloudExported        "the tenant's security officer" "export --format FORMAT --kek FILE";
+    Tenant CloudExported        Close        Closed               "the tenant's security officer" "close";
+};
+
+/// Every other step that is allowed, whatever the way.
 pub const TABLE: &[Row] = table! {
     Hoster ReceiptMade          Release      ReceiptReleased      "the hoster's operator, once officers have signed" "release";
     Hoster ReceiptReleased      Register     Registered           "the hoster's operator"   "register";

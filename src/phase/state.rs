@@ -8,7 +8,7 @@ use crate::{
     document::Kind,
     encoding::{Hash, PackageId},
     log::{Entry, Event, GENESIS, Head, KekRecord, KeyRecord, Share},
-    plan::{Id, Origin, Side},
+    plan::{Id, Side, Way},
     preflight::Seen,
     room::Room,
     rule::Rule,
@@ -50,8 +50,8 @@ pub struct Abandoned {
 pub struct State {
     /// Whose log it is.
     pub side: Side,
-    /// In whose HSM the keys are born, as `init` said.
-    pub origin: Origin,
+    /// How keys come to where they are used, as `init` said.
+    pub way: Way,
     /// How far it has come.
     pub phase: Phase,
     /// This side's attempt, from 1.
@@ -94,6 +94,8 @@ pub struct State {
     pub keys: Vec<KeyRecord>,
     /// The export that was made or taken.
     pub package_id: Option<PackageId>,
+    /// How often keys were wrapped for a cloud service.
+    pub cloud_exports: u32,
     /// The share files that were dealt.
     pub shares: Vec<Share>,
     /// The custodians who have confirmed their share.
@@ -117,7 +119,7 @@ impl State {
     pub fn new(side: Side) -> Self {
         State {
             side,
-            origin: Origin::default(),
+            way: Way::default(),
             phase: Phase::Planned,
             phase_entry: GENESIS,
             approvals: BTreeMap::new(),
@@ -139,6 +141,7 @@ impl State {
             trusted: false,
             keys: Vec::new(),
             package_id: None,
+            cloud_exports: 0,
             shares: Vec::new(),
             confirmed: BTreeSet::new(),
             quorum: None,
@@ -154,7 +157,7 @@ impl State {
     pub fn rows(&self) -> impl Iterator<Item = &'static Row> {
         let (side, phase) = (self.side, self.phase);
         let ended = phase == Phase::Closed || self.aborted.is_some();
-        let steps = way_in(self.origin).iter().chain(TABLE);
+        let steps = way_in(self.way).iter().chain(TABLE);
         let steps = steps.filter(move |row| row.phase == phase);
         let abort = ABORT.iter().filter(move |_| !ended);
         let service = SERVICE.iter().filter(move |row| self.serves(row.step));
@@ -234,8 +237,8 @@ impl State {
         self.nodes
             .take(entry, approved.map(|approval| approval.subject));
         match event {
-            Event::Init { origin, .. } => {
-                self.origin = *origin;
+            Event::Init { way, .. } => {
+                self.way = *way;
                 self.phase_entry = entry.head;
             }
             Event::Intent { step, attempt } => {
@@ -258,7 +261,10 @@ impl State {
             Event::KekUntrust { .. } => self.trusted = false,
             Event::SourceDestroy { .. } => self.source_destroyed = true,
             Event::Close { .. } => self.closes += 1,
-            Event::KeysCreate { keys, .. } | Event::Import { keys, .. } => self.keys = keys.clone(),
+            Event::KeysCreate { keys, .. }
+            | Event::Import { keys, .. }
+            | Event::ImportPlain { keys, .. } => self.keys = keys.clone(),
+            Event::CloudExport { .. } => self.cloud_exports += 1,
             Event::OfferCheck {
                 attempt,
                 fingerprint,
@@ -364,7 +370,7 @@ impl State {
                 });
             }
         }
-        if self.side == Side::Hoster || self.origin == Origin::Hoster {
+        if self.side == Side::Hoster || self.way.is_challenged() {
             self.kek = None;
             self.kek_begun = false;
             self.keys = Vec::new();

@@ -11,28 +11,59 @@ use crate::{
 };
 
 /// In which HSM the keys are born.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
-    /// The tenant's; they travel wrapped and sealed.
-    #[default]
+    /// The tenant's.
     Tenant,
     /// The hoster's; nothing secret travels.
     Hoster,
 }
 
-impl Origin {
-    /// The name in plans and logs.
+/// In which form keys of the tenant's reach the hoster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    /// Keyferry's package, sealed.
+    Package,
+    /// A plain wrapped key that another tool has made (CKM_RSA_AES_KEY_WRAP; PKCS#11 v3.1, 6.1.27).
+    Pkcs11,
+}
+
+/// How keys come to where they are used: which documents and steps a ceremony has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Way {
+    /// Born in the tenant's HSM, wrapped, sealed, and carried to the hoster's.
+    #[default]
+    Carried,
+    /// Born in the hoster's HSM.
+    Born,
+    /// Born in the tenant's HSM, wrapped by another tool, and brought to the hoster's.
+    Brought,
+    /// Born in the tenant's HSM, and wrapped for a cloud service, which imports them itself.
+    Cloud,
+}
+
+impl Way {
+    /// The name in logs.
     pub fn name(self) -> &'static str {
         match self {
-            Origin::Tenant => "tenant",
-            Origin::Hoster => "hoster",
+            Way::Carried => "carried",
+            Way::Born => "born",
+            Way::Brought => "brought",
+            Way::Cloud => "cloud",
         }
     }
 
     /// Whether it is the usual one, which logs do not name.
     pub fn is_usual(&self) -> bool {
-        *self == Origin::default()
+        *self == Way::default()
+    }
+
+    /// Whether the tenant takes the hoster's word on which keys there are, and asks for proofs: then its own HSM takes no part.
+    pub fn is_challenged(self) -> bool {
+        matches!(self, Way::Born | Way::Brought)
     }
 }
 
@@ -63,8 +94,6 @@ impl Evidence {
 /// How keys cross.
 #[derive(Debug, Clone)]
 pub struct Transfer {
-    /// Where the keys are born.
-    pub origin: Origin,
     /// How they are wrapped.
     pub mechanism: Mechanism,
     /// The OAEP hash of every wrap and challenge.
@@ -127,6 +156,8 @@ pub struct KeyPlan {
     pub usage: Usage,
     /// The subject of its certificate (RFC 4514).
     pub subject: String,
+    /// SHA-256 of its SubjectPublicKeyInfo, where another tool brings it.
+    pub spki: Option<Hash>,
 }
 
 /// The service that will use the keys.
@@ -148,6 +179,38 @@ pub enum Target {
         /// Hours between `primary` and the evidence that `accept` takes.
         soak_hours: u32,
     },
+    /// A cloud service, which imports wrapped keys itself: the hoster's side has no steps.
+    Cloud(CloudFormat),
+}
+
+/// The form in which a cloud service takes wrapped keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CloudFormat {
+    /// Azure Key Vault's `.byok`.
+    AzureByok,
+    /// AWS KMS, RSA_AES_KEY_WRAP_SHA_256 or _SHA_1.
+    AwsKms,
+    /// Google Cloud KMS, RSA_OAEP_…_AES_256.
+    GcpKms,
+}
+
+impl CloudFormat {
+    /// Every one of them.
+    pub const ALL: [CloudFormat; 3] = [
+        CloudFormat::AzureByok,
+        CloudFormat::AwsKms,
+        CloudFormat::GcpKms,
+    ];
+
+    /// The name in plans, logs and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            CloudFormat::AzureByok => "azure-byok",
+            CloudFormat::AwsKms => "aws-kms",
+            CloudFormat::GcpKms => "gcp-kms",
+        }
+    }
 }
 
 /// A rehearsal on the real HSMs and nodes with throwaway keys, which stops before activation and removes what it made.
@@ -179,13 +242,14 @@ impl Target {
         match self {
             Target::Local { .. } => "local",
             Target::Hgs { .. } => "hgs",
+            Target::Cloud(format) => format.name(),
         }
     }
 
     /// Hours between activation and the evidence that `accept` takes.
     pub fn soak_hours(&self) -> u32 {
         match self {
-            Target::Local { .. } => 0,
+            Target::Local { .. } | Target::Cloud(_) => 0,
             Target::Hgs { soak_hours, .. } => *soak_hours,
         }
     }
@@ -194,6 +258,7 @@ impl Target {
     pub fn nodes(&self) -> &[Id] {
         match self {
             Target::Local { nodes } | Target::Hgs { nodes, .. } => nodes,
+            Target::Cloud(_) => &[],
         }
     }
 }

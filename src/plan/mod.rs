@@ -20,8 +20,8 @@ use crate::{
     rule::Rule,
 };
 pub use content::{
-    Deployment, Evidence, IMPORT, KeyPlan, KeyType, Origin, Role, Source, Stage, Target, Transfer,
-    Trial, Usage,
+    CloudFormat, Deployment, Evidence, Form, IMPORT, KeyPlan, KeyType, Origin, Role, Source, Stage,
+    Target, Transfer, Trial, Usage, Way,
 };
 pub use fault::{Fault, Faults};
 pub use people::{Custodian, HsmPlan, NetworkPlan, Party, Person, QuorumPlan, Witness};
@@ -154,6 +154,8 @@ pub struct Plan {
     pub witnesses: Vec<Witness>,
     /// Who holds the shares.
     pub quorum: QuorumPlan,
+    /// How keys come to where they are used.
+    pub way: Way,
     /// How the keys cross.
     pub transfer: Transfer,
     /// What crosses.
@@ -216,9 +218,9 @@ impl Plan {
         self.single_shot() && !self.waives(Rule::TargetWrapWithTrusted)
     }
 
-    /// Whether keys travel, each wrapped in one call.
+    /// Whether the tenant wraps keys for the hoster, each in one call.
     fn single_shot(&self) -> bool {
-        self.transfer.origin == Origin::Tenant && self.transfer.mechanism == Mechanism::SingleShot
+        self.way == Way::Carried && self.transfer.mechanism == Mechanism::SingleShot
     }
 
     /// Where each key must prove itself (design, section 4.5): `import`, then `<node>/ready` and

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Deployment, Evidence, HsmPlan, Mode, Origin, Role, Source};
+use super::{CloudFormat, Deployment, Evidence, Form, HsmPlan, Mode, Origin, Role, Source, Way};
 use crate::{
     document::parts::{Mechanism, OaepHash},
     encoding::{Fixed, Hash},
@@ -80,6 +80,7 @@ pub struct RawCustodian {
 #[serde(deny_unknown_fields, default)]
 pub struct RawTransfer {
     pub origin: Origin,
+    pub format: Form,
     pub mechanism: Mechanism,
     pub oaep_hash: OaepHash,
     pub kek_bits: Option<Spanned<u32>>,
@@ -91,6 +92,7 @@ impl Default for RawTransfer {
     fn default() -> Self {
         RawTransfer {
             origin: Origin::Tenant,
+            format: Form::Package,
             mechanism: Mechanism::SingleShot,
             oaep_hash: OaepHash::Sha256,
             kek_bits: None,
@@ -110,6 +112,7 @@ pub struct RawKey {
     pub bits: Spanned<u32>,
     pub usage: Option<Spanned<Vec<String>>>,
     pub subject: Spanned<String>,
+    pub spki: Option<Spanned<Hash>>,
 }
 
 /// The fields of every kind of target side by side: a tagged enum would lose their places.
@@ -117,7 +120,8 @@ pub struct RawKey {
 #[serde(deny_unknown_fields)]
 pub struct RawTarget {
     pub kind: TargetKind,
-    pub nodes: Spanned<Vec<Spanned<String>>>,
+    #[serde(default)]
+    pub nodes: Option<Spanned<Vec<Spanned<String>>>>,
     pub ksp: Option<Spanned<String>>,
     pub deployment: Option<Spanned<Deployment>>,
     pub soak_hours: Option<Spanned<u32>>,
@@ -130,6 +134,37 @@ pub struct RawTarget {
 pub enum TargetKind {
     Local,
     Hgs,
+    #[serde(rename = "azure-byok")]
+    AzureByok,
+    #[serde(rename = "aws-kms")]
+    AwsKms,
+    #[serde(rename = "gcp-kms")]
+    GcpKms,
+}
+
+impl TargetKind {
+    /// The cloud service, if it is one.
+    pub fn cloud(self) -> Option<CloudFormat> {
+        match self {
+            TargetKind::Local | TargetKind::Hgs => None,
+            TargetKind::AzureByok => Some(CloudFormat::AzureByok),
+            TargetKind::AwsKms => Some(CloudFormat::AwsKms),
+            TargetKind::GcpKms => Some(CloudFormat::GcpKms),
+        }
+    }
+}
+
+impl RawPlan {
+    /// How keys come to where they are used.
+    pub fn way(&self) -> Way {
+        let cloud = self.target.get_ref().kind.cloud();
+        match (self.transfer.origin, self.transfer.format, cloud) {
+            (Origin::Hoster, ..) => Way::Born,
+            (Origin::Tenant, _, Some(_)) => Way::Cloud,
+            (Origin::Tenant, Form::Pkcs11, None) => Way::Brought,
+            (Origin::Tenant, Form::Package, None) => Way::Carried,
+        }
+    }
 }
 
 #[derive(Deserialize)]

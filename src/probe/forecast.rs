@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Direction, Outcome, Probe, needs};
 use crate::{
     document::parts::{KwpFlavour, Mechanism, OaepHash},
-    plan::{KeyType, Origin, Plan, Side},
+    plan::{KeyType, Plan, Side, Way},
     rule::Rule,
 };
 
@@ -81,16 +81,15 @@ fn fits(made: &[KwpFlavour], taken: &[KwpFlavour]) -> bool {
 
 /// Foretells a ceremony.
 pub fn forecast(plan: &Plan, tenant: &Probe, hoster: &Probe) -> Forecast {
-    let ways = ways(tenant, hoster);
-    if plan.transfer.origin == Origin::Hoster {
-        return Forecast {
-            ways,
-            refusals: born_refusals(plan, hoster),
-            needed: Vec::new(),
-            droppable: Vec::new(),
-            warnings: warnings(plan, tenant, hoster),
-        };
+    let alone = match plan.way {
+        Way::Carried => None,
+        Way::Born | Way::Brought => forecast_alone(plan, hoster),
+        Way::Cloud => forecast_alone(plan, tenant),
+    };
+    if let Some(alone) = alone {
+        return alone;
     }
+    let ways = ways(tenant, hoster);
     let (at_hoster, missed) = hoster_refusals(plan, hoster);
     let (at_tenant, lacks_trust) = tenant_refusals(plan, tenant);
     let mut refusals = at_hoster;
@@ -102,9 +101,27 @@ pub fn forecast(plan: &Plan, tenant: &Probe, hoster: &Probe) -> Forecast {
         droppable: droppable(plan, &ways, &missed, lacks_trust),
         refusals,
         needed,
-        warnings: warnings(plan, tenant, hoster),
+        warnings: warnings(plan, &[tenant, hoster]),
         ways,
     }
+}
+
+/// Foretells a ceremony in which the other side's token takes no part; none where it does.
+pub fn forecast_alone(plan: &Plan, probe: &Probe) -> Option<Forecast> {
+    let refusals = match (plan.way, probe.side) {
+        (Way::Born, Side::Hoster) => born_refusals(plan, probe),
+        (Way::Brought, Side::Hoster) => hoster_refusals(plan, probe).0,
+        (Way::Cloud, Side::Tenant) => tenant_refusals(plan, probe).0,
+        _ => return None,
+    };
+    let rules = refusals.iter().filter_map(|refused| refused.rule);
+    Some(Forecast {
+        ways: Vec::new(),
+        needed: rules.filter(|rule| rule.waivable()).collect(),
+        refusals,
+        droppable: Vec::new(),
+        warnings: warnings(plan, &[probe]),
+    })
 }
 
 /// `kek create`: the planned HSM, its mechanisms, the unwrap, the KEK's attributes. Also the rules that the KEK misses.
@@ -264,15 +281,10 @@ fn droppable(
 }
 
 /// Attributes that are held but forbid nothing, and what the profiles advise.
-fn warnings(plan: &Plan, tenant: &Probe, hoster: &Probe) -> Vec<String> {
+fn warnings(plan: &Plan, probes: &[&Probe]) -> Vec<String> {
     let mut warnings = Vec::new();
-    for (side, probe) in [(Side::Tenant, tenant), (Side::Hoster, hoster)] {
-        if probe.side != side {
-            warnings.push(format!(
-                "the report given for the {side} was made by the {}",
-                probe.side
-            ));
-        }
+    for probe in probes {
+        let side = probe.side;
         for facts in probe
             .enforced
             .iter()

@@ -4,7 +4,7 @@
 use super::MechanismId;
 use crate::{
     document::parts::Mechanism,
-    plan::{KeyType, Origin, Plan, Role, Side},
+    plan::{KeyType, Plan, Role, Side, Way},
 };
 
 /// A mechanism that a side cannot do without.
@@ -56,8 +56,8 @@ pub fn needs(side: Side, plan: &Plan) -> Vec<Need> {
         has(|kind| matches!(kind, KeyType::Rsa(_))),
         has(|kind| matches!(kind, KeyType::Ec(_))),
     );
-    let born = plan.transfer.origin == Origin::Hoster;
-    if born && side == Side::Tenant {
+    let born = plan.way == Way::Born;
+    if plan.way.is_challenged() && side == Side::Tenant {
         return Vec::new();
     }
     let mut needs = Vec::new();

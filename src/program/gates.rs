@@ -10,7 +10,7 @@ use crate::{
     hoster::remains,
     hsm::Hsm,
     phase::Step,
-    plan::{Origin, Side},
+    plan::Side,
     report::Report,
     side::{abort, restart, token::with_token},
     tenant::trust,
@@ -90,7 +90,7 @@ impl Common {
             return self.step(
                 side,
                 Box::new(|ceremony, asker| {
-                    if ceremony.plan.transfer.origin == Origin::Hoster {
+                    if ceremony.plan.way.is_challenged() {
                         let approved = ask(ceremony)?;
                         return abort::abort(ceremony, &approved, reason, Some(Vec::new()));
                     }

@@ -6,7 +6,7 @@ use crate::{
     ceremony::Ceremony,
     log::Event,
     phase::Step,
-    plan::{Origin, Side, Trial},
+    plan::{Side, Trial, Way},
     report::Report,
     side::{room, trial},
 };
@@ -67,23 +67,23 @@ pub fn abort(
 
 /// Whether this side's HSM took no part.
 fn no_hsm(ceremony: &Ceremony) -> bool {
-    ceremony.state.side == Side::Tenant && ceremony.state.origin == Origin::Hoster
+    ceremony.state.side == Side::Tenant && ceremony.state.way.is_challenged()
 }
 
 /// What no program can look for.
 fn to_destroy(ceremony: &Ceremony) -> &'static [&'static str] {
-    match (ceremony.state.side, ceremony.state.origin) {
-        (Side::Tenant, Origin::Hoster) => &["nothing on this side"],
-        (Side::Hoster, Origin::Hoster) => &[
+    match (ceremony.state.side, ceremony.state.way) {
+        (Side::Tenant, Way::Born | Way::Brought) => &["nothing on this side"],
+        (Side::Hoster, Way::Born) => &[
             "the keys that were born here, with `keys destroy`, where there are any; backups and clones of the HSM too",
             "keys that are primary already stay so: their service decides what follows them",
         ],
-        (Side::Tenant, Origin::Tenant) => &[
+        (Side::Tenant, Way::Carried | Way::Cloud) => &[
             "every share file: the custodians' copies, and outbox/shares on this machine and its mirror",
             "every copy of the package/ folder, on media too",
             "the target keys in the tenant's HSM only if no new plan will carry them; Keyferry leaves them",
         ],
-        (Side::Hoster, Origin::Tenant) => &[
+        (Side::Hoster, Way::Carried | Way::Brought | Way::Cloud) => &[
             "the KEK, with `kek destroy`, where one was made; backups and clones of the HSM too",
             "share files and identities that custodians left here",
             "every copy of the package/ folder, on media too",

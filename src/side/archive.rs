@@ -14,7 +14,7 @@ use crate::{
     fingerprint, folder,
     log::{Event, Head, LOG_FILE},
     phase::{Phase, Step},
-    plan::{Id, Origin, Plan, Side, Source},
+    plan::{Id, Plan, Side, Source, Way},
     report::Report,
     rule::Rule,
     signature::{self, Namespace},
@@ -69,6 +69,8 @@ pub fn close(ceremony: &mut Ceremony, closing: Option<&Path>) -> Result<Report> 
             // With `source destroy` it was taken already.
             (Side::Tenant, _) if ceremony.state.taken.contains_key(&Kind::Closing) => None,
             (Side::Tenant, Some(folder)) => Some(take_closing(ceremony, folder)?),
+            // A cloud service closes nothing.
+            (Side::Tenant, None) if ceremony.plan.way == Way::Cloud => None,
             (Side::Tenant, None) if ceremony.state.aborted.is_none() => {
                 return Err(Error::Usage {
                     what: "no closing".into(),
@@ -143,7 +145,7 @@ fn head_signatures(ceremony: &Ceremony, head: &Path) -> Result<(Vec<Id>, Vec<Id>
 /// What became of the tenant's originals, where it has any and has accepted.
 fn source(ceremony: &Ceremony) -> Option<Source> {
     let (plan, state) = (&ceremony.plan, &ceremony.state);
-    let carried = state.side == Side::Tenant && plan.transfer.origin == Origin::Tenant;
+    let carried = state.side == Side::Tenant && plan.way == Way::Carried;
     (carried && state.aborted.is_none()).then_some(plan.source)
 }
 

@@ -47,6 +47,9 @@ impl AttestedAt {
             Event::KekCreate {
                 document, attested, ..
             }
+            | Event::ImportPlain {
+                document, attested, ..
+            }
             | Event::OfferCheck {
                 document, attested, ..
             }

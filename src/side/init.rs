@@ -9,11 +9,12 @@ use crate::{
     fingerprint::{self, WORDS_TYPED},
     folder,
     log::{Event, LOG_FILE, MAX_LOG},
-    plan::{MAX_PLAN, PLAN_FILE, Plan, Side, Trial},
+    plan::{MAX_PLAN, PLAN_FILE, Plan, Side, Trial, Way},
     report::Report,
     rule::Rule,
     side::{counterpart, trial},
     signature::{self, SignatureFile, Signed},
+    target::cloud,
 };
 
 /// A plan that enough officers of both sides have signed.
@@ -111,13 +112,16 @@ pub fn init(dir: &Path, side: Side, agreed: AgreedPlan, typed: &str) -> Result<(
         superseded,
         trial,
     } = agreed;
+    if side == Side::Hoster && plan.way == Way::Cloud {
+        return Err(cloud::no_part());
+    }
     fingerprint::confirm(plan.hash(), typed)?;
     let event = Event::Init {
         ceremony: plan.ceremony.clone(),
         mode: plan.mode,
         side,
         plan: plan.hash(),
-        origin: plan.transfer.origin,
+        way: plan.way,
         waived: plan.waivers.iter().map(|waiver| waiver.rule).collect(),
         signatures: signed.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

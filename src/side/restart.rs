@@ -6,7 +6,7 @@ use crate::{
     ceremony::Ceremony,
     log::Event,
     phase::{Step, name},
-    plan::{Origin, Side},
+    plan::{Side, Way},
     report::Report,
     side::room,
 };
@@ -18,7 +18,7 @@ fn subject(ceremony: &Ceremony, reason: &str) -> Result<approval::Restart> {
         attempt: state.attempt,
         reason: room::reason(reason)?,
         side: state.side,
-        origin: state.origin,
+        way: state.way,
     })
 }
 
@@ -60,10 +60,10 @@ pub fn restart(
     ))
     .value("attempt", attempt)
     .value("destroyed", if destroyed.is_empty() { "nothing".into() } else { destroyed.join(", ") })
-    .line(match (ceremony.state.side, ceremony.state.origin) {
-        (Side::Tenant, Origin::Hoster) => "Take the hoster's new keys with `keys check`.",
-        (Side::Hoster, Origin::Hoster) => "Tell the tenant that new keys come. If it has made a challenge for the old ones, it must `restart` too before it can take them.",
-        (Side::Tenant, Origin::Tenant) => "Custodians destroy the shares of the attempt that ended, and so do you: outbox/attempt-…/shares here and in the mirror. If the hoster has begun again too, take its new offer first.",
-        (Side::Hoster, Origin::Tenant) => "Tell the tenant that a new offer comes. If it has made a package for the old one, it must `restart` too before it can take it.",
+    .line(match (ceremony.state.side, ceremony.state.way) {
+        (Side::Tenant, Way::Born | Way::Brought) => "Take the hoster's new keys with `keys check`.",
+        (Side::Hoster, Way::Born) => "Tell the tenant that new keys come. If it has made a challenge for the old ones, it must `restart` too before it can take them.",
+        (Side::Tenant, Way::Carried | Way::Cloud) => "Custodians destroy the shares of the attempt that ended, and so do you: outbox/attempt-…/shares here and in the mirror. If the hoster has begun again too, take its new offer first.",
+        (Side::Hoster, Way::Carried | Way::Brought | Way::Cloud) => "Tell the tenant that a new offer comes. If it has made a package for the old one, it must `restart` too before it can take it.",
     }))
 }

@@ -145,7 +145,7 @@ fn same_target(tried: &Target, planned: &Target) -> Result<()> {
     let said = |target: &Target| {
         let nodes = target.nodes().iter().map(Id::as_str);
         let ksp = match target {
-            Target::Local { .. } => String::new(),
+            Target::Local { .. } | Target::Cloud(_) => String::new(),
             Target::Hgs { ksp, .. } => format!(" through {}", escape(ksp)),
         };
         let nodes: Vec<&str> = nodes.collect();
@@ -196,6 +196,6 @@ pub fn remains(plan: &Plan, side: Side) -> Vec<String> {
                 nodes.join(", ")
             )]
         }
-        (Side::Hoster, Target::Local { .. }) => Vec::new(),
+        (Side::Hoster, Target::Local { .. } | Target::Cloud(_)) => Vec::new(),
     }
 }

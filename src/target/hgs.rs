@@ -86,7 +86,7 @@ impl Service for Hgs {
                 soak_hours,
                 ..
             } => requirements(keys, nodes, ksp, *soak_hours),
-            Target::Local { .. } => Vec::new(),
+            Target::Local { .. } | Target::Cloud(_) => Vec::new(),
         }
     }
 

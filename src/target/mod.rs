@@ -1,5 +1,6 @@
 //! How a key becomes primary, one file per kind of service. What is the same for all lies in [`crate::node`] and in the hoster's steps.
 
+pub mod cloud;
 pub mod hgs;
 pub mod local;
 pub mod metadata;
@@ -141,5 +142,6 @@ pub fn of(target: &Target) -> &'static dyn Service {
     match target {
         Target::Local { .. } => &local::Local,
         Target::Hgs { .. } => &hgs::Hgs,
+        Target::Cloud(_) => &cloud::Cloud,
     }
 }

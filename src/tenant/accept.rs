@@ -69,7 +69,7 @@ pub fn accept(ceremony: &mut Ceremony, folder: &Path, asked: &Asked) -> Result<R
             .value("former", shown(&body.former))
             .value("acceptance", document.to_string());
     match plan.target {
-        Target::Local { .. } => Ok(report),
+        Target::Local { .. } | Target::Cloud(_) => Ok(report),
         Target::Hgs { .. } => Ok(metadata::report(report, plan, &published, keys.pair()?)),
     }
 }

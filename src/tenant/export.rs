@@ -31,10 +31,10 @@ use crate::{
 };
 
 /// A key that may be wrapped: on this token, as planned, with its certificate.
-struct Checked {
-    plan: KeyPlan,
-    target: Target,
-    certificate: TargetCertificate,
+pub(super) struct Checked {
+    pub plan: KeyPlan,
+    pub target: Target,
+    pub certificate: TargetCertificate,
 }
 
 /// The files of a folder, by name.
@@ -158,7 +158,7 @@ pub fn export(
 }
 
 /// Every key of the plan, checked as the HSM has it now.
-fn checked_keys(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<Checked>> {
+pub(super) fn checked_keys(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<Checked>> {
     let mut checked = Vec::new();
     let inventory = hsm.inventory()?;
     for (plan, record) in ceremony.plan.keys.iter().zip(&ceremony.state.keys) {
@@ -176,7 +176,7 @@ fn checked_keys(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<Checked>> {
 }
 
 /// What wrapping really does, once per kind and size of key.
-fn canary(plan: &Plan, hsm: &Hsm, keys: &[Checked]) -> Result<Observed> {
+pub(super) fn canary(plan: &Plan, hsm: &Hsm, keys: &[Checked]) -> Result<Observed> {
     let kinds: BTreeSet<KeyType> = keys.iter().map(|key| key.plan.key_type).collect();
     let mut observed = None;
     for kind in kinds {

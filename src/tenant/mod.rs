@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod born;
 mod challenges;
+pub mod cloud;
 pub mod export;
 pub mod keys;
 pub mod metadata;

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::{
-    Result, ceremony::Ceremony, document::receipt::Receipt, log::Event, phase::Step, plan::Origin,
-    proof::Proof, report::Report, rule::Rule,
+    Result, ceremony::Ceremony, document::receipt::Receipt, log::Event, phase::Step, proof::Proof,
+    report::Report, rule::Rule,
 };
 
 /// Takes the receipt.
@@ -37,7 +37,7 @@ pub fn check(ceremony: &mut Ceremony, folder: &Path) -> Result<Report> {
     )
     .value("receipt", receipt.hash.to_string())
     .value("proofs", receipt.body().proofs.len());
-    if ceremony.plan.transfer.origin == Origin::Hoster {
+    if ceremony.plan.way.is_challenged() {
         return Ok(report);
     }
     Ok(report.value(

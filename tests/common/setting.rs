@@ -41,6 +41,10 @@ pub struct Setting {
     pub hgs: bool,
     /// Whether the keys are born at the hoster.
     pub born: bool,
+    /// The cloud service that the keys are for.
+    pub cloud: Option<&'static str>,
+    /// The public keys that another tool brings, SHA-256 each, in the order of the keys.
+    pub brought: Vec<String>,
     /// The NIST curve of the signing keys, by its bits; else they are RSA.
     pub curve: Option<u32>,
     /// A mechanism that Kryoptic goes without, on this side.
@@ -61,6 +65,8 @@ impl Default for Setting {
             waivers: vec!["WRAP-OAEP-SHA1".into()],
             hgs: false,
             born: false,
+            cloud: None,
+            brought: Vec::new(),
             curve: None,
             denied: None,
         }
@@ -95,6 +101,9 @@ impl Setting {
     }
 
     pub fn target_text(&self) -> String {
+        if let Some(cloud) = self.cloud {
+            return format!("kind = \"{cloud}\"\n");
+        }
         match self.hgs {
             false => "kind = \"local\"\nnodes = [\"node1\", \"node2\"]\n".into(),
             true => "kind = \"hgs\"\nnodes = [\"node1\", \"node2\", \"node3\"]\nksp = \"YubiHSM Key Storage Provider\"\ndeployment = \"rotation\"\n".into(),

@@ -255,6 +255,10 @@ impl Stage {
                 (true, "encryption") => "usage = [\"sign\", \"decrypt\"]\n",
                 _ => "",
             };
+            let spki = match setting.brought.get(n) {
+                Some(spki) => format!("spki = \"{spki}\"\n"),
+                None => String::new(),
+            };
             let label = match n {
                 0 | 1 => format!("hgs-{role}"),
                 _ => format!("hgs-{role}-{n}"),
@@ -264,7 +268,7 @@ impl Stage {
                 None => ("rsa", setting.bits),
             };
             format!(
-                "[[keys]]\nlabel = \"{label}\"\nrole = \"{role}\"\ntype = \"{kind}\"\nbits = {bits}\n{usage}subject = \"CN=test {role}\"\n\n"
+                "[[keys]]\nlabel = \"{label}\"\nrole = \"{role}\"\ntype = \"{kind}\"\nbits = {bits}\n{usage}{spki}subject = \"CN=test {role}\"\n\n"
             )
         };
         let keys: String = (0..setting.keys).map(key).collect();
@@ -273,9 +277,13 @@ impl Stage {
         let waivers: String = setting.waivers.iter().map(waiver).collect();
         let nonce = run(Command::new("openssl").args(["rand", "-hex", "32"]));
         let template = include_str!("../../ceremony-scripts/plans/rehearsal.toml");
-        match setting.born {
-            false => template.to_owned(),
-            true => born(template),
+        match setting {
+            Setting { born: true, .. } => born(template),
+            Setting { cloud: Some(_), .. } => unsealed(template),
+            Setting { brought, .. } if !brought.is_empty() => {
+                unsealed(template).replace("[transfer]\n", "[transfer]\nformat = \"pkcs11\"\n")
+            }
+            _ => template.to_owned(),
         }
         .replace("@CEREMONY@", "test")
         .replace("@NONCE@", String::from_utf8(nonce).unwrap().trim())
@@ -513,13 +521,16 @@ impl Stage {
 
 /// The plan of keys that are born at the hoster: nothing is wrapped, and nobody holds a share.
 fn born(template: &str) -> String {
+    unsealed(template)
+        .replace("mechanism = \"@MECHANISM@\"\n", "origin = \"hoster\"\n")
+        .replace("kek_bits = 4096\n", "")
+}
+
+/// A plan without custodians.
+fn unsealed(template: &str) -> String {
     let (head, rest) = template.split_once("[quorum]").unwrap();
     let (_, tail) = rest.split_once("[transfer]\n").unwrap();
-    let tail = tail.replace("mechanism = \"@MECHANISM@\"\n", "origin = \"hoster\"\n");
-    format!(
-        "{head}[transfer]\n{}",
-        tail.replace("kek_bits = 4096\n", "")
-    )
+    format!("{head}[transfer]\n{tail}")
 }
 
 fn first_words(hash: keyferry::encoding::Hash) -> String {

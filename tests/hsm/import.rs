@@ -59,7 +59,7 @@ impl Crossing {
             spki: &self.spki,
             certificate: &self.certificate,
             usage: BOTH,
-            origin: Origin::Tenant,
+            born: false,
         }
     }
 
@@ -315,7 +315,7 @@ fn many_keys_cross_in_several_sessions_in_their_order() {
             spki: &targets[n].spki,
             certificate: &certificates[n],
             usage: BOTH,
-            origin: Origin::Tenant,
+            born: false,
         };
         let keys: Vec<_> = (wrapped.iter().enumerate())
             .map(|(n, wrapped)| (key(n), wrapped))

@@ -17,7 +17,7 @@ use keyferry::hsm::{
     Hsm, ImportKey, ImportOrder, Imported, KekSpec, Module, Pin, PinState, Target, TargetSpec,
     WrapOrder,
 };
-use keyferry::plan::{KeyType, Origin, Usage};
+use keyferry::plan::{KeyType, Usage};
 use keyferry::rule::Rule;
 use keyferry::wrapped_key::WrappedKey;
 use keyferry::{Error, Result};

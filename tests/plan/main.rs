@@ -73,7 +73,9 @@ fn a_plan_without_faults_is_taken_and_described() {
     std::fs::write(&path, &text).unwrap();
     let signature = people.sign("bob", "keyferry-plan", text.as_bytes());
     std::fs::write(people.path().join("ceremony.toml.bob.sig"), signature).unwrap();
-    let shown = audit::check_plan(&path, None).unwrap().text;
+    let shown = audit::check_plan(&path, &audit::Reports::None)
+        .unwrap()
+        .text;
     for expected in [
         plan.hash().to_string().as_str(),
         "2 of 3 custodians",

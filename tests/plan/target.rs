@@ -163,7 +163,8 @@ fn the_template_has_a_block_for_hgs() {
     let plan = Plan::parse(plan.into_bytes()).unwrap();
     assert!(matches!(&plan.target, Target::Hgs { soak_hours: 24, .. }));
     assert_eq!(plan.trial, Trial::This);
-    let explained = std::fs::write(&path, plan.bytes()).map(|()| audit::check_plan(&path, None));
+    let explained = std::fs::write(&path, plan.bytes())
+        .map(|()| audit::check_plan(&path, &audit::Reports::None));
     let text = explained.unwrap().unwrap().text;
     for expected in ["KSP", "rotation", "24 hours", "trial:"] {
         assert!(text.contains(expected), "{expected}: {text}");

@@ -16,7 +16,7 @@ use crate::{
     encoding::Hash,
     node::{evidence_file, shown},
     phase::name,
-    plan::Origin,
+    plan::Way,
     signature::Namespace,
     spki,
 };
@@ -122,8 +122,12 @@ fn check(source: &Source, header: &Header) -> Result<()> {
     if header.attempt == 0 {
         return wrong("attempt 0".into());
     }
-    let first = [Kind::Offer, Kind::Keys].contains(&kind);
-    if header.answers.is_some() == first {
+    // Keys that another tool has brought answer the offer; those that were born there are the first.
+    let wrong_first = match kind {
+        Kind::Keys => false,
+        kind => header.answers.is_some() == (kind == Kind::Offer),
+    };
+    if wrong_first {
         return wrong(format!("answers {:?}", header.answers));
     }
     Ok(())
@@ -134,13 +138,11 @@ fn said_first(page: &mut Page, header: &Header) {
         .value("made by", format!("the {}", header.side))
         .mode(header.mode)
         .value("attempt", header.attempt);
-    let before = [Origin::Tenant, Origin::Hoster].map(|origin| header.document.answers(origin));
-    if let (Some(answers), [Some(before), Some(or)]) = (header.answers, before) {
-        let before = match before == or {
-            true => before.to_string(),
-            false => format!("{before} or {or}"),
-        };
-        page.value("answers", format!("the {before} {answers}"));
+    let before = [Way::Carried, Way::Born, Way::Brought].map(|way| header.document.answers(way));
+    let mut before: Vec<&str> = before.into_iter().flatten().map(Kind::name).collect();
+    before.dedup();
+    if let Some(answers) = header.answers {
+        page.value("answers", format!("the {} {answers}", before.join(" or ")));
     }
     page.value(
         "log",

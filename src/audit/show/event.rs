@@ -6,7 +6,7 @@ use crate::{
     log::{Event, KeyRecord},
     node::shown,
     phase::name,
-    plan::{Evidence, Id, Mode, Origin},
+    plan::{Evidence, Id, Mode, Way},
     signature::Signed,
 };
 
@@ -18,7 +18,7 @@ pub fn sentence(event: &Event) -> String {
             mode,
             side,
             plan,
-            origin,
+            way,
             waived,
             signatures,
             version,
@@ -31,9 +31,11 @@ pub fn sentence(event: &Event) -> String {
             let trial = trial.map_or(String::new(), |closing| {
                 format!("; it was tried before, in the trial with the closing {closing}")
             });
-            let origin = match origin {
-                Origin::Tenant => "",
-                Origin::Hoster => ", for keys that are born at the hoster",
+            let way = match way {
+                Way::Carried => "",
+                Way::Born => ", for keys that are born at the hoster",
+                Way::Brought => ", for keys that another tool brings",
+                Way::Cloud => ", for keys that a cloud service imports",
             };
             let mode = match mode {
                 Mode::Rehearsal => "rehearsal",
@@ -44,7 +46,7 @@ pub fn sentence(event: &Event) -> String {
                 _ => format!("waived: {}", list(waived.iter().map(|rule| rule.name()))),
             };
             format!(
-                "the {mode} {ceremony} began on the side of the {side}{origin}, under the plan {plan}, signed by {}; {waived}; Keyferry {version}{superseded}{trial}",
+                "the {mode} {ceremony} began on the side of the {side}{way}, under the plan {plan}, signed by {}; {waived}; Keyferry {version}{superseded}{trial}",
                 signers(signatures)
             )
         }
@@ -180,6 +182,26 @@ pub fn sentence(event: &Event) -> String {
         } => format!(
             "the package {document} (id {package_id}) was made for the KEK {fingerprint}; shares for {}",
             list(shares.iter().map(|share| share.custodian.as_str()))
+        ),
+        Event::CloudExport {
+            format,
+            fingerprint,
+            files,
+            ..
+        } => format!(
+            "the keys {} were wrapped for the KEK {fingerprint} of {}",
+            list(files.iter().map(|file| file.label.as_str())),
+            format.name()
+        ),
+        Event::ImportPlain {
+            document,
+            token,
+            keys,
+            ..
+        } => format!(
+            "the keys that another tool had wrapped were imported into {}: {}; they are shown in {document}",
+            of(token),
+            key_list(keys, "unwrapped", "found there")
         ),
         Event::ShareConfirm { custodian, deputy } => {
             let who = if *deputy { "the deputy of " } else { "" };

@@ -6,7 +6,7 @@ use toml::Spanned;
 use crate::{
     document::parts::Mechanism,
     plan::{
-        KeyPlan, KeyType, Origin, Role, Source, Transfer, Usage,
+        Form, KeyPlan, KeyType, Role, Source, Transfer, Usage, Way,
         raw::{RawKey, RawPlan},
     },
     rule::Rule,
@@ -23,11 +23,8 @@ impl Checker<'_> {
                 "4096 or 3072",
             );
         }
-        if raw.transfer.origin == Origin::Hoster {
-            self.nothing_wrapped(raw);
-        }
+        self.of_the_way(raw);
         Transfer {
-            origin: raw.transfer.origin,
             mechanism: raw.transfer.mechanism,
             oaep_hash: raw.transfer.oaep_hash,
             kek_bits: bits.map_or(4096, |bits| *bits.get_ref()),
@@ -36,30 +33,60 @@ impl Checker<'_> {
         }
     }
 
-    /// What only keys have that travel, and what keys need that are born at the hoster.
-    fn nothing_wrapped(&mut self, raw: &RawPlan) {
-        if let Some(bits) = &raw.transfer.kek_bits {
+    /// What only keys of another way have, and what those of this one need.
+    fn of_the_way(&mut self, raw: &RawPlan) {
+        let way = raw.way();
+        let wrapped = way != Way::Born;
+        if let Some(bits) = raw.transfer.kek_bits.as_ref().filter(|_| !wrapped) {
             let expected = "no kek_bits: keys that are born at the hoster need no KEK";
             self.fault(bits.span().start, Rule::PlanField, "kek_bits", expected);
         }
-        if raw.transfer.mechanism != Mechanism::SingleShot {
+        if raw.transfer.mechanism != Mechanism::SingleShot && !wrapped {
             let expected = "no mechanism: keys that are born at the hoster are not wrapped";
             self.whole(Rule::PlanField, "mechanism = \"composite\"", expected);
         }
-        if raw.after.source != Source::Keep {
+        if raw.transfer.format == Form::Pkcs11 && way != Way::Brought {
+            let expected = "no format: only keys that another tool brings to the hoster have one";
+            self.whole(Rule::PlanField, "format = \"pkcs11\"", expected);
+        }
+        if way == Way::Born && raw.target.get_ref().kind.cloud().is_some() {
+            let expected = "origin = \"tenant\": a cloud service takes keys of the tenant's HSM";
+            self.whole(Rule::PlanField, "origin = \"hoster\"", expected);
+        }
+        if raw.after.source != Source::Keep && way != Way::Carried {
             let expected =
-                "\"keep\": the tenant has no originals of keys that are born at the hoster";
+                "\"keep\": Keyferry destroys only originals that it has carried, after acceptance";
             self.whole(Rule::PlanField, "source = \"destroy\"", expected);
         }
         for key in raw.keys.get_ref() {
-            let signs = (key.usage.as_ref())
-                .is_some_and(|usage| usage.get_ref().iter().any(|may| may == "sign"));
-            if *key.role.get_ref() == Role::Encryption && !signs {
-                let at = key.label.span().start;
-                let found = format!("key {:?}, which may not sign", key.label.get_ref());
-                let expected = "usage = [\"sign\", \"decrypt\"]: where it is born at the hoster, it signs its own certificate there";
-                self.fault(at, Rule::PlanField, found, expected);
+            self.key_of_the_way(key, way);
+        }
+    }
+
+    fn key_of_the_way(&mut self, key: &RawKey, way: Way) {
+        let (at, label) = (key.label.span().start, key.label.get_ref());
+        let usage = key.usage.as_ref().map(|usage| usage.get_ref());
+        let signs = usage.is_some_and(|usage| usage.iter().any(|may| may == "sign"));
+        if way == Way::Born && *key.role.get_ref() == Role::Encryption && !signs {
+            let found = format!("key {label:?}, which may not sign");
+            let expected = "usage = [\"sign\", \"decrypt\"]: where it is born at the hoster, it signs its own certificate there";
+            self.fault(at, Rule::PlanField, found, expected);
+        }
+        match (&key.spki, way) {
+            (None, Way::Brought) => {
+                let expected = "spki = \"64 hex digits\": SHA-256 of the public key that another tool brings (DER SubjectPublicKeyInfo)";
+                self.fault(
+                    at,
+                    Rule::PlanField,
+                    format!("key {label:?} without spki"),
+                    expected,
+                );
             }
+            (Some(spki), Way::Carried | Way::Born | Way::Cloud) => {
+                let expected = "no spki: only a key that another tool brings is named by it";
+                self.fault(spki.span().start, Rule::PlanField, "spki", expected);
+            }
+            _ => {}
         }
     }
 
@@ -131,6 +158,7 @@ impl Checker<'_> {
             key_type: key_type?,
             usage,
             subject: raw.subject.get_ref().clone(),
+            spki: raw.spki.as_ref().map(|spki| *spki.get_ref()),
         })
     }
 

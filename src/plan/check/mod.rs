@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 
 use super::{
-    Fault, Faults, Id, Origin, Party, Plan, Waiver,
+    Fault, Faults, Id, Party, Plan, Waiver, Way,
     raw::{RawPlan, RawWaiver},
 };
 use crate::{
@@ -142,8 +142,10 @@ impl Checker<'_> {
         }
         let ceremony = self.id(&raw.ceremony);
         let mode = *raw.mode.get_ref();
-        let tenant = self.party(&raw.tenant, mode);
-        let hoster = self.party(&raw.hoster, mode);
+        let way = raw.way();
+        // Whose HSM takes no part need not be named.
+        let tenant = self.party(&raw.tenant, (mode, !way.is_challenged()));
+        let hoster = self.party(&raw.hoster, (mode, way != Way::Cloud));
         let witnesses: Vec<_> = raw
             .witnesses
             .iter()
@@ -170,6 +172,7 @@ impl Checker<'_> {
             hoster: hoster?,
             witnesses: witnesses.into_iter().collect::<Option<_>>()?,
             quorum: quorum?,
+            way,
             transfer,
             keys: keys?,
             target: target?,
@@ -246,13 +249,19 @@ impl Checker<'_> {
         let spare = |party: &Party| party.officers.len() > party.approvals;
         let no_spare = !spare(&plan.tenant)
             || !spare(&plan.hoster)
-            || (plan.transfer.origin == Origin::Tenant
+            || (plan.way == Way::Carried
                 && plan.quorum.custodians.len() <= usize::from(plan.quorum.threshold));
         let broken = [
             (
                 Rule::WrapComposite,
                 plan.transfer.mechanism == Mechanism::Composite,
                 "mechanism = \"composite\"",
+            ),
+            (
+                // No `kek trust` makes a cloud's KEK trusted.
+                Rule::TargetWrapWithTrusted,
+                plan.way == Way::Cloud && plan.transfer.mechanism == Mechanism::SingleShot,
+                "keys that are wrapped for a cloud's KEK, which nobody makes trusted",
             ),
             (
                 Rule::WrapOaepSha1,
@@ -265,14 +274,9 @@ impl Checker<'_> {
                 "no officer or no custodian to spare",
             ),
         ];
-        if !plan.single_shot() {
-            let rule = Rule::TargetWrapWithTrusted;
-            let waiver = (raw.iter()).find(|waiver| waiver.rule.get_ref() == rule.name());
-            if let Some(waiver) = waiver {
-                self.not_broken(waiver, rule);
-            }
-        }
-        for (rule, broken, found) in broken {
+        // Whether a token lacks it only `kek trust` finds out.
+        let known = |rule: &Rule| *rule != Rule::TargetWrapWithTrusted || !plan.single_shot();
+        for (rule, broken, found) in broken.into_iter().filter(|(rule, ..)| known(rule)) {
             let waiver = raw
                 .iter()
                 .find(|waiver| waiver.rule.get_ref() == rule.name());

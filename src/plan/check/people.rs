@@ -6,14 +6,18 @@ use toml::Spanned;
 use super::Checker;
 use crate::{
     plan::{
-        Custodian, Mode, Origin, Party, Person, QuorumPlan, Witness,
+        Custodian, Mode, Party, Person, QuorumPlan, Way, Witness,
         raw::{RawCustodian, RawOfficer, RawParty, RawPlan, RawWitness},
     },
     rule::Rule,
 };
 
 impl Checker<'_> {
-    pub(super) fn party(&mut self, raw: &Spanned<RawParty>, mode: Mode) -> Option<Party> {
+    pub(super) fn party(
+        &mut self,
+        raw: &Spanned<RawParty>,
+        (mode, has_hsm): (Mode, bool),
+    ) -> Option<Party> {
         let at = raw.span().start;
         let raw = raw.get_ref();
         let officers: Vec<_> = raw
@@ -31,7 +35,10 @@ impl Checker<'_> {
                 "at least 2, and no more than there are officers",
             );
         }
-        if mode == Mode::Production && raw.hsm.as_ref().is_none_or(|hsm| hsm.serials.is_empty()) {
+        if mode == Mode::Production
+            && has_hsm
+            && raw.hsm.as_ref().is_none_or(|hsm| hsm.serials.is_empty())
+        {
             self.fault(
                 at,
                 Rule::PlanHsm,
@@ -105,17 +112,16 @@ impl Checker<'_> {
     }
 
     pub(super) fn quorum(&mut self, raw: &RawPlan, hoster: Option<&Party>) -> Option<QuorumPlan> {
-        let quorum = match (&raw.quorum, raw.transfer.origin) {
-            (Some(quorum), Origin::Tenant) => quorum.get_ref(),
-            (None, Origin::Hoster) => return Some(QuorumPlan::default()),
-            (None, Origin::Tenant) => {
+        let quorum = match (&raw.quorum, raw.way()) {
+            (Some(quorum), Way::Carried) => quorum.get_ref(),
+            (None, Way::Born | Way::Brought | Way::Cloud) => return Some(QuorumPlan::default()),
+            (None, Way::Carried) => {
                 let expected = "[quorum] with threshold and custodians";
                 self.whole(Rule::PlanField, "no quorum", expected);
                 return None;
             }
-            (Some(quorum), Origin::Hoster) => {
-                let expected =
-                    "none: keys that are born at the hoster do not travel, so nobody holds a share";
+            (Some(quorum), Way::Born | Way::Brought | Way::Cloud) => {
+                let expected = "none: nothing is sealed, so nobody holds a share";
                 self.fault(quorum.span().start, Rule::PlanField, "a quorum", expected);
                 return None;
             }

@@ -6,29 +6,63 @@ use super::Checker;
 use crate::{
     encoding::Hash,
     plan::{
-        Id, KeyPlan, Mode, Target, Trial,
+        CloudFormat, Id, KeyPlan, Mode, Target, Trial,
         raw::{RawKey, RawPlan, RawTarget, TargetKind},
     },
     rule::Rule,
-    target::{self, At},
+    target::{self, At, cloud},
 };
 
 impl Checker<'_> {
     /// `keys` are those of the plan, where they have no fault by themselves.
     pub(super) fn target(&mut self, raw: &RawPlan, keys: Option<&[KeyPlan]>) -> Option<Target> {
         let target = raw.target.get_ref();
-        let nodes = self.nodes(&target.nodes);
+        if let Some(format) = target.kind.cloud() {
+            return Some(self.cloud(raw, format, keys));
+        }
+        let nodes = self.nodes(&target.nodes, raw.target.span().start);
         match target.kind {
             TargetKind::Local => {
                 self.not_of_local(target);
                 Some(Target::Local { nodes })
             }
-            TargetKind::Hgs => self.hgs(raw, nodes, keys),
+            _ => self.hgs(raw, nodes, keys),
         }
     }
 
-    fn nodes(&mut self, raw: &Spanned<Vec<Spanned<String>>>) -> Vec<Id> {
+    /// A service that imports wrapped keys itself has no nodes that Keyferry knows.
+    fn cloud(&mut self, raw: &RawPlan, format: CloudFormat, keys: Option<&[KeyPlan]>) -> Target {
+        let target = raw.target.get_ref();
+        let given = [
+            ("nodes", target.nodes.as_ref().map(Spanned::span)),
+            ("trial", target.trial.as_ref().map(Spanned::span)),
+        ];
+        for (field, span) in given {
+            if let Some(span) = span {
+                let expected = format!("no {field}: the service imports the keys itself");
+                self.fault(span.start, Rule::PlanField, field, expected);
+            }
+        }
+        self.not_of_local(target);
+        let planned = Target::Cloud(format);
+        let oaep = raw.transfer.oaep_hash;
+        if let Some(expected) = cloud::oaep_miss(format, oaep) {
+            let found = format!("oaep_hash {oaep:?}");
+            self.whole(Rule::PlanTarget, found, expected);
+        }
+        for miss in target::of(&planned).requirements(keys, &planned) {
+            let at = place(miss.at, target, &raw.keys).unwrap_or(raw.target.span().start);
+            self.fault(at, Rule::PlanTarget, miss.found, miss.expected);
+        }
+        planned
+    }
+
+    fn nodes(&mut self, raw: &Option<Spanned<Vec<Spanned<String>>>>, at: usize) -> Vec<Id> {
         let mut nodes: Vec<Id> = Vec::new();
+        let Some(raw) = raw else {
+            self.fault(at, Rule::PlanField, "no nodes", "at least one node");
+            return nodes;
+        };
         for node in raw.get_ref() {
             let at = node.span().start;
             match node.get_ref().parse::<Id>() {
@@ -60,7 +94,7 @@ impl Checker<'_> {
         ];
         for (field, span) in given {
             if let Some(span) = span {
-                let found = format!("{field} for a local target");
+                let found = format!("{field} for another target than hgs");
                 let expected = format!("no {field}: only hgs has it");
                 self.fault(span.start, Rule::PlanField, found, expected);
             }
@@ -139,7 +173,7 @@ fn place(at: At, target: &RawTarget, keys: &Spanned<Vec<RawKey>>) -> Option<usiz
         At::Role(n) => key(n)?.role.span(),
         At::Type(n) => key(n)?.key_type.span(),
         At::Bits(n) => key(n)?.bits.span(),
-        At::Nodes => target.nodes.span(),
+        At::Nodes => target.nodes.as_ref()?.span(),
         At::Ksp => target.ksp.as_ref()?.span(),
         At::SoakHours => target.soak_hours.as_ref()?.span(),
     };
