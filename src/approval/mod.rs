@@ -1,6 +1,7 @@
 //! A gate: an act that waits for signatures of enough distinct officers over a request that says exactly
 //! what is about to happen (design, section 5).
 
+mod crossing;
 mod service;
 mod subject;
 
@@ -20,11 +21,11 @@ use crate::{
     rule::Rule,
     signature::{self, Namespace},
 };
+pub use crossing::{CloudExport, Export, ExportKey, Import, ImportPlain, PlainKey, ShareHolder};
 pub use service::{Nodes, Primary, Rollback};
 pub use subject::{
-    Abort, CloudExport, Export, ExportKey, Import, ImportPlain, KekDestroy, KeysDestroy, PinTry,
-    PlainKey, Restart, ShareHolder, SourceDestroy, SourceKey, Subject, Unconfirmed, WrongBags,
-    subject_hash,
+    Abort, KekDestroy, KeysDestroy, PinTry, Restart, SourceDestroy, SourceKey, Subject,
+    Unconfirmed, WrongBags, subject_hash,
 };
 
 /// The greatest size of a request, in bytes.

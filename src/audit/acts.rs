@@ -67,18 +67,14 @@ impl Act<'_> {
                 same("KEK", fingerprint, &asked.kek_fingerprint)?;
                 self.export(*document, asked)
             }
-            (
-                Event::CloudExport {
-                    format,
-                    fingerprint,
-                    files,
-                    ..
-                },
-                Asked::CloudExport(asked),
-            ) => {
-                same("service", format, &asked.format)?;
-                same("KEK", fingerprint, &asked.kek_fingerprint)?;
-                let done = files.iter().map(|file| &file.label).collect::<Vec<_>>();
+            (Event::CloudExport(done), Asked::CloudExport(asked)) => {
+                same("service", &done.format, &asked.format)?;
+                same("KEK", &done.fingerprint, &asked.kek_fingerprint)?;
+                let done = done
+                    .files
+                    .iter()
+                    .map(|file| &file.label)
+                    .collect::<Vec<_>>();
                 same(
                     "keys",
                     &done,
@@ -90,17 +86,9 @@ impl Act<'_> {
                 let signed = signed.map(|key| (&key.label, key.spki, key.certificate));
                 same("keys", &ours.collect::<Vec<_>>(), &signed.collect())
             }
-            (
-                Event::ImportPlain {
-                    fingerprint,
-                    keys,
-                    wrapped,
-                    ..
-                },
-                Asked::ImportPlain(asked),
-            ) => {
-                same("KEK", fingerprint, &asked.kek_fingerprint)?;
-                let done = keys.iter().zip(wrapped);
+            (Event::ImportPlain(done), Asked::ImportPlain(asked)) => {
+                same("KEK", &done.fingerprint, &asked.kek_fingerprint)?;
+                let done = done.keys.iter().zip(&done.wrapped);
                 let done =
                     done.map(|(key, wrapped)| (&key.label, key.spki, key.certificate, *wrapped));
                 let signed = asked.keys.iter();
@@ -148,17 +136,9 @@ impl Act<'_> {
                     None => Ok(()),
                 }
             }
-            (
-                Event::SourceDestroy {
-                    closing,
-                    backup,
-                    keys,
-                    ..
-                },
-                Asked::SourceDestroy(asked),
-            ) => {
-                same("closing", closing, &asked.closing)?;
-                same("backup", backup, &asked.backup)?;
+            (Event::SourceDestroy(done), Asked::SourceDestroy(asked)) => {
+                same("closing", &done.closing, &asked.closing)?;
+                same("backup", &done.backup, &asked.backup)?;
                 let accepted = self.log.state.made.get(&Kind::Acceptance);
                 let accepted = accepted.map(|made| made.hash);
                 same("acceptance", &accepted, &Some(asked.acceptance))?;
@@ -166,7 +146,8 @@ impl Act<'_> {
                 let ours = self.log.state.keys.iter();
                 let ours = ours.map(|key| (&key.label, key.spki));
                 same("keys", &ours.collect::<Vec<_>>(), &signed.collect())?;
-                match keys
+                match done
+                    .keys
                     .iter()
                     .find(|key| asked.keys.iter().all(|one| one.label != **key))
                 {

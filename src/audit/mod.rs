@@ -26,7 +26,7 @@ use crate::{
     encoding::Hash,
     escape::escape,
     folder,
-    log::Event,
+    log::{Event, SourceDestroyed},
     phase::Gate,
     plan::{Id, MAX_PLAN, PLAN_FILE, Plan, Side, Source, Way},
     preflight::{Finding, Outcome},
@@ -296,7 +296,7 @@ fn say_claims(plan: &Plan, logs: &Logs, verdict: &mut Verdict) {
 fn say_source(logs: &Logs, verdict: &mut Verdict) {
     for (side, seq, event) in logs.remarks() {
         let said = match event {
-            Event::SourceDestroy { keys, backup, .. } => {
+            Event::SourceDestroy(SourceDestroyed { keys, backup, .. }) => {
                 let keys: Vec<&str> = keys.iter().map(Id::as_str).collect();
                 verdict.claims.push("that no backup or clone of the tenant's HSM still holds the originals, and that the hoster's backups are as it says".into());
                 format!(

@@ -2,9 +2,8 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use keyferry::{
-    Error, Result,
     ceremony::Ceremony,
     hoster::{
         acceptance, answer,
@@ -13,12 +12,11 @@ use keyferry::{
         plain::{self, Brought},
         primary,
         prove::NodeChoice,
-        quorum::Presented,
         register,
     },
     phase::{Phase, Step},
     plan::{Id, Side},
-    program::{Common, Sessions, Shared},
+    program::{Common, Sessions, Shared, presented},
     side::{archive, token::with_token},
     terminal::fail,
 };
@@ -206,47 +204,6 @@ fn of_label(text: &str) -> std::result::Result<(Id, PathBuf), String> {
 
 /// The registry of the local target, where no other is named.
 const REGISTRY: &str = "registry.json";
-
-/// Gives every identity to the share file before it on the command line.
-fn presented(
-    matches: &ArgMatches,
-    share: Vec<PathBuf>,
-    identity: Vec<PathBuf>,
-) -> Result<Vec<Presented>> {
-    let places = |name: &str| {
-        matches
-            .indices_of(name)
-            .map(Iterator::collect::<Vec<_>>)
-            .unwrap_or_default()
-    };
-    let shares = places("share");
-    let mut presented: Vec<Presented> = share
-        .into_iter()
-        .map(|file| Presented {
-            file,
-            identity: None,
-        })
-        .collect();
-    for (identity, place) in identity.into_iter().zip(places("identity")) {
-        let before = shares.iter().rposition(|share| *share < place);
-        match before
-            .and_then(|n| presented.get_mut(n))
-            .filter(|share| share.identity.is_none())
-        {
-            Some(share) => share.identity = Some(identity),
-            None => {
-                return Err(Error::Usage {
-                    what: format!(
-                        "--identity {} has no share file before it",
-                        identity.display()
-                    ),
-                    remedy: "give each share as --share FILE --identity FILE".into(),
-                });
-            }
-        }
-    }
-    Ok(presented)
-}
 
 fn main() -> ExitCode {
     let matches = Cli::command().get_matches();

@@ -14,7 +14,7 @@ use crate::{
     encoding::Hash,
     folder,
     hsm::{Born, Hsm, ImportKey, ImportOrder},
-    log::{Event, KeyRecord},
+    log::{Event, KeyRecord, PlainImported},
     phase::Step,
     plan::{Id, KeyPlan, Plan, Side},
     report::Report,
@@ -203,14 +203,14 @@ pub fn import(
         });
     ceremony.finish(
         begun,
-        Event::ImportPlain {
+        Event::ImportPlain(PlainImported {
             document,
             fingerprint: kek.fingerprint,
             attested: judged.level,
             token: hsm.identity().clone(),
             keys: records.collect(),
             wrapped: plain.iter().map(|plain| Hash::of(&plain.bytes)).collect(),
-        },
+        }),
     )?;
     let report = Report::new(
         "The keys that another tool has wrapped are in the HSM, unreadable and not extractable.",

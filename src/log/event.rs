@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{CloudFile, Fetched, KekRecord, KeyRecord, Share};
+use super::record::{
+    CloudExported, Fetched, KekRecord, KeyRecord, PlainImported, Share, SourceDestroyed,
+};
 use crate::{
     document::{
         Kind,
@@ -11,7 +13,7 @@ use crate::{
     encoding::{Hash, PackageId},
     node::PrimaryKey,
     phase::{Gate, Step},
-    plan::{CloudFormat, Evidence, Id, Mode, Side, Source, Stage, Way},
+    plan::{Evidence, Id, Mode, Side, Source, Stage, Way},
     preflight::Finding,
     room::Remark,
     rule::Rule,
@@ -174,33 +176,9 @@ pub enum Event {
         shares: Vec<Share>,
     },
     /// Every key is wrapped for the KEK of a cloud service.
-    CloudExport {
-        /// Which.
-        format: CloudFormat,
-        /// SHA-256 of the KEK's SubjectPublicKeyInfo.
-        fingerprint: Hash,
-        /// What wrapping was seen to do with a throwaway key.
-        observed: Observed,
-        /// The token that wrapped.
-        token: TokenIdentity,
-        /// The files, in the plan's order.
-        files: Vec<CloudFile>,
-    },
+    CloudExport(CloudExported),
     /// Keys that another tool has wrapped are in the hoster's HSM, and `keys` is made.
-    ImportPlain {
-        /// SHA-256 of `keys`.
-        document: Hash,
-        /// SHA-256 of the KEK's SubjectPublicKeyInfo.
-        fingerprint: Hash,
-        /// The level of attestation that was reached.
-        attested: Evidence,
-        /// The token they are in.
-        token: TokenIdentity,
-        /// The keys, in the plan's order.
-        keys: Vec<KeyRecord>,
-        /// SHA-256 of each wrapped key.
-        wrapped: Vec<Hash>,
-    },
+    ImportPlain(PlainImported),
     /// A custodian has shown that the share they hold is the right one.
     ShareConfirm {
         /// Who.
@@ -363,18 +341,7 @@ pub enum Event {
         keys: Vec<Id>,
     },
     /// The tenant's originals are gone, as the plan wants it.
-    SourceDestroy {
-        /// SHA-256 of the closing, in which the hoster says how it has backed the keys up.
-        closing: Hash,
-        /// What it says.
-        backup: String,
-        /// The token that was searched.
-        token: TokenIdentity,
-        /// Those that were there.
-        keys: Vec<Id>,
-        /// Who released the closing.
-        signatures: Vec<Signed>,
-    },
+    SourceDestroy(SourceDestroyed),
     /// Another attempt has begun; what the last one made in the HSM is gone.
     Restart {
         /// The attempt that begins.

@@ -15,8 +15,8 @@ impl Event {
             Event::KeysCheck { .. } => Step::KeysCheck,
             Event::Answer { .. } => Step::Answer,
             Event::Export { .. } => Step::Export,
-            Event::CloudExport { .. } => Step::CloudExport,
-            Event::ImportPlain { .. } => Step::ImportPlain,
+            Event::CloudExport(_) => Step::CloudExport,
+            Event::ImportPlain(_) => Step::ImportPlain,
             Event::ShareConfirm { .. } => Step::ShareConfirm,
             Event::ShareReissue { .. } => Step::ShareReissue,
             Event::Release { .. } => Step::Release,
@@ -34,7 +34,7 @@ impl Event {
             Event::AcceptanceCheck { .. } => Step::AcceptanceCheck,
             Event::KekDestroy { .. } => Step::KekDestroy,
             Event::KeysDestroy { .. } => Step::KeysDestroy,
-            Event::SourceDestroy { .. } => Step::SourceDestroy,
+            Event::SourceDestroy(_) => Step::SourceDestroy,
             Event::Restart { .. } => Step::Restart,
             Event::Abort { .. } => Step::Abort,
             Event::Close { .. } => Step::Close,
@@ -54,7 +54,7 @@ impl Event {
         match self {
             Event::KekCreate { document, .. } => Some((Kind::Offer, *document)),
             Event::KeysCreate { document, .. } => document.map(|document| (Kind::Keys, document)),
-            Event::ImportPlain { document, .. } => Some((Kind::Keys, *document)),
+            Event::ImportPlain(done) => Some((Kind::Keys, done.document)),
             Event::KeysCheck { document, .. } => Some((Kind::Challenge, *document)),
             Event::Export { document, .. } => Some((Kind::Package, *document)),
             Event::Import { document, .. } | Event::Answer { document, .. } => {
@@ -82,7 +82,7 @@ impl Event {
             Event::KekDestroy { acceptance, .. } => {
                 acceptance.map(|acceptance| (Kind::Acceptance, acceptance))
             }
-            Event::SourceDestroy { closing, .. } => Some((Kind::Closing, *closing)),
+            Event::SourceDestroy(done) => Some((Kind::Closing, done.closing)),
             Event::Close { closing, .. } => closing.map(|closing| (Kind::Closing, closing)),
             _ => None,
         }
@@ -125,16 +125,12 @@ impl Event {
                 signatures,
                 ..
             }
-            | Event::SourceDestroy {
-                closing: document,
-                signatures,
-                ..
-            }
             | Event::Accept {
                 registration: document,
                 signatures,
                 ..
             } => (*document, signatures),
+            Event::SourceDestroy(done) => (done.closing, &done.signatures),
             Event::KekDestroy {
                 acceptance,
                 signatures,

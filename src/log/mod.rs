@@ -19,7 +19,9 @@ use serde_json::{Map, Value};
 use crate::{Error, Result, encoding::Hash, folder, rule::Rule};
 pub use event::Event;
 use line::{Parser, format_error};
-pub use record::{CloudFile, Fetched, KekRecord, KeyRecord, Share};
+pub use record::{
+    CloudExported, CloudFile, Fetched, KekRecord, KeyRecord, PlainImported, Share, SourceDestroyed,
+};
 
 /// The file name of the log in a ceremony folder.
 pub const LOG_FILE: &str = "log.jsonl";

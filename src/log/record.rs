@@ -1,10 +1,12 @@
-//! Keys, shares and files as entries of the log name them.
+//! Keys, shares and files as entries of the log name them, and what its longer entries say.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    document::parts::{Observed, TokenIdentity},
     encoding::{CkaId, Hash},
-    plan::Id,
+    plan::{CloudFormat, Evidence, Id},
+    signature::Signed,
 };
 
 /// Which KEK.
@@ -63,4 +65,54 @@ pub struct Fetched {
     pub fetched_by: Id,
     /// Where in the network they stood.
     pub fetched_from: String,
+}
+
+/// Keys that left for a cloud service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CloudExported {
+    /// Which.
+    pub format: CloudFormat,
+    /// SHA-256 of the KEK's SubjectPublicKeyInfo.
+    pub fingerprint: Hash,
+    /// What wrapping was seen to do with a throwaway key.
+    pub observed: Observed,
+    /// The token that wrapped.
+    pub token: TokenIdentity,
+    /// The files, in the plan's order.
+    pub files: Vec<CloudFile>,
+}
+
+/// Keys of another tool that came in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlainImported {
+    /// SHA-256 of `keys`.
+    pub document: Hash,
+    /// SHA-256 of the KEK's SubjectPublicKeyInfo.
+    pub fingerprint: Hash,
+    /// The level of attestation that was reached.
+    pub attested: Evidence,
+    /// The token they are in.
+    pub token: TokenIdentity,
+    /// The keys, in the plan's order.
+    pub keys: Vec<KeyRecord>,
+    /// SHA-256 of each wrapped key.
+    pub wrapped: Vec<Hash>,
+}
+
+/// The tenant's originals, gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceDestroyed {
+    /// SHA-256 of the closing, in which the hoster says how it has backed the keys up.
+    pub closing: Hash,
+    /// What it says.
+    pub backup: String,
+    /// The token that was searched.
+    pub token: TokenIdentity,
+    /// Those that were there.
+    pub keys: Vec<Id>,
+    /// Who released the closing.
+    pub signatures: Vec<Signed>,
 }

@@ -96,8 +96,8 @@ impl State {
                     }
                 }
             }
-            Event::ImportPlain { fingerprint, .. }
-                if self.kek.as_ref().map(|kek| kek.fingerprint) != Some(*fingerprint) =>
+            Event::ImportPlain(done)
+                if self.kek.as_ref().map(|kek| kek.fingerprint) != Some(done.fingerprint) =>
             {
                 Err("keys that were wrapped for another KEK".into())
             }

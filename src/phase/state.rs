@@ -7,7 +7,7 @@ use crate::{
     Result,
     document::Kind,
     encoding::{Hash, PackageId},
-    log::{Entry, Event, GENESIS, Head, KekRecord, KeyRecord, Share},
+    log::{Entry, Event, GENESIS, Head, KekRecord, KeyRecord, PlainImported, Share},
     plan::{Id, Side, Way},
     preflight::Seen,
     room::Room,
@@ -259,12 +259,12 @@ impl State {
                 self.trusted = true;
             }
             Event::KekUntrust { .. } => self.trusted = false,
-            Event::SourceDestroy { .. } => self.source_destroyed = true,
+            Event::SourceDestroy(_) => self.source_destroyed = true,
             Event::Close { .. } => self.closes += 1,
             Event::KeysCreate { keys, .. }
             | Event::Import { keys, .. }
-            | Event::ImportPlain { keys, .. } => self.keys = keys.clone(),
-            Event::CloudExport { .. } => self.cloud_exports += 1,
+            | Event::ImportPlain(PlainImported { keys, .. }) => self.keys = keys.clone(),
+            Event::CloudExport(_) => self.cloud_exports += 1,
             Event::OfferCheck {
                 attempt,
                 fingerprint,
@@ -337,13 +337,16 @@ impl State {
         if let Some((kind, hash)) = event.took()
             && let Some(hash) = self.taken.insert(kind, hash)
         {
-            let attempt = self.seen_attempt;
-            self.abandoned.push(Abandoned {
-                kind,
-                hash,
-                attempt,
-            });
+            self.leave(kind, hash, self.seen_attempt);
         }
+    }
+
+    fn leave(&mut self, kind: Kind, hash: Hash, attempt: u32) {
+        self.abandoned.push(Abandoned {
+            kind,
+            hash,
+            attempt,
+        });
     }
 
     fn approve(&mut self, gate: Gate, subject: Hash) {
@@ -362,12 +365,7 @@ impl State {
         // The offer stays taken: the tenant's next attempt wraps for the same KEK, unless a newer one comes.
         for kind in [Kind::Package, Kind::Keys, Kind::Challenge] {
             if let Some(hash) = self.taken.remove(&kind) {
-                let attempt = self.seen_attempt;
-                self.abandoned.push(Abandoned {
-                    kind,
-                    hash,
-                    attempt,
-                });
+                self.leave(kind, hash, self.seen_attempt);
             }
         }
         if self.side == Side::Hoster || self.way.is_challenged() {
@@ -390,16 +388,12 @@ impl State {
     }
 
     fn abandon(&mut self, which: impl Fn(Kind, Made) -> bool) {
-        let (gone, stay) = std::mem::take(&mut self.made)
-            .into_iter()
-            .partition(|(kind, made)| which(*kind, *made));
-        self.made = stay;
-        let gone: BTreeMap<Kind, Made> = gone;
-        let abandoned = gone.into_iter().map(|(kind, made)| Abandoned {
-            kind,
-            hash: made.hash,
-            attempt: made.attempt,
-        });
-        self.abandoned.extend(abandoned);
+        for (kind, made) in std::mem::take(&mut self.made) {
+            if which(kind, made) {
+                self.leave(kind, made.hash, made.attempt);
+            } else {
+                self.made.insert(kind, made);
+            }
+        }
     }
 }

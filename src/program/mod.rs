@@ -3,6 +3,7 @@
 mod alone;
 mod gates;
 mod note;
+mod presented;
 
 use std::{
     ffi::{CString, NulError},
@@ -31,6 +32,7 @@ use crate::{
     terminal::{Asker, fail},
 };
 pub use note::Note;
+pub use presented::presented;
 
 /// The greatest size of a file of words, in bytes.
 const MAX_WORDS: u64 = 4096;

@@ -7,7 +7,7 @@ use crate::{
     ceremony::Replay,
     document::Header,
     encoding::Hash,
-    log::{self, Entry, Event, Head},
+    log::{self, Entry, Event, Head, PlainImported},
     phase::State,
     plan::{Evidence, Person, Plan, Side},
     rule::Rule,
@@ -47,9 +47,9 @@ impl AttestedAt {
             Event::KekCreate {
                 document, attested, ..
             }
-            | Event::ImportPlain {
+            | Event::ImportPlain(PlainImported {
                 document, attested, ..
-            }
+            })
             | Event::OfferCheck {
                 document, attested, ..
             }

@@ -13,7 +13,7 @@ use crate::{
     encoding::Hash,
     folder,
     hsm::{Hsm, Target, WrapOrder},
-    log::{CloudFile, Event},
+    log::{CloudExported, CloudFile, Event},
     phase::Step,
     plan::{CloudFormat, KeyPlan, Plan, Side, Target as Destination},
     report::Report,
@@ -186,13 +186,13 @@ pub fn export(
             file: Hash::of(bytes),
         });
     let fingerprint = Hash::of(&kek.spki);
-    let event = Event::CloudExport {
+    let event = Event::CloudExport(CloudExported {
         format: order.format,
         fingerprint,
         observed,
         token: hsm.identity().clone(),
         files: listed.collect(),
-    };
+    });
     ceremony.finish(begun, event)?;
     let report = Report::new(
         "The keys are wrapped for the service's KEK. Whoever holds that KEK has the keys.",

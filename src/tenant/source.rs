@@ -11,7 +11,7 @@ use crate::{
     document::{Kind, Released, closing::Closing},
     escape::escape,
     hsm::Hsm,
-    log::Event,
+    log::{Event, SourceDestroyed},
     phase::Step,
     plan::{Id, Source},
     report::Report,
@@ -92,12 +92,12 @@ pub fn destroy(
         .line("Backups and clones of this HSM, if there are any, are not seen from here: destroy them too, and note it.")
         .value("destroyed", labels.join(", "))
         .value("hoster's backup", escape(&subject.backup));
-    ceremony.took(Event::SourceDestroy {
+    ceremony.took(Event::SourceDestroy(SourceDestroyed {
         closing: closing.hash,
         backup: subject.backup,
         token: hsm.identity().clone(),
         keys: there,
         signatures: closing.signatures.everyone(),
-    })?;
+    }))?;
     Ok(report)
 }

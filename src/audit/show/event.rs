@@ -157,17 +157,13 @@ pub fn sentence(event: &Event) -> String {
             "the acceptance {acceptance}, released by {}, was taken; the closing {document} was made",
             signers(signatures)
         ),
-        Event::SourceDestroy {
-            closing,
-            backup,
-            token,
-            keys,
-            signatures,
-        } => format!(
-            "the tenant's originals {} were destroyed in {}; the closing {closing}, released by {}, said of the hoster's backups: {backup}",
-            ids(keys),
-            of(token),
-            signers(signatures)
+        Event::SourceDestroy(done) => format!(
+            "the tenant's originals {} were destroyed in {}; the closing {}, released by {}, said of the hoster's backups: {}",
+            ids(&done.keys),
+            of(&done.token),
+            done.closing,
+            signers(&done.signatures),
+            done.backup
         ),
         Event::KeysDestroy { document, keys } => format!(
             "after the abort the keys {} were destroyed; the closing {document} was made",
@@ -183,25 +179,17 @@ pub fn sentence(event: &Event) -> String {
             "the package {document} (id {package_id}) was made for the KEK {fingerprint}; shares for {}",
             list(shares.iter().map(|share| share.custodian.as_str()))
         ),
-        Event::CloudExport {
-            format,
-            fingerprint,
-            files,
-            ..
-        } => format!(
-            "the keys {} were wrapped for the KEK {fingerprint} of {}",
-            list(files.iter().map(|file| file.label.as_str())),
-            format.name()
+        Event::CloudExport(done) => format!(
+            "the keys {} were wrapped for the KEK {} of {}",
+            list(done.files.iter().map(|file| file.label.as_str())),
+            done.fingerprint,
+            done.format.name()
         ),
-        Event::ImportPlain {
-            document,
-            token,
-            keys,
-            ..
-        } => format!(
-            "the keys that another tool had wrapped were imported into {}: {}; they are shown in {document}",
-            of(token),
-            key_list(keys, "unwrapped", "found there")
+        Event::ImportPlain(done) => format!(
+            "the keys that another tool had wrapped were imported into {}: {}; they are shown in {}",
+            of(&done.token),
+            key_list(&done.keys, "unwrapped", "found there"),
+            done.document
         ),
         Event::ShareConfirm { custodian, deputy } => {
             let who = if *deputy { "the deputy of " } else { "" };
