@@ -10,17 +10,6 @@ use common::{
     PIN, run,
     stage::{Done, Family, Setting, Stage},
 };
-use keyferry::audit::{self, Against};
-
-fn both_verifiers(stage: &Stage) {
-    let folders = ["tenant", "hoster"].map(|side| stage.path(side));
-    let verdict = audit::verify(&folders, &Against::default()).unwrap();
-    assert!(verdict.missing.is_empty(), "{verdict:?}");
-    for side in ["tenant", "hoster"] {
-        let verify = concat!(env!("CARGO_MANIFEST_DIR"), "/ceremony-scripts/verify");
-        run(Command::new(verify).arg(stage.path(&format!("{side}/archive"))));
-    }
-}
 
 #[test]
 fn ec_keys_cross_between_all_token_families_by_both_mechanisms() {
@@ -43,7 +32,7 @@ fn ec_keys_cross_between_all_token_families_by_both_mechanisms() {
         };
         let mut stage = Stage::with(setting, |plan| plan);
         stage.walk_to(Done::TenantClose);
-        both_verifiers(&stage);
+        stage.verdict();
         // OpenSSL takes the certificate for what it is, and its key signed the package: two raw numbers.
         let certificate = stage.path("tenant/keys/hgs-signing.crt");
         let shown = run(Command::new("openssl")
@@ -67,7 +56,7 @@ fn ec_keys_are_born_at_the_hoster_too() {
         };
         let mut stage = Stage::with(setting, |plan| plan);
         stage.walk_to(Done::TenantClose);
-        both_verifiers(&stage);
+        stage.verdict();
     }
 }
 
@@ -126,7 +115,7 @@ fn an_ec_key_that_exists_is_found_and_carried() {
         .ok();
     stage.done = Some(Done::KeysCreate);
     stage.walk_to(Done::TenantClose);
-    both_verifiers(&stage);
+    stage.verdict();
     let package = stage.json("medium/package/package.json");
     let spki = package["body"]["keys"][0]["spki"].as_str().unwrap();
     assert_eq!(
@@ -156,7 +145,7 @@ fn an_interrupted_import_of_ec_keys_is_settled_from_the_hsm() {
         "{log}"
     );
     stage.walk_to(Done::TenantClose);
-    both_verifiers(&stage);
+    stage.verdict();
 }
 
 #[test]

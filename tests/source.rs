@@ -9,7 +9,6 @@ use common::{
     PIN, run,
     stage::{Done, Setting, Stage},
 };
-use keyferry::audit::{self, Against};
 
 const BACKUP: &str = "two smart cards in the safes of Berlin and Graz, M of N";
 
@@ -28,17 +27,6 @@ fn private_keys(stage: &Stage, side: &str) -> usize {
         .args(["--list-objects", "--type", "privkey"]));
     let listed = String::from_utf8_lossy(&listed);
     listed.matches("Private Key Object").count()
-}
-
-fn verdict(stage: &Stage) -> audit::Verdict {
-    let folders = ["tenant", "hoster"].map(|side| stage.path(side));
-    let verdict = audit::verify(&folders, &Against::default()).unwrap();
-    assert!(verdict.missing.is_empty(), "{verdict:?}");
-    for side in ["tenant", "hoster"] {
-        let verify = concat!(env!("CARGO_MANIFEST_DIR"), "/ceremony-scripts/verify");
-        run(Command::new(verify).arg(stage.path(&format!("{side}/archive"))));
-    }
-    verdict
 }
 
 /// The hoster destroys the KEK, and says how the keys are backed up.
@@ -110,7 +98,7 @@ fn originals_go_after_acceptance_and_the_hosters_word_about_backups() {
     assert_eq!(private_keys(&stage, "hoster"), 2);
     stage.tenant(&destroy).refused("PHASE-ORDER");
     stage.tenant(&["close"]).ok();
-    let text = verdict(&stage).text();
+    let text = stage.verdict().text();
     assert!(
         text.contains("originals were destroyed, found and gone: hgs-signing, hgs-encryption"),
         "{text}"
@@ -140,7 +128,7 @@ fn a_killed_destruction_goes_on_without_new_signatures() {
     );
     assert_eq!(private_keys(&stage, "tenant"), 0);
     stage.tenant(&["close"]).ok();
-    let text = verdict(&stage).text();
+    let text = stage.verdict().text();
     assert_eq!(
         text.matches("originals were destroyed").count(),
         1,
@@ -161,7 +149,7 @@ fn originals_that_are_kept_are_on_record_too() {
         .refused("PHASE-ORDER");
     stage.walk_to(Done::TenantClose);
     assert_eq!(private_keys(&stage, "tenant"), 2);
-    let text = verdict(&stage).text();
+    let text = stage.verdict().text();
     assert!(
         text.contains("originals stay in its HSM, as the plan says"),
         "{text}"

@@ -11,7 +11,7 @@ use crate::{
     encoding::{Fixed, random},
     folder,
     log::now,
-    plan::{Plan, Target, Trial},
+    plan::{Plan, Target, Trial, Way},
 };
 
 /// How the first line of such a plan begins.
@@ -154,6 +154,12 @@ fn header(plan: &Plan, labels: &BTreeMap<String, String>) -> String {
     if plan.trial != Trial::None {
         removed.push_str("#   - trial is gone. A production plan can name one of this year: by its closing's SHA-256.\n");
     }
+    let kept = match plan.way {
+        Way::Brought => {
+            "#   - keys: each spki still names last year's key. Put in that of the new one.\n"
+        }
+        _ => "",
+    };
     let target = match plan.target {
         Target::Local { .. } => "nodes as they are now, in their order.",
         Target::Cloud(_) => "the service; its KEK will be another.",
@@ -169,7 +175,7 @@ fn header(plan: &Plan, labels: &BTreeMap<String, String>) -> String {
          #   - hsm of both sides; [software]: the SHA-256 of this year's programs and modules.\n\
          #   - [target]: {target}\n\
          #   - waivers: what this year's tokens and machines still need.\n\
-         {removed}\
+         {removed}{kept}\
          #   - keys: new ones are made. They have new labels, as a label names one key in the tenant's HSM:\n\
          {}\n",
         plan.ceremony,

@@ -31,7 +31,7 @@ pub struct Known {
     pub begins: &'static [&'static str],
     /// The vendor's own numbers of RFC 5649; tried like the standard ones, never believed.
     pub key_wraps: &'static [MechanismId],
-    /// The form of attestation; Keyferry reads none yet.
+    /// The form of attestation; Keyferry itself reads only the X.509 one.
     pub attestation: &'static str,
     /// What an operator should know or set.
     pub advice: &'static [&'static str],

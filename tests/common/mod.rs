@@ -6,6 +6,7 @@ pub mod setting;
 pub mod simulated;
 pub mod stage;
 pub mod tokens;
+pub mod verdict;
 pub mod walk;
 
 pub use tokens::*;

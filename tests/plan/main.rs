@@ -7,7 +7,7 @@ mod target;
 
 use keyferry::{
     audit,
-    plan::{Faults, Plan},
+    plan::{Faults, Plan, Way},
     rule::Rule,
 };
 use people::{People, keygen, recipient};
@@ -195,6 +195,7 @@ fn keys_transfer_and_target_are_checked() {
             "format = \"keyferry/1\"" => "format = \"keyferry/2\"", PlanField, "keyferry/2";
             "\"test-2026\"" => "\"Test 2026\"", PlanField, "Test 2026";
             "kek_bits = 4096" => "kek_bits = 2048", PlanField, "kek_bits = 2048";
+            "kek_bits = 4096" => "kek_bits = 4096\nevidence = \"origin\"", PlanField, "";
             "role = \"signing\"" => "role = \"encryption\"", PlanField, "usage = [\"sign\"]";
             "usage = [\"sign\"]" => "usage = [\"decrypt\"]", PlanField, "usage = [\"decrypt\"]";
             "usage = [\"sign\"]" => "usage = [\"sign\", \"sign\"]", PlanField, "usage = [";
@@ -304,6 +305,70 @@ fn a_plan_of_keys_that_are_born_at_the_hoster_has_nothing_of_a_transfer() {
             spoilt! { "Contoso" => "Contoso", PlanWaiver, "rule = "; },
         );
     }
+}
+
+/// A plan without a quorum.
+fn without_quorum(plan: &str) -> String {
+    let (head, rest) = plan.split_once("[quorum]").unwrap();
+    let (_, tail) = rest.split_once("[transfer]").unwrap();
+    format!("{head}[transfer]{tail}")
+}
+
+#[test]
+fn keys_that_another_tool_brings_are_named_in_the_plan() {
+    let spki = format!("spki = \"{}\"", "5e".repeat(32));
+    let plan = without_quorum(&People::new().plan())
+        .replace(
+            "kek_bits = 4096\n",
+            "kek_bits = 4096\nformat = \"pkcs11\"\n",
+        )
+        .replace("label = \"sig\"\n", &format!("label = \"sig\"\n{spki}\n"))
+        .replace(
+            "label = \"enc\"\n",
+            &format!("label = \"enc\"\nspki = \"{}\"\n", "ec".repeat(32)),
+        );
+    let taken = Plan::parse(plan.clone().into_bytes()).unwrap();
+    assert_eq!(taken.way, Way::Brought);
+    assert!(taken.quorum.custodians.is_empty());
+    check(
+        &plan,
+        spoilt! {
+            spki => "", PlanField, "label = \"sig\"";
+            "5e5e" => "5e5", PlanSyntax, "spki = \"5e5";
+            "format = \"pkcs11\"\n" => "", PlanField, "spki = \"5e";
+            "format = \"pkcs11\"" => "format = \"pkcs11\"\norigin = \"hoster\"", PlanField, "";
+            "source = \"keep\"" => "source = \"destroy\"", PlanField, "";
+        },
+    );
+}
+
+#[test]
+fn a_plan_for_a_cloud_service_names_what_the_service_takes() {
+    let people = People::new().plan();
+    let (head, rest) = people.split_once("[target]").unwrap();
+    let (_, tail) = rest.split_once("[after]").unwrap();
+    let plan = without_quorum(&format!(
+        "{head}[target]\nkind = \"aws-kms\"\n\n[after]{tail}"
+    ));
+    let waived = format!(
+        "{plan}\n[[waivers]]\nrule = \"TARGET-WRAP-WITH-TRUSTED\"\nreason = \"nobody can trust it\"\n"
+    );
+    let taken = Plan::parse(waived.clone().into_bytes()).unwrap();
+    assert_eq!(taken.way, Way::Cloud);
+    assert!(taken.target.nodes().is_empty());
+    check(
+        &waived,
+        spoilt! {
+            "TARGET-WRAP-WITH-TRUSTED" => "KEK-COPYABLE", TargetWrapWithTrusted, "";
+            "kind = \"aws-kms\"" => "kind = \"azure-byok\"", PlanTarget, "";
+            "kind = \"aws-kms\"" => "kind = \"aws-kms\"\nnodes = [\"node1\"]", PlanField, "nodes = ";
+            "kind = \"aws-kms\"" => "kind = \"gcp-kms\"\nksp = \"A\"", PlanField, "ksp = ";
+            "kek_bits = 4096" => "kek_bits = 4096\nformat = \"pkcs11\"", PlanField, "";
+            "kek_bits = 4096" => "kek_bits = 4096\norigin = \"hoster\"", PlanField, "";
+            "kek_bits = 4096" => "kek_bits = 4096\nevidence = \"origin\"", PlanField, "";
+            "source = \"keep\"" => "source = \"destroy\"", PlanField, "";
+        },
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use toml::Spanned;
 use crate::{
     document::parts::Mechanism,
     plan::{
-        Form, KeyPlan, KeyType, Role, Source, Transfer, Usage, Way,
+        Evidence, Form, KeyPlan, KeyType, Role, Source, Transfer, Usage, Way,
         raw::{RawKey, RawPlan},
     },
     rule::Rule,
@@ -58,9 +58,26 @@ impl Checker<'_> {
                 "\"keep\": Keyferry destroys only originals that it has carried, after acceptance";
             self.whole(Rule::PlanField, "source = \"destroy\"", expected);
         }
+        self.attestation(raw, way);
         for key in raw.keys.get_ref() {
             self.key_of_the_way(key, way);
         }
+    }
+
+    /// What no attestation could ever reach is better known before people travel.
+    fn attestation(&mut self, raw: &RawPlan, way: Way) {
+        let evidence = raw.transfer.evidence;
+        let expected = match way {
+            Way::Cloud if evidence > Evidence::Witnessed => {
+                "\"witnessed\": of a cloud service's KEK no HSM's vendor says anything"
+            }
+            _ if evidence > Evidence::Witnessed && raw.transfer.roots.is_empty() => {
+                "roots = [\"64 hex digits\"]: SHA-256 of each vendor's root certificate that is trusted"
+            }
+            _ => return,
+        };
+        let found = format!("evidence: {}", evidence.said());
+        self.whole(Rule::PlanField, found, expected);
     }
 
     fn key_of_the_way(&mut self, key: &RawKey, way: Way) {

@@ -1,0 +1,24 @@
+//! What both verifiers say of a ceremony that has ended.
+#![allow(dead_code)] // Each test program uses its part.
+
+use std::process::Command;
+
+use keyferry::audit::{self, Against, Verdict};
+
+use super::{run, stage::Stage};
+
+impl Stage {
+    /// The auditor's verdict over both folders. It misses nothing, and both archives hold too, for it and for the script of ordinary tools.
+    pub fn verdict(&self) -> Verdict {
+        let folders = ["tenant", "hoster"].map(|side| self.path(side));
+        let verdict = audit::verify(&folders, &Against::default()).unwrap();
+        assert!(verdict.missing.is_empty(), "{verdict:?}");
+        for folder in folders {
+            let archive = folder.join("archive");
+            audit::verify(std::slice::from_ref(&archive), &Against::default()).unwrap();
+            let script = concat!(env!("CARGO_MANIFEST_DIR"), "/ceremony-scripts/verify");
+            run(Command::new(script).arg(archive));
+        }
+        verdict
+    }
+}
