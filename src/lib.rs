@@ -59,6 +59,8 @@ pub mod hoster;
 pub mod hsm;
 pub mod log;
 pub mod node;
+#[cfg(feature = "custody")]
+pub mod paper;
 pub mod phase;
 pub mod plan;
 pub mod preflight;

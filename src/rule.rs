@@ -175,6 +175,12 @@ rules! {
     ShareUnconfirmed "SHARE-UNCONFIRMED" false "every custodian has confirmed before the package leaves";
     ShareCustodian "SHARE-CUSTODIAN" false "a custodian is one of the plan";
     ShareShown "SHARE-SHOWN" false "a share is shown to its holder only";
+    LineCheck "LINE-CHECK" false "each line that is typed from a page fits the group that checks it";
+    LineFormat "LINE-FORMAT" false "the lines that are typed are all those of one page";
+    FrameFormat "FRAME-FORMAT" false "a QR code is one of Keyferry's frames, and fits the others";
+    FrameMissing "FRAME-MISSING" false "every frame was scanned";
+    FrameHash "FRAME-HASH" false "scanned frames give the payload whose hash the first names";
+    FramePicture "FRAME-PICTURE" false "a picture is a PNG or JPEG that shows at least one frame";
     ShareDeal "SHARE-DEAL" false "every quorum of the shares dealt opens the seal, before any leaves";
 
     // The package, the proofs, the target.

@@ -1,0 +1,254 @@
+//! QR codes and typed lines, without a ceremony.
+
+use std::{fs, path::Path, process::Command};
+
+use keyferry::{
+    paper::{
+        frames::{self, Named, Read},
+        lines::{self, Typed},
+        qr::Code,
+        scan,
+    },
+    rule::Rule,
+};
+
+/// Bytes that look random and are the same in every run.
+pub fn noise(length: usize, seed: u32) -> Vec<u8> {
+    let mut state = seed | 1;
+    std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state as u8
+    })
+    .take(length)
+    .collect()
+}
+
+fn files(sizes: &[usize]) -> Vec<Named> {
+    let one =
+        |(n, size): (usize, &usize)| (format!("offer/file-{n}.bin"), noise(*size, 7 + n as u32));
+    sizes.iter().enumerate().map(one).collect()
+}
+
+fn read(texts: impl IntoIterator<Item = impl AsRef<str>>) -> keyferry::Result<Vec<Named>> {
+    let mut read = Read::default();
+    for text in texts {
+        read.add(text.as_ref())?;
+    }
+    read.finish()
+}
+
+/// What Debian's zbar reads in a picture.
+pub fn zbar(picture: &Path) -> Vec<String> {
+    let output = Command::new("zbarimg")
+        .args([
+            "--quiet",
+            "--raw",
+            "--nodbus",
+            "-Sdisable",
+            "-Sqrcode.enable",
+        ])
+        .arg(picture)
+        .output()
+        .expect("zbarimg, of Debian's zbar-tools");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn frames_come_in_any_order_and_a_missing_one_is_named() {
+    let all = files(&[3000, 1, 0, 900]);
+    let texts = frames::frames(&all).unwrap();
+    assert!(texts.len() > 8);
+    // Backwards, and every one twice.
+    let shuffled = texts.iter().rev().chain(&texts);
+    assert_eq!(read(shuffled).unwrap(), all);
+    for missing in 0..texts.len() {
+        let rest = texts.iter().enumerate().filter(|(n, _)| *n != missing);
+        let error = read(rest.map(|(_, text)| text)).unwrap_err();
+        assert_eq!(error.rule(), Some(Rule::FrameMissing));
+        let named = format!("no frame {} of the {}", missing + 1, texts.len());
+        assert!(error.to_string().contains(&named), "{error}");
+    }
+    // Two payloads are told apart, and the one that is not whole is named.
+    let other = frames::frames(&files(&[700])).unwrap();
+    let both = read(texts.iter().chain(&other)).unwrap();
+    assert_eq!(both.len(), all.len() + 1);
+    let error = read(texts.iter().chain(&other[1..])).unwrap_err();
+    assert!(error.to_string().contains("no frame 1 of the 2"), "{error}");
+}
+
+#[test]
+fn no_changed_frame_is_taken() {
+    let texts = frames::frames(&files(&[600])).unwrap();
+    for (n, text) in texts.iter().enumerate() {
+        for at in 0..text.len() {
+            let mut changed = text.clone().into_bytes();
+            changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+            let mut all = texts.clone();
+            all[n] = String::from_utf8(changed).unwrap();
+            read(&all).unwrap_err();
+            // Nor beside the right ones, where it could only replace one.
+            all.push(text.clone());
+            assert!(read(&all).is_err(), "{n} {at}");
+        }
+        for cut in 0..text.len() {
+            assert!(read([&text[..cut]]).is_err());
+        }
+    }
+    for text in [
+        "",
+        "KF1/",
+        "KF1/AAAAAAAA/1-1/",
+        "KF1/AAAAAAAA/0-1/AA",
+        "KF1/AAAAAAAA/1-401/AA",
+        "KF1/AAAAAAAA/01-1/AA",
+        "http://example.org",
+        "KF1/////",
+        "KF1/ÄÄÄÄ/1-1/AA",
+    ] {
+        assert!(read([text]).is_err(), "{text}");
+    }
+    let ways_out = ["../x", "/x", "a/b/c", ".x", "a/.x", "", "a b", "a\\b"];
+    for name in ways_out {
+        let named = vec![(name.to_owned(), vec![])];
+        assert!(frames::frames(&named).is_err(), "{name}");
+    }
+    assert!(frames::frames(&files(&[200_000])).is_err());
+}
+
+#[test]
+fn codes_are_read_by_two_decoders() {
+    let folder = tempfile::tempdir().unwrap();
+    let texts = frames::frames(&files(&[4000])).unwrap();
+    for (n, text) in texts.iter().enumerate() {
+        let picture = folder.path().join(format!("{n}.png"));
+        fs::write(&picture, Code::of(text).unwrap().png().unwrap()).unwrap();
+        assert_eq!(scan::frames_in(&picture).unwrap(), [text.clone()]);
+        assert_eq!(zbar(&picture), [text.clone()]);
+    }
+    // What is no picture, or none of ours, is refused.
+    for (name, bytes) in [
+        ("text.png", &b"no picture"[..]),
+        (
+            "cut.png",
+            &fs::read(folder.path().join("0.png")).unwrap()[..900],
+        ),
+    ] {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        assert_eq!(
+            scan::frames_in(&path).unwrap_err().rule(),
+            Some(Rule::FramePicture)
+        );
+    }
+    let other = folder.path().join("other.png");
+    fs::write(
+        &other,
+        Code::of("HTTPS://EXAMPLE.ORG").unwrap().png().unwrap(),
+    )
+    .unwrap();
+    assert_eq!(
+        scan::frames_in(&other).unwrap_err().rule(),
+        Some(Rule::FramePicture)
+    );
+}
+
+#[test]
+fn a_slip_is_found_in_its_line() {
+    let bytes = noise(68, 3);
+    let page = lines::lines(&bytes).unwrap();
+    assert_eq!(page.len(), 5);
+    assert_eq!(page[0].len(), "ABCD EFGH IJKL MNOP QRST UVWX  2345".len());
+    let type_all = |change: &dyn Fn(usize, &str) -> String| {
+        let mut typed = Typed::default();
+        for (n, line) in page.iter().enumerate() {
+            let last = typed.take(&change(n, line))?;
+            assert_eq!(last, n + 1 == page.len());
+        }
+        typed.finish().map(|bytes| bytes.to_vec())
+    };
+    assert_eq!(type_all(&|_, line| line.to_owned()).unwrap(), bytes);
+    // As people type: the number before it, any case, other groups, and digits for the letters that look like them.
+    let kindly = |n: usize, line: &str| {
+        let typed = line
+            .to_lowercase()
+            .replace("  ", "-")
+            .replace('o', "0")
+            .replace('i', "1")
+            .replace('b', "8");
+        format!("{}. {}", n + 1, typed.replace(' ', ""))
+    };
+    assert_eq!(type_all(&kindly).unwrap(), bytes);
+    for wrong in 0..page.len() {
+        for at in 0..page[wrong].len() {
+            let mut slip = page[wrong].to_string().into_bytes();
+            if slip[at] == b' ' {
+                continue;
+            }
+            slip[at] = if slip[at] == b'Q' { b'R' } else { b'Q' };
+            let slip = String::from_utf8(slip).unwrap();
+            let error = type_all(&|n, line| {
+                if n == wrong {
+                    slip.clone()
+                } else {
+                    line.to_owned()
+                }
+            })
+            .unwrap_err();
+            assert_eq!(error.rule(), Some(Rule::LineCheck));
+            assert!(
+                error.to_string().contains(&format!("line {}", wrong + 1)),
+                "{error}"
+            );
+        }
+    }
+    // A line of another place, or left out.
+    let swapped = |n: usize, _: &str| page[[0, 2, 1, 3, 4][n]].to_string();
+    assert!(
+        type_all(&swapped)
+            .unwrap_err()
+            .to_string()
+            .contains("line 2")
+    );
+    // Lines of two pages: each fits, the whole does not.
+    let other = lines::lines(&noise(68, 5)).unwrap();
+    let mixed = |n: usize, line: &str| {
+        if n == 3 {
+            other[3].to_string()
+        } else {
+            line.to_owned()
+        }
+    };
+    assert_eq!(type_all(&mixed).unwrap_err().rule(), Some(Rule::LineFormat));
+    // Whatever is typed has an answer, and the same line can be typed again.
+    let mut typed = Typed::default();
+    for text in [
+        "",
+        "x",
+        &"Q".repeat(5000),
+        "ÄÄÄÄ ÄÄÄÄ ÄÄÄÄ ÄÄÄÄ ÄÄÄÄ ÄÄÄÄ ÄÄÄÄ",
+        "9999 9999 9999 9999 9999 9999 9999",
+    ] {
+        assert_eq!(
+            typed.take(text).unwrap_err().rule(),
+            Some(Rule::LineCheck),
+            "{text}"
+        );
+    }
+    assert!(!typed.take(&page[0]).unwrap());
+    assert_eq!((typed.next(), typed.count()), (2, Some(5)));
+    for length in [0, 1, 8, 9, 10, 300, lines::MOST] {
+        let bytes = noise(length, 9);
+        let mut typed = Typed::default();
+        let page = lines::lines(&bytes).unwrap();
+        let last = page
+            .iter()
+            .map(|line| typed.take(line).unwrap())
+            .next_back();
+        assert_eq!(last, Some(true));
+        assert_eq!(typed.finish().unwrap().to_vec(), bytes);
+    }
+    assert!(lines::lines(&noise(lines::MOST + 1, 1)).is_err());
+}
