@@ -11,6 +11,23 @@ pub fn words(bytes: &[u8]) -> Vec<&str> {
     pgp_words::to_words(bytes)
 }
 
+/// The words of a place (from 0) that begin as somebody types.
+pub fn words_beginning(typed: &str, place: usize) -> Vec<String> {
+    let typed = typed.to_lowercase();
+    let all = (0..=u8::MAX).map(|byte| {
+        let before = [0, byte];
+        let words = match place % 2 {
+            0 => pgp_words::to_words(&before[1..]),
+            _ => pgp_words::to_words(&before),
+        };
+        words
+            .last()
+            .map_or(String::new(), |word| (*word).to_owned())
+    });
+    all.filter(|word| word.to_lowercase().starts_with(&typed))
+        .collect()
+}
+
 /// The bytes of words as people type them, in any case; `None` where one is no word of its place.
 pub fn bytes(typed: &[String]) -> Option<Vec<u8>> {
     let lower: Vec<String> = typed.iter().map(|word| word.to_lowercase()).collect();

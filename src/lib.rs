@@ -52,6 +52,7 @@ pub mod error;
 pub mod escape;
 pub mod fingerprint;
 pub mod folder;
+pub mod guide;
 pub mod hardening;
 #[cfg(all(feature = "hsm", feature = "custody"))]
 pub mod hoster;

@@ -1,8 +1,8 @@
 //! The hoster's program: parse, wire, exit code.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use keyferry::{
     ceremony::Ceremony,
     hoster::{
@@ -206,14 +206,30 @@ fn of_label(text: &str) -> std::result::Result<(Id, PathBuf), String> {
 const REGISTRY: &str = "registry.json";
 
 fn main() -> ExitCode {
-    let matches = Cli::command().get_matches();
+    run(&Cli::command().get_matches(), false)
+}
+
+/// Runs a command line; `guided` where `next` has put it together.
+fn run(matches: &ArgMatches, guided: bool) -> ExitCode {
     let Cli {
-        common,
+        mut common,
         registry,
         command,
-    } = match Cli::from_arg_matches(&matches) {
+    } = match Cli::from_arg_matches(matches) {
         Ok(cli) => cli,
         Err(error) => error.exit(),
+    };
+    common.guided = guided;
+    let again = |arguments: &[OsString]| {
+        let mut line = vec![OsString::from("keyferry-hoster")];
+        if let Some(registry) = &registry {
+            line.extend(["--registry".into(), registry.into()]);
+        }
+        line.extend_from_slice(arguments);
+        match Cli::command().try_get_matches_from(line) {
+            Ok(matches) => run(&matches, true),
+            Err(error) => error.exit(),
+        }
     };
     let side = Side::Hoster;
     let registry_of = |ceremony: &Ceremony| {
@@ -222,7 +238,7 @@ fn main() -> ExitCode {
             .unwrap_or_else(|| ceremony.dir.join(REGISTRY))
     };
     match command {
-        Command::Shared(command) => common.shared(side, command),
+        Command::Shared(command) => common.shared(side, command, &again),
         Command::Kek(Kek::Create {
             prepare,
             attestation,
@@ -299,7 +315,7 @@ fn main() -> ExitCode {
             ..
         } => {
             let presented = match presented(
-                matches.subcommand_matches("import").unwrap_or(&matches),
+                matches.subcommand_matches("import").unwrap_or(matches),
                 share,
                 identity,
             ) {

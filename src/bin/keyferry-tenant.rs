@@ -1,13 +1,15 @@
 //! The tenant's program: parse, wire, exit code.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use keyferry::{
     Result,
+    fingerprint::{self, WORDS_TYPED},
     phase::Step,
     plan::{CloudFormat, Id, Side},
-    program::{Common, Sessions, Shared, words_heard},
+    program::{Common, Heard, Sessions, Shared, words_heard},
+    share::CODE_WORDS,
     side::{
         archive,
         token::{TokenChoice, with_officer},
@@ -183,22 +185,40 @@ fn of_cloud(text: &str) -> std::result::Result<CloudFormat, String> {
 }
 
 fn main() -> ExitCode {
-    let Cli { common, command } = Cli::parse();
+    run(Cli::parse())
+}
+
+/// Runs a command that `next` has put together.
+fn again(arguments: &[OsString]) -> ExitCode {
+    let program = OsString::from("keyferry-tenant");
+    match Cli::try_parse_from(std::iter::once(&program).chain(arguments)) {
+        Ok(mut cli) => {
+            cli.common.guided = true;
+            run(cli)
+        }
+        Err(error) => error.exit(),
+    }
+}
+
+fn run(Cli { common, command }: Cli) -> ExitCode {
     let side = Side::Tenant;
     let words_of = |ceremony: &keyferry::ceremony::Ceremony,
                     asker: &_,
                     file: &Option<PathBuf>,
-                    prompt: &str|
+                    prompt: &str,
+                    heard: Heard|
      -> Result<String> {
-        words_heard(ceremony.plan.mode, asker, file.as_deref(), prompt)
+        words_heard(ceremony.plan.mode, asker, file.as_deref(), prompt, heard)
     };
     match command {
-        Command::Shared(command) => common.shared(side, command),
+        Command::Shared(command) => common.shared(side, command, &again),
         Command::Offer(Offer::Check { offer, words }) => common.step(
             side,
             Box::new(move |ceremony, asker| {
                 let offer = offer::read(ceremony, &offer)?;
-                let typed = words_of(ceremony, asker, &words, &offer::words_prompt())?;
+                let right = offer.body().fingerprint;
+                let heard = Heard::Known(&fingerprint::words(&right.0)[..WORDS_TYPED]);
+                let typed = words_of(ceremony, asker, &words, &offer::words_prompt(), heard)?;
                 offer::check(ceremony, offer, &typed)
             }),
         ),
@@ -226,7 +246,9 @@ fn main() -> ExitCode {
             side,
             Box::new(move |ceremony, asker| {
                 let keys = born::read(ceremony, &keys)?;
-                let typed = words_of(ceremony, asker, &words, &born::words_prompt())?;
+                let right = keys.body().fingerprint;
+                let heard = Heard::Known(&fingerprint::words(&right.0)[..WORDS_TYPED]);
+                let typed = words_of(ceremony, asker, &words, &born::words_prompt(), heard)?;
                 born::check(ceremony, keys, &typed)
             }),
         ),
@@ -264,7 +286,8 @@ fn main() -> ExitCode {
             side,
             Box::new(move |ceremony, asker| {
                 let prompt = shares::words_prompt(ceremony, &custodian)?;
-                let typed = words_of(ceremony, asker, &words, &prompt)?;
+                let heard = Heard::Unknown(CODE_WORDS);
+                let typed = words_of(ceremony, asker, &words, &prompt, heard)?;
                 shares::confirm(ceremony, &custodian, &typed, deputy)
             }),
         ),

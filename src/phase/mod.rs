@@ -166,6 +166,12 @@ pub fn way_in(way: Way) -> &'static [Row] {
     }
 }
 
+/// How each side begins: there is no log before it.
+pub const INIT: &[Row] = table! {
+    Hoster Planned              Init         Planned              "the hoster's operator"   "init PLAN";
+    Tenant Planned              Init         Planned              "the tenant's security officer" "init PLAN";
+};
+
 /// Born in the tenant's HSM, and carried.
 pub const CARRIED: &[Row] = table! {
     Hoster Planned              KekCreate    OfferMade            "the hoster's operator"   "kek create";

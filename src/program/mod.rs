@@ -2,11 +2,14 @@
 
 mod alone;
 mod gates;
+mod inputs;
+mod next;
 mod note;
 mod presented;
 
 use std::{
-    ffi::{CString, NulError},
+    ffi::{CString, NulError, OsStr, OsString},
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -17,7 +20,9 @@ use crate::{
     Error, Result,
     ceremony::Ceremony,
     escape::escape,
+    fingerprint::{self, WORDS_TYPED},
     folder,
+    guide::Language,
     hsm::{Hsm, MOST_SESSIONS},
     log::{Event, LOG_FILE, Log},
     phase::{Phase, Step},
@@ -29,8 +34,9 @@ use crate::{
         preflight, release, room, status,
         token::{TokenChoice, with_token},
     },
-    terminal::{Asker, fail},
+    terminal::{self, Asker, fail},
 };
+pub use next::RunFn;
 pub use note::Note;
 pub use presented::presented;
 
@@ -63,6 +69,9 @@ pub struct Common {
     /// Print the result as JSON, for scripts
     #[arg(long, global = true)]
     pub json: bool,
+    /// Whether `next` runs the command, and says itself what comes next.
+    #[arg(skip)]
+    pub guided: bool,
 }
 
 /// How many keys are worked on at once.
@@ -92,6 +101,12 @@ pub enum Shared {
     },
     /// Show how far the ceremony has come, and the next step
     Status,
+    /// Be led through the ceremony, step by step, from wherever it is
+    Next {
+        /// The language of what is said: en or de
+        #[arg(long, value_name = "LANGUAGE", default_value = "en")]
+        language: Language,
+    },
     /// Release the document that waits, once enough officers have signed it
     Release,
     /// Look whether machine, programs and token are fit for production; a rehearsal only reports
@@ -244,9 +259,35 @@ impl Common {
         )
     }
 
-    /// Runs a command that both sides have.
-    pub fn shared(&self, side: Side, command: Shared) -> ExitCode {
+    /// The options of every command, as they were given.
+    fn arguments(&self) -> Vec<OsString> {
+        let mut all = vec!["--dir".into(), self.dir.clone().into()];
+        let args = self.module_args.as_ref().map(|args| args.to_bytes());
+        let options = [
+            ("--module", self.module.clone().map(OsString::from)),
+            (
+                "--module-args",
+                args.map(|args| OsStr::from_bytes(args).into()),
+            ),
+            ("--token", self.token.clone().map(OsString::from)),
+            ("--pin-file", self.pin_file.clone().map(OsString::from)),
+            ("--mirror", self.mirror.clone().map(OsString::from)),
+        ];
+        for (option, value) in options {
+            all.extend(
+                value
+                    .map(|value| [option.into(), value])
+                    .into_iter()
+                    .flatten(),
+            );
+        }
+        all
+    }
+
+    /// Runs a command that both sides have. `again` runs any of the program's commands, for `next`.
+    pub fn shared(&self, side: Side, command: Shared, again: RunFn) -> ExitCode {
         match command {
+            Shared::Next { language } => self.next(side, language, again),
             Shared::Init {
                 plan,
                 words,
@@ -300,7 +341,16 @@ impl Common {
         let module = self.module.as_deref();
         let checks = preflight::guard_init(agreed.plan(), side, module)?;
         let mode = agreed.plan().mode;
-        let typed = words_heard(mode, &Asker::new(mode), words, &init::words_prompt())?;
+        let right = agreed.plan().hash();
+        let right = &fingerprint::words(&right.0)[..WORDS_TYPED];
+        let asker = Asker::new(mode);
+        let typed = words_heard(
+            mode,
+            &asker,
+            words,
+            &init::words_prompt(),
+            Heard::Known(right),
+        )?;
         let (mut ceremony, report) = init::init(&self.dir, side, agreed, &typed)?;
         preflight::record_news(&mut ceremony, &checks)?;
         self.mirrored(&mut ceremony)?;
@@ -329,10 +379,12 @@ impl Common {
 
     fn succeed(&self, report: &Report, ceremony: &Ceremony) -> ExitCode {
         self.print(report);
-        if ceremony.plan.mode == Mode::Rehearsal {
+        if ceremony.plan.mode == Mode::Rehearsal && !self.guided {
             eprintln!("REHEARSAL: no real key may take part in this ceremony.");
         }
-        eprintln!("{}", status::next(ceremony));
+        if !self.guided {
+            eprintln!("{}", status::next(ceremony));
+        }
         ExitCode::SUCCESS
     }
 }
@@ -342,13 +394,30 @@ fn without_zero(text: &str) -> std::result::Result<CString, NulError> {
     CString::new(text)
 }
 
+/// What is known beforehand of words that somebody hears.
+pub enum Heard<'a> {
+    /// All of them: a wrong one is said to be wrong at once.
+    Known(&'a [&'a str]),
+    /// How many there are.
+    Unknown(usize),
+}
+
 /// Words that somebody heard and types; from a file in a rehearsal only.
 ///
 /// # Errors
 /// [`Error::Usage`] for a file in production, and as [`Asker::line`].
-pub fn words_heard(mode: Mode, asker: &Asker, file: Option<&Path>, prompt: &str) -> Result<String> {
+pub fn words_heard(
+    mode: Mode,
+    asker: &Asker,
+    file: Option<&Path>,
+    prompt: &str,
+    heard: Heard,
+) -> Result<String> {
     match (file, mode) {
-        (None, _) => asker.line(prompt),
+        (None, _) => match heard {
+            Heard::Known(right) => terminal::words::ask(asker, prompt, right.len(), Some(right)),
+            Heard::Unknown(count) => terminal::words::ask(asker, prompt, count, None),
+        },
         (Some(file), Mode::Rehearsal) => {
             Ok(String::from_utf8_lossy(&folder::read_file(file, MAX_WORDS)?).into_owned())
         }

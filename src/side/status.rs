@@ -8,20 +8,15 @@ pub const TRUSTED_LEFT: &str = "it may still be on the token; let the HSM's secu
 use crate::{
     approval,
     ceremony::Ceremony,
+    guide::Turn,
     phase::{Phase, Step, name},
     plan::{Id, Side, Source, Trial},
     report::Report,
 };
 
-/// What comes next, for people: who, the exact command, and what must be there first.
-pub fn next(ceremony: &Ceremony) -> String {
+/// Whose turn it is; nobody's once the ceremony is closed.
+pub fn turn(ceremony: &Ceremony) -> Option<Turn> {
     let state = &ceremony.state;
-    let program = format!("keyferry-{}", state.side);
-    let mirror = ceremony.mirror_folder();
-    let mirror = mirror.map_or(String::new(), |folder| {
-        format!(" --mirror {}", folder.display())
-    });
-    let dir = format!("{}{mirror}", ceremony.dir.display());
     let unconfirmed = release::unconfirmed(ceremony);
     let nodes = &state.nodes;
     let missing = nodes.missing(nodes.stage()).first().copied();
@@ -46,8 +41,25 @@ pub fn next(ceremony: &Ceremony) -> String {
         }
         Step::Close if state.phase == Phase::Closed => state.changed_since,
         _ => true,
+    })?;
+    let of = match row.step {
+        Step::ShareConfirm => unconfirmed.first().copied().cloned(),
+        Step::Evidence => missing.cloned(),
+        _ => None,
+    };
+    Some(Turn { row, of })
+}
+
+/// What comes next, for people: who, the exact command, and what must be there first.
+pub fn next(ceremony: &Ceremony) -> String {
+    let state = &ceremony.state;
+    let program = format!("keyferry-{}", state.side);
+    let mirror = ceremony.mirror_folder();
+    let mirror = mirror.map_or(String::new(), |folder| {
+        format!(" --mirror {}", folder.display())
     });
-    let Some(row) = row else {
+    let dir = format!("{}{mirror}", ceremony.dir.display());
+    let Some(turn) = turn(ceremony) else {
         return "next: nothing; the ceremony is closed. Keep archive/ and let officers and witnesses sign archive/head.json; `close` says who has not.".into();
     };
     if let Some(bag) = state.room.wrong().first() {
@@ -57,15 +69,12 @@ pub fn next(ceremony: &Ceremony) -> String {
             crate::escape::escape(&bag.item)
         );
     }
-    let command = match (row.step, unconfirmed.first()) {
-        (Step::ShareConfirm, Some(custodian)) => format!("share confirm {custodian}"),
-        (Step::Evidence, _) => {
-            let node = missing.map_or("NODE", Id::as_str);
-            format!("evidence add {node}-{}.json", nodes.stage().name())
-        }
-        _ => row.command.to_owned(),
-    };
-    let mut text = format!("next: {}\n  {program} --dir {dir} {command}", row.who);
+    let row = turn.row;
+    let mut text = format!(
+        "next: {}\n  {program} --dir {dir} {}",
+        row.who,
+        turn.command()
+    );
     if let Some(first) = before(state.side, state.phase, row.step, state.attempt) {
         text.push_str(&format!("\n  {first}"));
     }

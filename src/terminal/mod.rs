@@ -1,5 +1,8 @@
 //! The people at the keyboard: questions, hidden entry, and how a program ends.
 
+pub mod face;
+pub mod words;
+
 use std::{
     fs::{File, OpenOptions},
     io::{IsTerminal, Write},
@@ -54,14 +57,20 @@ impl Asker {
         eprintln!("{text}");
     }
 
-    /// Asks for a line that may be seen, without its line end.
+    /// Asks for a line that may be seen, without its line end. Ctrl-C ends the question and is said, as Ctrl-D is.
     ///
     /// # Errors
     /// [`Error::Ended`] at Ctrl-D or the end of the input, [`Error::Failed`] without a terminal.
     pub fn line(&self, prompt: &str) -> Result<String> {
         let source = self.open()?;
+        let entry = source.entry(Echo::Shown)?;
         source.prompt(prompt)?;
-        Ok(read_answer(source.input())?.to_string())
+        let answer = read_answer(source.input());
+        drop(entry);
+        if matches!(answer, Err(Error::Ended { .. })) {
+            source.prompt("\n")?;
+        }
+        Ok(answer?.to_string())
     }
 
     /// Asks for a line that the terminal does not show. Ctrl-C ends it too, so that the terminal is never
@@ -71,16 +80,14 @@ impl Asker {
     /// As [`Asker::line`].
     pub fn hidden(&self, prompt: &str) -> Result<Zeroizing<String>> {
         let source = self.open()?;
-        let Source::Terminal(terminal) = &source else {
-            source.prompt(prompt)?;
-            return read_answer(source.input());
-        };
         // Silent before the prompt: what is typed at once is not shown either.
-        let silence = Silence::over(terminal)?;
+        let entry = source.entry(Echo::Silent)?;
         source.prompt(prompt)?;
         let answer = read_answer(source.input());
-        drop(silence);
-        source.prompt("\n")?;
+        if entry.is_some() {
+            drop(entry);
+            source.prompt("\n")?;
+        }
         answer
     }
 
@@ -111,6 +118,14 @@ impl Source {
         }
     }
 
+    /// Prepares a terminal for an answer; a pipe needs nothing.
+    fn entry(&self, echo: Echo) -> Result<Option<Entry<'_>>> {
+        match self {
+            Source::Terminal(terminal) => Entry::over(terminal, echo).map(Some),
+            Source::Stdin(_) => Ok(None),
+        }
+    }
+
     fn prompt(&self, prompt: &str) -> Result<()> {
         let written = match self {
             Source::Terminal(terminal) => (&mut &*terminal).write_all(prompt.as_bytes()),
@@ -120,28 +135,36 @@ impl Source {
     }
 }
 
-/// While it lives the terminal shows nothing. Line editing stays the terminal's; Ctrl-C comes as a
-/// character that ends the line, because a signal would end the program with the terminal still silent.
-struct Silence<'a> {
+/// Whether the terminal shows what is typed.
+#[derive(PartialEq, Eq)]
+enum Echo {
+    Shown,
+    Silent,
+}
+
+/// While it lives an answer is typed. Line editing stays the terminal's; Ctrl-C comes as a character that ends the line, because a
+/// signal would end the program with the terminal still silent, and say nothing.
+struct Entry<'a> {
     terminal: &'a File,
     before: Termios,
 }
 
-impl<'a> Silence<'a> {
-    fn over(terminal: &'a File) -> Result<Self> {
+impl<'a> Entry<'a> {
+    fn over(terminal: &'a File, echo: Echo) -> Result<Self> {
         let before = tcgetattr(terminal).map_err(terminal_failed)?;
         let mut silent = before.clone();
         silent.local_modes.insert(LocalModes::ICANON);
-        silent
-            .local_modes
-            .remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ISIG);
+        silent.local_modes.remove(LocalModes::ISIG);
+        if echo == Echo::Silent {
+            (silent.local_modes).remove(LocalModes::ECHO | LocalModes::ECHONL);
+        }
         silent.special_codes[SpecialCodeIndex::VEOL] = CTRL_C;
         tcsetattr(terminal, OptionalActions::Now, &silent).map_err(terminal_failed)?;
-        Ok(Silence { terminal, before })
+        Ok(Entry { terminal, before })
     }
 }
 
-impl Drop for Silence<'_> {
+impl Drop for Entry<'_> {
     fn drop(&mut self) {
         // Nothing is left to do if the terminal has gone.
         let _ = tcsetattr(self.terminal, OptionalActions::Now, &self.before);

@@ -1,0 +1,228 @@
+//! What a command of the table still needs, asked for in its place: `offer check OFFER` becomes `offer check /media/offer`.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    Result,
+    document::Kind,
+    guide::{Texts, Turn, evidence_file},
+    phase::{Phase, Step},
+    plan::{CloudFormat, Evidence, Plan, Side, Source, Target, Way},
+    terminal::Asker,
+};
+
+/// The most keys that are asked for one by one whether they exist already.
+const MOST_ASKED: usize = 8;
+
+/// Where answers come from.
+pub(super) struct Inputs<'a> {
+    pub plan: &'a Plan,
+    pub side: Side,
+    pub texts: &'a Texts,
+    pub asker: &'a Asker,
+    /// The plan, where it was asked for already.
+    pub plan_file: Option<PathBuf>,
+}
+
+/// A command, word by word; `None` where somebody stopped.
+type Words = Option<Vec<OsString>>;
+
+impl Inputs<'_> {
+    /// The command of a turn, with everything that it needs.
+    ///
+    /// # Errors
+    /// As [`Asker::line`].
+    pub fn command(&self, turn: &Turn) -> Result<Words> {
+        if turn.row.step == Step::Evidence
+            && let Some(node) = &turn.of
+        {
+            let name = evidence_file(node, turn.stage());
+            let file = self.file("next.file", &[("file", &name)])?;
+            return Ok(file.map(|file| vec!["evidence".into(), "add".into(), file.into()]));
+        }
+        let template = turn.command();
+        let fixed: Vec<&str> = template
+            .split_whitespace()
+            .take_while(|word| !word.starts_with("--"))
+            .collect();
+        let mut command: Vec<OsString> = Vec::new();
+        for word in fixed {
+            if word.starts_with(|c: char| c.is_ascii_lowercase()) {
+                command.push(word.into());
+                continue;
+            }
+            match self.placeholder(word.trim_matches(['[', ']']))? {
+                Some(path) => command.push(path.into()),
+                None => return Ok(None),
+            }
+        }
+        let options = match turn.row.step {
+            Step::KeysCreate if self.side == Side::Tenant => self.existing()?,
+            Step::KekCreate | Step::KeysCreate => self.attestations(turn.row.step)?,
+            Step::CloudExport => self.cloud()?,
+            Step::ImportPlain => self.wrapped()?,
+            Step::KekDestroy
+                if self.plan.source == Source::Destroy && turn.row.phase != Phase::Aborted =>
+            {
+                self.option("--backup", "next.backup")?
+            }
+            Step::Abort | Step::Restart => self.option("--reason", "next.reason")?,
+            _ => Some(Vec::new()),
+        };
+        let whole = options.map(|options| [command, options].concat());
+        // Where the keys were carried, a closing comes after an abort only if there is one.
+        Ok(whole)
+    }
+
+    fn placeholder(&self, word: &str) -> Result<Option<PathBuf>> {
+        if word == "PLAN" {
+            return Ok(self.plan_file.clone());
+        }
+        let kind = Kind::ALL
+            .iter()
+            .find(|kind| kind.name().eq_ignore_ascii_case(word));
+        match kind {
+            Some(kind) => self.folder(*kind),
+            None => self.file("next.file", &[("file", word)]),
+        }
+    }
+
+    /// Asks for a document's folder until it is one; the medium that it lies on will do.
+    fn folder(&self, kind: Kind) -> Result<Option<PathBuf>> {
+        let question = self.texts.get("next.folder", &[("kind", kind.name())]);
+        loop {
+            let Some(path) = self.path(&question)? else {
+                return Ok(None);
+            };
+            let inside = path.join(kind.name());
+            for folder in [&path, &inside] {
+                if folder.join(kind.file()).is_file() {
+                    return Ok(Some(folder.clone()));
+                }
+            }
+            let shown = path.display().to_string();
+            let values = [("path", shown.as_str()), ("kind", kind.name())];
+            self.asker.say(&self.texts.get("next.no_folder", &values));
+        }
+    }
+
+    /// Asks for a file until it is one.
+    fn file(&self, key: &str, values: &[(&str, &str)]) -> Result<Option<PathBuf>> {
+        let question = self.texts.get(key, values);
+        loop {
+            let Some(path) = self.path(&question)? else {
+                return Ok(None);
+            };
+            if path.as_os_str().is_empty() || path.is_file() {
+                return Ok(Some(path));
+            }
+            self.no_file(&path);
+        }
+    }
+
+    fn no_file(&self, path: &Path) {
+        let shown = path.display().to_string();
+        let said = self.texts.get("next.no_file", &[("path", &shown)]);
+        self.asker.say(&said);
+    }
+
+    fn path(&self, question: &str) -> Result<Option<PathBuf>> {
+        let answer = self.asker.line(question)?;
+        Ok(match answer.trim() {
+            "q" | "Q" => None,
+            path => Some(path.into()),
+        })
+    }
+
+    /// A file for a label, or none at an empty line.
+    fn for_label(&self, option: &str, key: &str, label: &str) -> Result<Words> {
+        let file = self.file(key, &[("label", label)])?;
+        Ok(file.map(|file| match file.as_os_str().is_empty() {
+            true => Vec::new(),
+            false => {
+                let mut value = OsString::from(format!("{label}="));
+                value.push(file);
+                vec![option.into(), value]
+            }
+        }))
+    }
+
+    fn for_each(&self, options: &[(&str, &str)]) -> Result<Words> {
+        let mut words = Vec::new();
+        for key in &self.plan.keys {
+            for (option, text) in options {
+                match self.for_label(option, text, key.label.as_str())? {
+                    Some(more) => words.extend(more),
+                    None => return Ok(None),
+                }
+            }
+        }
+        Ok(Some(words))
+    }
+
+    fn existing(&self) -> Result<Words> {
+        match self.plan.keys.len() > MOST_ASKED {
+            true => Ok(Some(Vec::new())),
+            false => self.for_each(&[("--existing", "next.existing")]),
+        }
+    }
+
+    fn wrapped(&self) -> Result<Words> {
+        let options = [
+            ("--wrapped", "next.wrapped"),
+            ("--certificate", "next.certificate"),
+        ];
+        let format = ["--format", "pkcs11"].map(OsString::from).to_vec();
+        Ok(self
+            .for_each(&options)?
+            .map(|words| [format, words].concat()))
+    }
+
+    /// What the vendor says of the KEK, or of each key; asked for where the plan wants it.
+    fn attestations(&self, step: Step) -> Result<Words> {
+        if self.plan.transfer.evidence == Evidence::Witnessed {
+            return Ok(Some(Vec::new()));
+        }
+        if step == Step::KeysCreate && self.plan.way == Way::Born {
+            return self.for_each(&[("--attestation", "next.attestation")]);
+        }
+        let file = self.file("next.attestation", &[("label", "KEK")])?;
+        Ok(file.map(|file| match file.as_os_str().is_empty() {
+            true => Vec::new(),
+            false => vec!["--attestation".into(), file.into()],
+        }))
+    }
+
+    fn cloud(&self) -> Result<Words> {
+        let Target::Cloud(format) = &self.plan.target else {
+            return Ok(Some(Vec::new()));
+        };
+        let Some(kek) = self.file("next.kek", &[])? else {
+            return Ok(None);
+        };
+        let mut words = vec![
+            "--format".into(),
+            format.name().into(),
+            "--kek".into(),
+            kek.into(),
+        ];
+        if *format == CloudFormat::AzureByok {
+            match self.option("--kid", "next.kid")? {
+                Some(kid) => words.extend(kid),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(words))
+    }
+
+    fn option(&self, option: &str, key: &str) -> Result<Words> {
+        let answer = self.asker.line(&self.texts.get(key, &[]))?;
+        Ok(match answer.trim() {
+            "q" | "Q" => None,
+            text => Some(vec![option.into(), text.into()]),
+        })
+    }
+}
