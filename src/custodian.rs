@@ -70,6 +70,50 @@ fn encrypt(encryptor: Encryptor, plain: &[u8]) -> Result<Vec<u8>> {
     Ok(file)
 }
 
+/// How an age file begins in ASCII armour.
+const ARMOUR: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
+
+/// An age file without its ASCII armour: a third less to type.
+///
+/// # Errors
+/// `SHARE-FORMAT` for what is no armoured age file, or not in the one form that Keyferry writes.
+pub fn without_armour(file: &[u8]) -> Result<Vec<u8>> {
+    let not_one = |found: String| {
+        Rule::ShareFormat.refuse(
+            escape(&found),
+            "an age file in ASCII armour, as Keyferry writes it",
+            "take the file as it was made; an identity must have a passphrase before it is printed",
+        )
+    };
+    let mut bytes = Vec::new();
+    ArmoredReader::new(file)
+        .take(MAX_INSIDE)
+        .read_to_end(&mut bytes)
+        .map_err(|error| not_one(error.to_string()))?;
+    match file.starts_with(ARMOUR) && with_armour(&bytes)? == file {
+        true => Ok(bytes),
+        false => Err(not_one("another form of file".into())),
+    }
+}
+
+/// An age file in ASCII armour, whether it has it or not.
+///
+/// # Errors
+/// [`Error::Failed`] where it can't be written.
+pub fn with_armour(file: &[u8]) -> Result<Vec<u8>> {
+    if file.starts_with(ARMOUR) {
+        return Ok(file.to_vec());
+    }
+    let mut armoured = Vec::new();
+    let written =
+        ArmoredWriter::wrap_output(&mut armoured, Format::AsciiArmor).and_then(|mut writer| {
+            writer.write_all(file)?;
+            writer.finish().map(|_| ())
+        });
+    written.map_err(|error| failed("armouring a file", error))?;
+    Ok(armoured)
+}
+
 /// A share whose file was opened.
 pub struct OpenedShare {
     /// The share.

@@ -9,8 +9,9 @@ use std::{
 use clap::{Parser, Subcommand};
 use keyferry::{
     Error, Result,
-    custodian::{new_identity, open_share},
+    custodian::{new_identity, open_share, with_armour},
     fingerprint, folder, hardening,
+    paper::{lines, scan},
     plan::Mode,
     rule::Rule,
     share::Share,
@@ -39,6 +40,15 @@ enum Command {
     /// Your share of the seal
     #[command(subcommand)]
     Share(ShareCommand),
+    /// Read pictures of QR codes, and write the files that they carry
+    Scan {
+        /// PNG or JPEG pictures, in any order
+        #[arg(required = true)]
+        pictures: Vec<PathBuf>,
+        /// A folder for the files
+        #[arg(long, value_name = "FOLDER", default_value = ".")]
+        to: PathBuf,
+    },
 }
 
 #[derive(Subcommand)]
@@ -51,6 +61,11 @@ enum Identity {
         #[arg(long)]
         no_passphrase: bool,
     },
+    /// Type, or scan, an identity from its sheet
+    Type {
+        /// The new identity file
+        file: PathBuf,
+    },
 }
 
 #[derive(Subcommand)]
@@ -62,6 +77,11 @@ enum ShareCommand {
         /// Your identity file
         #[arg(long, value_name = "FILE")]
         identity: PathBuf,
+    },
+    /// Type, or scan, your share file from its sheet
+    Type {
+        /// The new share file
+        file: PathBuf,
     },
     /// Show your share, to be typed at the import
     Open {
@@ -86,6 +106,11 @@ fn main() -> ExitCode {
             share_check(&asker, file, identity)
         }
         Command::Share(ShareCommand::Open { file, identity }) => share_open(&asker, file, identity),
+        Command::Identity(Identity::Type { file }) => type_sheet(&asker, file),
+        Command::Share(ShareCommand::Type { file }) => type_sheet(&asker, file),
+        Command::Scan { pictures, to } => scan::scan(&pictures, &to).map(|report| {
+            println!("{}", report.text());
+        }),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -141,6 +166,20 @@ fn passphrase_typed_twice(asker: &Asker) -> Result<Zeroizing<String>> {
     Ok(passphrase)
 }
 
+/// Writes the age file that a sheet has in lines and codes.
+fn type_sheet(asker: &Asker, file: PathBuf) -> Result<()> {
+    if file.exists() {
+        return Err(folder::exists(&file));
+    }
+    let typed = lines::ask(asker)?;
+    folder::write_new(&file, &with_armour(&typed)?)?;
+    asker.say(&format!(
+        "It is in {}, as it was before it was printed.",
+        file.display()
+    ));
+    Ok(())
+}
+
 fn opened(asker: &Asker, file: PathBuf, identity: PathBuf) -> Result<Share> {
     let file = folder::read_file(&file, MAX_FILE)?;
     let identity = Zeroizing::new(folder::read_file(&identity, MAX_FILE)?);
@@ -171,23 +210,18 @@ fn share_open(asker: &Asker, file: PathBuf, identity: PathBuf) -> Result<()> {
         ));
     }
     let share = opened(asker, file, identity)?;
-    asker.say("Make sure that nobody and no camera sees this screen. Your share, in groups of 5:");
-    let text = share.text();
-    let mut shown = Zeroizing::new(String::with_capacity(2 * text.len()));
-    for (n, c) in text.chars().enumerate() {
-        match n {
-            _ if n % 30 == 0 => shown.push_str(if n == 0 { "  " } else { "\n  " }),
-            _ if n % 5 == 0 => shown.push(' '),
-            _ => {}
-        }
-        shown.push(c);
+    asker.say("Make sure that nobody and no camera sees this screen. Your share; the last group checks its line:");
+    let record = share.record();
+    let mut shown = Zeroizing::new(String::with_capacity(512));
+    for (n, line) in lines::lines(record.as_slice())?.iter().enumerate() {
+        shown.push_str(&format!("  {}. ", n + 1));
+        shown.push_str(line);
+        shown.push('\n');
     }
     let mut out = std::io::stdout().lock();
-    out.write_all(shown.as_bytes())
-        .and_then(|()| out.write_all(b"\n"))
-        .map_err(|error| {
-            Error::failed(format!("the terminal: {error}"), "run the command again")
-        })?;
+    out.write_all(shown.as_bytes()).map_err(|error| {
+        Error::failed(format!("the terminal: {error}"), "run the command again")
+    })?;
     asker.say("next: type it when `keyferry-hoster import` asks for it; then clear this screen, its scrollback too");
     Ok(())
 }

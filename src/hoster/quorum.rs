@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use zeroize::Zeroizing;
+
 use crate::{
     Error, Result,
     custodian::{self, OpenedShare},
@@ -9,9 +11,10 @@ use crate::{
     encoding::Hash,
     escape::escape,
     folder,
+    paper::lines,
     plan::{Id, Plan},
     rule::Rule,
-    share::{Quorum, Secret, Share},
+    share::{Quorum, RECORD, Secret, Share},
     terminal::Asker,
 };
 
@@ -130,22 +133,18 @@ fn ask_all(package: &Package, quorum: &mut Quorum, spent: &mut Spent, asker: &As
         quorum.missing()
     ));
     while quorum.missing() > 0 {
-        let question =
-            "Share file of the next custodian, or an empty line to type a share (Ctrl-D ends): ";
+        let question = "Share file of the next custodian, or an empty line to type or scan a share (Ctrl-D ends): ";
         let answer = match asker.line(question) {
             // A script has no more: how many are missing is said as ever.
             Err(Error::Ended { .. }) if !asker.is_interactive() => return Ok(()),
             answer => answer?,
         };
         let share = match answer.trim() {
-            "" => asker
-                .hidden("The share's 109 characters: ")
-                .and_then(|text| Share::parse_typed(&text))
-                .map(|share| (share, None)),
-            file => asker
-                .line("Identity file that opens it: ")
-                .and_then(|identity| {
-                    open_file(package, file.as_ref(), identity.trim().as_ref(), asker)
+            "" => type_share(package, asker),
+            file => folder::read_file(file.as_ref(), MAX_FILE)
+                .and_then(|bytes| {
+                    let identity = ask_identity(asker)?;
+                    open_bytes(package, &bytes, file, &identity, asker)
                 })
                 .map(|opened| (opened.share, Some(opened.recipients))),
         };
@@ -169,7 +168,28 @@ fn ask_all(package: &Package, quorum: &mut Quorum, spent: &mut Spent, asker: &As
     Ok(())
 }
 
-/// Opens a share file with an identity. A file that is none of those dealt is named before it is opened.
+/// A share that is typed or scanned: the opened one, or the file as its sheet has it.
+fn type_share(package: &Package, asker: &Asker) -> Result<(Share, Option<Vec<String>>)> {
+    let typed = lines::ask(asker)?;
+    if typed.len() == RECORD {
+        return Ok((Share::from_record(&typed)?, None));
+    }
+    let file = custodian::with_armour(&typed)?;
+    let identity = ask_identity(asker)?;
+    let opened = open_bytes(package, &file, "what was typed", &identity, asker)?;
+    Ok((opened.share, Some(opened.recipients)))
+}
+
+fn ask_identity(asker: &Asker) -> Result<Zeroizing<Vec<u8>>> {
+    let question = "Identity file that opens it, or an empty line to type or scan its sheet: ";
+    let answer = asker.line(question)?;
+    match answer.trim() {
+        "" => custodian::with_armour(&lines::ask(asker)?).map(Zeroizing::new),
+        file => folder::read_file(file.as_ref(), MAX_FILE).map(Zeroizing::new),
+    }
+}
+
+/// Opens a share file with an identity file.
 fn open_file(
     package: &Package,
     file: &std::path::Path,
@@ -177,14 +197,31 @@ fn open_file(
     asker: &Asker,
 ) -> Result<OpenedShare> {
     let bytes = folder::read_file(file, MAX_FILE)?;
-    let hash = Hash::of(&bytes);
+    let identity = Zeroizing::new(folder::read_file(identity, MAX_FILE)?);
+    open_bytes(
+        package,
+        &bytes,
+        &file.display().to_string(),
+        &identity,
+        asker,
+    )
+}
+
+/// Opens a share file. One that is none of those dealt is named before it is opened.
+fn open_bytes(
+    package: &Package,
+    bytes: &[u8],
+    name: &str,
+    identity: &[u8],
+    asker: &Asker,
+) -> Result<OpenedShare> {
+    let hash = Hash::of(bytes);
     if !package.shares.iter().any(|listing| listing.file == hash) {
         return Err(Rule::ShareFile.refuse(
-            format!("{} has SHA-256 {hash}", file.display()),
+            format!("{name} has SHA-256 {hash}"),
             "one of the share files that the package lists",
             "look for the file of this attempt; a damaged one is written again by `keyferry-tenant share reissue`",
         ));
     }
-    let identity_bytes = zeroize::Zeroizing::new(folder::read_file(identity, MAX_FILE)?);
-    custodian::open_share(&bytes, &identity_bytes, &|prompt| asker.hidden(prompt))
+    custodian::open_share(bytes, identity, &|prompt| asker.hidden(prompt))
 }

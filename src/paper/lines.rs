@@ -185,15 +185,11 @@ impl Typed {
 ///
 /// # Errors
 /// As [`Asker::hidden`]; where nobody can be asked again, `LINE-…` and `FRAME-…`.
-pub fn ask(asker: &Asker, first: Option<Zeroizing<String>>) -> Result<Zeroizing<Vec<u8>>> {
+pub fn ask(asker: &Asker) -> Result<Zeroizing<Vec<u8>>> {
     let mut typed = Typed::default();
     let mut scanned = frames::Read::default();
-    let mut waiting = first;
     loop {
-        let answer = match waiting.take() {
-            Some(answer) => answer,
-            None => asker.hidden(&question(&typed, &scanned))?,
-        };
+        let answer = asker.hidden(&question(&typed, &scanned))?;
         let taken = match answer.trim_start().starts_with(PREFIX) {
             true => scanned
                 .add(answer.trim())

@@ -1,11 +1,14 @@
 //! Pictures of QR codes, PNG or JPEG, read back.
 
-use std::{io::Cursor, path::Path};
+use std::{
+    io::Cursor,
+    path::{Path, PathBuf},
+};
 
 use image::{ImageFormat, ImageReader, Limits};
 
-use super::frames::PREFIX;
-use crate::{Result, escape::escape, folder, rule::Rule};
+use super::frames::{PREFIX, Read};
+use crate::{Result, encoding::Hash, escape::escape, folder, report::Report, rule::Rule};
 
 /// The greatest size of a picture, in bytes.
 const MAX_PICTURE: u64 = 64 << 20;
@@ -13,6 +16,39 @@ const MAX_PICTURE: u64 = 64 << 20;
 const MAX_SIDE: u32 = 20_000;
 /// The greatest memory that decoding one may take, in bytes.
 const MAX_MEMORY: u64 = 512 << 20;
+
+/// Reads pictures, and writes the files that they carry into a folder.
+///
+/// # Errors
+/// `FRAME-…`; `FILE-EXISTS` before anything is written.
+pub fn scan(pictures: &[PathBuf], to: &Path) -> Result<Report> {
+    let mut read = Read::default();
+    for picture in pictures {
+        for frame in frames_in(picture)? {
+            read.add(&frame)?;
+        }
+    }
+    let files = read.finish()?;
+    for (name, _) in &files {
+        let path = to.join(name);
+        if path.exists() {
+            return Err(folder::exists(&path));
+        }
+    }
+    let mut report = Report::new("Every code was read; the files are as they were.");
+    for (name, bytes) in &files {
+        let path = to.join(name);
+        if let Some(parent) = path.parent() {
+            folder::make_folder(parent)?;
+        }
+        folder::write_new(&path, bytes)?;
+        report = report.value(
+            name,
+            format!("{} bytes, SHA-256 {}", bytes.len(), Hash::of(bytes)),
+        );
+    }
+    Ok(report)
+}
 
 /// The frames that a picture shows; codes of other programs are left out.
 ///

@@ -20,7 +20,7 @@ use crate::{
 #[cfg(feature = "custody")]
 pub use quorum::Quorum;
 #[cfg(feature = "custody")]
-pub use record::Share;
+pub use record::{RECORD, Share};
 #[cfg(feature = "custody")]
 pub use secret::{Secret, deal};
 

@@ -14,8 +14,6 @@ use crate::{
 pub const RECORD: usize = 68;
 /// The length of a record's text, in characters of base32 (RFC 4648, section 6) without padding.
 pub const TEXT: usize = 109;
-/// The greatest length of text that is looked at for a record.
-const MAX_TEXT: usize = 1024;
 
 const VERSION: u8 = 1;
 
@@ -92,26 +90,6 @@ impl Share {
         Share::from_record(
             &decoded.map_err(|_| format_error("text that is not base32 of 109 characters"))?,
         )
-    }
-
-    /// Reads a record as people type it: any case, spaces and dashes anywhere.
-    ///
-    /// # Errors
-    /// `SHARE-FORMAT`.
-    pub fn parse_typed(text: &str) -> Result<Self> {
-        if text.len() > MAX_TEXT {
-            return Err(format_error("far more than 109 characters"));
-        }
-        let mut kept = Zeroizing::new(Vec::with_capacity(text.len()));
-        kept.extend(
-            text.bytes()
-                .filter(|byte| !byte.is_ascii_whitespace() && *byte != b'-')
-                .map(|byte| byte.to_ascii_uppercase()),
-        );
-        if kept.len() != TEXT {
-            return Err(format_error(&format!("{} characters", kept.len())));
-        }
-        Share::parse(&kept)
     }
 
     /// The record, 68 bytes.

@@ -125,8 +125,8 @@ fn codes_are_read_by_two_decoders() {
     for (n, text) in texts.iter().enumerate() {
         let picture = folder.path().join(format!("{n}.png"));
         fs::write(&picture, Code::of(text).unwrap().png().unwrap()).unwrap();
-        assert_eq!(scan::frames_in(&picture).unwrap(), [text.clone()]);
-        assert_eq!(zbar(&picture), [text.clone()]);
+        assert_eq!(scan::frames_in(&picture).unwrap(), *std::slice::from_ref(text));
+        assert_eq!(zbar(&picture), *std::slice::from_ref(text));
     }
     // What is no picture, or none of ours, is refused.
     for (name, bytes) in [
@@ -181,9 +181,9 @@ fn a_slip_is_found_in_its_line() {
         format!("{}. {}", n + 1, typed.replace(' ', ""))
     };
     assert_eq!(type_all(&kindly).unwrap(), bytes);
-    for wrong in 0..page.len() {
-        for at in 0..page[wrong].len() {
-            let mut slip = page[wrong].to_string().into_bytes();
+    for (wrong, line) in page.iter().enumerate() {
+        for at in 0..line.len() {
+            let mut slip = line.to_string().into_bytes();
             if slip[at] == b' ' {
                 continue;
             }

@@ -113,13 +113,24 @@ fn typed_shares_are_checked_as_they_come() {
             err: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
     };
-    let text = |id: &str| open(&stage, id).text().to_string();
+    let lines = |record: &[u8]| {
+        let lines = keyferry::paper::lines::lines(record).unwrap();
+        let lines: Vec<&str> = lines.iter().map(|line| line.as_str()).collect();
+        lines.join("\n")
+    };
+    let text = |id: &str| lines(open(&stage, id).record().as_slice());
     let bent = |id: &str, at: usize| {
         let mut record = open(&stage, id).record().to_vec();
         record[at] ^= 1;
-        data_encoding::BASE32_NOPAD.encode(&record)
+        lines(&record)
     };
     let other = text("eve");
+    let slip = |at: usize| {
+        let mut slip = other.clone().into_bytes();
+        slip[at] = if slip[at] == b'Q' { b'R' } else { b'Q' };
+        String::from_utf8(slip).unwrap()
+    };
+    let line = other.find('\n').unwrap() + 1;
     for (shares, rule, named) in [
         (
             vec![text("cyd"), text("dan")],
@@ -135,26 +146,31 @@ fn typed_shares_are_checked_as_they_come() {
         ),
         (vec![bent("gus", 17)], "SHARE-COMMITMENT", "gus"),
         (vec![bent("cyd", 5)], "SHARE-PACKAGE", ""),
-        (vec![foreign().text().to_string()], "SHARE-PACKAGE", ""),
         (
-            vec![other[..108].to_owned()],
-            "SHARE-FORMAT",
-            "108 characters",
+            vec![lines(foreign().record().as_slice())],
+            "SHARE-PACKAGE",
+            "",
         ),
-        (vec![other.replace(&other[50..51], "1")], "SHARE-FORMAT", ""),
+        (vec![bent("cyd", 0)], "SHARE-FORMAT", "version"),
+        // One wrong character: its line is named.
+        (vec![slip(0)], "LINE-CHECK", "line 1:"),
+        (vec![slip(line + 6)], "LINE-CHECK", "line 2:"),
+        (vec![slip(3 * line + 1)], "LINE-CHECK", "line 4:"),
+        (
+            vec![other[..line - 2].to_owned()],
+            "LINE-CHECK",
+            "27 characters",
+        ),
     ] {
         let text = refused_by(&stage, "hoster", rule, || typed(&shares));
         assert!(text.contains(named), "{text}");
     }
-    // In lower case, with spaces, it is the same share.
+    // In lower case, in other groups, it is the same share.
     let spaced = |id: &str| {
-        let text = text(id).to_lowercase();
-        let groups: Vec<_> = text
-            .as_bytes()
-            .chunks(5)
-            .map(String::from_utf8_lossy)
-            .collect();
-        groups.join(" ")
+        text(id)
+            .to_lowercase()
+            .replace(' ', "")
+            .replace("\n", " \n")
     };
     typed(&[spaced("cyd"), text("eve"), spaced("gus")]).ok();
     let entry = fs::read_to_string(stage.path("hoster/log.jsonl")).unwrap();
