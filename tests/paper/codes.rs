@@ -125,7 +125,10 @@ fn codes_are_read_by_two_decoders() {
     for (n, text) in texts.iter().enumerate() {
         let picture = folder.path().join(format!("{n}.png"));
         fs::write(&picture, Code::of(text).unwrap().png().unwrap()).unwrap();
-        assert_eq!(scan::frames_in(&picture).unwrap(), *std::slice::from_ref(text));
+        assert_eq!(
+            scan::frames_in(&picture).unwrap(),
+            *std::slice::from_ref(text)
+        );
         assert_eq!(zbar(&picture), *std::slice::from_ref(text));
     }
     // What is no picture, or none of ours, is refused.
