@@ -28,9 +28,10 @@ impl Desk {
             "tenant" => env!("CARGO_BIN_EXE_keyferry-tenant"),
             _ => env!("CARGO_BIN_EXE_keyferry-hoster"),
         };
-        let script =
-            format!("stty echo columns {columns}; \"$@\"; echo; echo the desk ended with $?");
-        let mut command = Command::new("sh");
+        let script = format!(
+            "stty echo columns {columns}; \"$@\"; code=$?; echo; echo the desk ended with $code"
+        );
+        let mut command = Command::new("bash");
         command.args(["-c", &script, "sh", program, "--dir", side]);
         command
             .arg("--module")

@@ -249,7 +249,7 @@ fn a_whole_ceremony_through_next_on_both_sides() {
 
     stage.done = Some(common::stage::Done::TenantClose);
     stage.verdict();
-    let recordings = [hoster.ended(), tenant.ended()].concat();
+    let recordings = desk::without_colours(&[hoster.ended(), tenant.ended()].concat());
     nothing_secret(&stage, &recordings);
     runs_what_the_script_says(&stage, &recordings);
 }
