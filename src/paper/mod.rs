@@ -4,3 +4,4 @@ pub mod frames;
 pub mod lines;
 pub mod qr;
 pub mod scan;
+pub mod show;

@@ -25,6 +25,7 @@ use crate::{
     guide::Language,
     hsm::{Hsm, MOST_SESSIONS},
     log::{Event, LOG_FILE, Log},
+    paper::{scan, show},
     phase::{Phase, Step},
     plan::{Mode, PLAN_FILE, Plan, Side},
     report::Report,
@@ -114,6 +115,27 @@ pub enum Shared {
         /// A mounted medium, to look at its mount options too
         #[arg(long, value_name = "FOLDER")]
         medium: Option<PathBuf>,
+    },
+    /// Show a document's folder, or files, as QR codes: on the terminal one after another, or as pictures. Nothing secret is shown so
+    Qr {
+        /// A folder of outbox/, or files
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// A folder for pictures (PNG), in place of the terminal
+        #[arg(long, value_name = "FOLDER")]
+        to: Option<PathBuf>,
+        /// The terminal's background is light
+        #[arg(long)]
+        light: bool,
+    },
+    /// Read pictures of QR codes (PNG, JPEG), and write the files that they carry
+    Scan {
+        /// The pictures, in any order
+        #[arg(required = true)]
+        pictures: Vec<PathBuf>,
+        /// A folder for the files
+        #[arg(long, value_name = "FOLDER", default_value = ".")]
+        to: PathBuf,
     },
     /// Report what this side's token can do, before there is a plan; throwaway objects only
     Probe {
@@ -304,6 +326,8 @@ impl Common {
                     Err(error) => fail(&error),
                 }
             }
+            Shared::Qr { paths, to, light } => self.plainly(qr(&paths, to.as_deref(), light)),
+            Shared::Scan { pictures, to } => self.plainly(scan::scan(&pictures, &to)),
             Shared::Status => {
                 self.unguarded(side, Box::new(|ceremony, _| Ok(status::status(ceremony))))
             }
@@ -369,6 +393,17 @@ impl Common {
         looked.end.map(|()| looked.report)
     }
 
+    /// How a command ends that needs no ceremony.
+    fn plainly(&self, done: Result<Report>) -> ExitCode {
+        match done {
+            Ok(report) => {
+                self.print(&report);
+                ExitCode::SUCCESS
+            }
+            Err(error) => fail(&error),
+        }
+    }
+
     fn print(&self, report: &Report) {
         if self.json {
             println!("{}", report.json());
@@ -386,6 +421,15 @@ impl Common {
             eprintln!("{}", status::next(ceremony));
         }
         ExitCode::SUCCESS
+    }
+}
+
+fn qr(paths: &[PathBuf], to: Option<&Path>, light: bool) -> Result<Report> {
+    let files = show::named(paths)?;
+    let title = show::title(&files);
+    match to {
+        Some(to) => show::pictures(&files, &title, to),
+        None => show::on_terminal(&files, &title, light, &Asker::new(Mode::Production)),
     }
 }
 
