@@ -73,6 +73,11 @@ fn encrypt(encryptor: Encryptor, plain: &[u8]) -> Result<Vec<u8>> {
 /// How an age file begins in ASCII armour.
 const ARMOUR: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
 
+/// Whether an identity file is encrypted with a passphrase.
+pub fn has_passphrase(file: &[u8]) -> bool {
+    Decryptor::new_buffered(ArmoredReader::new(file)).is_ok_and(|decryptor| decryptor.is_scrypt())
+}
+
 /// An age file without its ASCII armour: a third less to type.
 ///
 /// # Errors

@@ -63,6 +63,13 @@ pub enum Remark {
         #[serde(default, skip_serializing_if = "String::is_empty")]
         text: String,
     },
+    /// A page was printed.
+    Printed {
+        /// Which: `script`, `share-cyd`.
+        page: String,
+        /// The number of the copy, from 1.
+        copy: u32,
+    },
     /// A video recording of the ceremony.
     Video {
         /// How it is found: file, tape, time code.
@@ -106,6 +113,7 @@ impl Remark {
     pub fn texts(&self) -> Vec<&str> {
         match self {
             Remark::Remark { text } | Remark::Incident { text } => vec![text],
+            Remark::Printed { page, .. } => vec![page],
             Remark::Break { stayed, text } => {
                 (stayed.iter().chain([text])).map(String::as_str).collect()
             }
@@ -144,6 +152,7 @@ impl Remark {
             Remark::Arrival { who, text } => with(format!("{who} came"), text),
             Remark::Departure { who, text } => with(format!("{who} left"), text),
             Remark::Video { reference, text } => with(format!("video {reference}"), text),
+            Remark::Printed { page, copy } => format!("printed {page}, copy {copy}"),
         }
     }
 }
@@ -178,9 +187,24 @@ pub struct Room {
     out: BTreeMap<String, String>,
     /// Bags that came back wrong and that officers have not yet signed for.
     wrong: Vec<WrongBag>,
+    /// How many copies of each page were printed.
+    printed: BTreeMap<String, u32>,
 }
 
 impl Room {
+    /// How many copies of a page were printed.
+    pub fn copies(&self, page: &str) -> u32 {
+        self.printed.get(page).copied().unwrap_or_default()
+    }
+
+    /// Whether a copy has another number than the next.
+    pub fn misnumbers(&self, remark: &Remark) -> bool {
+        match remark {
+            Remark::Printed { page, copy } => Some(*copy) != self.copies(page).checked_add(1),
+            _ => false,
+        }
+    }
+
     /// Bags that came back wrong and that officers have not yet signed for.
     pub fn wrong(&self) -> &[WrongBag] {
         &self.wrong
@@ -220,6 +244,9 @@ impl Room {
     /// Takes what people put into the record at this entry.
     pub fn remember(&mut self, remark: &Remark, head: Head) {
         match remark {
+            Remark::Printed { page, copy } => {
+                self.printed.insert(page.clone(), *copy);
+            }
             Remark::BagOut(bag) => {
                 self.out.insert(bag.item.clone(), bag.number.clone());
             }

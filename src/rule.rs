@@ -175,6 +175,7 @@ rules! {
     ShareUnconfirmed "SHARE-UNCONFIRMED" false "every custodian has confirmed before the package leaves";
     ShareCustodian "SHARE-CUSTODIAN" false "a custodian is one of the plan";
     ShareShown "SHARE-SHOWN" false "a share is shown to its holder only";
+    IdentityPassphrase "IDENTITY-PASSPHRASE" false "an identity that is printed is encrypted with a passphrase";
     LineCheck "LINE-CHECK" false "each line that is typed from a page fits the group that checks it";
     LineFormat "LINE-FORMAT" false "the lines that are typed are all those of one page";
     FrameFormat "FRAME-FORMAT" false "a QR code is one of Keyferry's frames, and fits the others";

@@ -2,7 +2,7 @@
 
 use std::{
     io::{IsTerminal, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -11,7 +11,7 @@ use keyferry::{
     Error, Result,
     custodian::{new_identity, open_share, with_armour},
     fingerprint, folder, hardening,
-    paper::{lines, scan},
+    paper::{identity, lines, look::Look, scan},
     plan::Mode,
     rule::Rule,
     share::Share,
@@ -61,6 +61,21 @@ enum Identity {
         #[arg(long)]
         no_passphrase: bool,
     },
+    /// Make a sheet for the printer: the identity, encrypted with its passphrase, as QR codes and lines
+    Sheet {
+        /// The identity file; it has a passphrase
+        file: PathBuf,
+        /// The new page, HTML
+        page: PathBuf,
+        /// The ceremony's name, on the page
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        ceremony: String,
+        /// The identity serves a rehearsal
+        #[arg(long)]
+        rehearsal: bool,
+        #[command(flatten)]
+        look: Look,
+    },
     /// Type, or scan, an identity from its sheet
     Type {
         /// The new identity file
@@ -107,6 +122,13 @@ fn main() -> ExitCode {
         }
         Command::Share(ShareCommand::Open { file, identity }) => share_open(&asker, file, identity),
         Command::Identity(Identity::Type { file }) => type_sheet(&asker, file),
+        Command::Identity(Identity::Sheet {
+            file,
+            page,
+            ceremony,
+            rehearsal,
+            look,
+        }) => identity_sheet(&asker, &file, &page, &ceremony, rehearsal, look),
         Command::Share(ShareCommand::Type { file }) => type_sheet(&asker, file),
         Command::Scan { pictures, to } => scan::scan(&pictures, &to).map(|report| {
             println!("{}", report.text());
@@ -164,6 +186,24 @@ fn passphrase_typed_twice(asker: &Asker) -> Result<Zeroizing<String>> {
         });
     }
     Ok(passphrase)
+}
+
+fn identity_sheet(
+    asker: &Asker,
+    file: &Path,
+    page: &Path,
+    ceremony: &str,
+    rehearsal: bool,
+    look: Look,
+) -> Result<()> {
+    let bytes = folder::read_file(file, MAX_FILE)?;
+    let html = identity::sheet(&bytes, ceremony, rehearsal, look)?;
+    folder::write_new(page, html.as_bytes())?;
+    asker.say(&format!(
+        "The sheet is {}. Print it where nobody keeps a copy, and keep it apart from the passphrase and from the share.",
+        page.display()
+    ));
+    Ok(())
 }
 
 /// Writes the age file that a sheet has in lines and codes.

@@ -55,6 +55,18 @@ pub enum Kind {
     Closing,
 }
 
+impl std::str::FromStr for Kind {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let found = Kind::ALL.into_iter().find(|kind| kind.name() == text);
+        found.ok_or_else(|| {
+            let names: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+            format!("expected one of {}", names.join(", "))
+        })
+    }
+}
+
 impl Kind {
     /// Every kind; those that one ceremony has are in the order in which they cross.
     pub const ALL: [Kind; 8] = [

@@ -79,6 +79,9 @@ impl State {
             Event::Note { remark } if self.room.is_full(remark) => {
                 Err(format!("more than {MAX_WRONG} bags that came back wrong"))
             }
+            Event::Note { remark } if self.room.misnumbers(remark) => {
+                Err("a copy of a page whose number is not the next".into())
+            }
             Event::OfferCheck { attempt, .. }
             | Event::PackageCheck { attempt, .. }
             | Event::KeysCheck { attempt, .. }

@@ -2,9 +2,11 @@
 
 mod alone;
 mod gates;
+mod heard;
 mod inputs;
 mod next;
 mod note;
+mod paper;
 mod presented;
 
 use std::{
@@ -21,28 +23,29 @@ use crate::{
     ceremony::Ceremony,
     escape::escape,
     fingerprint::{self, WORDS_TYPED},
-    folder,
     guide::Language,
     hsm::{Hsm, MOST_SESSIONS},
     log::{Event, LOG_FILE, Log},
-    paper::{scan, show},
+    paper::look::Look,
     phase::{Phase, Step},
-    plan::{Mode, PLAN_FILE, Plan, Side},
+    plan::{Mode, Plan, Side},
     report::Report,
     rule::Rule,
     side::{
         init::{self, AgreedPlan},
-        preflight, release, room, status,
+        preflight,
+        print::Page,
+        release, room, status,
         token::{TokenChoice, with_token},
     },
-    terminal::{self, Asker, fail},
+    terminal::{Asker, fail},
 };
+pub use heard::{Heard, words_heard};
 pub use next::RunFn;
 pub use note::Note;
+pub use paper::Codes;
 pub use presented::presented;
 
-/// The greatest size of a file of words, in bytes.
-const MAX_WORDS: u64 = 4096;
 /// How much of a finding goes into the log, in characters.
 const MAX_FOUND: usize = 500;
 
@@ -116,27 +119,18 @@ pub enum Shared {
         #[arg(long, value_name = "FOLDER")]
         medium: Option<PathBuf>,
     },
-    /// Show a document's folder, or files, as QR codes: on the terminal one after another, or as pictures. Nothing secret is shown so
-    Qr {
-        /// A folder of outbox/, or files
-        #[arg(required = true)]
-        paths: Vec<PathBuf>,
-        /// A folder for pictures (PNG), in place of the terminal
-        #[arg(long, value_name = "FOLDER")]
-        to: Option<PathBuf>,
-        /// The terminal's background is light
-        #[arg(long)]
-        light: bool,
+    /// Make a page for the printer; each copy is numbered in the record
+    Print {
+        /// Which page
+        #[command(subcommand)]
+        page: Page,
+        /// What it looks like
+        #[command(flatten)]
+        look: Look,
     },
-    /// Read pictures of QR codes (PNG, JPEG), and write the files that they carry
-    Scan {
-        /// The pictures, in any order
-        #[arg(required = true)]
-        pictures: Vec<PathBuf>,
-        /// A folder for the files
-        #[arg(long, value_name = "FOLDER", default_value = ".")]
-        to: PathBuf,
-    },
+    /// Files as QR codes, and back
+    #[command(flatten)]
+    Codes(Codes),
     /// Report what this side's token can do, before there is a plan; throwaway objects only
     Probe {
         /// The report, a new file
@@ -326,8 +320,8 @@ impl Common {
                     Err(error) => fail(&error),
                 }
             }
-            Shared::Qr { paths, to, light } => self.plainly(qr(&paths, to.as_deref(), light)),
-            Shared::Scan { pictures, to } => self.plainly(scan::scan(&pictures, &to)),
+            Shared::Print { page, look } => self.print_page(side, page, look),
+            Shared::Codes(codes) => self.plainly(codes.run()),
             Shared::Status => {
                 self.unguarded(side, Box::new(|ceremony, _| Ok(status::status(ceremony))))
             }
@@ -424,54 +418,9 @@ impl Common {
     }
 }
 
-fn qr(paths: &[PathBuf], to: Option<&Path>, light: bool) -> Result<Report> {
-    let files = show::named(paths)?;
-    let title = show::title(&files);
-    match to {
-        Some(to) => show::pictures(&files, &title, to),
-        None => show::on_terminal(&files, &title, light, &Asker::new(Mode::Production)),
-    }
-}
-
 /// A text as C takes it.
 fn without_zero(text: &str) -> std::result::Result<CString, NulError> {
     CString::new(text)
-}
-
-/// What is known beforehand of words that somebody hears.
-pub enum Heard<'a> {
-    /// All of them: a wrong one is said to be wrong at once.
-    Known(&'a [&'a str]),
-    /// How many there are.
-    Unknown(usize),
-}
-
-/// Words that somebody heard and types; from a file in a rehearsal only.
-///
-/// # Errors
-/// [`Error::Usage`] for a file in production, and as [`Asker::line`].
-pub fn words_heard(
-    mode: Mode,
-    asker: &Asker,
-    file: Option<&Path>,
-    prompt: &str,
-    heard: Heard,
-) -> Result<String> {
-    match (file, mode) {
-        (None, _) => match heard {
-            Heard::Known(right) => terminal::words::ask(asker, prompt, right.len(), Some(right)),
-            Heard::Unknown(count) => terminal::words::ask(asker, prompt, count, None),
-        },
-        (Some(file), Mode::Rehearsal) => {
-            Ok(String::from_utf8_lossy(&folder::read_file(file, MAX_WORDS)?).into_owned())
-        }
-        (Some(_), Mode::Production) => Err(Error::Usage {
-            what: "--words in production".into(),
-            remedy: format!(
-                "type the words that are read aloud; only a rehearsal ({PLAN_FILE}: mode) takes a file"
-            ),
-        }),
-    }
 }
 
 fn record_refusal(ceremony: &mut Ceremony, error: &Error) -> Result<()> {

@@ -7,6 +7,8 @@ pub mod init;
 #[cfg(all(feature = "hsm", feature = "custody"))]
 pub mod preflight;
 #[cfg(all(feature = "hsm", feature = "custody"))]
+pub mod print;
+#[cfg(all(feature = "hsm", feature = "custody"))]
 pub mod probe;
 pub mod release;
 pub mod restart;

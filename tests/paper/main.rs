@@ -6,3 +6,4 @@ mod common;
 
 mod codes;
 mod crossing;
+mod pages;

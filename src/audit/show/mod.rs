@@ -24,6 +24,7 @@ use crate::{
     document::MAX_DOCUMENT,
     target::{local::MAX_REGISTRY, metadata::MAX_METADATA},
 };
+pub use event::sentence;
 use page::Page;
 use source::Source;
 use tree::Tree;

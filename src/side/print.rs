@@ -1,0 +1,330 @@
+//! `print`: pages from what this side has, each copy numbered in the record. Nothing secret is printed in the clear.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use crate::{
+    Error, Result,
+    audit::sentence,
+    ceremony::{Ceremony, SHARES},
+    custodian::without_armour,
+    document::{Kind, offer::Offer, package::Package},
+    encoding::Hash,
+    escape::escape,
+    fingerprint::WORDS_TYPED,
+    folder,
+    guide::{self, Texts},
+    log::{self, Entry, Event},
+    paper::{
+        frames::Named,
+        look::Look,
+        page::{self, Paper, Sheet},
+        show,
+    },
+    phase::{Phase, name},
+    plan::{Id, Mode, Side},
+    report::Report,
+    room::Remark,
+    rule::Rule,
+};
+
+/// The folder of pages, in a ceremony folder.
+pub const PAPER: &str = "paper";
+/// The greatest size of a share file, in bytes.
+const MAX_SHARE_FILE: u64 = 64 << 10;
+
+/// Which page.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Page {
+    /// The script of this side: its numbered steps, from the plan
+    Script,
+    /// The hoster's offer, its words large
+    Offer,
+    /// A custodian's share file, encrypted as it was dealt: codes, and lines to type
+    Share {
+        /// Whose
+        custodian: Id,
+    },
+    /// A document of this side, as QR codes
+    Document {
+        /// Which: offer, package, ...
+        kind: Kind,
+    },
+    /// What happened, for everybody to sign, once the ceremony is closed
+    Transcript,
+}
+
+impl Page {
+    /// What the record calls it.
+    fn name(&self) -> String {
+        match self {
+            Page::Script => "script".into(),
+            Page::Offer => "offer".into(),
+            Page::Share { custodian } => format!("share-{custodian}"),
+            Page::Document { kind } => format!("document-{kind}"),
+            Page::Transcript => "transcript".into(),
+        }
+    }
+}
+
+/// Makes a page for the printer. Each copy has its number, which the record knows; after `close` nothing more is recorded.
+///
+/// # Errors
+/// `PHASE-ORDER` for a transcript before `close`; what reading a document can end with; `SHARE-CUSTODIAN`, `SHARE-FILE`.
+pub fn print(ceremony: &mut Ceremony, page: &Page, look: Look) -> Result<Report> {
+    let texts = Texts::of(look.language);
+    let closed = ceremony.state.phase == Phase::Closed;
+    let name = page.name();
+    let (path, copy) = place(ceremony, &name);
+    let (template, title, body) = match page {
+        Page::Script => script(ceremony, &texts),
+        Page::Offer => offer(ceremony, &texts)?,
+        Page::Share { custodian } => share(ceremony, custodian, &texts)?,
+        Page::Document { kind } => document(ceremony, *kind, &texts)?,
+        Page::Transcript if closed => transcript(ceremony, &texts)?,
+        Page::Transcript => {
+            return Err(Rule::PhaseOrder.refuse(
+                "a transcript before close",
+                "a ceremony that is closed on this side",
+                "close it first; `keyferry-audit show log.jsonl` explains a log at any time",
+            ));
+        }
+    };
+    let html = page::page(
+        template,
+        &title,
+        &sheet(ceremony, look.paper, copy, &texts),
+        &texts,
+        body,
+    )?;
+    folder::make_folder(&ceremony.dir.join(PAPER))?;
+    folder::write_new(&path, html.as_bytes())?;
+    if !closed {
+        let page = name.clone();
+        ceremony.record(Event::Note {
+            remark: Remark::Printed { page, copy },
+        })?;
+    }
+    Ok(
+        Report::new("The page is made; print it from a browser that is not on a network.")
+            .value("page", path.display().to_string())
+            .value("copy", copy),
+    )
+}
+
+/// Where the next copy lies, and its number.
+fn place(ceremony: &Ceremony, name: &str) -> (PathBuf, u32) {
+    let folder = ceremony.dir.join(PAPER);
+    let mut copy = ceremony.state.room.copies(name) + 1;
+    let path = |copy: u32| folder.join(format!("{name}-{copy}.html"));
+    // After close the record counts no more: the folder does.
+    while ceremony.state.phase == Phase::Closed && path(copy).exists() {
+        copy += 1;
+    }
+    (path(copy), copy)
+}
+
+fn sheet(ceremony: &Ceremony, paper: Paper, copy: u32, texts: &Texts) -> Sheet {
+    let plan = &ceremony.plan;
+    Sheet {
+        language: texts.language.code(),
+        paper,
+        rehearsal: plan.mode == Mode::Rehearsal,
+        ceremony: plan.ceremony.to_string(),
+        mode: name(&plan.mode),
+        side: ceremony.state.side.to_string(),
+        plan: plan.hash().to_string(),
+        printed: log::now(),
+        copy: texts.get("page.copy", &[("n", &copy.to_string())]),
+    }
+}
+
+/// The people of a side, and witnesses; of the hoster's side custodians too, who come there.
+fn people(ceremony: &Ceremony) -> Value {
+    let (plan, side) = (&ceremony.plan, ceremony.state.side);
+    let one = |id: &Id, name: &str, role: &str| json!({ "id": id.as_str(), "name": escape(name), "role": role });
+    let officers = plan.party(side).officers.iter();
+    let officers = officers.map(|person| one(&person.id, &person.name, "officer"));
+    let custodians = plan.quorum.custodians.iter();
+    let custodians = custodians.map(|person| one(&person.id, &person.name, "custodian"));
+    let witnesses = plan.witnesses.iter();
+    let witnesses = witnesses.map(|person| one(&person.id, &person.name, "witness"));
+    officers.chain(custodians).chain(witnesses).collect()
+}
+
+type Made = (&'static str, String, Value);
+
+fn script(ceremony: &Ceremony, texts: &Texts) -> Made {
+    let (plan, side) = (&ceremony.plan, ceremony.state.side);
+    let threshold = plan.quorum.threshold.to_string();
+    let step = |turn: &guide::Turn| {
+        let of = turn.of.as_ref().map_or("", Id::as_str);
+        let values = [("of", of), ("threshold", threshold.as_str())];
+        let said = |part: &str| texts.get(&format!("{}.{part}", turn.key()), &values);
+        json!({
+            "title": said("title"), "what": said("what"), "have": said("have"), "write": said("write"),
+            "who": texts.get(&format!("who.{}", turn.row.who), &[]),
+            "command": format!("keyferry-{side} {}", turn.command()),
+        })
+    };
+    let steps: Vec<Value> = guide::script(plan, side).iter().map(step).collect();
+    let count = plan.quorum.custodians.len().to_string();
+    let mut materials = vec!["machine", "hsm", "media", "paper", "plan"];
+    if !plan.quorum.custodians.is_empty() {
+        materials.push("custodians");
+    }
+    let material = |which: &&str| {
+        let key = format!("page.script.material_{which}");
+        texts.get(&key, &[("count", &count)])
+    };
+    let materials: Vec<String> = materials.iter().map(material).collect();
+    let side = texts.get(&format!("side.{side}"), &[]);
+    let body = json!({
+        "steps": steps,
+        "materials": materials,
+        "people": people(ceremony),
+        "plan_words": page::words_of(&plan.hash(), 32),
+    });
+    let title = texts.get("page.script.title", &[("side", &side)]);
+    ("script.html", title, body)
+}
+
+/// The offer, on either side.
+fn offer(ceremony: &Ceremony, texts: &Texts) -> Result<Made> {
+    let (body, folder) = match ceremony.state.side {
+        Side::Hoster => (
+            ceremony.sent::<Offer>()?.0.body().clone(),
+            ceremony.outbox("offer"),
+        ),
+        Side::Tenant => (
+            ceremony.kept::<Offer>()?.body().clone(),
+            ceremony.inbox("offer"),
+        ),
+    };
+    let files = show::named(&[folder])?;
+    let what = texts.get("kind.offer", &[]);
+    let json = json!({
+        "words_": page::words_of(&body.fingerprint, WORDS_TYPED),
+        "fingerprint": body.fingerprint.to_string(),
+        "mechanism": format!("{}, RSA-OAEP {}", name(&body.mechanism), name(&body.oaep_hash)),
+        "codes_": page::codes(&files, &what, texts)?,
+    });
+    Ok(("offer.html", texts.get("page.offer.title", &[]), json))
+}
+
+fn share(ceremony: &Ceremony, id: &Id, texts: &Texts) -> Result<Made> {
+    let plan = &ceremony.plan;
+    let (package, _) = ceremony.sent::<Package>()?;
+    let listing = package
+        .body()
+        .shares
+        .iter()
+        .find(|one| one.custodian == id.as_str());
+    let planned = plan.quorum.custodians.iter().find(|one| one.id == *id);
+    let (Some(listing), Some(planned)) = (listing, planned) else {
+        return Err(Rule::ShareCustodian.refuse(
+            format!("a share of {id}"),
+            "a custodian of the plan",
+            "name one of the plan's custodians",
+        ));
+    };
+    let path = ceremony.outbox(SHARES).join(format!("{id}.age"));
+    let bytes = folder::read_file(&path, MAX_SHARE_FILE)?;
+    let hash = Hash::of(&bytes);
+    if hash != listing.file {
+        return Err(Rule::ShareFile.refuse(
+            format!("{} has SHA-256 {hash}", path.display()),
+            format!("the file that was dealt, {}", listing.file),
+            "find an unchanged copy of the outbox; without one the export must be done again",
+        ));
+    }
+    let lines = page::lines_of(&without_armour(&bytes)?)?;
+    let files: Vec<Named> = vec![(format!("{id}.age"), bytes)];
+    let (m, n) = (
+        plan.quorum.threshold.to_string(),
+        plan.quorum.custodians.len().to_string(),
+    );
+    let (x, ceremony_id) = (listing.x.to_string(), plan.ceremony.to_string());
+    let custodian = escape(&planned.name);
+    let hoster = escape(&plan.hoster.name);
+    let values: [(&str, &str); 6] = [
+        ("m", &m),
+        ("n", &n),
+        ("x", &x),
+        ("ceremony", &ceremony_id),
+        ("custodian", &custodian),
+        ("hoster", &hoster),
+    ];
+    let said = |key: &str| texts.get(&format!("page.share.{key}"), &values);
+    let what = texts.get("kind.share", &[]);
+    let body = json!({
+        "custodian": id.as_str(), "name": custodian, "hash": hash.to_string(),
+        "number": said("number"), "lost": said("lost_text"), "bring": said("bring_text"),
+        "envelope": said("envelope_text"),
+        "codes_": page::codes(&files, &what, texts)?, "lines_": lines,
+    });
+    Ok(("share.html", said("title"), body))
+}
+
+fn document(ceremony: &Ceremony, kind: Kind, texts: &Texts) -> Result<Made> {
+    let folder = ceremony.outbox(kind.name());
+    if !folder::is_folder(&folder)? {
+        return Err(Error::failed(
+            format!("this side has no {kind} in {}", folder.display()),
+            "print a document of this side, once it is made",
+        ));
+    }
+    let files = show::named(&[folder])?;
+    let listed =
+        |(name, bytes): &Named| json!({ "name": name, "hash": Hash::of(bytes).to_string() });
+    let what = texts.get(&format!("kind.{kind}"), &[]);
+    let body = json!({
+        "files": files.iter().map(listed).collect::<Vec<_>>(),
+        "codes_": page::codes(&files, &what, texts)?,
+    });
+    let title = texts.get("page.codes.title", &[("what", &what)]);
+    Ok(("codes.html", title, body))
+}
+
+fn transcript(ceremony: &Ceremony, texts: &Texts) -> Result<Made> {
+    let (plan, side) = (&ceremony.plan, ceremony.state.side);
+    let mut entries = Vec::new();
+    let bytes = ceremony.log_bytes()?;
+    log::read(bytes.as_slice(), "the log", |entry: Entry| {
+        // What was begun is told by its result.
+        if !matches!(entry.event, Event::Intent { .. }) {
+            let said = escape(&sentence(&entry.event));
+            entries.push(json!({ "seq": entry.head.seq, "time": entry.time, "said": said }));
+        }
+        Ok(())
+    })?;
+    let made = ceremony
+        .state
+        .made
+        .iter()
+        .map(|(kind, made)| (kind, made.hash));
+    let taken = ceremony
+        .state
+        .taken
+        .iter()
+        .map(|(kind, hash)| (kind, *hash));
+    let document = |(kind, hash): (&Kind, Hash)| {
+        let name = texts.get(&format!("kind.{kind}"), &[]);
+        json!({ "name": name, "hash": hash.to_string() })
+    };
+    let waiver = |one: &crate::plan::Waiver| json!({ "rule": one.rule.name(), "reason": escape(&one.reason) });
+    let head = ceremony.head();
+    let body = json!({
+        "entries": entries,
+        "documents": made.chain(taken).map(document).collect::<Vec<_>>(),
+        "waivers": plan.waivers.iter().map(waiver).collect::<Vec<_>>(),
+        "head": head.hash.to_string(), "count": head.seq,
+        "words_": page::words_of(&head.hash, 32),
+        "people": people(ceremony),
+    });
+    let side = texts.get(&format!("side.{side}"), &[]);
+    let title = texts.get("page.transcript.title", &[("side", &side)]);
+    Ok(("transcript.html", title, body))
+}
