@@ -41,7 +41,7 @@ pub fn sheet(file: &[u8], ceremony: &str, rehearsal: bool, look: Look) -> Result
         language: look.language.code(),
         paper: look.paper,
         rehearsal,
-        ceremony: escape(ceremony).replace(['"', '\\'], " "),
+        ceremony: escape(ceremony),
         mode: String::new(),
         side: String::new(),
         plan: String::new(),

@@ -129,6 +129,7 @@ pub fn page(
     });
     if let Some(body) = body.as_object_mut() {
         body.insert("title".into(), title.into());
+        body.insert("footer".into(), footer(title, sheet).into());
         let sheet = serde_json::to_value(sheet).unwrap_or_default();
         body.insert("sheet".into(), sheet);
     }
@@ -136,6 +137,15 @@ pub fn page(
     template
         .render(minijinja::value::Serde(&body))
         .map_err(failed)
+}
+
+/// What stands at the foot of every page: inside a style sheet, so of characters that mean nothing there.
+fn footer(title: &str, sheet: &Sheet) -> String {
+    let parts = [sheet.ceremony.as_str(), title, &sheet.copy];
+    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    let harmless = |c: char| c.is_alphanumeric() || " -.,:\u{b7}\u{2019}".contains(c);
+    let said = parts.join(" \u{b7} ").replace('\'', "\u{2019}");
+    said.chars().filter(|c| harmless(*c)).collect()
 }
 
 /// Files as codes with their captions, for a template.

@@ -183,7 +183,7 @@ fn painted_over(sheet: &Path) -> Vec<PathBuf> {
     let (width, height) = picture.dimensions();
     // The first code of the sheet: where its first finder pattern begins.
     let dark = |x: u32, y: u32| picture.get_pixel(x, y).0[0] < 60;
-    let side = (82.0 / 25.4 * 150.0) as u32;
+    let side = (64.0 / 25.4 * 150.0) as u32;
     let (left, top) = (0..height - side)
         .flat_map(|y| (0..width - side).map(move |x| (x, y)))
         .find(|&(x, y)| (0..24).all(|d| dark(x + d, y) && dark(x, y + d)))

@@ -2,6 +2,7 @@
 
 use super::Tree;
 use crate::{
+    audit::broken,
     document::parts::TokenIdentity,
     log::{Event, KeyRecord},
     node::shown,
@@ -323,6 +324,11 @@ pub fn sentence(event: &Event) -> String {
             format!("the ceremony was closed on this side, with {count} entries")
         }
         Event::Note { remark } => format!("NOTED by the people: {}", remark.line()),
+        Event::Preflight { findings } => format!(
+            "the machine was looked at by {} rules; {}",
+            findings.len(),
+            broken(findings).unwrap_or_else(|| "all hold".into())
+        ),
         Event::Repair { bytes, .. } => {
             format!("a last line of {bytes} bytes, cut off by a crash, was removed")
         }
