@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde_json::Value;
+
 use super::foretelling::{self, Probes, Reports};
 use crate::{
     Result,
@@ -10,7 +12,7 @@ use crate::{
     escape::escape,
     fingerprint, folder,
     phase::name,
-    plan::{Deployment, KeyType, Party, Person, Plan, Side, Target, Trial, Way},
+    plan::{Deployment, Id, KeyType, Party, Person, Plan, Side, Target, Trial, Way},
     probe::{forecast::Forecast, proposal::strongest},
     signature::{self, Namespace},
 };
@@ -94,6 +96,7 @@ pub fn check_plan(path: &Path, reports: &Reports) -> Result<Checked> {
     Ok(Checked {
         text: lines.join("\n"),
         forecast: foretold,
+        roles: roles(&plan),
     })
 }
 
@@ -103,6 +106,41 @@ pub struct Checked {
     pub text: String,
     /// Where the reports of both tokens were given.
     pub forecast: Option<Forecast>,
+    /// Who is what, for scripts.
+    pub roles: Value,
+}
+
+impl Checked {
+    /// For scripts: `plan`, and what is foretold.
+    pub fn json(&self) -> Value {
+        let mut all = serde_json::json!(self.forecast);
+        if all.is_null() {
+            all = serde_json::json!({});
+        }
+        if let Some(all) = all.as_object_mut() {
+            all.insert("plan".into(), self.roles.clone());
+        }
+        all
+    }
+}
+
+/// The ids of a plan, by their roles.
+fn roles(plan: &Plan) -> Value {
+    let ids =
+        |all: &mut dyn Iterator<Item = &Id>| -> Vec<String> { all.map(Id::to_string).collect() };
+    serde_json::json!({
+        "ceremony": plan.ceremony.as_str(),
+        "mode": name(&plan.mode),
+        "hash": plan.hash().to_string(),
+        "way": plan.way.name(),
+        "target": plan.target.kind(),
+        "tenant": ids(&mut plan.tenant.officers.iter().map(|one| &one.id)),
+        "hoster": ids(&mut plan.hoster.officers.iter().map(|one| &one.id)),
+        "witnesses": ids(&mut plan.witnesses.iter().map(|one| &one.id)),
+        "custodians": ids(&mut plan.quorum.custodians.iter().map(|one| &one.id)),
+        "nodes": ids(&mut plan.target.nodes().iter()),
+        "keys": ids(&mut plan.keys.iter().map(|one| &one.label)),
+    })
 }
 
 impl Checked {

@@ -76,8 +76,8 @@ enum PlanCommand {
         /// The report of each side's token (`probe`): says what will be refused on the day
         #[arg(long, value_name = "REPORT")]
         probe: Vec<PathBuf>,
-        /// Print what is foretold as JSON, for scripts
-        #[arg(long, requires = "probe")]
+        /// Print who is what, and what is foretold, as JSON, for scripts
+        #[arg(long)]
         json: bool,
     },
     /// Derive the rehearsal of a real plan, and print what differs
@@ -164,7 +164,7 @@ fn plan_renew(from: &Path, file: &Path) -> Result<()> {
 fn plan_check(file: &Path, probes: &[PathBuf], json: bool) -> Result<()> {
     let checked = audit::check_plan(file, &Reports::read(probes)?)?;
     match json {
-        true => println!("{}", serde_json::json!(checked.forecast)),
+        true => println!("{}", checked.json()),
         false => println!("{}", checked.text),
     }
     checked.require()?;

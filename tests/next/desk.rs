@@ -13,6 +13,26 @@ pub struct Desk {
 }
 
 impl Desk {
+    /// A script of ours, at a terminal of 80 columns.
+    pub fn script(arguments: &[&str]) -> Self {
+        let mut command = Command::new("bash");
+        command.args([
+            "-c",
+            "stty echo columns 80; \"$@\"; code=$?; echo; echo the desk ended with $code",
+            "bash",
+            concat!(env!("CARGO_MANIFEST_DIR"), "/ceremony-scripts/rehearse"),
+        ]);
+        let bin = std::path::Path::new(env!("CARGO_BIN_EXE_keyferry-audit"));
+        command
+            .args(arguments)
+            .env("KEYFERRY_BIN", bin.parent().unwrap());
+        Desk {
+            session: spawn_command(command, Some(60_000)).unwrap(),
+            side: "hoster",
+            recording: String::new(),
+        }
+    }
+
     /// `next` of a side, at a terminal of 80 columns.
     pub fn new(stage: &Stage, side: &'static str) -> Self {
         Desk::sized(stage, side, &[("TERM", "xterm")], 80)
@@ -67,6 +87,13 @@ impl Desk {
             .find(|at| self.recording.is_char_boundary(*at))
             .unwrap();
         self.recording[from..].to_owned()
+    }
+
+    /// What follows in the line.
+    pub fn rest_of_line(&mut self) -> String {
+        let line = self.session.read_line().unwrap();
+        self.recording.push_str(&line);
+        line
     }
 
     pub fn send(&mut self, answer: &str) {

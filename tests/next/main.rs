@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod desk;
+mod guided;
 
 use common::{
     PIN, SO_PIN,

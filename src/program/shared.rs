@@ -1,0 +1,191 @@
+//! Commands that both sides have.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::Subcommand;
+
+use super::{Codes, Common, Heard, Note, RunFn, words_heard};
+use crate::{
+    Result,
+    ceremony::Ceremony,
+    fingerprint::{self, WORDS_TYPED},
+    guide::Language,
+    log::{LOG_FILE, Log},
+    paper::look::Look,
+    plan::Side,
+    report::Report,
+    side::{
+        init::{self, AgreedPlan},
+        preflight,
+        print::Page,
+        release, room, status,
+    },
+    terminal::{Asker, fail},
+};
+
+/// Commands that both sides have.
+#[derive(Subcommand)]
+pub enum Shared {
+    /// Begin the ceremony: take the plan that officers of both sides have signed
+    Init {
+        /// The plan, with its signatures (PLAN.OFFICER.sig) beside it
+        plan: PathBuf,
+        /// In a rehearsal: the file that holds the words heard
+        #[arg(long, value_name = "FILE")]
+        words: Option<PathBuf>,
+        /// The folder of the aborted ceremony that this plan supersedes, or its archive
+        #[arg(long, value_name = "FOLDER")]
+        superseded: Option<PathBuf>,
+        /// The ceremony folder of the trial that this plan names, or its archive; the hoster must show it
+        #[arg(long, value_name = "FOLDER")]
+        trial: Option<PathBuf>,
+    },
+    /// Show how far the ceremony has come, and the next step
+    Status,
+    /// Be led through the ceremony, step by step, from wherever it is
+    Next {
+        /// The language of what is said: en or de
+        #[arg(long, value_name = "LANGUAGE", default_value = "en")]
+        language: Language,
+    },
+    /// Release the document that waits, once enough officers have signed it
+    Release,
+    /// Look whether machine, programs and token are fit for production; a rehearsal only reports
+    Preflight {
+        /// A mounted medium, to look at its mount options too
+        #[arg(long, value_name = "FOLDER")]
+        medium: Option<PathBuf>,
+    },
+    /// Make a page for the printer; each copy is numbered in the record
+    Print {
+        /// Which page
+        #[command(subcommand)]
+        page: Page,
+        /// What it looks like
+        #[command(flatten)]
+        look: Look,
+    },
+    /// Files as QR codes, and back
+    #[command(flatten)]
+    Codes(Codes),
+    /// Report what this side's token can do, before there is a plan; throwaway objects only
+    Probe {
+        /// The report, a new file
+        file: PathBuf,
+        /// The token serves rehearsals: --pin-file and answers from stdin are allowed
+        #[arg(long)]
+        rehearsal: bool,
+    },
+    /// Put something into the record: an incident, a break, a bag, who came and went
+    #[command(subcommand)]
+    Note(Note),
+    /// Go on although a bag came back wrong, once officers have signed for it
+    Deviation,
+    /// Give this side's attempt up and begin the next one, once officers have signed for it
+    Restart {
+        /// Why; it is signed and stays in the record
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// End the ceremony for good, once officers have signed for it
+    Abort {
+        /// Why; it is signed and stays in the record
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Do not look in the HSM what is left to be destroyed: it is lost or broken
+        #[arg(long)]
+        without_hsm: bool,
+    },
+}
+
+impl Common {
+    /// Runs a command that both sides have. `again` runs any of the program's commands, for `next`.
+    pub fn shared(&self, side: Side, command: Shared, again: RunFn) -> ExitCode {
+        match command {
+            Shared::Next { language } => self.next(side, language, again),
+            Shared::Init {
+                plan,
+                words,
+                superseded,
+                trial,
+            } => {
+                let agreed = || {
+                    AgreedPlan::read(&plan)?
+                        .superseding(side, superseded.as_deref())?
+                        .tried(side, trial.as_deref())
+                };
+                match self.init(side, agreed, words.as_deref()) {
+                    Ok((ceremony, report)) => self.succeed(&report, &ceremony),
+                    Err(error) => fail(&error),
+                }
+            }
+            Shared::Print { page, look } => self.print_page(side, page, look),
+            Shared::Codes(codes) => self.plainly(codes.run()),
+            Shared::Status => {
+                self.unguarded(side, Box::new(|ceremony, _| Ok(status::status(ceremony))))
+            }
+            Shared::Preflight { medium } => self.unguarded(
+                side,
+                Box::new(move |ceremony, _| self.preflight(ceremony, medium.as_deref())),
+            ),
+            Shared::Release => self.step(side, Box::new(|ceremony, _| release::release(ceremony))),
+            Shared::Probe { file, rehearsal } => self.probe(side, &file, rehearsal),
+            Shared::Note(note) => self.unguarded(
+                side,
+                Box::new(move |ceremony, _| room::note(ceremony, note.into())),
+            ),
+            Shared::Deviation => self.step(side, Box::new(|ceremony, _| room::deviation(ceremony))),
+            Shared::Restart { reason } => self.restart(side, &reason),
+            Shared::Abort {
+                reason,
+                without_hsm,
+            } => self.abort(side, &reason, without_hsm),
+        }
+    }
+
+    fn init(
+        &self,
+        side: Side,
+        agreed: impl FnOnce() -> Result<AgreedPlan>,
+        words: Option<&Path>,
+    ) -> Result<(Ceremony, Report)> {
+        // Before any question is asked: a folder with a ceremony takes no second one.
+        if self.dir.join(LOG_FILE).exists() {
+            Log::create(&self.dir)?;
+        }
+        let agreed = agreed()?;
+        self.require_mirror(agreed.plan())?;
+        let module = self.module.as_deref();
+        let checks = preflight::guard_init(agreed.plan(), side, module)?;
+        let mode = agreed.plan().mode;
+        let right = agreed.plan().hash();
+        let right = &fingerprint::words(&right.0)[..WORDS_TYPED];
+        let asker = Asker::new(mode);
+        let typed = words_heard(
+            mode,
+            &asker,
+            words,
+            &init::words_prompt(),
+            Heard::Known(right),
+        )?;
+        let (mut ceremony, report) = init::init(&self.dir, side, agreed, &typed)?;
+        preflight::record_news(&mut ceremony, &checks)?;
+        self.mirrored(&mut ceremony)?;
+        Ok((ceremony, report))
+    }
+
+    fn preflight(&self, ceremony: &mut Ceremony, medium: Option<&Path>) -> Result<Report> {
+        let named = self.token.as_ref().map(|_| self.token_choice());
+        let choice = named.transpose()?;
+        let module = self.module.as_deref();
+        let looked = preflight::preflight(ceremony, module, choice.as_ref(), medium)?;
+        if looked.end.is_err() {
+            // What was found is shown whole, not only the first rule that refuses.
+            self.print(&looked.report);
+        }
+        looked.end.map(|()| looked.report)
+    }
+}
