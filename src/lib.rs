@@ -30,6 +30,8 @@
 //! | [`approval`] | a gate: `program/gates.rs` has a step ask (`approval::require`, before any PIN), and the step holds what it is about to do against what was signed for (`Approved::covers`); `approval/subject.rs` is all that officers ever sign for |
 //! | [`side`], `tenant`, `hoster` | one file per step |
 //! | `custodian` | identities and share files |
+//! | [`guide`] | the numbered steps of a side, and what people read of them, by language |
+//! | `paper` | QR codes, lines that people type, pages |
 //! | [`audit`] | a whole ceremony, verified from its documents; one file, explained |
 //!
 //! **The programs**: [`terminal`], [`report`], [`hardening`], `program`, and four thin files in `src/bin/`.

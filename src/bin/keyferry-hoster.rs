@@ -246,7 +246,7 @@ fn run(matches: &ArgMatches, guided: bool) -> ExitCode {
         }) => {
             let given = Given::of_kek(prepare, attestation, attestation_report);
             common.hsm_step(side, Step::KekCreate, |ceremony, hsm, asker| {
-                kek::create(ceremony, hsm, &given?, &|text| asker.say(text))
+                kek::create(ceremony, hsm, &given?, &|text| asker.progress(text))
             })
         }
         Command::Keys(Keys::Create {
@@ -260,7 +260,7 @@ fn run(matches: &ArgMatches, guided: bool) -> ExitCode {
                 reports: attestation_report,
             };
             common.hsm_step(side, Step::KeysCreate, |ceremony, hsm, asker| {
-                keys::create(ceremony, hsm, &given, &|text| asker.say(text))
+                keys::create(ceremony, hsm, &given, &|text| asker.progress(text))
             })
         }
         Command::Keys(Keys::Destroy) => common.gated_step(
@@ -302,7 +302,7 @@ fn run(matches: &ArgMatches, guided: bool) -> ExitCode {
                 Step::ImportPlain,
                 |ceremony| plain::ask(ceremony, &brought),
                 |ceremony, hsm, asker, approved| {
-                    let say = |text: &str| asker.say(text);
+                    let say = |text: &str| asker.progress(text);
                     plain::import(ceremony, hsm, approved, &brought, &say)
                 },
             )

@@ -264,7 +264,7 @@ fn run(Cli { common, command }: Cli) -> ExitCode {
                 Step::CloudExport,
                 |ceremony| cloud::ask(ceremony, &order),
                 |ceremony, hsm, asker, approved| {
-                    let say = |text: &str| asker.say(text);
+                    let say = |text: &str| asker.progress(text);
                     cloud::export(ceremony, hsm, approved, &order, &say)
                 },
             )
@@ -274,7 +274,7 @@ fn run(Cli { common, command }: Cli) -> ExitCode {
             Step::Export,
             export::ask,
             |ceremony, hsm, asker, approved| {
-                let say = |text: &str| asker.say(text);
+                let say = |text: &str| asker.progress(text);
                 export::export(ceremony, hsm, approved, work.sessions.into(), &say)
             },
         ),

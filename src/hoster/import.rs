@@ -88,7 +88,7 @@ pub fn import(
     } = arrived;
     let targets: Vec<Target> = imported.iter().map(|key| key.target.clone()).collect();
     let keys = plan.keys.iter().zip(&imported);
-    asker.say("proving that the HSM signs and decrypts as the tenant's keys");
+    asker.progress("proving that the HSM signs and decrypts as the tenant's keys");
     let receipt = Receipt {
         package_id: package.body().package_id,
         custodians: custodians.clone(),
@@ -187,7 +187,7 @@ fn unwrap_all(
     let keys = import_keys(ceremony, package, &labels);
     let keys: Vec<_> = keys.zip(&wrapped).collect();
     let keys = hsm.import(order, &keys, &|label| {
-        asker.say(&format!("unwrapping {label}"))
+        asker.progress(&format!("unwrapping {label}"))
     })?;
     Ok((
         begun,

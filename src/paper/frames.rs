@@ -11,10 +11,11 @@ use crate::{Result, encoding::Hash, encoding::enc, escape::escape, rule::Rule};
 pub const PREFIX: &str = "KF1/";
 /// What the payload begins with.
 const LABEL: &str = "keyferry/1 frames";
-/// How much one frame carries, in bytes: its text then fits version 20 at level Q (702 characters).
-const CHUNK: usize = 400;
+/// How much one frame carries, in bytes: its text then fits version 15 at level Q, which a telephone reads from a worn page; version 20, the
+/// densest that is made, would carry 425.
+const CHUNK: usize = 250;
 /// The greatest number of frames of one payload.
-pub const MOST_FRAMES: usize = 400;
+pub const MOST_FRAMES: usize = 640;
 /// The greatest number of files of one payload.
 const MOST_FILES: usize = 64;
 /// The length of an id, in characters: 40 bits of the payload's hash.

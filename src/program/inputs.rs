@@ -54,7 +54,9 @@ impl Inputs<'_> {
                 command.push(word.into());
                 continue;
             }
-            match self.placeholder(word.trim_matches(['[', ']']))? {
+            let optional = word.starts_with('[');
+            match self.placeholder(word.trim_matches(['[', ']']), optional)? {
+                Some(path) if optional && path.as_os_str().is_empty() => {}
                 Some(path) => command.push(path.into()),
                 None => return Ok(None),
             }
@@ -72,12 +74,10 @@ impl Inputs<'_> {
             Step::Abort | Step::Restart => self.option("--reason", "next.reason")?,
             _ => Some(Vec::new()),
         };
-        let whole = options.map(|options| [command, options].concat());
-        // Where the keys were carried, a closing comes after an abort only if there is one.
-        Ok(whole)
+        Ok(options.map(|options| [command, options].concat()))
     }
 
-    fn placeholder(&self, word: &str) -> Result<Option<PathBuf>> {
+    fn placeholder(&self, word: &str, optional: bool) -> Result<Option<PathBuf>> {
         if word == "PLAN" {
             return Ok(self.plan_file.clone());
         }
@@ -85,18 +85,26 @@ impl Inputs<'_> {
             .iter()
             .find(|kind| kind.name().eq_ignore_ascii_case(word));
         match kind {
-            Some(kind) => self.folder(*kind),
+            Some(kind) => self.folder(*kind, optional),
             None => self.file("next.file", &[("file", word)]),
         }
     }
 
-    /// Asks for a document's folder until it is one; the medium that it lies on will do.
-    fn folder(&self, kind: Kind) -> Result<Option<PathBuf>> {
-        let question = self.texts.get("next.folder", &[("kind", kind.name())]);
+    /// Asks for a document's folder until it is one; the medium that it lies on will do. An empty answer counts only where there may be none.
+    fn folder(&self, kind: Kind, optional: bool) -> Result<Option<PathBuf>> {
+        let key = if optional {
+            "next.folder_or_none"
+        } else {
+            "next.folder"
+        };
+        let question = self.texts.get(key, &[("kind", kind.name())]);
         loop {
             let Some(path) = self.path(&question)? else {
                 return Ok(None);
             };
+            if optional && path.as_os_str().is_empty() {
+                return Ok(Some(path));
+            }
             let inside = path.join(kind.name());
             for folder in [&path, &inside] {
                 if folder.join(kind.file()).is_file() {

@@ -28,6 +28,7 @@ use crate::{
     report::Report,
     room::Remark,
     rule::Rule,
+    side::archive::{ARCHIVE, HEAD_FILE},
 };
 
 /// The folder of pages, in a ceremony folder.
@@ -316,6 +317,10 @@ fn transcript(ceremony: &Ceremony, texts: &Texts) -> Result<Made> {
     };
     let waiver = |one: &crate::plan::Waiver| json!({ "rule": one.rule.name(), "reason": escape(&one.reason) });
     let head = ceremony.head();
+    let archived = ceremony.dir.join(ARCHIVE);
+    let signed = folder::names(&archived)?.into_iter();
+    let signed = signed.filter(|name| name.starts_with(HEAD_FILE));
+    let signed: Vec<PathBuf> = signed.map(|name| archived.join(name)).collect();
     let body = json!({
         "entries": entries,
         "documents": made.chain(taken).map(document).collect::<Vec<_>>(),
@@ -323,6 +328,7 @@ fn transcript(ceremony: &Ceremony, texts: &Texts) -> Result<Made> {
         "head": head.hash.to_string(), "count": head.seq,
         "words_": page::words_of(&head.hash, 32),
         "people": people(ceremony),
+        "codes_": page::codes(&show::named(&signed)?, HEAD_FILE, texts)?,
     });
     let side = texts.get(&format!("side.{side}"), &[]);
     let title = texts.get("page.transcript.title", &[("side", &side)]);

@@ -36,7 +36,9 @@ pub fn probe(side: Side, choice: &TokenChoice, mode: Mode, to: &Path) -> Result<
     let pin = choice.pin("PIN", &asker, &token)?;
     let hsm = token.login(pin.as_ref())?;
     drop(pin);
-    let probe = hsm.probe(side, module_facts, token_facts, &|text| asker.say(text))?;
+    let probe = hsm.probe(side, module_facts, token_facts, &|text| {
+        asker.progress(text)
+    })?;
     folder::write_new(to, &probe.bytes()?)?;
     Ok(report(&probe, to))
 }

@@ -1,5 +1,6 @@
 //! The people at the keyboard: questions, hidden entry, and how a program ends.
 
+#[cfg(feature = "hsm")]
 pub mod face;
 pub mod words;
 
@@ -55,6 +56,13 @@ impl Asker {
     /// Tells people something, on stderr.
     pub fn say(&self, text: &str) {
         eprintln!("{text}");
+    }
+
+    /// Tells people how long work goes on, where somebody may be looking: on stderr, and only where that is a terminal.
+    pub fn progress(&self, text: &str) {
+        if std::io::stderr().is_terminal() {
+            eprintln!("{text}");
+        }
     }
 
     /// Asks for a line that may be seen, without its line end. Ctrl-C ends the question and is said, as Ctrl-D is.

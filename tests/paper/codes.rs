@@ -76,7 +76,7 @@ fn frames_come_in_any_order_and_a_missing_one_is_named() {
     let both = read(texts.iter().chain(&other)).unwrap();
     assert_eq!(both.len(), all.len() + 1);
     let error = read(texts.iter().chain(&other[1..])).unwrap_err();
-    assert!(error.to_string().contains("no frame 1 of the 2"), "{error}");
+    assert!(error.to_string().contains("no frame 1 of the 4"), "{error}");
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn no_changed_frame_is_taken() {
         "KF1/",
         "KF1/AAAAAAAA/1-1/",
         "KF1/AAAAAAAA/0-1/AA",
-        "KF1/AAAAAAAA/1-401/AA",
+        "KF1/AAAAAAAA/1-641/AA",
         "KF1/AAAAAAAA/01-1/AA",
         "http://example.org",
         "KF1/////",
@@ -252,4 +252,41 @@ fn a_slip_is_found_in_its_line() {
         assert_eq!(typed.finish().unwrap().to_vec(), bytes);
     }
     assert!(lines::lines(&noise(lines::MOST + 1, 1)).is_err());
+}
+
+/// Half blocks as a camera sees them on a screen: `dark` is the terminal's background.
+fn photographed(screen: &str, dark: bool, picture: &Path) {
+    const SCALE: u32 = 6;
+    let rows: Vec<Vec<char>> = screen.lines().map(|line| line.chars().collect()).collect();
+    let (width, height) = (rows[0].len() as u32, 2 * rows.len() as u32);
+    let drawn = |x: u32, y: u32| match (rows[(y / 2) as usize][x as usize], y % 2) {
+        ('\u{2588}', _) | ('\u{2580}', 0) | ('\u{2584}', 1) => true,
+        (' ' | '\u{2580}' | '\u{2584}', _) => false,
+        (other, _) => panic!("{other:?}"),
+    };
+    // What is drawn has the foreground's colour.
+    let light = |x: u32, y: u32| drawn(x, y) == dark;
+    image::GrayImage::from_fn(width * SCALE, height * SCALE, |x, y| {
+        image::Luma([if light(x / SCALE, y / SCALE) { 235 } else { 20 }])
+    })
+    .save(picture)
+    .unwrap();
+}
+
+#[test]
+fn a_screen_is_read_on_light_and_on_dark_background() {
+    let folder = tempfile::tempdir().unwrap();
+    for text in frames::frames(&files(&[900])).unwrap() {
+        let code = Code::of(&text).unwrap();
+        for dark in [true, false] {
+            // A JPEG, as a telephone makes it.
+            let picture = folder.path().join("screen.jpg");
+            photographed(&code.terminal(dark), dark, &picture);
+            assert_eq!(zbar(&picture), *std::slice::from_ref(&text));
+            assert_eq!(
+                scan::frames_in(&picture).unwrap(),
+                *std::slice::from_ref(&text)
+            );
+        }
+    }
 }

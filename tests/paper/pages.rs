@@ -200,7 +200,7 @@ fn painted_over(sheet: &Path) -> Vec<PathBuf> {
                 top + (f64::from(code) * y) as u32,
             );
             for (x, y) in (x..x + edge).flat_map(|x| (y..y + edge).map(move |y| (x, y))) {
-                painted.put_pixel(x, y, image::Luma([128]));
+                painted.put_pixel(x, y, image::Luma([30]));
             }
             let path = sheet.with_extension(format!("painted-{n}.png"));
             painted.save(&path).unwrap();
@@ -251,6 +251,8 @@ fn every_page_is_whole_and_its_codes_are_read_from_paper() {
         page.is_whole(2..=9, A4);
         let head = stage.json(&format!("{side}/archive/head.json"));
         assert!(page.text().contains(head["head"].as_str().unwrap()));
+        let bytes = fs::read(stage.path(&format!("{side}/archive/head.json"))).unwrap();
+        assert!(files_of(&page.codes()).contains(&("head.json".to_owned(), bytes)));
     }
     // Every copy has its number, in the record too, and the record holds.
     let log = fs::read_to_string(stage.path("tenant/log.jsonl")).unwrap();
