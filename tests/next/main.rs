@@ -446,3 +446,22 @@ fn colours_and_width_follow_the_terminal() {
         }
     }
 }
+
+#[test]
+fn an_aborted_side_is_closed_by_next_too() {
+    let mut stage = Stage::with(Setting::composite(), |plan| plan);
+    stage.walk_to(common::stage::Done::Init);
+    for side in ["tenant", "hoster"] {
+        let abort = ["abort", "--reason", "a test"];
+        stage.pass(side, "abort", &abort);
+        stage.side(side, &abort).ok();
+        let mut desk = Desk::new(&stage, side);
+        desk.sees("A step outside the script");
+        desk.enter("Enter to begin");
+        if side == "tenant" {
+            desk.enter("Enter where there is none");
+        }
+        desk.sees("The ceremony is closed on this side");
+        desk.ended();
+    }
+}
