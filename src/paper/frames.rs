@@ -11,7 +11,7 @@ use crate::{Result, encoding::Hash, encoding::enc, escape::escape, rule::Rule};
 pub const PREFIX: &str = "KF1/";
 /// What the payload begins with.
 const LABEL: &str = "keyferry/1 frames";
-/// How much one frame carries, in bytes: its text then fits version 15 at level Q, which a telephone reads from a worn page; version 20, the
+/// How much one frame carries, in bytes: its text then fits version 15 at level Q, which is read from a worn page; version 20, the
 /// densest that is made, would carry 425.
 const CHUNK: usize = 250;
 /// The greatest number of frames of one payload.

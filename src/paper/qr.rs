@@ -68,7 +68,8 @@ impl Code {
             while x < side {
                 let run = (x..side).take_while(|&x| self.is_dark(x, y)).count();
                 if run > 0 {
-                    path.push_str(&format!("M{x} {y}h{run}v1h-{run}z"));
+                    // A little over into the next row: no seam is left between them where a printer draws each by itself.
+                    path.push_str(&format!("M{x} {y}h{run}v1.05h-{run}z"));
                 }
                 x += run + 1;
             }

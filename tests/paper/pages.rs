@@ -146,6 +146,16 @@ impl Printed {
         }
     }
 
+    /// A sheet at 300 dots an inch, as an office scanner sees it.
+    fn fine(&self, sheet: usize) -> PathBuf {
+        let (n, stem) = (sheet.to_string(), self.pdf.with_extension("fine"));
+        run(Command::new("pdftoppm")
+            .args(["-r", "300", "-png", "-singlefile", "-f", &n, "-l", &n])
+            .arg(&self.pdf)
+            .arg(&stem));
+        stem.with_extension("fine.png")
+    }
+
     /// Every code of every sheet, as zbar reads it.
     fn codes(&self) -> Vec<String> {
         self.sheets.iter().flat_map(|sheet| zbar(sheet)).collect()
@@ -177,19 +187,27 @@ fn print(stage: &Stage, side: &str, page: &[&str], look: &[&str]) -> Printed {
     printed(&path)
 }
 
-/// Paints over a tenth of a code's area, in its middle and at its right side.
+/// Paints over a tenth of the area of a sheet's first code, in one place after the other.
 fn painted_over(sheet: &Path) -> Vec<PathBuf> {
     let picture = image::open(sheet).unwrap().into_luma8();
     let (width, height) = picture.dimensions();
     // The first code of the sheet: where its first finder pattern begins.
     let dark = |x: u32, y: u32| picture.get_pixel(x, y).0[0] < 60;
-    let side = (64.0 / 25.4 * 150.0) as u32;
+    let side = (79.0 / 25.4 * 300.0) as u32;
     let (left, top) = (0..height - side)
         .flat_map(|y| (0..width - side).map(move |x| (x, y)))
-        .find(|&(x, y)| (0..24).all(|d| dark(x + d, y) && dark(x, y + d)))
+        .find(|&(x, y)| (0..48).all(|d| dark(x + d, y) && dark(x, y + d)))
         .expect("a finder pattern");
-    let code = side - 2 * 4 * side / 105;
-    [(0.45, 0.3), (0.62, 0.55)]
+    let code = side - 2 * 4 * side / 85;
+    let places = [
+        (0.45, 0.3),
+        (0.62, 0.55),
+        (0.35, 0.35),
+        (0.3, 0.1),
+        (0.48, 0.48),
+        (0.1, 0.45),
+    ];
+    places
         .iter()
         .enumerate()
         .map(|(n, (x, y))| {
@@ -222,7 +240,7 @@ fn every_page_is_whole_and_its_codes_are_read_from_paper() {
             page.is_whole(3..=8, paper);
         }
         let page = print(&stage, "hoster", &["offer"], look);
-        page.is_whole(2..=4, paper);
+        page.is_whole(2..=6, paper);
         let text = page.text();
         for word in stage.kek_words().split(' ') {
             assert!(text.contains(word), "{word}: {text}");
@@ -285,16 +303,23 @@ fn share_is_in(stage: &Stage, id: &str, page: &Printed) {
     let with_code = page
         .sheets
         .iter()
-        .find(|sheet| !zbar(sheet).is_empty())
+        .position(|sheet| !zbar(sheet).is_empty())
         .unwrap();
-    let whole = zbar(with_code);
-    for painted in painted_over(with_code) {
-        let mut read = zbar(&painted);
-        read.sort();
-        let mut whole = whole.clone();
-        whole.sort();
-        assert_eq!(read, whole, "{}", painted.display());
-    }
+    let fine = page.fine(with_code + 1);
+    let whole = zbar(&fine);
+    // A blot can hide what a decoder steers by; so it is not each of six that is read, and the lines are there too.
+    let painted = painted_over(&fine);
+    let read = painted.iter().filter(|painted| {
+        let mut codes = zbar(painted);
+        codes.extend(keyferry::paper::scan::frames_in(painted).unwrap_or_default());
+        whole.iter().all(|code| codes.contains(code))
+    });
+    let (read, of) = (read.count(), painted.len());
+    assert!(
+        of == 6 && read >= 4,
+        "{read} of {of} blots: {}",
+        fine.display()
+    );
     // As it stands on the paper: number, six groups, check.
     let text = page.text();
     let is_line = |words: &[&str]| {
