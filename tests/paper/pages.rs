@@ -320,8 +320,12 @@ fn share_is_in(stage: &Stage, id: &str, page: &Printed) {
         "{read} of {of} blots: {}",
         fine.display()
     );
-    // As it stands on the paper: number, six groups, check.
-    let text = page.text();
+    // As it stands on the paper: number, six groups, check. In the order in which it was written, so that what lies across is apart.
+    let text = run(Command::new("pdftotext")
+        .arg("-raw")
+        .arg(&page.pdf)
+        .arg("-"));
+    let text = String::from_utf8(text).unwrap();
     let is_line = |words: &[&str]| {
         words[0].len() == 2
             && words[0].parse::<u32>().is_ok()
@@ -343,7 +347,7 @@ fn share_is_in(stage: &Stage, id: &str, page: &Printed) {
             let error = typed.take(&format!("{slip}{}", &line[1..])).unwrap_err();
             assert!(error.to_string().contains("line 5:"), "{error}");
         }
-        last = typed.take(line).unwrap();
+        last = (typed.take(line)).unwrap_or_else(|error| panic!("{error}: {lines:?}"));
     }
     assert!(last, "{lines:?}");
     let bytes = typed.finish().unwrap();
