@@ -13,9 +13,9 @@ use crate::{Result, encoding::Hash, escape::escape, folder, report::Report, rule
 /// The greatest size of a picture, in bytes.
 const MAX_PICTURE: u64 = 64 << 20;
 /// The greatest side of a picture, in pixels.
-const MAX_SIDE: u32 = 20_000;
+const MAX_SIDE: u32 = 12_000;
 /// The greatest memory that decoding one may take, in bytes.
-const MAX_MEMORY: u64 = 512 << 20;
+const MAX_MEMORY: u64 = 256 << 20;
 
 /// Reads pictures, and writes the files that they carry into a folder.
 ///

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::{Error, Result, escape::escape, plan::Mode};
 
-/// The greatest length of an answer, in bytes; a typed share has 109 characters, 32 words have some 300.
+/// The greatest length of an answer, in bytes; a code that a hand scanner types has some 420, 32 words have some 300.
 const MAX_ANSWER: usize = 1024;
 
 /// Ctrl-C as the terminal sends it.

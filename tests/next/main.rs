@@ -14,7 +14,7 @@ use desk::Desk;
 use keyferry::{
     custodian, fingerprint,
     guide::{self, Language, Texts},
-    paper::lines,
+    paper::{frames, lines},
     plan::{Plan, Side},
     share::Share,
 };
@@ -140,15 +140,29 @@ fn import(desk: &mut Desk, stage: &Stage) {
     );
     desk.answer("Identity file that opens it", "people/gus.identity");
     desk.sees("SHARE-IDENTITY");
-    for id in ["eve", "gus"] {
-        let file = format!("tenant/outbox/shares/{id}.age");
-        desk.answer("Share file of the next custodian", &file);
+    // A hand scanner types what it reads, in whatever order the codes come.
+    let file = std::fs::read(stage.path("tenant/outbox/shares/eve.age")).unwrap();
+    let codes = frames::frames(&[("eve.age".to_owned(), file)]).unwrap();
+    assert!(codes.len() > 1);
+    desk.answer("Share file of the next custodian", "");
+    for (n, code) in codes.iter().rev().enumerate() {
         desk.answer(
-            "Identity file that opens it",
-            &format!("people/{id}.identity"),
+            if n == 0 {
+                "or the first code"
+            } else {
+                "Code 1 of"
+            },
+            code,
         );
-        desk.sees(&format!("the share of {id} is right"));
     }
+    desk.answer("Identity file that opens it", "people/eve.identity");
+    desk.sees("the share of eve is right; 1 more needed");
+    desk.answer(
+        "Share file of the next custodian",
+        "tenant/outbox/shares/gus.age",
+    );
+    desk.answer("Identity file that opens it", "people/gus.identity");
+    desk.sees("the share of gus is right");
     desk.sees("Done.");
 }
 

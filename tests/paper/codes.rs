@@ -290,3 +290,65 @@ fn a_screen_is_read_on_light_and_on_dark_background() {
         }
     }
 }
+
+/// Whatever a picture shows, or whatever its file says: an answer, and no panic.
+#[test]
+fn no_picture_ends_the_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = &frames::frames(&files(&[40])).unwrap()[0];
+    let png = Code::of(text).unwrap().png().unwrap();
+    let good = image::load_from_memory(&png).unwrap().into_luma8();
+    let (width, height) = good.dimensions();
+    let path = folder.path().join("picture.png");
+    let random = noise(40_000, 11);
+    let mut random = random.iter().cycle().copied();
+    let mut some = |most: u32| {
+        let number = u32::from(random.next().unwrap()) << 8 | u32::from(random.next().unwrap());
+        number % most.max(1)
+    };
+    let mut read = 0;
+    // Painted, smeared and cut.
+    for _ in 0..300 {
+        let mut picture = good.clone();
+        for _ in 0..1 + some(6) {
+            let (x, y, colour) = (some(width), some(height), some(256) as u8);
+            let (wide, high) = (some(width / 2), some(height / 2));
+            for (x, y) in (x..width.min(x + wide))
+                .flat_map(|x| (y..height.min(y + high)).map(move |y| (x, y)))
+            {
+                let old = picture.get_pixel(x, y).0[0];
+                picture.put_pixel(
+                    x,
+                    y,
+                    image::Luma([if colour % 3 == 0 { !old } else { colour }]),
+                );
+            }
+        }
+        let (cut_x, cut_y) = (some(width / 3), some(height / 3));
+        let cut = image::imageops::crop_imm(&picture, cut_x, cut_y, width - cut_x, height - cut_y);
+        cut.to_image().save(&path).unwrap();
+        if let Ok(frames) = scan::frames_in(&path) {
+            read += usize::from(frames == *std::slice::from_ref(text));
+        }
+    }
+    assert!(read > 0, "some were still read");
+    // A file that was changed or cut.
+    for _ in 0..600 {
+        let mut bytes = png.clone();
+        for _ in 0..1 + some(4) {
+            let at = some(bytes.len() as u32) as usize;
+            bytes[at] ^= 1 << some(8);
+        }
+        bytes.truncate(bytes.len() - some(bytes.len() as u32) as usize * usize::from(some(4) == 0));
+        fs::write(&path, bytes).unwrap();
+        let _ = scan::frames_in(&path);
+    }
+    // One that claims to be a giant.
+    let mut giant = png.clone();
+    giant[16..24].copy_from_slice(&[0, 1, 0, 0, 0, 1, 0, 0]);
+    fs::write(&path, giant).unwrap();
+    assert_eq!(
+        scan::frames_in(&path).unwrap_err().rule(),
+        Some(Rule::FramePicture)
+    );
+}
