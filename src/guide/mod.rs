@@ -51,6 +51,14 @@ impl Turn {
         };
         format!("step.{}.{step}{which}", self.row.side)
     }
+
+    /// One of its texts: `title`, `what`, `have` or `write`.
+    pub fn said(&self, part: &str, plan: &Plan, texts: &Texts) -> String {
+        let of = self.of.as_ref().map_or("", Id::as_str);
+        let threshold = plan.quorum.threshold.to_string();
+        let values = [("of", of), ("threshold", threshold.as_str())];
+        texts.get(&format!("{}.{part}", self.key()), &values)
+    }
 }
 
 /// The name of the file in which a node proves itself.

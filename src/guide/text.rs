@@ -43,6 +43,7 @@ impl std::str::FromStr for Language {
 }
 
 /// The texts of a language, by their keys.
+#[derive(Clone)]
 pub struct Texts {
     /// Which.
     pub language: Language,

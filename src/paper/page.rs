@@ -46,10 +46,8 @@ const TEMPLATES: [(&str, &str); 8] = [
 
 /// The size of the paper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
 pub enum Paper {
     /// 210 mm by 297 mm (ISO 216).
-    #[serde(rename = "A4")]
     A4,
     /// 8.5 inches by 11.
     #[serde(rename = "letter")]
@@ -113,8 +111,7 @@ pub fn page(
     for (name, source) in TEMPLATES {
         press.add_template(name, source).map_err(failed)?;
     }
-    let language = texts.language;
-    let texts = Texts::of(language);
+    let texts = texts.clone();
     press.add_function("t", move |key: String, values: Kwargs| {
         let names: Vec<String> = values.args().map(str::to_owned).collect();
         let given: std::result::Result<Vec<String>, _> =

@@ -40,7 +40,7 @@ impl Inputs<'_> {
             && let Some(node) = &turn.of
         {
             let name = evidence_file(node, turn.stage());
-            let file = self.file("next.file", &[("file", &name)])?;
+            let file = self.file("next.file", &[("file", &name)], false)?;
             return Ok(file.map(|file| vec!["evidence".into(), "add".into(), file.into()]));
         }
         let template = turn.command();
@@ -86,7 +86,7 @@ impl Inputs<'_> {
             .find(|kind| kind.name().eq_ignore_ascii_case(word));
         match kind {
             Some(kind) => self.folder(*kind, optional),
-            None => self.file("next.file", &[("file", word)]),
+            None => self.file("next.file", &[("file", word)], optional),
         }
     }
 
@@ -117,14 +117,14 @@ impl Inputs<'_> {
         }
     }
 
-    /// Asks for a file until it is one.
-    fn file(&self, key: &str, values: &[(&str, &str)]) -> Result<Option<PathBuf>> {
+    /// Asks for a file until it is one. An empty answer counts only where there may be none.
+    fn file(&self, key: &str, values: &[(&str, &str)], optional: bool) -> Result<Option<PathBuf>> {
         let question = self.texts.get(key, values);
         loop {
             let Some(path) = self.path(&question)? else {
                 return Ok(None);
             };
-            if path.as_os_str().is_empty() || path.is_file() {
+            if path.is_file() || (optional && path.as_os_str().is_empty()) {
                 return Ok(Some(path));
             }
             self.no_file(&path);
@@ -145,9 +145,9 @@ impl Inputs<'_> {
         })
     }
 
-    /// A file for a label, or none at an empty line.
-    fn for_label(&self, option: &str, key: &str, label: &str) -> Result<Words> {
-        let file = self.file(key, &[("label", label)])?;
+    /// A file for a label; none at an empty line, where it may be missing.
+    fn for_label(&self, option: &str, key: &str, label: &str, optional: bool) -> Result<Words> {
+        let file = self.file(key, &[("label", label)], optional)?;
         Ok(file.map(|file| match file.as_os_str().is_empty() {
             true => Vec::new(),
             false => {
@@ -158,11 +158,11 @@ impl Inputs<'_> {
         }))
     }
 
-    fn for_each(&self, options: &[(&str, &str)]) -> Result<Words> {
+    fn for_each(&self, options: &[(&str, &str)], optional: bool) -> Result<Words> {
         let mut words = Vec::new();
         for key in &self.plan.keys {
             for (option, text) in options {
-                match self.for_label(option, text, key.label.as_str())? {
+                match self.for_label(option, text, key.label.as_str(), optional)? {
                     Some(more) => words.extend(more),
                     None => return Ok(None),
                 }
@@ -174,7 +174,7 @@ impl Inputs<'_> {
     fn existing(&self) -> Result<Words> {
         match self.plan.keys.len() > MOST_ASKED {
             true => Ok(Some(Vec::new())),
-            false => self.for_each(&[("--existing", "next.existing")]),
+            false => self.for_each(&[("--existing", "next.existing")], true),
         }
     }
 
@@ -185,7 +185,7 @@ impl Inputs<'_> {
         ];
         let format = ["--format", "pkcs11"].map(OsString::from).to_vec();
         Ok(self
-            .for_each(&options)?
+            .for_each(&options, false)?
             .map(|words| [format, words].concat()))
     }
 
@@ -195,9 +195,9 @@ impl Inputs<'_> {
             return Ok(Some(Vec::new()));
         }
         if step == Step::KeysCreate && self.plan.way == Way::Born {
-            return self.for_each(&[("--attestation", "next.attestation")]);
+            return self.for_each(&[("--attestation", "next.attestation")], true);
         }
-        let file = self.file("next.attestation", &[("label", "KEK")])?;
+        let file = self.file("next.attestation", &[("label", "KEK")], true)?;
         Ok(file.map(|file| match file.as_os_str().is_empty() {
             true => Vec::new(),
             false => vec!["--attestation".into(), file.into()],
@@ -208,7 +208,7 @@ impl Inputs<'_> {
         let Target::Cloud(format) = &self.plan.target else {
             return Ok(Some(Vec::new()));
         };
-        let Some(kek) = self.file("next.kek", &[])? else {
+        let Some(kek) = self.file("next.kek", &[], false)? else {
             return Ok(None);
         };
         let mut words = vec![

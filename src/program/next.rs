@@ -164,7 +164,7 @@ impl Guide<'_> {
             let code = (self.again)(&[self.common.arguments(), command.clone()].concat());
             let question = match code {
                 ExitCode::SUCCESS => {
-                    self.done(turn, &asker);
+                    self.done(&stand.plan, turn, &asker);
                     return Ok(Flow::On);
                 }
                 code if code == ExitCode::from(WAITING) => "next.sign",
@@ -181,18 +181,18 @@ impl Guide<'_> {
                 // What was given may have been what was wrong.
                 match inputs.command(turn)? {
                     Some(anew) => command = anew,
-                    None => return Ok(Flow::Stop),
+                    None => {
+                        asker.say(&self.stopped());
+                        return Ok(Flow::Stop);
+                    }
                 }
             }
         }
     }
 
     fn show(&self, stand: &Stand, turn: &Turn, asker: &Asker) {
-        let (face, key) = (&self.face, turn.key());
-        let of = turn.of.as_ref().map_or("", |of| of.as_str());
-        let threshold = stand.plan.quorum.threshold.to_string();
-        let values = [("of", of), ("threshold", threshold.as_str())];
-        let said = |part: &str| self.texts.get(&format!("{key}.{part}"), &values);
+        let face = &self.face;
+        let said = |part: &str| turn.said(part, &stand.plan, &self.texts);
         let place = match stand.number {
             Some(n) => {
                 let (n, m) = (n.to_string(), stand.steps.to_string());
@@ -217,10 +217,9 @@ impl Guide<'_> {
         asker.say(&face.beside(&self.text("next.have"), &said("have")));
     }
 
-    fn done(&self, turn: &Turn, asker: &Asker) {
+    fn done(&self, plan: &Plan, turn: &Turn, asker: &Asker) {
         let key = turn.key();
-        let of = turn.of.as_ref().map_or("", |of| of.as_str());
-        let write = self.texts.get(&format!("{key}.write"), &[("of", of)]);
+        let write = turn.said("write", plan, &self.texts);
         let done = self.texts.get("next.done", &[("write", &write)]);
         asker.say(&self.face.good(&done));
         if turn.row.step == Step::Release

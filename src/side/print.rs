@@ -101,13 +101,14 @@ pub fn print(ceremony: &mut Ceremony, page: &Page, look: Look) -> Result<Report>
         body,
     )?;
     folder::make_folder(&ceremony.dir.join(PAPER))?;
-    folder::write_new(&path, html.as_bytes())?;
+    // Recorded first: a kill between the two leaves a number without a page, and the next copy has the next number. The other way round
+    // the page would stand in the next copy's way for ever.
     if !closed {
-        let page = name.clone();
         ceremony.record(Event::Note {
-            remark: Remark::Printed { page, copy },
+            remark: Remark::Printed { page: name, copy },
         })?;
     }
+    folder::write_new(&path, html.as_bytes())?;
     Ok(
         Report::new("The page is made; print it from a browser that is not on a network.")
             .value("page", path.display().to_string())
@@ -142,7 +143,7 @@ fn sheet(ceremony: &Ceremony, paper: Paper, copy: u32, texts: &Texts) -> Sheet {
     }
 }
 
-/// The people of a side, and witnesses; of the hoster's side custodians too, who come there.
+/// The officers of a side, the custodians, who come to both, and the witnesses.
 fn people(ceremony: &Ceremony) -> Value {
     let (plan, side) = (&ceremony.plan, ceremony.state.side);
     let one = |id: &Id, name: &str, role: &str| json!({ "id": id.as_str(), "name": escape(name), "role": role });
@@ -159,11 +160,8 @@ type Made = (&'static str, String, Value);
 
 fn script(ceremony: &Ceremony, texts: &Texts) -> Made {
     let (plan, side) = (&ceremony.plan, ceremony.state.side);
-    let threshold = plan.quorum.threshold.to_string();
     let step = |turn: &guide::Turn| {
-        let of = turn.of.as_ref().map_or("", Id::as_str);
-        let values = [("of", of), ("threshold", threshold.as_str())];
-        let said = |part: &str| texts.get(&format!("{}.{part}", turn.key()), &values);
+        let said = |part: &str| turn.said(part, plan, texts);
         json!({
             "title": said("title"), "what": said("what"), "have": said("have"), "write": said("write"),
             "who": texts.get(&format!("who.{}", turn.row.who), &[]),

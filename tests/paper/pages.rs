@@ -382,6 +382,15 @@ fn the_script_lists_the_commands_of_the_table() {
                 .collect();
             assert_eq!(listed, planned);
             assert!(listed.len() > 5);
+            // What a killed command, or somebody, has left where the next copy would lie costs a number and no more.
+            let left = stage.path(&format!("{name}/paper/script-2.html"));
+            fs::write(&left, "left").unwrap();
+            stage
+                .side(&name, &["print", "script"])
+                .refused("FILE-EXISTS");
+            stage.side(&name, &["print", "script"]).ok();
+            assert_eq!(fs::read_to_string(left).unwrap(), "left");
+            assert!(stage.path(&format!("{name}/paper/script-3.html")).exists());
         }
     }
 }
