@@ -1,6 +1,7 @@
 //! What tests share: real tokens, and a stage for whole ceremonies.
 #![allow(unused_imports)] // Each test program uses its part.
 
+pub mod ending;
 pub mod production;
 pub mod setting;
 pub mod simulated;

@@ -331,14 +331,30 @@ impl Stage {
 
     /// The last request of a gate.
     pub fn request(&self, side: &str, gate: &str) -> PathBuf {
-        let folder = self.path(&format!("{side}/approvals"));
-        let requests = fs::read_dir(folder).unwrap();
-        let requests = requests.map(|entry| entry.unwrap().path());
-        let of_gate = |path: &PathBuf| {
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            name.ends_with(&format!("-{gate}.json"))
-        };
+        let requests = self.approvals(side).into_iter();
+        let of_gate = |path: &PathBuf| path.to_string_lossy().ends_with(&format!("-{gate}.json"));
         requests.filter(of_gate).max().unwrap()
+    }
+
+    /// Whether officers were asked for a gate.
+    pub fn is_asked(&self, side: &str, gate: &str) -> bool {
+        let end = format!("-{gate}.json");
+        (self.approvals(side).iter()).any(|path| path.to_string_lossy().ends_with(&end))
+    }
+
+    /// Whether one has signed.
+    pub fn is_signed(&self, side: &str, gate: &str) -> bool {
+        (self
+            .approvals(side)
+            .iter()
+            .map(|path| path.to_string_lossy()))
+        .any(|path| path.contains(&format!("-{gate}.json.")) && path.ends_with(".sig"))
+    }
+
+    fn approvals(&self, side: &str) -> Vec<PathBuf> {
+        let folder = fs::read_dir(self.path(&format!("{side}/approvals")));
+        let entries = folder.into_iter().flatten();
+        entries.map(|entry| entry.unwrap().path()).collect()
     }
 
     /// Asks for a gated command and has two officers sign the request; the command itself is not yet run.

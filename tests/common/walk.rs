@@ -3,9 +3,12 @@
 
 use super::stage::{CUSTODIANS, Ended, NODES, Stage};
 
+/// The exit code of a command that asks officers for their signatures.
+pub const ASKS: i32 = 6;
+
 /// How far a stage is walked. Each is the state *after* that step, both sides having done what lies before. Where the keys are born at the
 /// hoster, `keys` stands in the offer's place, the challenge in the package's, the answer in the import's; what has no counterpart is nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Done {
     Plan,
     Init,
@@ -71,12 +74,17 @@ impl Stage {
     pub fn walk_to(&mut self, done: Done) {
         self.walk(done, &mut |stage, side, arguments| {
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-            stage.side(side, &arguments).ok();
+            let ended = stage.side(side, &arguments);
+            assert!(
+                [0, ASKS].contains(&ended.code),
+                "{side} {arguments:?}: {ended:?}"
+            );
+            ended.code
         });
     }
 
-    /// As [`Stage::walk_to`], with the caller's own way to run a command.
-    pub fn walk(&mut self, done: Done, run: &mut dyn FnMut(&Stage, &str, &[String])) {
+    /// As [`Stage::walk_to`], with the caller's own way to run a command, which says what it ended with: 0, or 6 where it asks officers.
+    pub fn walk(&mut self, done: Done, run: &mut dyn FnMut(&Stage, &str, &[String]) -> i32) {
         for step in Done::ALL {
             if self.done.is_none_or(|so_far| so_far < step) && step <= done {
                 self.one(step, run);
@@ -95,9 +103,11 @@ impl Stage {
             self.one(step, &mut |stage, side, arguments| {
                 let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
                 let ended = stage.side(side, &arguments);
-                if ended.code != 0 && first.is_none() {
+                let code = ended.code;
+                if ![0, ASKS].contains(&code) && first.is_none() {
                     first = Some((format!("{side} {}", arguments.join(" ")), ended));
                 }
+                code
             });
             if first.is_some() {
                 return first;
@@ -107,73 +117,44 @@ impl Stage {
         None
     }
 
-    fn prove_nodes(&self, stage: &str, go: &mut dyn FnMut(&str, &[&str])) {
-        for node in NODES {
-            let file = self.prove_node(node, stage);
-            go("hoster", &["evidence", "add", &file]);
-        }
-    }
-
-    fn one(&self, step: Done, run: &mut dyn FnMut(&Stage, &str, &[String])) {
-        let mut go = |side: &str, arguments: &[&str]| {
-            let arguments: Vec<String> = arguments
-                .iter()
-                .map(|argument| (*argument).to_owned())
-                .collect();
-            run(self, side, &arguments);
-        };
-        // A gate: asked for, signed by two officers, then done.
-        let ask = |side: &str, arguments: &[&str], gate: &str, ids: [&str; 2]| {
-            let ended = self.side(side, arguments);
-            if ended.code == 6 {
-                self.approve(side, gate, &ids);
-            }
-            // Where a test has had it signed already, it is done.
-            ended.code != 0
-        };
-        let mut release = |side: &str, kind: &str, ids: [&str; 2]| {
-            self.sign_document(side, kind, &ids);
-            go(side, &["release"]);
-            self.carry(side, kind);
-        };
+    fn one(&self, step: Done, run: &mut dyn FnMut(&Stage, &str, &[String]) -> i32) {
+        let mut hand = Hand { stage: self, run };
         let born = self.setting.born;
         match step {
             Done::Plan => {}
-            Done::KekCreate if born => go("hoster", &["keys", "create"]),
-            Done::OfferRelease if born => release("hoster", "keys", ["hana", "hugo"]),
+            Done::KekCreate if born => hand.go("hoster", &["keys", "create"]),
+            Done::OfferRelease if born => hand.release("hoster", "keys", ["hana", "hugo"]),
             Done::OfferCheck if born => {
                 let words = self.words("keys", &self.kek_words());
-                go(
+                hand.go(
                     "tenant",
                     &["keys", "check", "medium/keys", "--words", &words],
                 );
             }
             Done::KeysCreate | Done::Export | Done::Confirm | Done::PackageCheck if born => {}
-            Done::PackageRelease if born => release("tenant", "challenge", ["ada", "ben"]),
-            Done::Import if born => go("hoster", &["answer", "medium/challenge"]),
-            Done::KekDestroy if born => go("hoster", &["acceptance", "check", "medium/acceptance"]),
+            Done::PackageRelease if born => hand.release("tenant", "challenge", ["ada", "ben"]),
+            Done::Import if born => hand.go("hoster", &["answer", "medium/challenge"]),
+            Done::KekDestroy if born => {
+                hand.go("hoster", &["acceptance", "check", "medium/acceptance"])
+            }
             Done::Init => {
                 let words = self.words("plan", &self.plan_words());
-                go("tenant", &["init", "plan/ceremony.toml", "--words", &words]);
-                go("hoster", &["init", "plan/ceremony.toml", "--words", &words]);
+                hand.go("tenant", &["init", "plan/ceremony.toml", "--words", &words]);
+                hand.go("hoster", &["init", "plan/ceremony.toml", "--words", &words]);
             }
-            Done::KekCreate => go("hoster", &["kek", "create"]),
-            Done::OfferRelease => release("hoster", "offer", ["hana", "hugo"]),
+            Done::KekCreate => hand.go("hoster", &["kek", "create"]),
+            Done::OfferRelease => hand.release("hoster", "offer", ["hana", "hugo"]),
             Done::OfferCheck => {
                 let words = self.words("kek", &self.kek_words());
-                go(
+                hand.go(
                     "tenant",
                     &["offer", "check", "medium/offer", "--words", &words],
                 );
             }
             Done::KekTrust if !self.setting.trusts() => {}
-            Done::KekTrust => go("tenant", &["kek", "trust", "--so-pin-file", "so-pin"]),
-            Done::KeysCreate => go("tenant", &["keys", "create"]),
-            Done::Export => {
-                if ask("tenant", &["export"], "export", ["ada", "cora"]) {
-                    go("tenant", &["export"]);
-                }
-            }
+            Done::KekTrust => hand.go("tenant", &["kek", "trust", "--so-pin-file", "so-pin"]),
+            Done::KeysCreate => hand.go("tenant", &["keys", "create"]),
+            Done::Export => hand.gated("tenant", &["export"], "export", ["ada", "cora"]),
             Done::Confirm => {
                 for id in CUSTODIANS {
                     let file = format!("tenant/outbox/shares/{id}.age");
@@ -187,41 +168,79 @@ impl Stage {
                         ])
                         .ok();
                     let words = self.words(id, &code);
-                    go("tenant", &["share", "confirm", id, "--words", &words]);
+                    hand.go("tenant", &["share", "confirm", id, "--words", &words]);
                 }
             }
-            Done::PackageRelease => release("tenant", "package", ["ada", "ben"]),
-            Done::PackageCheck => go("hoster", &["package", "check", "medium/package"]),
+            Done::PackageRelease => hand.release("tenant", "package", ["ada", "ben"]),
+            Done::PackageCheck => hand.go("hoster", &["package", "check", "medium/package"]),
             Done::Import => {
                 let shares = self.shares(&["cyd", "eve", "gus"]);
                 let mut arguments = vec!["import", "medium/package"];
-                ask("hoster", &arguments, "import", ["hugo", "hedy"]);
-                arguments.extend(shares.iter().map(String::as_str));
-                go("hoster", &arguments);
-            }
-            Done::ReceiptRelease => release("hoster", "receipt", ["hana", "hedy"]),
-            Done::ReceiptCheck => go("tenant", &["receipt", "check", "medium/receipt"]),
-            Done::Register => go("hoster", &["register"]),
-            Done::Primary => {
-                if ask("hoster", &["primary"], "primary", ["hana", "hedy"]) {
-                    go("hoster", &["primary"]);
+                // Where it is signed already, shares would be asked for next.
+                if !self.is_asked("hoster", "import") {
+                    hand.go("hoster", &arguments);
                 }
+                if !self.is_signed("hoster", "import") {
+                    self.approve("hoster", "import", &["hugo", "hedy"]);
+                }
+                arguments.extend(shares.iter().map(String::as_str));
+                hand.go("hoster", &arguments);
             }
-            Done::Ready => self.prove_nodes("ready", &mut go),
-            Done::Active => self.prove_nodes("active", &mut go),
-            Done::Registration => go("hoster", &["primary"]),
-            Done::RegistrationRelease => release("hoster", "registration", ["hugo", "hedy"]),
-            Done::Accept => go("tenant", &["accept", "medium/registration"]),
-            Done::AcceptanceRelease => release("tenant", "acceptance", ["ben", "cora"]),
+            Done::ReceiptRelease => hand.release("hoster", "receipt", ["hana", "hedy"]),
+            Done::ReceiptCheck => hand.go("tenant", &["receipt", "check", "medium/receipt"]),
+            Done::Register => hand.go("hoster", &["register"]),
+            Done::Primary => hand.gated("hoster", &["primary"], "primary", ["hana", "hedy"]),
+            Done::Ready => hand.prove_nodes("ready"),
+            Done::Active => hand.prove_nodes("active"),
+            Done::Registration => hand.go("hoster", &["primary"]),
+            Done::RegistrationRelease => hand.release("hoster", "registration", ["hugo", "hedy"]),
+            Done::Accept => hand.go("tenant", &["accept", "medium/registration"]),
+            Done::AcceptanceRelease => hand.release("tenant", "acceptance", ["ben", "cora"]),
             Done::KekDestroy => {
                 let arguments = ["kek", "destroy", "medium/acceptance"];
-                if ask("hoster", &arguments, "kek-destroy", ["hana", "hugo"]) {
-                    go("hoster", &arguments);
-                }
+                hand.gated("hoster", &arguments, "kek-destroy", ["hana", "hugo"]);
             }
-            Done::ClosingRelease => release("hoster", "closing", ["hana", "hugo"]),
-            Done::HosterClose => go("hoster", &["close"]),
-            Done::TenantClose => go("tenant", &["close", "medium/closing"]),
+            Done::ClosingRelease => hand.release("hoster", "closing", ["hana", "hugo"]),
+            Done::HosterClose => hand.go("hoster", &["close"]),
+            Done::TenantClose => hand.go("tenant", &["close", "medium/closing"]),
+        }
+    }
+}
+
+/// Who runs the commands of a step.
+struct Hand<'a> {
+    stage: &'a Stage,
+    run: &'a mut dyn FnMut(&Stage, &str, &[String]) -> i32,
+}
+
+impl Hand<'_> {
+    fn run(&mut self, side: &str, arguments: &[&str]) -> i32 {
+        let arguments: Vec<String> = arguments.iter().map(|one| (*one).to_owned()).collect();
+        (self.run)(self.stage, side, &arguments)
+    }
+
+    fn go(&mut self, side: &str, arguments: &[&str]) {
+        self.run(side, arguments);
+    }
+
+    /// A gate: asked for, signed by two officers, then done; at once where a test has had it signed already.
+    fn gated(&mut self, side: &str, arguments: &[&str], gate: &str, ids: [&str; 2]) {
+        if self.run(side, arguments) == ASKS {
+            self.stage.approve(side, gate, &ids);
+            self.run(side, arguments);
+        }
+    }
+
+    fn release(&mut self, side: &str, kind: &str, ids: [&str; 2]) {
+        self.stage.sign_document(side, kind, &ids);
+        self.go(side, &["release"]);
+        self.stage.carry(side, kind);
+    }
+
+    fn prove_nodes(&mut self, stage: &str) {
+        for node in NODES {
+            let file = self.stage.prove_node(node, stage);
+            self.go("hoster", &["evidence", "add", &file]);
         }
     }
 }

@@ -22,9 +22,8 @@ impl Shim {
     ) -> Answer {
         let kind = unsafe { mechanism.as_ref() }.map(|mechanism| mechanism.mechanism);
         let mut declared = Declared::default();
-        if let Some(
-            CKM_RSA_PKCS_KEY_PAIR_GEN | CKM_RSA_X9_31_KEY_PAIR_GEN | CKM_EC_KEY_PAIR_GEN,
-        ) = kind
+        if let Some(CKM_RSA_PKCS_KEY_PAIR_GEN | CKM_RSA_X9_31_KEY_PAIR_GEN | CKM_EC_KEY_PAIR_GEN) =
+            kind
         {
             declared = unsafe { declared_in(array(private, private_count)?) }?;
         }

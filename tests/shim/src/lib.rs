@@ -18,6 +18,8 @@
 //! - `KEYFERRY_SHIM_STATE`: the folder of declared attributes; made if missing.
 //! - `KEYFERRY_SHIM_LIE`, optional: `sha1-for-sha256`, `pkcs7` or `constant-aes`, each a token's fault that Keyferry's
 //!   canaries must find (`lie.rs`).
+//! - `KEYFERRY_SHIM_CALLS`, optional: a file to which each call's number in this process and its name are added (`fault.rs`).
+//! - `KEYFERRY_SHIM_FAULT`, optional: `<n> once|lasting <fault>`, what goes wrong with the n-th call, or with all from it on.
 //!
 //! The one reason that holds for each `unsafe` block of this crate: a caller of PKCS#11 passes pointers that are valid for the
 //! lengths beside them (v3.1, 5.2), and what goes to the real module points into values that outlive the call.
@@ -25,6 +27,7 @@
 mod attributes;
 mod declared;
 mod entry;
+mod fault;
 mod key_pair;
 mod lie;
 mod mechanisms;
@@ -46,8 +49,11 @@ use real::Real;
 
 struct Shim {
     real: Real,
-    /// What callers get: the real module's functions, some of them replaced.
+    /// The real module's functions, some of them replaced.
     list: CK_FUNCTION_LIST,
+    /// What callers get: the same, each counted where there is a plan.
+    front: CK_FUNCTION_LIST,
+    plan: Option<fault::Plan>,
     state: PathBuf,
     lie: Option<Lie>,
     /// The values of AES keys that the `pkcs7` lie made, by their handle.
@@ -71,8 +77,16 @@ impl Shim {
         let lie = lie.map(|name| Lie::named(&name)).transpose()?;
         let real = Real::load(&required("KEYFERRY_SHIM_MODULE")?)
             .map_err(|error| format!("KEYFERRY_SHIM_MODULE: {error}"))?;
+        let list = entry::replaced(&real.list);
+        let plan = fault::Plan::of_environment()?;
         Ok(Shim {
-            list: entry::replaced(&real.list),
+            list,
+            front: if plan.is_some() {
+                fault::counted(&list)
+            } else {
+                list
+            },
+            plan,
             real,
             state,
             lie,
@@ -103,6 +117,6 @@ pub unsafe extern "C" fn C_GetFunctionList(list: *mut *mut CK_FUNCTION_LIST) -> 
         },
     };
     // Callers only read the list, though its type is not const.
-    unsafe { list.write(from_ref(&shim.list).cast_mut()) };
+    unsafe { list.write(from_ref(&shim.front).cast_mut()) };
     CKR_OK
 }

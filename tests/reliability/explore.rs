@@ -1,0 +1,155 @@
+//! The walk, and what becomes of every trial on its way.
+
+use std::{
+    collections::HashSet,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use crate::{
+    common::{
+        ending::went_on,
+        stage::{Done, Ended, Stage},
+    },
+    invariants::{self, Before},
+};
+
+/// Whether everything is tried, as `ceremony-scripts/test --all` does.
+pub fn all() -> bool {
+    std::env::var_os("KEYFERRY_RELIABILITY").is_some_and(|value| value == "all")
+}
+
+/// Of these trials, all, or every so many-th beginning at one that differs from list to list.
+pub fn selection<T>(trials: Vec<T>, one_of: usize) -> Vec<T> {
+    static BEGIN: AtomicUsize = AtomicUsize::new(0);
+    if all() {
+        return trials;
+    }
+    let begin = BEGIN.fetch_add(7, Ordering::SeqCst) % one_of;
+    trials.into_iter().skip(begin).step_by(one_of).collect()
+}
+
+/// Does the work of each on the machine's two processors. One that fails does not keep the others from being tried.
+pub fn in_parallel<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
+    let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(item) = items.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    if catch_unwind(AssertUnwindSafe(|| work(item))).is_err() {
+                        failed.fetch_add(1, Ordering::SeqCst);
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner();
+    assert_eq!(failed, 0, "of {} trials; each is named above", items.len());
+}
+
+/// What was tried, and the states that were carried to the end.
+#[derive(Default)]
+pub struct Explorer {
+    seen: Mutex<HashSet<(Option<Done>, String)>>,
+    pub trials: AtomicUsize,
+    pub carried: AtomicUsize,
+}
+
+impl Explorer {
+    /// After a run that went wrong: the invariants hold, the same command run again does its work, once more changes nothing, and from there it
+    /// goes on to the end.
+    pub fn recovers(
+        &self,
+        stage: &Stage,
+        before: &Before,
+        side: &str,
+        arguments: &[&str],
+        context: &str,
+    ) {
+        self.trials.fetch_add(1, Ordering::SeqCst);
+        let kept = |stage: &Stage| {
+            before.is_kept(stage, arguments, context);
+            invariants::hold(stage, context);
+        };
+        kept(stage);
+        let broken = Before::of(stage);
+        let again = stage.side(side, arguments);
+        assert!(
+            went_on(arguments, &again),
+            "{context}, run again: {}\n{}",
+            again.out,
+            again.err
+        );
+        kept(stage);
+        // What was whole after the fault is never taken back. An object that the fault left behind may be.
+        broken.is_on_record(stage, context);
+        let contents = invariants::contents(stage);
+        let twice = stage.side(side, arguments);
+        assert!(
+            went_on(arguments, &twice),
+            "{context}, run twice: {}\n{}",
+            twice.out,
+            twice.err
+        );
+        let differ = differences(&contents, &invariants::contents(stage));
+        assert!(
+            differ.is_empty(),
+            "{context}: run twice, it changed {differ:?}"
+        );
+        self.goes_on(stage, context);
+    }
+
+    /// Carries a state to the end, unless one like it was.
+    fn goes_on(&self, stage: &Stage, context: &str) {
+        let shape = (stage.done, invariants::shape(stage));
+        if !self.seen.lock().unwrap().insert(shape) {
+            return;
+        }
+        self.carried.fetch_add(1, Ordering::SeqCst);
+        let mut stage = stage.copy();
+        invariants::source_key_works(&stage, context);
+        stage.walk(Done::TenantClose, &mut |stage, side, arguments| {
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            let ended = stage.side(side, &arguments);
+            assert!(
+                went_on(&arguments, &ended),
+                "{context}, later {side} {arguments:?}: {}\n{}",
+                ended.out,
+                ended.err
+            );
+            ended.code
+        });
+        invariants::source_key_works(&stage, context);
+        stage.ends_the_same(context);
+    }
+}
+
+fn differences<K: Ord + Clone, V: PartialEq>(
+    one: &std::collections::BTreeMap<K, V>,
+    other: &std::collections::BTreeMap<K, V>,
+) -> Vec<K> {
+    let keys = one.keys().chain(other.keys());
+    let mut differ: Vec<K> = keys
+        .filter(|key| one.get(key) != other.get(key))
+        .cloned()
+        .collect();
+    differ.dedup();
+    differ
+}
+
+/// A person can see what happened and what to do: an exit code of the design's, the HSM's call or the rule, the remedy; never a panic.
+pub fn is_clear(ended: &Ended, context: &str) {
+    let Ended { code, err, .. } = ended;
+    assert!(
+        [1, 3, 4, 5].contains(code),
+        "{context}: exit code {code}\n{err}"
+    );
+    assert!(!err.contains("panicked"), "{context}: {err}");
+    assert!(
+        err.contains("to do:") || *code == 4,
+        "{context}: no remedy: {err}"
+    );
+}

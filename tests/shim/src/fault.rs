@@ -1,0 +1,238 @@
+//! Calls counted and recorded, and one of them, or all from it on, going wrong as the environment says.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{env, thread, time::Duration};
+
+use cryptoki_sys::*;
+
+use crate::Shim;
+
+/// What is the matter with a call.
+#[derive(Clone, Copy)]
+enum Fault {
+    /// It is not made, and answers this.
+    Answers(CK_RV),
+    /// It is made, and answers CKR_DEVICE_ERROR.
+    ErrorThoughDone,
+    /// It is not made, and answers CKR_OK.
+    OkThoughNotDone,
+    /// It never answers.
+    Hang,
+    /// The process is killed, before or after the call is made.
+    KillBefore,
+    KillAfter,
+    /// The process crashes.
+    Crash,
+}
+
+impl Fault {
+    fn named(name: &str) -> Option<Fault> {
+        Some(match name {
+            "device-error" => Fault::Answers(CKR_DEVICE_ERROR),
+            "device-removed" => Fault::Answers(CKR_DEVICE_REMOVED),
+            "session-handle-invalid" => Fault::Answers(CKR_SESSION_HANDLE_INVALID),
+            "user-not-logged-in" => Fault::Answers(CKR_USER_NOT_LOGGED_IN),
+            "pin-locked" => Fault::Answers(CKR_PIN_LOCKED),
+            "host-memory" => Fault::Answers(CKR_HOST_MEMORY),
+            "buffer-too-small" => Fault::Answers(CKR_BUFFER_TOO_SMALL),
+            "function-failed" => Fault::Answers(CKR_FUNCTION_FAILED),
+            "error-though-done" => Fault::ErrorThoughDone,
+            "ok-though-not-done" => Fault::OkThoughNotDone,
+            "hang" => Fault::Hang,
+            "kill-before" => Fault::KillBefore,
+            "kill-after" => Fault::KillAfter,
+            "crash" => Fault::Crash,
+            _ => return None,
+        })
+    }
+}
+
+/// The plan of one process: what is recorded, and what goes wrong when.
+pub struct Plan {
+    /// A line is added per call: its number and its name.
+    record: Option<File>,
+    /// Of the call with this number, counted from 1, and of all later ones where it lasts.
+    fault: Option<(usize, bool, Fault)>,
+    calls: AtomicUsize,
+}
+
+impl Plan {
+    /// From the environment; `None` where it says nothing.
+    pub fn of_environment() -> Result<Option<Plan>, String> {
+        let set = |name| env::var(name).ok().filter(|value| !value.is_empty());
+        let record = set("KEYFERRY_SHIM_CALLS").map(|path| {
+            let file = OpenOptions::new().append(true).create(true).open(&path);
+            file.map_err(|error| format!("KEYFERRY_SHIM_CALLS {path}: {error}"))
+        });
+        let fault = set("KEYFERRY_SHIM_FAULT").map(|text| {
+            of_text(&text).ok_or_else(|| format!("KEYFERRY_SHIM_FAULT {text}: not understood"))
+        });
+        let (record, fault) = (record.transpose()?, fault.transpose()?);
+        let plan = || Plan {
+            record,
+            fault,
+            calls: AtomicUsize::new(0),
+        };
+        Ok((set("KEYFERRY_SHIM_CALLS").or(set("KEYFERRY_SHIM_FAULT"))).map(|_| plan()))
+    }
+
+    fn note(&self, line: &str) {
+        // A record that cannot be written fails the test that reads it.
+        let _ = self
+            .record
+            .as_ref()
+            .map(|mut file| file.write_all(line.as_bytes()));
+    }
+
+    fn call(&self, name: &str, make: impl FnOnce() -> CK_RV) -> CK_RV {
+        let number = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
+        self.note(&format!("{number} {name}\n"));
+        let fault = self.fault.filter(|(at, lasting, _)| match lasting {
+            true => number >= *at,
+            false => number == *at,
+        });
+        match fault.map(|(_, _, fault)| fault) {
+            None => make(),
+            Some(Fault::Answers(rv)) => rv,
+            Some(Fault::ErrorThoughDone) => {
+                make();
+                CKR_DEVICE_ERROR
+            }
+            Some(Fault::OkThoughNotDone) => CKR_OK,
+            Some(Fault::Hang) => {
+                self.note("hangs\n");
+                loop {
+                    thread::sleep(Duration::from_secs(1));
+                }
+            }
+            Some(Fault::KillBefore) => end(9),
+            Some(Fault::KillAfter) => {
+                make();
+                end(9)
+            }
+            Some(Fault::Crash) => end(11),
+        }
+    }
+}
+
+/// `<n> once|lasting <fault>`.
+fn of_text(text: &str) -> Option<(usize, bool, Fault)> {
+    let mut words = text.split(' ');
+    let number = words.next()?.parse().ok()?;
+    let lasting = match words.next()? {
+        "once" => false,
+        "lasting" => true,
+        _ => return None,
+    };
+    Some((number, lasting, Fault::named(words.next()?)?))
+}
+
+/// Ends this process by a signal.
+fn end(signal: i32) -> CK_RV {
+    unsafe extern "C" {
+        fn raise(signal: i32) -> i32;
+    }
+    // Rust's own handler of SIGSEGV takes the first one, to look for a stack that ran over.
+    for _ in 0..2 {
+        unsafe { raise(signal) };
+    }
+    // Where the signal was survived after all, the caller hears of it.
+    CKR_GENERAL_ERROR
+}
+
+fn through(name: &str, call: impl FnOnce(&CK_FUNCTION_LIST) -> CK_RV) -> CK_RV {
+    match Shim::get() {
+        Ok(Shim {
+            plan: None, list, ..
+        }) => call(list),
+        Ok(Shim {
+            plan: Some(plan),
+            list,
+            ..
+        }) => plan.call(name, || call(list)),
+        Err(rv) => rv,
+    }
+}
+
+macro_rules! counted {
+    ($($name:ident($($argument:ident: $kind:ty),* $(,)?);)*) => {
+        $(
+            #[allow(non_snake_case, clippy::too_many_arguments)]
+            unsafe extern "C" fn $name($($argument: $kind),*) -> CK_RV {
+                through(stringify!($name), |list| match list.$name {
+                    Some(function) => unsafe { function($($argument),*) },
+                    None => CKR_FUNCTION_NOT_SUPPORTED,
+                })
+            }
+        )*
+
+        /// This list with each function counted.
+        pub fn counted(list: &CK_FUNCTION_LIST) -> CK_FUNCTION_LIST {
+            CK_FUNCTION_LIST { $($name: Some($name),)* ..*list }
+        }
+    };
+}
+
+type Session = CK_SESSION_HANDLE;
+type Object = CK_OBJECT_HANDLE;
+
+counted! {
+    C_Initialize(arguments: CK_VOID_PTR);
+    C_Finalize(reserved: CK_VOID_PTR);
+    C_GetInfo(info: *mut CK_INFO);
+    C_GetSlotList(present: CK_BBOOL, list: *mut CK_SLOT_ID, count: *mut CK_ULONG);
+    C_GetSlotInfo(slot: CK_SLOT_ID, info: *mut CK_SLOT_INFO);
+    C_GetTokenInfo(slot: CK_SLOT_ID, info: *mut CK_TOKEN_INFO);
+    C_GetMechanismList(slot: CK_SLOT_ID, list: *mut CK_MECHANISM_TYPE, count: *mut CK_ULONG);
+    C_GetMechanismInfo(slot: CK_SLOT_ID, kind: CK_MECHANISM_TYPE, info: *mut CK_MECHANISM_INFO);
+    C_OpenSession(slot: CK_SLOT_ID, flags: CK_FLAGS, application: CK_VOID_PTR, notify: CK_NOTIFY, session: *mut Session);
+    C_CloseSession(session: Session);
+    C_CloseAllSessions(slot: CK_SLOT_ID);
+    C_GetSessionInfo(session: Session, info: *mut CK_SESSION_INFO);
+    C_Login(session: Session, user: CK_USER_TYPE, pin: *mut CK_UTF8CHAR, length: CK_ULONG);
+    C_Logout(session: Session);
+    C_CreateObject(session: Session, template: *mut CK_ATTRIBUTE, count: CK_ULONG, object: *mut Object);
+    C_CopyObject(session: Session, object: Object, template: *mut CK_ATTRIBUTE, count: CK_ULONG, copy: *mut Object);
+    C_DestroyObject(session: Session, object: Object);
+    C_GetAttributeValue(session: Session, object: Object, template: *mut CK_ATTRIBUTE, count: CK_ULONG);
+    C_SetAttributeValue(session: Session, object: Object, template: *mut CK_ATTRIBUTE, count: CK_ULONG);
+    C_FindObjectsInit(session: Session, template: *mut CK_ATTRIBUTE, count: CK_ULONG);
+    C_FindObjects(session: Session, objects: *mut Object, most: CK_ULONG, count: *mut CK_ULONG);
+    C_FindObjectsFinal(session: Session);
+    C_DecryptInit(session: Session, mechanism: *mut CK_MECHANISM, key: Object);
+    C_Decrypt(session: Session, sealed: *mut CK_BYTE, sealed_length: CK_ULONG, data: *mut CK_BYTE, length: *mut CK_ULONG);
+    C_SignInit(session: Session, mechanism: *mut CK_MECHANISM, key: Object);
+    C_Sign(session: Session, data: *mut CK_BYTE, data_length: CK_ULONG, signature: *mut CK_BYTE, length: *mut CK_ULONG);
+    C_GenerateKey(session: Session, mechanism: *mut CK_MECHANISM, template: *mut CK_ATTRIBUTE, count: CK_ULONG, key: *mut Object);
+    C_GenerateKeyPair(
+        session: Session,
+        mechanism: *mut CK_MECHANISM,
+        public: *mut CK_ATTRIBUTE,
+        public_count: CK_ULONG,
+        private: *mut CK_ATTRIBUTE,
+        private_count: CK_ULONG,
+        public_key: *mut Object,
+        private_key: *mut Object,
+    );
+    C_WrapKey(
+        session: Session,
+        mechanism: *mut CK_MECHANISM,
+        wrapping: Object,
+        key: Object,
+        wrapped: *mut CK_BYTE,
+        length: *mut CK_ULONG,
+    );
+    C_UnwrapKey(
+        session: Session,
+        mechanism: *mut CK_MECHANISM,
+        unwrapping: Object,
+        wrapped: *mut CK_BYTE,
+        wrapped_length: CK_ULONG,
+        template: *mut CK_ATTRIBUTE,
+        count: CK_ULONG,
+        key: *mut Object,
+    );
+    C_GenerateRandom(session: Session, random: *mut CK_BYTE, length: CK_ULONG);
+}
