@@ -276,7 +276,7 @@ struct Silent;
 
 impl Callbacks for Silent {
     fn display_message(&self, message: &str) {
-        eprintln!("{}", escape(message));
+        crate::terminal::tell(&escape(message));
     }
 
     fn confirm(&self, _: &str, _: &str, _: Option<&str>) -> Option<bool> {

@@ -17,6 +17,9 @@ use crate::{Error, Result, encoding::Hash, escape::escape, rule::Rule};
 /// The most files that a document's folder can hold: a package of 500 keys, and its signatures.
 const MAX_FILES: usize = 4096;
 
+/// How the name ends under which a file is written before it gets its own.
+const DRAFT: &str = ".part";
+
 /// Opens a plain file of at most `limit` bytes, for those that are too large to be held whole.
 ///
 /// # Errors
@@ -218,7 +221,7 @@ fn part_of(path: &Path) -> std::path::PathBuf {
         .file_name()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default();
-    path.with_file_name(format!(".{name}.part"))
+    path.with_file_name(format!(".{name}{DRAFT}"))
 }
 
 fn write_synced(part: &Path, bytes: &[u8]) -> Result<()> {
@@ -250,18 +253,23 @@ pub fn remove_if_there(path: &Path) -> Result<()> {
     }
 }
 
-/// Makes a folder and those above it, 0700.
+/// Makes a folder and those above it, 0700, each synced with the one that it is in.
 ///
 /// # Errors
 /// [`Error::Failed`] where it can't be made.
 pub fn make_folder(path: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
+    // The last ancestor of a relative path is the empty one, which stands for the folder that we are in.
+    let missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+    let made: Vec<&Path> = path.ancestors().take_while(missing).collect();
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(path)
         .map_err(|error| Error::file(path, error))?;
-    sync_parent(path)
+    // One that is there may have been made by a run that was killed before it was synced.
+    sync_parent(path)?;
+    made.into_iter().try_for_each(sync_parent)
 }
 
 /// Gives a complete folder its name in one step.
@@ -272,8 +280,9 @@ pub fn publish(from: &Path, to: &Path) -> Result<()> {
     sync(from)?;
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Ok(()) => {
-            sync_parent(from)?;
-            sync_parent(to)
+            // The new name first: where the power fails in between it has two, and never none.
+            sync_parent(to)?;
+            sync_parent(from)
         }
         Err(rustix::io::Errno::EXIST) => Err(exists(to)),
         Err(error) => Err(Error::file(to, error)),
@@ -304,6 +313,23 @@ pub fn erase_hidden(folder: &Path) -> Result<()> {
         let entry = entry.map_err(|error| Error::file(folder, error))?;
         if entry.file_name().to_string_lossy().starts_with('.') {
             erase(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Erases below a folder every file that a killed run left half-written, under the name that it is drafted by.
+///
+/// # Errors
+/// [`Error::Failed`] where one can't be erased.
+pub fn erase_drafts(folder: &Path) -> Result<()> {
+    for name in names(folder)? {
+        let path = folder.join(&name);
+        let kind = fs::symlink_metadata(&path).map_err(|error| Error::file(&path, error))?;
+        if kind.is_dir() {
+            erase_drafts(&path)?;
+        } else if name.starts_with('.') && name.ends_with(DRAFT) {
+            remove_if_there(&path)?;
         }
     }
     Ok(())

@@ -12,7 +12,7 @@ use keyferry::{
     audit::{self, Against, Reports},
     encoding::Hash,
     fingerprint::hash_from_paper,
-    terminal::fail,
+    terminal::{fail, give, tell},
 };
 
 /// Write and check plans, and verify what a ceremony left behind; needs no HSM and no share
@@ -126,10 +126,10 @@ fn main() -> ExitCode {
             };
             match audit::verify(&folders, &against) {
                 Err(error) if quiet => return ExitCode::from(error.exit_code()),
-                verdict => verdict.map(|verdict| match (quiet, json) {
-                    (true, _) => {}
-                    (_, true) => println!("{}", serde_json::json!(verdict)),
-                    _ => println!("{}", verdict.text()),
+                verdict => verdict.and_then(|verdict| match (quiet, json) {
+                    (true, _) => Ok(()),
+                    (_, true) => give(&serde_json::json!(verdict).to_string()),
+                    _ => give(&verdict.text()),
                 }),
             }
         }
@@ -142,46 +142,44 @@ fn main() -> ExitCode {
 
 fn plan_new(file: &Path, probes: &[PathBuf]) -> Result<()> {
     audit::new_plan(file, Reports::read(probes)?.both()?.as_ref())?;
-    println!("{}", file.display());
-    eprintln!(
+    give(&file.display().to_string())?;
+    tell(&format!(
         "next: fill in every REPLACE-, then keyferry-audit plan check {}",
         file.display()
-    );
+    ));
     Ok(())
 }
 
 fn plan_renew(from: &Path, file: &Path) -> Result<()> {
     for line in audit::renew_plan(from, file)? {
-        println!("{line}");
+        give(&line)?;
     }
-    eprintln!(
+    tell(&format!(
         "next: read what differs and the first lines of {0}, mend it, then keyferry-audit plan check {0}",
         file.display()
-    );
+    ));
     Ok(())
 }
 
 fn plan_check(file: &Path, probes: &[PathBuf], json: bool) -> Result<()> {
     let checked = audit::check_plan(file, &Reports::read(probes)?)?;
     match json {
-        true => println!("{}", checked.json()),
-        false => println!("{}", checked.text),
+        true => give(&checked.json().to_string())?,
+        false => give(&checked.text)?,
     }
     checked.require()?;
-    eprintln!(
-        "next: once enough officers of both sides have signed it, both sides begin with `init`"
-    );
+    tell("next: once enough officers of both sides have signed it, both sides begin with `init`");
     Ok(())
 }
 
 fn plan_rehearse(plan: &Path, file: &Path, people: &Path, probes: &[PathBuf]) -> Result<()> {
     let probes = Reports::read(probes)?.both()?;
     for line in audit::rehearse_plan(plan, file, people, probes.as_ref())? {
-        println!("{line}");
+        give(&line)?;
     }
-    eprintln!(
+    tell(&format!(
         "next: read what differs, then keyferry-audit plan check {}; officers of both sides sign it with their keys of the rehearsal",
         file.display()
-    );
+    ));
     Ok(())
 }

@@ -15,7 +15,7 @@ use keyferry::{
     plan::Mode,
     rule::Rule,
     share::Share,
-    terminal::{Asker, fail},
+    terminal::{Asker, fail, give},
 };
 use zeroize::Zeroizing;
 
@@ -130,9 +130,9 @@ fn main() -> ExitCode {
             look,
         }) => identity_sheet(&asker, &file, &page, &ceremony, rehearsal, look),
         Command::Share(ShareCommand::Type { file }) => type_sheet(&asker, file),
-        Command::Scan { pictures, to } => scan::scan(&pictures, &to).map(|report| {
-            println!("{}", report.text());
-        }),
+        Command::Scan { pictures, to } => {
+            scan::scan(&pictures, &to).and_then(|report| give(&report.text()))
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -150,7 +150,7 @@ fn identity_new(asker: &Asker, file: PathBuf, no_passphrase: bool) -> Result<()>
     };
     let identity = new_identity(passphrase)?;
     folder::write_new(&file, &identity.file)?;
-    println!("{}", identity.recipient);
+    give(&identity.recipient)?;
     asker.say(&format!(
         "Your identity is in {}; keep it, and its passphrase, where nobody else can reach them.",
         file.display()
@@ -235,7 +235,7 @@ fn share_check(asker: &Asker, file: PathBuf, identity: PathBuf) -> Result<()> {
         share.package_id(),
         share.threshold()
     ));
-    println!("{}", fingerprint::words(&share.code()).join(" "));
+    give(&fingerprint::words(&share.code()).join(" "))?;
     asker.say("next: read these words to the tenant's officer, who types them at `keyferry-tenant share confirm`;");
     asker.say("      then keep file and identity apart, and bring both to the import");
     Ok(())

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Begun, Ceremony, REGISTER};
+use super::{Begun, Ceremony, EVIDENCE, REGISTER};
 use crate::{
     Result,
+    approval::APPROVALS,
     document::{
         Body, Document, Header, Kind, MAX_DOCUMENT, Received, Released, challenge::Challenge,
         header_of, key_set::KeySet, package::Package, read,
@@ -121,6 +122,14 @@ impl Ceremony {
     /// Gives every document that the log names its name, where a killed run did not come to it; first those make
     /// room that a restart has left behind.
     pub(super) fn settle(&mut self) -> Result<()> {
+        // In a mirror that was cut off, and is gone on from now, they lie inside documents.
+        for place in
+            [INBOX, OUTBOX, REGISTER, EVIDENCE, APPROVALS].map(|place| self.dir.join(place))
+        {
+            if place.exists() {
+                folder::erase_drafts(&place)?;
+            }
+        }
         leave_behind(&self.dir, &self.state)?;
         for (kind, made) in self.state.made.clone() {
             let staging = self.staging(made.attempt);
@@ -146,8 +155,11 @@ impl Ceremony {
 
     fn settle_one(&self, staging: &Path, name: &str) -> Result<()> {
         let (from, to) = (staging.join(name), self.outbox(name));
-        if from.exists() && !to.exists() {
-            folder::publish(&from, &to)?;
+        match (from.exists(), to.exists()) {
+            (true, false) => folder::publish(&from, &to)?,
+            // The power failed in the middle of giving it its name: it has both.
+            (true, true) => folder::erase(&from)?,
+            (false, _) => {}
         }
         // Gone only when empty: a package's staging still holds its shares.
         let _ = std::fs::remove_dir(staging);
@@ -314,7 +326,18 @@ pub fn attempt_folder(attempt: u32) -> String {
     format!("attempt-{attempt}")
 }
 
-/// Where documents would lie that the log does not name: only a mirror that was cut off can have any.
+/// The folder that `close` makes.
+pub const ARCHIVE: &str = "archive";
+
+/// The folder of an archive: a later close, after the service has changed, makes another one.
+pub fn archive_name(closes: u32) -> String {
+    match closes {
+        0 | 1 => ARCHIVE.to_owned(),
+        later => format!("{ARCHIVE}-{later}"),
+    }
+}
+
+/// Where documents would lie that the log does not name, and an archive: only a mirror that was cut off can have any.
 pub(super) fn unnamed(state: &State) -> Vec<PathBuf> {
     let mut paths = Vec::new();
     for kind in Kind::ALL {
@@ -332,6 +355,7 @@ pub(super) fn unnamed(state: &State) -> Vec<PathBuf> {
     if state.nodes.brief.is_none() {
         paths.push(PathBuf::from(REGISTER));
     }
+    paths.push(PathBuf::from(archive_name(state.closes + 1)));
     paths
 }
 

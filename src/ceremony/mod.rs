@@ -15,8 +15,8 @@ use crate::{
     plan::{MAX_PLAN, PLAN_FILE, Plan, Side},
     rule::Rule,
 };
+pub use documents::{ARCHIVE, SHARES, archive_name, attempt_folder};
 use documents::{INBOX, OUTBOX};
-pub use documents::{SHARES, attempt_folder};
 pub use mirror::Mirror;
 pub use nodes::{EVIDENCE, REGISTER, kept_as};
 pub use replay::{Replay, past_trial, untrusted};

@@ -44,6 +44,19 @@ pub(super) fn nonsense(function: &str, count: CK_ULONG) -> Error {
     )
 }
 
+/// A list of ours that a call has filled, cut to the count that came back.
+pub(super) fn listed(
+    function: &str,
+    mut list: Vec<CK_ULONG>,
+    count: CK_ULONG,
+) -> Result<Vec<CK_ULONG>> {
+    match usize::try_from(count) {
+        Ok(count) if count <= list.len() => list.truncate(count),
+        _ => return Err(nonsense(function, count)),
+    }
+    Ok(list)
+}
+
 /// More than any wrapped key or signature that Keyferry reads (an RSA-4096 wrapped key is 2.9 KiB).
 const MOST_BYTES: usize = 8 * 1024;
 

@@ -112,7 +112,8 @@ impl Module {
     pub fn token(&self, label: &str) -> Result<Token<'_>> {
         let mut labels = Vec::new();
         let mut fitting = Vec::new();
-        for slot in self.pkcs11.get_slots_with_token().map_err(said)? {
+        for slot in self.raw.slots()? {
+            let slot = Slot::try_from(slot).map_err(said)?;
             // A reader without a readable token says nothing about the one that is sought.
             let Ok(info) = self.pkcs11.get_token_info(slot) else {
                 continue;

@@ -19,15 +19,15 @@ use cryptoki::session::Session;
 use cryptoki_sys::*;
 use zeroize::Zeroizing;
 
-use super::answer::{check, missing, nonsense, output};
+use super::answer::{check, listed, missing, nonsense, output};
 use super::attribute::Attribute;
 use super::packed::{Call, Member, Packed, with_mechanism};
 use crate::Result;
 
 /// More objects than one search of ours can sensibly find.
 const MOST_OBJECTS: usize = 4096;
-/// More mechanisms than any token has.
-const MOST_MECHANISMS: usize = 1024;
+/// More slots than any module has, and more mechanisms than any token.
+const MOST_LISTED: usize = 1024;
 
 /// One object of a token, by its handle.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,14 +60,11 @@ impl Functions {
     /// # Errors
     /// [`Error::Hsm`] where the file is no PKCS#11 module.
     pub fn of(path: &Path) -> Result<Self> {
-        // Loading a library runs its code: the module is the one that the operator named, and that `cryptoki`
-        // loads in the same process anyway.
+        // Loading a library runs its code: the module is the operator's, and `cryptoki` loads it in this process anyway.
         let library = unsafe { cryptoki_sys::Pkcs11::new(path) }
             .map_err(|error| super::not_a_module(path, error))?;
         let mut list: *mut CK_FUNCTION_LIST = null_mut();
-        let get = library
-            .C_GetFunctionList
-            .as_ref()
+        let get = (library.C_GetFunctionList.as_ref())
             .map_err(|error| super::not_a_module(path, error))?;
         // `list` is a local out-parameter.
         check("C_GetFunctionList", unsafe { get(&mut list) })?;
@@ -107,6 +104,14 @@ impl Functions {
         Ok(call!(self.C_Login(session, user, pointer, length)))
     }
 
+    /// C_GetSlotList: the slots with a token. Asked once; `cryptoki` asks for as long as a module says that there are more.
+    pub fn slots(&self) -> Result<Vec<CK_SLOT_ID>> {
+        let mut list = vec![0; MOST_LISTED];
+        let mut count = list.len() as CK_ULONG;
+        checked!(self.C_GetSlotList(CK_TRUE, list.as_mut_ptr(), &mut count))?;
+        listed("C_GetSlotList", list, count)
+    }
+
     /// C_GetMechanismInfo: what the token can do with a mechanism, if it has it.
     pub fn mechanism(
         &self,
@@ -120,14 +125,10 @@ impl Functions {
 
     /// C_GetMechanismList: what the token says it has, by number, also those that nobody has a name for.
     pub fn mechanisms(&self, slot: CK_SLOT_ID) -> Result<Vec<CK_MECHANISM_TYPE>> {
-        let mut list = vec![0; MOST_MECHANISMS];
+        let mut list = vec![0; MOST_LISTED];
         let mut count = list.len() as CK_ULONG;
         checked!(self.C_GetMechanismList(slot, list.as_mut_ptr(), &mut count))?;
-        match usize::try_from(count) {
-            Ok(count) if count <= list.len() => list.truncate(count),
-            _ => return Err(nonsense("C_GetMechanismList", count)),
-        }
-        Ok(list)
+        listed("C_GetMechanismList", list, count)
     }
 
     /// Every object that has all of these attributes.
@@ -392,8 +393,8 @@ pub(super) fn initialize_args(flags: CInitializeFlags, reserved: &CStr) -> CInit
 }
 
 fn object(function: &str, handle: CK_OBJECT_HANDLE) -> Result<Object> {
-    if handle == CK_INVALID_HANDLE {
-        return Err(nonsense(function, handle));
+    match handle {
+        CK_INVALID_HANDLE => Err(nonsense(function, handle)),
+        handle => Ok(Object(handle)),
     }
-    Ok(Object(handle))
 }

@@ -7,7 +7,7 @@ use crate::{
     hoster::prove::{self, NodeChoice},
     plan::{Mode, Side},
     side::probe,
-    terminal::fail,
+    terminal::{fail, tell},
 };
 
 impl Common {
@@ -19,13 +19,12 @@ impl Common {
             Mode::Production
         };
         let made = (self.token_choice()).and_then(|choice| probe::probe(side, &choice, mode, file));
-        match made {
-            Ok(report) => {
-                self.print(&report);
-                eprintln!(
+        match made.and_then(|report| self.print(&report)) {
+            Ok(()) => {
+                tell(&format!(
                     "next: officers sign it with `ceremony-scripts/sign`, then keyferry-audit plan check PLAN --probe {} --probe THE-OTHER-SIDE'S",
                     file.display()
-                );
+                ));
                 ExitCode::SUCCESS
             }
             Err(error) => fail(&error),
@@ -35,11 +34,10 @@ impl Common {
     /// Makes a node's evidence. There is no ceremony on that host, only the copy of the register folder.
     pub fn node_prove(&self, node: NodeChoice) -> ExitCode {
         let made = (self.token_choice()).and_then(|choice| prove::prove(&node, &choice));
-        match made {
-            Ok(report) => {
-                self.print(&report);
-                eprintln!(
-                    "next: carry the file to the hoster's machine\n  keyferry-hoster evidence add FILE"
+        match made.and_then(|report| self.print(&report)) {
+            Ok(()) => {
+                tell(
+                    "next: carry the file to the hoster's machine\n  keyferry-hoster evidence add FILE",
                 );
                 ExitCode::SUCCESS
             }

@@ -33,7 +33,7 @@ use crate::{
         preflight, status,
         token::{TokenChoice, with_token},
     },
-    terminal::{Asker, fail},
+    terminal::{Asker, fail, give, tell},
 };
 pub use heard::{Heard, words_heard};
 pub use next::RunFn;
@@ -135,7 +135,7 @@ impl Common {
         if let Err(error) = &done
             && let Err(unrecorded) = record_refusal(&mut ceremony, error)
         {
-            eprintln!("the refusal could not be recorded: {unrecorded}");
+            tell(&format!("the refusal could not be recorded: {unrecorded}"));
         }
         // Whatever the step ended with, the copy is brought up to date.
         let mirrored = ceremony.mirror();
@@ -145,8 +145,8 @@ impl Common {
         };
         match mirrored {
             Err(error) if done.is_ok() => {
-                eprintln!(
-                    "The step is done, but its mirror is not up to date; the next command tries again:"
+                tell(
+                    "The step is done, but its mirror is not up to date; the next command tries again:",
                 );
                 fail(&error)
             }
@@ -223,30 +223,28 @@ impl Common {
 
     /// How a command ends that needs no ceremony.
     fn plainly(&self, done: Result<Report>) -> ExitCode {
-        match done {
-            Ok(report) => {
-                self.print(&report);
-                ExitCode::SUCCESS
-            }
+        match done.and_then(|report| self.print(&report)) {
+            Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error),
         }
     }
 
-    fn print(&self, report: &Report) {
-        if self.json {
-            println!("{}", report.json());
-        } else {
-            println!("{}", report.text());
+    fn print(&self, report: &Report) -> Result<()> {
+        match self.json {
+            true => give(&report.json().to_string()),
+            false => give(&report.text()),
         }
     }
 
     fn succeed(&self, report: &Report, ceremony: &Ceremony) -> ExitCode {
-        self.print(report);
+        if let Err(error) = self.print(report) {
+            return fail(&error);
+        }
         if ceremony.plan.mode == Mode::Rehearsal && !self.guided {
-            eprintln!("REHEARSAL: no real key may take part in this ceremony.");
+            tell("REHEARSAL: no real key may take part in this ceremony.");
         }
         if !self.guided {
-            eprintln!("{}", status::next(ceremony));
+            tell(&status::next(ceremony));
         }
         ExitCode::SUCCESS
     }

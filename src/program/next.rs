@@ -13,7 +13,7 @@ use crate::{
     phase::Step,
     plan::{Mode, Plan, Side},
     side::status,
-    terminal::{Asker, face::Face, fail},
+    terminal::{Asker, face::Face, fail, tell},
 };
 
 /// Runs one of the program's own commands, given what follows the program's name.
@@ -60,7 +60,7 @@ impl Common {
         let stopped = guide.stopped();
         // Killed in the middle of a step it goes on just as well; this only says so.
         let handler = ctrlc::set_handler(move || {
-            eprintln!("\n{stopped}");
+            tell(&format!("\n{stopped}"));
             std::process::exit(ENDED.into());
         });
         if let Err(error) = handler {
@@ -74,7 +74,7 @@ impl Common {
                 Ok(Flow::On) => {}
                 Ok(Flow::Stop) => return ExitCode::SUCCESS,
                 Err(error) => {
-                    eprintln!("{}", guide.stopped());
+                    tell(&guide.stopped());
                     return fail(&error);
                 }
             }

@@ -184,7 +184,7 @@ impl Common {
         let looked = preflight::preflight(ceremony, module, choice.as_ref(), medium)?;
         if looked.end.is_err() {
             // What was found is shown whole, not only the first rule that refuses.
-            self.print(&looked.report);
+            self.print(&looked.report)?;
         }
         looked.end.map(|()| looked.report)
     }

@@ -8,7 +8,7 @@ use super::{counterpart, init};
 use crate::{
     Error, Result,
     approval::{APPROVALS, MAX_REQUEST},
-    ceremony::{Ceremony, EVIDENCE},
+    ceremony::{Ceremony, EVIDENCE, archive_name},
     document::{FORMAT, Kind, MAX_DOCUMENT, Released, closing::Closing, read, read_files},
     encoding::Hash,
     fingerprint, folder,
@@ -20,8 +20,6 @@ use crate::{
     signature::{self, Namespace},
 };
 
-/// The folder that `close` makes.
-pub const ARCHIVE: &str = "archive";
 /// What people sign at the end.
 pub const HEAD_FILE: &str = "head.json";
 
@@ -81,6 +79,8 @@ pub fn close(ceremony: &mut Ceremony, closing: Option<&Path>) -> Result<Report> 
         };
         // What could keep the archive from being made is found before the last entry is written.
         archive_files(ceremony)?;
+        // Only a mirror that was cut off can hold an archive that its log does not name.
+        folder::erase(&ceremony.dir.join(archive_name(ceremony.state.closes + 1)))?;
         let event = Event::Close {
             count: ceremony.head().seq + 1,
             closing,
@@ -106,14 +106,6 @@ pub fn close(ceremony: &mut Ceremony, closing: Option<&Path>) -> Result<Report> 
         .value("archive", archive.display().to_string())
         .value("head signed", said(&signed))
         .value("not signed", said(&missing)))
-}
-
-/// The folder of an archive: a later close, after the service has changed, makes another one.
-pub fn archive_name(closes: u32) -> String {
-    match closes {
-        0 | 1 => ARCHIVE.to_owned(),
-        later => format!("{ARCHIVE}-{later}"),
-    }
 }
 
 fn said(ids: &[Id]) -> String {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     Error, Result,
     audit::sentence,
-    ceremony::{Ceremony, SHARES},
+    ceremony::{ARCHIVE, Ceremony, SHARES},
     custodian::without_armour,
     document::{Kind, offer::Offer, package::Package},
     encoding::Hash,
@@ -28,7 +28,7 @@ use crate::{
     report::Report,
     room::Remark,
     rule::Rule,
-    side::archive::{ARCHIVE, HEAD_FILE},
+    side::archive::HEAD_FILE,
 };
 
 /// The folder of pages, in a ceremony folder.

@@ -25,10 +25,29 @@ const MAX_ANSWER: usize = 1024;
 /// Ctrl-C as the terminal sends it.
 const CTRL_C: u8 = 3;
 
+/// Says something to people, on stderr. That it can't be written changes nothing of what was done.
+pub fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Gives a command's result, on stdout.
+///
+/// # Errors
+/// [`Error::Failed`] where it can't be written; the command has then done its work all the same.
+pub fn give(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    (writeln!(out, "{text}").and_then(|()| out.flush())).map_err(|error| {
+        Error::failed(
+            format!("what the command did is done, but stdout can't be written: {error}"),
+            "look where stdout leads to; `status` says what is done and what comes next",
+        )
+    })
+}
+
 /// Ends a program that did not end well: says why, line by line and escaped, and gives its exit code.
 pub fn fail(error: &Error) -> ExitCode {
     for line in error.to_string().lines() {
-        eprintln!("{}", escape(line));
+        tell(&escape(line));
     }
     ExitCode::from(error.exit_code())
 }
@@ -55,13 +74,13 @@ impl Asker {
 
     /// Tells people something, on stderr.
     pub fn say(&self, text: &str) {
-        eprintln!("{text}");
+        tell(text);
     }
 
     /// Tells people how long work goes on, where somebody may be looking: on stderr, and only where that is a terminal.
     pub fn progress(&self, text: &str) {
         if std::io::stderr().is_terminal() {
-            eprintln!("{text}");
+            tell(text);
         }
     }
 

@@ -6,7 +6,10 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod crashes;
+mod disk;
 mod explore;
 mod hsm_faults;
 mod invariants;
+mod trace;
 mod trial;

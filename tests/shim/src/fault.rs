@@ -1,7 +1,8 @@
 //! Calls counted and recorded, and one of them, or all from it on, going wrong as the environment says.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{env, thread, time::Duration};
 
@@ -56,7 +57,20 @@ pub struct Plan {
     /// Of the call with this number, counted from 1, and of all later ones where it lasts.
     fault: Option<(usize, bool, Fault)>,
     calls: AtomicUsize,
+    /// Where copies of the token go, and what is copied.
+    snapshots: Option<(PathBuf, [PathBuf; 2])>,
 }
+
+/// Functions after which a token is no longer what it was.
+const CHANGES: [&str; 7] = [
+    "C_CreateObject",
+    "C_CopyObject",
+    "C_DestroyObject",
+    "C_SetAttributeValue",
+    "C_GenerateKeyPair",
+    "C_UnwrapKey",
+    "C_Login",
+];
 
 impl Plan {
     /// From the environment; `None` where it says nothing.
@@ -70,10 +84,15 @@ impl Plan {
             of_text(&text).ok_or_else(|| format!("KEYFERRY_SHIM_FAULT {text}: not understood"))
         });
         let (record, fault) = (record.transpose()?, fault.transpose()?);
+        let path = |name| set(name).map(PathBuf::from);
+        let snapshots = path("KEYFERRY_SHIM_SNAPSHOTS")
+            .zip(path("KEYFERRY_SHIM_TOKENS").zip(path("KEYFERRY_SHIM_STATE")))
+            .map(|(to, (tokens, state))| (to, [tokens, state]));
         let plan = || Plan {
             record,
             fault,
             calls: AtomicUsize::new(0),
+            snapshots,
         };
         Ok((set("KEYFERRY_SHIM_CALLS").or(set("KEYFERRY_SHIM_FAULT"))).map(|_| plan()))
     }
@@ -94,7 +113,11 @@ impl Plan {
             false => number == *at,
         });
         match fault.map(|(_, _, fault)| fault) {
-            None => make(),
+            None => {
+                let answer = make();
+                self.snapshot(number, name);
+                answer
+            }
             Some(Fault::Answers(rv)) => rv,
             Some(Fault::ErrorThoughDone) => {
                 make();
@@ -115,6 +138,34 @@ impl Plan {
             Some(Fault::Crash) => end(11),
         }
     }
+}
+
+impl Plan {
+    fn snapshot(&self, number: usize, name: &str) {
+        let Some((to, parts)) = self.snapshots.as_ref().filter(|_| CHANGES.contains(&name)) else {
+            return;
+        };
+        let to = to.join(number.to_string());
+        let copied = parts
+            .iter()
+            .all(|part| (part.file_name()).is_some_and(|name| copy(part, &to.join(name)).is_ok()));
+        self.note(&format!(
+            "{} {number}\n",
+            if copied { "snapshot" } else { "no-snapshot" }
+        ));
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    if from.is_dir() {
+        fs::create_dir_all(to)?;
+        for entry in fs::read_dir(from)? {
+            let name = entry?.file_name();
+            copy(&from.join(&name), &to.join(&name))?;
+        }
+        return Ok(());
+    }
+    fs::copy(from, to).map(drop)
 }
 
 /// `<n> once|lasting <fault>`.

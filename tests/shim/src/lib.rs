@@ -19,6 +19,8 @@
 //! - `KEYFERRY_SHIM_LIE`, optional: `sha1-for-sha256`, `pkcs7` or `constant-aes`, each a token's fault that Keyferry's
 //!   canaries must find (`lie.rs`).
 //! - `KEYFERRY_SHIM_CALLS`, optional: a file to which each call's number in this process and its name are added (`fault.rs`).
+//! - `KEYFERRY_SHIM_SNAPSHOTS`, optional: a folder. After each call that changes the token, a copy of the tokens, which
+//!   `KEYFERRY_SHIM_TOKENS` names, and of the shim's state is made below it, and recorded as `snapshot <number>`.
 //! - `KEYFERRY_SHIM_FAULT`, optional: `<n> once|lasting <fault>`, what goes wrong with the n-th call, or with all from it on.
 //!
 //! The one reason that holds for each `unsafe` block of this crate: a caller of PKCS#11 passes pointers that are valid for the
