@@ -11,5 +11,6 @@ mod disk;
 mod explore;
 mod hsm_faults;
 mod invariants;
+mod tampering;
 mod trace;
 mod trial;
