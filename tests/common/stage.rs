@@ -342,15 +342,6 @@ impl Stage {
         (self.approvals(side).iter()).any(|path| path.to_string_lossy().ends_with(&end))
     }
 
-    /// Whether one has signed.
-    pub fn is_signed(&self, side: &str, gate: &str) -> bool {
-        (self
-            .approvals(side)
-            .iter()
-            .map(|path| path.to_string_lossy()))
-        .any(|path| path.contains(&format!("-{gate}.json.")) && path.ends_with(".sig"))
-    }
-
     fn approvals(&self, side: &str) -> Vec<PathBuf> {
         let folder = fs::read_dir(self.path(&format!("{side}/approvals")));
         let entries = folder.into_iter().flatten();

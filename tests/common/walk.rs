@@ -176,11 +176,12 @@ impl Stage {
             Done::Import => {
                 let shares = self.shares(&["cyd", "eve", "gus"]);
                 let mut arguments = vec!["import", "medium/package"];
-                // Where it is signed already, shares would be asked for next.
-                if !self.is_asked("hoster", "import") {
-                    hand.go("hoster", &arguments);
-                }
-                if !self.is_signed("hoster", "import") {
+                // Where it was asked for before, by a test or in an attempt that ended, it may be signed already: then shares are asked for.
+                let asks = match self.is_asked("hoster", "import") {
+                    false => hand.run("hoster", &arguments),
+                    true => self.hoster(&arguments).code,
+                };
+                if asks == ASKS {
                     self.approve("hoster", "import", &["hugo", "hedy"]);
                 }
                 arguments.extend(shares.iter().map(String::as_str));
