@@ -11,7 +11,6 @@ use std::{
 };
 
 use common::{
-    MODULE, PIN,
     ending::went_on,
     run,
     stage::{Done, Setting, Stage},
@@ -150,10 +149,7 @@ fn an_object_without_any_attribute_is_passed_over() {
         let name = "11111111-2222-3333-4444-555555555555.object";
         fs::write(folder.unwrap().path().join(name), [0, 0, 0, 0, 0, 0, 0, 1]).unwrap();
     }
-    let listed = run(Command::new("pkcs11-tool")
-        .args(["--module", MODULE, "--token-label", "tenant", "--login"])
-        .args(["--pin", PIN, "--list-objects"])
-        .env("SOFTHSM2_CONF", stage.path("softhsm2.conf")));
+    let listed = stage.pkcs11_tool("tenant", &["--list-objects"]);
     assert!(String::from_utf8_lossy(&listed).contains("application:    <empty>"));
     let mut stage = stage;
     stage.walk_to(Done::TenantClose);

@@ -39,7 +39,7 @@ pub fn give(text: &str) -> Result<()> {
     (writeln!(out, "{text}").and_then(|()| out.flush())).map_err(|error| {
         Error::failed(
             format!("what the command did is done, but stdout can't be written: {error}"),
-            "look where stdout leads to; `status` says what is done and what comes next",
+            "look where stdout leads to (a full disk, a closed pipe); in a ceremony, `status` says what is done and what comes next",
         )
     })
 }

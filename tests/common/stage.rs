@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{PIN, SO_PIN, kryoptic, run, shim};
+use super::{MODULE, PIN, SO_PIN, kryoptic, run, shim};
 pub use super::{
     setting::{Family, Setting},
     walk::Done,
@@ -327,6 +327,16 @@ impl Stage {
                 id,
             );
         }
+    }
+
+    /// What OpenSC's tool prints of a SoftHSM token, logged in.
+    pub fn pkcs11_tool(&self, token: &str, arguments: &[&str]) -> Vec<u8> {
+        run(Command::new("pkcs11-tool")
+            .args(["--module", MODULE, "--token-label", token])
+            .args(["--login", "--pin", PIN])
+            .args(arguments)
+            .current_dir(self.dir.path())
+            .env("SOFTHSM2_CONF", self.path("softhsm2.conf")))
     }
 
     /// The last request of a gate.

@@ -3,6 +3,8 @@
 use std::{
     collections::HashSet,
     fs,
+    path::Path,
+    process::Command,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
@@ -39,7 +41,7 @@ fn ended_after_each_change_to_the_disk_it_still_ends_the_same() {
         let (found, from_mirror) = states(stage, side, &arguments, &ops);
         points += ops.len();
         mirrored += from_mirror;
-        let found = selection(found, 20);
+        let found = selection(found, 26);
         let before = Before::of(stage);
         in_parallel(&found, |found| {
             let copy = copy(stage);
@@ -68,19 +70,24 @@ fn copy(stage: &Stage) -> Stage {
 
 /// Runs the command under strace, on this stage; what it changes.
 fn record(stage: &Stage, side: &str, arguments: &[&str]) -> Vec<Traced> {
+    let command = traced(stage, side, arguments, None);
+    trial::run_well(
+        stage,
+        command,
+        &stage.path("calls"),
+        &format!("{side} {arguments:?}"),
+    );
+    trace::read(&stage.path("trace"), stage.dir.path())
+}
+
+/// The command under strace. What makes it go wrong counts system calls: the shim makes the same ones in every run.
+fn traced(stage: &Stage, side: &str, arguments: &[&str], inject: Option<&str>) -> Command {
     let mut command = stage.command(side, arguments);
     command
         .env("KEYFERRY_SHIM_CALLS", stage.path("calls"))
         .env("KEYFERRY_SHIM_TOKENS", stage.path("tokens"))
         .env("KEYFERRY_SHIM_SNAPSHOTS", stage.path("snapshots"));
-    let file = stage.path("trace");
-    let traced = trace::traced(&command, &file, None);
-    match trial::run(stage, traced, &stage.path("calls"), side) {
-        End::Exited(ended) if [0, ASKS].contains(&ended.code) => {}
-        End::Exited(ended) => panic!("{side} {arguments:?}: {ended:?}"),
-        End::Killed => panic!("{side} {arguments:?} was killed"),
-    }
-    trace::read(&file, stage.dir.path())
+    trace::traced(&command, &stage.path("trace"), inject)
 }
 
 /// Every different state after each change; and how many of them are the mirror's.
@@ -143,14 +150,14 @@ fn brief(op: &Op) -> String {
 fn from_mirror(tree: Tree, side: &str) -> Option<Tree> {
     let mirror = format!("mirror-{side}");
     // One without a log has nothing to go on from.
-    tree.get(&std::path::Path::new(&mirror).join("log.jsonl"))?;
+    tree.get(&Path::new(&mirror).join("log.jsonl"))?;
     let mut found = Tree::new();
     for (path, bytes) in tree {
         if path.starts_with(side) {
             continue;
         }
         let path = match path.strip_prefix(&mirror) {
-            Ok(rest) => std::path::Path::new(side).join(rest),
+            Ok(rest) => Path::new(side).join(rest),
             Err(_) => path,
         };
         found.insert(path, bytes);
@@ -164,10 +171,7 @@ fn device(recorded: &Stage, state: usize, stage: &Stage, side: &str) {
     for name in ["tokens".to_owned(), format!("shim-{side}")] {
         let to = stage.path(&name);
         let _ = fs::remove_dir_all(&to);
-        run(std::process::Command::new("cp")
-            .arg("-a")
-            .arg(from.join(&name))
-            .arg(&to));
+        run(Command::new("cp").arg("-a").arg(from.join(&name)).arg(&to));
     }
 }
 
@@ -223,16 +227,12 @@ fn each_change_to_the_disk_fails_and_it_still_ends_the_same() {
                 }
             }
         }
-        let trials = selection(trials, 25);
+        let trials = selection(trials, 35);
         let before = Before::of(stage);
         in_parallel(&trials, |(inject, op)| {
             let context = format!("{side} {arguments:?}, {inject} at {op}");
             let copy = stage.copy();
-            let command = trace::traced(
-                &copy.command(side, &arguments),
-                &copy.path("trace"),
-                Some(inject),
-            );
+            let command = traced(&copy, side, &arguments, Some(inject));
             match trial::run(&copy, command, &copy.path("calls"), &context) {
                 End::Exited(ended) if [0, ASKS].contains(&ended.code) => {}
                 End::Exited(ended) => {

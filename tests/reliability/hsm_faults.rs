@@ -40,12 +40,12 @@ fn each_call_fails_in_each_way_and_the_ceremony_still_ends() {
     let mut stage = Stage::with(Setting::default(), |plan| plan);
     stage.walk(Done::TenantClose, &mut |stage, side, arguments| {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let (record, _) = recorded(&stage.copy(), side, &arguments);
+        let record = recorded(&stage.copy(), side, &arguments);
         calls += record.len();
         for name in &record {
             *kinds.entry(name.clone()).or_default() += 1;
         }
-        let trials = selection(trials(&record), 80);
+        let trials = selection(trials(&record), 100);
         let before = Before::of(stage);
         in_parallel(&trials, |fault| {
             let context = format!("{side} {arguments:?}, {fault}");
@@ -68,18 +68,20 @@ fn each_call_fails_in_each_way_and_the_ceremony_still_ends() {
 }
 
 /// The calls that the command makes when nothing is wrong.
-fn recorded(stage: &Stage, side: &str, arguments: &[&str]) -> (Vec<String>, i32) {
+fn recorded(stage: &Stage, side: &str, arguments: &[&str]) -> Vec<String> {
     let shim = Shim {
         fault: None,
         record: stage.path("calls"),
     };
     let mut command = stage.command(side, arguments);
     shim.in_command(&mut command);
-    match trial::run(stage, command, &shim.record, side) {
-        End::Exited(ended) if [0, ASKS].contains(&ended.code) => (shim.calls(), ended.code),
-        End::Exited(ended) => panic!("{side} {arguments:?}: {ended:?}"),
-        End::Killed => panic!("{side} {arguments:?} was killed"),
-    }
+    trial::run_well(
+        stage,
+        command,
+        &shim.record,
+        &format!("{side} {arguments:?}"),
+    );
+    shim.calls()
 }
 
 fn trials(calls: &[String]) -> Vec<String> {

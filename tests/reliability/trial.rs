@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::common::stage::{Ended, Stage};
+use crate::common::{
+    stage::{Ended, Stage},
+    walk::ASKS,
+};
 
 /// Longer than any command takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -39,6 +42,15 @@ impl Shim {
         let record = fs::read_to_string(&self.record).unwrap_or_default();
         let name = |line: &str| line.split_once(' ').map(|(_, name)| name.to_owned());
         record.lines().filter_map(name).collect()
+    }
+}
+
+/// Runs a command with which nothing is wrong.
+pub fn run_well(stage: &Stage, command: Command, record: &Path, context: &str) {
+    match run(stage, command, record, context) {
+        End::Exited(ended) if [0, ASKS].contains(&ended.code) => {}
+        End::Exited(ended) => panic!("{context}: {ended:?}"),
+        End::Killed => panic!("{context}: it was killed"),
     }
 }
 
