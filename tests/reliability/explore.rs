@@ -17,19 +17,33 @@ use crate::{
     invariants::{self, Before},
 };
 
-/// Whether everything is tried, as `ceremony-scripts/test --all` does.
-pub fn all() -> bool {
-    std::env::var_os("KEYFERRY_RELIABILITY").is_some_and(|value| value == "all")
+/// Which part of everything is tried, by `KEYFERRY_RELIABILITY`: `all`, as `ceremony-scripts/test --all` does; `3/16`, the third of 16 parts of
+/// it, that it may be run on several machines or evenings; a selection where nothing is said.
+fn part() -> Option<(usize, usize)> {
+    let value = std::env::var("KEYFERRY_RELIABILITY").ok()?;
+    let part = match value.as_str() {
+        "all" => Some((1, 1)),
+        part => part.split_once('/').and_then(|(part, of)| {
+            let (part, of) = (part.parse().ok()?, of.parse().ok()?);
+            (1..=of).contains(&part).then_some((part, of))
+        }),
+    };
+    Some(part.expect("KEYFERRY_RELIABILITY is `all` or a part as 3/16"))
 }
 
-/// Of these trials, all, or every so many-th beginning at one that differs from list to list.
+/// Whether more than a selection is tried.
+pub fn all() -> bool {
+    part().is_some()
+}
+
+/// Of these trials, the part that was asked for, or every so many-th beginning at one that differs from list to list.
 pub fn selection<T>(trials: Vec<T>, one_of: usize) -> Vec<T> {
     static BEGIN: AtomicUsize = AtomicUsize::new(0);
-    if all() {
-        return trials;
-    }
-    let begin = BEGIN.fetch_add(7, Ordering::SeqCst) % one_of;
-    trials.into_iter().skip(begin).step_by(one_of).collect()
+    let (begin, step) = match part() {
+        Some((part, of)) => (part - 1, of),
+        None => (BEGIN.fetch_add(7, Ordering::SeqCst) % one_of, one_of),
+    };
+    trials.into_iter().skip(begin).step_by(step).collect()
 }
 
 /// Does the work of each on the machine's two processors. One that fails does not keep the others from being tried.
