@@ -137,6 +137,7 @@ impl Hsm<'_> {
         let session = self.session()?;
         let way = self.way(&session, mechanism, oaep)?;
         let kek = self.throwaway_kek(&session, mechanism)?;
+        self.must_stay(&session, kek.private, &kek, way, Rule::KekExtractable)?;
         let (software, pkcs8) = unfilled_key()?;
         let expected = software_public(&software)?;
         let filled = filled(&pkcs8);
@@ -176,11 +177,16 @@ impl Hsm<'_> {
         };
         let (public, private) = self.kek_generate(session, &throwaway(), false, spec, &|_| true)?;
         let public = self.public_key_of(session, public)?;
-        let public = public.and_then(|key| rsa::PublicKey::from_public_key_der(&key.spki).ok());
+        let shown = public.and_then(|key| {
+            let public = rsa::PublicKey::from_public_key_der(&key.spki).ok()?;
+            Some((public, key))
+        });
+        let (public, wrapping) =
+            shown.ok_or_else(|| canary("a KEK that shows no public key", "an RSA public key"))?;
         Ok(ThrowawayKek {
             private,
-            public: public
-                .ok_or_else(|| canary("a KEK that shows no public key", "an RSA public key"))?,
+            public,
+            wrapping,
         })
     }
 
@@ -204,8 +210,34 @@ impl Hsm<'_> {
         if let Some(miss) = self.first_miss(session, key, &imported_key(kind, USAGE), rule)? {
             return Err(miss.refuse("use a token that unwraps keys as it is asked to"));
         }
+        self.must_stay(session, key, kek, way, rule)?;
         let public = self.public_key_of(session, key)?;
         public.ok_or_else(|| canary("a key that shows no public key", "an RSA key"))
+    }
+
+    /// Tries to wrap a throwaway key that was made to be not extractable, as the tenant wraps. A token that lets it out says so of the
+    /// real keys too. Any refusal will do: a token at the hoster need not wrap at all.
+    fn must_stay(
+        &self,
+        session: &Session,
+        key: Object,
+        kek: &ThrowawayKek,
+        way: Way,
+        rule: Rule,
+    ) -> Result<()> {
+        let Ok(with) = self.raw().create(session, &wrapping_public(&kek.wrapping)) else {
+            return Ok(());
+        };
+        let left = self.wrap_under(session, key, with, way).is_ok();
+        self.discard(session, &[with]);
+        match left {
+            false => Ok(()),
+            true => Err(rule.refuse(
+                "a throwaway key made with CKA_EXTRACTABLE false, which the token wrapped all the same",
+                "a token that lets no such key out",
+                "do not use this token: its keys can leave it, whatever it says of them",
+            )),
+        }
     }
 }
 
@@ -213,6 +245,8 @@ impl Hsm<'_> {
 struct ThrowawayKek {
     private: Object,
     public: rsa::PublicKey,
+    /// The same, in the form that a token takes.
+    wrapping: PublicKey,
 }
 
 /// A throwaway key whose PKCS#8 is no multiple of 8 long, so that both flavours of the key wrap differ.

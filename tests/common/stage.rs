@@ -67,6 +67,8 @@ pub struct Stage {
     pub mirror: bool,
     /// Whether the registry lies beside the hoster's folder, where the next ceremony finds it.
     pub registry: bool,
+    /// What the shim of one side lies about in every command: the side, and the lie by its name.
+    pub lie: Option<(&'static str, &'static str)>,
 }
 
 impl Stage {
@@ -83,6 +85,7 @@ impl Stage {
             done: Some(Done::Plan),
             mirror: false,
             registry: false,
+            lie: None,
         };
         for folder in ["tokens", "people", "medium", "plan"] {
             fs::create_dir(stage.path(folder)).unwrap();
@@ -156,6 +159,7 @@ impl Stage {
             done,
             mirror: false,
             registry: false,
+            lie: None,
         };
         copy.configure();
         copy
@@ -398,6 +402,9 @@ impl Stage {
         }
         command.args(arguments);
         self.environment(&mut command, side);
+        if let Some((_, lie)) = self.lie.filter(|(liar, _)| *liar == side) {
+            command.env("KEYFERRY_SHIM_LIE", lie);
+        }
         command.current_dir(self.dir.path()).stdin(Stdio::null());
         command
     }

@@ -11,6 +11,7 @@ mod disk;
 mod explore;
 mod hsm_faults;
 mod invariants;
+mod lies;
 mod tampering;
 mod trace;
 mod trial;

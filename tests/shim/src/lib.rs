@@ -16,8 +16,7 @@
 //! Environment:
 //! - `KEYFERRY_SHIM_MODULE`: the real module.
 //! - `KEYFERRY_SHIM_STATE`: the folder of declared attributes; made if missing.
-//! - `KEYFERRY_SHIM_LIE`, optional: `sha1-for-sha256`, `pkcs7` or `constant-aes`, each a token's fault that Keyferry's
-//!   canaries must find (`lie.rs`).
+//! - `KEYFERRY_SHIM_LIE`, optional: a token's fault that Keyferry must find, by its name (`lie.rs`, `wrong.rs`).
 //! - `KEYFERRY_SHIM_CALLS`, optional: a file to which each call's number in this process and its name are added (`fault.rs`).
 //! - `KEYFERRY_SHIM_SNAPSHOTS`, optional: a folder. After each call that changes the token, a copy of the tokens, which
 //!   `KEYFERRY_SHIM_TOKENS` names, and of the shim's state is made below it, and recorded as `snapshot <number>`.
@@ -36,6 +35,7 @@ mod mechanisms;
 mod memory;
 mod real;
 mod wrap;
+mod wrong;
 
 use std::collections::HashMap;
 use std::env;
@@ -51,7 +51,11 @@ use real::Real;
 
 struct Shim {
     real: Real,
-    /// The real module's functions, some of them replaced.
+    /// The real module's own functions.
+    real_list: CK_FUNCTION_LIST,
+    /// The same, some of them replaced.
+    honest: CK_FUNCTION_LIST,
+    /// The same, some of them lying.
     list: CK_FUNCTION_LIST,
     /// What callers get: the same, each counted where there is a plan.
     front: CK_FUNCTION_LIST,
@@ -77,11 +81,16 @@ impl Shim {
             .map_err(|error| format!("KEYFERRY_SHIM_STATE {}: {error}", state.display()))?;
         let lie = env::var_os("KEYFERRY_SHIM_LIE").filter(|name| !name.is_empty());
         let lie = lie.map(|name| Lie::named(&name)).transpose()?;
-        let real = Real::load(&required("KEYFERRY_SHIM_MODULE")?)
+        let mut real = Real::load(&required("KEYFERRY_SHIM_MODULE")?)
             .map_err(|error| format!("KEYFERRY_SHIM_MODULE: {error}"))?;
-        let list = entry::replaced(&real.list);
+        let real_list = real.list;
+        real.list = wrong::spoiling(&real_list);
+        let honest = entry::replaced(&real.list);
+        let list = wrong::lying(&honest);
         let plan = fault::Plan::of_environment()?;
         Ok(Shim {
+            real_list,
+            honest,
             list,
             front: if plan.is_some() {
                 fault::counted(&list)

@@ -21,6 +21,26 @@ pub enum Lie {
     Pkcs7,
     /// Every generated AES key has the same value.
     ConstantAes,
+    /// The token's randomness has one value.
+    ConstantRandom,
+    /// Private keys can be extracted, whatever was asked for, and say so.
+    Extractable,
+    /// Private keys can be extracted and read, and say so.
+    Readable,
+    /// Private keys can be extracted, and say that they can't.
+    WrapsAnyway,
+    /// A modulus is read with one bit wrong.
+    WrongModulus,
+    /// Whether a key can be extracted is read rightly once, and then wrongly.
+    Changes,
+    /// What is wrapped or signed is 8 bytes longer than it is.
+    TrailingBytes,
+    /// What is wrapped or signed is longer than any memory.
+    WrongLength,
+    /// The token's names and its objects' labels are for the terminal.
+    EscapeCodes,
+    /// Every search finds a million objects.
+    MillionObjects,
 }
 
 impl Lie {
@@ -29,8 +49,18 @@ impl Lie {
             Some("sha1-for-sha256") => Ok(Lie::Sha1ForSha256),
             Some("pkcs7") => Ok(Lie::Pkcs7),
             Some("constant-aes") => Ok(Lie::ConstantAes),
+            Some("constant-random") => Ok(Lie::ConstantRandom),
+            Some("extractable") => Ok(Lie::Extractable),
+            Some("readable") => Ok(Lie::Readable),
+            Some("wraps-anyway") => Ok(Lie::WrapsAnyway),
+            Some("wrong-modulus") => Ok(Lie::WrongModulus),
+            Some("changes") => Ok(Lie::Changes),
+            Some("trailing-bytes") => Ok(Lie::TrailingBytes),
+            Some("wrong-length") => Ok(Lie::WrongLength),
+            Some("escape-codes") => Ok(Lie::EscapeCodes),
+            Some("million-objects") => Ok(Lie::MillionObjects),
             _ => Err(format!(
-                "KEYFERRY_SHIM_LIE {}: not sha1-for-sha256, pkcs7 or constant-aes",
+                "KEYFERRY_SHIM_LIE {}: not a lie of lie.rs",
                 name.display()
             )),
         }
