@@ -1,0 +1,190 @@
+//! Every parser of bytes that come from outside, each as a function from bytes to taken or refused. Whatever the bytes: no panic, no endless
+//! loop, no gigabyte. libFuzzer drives them (`target.rs`), and proptest on a stable compiler (`tests/parsers`).
+
+use std::{fs, path::Path};
+
+use keyferry::{
+    Result, attestation, audit, custodian,
+    document::{
+        self, Body, acceptance::Acceptance, challenge::Challenge, closing::Closing, keys::Keys,
+        offer::Offer, package::Package, receipt::Receipt, registration::Registration,
+    },
+    encoding::Hash,
+    log,
+    node::NodeEvidence,
+    paper::{frames, lines},
+    plan::{KeyType, Plan, Side, Usage},
+    probe::Probe,
+    share::Share,
+    signature::{self, Namespace, SignatureFile},
+    spki,
+    target::{local::Registry, metadata::Metadata},
+    wrapped_key::WrappedKey,
+};
+
+/// A parser, and the seed of its own that it takes.
+pub struct Parser {
+    /// What it reads; its fuzz target is named so, and its seeds lie in a folder of this name.
+    pub name: &'static str,
+    /// The file of the seed.
+    pub seed: &'static str,
+    take: fn(&[u8]) -> Result<()>,
+}
+
+impl Parser {
+    /// Reads the bytes.
+    ///
+    /// # Errors
+    /// Whatever refuses them.
+    pub fn take(&self, bytes: &[u8]) -> Result<()> {
+        (self.take)(bytes)
+    }
+}
+
+const fn parser(name: &'static str, seed: &'static str, take: fn(&[u8]) -> Result<()>) -> Parser {
+    Parser { name, seed, take }
+}
+
+/// All of them.
+pub static PARSERS: [Parser; 25] = [
+    parser("plan", "ceremony.toml", |bytes| {
+        Plan::parse(bytes.to_vec()).map(drop).map_err(Into::into)
+    }),
+    parser("offer", "offer.json", document::<Offer>),
+    parser("package", "package.json", document::<Package>),
+    parser("keys", "keys.json", document::<Keys>),
+    parser("challenge", "challenge.json", document::<Challenge>),
+    parser("receipt", "receipt.json", document::<Receipt>),
+    parser(
+        "registration",
+        "registration.json",
+        document::<Registration>,
+    ),
+    parser("acceptance", "acceptance.json", document::<Acceptance>),
+    parser("closing", "closing.json", document::<Closing>),
+    parser("log", "log.jsonl", |bytes| {
+        log::read(bytes, "the log", |_| Ok(())).map(drop)
+    }),
+    parser("share-record", "record", |bytes| {
+        Share::from_record(bytes).map(drop)
+    }),
+    parser("share-text", "share", |bytes| Share::parse(bytes).map(drop)),
+    parser("share-file", "cyd.age", |bytes| {
+        let identity = fs::read(seeds("share-file").join("cyd.identity")).unwrap();
+        let ask: custodian::Ask = &|_| Ok(Default::default());
+        // An identity is read as a share file is, and may be what is wrong.
+        custodian::open_share(bytes, &identity, ask)
+            .or_else(|_| custodian::open_share(&identity, bytes, ask))
+            .map(drop)
+    }),
+    parser("frames", "frames", |bytes| {
+        let mut read = frames::Read::default();
+        for frame in String::from_utf8_lossy(bytes).lines() {
+            read.add(frame)?;
+        }
+        read.finish().map(drop)
+    }),
+    parser("typed-lines", "lines", |bytes| {
+        let mut typed = lines::Typed::default();
+        for line in String::from_utf8_lossy(bytes).lines() {
+            if typed.take(line)? {
+                break;
+            }
+        }
+        typed.finish().map(drop)
+    }),
+    parser("wrapped-key", "wrapped", |bytes| {
+        WrappedKey::parse(bytes.to_vec(), 3072, KeyType::Rsa(2048)).map(drop)
+    }),
+    parser("certificate", "hgs-signing.crt", |bytes| {
+        spki::TargetCertificate::parse(bytes, "hgs-signing").map(drop)
+    }),
+    parser("public-key", "spki", |bytes| {
+        let key = spki::PublicKey::parse(bytes);
+        key.map(drop)
+            .map_err(|found| keyferry::Error::failed(found, ""))
+    }),
+    parser("signature", "ceremony.toml.ada.sig", |bytes| {
+        let plan = plan("plan");
+        let file = SignatureFile {
+            signer: "ada".into(),
+            bytes: bytes.to_vec(),
+        };
+        let message = plan.bytes();
+        signature::verify(&plan, Side::Tenant, Namespace::Plan, message, &[file]).map(drop)
+    }),
+    parser("metadata", "metadata.xml", |bytes| {
+        let certificate = |name| fs::read(seeds("certificate").join(name)).unwrap_or_default();
+        let (signing, encryption) = (certificate("hgs-signing.crt"), certificate("other.crt"));
+        let metadata = Metadata::parse(bytes, "node1")?;
+        // Its own certificates are not those of the ceremony: refused after all of it was read.
+        let _ = metadata.compare(&signing, &encryption);
+        Ok(())
+    }),
+    parser("evidence", "node1-ready.json", |bytes| {
+        NodeEvidence::parse(bytes, "node1-ready.json").map(drop)
+    }),
+    parser("probe", "probe.json", |bytes| {
+        in_a_file("probe.json", bytes, |path| Probe::read(path).map(drop))
+    }),
+    parser("attestation", "chain.pem", |bytes| {
+        let seeds = seeds("attestation");
+        let root: Hash = fs::read_to_string(seeds.join("root"))
+            .unwrap()
+            .parse()
+            .unwrap();
+        let spki = fs::read(seeds.join("spki")).unwrap();
+        let usage = Usage {
+            sign: true,
+            decrypt: false,
+        };
+        let purpose = attestation::Purpose::Target(usage);
+        let at = "2027-06-01T00:00:00Z".parse().unwrap();
+        attestation::judge(bytes, &spki, purpose, at, &[root]).map(drop)
+    }),
+    parser("registry", "registry.json", |bytes| {
+        Registry::parse(Path::new("registry.json"), bytes).map(drop)
+    }),
+    parser("show", "request.json", |bytes| {
+        in_a_file("any", bytes, |path| audit::show(path, &mut Vec::new()))
+    }),
+];
+
+/// Where a parser's seeds lie.
+pub fn seeds(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(match env!("CARGO_PKG_NAME") {
+            "keyferry-fuzz" => "seeds",
+            _ => "fuzz/seeds",
+        })
+        .join(name)
+}
+
+fn plan(seed: &str) -> Plan {
+    let bytes = fs::read(seeds(seed).join("ceremony.toml")).unwrap();
+    Plan::parse(bytes).ok().expect("a seed that is a plan")
+}
+
+/// A document on a medium whose other files are those of the seed.
+fn document<B: Body>(bytes: &[u8]) -> Result<()> {
+    let name = B::KIND.to_string();
+    let born = ["keys", "challenge"].contains(&name.as_str());
+    let plan = plan(if born { "born" } else { "plan" });
+    let folder = tempfile::tempdir().unwrap();
+    for file in fs::read_dir(seeds(&name)).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), folder.path().join(file.file_name())).unwrap();
+    }
+    fs::write(folder.path().join(B::KIND.file()), bytes).unwrap();
+    document::read::<B>(folder.path(), &plan)?
+        .released(&plan)
+        .map(drop)
+}
+
+/// What reads a file by its path.
+fn in_a_file(name: &str, bytes: &[u8], read: impl Fn(&Path) -> Result<()>) -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    fs::write(&path, bytes).unwrap();
+    read(&path)
+}
