@@ -162,7 +162,7 @@ pub fn seeds(name: &str) -> std::path::PathBuf {
 
 fn plan(seed: &str) -> Plan {
     let bytes = fs::read(seeds(seed).join("ceremony.toml")).unwrap();
-    Plan::parse(bytes).ok().expect("a seed that is a plan")
+    Plan::parse(bytes).expect("a seed that is a plan")
 }
 
 /// A document on a medium whose other files are those of the seed.
