@@ -39,6 +39,10 @@ pub enum Lie {
     WrongLength,
     /// The token's names and its objects' labels are for the terminal.
     EscapeCodes,
+    /// An object that is kept is destroyed, it says, and stays.
+    Keeps,
+    /// One try of its PIN is left.
+    FinalTry,
     /// Every search finds a million objects.
     MillionObjects,
 }
@@ -58,6 +62,8 @@ impl Lie {
             Some("trailing-bytes") => Ok(Lie::TrailingBytes),
             Some("wrong-length") => Ok(Lie::WrongLength),
             Some("escape-codes") => Ok(Lie::EscapeCodes),
+            Some("keeps") => Ok(Lie::Keeps),
+            Some("final-try") => Ok(Lie::FinalTry),
             Some("million-objects") => Ok(Lie::MillionObjects),
             _ => Err(format!(
                 "KEYFERRY_SHIM_LIE {}: not a lie of lie.rs",

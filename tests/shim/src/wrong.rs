@@ -45,6 +45,7 @@ pub fn lying(list: &CK_FUNCTION_LIST) -> CK_FUNCTION_LIST {
         C_GetTokenInfo: Some(token_info),
         C_GetAttributeValue: Some(attribute_value),
         C_FindObjects: Some(find_objects),
+        C_DestroyObject: Some(destroy_object),
         C_WrapKey: Some(wrap_key),
         C_Sign: Some(sign),
         C_GenerateRandom: Some(random),
@@ -155,11 +156,22 @@ fn escape_codes(text: &mut [u8]) {
 
 unsafe extern "C" fn token_info(slot: CK_SLOT_ID, info: *mut CK_TOKEN_INFO) -> CK_RV {
     let answer = of!(honest, C_GetTokenInfo(slot, info));
-    if let (Some(Lie::EscapeCodes), Some(info)) = (lie(), unsafe { info.as_mut() }) {
-        escape_codes(&mut info.manufacturerID);
-        escape_codes(&mut info.model);
+    match (lie(), unsafe { info.as_mut() }) {
+        (Some(Lie::EscapeCodes), Some(info)) => {
+            escape_codes(&mut info.manufacturerID);
+            escape_codes(&mut info.model);
+        }
+        (Some(Lie::FinalTry), Some(info)) => info.flags |= CKF_USER_PIN_FINAL_TRY,
+        _ => {}
     }
     answer
+}
+
+unsafe extern "C" fn destroy_object(session: Session, object: Object) -> CK_RV {
+    if lie() == Some(Lie::Keeps) && is_kept(session, object) {
+        return CKR_OK;
+    }
+    of!(honest, C_DestroyObject(session, object))
 }
 
 unsafe extern "C" fn find_objects(
