@@ -244,17 +244,11 @@ fn the_commands_of_the_other_origin_are_out_of_order() {
     }
 }
 
-fn restart(stage: &Stage, side: &str) -> String {
-    let restart = ["restart", "--reason", "a test"];
-    stage.pass(side, "restart", &restart);
-    stage.side(side, &restart).ok()
-}
-
 #[test]
 fn both_sides_begin_again_with_new_keys() {
     let mut stage = at(Family::SoftHsm, Done::Import);
     let first = stage.json("medium/keys/keys.json")["body"]["fingerprint"].clone();
-    let said = restart(&stage, "hoster");
+    let said = stage.restart("hoster");
     assert!(
         said.contains("the key hgs-signing, the key hgs-encryption"),
         "{said}"
@@ -275,7 +269,7 @@ fn both_sides_begin_again_with_new_keys() {
     stage
         .hoster(&["answer", "medium/challenge"])
         .refused("DOCUMENT-ATTEMPT");
-    restart(&stage, "tenant");
+    stage.restart("tenant");
     stage.tenant(&check).ok();
     stage.done = Some(Done::OfferCheck);
     stage.walk_to(Done::TenantClose);

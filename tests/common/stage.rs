@@ -449,6 +449,13 @@ impl Stage {
         ended(&mut command)
     }
 
+    /// Gives a side's attempt up, with two officers' signatures; what it says.
+    pub fn restart(&self, side: &str) -> String {
+        let restart = ["restart", "--reason", "a test"];
+        self.pass(side, "restart", &restart);
+        self.side(side, &restart).ok()
+    }
+
     /// Copies a document from a side's outbox to the medium.
     pub fn carry(&self, side: &str, kind: &str) {
         let to = self.path(&format!("medium/{kind}"));

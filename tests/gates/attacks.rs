@@ -1,6 +1,6 @@
 //! What a reviewer who played an attacker had found, each refused since.
 
-use super::attempts::{abort, objects, restart};
+use super::attempts::{abort, objects};
 use super::*;
 use keyferry::{
     ceremony::Ceremony,
@@ -71,7 +71,7 @@ fn who_opened_an_older_packages_seal_has_not_opened_the_next() {
     let mut stage = Stage::at(Done::Import);
     forget(&stage, "hoster", "import");
     fs::remove_dir_all(stage.path("hoster/outbox/receipt")).unwrap();
-    restart(&stage, "tenant");
+    stage.restart("tenant");
     stage.done = Some(Done::OfferCheck);
     stage.walk_to(Done::KekTrust);
     stage.done = Some(Done::KeysCreate);
@@ -88,7 +88,7 @@ fn who_opened_an_older_packages_seal_has_not_opened_the_next() {
 fn nothing_goes_on_beside_a_restart_that_did_not_end() {
     let stage = Stage::at(Done::Import);
     stage.sign_document("hoster", "receipt", &["hana", "hugo"]);
-    restart(&stage, "hoster");
+    stage.restart("hoster");
     forget(&stage, "hoster", "restart");
     for (folder, kind) in [
         ("outbox", "offer"),
@@ -148,7 +148,7 @@ fn a_package_after_one_that_was_given_up_is_of_a_later_attempt() {
     let mut stage = Stage::at(Done::KeysCreate);
     copy(&stage.path("tenant"), &stage.path("older"));
     stage.walk_to(Done::PackageCheck);
-    restart(&stage, "hoster");
+    stage.restart("hoster");
     // The tenant goes on from an older copy of its folder: the same attempt again.
     fs::remove_dir_all(stage.path("tenant")).unwrap();
     fs::rename(stage.path("older"), stage.path("tenant")).unwrap();

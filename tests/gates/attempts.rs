@@ -2,13 +2,6 @@
 
 use super::*;
 
-/// Gives a side's attempt up, with two officers' signatures.
-pub fn restart(stage: &Stage, side: &str) -> String {
-    let restart = ["restart", "--reason", "a test"];
-    stage.pass(side, "restart", &restart);
-    stage.side(side, &restart).ok()
-}
-
 pub fn abort(stage: &Stage, side: &str) -> String {
     let abort = ["abort", "--reason", "a test"];
     stage.pass(side, "abort", &abort);
@@ -34,9 +27,9 @@ fn both_sides_begin_again_with_a_new_kek_and_new_shares() {
         &stage.path("tenant/outbox/shares"),
         &stage.path("old-shares"),
     );
-    let said = restart(&stage, "hoster");
+    let said = stage.restart("hoster");
     assert!(said.contains("destroyed:    the KEK"), "{said}");
-    restart(&stage, "tenant");
+    stage.restart("tenant");
     stage.done = Some(Done::Init);
     stage.walk_to(Done::OfferRelease);
     assert_eq!(
@@ -98,7 +91,7 @@ fn both_sides_begin_again_with_a_new_kek_and_new_shares() {
 #[test]
 fn a_new_export_alone_replaces_the_package_that_was_taken() {
     let mut stage = Stage::at(Done::PackageCheck);
-    restart(&stage, "tenant");
+    stage.restart("tenant");
     stage.done = Some(Done::OfferCheck);
     // In single-shot the KEK is trusted anew; keys and offer stay.
     stage.walk_to(Done::KekTrust);
@@ -122,13 +115,13 @@ fn a_restart_after_the_import_takes_the_imported_keys_away() {
     let mut stage = Stage::at(Done::Import);
     let tenants = 2 * 3;
     assert!(objects(&stage) > before + tenants);
-    let said = restart(&stage, "hoster");
+    let said = stage.restart("hoster");
     assert!(
         said.contains("the KEK, the imported key hgs-signing, the imported key hgs-encryption"),
         "{said}"
     );
     assert_eq!(objects(&stage), before + tenants);
-    restart(&stage, "tenant");
+    stage.restart("tenant");
     stage.done = Some(Done::Init);
     stage.walk_to(Done::KekTrust);
     stage.done = Some(Done::KeysCreate);

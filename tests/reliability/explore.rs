@@ -19,7 +19,7 @@ use crate::{
 
 /// Which part of everything is tried, by `KEYFERRY_RELIABILITY`: `all`, as `ceremony-scripts/test --all` does; `3/16`, the third of 16 parts of
 /// it, that it may be run on several machines or evenings; a selection where nothing is said.
-fn part() -> Option<(usize, usize)> {
+pub fn part() -> Option<(usize, usize)> {
     let value = std::env::var("KEYFERRY_RELIABILITY").ok()?;
     let part = match value.as_str() {
         "all" => Some((1, 1)),
@@ -29,11 +29,6 @@ fn part() -> Option<(usize, usize)> {
         }),
     };
     Some(part.expect("KEYFERRY_RELIABILITY is `all` or a part as 3/16"))
-}
-
-/// Whether more than a selection is tried.
-pub fn all() -> bool {
-    part().is_some()
 }
 
 /// Of these trials, the part that was asked for, or every so many-th beginning at one that differs from list to list.

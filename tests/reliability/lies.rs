@@ -68,7 +68,12 @@ const LIES: [Told; 26] = [
         Done::Plan,
         &["C_Sign made 264 bytes"],
     ),
-    told("trailing-bytes", "tenant", Done::Plan, &["WRAP-FORMAT"]),
+    told(
+        "trailing-bytes",
+        "tenant",
+        Done::Plan,
+        &["WRAP-FORMAT", "WRAP-KWP"],
+    ),
     told(
         "wrong-length",
         "hoster",
