@@ -206,6 +206,7 @@ fn of_label(text: &str) -> std::result::Result<(Id, PathBuf), String> {
 const REGISTRY: &str = "registry.json";
 
 fn main() -> ExitCode {
+    keyferry::hardening::forbid_dumps();
     run(&Cli::command().get_matches(), false)
 }
 

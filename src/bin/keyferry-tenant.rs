@@ -185,6 +185,7 @@ fn of_cloud(text: &str) -> std::result::Result<CloudFormat, String> {
 }
 
 fn main() -> ExitCode {
+    keyferry::hardening::forbid_dumps();
     run(Cli::parse())
 }
 

@@ -87,7 +87,7 @@ fn traced(stage: &Stage, side: &str, arguments: &[&str], inject: Option<&str>) -
         .env("KEYFERRY_SHIM_CALLS", stage.path("calls"))
         .env("KEYFERRY_SHIM_TOKENS", stage.path("tokens"))
         .env("KEYFERRY_SHIM_SNAPSHOTS", stage.path("snapshots"));
-    trace::traced(&command, &stage.path("trace"), inject)
+    trace::traced(&command, &stage.path("trace"), trace::CALLS, inject)
 }
 
 /// Every different state after each change; and how many of them are the mirror's.

@@ -68,7 +68,7 @@ fn each_call_fails_in_each_way_and_the_ceremony_still_ends() {
 }
 
 /// The calls that the command makes when nothing is wrong.
-fn recorded(stage: &Stage, side: &str, arguments: &[&str]) -> Vec<String> {
+pub fn recorded(stage: &Stage, side: &str, arguments: &[&str]) -> Vec<String> {
     let shim = Shim {
         fault: None,
         record: stage.path("calls"),

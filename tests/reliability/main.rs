@@ -6,6 +6,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod cores;
 mod crashes;
 mod disk;
 mod explore;

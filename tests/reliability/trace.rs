@@ -1,11 +1,13 @@
 //! What a command does to the disk, as strace sees it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs,
     path::{Path, PathBuf},
     process::Command,
 };
+
+use crate::trial;
 
 /// Every system call that changes a disk, or waits for one.
 pub const CALLS: &str = "openat,open,creat,write,pwrite64,writev,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,rmdir,\
@@ -36,35 +38,24 @@ pub struct Traced {
     pub main: bool,
 }
 
-/// The command under strace, with what it is told besides.
-pub fn traced(command: &Command, file: &Path, inject: Option<&str>) -> Command {
-    let mut strace = Command::new("strace");
-    strace.args([
-        "-f",
-        "-qq",
-        "-x",
-        "-y",
-        "-s",
-        "16777216",
-        "-e",
-        &format!("trace={CALLS}"),
-        "-o",
-    ]);
-    strace.arg(file);
-    if let Some(inject) = inject {
-        strace.args(["-e", &format!("inject={inject}")]);
+/// The command under strace, which traces these calls, with what it is told besides.
+pub fn traced(command: &Command, file: &Path, calls: &str, inject: Option<&str>) -> Command {
+    let trace = format!("trace={calls}");
+    let inject = inject.map(|inject| format!("inject={inject}"));
+    let mut arguments = vec!["-f", "-qq", "-x", "-y", "-s", "16777216", "-e", &trace];
+    if let Some(inject) = &inject {
+        arguments.extend(["-e", inject]);
     }
-    strace.arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => strace.env(name, value),
-            None => strace.env_remove(name),
-        };
-    }
-    if let Some(dir) = command.get_current_dir() {
-        strace.current_dir(dir);
-    }
-    strace
+    let file = file.to_string_lossy();
+    arguments.extend(["-o", &file]);
+    trial::through("strace", &arguments, command)
+}
+
+/// Every string that the calls of a trace were given, each once.
+pub fn given(file: &Path) -> HashSet<Vec<u8>> {
+    let text = fs::read(file).unwrap();
+    let text = String::from_utf8_lossy(&text);
+    text.lines().flat_map(strings).collect()
 }
 
 /// The changes below `root` that a trace tells of, in their order.

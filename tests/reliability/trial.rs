@@ -45,6 +45,23 @@ impl Shim {
     }
 }
 
+/// A command, run by a program that takes it as its last arguments.
+pub fn through(program: &str, arguments: &[&str], command: &Command) -> Command {
+    let mut whole = Command::new(program);
+    whole.args(arguments);
+    whole.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => whole.env(name, value),
+            None => whole.env_remove(name),
+        };
+    }
+    if let Some(dir) = command.get_current_dir() {
+        whole.current_dir(dir);
+    }
+    whole
+}
+
 /// Runs a command with which nothing is wrong.
 pub fn run_well(stage: &Stage, command: Command, record: &Path, context: &str) {
     match run(stage, command, record, context) {
