@@ -82,7 +82,12 @@ fn nothing_secret_is_written_anywhere() {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let command = stage.command(side, &arguments);
         let output = ended(&mut trace::traced(&command, &trace, WRITES, None));
-        given.extend(trace::given(&trace));
+        let text = fs::read(&trace).unwrap();
+        given.extend(
+            String::from_utf8_lossy(&text)
+                .lines()
+                .flat_map(trace::strings),
+        );
         fs::remove_file(&trace).unwrap();
         said.extend_from_slice(output.out.as_bytes());
         said.extend_from_slice(output.err.as_bytes());

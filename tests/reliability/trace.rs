@@ -1,7 +1,7 @@
 //! What a command does to the disk, as strace sees it.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -49,13 +49,6 @@ pub fn traced(command: &Command, file: &Path, calls: &str, inject: Option<&str>)
     let file = file.to_string_lossy();
     arguments.extend(["-o", &file]);
     trial::through("strace", &arguments, command)
-}
-
-/// Every string that the calls of a trace were given, each once.
-pub fn given(file: &Path) -> HashSet<Vec<u8>> {
-    let text = fs::read(file).unwrap();
-    let text = String::from_utf8_lossy(&text);
-    text.lines().flat_map(strings).collect()
 }
 
 /// The changes below `root` that a trace tells of, in their order.
@@ -208,7 +201,7 @@ impl Op {
 }
 
 /// The quoted strings of a call's arguments.
-fn strings(arguments: &str) -> Vec<Vec<u8>> {
+pub fn strings(arguments: &str) -> Vec<Vec<u8>> {
     let mut strings = Vec::new();
     let mut bytes = arguments.bytes();
     while bytes.by_ref().any(|byte| byte == b'"') {
