@@ -68,7 +68,8 @@ pub fn stage(waived: &[&str], change: impl FnOnce(String) -> String) -> Stage {
     stage
 }
 
-fn serial(stage: &Stage, label: &str) -> String {
+/// The serial number of a token.
+pub fn serial(stage: &Stage, label: &str) -> String {
     let slots = run(Command::new("softhsm2-util")
         .arg("--show-slots")
         .env("SOFTHSM2_CONF", stage.path("softhsm2.conf")));

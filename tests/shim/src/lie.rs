@@ -43,6 +43,8 @@ pub enum Lie {
     Keeps,
     /// One try of its PIN is left.
     FinalTry,
+    /// Its PIN is locked.
+    PinLocked,
     /// Every search finds a million objects.
     MillionObjects,
 }
@@ -64,6 +66,7 @@ impl Lie {
             Some("escape-codes") => Ok(Lie::EscapeCodes),
             Some("keeps") => Ok(Lie::Keeps),
             Some("final-try") => Ok(Lie::FinalTry),
+            Some("pin-locked") => Ok(Lie::PinLocked),
             Some("million-objects") => Ok(Lie::MillionObjects),
             _ => Err(format!(
                 "KEYFERRY_SHIM_LIE {}: not a lie of lie.rs",
