@@ -1,7 +1,7 @@
 //! Every parser of bytes that come from outside, each as a function from bytes to taken or refused. Whatever the bytes: no panic, no endless
 //! loop, no gigabyte. libFuzzer drives them (`target.rs`), and proptest on a stable compiler (`tests/parsers`).
 
-use std::{fs, path::Path};
+use std::{cell::RefCell, collections::BTreeMap, fs, path::Path, sync::OnceLock};
 
 use keyferry::{
     Result, attestation, audit, custodian,
@@ -111,7 +111,7 @@ pub static PARSERS: [Parser; 25] = [
             bytes: bytes.to_vec(),
         };
         let message = plan.bytes();
-        signature::verify(&plan, Side::Tenant, Namespace::Plan, message, &[file]).map(drop)
+        signature::verify(plan, Side::Tenant, Namespace::Plan, message, &[file]).map(drop)
     }),
     parser("metadata", "metadata.xml", |bytes| {
         let certificate = |name| fs::read(seeds("certificate").join(name)).unwrap_or_default();
@@ -160,9 +160,40 @@ pub fn seeds(name: &str) -> std::path::PathBuf {
         .join(name)
 }
 
-fn plan(seed: &str) -> Plan {
-    let bytes = fs::read(seeds(seed).join("ceremony.toml")).unwrap();
-    Plan::parse(bytes).expect("a seed that is a plan")
+fn plan(seed: &str) -> &'static Plan {
+    static CARRIED: OnceLock<Plan> = OnceLock::new();
+    static BORN: OnceLock<Plan> = OnceLock::new();
+    let of = if seed == "born" { &BORN } else { &CARRIED };
+    of.get_or_init(|| {
+        let bytes = fs::read(seeds(seed).join("ceremony.toml")).unwrap();
+        Plan::parse(bytes).expect("a seed that is a plan")
+    })
+}
+
+thread_local! {
+    /// Folders, made once: of each document, with the seed's other files, and one for single files.
+    static MEDIA: RefCell<BTreeMap<String, tempfile::TempDir>> = RefCell::default();
+}
+
+/// Puts the bytes into a file of a folder, and has it read.
+fn on_medium(
+    name: &str,
+    file: &str,
+    bytes: &[u8],
+    read: &dyn Fn(&Path) -> Result<()>,
+) -> Result<()> {
+    MEDIA.with_borrow_mut(|media| {
+        let folder = media.entry(name.to_owned()).or_insert_with(|| {
+            let folder = tempfile::tempdir().unwrap();
+            for file in fs::read_dir(seeds(name)).into_iter().flatten() {
+                let file = file.unwrap();
+                fs::copy(file.path(), folder.path().join(file.file_name())).unwrap();
+            }
+            folder
+        });
+        fs::write(folder.path().join(file), bytes).unwrap();
+        read(folder.path())
+    })
 }
 
 /// A document on a medium whose other files are those of the seed.
@@ -170,21 +201,12 @@ fn document<B: Body>(bytes: &[u8]) -> Result<()> {
     let name = B::KIND.to_string();
     let born = ["keys", "challenge"].contains(&name.as_str());
     let plan = plan(if born { "born" } else { "plan" });
-    let folder = tempfile::tempdir().unwrap();
-    for file in fs::read_dir(seeds(&name)).unwrap() {
-        let file = file.unwrap();
-        fs::copy(file.path(), folder.path().join(file.file_name())).unwrap();
-    }
-    fs::write(folder.path().join(B::KIND.file()), bytes).unwrap();
-    document::read::<B>(folder.path(), &plan)?
-        .released(&plan)
-        .map(drop)
+    on_medium(&name, &B::KIND.file(), bytes, &|folder| {
+        document::read::<B>(folder, plan)?.released(plan).map(drop)
+    })
 }
 
 /// What reads a file by its path.
 fn in_a_file(name: &str, bytes: &[u8], read: impl Fn(&Path) -> Result<()>) -> Result<()> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join(name);
-    fs::write(&path, bytes).unwrap();
-    read(&path)
+    on_medium("files", name, bytes, &|folder| read(&folder.join(name)))
 }

@@ -130,7 +130,7 @@ fn holds(parser: &Parser, bytes: &[u8]) -> Result<(), TestCaseError> {
 #[test]
 fn no_parser_panics() {
     let config = Config {
-        cases: 256,
+        cases: 1000,
         failure_persistence: None,
         ..Config::default()
     };
