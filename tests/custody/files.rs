@@ -1,5 +1,8 @@
 //! Real age files: who opens a share, and what is refused.
-use std::time::{Duration, Instant};
+use std::{
+    os::unix::fs::PermissionsExt,
+    time::{Duration, Instant},
+};
 
 use keyferry::{
     Result,
@@ -173,4 +176,60 @@ fn bech32(part: &str) -> String {
     let alphabet = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
     let check = (0..6).map(|i| char::from(alphabet[(sum >> (5 * (5 - i)) & 31) as usize]));
     format!("{part}1{}", check.collect::<String>())
+}
+
+/// A plugin is a program: its name leads to no file but a plugin in the search path.
+#[test]
+fn the_name_of_a_plugin_leads_nowhere_else() {
+    let (_dealt, _, path, _) = handed_out();
+    let file = std::fs::read(&path).unwrap();
+    // Names of plugins are in one case, and so must be the folder that they would lead to.
+    let name = format!("evil-{}", std::process::id());
+    let folder = tempfile::Builder::new()
+        .prefix(&name)
+        .rand_bytes(0)
+        .tempdir_in("/tmp")
+        .unwrap();
+    let ran = folder.path().join("ran");
+    let evil = folder.path().join("age-plugin-evil");
+    std::fs::write(&evil, format!("#!/bin/sh\ntouch {}\n", ran.display())).unwrap();
+    std::fs::set_permissions(&evil, std::fs::Permissions::from_mode(0o755)).unwrap();
+    // In the search path it is run: this test can see one that is.
+    let identity = folder.path().join("id");
+    std::fs::write(&identity, bech32("age-plugin-evil-").to_uppercase()).unwrap();
+    let search = format!("{}:/usr/bin:/bin", folder.path().display());
+    let mut check = super::program();
+    check
+        .args(["share", "check"])
+        .arg(&path)
+        .arg("--identity")
+        .arg(&identity);
+    assert!(!check.env("PATH", search).output().unwrap().status.success());
+    std::fs::remove_file(&ran).unwrap();
+
+    let below = folder.path().display().to_string();
+    assert_eq!(below, below.to_lowercase());
+    let up = "../".repeat(12);
+    let names = [
+        format!("{up}{}/age-plugin-evil", &below[1..]),
+        format!("x/{up}{}/age-plugin-evil", &below[1..]),
+        format!("x/{up}{}/evil", &below[1..]),
+        format!("{below}/age-plugin-evil"),
+        "..".into(),
+        format!("; touch {}", ran.display()),
+        format!("$(touch {})", ran.display()),
+        "a\u{7f}b".into(),
+    ];
+    for name in names {
+        let identity = bech32(&format!("age-plugin-{name}-")).to_uppercase();
+        let opened = open(&file, identity.as_bytes(), "").0;
+        let said = opened.err().unwrap().to_string();
+        assert!(
+            !said.contains(|c: char| c.is_control() && c != '\n'),
+            "{said:?}"
+        );
+        let sealed = encrypt_share(&shares()[0], &[bech32(&format!("age1{name}"))]);
+        assert!(sealed.is_err(), "{name}");
+        assert!(!ran.exists(), "{name} was run");
+    }
 }

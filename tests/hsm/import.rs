@@ -4,16 +4,16 @@ use super::*;
 use keyferry::encoding::Hash;
 
 /// A key of the tenant, wrapped for the hoster's KEK.
-struct Crossing {
+pub struct Crossing {
     /// The KEK's fingerprint.
     kek: Hash,
     spki: Vec<u8>,
     certificate: Vec<u8>,
-    wrapped: WrappedKey,
+    pub wrapped: WrappedKey,
     mechanism: Mechanism,
 }
 
-fn cross(
+pub fn cross(
     tokens: &Tokens,
     (tenant, hoster): (&Hsm, &Hsm),
     mechanism: Mechanism,

@@ -24,6 +24,7 @@ use keyferry::{Error, Result};
 use rsa::pkcs8::DecodePublicKey;
 use zeroize::Zeroizing;
 
+mod attack;
 #[path = "../common/mod.rs"]
 mod common;
 mod import;
