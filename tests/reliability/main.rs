@@ -13,6 +13,7 @@ mod explore;
 mod hsm_faults;
 mod invariants;
 mod lies;
+mod media;
 mod tampering;
 mod trace;
 mod trial;
