@@ -9,6 +9,7 @@ use std::{env, thread, time::Duration};
 use cryptoki_sys::*;
 
 use crate::Shim;
+use crate::clock::Clock;
 
 /// What is the matter with a call.
 #[derive(Clone, Copy)]
@@ -59,6 +60,7 @@ pub struct Plan {
     calls: AtomicUsize,
     /// Where copies of the token go, and what is copied.
     snapshots: Option<(PathBuf, [PathBuf; 2])>,
+    clock: Option<Clock>,
 }
 
 /// Functions after which a token is no longer what it was.
@@ -88,13 +90,15 @@ impl Plan {
         let snapshots = path("KEYFERRY_SHIM_SNAPSHOTS")
             .zip(path("KEYFERRY_SHIM_TOKENS").zip(path("KEYFERRY_SHIM_STATE")))
             .map(|(to, (tokens, state))| (to, [tokens, state]));
-        let plan = || Plan {
+        let clock = Clock::of_environment()?;
+        let is_one = record.is_some() || fault.is_some() || clock.is_some();
+        Ok(is_one.then_some(Plan {
             record,
             fault,
             calls: AtomicUsize::new(0),
             snapshots,
-        };
-        Ok((set("KEYFERRY_SHIM_CALLS").or(set("KEYFERRY_SHIM_FAULT"))).map(|_| plan()))
+            clock,
+        }))
     }
 
     fn note(&self, line: &str) {
@@ -105,7 +109,10 @@ impl Plan {
             .map(|mut file| file.write_all(line.as_bytes()));
     }
 
-    fn call(&self, name: &str, make: impl FnOnce() -> CK_RV) -> CK_RV {
+    fn call(&self, name: &'static str, make: impl FnOnce() -> CK_RV) -> CK_RV {
+        if let Some(clock) = &self.clock {
+            return clock.time(name, make);
+        }
         let number = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
         self.note(&format!("{number} {name}\n"));
         let fault = self.fault.filter(|(at, lasting, _)| match lasting {
@@ -193,7 +200,7 @@ fn end(signal: i32) -> CK_RV {
     CKR_GENERAL_ERROR
 }
 
-fn through(name: &str, call: impl FnOnce(&CK_FUNCTION_LIST) -> CK_RV) -> CK_RV {
+fn through(name: &'static str, call: impl FnOnce(&CK_FUNCTION_LIST) -> CK_RV) -> CK_RV {
     match Shim::get() {
         Ok(Shim {
             plan: None, list, ..

@@ -18,6 +18,8 @@
 //! - `KEYFERRY_SHIM_STATE`: the folder of declared attributes; made if missing.
 //! - `KEYFERRY_SHIM_LIE`, optional: a token's fault that Keyferry must find, by its name (`lie.rs`, `wrong.rs`).
 //! - `KEYFERRY_SHIM_CALLS`, optional: a file to which each call's number in this process and its name are added (`fault.rs`).
+//! - `KEYFERRY_SHIM_TIMES`, optional: a file to which the number of calls of each function and their nanoseconds are written at C_Finalize;
+//!   `KEYFERRY_SHIM_LATENCY`: microseconds that are added to each call, as a network would (`clock.rs`).
 //! - `KEYFERRY_SHIM_SNAPSHOTS`, optional: a folder. After each call that changes the token, a copy of the tokens, which
 //!   `KEYFERRY_SHIM_TOKENS` names, and of the shim's state is made below it, and recorded as `snapshot <number>`.
 //! - `KEYFERRY_SHIM_FAULT`, optional: `<n> once|lasting <fault>`, what goes wrong with the n-th call, or with all from it on.
@@ -26,6 +28,7 @@
 //! lengths beside them (v3.1, 5.2), and what goes to the real module points into values that outlive the call.
 
 mod attributes;
+mod clock;
 mod declared;
 mod entry;
 mod fault;
