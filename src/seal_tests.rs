@@ -58,3 +58,16 @@ fn every_wycheproof_case_gets_the_right_verdict() {
     assert_eq!((of_256, opened, too_short), (94, 10, 15));
     assert_eq!(other_sizes, 160);
 }
+
+#[test]
+fn a_seal_key_is_of_its_secret_package_plan_kek_and_label() {
+    // python3: hmac/hashlib HKDF with salt = bytes(range(16)), ikm = the secret of share/secret.rs,
+    // info = b"keyferry/1 seal\0" + each of 32*b"\3", 32*b"\4", b"hgs-signing" after its length as 4 bytes
+    let package_id = crate::encoding::Fixed(std::array::from_fn(|n| n as u8));
+    let (plan, kek) = (Hash([3; 32]), Hash([4; 32]));
+    let secret = Secret::derive(&[1; 32], &[2; 32], &package_id, &plan);
+    let key = SealKey::derive(&secret, &package_id, &plan, &kek, "hgs-signing");
+    assert_eq!(data_encoding::HEXLOWER.encode(&*key.0), KNOWN);
+}
+
+const KNOWN: &str = "e067a626f09b3cb4b9482cebb3782ea6b837011833ff2aba3845e02e2d0473ac";
