@@ -54,6 +54,8 @@ pub fn create(
         mechanism: transfer.mechanism,
     };
     let kek = hsm.kek_create(id, &label, spec, &|rule| plan.waives(rule))?;
+    progress("canary: unwrapping a throwaway key under the KEK");
+    hsm.kek_canary(&kek, transfer.mechanism, transfer.oaep_hash, observed.kwp)?;
     let fingerprint = Hash::of(&kek.spki);
     if given.prepare {
         return Ok(Report::new("The KEK is in the HSM, and not yet offered: let the vendor's tool attest it.")

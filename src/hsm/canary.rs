@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::Hsm;
 use super::attribute::{Attribute, bytes, flag};
 use super::import::imported_key;
-use super::kek::KekSpec;
+use super::kek::{Kek, KekSpec};
 use super::mechanism::{
     THROWAWAY, THROWAWAY_BITS, Way, hash_refusal, other, software_key, software_public,
     wrapping_public,
@@ -128,6 +128,36 @@ impl Hsm<'_> {
         })
     }
 
+    /// Unwraps a throwaway key under the KEK itself, before it is offered: else one whose halves do not belong together would be found at the import,
+    /// when every share is open.
+    ///
+    /// # Errors
+    /// `WRAP-CANARY` where it opens to another key, and as [`Hsm::wrap_canary`]; [`crate::Error::Hsm`] where the token does not open it.
+    pub fn kek_canary(
+        &self,
+        kek: &Kek,
+        mechanism: Mechanism,
+        oaep: OaepHash,
+        kwp: KwpFlavour,
+    ) -> Result<()> {
+        let session = self.session()?;
+        let way = self.way(&session, mechanism, oaep)?;
+        let own = CanaryKek::of(
+            self.kek_private(&self.inventory()?, kek.id)?,
+            PublicKey::rsa_of_spki(&kek.spki, Rule::KekKey)?,
+        )?;
+        let (software, unfilled) = unfilled_key()?;
+        let pkcs8 = match kwp {
+            KwpFlavour::Rfc5649 => unfilled,
+            KwpFlavour::Rfc5649ZeroFilled => filled(&unfilled),
+        };
+        let opened = self.throwaway_unwrap(&session, &own, way, oaep, &pkcs8)?;
+        match opened == software_public(&software)? {
+            true => Ok(()),
+            false => Err(canary("another key", "the throwaway key that was wrapped")),
+        }
+    }
+
     /// Every flavour of key wrap that the token takes, RFC 5649 itself first.
     pub(super) fn unwrap_flavours(
         &self,
@@ -170,31 +200,23 @@ impl Hsm<'_> {
         Err(refused.unwrap_or_else(|| canary("nothing", "one of the two flavours")))
     }
 
-    fn throwaway_kek(&self, session: &Session, mechanism: Mechanism) -> Result<ThrowawayKek> {
+    fn throwaway_kek(&self, session: &Session, mechanism: Mechanism) -> Result<CanaryKek> {
         let spec = KekSpec {
             bits: THROWAWAY_BITS,
             mechanism,
         };
         let (public, private) = self.kek_generate(session, &throwaway(), false, spec, &|_| true)?;
         let public = self.public_key_of(session, public)?;
-        let shown = public.and_then(|key| {
-            let public = rsa::PublicKey::from_public_key_der(&key.spki).ok()?;
-            Some((public, key))
-        });
-        let (public, wrapping) =
-            shown.ok_or_else(|| canary("a KEK that shows no public key", "an RSA public key"))?;
-        Ok(ThrowawayKek {
-            private,
-            public,
-            wrapping,
-        })
+        let shown =
+            public.ok_or_else(|| canary("a KEK that shows no public key", "an RSA public key"))?;
+        CanaryKek::of(private, shown)
     }
 
     /// Wraps this PKCS#8 in software, unwraps it in the token, and says which key came of it.
     fn throwaway_unwrap(
         &self,
         session: &Session,
-        kek: &ThrowawayKek,
+        kek: &CanaryKek,
         way: Way,
         oaep: OaepHash,
         pkcs8: &[u8],
@@ -221,7 +243,7 @@ impl Hsm<'_> {
         &self,
         session: &Session,
         key: Object,
-        kek: &ThrowawayKek,
+        kek: &CanaryKek,
         way: Way,
         rule: Rule,
     ) -> Result<()> {
@@ -241,12 +263,24 @@ impl Hsm<'_> {
     }
 }
 
-/// A KEK of the real one's template that nobody will miss.
-struct ThrowawayKek {
+/// The KEK of a canary: one of the real one's template that nobody will miss; or the real one, under which a throwaway key is wrapped.
+struct CanaryKek {
     private: Object,
     public: rsa::PublicKey,
     /// The same, in the form that a token takes.
     wrapping: PublicKey,
+}
+
+impl CanaryKek {
+    fn of(private: Object, wrapping: PublicKey) -> Result<Self> {
+        let public = rsa::PublicKey::from_public_key_der(&wrapping.spki)
+            .map_err(|_| canary("a KEK that shows no public key", "an RSA public key"))?;
+        Ok(CanaryKek {
+            private,
+            public,
+            wrapping,
+        })
+    }
 }
 
 /// A throwaway key whose PKCS#8 is no multiple of 8 long, so that both flavours of the key wrap differ.
