@@ -146,7 +146,7 @@ impl Functions {
         let mut found = Vec::new();
         loop {
             let mut batch: [CK_OBJECT_HANDLE; 64] = [CK_INVALID_HANDLE; 64];
-            let mut count: CK_ULONG = 0;
+            let mut count = CK_ULONG::MAX; // Where it stays so, nothing was searched.
             let room = batch.len() as CK_ULONG;
             checked!(self.C_FindObjects(session.handle(), batch.as_mut_ptr(), room, &mut count))?;
             let handles = usize::try_from(count)
