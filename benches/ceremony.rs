@@ -208,7 +208,7 @@ fn per_key(sizes: &[(usize, BTreeMap<String, Took>)]) {
 /// Sessions at once, where each call crosses a network.
 fn sessions(keys: usize) {
     println!("\n### Sessions at once, 2 ms a call, {keys} keys\n");
-    println!("| sessions | keys create, s | export, s | import, s |\n|---|---|---|---|");
+    println!("| sessions | export, s | import, s |\n|---|---|---|");
     let mut stage = Stage::with(
         Setting {
             keys,
@@ -216,7 +216,7 @@ fn sessions(keys: usize) {
         },
         |plan| plan,
     );
-    stage.walk_to(Done::KekTrust);
+    stage.walk_to(Done::KeysCreate);
     for sessions in ["1", "2", "4", "8"] {
         let mut stage = stage.copy();
         let seconds = |stage: &Stage, side: &str, arguments: &[&str]| {
@@ -226,8 +226,6 @@ fn sessions(keys: usize) {
                 .env("KEYFERRY_SHIM_LATENCY", "2000");
             took(stage, command).whole.as_secs_f64()
         };
-        let create = seconds(&stage, "tenant", &["keys", "create"]);
-        stage.done = Some(Done::KeysCreate);
         stage.pass("tenant", "export", &["export"]);
         let export = seconds(&stage, "tenant", &["export"]);
         stage.done = Some(Done::Export);
@@ -237,7 +235,7 @@ fn sessions(keys: usize) {
         import.extend(stage.shares(&["cyd", "dan", "eve"]));
         let import: Vec<&str> = import.iter().map(String::as_str).collect();
         let import = seconds(&stage, "hoster", &import);
-        println!("| {sessions} | {create:.2} | {export:.2} | {import:.2} |");
+        println!("| {sessions} | {export:.2} | {import:.2} |");
     }
 }
 
