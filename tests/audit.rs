@@ -11,7 +11,7 @@ use std::{
 
 use common::{
     run,
-    stage::{Done, Ended, Stage, ended},
+    stage::{DOCUMENTS, Done, Ended, Stage, ended},
 };
 use keyferry::{
     Result,
@@ -325,14 +325,7 @@ fn rewritten_log(tenant: &Path, hoster: &Path) {
 /// Every document of another ceremony in the place of this one's.
 fn spliced(archive: &Path) {
     let other = Stage::at(Done::TenantClose);
-    for kind in [
-        "offer",
-        "package",
-        "receipt",
-        "registration",
-        "acceptance",
-        "closing",
-    ] {
+    for kind in DOCUMENTS {
         let copy = copy_of(archive);
         fs::remove_dir_all(copy.path().join(kind)).unwrap();
         run(Command::new("cp")

@@ -237,8 +237,8 @@ impl Hsm<'_> {
         public.ok_or_else(|| canary("a key that shows no public key", "an RSA key"))
     }
 
-    /// Tries to wrap a throwaway key that was made to be not extractable, as the tenant wraps. A token that lets it out says so of the
-    /// real keys too. Any refusal will do: a token at the hoster need not wrap at all.
+    /// Tries to wrap a throwaway key that was made to be not extractable, as the tenant wraps. A token that lets it out would let the
+    /// real ones out, whatever it says of them. Any refusal will do: a token at the hoster need not wrap at all.
     fn must_stay(
         &self,
         session: &Session,

@@ -21,6 +21,16 @@ pub const HOSTER: [&str; 3] = ["hana", "hugo", "hedy"];
 /// Custodians, of whom three are a quorum.
 pub const CUSTODIANS: [&str; 5] = ["cyd", "dan", "eve", "fay", "gus"];
 
+/// What crosses where keys are carried, in its order.
+pub const DOCUMENTS: [&str; 6] = [
+    "offer",
+    "package",
+    "receipt",
+    "registration",
+    "acceptance",
+    "closing",
+];
+
 /// The nodes of the service.
 pub const NODES: [&str; 2] = ["node1", "node2"];
 

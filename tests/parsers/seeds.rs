@@ -11,7 +11,7 @@ use crate::{
     common::{
         run,
         simulated::{ready, registered, simulated},
-        stage::{Done, Setting, Stage},
+        stage::{DOCUMENTS, Done, Setting, Stage},
     },
     parsers::seeds,
     pki::{self, Leaf, Pki},
@@ -25,19 +25,10 @@ pub fn write() {
         },
         |plan| plan,
     );
-    stage.walk_to(Done::Import);
-    stage.walk_to(Done::ReceiptCheck);
     ready(&mut stage);
     registered(&mut stage);
     stage.walk_to(Done::TenantClose);
-    for kind in [
-        "offer",
-        "package",
-        "receipt",
-        "registration",
-        "acceptance",
-        "closing",
-    ] {
+    for kind in DOCUMENTS {
         copy(&stage.path(&format!("medium/{kind}")), &seeds(kind));
     }
     let mut born = Stage::with(Setting::born(), |plan| plan);

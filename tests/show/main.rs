@@ -15,7 +15,7 @@ use std::{
 
 use common::{
     run,
-    stage::{Done, Stage},
+    stage::{DOCUMENTS, Done, Stage},
 };
 use keyferry::{audit, encoding::Hash, fingerprint};
 
@@ -34,16 +34,9 @@ fn says(text: &str, sentences: &[&str]) {
 
 /// Every kind of file, by the name it has.
 pub fn every_kind(stage: &Stage) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = [
-        "offer",
-        "package",
-        "receipt",
-        "registration",
-        "acceptance",
-        "closing",
-    ]
-    .map(|kind| stage.path(&format!("medium/{kind}/{kind}.json")))
-    .into();
+    let mut files: Vec<PathBuf> = DOCUMENTS
+        .map(|kind| stage.path(&format!("medium/{kind}/{kind}.json")))
+        .into();
     files.extend(
         [
             "plan/ceremony.toml",
