@@ -34,7 +34,7 @@
 //! | `paper` | QR codes, lines that people type, pages |
 //! | [`audit`] | a whole ceremony, verified from its documents; one file, explained |
 //!
-//! **The programs**: [`terminal`], [`report`], [`hardening`], `program`, and four thin files in `src/bin/`.
+//! **The programs**: [`terminal`], [`report`], [`hardening`], [`manual`], `program`, and four thin ones in `src/bin/`.
 
 // One file may: hsm/raw.rs.
 #![deny(unsafe_code)]
@@ -61,6 +61,7 @@ pub mod hoster;
 #[cfg(feature = "hsm")]
 pub mod hsm;
 pub mod log;
+pub mod manual;
 pub mod node;
 #[cfg(feature = "custody")]
 pub mod paper;

@@ -2,7 +2,7 @@
 #![cfg(feature = "custody")]
 
 use keyferry::{
-    encoding::{Fixed, Hash, PackageId},
+    encoding::{Fixed, Hash, PackageId, hash},
     fingerprint,
     rule::Rule,
     seal::SealKey,
@@ -173,4 +173,63 @@ fn the_code_confirms_its_own_share_only() {
         assert!(error.to_string().contains("cust1"), "{error}");
     }
     assert!(listed[0].confirm(&Fixed([0; 16]), &code).is_err());
+}
+
+#[test]
+fn no_share_of_numbers_that_cannot_be_is_taken() {
+    let record = |threshold: u8, count: u8, x: u8| {
+        let mut record = [7; 68];
+        record[0] = 1;
+        record[17..20].copy_from_slice(&[threshold, count, x]);
+        Share::from_record(&record)
+    };
+    for (threshold, count, x) in [(2, 2, 1), (2, 2, 2), (2, 16, 16), (16, 16, 1), (3, 5, 4)] {
+        record(threshold, count, x).unwrap();
+    }
+    // Each broken in one respect only: M < 2, M > N, N > 16, x = 0, x > N.
+    for (threshold, count, x) in [
+        (0, 5, 1),
+        (1, 5, 1),
+        (4, 3, 1),
+        (2, 17, 1),
+        (2, 255, 1),
+        (2, 5, 0),
+        (2, 5, 6),
+    ] {
+        let error = record(threshold, count, x).err().unwrap();
+        assert_eq!(
+            error.rule(),
+            Some(Rule::ShareFormat),
+            "{threshold} {count} {x}"
+        );
+    }
+}
+
+#[test]
+fn no_deal_of_numbers_that_cannot_be_is_made() {
+    for (threshold, count) in [(2, 2), (2, 16), (16, 16)] {
+        assert_eq!(
+            deal(&secret(&PACKAGE), PACKAGE, threshold, count)
+                .unwrap()
+                .len(),
+            usize::from(count)
+        );
+    }
+    for (threshold, count) in [(0, 3), (1, 3), (4, 3), (2, 17), (16, 17), (2, 255)] {
+        let error = deal(&secret(&PACKAGE), PACKAGE, threshold, count)
+            .err()
+            .unwrap();
+        assert_eq!(error.rule(), Some(Rule::ShareDeal), "{threshold} {count}");
+    }
+}
+
+#[test]
+fn a_code_is_the_hash_of_its_share_as_designed() {
+    for share in deal(&secret(&PACKAGE), PACKAGE, 2, 3).unwrap() {
+        let record = share.record();
+        let (y, salt) = (&record[20..52], &record[52..]);
+        let parts: [&[u8]; 4] = [&PACKAGE.0, &[0, 0, 0, share.x()], salt, y];
+        assert_eq!(share.code(), hash("keyferry/1 code", &parts).0[..10]);
+        assert_eq!(share.commitment(), hash("keyferry/1 share", &parts));
+    }
 }

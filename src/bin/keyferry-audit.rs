@@ -6,18 +6,19 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use keyferry::{
     Result,
     audit::{self, Against, Reports},
     encoding::Hash,
-    fingerprint::hash_from_paper,
+    fingerprint::{self, hash_from_paper},
+    folder, manual,
     terminal::{fail, give, tell},
 };
 
 /// Write and check plans, and verify what a ceremony left behind; needs no HSM and no share
 #[derive(Parser)]
-#[command(version)]
+#[command(name = "keyferry-audit", version)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -30,6 +31,11 @@ enum Command {
     Plan(PlanCommand),
     /// Explain one file in plain words, before it is signed or believed: a document, a request, a log, a plan, a report, a signature
     Show {
+        /// The file
+        file: PathBuf,
+    },
+    /// Say the SHA-256 of a file, for the plan's [software] or a list that is read aloud: hex, and 32 words
+    Digest {
         /// The file
         file: PathBuf,
     },
@@ -95,8 +101,16 @@ enum PlanCommand {
     },
 }
 
+fn command() -> clap::Command {
+    manual::with_examples(Cli::command())
+}
+
 fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let Cli { command } = match Cli::from_arg_matches(&command().get_matches()) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    let done = match command {
         Command::Plan(PlanCommand::New {
             file,
             from: Some(from),
@@ -111,6 +125,7 @@ fn main() -> ExitCode {
             probe,
         }) => plan_rehearse(&plan, &file, &people, &probe),
         Command::Show { file } => audit::show(&file, &mut BufWriter::new(std::io::stdout().lock())),
+        Command::Digest { file } => digest(&file),
         Command::Verify {
             folders,
             plan,
@@ -138,6 +153,12 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
+}
+
+fn digest(file: &Path) -> Result<()> {
+    let (hash, _) = folder::hash_file(file, u64::MAX - 1)?;
+    give(&hash.to_string())?;
+    give(&fingerprint::rows(hash.as_bytes()))
 }
 
 fn plan_new(file: &Path, probes: &[PathBuf]) -> Result<()> {
@@ -183,3 +204,7 @@ fn plan_rehearse(plan: &Path, file: &Path, people: &Path, probes: &[PathBuf]) ->
     ));
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "../../tests/manual/mod.rs"]
+mod manual_pages;

@@ -6,11 +6,11 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use keyferry::{
     Error, Result,
     custodian::{new_identity, open_share, with_armour},
-    fingerprint, folder, hardening,
+    fingerprint, folder, hardening, manual,
     paper::{identity, lines, look::Look, scan},
     plan::Mode,
     rule::Rule,
@@ -26,7 +26,7 @@ const MAX_FILE: u64 = 64 << 10;
 
 /// A custodian's own program: make an identity, check and open the share that it holds
 #[derive(Parser)]
-#[command(version)]
+#[command(name = "keyferry-custodian", version)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -108,11 +108,19 @@ enum ShareCommand {
     },
 }
 
+fn command() -> clap::Command {
+    manual::with_examples(Cli::command())
+}
+
 fn main() -> ExitCode {
     hardening::forbid_dumps();
+    let Cli { command } = match Cli::from_arg_matches(&command().get_matches()) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
     // A custodian may be anywhere: passphrases come from a terminal, or in a rehearsal from a pipe.
     let asker = Asker::new(Mode::Rehearsal);
-    let done = match Cli::parse().command {
+    let done = match command {
         Command::Identity(Identity::New {
             file,
             no_passphrase,
@@ -265,3 +273,7 @@ fn share_open(asker: &Asker, file: PathBuf, identity: PathBuf) -> Result<()> {
     asker.say("next: type it when `keyferry-hoster import` asks for it; then clear this screen, its scrollback too");
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "../../tests/manual/mod.rs"]
+mod manual_pages;

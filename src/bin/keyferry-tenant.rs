@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use keyferry::{
     Result,
     fingerprint::{self, WORDS_TYPED},
@@ -21,7 +21,7 @@ use keyferry::{
 
 /// The tenant's side of a key ceremony: its keys leave its HSM wrapped for the hoster's, sealed under shares
 #[derive(Parser)]
-#[command(version)]
+#[command(name = "keyferry-tenant", version)]
 struct Cli {
     #[command(flatten)]
     common: Common,
@@ -184,9 +184,16 @@ fn of_cloud(text: &str) -> std::result::Result<CloudFormat, String> {
     found.ok_or_else(|| "expected azure-byok, aws-kms or gcp-kms".into())
 }
 
+fn command() -> clap::Command {
+    keyferry::manual::with_examples(Cli::command())
+}
+
 fn main() -> ExitCode {
     keyferry::hardening::forbid_dumps();
-    run(Cli::parse())
+    match Cli::from_arg_matches(&command().get_matches()) {
+        Ok(cli) => run(cli),
+        Err(error) => error.exit(),
+    }
 }
 
 /// Runs a command that `next` has put together.
@@ -328,3 +335,7 @@ fn run(Cli { common, command }: Cli) -> ExitCode {
         ),
     }
 }
+
+#[cfg(test)]
+#[path = "../../tests/manual/mod.rs"]
+mod manual_pages;

@@ -140,5 +140,24 @@ mod tests {
         assert_eq!(data_encoding::HEXLOWER.encode(&secret.0), KNOWN);
     }
 
+    #[test]
+    fn a_quorum_that_gives_another_secret_is_found_before_any_share_leaves() {
+        let package_id = Fixed([7; 16]);
+        let secret = |byte| Secret::derive(&[byte; 32], &[2; 32], &package_id, &Hash([3; 32]));
+        let (one, other) = (secret(1), secret(2));
+        let mut shares = deal(&one, package_id, 2, 4).unwrap();
+        check_every_quorum(&one, &shares, 2).unwrap();
+        assert!(check_every_quorum(&other, &shares, 2).is_err());
+        // One share of another deal spoils the quorums that it is in, the last one too.
+        for x in 1..=4 {
+            let mut y = *shares[usize::from(x) - 1].y();
+            y[31] ^= 1;
+            let spoilt = Share::new(package_id, 2, 4, x, &y, [0; 16]);
+            let fits = std::mem::replace(&mut shares[usize::from(x) - 1], spoilt);
+            assert!(check_every_quorum(&one, &shares, 2).is_err(), "{x}");
+            shares[usize::from(x) - 1] = fits;
+        }
+    }
+
     const KNOWN: &str = "cb6258de202ddfbb2e3b84c212bc19d4376dd0f0e024342fb83e160c5a625e1c";
 }

@@ -9,6 +9,7 @@ mod attempts;
 mod mirror;
 mod requests;
 mod room;
+mod summaries;
 
 use std::{fs, path::Path, process::Command};
 

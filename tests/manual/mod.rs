@@ -1,0 +1,145 @@
+//! The manual pages of docs/man say what `--help` says, and every example of every command is one that the
+//! program takes. Part of each program's own tests, because only the program knows its command line.
+//! `KEYFERRY_MANUAL=write` writes the pages anew.
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use clap::Command;
+use clap_mangen::{
+    Man,
+    roff::{Roff, roman},
+};
+use keyferry::manual::examples;
+
+/// What every page ends with.
+const EXIT_STATUS: &str = "0 done, 1 failed, 2 wrong command line, 3 refused by a rule, 4 ended by the people, 5 HSM, 6 waiting for signatures.";
+
+/// Every command below `command`, itself too, with the words that call it.
+fn each(command: &Command, path: &str, visit: &mut dyn FnMut(&Command, &str)) {
+    visit(command, path);
+    for below in command.get_subcommands() {
+        if below.get_name() != "help" {
+            each(below, &format!("{path} {}", below.get_name()), visit);
+        }
+    }
+}
+
+fn page(command: &Command, path: &str) -> Vec<u8> {
+    // Without clap's feature `string`, names live as long as the program.
+    let name: &'static str = path.replace(' ', "-").leak();
+    let man = Man::new(
+        command
+            .clone()
+            .name(name)
+            .bin_name(path.to_owned())
+            .after_help(""),
+    )
+    .title(name)
+    .date("")
+    .manual("Keyferry");
+    let mut page = Vec::new();
+    man.render_title(&mut page).unwrap();
+    man.render_name_section(&mut page).unwrap();
+    man.render_synopsis_section(&mut page).unwrap();
+    man.render_description_section(&mut page).unwrap();
+    if command.get_arguments().next().is_some() {
+        man.render_options_section(&mut page).unwrap();
+    }
+    if command.has_subcommands() {
+        man.render_subcommands_section(&mut page).unwrap();
+    }
+    let mut end = Roff::new();
+    if let Some(examples) = examples(path) {
+        end.control("SH", ["EXAMPLES"]).control("nf", []);
+        for line in examples.lines() {
+            end.text([roman(line)]);
+        }
+        end.control("fi", []);
+    }
+    end.control("SH", ["EXIT STATUS"])
+        .text([roman(EXIT_STATUS)]);
+    end.to_writer(&mut page).unwrap();
+    page
+}
+
+#[test]
+fn the_manual_says_what_help_says() {
+    let mut program = super::command();
+    program.build();
+    let name = program.get_name().to_owned();
+    let mut pages = BTreeMap::new();
+    each(&program, &name, &mut |command, path| {
+        pages.insert(format!("{}.1", path.replace(' ', "-")), page(command, path));
+    });
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/man");
+    if std::env::var_os("KEYFERRY_MANUAL").is_some_and(|value| value == "write") {
+        fs::create_dir_all(&folder).unwrap();
+        for (file, page) in &pages {
+            fs::write(folder.join(file), page).unwrap();
+        }
+    }
+    for (file, page) in &pages {
+        let found = fs::read(folder.join(file)).unwrap_or_default();
+        assert!(
+            &found == page,
+            "docs/man/{file} is not what --help says: KEYFERRY_MANUAL=write cargo test --bins manual"
+        );
+    }
+    let of_program =
+        |file: &String| file.starts_with(&format!("{name}-")) || *file == format!("{name}.1");
+    let there = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let surplus: Vec<String> = there
+        .filter(of_program)
+        .filter(|file| !pages.contains_key(file))
+        .collect();
+    assert!(
+        surplus.is_empty(),
+        "pages of commands that are not there: {surplus:?}"
+    );
+}
+
+#[test]
+fn every_command_has_examples_and_takes_them() {
+    let mut counted = 0;
+    let program = super::command();
+    each(&program, program.get_name(), &mut |command, path| {
+        let Some(examples) = examples(path) else {
+            assert!(command.has_subcommands(), "no example of {path}");
+            return;
+        };
+        for line in examples.lines().filter(|line| !line.starts_with(' ')) {
+            let words = split(line);
+            let found = super::command()
+                .try_get_matches_from(&words)
+                .map_err(|error| panic!("{line}: {error}"))
+                .unwrap();
+            // The example is of the command that it stands with.
+            let mut called = words[0].clone();
+            let mut at = &found;
+            while let Some((name, below)) = at.subcommand() {
+                called = format!("{called} {name}");
+                at = below;
+            }
+            assert!(
+                called == path || path == program.get_name(),
+                "{line} stands with {path}"
+            );
+            counted += 1;
+        }
+    });
+    assert!(counted >= 7, "{counted} examples");
+}
+
+/// A line as a shell splits it, as far as the examples need it.
+fn split(line: &str) -> Vec<String> {
+    let quoted = line.split('"').enumerate();
+    quoted
+        .flat_map(|(n, part)| match n % 2 {
+            0 => part.split_whitespace().map(str::to_owned).collect(),
+            _ if part.starts_with("$(") => vec!["0".repeat(64)],
+            _ => vec![part.to_owned()],
+        })
+        .collect()
+}
