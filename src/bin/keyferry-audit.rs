@@ -34,7 +34,7 @@ enum Command {
         /// The file
         file: PathBuf,
     },
-    /// Say the SHA-256 of a file, for the plan's [software] or a list that is read aloud: hex, and 32 words
+    /// Say the SHA-256 of a file, for the plan's table of software, or a list that is read aloud: hex, and 32 words
     Digest {
         /// The file
         file: PathBuf,
