@@ -204,6 +204,22 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
     sync_parent(path)
 }
 
+/// Makes a folder that has no name of its own yet, with these files, 0600; at the end all of it is on the disk. Half of it is nothing:
+/// [`publish`] gives the whole its name.
+///
+/// # Errors
+/// [`Error::Failed`] where it can't be written.
+pub fn draft<'a>(
+    folder: &Path,
+    files: impl IntoIterator<Item = (&'a String, &'a Vec<u8>)>,
+) -> Result<()> {
+    make_folder(folder)?;
+    for (name, bytes) in files {
+        write_synced(&folder.join(name), bytes)?;
+    }
+    sync(folder)
+}
+
 /// Replaces a file in one step: who reads it sees the old or the new bytes, whole. For state of this
 /// side's own that changes, never for anything of the record.
 ///

@@ -92,11 +92,8 @@ impl Ceremony {
     /// # Errors
     /// What writing files can end with.
     pub fn stage(&self, begun: &Begun, name: &str, files: &[(String, Vec<u8>)]) -> Result<()> {
-        let folder = self.staging(begun.attempt).join(name);
-        folder::make_folder(&folder)?;
-        files
-            .iter()
-            .try_for_each(|(name, bytes)| folder::write_new(&folder.join(name), bytes))
+        let files = files.iter().map(|(name, bytes)| (name, bytes));
+        folder::draft(&self.staging(begun.attempt).join(name), files)
     }
 
     /// Writes the files for a cloud service; their folder gets its name once the log names them.
@@ -230,11 +227,7 @@ impl Ceremony {
     pub fn keep<B: Body>(&self, received: &Released<B>) -> Result<()> {
         let part = self.inbox(&format!(".{}", B::KIND));
         folder::erase(&part)?;
-        folder::make_folder(&part)?;
-        received
-            .files
-            .iter()
-            .try_for_each(|(name, bytes)| folder::write_new(&part.join(name), bytes))
+        folder::draft(&part, &received.files)
     }
 
     /// Records the result of a step that took a document and made none.

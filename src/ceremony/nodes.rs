@@ -40,10 +40,7 @@ impl Ceremony {
     pub fn build_register(&self, files: &[(String, Vec<u8>)]) -> Result<()> {
         let part = self.dir.join(format!(".{REGISTER}"));
         folder::erase(&part)?;
-        folder::make_folder(&part)?;
-        files
-            .iter()
-            .try_for_each(|(name, bytes)| folder::write_new(&part.join(name), bytes))
+        folder::draft(&part, files.iter().map(|(name, bytes)| (name, bytes)))
     }
 
     /// What the nodes were told.

@@ -89,7 +89,7 @@ impl Hsm<'_> {
 
     /// What an interrupted run has left whole.
     fn born_find(&self, inventory: &Inventory, spec: &BornSpec) -> Result<Option<Born>> {
-        let Ok(Some(certificate)) = self.certificate_find(&spec.id.0) else {
+        let Ok(Some(certificate)) = self.certificate_find(inventory, &spec.id.0) else {
             return Ok(None);
         };
         let Ok(parsed) = TargetCertificate::parse(&certificate, spec.label) else {

@@ -6,7 +6,8 @@ use x509_cert::der::{Decode, Encode};
 
 use super::Hsm;
 use super::attribute::{Attribute, bytes, flag, number};
-use super::object::of_class;
+use super::inventory::Inventory;
+use super::raw::Object;
 use super::read::MOST_CERTIFICATE;
 use crate::Result;
 use crate::rule::Rule;
@@ -48,10 +49,10 @@ pub(super) fn certificate_object(id: &[u8], label: &str, der: &[u8]) -> Result<V
 }
 
 impl Hsm<'_> {
-    /// Stores the certificate beside the key of this id. The same certificate there already is success.
+    /// Stores a certificate beside the key of this id, which has none, and reads it back in a new session.
     ///
     /// # Errors
-    /// `TARGET-CERTIFICATE` where another one is there, where this is none, or where the token does not hold what it was given;
+    /// `TARGET-CERTIFICATE` where this is none, where the key has no CKA_ID, or where the token does not hold what it was given;
     /// [`crate::Error::Hsm`] where the token fails.
     pub fn certificate_store(&self, id: &[u8], label: &str, der: &[u8]) -> Result<()> {
         let template = certificate_object(id, label, der)?;
@@ -62,16 +63,11 @@ impl Hsm<'_> {
                 "look at the token with the vendor's tool; remove the other certificate if nothing needs it",
             )
         };
-        match self.certificate_find(id)? {
-            Some(found) if found == der => return Ok(()),
-            Some(_) => return Err(other("another certificate beside the key")),
-            None => {}
-        }
         if id.is_empty() {
             return Err(other("a key without CKA_ID"));
         }
-        self.raw().create(&self.session()?, &template)?;
-        match self.certificate_find(id)? {
+        let made = self.raw().create(&self.session()?, &template)?;
+        match self.certificate_value(made)? {
             Some(found) if found == der => Ok(()),
             _ => Err(other(
                 "a certificate that the token did not keep as it was given",
@@ -83,24 +79,26 @@ impl Hsm<'_> {
     ///
     /// # Errors
     /// `TARGET-AMBIGUOUS` where there are several; [`crate::Error::Hsm`] where the token fails.
-    pub fn certificate_find(&self, id: &[u8]) -> Result<Option<Vec<u8>>> {
+    pub fn certificate_find(&self, inventory: &Inventory, id: &[u8]) -> Result<Option<Vec<u8>>> {
         if id.is_empty() {
             // Every certificate without CKA_ID would fit.
             return Ok(None);
         }
-        let session = self.session()?;
-        let found = self.raw().find(&session, &of_class(CKO_CERTIFICATE, id))?;
+        let found = inventory.of_class(CKO_CERTIFICATE, id);
         match found[..] {
             [] => Ok(None),
-            [certificate] => {
-                self.raw()
-                    .read_bytes(&session, certificate, CKA_VALUE, MOST_CERTIFICATE)
-            }
+            [certificate] => self.certificate_value(certificate),
             _ => Err(Rule::TargetAmbiguous.refuse(
                 format!("{} certificates beside one key", found.len()),
                 "at most one",
                 "look at the token with the vendor's tool; remove those that nothing needs",
             )),
         }
+    }
+
+    fn certificate_value(&self, certificate: Object) -> Result<Option<Vec<u8>>> {
+        let session = self.session()?;
+        self.raw()
+            .read_bytes(&session, certificate, CKA_VALUE, MOST_CERTIFICATE)
     }
 }

@@ -18,7 +18,7 @@ impl Hsm<'_> {
     pub fn kek_destroy(&self, id: CkaId, fingerprint: Hash) -> Result<()> {
         let session = self.session()?;
         for class in [CKO_PRIVATE_KEY, CKO_PUBLIC_KEY] {
-            for object in self.raw().find(&session, &of_class(class, &id.0))? {
+            for object in self.find(&session, &of_class(class, &id.0))? {
                 let key = self.public_key_of(&session, object)?;
                 let other =
                     (key.map(|key| Hash::of(&key.spki))).filter(|found| *found != fingerprint);
@@ -48,7 +48,7 @@ impl Hsm<'_> {
     /// # Errors
     /// [`crate::Error::Hsm`] where the token cannot be searched.
     pub fn holds(&self, id: CkaId) -> Result<bool> {
-        let found = self.raw().find(&self.session()?, &[bytes(CKA_ID, &id.0)])?;
+        let found = self.find(&self.session()?, &[bytes(CKA_ID, &id.0)])?;
         Ok(!found.is_empty())
     }
 

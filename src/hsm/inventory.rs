@@ -37,7 +37,7 @@ impl Hsm<'_> {
         let session = self.session()?;
         let raw = self.raw();
         let mut entries = Vec::new();
-        for object in raw.find(&session, &[])? {
+        for object in self.find(&session, &[])? {
             let class = match raw.read(&session, object, &number(CKA_CLASS, 0)) {
                 Ok(class) => class,
                 // SoftHSM, killed while it makes an object, leaves a file without any attribute and lists it for ever: no

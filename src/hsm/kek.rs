@@ -268,13 +268,9 @@ impl Hsm<'_> {
             attributes: Vec::new(),
             misses: Vec::new(),
         };
-        let private = self
-            .raw()
-            .find(&session, &of_class(CKO_PRIVATE_KEY, &id.0))?;
-        let public = self
-            .raw()
-            .find(&session, &of_class(CKO_PUBLIC_KEY, &id.0))?;
-        let all = self.raw().find(&session, &[bytes(CKA_ID, &id.0)])?.len();
+        let private = self.find(&session, &of_class(CKO_PRIVATE_KEY, &id.0))?;
+        let public = self.find(&session, &of_class(CKO_PUBLIC_KEY, &id.0))?;
+        let all = self.find(&session, &[bytes(CKA_ID, &id.0)])?.len();
         let ([private], [public], 2) = (&private[..], &public[..], all) else {
             examined.misses.push(no_key(format!(
                 "{} private keys, {} public keys, {all} objects with its CKA_ID",

@@ -1,14 +1,14 @@
 //! Finding, reading and destroying the objects of a token.
 
-use cryptoki::session::Session;
+use cryptoki::session::{Session, SessionState};
 use cryptoki_sys::*;
 use sha2::{Digest, Sha256};
 
-use super::Hsm;
 use super::attribute::{Attribute, Value, bytes, flag, found, number};
 use super::packed::Call;
 use super::public_key::{PublicKey, curve_params, key_type};
 use super::raw::Object;
+use super::{Hsm, said};
 use crate::encoding::{self, enc};
 use crate::plan::KeyType;
 use crate::rule::Rule;
@@ -160,6 +160,26 @@ impl Hsm<'_> {
         Ok(signature.is_ok_and(|signature| spki::verifies(&key.spki, &message, &signature)))
     }
 
+    /// Every object of the token that has all of these attributes.
+    ///
+    /// # Errors
+    /// [`Error::Hsm`] where the session is logged in no more, or never was though C_Login said so: it is then shown no private object
+    /// (PKCS#11 v3.1, 5.7.7), and each would be taken for gone.
+    pub(super) fn find(&self, session: &Session, wanted: &[Attribute]) -> Result<Vec<Object>> {
+        let found = self.raw().find(session, wanted)?;
+        let info = session.get_session_info().map_err(said)?;
+        match info.session_state() {
+            SessionState::RwUser | SessionState::RwSecurityOfficer => Ok(found),
+            state => Err(Error::hsm(
+                format!(
+                    "{} says that nobody is logged in ({state:?}), though it took the PIN",
+                    self.name()
+                ),
+                "find out from the HSM's own log what ended the login; then run the same command again",
+            )),
+        }
+    }
+
     /// Destroys every object of this id, then looks in a new session whether any is left. Nothing to destroy is success.
     ///
     /// # Errors
@@ -168,14 +188,14 @@ impl Hsm<'_> {
         let wanted = [bytes(CKA_ID, id)];
         let session = self.session()?;
         let mut refusals = Vec::new();
-        for object in self.raw().find(&session, &wanted)? {
+        for object in self.find(&session, &wanted)? {
             // What counts is whether the object is there afterwards.
             if let Err(error) = self.raw().destroy(&session, object) {
                 refusals.push(error.to_string());
             }
         }
         drop(session);
-        let left = self.raw().find(&self.session()?, &wanted)?.len();
+        let left = self.find(&self.session()?, &wanted)?.len();
         if left == 0 {
             return Ok(());
         }

@@ -215,7 +215,7 @@ impl Hsm<'_> {
     /// Session objects end with their session; a token that keeps them would fill up, or worse.
     fn nothing_left(&self) -> Result<()> {
         let session: Session = self.session()?;
-        let left = self.raw().find(&session, &throwaway())?.len();
+        let left = self.find(&session, &throwaway())?.len();
         if left == 0 {
             return Ok(());
         }

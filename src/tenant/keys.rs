@@ -162,9 +162,12 @@ fn one(
         }
     };
     hsm.target_check(&target, kind, ceremony.plan.trusted_only())?;
-    let stored = given
-        .and_then(|given| given.certificate)
-        .map_or_else(|| hsm.certificate_find(&target.id), |der| Ok(Some(der)))?;
+    let stored = match given.and_then(|given| given.certificate) {
+        // What the inventory shows beside it was of a pair that is gone.
+        None if target.made => None,
+        None => hsm.certificate_find(inventory, &target.id)?,
+        given => given,
+    };
     let certificate = match stored {
         Some(der) => TargetCertificate::parse(&der, label)?.of_key(&target.spki, label)?,
         None => {

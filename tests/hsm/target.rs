@@ -113,27 +113,27 @@ fn a_target_that_must_not_be_wrapped_is_refused_by_name() {
 }
 
 #[test]
-fn a_certificate_is_stored_beside_its_key_once() {
+fn a_certificate_is_stored_beside_its_key_and_found() {
     let tokens = Tokens::new(&["tenant"]);
     let module = open();
     let hsm = login(&module, "tenant");
     let target = make(&hsm, SOURCE, &spec("signing"));
     let certificate = common::certificate(tokens.folder(), &target.spki, "/CN=one");
-    assert_eq!(hsm.certificate_find(&target.id).unwrap(), None);
-    for _ in 0..2 {
-        hsm.certificate_store(&target.id, "signing", &certificate)
-            .unwrap();
-        assert_eq!(
-            hsm.certificate_find(&target.id).unwrap().as_ref(),
-            Some(&certificate)
-        );
-    }
+    let find = || hsm.certificate_find(&hsm.inventory().unwrap(), &target.id);
+    assert_eq!(find().unwrap(), None);
+    let store = |der: &[u8]| hsm.certificate_store(&target.id, "signing", der);
+    store(&certificate).unwrap();
+    assert_eq!(find().unwrap().as_ref(), Some(&certificate));
     assert_eq!(all(&beside("tenant"), SOURCE).len(), 3);
-    let other = common::certificate(tokens.folder(), &target.spki, "/CN=two");
-    for wrong in [&other[..], b"nonsense"] {
-        let stored = hsm.certificate_store(&target.id, "signing", wrong);
-        refused(stored, Rule::TargetCertificate);
-    }
+    refused(store(b"nonsense"), Rule::TargetCertificate);
+    // Of two beside one key, nobody chooses.
+    store(&common::certificate(
+        tokens.folder(),
+        &target.spki,
+        "/CN=two",
+    ))
+    .unwrap();
+    refused(find(), Rule::TargetAmbiguous);
     // The certificate does not make the pair another one.
     assert!(!make(&hsm, SOURCE, &spec("signing")).made);
 }

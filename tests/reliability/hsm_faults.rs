@@ -67,6 +67,20 @@ fn each_call_fails_in_each_way_and_the_ceremony_still_ends() {
     assert!(tried >= 150 && calls > 500, "{kinds:?}");
 }
 
+#[test]
+fn a_login_that_was_not_done_calls_no_key_gone() {
+    let mut stage = Stage::at(Done::AcceptanceRelease);
+    let destroy = ["kek", "destroy", "medium/acceptance"];
+    stage.pass("hoster", "kek-destroy", &destroy);
+    let calls = recorded(&stage.copy(), "hoster", &destroy);
+    let login = calls.iter().position(|name| name == "C_Login").unwrap() + 1;
+    let fault = format!("{login} once ok-though-not-done C_Login");
+    let end = faulty(&stage, "hoster", &destroy, &fault, &fault);
+    assert_eq!(end, "exit 5");
+    stage.walk_to(Done::TenantClose);
+    stage.ends_the_same("after a login that was not done");
+}
+
 /// The calls that the command makes when nothing is wrong.
 pub fn recorded(stage: &Stage, side: &str, arguments: &[&str]) -> Vec<String> {
     let shim = Shim {
