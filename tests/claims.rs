@@ -1,0 +1,138 @@
+//! What the pages promise is tested by tests that are there, and what they point to is there too.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The text of every file below a folder whose name ends so.
+fn below(folder: &Path, end: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(below(&path, end));
+        } else if path.to_string_lossy().ends_with(end) {
+            found.push((path.clone(), fs::read_to_string(path).unwrap()));
+        }
+    }
+    found
+}
+
+fn pages() -> Vec<(PathBuf, String)> {
+    let mut pages = below(&root().join("docs"), ".md");
+    let readme = root().join("README.md");
+    pages.push((readme.clone(), fs::read_to_string(readme).unwrap()));
+    pages
+}
+
+/// Every function that is marked as a test, by its name.
+fn tests() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for folder in ["tests", "src"] {
+        for (_, text) in below(&root().join(folder), ".rs") {
+            let mut lines = text.lines();
+            while let Some(line) = lines.next() {
+                if line.trim() == "#[test]" {
+                    let declared = lines
+                        .by_ref()
+                        .find_map(|line| line.trim().strip_prefix("fn "));
+                    let name = declared.and_then(|rest| rest.split_once('('));
+                    names.extend(name.map(|(name, _)| name.to_owned()));
+                }
+            }
+        }
+    }
+    names
+}
+
+/// What stands between backticks and reads as the name of one of our tests: a sentence in small letters.
+fn named(text: &str) -> impl Iterator<Item = &str> {
+    let code = text.split('`').skip(1).step_by(2);
+    let small = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    code.filter(move |code| code.matches('_').count() >= 2 && code.chars().all(small))
+}
+
+#[test]
+fn what_the_pages_name_is_there() {
+    let tests = tests();
+    assert!(tests.len() > 200, "{}", tests.len());
+    let mut seen = 0;
+    // That page names fields.
+    let formats = |page: &Path| page.ends_with("formats.md");
+    for (page, text) in pages().into_iter().filter(|(page, _)| !formats(page)) {
+        for name in named(&text) {
+            let page = page.display();
+            assert!(tests.contains(name), "{page}: no test is called {name}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 200, "{seen}");
+}
+
+#[test]
+fn every_claim_names_what_proves_it() {
+    let mut rows = 0;
+    for page in ["docs/claims.md", "docs/threat-model.md"] {
+        let text = fs::read_to_string(root().join(page)).unwrap();
+        let row = |line: &&str| line.starts_with("| ") && line.ends_with(" |");
+        for line in text.lines().filter(row) {
+            let last = line.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+            assert!(
+                last == "test" || last.contains('`') || last.contains("docs/reliability.md"),
+                "{page}: {line}"
+            );
+            rows += 1;
+        }
+    }
+    assert!(rows > 100, "{rows}");
+}
+
+#[test]
+fn every_link_and_script_of_the_pages_is_there() {
+    let mut seen = 0;
+    for (page, text) in pages() {
+        let folder = page.parent().unwrap();
+        let links = text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next());
+        for link in links.filter(|link| !link.contains("://")) {
+            let file = link.split('#').next().unwrap();
+            assert!(folder.join(file).exists(), "{}: {link}", page.display());
+            seen += 1;
+        }
+        let scripts = text.split(|c: char| c.is_whitespace() || "`(),;:".contains(c));
+        let ours = [
+            "ceremony-scripts/",
+            "docs/",
+            "tests/",
+            "fuzz/",
+            "templates/",
+        ];
+        for script in scripts.map(|word| word.trim_start_matches("./").trim_end_matches('.')) {
+            if ours.iter().any(|folder| script.starts_with(folder)) {
+                assert!(root().join(script).exists(), "{}: {script}", page.display());
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 50, "{seen}");
+}
+
+#[test]
+fn each_accident_has_its_test() {
+    let accidents = fs::read_to_string(root().join("docs/accidents.md")).unwrap();
+    let mut rows = 0;
+    for accident in accidents.split("\n## ").skip(1) {
+        let (_, tested) = accident.rsplit_once("Tested by").expect(accident);
+        assert!(named(tested).next().is_some(), "{accident}");
+        rows += 1;
+    }
+    assert!(rows >= 12, "{rows}");
+}
