@@ -211,7 +211,7 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
 /// [`Error::Failed`] where it can't be written.
 pub fn draft<'a>(
     folder: &Path,
-    files: impl IntoIterator<Item = (&'a String, &'a Vec<u8>)>,
+    files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
 ) -> Result<()> {
     make_folder(folder)?;
     for (name, bytes) in files {

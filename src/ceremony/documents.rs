@@ -92,7 +92,9 @@ impl Ceremony {
     /// # Errors
     /// What writing files can end with.
     pub fn stage(&self, begun: &Begun, name: &str, files: &[(String, Vec<u8>)]) -> Result<()> {
-        let files = files.iter().map(|(name, bytes)| (name, bytes));
+        let files = files
+            .iter()
+            .map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
         folder::draft(&self.staging(begun.attempt).join(name), files)
     }
 
@@ -227,7 +229,11 @@ impl Ceremony {
     pub fn keep<B: Body>(&self, received: &Released<B>) -> Result<()> {
         let part = self.inbox(&format!(".{}", B::KIND));
         folder::erase(&part)?;
-        folder::draft(&part, &received.files)
+        let files = received
+            .files
+            .iter()
+            .map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+        folder::draft(&part, files)
     }
 
     /// Records the result of a step that took a document and made none.

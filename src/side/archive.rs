@@ -1,6 +1,6 @@
 //! `close`: the last entry, and `archive/`: the whole record, checked with ordinary tools by anyone.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use serde::{Deserialize, Serialize};
 
@@ -216,12 +216,13 @@ fn write_archive(ceremony: &Ceremony, archive: &Path) -> Result<()> {
         .map(|(name, bytes)| format!("{}  {name}\n", Hash::of(bytes)))
         .collect();
     files.push(("SHA256SUMS".into(), sums.into_bytes()));
+    let mut folders: BTreeMap<&str, Vec<(&str, &[u8])>> = BTreeMap::new();
     for (name, bytes) in &files {
-        let path = part.join(name);
-        if let Some(parent) = path.parent() {
-            folder::make_folder(parent)?;
-        }
-        folder::write_new(&path, bytes)?;
+        let (folder, name) = name.rsplit_once('/').unwrap_or(("", name));
+        folders.entry(folder).or_default().push((name, bytes));
+    }
+    for (folder, files) in folders {
+        folder::draft(&part.join(folder), files)?;
     }
     folder::publish(&part, archive)
 }
