@@ -7,7 +7,7 @@ use super::{Received, challenge::Challenge, package::Package};
 use crate::{
     Result,
     encoding::{Blob, Fixed, Hash, PackageId},
-    plan::{Id, KeyPlan, Plan, Role},
+    plan::{Id, KeyPlan, KeyType, Plan, Role},
     rule::Rule,
     spki::{self, TargetCertificate},
 };
@@ -195,11 +195,26 @@ impl Said<'_> {
             Role::Signing => Vec::new(),
         };
         let asked = self.challenges.iter().map(|challenge| &challenge.place);
-        match asked.eq(places.iter()) {
-            true => Ok(()),
-            false => wrong(
+        if !asked.eq(places.iter()) {
+            return wrong(
                 "challenges of other places".into(),
                 "one challenge per place for an encryption key, none for a signing key",
+            );
+        }
+        // RFC 8017, 7.1.2: another length is no ciphertext of this key, and the hoster's HSM would be asked in vain.
+        let fits = |challenge: &PlaceChallenge| match planned.key_type {
+            KeyType::Rsa(bits) => challenge.ciphertext.0.len() == bits as usize / 8,
+            KeyType::Ec(_) => false,
+        };
+        match self.challenges.iter().find(|challenge| !fits(challenge)) {
+            None => Ok(()),
+            Some(challenge) => wrong(
+                format!(
+                    "a challenge of {} bytes for {}",
+                    challenge.ciphertext.0.len(),
+                    challenge.place
+                ),
+                "as many bytes as the key's modulus has",
             ),
         }
     }

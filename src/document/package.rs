@@ -72,6 +72,22 @@ impl PackagedKey {
     pub fn certificate_file(&self) -> String {
         certificate_file(&self.label)
     }
+
+    /// Whether a wrapped key of this length seals to a file of that one (RFC 5649, 3 and 4.1).
+    fn check_length(&self) -> std::result::Result<(), (String, String)> {
+        let blocks = self.wrapped_length.div_ceil(8).checked_add(1);
+        let sealed = blocks.and_then(|blocks| blocks.checked_mul(8));
+        match sealed == Some(self.sealed.length) && self.wrapped_length > 0 {
+            true => Ok(()),
+            false => Err((
+                format!(
+                    "key {}: {} bytes sealed to {}",
+                    self.label, self.wrapped_length, self.sealed.length
+                ),
+                "the next multiple of 8 bytes, and 8 more".into(),
+            )),
+        }
+    }
 }
 
 /// The name of the file with a signing key's own signature over the package.
@@ -152,7 +168,8 @@ impl Body for Package {
                 spki: &key.spki,
                 challenges: &key.challenges,
             };
-            said.check(planned, plan)
+            said.check(planned, plan)?;
+            key.check_length()
         })
     }
 }

@@ -1,0 +1,259 @@
+//! Every field of every document, taken away and changed in every way, one at a time: which rule says so. The documents are those of the ceremonies
+//! that are kept in `tests/replayed`, so this needs no HSM; the rules are those in `tests/replayed/refusals.txt`.
+//!
+//! Where only a signature refuses (`SIGNATURE-…`), the field may say anything that its officers sign. A change that moves a field there takes a check
+//! away. `KEYFERRY_REFUSALS=write` writes the list anew.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use keyferry::{
+    Error,
+    document::{Kind, read_files},
+    plan::Plan,
+};
+use serde_json::{Map, Value, json};
+
+const LIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/replayed/refusals.txt");
+
+/// What refused, by place and change.
+type Refusals = BTreeMap<String, BTreeMap<String, BTreeSet<&'static str>>>;
+
+#[test]
+fn every_field_of_every_document_is_refused_by_its_rule() {
+    let mut refusals = Refusals::new();
+    let mut tried = 0;
+    for way in ["single-shot-hgs", "composite-local", "born-hgs"] {
+        let archive = Path::new(LIST)
+            .with_file_name("v1")
+            .join(way)
+            .join("tenant");
+        let plan = Plan::read(&archive.join("ceremony.toml")).unwrap();
+        for kind in Kind::ALL {
+            let folder = archive.join(kind.name());
+            if folder.exists() {
+                tried += document(kind, &folder, &plan, &mut refusals);
+            }
+        }
+    }
+    println!("counted: {tried} changed documents, none taken");
+    let mut list = String::new();
+    for (place, changes) in refusals {
+        let mut by_rule: BTreeMap<_, Vec<String>> = BTreeMap::new();
+        for (change, rules) in changes {
+            let rules: Vec<&str> = rules.into_iter().collect();
+            by_rule.entry(rules.join(" or ")).or_default().push(change);
+        }
+        let said = by_rule
+            .iter()
+            .map(|(rule, changes)| format!("{rule} ({})", changes.join(", ")));
+        list.push_str(&format!(
+            "{place}: {}\n",
+            said.collect::<Vec<_>>().join("; ")
+        ));
+    }
+    if std::env::var_os("KEYFERRY_REFUSALS").is_some() {
+        fs::write(LIST, &list).unwrap();
+    }
+    let known = fs::read_to_string(LIST).unwrap();
+    for (now, then) in list.lines().zip(known.lines()) {
+        assert_eq!(now, then, "{LIST}");
+    }
+    assert_eq!(list.lines().count(), known.lines().count());
+    assert!(tried > 2000, "{tried}");
+}
+
+/// Changes each field of one document, then each of its files.
+fn document(kind: Kind, folder: &Path, plan: &Plan, refusals: &mut Refusals) -> usize {
+    read_files(kind, folder, plan).unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    let all = format!("{}/.", folder.display());
+    let copied = Command::new("cp")
+        .arg("-a")
+        .arg(all)
+        .arg(copy.path())
+        .status();
+    assert!(copied.unwrap().success());
+    let main = copy.path().join(kind.file());
+    let bytes = fs::read(&main).unwrap();
+    let whole: Value = serde_json::from_slice(&bytes).unwrap();
+    let mut tried = 0;
+    let mut note = |place: String, change: &str| {
+        let rule = refused(
+            read_files(kind, copy.path(), plan).map(drop),
+            &place,
+            change,
+        );
+        let changes = refusals.entry(format!("{kind} {place}")).or_default();
+        changes.entry(change.to_owned()).or_default().insert(rule);
+        tried += 1;
+    };
+    for pointer in pointers(&whole) {
+        for (change, changed) in changes(&whole, &pointer) {
+            fs::write(&main, serde_json::to_vec_pretty(&changed).unwrap()).unwrap();
+            note(general(&pointer), change);
+        }
+    }
+    fs::write(&main, &bytes).unwrap();
+    for path in files(copy.path()) {
+        let whole = fs::read(&path).unwrap();
+        let mut flipped = whole.clone();
+        *flipped.last_mut().unwrap() ^= 1;
+        let longer = [&whole[..], b"x"].concat();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let name = general(&format!("/{}", name.replace('.', "/"))).replacen('/', "file ", 1);
+        for (change, bytes) in [
+            ("emptied", Vec::new()),
+            ("a bit", flipped),
+            ("a byte more", longer),
+        ] {
+            fs::write(&path, bytes).unwrap();
+            note(name.clone(), change);
+        }
+        fs::remove_file(&path).unwrap();
+        // A signature that is missing is seen by whoever counts them.
+        if !name.ends_with("/sig") {
+            note(name, "removed");
+        }
+        fs::write(&path, whole).unwrap();
+    }
+    fs::write(copy.path().join("surplus"), b"x").unwrap();
+    note("file surplus".into(), "added");
+    tried
+}
+
+fn refused(done: keyferry::Result<()>, place: &str, change: &str) -> &'static str {
+    match done {
+        Err(Error::Refused(refusal)) => refusal.rule.name(),
+        Err(error) => panic!("{place}, {change}: {error}"),
+        Ok(()) => panic!("{place}, {change}: it was taken"),
+    }
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    // What the HSM has signed is looked at with the keys, by whoever takes the package.
+    files.retain(|path| !path.to_string_lossy().ends_with(".hsm-sig"));
+    files.sort();
+    files
+}
+
+/// Where every value of a document stands (RFC 6901); of an array the first and the last.
+fn pointers(value: &Value) -> Vec<String> {
+    let below = |name: String, value: &Value| {
+        let name = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+        let deeper = pointers(value)
+            .into_iter()
+            .map(|rest| format!("{name}{rest}"));
+        [name.clone()].into_iter().chain(deeper).collect::<Vec<_>>()
+    };
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .flat_map(|(name, value)| below(name.clone(), value))
+            .collect(),
+        Value::Array(items) => {
+            let ends = BTreeSet::from([0, items.len().saturating_sub(1)]);
+            let items = items.iter().enumerate().filter(|(n, _)| ends.contains(n));
+            items
+                .flat_map(|(n, item)| below(n.to_string(), item))
+                .collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A place without what differs between ceremonies: numbers, names of keys and people.
+fn general(pointer: &str) -> String {
+    let names = [
+        "hgs-signing",
+        "hgs-encryption",
+        "node1",
+        "node2",
+        "ada",
+        "ben",
+        "cora",
+        "hana",
+        "hugo",
+        "hedy",
+        "iris",
+    ];
+    let part = |part: &str| match part.parse::<usize>().is_ok() || names.contains(&part) {
+        true => "*".to_owned(),
+        false => part.to_owned(),
+    };
+    pointer.split('/').map(part).collect::<Vec<_>>().join("/")
+}
+
+/// The document with the value at one place changed, in each way that its kind has.
+fn changes(whole: &Value, pointer: &str) -> Vec<(&'static str, Value)> {
+    let with = |value: Value| {
+        let mut changed = whole.clone();
+        *changed.pointer_mut(pointer).unwrap() = value;
+        changed
+    };
+    let value = whole.pointer(pointer).unwrap();
+    let mut all = vec![
+        ("removed", without(whole, pointer)),
+        ("null", with(Value::Null)),
+    ];
+    match value {
+        Value::String(text) => {
+            let mut other: Vec<char> = text.chars().collect();
+            if let Some(last) = other.last_mut() {
+                *last = if *last == '0' { '1' } else { '0' };
+            }
+            all.push((
+                "another",
+                with(other.into_iter().collect::<String>().into()),
+            ));
+            all.push(("longer", with(format!("{text}00").into())));
+            all.push(("empty", with("".into())));
+            all.push(("a number", with(json!(1))));
+        }
+        Value::Number(number) => {
+            let number = number.as_u64().unwrap();
+            all.push(("0", with(json!(0))));
+            all.push(("1 more", with(json!(number + 1))));
+            all.push(("1 less", with(json!(number as i64 - 1))));
+            all.push(("a text", with(json!(number.to_string()))));
+        }
+        Value::Bool(flag) => {
+            all.push(("not", with(json!(!flag))));
+            all.push(("a text", with(json!(flag.to_string()))));
+        }
+        Value::Array(items) => {
+            all.push(("empty", with(json!([]))));
+            let twice = items.iter().chain(items.first()).cloned().collect();
+            all.push(("its first twice", with(Value::Array(twice))));
+            if items.len() > 1 {
+                all.push(("turned round", with(items.iter().rev().cloned().collect())));
+            }
+        }
+        Value::Object(fields) => {
+            all.push(("empty", with(json!({}))));
+            let mut more: Map<String, Value> = fields.clone();
+            more.insert("surprise".into(), json!(true));
+            all.push(("a field more", with(Value::Object(more))));
+        }
+        Value::Null => {}
+    }
+    all.retain(|(_, changed)| changed != whole);
+    all
+}
+
+fn without(whole: &Value, pointer: &str) -> Value {
+    let mut changed = whole.clone();
+    let (above, name) = pointer.rsplit_once('/').unwrap();
+    match changed.pointer_mut(above).unwrap() {
+        Value::Object(fields) => drop(fields.remove(&name.replace("~1", "/").replace("~0", "~"))),
+        Value::Array(items) => drop(items.remove(name.parse().unwrap())),
+        _ => unreachable!(),
+    }
+    changed
+}
