@@ -67,9 +67,49 @@ fn every_field_of_every_document_is_refused_by_its_rule() {
     assert!(tried > 2000, "{tried}");
 }
 
-/// Changes each field of one document, then each of its files.
-fn document(kind: Kind, folder: &Path, plan: &Plan, refusals: &mut Refusals) -> usize {
-    read_files(kind, folder, plan).unwrap();
+/// A document whose header says that it is of this ceremony, and which a ceremony of this way does not have.
+#[test]
+fn documents_of_another_way_are_refused() {
+    let archive = |way: &str| {
+        Path::new(LIST)
+            .with_file_name("v1")
+            .join(way)
+            .join("tenant")
+    };
+    for (way, other, kinds) in [
+        ("single-shot-hgs", "born-hgs", [Kind::Keys, Kind::Challenge]),
+        ("born-hgs", "single-shot-hgs", [Kind::Offer, Kind::Package]),
+    ] {
+        let (here, there) = (archive(way), archive(other));
+        let plan = Plan::read(&here.join("ceremony.toml")).unwrap();
+        for kind in kinds {
+            assert!(!here.join(kind.name()).exists());
+            let copy = copy(&there.join(kind.name()));
+            let main = copy.path().join(kind.file());
+            let mut document: Value = serde_json::from_slice(&fs::read(&main).unwrap()).unwrap();
+            document["header"]["ceremony"] = json!(plan.ceremony);
+            document["header"]["plan_hash"] = json!(plan.hash());
+            fs::write(&main, serde_json::to_vec_pretty(&document).unwrap()).unwrap();
+            let done = read_files(kind, copy.path(), &plan).map(drop);
+            assert_eq!(refused(done, way, kind.name()), "DOCUMENT-KIND");
+        }
+    }
+}
+
+#[test]
+fn every_kind_is_known_by_its_name() {
+    for kind in Kind::ALL {
+        assert_eq!(kind.name().parse(), Ok(kind));
+    }
+    assert!(
+        "Offer"
+            .parse::<Kind>()
+            .unwrap_err()
+            .contains("offer, package")
+    );
+}
+
+fn copy(folder: &Path) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
     let all = format!("{}/.", folder.display());
     let copied = Command::new("cp")
@@ -78,6 +118,13 @@ fn document(kind: Kind, folder: &Path, plan: &Plan, refusals: &mut Refusals) -> 
         .arg(copy.path())
         .status();
     assert!(copied.unwrap().success());
+    copy
+}
+
+/// Changes each field of one document, then each of its files.
+fn document(kind: Kind, folder: &Path, plan: &Plan, refusals: &mut Refusals) -> usize {
+    read_files(kind, folder, plan).unwrap();
+    let copy = copy(folder);
     let main = copy.path().join(kind.file());
     let bytes = fs::read(&main).unwrap();
     let whole: Value = serde_json::from_slice(&bytes).unwrap();
