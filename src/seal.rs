@@ -5,16 +5,11 @@ use zeroize::Zeroizing;
 
 use crate::{
     Error, Result,
+    document::package::sealed_length,
     encoding::{Hash, PackageId, enc},
     rule::Rule,
     share::Secret,
 };
-
-/// The least length of a wrapped key, in bytes: below it AES-KWP is a single block, and the library's
-/// checks are not made for it.
-const LEAST: usize = 16;
-/// The greatest length of a wrapped key, in bytes: RSA-4096 under RSA-4096 has under 3 KiB.
-const MOST: usize = 8192;
 
 /// The key of one sealed key, 32 bytes.
 pub struct SealKey(Zeroizing<[u8; 32]>);
@@ -49,10 +44,9 @@ impl SealKey {
     /// # Errors
     /// `SEAL-OPEN` for a length that no wrapped key has.
     pub fn seal(&self, wrapped: &[u8]) -> Result<Vec<u8>> {
-        if !(LEAST..=MOST).contains(&wrapped.len()) {
-            return Err(refuse(format!("a wrapped key of {} bytes", wrapped.len())));
-        }
-        let mut sealed = vec![0; sealed_length(wrapped.len())];
+        let length = sealed_length(wrapped.len())
+            .ok_or_else(|| refuse(format!("a wrapped key of {} bytes", wrapped.len())))?;
+        let mut sealed = vec![0; length];
         self.cipher()
             .wrap_key(wrapped, &mut sealed)
             .map_err(|error| refuse(error.to_string()))?;
@@ -64,9 +58,7 @@ impl SealKey {
     /// # Errors
     /// `SEAL-OPEN`.
     pub fn open(&self, sealed: &[u8], wrapped_length: usize) -> Result<Vec<u8>> {
-        if !(LEAST..=MOST).contains(&wrapped_length)
-            || sealed.len() != sealed_length(wrapped_length)
-        {
+        if sealed_length(wrapped_length) != Some(sealed.len()) {
             return Err(refuse(format!(
                 "{} bytes for a wrapped key of {wrapped_length}",
                 sealed.len()
@@ -84,11 +76,6 @@ impl SealKey {
         wrapped.truncate(opened);
         Ok(wrapped)
     }
-}
-
-/// The length of a sealed key: 8 bytes, and the wrapped key filled to a multiple of 8.
-fn sealed_length(wrapped: usize) -> usize {
-    wrapped.next_multiple_of(8) + 8
 }
 
 fn refuse(found: String) -> Error {

