@@ -79,8 +79,8 @@ impl Logs {
             lockstep.agree(side)?;
             let verified = verified?;
             verdict.holds.push(format!(
-                "the log of the {side} is one chain of {} entries ({count} copies agree), each step allowed by the one before",
-                verified.head.seq
+                "the log of the {side} is one chain of {} entries ({count} copies agree), each step allowed by the one before; its head is {}",
+                verified.head.seq, verified.head.hash
             ));
             if verified.state.phase != crate::phase::Phase::Closed {
                 verdict.missing.push(format!(

@@ -116,8 +116,13 @@ impl Ceremony {
     /// `LOG-EVENT`, or the log can't be written.
     pub fn record(&mut self, event: Event) -> Result<Head> {
         let mut state = self.state.clone();
+        let before = self.log.head();
         state.apply(&Entry {
-            head: self.log.head(),
+            // Its place; its hash is not known yet.
+            head: Head {
+                seq: before.seq + 1,
+                ..before
+            },
             time: String::new(),
             event: event.clone(),
         })?;

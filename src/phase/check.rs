@@ -5,7 +5,7 @@ use crate::{
     approval::{Nodes, Primary, Rollback, Subject, Unconfirmed, subject_hash},
     document::Kind,
     encoding::Hash,
-    log::Event,
+    log::{Entry, Event},
     node::Order,
     plan::{Side, Stage},
     room::MAX_WRONG,
@@ -19,7 +19,8 @@ impl State {
     }
 
     /// Whether an entry says what may be said here, its step's place in the table apart.
-    pub(super) fn check(&self, event: &Event) -> std::result::Result<(), String> {
+    pub(super) fn check(&self, entry: &Entry) -> std::result::Result<(), String> {
+        let event = &entry.event;
         let step = event.step();
         if self.phase == Phase::Closed && !self.after_close(event) {
             return Err("an entry after close".into());
@@ -108,6 +109,9 @@ impl State {
                 if document.is_some() != (self.side == Side::Hoster) =>
             {
                 Err("keys of the other side's origin".into())
+            }
+            Event::Close { count, .. } if *count != entry.head.seq => {
+                Err(format!("a close that counts {count} entries"))
             }
             Event::Close { .. } if self.kek_left() || self.born_left() => Err(
                 "a close before the KEK, or the keys of an aborted ceremony, are destroyed".into(),

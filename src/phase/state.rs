@@ -208,7 +208,7 @@ impl State {
             )
         };
         let event = &entry.event;
-        self.check(event).map_err(wrong)?;
+        self.check(entry).map_err(wrong)?;
         let step = event.step().filter(|step| *step != Step::Init);
         let row = step.map(|step| self.require(step)).transpose();
         let row = row.map_err(|error| wrong(error.to_string()))?;
