@@ -209,13 +209,13 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::Failed`] where it can't be written.
-pub fn draft<'a>(
+pub fn draft<Name: AsRef<Path>, Bytes: AsRef<[u8]>>(
     folder: &Path,
-    files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+    files: impl IntoIterator<Item = (Name, Bytes)>,
 ) -> Result<()> {
     make_folder(folder)?;
     for (name, bytes) in files {
-        write_synced(&folder.join(name), bytes)?;
+        write_synced(&folder.join(name), bytes.as_ref())?;
     }
     sync(folder)
 }

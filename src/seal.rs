@@ -5,10 +5,10 @@ use zeroize::Zeroizing;
 
 use crate::{
     Error, Result,
-    document::package::sealed_length,
     encoding::{Hash, PackageId, enc},
     rule::Rule,
     share::Secret,
+    wrapped_key::sealed_length,
 };
 
 /// The key of one sealed key, 32 bytes.

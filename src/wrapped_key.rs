@@ -55,6 +55,12 @@ impl WrappedKey {
     }
 }
 
+/// The length of a sealed key, in bytes, by that of the wrapped key inside. `None` for a length that no wrapped key has: below 16 AES-KWP is a
+/// single block, for which its library's checks are not made; RSA-4096 under RSA-4096 has under 3 KiB.
+pub fn sealed_length(wrapped: usize) -> Option<usize> {
+    (16..=8192).contains(&wrapped).then(|| kwp_length(wrapped))
+}
+
 /// The length of an AES-KWP of this many bytes (RFC 5649, 4.1).
 fn kwp_length(bytes: usize) -> usize {
     8 + bytes.next_multiple_of(8)

@@ -20,6 +20,12 @@ use serde_json::{Map, Value, json};
 
 const LIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/replayed/refusals.txt");
 
+/// The tenant's archive of a ceremony that is kept.
+fn archive(ceremony: &str) -> PathBuf {
+    let version = Path::new(LIST).with_file_name("v1");
+    version.join(ceremony).join("tenant")
+}
+
 /// What refused, by place and change.
 type Refusals = BTreeMap<String, BTreeMap<String, BTreeSet<&'static str>>>;
 
@@ -28,10 +34,7 @@ fn every_field_of_every_document_is_refused_by_its_rule() {
     let mut refusals = Refusals::new();
     let mut tried = 0;
     for way in ["single-shot-hgs", "composite-local", "born-hgs"] {
-        let archive = Path::new(LIST)
-            .with_file_name("v1")
-            .join(way)
-            .join("tenant");
+        let archive = archive(way);
         let plan = Plan::read(&archive.join("ceremony.toml")).unwrap();
         for kind in Kind::ALL {
             let folder = archive.join(kind.name());
@@ -70,12 +73,6 @@ fn every_field_of_every_document_is_refused_by_its_rule() {
 /// A document whose header says that it is of this ceremony, and which a ceremony of this way does not have.
 #[test]
 fn documents_of_another_way_are_refused() {
-    let archive = |way: &str| {
-        Path::new(LIST)
-            .with_file_name("v1")
-            .join(way)
-            .join("tenant")
-    };
     for (way, other, kinds) in [
         ("single-shot-hgs", "born-hgs", [Kind::Keys, Kind::Challenge]),
         ("born-hgs", "single-shot-hgs", [Kind::Offer, Kind::Package]),

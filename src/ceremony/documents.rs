@@ -92,9 +92,7 @@ impl Ceremony {
     /// # Errors
     /// What writing files can end with.
     pub fn stage(&self, begun: &Begun, name: &str, files: &[(String, Vec<u8>)]) -> Result<()> {
-        let files = files
-            .iter()
-            .map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+        let files = files.iter().map(|(name, bytes)| (name, bytes));
         folder::draft(&self.staging(begun.attempt).join(name), files)
     }
 
@@ -229,11 +227,7 @@ impl Ceremony {
     pub fn keep<B: Body>(&self, received: &Released<B>) -> Result<()> {
         let part = self.inbox(&format!(".{}", B::KIND));
         folder::erase(&part)?;
-        let files = received
-            .files
-            .iter()
-            .map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
-        folder::draft(&part, files)
+        folder::draft(&part, &received.files)
     }
 
     /// Records the result of a step that took a document and made none.

@@ -40,12 +40,7 @@ impl Ceremony {
     pub fn build_register(&self, files: &[(String, Vec<u8>)]) -> Result<()> {
         let part = self.dir.join(format!(".{REGISTER}"));
         folder::erase(&part)?;
-        folder::draft(
-            &part,
-            files
-                .iter()
-                .map(|(name, bytes)| (name.as_str(), bytes.as_slice())),
-        )
+        folder::draft(&part, files.iter().map(|(name, bytes)| (name, bytes)))
     }
 
     /// What the nodes were told.

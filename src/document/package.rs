@@ -14,6 +14,7 @@ use crate::{
     rule::Rule,
     share::ShareListing,
     spki,
+    wrapped_key::sealed_length,
 };
 
 /// Everything that the hoster needs to import, prove and be held to.
@@ -88,15 +89,6 @@ impl PackagedKey {
             )),
         }
     }
-}
-
-/// The length of a sealed key by that of the wrapped key inside, in bytes: filled to a multiple of 8, and 8 more (RFC 5649, 4.1). `None` for a
-/// length that no wrapped key has: below 16 AES-KWP is a single block, for which its library's checks are not made; RSA-4096 under RSA-4096
-/// has under 3 KiB.
-pub fn sealed_length(wrapped: usize) -> Option<usize> {
-    (16..=8192)
-        .contains(&wrapped)
-        .then(|| wrapped.next_multiple_of(8) + 8)
 }
 
 /// The name of the file with a signing key's own signature over the package.
