@@ -1,6 +1,22 @@
 //! What a command that ended well says: results for stdout, as text or as JSON.
 
+use std::fmt::Display;
+
 use serde_json::{Map, Value};
+
+/// Several things in one line, as people read them.
+pub fn list<T: Display>(all: impl IntoIterator<Item = T>) -> String {
+    let all: Vec<String> = all.into_iter().map(|one| one.to_string()).collect();
+    all.join(", ")
+}
+
+/// The same, with a word for none.
+pub fn list_or<T: Display>(none: &str, all: impl IntoIterator<Item = T>) -> String {
+    match list(all) {
+        all if all.is_empty() => none.to_owned(),
+        all => all,
+    }
+}
 
 /// Results, in the order in which they are read.
 #[derive(Default)]

@@ -12,11 +12,13 @@ use sha1::Sha1;
 use sha2::Digest;
 use x509_cert::{
     Certificate,
-    der::{Decode, Encode},
+    der::{Decode, Document, Encode},
 };
 
 use crate::{Result, plan::KeyType, rule::Rule};
 
+/// The greatest size of a file with a certificate or a public key, in bytes.
+pub const MAX_CERTIFICATE: u64 = 16 << 10;
 /// The public exponent of every key, 65537 (NIST SP 800-56B, 6.2).
 const EXPONENT: u32 = 65537;
 
@@ -29,6 +31,15 @@ pub enum PublicKey {
     P256(p256::PublicKey),
     /// NIST P-384.
     P384(p384::PublicKey),
+}
+
+/// The DER inside a file that is PEM (RFC 7468); another file is taken as DER.
+pub fn der(file: Vec<u8>) -> Vec<u8> {
+    let text = std::str::from_utf8(&file).ok();
+    match text.and_then(|text| Document::from_pem(text).ok()) {
+        Some((_, inside)) => inside.as_bytes().to_vec(),
+        None => file,
+    }
 }
 
 impl PublicKey {

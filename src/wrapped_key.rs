@@ -191,7 +191,7 @@ mod software {
         let failed = |error: &dyn std::fmt::Display| {
             Error::failed(
                 format!("no wrapped key could be made: {error}"),
-                "report this as a bug",
+                "report this as a defect",
             )
         };
         let key = Zeroizing::new(encoding::random::<32>()?);

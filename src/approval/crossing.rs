@@ -8,6 +8,7 @@ use crate::{
     encoding::Hash,
     phase::Gate,
     plan::{CloudFormat, Id},
+    report::list,
 };
 
 /// `export`: which keys leave, how, for whose KEK, and to whom the shares go.
@@ -56,15 +57,13 @@ impl Subject for Export {
     const GATE: Gate = Gate::Export;
 
     fn summary(&self) -> String {
-        let labels: Vec<&str> = self.keys.iter().map(|key| key.label.as_str()).collect();
-        let holders: Vec<&str> = self.custodians.iter().map(|one| one.id.as_str()).collect();
         format!(
             "The private keys {} are wrapped inside the tenant's HSM for the hoster's KEK {} and sealed; any {} of {} open the seal. \
              Whoever holds that KEK and those shares has the keys.",
-            labels.join(", "),
+            list(self.keys.iter().map(|key| &key.label)),
             self.kek_fingerprint,
             self.threshold,
-            holders.join(", ")
+            list(self.custodians.iter().map(|one| &one.id))
         )
     }
 }
@@ -92,7 +91,6 @@ impl Subject for CloudExport {
     const GATE: Gate = Gate::Export;
 
     fn summary(&self) -> String {
-        let labels: Vec<&str> = self.keys.iter().map(|key| key.label.as_str()).collect();
         let kid = self
             .kid
             .as_ref()
@@ -100,7 +98,7 @@ impl Subject for CloudExport {
         format!(
             "The private keys {} are wrapped inside the tenant's HSM for the KEK {}{kid} of {}. There is no seal: whoever holds that KEK has the \
              keys. Sign only if you have compared its fingerprint with what the service itself shows.",
-            labels.join(", "),
+            list(self.keys.iter().map(|key| &key.label)),
             self.kek_fingerprint,
             self.format.name()
         )
@@ -135,10 +133,9 @@ impl Subject for ImportPlain {
     const GATE: Gate = Gate::Import;
 
     fn summary(&self) -> String {
-        let labels: Vec<&str> = self.keys.iter().map(|key| key.label.as_str()).collect();
         format!(
             "The hoster's HSM unwraps the keys {}, which another tool has wrapped for the KEK {}. No custodian opens anything: there is no seal.",
-            labels.join(", "),
+            list(self.keys.iter().map(|key| &key.label)),
             self.kek_fingerprint
         )
     }

@@ -9,6 +9,7 @@ use crate::{
     node::{PrimaryKey, shown},
     phase::{self, Gate},
     plan::Id,
+    report::list,
 };
 
 /// `primary`: which keys serve from now on, on what evidence, and which served before.
@@ -58,7 +59,7 @@ impl Subject for Primary {
         format!(
             "The keys {labels} become primary: they will serve {service}, not this tenant alone. {} are ready: {}. Replaced primaries: {}.",
             self.nodes.len(),
-            list(self.nodes.iter()),
+            list(&self.nodes),
             shown(&self.former)
         )
     }
@@ -128,24 +129,17 @@ impl Subject for Nodes {
 
     fn summary(&self) -> String {
         let what = match (self.removed.is_empty(), self.replaced.is_empty()) {
-            (false, true) => format!("{} leave the service", list(self.removed.iter())),
-            (true, _) => format!(
-                "{} are replaced by other machines",
-                list(self.replaced.iter())
-            ),
+            (false, true) => format!("{} leave the service", list(&self.removed)),
+            (true, _) => format!("{} are replaced by other machines", list(&self.replaced)),
             (false, false) => format!(
                 "{} leave the service, and {} are replaced by other machines",
-                list(self.removed.iter()),
-                list(self.replaced.iter())
+                list(&self.removed),
+                list(&self.replaced)
             ),
         };
         format!(
             "{what}. The nodes are then: {}. Who is new must prove itself.",
-            list(self.stay.iter())
+            list(&self.stay)
         )
     }
-}
-
-fn list<'a>(ids: impl Iterator<Item = &'a Id>) -> String {
-    ids.map(Id::as_str).collect::<Vec<_>>().join(", ")
 }

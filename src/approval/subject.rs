@@ -7,6 +7,7 @@ use crate::{
     encoding::Hash,
     phase::{Gate, Phase, State, name},
     plan::{Id, Side, Way},
+    report::list,
     room::WrongBag,
 };
 
@@ -49,21 +50,19 @@ impl Subject for KekDestroy {
     const GATE: Gate = Gate::KekDestroy;
 
     fn summary(&self) -> String {
-        let keys: Vec<&str> = self.keys.iter().map(Id::as_str).collect();
         let why = match self.acceptance {
             Some(_) => "The tenant has accepted.",
             None => "The ceremony was aborted.",
         };
-        let with = match keys.is_empty() {
+        let with = match self.keys.is_empty() {
             true => String::new(),
-            false => format!(", and with it the imported keys {}", keys.join(", ")),
+            false => format!(", and with it the imported keys {}", list(&self.keys)),
         };
-        let stay: Vec<&str> = self.stay.iter().map(Id::as_str).collect();
-        let stay = match stay.is_empty() {
+        let stay = match self.stay.is_empty() {
             true => String::new(),
             false => format!(
                 " The imported keys {} stay in the HSM, because they may be primary already.",
-                stay.join(", ")
+                list(&self.stay)
             ),
         };
         format!(
@@ -87,10 +86,9 @@ impl Subject for KeysDestroy {
     const GATE: Gate = Gate::KeysDestroy;
 
     fn summary(&self) -> String {
-        let keys: Vec<&str> = self.keys.iter().map(Id::as_str).collect();
         format!(
             "The ceremony was aborted. The keys {}, which were born in the hoster's HSM for it, are destroyed.",
-            keys.join(", ")
+            list(&self.keys)
         )
     }
 }
@@ -123,10 +121,9 @@ impl Subject for SourceDestroy {
     const GATE: Gate = Gate::SourceDestroy;
 
     fn summary(&self) -> String {
-        let labels: Vec<&str> = self.keys.iter().map(|key| key.label.as_str()).collect();
         format!(
             "The tenant's originals of {} are destroyed in its HSM. From then on only the hoster has these keys. Of its backups it says: {}",
-            labels.join(", "),
+            list(self.keys.iter().map(|key| &key.label)),
             self.backup
         )
     }
@@ -234,12 +231,11 @@ impl Subject for Unconfirmed {
     const GATE: Gate = Gate::Deviation;
 
     fn summary(&self) -> String {
-        let ids: Vec<&str> = self.custodians.iter().map(Id::as_str).collect();
         format!(
             "The {} {} is released although {} have not confirmed their shares. If those shares are lost or wrong, fewer are left to open the seal.",
             Kind::Package,
             self.package,
-            ids.join(", ")
+            list(&self.custodians)
         )
     }
 }

@@ -22,6 +22,8 @@ const SIGN: u64 = 0x20 | 0x40 | 0x80;
 const DECRYPT: u64 = 0x200 | 0x400;
 /// exportable-under-wrap: the key can leave.
 const EXPORTABLE: u64 = 0x1_0000;
+/// sign-eddsa, derive-ecdh, sign-ssh-certificate, sign-attestation-certificate: uses that no key of a ceremony has.
+const OTHERS: u64 = 0x100 | 0x800 | 0x200_0000 | 0x4_0000_0000;
 
 /// What the certificate says of its key.
 pub(super) struct Statement {
@@ -69,7 +71,7 @@ impl Statement {
                 (if usage.sign { SIGN } else { 0 }) | (if usage.decrypt { DECRYPT } else { 0 })
             }
         };
-        // What else a key may do (unwrap, attest) is no way out for it, but no part of its plan either.
+        // What else a key may do is no way out for it, but no part of its plan either.
         let surplus = capabilities & !allowed & (SIGN | DECRYPT | EXPORTABLE | OTHERS);
         if surplus != 0 {
             return Err(refuse(
@@ -84,9 +86,6 @@ impl Statement {
         Ok((Evidence::OriginAndUsage, what))
     }
 }
-
-/// sign-eddsa, derive-ecdh, sign-ssh-certificate, sign-attestation-certificate: uses that no key of a ceremony has.
-const OTHERS: u64 = 0x100 | 0x800 | 0x200_0000 | 0x4_0000_0000;
 
 /// The bytes of an extension that is a BIT STRING of whole bytes.
 fn extension<const N: usize>(leaf: &Certificate, oid: ObjectIdentifier) -> Result<Option<[u8; N]>> {

@@ -9,7 +9,8 @@ use crate::{
     document::Kind,
     encoding::Hash,
     log::Event,
-    plan::Plan,
+    plan::{Id, Plan},
+    report::list,
     side::counterpart::Verified,
 };
 
@@ -123,18 +124,12 @@ impl Act<'_> {
                 let abort = self.log.state.aborted.map(|head| head.hash);
                 let abort = abort.filter(|_| acceptance.is_none());
                 same("abort", &abort, &asked.abort)?;
-                match keys.iter().find(|key| !asked.keys.contains(key)) {
-                    Some(key) => Err((format!("the end of {key}"), format!("{:?}", asked.keys))),
-                    None => Ok(()),
-                }
+                ended(keys, asked.keys.iter())
             }
             (Event::KeysDestroy { keys, .. }, Asked::KeysDestroy(asked)) => {
                 let abort = self.log.state.aborted.map(|head| head.hash);
                 same("abort", &abort, &Some(asked.abort))?;
-                match keys.iter().find(|key| !asked.keys.contains(key)) {
-                    Some(key) => Err((format!("the end of {key}"), format!("{:?}", asked.keys))),
-                    None => Ok(()),
-                }
+                ended(keys, asked.keys.iter())
             }
             (Event::SourceDestroy(done), Asked::SourceDestroy(asked)) => {
                 same("closing", &done.closing, &asked.closing)?;
@@ -146,14 +141,7 @@ impl Act<'_> {
                 let ours = self.log.state.keys.iter();
                 let ours = ours.map(|key| (&key.label, key.spki));
                 same("keys", &ours.collect::<Vec<_>>(), &signed.collect())?;
-                match done
-                    .keys
-                    .iter()
-                    .find(|key| asked.keys.iter().all(|one| one.label != **key))
-                {
-                    Some(key) => Err((format!("the end of {key}"), format!("{:?}", asked.keys))),
-                    None => Ok(()),
-                }
+                ended(&done.keys, asked.keys.iter().map(|key| &key.label))
             }
             (Event::Restart { attempt, reason }, Asked::Restart(asked)) => {
                 same("attempt", attempt, &(asked.attempt + 1))?;
@@ -200,4 +188,15 @@ fn same<T: PartialEq + std::fmt::Debug>(what: &str, done: &T, signed: &T) -> Fit
         return Ok(());
     }
     Err((format!("{what} {done:?}"), format!("{what} {signed:?}")))
+}
+
+/// No key has ended but those of which officers have signed the end.
+fn ended<'a>(keys: &[Id], signed: impl Iterator<Item = &'a Id> + Clone) -> Fits {
+    match keys
+        .iter()
+        .find(|key| !signed.clone().any(|one| one == *key))
+    {
+        Some(key) => Err((format!("the end of {key}"), list(signed))),
+        None => Ok(()),
+    }
 }

@@ -19,6 +19,7 @@ use crate::{
     log::Event,
     phase::{Gate, name},
     plan::{Id, Plan, Side, Way},
+    report::list,
     rule::Rule,
     side::counterpart::{AskedAt, Verified},
     signature::{self, Namespace, SignatureFile, Signed, signer_of},
@@ -198,10 +199,7 @@ impl Gates<'_> {
         if held > 0 {
             let witnessed = match witnesses.is_empty() {
                 true => String::new(),
-                false => format!(
-                    "; countersigned, not counted: {}",
-                    witnesses.into_iter().collect::<Vec<_>>().join(", ")
-                ),
+                false => format!("; countersigned, not counted: {}", list(witnesses)),
             };
             verdict.holds.push(format!(
                 "{held} acts of the {}: each signed by enough of its officers, and what was done is what they signed for{witnessed}",

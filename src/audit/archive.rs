@@ -23,6 +23,7 @@ use crate::{
     log::{Event, MAX_LOG},
     phase::Phase,
     plan::{PLAN_FILE, Plan, Side},
+    report::list,
     rule::Rule,
     side::{
         archive::{ClosedHead, HEAD_FILE},
@@ -288,11 +289,10 @@ fn check_head(
         ));
     }
     let signed = signed.everyone();
-    let names: Vec<&str> = signed.iter().map(|one| one.id.as_str()).collect();
-    if !names.is_empty() {
+    if !signed.is_empty() {
         verdict.holds.push(format!(
             "the head of the {side} is signed by {}",
-            names.join(", ")
+            list(signed.iter().map(|one| &one.id))
         ));
     }
     Ok(())

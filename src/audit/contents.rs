@@ -13,14 +13,13 @@ use crate::{
     encoding::Hash,
     folder,
     log::Event,
-    plan::{Id, Plan, Side},
+    plan::{Plan, Side},
+    report::list,
     rule::Rule,
+    share::MAX_SHARE_FILE,
     side::counterpart::Verified,
     signature::Signed,
 };
-
-/// The greatest size of a share file, in bytes.
-const MAX_SHARE_FILE: u64 = 64 << 10;
 
 /// Checks all there are.
 ///
@@ -252,13 +251,10 @@ impl Check<'_> {
         if let Some(log) = self.logs.of(Side::Hoster) {
             registered_as_recorded(registration.received.body(), log)?;
         }
-        let nodes: Vec<&str> = (registration.received.body().nodes(self.plan).into_iter())
-            .map(Id::as_str)
-            .collect();
         verdict.holds.push(format!(
             "{} pieces of evidence: each of the nodes {} signed and decrypted as the tenant's keys, before activation and after it",
             evidence.len(),
-            nodes.join(", ")
+            list(registration.received.body().nodes(self.plan))
         ));
         for node in &registration.received.body().removed {
             verdict.noted.push(format!(
@@ -366,5 +362,5 @@ fn all_same<T: PartialEq>(values: &[Option<T>]) -> bool {
 /// Who signed, each once.
 pub fn names(signed: &[Signed]) -> String {
     let ids: std::collections::BTreeSet<&str> = signed.iter().map(|one| one.id.as_str()).collect();
-    ids.into_iter().collect::<Vec<_>>().join(", ")
+    list(ids)
 }

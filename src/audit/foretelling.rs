@@ -10,6 +10,7 @@ use crate::{
         Probe,
         forecast::{Forecast, forecast, forecast_alone},
     },
+    report::list,
     rule::Rule,
     signature::{self, Namespace},
 };
@@ -120,13 +121,16 @@ pub fn signers(plan: &Plan, reports: &Reports) -> Result<Vec<String>> {
     for Report { probe, file, bytes } in reports.all() {
         let files = signature::beside(file)?;
         let signed = signature::verify(plan, probe.side, Namespace::Probe, bytes, &files)?;
-        let names: Vec<_> = signed.officers.iter().map(|one| one.id.as_str()).collect();
-        lines.push(match names.as_slice() {
+        lines.push(match signed.officers.as_slice() {
             [] => format!(
                 "{}: signed by nobody, so a claim of whoever made the file",
                 file.display()
             ),
-            names => format!("{}: signed by {}", file.display(), names.join(", ")),
+            all => format!(
+                "{}: signed by {}",
+                file.display(),
+                list(all.iter().map(|one| &one.id))
+            ),
         });
     }
     Ok(lines)

@@ -28,8 +28,9 @@ use crate::{
     folder,
     log::{Event, SourceDestroyed},
     phase::Gate,
-    plan::{Id, MAX_PLAN, PLAN_FILE, Plan, Side, Source, Way},
+    plan::{MAX_PLAN, PLAN_FILE, Plan, Side, Source, Way},
     preflight::{Finding, Outcome},
+    report::{list, list_or},
     rule::Rule,
     signature::{self, Namespace},
 };
@@ -268,11 +269,7 @@ fn say_claims(plan: &Plan, logs: &Logs, verdict: &mut Verdict) {
             Event::Refusal { rule, found } => format!("refused by {}: {found}", rule.name()),
             Event::Restart { attempt, reason } => format!("attempt {attempt} begins: {reason}"),
             Event::Abort { reason, left } => {
-                let left = if left.is_empty() {
-                    "nothing".into()
-                } else {
-                    left.join(", ")
-                };
+                let left = list_or("nothing", left);
                 format!("ABORTED: {reason}; left in the HSM: {left}")
             }
             Event::Approval {
@@ -297,11 +294,10 @@ fn say_source(logs: &Logs, verdict: &mut Verdict) {
     for (side, seq, event) in logs.remarks() {
         let said = match event {
             Event::SourceDestroy(SourceDestroyed { keys, backup, .. }) => {
-                let keys: Vec<&str> = keys.iter().map(Id::as_str).collect();
                 verdict.claims.push("that no backup or clone of the tenant's HSM still holds the originals, and that the hoster's backups are as it says".into());
                 format!(
                     "the tenant's originals were destroyed, found and gone: {}; of its backups the hoster says: {backup}",
-                    keys.join(", ")
+                    list(keys)
                 )
             }
             Event::Close {

@@ -12,8 +12,9 @@ use crate::{
     escape::escape,
     fingerprint, folder,
     phase::name,
-    plan::{Deployment, Id, KeyType, Party, Person, Plan, Side, Target, Trial, Way},
+    plan::{Deployment, Id, Party, Person, Plan, Side, Target, Trial, Way},
     probe::{forecast::Forecast, proposal::strongest},
+    report::{list, list_or},
     signature::{self, Namespace},
 };
 
@@ -122,6 +123,14 @@ impl Checked {
         }
         all
     }
+
+    /// Refuses a plan of which a refusal is foretold.
+    ///
+    /// # Errors
+    /// By the first rule that will refuse; [`crate::Error::Failed`] where a token itself would fail.
+    pub fn require(&self) -> Result<()> {
+        self.forecast.as_ref().map_or(Ok(()), foretelling::require)
+    }
 }
 
 /// The ids of a plan, by their roles.
@@ -141,16 +150,6 @@ fn roles(plan: &Plan) -> Value {
         "nodes": ids(&mut plan.target.nodes().iter()),
         "keys": ids(&mut plan.keys.iter().map(|one| &one.label)),
     })
-}
-
-impl Checked {
-    /// Refuses a plan of which a refusal is foretold.
-    ///
-    /// # Errors
-    /// By the first rule that will refuse; [`crate::Error::Failed`] where a token itself would fail.
-    pub fn require(&self) -> Result<()> {
-        self.forecast.as_ref().map_or(Ok(()), foretelling::require)
-    }
 }
 
 fn meaning(path: &Path, plan: &Plan) -> Result<Vec<String>> {
@@ -287,10 +286,7 @@ fn transfer(lines: &mut Vec<String>, plan: &Plan) {
     };
     lines.push(format!("transfer:   {how}, evidence {evidence}"));
     for key in &plan.keys {
-        let kind = match key.key_type {
-            KeyType::Rsa(bits) => format!("RSA-{bits}"),
-            KeyType::Ec(bits) => format!("P-{bits}"),
-        };
+        let kind = key.key_type;
         let uses = [(key.usage.sign, "sign"), (key.usage.decrypt, "decrypt")];
         let uses: Vec<&str> = uses
             .iter()
@@ -306,7 +302,7 @@ fn transfer(lines: &mut Vec<String>, plan: &Plan) {
         ));
     }
     target(lines, plan);
-    lines.push(format!("places:     {}", plan.places().join(", ")));
+    lines.push(format!("places:     {}", list(plan.places())));
     lines.push(format!("originals:  {}", name(&plan.source)));
 }
 
@@ -347,14 +343,7 @@ fn signed(lines: &mut Vec<String>, path: &Path, plan: &Plan) -> Result<()> {
     let files = signature::beside(path)?;
     let all = signature::verify_any(plan, Namespace::Plan, plan.bytes(), &files)?;
     let has_signed = |person: &&Person| all.iter().any(|one| one.id == person.id);
-    let shown = match all.as_slice() {
-        [] => "nobody yet".into(),
-        all => all
-            .iter()
-            .map(|one| one.id.as_str())
-            .collect::<Vec<_>>()
-            .join(", "),
-    };
+    let shown = list_or("nobody yet", all.iter().map(|one| &one.id));
     lines.push(format!("signed by:  {shown}"));
     for side in [Side::Tenant, Side::Hoster] {
         let party = plan.party(side);

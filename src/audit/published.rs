@@ -10,6 +10,7 @@ use crate::{
     },
     log::{Event, Fetched},
     plan::{Id, Plan, Side, Target},
+    report::list,
     rule::Rule,
     target::metadata::Metadata,
 };
@@ -86,13 +87,11 @@ fn say(nodes: &[Id], plan: &Plan, acceptance: &Acceptance, verdict: &mut Verdict
         ));
     }
     let has = |node: &Id| acceptance.metadata.iter().any(|one| one.node == *node);
-    let without: Vec<&str> = (nodes.iter().filter(|node| !has(node)))
-        .map(Id::as_str)
-        .collect();
+    let without: Vec<&Id> = nodes.iter().filter(|node| !has(node)).collect();
     if !without.is_empty() {
         verdict.claims.push(format!(
             "which certificates these nodes publish, of which nobody fetched the metadata: {}",
-            without.join(", ")
+            list(without)
         ));
     }
     if !acceptance.metadata.is_empty() {

@@ -14,15 +14,13 @@ use keyferry::{
     paper::{identity, lines, look::Look, scan},
     plan::Mode,
     rule::Rule,
-    share::Share,
+    share::{MAX_SHARE_FILE, Share},
     terminal::{Asker, fail, give},
 };
 use zeroize::Zeroizing;
 
 /// The least length of a passphrase, in characters.
 const LEAST_PASSPHRASE: usize = 12;
-/// The greatest size of a share or identity file, in bytes.
-const MAX_FILE: u64 = 64 << 10;
 
 /// A custodian's own program: make an identity, check and open the share that it holds
 #[derive(Parser)]
@@ -204,7 +202,7 @@ fn identity_sheet(
     rehearsal: bool,
     look: Look,
 ) -> Result<()> {
-    let bytes = folder::read_file(file, MAX_FILE)?;
+    let bytes = folder::read_file(file, MAX_SHARE_FILE)?;
     let html = identity::sheet(&bytes, ceremony, rehearsal, look)?;
     folder::write_new(page, html.as_bytes())?;
     asker.say(&format!(
@@ -229,8 +227,8 @@ fn type_sheet(asker: &Asker, file: PathBuf) -> Result<()> {
 }
 
 fn opened(asker: &Asker, file: PathBuf, identity: PathBuf) -> Result<Share> {
-    let file = folder::read_file(&file, MAX_FILE)?;
-    let identity = Zeroizing::new(folder::read_file(&identity, MAX_FILE)?);
+    let file = folder::read_file(&file, MAX_SHARE_FILE)?;
+    let identity = Zeroizing::new(folder::read_file(&identity, MAX_SHARE_FILE)?);
     Ok(open_share(&file, &identity, &|prompt| asker.hidden(prompt))?.share)
 }
 

@@ -8,7 +8,7 @@ use keyferry::{
     fingerprint::{self, WORDS_TYPED},
     phase::Step,
     plan::{CloudFormat, Id, Side},
-    program::{Common, Heard, Sessions, Shared, words_heard},
+    program::{Common, Heard, Sessions, Shared, file_of, words_heard},
     share::CODE_WORDS,
     side::{
         archive,
@@ -67,7 +67,7 @@ enum Command {
         /// The registration/ folder
         registration: PathBuf,
         /// What a node of Windows Host Guardian Service publishes: its metadata.xml
-        #[arg(long, value_name = "NODE=FILE", value_parser = of_node)]
+        #[arg(long, value_name = "NODE=FILE", value_parser = file_of)]
         metadata: Vec<(Id, PathBuf)>,
         /// With --metadata: who fetched the files, by their id in the plan
         #[arg(long, value_name = "ID")]
@@ -122,7 +122,7 @@ enum Keys {
     /// Make the keys of the plan that do not exist yet
     Create {
         /// A key that exists: LABEL=FILE, its self-signed certificate or its public key
-        #[arg(long, value_name = "LABEL=FILE", value_parser = existing)]
+        #[arg(long, value_name = "LABEL=FILE", value_parser = file_of)]
         existing: Vec<(Id, PathBuf)>,
     },
     /// Take keys that were born in the hoster's HSM by the words that are read aloud, and make the challenge
@@ -165,16 +165,6 @@ enum Receipt {
         /// The receipt/ folder
         receipt: PathBuf,
     },
-}
-
-fn existing(text: &str) -> std::result::Result<(Id, PathBuf), String> {
-    let (label, file) = text.split_once('=').ok_or("expected LABEL=FILE")?;
-    Ok((label.parse()?, file.into()))
-}
-
-fn of_node(text: &str) -> std::result::Result<(Id, PathBuf), String> {
-    let (node, file) = text.split_once('=').ok_or("expected NODE=FILE")?;
-    Ok((node.parse()?, file.into()))
 }
 
 fn of_cloud(text: &str) -> std::result::Result<CloudFormat, String> {

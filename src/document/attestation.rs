@@ -7,7 +7,9 @@ use super::{Listed, keys::Keys, offer::Offer};
 use crate::{
     Result,
     attestation::{self, Purpose},
+    escape::escape,
     plan::{Evidence, Id, Plan},
+    report::Report,
     rule::Rule,
 };
 
@@ -70,6 +72,15 @@ pub struct Judged {
     pub level: Evidence,
     /// A line for each key.
     pub lines: Vec<String>,
+}
+
+impl Judged {
+    /// The report with what attestation proves.
+    pub fn said(&self, report: Report) -> Report {
+        (self.lines.iter()).fold(report, |report, line| {
+            report.value("evidence", escape(line))
+        })
+    }
 }
 
 /// A key that may be attested.

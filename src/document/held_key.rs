@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::parts::{self, ReadBack};
 use crate::{
-    encoding::{CkaId, cka_id},
+    encoding::CkaId,
     plan::{Id, KeyPlan, Plan},
 };
 
@@ -57,7 +57,7 @@ impl HeldKey {
             ));
         }
         let label = self.label.as_str();
-        let id = cka_id(&plan.hash(), "hoster", "target", label, attempt);
+        let id = plan.target_id(label, attempt);
         if self.id != id || self.hoster_label != plan.hoster_label(label) {
             let expected = format!("CKA_ID {id} and label {}", plan.hoster_label(label));
             return Err((format!("{label} under the CKA_ID {}", self.id), expected));

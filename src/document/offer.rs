@@ -8,7 +8,7 @@ use super::{
     parts::{self, Mechanism, OaepHash, Observed, ReadBack, TokenIdentity},
 };
 use crate::{
-    encoding::{Blob, CkaId, Hash, cka_id},
+    encoding::{Blob, CkaId, Hash},
     plan::Plan,
     rule::Rule,
     spki,
@@ -126,7 +126,7 @@ impl Body for Offer {
                 "only what the plan waives".into(),
             ));
         }
-        let id = cka_id(&plan.hash(), "hoster", "kek", "", header.attempt);
+        let id = plan.kek_id(header.attempt);
         same(format!("CKA_ID {}", self.id), format!("CKA_ID {id}"))?;
         for (rule, attribute, value) in waivable(plan.transfer.mechanism) {
             if !plan.waives(rule) {

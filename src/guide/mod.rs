@@ -4,6 +4,7 @@
 mod text;
 
 use crate::{
+    node::evidence_file,
     phase::{ABORT, INIT, Phase, Row, Step, TABLE, name, way_in},
     plan::{Id, Plan, Side, Source, Stage, Trial},
 };
@@ -59,11 +60,6 @@ impl Turn {
         let values = [("of", of), ("threshold", threshold.as_str())];
         texts.get(&format!("{}.{part}", self.key()), &values)
     }
-}
-
-/// The name of the file in which a node proves itself.
-pub fn evidence_file(node: &Id, stage: Stage) -> String {
-    format!("{node}-{}.json", stage.name())
 }
 
 /// The steps of a side from `init` to `close`, where nothing goes wrong.

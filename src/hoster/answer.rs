@@ -2,10 +2,7 @@
 
 use std::path::Path;
 
-use super::{
-    import::{held_key, target_id},
-    proving,
-};
+use super::{import::held_key, proving};
 use crate::{
     Result,
     ceremony::Ceremony,
@@ -38,7 +35,7 @@ pub fn answer(
         hsm.held(
             &inventory,
             &ImportKey {
-                id: target_id(&plan, &key.label, attempt),
+                id: plan.target_id(key.label.as_str(), attempt),
                 label: &label,
                 spki: &key.spki.0,
                 certificate: &key.certificate,

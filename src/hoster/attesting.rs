@@ -1,4 +1,4 @@
-//! Attestations as an operator gives them: read, named as the document lists them, and said what they prove.
+//! Attestations as an operator gives them: read, named as the document lists them.
 
 use std::path::PathBuf;
 
@@ -7,12 +7,10 @@ use crate::{
     attestation::MAX_ATTESTATION,
     document::{
         Listed,
-        attestation::{ATTESTATION_END, Attestation, Judged, KEK, REPORT_END},
+        attestation::{ATTESTATION_END, Attestation, KEK, REPORT_END},
     },
-    escape::escape,
     folder,
     plan::Id,
-    report::Report,
 };
 
 /// What was named on the command line.
@@ -107,12 +105,4 @@ impl Files {
         let found = self.files.iter().find(|(file, _)| file == name);
         found.map_or(&[], |(_, bytes)| bytes)
     }
-}
-
-/// The report with what attestation proves.
-pub fn attested(report: Report, judged: &Judged) -> Report {
-    let lines = judged.lines.iter();
-    lines.fold(report, |report, line| {
-        report.value("evidence", escape(line))
-    })
 }

@@ -14,7 +14,7 @@ use crate::{
     node::{MAX_EVIDENCE, NodeEvidence, Told, evidence_file, own_machines, same_former},
     phase::{Phase, Step},
     plan::{Id, Stage},
-    report::Report,
+    report::{Report, list},
     rule::Rule,
 };
 
@@ -66,10 +66,10 @@ pub fn add(ceremony: &mut Ceremony, files: &[PathBuf]) -> Result<Report> {
 fn what_is_missing(ceremony: &Ceremony, report: Report) -> Report {
     let nodes = &ceremony.state.nodes;
     let stage = nodes.stage();
-    let missing: Vec<&str> = nodes.missing(stage).into_iter().map(Id::as_str).collect();
+    let missing = nodes.missing(stage);
     let register = ceremony.register_folder();
     match (missing.first(), stage) {
-        (Some(next), _) => report.value("missing", missing.join(", ")).line(format!(
+        (Some(next), _) => report.value("missing", list(&missing)).line(format!(
             "Copy the newest orders of {} to {next}, and let it prove itself.",
             register.display()
         )),
@@ -98,14 +98,13 @@ fn in_time(ceremony: &Ceremony, evidence: &NodeEvidence) -> Result<()> {
     let (nodes, said) = (&ceremony.state.nodes, &evidence.statement);
     let planned = ceremony.plan.target.nodes();
     if !nodes.current().any(|node| *node == said.node) {
-        let names: Vec<&str> = nodes.current().map(Id::as_str).collect();
         let found = match planned.contains(&said.node) {
             true => format!("{}, which has left the service", said.node),
             false => format!("{}, no node of the plan", said.node),
         };
         return Err(Rule::EvidenceNode.refuse(
             found,
-            names.join(", "),
+            list(nodes.current()),
             "a node that is new under its own name needs a new ceremony; one that takes another's place proves itself under that name (`nodes --replace`)",
         ));
     }
@@ -120,13 +119,10 @@ fn in_time(ceremony: &Ceremony, evidence: &NodeEvidence) -> Result<()> {
         ));
     }
     if !nodes.may_begin(&said.node) {
-        let before: Vec<&str> = nodes
-            .missing(Stage::Ready)
-            .into_iter()
-            .map(Id::as_str)
-            .collect();
+        let before = nodes.missing(Stage::Ready);
+        let before = before.first().map_or("another", |node| node.as_str());
         return Err(Rule::EvidenceTurn.refuse(
-            format!("{} before {}", said.node, before.first().unwrap_or(&"another")),
+            format!("{} before {before}", said.node),
             "the nodes in the plan's order: what fails on one is mended before the next is touched",
             "add the evidence of the node before, then copy the new order of the register/ folder to this one",
         ));
@@ -178,11 +174,10 @@ pub fn require_all(ceremony: &Ceremony, stage: Stage) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let names: Vec<&str> = missing.into_iter().map(Id::as_str).collect();
-    Err(missing_error(&names, stage, ceremony.state.phase))
+    Err(missing_error(&missing, stage, ceremony.state.phase))
 }
 
-fn missing_error(names: &[&str], stage: Stage, phase: Phase) -> Error {
+fn missing_error(missing: &[&Id], stage: Stage, phase: Phase) -> Error {
     let rest = match phase {
         Phase::Activated => {
             "the keys are primary; until every node has shown it, the registration waits"
@@ -190,7 +185,7 @@ fn missing_error(names: &[&str], stage: Stage, phase: Phase) -> Error {
         _ => "the former primary keys stay in force meanwhile, and nobody is needed again",
     };
     Rule::EvidenceMissing.refuse(
-        format!("no evidence {} of {}", stage.name(), names.join(", ")),
+        format!("no evidence {} of {}", stage.name(), list(missing)),
         "evidence of every node of the plan",
         format!("let each prove itself and add its file with `evidence add`; {rest}. A node that is lost leaves with `nodes`"),
     )

@@ -18,13 +18,12 @@ use crate::{
         package::{Package, PackagedKey},
         receipt::Receipt,
     },
-    encoding::{CkaId, Hash, cka_id},
+    encoding::Hash,
     hsm::{Hsm, ImportKey, ImportOrder, Imported, Target},
     log::{Event, KekRecord, KeyRecord},
     phase::Step,
     plan::{IMPORT, Id, KeyPlan, Plan, Side},
-    report::Report,
-    rule::Rule,
+    report::{Report, list},
     seal::SealKey,
     share::Secret,
     terminal::Asker,
@@ -67,9 +66,7 @@ pub fn import(
     let plan = ceremony.plan.clone();
     let offer = ceremony.sent::<Offer>()?.0;
     approved.covers(&subject(&package, &offer.body().spki.0))?;
-    let kek = ceremony.state.kek.clone().ok_or_else(|| {
-        Rule::LogEvent.refuse("no KEK in the log", "an entry kek-create", "run `status`")
-    })?;
+    let kek = ceremony.state.kek_made()?;
     hsm.require(Side::Hoster, &plan)?;
     let (begun, arrived) = match settled(ceremony, hsm, &package)? {
         Some(arrived) => (ceremony.begin(Step::Import)?, arrived),
@@ -108,13 +105,9 @@ pub fn import(
     ceremony.finish(begun, event)?;
     Ok(Report::new("Every key is in the HSM, unreadable and not extractable, and proves itself.")
         .value("receipt", document.to_string())
-        .value("opened by", names(&custodians))
-        .value("spent", names(&spent))
+        .value("opened by", list(&custodians))
+        .value("spent", list(&spent))
         .line("An identity that was opened on this machine is spent: its holder makes a new one for the next ceremony."))
-}
-
-fn names(ids: &[Id]) -> String {
-    ids.iter().map(Id::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// Every key, in the HSM, and who opened the seal for it.
@@ -143,11 +136,6 @@ fn settled(ceremony: &Ceremony, hsm: &Hsm, package: &Released<Package>) -> Resul
         custodians,
         spent,
     }))
-}
-
-/// The CKA_ID of a target key at the hoster.
-pub fn target_id(plan: &Plan, label: &Id, attempt: u32) -> CkaId {
-    cka_id(&plan.hash(), "hoster", "target", label.as_str(), attempt)
 }
 
 /// Opens the seal with a quorum, then unwraps. The KEK was looked at first: custodians do not spend their
@@ -241,7 +229,9 @@ fn import_keys<'a>(
         .zip(&ceremony.plan.keys)
         .zip(labels);
     keys.map(|((key, planned), label)| ImportKey {
-        id: target_id(&ceremony.plan, &key.label, ceremony.state.attempt),
+        id: ceremony
+            .plan
+            .target_id(key.label.as_str(), ceremony.state.attempt),
         label,
         spki: &key.spki.0,
         certificate: package.file(&key.certificate_file()),
@@ -254,7 +244,7 @@ fn import_keys<'a>(
 pub fn held_key(plan: &Plan, label: &Id, held: &Imported, attempt: u32) -> HeldKey {
     HeldKey {
         label: label.clone(),
-        id: target_id(plan, label, attempt),
+        id: plan.target_id(label.as_str(), attempt),
         hoster_label: plan.hoster_label(label.as_str()),
         attributes: held.attributes.clone(),
     }

@@ -16,14 +16,14 @@ use crate::{
     fingerprint,
     hoster::{
         acceptance::accepted,
-        attesting::{Files, Given, attested},
-        remains::{self, kek_id},
+        attesting::{Files, Given},
+        remains,
     },
     hsm::{Hsm, Kek, KekSpec},
     log::{Event, KekRecord, LOG_FILE},
     phase::Step,
-    plan::{Id, Side, Source, Way},
-    report::Report,
+    plan::{Side, Source, Way},
+    report::{Report, list_or},
     rule::Rule,
     side::room,
 };
@@ -47,7 +47,7 @@ pub fn create(
     progress("canary: unwrapping a throwaway key under a throwaway KEK");
     let observed = hsm.unwrap_canary(transfer.mechanism, transfer.oaep_hash)?;
     progress(&format!("making the KEK, RSA-{}", transfer.kek_bits));
-    let id = kek_id(ceremony, begun.attempt());
+    let id = plan.kek_id(begun.attempt());
     let label = plan.hoster_label("keyferry-kek");
     let spec = KekSpec {
         bits: transfer.kek_bits,
@@ -83,7 +83,7 @@ pub fn create(
     let report = Report::new("The KEK is in the HSM, and the offer is made.")
         .value("offer", document.to_string())
         .value("KEK", fingerprint.to_string());
-    Ok(attested(report, &judged)
+    Ok(judged.said(report)
         .line("Its words; the first two rows are read aloud to the tenant over a second channel (`keyferry-audit show` shows them again):")
         .line(fingerprint::rows(&fingerprint.0))
         .data("words", fingerprint::words(&fingerprint.0).join(" "))
@@ -243,14 +243,10 @@ pub fn destroy(
     };
     let files = vec![(LOG_FILE.to_owned(), log)];
     let document = ceremony.build_answering(&begun, answers, closing, files)?;
-    let gone = match keys.is_empty() {
-        true => "none".into(),
-        false => keys.iter().map(Id::as_str).collect::<Vec<_>>().join(", "),
-    };
     let report = Report::new("The KEK is destroyed; a new session no longer finds either half.")
         .line("Backups and clones of the HSM, if there are any, are not seen from here: destroy them too, and note it.")
         .value("KEK", kek.fingerprint.to_string())
-        .value("keys destroyed", gone)
+        .value("keys destroyed", list_or("none", &keys))
         .value("closing", document.to_string());
     let event = Event::KekDestroy {
         document,

@@ -2,11 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{
-    attesting::{Given, attested},
-    import::{held_key, target_id},
-    remains,
-};
+use super::{attesting::Given, import::held_key, remains};
 use crate::{
     Result,
     approval::{self, Approved},
@@ -21,11 +17,11 @@ use crate::{
     },
     encoding::{Blob, Hash},
     fingerprint,
-    hsm::{Born, BornSpec, Hsm},
+    hsm::{Born, BornSpec, Hsm, Inventory},
     log::{Event, KeyRecord, LOG_FILE},
     phase::Step,
-    plan::{Id, KeyPlan, Plan, Side},
-    report::Report,
+    plan::{KeyPlan, Plan, Side},
+    report::{Report, list},
     rule::Rule,
     spki,
 };
@@ -46,10 +42,11 @@ pub fn create(
     let files = given.read(&labels)?;
     hsm.require(Side::Hoster, &plan)?;
     let begun = ceremony.begin(Step::KeysCreate)?;
+    let inventory = hsm.inventory()?;
     let mut born = Vec::new();
     for key in &plan.keys {
         progress(&format!("making {}", key.label));
-        born.push(one(&plan, hsm, key, begun.attempt())?);
+        born.push(one(&plan, hsm, &inventory, key, begun.attempt())?);
     }
     if given.prepare {
         return Ok(prepared(&plan, begun.attempt()));
@@ -86,7 +83,7 @@ pub fn create(
     let report = Report::new("The keys were born in the HSM and can never leave it.")
         .value("keys", document.to_string())
         .value("fingerprint", said.to_string());
-    let report = attested(report, &judged);
+    let report = judged.said(report);
     Ok(shown(ceremony, report, said))
 }
 
@@ -105,22 +102,22 @@ fn prepared(plan: &Plan, attempt: u32) -> Report {
         "The keys are in the HSM, and not yet shown: let the vendor's tool attest them.",
     );
     let report = plan.keys.iter().fold(report, |report, key| {
-        let id = target_id(plan, &key.label, attempt);
+        let id = plan.target_id(key.label.as_str(), attempt);
         let label = plan.hoster_label(key.label.as_str());
         report.value(key.label.as_str(), format!("CKA_ID {id}, label {label}"))
     });
     report.line("Then: keyferry-hoster keys create --attestation LABEL=FILE ..., with --attestation-report LABEL=FILE where only the vendor's tool can read it.")
 }
 
-fn one(plan: &Plan, hsm: &Hsm, key: &KeyPlan, attempt: u32) -> Result<Born> {
+fn one(plan: &Plan, hsm: &Hsm, inventory: &Inventory, key: &KeyPlan, attempt: u32) -> Result<Born> {
     let label = plan.hoster_label(key.label.as_str());
     let spec = BornSpec {
-        id: target_id(plan, &key.label, attempt),
+        id: plan.target_id(key.label.as_str(), attempt),
         label: &label,
         kind: key.key_type,
         usage: key.usage,
     };
-    let born = hsm.born_make(&hsm.inventory()?, &spec, |target| {
+    let born = hsm.born_make(inventory, &spec, |target| {
         let sign = |message: &[u8]| hsm.sign(target, message);
         let made = certificate::make(&key.subject, key.label.as_str(), &target.spki, sign)?;
         Ok(made.der().to_vec())
@@ -208,10 +205,9 @@ pub fn destroy(
     };
     let files = vec![(LOG_FILE.to_owned(), log)];
     let document = ceremony.build_answering(&begun, subject.abort, closing, files)?;
-    let gone: Vec<&str> = keys.iter().map(Id::as_str).collect();
     let report = Report::new("The keys are destroyed; a new session no longer finds them.")
         .line("Backups and clones of the HSM, if there are any, are not seen from here: destroy them too, and note it.")
-        .value("keys destroyed", gone.join(", "))
+        .value("keys destroyed", list(&keys))
         .value("closing", document.to_string());
     ceremony.finish(begun, Event::KeysDestroy { document, keys })?;
     Ok(report)

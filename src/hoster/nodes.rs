@@ -11,13 +11,10 @@ use crate::{
     log::Event,
     phase::Step,
     plan::{Id, Stage},
-    report::Report,
+    report::{Report, list_or},
     rule::Rule,
-    spki::TargetCertificate,
+    spki::{MAX_CERTIFICATE, TargetCertificate},
 };
-
-/// The greatest size of a certificate, in bytes.
-const MAX_CERTIFICATE: u64 = 16 << 10;
 
 /// What officers sign for.
 fn subject(ceremony: &Ceremony, removed: &[Id], replaced: &[Id]) -> Result<approval::Nodes> {
@@ -77,14 +74,10 @@ pub fn change(
         removed: subject.removed,
         replaced: subject.replaced,
     })?;
-    let names = |ids: &[Id]| match ids.is_empty() {
-        true => "none".to_owned(),
-        false => ids.iter().map(Id::as_str).collect::<Vec<_>>().join(", "),
-    };
     Ok(Report::new("The nodes of the service are changed.")
-        .value("removed", names(removed))
-        .value("replaced", names(replaced))
-        .value("nodes", names(&subject.stay))
+        .value("removed", list_or("none", removed))
+        .value("replaced", list_or("none", replaced))
+        .value("nodes", list_or("none", &subject.stay))
         .line("A machine that has left must not reach the HSM any more: see to it, and note it.")
         .line("A machine that takes a place proves itself under that node's name, with a copy of the register/ folder."))
 }

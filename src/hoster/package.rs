@@ -9,7 +9,7 @@ use crate::{
     log::Event,
     phase::Step,
     plan::Way,
-    report::Report,
+    report::{Report, list},
     rule::Rule,
 };
 
@@ -41,14 +41,7 @@ pub fn check(ceremony: &mut Ceremony, folder: &Path) -> Result<Report> {
         Report::new("The package is taken: it is the tenant's, whole, and for this KEK.")
             .value("package", package.hash.to_string())
             .value("package id", body.package_id.to_string())
-            .value(
-                "keys",
-                body.keys
-                    .iter()
-                    .map(|key| key.label.as_str())
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            )
+            .value("keys", list(body.keys.iter().map(|key| &key.label)))
             .value(
                 "quorum",
                 format!("{} of {}", body.threshold, body.shares.len()),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::{import::target_id, keys};
+use super::keys;
 use crate::{
     Error, Result,
     approval::{self, Approved, PlainKey},
@@ -132,9 +132,7 @@ pub fn import(
     let plain = brought.read(&plan)?;
     approved.covers(&subject(ceremony, &plain)?)?;
     let offer = ceremony.sent::<Offer>()?.0;
-    let kek = ceremony.state.kek.clone().ok_or_else(|| {
-        Rule::LogEvent.refuse("no KEK in the log", "an entry kek-create", "run `status`")
-    })?;
+    let kek = ceremony.state.kek_made()?;
     hsm.require(Side::Hoster, &plan)?;
     let waived = |rule| plan.waives(rule);
     hsm.kek_check(
@@ -158,7 +156,7 @@ pub fn import(
     let wanted: Vec<_> = wanted
         .map(|((key, plain), label)| {
             let wanted = ImportKey {
-                id: target_id(&plan, &key.label, begun.attempt()),
+                id: plan.target_id(key.label.as_str(), begun.attempt()),
                 label,
                 spki: plain.certificate.spki(),
                 certificate: plain.certificate.der(),

@@ -144,8 +144,8 @@ fn ordered(ceremony: &Ceremony, report: Report, order: &Order, hash: Hash) -> Re
         .value("order hash", hash.to_string());
     match programs.next() {
         Some(step) => report.line(format!(
-            "Copy it to every node's folder; then run {}, once, on one of them; then {}.",
-            step.program, "let every node prove itself"
+            "Copy it to every node's folder; then run {}, once, on one of them; then let every node prove itself.",
+            step.program
         )),
         None => report.line("It is carried out. Let every node prove itself."),
     }

@@ -19,13 +19,10 @@ use crate::{
     report::Report,
     rule::Rule,
     side::token::{TokenChoice, require_tries_left},
-    spki::TargetCertificate,
+    spki::{MAX_CERTIFICATE, TargetCertificate},
     target::local::Registry,
     terminal::Asker,
 };
-
-/// The greatest size of a certificate, in bytes.
-const MAX_CERTIFICATE: u64 = 16 << 10;
 
 /// What a node is told on its command line.
 pub struct NodeChoice {

@@ -14,12 +14,9 @@ use crate::{
     paper::lines,
     plan::{Id, Plan},
     rule::Rule,
-    share::{Quorum, RECORD, Secret, Share},
+    share::{MAX_SHARE_FILE, Quorum, RECORD, Secret, Share},
     terminal::Asker,
 };
-
-/// The greatest size of a share or identity file, in bytes.
-const MAX_FILE: u64 = 64 << 10;
 
 /// A share as it comes on the command line.
 pub struct Presented {
@@ -141,7 +138,7 @@ fn ask_all(package: &Package, quorum: &mut Quorum, spent: &mut Spent, asker: &As
         };
         let share = match answer.trim() {
             "" => type_share(package, asker),
-            file => folder::read_file(file.as_ref(), MAX_FILE)
+            file => folder::read_file(file.as_ref(), MAX_SHARE_FILE)
                 .and_then(|bytes| {
                     let identity = ask_identity(asker)?;
                     open_bytes(package, &bytes, file, &identity, asker)
@@ -185,7 +182,7 @@ fn ask_identity(asker: &Asker) -> Result<Zeroizing<Vec<u8>>> {
     let answer = asker.line(question)?;
     match answer.trim() {
         "" => custodian::with_armour(&lines::ask(asker)?).map(Zeroizing::new),
-        file => folder::read_file(file.as_ref(), MAX_FILE).map(Zeroizing::new),
+        file => folder::read_file(file.as_ref(), MAX_SHARE_FILE).map(Zeroizing::new),
     }
 }
 
@@ -196,8 +193,8 @@ fn open_file(
     identity: &std::path::Path,
     asker: &Asker,
 ) -> Result<OpenedShare> {
-    let bytes = folder::read_file(file, MAX_FILE)?;
-    let identity = Zeroizing::new(folder::read_file(identity, MAX_FILE)?);
+    let bytes = folder::read_file(file, MAX_SHARE_FILE)?;
+    let identity = Zeroizing::new(folder::read_file(identity, MAX_SHARE_FILE)?);
     open_bytes(
         package,
         &bytes,

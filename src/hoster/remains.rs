@@ -3,28 +3,16 @@
 use crate::{
     Result,
     ceremony::Ceremony,
-    encoding::{CkaId, cka_id},
-    hoster::import::target_id,
+    encoding::CkaId,
     hsm::Hsm,
-    plan::{Id, Side, Way},
+    plan::{Id, Way},
 };
-
-/// The CKA_ID of the KEK of an attempt.
-pub fn kek_id(ceremony: &Ceremony, attempt: u32) -> CkaId {
-    cka_id(
-        &ceremony.plan.hash(),
-        Side::Hoster.name(),
-        "kek",
-        "",
-        attempt,
-    )
-}
 
 /// The target keys of this attempt, with their CKA_IDs.
 pub fn targets(ceremony: &Ceremony) -> impl Iterator<Item = (&Id, CkaId)> {
     let (plan, attempt) = (&ceremony.plan, ceremony.state.attempt);
     let labels = plan.keys.iter().map(|key| &key.label);
-    labels.map(move |label| (label, target_id(plan, label, attempt)))
+    labels.map(move |label| (label, plan.target_id(label.as_str(), attempt)))
 }
 
 /// What is there.
@@ -33,7 +21,7 @@ pub fn targets(ceremony: &Ceremony) -> impl Iterator<Item = (&Id, CkaId)> {
 /// The HSM's.
 pub fn left(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
     let mut left = Vec::new();
-    if hsm.holds(kek_id(ceremony, ceremony.state.attempt))? {
+    if hsm.holds(ceremony.plan.kek_id(ceremony.state.attempt))? {
         left.push("the KEK".to_owned());
     }
     for (label, id) in targets(ceremony) {
@@ -55,7 +43,7 @@ pub fn left(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
 pub fn look(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
     let state = &ceremony.state;
     if state.kek_begun && state.kek.is_none() {
-        hsm.kek_clear(kek_id(ceremony, state.attempt))?;
+        hsm.kek_clear(ceremony.plan.kek_id(state.attempt))?;
     }
     if state.keys_begun && state.keys.is_empty() {
         destroy_targets(ceremony, hsm)?;

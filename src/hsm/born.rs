@@ -81,7 +81,7 @@ impl Hsm<'_> {
             self.raw().create(&session, &beside)?;
             drop(session);
             let set = spec.set(&target.spki, &certificate);
-            let mut held = self.held(&self.inventory()?, &set)?;
+            let mut held = self.held(&self.inventory_of(&id)?, &set)?;
             held.target.made = true;
             Ok(Born { held, certificate })
         })

@@ -290,7 +290,7 @@ pub(super) fn unfilled_key() -> Result<(rsa::PrivateKey, Zeroizing<Vec<u8>>)> {
         let der = key.to_pkcs8_der().map_err(|error| {
             Error::failed(
                 format!("the throwaway RSA key does not encode: {error}"),
-                "report this as a bug",
+                "report this as a defect",
             )
         })?;
         if der.as_bytes().len() % 8 != 0 {

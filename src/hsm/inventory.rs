@@ -3,7 +3,7 @@
 use cryptoki_sys::*;
 
 use super::Hsm;
-use super::attribute::{Value, number};
+use super::attribute::{Attribute, Value, bytes, number};
 use super::public_key::{Numbers, PublicKey};
 use super::raw::Object;
 use crate::Result;
@@ -34,10 +34,19 @@ impl Hsm<'_> {
     /// # Errors
     /// [`crate::Error::Hsm`] where the token fails.
     pub fn inventory(&self) -> Result<Inventory> {
+        self.inventory_where(&[])
+    }
+
+    /// Looks at the objects of one id, in a new session.
+    pub(super) fn inventory_of(&self, id: &[u8]) -> Result<Inventory> {
+        self.inventory_where(&[bytes(CKA_ID, id)])
+    }
+
+    fn inventory_where(&self, template: &[Attribute]) -> Result<Inventory> {
         let session = self.session()?;
         let raw = self.raw();
         let mut entries = Vec::new();
-        for object in self.find(&session, &[])? {
+        for object in self.find(&session, template)? {
             let class = match raw.read(&session, object, &number(CKA_CLASS, 0)) {
                 Ok(class) => class,
                 // SoftHSM, killed while it makes an object, leaves a file without any attribute and lists it for ever: no
@@ -45,16 +54,16 @@ impl Hsm<'_> {
                 Err(_) if session.get_session_info().is_ok() => continue,
                 Err(error) => return Err(error),
             };
-            let bytes = |kind, most| raw.read_bytes(&session, object, kind, most);
+            let read = |kind, most| raw.read_bytes(&session, object, kind, most);
             let modulus = match class {
-                Some(Value::Number(CKO_PRIVATE_KEY)) => bytes(CKA_MODULUS, MOST_MODULUS)?,
+                Some(Value::Number(CKO_PRIVATE_KEY)) => read(CKA_MODULUS, MOST_MODULUS)?,
                 _ => None,
             };
             entries.push(Entry {
                 object,
                 class,
-                id: bytes(CKA_ID, MOST_NAME)?.unwrap_or_default(),
-                label: bytes(CKA_LABEL, MOST_NAME)?.unwrap_or_default(),
+                id: read(CKA_ID, MOST_NAME)?.unwrap_or_default(),
+                label: read(CKA_LABEL, MOST_NAME)?.unwrap_or_default(),
                 modulus: modulus.unwrap_or_default(),
             });
         }

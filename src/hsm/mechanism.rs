@@ -41,7 +41,7 @@ pub(super) fn software_public(key: &rsa::PrivateKey) -> Result<PublicKey> {
     PublicKey::of_parts(&key.n_bytes(), &key.e_bytes()).ok_or_else(|| {
         Error::failed(
             "the throwaway RSA key does not encode",
-            "report this as a bug",
+            "report this as a defect",
         )
     })
 }

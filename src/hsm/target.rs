@@ -235,7 +235,6 @@ impl Hsm<'_> {
         id: CkaId,
         spec: &TargetSpec,
     ) -> Result<std::result::Result<Target, Miss>> {
-        let session = self.session()?;
         let miss = |found: String| Miss {
             rule: Rule::TargetKey,
             found,
@@ -249,6 +248,7 @@ impl Hsm<'_> {
             );
             return Ok(Err(miss(found)));
         };
+        let session = self.session()?;
         let key = self.public_key_of(&session, *public)?;
         let trusted = spec.trusted_only;
         if let Some(miss) =

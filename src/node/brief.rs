@@ -7,8 +7,8 @@ use super::PrimaryKey;
 use crate::{
     Error, Result,
     document::{FORMAT, Listed, key_set::KeySet, parts::OaepHash},
-    encoding::{Blob, CkaId, Fixed, Hash, PackageId, cka_id},
-    plan::{Deployment, Id, Mode, Plan, Role, Side, Stage, Target, Trial},
+    encoding::{Blob, CkaId, Fixed, Hash, PackageId},
+    plan::{Deployment, Id, Mode, Plan, Role, Stage, Target, Trial},
     spki::TargetCertificate,
 };
 
@@ -99,7 +99,7 @@ impl Brief {
                 label: key.label.clone(),
                 role: key.role,
                 container: plan.hoster_label(label),
-                id: cka_id(&plan.hash(), Side::Hoster.name(), "target", label, attempt),
+                id: plan.target_id(label, attempt),
                 spki: Hash::of(&key.spki.0),
                 certificate: Listed::of(certificate),
                 thumbprint: TargetCertificate::parse(certificate, label)?.thumbprint(),

@@ -12,6 +12,7 @@ use crate::{
     escape::escape,
     plan::{Id, Plan, Role, Stage},
     proof::{Evidence, Proof},
+    report::list,
     rule::Rule,
     spki, target,
 };
@@ -223,11 +224,10 @@ impl NodeEvidence {
             ));
         }
         if !told.brief.nodes.contains(&said.node) {
-            let nodes: Vec<&str> = told.brief.nodes.iter().map(Id::as_str).collect();
             return Err(wrong(
                 Rule::EvidenceNode,
                 "no node of the plan".into(),
-                nodes.join(", "),
+                list(&told.brief.nodes),
             ));
         }
         self.keys(told)?;

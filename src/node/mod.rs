@@ -8,7 +8,7 @@ mod registered;
 
 use serde::{Deserialize, Serialize};
 
-use crate::plan::Role;
+use crate::{plan::Role, report::list_or};
 pub use brief::{BRIEF_FILE, Brief, BriefKey, MAX_BRIEF, NodeChallenge};
 pub use evidence::{MAX_EVIDENCE, NodeEvidence, NodeKey, Statement, Told, evidence_file};
 pub use order::{MAX_ORDER, Order, OrderKind};
@@ -33,8 +33,5 @@ pub fn shown(keys: &[PrimaryKey]) -> String {
         };
         format!("{role} {}", crate::escape::escape(&key.thumbprint))
     };
-    match keys.is_empty() {
-        true => "none".into(),
-        false => keys.iter().map(one).collect::<Vec<_>>().join(", "),
-    }
+    list_or("none", keys.iter().map(one))
 }

@@ -10,6 +10,7 @@ use crate::{
     encoding::Hash,
     escape::escape,
     plan::{Id, Stage},
+    report::list,
     rule::Rule,
 };
 
@@ -63,17 +64,14 @@ fn every_node(nodes: &[&Id], evidence: &[NodeEvidence], of: Stage) -> Result<()>
     if there == nodes {
         return Ok(());
     }
-    let missing: Vec<&str> = (nodes.iter())
-        .filter(|node| !there.contains(node))
-        .map(|node| node.as_str())
-        .collect();
+    let missing = nodes.iter().filter(|node| !there.contains(node));
     Err(Rule::EvidenceMissing.refuse(
         format!(
             "{} of {} nodes, {} missing: {}",
             there.len(),
             nodes.len(),
             of.name(),
-            missing.join(", ")
+            list(missing)
         ),
         format!(
             "evidence of the stage {} by every node, each once, in the plan's order",

@@ -5,6 +5,7 @@ use crate::{
     Error, Result,
     document::Kind,
     encoding::Hash,
+    log::KekRecord,
     plan::{Side, Stage, Way},
     rule::Rule,
 };
@@ -19,6 +20,16 @@ impl State {
                 Step::Rollback => nodes.stage() == Stage::Active && self.phase != Phase::Activated,
                 _ => true,
             }
+    }
+
+    /// The KEK that was made.
+    ///
+    /// # Errors
+    /// `LOG-EVENT` where the log names none.
+    pub fn kek_made(&self) -> Result<KekRecord> {
+        self.kek.clone().ok_or_else(|| {
+            Rule::LogEvent.refuse("no KEK in the log", "an entry kek-create", "run `status`")
+        })
     }
 
     /// Whether a KEK was made and not destroyed, as far as the log says.

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Result,
     document::parts::Mechanism,
-    encoding::{Fixed, Hash},
+    encoding::{CkaId, Fixed, Hash, cka_id},
     folder,
     rule::Rule,
 };
@@ -245,5 +245,15 @@ impl Plan {
     /// so that next year's ceremony does not collide.
     pub fn hoster_label(&self, label: &str) -> String {
         format!("{label}-{}", &self.hash.to_string()[..8])
+    }
+
+    /// The CKA_ID of the KEK at the hoster, in an attempt.
+    pub fn kek_id(&self, attempt: u32) -> CkaId {
+        cka_id(&self.hash, Side::Hoster.name(), "kek", "", attempt)
+    }
+
+    /// The CKA_ID of a target key at the hoster, in an attempt.
+    pub fn target_id(&self, label: &str, attempt: u32) -> CkaId {
+        cka_id(&self.hash, Side::Hoster.name(), "target", label, attempt)
     }
 }

@@ -8,7 +8,8 @@ use std::{
 use crate::{
     Result,
     document::Kind,
-    guide::{Texts, Turn, evidence_file},
+    guide::{Texts, Turn},
+    node::evidence_file,
     phase::{Phase, Step},
     plan::{CloudFormat, Evidence, Plan, Side, Source, Target, Way},
     terminal::Asker,

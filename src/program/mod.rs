@@ -26,7 +26,7 @@ use crate::{
     hsm::{Hsm, MOST_SESSIONS},
     log::Event,
     phase::{Phase, Step},
-    plan::{Mode, Plan, Side},
+    plan::{Id, Mode, Plan, Side},
     report::Report,
     rule::Rule,
     side::{
@@ -251,6 +251,17 @@ impl Common {
 }
 
 /// A text as C takes it.
+/// A file of one key or node: `ID=FILE`.
+///
+/// # Errors
+/// What was expected.
+pub fn file_of(text: &str) -> std::result::Result<(Id, PathBuf), String> {
+    let (id, file) = text
+        .split_once('=')
+        .ok_or("expected the id, then =, then the file")?;
+    Ok((id.parse()?, file.into()))
+}
+
 fn without_zero(text: &str) -> std::result::Result<CString, NulError> {
     CString::new(text)
 }

@@ -9,6 +9,8 @@ mod record;
 #[cfg(feature = "custody")]
 mod secret;
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -24,6 +26,8 @@ pub use record::{RECORD, Share};
 #[cfg(feature = "custody")]
 pub use secret::{Secret, deal};
 
+/// The greatest size of a share or identity file, in bytes.
+pub const MAX_SHARE_FILE: u64 = 64 << 10;
 /// The length of a code, in bytes and so in PGP words.
 pub const CODE_WORDS: usize = 10;
 
@@ -44,6 +48,22 @@ pub struct ShareListing {
 }
 
 impl ShareListing {
+    /// These are the bytes that were dealt, as they lie at a path.
+    ///
+    /// # Errors
+    /// `SHARE-FILE`.
+    pub fn dealt(&self, bytes: &[u8], path: &Path) -> Result<()> {
+        let found = Hash::of(bytes);
+        if found == self.file {
+            return Ok(());
+        }
+        Err(Rule::ShareFile.refuse(
+            format!("{} has SHA-256 {found}", path.display()),
+            format!("the file that was dealt, {}", self.file),
+            "find an unchanged copy of the outbox; without one the export must be done again",
+        ))
+    }
+
     /// Whether these are the words that the custodian's own program shows for this share.
     ///
     /// # Errors

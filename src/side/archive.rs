@@ -15,7 +15,7 @@ use crate::{
     log::{Event, Head, LOG_FILE},
     phase::{Phase, Step},
     plan::{Id, Plan, Side, Source, Way},
-    report::Report,
+    report::{Report, list_or},
     rule::Rule,
     signature::{self, Namespace},
 };
@@ -104,15 +104,8 @@ pub fn close(ceremony: &mut Ceremony, closing: Option<&Path>) -> Result<Report> 
         .line(fingerprint::rows(&head.hash.0))
         .data("words", fingerprint::words(&head.hash.0).join(" "))
         .value("archive", archive.display().to_string())
-        .value("head signed", said(&signed))
-        .value("not signed", said(&missing)))
-}
-
-fn said(ids: &[Id]) -> String {
-    match ids.is_empty() {
-        true => "nobody".into(),
-        false => ids.iter().map(Id::as_str).collect::<Vec<_>>().join(", "),
-    }
+        .value("head signed", list_or("nobody", &signed))
+        .value("not signed", list_or("nobody", &missing)))
 }
 
 /// Who of this side's officers and the witnesses has signed the head, and who has not.

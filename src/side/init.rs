@@ -10,7 +10,7 @@ use crate::{
     folder,
     log::{Event, LOG_FILE, MAX_LOG},
     plan::{MAX_PLAN, PLAN_FILE, Plan, Side, Trial, Way},
-    report::Report,
+    report::{Report, list},
     rule::Rule,
     side::{counterpart, trial},
     signature::{self, SignatureFile, Signed},
@@ -137,14 +137,7 @@ pub fn init(dir: &Path, side: Side, agreed: AgreedPlan, typed: &str) -> Result<(
         plan.ceremony
     ))
     .value("plan", plan.hash().to_string())
-    .value(
-        "signed by",
-        signed
-            .iter()
-            .map(|one| one.id.to_string())
-            .collect::<Vec<_>>()
-            .join(", "),
-    )
+    .value("signed by", list(signed.iter().map(|one| &one.id)))
     .value("folder", dir.display().to_string());
     let report = match (plan.supersedes, superseded) {
         (None, _) => report,

@@ -28,13 +28,12 @@ use crate::{
     report::Report,
     room::Remark,
     rule::Rule,
+    share::MAX_SHARE_FILE,
     side::archive::HEAD_FILE,
 };
 
 /// The folder of pages, in a ceremony folder.
 pub const PAPER: &str = "paper";
-/// The greatest size of a share file, in bytes.
-const MAX_SHARE_FILE: u64 = 64 << 10;
 
 /// Which page.
 #[derive(Debug, Clone, Subcommand)]
@@ -231,14 +230,7 @@ fn share(ceremony: &Ceremony, id: &Id, texts: &Texts) -> Result<Made> {
     };
     let path = ceremony.outbox(SHARES).join(format!("{id}.age"));
     let bytes = folder::read_file(&path, MAX_SHARE_FILE)?;
-    let hash = Hash::of(&bytes);
-    if hash != listing.file {
-        return Err(Rule::ShareFile.refuse(
-            format!("{} has SHA-256 {hash}", path.display()),
-            format!("the file that was dealt, {}", listing.file),
-            "find an unchanged copy of the outbox; without one the export must be done again",
-        ));
-    }
+    listing.dealt(&bytes, &path)?;
     let lines = page::lines_of(&without_armour(&bytes)?)?;
     let files: Vec<Named> = vec![(format!("{id}.age"), bytes)];
     let (m, n) = (
@@ -259,7 +251,7 @@ fn share(ceremony: &Ceremony, id: &Id, texts: &Texts) -> Result<Made> {
     let said = |key: &str| texts.get(&format!("page.share.{key}"), &values);
     let what = texts.get("kind.share", &[]);
     let body = json!({
-        "custodian": id.as_str(), "name": custodian, "hash": hash.to_string(),
+        "custodian": id.as_str(), "name": custodian, "hash": listing.file.to_string(),
         "number": said("number"), "lost": said("lost_text"), "bring": said("bring_text"),
         "envelope": said("envelope_text"),
         "codes_": page::codes(&files, &what, texts)?, "lines_": lines,

@@ -11,7 +11,7 @@ use crate::{
     log::Event,
     phase::Step,
     plan::Id,
-    report::Report,
+    report::{Report, list},
     rule::Rule,
     signature::{self, Namespace},
 };
@@ -63,14 +63,7 @@ fn release_one<B: Body>(ceremony: &mut Ceremony) -> Result<Report> {
     })?;
     Ok(Report::new(format!("The {} is released.", B::KIND))
         .value("document", made.hash.to_string())
-        .value(
-            "signed by",
-            signatures
-                .iter()
-                .map(|one| one.id.to_string())
-                .collect::<Vec<_>>()
-                .join(", "),
-        )
+        .value("signed by", list(signatures.iter().map(|one| &one.id)))
         .value("folder", folder.display().to_string()))
 }
 
@@ -98,9 +91,8 @@ fn require_confirmed(ceremony: &mut Ceremony) -> Result<()> {
     if ceremony.state.confirmed.len() >= enough {
         return approval::require(ceremony, &subject)?.covers(&subject);
     }
-    let missing: Vec<&str> = subject.custodians.iter().map(Id::as_str).collect();
     Err(Rule::ShareUnconfirmed.refuse(
-        format!("not confirmed by {}", missing.join(", ")),
+        format!("not confirmed by {}", list(&subject.custodians)),
         match enough < ceremony.plan.quorum.custodians.len() {
             true => format!("a confirmation by every custodian; or by {enough}, and a deviation that officers sign"),
             false => "a confirmation by every custodian".into(),

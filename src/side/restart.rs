@@ -7,7 +7,7 @@ use crate::{
     log::Event,
     phase::{Step, name},
     plan::{Side, Way},
-    report::Report,
+    report::{Report, list_or},
     side::room,
 };
 
@@ -59,7 +59,7 @@ pub fn restart(
         attempt - 1
     ))
     .value("attempt", attempt)
-    .value("destroyed", if destroyed.is_empty() { "nothing".into() } else { destroyed.join(", ") })
+    .value("destroyed", list_or("nothing", destroyed))
     .line(match (ceremony.state.side, ceremony.state.way) {
         (Side::Tenant, Way::Born | Way::Brought) => "Take the hoster's new keys with `keys check`.",
         (Side::Hoster, Way::Born) => "Tell the tenant that new keys come. If it has made a challenge for the old ones, it must `restart` too before it can take them.",

@@ -1,18 +1,17 @@
 //! `status`: how far it has come, and the next step: who, and the exact command.
 
 use super::release;
-
-/// What to do where the trusted KEK has outlived the export, because that was killed at its very end or the token kept the key.
-pub const TRUSTED_LEFT: &str = "it may still be on the token; let the HSM's security officer remove the public key keyferry-kek-\u{2026}, and note it";
-
 use crate::{
     approval,
     ceremony::Ceremony,
     guide::Turn,
     phase::{Phase, Step, name},
-    plan::{Id, Side, Source, Trial},
-    report::Report,
+    plan::{Side, Source, Trial},
+    report::{Report, list, list_or},
 };
+
+/// What to do where the trusted KEK has outlived the export, because that was killed at its very end or the token kept the key.
+pub const TRUSTED_LEFT: &str = "it may still be on the token; let the HSM's security officer remove the public key keyferry-kek-\u{2026}, and note it";
 
 /// Whose turn it is; nobody's once the ceremony is closed.
 pub fn turn(ceremony: &Ceremony) -> Option<Turn> {
@@ -157,21 +156,10 @@ pub fn status(ceremony: &Ceremony) -> Report {
     }
     let unconfirmed = release::unconfirmed(ceremony);
     if state.phase == Phase::PackageMade && !unconfirmed.is_empty() {
-        report = report.value(
-            "unconfirmed",
-            unconfirmed
-                .iter()
-                .map(|id| id.as_str())
-                .collect::<Vec<_>>()
-                .join(", "),
-        );
+        report = report.value("unconfirmed", list(unconfirmed));
     }
     for (request, signed) in approval::waiting(ceremony).unwrap_or_default() {
-        let signed: Vec<&str> = signed.iter().map(Id::as_str).collect();
-        let by = match signed.is_empty() {
-            true => "nobody yet".to_owned(),
-            false => signed.join(", "),
-        };
+        let by = list_or("nobody yet", &signed);
         report = report.line(format!(
             "waiting:      {}, signed by {by}",
             request.display()

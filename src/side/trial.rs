@@ -11,6 +11,7 @@ use crate::{
     escape::escape,
     log::{Event, LOG_FILE},
     plan::{Id, PLAN_FILE, Plan, Side, Stage, Target, Trial},
+    report::list,
     rule::Rule,
     side::counterpart::{self, Verified},
 };
@@ -125,16 +126,13 @@ fn ready(log: &Verified) -> impl Iterator<Item = &Id> {
 pub fn tried<'a>(nodes: impl Iterator<Item = &'a Id>, plan: &Plan) -> Result<()> {
     let nodes: Vec<&Id> = nodes.collect();
     let missing = plan.target.nodes().iter();
-    let missing: Vec<&str> = missing
-        .filter(|node| !nodes.contains(node))
-        .map(Id::as_str)
-        .collect();
+    let missing: Vec<&Id> = missing.filter(|node| !nodes.contains(node)).collect();
     match missing.is_empty() {
         true => Ok(()),
         false => Err(refuse(
             format!(
                 "a trial in which {} never proved itself ready",
-                missing.join(", ")
+                list(missing)
             ),
             "evidence of stage ready of every node",
         )),
@@ -143,13 +141,11 @@ pub fn tried<'a>(nodes: impl Iterator<Item = &'a Id>, plan: &Plan) -> Result<()>
 
 fn same_target(tried: &Target, planned: &Target) -> Result<()> {
     let said = |target: &Target| {
-        let nodes = target.nodes().iter().map(Id::as_str);
         let ksp = match target {
             Target::Local { .. } | Target::Cloud(_) => String::new(),
             Target::Hgs { ksp, .. } => format!(" through {}", escape(ksp)),
         };
-        let nodes: Vec<&str> = nodes.collect();
-        format!("{}{ksp} on {}", target.kind(), nodes.join(", "))
+        format!("{}{ksp} on {}", target.kind(), list(target.nodes()))
     };
     let (tried, planned) = (said(tried), said(planned));
     match tried == planned {
@@ -183,17 +179,15 @@ pub fn remains(plan: &Plan, side: Side) -> Vec<String> {
     }
     match (side, &plan.target) {
         (Side::Tenant, _) => {
-            let labels: Vec<&str> = plan.keys.iter().map(|key| key.label.as_str()).collect();
             vec![format!(
                 "the trial's throwaway keys in the tenant's HSM ({}), with the vendor's tool: `keys create` makes no second key of a label",
-                labels.join(", ")
+                list(plan.keys.iter().map(|key| &key.label))
             )]
         }
         (Side::Hoster, Target::Hgs { nodes, .. }) => {
-            let nodes: Vec<&str> = nodes.iter().map(Id::as_str).collect();
             vec![format!(
                 "the trial's certificates on every node ({}): `Install-KeyferryNode.ps1 -Remove` there",
-                nodes.join(", ")
+                list(nodes)
             )]
         }
         (Side::Hoster, Target::Local { .. } | Target::Cloud(_)) => Vec::new(),

@@ -1,6 +1,6 @@
 //! Signatures of people: OpenSSH signatures (SSHSIG, openssh's PROTOCOL.sshsig), as `ssh-keygen -Y sign`
 //! makes them and any auditor checks them. Keyferry verifies; it never holds a person's key.
-//!
+
 mod envelope;
 
 use std::path::Path;
@@ -13,6 +13,7 @@ use crate::{
     escape::escape,
     folder,
     plan::{Id, Person, Plan, Side},
+    report::list,
     rule::Rule,
 };
 use envelope::Envelope;
@@ -99,13 +100,7 @@ impl Verified {
         } else {
             Rule::SignatureMissing
         };
-        let names = |signed: &[Signed]| {
-            signed
-                .iter()
-                .map(|one| one.id.to_string())
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
+        let names = |signed: &[Signed]| list(signed.iter().map(|one| &one.id));
         Err(rule.refuse(
             format!("{what}: {have} of {needed} officers of the {side} ({}); witnesses: {}", names(&self.officers), names(&self.witnesses)),
             format!("valid signatures of at least {needed} officers of the {side}"),

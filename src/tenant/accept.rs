@@ -10,8 +10,8 @@ use crate::{
     log::{Event, LOG_FILE},
     node::shown,
     phase::Step,
-    plan::{Id, Target},
-    report::Report,
+    plan::Target,
+    report::{Report, list_or},
     rule::Rule,
 };
 
@@ -64,20 +64,12 @@ pub fn accept(ceremony: &mut Ceremony, folder: &Path, asked: &Asked) -> Result<R
         Report::new("Accepted: the tenant's keys are the primary keys of the hoster's service.")
             .value("registration", registration.hash.to_string())
             .value("evidence", evidence.len())
-            .value("nodes", list(body.nodes(plan)))
-            .value("removed", list(body.removed.iter()))
+            .value("nodes", list_or("none", body.nodes(plan)))
+            .value("removed", list_or("none", &body.removed))
             .value("former", shown(&body.former))
             .value("acceptance", document.to_string());
     match plan.target {
         Target::Local { .. } | Target::Cloud(_) => Ok(report),
         Target::Hgs { .. } => Ok(metadata::report(report, plan, &published, keys.pair()?)),
-    }
-}
-
-fn list<'a>(ids: impl IntoIterator<Item = &'a Id>) -> String {
-    let ids: Vec<&str> = ids.into_iter().map(Id::as_str).collect();
-    match ids.is_empty() {
-        true => "none".into(),
-        false => ids.join(", "),
     }
 }

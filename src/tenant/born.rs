@@ -17,12 +17,11 @@ use crate::{
         keys::{BornKey, Keys},
     },
     encoding::{Fixed, Hash, PackageId, random},
-    escape::escape,
     fingerprint::{self, WORDS_TYPED},
     log::{Event, KeyRecord},
     phase::{Phase, Step},
     plan::{KeyPlan, Plan},
-    report::Report,
+    report::{Report, list},
     rule::Rule,
 };
 
@@ -87,18 +86,16 @@ pub fn check(ceremony: &mut Ceremony, keys: Released<Keys>, typed: &str) -> Resu
         made: false,
     });
     let signatures = keys.signatures.everyone();
-    let signers: Vec<&str> = signatures.iter().map(|one| one.id.as_str()).collect();
+    let signers = list(signatures.iter().map(|one| &one.id));
     let report = Report::new(
         "The keys are taken: they are the hoster's, born in its HSM by its module's word.",
     )
     .value("keys", keys.hash.to_string())
     .value("fingerprint", confirmed.value().to_string())
-    .value("released by", signers.join(", "))
+    .value("released by", signers)
     .value("challenge", document.to_string())
     .value("challenge id", package_id.to_string());
-    let report = judged.lines.iter().fold(report, |report, line| {
-        report.value("evidence", escape(line))
-    });
+    let report = judged.said(report);
     ceremony.finish(
         begun,
         Event::KeysCheck {

@@ -1,9 +1,7 @@
 //! `export --format`: every key is wrapped inside the tenant's HSM for the KEK of a cloud service, by the same calls and behind the same gate
 //! as for a hoster's. There is no seal: whoever holds that KEK has the keys.
 
-use std::path::{Path, PathBuf};
-
-use rsa::pkcs8::Document;
+use std::path::PathBuf;
 
 use super::export::{Checked, canary, checked_keys};
 use crate::{
@@ -18,13 +16,11 @@ use crate::{
     plan::{CloudFormat, KeyPlan, Plan, Side, Target as Destination},
     report::Report,
     rule::Rule,
-    spki::{self, TargetCertificate},
+    spki::{self, MAX_CERTIFICATE, TargetCertificate},
     target::cloud,
     tenant::keys,
 };
 
-/// The greatest size of a file with a public key, in bytes.
-const MAX_KEK: u64 = 16 << 10;
 /// The greatest length of a key identifier, in characters.
 const MAX_KID: usize = 400;
 
@@ -71,7 +67,7 @@ impl Order {
                 remedy: "azure-byok, and it alone, wants --kid URL: the key identifier of the KEK in Key Vault".into(),
             });
         }
-        let spki = public_key(&self.kek)?;
+        let spki = spki::der(folder::read_file(&self.kek, MAX_CERTIFICATE)?);
         let wrong = |found: String| {
             Rule::KekKey.refuse(
                 format!("{}: {found}", self.kek.display()),
@@ -90,15 +86,6 @@ impl Order {
             bits => Err(wrong(format!("a key of {bits} bits"))),
         }
     }
-}
-
-fn public_key(file: &Path) -> Result<Vec<u8>> {
-    let bytes = folder::read_file(file, MAX_KEK)?;
-    let pem = std::str::from_utf8(&bytes)
-        .ok()
-        .and_then(|text| Document::from_pem(text).ok());
-    let der = pem.map(|(_, document)| document.as_bytes().to_vec());
-    Ok(der.unwrap_or(bytes))
 }
 
 /// What officers sign for.

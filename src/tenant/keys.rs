@@ -6,8 +6,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rsa::pkcs8::Document;
-
 use crate::{
     Error, Result,
     ceremony::{Ceremony, untrusted},
@@ -20,11 +18,8 @@ use crate::{
     plan::{Id, KeyPlan, KeyType, Plan, Side, Usage},
     report::Report,
     rule::Rule,
-    spki::{self, TargetCertificate},
+    spki::{self, MAX_CERTIFICATE, TargetCertificate},
 };
-
-/// The greatest size of a certificate or public key file, in bytes.
-const MAX_CERTIFICATE: u64 = 16 << 10;
 
 /// A key that exists at the tenant, and the file that says which it is.
 pub struct Existing {
@@ -74,6 +69,7 @@ pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[Existing]) -> Resu
         }
     }
     let begun = ceremony.begin(Step::KeysCreate)?;
+    folder::make_folder(&certificates(ceremony))?;
     let mut records = Vec::new();
     for key in ceremony.plan.keys.clone() {
         let (target, certificate) = one(
@@ -138,7 +134,12 @@ fn one(
     let label = key.label.as_str();
     let given = file.map(|file| Given::read(file, label)).transpose()?;
     let target = match &given {
-        Some(given) => hsm.target_by_spki(inventory, &given.spki)?,
+        Some(given) => {
+            let target = hsm.target_by_spki(inventory, &given.spki)?;
+            hsm.target_check(&target, kind, ceremony.plan.trusted_only())?;
+            target
+        }
+        // Examined as soon as it is made or found.
         None => {
             // Its certificate is signed by the key itself, so the tenant's copy can sign.
             let usage = Usage {
@@ -161,7 +162,6 @@ fn one(
             hsm.target_make(inventory, id, &spec)?
         }
     };
-    hsm.target_check(&target, kind, ceremony.plan.trusted_only())?;
     let stored = match given.and_then(|given| given.certificate) {
         // What the inventory shows beside it was of a pair that is gone.
         None if target.made => None,
@@ -189,14 +189,7 @@ struct Given {
 
 impl Given {
     fn read(file: &Path, label: &str) -> Result<Self> {
-        let bytes = folder::read_file(file, MAX_CERTIFICATE)?;
-        let pem = std::str::from_utf8(&bytes)
-            .ok()
-            .and_then(|text| Document::from_pem(text).ok());
-        let der = pem.map_or_else(
-            || bytes.clone(),
-            |(_, document)| document.as_bytes().to_vec(),
-        );
+        let der = spki::der(folder::read_file(file, MAX_CERTIFICATE)?);
         if spki::PublicKey::parse(&der).is_ok() {
             return Ok(Given {
                 spki: der,
@@ -213,14 +206,15 @@ impl Given {
 
 /// Where the certificate of a key is kept in the ceremony folder.
 pub fn certificate_path(ceremony: &Ceremony, label: &Id) -> PathBuf {
-    ceremony.dir.join("keys").join(format!("{label}.crt"))
+    certificates(ceremony).join(format!("{label}.crt"))
+}
+
+fn certificates(ceremony: &Ceremony) -> PathBuf {
+    ceremony.dir.join("keys")
 }
 
 fn keep_certificate(ceremony: &Ceremony, label: &Id, der: &[u8]) -> Result<()> {
     let path = certificate_path(ceremony, label);
-    if let Some(parent) = path.parent() {
-        folder::make_folder(parent)?;
-    }
     if path.exists() && folder::read_file(&path, MAX_CERTIFICATE)? == der {
         return Ok(());
     }

@@ -13,7 +13,7 @@ use crate::{
     escape::escape,
     folder,
     plan::{Id, Plan, Target},
-    report::Report,
+    report::{Report, list},
     spki,
     target::metadata::{Compared, MAX_METADATA, Metadata},
 };
@@ -158,11 +158,10 @@ pub fn report(report: Report, plan: &Plan, taken: &[Taken], pair: Pair) -> Repor
     }
     let has = |node: &Id| taken.iter().any(|one| one.entry.node == *node);
     let nodes = plan.target.nodes().iter();
-    let without: Vec<&str> = nodes.filter(|node| !has(node)).map(Id::as_str).collect();
-    report = match without.is_empty() {
-        true => report,
-        false => report.value("no metadata", without.join(", ")),
-    };
+    let without: Vec<&Id> = nodes.filter(|node| !has(node)).collect();
+    if !without.is_empty() {
+        report = report.value("no metadata", list(without));
+    }
     if !taken.is_empty() {
         report = report.line(PROVES);
     }

@@ -8,11 +8,10 @@ use crate::{
     Result,
     ceremony::Ceremony,
     document::{Released, attestation::Judged, offer::Offer},
-    escape::escape,
     fingerprint::{self, WORDS_TYPED},
     log::Event,
     phase::{Phase, Step},
-    report::Report,
+    report::{Report, list},
     rule::Rule,
 };
 
@@ -62,11 +61,7 @@ pub fn check(ceremony: &mut Ceremony, offer: Released<Offer>, typed: &str) -> Re
     let confirmed = fingerprint::confirm(offer.body().fingerprint, typed)?;
     ceremony.keep(&offer)?;
     let signatures = offer.signatures.everyone();
-    let signers = signatures
-        .iter()
-        .map(|one| one.id.to_string())
-        .collect::<Vec<_>>()
-        .join(", ");
+    let signers = list(signatures.iter().map(|one| &one.id));
     ceremony.took(Event::OfferCheck {
         document: offer.hash,
         attempt: offer.document.header.attempt,
@@ -78,18 +73,9 @@ pub fn check(ceremony: &mut Ceremony, offer: Released<Offer>, typed: &str) -> Re
         .value("offer", offer.hash.to_string())
         .value("KEK", confirmed.value().to_string())
         .value("released by", signers);
-    let report = judged.lines.iter().fold(report, |report, line| {
-        report.value("evidence", escape(line))
-    });
+    let report = judged.said(report);
     Ok(match offer.body().waived.as_slice() {
         [] => report,
-        waived => report.value(
-            "waived",
-            waived
-                .iter()
-                .map(|rule| rule.name())
-                .collect::<Vec<_>>()
-                .join(", "),
-        ),
+        waived => report.value("waived", list(waived.iter().map(|rule| rule.name()))),
     })
 }

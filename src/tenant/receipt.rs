@@ -3,8 +3,14 @@
 use std::path::Path;
 
 use crate::{
-    Result, ceremony::Ceremony, document::receipt::Receipt, log::Event, phase::Step, proof::Proof,
-    report::Report, rule::Rule,
+    Result,
+    ceremony::Ceremony,
+    document::receipt::Receipt,
+    log::Event,
+    phase::Step,
+    proof::Proof,
+    report::{Report, list},
+    rule::Rule,
 };
 
 /// Takes the receipt.
@@ -40,14 +46,5 @@ pub fn check(ceremony: &mut Ceremony, folder: &Path) -> Result<Report> {
     if ceremony.plan.way.is_challenged() {
         return Ok(report);
     }
-    Ok(report.value(
-        "opened by",
-        receipt
-            .body()
-            .custodians
-            .iter()
-            .map(|id| id.as_str())
-            .collect::<Vec<_>>()
-            .join(", "),
-    ))
+    Ok(report.value("opened by", list(&receipt.body().custodians)))
 }

@@ -6,19 +6,15 @@ use crate::{
     Result,
     ceremony::{Ceremony, SHARES},
     document::package::Package,
-    encoding::Hash,
     folder,
     log::Event,
     phase::Step,
     plan::Id,
     report::Report,
     rule::Rule,
-    share::ShareListing,
+    share::{MAX_SHARE_FILE, ShareListing},
     side::release,
 };
-
-/// The greatest size of a share file, in bytes.
-const MAX_SHARE_FILE: u64 = 64 << 10;
 
 /// What to say before the words are typed, once it is time for them.
 ///
@@ -73,13 +69,7 @@ pub fn reissue(ceremony: &mut Ceremony, custodian: &str, to: &Path) -> Result<Re
     let (id, listing) = listing_of(ceremony, custodian)?;
     let path = ceremony.outbox(SHARES).join(format!("{id}.age"));
     let bytes = folder::read_file(&path, MAX_SHARE_FILE)?;
-    if Hash::of(&bytes) != listing.file {
-        return Err(Rule::ShareFile.refuse(
-            format!("{} has SHA-256 {}", path.display(), Hash::of(&bytes)),
-            format!("the file that was dealt, {}", listing.file),
-            "find an unchanged copy of the outbox; without one the export must be done again",
-        ));
-    }
+    listing.dealt(&bytes, &path)?;
     // A killed run may have written it already; any other file of this name is somebody else's.
     if !to.exists() || folder::read_file(to, MAX_SHARE_FILE)? != bytes {
         folder::write_new(to, &bytes)?;

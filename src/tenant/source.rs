@@ -13,8 +13,8 @@ use crate::{
     hsm::Hsm,
     log::{Event, SourceDestroyed},
     phase::Step,
-    plan::{Id, Source},
-    report::Report,
+    plan::Source,
+    report::{Report, list},
     rule::Rule,
     side::archive,
 };
@@ -87,10 +87,9 @@ pub fn destroy(
             there.push(label.clone());
         }
     }
-    let labels: Vec<&str> = there.iter().map(Id::as_str).collect();
     let report = Report::new("The originals are destroyed; a new session no longer finds them.")
         .line("Backups and clones of this HSM, if there are any, are not seen from here: destroy them too, and note it.")
-        .value("destroyed", labels.join(", "))
+        .value("destroyed", list(&there))
         .value("hoster's backup", escape(&subject.backup));
     ceremony.took(Event::SourceDestroy(SourceDestroyed {
         closing: closing.hash,

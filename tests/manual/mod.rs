@@ -132,6 +132,64 @@ fn every_command_has_examples_and_takes_them() {
     assert!(counted >= 7, "{counted} examples");
 }
 
+/// Where the pages tell somebody to type a command: a line of a block, or what stands between backticks.
+fn told(page: &str, program: &str) -> Vec<String> {
+    let blocks = page.split("\n```").enumerate();
+    let mut told = Vec::new();
+    for (n, part) in blocks {
+        match n % 2 {
+            1 => told.extend(part.lines().map(str::to_owned)),
+            _ => told.extend(part.split('`').skip(1).step_by(2).map(str::to_owned)),
+        }
+    }
+    told.retain(|line| line.starts_with(&format!("{program} ")));
+    told
+}
+
+/// The program takes every command that the pages tell somebody to type, and has every option that they name beside it.
+#[test]
+fn every_command_of_the_pages_is_one() {
+    let program = super::command();
+    let name = program.get_name().to_owned();
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let docs = fs::read_dir(root.join("docs")).unwrap();
+    let mut pages: Vec<PathBuf> = docs.map(|entry| entry.unwrap().path()).collect();
+    pages.retain(|page| page.extension().is_some_and(|end| end == "md"));
+    pages.push(root.join("README.md"));
+    let mut seen = 0;
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        for line in told(&text, &name) {
+            // Two spaces or more begin a remark, which may name options; a comma begins a second command.
+            let (typed, remark) = line.split_once("  ").unwrap_or((&line, ""));
+            let typed = typed.split(", ").next().unwrap().replace(['…', '['], "");
+            let typed: Vec<&str> = typed.split_whitespace().filter(|word| *word != "...").collect();
+            let at = format!("{}: {line}", page.display());
+            if let Err(error) = super::command().try_get_matches_from(&typed) {
+                let left_out = [
+                    clap::error::ErrorKind::MissingRequiredArgument,
+                    clap::error::ErrorKind::MissingSubcommand,
+                    clap::error::ErrorKind::ValueValidation,
+                    clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+                ];
+                assert!(left_out.contains(&error.kind()), "{at}: {error}");
+            }
+            let mut command = &program;
+            for word in &typed[1..] {
+                command = command.find_subcommand(word).unwrap_or(command);
+            }
+            let options = remark.split(|c: char| c.is_whitespace() || ",;:".contains(c));
+            for option in options.filter_map(|word| word.strip_prefix("--")) {
+                let known = command.get_arguments().chain(program.get_arguments());
+                let known: Vec<_> = known.filter_map(clap::Arg::get_long).collect();
+                assert!(known.contains(&option), "{at}: no --{option}");
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen >= 5, "{name}: {seen}");
+}
+
 /// A line as a shell splits it, as far as the examples need it.
 fn split(line: &str) -> Vec<String> {
     let quoted = line.split('"').enumerate();

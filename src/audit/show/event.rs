@@ -8,6 +8,7 @@ use crate::{
     node::shown,
     phase::name,
     plan::{Evidence, Id, Mode, Way},
+    report::{list, list_or},
     signature::Signed,
 };
 
@@ -68,7 +69,7 @@ pub fn sentence(event: &Event) -> String {
             "the ceremony was ABORTED: {reason}; left in the HSM: {}",
             match left.len() {
                 0 => "nothing".into(),
-                _ => list(left.iter().map(String::as_str)),
+                _ => list(left),
             }
         ),
         Event::Intent { step, attempt } => {
@@ -364,17 +365,11 @@ fn of(token: &TokenIdentity) -> String {
 }
 
 fn signers(signatures: &[Signed]) -> String {
-    match signatures.len() {
-        0 => "nobody".into(),
-        _ => list(signatures.iter().map(|one| one.id.as_str())),
-    }
+    list_or("nobody", signatures.iter().map(|one| &one.id))
 }
 
 fn ids(ids: &[Id]) -> String {
-    match ids.len() {
-        0 => "none".into(),
-        _ => list(ids.iter().map(Id::as_str)),
-    }
+    list_or("none", ids)
 }
 
 fn key_list(keys: &[KeyRecord], made: &str, found: &str) -> String {
@@ -382,9 +377,5 @@ fn key_list(keys: &[KeyRecord], made: &str, found: &str) -> String {
         let how = if key.made { made } else { found };
         format!("{} {how}", key.label)
     };
-    keys.iter().map(one).collect::<Vec<_>>().join(", ")
-}
-
-fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    names.collect::<Vec<_>>().join(", ")
+    list(keys.iter().map(one))
 }

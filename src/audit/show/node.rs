@@ -6,6 +6,7 @@ use crate::{
     document::FORMAT,
     node::{Brief, NodeEvidence, Order, OrderKind, shown},
     phase::name,
+    report::list,
 };
 
 /// Explains `register/registration.json`.
@@ -25,8 +26,7 @@ pub fn brief(source: &Source) -> Result<Page> {
     if let Some(ksp) = &brief.ksp {
         page.value("provider", ksp);
     }
-    let nodes: Vec<&str> = brief.nodes.iter().map(|node| node.as_str()).collect();
-    page.value("nodes", nodes.join(", "));
+    page.value("nodes", list(&brief.nodes));
     for key in &brief.keys {
         page.line(format!("  key {}, {}", key.label, name(&key.role)))
             .line(format!(

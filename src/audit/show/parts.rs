@@ -9,6 +9,7 @@ use crate::{
     },
     plan::Id,
     proof::Proof,
+    report::list_or,
 };
 
 pub(super) fn attestations(page: &mut Page, attestations: &[Attestation]) {
@@ -55,8 +56,5 @@ pub(super) fn proofs(page: &mut Page, proofs: &[Proof]) {
 }
 
 pub(super) fn ids(ids: &[Id]) -> String {
-    match ids {
-        [] => "nobody".into(),
-        ids => ids.iter().map(Id::as_str).collect::<Vec<_>>().join(", "),
-    }
+    list_or("nobody", ids)
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use keyferry::{
     plan::Id,
-    program::{Common, Sessions, Shared},
+    program::{Common, Sessions, Shared, file_of},
 };
 
 /// The hoster's side of a key ceremony: a tenant's keys enter its HSM, and become its service's primary keys
@@ -51,10 +51,10 @@ pub enum Command {
         #[arg(long, value_parser = ["pkcs11"])]
         format: Option<String>,
         /// With --format: the wrapped key of a label
-        #[arg(long, value_name = "LABEL=FILE", value_parser = of_label, requires = "format")]
+        #[arg(long, value_name = "LABEL=FILE", value_parser = file_of, requires = "format")]
         wrapped: Vec<(Id, PathBuf)>,
         /// With --format: its certificate, DER
-        #[arg(long, value_name = "LABEL=FILE", value_parser = of_label, requires = "format")]
+        #[arg(long, value_name = "LABEL=FILE", value_parser = file_of, requires = "format")]
         certificate: Vec<(Id, PathBuf)>,
         /// A custodian's share file; repeat it, each with its identity. Without any, people are asked
         #[arg(long, value_name = "FILE")]
@@ -127,10 +127,10 @@ pub enum Keys {
         #[arg(long, conflicts_with_all = ["attestation", "attestation_report"])]
         prepare: bool,
         /// What the vendor says of a key: certificates in PEM, its own first, the root's last; or another form, with a report
-        #[arg(long, value_name = "LABEL=FILE", value_parser = of_label)]
+        #[arg(long, value_name = "LABEL=FILE", value_parser = file_of)]
         attestation: Vec<(Id, PathBuf)>,
         /// What the vendor's own tool said of an attestation of another form
-        #[arg(long, value_name = "LABEL=FILE", value_parser = of_label)]
+        #[arg(long, value_name = "LABEL=FILE", value_parser = file_of)]
         attestation_report: Vec<(Id, PathBuf)>,
     },
     /// After an abort: destroy them, once officers have signed, and make the closing
@@ -182,9 +182,4 @@ pub enum Package {
         /// The package/ folder
         package: PathBuf,
     },
-}
-
-fn of_label(text: &str) -> std::result::Result<(Id, PathBuf), String> {
-    let (label, file) = text.split_once('=').ok_or("expected LABEL=FILE")?;
-    Ok((label.parse()?, file.into()))
 }

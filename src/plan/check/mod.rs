@@ -13,12 +13,14 @@ use super::{
     raw::{RawPlan, RawWaiver},
 };
 use crate::{
-    document::parts::{Mechanism, OaepHash},
+    document::{
+        FORMAT,
+        parts::{Mechanism, OaepHash},
+    },
     encoding::Hash,
     rule::Rule,
 };
 
-const FORMAT: &str = "keyferry/1";
 /// How everything begins that the template leaves to be filled in.
 const PLACEHOLDER: &str = "REPLACE-";
 

@@ -50,10 +50,7 @@ impl Checker<'_> {
             let found = format!("oaep_hash {oaep:?}");
             self.whole(Rule::PlanTarget, found, expected);
         }
-        for miss in target::of(&planned).requirements(keys, &planned) {
-            let at = place(miss.at, target, &raw.keys).unwrap_or(raw.target.span().start);
-            self.fault(at, Rule::PlanTarget, miss.found, miss.expected);
-        }
+        self.requirements(raw, keys, &planned);
         planned
     }
 
@@ -120,11 +117,17 @@ impl Checker<'_> {
             deployment: *deployment.get_ref(),
             soak_hours,
         };
-        for miss in target::of(&planned).requirements(keys, &planned) {
-            let at = place(miss.at, target, &raw.keys).unwrap_or(at);
+        self.requirements(raw, keys, &planned);
+        Some(planned)
+    }
+
+    /// What the service itself demands.
+    fn requirements(&mut self, raw: &RawPlan, keys: Option<&[KeyPlan]>, planned: &Target) {
+        for miss in target::of(planned).requirements(keys, planned) {
+            let at = place(miss.at, raw.target.get_ref(), &raw.keys);
+            let at = at.unwrap_or(raw.target.span().start);
             self.fault(at, Rule::PlanTarget, miss.found, miss.expected);
         }
-        Some(planned)
     }
 
     pub(super) fn trial(
