@@ -142,6 +142,8 @@ fn told(page: &str, program: &str) -> Vec<String> {
             _ => told.extend(part.split('`').skip(1).step_by(2).map(str::to_owned)),
         }
     }
+    let several = told.iter().flat_map(|line| line.split(" · "));
+    let mut told: Vec<String> = several.map(str::to_owned).collect();
     told.retain(|line| line.starts_with(&format!("{program} ")));
     told
 }
@@ -160,10 +162,14 @@ fn every_command_of_the_pages_is_one() {
     for page in pages {
         let text = fs::read_to_string(&page).unwrap();
         for line in told(&text, &name) {
-            // Two spaces or more begin a remark, which may name options; a comma begins a second command.
-            let (typed, remark) = line.split_once("  ").unwrap_or((&line, ""));
-            let typed = typed.split(", ").next().unwrap().replace(['…', '['], "");
-            let typed: Vec<&str> = typed.split_whitespace().filter(|word| *word != "...").collect();
+            // A remark, or what may be left out, names options; a comma begins a second command.
+            let end = ["  ", "[", "(", "…", ", "].map(|mark| line.find(mark));
+            let end = end.into_iter().flatten().min().unwrap_or(line.len());
+            let (typed, remark) = line.split_at(end);
+            let typed = typed.split_whitespace().filter(|word| *word != "...");
+            let typed: Vec<&str> = typed.collect();
+            // Between backticks stands what another program takes.
+            let remark: String = remark.split('`').step_by(2).collect();
             let at = format!("{}: {line}", page.display());
             if let Err(error) = super::command().try_get_matches_from(&typed) {
                 let left_out = [
@@ -178,7 +184,7 @@ fn every_command_of_the_pages_is_one() {
             for word in &typed[1..] {
                 command = command.find_subcommand(word).unwrap_or(command);
             }
-            let options = remark.split(|c: char| c.is_whitespace() || ",;:".contains(c));
+            let options = remark.split(|c: char| c.is_whitespace() || ",;:[]()|".contains(c));
             for option in options.filter_map(|word| word.strip_prefix("--")) {
                 let known = command.get_arguments().chain(program.get_arguments());
                 let known: Vec<_> = known.filter_map(clap::Arg::get_long).collect();
