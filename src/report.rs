@@ -12,9 +12,10 @@ pub fn list<T: Display>(all: impl IntoIterator<Item = T>) -> String {
 
 /// The same, with a word for none.
 pub fn list_or<T: Display>(none: &str, all: impl IntoIterator<Item = T>) -> String {
-    match list(all) {
-        all if all.is_empty() => none.to_owned(),
-        all => all,
+    let mut all = all.into_iter().peekable();
+    match all.peek() {
+        None => none.to_owned(),
+        Some(_) => list(all),
     }
 }
 

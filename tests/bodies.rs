@@ -107,6 +107,8 @@ fn an_acceptance_lists_metadata_of_the_plans_nodes_once_each() {
         acceptance.body.metadata = some;
         assert_eq!(said(&acceptance, &hgs.plan), None);
         let text = serde_json::to_string(&acceptance.body).unwrap();
+        let again: Acceptance = serde_json::from_str(&text).unwrap();
+        assert_eq!(again.metadata, acceptance.body.metadata);
         let none = acceptance.body.metadata.is_empty();
         assert_eq!(text.contains("metadata"), !none);
         let names: Vec<String> = acceptance
@@ -285,12 +287,11 @@ fn every_name_has_its_size_and_its_document() {
         ("x-ready.json", MAX_EVIDENCE, &[Registration]),
         ("x-active.json", MAX_EVIDENCE, &[Registration]),
         ("node3.metadata.xml", MAX_METADATA, &[Acceptance]),
-        ("node4.metadata.xml", 0, &[]),
+        ("node4.metadata.xml", MAX_METADATA, &[]),
         ("3.metadata.xml", 0, &[]),
         ("metadata.xml", 0, &[]),
         ("x.json", 0, &[]),
     ];
-    let mut tried = 0;
     for (way, kinds) in [("single-shot-hgs", carried), ("born-hgs", born)] {
         let kept = Kept::of(way);
         for kind in kinds {
@@ -319,7 +320,6 @@ fn every_name_has_its_size_and_its_document() {
                 let at = (way, kind, name);
                 assert_eq!(with(name, limit), Some(Rule::DocumentSurplus), "{at:?}");
                 assert_eq!(with(name, limit + 1), Some(over), "{at:?}");
-                tried += 1;
             }
             let main = kind.file();
             assert_eq!(with(&main, MAX_DOCUMENT), Some(Rule::DocumentFormat));
@@ -333,7 +333,6 @@ fn every_name_has_its_size_and_its_document() {
             assert_eq!(whole, Some(Rule::SignatureUnknown), "{kind}");
         }
     }
-    assert_eq!(tried, 2 * 6 * names.len());
 }
 
 #[test]

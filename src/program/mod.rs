@@ -250,7 +250,6 @@ impl Common {
     }
 }
 
-/// A text as C takes it.
 /// A file of one key or node: `ID=FILE`.
 ///
 /// # Errors
@@ -262,6 +261,7 @@ pub fn file_of(text: &str) -> std::result::Result<(Id, PathBuf), String> {
     Ok((id.parse()?, file.into()))
 }
 
+/// A text as C takes it.
 fn without_zero(text: &str) -> std::result::Result<CString, NulError> {
     CString::new(text)
 }

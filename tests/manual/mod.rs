@@ -142,10 +142,25 @@ fn told(page: &str, program: &str) -> Vec<String> {
             _ => told.extend(part.split('`').skip(1).step_by(2).map(str::to_owned)),
         }
     }
-    let several = told.iter().flat_map(|line| line.split(" · "));
-    let mut told: Vec<String> = several.map(str::to_owned).collect();
-    told.retain(|line| line.starts_with(&format!("{program} ")));
-    told
+    told.iter().flat_map(|line| said(line, program)).collect()
+}
+
+/// The commands of this program in a line: dots and commas part several, and who is named speaks until another is.
+fn said(line: &str, program: &str) -> Vec<String> {
+    let mut speaker = "";
+    let mut said = Vec::new();
+    for part in line.split(" · ") {
+        let named = part.split(' ').next().unwrap_or_default();
+        let again = named.starts_with("keyferry-");
+        speaker = if again { named } else { speaker };
+        if speaker == program {
+            let typed = part.strip_prefix(program).unwrap_or(part).trim();
+            let (head, tail) = typed.split_once("  ").unwrap_or((typed, ""));
+            let several = head.split(", ").filter(|command| !command.is_empty());
+            said.extend(several.map(|command| format!("{program} {command}  {tail}")));
+        }
+    }
+    said
 }
 
 /// The program takes every command that the pages tell somebody to type, and has every option that they name beside it.
@@ -162,12 +177,15 @@ fn every_command_of_the_pages_is_one() {
     for page in pages {
         let text = fs::read_to_string(&page).unwrap();
         for line in told(&text, &name) {
-            // A remark, or what may be left out, names options; a comma begins a second command.
-            let end = ["  ", "[", "(", "…", ", "].map(|mark| line.find(mark));
+            // A remark, or what may be left out, names options.
+            let end = ["  ", "[", "(", "…"].map(|mark| line.find(mark));
             let end = end.into_iter().flatten().min().unwrap_or(line.len());
             let (typed, remark) = line.split_at(end);
             let typed = typed.split_whitespace().filter(|word| *word != "...");
-            let typed: Vec<&str> = typed.collect();
+            // What stands for an id is none.
+            let typed =
+                typed.map(|word| word.replace("LABEL=", "label=").replace("NODE=", "node="));
+            let typed: Vec<String> = typed.collect();
             // Between backticks stands what another program takes.
             let remark: String = remark.split('`').step_by(2).collect();
             let at = format!("{}: {line}", page.display());
@@ -184,7 +202,8 @@ fn every_command_of_the_pages_is_one() {
             for word in &typed[1..] {
                 command = command.find_subcommand(word).unwrap_or(command);
             }
-            let options = remark.split(|c: char| c.is_whitespace() || ",;:[]()|".contains(c));
+            let named = format!("{} {remark}", typed.join(" "));
+            let options = named.split(|c: char| c.is_whitespace() || ",;:[]()|".contains(c));
             for option in options.filter_map(|word| word.strip_prefix("--")) {
                 let known = command.get_arguments().chain(program.get_arguments());
                 let known: Vec<_> = known.filter_map(clap::Arg::get_long).collect();

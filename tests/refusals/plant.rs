@@ -63,6 +63,12 @@ fn as_a_process() {
     match act.split_once(' ').unwrap_or((&act, "")) {
         ("key", kind) => make(&session, kind),
         ("kek", kind) => replace_kek(&session, kind),
+        ("gone", label) => {
+            let all = session.find_objects(&[Attribute::Label(label.into())]);
+            let mut all = all.unwrap().into_iter();
+            all.try_for_each(|object| session.destroy_object(object))
+                .unwrap();
+        }
         ("trusted", kind) => {
             let trusted = session.find_objects(&[Attribute::Trusted(true)]).unwrap();
             println!("said:{}", trusted.len());
@@ -77,11 +83,7 @@ fn as_a_process() {
 /// A key pair that lay on the token before; its public half goes into `key.der`.
 fn make(session: &Session, kind: &str) {
     let bits = if kind == "larger" { 3072 } else { 2048 };
-    let label = if kind == "labelled" {
-        "hgs-signing"
-    } else {
-        "old"
-    };
+    let label = kind.strip_prefix("labelled ").unwrap_or("old");
     let named = [
         Attribute::Token(true),
         Attribute::Label(label.into()),

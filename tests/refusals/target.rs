@@ -1,5 +1,7 @@
 //! Keys that lay on a token before, and keys that somebody put there meanwhile.
 
+use keyferry::plan::Plan;
+
 use super::{plant::plant, *};
 
 #[test]
@@ -123,7 +125,7 @@ fn the_kek_is_trusted_by_the_security_officer_alone_and_before_the_keys_are_made
 #[test]
 fn a_foreign_key_with_the_label_is_not_taken_for_ours() {
     let stage = untrusted();
-    plant(&stage, "tenant", "key labelled");
+    plant(&stage, "tenant", "key labelled hgs-signing");
     let before = Before::of(&stage, "tenant");
     let text = stage.tenant(&["keys", "create"]).refused("TARGET-EXISTS");
     assert!(text.contains("hgs-signing"), "{text}");
@@ -139,6 +141,28 @@ fn a_foreign_key_with_the_label_is_not_taken_for_ours() {
     stage
         .tenant(&["keys", "create", "--existing", "hgs-signing=key.der"])
         .ok();
+}
+
+#[test]
+fn no_key_is_born_beside_a_foreign_one_with_its_label() {
+    let mut stage = Stage::with(Setting::born(), |plan| plan);
+    stage.walk_to(Done::Init);
+    let plan = Plan::read(&stage.path("hoster/ceremony.toml")).unwrap();
+    // The last: those before it are made, and found again.
+    let label = plan.hoster_label(plan.keys.last().unwrap().label.as_str());
+    plant(&stage, "hoster", &format!("key labelled {label}"));
+    let before = Before::of(&stage, "hoster");
+    let create = ["keys", "create"];
+    let text = stage.hoster(&create).refused("TARGET-EXISTS");
+    assert!(text.contains(&label), "{text}");
+    let after = Before::of(&stage, "hoster");
+    assert_eq!(after.files, before.files);
+    let made = 3 * (plan.keys.len() - 1);
+    assert_eq!(after.objects, before.objects + made);
+    plant(&stage, "hoster", &format!("gone {label}"));
+    stage.hoster(&create).ok();
+    let after = Before::of(&stage, "hoster");
+    assert_eq!(after.objects, before.objects - 2 + made + 3);
 }
 
 #[test]

@@ -67,10 +67,7 @@ pub fn sentence(event: &Event) -> String {
         }
         Event::Abort { reason, left } => format!(
             "the ceremony was ABORTED: {reason}; left in the HSM: {}",
-            match left.len() {
-                0 => "nothing".into(),
-                _ => list(left),
-            }
+            list_or("nothing", left)
         ),
         Event::Intent { step, attempt } => {
             format!("{} was begun, attempt {attempt}", name(step))
