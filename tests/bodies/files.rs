@@ -1,0 +1,100 @@
+//! Which files a document's folder may have, and how large each may be.
+
+use super::*;
+
+/// One byte more than a file's name allows is another rule than the file that nobody has listed.
+#[test]
+fn every_name_has_its_size_and_its_document() {
+    const KIB16: u64 = 16 << 10;
+    use Kind::*;
+    let carried = [Offer, Package, Receipt, Registration, Acceptance, Closing];
+    let born = [Keys, Challenge, Receipt, Registration, Acceptance, Closing];
+    let names: [(&str, u64, &[Kind]); 13] = [
+        ("zoe.sig", 0, &[]),
+        ("x.hsm-sig", MAX_SIGNATURE, &Kind::ALL),
+        ("x.sealed", KIB16, &Kind::ALL),
+        ("x.crt", KIB16, &Kind::ALL),
+        ("x.attestation", MAX_ATTESTATION, &[Offer, Keys]),
+        ("x.attestation-report", MAX_ATTESTATION, &[Offer, Keys]),
+        ("x-ready.json", MAX_EVIDENCE, &[Registration]),
+        ("x-active.json", MAX_EVIDENCE, &[Registration]),
+        ("node3.metadata.xml", MAX_METADATA, &[Acceptance]),
+        ("node4.metadata.xml", MAX_METADATA, &[]),
+        ("3.metadata.xml", 0, &[]),
+        ("metadata.xml", 0, &[]),
+        ("x.json", 0, &[]),
+    ];
+    for (way, kinds) in [("single-shot-hgs", carried), ("born-hgs", born)] {
+        let kept = Kept::of(way);
+        for kind in kinds {
+            let copy = tempfile::tempdir().unwrap();
+            for entry in fs::read_dir(kept.folder(kind)).unwrap() {
+                let entry = entry.unwrap();
+                fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+            }
+            let with = |name: &str, length: u64| {
+                let path = copy.path().join(name);
+                let before = fs::read(&path).ok();
+                let file = fs::File::options().create(true).append(true).open(&path);
+                file.unwrap().set_len(length).unwrap();
+                let done = rule(read_files(kind, copy.path(), &kept.plan));
+                match before {
+                    Some(bytes) => fs::write(&path, bytes).unwrap(),
+                    None => fs::remove_file(&path).unwrap(),
+                }
+                done
+            };
+            for (name, limit, known) in names {
+                let over = match known.contains(&kind) {
+                    true => Rule::DocumentSize,
+                    false => Rule::DocumentSurplus,
+                };
+                let at = (way, kind, name);
+                assert_eq!(with(name, limit), Some(Rule::DocumentSurplus), "{at:?}");
+                assert_eq!(with(name, limit + 1), Some(over), "{at:?}");
+            }
+            let main = kind.file();
+            assert_eq!(with(&main, MAX_DOCUMENT), Some(Rule::DocumentFormat));
+            assert_eq!(with(&main, MAX_DOCUMENT + 1), Some(Rule::DocumentSize));
+            assert_eq!(with("log.jsonl", MAX_LOG + 1), Some(Rule::DocumentSize));
+            let signature = format!("{main}.zoe.sig");
+            let large = with(&signature, MAX_SIGNATURE + 1);
+            assert_eq!(large, Some(Rule::DocumentSize));
+            // A signature is nobody's surplus, and nobody's signature either.
+            let whole = with(&signature, MAX_SIGNATURE);
+            assert_eq!(whole, Some(Rule::SignatureUnknown), "{kind}");
+        }
+    }
+}
+
+#[test]
+fn a_log_that_travels_is_hashed_where_it_lies_and_only_it() {
+    let kept = Kept::of("single-shot-hgs");
+    let folder = kept.folder(Kind::Acceptance);
+    let received = read_without_log::<Acceptance>(&folder, &kept.plan).unwrap();
+    assert!(!received.files.contains_key("log.jsonl"));
+    let copy = tempfile::tempdir().unwrap();
+    for name in received.files.keys() {
+        fs::copy(folder.join(name), copy.path().join(name)).unwrap();
+    }
+    let take = || rule(read_without_log::<Acceptance>(copy.path(), &kept.plan));
+    assert_eq!(take(), Some(Rule::DocumentMissing));
+    let log = copy.path().join("log.jsonl");
+    let mut bytes = fs::read(folder.join("log.jsonl")).unwrap();
+    fs::write(&log, &bytes).unwrap();
+    assert_eq!(take(), None);
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&log, &bytes).unwrap();
+    assert_eq!(take(), Some(Rule::DocumentHash));
+    // No log stands in for another file, and a package has none.
+    let package = kept.folder(Kind::Package);
+    let copy = tempfile::tempdir().unwrap();
+    for name in fs::read_dir(&package).unwrap() {
+        let name = name.unwrap().file_name();
+        fs::copy(package.join(&name), copy.path().join(&name)).unwrap();
+    }
+    let take = || rule(read_without_log::<Package>(copy.path(), &kept.plan));
+    assert_eq!(take(), None);
+    fs::write(copy.path().join("log.jsonl"), b"").unwrap();
+    assert_eq!(take(), Some(Rule::DocumentSurplus));
+}

@@ -1,0 +1,193 @@
+//! Keys: whose certificate, in which order, born where, and how they were wrapped; and the header that every document has.
+
+use super::*;
+
+#[test]
+fn a_key_set_is_the_packages_keys_with_their_own_certificates() {
+    let kept = Kept::of("single-shot-hgs");
+    let package = read::<Package>(&kept.folder(Kind::Package), &kept.plan).unwrap();
+    package.verify_keys().unwrap();
+    let mut keys = KeySet::from(&package);
+    let labels: Vec<&str> = keys.keys.iter().map(|key| key.label.as_str()).collect();
+    assert_eq!(labels, ["hgs-signing", "hgs-encryption"]);
+    for label in ["hgs-signing", "hgs-encryption"] {
+        assert_eq!(keys.key(&id(label)).unwrap().label, id(label));
+    }
+    assert!(keys.key(&id("hgs")).is_none());
+    let signing: Vec<&str> = keys.signing_keys().map(|key| key.label.as_str()).collect();
+    assert_eq!(signing, ["hgs-signing"]);
+    let encryption = keys.key(&id("hgs-encryption")).unwrap();
+    let places: Vec<&str> = encryption
+        .challenges
+        .iter()
+        .map(|challenge| {
+            encryption
+                .challenge(&challenge.place)
+                .unwrap()
+                .place
+                .as_str()
+        })
+        .collect();
+    assert_eq!(places, kept.plan.places());
+    assert!(places.len() > 2 && encryption.challenge("nowhere").is_none());
+    let pair = keys.pair().unwrap();
+    assert_eq!(pair.signing, keys.keys[0].certificate);
+    assert_eq!(pair.encryption, keys.keys[1].certificate);
+    keys.verify_certificates().unwrap();
+    let other = keys.keys[0].certificate.clone();
+    let own = std::mem::replace(&mut keys.keys[1].certificate, other);
+    let refused = rule(keys.verify_certificates());
+    assert_eq!(refused, Some(Rule::TargetCertificate));
+    keys.keys[1].certificate = own;
+    for role in [Role::Signing, Role::Encryption] {
+        let mut two = keys.clone();
+        two.keys.iter_mut().for_each(|key| key.role = role);
+        assert_eq!(rule(two.pair()), Some(Rule::PlanTarget));
+        two.keys.push(keys.keys[0].clone());
+        two.keys.push(keys.keys[1].clone());
+        assert_eq!(rule(two.pair()), Some(Rule::PlanTarget));
+    }
+}
+
+#[test]
+fn keys_that_are_shown_have_their_own_certificates() {
+    let kept = Kept::of("born-hgs");
+    let mut keys = read::<Keys>(&kept.folder(Kind::Keys), &kept.plan).unwrap();
+    keys.verify_certificates().unwrap();
+    let other = keys.file("hgs-signing.crt").to_vec();
+    keys.files.insert("hgs-encryption.crt".into(), other);
+    let refused = rule(keys.verify_certificates());
+    assert_eq!(refused, Some(Rule::TargetCertificate));
+}
+
+fn set(attributes: &mut [ReadBack], attribute: &str, value: &str) {
+    let mut read = attributes.iter_mut();
+    read.find(|read| read.attribute == attribute).unwrap().value = value.into();
+}
+
+#[test]
+fn a_key_that_is_born_at_the_hoster_says_so_and_a_brought_one_does_not() {
+    let kept = Kept::of("born-hgs");
+    let mut brought = Kept::of("born-hgs").plan;
+    brought.way = Way::Brought;
+    for (attribute, value) in BORN {
+        assert_eq!(*value, "true");
+        let mut keys: Document<Keys> = kept.document();
+        set(&mut keys.body.keys[1].held.attributes, attribute, "false");
+        let found = said(&keys, &kept.plan).unwrap();
+        let expected = format!("hgs-encryption: {attribute} false (TARGET-LOCAL)");
+        assert_eq!(found, expected);
+        assert_eq!(said(&keys, &brought), None);
+        let mut receipt: Document<Receipt> = kept.document();
+        set(&mut receipt.body.keys[0].attributes, attribute, "absent");
+        let found = said(&receipt, &kept.plan).unwrap();
+        assert_eq!(found, format!("{attribute} absent"));
+    }
+}
+
+/// A brought key is the one of the plan.
+#[test]
+fn a_key_that_the_plan_names_is_no_other() {
+    let mut kept = Kept::of("born-hgs");
+    let keys: Document<Keys> = kept.document();
+    let spki = Hash::of(&keys.body.keys[1].spki.0);
+    kept.plan.keys[1].spki = Some(spki);
+    assert_eq!(said(&keys, &kept.plan), None);
+    kept.plan.keys[1].spki = Some(Hash::of(b"another"));
+    let found = said(&keys, &kept.plan).unwrap();
+    assert_eq!(found, format!("the public key {spki}"));
+}
+
+#[test]
+fn an_offer_says_what_every_kek_must_and_of_the_rest_what_is_not_waived() {
+    let kept = Kept::of("single-shot-hgs");
+    let good: Document<Offer> = kept.document();
+    let always = [
+        "CKA_TOKEN",
+        "CKA_PRIVATE",
+        "CKA_SENSITIVE",
+        "CKA_EXTRACTABLE",
+        "CKA_UNWRAP",
+        "CKA_DECRYPT",
+        "CKA_SIGN",
+    ];
+    let waivable = [
+        (Rule::KekSignRecover, "CKA_SIGN_RECOVER"),
+        (Rule::KekDerive, "CKA_DERIVE"),
+        (Rule::KekModifiable, "CKA_MODIFIABLE"),
+        (Rule::KekCopyable, "CKA_COPYABLE"),
+        (Rule::KekAllowedMechanisms, "CKA_ALLOWED_MECHANISMS"),
+        (Rule::KekUnwrapTemplate, "CKA_UNWRAP_TEMPLATE"),
+    ];
+    let but = |attribute: &str| {
+        let mut offer = good.clone();
+        set(&mut offer.body.attributes, attribute, "surprise");
+        offer
+    };
+    let mut waiving = Kept::of("single-shot-hgs").plan;
+    for (rule, _) in waivable {
+        let reason = "a test".into();
+        waiving.waivers.push(Waiver { rule, reason });
+    }
+    for attribute in always {
+        for plan in [&kept.plan, &waiving] {
+            let found = said(&but(attribute), plan).unwrap();
+            assert_eq!(found, format!("{attribute} surprise"));
+        }
+    }
+    for (rule, attribute) in waivable {
+        let mut offer = but(attribute);
+        let found = said(&offer, &kept.plan).unwrap();
+        assert_eq!(found, format!("{attribute} surprise ({})", rule.name()));
+        offer.body.waived = vec![rule];
+        let found = said(&offer, &kept.plan).unwrap();
+        assert_eq!(found, format!("{} is waived", rule.name()));
+        assert_eq!(said(&offer, &waiving), None);
+    }
+}
+
+/// [`Header::new`] is what every side writes, and nothing of it is its caller's but attempt, answer and head.
+#[test]
+fn a_header_is_of_its_plan_and_kind() {
+    let kept = Kept::of("born-hgs");
+    for kind in [Kind::Keys, Kind::Challenge, Kind::Closing] {
+        let main = kept.folder(kind).join(kind.file());
+        let header = keyferry::document::header_of(&fs::read(main).unwrap(), "").unwrap();
+        let new = Header::new(
+            &kept.plan,
+            kind,
+            header.attempt,
+            header.answers,
+            header.head,
+        );
+        assert_eq!(new, header);
+        assert_eq!(kind.answers(Way::Born).is_none(), new.answers.is_none());
+    }
+}
+
+/// The plan of this ceremony asks for SHA-1.
+#[test]
+fn a_package_is_wrapped_as_the_plan_says() {
+    let kept = Kept::of("single-shot-hgs");
+    let mut package: Document<Package> = kept.document();
+    assert_eq!(said(&package, &kept.plan), None);
+    package.body.mechanism = Mechanism::Composite;
+    let found = said(&package, &kept.plan);
+    assert_eq!(found.unwrap(), "Composite, OAEP Sha1");
+    package.body.mechanism = Mechanism::SingleShot;
+    package.body.observed.oaep_hash = OaepHash::Sha256;
+    assert_eq!(said(&package, &kept.plan).unwrap(), "OAEP Sha256 observed");
+    package.body.oaep_hash = OaepHash::Sha256;
+    let found = said(&package, &kept.plan);
+    assert_eq!(found.unwrap(), "SingleShot, OAEP Sha256");
+}
+
+#[test]
+fn a_package_that_its_own_key_has_not_signed_is_not_taken() {
+    let kept = Kept::of("single-shot-hgs");
+    let mut package = read::<Package>(&kept.folder(Kind::Package), &kept.plan).unwrap();
+    let signature = package.files.get_mut("package.json.hgs-signing.hsm-sig");
+    signature.unwrap()[100] ^= 1;
+    let refused = rule(package.verify_keys());
+    assert_eq!(refused, Some(Rule::PackageSignature));
+}
