@@ -165,6 +165,23 @@ fn a_header_is_of_its_plan_and_kind() {
     }
 }
 
+/// What is read is written again, byte for byte: the hash of a document is of its file.
+#[test]
+fn a_document_is_written_as_it_is_read() {
+    fn same<B: Body>(kept: &Kept) {
+        let main = kept.folder(B::KIND).join(B::KIND.file());
+        let document: Document<B> = kept.document();
+        assert_eq!(document.bytes().unwrap(), fs::read(main).unwrap());
+    }
+    let kept = Kept::of("single-shot-hgs");
+    same::<Offer>(&kept);
+    same::<Package>(&kept);
+    same::<Receipt>(&kept);
+    same::<Acceptance>(&kept);
+    same::<Closing>(&kept);
+    same::<Keys>(&Kept::of("born-hgs"));
+}
+
 /// The plan of this ceremony asks for SHA-1.
 #[test]
 fn a_package_is_wrapped_as_the_plan_says() {
