@@ -98,3 +98,25 @@ fn a_log_that_travels_is_hashed_where_it_lies_and_only_it() {
     fs::write(copy.path().join("log.jsonl"), b"").unwrap();
     assert_eq!(take(), Some(Rule::DocumentSurplus));
 }
+
+/// What a side's log knows of a document decides whether it is the one that is waited for.
+#[test]
+fn a_document_is_the_one_that_the_log_waits_for() {
+    let kept = Kept::of("single-shot-hgs");
+    let folder = kept.folder(Kind::Receipt);
+    let receipt = || read::<Receipt>(&folder, &kept.plan).unwrap();
+    let (other, header) = (Hash::of(b"another"), receipt().document.header);
+    let main = fs::read(folder.join(Kind::Receipt.file())).unwrap();
+    assert_eq!(receipt().bytes(), main);
+    assert_eq!(receipt().hash, Hash::of(&main));
+    assert_eq!(rule(receipt().answering(header.answers.unwrap())), None);
+    let refused = rule(receipt().answering(other));
+    assert_eq!(refused, Some(Rule::DocumentAnswers));
+    assert_eq!(rule(receipt().not_before(header.attempt)), None);
+    assert_eq!(rule(receipt().not_before(0)), None);
+    let refused = rule(receipt().not_before(header.attempt + 1));
+    assert_eq!(refused, Some(Rule::DocumentAttempt));
+    let released = || receipt().released(&kept.plan).unwrap();
+    assert_eq!(rule(released().being(Hash::of(&main))), None);
+    assert_eq!(rule(released().being(other)), Some(Rule::DocumentHash));
+}
