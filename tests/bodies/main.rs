@@ -22,6 +22,7 @@ use keyferry::{
         parts::{Mechanism, OaepHash, ReadBack},
         read, read_files, read_without_log,
         receipt::Receipt,
+        registration::Registration,
     },
     encoding::Hash,
     log::MAX_LOG,
@@ -271,4 +272,53 @@ fn a_closing_speaks_of_backups_where_the_originals_go() {
         closing.body.token = token;
         assert_eq!(said(&closing, &born.plan), None);
     }
+}
+
+#[test]
+fn a_receipt_names_custodians_of_the_plan_and_no_others() {
+    let kept = Kept::of("single-shot-hgs");
+    let mut receipt: Document<Receipt> = kept.document();
+    assert_eq!(said(&receipt, &kept.plan), None);
+    let opened = receipt.body.custodians.clone();
+    for (custodians, spent) in [
+        ([&opened[1..], &[id("zoe")]].concat(), vec![]),
+        ([&opened[1..], &[id("zoe")]].concat(), vec![id("zoe")]),
+        (opened.clone(), vec![id("zoe")]),
+        (opened[1..].to_vec(), vec![]),
+        ([&opened[..], &opened[..1]].concat(), vec![]),
+    ] {
+        receipt.body.custodians = custodians;
+        receipt.body.spent = spent;
+        let found = said(&receipt, &kept.plan).unwrap();
+        assert!(found.starts_with("opened by "), "{found}");
+    }
+}
+
+#[test]
+fn a_registration_has_evidence_of_every_node_that_stays() {
+    let kept = Kept::of("single-shot-hgs");
+    let folder = kept.folder(Kind::Registration);
+    let package = read::<Package>(&kept.folder(Kind::Package), &kept.plan).unwrap();
+    let keys = KeySet::from(&package);
+    let mut registration = read::<Registration>(&folder, &kept.plan).unwrap();
+    let nodes = kept.plan.target.nodes();
+    let evidence = registration.verify(&kept.plan, &keys).unwrap();
+    assert_eq!(evidence.len(), 2 * nodes.len());
+    assert_eq!(registration.evidence().unwrap().len(), evidence.len());
+    // What one node has proven, another has not.
+    let of = |node: &Id| format!("{node}-ready.json");
+    let first = registration.files[&of(&nodes[0])].clone();
+    registration.files.insert(of(&nodes[1]), first);
+    let refused = rule(registration.verify(&kept.plan, &keys));
+    assert_eq!(refused, Some(Rule::EvidenceMissing));
+    registration.files.insert(of(&nodes[1]), b"{}".to_vec());
+    assert_eq!(rule(registration.evidence()), Some(Rule::EvidenceFormat));
+    let mut document = registration.document;
+    document.body.removed = vec![id("node9")];
+    let found = said(&document, &kept.plan);
+    assert_eq!(found.unwrap(), "1 nodes left");
+    document.body.removed = nodes.to_vec();
+    document.body.evidence.clear();
+    let found = said(&document, &kept.plan);
+    assert_eq!(found.unwrap(), format!("{} nodes left", nodes.len()));
 }
