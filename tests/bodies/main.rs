@@ -28,6 +28,7 @@ use keyferry::{
     log::MAX_LOG,
     node::MAX_EVIDENCE,
     plan::{Evidence, Id, Plan, Role, Source, Waiver, Way},
+    report::Report,
     room::MAX_TEXT,
     rule::Rule,
     signature::MAX_SIGNATURE,
@@ -225,6 +226,8 @@ fn the_least_attested_key_is_what_a_document_amounts_to() {
     };
     assert!(signing.starts_with("hgs-signing: witnessed only: an attestation"));
     assert_eq!(encryption, "hgs-encryption: witnessed only");
+    let shown = judged.said(Report::new("Judged.")).text();
+    assert!(shown.contains(signing) && shown.contains(encryption));
     // Without its tool's report, the file itself is read.
     keys.body.attestations = vec![attestation("hgs-encryption", false)];
     let unread = judge(&keys, &born.plan);
