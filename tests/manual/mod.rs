@@ -1,5 +1,5 @@
-//! The manual pages of docs/man say what `--help` says, and every example of every command is one that the
-//! program takes. Part of each program's own tests, because only the program knows its command line.
+//! The manual pages of docs/man say what `--help` says, and every example of every command, and every command that
+//! README and docs name with its program, is one that the program takes. Part of each program's own tests, because only the program knows its command line.
 //! `KEYFERRY_MANUAL=write` writes the pages anew.
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
