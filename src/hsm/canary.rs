@@ -4,6 +4,8 @@
 //! Throwaway keys are session objects: they end with the session, whatever happens. Throwaway KEKs have 2048 bits whatever the plan says:
 //! neither the OAEP hash nor the AES key wrap depends on the size, and a software RSA-4096 key takes seconds.
 
+use std::iter;
+
 use cryptoki::session::Session;
 use cryptoki_sys::*;
 use rsa::pkcs8::{DecodePublicKey, EncodePrivateKey};
@@ -17,6 +19,7 @@ use super::mechanism::{
     THROWAWAY, THROWAWAY_BITS, Way, hash_refusal, other, software_key, software_public,
     wrapping_public,
 };
+use super::parallel::meanwhile;
 use super::public_key::PublicKey;
 use super::raw::Object;
 use super::target::TargetSpec;
@@ -65,14 +68,15 @@ impl Hsm<'_> {
         mechanism: Mechanism,
         oaep: OaepHash,
     ) -> Result<Observed> {
-        let software = software_key()?;
-        let kek = software_public(&software)?;
         let session = self.session()?;
         let way = self.way(&session, mechanism, oaep)?;
+        let generate = || self.target_generate(&session, None, &throwaway_target(target));
+        let (software, first) = meanwhile(software_key, generate)?;
+        let kek = software_public(&software)?;
         let with = self.raw().create(&session, &wrapping_public(&kek))?;
-        for _ in 0..MOST_KEYS {
-            let (public, private) =
-                self.target_generate(&session, None, &throwaway_target(target))?;
+        let others = iter::repeat_with(generate);
+        for pair in iter::once(Ok(first)).chain(others).take(MOST_KEYS) {
+            let (public, private) = pair?;
             let wrap = |way| self.wrap_under(&session, private, with, way);
             let wrap_and_open = || {
                 let wrapped = wrap(way).map_err(|error| {
@@ -166,9 +170,9 @@ impl Hsm<'_> {
     ) -> Result<Vec<KwpFlavour>> {
         let session = self.session()?;
         let way = self.way(&session, mechanism, oaep)?;
-        let kek = self.throwaway_kek(&session, mechanism)?;
+        let ((software, pkcs8), kek) =
+            meanwhile(unfilled_key, || self.throwaway_kek(&session, mechanism))?;
         self.must_stay(&session, kek.private, &kek, way, Rule::KekExtractable)?;
-        let (software, pkcs8) = unfilled_key()?;
         let expected = software_public(&software)?;
         let filled = filled(&pkcs8);
         let mut taken = Vec::new();

@@ -56,9 +56,26 @@ pub(super) fn on_threads<T: Sync, W, R: Send>(
     let results = done.into_iter().map(|(_, result)| result);
     let results = results.collect::<Result<Vec<R>>>()?;
     for end in ends {
-        end.map_err(|_| Error::failed("a thread died", "report this as a defect"))??;
+        end.map_err(died)??;
     }
     Ok(results)
+}
+
+/// Does `ours` in software while the token does `theirs`.
+pub(super) fn meanwhile<A: Send, B>(
+    ours: impl FnOnce() -> Result<A> + Send,
+    theirs: impl FnOnce() -> Result<B>,
+) -> Result<(A, B)> {
+    thread::scope(|scope| {
+        let ours = scope.spawn(ours);
+        let theirs = theirs();
+        let ours = ours.join().map_err(died)?;
+        Ok((ours?, theirs?))
+    })
+}
+
+fn died<T>(_: T) -> Error {
+    Error::failed("a thread died", "report this as a defect")
 }
 
 #[cfg(test)]
