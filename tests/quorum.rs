@@ -1,13 +1,16 @@
 //! Any quorum opens the seal; nothing else does, and what is wrong is named.
 #![cfg(feature = "custody")]
 
+use data_encoding::HEXLOWER;
+use hkdf::Hkdf;
 use keyferry::{
-    encoding::{Fixed, Hash, PackageId, hash},
+    encoding::{Fixed, Hash, PackageId, enc, hash},
     fingerprint,
     rule::Rule,
     seal::SealKey,
     share::{Quorum, Secret, Share, ShareListing, deal},
 };
+use sha2::Sha256;
 
 const PACKAGE: PackageId = Fixed([7; 16]);
 
@@ -231,5 +234,66 @@ fn a_code_is_the_hash_of_its_share_as_designed() {
         let parts: [&[u8]; 4] = [&PACKAGE.0, &[0, 0, 0, share.x()], salt, y];
         assert_eq!(share.code(), hash("keyferry/1 code", &parts).0[..10]);
         assert_eq!(share.commitment(), hash("keyferry/1 share", &parts));
+    }
+}
+
+/// The numbers of docs/formats.md, section 9, which a second implementation made from that page alone.
+#[test]
+fn the_numbers_to_try_are_those_of_the_code() {
+    let page = include_str!("../docs/formats.md");
+    let (_, numbers) = page.split_once("**Numbers to try.**").unwrap();
+    let (_, numbers) = numbers.split_once("```\n").unwrap();
+    let (numbers, _) = numbers.split_once("```").unwrap();
+    let numbers: Vec<(&str, &str)> = numbers
+        .lines()
+        .map(|line| (line[..17].trim_end(), &line[17..]))
+        .collect();
+    let all = |name: &str| -> Vec<&str> {
+        let named = numbers.iter().filter(|(of, _)| *of == name);
+        named.map(|(_, value)| *value).collect()
+    };
+    let hex = |name: &str| HEXLOWER.decode(all(name)[0].as_bytes()).unwrap();
+    let hash = |name: &str| Hash(hex(name).try_into().unwrap());
+    let package = Fixed(hex("package_id").try_into().unwrap());
+    let (plan, kek, label) = (hash("plan_hash"), hash("kek_fingerprint"), all("label")[0]);
+
+    let texts = (1..=5).flat_map(|x| all(&format!("share {x}")));
+    let shares: Vec<Share> = texts
+        .map(|text| Share::parse(text.as_bytes()).unwrap())
+        .collect();
+    assert_eq!(shares.len(), 3);
+    for (n, share) in shares.iter().enumerate() {
+        let listing = share.listing("cyd", Hash::of(b""));
+        assert_eq!(listing.commitment.to_string(), all("commitment")[n]);
+        assert_eq!(HEXLOWER.encode(&share.code()), all("code")[n]);
+        assert_eq!(words(share), all("words")[n]);
+        assert_eq!(listing.confirm.to_string(), all("confirm")[n]);
+        listing.confirm(&package, all("words")[n]).unwrap();
+    }
+    // Of the other two of five, the package says what it has to; nobody presents them here.
+    let listings: Vec<ShareListing> = (1..=5)
+        .map(|x| {
+            let known = shares.iter().find(|share| share.x() == x);
+            let mut listing = known.unwrap_or(&shares[0]).listing("cyd", Hash::of(b""));
+            listing.x = x;
+            listing
+        })
+        .collect();
+    let mut quorum = Quorum::new(package, 3, &listings);
+    for share in shares {
+        quorum.present(share).unwrap();
+    }
+    let (recombined, _) = quorum.recombine().unwrap();
+    let random = |name: &str| -> [u8; 32] { hex(name).try_into().unwrap() };
+    let derived = Secret::derive(&random("os32"), &random("hsm32"), &package, &plan);
+    let info = enc("keyferry/1 seal", &[&plan.0, &kek.0, label.as_bytes()]);
+    let seal_key = Hkdf::<Sha256>::new(Some(&package.0), &hex("S"));
+    let mut expanded = [0; 32];
+    seal_key.expand(&info, &mut expanded).unwrap();
+    assert_eq!(HEXLOWER.encode(&expanded), all("seal key")[0]);
+    for secret in [&recombined, &derived] {
+        let key = SealKey::derive(secret, &package, &plan, &kek, label);
+        let sealed = key.seal(&hex("wrapped key")).unwrap();
+        assert_eq!(HEXLOWER.encode(&sealed), all("sealed")[0]);
     }
 }
