@@ -1,6 +1,7 @@
 //! Any quorum opens the seal; nothing else does, and what is wrong is named.
 #![cfg(feature = "custody")]
 
+use aes_kw::{KeyInit, KwpAes256};
 use data_encoding::HEXLOWER;
 use hkdf::Hkdf;
 use keyferry::{
@@ -291,6 +292,9 @@ fn the_numbers_to_try_are_those_of_the_code() {
     let mut expanded = [0; 32];
     seal_key.expand(&info, &mut expanded).unwrap();
     assert_eq!(HEXLOWER.encode(&expanded), all("seal key")[0]);
+    let (kwp, mut alone) = (KwpAes256::new(&expanded.into()), [0; 32]);
+    let alone = kwp.wrap_key(&hex("wrapped key"), &mut alone).unwrap();
+    assert_eq!(HEXLOWER.encode(alone), all("sealed")[0]);
     for secret in [&recombined, &derived] {
         let key = SealKey::derive(secret, &package, &plan, &kek, label);
         let sealed = key.seal(&hex("wrapped key")).unwrap();

@@ -61,7 +61,10 @@ pub(super) fn on_threads<T: Sync, W, R: Send>(
     Ok(results)
 }
 
-/// Does `ours` in software while the token does `theirs`.
+/// Does `ours` in software while the token does `theirs`: where each is to find an RSA key, people wait for one and not for both.
+///
+/// # Errors
+/// What either ends with, `ours` first; [`Error::Failed`] where its thread died.
 pub(super) fn meanwhile<A: Send, B>(
     ours: impl FnOnce() -> Result<A> + Send,
     theirs: impl FnOnce() -> Result<B>,
