@@ -144,9 +144,10 @@ impl Common {
             Err(error) => fail(error),
         };
         match mirrored {
-            Err(error) if done.is_ok() => {
+            // Nobody should go on, or sign, as if the copy were whole. After a refusal the next command says it first.
+            Err(error) if matches!(done, Ok(_) | Err(Error::Waiting { .. })) => {
                 tell(
-                    "The step is done, but its mirror is not up to date; the next command tries again:",
+                    "So it stands, but the mirror is not up to date; the next command tries again:",
                 );
                 fail(&error)
             }

@@ -133,3 +133,26 @@ fn a_mirror_is_of_one_ceremony_and_goes_on_alone_never() {
     assert_eq!(log(&stage, "hoster").len(), before);
     stage.hoster(&["release"]).ok();
 }
+
+/// A mirror that could not follow is said where officers are asked too: nobody signs as if the copy were whole.
+#[test]
+fn a_mirror_that_could_not_follow_is_said_where_a_command_asks() {
+    let mut stage = mirrored();
+    stage.walk_to(Done::KekCreate);
+    // The medium takes a folder in the place of the request that comes.
+    let taken = stage.path("mirror-hoster/approvals/01-abort.json");
+    fs::create_dir_all(&taken).unwrap();
+    let abort = ["abort", "--reason", "a test"];
+    let asked = stage.hoster(&abort);
+    assert!(asked.err.contains("waiting for 2 more"), "{asked:?}");
+    let said = "the mirror is not up to date";
+    let (_, said) = asked.err.split_once(said).unwrap();
+    assert!(said.contains("mirror-hoster/approvals/01-abort.json"));
+    asked.refused("DOCUMENT-LINK");
+    // The next command is refused for it before it does anything.
+    let remark = stage.hoster(&["note", "remark", "x"]);
+    remark.refused("DOCUMENT-LINK");
+    fs::remove_dir(&taken).unwrap();
+    assert_eq!(stage.hoster(&abort).code, 6);
+    assert!(taken.is_file());
+}

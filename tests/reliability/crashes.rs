@@ -62,7 +62,8 @@ fn ended_after_each_change_to_the_disk_it_still_ends_the_same() {
     assert!(points > 300 && mirrored > 50 && tried >= 60);
 }
 
-fn copy(stage: &Stage) -> Stage {
+/// A copy that goes on with a mirror too.
+pub fn copy(stage: &Stage) -> Stage {
     let mut copy = stage.copy();
     copy.mirror = stage.mirror;
     copy

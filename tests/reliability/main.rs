@@ -14,6 +14,7 @@ mod hsm_faults;
 mod invariants;
 mod lies;
 mod media;
+mod short_writes;
 mod tampering;
 mod trace;
 mod trial;

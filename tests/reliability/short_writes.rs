@@ -1,0 +1,105 @@
+//! Writes that end early: each takes half and the program goes on, or one takes half and then the disk is full.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use crate::{
+    common::{
+        run,
+        stage::{Done, Stage},
+        walk::ASKS,
+    },
+    crashes::copy,
+    explore::{Explorer, in_parallel, is_clear, selection},
+    invariants::Before,
+    trial::{self, End},
+};
+
+/// `short_writes.c` as a library.
+fn built(folder: &Path) -> PathBuf {
+    let library = folder.join("short_writes.so");
+    let source = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/reliability/short_writes.c"
+    );
+    run(Command::new("cc")
+        .args(["-shared", "-fPIC", "-Wall", "-Werror", "-O1", "-o"])
+        .arg(&library)
+        .arg(source));
+    library
+}
+
+/// The command on such a disk, and how many of its writes ended early.
+fn shortened(
+    stage: &Stage,
+    library: &Path,
+    side: &str,
+    arguments: &[&str],
+    plan: &str,
+) -> (End, usize) {
+    let done = stage.path("short-writes");
+    let mut command = stage.command(side, arguments);
+    command
+        .env("LD_PRELOAD", library)
+        .env("KEYFERRY_SHORT_WRITES", plan)
+        .env("KEYFERRY_SHORT_WRITES_DONE", &done);
+    let context = format!("{side} {arguments:?}, short writes {plan}");
+    let end = trial::run(stage, command, &stage.path("calls"), &context);
+    let writes = fs::read(&done).unwrap_or_default().len();
+    let _ = fs::remove_file(done);
+    (end, writes)
+}
+
+#[test]
+fn writes_that_end_early_are_gone_on_with_or_end_the_command() {
+    let explorer = Explorer::default();
+    let folder = tempfile::tempdir().unwrap();
+    let library = built(folder.path());
+    let (mut every, failed) = (0, AtomicUsize::new(0));
+    let mut stage = Stage::new(|plan| plan);
+    stage.mirror = true;
+    stage.walk(Done::TenantClose, &mut |stage, side, arguments| {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let before = Before::of(stage);
+        // A short write is no error: nothing of it may be seen.
+        let copied = copy(stage);
+        let (end, writes) = shortened(&copied, &library, side, &arguments, "every");
+        let context = format!("{side} {arguments:?}, every write short");
+        let End::Exited(ended) = end else {
+            panic!("{context}: it was killed");
+        };
+        assert!([0, ASKS].contains(&ended.code), "{context}: {ended:?}");
+        assert!(
+            writes > 0 || arguments[0] == "verify",
+            "{context}: {writes}"
+        );
+        every += writes;
+        explorer.recovers(&copied, &before, side, &arguments, &context);
+        let trials = selection((1..=writes).collect(), 8);
+        in_parallel(&trials, |nth| {
+            let context = format!("{side} {arguments:?}, full in the middle of write {nth}");
+            let copied = copy(stage);
+            let (end, writes) = shortened(&copied, &library, side, &arguments, &nth.to_string());
+            let End::Exited(ended) = end else {
+                panic!("{context}: it was killed");
+            };
+            if writes > 0 {
+                is_clear(&ended, &context);
+                failed.fetch_add(1, Ordering::SeqCst);
+            }
+            explorer.recovers(&copied, &before, side, &arguments, &context);
+        });
+        stage.side(side, &arguments).code
+    });
+    stage.ends_the_same("after short writes");
+    let tried = explorer.trials.load(Ordering::SeqCst);
+    let failed = failed.into_inner();
+    println!(
+        "counted: {every} writes that ended early and were gone on with; {tried} runs, of which {failed} ended in the middle of a write"
+    );
+    assert!(every > 200 && failed > 20);
+}
