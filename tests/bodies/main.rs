@@ -3,6 +3,7 @@
 
 mod files;
 mod keys;
+mod meaning;
 
 use std::{fs, path::PathBuf};
 
@@ -41,10 +42,11 @@ struct Kept {
     plan: Plan,
 }
 
+const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/replayed/v1");
+
 impl Kept {
     fn of(way: &str) -> Self {
-        let archive = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/replayed/v1"));
-        let archive = archive.join(way).join("tenant");
+        let archive = PathBuf::from(KEPT).join(way).join("tenant");
         let plan = Plan::read(&archive.join("ceremony.toml")).unwrap();
         Kept { archive, plan }
     }
