@@ -320,6 +320,11 @@ fn the_edges_of_the_form_are_judged_alike() {
             agree(&mut parser, found(&value).as_bytes(), GENESIS);
         }
     }
+    // Many beside each other are not in each other.
+    for one in ["[]", "{}", "{\"a\":[]}"] {
+        let value = format!("[{}]", [one; 200].join(","));
+        agree(&mut parser, found(&value).as_bytes(), GENESIS);
+    }
     for line in [
         "\n", "1\n", "\"\"\n", "[]\n", "{}\n", "null\n", "{}{}\n", "{} \n", " {}\n",
     ] {
