@@ -7,6 +7,8 @@ use keyferry::approval::{
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::*;
+
 fn says<S: Subject + DeserializeOwned>(subject: Value, names: &[&str]) {
     let summary = serde_json::from_value::<S>(subject).unwrap().summary();
     for name in names {
@@ -132,4 +134,33 @@ fn a_request_says_what_will_happen_and_to_what() {
             &[what, "then: south, west."],
         );
     }
+}
+
+/// What an officer asks first: which request waits, and who has signed it.
+#[test]
+fn status_says_which_request_waits_and_who_has_signed() {
+    let stage = Stage::at(Done::KekCreate);
+    let waits = |expected: Option<&str>| {
+        let status = stage.hoster(&["status"]).ok();
+        let said = status.lines().find(|line| line.starts_with("waiting:"));
+        match (said, expected) {
+            (Some(said), Some(expected)) => assert!(said.ends_with(expected), "{said}"),
+            (said, expected) => assert_eq!(said, expected, "{status}"),
+        }
+    };
+    waits(None);
+    let abort = ["abort", "--reason", "a test"];
+    stage.hoster(&abort).ended_with(6);
+    waits(Some("01-abort.json, signed by nobody yet"));
+    stage.approve("hoster", "abort", &["hana"]);
+    waits(Some("01-abort.json, signed by hana"));
+    // Nobody else's signature is shown as one.
+    stage.approve("hoster", "abort", &["ada"]);
+    waits(Some("01-abort.json, signed by nobody yet"));
+    let request = stage.request("hoster", "abort");
+    fs::remove_file(format!("{}.ada.sig", request.display())).unwrap();
+    stage.approve("hoster", "abort", &["hugo"]);
+    waits(Some("01-abort.json, signed by hana, hugo"));
+    stage.hoster(&abort).ok();
+    waits(None);
 }
