@@ -14,7 +14,7 @@ use crate::{
         walk::ASKS,
     },
     crashes::copy,
-    explore::{Explorer, in_parallel, is_clear, selection},
+    explore::{Explorer, in_parallel, is_clear, part, selection},
     invariants::Before,
     trial::{self, End},
 };
@@ -59,11 +59,15 @@ fn writes_that_end_early_are_gone_on_with_or_end_the_command() {
     let explorer = Explorer::default();
     let folder = tempfile::tempdir().unwrap();
     let library = built(folder.path());
-    let (mut every, cut) = (0, AtomicUsize::new(0));
+    let (mut commands, mut every, cut) = (0, 0, AtomicUsize::new(0));
     let mut stage = Stage::new(|plan| plan);
     stage.mirror = true;
     stage.walk(Done::TenantClose, &mut |stage, side, arguments| {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        commands += 1;
+        if part().is_none() && commands % 4 != 1 {
+            return stage.side(side, &arguments).code;
+        }
         let before = Before::of(stage);
         // A short write is no error: nothing of it may be seen.
         let copied = copy(stage);
@@ -76,7 +80,7 @@ fn writes_that_end_early_are_gone_on_with_or_end_the_command() {
         assert!(writes > 0, "{context}: it writes nothing");
         every += writes;
         explorer.recovers(&copied, &before, side, &arguments, &context);
-        let trials = selection((1..=writes).collect(), 16);
+        let trials = selection((1..=writes).collect(), 8);
         in_parallel(&trials, |nth| {
             let context = format!("{side} {arguments:?}, full in the middle of write {nth}");
             let copied = copy(stage);
@@ -97,5 +101,5 @@ fn writes_that_end_early_are_gone_on_with_or_end_the_command() {
         "counted: {every} writes that ended early and were gone on with, {cut} with the disk full then; {} states carried to the end",
         explorer.carried.load(Ordering::SeqCst)
     );
-    assert!(every > 200 && cut > 20);
+    assert!(every > 60 && cut > 10);
 }
