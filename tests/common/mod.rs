@@ -2,6 +2,7 @@
 #![allow(unused_imports)] // Each test program uses its part.
 
 pub mod ending;
+pub mod primes;
 pub mod production;
 pub mod setting;
 pub mod simulated;

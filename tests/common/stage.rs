@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{MODULE, PIN, SO_PIN, kryoptic, run, shim};
+use super::{MODULE, PIN, SO_PIN, kryoptic, primes, run, shim};
 pub use super::{
     setting::{Family, Setting},
     walk::Done,
@@ -148,7 +148,12 @@ impl Stage {
 
     /// The same stage again, to be changed apart: tokens, folders and people are copied.
     pub fn copy(&self) -> Self {
-        Stage::load(self.dir.path(), self.setting.clone(), self.done)
+        Stage {
+            mirror: self.mirror,
+            registry: self.registry,
+            lie: self.lie,
+            ..Stage::load(self.dir.path(), self.setting.clone(), self.done)
+        }
     }
 
     /// Keeps a copy of the stage in a folder that outlives it.
@@ -430,6 +435,7 @@ impl Stage {
     /// What the modules of a side find their configuration by.
     pub fn environment(&self, command: &mut Command, side: &str) {
         command
+            .env("LD_PRELOAD", primes::library())
             .env("SOFTHSM2_CONF", self.path("softhsm2.conf"))
             .env("KRYOPTIC_CONF", self.path("kryoptic.conf"))
             .env("KEYFERRY_SHIM_MODULE", self.setting.family(side).module())

@@ -36,7 +36,7 @@ fn ended_after_each_change_to_the_disk_it_still_ends_the_same() {
     stage.mirror = true;
     stage.walk(Done::TenantClose, &mut |stage, side, arguments| {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let recorded = copy(stage);
+        let recorded = stage.copy();
         let ops = record(&recorded, side, &arguments);
         let (found, from_mirror) = states(stage, side, &arguments, &ops);
         points += ops.len();
@@ -44,7 +44,7 @@ fn ended_after_each_change_to_the_disk_it_still_ends_the_same() {
         let found = selection(found, 32);
         let before = Before::of(stage);
         in_parallel(&found, |found| {
-            let copy = copy(stage);
+            let copy = stage.copy();
             disk::put(&found.tree, copy.dir.path());
             if let Some(state) = found.device {
                 device(&recorded, state, &copy, side);
@@ -60,13 +60,6 @@ fn ended_after_each_change_to_the_disk_it_still_ends_the_same() {
         explorer.carried.load(Ordering::SeqCst)
     );
     assert!(points > 300 && mirrored > 50 && tried >= 60);
-}
-
-/// A copy that goes on with a mirror too.
-pub fn copy(stage: &Stage) -> Stage {
-    let mut copy = stage.copy();
-    copy.mirror = stage.mirror;
-    copy
 }
 
 /// Runs the command under strace, on this stage; what it changes.
@@ -107,7 +100,7 @@ fn states(stage: &Stage, side: &str, arguments: &[&str], ops: &[Traced]) -> (Vec
         };
         for left in Left::EACH {
             let tree = disk.left(left);
-            if seen.insert((tree.clone(), disk.device)) {
+            if seen.insert((disk::digest(&tree), disk.device)) {
                 found.push(Found {
                     tree,
                     device: disk.device,
@@ -116,7 +109,7 @@ fn states(stage: &Stage, side: &str, arguments: &[&str], ops: &[Traced]) -> (Vec
             }
         }
         let mirror = from_mirror(disk.left(Left::All), side);
-        if let Some(tree) = mirror.filter(|tree| seen.insert((tree.clone(), disk.device))) {
+        if let Some(tree) = mirror.filter(|tree| seen.insert((disk::digest(tree), disk.device))) {
             mirrored += 1;
             found.push(Found {
                 tree,

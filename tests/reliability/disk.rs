@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use sha2::{Digest, Sha256};
+
 use crate::trace::Op;
 
 /// The folders of a stage that programs write.
@@ -214,6 +216,20 @@ impl Disk {
             }
         }
     }
+}
+
+/// Tells trees apart.
+pub fn digest(tree: &Tree) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    for (path, bytes) in tree {
+        let path = path.as_os_str().as_encoded_bytes();
+        digest.update([u8::from(bytes.is_some())]);
+        for bytes in [path, bytes.as_deref().unwrap_or_default()] {
+            digest.update(bytes.len().to_be_bytes());
+            digest.update(bytes);
+        }
+    }
+    digest.finalize().into()
 }
 
 /// Puts what is left in the place of what a stage has.

@@ -9,11 +9,10 @@ use std::{
 
 use crate::{
     common::{
-        run,
+        primes, run,
         stage::{Done, Stage},
         walk::ASKS,
     },
-    crashes::copy,
     explore::{Explorer, in_parallel, is_clear, part, selection},
     invariants::Before,
     trial::{self, End},
@@ -43,8 +42,9 @@ fn shortened(
 ) -> (End, usize) {
     let done = stage.path("short-writes");
     let mut command = stage.command(side, arguments);
+    let both = format!("{}:{}", library.display(), primes::library().display());
     command
-        .env("LD_PRELOAD", library)
+        .env("LD_PRELOAD", both)
         .env("KEYFERRY_SHORT_WRITES", plan)
         .env("KEYFERRY_SHORT_WRITES_DONE", &done);
     let context = format!("{side} {arguments:?}, short writes {plan}");
@@ -70,7 +70,7 @@ fn writes_that_end_early_are_gone_on_with_or_end_the_command() {
         }
         let before = Before::of(stage);
         // A short write is no error: nothing of it may be seen.
-        let copied = copy(stage);
+        let copied = stage.copy();
         let (end, writes) = shortened(&copied, &library, side, &arguments, "every");
         let context = format!("{side} {arguments:?}, every write short");
         let End::Exited(ended) = end else {
@@ -83,7 +83,7 @@ fn writes_that_end_early_are_gone_on_with_or_end_the_command() {
         let trials = selection((1..=writes).collect(), 8);
         in_parallel(&trials, |nth| {
             let context = format!("{side} {arguments:?}, full in the middle of write {nth}");
-            let copied = copy(stage);
+            let copied = stage.copy();
             let (end, writes) = shortened(&copied, &library, side, &arguments, &nth.to_string());
             let End::Exited(ended) = end else {
                 panic!("{context}: it was killed");
