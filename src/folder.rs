@@ -232,7 +232,8 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     sync_parent(path)
 }
 
-fn part_of(path: &Path) -> std::path::PathBuf {
+/// What a file is called while it is being written.
+pub fn part_of(path: &Path) -> std::path::PathBuf {
     let name = path
         .file_name()
         .map(|name| name.to_string_lossy().into_owned())

@@ -106,15 +106,17 @@ fn plain_below(folder: &Path) -> Result<()> {
 
 /// The first copy: into an empty folder, or over one that was interrupted. The plan comes first and says whose it is.
 fn begin(from: &Path, to: &Path) -> Result<()> {
-    let mut there = fs::read_dir(to).map_err(|error| Error::file(to, error))?;
-    if there.next().is_some() && !to.join(PLAN_FILE).exists() {
+    let plan = to.join(PLAN_FILE);
+    // Of a copy that was interrupted at its first file there is nothing but the draft.
+    let mut others = folder::names(to)?.into_iter();
+    if !plan.exists() && others.any(|name| to.join(name) != folder::part_of(&plan)) {
         return Err(Rule::Mirror.refuse(
             format!("{} holds something else", to.display()),
             "an empty folder, or a copy of this ceremony",
             "name an empty folder with --mirror",
         ));
     }
-    copy_file(&from.join(PLAN_FILE), &to.join(PLAN_FILE), PLAN_FILE)
+    copy_file(&from.join(PLAN_FILE), &plan, PLAN_FILE)
 }
 
 /// Copies what is below a place of the ceremony folder.

@@ -156,3 +156,25 @@ fn a_mirror_that_could_not_follow_is_said_where_a_command_asks() {
     assert_eq!(stage.hoster(&abort).code, 6);
     assert!(taken.is_file());
 }
+
+/// A copy that was interrupted at its first file is begun again, and nothing else is taken for one.
+#[test]
+fn a_mirror_that_holds_only_the_draft_of_its_plan_is_begun_again() {
+    let mut stage = mirrored();
+    stage.walk_to(Done::Init);
+    let mirror = stage.path("mirror-hoster");
+    fs::remove_dir_all(&mirror).unwrap();
+    fs::create_dir(&mirror).unwrap();
+    fs::write(mirror.join(".ceremony.toml.part"), "[cerem").unwrap();
+    fs::write(mirror.join("holiday.jpg"), "").unwrap();
+    let remark = ["note", "remark", "x"];
+    stage.hoster(&remark).refused("MIRROR");
+    fs::remove_file(mirror.join("holiday.jpg")).unwrap();
+    stage.hoster(&remark).ok();
+    assert_eq!(log(&stage, "hoster").len(), 3);
+    for name in ["ceremony.toml", "log.jsonl"] {
+        let [here, there] = ["hoster", "mirror-hoster"].map(|folder| stage.path(folder).join(name));
+        assert_eq!(fs::read(here).unwrap(), fs::read(there).unwrap());
+    }
+    assert!(!mirror.join(".ceremony.toml.part").exists());
+}
