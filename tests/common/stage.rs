@@ -432,7 +432,7 @@ impl Stage {
         }
     }
 
-    /// What the modules of a side find their configuration by.
+    /// What the modules of a side find their configuration by; and SoftHSM its primes.
     pub fn environment(&self, command: &mut Command, side: &str) {
         command
             .env("LD_PRELOAD", primes::library())

@@ -111,6 +111,7 @@ fn no_pin_below(folder: &Path, context: &str) {
             }
         } else if name != "pin" {
             let bytes = fs::read(&path).unwrap();
+            // ASCII, as the PIN is, is kept whatever stands around it.
             assert!(
                 !String::from_utf8_lossy(&bytes).contains(PIN),
                 "{context}: the PIN is in {}",
