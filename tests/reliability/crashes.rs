@@ -41,7 +41,7 @@ fn ended_after_each_change_to_the_disk_it_still_ends_the_same() {
         let (found, from_mirror) = states(stage, side, &arguments, &ops);
         points += ops.len();
         mirrored += from_mirror;
-        let found = selection(found, 32);
+        let found = selection(found, 32, &format!("interruptions of {side} {arguments:?}"));
         let before = Before::of(stage);
         in_parallel(&found, |found| {
             let copy = stage.copy();
@@ -221,7 +221,11 @@ fn each_change_to_the_disk_fails_and_it_still_ends_the_same() {
                 }
             }
         }
-        let trials = selection(trials, 44);
+        let trials = selection(
+            trials,
+            44,
+            &format!("failing changes in {side} {arguments:?}"),
+        );
         let before = Before::of(stage);
         in_parallel(&trials, |(inject, op)| {
             let context = format!("{side} {arguments:?}, {inject} at {op}");

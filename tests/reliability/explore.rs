@@ -32,10 +32,14 @@ pub fn part() -> Option<(usize, usize)> {
 }
 
 /// Of these trials, the part that was asked for, or every so many-th beginning at one that differs from list to list.
-pub fn selection<T>(trials: Vec<T>, one_of: usize) -> Vec<T> {
+/// Where hours lie ahead, it says what of.
+pub fn selection<T>(trials: Vec<T>, one_of: usize, of_what: &str) -> Vec<T> {
     static BEGIN: AtomicUsize = AtomicUsize::new(0);
     let (begin, step) = match part() {
-        Some((part, of)) => (part - 1, of),
+        Some((part, of)) => {
+            println!("{of_what}: {}, part {part} of {of}", trials.len());
+            (part - 1, of)
+        }
         None => (BEGIN.fetch_add(7, Ordering::SeqCst) % one_of, one_of),
     };
     trials.into_iter().skip(begin).step_by(step).collect()

@@ -45,7 +45,11 @@ fn each_call_fails_in_each_way_and_the_ceremony_still_ends() {
         for name in &record {
             *kinds.entry(name.clone()).or_default() += 1;
         }
-        let trials = selection(trials(&record), 100);
+        let trials = selection(
+            trials(&record),
+            100,
+            &format!("faults of {side} {arguments:?}"),
+        );
         let before = Before::of(stage);
         in_parallel(&trials, |fault| {
             let context = format!("{side} {arguments:?}, {fault}");
