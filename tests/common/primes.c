@@ -31,20 +31,16 @@ static void sieve(const BIGNUM *from, unsigned char *composite) {
 static int prime(BIGNUM *p, BIGNUM *less_one, int bits, const BIGNUM *e, BN_CTX *context) {
     unsigned char composite[SIEVED];
     BIGNUM *power = BN_new();
-    int found = 0;
-    while (!found) {
-        if (!power || !BN_rand(p, bits, BN_RAND_TOP_TWO, BN_RAND_BOTTOM_ODD))
-            break;
+    int found = 0, well = power != NULL;
+    while (well && !found && (well = BN_rand(p, bits, BN_RAND_TOP_TWO, BN_RAND_BOTTOM_ODD))) {
         sieve(p, composite);
-        for (unsigned place = 0, at = 0; place < SIEVED && !found; place++) {
+        for (unsigned place = 0, at = 0; place < SIEVED && well && !found; place++) {
             if (composite[place])
                 continue;
-            if (!BN_add_word(p, 2 * (place - at)) || !BN_sub(less_one, p, BN_value_one()))
-                break;
+            well = BN_add_word(p, 2 * (place - at)) && BN_sub(less_one, p, BN_value_one())
+                && BN_mod_exp_mont_word(power, 2, less_one, p, context, NULL);
             at = place;
-            if (!BN_mod_exp_mont_word(power, 2, less_one, p, context, NULL))
-                break;
-            found = BN_is_one(power) && BN_num_bits(p) == bits && BN_mod_word(less_one, BN_get_word(e));
+            found = well && BN_is_one(power) && BN_num_bits(p) == bits && BN_mod_word(less_one, BN_get_word(e));
         }
     }
     BN_free(power);
