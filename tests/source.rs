@@ -108,24 +108,28 @@ fn originals_go_after_acceptance_and_the_hosters_word_about_backups() {
 
 #[test]
 fn a_killed_destruction_goes_on_without_new_signatures() {
-    let mut stage = Stage::with(Setting::composite(), destroys);
+    let setting = Setting {
+        shim: true,
+        ..Setting::composite()
+    };
+    let mut stage = Stage::with(setting, destroys);
     stage.walk_to(Done::AcceptanceRelease);
     closing(&stage);
     let destroy = ["source", "destroy", "medium/closing"];
     stage.pass("tenant", "source-destroy", &destroy);
     // Wherever it is killed: at the end both originals are gone, and the log says so once.
-    for millis in [5, 15, 25, 40, 60, 80] {
-        let mut child = stage.command("tenant", &destroy).spawn().unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(millis));
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-    let last = stage.tenant(&destroy);
-    assert!(
-        last.code == 0 || last.err.contains("PHASE-ORDER"),
-        "{}",
-        last.err
-    );
+    let killed = |fault: &str, left: usize| {
+        stage.killed_in_hsm("tenant", &destroy, fault);
+        assert_eq!(private_keys(&stage, "tenant"), left, "{fault}");
+    };
+    killed("C_Login once kill-before", 2);
+    killed("C_DestroyObject once kill-before", 2);
+    killed("C_DestroyObject once kill-after", 1);
+    killed("C_DestroyObject once kill-after", 0);
+    // Its last entry is on its way to the disk.
+    let log = Some("tenant/log.jsonl");
+    assert!(stage.killed_on("tenant", &destroy, log, "write", 1));
+    stage.tenant(&destroy).ok();
     assert_eq!(private_keys(&stage, "tenant"), 0);
     stage.tenant(&["close"]).ok();
     let text = stage.verdict().text();

@@ -2,7 +2,8 @@
 #![allow(unused_imports)] // Each test program uses its part.
 
 pub mod ending;
-pub mod primes;
+pub mod kill;
+pub mod preload;
 pub mod production;
 pub mod setting;
 pub mod simulated;

@@ -93,7 +93,7 @@ pub fn command(stage: &Stage, variables: &[&str], arguments: &[&str]) -> Command
     command.arg("--mirror").arg(stage.path("mirror-hoster"));
     command.args(["--token", "hoster"]).args(arguments);
     stage.environment(&mut command, "hoster");
-    // Which production refuses: `primes` stays away here.
+    // Which production refuses: the faster primes stay away here.
     command.env_remove("LD_PRELOAD");
     command.current_dir(stage.dir.path()).stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
@@ -137,7 +137,7 @@ pub fn on_terminal(stage: &Stage, arguments: &[&str]) -> (PtySession, u32) {
         };
     }
     shell.current_dir(stage.dir.path());
-    let mut session = spawn_command(shell, Some(60_000)).unwrap();
+    let mut session = spawn_command(shell, Some(600_000)).unwrap();
     session.exp_string("process ").unwrap();
     let process = session.read_line().unwrap().trim().parse().unwrap();
     (session, process)

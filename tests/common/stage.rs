@@ -8,7 +8,9 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{MODULE, PIN, SO_PIN, kryoptic, primes, run, shim};
+use jiff::SignedDuration;
+
+use super::{MODULE, PIN, SO_PIN, kill::through, kryoptic, preload, run, shim};
 pub use super::{
     setting::{Family, Setting},
     walk::Done,
@@ -435,7 +437,7 @@ impl Stage {
     /// What the modules of a side find their configuration by; and SoftHSM its primes.
     pub fn environment(&self, command: &mut Command, side: &str) {
         command
-            .env("LD_PRELOAD", primes::library())
+            .env("LD_PRELOAD", preload::primes())
             .env("SOFTHSM2_CONF", self.path("softhsm2.conf"))
             .env("KRYOPTIC_CONF", self.path("kryoptic.conf"))
             .env("KEYFERRY_SHIM_MODULE", self.setting.family(side).module())
@@ -537,9 +539,33 @@ impl Stage {
 
     /// Runs the auditor's program.
     pub fn auditor(&self, arguments: &[&str]) -> Ended {
+        ended(&mut self.auditors(arguments))
+    }
+
+    /// Runs the auditor's program as it will be run after this time.
+    pub fn auditor_later(&self, after: SignedDuration, arguments: &[&str]) -> Ended {
+        let mut command = self.auditors(arguments);
+        command
+            .env("LD_PRELOAD", preload::clock())
+            .env("KEYFERRY_TEST_AHEAD", after.as_secs().to_string());
+        ended(&mut command)
+    }
+
+    /// Runs the auditor's program, which the kernel ends once it has had so many seconds of a processor.
+    pub fn auditor_within(&self, seconds: u32, arguments: &[&str]) -> Ended {
+        let limit = format!("--cpu={seconds}");
+        ended(&mut through(
+            "prlimit",
+            &[&limit],
+            &self.auditors(arguments),
+        ))
+    }
+
+    fn auditors(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_keyferry-audit"));
         command.args(arguments).current_dir(self.dir.path());
-        ended(command.stdin(Stdio::null()))
+        command.stdin(Stdio::null());
+        command
     }
 
     /// Lets a node prove itself, in whatever stage its folder says; where its evidence lies then.

@@ -1,15 +1,11 @@
 //! Metadata at the end of a whole ceremony for a (simulated) HGS, through the real programs and both verifiers.
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Stdio},
-    time::Duration,
-};
+use std::{fs, path::Path, process::Command};
 
 use keyferry::encoding::Hash;
 
 use crate::common::{
+    kill::CHANGES,
     simulated::{ready, registered, simulated},
     stage::{Done, Ended, Setting, Stage},
 };
@@ -117,41 +113,33 @@ fn a_ceremony_that_ends_with_metadata_holds_and_no_other_file_in_its_place() {
     spoilt(strange, Some(&other), &[strange], "DOCUMENT-SURPLUS");
 }
 
-/// Killed after so many milliseconds, and run again: the same files are kept, whole.
+/// Killed wherever it changes the disk, and run again: the same files are kept, whole.
 #[test]
 fn an_acceptance_with_metadata_survives_a_kill() {
     let stage = stage();
+    let arguments = [&ACCEPT[..], &["--metadata", "node1=node1.xml"]].concat();
     let mut killed = 0;
-    for wait in [5, 15, 25, 35, 50, 70, 90, 120] {
-        let copy = stage.copy();
-        let arguments = [&ACCEPT[..], &["--metadata", "node1=node1.xml"]].concat();
-        let mut command = copy.command("tenant", &arguments);
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(wait));
-        let ended = child.try_wait().unwrap().is_some();
-        child.kill().unwrap();
-        child.wait().unwrap();
-        killed += u32::from(!ended);
-        let done = copy
-            .path("tenant/outbox/acceptance/acceptance.json")
-            .exists();
-        if !done {
-            let again = accept(&copy, "node1=node1.xml");
+    for call in CHANGES {
+        for nth in 1.. {
+            let copy = stage.copy();
+            if !copy.killed("tenant", &arguments, call, nth) {
+                break;
+            }
+            killed += 1;
+            let again = copy.tenant(&arguments);
             // The kill may have come between the entry and the name: then the next start has settled it.
             assert!(
                 again.code == 0 || again.err.contains("PHASE-ORDER"),
-                "{}",
+                "{call} {nth}: {}",
                 again.err
             );
+            let kept = copy.path("tenant/outbox/acceptance/node1.metadata.xml");
+            assert_eq!(
+                fs::read(kept).unwrap(),
+                fs::read(copy.path("node1.xml")).unwrap(),
+                "{call} {nth}"
+            );
         }
-        copy.tenant(&["status"]);
-        let kept = copy.path("tenant/outbox/acceptance/node1.metadata.xml");
-        assert_eq!(
-            fs::read(kept).unwrap(),
-            fs::read(copy.path("node1.xml")).unwrap(),
-            "{wait} ms"
-        );
     }
-    assert!(killed > 0, "every run ended before it was killed");
+    assert!(killed >= 10, "{killed} kills");
 }

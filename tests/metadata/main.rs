@@ -12,7 +12,7 @@ mod hostile;
 #[path = "../people/mod.rs"]
 mod people;
 
-use std::{path::Path, process::Command, sync::OnceLock, time::Instant};
+use std::{path::Path, process::Command, sync::OnceLock};
 
 use data_encoding::BASE64;
 use keyferry::{
@@ -104,16 +104,14 @@ fn parse(text: impl AsRef<[u8]>) -> Result<Metadata, Error> {
     Metadata::parse(text.as_ref(), "node1")
 }
 
-/// Refused in no time, by this rule; what the refusal says.
+/// Refused by this rule; what the refusal says.
 #[track_caller]
 fn refused(text: impl AsRef<[u8]>, rule: Rule) -> String {
-    let begun = Instant::now();
     let error = parse(text).and_then(|metadata| {
         metadata
             .compare(&keys().signing, &keys().encryption)
             .map(|_| metadata.clone())
     });
-    assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
     let error = error.expect_err("a file that is not taken");
     assert_eq!(error.rule(), Some(rule), "{error}");
     let said = error.to_string();

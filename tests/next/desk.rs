@@ -27,7 +27,7 @@ impl Desk {
             .args(arguments)
             .env("KEYFERRY_BIN", bin.parent().unwrap());
         Desk {
-            session: spawn_command(command, Some(60_000)).unwrap(),
+            session: spawn_command(command, Some(600_000)).unwrap(),
             side: "hoster",
             recording: String::new(),
         }
@@ -63,7 +63,7 @@ impl Desk {
             .envs(variables.iter().copied());
         command.current_dir(stage.dir.path());
         Desk {
-            session: spawn_command(command, Some(60_000)).unwrap(),
+            session: spawn_command(command, Some(600_000)).unwrap(),
             side,
             recording: String::new(),
         }
@@ -111,22 +111,23 @@ impl Desk {
         self.answer(question, "");
     }
 
-    /// Ctrl-C, at a question or at once; it says how to go on.
+    /// Ctrl-C; it says how to go on.
     #[track_caller]
-    pub fn interrupt(&mut self, question: &str) {
-        if !question.is_empty() {
-            self.sees(question);
-        }
-        // Prompt and mode are not one act of the program.
-        std::thread::sleep(std::time::Duration::from_millis(200));
+    pub fn interrupt(&mut self) {
         self.session.send_control('c').unwrap();
         self.sees("goes on from here");
     }
 
     /// The same side's `next` once more.
-    pub fn again(mut self, stage: &Stage) -> Self {
+    pub fn again(self, stage: &Stage) -> Self {
+        self.again_with(stage, &[])
+    }
+
+    /// The same, its module told this besides.
+    pub fn again_with(mut self, stage: &Stage, shim: &[(&str, &str)]) -> Self {
         let so_far = self.until_its_end();
-        let mut desk = Desk::new(stage, self.side);
+        let variables = [&[("TERM", "xterm")], shim].concat();
+        let mut desk = Desk::sized(stage, self.side, &variables, 80);
         desk.recording = so_far;
         desk
     }

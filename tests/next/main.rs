@@ -186,12 +186,19 @@ fn a_whole_ceremony_through_next_on_both_sides() {
 
     // Ctrl-C at a question, and while the HSM makes the KEK: both say how to go on, and it goes on.
     hoster.sees("Step 2 of 17");
-    hoster.interrupt("Enter to begin");
-    hoster = hoster.again(&stage);
+    hoster.sees("Enter to begin");
+    hoster.interrupt();
+    let calls = stage.path("calls");
+    let making = [
+        ("KEYFERRY_SHIM_CALLS", calls.to_str().unwrap()),
+        ("KEYFERRY_SHIM_FAULT", "C_GenerateKeyPair once hang"),
+    ];
+    hoster = hoster.again_with(&stage, &making);
     hoster.sees("Step 2 of 17");
     hoster.enter("Enter to begin");
     hoster.answer("PIN of the token", PIN);
-    hoster.interrupt("");
+    stage.hangs(&calls);
+    hoster.interrupt();
     hoster = hoster.again(&stage);
     hoster.enter("Enter to begin");
     hoster.answer("PIN of the token", PIN);

@@ -39,7 +39,7 @@ fn in_production_the_process_cannot_be_dumped_or_traced() {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("echo process $$; {before}"), "sh"]);
         command.args(arguments).current_dir(stage.dir.path());
-        let mut session = rexpect::session::spawn_command(command, Some(60_000)).unwrap();
+        let mut session = rexpect::session::spawn_command(command, Some(600_000)).unwrap();
         session.exp_string("process ").unwrap();
         let process: u32 = session.read_line().unwrap().trim().parse().unwrap();
         (session, process)
@@ -91,7 +91,7 @@ fn a_custodians_program_leaves_no_core_either() {
     command
         .args(["identity", "new"])
         .arg(folder.path().join("identity"));
-    let mut session = rexpect::session::spawn_command(command, Some(60_000)).unwrap();
+    let mut session = rexpect::session::spawn_command(command, Some(600_000)).unwrap();
     session.exp_string("process ").unwrap();
     let process = session.read_line().unwrap().trim().parse().unwrap();
     session.exp_string("New passphrase").unwrap();

@@ -291,19 +291,21 @@ fn a_document_is_released_by_enough_officers_of_its_side() {
 
 #[test]
 fn a_folder_serves_one_program_at_a_time() {
-    use std::{io::Write, process::Stdio, time::Duration};
+    use std::{
+        io::{Read, Write},
+        process::Stdio,
+    };
     let stage = at(Done::OfferRelease);
     // This one waits for its words, with the folder in use.
     let mut first = stage
         .command("tenant", &["offer", "check", "medium/offer"])
         .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let second = (0..200).find_map(|_| {
-        std::thread::sleep(Duration::from_millis(20));
-        Some(stage.tenant(&["status"])).filter(|end| end.code != 0)
-    });
-    let second = second.expect("the folder is never in use");
+    let mut asks = [0];
+    (first.stderr.as_mut().unwrap().read_exact(&mut asks)).expect("it asks for the words");
+    let second = stage.tenant(&["status"]);
     assert!(
         second.code == 1 && second.err.contains("in use"),
         "{}",

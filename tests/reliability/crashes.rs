@@ -11,7 +11,7 @@ use std::{
 use crate::{
     common::{
         run,
-        stage::{Done, Stage},
+        stage::{Done, Setting, Stage},
         walk::ASKS,
     },
     disk::{self, Disk, Left, Tree},
@@ -30,9 +30,25 @@ struct Found {
 
 #[test]
 fn ended_after_each_change_to_the_disk_it_still_ends_the_same() {
+    let [points, mirrored, tried] = ended_after_each_change(Setting::default(), 32);
+    assert!(points > 300 && mirrored > 50 && tried >= 60);
+}
+
+#[test]
+fn so_it_does_where_the_keys_are_born_at_the_hoster() {
+    let setting = Setting {
+        shim: true,
+        ..Setting::born()
+    };
+    let [points, mirrored, tried] = ended_after_each_change(setting, 64);
+    assert!(points > 200 && mirrored > 30 && tried >= 20);
+}
+
+/// Tries one of so many interruptions. How many changes there are to the disk, how many different mirrors, how many interruptions were tried.
+fn ended_after_each_change(setting: Setting, one_of: usize) -> [usize; 3] {
     let explorer = Explorer::default();
     let (mut points, mut mirrored) = (0, 0);
-    let mut stage = Stage::new(|plan| plan);
+    let mut stage = Stage::with(setting, |plan| plan);
     stage.mirror = true;
     stage.walk(Done::TenantClose, &mut |stage, side, arguments| {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -41,7 +57,11 @@ fn ended_after_each_change_to_the_disk_it_still_ends_the_same() {
         let (found, from_mirror) = states(stage, side, &arguments, &ops);
         points += ops.len();
         mirrored += from_mirror;
-        let found = selection(found, 32, &format!("interruptions of {side} {arguments:?}"));
+        let found = selection(
+            found,
+            one_of,
+            &format!("interruptions of {side} {arguments:?}"),
+        );
         let before = Before::of(stage);
         in_parallel(&found, |found| {
             let copy = stage.copy();
@@ -59,7 +79,7 @@ fn ended_after_each_change_to_the_disk_it_still_ends_the_same() {
         "counted: {points} changes to the disk in one ceremony, {tried} interruptions tried, {mirrored} mirrors, {} states carried to the end",
         explorer.carried.load(Ordering::SeqCst)
     );
-    assert!(points > 300 && mirrored > 50 && tried >= 60);
+    [points, mirrored, tried]
 }
 
 /// Runs the command under strace, on this stage; what it changes.

@@ -2,14 +2,13 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
-    process::Command,
+    path::Path,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
 use crate::{
     common::{
-        primes, run,
+        preload,
         stage::{Done, Stage},
         walk::ASKS,
     },
@@ -18,31 +17,12 @@ use crate::{
     trial::{self, End},
 };
 
-/// `short_writes.c` as a library.
-fn built(folder: &Path) -> PathBuf {
-    let library = folder.join("short_writes.so");
-    let source = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/reliability/short_writes.c"
-    );
-    run(Command::new("cc")
-        .args(["-shared", "-fPIC", "-Wall", "-Werror", "-O1", "-o"])
-        .arg(&library)
-        .arg(source));
-    library
-}
-
 /// The command on such a disk, and how many of its writes ended early.
-fn shortened(
-    stage: &Stage,
-    library: &Path,
-    side: &str,
-    arguments: &[&str],
-    plan: &str,
-) -> (End, usize) {
+fn shortened(stage: &Stage, side: &str, arguments: &[&str], plan: &str) -> (End, usize) {
     let done = stage.path("short-writes");
     let mut command = stage.command(side, arguments);
-    let both = format!("{}:{}", library.display(), primes::library().display());
+    let [halves, primes] = [preload::short_writes(), preload::primes()].map(Path::display);
+    let both = format!("{halves}:{primes}");
     command
         .env("LD_PRELOAD", both)
         .env("KEYFERRY_SHORT_WRITES", plan)
@@ -57,8 +37,6 @@ fn shortened(
 #[test]
 fn writes_that_end_early_are_gone_on_with_or_end_the_command() {
     let explorer = Explorer::default();
-    let folder = tempfile::tempdir().unwrap();
-    let library = built(folder.path());
     let (mut commands, mut every, cut) = (0, 0, AtomicUsize::new(0));
     let mut stage = Stage::new(|plan| plan);
     stage.mirror = true;
@@ -71,7 +49,7 @@ fn writes_that_end_early_are_gone_on_with_or_end_the_command() {
         let before = Before::of(stage);
         // A short write is no error: nothing of it may be seen.
         let copied = stage.copy();
-        let (end, writes) = shortened(&copied, &library, side, &arguments, "every");
+        let (end, writes) = shortened(&copied, side, &arguments, "every");
         let context = format!("{side} {arguments:?}, every write short");
         let End::Exited(ended) = end else {
             panic!("{context}: it was killed");
@@ -88,7 +66,7 @@ fn writes_that_end_early_are_gone_on_with_or_end_the_command() {
         in_parallel(&trials, |nth| {
             let context = format!("{side} {arguments:?}, full in the middle of write {nth}");
             let copied = stage.copy();
-            let (end, writes) = shortened(&copied, &library, side, &arguments, &nth.to_string());
+            let (end, writes) = shortened(&copied, side, &arguments, &nth.to_string());
             let End::Exited(ended) = end else {
                 panic!("{context}: it was killed");
             };

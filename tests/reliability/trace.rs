@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use crate::trial;
+use crate::common::kill::through;
 
 /// Every system call that changes a disk, or waits for one.
 pub const CALLS: &str = "openat,open,creat,write,pwrite64,writev,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,rmdir,\
@@ -48,7 +48,7 @@ pub fn traced(command: &Command, file: &Path, calls: &str, inject: Option<&str>)
     }
     let file = file.to_string_lossy();
     arguments.extend(["-o", &file]);
-    trial::through("strace", &arguments, command)
+    through("strace", &arguments, command)
 }
 
 /// The changes below `root` that a trace tells of, in their order.

@@ -13,7 +13,7 @@ use crate::common::{
 };
 
 /// Longer than any command takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// How a run ended.
 pub enum End {
@@ -43,23 +43,6 @@ impl Shim {
         let name = |line: &str| line.split_once(' ').map(|(_, name)| name.to_owned());
         record.lines().filter_map(name).collect()
     }
-}
-
-/// A command, run by a program that takes it as its last arguments.
-pub fn through(program: &str, arguments: &[&str], command: &Command) -> Command {
-    let mut whole = Command::new(program);
-    whole.args(arguments);
-    whole.arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => whole.env(name, value),
-            None => whole.env_remove(name),
-        };
-    }
-    if let Some(dir) = command.get_current_dir() {
-        whole.current_dir(dir);
-    }
-    whole
 }
 
 /// Runs a command with which nothing is wrong.

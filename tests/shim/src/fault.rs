@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::{env, thread, time::Duration};
 
 use cryptoki_sys::*;
@@ -51,12 +51,37 @@ impl Fault {
     }
 }
 
+/// The call that goes wrong first: by its number among all calls, counted from 1, or by its function, of which it is the first call.
+enum At {
+    Number(usize),
+    Function(String),
+}
+
+/// What goes wrong: with one call, or with that and all later ones.
+struct Planned {
+    at: At,
+    lasting: bool,
+    fault: Fault,
+    begun: AtomicBool,
+}
+
+impl Planned {
+    fn of(&self, number: usize, name: &str) -> Option<Fault> {
+        let here = match &self.at {
+            At::Number(at) => number == *at,
+            At::Function(at) => name == at,
+        };
+        let begun = self.begun.load(Ordering::SeqCst);
+        let first = here && !begun && !self.begun.swap(true, Ordering::SeqCst);
+        (first || begun && self.lasting).then_some(self.fault)
+    }
+}
+
 /// The plan of one process: what is recorded, and what goes wrong when.
 pub struct Plan {
     /// A line is added per call: its number and its name.
     record: Option<File>,
-    /// Of the call with this number, counted from 1, and of all later ones where it lasts.
-    fault: Option<(usize, bool, Fault)>,
+    fault: Option<Planned>,
     calls: AtomicUsize,
     /// Where copies of the token go, and what is copied.
     snapshots: Option<(PathBuf, [PathBuf; 2])>,
@@ -115,11 +140,8 @@ impl Plan {
         }
         let number = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
         self.note(&format!("{number} {name}\n"));
-        let fault = self.fault.filter(|(at, lasting, _)| match lasting {
-            true => number >= *at,
-            false => number == *at,
-        });
-        match fault.map(|(_, _, fault)| fault) {
+        let planned = self.fault.as_ref();
+        match planned.and_then(|planned| planned.of(number, name)) {
             None => {
                 let answer = make();
                 self.snapshot(number, name);
@@ -175,16 +197,26 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     fs::copy(from, to).map(drop)
 }
 
-/// `<n> once|lasting <fault>`.
-fn of_text(text: &str) -> Option<(usize, bool, Fault)> {
+/// `<n>|<function> once|lasting <fault>`.
+fn of_text(text: &str) -> Option<Planned> {
     let mut words = text.split(' ');
-    let number = words.next()?.parse().ok()?;
+    let first = words.next()?;
+    let at = match first.parse() {
+        Ok(number) => At::Number(number),
+        Err(_) if first.starts_with("C_") => At::Function(first.to_owned()),
+        Err(_) => return None,
+    };
     let lasting = match words.next()? {
         "once" => false,
         "lasting" => true,
         _ => return None,
     };
-    Some((number, lasting, Fault::named(words.next()?)?))
+    Some(Planned {
+        at,
+        lasting,
+        fault: Fault::named(words.next()?)?,
+        begun: AtomicBool::new(false),
+    })
 }
 
 /// Ends this process by a signal.

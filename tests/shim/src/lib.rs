@@ -22,7 +22,8 @@
 //!   `KEYFERRY_SHIM_LATENCY`: microseconds that are added to each call, as a network would (`clock.rs`).
 //! - `KEYFERRY_SHIM_SNAPSHOTS`, optional: a folder. After each call that changes the token, a copy of the tokens, which
 //!   `KEYFERRY_SHIM_TOKENS` names, and of the shim's state is made below it, and recorded as `snapshot <number>`.
-//! - `KEYFERRY_SHIM_FAULT`, optional: `<n> once|lasting <fault>`, what goes wrong with the n-th call, or with all from it on.
+//! - `KEYFERRY_SHIM_FAULT`, optional: `<n>|<function> once|lasting <fault>`, what goes wrong with the n-th call, or the first of a function, or
+//!   with all from it on.
 //!
 //! The one reason that holds for each `unsafe` block of this crate: a caller of PKCS#11 passes pointers that are valid for the
 //! lengths beside them (v3.1, 5.2), and what goes to the real module points into values that outlive the call.
