@@ -1,7 +1,10 @@
-//! Whole ceremonies of many keys, command by command, beside what the module itself took in the same run: `ceremony-scripts/bench`.
+//! Whole ceremonies of many keys, command by command, beside what the module itself took in the
+//! same run: `ceremony-scripts/bench`.
 //!
-//! The shim stands before SoftHSM and adds up how long its calls take. What a command takes beyond that is Keyferry's: start, documents, log, fsyncs,
-//! signatures of people, throwaway keys in software. RSA key pairs that the token makes are left out of the ratio, because their time is chance.
+//! The shim stands before SoftHSM and adds up how long its calls take. What a command takes beyond
+//! that is Keyferry's: start, documents, log, fsyncs, signatures of people, throwaway keys in
+//! software. RSA key pairs that the token makes are left out of the ratio, because their time is
+//! chance.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -28,11 +31,7 @@ use keyferry::{
 fn main() {
     let quick = std::env::args().any(|argument| argument == "--quick");
     starts();
-    let sizes: &[usize] = if quick {
-        &[2, 10]
-    } else {
-        &[2, 10, 20, 100, 500]
-    };
+    let sizes: &[usize] = if quick { &[2, 10] } else { &[2, 10, 20, 100, 500] };
     let mut flat = Vec::new();
     for keys in sizes {
         flat.push((*keys, ceremony(*keys)));
@@ -82,7 +81,8 @@ fn took(stage: &Stage, mut command: Command) -> Took {
     let mut child = command.spawn().unwrap();
     let mut took = Took::default();
     let status = loop {
-        // The peak so far (proc_pid_status(5), VmHWM): the last that is seen is the whole's, or nearly.
+        // The peak so far (proc_pid_status(5), VmHWM): the last that is seen is the whole's, or
+        // nearly.
         let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let peak = peak.and_then(|peak| peak.trim().strip_suffix(" kB")?.parse().ok());
@@ -95,11 +95,7 @@ fn took(stage: &Stage, mut command: Command) -> Took {
     took.whole = begun.elapsed();
     let code = status.code().unwrap();
     took.code = code;
-    assert!(
-        [0, ASKS].contains(&code),
-        "{}",
-        fs::read_to_string(err).unwrap()
-    );
+    assert!([0, ASKS].contains(&code), "{}", fs::read_to_string(err).unwrap());
     for line in fs::read_to_string(&times).unwrap_or_default().lines() {
         let fields: Vec<&str> = line.split(' ').collect();
         let time = Duration::from_nanos(fields[2].parse().unwrap());
@@ -114,10 +110,7 @@ fn took(stage: &Stage, mut command: Command) -> Took {
 
 /// The commands that use the HSM, of a whole ceremony, and the audit of it; what each took.
 fn ceremony(keys: usize) -> BTreeMap<String, Took> {
-    let setting = Setting {
-        keys,
-        ..Setting::default()
-    };
+    let setting = Setting { keys, ..Setting::default() };
     let mut stage = Stage::with(setting, |plan| plan);
     let mut all: BTreeMap<String, Took> = BTreeMap::new();
     let mut order = Vec::new();
@@ -125,14 +118,7 @@ fn ceremony(keys: usize) -> BTreeMap<String, Took> {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let one = took(stage, stage.command(side, &arguments));
         let name = format!("{side} {}", arguments[..arguments.len().min(2)].join(" "));
-        let name = name
-            .split(" medium/")
-            .next()
-            .unwrap()
-            .split(" --")
-            .next()
-            .unwrap()
-            .to_owned();
+        let name = name.split(" medium/").next().unwrap().split(" --").next().unwrap().to_owned();
         if !order.contains(&name) {
             order.push(name.clone());
         }
@@ -193,10 +179,7 @@ fn per_key(sizes: &[(usize, BTreeMap<String, Took>)]) {
         "\n### What a key costs\n\nMilliseconds a key, key pairs apart, between one size and the next.\n"
     );
     let names = ["tenant keys create", "tenant export", "hoster import"];
-    println!(
-        "| from | to | {} |\n|---|---|---|---|---|",
-        names.join(" | ")
-    );
+    println!("| from | to | {} |\n|---|---|---|---|---|", names.join(" | "));
     for pair in sizes.windows(2) {
         let [(few, before), (many, after)] = pair else {
             continue;
@@ -206,15 +189,9 @@ fn per_key(sizes: &[(usize, BTreeMap<String, Took>)]) {
                 let one = all.get(*name).cloned().unwrap_or_default();
                 (one.whole - one.key_pairs).as_secs_f64()
             };
-            format!(
-                "{:.1}",
-                (apart(after) - apart(before)) * 1e3 / (many - few) as f64
-            )
+            format!("{:.1}", (apart(after) - apart(before)) * 1e3 / (many - few) as f64)
         };
-        println!(
-            "| {few} | {many} | {} |",
-            names.iter().map(cost).collect::<Vec<_>>().join(" | ")
-        );
+        println!("| {few} | {many} | {} |", names.iter().map(cost).collect::<Vec<_>>().join(" | "));
     }
 }
 
@@ -222,21 +199,13 @@ fn per_key(sizes: &[(usize, BTreeMap<String, Took>)]) {
 fn sessions(keys: usize) {
     println!("\n### Sessions at once, 2 ms a call, {keys} keys\n");
     println!("| sessions | export, s | import, s |\n|---|---|---|");
-    let mut stage = Stage::with(
-        Setting {
-            keys,
-            ..Setting::default()
-        },
-        |plan| plan,
-    );
+    let mut stage = Stage::with(Setting { keys, ..Setting::default() }, |plan| plan);
     stage.walk_to(Done::KeysCreate);
     for sessions in ["1", "2", "4", "8"] {
         let mut stage = stage.copy();
         let seconds = |stage: &Stage, side: &str, arguments: &[&str]| {
             let mut command = stage.command(side, arguments);
-            command
-                .args(["--sessions", sessions])
-                .env("KEYFERRY_SHIM_LATENCY", "2000");
+            command.args(["--sessions", sessions]).env("KEYFERRY_SHIM_LATENCY", "2000");
             took(stage, command).whole.as_secs_f64()
         };
         stage.pass("tenant", "export", &["export"]);
@@ -267,21 +236,11 @@ fn starts() {
     for (name, program) in [
         ("keyferry-tenant", env!("CARGO_BIN_EXE_keyferry-tenant")),
         ("keyferry-hoster", env!("CARGO_BIN_EXE_keyferry-hoster")),
-        (
-            "keyferry-custodian",
-            env!("CARGO_BIN_EXE_keyferry-custodian"),
-        ),
+        ("keyferry-custodian", env!("CARGO_BIN_EXE_keyferry-custodian")),
         ("keyferry-audit", env!("CARGO_BIN_EXE_keyferry-audit")),
     ] {
         let start = fastest(20, || {
-            assert!(
-                Command::new(program)
-                    .arg("--help")
-                    .output()
-                    .unwrap()
-                    .status
-                    .success()
-            )
+            assert!(Command::new(program).arg("--help").output().unwrap().status.success())
         });
         println!("| {name} | {:.1} |", start.as_secs_f64() * 1e3);
     }
@@ -290,10 +249,7 @@ fn starts() {
 /// An entry of the log with its fsync, and the same bytes without.
 fn appends(entries: usize) {
     let folder = tempfile::tempdir().unwrap();
-    let event = || Event::Refusal {
-        rule: Rule::WordsMismatch,
-        found: "word 4 differs".into(),
-    };
+    let event = || Event::Refusal { rule: Rule::WordsMismatch, found: "word 4 differs".into() };
     let mut log = Log::create(folder.path()).unwrap();
     let begun = Instant::now();
     (0..entries).for_each(|_| drop(log.append(event()).unwrap()));
@@ -319,14 +275,10 @@ fn shares() {
     let package = Fixed([7; 16]);
     let secret = Secret::derive(&[1; 32], &[2; 32], &package, &Hash([3; 32]));
     for (threshold, count) in [(3, 5), (3, 8), (4, 8), (5, 10), (6, 12), (8, 16)] {
-        let dealt = fastest(3, || {
-            drop(deal(&secret, package, threshold, count).unwrap())
-        });
+        let dealt = fastest(3, || drop(deal(&secret, package, threshold, count).unwrap()));
         let shares = deal(&secret, package, threshold, count).unwrap();
-        let listings: Vec<_> = shares
-            .iter()
-            .map(|share| share.listing("somebody", Hash([0; 32])))
-            .collect();
+        let listings: Vec<_> =
+            shares.iter().map(|share| share.listing("somebody", Hash([0; 32]))).collect();
         let again = fastest(3, || {
             let mut quorum = Quorum::new(package, threshold, &listings);
             for share in shares.iter().take(threshold.into()) {
@@ -337,9 +289,8 @@ fn shares() {
             }
             drop(quorum.recombine().unwrap());
         });
-        let quorums = (0..threshold.into()).fold(1_u64, |product, n: u64| {
-            product * (u64::from(count) - n) / (n + 1)
-        });
+        let quorums = (0..threshold.into())
+            .fold(1_u64, |product, n: u64| product * (u64::from(count) - n) / (n + 1));
         println!(
             "| {threshold} of {count} | {quorums} | {:.1} | {:.2} |",
             dealt.as_secs_f64() * 1e3,

@@ -1,8 +1,8 @@
 //! How fast a log is verified, and in how much memory: `cargo bench --bench log`.
 //!
-//! The log is a hoster's, 200,000 entries of what people and accidents add to one (notes, refusals, intents, PIN tries),
-//! on disk. It is read and replayed as the auditor does; the SHA-256 of the same lines alone, in the same run, is what no
-//! reader can do without.
+//! The log is a hoster's, 200,000 entries of what people and accidents add to one (notes, refusals,
+//! intents, PIN tries), on disk. It is read and replayed as the auditor does; the SHA-256 of the
+//! same lines alone, in the same run, is what no reader can do without.
 
 use std::{
     fs::File,
@@ -29,21 +29,14 @@ fn main() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log.jsonl");
     let bytes = write_log(&path);
-    println!(
-        "{ENTRIES} entries, {} bytes, {} a line",
-        bytes,
-        bytes / ENTRIES
-    );
+    println!("{ENTRIES} entries, {} bytes, {} a line", bytes, bytes / ENTRIES);
     let before = peak_kib();
     let verified = fastest(|| verify(&path));
     let after = peak_kib();
     let hashed = fastest(|| hash_only(&path));
     say("read and replayed", verified, bytes);
     say("SHA-256 only", hashed, bytes);
-    println!(
-        "ratio             {:.2}",
-        verified.as_secs_f64() / hashed.as_secs_f64()
-    );
+    println!("ratio             {:.2}", verified.as_secs_f64() / hashed.as_secs_f64());
     println!("peak memory       {before} KiB before, {after} KiB after");
 }
 
@@ -88,11 +81,7 @@ fn hash_only(path: &Path) {
 fn peak_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM"));
-    let digits: String = line
-        .unwrap_or_default()
-        .chars()
-        .filter(char::is_ascii_digit)
-        .collect();
+    let digits: String = line.unwrap_or_default().chars().filter(char::is_ascii_digit).collect();
     digits.parse().unwrap()
 }
 
@@ -116,10 +105,8 @@ fn write_log(path: &Path) -> u64 {
 }
 
 fn event(seq: u64) -> Event {
-    let signed = |id: &str| Signed {
-        id: id.parse().unwrap(),
-        signature: Hash::of(&seq.to_be_bytes()),
-    };
+    let signed =
+        |id: &str| Signed { id: id.parse().unwrap(), signature: Hash::of(&seq.to_be_bytes()) };
     if seq == 1 {
         return Event::Init {
             ceremony: "bench".parse().unwrap(),
@@ -146,10 +133,7 @@ fn event(seq: u64) -> Event {
             rule: Rule::ShareCommitment,
             found: format!("a share of cyd that is not the one that was dealt ({seq})"),
         },
-        3 => Event::Intent {
-            step: Step::KekCreate,
-            attempt: 1,
-        },
+        3 => Event::Intent { step: Step::KekCreate, attempt: 1 },
         _ => Event::Approval {
             gate: Gate::PinTry,
             subject: Hash::of(&seq.to_le_bytes()),

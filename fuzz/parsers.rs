@@ -1,5 +1,6 @@
-//! Every parser of bytes that come from outside, each as a function from bytes to taken or refused. Whatever the bytes: no panic, no endless
-//! loop, no gigabyte. libFuzzer drives them (`target.rs`), and proptest on a stable compiler (`tests/parsers`).
+//! Every parser of bytes that come from outside, each as a function from bytes to taken or refused.
+//! Whatever the bytes: no panic, no endless loop, no gigabyte. libFuzzer drives them (`target.rs`),
+//! and proptest on a stable compiler (`tests/parsers`).
 
 use std::{cell::RefCell, collections::BTreeMap, fs, path::Path, sync::OnceLock};
 
@@ -55,19 +56,11 @@ pub static PARSERS: [Parser; 25] = [
     parser("keys", "keys.json", document::<Keys>),
     parser("challenge", "challenge.json", document::<Challenge>),
     parser("receipt", "receipt.json", document::<Receipt>),
-    parser(
-        "registration",
-        "registration.json",
-        document::<Registration>,
-    ),
+    parser("registration", "registration.json", document::<Registration>),
     parser("acceptance", "acceptance.json", document::<Acceptance>),
     parser("closing", "closing.json", document::<Closing>),
-    parser("log", "log.jsonl", |bytes| {
-        log::read(bytes, "the log", |_| Ok(())).map(drop)
-    }),
-    parser("share-record", "record", |bytes| {
-        Share::from_record(bytes).map(drop)
-    }),
+    parser("log", "log.jsonl", |bytes| log::read(bytes, "the log", |_| Ok(())).map(drop)),
+    parser("share-record", "record", |bytes| Share::from_record(bytes).map(drop)),
     parser("share-text", "share", |bytes| Share::parse(bytes).map(drop)),
     parser("share-file", "cyd.age", |bytes| {
         let identity = fs::read(seeds("share-file").join("cyd.identity")).unwrap();
@@ -102,15 +95,11 @@ pub static PARSERS: [Parser; 25] = [
     }),
     parser("public-key", "spki", |bytes| {
         let key = spki::PublicKey::parse(bytes);
-        key.map(drop)
-            .map_err(|found| keyferry::Error::failed(found, ""))
+        key.map(drop).map_err(|found| keyferry::Error::failed(found, ""))
     }),
     parser("signature", "ceremony.toml.ada.sig", |bytes| {
         let plan = plan("plan");
-        let file = SignatureFile {
-            signer: "ada".into(),
-            bytes: bytes.to_vec(),
-        };
+        let file = SignatureFile { signer: "ada".into(), bytes: bytes.to_vec() };
         let message = plan.bytes();
         signature::verify(plan, Side::Tenant, Namespace::Plan, message, &[file]).map(drop)
     }),
@@ -128,15 +117,9 @@ pub static PARSERS: [Parser; 25] = [
     }),
     parser("attestation", "chain.pem", |bytes| {
         let seeds = seeds("attestation");
-        let root: Hash = fs::read_to_string(seeds.join("root"))
-            .unwrap()
-            .parse()
-            .unwrap();
+        let root: Hash = fs::read_to_string(seeds.join("root")).unwrap().parse().unwrap();
         let spki = fs::read(seeds.join("spki")).unwrap();
-        let usage = Usage {
-            sign: true,
-            decrypt: false,
-        };
+        let usage = Usage { sign: true, decrypt: false };
         let purpose = attestation::Purpose::Target(usage);
         let at = "2027-06-01T00:00:00Z".parse().unwrap();
         attestation::judge(bytes, &spki, purpose, at, &[root]).map(drop)

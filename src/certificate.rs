@@ -1,4 +1,5 @@
-//! The self-signed certificate of a target key, signed inside the HSM in which the key was born, so that nobody can alter it.
+//! The self-signed certificate of a target key, signed inside the HSM in which the key was born, so
+//! that nobody can alter it.
 
 use std::time::Duration;
 
@@ -110,8 +111,9 @@ impl DynSignatureAlgorithmIdentifier for KeyOfHsm {
     }
 }
 
-/// Makes a certificate for a key: SHA-256, random serial number, key usage digitalSignature, for RSA also keyEncipherment
-/// and dataEncipherment, extended key usage server authentication. `sign` signs in the HSM.
+/// Makes a certificate for a key: SHA-256, random serial number, key usage digitalSignature, for
+/// RSA also keyEncipherment and dataEncipherment, extended key usage server authentication. `sign`
+/// signs in the HSM.
 ///
 /// # Errors
 /// What `sign` ends with, and `TARGET-CERTIFICATE` where the result does not hold.
@@ -122,27 +124,19 @@ pub fn make(
     sign: impl FnOnce(&[u8]) -> Result<Vec<u8>>,
 ) -> Result<TargetCertificate> {
     let failed = |error: String| {
-        Error::failed(
-            format!("the certificate of {label}: {error}"),
-            "report this as a defect",
-        )
+        Error::failed(format!("the certificate of {label}: {error}"), "report this as a defect")
     };
     let public = PublicKey::parse(spki_der).map_err(failed)?;
     let key = KeyOfHsm::new(&public, spki_der).map_err(failed)?;
     let mut builder = builder(subject, &public, spki_der).map_err(failed)?;
-    let tbs = builder
-        .finalize(&key)
-        .map_err(|error| failed(error.to_string()))?;
+    let tbs = builder.finalize(&key).map_err(|error| failed(error.to_string()))?;
     let signature = public
         .in_der(&sign(&tbs)?)
         .ok_or_else(|| failed("no signature of this kind of key".into()))?;
     let signature = BitString::from_bytes(&signature).map_err(|error| failed(error.to_string()))?;
-    let certificate = builder
-        .assemble(signature, &key)
-        .map_err(|error| failed(error.to_string()))?;
-    let der = certificate
-        .to_der()
-        .map_err(|error| failed(error.to_string()))?;
+    let certificate =
+        builder.assemble(signature, &key).map_err(|error| failed(error.to_string()))?;
+    let der = certificate.to_der().map_err(|error| failed(error.to_string()))?;
     TargetCertificate::parse(&der, label)?.of_key(spki_der, label)
 }
 
@@ -151,9 +145,8 @@ fn builder(
     public: &PublicKey,
     spki_der: &[u8],
 ) -> std::result::Result<CertificateBuilder<SelfSigned>, String> {
-    let subject: Name = subject
-        .parse()
-        .map_err(|error| format!("the subject {subject:?}: {error}"))?;
+    let subject: Name =
+        subject.parse().map_err(|error| format!("the subject {subject:?}: {error}"))?;
     let key = SubjectPublicKeyInfo::try_from(spki_der).map_err(|error| error.to_string())?;
     let mut serial: [u8; 16] = random().map_err(|error| error.to_string())?;
     // Positive and never zero (RFC 5280, 4.1.2.2).

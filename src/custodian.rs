@@ -1,5 +1,5 @@
-//! Custodians: identities, and share files that only their holder can open. Share files are age files
-//! (age-encryption.org/v1); their plaintext is a share's text.
+//! Custodians: identities, and share files that only their holder can open. Share files are age
+//! files (age-encryption.org/v1); their plaintext is a share's text.
 
 use std::io::{BufReader, Read, Write};
 
@@ -14,8 +14,8 @@ use zeroize::Zeroizing;
 
 use crate::{Error, Result, escape::escape, plan::Mode, rule::Rule, share::Share, terminal::Asker};
 
-/// The greatest scrypt work factor of a passphrase that is tried, as log2: 2^20 takes about 4 s and 1 GiB on
-/// a slow machine. A file that asks for more is made to stall or exhaust this one.
+/// The greatest scrypt work factor of a passphrase that is tried, as log2: 2^20 takes about 4 s and
+/// 1 GiB on a slow machine. A file that asks for more is made to stall or exhaust this one.
 const MAX_WORK_FACTOR: u8 = 20;
 /// The greatest size of what is inside a share or identity file, in bytes.
 const MAX_INSIDE: u64 = 64 << 10;
@@ -31,10 +31,7 @@ pub fn encrypt_share(share: &Share, recipients: &[String]) -> Result<Vec<u8>> {
     let mut native: Vec<Box<dyn Recipient>> = Vec::new();
     let mut plugins: Vec<plugin::Recipient> = Vec::new();
     for text in recipients {
-        match (
-            text.parse::<x25519::Recipient>(),
-            text.parse::<plugin::Recipient>(),
-        ) {
+        match (text.parse::<x25519::Recipient>(), text.parse::<plugin::Recipient>()) {
             (Ok(recipient), _) => native.push(Box::new(recipient)),
             (_, Ok(recipient)) => plugins.push(recipient),
             _ => {
@@ -123,15 +120,17 @@ pub fn with_armour(file: &[u8]) -> Result<Vec<u8>> {
 pub struct OpenedShare {
     /// The share.
     pub share: Share,
-    /// The recipients `age1…` of the identity that opened it: whether the custodian came or the deputy. A plugin's
-    /// identity tells none.
+    /// The recipients `age1…` of the identity that opened it: whether the custodian came or the
+    /// deputy. A plugin's identity tells none.
     pub recipients: Vec<String>,
 }
 
-/// Opens a share file with the bytes of an identity file; `ask` is asked for its passphrase where it has one.
+/// Opens a share file with the bytes of an identity file; `ask` is asked for its passphrase where
+/// it has one.
 ///
 /// # Errors
-/// `SHARE-IDENTITY` where the identity does not open it, `SHARE-FORMAT` where what is inside is no share.
+/// `SHARE-IDENTITY` where the identity does not open it, `SHARE-FORMAT` where what is inside is no
+/// share.
 pub fn open_share(file: &[u8], identity: &[u8], ask: Ask) -> Result<OpenedShare> {
     let plain = plain_identity(identity, ask)?;
     let identities = identities(&plain)?;
@@ -143,10 +142,8 @@ pub fn open_share(file: &[u8], identity: &[u8], ask: Ask) -> Result<OpenedShare>
             &"it is encrypted with a passphrase, not to a recipient",
         ));
     }
-    let identities: Vec<&dyn Identity> = identities
-        .iter()
-        .map(|identity| identity.as_ref())
-        .collect();
+    let identities: Vec<&dyn Identity> =
+        identities.iter().map(|identity| identity.as_ref()).collect();
     let reader = decryptor
         .decrypt(identities.into_iter())
         .map_err(|error| not_opened("the share file", &why(error)))?;
@@ -159,9 +156,7 @@ pub fn open_share(file: &[u8], identity: &[u8], ask: Ask) -> Result<OpenedShare>
 /// The recipients of the X25519 identities of a plain identity file.
 fn recipients_of(plain: &[u8]) -> Vec<String> {
     let text = std::str::from_utf8(plain).unwrap_or_default();
-    let identities = text
-        .lines()
-        .filter_map(|line| line.trim().parse::<x25519::Identity>().ok());
+    let identities = text.lines().filter_map(|line| line.trim().parse::<x25519::Identity>().ok());
     identities.map(|one| one.to_public().to_string()).collect()
 }
 
@@ -179,9 +174,8 @@ fn read_inside(reader: impl Read, what: &str) -> Result<Zeroizing<Vec<u8>>> {
 
 /// An identity file in the clear: it is so, or is itself encrypted with a passphrase.
 fn plain_identity(file: &[u8], ask: Ask) -> Result<Zeroizing<Vec<u8>>> {
-    let encrypted = Decryptor::new_buffered(ArmoredReader::new(file))
-        .ok()
-        .filter(Decryptor::is_scrypt);
+    let encrypted =
+        Decryptor::new_buffered(ArmoredReader::new(file)).ok().filter(Decryptor::is_scrypt);
     match encrypted {
         None => Ok(Zeroizing::new(file.to_vec())),
         Some(decryptor) => {
@@ -202,17 +196,15 @@ fn plain_identity(file: &[u8], ask: Ask) -> Result<Zeroizing<Vec<u8>>> {
 fn identities(plain: &[u8]) -> Result<Vec<Box<dyn Identity>>> {
     let parsed = IdentityFile::from_buffer(BufReader::new(plain))
         .map_err(|error| not_opened("the identity file", &error))?;
-    let identities: std::result::Result<Vec<Box<dyn Identity>>, DecryptError> =
-        parsed.with_callbacks(Silent).into_identities().map(|all| {
-            all.into_iter()
-                .map(|one| one as Box<dyn Identity>)
-                .collect()
-        });
+    let identities: std::result::Result<Vec<Box<dyn Identity>>, DecryptError> = parsed
+        .with_callbacks(Silent)
+        .into_identities()
+        .map(|all| all.into_iter().map(|one| one as Box<dyn Identity>).collect());
     identities.map_err(|error| not_opened("the identity file", &error))
 }
 
-/// Why age did not open it. Its own text for too much work is not used: it computes 2 to the difference, and
-/// overflows.
+/// Why age did not open it. Its own text for too much work is not used: it computes 2 to the
+/// difference, and overflows.
 fn why(error: DecryptError) -> String {
     match error {
         DecryptError::ExcessiveWork { required, .. } => {
@@ -261,10 +253,7 @@ pub fn new_identity(passphrase: Option<Zeroizing<String>>) -> Result<NewIdentity
         None => plain,
         Some(passphrase) => {
             let passphrase = SecretString::from(passphrase.as_str().to_owned());
-            Zeroizing::new(encrypt(
-                Encryptor::with_user_passphrase(passphrase),
-                &plain,
-            )?)
+            Zeroizing::new(encrypt(Encryptor::with_user_passphrase(passphrase), &plain)?)
         }
     };
     Ok(NewIdentity { file, recipient })
@@ -288,9 +277,8 @@ impl Callbacks for Silent {
     }
 
     fn request_passphrase(&self, description: &str) -> Option<SecretString> {
-        let typed = Asker::new(Mode::Production)
-            .hidden(&format!("{}: ", escape(description)))
-            .ok()?;
+        let typed =
+            Asker::new(Mode::Production).hidden(&format!("{}: ", escape(description))).ok()?;
         Some(SecretString::from(typed.as_str().to_owned()))
     }
 }

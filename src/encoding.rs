@@ -109,14 +109,12 @@ impl Serialize for Blob {
 impl<'de> Deserialize<'de> for Blob {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        BASE64
-            .decode(text.as_bytes())
-            .map(Blob)
-            .map_err(D::Error::custom)
+        BASE64.decode(text.as_bytes()).map(Blob).map_err(D::Error::custom)
     }
 }
 
-/// A fixed number of bytes that a document carries as lower-case hex: a nonce, a package id, a CKA_ID.
+/// A fixed number of bytes that a document carries as lower-case hex: a nonce, a package id, a
+/// CKA_ID.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fixed<const N: usize>(pub [u8; N]);
 
@@ -157,8 +155,8 @@ pub type CkaId = Fixed<20>;
 /// 16 bytes: the identity of one export.
 pub type PackageId = Fixed<16>;
 
-/// The CKA_ID of an object (design, section 4.1): the same in every run of the same attempt, so that
-/// an interrupted step finds what it made. `kind` is `kek` (label empty) or `target`.
+/// The CKA_ID of an object (design, section 4.1): the same in every run of the same attempt, so
+/// that an interrupted step finds what it made. `kind` is `kek` (label empty) or `target`.
 pub fn cka_id(plan: &Hash, side: &str, kind: &str, label: &str, attempt: u32) -> CkaId {
     let whole = hash(
         "keyferry/1 id",

@@ -88,18 +88,12 @@ impl Error {
 
     /// A failure outside the rules.
     pub fn failed(what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Error::Failed {
-            what: what.into(),
-            remedy: remedy.into(),
-        }
+        Error::Failed { what: what.into(), remedy: remedy.into() }
     }
 
     /// A failure of the HSM or of the way to it.
     pub fn hsm(what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Error::Hsm {
-            what: what.into(),
-            remedy: remedy.into(),
-        }
+        Error::Hsm { what: what.into(), remedy: remedy.into() }
     }
 
     /// A file or folder that could not be read or written.

@@ -4,8 +4,8 @@
 pub const MAX_SHOWN: usize = 4000;
 
 /// Foreign text (names, paths, what a plugin says) made fit for a terminal: control, bidirectional,
-/// invisible and unassigned characters are shown as `\u{…}`. Escaping twice changes nothing. More than
-/// 4000 characters are cut.
+/// invisible and unassigned characters are shown as `\u{…}`. Escaping twice changes nothing. More
+/// than 4000 characters are cut.
 pub fn escape(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut buffer = String::new();
@@ -44,10 +44,7 @@ mod tests {
 
     #[test]
     fn foreign_text_cannot_move_the_cursor_or_hide() {
-        assert_eq!(
-            escape("a\u{1b}[2J\nb\u{7f}\u{9b}"),
-            "a\\u{1b}[2J\\nb\\u{7f}\\u{9b}"
-        );
+        assert_eq!(escape("a\u{1b}[2J\nb\u{7f}\u{9b}"), "a\\u{1b}[2J\\nb\\u{7f}\\u{9b}");
         for foul in "\u{202e}\u{2066}\u{200b}\u{200d}\u{feff}\u{ad}\u{61c}\u{2028}\u{e000}\u{e0041}\u{fe0f}\u{3164}\u{2800}\u{a0}".chars() {
             assert!(escape(&foul.to_string()).is_ascii(), "{foul:?}");
         }

@@ -1,4 +1,5 @@
-//! Values that people compare: read aloud as PGP words by one, typed by another, never "do these match?".
+//! Values that people compare: read aloud as PGP words by one, typed by another, never "do these
+//! match?".
 
 use crate::{Result, encoding::Hash, rule::Rule};
 
@@ -20,12 +21,9 @@ pub fn words_beginning(typed: &str, place: usize) -> Vec<String> {
             0 => pgp_words::to_words(&before[1..]),
             _ => pgp_words::to_words(&before),
         };
-        words
-            .last()
-            .map_or(String::new(), |word| (*word).to_owned())
+        words.last().map_or(String::new(), |word| (*word).to_owned())
     });
-    all.filter(|word| word.to_lowercase().starts_with(&typed))
-        .collect()
+    all.filter(|word| word.to_lowercase().starts_with(&typed)).collect()
 }
 
 /// The bytes of words as people type them, in any case; `None` where one is no word of its place.
@@ -55,11 +53,7 @@ pub fn hash_from_paper(text: &str) -> std::result::Result<Hash, String> {
 
 /// The words in rows of eight, for a screen or a page.
 pub fn rows(bytes: &[u8]) -> String {
-    words(bytes)
-        .chunks(8)
-        .map(|row| format!("  {}", row.join(" ")))
-        .collect::<Vec<_>>()
-        .join("\n")
+    words(bytes).chunks(8).map(|row| format!("  {}", row.join(" "))).collect::<Vec<_>>().join("\n")
 }
 
 /// A value whose first words somebody has typed: the evidence that it came over a second channel.
@@ -97,11 +91,7 @@ pub fn match_words(right: &[&str], typed: &str) -> std::result::Result<(), Strin
     if typed.len() != right.len() {
         return Err(format!("{} words", typed.len()));
     }
-    match typed
-        .iter()
-        .zip(right)
-        .position(|(typed, right)| *typed != right.to_lowercase())
-    {
+    match typed.iter().zip(right).position(|(typed, right)| *typed != right.to_lowercase()) {
         Some(wrong) => Err(format!("word {} differs", wrong + 1)),
         None => Ok(()),
     }
@@ -118,16 +108,9 @@ mod tests {
         assert_eq!(right.len(), 32);
         let typed = right[..16].join("  ").to_uppercase();
         assert_eq!(confirm(value, &typed).unwrap().value(), value);
-        for wrong in [
-            right[..15].join(" "),
-            right.join(" "),
-            String::new(),
-            right[1..17].join(" "),
-        ] {
-            assert_eq!(
-                confirm(value, &wrong).unwrap_err().rule(),
-                Some(Rule::WordsMismatch)
-            );
+        for wrong in [right[..15].join(" "), right.join(" "), String::new(), right[1..17].join(" ")]
+        {
+            assert_eq!(confirm(value, &wrong).unwrap_err().rule(), Some(Rule::WordsMismatch));
         }
         let paper = right.join(" ");
         for paper in [paper.clone(), paper.to_uppercase(), value.to_string()] {

@@ -1,5 +1,6 @@
-//! The one door to the disk: files are read once and whole (the auditor reads logs in pieces), never through a link, never more than
-//! their kind can be; they are made new, 0600 and fsynced with their folder, and nothing is overwritten.
+//! The one door to the disk: files are read once and whole (the auditor reads logs in pieces),
+//! never through a link, never more than their kind can be; they are made new, 0600 and fsynced
+//! with their folder, and nothing is overwritten.
 
 use std::{
     collections::BTreeMap,
@@ -81,9 +82,7 @@ pub fn hash_open(mut file: impl Read, path: &Path) -> Result<(Hash, u64)> {
     let (mut sha, mut length) = (Sha256::new(), 0);
     let mut buffer = vec![0; 1 << 16];
     loop {
-        let count = file
-            .read(&mut buffer)
-            .map_err(|error| Error::file(path, error))?;
+        let count = file.read(&mut buffer).map_err(|error| Error::file(path, error))?;
         if count == 0 {
             return Ok((Hash(sha.finalize().into()), length));
         }
@@ -95,7 +94,8 @@ pub fn hash_open(mut file: impl Read, path: &Path) -> Result<(Hash, u64)> {
 /// The names of a flat folder's files, each with the greatest size that `limit` gives it.
 ///
 /// # Errors
-/// `DOCUMENT-SURPLUS` for a name that `limit` does not know; [`Error::Failed`] where the folder can't be read.
+/// `DOCUMENT-SURPLUS` for a name that `limit` does not know; [`Error::Failed`] where the folder
+/// can't be read.
 pub fn list_folder(
     folder: &Path,
     limit: impl Fn(&str) -> Option<u64>,
@@ -114,8 +114,8 @@ pub fn list_folder(
     Ok(names)
 }
 
-/// Reads a flat folder: every file, whole, by its name; `limit` gives the greatest size per name, or
-/// refuses the name.
+/// Reads a flat folder: every file, whole, by its name; `limit` gives the greatest size per name,
+/// or refuses the name.
 ///
 /// # Errors
 /// As [`read_file`] and [`list_folder`].
@@ -204,8 +204,8 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
     sync_parent(path)
 }
 
-/// Makes a folder that has no name of its own yet, with these files, 0600; at the end all of it is on the disk. Half of it is nothing:
-/// [`publish`] gives the whole its name.
+/// Makes a folder that has no name of its own yet, with these files, 0600; at the end all of it is
+/// on the disk. Half of it is nothing: [`publish`] gives the whole its name.
 ///
 /// # Errors
 /// [`Error::Failed`] where it can't be written.
@@ -220,8 +220,8 @@ pub fn draft<Name: AsRef<Path>, Bytes: AsRef<[u8]>>(
     sync(folder)
 }
 
-/// Replaces a file in one step: who reads it sees the old or the new bytes, whole. For state of this
-/// side's own that changes, never for anything of the record.
+/// Replaces a file in one step: who reads it sees the old or the new bytes, whole. For state of
+/// this side's own that changes, never for anything of the record.
 ///
 /// # Errors
 /// [`Error::Failed`] where it can't be written; the old file is then still there.
@@ -234,25 +234,19 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// What a file is called while it is being written.
 pub fn part_of(path: &Path) -> std::path::PathBuf {
-    let name = path
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     path.with_file_name(format!(".{name}{DRAFT}"))
 }
 
 fn write_synced(part: &Path, bytes: &[u8]) -> Result<()> {
     // What a killed run left half-written has no name of its own yet.
     remove_if_there(part)?;
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(part)
-        .and_then(|mut file| {
+    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(part).and_then(
+        |mut file| {
             file.write_all(bytes)?;
             file.sync_all()
-        });
+        },
+    );
     written.map_err(|error| {
         let _ = fs::remove_file(part);
         Error::file(part, error)
@@ -276,7 +270,8 @@ pub fn remove_if_there(path: &Path) -> Result<()> {
 /// [`Error::Failed`] where it can't be made.
 pub fn make_folder(path: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
-    // The last ancestor of a relative path is the empty one, which stands for the folder that we are in.
+    // The last ancestor of a relative path is the empty one, which stands for the folder that we
+    // are in.
     let missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
     let made: Vec<&Path> = path.ancestors().take_while(missing).collect();
     fs::DirBuilder::new()
@@ -318,7 +313,8 @@ pub fn erase(path: &Path) -> Result<()> {
     }
 }
 
-/// Erases every folder whose name begins with a dot: what was being built, and never got its own name.
+/// Erases every folder whose name begins with a dot: what was being built, and never got its own
+/// name.
 ///
 /// # Errors
 /// [`Error::Failed`] where one can't be erased.
@@ -335,7 +331,8 @@ pub fn erase_hidden(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Erases below a folder every file that a killed run left half-written, under the name that it is drafted by.
+/// Erases below a folder every file that a killed run left half-written, under the name that it is
+/// drafted by.
 ///
 /// # Errors
 /// [`Error::Failed`] where one can't be erased.

@@ -10,20 +10,19 @@ use rustix::{
 
 use crate::preflight::process::{Process, may_lock};
 
-/// What a program without privileges must be allowed to lock, in bytes: a thread's reserve of address space counts, 64 MiB each, and an allocation
-/// beyond the limit ends the program.
+/// What a program without privileges must be allowed to lock, in bytes: a thread's reserve of
+/// address space counts, 64 MiB each, and an allocation beyond the limit ends the program.
 const LEAST_LOCKABLE: u64 = 4 << 30;
 /// How much of /proc/self/status is read, in bytes.
 const MAX_STATUS: u64 = 1 << 20;
 
-/// Forbids core dumps of this process, and tracing by others of the same person; as far as the system lets it.
+/// Forbids core dumps of this process, and tracing by others of the same person; as far as the
+/// system lets it.
 ///
-/// A limit of zero does not stop a kernel that pipes dumps to a program; that the process is not dumpable does (core(5), prctl(2)).
+/// A limit of zero does not stop a kernel that pipes dumps to a program; that the process is not
+/// dumpable does (core(5), prctl(2)).
 pub fn forbid_dumps() {
-    let none = Rlimit {
-        current: Some(0),
-        maximum: Some(0),
-    };
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
     // Whether it was of use is read back by `harden`; a custodian's program does what it can.
     let _ = setrlimit(Resource::Core, none);
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
@@ -41,13 +40,11 @@ pub fn harden() -> Process {
     }
 }
 
-/// Locks what is mapped now and later, unless a limit would then end the program in the middle of a step.
+/// Locks what is mapped now and later, unless a limit would then end the program in the middle of a
+/// step.
 fn lock_memory() -> Result<(), String> {
     let limit = getrlimit(Resource::Memlock).maximum;
-    let raised = Rlimit {
-        current: limit,
-        maximum: limit,
-    };
+    let raised = Rlimit { current: limit, maximum: limit };
     // The soft limit is often lower than the hard one, which anybody may raise it to.
     let _ = setrlimit(Resource::Memlock, raised);
     if let Some(limit) = limit.filter(|limit| *limit < LEAST_LOCKABLE) {

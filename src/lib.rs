@@ -1,6 +1,6 @@
-//! Keyferry carries a tenant's private keys from the tenant's HSM to the hoster's HSM, offline, in front of
-//! witnesses, and makes them the hoster's primary keys. This is the map, in reading order; arrows point one
-//! way: domain ← steps ← programs.
+//! Keyferry carries a tenant's private keys from the tenant's HSM to the hoster's HSM, offline, in
+//! front of witnesses, and makes them the hoster's primary keys. This is the map, in reading order;
+//! arrows point one way: domain ← steps ← programs.
 //!
 //! **The domain** reads and writes through [`folder`] and [`log`].
 //!
@@ -34,7 +34,8 @@
 //! | `paper` | QR codes, lines that people type, pages |
 //! | [`audit`] | a whole ceremony, verified from its documents; one file, explained |
 //!
-//! **The programs**: [`terminal`], [`report`], [`hardening`], [`manual`], `program`, and four thin ones in `src/bin/`.
+//! **The programs**: [`terminal`], [`report`], [`hardening`], [`manual`], `program`, and four thin
+//! ones in `src/bin/`.
 
 // One file may: hsm/raw.rs.
 #![deny(unsafe_code)]

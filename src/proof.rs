@@ -1,6 +1,6 @@
-//! Proof that it is the same key (design, section 4.5): at each place the hoster's HSM signs with each
-//! signing key, and answers for each encryption key. Never an oracle: what is signed has a label of ours,
-//! and what is decrypted leaves only as a hash.
+//! Proof that it is the same key (design, section 4.5): at each place the hoster's HSM signs with
+//! each signing key, and answers for each encryption key. Never an oracle: what is signed has a
+//! label of ours, and what is decrypted leaves only as a hash.
 
 use serde::{Deserialize, Serialize};
 
@@ -39,32 +39,14 @@ pub enum Evidence {
 pub fn message(ids: (&Hash, &PackageId), label: &Id, place: &str, nonce: &Fixed<32>) -> Vec<u8> {
     let (plan, package) = ids;
     let label = label.as_str().as_bytes();
-    enc(
-        "keyferry/1 proof",
-        &[
-            plan.as_bytes(),
-            &package.0,
-            label,
-            place.as_bytes(),
-            &nonce.0,
-        ],
-    )
+    enc("keyferry/1 proof", &[plan.as_bytes(), &package.0, label, place.as_bytes(), &nonce.0])
 }
 
 /// What an encryption key's holder returns for the challenge that only it can decrypt.
 pub fn answer(ids: (&Hash, &PackageId), label: &Id, place: &str, challenge: &[u8]) -> Hash {
     let (plan, package) = ids;
     let label = label.as_str().as_bytes();
-    hash(
-        "keyferry/1 answer",
-        &[
-            plan.as_bytes(),
-            &package.0,
-            label,
-            place.as_bytes(),
-            challenge,
-        ],
-    )
+    hash("keyferry/1 answer", &[plan.as_bytes(), &package.0, label, place.as_bytes(), challenge])
 }
 
 /// What a package lists of an answer, so that anyone can check it later.
@@ -82,14 +64,9 @@ impl Proof {
         plan: &Plan,
         places: &[String],
     ) -> std::result::Result<(), (String, String)> {
-        let planned = places
-            .iter()
-            .flat_map(|place| plan.keys.iter().map(move |key| (&key.label, place)));
-        if proofs
-            .iter()
-            .map(|proof| (&proof.label, &proof.place))
-            .eq(planned)
-        {
+        let planned =
+            places.iter().flat_map(|place| plan.keys.iter().map(move |key| (&key.label, place)));
+        if proofs.iter().map(|proof| (&proof.label, &proof.place)).eq(planned) {
             return Ok(());
         }
         Err((
@@ -127,12 +104,7 @@ impl Proof {
         match (&self.evidence, key.role) {
             (Evidence::Signature(signature), Role::Signing) => spki::verifies(
                 &key.spki.0,
-                &message(
-                    (&plan.hash(), &keys.id),
-                    &key.label,
-                    &self.place,
-                    &keys.nonce,
-                ),
+                &message((&plan.hash(), &keys.id), &key.label, &self.place, &keys.nonce),
                 &signature.0,
             ),
             (Evidence::Answer(answer), Role::Encryption) => key

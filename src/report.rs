@@ -29,10 +29,7 @@ pub struct Report {
 impl Report {
     /// A report that begins with this sentence.
     pub fn new(text: impl Into<String>) -> Self {
-        Report {
-            text: vec![text.into()],
-            json: Map::new(),
-        }
+        Report { text: vec![text.into()], json: Map::new() }
     }
 
     /// Adds a line for people only.

@@ -1,4 +1,5 @@
-//! The room's record: what people put into the log by hand, and the bags that left the room and came back.
+//! The room's record: what people put into the log by hand, and the bags that left the room and
+//! came back.
 
 use std::collections::BTreeMap;
 
@@ -121,10 +122,7 @@ impl Remark {
             Remark::Medium { serial: what, text }
             | Remark::Arrival { who: what, text }
             | Remark::Departure { who: what, text }
-            | Remark::Video {
-                reference: what,
-                text,
-            } => vec![what, text],
+            | Remark::Video { reference: what, text } => vec![what, text],
         }
     }
 
@@ -210,8 +208,8 @@ impl Room {
         &self.wrong
     }
 
-    /// Whether a bag that comes in went out from here, or is said to come for the first time: other words for the same thing
-    /// must not pass for another thing.
+    /// Whether a bag that comes in went out from here, or is said to come for the first time: other
+    /// words for the same thing must not pass for another thing.
     ///
     /// # Errors
     /// `BAG-NUMBER`, naming what is out.
@@ -222,9 +220,8 @@ impl Room {
         if bag.first || self.out.contains_key(&bag.item) {
             return Ok(());
         }
-        let out: Vec<String> = (self.out.iter())
-            .map(|(item, number)| format!("{item:?} in {number}"))
-            .collect();
+        let out: Vec<String> =
+            (self.out.iter()).map(|(item, number)| format!("{item:?} in {number}")).collect();
         let out = match out.is_empty() {
             true => "nothing is out".to_owned(),
             false => format!("what is out: {}", out.join(", ")),
@@ -252,9 +249,7 @@ impl Room {
             }
             Remark::BagIn(bag) => {
                 let left_as = self.out.remove(&bag.item);
-                let same = left_as
-                    .as_ref()
-                    .map_or(bag.first, |number| *number == bag.number);
+                let same = left_as.as_ref().map_or(bag.first, |number| *number == bag.number);
                 if !same || bag.condition == Condition::Damaged {
                     self.wrong.push(WrongBag {
                         entry: head.hash,

@@ -1,4 +1,5 @@
-//! Every named rule: its name in errors, logs, documents and plans, its text, and whether a plan may waive it.
+//! Every named rule: its name in errors, logs, documents and plans, its text, and whether a plan
+//! may waive it.
 
 macro_rules! rules {
     ($($variant:ident $name:literal $waivable:literal $text:literal;)*) => {

@@ -1,4 +1,5 @@
-//! The seal: AES-KWP (RFC 5649, NIST SP 800-38F) over a wrapped key, under a key that a quorum's secret gives.
+//! The seal: AES-KWP (RFC 5649, NIST SP 800-38F) over a wrapped key, under a key that a quorum's
+//! secret gives.
 
 use aes_kw::{KeyInit, KwpAes256};
 use zeroize::Zeroizing;
@@ -26,11 +27,7 @@ impl SealKey {
     ) -> Self {
         let info = enc(
             "keyferry/1 seal",
-            &[
-                plan_hash.as_bytes(),
-                kek_fingerprint.as_bytes(),
-                label.as_bytes(),
-            ],
+            &[plan_hash.as_bytes(), kek_fingerprint.as_bytes(), label.as_bytes()],
         );
         SealKey(secret.expand(package_id, &info))
     }
@@ -47,9 +44,7 @@ impl SealKey {
         let length = sealed_length(wrapped.len())
             .ok_or_else(|| refuse(format!("a wrapped key of {} bytes", wrapped.len())))?;
         let mut sealed = vec![0; length];
-        self.cipher()
-            .wrap_key(wrapped, &mut sealed)
-            .map_err(|error| refuse(error.to_string()))?;
+        self.cipher().wrap_key(wrapped, &mut sealed).map_err(|error| refuse(error.to_string()))?;
         Ok(sealed)
     }
 

@@ -50,10 +50,7 @@ fn every_wycheproof_case_gets_the_right_verdict() {
         let aes = (kek.to_public_key()).encrypt(&mut getrandom::SysRng, padding, &key);
         let bytes = [&aes.unwrap()[..], &test.ct].concat();
         let parsed = WrappedKey::parse(bytes, 2048, crate::plan::KeyType::Rsa(2048)).err();
-        assert_eq!(
-            parsed.and_then(|error| error.rule()),
-            Some(Rule::WrapFormat)
-        );
+        assert_eq!(parsed.and_then(|error| error.rule()), Some(Rule::WrapFormat));
     }
     assert_eq!((of_256, opened, too_short), (94, 10, 15));
     assert_eq!(other_sizes, 160);
@@ -62,7 +59,8 @@ fn every_wycheproof_case_gets_the_right_verdict() {
 #[test]
 fn a_seal_key_is_of_its_secret_package_plan_kek_and_label() {
     // python3: hmac/hashlib HKDF with salt = bytes(range(16)), ikm = the secret of share/secret.rs,
-    // info = b"keyferry/1 seal\0" + each of 32*b"\3", 32*b"\4", b"hgs-signing" after its length as 4 bytes
+    // info = b"keyferry/1 seal\0" + each of 32*b"\3", 32*b"\4", b"hgs-signing" after its length as
+    // 4 bytes
     let package_id = crate::encoding::Fixed(std::array::from_fn(|n| n as u8));
     let (plan, kek) = (Hash([3; 32]), Hash([4; 32]));
     let secret = Secret::derive(&[1; 32], &[2; 32], &package_id, &plan);

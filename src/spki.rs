@@ -43,17 +43,19 @@ pub fn der(file: Vec<u8>) -> Vec<u8> {
 }
 
 impl PublicKey {
-    /// A public key from its DER SubjectPublicKeyInfo, which must be the one encoding of it: rsaEncryption with NULL parameters, or
-    /// id-ecPublicKey with a named curve and the uncompressed point (RFC 3279, 2.3.1; RFC 5480, 2).
+    /// A public key from its DER SubjectPublicKeyInfo, which must be the one encoding of it:
+    /// rsaEncryption with NULL parameters, or id-ecPublicKey with a named curve and the
+    /// uncompressed point (RFC 3279, 2.3.1; RFC 5480, 2).
     ///
     /// # Errors
     /// What was found instead.
     pub fn parse(spki: &[u8]) -> std::result::Result<Self, String> {
         let same = |again: Option<Vec<u8>>, key: PublicKey| match again.as_deref() == Some(spki) {
             true => Ok(key),
-            false => Err(
-                "an EC public key in another encoding than DER with its point uncompressed".into(),
-            ),
+            false => {
+                Err("an EC public key in another encoding than DER with its point uncompressed"
+                    .into())
+            }
         };
         if let Ok(key) = p256::PublicKey::from_public_key_der(spki) {
             let again = key.to_public_key_der().ok();
@@ -75,15 +77,13 @@ impl PublicKey {
         }
     }
 
-    /// Verifies what an HSM signs: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, 8.2.2), or ECDSA with SHA-256, raw r‖s (FIPS 186-5, 6.4.2;
-    /// PKCS#11 v3.1, 6.3.1).
+    /// Verifies what an HSM signs: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, 8.2.2), or ECDSA with
+    /// SHA-256, raw r‖s (FIPS 186-5, 6.4.2; PKCS#11 v3.1, 6.3.1).
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         let digest = sha2::Sha256::digest(message);
         match self {
             PublicKey::Rsa(key) => Signature::try_from(signature).is_ok_and(|signature| {
-                VerifyingKey::<Sha256>::new(key.clone())
-                    .verify(message, &signature)
-                    .is_ok()
+                VerifyingKey::<Sha256>::new(key.clone()).verify(message, &signature).is_ok()
             }),
             PublicKey::P256(key) => {
                 p256::ecdsa::Signature::from_slice(signature).is_ok_and(|signature| {
@@ -100,8 +100,8 @@ impl PublicKey {
         }
     }
 
-    /// A raw ECDSA signature r‖s as a certificate has it, in DER (RFC 3279, 2.2.3); an RSA signature is the same in both. None where it is
-    /// no signature of this kind of key.
+    /// A raw ECDSA signature r‖s as a certificate has it, in DER (RFC 3279, 2.2.3); an RSA
+    /// signature is the same in both. None where it is no signature of this kind of key.
     pub fn in_der(&self, signature: &[u8]) -> Option<Vec<u8>> {
         match self {
             PublicKey::Rsa(_) => Some(signature.to_vec()),
@@ -174,13 +174,14 @@ pub fn verifies(spki: &[u8], message: &[u8], signature: &[u8]) -> bool {
     PublicKey::parse(spki).is_ok_and(|key| key.verifies(message, signature))
 }
 
-/// SHA-1 of a certificate's DER as 40 upper-case hex characters: how Windows names it. A name, not a proof.
+/// SHA-1 of a certificate's DER as 40 upper-case hex characters: how Windows names it. A name, not
+/// a proof.
 pub fn thumbprint(der: &[u8]) -> String {
     data_encoding::HEXUPPER.encode(&Sha1::digest(der))
 }
 
-/// The subject of a certificate (RFC 4514) and its key's DER SubjectPublicKeyInfo, of whatever kind it is; foreign
-/// text, not escaped. None where the bytes are no DER certificate.
+/// The subject of a certificate (RFC 4514) and its key's DER SubjectPublicKeyInfo, of whatever kind
+/// it is; foreign text, not escaped. None where the bytes are no DER certificate.
 pub fn subject_and_key(der: &[u8]) -> Option<(String, Vec<u8>)> {
     let certificate = Certificate::from_der(der).ok()?;
     let tbs = certificate.tbs_certificate();
@@ -195,7 +196,8 @@ pub struct TargetCertificate {
 }
 
 impl TargetCertificate {
-    /// Parses one DER certificate, checks that it is signed by its own key, and takes its public key.
+    /// Parses one DER certificate, checks that it is signed by its own key, and takes its public
+    /// key.
     ///
     /// # Errors
     /// `TARGET-CERTIFICATE`.
@@ -209,24 +211,17 @@ impl TargetCertificate {
         };
         let certificate = Certificate::from_der(der).map_err(|error| refuse(error.to_string()))?;
         let tbs = certificate.tbs_certificate();
-        let spki = tbs
-            .subject_public_key_info()
-            .to_der()
-            .map_err(|error| refuse(error.to_string()))?;
+        let spki =
+            tbs.subject_public_key_info().to_der().map_err(|error| refuse(error.to_string()))?;
         let key = PublicKey::parse(&spki).map_err(refuse)?;
         let signed = tbs.to_der().map_err(|error| refuse(error.to_string()))?;
         let signature = certificate.signature().as_bytes().unwrap_or_default();
         let one_encoding = certificate.to_der().is_ok_and(|again| again == der);
-        let holds = key
-            .raw(signature)
-            .is_some_and(|signature| key.verifies(&signed, &signature));
+        let holds = key.raw(signature).is_some_and(|signature| key.verifies(&signed, &signature));
         if !one_encoding || !holds {
             return Err(refuse("not signed by its own key, or not in DER".into()));
         }
-        Ok(TargetCertificate {
-            der: der.to_vec(),
-            spki,
-        })
+        Ok(TargetCertificate { der: der.to_vec(), spki })
     }
 
     /// The certificate only if its public key is this one.

@@ -1,5 +1,6 @@
-//! The wrapped key: `RSA-OAEP(AES-256) ‖ AES-KWP(AES-256, PKCS#8)`, the format of CKM_RSA_AES_KEY_WRAP (PKCS#11 v3.1,
-//! 6.1.27; RFC 8017, 7.1; RFC 5649). Checked by its length; opened and made in software for canaries and tests only.
+//! The wrapped key: `RSA-OAEP(AES-256) ‖ AES-KWP(AES-256, PKCS#8)`, the format of
+//! CKM_RSA_AES_KEY_WRAP (PKCS#11 v3.1, 6.1.27; RFC 8017, 7.1; RFC 5649). Checked by its length;
+//! opened and made in software for canaries and tests only.
 
 use crate::Result;
 use crate::plan::KeyType;
@@ -16,8 +17,8 @@ pub struct WrappedKey {
 impl WrappedKey {
     /// Takes these bytes as a key of this kind, wrapped under an RSA KEK of `kek_bits`.
     ///
-    /// The first part is as long as the KEK's modulus (RFC 8017, 7.1.1), the second as RFC 5649 makes a PKCS#8 of that size:
-    /// a multiple of 8, at least 16.
+    /// The first part is as long as the KEK's modulus (RFC 8017, 7.1.1), the second as RFC 5649
+    /// makes a PKCS#8 of that size: a multiple of 8, at least 16.
     ///
     /// # Errors
     /// `WRAP-FORMAT` for every other length.
@@ -29,9 +30,8 @@ impl WrappedKey {
         };
         let (least, most) = (split + kwp_length(least), split + kwp_length(most));
         let length = bytes.len();
-        let whole_blocks = length
-            .checked_sub(split)
-            .is_some_and(|rest| rest % 8 == 0 && rest >= 16);
+        let whole_blocks =
+            length.checked_sub(split).is_some_and(|rest| rest % 8 == 0 && rest >= 16);
         if !whole_blocks || !(least..=most).contains(&length) {
             return Err(Rule::WrapFormat.refuse(
                 format!("{length} bytes"),
@@ -55,8 +55,9 @@ impl WrappedKey {
     }
 }
 
-/// The length of a sealed key, in bytes, by that of the wrapped key inside. `None` for a length that no wrapped key has: below 16 AES-KWP is a
-/// single block, for which its library's checks are not made; RSA-4096 under RSA-4096 has under 3 KiB.
+/// The length of a sealed key, in bytes, by that of the wrapped key inside. `None` for a length
+/// that no wrapped key has: below 16 AES-KWP is a single block, for which its library's checks are
+/// not made; RSA-4096 under RSA-4096 has under 3 KiB.
 pub fn sealed_length(wrapped: usize) -> Option<usize> {
     (16..=8192).contains(&wrapped).then(|| kwp_length(wrapped))
 }
@@ -66,8 +67,9 @@ fn kwp_length(bytes: usize) -> usize {
     8 + bytes.next_multiple_of(8)
 }
 
-/// The least and the greatest length of the PKCS#8 (RFC 5958) of a two-prime RSA key (RFC 8017, A.1.2) with exponent
-/// 65537: d and the three CRT numbers may begin with zero bytes, which DER leaves out; eight never happen.
+/// The least and the greatest length of the PKCS#8 (RFC 5958) of a two-prime RSA key (RFC 8017,
+/// A.1.2) with exponent 65537: d and the three CRT numbers may begin with zero bytes, which DER
+/// leaves out; eight never happen.
 fn pkcs8_lengths(bits: u32) -> (usize, usize) {
     let modulus = bits as usize / 8;
     let prime = modulus / 2;
@@ -76,17 +78,15 @@ fn pkcs8_lengths(bits: u32) -> (usize, usize) {
     let most = fixed + der(modulus + 1) + crt.map(der).iter().sum::<usize>();
     let least = fixed
         + der(modulus.saturating_sub(8))
-        + crt
-            .map(|length| der(length.saturating_sub(9)))
-            .iter()
-            .sum::<usize>();
+        + crt.map(|length| der(length.saturating_sub(9))).iter().sum::<usize>();
     // Version, rsaEncryption with NULL (15 bytes), and the OCTET STRING, in a SEQUENCE each.
     let wrapped = |key: usize| der(der(1) + 15 + der(der(key)));
     (wrapped(least), wrapped(most))
 }
 
-/// The least and the greatest length of the PKCS#8 (RFC 5958) of an EC key (RFC 5915): with or without parameters and public key inside; the
-/// private number may begin with zero bytes, which some tokens leave out; eight never happen.
+/// The least and the greatest length of the PKCS#8 (RFC 5958) of an EC key (RFC 5915): with or
+/// without parameters and public key inside; the private number may begin with zero bytes, which
+/// some tokens leave out; eight never happen.
 fn ec_pkcs8_lengths(bits: u32) -> (usize, usize) {
     let field = bits as usize / 8;
     // prime256v1 and secp384r1.
@@ -94,10 +94,8 @@ fn ec_pkcs8_lengths(bits: u32) -> (usize, usize) {
     let algorithm = der(der(7) + curve);
     let public = der(der(2 + 2 * field));
     let whole = |key: usize| der(der(1) + algorithm + der(der(key)));
-    let (least, most) = (
-        der(1) + der(field.saturating_sub(8)),
-        der(1) + der(field) + der(curve) + public,
-    );
+    let (least, most) =
+        (der(1) + der(field.saturating_sub(8)), der(1) + der(field) + der(curve) + public);
     (whole(least), whole(most))
 }
 
@@ -142,20 +140,17 @@ mod software {
         pub kwp: KwpFlavour,
     }
 
-    /// Opens a wrapped key in software and says what made it. The hash is tried, and so is the other, to say which was observed.
+    /// Opens a wrapped key in software and says what made it. The hash is tried, and so is the
+    /// other, to say which was observed.
     ///
     /// # Errors
-    /// `WRAP-OAEP-HASH` where the other hash was used, `WRAP-KWP` where the second part is no RFC 5649, `WRAP-CANARY` where it opens to
-    /// no key, or not at all.
+    /// `WRAP-OAEP-HASH` where the other hash was used, `WRAP-KWP` where the second part is no RFC
+    /// 5649, `WRAP-CANARY` where it opens to no key, or not at all.
     pub fn open(kek: &rsa::PrivateKey, oaep: OaepHash, wrapped: &WrappedKey) -> Result<Opened> {
         let (wrapped_aes, wrapped_key) = wrapped.split();
         let aes = open_oaep(kek, oaep, wrapped_aes)?;
-        let key_wrap = KwpAes256::new_from_slice(&aes).map_err(|_| {
-            canary(
-                &format!("an AES key of {} bytes", aes.len()),
-                "an AES-256 key",
-            )
-        })?;
+        let key_wrap = KwpAes256::new_from_slice(&aes)
+            .map_err(|_| canary(&format!("an AES key of {} bytes", aes.len()), "an AES-256 key"))?;
         let mut buffer = Zeroizing::new(vec![0; wrapped_key.len()]);
         let opened = (key_wrap.unwrap_key(wrapped_key, &mut buffer)).map_err(|error| {
             Rule::WrapKwp.refuse(
@@ -176,17 +171,15 @@ mod software {
         if public_of(der).is_none() {
             return Err(canary("no valid key in PKCS#8", "the key that was wrapped"));
         }
-        Ok(Opened {
-            pkcs8: Zeroizing::new(der.to_vec()),
-            aes,
-            kwp: flavour,
-        })
+        Ok(Opened { pkcs8: Zeroizing::new(der.to_vec()), aes, kwp: flavour })
     }
 
-    /// Makes a wrapped key in software, of exactly these bytes: fill them with zeros beforehand for the other flavour.
+    /// Makes a wrapped key in software, of exactly these bytes: fill them with zeros beforehand for
+    /// the other flavour.
     ///
     /// # Errors
-    /// `WRAP-FORMAT` where they are no PKCS#8 of an RSA key; [`Error::Failed`] where the operating system has no randomness.
+    /// `WRAP-FORMAT` where they are no PKCS#8 of an RSA key; [`Error::Failed`] where the operating
+    /// system has no randomness.
     pub fn make(kek: &rsa::PublicKey, oaep: OaepHash, pkcs8: &[u8]) -> Result<WrappedKey> {
         let failed = |error: &dyn std::fmt::Display| {
             Error::failed(
@@ -206,9 +199,7 @@ mod software {
             .wrap_key(pkcs8, &mut buffer)
             .map_err(|error| failed(&error))?;
         bytes.extend_from_slice(wrapped);
-        let target = der_length(pkcs8)
-            .and_then(|length| pkcs8.get(..length))
-            .and_then(public_of);
+        let target = der_length(pkcs8).and_then(|length| pkcs8.get(..length)).and_then(public_of);
         let target = target.map_or(KeyType::Rsa(0), |key| key.kind());
         WrappedKey::parse(bytes, kek.n_bits_precision(), target)
     }

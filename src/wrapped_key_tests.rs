@@ -7,18 +7,9 @@ fn only_the_length_of_such_a_key_is_taken() {
         let parsed = WrappedKey::parse(vec![1; whole], kek, KeyType::Rsa(target)).unwrap();
         let (aes, key) = parsed.split();
         assert_eq!((aes.len(), key.len()), (kek as usize / 8, usual));
-        for wrong in [
-            0,
-            15,
-            kek as usize / 8,
-            whole - 1,
-            whole + 1,
-            whole - 64,
-            whole + 16,
-        ] {
-            let refused = WrappedKey::parse(vec![1; wrong], kek, KeyType::Rsa(target))
-                .err()
-                .unwrap();
+        for wrong in [0, 15, kek as usize / 8, whole - 1, whole + 1, whole - 64, whole + 16] {
+            let refused =
+                WrappedKey::parse(vec![1; wrong], kek, KeyType::Rsa(target)).err().unwrap();
             assert_eq!(refused.rule(), Some(Rule::WrapFormat));
         }
         let other = if target == 2048 { 3072 } else { 2048 };
@@ -78,28 +69,20 @@ mod software {
         let kek = key();
         for wrong in [&b""[..], b"short", &[0x30; 1216]] {
             let made = make(&kek.to_public_key(), OaepHash::Sha1, wrong);
-            assert_eq!(
-                made.err().and_then(|error| error.rule()),
-                Some(Rule::WrapFormat)
-            );
+            assert_eq!(made.err().and_then(|error| error.rule()), Some(Rule::WrapFormat));
         }
         // Zeros of a plausible length, in a wrap that is otherwise right.
         let der = [&[0x30, 0x82, 0x04, 0xBE][..], &[0; 1214]].concat();
         let wrapped = forged(&kek, &der);
         let opened = open(&kek, OaepHash::Sha1, &wrapped);
-        assert_eq!(
-            opened.err().and_then(|error| error.rule()),
-            Some(Rule::WrapCanary)
-        );
+        assert_eq!(opened.err().and_then(|error| error.rule()), Some(Rule::WrapCanary));
     }
 
     fn forged(kek: &rsa::PrivateKey, plain: &[u8]) -> WrappedKey {
         use aes_kw::{KeyInit, KwpAes256};
         let padding = rsa::Oaep::<sha1::Sha1>::new();
         let public = kek.to_public_key();
-        let mut bytes = public
-            .encrypt(&mut getrandom::SysRng, padding, &[1; 32])
-            .unwrap();
+        let mut bytes = public.encrypt(&mut getrandom::SysRng, padding, &[1; 32]).unwrap();
         let mut buffer = vec![0; kwp_length(plain.len())];
         let aes = KwpAes256::new_from_slice(&[1; 32]).unwrap();
         bytes.extend_from_slice(aes.wrap_key(plain, &mut buffer).unwrap());

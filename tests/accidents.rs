@@ -1,4 +1,5 @@
-//! What docs/accidents.md says is to be done, done: from where the log says that the ceremony is, to the end that it should have had.
+//! What docs/accidents.md says is to be done, done: from where the log says that the ceremony is,
+//! to the end that it should have had.
 #![cfg(all(feature = "hsm", feature = "custody"))]
 
 mod common;
@@ -51,13 +52,7 @@ fn a_share_file_that_is_lost_is_written_again() {
     stage.walk_to(Done::TenantClose);
     stage.ends_the_same("share files lost");
     let reissued = |event: &Event| matches!(event, Event::ShareReissue { .. });
-    assert_eq!(
-        events(&stage, "tenant")
-            .iter()
-            .filter(|one| reissued(one))
-            .count(),
-        3
-    );
+    assert_eq!(events(&stage, "tenant").iter().filter(|one| reissued(one)).count(), 3);
 }
 
 #[test]
@@ -72,11 +67,7 @@ fn a_page_that_the_printer_spoilt_is_printed_again_under_the_next_number() {
     stage.tenant(&["note", "remark", spoilt]).ok();
     stage.walk_to(Done::TenantClose);
     let noted = stage.verdict().noted.join("\n");
-    for line in [
-        "printed share-cyd, copy 1",
-        "printed share-cyd, copy 2",
-        "shredded",
-    ] {
+    for line in ["printed share-cyd, copy 1", "printed share-cyd, copy 2", "shredded"] {
         assert!(noted.contains(line), "{noted}");
     }
 }
@@ -94,10 +85,7 @@ fn a_medium_that_cannot_be_read_is_written_again_from_the_outbox() {
     stage.hoster(&check).refused("DOCUMENT-HASH");
     fs::remove_file(&sealed).unwrap();
     let said = stage.hoster(&check).refused("DOCUMENT-MISSING");
-    assert!(
-        said.contains("copy it again from its sender's outbox"),
-        "{said}"
-    );
+    assert!(said.contains("copy it again from its sender's outbox"), "{said}");
     stage.carry("tenant", "package");
     assert_eq!(fs::read(&sealed).unwrap(), whole);
     stage.walk_to(Done::TenantClose);
@@ -109,10 +97,7 @@ fn a_locked_pin_is_set_anew_by_the_security_officer() {
     let mut stage = Stage::at(Done::PackageCheck);
     stage.lie = Some(("hoster", "pin-locked"));
     let said = imported(&stage, &["cyd", "dan", "eve"]).refused("PIN-COUNT-LOW");
-    assert!(
-        said.contains("the PIN is locked") && said.contains("no key is lost"),
-        "{said}"
-    );
+    assert!(said.contains("the PIN is locked") && said.contains("no key is lost"), "{said}");
     stage.lie = None;
     // The officer sets a new PIN, which lifts the lock.
     set_pin(&stage, "87654321");
@@ -143,9 +128,7 @@ fn clone(stage: &Stage, from: &str, to: &str) {
     for token in fs::read_dir(stage.path("tokens")).unwrap() {
         let file = token.unwrap().path().join("token.object");
         let bytes = fs::read(&file).unwrap();
-        let at = bytes
-            .windows(from.len())
-            .position(|part| part == from.as_bytes());
+        let at = bytes.windows(from.len()).position(|part| part == from.as_bytes());
         if let Some(at) = at {
             let cloned = [&bytes[..at], to.as_bytes(), &bytes[at + from.len()..]].concat();
             fs::write(&file, cloned).unwrap();
@@ -158,11 +141,8 @@ fn clone(stage: &Stage, from: &str, to: &str) {
 #[test]
 fn a_clone_that_the_plan_names_takes_the_place_of_an_hsm_and_no_other_does() {
     let mut stage = Stage::new(|plan| plan);
-    let (serial, spare, stranger) = (
-        production::serial(&stage, "hoster"),
-        "5ba4e00000000001",
-        "57a46e0000000001",
-    );
+    let (serial, spare, stranger) =
+        (production::serial(&stage, "hoster"), "5ba4e00000000001", "57a46e0000000001");
     let path = stage.path("plan/ceremony.toml");
     let hsm = format!(
         "name = \"Fabrikam\"\nhsm = {{ manufacturer = \"SoftHSM project\", model = \"SoftHSM v2\", serials = [\"{serial}\", \"{spare}\"] }}\n"
@@ -176,10 +156,7 @@ fn a_clone_that_the_plan_names_takes_the_place_of_an_hsm_and_no_other_does() {
     stage.walk_to(Done::PackageCheck);
     clone(&stage, &serial, stranger);
     let said = imported(&stage, &["cyd", "dan", "eve"]).refused("PLAN-HSM");
-    assert!(
-        said.contains(stranger) && said.contains("clone or backup"),
-        "{said}"
-    );
+    assert!(said.contains(stranger) && said.contains("clone or backup"), "{said}");
     clone(&stage, stranger, spare);
     stage.walk_to(Done::TenantClose);
     stage.ends_the_same("a clone of the HSM");

@@ -1,5 +1,6 @@
-//! Attackers on both sides, each with the refusal that meets them, or with what is left and said. What an operator can do with the HSM itself is
-//! in `tests/hsm/attack.rs`; docs/reliability.md lists all of them.
+//! Attackers on both sides, each with the refusal that meets them, or with what is left and said.
+//! What an operator can do with the HSM itself is in `tests/hsm/attack.rs`; docs/reliability.md
+//! lists all of them.
 #![cfg(all(feature = "hsm", feature = "custody"))]
 
 mod common;
@@ -25,7 +26,8 @@ fn a_kek_that_was_substituted_on_the_way_has_other_words() {
     assert_ne!(stage.kek_words(), thief.kek_words());
     fs::remove_dir_all(stage.path("medium/offer")).unwrap();
     copy(&thief.path("medium/offer"), &stage.path("medium/offer"));
-    // What the hoster's operator reads aloud, over another channel, are the words of the hoster's own KEK.
+    // What the hoster's operator reads aloud, over another channel, are the words of the hoster's
+    // own KEK.
     let words = stage.words("kek", &stage.kek_words());
     let check = ["offer", "check", "medium/offer", "--words", &words];
     stage.tenant(&check).refused("WORDS-MISMATCH");
@@ -34,7 +36,8 @@ fn a_kek_that_was_substituted_on_the_way_has_other_words() {
     stage.ends_the_same("after a substituted KEK");
 }
 
-/// An officer of the tenant, who has its HSM's PIN, shows an offer of their own once the right one was taken.
+/// An officer of the tenant, who has its HSM's PIN, shows an offer of their own once the right one
+/// was taken.
 #[test]
 fn a_second_offer_is_not_exported_to() {
     let mut stage = Stage::at(Done::Init);
@@ -80,21 +83,17 @@ fn a_custodians_recipient_cannot_be_swapped() {
     stage.pass("hoster", "import", &import);
     let shares = stage.shares(&["cyd", "dan", "eve"]);
     let shares: Vec<&str> = shares.iter().map(String::as_str).collect();
-    stage
-        .hoster(&[&import[..], &shares].concat())
-        .refused("SHARE-FILE");
+    stage.hoster(&[&import[..], &shares].concat()).refused("SHARE-FILE");
 }
 
-/// A package that was given up is brought to a folder that was put back to before anybody knew better.
+/// A package that was given up is brought to a folder that was put back to before anybody knew
+/// better.
 #[test]
 fn an_old_package_is_not_replayed_into_an_older_folder() {
     let mut stage = Stage::at(Done::PackageCheck);
     copy(&stage.path("hoster"), &stage.path("older"));
     copy(&stage.path("medium/package"), &stage.path("old-package"));
-    copy(
-        &stage.path("tenant/outbox/shares"),
-        &stage.path("old-shares"),
-    );
+    copy(&stage.path("tenant/outbox/shares"), &stage.path("old-shares"));
     for side in ["hoster", "tenant"] {
         stage.restart(side);
     }
@@ -120,7 +119,8 @@ fn an_old_package_is_not_replayed_into_an_older_folder() {
     stage.verdict();
 }
 
-/// Everything is put back but the HSM, and the same package is imported once more: no second key, and a record that the other side's contradicts.
+/// Everything is put back but the HSM, and the same package is imported once more: no second key,
+/// and a record that the other side's contradicts.
 #[test]
 fn an_import_that_is_done_twice_makes_no_second_key_and_is_found_in_the_record() {
     let mut stage = Stage::at(Done::PackageCheck);
@@ -133,10 +133,7 @@ fn an_import_that_is_done_twice_makes_no_second_key_and_is_found_in_the_record()
     fs::rename(stage.path("older"), stage.path("hoster")).unwrap();
     let keys = || {
         let listed = stage.pkcs11_tool("hoster", &["--list-objects", "--type", "privkey"]);
-        String::from_utf8(listed)
-            .unwrap()
-            .matches("Private Key Object")
-            .count()
+        String::from_utf8(listed).unwrap().matches("Private Key Object").count()
     };
     let before = keys();
     stage.pass("hoster", "import", &import[..2]);
@@ -161,7 +158,8 @@ fn what_a_waiver_leaves_open_is_said_by_its_name() {
     assert!(verdict.contains("WRAP-COMPOSITE"), "{verdict}");
 }
 
-/// Documents that cost their reader as much as they can: each is refused, and soon, or this test does not end.
+/// Documents that cost their reader as much as they can: each is refused, and soon, or this test
+/// does not end.
 #[test]
 fn no_document_makes_its_reader_slow() {
     let stage = Stage::at(Done::OfferRelease);
@@ -174,29 +172,17 @@ fn no_document_makes_its_reader_slow() {
     for (what, text) in [
         ("arrays", nested("[")),
         ("objects", nested("{\"a\":")),
-        (
-            "one name again and again",
-            format!("{{{}\"header\":1}}", repeated("\"header\":1,")),
-        ),
+        ("one name again and again", format!("{{{}\"header\":1}}", repeated("\"header\":1,"))),
         ("one number", format!("{{\"header\":{}}}", repeated("9"))),
-        (
-            "one exponent",
-            format!("{{\"header\":1e{}}}", repeated("9")),
-        ),
-        (
-            "escapes",
-            format!("{{\"header\":\"{}\"}}", repeated("\\u0061")),
-        ),
+        ("one exponent", format!("{{\"header\":1e{}}}", repeated("9"))),
+        ("escapes", format!("{{\"header\":\"{}\"}}", repeated("\\u0061"))),
         ("names", format!("{{{entries}\"a\":1}}")),
         ("white space", repeated(" ")),
     ] {
         fs::write(&path, &text).unwrap();
         let check = ["offer", "check", "medium/offer", "--words", &words];
         let said = stage.tenant(&check).ended_with(3);
-        assert!(
-            said.contains("DOCUMENT-") && said.len() < 20_000,
-            "{what}: {said}"
-        );
+        assert!(said.contains("DOCUMENT-") && said.len() < 20_000, "{what}: {said}");
     }
     let plan = stage.path("slow.toml");
     for (what, text) in [

@@ -1,4 +1,5 @@
-//! The auditor over finished ceremonies: what it accepts, and that it accepts nothing that was changed.
+//! The auditor over finished ceremonies: what it accepts, and that it accepts nothing that was
+//! changed.
 #![cfg(all(feature = "hsm", feature = "custody"))]
 
 mod common;
@@ -34,11 +35,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path))
-        } else {
-            found.push(path)
-        }
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
     }
     found.sort();
     found
@@ -46,10 +43,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 fn copy_of(folder: &Path) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
-    run(Command::new("cp")
-        .arg("-a")
-        .arg(format!("{}/.", folder.display()))
-        .arg(copy.path()));
+    run(Command::new("cp").arg("-a").arg(format!("{}/.", folder.display())).arg(copy.path()));
     copy
 }
 
@@ -74,35 +68,23 @@ fn whole(tenant: &Path, hoster: &Path) {
     let verdict = verify(&[tenant, hoster]).unwrap();
     assert_eq!(verdict.missing, Vec::<String>::new());
     assert!(
-        verdict
-            .holds
-            .iter()
-            .any(|line| line.contains("4 pieces of evidence")),
+        verdict.holds.iter().any(|line| line.contains("4 pieces of evidence")),
         "{:?}",
         verdict.holds
     );
     assert!(
-        verdict
-            .noted
-            .iter()
-            .any(|line| line.contains("WRAP-OAEP-SHA1")),
+        verdict.noted.iter().any(|line| line.contains("WRAP-OAEP-SHA1")),
         "{:?}",
         verdict.noted
     );
     let archive = verify(&[&tenant.join("archive")]).unwrap();
     assert!(
-        archive
-            .holds
-            .iter()
-            .any(|line| line.contains("signed by ada, iris")),
+        archive.holds.iter().any(|line| line.contains("signed by ada, iris")),
         "{:?}",
         archive.holds
     );
     assert!(
-        archive
-            .claims
-            .iter()
-            .any(|line| line.contains("signers not anchored")),
+        archive.claims.iter().any(|line| line.contains("signers not anchored")),
         "{:?}",
         archive.claims
     );
@@ -111,23 +93,10 @@ fn whole(tenant: &Path, hoster: &Path) {
 fn anchored(stage: &Stage) {
     let archive = stage.path("tenant/archive");
     let archive = archive.to_str().unwrap();
-    let plan = stage.json("medium/offer/offer.json")["header"]["plan_hash"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let head = stage.json("tenant/archive/head.json")["head"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let text = program(&[
-        "verify",
-        archive,
-        "--expect-plan",
-        &plan,
-        "--expect-head",
-        &head,
-    ])
-    .ok();
+    let plan =
+        stage.json("medium/offer/offer.json")["header"]["plan_hash"].as_str().unwrap().to_owned();
+    let head = stage.json("tenant/archive/head.json")["head"].as_str().unwrap().to_owned();
+    let text = program(&["verify", archive, "--expect-plan", &plan, "--expect-head", &head]).ok();
     assert!(!text.contains("not anchored"), "{text}");
     // A hash from another paper.
     program(&["verify", archive, "--expect-plan", &head]).refused("PLAN-CHANGED");
@@ -156,11 +125,7 @@ fn parts(tenant: &Path, hoster: &Path) {
     }
     says_missing(
         &verify(&[copy.path()]).unwrap(),
-        &[
-            "the closing",
-            "the log of the hoster",
-            "the request with SHA-256",
-        ],
+        &["the closing", "the log of the hoster", "the request with SHA-256"],
     );
 }
 
@@ -168,53 +133,28 @@ fn parts(tenant: &Path, hoster: &Path) {
 fn says_missing(verdict: &Verdict, all: &[&str]) {
     for what in all {
         let missing = &verdict.missing;
-        assert!(
-            missing.iter().any(|line| line.starts_with(what)),
-            "{what}: {missing:?}"
-        );
+        assert!(missing.iter().any(|line| line.starts_with(what)), "{what}: {missing:?}");
     }
 }
 
 /// A stick with some documents, or one document's folder, and a plan from elsewhere.
 fn sticks(stage: &Stage) {
     let (medium, plan) = (stage.path("medium"), stage.path("plan/ceremony.toml"));
-    let with_plan = Against {
-        plan_file: Some(plan.clone()),
-        ..Against::default()
-    };
+    let with_plan = Against { plan_file: Some(plan.clone()), ..Against::default() };
     let verdict = audit::verify(std::slice::from_ref(&medium), &with_plan).unwrap();
     says_missing(
         &verdict,
-        &[
-            "the end of the tenant's log",
-            "the requests that officers of the hoster signed",
-        ],
+        &["the end of the tenant's log", "the requests that officers of the hoster signed"],
     );
-    assert!(
-        verdict
-            .holds
-            .iter()
-            .any(|line| line.contains("4 pieces of evidence"))
-    );
+    assert!(verdict.holds.iter().any(|line| line.contains("4 pieces of evidence")));
     // The acceptance brings a log, the plan lies in another folder.
     let acceptance = medium.join("acceptance");
     let verdict = verify(&[&acceptance, &stage.path("plan")]).unwrap();
-    says_missing(
-        &verdict,
-        &["the offer", "the closing", "the log of the hoster"],
-    );
-    assert!(
-        verdict
-            .holds
-            .iter()
-            .any(|line| line.contains("of the tenant is one chain"))
-    );
+    says_missing(&verdict, &["the offer", "the closing", "the log of the hoster"]);
+    assert!(verdict.holds.iter().any(|line| line.contains("of the tenant is one chain")));
     // Unsigned, a plan from elsewhere still says whose keys count.
     fs::copy(&plan, stage.path("alone.toml")).unwrap();
-    let alone = Against {
-        plan_file: Some(stage.path("alone.toml")),
-        ..Against::default()
-    };
+    let alone = Against { plan_file: Some(stage.path("alone.toml")), ..Against::default() };
     let verdict = audit::verify(std::slice::from_ref(&acceptance), &alone).unwrap();
     says_missing(&verdict, &["enough signatures over the plan"]);
     program(&["verify", medium.to_str().unwrap()]).ended_with(2);
@@ -236,35 +176,26 @@ fn quiet(stage: &Stage) {
     let archive = stage.path("tenant/archive");
     let archive = archive.to_str().unwrap();
     let plan = Hash::of(&fs::read(stage.path("plan/ceremony.toml")).unwrap());
-    let words = keyferry::fingerprint::words(&plan.0)
-        .join(" ")
-        .to_uppercase();
+    let words = keyferry::fingerprint::words(&plan.0).join(" ").to_uppercase();
     let said = program(&["verify", archive, "--expect-plan", &words, "--quiet"]);
-    assert_eq!(
-        (said.code, said.out.as_str(), said.err.as_str()),
-        (0, "", "")
-    );
+    assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (0, "", ""));
     let said = program(&["verify", archive, "--expect-head", &words, "--quiet"]);
-    assert_eq!(
-        (said.code, said.out.as_str(), said.err.as_str()),
-        (3, "", "")
-    );
+    assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (3, "", ""));
     program(&["verify", archive, "--expect-plan", &words[1..]]).ended_with(2);
 }
 
-/// Some bits of every file, its end cut off, and a byte added: refused, by whatever rule notices first.
+/// Some bits of every file, its end cut off, and a byte added: refused, by whatever rule notices
+/// first.
 fn every_file_changed(archive: &Path) {
     let copy = copy_of(archive);
     let all = files(copy.path());
     assert!(all.len() > 30, "{all:?}");
     for file in all {
-        // What explains itself to people and is signed by nobody is covered by SHA256SUMS like everything else.
+        // What explains itself to people and is signed by nobody is covered by SHA256SUMS like
+        // everything else.
         let bytes = fs::read(&file).unwrap();
-        let mut changed: Vec<Vec<u8>> = vec![
-            bytes[..bytes.len() - 1].to_vec(),
-            [bytes.as_slice(), b"\n"].concat(),
-            Vec::new(),
-        ];
+        let mut changed: Vec<Vec<u8>> =
+            vec![bytes[..bytes.len() - 1].to_vec(), [bytes.as_slice(), b"\n"].concat(), Vec::new()];
         for step in 0..24 {
             let mut flipped = bytes.clone();
             let bit = step * bytes.len() * 8 / 24 + step % 8;
@@ -285,18 +216,14 @@ fn every_file_changed(archive: &Path) {
         fs::remove_file(&file).unwrap();
         let optional = file.extension().is_some_and(|extension| extension == "sig")
             && file.to_string_lossy().contains("head.json");
-        assert_eq!(
-            verify(&[copy.path()]).is_ok(),
-            optional,
-            "{} removed",
-            file.display()
-        );
+        assert_eq!(verify(&[copy.path()]).is_ok(), optional, "{} removed", file.display());
         fs::write(&file, &bytes).unwrap();
     }
     verify(&[copy.path()]).unwrap();
 }
 
-/// A log that was rewritten as a whole chain still contradicts the documents and the copy that travelled.
+/// A log that was rewritten as a whole chain still contradicts the documents and the copy that
+/// travelled.
 fn rewritten_log(tenant: &Path, hoster: &Path) {
     let copy = copy_of(tenant);
     let path = copy.path().join("log.jsonl");
@@ -316,10 +243,7 @@ fn rewritten_log(tenant: &Path, hoster: &Path) {
     let error = verify(&[copy.path()]).unwrap_err();
     assert_eq!(error.rule(), Some(Rule::LogChain));
     assert!(error.to_string().contains("a fork: entry 3"), "{error}");
-    assert_eq!(
-        verify(&[copy.path(), hoster]).unwrap_err().rule(),
-        Some(Rule::LogChain)
-    );
+    assert_eq!(verify(&[copy.path(), hoster]).unwrap_err().rule(), Some(Rule::LogChain));
 }
 
 /// Every document of another ceremony in the place of this one's.
@@ -334,23 +258,14 @@ fn spliced(archive: &Path) {
             .arg(copy.path().join(kind)));
         assert!(verify(&[copy.path()]).is_err(), "another ceremony's {kind}");
         fs::remove_dir_all(copy.path().join(kind)).unwrap();
-        assert!(
-            verify(&[copy.path()]).is_err(),
-            "no {kind}, but SHA256SUMS lists it"
-        );
+        assert!(verify(&[copy.path()]).is_err(), "no {kind}, but SHA256SUMS lists it");
     }
 }
 
 #[test]
 fn hostile_text_of_a_record_reaches_the_terminal_escaped_only() {
     let mut stage = Stage::at(Done::Init);
-    stage
-        .tenant(&[
-            "note",
-            "remark",
-            "bell \u{7} red \u{1b}[31m and \u{202e}backwards",
-        ])
-        .ok();
+    stage.tenant(&["note", "remark", "bell \u{7} red \u{1b}[31m and \u{202e}backwards"]).ok();
     let text = program(&["verify", stage.path("tenant").to_str().unwrap()]).ok();
     assert!(
         text.contains("\\u{7}") && text.contains("\\u{1b}") && text.contains("\\u{202e}"),
@@ -360,16 +275,14 @@ fn hostile_text_of_a_record_reaches_the_terminal_escaped_only() {
     stage.walk_to(Done::KekCreate);
     let unreleased = verify(&[&stage.path("hoster")]).unwrap();
     assert!(
-        unreleased
-            .missing
-            .iter()
-            .any(|line| line.contains("not released")),
+        unreleased.missing.iter().any(|line| line.contains("not released")),
         "{:?}",
         unreleased.missing
     );
 }
 
-/// The longest log that may travel, of entries that are no remarks: read in less memory than it has bytes.
+/// The longest log that may travel, of entries that are no remarks: read in less memory than it has
+/// bytes.
 #[test]
 fn a_long_log_is_verified_in_constant_memory() {
     let stage = Stage::at(Done::Init);
@@ -391,17 +304,10 @@ fn a_long_log_is_verified_in_constant_memory() {
     let limited = |what: &str| {
         let program = env!("CARGO_BIN_EXE_keyferry-audit");
         let line = format!("ulimit -v 40000; exec {program} {what}");
-        ended(
-            Command::new("sh")
-                .args(["-c", &line])
-                .current_dir(stage.path("")),
-        )
+        ended(Command::new("sh").args(["-c", &line]).current_dir(stage.path("")))
     };
     let verdict = limited("verify hoster").ok();
-    assert!(
-        verdict.contains(&format!("one chain of {seq} entries")),
-        "{verdict}"
-    );
+    assert!(verdict.contains(&format!("one chain of {seq} entries")), "{verdict}");
     let told = limited("show hoster/log.jsonl").ok();
     assert!(told.contains(&format!("entries:      {seq}")));
 }

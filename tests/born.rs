@@ -1,4 +1,5 @@
-//! Keys that are born in the hoster's HSM: the whole ceremony on both token families, and what is refused on the way.
+//! Keys that are born in the hoster's HSM: the whole ceremony on both token families, and what is
+//! refused on the way.
 #![cfg(all(feature = "hsm", feature = "custody"))]
 
 mod common;
@@ -12,11 +13,7 @@ use common::{
 use keyferry::audit::{self, Against};
 
 fn on(family: Family) -> Setting {
-    Setting {
-        tenant: family,
-        hoster: family,
-        ..Setting::born()
-    }
+    Setting { tenant: family, hoster: family, ..Setting::born() }
 }
 
 /// A stage of keys born at the hoster, walked to some point.
@@ -48,28 +45,17 @@ fn the_whole_ceremony_on_both_token_families() {
                 assert_eq!(value(name), expected, "{family:?} {name}");
             }
         }
-        let folders = [
-            vec!["tenant", "hoster"],
-            vec!["tenant/archive"],
-            vec!["hoster/archive"],
-        ];
+        let folders = [vec!["tenant", "hoster"], vec!["tenant/archive"], vec!["hoster/archive"]];
         for folders in folders {
             let folders: Vec<_> = folders.into_iter().map(|one| stage.path(one)).collect();
             let verdict = audit::verify(&folders, &Against::default()).unwrap();
-            assert!(
-                verdict.missing.is_empty() || folders.len() == 1,
-                "{verdict:?}"
-            );
+            assert!(verdict.missing.is_empty() || folders.len() == 1, "{verdict:?}");
             let claim = "CKA_LOCAL and CKA_NEVER_EXTRACTABLE are its module's word";
             assert!(verdict.text().contains(claim));
         }
         for side in ["tenant", "hoster"] {
             let archive = stage.path(&format!("{side}/archive"));
-            for id in if side == "tenant" {
-                ["ada", "ben"]
-            } else {
-                ["hana", "hugo"]
-            } {
+            for id in if side == "tenant" { ["ada", "ben"] } else { ["hana", "hugo"] } {
                 stage.sign(&archive.join("head.json"), "keyferry-head", id);
             }
             let verify = concat!(env!("CARGO_MANIFEST_DIR"), "/ceremony-scripts/verify");
@@ -91,25 +77,16 @@ fn delete(stage: &Stage, class: &str, id: &str) {
 
 #[test]
 fn a_key_that_was_not_born_in_the_hsm_is_refused_by_both_sides() {
-    // Somebody has put a key of their own in its place: everything of it is right but where it was made.
+    // Somebody has put a key of their own in its place: everything of it is right but where it was
+    // made.
     let stage = at(Family::SoftHsm, Done::PackageRelease);
     let keys = stage.json("hoster/outbox/keys/keys.json");
     let held = &keys["body"]["keys"][0]["held"];
-    let (id, label) = (
-        held["id"].as_str().unwrap(),
-        held["hoster_label"].as_str().unwrap(),
-    );
+    let (id, label) = (held["id"].as_str().unwrap(), held["hoster_label"].as_str().unwrap());
     let (key, der) = (stage.path("made.pem"), stage.path("made.der"));
-    run(Command::new("openssl")
-        .args(["genrsa", "-out"])
-        .arg(&key)
-        .arg("2048"));
+    run(Command::new("openssl").args(["genrsa", "-out"]).arg(&key).arg("2048"));
     let pkcs8 = ["pkcs8", "-topk8", "-nocrypt", "-outform", "DER", "-in"];
-    run(Command::new("openssl")
-        .args(pkcs8)
-        .arg(&key)
-        .arg("-out")
-        .arg(&der));
+    run(Command::new("openssl").args(pkcs8).arg(&key).arg("-out").arg(&der));
     delete(&stage, "privkey", id);
     let mut command = Command::new("pkcs11-tool");
     stage.environment(&mut command, "hoster");
@@ -121,9 +98,7 @@ fn a_key_that_was_not_born_in_the_hsm_is_refused_by_both_sides() {
         .arg(&der)
         .args(["--type", "privkey", "--usage-sign", "--sensitive"])
         .args(["--id", id, "--label", label]));
-    let said = stage
-        .hoster(&["answer", "medium/challenge"])
-        .refused("TARGET-LOCAL");
+    let said = stage.hoster(&["answer", "medium/challenge"]).refused("TARGET-LOCAL");
     assert!(said.contains("CKA_LOCAL false"), "{said}");
     assert!(!stage.path("hoster/outbox/receipt").exists());
 
@@ -158,53 +133,35 @@ fn a_foreign_challenge_and_a_second_one_are_not_answered() {
     // Of this ceremony, made by officers of the tenant for a key that was not born here.
     let mut dishonest = stage.copy();
     let own = stage.path("dishonest");
-    run(Command::new("cp")
-        .arg("-r")
-        .arg(stage.path("medium/challenge"))
-        .arg(&own));
+    run(Command::new("cp").arg("-r").arg(stage.path("medium/challenge")).arg(&own));
     let path = own.join("challenge.json");
     let text = fs::read_to_string(&path).unwrap();
     let mut challenge: serde_json::Value = serde_json::from_str(&text).unwrap();
     let planted = other.json("medium/challenge/challenge.json")["body"]["keys"][0].clone();
     challenge["body"]["keys"][0] = planted;
     fs::write(&path, serde_json::to_vec_pretty(&challenge).unwrap()).unwrap();
-    fs::copy(
-        other.path("medium/challenge/hgs-signing.crt"),
-        own.join("hgs-signing.crt"),
-    )
-    .unwrap();
+    fs::copy(other.path("medium/challenge/hgs-signing.crt"), own.join("hgs-signing.crt")).unwrap();
     for id in ["ada", "ben"] {
         fs::remove_file(own.join(format!("challenge.json.{id}.sig"))).unwrap();
         stage.sign(&path, "keyferry-document", id);
     }
-    let said = stage
-        .hoster(&["answer", "dishonest"])
-        .refused("DOCUMENT-CONTENT");
+    let said = stage.hoster(&["answer", "dishonest"]).refused("DOCUMENT-CONTENT");
     assert!(said.contains("a challenge for other keys"), "{said}");
 
     // Not released by enough officers.
     let alone = stage.path("alone");
-    run(Command::new("cp")
-        .arg("-r")
-        .arg(stage.path("medium/challenge"))
-        .arg(&alone));
+    run(Command::new("cp").arg("-r").arg(stage.path("medium/challenge")).arg(&alone));
     fs::remove_file(alone.join("challenge.json.ben.sig")).unwrap();
-    stage
-        .hoster(&["answer", "alone"])
-        .refused("SIGNATURE-MISSING");
+    stage.hoster(&["answer", "alone"]).refused("SIGNATURE-MISSING");
 
     // One answer; the same challenge again is a second one too.
     dishonest.walk_to(Done::Import);
     for _ in 0..2 {
-        let said = dishonest
-            .hoster(&["answer", "medium/challenge"])
-            .refused("PHASE-ORDER");
+        let said = dishonest.hoster(&["answer", "medium/challenge"]).refused("PHASE-ORDER");
         assert!(said.contains("one answer"), "{said}");
     }
     dishonest.walk_to(Done::ReceiptRelease);
-    dishonest
-        .hoster(&["answer", "medium/challenge"])
-        .refused("PHASE-ORDER");
+    dishonest.hoster(&["answer", "medium/challenge"]).refused("PHASE-ORDER");
 }
 
 #[test]
@@ -215,9 +172,7 @@ fn wrong_words_take_no_keys() {
     stage.tenant(&check).refused("WORDS-MISMATCH");
     assert!(!stage.path("tenant/outbox/challenge").exists());
     let words = stage.words("keys", &stage.kek_words());
-    stage
-        .tenant(&["keys", "check", "medium/keys", "--words", &words])
-        .ok();
+    stage.tenant(&["keys", "check", "medium/keys", "--words", &words]).ok();
 }
 
 #[test]
@@ -249,26 +204,18 @@ fn both_sides_begin_again_with_new_keys() {
     let mut stage = at(Family::SoftHsm, Done::Import);
     let first = stage.json("medium/keys/keys.json")["body"]["fingerprint"].clone();
     let said = stage.restart("hoster");
-    assert!(
-        said.contains("the key hgs-signing, the key hgs-encryption"),
-        "{said}"
-    );
+    assert!(said.contains("the key hgs-signing, the key hgs-encryption"), "{said}");
     stage.hoster(&["keys", "create"]).ok();
     stage.sign_document("hoster", "keys", &["hana", "hugo"]);
     stage.hoster(&["release"]).ok();
     stage.carry("hoster", "keys");
-    assert_ne!(
-        first,
-        stage.json("medium/keys/keys.json")["body"]["fingerprint"]
-    );
+    assert_ne!(first, stage.json("medium/keys/keys.json")["body"]["fingerprint"]);
     let words = stage.words("keys", &stage.kek_words());
     let check = ["keys", "check", "medium/keys", "--words", &words];
     let said = stage.tenant(&check).refused("PHASE-ORDER");
     assert!(said.contains("restart, then keys check"), "{said}");
     // The challenge of the first attempt asks about keys that are gone.
-    stage
-        .hoster(&["answer", "medium/challenge"])
-        .refused("DOCUMENT-ATTEMPT");
+    stage.hoster(&["answer", "medium/challenge"]).refused("DOCUMENT-ATTEMPT");
     stage.restart("tenant");
     stage.tenant(&check).ok();
     stage.done = Some(Done::OfferCheck);
@@ -277,10 +224,7 @@ fn both_sides_begin_again_with_new_keys() {
     let verdict = audit::verify(&folders, &Against::default()).unwrap();
     assert!(verdict.missing.is_empty(), "{verdict:?}");
     let text = verdict.text();
-    assert!(
-        text.contains("the challenge") && text.contains("which was given up"),
-        "{text}"
-    );
+    assert!(text.contains("the challenge") && text.contains("which was given up"), "{text}");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Keys that another tool has wrapped: here OpenSSL, for the KEK of a ceremony. The hoster imports them, shows them to the tenant, and from
-//! there it goes as with every key.
+//! Keys that another tool has wrapped: here OpenSSL, for the KEK of a ceremony. The hoster imports
+//! them, shows them to the tenant, and from there it goes as with every key.
 #![cfg(all(feature = "hsm", feature = "custody"))]
 
 mod common;
@@ -45,9 +45,7 @@ impl Elsewhere {
     }
 
     fn openssl(&self, arguments: &[&str]) -> Vec<u8> {
-        run(Command::new("openssl")
-            .args(arguments)
-            .current_dir(&self.folder))
+        run(Command::new("openssl").args(arguments).current_dir(&self.folder))
     }
 
     /// SHA-256 of each public key, as the plan names it.
@@ -84,9 +82,7 @@ impl Elsewhere {
             "aes",
         ]);
         let key = format!("{label}.pem");
-        let pkcs8 = self.openssl(&[
-            "pkcs8", "-topk8", "-nocrypt", "-outform", "DER", "-in", &key,
-        ]);
+        let pkcs8 = self.openssl(&["pkcs8", "-topk8", "-nocrypt", "-outform", "DER", "-in", &key]);
         fs::write(self.path("pkcs8"), pkcs8).unwrap();
         let hex = HEXLOWER.encode(&aes);
         wrapped.extend(self.openssl(&[
@@ -124,12 +120,7 @@ fn strs(arguments: &[String]) -> Vec<&str> {
 /// A stage on which the offer is released and taken, and the keys are wrapped for its KEK.
 fn wrapped(family: Family, elsewhere: &Elsewhere) -> Stage {
     let base = Setting::composite();
-    let setting = Setting {
-        tenant: family,
-        hoster: family,
-        brought: elsewhere.spki(),
-        ..base
-    };
+    let setting = Setting { tenant: family, hoster: family, brought: elsewhere.spki(), ..base };
     let mut stage = Stage::with(setting, |plan| plan);
     stage.walk_to(Done::OfferCheck);
     let offer = stage.json("medium/offer/offer.json");
@@ -147,16 +138,10 @@ fn to_the_end(mut stage: Stage) {
     stage.hoster(&["release"]).ok();
     stage.carry("hoster", "keys");
     let keys = stage.json("medium/keys/keys.json");
-    let said: Hash = keys["body"]["fingerprint"]
-        .as_str()
-        .unwrap()
-        .parse()
-        .unwrap();
+    let said: Hash = keys["body"]["fingerprint"].as_str().unwrap().parse().unwrap();
     let said = keyferry::fingerprint::words(&said.0)[..16].join(" ");
     let words = stage.words("keys", &said);
-    stage
-        .tenant(&["keys", "check", "medium/keys", "--words", &words])
-        .ok();
+    stage.tenant(&["keys", "check", "medium/keys", "--words", &words]).ok();
     stage.sign_document("tenant", "challenge", &["ada", "ben"]);
     stage.tenant(&["release"]).ok();
     stage.carry("tenant", "challenge");
@@ -193,10 +178,7 @@ fn what_is_not_the_planned_key_is_refused_and_leaves_nothing() {
     audit::renew_plan(&plan, &next).unwrap();
     let next = fs::read_to_string(next).unwrap();
     let (header, _) = next.split_once("\n\n").unwrap();
-    assert!(
-        header.contains("each spki still names last year's key"),
-        "{header}"
-    );
+    assert!(header.contains("each spki still names last year's key"), "{header}");
     // Files that are missing, or for no label of the plan.
     stage.hoster(&strs(&import[..7])).ended_with(2);
     let odd = [&import[..], &["--wrapped".into(), "odd=pin".into()]].concat();
@@ -224,11 +206,7 @@ fn what_is_not_the_planned_key_is_refused_and_leaves_nothing() {
     // Exchanged after the signatures; cut; of another hash than the KEK takes.
     fs::write(elsewhere.path("hgs-signing.wrapped"), &honest).unwrap();
     stage.hoster(&strs(&import)).ended_with(6);
-    fs::write(
-        elsewhere.path("hgs-signing.wrapped"),
-        &honest[..honest.len() - 8],
-    )
-    .unwrap();
+    fs::write(elsewhere.path("hgs-signing.wrapped"), &honest[..honest.len() - 8]).unwrap();
     let cut = stage.hoster(&strs(&import));
     assert!([3, 6].contains(&cut.code), "{}", cut.err);
     elsewhere.wrap("hgs-signing", &kek, "sha256");
@@ -255,18 +233,13 @@ fn both_sides_begin_again_and_an_abort_takes_what_was_brought() {
     let restart = ["restart", "--reason", "a test"];
     stage.pass("hoster", "restart", &restart);
     let said = stage.hoster(&restart).ok();
-    assert!(
-        said.contains("the KEK, the imported key hgs-signing"),
-        "{said}"
-    );
+    assert!(said.contains("the KEK, the imported key hgs-signing"), "{said}");
     stage.hoster(&["kek", "create"]).ok();
     stage.sign_document("hoster", "offer", &["hana", "hugo"]);
     stage.hoster(&["release"]).ok();
     stage.carry("hoster", "offer");
     let words = stage.words("kek", &stage.kek_words());
-    stage
-        .tenant(&["offer", "check", "medium/offer", "--words", &words])
-        .ok();
+    stage.tenant(&["offer", "check", "medium/offer", "--words", &words]).ok();
     let abort = ["abort", "--reason", "a test"];
     for side in ["hoster", "tenant"] {
         stage.pass(side, "abort", &abort);

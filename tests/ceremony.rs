@@ -13,10 +13,7 @@ fn the_whole_ceremony_ends_with_the_tenants_keys_primary() {
     assert_eq!(registry["primary"], plan);
     stage.ends_the_same("nothing went wrong");
     let noted = stage.verdict().noted;
-    assert!(
-        !noted.iter().any(|line| line.contains("trusted KEK")),
-        "{noted:?}"
-    );
+    assert!(!noted.iter().any(|line| line.contains("trusted KEK")), "{noted:?}");
     assert!(
         stage.path("tenant/archive/SHA256SUMS").exists()
             && stage.path("hoster/archive/SHA256SUMS").exists()

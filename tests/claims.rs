@@ -39,9 +39,7 @@ fn tests() -> BTreeSet<String> {
             let mut lines = text.lines();
             while let Some(line) = lines.next() {
                 if line.trim() == "#[test]" {
-                    let declared = lines
-                        .by_ref()
-                        .find_map(|line| line.trim().strip_prefix("fn "));
+                    let declared = lines.by_ref().find_map(|line| line.trim().strip_prefix("fn "));
                     let name = declared.and_then(|rest| rest.split_once('('));
                     names.extend(name.map(|(name, _)| name.to_owned()));
                 }
@@ -51,7 +49,8 @@ fn tests() -> BTreeSet<String> {
     names
 }
 
-/// What stands between backticks and reads as the name of one of our tests: a sentence in small letters.
+/// What stands between backticks and reads as the name of one of our tests: a sentence in small
+/// letters.
 fn named(text: &str) -> impl Iterator<Item = &str> {
     let code = text.split('`').skip(1).step_by(2);
     let small = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
@@ -98,23 +97,14 @@ fn every_link_and_script_of_the_pages_is_there() {
     let mut seen = 0;
     for (page, text) in pages() {
         let folder = page.parent().unwrap();
-        let links = text
-            .split("](")
-            .skip(1)
-            .filter_map(|rest| rest.split(')').next());
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         for link in links.filter(|link| !link.contains("://")) {
             let file = link.split('#').next().unwrap();
             assert!(folder.join(file).exists(), "{}: {link}", page.display());
             seen += 1;
         }
         let scripts = text.split(|c: char| c.is_whitespace() || "`(),;:".contains(c));
-        let ours = [
-            "ceremony-scripts/",
-            "docs/",
-            "tests/",
-            "fuzz/",
-            "templates/",
-        ];
+        let ours = ["ceremony-scripts/", "docs/", "tests/", "fuzz/", "templates/"];
         for script in scripts.map(|word| word.trim_start_matches("./").trim_end_matches('.')) {
             if ours.iter().any(|folder| script.starts_with(folder)) {
                 assert!(root().join(script).exists(), "{}: {script}", page.display());

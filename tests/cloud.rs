@@ -1,5 +1,6 @@
-//! Keys for a cloud service: wrapped for its KEK by the same calls and behind the same gate, without a seal, in the form that each service
-//! documents; and opened by OpenSSL, as the service would.
+//! Keys for a cloud service: wrapped for its KEK by the same calls and behind the same gate,
+//! without a seal, in the form that each service documents; and opened by OpenSSL, as the service
+//! would.
 #![cfg(all(feature = "hsm", feature = "custody"))]
 
 mod common;
@@ -56,10 +57,7 @@ fn setting(
 /// The service's KEK: its private half, and its public half as the service hands it out.
 fn kek(stage: &Stage, pem: bool) -> String {
     let private = stage.path("kek.pem");
-    run(Command::new("openssl")
-        .args(["genrsa", "-out"])
-        .arg(&private)
-        .arg("3072"));
+    run(Command::new("openssl").args(["genrsa", "-out"]).arg(&private).arg("3072"));
     let form = if pem { "PEM" } else { "DER" };
     let public = ["pkey", "-pubout", "-outform", form, "-in"];
     let public = run(Command::new("openssl").args(public).arg(&private));
@@ -98,9 +96,7 @@ fn opened(stage: &Stage, wrapped: &[u8], oaep: &str) -> Vec<u8> {
 fn is_private_of(stage: &Stage, pkcs8: &[u8], label: &str, bits: u32) {
     fs::write(stage.path("opened.der"), pkcs8).unwrap();
     let public = run(Command::new("openssl")
-        .args([
-            "pkey", "-inform", "DER", "-pubout", "-outform", "DER", "-in",
-        ])
+        .args(["pkey", "-inform", "DER", "-pubout", "-outform", "DER", "-in"])
         .arg(stage.path("opened.der")));
     let certificate = stage.path(&format!("tenant/keys/{label}.crt"));
     let pem = run(Command::new("openssl")
@@ -131,10 +127,7 @@ fn wrapped_of(cloud: &str, file: &Path) -> Vec<u8> {
     }
     let byok: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
     let names: Vec<&String> = byok.as_object().unwrap().keys().collect();
-    assert_eq!(
-        names,
-        ["ciphertext", "generator", "header", "schema_version"]
-    );
+    assert_eq!(names, ["ciphertext", "generator", "header", "schema_version"]);
     assert_eq!(byok["schema_version"], "1.0.0");
     let header = serde_json::json!({"kid": KID, "alg": "dir", "enc": "CKM_RSA_AES_KEY_WRAP"});
     assert_eq!(byok["header"], header);
@@ -143,9 +136,7 @@ fn wrapped_of(cloud: &str, file: &Path) -> Vec<u8> {
         generator.starts_with("Keyferry 0.1.0; ") && generator.contains("firmware"),
         "{generator}"
     );
-    BASE64URL_NOPAD
-        .decode(byok["ciphertext"].as_str().unwrap().as_bytes())
-        .unwrap()
+    BASE64URL_NOPAD.decode(byok["ciphertext"].as_str().unwrap().as_bytes()).unwrap()
 }
 
 /// What a token of this stage's kind was seen to do: a probe makes keys, and takes its time.
@@ -175,14 +166,8 @@ fn ceremony(
 ) -> String {
     let mut stage = Stage::with(setting(cloud, family, oaep, bits, shim), |plan| plan);
     let probe = probed(&stage);
-    let check = [
-        "plan",
-        "check",
-        "plan/ceremony.toml",
-        "--json",
-        "--probe",
-        probe.to_str().unwrap(),
-    ];
+    let check =
+        ["plan", "check", "plan/ceremony.toml", "--json", "--probe", probe.to_str().unwrap()];
     let forecast: serde_json::Value = serde_json::from_str(&stage.auditor(&check).out).unwrap();
     let words = stage.words("plan", &stage.plan_words());
     let init = ["init", "plan/ceremony.toml", "--words", &words];
@@ -203,14 +188,8 @@ fn ceremony(
     stage.tenant(&export).ended_with(6);
     stage.approve("tenant", "export", &["cora"]);
     let said = stage.tenant(&export).ok();
-    assert!(
-        said.contains("Whoever holds that KEK has the keys"),
-        "{said}"
-    );
-    for label in ["hgs-signing", "hgs-encryption"]
-        .into_iter()
-        .take(stage.setting.keys)
-    {
+    assert!(said.contains("Whoever holds that KEK has the keys"), "{said}");
+    for label in ["hgs-signing", "hgs-encryption"].into_iter().take(stage.setting.keys) {
         let end = if cloud == "azure-byok" { "byok" } else { "bin" };
         let file = stage.path(&format!("tenant/outbox/cloud-1/{label}.{end}"));
         let pkcs8 = opened(&stage, &wrapped_of(cloud, &file), oaep);
@@ -273,40 +252,26 @@ fn gcp_kms_opens_as_the_service_would_or_is_refused_as_foretold() {
 
 #[test]
 fn what_is_not_as_planned_or_signed_for_leaves_no_file() {
-    let mut stage = Stage::with(
-        setting("azure-byok", Family::SoftHsm, "sha1", 2048, false),
-        |plan| plan,
-    );
+    let mut stage =
+        Stage::with(setting("azure-byok", Family::SoftHsm, "sha1", 2048, false), |plan| plan);
     let words = stage.words("plan", &stage.plan_words());
-    stage
-        .tenant(&["init", "plan/ceremony.toml", "--words", &words])
-        .ok();
+    stage.tenant(&["init", "plan/ceremony.toml", "--words", &words]).ok();
     stage.done = Some(Done::Init);
     let kek_file = kek(&stage, true);
     let good = export("azure-byok", &kek_file);
     stage.tenant(&good).refused("PHASE-ORDER");
     stage.tenant(&["keys", "create"]).ok();
     stage.tenant(&["export"]).refused("PHASE-ORDER");
-    stage
-        .tenant(&export("aws-kms", &kek_file))
-        .refused("PLAN-TARGET");
+    stage.tenant(&export("aws-kms", &kek_file)).refused("PLAN-TARGET");
     stage.tenant(&good[..5]).ended_with(2);
-    run(Command::new("openssl")
-        .args(["genrsa", "-out"])
-        .arg(stage.path("small.pem"))
-        .arg("2048"));
-    let small = run(Command::new("openssl")
-        .args(["pkey", "-pubout", "-in"])
-        .arg(stage.path("small.pem")));
+    run(Command::new("openssl").args(["genrsa", "-out"]).arg(stage.path("small.pem")).arg("2048"));
+    let small =
+        run(Command::new("openssl").args(["pkey", "-pubout", "-in"]).arg(stage.path("small.pem")));
     fs::write(stage.path("small"), small).unwrap();
-    let said = stage
-        .tenant(&export("azure-byok", "small"))
-        .refused("KEK-KEY");
+    let said = stage.tenant(&export("azure-byok", "small")).refused("KEK-KEY");
     assert!(said.contains("2048 bits"), "{said}");
     fs::write(stage.path("nonsense"), "nonsense").unwrap();
-    stage
-        .tenant(&export("azure-byok", "nonsense"))
-        .refused("KEK-KEY");
+    stage.tenant(&export("azure-byok", "nonsense")).refused("KEK-KEY");
 
     // The KEK is exchanged between the signatures and the act: asked anew.
     stage.pass("tenant", "export", &good);
@@ -326,25 +291,17 @@ fn what_is_not_as_planned_or_signed_for_leaves_no_file() {
     assert_ne!(twice[0], twice[1], "a fresh AES key each time");
     stage.tenant(&["close"]).ok();
     let verdict = audit::verify(&[stage.path("tenant")], &Against::default()).unwrap();
-    assert!(
-        verdict.text().contains("2 acts of the tenant"),
-        "{}",
-        verdict.text()
-    );
+    assert!(verdict.text().contains("2 acts of the tenant"), "{}", verdict.text());
 }
 
 /// An EC key, and a plan whose hash the service does not take.
 #[test]
 fn ec_keys_go_too_and_azure_takes_sha1_alone() {
-    let setting = Setting {
-        curve: Some(384),
-        ..setting("gcp-kms", Family::Kryoptic, "sha256", 2048, false)
-    };
+    let setting =
+        Setting { curve: Some(384), ..setting("gcp-kms", Family::Kryoptic, "sha256", 2048, false) };
     let stage = Stage::with(setting, |plan| plan);
     let words = stage.words("plan", &stage.plan_words());
-    stage
-        .tenant(&["init", "plan/ceremony.toml", "--words", &words])
-        .ok();
+    stage.tenant(&["init", "plan/ceremony.toml", "--words", &words]).ok();
     stage.tenant(&["keys", "create"]).ok();
     let kek = kek(&stage, true);
     let export = export("gcp-kms", &kek);
@@ -355,13 +312,7 @@ fn ec_keys_go_too_and_azure_takes_sha1_alone() {
     is_private_of(&stage, &pkcs8, "hgs-signing", 0);
 
     let plan = fs::read_to_string(stage.path("plan/ceremony.toml")).unwrap();
-    fs::write(
-        stage.path("azure.toml"),
-        plan.replace("gcp-kms", "azure-byok"),
-    )
-    .unwrap();
-    let said = stage
-        .auditor(&["plan", "check", "azure.toml"])
-        .refused("PLAN-TARGET");
+    fs::write(stage.path("azure.toml"), plan.replace("gcp-kms", "azure-byok")).unwrap();
+    let said = stage.auditor(&["plan", "check", "azure.toml"]).refused("PLAN-TARGET");
     assert!(said.contains("Azure Key Vault takes no other"), "{said}");
 }

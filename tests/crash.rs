@@ -10,7 +10,8 @@ use common::{
     stage::{Done, Stage},
 };
 
-/// What a kill in the middle of SoftHSM's first write leaves: an object file with a generation and no attribute at all.
+/// What a kill in the middle of SoftHSM's first write leaves: an object file with a generation and
+/// no attribute at all.
 #[test]
 fn an_object_without_any_attribute_is_passed_over() {
     let stage = Stage::at(Done::OfferCheck);
@@ -34,9 +35,7 @@ fn an_init_that_was_killed_is_run_again() {
         fs::write(stage.path("tenant/log.jsonl"), &line[..length]).unwrap();
         let said = stage.tenant(&["status"]).ended_with(1);
         assert!(said.contains("run the same `init` again"), "{said}");
-        stage
-            .tenant(&["init", "plan/ceremony.toml", "--words", "plan.words"])
-            .ok();
+        stage.tenant(&["init", "plan/ceremony.toml", "--words", "plan.words"]).ok();
         stage.tenant(&["status"]).ok();
     }
     // An emptied log beside documents is something else.
@@ -54,17 +53,15 @@ fn an_older_attempts_shares_and_package_are_refused_by_name() {
     stage.pass("tenant", "export", &["export"]);
     let staged = stage.path("tenant/outbox/.attempt-1");
     let old = stage.path("old");
-    // Killed when the share files are written, as the log is about to name them: its intent is the first line that is written.
+    // Killed when the share files are written, as the log is about to name them: its intent is the
+    // first line that is written.
     assert!(stage.killed_on("tenant", &["export"], Some("tenant/log.jsonl"), "write", 2));
     assert!(staged.join("shares/gus.age").exists());
     let log = fs::read_to_string(stage.path("tenant/log.jsonl")).unwrap();
     assert!(!log.contains("\"event\":\"export\""), "{log}");
     run(Command::new("cp").arg("-a").arg(&staged).arg(&old));
     stage.walk_to(Done::PackageRelease);
-    assert_eq!(
-        stage.json("tenant/outbox/package/package.json")["header"]["attempt"],
-        2
-    );
+    assert_eq!(stage.json("tenant/outbox/package/package.json")["header"]["attempt"], 2);
     assert!(!staged.exists(), "the abandoned attempt is erased");
     // Its package was released by nobody; released or not, the log of the tenant names another.
     for id in ["ada", "ben"] {
@@ -81,8 +78,6 @@ fn an_older_attempts_shares_and_package_are_refused_by_name() {
     stage.pass("hoster", "import", &["import", "medium/package"]);
     import(&shares).refused("SHARE-FILE");
     let old_package = old.join("package").display().to_string();
-    stage
-        .hoster(&["import", &old_package])
-        .refused("DOCUMENT-ATTEMPT");
+    stage.hoster(&["import", &old_package]).refused("DOCUMENT-ATTEMPT");
     stage.walk_to(Done::TenantClose);
 }

@@ -1,8 +1,10 @@
-//! Every field of every document, taken away and changed in every way, one at a time: which rule says so. The documents are those of the ceremonies
-//! that are kept in `tests/replayed`, so this needs no HSM; the rules are those in `tests/replayed/refusals.txt`.
+//! Every field of every document, taken away and changed in every way, one at a time: which rule
+//! says so. The documents are those of the ceremonies that are kept in `tests/replayed`, so this
+//! needs no HSM; the rules are those in `tests/replayed/refusals.txt`.
 //!
-//! Where only a signature refuses (`SIGNATURE-…`), the field may say anything that its officers sign. A change that moves a field there takes a check
-//! away. `KEYFERRY_REFUSALS=write` writes the list anew.
+//! Where only a signature refuses (`SIGNATURE-…`), the field may say anything that its officers
+//! sign. A change that moves a field there takes a check away. `KEYFERRY_REFUSALS=write` writes the
+//! list anew.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -51,13 +53,8 @@ fn every_field_of_every_document_is_refused_by_its_rule() {
             let rules: Vec<&str> = rules.into_iter().collect();
             by_rule.entry(rules.join(" or ")).or_default().push(change);
         }
-        let said = by_rule
-            .iter()
-            .map(|(rule, changes)| format!("{rule} ({})", changes.join(", ")));
-        list.push_str(&format!(
-            "{place}: {}\n",
-            said.collect::<Vec<_>>().join("; ")
-        ));
+        let said = by_rule.iter().map(|(rule, changes)| format!("{rule} ({})", changes.join(", ")));
+        list.push_str(&format!("{place}: {}\n", said.collect::<Vec<_>>().join("; ")));
     }
     if std::env::var_os("KEYFERRY_REFUSALS").is_some() {
         fs::write(LIST, &list).unwrap();
@@ -70,7 +67,8 @@ fn every_field_of_every_document_is_refused_by_its_rule() {
     assert!(tried > 2000, "{tried}");
 }
 
-/// A document whose header says that it is of this ceremony, and which a ceremony of this way does not have.
+/// A document whose header says that it is of this ceremony, and which a ceremony of this way does
+/// not have.
 #[test]
 fn documents_of_another_way_are_refused() {
     for (way, other, kinds) in [
@@ -98,22 +96,13 @@ fn every_kind_is_known_by_its_name() {
     for kind in Kind::ALL {
         assert_eq!(kind.name().parse(), Ok(kind));
     }
-    assert!(
-        "Offer"
-            .parse::<Kind>()
-            .unwrap_err()
-            .contains("offer, package")
-    );
+    assert!("Offer".parse::<Kind>().unwrap_err().contains("offer, package"));
 }
 
 fn copy(folder: &Path) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
     let all = format!("{}/.", folder.display());
-    let copied = Command::new("cp")
-        .arg("-a")
-        .arg(all)
-        .arg(copy.path())
-        .status();
+    let copied = Command::new("cp").arg("-a").arg(all).arg(copy.path()).status();
     assert!(copied.unwrap().success());
     copy
 }
@@ -127,11 +116,7 @@ fn document(kind: Kind, folder: &Path, plan: &Plan, refusals: &mut Refusals) -> 
     let whole: Value = serde_json::from_slice(&bytes).unwrap();
     let mut tried = 0;
     let mut note = |place: String, change: &str| {
-        let rule = refused(
-            read_files(kind, copy.path(), plan).map(drop),
-            &place,
-            change,
-        );
+        let rule = refused(read_files(kind, copy.path(), plan).map(drop), &place, change);
         let changes = refusals.entry(format!("{kind} {place}")).or_default();
         changes.entry(change.to_owned()).or_default().insert(rule);
         tried += 1;
@@ -150,11 +135,9 @@ fn document(kind: Kind, folder: &Path, plan: &Plan, refusals: &mut Refusals) -> 
         let longer = [&whole[..], b"x"].concat();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let name = general(&format!("/{}", name.replace('.', "/"))).replacen('/', "file ", 1);
-        for (change, bytes) in [
-            ("emptied", Vec::new()),
-            ("a bit", flipped),
-            ("a byte more", longer),
-        ] {
+        for (change, bytes) in
+            [("emptied", Vec::new()), ("a bit", flipped), ("a byte more", longer)]
+        {
             fs::write(&path, bytes).unwrap();
             note(name.clone(), change);
         }
@@ -191,22 +174,17 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 fn pointers(value: &Value) -> Vec<String> {
     let below = |name: String, value: &Value| {
         let name = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
-        let deeper = pointers(value)
-            .into_iter()
-            .map(|rest| format!("{name}{rest}"));
+        let deeper = pointers(value).into_iter().map(|rest| format!("{name}{rest}"));
         [name.clone()].into_iter().chain(deeper).collect::<Vec<_>>()
     };
     match value {
-        Value::Object(fields) => fields
-            .iter()
-            .flat_map(|(name, value)| below(name.clone(), value))
-            .collect(),
+        Value::Object(fields) => {
+            fields.iter().flat_map(|(name, value)| below(name.clone(), value)).collect()
+        }
         Value::Array(items) => {
             let ends = BTreeSet::from([0, items.len().saturating_sub(1)]);
             let items = items.iter().enumerate().filter(|(n, _)| ends.contains(n));
-            items
-                .flat_map(|(n, item)| below(n.to_string(), item))
-                .collect()
+            items.flat_map(|(n, item)| below(n.to_string(), item)).collect()
         }
         _ => Vec::new(),
     }
@@ -242,20 +220,14 @@ fn changes(whole: &Value, pointer: &str) -> Vec<(&'static str, Value)> {
         changed
     };
     let value = whole.pointer(pointer).unwrap();
-    let mut all = vec![
-        ("removed", without(whole, pointer)),
-        ("null", with(Value::Null)),
-    ];
+    let mut all = vec![("removed", without(whole, pointer)), ("null", with(Value::Null))];
     match value {
         Value::String(text) => {
             let mut other: Vec<char> = text.chars().collect();
             if let Some(last) = other.last_mut() {
                 *last = if *last == '0' { '1' } else { '0' };
             }
-            all.push((
-                "another",
-                with(other.into_iter().collect::<String>().into()),
-            ));
+            all.push(("another", with(other.into_iter().collect::<String>().into())));
             all.push(("longer", with(format!("{text}00").into())));
             all.push(("empty", with("".into())));
             all.push(("a number", with(json!(1))));

@@ -1,4 +1,5 @@
-//! The auditor over gates, restarts and aborts: what was done is what officers signed for, even where a whole side conspires.
+//! The auditor over gates, restarts and aborts: what was done is what officers signed for, even
+//! where a whole side conspires.
 #![cfg(all(feature = "hsm", feature = "custody"))]
 
 mod common;
@@ -20,9 +21,7 @@ fn verify(stage: &Stage, folders: &[&str]) -> Result<Verdict> {
 }
 
 fn hash_of(stage: &Stage, path: &str) -> Value {
-    Hash::of(&fs::read(stage.path(path)).unwrap())
-        .to_string()
-        .into()
+    Hash::of(&fs::read(stage.path(path)).unwrap()).to_string().into()
 }
 
 /// Signs a file anew and gives what a log says of that.
@@ -40,13 +39,12 @@ fn rewrite(stage: &Stage, path: &str, change: impl FnOnce(&str) -> String) {
     fs::write(stage.path(path), change(&text)).unwrap();
 }
 
-/// The hoster's operator and officers write their whole record anew after the import: request, log, receipt, signatures.
+/// The hoster's operator and officers write their whole record anew after the import: request, log,
+/// receipt, signatures.
 fn forged(stage: &Stage, request: impl FnOnce(&str) -> String) -> Stage {
     let forged = stage.copy();
-    let (asked, receipt) = (
-        "hoster/approvals/01-import.json",
-        "hoster/outbox/receipt/receipt.json",
-    );
+    let (asked, receipt) =
+        ("hoster/approvals/01-import.json", "hoster/outbox/receipt/receipt.json");
     rewrite(&forged, asked, request);
     let approved = signed(&forged, asked, "keyferry-approval", &["hugo", "hedy"]);
     let subject = serde_json::to_vec(&ordered(&forged, asked)).unwrap();
@@ -99,16 +97,9 @@ fn ordered(stage: &Stage, request: &str) -> keyferry::approval::Import {
 fn what_was_done_is_what_officers_signed_for() {
     let stage = Stage::at(Done::ReceiptRelease);
     // The forgery itself is flawless where it changes nothing that matters.
-    let words = forged(&stage, |text| {
-        text.replace("A quorum of custodians", "A quorum")
-    });
+    let words = forged(&stage, |text| text.replace("A quorum of custodians", "A quorum"));
     let verdict = verify(&words, &["hoster"]).unwrap();
-    assert!(
-        verdict
-            .holds
-            .iter()
-            .any(|line| line.starts_with("1 acts of the hoster"))
-    );
+    assert!(verdict.holds.iter().any(|line| line.starts_with("1 acts of the hoster")));
     let offer = stage.json("medium/offer/offer.json")["body"]["fingerprint"].clone();
     let package = hash_of(&stage, "medium/package/package.json");
     let entry = stage.json("hoster/approvals/01-import.json")["entry"].clone();
@@ -118,9 +109,8 @@ fn what_was_done_is_what_officers_signed_for() {
         let error = verify(&other, &["hoster"]).expect_err(what);
         assert_eq!(error.rule(), Some(Rule::ApprovalSubject), "{what}: {error}");
     }
-    let other = forged(&stage, |text| {
-        text.replace("\"gate\": \"import\"", "\"gate\": \"primary\"")
-    });
+    let other =
+        forged(&stage, |text| text.replace("\"gate\": \"import\"", "\"gate\": \"primary\""));
     let error = verify(&other, &["hoster"]).unwrap_err();
     assert_eq!(error.rule(), Some(Rule::ApprovalSubject), "{error}");
 }
@@ -178,13 +168,9 @@ fn a_package_that_left_with_too_few_confirmations_is_refused() {
     let confirm = |id: &str| {
         let file = format!("tenant/outbox/shares/{id}.age");
         let identity = format!("people/{id}.identity");
-        let code = stage
-            .custodian(&["share", "check", &file, "--identity", &identity])
-            .ok();
+        let code = stage.custodian(&["share", "check", &file, "--identity", &identity]).ok();
         let words = stage.words(id, &code);
-        stage
-            .tenant(&["share", "confirm", id, "--words", &words])
-            .ok();
+        stage.tenant(&["share", "confirm", id, "--words", &words]).ok();
     };
     ["cyd", "dan", "eve", "fay"].into_iter().for_each(confirm);
     stage.sign_document("tenant", "package", &["ada", "ben"]);

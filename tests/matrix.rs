@@ -1,5 +1,6 @@
-//! Two families of tokens on either side, both mechanisms, both hashes, every size of key; and every mechanism missing in turn:
-//! each is a whole ceremony, or ends with the refusal that `plan check --probe` foretold. The tables of docs/hsm.md are made here.
+//! Two families of tokens on either side, both mechanisms, both hashes, every size of key; and
+//! every mechanism missing in turn: each is a whole ceremony, or ends with the refusal that `plan
+//! check --probe` foretold. The tables of docs/hsm.md are made here.
 #![cfg(all(feature = "hsm", feature = "custody"))]
 
 mod common;
@@ -111,12 +112,7 @@ fn probes(folder: &Path) -> Probes {
     }
     let reports = on_both_cores(&kinds, |(family, shim)| {
         let stage = Stage::with(
-            Setting {
-                tenant: *family,
-                hoster: *family,
-                shim: *shim,
-                ..Setting::default()
-            },
+            Setting { tenant: *family, hoster: *family, shim: *shim, ..Setting::default() },
             |plan| plan,
         );
         ["tenant", "hoster"].map(|side| {
@@ -142,7 +138,8 @@ fn foretold(setting: &Setting, probes: &Probes) -> Outcome {
     let droppable = forecast["droppable"].as_array().unwrap();
     let ways = forecast["ways"].as_array().unwrap();
     for droppable in droppable {
-        // What can be dropped is a choice of the plan; of the token nothing is waived that it keeps.
+        // What can be dropped is a choice of the plan; of the token nothing is waived that it
+        // keeps.
         let rule = droppable["rule"].as_str().unwrap();
         assert!(rule.starts_with("WRAP-") && ways.len() > 1, "{droppable}");
     }
@@ -152,24 +149,15 @@ fn foretold(setting: &Setting, probes: &Probes) -> Outcome {
         (Some((command, ended)), Some(refused)) => {
             let side = refused["side"].as_str().unwrap();
             let expected = format!("{side} {}", refused["command"].as_str().unwrap());
-            assert!(
-                command.starts_with(&expected),
-                "{setting:?}: {command} {ended:?} {refused}"
-            );
+            assert!(command.starts_with(&expected), "{setting:?}: {command} {ended:?} {refused}");
             let rule = refused["rule"].as_str();
             let rule = rule.unwrap_or_else(|| panic!("{setting:?}: no rule: {refused} {ended:?}"));
             ended.refused(rule);
-            format!(
-                "{rule} at the {side}'s {}",
-                refused["command"].as_str().unwrap()
-            )
+            format!("{rule} at the {side}'s {}", refused["command"].as_str().unwrap())
         }
         (ended, refused) => panic!("{setting:?}: ended {ended:?}, foretold {refused:?}"),
     };
-    Outcome {
-        end,
-        waivers: setting.waivers,
-    }
+    Outcome { end, waivers: setting.waivers }
 }
 
 fn forecast(stage: &Stage, probes: &Probes) -> serde_json::Value {
@@ -184,10 +172,7 @@ fn forecast(stage: &Stage, probes: &Probes) -> serde_json::Value {
         }
         _ => probes[&(format!("{family:?}"), setting.shim, side)].clone(),
     };
-    let (tenant, hoster) = (
-        report("tenant", setting.tenant),
-        report("hoster", setting.hoster),
-    );
+    let (tenant, hoster) = (report("tenant", setting.tenant), report("hoster", setting.hoster));
     let checked = stage.auditor(&[
         "plan",
         "check",
@@ -219,9 +204,7 @@ fn on_both_cores<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -
     };
     std::thread::scope(|scope| {
         let threads = [scope.spawn(run), scope.spawn(run)];
-        threads
-            .into_iter()
-            .for_each(|thread| thread.join().unwrap());
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
     });
     done.into_inner().unwrap().into_values().collect()
 }
@@ -237,10 +220,7 @@ fn tables(
     );
     for (settings, outcomes) in settings.chunks(3).zip(outcomes.chunks(3)) {
         let setting = &settings[0];
-        let ends: Vec<_> = outcomes
-            .iter()
-            .map(|outcome| outcome.end.as_str())
-            .collect();
+        let ends: Vec<_> = outcomes.iter().map(|outcome| outcome.end.as_str()).collect();
         text.push_str(&format!(
             "| {:?} | {:?} | {} | {} | {} | {} |\n",
             setting.tenant,

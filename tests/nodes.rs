@@ -1,5 +1,5 @@
-//! The nodes of a service, through the real programs: what evidence is refused, and what becomes of nodes, primaries and former keys,
-//! also after the ceremony has ended.
+//! The nodes of a service, through the real programs: what evidence is refused, and what becomes of
+//! nodes, primaries and former keys, also after the ceremony has ended.
 #![cfg(all(feature = "hsm", feature = "custody"))]
 
 mod common;
@@ -25,20 +25,14 @@ fn added(stage: &Stage) -> usize {
 fn a_node_proves_itself_in_its_turn_and_for_itself_only() {
     let mut stage = Stage::at(Done::Register);
     stage.hoster(&["primary"]).refused("EVIDENCE-MISSING");
-    stage
-        .node_prove("node2", "b", "medium")
-        .refused("NODE-ORDER");
-    stage
-        .node_prove("node9", "b", "medium")
-        .refused("NODE-ORDER");
+    stage.node_prove("node2", "b", "medium").refused("NODE-ORDER");
+    stage.node_prove("node9", "b", "medium").refused("NODE-ORDER");
     // A folder in which one file was exchanged.
     let exchanged = |name: &str, bytes: &[u8]| {
         let path = stage.path("hoster/register").join(name);
         let kept = fs::read(&path).ok();
         fs::write(&path, bytes).unwrap();
-        stage
-            .node_prove("node1", "a", "medium")
-            .refused("NODE-FOLDER");
+        stage.node_prove("node1", "a", "medium").refused("NODE-FOLDER");
         fs::remove_file(&path).unwrap();
         if let Some(kept) = kept {
             fs::write(&path, kept).unwrap();
@@ -56,9 +50,7 @@ fn a_node_proves_itself_in_its_turn_and_for_itself_only() {
     );
     exchanged("01-activate.json", &order.bytes());
     let good = stage.prove_node("node1", "ready");
-    stage
-        .node_prove("node1", "a", "medium")
-        .refused("FILE-EXISTS");
+    stage.node_prove("node1", "a", "medium").refused("FILE-EXISTS");
 
     // Another node's copy.
     fs::copy(stage.path(&good), stage.path("medium/node2-ready.json")).unwrap();
@@ -70,11 +62,7 @@ fn a_node_proves_itself_in_its_turn_and_for_itself_only() {
     fs::copy(other.path(&foreign), stage.path("foreign/node1-ready.json")).unwrap();
     add(&stage, "foreign/node1-ready.json").refused("EVIDENCE-SIGNATURE");
     // Too large, and no evidence at all.
-    fs::write(
-        stage.path("foreign/node1-ready.json"),
-        vec![b' '; (2 << 20) + 1],
-    )
-    .unwrap();
+    fs::write(stage.path("foreign/node1-ready.json"), vec![b' '; (2 << 20) + 1]).unwrap();
     add(&stage, "foreign/node1-ready.json").refused("DOCUMENT-SIZE");
     fs::write(stage.path("foreign/node1-ready.json"), "{}").unwrap();
     add(&stage, "foreign/node1-ready.json").refused("EVIDENCE-FORMAT");
@@ -107,12 +95,8 @@ fn no_changed_evidence_is_taken() {
             .unwrap();
     let keys = ceremony.key_set().unwrap();
     let (brief, brief_hash) = ceremony.brief().unwrap();
-    let told = keyferry::node::Told {
-        plan: &ceremony.plan,
-        keys: &keys,
-        brief: &brief,
-        brief_hash,
-    };
+    let told =
+        keyferry::node::Told { plan: &ceremony.plan, keys: &keys, brief: &brief, brief_hash };
     let holds = |bytes: &[u8]| {
         let evidence = keyferry::node::NodeEvidence::parse(bytes, "node1-ready.json");
         evidence.and_then(|evidence| evidence.verify(&told).map(|()| evidence))
@@ -169,9 +153,7 @@ fn the_former_keys_come_back_and_the_tenants_follow_again() {
 fn a_node_leaves_another_is_replaced_after_the_end_and_a_former_key_is_retired() {
     let mut stage = Stage::at(Done::Register);
     stage.hoster(&["nodes", "--remove", "node9"]).ended_with(2);
-    stage
-        .hoster(&["nodes", "--remove", "node1", "--remove", "node2"])
-        .ended_with(2);
+    stage.hoster(&["nodes", "--remove", "node1", "--remove", "node2"]).ended_with(2);
     let leaves = ["nodes", "--remove", "node2"];
     stage.pass("hoster", "nodes", &leaves);
     stage.hoster(&leaves).ok();
@@ -183,9 +165,7 @@ fn a_node_leaves_another_is_replaced_after_the_end_and_a_former_key_is_retired()
     add(&stage, &file).ok();
     stage.done = Some(Done::Active);
     // The ceremony's own key is primary, and one of the tenant's is not, and was never here.
-    stage
-        .hoster(&["retire", "tenant/keys/hgs-signing.crt"])
-        .refused("TARGET-PRIMARY");
+    stage.hoster(&["retire", "tenant/keys/hgs-signing.crt"]).refused("TARGET-PRIMARY");
     run(Command::new("openssl")
         .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout"])
         .arg(stage.path("former.key"))
@@ -203,9 +183,7 @@ fn a_node_leaves_another_is_replaced_after_the_end_and_a_former_key_is_retired()
     let file = stage.prove_node("node1", "active");
     add(&stage, &file).ok();
     stage.hoster(&["register"]).refused("PHASE-ORDER");
-    stage
-        .tenant(&["accept", "medium/registration"])
-        .refused("PHASE-ORDER");
+    stage.tenant(&["accept", "medium/registration"]).refused("PHASE-ORDER");
     stage.hoster(&["close"]).ok();
     for archive in ["hoster/archive", "hoster/archive-2"] {
         for id in ["hana", "hugo"] {
@@ -239,29 +217,19 @@ fn a_node_is_replaced_while_the_keys_are_primary() {
 /// What every node is given is the reviewed text, whatever the plan's people wrote.
 #[test]
 fn the_scripts_are_the_same_whatever_a_plan_says() {
-    let hgs = Setting {
-        hgs: true,
-        ..Setting::default()
-    };
+    let hgs = Setting { hgs: true, ..Setting::default() };
     let mut stage = Stage::with(hgs, |plan| {
         plan.replace("CN=test signing", "CN=$(calc) `x` 'quoted'; Remove-Item")
             .replace("hgs-signing", "remove-item-0")
     });
     stage.walk_to(Done::Register);
     let register = stage.path("hoster/register");
-    run(Command::new("sha256sum")
-        .args(["--quiet", "-c", "SHA256SUMS"])
-        .current_dir(&register));
+    run(Command::new("sha256sum").args(["--quiet", "-c", "SHA256SUMS"]).current_dir(&register));
     let templates = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/hgs")).unwrap();
     let mut compared = 0;
     for template in templates.map(|entry| entry.unwrap().path()) {
         let given = register.join(template.file_name().unwrap());
-        assert_eq!(
-            fs::read(&given).unwrap(),
-            fs::read(&template).unwrap(),
-            "{}",
-            given.display()
-        );
+        assert_eq!(fs::read(&given).unwrap(), fs::read(&template).unwrap(), "{}", given.display());
         compared += 1;
     }
     assert_eq!(compared, 6);

@@ -1,5 +1,5 @@
-//! The format is the standard one: a sealed key, made by Keyferry and a real token for a KEK made in software, is
-//! opened by OpenSSL alone.
+//! The format is the standard one: a sealed key, made by Keyferry and a real token for a KEK made
+//! in software, is opened by OpenSSL alone.
 #![cfg(all(feature = "hsm", feature = "custody"))]
 
 mod common;
@@ -40,14 +40,7 @@ fn unwrap_pad(folder: &Path, key: &[u8], wrapped: &[u8]) -> Vec<u8> {
 fn hkdf(key: &[u8], salt: &[u8], info: &[u8]) -> Vec<u8> {
     let option = |name: &str, bytes: &[u8]| format!("{name}:{}", HEXLOWER.encode(bytes));
     run(Command::new("openssl")
-        .args([
-            "kdf",
-            "-keylen",
-            "32",
-            "-binary",
-            "-kdfopt",
-            "digest:SHA256",
-        ])
+        .args(["kdf", "-keylen", "32", "-binary", "-kdfopt", "digest:SHA256"])
         .args([
             "-kdfopt",
             &option("hexkey", key),
@@ -75,17 +68,11 @@ fn a_sealed_key_is_opened_by_openssl_alone() {
     let folder = tokens.folder();
     let module = Module::open(&shim(), None).unwrap();
     let token = module.token("tenant").unwrap();
-    let hsm = token
-        .login(Some(&Pin::new(Zeroizing::new(PIN.to_owned()))))
-        .unwrap();
+    let hsm = token.login(Some(&Pin::new(Zeroizing::new(PIN.to_owned())))).unwrap();
     let kek = folder.join("kek.pem");
-    run(Command::new("openssl")
-        .args(["genrsa", "-out"])
-        .arg(&kek)
-        .arg("3072"));
-    let kek_spki = run(Command::new("openssl")
-        .args(["pkey", "-pubout", "-outform", "DER", "-in"])
-        .arg(&kek));
+    run(Command::new("openssl").args(["genrsa", "-out"]).arg(&kek).arg("3072"));
+    let kek_spki =
+        run(Command::new("openssl").args(["pkey", "-pubout", "-outform", "DER", "-in"]).arg(&kek));
     let (package_id, plan, fingerprint) = (Fixed([5; 16]), Hash::of(b"plan"), Hash::of(&kek_spki));
     let secret = Secret::derive(&[1; 32], &[2; 32], &package_id, &plan);
     let ways = [Mechanism::SingleShot, Mechanism::Composite];
@@ -95,15 +82,11 @@ fn a_sealed_key_is_opened_by_openssl_alone() {
         let spec = TargetSpec {
             label: &label,
             kind: keyferry::plan::KeyType::Rsa(bits),
-            usage: Usage {
-                sign: true,
-                decrypt: true,
-            },
+            usage: Usage { sign: true, decrypt: true },
             trusted_only: false,
         };
-        let target = hsm
-            .target_make(&hsm.inventory().unwrap(), Fixed([n as u8 + 1; 20]), &spec)
-            .unwrap();
+        let target =
+            hsm.target_make(&hsm.inventory().unwrap(), Fixed([n as u8 + 1; 20]), &spec).unwrap();
         let order = WrapOrder {
             kek_spki: &kek_spki,
             trusted: None,
@@ -117,26 +100,14 @@ fn a_sealed_key_is_opened_by_openssl_alone() {
 
         // From here on OpenSSL, and the two halves of the secret's derivation.
         let ikm = [[1; 32], [2; 32]].concat();
-        let s = hkdf(
-            &ikm,
-            &package_id.0,
-            &enc("keyferry/1 secret", &[plan.as_bytes()]),
-        );
-        let info = enc(
-            "keyferry/1 seal",
-            &[plan.as_bytes(), fingerprint.as_bytes(), label.as_bytes()],
-        );
+        let s = hkdf(&ikm, &package_id.0, &enc("keyferry/1 secret", &[plan.as_bytes()]));
+        let info =
+            enc("keyferry/1 seal", &[plan.as_bytes(), fingerprint.as_bytes(), label.as_bytes()]);
         let opened = unwrap_pad(folder, &hkdf(&s, &package_id.0, &info), &sealed);
         let (oaep, kwp) = opened.split_at(3072 / 8);
         fs::write(folder.join("oaep"), oaep).unwrap();
         let aes = run(Command::new("openssl")
-            .args([
-                "pkeyutl",
-                "-decrypt",
-                "-pkeyopt",
-                "rsa_padding_mode:oaep",
-                "-inkey",
-            ])
+            .args(["pkeyutl", "-decrypt", "-pkeyopt", "rsa_padding_mode:oaep", "-inkey"])
             .arg(&kek)
             .arg("-in")
             .arg(folder.join("oaep")));
@@ -144,9 +115,7 @@ fn a_sealed_key_is_opened_by_openssl_alone() {
         let pkcs8 = folder.join("key.der");
         fs::write(&pkcs8, unwrap_pad(folder, &aes, kwp)).unwrap();
         let public = run(Command::new("openssl")
-            .args([
-                "pkey", "-inform", "DER", "-pubout", "-outform", "DER", "-in",
-            ])
+            .args(["pkey", "-inform", "DER", "-pubout", "-outform", "DER", "-in"])
             .arg(&pkcs8));
         assert_eq!(public, target.spki, "RSA-{bits}");
     }

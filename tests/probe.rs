@@ -1,4 +1,5 @@
-//! A report of each side's token, and what follows from it: a plan that both can carry out, and its rehearsal.
+//! A report of each side's token, and what follows from it: a plan that both can carry out, and its
+//! rehearsal.
 #![cfg(all(feature = "hsm", feature = "custody"))]
 
 mod common;
@@ -45,7 +46,8 @@ fn a_report_says_what_a_token_does() {
     let enforced = soft["enforced"].as_array().unwrap();
     assert!(enforced.len() >= 10, "{enforced:#?}");
     for facts in enforced {
-        // Without CKM_RSA_AES_KEY_WRAP no unwrap shows whether a single-shot KEK holds its template.
+        // Without CKM_RSA_AES_KEY_WRAP no unwrap shows whether a single-shot KEK holds its
+        // template.
         let template = facts["attribute"].as_str().unwrap();
         let untried =
             facts["object"] == "single-shot KEK" && template.starts_with("CKA_UNWRAP_TEM");
@@ -55,17 +57,12 @@ fn a_report_says_what_a_token_does() {
         }
     }
     // Nothing of it is overwritten, and a PIN from a file is for rehearsals.
-    bare.tenant(&["probe", "--rehearsal", "tenant.json"])
-        .refused("FILE-EXISTS");
+    bare.tenant(&["probe", "--rehearsal", "tenant.json"]).refused("FILE-EXISTS");
     bare.tenant(&["probe", "other.json"]).refused("PIN-FILE");
     assert!(!bare.path("other.json").exists());
 
     let kryoptic = Stage::with(
-        Setting {
-            tenant: Family::Kryoptic,
-            hoster: Family::Kryoptic,
-            ..Setting::default()
-        },
+        Setting { tenant: Family::Kryoptic, hoster: Family::Kryoptic, ..Setting::default() },
         |plan| plan,
     );
     let other = report(&kryoptic, "hoster");
@@ -74,10 +71,7 @@ fn a_report_says_what_a_token_does() {
     // Through the shim every trial could be made, and every one was refused.
     let enforced = other["enforced"].as_array().unwrap();
     assert_eq!(enforced.len(), 18);
-    assert!(
-        enforced.iter().all(|facts| facts["refused"] == true),
-        "{enforced:#?}"
-    );
+    assert!(enforced.iter().all(|facts| facts["refused"] == true), "{enforced:#?}");
     for oaep in ["sha256", "sha1"] {
         assert_eq!(outcome(&other, "unwrap", "single-shot", oaep), "works");
     }
@@ -90,10 +84,7 @@ fn a_token_that_lies_is_reported_as_one() {
     command.env("KEYFERRY_SHIM_LIE", "constant-aes");
     common::stage::ended(&mut command).ok();
     let lying = stage.json("tenant.json");
-    assert_eq!(
-        outcome(&lying, "wrap", "single-shot", "sha1"),
-        "WRAP-CANARY"
-    );
+    assert_eq!(outcome(&lying, "wrap", "single-shot", "sha1"), "WRAP-CANARY");
     assert_eq!(outcome(&lying, "wrap", "composite", "sha1"), "WRAP-CANARY");
 }
 
@@ -107,19 +98,11 @@ fn a_plan_is_checked_against_both_reports_and_who_signed_them() {
     let both = ["--probe", "tenant.json", "--probe", "hoster.json"];
     let checked = || stage.auditor(&[&check[..], &both].concat());
     let said = checked().ok();
-    assert!(
-        said.contains("nothing of this plan will be refused"),
-        "{said}"
-    );
+    assert!(said.contains("nothing of this plan will be refused"), "{said}");
     assert!(said.contains("signed by nobody"), "{said}");
     stage.sign(&stage.path("tenant.json"), "keyferry-probe", "ada");
     assert!(checked().ok().contains("tenant.json: signed by ada"));
-    stage.sign_as(
-        &stage.path("hoster.json"),
-        "keyferry-probe",
-        "mallory",
-        "hana",
-    );
+    stage.sign_as(&stage.path("hoster.json"), "keyferry-probe", "mallory", "hana");
     checked().refused("SIGNATURE-KEY");
     fs::remove_file(stage.path("hoster.json.hana.sig")).unwrap();
     stage.sign(&stage.path("hoster.json"), "keyferry-probe", "ben");
@@ -149,13 +132,8 @@ fn a_plan_is_checked_against_both_reports_and_who_signed_them() {
 
 #[test]
 fn the_strongest_plan_of_two_tokens_is_written_and_can_be_rehearsed() {
-    let tokens = Stage::with(
-        Setting {
-            hoster: Family::Kryoptic,
-            ..Setting::composite()
-        },
-        |plan| plan,
-    );
+    let tokens =
+        Stage::with(Setting { hoster: Family::Kryoptic, ..Setting::composite() }, |plan| plan);
     for side in ["tenant", "hoster"] {
         tokens.probe(side);
     }
@@ -185,11 +163,7 @@ fn the_strongest_plan_of_two_tokens_is_written_and_can_be_rehearsed() {
                 &format!("kind = \"local\"\ntrial = \"{}\"\n", "ab".repeat(32)),
             )
     };
-    let setting = Setting {
-        oaep: "sha256",
-        waivers: Vec::new(),
-        ..Setting::default()
-    };
+    let setting = Setting { oaep: "sha256", waivers: Vec::new(), ..Setting::default() };
     let real = Stage::with(setting, strong);
     let rehearse = |extra: &[&str]| {
         let plan = real.path("plan/ceremony.toml");
@@ -201,19 +175,14 @@ fn the_strongest_plan_of_two_tokens_is_written_and_can_be_rehearsed() {
     assert!(missing.contains("gus.recipient"), "{missing}");
     assert!(missing.contains("identity new"), "{missing}");
     assert!(!tokens.path("r.toml").exists());
-    fs::copy(
-        real.path("people/gus.recipient"),
-        tokens.path("people/gus.recipient"),
-    )
-    .unwrap();
+    fs::copy(real.path("people/gus.recipient"), tokens.path("people/gus.recipient")).unwrap();
     let said = rehearse(&both).ok();
     let mut changed: Vec<String> = (said.lines())
         .map(|line| line.split(':').next().unwrap().to_owned())
         .filter(|line| !line.starts_with("waivers"))
         .collect();
-    let mut expected: Vec<String> = ["mode", "transfer.mechanism", "transfer.oaep_hash"]
-        .map(str::to_owned)
-        .into();
+    let mut expected: Vec<String> =
+        ["mode", "transfer.mechanism", "transfer.oaep_hash"].map(str::to_owned).into();
     for side in ["tenant", "hoster"] {
         for part in ["manufacturer", "model", "serials[0]"] {
             expected.push(format!("{side}.hsm.{part}"));
@@ -232,10 +201,7 @@ fn the_strongest_plan_of_two_tokens_is_written_and_can_be_rehearsed() {
     changed.sort();
     expected.sort();
     assert_eq!(changed, expected, "{said}");
-    assert!(
-        said.contains("mode: \"production\" -> \"rehearsal\""),
-        "{said}"
-    );
+    assert!(said.contains("mode: \"production\" -> \"rehearsal\""), "{said}");
     let check = ["plan", "check", "r.toml"];
     tokens.auditor(&[&check[..], &both].concat()).ok();
     rehearse(&both).refused("FILE-EXISTS");
@@ -248,10 +214,7 @@ fn the_strongest_plan_of_two_tokens_is_written_and_can_be_rehearsed() {
 
 #[test]
 fn a_module_is_given_its_arguments() {
-    let setting = Setting {
-        tenant: Family::Kryoptic,
-        ..Setting::composite()
-    };
+    let setting = Setting { tenant: Family::Kryoptic, ..Setting::composite() };
     let stage = Stage::with(setting, |plan| plan);
     let conf = stage.path("kryoptic.conf");
     let arguments = format!("kryoptic_conf={}", conf.display());
@@ -259,9 +222,7 @@ fn a_module_is_given_its_arguments() {
     let probe = |arguments: &[&str], file: &str| {
         let whole = [arguments, &["probe", "--rehearsal", file]].concat();
         let mut command = stage.command("tenant", &whole);
-        command
-            .env_remove("KRYOPTIC_CONF")
-            .env("HOME", stage.dir.path());
+        command.env_remove("KRYOPTIC_CONF").env("HOME", stage.dir.path());
         common::stage::ended(&mut command)
     };
     assert_ne!(probe(&[], "a.json").code, 0);

@@ -21,13 +21,7 @@ fn secret(package: &PackageId) -> Secret {
 
 /// What a secret is known by from outside: what it seals.
 fn seals(secret: &Secret) -> Vec<u8> {
-    let key = SealKey::derive(
-        secret,
-        &PACKAGE,
-        &Hash::of(b"plan"),
-        &Hash::of(b"kek"),
-        "key",
-    );
+    let key = SealKey::derive(secret, &PACKAGE, &Hash::of(b"plan"), &Hash::of(b"kek"), "key");
     key.seal(b"a wrapped key of some bytes").unwrap()
 }
 
@@ -78,11 +72,7 @@ fn every_quorum_opens_and_one_less_never_does() {
                     let can = text.lines().find(|line| line.contains("more of:")).unwrap();
                     for share in &shares {
                         let given = subset & (1 << (share.x() - 1)) != 0;
-                        assert_eq!(
-                            can.contains(&format!("cust{}", share.x())),
-                            !given,
-                            "{text}"
-                        );
+                        assert_eq!(can.contains(&format!("cust{}", share.x())), !given, "{text}");
                     }
                 }
             }
@@ -123,11 +113,7 @@ fn flip_every_bit(threshold: u8, count: u8) {
             }
         }
     }
-    assert_eq!(
-        quorum.missing(),
-        usize::from(threshold),
-        "none of them was taken"
-    );
+    assert_eq!(quorum.missing(), usize::from(threshold), "none of them was taken");
 }
 
 #[test]
@@ -191,21 +177,11 @@ fn no_share_of_numbers_that_cannot_be_is_taken() {
         record(threshold, count, x).unwrap();
     }
     // Each broken in one respect only: M < 2, M > N, N > 16, x = 0, x > N.
-    for (threshold, count, x) in [
-        (0, 5, 1),
-        (1, 5, 1),
-        (4, 3, 1),
-        (2, 17, 1),
-        (2, 255, 1),
-        (2, 5, 0),
-        (2, 5, 6),
-    ] {
+    for (threshold, count, x) in
+        [(0, 5, 1), (1, 5, 1), (4, 3, 1), (2, 17, 1), (2, 255, 1), (2, 5, 0), (2, 5, 6)]
+    {
         let error = record(threshold, count, x).err().unwrap();
-        assert_eq!(
-            error.rule(),
-            Some(Rule::ShareFormat),
-            "{threshold} {count} {x}"
-        );
+        assert_eq!(error.rule(), Some(Rule::ShareFormat), "{threshold} {count} {x}");
     }
 }
 
@@ -213,16 +189,12 @@ fn no_share_of_numbers_that_cannot_be_is_taken() {
 fn no_deal_of_numbers_that_cannot_be_is_made() {
     for (threshold, count) in [(2, 2), (2, 16), (16, 16)] {
         assert_eq!(
-            deal(&secret(&PACKAGE), PACKAGE, threshold, count)
-                .unwrap()
-                .len(),
+            deal(&secret(&PACKAGE), PACKAGE, threshold, count).unwrap().len(),
             usize::from(count)
         );
     }
     for (threshold, count) in [(0, 3), (1, 3), (4, 3), (2, 17), (16, 17), (2, 255)] {
-        let error = deal(&secret(&PACKAGE), PACKAGE, threshold, count)
-            .err()
-            .unwrap();
+        let error = deal(&secret(&PACKAGE), PACKAGE, threshold, count).err().unwrap();
         assert_eq!(error.rule(), Some(Rule::ShareDeal), "{threshold} {count}");
     }
 }
@@ -238,17 +210,16 @@ fn a_code_is_the_hash_of_its_share_as_designed() {
     }
 }
 
-/// The numbers of docs/formats.md, section 9, which a second implementation made from that page alone.
+/// The numbers of docs/formats.md, section 9, which a second implementation made from that page
+/// alone.
 #[test]
 fn the_numbers_to_try_are_those_of_the_code() {
     let page = include_str!("../docs/formats.md");
     let (_, numbers) = page.split_once("**Numbers to try.**").unwrap();
     let (_, numbers) = numbers.split_once("```\n").unwrap();
     let (numbers, _) = numbers.split_once("```").unwrap();
-    let numbers: Vec<(&str, &str)> = numbers
-        .lines()
-        .map(|line| (line[..17].trim_end(), &line[17..]))
-        .collect();
+    let numbers: Vec<(&str, &str)> =
+        numbers.lines().map(|line| (line[..17].trim_end(), &line[17..])).collect();
     let all = |name: &str| -> Vec<&str> {
         let named = numbers.iter().filter(|(of, _)| *of == name);
         named.map(|(_, value)| *value).collect()
@@ -259,9 +230,7 @@ fn the_numbers_to_try_are_those_of_the_code() {
     let (plan, kek, label) = (hash("plan_hash"), hash("kek_fingerprint"), all("label")[0]);
 
     let texts = (1..=5).flat_map(|x| all(&format!("share {x}")));
-    let shares: Vec<Share> = texts
-        .map(|text| Share::parse(text.as_bytes()).unwrap())
-        .collect();
+    let shares: Vec<Share> = texts.map(|text| Share::parse(text.as_bytes()).unwrap()).collect();
     assert_eq!(shares.len(), 3);
     for (n, share) in shares.iter().enumerate() {
         let listing = share.listing("cyd", Hash::of(b""));

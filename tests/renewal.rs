@@ -33,22 +33,13 @@ fn a_plan_is_renewed_and_keeps_what_people_wrote() {
         .plan()
         .replace("\"rehearsal\"", "\"production\"")
         .replace("approvals = 2", hsm)
-        .replace(
-            "ceremony = \"test-2026\"",
-            "# Its name.\nceremony = \"test-2021-11\" # short",
-        )
-        .replace(
-            "nonce = ",
-            &format!("supersedes = \"{hash}\"\n# Random.\nnonce = "),
-        )
+        .replace("ceremony = \"test-2026\"", "# Its name.\nceremony = \"test-2021-11\" # short")
+        .replace("nonce = ", &format!("supersedes = \"{hash}\"\n# Random.\nnonce = "))
         .replace("label = \"sig\"", "# The first.\nlabel = \"sig\"")
         .replace("label = \"enc\"", "label = \"enc-2021\"")
         .replace("kind = \"local\"\n", &hgs)
         + "\n[[waivers]]\nrule = \"KEK-COPYABLE\" # as ever\nreason = \"an old token\"\n";
-    let (from, to) = (
-        people.path().join("old.toml"),
-        people.path().join("new.toml"),
-    );
+    let (from, to) = (people.path().join("old.toml"), people.path().join("new.toml"));
     fs::write(&from, &old).unwrap();
     let changes = audit::renew_plan(&from, &to).unwrap();
     let text = fs::read_to_string(&to).unwrap();
@@ -68,10 +59,7 @@ fn a_plan_is_renewed_and_keeps_what_people_wrote() {
     assert_eq!(deployment, Deployment::Rotation);
     assert!(plan.waives(Rule::KekCopyable));
     let labels: Vec<&str> = plan.keys.iter().map(|key| key.label.as_str()).collect();
-    assert_eq!(
-        labels,
-        [format!("sig-{month}"), format!("enc-{}", &month[..4])]
-    );
+    assert_eq!(labels, [format!("sig-{month}"), format!("enc-{}", &month[..4])]);
     // What was written about it stays, and the first lines say where it comes from.
     let (header, body) = text.split_once("\n\n").unwrap();
     for comment in [
@@ -88,19 +76,10 @@ fn a_plan_is_renewed_and_keeps_what_people_wrote() {
     }
     let hash = former.hash().to_string();
     let renamed = format!("sig -> {}", labels[0]);
-    for said in [
-        "test-2021-11",
-        &hash,
-        "supersedes is gone",
-        "trial is gone",
-        &renamed,
-    ] {
+    for said in ["test-2021-11", &hash, "supersedes is gone", "trial is gone", &renamed] {
         assert!(header.contains(said), "{said}: {header}");
     }
-    let changed: Vec<&str> = changes
-        .iter()
-        .filter_map(|line| line.split(':').next())
-        .collect();
+    let changed: Vec<&str> = changes.iter().filter_map(|line| line.split(':').next()).collect();
     let expected = [
         "ceremony",
         "keys[0].label",
@@ -117,10 +96,7 @@ fn a_plan_is_renewed_and_keeps_what_people_wrote() {
     let third = fs::read_to_string(&third).unwrap();
     assert_eq!(third.matches("# A renewal.").count(), 1);
     assert!(third.contains(&plan.hash().to_string()) && !third.contains(&hash));
-    assert!(
-        third.contains(&format!("label = \"sig-{month}-2\"")),
-        "{third}"
-    );
+    assert!(third.contains(&format!("label = \"sig-{month}-2\"")), "{third}");
     // Nothing is overwritten, and nothing is made of a plan that has faults.
     let refused = audit::renew_plan(&from, &to).unwrap_err();
     assert_eq!(refused.rule(), Some(Rule::FileExists));
@@ -149,10 +125,7 @@ fn next_years_keys_follow_last_years_on_the_same_tokens() {
     let registry = stage.json("registry.json");
     assert_eq!(registry["primary"], second);
     let sets = registry["key_sets"].as_array().unwrap();
-    let plans: Vec<&str> = sets
-        .iter()
-        .map(|set| set["plan_hash"].as_str().unwrap())
-        .collect();
+    let plans: Vec<&str> = sets.iter().map(|set| set["plan_hash"].as_str().unwrap()).collect();
     assert_eq!(plans, [&first, &second]);
     assert!(sets[0]["former"].is_null());
     assert_eq!(sets[1]["former"], first);
@@ -172,11 +145,7 @@ fn next_years_keys_follow_last_years_on_the_same_tokens() {
         list.args(["--list-objects", "--type", "privkey"]);
         stage.environment(&mut list, side);
         let objects = String::from_utf8(common::run(&mut list)).unwrap();
-        assert_eq!(
-            objects.matches("Private Key Object").count(),
-            4,
-            "{side}: {objects}"
-        );
+        assert_eq!(objects.matches("Private Key Object").count(), 4, "{side}: {objects}");
     }
     // Each ceremony is a whole record of its own.
     for folders in [["before/tenant", "before/hoster"], ["tenant", "hoster"]] {

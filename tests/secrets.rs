@@ -43,7 +43,8 @@ impl Secret {
         let mut forms = vec![bytes.to_vec(), reversed];
         forms.push(HEXLOWER.encode(bytes).into_bytes());
         forms.push(HEXUPPER.encode(bytes).into_bytes());
-        // Base64 of a secret inside other bytes has one of three alignments; what its neighbours change is left out.
+        // Base64 of a secret inside other bytes has one of three alignments; what its neighbours
+        // change is left out.
         for start in 0..3 {
             let aligned = &bytes[start..start + (bytes.len() - start) / 3 * 3];
             forms.push(BASE64.encode(aligned).into_bytes());
@@ -54,10 +55,7 @@ impl Secret {
             forms.push(BASE32_NOPAD.encode(aligned).into_bytes());
         }
         forms.push(fingerprint::words(bytes).join(" ").into_bytes());
-        Secret {
-            name: name.into(),
-            forms,
-        }
+        Secret { name: name.into(), forms }
     }
 
     fn is_in(&self, haystack: &[u8]) -> bool {
@@ -70,7 +68,8 @@ impl Secret {
     }
 }
 
-/// Every system call that a program could give a secret to: whatever becomes of the file later, or is no file.
+/// Every system call that a program could give a secret to: whatever becomes of the file later, or
+/// is no file.
 const WRITES: &str = "write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,sendmmsg,execve,openat,rename,renameat2,symlinkat,setxattr,prctl";
 
 #[test]
@@ -83,11 +82,7 @@ fn nothing_secret_is_written_anywhere() {
         let command = stage.command(side, &arguments);
         let output = ended(&mut trace::traced(&command, &trace, WRITES, None));
         let text = fs::read(&trace).unwrap();
-        given.extend(
-            String::from_utf8_lossy(&text)
-                .lines()
-                .flat_map(trace::strings),
-        );
+        given.extend(String::from_utf8_lossy(&text).lines().flat_map(trace::strings));
         fs::remove_file(&trace).unwrap();
         said.extend_from_slice(output.out.as_bytes());
         said.extend_from_slice(output.err.as_bytes());
@@ -95,10 +90,8 @@ fn nothing_secret_is_written_anywhere() {
         output.code
     });
     for id in CUSTODIANS {
-        let (file, identity) = (
-            format!("tenant/outbox/shares/{id}.age"),
-            format!("people/{id}.identity"),
-        );
+        let (file, identity) =
+            (format!("tenant/outbox/shares/{id}.age"), format!("people/{id}.identity"));
         let output = stage.custodian(&["share", "check", &file, "--identity", &identity]);
         said.extend_from_slice(output.out.as_bytes());
         said.extend_from_slice(output.err.as_bytes());
@@ -109,9 +102,7 @@ fn nothing_secret_is_written_anywhere() {
     secrets.push(Secret::new("the PIN", PIN.as_bytes()));
     secrets.extend(CUSTODIANS.map(|id| {
         let identity = fs::read_to_string(stage.path(&format!("people/{id}.identity"))).unwrap();
-        let key = identity
-            .lines()
-            .find(|line| line.starts_with("AGE-SECRET-KEY-"));
+        let key = identity.lines().find(|line| line.starts_with("AGE-SECRET-KEY-"));
         Secret::new(format!("the identity of {id}"), key.unwrap().as_bytes())
     }));
     assert_eq!(secrets.len(), 1 + 2 * CUSTODIANS.len() + 2 * 3 + 1);
@@ -122,19 +113,12 @@ fn nothing_secret_is_written_anywhere() {
         assert!(!secret.is_in(&said), "{} was said", secret.name);
     }
     let length: usize = given.iter().map(Vec::len).sum();
-    assert!(
-        given.len() > 800 && length > 200_000,
-        "{} strings, {length} bytes",
-        given.len()
-    );
+    assert!(given.len() > 800 && length > 200_000, "{} strings, {length} bytes", given.len());
     for secret in &secrets {
         let found = given.iter().find(|string| secret.is_in(string));
         assert!(found.is_none(), "{} was written", secret.name);
     }
-    println!(
-        "counted: {} different strings, {length} bytes, in system calls",
-        given.len()
-    );
+    println!("counted: {} different strings, {length} bytes, in system calls", given.len());
     let mut searched = 0;
     search(stage.dir.path(), &secrets, &mut searched);
     assert!(searched > 150, "only {searched} files were searched");
@@ -147,11 +131,7 @@ fn each_would_be_found(secrets: &[Secret]) {
             assert!(secret.is_in(&[b"before".as_slice(), form, b"after"].concat()));
             let mut other = form.clone();
             other[form.len() / 2] ^= 1;
-            assert!(
-                !secret.is_in(&other),
-                "{} is found where it is not",
-                secret.name
-            );
+            assert!(!secret.is_in(&other), "{} is found where it is not", secret.name);
         }
     }
 }
@@ -171,12 +151,7 @@ fn search(folder: &Path, secrets: &[Secret], searched: &mut usize) {
         let bytes = fs::read(&path).unwrap();
         *searched += 1;
         for secret in secrets {
-            assert!(
-                !secret.is_in(&bytes),
-                "{} is in {}",
-                secret.name,
-                path.display()
-            );
+            assert!(!secret.is_in(&bytes), "{} is in {}", secret.name, path.display());
         }
     }
 }
@@ -208,18 +183,14 @@ fn private_keys(stage: &Stage) -> Vec<Secret> {
     unsafe { std::env::set_var("SOFTHSM2_CONF", stage.path("softhsm2.conf")) };
     let module = Module::open(Path::new(MODULE), None).unwrap();
     let token = module.token("tenant").unwrap();
-    let hsm = token
-        .login(Some(&Pin::new(Zeroizing::new(PIN.to_owned()))))
-        .unwrap();
+    let hsm = token.login(Some(&Pin::new(Zeroizing::new(PIN.to_owned())))).unwrap();
     let kek = rsa::PrivateKey::new(&mut getrandom::SysRng, 2048).unwrap();
     let kek_spki = kek.to_public_key().to_public_key_der().unwrap();
     let mut secrets = Vec::new();
     for label in ["hgs-signing", "hgs-encryption"] {
         let der = fs::read(stage.path(&format!("tenant/keys/{label}.crt"))).unwrap();
         let certificate = TargetCertificate::parse(&der, label).unwrap();
-        let target = hsm
-            .target_by_spki(&hsm.inventory().unwrap(), certificate.spki())
-            .unwrap();
+        let target = hsm.target_by_spki(&hsm.inventory().unwrap(), certificate.spki()).unwrap();
         let order = WrapOrder {
             kek_spki: kek_spki.as_bytes(),
             trusted: None,
@@ -232,10 +203,7 @@ fn private_keys(stage: &Stage) -> Vec<Secret> {
         let key = rsa::PrivateKey::from_pkcs8_der(&opened.pkcs8).unwrap();
         secrets.push(Secret::new(format!("{label}: d"), &key.d().to_be_bytes()));
         for (n, prime) in key.primes().iter().enumerate() {
-            secrets.push(Secret::new(
-                format!("{label}: prime {n}"),
-                &prime.to_be_bytes(),
-            ));
+            secrets.push(Secret::new(format!("{label}: prime {n}"), &prime.to_be_bytes()));
         }
     }
     secrets

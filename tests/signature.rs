@@ -1,4 +1,5 @@
-//! Every way in which a signature can be wrong has its own rule, with signatures that `ssh-keygen` made.
+//! Every way in which a signature can be wrong has its own rule, with signatures that `ssh-keygen`
+//! made.
 #![cfg(feature = "custody")] // age makes the plan's recipients.
 
 mod people;
@@ -16,10 +17,7 @@ use sha2::{Digest, Sha256, Sha512};
 const MESSAGE: &[u8] = b"{\"document\":\"offer\"}\n";
 
 fn file(signer: &str, bytes: impl Into<Vec<u8>>) -> SignatureFile {
-    SignatureFile {
-        signer: signer.to_owned(),
-        bytes: bytes.into(),
-    }
+    SignatureFile { signer: signer.to_owned(), bytes: bytes.into() }
 }
 
 struct Stage {
@@ -39,13 +37,7 @@ impl Stage {
     }
 
     fn verify(&self, files: &[SignatureFile]) -> Result<Verified, Error> {
-        keyferry::signature::verify(
-            &self.plan,
-            Side::Tenant,
-            Namespace::Document,
-            MESSAGE,
-            files,
-        )
+        keyferry::signature::verify(&self.plan, Side::Tenant, Namespace::Document, MESSAGE, files)
     }
 
     fn rule(&self, files: &[SignatureFile]) -> Option<Rule> {
@@ -70,10 +62,7 @@ fn enough_officers_release_and_nobody_else_does() {
     assert_eq!(require(&[copy(&ada), copy(&cai), copy(&iris)]), None);
     assert_eq!(require(&[copy(&ada)]), Some(Rule::SignatureMissing));
     assert_eq!(require(&[]), Some(Rule::SignatureMissing));
-    assert_eq!(
-        require(&[copy(&ada), copy(&iris)]),
-        Some(Rule::SignatureWitness)
-    );
+    assert_eq!(require(&[copy(&ada), copy(&iris)]), Some(Rule::SignatureWitness));
     assert_eq!(require(&[iris, wim]), Some(Rule::SignatureWitness));
 }
 
@@ -85,43 +74,16 @@ fn every_wrong_signature_has_its_rule() {
     let document = "keyferry-document";
     let ada = sign("ada", document, MESSAGE);
     for (expected, files) in [
-        (
-            Rule::SignatureDocument,
-            vec![file("ada", sign("ada", document, b"another document"))],
-        ),
-        (
-            Rule::SignatureDocument,
-            vec![file("bob", sign("bob", document, b"another document"))],
-        ),
-        (
-            Rule::SignatureNamespace,
-            vec![file("ada", sign("ada", "keyferry-approval", MESSAGE))],
-        ),
-        (
-            Rule::SignatureNamespace,
-            vec![file("ada", sign("ada", "file", MESSAGE))],
-        ),
-        (
-            Rule::SignatureSide,
-            vec![file("hal", sign("hal", document, MESSAGE))],
-        ),
-        (
-            Rule::SignaturePerson,
-            vec![file("ada", sign("bob", document, MESSAGE))],
-        ),
-        (
-            Rule::SignatureKey,
-            vec![file("ada", sign("stranger", document, MESSAGE))],
-        ),
-        (
-            Rule::SignatureUnknown,
-            vec![file("stranger", sign("stranger", document, MESSAGE))],
-        ),
+        (Rule::SignatureDocument, vec![file("ada", sign("ada", document, b"another document"))]),
+        (Rule::SignatureDocument, vec![file("bob", sign("bob", document, b"another document"))]),
+        (Rule::SignatureNamespace, vec![file("ada", sign("ada", "keyferry-approval", MESSAGE))]),
+        (Rule::SignatureNamespace, vec![file("ada", sign("ada", "file", MESSAGE))]),
+        (Rule::SignatureSide, vec![file("hal", sign("hal", document, MESSAGE))]),
+        (Rule::SignaturePerson, vec![file("ada", sign("bob", document, MESSAGE))]),
+        (Rule::SignatureKey, vec![file("ada", sign("stranger", document, MESSAGE))]),
+        (Rule::SignatureUnknown, vec![file("stranger", sign("stranger", document, MESSAGE))]),
         (Rule::SignatureUnknown, vec![file("ADA", ada.clone())]),
-        (
-            Rule::SignatureRepeated,
-            vec![file("ada", ada.clone()), file("bob", ada.clone())],
-        ),
+        (Rule::SignatureRepeated, vec![file("ada", ada.clone()), file("bob", ada.clone())]),
         // One wrong file spoils the set, however many are right.
         (
             Rule::SignatureNamespace,
@@ -157,19 +119,12 @@ fn only_the_bytes_that_ssh_keygen_writes_are_a_signature() {
     }
     // Bytes inside the blob after its last field.
     let longer = armour(&[blob(right.as_bytes()), vec![0]].concat());
-    assert_eq!(
-        stage.rule(&[file("ada", longer)]),
-        Some(Rule::SignatureTrailing)
-    );
+    assert_eq!(stage.rule(&[file("ada", longer)]), Some(Rule::SignatureTrailing));
     for id in ["ada", "bob", "cai"] {
         let whole = stage.signed(id).bytes;
         assert_eq!(stage.rule(&[file(id, whole.clone())]), None);
         for length in 0..whole.len() {
-            assert_eq!(
-                stage.rule(&[file(id, &whole[..length])]),
-                format,
-                "{id}, {length}"
-            );
+            assert_eq!(stage.rule(&[file(id, &whole[..length])]), format, "{id}, {length}");
         }
     }
 }
@@ -182,10 +137,7 @@ fn every_single_bit_counts() {
         for bit in 0..whole.len() * 8 {
             let mut flipped = whole.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(
-                stage.rule(&[file(id, flipped)]).is_some(),
-                "{id}: bit {bit} was not noticed"
-            );
+            assert!(stage.rule(&[file(id, flipped)]).is_some(), "{id}: bit {bit} was not noticed");
         }
     }
 }
@@ -235,13 +187,8 @@ impl Fido<'_> {
         ]
         .concat();
         let counter = 7u32.to_be_bytes();
-        let told = [
-            &Sha256::digest(b"ssh:")[..],
-            &[flags],
-            &counter,
-            &Sha256::digest(&signed)[..],
-        ]
-        .concat();
+        let told = [&Sha256::digest(b"ssh:")[..], &[flags], &counter, &Sha256::digest(&signed)[..]]
+            .concat();
         let inner = [
             string(self.algorithm.as_bytes()),
             string(&(self.sign)(&told)),
@@ -266,9 +213,7 @@ impl Fido<'_> {
     /// Ada has this key; her signature must say that she touched it.
     fn check(&self) {
         let people = People::new();
-        let text = people
-            .plan()
-            .replace(&people.public("ada"), &self.openssh());
+        let text = people.plan().replace(&people.public("ada"), &self.openssh());
         let plan = Plan::parse(text.into_bytes()).unwrap();
         let stage = Stage { people, plan };
         for (flags, expected) in [
@@ -279,21 +224,13 @@ impl Fido<'_> {
             (0x04, Some(Rule::SignaturePresence)),
         ] {
             let signed = file("ada", self.signature(flags));
-            assert_eq!(
-                stage.rule(&[signed]),
-                expected,
-                "{} {flags}",
-                self.algorithm
-            );
+            assert_eq!(stage.rule(&[signed]), expected, "{} {flags}", self.algorithm);
         }
         // The flag is part of what was signed.
         let mut blob = blob(&self.signature(0x00));
         let flags = blob.len() - 5;
         blob[flags] = 0x01;
-        assert_eq!(
-            stage.rule(&[file("ada", armour(&blob))]),
-            Some(Rule::SignatureDocument)
-        );
+        assert_eq!(stage.rule(&[file("ada", armour(&blob))]), Some(Rule::SignatureDocument));
         let whole = self.signature(0x01);
         for bit in 0..whole.len() * 8 {
             let mut flipped = whole.clone();
@@ -302,11 +239,7 @@ impl Fido<'_> {
         }
         // Without flags and counter it is no signature of a FIDO2 key.
         let short = &self.signature(0x01);
-        assert!(
-            stage
-                .rule(&[file("ada", &short[..short.len() - 40])])
-                .is_some()
-        );
+        assert!(stage.rule(&[file("ada", &short[..short.len() - 40])]).is_some());
     }
 }
 
@@ -315,23 +248,13 @@ fn a_touch_is_required_of_sk_ssh_ed25519() {
     use ssh_key::private::{Ed25519Keypair, Ed25519PrivateKey};
     let pair = Ed25519Keypair::from(Ed25519PrivateKey::from_bytes(&[7; 32]));
     let algorithm = "sk-ssh-ed25519@openssh.com";
-    let public = [
-        string(algorithm.as_bytes()),
-        string(&pair.public.0),
-        string(b"ssh:"),
-    ]
-    .concat();
+    let public = [string(algorithm.as_bytes()), string(&pair.public.0), string(b"ssh:")].concat();
     let sign = |message: &[u8]| {
         use ::signature::Signer;
         let signature: ssh_key::Signature = pair.try_sign(message).unwrap();
         signature.as_bytes().to_vec()
     };
-    Fido {
-        algorithm,
-        public,
-        sign: &sign,
-    }
-    .check();
+    Fido { algorithm, public, sign: &sign }.check();
 }
 
 #[test]
@@ -340,10 +263,7 @@ fn a_touch_is_required_of_sk_ecdsa() {
     use ssh_key::private::{EcdsaKeypair, EcdsaPrivateKey};
     let secret = p256::SecretKey::from_slice(&[9; 32]).unwrap();
     let point = p256::Sec1Point::from(secret.public_key());
-    let pair = EcdsaKeypair::NistP256 {
-        public: point,
-        private: EcdsaPrivateKey::from(secret),
-    };
+    let pair = EcdsaKeypair::NistP256 { public: point, private: EcdsaPrivateKey::from(secret) };
     let algorithm = "sk-ecdsa-sha2-nistp256@openssh.com";
     let public = [
         string(algorithm.as_bytes()),
@@ -356,10 +276,5 @@ fn a_touch_is_required_of_sk_ecdsa() {
         let signature: ssh_key::Signature = pair.try_sign(message).unwrap();
         signature.as_bytes().to_vec()
     };
-    Fido {
-        algorithm,
-        public,
-        sign: &sign,
-    }
-    .check();
+    Fido { algorithm, public, sign: &sign }.check();
 }

@@ -1,4 +1,5 @@
-//! What becomes of the tenant's originals after the ceremony: destroyed where the plan says so, kept otherwise, and on record either way.
+//! What becomes of the tenant's originals after the ceremony: destroyed where the plan says so,
+//! kept otherwise, and on record either way.
 #![cfg(all(feature = "hsm", feature = "custody"))]
 
 mod common;
@@ -54,35 +55,20 @@ fn originals_go_after_acceptance_and_the_hosters_word_about_backups() {
     stage.walk_to(Done::AcceptanceRelease);
     closing(&stage);
     let status = stage.tenant(&["status"]);
-    assert!(
-        status.err.contains("source destroy CLOSING"),
-        "{}",
-        status.err
-    );
-    let said = stage
-        .tenant(&["close", "medium/closing"])
-        .refused("SOURCE-LEFT");
+    assert!(status.err.contains("source destroy CLOSING"), "{}", status.err);
+    let said = stage.tenant(&["close", "medium/closing"]).refused("SOURCE-LEFT");
     assert!(said.contains("run `source destroy`"), "{said}");
 
     // A closing that says nothing of backups, signed by the hoster's officers all the same.
     let silent = stage.path("silent");
-    run(Command::new("cp")
-        .arg("-r")
-        .arg(stage.path("medium/closing"))
-        .arg(&silent));
+    run(Command::new("cp").arg("-r").arg(stage.path("medium/closing")).arg(&silent));
     let mut text = stage.json("silent/closing.json");
     text["body"].as_object_mut().unwrap().remove("backup");
-    fs::write(
-        silent.join("closing.json"),
-        serde_json::to_vec_pretty(&text).unwrap(),
-    )
-    .unwrap();
+    fs::write(silent.join("closing.json"), serde_json::to_vec_pretty(&text).unwrap()).unwrap();
     for id in ["hana", "hugo"] {
         stage.sign(&silent.join("closing.json"), "keyferry-document", id);
     }
-    stage
-        .tenant(&["source", "destroy", "silent"])
-        .refused("SOURCE-BACKUP");
+    stage.tenant(&["source", "destroy", "silent"]).refused("SOURCE-BACKUP");
 
     // Two officers, over exactly these keys and this closing.
     stage.tenant(&destroy).ended_with(6);
@@ -108,10 +94,7 @@ fn originals_go_after_acceptance_and_the_hosters_word_about_backups() {
 
 #[test]
 fn a_killed_destruction_goes_on_without_new_signatures() {
-    let setting = Setting {
-        shim: true,
-        ..Setting::composite()
-    };
+    let setting = Setting { shim: true, ..Setting::composite() };
     let mut stage = Stage::with(setting, destroys);
     stage.walk_to(Done::AcceptanceRelease);
     closing(&stage);
@@ -133,11 +116,7 @@ fn a_killed_destruction_goes_on_without_new_signatures() {
     assert_eq!(private_keys(&stage, "tenant"), 0);
     stage.tenant(&["close"]).ok();
     let text = stage.verdict().text();
-    assert_eq!(
-        text.matches("originals were destroyed").count(),
-        1,
-        "{text}"
-    );
+    assert_eq!(text.matches("originals were destroyed").count(), 1, "{text}");
 }
 
 #[test]
@@ -148,14 +127,9 @@ fn originals_that_are_kept_are_on_record_too() {
     let said = said.ended_with(2);
     assert!(said.contains("where the tenant's originals stay"), "{said}");
     stage.walk_to(Done::ClosingRelease);
-    stage
-        .tenant(&["source", "destroy", "medium/closing"])
-        .refused("PHASE-ORDER");
+    stage.tenant(&["source", "destroy", "medium/closing"]).refused("PHASE-ORDER");
     stage.walk_to(Done::TenantClose);
     assert_eq!(private_keys(&stage, "tenant"), 2);
     let text = stage.verdict().text();
-    assert!(
-        text.contains("originals stay in its HSM, as the plan says"),
-        "{text}"
-    );
+    assert!(text.contains("originals stay in its HSM, as the plan says"), "{text}");
 }

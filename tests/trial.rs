@@ -1,4 +1,5 @@
-//! A trial: a rehearsal on the real tokens and nodes that stops before activation, and the production plan that comes after it.
+//! A trial: a rehearsal on the real tokens and nodes that stops before activation, and the
+//! production plan that comes after it.
 #![cfg(all(feature = "hsm", feature = "custody"))]
 
 mod common;
@@ -45,7 +46,8 @@ fn end(stage: &Stage) -> Hash {
     Hash::of(&fs::read(stage.path("medium/closing/closing.json")).unwrap())
 }
 
-/// The rule by which a side that is shown this folder refuses the plan of a stage; none where it takes it.
+/// The rule by which a side that is shown this folder refuses the plan of a stage; none where it
+/// takes it.
 #[track_caller]
 fn refusal(stage: &Stage, side: Side, folder: Option<PathBuf>, rule: Option<Rule>, text: &str) {
     let agreed = AgreedPlan::read(&stage.path("plan/ceremony.toml")).unwrap();
@@ -110,10 +112,7 @@ fn a_trial_stops_before_activation_and_production_begins_with_its_record() {
     session.exp_string("Type them here").unwrap();
     session.send_line(&real.plan_words()).unwrap();
     let screen = session.exp_eof().unwrap();
-    assert!(
-        screen.contains("every node proved itself ready"),
-        "{screen}"
-    );
+    assert!(screen.contains("every node proved itself ready"), "{screen}");
     let log = production::log(&real);
     assert_eq!(log[0]["trial"], closing.to_string());
     let text = production::hoster(&real, &[], &["status"]);
@@ -131,19 +130,10 @@ fn a_trial_stops_before_activation_and_production_begins_with_its_record() {
     // Another trial, another HSM, other nodes or another order of them.
     let hoster = || Some(trial.path("hoster"));
     for (other, text) in [
-        (
-            after(Hash([7; 32]), Some(serial), nodes),
-            "the closing that the plan names",
-        ),
+        (after(Hash([7; 32]), Some(serial), nodes), "the closing that the plan names"),
         (after(closing, None, nodes), "on the plan's hoster HSM"),
-        (
-            after(closing, Some(serial), "[\"node2\", \"node1\"]"),
-            "local on node2, node1",
-        ),
-        (
-            after(closing, Some(serial), "[\"node1\"]"),
-            "local on node1, in this order",
-        ),
+        (after(closing, Some(serial), "[\"node2\", \"node1\"]"), "local on node2, node1"),
+        (after(closing, Some(serial), "[\"node1\"]"), "local on node1, in this order"),
     ] {
         refusal(&other, Side::Hoster, hoster(), rule, text);
     }
@@ -157,10 +147,7 @@ fn what_was_no_whole_trial_does_not_count() {
     let nodes = "[\"node1\", \"node2\"]";
     let serial = |stage: &Stage| {
         let closing = stage.json("medium/closing/closing.json");
-        closing["body"]["token"]["serial"]
-            .as_str()
-            .unwrap()
-            .to_owned()
+        closing["body"]["token"]["serial"].as_str().unwrap().to_owned()
     };
     let rule = Some(Rule::PlanTrial);
     // It ended before any node was tried.
@@ -169,13 +156,7 @@ fn what_was_no_whole_trial_does_not_count() {
     let closing = end(&trial);
     let real = after(closing, Some(&serial(&trial)), nodes);
     let shown = Some(trial.path("hoster"));
-    refusal(
-        &real,
-        Side::Hoster,
-        shown,
-        rule,
-        "node1, node2 never proved",
-    );
+    refusal(&real, Side::Hoster, shown, rule, "node1, node2 never proved");
     // An aborted rehearsal, but none that its plan calls a trial.
     let mut rehearsal = Stage::new(|plan| plan);
     rehearsal.walk_to(Done::Ready);
@@ -205,13 +186,11 @@ fn what_was_no_whole_trial_does_not_count() {
     refusal(&real, Side::Hoster, shown, rule, "was no trial");
 }
 
-/// A trial at an HGS: the nodes are ready, the service knows nothing of it, and its primaries are what they were.
+/// A trial at an HGS: the nodes are ready, the service knows nothing of it, and its primaries are
+/// what they were.
 #[test]
 fn a_trial_leaves_an_hgs_as_it_was() {
-    let setting = Setting {
-        hgs: true,
-        ..Setting::default()
-    };
+    let setting = Setting { hgs: true, ..Setting::default() };
     let mut trial = Stage::with(setting, |plan| {
         plan.replace("kind = \"hgs\"\n", "kind = \"hgs\"\ntrial = true\n")
     });

@@ -1,4 +1,5 @@
-//! What officers sign for before keys cross: at the tenant before they leave, at the hoster before they are unwrapped.
+//! What officers sign for before keys cross: at the tenant before they leave, at the hoster before
+//! they are unwrapped.
 
 use serde::{Deserialize, Serialize};
 
@@ -91,10 +92,7 @@ impl Subject for CloudExport {
     const GATE: Gate = Gate::Export;
 
     fn summary(&self) -> String {
-        let kid = self
-            .kid
-            .as_ref()
-            .map_or(String::new(), |kid| format!(" ({kid})"));
+        let kid = self.kid.as_ref().map_or(String::new(), |kid| format!(" ({kid})"));
         format!(
             "The private keys {} are wrapped inside the tenant's HSM for the KEK {}{kid} of {}. There is no seal: whoever holds that KEK has the \
              keys. Sign only if you have compared its fingerprint with what the service itself shows.",

@@ -1,5 +1,5 @@
-//! A gate: an act that waits for signatures of enough distinct officers over a request that says exactly
-//! what is about to happen (design, section 5).
+//! A gate: an act that waits for signatures of enough distinct officers over a request that says
+//! exactly what is about to happen (design, section 5).
 
 mod crossing;
 mod service;
@@ -66,7 +66,8 @@ pub struct Approved<S> {
 }
 
 impl<S: Subject> Approved<S> {
-    /// Holds what is about to be done, from the bytes then used, against what officers have signed for.
+    /// Holds what is about to be done, from the bytes then used, against what officers have signed
+    /// for.
     ///
     /// # Errors
     /// `APPROVAL-SUBJECT`.
@@ -83,17 +84,15 @@ impl<S: Subject> Approved<S> {
     }
 }
 
-/// Asks for approval of an act, or takes it where enough officers have signed this very request. What was approved in
-/// this phase is approved until the act is done: going on after a crash needs no new signature. But the signatures must
-/// still be there, and are verified each time: a line that somebody has added to the log approves nothing.
+/// Asks for approval of an act, or takes it where enough officers have signed this very request.
+/// What was approved in this phase is approved until the act is done: going on after a crash needs
+/// no new signature. But the signatures must still be there, and are verified each time: a line
+/// that somebody has added to the log approves nothing.
 ///
 /// # Errors
 /// [`Error::Waiting`] with the exact lines to sign; `SIGNATURE-…` for a signature that is wrong.
 pub fn require<S: Subject>(ceremony: &mut Ceremony, subject: &S) -> Result<Approved<S>> {
-    let approved = Approved {
-        subject: subject_hash(subject),
-        of: std::marker::PhantomData,
-    };
+    let approved = Approved { subject: subject_hash(subject), of: std::marker::PhantomData };
     let state = &ceremony.state;
     let logged = state.approvals.get(&S::GATE);
     let logged = logged.filter(|logged| logged.subject == approved.subject);
@@ -130,7 +129,8 @@ pub fn require<S: Subject>(ceremony: &mut Ceremony, subject: &S) -> Result<Appro
     Ok(approved)
 }
 
-/// The requests that wait for signatures where this side stands, each with the officers who have signed it.
+/// The requests that wait for signatures where this side stands, each with the officers who have
+/// signed it.
 ///
 /// # Errors
 /// What reading the folder can end with; a file in it that is no request says nothing here.
@@ -161,8 +161,8 @@ pub fn waiting(ceremony: &Ceremony) -> Result<Vec<(PathBuf, Vec<Id>)>> {
     Ok(waiting)
 }
 
-/// Where this very request lies; made where it is not there yet. Says too which request of the gate came last and
-/// asks for something else.
+/// Where this very request lies; made where it is not there yet. Says too which request of the gate
+/// came last and asks for something else.
 fn place(folder: &Path, gate: Gate, bytes: &[u8]) -> Result<(PathBuf, Option<PathBuf>)> {
     folder::make_folder(folder)?;
     let mut other = None;

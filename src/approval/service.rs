@@ -29,7 +29,8 @@ pub struct Primary {
 }
 
 impl Primary {
-    /// What the log says that is about to become primary: the newest evidence of every node that counts.
+    /// What the log says that is about to become primary: the newest evidence of every node that
+    /// counts.
     pub fn of(nodes: &phase::Nodes, keys: &[KeyRecord], former: &[PrimaryKey]) -> Self {
         let ready: Vec<(&Id, Hash)> = (nodes.current())
             .filter_map(|node| Some((node, nodes.ready.get(node)?.evidence)))
@@ -38,10 +39,7 @@ impl Primary {
             target: nodes.target.clone(),
             evidence: subject_hash(&ready),
             nodes: ready.into_iter().map(|(node, _)| node.clone()).collect(),
-            keys: keys
-                .iter()
-                .map(|key| (key.label.clone(), key.spki))
-                .collect(),
+            keys: keys.iter().map(|key| (key.label.clone(), key.spki)).collect(),
             former: former.to_vec(),
         }
     }
@@ -137,9 +135,6 @@ impl Subject for Nodes {
                 list(&self.replaced)
             ),
         };
-        format!(
-            "{what}. The nodes are then: {}. Who is new must prove itself.",
-            list(&self.stay)
-        )
+        format!("{what}. The nodes are then: {}. Who is new must prove itself.", list(&self.stay))
     }
 }

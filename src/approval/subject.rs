@@ -11,7 +11,8 @@ use crate::{
     room::WrongBag,
 };
 
-/// What is about to happen at a gate. Its hash goes into the log, so it must say everything that matters.
+/// What is about to happen at a gate. Its hash goes into the log, so it must say everything that
+/// matters.
 pub trait Subject: Serialize {
     /// The gate.
     const GATE: Gate;
@@ -20,7 +21,8 @@ pub trait Subject: Serialize {
     fn summary(&self) -> String;
 }
 
-/// SHA-256 of a subject as compact JSON, fields in the order of its declaration: how the log names it.
+/// SHA-256 of a subject as compact JSON, fields in the order of its declaration: how the log names
+/// it.
 pub fn subject_hash(subject: &impl Serialize) -> Hash {
     // Subjects are plain data of this file, which always has a JSON form.
     Hash::of(&serde_json::to_vec(subject).unwrap_or_default())
@@ -197,15 +199,12 @@ impl Subject for Abort {
 impl Abort {
     /// The end of a ceremony in this state.
     pub fn of(phase: Phase, attempt: u32, reason: &str) -> Self {
-        Abort {
-            phase: name(&phase),
-            attempt,
-            reason: reason.to_owned(),
-        }
+        Abort { phase: name(&phase), attempt, reason: reason.to_owned() }
     }
 }
 
-/// `deviation`: the package leaves although not every custodian has shown that they hold their share.
+/// `deviation`: the package leaves although not every custodian has shown that they hold their
+/// share.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Unconfirmed {
@@ -220,10 +219,7 @@ impl Unconfirmed {
     pub fn of(state: &State, package: Hash) -> Self {
         let dealt = state.shares.iter().map(|share| &share.custodian);
         let missing = dealt.filter(|id| !state.confirmed.contains(id));
-        Unconfirmed {
-            package,
-            custodians: missing.cloned().collect(),
-        }
+        Unconfirmed { package, custodians: missing.cloned().collect() }
     }
 }
 

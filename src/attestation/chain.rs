@@ -1,5 +1,6 @@
-//! A chain of certificates, as far as attestation needs RFC 5280: names, signatures, validity, who may sign certificates, and no critical
-//! extension that is not understood. There are no names to match and no revocation: the ceremony is offline, and roots are pinned.
+//! A chain of certificates, as far as attestation needs RFC 5280: names, signatures, validity, who
+//! may sign certificates, and no critical extension that is not understood. There are no names to
+//! match and no revocation: the ceremony is offline, and roots are pinned.
 
 use jiff::Timestamp;
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
@@ -60,11 +61,7 @@ impl Chain {
     pub fn key(&self) -> Result<Vec<u8>> {
         let key = self.leaf().tbs_certificate().subject_public_key_info();
         key.to_der().map_err(|error| {
-            refuse(
-                Rule::AttestationFormat,
-                error.to_string(),
-                "a public key in DER",
-            )
+            refuse(Rule::AttestationFormat, error.to_string(), "a public key in DER")
         })
     }
 
@@ -74,7 +71,8 @@ impl Chain {
         Hash::of(&root.unwrap_or_default())
     }
 
-    /// Whether each certificate is issued by the next, all were valid at a time, and the last is a pinned root.
+    /// Whether each certificate is issued by the next, all were valid at a time, and the last is a
+    /// pinned root.
     ///
     /// # Errors
     /// `ATTESTATION-CHAIN`, `ATTESTATION-ROOT`.
@@ -108,9 +106,7 @@ fn certificate(pem: &str) -> std::result::Result<Certificate, String> {
     let again = parsed.to_der().map_err(|error| error.to_string())?;
     match label == "CERTIFICATE" && again == document.as_bytes() {
         true => Ok(parsed),
-        false => Err(format!(
-            "{label:?}, or a certificate in another encoding than DER"
-        )),
+        false => Err(format!("{label:?}, or a certificate in another encoding than DER")),
     }
 }
 
@@ -130,10 +126,7 @@ fn valid_at(certificate: &Certificate, at: Timestamp) -> Result<()> {
         true => Ok(()),
         false => Err(chain(
             certificate,
-            &format!(
-                "valid from {} until {}",
-                validity.not_before, validity.not_after
-            ),
+            &format!("valid from {} until {}", validity.not_before, validity.not_after),
             format!("one that was valid at {at}"),
         )),
     }
@@ -157,7 +150,8 @@ fn known_extensions(certificate: &Certificate) -> Result<()> {
     }
 }
 
-/// Whether the second certificate is an authority that has issued the first; `below` authorities lie between it and the key.
+/// Whether the second certificate is an authority that has issued the first; `below` authorities
+/// lie between it and the key.
 fn issued(certificate: &Certificate, by: &Certificate, below: usize) -> Result<()> {
     let (tbs, issuer) = (certificate.tbs_certificate(), by.tbs_certificate());
     if tbs.issuer() != issuer.subject() {
@@ -193,11 +187,9 @@ fn signed(certificate: &Certificate, by: &Certificate) -> bool {
     let algorithm = certificate.signature_algorithm();
     let key = by.tbs_certificate().subject_public_key_info().to_der().ok();
     let key = key.and_then(|spki| PublicKey::parse(&spki).ok());
-    let (Some(key), Ok(message), Some(signature)) = (
-        key,
-        tbs.to_der(),
-        certificate.signature().as_bytes().map(<[u8]>::to_vec),
-    ) else {
+    let (Some(key), Ok(message), Some(signature)) =
+        (key, tbs.to_der(), certificate.signature().as_bytes().map(<[u8]>::to_vec))
+    else {
         return false;
     };
     if tbs.signature() != algorithm {
@@ -223,9 +215,7 @@ where
     else {
         return false;
     };
-    pkcs1v15::VerifyingKey::<D>::new(key.clone())
-        .verify(message, &signature)
-        .is_ok()
+    pkcs1v15::VerifyingKey::<D>::new(key.clone()).verify(message, &signature).is_ok()
 }
 
 fn ecdsa(key: &PublicKey, digest: &[u8], signature: &[u8]) -> bool {

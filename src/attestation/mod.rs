@@ -1,5 +1,6 @@
-//! What an HSM's vendor says of a key: a certificate that the HSM itself has signed, with a chain to a root that the plan pins. Everything
-//! else that Keyferry knows of a key in an HSM is its module's word.
+//! What an HSM's vendor says of a key: a certificate that the HSM itself has signed, with a chain
+//! to a root that the plan pins. Everything else that Keyferry knows of a key in an HSM is its
+//! module's word.
 
 mod chain;
 mod yubihsm;
@@ -39,8 +40,9 @@ pub struct Attested {
 /// A chain without a statement about the key's origin proves no more than that people watched.
 ///
 /// # Errors
-/// `ATTESTATION-FORMAT`, `ATTESTATION-CHAIN`, `ATTESTATION-ROOT`; `ATTESTATION-KEY` where it is about another key; `ATTESTATION-ORIGIN` and
-/// `ATTESTATION-USAGE` where what it says of the key contradicts the ceremony.
+/// `ATTESTATION-FORMAT`, `ATTESTATION-CHAIN`, `ATTESTATION-ROOT`; `ATTESTATION-KEY` where it is
+/// about another key; `ATTESTATION-ORIGIN` and `ATTESTATION-USAGE` where what it says of the key
+/// contradicts the ceremony.
 pub fn judge(
     pem: &[u8],
     spki: &[u8],
@@ -60,10 +62,7 @@ pub fn judge(
     }
     let said = yubihsm::Statement::of(chain.leaf())?;
     let (level, what) = said.judge(purpose)?;
-    Ok(Attested {
-        level,
-        what: format!("{what}, by a chain to the root {root}"),
-    })
+    Ok(Attested { level, what: format!("{what}, by a chain to the root {root}") })
 }
 
 fn refuse(rule: Rule, found: impl Into<String>, expected: impl Into<String>) -> Error {

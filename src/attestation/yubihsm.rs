@@ -1,5 +1,6 @@
-//! What a YubiHSM 2 writes into the certificate of a key that it attests: extensions below 1.3.6.1.4.1.41482.4. Other devices may use the
-//! same form; a certificate without them says nothing of the key.
+//! What a YubiHSM 2 writes into the certificate of a key that it attests: extensions below
+//! 1.3.6.1.4.1.41482.4. Other devices may use the same form; a certificate without them says
+//! nothing of the key.
 
 use x509_cert::{
     Certificate,
@@ -14,7 +15,8 @@ const ORIGIN: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.41482
 /// What it may do: eight bytes, the most significant first.
 const CAPABILITIES: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.41482.4.5");
 
-/// The key was generated on this device, and neither imported nor carried here under a wrap, which sets a bit besides (0x10).
+/// The key was generated on this device, and neither imported nor carried here under a wrap, which
+/// sets a bit besides (0x10).
 const GENERATED: u8 = 0x01;
 /// sign-pkcs, sign-pss and sign-ecdsa.
 const SIGN: u64 = 0x20 | 0x40 | 0x80;
@@ -22,7 +24,8 @@ const SIGN: u64 = 0x20 | 0x40 | 0x80;
 const DECRYPT: u64 = 0x200 | 0x400;
 /// exportable-under-wrap: the key can leave.
 const EXPORTABLE: u64 = 0x1_0000;
-/// sign-eddsa, derive-ecdh, sign-ssh-certificate, sign-attestation-certificate: uses that no key of a ceremony has.
+/// sign-eddsa, derive-ecdh, sign-ssh-certificate, sign-attestation-certificate: uses that no key of
+/// a ceremony has.
 const OTHERS: u64 = 0x100 | 0x800 | 0x200_0000 | 0x4_0000_0000;
 
 /// What the certificate says of its key.
@@ -48,7 +51,8 @@ impl Statement {
     /// The level that the statement proves, and in words what it says.
     ///
     /// # Errors
-    /// `ATTESTATION-ORIGIN` for a key that was not born in the device, `ATTESTATION-USAGE` for one that may do more than it should.
+    /// `ATTESTATION-ORIGIN` for a key that was not born in the device, `ATTESTATION-USAGE` for one
+    /// that may do more than it should.
     pub fn judge(&self, purpose: Purpose) -> Result<(Evidence, String)> {
         let Some(origin) = self.origin else {
             let what = "witnessed only: the certificate does not say where the key was made";
@@ -97,10 +101,7 @@ fn extension<const N: usize>(leaf: &Certificate, oid: ObjectIdentifier) -> Resul
         )
     };
     let extensions = leaf.tbs_certificate().extensions();
-    let mut found = extensions
-        .into_iter()
-        .flatten()
-        .filter(|extension| extension.extn_id == oid);
+    let mut found = extensions.into_iter().flatten().filter(|extension| extension.extn_id == oid);
     let Some(extension) = found.next() else {
         return Ok(None);
     };
@@ -110,7 +111,5 @@ fn extension<const N: usize>(leaf: &Certificate, oid: ObjectIdentifier) -> Resul
     let bits = BitString::from_der(extension.extn_value.as_bytes())
         .map_err(|error| format(error.to_string()))?;
     let bytes = bits.as_bytes().and_then(|bytes| bytes.try_into().ok());
-    bytes
-        .map(Some)
-        .ok_or_else(|| format(format!("{} bits", bits.bit_len())))
+    bytes.map(Some).ok_or_else(|| format(format!("{} bits", bits.bit_len())))
 }

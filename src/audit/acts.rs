@@ -1,4 +1,5 @@
-//! What was done at a gate is what officers signed for: the log's entry, and the documents that it names.
+//! What was done at a gate is what officers signed for: the log's entry, and the documents that it
+//! names.
 
 use super::documents::Documents;
 use crate::{
@@ -34,17 +35,13 @@ pub enum Asked {
 }
 
 impl Asked {
-    /// Whether an entry of this log is the act that was approved. Documents that are not there say nothing.
+    /// Whether an entry of this log is the act that was approved. Documents that are not there say
+    /// nothing.
     ///
     /// # Errors
     /// What was done and what was signed for.
     pub fn fits(&self, event: &Event, plan: &Plan, log: &Verified, documents: &Documents) -> Fits {
-        Act {
-            plan,
-            log,
-            documents,
-        }
-        .fits(event, self)
+        Act { plan, log, documents }.fits(event, self)
     }
 }
 
@@ -57,30 +54,15 @@ struct Act<'a> {
 impl Act<'_> {
     fn fits(&self, event: &Event, asked: &Asked) -> Fits {
         match (event, asked) {
-            (
-                Event::Export {
-                    document,
-                    fingerprint,
-                    ..
-                },
-                Asked::Export(asked),
-            ) => {
+            (Event::Export { document, fingerprint, .. }, Asked::Export(asked)) => {
                 same("KEK", fingerprint, &asked.kek_fingerprint)?;
                 self.export(*document, asked)
             }
             (Event::CloudExport(done), Asked::CloudExport(asked)) => {
                 same("service", &done.format, &asked.format)?;
                 same("KEK", &done.fingerprint, &asked.kek_fingerprint)?;
-                let done = done
-                    .files
-                    .iter()
-                    .map(|file| &file.label)
-                    .collect::<Vec<_>>();
-                same(
-                    "keys",
-                    &done,
-                    &asked.keys.iter().map(|key| &key.label).collect(),
-                )?;
+                let done = done.files.iter().map(|file| &file.label).collect::<Vec<_>>();
+                same("keys", &done, &asked.keys.iter().map(|key| &key.label).collect())?;
                 let ours = self.log.state.keys.iter();
                 let ours = ours.map(|key| (&key.label, key.spki, key.certificate));
                 let signed = asked.keys.iter();
@@ -110,15 +92,7 @@ impl Act<'_> {
                     None => Ok(()),
                 }
             }
-            (
-                Event::KekDestroy {
-                    acceptance,
-                    fingerprint,
-                    keys,
-                    ..
-                },
-                Asked::KekDestroy(asked),
-            ) => {
+            (Event::KekDestroy { acceptance, fingerprint, keys, .. }, Asked::KekDestroy(asked)) => {
                 same("KEK", fingerprint, &asked.kek_fingerprint)?;
                 same("acceptance", acceptance, &asked.acceptance)?;
                 let abort = self.log.state.aborted.map(|head| head.hash);
@@ -164,21 +138,13 @@ impl Act<'_> {
         same("mechanism", &body.mechanism, &asked.mechanism)?;
         same("OAEP hash", &body.oaep_hash, &asked.oaep_hash)?;
         same("threshold", &body.threshold, &asked.threshold)?;
-        let done = body
-            .keys
-            .iter()
-            .map(|key| (&key.label, Hash::of(&key.spki.0), key.certificate.hash));
-        let signed = asked
-            .keys
-            .iter()
-            .map(|key| (&key.label, key.spki, key.certificate));
+        let done =
+            body.keys.iter().map(|key| (&key.label, Hash::of(&key.spki.0), key.certificate.hash));
+        let signed = asked.keys.iter().map(|key| (&key.label, key.spki, key.certificate));
         same("keys", &done.collect::<Vec<_>>(), &signed.collect())?;
         let dealt = self.plan.quorum.custodians.iter();
         let dealt = dealt.map(|one| (&one.id, &one.recipients));
-        let signed = asked
-            .custodians
-            .iter()
-            .map(|one| (&one.id, &one.recipients));
+        let signed = asked.custodians.iter().map(|one| (&one.id, &one.recipients));
         same("custodians", &dealt.collect::<Vec<_>>(), &signed.collect())
     }
 }
@@ -192,10 +158,7 @@ fn same<T: PartialEq + std::fmt::Debug>(what: &str, done: &T, signed: &T) -> Fit
 
 /// No key has ended but those of which officers have signed the end.
 fn ended<'a>(keys: &[Id], signed: impl Iterator<Item = &'a Id> + Clone) -> Fits {
-    match keys
-        .iter()
-        .find(|key| !signed.clone().any(|one| one == *key))
-    {
+    match keys.iter().find(|key| !signed.clone().any(|one| one == *key)) {
         Some(key) => Err((format!("the end of {key}"), list(signed))),
         None => Ok(()),
     }

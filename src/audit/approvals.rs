@@ -1,5 +1,5 @@
-//! The gates: every approval that a side's log names was asked for and signed, and the act that followed is exactly what
-//! the officers signed for.
+//! The gates: every approval that a side's log names was asked for and signed, and the act that
+//! followed is exactly what the officers signed for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,7 +33,8 @@ struct Found {
     witnesses: Vec<Signed>,
 }
 
-/// Checks the approvals of every side whose own record is there, and says of the others that it is not.
+/// Checks the approvals of every side whose own record is there, and says of the others that it is
+/// not.
 ///
 /// # Errors
 /// `APPROVAL-SUBJECT`, `SIGNATURE-…`, `DOCUMENT-…`, `SHARE-UNCONFIRMED`.
@@ -48,9 +49,7 @@ pub fn check(
         if side == Side::Tenant {
             confirmations(plan, log, verdict)?;
         }
-        let own: Vec<&Evidence> = (evidence.iter())
-            .filter(|one| one.own() == Some(side))
-            .collect();
+        let own: Vec<&Evidence> = (evidence.iter()).filter(|one| one.own() == Some(side)).collect();
         let approved = (log.remarks.iter())
             .filter(|(_, event)| matches!(event, Event::Approval { .. }))
             .count();
@@ -61,26 +60,16 @@ pub fn check(
         }
         if !own.is_empty() {
             let requests = requests(&own, plan, side)?;
-            Gates {
-                plan,
-                side,
-                log,
-                documents,
-                requests,
-            }
-            .walk(verdict)?;
+            Gates { plan, side, log, documents, requests }.walk(verdict)?;
         }
     }
     Ok(())
 }
 
-/// A package leaves with every custodian's confirmation; or with one more than a quorum needs, and a deviation for the
-/// rest, which the log's own rules demand already.
+/// A package leaves with every custodian's confirmation; or with one more than a quorum needs, and
+/// a deviation for the rest, which the log's own rules demand already.
 fn confirmations(plan: &Plan, log: &Verified, verdict: &mut Verdict) -> Result<()> {
-    let (all, enough) = (
-        plan.quorum.custodians.len(),
-        usize::from(plan.quorum.threshold) + 1,
-    );
+    let (all, enough) = (plan.quorum.custodians.len(), usize::from(plan.quorum.threshold) + 1);
     let mut confirmed: BTreeSet<&Id> = BTreeSet::new();
     for (seq, event) in &log.remarks {
         match event {
@@ -100,9 +89,9 @@ fn confirmations(plan: &Plan, log: &Verified, verdict: &mut Verdict) -> Result<(
                         "ask the tenant which custodians hold a share that was checked",
                     ));
                 }
-                verdict.noted.push(format!(
-                    "tenant, {found}; officers signed a deviation for the rest"
-                ));
+                verdict
+                    .noted
+                    .push(format!("tenant, {found}; officers signed a deviation for the rest"));
             }
             _ => {}
         }
@@ -120,14 +109,9 @@ fn requests(own: &[&Evidence], plan: &Plan, side: Side) -> Result<BTreeMap<Hash,
         }
         let known = |name: &str| name.ends_with(".json") || name.ends_with(".sig");
         let files = folder::read_folder(&path, |name| known(name).then_some(MAX_REQUEST))?;
-        let (requests, signatures): (Vec<_>, Vec<_>) = files
-            .into_iter()
-            .partition(|(name, _)| name.ends_with(".json"));
-        let of = |name: &str| {
-            requests
-                .iter()
-                .any(|(file, _)| signer_of(name, file).is_some())
-        };
+        let (requests, signatures): (Vec<_>, Vec<_>) =
+            files.into_iter().partition(|(name, _)| name.ends_with(".json"));
+        let of = |name: &str| requests.iter().any(|(file, _)| signer_of(name, file).is_some());
         if let Some((name, _)) = signatures.iter().find(|(name, _)| !of(name)) {
             return Err(folder::surplus(&path, name));
         }
@@ -168,13 +152,7 @@ impl Gates<'_> {
         let mut standing: BTreeMap<Gate, Asked> = BTreeMap::new();
         let (mut held, mut used, mut witnesses) = (0, BTreeSet::new(), BTreeSet::new());
         for (seq, event) in &self.log.remarks {
-            if let Event::Approval {
-                gate,
-                subject,
-                request,
-                signatures,
-            } = event
-            {
+            if let Event::Approval { gate, subject, request, signatures } = event {
                 let Some(found) = self.requests.get(request) else {
                     verdict.missing.push(format!(
                         "the request with SHA-256 {request}, which entry {seq} of the {}'s log approves",
@@ -189,11 +167,9 @@ impl Gates<'_> {
                 used.insert(*request);
                 witnesses.extend(found.witnesses.iter().map(|one| one.id.as_str()));
             } else if let Some(asked) = gate_of(event).and_then(|gate| standing.get(&gate)) {
-                asked
-                    .fits(event, self.plan, self.log, self.documents)
-                    .map_err(|(found, expected)| {
-                        subject(&format!("entry {seq}: {found}"), &expected)
-                    })?;
+                asked.fits(event, self.plan, self.log, self.documents).map_err(
+                    |(found, expected)| subject(&format!("entry {seq}: {found}"), &expected),
+                )?;
             }
         }
         if held > 0 {
@@ -208,16 +184,16 @@ impl Gates<'_> {
         }
         for (hash, found) in &self.requests {
             if !used.contains(hash) {
-                verdict.noted.push(format!(
-                    "{}: {} was asked for and not acted on",
-                    self.side, found.name
-                ));
+                verdict
+                    .noted
+                    .push(format!("{}: {} was asked for and not acted on", self.side, found.name));
             }
         }
         Ok(())
     }
 
-    /// The request is of this ceremony, was made where the log says that its side stood, and asks for what it approves.
+    /// The request is of this ceremony, was made where the log says that its side stood, and asks
+    /// for what it approves.
     fn approval(&self, seq: u64, gate: Gate, approved: Hash, found: &Found) -> Result<Asked> {
         let (asked, hash) = match gate {
             Gate::Export if self.plan.way == Way::Cloud => {
@@ -289,10 +265,7 @@ impl Gates<'_> {
         }
         let said = Said {
             subject: subject_hash(&request.subject),
-            at: AskedAt {
-                entry: request.entry,
-                attempt: request.attempt,
-            },
+            at: AskedAt { entry: request.entry, attempt: request.attempt },
         };
         Ok((asked(request.subject), said))
     }
@@ -347,6 +320,5 @@ pub fn is_request(name: &str) -> bool {
     let number =
         |number: &str| number.len() >= 2 && number.bytes().all(|byte| byte.is_ascii_digit());
     let stem = name.strip_suffix(".json");
-    stem.and_then(|stem| stem.split_once('-'))
-        .is_some_and(|(count, of)| number(count) && gate(of))
+    stem.and_then(|stem| stem.split_once('-')).is_some_and(|(count, of)| number(count) && gate(of))
 }

@@ -1,5 +1,5 @@
-//! What only an archive has: its list of hashes, its allowed signers, the head that people signed, and that the whole
-//! record is there.
+//! What only an archive has: its list of hashes, its allowed signers, the head that people signed,
+//! and that the whole record is there.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,7 +39,8 @@ const SUMS: &str = "SHA256SUMS";
 pub struct Files(BTreeMap<String, Hash>);
 
 impl Files {
-    /// Finds every file of an archive of this side: names that an archive has, exactly those of SHA256SUMS, unchanged.
+    /// Finds every file of an archive of this side: names that an archive has, exactly those of
+    /// SHA256SUMS, unchanged.
     ///
     /// # Errors
     /// `ARCHIVE-INCOMPLETE`, `DOCUMENT-…`.
@@ -91,7 +92,8 @@ pub fn check(
     check_head(path, side, plan, logs, verdict)
 }
 
-/// Every file with its SHA-256. A name that has no place in an archive is refused, whatever SHA256SUMS says of it.
+/// Every file with its SHA-256. A name that has no place in an archive is refused, whatever
+/// SHA256SUMS says of it.
 fn walk(root: &Path, below: &str, side: Side, files: &mut BTreeMap<String, Hash>) -> Result<()> {
     let folder = root.join(below);
     for name in folder::names(&folder)? {
@@ -138,58 +140,45 @@ fn known_file(below: &str, name: &str, side: Side) -> bool {
                 || signer_of(name, HEAD_FILE).is_some()
         }
         APPROVALS => {
-            let request = name
-                .split_once(".json")
-                .map(|(stem, _)| format!("{stem}.json"));
+            let request = name.split_once(".json").map(|(stem, _)| format!("{stem}.json"));
             request.is_some_and(|request| {
                 is_request(&request) && (name == request || signer_of(name, &request).is_some())
             })
         }
         EVIDENCE => name.ends_with(".json"),
-        // What a document's folder may hold, reading the document has told; these hold documents only.
+        // What a document's folder may hold, reading the document has told; these hold documents
+        // only.
         _ => attempt_of(below).is_none(),
     }
 }
 
-/// SHA256SUMS has one line for every file, but for itself and the signatures over the head, which come later.
+/// SHA256SUMS has one line for every file, but for itself and the signatures over the head, which
+/// come later.
 fn check_sums(archive: &Path, files: &BTreeMap<String, Hash>) -> Result<()> {
     let bytes = folder::read_file(&archive.join(SUMS), MAX_DOCUMENT)?;
     let sums = String::from_utf8_lossy(&bytes);
     let mut listed = BTreeSet::new();
     let mut again = String::new();
-    for name in sums
-        .lines()
-        .filter_map(|line| line.split_once("  ").map(|(_, name)| name))
-    {
+    for name in sums.lines().filter_map(|line| line.split_once("  ").map(|(_, name)| name)) {
         let Some(hash) = files.get(name).filter(|_| listed.insert(name)) else {
             return Err(incomplete(
-                &escape(&format!(
-                    "SHA256SUMS lists {name:?}, which is not there, or twice"
-                )),
+                &escape(&format!("SHA256SUMS lists {name:?}, which is not there, or twice")),
                 "each file of the archive, once",
             ));
         };
         again.push_str(&format!("{hash}  {name}\n"));
     }
     if again.as_bytes() != bytes {
-        let differs = sums
-            .lines()
-            .zip(again.lines())
-            .find(|(listed, found)| listed != found);
+        let differs = sums.lines().zip(again.lines()).find(|(listed, found)| listed != found);
         return Err(Rule::DocumentHash.refuse(
-            differs.map_or(
-                "SHA256SUMS is not as it was written".into(),
-                |(_, found)| escape(found),
-            ),
+            differs
+                .map_or("SHA256SUMS is not as it was written".into(), |(_, found)| escape(found)),
             differs.map_or("one line per file".into(), |(listed, _)| escape(listed)),
             "find an unchanged copy of the archive",
         ));
     }
     let later = |name: &str| name == SUMS || signer_of(name, HEAD_FILE).is_some();
-    match files
-        .keys()
-        .find(|name| !later(name) && !listed.contains(name.as_str()))
-    {
+    match files.keys().find(|name| !later(name) && !listed.contains(name.as_str())) {
         None => Ok(()),
         Some(surplus) => Err(folder::surplus(archive, surplus)),
     }
@@ -205,11 +194,7 @@ fn whole(files: &BTreeMap<String, Hash>, log: &Verified) -> Result<()> {
         documents.extend(named.map(|(_, hash)| *hash));
         let signed = match event {
             Event::Init { signatures, .. } => signatures.as_slice(),
-            Event::Approval {
-                request,
-                signatures,
-                ..
-            } => {
+            Event::Approval { request, signatures, .. } => {
                 require(&there, *seq, "the request", request)?;
                 signatures
             }
@@ -265,9 +250,7 @@ fn check_head(
     let bytes = folder::read_file(&path, MAX_DOCUMENT)?;
     let head: ClosedHead = serde_json::from_slice(&bytes)
         .map_err(|error| incomplete(&format!("head.json: {error}"), "the closed head of a log"))?;
-    let end = logs
-        .of(side)
-        .map(|log| ClosedHead::new(plan, side, log.head));
+    let end = logs.of(side).map(|log| ClosedHead::new(plan, side, log.head));
     if end.as_ref() != Some(&head) {
         return Err(Rule::LogChain.refuse(
             format!("{head:?}"),
@@ -275,13 +258,8 @@ fn check_head(
             "entries were cut off or added after the head was written",
         ));
     }
-    let signed = signature::verify(
-        plan,
-        side,
-        Namespace::Head,
-        &bytes,
-        &signature::beside(&path)?,
-    )?;
+    let signed =
+        signature::verify(plan, side, Namespace::Head, &bytes, &signature::beside(&path)?)?;
     let (needed, officers) = (plan.party(side).approvals, signed.officers.len());
     if officers < needed {
         verdict.missing.push(format!(

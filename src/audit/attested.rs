@@ -1,4 +1,5 @@
-//! What HSM vendors said of keys, judged once more: as it was when each side made or took the document.
+//! What HSM vendors said of keys, judged once more: as it was when each side made or took the
+//! document.
 
 use jiff::Timestamp;
 
@@ -18,20 +19,12 @@ use crate::{
 pub fn check(documents: &Documents, plan: &Plan, logs: &Logs, verdict: &mut Verdict) -> Result<()> {
     for found in documents.offer.all() {
         let received = &found.received;
-        let judge = |at| {
-            received
-                .body()
-                .attested(|name| received.file(name), plan, at)
-        };
+        let judge = |at| received.body().attested(|name| received.file(name), plan, at);
         one("offer", received.hash, judge, logs, verdict)?;
     }
     for found in documents.keys.all() {
         let received = &found.received;
-        let judge = |at| {
-            received
-                .body()
-                .attested(|name| received.file(name), plan, at)
-        };
+        let judge = |at| received.body().attested(|name| received.file(name), plan, at);
         one("keys", received.hash, judge, logs, verdict)?;
     }
     Ok(())
@@ -53,10 +46,7 @@ fn one(
         let judged = judge(at.time.parse().unwrap_or_default())?;
         if judged.level != at.level {
             return Err(Rule::DocumentContent.refuse(
-                format!(
-                    "the log of the {side} says of the {kind}: {}",
-                    at.level.said()
-                ),
+                format!("the log of the {side} says of the {kind}: {}", at.level.said()),
                 format!("what its attestations prove: {}", judged.level.said()),
                 "the log or the document was exchanged: compare with the other side's copies",
             ));

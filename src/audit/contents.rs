@@ -1,5 +1,5 @@
-//! The documents against each other and against the logs: released, answering the one before, recorded by both sides, and
-//! all about the same key.
+//! The documents against each other and against the logs: released, answering the one before,
+//! recorded by both sides, and all about the same key.
 
 use super::{
     Verdict,
@@ -32,11 +32,7 @@ pub fn check(
     logs: &Logs,
     verdict: &mut Verdict,
 ) -> Result<()> {
-    let all = Check {
-        documents,
-        plan,
-        logs,
-    };
+    let all = Check { documents, plan, logs };
     all.each(documents.offer.all(), verdict)?;
     all.each(documents.package.all(), verdict)?;
     all.each(documents.keys.all(), verdict)?;
@@ -101,19 +97,16 @@ impl Check<'_> {
         }
         self.answers(found)?;
         self.recorded(kind, document.hash)?;
-        let enough = document
-            .signatures
-            .require(self.plan, kind.side(), kind.name());
+        let enough = document.signatures.require(self.plan, kind.side(), kind.name());
         match enough {
-            Ok(()) => verdict.holds.push(format!(
-                "the {kind} {} is whole, released by {signers}",
-                document.hash
-            )),
+            Ok(()) => verdict
+                .holds
+                .push(format!("the {kind} {} is whole, released by {signers}", document.hash)),
             // A side takes nothing unreleased, so what its own record took has its signatures.
             Err(error) if self.took(found) => return Err(error),
-            Err(_) => verdict.missing.push(format!(
-                "enough signatures over the {kind}: it is not released"
-            )),
+            Err(_) => verdict
+                .missing
+                .push(format!("enough signatures over the {kind}: it is not released")),
         }
         Ok(())
     }
@@ -122,9 +115,7 @@ impl Check<'_> {
     fn took<B: Body>(&self, found: &Found<B>) -> bool {
         let hash = Some(&found.received.hash);
         let own = |side: Side| found.places.iter().any(|place| place.own == Some(side));
-        self.logs
-            .sides()
-            .any(|(side, log)| own(side) && log.state.taken.get(&B::KIND) == hash)
+        self.logs.sides().any(|(side, log)| own(side) && log.state.taken.get(&B::KIND) == hash)
     }
 
     /// A document answers the one before it; a closing may answer the hoster's abort instead.
@@ -135,9 +126,7 @@ impl Check<'_> {
         if kind == Kind::Closing && answers.is_some() && answers == aborted.map(|head| head.hash) {
             return Ok(());
         }
-        let before = kind
-            .answers(self.plan.way)
-            .and_then(|kind| self.documents.hash(kind));
+        let before = kind.answers(self.plan.way).and_then(|kind| self.documents.hash(kind));
         match before.filter(|hash| answers != Some(*hash)) {
             None => Ok(()),
             Some(before) => Err(Rule::DocumentAnswers.refuse(
@@ -257,9 +246,7 @@ impl Check<'_> {
             list(registration.received.body().nodes(self.plan))
         ));
         for node in &registration.received.body().removed {
-            verdict.noted.push(format!(
-                "the node {node} left the service before the registration"
-            ));
+            verdict.noted.push(format!("the node {node} left the service before the registration"));
         }
         Ok(())
     }
@@ -275,10 +262,7 @@ fn registered_as_recorded(registration: &Registration, log: &Verified) -> Result
             "the registration or the log was exchanged: compare with the other side's copies",
         ))
     };
-    let order = nodes
-        .orders
-        .iter()
-        .find(|order| order.hash() == registration.activation);
+    let order = nodes.orders.iter().find(|order| order.hash() == registration.activation);
     if order.is_none_or(|order| order.former != registration.former)
         || nodes.activated.as_ref() != Some(&registration.activated)
     {
@@ -312,11 +296,7 @@ fn signed_as_recorded<B: Body>(found: &Found<B>, log: &Verified) -> Result<()> {
     match gone {
         None => Ok(()),
         Some(gone) => Err(Rule::SignatureMissing.refuse(
-            format!(
-                "the signature of {} over the {} is not the one in the log",
-                gone.id,
-                B::KIND
-            ),
+            format!("the signature of {} over the {} is not the one in the log", gone.id, B::KIND),
             format!("a signature file with SHA-256 {}", gone.signature),
             "find the signature file that the log names",
         )),
@@ -326,29 +306,22 @@ fn signed_as_recorded<B: Body>(found: &Found<B>, log: &Verified) -> Result<()> {
 /// Share files that still lie in the tenant's outbox are the ones that were dealt.
 fn shares(evidence: &[Evidence], package: &Package, verdict: &mut Verdict) -> Result<()> {
     for path in share_folders(evidence) {
-        let files = folder::read_folder(&path, |name| {
-            name.ends_with(".age").then_some(MAX_SHARE_FILE)
-        })?;
+        let files =
+            folder::read_folder(&path, |name| name.ends_with(".age").then_some(MAX_SHARE_FILE))?;
         for (name, bytes) in &files {
-            let listed = package
-                .shares
-                .iter()
-                .find(|share| format!("{}.age", share.custodian) == *name);
+            let listed =
+                package.shares.iter().find(|share| format!("{}.age", share.custodian) == *name);
             if listed.is_none_or(|share| share.file != Hash::of(bytes)) {
                 return Err(Rule::ShareFile.refuse(
-                    format!(
-                        "{} is not the file that was dealt",
-                        path.join(name).display()
-                    ),
+                    format!("{} is not the file that was dealt", path.join(name).display()),
                     "the share files that the package lists",
                     "find out what changed it; its custodian may hold the right one",
                 ));
             }
         }
-        verdict.holds.push(format!(
-            "{} share files are those that the package commits to",
-            files.len()
-        ));
+        verdict
+            .holds
+            .push(format!("{} share files are those that the package commits to", files.len()));
     }
     Ok(())
 }

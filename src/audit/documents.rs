@@ -1,4 +1,5 @@
-//! The documents that crossed: every copy there is, each whole; those that count, and those that were given up.
+//! The documents that crossed: every copy there is, each whole; those that count, and those that
+//! were given up.
 
 use std::{collections::BTreeSet, path::PathBuf};
 
@@ -43,9 +44,7 @@ impl<B: Body> Copies<B> {
             for place in place? {
                 let received = read_without_log::<B>(&place.path, plan)?;
                 let signed = received.signatures.everyone();
-                let known = all
-                    .iter_mut()
-                    .find(|found| found.received.hash == received.hash);
+                let known = all.iter_mut().find(|found| found.received.hash == received.hash);
                 match known {
                     Some(found) => {
                         found.places.push(place);
@@ -55,12 +54,9 @@ impl<B: Body> Copies<B> {
                             found.received = received;
                         }
                     }
-                    None => all.push(Found {
-                        received,
-                        given_up: false,
-                        signed,
-                        places: vec![place],
-                    }),
+                    None => {
+                        all.push(Found { received, given_up: false, signed, places: vec![place] })
+                    }
                 }
             }
         }
@@ -128,11 +124,11 @@ impl<B: Body> Copies<B> {
     /// The one with this SHA-256, given up or not.
     pub fn by_hash(&self, hash: Hash) -> Option<&Received<B>> {
         let mut all = self.0.iter();
-        all.find(|found| found.received.hash == hash)
-            .map(|found| &found.received)
+        all.find(|found| found.received.hash == hash).map(|found| &found.received)
     }
 
-    /// The logs that came with copies of them: what to call each, where it lies, and what its document lists.
+    /// The logs that came with copies of them: what to call each, where it lies, and what its
+    /// document lists.
     fn logs(&self) -> impl Iterator<Item = Travelled> {
         self.0.iter().filter_map(|found| {
             let files = found.received.body().files();
@@ -149,9 +145,7 @@ impl<B: Body> Copies<B> {
     /// The entries of their side's log that they name, by their numbers.
     fn heads(&self, side: Side) -> impl Iterator<Item = u64> {
         let headers = self.0.iter().map(|found| &found.received.document.header);
-        headers
-            .filter(move |header| header.side == side)
-            .map(|header| header.head.seq)
+        headers.filter(move |header| header.side == side).map(|header| header.head.seq)
     }
 }
 
@@ -261,9 +255,9 @@ impl Documents {
         gone.sort();
         gone.dedup();
         for (kind, hash, attempt) in gone {
-            verdict.missing.push(format!(
-                "the {kind} {hash} of attempt {attempt}, which was given up"
-            ));
+            verdict
+                .missing
+                .push(format!("the {kind} {hash} of attempt {attempt}, which was given up"));
         }
         Ok(())
     }
@@ -311,7 +305,5 @@ impl Documents {
 pub fn share_folders(evidence: &[Evidence]) -> impl Iterator<Item = PathBuf> {
     let tenant = Holds::Ceremony(Side::Tenant);
     let folders = evidence.iter().filter(move |one| one.holds == tenant);
-    folders
-        .map(|one| one.path.join("outbox/shares"))
-        .filter(|path| path.exists())
+    folders.map(|one| one.path.join("outbox/shares")).filter(|path| path.exists())
 }

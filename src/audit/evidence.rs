@@ -47,27 +47,20 @@ impl Evidence {
     /// Looks what a folder is.
     ///
     /// # Errors
-    /// `ARCHIVE-INCOMPLETE` for an archive without its log, `LOG-…`, [`Error::Failed`] where there is nothing of a ceremony.
+    /// `ARCHIVE-INCOMPLETE` for an archive without its log, `LOG-…`, [`Error::Failed`] where there
+    /// is nothing of a ceremony.
     pub fn find(path: &Path) -> Result<Self> {
         let there = |name: &str| path.join(name).exists();
-        let archived = [Side::Tenant, Side::Hoster]
-            .into_iter()
-            .find(|side| there(&archived_log(*side)));
+        let archived =
+            [Side::Tenant, Side::Hoster].into_iter().find(|side| there(&archived_log(*side)));
         let holds = if Kind::ALL.iter().any(|kind| there(&kind.file())) {
             Holds::Documents
         } else if let Some(side) = archived {
             Holds::Archive(side)
-        } else if ["SHA256SUMS", "allowed_signers", HEAD_FILE]
-            .into_iter()
-            .any(there)
-        {
+        } else if ["SHA256SUMS", "allowed_signers", HEAD_FILE].into_iter().any(there) {
             return Err(Rule::ArchiveIncomplete.refuse(
                 format!("{} has no log of its side", path.display()),
-                format!(
-                    "{} or {}",
-                    archived_log(Side::Tenant),
-                    archived_log(Side::Hoster)
-                ),
+                format!("{} or {}", archived_log(Side::Tenant), archived_log(Side::Hoster)),
                 "find an unchanged copy of the archive",
             ));
         } else if there(LOG_FILE) {
@@ -80,10 +73,7 @@ impl Evidence {
                 "name a ceremony folder, an archive, or a folder with documents",
             ));
         };
-        Ok(Evidence {
-            path: path.to_owned(),
-            holds,
-        })
+        Ok(Evidence { path: path.to_owned(), holds })
     }
 
     /// The side whose own record it is.
@@ -114,11 +104,7 @@ impl Evidence {
             Holds::Ceremony(_) => self.path.join("inbox"),
             Holds::Archive(_) => self.path.clone(),
             Holds::Documents if self.path.join(kind.file()).exists() => {
-                return Ok(vec![Place {
-                    path: self.path.clone(),
-                    own: None,
-                    attempt: None,
-                }]);
+                return Ok(vec![Place { path: self.path.clone(), own: None, attempt: None }]);
             }
             Holds::Documents => self.path.clone(),
         };
@@ -126,16 +112,8 @@ impl Evidence {
         let given_up = attempts(&base)?
             .into_iter()
             .map(|(attempt, folder)| (Some(attempt), folder.join(kind.name())));
-        let there = std::iter::once(current)
-            .chain(given_up)
-            .filter(|(_, path)| path.exists());
-        Ok(there
-            .map(|(attempt, path)| Place {
-                path,
-                own: self.own(),
-                attempt,
-            })
-            .collect())
+        let there = std::iter::once(current).chain(given_up).filter(|(_, path)| path.exists());
+        Ok(there.map(|(attempt, path)| Place { path, own: self.own(), attempt }).collect())
     }
 }
 

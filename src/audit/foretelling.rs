@@ -98,9 +98,7 @@ impl Reports {
                 let Probes { tenant, hoster } = probes.as_ref();
                 Ok(Some(forecast(plan, &tenant.probe, &hoster.probe)))
             }
-            Reports::One(one) => forecast_alone(plan, &one.probe)
-                .map(Some)
-                .ok_or_else(one_of_each),
+            Reports::One(one) => forecast_alone(plan, &one.probe).map(Some).ok_or_else(one_of_each),
         }
     }
 }
@@ -122,15 +120,10 @@ pub fn signers(plan: &Plan, reports: &Reports) -> Result<Vec<String>> {
         let files = signature::beside(file)?;
         let signed = signature::verify(plan, probe.side, Namespace::Probe, bytes, &files)?;
         lines.push(match signed.officers.as_slice() {
-            [] => format!(
-                "{}: signed by nobody, so a claim of whoever made the file",
-                file.display()
-            ),
-            all => format!(
-                "{}: signed by {}",
-                file.display(),
-                list(all.iter().map(|one| &one.id))
-            ),
+            [] => {
+                format!("{}: signed by nobody, so a claim of whoever made the file", file.display())
+            }
+            all => format!("{}: signed by {}", file.display(), list(all.iter().map(|one| &one.id))),
         });
     }
     Ok(lines)
@@ -160,10 +153,7 @@ pub fn text(forecast: &Forecast, reports: &Reports) -> Vec<String> {
                 .iter()
                 .map(|(mechanism, oaep)| format!("{mechanism:?} with {oaep:?}"))
                 .collect();
-            lines.push(format!(
-                "  both can, the strongest first: {}",
-                ways.join("; ")
-            ));
+            lines.push(format!("  both can, the strongest first: {}", ways.join("; ")));
         }
     }
     for refused in &forecast.refusals {
@@ -176,10 +166,7 @@ pub fn text(forecast: &Forecast, reports: &Reports) -> Vec<String> {
         ));
     }
     for rule in &forecast.needed {
-        lines.push(format!(
-            "  needs the waiver {}, or other tokens",
-            rule.name()
-        ));
+        lines.push(format!("  needs the waiver {}, or other tokens", rule.name()));
     }
     for droppable in &forecast.droppable {
         lines.push(format!(
@@ -205,12 +192,8 @@ pub fn require(forecast: &Forecast) -> Result<()> {
     let Some(first) = forecast.refusals.first() else {
         return Ok(());
     };
-    let found = format!(
-        "foretold for the {}'s {}: {}",
-        first.side,
-        first.command,
-        escape(&first.found)
-    );
+    let found =
+        format!("foretold for the {}'s {}: {}", first.side, first.command, escape(&first.found));
     let remedy = "change the plan as `plan new --probe` would write it, or use other tokens";
     Err(match first.rule {
         Some(rule) => rule.refuse(found, "a plan that these tokens can carry out", remedy),

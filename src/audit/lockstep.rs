@@ -1,5 +1,5 @@
-//! Copies of one log, read side by side, a piece of each at a time: a shorter one is the beginning of the longest, or the log
-//! was forked.
+//! Copies of one log, read side by side, a piece of each at a time: a shorter one is the beginning
+//! of the longest, or the log was forked.
 
 use std::{
     fs::File,
@@ -22,7 +22,8 @@ pub struct Copy {
     name: String,
     file: File,
     length: u64,
-    /// What the document that it travelled with lists; it is held to that once more, as it is read here.
+    /// What the document that it travelled with lists; it is held to that once more, as it is read
+    /// here.
     listed: Option<Listed>,
     sha: Sha256,
 }
@@ -35,13 +36,7 @@ impl Copy {
     pub fn open(name: &str, path: &Path, listed: Option<Listed>) -> Result<Self> {
         let file = folder::open_file(path, MAX_LOG)?;
         let metadata = file.metadata().map_err(|error| Error::file(path, error))?;
-        Ok(Copy {
-            name: name.to_owned(),
-            length: metadata.len(),
-            file,
-            listed,
-            sha: Sha256::new(),
-        })
+        Ok(Copy { name: name.to_owned(), length: metadata.len(), file, listed, sha: Sha256::new() })
     }
 
     /// As much as there is, up to the whole buffer.
@@ -64,10 +59,7 @@ impl Copy {
         let mut bytes = Vec::new();
         self.file.seek(SeekFrom::Start(offset))?;
         (&mut self.file).take(SHOWN).read_to_end(&mut bytes)?;
-        let line = bytes
-            .split(|byte| *byte == b'\n')
-            .next()
-            .unwrap_or_default();
+        let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
         Ok(String::from_utf8_lossy(line).chars().take(300).collect())
     }
 }
@@ -119,7 +111,8 @@ impl Lockstep {
         self.longest.name.clone()
     }
 
-    /// Whether all copies said the same, up to where the reading ended, and each what its document lists.
+    /// Whether all copies said the same, up to where the reading ended, and each what its document
+    /// lists.
     ///
     /// # Errors
     /// `LOG-CHAIN` with the first entry that differs, as each copy has it; `DOCUMENT-HASH`.
@@ -129,10 +122,7 @@ impl Lockstep {
         }
         for copy in std::iter::once(self.longest).chain(self.others) {
             let found = Hash(copy.sha.finalize().into());
-            if let Some(listed) = copy
-                .listed
-                .filter(|listed| self.ended && listed.hash != found)
-            {
+            if let Some(listed) = copy.listed.filter(|listed| self.ended && listed.hash != found) {
                 return Err(Rule::DocumentHash.refuse(
                     format!("{} has SHA-256 {found}", copy.name),
                     listed.hash.to_string(),
@@ -222,9 +212,7 @@ mod tests {
         let agreed = lockstep.agree(Side::Tenant);
         assert_eq!(
             read.is_err(),
-            agreed
-                .as_ref()
-                .is_err_and(|error| error.rule() == Some(Rule::LogChain))
+            agreed.as_ref().is_err_and(|error| error.rule() == Some(Rule::LogChain))
         );
         agreed.map(|()| all)
     }
@@ -239,10 +227,7 @@ mod tests {
     fn every_beginning_of_the_longest_agrees() {
         let whole = lines(30);
         for cut in 0..=whole.len() {
-            assert_eq!(
-                together(&[&whole[..cut], &whole, &whole[..cut / 2]], None).unwrap(),
-                whole
-            );
+            assert_eq!(together(&[&whole[..cut], &whole, &whole[..cut / 2]], None).unwrap(), whole);
         }
         assert_eq!(together(&[b""], None).unwrap(), b"");
     }

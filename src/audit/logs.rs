@@ -83,9 +83,9 @@ impl Logs {
                 verified.head.seq, verified.head.hash
             ));
             if verified.state.phase != crate::phase::Phase::Closed {
-                verdict.missing.push(format!(
-                    "the end of the {side}'s log: it is not closed there"
-                ));
+                verdict
+                    .missing
+                    .push(format!("the end of the {side}'s log: it is not closed there"));
             }
             sides.push((side, verified));
         }
@@ -94,10 +94,7 @@ impl Logs {
 
     /// The log of a side.
     pub fn of(&self, side: Side) -> Option<&Verified> {
-        self.sides
-            .iter()
-            .find(|(of, _)| *of == side)
-            .map(|(_, log)| log)
+        self.sides.iter().find(|(of, _)| *of == side).map(|(_, log)| log)
     }
 
     /// Each side of which there is a log, with it.

@@ -1,5 +1,5 @@
-//! A whole ceremony, or what there is of it, verified from its documents: by anyone, anywhere, without an HSM
-//! and without a share.
+//! A whole ceremony, or what there is of it, verified from its documents: by anyone, anywhere,
+//! without an HSM and without a share.
 
 mod acts;
 mod approvals;
@@ -70,10 +70,7 @@ impl Verdict {
             true => "ABORTED: this ceremony ended without its aim; ",
             false => "",
         };
-        format!(
-            "{aborted}nothing false was found; {complete}; {} checks hold",
-            self.holds.len()
-        )
+        format!("{aborted}nothing false was found; {complete}; {} checks hold", self.holds.len())
     }
 
     /// The verdict for people.
@@ -108,15 +105,14 @@ pub struct Against {
     pub head: Option<Hash>,
 }
 
-/// Verifies what the folders hold. What somebody has on paper (the plan's hash, a head's hash) anchors it.
+/// Verifies what the folders hold. What somebody has on paper (the plan's hash, a head's hash)
+/// anchors it.
 ///
 /// # Errors
 /// The rule of the first thing that is false.
 pub fn verify(folders: &[PathBuf], against: &Against) -> Result<Verdict> {
-    let evidence: Vec<Evidence> = folders
-        .iter()
-        .map(|folder| Evidence::find(folder))
-        .collect::<Result<_>>()?;
+    let evidence: Vec<Evidence> =
+        folders.iter().map(|folder| Evidence::find(folder)).collect::<Result<_>>()?;
     let mut verdict = Verdict::default();
     // What an archive holds is unchanged, or nothing else of it is looked at.
     let mut archives = Vec::new();
@@ -143,15 +139,14 @@ pub fn verify(folders: &[PathBuf], against: &Against) -> Result<Verdict> {
     Ok(verdict)
 }
 
-/// The plan, the same wherever it lies. A side's own record has it, signed by enough officers of both sides.
+/// The plan, the same wherever it lies. A side's own record has it, signed by enough officers of
+/// both sides.
 fn the_plan(
     evidence: &[Evidence],
     elsewhere: Option<&Path>,
     verdict: &mut Verdict,
 ) -> Result<Plan> {
-    let within = evidence
-        .iter()
-        .map(|one| (one.path.join(PLAN_FILE), one.own().is_some()));
+    let within = evidence.iter().map(|one| (one.path.join(PLAN_FILE), one.own().is_some()));
     let within = within.filter(|(path, own)| *own || path.exists());
     let elsewhere = elsewhere.map(|path| (path.to_owned(), false));
     let mut plan: Option<Plan> = None;
@@ -162,10 +157,7 @@ fn the_plan(
         let signed = match (&enough, own) {
             (Err(_), false) => {
                 let any = signature::verify_any(&found, Namespace::Plan, found.bytes(), &files)?;
-                verdict.missing.push(format!(
-                    "enough signatures over the plan {}",
-                    path.display()
-                ));
+                verdict.missing.push(format!("enough signatures over the plan {}", path.display()));
                 any
             }
             _ => enough?,
@@ -196,9 +188,7 @@ fn the_plan(
 fn anchor(plan: &Plan, logs: &Logs, against: &Against, verdict: &mut Verdict) -> Result<()> {
     match against.plan {
         Some(expected) if expected == plan.hash() => {
-            verdict
-                .holds
-                .push(format!("the plan is the one expected, {expected}"));
+            verdict.holds.push(format!("the plan is the one expected, {expected}"));
         }
         Some(expected) => {
             return Err(Rule::PlanChanged.refuse(
@@ -214,24 +204,20 @@ fn anchor(plan: &Plan, logs: &Logs, against: &Against, verdict: &mut Verdict) ->
     }
     match against.head {
         Some(expected) if logs.ends().any(|(_, head)| head == expected) => {
-            verdict
-                .holds
-                .push(format!("a log ends with the head expected, {expected}"));
+            verdict.holds.push(format!("a log ends with the head expected, {expected}"));
         }
         Some(expected) => {
-            let ends: Vec<String> = logs
-                .ends()
-                .map(|(side, head)| format!("{side} {head}"))
-                .collect();
+            let ends: Vec<String> =
+                logs.ends().map(|(side, head)| format!("{side} {head}")).collect();
             return Err(Rule::LogChain.refuse(
                 format!("logs that end with {}", ends.join(", ")),
                 format!("one that ends with {expected}"),
                 "check the paper record; entries may have been cut off or added",
             ));
         }
-        None => verdict
-            .claims
-            .push("no head anchored: give --expect-head from the paper record".into()),
+        None => {
+            verdict.claims.push("no head anchored: give --expect-head from the paper record".into())
+        }
     }
     Ok(())
 }
@@ -254,9 +240,7 @@ fn say_claims(plan: &Plan, logs: &Logs, verdict: &mut Verdict) {
     }
     say_source(logs, verdict);
     for waiver in &plan.waivers {
-        verdict
-            .noted
-            .push(format!("waived {}: {}", waiver.rule.name(), waiver.reason));
+        verdict.noted.push(format!("waived {}: {}", waiver.rule.name(), waiver.reason));
     }
     if (logs.of(Side::Tenant)).is_some_and(|log| log.state.trusted_left()) {
         let left = "tenant: the log does not say that the trusted KEK was removed from its token";
@@ -272,13 +256,10 @@ fn say_claims(plan: &Plan, logs: &Logs, verdict: &mut Verdict) {
                 let left = list_or("nothing", left);
                 format!("ABORTED: {reason}; left in the HSM: {left}")
             }
-            Event::Approval {
-                gate: Gate::PinTry, ..
-            } => "officers signed for one more try of a PIN".into(),
-            Event::Approval {
-                gate: Gate::Deviation,
-                ..
-            } => "officers signed a deviation".into(),
+            Event::Approval { gate: Gate::PinTry, .. } => {
+                "officers signed for one more try of a PIN".into()
+            }
+            Event::Approval { gate: Gate::Deviation, .. } => "officers signed a deviation".into(),
             Event::Preflight { findings } => match broken(findings) {
                 Some(broken) => format!("preflight: {broken}"),
                 None => continue,
@@ -300,10 +281,9 @@ fn say_source(logs: &Logs, verdict: &mut Verdict) {
                     list(keys)
                 )
             }
-            Event::Close {
-                source: Some(Source::Keep),
-                ..
-            } => "the tenant's originals stay in its HSM, as the plan says".to_owned(),
+            Event::Close { source: Some(Source::Keep), .. } => {
+                "the tenant's originals stay in its HSM, as the plan says".to_owned()
+            }
             _ => continue,
         };
         verdict.noted.push(format!("{side}, entry {seq}: {said}"));
@@ -312,9 +292,7 @@ fn say_source(logs: &Logs, verdict: &mut Verdict) {
 
 /// What a preflight found broken, in one line.
 fn broken(findings: &[Finding]) -> Option<String> {
-    let broken = findings
-        .iter()
-        .filter(|finding| finding.outcome != Outcome::Holds);
+    let broken = findings.iter().filter(|finding| finding.outcome != Outcome::Holds);
     let lines: Vec<String> = broken
         .map(|finding| {
             let (rule, shown) = (finding.rule.name(), finding.outcome.shown());

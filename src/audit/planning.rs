@@ -1,4 +1,5 @@
-//! `plan new` and `plan check`: a plan is written by people and must be right before anybody signs it.
+//! `plan new` and `plan check`: a plan is written by people and must be right before anybody signs
+//! it.
 
 use std::path::Path;
 
@@ -26,10 +27,12 @@ const HSM: &str =
 /// What stands in the template for 32 random bytes.
 const NONCE: &str = "@NONCE@";
 
-/// Writes a new plan to be filled in; with the reports of both tokens, of the strongest way that both can.
+/// Writes a new plan to be filled in; with the reports of both tokens, of the strongest way that
+/// both can.
 ///
 /// # Errors
-/// `FILE-EXISTS`; `HSM-MECHANISM` where the tokens have no way in common; [`crate::Error::Failed`] where it can't be written.
+/// `FILE-EXISTS`; `HSM-MECHANISM` where the tokens have no way in common; [`crate::Error::Failed`]
+/// where it can't be written.
 pub fn new_plan(path: &Path, probes: Option<&Probes>) -> Result<()> {
     let nonce = Fixed::<32>(random()?).to_string();
     let mut text = TEMPLATE.replace(NONCE, &nonce);
@@ -39,7 +42,8 @@ pub fn new_plan(path: &Path, probes: Option<&Probes>) -> Result<()> {
     folder::write_new(path, text.as_bytes())
 }
 
-/// The template with what two tokens were seen to do filled in: HSMs, modules, the way, and its waivers.
+/// The template with what two tokens were seen to do filled in: HSMs, modules, the way, and its
+/// waivers.
 fn with_probes(template: &str, probes: &Probes) -> Result<String> {
     let (tenant, hoster) = (&probes.tenant.probe, &probes.hoster.probe);
     let proposal = strongest(tenant, hoster)?;
@@ -63,22 +67,16 @@ fn with_probes(template: &str, probes: &Probes) -> Result<String> {
         .map(|probe| format!("{} = \"{}\"", text(&probe.module.file), probe.module.sha256))
         .into();
     modules.dedup();
-    plan = plan.replacen(
-        "[software]",
-        &format!("[software]\n{}", modules.join("\n")),
-        1,
-    );
+    plan = plan.replacen("[software]", &format!("[software]\n{}", modules.join("\n")), 1);
     for (rule, found) in &proposal.waivers {
         let reason = text(&escape(found));
-        plan.push_str(&format!(
-            "\n[[waivers]]\nrule = \"{}\"\nreason = {reason}\n",
-            rule.name()
-        ));
+        plan.push_str(&format!("\n[[waivers]]\nrule = \"{}\"\nreason = {reason}\n", rule.name()));
     }
     Ok(plan)
 }
 
-/// Reads a plan and the signatures beside it, and says what it means; and what is foretold for these tokens.
+/// Reads a plan and the signatures beside it, and says what it means; and what is foretold for
+/// these tokens.
 ///
 /// # Errors
 /// Every fault of the plan with its line; `SIGNATURE-…` for a signature that is wrong.
@@ -94,11 +92,7 @@ pub fn check_plan(path: &Path, reports: &Reports) -> Result<Checked> {
                 .map(|line| format!("  report  {line}")),
         );
     }
-    Ok(Checked {
-        text: lines.join("\n"),
-        forecast: foretold,
-        roles: roles(&plan),
-    })
+    Ok(Checked { text: lines.join("\n"), forecast: foretold, roles: roles(&plan) })
 }
 
 /// What a plan means, and what is foretold of it.
@@ -127,7 +121,8 @@ impl Checked {
     /// Refuses a plan of which a refusal is foretold.
     ///
     /// # Errors
-    /// By the first rule that will refuse; [`crate::Error::Failed`] where a token itself would fail.
+    /// By the first rule that will refuse; [`crate::Error::Failed`] where a token itself would
+    /// fail.
     pub fn require(&self) -> Result<()> {
         self.forecast.as_ref().map_or(Ok(()), foretelling::require)
     }
@@ -175,16 +170,8 @@ pub(super) fn content(plan: &Plan) -> Vec<String> {
         party(&mut lines, side, plan.party(side));
     }
     for witness in &plan.witnesses {
-        let paper = if witness.person.is_some() {
-            ""
-        } else {
-            ", signs on paper"
-        };
-        lines.push(format!(
-            "witness:    {}, {}{paper}",
-            witness.id,
-            escape(&witness.name)
-        ));
+        let paper = if witness.person.is_some() { "" } else { ", signs on paper" };
+        lines.push(format!("witness:    {}, {}{paper}", witness.id, escape(&witness.name)));
     }
     quorum(&mut lines, plan);
     transfer(&mut lines, plan);
@@ -192,11 +179,7 @@ pub(super) fn content(plan: &Plan) -> Vec<String> {
         lines.push(format!("software:   {} {hash}", escape(file)));
     }
     for waiver in &plan.waivers {
-        lines.push(format!(
-            "waived:     {}: {}",
-            waiver.rule.name(),
-            waiver.rule.text()
-        ));
+        lines.push(format!("waived:     {}: {}", waiver.rule.name(), waiver.rule.text()));
         lines.push(format!("            because: {}", escape(&waiver.reason)));
     }
     if plan.waivers.is_empty() {
@@ -213,10 +196,7 @@ fn party(lines: &mut Vec<String>, side: Side, party: &Party) {
         party.approvals,
         party.officers.len()
     ));
-    for Person {
-        id, name, openssh, ..
-    } in &party.officers
-    {
+    for Person { id, name, openssh, .. } in &party.officers {
         let algorithm = openssh.split(' ').next().unwrap_or_default();
         lines.push(format!("  officer   {id}, {} ({algorithm})", escape(name)));
     }
@@ -228,11 +208,7 @@ fn party(lines: &mut Vec<String>, side: Side, party: &Party) {
             escape(&hsm.serials.join(" or "))
         ));
         if let Some(network) = &hsm.network {
-            lines.push(format!(
-                "  network   {} to {}",
-                escape(&network.interface),
-                network.peer
-            ));
+            lines.push(format!("  network   {} to {}", escape(&network.interface), network.peer));
         }
     }
 }
@@ -254,11 +230,7 @@ fn quorum(lines: &mut Vec<String>, plan: &Plan) {
             "  custodian {}, {}{}",
             custodian.id,
             escape(&custodian.name),
-            if deputies > 0 {
-                format!(", {deputies} deputy")
-            } else {
-                String::new()
-            }
+            if deputies > 0 { format!(", {deputies} deputy") } else { String::new() }
         ));
     }
 }
@@ -274,10 +246,7 @@ fn transfer(lines: &mut Vec<String>, plan: &Plan) {
         OaepHash::Sha1 => "SHA-1",
     };
     let evidence = name(&transfer.evidence);
-    let wrapped = format!(
-        "{mechanism}, OAEP with {oaep}, KEK of {} bits",
-        transfer.kek_bits
-    );
+    let wrapped = format!("{mechanism}, OAEP with {oaep}, KEK of {} bits", transfer.kek_bits);
     let how = match plan.way {
         Way::Carried => format!("keys of the tenant, {wrapped}"),
         Way::Born => format!("keys born in the hoster's HSM, challenges with OAEP {oaep}"),
@@ -288,11 +257,7 @@ fn transfer(lines: &mut Vec<String>, plan: &Plan) {
     for key in &plan.keys {
         let kind = key.key_type;
         let uses = [(key.usage.sign, "sign"), (key.usage.decrypt, "decrypt")];
-        let uses: Vec<&str> = uses
-            .iter()
-            .filter(|(may, _)| *may)
-            .map(|(_, what)| *what)
-            .collect();
+        let uses: Vec<&str> = uses.iter().filter(|(may, _)| *may).map(|(_, what)| *what).collect();
         lines.push(format!(
             "  key       {}: {}, {kind}, may {}, {}",
             key.label,
@@ -308,13 +273,7 @@ fn transfer(lines: &mut Vec<String>, plan: &Plan) {
 
 fn target(lines: &mut Vec<String>, plan: &Plan) {
     lines.push(format!("target:     {}", plan.target.kind()));
-    if let Target::Hgs {
-        ksp,
-        deployment,
-        soak_hours,
-        ..
-    } = &plan.target
-    {
+    if let Target::Hgs { ksp, deployment, soak_hours, .. } = &plan.target {
         let deployment = match deployment {
             Deployment::New => "new: the cluster has no keys yet",
             Deployment::Added => "added: the cluster's other keys stay as they are",
@@ -349,10 +308,7 @@ fn signed(lines: &mut Vec<String>, path: &Path, plan: &Plan) -> Result<()> {
         let party = plan.party(side);
         let have = party.officers.iter().filter(has_signed).count();
         if have < party.approvals {
-            lines.push(format!(
-                "  needs {} more of the {side}:",
-                party.approvals - have
-            ));
+            lines.push(format!("  needs {} more of the {side}:", party.approvals - have));
             for officer in party.officers.iter().filter(|officer| !has_signed(officer)) {
                 lines.push(format!(
                     "    {}",

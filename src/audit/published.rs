@@ -1,4 +1,5 @@
-//! What nodes published of their certificates, compared with the package's once more, from the acceptance's own files.
+//! What nodes published of their certificates, compared with the package's once more, from the
+//! acceptance's own files.
 
 use super::{Verdict, documents::Documents, logs::Logs};
 use crate::{
@@ -44,14 +45,10 @@ pub fn check(documents: &Documents, plan: &Plan, logs: &Logs, verdict: &mut Verd
 
 /// The tenant's log names the same files, by the same people.
 fn as_recorded(acceptance: &Received<Acceptance>, logs: &Logs) -> Result<()> {
-    let listed: Vec<Fetched> = (acceptance.body().metadata.iter())
-        .map(Published::logged)
-        .collect();
+    let listed: Vec<Fetched> = (acceptance.body().metadata.iter()).map(Published::logged).collect();
     let events = (logs.of(Side::Tenant).into_iter()).flat_map(|log| &log.remarks);
     for (seq, event) in events {
-        if let Event::Accept {
-            document, metadata, ..
-        } = event
+        if let Event::Accept { document, metadata, .. } = event
             && *document == acceptance.hash
             && *metadata != listed
         {
@@ -67,9 +64,7 @@ fn as_recorded(acceptance: &Received<Acceptance>, logs: &Logs) -> Result<()> {
 
 fn compare(acceptance: &Received<Acceptance>, one: &Published, pair: Pair) -> Result<()> {
     let name = one.file_name();
-    Metadata::parse(acceptance.file(&name), &name)?
-        .compare(pair.signing, pair.encryption)
-        .map(drop)
+    Metadata::parse(acceptance.file(&name), &name)?.compare(pair.signing, pair.encryption).map(drop)
 }
 
 fn say(nodes: &[Id], plan: &Plan, acceptance: &Acceptance, verdict: &mut Verdict) {

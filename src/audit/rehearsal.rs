@@ -1,5 +1,7 @@
-//! `plan rehearse`: a real plan becomes one for a rehearsal. Mode, HSMs and people's keys change, the trial that went before is not named, and
-//! where the rehearsal's tokens can do less, the way and its waivers change; nothing else, and what changed is printed from the two files, not from the intention.
+//! `plan rehearse`: a real plan becomes one for a rehearsal. Mode, HSMs and people's keys change,
+//! the trial that went before is not named, and where the rehearsal's tokens can do less, the way
+//! and its waivers change; nothing else, and what changed is printed from the two files, not from
+//! the intention.
 
 use std::path::{Path, PathBuf};
 
@@ -27,11 +29,12 @@ const MAX_KEY: u64 = 16 << 10;
 
 /// Derives the rehearsal of a plan into a new file, and says what differs.
 ///
-/// `people` holds the keys that serve in the rehearsal: `ID.pub` (OpenSSH) of each officer and of each witness with a key, `ID.recipient` (age, one
-/// per line) of each custodian.
+/// `people` holds the keys that serve in the rehearsal: `ID.pub` (OpenSSH) of each officer and of
+/// each witness with a key, `ID.recipient` (age, one per line) of each custodian.
 ///
 /// # Errors
-/// Every fault of the plan; `FILE-EXISTS`; [`Error::Failed`] for keys that are missing, each named; `HSM-MECHANISM` where no way is left.
+/// Every fault of the plan; `FILE-EXISTS`; [`Error::Failed`] for keys that are missing, each named;
+/// `HSM-MECHANISM` where no way is left.
 pub fn rehearse_plan(
     file: &Path,
     new: &Path,
@@ -52,10 +55,7 @@ pub fn rehearse_plan(
     if let Some(target) = document["target"].as_table_like_mut() {
         target.remove("trial");
     }
-    let mut keys = Keys {
-        people,
-        missing: Vec::new(),
-    };
+    let mut keys = Keys { people, missing: Vec::new() };
     for side in ["tenant", "hoster"] {
         each(&mut document[side]["officers"], |officer| keys.ssh(officer));
         let probe = probes.map(|probes| match side {
@@ -123,10 +123,7 @@ impl Keys<'_> {
     fn age(&mut self, person: &mut dyn TableLike) {
         let id = id_of(person);
         let how = format!("keyferry-custodian identity new {id}.identity > {id}.recipient");
-        let recipients: Array = self
-            .lines(&format!("{id}.recipient"), how)
-            .into_iter()
-            .collect();
+        let recipients: Array = self.lines(&format!("{id}.recipient"), how).into_iter().collect();
         if !recipients.is_empty() {
             replace(person, "recipients", recipients.into());
         }
@@ -135,9 +132,7 @@ impl Keys<'_> {
     fn lines(&mut self, file: &str, how: String) -> Vec<String> {
         let path = self.people.join(file);
         let read = folder::read_file(&path, MAX_KEY).ok();
-        let text = read
-            .and_then(|bytes| String::from_utf8(bytes).ok())
-            .unwrap_or_default();
+        let text = read.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
         let lines: Vec<String> = (text.lines().map(str::trim))
             .filter(|line| !line.is_empty())
             .map(str::to_owned)
@@ -152,16 +147,11 @@ impl Keys<'_> {
         if self.missing.is_empty() {
             return Ok(());
         }
-        let missing = self
-            .missing
-            .iter()
-            .map(|(path, how)| format!("  {}    {how}", path.display()));
+        let missing =
+            self.missing.iter().map(|(path, how)| format!("  {}    {how}", path.display()));
         let missing: Vec<_> = missing.collect();
         Err(Error::failed(
-            format!(
-                "keys for the rehearsal are missing:\n{}",
-                missing.join("\n")
-            ),
+            format!("keys for the rehearsal are missing:\n{}", missing.join("\n")),
             "let each person make theirs, for the rehearsal alone, and put the public halves there",
         ))
     }
@@ -206,33 +196,24 @@ fn hsm(party: &mut Item, probe: Option<&Probe>) {
     }
 }
 
-/// The plan's own way if the rehearsal's tokens can it, else the strongest that they can; and the waivers that it needs.
+/// The plan's own way if the rehearsal's tokens can it, else the strongest that they can; and the
+/// waivers that it needs.
 fn way(document: &mut DocumentMut, plan: &Plan, probes: &Probes) -> Result<()> {
     let (tenant, hoster) = (&probes.tenant.probe, &probes.hoster.probe);
     let own = (plan.transfer.mechanism, plan.transfer.oaep_hash);
-    let as_planned = ways(tenant, hoster)
-        .contains(&own)
-        .then(|| propose(tenant, hoster, own));
-    let proposal = as_planned
-        .flatten()
-        .map_or_else(|| strongest(tenant, hoster), Ok)?;
+    let as_planned = ways(tenant, hoster).contains(&own).then(|| propose(tenant, hoster, own));
+    let proposal = as_planned.flatten().map_or_else(|| strongest(tenant, hoster), Ok)?;
     let transfer = document["transfer"].or_insert(Item::Table(Table::new()));
     if (proposal.mechanism, proposal.oaep_hash) != own {
         transfer["mechanism"] = value(name(&proposal.mechanism));
         transfer["oaep_hash"] = value(name(&proposal.oaep_hash));
     }
     let mut waivers = ArrayOfTables::new();
-    let of_the_way = [
-        Rule::WrapComposite,
-        Rule::WrapOaepSha1,
-        Rule::TargetWrapWithTrusted,
-    ];
+    let of_the_way = [Rule::WrapComposite, Rule::WrapOaepSha1, Rule::TargetWrapWithTrusted];
     let kept = plan.waivers.iter().filter(|waiver| {
         !of_the_way.contains(&waiver.rule) || (proposal.mechanism, proposal.oaep_hash) == own
     });
-    let kept: Vec<_> = kept
-        .map(|waiver| (waiver.rule, waiver.reason.clone()))
-        .collect();
+    let kept: Vec<_> = kept.map(|waiver| (waiver.rule, waiver.reason.clone())).collect();
     let needed =
         (proposal.waivers.iter()).filter(|(rule, _)| kept.iter().all(|(kept, _)| kept != rule));
     for (rule, reason) in kept.iter().chain(needed) {
@@ -273,12 +254,7 @@ fn compare(
             keys.dedup();
             let dot = if at.is_empty() { "" } else { "." };
             for key in keys {
-                compare(
-                    &format!("{at}{dot}{key}"),
-                    old.get(key),
-                    new.get(key),
-                    lines,
-                );
+                compare(&format!("{at}{dot}{key}"), old.get(key), new.get(key), lines);
             }
         }
         (Some(Value::Array(old)), Some(Value::Array(new))) => {

@@ -1,5 +1,6 @@
-//! `plan new --from`: next year's ceremony with the same people, written from last year's plan. Comments stay; what must not come twice is made
-//! new, and the file begins with what people have to look at.
+//! `plan new --from`: next year's ceremony with the same people, written from last year's plan.
+//! Comments stay; what must not come twice is made new, and the file begins with what people have
+//! to look at.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -22,7 +23,8 @@ const MAX_ID: usize = 40;
 /// Writes a plan from an older one into a new file, and says what differs.
 ///
 /// # Errors
-/// Every fault of the older plan; `FILE-EXISTS`; [`crate::Error::Failed`] where it can't be written.
+/// Every fault of the older plan; `FILE-EXISTS`; [`crate::Error::Failed`] where it can't be
+/// written.
 pub fn renew_plan(from: &Path, new: &Path) -> Result<Vec<String>> {
     let plan = Plan::read(from)?;
     let text = String::from_utf8_lossy(plan.bytes()).into_owned();
@@ -83,7 +85,8 @@ enum Undated {
     Dated,
 }
 
-/// The id that follows another: its month or year at the end becomes today's, or else it is counted. None of `taken`.
+/// The id that follows another: its month or year at the end becomes today's, or else it is
+/// counted. None of `taken`.
 fn successor(id: &str, month: &str, undated: Undated, taken: &[String]) -> String {
     let (base, number) = match dated(id) {
         Some(_) => (id, 1),
@@ -128,9 +131,7 @@ fn counted(id: &str) -> (&str, u32) {
         let number = text.parse().ok().filter(|number| *number > 1)?;
         (text.len() <= 3 && !text.starts_with('0')).then_some(number)
     };
-    id.rsplit_once('-')
-        .and_then(|(before, last)| Some((before, number(last)?)))
-        .unwrap_or((id, 1))
+    id.rsplit_once('-').and_then(|(before, last)| Some((before, number(last)?))).unwrap_or((id, 1))
 }
 
 /// An id with a suffix; a long one loses its end for it.
@@ -203,11 +204,7 @@ mod tests {
             ("contoso-2026-11", "contoso-2027-11", "contoso-2027-11"),
             ("contoso-2026", "contoso-2027", "contoso-2027"),
             ("contoso-2027-11", "contoso-2027-11-2", "contoso-2027-11-2"),
-            (
-                "contoso-2027-11-2",
-                "contoso-2027-11-3",
-                "contoso-2027-11-3",
-            ),
+            ("contoso-2027-11-2", "contoso-2027-11-3", "contoso-2027-11-3"),
             ("contoso-2026-11-2", "contoso-2027-11", "contoso-2027-11"),
             ("contoso-2026-13", "contoso-2027", "contoso-2027"),
             ("contoso", "contoso-2", "contoso-2027-11"),

@@ -29,12 +29,14 @@ enum Command {
     /// The plan of a ceremony
     #[command(subcommand)]
     Plan(PlanCommand),
-    /// Explain one file in plain words, before it is signed or believed: a document, a request, a log, a plan, a report, a signature
+    /// Explain one file in plain words, before it is signed or believed: a document, a request, a
+    /// log, a plan, a report, a signature
     Show {
         /// The file
         file: PathBuf,
     },
-    /// Say the SHA-256 of a file, for the plan's table of software, or a list that is read aloud: hex, and 32 words
+    /// Say the SHA-256 of a file, for the plan's table of software, or a list that is read aloud:
+    /// hex, and 32 words
     Digest {
         /// The file
         file: PathBuf,
@@ -71,7 +73,8 @@ enum PlanCommand {
         /// The report of each side's token (`probe`): the plan becomes the strongest that both can
         #[arg(long, value_name = "REPORT")]
         probe: Vec<PathBuf>,
-        /// The plan of the last ceremony: the new one renews its keys, with the same people and the same service
+        /// The plan of the last ceremony: the new one renews its keys, with the same people and the
+        /// same service
         #[arg(long, value_name = "PLAN", conflicts_with = "probe")]
         from: Option<PathBuf>,
     },
@@ -92,7 +95,8 @@ enum PlanCommand {
         plan: PathBuf,
         /// The new plan
         file: PathBuf,
-        /// The folder of the rehearsal's public keys: ID.pub of officers and witnesses, ID.recipient of custodians
+        /// The folder of the rehearsal's public keys: ID.pub of officers and witnesses,
+        /// ID.recipient of custodians
         #[arg(long, value_name = "FOLDER")]
         people: PathBuf,
         /// The report of each side's token in the rehearsal, where it can do less
@@ -111,34 +115,16 @@ fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     let done = match command {
-        Command::Plan(PlanCommand::New {
-            file,
-            from: Some(from),
-            ..
-        }) => plan_renew(&from, &file),
+        Command::Plan(PlanCommand::New { file, from: Some(from), .. }) => plan_renew(&from, &file),
         Command::Plan(PlanCommand::New { file, probe, .. }) => plan_new(&file, &probe),
         Command::Plan(PlanCommand::Check { file, probe, json }) => plan_check(&file, &probe, json),
-        Command::Plan(PlanCommand::Rehearse {
-            plan,
-            file,
-            people,
-            probe,
-        }) => plan_rehearse(&plan, &file, &people, &probe),
+        Command::Plan(PlanCommand::Rehearse { plan, file, people, probe }) => {
+            plan_rehearse(&plan, &file, &people, &probe)
+        }
         Command::Show { file } => audit::show(&file, &mut BufWriter::new(std::io::stdout().lock())),
         Command::Digest { file } => digest(&file),
-        Command::Verify {
-            folders,
-            plan,
-            expect_plan,
-            expect_head,
-            json,
-            quiet,
-        } => {
-            let against = Against {
-                plan_file: plan,
-                plan: expect_plan,
-                head: expect_head,
-            };
+        Command::Verify { folders, plan, expect_plan, expect_head, json, quiet } => {
+            let against = Against { plan_file: plan, plan: expect_plan, head: expect_head };
             match audit::verify(&folders, &against) {
                 Err(error) if quiet => return ExitCode::from(error.exit_code()),
                 verdict => verdict.and_then(|verdict| match (quiet, json) {

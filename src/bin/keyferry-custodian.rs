@@ -59,7 +59,8 @@ enum Identity {
         #[arg(long)]
         no_passphrase: bool,
     },
-    /// Make a sheet for the printer: the identity, encrypted with its passphrase, as QR codes and lines
+    /// Make a sheet for the printer: the identity, encrypted with its passphrase, as QR codes and
+    /// lines
     Sheet {
         /// The identity file; it has a passphrase
         file: PathBuf,
@@ -119,22 +120,17 @@ fn main() -> ExitCode {
     // A custodian may be anywhere: passphrases come from a terminal, or in a rehearsal from a pipe.
     let asker = Asker::new(Mode::Rehearsal);
     let done = match command {
-        Command::Identity(Identity::New {
-            file,
-            no_passphrase,
-        }) => identity_new(&asker, file, no_passphrase),
+        Command::Identity(Identity::New { file, no_passphrase }) => {
+            identity_new(&asker, file, no_passphrase)
+        }
         Command::Share(ShareCommand::Check { file, identity }) => {
             share_check(&asker, file, identity)
         }
         Command::Share(ShareCommand::Open { file, identity }) => share_open(&asker, file, identity),
         Command::Identity(Identity::Type { file }) => type_sheet(&asker, file),
-        Command::Identity(Identity::Sheet {
-            file,
-            page,
-            ceremony,
-            rehearsal,
-            look,
-        }) => identity_sheet(&asker, &file, &page, &ceremony, rehearsal, look),
+        Command::Identity(Identity::Sheet { file, page, ceremony, rehearsal, look }) => {
+            identity_sheet(&asker, &file, &page, &ceremony, rehearsal, look)
+        }
         Command::Share(ShareCommand::Type { file }) => type_sheet(&asker, file),
         Command::Scan { pictures, to } => {
             scan::scan(&pictures, &to).and_then(|report| give(&report.text()))
@@ -219,10 +215,7 @@ fn type_sheet(asker: &Asker, file: PathBuf) -> Result<()> {
     }
     let typed = lines::ask(asker)?;
     folder::write_new(&file, &with_armour(&typed)?)?;
-    asker.say(&format!(
-        "It is in {}, as it was before it was printed.",
-        file.display()
-    ));
+    asker.say(&format!("It is in {}, as it was before it was printed.", file.display()));
     Ok(())
 }
 

@@ -19,7 +19,8 @@ use keyferry::{
     },
 };
 
-/// The tenant's side of a key ceremony: its keys leave its HSM wrapped for the hoster's, sealed under shares
+/// The tenant's side of a key ceremony: its keys leave its HSM wrapped for the hoster's, sealed
+/// under shares
 #[derive(Parser)]
 #[command(name = "keyferry-tenant", version)]
 struct Cli {
@@ -42,7 +43,8 @@ enum Command {
     /// The target keys
     #[command(subcommand)]
     Keys(Keys),
-    /// Wrap and seal every key, and deal the shares; or, with --format, wrap every key for a cloud service
+    /// Wrap and seal every key, and deal the shares; or, with --format, wrap every key for a cloud
+    /// service
     Export {
         #[command(flatten)]
         work: Sessions,
@@ -88,7 +90,8 @@ enum Command {
 
 #[derive(Subcommand)]
 enum Source {
-    /// Destroy them, where the plan says so, once the hoster has said how it has backed the keys up and officers have signed
+    /// Destroy them, where the plan says so, once the hoster has said how it has backed the keys up
+    /// and officers have signed
     Destroy {
         /// The closing/ folder
         closing: PathBuf,
@@ -125,7 +128,8 @@ enum Keys {
         #[arg(long, value_name = "LABEL=FILE", value_parser = file_of)]
         existing: Vec<(Id, PathBuf)>,
     },
-    /// Take keys that were born in the hoster's HSM by the words that are read aloud, and make the challenge
+    /// Take keys that were born in the hoster's HSM by the words that are read aloud, and make the
+    /// challenge
     Check {
         /// The keys/ folder
         keys: PathBuf,
@@ -168,9 +172,7 @@ enum Receipt {
 }
 
 fn of_cloud(text: &str) -> std::result::Result<CloudFormat, String> {
-    let found = CloudFormat::ALL
-        .into_iter()
-        .find(|format| format.name() == text);
+    let found = CloudFormat::ALL.into_iter().find(|format| format.name() == text);
     found.ok_or_else(|| "expected azure-byok, aws-kms or gcp-kms".into())
 }
 
@@ -224,18 +226,13 @@ fn run(Cli { common, command }: Cli) -> ExitCode {
             side,
             Box::new(|ceremony, asker| {
                 trust::require(ceremony)?;
-                let choice = TokenChoice {
-                    pin_file: so_pin_file,
-                    ..common.token_choice()?
-                };
+                let choice = TokenChoice { pin_file: so_pin_file, ..common.token_choice()? };
                 with_officer(ceremony, Step::KekTrust, &choice, asker, trust::trust)
             }),
         ),
         Command::Keys(Keys::Create { existing }) => {
-            let existing: Vec<_> = existing
-                .into_iter()
-                .map(|(label, file)| keys::Existing { label, file })
-                .collect();
+            let existing: Vec<_> =
+                existing.into_iter().map(|(label, file)| keys::Existing { label, file }).collect();
             common.hsm_step(side, Step::KeysCreate, |ceremony, hsm, _| {
                 keys::create(ceremony, hsm, &existing)
             })
@@ -250,12 +247,7 @@ fn run(Cli { common, command }: Cli) -> ExitCode {
                 born::check(ceremony, keys, &typed)
             }),
         ),
-        Command::Export {
-            format: Some(format),
-            kek: Some(kek),
-            kid,
-            ..
-        } => {
+        Command::Export { format: Some(format), kek: Some(kek), kid, .. } => {
             let order = cloud::Order { format, kek, kid };
             common.gated_step(
                 side,
@@ -267,20 +259,13 @@ fn run(Cli { common, command }: Cli) -> ExitCode {
                 },
             )
         }
-        Command::Export { work, .. } => common.gated_step(
-            side,
-            Step::Export,
-            export::ask,
-            |ceremony, hsm, asker, approved| {
+        Command::Export { work, .. } => {
+            common.gated_step(side, Step::Export, export::ask, |ceremony, hsm, asker, approved| {
                 let say = |text: &str| asker.progress(text);
                 export::export(ceremony, hsm, approved, work.sessions.into(), &say)
-            },
-        ),
-        Command::Share(Share::Confirm {
-            custodian,
-            deputy,
-            words,
-        }) => common.step(
+            })
+        }
+        Command::Share(Share::Confirm { custodian, deputy, words }) => common.step(
             side,
             Box::new(move |ceremony, asker| {
                 let prompt = shares::words_prompt(ceremony, &custodian)?;
@@ -289,27 +274,15 @@ fn run(Cli { common, command }: Cli) -> ExitCode {
                 shares::confirm(ceremony, &custodian, &typed, deputy)
             }),
         ),
-        Command::Share(Share::Reissue { custodian, to }) => common.step(
-            side,
-            Box::new(move |ceremony, _| shares::reissue(ceremony, &custodian, &to)),
-        ),
-        Command::Receipt(Receipt::Check { receipt }) => common.step(
-            side,
-            Box::new(move |ceremony, _| receipt::check(ceremony, &receipt)),
-        ),
-        Command::Accept {
-            registration,
-            metadata,
-            fetched_by,
-            fetched_from,
-        } => common.step(
+        Command::Share(Share::Reissue { custodian, to }) => common
+            .step(side, Box::new(move |ceremony, _| shares::reissue(ceremony, &custodian, &to))),
+        Command::Receipt(Receipt::Check { receipt }) => {
+            common.step(side, Box::new(move |ceremony, _| receipt::check(ceremony, &receipt)))
+        }
+        Command::Accept { registration, metadata, fetched_by, fetched_from } => common.step(
             side,
             Box::new(move |ceremony, _| {
-                let asked = Asked {
-                    files: metadata,
-                    by: fetched_by,
-                    from: fetched_from,
-                };
+                let asked = Asked { files: metadata, by: fetched_by, from: fetched_from };
                 accept::accept(ceremony, &registration, &asked)
             }),
         ),
@@ -319,10 +292,8 @@ fn run(Cli { common, command }: Cli) -> ExitCode {
             |ceremony| source::ask(ceremony, &closing),
             |ceremony, hsm, _, approved| source::destroy(ceremony, hsm, approved, &closing),
         ),
-        Command::Close { closing } => common.step(
-            side,
-            Box::new(move |ceremony, _| archive::close(ceremony, closing.as_deref())),
-        ),
+        Command::Close { closing } => common
+            .step(side, Box::new(move |ceremony, _| archive::close(ceremony, closing.as_deref()))),
     }
 }
 

@@ -1,4 +1,5 @@
-//! The documents of a ceremony folder: built, named once the log names them, taken, kept, read again.
+//! The documents of a ceremony folder: built, named once the log names them, taken, kept, read
+//! again.
 
 use std::path::{Path, PathBuf};
 
@@ -40,7 +41,8 @@ impl Ceremony {
         self.outbox(&format!(".attempt-{attempt}"))
     }
 
-    /// Builds a document under another name, complete and synced. It gets its own once the log names it.
+    /// Builds a document under another name, complete and synced. It gets its own once the log
+    /// names it.
     ///
     /// # Errors
     /// What writing files can end with.
@@ -50,10 +52,8 @@ impl Ceremony {
         body: B,
         files: Vec<(String, Vec<u8>)>,
     ) -> Result<Hash> {
-        let answers = B::KIND
-            .answers(self.plan.way)
-            .map(|kind| self.state.document(kind))
-            .transpose()?;
+        let answers =
+            B::KIND.answers(self.plan.way).map(|kind| self.state.document(kind)).transpose()?;
         self.build_document(begun, answers, body, files)
     }
 
@@ -116,8 +116,8 @@ impl Ceremony {
         self.settle()
     }
 
-    /// Gives every document that the log names its name, where a killed run did not come to it; first those make
-    /// room that a restart has left behind.
+    /// Gives every document that the log names its name, where a killed run did not come to it;
+    /// first those make room that a restart has left behind.
     pub(super) fn settle(&mut self) -> Result<()> {
         // In a mirror that was cut off, and is gone on from now, they lie inside documents.
         for place in
@@ -163,14 +163,12 @@ impl Ceremony {
         Ok(())
     }
 
-    /// Clears the outbox for a step: what interrupted runs left, of this attempt or an older one, is not trusted and
-    /// is made again.
+    /// Clears the outbox for a step: what interrupted runs left, of this attempt or an older one,
+    /// is not trusted and is made again.
     pub(super) fn clear_outbox(&self) -> Result<()> {
         let outbox = self.dir.join(OUTBOX);
         folder::erase_hidden(&outbox)?;
-        let unnamed = unnamed(&self.state)
-            .into_iter()
-            .map(|path| self.dir.join(path));
+        let unnamed = unnamed(&self.state).into_iter().map(|path| self.dir.join(path));
         let mut own = unnamed.filter(|path| path.starts_with(&outbox));
         own.try_for_each(|path| folder::erase(&path))
     }
@@ -220,7 +218,8 @@ impl Ceremony {
             .collect()
     }
 
-    /// Keeps a document of the other side, byte for byte as it was verified. It gets its name once the log names it.
+    /// Keeps a document of the other side, byte for byte as it was verified. It gets its name once
+    /// the log names it.
     ///
     /// # Errors
     /// What writing files can end with.
@@ -240,18 +239,14 @@ impl Ceremony {
         self.settle()
     }
 
-    /// Every document of the record, of both sides, in the order in which they cross: where it lies, and below which
-    /// folder it belongs in an archive. Those that were given up come last.
+    /// Every document of the record, of both sides, in the order in which they cross: where it
+    /// lies, and below which folder it belongs in an archive. Those that were given up come last.
     pub fn record_of_documents(&self) -> Vec<(Kind, Hash, PathBuf, PathBuf)> {
         let folder = |kind: Kind| match kind.side() == self.state.side {
             true => self.dir.join(OUTBOX),
             false => self.dir.join(INBOX),
         };
-        let made = self
-            .state
-            .made
-            .iter()
-            .map(|(kind, made)| (*kind, made.hash));
+        let made = self.state.made.iter().map(|(kind, made)| (*kind, made.hash));
         let taken = self.state.taken.iter().map(|(kind, hash)| (*kind, *hash));
         let current = made.chain(taken).map(|(kind, hash)| {
             let name = PathBuf::from(kind.name());
@@ -273,9 +268,7 @@ impl Ceremony {
     /// As [`Ceremony::take`], and `DOCUMENT-HASH` where it is not the one of the log.
     pub fn kept<B: Body>(&self) -> Result<Released<B>> {
         let hash = self.state.document(B::KIND)?;
-        read::<B>(&self.inbox(B::KIND.name()), &self.plan)?
-            .released(&self.plan)?
-            .being(hash)
+        read::<B>(&self.inbox(B::KIND.name()), &self.plan)?.released(&self.plan)?.being(hash)
     }
 
     /// What must be proven, as this side sent or took it.
@@ -330,7 +323,8 @@ pub fn archive_name(closes: u32) -> String {
     }
 }
 
-/// Where documents would lie that the log does not name, and an archive: only a mirror that was cut off can have any.
+/// Where documents would lie that the log does not name, and an archive: only a mirror that was cut
+/// off can have any.
 pub(super) fn unnamed(state: &State) -> Vec<PathBuf> {
     let mut paths = Vec::new();
     for kind in Kind::ALL {
@@ -352,7 +346,8 @@ pub(super) fn unnamed(state: &State) -> Vec<PathBuf> {
     paths
 }
 
-/// Moves what a restart has left behind out of the way of what comes next. Nothing of the record is erased.
+/// Moves what a restart has left behind out of the way of what comes next. Nothing of the record is
+/// erased.
 pub(super) fn leave_behind(dir: &Path, state: &State) -> Result<()> {
     for left in &state.abandoned {
         let own = left.kind.side() == state.side;

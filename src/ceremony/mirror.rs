@@ -1,5 +1,5 @@
-//! The mirror: a copy of the ceremony folder on another medium, brought up to date step by step. It holds no secret, and
-//! is a folder to go on from, on another machine, when this one is lost.
+//! The mirror: a copy of the ceremony folder on another medium, brought up to date step by step. It
+//! holds no secret, and is a folder to go on from, on another machine, when this one is lost.
 
 use std::{
     fs::{self, OpenOptions},
@@ -20,7 +20,8 @@ use crate::{
     rule::Rule,
 };
 
-/// The greatest size of a file that is mirrored, in bytes: a log that travelled with a document, or a registry.
+/// The greatest size of a file that is mirrored, in bytes: a log that travelled with a document, or
+/// a registry.
 const MAX_MIRRORED: u64 = MAX_LOG;
 
 /// Where the copy lies.
@@ -30,7 +31,8 @@ impl Ceremony {
     /// Keeps a copy of the folder from now on, and brings it up to date at once.
     ///
     /// # Errors
-    /// `MIRROR` where the copy is of another ceremony, or went on by itself; [`Error::Failed`] where it can't be written.
+    /// `MIRROR` where the copy is of another ceremony, or went on by itself; [`Error::Failed`]
+    /// where it can't be written.
     pub fn mirror_to(&mut self, to: &Path) -> Result<()> {
         let inside = |of: &Path, what: &Path| {
             let whole = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -39,11 +41,7 @@ impl Ceremony {
         folder::make_folder(to)?;
         if inside(&self.dir, to) || inside(to, &self.dir) {
             return Err(Rule::Mirror.refuse(
-                format!(
-                    "{} and {}, one in the other",
-                    to.display(),
-                    self.dir.display()
-                ),
+                format!("{} and {}, one in the other", to.display(), self.dir.display()),
                 "a folder on another medium",
                 "name a folder of its own with --mirror",
             ));
@@ -57,7 +55,8 @@ impl Ceremony {
         self.mirror.as_ref().map(|Mirror(to)| to.as_path())
     }
 
-    /// Brings the copy up to date, where there is to be one: documents first, and the log, which names them, last.
+    /// Brings the copy up to date, where there is to be one: documents first, and the log, which
+    /// names them, last.
     ///
     /// # Errors
     /// As [`Ceremony::mirror_to`].
@@ -104,7 +103,8 @@ fn plain_below(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The first copy: into an empty folder, or over one that was interrupted. The plan comes first and says whose it is.
+/// The first copy: into an empty folder, or over one that was interrupted. The plan comes first and
+/// says whose it is.
 fn begin(from: &Path, to: &Path) -> Result<()> {
     let plan = to.join(PLAN_FILE);
     // Of a copy that was interrupted at its first file there is nothing but the draft.
@@ -126,10 +126,9 @@ fn copy_folder(dir: &Path, to: &Path, place: &Path, unnamed: &[PathBuf]) -> Resu
         let entry = entry.map_err(|error| Error::file(&from, error))?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let path = place.join(&name);
-        let kind = entry
-            .file_type()
-            .map_err(|error| Error::file(&entry.path(), error))?;
-        // What is hidden is being built; the log comes last; anything but files and folders is nobody's record.
+        let kind = entry.file_type().map_err(|error| Error::file(&entry.path(), error))?;
+        // What is hidden is being built; the log comes last; anything but files and folders is
+        // nobody's record.
         if name.starts_with('.') || path == Path::new(LOG_FILE) || unnamed.contains(&path) {
             continue;
         }
@@ -151,7 +150,8 @@ fn copy_file(from: &Path, to: &Path, name: &str) -> Result<()> {
     if folder::read_file(to, MAX_MIRRORED)? == bytes {
         return Ok(());
     }
-    // The registry changes with every ceremony; an officer may sign again where a signature was spoilt.
+    // The registry changes with every ceremony; an officer may sign again where a signature was
+    // spoilt.
     if name == "registry.json" || name.ends_with(".sig") {
         return folder::replace(to, &bytes);
     }
@@ -172,8 +172,6 @@ fn append(path: &Path, bytes: &[u8]) -> Result<()> {
         .custom_flags(OFlags::NOFOLLOW.bits() as i32)
         .open(path)
         .map_err(failed)?;
-    file.write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .map_err(failed)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
     folder::sync_parent(path)
 }

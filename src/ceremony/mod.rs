@@ -1,5 +1,5 @@
-//! One side's ceremony folder: plan, log, what came in, what goes out. The state is the log, replayed;
-//! what a killed run left unfinished is settled from it.
+//! One side's ceremony folder: plan, log, what came in, what goes out. The state is the log,
+//! replayed; what a killed run left unfinished is settled from it.
 
 mod documents;
 mod mirror;
@@ -69,9 +69,8 @@ impl Ceremony {
             ));
         }
         let mut log = Log::create(dir)?;
-        for (name, bytes) in signatures
-            .iter()
-            .chain([&(PLAN_FILE.to_owned(), plan.bytes().to_vec())])
+        for (name, bytes) in
+            signatures.iter().chain([&(PLAN_FILE.to_owned(), plan.bytes().to_vec())])
         {
             let path = dir.join(name);
             // A killed `init` may have written it; a file with other contents is somebody else's.
@@ -81,13 +80,7 @@ impl Ceremony {
         }
         let mut state = State::new(side);
         state.apply(&log.append(init)?)?;
-        Ok(Ceremony {
-            dir: dir.to_owned(),
-            plan,
-            state,
-            log,
-            mirror: None,
-        })
+        Ok(Ceremony { dir: dir.to_owned(), plan, state, log, mirror: None })
     }
 
     /// Opens a side's ceremony: the plan must be the agreed one and the log whole.
@@ -99,13 +92,8 @@ impl Ceremony {
         let log = Log::open(dir, |entry| replay.take(&entry))?;
         let plan = Plan::read(&dir.join(PLAN_FILE))?;
         replay.check_plan(&plan)?;
-        let mut ceremony = Ceremony {
-            dir: dir.to_owned(),
-            plan,
-            state: replay.state,
-            log,
-            mirror: None,
-        };
+        let mut ceremony =
+            Ceremony { dir: dir.to_owned(), plan, state: replay.state, log, mirror: None };
         ceremony.settle()?;
         Ok(ceremony)
     }
@@ -119,10 +107,7 @@ impl Ceremony {
         let before = self.log.head();
         state.apply(&Entry {
             // Its place; its hash is not known yet.
-            head: Head {
-                seq: before.seq + 1,
-                ..before
-            },
+            head: Head { seq: before.seq + 1, ..before },
             time: String::new(),
             event: event.clone(),
         })?;
@@ -141,11 +126,7 @@ impl Ceremony {
         let head = self.record(Event::Intent { step, attempt })?;
         self.clear_outbox()?;
         self.mirror()?;
-        Ok(Begun {
-            step,
-            attempt,
-            head,
-        })
+        Ok(Begun { step, attempt, head })
     }
 
     /// The log's last entry.

@@ -1,4 +1,5 @@
-//! What goes to the nodes of the service and comes back from them: the register folder with its orders, and the evidence.
+//! What goes to the nodes of the service and comes back from them: the register folder with its
+//! orders, and the evidence.
 
 use std::path::PathBuf;
 
@@ -20,11 +21,7 @@ pub const EVIDENCE: &str = "evidence";
 
 /// The name under which a node's evidence is kept.
 pub fn kept_as(node: &Id, stage: Stage, evidence: Hash) -> String {
-    format!(
-        "{node}-{}-{}.json",
-        stage.name(),
-        &evidence.to_string()[..16]
-    )
+    format!("{node}-{}-{}.json", stage.name(), &evidence.to_string()[..16])
 }
 
 impl Ceremony {
@@ -81,16 +78,15 @@ impl Ceremony {
         self.dir.join(EVIDENCE).join(kept_as(node, stage, evidence))
     }
 
-    /// The newest evidence of a stage of every node that gave any, in the plan's order: each with its bytes.
+    /// The newest evidence of a stage of every node that gave any, in the plan's order: each with
+    /// its bytes.
     ///
     /// # Errors
     /// `DOCUMENT-HASH` where one is not the one of the log, `EVIDENCE-FORMAT`.
     pub fn evidence(&self, stage: Stage) -> Result<Vec<(NodeEvidence, Vec<u8>)>> {
         let nodes = &self.state.nodes;
         let proved = nodes.proved(stage);
-        let there = nodes
-            .current()
-            .filter_map(|node| Some((node, proved.get(node)?)));
+        let there = nodes.current().filter_map(|node| Some((node, proved.get(node)?)));
         there
             .map(|(node, proved)| {
                 let bytes = self.kept_evidence(node, stage, proved.evidence)?;
@@ -109,10 +105,7 @@ impl Ceremony {
         all.sort();
         all.dedup();
         let read = |(node, stage, hash): (Id, Stage, Hash)| {
-            Ok((
-                kept_as(&node, stage, hash),
-                self.kept_evidence(&node, stage, hash)?,
-            ))
+            Ok((kept_as(&node, stage, hash), self.kept_evidence(&node, stage, hash)?))
         };
         all.into_iter().map(read).collect()
     }
@@ -135,22 +128,21 @@ impl Ceremony {
     /// Records what changes the nodes, and gives them their orders.
     ///
     /// # Errors
-    /// As [`Ceremony::record`] and what writing files can end with; what then is missing, the next start writes.
+    /// As [`Ceremony::record`] and what writing files can end with; what then is missing, the next
+    /// start writes.
     pub fn ordered(&mut self, result: Event) -> Result<()> {
         self.record(result)?;
         self.settle()
     }
 
-    /// The register folder has its name once the log names it, and in it lies every order that follows from the log.
+    /// The register folder has its name once the log names it, and in it lies every order that
+    /// follows from the log.
     pub(super) fn settle_nodes(&self) -> Result<()> {
         let nodes = &self.state.nodes;
         let Some(brief) = nodes.brief else {
             return Ok(());
         };
-        let (part, to) = (
-            self.dir.join(format!(".{REGISTER}")),
-            self.register_folder(),
-        );
+        let (part, to) = (self.dir.join(format!(".{REGISTER}")), self.register_folder());
         let built = folder::read_file(&part.join(BRIEF_FILE), MAX_BRIEF);
         if built.is_ok_and(|bytes| Hash::of(&bytes) == brief) {
             // Only a mirror that was cut off can hold a folder that its log does not name.

@@ -21,11 +21,7 @@ pub struct Replay {
 impl Replay {
     /// Before the first entry.
     pub fn new(side: Side) -> Self {
-        Replay {
-            state: State::new(side),
-            plan: None,
-            trial: None,
-        }
+        Replay { state: State::new(side), plan: None, trial: None }
     }
 
     /// Takes the next entry; the first is `init`, and only the first.
@@ -34,12 +30,7 @@ impl Replay {
     /// `LOG-EVENT`.
     pub fn take(&mut self, entry: &Entry) -> Result<()> {
         match (&entry.event, self.plan) {
-            (
-                Event::Init {
-                    side, plan, trial, ..
-                },
-                None,
-            ) if *side == self.state.side => {
+            (Event::Init { side, plan, trial, .. }, None) if *side == self.state.side => {
                 self.plan = Some(*plan);
                 self.trial = *trial;
             }
@@ -56,8 +47,9 @@ impl Replay {
     /// Whether the log is of this plan, and has the step that only some plans have.
     ///
     /// # Errors
-    /// `PLAN-CHANGED`; `TARGET-WRAP-WITH-TRUSTED` where the tenant's keys were made before its HSM trusted the KEK; `PLAN-TRIAL` where the
-    /// hoster began without the trial that the plan names; `TRIAL-ENDS` where a trial did not stop.
+    /// `PLAN-CHANGED`; `TARGET-WRAP-WITH-TRUSTED` where the tenant's keys were made before its HSM
+    /// trusted the KEK; `PLAN-TRIAL` where the hoster began without the trial that the plan names;
+    /// `TRIAL-ENDS` where a trial did not stop.
     pub fn check_plan(&self, plan: &Plan) -> Result<()> {
         if self.plan == Some(plan.hash()) && self.state.way != plan.way {
             return Err(Rule::LogEvent.refuse(
@@ -77,10 +69,7 @@ impl Replay {
         }
         Err(Rule::PlanChanged.refuse(
             format!("{PLAN_FILE} with SHA-256 {}", plan.hash()),
-            format!(
-                "the agreed one, {}",
-                self.plan.map_or("none".into(), |hash| hash.to_string())
-            ),
+            format!("the agreed one, {}", self.plan.map_or("none".into(), |hash| hash.to_string())),
             "put the agreed plan back, byte for byte; a change needs a new ceremony",
         ))
     }

@@ -1,4 +1,5 @@
-//! `acceptance`: the tenant has verified every proof; the KEK may go. Carries the tenant's log, and what nodes publish.
+//! `acceptance`: the tenant has verified every proof; the KEK may go. Carries the tenant's log, and
+//! what nodes publish.
 
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +29,8 @@ pub struct Acceptance {
     pub kek_fingerprint: Option<Hash>,
     /// The tenant's log, up to the intent of this step.
     pub log: Listed,
-    /// What nodes of Windows Host Guardian Service published, in the plan's order; nodes may be missing.
+    /// What nodes of Windows Host Guardian Service published, in the plan's order; nodes may be
+    /// missing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub metadata: Vec<Published>,
 }
@@ -120,9 +122,7 @@ impl Body for Acceptance {
     fn files(&self) -> Vec<(String, Listed)> {
         let metadata = self.metadata.iter();
         let metadata = metadata.map(|one| (one.file_name(), one.file.clone()));
-        std::iter::once((LOG_FILE.to_owned(), self.log.clone()))
-            .chain(metadata)
-            .collect()
+        std::iter::once((LOG_FILE.to_owned(), self.log.clone())).chain(metadata).collect()
     }
 
     fn check(&self, _: &Header, plan: &Plan) -> Result<(), (String, String)> {

@@ -1,4 +1,5 @@
-//! Attestations of keys, as files beside `offer` and `keys`: kept verbatim, and judged by whoever takes or audits the document.
+//! Attestations of keys, as files beside `offer` and `keys`: kept verbatim, and judged by whoever
+//! takes or audits the document.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -28,8 +29,8 @@ pub struct Attestation {
     pub of: Id,
     /// `<of>.attestation`: certificates in PEM, or whatever the vendor makes.
     pub file: Listed,
-    /// `<of>.attestation-report`: what the vendor's own tool said of the file, where Keyferry cannot read it. Then it counts as what
-    /// people watched.
+    /// `<of>.attestation-report`: what the vendor's own tool said of the file, where Keyferry
+    /// cannot read it. Then it counts as what people watched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<Listed>,
 }
@@ -53,10 +54,7 @@ pub(super) fn check<'a>(
     of: impl Iterator<Item = &'a str>,
 ) -> std::result::Result<(), (String, String)> {
     let mut of = of;
-    match attestations
-        .iter()
-        .find(|one| !of.any(|id| id == one.of.as_str()))
-    {
+    match attestations.iter().find(|one| !of.any(|id| id == one.of.as_str())) {
         None => Ok(()),
         Some(one) => Err((
             format!("an attestation of {}", one.of),
@@ -77,9 +75,7 @@ pub struct Judged {
 impl Judged {
     /// The report with what attestation proves.
     pub fn said(&self, report: Report) -> Report {
-        (self.lines.iter()).fold(report, |report, line| {
-            report.value("evidence", escape(line))
-        })
+        (self.lines.iter()).fold(report, |report, line| report.value("evidence", escape(line)))
     }
 }
 
@@ -98,10 +94,7 @@ fn judged<'f>(
     plan: &Plan,
     at: Timestamp,
 ) -> Result<Judged> {
-    let mut judged = Judged {
-        level: Evidence::OriginAndUsage,
-        lines: Vec::new(),
-    };
+    let mut judged = Judged { level: Evidence::OriginAndUsage, lines: Vec::new() };
     for key in keys {
         let found = attestations.iter().find(|one| one.of.as_str() == key.of);
         let (level, what) = match found {
@@ -142,11 +135,7 @@ impl Offer {
         plan: &Plan,
         at: Timestamp,
     ) -> Result<Judged> {
-        let kek = Key {
-            of: KEK,
-            spki: &self.spki.0,
-            purpose: Purpose::Kek,
-        };
+        let kek = Key { of: KEK, spki: &self.spki.0, purpose: Purpose::Kek };
         judged(&self.attestations, file, &[kek], plan, at)
     }
 }
@@ -167,12 +156,6 @@ impl Keys {
             spki: &key.spki.0,
             purpose: Purpose::Target(planned.usage),
         });
-        judged(
-            &self.attestations,
-            file,
-            &keys.collect::<Vec<_>>(),
-            plan,
-            at,
-        )
+        judged(&self.attestations, file, &keys.collect::<Vec<_>>(), plan, at)
     }
 }

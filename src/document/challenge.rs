@@ -1,4 +1,5 @@
-//! `challenge`: the tenant's answer to keys that were born at the hoster: it has compared their words, and asks for proofs.
+//! `challenge`: the tenant's answer to keys that were born at the hoster: it has compared their
+//! words, and asks for proofs.
 
 use serde::{Deserialize, Serialize};
 
@@ -49,17 +50,14 @@ impl Body for Challenge {
 
     fn check(&self, _: &Header, plan: &Plan) -> Result<(), (String, String)> {
         check_count(self.keys.len(), plan)?;
-        self.keys
-            .iter()
-            .zip(&plan.keys)
-            .try_for_each(|(key, planned)| {
-                let said = Said {
-                    label: &key.label,
-                    role: key.role,
-                    spki: &key.spki,
-                    challenges: &key.challenges,
-                };
-                said.check(planned, plan)
-            })
+        self.keys.iter().zip(&plan.keys).try_for_each(|(key, planned)| {
+            let said = Said {
+                label: &key.label,
+                role: key.role,
+                spki: &key.spki,
+                challenges: &key.challenges,
+            };
+            said.check(planned, plan)
+        })
     }
 }

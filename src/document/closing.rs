@@ -1,4 +1,5 @@
-//! `closing`: what the hoster's HSM held for this ceremony only is gone. The last document; carries the hoster's log.
+//! `closing`: what the hoster's HSM held for this ceremony only is gone. The last document; carries
+//! the hoster's log.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,13 +18,16 @@ use crate::{
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Closing {
-    /// The KEK whose two halves are no longer found on the token; keys that were born at the hoster had none.
+    /// The KEK whose two halves are no longer found on the token; keys that were born at the hoster
+    /// had none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kek_fingerprint: Option<Hash>,
-    /// The token that was looked at, where one was: a claim of the module, and silent about backups and clones.
+    /// The token that was looked at, where one was: a claim of the module, and silent about backups
+    /// and clones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<TokenIdentity>,
-    /// Where the plan destroys the tenant's originals: how the hoster has backed the keys up, in its own words, 1 to 4096 bytes.
+    /// Where the plan destroys the tenant's originals: how the hoster has backed the keys up, in
+    /// its own words, 1 to 4096 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<String>,
     /// The hoster's log, up to the intent of this step.

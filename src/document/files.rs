@@ -1,4 +1,5 @@
-//! The files of a document's folder: a closed list of names, each with its greatest size; listed ones unchanged, and no others.
+//! The files of a document's folder: a closed list of names, each with its greatest size; listed
+//! ones unchanged, and no others.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -22,8 +23,8 @@ use crate::{
 /// The greatest size of a sealed key or a certificate, in bytes; an RSA-4096 key has under 4 KiB.
 const MAX_LISTED: u64 = 16 << 10;
 
-/// The greatest size of a file by its name; none for a name that no document has. Metadata, the one kind that is large
-/// and many, may only be of the plan's own nodes.
+/// The greatest size of a file by its name; none for a name that no document has. Metadata, the one
+/// kind that is large and many, may only be of the plan's own nodes.
 pub(super) fn limit(name: &str, main: &str, plan: &Plan) -> Option<u64> {
     if name == main {
         return Some(MAX_DOCUMENT);
@@ -36,10 +37,7 @@ pub(super) fn limit(name: &str, main: &str, plan: &Plan) -> Option<u64> {
         _ if name.ends_with(".sealed") || name.ends_with(".crt") => Some(MAX_LISTED),
         _ if name.ends_with(ATTESTATION_END) || name.ends_with(REPORT_END) => {
             let attested = [Kind::Offer.file(), Kind::Keys.file()];
-            attested
-                .iter()
-                .any(|file| file == main)
-                .then_some(MAX_ATTESTATION)
+            attested.iter().any(|file| file == main).then_some(MAX_ATTESTATION)
         }
         _ if name.ends_with("-ready.json") || name.ends_with("-active.json") => {
             (main == Kind::Registration.file()).then_some(MAX_EVIDENCE)
@@ -68,26 +66,17 @@ pub(super) fn check_files<B: Body>(
             || listed.iter().any(|(listed, _)| listed == name)
             || seals.iter().any(|seal| seal == name)
     };
-    let mut names = files
-        .keys()
-        .map(String::as_str)
-        .chain(log.as_ref().map(|_| LOG_FILE));
+    let mut names = files.keys().map(String::as_str).chain(log.as_ref().map(|_| LOG_FILE));
     if let Some(surplus) = names.find(|name| !accounted(name)) {
         return Err(folder::surplus(folder, surplus));
     }
     for (name, listing) in &listed {
         let unheld = || log.clone().filter(|_| name == LOG_FILE);
-        let found = files
-            .get(name)
-            .map(|bytes| Listed::of(bytes))
-            .or_else(unheld);
+        let found = files.get(name).map(|bytes| Listed::of(bytes)).or_else(unheld);
         let found = found.ok_or_else(|| missing(folder, name))?;
         if found != *listing {
             return Err(Rule::DocumentHash.refuse(
-                format!(
-                    "{name} has {} bytes and SHA-256 {}",
-                    found.length, found.hash
-                ),
+                format!("{name} has {} bytes and SHA-256 {}", found.length, found.hash),
                 format!("{} bytes and {}", listing.length, listing.hash),
                 "copy the folder again from its sender's outbox",
             ));

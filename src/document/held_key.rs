@@ -18,8 +18,8 @@ pub struct HeldKey {
     pub id: CkaId,
     /// Its CKA_LABEL at the hoster.
     pub hoster_label: String,
-    /// Its attributes, as read back in a new session: a claim of the module. LOCAL, ALWAYS_SENSITIVE and
-    /// NEVER_EXTRACTABLE are false or absent where it was born elsewhere.
+    /// Its attributes, as read back in a new session: a claim of the module. LOCAL,
+    /// ALWAYS_SENSITIVE and NEVER_EXTRACTABLE are false or absent where it was born elsewhere.
     pub attributes: Vec<ReadBack>,
 }
 
@@ -33,11 +33,8 @@ const HELD: &[(&str, &str)] = &[
 ];
 
 /// What it must say besides of a key that was born there (PKCS#11 v3.1, 4.8 and 4.9).
-pub const BORN: &[(&str, &str)] = &[
-    ("CKA_LOCAL", "true"),
-    ("CKA_ALWAYS_SENSITIVE", "true"),
-    ("CKA_NEVER_EXTRACTABLE", "true"),
-];
+pub const BORN: &[(&str, &str)] =
+    &[("CKA_LOCAL", "true"), ("CKA_ALWAYS_SENSITIVE", "true"), ("CKA_NEVER_EXTRACTABLE", "true")];
 
 impl HeldKey {
     /// Whether it is the planned key, where the hoster's attempt puts it.

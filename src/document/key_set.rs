@@ -1,5 +1,5 @@
-//! What must be proven: the keys of a package, or of a challenge where they are born at the hoster. Every proof of either
-//! kind of ceremony is held against this.
+//! What must be proven: the keys of a package, or of a challenge where they are born at the hoster.
+//! Every proof of either kind of ceremony is held against this.
 
 use serde::{Deserialize, Serialize};
 
@@ -67,9 +67,7 @@ pub fn certificate_file(label: &Id) -> String {
 impl ProvenKey {
     /// The challenge of a place.
     pub fn challenge(&self, place: &str) -> Option<&PlaceChallenge> {
-        self.challenges
-            .iter()
-            .find(|challenge| challenge.place == place)
+        self.challenges.iter().find(|challenge| challenge.place == place)
     }
 }
 
@@ -91,9 +89,7 @@ impl KeySet {
     pub fn verify_certificates(&self) -> Result<()> {
         self.keys.iter().try_for_each(|key| {
             let label = key.label.as_str();
-            TargetCertificate::parse(&key.certificate, label)?
-                .of_key(&key.spki.0, label)
-                .map(drop)
+            TargetCertificate::parse(&key.certificate, label)?.of_key(&key.spki.0, label).map(drop)
         })
     }
 
@@ -110,10 +106,7 @@ impl KeySet {
             }
         };
         match (one(Role::Signing), one(Role::Encryption)) {
-            (Some(signing), Some(encryption)) => Ok(Pair {
-                signing,
-                encryption,
-            }),
+            (Some(signing), Some(encryption)) => Ok(Pair { signing, encryption }),
             _ => Err(Rule::PlanTarget.refuse(
                 "not one signing and one encryption key",
                 "one of each, which is what a service has as its primary ones",
@@ -133,11 +126,7 @@ impl From<&Received<Package>> for KeySet {
             certificate: package.file(&certificate_file(&key.label)).to_vec(),
             challenges: key.challenges.clone(),
         });
-        KeySet {
-            id: body.package_id,
-            nonce: body.nonce,
-            keys: keys.collect(),
-        }
+        KeySet { id: body.package_id, nonce: body.nonce, keys: keys.collect() }
     }
 }
 
@@ -151,11 +140,7 @@ impl From<&Received<Challenge>> for KeySet {
             certificate: challenge.file(&certificate_file(&key.label)).to_vec(),
             challenges: key.challenges.clone(),
         });
-        KeySet {
-            id: body.package_id,
-            nonce: body.nonce,
-            keys: keys.collect(),
-        }
+        KeySet { id: body.package_id, nonce: body.nonce, keys: keys.collect() }
     }
 }
 
@@ -176,10 +161,7 @@ impl Said<'_> {
         plan: &Plan,
     ) -> std::result::Result<(), (String, String)> {
         let wrong = |found: String, expected: &str| {
-            Err((
-                format!("key {}: {found}", planned.label),
-                expected.to_owned(),
-            ))
+            Err((format!("key {}: {found}", planned.label), expected.to_owned()))
         };
         if *self.label != planned.label || self.role != planned.role {
             return wrong(
@@ -201,7 +183,8 @@ impl Said<'_> {
                 "one challenge per place for an encryption key, none for a signing key",
             );
         }
-        // RFC 8017, 7.1.2: another length is no ciphertext of this key, and the hoster's HSM would be asked in vain.
+        // RFC 8017, 7.1.2: another length is no ciphertext of this key, and the hoster's HSM would
+        // be asked in vain.
         let fits = |challenge: &PlaceChallenge| match planned.key_type {
             KeyType::Rsa(bits) => challenge.ciphertext.0.len() == bits as usize / 8,
             KeyType::Ec(_) => false,

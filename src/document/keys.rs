@@ -1,4 +1,5 @@
-//! `keys`: the keys in the hoster's HSM that the tenant is shown: born there, or brought by another tool.
+//! `keys`: the keys in the hoster's HSM that the tenant is shown: born there, or brought by another
+//! tool.
 
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +47,8 @@ pub struct BornKey {
     pub held: HeldKey,
 }
 
-/// `H("keyferry/1 keys", plan_hash, label, SHA-256(certificate), …)`: what the tenant types the words of.
+/// `H("keyferry/1 keys", plan_hash, label, SHA-256(certificate), …)`: what the tenant types the
+/// words of.
 pub fn fingerprint<'a>(plan: &Plan, keys: impl Iterator<Item = (&'a Id, Hash)>) -> Hash {
     let mut parts = vec![plan.hash().as_bytes().to_vec()];
     for (label, certificate) in keys {

@@ -1,6 +1,7 @@
-//! What crosses between the sides: offer and package, or keys and challenge; then receipt, registration, acceptance, closing. A document is
-//! one JSON file and the files it lists, in a flat folder with a closed list of names; what is hashed and
-//! signed are its bytes as they lie there (design, section 5).
+//! What crosses between the sides: offer and package, or keys and challenge; then receipt,
+//! registration, acceptance, closing. A document is one JSON file and the files it lists, in a flat
+//! folder with a closed list of names; what is hashed and signed are its bytes as they lie there
+//! (design, section 5).
 
 pub mod acceptance;
 pub mod attestation;
@@ -185,10 +186,7 @@ pub struct Listed {
 impl Listed {
     /// The listing of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
-        Listed {
-            hash: Hash::of(bytes),
-            length: bytes.len() as u64,
-        }
+        Listed { hash: Hash::of(bytes), length: bytes.len() as u64 }
     }
 }
 
@@ -200,7 +198,8 @@ pub trait Body: Serialize + DeserializeOwned {
     /// The files that it lists, by name.
     fn files(&self) -> Vec<(String, Listed)>;
 
-    /// The names of files that lie beside it unlisted, because they sign it: only the package has any.
+    /// The names of files that lie beside it unlisted, because they sign it: only the package has
+    /// any.
     fn seals(&self) -> Vec<String> {
         Vec::new()
     }
@@ -229,10 +228,7 @@ impl<B: Body> Document<B> {
     /// [`crate::Error::Failed`] where it can't be encoded.
     pub fn bytes(&self) -> crate::Result<Vec<u8>> {
         let mut bytes = serde_json::to_vec_pretty(self).map_err(|error| {
-            crate::Error::failed(
-                format!("the {}: {error}", B::KIND),
-                "report this as a defect",
-            )
+            crate::Error::failed(format!("the {}: {error}", B::KIND), "report this as a defect")
         })?;
         bytes.push(b'\n');
         Ok(bytes)

@@ -63,11 +63,7 @@ fn waivable(mechanism: Mechanism) -> [(Rule, &'static str, &'static str); 6] {
         (Rule::KekDerive, "CKA_DERIVE", "false"),
         (Rule::KekModifiable, "CKA_MODIFIABLE", "false"),
         (Rule::KekCopyable, "CKA_COPYABLE", "false"),
-        (
-            Rule::KekAllowedMechanisms,
-            "CKA_ALLOWED_MECHANISMS",
-            allowed,
-        ),
+        (Rule::KekAllowedMechanisms, "CKA_ALLOWED_MECHANISMS", allowed),
         (Rule::KekUnwrapTemplate, "CKA_UNWRAP_TEMPLATE", unwrapped),
     ]
 }
@@ -84,47 +80,25 @@ impl Body for Offer {
     const KIND: Kind = Kind::Offer;
 
     fn files(&self) -> Vec<(String, Listed)> {
-        self.attestations
-            .iter()
-            .flat_map(Attestation::files)
-            .collect()
+        self.attestations.iter().flat_map(Attestation::files).collect()
     }
 
     fn check(&self, header: &Header, plan: &Plan) -> Result<(), (String, String)> {
         let same = |found: String, expected: String| {
-            if found == expected {
-                Ok(())
-            } else {
-                Err((found, expected))
-            }
+            if found == expected { Ok(()) } else { Err((found, expected)) }
         };
         let bits =
             spki::rsa_bits(&self.spki.0).map_err(|found| (found, "an RSA public key".into()))?;
-        same(
-            format!("a KEK of {bits} bits"),
-            format!("a KEK of {} bits", plan.transfer.kek_bits),
-        )?;
-        same(
-            self.fingerprint.to_string(),
-            Hash::of(&self.spki.0).to_string(),
-        )?;
-        same(
-            format!("{:?}", self.mechanism),
-            format!("{:?}", plan.transfer.mechanism),
-        )?;
-        same(
-            format!("OAEP {:?}", self.oaep_hash),
-            format!("OAEP {:?}", plan.transfer.oaep_hash),
-        )?;
+        same(format!("a KEK of {bits} bits"), format!("a KEK of {} bits", plan.transfer.kek_bits))?;
+        same(self.fingerprint.to_string(), Hash::of(&self.spki.0).to_string())?;
+        same(format!("{:?}", self.mechanism), format!("{:?}", plan.transfer.mechanism))?;
+        same(format!("OAEP {:?}", self.oaep_hash), format!("OAEP {:?}", plan.transfer.oaep_hash))?;
         same(
             format!("OAEP {:?} observed", self.observed.oaep_hash),
             format!("OAEP {:?} observed", plan.transfer.oaep_hash),
         )?;
         if let Some(rule) = self.waived.iter().find(|rule| !plan.waives(**rule)) {
-            return Err((
-                format!("{} is waived", rule.name()),
-                "only what the plan waives".into(),
-            ));
+            return Err((format!("{} is waived", rule.name()), "only what the plan waives".into()));
         }
         let id = plan.kek_id(header.attempt);
         same(format!("CKA_ID {}", self.id), format!("CKA_ID {id}"))?;

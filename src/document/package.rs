@@ -109,15 +109,9 @@ impl Package {
 
     fn check_shares(&self, plan: &Plan) -> std::result::Result<(), (String, String)> {
         let quorum = &plan.quorum;
-        let planned = quorum
-            .custodians
-            .iter()
-            .zip(1..)
-            .map(|(custodian, x)| (custodian.id.as_str(), x));
-        let listed = self
-            .shares
-            .iter()
-            .map(|share| (share.custodian.as_str(), share.x));
+        let planned =
+            quorum.custodians.iter().zip(1..).map(|(custodian, x)| (custodian.id.as_str(), x));
+        let listed = self.shares.iter().map(|share| (share.custodian.as_str(), share.x));
         if self.threshold != quorum.threshold || !listed.eq(planned) {
             return Err((
                 "shares of other custodians, order or threshold".into(),
@@ -142,9 +136,7 @@ impl Body for Package {
     }
 
     fn seals(&self) -> Vec<String> {
-        self.signing_keys()
-            .map(|key| hsm_signature_file(&key.label))
-            .collect()
+        self.signing_keys().map(|key| hsm_signature_file(&key.label)).collect()
     }
 
     fn check(&self, _: &Header, plan: &Plan) -> std::result::Result<(), (String, String)> {
@@ -176,7 +168,8 @@ impl Body for Package {
 }
 
 impl Received<Package> {
-    /// Each certificate is its key's own, and each signing key has signed the package in the tenant's HSM.
+    /// Each certificate is its key's own, and each signing key has signed the package in the
+    /// tenant's HSM.
     ///
     /// # Errors
     /// `TARGET-CERTIFICATE`, `PACKAGE-SIGNATURE`.

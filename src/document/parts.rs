@@ -13,7 +13,8 @@ use crate::{
 pub enum Mechanism {
     /// One C_WrapKey with CKM_RSA_AES_KEY_WRAP (PKCS#11 v3.1, 6.1.27).
     SingleShot,
-    /// An ephemeral AES-256 key made in the HSM: AES-KWP of the target under it, RSA-OAEP of it under the KEK.
+    /// An ephemeral AES-256 key made in the HSM: AES-KWP of the target under it, RSA-OAEP of it
+    /// under the KEK.
     Composite,
 }
 
@@ -37,7 +38,8 @@ pub enum KwpFlavour {
     Rfc5649ZeroFilled,
 }
 
-/// What was observed by opening in software what the token wrapped, or the reverse: never what it claims.
+/// What was observed by opening in software what the token wrapped, or the reverse: never what it
+/// claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Observed {
@@ -73,7 +75,8 @@ pub struct ReadBack {
     pub value: String,
 }
 
-/// Whether attributes were read back as they must be. It holds a sender to its word; the word is the module's.
+/// Whether attributes were read back as they must be. It holds a sender to its word; the word is
+/// the module's.
 ///
 /// # Errors
 /// What was found and what was expected.

@@ -1,5 +1,5 @@
-//! Taking a document: its folder is read once, every byte is accounted for, and its sender's officers have
-//! released it, or nothing is taken.
+//! Taking a document: its folder is read once, every byte is accounted for, and its sender's
+//! officers have released it, or nothing is taken.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -58,8 +58,7 @@ impl<B: Body> Received<B> {
     /// # Errors
     /// `SIGNATURE-MISSING` or `SIGNATURE-WITNESS`.
     pub fn released(self, plan: &Plan) -> Result<Released<B>> {
-        self.signatures
-            .require(plan, B::KIND.side(), &format!("the {}", B::KIND))?;
+        self.signatures.require(plan, B::KIND.side(), &format!("the {}", B::KIND))?;
         Ok(Released(self))
     }
 
@@ -71,11 +70,7 @@ impl<B: Body> Received<B> {
         if self.document.header.answers == Some(sent) {
             return Ok(());
         }
-        let found = self
-            .document
-            .header
-            .answers
-            .map_or("nothing".into(), |hash| hash.to_string());
+        let found = self.document.header.answers.map_or("nothing".into(), |hash| hash.to_string());
         Err(Rule::DocumentAnswers.refuse(
             format!("a {} that answers {found}", B::KIND),
             format!("one that answers {sent}"),
@@ -138,7 +133,8 @@ pub fn read<B: Body>(folder: &Path, plan: &Plan) -> Result<Received<B>> {
     check(folder, plan, files, None)
 }
 
-/// As [`read`], but a log that travels with the document is hashed where it lies and not held: it may be large.
+/// As [`read`], but a log that travels with the document is hashed where it lies and not held: it
+/// may be large.
 ///
 /// # Errors
 /// As [`read`].
@@ -170,16 +166,13 @@ fn check<B: Body>(
     check_header(B::KIND, &header_of(bytes, &main)?, plan)?;
     let document: Document<B> =
         serde_json::from_slice(bytes).map_err(|error| not_format(&main, &error))?;
-    document
-        .body
-        .check(&document.header, plan)
-        .map_err(|(found, expected)| {
-            Rule::DocumentContent.refuse(
-                format!("the {}: {found}", B::KIND),
-                expected,
-                "ask the sender how this came about; do not go on with this document",
-            )
-        })?;
+    document.body.check(&document.header, plan).map_err(|(found, expected)| {
+        Rule::DocumentContent.refuse(
+            format!("the {}: {found}", B::KIND),
+            expected,
+            "ask the sender how this came about; do not go on with this document",
+        )
+    })?;
     check_files(folder, &document, &files, log)?;
     let signatures = signature::verify(
         plan,
@@ -188,12 +181,7 @@ fn check<B: Body>(
         bytes,
         &people(&files, &main),
     )?;
-    Ok(Received {
-        hash: Hash::of(bytes),
-        document,
-        signatures,
-        files,
-    })
+    Ok(Received { hash: Hash::of(bytes), document, signatures, files })
 }
 
 /// The files of a document of any kind, checked as [`read`] does, and its hash.
@@ -223,10 +211,7 @@ pub fn read_files(
 
 fn people(files: &BTreeMap<String, Vec<u8>>, main: &str) -> Vec<SignatureFile> {
     let signature = |(name, bytes): (&String, &Vec<u8>)| {
-        Some(SignatureFile {
-            signer: signer_of(name, main)?.to_owned(),
-            bytes: bytes.clone(),
-        })
+        Some(SignatureFile { signer: signer_of(name, main)?.to_owned(), bytes: bytes.clone() })
     };
     files.iter().filter_map(signature).collect()
 }
@@ -250,11 +235,7 @@ fn check_header(kind: Kind, header: &Header, plan: &Plan) -> Result<()> {
         Err(rule.refuse(format!("the {kind}: {found}"), expected, again))
     };
     if header.format != FORMAT {
-        return differs(
-            Rule::DocumentFormat,
-            format!("format {:?}", header.format),
-            FORMAT.into(),
-        );
+        return differs(Rule::DocumentFormat, format!("format {:?}", header.format), FORMAT.into());
     }
     if header.document != kind {
         return differs(
@@ -292,11 +273,7 @@ fn check_header(kind: Kind, header: &Header, plan: &Plan) -> Result<()> {
         );
     }
     if header.attempt == 0 {
-        return differs(
-            Rule::DocumentAttempt,
-            "attempt 0".into(),
-            "attempt 1 or later".into(),
-        );
+        return differs(Rule::DocumentAttempt, "attempt 0".into(), "attempt 1 or later".into());
     }
     let way = plan.way;
     if !kind.crosses(way) {

@@ -47,17 +47,8 @@ impl Body for Receipt {
                 parts::require(&key.attributes, BORN)?;
             }
         }
-        let planned = |id: &Id| {
-            plan.quorum
-                .custodians
-                .iter()
-                .any(|custodian| custodian.id == *id)
-        };
-        let distinct = self
-            .custodians
-            .iter()
-            .collect::<std::collections::BTreeSet<_>>()
-            .len();
+        let planned = |id: &Id| plan.quorum.custodians.iter().any(|custodian| custodian.id == *id);
+        let distinct = self.custodians.iter().collect::<std::collections::BTreeSet<_>>().len();
         let quorum =
             distinct == self.custodians.len() && distinct >= usize::from(plan.quorum.threshold);
         if !quorum

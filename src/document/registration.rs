@@ -1,4 +1,5 @@
-//! `registration`: the tenant's keys are the primary keys of the hoster's service, proven by every node.
+//! `registration`: the tenant's keys are the primary keys of the hoster's service, proven by every
+//! node.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -71,9 +72,8 @@ impl Body for Registration {
             return Err((format!("activated {:?}", self.activated), "a time".into()));
         }
         let nodes = self.nodes(plan);
-        let left: Vec<&Id> = (plan.target.nodes().iter())
-            .filter(|node| !nodes.contains(node))
-            .collect();
+        let left: Vec<&Id> =
+            (plan.target.nodes().iter()).filter(|node| !nodes.contains(node)).collect();
         if nodes.is_empty() || !self.removed.iter().eq(left) {
             return Err((
                 format!("{} nodes left", self.removed.len()),
@@ -87,10 +87,7 @@ impl Body for Registration {
         match listed.eq(expected) {
             true => Ok(()),
             false => Err((
-                format!(
-                    "{} pieces of evidence, of other nodes or stages",
-                    self.evidence.len()
-                ),
+                format!("{} pieces of evidence, of other nodes or stages", self.evidence.len()),
                 "one of every node that has not left, ready and then active, in the plan's order"
                     .into(),
             )),
@@ -118,12 +115,7 @@ impl Received<Registration> {
     pub fn verify(&self, plan: &Plan, keys: &KeySet) -> Result<Vec<NodeEvidence>> {
         let body = self.body();
         let brief = Brief::of(plan, keys, self.document.header.attempt)?;
-        let told = Told {
-            plan,
-            keys,
-            brief_hash: Hash::of(&brief.bytes()?),
-            brief: &brief,
-        };
+        let told = Told { plan, keys, brief_hash: Hash::of(&brief.bytes()?), brief: &brief };
         let proven = Proven {
             activated: body.activated.parse().unwrap_or_default(),
             activation: body.activation,

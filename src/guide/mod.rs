@@ -1,5 +1,6 @@
-//! The ceremony as people go through it: the numbered steps of a side, from its plan. `status`, `next` and the printed script all take
-//! their steps and commands from here, and here they come from the one table of [`crate::phase`].
+//! The ceremony as people go through it: the numbered steps of a side, from its plan. `status`,
+//! `next` and the printed script all take their steps and commands from here, and here they come
+//! from the one table of [`crate::phase`].
 
 mod text;
 
@@ -20,7 +21,8 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// The command, after the program's name: as the table has it, with the custodian or the node's file.
+    /// The command, after the program's name: as the table has it, with the custodian or the node's
+    /// file.
     pub fn command(&self) -> String {
         match (&self.of, self.row.step) {
             (Some(node), Step::Evidence) => {
@@ -64,11 +66,8 @@ impl Turn {
 
 /// The steps of a side from `init` to `close`, where nothing goes wrong.
 pub fn script(plan: &Plan, side: Side) -> Vec<Turn> {
-    let mut steps: Vec<Turn> = INIT
-        .iter()
-        .filter(|row| row.side == side)
-        .map(|row| Turn { row, of: None })
-        .collect();
+    let mut steps: Vec<Turn> =
+        INIT.iter().filter(|row| row.side == side).map(|row| Turn { row, of: None }).collect();
     let mut phase = Phase::Planned;
     while phase != Phase::Closed {
         let rows = way_in(plan.way).iter().chain(TABLE);
@@ -78,10 +77,7 @@ pub fn script(plan: &Plan, side: Side) -> Vec<Turn> {
             break;
         };
         // Each leg ends with the row that leads on.
-        phase = turns
-            .last()
-            .and_then(|turn| turn.row.next)
-            .unwrap_or(Phase::Closed);
+        phase = turns.last().and_then(|turn| turn.row.next).unwrap_or(Phase::Closed);
         steps.extend(turns);
     }
     steps

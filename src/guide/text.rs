@@ -1,4 +1,5 @@
-//! What people read of `next` and of pages, one file per language. Logs, rules, commands and JSON stay English.
+//! What people read of `next` and of pages, one file per language. Logs, rules, commands and JSON
+//! stay English.
 
 use std::collections::BTreeMap;
 
@@ -59,7 +60,8 @@ impl Texts {
         Texts { language, texts }
     }
 
-    /// A text with its `{placeholders}` filled in. An unknown key stands for itself, so that nothing is silently left out.
+    /// A text with its `{placeholders}` filled in. An unknown key stands for itself, so that
+    /// nothing is silently left out.
     pub fn get(&self, key: &str, values: &[(&str, &str)]) -> String {
         let text = self.texts.get(key).map_or(key, String::as_str);
         let mut filled = String::with_capacity(text.len());

@@ -1,5 +1,5 @@
-//! The tenant's acceptance, which ends the ceremony at the hoster: it lets the KEK go (`kek destroy`), or, where the keys were
-//! born here, leaves nothing to destroy (`acceptance check`).
+//! The tenant's acceptance, which ends the ceremony at the hoster: it lets the KEK go (`kek
+//! destroy`), or, where the keys were born here, leaves nothing to destroy (`acceptance check`).
 
 use std::path::Path;
 
@@ -26,9 +26,7 @@ pub fn accepted(ceremony: &Ceremony, folder: &Path) -> Result<Released<Acceptanc
     let receipt = ceremony.state.document(Kind::Receipt)?;
     if (body.kek_fingerprint, body.receipt, body.package_id) != (kek, receipt, set.id) {
         let said = |kek: Option<_>, receipt, id| {
-            let kek = kek.map_or("none".to_owned(), |kek: crate::encoding::Hash| {
-                kek.to_string()
-            });
+            let kek = kek.map_or("none".to_owned(), |kek: crate::encoding::Hash| kek.to_string());
             format!("the receipt {receipt}, the id {id} and the KEK {kek}")
         };
         return Err(Rule::DocumentContent.refuse(
@@ -64,12 +62,8 @@ pub fn check(ceremony: &mut Ceremony, folder: &Path) -> Result<Report> {
     ceremony.keep(&acceptance)?;
     let begun = ceremony.begin(Step::AcceptanceCheck)?;
     let log = ceremony.log_bytes()?;
-    let closing = Closing {
-        kek_fingerprint: None,
-        token: None,
-        backup: None,
-        log: Listed::of(&log),
-    };
+    let closing =
+        Closing { kek_fingerprint: None, token: None, backup: None, log: Listed::of(&log) };
     let files = vec![(LOG_FILE.to_owned(), log)];
     let document = ceremony.build_answering(&begun, acceptance.hash, closing, files)?;
     ceremony.finish(
@@ -80,9 +74,7 @@ pub fn check(ceremony: &mut Ceremony, folder: &Path) -> Result<Report> {
             signatures: acceptance.signatures.everyone(),
         },
     )?;
-    Ok(
-        Report::new("The acceptance is taken: there was no KEK, so there is none to destroy.")
-            .value("acceptance", acceptance.hash.to_string())
-            .value("closing", document.to_string()),
-    )
+    Ok(Report::new("The acceptance is taken: there was no KEK, so there is none to destroy.")
+        .value("acceptance", acceptance.hash.to_string())
+        .value("closing", document.to_string()))
 }

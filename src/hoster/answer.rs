@@ -79,7 +79,8 @@ pub fn answer(
     .value("folder", ceremony.outbox("receipt").display().to_string()))
 }
 
-/// Reads the tenant's challenge, before any PIN is asked for. One is answered, once: an HSM that answers whatever it is asked is an oracle.
+/// Reads the tenant's challenge, before any PIN is asked for. One is answered, once: an HSM that
+/// answers whatever it is asked is an oracle.
 ///
 /// # Errors
 /// `PHASE-ORDER`, also for a second challenge; `DOCUMENT-…` and `SIGNATURE-…` rules.
@@ -101,13 +102,7 @@ pub fn read_challenge(ceremony: &Ceremony, folder: &Path) -> Result<Released<Cha
 /// The tenant asks about the keys that were born here, and no others.
 fn ours(set: &KeySet, born: &[KeyRecord]) -> Result<()> {
     let asked = set.keys.iter();
-    let asked = asked.map(|key| {
-        (
-            &key.label,
-            Hash::of(&key.spki.0),
-            Hash::of(&key.certificate),
-        )
-    });
+    let asked = asked.map(|key| (&key.label, Hash::of(&key.spki.0), Hash::of(&key.certificate)));
     let ours = born.iter();
     let ours = ours.map(|key| (&key.label, key.spki, key.certificate));
     match asked.eq(ours) {

@@ -39,9 +39,8 @@ impl Given {
     /// [`Error::Failed`] never, as `kek` is an id.
     pub fn of_kek(prepare: bool, file: Option<PathBuf>, report: Option<PathBuf>) -> Result<Self> {
         let kek = |file| {
-            let id = KEK
-                .parse::<Id>()
-                .map_err(|text| Error::failed(text, "report this as a defect"));
+            let id =
+                KEK.parse::<Id>().map_err(|text| Error::failed(text, "report this as a defect"));
             id.map(|id| (id, file))
         };
         Ok(Given {
@@ -54,7 +53,8 @@ impl Given {
     /// Reads every file; each is about one of `of`, in whose order they are listed.
     ///
     /// # Errors
-    /// [`Error::Usage`] for one that is about nothing, twice about one, or a report of no attestation; `DOCUMENT-SIZE`.
+    /// [`Error::Usage`] for one that is about nothing, twice about one, or a report of no
+    /// attestation; `DOCUMENT-SIZE`.
     pub fn read(&self, of: &[&str]) -> Result<Files> {
         let usage = |what: String| Error::Usage {
             what,
@@ -73,10 +73,7 @@ impl Given {
         once(&self.attestations, &|id| of.contains(&id.as_str()))?;
         let attested = |id: &Id| self.attestations.iter().any(|(of, _)| of == id);
         once(&self.reports, &attested)?;
-        let mut read = Files {
-            attestations: Vec::new(),
-            files: Vec::new(),
-        };
+        let mut read = Files { attestations: Vec::new(), files: Vec::new() };
         for of in of {
             let about = |(id, _): &&(Id, PathBuf)| id.as_str() == *of;
             let Some((id, file)) = self.attestations.iter().find(about) else {

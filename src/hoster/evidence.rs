@@ -1,5 +1,6 @@
-//! `evidence add`: what a node has proven is verified and kept. What is not as it must be is refused by name, and nothing changes: the
-//! former primaries stay in force, and nobody is needed again.
+//! `evidence add`: what a node has proven is verified and kept. What is not as it must be is
+//! refused by name, and nothing changes: the former primaries stay in force, and nobody is needed
+//! again.
 
 use std::path::{Path, PathBuf};
 
@@ -24,7 +25,8 @@ const AHEAD: SignedDuration = SignedDuration::from_mins(10);
 /// Verifies each file and adds it.
 ///
 /// # Errors
-/// `PHASE-ORDER`, `EVIDENCE-…`, `PROOF-…`, naming the node; what came before the file that is refused stays added.
+/// `PHASE-ORDER`, `EVIDENCE-…`, `PROOF-…`, naming the node; what came before the file that is
+/// refused stays added.
 pub fn add(ceremony: &mut Ceremony, files: &[PathBuf]) -> Result<Report> {
     ceremony.state.require(Step::Evidence)?;
     let keys = ceremony.key_set()?;
@@ -34,12 +36,7 @@ pub fn add(ceremony: &mut Ceremony, files: &[PathBuf]) -> Result<Report> {
         let bytes = folder::read_file(file, MAX_EVIDENCE)?;
         let evidence = NodeEvidence::parse(&bytes, &file.display().to_string())?;
         named(file, &evidence)?;
-        let told = Told {
-            plan: &ceremony.plan,
-            keys: &keys,
-            brief: &brief,
-            brief_hash,
-        };
+        let told = Told { plan: &ceremony.plan, keys: &keys, brief: &brief, brief_hash };
         in_time(ceremony, &evidence)?;
         evidence.verify(&told)?;
         beside_others(ceremony, &evidence)?;
@@ -47,10 +44,7 @@ pub fn add(ceremony: &mut Ceremony, files: &[PathBuf]) -> Result<Report> {
         let said = &evidence.statement;
         report = report.value(
             &said.place(),
-            escape(&format!(
-                "{}, by {} on {}",
-                evidence.hash, said.account, said.machine
-            )),
+            escape(&format!("{}, by {} on {}", evidence.hash, said.account, said.machine)),
         );
         ceremony.ordered(Event::Evidence {
             node: said.node.clone(),
@@ -93,7 +87,8 @@ fn named(file: &Path, evidence: &NodeEvidence) -> Result<()> {
     }
 }
 
-/// The evidence is of this stage, under the order that stands, from a node whose turn has come, by a clock that is right.
+/// The evidence is of this stage, under the order that stands, from a node whose turn has come, by
+/// a clock that is right.
 fn in_time(ceremony: &Ceremony, evidence: &NodeEvidence) -> Result<()> {
     let (nodes, said) = (&ceremony.state.nodes, &evidence.statement);
     let planned = ceremony.plan.target.nodes();
@@ -149,16 +144,13 @@ fn clock(evidence: &NodeEvidence) -> Result<()> {
 /// The nodes are machines of their own, of one service.
 fn beside_others(ceremony: &Ceremony, evidence: &NodeEvidence) -> Result<()> {
     let said = &evidence.statement;
-    let others = ceremony
-        .evidence(said.stage)?
-        .into_iter()
-        .map(|(other, _)| other);
-    let others: Vec<NodeEvidence> = others
-        .filter(|other| other.statement.node != said.node)
-        .collect();
+    let others = ceremony.evidence(said.stage)?.into_iter().map(|(other, _)| other);
+    let others: Vec<NodeEvidence> =
+        others.filter(|other| other.statement.node != said.node).collect();
     let all: Vec<NodeEvidence> = others.iter().chain([evidence]).cloned().collect();
     own_machines(&all)?;
-    // What was rolled back to is what every node must see. Else they are compared when all are there: `primary`.
+    // What was rolled back to is what every node must see. Else they are compared when all are
+    // there: `primary`.
     match (said.stage, ceremony.state.nodes.standing()) {
         (Stage::Ready, Some(order)) => same_former(evidence, &order.former),
         _ => Ok(()),

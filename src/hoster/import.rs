@@ -42,17 +42,14 @@ pub fn ask(ceremony: &mut Ceremony, folder: &Path) -> Result<Approved<approval::
 
 /// What officers sign for.
 fn subject(package: &Released<Package>, kek_spki: &[u8]) -> approval::Import {
-    approval::Import {
-        package: package.hash,
-        kek_fingerprint: Hash::of(kek_spki),
-    }
+    approval::Import { package: package.hash, kek_fingerprint: Hash::of(kek_spki) }
 }
 
 /// Imports the package that was checked.
 ///
 /// # Errors
-/// `PACKAGE-IMPORTED`, `PHASE-ORDER`, `APPROVAL-SUBJECT`, `SHARE-…`, `SEAL-OPEN`, `KEK-…`, `TARGET-…`, or the HSM's. Whatever
-/// was unwrapped and is not as planned is destroyed.
+/// `PACKAGE-IMPORTED`, `PHASE-ORDER`, `APPROVAL-SUBJECT`, `SHARE-…`, `SEAL-OPEN`, `KEK-…`,
+/// `TARGET-…`, or the HSM's. Whatever was unwrapped and is not as planned is destroyed.
 pub fn import(
     ceremony: &mut Ceremony,
     hsm: &Hsm,
@@ -78,11 +75,7 @@ pub fn import(
             unwrap_all(ceremony, hsm, &package, &kek, presented, sessions, asker)?
         }
     };
-    let Arrived {
-        keys: imported,
-        custodians,
-        spent,
-    } = arrived;
+    let Arrived { keys: imported, custodians, spent } = arrived;
     let targets: Vec<Target> = imported.iter().map(|key| key.target.clone()).collect();
     let keys = plan.keys.iter().zip(&imported);
     asker.progress("proving that the HSM signs and decrypts as the tenant's keys");
@@ -90,9 +83,7 @@ pub fn import(
         package_id: package.body().package_id,
         custodians: custodians.clone(),
         spent: spent.clone(),
-        keys: keys
-            .map(|(key, held)| held_key(&plan, &key.label, held, begun.attempt()))
-            .collect(),
+        keys: keys.map(|(key, held)| held_key(&plan, &key.label, held, begun.attempt())).collect(),
         proofs: proving::prove(ceremony, hsm, &KeySet::from(&*package), &targets, IMPORT)?,
         token: hsm.identity().clone(),
     };
@@ -131,15 +122,11 @@ fn settled(ceremony: &Ceremony, hsm: &Hsm, package: &Released<Package>) -> Resul
             None => return Ok(None),
         }
     }
-    Ok(Some(Arrived {
-        keys,
-        custodians,
-        spent,
-    }))
+    Ok(Some(Arrived { keys, custodians, spent }))
 }
 
-/// Opens the seal with a quorum, then unwraps. The KEK was looked at first: custodians do not spend their
-/// identities on one that would be refused.
+/// Opens the seal with a quorum, then unwraps. The KEK was looked at first: custodians do not spend
+/// their identities on one that would be refused.
 fn unwrap_all(
     ceremony: &mut Ceremony,
     hsm: &Hsm,
@@ -150,12 +137,8 @@ fn unwrap_all(
     asker: &Asker,
 ) -> Result<(Begun, Arrived)> {
     let plan = ceremony.plan.clone();
-    let Opened {
-        secret,
-        custodians,
-        spent,
-        deputies,
-    } = quorum::gather(&plan, package.body(), presented, asker)?;
+    let Opened { secret, custodians, spent, deputies } =
+        quorum::gather(&plan, package.body(), presented, asker)?;
     // Every seal is opened before anything is unwrapped: a wrong one changes nothing.
     let wrapped = open_seals(&plan, package, kek, &secret)?;
     drop(secret);
@@ -174,17 +157,8 @@ fn unwrap_all(
     let labels = labels(ceremony, package);
     let keys = import_keys(ceremony, package, &labels);
     let keys: Vec<_> = keys.zip(&wrapped).collect();
-    let keys = hsm.import(order, &keys, &|label| {
-        asker.progress(&format!("unwrapping {label}"))
-    })?;
-    Ok((
-        begun,
-        Arrived {
-            keys,
-            custodians,
-            spent,
-        },
-    ))
+    let keys = hsm.import(order, &keys, &|label| asker.progress(&format!("unwrapping {label}")))?;
+    Ok((begun, Arrived { keys, custodians, spent }))
 }
 
 fn open_seals(
@@ -200,20 +174,13 @@ fn open_seals(
         let opened = seal_key.open(package.file(&key.sealed_file()), length)?;
         WrappedKey::parse(opened, plan.transfer.kek_bits, planned.key_type)
     };
-    package
-        .body()
-        .keys
-        .iter()
-        .zip(&plan.keys)
-        .map(open)
-        .collect()
+    package.body().keys.iter().zip(&plan.keys).map(open).collect()
 }
 
 /// The CKA_LABEL of each key at the hoster, in the plan's order.
 fn labels(ceremony: &Ceremony, package: &Released<Package>) -> Vec<String> {
     let keys = package.body().keys.iter();
-    keys.map(|key| ceremony.plan.hoster_label(key.label.as_str()))
-        .collect()
+    keys.map(|key| ceremony.plan.hoster_label(key.label.as_str())).collect()
 }
 
 /// What each imported key must be, in the plan's order.
@@ -222,16 +189,9 @@ fn import_keys<'a>(
     package: &'a Released<Package>,
     labels: &'a [String],
 ) -> impl Iterator<Item = ImportKey<'a>> {
-    let keys = package
-        .body()
-        .keys
-        .iter()
-        .zip(&ceremony.plan.keys)
-        .zip(labels);
+    let keys = package.body().keys.iter().zip(&ceremony.plan.keys).zip(labels);
     keys.map(|((key, planned), label)| ImportKey {
-        id: ceremony
-            .plan
-            .target_id(key.label.as_str(), ceremony.state.attempt),
+        id: ceremony.plan.target_id(key.label.as_str(), ceremony.state.attempt),
         label,
         spki: &key.spki.0,
         certificate: package.file(&key.certificate_file()),

@@ -49,10 +49,7 @@ pub fn create(
     progress(&format!("making the KEK, RSA-{}", transfer.kek_bits));
     let id = plan.kek_id(begun.attempt());
     let label = plan.hoster_label("keyferry-kek");
-    let spec = KekSpec {
-        bits: transfer.kek_bits,
-        mechanism: transfer.mechanism,
-    };
+    let spec = KekSpec { bits: transfer.kek_bits, mechanism: transfer.mechanism };
     let kek = hsm.kek_create(id, &label, spec, &|rule| plan.waives(rule))?;
     progress("canary: unwrapping a throwaway key under the KEK");
     hsm.kek_canary(&kek, transfer.mechanism, transfer.oaep_hash, observed.kwp)?;
@@ -145,7 +142,8 @@ impl Why {
         Ok((why, kek))
     }
 
-    /// What officers sign for. After an abort imported keys go too, unless their service may use them already.
+    /// What officers sign for. After an abort imported keys go too, unless their service may use
+    /// them already.
     fn subject(&self, ceremony: &Ceremony, kek: &KekRecord) -> approval::KekDestroy {
         let (acceptance, abort) = match self {
             Why::Accepted(acceptance) => (Some(acceptance.hash), None),
@@ -154,22 +152,14 @@ impl Why {
         let state = &ceremony.state;
         let imported =
             match abort.is_some() && (state.quorum.is_some() || state.way == Way::Brought) {
-                true => remains::targets(ceremony)
-                    .map(|(label, _)| label.clone())
-                    .collect(),
+                true => remains::targets(ceremony).map(|(label, _)| label.clone()).collect(),
                 false => Vec::new(),
             };
         let (keys, stay) = match state.primary_begun {
             false => (imported, Vec::new()),
             true => (Vec::new(), imported),
         };
-        approval::KekDestroy {
-            acceptance,
-            abort,
-            kek_fingerprint: kek.fingerprint,
-            keys,
-            stay,
-        }
+        approval::KekDestroy { acceptance, abort, kek_fingerprint: kek.fingerprint, keys, stay }
     }
 }
 
@@ -188,7 +178,8 @@ pub fn ask_destroy(
     approval::require(ceremony, &subject)
 }
 
-/// What the closing says of backups: something where the plan destroys the tenant's originals, and nothing else.
+/// What the closing says of backups: something where the plan destroys the tenant's originals, and
+/// nothing else.
 fn stated(ceremony: &Ceremony, why: &Why, backup: Option<&str>) -> Result<Option<String>> {
     let needed = ceremony.plan.source == Source::Destroy && matches!(why, Why::Accepted(_));
     match (backup, needed) {
@@ -205,11 +196,12 @@ fn stated(ceremony: &Ceremony, why: &Why, backup: Option<&str>) -> Result<Option
     }
 }
 
-/// Destroys the KEK, and after an abort what was imported under it, looks that it is gone, and makes the closing. `backup` is what the
-/// hoster says of its backups of the keys.
+/// Destroys the KEK, and after an abort what was imported under it, looks that it is gone, and
+/// makes the closing. `backup` is what the hoster says of its backups of the keys.
 ///
 /// # Errors
-/// `PHASE-ORDER`, `APPROVAL-SUBJECT`, `DOCUMENT-…`, `SIGNATURE-…`, `KEK-…`, `TARGET-GONE`, or the HSM's.
+/// `PHASE-ORDER`, `APPROVAL-SUBJECT`, `DOCUMENT-…`, `SIGNATURE-…`, `KEK-…`, `TARGET-GONE`, or the
+/// HSM's.
 pub fn destroy(
     ceremony: &mut Ceremony,
     hsm: &Hsm,

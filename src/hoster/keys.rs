@@ -1,4 +1,5 @@
-//! `keys create` and `keys destroy`: the tenant's keys are born in the hoster's HSM; after an abort they go again.
+//! `keys create` and `keys destroy`: the tenant's keys are born in the hoster's HSM; after an abort
+//! they go again.
 
 use jiff::Timestamp;
 
@@ -51,13 +52,7 @@ pub fn create(
     if given.prepare {
         return Ok(prepared(&plan, begun.attempt()));
     }
-    let body = body(
-        &plan,
-        hsm,
-        &born,
-        files.attestations.clone(),
-        begun.attempt(),
-    );
+    let body = body(&plan, hsm, &born, files.attestations.clone(), begun.attempt());
     let judged = body.attested(|name| files.bytes(name), &plan, Timestamp::now())?;
     let certificates = plan.keys.iter().zip(&born);
     let certificates =
@@ -168,10 +163,7 @@ fn subject(ceremony: &Ceremony) -> Result<approval::KeysDestroy> {
         ));
     };
     let keys = ceremony.plan.keys.iter().map(|key| key.label.clone());
-    Ok(approval::KeysDestroy {
-        abort: abort.hash,
-        keys: keys.collect(),
-    })
+    Ok(approval::KeysDestroy { abort: abort.hash, keys: keys.collect() })
 }
 
 /// Asks the officers for the end of the keys.

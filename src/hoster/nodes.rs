@@ -1,4 +1,5 @@
-//! `nodes`: a node leaves the service, or another machine takes its place, also after the ceremony has ended. `retire`: a former key is gone.
+//! `nodes`: a node leaves the service, or another machine takes its place, also after the ceremony
+//! has ended. `retire`: a former key is gone.
 
 use std::path::Path;
 
@@ -70,10 +71,7 @@ pub fn change(
     ceremony.state.require(Step::Nodes)?;
     let subject = subject(ceremony, removed, replaced)?;
     approved.covers(&subject)?;
-    ceremony.ordered(Event::Nodes {
-        removed: subject.removed,
-        replaced: subject.replaced,
-    })?;
+    ceremony.ordered(Event::Nodes { removed: subject.removed, replaced: subject.replaced })?;
     Ok(Report::new("The nodes of the service are changed.")
         .value("removed", list_or("none", removed))
         .value("replaced", list_or("none", replaced))
@@ -85,7 +83,8 @@ pub fn change(
 /// Looks that a former key is no longer in the HSM, and records it.
 ///
 /// # Errors
-/// `PHASE-ORDER`, `TARGET-CERTIFICATE`, `TARGET-PRIMARY` while it is primary, `TARGET-GONE` while it is there, or the HSM's.
+/// `PHASE-ORDER`, `TARGET-CERTIFICATE`, `TARGET-PRIMARY` while it is primary, `TARGET-GONE` while
+/// it is there, or the HSM's.
 pub fn retire(ceremony: &mut Ceremony, hsm: &Hsm, certificate: &Path) -> Result<Report> {
     ceremony.state.require(Step::Retire)?;
     let der = folder::read_file(certificate, MAX_CERTIFICATE)?;
@@ -99,21 +98,16 @@ pub fn retire(ceremony: &mut Ceremony, hsm: &Hsm, certificate: &Path) -> Result<
             "once no virtual machine needs it (docs/hgs.md), delete it with the vendor's tool, in the HSM, its clones and backups; then run this again",
         ));
     }
-    let (thumbprint, spki) = (
-        former.thumbprint(),
-        crate::encoding::Hash::of(former.spki()),
-    );
+    let (thumbprint, spki) = (former.thumbprint(), crate::encoding::Hash::of(former.spki()));
     ceremony.ordered(Event::Retire {
         thumbprint: thumbprint.clone(),
         spki,
         token: hsm.identity().clone(),
     })?;
-    Ok(
-        Report::new("The former key is not in this HSM; that is on record.")
-            .value("thumbprint", thumbprint)
-            .value("SPKI", spki.to_string())
-            .line("Clones and backups are not seen from here."),
-    )
+    Ok(Report::new("The former key is not in this HSM; that is on record.")
+        .value("thumbprint", thumbprint)
+        .value("SPKI", spki.to_string())
+        .line("Clones and backups are not seen from here."))
 }
 
 /// No node says that the key is primary, and no order makes it so.

@@ -37,16 +37,11 @@ pub fn check(ceremony: &mut Ceremony, folder: &Path) -> Result<Report> {
         signatures: package.signatures.everyone(),
     })?;
     let body = package.body();
-    Ok(
-        Report::new("The package is taken: it is the tenant's, whole, and for this KEK.")
-            .value("package", package.hash.to_string())
-            .value("package id", body.package_id.to_string())
-            .value("keys", list(body.keys.iter().map(|key| &key.label)))
-            .value(
-                "quorum",
-                format!("{} of {}", body.threshold, body.shares.len()),
-            ),
-    )
+    Ok(Report::new("The package is taken: it is the tenant's, whole, and for this KEK.")
+        .value("package", package.hash.to_string())
+        .value("package id", body.package_id.to_string())
+        .value("keys", list(body.keys.iter().map(|key| &key.label)))
+        .value("quorum", format!("{} of {}", body.threshold, body.shares.len())))
 }
 
 /// The package that was taken, only if the folder given holds the very same.

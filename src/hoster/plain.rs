@@ -1,5 +1,6 @@
-//! `import --format pkcs11`: the hoster's HSM unwraps keys that another tool has wrapped for the KEK of this ceremony. The plan names each by
-//! its public key; the tenant is then shown what arrived, and asks for proofs.
+//! `import --format pkcs11`: the hoster's HSM unwraps keys that another tool has wrapped for the
+//! KEK of this ceremony. The plan names each by its public key; the tenant is then shown what
+//! arrived, and asks for proofs.
 
 use std::path::PathBuf;
 
@@ -55,9 +56,8 @@ impl Brought {
             }
         };
         let unknown = self.wrapped.iter().chain(&self.certificates);
-        let unknown = unknown
-            .map(|(id, _)| id)
-            .find(|id| plan.keys.iter().all(|key| key.label != **id));
+        let unknown =
+            unknown.map(|(id, _)| id).find(|id| plan.keys.iter().all(|key| key.label != **id));
         if let Some(unknown) = unknown {
             return Err(Error::Usage {
                 what: format!("{unknown}: no key of the plan has this label"),
@@ -73,17 +73,12 @@ impl Brought {
             if key.spki != Some(found) {
                 return Err(Rule::TargetCertificate.refuse(
                     format!("the certificate of {label} holds the public key {found}"),
-                    key.spki
-                        .map_or("the plan's".into(), |spki| spki.to_string()),
+                    key.spki.map_or("the plan's".into(), |spki| spki.to_string()),
                     "find the certificate of the key that the plan names",
                 ));
             }
             let wrapped = WrappedKey::parse(bytes.clone(), plan.transfer.kek_bits, key.key_type)?;
-            Ok(Plain {
-                bytes,
-                wrapped,
-                certificate,
-            })
+            Ok(Plain { bytes, wrapped, certificate })
         };
         plan.keys.iter().map(one).collect()
     }
@@ -108,7 +103,8 @@ fn subject(ceremony: &Ceremony, plain: &[Plain]) -> Result<approval::ImportPlain
 /// Asks the officers for the import.
 ///
 /// # Errors
-/// `PHASE-ORDER`, [`Error::Usage`], `TARGET-CERTIFICATE`, `WRAP-FORMAT`, [`Error::Waiting`], `SIGNATURE-…`.
+/// `PHASE-ORDER`, [`Error::Usage`], `TARGET-CERTIFICATE`, `WRAP-FORMAT`, [`Error::Waiting`],
+/// `SIGNATURE-…`.
 pub fn ask(ceremony: &mut Ceremony, brought: &Brought) -> Result<Approved<approval::ImportPlain>> {
     ceremony.state.require(Step::ImportPlain)?;
     let plain = brought.read(&ceremony.plan)?;
@@ -119,7 +115,8 @@ pub fn ask(ceremony: &mut Ceremony, brought: &Brought) -> Result<Approved<approv
 /// Unwraps every key inside the HSM, and makes the document that shows them to the tenant.
 ///
 /// # Errors
-/// `PHASE-ORDER`, `APPROVAL-SUBJECT`, `KEK-…`, `TARGET-…`, `WRAP-…`, or the HSM's. Whatever was unwrapped and is not as planned is destroyed.
+/// `PHASE-ORDER`, `APPROVAL-SUBJECT`, `KEK-…`, `TARGET-…`, `WRAP-…`, or the HSM's. Whatever was
+/// unwrapped and is not as planned is destroyed.
 pub fn import(
     ceremony: &mut Ceremony,
     hsm: &Hsm,
@@ -135,12 +132,7 @@ pub fn import(
     let kek = ceremony.state.kek_made()?;
     hsm.require(Side::Hoster, &plan)?;
     let waived = |rule| plan.waives(rule);
-    hsm.kek_check(
-        kek.id,
-        &offer.body().spki.0,
-        plan.transfer.mechanism,
-        &waived,
-    )?;
+    hsm.kek_check(kek.id, &offer.body().spki.0, plan.transfer.mechanism, &waived)?;
     let begun = ceremony.begin(Step::ImportPlain)?;
     let order = ImportOrder {
         kek: kek.id,
@@ -149,9 +141,7 @@ pub fn import(
         sessions: 1,
     };
     let labels = plan.keys.iter();
-    let labels: Vec<_> = labels
-        .map(|key| plan.hoster_label(key.label.as_str()))
-        .collect();
+    let labels: Vec<_> = labels.map(|key| plan.hoster_label(key.label.as_str())).collect();
     let wanted = plan.keys.iter().zip(&plain).zip(&labels);
     let wanted: Vec<_> = wanted
         .map(|((key, plain), label)| {
@@ -166,39 +156,26 @@ pub fn import(
             (wanted, &plain.wrapped)
         })
         .collect();
-    let held = hsm.import(order, &wanted, &|label| {
-        progress(&format!("unwrapping {label}"))
-    })?;
+    let held = hsm.import(order, &wanted, &|label| progress(&format!("unwrapping {label}")))?;
     let arrived: Vec<Born> = held
         .into_iter()
         .zip(&plain)
-        .map(|(held, plain)| Born {
-            held,
-            certificate: plain.certificate.der().to_vec(),
-        })
+        .map(|(held, plain)| Born { held, certificate: plain.certificate.der().to_vec() })
         .collect();
     let body = keys::body(&plan, hsm, &arrived, Vec::new(), begun.attempt());
     // Nothing attests a key that came from elsewhere: a plan that asks for more is refused here.
     let judged = body.attested(|_| &[], &plan, Timestamp::now())?;
     let fingerprint = body.fingerprint;
     let certificates = plan.keys.iter().zip(&plain);
-    let certificates = certificates.map(|(key, plain)| {
-        (
-            certificate_file(&key.label),
-            plain.certificate.der().to_vec(),
-        )
-    });
+    let certificates = certificates
+        .map(|(key, plain)| (certificate_file(&key.label), plain.certificate.der().to_vec()));
     let document = ceremony.build(&begun, body, certificates.collect())?;
-    let records = plan
-        .keys
-        .iter()
-        .zip(&arrived)
-        .map(|(key, arrived)| KeyRecord {
-            label: key.label.clone(),
-            spki: Hash::of(&arrived.held.target.spki),
-            certificate: Hash::of(&arrived.certificate),
-            made: arrived.held.imported,
-        });
+    let records = plan.keys.iter().zip(&arrived).map(|(key, arrived)| KeyRecord {
+        label: key.label.clone(),
+        spki: Hash::of(&arrived.held.target.spki),
+        certificate: Hash::of(&arrived.certificate),
+        made: arrived.held.imported,
+    });
     ceremony.finish(
         begun,
         Event::ImportPlain(PlainImported {

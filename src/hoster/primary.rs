@@ -1,4 +1,5 @@
-//! `primary` and `rollback`: the keys become the primary ones of the service, in one step for all nodes; and back.
+//! `primary` and `rollback`: the keys become the primary ones of the service, in one step for all
+//! nodes; and back.
 
 use std::path::Path;
 
@@ -27,12 +28,8 @@ fn subject(ceremony: &Ceremony, service: &Path) -> Result<approval::Primary> {
     require_all(ceremony, Stage::Ready)?;
     let evidence = verified(ceremony, Stage::Ready)?;
     let brief = ceremony.brief()?.0;
-    let former = evidence
-        .first()
-        .map_or(Vec::new(), |one| one.statement.primaries.clone());
-    evidence
-        .iter()
-        .try_for_each(|one| same_former(one, &former))?;
+    let former = evidence.first().map_or(Vec::new(), |one| one.statement.primaries.clone());
+    evidence.iter().try_for_each(|one| same_former(one, &former))?;
     unchanged(ceremony, service, &former, &brief.primaries())?;
     let state = &ceremony.state;
     Ok(approval::Primary::of(&state.nodes, &state.keys, &former))
@@ -42,22 +39,15 @@ fn subject(ceremony: &Ceremony, service: &Path) -> Result<approval::Primary> {
 fn verified(ceremony: &Ceremony, stage: Stage) -> Result<Vec<NodeEvidence>> {
     let keys = ceremony.key_set()?;
     let (brief, brief_hash) = ceremony.brief()?;
-    let told = Told {
-        plan: &ceremony.plan,
-        keys: &keys,
-        brief: &brief,
-        brief_hash,
-    };
-    let evidence: Vec<NodeEvidence> = ceremony
-        .evidence(stage)?
-        .into_iter()
-        .map(|(one, _)| one)
-        .collect();
+    let told = Told { plan: &ceremony.plan, keys: &keys, brief: &brief, brief_hash };
+    let evidence: Vec<NodeEvidence> =
+        ceremony.evidence(stage)?.into_iter().map(|(one, _)| one).collect();
     evidence.iter().try_for_each(|one| one.verify(&told))?;
     Ok(evidence)
 }
 
-/// Where Keyferry can look into the service itself: what is primary is what the nodes saw, or already the keys themselves.
+/// Where Keyferry can look into the service itself: what is primary is what the nodes saw, or
+/// already the keys themselves.
 fn unchanged(
     ceremony: &Ceremony,
     service: &Path,
@@ -89,7 +79,8 @@ pub fn ask(ceremony: &mut Ceremony, service: &Path) -> Result<Approved<approval:
     approval::require(ceremony, &subject)
 }
 
-/// Gives the order by which the keys become primary, and carries it out where Keyferry does that itself.
+/// Gives the order by which the keys become primary, and carries it out where Keyferry does that
+/// itself.
 ///
 /// # Errors
 /// `PHASE-ORDER`, `APPROVAL-SUBJECT`, `EVIDENCE-…`, `REGISTRY-FORMAT`.
@@ -105,17 +96,9 @@ pub fn activate(
     let brief = ceremony.brief()?.0;
     ceremony.begin(Step::Primary)?;
     target::of(&ceremony.plan.target).activate(service, &brief)?;
-    let order = given(
-        ceremony
-            .state
-            .nodes
-            .activation(&now.former, subject_hash(&now)),
-    )?;
+    let order = given(ceremony.state.nodes.activation(&now.former, subject_hash(&now)))?;
     let hash = order.hash();
-    ceremony.ordered(Event::Primary {
-        order: hash,
-        former: now.former.clone(),
-    })?;
+    ceremony.ordered(Event::Primary { order: hash, former: now.former.clone() })?;
     let report = Report::new("The order is given: the tenant's keys become primary.")
         .line("They serve everyone who uses this service, not this tenant alone.")
         .value("former", shown(&now.former));
@@ -139,9 +122,8 @@ fn ordered(ceremony: &Ceremony, report: Report, order: &Order, hash: Hash) -> Re
     let acts = [target::Act::Activate, target::Act::RollBack];
     let wanted = acts[usize::from(order.order == crate::node::OrderKind::Rollback)];
     let mut programs = programs.filter(|step| step.act == wanted && step.program.ends_with(".ps1"));
-    let report = report
-        .value("order", path.display().to_string())
-        .value("order hash", hash.to_string());
+    let report =
+        report.value("order", path.display().to_string()).value("order hash", hash.to_string());
     match programs.next() {
         Some(step) => report.line(format!(
             "Copy it to every node's folder; then run {}, once, on one of them; then let every node prove itself.",
@@ -151,7 +133,8 @@ fn ordered(ceremony: &Ceremony, report: Report, order: &Order, hash: Hash) -> Re
     }
 }
 
-/// Makes the registration, once every node has shown that the keys are primary, for as long as the plan wants.
+/// Makes the registration, once every node has shown that the keys are primary, for as long as the
+/// plan wants.
 ///
 /// # Errors
 /// `PHASE-ORDER`, `EVIDENCE-…`, `PROOF-…`.
@@ -163,15 +146,9 @@ pub fn conclude(ceremony: &mut Ceremony) -> Result<Report> {
     let activated = nodes.activated.clone().unwrap_or_default();
     let hours = ceremony.plan.target.soak_hours();
     let since = activated.parse().unwrap_or_default();
-    active
-        .iter()
-        .try_for_each(|one| soaked(one, since, hours))?;
+    active.iter().try_for_each(|one| soaked(one, since, hours))?;
     let order = given(nodes.standing().cloned())?;
-    let kept = [
-        ceremony.evidence(Stage::Ready)?,
-        ceremony.evidence(Stage::Active)?,
-    ]
-    .concat();
+    let kept = [ceremony.evidence(Stage::Ready)?, ceremony.evidence(Stage::Active)?].concat();
     let (mut evidence, mut files) = (Vec::new(), Vec::new());
     for (one, bytes) in kept {
         let (node, stage) = (one.statement.node, one.statement.stage);
@@ -194,10 +171,8 @@ pub fn conclude(ceremony: &mut Ceremony) -> Result<Report> {
     let begun = ceremony.begin(Step::Registration)?;
     let document = ceremony.build(&begun, body, files)?;
     ceremony.finish(begun, Event::Registration { document })?;
-    Ok(
-        Report::new("The tenant's keys are primary, and every node has proven it.")
-            .value("registration", document.to_string()),
-    )
+    Ok(Report::new("The tenant's keys are primary, and every node has proven it.")
+        .value("registration", document.to_string()))
 }
 
 /// What officers sign for to go back.
@@ -216,14 +191,16 @@ fn back(ceremony: &Ceremony) -> Result<approval::Rollback> {
 /// Asks the officers whether the former keys become primary again.
 ///
 /// # Errors
-/// `PHASE-ORDER`, `NODE-PRIMARY` where there is nothing to go back to, [`crate::Error::Waiting`], `SIGNATURE-…`.
+/// `PHASE-ORDER`, `NODE-PRIMARY` where there is nothing to go back to, [`crate::Error::Waiting`],
+/// `SIGNATURE-…`.
 pub fn ask_rollback(ceremony: &mut Ceremony) -> Result<Approved<approval::Rollback>> {
     ceremony.state.require(Step::Rollback)?;
     let subject = back(ceremony)?;
     approval::require(ceremony, &subject)
 }
 
-/// Gives the order by which the former keys become primary again, and carries it out where Keyferry does that itself.
+/// Gives the order by which the former keys become primary again, and carries it out where Keyferry
+/// does that itself.
 ///
 /// # Errors
 /// `PHASE-ORDER`, `APPROVAL-SUBJECT`, `REGISTRY-FORMAT`.

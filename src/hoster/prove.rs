@@ -1,4 +1,5 @@
-//! `node prove`: on a host that uses the keys through PKCS#11, what Test-KeyferryNode.ps1 does on Windows: the node's evidence.
+//! `node prove`: on a host that uses the keys through PKCS#11, what Test-KeyferryNode.ps1 does on
+//! Windows: the node's evidence.
 
 use std::path::{Path, PathBuf};
 
@@ -148,10 +149,7 @@ fn node_key(
 fn brief(register: &Path) -> Result<(Brief, Hash)> {
     let bytes = folder::read_file(&register.join(BRIEF_FILE), MAX_BRIEF)?;
     let brief: Brief = serde_json::from_slice(&bytes).map_err(|error| {
-        folder_error(
-            &format!("{BRIEF_FILE}: {error}"),
-            "the file as `register` wrote it",
-        )
+        folder_error(&format!("{BRIEF_FILE}: {error}"), "the file as `register` wrote it")
     })?;
     if brief.target != "local" {
         return Err(Error::Usage {
@@ -179,9 +177,8 @@ fn certificate(register: &Path, key: &BriefKey) -> Result<TargetCertificate> {
 fn turn(choice: &NodeChoice, brief: &Brief, brief_hash: Hash) -> Result<(Stage, Option<Hash>)> {
     let mut orders = Vec::new();
     for name in folder::names(&choice.register)? {
-        let numbered = name
-            .split_once('-')
-            .is_some_and(|(number, _)| number.parse::<u32>().is_ok());
+        let numbered =
+            name.split_once('-').is_some_and(|(number, _)| number.parse::<u32>().is_ok());
         if !numbered || !name.ends_with(".json") {
             continue;
         }
@@ -209,10 +206,7 @@ fn turn(choice: &NodeChoice, brief: &Brief, brief_hash: Hash) -> Result<(Stage, 
             "add the evidence of the node before at the hoster's machine, and copy the new order of its register/ folder here",
         ));
     }
-    let standing = orders
-        .iter()
-        .rev()
-        .find(|(order, _)| order.order != OrderKind::Install);
+    let standing = orders.iter().rev().find(|(order, _)| order.order != OrderKind::Install);
     Ok(match standing {
         Some((order, hash)) if order.order == OrderKind::Activate => (Stage::Active, Some(*hash)),
         Some((_, hash)) => (Stage::Ready, Some(*hash)),

@@ -45,18 +45,15 @@ pub fn prove(
                 Evidence::Answer(proof::answer(ids, &key.label, place, &plain))
             }
         };
-        let proof = Proof {
-            label: key.label.clone(),
-            place: place.to_owned(),
-            evidence,
-        };
+        let proof = Proof { label: key.label.clone(), place: place.to_owned(), evidence };
         proof.verify(plan, keys)?;
         proofs.push(proof);
     }
     Ok(proofs)
 }
 
-/// The 32 bytes of a challenge. They leave only as part of a hash: this opens nothing that a counterpart chose.
+/// The 32 bytes of a challenge. They leave only as part of a hash: this opens nothing that a
+/// counterpart chose.
 ///
 /// # Errors
 /// `PROOF-ANSWER` for anything but 32 bytes, or the HSM's.

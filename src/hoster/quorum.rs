@@ -1,4 +1,5 @@
-//! The custodians in front of the hoster's machine: each presents a share, which is checked at once.
+//! The custodians in front of the hoster's machine: each presents a share, which is checked at
+//! once.
 
 use std::path::PathBuf;
 
@@ -38,8 +39,9 @@ pub struct Opened {
     pub deputies: Vec<Id>,
 }
 
-/// Takes shares until there are enough. Shares on the command line are taken in order, and a wrong one
-/// refuses; without any, people are asked until the quorum stands, and a wrong one is asked for again.
+/// Takes shares until there are enough. Shares on the command line are taken in order, and a wrong
+/// one refuses; without any, people are asked until the quorum stands, and a wrong one is asked for
+/// again.
 ///
 /// # Errors
 /// `SHARE-…`, naming the custodian where it can be told.
@@ -58,10 +60,7 @@ pub fn gather(
             let identity = match &share.identity {
                 Some(identity) => identity.clone(),
                 None => asker
-                    .line(&format!(
-                        "Identity file that opens {}: ",
-                        share.file.display()
-                    ))?
+                    .line(&format!("Identity file that opens {}: ", share.file.display()))?
                     .into(),
             };
             let opened = open_file(package, &share.file, &identity, asker)?;
@@ -76,10 +75,7 @@ pub fn gather(
     let (secret, custodians) = quorum.recombine()?;
     Ok(Opened {
         secret,
-        custodians: custodians
-            .iter()
-            .map(|name| id(name))
-            .collect::<Result<_>>()?,
+        custodians: custodians.iter().map(|name| id(name)).collect::<Result<_>>()?,
         spent: spent.custodians,
         deputies: spent.deputies,
     })
@@ -94,11 +90,7 @@ struct Spent<'a> {
 
 impl<'a> Spent<'a> {
     fn new(plan: &'a Plan) -> Self {
-        Spent {
-            plan,
-            custodians: Vec::new(),
-            deputies: Vec::new(),
-        }
+        Spent { plan, custodians: Vec::new(), deputies: Vec::new() }
     }
 
     /// Adds one; a custodian's first recipient is their own, the others are deputies'.
@@ -117,10 +109,7 @@ impl<'a> Spent<'a> {
 fn id(name: &str) -> Result<Id> {
     // The package was checked against the plan, whose ids these are.
     name.parse().map_err(|expected: String| {
-        Error::failed(
-            format!("custodian {name:?}: {expected}"),
-            "report this as a defect",
-        )
+        Error::failed(format!("custodian {name:?}: {expected}"), "report this as a defect")
     })
 }
 
@@ -195,13 +184,7 @@ fn open_file(
 ) -> Result<OpenedShare> {
     let bytes = folder::read_file(file, MAX_SHARE_FILE)?;
     let identity = Zeroizing::new(folder::read_file(identity, MAX_SHARE_FILE)?);
-    open_bytes(
-        package,
-        &bytes,
-        &file.display().to_string(),
-        &identity,
-        asker,
-    )
+    open_bytes(package, &bytes, &file.display().to_string(), &identity, asker)
 }
 
 /// Opens a share file. One that is none of those dealt is named before it is opened.

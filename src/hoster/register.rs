@@ -1,4 +1,5 @@
-//! `register`: the folder that is copied to every node of the service, with all that a node must be told.
+//! `register`: the folder that is copied to every node of the service, with all that a node must be
+//! told.
 
 use std::path::Path;
 
@@ -17,7 +18,8 @@ use crate::{
 /// The list of hashes in the register folder.
 pub const SUMS: &str = "SHA256SUMS";
 
-/// Makes the register folder; where Keyferry itself is the way to the service, it knows the keys afterwards. They are not primary.
+/// Makes the register folder; where Keyferry itself is the way to the service, it knows the keys
+/// afterwards. They are not primary.
 ///
 /// # Errors
 /// `PHASE-ORDER`, `REGISTRY-FORMAT`, `TARGET-CERTIFICATE`.
@@ -34,10 +36,8 @@ pub fn register(ceremony: &mut Ceremony, service: &Path) -> Result<Report> {
     let given = target.files().iter();
     files.extend(given.map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())));
     files.sort();
-    let sums: String = files
-        .iter()
-        .map(|(name, bytes)| format!("{}  {name}\n", Hash::of(bytes)))
-        .collect();
+    let sums: String =
+        files.iter().map(|(name, bytes)| format!("{}  {name}\n", Hash::of(bytes))).collect();
     let sums_hash = Hash::of(sums.as_bytes());
     files.push((SUMS.to_owned(), sums.into_bytes()));
     ceremony.begin(Step::Register)?;
@@ -57,8 +57,7 @@ pub fn register(ceremony: &mut Ceremony, service: &Path) -> Result<Report> {
     .line(
         "Write the last value down: each node's script is given it, and runs with no other folder.",
     );
-    report = (target.steps().iter()).fold(report, |report, step| {
-        report.line(format!("  {:<28} {}", step.program, step.name))
-    });
+    report = (target.steps().iter())
+        .fold(report, |report, step| report.line(format!("  {:<28} {}", step.program, step.name)));
     Ok(report.line("INSTRUCTIONS.txt in the folder says what to type."))
 }

@@ -1,4 +1,5 @@
-//! What this attempt has made in the hoster's HSM, found by its CKA_IDs: looked for at an abort, destroyed at a restart.
+//! What this attempt has made in the hoster's HSM, found by its CKA_IDs: looked for at an abort,
+//! destroyed at a restart.
 
 use crate::{
     Result,
@@ -36,7 +37,8 @@ pub fn left(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
     Ok(left)
 }
 
-/// What is there when the ceremony is aborted. A KEK, or keys, that were begun and never shown to the tenant go at once: nothing can need them.
+/// What is there when the ceremony is aborted. A KEK, or keys, that were begun and never shown to
+/// the tenant go at once: nothing can need them.
 ///
 /// # Errors
 /// `KEK-GONE`, or the HSM's.

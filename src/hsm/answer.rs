@@ -15,7 +15,8 @@ pub(super) fn check(function: &str, rv: CK_RV) -> Result<()> {
     Err(refused(function, rv))
 }
 
-/// The error for a return code other than CKR_OK. Codes are shown, never branched on: they differ among modules.
+/// The error for a return code other than CKR_OK. Codes are shown, never branched on: they differ
+/// among modules.
 pub(super) fn refused(function: &str, rv: CK_RV) -> Error {
     let code = match Rv::from(rv) {
         Rv::Ok => "Ok".to_owned(),
@@ -30,10 +31,7 @@ pub(super) fn refused(function: &str, rv: CK_RV) -> Error {
 
 /// The error for a function that the module does not have.
 pub(super) fn missing(function: &str) -> Error {
-    Error::hsm(
-        format!("the module has no {function}"),
-        "use the vendor's current PKCS#11 module",
-    )
+    Error::hsm(format!("the module has no {function}"), "use the vendor's current PKCS#11 module")
 }
 
 /// The error for a length that no honest module answers.
@@ -60,7 +58,8 @@ pub(super) fn listed(
 /// More than any wrapped key or signature that Keyferry reads (an RSA-4096 wrapped key is 2.9 KiB).
 const MOST_BYTES: usize = 8 * 1024;
 
-/// What a call writes into a buffer of ours, cut to the length that came back; erased when dropped, as a plaintext must be.
+/// What a call writes into a buffer of ours, cut to the length that came back; erased when dropped,
+/// as a plaintext must be.
 pub(super) fn output(
     function: &str,
     call: impl FnOnce(*mut u8, *mut CK_ULONG) -> Result<()>,

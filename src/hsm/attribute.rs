@@ -18,7 +18,8 @@ pub(super) enum Value {
     Bytes(Vec<u8>),
     /// CKA_ALLOWED_MECHANISMS.
     Mechanisms(Vec<CK_MECHANISM_TYPE>),
-    /// An array of attributes, such as CKA_UNWRAP_TEMPLATE; never nested again, which tokens refuse.
+    /// An array of attributes, such as CKA_UNWRAP_TEMPLATE; never nested again, which tokens
+    /// refuse.
     Template(Vec<Attribute>),
 }
 
@@ -31,42 +32,27 @@ pub(super) struct Attribute {
 
 /// A CK_BBOOL attribute.
 pub(super) fn flag(kind: CK_ATTRIBUTE_TYPE, value: bool) -> Attribute {
-    Attribute {
-        kind,
-        value: Value::Flag(value),
-    }
+    Attribute { kind, value: Value::Flag(value) }
 }
 
 /// A CK_ULONG attribute.
 pub(super) fn number(kind: CK_ATTRIBUTE_TYPE, value: CK_ULONG) -> Attribute {
-    Attribute {
-        kind,
-        value: Value::Number(value),
-    }
+    Attribute { kind, value: Value::Number(value) }
 }
 
 /// An attribute of bytes.
 pub(super) fn bytes(kind: CK_ATTRIBUTE_TYPE, value: &[u8]) -> Attribute {
-    Attribute {
-        kind,
-        value: Value::Bytes(value.to_vec()),
-    }
+    Attribute { kind, value: Value::Bytes(value.to_vec()) }
 }
 
 /// An attribute that is a list of mechanisms.
 pub(super) fn mechanisms(kind: CK_ATTRIBUTE_TYPE, value: &[CK_MECHANISM_TYPE]) -> Attribute {
-    Attribute {
-        kind,
-        value: Value::Mechanisms(value.to_vec()),
-    }
+    Attribute { kind, value: Value::Mechanisms(value.to_vec()) }
 }
 
 /// An attribute that is a template.
 pub(super) fn template(kind: CK_ATTRIBUTE_TYPE, value: Vec<Attribute>) -> Attribute {
-    Attribute {
-        kind,
-        value: Value::Template(value),
-    }
+    Attribute { kind, value: Value::Template(value) }
 }
 
 impl Value {
@@ -173,11 +159,7 @@ pub(super) fn mechanism_name(kind: CK_MECHANISM_TYPE) -> String {
 /// An attribute's value as found, for a person: `CKA_SIGN false`, `CKA_SIGN absent`.
 pub(super) fn found(kind: CK_ATTRIBUTE_TYPE, value: Option<&Value>) -> String {
     match value {
-        Some(value) => Attribute {
-            kind,
-            value: value.clone(),
-        }
-        .to_string(),
+        Some(value) => Attribute { kind, value: value.clone() }.to_string(),
         None => format!("{} absent", name(kind)),
     }
 }

@@ -1,5 +1,5 @@
-//! Target keys that are born in the hoster's token (design, section 3): made so that they can never leave it, with their public
-//! half and their certificate beside them.
+//! Target keys that are born in the hoster's token (design, section 3): made so that they can never
+//! leave it, with their public half and their certificate beside them.
 
 use cryptoki::session::Session;
 use cryptoki_sys::*;
@@ -41,12 +41,13 @@ pub struct Born {
 }
 
 impl Hsm<'_> {
-    /// Finds the complete, correct set of this id, or destroys what is left of one and makes it. `certify` makes the certificate of
-    /// the new key, which signs it.
+    /// Finds the complete, correct set of this id, or destroys what is left of one and makes it.
+    /// `certify` makes the certificate of the new key, which signs it.
     ///
     /// # Errors
-    /// `TARGET-EXISTS` where an object of another id has the label; `TARGET-LOCAL`, `TARGET-ATTRIBUTES` where the token makes the key otherwise than
-    /// asked, after it was destroyed; what `certify` ends with; [`Error::Hsm`] where the token fails.
+    /// `TARGET-EXISTS` where an object of another id has the label; `TARGET-LOCAL`,
+    /// `TARGET-ATTRIBUTES` where the token makes the key otherwise than asked, after it was
+    /// destroyed; what `certify` ends with; [`Error::Hsm`] where the token fails.
     pub fn born_make(
         &self,
         inventory: &Inventory,
@@ -70,12 +71,7 @@ impl Hsm<'_> {
                     "use a token that makes keys as it is asked to",
                 )
             })?;
-            let target = Target {
-                id: id.to_vec(),
-                spki: key.spki,
-                made: true,
-                private,
-            };
+            let target = Target { id: id.to_vec(), spki: key.spki, made: true, private };
             let certificate = certify(&target)?;
             let beside = certificate_object(&id, spec.label, &certificate)?;
             self.raw().create(&session, &beside)?;
@@ -100,10 +96,7 @@ impl Hsm<'_> {
     }
 
     fn born_pair(&self, session: &Session, spec: &BornSpec) -> Result<(Object, Object)> {
-        let named = [
-            bytes(CKA_LABEL, spec.label.as_bytes()),
-            bytes(CKA_ID, &spec.id.0),
-        ];
+        let named = [bytes(CKA_LABEL, spec.label.as_bytes()), bytes(CKA_ID, &spec.id.0)];
         let mut public = named.to_vec();
         public.extend(public_usage(true, &public_usages(spec.usage)));
         let (mechanism, kind) = generation(spec.kind);
@@ -115,7 +108,8 @@ impl Hsm<'_> {
             let (public, whole) = (&public, [private.as_slice(), &ending[..]].concat());
             move || self.raw().generate_pair(session, mechanism, public, &whole)
         });
-        // The first refusal is the one that speaks of the key, not of an attribute that a token need not know.
+        // The first refusal is the one that speaks of the key, not of an attribute that a token
+        // need not know.
         strict().or_else(|error| middle().or_else(|_| plain()).map_err(|_| error))
     }
 }

@@ -1,8 +1,10 @@
-//! Canaries: the calls of the real wrap and unwrap, on throwaway keys, with the other end in software (design, sections
-//! 4.1 and 4.3). What a token does is observed before a real key is trusted to it.
+//! Canaries: the calls of the real wrap and unwrap, on throwaway keys, with the other end in
+//! software (design, sections 4.1 and 4.3). What a token does is observed before a real key is
+//! trusted to it.
 //!
-//! Throwaway keys are session objects: they end with the session, whatever happens. Throwaway KEKs have 2048 bits whatever the plan says:
-//! neither the OAEP hash nor the AES key wrap depends on the size, and a software RSA-4096 key takes seconds.
+//! Throwaway keys are session objects: they end with the session, whatever happens. Throwaway KEKs
+//! have 2048 bits whatever the plan says: neither the OAEP hash nor the AES key wrap depends on the
+//! size, and a software RSA-4096 key takes seconds.
 
 use std::iter;
 
@@ -35,10 +37,7 @@ const LABEL: &str = "keyferry throwaway";
 const MOST_KEYS: usize = 64;
 
 /// Usages of throwaway target keys; they serve nobody.
-pub(super) const USAGE: Usage = Usage {
-    sign: true,
-    decrypt: false,
-};
+pub(super) const USAGE: Usage = Usage { sign: true, decrypt: false };
 
 /// The attributes by which a throwaway object is known.
 pub(super) fn throwaway() -> [Attribute; 1] {
@@ -47,21 +46,17 @@ pub(super) fn throwaway() -> [Attribute; 1] {
 
 /// A target key that nobody will miss.
 pub(super) fn throwaway_target(kind: KeyType) -> TargetSpec<'static> {
-    TargetSpec {
-        label: LABEL,
-        kind,
-        usage: USAGE,
-        trusted_only: false,
-    }
+    TargetSpec { label: LABEL, kind, usage: USAGE, trusted_only: false }
 }
 
 impl Hsm<'_> {
-    /// Wraps a throwaway key of the tenant's, of this kind and size, twice to a throwaway software KEK by the calls of
-    /// [`Hsm::wrap`], opens both in software, and says what was observed.
+    /// Wraps a throwaway key of the tenant's, of this kind and size, twice to a throwaway software
+    /// KEK by the calls of [`Hsm::wrap`], opens both in software, and says what was observed.
     ///
     /// # Errors
-    /// `WRAP-OAEP-HASH`, `WRAP-KWP`, `WRAP-AES-KEY`, `WRAP-FORMAT`, `WRAP-CANARY` for what differs from the plan; `WRAP-SINGLE-SHOT` where the token
-    /// lacks the mechanism; [`Error::Hsm`] where the token fails.
+    /// `WRAP-OAEP-HASH`, `WRAP-KWP`, `WRAP-AES-KEY`, `WRAP-FORMAT`, `WRAP-CANARY` for what differs
+    /// from the plan; `WRAP-SINGLE-SHOT` where the token lacks the mechanism; [`Error::Hsm`] where
+    /// the token fails.
     pub fn wrap_canary(
         &self,
         target: KeyType,
@@ -96,30 +91,23 @@ impl Hsm<'_> {
                 }
             }
             if first.aes == second.aes {
-                return Err(canary(
-                    "the same AES key in two wraps",
-                    "a fresh one for each",
-                ));
+                return Err(canary("the same AES key in two wraps", "a fresh one for each"));
             }
-            // Where nothing had to be filled up, the two flavours are the same; EC keys of a curve are all of one length.
+            // Where nothing had to be filled up, the two flavours are the same; EC keys of a curve
+            // are all of one length.
             if first.pkcs8.len() % 8 == 0 && matches!(target, KeyType::Ec(_)) {
                 return self.wrap_canary(THROWAWAY, mechanism, oaep);
             }
             if first.pkcs8.len() % 8 != 0 {
-                return Ok(Observed {
-                    oaep_hash: oaep,
-                    kwp: first.kwp,
-                });
+                return Ok(Observed { oaep_hash: oaep, kwp: first.kwp });
             }
         }
-        Err(canary(
-            "throwaway keys of a multiple of 8 bytes only",
-            "keys made at random",
-        ))
+        Err(canary("throwaway keys of a multiple of 8 bytes only", "keys made at random"))
     }
 
-    /// Unwraps a throwaway software key, wrapped in software, under a throwaway KEK of the real one's template by the calls of
-    /// [`Hsm::import`], and says which OAEP hash and key wrap the token takes.
+    /// Unwraps a throwaway software key, wrapped in software, under a throwaway KEK of the real
+    /// one's template by the calls of [`Hsm::import`], and says which OAEP hash and key wrap the
+    /// token takes.
     ///
     /// # Errors
     /// As [`Hsm::wrap_canary`].
@@ -132,11 +120,12 @@ impl Hsm<'_> {
         })
     }
 
-    /// Unwraps a throwaway key under the KEK itself, before it is offered: else one whose halves do not belong together would be found at the import,
-    /// when every share is open.
+    /// Unwraps a throwaway key under the KEK itself, before it is offered: else one whose halves do
+    /// not belong together would be found at the import, when every share is open.
     ///
     /// # Errors
-    /// `WRAP-CANARY` where it opens to another key, and as [`Hsm::wrap_canary`]; [`crate::Error::Hsm`] where the token does not open it.
+    /// `WRAP-CANARY` where it opens to another key, and as [`Hsm::wrap_canary`];
+    /// [`crate::Error::Hsm`] where the token does not open it.
     pub fn kek_canary(
         &self,
         kek: &Kek,
@@ -177,10 +166,9 @@ impl Hsm<'_> {
         let filled = filled(&pkcs8);
         let mut taken = Vec::new();
         let mut refused = None;
-        for (kwp, pkcs8) in [
-            (KwpFlavour::Rfc5649, &pkcs8),
-            (KwpFlavour::Rfc5649ZeroFilled, &filled),
-        ] {
+        for (kwp, pkcs8) in
+            [(KwpFlavour::Rfc5649, &pkcs8), (KwpFlavour::Rfc5649ZeroFilled, &filled)]
+        {
             match self.throwaway_unwrap(&session, &kek, way, oaep, pkcs8) {
                 Ok(key) if key == expected => taken.push(kwp),
                 Ok(_) => return Err(canary("another key", "the throwaway key that was wrapped")),
@@ -195,20 +183,13 @@ impl Hsm<'_> {
         let by_the_other =
             self.throwaway_unwrap(&session, &kek, way.with_oaep(other), other, &filled);
         if by_the_other.is_ok() {
-            return Err(hash_refusal(
-                &self.name(),
-                oaep,
-                "cannot open it, but can open the other",
-            ));
+            return Err(hash_refusal(&self.name(), oaep, "cannot open it, but can open the other"));
         }
         Err(refused.unwrap_or_else(|| canary("nothing", "one of the two flavours")))
     }
 
     fn throwaway_kek(&self, session: &Session, mechanism: Mechanism) -> Result<CanaryKek> {
-        let spec = KekSpec {
-            bits: THROWAWAY_BITS,
-            mechanism,
-        };
+        let spec = KekSpec { bits: THROWAWAY_BITS, mechanism };
         let (public, private) = self.kek_generate(session, &throwaway(), false, spec, &|_| true)?;
         let public = self.public_key_of(session, public)?;
         let shown =
@@ -241,8 +222,9 @@ impl Hsm<'_> {
         public.ok_or_else(|| canary("a key that shows no public key", "an RSA key"))
     }
 
-    /// Tries to wrap a throwaway key that was made to be not extractable, as the tenant wraps. A token that lets it out would let the
-    /// real ones out, whatever it says of them. Any refusal will do: a token at the hoster need not wrap at all.
+    /// Tries to wrap a throwaway key that was made to be not extractable, as the tenant wraps. A
+    /// token that lets it out would let the real ones out, whatever it says of them. Any refusal
+    /// will do: a token at the hoster need not wrap at all.
     fn must_stay(
         &self,
         session: &Session,
@@ -267,7 +249,8 @@ impl Hsm<'_> {
     }
 }
 
-/// The KEK of a canary: one of the real one's template that nobody will miss; or the real one, under which a throwaway key is wrapped.
+/// The KEK of a canary: one of the real one's template that nobody will miss; or the real one,
+/// under which a throwaway key is wrapped.
 struct CanaryKek {
     private: Object,
     public: rsa::PublicKey,
@@ -279,15 +262,12 @@ impl CanaryKek {
     fn of(private: Object, wrapping: PublicKey) -> Result<Self> {
         let public = rsa::PublicKey::from_public_key_der(&wrapping.spki)
             .map_err(|_| canary("a KEK that shows no public key", "an RSA public key"))?;
-        Ok(CanaryKek {
-            private,
-            public,
-            wrapping,
-        })
+        Ok(CanaryKek { private, public, wrapping })
     }
 }
 
-/// A throwaway key whose PKCS#8 is no multiple of 8 long, so that both flavours of the key wrap differ.
+/// A throwaway key whose PKCS#8 is no multiple of 8 long, so that both flavours of the key wrap
+/// differ.
 pub(super) fn unfilled_key() -> Result<(rsa::PrivateKey, Zeroizing<Vec<u8>>)> {
     loop {
         let key = software_key()?;

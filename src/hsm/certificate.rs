@@ -1,4 +1,5 @@
-//! The certificate beside a target key: a CKO_CERTIFICATE with the same CKA_ID (PKCS#11 v3.1, 4.6.3).
+//! The certificate beside a target key: a CKO_CERTIFICATE with the same CKA_ID (PKCS#11 v3.1,
+//! 4.6.3).
 
 use cryptoki_sys::*;
 use x509_cert::Certificate;
@@ -30,18 +31,9 @@ pub(super) fn certificate_object(id: &[u8], label: &str, der: &[u8]) -> Result<V
         flag(CKA_PRIVATE, false),
         bytes(CKA_ID, id),
         bytes(CKA_LABEL, label.as_bytes()),
-        bytes(
-            CKA_SUBJECT,
-            &certificate.subject().to_der().map_err(unreadable)?,
-        ),
-        bytes(
-            CKA_ISSUER,
-            &certificate.issuer().to_der().map_err(unreadable)?,
-        ),
-        bytes(
-            CKA_SERIAL_NUMBER,
-            &certificate.serial_number().to_der().map_err(unreadable)?,
-        ),
+        bytes(CKA_SUBJECT, &certificate.subject().to_der().map_err(unreadable)?),
+        bytes(CKA_ISSUER, &certificate.issuer().to_der().map_err(unreadable)?),
+        bytes(CKA_SERIAL_NUMBER, &certificate.serial_number().to_der().map_err(unreadable)?),
         bytes(CKA_VALUE, der),
         flag(CKA_COPYABLE, false),
         flag(CKA_MODIFIABLE, false),
@@ -49,11 +41,12 @@ pub(super) fn certificate_object(id: &[u8], label: &str, der: &[u8]) -> Result<V
 }
 
 impl Hsm<'_> {
-    /// Stores a certificate beside the key of this id, which has none, and reads it back in a new session.
+    /// Stores a certificate beside the key of this id, which has none, and reads it back in a new
+    /// session.
     ///
     /// # Errors
-    /// `TARGET-CERTIFICATE` where this is none, where the key has no CKA_ID, or where the token does not hold what it was given;
-    /// [`crate::Error::Hsm`] where the token fails.
+    /// `TARGET-CERTIFICATE` where this is none, where the key has no CKA_ID, or where the token
+    /// does not hold what it was given; [`crate::Error::Hsm`] where the token fails.
     pub fn certificate_store(&self, id: &[u8], label: &str, der: &[u8]) -> Result<()> {
         let template = certificate_object(id, label, der)?;
         let other = |found: &str| {
@@ -69,9 +62,7 @@ impl Hsm<'_> {
         let made = self.raw().create(&self.session()?, &template)?;
         match self.certificate_value(made)? {
             Some(found) if found == der => Ok(()),
-            _ => Err(other(
-                "a certificate that the token did not keep as it was given",
-            )),
+            _ => Err(other("a certificate that the token did not keep as it was given")),
         }
     }
 
@@ -98,7 +89,6 @@ impl Hsm<'_> {
 
     fn certificate_value(&self, certificate: Object) -> Result<Option<Vec<u8>>> {
         let session = self.session()?;
-        self.raw()
-            .read_bytes(&session, certificate, CKA_VALUE, MOST_CERTIFICATE)
+        self.raw().read_bytes(&session, certificate, CKA_VALUE, MOST_CERTIFICATE)
     }
 }

@@ -10,11 +10,12 @@ use crate::{
 };
 
 impl Hsm<'_> {
-    /// Destroys both halves of the KEK, then looks in a new session that nothing with the id is left. No KEK is success.
+    /// Destroys both halves of the KEK, then looks in a new session that nothing with the id is
+    /// left. No KEK is success.
     ///
     /// # Errors
-    /// `KEK-KEY` where the id is another key's, and then nothing is destroyed; `KEK-GONE` where something is left;
-    /// [`crate::Error::Hsm`] where the token cannot be searched.
+    /// `KEK-KEY` where the id is another key's, and then nothing is destroyed; `KEK-GONE` where
+    /// something is left; [`crate::Error::Hsm`] where the token cannot be searched.
     pub fn kek_destroy(&self, id: CkaId, fingerprint: Hash) -> Result<()> {
         let session = self.session()?;
         for class in [CKO_PRIVATE_KEY, CKO_PUBLIC_KEY] {
@@ -38,7 +39,8 @@ impl Hsm<'_> {
     /// Destroys whatever has the CKA_ID of a KEK that no record names, and looks that it is gone.
     ///
     /// # Errors
-    /// `KEK-GONE` where something is left; [`crate::Error::Hsm`] where the token cannot be searched.
+    /// `KEK-GONE` where something is left; [`crate::Error::Hsm`] where the token cannot be
+    /// searched.
     pub fn kek_clear(&self, id: CkaId) -> Result<()> {
         self.erase(&id.0, Rule::KekGone)
     }
@@ -52,11 +54,12 @@ impl Hsm<'_> {
         Ok(!found.is_empty())
     }
 
-    /// Destroys every private key with this public half, and the public objects beside it, then looks in a new session that none is
-    /// left. Says whether there was one.
+    /// Destroys every private key with this public half, and the public objects beside it, then
+    /// looks in a new session that none is left. Says whether there was one.
     ///
     /// # Errors
-    /// `TARGET-KEY` where it is no public key, `TARGET-GONE` where one is left; [`crate::Error::Hsm`] where the token cannot be searched.
+    /// `TARGET-KEY` where it is no public key, `TARGET-GONE` where one is left;
+    /// [`crate::Error::Hsm`] where the token cannot be searched.
     pub fn source_destroy(&self, spki: &[u8]) -> Result<bool> {
         let key = PublicKey::of_spki(spki, Rule::TargetKey)?;
         let inventory = self.inventory()?;
@@ -98,8 +101,6 @@ impl Hsm<'_> {
     pub fn private_keys(&self, inventory: &Inventory, spki: &[u8]) -> Result<Vec<String>> {
         let key = PublicKey::of_spki(spki, Rule::TargetKey)?;
         let found = self.private_of(inventory, &key)?.into_iter();
-        Ok(found
-            .map(|(_, id)| data_encoding::HEXLOWER.encode(id))
-            .collect())
+        Ok(found.map(|(_, id)| data_encoding::HEXLOWER.encode(id)).collect())
     }
 }

@@ -1,5 +1,6 @@
-//! Unwrapping a target key into the hoster's token (design, sections 4.3 and 4.5), and knowing afterwards that it is
-//! the tenant's key, all of it, and cannot leave. Keys that were born there are known in the same way.
+//! Unwrapping a target key into the hoster's token (design, sections 4.3 and 4.5), and knowing
+//! afterwards that it is the tenant's key, all of it, and cannot leave. Keys that were born there
+//! are known in the same way.
 
 use cryptoki::session::Session;
 use cryptoki_sys::*;
@@ -71,7 +72,8 @@ struct Set<'a> {
     key: PublicKey,
 }
 
-/// What a target key must be at the hoster, and what the AES key's UNWRAP_TEMPLATE pins where the token allows it.
+/// What a target key must be at the hoster, and what the AES key's UNWRAP_TEMPLATE pins where the
+/// token allows it.
 pub(super) fn imported_key(kind: KeyType, usage: Usage) -> Vec<Attribute> {
     let mut template = vec![
         number(CKA_CLASS, CKO_PRIVATE_KEY),
@@ -85,13 +87,16 @@ pub(super) fn imported_key(kind: KeyType, usage: Usage) -> Vec<Attribute> {
 }
 
 impl Hsm<'_> {
-    /// Imports target keys as token objects that cannot leave, each with its public half and its certificate beside it, and reads all of
-    /// it back in a new session. A complete, correct set of an id is kept; an incomplete or other one is destroyed first.
+    /// Imports target keys as token objects that cannot leave, each with its public half and its
+    /// certificate beside it, and reads all of it back in a new session. A complete, correct set of
+    /// an id is kept; an incomplete or other one is destroyed first.
     ///
     /// # Errors
-    /// `TARGET-EXISTS` where an object of another id has a label; `TARGET-ATTRIBUTES`, `TARGET-MODULUS`, `TARGET-CERTIFICATE`, `WRAP-AES-KEY` where
-    /// a result is not what it must be; [`crate::Error::Hsm`] where the token does not open a wrapped key. Then nothing of that id is
-    /// left (else `TARGET-GONE`); keys imported before it stay, and are found by the next run.
+    /// `TARGET-EXISTS` where an object of another id has a label; `TARGET-ATTRIBUTES`,
+    /// `TARGET-MODULUS`, `TARGET-CERTIFICATE`, `WRAP-AES-KEY` where a result is not what it must
+    /// be; [`crate::Error::Hsm`] where the token does not open a wrapped key. Then nothing of that
+    /// id is left (else `TARGET-GONE`); keys imported before it stay, and are found by the next
+    /// run.
     pub fn import(
         &self,
         order: ImportOrder,
@@ -157,10 +162,12 @@ impl Hsm<'_> {
         })
     }
 
-    /// The complete, correct set of this key, if it is there: settles an interrupted import without shares.
+    /// The complete, correct set of this key, if it is there: settles an interrupted import without
+    /// shares.
     ///
     /// # Errors
-    /// `TARGET-KEY` where the SPKI is of no kind that travels; [`crate::Error::Hsm`] where the token fails.
+    /// `TARGET-KEY` where the SPKI is of no kind that travels; [`crate::Error::Hsm`] where the
+    /// token fails.
     pub fn import_find(&self, inventory: &Inventory, key: &ImportKey) -> Result<Option<Imported>> {
         let set = Set::new(key)?;
         match set.objects(inventory) {
@@ -172,7 +179,8 @@ impl Hsm<'_> {
     /// The complete, correct set of this key, or why it is none.
     ///
     /// # Errors
-    /// `TARGET-ATTRIBUTES`, `TARGET-LOCAL`, `TARGET-MODULUS`, `TARGET-CERTIFICATE`; [`crate::Error::Hsm`] where the token fails.
+    /// `TARGET-ATTRIBUTES`, `TARGET-LOCAL`, `TARGET-MODULUS`, `TARGET-CERTIFICATE`;
+    /// [`crate::Error::Hsm`] where the token fails.
     pub fn held(&self, inventory: &Inventory, key: &ImportKey) -> Result<Imported> {
         let set = Set::new(key)?;
         let examined = match set.objects(inventory) {
@@ -241,9 +249,7 @@ impl Hsm<'_> {
             let other = !self.is_half_of(&session, object, &set.key)?;
             miss = miss.or(other.then(other_key));
         }
-        let value = self
-            .raw()
-            .read_bytes(&session, certificate, CKA_VALUE, MOST_CERTIFICATE)?;
+        let value = self.raw().read_bytes(&session, certificate, CKA_VALUE, MOST_CERTIFICATE)?;
         let other = value.as_deref() != Some(set.of.certificate);
         miss = miss.or(other.then(other_certificate));
         if let Some(miss) = miss {
@@ -261,8 +267,8 @@ impl Hsm<'_> {
         }))
     }
 
-    /// What the record says of the key, also what no rule demands: CKA_LOCAL and the like are false or absent after an
-    /// import.
+    /// What the record says of the key, also what no rule demands: CKA_LOCAL and the like are false
+    /// or absent after an import.
     fn import_attributes(
         &self,
         session: &Session,
@@ -277,25 +283,17 @@ impl Hsm<'_> {
         shown.extend(born_here());
         let values = self.read_all(session, private, &shown)?;
         let shown = shown.iter().zip(&values);
-        Ok(shown
-            .map(|(shown, value)| read_back(shown.kind, value.as_ref()))
-            .collect())
+        Ok(shown.map(|(shown, value)| read_back(shown.kind, value.as_ref())).collect())
     }
 }
 
 impl<'a> Set<'a> {
     fn new(of: &ImportKey<'a>) -> Result<Self> {
-        Ok(Set {
-            of: *of,
-            key: PublicKey::of_spki(of.spki, Rule::TargetKey)?,
-        })
+        Ok(Set { of: *of, key: PublicKey::of_spki(of.spki, Rule::TargetKey)? })
     }
 
     fn named(&self) -> [Attribute; 2] {
-        [
-            bytes(CKA_ID, &self.of.id.0),
-            bytes(CKA_LABEL, self.of.label.as_bytes()),
-        ]
+        [bytes(CKA_ID, &self.of.id.0), bytes(CKA_LABEL, self.of.label.as_bytes())]
     }
 
     /// The one private key, public key and certificate of this id.

@@ -1,4 +1,5 @@
-//! Every object of a token, looked at once: with many keys, a search per key is what takes the time.
+//! Every object of a token, looked at once: with many keys, a search per key is what takes the
+//! time.
 
 use cryptoki_sys::*;
 
@@ -14,8 +15,8 @@ const MOST_NAME: usize = 1024;
 /// The modulus of RSA-8192; a larger one fits no plan.
 const MOST_MODULUS: usize = 1024;
 
-/// The objects of a token as they were at one moment. It says where to look; what is done to a key is decided by what a new session
-/// reads of it.
+/// The objects of a token as they were at one moment. It says where to look; what is done to a key
+/// is decided by what a new session reads of it.
 pub struct Inventory {
     entries: Vec<Entry>,
 }
@@ -49,8 +50,9 @@ impl Hsm<'_> {
         for object in self.find(&session, template)? {
             let class = match raw.read(&session, object, &number(CKA_CLASS, 0)) {
                 Ok(class) => class,
-                // SoftHSM, killed while it makes an object, leaves a file without any attribute and lists it for ever: no
-                // search by id finds it, nobody can use it. A token that fell silent does not answer for its session either.
+                // SoftHSM, killed while it makes an object, leaves a file without any attribute and
+                // lists it for ever: no search by id finds it, nobody can use it. A token that fell
+                // silent does not answer for its session either.
                 Err(_) if session.get_session_info().is_ok() => continue,
                 Err(error) => return Err(error),
             };
@@ -125,11 +127,7 @@ impl Inventory {
     pub(super) fn of_class(&self, class: CK_OBJECT_CLASS, id: &[u8]) -> Vec<Object> {
         let class = Some(Value::Number(class));
         let fits = |entry: &&Entry| entry.class == class && entry.id == id;
-        self.entries
-            .iter()
-            .filter(fits)
-            .map(|entry| entry.object)
-            .collect()
+        self.entries.iter().filter(fits).map(|entry| entry.object).collect()
     }
 
     /// How many objects have this id.
@@ -137,7 +135,8 @@ impl Inventory {
         self.entries.iter().filter(|entry| entry.id == id).count()
     }
 
-    /// The private keys that may be half of this key, each with its id: RSA keys with its modulus; any that show none, for an EC key.
+    /// The private keys that may be half of this key, each with its id: RSA keys with its modulus;
+    /// any that show none, for an EC key.
     fn candidates(&self, key: &PublicKey) -> Vec<(Object, &[u8])> {
         let private = Some(Value::Number(CKO_PRIVATE_KEY));
         let may = |entry: &&Entry| match &key.numbers {
@@ -150,7 +149,6 @@ impl Inventory {
         };
         let fits = self.entries.iter().filter(|entry| entry.class == private);
         let fits = fits.filter(may);
-        fits.map(|entry| (entry.object, entry.id.as_slice()))
-            .collect()
+        fits.map(|entry| (entry.object, entry.id.as_slice())).collect()
     }
 }

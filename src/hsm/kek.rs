@@ -1,4 +1,5 @@
-//! The hoster's key-encryption key (design, section 4.1): made, read back, checked before use, destroyed.
+//! The hoster's key-encryption key (design, section 4.1): made, read back, checked before use,
+//! destroyed.
 
 use cryptoki::session::Session;
 use cryptoki_sys::*;
@@ -56,10 +57,7 @@ impl Examined {
             Some(key) if refused.is_empty() => Ok(Settled {
                 key,
                 attributes: self.attributes,
-                missed: waived
-                    .into_iter()
-                    .map(|miss| (miss.rule, miss.found))
-                    .collect(),
+                missed: waived.into_iter().map(|miss| (miss.rule, miss.found)).collect(),
             }),
             _ if refused.is_empty() => Err(no_key("a key that shows no RSA numbers".to_owned())),
             _ => Err(refused.remove(0)),
@@ -75,18 +73,13 @@ struct Settled {
 
 impl Settled {
     fn kek(self, id: CkaId, made: bool) -> Kek {
-        Kek {
-            id,
-            spki: self.key.spki,
-            attributes: self.attributes,
-            missed: self.missed,
-            made,
-        }
+        Kek { id, spki: self.key.spki, attributes: self.attributes, missed: self.missed, made }
     }
 }
 
-/// The attributes of the KEK's private half, each with the rule that it keeps (design, section 4.1; PKCS#11 v3.1,
-/// 4.9). In this order: SoftHSM takes CKA_MODIFIABLE false only as the last, CKA_COPYABLE before it.
+/// The attributes of the KEK's private half, each with the rule that it keeps (design, section 4.1;
+/// PKCS#11 v3.1, 4.9). In this order: SoftHSM takes CKA_MODIFIABLE false only as the last,
+/// CKA_COPYABLE before it.
 fn private_half(token: bool, mechanism: Mechanism) -> Vec<(Attribute, Rule)> {
     let (allowed, unwrapped) = unwrapped_by(mechanism);
     vec![
@@ -100,10 +93,7 @@ fn private_half(token: bool, mechanism: Mechanism) -> Vec<(Attribute, Rule)> {
         (flag(CKA_SIGN_RECOVER, false), Rule::KekSignRecover),
         (flag(CKA_DERIVE, false), Rule::KekDerive),
         (allowed, Rule::KekAllowedMechanisms),
-        (
-            template(CKA_UNWRAP_TEMPLATE, unwrapped),
-            Rule::KekUnwrapTemplate,
-        ),
+        (template(CKA_UNWRAP_TEMPLATE, unwrapped), Rule::KekUnwrapTemplate),
         (flag(CKA_COPYABLE, false), Rule::KekCopyable),
         (flag(CKA_MODIFIABLE, false), Rule::KekModifiable),
     ]
@@ -128,7 +118,8 @@ fn unwrapped_target() -> Vec<Attribute> {
     ]
 }
 
-/// What a composite KEK forces on the AES key that it unwraps (design, section 4.1). C_UnwrapKey restates each of these.
+/// What a composite KEK forces on the AES key that it unwraps (design, section 4.1). C_UnwrapKey
+/// restates each of these.
 pub(super) fn unwrapped_aes() -> Vec<Attribute> {
     vec![
         number(CKA_CLASS, CKO_SECRET_KEY),
@@ -143,21 +134,18 @@ pub(super) fn unwrapped_aes() -> Vec<Attribute> {
 
 /// What only a key that was made in the token has; attributes that no template can set.
 pub(super) fn born_here() -> [Attribute; 3] {
-    [
-        flag(CKA_LOCAL, true),
-        flag(CKA_ALWAYS_SENSITIVE, true),
-        flag(CKA_NEVER_EXTRACTABLE, true),
-    ]
+    [flag(CKA_LOCAL, true), flag(CKA_ALWAYS_SENSITIVE, true), flag(CKA_NEVER_EXTRACTABLE, true)]
 }
 
 const REMEDY: &str = "use a token that can hold a KEK like this, or agree on a new plan that waives the rule with a reason \
                       (where it is waivable)";
 
 impl Hsm<'_> {
-    /// Finds or makes the KEK of this id: an exact pair with exact attributes is kept, everything else with that id is
-    /// destroyed and the pair made again.
+    /// Finds or makes the KEK of this id: an exact pair with exact attributes is kept, everything
+    /// else with that id is destroyed and the pair made again.
     ///
-    /// `waived` tells whether the plan waives a rule; it is asked about waivable rules only. A miss that is not waived destroys what was made.
+    /// `waived` tells whether the plan waives a rule; it is asked about waivable rules only. A miss
+    /// that is not waived destroys what was made.
     ///
     /// # Errors
     /// The missed `KEK-*` rule; `KEK-GONE` where remains of an earlier run cannot be destroyed;
@@ -179,15 +167,15 @@ impl Hsm<'_> {
             self.kek_generate(&session, &named, true, spec, waived)?;
             drop(session);
             let kek = self.kek_examine(id, spec)?.settle(waived);
-            kek.map(|kek| kek.kek(id, true))
-                .map_err(|miss| miss.refuse(REMEDY))
+            kek.map(|kek| kek.kek(id, true)).map_err(|miss| miss.refuse(REMEDY))
         })
     }
 
     /// Reads the KEK in a new session and refuses what is not as it was offered, before it is used.
     ///
     /// # Errors
-    /// The first missed `KEK-*` rule that is not waived; [`crate::Error::Hsm`] where the token fails.
+    /// The first missed `KEK-*` rule that is not waived; [`crate::Error::Hsm`] where the token
+    /// fails.
     pub fn kek_check(
         &self,
         id: CkaId,
@@ -196,10 +184,7 @@ impl Hsm<'_> {
         waived: &dyn Fn(Rule) -> bool,
     ) -> Result<Vec<ReadBack>> {
         let offered = PublicKey::rsa_of_spki(spki, Rule::KekKey)?;
-        let spec = KekSpec {
-            bits: offered.bits(),
-            mechanism,
-        };
+        let spec = KekSpec { bits: offered.bits(), mechanism };
         let kek = self.kek_examine(id, spec)?.settle(waived);
         let kek = match kek {
             Ok(kek) if kek.key == offered => Ok(kek),
@@ -217,15 +202,14 @@ impl Hsm<'_> {
     pub(super) fn kek_private(&self, inventory: &Inventory, id: CkaId) -> Result<Object> {
         match inventory.of_class(CKO_PRIVATE_KEY, &id.0)[..] {
             [kek] => Ok(kek),
-            ref found => Err(
-                no_key(format!("{} private keys with its CKA_ID", found.len()))
-                    .refuse("find out who changed the KEK, then restart with a new attempt"),
-            ),
+            ref found => Err(no_key(format!("{} private keys with its CKA_ID", found.len()))
+                .refuse("find out who changed the KEK, then restart with a new attempt")),
         }
     }
 
-    /// Makes a KEK pair. Where the token refuses the whole template, attributes of waivable rules are left out: one at a time,
-    /// so that reading back names the one that the token cannot hold, then all that the plan waives.
+    /// Makes a KEK pair. Where the token refuses the whole template, attributes of waivable rules
+    /// are left out: one at a time, so that reading back names the one that the token cannot hold,
+    /// then all that the plan waives.
     pub(super) fn kek_generate(
         &self,
         session: &Session,
@@ -244,16 +228,13 @@ impl Hsm<'_> {
                 .into_iter()
                 .filter(|(_, rule)| !left_out(*rule));
             private.extend(kept.map(|(attribute, _)| attribute));
-            self.raw()
-                .generate_pair(session, CKM_RSA_PKCS_KEY_PAIR_GEN, &public, &private)
+            self.raw().generate_pair(session, CKM_RSA_PKCS_KEY_PAIR_GEN, &public, &private)
         };
         let whole = make(&|_| false);
         if whole.is_ok() {
             return whole;
         }
-        let optional = private_half(token, spec.mechanism)
-            .into_iter()
-            .map(|(_, rule)| rule);
+        let optional = private_half(token, spec.mechanism).into_iter().map(|(_, rule)| rule);
         optional
             .filter(|rule| rule.waivable())
             .find_map(|rule| make(&|other| other == rule).ok())
@@ -263,11 +244,7 @@ impl Hsm<'_> {
 
     fn kek_examine(&self, id: CkaId, spec: KekSpec) -> Result<Examined> {
         let session = self.session()?;
-        let mut examined = Examined {
-            key: None,
-            attributes: Vec::new(),
-            misses: Vec::new(),
-        };
+        let mut examined = Examined { key: None, attributes: Vec::new(), misses: Vec::new() };
         let private = self.find(&session, &of_class(CKO_PRIVATE_KEY, &id.0))?;
         let public = self.find(&session, &of_class(CKO_PUBLIC_KEY, &id.0))?;
         let all = self.find(&session, &[bytes(CKA_ID, &id.0)])?.len();
@@ -280,10 +257,8 @@ impl Hsm<'_> {
             return Ok(examined);
         };
         (examined.attributes, examined.misses) = self.kek_read(&session, *private, spec, true)?;
-        let halves = (
-            self.public_key_of(&session, *private)?,
-            self.public_key_of(&session, *public)?,
-        );
+        let halves =
+            (self.public_key_of(&session, *private)?, self.public_key_of(&session, *public)?);
         match halves {
             (Some(key), Some(half))
                 if key == half && key.kind() == KeyType::Rsa(spec.bits) && key.exponent_fits() =>
@@ -291,9 +266,7 @@ impl Hsm<'_> {
                 examined.key = Some(key);
             }
             (Some(key), Some(half)) if key == half => examined.misses.push(no_key(key.described())),
-            _ => examined
-                .misses
-                .push(no_key("two halves of different keys".to_owned())),
+            _ => examined.misses.push(no_key("two halves of different keys".to_owned())),
         }
         Ok(examined)
     }
@@ -317,18 +290,12 @@ impl Hsm<'_> {
     ) -> Result<(Vec<ReadBack>, Vec<Miss>)> {
         let (mut attributes, mut misses) = (Vec::new(), Vec::new());
         let born_here = born_here().map(|attribute| (attribute, Rule::KekLocal));
-        let wanted = private_half(token, spec.mechanism)
-            .into_iter()
-            .chain(born_here);
+        let wanted = private_half(token, spec.mechanism).into_iter().chain(born_here);
         for (wanted, rule) in wanted {
             let value = self.raw().read(session, private, &wanted)?;
             let same = (value.as_ref()).is_some_and(|value| value.same(&wanted.value));
             // Tokens give the members of a list in an order of their own; the record has ours.
-            let said = if same {
-                Some(&wanted.value)
-            } else {
-                value.as_ref()
-            };
+            let said = if same { Some(&wanted.value) } else { value.as_ref() };
             attributes.push(read_back(wanted.kind, said));
             if !same {
                 misses.push(Miss::attribute(rule, &wanted, value.as_ref()));

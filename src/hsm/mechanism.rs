@@ -1,4 +1,5 @@
-//! Which wrap a token can do: asked, and then tried on throwaway keys, because a mechanism's number does not say how it pads.
+//! Which wrap a token can do: asked, and then tried on throwaway keys, because a mechanism's number
+//! does not say how it pads.
 
 use cryptoki::session::Session;
 use cryptoki_sys::*;
@@ -17,7 +18,8 @@ use crate::probe::profile::Profile;
 use crate::rule::Rule;
 use crate::{Error, Result};
 
-/// The size of throwaway RSA keys. OAEP hash and AES key wrap do not depend on it, and a smaller key is made in a fraction of a second.
+/// The size of throwaway RSA keys. OAEP hash and AES key wrap do not depend on it, and a smaller
+/// key is made in a fraction of a second.
 pub const THROWAWAY_BITS: u32 = 2048;
 /// A throwaway target key.
 pub const THROWAWAY: KeyType = KeyType::Rsa(THROWAWAY_BITS);
@@ -39,10 +41,7 @@ pub(super) fn software_key() -> Result<rsa::PrivateKey> {
 pub(super) fn software_public(key: &rsa::PrivateKey) -> Result<PublicKey> {
     use rsa::traits::PublicKeyParts;
     PublicKey::of_parts(&key.n_bytes(), &key.e_bytes()).ok_or_else(|| {
-        Error::failed(
-            "the throwaway RSA key does not encode",
-            "report this as a defect",
-        )
+        Error::failed("the throwaway RSA key does not encode", "report this as a defect")
     })
 }
 
@@ -51,8 +50,8 @@ pub(super) fn wrapping_public(key: &PublicKey) -> Vec<Attribute> {
     public_key(key, false, &[flag(CKA_WRAP, true)])
 }
 
-/// The ephemeral AES-256 key of a composite wrap (design, section 4.3): a session object, readable by nobody, that
-/// wraps one key and is wrapped once.
+/// The ephemeral AES-256 key of a composite wrap (design, section 4.3): a session object, readable
+/// by nobody, that wraps one key and is wrapped once.
 pub(super) fn ephemeral_aes() -> Vec<Attribute> {
     vec![
         number(CKA_CLASS, CKO_SECRET_KEY),
@@ -105,11 +104,13 @@ impl Way {
 }
 
 impl Hsm<'_> {
-    /// Refuses by name what this token lacks for its side of the plan: a mechanism, CKM_RSA_AES_KEY_WRAP in single-shot, RFC 5649
-    /// in composite. What a wrap or unwrap really does, the canaries show.
+    /// Refuses by name what this token lacks for its side of the plan: a mechanism,
+    /// CKM_RSA_AES_KEY_WRAP in single-shot, RFC 5649 in composite. What a wrap or unwrap really
+    /// does, the canaries show.
     ///
     /// # Errors
-    /// `HSM-MECHANISM`, `WRAP-SINGLE-SHOT`, `WRAP-KWP`; [`Error::Hsm`] where the token fails otherwise.
+    /// `HSM-MECHANISM`, `WRAP-SINGLE-SHOT`, `WRAP-KWP`; [`Error::Hsm`] where the token fails
+    /// otherwise.
     pub fn require(&self, side: Side, plan: &Plan) -> Result<()> {
         for need in needs(side, plan) {
             if self.raw().mechanism(self.slot.into(), need.id.0)?.is_none() {
@@ -125,14 +126,14 @@ impl Hsm<'_> {
             return Ok(());
         }
         let session = self.session()?;
-        self.way(&session, transfer.mechanism, transfer.oaep_hash)
-            .map(drop)
+        self.way(&session, transfer.mechanism, transfer.oaep_hash).map(drop)
     }
 
     /// The calls that make the plan's wrap on this token.
     ///
     /// # Errors
-    /// `WRAP-SINGLE-SHOT` where the token has no CKM_RSA_AES_KEY_WRAP, `WRAP-KWP` where it has no RFC 5649.
+    /// `WRAP-SINGLE-SHOT` where the token has no CKM_RSA_AES_KEY_WRAP, `WRAP-KWP` where it has no
+    /// RFC 5649.
     pub(super) fn way(
         &self,
         session: &Session,
@@ -164,8 +165,8 @@ impl Hsm<'_> {
     }
 
     /// The token's RFC 5649 mechanism. CKM_AES_KEY_WRAP_KWP (0x210B) is that by definition; what
-    /// CKM_AES_KEY_WRAP_PAD (0x210A) is differs among vendors, and some have numbers of their own. Each is tried: RFC 5649
-    /// makes 40 bytes of an AES-256 key.
+    /// CKM_AES_KEY_WRAP_PAD (0x210A) is differs among vendors, and some have numbers of their own.
+    /// Each is tried: RFC 5649 makes 40 bytes of an AES-256 key.
     ///
     /// # Errors
     /// `WRAP-KWP` where the token has none, or pads otherwise.
@@ -191,9 +192,7 @@ impl Hsm<'_> {
     /// What may be RFC 5649 on this token.
     pub(super) fn key_wraps(&self) -> impl Iterator<Item = CK_MECHANISM_TYPE> {
         let own = Profile::of(&self.identity).known().key_wraps;
-        [CKM_AES_KEY_WRAP_KWP, CKM_AES_KEY_WRAP_PAD]
-            .into_iter()
-            .chain(own.iter().map(|id| id.0))
+        [CKM_AES_KEY_WRAP_KWP, CKM_AES_KEY_WRAP_PAD].into_iter().chain(own.iter().map(|id| id.0))
     }
 
     /// How many bytes the mechanism makes of an AES-256 key, or why it makes none.
@@ -215,12 +214,11 @@ impl Hsm<'_> {
             self.discard(session, &[with]);
             wrapped
         });
-        Ok(wrapped
-            .map(|wrapped| wrapped.len())
-            .map_err(|error| error.to_string()))
+        Ok(wrapped.map(|wrapped| wrapped.len()).map_err(|error| error.to_string()))
     }
 
-    /// Tells a token that lacks the plan's OAEP hash from one that fails: does the same with the other hash work?
+    /// Tells a token that lacks the plan's OAEP hash from one that fails: does the same with the
+    /// other hash work?
     pub(super) fn explain_oaep(
         &self,
         oaep: OaepHash,
@@ -233,7 +231,8 @@ impl Hsm<'_> {
         hash_refusal(&self.name(), oaep, "cannot do it, but can do the other")
     }
 
-    /// Destroys session objects; a failure is of no consequence, because they end with their session.
+    /// Destroys session objects; a failure is of no consequence, because they end with their
+    /// session.
     pub(super) fn discard(&self, session: &Session, objects: &[Object]) {
         for object in objects {
             let _ = self.raw().destroy(session, *object);

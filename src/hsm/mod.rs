@@ -1,10 +1,11 @@
 //! One PKCS#11 token: how it is found, logged in to, and what Keyferry does with it.
 //!
-//! Everything that a module answers is a claim: attributes are read back in a session of their own after each change, results
-//! are checked before they are used, and no return code is branched on but those of C_Login.
+//! Everything that a module answers is a claim: attributes are read back in a session of their own
+//! after each change, results are checked before they are used, and no return code is branched on
+//! but those of C_Login.
 //!
-//! Reading order: this file, kek, target, wrap, import, born; below them attribute, object, public_key, mechanism, read, packed,
-//! and raw, which holds every `unsafe`.
+//! Reading order: this file, kek, target, wrap, import, born; below them attribute, object,
+//! public_key, mechanism, read, packed, and raw, which holds every `unsafe`.
 
 use std::collections::BTreeSet;
 use std::ffi::CStr;
@@ -70,7 +71,8 @@ impl Pin {
 pub struct Module {
     pkcs11: Pkcs11,
     raw: raw::Functions,
-    // Tokens that this process is logged in to, so that no PIN is taken as checked by an earlier one.
+    // Tokens that this process is logged in to, so that no PIN is taken as checked by an earlier
+    // one.
     logged_in: Mutex<BTreeSet<CK_SLOT_ID>>,
 }
 
@@ -81,8 +83,9 @@ impl Drop for Module {
 }
 
 impl Module {
-    /// Loads and initialises the module in this file (C_Initialize with CKF_OS_LOCKING_OK, PKCS#11 v3.1, 5.4.1). `args` is for
-    /// modules that take a text as `pReserved`; no vendor's own means to find its configuration is replaced by it.
+    /// Loads and initialises the module in this file (C_Initialize with CKF_OS_LOCKING_OK, PKCS#11
+    /// v3.1, 5.4.1). `args` is for modules that take a text as `pReserved`; no vendor's own means
+    /// to find its configuration is replaced by it.
     ///
     /// # Errors
     /// [`Error::Hsm`] where the file is no PKCS#11 module, or it cannot start.
@@ -98,17 +101,14 @@ impl Module {
                 "check the module's own configuration (for SoftHSM the file named by SOFTHSM2_CONF), or what it wants as --module-args",
             )
         })?;
-        Ok(Module {
-            pkcs11,
-            raw,
-            logged_in: Mutex::default(),
-        })
+        Ok(Module { pkcs11, raw, logged_in: Mutex::default() })
     }
 
     /// The one initialised token of this label.
     ///
     /// # Errors
-    /// `TOKEN-NOT-FOUND` where none or several have it, naming the labels present; [`Error::Hsm`] where the module fails.
+    /// `TOKEN-NOT-FOUND` where none or several have it, naming the labels present; [`Error::Hsm`]
+    /// where the module fails.
     pub fn token(&self, label: &str) -> Result<Token<'_>> {
         let mut labels = Vec::new();
         let mut fitting = Vec::new();
@@ -143,8 +143,8 @@ impl Module {
     }
 }
 
-/// How near a token is to locking its user PIN (CK_TOKEN_INFO.flags, PKCS#11 v3.1, 3.2). PKCS#11 has no number of tries left, and
-/// some tokens raise fewer of these flags than they should.
+/// How near a token is to locking its user PIN (CK_TOKEN_INFO.flags, PKCS#11 v3.1, 3.2). PKCS#11
+/// has no number of tries left, and some tokens raise fewer of these flags than they should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PinState {
     /// No flag is raised.
@@ -195,11 +195,12 @@ impl<'m> Token<'m> {
 
     /// Logs in as the user: one try, with this PIN, or with `None` at the token's own keypad.
     ///
-    /// The PIN is really tried: where the module says that the user is logged in already, it is logged out first.
+    /// The PIN is really tried: where the module says that the user is logged in already, it is
+    /// logged out first.
     ///
     /// # Errors
-    /// `PIN-FINAL-TRY` before the last try is spent; [`Error::Hsm`] for a wrong or locked PIN, a second login of this
-    /// process to the same token, or a token that fails.
+    /// `PIN-FINAL-TRY` before the last try is spent; [`Error::Hsm`] for a wrong or locked PIN, a
+    /// second login of this process to the same token, or a token that fails.
     pub fn login(&self, pin: Option<&Pin>) -> Result<Hsm<'m>> {
         refuse_last_try(&self.name(), CKU_USER, self.pin_state()?)?;
         self.login_as(CKU_USER, pin)
@@ -267,13 +268,14 @@ impl<'m> Token<'m> {
 
 /// A token that this process is logged in to; dropping it logs out.
 ///
-/// Each operation opens a session of its own. Session objects (throwaway keys, ephemeral AES keys) end with it, whatever happens.
+/// Each operation opens a session of its own. Session objects (throwaway keys, ephemeral AES keys)
+/// end with it, whatever happens.
 pub struct Hsm<'m> {
     module: &'m Module,
     slot: Slot,
     identity: TokenIdentity,
-    // The login lasts as long as one session of the process is open (PKCS#11 v3.1, 5.6.8). A session serves one thread at a
-    // time; every other is opened by the thread that uses it.
+    // The login lasts as long as one session of the process is open (PKCS#11 v3.1, 5.6.8). A
+    // session serves one thread at a time; every other is opened by the thread that uses it.
     login: Mutex<Session>,
 }
 
@@ -380,10 +382,7 @@ fn said(error: cryptoki::error::Error) -> Error {
 
 fn not_a_module(path: &Path, error: impl std::fmt::Display) -> Error {
     Error::hsm(
-        format!(
-            "{} is no PKCS#11 module that loads here: {error}",
-            path.display()
-        ),
+        format!("{} is no PKCS#11 module that loads here: {error}", path.display()),
         "install the HSM's client software and point --module or KEYFERRY_MODULE at its PKCS#11 library (.so)",
     )
 }

@@ -25,11 +25,7 @@ pub(super) struct Miss {
 impl Miss {
     /// An attribute that is not what it must be.
     pub fn attribute(rule: Rule, wanted: &Attribute, value: Option<&Value>) -> Self {
-        Miss {
-            rule,
-            found: found(wanted.kind, value),
-            expected: wanted.to_string(),
-        }
+        Miss { rule, found: found(wanted.kind, value), expected: wanted.to_string() }
     }
 
     /// The refusal for it.
@@ -43,7 +39,8 @@ pub(super) fn of_class(class: CK_OBJECT_CLASS, id: &[u8]) -> [Attribute; 2] {
     [number(CKA_CLASS, class), bytes(CKA_ID, id)]
 }
 
-/// A public key object from its numbers: a claim about nothing, so every usage but `usages` is false.
+/// A public key object from its numbers: a claim about nothing, so every usage but `usages` is
+/// false.
 pub(super) fn public_key(key: &PublicKey, token: bool, usages: &[Attribute]) -> Vec<Attribute> {
     let mut template = vec![number(CKA_CLASS, CKO_PUBLIC_KEY), key_type(key.kind())];
     template.extend(public_usage(token, usages));
@@ -54,13 +51,7 @@ pub(super) fn public_key(key: &PublicKey, token: bool, usages: &[Attribute]) -> 
 /// The attributes of a public key, with these usages and no others.
 pub(super) fn public_usage(token: bool, usages: &[Attribute]) -> Vec<Attribute> {
     let mut template = vec![flag(CKA_TOKEN, token), flag(CKA_PRIVATE, false)];
-    for kind in [
-        CKA_ENCRYPT,
-        CKA_VERIFY,
-        CKA_VERIFY_RECOVER,
-        CKA_WRAP,
-        CKA_DERIVE,
-    ] {
+    for kind in [CKA_ENCRYPT, CKA_VERIFY, CKA_VERIFY_RECOVER, CKA_WRAP, CKA_DERIVE] {
         let wanted = flag(kind, true);
         template.push(flag(kind, usages.contains(&wanted)));
     }
@@ -75,9 +66,7 @@ impl Hsm<'_> {
         object: Object,
         wanted: &[Attribute],
     ) -> Result<Vec<Option<Value>>> {
-        (wanted.iter())
-            .map(|wanted| self.raw().read(session, object, wanted))
-            .collect()
+        (wanted.iter()).map(|wanted| self.raw().read(session, object, wanted)).collect()
     }
 
     /// The first attribute that is not as wanted.
@@ -89,26 +78,22 @@ impl Hsm<'_> {
         rule: Rule,
     ) -> Result<Option<Miss>> {
         for (wanted, value) in wanted.iter().zip(self.read_all(session, object, wanted)?) {
-            if !value
-                .as_ref()
-                .is_some_and(|value| value.same(&wanted.value))
-            {
+            if !value.as_ref().is_some_and(|value| value.same(&wanted.value)) {
                 return Ok(Some(Miss::attribute(rule, wanted, value.as_ref())));
             }
         }
         Ok(None)
     }
 
-    /// The public key that an object shows: RSA keys of either half, EC keys of the public half. `None` where it shows none.
+    /// The public key that an object shows: RSA keys of either half, EC keys of the public half.
+    /// `None` where it shows none.
     pub(super) fn public_key_of(
         &self,
         session: &Session,
         object: Object,
     ) -> Result<Option<PublicKey>> {
         let read = |kind| self.raw().read(session, object, &bytes(kind, &[]));
-        let kind = self
-            .raw()
-            .read(session, object, &number(CKA_KEY_TYPE, CKK_RSA))?;
+        let kind = self.raw().read(session, object, &number(CKA_KEY_TYPE, CKK_RSA))?;
         let (first, second) = match kind {
             Some(Value::Number(CKK_RSA)) => (read(CKA_MODULUS)?, read(CKA_PUBLIC_EXPONENT)?),
             Some(Value::Number(CKK_EC)) => (read(CKA_EC_PARAMS)?, read(CKA_EC_POINT)?),
@@ -127,7 +112,8 @@ impl Hsm<'_> {
         })
     }
 
-    /// Whether a private or public object is half of this key. A private EC object shows no point: it must sign, a message of ours.
+    /// Whether a private or public object is half of this key. A private EC object shows no point:
+    /// it must sign, a message of ours.
     pub(super) fn is_half_of(
         &self,
         session: &Session,
@@ -145,17 +131,12 @@ impl Hsm<'_> {
             number(CKA_KEY_TYPE, CKK_EC),
             bytes(CKA_EC_PARAMS, &curve_params(bits)),
         ];
-        if self
-            .first_miss(session, object, &wanted, Rule::TargetKey)?
-            .is_some()
-        {
+        if self.first_miss(session, object, &wanted, Rule::TargetKey)?.is_some() {
             return Ok(false);
         }
         let message = enc("keyferry/1 half", &[&encoding::random::<32>()?]);
         let digest = Sha256::digest(&message);
-        let signature = self
-            .raw()
-            .sign(session, Call::Plain(CKM_ECDSA), object, &digest);
+        let signature = self.raw().sign(session, Call::Plain(CKM_ECDSA), object, &digest);
         // Another key of the token may not sign at all.
         Ok(signature.is_ok_and(|signature| spki::verifies(&key.spki, &message, &signature)))
     }
@@ -163,8 +144,8 @@ impl Hsm<'_> {
     /// Every object of the token that has all of these attributes.
     ///
     /// # Errors
-    /// [`Error::Hsm`] where the session is logged in no more, or never was though C_Login said so: it is then shown no private object
-    /// (PKCS#11 v3.1, 5.7.7), and each would be taken for gone.
+    /// [`Error::Hsm`] where the session is logged in no more, or never was though C_Login said so:
+    /// it is then shown no private object (PKCS#11 v3.1, 5.7.7), and each would be taken for gone.
     pub(super) fn find(&self, session: &Session, wanted: &[Attribute]) -> Result<Vec<Object>> {
         let found = self.raw().find(session, wanted)?;
         let info = session.get_session_info().map_err(said)?;
@@ -180,10 +161,12 @@ impl Hsm<'_> {
         }
     }
 
-    /// Destroys every object of this id, then looks in a new session whether any is left. Nothing to destroy is success.
+    /// Destroys every object of this id, then looks in a new session whether any is left. Nothing
+    /// to destroy is success.
     ///
     /// # Errors
-    /// Refuses by `rule` where something is left; [`Error::Hsm`] where the token cannot be searched.
+    /// Refuses by `rule` where something is left; [`Error::Hsm`] where the token cannot be
+    /// searched.
     pub(super) fn erase(&self, id: &[u8], rule: Rule) -> Result<()> {
         let wanted = [bytes(CKA_ID, id)];
         let session = self.session()?;

@@ -1,4 +1,5 @@
-//! Templates and mechanisms in the form of C, for raw.rs to pass: pointers are made here, but never followed.
+//! Templates and mechanisms in the form of C, for raw.rs to pass: pointers are made here, but never
+//! followed.
 
 use std::ptr::null_mut;
 
@@ -12,7 +13,8 @@ use crate::document::parts::OaepHash;
 pub(super) enum Call {
     /// A mechanism without parameter.
     Plain(CK_MECHANISM_TYPE),
-    /// CKM_RSA_PKCS_OAEP with this hash, MGF1 with the same, no label (PKCS#11 v3.1, 6.1.8; RFC 8017, 7.1).
+    /// CKM_RSA_PKCS_OAEP with this hash, MGF1 with the same, no label (PKCS#11 v3.1, 6.1.8; RFC
+    /// 8017, 7.1).
     Oaep(OaepHash),
     /// CKM_RSA_AES_KEY_WRAP with an AES-256 key and this OAEP (PKCS#11 v3.1, 6.1.27).
     RsaAes(OaepHash),
@@ -35,16 +37,11 @@ pub(super) fn with_mechanism<R>(call: Call, act: impl FnOnce(*mut CK_MECHANISM) 
         pSourceData: null_mut(),
         ulSourceDataLen: 0,
     };
-    let mut rsa_aes = CK_RSA_AES_KEY_WRAP_PARAMS {
-        ulAESKeyBits: 256,
-        pOAEPParams: &raw mut oaep,
-    };
+    let mut rsa_aes = CK_RSA_AES_KEY_WRAP_PARAMS { ulAESKeyBits: 256, pOAEPParams: &raw mut oaep };
     let mut mechanism = match call {
-        Call::Plain(kind) => CK_MECHANISM {
-            mechanism: kind,
-            pParameter: null_mut(),
-            ulParameterLen: 0,
-        },
+        Call::Plain(kind) => {
+            CK_MECHANISM { mechanism: kind, pParameter: null_mut(), ulParameterLen: 0 }
+        }
         Call::Oaep(_) => CK_MECHANISM {
             mechanism: CKM_RSA_PKCS_OAEP,
             pParameter: (&raw mut oaep).cast(),
@@ -94,11 +91,7 @@ impl Packed {
                 ulValueLen: length as CK_ULONG,
             });
         }
-        Packed {
-            attributes,
-            _values: values,
-            _nested: nested,
-        }
+        Packed { attributes, _values: values, _nested: nested }
     }
 
     /// The pointer and the number of attributes, valid while `self` lives.
@@ -161,14 +154,11 @@ pub(super) struct Member {
 impl Member {
     /// Space for a member of this type.
     pub fn of(kind: CK_ATTRIBUTE_TYPE) -> Self {
-        Member {
-            kind,
-            length: 0,
-            words: [0; MEMBER_WORDS],
-        }
+        Member { kind, length: 0, words: [0; MEMBER_WORDS] }
     }
 
-    /// What was read, in the shape of the member of `like` with that type; `None` where the length is beyond the space.
+    /// What was read, in the shape of the member of `like` with that type; `None` where the length
+    /// is beyond the space.
     pub fn attribute(&self, like: &[Attribute]) -> Option<Attribute> {
         let bytes = bytes_of(&self.words);
         let bytes = bytes.get(..usize::try_from(self.length).ok()?)?;

@@ -10,8 +10,8 @@ use crate::{Error, Result};
 /// Most sessions that a step opens at once.
 pub const MOST_SESSIONS: usize = 64;
 
-/// What `work` makes of each item, in the order of the items. Each thread makes its worker once. After a failure no further item is
-/// begun; the first failure in the order of the items is given.
+/// What `work` makes of each item, in the order of the items. Each thread makes its worker once.
+/// After a failure no further item is begun; the first failure in the order of the items is given.
 ///
 /// # Errors
 /// What `worker` or `work` ends with; [`Error::Failed`] where a thread died.
@@ -46,10 +46,7 @@ pub(super) fn on_threads<T: Sync, W, R: Send>(
     let threads = threads.clamp(1, MOST_SESSIONS).min(items.len().max(1));
     let ends: Vec<_> = thread::scope(|scope| {
         let running: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
-        running
-            .into_iter()
-            .map(thread::ScopedJoinHandle::join)
-            .collect()
+        running.into_iter().map(thread::ScopedJoinHandle::join).collect()
     });
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_by_key(|(at, _)| *at);
@@ -61,7 +58,8 @@ pub(super) fn on_threads<T: Sync, W, R: Send>(
     Ok(results)
 }
 
-/// Does `ours` in software while the token does `theirs`: where each is to find an RSA key, people wait for one and not for both.
+/// Does `ours` in software while the token does `theirs`: where each is to find an RSA key, people
+/// wait for one and not for both.
 ///
 /// # Errors
 /// What either ends with, `ours` first; [`Error::Failed`] where its thread died.
@@ -107,12 +105,8 @@ mod tests {
         assert!(failing.unwrap_err().to_string().contains("item 7"));
         assert!(begun.into_inner() < 20);
 
-        let no_worker = on_threads(
-            2,
-            &items,
-            || Err::<(), _>(Error::failed("no session", "")),
-            |_, _| Ok(()),
-        );
+        let no_worker =
+            on_threads(2, &items, || Err::<(), _>(Error::failed("no session", "")), |_, _| Ok(()));
         assert!(no_worker.unwrap_err().to_string().contains("no session"));
     }
 }

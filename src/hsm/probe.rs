@@ -70,7 +70,8 @@ impl Token<'_> {
 }
 
 impl Hsm<'_> {
-    /// Tries everything that a ceremony asks of a token of either side, and a few things that it must refuse.
+    /// Tries everything that a ceremony asks of a token of either side, and a few things that it
+    /// must refuse.
     ///
     /// # Errors
     /// [`Error::Hsm`] where the token does not answer at all, or keeps a throwaway object.
@@ -176,10 +177,7 @@ impl Hsm<'_> {
             if let Ok((public, private)) = &made {
                 self.discard(&session, &[*public, *private]);
             }
-            SizeFacts {
-                bits,
-                made: made.is_ok(),
-            }
+            SizeFacts { bits, made: made.is_ok() }
         };
         let rsa = [2048, 3072, 4096].map(|bits| make(bits, KeyType::Rsa(bits)));
         let ec = [256, 384].map(|bits| make(bits, KeyType::Ec(bits)));
@@ -192,20 +190,15 @@ impl Hsm<'_> {
         mechanism: Mechanism,
     ) -> Result<(KekFacts, Vec<crate::probe::EnforcedFacts>)> {
         let session = self.session()?;
-        let spec = KekSpec {
-            bits: THROWAWAY_BITS,
-            mechanism,
-        };
+        let spec = KekSpec { bits: THROWAWAY_BITS, mechanism };
         let made = self.kek_generate(&session, &throwaway(), false, spec, &|_| true);
         let Ok((public, private)) = made else {
             let missed = None;
             return Ok((KekFacts { mechanism, missed }, Vec::new()));
         };
         let missed = self.kek_misses(&session, private, spec)?;
-        let missed = missed.into_iter().map(|miss| MissedFacts {
-            rule: miss.rule,
-            found: miss.found,
-        });
+        let missed =
+            missed.into_iter().map(|miss| MissedFacts { rule: miss.rule, found: miss.found });
         let missed = Some(missed.collect());
         let tried = self.try_kek(&session, public, private, mechanism)?;
         self.discard(&session, &[public, private]);
@@ -232,12 +225,9 @@ impl Hsm<'_> {
 fn outcome(seen: Result<Vec<KwpFlavour>>) -> Outcome {
     match seen {
         Ok(kwp) => Outcome::Works { kwp },
-        Err(Error::Refused(refusal)) => Outcome::Refused {
-            rule: refusal.rule,
-            found: refusal.found,
-        },
-        Err(error) => Outcome::Failed {
-            found: error.to_string(),
-        },
+        Err(Error::Refused(refusal)) => {
+            Outcome::Refused { rule: refusal.rule, found: refusal.found }
+        }
+        Err(error) => Outcome::Failed { found: error.to_string() },
     }
 }

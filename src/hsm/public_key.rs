@@ -26,37 +26,29 @@ pub(super) struct PublicKey {
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Numbers {
     /// Big-endian without leading zeros.
-    Rsa {
-        modulus: Vec<u8>,
-        exponent: Vec<u8>,
-        bits: u32,
-    },
+    Rsa { modulus: Vec<u8>, exponent: Vec<u8>, bits: u32 },
     /// The uncompressed point on the curve of this many bits (SEC 1, 2.3.3).
     Ec { bits: u32, point: Vec<u8> },
 }
 
 impl PublicKey {
-    /// Parses a SubjectPublicKeyInfo of any kind that a target key may have, in the only encoding of it; RSA with exponent 65537.
+    /// Parses a SubjectPublicKeyInfo of any kind that a target key may have, in the only encoding
+    /// of it; RSA with exponent 65537.
     ///
     /// # Errors
     /// Refuses by `rule`.
     pub fn of_spki(spki: &[u8], rule: Rule) -> Result<Self> {
         let numbers = match spki::PublicKey::parse(spki) {
             Ok(spki::PublicKey::Rsa(key)) => rsa_numbers(&key.n_bytes(), &key.e_bytes()),
-            Ok(spki::PublicKey::P256(key)) => Some(Numbers::Ec {
-                bits: 256,
-                point: key.to_sec1_point(false).as_bytes().to_vec(),
-            }),
-            Ok(spki::PublicKey::P384(key)) => Some(Numbers::Ec {
-                bits: 384,
-                point: key.to_sec1_point(false).as_bytes().to_vec(),
-            }),
+            Ok(spki::PublicKey::P256(key)) => {
+                Some(Numbers::Ec { bits: 256, point: key.to_sec1_point(false).as_bytes().to_vec() })
+            }
+            Ok(spki::PublicKey::P384(key)) => {
+                Some(Numbers::Ec { bits: 384, point: key.to_sec1_point(false).as_bytes().to_vec() })
+            }
             Err(_) => None,
         };
-        let key = numbers.map(|numbers| PublicKey {
-            spki: spki.to_vec(),
-            numbers,
-        });
+        let key = numbers.map(|numbers| PublicKey { spki: spki.to_vec(), numbers });
         key.ok_or_else(|| {
             rule.refuse(
                 "a public key of another kind or encoding",
@@ -95,11 +87,10 @@ impl PublicKey {
         })
     }
 
-    /// The EC key of CKA_EC_PARAMS and CKA_EC_POINT (PKCS#11 v3.1, 6.3.3): a named curve, and a DER OCTET STRING or the bare point.
+    /// The EC key of CKA_EC_PARAMS and CKA_EC_POINT (PKCS#11 v3.1, 6.3.3): a named curve, and a DER
+    /// OCTET STRING or the bare point.
     pub fn of_point(params: &[u8], point: &[u8]) -> Option<Self> {
-        let bits = [256, 384]
-            .into_iter()
-            .find(|bits| curve_params(*bits) == params)?;
+        let bits = [256, 384].into_iter().find(|bits| curve_params(*bits) == params)?;
         let length = 1 + 2 * (bits as usize / 8);
         let point = match point {
             [0x04, count, inner @ ..] if usize::from(*count) == length && inner.len() == length => {
@@ -108,12 +99,8 @@ impl PublicKey {
             bare => bare,
         };
         let spki = match bits {
-            256 => p256::PublicKey::from_sec1_bytes(point)
-                .ok()?
-                .to_public_key_der(),
-            _ => p384::PublicKey::from_sec1_bytes(point)
-                .ok()?
-                .to_public_key_der(),
+            256 => p256::PublicKey::from_sec1_bytes(point).ok()?.to_public_key_der(),
+            _ => p384::PublicKey::from_sec1_bytes(point).ok()?.to_public_key_der(),
         };
         let spki = spki.ok()?.into_vec();
         // A compressed point is another encoding of the same key.
@@ -156,12 +143,9 @@ impl PublicKey {
     /// The attributes that name the key on a token.
     pub fn attributes(&self) -> [Attribute; 2] {
         match &self.numbers {
-            Numbers::Rsa {
-                modulus, exponent, ..
-            } => [
-                bytes(CKA_MODULUS, modulus),
-                bytes(CKA_PUBLIC_EXPONENT, exponent),
-            ],
+            Numbers::Rsa { modulus, exponent, .. } => {
+                [bytes(CKA_MODULUS, modulus), bytes(CKA_PUBLIC_EXPONENT, exponent)]
+            }
             Numbers::Ec { bits, point } => {
                 // An OCTET STRING of at most 97 bytes: one byte of length.
                 let length = u8::try_from(point.len()).unwrap_or(u8::MAX);
@@ -185,20 +169,15 @@ pub(super) fn key_type(kind: KeyType) -> Attribute {
     )
 }
 
-/// What the public half's template says of the kind of key that is to be made, and by which mechanism.
+/// What the public half's template says of the kind of key that is to be made, and by which
+/// mechanism.
 pub(super) fn generation(kind: KeyType) -> (CK_MECHANISM_TYPE, Vec<Attribute>) {
     match kind {
         KeyType::Rsa(bits) => (
             CKM_RSA_PKCS_KEY_PAIR_GEN,
-            vec![
-                number(CKA_MODULUS_BITS, bits.into()),
-                bytes(CKA_PUBLIC_EXPONENT, &EXPONENT),
-            ],
+            vec![number(CKA_MODULUS_BITS, bits.into()), bytes(CKA_PUBLIC_EXPONENT, &EXPONENT)],
         ),
-        KeyType::Ec(bits) => (
-            CKM_EC_KEY_PAIR_GEN,
-            vec![bytes(CKA_EC_PARAMS, &curve_params(bits))],
-        ),
+        KeyType::Ec(bits) => (CKM_EC_KEY_PAIR_GEN, vec![bytes(CKA_EC_PARAMS, &curve_params(bits))]),
     }
 }
 

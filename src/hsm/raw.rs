@@ -1,12 +1,14 @@
 //! Every `unsafe` of Keyferry: the PKCS#11 calls that `cryptoki` lacks or trusts too far.
 //!
-//! `cryptoki` opens the module, its sessions and its token information. Objects go through here, because `cryptoki` knows neither
-//! CKA_UNWRAP_TEMPLATE nor CKM_AES_KEY_WRAP_KWP, and believes the lengths that a module answers. Here every buffer is prepared by us, every
-//! length that comes back is checked against it, and no pointer that a module wrote is followed.
+//! `cryptoki` opens the module, its sessions and its token information. Objects go through here,
+//! because `cryptoki` knows neither CKA_UNWRAP_TEMPLATE nor CKM_AES_KEY_WRAP_KWP, and believes the
+//! lengths that a module answers. Here every buffer is prepared by us, every length that comes back
+//! is checked against it, and no pointer that a module wrote is followed.
 //!
-//! The one reason that holds for each block: the function pointers come from the module's own list (PKCS#11 v3.1, 5.2) and stay valid while
-//! `_library` is loaded; every pointer passed points into a value that outlives the call, with the length passed beside it. A module is
-//! native code in our process: that it keeps to its buffers cannot be enforced here.
+//! The one reason that holds for each block: the function pointers come from the module's own list
+//! (PKCS#11 v3.1, 5.2) and stay valid while `_library` is loaded; every pointer passed points into
+//! a value that outlives the call, with the length passed beside it. A module is native code in our
+//! process: that it keeps to its buffers cannot be enforced here.
 
 #![allow(unsafe_code)]
 
@@ -60,7 +62,8 @@ impl Functions {
     /// # Errors
     /// [`Error::Hsm`] where the file is no PKCS#11 module.
     pub fn of(path: &Path) -> Result<Self> {
-        // Loading a library runs its code: the module is the operator's, and `cryptoki` loads it in this process anyway.
+        // Loading a library runs its code: the module is the operator's, and `cryptoki` loads it in
+        // this process anyway.
         let library = unsafe { cryptoki_sys::Pkcs11::new(path) }
             .map_err(|error| super::not_a_module(path, error))?;
         let mut list: *mut CK_FUNCTION_LIST = null_mut();
@@ -71,13 +74,10 @@ impl Functions {
         if list.is_null() {
             return Err(missing("C_GetFunctionList"));
         }
-        // Not null, and valid while the library is loaded (PKCS#11 v3.1, 5.4.4); copied, so never read again. The
-        // list of a v2.40 module has the same layout.
+        // Not null, and valid while the library is loaded (PKCS#11 v3.1, 5.4.4); copied, so never
+        // read again. The list of a v2.40 module has the same layout.
         let list = unsafe { list.read_unaligned() };
-        Ok(Functions {
-            list,
-            _library: library,
-        })
+        Ok(Functions { list, _library: library })
     }
 
     /// C_Finalize. Nothing can be done about its failure.
@@ -88,23 +88,23 @@ impl Functions {
         }
     }
 
-    /// C_Login as this user, with a PIN or (`None`) by the protected path. The only call whose code is
-    /// handed back, because a wrong PIN must be told from a broken HSM.
+    /// C_Login as this user, with a PIN or (`None`) by the protected path. The only call whose code
+    /// is handed back, because a wrong PIN must be told from a broken HSM.
     pub fn login(
         &self,
         session: &Session,
         user: CK_USER_TYPE,
         pin: Option<&[u8]>,
     ) -> Result<CK_RV> {
-        let (pointer, length) = pin.map_or((null_mut(), 0), |pin| {
-            (pin.as_ptr().cast_mut(), pin.len() as CK_ULONG)
-        });
+        let (pointer, length) =
+            pin.map_or((null_mut(), 0), |pin| (pin.as_ptr().cast_mut(), pin.len() as CK_ULONG));
         // C_Login only reads the PIN, though its parameter is not const.
         let session = session.handle();
         Ok(call!(self.C_Login(session, user, pointer, length)))
     }
 
-    /// C_GetSlotList: the slots with a token. Asked once; `cryptoki` asks for as long as a module says that there are more.
+    /// C_GetSlotList: the slots with a token. Asked once; `cryptoki` asks for as long as a module
+    /// says that there are more.
     pub fn slots(&self) -> Result<Vec<CK_SLOT_ID>> {
         let mut list = vec![0; MOST_LISTED];
         let mut count = list.len() as CK_ULONG;
@@ -123,7 +123,8 @@ impl Functions {
         Ok((rv == CKR_OK).then_some(info))
     }
 
-    /// C_GetMechanismList: what the token says it has, by number, also those that nobody has a name for.
+    /// C_GetMechanismList: what the token says it has, by number, also those that nobody has a name
+    /// for.
     pub fn mechanisms(&self, slot: CK_SLOT_ID) -> Result<Vec<CK_MECHANISM_TYPE>> {
         let mut list = vec![0; MOST_LISTED];
         let mut count = list.len() as CK_ULONG;
@@ -149,9 +150,7 @@ impl Functions {
             let mut count = CK_ULONG::MAX; // Where it stays so, nothing was searched.
             let room = batch.len() as CK_ULONG;
             checked!(self.C_FindObjects(session.handle(), batch.as_mut_ptr(), room, &mut count))?;
-            let handles = usize::try_from(count)
-                .ok()
-                .and_then(|count| batch.get(..count));
+            let handles = usize::try_from(count).ok().and_then(|count| batch.get(..count));
             let handles = handles.ok_or_else(|| nonsense("C_FindObjects", count))?;
             if handles.is_empty() {
                 return Ok(found);
@@ -217,10 +216,7 @@ impl Functions {
                 &mut handles.1,
             ))
         })?;
-        Ok((
-            object("C_GenerateKeyPair", handles.0)?,
-            object("C_GenerateKeyPair", handles.1)?,
-        ))
+        Ok((object("C_GenerateKeyPair", handles.0)?, object("C_GenerateKeyPair", handles.1)?))
     }
 
     /// C_GenerateKey with CKM_AES_KEY_GEN.
@@ -234,7 +230,8 @@ impl Functions {
         object("C_GenerateKey", handle)
     }
 
-    /// C_WrapKey into a buffer of ours, cut to what came back: the length query is only a hint on some modules.
+    /// C_WrapKey into a buffer of ours, cut to what came back: the length query is only a hint on
+    /// some modules.
     pub fn wrap(
         &self,
         session: &Session,
@@ -274,9 +271,7 @@ impl Functions {
     /// C_SignInit and C_Sign, in one part.
     pub fn sign(&self, session: &Session, call: Call, key: Object, data: &[u8]) -> Result<Vec<u8>> {
         let session = session.handle();
-        with_mechanism(call, |mechanism| {
-            checked!(self.C_SignInit(session, mechanism, key.0))
-        })?;
+        with_mechanism(call, |mechanism| checked!(self.C_SignInit(session, mechanism, key.0)))?;
         let (data, count) = (data.as_ptr().cast_mut(), data.len() as CK_ULONG);
         let signature = output("C_Sign", |buffer, length| {
             checked!(self.C_Sign(session, data, count, buffer, length))
@@ -293,17 +288,16 @@ impl Functions {
         data: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>> {
         let session = session.handle();
-        with_mechanism(call, |mechanism| {
-            checked!(self.C_DecryptInit(session, mechanism, key.0))
-        })?;
+        with_mechanism(call, |mechanism| checked!(self.C_DecryptInit(session, mechanism, key.0)))?;
         let (data, count) = (data.as_ptr().cast_mut(), data.len() as CK_ULONG);
         output("C_Decrypt", |buffer, length| {
             checked!(self.C_Decrypt(session, data, count, buffer, length))
         })
     }
 
-    /// Reads an attribute by one call into these words, of which the first `most` bytes may be used. The length that came back;
-    /// `None` where there is no value, or its length is beyond the buffer (so CK_UNAVAILABLE_INFORMATION).
+    /// Reads an attribute by one call into these words, of which the first `most` bytes may be
+    /// used. The length that came back; `None` where there is no value, or its length is beyond the
+    /// buffer (so CK_UNAVAILABLE_INFORMATION).
     pub fn get_words(
         &self,
         session: &Session,
@@ -330,17 +324,14 @@ impl Functions {
         key: Object,
         kind: CK_ATTRIBUTE_TYPE,
     ) -> Result<Option<usize>> {
-        let mut query = CK_ATTRIBUTE {
-            type_: kind,
-            pValue: null_mut(),
-            ulValueLen: 0,
-        };
+        let mut query = CK_ATTRIBUTE { type_: kind, pValue: null_mut(), ulValueLen: 0 };
         let got = self.get(session, key, &mut query)?;
         Ok(got.then(|| usize::try_from(query.ulValueLen).unwrap_or(usize::MAX)))
     }
 
-    /// Reads an array of as many attributes as there are `members`: their types are passed in, types and lengths come
-    /// back, the values are in the members' own words. Pointers that the module may have changed are not looked at.
+    /// Reads an array of as many attributes as there are `members`: their types are passed in,
+    /// types and lengths come back, the values are in the members' own words. Pointers that the
+    /// module may have changed are not looked at.
     pub fn get_members(
         &self,
         session: &Session,
@@ -356,11 +347,8 @@ impl Functions {
             })
             .collect();
         let length = size_of_val(list.as_slice()) as CK_ULONG;
-        let mut attribute = CK_ATTRIBUTE {
-            type_: kind,
-            pValue: list.as_mut_ptr().cast(),
-            ulValueLen: length,
-        };
+        let mut attribute =
+            CK_ATTRIBUTE { type_: kind, pValue: list.as_mut_ptr().cast(), ulValueLen: length };
         let got = self.get(session, key, &mut attribute)?;
         for (member, read) in members.iter_mut().zip(&list) {
             (member.kind, member.length) = (read.type_, read.ulValueLen);
@@ -374,7 +362,8 @@ impl Functions {
         if rv == CKR_OK {
             return Ok(true);
         }
-        // The codes for "no such attribute" differ among modules: ask for what every object has instead.
+        // The codes for "no such attribute" differ among modules: ask for what every object has
+        // instead.
         let mut class: CK_ULONG = 0;
         let mut alive = CK_ATTRIBUTE {
             type_: CKA_CLASS,
@@ -385,9 +374,11 @@ impl Functions {
     }
 }
 
-/// Arguments of C_Initialize with this text as `pReserved`, as NSS and modules after its example take it; it must outlive the call.
+/// Arguments of C_Initialize with this text as `pReserved`, as NSS and modules after its example
+/// take it; it must outlive the call.
 pub(super) fn initialize_args(flags: CInitializeFlags, reserved: &CStr) -> CInitializeArgs {
-    // A string that ends with a zero byte is what such a module expects there; that this module does, its operator says.
+    // A string that ends with a zero byte is what such a module expects there; that this module
+    // does, its operator says.
     let pointer = NonNull::from(reserved).cast();
     unsafe { CInitializeArgs::new_with_reserved(flags, pointer) }
 }

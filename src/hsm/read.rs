@@ -8,7 +8,8 @@ use super::packed::{Member, bytes_of, flag_of, number_of, numbers_of};
 use super::raw::{Functions, Object};
 use crate::Result;
 
-/// More than any attribute that Keyferry reads but a certificate (the modulus of RSA-4096 has 512 bytes).
+/// More than any attribute that Keyferry reads but a certificate (the modulus of RSA-4096 has 512
+/// bytes).
 const MOST_BYTES: usize = 8 * 1024;
 /// More than any certificate that Keyferry stores.
 pub(super) const MOST_CERTIFICATE: usize = 64 * 1024;
@@ -19,8 +20,8 @@ impl Functions {
     /// Reads one attribute in the shape of `like`; `None` where the token does not have or show it.
     ///
     /// # Errors
-    /// [`crate::Error::Hsm`] where the object does not even answer its class, so that a token that fell silent is not
-    /// taken for one that lacks an attribute.
+    /// [`crate::Error::Hsm`] where the object does not even answer its class, so that a token that
+    /// fell silent is not taken for one that lacks an attribute.
     pub fn read(&self, session: &Session, key: Object, like: &Attribute) -> Result<Option<Value>> {
         let bytes = |most| self.read_bytes(session, key, like.kind, most);
         Ok(match &like.value {
@@ -31,13 +32,14 @@ impl Functions {
             Value::Bytes(_) => bytes(MOST_BYTES)?.map(Value::Bytes),
             Value::Mechanisms(_) => bytes(MOST_MEMBERS * size_of::<CK_MECHANISM_TYPE>())?
                 .and_then(|bytes| numbers_of(&bytes).map(Value::Mechanisms)),
-            Value::Template(members) => self
-                .read_template(session, key, like.kind, members)?
-                .map(Value::Template),
+            Value::Template(members) => {
+                self.read_template(session, key, like.kind, members)?.map(Value::Template)
+            }
         })
     }
 
-    /// Reads an attribute of at most `most` bytes by one call into a buffer of ours; a longer one is none.
+    /// Reads an attribute of at most `most` bytes by one call into a buffer of ours; a longer one
+    /// is none.
     pub fn read_bytes(
         &self,
         session: &Session,
@@ -45,7 +47,8 @@ impl Functions {
         kind: CK_ATTRIBUTE_TYPE,
         most: usize,
     ) -> Result<Option<Vec<u8>>> {
-        // Words, not bytes: some modules write a CK_ULONG through a pointer that they take as aligned.
+        // Words, not bytes: some modules write a CK_ULONG through a pointer that they take as
+        // aligned.
         let mut words = vec![0; most.div_ceil(size_of::<CK_ULONG>())];
         let length = self.get_words(session, key, kind, &mut words, most)?;
         Ok(length.map(|length| {
@@ -55,8 +58,8 @@ impl Functions {
         }))
     }
 
-    /// Reads an array of attributes: its length, then one call into prepared members. Their types are set
-    /// beforehand, in the order of `like`, because some tokens want to be told them.
+    /// Reads an array of attributes: its length, then one call into prepared members. Their types
+    /// are set beforehand, in the order of `like`, because some tokens want to be told them.
     fn read_template(
         &self,
         session: &Session,
@@ -71,17 +74,11 @@ impl Functions {
         if length % size_of::<CK_ATTRIBUTE>() != 0 || count > MOST_MEMBERS {
             return Ok(None);
         }
-        let types = like
-            .iter()
-            .map(|attribute| attribute.kind)
-            .chain([0].into_iter().cycle());
+        let types = like.iter().map(|attribute| attribute.kind).chain([0].into_iter().cycle());
         let mut members: Vec<_> = types.take(count).map(Member::of).collect();
         if !self.get_members(session, key, kind, &mut members)? {
             return Ok(None);
         }
-        Ok(members
-            .iter()
-            .map(|member| member.attribute(like))
-            .collect())
+        Ok(members.iter().map(|member| member.attribute(like)).collect())
     }
 }

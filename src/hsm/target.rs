@@ -1,4 +1,5 @@
-//! Target keys at the tenant: made or found, checked before they are wrapped, and used to sign and to answer challenges.
+//! Target keys at the tenant: made or found, checked before they are wrapped, and used to sign and
+//! to answer challenges.
 
 use cryptoki::session::Session;
 use cryptoki_sys::*;
@@ -43,8 +44,8 @@ pub struct Target {
     pub(super) private: Object,
 }
 
-/// The usages of a private key, all of them explicit: tokens fill in surprising ones (PKCS#11 v3.1, 4.9).
-/// CKA_WRAP does not exist on private keys.
+/// The usages of a private key, all of them explicit: tokens fill in surprising ones (PKCS#11 v3.1,
+/// 4.9). CKA_WRAP does not exist on private keys.
 pub(super) fn private_usage(usage: Usage) -> Vec<Attribute> {
     vec![
         flag(CKA_SIGN, usage.sign),
@@ -57,13 +58,11 @@ pub(super) fn private_usage(usage: Usage) -> Vec<Attribute> {
 
 /// The usages of the public half.
 pub(super) fn public_usages(usage: Usage) -> [Attribute; 2] {
-    [
-        flag(CKA_VERIFY, usage.sign),
-        flag(CKA_ENCRYPT, usage.decrypt),
-    ]
+    [flag(CKA_VERIFY, usage.sign), flag(CKA_ENCRYPT, usage.decrypt)]
 }
 
-/// A target key at the tenant. It stays modifiable, so that the tenant can end CKA_EXTRACTABLE after the ceremony.
+/// A target key at the tenant. It stays modifiable, so that the tenant can end CKA_EXTRACTABLE
+/// after the ceremony.
 fn private_half(token: bool, spec: &TargetSpec) -> Vec<Attribute> {
     let mut template = vec![
         flag(CKA_TOKEN, token),
@@ -84,8 +83,9 @@ impl Hsm<'_> {
     /// Finds the exact pair of this id, or destroys what is left of one and makes it.
     ///
     /// # Errors
-    /// `TARGET-EXISTS` where another private key has the label; the rule that the made key misses (`TARGET-SENSITIVE`, `TARGET-EXTRACTABLE`,
-    /// `TARGET-KEY`, `TARGET-ATTRIBUTES`), after it was destroyed; [`Error::Hsm`] where the token fails.
+    /// `TARGET-EXISTS` where another private key has the label; the rule that the made key misses
+    /// (`TARGET-SENSITIVE`, `TARGET-EXTRACTABLE`, `TARGET-KEY`, `TARGET-ATTRIBUTES`), after it was
+    /// destroyed; [`Error::Hsm`] where the token fails.
     pub fn target_make(
         &self,
         inventory: &Inventory,
@@ -106,10 +106,7 @@ impl Hsm<'_> {
             drop(session);
             let target = self.target_examine(&[vec![private], vec![public]], id, spec)?;
             target
-                .map(|target| Target {
-                    made: true,
-                    ..target
-                })
+                .map(|target| Target { made: true, ..target })
                 .map_err(|miss| miss.refuse("use a token that makes keys as it is asked to"))
         })
     }
@@ -130,14 +127,14 @@ impl Hsm<'_> {
         public.extend(kind);
         let mut private = named;
         private.extend(private_half(token, spec));
-        self.raw()
-            .generate_pair(session, mechanism, &public, &private)
+        self.raw().generate_pair(session, mechanism, &public, &private)
     }
 
     /// The one private key with this public half.
     ///
     /// # Errors
-    /// `TARGET-MISSING`, `TARGET-AMBIGUOUS`; `TARGET-KEY` where the SPKI is of no kind that travels.
+    /// `TARGET-MISSING`, `TARGET-AMBIGUOUS`; `TARGET-KEY` where the SPKI is of no kind that
+    /// travels.
     pub fn target_by_spki(&self, inventory: &Inventory, spki: &[u8]) -> Result<Target> {
         let key = PublicKey::of_spki(spki, Rule::TargetKey)?;
         let found = self.private_of(inventory, &key)?;
@@ -152,19 +149,16 @@ impl Hsm<'_> {
                 "check the token's label; of two copies of one key, remove one with the vendor's tool",
             ));
         };
-        Ok(Target {
-            id: id.to_vec(),
-            spki: key.spki,
-            made: false,
-            private,
-        })
+        Ok(Target { id: id.to_vec(), spki: key.spki, made: false, private })
     }
 
-    /// Checks in a new session that the key may be wrapped: sensitive, extractable, by a trusted KEK only or by any as the plan says, of
-    /// this kind and size, exponent 65537, and the key it was when it was found.
+    /// Checks in a new session that the key may be wrapped: sensitive, extractable, by a trusted
+    /// KEK only or by any as the plan says, of this kind and size, exponent 65537, and the key it
+    /// was when it was found.
     ///
     /// # Errors
-    /// `TARGET-SENSITIVE`, `TARGET-EXTRACTABLE`, `TARGET-WRAP-WITH-TRUSTED`, `TARGET-KEY`; [`Error::Hsm`] where the token fails.
+    /// `TARGET-SENSITIVE`, `TARGET-EXTRACTABLE`, `TARGET-WRAP-WITH-TRUSTED`, `TARGET-KEY`;
+    /// [`Error::Hsm`] where the token fails.
     pub fn target_check(&self, target: &Target, kind: KeyType, trusted_only: bool) -> Result<()> {
         let session = self.session()?;
         let key = PublicKey::of_spki(&target.spki, Rule::TargetKey)?;
@@ -186,10 +180,9 @@ impl Hsm<'_> {
         trusted_only: bool,
         key: Option<&PublicKey>,
     ) -> Result<Option<Miss>> {
-        for (kind, rule) in [
-            (CKA_SENSITIVE, Rule::TargetSensitive),
-            (CKA_EXTRACTABLE, Rule::TargetExtractable),
-        ] {
+        for (kind, rule) in
+            [(CKA_SENSITIVE, Rule::TargetSensitive), (CKA_EXTRACTABLE, Rule::TargetExtractable)]
+        {
             let miss = self.first_miss(session, private, &[flag(kind, true)], rule)?;
             if miss.is_some() {
                 return Ok(miss);
@@ -241,11 +234,7 @@ impl Hsm<'_> {
             expected: "one key pair with its CKA_ID".to_owned(),
         };
         let ([private], [public]) = (&private[..], &public[..]) else {
-            let found = format!(
-                "{} private keys, {} public keys",
-                private.len(),
-                public.len()
-            );
+            let found = format!("{} private keys, {} public keys", private.len(), public.len());
             return Ok(Err(miss(found)));
         };
         let session = self.session()?;
@@ -257,26 +246,21 @@ impl Hsm<'_> {
             return Ok(Err(miss));
         }
         let mut wanted = private_half(true, spec);
-        wanted.extend([
-            bytes(CKA_ID, &id.0),
-            bytes(CKA_LABEL, spec.label.as_bytes()),
-        ]);
+        wanted.extend([bytes(CKA_ID, &id.0), bytes(CKA_LABEL, spec.label.as_bytes())]);
         let rule = Rule::TargetAttributes;
         if let Some(miss) = self.first_miss(&session, *private, &wanted, rule)? {
             return Ok(Err(miss));
         }
         Ok(match key {
-            Some(key) => Ok(Target {
-                id: id.0.to_vec(),
-                spki: key.spki,
-                made: false,
-                private: *private,
-            }),
+            Some(key) => {
+                Ok(Target { id: id.0.to_vec(), spki: key.spki, made: false, private: *private })
+            }
             None => Err(miss("a public half that shows no key".to_owned())),
         })
     }
 
-    /// Destroys the key pair and the certificate of this id, then looks in a new session that nothing is left. Nothing to destroy is success.
+    /// Destroys the key pair and the certificate of this id, then looks in a new session that
+    /// nothing is left. Nothing to destroy is success.
     ///
     /// # Errors
     /// `TARGET-GONE` where something is left; [`Error::Hsm`] where the token cannot be searched.
@@ -284,8 +268,9 @@ impl Hsm<'_> {
         self.erase(&id.0, Rule::TargetGone)
     }
 
-    /// A signature over this message: RSASSA-PKCS1-v1_5 with SHA-256 (CKM_SHA256_RSA_PKCS; RFC 8017, 8.2), or ECDSA over its SHA-256, raw
-    /// r‖s (CKM_ECDSA, which every token with EC keys has). Not public: callers sign what Keyferry itself has put together, never what a
+    /// A signature over this message: RSASSA-PKCS1-v1_5 with SHA-256 (CKM_SHA256_RSA_PKCS; RFC
+    /// 8017, 8.2), or ECDSA over its SHA-256, raw r‖s (CKM_ECDSA, which every token with EC keys
+    /// has). Not public: callers sign what Keyferry itself has put together, never what a
     /// counterpart chose.
     ///
     /// # Errors
@@ -297,23 +282,18 @@ impl Hsm<'_> {
             KeyType::Rsa(bits) => (CKM_SHA256_RSA_PKCS, message, bits as usize / 8),
             KeyType::Ec(bits) => (CKM_ECDSA, digest.as_slice(), 2 * (bits as usize / 8)),
         };
-        let signature = self
-            .raw()
-            .sign(&self.session()?, Call::Plain(call), key.private, data)?;
+        let signature = self.raw().sign(&self.session()?, Call::Plain(call), key.private, data)?;
         if signature.len() != length {
             return Err(Error::hsm(
-                format!(
-                    "C_Sign made {} bytes with a {} key",
-                    signature.len(),
-                    public.kind()
-                ),
+                format!("C_Sign made {} bytes with a {} key", signature.len(), public.kind()),
                 "do not go on with this token: it does not sign as PKCS#11 says",
             ));
         }
         Ok(signature)
     }
 
-    /// RSA-OAEP decryption of a challenge (RFC 8017, 7.1.2). Not public: callers hash the plaintext and never show it.
+    /// RSA-OAEP decryption of a challenge (RFC 8017, 7.1.2). Not public: callers hash the plaintext
+    /// and never show it.
     ///
     /// # Errors
     /// [`Error::Hsm`] where the token fails.
@@ -323,7 +303,6 @@ impl Hsm<'_> {
         oaep: OaepHash,
         ciphertext: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>> {
-        self.raw()
-            .decrypt(&self.session()?, Call::Oaep(oaep), key.private, ciphertext)
+        self.raw().decrypt(&self.session()?, Call::Oaep(oaep), key.private, ciphertext)
     }
 }

@@ -1,5 +1,5 @@
-//! What needs calls that are not public: what a key on a token signs and answers, and what the templates of a composite
-//! import forbid.
+//! What needs calls that are not public: what a key on a token signs and answers, and what the
+//! templates of a composite import forbid.
 
 use std::process::Command;
 
@@ -25,15 +25,10 @@ fn a_target_signs_and_answers_as_its_public_half_says() {
     let spec = TargetSpec {
         label: "key",
         kind: KeyType::Rsa(3072),
-        usage: Usage {
-            sign: true,
-            decrypt: true,
-        },
+        usage: Usage { sign: true, decrypt: true },
         trusted_only: false,
     };
-    let target = hsm
-        .target_make(&hsm.inventory().unwrap(), Fixed([1; 20]), &spec)
-        .unwrap();
+    let target = hsm.target_make(&hsm.inventory().unwrap(), Fixed([1; 20]), &spec).unwrap();
 
     let file = |name: &str, bytes: &[u8]| {
         let path = tokens.folder().join(name);
@@ -50,25 +45,17 @@ fn a_target_signs_and_answers_as_its_public_half_says() {
 
     let public = rsa::PublicKey::from_public_key_der(&target.spki).unwrap();
     let padding = rsa::Oaep::<sha1::Sha1>::new();
-    let challenge = public
-        .encrypt(&mut getrandom::SysRng, padding, &[7; 32])
-        .unwrap();
-    let answer = hsm
-        .decrypt_challenge(&target, OaepHash::Sha1, &challenge)
-        .unwrap();
+    let challenge = public.encrypt(&mut getrandom::SysRng, padding, &[7; 32]).unwrap();
+    let answer = hsm.decrypt_challenge(&target, OaepHash::Sha1, &challenge).unwrap();
     assert_eq!(*answer, [7; 32]);
     // The other hash opens nothing.
     let padding = rsa::Oaep::<sha2::Sha256>::new();
-    let challenge = public
-        .encrypt(&mut getrandom::SysRng, padding, &[7; 32])
-        .unwrap();
-    assert!(
-        hsm.decrypt_challenge(&target, OaepHash::Sha1, &challenge)
-            .is_err()
-    );
+    let challenge = public.encrypt(&mut getrandom::SysRng, padding, &[7; 32]).unwrap();
+    assert!(hsm.decrypt_challenge(&target, OaepHash::Sha1, &challenge).is_err());
 }
 
-/// The two locks of a composite import, tried as a dishonest operator would: past Keyferry's templates.
+/// The two locks of a composite import, tried as a dishonest operator would: past Keyferry's
+/// templates.
 #[test]
 fn what_the_kek_unwraps_cannot_be_had_otherwise() {
     use cryptoki_sys::*;
@@ -82,10 +69,7 @@ fn what_the_kek_unwraps_cannot_be_had_otherwise() {
     let pin = Pin::new(Zeroizing::new(PIN.to_owned()));
     let hsm = module.token("hoster").unwrap().login(Some(&pin)).unwrap();
     let id = Fixed([2; 20]);
-    let spec = KekSpec {
-        bits: 2048,
-        mechanism: Mechanism::Composite,
-    };
+    let spec = KekSpec { bits: 2048, mechanism: Mechanism::Composite };
     let kek = hsm.kek_create(id, "kek", spec, &|_| false).unwrap();
     let oaep = OaepHash::Sha1;
     let public = rsa::pkcs8::DecodePublicKey::from_public_key_der(&kek.spki).unwrap();
@@ -112,18 +96,9 @@ fn what_the_kek_unwraps_cannot_be_had_otherwise() {
     assert!(unwrap_aes(&change(honest, flag(CKA_SENSITIVE, false))).is_err());
 
     // The AES key's: no extractable target, no target with another usage.
-    let usage = Usage {
-        sign: true,
-        decrypt: false,
-    };
+    let usage = Usage { sign: true, decrypt: false };
     let (aes, pinned) = hsm
-        .unwrap_aes(
-            &session,
-            Call::Oaep(oaep),
-            kek,
-            wrapped_aes,
-            (KeyType::Rsa(2048), usage),
-        )
+        .unwrap_aes(&session, Call::Oaep(oaep), kek, wrapped_aes, (KeyType::Rsa(2048), usage))
         .unwrap();
     assert_eq!(pinned, super::unwrap::Pinned::ByAesKey);
     let key_wrap = hsm.key_wrap(&session).unwrap();
@@ -141,7 +116,8 @@ fn what_the_kek_unwraps_cannot_be_had_otherwise() {
     ] {
         assert!(unwrap(aes, &change(honest.clone(), dishonest)).is_err());
     }
-    // It is the pin that refuses: without it the same calls make a key that can leave, which is what WRAP-COMPOSITE waives.
+    // It is the pin that refuses: without it the same calls make a key that can leave, which is
+    // what WRAP-COMPOSITE waives.
     let unpinned = unwrap_aes(&super::unwrap::aes_template()).unwrap();
     assert!(unwrap(unpinned, &change(honest, flag(CKA_EXTRACTABLE, true))).is_ok());
 }
@@ -160,10 +136,7 @@ fn a_single_shot_kek_gives_nothing_that_can_leave_and_no_aes_key() {
     let pin = Pin::new(Zeroizing::new(PIN.to_owned()));
     let hsm = module.token("hoster").unwrap().login(Some(&pin)).unwrap();
     let id = Fixed([3; 20]);
-    let spec = KekSpec {
-        bits: 2048,
-        mechanism: Mechanism::SingleShot,
-    };
+    let spec = KekSpec { bits: 2048, mechanism: Mechanism::SingleShot };
     let kek = hsm.kek_create(id, "kek", spec, &|_| false).unwrap();
     assert!(kek.missed.is_empty());
     let public = rsa::pkcs8::DecodePublicKey::from_public_key_der(&kek.spki).unwrap();
@@ -177,10 +150,7 @@ fn a_single_shot_kek_gives_nothing_that_can_leave_and_no_aes_key() {
     let unwrap = |call, wrapped: &[u8], template: &[Attribute]| {
         (hsm.raw()).unwrap(&session, call, kek, wrapped, template)
     };
-    let usage = Usage {
-        sign: true,
-        decrypt: false,
-    };
+    let usage = Usage { sign: true, decrypt: false };
     let mut honest = super::import::imported_key(KeyType::Rsa(2048), usage);
     honest.push(flag(CKA_TOKEN, false));
     assert!(unwrap(Call::RsaAes(oaep), wrapped.as_bytes(), &honest).is_ok());
@@ -206,9 +176,5 @@ fn a_single_shot_kek_gives_nothing_that_can_leave_and_no_aes_key() {
         })
         .collect();
     assert!(unwrap(Call::Oaep(oaep), aes_half, &readable).is_err());
-    assert!(
-        (hsm.raw())
-            .decrypt(&session, Call::Oaep(oaep), kek, aes_half)
-            .is_err()
-    );
+    assert!((hsm.raw()).decrypt(&session, Call::Oaep(oaep), kek, aes_half).is_err());
 }

@@ -1,4 +1,5 @@
-//! What attributes really forbid: each is tried on throwaway objects, as somebody would who means to break it.
+//! What attributes really forbid: each is tried on throwaway objects, as somebody would who means
+//! to break it.
 
 use cryptoki::session::Session;
 use cryptoki_sys::*;
@@ -23,8 +24,8 @@ use crate::wrapped_key::{self, WrappedKey};
 /// The hash of every trial; one that each token can, or nothing is shown.
 const OAEP: OaepHash = OaepHash::Sha1;
 
-/// One attribute, and what it must forbid. `act` says whether that could be done all the same; `None` where the token has not what
-/// it would be done by, so that nothing is shown.
+/// One attribute, and what it must forbid. `act` says whether that could be done all the same;
+/// `None` where the token has not what it would be done by, so that nothing is shown.
 struct Trial<'a> {
     object: &'static str,
     attribute: Attribute,
@@ -113,14 +114,12 @@ impl Hsm<'_> {
         self.run(session, private, trials)
     }
 
-    /// Tries to use a throwaway target key for what its attributes forbid; and whether CKA_WRAP_WITH_TRUSTED is held, and kept.
+    /// Tries to use a throwaway target key for what its attributes forbid; and whether
+    /// CKA_WRAP_WITH_TRUSTED is held, and kept.
     pub(super) fn try_target(&self) -> Result<(Vec<EnforcedFacts>, bool)> {
         let session = self.session()?;
         let (object, trusted) = ("target key", flag(CKA_WRAP_WITH_TRUSTED, true));
-        let spec = TargetSpec {
-            trusted_only: true,
-            ..throwaway_target(THROWAWAY)
-        };
+        let spec = TargetSpec { trusted_only: true, ..throwaway_target(THROWAWAY) };
         let made = self.target_generate(&session, None, &spec);
         let Ok((public, private)) = made else {
             let facts = vec![EnforcedFacts {
@@ -137,12 +136,10 @@ impl Hsm<'_> {
             tried: "it was wrapped by a key that is not trusted",
             act: Box::new(|| self.wraps(&session, private)),
         };
-        let facts = self.run(
-            &session,
-            private,
-            vec![self.is_shown(&session, object, private), wraps],
-        )?;
-        // A token without CKA_TRUSTED has no key that could wrap it, ever. True is the security officer's alone.
+        let facts =
+            self.run(&session, private, vec![self.is_shown(&session, object, private), wraps])?;
+        // A token without CKA_TRUSTED has no key that could wrap it, ever. True is the security
+        // officer's alone.
         let mut untrusted = wrapping_public(&software_public(&software_key()?)?);
         untrusted.push(flag(CKA_TRUSTED, false));
         let knows_trust = self.raw().create(&session, &untrusted);
@@ -198,9 +195,7 @@ impl Hsm<'_> {
             return Ok(None);
         }
         let (call, blob) = (Call::Oaep(OAEP), kek.wrapped.split().0);
-        Ok(Some(
-            self.raw().decrypt(session, call, kek.private, blob).is_ok(),
-        ))
+        Ok(Some(self.raw().decrypt(session, call, kek.private, blob).is_ok()))
     }
 
     fn signs(&self, session: &Session, key: Object) -> Result<Option<bool>> {
@@ -208,9 +203,7 @@ impl Hsm<'_> {
             return Ok(None);
         }
         let call = Call::Plain(CKM_SHA256_RSA_PKCS);
-        Ok(Some(
-            self.raw().sign(session, call, key, b"message").is_ok(),
-        ))
+        Ok(Some(self.raw().sign(session, call, key, b"message").is_ok()))
     }
 
     fn is_copied(&self, session: &Session, key: Object) -> bool {
@@ -225,7 +218,8 @@ impl Hsm<'_> {
         Ok(Some(is == Some(other.value)))
     }
 
-    /// Whether anything wraps this key, of what wraps a key that may be wrapped: an AES key, or an RSA key in one call.
+    /// Whether anything wraps this key, of what wraps a key that may be wrapped: an AES key, or an
+    /// RSA key in one call.
     fn wraps(&self, session: &Session, key: Object) -> Result<Option<bool>> {
         let (public, free) = self.target_generate(session, None, &throwaway_target(THROWAWAY))?;
         let mut withs = Vec::new();
@@ -278,7 +272,8 @@ impl Hsm<'_> {
         Ok(Some(can_leave))
     }
 
-    /// Whether the KEK unwraps by a mechanism that it does not allow: in single-shot the AES half alone.
+    /// Whether the KEK unwraps by a mechanism that it does not allow: in single-shot the AES half
+    /// alone.
     fn unwraps_otherwise(&self, session: &Session, kek: &Kek) -> Result<Option<bool>> {
         let (kind, call, blob) = match kek.mechanism {
             Mechanism::SingleShot => {
@@ -297,8 +292,6 @@ impl Hsm<'_> {
             return Ok(None);
         }
         let unwrapped = (self.raw()).unwrap(session, call, kek.private, &blob, &aes_template());
-        Ok(Some(
-            unwrapped.map(|key| self.discard(session, &[key])).is_ok(),
-        ))
+        Ok(Some(unwrapped.map(|key| self.discard(session, &[key])).is_ok()))
     }
 }

@@ -1,5 +1,6 @@
-//! The KEK as the tenant's security officer trusts it (PKCS#11 v3.1, 4.6.2, CKA_TRUSTED; 4.9, CKA_WRAP_WITH_TRUSTED): a public key that only the
-//! SO can make so, and without which no target key can be wrapped. A two-person rule inside the HSM.
+//! The KEK as the tenant's security officer trusts it (PKCS#11 v3.1, 4.6.2, CKA_TRUSTED; 4.9,
+//! CKA_WRAP_WITH_TRUSTED): a public key that only the SO can make so, and without which no target
+//! key can be wrapped. A two-person rule inside the HSM.
 
 use cryptoki::session::Session;
 use cryptoki_sys::*;
@@ -14,7 +15,8 @@ use crate::encoding::CkaId;
 use crate::rule::Rule;
 use crate::{Error, Result};
 
-/// The security officer (CKU_SO), logged in to a token; dropping it logs out. An officer sees no private object.
+/// The security officer (CKU_SO), logged in to a token; dropping it logs out. An officer sees no
+/// private object.
 pub struct Officer<'m>(Hsm<'m>);
 
 /// A KEK that its token trusts.
@@ -34,7 +36,8 @@ fn trusted(key: &PublicKey) -> Vec<Attribute> {
 }
 
 impl<'m> Token<'m> {
-    /// Logs in as the security officer: one try, with this PIN, or with `None` at the token's own keypad.
+    /// Logs in as the security officer: one try, with this PIN, or with `None` at the token's own
+    /// keypad.
     ///
     /// # Errors
     /// As [`Token::login`].
@@ -70,8 +73,9 @@ impl Officer<'_> {
     /// Makes the KEK's public half a trusted token object, or finds it exact.
     ///
     /// # Errors
-    /// `TARGET-WRAP-WITH-TRUSTED` where the token does not make one; `KEK-KEY` for another key than RSA with exponent 65537; `KEK-GONE` where
-    /// remains of an earlier run cannot be destroyed; [`Error::Hsm`] where the token fails.
+    /// `TARGET-WRAP-WITH-TRUSTED` where the token does not make one; `KEK-KEY` for another key than
+    /// RSA with exponent 65537; `KEK-GONE` where remains of an earlier run cannot be destroyed;
+    /// [`Error::Hsm`] where the token fails.
     pub fn trust(&self, id: CkaId, label: &str, kek_spki: &[u8]) -> Result<TrustedKek> {
         let hsm = &self.0;
         let key = PublicKey::rsa_of_spki(kek_spki, Rule::KekKey)?;
@@ -86,16 +90,11 @@ impl Officer<'_> {
             template.extend([bytes(CKA_ID, &id.0), bytes(CKA_LABEL, label.as_bytes())]);
             hsm.raw().create(&session, &template).map_err(|error| {
                 let name = hsm.name();
-                lacking(format!(
-                    "{name} makes no trusted key for its security officer: {error}"
-                ))
+                lacking(format!("{name} makes no trusted key for its security officer: {error}"))
             })?;
             drop(session);
             match hsm.trusted_examine(&hsm.session()?, id, &key)? {
-                Ok((_, attributes)) => Ok(TrustedKek {
-                    attributes,
-                    made: true,
-                }),
+                Ok((_, attributes)) => Ok(TrustedKek { attributes, made: true }),
                 Err(miss) => Err(lacking(miss.found)),
             }
         })
@@ -140,10 +139,7 @@ impl Hsm<'_> {
         let [object] = found[..] else {
             return Ok(Err(Miss {
                 rule,
-                found: format!(
-                    "{} public keys with the CKA_ID of the trusted KEK",
-                    found.len()
-                ),
+                found: format!("{} public keys with the CKA_ID of the trusted KEK", found.len()),
                 expected: "one, made by the security officer".to_owned(),
             }));
         };
@@ -152,9 +148,7 @@ impl Hsm<'_> {
             return Ok(Err(miss));
         }
         // What makes it trusted is worth a line; that it is the KEK, its fingerprint says.
-        let flags = wanted
-            .iter()
-            .filter(|wanted| matches!(wanted.value, Value::Flag(_)));
+        let flags = wanted.iter().filter(|wanted| matches!(wanted.value, Value::Flag(_)));
         let attributes = flags.map(|wanted| read_back(wanted.kind, Some(&wanted.value)));
         Ok(Ok((object, attributes.collect())))
     }

@@ -1,4 +1,5 @@
-//! Unwrapping a target key under the KEK (design, section 4.3): the calls, and the templates that they pin.
+//! Unwrapping a target key under the KEK (design, section 4.3): the calls, and the templates that
+//! they pin.
 
 use cryptoki::session::Session;
 use cryptoki_sys::*;
@@ -48,8 +49,8 @@ impl Pinned {
     }
 }
 
-/// The AES key of a composite wrap at the hoster: it unwraps one key and is destroyed. The KEK's UNWRAP_TEMPLATE is
-/// restated whole, because some tokens demand it.
+/// The AES key of a composite wrap at the hoster: it unwraps one key and is destroyed. The KEK's
+/// UNWRAP_TEMPLATE is restated whole, because some tokens demand it.
 pub(super) fn aes_template() -> Vec<Attribute> {
     let mut template = unwrapped_aes();
     template.extend([
@@ -63,7 +64,8 @@ pub(super) fn aes_template() -> Vec<Attribute> {
     template
 }
 
-/// Attributes that a token need not take at an unwrap. Tried in this order, each list last in its template.
+/// Attributes that a token need not take at an unwrap. Tried in this order, each list last in its
+/// template.
 pub(super) fn endings() -> [Vec<Attribute>; 3] {
     let (copyable, modifiable) = (flag(CKA_COPYABLE, false), flag(CKA_MODIFIABLE, false));
     [vec![copyable.clone(), modifiable], vec![copyable], vec![]]
@@ -73,7 +75,8 @@ impl Hsm<'_> {
     /// The calls of one unwrap. In composite the AES key is gone afterwards whatever happens.
     ///
     /// # Errors
-    /// `WRAP-AES-KEY` where the token makes the AES key otherwise than asked; [`crate::Error::Hsm`] where it opens nothing.
+    /// `WRAP-AES-KEY` where the token makes the AES key otherwise than asked; [`crate::Error::Hsm`]
+    /// where it opens nothing.
     pub(super) fn unwrap_under(
         &self,
         session: &Session,
@@ -100,7 +103,8 @@ impl Hsm<'_> {
         Ok(Unwrapped { key: key?, pinned })
     }
 
-    /// Unwraps the AES key: sensitive, not extractable, for unwrapping only, and pinning the target where the token allows.
+    /// Unwraps the AES key: sensitive, not extractable, for unwrapping only, and pinning the target
+    /// where the token allows.
     pub(super) fn unwrap_aes(
         &self,
         session: &Session,
@@ -140,7 +144,8 @@ impl Hsm<'_> {
             let whole = [template, &ending[..]].concat();
             move || self.raw().unwrap(session, call, with, wrapped, &whole)
         });
-        // The first refusal is the one that speaks of the wrapped key, not of a template that lacks something.
+        // The first refusal is the one that speaks of the wrapped key, not of a template that lacks
+        // something.
         strict().or_else(|error| middle().or_else(|_| plain()).map_err(|_| error))
     }
 }

@@ -42,13 +42,15 @@ struct Wrapper<'h> {
 }
 
 impl Hsm<'_> {
-    /// Wraps target keys, each under the KEK: the public half that the security officer has made trusted, or else a session object of
-    /// it. Call [`Hsm::target_check`] and [`Hsm::wrap_canary`] before.
+    /// Wraps target keys, each under the KEK: the public half that the security officer has made
+    /// trusted, or else a session object of it. Call [`Hsm::target_check`] and [`Hsm::wrap_canary`]
+    /// before.
     ///
     /// # Errors
-    /// `TARGET-WRAP-WITH-TRUSTED` where the trusted KEK is not there; `KEK-KEY` and `TARGET-KEY` for other public keys than RSA with exponent
-    /// 65537; `WRAP-SINGLE-SHOT`, `WRAP-KWP` where the token cannot; `WRAP-AES-KEY` where it makes an AES key otherwise than asked;
-    /// `WRAP-FORMAT` where a result has not the length of one; [`crate::Error::Hsm`] where the token fails.
+    /// `TARGET-WRAP-WITH-TRUSTED` where the trusted KEK is not there; `KEK-KEY` and `TARGET-KEY`
+    /// for other public keys than RSA with exponent 65537; `WRAP-SINGLE-SHOT`, `WRAP-KWP` where the
+    /// token cannot; `WRAP-AES-KEY` where it makes an AES key otherwise than asked; `WRAP-FORMAT`
+    /// where a result has not the length of one; [`crate::Error::Hsm`] where the token fails.
     pub fn wrap(
         &self,
         order: &WrapOrder,
@@ -83,17 +85,11 @@ impl Hsm<'_> {
             Some(id) => self.trusted_kek(&session, id, &kek)?,
             None => self.raw().create(&session, &wrapping_public(&kek))?,
         };
-        Ok(Wrapper {
-            hsm: self,
-            session,
-            way,
-            kek,
-            with,
-        })
+        Ok(Wrapper { hsm: self, session, way, kek, with })
     }
 
-    /// The calls of one wrap. In composite, AES-KWP under an AES-256 key made for this wrap alone in the token, after RSA-OAEP of
-    /// that key; it is gone whatever happens.
+    /// The calls of one wrap. In composite, AES-KWP under an AES-256 key made for this wrap alone
+    /// in the token, after RSA-OAEP of that key; it is gone whatever happens.
     pub(super) fn wrap_under(
         &self,
         session: &Session,

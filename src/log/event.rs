@@ -99,7 +99,8 @@ pub enum Event {
         /// Who released it.
         signatures: Vec<Signed>,
     },
-    /// The tenant's HSM trusts the KEK: its security officer has made the public half a trusted key.
+    /// The tenant's HSM trusts the KEK: its security officer has made the public half a trusted
+    /// key.
     KekTrust {
         /// The KEK, by the CKA_ID of its trusted half.
         kek: KekRecord,
@@ -240,7 +241,8 @@ pub enum Event {
         /// Who released it.
         signatures: Vec<Signed>,
     },
-    /// The service knows the keys, or its nodes are told how to make them known; they are not primary.
+    /// The service knows the keys, or its nodes are told how to make them known; they are not
+    /// primary.
     Register {
         /// SHA-256 of the brief, which every node is given.
         brief: Hash,
@@ -324,7 +326,8 @@ pub enum Event {
         /// Who released the acceptance; nobody after an abort.
         signatures: Vec<Signed>,
     },
-    /// The acceptance is taken, and the closing is made: keys that were born at the hoster leave nothing to destroy.
+    /// The acceptance is taken, and the closing is made: keys that were born at the hoster leave
+    /// nothing to destroy.
     AcceptanceCheck {
         /// SHA-256 of the closing.
         document: Hash,

@@ -1,5 +1,6 @@
-//! One line of the log, read in one pass over its bytes: whether they are the canonical form (RFC 8785) of an object of
-//! strings, booleans and integers, and which of its fields are the chain's and which the event's.
+//! One line of the log, read in one pass over its bytes: whether they are the canonical form (RFC
+//! 8785) of an object of strings, booleans and integers, and which of its fields are the chain's
+//! and which the event's.
 
 use super::{Entry, Event, Head};
 use crate::{Error, Result, encoding::Hash, escape::escape, rule::Rule};
@@ -30,12 +31,8 @@ impl Parser {
         let body = line.strip_suffix(b"\n").unwrap_or(line);
         let chain = self.split(body).map_err(format)?;
         let (prev, time) = (
-            chain
-                .prev
-                .ok_or_else(|| format("no text in \"prev\"".into()))?,
-            chain
-                .time
-                .ok_or_else(|| format("no text in \"time\"".into()))?,
+            chain.prev.ok_or_else(|| format("no text in \"prev\"".into()))?,
+            chain.time.ok_or_else(|| format("no text in \"time\"".into()))?,
         );
         if chain.seq != Some(number) || prev.as_bytes() != before.hash.hex() {
             let seq = chain.seq.map_or("absent".into(), |seq| seq.to_string());
@@ -50,24 +47,13 @@ impl Parser {
         }
         let event: Event = serde_json::from_str(&self.event)
             .map_err(|error| format(escape(&error.to_string())))?;
-        Ok(Entry {
-            head: Head {
-                seq: number,
-                hash: Hash::of(line),
-            },
-            time: time.to_owned(),
-            event,
-        })
+        Ok(Entry { head: Head { seq: number, hash: Hash::of(line) }, time: time.to_owned(), event })
     }
 
     /// Takes the fields of the chain out of a line; what is left is the event's.
     fn split<'a>(&mut self, body: &'a [u8]) -> std::result::Result<Chain<'a>, Wrong> {
         let text = std::str::from_utf8(body).map_err(|error| error.to_string())?;
-        let mut scanner = Scanner {
-            text,
-            at: 0,
-            depth: 0,
-        };
+        let mut scanner = Scanner { text, at: 0, depth: 0 };
         let mut chain = Chain::default();
         let event = &mut self.event;
         event.clear();
@@ -109,7 +95,8 @@ struct Chain<'a> {
     seq: Option<u64>,
 }
 
-/// A value, as far as the chain wants to know. A text is what stands between the quotes: the chain's have no escapes.
+/// A value, as far as the chain wants to know. A text is what stands between the quotes: the
+/// chain's have no escapes.
 #[derive(Clone, Copy)]
 enum Value<'a> {
     Text(&'a str),
@@ -126,10 +113,7 @@ struct Scanner<'a> {
 
 impl<'a> Scanner<'a> {
     fn wrong(&self, expected: &str) -> Wrong {
-        format!(
-            "not in canonical form: byte {}: expected {expected}",
-            self.at + 1
-        )
+        format!("not in canonical form: byte {}: expected {expected}", self.at + 1)
     }
 
     fn peek(&self) -> Option<u8> {
@@ -270,8 +254,8 @@ fn is_less(before: &str, after: &str) -> bool {
     matches!((meant(before), meant(after)), (Some(before), Some(after)) if before < after)
 }
 
-/// Whether a text is a moment as [`super::now`] writes it, `2026-11-24T00:56:45Z`; no later than the last that the time
-/// library knows.
+/// Whether a text is a moment as [`super::now`] writes it, `2026-11-24T00:56:45Z`; no later than
+/// the last that the time library knows.
 pub(super) fn is_time(text: &str) -> bool {
     const FORM: &[u8; 20] = b"0000-00-00T00:00:00Z";
     const LAST: &str = "9999-12-30T22:00:00Z";
@@ -284,9 +268,7 @@ pub(super) fn is_time(text: &str) -> bool {
         return false;
     }
     let number = |from: usize, to: usize| {
-        bytes[from..to]
-            .iter()
-            .fold(0u32, |sum, digit| sum * 10 + u32::from(digit - b'0'))
+        bytes[from..to].iter().fold(0u32, |sum, digit| sum * 10 + u32::from(digit - b'0'))
     };
     let (year, month, day) = (number(0, 4), number(5, 7), number(8, 10));
     let clock = number(11, 13) < 24 && number(14, 16) < 60 && number(17, 19) < 60;

@@ -39,11 +39,7 @@ fn slowly(line: &[u8], before: Head) -> Result<Entry> {
     let event =
         serde_json::from_value(Value::Object(fields)).map_err(|error| format(error.to_string()))?;
     let hash = Hash::of(line);
-    Ok(Entry {
-        head: Head { seq: number, hash },
-        time,
-        event,
-    })
+    Ok(Entry { head: Head { seq: number, hash }, time, event })
 }
 
 fn check_values(value: &Value) -> std::result::Result<(), String> {
@@ -59,20 +55,14 @@ fn check_values(value: &Value) -> std::result::Result<(), String> {
 }
 
 fn is_time_slowly(text: &str) -> bool {
-    text.len() == 20
-        && text
-            .parse::<jiff::Timestamp>()
-            .is_ok_and(|time| time.to_string() == text)
+    text.len() == 20 && text.parse::<jiff::Timestamp>().is_ok_and(|time| time.to_string() == text)
 }
 
-/// Both readers say the same of a line: the entry, or the rule that refuses it; and after another line, where only the
-/// form decides which rule that is, whatever the event.
+/// Both readers say the same of a line: the entry, or the rule that refuses it; and after another
+/// line, where only the form decides which rule that is, whatever the event.
 #[track_caller]
 fn agree(parser: &mut Parser, line: &[u8], before: Head) -> bool {
-    let elsewhere = Head {
-        seq: 1 << 60,
-        ..before
-    };
+    let elsewhere = Head { seq: 1 << 60, ..before };
     judge(parser, line, elsewhere);
     judge(parser, line, before)
 }
@@ -80,14 +70,9 @@ fn agree(parser: &mut Parser, line: &[u8], before: Head) -> bool {
 #[track_caller]
 fn judge(parser: &mut Parser, line: &[u8], before: Head) -> bool {
     let said = |entry: Result<Entry>| {
-        entry
-            .map(|entry| (entry.head, entry.time, entry.event))
-            .map_err(|error| error.rule())
+        entry.map(|entry| (entry.head, entry.time, entry.event)).map_err(|error| error.rule())
     };
-    let (quick, slow) = (
-        said(parser.parse(line, before, "log")),
-        said(slowly(line, before)),
-    );
+    let (quick, slow) = (said(parser.parse(line, before, "log")), said(slowly(line, before)));
     assert_eq!(quick, slow, "{}", String::from_utf8_lossy(line));
     quick.is_ok()
 }
@@ -112,7 +97,8 @@ fn line_of(event: &Event, before: Head) -> Vec<u8> {
     format!("{fields}\n").into_bytes()
 }
 
-/// Lines of every form that events have: texts with escapes, arrays, objects in them, booleans, integers.
+/// Lines of every form that events have: texts with escapes, arrays, objects in them, booleans,
+/// integers.
 fn lines() -> Vec<(Vec<u8>, Head)> {
     let signed = |id: &str| crate::signature::Signed {
         id: id.parse().unwrap(),
@@ -149,28 +135,14 @@ fn lines() -> Vec<(Vec<u8>, Head)> {
                 text: "tab\tquote\" back\\slash\u{8}\u{c}\r\n\u{1f}/\u{0}é€😀\u{202e}".into(),
             },
         },
-        Event::KeysCreate {
-            document: None,
-            attested: None,
-            token,
-            keys: vec![key],
-        },
-        Event::Repair {
-            bytes: 1 << 53,
-            hash: Hash::of(b"3"),
-        },
-        Event::Refusal {
-            rule: Rule::LogChain,
-            found: String::new(),
-        },
+        Event::KeysCreate { document: None, attested: None, token, keys: vec![key] },
+        Event::Repair { bytes: 1 << 53, hash: Hash::of(b"3") },
+        Event::Refusal { rule: Rule::LogChain, found: String::new() },
     ];
     let mut before = GENESIS;
     let line = |event: &Event| {
         let (line, at) = (line_of(event, before), before);
-        before = Head {
-            seq: at.seq + 1,
-            hash: Hash::of(&line),
-        };
+        before = Head { seq: at.seq + 1, hash: Hash::of(&line) };
         (line, at)
     };
     events.iter().map(line).collect()
@@ -325,9 +297,7 @@ fn the_edges_of_the_form_are_judged_alike() {
         let value = format!("[{}]", [one; 200].join(","));
         agree(&mut parser, found(&value).as_bytes(), GENESIS);
     }
-    for line in [
-        "\n", "1\n", "\"\"\n", "[]\n", "{}\n", "null\n", "{}{}\n", "{} \n", " {}\n",
-    ] {
+    for line in ["\n", "1\n", "\"\"\n", "[]\n", "{}\n", "null\n", "{}{}\n", "{} \n", " {}\n"] {
         agree(&mut parser, line.as_bytes(), GENESIS);
     }
     agree(&mut parser, b"{\"\xff\":1}\n", GENESIS);
@@ -353,10 +323,7 @@ fn names_are_ordered_by_what_they_mean() {
 #[test]
 fn moments_are_those_of_the_time_library() {
     let same = |text: &str| assert_eq!(is_time(text), is_time_slowly(text), "{text}");
-    for year in (0..=9999)
-        .step_by(7)
-        .chain([0, 4, 100, 400, 1900, 1972, 2000, 2100, 9996, 9999])
-    {
+    for year in (0..=9999).step_by(7).chain([0, 4, 100, 400, 1900, 1972, 2000, 2100, 9996, 9999]) {
         for month in 0..=13 {
             for day in [0, 1, 27, 28, 29, 30, 31, 32] {
                 same(&format!("{year:04}-{month:02}-{day:02}T00:00:00Z"));

@@ -91,51 +91,16 @@ impl Event {
     /// The document whose release the event records, or found, and who released it.
     pub fn released(&self) -> Option<(Hash, &[Signed])> {
         Some(match self {
-            Event::Release {
-                document,
-                signatures,
-                ..
-            }
-            | Event::OfferCheck {
-                document,
-                signatures,
-                ..
-            }
-            | Event::PackageCheck {
-                document,
-                signatures,
-                ..
-            }
-            | Event::ReceiptCheck {
-                document,
-                signatures,
-            } => (*document, signatures),
-            Event::KeysCheck {
-                taken: document,
-                signatures,
-                ..
-            }
-            | Event::Answer {
-                challenge: document,
-                signatures,
-                ..
-            }
-            | Event::AcceptanceCheck {
-                acceptance: document,
-                signatures,
-                ..
-            }
-            | Event::Accept {
-                registration: document,
-                signatures,
-                ..
-            } => (*document, signatures),
+            Event::Release { document, signatures, .. }
+            | Event::OfferCheck { document, signatures, .. }
+            | Event::PackageCheck { document, signatures, .. }
+            | Event::ReceiptCheck { document, signatures } => (*document, signatures),
+            Event::KeysCheck { taken: document, signatures, .. }
+            | Event::Answer { challenge: document, signatures, .. }
+            | Event::AcceptanceCheck { acceptance: document, signatures, .. }
+            | Event::Accept { registration: document, signatures, .. } => (*document, signatures),
             Event::SourceDestroy(done) => (done.closing, &done.signatures),
-            Event::KekDestroy {
-                acceptance,
-                signatures,
-                ..
-            } => ((*acceptance)?, signatures),
+            Event::KekDestroy { acceptance, signatures, .. } => ((*acceptance)?, signatures),
             _ => return None,
         })
     }

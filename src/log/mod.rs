@@ -1,5 +1,6 @@
-//! The hash-chained log, `log.jsonl`: one RFC 8785 object per line, each naming the hash of the line
-//! before it. Appended and fsynced once per step. The state of a side is what replaying it gives.
+//! The hash-chained log, `log.jsonl`: one RFC 8785 object per line, each naming the hash of the
+//! line before it. Appended and fsynced once per step. The state of a side is what replaying it
+//! gives.
 
 mod event;
 mod line;
@@ -41,10 +42,7 @@ pub struct Head {
 }
 
 /// Before the first entry.
-pub const GENESIS: Head = Head {
-    seq: 0,
-    hash: Hash([0; 32]),
-};
+pub const GENESIS: Head = Head { seq: 0, hash: Hash([0; 32]) };
 
 /// One entry, checked against the one before it.
 #[derive(Debug, Clone)]
@@ -76,11 +74,7 @@ pub fn read(
     name: &str,
     mut sink: impl FnMut(Entry) -> Result<()>,
 ) -> Result<End> {
-    let mut end = End {
-        head: GENESIS,
-        torn: Vec::new(),
-        length: 0,
-    };
+    let mut end = End { head: GENESIS, torn: Vec::new(), length: 0 };
     let (mut line, mut parser) = (Vec::new(), Parser::default());
     loop {
         line.clear();
@@ -109,9 +103,7 @@ pub fn read(
 /// Now, by this machine's clock: UTC, RFC 3339, whole seconds.
 pub fn now() -> String {
     let seconds = jiff::Timestamp::now().as_second();
-    jiff::Timestamp::from_second(seconds)
-        .unwrap_or_default()
-        .to_string()
+    jiff::Timestamp::from_second(seconds).unwrap_or_default().to_string()
 }
 
 /// The log of this side, open for appending. Only one program has it open at a time.
@@ -122,25 +114,20 @@ pub struct Log {
 }
 
 impl Log {
-    /// Begins a log in a folder that has none. What a killed `init` left without a whole entry is none.
+    /// Begins a log in a folder that has none. What a killed `init` left without a whole entry is
+    /// none.
     ///
     /// # Errors
     /// `CEREMONY-EXISTS` where there is one.
     pub fn create(folder: &Path) -> Result<Self> {
         let path = folder.join(LOG_FILE);
         let failed = |error| Error::file(&path, error);
-        let file = (OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(&path))
-        .map_err(failed)?;
+        let file =
+            (OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&path))
+                .map_err(failed)?;
         lock(&file, &path)?;
         let mut first = Vec::new();
-        BufReader::new(&file)
-            .read_until(b'\n', &mut first)
-            .map_err(failed)?;
+        BufReader::new(&file).read_until(b'\n', &mut first).map_err(failed)?;
         if first.last() == Some(&b'\n') {
             return Err(Rule::CeremonyExists.refuse(
                 format!("{} is there already", path.display()),
@@ -150,58 +137,35 @@ impl Log {
         }
         file.set_len(0).map_err(failed)?;
         folder::sync_parent(&path)?;
-        Ok(Log {
-            path,
-            file,
-            head: GENESIS,
-        })
+        Ok(Log { path, file, head: GENESIS })
     }
 
-    /// Opens the log of a ceremony, replays it into `sink`, and mends a torn last line, which it records.
+    /// Opens the log of a ceremony, replays it into `sink`, and mends a torn last line, which it
+    /// records.
     ///
     /// # Errors
     /// As [`read`]; [`Error::Failed`] where another program has it open.
     pub fn open(folder: &Path, mut sink: impl FnMut(Entry) -> Result<()>) -> Result<Self> {
         let path = folder.join(LOG_FILE);
-        let file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .open(&path)
-            .map_err(|error| {
-                Error::failed(
-                    format!("{}: {error}", path.display()),
-                    "begin a ceremony with `init`, or name its folder with --dir",
-                )
-            })?;
+        let file = OpenOptions::new().read(true).append(true).open(&path).map_err(|error| {
+            Error::failed(
+                format!("{}: {error}", path.display()),
+                "begin a ceremony with `init`, or name its folder with --dir",
+            )
+        })?;
         lock(&file, &path)?;
-        let end = read(
-            BufReader::new(&file),
-            &path.display().to_string(),
-            &mut sink,
-        )?;
-        let mut log = Log {
-            path,
-            file,
-            head: end.head,
-        };
+        let end = read(BufReader::new(&file), &path.display().to_string(), &mut sink)?;
+        let mut log = Log { path, file, head: end.head };
         if log.head == GENESIS {
             // A repair before `init` would be an entry that nothing may begin with.
             return Err(Error::failed(
-                format!(
-                    "{} has no whole entry: `init` was interrupted",
-                    log.path.display()
-                ),
+                format!("{} has no whole entry: `init` was interrupted", log.path.display()),
                 "run the same `init` again",
             ));
         }
         if !end.torn.is_empty() {
-            log.file
-                .set_len(end.length)
-                .map_err(|error| Error::file(&log.path, error))?;
-            let repair = Event::Repair {
-                bytes: end.torn.len() as u64,
-                hash: Hash::of(&end.torn),
-            };
+            log.file.set_len(end.length).map_err(|error| Error::file(&log.path, error))?;
+            let repair = Event::Repair { bytes: end.torn.len() as u64, hash: Hash::of(&end.torn) };
             sink(log.append(repair)?)?;
         }
         Ok(log)
@@ -218,29 +182,16 @@ impl Log {
     /// [`Error::Failed`] where it can't be written; the log is then as it was.
     pub fn append(&mut self, event: Event) -> Result<Entry> {
         let (line, time) = self.line(&event)?;
-        let before = self
-            .file
-            .metadata()
-            .map_err(|error| Error::file(&self.path, error))?
-            .len();
-        let written = self
-            .file
-            .write_all(&line)
-            .and_then(|()| self.file.sync_all());
+        let before = self.file.metadata().map_err(|error| Error::file(&self.path, error))?.len();
+        let written = self.file.write_all(&line).and_then(|()| self.file.sync_all());
         if let Err(error) = written {
-            // A part of a line would be repaired at the next start anyway; this keeps the file tidy.
+            // A part of a line would be repaired at the next start anyway; this keeps the file
+            // tidy.
             let _ = self.file.set_len(before);
             return Err(Error::file(&self.path, error));
         }
-        self.head = Head {
-            seq: self.head.seq + 1,
-            hash: Hash::of(&line),
-        };
-        Ok(Entry {
-            head: self.head,
-            time,
-            event,
-        })
+        self.head = Head { seq: self.head.seq + 1, hash: Hash::of(&line) };
+        Ok(Entry { head: self.head, time, event })
     }
 
     fn line(&self, event: &Event) -> Result<(Vec<u8>, String)> {

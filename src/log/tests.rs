@@ -4,9 +4,7 @@ use super::*;
 use crate::room::Remark;
 
 fn note(text: &str) -> Event {
-    Event::Note {
-        remark: Remark::Remark { text: text.into() },
-    }
+    Event::Note { remark: Remark::Remark { text: text.into() } }
 }
 
 fn count(bytes: &[u8]) -> Result<u64> {
@@ -27,11 +25,7 @@ fn three_entries() -> (tempfile::TempDir, Vec<u8>) {
 fn a_torn_tail_is_mended_and_said_and_nothing_else_is() {
     let (folder, whole) = three_entries();
     let path = folder.path().join(LOG_FILE);
-    let last = whole[..whole.len() - 1]
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .unwrap()
-        + 1;
+    let last = whole[..whole.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
     for cut in last + 1..whole.len() {
         std::fs::write(&path, &whole[..cut]).unwrap();
         let mut events = Vec::new();
@@ -56,11 +50,7 @@ fn every_flipped_bit_and_every_missing_line_is_refused() {
         flipped[bit / 8] ^= 1 << (bit % 8);
         let end = read(flipped.as_slice(), "log", |_| Ok(()));
         // Of the last line the chain says nothing: its hash is held by documents and signed heads.
-        let last = whole[..whole.len() - 1]
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .unwrap()
-            + 1;
+        let last = whole[..whole.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
         let before = three_heads(&whole);
         assert!(
             end.is_err() || (bit / 8 >= last && end.is_ok_and(|end| end.head != before)),
@@ -80,12 +70,7 @@ fn three_heads(whole: &[u8]) -> Head {
 #[test]
 fn only_one_encoding_of_an_entry_is_accepted() {
     let (_folder, whole) = three_entries();
-    let line = String::from_utf8(whole)
-        .unwrap()
-        .lines()
-        .next()
-        .unwrap()
-        .to_owned();
+    let line = String::from_utf8(whole).unwrap().lines().next().unwrap().to_owned();
     for other in [
         line.replace("\"seq\":1", "\"seq\":1.0"),
         line.replace("\"seq\":1", "\"seq\": 1"),

@@ -1,5 +1,5 @@
-//! The brief, `register/registration.json`: what every node is told. Everything in it follows from plan, package and receipt, so
-//! whoever has those can tell a right one.
+//! The brief, `register/registration.json`: what every node is told. Everything in it follows from
+//! plan, package and receipt, so whoever has those can tell a right one.
 
 use serde::{Deserialize, Serialize};
 
@@ -59,7 +59,8 @@ pub struct BriefKey {
     pub label: Id,
     /// What it is for.
     pub role: Role,
-    /// Its CKA_LABEL in the hoster's HSM, which some key storage providers take as the container's name.
+    /// Its CKA_LABEL in the hoster's HSM, which some key storage providers take as the container's
+    /// name.
     pub container: String,
     /// Its CKA_ID there.
     pub id: CkaId,
@@ -113,9 +114,7 @@ impl Brief {
         });
         let (deployment, ksp) = match &plan.target {
             Target::Local { .. } | Target::Cloud(_) => (None, None),
-            Target::Hgs {
-                deployment, ksp, ..
-            } => (Some(*deployment), Some(ksp.clone())),
+            Target::Hgs { deployment, ksp, .. } => (Some(*deployment), Some(ksp.clone())),
         };
         Ok(Brief {
             format: FORMAT.to_owned(),
@@ -156,10 +155,7 @@ impl Brief {
 impl BriefKey {
     /// How the service names it.
     pub fn primary(&self) -> PrimaryKey {
-        PrimaryKey {
-            role: self.role,
-            thumbprint: self.thumbprint.clone(),
-        }
+        PrimaryKey { role: self.role, thumbprint: self.thumbprint.clone() }
     }
 
     /// Its challenge at a place.

@@ -1,5 +1,6 @@
-//! What a node proves, `<node>-<stage>.json`: a statement of the node, made by the service's account and signed, inside the
-//! HSM, by the tenant's key. A name in it is a claim: whoever reaches the key can sign any name.
+//! What a node proves, `<node>-<stage>.json`: a statement of the node, made by the service's
+//! account and signed, inside the HSM, by the tenant's key. A name in it is a claim: whoever
+//! reaches the key can sign any name.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -199,7 +200,8 @@ impl NodeEvidence {
         })
     }
 
-    /// Whether the node has proven, at its place, that it uses the tenant's keys as its service needs them.
+    /// Whether the node has proven, at its place, that it uses the tenant's keys as its service
+    /// needs them.
     ///
     /// # Errors
     /// `EVIDENCE-…` and `PROOF-…` rules, each naming node and stage.
@@ -281,10 +283,7 @@ impl NodeEvidence {
 
     fn keys(&self, told: &Told) -> Result<()> {
         let said = &self.statement;
-        let found = said
-            .keys
-            .iter()
-            .map(|key| (&key.label, &key.thumbprint, key.certificate));
+        let found = said.keys.iter().map(|key| (&key.label, &key.thumbprint, key.certificate));
         let expected =
             (told.brief.keys.iter()).map(|key| (&key.label, &key.thumbprint, key.certificate.hash));
         let roles = said.keys.iter().zip(&told.brief.keys).all(|(key, told)| {
@@ -296,9 +295,7 @@ impl NodeEvidence {
         if roles && found.clone().eq(expected.clone()) {
             return Ok(());
         }
-        let differs = found
-            .zip(expected)
-            .find(|(found, expected)| found != expected);
+        let differs = found.zip(expected).find(|(found, expected)| found != expected);
         let (found, expected) = match differs {
             Some((found, expected)) => (
                 format!("{} with the certificate {}", found.0, found.1),

@@ -1,5 +1,6 @@
-//! A node is a host of the service that will use the keys: what it is told, in which order it acts, and what it
-//! proves. The service account of a node uses the keys; whoever operates Keyferry does not.
+//! A node is a host of the service that will use the keys: what it is told, in which order it acts,
+//! and what it proves. The service account of a node uses the keys; whoever operates Keyferry does
+//! not.
 
 mod brief;
 mod evidence;

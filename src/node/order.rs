@@ -1,5 +1,5 @@
-//! An order, `register/<nn>-<order>.json`: what nodes may do next. Orders follow from the log alone, so one that is lost is
-//! written again, and one that nobody gave is known by its hash.
+//! An order, `register/<nn>-<order>.json`: what nodes may do next. Orders follow from the log
+//! alone, so one that is lost is written again, and one that nobody gave is known by its hash.
 
 use serde::{Deserialize, Serialize};
 
@@ -36,9 +36,11 @@ pub struct Order {
     /// The node that may begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<Id>,
-    /// To activate: what is primary now and will be no more. To roll back: what becomes primary again.
+    /// To activate: what is primary now and will be no more. To roll back: what becomes primary
+    /// again.
     pub former: Vec<PrimaryKey>,
-    /// To install: SHA-256 of the evidence of the node before. Else: SHA-256 of the request that officers signed.
+    /// To install: SHA-256 of the evidence of the node before. Else: SHA-256 of the request that
+    /// officers signed.
     pub because: Hash,
 }
 

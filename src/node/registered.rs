@@ -1,4 +1,5 @@
-//! The evidence of every node together, as a registration has it: what the tenant accepts and an auditor verifies.
+//! The evidence of every node together, as a registration has it: what the tenant accepts and an
+//! auditor verifies.
 
 use std::collections::BTreeMap;
 
@@ -130,20 +131,14 @@ pub fn soaked(one: &NodeEvidence, activated: Timestamp, hours: u32) -> Result<()
     let said = &one.statement;
     let due = activated.saturating_add(SignedDuration::from_hours(hours.into()));
     let due = due.unwrap_or(Timestamp::MAX);
-    let started = said
-        .service_started
-        .as_deref()
-        .and_then(|time| time.parse().ok());
+    let started = said.service_started.as_deref().and_then(|time| time.parse().ok());
     let (time, started): (Option<Timestamp>, Option<Timestamp>) = (said.time.parse().ok(), started);
     let late = time.is_some_and(|time| time >= due);
     let restarted = started.is_some_and(|started| started > activated);
     if late && restarted {
         return Ok(());
     }
-    let when = said
-        .service_started
-        .as_deref()
-        .unwrap_or("nobody knows when");
+    let when = said.service_started.as_deref().unwrap_or("nobody knows when");
     Err(Rule::EvidenceSoak.refuse(
         escape(&format!("{} proved itself at {}, its service started at {when}", said.place(), said.time)),
         format!("a proof at {due} or later, {hours} hours after activation, by a service started after {activated}"),

@@ -1,5 +1,6 @@
-//! Files as texts for QR codes: `KF1/<id>/<i>-<n>/<data>`, which a camera may read in any order, twice, and on several days.
-//! Every character is of the alphanumeric mode of QR codes (ISO/IEC 18004, 7.4.4), so that 11 bits carry two of them.
+//! Files as texts for QR codes: `KF1/<id>/<i>-<n>/<data>`, which a camera may read in any order,
+//! twice, and on several days. Every character is of the alphanumeric mode of QR codes (ISO/IEC
+//! 18004, 7.4.4), so that 11 bits carry two of them.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +12,8 @@ use crate::{Result, encoding::Hash, encoding::enc, escape::escape, rule::Rule};
 pub const PREFIX: &str = "KF1/";
 /// What the payload begins with.
 const LABEL: &str = "keyferry/1 frames";
-/// How much one frame carries, in bytes: its text then fits version 15 at level Q, which is read from a worn page; version 20, the
-/// densest that is made, would carry 425.
+/// How much one frame carries, in bytes: its text then fits version 15 at level Q, which is read
+/// from a worn page; version 20, the densest that is made, would carry 425.
 const CHUNK: usize = 250;
 /// The greatest number of frames of one payload.
 pub const MOST_FRAMES: usize = 640;
@@ -48,21 +49,13 @@ pub fn frames(files: &[Named]) -> Result<Vec<String>> {
     let id = id_of(&hash);
     let chunks = whole.chunks(whole.len().div_ceil(count)).enumerate();
     let frame = |(n, chunk): (usize, &[u8])| {
-        format!(
-            "{PREFIX}{id}/{}-{count}/{}",
-            n + 1,
-            BASE32_NOPAD.encode(chunk)
-        )
+        format!("{PREFIX}{id}/{}-{count}/{}", n + 1, BASE32_NOPAD.encode(chunk))
     };
     Ok(chunks.map(frame).collect())
 }
 
 fn id_of(hash: &Hash) -> String {
-    BASE32_NOPAD
-        .encode(hash.as_bytes())
-        .chars()
-        .take(ID)
-        .collect()
+    BASE32_NOPAD.encode(hash.as_bytes()).chars().take(ID).collect()
 }
 
 /// Frames that were read, of any number of payloads.
@@ -89,13 +82,12 @@ impl Read {
     /// Takes one frame. One that was read before changes nothing.
     ///
     /// # Errors
-    /// `FRAME-FORMAT` for a text that is no frame, or contradicts what was read of the same payload.
+    /// `FRAME-FORMAT` for a text that is no frame, or contradicts what was read of the same
+    /// payload.
     pub fn add(&mut self, text: &str) -> Result<()> {
         let (id, number, count, data) = parse(text)?;
-        let pieces = self.0.entry(id.clone()).or_insert_with(|| Pieces {
-            count,
-            read: BTreeMap::new(),
-        });
+        let pieces =
+            self.0.entry(id.clone()).or_insert_with(|| Pieces { count, read: BTreeMap::new() });
         let before = pieces.read.get(&number);
         if pieces.count != count || before.is_some_and(|before| *before != data) {
             return Err(wrong(&format!(
@@ -146,9 +138,8 @@ impl Read {
 
 fn opened(id: &str, pieces: Pieces) -> Result<Vec<Named>> {
     let whole: Vec<u8> = pieces.read.into_values().flatten().collect();
-    let (hash, payload) = whole
-        .split_at_checked(32)
-        .ok_or_else(|| wrong("frames without a hash"))?;
+    let (hash, payload) =
+        whole.split_at_checked(32).ok_or_else(|| wrong("frames without a hash"))?;
     let found = Hash::of(payload);
     if found.as_bytes() != hash || id_of(&found) != id {
         return Err(Rule::FrameHash.refuse(
@@ -184,15 +175,14 @@ fn files_of(payload: &[u8]) -> Option<Vec<Named>> {
     }
 }
 
-/// One or two parts of letters, digits, `.`, `-` and `_`, none beginning with a dot: nothing that leads elsewhere.
+/// One or two parts of letters, digits, `.`, `-` and `_`, none beginning with a dot: nothing that
+/// leads elsewhere.
 fn check_name(name: &str) -> Result<()> {
     let fits = |part: &str| {
         !part.is_empty()
             && part.len() <= 120
             && !part.starts_with('.')
-            && part
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
     };
     let parts: Vec<&str> = name.split('/').collect();
     match parts.len() <= 2 && parts.into_iter().all(fits) {

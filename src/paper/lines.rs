@@ -1,5 +1,5 @@
-//! Bytes as lines that people type from paper: 15 bytes a line, in base32 (RFC 4648, 6) in groups of four, and a group that checks the
-//! line, so that a slip is found where it was made.
+//! Bytes as lines that people type from paper: 15 bytes a line, in base32 (RFC 4648, 6) in groups
+//! of four, and a group that checks the line, so that a slip is found where it was made.
 
 use data_encoding::BASE32_NOPAD;
 use zeroize::Zeroizing;
@@ -24,7 +24,8 @@ const END: usize = 4;
 /// The greatest number of bytes that are written in lines.
 pub const MOST: usize = 4096;
 
-/// The lines of these bytes, each as it is printed: `ABCD EFGH IJKL MNOP QRST UVWX  2345`, without its number.
+/// The lines of these bytes, each as it is printed: `ABCD EFGH IJKL MNOP QRST UVWX  2345`, without
+/// its number.
 ///
 /// # Errors
 /// `LINE-FORMAT` for more than [`MOST`] bytes.
@@ -38,11 +39,7 @@ pub fn lines(bytes: &[u8]) -> Result<Vec<Zeroizing<String>>> {
     whole.extend_from_slice(&Hash::of(bytes).0[..END]);
     let padded = whole.len().next_multiple_of(BYTES);
     whole.resize(padded, 0);
-    Ok(whole
-        .chunks(BYTES)
-        .enumerate()
-        .map(|(n, chunk)| line(n + 1, chunk))
-        .collect())
+    Ok(whole.chunks(BYTES).enumerate().map(|(n, chunk)| line(n + 1, chunk)).collect())
 }
 
 fn line(number: usize, chunk: &[u8]) -> Zeroizing<String> {
@@ -93,8 +90,9 @@ impl Typed {
         (self.count > 0).then_some(self.count)
     }
 
-    /// Takes the next line, typed in any case with any blanks and dashes; 0, 1 and 8, which are no characters of base32, count as O, I and B.
-    /// The line's own number may stand before it. Returns whether it was the last.
+    /// Takes the next line, typed in any case with any blanks and dashes; 0, 1 and 8, which are no
+    /// characters of base32, count as O, I and B. The line's own number may stand before it.
+    /// Returns whether it was the last.
     ///
     /// # Errors
     /// `LINE-CHECK`, naming the line; the same line can be typed again.
@@ -141,15 +139,8 @@ impl Typed {
         }
         let count = kept.chars().count();
         if count != CHARACTERS + CHECK {
-            let more = if count > CHARACTERS + CHECK {
-                "more than "
-            } else {
-                ""
-            };
-            return Err(wrong(&format!(
-                "{more}{} characters",
-                count.min(CHARACTERS + CHECK)
-            )));
+            let more = if count > CHARACTERS + CHECK { "more than " } else { "" };
+            return Err(wrong(&format!("{more}{} characters", count.min(CHARACTERS + CHECK))));
         }
         let (data, typed) = kept
             .split_at_checked(CHARACTERS)
@@ -180,8 +171,8 @@ impl Typed {
     }
 }
 
-/// Asks for lines without showing them, until all were right. Whoever has a scanner that types like a keyboard lets it read the QR codes
-/// instead, in any order.
+/// Asks for lines without showing them, until all were right. Whoever has a scanner that types like
+/// a keyboard lets it read the QR codes instead, in any order.
 ///
 /// # Errors
 /// As [`Asker::hidden`]; where nobody can be asked again, `LINE-…` and `FRAME-…`.

@@ -1,4 +1,5 @@
-//! Pages for the printer: self-contained HTML from `templates/paper/`, for A4 and Letter, without scripts and without a network.
+//! Pages for the printer: self-contained HTML from `templates/paper/`, for A4 and Letter, without
+//! scripts and without a network.
 
 use minijinja::{Environment, UndefinedBehavior, value::Kwargs};
 use serde::Serialize;
@@ -14,34 +15,13 @@ use crate::{Error, Result, encoding::Hash, fingerprint, guide::Texts};
 /// The templates: reviewed once, compiled in.
 const TEMPLATES: [(&str, &str); 8] = [
     ("base.html", include_str!("../../templates/paper/base.html")),
-    (
-        "parts.html",
-        include_str!("../../templates/paper/parts.html"),
-    ),
-    (
-        "script.html",
-        include_str!("../../templates/paper/script.html"),
-    ),
-    (
-        "share.html",
-        include_str!("../../templates/paper/share.html"),
-    ),
-    (
-        "identity.html",
-        include_str!("../../templates/paper/identity.html"),
-    ),
-    (
-        "offer.html",
-        include_str!("../../templates/paper/offer.html"),
-    ),
-    (
-        "codes.html",
-        include_str!("../../templates/paper/codes.html"),
-    ),
-    (
-        "transcript.html",
-        include_str!("../../templates/paper/transcript.html"),
-    ),
+    ("parts.html", include_str!("../../templates/paper/parts.html")),
+    ("script.html", include_str!("../../templates/paper/script.html")),
+    ("share.html", include_str!("../../templates/paper/share.html")),
+    ("identity.html", include_str!("../../templates/paper/identity.html")),
+    ("offer.html", include_str!("../../templates/paper/offer.html")),
+    ("codes.html", include_str!("../../templates/paper/codes.html")),
+    ("transcript.html", include_str!("../../templates/paper/transcript.html")),
 ];
 
 /// The size of the paper.
@@ -89,7 +69,8 @@ pub struct Sheet {
     pub copy: String,
 }
 
-/// Fills in a template. Everything that is filled in is escaped for HTML, but the codes, which are made here.
+/// Fills in a template. Everything that is filled in is escaped for HTML, but the codes, which are
+/// made here.
 ///
 /// # Errors
 /// [`Error::Failed`] where the template asks for what is not there.
@@ -101,10 +82,7 @@ pub fn page(
     mut body: Value,
 ) -> Result<String> {
     let failed = |error: minijinja::Error| {
-        Error::failed(
-            format!("the page {name}: {error:#}"),
-            "report this as a defect",
-        )
+        Error::failed(format!("the page {name}: {error:#}"), "report this as a defect")
     };
     let mut press = Environment::new();
     press.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -117,11 +95,8 @@ pub fn page(
         let given: std::result::Result<Vec<String>, _> =
             names.iter().map(|name| values.get(name)).collect();
         let given = given?;
-        let pairs: Vec<(&str, &str)> = names
-            .iter()
-            .zip(&given)
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
+        let pairs: Vec<(&str, &str)> =
+            names.iter().zip(&given).map(|(name, value)| (name.as_str(), value.as_str())).collect();
         Ok::<_, minijinja::Error>(texts.get(&key, &pairs))
     });
     if let Some(body) = body.as_object_mut() {
@@ -131,12 +106,11 @@ pub fn page(
         body.insert("sheet".into(), sheet);
     }
     let template = press.get_template(name).map_err(failed)?;
-    template
-        .render(minijinja::value::Serde(&body))
-        .map_err(failed)
+    template.render(minijinja::value::Serde(&body)).map_err(failed)
 }
 
-/// What stands at the foot of every page: inside a style sheet, so of characters that mean nothing there.
+/// What stands at the foot of every page: inside a style sheet, so of characters that mean nothing
+/// there.
 fn footer(title: &str, sheet: &Sheet) -> String {
     let parts = [sheet.ceremony.as_str(), title, &sheet.copy];
     let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
@@ -167,10 +141,7 @@ pub fn codes(files: &[Named], what: &str, texts: &Texts) -> Result<Value> {
 /// `LINE-FORMAT` for too many bytes.
 pub fn lines_of(bytes: &[u8]) -> Result<Value> {
     let lines = lines::lines(bytes)?;
-    Ok(lines
-        .iter()
-        .map(|line| Value::from(line.as_str()))
-        .collect())
+    Ok(lines.iter().map(|line| Value::from(line.as_str())).collect())
 }
 
 /// A hash in words, for a template.

@@ -1,4 +1,5 @@
-//! A QR code (ISO/IEC 18004) of a frame: as SVG for paper, as half blocks for a terminal, as a picture.
+//! A QR code (ISO/IEC 18004) of a frame: as SVG for paper, as half blocks for a terminal, as a
+//! picture.
 
 use std::io::Cursor;
 
@@ -33,11 +34,7 @@ impl Code {
         }
         Ok(Code {
             width: code.width(),
-            dark: code
-                .to_colors()
-                .into_iter()
-                .map(|color| color == Color::Dark)
-                .collect(),
+            dark: code.to_colors().into_iter().map(|color| color == Color::Dark).collect(),
         })
     }
 
@@ -45,11 +42,7 @@ impl Code {
     fn is_dark(&self, x: usize, y: usize) -> bool {
         let inside = |at: usize| at.checked_sub(QUIET).filter(|at| *at < self.width);
         match (inside(x), inside(y)) {
-            (Some(x), Some(y)) => self
-                .dark
-                .get(y * self.width + x)
-                .copied()
-                .unwrap_or_default(),
+            (Some(x), Some(y)) => self.dark.get(y * self.width + x).copied().unwrap_or_default(),
             _ => false,
         }
     }
@@ -68,7 +61,8 @@ impl Code {
             while x < side {
                 let run = (x..side).take_while(|&x| self.is_dark(x, y)).count();
                 if run > 0 {
-                    // A little over into the next row: no seam is left between them where a printer draws each by itself.
+                    // A little over into the next row: no seam is left between them where a printer
+                    // draws each by itself.
                     path.push_str(&format!("M{x} {y}h{run}v1.05h-{run}z"));
                 }
                 x += run + 1;
@@ -79,7 +73,8 @@ impl Code {
         )
     }
 
-    /// As half blocks, two modules a character; dark modules are drawn in the terminal's background where that is dark.
+    /// As half blocks, two modules a character; dark modules are drawn in the terminal's background
+    /// where that is dark.
     pub fn terminal(&self, dark_background: bool) -> String {
         let side = self.side();
         let drawn = |x: usize, y: usize| y < side && self.is_dark(x, y) != dark_background;
@@ -108,11 +103,9 @@ impl Code {
             Luma([if dark { 0 } else { 255 }])
         });
         let mut bytes = Cursor::new(Vec::new());
-        picture
-            .write_to(&mut bytes, ImageFormat::Png)
-            .map_err(|error| {
-                Error::failed(format!("a picture: {error}"), "report this as a defect")
-            })?;
+        picture.write_to(&mut bytes, ImageFormat::Png).map_err(|error| {
+            Error::failed(format!("a picture: {error}"), "report this as a defect")
+        })?;
         Ok(bytes.into_inner())
     }
 }

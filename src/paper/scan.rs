@@ -42,10 +42,7 @@ pub fn scan(pictures: &[PathBuf], to: &Path) -> Result<Report> {
             folder::make_folder(parent)?;
         }
         folder::write_new(&path, bytes)?;
-        report = report.value(
-            name,
-            format!("{} bytes, SHA-256 {}", bytes.len(), Hash::of(bytes)),
-        );
+        report = report.value(name, format!("{} bytes, SHA-256 {}", bytes.len(), Hash::of(bytes)));
     }
     Ok(report)
 }
@@ -82,10 +79,8 @@ pub fn frames_in(file: &Path) -> Result<Vec<String>> {
     });
     let grids = prepared.detect_grids();
     let texts = grids.iter().filter_map(|grid| grid.decode().ok());
-    let frames: Vec<String> = texts
-        .map(|(_, text)| text)
-        .filter(|text| text.starts_with(PREFIX))
-        .collect();
+    let frames: Vec<String> =
+        texts.map(|(_, text)| text).filter(|text| text.starts_with(PREFIX)).collect();
     match frames.is_empty() {
         true => Err(wrong("no code of Keyferry's that could be read".into())),
         false => Ok(frames),

@@ -11,7 +11,8 @@ use crate::{Error, Result, folder, report::Report, terminal::Asker};
 /// The greatest size of a file that is shown, in bytes; what frames can carry is less.
 const MAX_FILE: u64 = 1 << 20;
 
-/// The files of these paths, under the names by which they cross: a folder's as `<folder>/<file>`, a single file by its own.
+/// The files of these paths, under the names by which they cross: a folder's as `<folder>/<file>`,
+/// a single file by its own.
 ///
 /// # Errors
 /// What reading can end with.
@@ -55,11 +56,9 @@ pub fn pictures(files: &[Named], what: &str, to: &Path) -> Result<Report> {
         let name = format!("{what}-{:03}-of-{:03}.png", n + 1, texts.len());
         folder::write_new(&to.join(name), &Code::of(text)?.png()?)?;
     }
-    Ok(
-        Report::new("Every code is a picture; whoever has all of them has the files.")
-            .value("pictures", texts.len())
-            .value("folder", to.display().to_string()),
-    )
+    Ok(Report::new("Every code is a picture; whoever has all of them has the files.")
+        .value("pictures", texts.len())
+        .value("folder", to.display().to_string()))
 }
 
 /// Shows the codes on the terminal; Enter shows the next.
@@ -70,10 +69,7 @@ pub fn on_terminal(files: &[Named], what: &str, light: bool, asker: &Asker) -> R
     let texts = frames::frames(files)?;
     for (n, text) in texts.iter().enumerate() {
         asker.say(&format!("{}\n", Code::of(text)?.terminal(!light)));
-        asker.line(&format!(
-            "{}. Enter for the next: ",
-            caption(what, n, texts.len())
-        ))?;
+        asker.line(&format!("{}. Enter for the next: ", caption(what, n, texts.len())))?;
     }
     Ok(Report::new("Every code was shown.").value("codes", texts.len()))
 }

@@ -37,7 +37,8 @@ impl State {
         self.side == Side::Hoster && self.kek.is_some() && !self.made.contains_key(&Kind::Closing)
     }
 
-    /// Whether keys that were born here must go after an abort, as far as the log says: not those that may be primary.
+    /// Whether keys that were born here must go after an abort, as far as the log says: not those
+    /// that may be primary.
     pub fn born_left(&self) -> bool {
         let born = self.side == Side::Hoster && self.way == Way::Born;
         let may_go = self.aborted.is_some() && !self.primary_begun;
@@ -57,10 +58,7 @@ impl State {
 
     /// The document that waits for its officers' signatures.
     pub fn unreleased(&self) -> Option<(Kind, Made)> {
-        self.made
-            .iter()
-            .find(|(_, made)| !made.released)
-            .map(|(kind, made)| (*kind, *made))
+        self.made.iter().find(|(_, made)| !made.released).map(|(kind, made)| (*kind, *made))
     }
 
     /// The hash of a document that this side has taken or made.
@@ -69,11 +67,7 @@ impl State {
     /// `LOG-EVENT` where the log names none.
     pub fn document(&self, kind: Kind) -> Result<Hash> {
         let made = self.made.get(&kind).map(|made| made.hash);
-        self.taken
-            .get(&kind)
-            .copied()
-            .or(made)
-            .ok_or_else(|| missing(kind))
+        self.taken.get(&kind).copied().or(made).ok_or_else(|| missing(kind))
     }
 
     /// A document that this side has made.

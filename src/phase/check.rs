@@ -1,4 +1,5 @@
-//! What an entry may say where a side stands: intents before results, approvals before gated acts, newer attempts only.
+//! What an entry may say where a side stands: intents before results, approvals before gated acts,
+//! newer attempts only.
 
 use super::{Gate, Phase, State, Step, name};
 use crate::{
@@ -25,13 +26,8 @@ impl State {
         if self.phase == Phase::Closed && !self.after_close(event) {
             return Err("an entry after close".into());
         }
-        let touches = [
-            Step::Restart,
-            Step::Primary,
-            Step::Rollback,
-            Step::SourceDestroy,
-            Step::CloudExport,
-        ];
+        let touches =
+            [Step::Restart, Step::Primary, Step::Rollback, Step::SourceDestroy, Step::CloudExport];
         let needs_intent =
             event.made().is_some() || step.is_some_and(|step| touches.contains(&step));
         if needs_intent && self.pending != step {
@@ -113,19 +109,17 @@ impl State {
             Event::Close { count, .. } if *count != entry.head.seq => {
                 Err(format!("a close that counts {count} entries"))
             }
-            Event::Close { .. } if self.kek_left() || self.born_left() => Err(
-                "a close before the KEK, or the keys of an aborted ceremony, are destroyed".into(),
-            ),
+            Event::Close { .. } if self.kek_left() || self.born_left() => {
+                Err("a close before the KEK, or the keys of an aborted ceremony, are destroyed"
+                    .into())
+            }
             _ => Ok(()),
         }
     }
 
     /// Officers have signed for exactly this.
     fn signed_for<S: Subject>(&self, subject: &S) -> std::result::Result<Hash, String> {
-        let approved = self
-            .approvals
-            .get(&S::GATE)
-            .map(|approval| approval.subject);
+        let approved = self.approvals.get(&S::GATE).map(|approval| approval.subject);
         let subject = subject_hash(subject);
         match approved == Some(subject) {
             true => Ok(subject),
@@ -166,8 +160,8 @@ impl State {
         }
     }
 
-    /// The least attempt that a document of the other side may have: one that comes after another of its kind, taken or given
-    /// up since, is of a later attempt.
+    /// The least attempt that a document of the other side may have: one that comes after another
+    /// of its kind, taken or given up since, is of a later attempt.
     pub fn least_attempt(&self, kind: Kind) -> u32 {
         let left = self.abandoned.iter().filter(|left| left.kind == kind);
         let left = left.map(|left| left.attempt.saturating_add(1)).max();
@@ -194,8 +188,6 @@ impl State {
 fn same_order(given: Option<Order>, recorded: Hash) -> std::result::Result<(), String> {
     match given.map(|given| given.hash()) == Some(recorded) {
         true => Ok(()),
-        false => Err(format!(
-            "an order {recorded} that does not follow from the log"
-        )),
+        false => Err(format!("an order {recorded} that does not follow from the log")),
     }
 }

@@ -155,8 +155,9 @@ macro_rules! table {
     };
 }
 
-/// How the tenant's keys come into the hoster's HSM: each of the tables below is followed by [`TABLE`]. The first line of a phase
-/// is what `status` proposes, unless a step must be taken first for each custodian.
+/// How the tenant's keys come into the hoster's HSM: each of the tables below is followed by
+/// [`TABLE`]. The first line of a phase is what `status` proposes, unless a step must be taken
+/// first for each custodian.
 pub fn way_in(way: Way) -> &'static [Row] {
     match way {
         Way::Carried => CARRIED,
@@ -226,7 +227,8 @@ pub const BORN: &[Row] = table! {
     Tenant ChallengeReleased    Restart      Planned              "the tenant's security officer" "restart --reason TEXT";
 };
 
-/// Born in the tenant's HSM, and wrapped by another tool: the tenant confirms the KEK for it, and is then shown what arrived.
+/// Born in the tenant's HSM, and wrapped by another tool: the tenant confirms the KEK for it, and
+/// is then shown what arrived.
 pub const BROUGHT: &[Row] = table! {
     Hoster Planned              KekCreate    OfferMade            "the hoster's operator"   "kek create";
     Hoster OfferMade            Release      OfferReleased        "the hoster's operator, once officers have signed" "release";
@@ -250,7 +252,8 @@ pub const BROUGHT: &[Row] = table! {
     Tenant ChallengeReleased    Restart      OfferTaken           "the tenant's security officer" "restart --reason TEXT";
 };
 
-/// Born in the tenant's HSM, and wrapped for a cloud service: the hoster's side has no steps. A KEK that has expired is followed by another.
+/// Born in the tenant's HSM, and wrapped for a cloud service: the hoster's side has no steps. A KEK
+/// that has expired is followed by another.
 pub const CLOUD: &[Row] = table! {
     Tenant Planned              KeysCreate   KeysReady            "the tenant's security officer" "keys create";
     Tenant KeysReady            CloudExport  CloudExported        "the tenant's security officer" "export --format FORMAT --kek FILE";
@@ -283,13 +286,15 @@ pub const TABLE: &[Row] = table! {
     Hoster ReceiptMade          Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
 };
 
-/// From wherever a side is, until the ceremony has ended. The phase of these two lines does not matter.
+/// From wherever a side is, until the ceremony has ended. The phase of these two lines does not
+/// matter.
 pub const ABORT: &[Row] = table! {
     Hoster Planned              Abort        Aborted              "the hoster's operator"   "abort --reason TEXT";
     Tenant Planned              Abort        Aborted              "the tenant's security officer" "abort --reason TEXT";
 };
 
-/// What may happen to the service from its registration on, and after the ceremony has ended. The phase stays as it is.
+/// What may happen to the service from its registration on, and after the ceremony has ended. The
+/// phase stays as it is.
 pub const SERVICE: &[Row] = &[
     service(Step::Evidence, "evidence add FILE ..."),
     service(Step::Rollback, "rollback"),

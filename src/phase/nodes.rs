@@ -1,4 +1,5 @@
-//! What a log says of the nodes of the service: which have proven what, which orders stand, what was primary before.
+//! What a log says of the nodes of the service: which have proven what, which orders stand, what
+//! was primary before.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,9 +45,7 @@ pub struct Nodes {
 impl Nodes {
     /// The nodes that count.
     pub fn current(&self) -> impl Iterator<Item = &Id> {
-        self.planned
-            .iter()
-            .filter(|node| !self.removed.contains(node))
+        self.planned.iter().filter(|node| !self.removed.contains(node))
     }
 
     /// The newest order that changes what is primary.
@@ -74,9 +73,7 @@ impl Nodes {
     /// The nodes that have yet to prove themselves at a stage.
     pub fn missing(&self, stage: Stage) -> Vec<&Id> {
         let proved = self.proved(stage);
-        self.current()
-            .filter(|node| !proved.contains_key(*node))
-            .collect()
+        self.current().filter(|node| !proved.contains_key(*node)).collect()
     }
 
     /// Whether a node may begin: it is the first, or the one before it was green.
@@ -94,9 +91,7 @@ impl Nodes {
 
     /// The order by which the primaries before the last activation come back.
     pub fn rollback(&self, subject: Hash) -> Option<Order> {
-        let standing = self
-            .standing()
-            .filter(|order| order.order == OrderKind::Activate)?;
+        let standing = self.standing().filter(|order| order.order == OrderKind::Activate)?;
         let order = self.order(OrderKind::Rollback, subject)?;
         let former = standing.former.clone();
         Some(Order { former, ..order })
@@ -108,10 +103,7 @@ impl Nodes {
 
     /// The next node may begin, where it may not yet.
     fn install_next(&mut self, because: Hash) {
-        let next = self
-            .missing(Stage::Ready)
-            .first()
-            .map(|node| (*node).clone());
+        let next = self.missing(Stage::Ready).first().map(|node| (*node).clone());
         let next = next.filter(|node| !self.may_begin(node));
         if let Some((node, order)) = next.zip(self.order(OrderKind::Install, because)) {
             let node = Some(node);
@@ -124,19 +116,16 @@ impl Nodes {
         let there = self.current().any(|one| one == node);
         match there && stage == self.stage() && self.may_begin(node) {
             true => Ok(()),
-            false => Err(format!(
-                "evidence of {node} at the stage {}, out of its turn",
-                stage.name()
-            )),
+            false => {
+                Err(format!("evidence of {node} at the stage {}, out of its turn", stage.name()))
+            }
         }
     }
 
     /// Whether these nodes may leave and be replaced.
     pub(super) fn may_change(&self, removed: &[Id], replaced: &[Id]) -> Result<(), String> {
         let named: BTreeSet<&Id> = removed.iter().chain(replaced).collect();
-        let there = named
-            .iter()
-            .all(|node| self.current().any(|one| one == *node));
+        let there = named.iter().all(|node| self.current().any(|one| one == *node));
         let once = named.len() == removed.len() + replaced.len();
         match there && once && !named.is_empty() && removed.len() < self.current().count() {
             true => Ok(()),
@@ -147,27 +136,14 @@ impl Nodes {
     /// Takes an entry. `approved` is the subject that officers have signed for the step.
     pub(super) fn take(&mut self, entry: &Entry, approved: Option<Hash>) {
         match &entry.event {
-            Event::Register {
-                brief,
-                target,
-                nodes,
-            } => {
+            Event::Register { brief, target, nodes } => {
                 self.target = target.clone();
                 self.brief = Some(*brief);
                 self.planned = nodes.clone();
             }
-            Event::Evidence {
-                node,
-                stage,
-                evidence,
-                machine,
-                ..
-            } => {
+            Event::Evidence { node, stage, evidence, machine, .. } => {
                 self.all.push((node.clone(), *stage, *evidence));
-                let proved = Proved {
-                    evidence: *evidence,
-                    machine: machine.clone(),
-                };
+                let proved = Proved { evidence: *evidence, machine: machine.clone() };
                 match stage {
                     Stage::Ready => self.ready.insert(node.clone(), proved),
                     Stage::Active => self.active.insert(node.clone(), proved),
@@ -191,7 +167,8 @@ impl Nodes {
                 self.removed.extend(removed.iter().cloned());
                 for node in removed.iter().chain(replaced) {
                     self.active.remove(node);
-                    // Once the keys are primary nobody can show `ready` any more: what was shown before stays.
+                    // Once the keys are primary nobody can show `ready` any more: what was shown
+                    // before stays.
                     if self.stage() == Stage::Ready {
                         self.ready.remove(node);
                     }

@@ -68,7 +68,8 @@ pub struct State {
     pub exporting: bool,
     /// Whether a KEK was begun in this attempt: it may be in the HSM without being in the log.
     pub kek_begun: bool,
-    /// Whether keys were begun in this attempt: at the hoster they may be in the HSM without being in the log.
+    /// Whether keys were begun in this attempt: at the hoster they may be in the HSM without being
+    /// in the log.
     pub keys_begun: bool,
     /// Whether the keys may have become primary.
     pub primary_begun: bool,
@@ -234,8 +235,7 @@ impl State {
         self.remember_documents(event);
         let gate = event.step().and_then(Step::gate);
         let approved = gate.and_then(|gate| self.approvals.get(&gate));
-        self.nodes
-            .take(entry, approved.map(|approval| approval.subject));
+        self.nodes.take(entry, approved.map(|approval| approval.subject));
         match event {
             Event::Init { way, .. } => {
                 self.way = *way;
@@ -265,47 +265,29 @@ impl State {
             | Event::Import { keys, .. }
             | Event::ImportPlain(PlainImported { keys, .. }) => self.keys = keys.clone(),
             Event::CloudExport(_) => self.cloud_exports += 1,
-            Event::OfferCheck {
-                attempt,
-                fingerprint,
-                ..
-            } => {
+            Event::OfferCheck { attempt, fingerprint, .. } => {
                 self.seen_attempt = *attempt;
                 self.offered = Some(*fingerprint);
                 self.approvals.clear();
             }
-            Event::KeysCheck {
-                attempt,
-                package_id,
-                keys,
-                ..
-            } => {
+            Event::KeysCheck { attempt, package_id, keys, .. } => {
                 self.seen_attempt = *attempt;
                 self.package_id = Some(*package_id);
                 self.keys = keys.clone();
             }
-            Event::Answer {
-                attempt,
-                package_id,
-                ..
-            } => {
+            Event::Answer { attempt, package_id, .. } => {
                 self.seen_attempt = *attempt;
                 self.package_id = Some(*package_id);
             }
-            Event::PackageCheck {
-                attempt,
-                package_id,
-                ..
-            } => {
+            Event::PackageCheck { attempt, package_id, .. } => {
                 self.seen_attempt = *attempt;
                 self.package_id = Some(*package_id);
-                // Who opened an older package's seal, or signed for it, has not opened or signed for this one's.
+                // Who opened an older package's seal, or signed for it, has not opened or signed
+                // for this one's.
                 self.quorum = None;
                 self.approvals.clear();
             }
-            Event::Export {
-                package_id, shares, ..
-            } => {
+            Event::Export { package_id, shares, .. } => {
                 self.package_id = Some(*package_id);
                 self.shares = shares.clone();
                 self.exporting = false;
@@ -313,9 +295,9 @@ impl State {
             Event::ShareConfirm { custodian, .. } => {
                 self.confirmed.insert(custodian.clone());
             }
-            Event::Quorum {
-                custodians, spent, ..
-            } => self.quorum = Some((custodians.clone(), spent.clone())),
+            Event::Quorum { custodians, spent, .. } => {
+                self.quorum = Some((custodians.clone(), spent.clone()))
+            }
             Event::Release { kind, .. } => {
                 if let Some(made) = self.made.get_mut(kind) {
                     made.released = true;
@@ -327,11 +309,7 @@ impl State {
 
     fn remember_documents(&mut self, event: &Event) {
         if let Some((kind, hash)) = event.made() {
-            let made = Made {
-                hash,
-                attempt: self.attempt,
-                released: false,
-            };
+            let made = Made { hash, attempt: self.attempt, released: false };
             self.made.insert(kind, made);
         }
         if let Some((kind, hash)) = event.took()
@@ -342,11 +320,7 @@ impl State {
     }
 
     fn leave(&mut self, kind: Kind, hash: Hash, attempt: u32) {
-        self.abandoned.push(Abandoned {
-            kind,
-            hash,
-            attempt,
-        });
+        self.abandoned.push(Abandoned { kind, hash, attempt });
     }
 
     fn approve(&mut self, gate: Gate, subject: Hash) {
@@ -362,7 +336,8 @@ impl State {
     /// The next attempt: what this side made in the last one serves for nothing more.
     fn restart(&mut self, attempt: u32) {
         self.abandon(|_, _| true);
-        // The offer stays taken: the tenant's next attempt wraps for the same KEK, unless a newer one comes.
+        // The offer stays taken: the tenant's next attempt wraps for the same KEK, unless a newer
+        // one comes.
         for kind in [Kind::Package, Kind::Keys, Kind::Challenge] {
             if let Some(hash) = self.taken.remove(&kind) {
                 self.leave(kind, hash, self.seen_attempt);

@@ -61,7 +61,8 @@ impl Way {
         *self == Way::default()
     }
 
-    /// Whether the tenant takes the hoster's word on which keys there are, and asks for proofs: then its own HSM takes no part.
+    /// Whether the tenant takes the hoster's word on which keys there are, and asks for proofs:
+    /// then its own HSM takes no part.
     pub fn is_challenged(self) -> bool {
         matches!(self, Way::Born | Way::Brought)
     }
@@ -197,11 +198,8 @@ pub enum CloudFormat {
 
 impl CloudFormat {
     /// Every one of them.
-    pub const ALL: [CloudFormat; 3] = [
-        CloudFormat::AzureByok,
-        CloudFormat::AwsKms,
-        CloudFormat::GcpKms,
-    ];
+    pub const ALL: [CloudFormat; 3] =
+        [CloudFormat::AzureByok, CloudFormat::AwsKms, CloudFormat::GcpKms];
 
     /// The name in plans, logs and on the command line.
     pub fn name(self) -> &'static str {
@@ -213,7 +211,8 @@ impl CloudFormat {
     }
 }
 
-/// A rehearsal on the real HSMs and nodes with throwaway keys, which stops before activation and removes what it made.
+/// A rehearsal on the real HSMs and nodes with throwaway keys, which stops before activation and
+/// removes what it made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trial {
     /// None is asked for.

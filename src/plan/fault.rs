@@ -25,11 +25,8 @@ impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (n, fault) in self.0.iter().enumerate() {
             let separator = if n == 0 { "" } else { "\n            " };
-            let place = if fault.line == 0 {
-                "plan".to_owned()
-            } else {
-                format!("line {}", fault.line)
-            };
+            let place =
+                if fault.line == 0 { "plan".to_owned() } else { format!("line {}", fault.line) };
             write!(
                 f,
                 "{separator}{place}: {} ({}; expected {})",
@@ -44,10 +41,7 @@ impl fmt::Display for Faults {
 
 impl From<Faults> for Error {
     fn from(faults: Faults) -> Error {
-        let rule = faults
-            .0
-            .first()
-            .map_or(Rule::PlanSyntax, |fault| fault.rule);
+        let rule = faults.0.first().map_or(Rule::PlanSyntax, |fault| fault.rule);
         rule.refuse(
             faults.to_string(),
             "a plan without faults",

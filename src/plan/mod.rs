@@ -184,7 +184,8 @@ impl Plan {
     /// Reads a plan from a file.
     ///
     /// # Errors
-    /// [`crate::Error::Failed`] where it can't be read, else its first fault's rule with all faults named.
+    /// [`crate::Error::Failed`] where it can't be read, else its first fault's rule with all faults
+    /// named.
     pub fn read(path: &Path) -> Result<Self> {
         Ok(Plan::parse(folder::read_file(path, MAX_PLAN)?)?)
     }
@@ -212,8 +213,8 @@ impl Plan {
         self.waivers.iter().any(|waiver| waiver.rule == rule)
     }
 
-    /// Whether only a KEK that the tenant's security officer has marked trusted may wrap a target key (`kek trust`). Composite cannot have
-    /// it: its ephemeral AES key can't be trusted.
+    /// Whether only a KEK that the tenant's security officer has marked trusted may wrap a target
+    /// key (`kek trust`). Composite cannot have it: its ephemeral AES key can't be trusted.
     pub fn trusted_only(&self) -> bool {
         self.single_shot() && !self.waives(Rule::TargetWrapWithTrusted)
     }
@@ -234,15 +235,11 @@ impl Plan {
 
     /// The places of one stage, one per node.
     pub fn node_places(&self, stage: Stage) -> Vec<String> {
-        self.target
-            .nodes()
-            .iter()
-            .map(|node| format!("{node}/{}", stage.name()))
-            .collect()
+        self.target.nodes().iter().map(|node| format!("{node}/{}", stage.name())).collect()
     }
 
-    /// The label of a target key at the hoster: the plan's label and 8 hex digits of the plan's hash,
-    /// so that next year's ceremony does not collide.
+    /// The label of a target key at the hoster: the plan's label and 8 hex digits of the plan's
+    /// hash, so that next year's ceremony does not collide.
     pub fn hoster_label(&self, label: &str) -> String {
         format!("{label}-{}", &self.hash.to_string()[..8])
     }

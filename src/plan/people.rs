@@ -87,7 +87,8 @@ pub struct Custodian {
     pub recipients: Vec<String>,
 }
 
-/// M of N. Keys that are born at the hoster do not travel: then nobody holds a share, and both are zero.
+/// M of N. Keys that are born at the hoster do not travel: then nobody holds a share, and both are
+/// zero.
 #[derive(Debug, Clone, Default)]
 pub struct QuorumPlan {
     /// M, at least 2.
@@ -97,7 +98,8 @@ pub struct QuorumPlan {
 }
 
 impl Plan {
-    /// Whether an id is that of somebody of the plan: an officer of either side, a witness or a custodian.
+    /// Whether an id is that of somebody of the plan: an officer of either side, a witness or a
+    /// custodian.
     pub fn has_person(&self, id: &Id) -> bool {
         let officers = self.tenant.officers.iter().chain(&self.hoster.officers);
         let witnesses = self.witnesses.iter().map(|witness| &witness.id);

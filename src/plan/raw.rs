@@ -175,9 +175,7 @@ pub struct RawAfter {
 
 impl Default for RawAfter {
     fn default() -> Self {
-        RawAfter {
-            source: Source::Keep,
-        }
+        RawAfter { source: Source::Keep }
     }
 }
 

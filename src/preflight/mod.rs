@@ -1,5 +1,5 @@
-//! What a machine must be like before keys that matter are touched on it. Here it is judged, from the texts of the kernel
-//! (proc(5)); `side::preflight` gathers them, reports and records.
+//! What a machine must be like before keys that matter are touched on it. Here it is judged, from
+//! the texts of the kernel (proc(5)); `side::preflight` gathers them, reports and records.
 
 pub mod network;
 pub mod process;
@@ -53,7 +53,8 @@ impl Outcome {
     }
 }
 
-/// One rule that was looked at: what was found, or the refusal that a production ceremony ends with.
+/// One rule that was looked at: what was found, or the refusal that a production ceremony ends
+/// with.
 #[derive(Debug)]
 pub struct Check {
     rule: Rule,
@@ -104,10 +105,7 @@ pub fn require(checks: &[Check], plan: &Plan) -> Result<()> {
         return Ok(());
     }
     let blocking = (checks.iter()).filter(|check| !plan.waives(check.rule));
-    match blocking
-        .filter_map(|check| check.result.as_ref().err())
-        .next()
-    {
+    match blocking.filter_map(|check| check.result.as_ref().err()).next() {
         Some(refusal) => Err(Error::Refused(refusal.clone())),
         None => Ok(()),
     }
@@ -116,9 +114,9 @@ pub fn require(checks: &[Check], plan: &Plan) -> Result<()> {
 /// What the log says that a preflight compares with.
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
-    /// The time of the last entry that says how far the clock has come. Refusals, repairs and preflights do not: a
-    /// clock that was refused would otherwise be right at the second try. A note does, so that people can
-    /// correct a record whose clock once ran ahead.
+    /// The time of the last entry that says how far the clock has come. Refusals, repairs and
+    /// preflights do not: a clock that was refused would otherwise be right at the second try. A
+    /// note does, so that people can correct a record whose clock once ran ahead.
     pub time: Option<String>,
     /// What the last preflight found.
     pub findings: Vec<Finding>,
@@ -140,7 +138,8 @@ impl Seen {
     }
 }
 
-/// The clock against the record. Both are UTC, RFC 3339, whole seconds: their order is that of the texts.
+/// The clock against the record. Both are UTC, RFC 3339, whole seconds: their order is that of the
+/// texts.
 ///
 /// # Errors
 /// `PREFLIGHT-CLOCK`.
@@ -163,15 +162,8 @@ pub fn clock(now: &str, seen: &Seen) -> Result<String> {
 /// The rule, naming each variable that begins so.
 pub fn environment(rule: Rule, beginnings: &[&str], names: &[String]) -> Result<String> {
     let shown = beginnings.join("…, ");
-    let begins = |name: &&String| {
-        beginnings
-            .iter()
-            .any(|beginning| name.starts_with(beginning))
-    };
-    let found: Vec<String> = (names.iter())
-        .filter(begins)
-        .map(|name| escape(name))
-        .collect();
+    let begins = |name: &&String| beginnings.iter().any(|beginning| name.starts_with(beginning));
+    let found: Vec<String> = (names.iter()).filter(begins).map(|name| escape(name)).collect();
     if found.is_empty() {
         return Ok(format!("no variable {shown}…"));
     }
@@ -199,15 +191,9 @@ pub struct MountOptions {
 /// # Errors
 /// `PREFLIGHT-MEDIUM`, naming the options that are missing.
 pub fn medium(folder: &str, options: MountOptions) -> Result<String> {
-    let wanted = [
-        (options.nosuid, "nosuid"),
-        (options.nodev, "nodev"),
-        (options.noexec, "noexec"),
-    ];
-    let missing: Vec<&str> = (wanted.iter())
-        .filter(|(there, _)| !there)
-        .map(|(_, name)| *name)
-        .collect();
+    let wanted = [(options.nosuid, "nosuid"), (options.nodev, "nodev"), (options.noexec, "noexec")];
+    let missing: Vec<&str> =
+        (wanted.iter()).filter(|(there, _)| !there).map(|(_, name)| *name).collect();
     if missing.is_empty() {
         return Ok(format!("{folder} is mounted nosuid,nodev,noexec"));
     }

@@ -1,4 +1,5 @@
-//! Interfaces and routes: nothing is up, or the planned HSM's own interface with a way to the HSM and to nothing else.
+//! Interfaces and routes: nothing is up, or the planned HSM's own interface with a way to the HSM
+//! and to nothing else.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -12,7 +13,8 @@ const GATEWAY: u32 = 0x2;
 const REJECT: u32 = 0x200;
 const ANYCAST: u32 = 0x0010_0000;
 const LOCAL: u32 = 0x8000_0000;
-/// The widest network that passes for an interface's own link, in bits: a wider one may be a default route in pieces.
+/// The widest network that passes for an interface's own link, in bits: a wider one may be a
+/// default route in pieces.
 const WIDEST_V4: u8 = 16;
 const WIDEST_V6: u8 = 64;
 /// How many interfaces or routes are named.
@@ -30,8 +32,7 @@ pub struct Interface {
 impl Interface {
     /// Whether it is up, and not the loopback. One that does not tell counts as up.
     fn is_up(&self) -> bool {
-        self.flags
-            .is_none_or(|flags| flags & UP != 0 && flags & LOOPBACK == 0)
+        self.flags.is_none_or(|flags| flags & UP != 0 && flags & LOOPBACK == 0)
     }
 }
 
@@ -51,25 +52,18 @@ pub struct Route {
 impl std::fmt::Display for Route {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let by = if self.gateway { " by a gateway" } else { "" };
-        write!(
-            f,
-            "{}/{} on {}{by}",
-            self.to,
-            self.bits,
-            escape(&self.interface)
-        )
+        write!(f, "{}/{} on {}{by}", self.to, self.bits, escape(&self.interface))
     }
 }
 
-/// The names in `/proc/net/dev` (proc(5)): two lines of titles, then `name: counters`. `None` for another text.
+/// The names in `/proc/net/dev` (proc(5)): two lines of titles, then `name: counters`. `None` for
+/// another text.
 pub fn interface_names(dev: &str) -> Option<Vec<String>> {
     let mut lines = dev.lines();
     if !lines.next()?.starts_with("Inter-|") {
         return None;
     }
-    (lines.skip(1))
-        .map(|line| Some(line.rsplit_once(':')?.0.trim().to_owned()))
-        .collect()
+    (lines.skip(1)).map(|line| Some(line.rsplit_once(':')?.0.trim().to_owned())).collect()
 }
 
 /// The flags in `/sys/class/net/NAME/flags`: `0x1003`.
@@ -77,17 +71,15 @@ pub fn flags(text: &str) -> Option<u32> {
     u32::from_str_radix(text.trim().strip_prefix("0x")?, 16).ok()
 }
 
-/// The routes in `/proc/net/route`: a line of titles, then columns; addresses are hex in the machine's byte order. `None` for another text.
+/// The routes in `/proc/net/route`: a line of titles, then columns; addresses are hex in the
+/// machine's byte order. `None` for another text.
 pub fn routes_v4(text: &str) -> Option<Vec<Route>> {
     let mut lines = text.lines();
     if !lines.next()?.starts_with("Iface\t") {
         return None;
     }
-    let address = |hex: &str| {
-        Some(Ipv4Addr::from(
-            u32::from_str_radix(hex, 16).ok()?.to_ne_bytes(),
-        ))
-    };
+    let address =
+        |hex: &str| Some(Ipv4Addr::from(u32::from_str_radix(hex, 16).ok()?.to_ne_bytes()));
     let one = |line: &str| -> Option<Option<Route>> {
         let columns: Vec<&str> = line.split_whitespace().collect();
         let [interface, to, _, flags, _, _, _, mask, ..] = columns[..] else {
@@ -106,7 +98,8 @@ pub fn routes_v4(text: &str) -> Option<Vec<Route>> {
     Some(all?.into_iter().flatten().collect())
 }
 
-/// The routes in `/proc/net/ipv6_route`: columns without titles. What leads to this machine itself or nowhere is left out. `None` for another text.
+/// The routes in `/proc/net/ipv6_route`: columns without titles. What leads to this machine itself
+/// or nowhere is left out. `None` for another text.
 pub fn routes_v6(text: &str) -> Option<Vec<Route>> {
     let one = |line: &str| -> Option<Option<Route>> {
         let columns: Vec<&str> = line.split_whitespace().collect();
@@ -137,14 +130,16 @@ fn is_allowed(route: &Route, plan: &NetworkPlan) -> bool {
     let to_peer = route.to == plan.peer && route.bits == whole;
     let widest = match route.to {
         IpAddr::V4(_) => WIDEST_V4,
-        // ff00::/8: every interface has it, and multicast stays on the link where nobody forwards it.
+        // ff00::/8: every interface has it, and multicast stays on the link where nobody forwards
+        // it.
         IpAddr::V6(to) if to.is_multicast() => 8,
         IpAddr::V6(_) => WIDEST_V6,
     };
     route.interface == plan.interface && (to_peer || !route.gateway && route.bits >= widest)
 }
 
-/// The interfaces that are up and the routes, against the network that the plan gives this side's HSM, if any.
+/// The interfaces that are up and the routes, against the network that the plan gives this side's
+/// HSM, if any.
 ///
 /// # Errors
 /// `PREFLIGHT-NETWORK`.
@@ -173,9 +168,7 @@ pub fn network(
     let Some(plan) = planned else {
         return Ok("no interface is up".into());
     };
-    let wrong: Vec<&Route> = (routes.iter())
-        .filter(|route| !is_allowed(route, plan))
-        .collect();
+    let wrong: Vec<&Route> = (routes.iter()).filter(|route| !is_allowed(route, plan)).collect();
     if wrong.is_empty() {
         return Ok(format!(
             "no interface but {} is up, and no route leads further than {}",

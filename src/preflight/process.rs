@@ -32,9 +32,8 @@ pub fn swap(swaps: &str) -> Result<String> {
     if !(lines.next()).is_some_and(|titles| titles.starts_with("Filename")) {
         return refuse("/proc/swaps is not what a Linux kernel writes".into());
     }
-    let areas: Vec<String> = (lines.filter_map(|line| line.split_whitespace().next()))
-        .map(escape)
-        .collect();
+    let areas: Vec<String> =
+        (lines.filter_map(|line| line.split_whitespace().next())).map(escape).collect();
     match areas.is_empty() {
         true => Ok("no swap is on".into()),
         false => refuse(format!("swap is on: {}", areas.join(", "))),
@@ -64,8 +63,9 @@ pub fn core_dump(process: &Process) -> Result<String> {
     ))
 }
 
-/// Whether a tracer is attached (`/proc/self/status`), and whether Yama keeps programs of one person from tracing each other
-/// (`/proc/sys/kernel/yama/ptrace_scope`, ptrace(2)); `None` where the kernel has no Yama.
+/// Whether a tracer is attached (`/proc/self/status`), and whether Yama keeps programs of one
+/// person from tracing each other (`/proc/sys/kernel/yama/ptrace_scope`, ptrace(2)); `None` where
+/// the kernel has no Yama.
 ///
 /// Keyferry makes itself not dumpable, which forbids tracing too, but only once it runs.
 ///

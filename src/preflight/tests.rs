@@ -65,18 +65,11 @@ fn the_capability_to_lock_is_one_bit() {
 
 #[test]
 fn hardening_is_judged_by_what_is_read_back() {
-    let hard = Process {
-        core_limits: [Some(0), Some(0)],
-        dumpable: false,
-        locked: Ok(()),
-    };
+    let hard = Process { core_limits: [Some(0), Some(0)], dumpable: false, locked: Ok(()) };
     core_dump(&hard).unwrap();
     memory_lock(&hard).unwrap();
     for limits in [[None, None], [Some(0), None], [Some(0), Some(1)]] {
-        let soft = Process {
-            core_limits: limits,
-            ..hard.clone()
-        };
+        let soft = Process { core_limits: limits, ..hard.clone() };
         refused(core_dump(&soft), Rule::PreflightCoreDump, "limited");
     }
     let soft = Process {
@@ -108,33 +101,16 @@ fn interfaces_are_up_by_their_flags() {
         assert_eq!(flags(text), None, "{text}");
     }
 
-    let one = |name: &str, flags| Interface {
-        name: name.into(),
-        flags,
-    };
+    let one = |name: &str, flags| Interface { name: name.into(), flags };
     // The loopback is up, the others are down.
-    let down = [
-        one("lo", Some(0x9)),
-        one("eth1", Some(0x1002)),
-        one("ifb0", Some(0x82)),
-    ];
+    let down = [one("lo", Some(0x9)), one("eth1", Some(0x1002)), one("ifb0", Some(0x82))];
     network(&down, &[], None).unwrap();
     let rule = Rule::PreflightNetwork;
-    refused(
-        network(&[one("eth1", Some(0x1003))], &[], None),
-        rule,
-        "up: eth1",
-    );
+    refused(network(&[one("eth1", Some(0x1003))], &[], None), rule, "up: eth1");
     // One that does not tell, and one that only calls itself lo.
     refused(network(&[one("eth1", None)], &[], None), rule, "up: eth1");
-    refused(
-        network(&[one("lo", Some(0x1003))], &[], None),
-        rule,
-        "up: lo",
-    );
-    let many: Vec<_> = (0..9)
-        .map(|n| one(&format!("veth{n}"), Some(0x1)))
-        .collect();
+    refused(network(&[one("lo", Some(0x1003))], &[], None), rule, "up: lo");
+    let many: Vec<_> = (0..9).map(|n| one(&format!("veth{n}"), Some(0x1))).collect();
     refused(network(&many, &[], None), rule, "veth5 and 3 more");
 }
 
@@ -155,14 +131,8 @@ const DEFAULT_V6: &str = "00000000000000000000000000000000 00 000000000000000000
 #[cfg(target_endian = "little")]
 #[test]
 fn a_planned_hsm_has_its_own_way_and_no_other() {
-    let plan = NetworkPlan {
-        interface: "eth1".into(),
-        peer: "10.0.0.9".parse().unwrap(),
-    };
-    let up = |name: &str| Interface {
-        name: name.into(),
-        flags: Some(0x1043),
-    };
+    let plan = NetworkPlan { interface: "eth1".into(), peer: "10.0.0.9".parse().unwrap() };
+    let up = |name: &str| Interface { name: name.into(), flags: Some(0x1043) };
     let judge = |v4: &str, v6: &str| {
         let mut routes = routes_v4(v4).unwrap();
         routes.extend(routes_v6(v6).unwrap());
@@ -171,45 +141,21 @@ fn a_planned_hsm_has_its_own_way_and_no_other() {
     let rule = Rule::PreflightNetwork;
     judge(ROUTES, ROUTES_V6).unwrap();
     network(&[], &[], Some(&plan)).unwrap();
-    refused(
-        judge(&format!("{ROUTES}{DEFAULT}"), ""),
-        rule,
-        "0.0.0.0/0 on eth1 by a gateway",
-    );
-    refused(
-        judge(ROUTES, &format!("{ROUTES_V6}{DEFAULT_V6}")),
-        rule,
-        "::/0 on eth1 by a gateway",
-    );
+    refused(judge(&format!("{ROUTES}{DEFAULT}"), ""), rule, "0.0.0.0/0 on eth1 by a gateway");
+    refused(judge(ROUTES, &format!("{ROUTES_V6}{DEFAULT_V6}")), rule, "::/0 on eth1 by a gateway");
     // Default routes in halves, through a gateway and on the link; another host; another interface.
     for (line, found) in [
-        (
-            "eth1\t00000080\t00000000\t0001\t0\t0\t0\t00000080\t0\t0\t0\n",
-            "128.0.0.0/1",
-        ),
-        (
-            "eth1\t0000A8C0\t0100000A\t0003\t0\t0\t0\t0000FFFF\t0\t0\t0\n",
-            "192.168.0.0/16",
-        ),
-        (
-            "eth1\t0800000A\t0100000A\t0007\t0\t0\t0\tFFFFFFFF\t0\t0\t0\n",
-            "10.0.0.8/32",
-        ),
-        (
-            "wlan0\t0900000A\t00000000\t0005\t0\t0\t0\tFFFFFFFF\t0\t0\t0\n",
-            "on wlan0",
-        ),
+        ("eth1\t00000080\t00000000\t0001\t0\t0\t0\t00000080\t0\t0\t0\n", "128.0.0.0/1"),
+        ("eth1\t0000A8C0\t0100000A\t0003\t0\t0\t0\t0000FFFF\t0\t0\t0\n", "192.168.0.0/16"),
+        ("eth1\t0800000A\t0100000A\t0007\t0\t0\t0\tFFFFFFFF\t0\t0\t0\n", "10.0.0.8/32"),
+        ("wlan0\t0900000A\t00000000\t0005\t0\t0\t0\tFFFFFFFF\t0\t0\t0\n", "on wlan0"),
     ] {
         refused(judge(&format!("{ROUTES}{line}"), ""), rule, found);
     }
     let wide = "20000000000000000000000000000000 03 00000000000000000000000000000000 00 00000000000000000000000000000000 00000100 00000002 00000000 00000001     eth1\n";
     refused(judge(ROUTES, wide), rule, "2000::/3");
     // The HSM in another network, through a gateway: that one host.
-    judge(
-        "Iface\t\neth1\t0900000A\t0100010A\t0007\t0\t0\t0\tFFFFFFFF\t0\t0\t0\n",
-        "",
-    )
-    .unwrap();
+    judge("Iface\t\neth1\t0900000A\t0100010A\t0007\t0\t0\t0\tFFFFFFFF\t0\t0\t0\n", "").unwrap();
     let both = [up("eth1"), up("wlan0")];
     refused(network(&both, &[], Some(&plan)), rule, "up: wlan0");
     // Without a plan not even that interface.
@@ -228,11 +174,7 @@ fn texts_that_are_no_routes_are_none() {
     ] {
         assert_eq!(routes_v4(text), None, "{text}");
     }
-    for text in [
-        "default via fe80::1",
-        &DEFAULT_V6[1..],
-        &DEFAULT_V6.replace("eth1", ""),
-    ] {
+    for text in ["default via fe80::1", &DEFAULT_V6[1..], &DEFAULT_V6.replace("eth1", "")] {
         assert_eq!(routes_v6(text), None, "{text}");
     }
 }
@@ -251,11 +193,8 @@ fn variables_are_named_and_never_shown() {
 #[test]
 fn a_medium_needs_all_three_options() {
     for bits in 0..8 {
-        let options = MountOptions {
-            nosuid: bits & 1 != 0,
-            nodev: bits & 2 != 0,
-            noexec: bits & 4 != 0,
-        };
+        let options =
+            MountOptions { nosuid: bits & 1 != 0, nodev: bits & 2 != 0, noexec: bits & 4 != 0 };
         let result = medium("/media/usb", options);
         match bits {
             7 => drop(result.unwrap()),
@@ -271,34 +210,21 @@ fn software_is_the_planned_one() {
     let planned = [("keyferry-hoster".to_owned(), right)];
     software(&planned, "keyferry-hoster", right).unwrap();
     let rule = Rule::PreflightSoftware;
-    refused(
-        software(&planned, "keyferry-hoster", wrong),
-        rule,
-        &wrong.to_string(),
-    );
-    refused(
-        software(&planned, "lib\u{202e}.so", right),
-        rule,
-        "does not name lib\\u{202e}.so",
-    );
+    refused(software(&planned, "keyferry-hoster", wrong), rule, &wrong.to_string());
+    refused(software(&planned, "lib\u{202e}.so", right), rule, "does not name lib\\u{202e}.so");
 }
 
 #[test]
 fn a_clock_is_behind_until_people_note_it() {
     let mut seen = Seen::default();
     let mut take = |time: &str, event| {
-        let head = Head {
-            seq: 1,
-            hash: Hash([0; 32]),
-        };
+        let head = Head { seq: 1, hash: Hash([0; 32]) };
         let time = time.to_owned();
         seen.take(&Entry { head, time, event });
         seen.clone()
     };
     let note = || Event::Note {
-        remark: crate::room::Remark::Remark {
-            text: "the clock ran ahead".into(),
-        },
+        remark: crate::room::Remark::Remark { text: "the clock ran ahead".into() },
     };
     let before = take("2030-01-01T00:00:00Z", note());
     clock("2030-01-01T00:00:00Z", &before).unwrap();
@@ -306,23 +232,10 @@ fn a_clock_is_behind_until_people_note_it() {
     let behind = "2029-12-31T23:59:59Z";
     refused(clock(behind, &before), Rule::PreflightClock, "2030-01-01");
     // The refusal itself, written by the same clock, does not make it right.
-    let refusal = Event::Refusal {
-        rule: Rule::PreflightClock,
-        found: String::new(),
-    };
-    refused(
-        clock(behind, &take(behind, refusal)),
-        Rule::PreflightClock,
-        "2030-01-01",
-    );
-    let preflight = Event::Preflight {
-        findings: Vec::new(),
-    };
-    refused(
-        clock(behind, &take(behind, preflight)),
-        Rule::PreflightClock,
-        "2030-01-01",
-    );
+    let refusal = Event::Refusal { rule: Rule::PreflightClock, found: String::new() };
+    refused(clock(behind, &take(behind, refusal)), Rule::PreflightClock, "2030-01-01");
+    let preflight = Event::Preflight { findings: Vec::new() };
+    refused(clock(behind, &take(behind, preflight)), Rule::PreflightClock, "2030-01-01");
     clock(behind, &take(behind, note())).unwrap();
     clock(behind, &Seen::default()).unwrap();
 }

@@ -1,5 +1,5 @@
-//! What will happen on the day, foretold from a plan and the reports of both tokens: what is refused where, which waivers
-//! the plan needs, and which it can drop.
+//! What will happen on the day, foretold from a plan and the reports of both tokens: what is
+//! refused where, which waivers the plan needs, and which it can drop.
 
 use std::collections::BTreeSet;
 
@@ -68,8 +68,7 @@ pub fn ways(tenant: &Probe, hoster: &Probe) -> Vec<(Mechanism, OaepHash)> {
     let both = |way: &(Mechanism, OaepHash)| {
         let made = can(tenant, Direction::Wrap, *way);
         let taken = can(hoster, Direction::Unwrap, *way);
-        made.zip(taken)
-            .is_some_and(|(made, taken)| fits(&made, &taken))
+        made.zip(taken).is_some_and(|(made, taken)| fits(&made, &taken))
     };
     WAYS.into_iter().filter(both).collect()
 }
@@ -124,7 +123,8 @@ pub fn forecast_alone(plan: &Plan, probe: &Probe) -> Option<Forecast> {
     })
 }
 
-/// `kek create`: the planned HSM, its mechanisms, the unwrap, the KEK's attributes. Also the rules that the KEK misses.
+/// `kek create`: the planned HSM, its mechanisms, the unwrap, the KEK's attributes. Also the rules
+/// that the KEK misses.
 fn hoster_refusals(plan: &Plan, probe: &Probe) -> (Vec<Refused>, Vec<Rule>) {
     let mut found = common(plan, probe, Side::Hoster);
     found.extend(transfer(plan, probe, Direction::Unwrap));
@@ -179,12 +179,7 @@ fn tenant_refusals(plan: &Plan, probe: &Probe) -> (Vec<Refused>, bool) {
 type Found = (Option<Rule>, String);
 
 fn refused(side: Side, command: &'static str, found: Vec<Found>) -> Vec<Refused> {
-    let refused = |(rule, found)| Refused {
-        side,
-        command,
-        rule,
-        found,
-    };
+    let refused = |(rule, found)| Refused { side, command, rule, found };
     found.into_iter().map(refused).collect()
 }
 
@@ -193,10 +188,7 @@ fn common(plan: &Plan, probe: &Probe, side: Side) -> Vec<Found> {
     let mut found = Vec::new();
     let token = &probe.token;
     if (plan.party(side).hsm.as_ref()).is_some_and(|planned| !planned.names(token)) {
-        let other = format!(
-            "{} {}, serial {}",
-            token.manufacturer, token.model, token.serial
-        );
+        let other = format!("{} {}, serial {}", token.manufacturer, token.model, token.serial);
         found.push((Some(Rule::PlanHsm), other));
     }
     for need in needs::needs(side, plan) {
@@ -285,11 +277,7 @@ fn warnings(plan: &Plan, probes: &[&Probe]) -> Vec<String> {
     let mut warnings = Vec::new();
     for probe in probes {
         let side = probe.side;
-        for facts in probe
-            .enforced
-            .iter()
-            .filter(|facts| facts.refused == Some(false))
-        {
+        for facts in probe.enforced.iter().filter(|facts| facts.refused == Some(false)) {
             warnings.push(format!(
                 "the {side}'s token says {} of a {}, and yet: {}",
                 facts.attribute, facts.object, facts.tried

@@ -1,8 +1,9 @@
-//! What one token was seen to do: a report that either side makes before a plan is agreed, signs, and sends. It has no
-//! secret and needs no ceremony. What a plan asks of two such tokens is foretold by [`forecast`].
+//! What one token was seen to do: a report that either side makes before a plan is agreed, signs,
+//! and sends. It has no secret and needs no ceremony. What a plan asks of two such tokens is
+//! foretold by [`forecast`].
 //!
-//! Everything in it is what a module answered on one day. A mechanism is listed as the module claims it, and used as it was
-//! seen to work on throwaway objects.
+//! Everything in it is what a module answered on one day. A mechanism is listed as the module
+//! claims it, and used as it was seen to work on throwaway objects.
 
 pub mod forecast;
 pub mod needs;
@@ -258,7 +259,8 @@ pub struct EnforcedFacts {
     pub attribute: String,
     /// What was tried.
     pub tried: String,
-    /// Whether the token refused it. None where the attribute is not held, or the token lacks what would do it to a key that allows it.
+    /// Whether the token refused it. None where the attribute is not held, or the token lacks what
+    /// would do it to a key that allows it.
     pub refused: Option<bool>,
 }
 
@@ -279,11 +281,7 @@ impl Probe {
         let bytes = folder::read_file(path, MAX_PROBE)?;
         let probe: Probe = serde_json::from_slice(&bytes).map_err(|error| {
             Rule::DocumentFormat.refuse(
-                format!(
-                    "{}: {}",
-                    path.display(),
-                    crate::escape::escape(&error.to_string())
-                ),
+                format!("{}: {}", path.display(), crate::escape::escape(&error.to_string())),
                 "a report that `probe` of keyferry-tenant or keyferry-hoster wrote",
                 "make the report again with this version of Keyferry",
             )

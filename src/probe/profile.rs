@@ -1,5 +1,6 @@
-//! What is known of families of tokens beforehand: a vendor's own numbers for RFC 5649, and advice. Behaviour is probed;
-//! a profile names and advises, and decides nothing. A token without one works if it passes the probe.
+//! What is known of families of tokens beforehand: a vendor's own numbers for RFC 5649, and advice.
+//! Behaviour is probed; a profile names and advises, and decides nothing. A token without one works
+//! if it passes the probe.
 
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +38,8 @@ pub struct Known {
     pub advice: &'static [&'static str],
 }
 
-/// Every family. What is said of the first two was measured, the rest is from their vendors' documents.
+/// Every family. What is said of the first two was measured, the rest is from their vendors'
+/// documents.
 pub const TABLE: &[Known] = &[
     Known {
         profile: Profile::Softhsm,
@@ -125,10 +127,7 @@ const UNKNOWN: Known = Known {
 impl Profile {
     /// The family of a token, by what it says of itself.
     pub fn of(token: &TokenIdentity) -> Self {
-        let says = [
-            token.manufacturer.to_lowercase(),
-            token.model.to_lowercase(),
-        ];
+        let says = [token.manufacturer.to_lowercase(), token.model.to_lowercase()];
         let fits = |known: &&Known| {
             let begins = |begin: &&str| says.iter().any(|said| said.starts_with(*begin));
             known.begins.iter().any(begins)
@@ -138,10 +137,7 @@ impl Profile {
 
     /// What is known of it.
     pub fn known(self) -> &'static Known {
-        TABLE
-            .iter()
-            .find(|known| known.profile == self)
-            .unwrap_or(&UNKNOWN)
+        TABLE.iter().find(|known| known.profile == self).unwrap_or(&UNKNOWN)
     }
 }
 
@@ -161,14 +157,8 @@ mod tests {
 
     #[test]
     fn a_family_is_found_by_manufacturer_or_model() {
-        assert_eq!(
-            Profile::of(&token("SoftHSM project", "SoftHSM v2")),
-            Profile::Softhsm
-        );
-        assert_eq!(
-            Profile::of(&token("SafeNet", "LunaSA 7.4.0")),
-            Profile::Luna
-        );
+        assert_eq!(Profile::of(&token("SoftHSM project", "SoftHSM v2")), Profile::Softhsm);
+        assert_eq!(Profile::of(&token("SafeNet", "LunaSA 7.4.0")), Profile::Luna);
         assert_eq!(Profile::of(&token("", "YubiHSM")), Profile::Yubihsm2);
         assert_eq!(
             Profile::of(&token("Nobody", "SoftHSM-like: no, as it begins so: X")),

@@ -60,11 +60,7 @@ pub fn propose(
         let found = format!("the hoster's token makes a KEK with {}", miss.found);
         waivers.push((miss.rule, found));
     }
-    Some(Proposal {
-        mechanism,
-        oaep_hash,
-        waivers,
-    })
+    Some(Proposal { mechanism, oaep_hash, waivers })
 }
 
 /// What a stronger way failed at.

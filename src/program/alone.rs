@@ -1,4 +1,5 @@
-//! Commands that need a token and no ceremony: `probe` before there is one, `node prove` on a host that has none.
+//! Commands that need a token and no ceremony: `probe` before there is one, `node prove` on a host
+//! that has none.
 
 use std::{path::Path, process::ExitCode};
 
@@ -13,11 +14,7 @@ use crate::{
 impl Common {
     /// Probes the token, before there is a plan.
     pub(super) fn probe(&self, side: Side, file: &Path, rehearsal: bool) -> ExitCode {
-        let mode = if rehearsal {
-            Mode::Rehearsal
-        } else {
-            Mode::Production
-        };
+        let mode = if rehearsal { Mode::Rehearsal } else { Mode::Production };
         let made = (self.token_choice()).and_then(|choice| probe::probe(side, &choice, mode, file));
         match made.and_then(|report| self.print(&report)) {
             Ok(()) => {
@@ -31,7 +28,8 @@ impl Common {
         }
     }
 
-    /// Makes a node's evidence. There is no ceremony on that host, only the copy of the register folder.
+    /// Makes a node's evidence. There is no ceremony on that host, only the copy of the register
+    /// folder.
     pub fn node_prove(&self, node: NodeChoice) -> ExitCode {
         let made = (self.token_choice()).and_then(|choice| prove::prove(&node, &choice));
         match made.and_then(|report| self.print(&report)) {

@@ -54,7 +54,8 @@ impl Common {
         )
     }
 
-    /// Begins the next attempt. The hoster's last one has left keys in its HSM; the tenant's has not.
+    /// Begins the next attempt. The hoster's last one has left keys in its HSM; the tenant's has
+    /// not.
     pub(super) fn restart(&self, side: Side, reason: &str) -> ExitCode {
         let ask = |ceremony: &mut Ceremony| restart::ask(ceremony, reason);
         match side {

@@ -1,4 +1,5 @@
-//! What a command of the table still needs, asked for in its place: `offer check OFFER` becomes `offer check /media/offer`.
+//! What a command of the table still needs, asked for in its place: `offer check OFFER` becomes
+//! `offer check /media/offer`.
 
 use std::{
     ffi::OsString,
@@ -45,10 +46,8 @@ impl Inputs<'_> {
             return Ok(file.map(|file| vec!["evidence".into(), "add".into(), file.into()]));
         }
         let template = turn.command();
-        let fixed: Vec<&str> = template
-            .split_whitespace()
-            .take_while(|word| !word.starts_with("--"))
-            .collect();
+        let fixed: Vec<&str> =
+            template.split_whitespace().take_while(|word| !word.starts_with("--")).collect();
         let mut command: Vec<OsString> = Vec::new();
         for word in fixed {
             if word.starts_with(|c: char| c.is_ascii_lowercase()) {
@@ -82,22 +81,17 @@ impl Inputs<'_> {
         if word == "PLAN" {
             return Ok(self.plan_file.clone());
         }
-        let kind = Kind::ALL
-            .iter()
-            .find(|kind| kind.name().eq_ignore_ascii_case(word));
+        let kind = Kind::ALL.iter().find(|kind| kind.name().eq_ignore_ascii_case(word));
         match kind {
             Some(kind) => self.folder(*kind, optional),
             None => self.file("next.file", &[("file", word)], optional),
         }
     }
 
-    /// Asks for a document's folder until it is one; the medium that it lies on will do. An empty answer counts only where there may be none.
+    /// Asks for a document's folder until it is one; the medium that it lies on will do. An empty
+    /// answer counts only where there may be none.
     fn folder(&self, kind: Kind, optional: bool) -> Result<Option<PathBuf>> {
-        let key = if optional {
-            "next.folder_or_none"
-        } else {
-            "next.folder"
-        };
+        let key = if optional { "next.folder_or_none" } else { "next.folder" };
         let question = self.texts.get(key, &[("kind", kind.name())]);
         loop {
             let Some(path) = self.path(&question)? else {
@@ -180,14 +174,9 @@ impl Inputs<'_> {
     }
 
     fn wrapped(&self) -> Result<Words> {
-        let options = [
-            ("--wrapped", "next.wrapped"),
-            ("--certificate", "next.certificate"),
-        ];
+        let options = [("--wrapped", "next.wrapped"), ("--certificate", "next.certificate")];
         let format = ["--format", "pkcs11"].map(OsString::from).to_vec();
-        Ok(self
-            .for_each(&options, false)?
-            .map(|words| [format, words].concat()))
+        Ok(self.for_each(&options, false)?.map(|words| [format, words].concat()))
     }
 
     /// What the vendor says of the KEK, or of each key; asked for where the plan wants it.
@@ -212,12 +201,7 @@ impl Inputs<'_> {
         let Some(kek) = self.file("next.kek", &[], false)? else {
             return Ok(None);
         };
-        let mut words = vec![
-            "--format".into(),
-            format.name().into(),
-            "--kek".into(),
-            kek.into(),
-        ];
+        let mut words = vec!["--format".into(), format.name().into(), "--kek".into(), kek.into()];
         if *format == CloudFormat::AzureByok {
             match self.option("--kid", "next.kid")? {
                 Some(kid) => words.extend(kid),

@@ -93,24 +93,18 @@ impl Common {
     pub fn token_choice(&self) -> Result<TokenChoice> {
         let usage = |what: &str, option: &str| Error::Usage {
             what: format!("no {what}"),
-            remedy: format!(
-                "name it with --{option}, or in KEYFERRY_{}",
-                option.to_uppercase()
-            ),
+            remedy: format!("name it with --{option}, or in KEYFERRY_{}", option.to_uppercase()),
         };
         Ok(TokenChoice {
-            module: self
-                .module
-                .clone()
-                .ok_or_else(|| usage("PKCS#11 module", "module"))?,
+            module: self.module.clone().ok_or_else(|| usage("PKCS#11 module", "module"))?,
             module_args: self.module_args.clone(),
             label: self.token.clone().ok_or_else(|| usage("token", "token"))?,
             pin_file: self.pin_file.clone(),
         })
     }
 
-    /// Runs one step of the ceremony in the folder, records a refusal, and says what comes next. In production
-    /// the machine is looked at before the step does anything.
+    /// Runs one step of the ceremony in the folder, records a refusal, and says what comes next. In
+    /// production the machine is looked at before the step does anything.
     pub fn step(&self, side: Side, step: StepFn) -> ExitCode {
         self.unguarded(
             side,
@@ -122,16 +116,15 @@ impl Common {
         )
     }
 
-    /// As [`Common::step`], whatever the machine is like: for what only looks, or only adds to the record.
+    /// As [`Common::step`], whatever the machine is like: for what only looks, or only adds to the
+    /// record.
     pub(super) fn unguarded(&self, side: Side, step: StepFn) -> ExitCode {
         let mut ceremony = match Ceremony::open(&self.dir, side) {
             Ok(ceremony) => ceremony,
             Err(error) => return fail(&error),
         };
         let asker = Asker::new(ceremony.plan.mode);
-        let done = self
-            .mirrored(&mut ceremony)
-            .and_then(|()| step(&mut ceremony, &asker));
+        let done = self.mirrored(&mut ceremony).and_then(|()| step(&mut ceremony, &asker));
         if let Err(error) = &done
             && let Err(unrecorded) = record_refusal(&mut ceremony, error)
         {
@@ -144,7 +137,8 @@ impl Common {
             Err(error) => fail(error),
         };
         match mirrored {
-            // Nobody should go on, or sign, as if the copy were whole. After a refusal the next command says it first.
+            // Nobody should go on, or sign, as if the copy were whole. After a refusal the next
+            // command says it first.
             Err(error) if matches!(done, Ok(_) | Err(Error::Waiting { .. })) => {
                 tell(
                     "So it stands, but the mirror is not up to date; the next command tries again:",
@@ -186,13 +180,9 @@ impl Common {
         self.step(
             side,
             Box::new(|ceremony, asker| {
-                with_token(
-                    ceremony,
-                    step,
-                    &self.token_choice()?,
-                    asker,
-                    |ceremony, hsm| act(ceremony, hsm, asker),
-                )
+                with_token(ceremony, step, &self.token_choice()?, asker, |ceremony, hsm| {
+                    act(ceremony, hsm, asker)
+                })
             }),
         )
     }
@@ -203,21 +193,13 @@ impl Common {
         let args = self.module_args.as_ref().map(|args| args.to_bytes());
         let options = [
             ("--module", self.module.clone().map(OsString::from)),
-            (
-                "--module-args",
-                args.map(|args| OsStr::from_bytes(args).into()),
-            ),
+            ("--module-args", args.map(|args| OsStr::from_bytes(args).into())),
             ("--token", self.token.clone().map(OsString::from)),
             ("--pin-file", self.pin_file.clone().map(OsString::from)),
             ("--mirror", self.mirror.clone().map(OsString::from)),
         ];
         for (option, value) in options {
-            all.extend(
-                value
-                    .map(|value| [option.into(), value])
-                    .into_iter()
-                    .flatten(),
-            );
+            all.extend(value.map(|value| [option.into(), value]).into_iter().flatten());
         }
         all
     }
@@ -256,9 +238,7 @@ impl Common {
 /// # Errors
 /// What was expected.
 pub fn file_of(text: &str) -> std::result::Result<(Id, PathBuf), String> {
-    let (id, file) = text
-        .split_once('=')
-        .ok_or("expected the id, then =, then the file")?;
+    let (id, file) = text.split_once('=').ok_or("expected the id, then =, then the file")?;
     Ok((id.parse()?, file.into()))
 }
 
@@ -276,10 +256,5 @@ fn record_refusal(ceremony: &mut Ceremony, error: &Error) -> Result<()> {
         return Ok(());
     }
     let found = escape(&refusal.found.chars().take(MAX_FOUND).collect::<String>());
-    ceremony
-        .record(Event::Refusal {
-            rule: refusal.rule,
-            found,
-        })
-        .map(|_| ())
+    ceremony.record(Event::Refusal { rule: refusal.rule, found }).map(|_| ())
 }

@@ -1,5 +1,5 @@
-//! `next`: leads through the ceremony from wherever the log says it is. What it does is what the single commands do: it asks for what they
-//! need, shows the command, and runs that very command.
+//! `next`: leads through the ceremony from wherever the log says it is. What it does is what the
+//! single commands do: it asks for what they need, shows the command, and runs that very command.
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
@@ -121,13 +121,7 @@ impl Guide<'_> {
         };
         let script = guide::script(&plan, self.side);
         let number = turn.as_ref().and_then(|turn| guide::number(&script, turn));
-        let stand = Stand {
-            plan,
-            turn,
-            number,
-            steps: script.len(),
-            bag,
-        };
+        let stand = Stand { plan, turn, number, steps: script.len(), bag };
         Ok((stand, path))
     }
 
@@ -223,9 +217,7 @@ impl Guide<'_> {
         let done = self.texts.get("next.done", &[("write", &write)]);
         asker.say(&self.face.good(&done));
         if turn.row.step == Step::Release
-            && let Some(kind) = Kind::ALL
-                .iter()
-                .find(|kind| key.ends_with(&format!("-{kind}")))
+            && let Some(kind) = Kind::ALL.iter().find(|kind| key.ends_with(&format!("-{kind}")))
         {
             let carry = self.texts.get("next.carry", &[("kind", kind.name())]);
             asker.say(&self.face.strong(&carry));

@@ -68,12 +68,7 @@ pub enum Note {
 #[derive(Args)]
 pub struct More {
     /// More about it
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "",
-        hide_default_value = true
-    )]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     text: String,
 }
 
@@ -123,28 +118,13 @@ impl From<Note> for Remark {
         match note {
             Note::Remark { text } => Remark::Remark { text },
             Note::Incident { text } => Remark::Incident { text },
-            Note::Break { stayed, more } => Remark::Break {
-                stayed,
-                text: more.text,
-            },
+            Note::Break { stayed, more } => Remark::Break { stayed, text: more.text },
             Note::BagOut(bag) => Remark::BagOut(bag.into()),
             Note::BagIn(bag) => Remark::BagIn(bag.into()),
-            Note::Medium { serial, more } => Remark::Medium {
-                serial,
-                text: more.text,
-            },
-            Note::Arrival { who, more } => Remark::Arrival {
-                who,
-                text: more.text,
-            },
-            Note::Departure { who, more } => Remark::Departure {
-                who,
-                text: more.text,
-            },
-            Note::Video { reference, more } => Remark::Video {
-                reference,
-                text: more.text,
-            },
+            Note::Medium { serial, more } => Remark::Medium { serial, text: more.text },
+            Note::Arrival { who, more } => Remark::Arrival { who, text: more.text },
+            Note::Departure { who, more } => Remark::Departure { who, text: more.text },
+            Note::Video { reference, more } => Remark::Video { reference, text: more.text },
         }
     }
 }

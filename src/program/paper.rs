@@ -17,7 +17,8 @@ use crate::{
 /// Files as QR codes, and back.
 #[derive(Subcommand)]
 pub enum Codes {
-    /// Show a document's folder, or files, as QR codes: on the terminal one after another, or as pictures. For nothing that is secret
+    /// Show a document's folder, or files, as QR codes: on the terminal one after another, or as
+    /// pictures. For nothing that is secret
     Qr {
         /// A folder of outbox/, or files
         #[arg(required = true)]
@@ -64,9 +65,6 @@ impl Codes {
 
 impl Common {
     pub(super) fn print_page(&self, side: Side, page: Page, look: Look) -> ExitCode {
-        self.unguarded(
-            side,
-            Box::new(move |ceremony, _| print::print(ceremony, &page, look)),
-        )
+        self.unguarded(side, Box::new(move |ceremony, _| print::print(ceremony, &page, look)))
     }
 }

@@ -39,7 +39,8 @@ pub enum Shared {
         /// The folder of the aborted ceremony that this plan supersedes, or its archive
         #[arg(long, value_name = "FOLDER")]
         superseded: Option<PathBuf>,
-        /// The ceremony folder of the trial that this plan names, or its archive; the hoster must show it
+        /// The ceremony folder of the trial that this plan names, or its archive; the hoster must
+        /// show it
         #[arg(long, value_name = "FOLDER")]
         trial: Option<PathBuf>,
     },
@@ -106,12 +107,7 @@ impl Common {
     pub fn shared(&self, side: Side, command: Shared, again: RunFn) -> ExitCode {
         match command {
             Shared::Next { language } => self.next(side, language, again),
-            Shared::Init {
-                plan,
-                words,
-                superseded,
-                trial,
-            } => {
+            Shared::Init { plan, words, superseded, trial } => {
                 let agreed = || {
                     AgreedPlan::read(&plan)?
                         .superseding(side, superseded.as_deref())?
@@ -133,16 +129,12 @@ impl Common {
             ),
             Shared::Release => self.step(side, Box::new(|ceremony, _| release::release(ceremony))),
             Shared::Probe { file, rehearsal } => self.probe(side, &file, rehearsal),
-            Shared::Note(note) => self.unguarded(
-                side,
-                Box::new(move |ceremony, _| room::note(ceremony, note.into())),
-            ),
+            Shared::Note(note) => {
+                self.unguarded(side, Box::new(move |ceremony, _| room::note(ceremony, note.into())))
+            }
             Shared::Deviation => self.step(side, Box::new(|ceremony, _| room::deviation(ceremony))),
             Shared::Restart { reason } => self.restart(side, &reason),
-            Shared::Abort {
-                reason,
-                without_hsm,
-            } => self.abort(side, &reason, without_hsm),
+            Shared::Abort { reason, without_hsm } => self.abort(side, &reason, without_hsm),
         }
     }
 
@@ -164,13 +156,7 @@ impl Common {
         let right = agreed.plan().hash();
         let right = &fingerprint::words(&right.0)[..WORDS_TYPED];
         let asker = Asker::new(mode);
-        let typed = words_heard(
-            mode,
-            &asker,
-            words,
-            &init::words_prompt(),
-            Heard::Known(right),
-        )?;
+        let typed = words_heard(mode, &asker, words, &init::words_prompt(), Heard::Known(right))?;
         let (mut ceremony, report) = init::init(&self.dir, side, agreed, &typed)?;
         preflight::record_news(&mut ceremony, &checks)?;
         self.mirrored(&mut ceremony)?;
@@ -183,7 +169,8 @@ impl Common {
         let module = self.module.as_deref();
         let looked = preflight::preflight(ceremony, module, choice.as_ref(), medium)?;
         if looked.end.is_err() {
-            // What was found is shown whole, not only the first rule that refuses. That rule is what the command ends with, shown or not.
+            // What was found is shown whole, not only the first rule that refuses. That rule is
+            // what the command ends with, shown or not.
             let _ = self.print(&looked.report);
         }
         looked.end.map(|()| looked.report)

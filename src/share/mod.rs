@@ -1,6 +1,6 @@
 //! Shares of the seal secret: split, committed to, and taken back only as the ones that were dealt
-//! (design, section 4.4). The library that splits neither rejects x = 0, duplicates or too low a threshold,
-//! nor notices a flipped bit; the types here do.
+//! (design, section 4.4). The library that splits neither rejects x = 0, duplicates or too low a
+//! threshold, nor notices a flipped bit; the types here do.
 
 #[cfg(feature = "custody")]
 mod quorum;
@@ -84,8 +84,5 @@ impl ShareListing {
 
 /// What a package lists so that a code can be checked without the share.
 fn confirm_hash(package_id: &PackageId, x: u8, code: &[u8]) -> Hash {
-    hash(
-        "keyferry/1 confirm",
-        &[&package_id.0, &u32::from(x).to_be_bytes(), code],
-    )
+    hash("keyferry/1 confirm", &[&package_id.0, &u32::from(x).to_be_bytes(), code])
 }

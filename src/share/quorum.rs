@@ -14,19 +14,14 @@ pub struct Quorum<'a> {
 impl<'a> Quorum<'a> {
     /// Nobody has presented a share yet.
     pub fn new(package_id: PackageId, threshold: u8, listings: &'a [ShareListing]) -> Self {
-        Quorum {
-            package_id,
-            threshold,
-            listings,
-            shares: Vec::new(),
-        }
+        Quorum { package_id, threshold, listings, shares: Vec::new() }
     }
 
     /// Takes a share, and says whose it is.
     ///
     /// # Errors
-    /// `SHARE-PACKAGE` for another export's, `SHARE-COMMITMENT` for one that was not dealt, naming the
-    /// custodian whose place it takes, `SHARE-REPEATED` for one that is there already.
+    /// `SHARE-PACKAGE` for another export's, `SHARE-COMMITMENT` for one that was not dealt, naming
+    /// the custodian whose place it takes, `SHARE-REPEATED` for one that is there already.
     pub fn present(&mut self, share: Share) -> Result<String> {
         if share.package_id() != self.package_id {
             return Err(Rule::SharePackage.refuse(
@@ -72,19 +67,11 @@ impl<'a> Quorum<'a> {
         let present =
             |listing: &&ShareListing| self.shares.iter().any(|share| share.x() == listing.x);
         let names = |listings: Vec<&ShareListing>| {
-            listings
-                .iter()
-                .map(|listing| listing.custodian.clone())
-                .collect::<Vec<_>>()
+            listings.iter().map(|listing| listing.custodian.clone()).collect::<Vec<_>>()
         };
         let given = names(self.listings.iter().filter(present).collect());
         if self.missing() > 0 {
-            let others = names(
-                self.listings
-                    .iter()
-                    .filter(|listing| !present(listing))
-                    .collect(),
-            );
+            let others = names(self.listings.iter().filter(|listing| !present(listing)).collect());
             return Err(Rule::ShareQuorum.refuse(
                 format!(
                     "{} of {} shares ({})",

@@ -39,14 +39,7 @@ impl Share {
         y: &[u8; 32],
         salt: [u8; 16],
     ) -> Self {
-        Share {
-            package_id,
-            threshold,
-            count,
-            x,
-            y: *y,
-            salt,
-        }
+        Share { package_id, threshold, count, x, y: *y, salt }
     }
 
     /// Reads a record of exactly 68 bytes.
@@ -54,9 +47,8 @@ impl Share {
     /// # Errors
     /// `SHARE-FORMAT`.
     pub fn from_record(record: &[u8]) -> Result<Self> {
-        let record: &[u8; RECORD] = record
-            .try_into()
-            .map_err(|_| format_error("another length than 68 bytes"))?;
+        let record: &[u8; RECORD] =
+            record.try_into().map_err(|_| format_error("another length than 68 bytes"))?;
         let mut package_id = [0; 16];
         package_id.copy_from_slice(&record[1..17]);
         let (threshold, count, x) = (record[17], record[18], record[19]);
@@ -68,14 +60,8 @@ impl Share {
                 "a threshold, number of shares or number of its own that cannot be",
             ));
         }
-        let mut share = Share {
-            package_id: Fixed(package_id),
-            threshold,
-            count,
-            x,
-            y: [0; 32],
-            salt: [0; 16],
-        };
+        let mut share =
+            Share { package_id: Fixed(package_id), threshold, count, x, y: [0; 32], salt: [0; 16] };
         share.y.copy_from_slice(&record[20..52]);
         share.salt.copy_from_slice(&record[52..]);
         Ok(share)
@@ -136,15 +122,7 @@ impl Share {
     }
 
     fn hash(&self, label: &str) -> Hash {
-        hash(
-            label,
-            &[
-                &self.package_id.0,
-                &u32::from(self.x).to_be_bytes(),
-                &self.salt,
-                &self.y,
-            ],
-        )
+        hash(label, &[&self.package_id.0, &u32::from(self.x).to_be_bytes(), &self.salt, &self.y])
     }
 
     /// What the package lists, so that a wrong share is known at once.
@@ -152,8 +130,8 @@ impl Share {
         self.hash("keyferry/1 share")
     }
 
-    /// What its holder reads out to show that it is the right one: 10 bytes, as PGP words. It says nothing
-    /// of the share.
+    /// What its holder reads out to show that it is the right one: 10 bytes, as PGP words. It says
+    /// nothing of the share.
     pub fn code(&self) -> [u8; CODE_WORDS] {
         let mut code = [0; CODE_WORDS];
         code.copy_from_slice(&self.hash("keyferry/1 code").0[..CODE_WORDS]);

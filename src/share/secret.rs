@@ -12,13 +12,14 @@ use crate::{
     rule::Rule,
 };
 
-/// S, 32 bytes: what opens the seal of one export. It lives in memory only, and only while a step runs.
+/// S, 32 bytes: what opens the seal of one export. It lives in memory only, and only while a step
+/// runs.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct Secret([u8; 32]);
 
 impl Secret {
-    /// A fresh secret from two generators, so that neither alone can foretell it
-    /// (HKDF-SHA256, RFC 5869): `ikm = os ‖ hsm`, `salt = package_id`, `info = enc("keyferry/1 secret", plan_hash)`.
+    /// A fresh secret from two generators, so that neither alone can foretell it (HKDF-SHA256, RFC
+    /// 5869): `ikm = os ‖ hsm`, `salt = package_id`, `info = enc("keyferry/1 secret", plan_hash)`.
     pub fn derive(os: &[u8; 32], hsm: &[u8; 32], package_id: &PackageId, plan_hash: &Hash) -> Self {
         let mut ikm = Zeroizing::new([0; 64]);
         ikm[..32].copy_from_slice(os);
@@ -44,8 +45,8 @@ fn expand(ikm: &[u8], package_id: &PackageId, info: &[u8]) -> [u8; 32] {
     out
 }
 
-/// Deals N shares, any M of which give the secret (Shamir, bytewise over GF(256), polynomial 0x11D, the secret
-/// at 0). Every quorum of them is recombined and compared before any is handed out.
+/// Deals N shares, any M of which give the secret (Shamir, bytewise over GF(256), polynomial 0x11D,
+/// the secret at 0). Every quorum of them is recombined and compared before any is handed out.
 ///
 /// # Errors
 /// `SHARE-DEAL`, [`Error::Failed`] without randomness.
@@ -59,11 +60,7 @@ pub fn deal(
         return Err(refuse(format!("{threshold} of {count} shares")));
     }
     let mut shares = Vec::new();
-    for (dealt, x) in Sharks(threshold)
-        .dealer(&secret.0)
-        .take(count.into())
-        .zip(1..=count)
-    {
+    for (dealt, x) in Sharks(threshold).dealer(&secret.0).take(count.into()).zip(1..=count) {
         let bytes = Zeroizing::new(Vec::from(&dealt));
         let (Some(&found), Ok(y)) = (bytes.first(), <&[u8; 32]>::try_from(&bytes[1..])) else {
             return Err(refuse("a share of another length".into()));

@@ -1,4 +1,5 @@
-//! `abort`: the ceremony ends without its aim, for good. What must now be destroyed is said, and looked for where it can be.
+//! `abort`: the ceremony ends without its aim, for good. What must now be destroyed is said, and
+//! looked for where it can be.
 
 use crate::{
     Result,
@@ -41,10 +42,7 @@ pub fn abort(
     approved.covers(&subject)?;
     let looked = left.is_some();
     let left = left.unwrap_or_else(|| vec!["not looked for: the HSM was not asked".into()]);
-    let head = ceremony.record(Event::Abort {
-        reason: subject.reason,
-        left: left.clone(),
-    })?;
+    let head = ceremony.record(Event::Abort { reason: subject.reason, left: left.clone() })?;
     let in_hsm = match (looked, left.is_empty()) {
         _ if no_hsm(ceremony) => "nothing: the keys were never in the tenant's HSM".to_owned(),
         (true, true) => "the HSM was searched: nothing of this ceremony is left in it".to_owned(),

@@ -1,4 +1,5 @@
-//! `close`: the last entry, and `archive/`: the whole record, checked with ordinary tools by anyone.
+//! `close`: the last entry, and `archive/`: the whole record, checked with ordinary tools by
+//! anyone.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -55,7 +56,8 @@ impl ClosedHead {
     }
 }
 
-/// Closes the ceremony on this side. The tenant takes the hoster's closing. Run again, it says who has signed the head.
+/// Closes the ceremony on this side. The tenant takes the hoster's closing. Run again, it says who
+/// has signed the head.
 ///
 /// # Errors
 /// `PHASE-ORDER`, `DOCUMENT-…`, `SIGNATURE-…`, `LOG-…`.
@@ -81,11 +83,8 @@ pub fn close(ceremony: &mut Ceremony, closing: Option<&Path>) -> Result<Report> 
         archive_files(ceremony)?;
         // Only a mirror that was cut off can hold an archive that its log does not name.
         folder::erase(&ceremony.dir.join(archive_name(ceremony.state.closes + 1)))?;
-        let event = Event::Close {
-            count: ceremony.head().seq + 1,
-            closing,
-            source: source(ceremony),
-        };
+        let event =
+            Event::Close { count: ceremony.head().seq + 1, closing, source: source(ceremony) };
         match closing {
             Some(_) => ceremony.took(event)?,
             None => ceremony.record(event).map(drop)?,
@@ -114,13 +113,8 @@ fn head_signatures(ceremony: &Ceremony, head: &Path) -> Result<(Vec<Id>, Vec<Id>
     let bytes = folder::read_file(head, MAX_DOCUMENT)?;
     let files = signature::beside(head)?;
     let verified = signature::verify(plan, side, Namespace::Head, &bytes, &files)?;
-    let signed: Vec<Id> = (verified.everyone().into_iter())
-        .map(|one| one.id)
-        .collect();
-    let witnesses = plan
-        .witnesses
-        .iter()
-        .filter_map(|witness| witness.person.as_ref());
+    let signed: Vec<Id> = (verified.everyone().into_iter()).map(|one| one.id).collect();
+    let witnesses = plan.witnesses.iter().filter_map(|witness| witness.person.as_ref());
     let people = plan.party(side).officers.iter().chain(witnesses);
     let missing = people.filter(|person| !signed.contains(&person.id));
     let missing = missing.map(|person| person.id.clone()).collect();
@@ -204,10 +198,8 @@ fn write_archive(ceremony: &Ceremony, archive: &Path) -> Result<()> {
     folder::erase(&part)?;
     folder::make_folder(&part)?;
     let mut files = archive_files(ceremony)?;
-    let sums: String = files
-        .iter()
-        .map(|(name, bytes)| format!("{}  {name}\n", Hash::of(bytes)))
-        .collect();
+    let sums: String =
+        files.iter().map(|(name, bytes)| format!("{}  {name}\n", Hash::of(bytes))).collect();
     files.push(("SHA256SUMS".into(), sums.into_bytes()));
     let mut folders: BTreeMap<&str, Vec<(&str, &[u8])>> = BTreeMap::new();
     for (name, bytes) in &files {
@@ -225,19 +217,11 @@ fn archive_files(ceremony: &Ceremony) -> Result<Vec<(String, Vec<u8>)>> {
     let side = ceremony.state.side;
     let mut files = init::signatures(&ceremony.dir, &ceremony.plan)?;
     files.push((format!("{side}.{LOG_FILE}"), ceremony.log_bytes()?));
-    files.push((
-        "allowed_signers".into(),
-        signature::allowed_signers(&ceremony.plan).into_bytes(),
-    ));
-    files.push((
-        HEAD_FILE.into(),
-        head_json(&ceremony.plan, side, ceremony.head())?,
-    ));
+    files.push(("allowed_signers".into(), signature::allowed_signers(&ceremony.plan).into_bytes()));
+    files.push((HEAD_FILE.into(), head_json(&ceremony.plan, side, ceremony.head())?));
     files.push((
         "VERIFY.txt".into(),
-        include_str!("../../templates/VERIFY.txt")
-            .as_bytes()
-            .to_vec(),
+        include_str!("../../templates/VERIFY.txt").as_bytes().to_vec(),
     ));
     for (name, bytes) in approvals(ceremony)? {
         files.push((format!("{APPROVALS}/{name}"), bytes));
@@ -270,12 +254,7 @@ fn approvals(ceremony: &Ceremony) -> Result<Vec<(String, Vec<u8>)>> {
     let names = folder::names(&folder)?;
     let whole = names.into_iter().filter(|name| !name.starts_with('.'));
     whole
-        .map(|name| {
-            Ok((
-                name.clone(),
-                folder::read_file(&folder.join(&name), MAX_REQUEST)?,
-            ))
-        })
+        .map(|name| Ok((name.clone(), folder::read_file(&folder.join(&name), MAX_REQUEST)?)))
         .collect()
 }
 

@@ -1,4 +1,5 @@
-//! The other side's log, once it is here: its chain, its steps, and the heads that its documents named.
+//! The other side's log, once it is here: its chain, its steps, and the heads that its documents
+//! named.
 
 use std::{collections::BTreeMap, io::BufRead};
 
@@ -21,10 +22,11 @@ pub struct Verified {
     pub head: Head,
     /// The hashes of the entries that were asked for, by sequence number from 1.
     heads: BTreeMap<u64, Hash>,
-    /// The results of steps, what officers approved, what people noted, and what was refused or repaired, with the
-    /// entry's number.
+    /// The results of steps, what officers approved, what people noted, and what was refused or
+    /// repaired, with the entry's number.
     pub remarks: Vec<(u64, Event)>,
-    /// When this side made or took each offer and `keys`, by its clock, and which level of attestation it found.
+    /// When this side made or took each offer and `keys`, by its clock, and which level of
+    /// attestation it found.
     pub attested: Vec<AttestedAt>,
     /// What a request must name, by the number of the entry that approves it.
     pub asked: BTreeMap<u64, AskedAt>,
@@ -44,32 +46,16 @@ pub struct AttestedAt {
 impl AttestedAt {
     fn of(entry: &Entry) -> Option<Self> {
         let (document, level) = match &entry.event {
-            Event::KekCreate {
-                document, attested, ..
+            Event::KekCreate { document, attested, .. }
+            | Event::ImportPlain(PlainImported { document, attested, .. })
+            | Event::OfferCheck { document, attested, .. }
+            | Event::KeysCheck { taken: document, attested, .. } => (*document, *attested),
+            Event::KeysCreate { document: Some(document), attested, .. } => {
+                (*document, attested.unwrap_or_default())
             }
-            | Event::ImportPlain(PlainImported {
-                document, attested, ..
-            })
-            | Event::OfferCheck {
-                document, attested, ..
-            }
-            | Event::KeysCheck {
-                taken: document,
-                attested,
-                ..
-            } => (*document, *attested),
-            Event::KeysCreate {
-                document: Some(document),
-                attested,
-                ..
-            } => (*document, attested.unwrap_or_default()),
             _ => return None,
         };
-        Some(AttestedAt {
-            document,
-            time: entry.time.clone(),
-            level,
-        })
+        Some(AttestedAt { document, time: entry.time.clone(), level })
     }
 }
 
@@ -90,8 +76,9 @@ pub fn verify(plan: &Plan, side: Side, bytes: &[u8], name: &str) -> Result<Verif
     verify_asked(plan, side, bytes, name, |_| true)
 }
 
-/// As [`verify`], of a log that is read as it comes. Only the places that are asked for are kept: those that documents
-/// name, for [`Verified::contains`]. What is kept besides are the remarks, which are as many as people wrote.
+/// As [`verify`], of a log that is read as it comes. Only the places that are asked for are kept:
+/// those that documents name, for [`Verified::contains`]. What is kept besides are the remarks,
+/// which are as many as people wrote.
 ///
 /// # Errors
 /// As [`verify`].
@@ -133,14 +120,7 @@ pub fn verify_asked(
         ));
     }
     replay.check_plan(plan)?;
-    Ok(Verified {
-        state: replay.state,
-        head: end.head,
-        heads,
-        remarks,
-        attested,
-        asked: asked_at,
-    })
+    Ok(Verified { state: replay.state, head: end.head, heads, remarks, attested, asked: asked_at })
 }
 
 /// An act or a document that a log says was signed for names enough distinct officers of its side.
@@ -166,8 +146,8 @@ fn require_signers(plan: &Plan, side: Side, entry: &Entry) -> Result<()> {
 }
 
 impl Verified {
-    /// Whether the log has the entry that a document of its side named, and the document was made or is
-    /// being made by it.
+    /// Whether the log has the entry that a document of its side named, and the document was made
+    /// or is being made by it.
     ///
     /// # Errors
     /// `LOG-CHAIN`: a document was made under another log than this one.

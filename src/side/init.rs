@@ -37,13 +37,7 @@ impl AgreedPlan {
         let plan = Plan::read(path)?;
         let files = signature::beside(path)?;
         let signed = signature::verify_plan(&plan, &files)?;
-        Ok(AgreedPlan {
-            plan,
-            files,
-            signed,
-            superseded: None,
-            trial: None,
-        })
+        Ok(AgreedPlan { plan, files, signed, superseded: None, trial: None })
     }
 
     /// Looks at the ceremony that this plan supersedes, where its folder or archive is shown.
@@ -67,16 +61,9 @@ impl AgreedPlan {
                 Some(_) => "aborted",
                 None => "not aborted",
             };
-            let expected = self
-                .plan
-                .supersedes
-                .map_or("none".into(), |plan| plan.to_string());
+            let expected = self.plan.supersedes.map_or("none".into(), |plan| plan.to_string());
             return Err(Rule::AbortSuperseded.refuse(
-                format!(
-                    "{}: the ceremony of plan {}, {how}",
-                    folder.display(),
-                    former.hash()
-                ),
+                format!("{}: the ceremony of plan {}, {how}", folder.display(), former.hash()),
                 format!("the aborted ceremony of the plan that is superseded: {expected}"),
                 "end it with `abort` first, or name the right folder",
             ));
@@ -100,18 +87,13 @@ impl AgreedPlan {
     }
 }
 
-/// Begins the ceremony in a folder. `typed` are the plan's first 16 words, read aloud by the other side.
+/// Begins the ceremony in a folder. `typed` are the plan's first 16 words, read aloud by the other
+/// side.
 ///
 /// # Errors
 /// `WORDS-MISMATCH`, `CEREMONY-EXISTS`, and what writing files can end with.
 pub fn init(dir: &Path, side: Side, agreed: AgreedPlan, typed: &str) -> Result<(Ceremony, Report)> {
-    let AgreedPlan {
-        plan,
-        files,
-        signed,
-        superseded,
-        trial,
-    } = agreed;
+    let AgreedPlan { plan, files, signed, superseded, trial } = agreed;
     if side == Side::Hoster && plan.way == Way::Cloud {
         return Err(cloud::no_part());
     }
@@ -132,13 +114,11 @@ pub fn init(dir: &Path, side: Side, agreed: AgreedPlan, typed: &str) -> Result<(
         .into_iter()
         .map(|file| (format!("{PLAN_FILE}.{}.sig", file.signer), file.bytes))
         .collect();
-    let report = Report::new(format!(
-        "The ceremony {} has begun on the side of the {side}.",
-        plan.ceremony
-    ))
-    .value("plan", plan.hash().to_string())
-    .value("signed by", list(signed.iter().map(|one| &one.id)))
-    .value("folder", dir.display().to_string());
+    let report =
+        Report::new(format!("The ceremony {} has begun on the side of the {side}.", plan.ceremony))
+            .value("plan", plan.hash().to_string())
+            .value("signed by", list(signed.iter().map(|one| &one.id)))
+            .value("folder", dir.display().to_string());
     let report = match (plan.supersedes, superseded) {
         (None, _) => report,
         (Some(former), Some(_)) => {
@@ -175,10 +155,7 @@ pub fn signatures(dir: &Path, plan: &Plan) -> Result<Vec<(String, Vec<u8>)>> {
     let path = dir.join(PLAN_FILE);
     let named = |file: SignatureFile| (format!("{PLAN_FILE}.{}.sig", file.signer), file.bytes);
     let mut files: Vec<_> = signature::beside(&path)?.into_iter().map(named).collect();
-    files.insert(
-        0,
-        (PLAN_FILE.to_owned(), folder::read_file(&path, MAX_PLAN)?),
-    );
+    files.insert(0, (PLAN_FILE.to_owned(), folder::read_file(&path, MAX_PLAN)?));
     debug_assert!(files[0].1 == plan.bytes());
     Ok(files)
 }

@@ -1,5 +1,5 @@
-//! `preflight`: the machine, the programs and the token, looked at, reported and recorded. In production every command that does
-//! something begins with it.
+//! `preflight`: the machine, the programs and the token, looked at, reported and recorded. In
+//! production every command that does something begins with it.
 
 use std::{fs::File, path::Path};
 
@@ -50,7 +50,8 @@ pub struct Preflight {
     pub end: Result<()>,
 }
 
-/// Hardens the process, looks at everything, and records it. In production it ends as every other command then would.
+/// Hardens the process, looks at everything, and records it. In production it ends as every other
+/// command then would.
 ///
 /// # Errors
 /// Where the log can't be written.
@@ -78,8 +79,9 @@ pub fn preflight(
     Ok(Preflight { report, end })
 }
 
-/// In production, before a command does anything: the process is hardened, the machine looked at, what is new recorded.
-/// The token is not asked: the steps that use it do so themselves, before the PIN.
+/// In production, before a command does anything: the process is hardened, the machine looked at,
+/// what is new recorded. The token is not asked: the steps that use it do so themselves, before the
+/// PIN.
 ///
 /// # Errors
 /// By the first rule that is broken and not waived.
@@ -106,12 +108,7 @@ pub fn guard_init(plan: &Plan, side: Side, module: Option<&Path>) -> Result<Vec<
         return Ok(Vec::new());
     }
     let seen = Seen::default();
-    let subject = Subject {
-        plan,
-        side,
-        seen: &seen,
-        module,
-    };
+    let subject = Subject { plan, side, seen: &seen, module };
     let checks = look(&harden(), &subject)?;
     preflight::require(&checks, plan)?;
     Ok(checks)
@@ -130,12 +127,7 @@ pub fn record_news(ceremony: &mut Ceremony, checks: &[Check]) -> Result<()> {
 }
 
 fn subject<'a>(ceremony: &'a Ceremony, module: Option<&'a Path>) -> Subject<'a> {
-    Subject {
-        plan: &ceremony.plan,
-        side: ceremony.state.side,
-        seen: &ceremony.state.seen,
-        module,
-    }
+    Subject { plan: &ceremony.plan, side: ceremony.state.side, seen: &ceremony.state.seen, module }
 }
 
 fn findings(checks: &[Check], plan: &Plan) -> Vec<Finding> {
@@ -144,9 +136,8 @@ fn findings(checks: &[Check], plan: &Plan) -> Vec<Finding> {
 
 /// Every rule of the machine, in their order.
 fn look(process: &Process, subject: &Subject) -> Result<Vec<Check>> {
-    let names: Vec<String> = std::env::vars_os()
-        .map(|(name, _)| name.to_string_lossy().into_owned())
-        .collect();
+    let names: Vec<String> =
+        std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()).collect();
     let network_plan = (subject.plan.party(subject.side).hsm.as_ref())
         .and_then(|planned| planned.network.as_ref());
     let mut looked = vec![
@@ -183,9 +174,7 @@ fn look(process: &Process, subject: &Subject) -> Result<Vec<Check>> {
     }
     let clock = preflight::clock(&log::now(), subject.seen);
     looked.push((Rule::PreflightClock, clock));
-    (looked.into_iter())
-        .map(|(rule, result)| Check::new(rule, result))
-        .collect()
+    (looked.into_iter()).map(|(rule, result)| Check::new(rule, result)).collect()
 }
 
 /// A text of the kernel. One that can't be read breaks the rule: nothing is known then.
@@ -244,7 +233,8 @@ fn routes() -> Result<Vec<Route>> {
     Ok(routes)
 }
 
-/// The program that runs: its file's name, and the hash of what was started, even if the file has been replaced since.
+/// The program that runs: its file's name, and the hash of what was started, even if the file has
+/// been replaced since.
 fn program() -> Result<(String, Hash)> {
     let path =
         std::env::current_exe().map_err(|error| Error::file("/proc/self/exe".as_ref(), error));
@@ -252,7 +242,8 @@ fn program() -> Result<(String, Hash)> {
     hash.map_err(not_hashed)
 }
 
-/// The module: vendors install links to the current version; what counts is the file that is loaded.
+/// The module: vendors install links to the current version; what counts is the file that is
+/// loaded.
 fn module(path: &Path) -> Result<(String, Hash)> {
     let real = std::fs::canonicalize(path).map_err(|error| Error::file(path, error));
     let hash = real.and_then(|real| Ok((file_name(&real), hash_file(&real)?)));
@@ -278,8 +269,8 @@ fn hash_file(path: &Path) -> Result<Hash> {
     folder::hash_open(file, path).map(|(hash, _)| hash)
 }
 
-/// How a medium is mounted. The kernel says it of the very folder (statvfs(3)); to find its line among the mounts would be a guess
-/// where one mount hides another.
+/// How a medium is mounted. The kernel says it of the very folder (statvfs(3)); to find its line
+/// among the mounts would be a guess where one mount hides another.
 fn medium_check(folder: &Path) -> Result<Check> {
     let shown = escape(&folder.display().to_string());
     let result = match rustix::fs::statvfs(folder) {
@@ -309,10 +300,7 @@ fn ask_token(ceremony: &Ceremony, choice: &TokenChoice, checks: &mut Vec<Check>)
     let token = module.token(&choice.label)?;
     let planned = require_planned(ceremony, &token).map(|()| {
         let found = token.identity();
-        let named = format!(
-            "{} {}, serial {}",
-            found.manufacturer, found.model, found.serial
-        );
+        let named = format!("{} {}, serial {}", found.manufacturer, found.model, found.serial);
         match ceremony.plan.party(ceremony.state.side).hsm {
             Some(_) => format!("the planned one: {named}"),
             None => format!("the plan names no HSM; this is {named}"),

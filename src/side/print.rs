@@ -1,4 +1,5 @@
-//! `print`: pages from what this side has, each copy numbered in the record. Nothing secret is printed in the clear.
+//! `print`: pages from what this side has, each copy numbered in the record. Nothing secret is
+//! printed in the clear.
 
 use std::path::PathBuf;
 
@@ -69,10 +70,12 @@ impl Page {
     }
 }
 
-/// Makes a page for the printer. Each copy has its number, which the record knows; after `close` nothing more is recorded.
+/// Makes a page for the printer. Each copy has its number, which the record knows; after `close`
+/// nothing more is recorded.
 ///
 /// # Errors
-/// `PHASE-ORDER` for a transcript before `close`; what reading a document can end with; `SHARE-CUSTODIAN`, `SHARE-FILE`.
+/// `PHASE-ORDER` for a transcript before `close`; what reading a document can end with;
+/// `SHARE-CUSTODIAN`, `SHARE-FILE`.
 pub fn print(ceremony: &mut Ceremony, page: &Page, look: Look) -> Result<Report> {
     let texts = Texts::of(look.language);
     let closed = ceremony.state.phase == Phase::Closed;
@@ -92,27 +95,18 @@ pub fn print(ceremony: &mut Ceremony, page: &Page, look: Look) -> Result<Report>
             ));
         }
     };
-    let html = page::page(
-        template,
-        &title,
-        &sheet(ceremony, look.paper, copy, &texts),
-        &texts,
-        body,
-    )?;
+    let html =
+        page::page(template, &title, &sheet(ceremony, look.paper, copy, &texts), &texts, body)?;
     folder::make_folder(&ceremony.dir.join(PAPER))?;
-    // Recorded first: a kill between the two leaves a number without a page, and the next copy has the next number. The other way round
-    // the page would stand in the next copy's way for ever.
+    // Recorded first: a kill between the two leaves a number without a page, and the next copy has
+    // the next number. The other way round the page would stand in the next copy's way for ever.
     if !closed {
-        ceremony.record(Event::Note {
-            remark: Remark::Printed { page: name, copy },
-        })?;
+        ceremony.record(Event::Note { remark: Remark::Printed { page: name, copy } })?;
     }
     folder::write_new(&path, html.as_bytes())?;
-    Ok(
-        Report::new("The page is made; print it from a browser that is not on a network.")
-            .value("page", path.display().to_string())
-            .value("copy", copy),
-    )
+    Ok(Report::new("The page is made; print it from a browser that is not on a network.")
+        .value("page", path.display().to_string())
+        .value("copy", copy))
 }
 
 /// Where the next copy lies, and its number.
@@ -192,14 +186,8 @@ fn script(ceremony: &Ceremony, texts: &Texts) -> Made {
 /// The offer, on either side.
 fn offer(ceremony: &Ceremony, texts: &Texts) -> Result<Made> {
     let (body, folder) = match ceremony.state.side {
-        Side::Hoster => (
-            ceremony.sent::<Offer>()?.0.body().clone(),
-            ceremony.outbox("offer"),
-        ),
-        Side::Tenant => (
-            ceremony.kept::<Offer>()?.body().clone(),
-            ceremony.inbox("offer"),
-        ),
+        Side::Hoster => (ceremony.sent::<Offer>()?.0.body().clone(), ceremony.outbox("offer")),
+        Side::Tenant => (ceremony.kept::<Offer>()?.body().clone(), ceremony.inbox("offer")),
     };
     let files = show::named(&[folder])?;
     let what = texts.get("kind.offer", &[]);
@@ -215,11 +203,7 @@ fn offer(ceremony: &Ceremony, texts: &Texts) -> Result<Made> {
 fn share(ceremony: &Ceremony, id: &Id, texts: &Texts) -> Result<Made> {
     let plan = &ceremony.plan;
     let (package, _) = ceremony.sent::<Package>()?;
-    let listing = package
-        .body()
-        .shares
-        .iter()
-        .find(|one| one.custodian == id.as_str());
+    let listing = package.body().shares.iter().find(|one| one.custodian == id.as_str());
     let planned = plan.quorum.custodians.iter().find(|one| one.id == *id);
     let (Some(listing), Some(planned)) = (listing, planned) else {
         return Err(Rule::ShareCustodian.refuse(
@@ -233,10 +217,7 @@ fn share(ceremony: &Ceremony, id: &Id, texts: &Texts) -> Result<Made> {
     listing.dealt(&bytes, &path)?;
     let lines = page::lines_of(&without_armour(&bytes)?)?;
     let files: Vec<Named> = vec![(format!("{id}.age"), bytes)];
-    let (m, n) = (
-        plan.quorum.threshold.to_string(),
-        plan.quorum.custodians.len().to_string(),
-    );
+    let (m, n) = (plan.quorum.threshold.to_string(), plan.quorum.custodians.len().to_string());
     let (x, ceremony_id) = (listing.x.to_string(), plan.ceremony.to_string());
     let custodian = escape(&planned.name);
     let hoster = escape(&plan.hoster.name);
@@ -291,16 +272,8 @@ fn transcript(ceremony: &Ceremony, texts: &Texts) -> Result<Made> {
         }
         Ok(())
     })?;
-    let made = ceremony
-        .state
-        .made
-        .iter()
-        .map(|(kind, made)| (kind, made.hash));
-    let taken = ceremony
-        .state
-        .taken
-        .iter()
-        .map(|(kind, hash)| (kind, *hash));
+    let made = ceremony.state.made.iter().map(|(kind, made)| (kind, made.hash));
+    let taken = ceremony.state.taken.iter().map(|(kind, hash)| (kind, *hash));
     let document = |(kind, hash): (&Kind, Hash)| {
         let name = texts.get(&format!("kind.{kind}"), &[]);
         json!({ "name": name, "hash": hash.to_string() })

@@ -1,4 +1,5 @@
-//! `probe`: a report of this side's token, before there is a plan. Throwaway objects only; no ceremony is touched.
+//! `probe`: a report of this side's token, before there is a plan. Throwaway objects only; no
+//! ceremony is touched.
 
 use std::path::Path;
 
@@ -36,9 +37,7 @@ pub fn probe(side: Side, choice: &TokenChoice, mode: Mode, to: &Path) -> Result<
     let pin = choice.pin("PIN", &asker, &token)?;
     let hsm = token.login(pin.as_ref())?;
     drop(pin);
-    let probe = hsm.probe(side, module_facts, token_facts, &|text| {
-        asker.progress(text)
-    })?;
+    let probe = hsm.probe(side, module_facts, token_facts, &|text| asker.progress(text))?;
     folder::write_new(to, &probe.bytes()?)?;
     Ok(report(&probe, to))
 }
@@ -60,10 +59,7 @@ fn report(probe: &Probe, to: &Path) -> Report {
     let mut report = Report::new("The token was probed; its throwaway objects are gone.")
         .value(
             "token",
-            escape(&format!(
-                "{} {}, serial {}",
-                token.manufacturer, token.model, token.serial
-            )),
+            escape(&format!("{} {}, serial {}", token.manufacturer, token.model, token.serial)),
         )
         .value("family", probe.profile.known().name)
         .value("mechanisms", probe.mechanisms.len());
@@ -71,21 +67,16 @@ fn report(probe: &Probe, to: &Path) -> Report {
         let said = match &facts.outcome {
             Outcome::Works { kwp } => format!("works, {kwp:?}"),
             Outcome::Refused { rule, .. } => format!("refused by {}", rule.name()),
-            Outcome::Failed { found } => format!(
-                "failed: {}",
-                escape(found.lines().next().unwrap_or_default())
-            ),
+            Outcome::Failed { found } => {
+                format!("failed: {}", escape(found.lines().next().unwrap_or_default()))
+            }
         };
         report = report.line(format!(
             "{:?} {:?} {:?}: {said}",
             facts.direction, facts.mechanism, facts.oaep_hash
         ));
     }
-    for facts in probe
-        .enforced
-        .iter()
-        .filter(|facts| facts.refused != Some(true))
-    {
+    for facts in probe.enforced.iter().filter(|facts| facts.refused != Some(true)) {
         let what = match facts.refused {
             None => "not held, or could not be tried",
             _ => "HELD AND NOT ENFORCED",

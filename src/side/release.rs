@@ -19,15 +19,12 @@ use crate::{
 /// Releases the document that waits.
 ///
 /// # Errors
-/// [`Error::Waiting`] with the lines to sign, `SIGNATURE-…` for a wrong signature, `SHARE-UNCONFIRMED` for
-/// a package whose custodians have not all confirmed.
+/// [`Error::Waiting`] with the lines to sign, `SIGNATURE-…` for a wrong signature,
+/// `SHARE-UNCONFIRMED` for a package whose custodians have not all confirmed.
 pub fn release(ceremony: &mut Ceremony) -> Result<Report> {
     ceremony.state.require(Step::Release)?;
     let (kind, _) = ceremony.state.unreleased().ok_or_else(|| {
-        Error::failed(
-            "no document waits to be released",
-            "run `status`: it shows the next step",
-        )
+        Error::failed("no document waits to be released", "run `status`: it shows the next step")
     })?;
     match kind {
         Kind::Offer => release_one::<Offer>(ceremony),
@@ -69,18 +66,12 @@ fn release_one<B: Body>(ceremony: &mut Ceremony) -> Result<Report> {
 
 /// The custodians whose share nobody has yet shown to be right.
 pub fn unconfirmed(ceremony: &Ceremony) -> Vec<&Id> {
-    let custodians = ceremony
-        .plan
-        .quorum
-        .custodians
-        .iter()
-        .map(|custodian| &custodian.id);
-    custodians
-        .filter(|id| !ceremony.state.confirmed.contains(id))
-        .collect()
+    let custodians = ceremony.plan.quorum.custodians.iter().map(|custodian| &custodian.id);
+    custodians.filter(|id| !ceremony.state.confirmed.contains(id)).collect()
 }
 
-/// Every custodian has confirmed; or one more than a quorum needs, and officers have signed for the rest.
+/// Every custodian has confirmed; or one more than a quorum needs, and officers have signed for the
+/// rest.
 fn require_confirmed(ceremony: &mut Ceremony) -> Result<()> {
     let package = ceremony.state.made(Kind::Package)?.hash;
     let subject = Unconfirmed::of(&ceremony.state, package);

@@ -1,4 +1,5 @@
-//! `restart`: this side gives its attempt up and begins the next. Only before a receipt is released.
+//! `restart`: this side gives its attempt up and begins the next. Only before a receipt is
+//! released.
 
 use crate::{
     Result,
@@ -32,7 +33,8 @@ pub fn ask(ceremony: &mut Ceremony, reason: &str) -> Result<Approved<approval::R
     approval::require(ceremony, &subject)
 }
 
-/// Begins the next attempt. `clear` destroys what the last one made in the HSM, where there is something.
+/// Begins the next attempt. `clear` destroys what the last one made in the HSM, where there is
+/// something.
 ///
 /// # Errors
 /// `APPROVAL-SUBJECT`, and what `clear` ends with: then the attempt has not ended.
@@ -47,13 +49,7 @@ pub fn restart(
     let begun = ceremony.begin(Step::Restart)?;
     let destroyed = clear(ceremony)?;
     let attempt = begun.attempt() + 1;
-    ceremony.finish(
-        begun,
-        Event::Restart {
-            attempt,
-            reason: subject.reason,
-        },
-    )?;
+    ceremony.finish(begun, Event::Restart { attempt, reason: subject.reason })?;
     Ok(Report::new(format!(
         "Attempt {attempt} begins. Documents and shares of attempt {} serve for nothing more; they stay in the record.",
         attempt - 1

@@ -1,4 +1,5 @@
-//! `note` and `deviation`: what people put into the record by hand, and what officers sign for so that it goes on.
+//! `note` and `deviation`: what people put into the record by hand, and what officers sign for so
+//! that it goes on.
 
 use crate::{
     Error, Result,
@@ -48,7 +49,8 @@ pub fn note(ceremony: &mut Ceremony, remark: Remark) -> Result<Report> {
 /// Takes officers' signatures for going on although a bag did not come back as it left.
 ///
 /// # Errors
-/// [`Error::Waiting`] with the lines to sign, `SIGNATURE-…`, [`Error::Failed`] where nothing blocks.
+/// [`Error::Waiting`] with the lines to sign, `SIGNATURE-…`, [`Error::Failed`] where nothing
+/// blocks.
 pub fn deviation(ceremony: &mut Ceremony) -> Result<Report> {
     let bags = ceremony.state.room.wrong().to_vec();
     if bags.is_empty() {
@@ -60,10 +62,8 @@ pub fn deviation(ceremony: &mut Ceremony) -> Result<Report> {
     let count = bags.len();
     let subject = WrongBags { bags };
     approval::require(ceremony, &subject)?.covers(&subject)?;
-    Ok(
-        Report::new("The deviation is signed and in the record; the ceremony goes on.")
-            .value("bags", count),
-    )
+    Ok(Report::new("The deviation is signed and in the record; the ceremony goes on.")
+        .value("bags", count))
 }
 
 /// A reason that people give for an act, as it goes into request and log.

@@ -10,7 +10,8 @@ use crate::{
     report::{Report, list, list_or},
 };
 
-/// What to do where the trusted KEK has outlived the export, because that was killed at its very end or the token kept the key.
+/// What to do where the trusted KEK has outlived the export, because that was killed at its very
+/// end or the token kept the key.
 pub const TRUSTED_LEFT: &str = "it may still be on the token; let the HSM's security officer remove the public key keyferry-kek-\u{2026}, and note it";
 
 /// Whose turn it is; nobody's once the ceremony is closed.
@@ -54,9 +55,7 @@ pub fn next(ceremony: &Ceremony) -> String {
     let state = &ceremony.state;
     let program = format!("keyferry-{}", state.side);
     let mirror = ceremony.mirror_folder();
-    let mirror = mirror.map_or(String::new(), |folder| {
-        format!(" --mirror {}", folder.display())
-    });
+    let mirror = mirror.map_or(String::new(), |folder| format!(" --mirror {}", folder.display()));
     let dir = format!("{}{mirror}", ceremony.dir.display());
     let Some(turn) = turn(ceremony) else {
         return "next: nothing; the ceremony is closed. Keep archive/ and let officers and witnesses sign archive/head.json; `close` says who has not.".into();
@@ -69,11 +68,7 @@ pub fn next(ceremony: &Ceremony) -> String {
         );
     }
     let row = turn.row;
-    let mut text = format!(
-        "next: {}\n  {program} --dir {dir} {}",
-        row.who,
-        turn.command()
-    );
+    let mut text = format!("next: {}\n  {program} --dir {dir} {}", row.who, turn.command());
     if let Some(first) = before(state.side, state.phase, row.step, state.attempt) {
         text.push_str(&format!("\n  {first}"));
     }
@@ -141,16 +136,14 @@ fn before(side: Side, phase: Phase, step: Step, attempt: u32) -> Option<&'static
 /// The whole status.
 pub fn status(ceremony: &Ceremony) -> Report {
     let (plan, state) = (&ceremony.plan, &ceremony.state);
-    let mut report = Report::new(format!(
-        "The ceremony {} on the side of the {}.",
-        plan.ceremony, state.side
-    ))
-    .value("mode", name(&plan.mode))
-    .value("phase", name(&state.phase))
-    .value("attempt", state.attempt)
-    .value("plan", plan.hash().to_string())
-    .value("log entries", ceremony.head().seq)
-    .value("log head", ceremony.head().hash.to_string());
+    let mut report =
+        Report::new(format!("The ceremony {} on the side of the {}.", plan.ceremony, state.side))
+            .value("mode", name(&plan.mode))
+            .value("phase", name(&state.phase))
+            .value("attempt", state.attempt)
+            .value("plan", plan.hash().to_string())
+            .value("log entries", ceremony.head().seq)
+            .value("log head", ceremony.head().hash.to_string());
     if let Some(step) = state.pending {
         report = report.value("unfinished", name(&step));
     }
@@ -160,10 +153,7 @@ pub fn status(ceremony: &Ceremony) -> Report {
     }
     for (request, signed) in approval::waiting(ceremony).unwrap_or_default() {
         let by = list_or("nobody yet", &signed);
-        report = report.line(format!(
-            "waiting:      {}, signed by {by}",
-            request.display()
-        ));
+        report = report.line(format!("waiting:      {}, signed by {by}", request.display()));
     }
     if let Some(aborted) = state.aborted {
         report = report.value("aborted", format!("entry {}", aborted.seq));

@@ -34,7 +34,8 @@ pub struct TokenChoice {
 /// Logs in for a step, and takes it.
 ///
 /// # Errors
-/// `PHASE-ORDER`, `TOKEN-NOT-FOUND`, `PLAN-HSM`, `PIN-COUNT-LOW`, `PIN-FILE`, an HSM error, or what `act` ends with.
+/// `PHASE-ORDER`, `TOKEN-NOT-FOUND`, `PLAN-HSM`, `PIN-COUNT-LOW`, `PIN-FILE`, an HSM error, or what
+/// `act` ends with.
 pub fn with_token<T>(
     ceremony: &mut Ceremony,
     step: Step,

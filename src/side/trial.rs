@@ -1,5 +1,5 @@
-//! A trial: a rehearsal on the real HSMs and nodes that stops before activation. A production plan may name the closing of one, and then
-//! begins only with that trial's record.
+//! A trial: a rehearsal on the real HSMs and nodes that stops before activation. A production plan
+//! may name the closing of one, and then begins only with that trial's record.
 
 use std::path::Path;
 
@@ -16,17 +16,19 @@ use crate::{
     side::counterpart::{self, Verified},
 };
 
-/// Where the closing lies: in an archive of either side, in the hoster's ceremony folder, in the tenant's.
+/// Where the closing lies: in an archive of either side, in the hoster's ceremony folder, in the
+/// tenant's.
 const PLACES: [&str; 3] = ["closing", "outbox/closing", "inbox/closing"];
 /// What mends most of these.
 const REMEDY: &str = "name the folder or archive of the trial whose closing this plan names; if that one fell short, hold another and name it in a new plan";
 
-/// Looks at the record of the trial that a plan names, where it is shown. The hoster, whose nodes were tried, must show it. The plan
-/// names the closing and the closing the log, so that nothing else of the folder is believed.
+/// Looks at the record of the trial that a plan names, where it is shown. The hoster, whose nodes
+/// were tried, must show it. The plan names the closing and the closing the log, so that nothing
+/// else of the folder is believed.
 ///
 /// # Errors
-/// `PLAN-TRIAL` where it is missing, another, no trial, of another target or HSM, or did not try every node; `DOCUMENT-…`, `SIGNATURE-…`,
-/// `LOG-…`, `PLAN-…` where its record is not whole.
+/// `PLAN-TRIAL` where it is missing, another, no trial, of another target or HSM, or did not try
+/// every node; `DOCUMENT-…`, `SIGNATURE-…`, `LOG-…`, `PLAN-…` where its record is not whole.
 pub fn shown(plan: &Plan, side: Side, folder: Option<&Path>) -> Result<Option<Hash>> {
     match (plan.trial, folder) {
         (Trial::After(closing), Some(folder)) => {
@@ -78,7 +80,8 @@ fn verify(plan: &Plan, named: Hash, folder: &Path) -> Result<()> {
     }
     same_target(&former.target, &plan.target)?;
     let hsm = plan.hoster.hsm.as_ref();
-    // Where keys are born, a trial's closing may name no token; then its log names the one that they were born in.
+    // Where keys are born, a trial's closing may name no token; then its log names the one that
+    // they were born in.
     if let Some((hsm, token)) = hsm.zip(tried_on(closing.body(), &log))
         && !hsm.names(token)
     {
@@ -110,11 +113,7 @@ fn tried_on<'a>(closing: &'a Closing, log: &'a Verified) -> Option<&'a TokenIden
 /// The nodes of which a trial's log shows that they proved every key at stage `ready`.
 fn ready(log: &Verified) -> impl Iterator<Item = &Id> {
     log.remarks.iter().filter_map(|(_, event)| match event {
-        Event::Evidence {
-            node,
-            stage: Stage::Ready,
-            ..
-        } => Some(node),
+        Event::Evidence { node, stage: Stage::Ready, .. } => Some(node),
         _ => None,
     })
 }
@@ -130,10 +129,7 @@ pub fn tried<'a>(nodes: impl Iterator<Item = &'a Id>, plan: &Plan) -> Result<()>
     match missing.is_empty() {
         true => Ok(()),
         false => Err(refuse(
-            format!(
-                "a trial in which {} never proved itself ready",
-                list(missing)
-            ),
+            format!("a trial in which {} never proved itself ready", list(missing)),
             "evidence of stage ready of every node",
         )),
     }
@@ -150,10 +146,7 @@ fn same_target(tried: &Target, planned: &Target) -> Result<()> {
     let (tried, planned) = (said(tried), said(planned));
     match tried == planned {
         true => Ok(()),
-        false => Err(refuse(
-            format!("a trial of {tried}"),
-            format!("{planned}, in this order"),
-        )),
+        false => Err(refuse(format!("a trial of {tried}"), format!("{planned}, in this order"))),
     }
 }
 

@@ -1,5 +1,6 @@
-//! One SSHSIG. The library would accept dozens of single-bit flips, so armour and envelope are parsed here,
-//! strictly: only the one encoding that `ssh-keygen` writes. The library checks the signature itself.
+//! One SSHSIG. The library would accept dozens of single-bit flips, so armour and envelope are
+//! parsed here, strictly: only the one encoding that `ssh-keygen` writes. The library checks the
+//! signature itself.
 
 use data_encoding::BASE64;
 use sha2::{Digest, Sha512};
@@ -45,11 +46,7 @@ impl<'a> Envelope<'a> {
         };
         if !rest.is_empty() {
             return Err(Rule::SignatureTrailing.refuse(
-                format!(
-                    "the signature of {}: {} bytes after its end",
-                    file.signer,
-                    rest.len()
-                ),
+                format!("the signature of {}: {} bytes after its end", file.signer, rest.len()),
                 "nothing after the end line",
                 "have it signed again",
             ));
@@ -63,9 +60,7 @@ impl<'a> Envelope<'a> {
             .map_err(|_| format("broken base64"))?;
         // One encoding only: whatever differs from it anywhere is damage.
         if armoured(&blob) != text {
-            return Err(format(
-                "lines of another length than 70, or surplus characters",
-            ));
+            return Err(format("lines of another length than 70, or surplus characters"));
         }
         let mut fields = Fields(&blob);
         let envelope = fields
@@ -120,10 +115,7 @@ impl<'a> Envelope<'a> {
                     escape(&String::from_utf8_lossy(&self.namespace))
                 ),
                 format!("{:?}", namespace.name()),
-                format!(
-                    "sign again with `ssh-keygen -Y sign -n {}`",
-                    namespace.name()
-                ),
+                format!("sign again with `ssh-keygen -Y sign -n {}`", namespace.name()),
             ));
         }
         self.check_owner(plan, person, all)?;
@@ -160,16 +152,9 @@ impl<'a> Envelope<'a> {
             return Ok(());
         }
         let twice = all.iter().any(|file| file.signer == owner.id.as_str());
-        let rule = if twice {
-            Rule::SignatureRepeated
-        } else {
-            Rule::SignaturePerson
-        };
+        let rule = if twice { Rule::SignatureRepeated } else { Rule::SignaturePerson };
         Err(rule.refuse(
-            format!(
-                "the signature named after {signer} was made by {}",
-                owner.id
-            ),
+            format!("the signature named after {signer} was made by {}", owner.id),
             format!("a signature by {signer}"),
             format!("{signer} signs with their own key"),
         ))
@@ -182,10 +167,7 @@ impl<'a> Envelope<'a> {
         if self.algorithm != algorithm.as_str().as_bytes() {
             return false;
         }
-        let sk = matches!(
-            algorithm,
-            Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256
-        );
+        let sk = matches!(algorithm, Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256);
         if sk == self.trailer.is_empty() || !canonical(&algorithm, &self.signature) {
             return false;
         }
@@ -199,20 +181,15 @@ impl<'a> Envelope<'a> {
 /// The bytes that are signed (PROTOCOL.sshsig, section 3), with SHA-512.
 fn signed_data(namespace: &[u8], message: &[u8]) -> Vec<u8> {
     let mut data = b"SSHSIG".to_vec();
-    for field in [
-        namespace,
-        b"",
-        b"sha512",
-        Sha512::digest(message).as_slice(),
-    ] {
+    for field in [namespace, b"", b"sha512", Sha512::digest(message).as_slice()] {
         data.extend_from_slice(&(field.len() as u32).to_be_bytes());
         data.extend_from_slice(field);
     }
     data
 }
 
-/// Whether the raw signature has the one length or encoding of its algorithm: 64 bytes for ed25519, two
-/// shortest positive mpints (RFC 4251, section 5) for ECDSA.
+/// Whether the raw signature has the one length or encoding of its algorithm: 64 bytes for ed25519,
+/// two shortest positive mpints (RFC 4251, section 5) for ECDSA.
 fn canonical(algorithm: &Algorithm, signature: &[u8]) -> bool {
     match algorithm {
         Algorithm::Ed25519 | Algorithm::SkEd25519 => signature.len() == 64,
@@ -265,13 +242,6 @@ impl<'a> Fields<'a> {
         let (algorithm, signature) = (inner.string()?.to_vec(), inner.string()?.to_vec());
         let trailer = inner.0.to_vec();
         matches!(trailer.len(), 0 | 5).then_some(())?;
-        Some(Envelope {
-            file,
-            public_key,
-            namespace,
-            algorithm,
-            signature,
-            trailer,
-        })
+        Some(Envelope { file, public_key, namespace, algorithm, signature, trailer })
     }
 }

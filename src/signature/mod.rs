@@ -1,5 +1,5 @@
-//! Signatures of people: OpenSSH signatures (SSHSIG, openssh's PROTOCOL.sshsig), as `ssh-keygen -Y sign`
-//! makes them and any auditor checks them. Keyferry verifies; it never holds a person's key.
+//! Signatures of people: OpenSSH signatures (SSHSIG, openssh's PROTOCOL.sshsig), as `ssh-keygen -Y
+//! sign` makes them and any auditor checks them. Keyferry verifies; it never holds a person's key.
 
 mod envelope;
 
@@ -78,17 +78,14 @@ pub struct Verified {
 impl Verified {
     /// Everyone who signed, for the record.
     pub fn everyone(&self) -> Vec<Signed> {
-        self.officers
-            .iter()
-            .chain(&self.witnesses)
-            .cloned()
-            .collect()
+        self.officers.iter().chain(&self.witnesses).cloned().collect()
     }
 
     /// Takes the signatures as release or approval, where there are enough.
     ///
     /// # Errors
-    /// `SIGNATURE-MISSING`, or `SIGNATURE-WITNESS` where witnesses' signatures stand in for officers'.
+    /// `SIGNATURE-MISSING`, or `SIGNATURE-WITNESS` where witnesses' signatures stand in for
+    /// officers'.
     pub fn require(&self, plan: &Plan, side: Side, what: &str) -> Result<()> {
         let needed = plan.party(side).approvals;
         let have = self.officers.len();
@@ -131,7 +128,8 @@ pub fn describe(file: &SignatureFile) -> Result<Described> {
     Envelope::parse(file)?.describe()
 }
 
-/// Verifies every signature file over a message. One that is wrong in any way refuses the whole set.
+/// Verifies every signature file over a message. One that is wrong in any way refuses the whole
+/// set.
 ///
 /// # Errors
 /// The `SIGNATURE-…` rule that the first wrong file breaks.
@@ -142,10 +140,7 @@ pub fn verify(
     message: &[u8],
     files: &[SignatureFile],
 ) -> Result<Verified> {
-    let mut verified = Verified {
-        officers: Vec::new(),
-        witnesses: Vec::new(),
-    };
+    let mut verified = Verified { officers: Vec::new(), witnesses: Vec::new() };
     for (signed, role) in verify_each(plan, namespace, message, files)? {
         match role {
             Role::Officer(of) if of == side => verified.officers.push(signed),
@@ -173,16 +168,11 @@ pub fn verify_plan(plan: &Plan, files: &[SignatureFile]) -> Result<Vec<Signed>> 
             Role::Officer(side) => wanted == Some(*side),
             Role::Witness => wanted.is_none(),
         });
-        of_role
-            .map(|(signed, _)| signed.clone())
-            .collect::<Vec<_>>()
+        of_role.map(|(signed, _)| signed.clone()).collect::<Vec<_>>()
     };
     for side in [Side::Tenant, Side::Hoster] {
-        Verified {
-            officers: of(Some(side)),
-            witnesses: of(None),
-        }
-        .require(plan, side, "the plan")?;
+        Verified { officers: of(Some(side)), witnesses: of(None) }
+            .require(plan, side, "the plan")?;
     }
     Ok(all.into_iter().map(|(signed, _)| signed).collect())
 }
@@ -211,13 +201,7 @@ fn verify_each(
     for file in files {
         let (person, role) = named(plan, &file.signer)?;
         Envelope::parse(file)?.check(plan, person, namespace, message, files)?;
-        all.push((
-            Signed {
-                id: person.id.clone(),
-                signature: Hash::of(&file.bytes),
-            },
-            role,
-        ));
+        all.push((Signed { id: person.id.clone(), signature: Hash::of(&file.bytes) }, role));
     }
     Ok(all)
 }
@@ -227,10 +211,7 @@ fn verify_each(
 /// # Errors
 /// As [`folder::read_file`].
 pub fn beside(file: &Path) -> Result<Vec<SignatureFile>> {
-    let name = file
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
+    let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let parent = match file.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -241,10 +222,7 @@ pub fn beside(file: &Path) -> Result<Vec<SignatureFile>> {
         let entry_name = entry.file_name().to_string_lossy().into_owned();
         if let Some(signer) = signer_of(&entry_name, &name) {
             let bytes = folder::read_file(&entry.path(), MAX_SIGNATURE)?;
-            found.push(SignatureFile {
-                signer: signer.to_owned(),
-                bytes,
-            });
+            found.push(SignatureFile { signer: signer.to_owned(), bytes });
         }
     }
     found.sort_by(|a, b| a.signer.cmp(&b.signer));
@@ -253,10 +231,7 @@ pub fn beside(file: &Path) -> Result<Vec<SignatureFile>> {
 
 /// The `<id>` where a name is `<file>.<id>.sig`.
 pub fn signer_of<'a>(name: &'a str, file: &str) -> Option<&'a str> {
-    let signer = name
-        .strip_prefix(file)?
-        .strip_prefix('.')?
-        .strip_suffix(".sig")?;
+    let signer = name.strip_prefix(file)?.strip_prefix('.')?.strip_suffix(".sig")?;
     (!signer.is_empty() && !signer.contains('.')).then_some(signer)
 }
 
@@ -264,16 +239,9 @@ pub fn signer_of<'a>(name: &'a str, file: &str) -> Option<&'a str> {
 /// Keyferry's namespaces only.
 pub fn allowed_signers(plan: &Plan) -> String {
     let people = plan.tenant.officers.iter().chain(&plan.hoster.officers);
-    let witnesses = plan
-        .witnesses
-        .iter()
-        .filter_map(|witness| witness.person.as_ref());
-    let line = |person: &Person| {
-        format!(
-            "{} namespaces=\"keyferry-*\" {}\n",
-            person.id, person.openssh
-        )
-    };
+    let witnesses = plan.witnesses.iter().filter_map(|witness| witness.person.as_ref());
+    let line =
+        |person: &Person| format!("{} namespaces=\"keyferry-*\" {}\n", person.id, person.openssh);
     people.chain(witnesses).map(line).collect()
 }
 
@@ -299,11 +267,7 @@ pub fn enough(
         .iter()
         .filter(|officer| !signed(&officer.id))
         .map(|officer| {
-            format!(
-                "  {}\n    {}",
-                officer.name,
-                command_line(namespace, file, &officer.id)
-            )
+            format!("  {}\n    {}", officer.name, command_line(namespace, file, &officer.id))
         })
         .collect();
     Err(Error::Waiting {
@@ -319,10 +283,7 @@ pub fn enough(
 /// The line that makes one signature; `id` is a person's, or stands for it.
 pub fn command_line(namespace: Namespace, file: &Path, id: impl std::fmt::Display) -> String {
     let file = file.display();
-    format!(
-        "ssh-keygen -Y sign -n {} -f KEY < {file} > {file}.{id}.sig",
-        namespace.name()
-    )
+    format!("ssh-keygen -Y sign -n {} -f KEY < {file} > {file}.{id}.sig", namespace.name())
 }
 
 #[derive(Clone, Copy)]
@@ -333,26 +294,19 @@ enum Role {
 
 fn people(plan: &Plan) -> impl Iterator<Item = (&Person, Role)> {
     let officers = [Side::Tenant, Side::Hoster].into_iter().flat_map(|side| {
-        plan.party(side)
-            .officers
-            .iter()
-            .map(move |person| (person, Role::Officer(side)))
+        plan.party(side).officers.iter().map(move |person| (person, Role::Officer(side)))
     });
     officers.chain(
-        plan.witnesses
-            .iter()
-            .filter_map(|witness| Some((witness.person.as_ref()?, Role::Witness))),
+        plan.witnesses.iter().filter_map(|witness| Some((witness.person.as_ref()?, Role::Witness))),
     )
 }
 
 fn named<'a>(plan: &'a Plan, signer: &str) -> Result<(&'a Person, Role)> {
-    people(plan)
-        .find(|(person, _)| person.id.as_str() == signer)
-        .ok_or_else(|| {
-            Rule::SignatureUnknown.refuse(
-                format!("a signature file named after {:?}", escape(signer)),
-                "the id of an officer, or of a witness with a key, of the plan",
-                "remove the file, or give it the name <file>.<id>.sig of the person who made it",
-            )
-        })
+    people(plan).find(|(person, _)| person.id.as_str() == signer).ok_or_else(|| {
+        Rule::SignatureUnknown.refuse(
+            format!("a signature file named after {:?}", escape(signer)),
+            "the id of an officer, or of a witness with a key, of the plan",
+            "remove the file, or give it the name <file>.<id>.sig of the person who made it",
+        )
+    })
 }

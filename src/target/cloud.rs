@@ -1,5 +1,6 @@
-//! Cloud services that take a tenant's keys wrapped for a KEK of their own: what each takes, and in which form. The bytes inside are the
-//! same for all (CKM_RSA_AES_KEY_WRAP of a PKCS#8). The service imports them itself, so the hoster's side of Keyferry has no part.
+//! Cloud services that take a tenant's keys wrapped for a KEK of their own: what each takes, and in
+//! which form. The bytes inside are the same for all (CKM_RSA_AES_KEY_WRAP of a PKCS#8). The
+//! service imports them itself, so the hoster's side of Keyferry has no part.
 
 use std::path::Path;
 
@@ -17,7 +18,8 @@ use crate::{
 /// Any of them.
 pub struct Cloud;
 
-/// What the service wants instead, where it can't take this hash. Azure Key Vault takes RSA-OAEP with SHA-1 alone.
+/// What the service wants instead, where it can't take this hash. Azure Key Vault takes RSA-OAEP
+/// with SHA-1 alone.
 pub fn oaep_miss(format: CloudFormat, oaep: OaepHash) -> Option<&'static str> {
     match (format, oaep) {
         (CloudFormat::AzureByok, OaepHash::Sha256) => {
@@ -29,8 +31,8 @@ pub fn oaep_miss(format: CloudFormat, oaep: OaepHash) -> Option<&'static str> {
 
 /// A wrapped key in the form that its service takes, and the name of its file.
 ///
-/// Azure Key Vault: JSON, schema 1.0.0, whose `kid` is the KEK's key identifier. AWS KMS (`EncryptedKeyMaterial`) and Google Cloud KMS
-/// (`--wrapped-key-file`): the bytes alone.
+/// Azure Key Vault: JSON, schema 1.0.0, whose `kid` is the KEK's key identifier. AWS KMS
+/// (`EncryptedKeyMaterial`) and Google Cloud KMS (`--wrapped-key-file`): the bytes alone.
 ///
 /// # Errors
 /// [`Error::Failed`] where JSON can't be encoded.
@@ -42,10 +44,7 @@ pub fn file(
     token: &TokenIdentity,
 ) -> Result<(String, Vec<u8>)> {
     let version = env!("CARGO_PKG_VERSION");
-    let hsm = format!(
-        "{} {}, firmware {}",
-        token.manufacturer, token.model, token.firmware
-    );
+    let hsm = format!("{} {}, firmware {}", token.manufacturer, token.model, token.firmware);
     Ok(match format {
         CloudFormat::AwsKms | CloudFormat::GcpKms => (format!("{label}.bin"), wrapped.to_vec()),
         CloudFormat::AzureByok => {

@@ -1,5 +1,5 @@
-//! Windows Host Guardian Service: its scripts act, each node proves. Sources: Microsoft's HgsServer cmdlet reference, its guarded-fabric
-//! guide, and MS-KPS.
+//! Windows Host Guardian Service: its scripts act, each node proves. Sources: Microsoft's HgsServer
+//! cmdlet reference, its guarded-fabric guide, and MS-KPS.
 
 use std::path::Path;
 
@@ -67,7 +67,8 @@ macro_rules! files {
     };
 }
 
-/// Reviewed once, compiled in, never filled: what differs between ceremonies is in the brief and the orders beside them.
+/// Reviewed once, compiled in, never filled: what differs between ceremonies is in the brief and
+/// the orders beside them.
 const FILES: &[(&str, &str)] = files! {
     "INSTRUCTIONS.txt"
     "KeyferryCommon.ps1"
@@ -80,12 +81,9 @@ const FILES: &[(&str, &str)] = files! {
 impl Service for Hgs {
     fn requirements(&self, keys: Option<&[KeyPlan]>, target: &Target) -> Vec<Miss> {
         match target {
-            Target::Hgs {
-                nodes,
-                ksp,
-                soak_hours,
-                ..
-            } => requirements(keys, nodes, ksp, *soak_hours),
+            Target::Hgs { nodes, ksp, soak_hours, .. } => {
+                requirements(keys, nodes, ksp, *soak_hours)
+            }
             Target::Local { .. } | Target::Cloud(_) => Vec::new(),
         }
     }
@@ -137,7 +135,8 @@ impl Service for Hgs {
     }
 }
 
-/// Each key is used through the planned provider: repairstore binds a software key of the same certificate as gladly.
+/// Each key is used through the planned provider: repairstore binds a software key of the same
+/// certificate as gladly.
 fn provider(said: &Statement, brief: &Brief) -> std::result::Result<(), Wrong> {
     let planned = brief.ksp.as_deref().unwrap_or_default();
     match said.keys.iter().find(|key| key.provider != planned) {
@@ -181,8 +180,8 @@ fn serving(said: &Statement, brief: &Brief, service: &str) -> std::result::Resul
     diagnosed(said.diagnostics.as_deref())
 }
 
-/// The service's own diagnostics were run, and do not say that they failed. Their text may be in another language: one that
-/// cannot be read is for people.
+/// The service's own diagnostics were run, and do not say that they failed. Their text may be in
+/// another language: one that cannot be read is for people.
 fn diagnosed(diagnostics: Option<&str>) -> std::result::Result<(), Wrong> {
     let wrong = |found: String| {
         Err(Wrong {
@@ -205,18 +204,15 @@ fn diagnosed(diagnostics: Option<&str>) -> std::result::Result<(), Wrong> {
     }
 }
 
-/// Everything in a plan that HGS cannot use (`PLAN-TARGET`). Keys that are faulty by themselves are `None` and not looked at.
+/// Everything in a plan that HGS cannot use (`PLAN-TARGET`). Keys that are faulty by themselves are
+/// `None` and not looked at.
 ///
-/// HGS has one primary certificate for signing and one for encryption, both RSA of at least 2048 bits (Microsoft, "Obtain
-/// certificates for HGS").
+/// HGS has one primary certificate for signing and one for encryption, both RSA of at least 2048
+/// bits (Microsoft, "Obtain certificates for HGS").
 fn requirements(keys: Option<&[KeyPlan]>, nodes: &[Id], ksp: &str, soak_hours: u32) -> Vec<Miss> {
     let mut missed = Vec::new();
     let mut miss = |at, found: String, expected: String| {
-        missed.push(Miss {
-            at,
-            found,
-            expected,
-        });
+        missed.push(Miss { at, found, expected });
     };
     for role in [Role::Signing, Role::Encryption] {
         let Some(keys) = keys else { break };
@@ -238,11 +234,9 @@ fn requirements(keys: Option<&[KeyPlan]>, nodes: &[Id], ksp: &str, soak_hours: u
         let expected = format!("rsa with at least {LEAST_BITS} bits for hgs");
         match key.key_type {
             KeyType::Rsa(bits) if bits >= LEAST_BITS => {}
-            KeyType::Rsa(bits) => miss(
-                At::Bits(n),
-                format!("{} is RSA-{bits}", key.label),
-                expected,
-            ),
+            KeyType::Rsa(bits) => {
+                miss(At::Bits(n), format!("{} is RSA-{bits}", key.label), expected)
+            }
             KeyType::Ec(_) => miss(At::Type(n), format!("{} is an EC key", key.label), expected),
         }
     }
@@ -259,11 +253,7 @@ fn requirements(keys: Option<&[KeyPlan]>, nodes: &[Id], ksp: &str, soak_hours: u
     }
     if soak_hours > MAX_SOAK_HOURS {
         let found = format!("soak_hours = {soak_hours}");
-        miss(
-            At::SoakHours,
-            found,
-            format!("at most {MAX_SOAK_HOURS}, a year"),
-        );
+        miss(At::SoakHours, found, format!("at most {MAX_SOAK_HOURS}, a year"));
     }
     missed
 }

@@ -1,5 +1,5 @@
-//! The built-in target: a registry, `registry.json`, of every key set ever registered and one primary. It
-//! belongs to the service, not to a ceremony, and is replaced in one step.
+//! The built-in target: a registry, `registry.json`, of every key set ever registered and one
+//! primary. It belongs to the service, not to a ceremony, and is replaced in one step.
 
 use std::path::{Path, PathBuf};
 
@@ -21,32 +21,14 @@ use crate::{
 pub struct Local;
 
 const STEPS: &[TargetStep] = &[
-    TargetStep {
-        act: Act::Register,
-        name: "register",
-        program: "keyferry-hoster register",
-    },
-    TargetStep {
-        act: Act::Prove,
-        name: "prove",
-        program: "keyferry-hoster node prove",
-    },
-    TargetStep {
-        act: Act::Activate,
-        name: "activate",
-        program: "keyferry-hoster primary",
-    },
-    TargetStep {
-        act: Act::RollBack,
-        name: "roll-back",
-        program: "keyferry-hoster rollback",
-    },
+    TargetStep { act: Act::Register, name: "register", program: "keyferry-hoster register" },
+    TargetStep { act: Act::Prove, name: "prove", program: "keyferry-hoster node prove" },
+    TargetStep { act: Act::Activate, name: "activate", program: "keyferry-hoster primary" },
+    TargetStep { act: Act::RollBack, name: "roll-back", program: "keyferry-hoster rollback" },
 ];
 
-const FILES: &[(&str, &str)] = &[(
-    "INSTRUCTIONS.txt",
-    include_str!("../../templates/local/INSTRUCTIONS.txt"),
-)];
+const FILES: &[(&str, &str)] =
+    &[("INSTRUCTIONS.txt", include_str!("../../templates/local/INSTRUCTIONS.txt"))];
 
 impl Service for Local {
     fn requirements(&self, _: Option<&[KeyPlan]>, _: &Target) -> Vec<Miss> {
@@ -67,10 +49,7 @@ impl Service for Local {
             None => Ok(()),
             Some(key) => Err(Wrong {
                 rule: Rule::EvidenceCertificate,
-                found: format!(
-                    "the registry that the node reads does not have {}",
-                    key.thumbprint
-                ),
+                found: format!("the registry that the node reads does not have {}", key.thumbprint),
                 expected: "the registry in which `register` put the key set".into(),
             }),
         }
@@ -145,10 +124,8 @@ impl KeySet {
     }
 
     fn primaries(&self) -> Vec<PrimaryKey> {
-        let key = |key: &RegisteredKey| PrimaryKey {
-            role: key.role,
-            thumbprint: key.thumbprint.clone(),
-        };
+        let key =
+            |key: &RegisteredKey| PrimaryKey { role: key.role, thumbprint: key.thumbprint.clone() };
         let mut keys: Vec<PrimaryKey> = self.keys.iter().map(key).collect();
         keys.sort();
         keys
@@ -201,13 +178,7 @@ impl Registry {
         registry.contents =
             serde_json::from_slice(bytes).map_err(|error| registry.broken(error.to_string()))?;
         registry.hash = Hash::of(bytes);
-        let known = |hash: Hash| {
-            registry
-                .contents
-                .key_sets
-                .iter()
-                .any(|set| set.plan_hash == hash)
-        };
+        let known = |hash: Hash| registry.contents.key_sets.iter().any(|set| set.plan_hash == hash);
         if registry.contents.format != FORMAT || !registry.contents.primary.is_none_or(known) {
             return Err(registry
                 .broken("another format, or a primary key set that is not registered".into()));
@@ -218,11 +189,7 @@ impl Registry {
     fn empty(path: &Path) -> Self {
         Registry {
             path: path.to_owned(),
-            contents: Contents {
-                format: FORMAT.to_owned(),
-                primary: None,
-                key_sets: Vec::new(),
-            },
+            contents: Contents { format: FORMAT.to_owned(), primary: None, key_sets: Vec::new() },
             hash: Hash([0; 32]),
         }
     }
@@ -266,9 +233,7 @@ impl Registry {
                 key_set.plan_hash
             )));
         }
-        self.contents
-            .key_sets
-            .retain(|set| set.plan_hash != key_set.plan_hash);
+        self.contents.key_sets.retain(|set| set.plan_hash != key_set.plan_hash);
         self.contents.key_sets.push(key_set);
         self.write()
     }
@@ -276,11 +241,7 @@ impl Registry {
     /// The keys of the primary key set, signing first.
     pub fn primaries(&self) -> Vec<PrimaryKey> {
         let primary = self.contents.primary;
-        let set = self
-            .contents
-            .key_sets
-            .iter()
-            .find(|set| Some(set.plan_hash) == primary);
+        let set = self.contents.key_sets.iter().find(|set| Some(set.plan_hash) == primary);
         set.map(KeySet::primaries).unwrap_or_default()
     }
 
@@ -294,7 +255,8 @@ impl Registry {
         known
     }
 
-    /// Makes a registered key set primary and keeps the former one's name. Done twice, it changes nothing.
+    /// Makes a registered key set primary and keeps the former one's name. Done twice, it changes
+    /// nothing.
     ///
     /// # Errors
     /// `REGISTRY-FORMAT` where it is not registered; what writing can end with.
@@ -316,7 +278,8 @@ impl Registry {
         self.write()
     }
 
-    /// Makes the key set of these keys primary again; none where there was none. Done twice, it changes nothing.
+    /// Makes the key set of these keys primary again; none where there was none. Done twice, it
+    /// changes nothing.
     ///
     /// # Errors
     /// `REGISTRY-FORMAT` where no key set has exactly these keys; what writing can end with.
@@ -325,9 +288,7 @@ impl Registry {
             return Ok(());
         }
         let mut sets = self.contents.key_sets.iter();
-        let set = sets
-            .find(|set| set.primaries() == former)
-            .map(|set| set.plan_hash);
+        let set = sets.find(|set| set.primaries() == former).map(|set| set.plan_hash);
         if set.is_none() && !former.is_empty() {
             return Err(self.broken(format!("no key set with {}", shown(former))));
         }

@@ -1,4 +1,5 @@
-//! How a key becomes primary, one file per kind of service. What is the same for all lies in [`crate::node`] and in the hoster's steps.
+//! How a key becomes primary, one file per kind of service. What is the same for all lies in
+//! [`crate::node`] and in the hoster's steps.
 
 pub mod cloud;
 pub mod hgs;
@@ -94,13 +95,15 @@ pub struct Miss {
 
 /// A kind of service. Another one (AD FS, say) is another file like `hgs.rs`, and a line in [`of`].
 pub trait Service: Sync {
-    /// Everything in a plan that the service cannot use (`PLAN-TARGET`). Keys that are faulty by themselves are `None` and not looked at.
+    /// Everything in a plan that the service cannot use (`PLAN-TARGET`). Keys that are faulty by
+    /// themselves are `None` and not looked at.
     fn requirements(&self, keys: Option<&[KeyPlan]>, target: &Target) -> Vec<Miss>;
 
     /// Everything that is done, in its order.
     fn steps(&self) -> &'static [TargetStep];
 
-    /// The files that every node is given, beside brief and certificates: byte for byte the same in every ceremony.
+    /// The files that every node is given, beside brief and certificates: byte for byte the same in
+    /// every ceremony.
     fn files(&self) -> &'static [(&'static str, &'static str)];
 
     /// The form of a node's evidence: what its statement must say, beyond what every node's must.
@@ -109,7 +112,8 @@ pub trait Service: Sync {
     /// The first thing that it does not say.
     fn check(&self, said: &Statement, brief: &Brief) -> std::result::Result<(), Wrong>;
 
-    /// Makes the keys known to the service, where Keyferry does that itself. `at` is where the service keeps its state.
+    /// Makes the keys known to the service, where Keyferry does that itself. `at` is where the
+    /// service keeps its state.
     ///
     /// # Errors
     /// What the service's state can end with.

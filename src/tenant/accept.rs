@@ -1,4 +1,5 @@
-//! `accept`: the tenant verifies that its keys are primary, at every node, and says that the KEK may go.
+//! `accept`: the tenant verifies that its keys are primary, at every node, and says that the KEK
+//! may go.
 
 use std::path::Path;
 
@@ -18,7 +19,8 @@ use crate::{
 /// Takes the registration, compares what nodes publish, and makes the acceptance.
 ///
 /// # Errors
-/// [`crate::Error::Usage`], `PHASE-ORDER`, `DOCUMENT-…`, `SIGNATURE-…`, `PROOF-…` and `METADATA-…` rules.
+/// [`crate::Error::Usage`], `PHASE-ORDER`, `DOCUMENT-…`, `SIGNATURE-…`, `PROOF-…` and `METADATA-…`
+/// rules.
 pub fn accept(ceremony: &mut Ceremony, folder: &Path, asked: &Asked) -> Result<Report> {
     ceremony.state.require(Step::Accept)?;
     let wanted = asked.wanted(&ceremony.plan)?;
@@ -26,10 +28,7 @@ pub fn accept(ceremony: &mut Ceremony, folder: &Path, asked: &Asked) -> Result<R
     let keys = ceremony.key_set()?;
     if registration.body().package_id != keys.id {
         return Err(Rule::DocumentContent.refuse(
-            format!(
-                "a registration of the package id {}",
-                registration.body().package_id
-            ),
+            format!("a registration of the package id {}", registration.body().package_id),
             keys.id.to_string(),
             "ask the hoster which keys were registered",
         ));

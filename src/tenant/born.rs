@@ -1,5 +1,5 @@
-//! `keys check`: the tenant takes keys that were born in the hoster's HSM, by the words that the hoster reads aloud, and
-//! asks for proofs.
+//! `keys check`: the tenant takes keys that were born in the hoster's HSM, by the words that the
+//! hoster reads aloud, and asks for proofs.
 
 use std::path::Path;
 
@@ -70,11 +70,8 @@ pub fn check(ceremony: &mut Ceremony, keys: Released<Keys>, typed: &str) -> Resu
     let package_id: PackageId = Fixed(random()?);
     let challenged = keys.body().keys.iter().zip(&ceremony.plan.keys);
     let challenged = challenged.map(|(key, plan)| one(&ceremony.plan, plan, key, &package_id));
-    let body = Challenge {
-        package_id,
-        nonce: Fixed(random()?),
-        keys: challenged.collect::<Result<_>>()?,
-    };
+    let body =
+        Challenge { package_id, nonce: Fixed(random()?), keys: challenged.collect::<Result<_>>()? };
     let certificates = body.keys.iter().map(|key| certificate_file(&key.label));
     let files = certificates.map(|name| (name.clone(), keys.file(&name).to_vec()));
     let files = files.collect();

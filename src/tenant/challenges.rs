@@ -1,4 +1,5 @@
-//! Challenges that only the holder of an encryption key can answer: one per place (design, section 4.5).
+//! Challenges that only the holder of an encryption key can answer: one per place (design, section
+//! 4.5).
 
 use rsa::{Oaep, PublicKey, sha2::Sha256};
 use sha1::Sha1;

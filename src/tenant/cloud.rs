@@ -1,5 +1,6 @@
-//! `export --format`: every key is wrapped inside the tenant's HSM for the KEK of a cloud service, by the same calls and behind the same gate
-//! as for a hoster's. There is no seal: whoever holds that KEK has the keys.
+//! `export --format`: every key is wrapped inside the tenant's HSM for the KEK of a cloud service,
+//! by the same calls and behind the same gate as for a hoster's. There is no seal: whoever holds
+//! that KEK has the keys.
 
 use std::path::PathBuf;
 
@@ -71,18 +72,12 @@ impl Order {
         let wrong = |found: String| {
             Rule::KekKey.refuse(
                 format!("{}: {found}", self.kek.display()),
-                format!(
-                    "an RSA public key of {} bits, exponent 65537",
-                    plan.transfer.kek_bits
-                ),
+                format!("an RSA public key of {} bits, exponent 65537", plan.transfer.kek_bits),
                 "take the wrapping key from the service again, of the size that the plan says",
             )
         };
         match spki::rsa_bits(&spki).map_err(wrong)? {
-            bits if bits == plan.transfer.kek_bits => Ok(Kek {
-                spki,
-                kid: self.kid.clone(),
-            }),
+            bits if bits == plan.transfer.kek_bits => Ok(Kek { spki, kid: self.kid.clone() }),
             bits => Err(wrong(format!("a key of {bits} bits"))),
         }
     }
@@ -113,7 +108,8 @@ fn subject<'a>(
 /// Asks the officers for the export, before any PIN is asked for.
 ///
 /// # Errors
-/// `PHASE-ORDER`, `PLAN-TARGET`, `KEK-KEY`, [`Error::Usage`], [`Error::Waiting`], `SIGNATURE-…`, `TARGET-CERTIFICATE`.
+/// `PHASE-ORDER`, `PLAN-TARGET`, `KEK-KEY`, [`Error::Usage`], [`Error::Waiting`], `SIGNATURE-…`,
+/// `TARGET-CERTIFICATE`.
 pub fn ask(ceremony: &mut Ceremony, order: &Order) -> Result<Approved<approval::CloudExport>> {
     ceremony.state.require(Step::CloudExport)?;
     let kek = order.read(&ceremony.plan)?;
@@ -165,13 +161,10 @@ pub fn export(
     let files = checked.iter().zip(&wrapped).map(one);
     let files = files.collect::<Result<Vec<_>>>()?;
     let folder = ceremony.stage_cloud(&begun, &files)?;
-    let listed = checked
-        .iter()
-        .zip(&files)
-        .map(|(key, (_, bytes))| CloudFile {
-            label: key.plan.label.clone(),
-            file: Hash::of(bytes),
-        });
+    let listed = checked.iter().zip(&files).map(|(key, (_, bytes))| CloudFile {
+        label: key.plan.label.clone(),
+        file: Hash::of(bytes),
+    });
     let fingerprint = Hash::of(&kek.spki);
     let event = Event::CloudExport(CloudExported {
         format: order.format,
@@ -187,10 +180,7 @@ pub fn export(
     .value("KEK", fingerprint.to_string())
     .value("folder", folder.display().to_string());
     let report = files.iter().fold(report, |report, (name, bytes)| {
-        report.value(
-            name,
-            format!("{} bytes, SHA-256 {}", bytes.len(), Hash::of(bytes)),
-        )
+        report.value(name, format!("{} bytes, SHA-256 {}", bytes.len(), Hash::of(bytes)))
     });
     Ok(report.line(cloud::what_next(order.format)))
 }

@@ -1,6 +1,6 @@
-//! `export`: every key is wrapped inside the tenant's HSM for the KEK, sealed under a fresh secret, and the
-//! secret dealt to the custodians. The secret lives in this function and nowhere else: an export that was
-//! interrupted is done again, with a fresh one.
+//! `export`: every key is wrapped inside the tenant's HSM for the KEK, sealed under a fresh secret,
+//! and the secret dealt to the custodians. The secret lives in this function and nowhere else: an
+//! export that was interrupted is done again, with a fresh one.
 
 use std::collections::BTreeSet;
 
@@ -69,7 +69,8 @@ fn subject<'a>(
 /// Asks the officers for the export, before any PIN is asked for.
 ///
 /// # Errors
-/// `PHASE-ORDER`, [`Error::Waiting`], `SIGNATURE-…`, and where offer or certificates are not those of the log.
+/// `PHASE-ORDER`, [`Error::Waiting`], `SIGNATURE-…`, and where offer or certificates are not those
+/// of the log.
 pub fn ask(ceremony: &mut Ceremony) -> Result<Approved<approval::Export>> {
     ceremony.state.require(Step::Export)?;
     let offer = ceremony.kept::<Offer>()?;
@@ -166,11 +167,7 @@ pub(super) fn checked_keys(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<Checked
         let target = hsm.target_by_spki(&inventory, certificate.spki())?;
         hsm.target_check(&target, plan.key_type, ceremony.plan.trusted_only())?;
         let certificate = certificate.of_key(&target.spki, plan.label.as_str())?;
-        checked.push(Checked {
-            plan: plan.clone(),
-            target,
-            certificate,
-        });
+        checked.push(Checked { plan: plan.clone(), target, certificate });
     }
     Ok(checked)
 }
@@ -197,12 +194,7 @@ fn fresh_secret(hsm: &Hsm, package_id: &PackageId, plan: &Plan) -> Result<Secret
     let mut from_hsm = zeroize::Zeroizing::new([0; 32]);
     hsm.random(from_hsm.as_mut_slice())?;
     let from_os = zeroize::Zeroizing::new(random::<32>()?);
-    Ok(Secret::derive(
-        &from_os,
-        &from_hsm,
-        package_id,
-        &plan.hash(),
-    ))
+    Ok(Secret::derive(&from_os, &from_hsm, package_id, &plan.hash()))
 }
 
 fn deal(
@@ -243,10 +235,7 @@ fn seal_key(
         wrapped_length: wrapped.as_bytes().len() as u64,
         challenges: challenges::make(plan, &key.plan, &key.target.spki, package_id)?,
     };
-    let files = vec![
-        (listing.sealed_file(), sealed),
-        (listing.certificate_file(), certificate),
-    ];
+    let files = vec![(listing.sealed_file(), sealed), (listing.certificate_file(), certificate)];
     Ok((listing, files))
 }
 
@@ -263,10 +252,7 @@ fn build(
     let message = signed_by_keys(&hash);
     let mut signatures = Files::new();
     for key in keys.iter().filter(|key| key.plan.role == Role::Signing) {
-        signatures.push((
-            hsm_signature_file(&key.plan.label),
-            hsm.sign(&key.target, &message)?,
-        ));
+        signatures.push((hsm_signature_file(&key.plan.label), hsm.sign(&key.target, &message)?));
     }
     ceremony.stage(begun, "package", &signatures)?;
     Ok(hash)
@@ -283,18 +269,10 @@ fn finish(
     observed: Observed,
     share_files: &Files,
 ) -> Result<Report> {
-    let custodians = ceremony
-        .plan
-        .quorum
-        .custodians
-        .iter()
-        .map(|custodian| custodian.id.clone());
+    let custodians = ceremony.plan.quorum.custodians.iter().map(|custodian| custodian.id.clone());
     let shares = custodians
         .zip(share_files)
-        .map(|(custodian, (_, file))| log::Share {
-            custodian,
-            file: Hash::of(file),
-        });
+        .map(|(custodian, (_, file))| log::Share { custodian, file: Hash::of(file) });
     let event = Event::Export {
         document,
         package_id,

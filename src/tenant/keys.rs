@@ -1,5 +1,5 @@
-//! `keys create`: every target key is in the tenant's HSM, with its certificate. Keys that exist are found
-//! by certificate or public key; the others are made.
+//! `keys create`: every target key is in the tenant's HSM, with its certificate. Keys that exist
+//! are found by certificate or public key; the others are made.
 
 use std::{
     collections::BTreeSet,
@@ -35,18 +35,11 @@ pub struct Existing {
 /// `PHASE-ORDER`, `HSM-MECHANISM`, `WRAP-…` and `TARGET-…` rules, or the HSM's.
 pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[Existing]) -> Result<Report> {
     ceremony.state.require(Step::KeysCreate)?;
-    if let Some(unknown) = existing.iter().find(|key| {
-        !ceremony
-            .plan
-            .keys
-            .iter()
-            .any(|plan| plan.label == key.label)
-    }) {
+    if let Some(unknown) =
+        existing.iter().find(|key| !ceremony.plan.keys.iter().any(|plan| plan.label == key.label))
+    {
         return Err(Error::Usage {
-            what: format!(
-                "--existing {}: no key of the plan has this label",
-                unknown.label
-            ),
+            what: format!("--existing {}: no key of the plan has this label", unknown.label),
             remedy: "name a label of the plan".into(),
         });
     }
@@ -72,13 +65,8 @@ pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[Existing]) -> Resu
     folder::make_folder(&certificates(ceremony))?;
     let mut records = Vec::new();
     for key in ceremony.plan.keys.clone() {
-        let (target, certificate) = one(
-            ceremony,
-            hsm,
-            &inventory,
-            &key,
-            file_of(existing, &key.label),
-        )?;
+        let (target, certificate) =
+            one(ceremony, hsm, &inventory, &key, file_of(existing, &key.label))?;
         keep_certificate(ceremony, &key.label, certificate.der())?;
         records.push(KeyRecord {
             label: key.label,
@@ -87,16 +75,11 @@ pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[Existing]) -> Resu
             made: target.made,
         });
     }
-    let report = records.iter().fold(
-        Report::new("Every key of the plan is in the HSM."),
-        |report, key| {
+    let report =
+        records.iter().fold(Report::new("Every key of the plan is in the HSM."), |report, key| {
             let how = if key.made { "made" } else { "found" };
-            report.value(
-                key.label.as_str(),
-                format!("{how}, SPKI SHA-256 {}", key.spki),
-            )
-        },
-    );
+            report.value(key.label.as_str(), format!("{how}, SPKI SHA-256 {}", key.spki))
+        });
     ceremony.finish(
         begun,
         Event::KeysCreate {
@@ -109,7 +92,8 @@ pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[Existing]) -> Resu
     Ok(report)
 }
 
-/// The kinds of throwaway keys that show what the token does with the plan's; of RSA a small one shows it as well.
+/// The kinds of throwaway keys that show what the token does with the plan's; of RSA a small one
+/// shows it as well.
 fn kinds(plan: &Plan) -> BTreeSet<KeyType> {
     let kind = |key: &KeyPlan| match key.key_type {
         KeyType::Rsa(_) => THROWAWAY,
@@ -142,23 +126,11 @@ fn one(
         // Examined as soon as it is made or found.
         None => {
             // Its certificate is signed by the key itself, so the tenant's copy can sign.
-            let usage = Usage {
-                sign: true,
-                ..key.usage
-            };
-            let id = cka_id(
-                &ceremony.plan.hash(),
-                "tenant",
-                "target",
-                label,
-                ceremony.state.attempt,
-            );
-            let spec = TargetSpec {
-                label,
-                kind,
-                usage,
-                trusted_only: ceremony.plan.trusted_only(),
-            };
+            let usage = Usage { sign: true, ..key.usage };
+            let id =
+                cka_id(&ceremony.plan.hash(), "tenant", "target", label, ceremony.state.attempt);
+            let spec =
+                TargetSpec { label, kind, usage, trusted_only: ceremony.plan.trusted_only() };
             hsm.target_make(inventory, id, &spec)?
         }
     };
@@ -191,16 +163,10 @@ impl Given {
     fn read(file: &Path, label: &str) -> Result<Self> {
         let der = spki::der(folder::read_file(file, MAX_CERTIFICATE)?);
         if spki::PublicKey::parse(&der).is_ok() {
-            return Ok(Given {
-                spki: der,
-                certificate: None,
-            });
+            return Ok(Given { spki: der, certificate: None });
         }
         let certificate = TargetCertificate::parse(&der, label)?;
-        Ok(Given {
-            spki: certificate.spki().to_vec(),
-            certificate: Some(der),
-        })
+        Ok(Given { spki: certificate.spki().to_vec(), certificate: Some(der) })
     }
 }
 

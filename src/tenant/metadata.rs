@@ -1,5 +1,5 @@
-//! The part of `accept` that looks at what HGS nodes publish: which files were asked for, whether each has the ceremony's
-//! certificates, and what the tenant may do next.
+//! The part of `accept` that looks at what HGS nodes publish: which files were asked for, whether
+//! each has the ceremony's certificates, and what the tenant may do next.
 
 use std::path::PathBuf;
 
@@ -44,8 +44,8 @@ impl Asked {
     /// The files, in the order of the plan's nodes.
     ///
     /// # Errors
-    /// [`Error::Usage`] for files without a service that publishes any, a node that is not in the plan or twice, and
-    /// anybody or any place that can't be recorded.
+    /// [`Error::Usage`] for files without a service that publishes any, a node that is not in the
+    /// plan or twice, and anybody or any place that can't be recorded.
     pub fn wanted(&self, plan: &Plan) -> Result<Vec<Wanted>> {
         if self.files.is_empty() {
             return match (&self.by, &self.from) {
@@ -115,7 +115,8 @@ impl Taken {
 /// Reads every file and compares it with the keys' certificates.
 ///
 /// # Errors
-/// `METADATA-…`, `DOCUMENT-SIZE`, `DOCUMENT-LINK`, `PLAN-TARGET`; [`Error::Failed`] where a file can't be read.
+/// `METADATA-…`, `DOCUMENT-SIZE`, `DOCUMENT-LINK`, `PLAN-TARGET`; [`Error::Failed`] where a file
+/// can't be read.
 pub fn take(wanted: &[Wanted], keys: &KeySet) -> Result<Vec<Taken>> {
     if wanted.is_empty() {
         return Ok(Vec::new());
@@ -150,9 +151,7 @@ impl Wanted {
 /// What was compared, what that proves and what not, and the next lines to type on Windows.
 pub fn report(report: Report, plan: &Plan, taken: &[Taken], pair: Pair) -> Report {
     let [signing, encryption] = [pair.signing, pair.encryption].map(spki::thumbprint);
-    let mut report = report
-        .value("signing", signing)
-        .value("encryption", encryption);
+    let mut report = report.value("signing", signing).value("encryption", encryption);
     for one in taken {
         report = said(report, one);
     }
@@ -176,11 +175,7 @@ const PROVES: &str = "This proves that each file names the ceremony's certificat
 
 fn said(report: Report, one: &Taken) -> Report {
     let entry = &one.entry;
-    let claim = if one.claim {
-        ": A CLAIM, for an officer of the hoster fetched it"
-    } else {
-        ""
-    };
+    let claim = if one.claim { ": A CLAIM, for an officer of the hoster fetched it" } else { "" };
     let mut report = report.line(format!(
         "{} publishes the ceremony's certificates as the primary ones; fetched by {} from {}{claim}",
         entry.node,
@@ -197,8 +192,9 @@ fn said(report: Report, one: &Taken) -> Report {
     remarks.fold(report, |report, remark| report.line(format!("  {remark}")))
 }
 
-/// The lines for the tenant's Windows machine. Certificates are self-signed, so -AllowUntrustedRoot. Ids are the only foreign
-/// text in them, and PowerShell takes those for nothing else.
+/// The lines for the tenant's Windows machine. Certificates are self-signed, so
+/// -AllowUntrustedRoot. Ids are the only foreign text in them, and PowerShell takes those for
+/// nothing else.
 fn next(report: Report, plan: &Plan, taken: &[Taken]) -> Report {
     let name = &plan.ceremony;
     let (when, file) = match taken.first() {

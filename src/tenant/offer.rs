@@ -20,10 +20,7 @@ use crate::{
 /// # Errors
 /// `PHASE-ORDER`, `ATTESTATION-…`, `DOCUMENT-…` and `SIGNATURE-…` rules.
 pub fn read(ceremony: &Ceremony, folder: &Path) -> Result<Released<Offer>> {
-    let package = matches!(
-        ceremony.state.phase,
-        Phase::PackageMade | Phase::PackageReleased
-    );
+    let package = matches!(ceremony.state.phase, Phase::PackageMade | Phase::PackageReleased);
     if package && ceremony.state.require(Step::Restart).is_ok() {
         return Err(Rule::PhaseOrder.refuse(
             "offer check after a package was made for the offer before it",
@@ -40,9 +37,7 @@ pub fn read(ceremony: &Ceremony, folder: &Path) -> Result<Released<Offer>> {
 /// What the vendor says of the KEK, now.
 fn judged(ceremony: &Ceremony, offer: &Released<Offer>) -> Result<Judged> {
     let file = |name: &str| offer.file(name);
-    offer
-        .body()
-        .attested(file, &ceremony.plan, Timestamp::now())
+    offer.body().attested(file, &ceremony.plan, Timestamp::now())
 }
 
 /// What to say before the words are typed.

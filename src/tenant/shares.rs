@@ -1,4 +1,5 @@
-//! `share confirm` and `share reissue`: nobody leaves before it is shown that they hold the right share.
+//! `share confirm` and `share reissue`: nobody leaves before it is shown that they hold the right
+//! share.
 
 use std::path::Path;
 
@@ -41,9 +42,7 @@ pub fn confirm(
     let (package, _) = ceremony.sent::<Package>()?;
     listing.confirm(&package.body().package_id, typed)?;
     let planned = ceremony.plan.quorum.custodians.iter();
-    let has_deputy = planned
-        .filter(|one| one.id == id)
-        .any(|one| one.recipients.len() > 1);
+    let has_deputy = planned.filter(|one| one.id == id).any(|one| one.recipients.len() > 1);
     if deputy && !has_deputy {
         return Err(Rule::ShareCustodian.refuse(
             format!("a deputy of {id}"),
@@ -51,10 +50,7 @@ pub fn confirm(
             "let the custodian confirm",
         ));
     }
-    ceremony.record(Event::ShareConfirm {
-        custodian: id.clone(),
-        deputy,
-    })?;
+    ceremony.record(Event::ShareConfirm { custodian: id.clone(), deputy })?;
     let left = release::unconfirmed(ceremony).len();
     let who = if deputy { "the deputy of " } else { "" };
     Ok(Report::new(format!("{who}{id} holds the right share.")).value("unconfirmed", left))
@@ -63,7 +59,8 @@ pub fn confirm(
 /// Writes the same share file again, for a custodian whose medium failed.
 ///
 /// # Errors
-/// `PHASE-ORDER`, `SHARE-CUSTODIAN`, `SHARE-FILE` where the outbox's copy was changed, `FILE-EXISTS`.
+/// `PHASE-ORDER`, `SHARE-CUSTODIAN`, `SHARE-FILE` where the outbox's copy was changed,
+/// `FILE-EXISTS`.
 pub fn reissue(ceremony: &mut Ceremony, custodian: &str, to: &Path) -> Result<Report> {
     ceremony.state.require(Step::ShareReissue)?;
     let (id, listing) = listing_of(ceremony, custodian)?;
@@ -74,40 +71,22 @@ pub fn reissue(ceremony: &mut Ceremony, custodian: &str, to: &Path) -> Result<Re
     if !to.exists() || folder::read_file(to, MAX_SHARE_FILE)? != bytes {
         folder::write_new(to, &bytes)?;
     }
-    ceremony.record(Event::ShareReissue {
-        custodian: id.clone(),
-        file: listing.file,
-    })?;
-    Ok(Report::new(format!(
-        "The share file of {id} is written again; it is the same file."
-    ))
-    .value("file", to.display().to_string())
-    .value("sha256", listing.file.to_string()))
+    ceremony.record(Event::ShareReissue { custodian: id.clone(), file: listing.file })?;
+    Ok(Report::new(format!("The share file of {id} is written again; it is the same file."))
+        .value("file", to.display().to_string())
+        .value("sha256", listing.file.to_string()))
 }
 
 fn listing_of(ceremony: &Ceremony, custodian: &str) -> Result<(Id, ShareListing)> {
     let (package, _) = ceremony.sent::<Package>()?;
-    let planned = ceremony
-        .plan
-        .quorum
-        .custodians
-        .iter()
-        .find(|planned| planned.id.as_str() == custodian);
-    let listing = package
-        .body()
-        .shares
-        .iter()
-        .find(|listing| listing.custodian == custodian);
+    let planned =
+        ceremony.plan.quorum.custodians.iter().find(|planned| planned.id.as_str() == custodian);
+    let listing = package.body().shares.iter().find(|listing| listing.custodian == custodian);
     match (planned, listing) {
         (Some(planned), Some(listing)) => Ok((planned.id.clone(), listing.clone())),
         _ => {
-            let known: Vec<&str> = ceremony
-                .plan
-                .quorum
-                .custodians
-                .iter()
-                .map(|planned| planned.id.as_str())
-                .collect();
+            let known: Vec<&str> =
+                ceremony.plan.quorum.custodians.iter().map(|planned| planned.id.as_str()).collect();
             Err(Rule::ShareCustodian.refuse(
                 format!("{:?}", crate::escape::escape(custodian)),
                 known.join(", "),

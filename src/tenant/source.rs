@@ -1,5 +1,5 @@
-//! `source destroy`: where the plan says so, the tenant's originals go, once it has accepted and the hoster has said, in the
-//! closing, how it has backed the keys up.
+//! `source destroy`: where the plan says so, the tenant's originals go, once it has accepted and
+//! the hoster has said, in the closing, how it has backed the keys up.
 
 use std::path::Path;
 
@@ -40,10 +40,11 @@ fn subject(
             "ask the hoster why: the originals stay until it has said that it cannot lose the keys",
         ));
     };
-    let keys = ceremony.state.keys.iter().map(|key| SourceKey {
-        label: key.label.clone(),
-        spki: key.spki,
-    });
+    let keys = ceremony
+        .state
+        .keys
+        .iter()
+        .map(|key| SourceKey { label: key.label.clone(), spki: key.spki });
     let subject = approval::SourceDestroy {
         acceptance: ceremony.state.document(Kind::Acceptance)?,
         closing: closing.hash,

@@ -1,5 +1,5 @@
-//! `kek trust`: the security officer of the tenant's HSM makes the confirmed KEK trusted, so that no other key, and nobody
-//! without the SO's PIN, can get the target keys wrapped.
+//! `kek trust`: the security officer of the tenant's HSM makes the confirmed KEK trusted, so that
+//! no other key, and nobody without the SO's PIN, can get the target keys wrapped.
 
 use crate::{
     Result,
@@ -33,8 +33,8 @@ pub fn untrust(ceremony: &mut Ceremony, hsm: &Hsm) -> Result<()> {
     ceremony.record(Event::KekUntrust { kek }).map(drop)
 }
 
-/// What is left in the tenant's HSM when the ceremony is aborted. A trusted KEK goes at once, even one that the log does not
-/// name; the target keys stay, for the plan that supersedes this one.
+/// What is left in the tenant's HSM when the ceremony is aborted. A trusted KEK goes at once, even
+/// one that the log does not name; the target keys stay, for the plan that supersedes this one.
 ///
 /// # Errors
 /// `KEK-GONE`, `TARGET-CERTIFICATE`, or the HSM's.

@@ -1,4 +1,5 @@
-//! What `next` looks like: at most 80 columns, colours where the terminal has them and nobody minds (no-color.org).
+//! What `next` looks like: at most 80 columns, colours where the terminal has them and nobody minds
+//! (no-color.org).
 
 use std::io::{IsTerminal, stderr};
 
@@ -64,11 +65,7 @@ impl Face {
         let lines = textwrap::wrap(text, options);
         let mut shown = String::new();
         for (n, line) in lines.iter().enumerate() {
-            let heading = if n == 0 {
-                format!("{heading}:")
-            } else {
-                String::new()
-            };
+            let heading = if n == 0 { format!("{heading}:") } else { String::new() };
             // Padded first: what colours a text has no width.
             let padded = format!("{heading:<INDENT$}");
             let padded = if n == 0 { self.strong(&padded) } else { padded };

@@ -19,7 +19,8 @@ use zeroize::Zeroizing;
 
 use crate::{Error, Result, escape::escape, plan::Mode};
 
-/// The greatest length of an answer, in bytes; a code that a hand scanner types has some 420, 32 words have some 300.
+/// The greatest length of an answer, in bytes; a code that a hand scanner types has some 420, 32
+/// words have some 300.
 const MAX_ANSWER: usize = 1024;
 
 /// Ctrl-C as the terminal sends it.
@@ -44,7 +45,8 @@ pub fn give(text: &str) -> Result<()> {
     })
 }
 
-/// Ends a program that did not end well: says why, line by line and escaped, and gives its exit code.
+/// Ends a program that did not end well: says why, line by line and escaped, and gives its exit
+/// code.
 pub fn fail(error: &Error) -> ExitCode {
     for line in error.to_string().lines() {
         tell(&escape(line));
@@ -52,19 +54,18 @@ pub fn fail(error: &Error) -> ExitCode {
     ExitCode::from(error.exit_code())
 }
 
-/// Asks the person at the keyboard: in production on `/dev/tty` alone, so that nothing can answer in their
-/// place; a rehearsal also takes stdin, so that scripts can run it.
+/// Asks the person at the keyboard: in production on `/dev/tty` alone, so that nothing can answer
+/// in their place; a rehearsal also takes stdin, so that scripts can run it.
 #[derive(Debug, Clone, Copy)]
 pub struct Asker {
     stdin: bool,
 }
 
 impl Asker {
-    /// The way to the people of a ceremony of this mode. The terminal is opened at the first question.
+    /// The way to the people of a ceremony of this mode. The terminal is opened at the first
+    /// question.
     pub fn new(mode: Mode) -> Self {
-        Asker {
-            stdin: mode == Mode::Rehearsal && !std::io::stdin().is_terminal(),
-        }
+        Asker { stdin: mode == Mode::Rehearsal && !std::io::stdin().is_terminal() }
     }
 
     /// Whether somebody can be asked again after a wrong answer.
@@ -77,14 +78,16 @@ impl Asker {
         tell(text);
     }
 
-    /// Tells people how long work goes on, where somebody may be looking: on stderr, and only where that is a terminal.
+    /// Tells people how long work goes on, where somebody may be looking: on stderr, and only where
+    /// that is a terminal.
     pub fn progress(&self, text: &str) {
         if std::io::stderr().is_terminal() {
             tell(text);
         }
     }
 
-    /// Asks for a line that may be seen, without its line end. Ctrl-C ends the question and is said, as Ctrl-D is.
+    /// Asks for a line that may be seen, without its line end. Ctrl-C ends the question and is
+    /// said, as Ctrl-D is.
     ///
     /// # Errors
     /// [`Error::Ended`] at Ctrl-D or the end of the input, [`Error::Failed`] without a terminal.
@@ -100,8 +103,8 @@ impl Asker {
         Ok(answer?.to_string())
     }
 
-    /// Asks for a line that the terminal does not show. Ctrl-C ends it too, so that the terminal is never
-    /// left silent.
+    /// Asks for a line that the terminal does not show. Ctrl-C ends it too, so that the terminal is
+    /// never left silent.
     ///
     /// # Errors
     /// As [`Asker::line`].
@@ -169,8 +172,9 @@ enum Echo {
     Silent,
 }
 
-/// While it lives an answer is typed. Line editing stays the terminal's; Ctrl-C comes as a character that ends the line, because a
-/// signal would end the program with the terminal still silent, and say nothing.
+/// While it lives an answer is typed. Line editing stays the terminal's; Ctrl-C comes as a
+/// character that ends the line, because a signal would end the program with the terminal still
+/// silent, and say nothing.
 struct Entry<'a> {
     terminal: &'a File,
     before: Termios,
@@ -198,7 +202,8 @@ impl Drop for Entry<'_> {
     }
 }
 
-/// Reads one line, byte by byte: nothing stays in a buffer, and the next question finds the next line.
+/// Reads one line, byte by byte: nothing stays in a buffer, and the next question finds the next
+/// line.
 fn read_answer(input: BorrowedFd<'_>) -> Result<Zeroizing<String>> {
     // Room from the start, so that no copy is left behind by growing.
     let mut answer = Zeroizing::new(Vec::with_capacity(MAX_ANSWER));
@@ -225,10 +230,7 @@ fn read_answer(input: BorrowedFd<'_>) -> Result<Zeroizing<String>> {
     let text = std::str::from_utf8(&answer).map_err(|_| unusable("not UTF-8"))?;
     let text = text.strip_suffix('\r').unwrap_or(text);
     // An arrow key in a hidden line would become part of a passphrase that nobody can type again.
-    if text
-        .chars()
-        .any(|character| character.is_control() && character != '\t')
-    {
+    if text.chars().any(|character| character.is_control() && character != '\t') {
         return Err(unusable("a control character (an arrow key?)"));
     }
     Ok(Zeroizing::new(text.to_owned()))
@@ -250,10 +252,7 @@ fn unusable(what: &str) -> Error {
 }
 
 fn terminal_failed(error: impl std::fmt::Display) -> Error {
-    Error::failed(
-        format!("the terminal: {error}"),
-        "run the command again in a working terminal",
-    )
+    Error::failed(format!("the terminal: {error}"), "run the command again in a working terminal")
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Words that somebody hears and types: the letters that tell a word are enough, and a wrong one is shown at once.
+//! Words that somebody hears and types: the letters that tell a word are enough, and a wrong one is
+//! shown at once.
 
 use super::Asker;
 use crate::{Result, fingerprint, rule::Rule};
@@ -6,8 +7,9 @@ use crate::{Result, fingerprint, rule::Rule};
 /// How many wrong words are let pass: somebody mishears, and nobody guesses.
 const MOST_WRONG: usize = 5;
 
-/// Asks for words, one after another or several at a time, until there are as many as `count`. Where `right` is known, a word that is not the
-/// right one is said to be wrong, never what is right.
+/// Asks for words, one after another or several at a time, until there are as many as `count`.
+/// Where `right` is known, a word that is not the right one is said to be wrong, never what is
+/// right.
 ///
 /// # Errors
 /// As [`Asker::line`]; `WORDS-MISMATCH` after too many wrong words.
@@ -60,25 +62,20 @@ fn one(typed: &str, place: usize, right: Option<&[&str]>) -> std::result::Result
     let fits = fingerprint::words_beginning(typed, place);
     let word = match fits.as_slice() {
         [] => {
-            return Err(format!(
-                "{typed:?} is no word of this place; have it read again"
-            ));
+            return Err(format!("{typed:?} is no word of this place; have it read again"));
         }
         [word] => word.clone(),
         several => match several.iter().find(|word| word.eq_ignore_ascii_case(typed)) {
             Some(word) => word.clone(),
             None => {
-                return Err(format!(
-                    "{typed:?} may be {}; type more of it",
-                    several.join(", ")
-                ));
+                return Err(format!("{typed:?} may be {}; type more of it", several.join(", ")));
             }
         },
     };
     match right.and_then(|right| right.get(place)) {
-        Some(right) if !right.eq_ignore_ascii_case(&word) => Err(format!(
-            "{word:?} is not the word of this place; have it read again"
-        )),
+        Some(right) if !right.eq_ignore_ascii_case(&word) => {
+            Err(format!("{word:?} is not the word of this place; have it read again"))
+        }
         _ => Ok(word),
     }
 }

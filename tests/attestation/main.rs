@@ -1,5 +1,6 @@
-//! What an HSM's vendor says of a key, by a PKI that OpenSSL makes: good chains and bad ones, each with its level or its rule, at the
-//! hoster, at the tenant, and at the auditor. No real device was ever asked.
+//! What an HSM's vendor says of a key, by a PKI that OpenSSL makes: good chains and bad ones, each
+//! with its level or its rule, at the hoster, at the tenant, and at the auditor. No real device was
+//! ever asked.
 #![cfg(all(feature = "hsm", feature = "custody"))]
 
 #[path = "../common/mod.rs"]
@@ -27,28 +28,20 @@ const DECRYPTS: u64 = 0x400;
 const EXPORTABLE: u64 = 0x1_0000;
 
 fn pinned(plan: String, pki: &Pki, evidence: &str) -> String {
-    let transfer = format!(
-        "[transfer]\nevidence = \"{evidence}\"\nroots = [\"{}\"]\n",
-        pki.pin("root")
-    );
+    let transfer =
+        format!("[transfer]\nevidence = \"{evidence}\"\nroots = [\"{}\"]\n", pki.pin("root"));
     plan.replace("[transfer]\n", &transfer)
 }
 
 fn honest(extensions: String) -> Leaf {
-    Leaf {
-        by: "device",
-        extensions,
-    }
+    Leaf { by: "device", extensions }
 }
 
 /// A public key, and one that is another.
 fn keys(folder: &Path) -> [Vec<u8>; 2] {
     ["one.key", "other.key"].map(|name| {
         let key = folder.join(name);
-        run(Command::new("openssl")
-            .args(["genrsa", "-out"])
-            .arg(&key)
-            .arg("2048"));
+        run(Command::new("openssl").args(["genrsa", "-out"]).arg(&key).arg("2048"));
         let public = ["rsa", "-pubout", "-outform", "DER", "-in"];
         run(Command::new("openssl").args(public).arg(&key))
     })
@@ -64,25 +57,13 @@ fn every_chain_has_its_level_or_its_rule() {
     let deep = "critical,CA:TRUE,pathlen:0";
     pki.device("deep", "shallow", deep, "", "");
     pki.device("strange", "stranger", deep, "", "");
-    pki.device(
-        "expired",
-        "root",
-        deep,
-        "20200101000000Z",
-        "20210101000000Z",
-    );
+    pki.device("expired", "root", deep, "20200101000000Z", "20210101000000Z");
     pki.device("future", "root", deep, "20400101000000Z", "20410101000000Z");
     pki.device("no-authority", "root", "critical,CA:FALSE", "", "");
     let [spki, other] = keys(folder.path());
     let roots = ["root", "shallow"].map(|name| pki.pin(name).parse::<Hash>().unwrap());
     let judged = |path: &Path, spki: &[u8], purpose| {
-        judge(
-            &fs::read(path).unwrap(),
-            spki,
-            purpose,
-            Timestamp::now(),
-            &roots,
-        )
+        judge(&fs::read(path).unwrap(), spki, purpose, Timestamp::now(), &roots)
     };
     let of_kek = |leaf: &Leaf, root: &str| {
         judged(&pki.attest("case", &spki, leaf, root), &spki, Purpose::Kek)
@@ -91,37 +72,24 @@ fn every_chain_has_its_level_or_its_rule() {
     for (extensions, level) in [
         (born(0), Evidence::OriginAndUsage),
         // What the device says besides does not matter.
-        (
-            born(0) + "1.3.6.1.4.1.41482.4.2 = DER:020400000001\n",
-            Evidence::OriginAndUsage,
-        ),
+        (born(0) + "1.3.6.1.4.1.41482.4.2 = DER:020400000001\n", Evidence::OriginAndUsage),
         (bits(ORIGIN, &[1]), Evidence::Origin),
         (bits(CAPABILITIES, &[0; 8]), Evidence::Witnessed),
-        (
-            "keyUsage = digitalSignature\n".to_owned(),
-            Evidence::Witnessed,
-        ),
+        ("keyUsage = digitalSignature\n".to_owned(), Evidence::Witnessed),
     ] {
         let attested = of_kek(&honest(extensions.clone()), "root").unwrap();
         assert_eq!(attested.level, level, "{extensions}");
         assert!(attested.what.contains(&pki.pin("root")) && attested.what.contains(level.said()));
     }
 
-    let by = |by| Leaf {
-        by,
-        extensions: born(0),
-    };
+    let by = |by| Leaf { by, extensions: born(0) };
     let refused = |rule: Rule, leaf: &Leaf, root: &str| {
         let error = of_kek(leaf, root).unwrap_err();
         assert_eq!(error.rule(), Some(rule), "{error} of {}", leaf.extensions);
     };
     refused(Rule::AttestationOrigin, &honest(bits(ORIGIN, &[2])), "root");
     // Born here, carried out under a wrap, and back in.
-    refused(
-        Rule::AttestationOrigin,
-        &honest(bits(ORIGIN, &[0x11])),
-        "root",
-    );
+    refused(Rule::AttestationOrigin, &honest(bits(ORIGIN, &[0x11])), "root");
     for capabilities in [EXPORTABLE, DECRYPTS, SIGNS, 0x800, 0x4_0000_0000] {
         refused(Rule::AttestationUsage, &honest(born(capabilities)), "root");
     }
@@ -132,16 +100,8 @@ fn every_chain_has_its_level_or_its_rule() {
     // The names are the same; keys and pins are not.
     refused(Rule::AttestationRoot, &by("strange"), "stranger");
     refused(Rule::AttestationChain, &by("strange"), "root");
-    refused(
-        Rule::AttestationFormat,
-        &honest(bits(ORIGIN, &[1, 0])),
-        "root",
-    );
-    refused(
-        Rule::AttestationFormat,
-        &honest(born(0).replace("03090", "03070")),
-        "root",
-    );
+    refused(Rule::AttestationFormat, &honest(bits(ORIGIN, &[1, 0])), "root");
+    refused(Rule::AttestationFormat, &honest(born(0).replace("03090", "03070")), "root");
     let critical = born(0) + "1.2.3.4 = critical,DER:0500\n";
     refused(Rule::AttestationChain, &honest(critical), "root");
     // An authority whose root allows none below it.
@@ -150,10 +110,7 @@ fn every_chain_has_its_level_or_its_rule() {
     // A target key may sign and decrypt as the plan says, and never leave.
     let usage = |sign, decrypt| Purpose::Target(Usage { sign, decrypt });
     let chain = pki.attest("both", &spki, &honest(born(SIGNS | DECRYPTS)), "root");
-    assert_eq!(
-        judged(&chain, &spki, usage(true, true)).unwrap().level,
-        Evidence::OriginAndUsage
-    );
+    assert_eq!(judged(&chain, &spki, usage(true, true)).unwrap().level, Evidence::OriginAndUsage);
     for purpose in [usage(true, false), usage(false, true), Purpose::Kek] {
         let error = judged(&chain, &spki, purpose).unwrap_err();
         assert_eq!(error.rule(), Some(Rule::AttestationUsage), "{error}");
@@ -162,7 +119,8 @@ fn every_chain_has_its_level_or_its_rule() {
     assert_eq!(error.rule(), Some(Rule::AttestationKey), "{error}");
 }
 
-/// Every byte changed, every length cut, certificates left out, twice and swapped: refused by a rule, never a panic.
+/// Every byte changed, every length cut, certificates left out, twice and swapped: refused by a
+/// rule, never a panic.
 #[test]
 fn no_changed_chain_is_taken() {
     let folder = tempfile::tempdir().unwrap();
@@ -177,9 +135,7 @@ fn no_changed_chain_is_taken() {
     assert!(rule(whole.as_bytes()).is_ok());
     let end = "-----END CERTIFICATE-----\n";
     let all: Vec<String> = whole.split_inclusive(end).map(str::to_owned).collect();
-    let [leaf, device, root] = &all[..] else {
-        panic!("{whole}")
-    };
+    let [leaf, device, root] = &all[..] else { panic!("{whole}") };
     for wrong in [
         String::new(),
         leaf.clone(),
@@ -187,10 +143,7 @@ fn no_changed_chain_is_taken() {
         [device, leaf, root].map(String::as_str).concat(),
         [leaf, root, device].map(String::as_str).concat(),
         [leaf, leaf, device, root].map(String::as_str).concat(),
-        [leaf, device, root, root]
-            .map(String::as_str)
-            .concat()
-            .repeat(3),
+        [leaf, device, root, root].map(String::as_str).concat().repeat(3),
         format!("{leaf}{device}"),
     ] {
         assert!(matches!(rule(wrong.as_bytes()), Err(Some(_))), "{wrong}");
@@ -205,16 +158,14 @@ fn no_changed_chain_is_taken() {
             Ok(_) => taken.push(at),
         }
         if at % 7 == 0 {
-            assert!(
-                matches!(rule(&whole.as_bytes()[..at]), Err(Some(_))),
-                "cut at {at}"
-            );
+            assert!(matches!(rule(&whole.as_bytes()[..at]), Err(Some(_))), "cut at {at}");
         }
     }
     assert_eq!(taken, Vec::<usize>::new(), "changed and taken");
 }
 
-/// The KEK's public key of an offer that is not yet made: from the HSM by its CKA_ID, as `--prepare` names it.
+/// The KEK's public key of an offer that is not yet made: from the HSM by its CKA_ID, as
+/// `--prepare` names it.
 fn prepared_kek(stage: &Stage) -> Vec<u8> {
     let said = stage.hoster(&["--json", "kek", "create", "--prepare"]).ok();
     let said: serde_json::Value = serde_json::from_str(&said).unwrap();
@@ -239,18 +190,12 @@ fn public_key(stage: &Stage, id: &str) -> Vec<u8> {
 fn an_offer_carries_its_attestation_to_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let pki = Pki::new(&folder.path().join("pki"));
-    let mut stage = Stage::with(Setting::composite(), |plan| {
-        pinned(plan, &pki, "origin-and-usage")
-    });
+    let mut stage =
+        Stage::with(Setting::composite(), |plan| pinned(plan, &pki, "origin-and-usage"));
     stage.walk_to(Done::Init);
     // Without attestation the KEK is made, and not offered.
-    let said = stage
-        .hoster(&["kek", "create"])
-        .refused("ATTESTATION-LEVEL");
-    assert!(
-        said.contains("origin and usage attested, as the plan says"),
-        "{said}"
-    );
+    let said = stage.hoster(&["kek", "create"]).refused("ATTESTATION-LEVEL");
+    assert!(said.contains("origin and usage attested, as the plan says"), "{said}");
     let spki = prepared_kek(&stage);
     let create =
         |path: &Path| stage.hoster(&["kek", "create", "--attestation", path.to_str().unwrap()]);
@@ -261,55 +206,35 @@ fn an_offer_carries_its_attestation_to_the_end() {
     let [_, other] = keys(folder.path());
     create(&pki.attest("other", &other, &honest(born(0)), "root")).refused("ATTESTATION-KEY");
     // What only the vendor's tool can read is what people watched.
-    let vendor = [
-        "kek",
-        "create",
-        "--attestation",
-        "pin",
-        "--attestation-report",
-        "so-pin",
-    ];
+    let vendor = ["kek", "create", "--attestation", "pin", "--attestation-report", "so-pin"];
     stage.hoster(&vendor).refused("ATTESTATION-LEVEL");
 
     // An authority that will be no more when the auditor comes.
     let day = SignedDuration::from_hours(24);
-    let until = (Timestamp::now() + day)
-        .strftime("%Y%m%d%H%M%SZ")
-        .to_string();
+    let until = (Timestamp::now() + day).strftime("%Y%m%d%H%M%SZ").to_string();
     let deep = "critical,CA:TRUE,pathlen:0";
     pki.device("mortal", "root", deep, "", &until);
-    let leaf = Leaf {
-        by: "mortal",
-        extensions: born(0),
-    };
+    let leaf = Leaf { by: "mortal", extensions: born(0) };
     let said = create(&pki.attest("good", &spki, &leaf, "root")).ok();
     assert!(said.contains("kek: origin and usage attested"), "{said}");
     stage.done = Some(Done::KekCreate);
     stage.walk_to(Done::OfferRelease);
 
-    // A hoster that puts another attestation into a released offer is refused by the tenant before any word is typed.
+    // A hoster that puts another attestation into a released offer is refused by the tenant before
+    // any word is typed.
     let forged = stage.path("forged");
-    run(Command::new("cp")
-        .arg("-r")
-        .arg(stage.path("medium/offer"))
-        .arg(&forged));
+    run(Command::new("cp").arg("-r").arg(stage.path("medium/offer")).arg(&forged));
     let bytes = fs::read(&origin).unwrap();
     fs::write(forged.join("kek.attestation"), &bytes).unwrap();
     let mut offer = stage.json("forged/offer.json");
     offer["body"]["attestations"][0]["file"] =
         serde_json::json!({"hash": Hash::of(&bytes).to_string(), "length": bytes.len()});
-    fs::write(
-        forged.join("offer.json"),
-        serde_json::to_vec_pretty(&offer).unwrap(),
-    )
-    .unwrap();
+    fs::write(forged.join("offer.json"), serde_json::to_vec_pretty(&offer).unwrap()).unwrap();
     for id in ["hana", "hugo"] {
         stage.sign(&forged.join("offer.json"), "keyferry-document", id);
     }
     let words = stage.words("kek", &stage.kek_words());
-    stage
-        .tenant(&["offer", "check", "forged", "--words", &words])
-        .refused("ATTESTATION-LEVEL");
+    stage.tenant(&["offer", "check", "forged", "--words", &words]).refused("ATTESTATION-LEVEL");
 
     stage.walk_to(Done::OfferCheck);
     stage.walk_to(Done::TenantClose);
@@ -340,18 +265,11 @@ fn keys_that_are_born_at_the_hoster_are_attested_one_by_one() {
     let pki = Pki::new(&folder.path().join("pki"));
     let mut stage = Stage::with(Setting::born(), |plan| pinned(plan, &pki, "origin"));
     stage.walk_to(Done::Init);
-    let said = stage
-        .hoster(&["--json", "keys", "create", "--prepare"])
-        .ok();
+    let said = stage.hoster(&["--json", "keys", "create", "--prepare"]).ok();
     let said: serde_json::Value = serde_json::from_str(&said).unwrap();
     let attested = |label: &str, extensions: String| {
         let id = said[label].as_str().unwrap();
-        let id = id
-            .strip_prefix("CKA_ID ")
-            .unwrap()
-            .split(',')
-            .next()
-            .unwrap();
+        let id = id.strip_prefix("CKA_ID ").unwrap().split(',').next().unwrap();
         let path = pki.attest(label, &public_key(&stage, id), &honest(extensions), "root");
         format!("{label}={}", path.display())
     };
@@ -364,39 +282,25 @@ fn keys_that_are_born_at_the_hoster_are_attested_one_by_one() {
     let create = [&create[..], &["--attestation", &encryption]].concat();
     stage.hoster(&create).ok();
     let log = fs::read_to_string(stage.path("hoster/log.jsonl")).unwrap();
-    assert!(
-        log.contains("\"attested\":\"origin\""),
-        "the least of both: {log}"
-    );
+    assert!(log.contains("\"attested\":\"origin\""), "the least of both: {log}");
     stage.done = Some(Done::KekCreate);
     stage.walk_to(Done::TenantClose);
     audited(&stage, "keys, hgs-signing: origin and usage attested");
 }
 
-/// A plan that asks for no attestation takes another vendor's all the same, verbatim, with what its own tool said.
+/// A plan that asks for no attestation takes another vendor's all the same, verbatim, with what its
+/// own tool said.
 #[test]
 fn another_vendors_attestation_is_kept_with_its_tools_word() {
     let mut stage = Stage::with(Setting::composite(), |plan| plan);
     stage.walk_to(Done::Init);
-    let (bundle, report) = (
-        b"a bundle\0of another form",
-        "VERIFIED by the vendor's tool\u{1b}[2J",
-    );
+    let (bundle, report) = (b"a bundle\0of another form", "VERIFIED by the vendor's tool\u{1b}[2J");
     fs::write(stage.path("bundle"), bundle).unwrap();
     fs::write(stage.path("report"), report).unwrap();
     // A chain that should be read needs a root.
+    stage.hoster(&["kek", "create", "--attestation", "bundle"]).refused("ATTESTATION-FORMAT");
     stage
-        .hoster(&["kek", "create", "--attestation", "bundle"])
-        .refused("ATTESTATION-FORMAT");
-    stage
-        .hoster(&[
-            "kek",
-            "create",
-            "--attestation",
-            "bundle",
-            "--attestation-report",
-            "report",
-        ])
+        .hoster(&["kek", "create", "--attestation", "bundle", "--attestation-report", "report"])
         .ok();
     stage.done = Some(Done::KekCreate);
     stage.walk_to(Done::TenantClose);
@@ -405,12 +309,7 @@ fn another_vendors_attestation_is_kept_with_its_tools_word() {
         assert_eq!(kept("kek.attestation"), bundle);
         assert_eq!(kept("kek.attestation-report"), report.as_bytes());
     }
-    audited(
-        &stage,
-        "offer, kek: witnessed only: an attestation that its vendor's own tool reads",
-    );
-    let shown = stage
-        .auditor(&["show", "tenant/archive/offer/offer.json"])
-        .ok();
+    audited(&stage, "offer, kek: witnessed only: an attestation that its vendor's own tool reads");
+    let shown = stage.auditor(&["show", "tenant/archive/offer/offer.json"]).ok();
     assert!(shown.contains("kek.attestation-report"), "{shown}");
 }

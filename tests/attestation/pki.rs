@@ -1,4 +1,5 @@
-//! A vendor as OpenSSL makes one: a root, devices, and the certificates in which a device attests a key.
+//! A vendor as OpenSSL makes one: a root, devices, and the certificates in which a device attests a
+//! key.
 
 use std::{
     fs,
@@ -42,9 +43,7 @@ impl Pki {
     /// A root and an honest device.
     pub fn new(folder: &Path) -> Self {
         fs::create_dir_all(folder).unwrap();
-        let pki = Pki {
-            folder: folder.to_owned(),
-        };
+        let pki = Pki { folder: folder.to_owned() };
         pki.root("root", "critical,CA:TRUE");
         pki.device("device", "root", "critical,CA:TRUE,pathlen:0", "", "");
         pki
@@ -55,9 +54,7 @@ impl Pki {
     }
 
     fn openssl(&self, arguments: &[&str]) -> Vec<u8> {
-        run(Command::new("openssl")
-            .args(arguments)
-            .current_dir(&self.folder))
+        run(Command::new("openssl").args(arguments).current_dir(&self.folder))
     }
 
     /// A self-signed authority of this name. All roots have the same subject.
@@ -85,21 +82,11 @@ impl Pki {
         ]);
     }
 
-    /// A device's own certificate, valid from and until these moments of OpenSSL's form, or for ten years. All devices have the same subject.
+    /// A device's own certificate, valid from and until these moments of OpenSSL's form, or for ten
+    /// years. All devices have the same subject.
     pub fn device(&self, name: &str, root: &str, constraints: &str, from: &str, until: &str) {
-        let (key, csr, pem) = (
-            format!("{name}.key"),
-            format!("{name}.csr"),
-            format!("{name}.pem"),
-        );
-        let curve = [
-            "genpkey",
-            "-algorithm",
-            "EC",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-out",
-        ];
+        let (key, csr, pem) = (format!("{name}.key"), format!("{name}.csr"), format!("{name}.pem"));
+        let curve = ["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out"];
         self.openssl(&[&curve[..], &[&key]].concat());
         let subject = "/CN=YubiHSM Attestation (1)";
         self.openssl(&["req", "-new", "-key", &key, "-subj", subject, "-out", &csr]);
@@ -110,11 +97,8 @@ impl Pki {
         );
         fs::write(self.path(&format!("{name}.conf")), conf).unwrap();
         fs::write(self.path(&format!("{name}.db")), "").unwrap();
-        let (conf, root, root_key) = (
-            format!("{name}.conf"),
-            format!("{root}.pem"),
-            format!("{root}.key"),
-        );
+        let (conf, root, root_key) =
+            (format!("{name}.conf"), format!("{root}.pem"), format!("{root}.key"));
         let mut arguments = vec![
             "ca", "-batch", "-notext", "-config", &conf, "-cert", &root, "-keyfile", &root_key,
             "-in", &csr, "-out", &pem,
@@ -128,13 +112,15 @@ impl Pki {
         self.openssl(&arguments);
     }
 
-    /// The chain in which a device attests this public key: its certificate, the device's, the root's. The file's path.
+    /// The chain in which a device attests this public key: its certificate, the device's, the
+    /// root's. The file's path.
     pub fn attest(&self, name: &str, spki: &[u8], leaf: &Leaf, root: &str) -> PathBuf {
         fs::write(self.path("public.der"), spki).unwrap();
         let pem = self.openssl(&["pkey", "-pubin", "-inform", "DER", "-in", "public.der"]);
         fs::write(self.path("public.pem"), pem).unwrap();
         fs::write(self.path("leaf.conf"), &leaf.extensions).unwrap();
-        // The request's own key is thrown away: the device puts the attested one into the certificate.
+        // The request's own key is thrown away: the device puts the attested one into the
+        // certificate.
         let request = [
             "req",
             "-new",
@@ -170,10 +156,8 @@ impl Pki {
             "leaf.pem",
         ]);
         let chain = ["leaf.pem".to_owned(), by, format!("{root}.pem")];
-        let chain: Vec<Vec<u8>> = chain
-            .iter()
-            .map(|one| fs::read(self.path(one)).unwrap())
-            .collect();
+        let chain: Vec<Vec<u8>> =
+            chain.iter().map(|one| fs::read(self.path(one)).unwrap()).collect();
         let path = self.path(&format!("{name}.chain"));
         fs::write(&path, chain.concat()).unwrap();
         path

@@ -1,4 +1,5 @@
-//! Keys: whose certificate, in which order, born where, and how they were wrapped; and the header that every document has.
+//! Keys: whose certificate, in which order, born where, and how they were wrapped; and the header
+//! that every document has.
 
 use super::*;
 
@@ -20,13 +21,7 @@ fn a_key_set_is_the_packages_keys_with_their_own_certificates() {
     let places: Vec<&str> = encryption
         .challenges
         .iter()
-        .map(|challenge| {
-            encryption
-                .challenge(&challenge.place)
-                .unwrap()
-                .place
-                .as_str()
-        })
+        .map(|challenge| encryption.challenge(&challenge.place).unwrap().place.as_str())
         .collect();
     assert_eq!(places, kept.plan.places());
     assert!(places.len() > 2 && encryption.challenge("nowhere").is_none());
@@ -146,20 +141,15 @@ fn an_offer_says_what_every_kek_must_and_of_the_rest_what_is_not_waived() {
     }
 }
 
-/// [`Header::new`] is what every side writes, and nothing of it is its caller's but attempt, answer and head.
+/// [`Header::new`] is what every side writes, and nothing of it is its caller's but attempt, answer
+/// and head.
 #[test]
 fn a_header_is_of_its_plan_and_kind() {
     let kept = Kept::of("born-hgs");
     for kind in [Kind::Keys, Kind::Challenge, Kind::Closing] {
         let main = kept.folder(kind).join(kind.file());
         let header = keyferry::document::header_of(&fs::read(main).unwrap(), "").unwrap();
-        let new = Header::new(
-            &kept.plan,
-            kind,
-            header.attempt,
-            header.answers,
-            header.head,
-        );
+        let new = Header::new(&kept.plan, kind, header.attempt, header.answers, header.head);
         assert_eq!(new, header);
         assert_eq!(kind.answers(Way::Born).is_none(), new.answers.is_none());
     }

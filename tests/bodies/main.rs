@@ -1,5 +1,6 @@
-//! What a document may say, and whether it holds together, where the ceremonies that are kept in `tests/replayed` have none of it: metadata of
-//! nodes, attestations, words about backups, files as large as they may be. Needs no HSM, so that mutants of `src/document` are run on it.
+//! What a document may say, and whether it holds together, where the ceremonies that are kept in
+//! `tests/replayed` have none of it: metadata of nodes, attestations, words about backups, files as
+//! large as they may be. Needs no HSM, so that mutants of `src/document` are run on it.
 
 mod files;
 mod keys;
@@ -63,11 +64,7 @@ impl Kept {
 
 /// What a body that was changed says that is not allowed: what was found.
 fn said<B: Body>(document: &Document<B>, plan: &Plan) -> Option<String> {
-    document
-        .body
-        .check(&document.header, plan)
-        .err()
-        .map(|(found, _)| found)
+    document.body.check(&document.header, plan).err().map(|(found, _)| found)
 }
 
 fn id(text: &str) -> Id {
@@ -75,10 +72,7 @@ fn id(text: &str) -> Id {
 }
 
 fn listed(length: u64) -> Listed {
-    Listed {
-        hash: Hash::of(b"x"),
-        length,
-    }
+    Listed { hash: Hash::of(b"x"), length }
 }
 
 fn rule<T>(done: Result<T>) -> Option<Rule> {
@@ -100,10 +94,8 @@ fn an_acceptance_lists_metadata_of_the_plans_nodes_once_each() {
         fetched_from: from.into(),
     };
     let good = || published("node1", "ada", "here");
-    let (second, third) = (
-        published("node2", "hana", "there"),
-        published("node3", "cyd", &"ü".repeat(200)),
-    );
+    let (second, third) =
+        (published("node2", "hana", "there"), published("node3", "cyd", &"ü".repeat(200)));
     for some in [
         vec![],
         vec![good()],
@@ -118,12 +110,8 @@ fn an_acceptance_lists_metadata_of_the_plans_nodes_once_each() {
         assert_eq!(again.metadata, acceptance.body.metadata);
         let none = acceptance.body.metadata.is_empty();
         assert_eq!(text.contains("metadata"), !none);
-        let names: Vec<String> = acceptance
-            .body
-            .files()
-            .into_iter()
-            .map(|(name, _)| name)
-            .collect();
+        let names: Vec<String> =
+            acceptance.body.files().into_iter().map(|(name, _)| name).collect();
         assert_eq!(names[0], "log.jsonl");
         assert_eq!(names.len(), acceptance.body.metadata.len() + 1);
         assert!(names.iter().all(|name| none
@@ -136,18 +124,12 @@ fn an_acceptance_lists_metadata_of_the_plans_nodes_once_each() {
         (vec![second, good()], "metadata of node1"),
         (vec![good(), good()], "metadata of node1"),
         (vec![published("node9", "ada", "x")], "metadata of node9"),
-        (
-            vec![published("node1", "stranger", "x")],
-            "metadata of node1 fetched by stranger",
-        ),
+        (vec![published("node1", "stranger", "x")], "metadata of node1 fetched by stranger"),
         (vec![large], "node1.metadata.xml of 1048577 bytes"),
         (vec![published("node1", "ada", "")], "fetched_from"),
         (vec![published("node1", "ada", " ")], "fetched_from"),
         (vec![published("node1", "ada", "a\u{1b}")], "fetched_from"),
-        (
-            vec![published("node1", "ada", &"a".repeat(201))],
-            "fetched_from",
-        ),
+        (vec![published("node1", "ada", &"a".repeat(201))], "fetched_from"),
     ] {
         acceptance.body.metadata = bad;
         let said = said(&acceptance, &hgs.plan).unwrap();
@@ -162,11 +144,7 @@ fn an_acceptance_lists_metadata_of_the_plans_nodes_once_each() {
 }
 
 fn attestation(of: &str, report: bool) -> Attestation {
-    Attestation {
-        of: id(of),
-        file: listed(1),
-        report: report.then(|| listed(2)),
-    }
+    Attestation { of: id(of), file: listed(1), report: report.then(|| listed(2)) }
 }
 
 #[test]
@@ -185,23 +163,14 @@ fn attestations_are_of_the_documents_keys_once_each_and_in_their_order() {
     let certificates = keys.body.files();
     assert_eq!(certificates.len(), 2);
     let (signing, encryption) = ("hgs-signing", "hgs-encryption");
-    for good in [
-        vec![signing],
-        vec![encryption],
-        vec![signing, encryption],
-        vec![],
-    ] {
+    for good in [vec![signing], vec![encryption], vec![signing, encryption], vec![]] {
         keys.body.attestations = good.iter().map(|of| attestation(of, false)).collect();
         assert_eq!(said(&keys, &born.plan), None);
         let files = keys.body.files();
         assert_eq!(files.len(), 2 + good.len());
         assert!(certificates.iter().all(|file| files.contains(file)));
     }
-    for bad in [
-        vec![encryption, signing],
-        vec![signing, signing],
-        vec!["kek"],
-    ] {
+    for bad in [vec![encryption, signing], vec![signing, signing], vec!["kek"]] {
         keys.body.attestations = bad.iter().map(|of| attestation(of, false)).collect();
         let found = said(&keys, &born.plan).unwrap();
         assert!(found.starts_with("an attestation of "), "{found}");
@@ -255,10 +224,7 @@ fn a_closing_speaks_of_backups_where_the_originals_go() {
         (None, None),
         (Some("two HSMs".to_owned()), None),
         (Some("x".repeat(MAX_TEXT)), None),
-        (
-            Some("x".repeat(MAX_TEXT + 1)),
-            Some("4097 bytes about backups"),
-        ),
+        (Some("x".repeat(MAX_TEXT + 1)), Some("4097 bytes about backups")),
         (Some(String::new()), Some("0 bytes about backups")),
         (Some(" \n".into()), Some("2 bytes about backups")),
     ] {

@@ -1,4 +1,5 @@
-//! What the entries of a log mean, held against what lies in the archives: whoever takes a row out of those tables loses a document's place.
+//! What the entries of a log mean, held against what lies in the archives: whoever takes a row out
+//! of those tables loses a document's place.
 
 use std::collections::BTreeSet;
 
@@ -50,7 +51,8 @@ fn entries_make_take_and_release_each_document_of_the_archive() {
             }
             let context = format!("{}", archive.display());
             assert_eq!(met, documents, "{context}");
-            // The tenant's `close` takes the closing, and looks at its release without a record of its own.
+            // The tenant's `close` takes the closing, and looks at its release without a record of
+            // its own.
             documents.retain(|(kind, _)| (side, *kind) != ("tenant", Kind::Closing));
             let documents: BTreeSet<Hash> = documents.into_iter().map(|(_, hash)| hash).collect();
             assert_eq!(released, documents, "{context}");

@@ -7,8 +7,8 @@ use keyferry::{audit, log::Event};
 
 use super::stage::{Ended, Stage};
 
-/// Whether a command that was interrupted, and run again, ended well: it did its work, asks for signatures, or had done it before and finds
-/// that the ceremony has moved on.
+/// Whether a command that was interrupted, and run again, ended well: it did its work, asks for
+/// signatures, or had done it before and finds that the ceremony has moved on.
 pub fn went_on(arguments: &[&str], ended: &Ended) -> bool {
     let mut moved_on = vec!["PHASE-ORDER", "CEREMONY-EXISTS", "PACKAGE-IMPORTED"];
     if arguments == ["primary"] {
@@ -26,11 +26,8 @@ impl Stage {
         for side in ["tenant", "hoster"] {
             if !stage.path(side).join("archive").exists() {
                 // Killed after the last entry and before the archive: `close` again writes it.
-                let closing: &[&str] = if side == "tenant" {
-                    &["close", "medium/closing"]
-                } else {
-                    &["close"]
-                };
+                let closing: &[&str] =
+                    if side == "tenant" { &["close", "medium/closing"] } else { &["close"] };
                 stage.side(side, closing).ok();
             }
         }
@@ -41,18 +38,11 @@ impl Stage {
         .unwrap();
         assert_eq!(verdict.missing, Vec::<String>::new(), "{context}");
         for side in ["tenant", "hoster"] {
-            audit::verify(
-                &[stage.path(side).join("archive")],
-                &audit::Against::default(),
-            )
-            .unwrap();
+            audit::verify(&[stage.path(side).join("archive")], &audit::Against::default()).unwrap();
             nothing_left_over(&stage.path(side), context);
         }
         let arrived = |event: &Event| matches!(event, Event::Import { .. } | Event::Answer { .. });
-        assert_eq!(
-            events(stage, "hoster").into_iter().filter(arrived).count(),
-            1
-        );
+        assert_eq!(events(stage, "hoster").into_iter().filter(arrived).count(), 1);
         let left = |event: &Event| matches!(event, Event::Export { .. } | Event::KeysCheck { .. });
         assert_eq!(events(stage, "tenant").into_iter().filter(left).count(), 1);
         let registry = stage.json("hoster/registry.json");
@@ -63,14 +53,12 @@ impl Stage {
             assert_eq!(objects(stage, "tenant"), [0; 4], "{context}");
             return;
         }
-        // The trusted KEK is removed after the export is recorded. One that is still there must be said by the audit.
+        // The trusted KEK is removed after the export is recorded. One that is still there must be
+        // said by the audit.
         let said = (verdict.noted.iter()).any(|line| line.contains("trusted KEK was removed"));
         let found = objects(stage, "tenant");
         let left = [2, 3, 2, 0];
-        assert!(
-            found == [2, 2, 2, 0] || (said && found == left),
-            "{found:?}, {context}"
-        );
+        assert!(found == [2, 2, 2, 0] || (said && found == left), "{found:?}, {context}");
     }
 }
 
@@ -91,34 +79,24 @@ fn nothing_left_over(folder: &Path, context: &str) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        assert!(
-            !name.starts_with('.'),
-            "{} is left over, {context}",
-            path.display()
-        );
+        assert!(!name.starts_with('.'), "{} is left over, {context}", path.display());
         if path.is_dir() {
             nothing_left_over(&path, context);
         }
     }
 }
 
-/// Private keys, public keys, certificates and secret keys of a token, as another program counts them. SoftHSM writes an
-/// object's attributes one after the other: killed in between it leaves one without any id, which no program can use.
+/// Private keys, public keys, certificates and secret keys of a token, as another program counts
+/// them. SoftHSM writes an object's attributes one after the other: killed in between it leaves one
+/// without any id, which no program can use.
 fn objects(stage: &Stage, token: &str) -> [usize; 4] {
     let listed = stage.pkcs11_tool(token, &["--list-objects"]);
     let listed = String::from_utf8_lossy(&listed).into_owned();
-    let kinds = [
-        "Private Key Object",
-        "Public Key Object",
-        "Certificate Object",
-        "Secret Key Object",
-    ];
+    let kinds =
+        ["Private Key Object", "Public Key Object", "Certificate Object", "Secret Key Object"];
     let (mut counts, mut kind) = ([0; 4], None);
     for line in listed.lines() {
-        kind = kinds
-            .iter()
-            .position(|kind| line.starts_with(kind))
-            .or(kind);
+        kind = kinds.iter().position(|kind| line.starts_with(kind)).or(kind);
         if line.trim_start().starts_with("ID:") {
             counts[kind.unwrap()] += 1;
         }

@@ -12,14 +12,16 @@ use std::{
 
 use super::stage::Stage;
 
-/// System calls between which a disk changes: killed as each begins, a command leaves every state that it ever lets be seen.
+/// System calls between which a disk changes: killed as each begins, a command leaves every state
+/// that it ever lets be seen.
 pub const CHANGES: [&str; 3] = ["fsync", "renameat2", "unlink"];
 
 const SIGKILL: i32 = 9;
 
 impl Stage {
-    /// Runs a command of a side that is killed as it begins this system call for the n-th time, counted from 1, of a path below the stage
-    /// where one is given. Whether it was; otherwise it came to its end.
+    /// Runs a command of a side that is killed as it begins this system call for the n-th time,
+    /// counted from 1, of a path below the stage where one is given. Whether it was; otherwise it
+    /// came to its end.
     pub fn killed(&self, side: &str, arguments: &[&str], call: &str, nth: usize) -> bool {
         self.killed_on(side, arguments, None, call, nth)
     }
@@ -33,10 +35,8 @@ impl Stage {
         call: &str,
         nth: usize,
     ) -> bool {
-        let (trace, inject) = (
-            format!("trace={call}"),
-            format!("inject={call}:signal=KILL:when={nth}"),
-        );
+        let (trace, inject) =
+            (format!("trace={call}"), format!("inject={call}:signal=KILL:when={nth}"));
         let mut options = vec!["-f", "-qq", "-e", &trace, "-e", &inject, "-o", "/dev/null"];
         let path = path.map(|path| self.path(path).display().to_string());
         options.extend(path.iter().flat_map(|path| ["-P", path]));

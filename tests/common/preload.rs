@@ -1,4 +1,5 @@
-//! Libraries that stand before a program's own by LD_PRELOAD, each a C file beside this one that says what it changes.
+//! Libraries that stand before a program's own by LD_PRELOAD, each a C file beside this one that
+//! says what it changes.
 
 use std::{
     path::{Path, PathBuf},

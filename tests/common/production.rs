@@ -1,5 +1,5 @@
-//! A stage whose plan is for production: with HSMs by their serials, software by its hash, and waivers for what the machine of the tests
-//! may break.
+//! A stage whose plan is for production: with HSMs by their serials, software by its hash, and
+//! waivers for what the machine of the tests may break.
 #![allow(dead_code)] // Each test program uses its part.
 
 use std::{
@@ -19,9 +19,7 @@ use super::{
 /// Every rule of the machine.
 pub fn machine_rules() -> Vec<&'static str> {
     let names = Rule::ALL.iter().map(|rule| rule.name());
-    names
-        .filter(|name| name.starts_with("PREFLIGHT-"))
-        .collect()
+    names.filter(|name| name.starts_with("PREFLIGHT-")).collect()
 }
 
 /// A production plan of this text: each side's HSM is `hsm`, and these rules are waived.
@@ -39,7 +37,8 @@ pub fn production(plan: String, hsm: [&str; 2], waived: &[&str]) -> String {
     plan
 }
 
-/// A stage of SoftHSM tokens, planned as they are, and of the programs and modules as they are; `change` may spoil the plan.
+/// A stage of SoftHSM tokens, planned as they are, and of the programs and modules as they are;
+/// `change` may spoil the plan.
 pub fn stage(waived: &[&str], change: impl FnOnce(String) -> String) -> Stage {
     let stage = Stage::new(|plan| plan);
     let path = stage.path("plan/ceremony.toml");
@@ -85,7 +84,8 @@ pub fn serial(stage: &Stage, label: &str) -> String {
     panic!("no token {label}: {slots}")
 }
 
-/// A command of the hoster in production, without the variables that `cargo test` itself sets, and with these.
+/// A command of the hoster in production, without the variables that `cargo test` itself sets, and
+/// with these.
 pub fn command(stage: &Stage, variables: &[&str], arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_keyferry-hoster"));
     command.arg("--dir").arg(stage.path("hoster"));
@@ -98,17 +98,9 @@ pub fn command(stage: &Stage, variables: &[&str], arguments: &[&str]) -> Command
     command.current_dir(stage.dir.path()).stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        if [
-            "LD_",
-            "OPENSSL_",
-            "GCONV_PATH",
-            "GLIBC_TUNABLES",
-            "LOCPATH",
-            "PKCS11SPY",
-            "P11_KIT",
-        ]
-        .iter()
-        .any(|start| text.starts_with(start))
+        if ["LD_", "OPENSSL_", "GCONV_PATH", "GLIBC_TUNABLES", "LOCPATH", "PKCS11SPY", "P11_KIT"]
+            .iter()
+            .any(|start| text.starts_with(start))
         {
             command.env_remove(name);
         }
@@ -155,7 +147,5 @@ pub fn init(stage: &Stage) {
 /// The entries of the hoster's log.
 pub fn log(stage: &Stage) -> Vec<serde_json::Value> {
     let log = fs::read_to_string(stage.path("hoster/log.jsonl")).unwrap();
-    log.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    log.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }

@@ -86,11 +86,7 @@ impl Setting {
 
     /// Keys that are born at the hoster, on bare tokens.
     pub fn born() -> Self {
-        Setting {
-            shim: false,
-            born: true,
-            ..Setting::default()
-        }
+        Setting { shim: false, born: true, ..Setting::default() }
     }
 
     pub fn family(&self, side: &str) -> Family {

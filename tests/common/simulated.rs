@@ -1,5 +1,5 @@
-//! The rehearsal's Host Guardian Service, `ceremony-scripts/simulated-hgs`, beside a stage: its evidence is made with `jq`, `openssl` and
-//! `pkcs11-tool` alone.
+//! The rehearsal's Host Guardian Service, `ceremony-scripts/simulated-hgs`, beside a stage: its
+//! evidence is made with `jq`, `openssl` and `pkcs11-tool` alone.
 #![allow(dead_code)] // Each test program uses its part.
 
 use std::process::Command;
@@ -13,10 +13,7 @@ const NODES: [&str; 3] = ["node1", "node2", "node3"];
 
 /// Runs the script on the stage's cluster; what it prints.
 pub fn simulated(stage: &Stage, arguments: &[&str]) -> String {
-    let script = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/ceremony-scripts/simulated-hgs"
-    );
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/ceremony-scripts/simulated-hgs");
     let mut command = Command::new(script);
     command.arg("hgs.json").args(arguments);
     command.current_dir(stage.dir.path());
@@ -28,7 +25,8 @@ pub fn simulated(stage: &Stage, arguments: &[&str]) -> String {
     String::from_utf8(run(&mut command)).unwrap()
 }
 
-/// Every node proves itself in turn, and its evidence is added; to be `ready` it is installed first.
+/// Every node proves itself in turn, and its evidence is added; to be `ready` it is installed
+/// first.
 pub fn each_node(stage: &Stage, what: &str) {
     for node in NODES {
         if what == "ready" {

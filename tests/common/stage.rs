@@ -1,5 +1,6 @@
-//! A whole ceremony on a stage of its own: tokens, people, plan, and the programs of both sides as separate processes.
-//! A test walks it to some point, does something there, and looks what the programs say.
+//! A whole ceremony on a stage of its own: tokens, people, plan, and the programs of both sides as
+//! separate processes. A test walks it to some point, does something there, and looks what the
+//! programs say.
 #![allow(dead_code)] // Each test program uses its part.
 
 use std::{
@@ -24,14 +25,8 @@ pub const HOSTER: [&str; 3] = ["hana", "hugo", "hedy"];
 pub const CUSTODIANS: [&str; 5] = ["cyd", "dan", "eve", "fay", "gus"];
 
 /// What crosses where keys are carried, in its order.
-pub const DOCUMENTS: [&str; 6] = [
-    "offer",
-    "package",
-    "receipt",
-    "registration",
-    "acceptance",
-    "closing",
-];
+pub const DOCUMENTS: [&str; 6] =
+    ["offer", "package", "receipt", "registration", "acceptance", "closing"];
 
 /// The nodes of the service.
 pub const NODES: [&str; 2] = ["node1", "node2"];
@@ -84,7 +79,8 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Tokens, people and a signed plan of the default setting; `change` may change the plan's text before it is signed.
+    /// Tokens, people and a signed plan of the default setting; `change` may change the plan's text
+    /// before it is signed.
     pub fn new(change: impl FnOnce(String) -> String) -> Self {
         Stage::with(Setting::default(), change)
     }
@@ -127,7 +123,8 @@ impl Stage {
         }
     }
 
-    /// Another ceremony on the same tokens: what the one before left stands below `before/`, and `plan` writes the new plan's file.
+    /// Another ceremony on the same tokens: what the one before left stands below `before/`, and
+    /// `plan` writes the new plan's file.
     pub fn next_ceremony(&mut self, plan: impl FnOnce(&Stage, &Path)) {
         fs::create_dir(self.path("before")).unwrap();
         for folder in ["tenant", "hoster", "medium", "plan"] {
@@ -170,14 +167,7 @@ impl Stage {
         let dir = tempfile::tempdir().unwrap();
         let all = format!("{}/.", from.display());
         run(Command::new("cp").args(["-a", &all]).arg(dir.path()));
-        let copy = Stage {
-            dir,
-            setting,
-            done,
-            mirror: false,
-            registry: false,
-            lie: None,
-        };
+        let copy = Stage { dir, setting, done, mirror: false, registry: false, lie: None };
         copy.configure();
         copy
     }
@@ -203,9 +193,7 @@ impl Stage {
                 tokens.display()
             )
         };
-        let conf: String = (["tenant", "hoster"].into_iter().enumerate())
-            .map(slot)
-            .collect();
+        let conf: String = (["tenant", "hoster"].into_iter().enumerate()).map(slot).collect();
         fs::write(self.path("kryoptic.conf"), conf).unwrap();
     }
 
@@ -310,10 +298,7 @@ impl Stage {
         .replace("@NONCE@", String::from_utf8(nonce).unwrap().trim())
         .replace("@TENANT-OFFICERS@\n", &officers(&TENANT))
         .replace("@HOSTER-OFFICERS@\n", &officers(&HOSTER))
-        .replace(
-            "@WITNESS-KEY@",
-            &format!("key = \"{}\"", self.public_key("iris")),
-        )
+        .replace("@WITNESS-KEY@", &format!("key = \"{}\"", self.public_key("iris")))
         .replace("@CUSTODIANS@\n", &custodians)
         .replace("@KEYS@\n", &keys)
         .replace("@TARGET@\n", &setting.target_text())
@@ -379,7 +364,8 @@ impl Stage {
         entries.map(|entry| entry.unwrap().path()).collect()
     }
 
-    /// Asks for a gated command and has two officers sign the request; the command itself is not yet run.
+    /// Asks for a gated command and has two officers sign the request; the command itself is not
+    /// yet run.
     pub fn pass(&self, side: &str, gate: &str, arguments: &[&str]) {
         self.side(side, arguments).ended_with(6);
         let ids = match side {
@@ -406,13 +392,9 @@ impl Stage {
         let mut command = Command::new(program);
         command.arg("--dir").arg(self.path(side));
         command.arg("--module").arg(self.module(side));
-        command
-            .args(["--token", side, "--pin-file"])
-            .arg(self.path("pin"));
+        command.args(["--token", side, "--pin-file"]).arg(self.path("pin"));
         if self.mirror {
-            command
-                .arg("--mirror")
-                .arg(self.path(&format!("mirror-{side}")));
+            command.arg("--mirror").arg(self.path(&format!("mirror-{side}")));
         }
         if self.registry && side == "hoster" {
             command.arg("--registry").arg(self.path("registry.json"));
@@ -460,10 +442,7 @@ impl Stage {
     /// Runs the custodians' program.
     pub fn custodian(&self, arguments: &[&str]) -> Ended {
         let mut command = Command::new(env!("CARGO_BIN_EXE_keyferry-custodian"));
-        command
-            .args(arguments)
-            .current_dir(self.dir.path())
-            .stdin(Stdio::null());
+        command.args(arguments).current_dir(self.dir.path()).stdin(Stdio::null());
         ended(&mut command)
     }
 
@@ -478,10 +457,7 @@ impl Stage {
     pub fn carry(&self, side: &str, kind: &str) {
         let to = self.path(&format!("medium/{kind}"));
         let _ = fs::remove_dir_all(&to);
-        run(Command::new("cp")
-            .arg("-r")
-            .arg(self.path(&format!("{side}/outbox/{kind}")))
-            .arg(&to));
+        run(Command::new("cp").arg("-r").arg(self.path(&format!("{side}/outbox/{kind}"))).arg(&to));
     }
 
     /// Writes words into a file that `--words` takes.
@@ -510,19 +486,14 @@ impl Stage {
         first_words(keyferry::encoding::Hash::of(&plan))
     }
 
-    /// The first 16 words of the KEK of the offer in the hoster's outbox, or of the keys that were born there.
+    /// The first 16 words of the KEK of the offer in the hoster's outbox, or of the keys that were
+    /// born there.
     pub fn kek_words(&self) -> String {
         let document = match self.setting.born {
             false => self.json("hoster/outbox/offer/offer.json"),
             true => self.json("hoster/outbox/keys/keys.json"),
         };
-        first_words(
-            document["body"]["fingerprint"]
-                .as_str()
-                .unwrap()
-                .parse()
-                .unwrap(),
-        )
+        first_words(document["body"]["fingerprint"].as_str().unwrap().parse().unwrap())
     }
 
     pub fn json(&self, path: &str) -> serde_json::Value {
@@ -532,8 +503,7 @@ impl Stage {
     /// The report of a side's token.
     pub fn probe(&self, side: &str) -> PathBuf {
         let file = self.path(&format!("{side}.json"));
-        self.side(side, &["probe", "--rehearsal", file.to_str().unwrap()])
-            .ok();
+        self.side(side, &["probe", "--rehearsal", file.to_str().unwrap()]).ok();
         file
     }
 
@@ -551,14 +521,11 @@ impl Stage {
         ended(&mut command)
     }
 
-    /// Runs the auditor's program, which the kernel ends once it has had so many seconds of a processor.
+    /// Runs the auditor's program, which the kernel ends once it has had so many seconds of a
+    /// processor.
     pub fn auditor_within(&self, seconds: u32, arguments: &[&str]) -> Ended {
         let limit = format!("--cpu={seconds}");
-        ended(&mut through(
-            "prlimit",
-            &[&limit],
-            &self.auditors(arguments),
-        ))
+        ended(&mut through("prlimit", &[&limit], &self.auditors(arguments)))
     }
 
     fn auditors(&self, arguments: &[&str]) -> Command {
@@ -578,15 +545,11 @@ impl Stage {
 
     /// The command that a node proves itself by, as a machine of this name, into a folder.
     pub fn node_prove(&self, node: &str, machine: &str, out: &str) -> Ended {
-        let mut command = self.command(
-            "hoster",
-            &["node", "prove", "--register", "hoster/register"],
-        );
+        let mut command =
+            self.command("hoster", &["node", "prove", "--register", "hoster/register"]);
         command.args(["--node", node, "--machine", machine, "--out", out]);
         if !self.registry {
-            command
-                .arg("--registry")
-                .arg(self.path("hoster/registry.json"));
+            command.arg("--registry").arg(self.path("hoster/registry.json"));
         }
         ended(&mut command)
     }

@@ -1,8 +1,8 @@
 //! Real SoftHSM tokens for tests.
 //!
-//! SoftHSM reads its configuration when a process initialises it, and sees only the tokens that are there by then. So one
-//! process has one configuration file, and the tests of one process take turns: each makes its own tokens, opens the
-//! module, and removes the tokens again.
+//! SoftHSM reads its configuration when a process initialises it, and sees only the tokens that are
+//! there by then. So one process has one configuration file, and the tests of one process take
+//! turns: each makes its own tokens, opens the module, and removes the tokens again.
 #![allow(dead_code)] // Each test program uses its part.
 
 use std::path::{Path, PathBuf};
@@ -44,7 +44,8 @@ pub const SO_PIN: &str = "12345678";
 static TURN: Mutex<()> = Mutex::new(());
 static FOLDER: OnceLock<PathBuf> = OnceLock::new();
 
-/// Fresh tokens; they are gone when this is dropped. Declare it before the module, so that the module is finalised first.
+/// Fresh tokens; they are gone when this is dropped. Declare it before the module, so that the
+/// module is finalised first.
 pub struct Tokens {
     _turn: MutexGuard<'static, ()>,
 }
@@ -74,7 +75,8 @@ impl Tokens {
         tokens
     }
 
-    /// SoftHSM's configuration file, for SOFTHSM2_CONF of programs that a test starts; this process has it already.
+    /// SoftHSM's configuration file, for SOFTHSM2_CONF of programs that a test starts; this process
+    /// has it already.
     pub fn conf(&self) -> PathBuf {
         folder().join("softhsm2.conf")
     }
@@ -95,7 +97,8 @@ fn folder() -> &'static Path {
     FOLDER.get_or_init(|| {
         let name = format!("keyferry-test-{}", std::process::id());
         let folder = std::env::temp_dir().join(name);
-        // Set once, before any thread of this process uses the module; no test reads the environment meanwhile.
+        // Set once, before any thread of this process uses the module; no test reads the
+        // environment meanwhile.
         unsafe {
             std::env::set_var("SOFTHSM2_CONF", folder.join("softhsm2.conf"));
             std::env::set_var("KEYFERRY_SHIM_MODULE", MODULE);
@@ -108,39 +111,24 @@ fn folder() -> &'static Path {
 /// Runs a program that must succeed and gives its output.
 pub fn run(command: &mut Command) -> Vec<u8> {
     let output = command.output().unwrap();
-    assert!(
-        output.status.success(),
-        "{command:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     output.stdout
 }
 
-/// A certificate of this public key, signed by some key: enough for a token, which does not check it.
+/// A certificate of this public key, signed by some key: enough for a token, which does not check
+/// it.
 pub fn certificate(folder: &Path, spki: &[u8], subject: &str) -> Vec<u8> {
     let (public, signer) = (folder.join("public.der"), folder.join("signer.pem"));
     std::fs::write(&public, spki).unwrap();
     if !signer.exists() {
-        run(Command::new("openssl")
-            .args(["genrsa", "-out"])
-            .arg(&signer)
-            .arg("2048"));
+        run(Command::new("openssl").args(["genrsa", "-out"]).arg(&signer).arg("2048"));
     }
-    let pem = run(Command::new("openssl")
-        .args(["pkey", "-pubin", "-inform", "DER", "-in"])
-        .arg(&public));
+    let pem =
+        run(Command::new("openssl").args(["pkey", "-pubin", "-inform", "DER", "-in"]).arg(&public));
     let public = folder.join("public.pem");
     std::fs::write(&public, pem).unwrap();
     run(Command::new("openssl")
-        .args([
-            "x509",
-            "-new",
-            "-days",
-            "1",
-            "-outform",
-            "DER",
-            "-force_pubkey",
-        ])
+        .args(["x509", "-new", "-days", "1", "-outform", "DER", "-force_pubkey"])
         .arg(&public)
         .args(["-subj", subject, "-signkey"])
         .arg(&signer))

@@ -8,7 +8,8 @@ use keyferry::audit::{self, Against, Verdict};
 use super::{run, stage::Stage};
 
 impl Stage {
-    /// The auditor's verdict over both folders. It misses nothing, and both archives hold too, for it and for the script of ordinary tools.
+    /// The auditor's verdict over both folders. It misses nothing, and both archives hold too, for
+    /// it and for the script of ordinary tools.
     pub fn verdict(&self) -> Verdict {
         let folders = ["tenant", "hoster"].map(|side| self.path(side));
         let verdict = audit::verify(&folders, &Against::default()).unwrap();

@@ -6,8 +6,9 @@ use super::stage::{CUSTODIANS, Ended, NODES, Stage};
 /// The exit code of a command that asks officers for their signatures.
 pub const ASKS: i32 = 6;
 
-/// How far a stage is walked. Each is the state *after* that step, both sides having done what lies before. Where the keys are born at the
-/// hoster, `keys` stands in the offer's place, the challenge in the package's, the answer in the import's; what has no counterpart is nothing.
+/// How far a stage is walked. Each is the state *after* that step, both sides having done what lies
+/// before. Where the keys are born at the hoster, `keys` stands in the offer's place, the challenge
+/// in the package's, the answer in the import's; what has no counterpart is nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Done {
     Plan,
@@ -70,20 +71,19 @@ impl Done {
 }
 
 impl Stage {
-    /// The next steps, up to this one. `run` runs each command; the crash tests kill it and run it again.
+    /// The next steps, up to this one. `run` runs each command; the crash tests kill it and run it
+    /// again.
     pub fn walk_to(&mut self, done: Done) {
         self.walk(done, &mut |stage, side, arguments| {
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
             let ended = stage.side(side, &arguments);
-            assert!(
-                [0, ASKS].contains(&ended.code),
-                "{side} {arguments:?}: {ended:?}"
-            );
+            assert!([0, ASKS].contains(&ended.code), "{side} {arguments:?}: {ended:?}");
             ended.code
         });
     }
 
-    /// As [`Stage::walk_to`], with the caller's own way to run a command, which says what it ended with: 0, or 6 where it asks officers.
+    /// As [`Stage::walk_to`], with the caller's own way to run a command, which says what it ended
+    /// with: 0, or 6 where it asks officers.
     pub fn walk(&mut self, done: Done, run: &mut dyn FnMut(&Stage, &str, &[String]) -> i32) {
         for step in Done::ALL {
             if self.done.is_none_or(|so_far| so_far < step) && step <= done {
@@ -93,7 +93,8 @@ impl Stage {
         }
     }
 
-    /// As [`Stage::walk_to`], up to the first command that does not end well: which it was, and how it ended.
+    /// As [`Stage::walk_to`], up to the first command that does not end well: which it was, and how
+    /// it ended.
     pub fn walk_until_refused(&mut self, done: Done) -> Option<(String, Ended)> {
         let mut first = None;
         for step in Done::ALL {
@@ -126,10 +127,7 @@ impl Stage {
             Done::OfferRelease if born => hand.release("hoster", "keys", ["hana", "hugo"]),
             Done::OfferCheck if born => {
                 let words = self.words("keys", &self.kek_words());
-                hand.go(
-                    "tenant",
-                    &["keys", "check", "medium/keys", "--words", &words],
-                );
+                hand.go("tenant", &["keys", "check", "medium/keys", "--words", &words]);
             }
             Done::KeysCreate | Done::Export | Done::Confirm | Done::PackageCheck if born => {}
             Done::PackageRelease if born => hand.release("tenant", "challenge", ["ada", "ben"]),
@@ -146,10 +144,7 @@ impl Stage {
             Done::OfferRelease => hand.release("hoster", "offer", ["hana", "hugo"]),
             Done::OfferCheck => {
                 let words = self.words("kek", &self.kek_words());
-                hand.go(
-                    "tenant",
-                    &["offer", "check", "medium/offer", "--words", &words],
-                );
+                hand.go("tenant", &["offer", "check", "medium/offer", "--words", &words]);
             }
             Done::KekTrust if !self.setting.trusts() => {}
             Done::KekTrust => hand.go("tenant", &["kek", "trust", "--so-pin-file", "so-pin"]),
@@ -176,7 +171,8 @@ impl Stage {
             Done::Import => {
                 let shares = self.shares(&["cyd", "eve", "gus"]);
                 let mut arguments = vec!["import", "medium/package"];
-                // Where it was asked for before, by a test or in an attempt that ended, it may be signed already: then shares are asked for.
+                // Where it was asked for before, by a test or in an attempt that ended, it may be
+                // signed already: then shares are asked for.
                 let asks = match self.is_asked("hoster", "import") {
                     false => hand.run("hoster", &arguments),
                     true => self.hoster(&arguments).code,
@@ -224,7 +220,8 @@ impl Hand<'_> {
         self.run(side, arguments);
     }
 
-    /// A gate: asked for, signed by two officers, then done; at once where a test has had it signed already.
+    /// A gate: asked for, signed by two officers, then done; at once where a test has had it signed
+    /// already.
     fn gated(&mut self, side: &str, arguments: &[&str], gate: &str, ids: [&str; 2]) {
         if self.run(side, arguments) == ASKS {
             self.stage.approve(side, gate, &ids);

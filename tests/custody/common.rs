@@ -13,15 +13,14 @@ use zeroize::Zeroizing;
 
 pub const PASSPHRASE: &str = "eine lange Passphräse";
 
-/// Opens a share file; every question is answered with the passphrase, none with "". Says how many there were.
+/// Opens a share file; every question is answered with the passphrase, none with "". Says how many
+/// there were.
 pub fn open(file: &[u8], identity: &[u8], passphrase: &str) -> (Result<Share>, usize) {
     let asked = Cell::new(0);
     let answer = |_: &str| {
         asked.set(asked.get() + 1);
         match passphrase {
-            "" => Err(Error::Ended {
-                what: "Ctrl-D".to_owned(),
-            }),
+            "" => Err(Error::Ended { what: "Ctrl-D".to_owned() }),
             passphrase => Ok(Zeroizing::new(passphrase.to_owned())),
         }
     };

@@ -40,17 +40,11 @@ fn custodian_and_deputy_open_a_share_and_nobody_else() {
 fn a_passphrase_protects_the_identity() {
     let new = new_identity(Some(Zeroizing::new(PASSPHRASE.to_owned()))).unwrap();
     let file = encrypt_share(&shares()[0], &[new.recipient]).unwrap();
-    assert!(
-        new.file
-            .starts_with(b"-----BEGIN AGE ENCRYPTED FILE-----\n")
-    );
+    assert!(new.file.starts_with(b"-----BEGIN AGE ENCRYPTED FILE-----\n"));
     let (opened, asked) = open(&file, &new.file, PASSPHRASE);
     opened.unwrap();
     assert_eq!(asked, 1, "asked once");
-    refused(
-        open(&file, &new.file, "another passphrase").0,
-        Rule::ShareIdentity,
-    );
+    refused(open(&file, &new.file, "another passphrase").0, Rule::ShareIdentity);
     assert_eq!(open(&file, &new.file, "").0.err().unwrap().exit_code(), 4);
 }
 
@@ -77,10 +71,7 @@ fn a_giant_work_factor_is_refused_at_once() {
 #[test]
 fn every_altered_share_file_is_refused() {
     let (_folder, _, file, identity) = handed_out();
-    let (file, identity) = (
-        std::fs::read(file).unwrap(),
-        std::fs::read(identity).unwrap(),
-    );
+    let (file, identity) = (std::fs::read(file).unwrap(), std::fs::read(identity).unwrap());
     for at in 0..file.len() {
         for flip in [1, 0x20] {
             let mut altered = file.clone();
@@ -90,22 +81,15 @@ fn every_altered_share_file_is_refused() {
                 Ok(_) => panic!("byte {at} altered by {flip:#x} still opens"),
             };
             let rule = error.rule().unwrap();
-            assert!(
-                matches!(rule, Rule::ShareFormat | Rule::ShareIdentity),
-                "{at}: {error}"
-            );
+            assert!(matches!(rule, Rule::ShareFormat | Rule::ShareIdentity), "{at}: {error}");
         }
     }
     for cut in [0, 1, 100, file.len() / 2, file.len() - 40] {
         assert!(open(&file[..cut], &identity, "").0.is_err());
     }
-    for no_identity in [
-        &b""[..],
-        b"# a comment only\n",
-        b"AGE-SECRET-KEY-1QQQ\n",
-        b"\xff\xfe\n",
-        &file,
-    ] {
+    for no_identity in
+        [&b""[..], b"# a comment only\n", b"AGE-SECRET-KEY-1QQQ\n", b"\xff\xfe\n", &file]
+    {
         refused(open(&file, no_identity, "").0, Rule::ShareIdentity);
     }
 }
@@ -115,13 +99,9 @@ fn an_age_file_without_a_share_is_refused() {
     let key = age::x25519::Identity::generate();
     let identity = age::secrecy::ExposeSecret::expose_secret(&key.to_string()).to_owned();
     let right = shares().remove(0).text();
-    for content in [
-        "",
-        "hello",
-        &format!("{}\n", *right),
-        &right.to_lowercase(),
-        &"A".repeat(60_000),
-    ] {
+    for content in
+        ["", "hello", &format!("{}\n", *right), &right.to_lowercase(), &"A".repeat(60_000)]
+    {
         let file = age::encrypt(&key.to_public(), content.as_bytes()).unwrap();
         refused(open(&file, identity.as_bytes(), "").0, Rule::ShareFormat);
     }
@@ -134,16 +114,11 @@ fn missing_plugins_are_named() {
     let share = shares().remove(0);
     assert!(encrypt_share(&share, &[]).is_err());
     // `nowhere`, bech32 with an empty payload, as the test vectors of age have it for `foobar`.
-    let error = encrypt_share(&share, &[bech32("age1nowhere")])
-        .unwrap_err()
-        .to_string();
+    let error = encrypt_share(&share, &[bech32("age1nowhere")]).unwrap_err().to_string();
     assert!(error.contains("age-plugin-nowhere"), "{error}");
     let (_folder, _, file, _) = handed_out();
     let identity = bech32("age-plugin-nowhere-").to_uppercase();
-    let error = open(&std::fs::read(file).unwrap(), identity.as_bytes(), "")
-        .0
-        .err()
-        .unwrap();
+    let error = open(&std::fs::read(file).unwrap(), identity.as_bytes(), "").0.err().unwrap();
     assert!(error.to_string().contains("age-plugin-nowhere"), "{error}");
 }
 
@@ -151,17 +126,9 @@ fn missing_plugins_are_named() {
 fn bech32(part: &str) -> String {
     let step = |sum: u32, value: u32| {
         let top = sum >> 25;
-        let generators = [
-            0x3b6a57b2,
-            0x26508e6d,
-            0x1ea119fa,
-            0x3d4233dd,
-            0x2a1462b3u32,
-        ];
+        let generators = [0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3u32];
         let mixed = ((sum & 0x1ff_ffff) << 5) ^ value;
-        (0..5).fold(mixed, |sum, i| {
-            sum ^ if top >> i & 1 == 1 { generators[i] } else { 0 }
-        })
+        (0..5).fold(mixed, |sum, i| sum ^ if top >> i & 1 == 1 { generators[i] } else { 0 })
     };
     let bytes = part.bytes().map(u32::from);
     let high = bytes.clone().map(|byte| byte >> 5);
@@ -180,11 +147,7 @@ fn the_name_of_a_plugin_leads_nowhere_else() {
     let file = std::fs::read(&path).unwrap();
     // Names of plugins are in one case, and so must be the folder that they would lead to.
     let name = format!("evil-{}", std::process::id());
-    let folder = tempfile::Builder::new()
-        .prefix(&name)
-        .rand_bytes(0)
-        .tempdir_in("/tmp")
-        .unwrap();
+    let folder = tempfile::Builder::new().prefix(&name).rand_bytes(0).tempdir_in("/tmp").unwrap();
     let ran = folder.path().join("ran");
     let evil = folder.path().join("age-plugin-evil");
     std::fs::write(&evil, format!("#!/bin/sh\ntouch {}\n", ran.display())).unwrap();
@@ -194,11 +157,7 @@ fn the_name_of_a_plugin_leads_nowhere_else() {
     std::fs::write(&identity, bech32("age-plugin-evil-").to_uppercase()).unwrap();
     let search = format!("{}:/usr/bin:/bin", folder.path().display());
     let mut check = super::program();
-    check
-        .args(["share", "check"])
-        .arg(&path)
-        .arg("--identity")
-        .arg(&identity);
+    check.args(["share", "check"]).arg(&path).arg("--identity").arg(&identity);
     assert!(!check.env("PATH", search).output().unwrap().status.success());
     std::fs::remove_file(&ran).unwrap();
 
@@ -219,10 +178,7 @@ fn the_name_of_a_plugin_leads_nowhere_else() {
         let identity = bech32(&format!("age-plugin-{name}-")).to_uppercase();
         let opened = open(&file, identity.as_bytes(), "").0;
         let said = opened.err().unwrap().to_string();
-        assert!(
-            !said.contains(|c: char| c.is_control() && c != '\n'),
-            "{said:?}"
-        );
+        assert!(!said.contains(|c: char| c.is_control() && c != '\n'), "{said:?}");
         let sealed = encrypt_share(&shares()[0], &[bech32(&format!("age1{name}"))]);
         assert!(sealed.is_err(), "{name}");
         assert!(!ran.exists(), "{name} was run");

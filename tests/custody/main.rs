@@ -19,18 +19,15 @@ fn program() -> Command {
 }
 
 fn run(arguments: &[&dyn AsRef<std::ffi::OsStr>]) -> Output {
-    program()
-        .args(arguments.iter().map(|argument| argument.as_ref()))
-        .output()
-        .unwrap()
+    program().args(arguments.iter().map(|argument| argument.as_ref())).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// The program on a terminal of its own, which echoes (rexpect's does not by itself) and tells at the end
-/// whether it still does.
+/// The program on a terminal of its own, which echoes (rexpect's does not by itself) and tells at
+/// the end whether it still does.
 fn terminal(arguments: &[&str]) -> PtySession {
     let script = r#"stty echo; "$@"; code=$?; stty -a; exit $code"#;
     let mut command = Command::new("sh");
@@ -44,10 +41,7 @@ fn exit_code(mut session: PtySession) -> (String, i32) {
     match session.process_mut().wait().unwrap() {
         rexpect::process::WaitStatus::Exited(_, code) => {
             for mode in ["echo", "isig", "icanon"] {
-                assert!(
-                    rest.split_whitespace().any(|word| word == mode),
-                    "{mode} is off: {rest}"
-                );
+                assert!(rest.split_whitespace().any(|word| word == mode), "{mode} is off: {rest}");
             }
             (rest, code)
         }
@@ -107,12 +101,8 @@ fn identity_new_writes_once_and_for_its_owner_only() {
     assert_eq!(mode & 0o777, 0o600);
     let before = std::fs::read(&path).unwrap();
     for arguments in [&["--no-passphrase"][..], &[]] {
-        let again = program()
-            .args(["identity", "new"])
-            .arg(&path)
-            .args(arguments)
-            .output()
-            .unwrap();
+        let again =
+            program().args(["identity", "new"]).arg(&path).args(arguments).output().unwrap();
         assert_eq!(again.status.code(), Some(3));
         assert!(text(&again.stderr).contains("FILE-EXISTS"));
     }
@@ -144,17 +134,10 @@ fn a_passphrase_is_typed_unseen_on_the_terminal() {
     for typed in ["short\r", PASSPHRASE, "not quite"] {
         assert!(!seen.contains(typed), "{seen}");
     }
-    let recipient = rest
-        .split_whitespace()
-        .find(|word| word.starts_with("age1"))
-        .unwrap();
+    let recipient = rest.split_whitespace().find(|word| word.starts_with("age1")).unwrap();
     let share = shares().remove(2);
     let file = folder.path().join("dan.age");
-    std::fs::write(
-        &file,
-        encrypt_share(&share, &[recipient.to_owned()]).unwrap(),
-    )
-    .unwrap();
+    std::fs::write(&file, encrypt_share(&share, &[recipient.to_owned()]).unwrap()).unwrap();
 
     let mut session = terminal(&["share", "open", file.to_str().unwrap(), "--identity", name]);
     session.exp_string("Passphrase of the identity").unwrap();

@@ -14,11 +14,7 @@ fn forget(stage: &Stage, side: &str, event: &str) {
     let path = stage.path(&format!("{side}/log.jsonl"));
     let text = fs::read_to_string(&path).unwrap();
     let cut = text.trim_end().rfind('\n').unwrap() + 1;
-    assert!(
-        text[cut..].contains(&format!("\"event\":\"{event}\"")),
-        "{}",
-        &text[cut..]
-    );
+    assert!(text[cut..].contains(&format!("\"event\":\"{event}\"")), "{}", &text[cut..]);
     fs::write(&path, &text[..cut]).unwrap();
 }
 
@@ -35,16 +31,10 @@ fn a_link_on_the_mirrors_medium_leads_nowhere() {
         ("ceremony.toml", stage.path("hoster/ceremony.toml")),
     ] {
         fs::create_dir_all(&mirror).unwrap();
-        fs::copy(
-            stage.path("hoster/ceremony.toml"),
-            mirror.join("ceremony.toml"),
-        )
-        .unwrap();
+        fs::copy(stage.path("hoster/ceremony.toml"), mirror.join("ceremony.toml")).unwrap();
         let _ = fs::remove_file(mirror.join(name));
         std::os::unix::fs::symlink(&target, mirror.join(name)).unwrap();
-        stage
-            .hoster(&["--mirror", "medium/mirror", "status"])
-            .refused("DOCUMENT-LINK");
+        stage.hoster(&["--mirror", "medium/mirror", "status"]).refused("DOCUMENT-LINK");
         fs::remove_dir_all(&mirror).unwrap();
     }
     assert!(outbox.join("package/package.json").exists() && outbox.join("shares/cyd.age").exists());
@@ -58,10 +48,7 @@ fn a_kek_that_was_begun_and_never_offered_goes_with_the_abort() {
     forget(&stage, "hoster", "kek-create");
     fs::remove_dir_all(stage.path("hoster/outbox")).unwrap();
     let said = abort(&stage, "hoster");
-    assert!(
-        said.contains("nothing of this ceremony is left in it"),
-        "{said}"
-    );
+    assert!(said.contains("nothing of this ceremony is left in it"), "{said}");
     assert_eq!(objects(&stage), with - 2);
     stage.hoster(&["close"]).ok();
 }
@@ -90,11 +77,7 @@ fn nothing_goes_on_beside_a_restart_that_did_not_end() {
     stage.sign_document("hoster", "receipt", &["hana", "hugo"]);
     stage.restart("hoster");
     forget(&stage, "hoster", "restart");
-    for (folder, kind) in [
-        ("outbox", "offer"),
-        ("outbox", "receipt"),
-        ("inbox", "package"),
-    ] {
+    for (folder, kind) in [("outbox", "offer"), ("outbox", "receipt"), ("inbox", "package")] {
         let folder = stage.path(&format!("hoster/{folder}"));
         fs::rename(folder.join("attempt-1").join(kind), folder.join(kind)).unwrap();
     }
@@ -105,7 +88,8 @@ fn nothing_goes_on_beside_a_restart_that_did_not_end() {
     stage.hoster(&["restart", "--reason", "a test"]).ok();
 }
 
-/// Whether imported keys go with the KEK is decided by the record, never by a file that somebody names.
+/// Whether imported keys go with the KEK is decided by the record, never by a file that somebody
+/// names.
 #[test]
 fn the_end_of_imported_keys_is_decided_by_the_record() {
     let stage = Stage::at(Done::Import);
@@ -115,30 +99,20 @@ fn the_end_of_imported_keys_is_decided_by_the_record() {
         "{{\"format\":\"keyferry/1\",\"primary\":\"{plan}\",\"key_sets\":[{{\"plan_hash\":\"{plan}\",\"ceremony\":\"test\",\"keys\":[],\"ready\":[],\"former\":null}}]}}"
     );
     fs::write(stage.path("forged.json"), forged).unwrap();
-    stage.pass(
-        "hoster",
-        "kek-destroy",
-        &["--registry", "forged.json", "kek", "destroy"],
-    );
+    stage.pass("hoster", "kek-destroy", &["--registry", "forged.json", "kek", "destroy"]);
     let subject = stage.json("hoster/approvals/01-kek-destroy.json")["subject"].clone();
     assert_eq!(subject["keys"].as_array().unwrap().len(), 2, "{subject}");
 
     let stage = Stage::at(Done::Primary);
     let before = objects(&stage);
     abort(&stage, "hoster");
-    stage.pass(
-        "hoster",
-        "kek-destroy",
-        &["--registry", "nowhere.json", "kek", "destroy"],
-    );
+    stage.pass("hoster", "kek-destroy", &["--registry", "nowhere.json", "kek", "destroy"]);
     let subject = stage.json("hoster/approvals/01-kek-destroy.json")["subject"].clone();
     assert_eq!(
         (&subject["keys"], subject["stay"].as_array().unwrap().len()),
         (&serde_json::Value::Null, 2)
     );
-    stage
-        .hoster(&["--registry", "nowhere.json", "kek", "destroy"])
-        .ok();
+    stage.hoster(&["--registry", "nowhere.json", "kek", "destroy"]).ok();
     // The KEK's two halves are gone, and nothing else.
     assert_eq!(objects(&stage), before - 2);
 }
@@ -156,9 +130,7 @@ fn a_package_after_one_that_was_given_up_is_of_a_later_attempt() {
     stage.walk_to(Done::KekTrust);
     stage.done = Some(Done::KeysCreate);
     stage.walk_to(Done::PackageRelease);
-    let text = stage
-        .hoster(&["package", "check", "medium/package"])
-        .refused("DOCUMENT-ATTEMPT");
+    let text = stage.hoster(&["package", "check", "medium/package"]).refused("DOCUMENT-ATTEMPT");
     assert!(text.contains("attempt 2 or later"), "{text}");
 }
 
@@ -196,10 +168,7 @@ fn bags_that_wait_for_officers_are_not_without_number() {
 fn an_abort_says_what_it_has_seen_and_a_closing_names_the_hosters_kek() {
     let stage = Stage::at(Done::KeysCreate);
     let said = abort(&stage, "tenant");
-    assert!(
-        said.contains("the target key hgs-signing, which stays"),
-        "{said}"
-    );
+    assert!(said.contains("the target key hgs-signing, which stays"), "{said}");
     assert!(!said.contains("nothing of this ceremony"), "{said}");
     // Trusted by the HSM and not in the log: it goes all the same.
     let trusting = Stage::at(Done::KekTrust);

@@ -13,9 +13,7 @@ pub fn objects(stage: &Stage) -> usize {
     let tokens = fs::read_dir(stage.path("tokens")).unwrap();
     let files = tokens.flat_map(|token| fs::read_dir(token.unwrap().path()).unwrap());
     let names = files.map(|file| file.unwrap().file_name().to_string_lossy().into_owned());
-    names
-        .filter(|name| name.ends_with(".object") && name != "token.object")
-        .count()
+    names.filter(|name| name.ends_with(".object") && name != "token.object").count()
 }
 
 #[test]
@@ -23,19 +21,13 @@ fn both_sides_begin_again_with_a_new_kek_and_new_shares() {
     let mut stage = Stage::at(Done::PackageCheck);
     let old = stage.kek_words();
     copy(&stage.path("medium"), &stage.path("old"));
-    copy(
-        &stage.path("tenant/outbox/shares"),
-        &stage.path("old-shares"),
-    );
+    copy(&stage.path("tenant/outbox/shares"), &stage.path("old-shares"));
     let said = stage.restart("hoster");
     assert!(said.contains("destroyed:    the KEK"), "{said}");
     stage.restart("tenant");
     stage.done = Some(Done::Init);
     stage.walk_to(Done::OfferRelease);
-    assert_eq!(
-        stage.json("medium/offer/offer.json")["header"]["attempt"],
-        2
-    );
+    assert_eq!(stage.json("medium/offer/offer.json")["header"]["attempt"], 2);
     assert_ne!(stage.kek_words(), old);
     // The offer that was taken is not taken twice, nor is the older one after the newer.
     let words = stage.words("old", &old);
@@ -51,25 +43,13 @@ fn both_sides_begin_again_with_a_new_kek_and_new_shares() {
     assert_eq!(keys.len(), 1);
     stage.done = Some(Done::KeysCreate);
     stage.walk_to(Done::PackageRelease);
-    assert_eq!(
-        stage.json("medium/package/package.json")["header"]["attempt"],
-        2
-    );
-    stage
-        .hoster(&["package", "check", "old/package"])
-        .refused("DOCUMENT-ATTEMPT");
+    assert_eq!(stage.json("medium/package/package.json")["header"]["attempt"], 2);
+    stage.hoster(&["package", "check", "old/package"]).refused("DOCUMENT-ATTEMPT");
     stage.walk_to(Done::PackageCheck);
     let import = ["import", "medium/package"];
     stage.pass("hoster", "import", &import);
-    let old_share = [
-        "--share",
-        "old-shares/cyd.age",
-        "--identity",
-        "people/cyd.identity",
-    ];
-    stage
-        .hoster(&[&import[..], &old_share].concat())
-        .refused("SHARE-FILE");
+    let old_share = ["--share", "old-shares/cyd.age", "--identity", "people/cyd.identity"];
+    stage.hoster(&[&import[..], &old_share].concat()).refused("SHARE-FILE");
     stage.walk_to(Done::TenantClose);
     let verdict = audited(&stage);
     let begins = |side: &str| {
@@ -99,10 +79,7 @@ fn a_new_export_alone_replaces_the_package_that_was_taken() {
     stage.walk_to(Done::TenantClose);
     let imports = events(&stage, "hoster", "package-check");
     assert_eq!(imports.len(), 2);
-    assert_eq!(
-        (&imports[0]["attempt"], &imports[1]["attempt"]),
-        (&1.into(), &2.into())
-    );
+    assert_eq!((&imports[0]["attempt"], &imports[1]["attempt"]), (&1.into(), &2.into()));
     audited(&stage);
     // And the taken one cannot be put back.
     let kept = stage.json("hoster/archive/attempt-1/package/package.json");
@@ -129,9 +106,7 @@ fn a_restart_after_the_import_takes_the_imported_keys_away() {
     audited(&stage);
     // Once a receipt has left, there is no way back.
     let stage = Stage::at(Done::ReceiptRelease);
-    stage
-        .hoster(&["restart", "--reason", "late"])
-        .refused("PHASE-ORDER");
+    stage.hoster(&["restart", "--reason", "late"]).refused("PHASE-ORDER");
 }
 
 #[test]
@@ -140,7 +115,8 @@ fn a_killed_restart_goes_on_without_new_signatures() {
     let restart = ["restart", "--reason", "a test"];
     stage.pass("hoster", "restart", &restart);
     stage.hoster(&restart).ok();
-    // As if killed between the HSM and the result: the last line is gone, and so is the move of the documents.
+    // As if killed between the HSM and the result: the last line is gone, and so is the move of the
+    // documents.
     let path = stage.path("hoster/log.jsonl");
     let text = fs::read_to_string(&path).unwrap();
     let cut = text.trim_end().rfind('\n').unwrap() + 1;
@@ -161,22 +137,13 @@ fn an_aborted_ceremony_ends_whole_and_another_plan_supersedes_it() {
     let before = objects(&Stage::at(Done::Init));
     let mut stage = Stage::at(Done::Import);
     let said = abort(&stage, "hoster");
-    assert!(
-        said.contains("the KEK, the imported key hgs-signing"),
-        "{said}"
-    );
+    assert!(said.contains("the KEK, the imported key hgs-signing"), "{said}");
     // Final: nothing but the end of the KEK and of the record.
-    for command in [
-        vec!["release"],
-        vec!["register"],
-        vec!["restart", "--reason", "a"],
-    ] {
+    for command in [vec!["release"], vec!["register"], vec!["restart", "--reason", "a"]] {
         stage.hoster(&command).refused("PHASE-ORDER");
     }
     stage.hoster(&["close"]).refused("LOG-EVENT");
-    stage
-        .hoster(&["kek", "destroy", "medium/offer"])
-        .ended_with(2);
+    stage.hoster(&["kek", "destroy", "medium/offer"]).ended_with(2);
     stage.pass("hoster", "kek-destroy", &["kek", "destroy"]);
     let request = stage.json("hoster/approvals/01-kek-destroy.json");
     assert_eq!(request["subject"]["keys"].as_array().unwrap().len(), 2);
@@ -188,17 +155,11 @@ fn an_aborted_ceremony_ends_whole_and_another_plan_supersedes_it() {
     stage.carry("hoster", "closing");
     stage.hoster(&["close"]).ok();
     // The tenant must say so too before it takes the closing.
-    stage
-        .tenant(&["close", "medium/closing"])
-        .refused("PHASE-ORDER");
+    stage.tenant(&["close", "medium/closing"]).refused("PHASE-ORDER");
     abort(&stage, "tenant");
     stage.tenant(&["close", "medium/closing"]).ok();
     let verdict = audited(&stage);
-    assert!(
-        verdict.noted.iter().any(|line| line.contains("ABORTED")),
-        "{:?}",
-        verdict.noted
-    );
+    assert!(verdict.noted.iter().any(|line| line.contains("ABORTED")), "{:?}", verdict.noted);
     superseded(&mut stage);
 }
 
@@ -222,27 +183,13 @@ fn superseded(stage: &mut Stage) {
     let other = Stage::at(Done::Init);
     let words = stage.words("plan", &stage.plan_words());
     let init = |folder: &str| {
-        let init = [
-            "init",
-            "plan/ceremony.toml",
-            "--words",
-            &words,
-            "--superseded",
-            folder,
-        ];
+        let init = ["init", "plan/ceremony.toml", "--words", &words, "--superseded", folder];
         stage.tenant(&init)
     };
     init(other.path("tenant").to_str().unwrap()).refused("ABORT-SUPERSEDED");
     let said = init("aborted-tenant/archive").ok();
     assert!(said.contains("seen to be aborted"), "{said}");
-    let shown = [
-        "init",
-        "plan/ceremony.toml",
-        "--words",
-        &words,
-        "--superseded",
-        "aborted-hoster",
-    ];
+    let shown = ["init", "plan/ceremony.toml", "--words", &words, "--superseded", "aborted-hoster"];
     stage.hoster(&shown).ok();
     stage.done = Some(Done::Init);
     stage.walk_to(Done::KekTrust);
@@ -251,9 +198,7 @@ fn superseded(stage: &mut Stage) {
         keys.push("--existing".into());
         keys.push(format!("{label}=aborted-tenant/keys/{label}.crt"));
     }
-    stage
-        .tenant(&keys.iter().map(String::as_str).collect::<Vec<_>>())
-        .ok();
+    stage.tenant(&keys.iter().map(String::as_str).collect::<Vec<_>>()).ok();
     stage.done = Some(Done::KeysCreate);
     stage.walk_to(Done::TenantClose);
     let spki = |folder: &str| {
@@ -270,10 +215,7 @@ fn a_side_gives_up_before_and_after_the_other() {
     let stage = Stage::at(Done::Init);
     for side in ["tenant", "hoster"] {
         let said = abort(&stage, side);
-        assert!(
-            said.contains("nothing of this ceremony is left in it"),
-            "{said}"
-        );
+        assert!(said.contains("nothing of this ceremony is left in it"), "{said}");
         stage.side(side, &["close"]).ok();
         let archive = audit::verify(&[stage.path(side).join("archive")], &Against::default());
         assert!(archive.unwrap().aborted);

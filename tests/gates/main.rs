@@ -1,4 +1,5 @@
-//! Gates, attempts, the mirror and the room's record: what two people sign for, and what happens when things go wrong.
+//! Gates, attempts, the mirror and the room's record: what two people sign for, and what happens
+//! when things go wrong.
 #![cfg(all(feature = "hsm", feature = "custody"))]
 
 #[path = "../common/mod.rs"]
@@ -19,9 +20,7 @@ use keyferry::audit::{self, Against, Verdict};
 /// The entries of a side's log.
 fn log(stage: &Stage, side: &str) -> Vec<serde_json::Value> {
     let text = fs::read_to_string(stage.path(&format!("{side}/log.jsonl"))).unwrap();
-    text.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// The entries of one kind.
@@ -34,11 +33,7 @@ fn events(stage: &Stage, side: &str, event: &str) -> Vec<serde_json::Value> {
 /// Both folders hold.
 #[track_caller]
 fn audited(stage: &Stage) -> Verdict {
-    audit::verify(
-        &[stage.path("tenant"), stage.path("hoster")],
-        &Against::default(),
-    )
-    .unwrap()
+    audit::verify(&[stage.path("tenant"), stage.path("hoster")], &Against::default()).unwrap()
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -8,7 +8,8 @@ fn mirrored() -> Stage {
     stage
 }
 
-/// The machine of a side burns; its mirror is copied to another one, which keeps a mirror of its own.
+/// The machine of a side burns; its mirror is copied to another one, which keeps a mirror of its
+/// own.
 fn burn(stage: &Stage, side: &str) {
     fs::remove_dir_all(stage.path(side)).unwrap();
     fs::rename(stage.path(&format!("mirror-{side}")), stage.path(side)).unwrap();
@@ -43,19 +44,15 @@ fn each_sides_machine_is_lost_after_each_step_and_it_ends_the_same() {
     }
 }
 
-/// The machine burns after the HSM has acted and before the result is written: only the intent is in the mirror.
+/// The machine burns after the HSM has acted and before the result is written: only the intent is
+/// in the mirror.
 #[test]
 fn an_intent_without_result_is_settled_from_the_hsm() {
     for (done, before, side, event) in [
         (Done::KekCreate, Done::Init, "hoster", "kek-create"),
         (Done::KeysCreate, Done::KekTrust, "tenant", "keys-create"),
         (Done::Import, Done::PackageCheck, "hoster", "import"),
-        (
-            Done::KekDestroy,
-            Done::AcceptanceRelease,
-            "hoster",
-            "kek-destroy",
-        ),
+        (Done::KekDestroy, Done::AcceptanceRelease, "hoster", "kek-destroy"),
     ] {
         let mut stage = mirrored();
         stage.walk_to(before);
@@ -75,17 +72,10 @@ fn an_intent_without_result_is_settled_from_the_hsm() {
             "kek-create" => assert_eq!(again["kek"], finished["kek"]),
             "keys-create" => {
                 let spki = |event: &serde_json::Value, n: usize| event["keys"][n]["spki"].clone();
-                assert!(
-                    (0..2).all(|n| spki(&again, n) == spki(&finished, n)),
-                    "{again}"
-                );
+                assert!((0..2).all(|n| spki(&again, n) == spki(&finished, n)), "{again}");
             }
             "import" => assert!(
-                again["keys"]
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .all(|key| key["made"] == false),
+                again["keys"].as_array().unwrap().iter().all(|key| key["made"] == false),
                 "{again}"
             ),
             _ => assert_eq!(again["fingerprint"], finished["fingerprint"]),
@@ -107,9 +97,7 @@ fn a_mirror_is_of_one_ceremony_and_goes_on_alone_never() {
     apart.hoster(&["note", "remark", "from the mirror"]).ok();
     fs::remove_dir_all(&keep).unwrap();
     copy(&apart.path("hoster"), &keep);
-    stage
-        .hoster(&["note", "remark", "from the machine"])
-        .refused("MIRROR");
+    stage.hoster(&["note", "remark", "from the machine"]).refused("MIRROR");
     // Another ceremony's folder, a file that was changed, one inside the other.
     let other = Stage::at(Done::KekCreate);
     fs::remove_dir_all(&keep).unwrap();
@@ -120,21 +108,18 @@ fn a_mirror_is_of_one_ceremony_and_goes_on_alone_never() {
     fs::write(keep.join("outbox/offer/offer.json"), "{}").unwrap();
     stage.hoster(&["note", "remark", "x"]).refused("MIRROR");
     stage.mirror = false;
-    stage
-        .hoster(&["--mirror", "hoster/mirror", "status"])
-        .refused("MIRROR");
+    stage.hoster(&["--mirror", "hoster/mirror", "status"]).refused("MIRROR");
     // A medium that is full or gone: said before anything is done.
     fs::write(stage.path("no-folder"), "").unwrap();
     let before = log(&stage, "hoster").len();
     stage.sign_document("hoster", "offer", &["hana", "hugo"]);
-    stage
-        .hoster(&["--mirror", "no-folder", "release"])
-        .ended_with(1);
+    stage.hoster(&["--mirror", "no-folder", "release"]).ended_with(1);
     assert_eq!(log(&stage, "hoster").len(), before);
     stage.hoster(&["release"]).ok();
 }
 
-/// A mirror that could not follow is said where officers are asked too: nobody signs as if the copy were whole.
+/// A mirror that could not follow is said where officers are asked too: nobody signs as if the copy
+/// were whole.
 #[test]
 fn a_mirror_that_could_not_follow_is_said_where_a_command_asks() {
     let mut stage = mirrored();

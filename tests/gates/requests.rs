@@ -9,7 +9,8 @@ use keyferry::{
     rule::Rule,
 };
 
-/// A gate: where a ceremony comes to it, whose it is, the command, its officers and somebody of the other side.
+/// A gate: where a ceremony comes to it, whose it is, the command, its officers and somebody of the
+/// other side.
 struct AtGate {
     done: Done,
     side: &'static str,
@@ -23,40 +24,14 @@ fn gates(stage: &Stage) -> Vec<AtGate> {
         done,
         side,
         gate,
-        command: (command.split(' ').map(str::to_owned))
-            .chain(more.iter().cloned())
-            .collect(),
+        command: (command.split(' ').map(str::to_owned)).chain(more.iter().cloned()).collect(),
     };
     vec![
-        gate(
-            Done::KekCreate,
-            "tenant",
-            "abort",
-            "abort --reason late",
-            &[],
-        ),
-        gate(
-            Done::KekCreate,
-            "hoster",
-            "restart",
-            "restart --reason late",
-            &[],
-        ),
+        gate(Done::KekCreate, "tenant", "abort", "abort --reason late", &[]),
+        gate(Done::KekCreate, "hoster", "restart", "restart --reason late", &[]),
         gate(Done::KeysCreate, "tenant", "export", "export", &[]),
-        gate(
-            Done::PackageRelease,
-            "tenant",
-            "restart",
-            "restart --reason lost",
-            &[],
-        ),
-        gate(
-            Done::PackageCheck,
-            "hoster",
-            "import",
-            "import medium/package",
-            &shares,
-        ),
+        gate(Done::PackageRelease, "tenant", "restart", "restart --reason lost", &[]),
+        gate(Done::PackageCheck, "hoster", "import", "import medium/package", &shares),
         gate(Done::Ready, "hoster", "primary", "primary", &[]),
         gate(
             Done::AcceptanceRelease,
@@ -83,10 +58,7 @@ fn every_gate_takes_two_officers_of_its_side_and_nobody_else() {
             let text = stage.side(at.side, &command).ended_with(6);
             let said = format!("waiting for {missing} more of 2 signatures");
             assert!(text.contains(&said), "{}: {text}", at.gate);
-            assert!(
-                text.contains("ssh-keygen -Y sign -n keyferry-approval -f KEY < "),
-                "{text}"
-            );
+            assert!(text.contains("ssh-keygen -Y sign -n keyferry-approval -f KEY < "), "{text}");
         };
         waits(2);
         let request = stage.request(at.side, at.gate);
@@ -97,9 +69,7 @@ fn every_gate_takes_two_officers_of_its_side_and_nobody_else() {
         waits(1);
         // A witness may countersign, and is not counted; a note voids nothing.
         sign("iris", "iris");
-        stage
-            .side(at.side, &["note", "incident", "the lights went out"])
-            .ok();
+        stage.side(at.side, &["note", "incident", "the lights went out"]).ok();
         waits(1);
         for (key, name, rule) in [
             (officers[0], officers[1], "SIGNATURE-REPEATED"),
@@ -111,27 +81,13 @@ fn every_gate_takes_two_officers_of_its_side_and_nobody_else() {
             stage.side(at.side, &command).refused(rule);
             unsign(name);
         }
-        assert!(
-            events(&stage, at.side, "approval")
-                .iter()
-                .all(|entry| entry["gate"] != at.gate)
-        );
+        assert!(events(&stage, at.side, "approval").iter().all(|entry| entry["gate"] != at.gate));
         sign(officers[1], officers[1]);
         stage.side(at.side, &command).ok();
         let approvals = events(&stage, at.side, "approval");
-        let approval = approvals
-            .iter()
-            .rfind(|entry| entry["gate"] == at.gate)
-            .unwrap();
-        assert_eq!(
-            approval["signatures"].as_array().unwrap().len(),
-            3,
-            "{approval}"
-        );
-        assert_eq!(
-            approval["request"],
-            Hash::of(&fs::read(&request).unwrap()).to_string()
-        );
+        let approval = approvals.iter().rfind(|entry| entry["gate"] == at.gate).unwrap();
+        assert_eq!(approval["signatures"].as_array().unwrap().len(), 3, "{approval}");
+        assert_eq!(approval["request"], Hash::of(&fs::read(&request).unwrap()).to_string());
     }
 }
 
@@ -141,21 +97,10 @@ fn a_request_says_what_will_happen_and_serves_once() {
     stage.tenant(&["export"]).ended_with(6);
     let request = stage.json("tenant/approvals/01-export.json");
     let offer = stage.json("medium/offer/offer.json");
-    assert_eq!(
-        request["subject"]["kek_fingerprint"],
-        offer["body"]["fingerprint"]
-    );
+    assert_eq!(request["subject"]["kek_fingerprint"], offer["body"]["fingerprint"]);
     assert_eq!(request["subject"]["keys"].as_array().unwrap().len(), 2);
-    assert_eq!(
-        request["subject"]["custodians"].as_array().unwrap().len(),
-        5
-    );
-    assert!(
-        request["summary"]
-            .as_str()
-            .unwrap()
-            .contains("hgs-signing, hgs-encryption")
-    );
+    assert_eq!(request["subject"]["custodians"].as_array().unwrap().len(), 5);
+    assert!(request["summary"].as_str().unwrap().contains("hgs-signing, hgs-encryption"));
     stage.approve("tenant", "export", &["ada", "ben"]);
     stage.walk_to(Done::PackageRelease);
     // The next attempt asks anew: the old signatures are over another request.
@@ -163,10 +108,7 @@ fn a_request_says_what_will_happen_and_serves_once() {
     stage.pass("tenant", "restart", &restart);
     stage.tenant(&restart).ok();
     let text = stage.tenant(&["export"]).ended_with(6);
-    assert!(
-        text.contains("01-export.json asked for something else"),
-        "{text}"
-    );
+    assert!(text.contains("01-export.json asked for something else"), "{text}");
     assert!(stage.path("tenant/approvals/02-export.json").exists());
 }
 
@@ -244,9 +186,7 @@ fn an_exchanged_subject_is_caught_at_every_gate() {
             fs::copy(other.path(&from), stage.path(&file)).unwrap();
             let ended = stage.side(at.side, &command);
             assert!(
-                rules
-                    .iter()
-                    .any(|rule| ended.err.contains(&format!("refused by rule {rule}:"))),
+                rules.iter().any(|rule| ended.err.contains(&format!("refused by rule {rule}:"))),
                 "{} with another {file}: {} {}",
                 at.gate,
                 ended.code,
@@ -272,11 +212,7 @@ fn rewritten_log(signed: &Stage, at: &AtGate, command: &[&str]) {
     }
     fs::write(stage.path(&format!("{}/log.jsonl", at.side)), text).unwrap();
     let said = stage.side(at.side, command).ended_with(6);
-    assert!(
-        said.contains("asked for something else"),
-        "{}: {said}",
-        at.gate
-    );
+    assert!(said.contains("asked for something else"), "{}: {said}", at.gate);
 }
 
 /// Where the hoster keeps a node's evidence.
@@ -287,7 +223,8 @@ fn kept_evidence(stage: &Stage, begins: &str) -> String {
     format!("hoster/evidence/{name}")
 }
 
-/// The keys that become primary, and the ones before them, are those of the request at the moment of the act.
+/// The keys that become primary, and the ones before them, are those of the request at the moment
+/// of the act.
 #[test]
 fn another_former_primary_needs_new_signatures() {
     let stage = Stage::at(Done::Ready);
@@ -310,10 +247,7 @@ fn another_former_primary_needs_new_signatures() {
     let file = stage.prove_node("node2", "ready");
     stage.hoster(&["evidence", "add", &file]).ok();
     let text = stage.hoster(&["primary"]).ended_with(6);
-    assert!(
-        text.contains("01-primary.json asked for something else"),
-        "{text}"
-    );
+    assert!(text.contains("01-primary.json asked for something else"), "{text}");
     stage.approve("hoster", "primary", &["hugo", "hedy"]);
     stage.hoster(&["primary"]).ok();
 }
@@ -342,11 +276,7 @@ fn an_approval_covers_its_own_subject_only() {
     approval::require(&mut ceremony, &this).unwrap();
     assert_eq!(ceremony.head().seq, entries);
     let waits = |ceremony: &mut Ceremony, subject| {
-        approval::require(ceremony, subject)
-            .err()
-            .unwrap()
-            .exit_code()
-            == 6
+        approval::require(ceremony, subject).err().unwrap().exit_code() == 6
     };
     assert!(waits(&mut ceremony, &other));
     // But the signatures that the log speaks of must be there.
@@ -379,7 +309,8 @@ fn close_says_who_has_not_signed_the_head() {
     stage.hoster(&["close"]).refused("SIGNATURE-NAMESPACE");
 }
 
-/// Whoever can write into the folder can add a line to the log; without the signatures it approves nothing.
+/// Whoever can write into the folder can add a line to the log; without the signatures it approves
+/// nothing.
 #[test]
 fn a_forged_line_in_the_log_approves_nothing() {
     let stage = Stage::at(Done::KeysCreate);
@@ -410,7 +341,8 @@ fn a_forged_line_in_the_log_approves_nothing() {
     assert!(said.contains("waiting for 2 more"), "{said}");
     stage.approve("tenant", "export", &["ada"]);
     stage.tenant(&["export"]).ended_with(6);
-    // The line was of this very subject: with real signatures it needs no other, and its own are still not in it.
+    // The line was of this very subject: with real signatures it needs no other, and its own are
+    // still not in it.
     stage.approve("tenant", "export", &["ben"]);
     stage.tenant(&["export"]).ok();
     assert_eq!(events(&stage, "tenant", "approval").len(), 1);

@@ -8,25 +8,9 @@ fn everything_that_happens_in_the_room_has_its_place_in_the_record() {
     let notes: &[&[&str]] = &[
         &["remark", "the ceremony begins"],
         &["incident", "a phone rang"],
-        &[
-            "break", "--stayed", "ada", "--stayed", "iris", "--text", "lunch",
-        ],
-        &[
-            "bag-out",
-            "the laptop",
-            "--number",
-            "A 1",
-            "--condition",
-            "intact",
-        ],
-        &[
-            "bag-in",
-            "the laptop",
-            "--number",
-            "A 1",
-            "--condition",
-            "intact",
-        ],
+        &["break", "--stayed", "ada", "--stayed", "iris", "--text", "lunch"],
+        &["bag-out", "the laptop", "--number", "A 1", "--condition", "intact"],
+        &["bag-in", "the laptop", "--number", "A 1", "--condition", "intact"],
         &["medium", "4C530001", "--text", "blue stick"],
         &["arrival", "Cyd", "--text", "with a share"],
         &["departure", "Cyd"],
@@ -41,9 +25,7 @@ fn everything_that_happens_in_the_room_has_its_place_in_the_record() {
     let asked: Vec<_> = notes.iter().map(|note| note[0]).collect();
     assert_eq!(kinds, asked);
     stage.tenant(&["note", "remark", " "]).ended_with(2);
-    stage
-        .tenant(&["note", "remark", &"x".repeat(5000)])
-        .ended_with(2);
+    stage.tenant(&["note", "remark", &"x".repeat(5000)]).ended_with(2);
     let verdict = audit::verify(&[stage.path("tenant")], &Against::default()).unwrap();
     for said in [
         "break; with the machine stayed ada, iris: lunch",
@@ -65,15 +47,7 @@ fn a_bag_that_comes_back_wrong_blocks_until_two_officers_have_signed() {
     for (number, condition) in [("A 2", "intact"), ("A 1", "damaged")] {
         let mut stage = Stage::at(Done::Init);
         let bag = |way: &str, number: &str, condition: &str| {
-            let note = [
-                "note",
-                way,
-                "the laptop",
-                "--number",
-                number,
-                "--condition",
-                condition,
-            ];
+            let note = ["note", way, "the laptop", "--number", number, "--condition", condition];
             stage.hoster(&note).ok()
         };
         bag("bag-out", "A 1", "intact");
@@ -85,9 +59,7 @@ fn a_bag_that_comes_back_wrong_blocks_until_two_officers_have_signed() {
             "{text}"
         );
         // What people say of it does not help; one officer does not either.
-        stage
-            .hoster(&["note", "remark", "the label was read wrongly"])
-            .ok();
+        stage.hoster(&["note", "remark", "the label was read wrongly"]).ok();
         stage.hoster(&["deviation"]).ended_with(6);
         stage.approve("hoster", "deviation", &["hana"]);
         stage.hoster(&["deviation"]).ended_with(6);
@@ -99,16 +71,8 @@ fn a_bag_that_comes_back_wrong_blocks_until_two_officers_have_signed() {
         stage.hoster(&["deviation"]).ended_with(1);
         stage.walk_to(Done::KekCreate);
         // The next one needs signatures of its own.
-        let bag = [
-            "note",
-            "bag-in",
-            "a stick",
-            "--number",
-            "B",
-            "--condition",
-            "damaged",
-            "--first",
-        ];
+        let bag =
+            ["note", "bag-in", "a stick", "--number", "B", "--condition", "damaged", "--first"];
         stage.hoster(&bag).ok();
         stage.sign_document("hoster", "offer", &["hana", "hugo"]);
         stage.hoster(&["release"]).refused("BAG-NUMBER");
@@ -124,17 +88,11 @@ fn a_bag_that_comes_back_wrong_blocks_until_two_officers_have_signed() {
 fn a_package_leaves_with_one_more_than_a_quorum_and_a_signed_deviation() {
     let mut stage = Stage::at(Done::Export);
     let confirm = |id: &str| {
-        let (file, identity) = (
-            format!("tenant/outbox/shares/{id}.age"),
-            format!("people/{id}.identity"),
-        );
-        let words = stage
-            .custodian(&["share", "check", &file, "--identity", &identity])
-            .ok();
+        let (file, identity) =
+            (format!("tenant/outbox/shares/{id}.age"), format!("people/{id}.identity"));
+        let words = stage.custodian(&["share", "check", &file, "--identity", &identity]).ok();
         let words = stage.words(id, &words);
-        stage
-            .tenant(&["share", "confirm", id, "--words", &words])
-            .ok();
+        stage.tenant(&["share", "confirm", id, "--words", &words]).ok();
     };
     for id in ["cyd", "dan", "eve"] {
         confirm(id);
@@ -150,11 +108,7 @@ fn a_package_leaves_with_one_more_than_a_quorum_and_a_signed_deviation() {
     stage.done = Some(Done::PackageRelease);
     stage.walk_to(Done::TenantClose);
     let verdict = audited(&stage);
-    assert!(
-        verdict.noted.iter().any(|line| line.contains("deviation")),
-        "{:?}",
-        verdict.noted
-    );
+    assert!(verdict.noted.iter().any(|line| line.contains("deviation")), "{:?}", verdict.noted);
 }
 
 #[test]
@@ -168,13 +122,7 @@ fn a_deputy_confirms_and_comes_in_a_custodians_place() {
     fs::write(stage.path("people/deputy.identity"), &*deputy.file).unwrap();
     stage.walk_to(Done::Export);
     let share = "tenant/outbox/shares/cyd.age";
-    let check = [
-        "share",
-        "check",
-        share,
-        "--identity",
-        "people/deputy.identity",
-    ];
+    let check = ["share", "check", share, "--identity", "people/deputy.identity"];
     let words = stage.words("cyd", &stage.custodian(&check).ok());
     let confirm = ["share", "confirm", "cyd", "--deputy", "--words", &words];
     let said = stage.tenant(&confirm).ok();
@@ -200,18 +148,13 @@ fn a_deviation_does_not_cover_what_went_wrong_after_it_was_signed() {
     let stage = Stage::at(Done::Init);
     let damaged = |item: &str| {
         let about = ["--number", "1", "--condition", "damaged", "--first"];
-        stage
-            .hoster(&[&["note", "bag-in", item][..], &about].concat())
-            .ok();
+        stage.hoster(&[&["note", "bag-in", item][..], &about].concat()).ok();
     };
     damaged("a stick");
     stage.pass("hoster", "deviation", &["deviation"]);
     damaged("a laptop");
     let text = stage.hoster(&["deviation"]).ended_with(6);
-    assert!(
-        text.contains("01-deviation.json asked for something else"),
-        "{text}"
-    );
+    assert!(text.contains("01-deviation.json asked for something else"), "{text}");
     stage.hoster(&["kek", "create"]).refused("BAG-NUMBER");
     stage.approve("hoster", "deviation", &["hana", "hugo"]);
     stage.hoster(&["deviation"]).ok();

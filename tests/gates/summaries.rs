@@ -29,34 +29,20 @@ fn a_request_says_what_will_happen_and_to_what() {
     );
     says::<CloudExport>(
         json!({"format": "azure-byok", "kek_fingerprint": one, "kid": "https://kid", "keys": keys, "mechanism": "composite", "oaep_hash": "sha1"}),
-        &[
-            "first, second",
-            &one,
-            "(https://kid)",
-            "azure-byok",
-            "no seal",
-        ],
+        &["first, second", &one, "(https://kid)", "azure-byok", "no seal"],
     );
     says::<ImportPlain>(
         json!({"kek_fingerprint": one, "keys": [{"label": "first", "wrapped": two, "spki": two, "certificate": three}]}),
         &["first", &one, "no seal"],
     );
-    says::<Import>(
-        json!({"package": two, "kek_fingerprint": one}),
-        &[&one, &two, "is spent"],
-    );
+    says::<Import>(json!({"package": two, "kek_fingerprint": one}), &[&one, &two, "is spent"]);
     says::<KekDestroy>(
         json!({"acceptance": two, "kek_fingerprint": one}),
         &["The tenant has accepted", &one],
     );
     says::<KekDestroy>(
         json!({"abort": two, "kek_fingerprint": one, "stay": ["first"], "keys": ["second", "third"]}),
-        &[
-            "was aborted",
-            &one,
-            "keys first stay",
-            "imported keys second, third",
-        ],
+        &["was aborted", &one, "keys first stay", "imported keys second, third"],
     );
     says::<KeysDestroy>(
         json!({"abort": two, "keys": ["first", "second"]}),
@@ -98,18 +84,12 @@ fn a_request_says_what_will_happen_and_to_what() {
         &["the one", "one try"],
     );
     let former = json!([{"role": "signing", "thumbprint": "AB12"}]);
-    for (target, whom) in [
-        ("hgs", "every tenant of this HGS"),
-        ("local", "everyone who uses this service"),
-    ] {
+    for (target, whom) in
+        [("hgs", "every tenant of this HGS"), ("local", "everyone who uses this service")]
+    {
         says::<Primary>(
             json!({"target": target, "evidence": one, "nodes": ["north", "south"], "keys": [["first", two], ["second", two]], "former": former}),
-            &[
-                "first, second become primary",
-                whom,
-                "2 are ready: north, south",
-                "signing AB12",
-            ],
+            &["first, second become primary", whom, "2 are ready: north, south", "signing AB12"],
         );
     }
     says::<Rollback>(
@@ -118,16 +98,8 @@ fn a_request_says_what_will_happen_and_to_what() {
     );
     for (removed, replaced, what) in [
         (json!(["north"]), json!([]), "north leave the service."),
-        (
-            json!([]),
-            json!(["south"]),
-            "south are replaced by other machines.",
-        ),
-        (
-            json!(["north"]),
-            json!(["south"]),
-            "north leave the service, and south are replaced",
-        ),
+        (json!([]), json!(["south"]), "south are replaced by other machines."),
+        (json!(["north"]), json!(["south"]), "north leave the service, and south are replaced"),
     ] {
         says::<Nodes>(
             json!({"removed": removed, "replaced": replaced, "stay": ["south", "west"]}),

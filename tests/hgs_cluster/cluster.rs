@@ -1,5 +1,5 @@
-//! A model of an HGS cluster: what the scripts find, and what each of their steps does to it. The rules are those that the scripts
-//! refuse by; that they do is shown beside.
+//! A model of an HGS cluster: what the scripts find, and what each of their steps does to it. The
+//! rules are those that the scripts refuse by; that they do is shown beside.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -59,7 +59,8 @@ pub struct Cluster {
     pub service: bool,
     pub known: BTreeSet<(Role, String)>,
     pub primary: BTreeMap<Role, String>,
-    /// Whether the service's account may write security audits: without it every cmdlet ends with HTTP 500.
+    /// Whether the service's account may write security audits: without it every cmdlet ends with
+    /// HTTP 500.
     pub audits: bool,
     /// Whether one thumbprint is taken for both roles, whatever is asked for.
     pub one_thumbprint: bool,
@@ -70,7 +71,8 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Nodes with nothing of the ceremony; the service, where there is one, has two primary certificates.
+    /// Nodes with nothing of the ceremony; the service, where there is one, has two primary
+    /// certificates.
     pub fn new(nodes: &[String], service: bool) -> Self {
         let node = |(n, name): (usize, &String)| {
             let node = Node {
@@ -88,10 +90,7 @@ impl Cluster {
             };
             (name.clone(), node)
         };
-        let former = [
-            (Role::Signing, "A".repeat(40)),
-            (Role::Encryption, "B".repeat(40)),
-        ];
+        let former = [(Role::Signing, "A".repeat(40)), (Role::Encryption, "B".repeat(40))];
         let former = former.into_iter().filter(|_| service);
         Cluster {
             nodes: nodes.iter().enumerate().map(node).collect(),
@@ -112,11 +111,7 @@ impl Cluster {
     /// What an administrator sees at a node, whatever it is.
     pub fn see(&self, name: &str, folder: &Folder) -> Seen {
         if !self.service || !self.audits {
-            return Seen {
-                registered: Vec::new(),
-                primaries: Vec::new(),
-                diagnostics: None,
-            };
+            return Seen { registered: Vec::new(), primaries: Vec::new(), diagnostics: None };
         }
         let known = self.known.iter().map(|(_, thumbprint)| thumbprint.clone());
         let registered: BTreeSet<String> = known.collect();
@@ -286,7 +281,8 @@ impl Cluster {
         }
     }
 
-    /// What `Get-HgsTrace -RunDiagnostics -Detailed` says: it looks at the keys of the primary certificates and at its own.
+    /// What `Get-HgsTrace -RunDiagnostics -Detailed` says: it looks at the keys of the primary
+    /// certificates and at its own.
     fn diagnostics(&self, name: &str, folder: &Folder) -> String {
         let node = &self.nodes[name];
         let mut primary = self.primary.values();
@@ -300,7 +296,8 @@ impl Cluster {
         }
     }
 
-    /// Before anything is set: what is primary is what officers saw, or half of what this script does.
+    /// Before anything is set: what is primary is what officers saw, or half of what this script
+    /// does.
     fn record(&mut self, folder: &Folder) -> Result<(), Rule> {
         let order = folder.standing().expect("an order stands");
         let (wanted, before) = folder.change(order);
@@ -311,11 +308,7 @@ impl Cluster {
             self.primary = wanted.clone();
         }
         self.answers()?;
-        if !wanted
-            .clone()
-            .into_iter()
-            .all(|key| self.known.contains(&key))
-        {
+        if !wanted.clone().into_iter().all(|key| self.known.contains(&key)) {
             return Err(Rule::NodeRegistered);
         }
         let mut now = self.primary.iter();

@@ -7,7 +7,8 @@ use crate::{cluster::Cluster, folder::Folder};
 /// One thing that goes wrong, and stays wrong until somebody mends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Fault {
-    /// The service's account may not read the signing key, and its provider is not told so by a script.
+    /// The service's account may not read the signing key, and its provider is not told so by a
+    /// script.
     SigningUnreadable,
     /// The same of the encryption key.
     EncryptionUnreadable,
@@ -15,7 +16,8 @@ pub enum Fault {
     CommunicationsUnreadable,
     /// The certificates are in `CurrentUser\My`, and so not on this node for the service.
     CurrentUser,
-    /// A software key of the signing certificate was left behind, and is bound in place of the HSM's.
+    /// A software key of the signing certificate was left behind, and is bound in place of the
+    /// HSM's.
     SoftwareKey,
     /// The signing certificate's thumbprint is used for encryption too.
     OneThumbprint,
@@ -69,10 +71,7 @@ impl Fault {
             }
             Fault::OneThumbprint => {
                 cluster.one_thumbprint = true;
-                if cluster
-                    .known
-                    .remove(&(Role::Encryption, encryption.clone()))
-                {
+                if cluster.known.remove(&(Role::Encryption, encryption.clone())) {
                     cluster.known.insert((Role::Encryption, signing.clone()));
                 }
             }

@@ -33,11 +33,7 @@ impl Folder {
             }
         }
         orders.sort_by_key(|order| order.number);
-        Folder {
-            brief: serde_json::from_slice(&bytes).unwrap(),
-            hash: Hash::of(&bytes),
-            orders,
-        }
+        Folder { brief: serde_json::from_slice(&bytes).unwrap(), hash: Hash::of(&bytes), orders }
     }
 
     /// The newest order that changes what is primary.
@@ -64,12 +60,7 @@ impl Folder {
     /// The node's turn has come.
     pub fn turn(&self, name: &str) -> Result<(), Rule> {
         let first = self.brief.nodes[0].as_str() == name;
-        let named = |order: &Order| {
-            order
-                .node
-                .as_ref()
-                .is_some_and(|node| node.as_str() == name)
-        };
+        let named = |order: &Order| order.node.as_ref().is_some_and(|node| node.as_str() == name);
         match first || self.orders.iter().any(named) {
             true => Ok(()),
             false => Err(Rule::NodeOrder),

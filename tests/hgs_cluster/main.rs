@@ -1,5 +1,6 @@
-//! An HGS cluster that is a model, driven by the step list that the scripts implement, and the real ceremony beside it: whatever goes
-//! wrong, at whatever step, is refused by name, and the former primary keys are in force then or again.
+//! An HGS cluster that is a model, driven by the step list that the scripts implement, and the real
+//! ceremony beside it: whatever goes wrong, at whatever step, is refused by name, and the former
+//! primary keys are in force then or again.
 #![cfg(all(feature = "hsm", feature = "custody"))]
 
 #[path = "../common/mod.rs"]
@@ -30,10 +31,7 @@ type Place = (&'static str, &'static str, Rule);
 const NOTICED: [(Fault, &[Place]); 10] = [
     (Fault::SigningUnreadable, UNREADABLE),
     (Fault::EncryptionUnreadable, UNREADABLE),
-    (
-        Fault::CommunicationsUnreadable,
-        &[(TEST, "diagnose", Rule::NodeDiagnostic)],
-    ),
+    (Fault::CommunicationsUnreadable, &[(TEST, "diagnose", Rule::NodeDiagnostic)]),
     (
         Fault::CurrentUser,
         &[
@@ -91,7 +89,8 @@ fn whatever_goes_wrong_at_whatever_step_is_refused_by_name() {
     let mut walk = Walk::new(hgs("deployment = \"rotation\""));
     let nodes = walk.nodes();
     let flow = Move::flow(&nodes);
-    // Without a fault all of it goes through; each move's beginning is kept, to go on from with one.
+    // Without a fault all of it goes through; each move's beginning is kept, to go on from with
+    // one.
     let mut beginnings = Vec::new();
     for one in &flow {
         beginnings.push(walk.copy());
@@ -102,7 +101,8 @@ fn whatever_goes_wrong_at_whatever_step_is_refused_by_name() {
     let mut noticed: BTreeMap<Fault, BTreeSet<Place>> = BTreeMap::new();
     let mut rolled_back = HashMap::new();
     let mut tried = 0;
-    // The last round is the one after the soak hours: it notices what happens behind the first one's back.
+    // The last round is the one after the soak hours: it notices what happens behind the first
+    // one's back.
     for (at, one) in flow.iter().enumerate().take(flow.len() - nodes.len()) {
         let Move::Script(program, node) = one else {
             continue;
@@ -111,10 +111,7 @@ fn whatever_goes_wrong_at_whatever_step_is_refused_by_name() {
         for (step, fault) in steps.flat_map(|step| Fault::ALL.map(|fault| (step, fault))) {
             let mut walk = beginnings[at].share();
             let (ended, what, rule) = walk.until_refused(&flow[at..], (step, fault));
-            noticed
-                .entry(fault)
-                .or_default()
-                .insert((what.program, what.name, rule));
+            noticed.entry(fault).or_default().insert((what.program, what.name, rule));
             tried += 1;
             let ended = at + ended;
             if !walk.activated() {
@@ -125,15 +122,11 @@ fn whatever_goes_wrong_at_whatever_step_is_refused_by_name() {
                 continue;
             }
             // Officers had signed already: it is mended, and rolled back.
-            let folder = rolled_back
-                .entry(ended)
-                .or_insert_with(|| beginnings[ended].rolled_back());
+            let folder =
+                rolled_back.entry(ended).or_insert_with(|| beginnings[ended].rolled_back());
             fault.is_mended(&mut walk.cluster, node, folder);
             walk.script(UNDO, &nodes[0], folder).unwrap();
-            assert_eq!(
-                walk.cluster.primary, beginnings[0].cluster.primary,
-                "{fault:?} {one:?}"
-            );
+            assert_eq!(walk.cluster.primary, beginnings[0].cluster.primary, "{fault:?} {one:?}");
         }
     }
     assert_eq!(tried, (3 * 6 + 3 * 4 + 6 + 3 * 4) * Fault::ALL.len());
@@ -161,7 +154,8 @@ fn the_rules_of_the_model_are_those_of_the_scripts() {
     }
 }
 
-/// The two calls are not one: where the second fails, the first is put back; where that fails too, the next run does it.
+/// The two calls are not one: where the second fails, the first is put back; where that fails too,
+/// the next run does it.
 #[test]
 fn half_an_activation_is_put_back() {
     let mut walk = Walk::new(hgs("deployment = \"rotation\""));
@@ -193,7 +187,8 @@ fn half_an_activation_is_put_back() {
     assert_eq!(walk.cluster.primary, ours);
 }
 
-/// Somebody else made another certificate primary meanwhile: nothing is set over it, and nothing restored over it.
+/// Somebody else made another certificate primary meanwhile: nothing is set over it, and nothing
+/// restored over it.
 #[test]
 fn what_officers_did_not_see_is_not_replaced() {
     let mut walk = Walk::new(hgs("deployment = \"rotation\""));
@@ -216,7 +211,8 @@ fn what_officers_did_not_see_is_not_replaced() {
     }
 }
 
-/// A cluster that is not there yet: nothing can be granted or added before activation, and everything is after it.
+/// A cluster that is not there yet: nothing can be granted or added before activation, and
+/// everything is after it.
 #[test]
 fn a_new_cluster_begins_with_the_tenants_keys() {
     let mut walk = Walk::new(hgs("deployment = \"new\""));

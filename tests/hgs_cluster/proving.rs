@@ -22,7 +22,8 @@ use crate::{
     folder::Folder,
 };
 
-/// The hoster's token. Every stage of a test is a copy of the first, so that a proof is made once for each place.
+/// The hoster's token. Every stage of a test is a copy of the first, so that a proof is made once
+/// for each place.
 pub struct Token {
     configuration: PathBuf,
     pin: PathBuf,
@@ -46,14 +47,7 @@ impl Token {
         fs::write(at("in"), input).unwrap();
         let id = serde_json::to_value(key.id).unwrap();
         run(Command::new("pkcs11-tool")
-            .args([
-                "--module",
-                MODULE,
-                "--token-label",
-                "hoster",
-                "--login",
-                "--pin",
-            ])
+            .args(["--module", MODULE, "--token-label", "hoster", "--login", "--pin"])
             .arg(fs::read_to_string(&self.pin).unwrap())
             .args(["--id", id.as_str().unwrap()])
             .args(arguments)
@@ -144,12 +138,7 @@ impl Token {
 
     /// The file of a statement, in a folder.
     pub fn write(&self, folder: &Folder, said: &Statement, out: &Path) -> PathBuf {
-        let first = folder
-            .brief
-            .keys
-            .iter()
-            .find(|key| key.role == Role::Signing)
-            .unwrap();
+        let first = folder.brief.keys.iter().find(|key| key.role == Role::Signing).unwrap();
         let sign = |message: &[u8]| Ok(self.sign(first, message));
         let bytes = NodeEvidence::make(&folder.brief, said, sign).unwrap();
         let path = out.join(evidence_file(&said.node, said.stage));

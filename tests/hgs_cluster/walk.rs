@@ -26,13 +26,12 @@ pub enum Move {
 }
 
 impl Move {
-    /// The whole way: every node made ready, activation, every node again, and once more when the soak hours have passed.
+    /// The whole way: every node made ready, activation, every node again, and once more when the
+    /// soak hours have passed.
     pub fn flow(nodes: &[String]) -> Vec<Move> {
         let each = |programs: &[&'static str]| {
             let one = |node: &String| {
-                let moves = programs
-                    .iter()
-                    .map(|program| Move::Script(program, node.clone()));
+                let moves = programs.iter().map(|program| Move::Script(program, node.clone()));
                 moves.collect::<Vec<_>>()
             };
             nodes.iter().flat_map(one).collect::<Vec<_>>()
@@ -55,13 +54,8 @@ pub fn of_program(program: &str) -> impl Iterator<Item = &'static TargetStep> {
 
 /// A stage with an HGS of three nodes, and this in its plan.
 pub fn hgs(target: &str) -> Stage {
-    let setting = Setting {
-        hgs: true,
-        ..Setting::default()
-    };
-    let mut stage = Stage::with(setting, |plan| {
-        plan.replace("deployment = \"rotation\"", target)
-    });
+    let setting = Setting { hgs: true, ..Setting::default() };
+    let mut stage = Stage::with(setting, |plan| plan.replace("deployment = \"rotation\"", target));
     stage.walk_to(Done::Register);
     stage
 }
@@ -124,19 +118,13 @@ impl Walk {
 
     /// The same again, on a copy of the stage.
     pub fn copy(&self) -> Self {
-        Walk {
-            stage: Kept::Own(Rc::new(self.stage.shown().copy())),
-            ..self.clone()
-        }
+        Walk { stage: Kept::Own(Rc::new(self.stage.shown().copy())), ..self.clone() }
     }
 
     /// The same again, on a stage that is copied when something is done on it.
     pub fn share(&self) -> Self {
         let (Kept::Own(stage) | Kept::Shared(stage)) = &self.stage;
-        Walk {
-            stage: Kept::Shared(Rc::clone(stage)),
-            ..self.clone()
-        }
+        Walk { stage: Kept::Shared(Rc::clone(stage)), ..self.clone() }
     }
 
     /// Makes one move; a fault happens before one of its steps.
@@ -160,9 +148,7 @@ impl Walk {
             if let Some((_, fault)) = fault.filter(|(at, _)| *at == n) {
                 fault.happens(&mut self.cluster, node, &folder);
             }
-            self.cluster
-                .take(step, node, &folder)
-                .map_err(|rule| (*step, rule))?;
+            self.cluster.take(step, node, &folder).map_err(|rule| (*step, rule))?;
             last = Some(*step);
         }
         match last.filter(|last| last.name == "prove") {
@@ -183,30 +169,23 @@ impl Walk {
     ) -> Result<(), (TargetStep, Rule)> {
         let mut steps = of_program(program);
         steps.try_for_each(|step| {
-            self.cluster
-                .take(step, node, folder)
-                .map_err(|rule| (*step, rule))
+            self.cluster.take(step, node, folder).map_err(|rule| (*step, rule))
         })
     }
 
     /// What the node has proven goes to the real ceremony.
     fn add(&mut self, node: &str, folder: &Folder) -> Result<(), Rule> {
         let seen = self.cluster.seen.clone().expect("it was diagnosed");
-        let account = if self.cluster.service {
-            SERVICE
-        } else {
-            "FABRIKAM\\administrator"
-        };
-        let said = self
-            .token
-            .statement(&self.cluster, &seen, (node, account), folder);
+        let account = if self.cluster.service { SERVICE } else { "FABRIKAM\\administrator" };
+        let said = self.token.statement(&self.cluster, &seen, (node, account), folder);
         match self.given(folder, &said) {
             None => Ok(()),
             Some(rule) => Err(rule),
         }
     }
 
-    /// Gives a statement, rightly signed, to the real ceremony: the rule by which it is refused; none where it is taken.
+    /// Gives a statement, rightly signed, to the real ceremony: the rule by which it is refused;
+    /// none where it is taken.
     pub fn given(&mut self, folder: &Folder, said: &Statement) -> Option<Rule> {
         let stage = self.stage.own();
         let file = self.token.write(folder, said, &stage.path("medium"));
@@ -222,16 +201,13 @@ impl Walk {
         }
         assert_eq!(ended.code, 3, "{}", ended.err);
         assert_eq!(added(), before, "nothing was added");
-        let (_, rule) = ended
-            .err
-            .split_once("refused by rule ")
-            .expect("a rule is named");
+        let (_, rule) = ended.err.split_once("refused by rule ").expect("a rule is named");
         let (rule, _) = rule.split_once(':').expect("a rule is named");
         Some(Rule::by_name(rule).expect("a rule of the program"))
     }
 
-    /// Goes on until something is refused: in which move from here, at which step, by which rule. Each step that was taken
-    /// before the fault has left the cluster as it is without one.
+    /// Goes on until something is refused: in which move from here, at which step, by which rule.
+    /// Each step that was taken before the fault has left the cluster as it is without one.
     pub fn until_refused(
         &mut self,
         flow: &[Move],

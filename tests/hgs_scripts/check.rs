@@ -1,4 +1,5 @@
-//! The checker: a script's syntax tree against the contract. It returns what it finds wrong, in words; none is right.
+//! The checker: a script's syntax tree against the contract. It returns what it finds wrong, in
+//! words; none is right.
 
 use std::collections::BTreeMap;
 
@@ -63,10 +64,7 @@ impl<'a> Script<'a> {
         let mut found = Vec::new();
         for (number, line) in self.text.lines().enumerate() {
             if !line.is_ascii() || line.contains(['\t', '\r']) {
-                found.push(format!(
-                    "line {}: a byte that is not plain ASCII",
-                    number + 1
-                ));
+                found.push(format!("line {}: a byte that is not plain ASCII", number + 1));
             }
             for sign in ["{{", "}}", "<%", "%>", "@@", "__"] {
                 if line.contains(sign) {
@@ -106,17 +104,9 @@ impl<'a> Script<'a> {
     /// A static member is of the table.
     fn member(&self, node: Node<'_>) -> Option<String> {
         let rest = &self.text[node.end_byte()..];
-        let name = rest
-            .strip_prefix("::")
-            .filter(|_| node.kind() == "type_literal")?;
-        let end = name
-            .find(|c: char| !c.is_ascii_alphanumeric())
-            .unwrap_or(name.len());
-        let member = format!(
-            "{}::{}",
-            self.of(node).trim_matches(['[', ']']),
-            &name[..end]
-        );
+        let name = rest.strip_prefix("::").filter(|_| node.kind() == "type_literal")?;
+        let end = name.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(name.len());
+        let member = format!("{}::{}", self.of(node).trim_matches(['[', ']']), &name[..end]);
         let line = node.start_position().row + 1;
         let stub = self.name.ends_with(".psm1") && STUB_MEMBERS.contains(&member.as_str());
         (!stub && !MEMBERS.contains(&member.as_str()))
@@ -139,9 +129,7 @@ impl<'a> Script<'a> {
                 let mut cursor = list.walk();
                 let declared = list.children(&mut cursor);
                 let declared = declared.filter_map(|parameter| child(parameter, "variable"));
-                declared
-                    .map(|v| self.of(v).trim_start_matches('$'))
-                    .collect()
+                declared.map(|v| self.of(v).trim_start_matches('$')).collect()
             });
             functions.insert(self.of(name), parameters);
         }
@@ -243,17 +231,10 @@ impl<'a> Script<'a> {
             }
         }
         if call.positional.len() > known.positional(name) {
-            wrong.push(format!(
-                "{name} takes no value {:?}",
-                call.positional.last()
-            ));
+            wrong.push(format!("{name} takes no value {:?}", call.positional.last()));
         }
         let given = call.positional.len() + call.named.len();
-        if let Some(own) = known
-            .own
-            .get(name)
-            .filter(|own| own.len() != given && known.exact)
-        {
+        if let Some(own) = known.own.get(name).filter(|own| own.len() != given && known.exact) {
             wrong.push(format!("{name} is given {given} of {} values", own.len()));
         }
         for wanted in known.wanted(name) {
@@ -261,11 +242,7 @@ impl<'a> Script<'a> {
                 wrong.push(format!("{name} without -{wanted}"));
             }
         }
-        if wrong.is_empty() {
-            Ok(())
-        } else {
-            Err(wrong.join("; "))
-        }
+        if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
     }
 }
 
@@ -280,10 +257,7 @@ struct Known<'a> {
 impl Known<'_> {
     fn command(&self, name: &str) -> Option<&'static Command> {
         let stub = STUB_COMMANDS.iter().filter(|_| self.stub);
-        COMMANDS
-            .iter()
-            .chain(stub)
-            .find(|command| command.name == name)
+        COMMANDS.iter().chain(stub).find(|command| command.name == name)
     }
 
     fn parameters(&self, name: &str) -> Option<&[(&str, Takes)]> {
@@ -293,15 +267,12 @@ impl Known<'_> {
 
     fn positional(&self, name: &str) -> usize {
         let own = self.own.get(name).map(Vec::len);
-        own.or(self.command(name).map(|command| command.positional))
-            .unwrap_or(0)
+        own.or(self.command(name).map(|command| command.positional)).unwrap_or(0)
     }
 
     fn wanted(&self, name: &str) -> &'static [&'static str] {
         let own = self.own.contains_key(name);
-        self.command(name)
-            .filter(|_| !own)
-            .map_or(&[], |command| command.wanted)
+        self.command(name).filter(|_| !own).map_or(&[], |command| command.wanted)
     }
 }
 
@@ -311,15 +282,11 @@ pub fn check(script: &Script<'_>, common: &Script<'_>) -> Vec<String> {
     if script.name.ends_with(".ps1") {
         own.extend(common.functions());
         // The common file uses what its loader has defined.
-        own.entry("Refuse")
-            .or_insert_with(|| vec!["Rule", "Found", "Expected", "Remedy"]);
+        own.entry("Refuse").or_insert_with(|| vec!["Rule", "Found", "Expected", "Remedy"]);
     }
     let typed = |names: Vec<_>| names.into_iter().map(|name| (name, Takes::Value)).collect();
     let known = Known {
-        own: own
-            .into_iter()
-            .map(|(name, names)| (name, typed(names)))
-            .collect(),
+        own: own.into_iter().map(|(name, names)| (name, typed(names))).collect(),
         stub: script.name.ends_with(".psm1"),
         exact: !script.name.ends_with(".psm1"),
     };
@@ -329,10 +296,7 @@ pub fn check(script: &Script<'_>, common: &Script<'_>) -> Vec<String> {
     found.extend(rules(&calls));
     found.extend(order(&calls));
     // The list that Keyferry itself has, and that the model of a cluster follows.
-    let steps = Hgs
-        .steps()
-        .iter()
-        .filter(|step| step.program == script.name);
+    let steps = Hgs.steps().iter().filter(|step| step.program == script.name);
     let steps: Vec<&str> = steps.map(|step| step.name).collect();
     if !steps.is_empty() {
         found.extend(announced(&calls, &steps));
@@ -351,8 +315,7 @@ pub fn check(script: &Script<'_>, common: &Script<'_>) -> Vec<String> {
 
 fn child<'t>(node: Node<'t>, kind: &str) -> Option<Node<'t>> {
     let mut cursor = node.walk();
-    node.children(&mut cursor)
-        .find(|child| child.kind() == kind)
+    node.children(&mut cursor).find(|child| child.kind() == kind)
 }
 
 fn within(node: Node<'_>, kind: &str) -> bool {

@@ -1,5 +1,5 @@
-//! What the scripts may call: the cmdlets of HGS as Microsoft documents them, what else of Windows PowerShell 5.1 they use,
-//! and the static members of .NET Framework.
+//! What the scripts may call: the cmdlets of HGS as Microsoft documents them, what else of Windows
+//! PowerShell 5.1 they use, and the static members of .NET Framework.
 
 /// What a parameter takes.
 #[derive(Clone, Copy)]
@@ -28,12 +28,7 @@ const fn command(
     positional: usize,
     wanted: &'static [&'static str],
 ) -> Command {
-    Command {
-        name,
-        parameters,
-        positional,
-        wanted,
-    }
+    Command { name, parameters, positional, wanted }
 }
 
 const TYPE: (&str, Takes) = ("CertificateType", OneOf(&["Signing", "Encryption"]));
@@ -56,11 +51,7 @@ pub const COMMANDS: &[Command] = &[
     ),
     command(
         "Get-HgsKeyProtectionCertificate",
-        &[
-            TYPE,
-            ("IsEnabled", Value),
-            ("IsPrimary", OneOf(&["$true", "$false"])),
-        ],
+        &[TYPE, ("IsEnabled", Value), ("IsPrimary", OneOf(&["$true", "$false"]))],
         0,
         &["CertificateType"],
     ),
@@ -83,12 +74,7 @@ pub const COMMANDS: &[Command] = &[
     // Programs of Windows.
     command(
         "certutil",
-        &[
-            ("addstore", Nothing),
-            ("f", Nothing),
-            ("csp", Value),
-            ("repairstore", Nothing),
-        ],
+        &[("addstore", Nothing), ("f", Nothing), ("csp", Value), ("repairstore", Nothing)],
         2,
         &[],
     ),
@@ -97,22 +83,14 @@ pub const COMMANDS: &[Command] = &[
     // The rest of Windows PowerShell 5.1.
     command(
         "Add-Member",
-        &[
-            ("MemberType", OneOf(&["NoteProperty"])),
-            ("Name", Value),
-            ("Value", Value),
-        ],
+        &[("MemberType", OneOf(&["NoteProperty"])), ("Name", Value), ("Value", Value)],
         0,
         &["MemberType", "Name", "Value"],
     ),
     command("ConvertFrom-Json", &[], 0, &[]),
     command(
         "ConvertTo-Json",
-        &[
-            ("InputObject", Value),
-            ("Depth", Value),
-            ("Compress", Nothing),
-        ],
+        &[("InputObject", Value), ("Depth", Value), ("Compress", Nothing)],
         0,
         &["InputObject", "Depth", "Compress"],
     ),
@@ -123,12 +101,7 @@ pub const COMMANDS: &[Command] = &[
         &["LiteralPath", "Destination"],
     ),
     command("ForEach-Object", &[("Process", Value)], 0, &["Process"]),
-    command(
-        "Get-ChildItem",
-        &[("Path", Value), ("LiteralPath", Value), ("File", Nothing)],
-        0,
-        &[],
-    ),
+    command("Get-ChildItem", &[("Path", Value), ("LiteralPath", Value), ("File", Nothing)], 0, &[]),
     command(
         "Get-CimInstance",
         &[("ClassName", OneOf(&["Win32_Service"])), ("Filter", Value)],
@@ -143,19 +116,9 @@ pub const COMMANDS: &[Command] = &[
         &["LiteralPath", "Algorithm"],
     ),
     command("Get-Process", &[("Id", Value)], 0, &["Id"]),
-    command(
-        "Get-ScheduledTaskInfo",
-        &[("TaskName", Value)],
-        0,
-        &["TaskName"],
-    ),
+    command("Get-ScheduledTaskInfo", &[("TaskName", Value)], 0, &["TaskName"]),
     command("Group-Object", &[("Property", Value)], 0, &["Property"]),
-    command(
-        "Join-Path",
-        &[("Path", Value), ("ChildPath", Value)],
-        0,
-        &["Path", "ChildPath"],
-    ),
+    command("Join-Path", &[("Path", Value), ("ChildPath", Value)], 0, &["Path", "ChildPath"]),
     command(
         "New-Item",
         &[("ItemType", OneOf(&["Directory"])), ("Path", Value)],
@@ -164,21 +127,13 @@ pub const COMMANDS: &[Command] = &[
     ),
     command(
         "New-Object",
-        &[
-            ("TypeName", Value),
-            ("ArgumentList", Value),
-            ("Property", Value),
-        ],
+        &[("TypeName", Value), ("ArgumentList", Value), ("Property", Value)],
         0,
         &["TypeName"],
     ),
     command(
         "New-ScheduledTaskAction",
-        &[
-            ("Execute", Value),
-            ("Argument", Value),
-            ("WorkingDirectory", Value),
-        ],
+        &[("Execute", Value), ("Argument", Value), ("WorkingDirectory", Value)],
         0,
         &["Execute"],
     ),
@@ -188,12 +143,7 @@ pub const COMMANDS: &[Command] = &[
         0,
         &["UserId", "LogonType"],
     ),
-    command(
-        "New-ScheduledTaskSettingsSet",
-        &[("ExecutionTimeLimit", Value)],
-        0,
-        &[],
-    ),
+    command("New-ScheduledTaskSettingsSet", &[("ExecutionTimeLimit", Value)], 0, &[]),
     command("New-TimeSpan", &[("Minutes", Value)], 0, &[]),
     command("Out-Host", &[], 0, &[]),
     command("Out-Null", &[], 0, &[]),
@@ -201,44 +151,19 @@ pub const COMMANDS: &[Command] = &[
     command("Read-Host", &[("Prompt", Value)], 0, &["Prompt"]),
     command(
         "Register-ScheduledTask",
-        &[
-            ("TaskName", Value),
-            ("Action", Value),
-            ("Principal", Value),
-            ("Settings", Value),
-        ],
+        &[("TaskName", Value), ("Action", Value), ("Principal", Value), ("Settings", Value)],
         0,
         &["TaskName", "Action", "Principal"],
     ),
     command(
         "Remove-Item",
-        &[
-            ("Path", Value),
-            ("LiteralPath", Value),
-            ("Recurse", Nothing),
-            ("Force", Nothing),
-        ],
+        &[("Path", Value), ("LiteralPath", Value), ("Recurse", Nothing), ("Force", Nothing)],
         0,
         &[],
     ),
-    command(
-        "Set-StrictMode",
-        &[("Version", OneOf(&["2.0"]))],
-        0,
-        &["Version"],
-    ),
-    command(
-        "Sort-Object",
-        &[("Property", Value), ("Unique", Nothing)],
-        0,
-        &[],
-    ),
-    command(
-        "Start-ScheduledTask",
-        &[("TaskName", Value)],
-        0,
-        &["TaskName"],
-    ),
+    command("Set-StrictMode", &[("Version", OneOf(&["2.0"]))], 0, &["Version"]),
+    command("Sort-Object", &[("Property", Value), ("Unique", Nothing)], 0, &[]),
+    command("Start-ScheduledTask", &[("TaskName", Value)], 0, &["TaskName"]),
     command("Start-Sleep", &[("Seconds", Value)], 0, &["Seconds"]),
     command(
         "Test-Path",
@@ -252,23 +177,13 @@ pub const COMMANDS: &[Command] = &[
         0,
         &["TaskName", "Confirm"],
     ),
-    command(
-        "Where-Object",
-        &[("FilterScript", Value)],
-        0,
-        &["FilterScript"],
-    ),
+    command("Where-Object", &[("FilterScript", Value)], 0, &["FilterScript"]),
     command("Write-Host", &[], 1, &[]),
 ];
 
 /// The stub also says what only a stand-in has to.
 pub const STUB_COMMANDS: &[Command] = &[
-    command(
-        "Export-ModuleMember",
-        &[("Function", Value)],
-        0,
-        &["Function"],
-    ),
+    command("Export-ModuleMember", &[("Function", Value)], 0, &["Function"]),
     command(
         "Update-TypeData",
         &[
@@ -289,21 +204,13 @@ pub const STUB_COMMANDS: &[Command] = &[
     ),
     command(
         "Microsoft.PowerShell.Management\\Remove-Item",
-        &[
-            ("LiteralPath", Value),
-            ("Recurse", Nothing),
-            ("Force", Nothing),
-        ],
+        &[("LiteralPath", Value), ("Recurse", Nothing), ("Force", Nothing)],
         0,
         &[],
     ),
     command(
         "pwsh",
-        &[
-            ("NoProfile", Nothing),
-            ("NonInteractive", Nothing),
-            ("Command", Value),
-        ],
+        &[("NoProfile", Nothing), ("NonInteractive", Nothing), ("Command", Value)],
         0,
         &[],
     ),

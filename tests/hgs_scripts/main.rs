@@ -1,5 +1,6 @@
-//! The scripts for Windows Host Guardian Service, which no test machine can run: their syntax trees are held against the cmdlets
-//! that there are, against the rules and against the steps. The checker is itself checked, with planted mistakes.
+//! The scripts for Windows Host Guardian Service, which no test machine can run: their syntax trees
+//! are held against the cmdlets that there are, against the rules and against the steps. The
+//! checker is itself checked, with planted mistakes.
 
 use std::{fs, path::PathBuf};
 
@@ -21,14 +22,8 @@ const SCRIPTS: [&str; 5] = [
 ];
 
 fn path(name: &str) -> PathBuf {
-    let folder = if name.ends_with(".psm1") {
-        "tests/hgs_scripts"
-    } else {
-        "templates/hgs"
-    };
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join(folder)
-        .join(name)
+    let folder = if name.ends_with(".psm1") { "tests/hgs_scripts" } else { "templates/hgs" };
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(folder).join(name)
 }
 
 fn read(name: &str) -> String {
@@ -41,10 +36,7 @@ fn findings(name: &str, text: &str) -> Vec<String> {
         "KeyferryCommon.ps1" => text.to_owned(),
         _ => read("KeyferryCommon.ps1"),
     };
-    check(
-        &Script::parse(name, text),
-        &Script::parse("KeyferryCommon.ps1", &common),
-    )
+    check(&Script::parse(name, text), &Script::parse("KeyferryCommon.ps1", &common))
 }
 
 #[test]
@@ -68,9 +60,7 @@ fn the_scripts_begin_with_the_same_lines() {
     // Nothing of the folder is loaded before its hash was right.
     for name in &SCRIPTS[1..] {
         let text = read(name);
-        let checked = text
-            .find("\n    Assert-Folder $PSScriptRoot $Sums\n")
-            .unwrap();
+        let checked = text.find("\n    Assert-Folder $PSScriptRoot $Sums\n").unwrap();
         assert!(checked < text.find("\n    . (Join-Path").unwrap(), "{name}");
     }
 }

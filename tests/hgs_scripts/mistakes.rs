@@ -17,18 +17,8 @@ type Mistake = (&'static str, &'static str, &'static str, &'static str);
 
 const MISTAKES: &[Mistake] = &[
     // Commands and parameters.
-    (
-        INSTALL,
-        "-NoCertificateReplication",
-        "-NoReplication",
-        "has no parameter -NoReplication",
-    ),
-    (
-        INSTALL,
-        " -NoCertificateReplication",
-        "",
-        "without -NoCertificateReplication",
-    ),
+    (INSTALL, "-NoCertificateReplication", "-NoReplication", "has no parameter -NoReplication"),
+    (INSTALL, " -NoCertificateReplication", "", "without -NoCertificateReplication"),
     (
         SET,
         SIGN,
@@ -83,60 +73,25 @@ const MISTAKES: &[Mistake] = &[
         "Initialize-HgsServer $brief",
         "unknown command Initialize-HgsServer",
     ),
-    (
-        COMMON,
-        "-IsPrimary $true",
-        "-IsPrimary",
-        "-IsPrimary takes one of",
-    ),
+    (COMMON, "-IsPrimary $true", "-IsPrimary", "-IsPrimary takes one of"),
     (
         COMMON,
         "Get-IISAppPool -Name KeyProtection",
         "Get-IISAppPool -Name KeyProtector",
         "-Name takes one of",
     ),
-    (
-        INSTALL,
-        "Start-Sleep -Seconds 15",
-        "Wait-Sleep -Seconds 15",
-        "unknown command Wait-Sleep",
-    ),
+    (INSTALL, "Start-Sleep -Seconds 15", "Wait-Sleep -Seconds 15", "unknown command Wait-Sleep"),
     (
         INSTALL,
         "certutil -addstore My",
         "certutil -user -addstore My",
         "certutil has no parameter -user",
     ),
-    (
-        TEST,
-        "whoami)",
-        "Invoke-Expression 'whoami')",
-        "unknown command Invoke-Expression",
-    ),
-    (
-        COMMON,
-        "Get-ChildItem -LiteralPath $Folder -File",
-        "ls $Folder",
-        "unknown command ls",
-    ),
-    (
-        COMMON,
-        "ForEach-Object -Process",
-        "% -Process",
-        "unknown command %",
-    ),
-    (
-        COMMON,
-        "Where-Object -FilterScript",
-        "? -FilterScript",
-        "unknown command ?",
-    ),
-    (
-        COMMON,
-        "& $Check",
-        "& $Advice",
-        "a command that is computed: & $Advice",
-    ),
+    (TEST, "whoami)", "Invoke-Expression 'whoami')", "unknown command Invoke-Expression"),
+    (COMMON, "Get-ChildItem -LiteralPath $Folder -File", "ls $Folder", "unknown command ls"),
+    (COMMON, "ForEach-Object -Process", "% -Process", "unknown command %"),
+    (COMMON, "Where-Object -FilterScript", "? -FilterScript", "unknown command ?"),
+    (COMMON, "& $Check", "& $Advice", "a command that is computed: & $Advice"),
     (
         COMMON,
         "ConvertFrom-Json)",
@@ -180,49 +135,19 @@ const MISTAKES: &[Mistake] = &[
         "if ($prior.signing -cne $signing {",
         "does not parse",
     ),
-    (
-        SET,
-        "$now = Get-Primaries",
-        "$now = Get-Primaries && exit 0",
-        "5.1",
-    ),
-    (
-        UNDO,
-        "$now = Get-Primaries",
-        "$now = $prior ?? (Get-Primaries)",
-        "",
-    ),
-    (
-        TEST,
-        "$name = $Node + '-'",
-        "$name = $AsService ? 'a' : 'b' + '-'",
-        "",
-    ),
+    (SET, "$now = Get-Primaries", "$now = Get-Primaries && exit 0", "5.1"),
+    (UNDO, "$now = Get-Primaries", "$now = $prior ?? (Get-Primaries)", ""),
+    (TEST, "$name = $Node + '-'", "$name = $AsService ? 'a' : 'b' + '-'", ""),
     (
         COMMON,
         "    } finally {\n        $stream.Dispose()\n    }\n",
         "    }\n",
         "try without catch or finally",
     ),
-    (
-        COMMON,
-        "# What the four",
-        "# What \u{201c}the four",
-        "not plain ASCII",
-    ),
+    (COMMON, "# What the four", "# What \u{201c}the four", "not plain ASCII"),
     (COMMON, "'keyferry/1'", "'{{format}}'", "placeholder {{"),
-    (
-        SET,
-        "\nSet-StrictMode -Version 2.0\n",
-        "\n",
-        "lacks Set-StrictMode",
-    ),
-    (
-        UNDO,
-        "SupportsShouldProcess = $true, ",
-        "",
-        "lacks SupportsShouldProcess",
-    ),
+    (SET, "\nSet-StrictMode -Version 2.0\n", "\n", "lacks Set-StrictMode"),
+    (UNDO, "SupportsShouldProcess = $true, ", "", "lacks SupportsShouldProcess"),
     // Order.
     (
         INSTALL,
@@ -248,38 +173,13 @@ const MISTAKES: &[Mistake] = &[
         "    }\n    if ($now.signing",
         "is not read back",
     ),
-    (
-        UNDO,
-        "        $now = Get-Primaries\n",
-        "",
-        "is not read back",
-    ),
-    (
-        SET,
-        "    $prior = Get-Primaries\n",
-        "",
-        "before Get-Primaries",
-    ),
-    (
-        UNDO,
-        "        Save-Primaries $PSScriptRoot $standing $prior\n",
-        "",
-        "before Save-Primaries",
-    ),
+    (UNDO, "        $now = Get-Primaries\n", "", "is not read back"),
+    (SET, "    $prior = Get-Primaries\n", "", "before Get-Primaries"),
+    (UNDO, "        Save-Primaries $PSScriptRoot $standing $prior\n", "", "before Save-Primaries"),
     (SET, "    Step 'set-signing'\n", "", "announces the steps"),
-    (
-        INSTALL,
-        "Step 'bind'",
-        "Step 'binds'",
-        "announces the steps",
-    ),
+    (INSTALL, "Step 'bind'", "Step 'binds'", "announces the steps"),
     // Rules.
-    (
-        INSTALL,
-        "Refuse 'NODE-ORDER'",
-        "Refuse 'NODE-ORDERS'",
-        "Refuse NODE-ORDERS: no such rule",
-    ),
+    (INSTALL, "Refuse 'NODE-ORDER'", "Refuse 'NODE-ORDERS'", "Refuse NODE-ORDERS: no such rule"),
     (
         COMMON,
         "Refuse 'NODE-GRANT' 'no application pool KeyProtection that runs as an account'",
@@ -307,24 +207,17 @@ fn every_planted_mistake_is_named() {
 #[test]
 fn swapped_calls_and_swapped_steps_are_named() {
     let real = read(SET);
-    let swapped = real
-        .replacen(SIGN, "@", 1)
-        .replacen(ENCRYPT, SIGN, 1)
-        .replacen('@', ENCRYPT, 1);
+    let swapped = real.replacen(SIGN, "@", 1).replacen(ENCRYPT, SIGN, 1).replacen('@', ENCRYPT, 1);
     let swap_steps = |text: &str| {
         let text = text.replacen("Step 'set-signing'", "Step 'x'", 1);
         let text = text.replacen("Step 'set-encryption'", "Step 'set-signing'", 1);
         text.replacen("Step 'x'", "Step 'set-encryption'", 1)
     };
-    for (edited, said) in [
-        (swapped, "signing comes before encryption"),
-        (swap_steps(&real), "announces the steps"),
-    ] {
+    for (edited, said) in
+        [(swapped, "signing comes before encryption"), (swap_steps(&real), "announces the steps")]
+    {
         assert_ne!(edited, real);
         let found = findings(SET, &edited);
-        assert!(
-            found.iter().any(|finding| finding.contains(said)),
-            "{found:#?}"
-        );
+        assert!(found.iter().any(|finding| finding.contains(said)), "{found:#?}");
     }
 }

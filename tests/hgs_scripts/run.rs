@@ -1,4 +1,5 @@
-//! The scripts are run, where there is a PowerShell: Install, Test, Set, Test, Undo against the stub, with software keys.
+//! The scripts are run, where there is a PowerShell: Install, Test, Set, Test, Undo against the
+//! stub, with software keys.
 
 use std::{
     fs,
@@ -13,10 +14,8 @@ use serde_json::{Value, json};
 use super::{SCRIPTS, path};
 
 const KSP: &str = "Stub Key Storage Provider";
-const FORMER: [&str; 2] = [
-    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-    "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB",
-];
+const FORMER: [&str; 2] =
+    ["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"];
 
 /// A register folder, the keys that the stub has, and its state.
 struct Folder {
@@ -29,10 +28,7 @@ struct Folder {
 
 fn run(program: &str, arguments: &[&str]) -> Vec<u8> {
     let output = Command::new(program).args(arguments).output().unwrap();
-    assert!(
-        output.status.success(),
-        "{program} {arguments:?}: {output:?}"
-    );
+    assert!(output.status.success(), "{program} {arguments:?}: {output:?}");
     output.stdout
 }
 
@@ -74,10 +70,8 @@ impl Folder {
         });
         let brief = serde_json::to_vec(&brief).unwrap();
         fs::write(at("register/registration.json"), &brief).unwrap();
-        let mut names: Vec<_> = fs::read_dir(at("register"))
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .collect();
+        let mut names: Vec<_> =
+            fs::read_dir(at("register")).unwrap().map(|entry| entry.unwrap().path()).collect();
         names.sort();
         let line = |path: &PathBuf| {
             let name = path.file_name().unwrap().to_str().unwrap();
@@ -87,10 +81,7 @@ impl Folder {
         fs::write(at("register/SHA256SUMS"), &sums).unwrap();
         let primary =
             |kind, thumbprint| json!({ "type": kind, "thumbprint": thumbprint, "primary": true });
-        let known = [
-            primary("Signing", FORMER[0]),
-            primary("Encryption", FORMER[1]),
-        ];
+        let known = [primary("Signing", FORMER[0]), primary("Encryption", FORMER[1])];
         let state =
             json!({ "store": [], "bound": [], "known": known, "fail": "", "diagnostics": "Pass" });
         fs::write(at("state"), state.to_string()).unwrap();
@@ -133,10 +124,7 @@ impl Folder {
     #[track_caller]
     fn ends(&self, name: &str, arguments: &str, code: i32, saying: &str) {
         let (ended, said) = self.script(name, arguments);
-        assert!(
-            ended == code && said.contains(saying),
-            "{name} ended with {ended}:\n{said}"
-        );
+        assert!(ended == code && said.contains(saying), "{name} ended with {ended}:\n{said}");
     }
 
     fn order(&self, number: u32, kind: &str) {
@@ -145,23 +133,15 @@ impl Folder {
             json!({ "role": "encryption", "thumbprint": FORMER[1] }),
         ];
         let order = json!({ "format": "keyferry/1", "order": kind, "number": number, "brief": self.brief.to_string(), "former": former, "because": "" });
-        fs::write(
-            self.at(&format!("register/{number:02}-{kind}.json")),
-            order.to_string(),
-        )
-        .unwrap();
+        fs::write(self.at(&format!("register/{number:02}-{kind}.json")), order.to_string())
+            .unwrap();
     }
 
     fn primaries(&self) -> Vec<String> {
         let state: Value = serde_json::from_slice(&fs::read(self.at("state")).unwrap()).unwrap();
-        let known = state["known"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter(|entry| entry["primary"] == true);
-        known
-            .map(|entry| entry["thumbprint"].as_str().unwrap().to_owned())
-            .collect()
+        let known =
+            state["known"].as_array().unwrap().iter().filter(|entry| entry["primary"] == true);
+        known.map(|entry| entry["thumbprint"].as_str().unwrap().to_owned()).collect()
     }
 
     /// The evidence is what the formats say: signature over the statement, proof and answer.
@@ -179,61 +159,29 @@ impl Folder {
                 && statement["primaries"].as_array().unwrap().len() == 2
         );
         let (plan, package, place) = ([0x11; 32], [0x22; 16], format!("node1/{stage}"));
-        let signed = enc(
-            "keyferry/1 node",
-            &[&plan, &package, Hash::of(text.as_bytes()).as_bytes()],
-        );
+        let signed =
+            enc("keyferry/1 node", &[&plan, &package, Hash::of(text.as_bytes()).as_bytes()]);
         self.verify(&signed, evidence["signature"].as_str().unwrap());
         let proof = enc(
             "keyferry/1 proof",
-            &[
-                &plan,
-                &package,
-                b"hgs-signing",
-                place.as_bytes(),
-                &[0x33; 32],
-            ],
+            &[&plan, &package, b"hgs-signing", place.as_bytes(), &[0x33; 32]],
         );
-        self.verify(
-            &proof,
-            statement["keys"][0]["proof"]["signature"].as_str().unwrap(),
-        );
+        self.verify(&proof, statement["keys"][0]["proof"]["signature"].as_str().unwrap());
         let answer = hash(
             "keyferry/1 answer",
-            &[
-                &plan,
-                &package,
-                b"hgs-encryption",
-                place.as_bytes(),
-                &self.challenge,
-            ],
+            &[&plan, &package, b"hgs-encryption", place.as_bytes(), &self.challenge],
         );
-        assert_eq!(
-            statement["keys"][1]["proof"]["answer"],
-            HEXLOWER.encode(answer.as_bytes())
-        );
+        assert_eq!(statement["keys"][1]["proof"]["answer"], HEXLOWER.encode(answer.as_bytes()));
     }
 
     fn verify(&self, message: &[u8], signature: &str) {
         let at = |name: &str| self.at(name).display().to_string();
         let key = at(&format!("keys/{}.pem", self.thumbprints[0]));
         fs::write(at("message"), message).unwrap();
-        fs::write(
-            at("signature"),
-            BASE64.decode(signature.as_bytes()).unwrap(),
-        )
-        .unwrap();
+        fs::write(at("signature"), BASE64.decode(signature.as_bytes()).unwrap()).unwrap();
         run(
             "openssl",
-            &[
-                "dgst",
-                "-sha256",
-                "-prverify",
-                &key,
-                "-signature",
-                &at("signature"),
-                &at("message"),
-            ],
+            &["dgst", "-sha256", "-prverify", &key, "-signature", &at("signature"), &at("message")],
         );
     }
 

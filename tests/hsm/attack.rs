@@ -1,4 +1,5 @@
-//! The hoster's operator, who has the HSM's PIN, a wrapped key whose seal a quorum has opened, and a program of their own.
+//! The hoster's operator, who has the HSM's PIN, a wrapped key whose seal a quorum has opened, and
+//! a program of their own.
 
 use cryptoki_sys::*;
 
@@ -32,11 +33,7 @@ fn unwrap_single_shot(
         .map(|(kind, value)| CK_ATTRIBUTE {
             type_: *kind,
             pValue: std::ptr::from_ref(value).cast_mut().cast(),
-            ulValueLen: if number(*kind) {
-                size_of::<CK_ULONG>() as CK_ULONG
-            } else {
-                1
-            },
+            ulValueLen: if number(*kind) { size_of::<CK_ULONG>() as CK_ULONG } else { 1 },
         })
         .collect();
     let mut oaep = CK_RSA_PKCS_OAEP_PARAMS {
@@ -46,10 +43,7 @@ fn unwrap_single_shot(
         pSourceData: std::ptr::null_mut(),
         ulSourceDataLen: 0,
     };
-    let mut params = CK_RSA_AES_KEY_WRAP_PARAMS {
-        ulAESKeyBits: 256,
-        pOAEPParams: &mut oaep,
-    };
+    let mut params = CK_RSA_AES_KEY_WRAP_PARAMS { ulAESKeyBits: 256, pOAEPParams: &mut oaep };
     let mut mechanism = CK_MECHANISM {
         mechanism: CKM_RSA_AES_KEY_WRAP,
         pParameter: (&raw mut params).cast(),
@@ -72,11 +66,7 @@ fn unwrap_single_shot(
             &mut key,
         )
     };
-    if answer == CKR_OK {
-        Ok(key)
-    } else {
-        Err(answer)
-    }
+    if answer == CKR_OK { Ok(key) } else { Err(answer) }
 }
 
 fn crossing(mechanism: Mechanism, act: impl FnOnce(&Crossing, &Session, ObjectHandle)) {
@@ -99,31 +89,22 @@ fn a_single_shot_kek_gives_no_readable_key_to_anybody() {
         assert_eq!(answer, Err(CKR_TEMPLATE_INCONSISTENT));
         // Asking for nothing gives what the template pins.
         let key = unwrap_single_shot(session, kek, wrapped, &asked[..3]).unwrap();
-        let key = all_keys(session)
-            .into_iter()
-            .find(|one| one.handle() == key)
-            .unwrap();
+        let key = all_keys(session).into_iter().find(|one| one.handle() == key).unwrap();
         let kinds = [AttributeType::Sensitive, AttributeType::Extractable];
         let found = session.get_attributes(key, &kinds).unwrap();
-        assert_eq!(
-            found,
-            [Attribute::Sensitive(true), Attribute::Extractable(false)]
-        );
-        let secret = session
-            .get_attributes(key, &[AttributeType::PrivateExponent])
-            .unwrap();
+        assert_eq!(found, [Attribute::Sensitive(true), Attribute::Extractable(false)]);
+        let secret = session.get_attributes(key, &[AttributeType::PrivateExponent]).unwrap();
         assert!(secret.is_empty(), "it can be read");
     });
 }
 
 fn all_keys(session: &Session) -> Vec<ObjectHandle> {
-    session
-        .find_objects(&[Attribute::Class(ObjectClass::PRIVATE_KEY)])
-        .unwrap()
+    session.find_objects(&[Attribute::Class(ObjectClass::PRIVATE_KEY)]).unwrap()
 }
 
-/// Composite: the KEK binds the AES key, but nothing binds what the AES key unwraps. This is what a plan with the waiver WRAP-COMPOSITE accepts,
-/// and what its record says (docs/reliability.md). Where this test fails, a token does better.
+/// Composite: the KEK binds the AES key, but nothing binds what the AES key unwraps. This is what a
+/// plan with the waiver WRAP-COMPOSITE accepts, and what its record says (docs/reliability.md).
+/// Where this test fails, a token does better.
 #[test]
 fn a_composite_kek_binds_the_aes_key_and_no_further() {
     crossing(COMPOSITE, |crossing, session, kek| {
@@ -156,12 +137,8 @@ fn a_composite_kek_binds_the_aes_key_and_no_further() {
             Attribute::Sensitive(false),
             Attribute::Extractable(true),
         ];
-        let key = session
-            .unwrap_key(&Ck::AesKeyWrapPad, aes, second, &template)
-            .unwrap();
-        let secret = session
-            .get_attributes(key, &[AttributeType::PrivateExponent])
-            .unwrap();
+        let key = session.unwrap_key(&Ck::AesKeyWrapPad, aes, second, &template).unwrap();
+        let secret = session.get_attributes(key, &[AttributeType::PrivateExponent]).unwrap();
         assert!(
             matches!(&secret[..], [Attribute::PrivateExponent(exponent)] if exponent.len() > 200),
             "the residue is gone: say so"
@@ -169,15 +146,14 @@ fn a_composite_kek_binds_the_aes_key_and_no_further() {
     });
 }
 
-/// An officer of the tenant, who has the HSM's PIN, wraps for a KEK of their own. Where the plan waives TARGET-WRAP-WITH-TRUSTED nothing stops them.
+/// An officer of the tenant, who has the HSM's PIN, wraps for a KEK of their own. Where the plan
+/// waives TARGET-WRAP-WITH-TRUSTED nothing stops them.
 #[test]
 fn a_key_that_only_a_trusted_kek_may_wrap_is_wrapped_under_no_other() {
     let _tokens = Tokens::new(&["tenant", "hoster"]);
     let module = open();
     let (tenant, hoster) = (login(&module, "tenant"), login(&module, "hoster"));
-    let own = hoster
-        .kek_create(KEK, "own", kek_spec(SINGLE_SHOT, 2048), &none_waived)
-        .unwrap();
+    let own = hoster.kek_create(KEK, "own", kek_spec(SINGLE_SHOT, 2048), &none_waived).unwrap();
     let order = WrapOrder {
         kek_spki: &own.spki,
         trusted: None,
@@ -186,10 +162,7 @@ fn a_key_that_only_a_trusted_kek_may_wrap_is_wrapped_under_no_other() {
         sessions: 1,
     };
     for trusted_only in [true, false] {
-        let spec = TargetSpec {
-            trusted_only,
-            ..spec("key")
-        };
+        let spec = TargetSpec { trusted_only, ..spec("key") };
         let target = make(&tenant, SOURCE, &spec);
         let wrapped = tenant.wrap(&order, &[&target], &|_| ());
         match trusted_only {

@@ -20,17 +20,10 @@ pub fn cross(
     kek_bits: u32,
     bits: u32,
 ) -> Crossing {
-    let kek = hoster
-        .kek_create(KEK, "kek", kek_spec(mechanism, kek_bits), &none_waived)
-        .unwrap();
-    let spec = TargetSpec {
-        kind: KeyType::Rsa(bits),
-        ..spec("key")
-    };
+    let kek = hoster.kek_create(KEK, "kek", kek_spec(mechanism, kek_bits), &none_waived).unwrap();
+    let spec = TargetSpec { kind: KeyType::Rsa(bits), ..spec("key") };
     let target = make(tenant, SOURCE, &spec);
-    tenant
-        .target_check(&target, KeyType::Rsa(bits), false)
-        .unwrap();
+    tenant.target_check(&target, KeyType::Rsa(bits), false).unwrap();
     Crossing {
         kek: Hash::of(&kek.spki),
         wrapped: wrap(tenant, &target, &kek.spki, mechanism),
@@ -74,12 +67,7 @@ impl Crossing {
     }
 
     fn order(&self) -> ImportOrder {
-        ImportOrder {
-            kek: KEK,
-            mechanism: self.mechanism,
-            oaep: SHA1,
-            sessions: 1,
-        }
+        ImportOrder { kek: KEK, mechanism: self.mechanism, oaep: SHA1, sessions: 1 }
     }
 }
 
@@ -102,17 +90,10 @@ fn prove(tokens: &Tokens, label: &str, id: CkaId, spki: &[u8]) {
 
     let public = rsa::PublicKey::from_public_key_der(spki).unwrap();
     let padding = rsa::Oaep::<sha1::Sha1>::new();
-    let challenge = public
-        .encrypt(&mut getrandom::SysRng, padding, b"challenge")
-        .unwrap();
-    let oaep = PkcsOaepParams::new(
-        MechanismType::SHA1,
-        PkcsMgfType::MGF1_SHA1,
-        PkcsOaepSource::empty(),
-    );
-    let answer = session
-        .decrypt(&Ck::RsaPkcsOaep(oaep), key, &challenge)
-        .unwrap();
+    let challenge = public.encrypt(&mut getrandom::SysRng, padding, b"challenge").unwrap();
+    let oaep =
+        PkcsOaepParams::new(MechanismType::SHA1, PkcsMgfType::MGF1_SHA1, PkcsOaepSource::empty());
+    let answer = session.decrypt(&Ck::RsaPkcsOaep(oaep), key, &challenge).unwrap();
     assert_eq!(answer, b"challenge");
 }
 
@@ -142,22 +123,15 @@ fn keys_of_every_size_cross_and_cannot_leave_again() {
             let read = |read: &keyferry::document::parts::ReadBack| {
                 format!("{} {}", read.attribute, read.value) == expected
             };
-            assert!(
-                imported.attributes.iter().any(read),
-                "{expected}: {:#?}",
-                imported.attributes
-            );
+            assert!(imported.attributes.iter().any(read), "{expected}: {:#?}", imported.attributes);
         }
         prove(&tokens, "hoster", COPY, &crossing.spki);
         let session = beside("hoster");
         let key = one(&session, COPY, ObjectClass::PRIVATE_KEY);
-        assert!(
-            session
-                .update_attributes(key, &[Attribute::Extractable(true)])
-                .is_err()
-        );
+        assert!(session.update_attributes(key, &[Attribute::Extractable(true)]).is_err());
 
-        // A second import keeps the first. Only the import itself saw what the AES key of a composite wrap held.
+        // A second import keeps the first. Only the import itself saw what the AES key of a
+        // composite wrap held.
         let again = crossing.import(&hoster).unwrap();
         assert!(!again.imported);
         let kept = imported.attributes.strip_prefix(&again.attributes[..]);
@@ -189,11 +163,7 @@ fn an_import_that_was_cut_short_is_done_again() {
     for mechanism in BOTH_WAYS {
         let crossing = cross(&tokens, (&tenant, &hoster), mechanism, 2048, 2048);
         let session = beside("hoster");
-        let kinds = [
-            ObjectClass::PRIVATE_KEY,
-            ObjectClass::PUBLIC_KEY,
-            ObjectClass::CERTIFICATE,
-        ];
+        let kinds = [ObjectClass::PRIVATE_KEY, ObjectClass::PUBLIC_KEY, ObjectClass::CERTIFICATE];
         for kept in kinds {
             crossing.import(&hoster).unwrap();
             for lost in kinds.into_iter().filter(|kind| *kind != kept) {
@@ -204,21 +174,12 @@ fn an_import_that_was_cut_short_is_done_again() {
             assert_eq!(all(&session, COPY).len(), 3);
         }
         // Other usages are another key.
-        let usage = Usage {
-            decrypt: false,
-            ..BOTH
-        };
-        let key = ImportKey {
-            usage,
-            ..crossing.key()
-        };
+        let usage = Usage { decrypt: false, ..BOTH };
+        let key = ImportKey { usage, ..crossing.key() };
         let again = import(&hoster, crossing.order(), key, &crossing.wrapped);
         assert!(again.unwrap().imported);
         // The label of an object of another id is taken.
-        let key = ImportKey {
-            id: SOURCE,
-            ..crossing.key()
-        };
+        let key = ImportKey { id: SOURCE, ..crossing.key() };
         let taken = import(&hoster, crossing.order(), key, &crossing.wrapped);
         refused(taken.map(drop), Rule::TargetExists);
         assert!(all(&session, SOURCE).is_empty());
@@ -235,10 +196,7 @@ fn what_is_not_the_tenants_key_leaves_nothing_behind() {
     for mechanism in BOTH_WAYS {
         let crossing = cross(&tokens, (&tenant, &hoster), mechanism, 2048, 2048);
         let other = make(&tenant, COPY, &spec("other"));
-        let key = ImportKey {
-            spki: &other.spki,
-            ..crossing.key()
-        };
+        let key = ImportKey { spki: &other.spki, ..crossing.key() };
         let order = crossing.order();
         let imported = import(&hoster, order, key, &crossing.wrapped);
         refused(imported.map(drop), Rule::TargetModulus);
@@ -253,16 +211,10 @@ fn what_is_not_the_tenants_key_leaves_nothing_behind() {
             assert_eq!(imported.err().unwrap().exit_code(), 5);
             assert_nothing_left("hoster", &[KEK]);
         }
-        let key = ImportKey {
-            certificate: b"nonsense",
-            ..crossing.key()
-        };
+        let key = ImportKey { certificate: b"nonsense", ..crossing.key() };
         let imported = import(&hoster, order, key, &crossing.wrapped);
         refused(imported.map(drop), Rule::TargetCertificate);
-        let order = ImportOrder {
-            kek: SOURCE,
-            ..order
-        };
+        let order = ImportOrder { kek: SOURCE, ..order };
         let imported = import(&hoster, order, crossing.key(), &crossing.wrapped);
         refused(imported.map(drop), Rule::KekKey);
         assert_nothing_left("hoster", &[KEK]);
@@ -273,7 +225,8 @@ fn what_is_not_the_tenants_key_leaves_nothing_behind() {
     }
 }
 
-/// One wrong key among many: it is named, what was imported stays, and nothing of the wrong one is left.
+/// One wrong key among many: it is named, what was imported stays, and nothing of the wrong one is
+/// left.
 #[test]
 fn many_keys_cross_in_several_sessions_in_their_order() {
     let tokens = Tokens::new(&["tenant", "hoster"]);
@@ -287,9 +240,8 @@ fn many_keys_cross_in_several_sessions_in_their_order() {
         Fixed(id)
     };
     let labels: Vec<String> = (0..count).map(|n| format!("key-{n}")).collect();
-    let targets: Vec<Target> = (0..count)
-        .map(|n| make(&tenant, id(1, n), &spec(&labels[usize::from(n)])))
-        .collect();
+    let targets: Vec<Target> =
+        (0..count).map(|n| make(&tenant, id(1, n), &spec(&labels[usize::from(n)]))).collect();
     let order = WrapOrder {
         kek_spki: &kek.spki,
         trusted: None,
@@ -302,12 +254,7 @@ fn many_keys_cross_in_several_sessions_in_their_order() {
     let certificates: Vec<_> = (targets.iter())
         .map(|target| common::certificate(tokens.folder(), &target.spki, "/CN=key"))
         .collect();
-    let order = ImportOrder {
-        kek: KEK,
-        mechanism: SINGLE_SHOT,
-        oaep: SHA1,
-        sessions: 5,
-    };
+    let order = ImportOrder { kek: KEK, mechanism: SINGLE_SHOT, oaep: SHA1, sessions: 5 };
     let import = |wrapped: &[WrappedKey]| {
         let key = |n: usize| ImportKey {
             id: id(2, n as u8),
@@ -317,9 +264,8 @@ fn many_keys_cross_in_several_sessions_in_their_order() {
             usage: BOTH,
             born: false,
         };
-        let keys: Vec<_> = (wrapped.iter().enumerate())
-            .map(|(n, wrapped)| (key(n), wrapped))
-            .collect();
+        let keys: Vec<_> =
+            (wrapped.iter().enumerate()).map(|(n, wrapped)| (key(n), wrapped)).collect();
         hoster.import(order, &keys, &|_| ())
     };
     wrapped.swap(7, 8);

@@ -8,13 +8,10 @@ fn the_kek_is_what_it_was_asked_to_be_and_stays_so() {
     let _tokens = Tokens::new(&["hoster"]);
     let module = open();
     let hsm = login(&module, "hoster");
-    let kek = hsm
-        .kek_create(KEK, "kek", kek_spec(COMPOSITE, 4096), &none_waived)
-        .unwrap();
+    let kek = hsm.kek_create(KEK, "kek", kek_spec(COMPOSITE, 4096), &none_waived).unwrap();
     assert!(kek.made && kek.missed.is_empty());
-    let values: Vec<_> = (kek.attributes.iter())
-        .map(|read| format!("{} {}", read.attribute, read.value))
-        .collect();
+    let values: Vec<_> =
+        (kek.attributes.iter()).map(|read| format!("{} {}", read.attribute, read.value)).collect();
     for expected in [
         "CKA_TOKEN true",
         "CKA_EXTRACTABLE false",
@@ -24,31 +21,21 @@ fn the_kek_is_what_it_was_asked_to_be_and_stays_so() {
     ] {
         assert!(values.iter().any(|value| value == expected), "{values:#?}");
     }
-    let again = hsm
-        .kek_create(KEK, "kek", kek_spec(COMPOSITE, 4096), &none_waived)
-        .unwrap();
+    let again = hsm.kek_create(KEK, "kek", kek_spec(COMPOSITE, 4096), &none_waived).unwrap();
     assert!(!again.made);
     assert_eq!(again.spki, kek.spki);
     assert_eq!(again.attributes, kek.attributes);
-    let checked = hsm
-        .kek_check(KEK, &kek.spki, COMPOSITE, &none_waived)
-        .unwrap();
+    let checked = hsm.kek_check(KEK, &kek.spki, COMPOSITE, &none_waived).unwrap();
     assert_eq!(checked, kek.attributes);
 
     let session = beside("hoster");
     let private = one(&session, KEK, ObjectClass::PRIVATE_KEY);
-    for change in [
-        Attribute::Decrypt(true),
-        Attribute::Sign(true),
-        Attribute::Label(b"other".to_vec()),
-    ] {
+    for change in
+        [Attribute::Decrypt(true), Attribute::Sign(true), Attribute::Label(b"other".to_vec())]
+    {
         assert!(session.update_attributes(private, &[change]).is_err());
     }
-    assert!(
-        session
-            .copy_object(private, &[Attribute::Label(b"copy".to_vec())])
-            .is_err()
-    );
+    assert!(session.copy_object(private, &[Attribute::Label(b"copy".to_vec())]).is_err());
     drop(session);
 
     // Another key in its place is not destroyed.
@@ -59,10 +46,7 @@ fn the_kek_is_what_it_was_asked_to_be_and_stays_so() {
     assert!(!hsm.holds(KEK).unwrap());
     hsm.kek_destroy(KEK, fingerprint).unwrap();
     assert!(all(&beside("hoster"), KEK).is_empty());
-    refused(
-        hsm.kek_check(KEK, &kek.spki, COMPOSITE, &none_waived),
-        Rule::KekKey,
-    );
+    refused(hsm.kek_check(KEK, &kek.spki, COMPOSITE, &none_waived), Rule::KekKey);
 }
 
 #[test]
@@ -71,32 +55,18 @@ fn half_a_kek_is_made_again_under_the_same_id() {
     let module = open();
     let hsm = login(&module, "hoster");
     for lost in [ObjectClass::PRIVATE_KEY, ObjectClass::PUBLIC_KEY] {
-        let kek = hsm
-            .kek_create(KEK, "kek", kek_spec(COMPOSITE, 2048), &none_waived)
-            .unwrap();
+        let kek = hsm.kek_create(KEK, "kek", kek_spec(COMPOSITE, 2048), &none_waived).unwrap();
         let session = beside("hoster");
         session.destroy_object(one(&session, KEK, lost)).unwrap();
-        refused(
-            hsm.kek_check(KEK, &kek.spki, COMPOSITE, &none_waived),
-            Rule::KekKey,
-        );
-        let again = hsm
-            .kek_create(KEK, "kek", kek_spec(COMPOSITE, 2048), &none_waived)
-            .unwrap();
+        refused(hsm.kek_check(KEK, &kek.spki, COMPOSITE, &none_waived), Rule::KekKey);
+        let again = hsm.kek_create(KEK, "kek", kek_spec(COMPOSITE, 2048), &none_waived).unwrap();
         assert!(again.made && again.spki != kek.spki);
         assert_eq!(all(&session, KEK).len(), 2);
         // The KEK of an earlier offer is not this one.
-        refused(
-            hsm.kek_check(KEK, &kek.spki, COMPOSITE, &none_waived),
-            Rule::KekKey,
-        );
+        refused(hsm.kek_check(KEK, &kek.spki, COMPOSITE, &none_waived), Rule::KekKey);
     }
     // Another size is another KEK.
-    assert!(
-        hsm.kek_create(KEK, "kek", kek_spec(COMPOSITE, 3072), &none_waived)
-            .unwrap()
-            .made
-    );
+    assert!(hsm.kek_create(KEK, "kek", kek_spec(COMPOSITE, 3072), &none_waived).unwrap().made);
 }
 
 /// A KEK as another program would make it, with some attributes otherwise.
@@ -132,9 +102,7 @@ fn plant(session: &Session, otherwise: &[Attribute]) -> Vec<u8> {
         Attribute::ModulusBits(2048.into()),
         Attribute::PublicExponent(vec![1, 0, 1]),
     ];
-    let (public, _) = session
-        .generate_key_pair(&Ck::RsaPkcsKeyPairGen, &public, &private)
-        .unwrap();
+    let (public, _) = session.generate_key_pair(&Ck::RsaPkcsKeyPairGen, &public, &private).unwrap();
     spki_of(session, public)
 }
 
@@ -172,30 +140,17 @@ fn each_attribute_that_a_kek_lacks_has_its_rule() {
     check(&[Attribute::Modifiable(true)], Rule::KekModifiable);
     check(&[Attribute::Copyable(true)], Rule::KekCopyable);
     let more = vec![MechanismType::RSA_PKCS_OAEP, MechanismType::RSA_PKCS];
-    check(
-        &[Attribute::AllowedMechanisms(more)],
-        Rule::KekAllowedMechanisms,
-    );
+    check(&[Attribute::AllowedMechanisms(more)], Rule::KekAllowedMechanisms);
 
     let spki = plant(&session, &[]);
-    refused(
-        hsm.kek_check(KEK, &spki, COMPOSITE, &none_waived),
-        Rule::KekUnwrapTemplate,
-    );
-    hsm.kek_check(KEK, &spki, COMPOSITE, &template_waived)
-        .unwrap();
+    refused(hsm.kek_check(KEK, &spki, COMPOSITE, &none_waived), Rule::KekUnwrapTemplate);
+    hsm.kek_check(KEK, &spki, COMPOSITE, &template_waived).unwrap();
     // With the waiver it is a KEK that may be kept, and the miss is on record.
-    let kept = hsm
-        .kek_create(KEK, "kek", kek_spec(COMPOSITE, 2048), &template_waived)
-        .unwrap();
+    let kept = hsm.kek_create(KEK, "kek", kek_spec(COMPOSITE, 2048), &template_waived).unwrap();
     assert!(!kept.made);
     assert_eq!(kept.missed[0].0, Rule::KekUnwrapTemplate);
     // Without it, it is made again.
-    assert!(
-        hsm.kek_create(KEK, "kek", kek_spec(COMPOSITE, 2048), &none_waived)
-            .unwrap()
-            .made
-    );
+    assert!(hsm.kek_create(KEK, "kek", kek_spec(COMPOSITE, 2048), &none_waived).unwrap().made);
 }
 
 #[test]
@@ -234,17 +189,8 @@ fn a_kek_that_was_made_elsewhere_is_no_kek() {
     let mut public = shared.to_vec();
     public.push(Attribute::Class(ObjectClass::PUBLIC_KEY));
     session.create_object(&public).unwrap();
-    let spki = known
-        .to_public_key()
-        .to_public_key_der()
-        .unwrap()
-        .into_vec();
-    refused(
-        hsm.kek_check(KEK, &spki, COMPOSITE, &|_| true),
-        Rule::KekLocal,
-    );
-    let made = hsm
-        .kek_create(KEK, "kek", kek_spec(COMPOSITE, 2048), &|_| true)
-        .unwrap();
+    let spki = known.to_public_key().to_public_key_der().unwrap().into_vec();
+    refused(hsm.kek_check(KEK, &spki, COMPOSITE, &|_| true), Rule::KekLocal);
+    let made = hsm.kek_create(KEK, "kek", kek_spec(COMPOSITE, 2048), &|_| true).unwrap();
     assert!(made.made && made.spki != spki);
 }

@@ -1,5 +1,5 @@
-//! Tokens driven for real: what they hold, what they refuse, what remains after something went wrong. One process,
-//! because SoftHSM reads its configuration once; the tests take turns.
+//! Tokens driven for real: what they hold, what they refuse, what remains after something went
+//! wrong. One process, because SoftHSM reads its configuration once; the tests take turns.
 #![cfg(feature = "hsm")]
 
 use std::path::Path;
@@ -43,10 +43,7 @@ const SHA1: OaepHash = OaepHash::Sha1;
 const KEK: CkaId = Fixed([0xCE; 20]);
 const SOURCE: CkaId = Fixed([0x50; 20]);
 const COPY: CkaId = Fixed([0xC0; 20]);
-const BOTH: Usage = Usage {
-    sign: true,
-    decrypt: true,
-};
+const BOTH: Usage = Usage { sign: true, decrypt: true };
 
 /// SoftHSM behind the shim, which knows both ways.
 fn open() -> Module {
@@ -61,7 +58,8 @@ fn login<'m>(module: &'m Module, label: &str) -> Hsm<'m> {
     module.token(label).unwrap().login(Some(&pin(PIN))).unwrap()
 }
 
-/// A session past Keyferry, as another program of the operator would have; this process is logged in already.
+/// A session past Keyferry, as another program of the operator would have; this process is logged
+/// in already.
 fn beside(label: &str) -> Session {
     let module = Pkcs11::new(MODULE).unwrap();
     let slots = module.get_slots_with_initialized_token().unwrap();
@@ -72,9 +70,7 @@ fn beside(label: &str) -> Session {
 }
 
 fn all(session: &Session, id: CkaId) -> Vec<ObjectHandle> {
-    session
-        .find_objects(&[Attribute::Id(id.0.to_vec())])
-        .unwrap()
+    session.find_objects(&[Attribute::Id(id.0.to_vec())]).unwrap()
 }
 
 fn one(session: &Session, id: CkaId, class: ObjectClass) -> ObjectHandle {
@@ -90,18 +86,11 @@ fn kek_spec(mechanism: Mechanism, bits: u32) -> KekSpec {
 }
 
 fn make(hsm: &Hsm, id: CkaId, spec: &TargetSpec) -> Target {
-    hsm.target_make(&hsm.inventory().unwrap(), id, spec)
-        .unwrap()
+    hsm.target_make(&hsm.inventory().unwrap(), id, spec).unwrap()
 }
 
 fn wrap(hsm: &Hsm, target: &Target, kek_spki: &[u8], mechanism: Mechanism) -> WrappedKey {
-    let order = WrapOrder {
-        kek_spki,
-        trusted: None,
-        mechanism,
-        oaep: SHA1,
-        sessions: 1,
-    };
+    let order = WrapOrder { kek_spki, trusted: None, mechanism, oaep: SHA1, sessions: 1 };
     let mut wrapped = hsm.wrap(&order, &[target], &|_| ()).unwrap();
     wrapped.remove(0)
 }
@@ -122,11 +111,7 @@ fn spki_of(session: &Session, object: ObjectHandle) -> Vec<u8> {
     use rsa::pkcs8::EncodePublicKey;
     let kinds = [AttributeType::Modulus, AttributeType::PublicExponent];
     let values = session.get_attributes(object, &kinds).unwrap();
-    let [
-        Attribute::Modulus(modulus),
-        Attribute::PublicExponent(exponent),
-    ] = &values[..]
-    else {
+    let [Attribute::Modulus(modulus), Attribute::PublicExponent(exponent)] = &values[..] else {
         panic!("no RSA key")
     };
     let number = rsa::BoxedUint::from_be_slice_vartime;
@@ -135,12 +120,7 @@ fn spki_of(session: &Session, object: ObjectHandle) -> Vec<u8> {
 }
 
 fn spec(label: &str) -> TargetSpec<'_> {
-    TargetSpec {
-        label,
-        kind: KeyType::Rsa(2048),
-        usage: BOTH,
-        trusted_only: false,
-    }
+    TargetSpec { label, kind: KeyType::Rsa(2048), usage: BOTH, trusted_only: false }
 }
 
 /// No object is on the token but those of these ids.

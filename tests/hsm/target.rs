@@ -11,36 +11,23 @@ fn a_target_is_made_once_and_found_by_its_public_half() {
     assert!(made.made);
     let again = make(&hsm, SOURCE, &spec("signing"));
     assert!(!again.made && again.spki == made.spki);
-    let found = hsm
-        .target_by_spki(&hsm.inventory().unwrap(), &made.spki)
-        .unwrap();
+    let found = hsm.target_by_spki(&hsm.inventory().unwrap(), &made.spki).unwrap();
     assert_eq!(found.id, SOURCE.0);
     hsm.target_check(&found, KeyType::Rsa(2048), false).unwrap();
+    refused(hsm.target_check(&found, KeyType::Rsa(3072), false), Rule::TargetKey);
     refused(
-        hsm.target_check(&found, KeyType::Rsa(3072), false),
-        Rule::TargetKey,
-    );
-    refused(
-        hsm.target_make(&hsm.inventory().unwrap(), COPY, &spec("signing"))
-            .map(drop),
+        hsm.target_make(&hsm.inventory().unwrap(), COPY, &spec("signing")).map(drop),
         Rule::TargetExists,
     );
-    refused(
-        hsm.target_by_spki(&hsm.inventory().unwrap(), b"nonsense")
-            .map(drop),
-        Rule::TargetKey,
-    );
+    refused(hsm.target_by_spki(&hsm.inventory().unwrap(), b"nonsense").map(drop), Rule::TargetKey);
 
     // Half a pair is made again.
     let session = beside("tenant");
-    session
-        .destroy_object(one(&session, SOURCE, ObjectClass::PUBLIC_KEY))
-        .unwrap();
+    session.destroy_object(one(&session, SOURCE, ObjectClass::PUBLIC_KEY)).unwrap();
     let again = make(&hsm, SOURCE, &spec("signing"));
     assert!(again.made && again.spki != made.spki);
     refused(
-        hsm.target_by_spki(&hsm.inventory().unwrap(), &made.spki)
-            .map(drop),
+        hsm.target_by_spki(&hsm.inventory().unwrap(), &made.spki).map(drop),
         Rule::TargetMissing,
     );
 
@@ -67,14 +54,9 @@ fn two_keys_that_fit_are_ambiguous() {
     ];
     let spki = key.to_public_key().to_public_key_der().unwrap().into_vec();
     session.create_object(&template).unwrap();
-    hsm.target_by_spki(&hsm.inventory().unwrap(), &spki)
-        .unwrap();
+    hsm.target_by_spki(&hsm.inventory().unwrap(), &spki).unwrap();
     session.create_object(&template).unwrap();
-    refused(
-        hsm.target_by_spki(&hsm.inventory().unwrap(), &spki)
-            .map(drop),
-        Rule::TargetAmbiguous,
-    );
+    refused(hsm.target_by_spki(&hsm.inventory().unwrap(), &spki).map(drop), Rule::TargetAmbiguous);
 }
 
 #[test]
@@ -84,13 +66,10 @@ fn a_target_that_must_not_be_wrapped_is_refused_by_name() {
     let hsm = login(&module, "tenant");
     let session = beside("tenant");
     let check = |private: &[Attribute], exponent: &[u8], rule: Rule| {
-        let public = [
-            Attribute::ModulusBits(2048.into()),
-            Attribute::PublicExponent(exponent.to_vec()),
-        ];
-        let (public, private) = session
-            .generate_key_pair(&Ck::RsaPkcsKeyPairGen, &public, private)
-            .unwrap();
+        let public =
+            [Attribute::ModulusBits(2048.into()), Attribute::PublicExponent(exponent.to_vec())];
+        let (public, private) =
+            session.generate_key_pair(&Ck::RsaPkcsKeyPairGen, &public, private).unwrap();
         let target = hsm.target_by_spki(&hsm.inventory().unwrap(), &spki_of(&session, public));
         refused(
             target.and_then(|target| hsm.target_check(&target, KeyType::Rsa(2048), false)),
@@ -103,11 +82,7 @@ fn a_target_that_must_not_be_wrapped_is_refused_by_name() {
     check(&plain, &[1, 0, 1], Rule::TargetSensitive);
     let stays = [sensitive.clone(), Attribute::Extractable(false)];
     check(&stays, &[1, 0, 1], Rule::TargetExtractable);
-    let trusted = [
-        sensitive.clone(),
-        extractable.clone(),
-        Attribute::WrapWithTrusted(true),
-    ];
+    let trusted = [sensitive.clone(), extractable.clone(), Attribute::WrapWithTrusted(true)];
     check(&trusted, &[1, 0, 1], Rule::TargetExtractable);
     check(&[sensitive, extractable], &[3], Rule::TargetKey);
 }
@@ -127,12 +102,7 @@ fn a_certificate_is_stored_beside_its_key_and_found() {
     assert_eq!(all(&beside("tenant"), SOURCE).len(), 3);
     refused(store(b"nonsense"), Rule::TargetCertificate);
     // Of two beside one key, nobody chooses.
-    store(&common::certificate(
-        tokens.folder(),
-        &target.spki,
-        "/CN=two",
-    ))
-    .unwrap();
+    store(&common::certificate(tokens.folder(), &target.spki, "/CN=two")).unwrap();
     refused(find(), Rule::TargetAmbiguous);
     // The certificate does not make the pair another one.
     assert!(!make(&hsm, SOURCE, &spec("signing")).made);

@@ -13,9 +13,7 @@ fn tokens_are_found_by_their_label_alone() {
     let missing = module.token("hoster\u{1b}[2J").err().unwrap();
     assert_eq!(missing.rule(), Some(Rule::TokenNotFound));
     assert!(
-        missing
-            .to_string()
-            .contains("\"tenant\", \"twin\", \"twin\"")
+        missing.to_string().contains("\"tenant\", \"twin\", \"twin\"")
             || missing.to_string().contains("\"twin\"")
     );
     assert!(!missing.to_string().contains('\u{1b}'));
@@ -24,11 +22,7 @@ fn tokens_are_found_by_their_label_alone() {
 #[test]
 fn a_file_that_is_no_module_ends_with_exit_code_5() {
     let _tokens = Tokens::new(&[]);
-    for path in [
-        "/no/such/module.so",
-        "/etc/hostname",
-        "/lib/x86_64-linux-gnu/libm.so.6",
-    ] {
+    for path in ["/no/such/module.so", "/etc/hostname", "/lib/x86_64-linux-gnu/libm.so.6"] {
         let error = Module::open(Path::new(path), None).err().unwrap();
         assert_eq!(error.exit_code(), 5, "{error}");
         assert!(error.to_string().contains("--module"));
@@ -49,10 +43,7 @@ fn a_wrong_pin_is_one_try_and_is_seen_afterwards() {
     let hsm = token.login(Some(&pin(PIN))).unwrap();
     assert_eq!(token.pin_state().unwrap(), PinState::Normal);
     // While this process is logged in, no PIN passes unseen, right or wrong.
-    assert_eq!(
-        token.login(Some(&pin("4321"))).err().unwrap().exit_code(),
-        5
-    );
+    assert_eq!(token.login(Some(&pin("4321"))).err().unwrap().exit_code(), 5);
     drop(hsm);
     assert!(token.login(Some(&pin("4321"))).is_err());
     assert!(token.login(None).is_err());
@@ -65,13 +56,8 @@ fn a_login_that_another_part_of_the_process_left_is_no_pin_check() {
     let token = module.token("tenant").unwrap();
     let other = beside("tenant");
     let right = cryptoki::types::AuthPin::new(PIN.to_owned().into_boxed_str());
-    other
-        .login(cryptoki::session::UserType::User, Some(&right))
-        .unwrap();
-    assert_eq!(
-        token.login(Some(&pin("4321"))).err().unwrap().exit_code(),
-        5
-    );
+    other.login(cryptoki::session::UserType::User, Some(&right)).unwrap();
+    assert_eq!(token.login(Some(&pin("4321"))).err().unwrap().exit_code(), 5);
     assert!(token.login(Some(&pin(PIN))).is_ok());
 }
 

@@ -1,5 +1,6 @@
-//! The manual pages of docs/man say what `--help` says, and every example of every command, and every command that
-//! README and docs name with its program, is one that the program takes. Part of each program's own tests, because only the program knows its command line.
+//! The manual pages of docs/man say what `--help` says, and every example of every command, and
+//! every command that README and docs name with its program, is one that the program takes. Part of
+//! each program's own tests, because only the program knows its command line.
 //! `KEYFERRY_MANUAL=write` writes the pages anew.
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
@@ -27,16 +28,10 @@ fn each(command: &Command, path: &str, visit: &mut dyn FnMut(&Command, &str)) {
 fn page(command: &Command, path: &str) -> Vec<u8> {
     // Without clap's feature `string`, names live as long as the program.
     let name: &'static str = path.replace(' ', "-").leak();
-    let man = Man::new(
-        command
-            .clone()
-            .name(name)
-            .bin_name(path.to_owned())
-            .after_help(""),
-    )
-    .title(name)
-    .date("")
-    .manual("Keyferry");
+    let man = Man::new(command.clone().name(name).bin_name(path.to_owned()).after_help(""))
+        .title(name)
+        .date("")
+        .manual("Keyferry");
     let mut page = Vec::new();
     man.render_title(&mut page).unwrap();
     man.render_name_section(&mut page).unwrap();
@@ -56,8 +51,7 @@ fn page(command: &Command, path: &str) -> Vec<u8> {
         }
         end.control("fi", []);
     }
-    end.control("SH", ["EXIT STATUS"])
-        .text([roman(EXIT_STATUS)]);
+    end.control("SH", ["EXIT STATUS"]).text([roman(EXIT_STATUS)]);
     end.to_writer(&mut page).unwrap();
     page
 }
@@ -90,14 +84,9 @@ fn the_manual_says_what_help_says() {
     let there = fs::read_dir(&folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let surplus: Vec<String> = there
-        .filter(of_program)
-        .filter(|file| !pages.contains_key(file))
-        .collect();
-    assert!(
-        surplus.is_empty(),
-        "pages of commands that are not there: {surplus:?}"
-    );
+    let surplus: Vec<String> =
+        there.filter(of_program).filter(|file| !pages.contains_key(file)).collect();
+    assert!(surplus.is_empty(), "pages of commands that are not there: {surplus:?}");
 }
 
 #[test]
@@ -122,17 +111,15 @@ fn every_command_has_examples_and_takes_them() {
                 called = format!("{called} {name}");
                 at = below;
             }
-            assert!(
-                called == path || path == program.get_name(),
-                "{line} stands with {path}"
-            );
+            assert!(called == path || path == program.get_name(), "{line} stands with {path}");
             counted += 1;
         }
     });
     assert!(counted >= 7, "{counted} examples");
 }
 
-/// Where the pages tell somebody to type a command: a line of a block, or what stands between backticks.
+/// Where the pages tell somebody to type a command: a line of a block, or what stands between
+/// backticks.
 fn told(page: &str, program: &str) -> Vec<String> {
     let blocks = page.split("\n```").enumerate();
     let mut told = Vec::new();
@@ -145,7 +132,8 @@ fn told(page: &str, program: &str) -> Vec<String> {
     told.iter().flat_map(|line| said(line, program)).collect()
 }
 
-/// The commands of this program in a line: dots and commas part several, and who is named speaks until another is.
+/// The commands of this program in a line: dots and commas part several, and who is named speaks
+/// until another is.
 fn said(line: &str, program: &str) -> Vec<String> {
     let mut speaker = "";
     let mut said = Vec::new();
@@ -163,7 +151,8 @@ fn said(line: &str, program: &str) -> Vec<String> {
     said
 }
 
-/// The program takes every command that the pages tell somebody to type, and has every option that they name beside it.
+/// The program takes every command that the pages tell somebody to type, and has every option that
+/// they name beside it.
 #[test]
 fn every_command_of_the_pages_is_one() {
     let program = super::command();

@@ -30,10 +30,7 @@ fn id(text: &str) -> Id {
 fn asked(files: &[(&str, &Path)], by: &str, from: &str) -> Asked {
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     Asked {
-        files: files
-            .iter()
-            .map(|(node, path)| (id(node), path.into()))
-            .collect(),
+        files: files.iter().map(|(node, path)| (id(node), path.into())).collect(),
         by: some(by).map(|by| id(&by)),
         from: some(from),
     }
@@ -63,13 +60,7 @@ fn only_files_of_the_plans_nodes_by_the_plans_people_are_looked_at() {
     }
     assert!(asked(&[], "", "").wanted(&local).unwrap().is_empty());
     for by in ["ada", "hal", "iris"] {
-        assert_eq!(
-            asked(&one, by, &"ö".repeat(200))
-                .wanted(&hgs)
-                .unwrap()
-                .len(),
-            1
-        );
+        assert_eq!(asked(&one, by, &"ö".repeat(200)).wanted(&hgs).unwrap().len(), 1);
     }
 }
 
@@ -80,23 +71,15 @@ fn the_report_says_what_was_compared_what_it_proves_and_what_comes_next() {
     let path = folder.path().join("fetched.xml");
     let other = file(&keys.signing, &keys.encryption, &[&keys.other]);
     std::fs::write(&path, &other).unwrap();
-    let pair = Pair {
-        signing: &keys.signing,
-        encryption: &keys.encryption,
-    };
+    let pair = Pair { signing: &keys.signing, encryption: &keys.encryption };
     let taken = |by: &str| {
-        let wanted = asked(&[("node2", &path)], by, "the \u{202e}office")
-            .wanted(&plan)
-            .unwrap();
+        let wanted = asked(&[("node2", &path)], by, "the \u{202e}office").wanted(&plan).unwrap();
         vec![wanted[0].compared_with(pair).unwrap()]
     };
     let said = report(Report::new(""), &plan, &taken("ada"), pair).text();
     for sentence in [
         "node2 publishes the ceremony's certificates as the primary ones; fetched by ada from the \\u{202e}office\n",
-        &format!(
-            "not primary: {} CN=other",
-            keyferry::spki::thumbprint(&keys.other)
-        ),
+        &format!("not primary: {} CN=other", keyferry::spki::thumbprint(&keys.other)),
         "no metadata:  node1",
         "nor that the service can decrypt",
         "You may now deploy new shielded VMs. ",
@@ -110,10 +93,7 @@ fn the_report_says_what_was_compared_what_it_proves_and_what_comes_next() {
     }
     assert!(!said.contains("A CLAIM"), "{said}");
     let said = report(Report::new(""), &plan, &taken("hal"), pair).text();
-    assert!(
-        said.contains("A CLAIM, for an officer of the hoster fetched it"),
-        "{said}"
-    );
+    assert!(said.contains("A CLAIM, for an officer of the hoster fetched it"), "{said}");
     let said = report(Report::new(""), &plan, &[], pair).text();
     assert!(
         said.contains("once you have a metadata.xml with exactly the two thumbprints above"),
@@ -122,9 +102,7 @@ fn the_report_says_what_was_compared_what_it_proves_and_what_comes_next() {
     assert!(said.contains("no metadata:  node1, node2"), "{said}");
     // A wrong file says which node it is of.
     std::fs::write(&path, file(&keys.other, &keys.encryption, &[])).unwrap();
-    let wanted = asked(&[("node2", &path)], "ada", "here")
-        .wanted(&plan)
-        .unwrap();
+    let wanted = asked(&[("node2", &path)], "ada", "here").wanted(&plan).unwrap();
     let error = wanted[0].compared_with(pair).err().unwrap();
     assert_eq!(error.rule(), Some(Rule::MetadataCertificate));
     assert!(error.to_string().contains("node2 ("), "{error}");
@@ -149,17 +127,7 @@ fn the_log_says_what_was_published_and_nothing_where_there_was_none() {
         metadata,
     };
     let line = serde_json::to_string(&event(vec![one.logged()])).unwrap();
-    assert!(
-        line.contains("\"fetched_by\":\"ada\",\"fetched_from\":\"here\""),
-        "{line}"
-    );
-    assert_eq!(
-        serde_json::from_str::<Event>(&line).unwrap(),
-        event(vec![one.logged()])
-    );
-    assert!(
-        !serde_json::to_string(&event(vec![]))
-            .unwrap()
-            .contains("metadata")
-    );
+    assert!(line.contains("\"fetched_by\":\"ada\",\"fetched_from\":\"here\""), "{line}");
+    assert_eq!(serde_json::from_str::<Event>(&line).unwrap(), event(vec![one.logged()]));
+    assert!(!serde_json::to_string(&event(vec![])).unwrap().contains("metadata"));
 }

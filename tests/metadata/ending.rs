@@ -1,4 +1,5 @@
-//! Metadata at the end of a whole ceremony for a (simulated) HGS, through the real programs and both verifiers.
+//! Metadata at the end of a whole ceremony for a (simulated) HGS, through the real programs and
+//! both verifiers.
 
 use std::{fs, path::Path, process::Command};
 
@@ -10,12 +11,10 @@ use crate::common::{
     stage::{Done, Ended, Setting, Stage},
 };
 
-/// A stage whose registration lies on the medium, and what node1 published before (`before.xml`) and after (`node1.xml`).
+/// A stage whose registration lies on the medium, and what node1 published before (`before.xml`)
+/// and after (`node1.xml`).
 fn stage() -> Stage {
-    let setting = Setting {
-        hgs: true,
-        ..Setting::default()
-    };
+    let setting = Setting { hgs: true, ..Setting::default() };
     let mut stage = Stage::with(setting, |plan| plan);
     ready(&mut stage);
     fs::write(stage.path("before.xml"), simulated(&stage, &["metadata"])).unwrap();
@@ -66,11 +65,9 @@ fn a_ceremony_that_ends_with_metadata_holds_and_no_other_file_in_its_place() {
     accept(&stage, "node9=node1.xml").ended_with(2);
     assert!(!stage.path("tenant/outbox/acceptance").exists());
     let said = accept(&stage, "node1=node1.xml").ok();
-    for words in [
-        "You may now deploy new shielded VMs",
-        "Import-HgsGuardian",
-        "New-ShieldingDataFile",
-    ] {
+    for words in
+        ["You may now deploy new shielded VMs", "Import-HgsGuardian", "New-ShieldingDataFile"]
+    {
         assert!(said.contains(words), "{words}: {said}");
     }
     stage.done = Some(Done::Accept);
@@ -101,10 +98,8 @@ fn a_ceremony_that_ends_with_metadata_holds_and_no_other_file_in_its_place() {
         ended.refused(rule);
         assert!(!by_script(&archive), "{name}");
     };
-    let (kept, other) = (
-        "acceptance/node1.metadata.xml",
-        fs::read(stage.path("before.xml")).unwrap(),
-    );
+    let (kept, other) =
+        ("acceptance/node1.metadata.xml", fs::read(stage.path("before.xml")).unwrap());
     spoilt(kept, Some(&other), &[], "DOCUMENT-HASH");
     spoilt(kept, None, &[], "DOCUMENT-MISSING");
     let more = "acceptance/node2.metadata.xml";
@@ -127,7 +122,8 @@ fn an_acceptance_with_metadata_survives_a_kill() {
             }
             killed += 1;
             let again = copy.tenant(&arguments);
-            // The kill may have come between the entry and the name: then the next start has settled it.
+            // The kill may have come between the entry and the name: then the next start has
+            // settled it.
             assert!(
                 again.code == 0 || again.err.contains("PHASE-ORDER"),
                 "{call} {nth}: {}",

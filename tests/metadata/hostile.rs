@@ -12,12 +12,9 @@ fn bombs_are_refused_in_no_time() {
     }
     laughs += "]>";
     let passwd = "<!DOCTYPE x [<!ENTITY e SYSTEM \"file:///etc/passwd\">]>";
-    for doctype in [
-        &laughs,
-        passwd,
-        "<!DOCTYPE x>",
-        "<!DOCTYPE x SYSTEM \"http://127.0.0.1/x.dtd\">",
-    ] {
+    for doctype in
+        [&laughs, passwd, "<!DOCTYPE x>", "<!DOCTYPE x SYSTEM \"http://127.0.0.1/x.dtd\">"]
+    {
         for entity in ["&a11;", "&e;", "1"] {
             let inside = body.replacen("<Version>1", &format!("<Version>{entity}"), 1);
             let said = refused(format!("{doctype}{inside}"), Rule::MetadataFormat);
@@ -28,7 +25,8 @@ fn bombs_are_refused_in_no_time() {
     let nested = |open: &str| open.repeat(size / open.len());
     let attributes: String = (0..110_000).map(|n| format!(" a{n:x}=''")).collect();
     let spaces: String = (0..50_000).map(|n| format!(" xmlns:a{n:x}='b'")).collect();
-    // Half of the namespaces on top, the others each on a child: the product of both is what a parser may copy.
+    // Half of the namespaces on top, the others each on a child: the product of both is what a
+    // parser may copy.
     let some: String = (0..500).map(|n| format!(" xmlns:a{n:x}='b'")).collect();
     let children: String = (0..500).map(|n| format!("<c xmlns:b{n:x}='b'/>")).collect();
     for text in [
@@ -46,10 +44,7 @@ fn bombs_are_refused_in_no_time() {
         format!("<a b='{}'/>", "c".repeat(size - 20)),
         format!("<a>{}", "\u{1}".repeat(100)),
         format!("<a xmlns='{}'/>", "\u{202e}\u{9b}".repeat(100_000)),
-        good().replace(
-            "</Metadata>",
-            &format!("<x xmlns='{}'/></Metadata>", "]]>\u{1b}[2J"),
-        ),
+        good().replace("</Metadata>", &format!("<x xmlns='{}'/></Metadata>", "]]>\u{1b}[2J")),
     ] {
         refused(text, Rule::MetadataFormat);
     }
@@ -83,10 +78,7 @@ fn every_truncation_and_every_flipped_bit_is_harmless() {
                 assert!(metadata.signing == keys.signing && metadata.encryption == keys.encryption);
             }
             Err(error) => assert!(
-                matches!(
-                    error.rule(),
-                    Some(Rule::MetadataFormat | Rule::MetadataCertificate)
-                ),
+                matches!(error.rule(), Some(Rule::MetadataFormat | Rule::MetadataCertificate)),
                 "{error}"
             ),
         }
@@ -119,20 +111,11 @@ fn what_the_service_does_not_publish_is_refused() {
         (&base64, &format!("{head}*{tail}")),
         (&base64, &base64[1..]),
         (&base64, &format!("{base64}AA")),
-        (
-            "</GuardianInformation>",
-            "</GuardianInformation><GuardianInformation/>",
-        ),
+        ("</GuardianInformation>", "</GuardianInformation><GuardianInformation/>"),
         ("</SignedInfo>", &format!("</SignedInfo>{guardian}")),
-        (
-            "<x xmlns=\"urn:x\"/>",
-            &format!("<x xmlns=\"urn:x\">{signing}</x>"),
-        ),
+        ("<x xmlns=\"urn:x\"/>", &format!("<x xmlns=\"urn:x\">{signing}</x>")),
         ("<Version>1</Version>", ""),
-        (
-            "<Version>1</Version>",
-            "<Version>1</Version><Version>1</Version>",
-        ),
+        ("<Version>1</Version>", "<Version>1</Version><Version>1</Version>"),
         ("<Version>1</Version>", "<Version>-1</Version>"),
         ("<Version>1</Version>", "<Version>4294967296</Version>"),
         ("<Version>1</Version>", "<Version/>"),
@@ -141,23 +124,11 @@ fn what_the_service_does_not_publish_is_refused() {
         (" Version=\"1\"", " Version=\"1\" Version=\"1\""),
         ("kps/2014/07\"", "kps/2014/08\""),
         (" xmlns=\"http://schemas.microsoft.com/kps/2014/07\"", ""),
-        (
-            "http://www.w3.org/2000/09/xmldsig#",
-            "http://www.w3.org/2000/09/xmldsig",
-        ),
-        (
-            "<EncryptionCertificateSignature Algorithm=",
-            "<EncryptionCertificateSignature x=",
-        ),
+        ("http://www.w3.org/2000/09/xmldsig#", "http://www.w3.org/2000/09/xmldsig"),
+        ("<EncryptionCertificateSignature Algorithm=", "<EncryptionCertificateSignature x="),
         ("<Parameters>", "<SignatureValue/><Parameters>"),
-        (
-            "<OtherSigningCertificates>",
-            "<OtherSigningCertificates><Certificate/>",
-        ),
-        (
-            "<OtherSigningCertificates>",
-            "<OtherSigningCertificates><Cert>AA==</Cert>",
-        ),
+        ("<OtherSigningCertificates>", "<OtherSigningCertificates><Certificate/>"),
+        ("<OtherSigningCertificates>", "<OtherSigningCertificates><Cert>AA==</Cert>"),
         ("</Metadata>", "</Metadata><Metadata/>"),
         ("</Metadata>", "</Metadata>text"),
         ("</Metadata>", "<Unknown/></Metadata>"),
@@ -168,16 +139,7 @@ fn what_the_service_does_not_publish_is_refused() {
         assert_ne!(spoilt, good(), "{from}");
         refused(spoilt, Rule::MetadataFormat);
     }
-    for nothing in [
-        "",
-        " ",
-        "<",
-        "<a/>",
-        "{}",
-        "\u{feff}",
-        "\u{0}",
-        "<Metadata/>",
-    ] {
+    for nothing in ["", " ", "<", "<a/>", "{}", "\u{feff}", "\u{0}", "<Metadata/>"] {
         refused(nothing, Rule::MetadataFormat);
     }
 }

@@ -1,4 +1,5 @@
-//! What HGS nodes publish: taken only with the ceremony's certificates, and from whoever wrote it never more than a refusal.
+//! What HGS nodes publish: taken only with the ceremony's certificates, and from whoever wrote it
+//! never more than a refusal.
 
 #[cfg(all(feature = "hsm", feature = "custody"))]
 mod accepting;
@@ -33,16 +34,8 @@ struct Keys {
 }
 
 fn openssl(folder: &Path, line: &str) {
-    let done = Command::new("openssl")
-        .args(line.split(' '))
-        .current_dir(folder)
-        .output()
-        .unwrap();
-    assert!(
-        done.status.success(),
-        "{}",
-        String::from_utf8_lossy(&done.stderr)
-    );
+    let done = Command::new("openssl").args(line.split(' ')).current_dir(folder).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
 fn keys() -> &'static Keys {
@@ -108,9 +101,7 @@ fn parse(text: impl AsRef<[u8]>) -> Result<Metadata, Error> {
 #[track_caller]
 fn refused(text: impl AsRef<[u8]>, rule: Rule) -> String {
     let error = parse(text).and_then(|metadata| {
-        metadata
-            .compare(&keys().signing, &keys().encryption)
-            .map(|_| metadata.clone())
+        metadata.compare(&keys().signing, &keys().encryption).map(|_| metadata.clone())
     });
     let error = error.expect_err("a file that is not taken");
     assert_eq!(error.rule(), Some(rule), "{error}");
@@ -140,10 +131,7 @@ fn the_ceremonys_certificates_are_taken_byte_for_byte() {
         .unwrap();
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), &keys.other).unwrap();
     let output = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
-    assert_eq!(
-        output.trim().split('=').nth(1).unwrap().replace(':', ""),
-        other.thumbprint
-    );
+    assert_eq!(output.trim().split('=').nth(1).unwrap().replace(':', ""), other.thumbprint);
     let said = compared.remarks.join("\n");
     for what in ["encryption", "signing"] {
         let expected = format!(
@@ -151,10 +139,7 @@ fn the_ceremonys_certificates_are_taken_byte_for_byte() {
         );
         assert!(said.contains(&expected), "{said}");
     }
-    assert!(
-        said.contains("the signature over the whole file is not verified here"),
-        "{said}"
-    );
+    assert!(said.contains("the signature over the whole file is not verified here"), "{said}");
 }
 
 #[test]
@@ -165,10 +150,8 @@ fn white_space_byte_order_marks_and_utf_16_change_nothing() {
         units.flat_map(bytes).collect()
     };
     let base64 = BASE64.encode(&keys.signing);
-    let lines: Vec<&str> = (0..base64.len())
-        .step_by(76)
-        .map(|at| &base64[at..base64.len().min(at + 76)])
-        .collect();
+    let lines: Vec<&str> =
+        (0..base64.len()).step_by(76).map(|at| &base64[at..base64.len().min(at + 76)]).collect();
     let spaced = good().replace(&base64, &format!("\r\n\t {} \r\n", lines.join("\r\n ")));
     let indented = good().replace("><", ">\n  <!-- between elements -->\n  <");
     let indented = indented.replace("<OtherSigningCertificates>", "<OtherSigningCertificates>\n");
@@ -178,14 +161,9 @@ fn white_space_byte_order_marks_and_utf_16_change_nothing() {
         wide(&good(), u16::to_be_bytes),
         spaced.into_bytes(),
         indented.into_bytes(),
+        good().replace(&base64, &format!("<![CDATA[{base64}]]>")).into_bytes(),
         good()
-            .replace(&base64, &format!("<![CDATA[{base64}]]>"))
-            .into_bytes(),
-        good()
-            .replace(
-                &base64,
-                &format!("&#x{:x};{}", base64.as_bytes()[0], &base64[1..]),
-            )
+            .replace(&base64, &format!("&#x{:x};{}", base64.as_bytes()[0], &base64[1..]))
             .into_bytes(),
         good()
             .replace(
@@ -206,44 +184,23 @@ fn white_space_byte_order_marks_and_utf_16_change_nothing() {
 
 #[test]
 fn other_certificates_are_named_with_their_roles() {
-    let Keys {
-        signing,
-        encryption,
-        other,
-        ..
-    } = keys();
+    let Keys { signing, encryption, other, .. } = keys();
     let named = |der: &[u8]| keyferry::spki::thumbprint(der);
     let wrong = |text: String| refused(text, Rule::MetadataCertificate);
     let said = wrong(file(other, encryption, &[]));
-    assert!(
-        said.contains(&format!("primary: signing {}\n", named(other))),
-        "{said}"
-    );
-    assert!(
-        said.contains(&format!("the ceremony's: signing {}\n", named(signing))),
-        "{said}"
-    );
+    assert!(said.contains(&format!("primary: signing {}\n", named(other))), "{said}");
+    assert!(said.contains(&format!("the ceremony's: signing {}\n", named(signing))), "{said}");
     let said = wrong(file(signing, other, &[]));
-    assert!(
-        said.contains(&format!("primary: encryption {}\n", named(other))),
-        "{said}"
-    );
+    assert!(said.contains(&format!("primary: encryption {}\n", named(other))), "{said}");
     let said = wrong(file(encryption, signing, &[]));
     assert!(said.contains("the two are swapped"), "{said}");
     let said = wrong(file(other, other, &[signing]));
-    assert!(
-        said.contains("one certificate is published for both roles"),
-        "{said}"
-    );
+    assert!(said.contains("one certificate is published for both roles"), "{said}");
     let said = wrong(file(other, encryption, &[encryption, signing]));
     assert!(said.contains("not as the primary one"), "{said}");
     for length in 1..signing.len() {
         wrong(file(&signing[..length], encryption, &[]));
-        wrong(file(
-            signing,
-            &encryption[..length.min(encryption.len() - 1)],
-            &[],
-        ));
+        wrong(file(signing, &encryption[..length.min(encryption.len() - 1)], &[]));
     }
     let longer = [signing.as_slice(), &[0]].concat();
     wrong(file(&longer, encryption, &[]));
@@ -258,22 +215,14 @@ fn other_certificates_are_named_with_their_roles() {
 fn what_cannot_be_judged_is_said_and_does_not_refuse() {
     let keys = keys();
     let judge = |text: String| {
-        let compared = parse(text)
-            .unwrap()
-            .compare(&keys.signing, &keys.encryption);
+        let compared = parse(text).unwrap().compare(&keys.signing, &keys.encryption);
         compared.unwrap().remarks.join("\n")
     };
     let said = judge(good().replacen(RSA_SHA256, "urn:\u{202e}unknown", 1));
-    assert!(
-        said.contains("the algorithm urn:\\u{202e}unknown is not one that is known"),
-        "{said}"
-    );
+    assert!(said.contains("the algorithm urn:\\u{202e}unknown is not one that is known"), "{said}");
     let value = BASE64.encode(&keys.over_encryption);
     let said = judge(good().replace(&value, ""));
-    assert!(
-        said.contains("it does not fit the plain certificate"),
-        "{said}"
-    );
+    assert!(said.contains("it does not fit the plain certificate"), "{said}");
     let extension = "<more xmlns=\"urn:\u{9b}x\" xmlns:y=\"urn:y\"><y:z/></more></Metadata>";
     let said = judge(good().replace("</Metadata>", extension));
     assert!(
@@ -282,10 +231,7 @@ fn what_cannot_be_judged_is_said_and_does_not_refuse() {
     );
     let odd = file(&keys.signing, &keys.encryption, &[b"no certificate"]);
     let compared = parse(odd).unwrap().compare(&keys.signing, &keys.encryption);
-    assert_eq!(
-        compared.unwrap().others[0].subject,
-        "not a certificate that can be read"
-    );
+    assert_eq!(compared.unwrap().others[0].subject, "not a certificate that can be read");
 }
 
 fn show(name: &str, bytes: &[u8]) -> Result<String, Error> {
@@ -300,21 +246,15 @@ fn show(name: &str, bytes: &[u8]) -> Result<String, Error> {
 fn the_auditor_explains_a_file() {
     let keys = keys();
     let hostile = good().replacen(RSA_SHA256, "urn:\u{202e}", 1);
-    let marked: Vec<u8> = std::iter::once(0xfeff)
-        .chain(hostile.encode_utf16())
-        .flat_map(u16::to_le_bytes)
-        .collect();
-    for (name, bytes) in [
-        ("node1.metadata.xml", marked.as_slice()),
-        ("fetched", hostile.as_bytes()),
-    ] {
+    let marked: Vec<u8> =
+        std::iter::once(0xfeff).chain(hostile.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    for (name, bytes) in
+        [("node1.metadata.xml", marked.as_slice()), ("fetched", hostile.as_bytes())]
+    {
         let text = show(name, bytes).unwrap();
         for sentence in [
             "This is metadata of a Key Protection Service",
-            &format!(
-                "signing:      {} CN=signing",
-                keyferry::spki::thumbprint(&keys.signing)
-            ),
+            &format!("signing:      {} CN=signing", keyferry::spki::thumbprint(&keys.signing)),
             &format!(
                 "encryption:   {} CN=encryption",
                 keyferry::spki::thumbprint(&keys.encryption)
@@ -326,19 +266,9 @@ fn the_auditor_explains_a_file() {
         ] {
             assert!(text.contains(sentence), "no {sentence:?} in\n{text}");
         }
-        assert!(
-            text.chars().all(|c| c == '\n' || !c.is_control()),
-            "{text:?}"
-        );
+        assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
     }
-    for (name, bytes) in [
-        ("x.xml", b"no" as &[u8]),
-        ("x", b"<html>"),
-        ("x.xml", b"\xff\xfe<"),
-    ] {
-        assert_eq!(
-            show(name, bytes).unwrap_err().rule(),
-            Some(Rule::MetadataFormat)
-        );
+    for (name, bytes) in [("x.xml", b"no" as &[u8]), ("x", b"<html>"), ("x.xml", b"\xff\xfe<")] {
+        assert_eq!(show(name, bytes).unwrap_err().rule(), Some(Rule::MetadataFormat));
     }
 }

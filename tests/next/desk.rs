@@ -23,9 +23,7 @@ impl Desk {
             concat!(env!("CARGO_MANIFEST_DIR"), "/ceremony-scripts/rehearse"),
         ]);
         let bin = std::path::Path::new(env!("CARGO_BIN_EXE_keyferry-audit"));
-        command
-            .args(arguments)
-            .env("KEYFERRY_BIN", bin.parent().unwrap());
+        command.args(arguments).env("KEYFERRY_BIN", bin.parent().unwrap());
         Desk {
             session: spawn_command(command, Some(600_000)).unwrap(),
             side: "hoster",
@@ -53,14 +51,9 @@ impl Desk {
         );
         let mut command = Command::new("bash");
         command.args(["-c", &script, "sh", program, "--dir", side]);
-        command
-            .arg("--module")
-            .arg(stage.module(side))
-            .args(["--token", side, "next"]);
+        command.arg("--module").arg(stage.module(side)).args(["--token", side, "next"]);
         stage.environment(&mut command, side);
-        command
-            .env_remove("NO_COLOR")
-            .envs(variables.iter().copied());
+        command.env_remove("NO_COLOR").envs(variables.iter().copied());
         command.current_dir(stage.dir.path());
         Desk {
             session: spawn_command(command, Some(600_000)).unwrap(),
@@ -83,9 +76,7 @@ impl Desk {
 
     fn tail(&self) -> String {
         let from = self.recording.len().saturating_sub(1500);
-        let from = (from..)
-            .find(|at| self.recording.is_char_boundary(*at))
-            .unwrap();
+        let from = (from..).find(|at| self.recording.is_char_boundary(*at)).unwrap();
         self.recording[from..].to_owned()
     }
 
@@ -142,13 +133,8 @@ impl Desk {
         let rest = self.session.exp_eof().unwrap();
         let all = std::mem::take(&mut self.recording) + &rest;
         // rexpect reads bytes as characters; what was decoded before stays as it is.
-        let bytes: Option<Vec<u8>> = all
-            .chars()
-            .map(|c| u8::try_from(u32::from(c)).ok())
-            .collect();
-        bytes
-            .and_then(|bytes| String::from_utf8(bytes).ok())
-            .unwrap_or(all)
+        let bytes: Option<Vec<u8>> = all.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
+        bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or(all)
     }
 }
 

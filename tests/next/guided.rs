@@ -71,13 +71,7 @@ fn to_the_end(desk: &mut Desk, work: &Path) {
             .unwrap();
     desk.answer(
         "Word 1 of 16",
-        &words(
-            offer["body"]["fingerprint"]
-                .as_str()
-                .unwrap()
-                .parse()
-                .unwrap(),
-        ),
+        &words(offer["body"]["fingerprint"].as_str().unwrap().parse().unwrap()),
     );
     desk.sees("Done.");
     desk.enter("Enter to begin");
@@ -110,21 +104,13 @@ fn to_the_end(desk: &mut Desk, work: &Path) {
     desk.sees("Done.");
     desk.enter("Enter to begin");
     desk.answer("Where is the folder package/?", &medium);
-    signed(
-        desk,
-        "h",
-        Some(&pin),
-        Some(("Where is the folder package/?", &medium)),
-    );
+    signed(desk, "h", Some(&pin), Some(("Where is the folder package/?", &medium)));
     for id in ["dan", "eve", "gus"] {
         desk.answer(
             "Share file of the next custodian",
             &path(&format!("tenant/outbox/shares/{id}.age")),
         );
-        desk.answer(
-            "Identity file that opens it",
-            &path(&format!("people/{id}/identity")),
-        );
+        desk.answer("Identity file that opens it", &path(&format!("people/{id}/identity")));
     }
     desk.sees("Done.");
     desk.enter("Enter to begin");
@@ -159,12 +145,7 @@ fn to_the_end(desk: &mut Desk, work: &Path) {
     choose(desk, "h");
     desk.enter("Enter to begin");
     desk.answer("Where is the folder acceptance/?", &medium);
-    signed(
-        desk,
-        "h",
-        Some(&pin),
-        Some(("Where is the folder acceptance/?", &medium)),
-    );
+    signed(desk, "h", Some(&pin), Some(("Where is the folder acceptance/?", &medium)));
     desk.sees("Done.");
     desk.enter("Enter to begin");
     signed(desk, "h", None, None);
@@ -225,10 +206,7 @@ fn a_plan_of_ones_own_is_rehearsed() {
     desk.sees("Schritt 1 von");
     desk.enter("Enter beginnt");
     let plan = Plan::read(&plan).unwrap();
-    desk.answer(
-        "Word 1 of 16",
-        &fingerprint::words(&plan.hash().0)[..16].join(" "),
-    );
+    desk.answer("Word 1 of 16", &fingerprint::words(&plan.hash().0)[..16].join(" "));
     desk.sees("Getan.");
     desk.answer("Enter beginnt", "q");
     choose(&mut desk, "q");

@@ -1,4 +1,5 @@
-//! A whole ceremony through `next`, on terminals of its own: one desk for each side, with what people do wrong.
+//! A whole ceremony through `next`, on terminals of its own: one desk for each side, with what
+//! people do wrong.
 #![cfg(all(feature = "hsm", feature = "custody"))]
 
 #[path = "../common/mod.rs"]
@@ -24,9 +25,7 @@ fn share(stage: &Stage, id: &str) -> Share {
     let file = std::fs::read(stage.path(&format!("tenant/outbox/shares/{id}.age"))).unwrap();
     let identity = std::fs::read(stage.path(&format!("people/{id}.identity"))).unwrap();
     let none = |_: &str| unreachable!("it has no passphrase");
-    custodian::open_share(&file, &identity, &none)
-        .unwrap()
-        .share
+    custodian::open_share(&file, &identity, &none).unwrap().share
 }
 
 /// Types the plan's path and words, one of them wrong.
@@ -120,11 +119,7 @@ fn import(desk: &mut Desk, stage: &Stage) {
     let record = share(stage, "cyd").record();
     let page = lines::lines(record.as_slice()).unwrap();
     for (n, line) in page.iter().enumerate() {
-        let question = if n == 0 {
-            "Line 1,".into()
-        } else {
-            format!("Line {} of 5", n + 1)
-        };
+        let question = if n == 0 { "Line 1,".into() } else { format!("Line {} of 5", n + 1) };
         if n == 2 {
             let slip = if line.starts_with('Q') { "R" } else { "Q" };
             desk.answer(&question, &format!("{slip}{}", &line[1..]));
@@ -134,10 +129,7 @@ fn import(desk: &mut Desk, stage: &Stage) {
         desk.answer(&question, line);
     }
     desk.sees("the share of cyd is right; 2 more needed");
-    desk.answer(
-        "Share file of the next custodian",
-        "tenant/outbox/shares/eve.age",
-    );
+    desk.answer("Share file of the next custodian", "tenant/outbox/shares/eve.age");
     desk.answer("Identity file that opens it", "people/gus.identity");
     desk.sees("SHARE-IDENTITY");
     // A hand scanner types what it reads, in whatever order the codes come.
@@ -146,21 +138,11 @@ fn import(desk: &mut Desk, stage: &Stage) {
     assert!(codes.len() > 1);
     desk.answer("Share file of the next custodian", "");
     for (n, code) in codes.iter().rev().enumerate() {
-        desk.answer(
-            if n == 0 {
-                "or the first code"
-            } else {
-                "Code 1 of"
-            },
-            code,
-        );
+        desk.answer(if n == 0 { "or the first code" } else { "Code 1 of" }, code);
     }
     desk.answer("Identity file that opens it", "people/eve.identity");
     desk.sees("the share of eve is right; 1 more needed");
-    desk.answer(
-        "Share file of the next custodian",
-        "tenant/outbox/shares/gus.age",
-    );
+    desk.answer("Share file of the next custodian", "tenant/outbox/shares/gus.age");
     desk.answer("Identity file that opens it", "people/gus.identity");
     desk.sees("the share of gus is right");
     desk.sees("Done.");
@@ -226,13 +208,7 @@ fn a_whole_ceremony_through_next_on_both_sides() {
     nodes(&mut hoster, &stage, "active");
     hoster.enter("Enter to begin");
     hoster.sees("Done.");
-    sign_document(
-        &mut hoster,
-        &stage,
-        "hoster",
-        "registration",
-        &["hugo", "hedy"],
-    );
+    sign_document(&mut hoster, &stage, "hoster", "registration", &["hugo", "hedy"]);
 
     // Stopped on purpose, and taken up again.
     tenant.enter("Enter to begin");
@@ -242,23 +218,11 @@ fn a_whole_ceremony_through_next_on_both_sides() {
     tenant.enter("Enter to begin");
     tenant.answer("Where is the folder registration/?", "medium");
     tenant.sees("Done.");
-    sign_document(
-        &mut tenant,
-        &stage,
-        "tenant",
-        "acceptance",
-        &["ben", "cora"],
-    );
+    sign_document(&mut tenant, &stage, "tenant", "acceptance", &["ben", "cora"]);
 
     hoster.enter("Enter to begin");
     hoster.answer("Where is the folder acceptance/?", "medium");
-    sign_gate(
-        &mut hoster,
-        &stage,
-        "hoster",
-        "kek-destroy",
-        &["hana", "hugo"],
-    );
+    sign_gate(&mut hoster, &stage, "hoster", "kek-destroy", &["hana", "hugo"]);
     hoster.answer("PIN of the token", PIN);
     hoster.sees("Done.");
     sign_document(&mut hoster, &stage, "hoster", "closing", &["hana", "hugo"]);
@@ -278,11 +242,8 @@ fn a_whole_ceremony_through_next_on_both_sides() {
 
 /// Neither PINs nor shares are on any screen, in whatever case and grouping.
 fn nothing_secret(stage: &Stage, recordings: &str) {
-    let all: String = recordings
-        .to_uppercase()
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric())
-        .collect();
+    let all: String =
+        recordings.to_uppercase().chars().filter(|c| c.is_ascii_alphanumeric()).collect();
     assert!(all.len() > 10_000);
     for secret in [PIN, SO_PIN] {
         assert!(!recordings.contains(secret), "{secret}");
@@ -312,7 +273,8 @@ fn nothing_secret(stage: &Stage, recordings: &str) {
     }
 }
 
-/// The commands that were run are those of the script, in their order; what people typed stands where the script has a placeholder.
+/// The commands that were run are those of the script, in their order; what people typed stands
+/// where the script has a placeholder.
 fn runs_what_the_script_says(stage: &Stage, recordings: &str) {
     let plan = Plan::read(&stage.path("plan/ceremony.toml")).unwrap();
     for side in [Side::Hoster, Side::Tenant] {
@@ -362,9 +324,7 @@ fn every_step_of_every_plan_has_its_texts_in_every_language() {
             assert!(!here.trim().is_empty(), "{key}");
         }
         if language != Language::English {
-            let same = all
-                .iter()
-                .filter(|key| texts.get(key, &[]) == english.get(key, &[]));
+            let same = all.iter().filter(|key| texts.get(key, &[]) == english.get(key, &[]));
             assert!(same.count() < all.len() / 10);
         }
     }
@@ -373,29 +333,11 @@ fn every_step_of_every_plan_has_its_texts_in_every_language() {
         (Setting::default(), ""),
         (Setting::composite(), ""),
         (Setting::born(), ""),
-        (
-            Setting {
-                hgs: true,
-                ..Setting::default()
-            },
-            "",
-        ),
+        (Setting { hgs: true, ..Setting::default() }, ""),
         (Setting::composite(), "destroy"),
         (Setting::composite(), "trial"),
-        (
-            Setting {
-                brought: vec!["00".repeat(32), "11".repeat(32)],
-                ..Setting::composite()
-            },
-            "",
-        ),
-        (
-            Setting {
-                cloud: Some("aws-kms"),
-                ..Setting::composite()
-            },
-            "",
-        ),
+        (Setting { brought: vec!["00".repeat(32), "11".repeat(32)], ..Setting::composite() }, ""),
+        (Setting { cloud: Some("aws-kms"), ..Setting::composite() }, ""),
     ] {
         let stage = Stage::with(setting, |plan| match change {
             "destroy" => plan.replace("source = \"keep\"", "source = \"destroy\""),
@@ -406,17 +348,9 @@ fn every_step_of_every_plan_has_its_texts_in_every_language() {
         for side in [Side::Hoster, Side::Tenant] {
             let script = guide::script(&plan, side);
             let last = script.last().unwrap();
-            assert!(
-                last.command().starts_with("close") || setting_is_cloud(&plan, side),
-                "{side}"
-            );
+            assert!(last.command().starts_with("close") || setting_is_cloud(&plan, side), "{side}");
             for (n, turn) in script.iter().enumerate() {
-                assert_eq!(
-                    guide::number(&script, turn),
-                    Some(n + 1),
-                    "{}",
-                    turn.command()
-                );
+                assert_eq!(guide::number(&script, turn), Some(n + 1), "{}", turn.command());
                 for part in ["title", "what", "have", "write"] {
                     let key = format!("{}.{part}", turn.key());
                     assert!(used.contains(&key), "{key}");
@@ -447,11 +381,7 @@ fn colours_and_width_follow_the_terminal() {
             desk.sees("Enter to begin");
             desk.send("q");
             let screen = desk.ended();
-            assert_eq!(
-                screen.contains('\u{1b}'),
-                coloured,
-                "{variables:?}: {screen}"
-            );
+            assert_eq!(screen.contains('\u{1b}'), coloured, "{variables:?}: {screen}");
             let plain = desk::without_colours(&screen);
             let shown: Vec<&str> = plain
                 .lines()

@@ -42,13 +42,7 @@ fn read(texts: impl IntoIterator<Item = impl AsRef<str>>) -> keyferry::Result<Ve
 /// What Debian's zbar reads in a picture.
 pub fn zbar(picture: &Path) -> Vec<String> {
     let output = Command::new("zbarimg")
-        .args([
-            "--quiet",
-            "--raw",
-            "--nodbus",
-            "-Sdisable",
-            "-Sqrcode.enable",
-        ])
+        .args(["--quiet", "--raw", "--nodbus", "-Sdisable", "-Sqrcode.enable"])
         .arg(picture)
         .output()
         .expect("zbarimg, of Debian's zbar-tools");
@@ -125,37 +119,21 @@ fn codes_are_read_by_two_decoders() {
     for (n, text) in texts.iter().enumerate() {
         let picture = folder.path().join(format!("{n}.png"));
         fs::write(&picture, Code::of(text).unwrap().png().unwrap()).unwrap();
-        assert_eq!(
-            scan::frames_in(&picture).unwrap(),
-            *std::slice::from_ref(text)
-        );
+        assert_eq!(scan::frames_in(&picture).unwrap(), *std::slice::from_ref(text));
         assert_eq!(zbar(&picture), *std::slice::from_ref(text));
     }
     // What is no picture, or none of ours, is refused.
     for (name, bytes) in [
         ("text.png", &b"no picture"[..]),
-        (
-            "cut.png",
-            &fs::read(folder.path().join("0.png")).unwrap()[..900],
-        ),
+        ("cut.png", &fs::read(folder.path().join("0.png")).unwrap()[..900]),
     ] {
         let path = folder.path().join(name);
         fs::write(&path, bytes).unwrap();
-        assert_eq!(
-            scan::frames_in(&path).unwrap_err().rule(),
-            Some(Rule::FramePicture)
-        );
+        assert_eq!(scan::frames_in(&path).unwrap_err().rule(), Some(Rule::FramePicture));
     }
     let other = folder.path().join("other.png");
-    fs::write(
-        &other,
-        Code::of("HTTPS://EXAMPLE.ORG").unwrap().png().unwrap(),
-    )
-    .unwrap();
-    assert_eq!(
-        scan::frames_in(&other).unwrap_err().rule(),
-        Some(Rule::FramePicture)
-    );
+    fs::write(&other, Code::of("HTTPS://EXAMPLE.ORG").unwrap().png().unwrap()).unwrap();
+    assert_eq!(scan::frames_in(&other).unwrap_err().rule(), Some(Rule::FramePicture));
 }
 
 #[test]
@@ -173,7 +151,8 @@ fn a_slip_is_found_in_its_line() {
         typed.finish().map(|bytes| bytes.to_vec())
     };
     assert_eq!(type_all(&|_, line| line.to_owned()).unwrap(), bytes);
-    // As people type: the number before it, any case, other groups, and digits for the letters that look like them.
+    // As people type: the number before it, any case, other groups, and digits for the letters that
+    // look like them.
     let kindly = |n: usize, line: &str| {
         let typed = line
             .to_lowercase()
@@ -193,36 +172,20 @@ fn a_slip_is_found_in_its_line() {
             slip[at] = if slip[at] == b'Q' { b'R' } else { b'Q' };
             let slip = String::from_utf8(slip).unwrap();
             let error = type_all(&|n, line| {
-                if n == wrong {
-                    slip.clone()
-                } else {
-                    line.to_owned()
-                }
+                if n == wrong { slip.clone() } else { line.to_owned() }
             })
             .unwrap_err();
             assert_eq!(error.rule(), Some(Rule::LineCheck));
-            assert!(
-                error.to_string().contains(&format!("line {}", wrong + 1)),
-                "{error}"
-            );
+            assert!(error.to_string().contains(&format!("line {}", wrong + 1)), "{error}");
         }
     }
     // A line of another place, or left out.
     let swapped = |n: usize, _: &str| page[[0, 2, 1, 3, 4][n]].to_string();
-    assert!(
-        type_all(&swapped)
-            .unwrap_err()
-            .to_string()
-            .contains("line 2")
-    );
+    assert!(type_all(&swapped).unwrap_err().to_string().contains("line 2"));
     // Lines of two pages: each fits, the whole does not.
     let other = lines::lines(&noise(68, 5)).unwrap();
     let mixed = |n: usize, line: &str| {
-        if n == 3 {
-            other[3].to_string()
-        } else {
-            line.to_owned()
-        }
+        if n == 3 { other[3].to_string() } else { line.to_owned() }
     };
     assert_eq!(type_all(&mixed).unwrap_err().rule(), Some(Rule::LineFormat));
     // Whatever is typed has an answer, and the same line can be typed again.
@@ -234,11 +197,7 @@ fn a_slip_is_found_in_its_line() {
         "ÄÄÄÄ ÄÄÄÄ ÄÄÄÄ ÄÄÄÄ ÄÄÄÄ ÄÄÄÄ ÄÄÄÄ",
         "9999 9999 9999 9999 9999 9999 9999",
     ] {
-        assert_eq!(
-            typed.take(text).unwrap_err().rule(),
-            Some(Rule::LineCheck),
-            "{text}"
-        );
+        assert_eq!(typed.take(text).unwrap_err().rule(), Some(Rule::LineCheck), "{text}");
     }
     assert!(!typed.take(&page[0]).unwrap());
     assert_eq!((typed.next(), typed.count()), (2, Some(5)));
@@ -283,10 +242,7 @@ fn a_screen_is_read_on_light_and_on_dark_background() {
             let picture = folder.path().join("screen.jpg");
             photographed(&code.terminal(dark), dark, &picture);
             assert_eq!(zbar(&picture), *std::slice::from_ref(&text));
-            assert_eq!(
-                scan::frames_in(&picture).unwrap(),
-                *std::slice::from_ref(&text)
-            );
+            assert_eq!(scan::frames_in(&picture).unwrap(), *std::slice::from_ref(&text));
         }
     }
 }
@@ -317,11 +273,7 @@ fn no_picture_ends_the_program() {
                 .flat_map(|x| (y..height.min(y + high)).map(move |y| (x, y)))
             {
                 let old = picture.get_pixel(x, y).0[0];
-                picture.put_pixel(
-                    x,
-                    y,
-                    image::Luma([if colour % 3 == 0 { !old } else { colour }]),
-                );
+                picture.put_pixel(x, y, image::Luma([if colour % 3 == 0 { !old } else { colour }]));
             }
         }
         let (cut_x, cut_y) = (some(width / 3), some(height / 3));
@@ -347,8 +299,5 @@ fn no_picture_ends_the_program() {
     let mut giant = png.clone();
     giant[16..24].copy_from_slice(&[0, 1, 0, 0, 0, 1, 0, 0]);
     fs::write(&path, giant).unwrap();
-    assert_eq!(
-        scan::frames_in(&path).unwrap_err().rule(),
-        Some(Rule::FramePicture)
-    );
+    assert_eq!(scan::frames_in(&path).unwrap_err().rule(), Some(Rule::FramePicture));
 }

@@ -20,9 +20,7 @@ fn photographed(stage: &Stage, from: &str, kind: &str) {
     scan.extend(names.iter().map(String::as_str));
     // One picture is missing at first: it is named.
     if kind == "offer" {
-        stage
-            .side(to, &scan[..scan.len() - 1])
-            .refused("FRAME-MISSING");
+        stage.side(to, &scan[..scan.len() - 1]).refused("FRAME-MISSING");
         assert!(!stage.path(&medium).exists());
     }
     stage.side(to, &scan).ok();
@@ -35,23 +33,13 @@ fn photographed(stage: &Stage, from: &str, kind: &str) {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         let arrived = stage.path(&format!("medium/{kind}/{name}"));
-        assert_eq!(
-            fs::read(&path).unwrap(),
-            fs::read(arrived).unwrap(),
-            "{name}"
-        );
+        assert_eq!(fs::read(&path).unwrap(), fs::read(arrived).unwrap(), "{name}");
     }
 }
 
 #[test]
 fn a_ceremony_crosses_by_camera_alone() {
-    let mut stage = Stage::with(
-        Setting {
-            keys: 4,
-            ..Setting::composite()
-        },
-        |plan| plan,
-    );
+    let mut stage = Stage::with(Setting { keys: 4, ..Setting::composite() }, |plan| plan);
     for (done, from, kind) in [
         (Done::OfferRelease, "hoster", "offer"),
         (Done::PackageRelease, "tenant", "package"),

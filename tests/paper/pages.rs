@@ -41,18 +41,12 @@ fn printed(html: &Path) -> Printed {
             "--disable-dev-shm-usage",
             "--no-first-run",
         ])
-        .args([
-            "--host-resolver-rules=MAP * ~NOTFOUND",
-            "--no-pdf-header-footer",
-        ])
+        .args(["--host-resolver-rules=MAP * ~NOTFOUND", "--no-pdf-header-footer"])
         .arg(format!("--user-data-dir={}", profile.display()))
         .arg(format!("--print-to-pdf={}", pdf.display()))
         .arg(format!("file://{}", html.display())));
     let stem = html.with_extension("");
-    run(Command::new("pdftoppm")
-        .args(["-r", "150", "-png"])
-        .arg(&pdf)
-        .arg(&stem));
+    run(Command::new("pdftoppm").args(["-r", "150", "-png"]).arg(&pdf).arg(&stem));
     let name = stem.file_name().unwrap().to_string_lossy().into_owned();
     let mut sheets: Vec<PathBuf> = fs::read_dir(html.parent().unwrap())
         .unwrap()
@@ -90,10 +84,7 @@ impl Printed {
 
     /// The text of every sheet.
     fn text(&self) -> String {
-        let text = run(Command::new("pdftotext")
-            .arg("-layout")
-            .arg(&self.pdf)
-            .arg("-"));
+        let text = run(Command::new("pdftotext").arg("-layout").arg(&self.pdf).arg("-"));
         String::from_utf8(text).unwrap()
     }
 
@@ -111,11 +102,7 @@ impl Printed {
                 (width - paper.0).abs() < 1.5 && (height - paper.1).abs() < 1.5,
                 "{width} x {height}"
             );
-            assert!(
-                words.len() > 5,
-                "{}: sheet {sheet} is empty",
-                self.pdf.display()
-            );
+            assert!(words.len() > 5, "{}: sheet {sheet} is empty", self.pdf.display());
             let mut rehearsal = String::new();
             for ([left, top, right, bottom], word) in &words {
                 // What lies across the page is turned: its letters stand alone.
@@ -135,9 +122,7 @@ impl Printed {
                 .args(["-raw", "-f", &sheet.to_string(), "-l", &sheet.to_string()])
                 .arg(&self.pdf)
                 .arg("-"));
-            let text = String::from_utf8(text)
-                .unwrap()
-                .replace(char::is_whitespace, "");
+            let text = String::from_utf8(text).unwrap().replace(char::is_whitespace, "");
             assert!(
                 text.contains("REHEARSAL"),
                 "{}: sheet {sheet}: {rehearsal} {text}",
@@ -156,7 +141,8 @@ impl Printed {
         stem.with_extension("fine.png")
     }
 
-    /// Every code of every sheet, as zbar reads it. Now and then one is not found at 150 dots an inch: then whoever scans does it again, finer.
+    /// Every code of every sheet, as zbar reads it. Now and then one is not found at 150 dots an
+    /// inch: then whoever scans does it again, finer.
     fn codes(&self) -> Vec<String> {
         let mut codes: Vec<String> = self.sheets.iter().flat_map(|sheet| zbar(sheet)).collect();
         let mut read = frames::Read::default();
@@ -185,9 +171,7 @@ const A4: (f64, f64) = (595.3, 841.9);
 const LETTER: (f64, f64) = (612.0, 792.0);
 
 fn print(stage: &Stage, side: &str, page: &[&str], look: &[&str]) -> Printed {
-    let said = stage
-        .side(side, &[&["--json", "print"], page, look].concat())
-        .ok();
+    let said = stage.side(side, &[&["--json", "print"], page, look].concat()).ok();
     let said: serde_json::Value = serde_json::from_str(&said).unwrap();
     let path = stage.path("").join(said["page"].as_str().unwrap());
     let html = fs::read_to_string(&path).unwrap();
@@ -210,24 +194,14 @@ fn painted_over(sheet: &Path) -> Vec<PathBuf> {
         .find(|&(x, y)| (0..48).all(|d| dark(x + d, y) && dark(x, y + d)))
         .expect("a finder pattern");
     let code = side - 2 * 4 * side / 85;
-    let places = [
-        (0.45, 0.3),
-        (0.62, 0.55),
-        (0.35, 0.35),
-        (0.3, 0.1),
-        (0.48, 0.48),
-        (0.1, 0.45),
-    ];
+    let places = [(0.45, 0.3), (0.62, 0.55), (0.35, 0.35), (0.3, 0.1), (0.48, 0.48), (0.1, 0.45)];
     places
         .iter()
         .enumerate()
         .map(|(n, (x, y))| {
             let mut painted = picture.clone();
             let edge = (f64::from(code) * 0.1_f64.sqrt()) as u32;
-            let (x, y) = (
-                left + (f64::from(code) * x) as u32,
-                top + (f64::from(code) * y) as u32,
-            );
+            let (x, y) = (left + (f64::from(code) * x) as u32, top + (f64::from(code) * y) as u32);
             for (x, y) in (x..x + edge).flat_map(|x| (y..y + edge).map(move |y| (x, y))) {
                 painted.put_pixel(x, y, image::Luma([30]));
             }
@@ -242,10 +216,9 @@ fn painted_over(sheet: &Path) -> Vec<PathBuf> {
 fn every_page_is_whole_and_its_codes_are_read_from_paper() {
     let mut stage = Stage::with(Setting::composite(), |plan| plan);
     stage.walk_to(Done::OfferRelease);
-    for (look, paper) in [
-        (&["--paper", "a4"][..], A4),
-        (&["--paper", "letter", "--language", "de"], LETTER),
-    ] {
+    for (look, paper) in
+        [(&["--paper", "a4"][..], A4), (&["--paper", "letter", "--language", "de"], LETTER)]
+    {
         for side in ["tenant", "hoster"] {
             let page = print(&stage, side, &["script"], look);
             page.is_whole(3..=8, paper);
@@ -259,21 +232,16 @@ fn every_page_is_whole_and_its_codes_are_read_from_paper() {
         offer_is_in(&stage, &files_of(&page.codes()));
     }
     stage.walk_to(Done::Confirm);
-    for (id, look, paper) in [
-        ("cyd", &[][..], A4),
-        ("dan", &["--paper", "letter", "--language", "de"], LETTER),
-    ] {
+    for (id, look, paper) in
+        [("cyd", &[][..], A4), ("dan", &["--paper", "letter", "--language", "de"], LETTER)]
+    {
         let page = print(&stage, "tenant", &["share", id], look);
         page.is_whole(1..=3, paper);
         share_is_in(&stage, id, &page);
     }
     let page = print(&stage, "tenant", &["document", "package"], &[]);
     page.is_whole(4..=16, A4);
-    assert!(
-        files_of(&page.codes())
-            .iter()
-            .any(|(name, _)| name == "package/package.json")
-    );
+    assert!(files_of(&page.codes()).iter().any(|(name, _)| name == "package/package.json"));
     stage.walk_to(Done::TenantClose);
     for side in ["tenant", "hoster"] {
         let page = print(&stage, side, &["transcript"], &[]);
@@ -287,9 +255,7 @@ fn every_page_is_whole_and_its_codes_are_read_from_paper() {
     let log = fs::read_to_string(stage.path("tenant/log.jsonl")).unwrap();
     for copy in 1..=2 {
         assert!(
-            log.contains(&format!(
-                "\"copy\":{copy},\"kind\":\"printed\",\"page\":\"script\""
-            )),
+            log.contains(&format!("\"copy\":{copy},\"kind\":\"printed\",\"page\":\"script\"")),
             "{log}"
         );
     }
@@ -306,19 +272,17 @@ fn offer_is_in(stage: &Stage, files: &[Named]) {
     assert_eq!(files.len(), 3, "with its signatures");
 }
 
-/// The share file comes back from codes, from codes that are damaged, and from lines that somebody types.
+/// The share file comes back from codes, from codes that are damaged, and from lines that somebody
+/// types.
 fn share_is_in(stage: &Stage, id: &str, page: &Printed) {
     let file = fs::read(stage.path(&format!("tenant/outbox/shares/{id}.age"))).unwrap();
     let codes = page.codes();
     assert_eq!(files_of(&codes), [(format!("{id}.age"), file.clone())]);
-    let with_code = page
-        .sheets
-        .iter()
-        .position(|sheet| !zbar(sheet).is_empty())
-        .unwrap();
+    let with_code = page.sheets.iter().position(|sheet| !zbar(sheet).is_empty()).unwrap();
     let fine = page.fine(with_code + 1);
     let whole = zbar(&fine);
-    // A blot can hide what a decoder steers by; so it is not each of six that is read, and the lines are there too.
+    // A blot can hide what a decoder steers by; so it is not each of six that is read, and the
+    // lines are there too.
     let painted = painted_over(&fine);
     let read = painted.iter().filter(|painted| {
         let mut codes = zbar(painted);
@@ -326,16 +290,10 @@ fn share_is_in(stage: &Stage, id: &str, page: &Printed) {
         whole.iter().all(|code| codes.contains(code))
     });
     let (read, of) = (read.count(), painted.len());
-    assert!(
-        of == 6 && read >= 4,
-        "{read} of {of} blots: {}",
-        fine.display()
-    );
-    // As it stands on the paper: number, six groups, check. In the order in which it was written, so that what lies across is apart.
-    let text = run(Command::new("pdftotext")
-        .arg("-raw")
-        .arg(&page.pdf)
-        .arg("-"));
+    assert!(of == 6 && read >= 4, "{read} of {of} blots: {}", fine.display());
+    // As it stands on the paper: number, six groups, check. In the order in which it was written,
+    // so that what lies across is apart.
+    let text = run(Command::new("pdftotext").arg("-raw").arg(&page.pdf).arg("-"));
     let text = String::from_utf8(text).unwrap();
     let is_line = |words: &[&str]| {
         words[0].len() == 2
@@ -367,14 +325,11 @@ fn share_is_in(stage: &Stage, id: &str, page: &Printed) {
 
 #[test]
 fn the_script_lists_the_commands_of_the_table() {
-    for (setting, change) in [
-        (Setting::default(), "keep"),
-        (Setting::composite(), "destroy"),
-        (Setting::born(), "keep"),
-    ] {
-        let mut stage = Stage::with(setting, |plan| {
-            plan.replace("\"keep\"", &format!("\"{change}\""))
-        });
+    for (setting, change) in
+        [(Setting::default(), "keep"), (Setting::composite(), "destroy"), (Setting::born(), "keep")]
+    {
+        let mut stage =
+            Stage::with(setting, |plan| plan.replace("\"keep\"", &format!("\"{change}\"")));
         stage.walk_to(Done::Init);
         let plan = Plan::read(&stage.path("plan/ceremony.toml")).unwrap();
         for side in [Side::Tenant, Side::Hoster] {
@@ -393,12 +348,11 @@ fn the_script_lists_the_commands_of_the_table() {
                 .collect();
             assert_eq!(listed, planned);
             assert!(listed.len() > 5);
-            // What a killed command, or somebody, has left where the next copy would lie costs a number and no more.
+            // What a killed command, or somebody, has left where the next copy would lie costs a
+            // number and no more.
             let left = stage.path(&format!("{name}/paper/script-2.html"));
             fs::write(&left, "left").unwrap();
-            stage
-                .side(&name, &["print", "script"])
-                .refused("FILE-EXISTS");
+            stage.side(&name, &["print", "script"]).refused("FILE-EXISTS");
             stage.side(&name, &["print", "script"]).ok();
             assert_eq!(fs::read_to_string(left).unwrap(), "left");
             assert!(stage.path(&format!("{name}/paper/script-3.html")).exists());
@@ -411,33 +365,23 @@ fn what_cannot_be_printed_is_refused_and_leaves_nothing() {
     let mut stage = Stage::with(Setting::composite(), |plan| plan);
     stage.walk_to(Done::Export);
     for side in ["tenant", "hoster"] {
-        stage
-            .side(side, &["print", "transcript"])
-            .refused("PHASE-ORDER");
+        stage.side(side, &["print", "transcript"]).refused("PHASE-ORDER");
     }
-    stage
-        .tenant(&["print", "share", "mallory"])
-        .refused("SHARE-CUSTODIAN");
-    stage
-        .hoster(&["print", "document", "receipt"])
-        .ended_with(1);
+    stage.tenant(&["print", "share", "mallory"]).refused("SHARE-CUSTODIAN");
+    stage.hoster(&["print", "document", "receipt"]).ended_with(1);
     let file = stage.path("tenant/outbox/shares/eve.age");
     let mut bytes = fs::read(&file).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&file, bytes).unwrap();
-    stage
-        .tenant(&["print", "share", "eve"])
-        .refused("SHARE-FILE");
+    stage.tenant(&["print", "share", "eve"]).refused("SHARE-FILE");
     for side in ["tenant", "hoster"] {
         assert!(!stage.path(&format!("{side}/paper")).exists());
     }
     // An identity in the clear is none to print.
     let plain = stage.path("people/cyd.identity").display().to_string();
     let sheet = stage.path("sheet.html").display().to_string();
-    stage
-        .custodian(&["identity", "sheet", &plain, &sheet])
-        .refused("IDENTITY-PASSPHRASE");
+    stage.custodian(&["identity", "sheet", &plain, &sheet]).refused("IDENTITY-PASSPHRASE");
     assert!(!stage.path("sheet.html").exists());
     assert_eq!(CUSTODIANS.len(), 5);
 }
@@ -451,19 +395,10 @@ fn an_identity_comes_back_from_its_sheet() {
     fs::write(&file, &*identity.file).unwrap();
     let page = folder.path().join("sheet.html");
     let mut command = Command::new(env!("CARGO_BIN_EXE_keyferry-custodian"));
-    command.args([
-        "identity",
-        "sheet",
-        "--rehearsal",
-        "--ceremony",
-        "contoso-2026",
-    ]);
+    command.args(["identity", "sheet", "--rehearsal", "--ceremony", "contoso-2026"]);
     run(command.arg(&file).arg(&page));
     let page = printed(&page);
     page.is_whole(1..=2, A4);
-    assert_eq!(
-        files_of(&page.codes()),
-        [("identity.age".to_owned(), identity.file.to_vec())]
-    );
+    assert_eq!(files_of(&page.codes()), [("identity.age".to_owned(), identity.file.to_vec())]);
     assert!(!page.text().contains("correct horse"));
 }

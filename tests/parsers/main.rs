@@ -1,5 +1,5 @@
-//! Every parser of bytes from outside, on a stable compiler: it takes its seed, and of whatever else it is given it makes an error. The same
-//! functions run under libFuzzer (`fuzz/run`).
+//! Every parser of bytes from outside, on a stable compiler: it takes its seed, and of whatever
+//! else it is given it makes an error. The same functions run under libFuzzer (`fuzz/run`).
 #![cfg(all(feature = "hsm", feature = "custody"))]
 
 #[path = "../common/mod.rs"]
@@ -24,7 +24,8 @@ fn seed(parser: &Parser) -> Vec<u8> {
     fs::read(parsers::seeds(parser.name).join(parser.seed)).unwrap()
 }
 
-/// A format that has changed makes its seed useless, and this fail: `KEYFERRY_SEEDS=write` makes them anew, from ceremonies.
+/// A format that has changed makes its seed useless, and this fail: `KEYFERRY_SEEDS=write` makes
+/// them anew, from ceremonies.
 #[test]
 fn each_parser_takes_its_seed() {
     if std::env::var_os("KEYFERRY_SEEDS").is_some() {
@@ -62,13 +63,8 @@ enum Change {
 
 fn changes() -> impl Strategy<Value = Vec<Change>> {
     let at = any::<Index>;
-    let numbers = prop::sample::select(vec![
-        "-1",
-        "0",
-        "18446744073709551616",
-        "1e999",
-        "4294967295",
-    ]);
+    let numbers =
+        prop::sample::select(vec!["-1", "0", "18446744073709551616", "1e999", "4294967295"]);
     let change = prop_oneof![
         (at(), any::<u8>()).prop_map(|(at, to)| Change::Set(at, to)),
         (at(), 0..8_u8).prop_map(|(at, bit)| Change::Flip(at, bit)),
@@ -108,9 +104,7 @@ impl Change {
                 let at = at.index(length);
                 let digits = bytes[at..].iter().position(u8::is_ascii_digit);
                 let from = at + digits.unwrap_or_default();
-                let count = bytes[from..]
-                    .iter()
-                    .take_while(|byte| byte.is_ascii_digit());
+                let count = bytes[from..].iter().take_while(|byte| byte.is_ascii_digit());
                 let to = from + count.count();
                 bytes.splice(from..to, number.bytes());
             }
@@ -129,11 +123,7 @@ fn holds(parser: &Parser, bytes: &[u8]) -> Result<(), TestCaseError> {
 
 #[test]
 fn no_parser_panics() {
-    let config = Config {
-        cases: 1000,
-        failure_persistence: None,
-        ..Config::default()
-    };
+    let config = Config { cases: 1000, failure_persistence: None, ..Config::default() };
     for parser in &PARSERS {
         let seed = seed(parser);
         let mut runner = TestRunner::new(config.clone());

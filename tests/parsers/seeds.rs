@@ -1,4 +1,5 @@
-//! The seeds, from two ceremonies on a stage and from OpenSSL. Their keys and shares serve nothing else.
+//! The seeds, from two ceremonies on a stage and from OpenSSL. Their keys and shares serve nothing
+//! else.
 
 use std::{fs, path::Path, process::Command};
 
@@ -18,13 +19,7 @@ use crate::{
 };
 
 pub fn write() {
-    let mut stage = Stage::with(
-        Setting {
-            hgs: true,
-            ..Setting::default()
-        },
-        |plan| plan,
-    );
+    let mut stage = Stage::with(Setting { hgs: true, ..Setting::default() }, |plan| plan);
     ready(&mut stage);
     registered(&mut stage);
     stage.walk_to(Done::TenantClose);
@@ -43,47 +38,21 @@ pub fn write() {
     };
     file(&born, "plan/ceremony.toml", "born", "ceremony.toml");
     file(&stage, "plan/ceremony.toml", "plan", "ceremony.toml");
-    file(
-        &stage,
-        "plan/ceremony.toml.ada.sig",
-        "signature",
-        "ceremony.toml.ada.sig",
-    );
+    file(&stage, "plan/ceremony.toml.ada.sig", "signature", "ceremony.toml.ada.sig");
     file(&stage, "hoster/log.jsonl", "log", "log.jsonl");
     file(&local, "hoster/registry.json", "registry", "registry.json");
-    file(
-        &stage,
-        "medium/node1-ready.json",
-        "evidence",
-        "node1-ready.json",
-    );
-    file(
-        &stage,
-        "tenant/keys/hgs-signing.crt",
-        "certificate",
-        "hgs-signing.crt",
-    );
+    file(&stage, "medium/node1-ready.json", "evidence", "node1-ready.json");
+    file(&stage, "tenant/keys/hgs-signing.crt", "certificate", "hgs-signing.crt");
     let request = stage.request("hoster", "import");
     put("show", "request.json", &fs::read(request).unwrap());
-    put(
-        "probe",
-        "probe.json",
-        &fs::read(stage.probe("tenant")).unwrap(),
-    );
-    put(
-        "metadata",
-        "metadata.xml",
-        simulated(&stage, &["metadata"]).as_bytes(),
-    );
+    put("probe", "probe.json", &fs::read(stage.probe("tenant")).unwrap());
+    put("metadata", "metadata.xml", simulated(&stage, &["metadata"]).as_bytes());
     let spki = ["x509", "-inform", "DER", "-pubkey", "-noout", "-in"];
-    let pem = run(Command::new("openssl")
-        .args(spki)
-        .arg(stage.path("tenant/keys/hgs-signing.crt")));
+    let pem =
+        run(Command::new("openssl").args(spki).arg(stage.path("tenant/keys/hgs-signing.crt")));
     fs::write(stage.path("public.pem"), pem).unwrap();
     let der = ["pkey", "-pubin", "-outform", "DER", "-in"];
-    let spki = run(Command::new("openssl")
-        .args(der)
-        .arg(stage.path("public.pem")));
+    let spki = run(Command::new("openssl").args(der).arg(stage.path("public.pem")));
     put("public-key", "spki", &spki);
     // Of its size; what is in it only the HSM can tell.
     put("wrapped-key", "wrapped", &[0x5a; 384 + 1232]);
@@ -101,21 +70,15 @@ fn share(stage: &Stage) {
     put("share-text", "share", opened.share.text().as_bytes());
     let frames = frames::frames(&[("cyd.age".into(), file)]).unwrap();
     put("frames", "frames", frames.join("\n").as_bytes());
-    let lines: Vec<String> = lines::lines(&identity)
-        .unwrap()
-        .iter()
-        .map(|line| line.to_string())
-        .collect();
+    let lines: Vec<String> =
+        lines::lines(&identity).unwrap().iter().map(|line| line.to_string()).collect();
     put("typed-lines", "lines", lines.join("\n").as_bytes());
 }
 
 fn attestation(spki: &[u8]) {
     let folder = tempfile::tempdir().unwrap();
     let pki = Pki::new(&folder.path().join("pki"));
-    let leaf = Leaf {
-        by: "device",
-        extensions: pki::born(0),
-    };
+    let leaf = Leaf { by: "device", extensions: pki::born(0) };
     let chain = pki.attest("seed", spki, &leaf, "root");
     put("attestation", "chain.pem", &fs::read(chain).unwrap());
     put("attestation", "spki", spki);

@@ -28,9 +28,7 @@ pub struct People {
 
 impl People {
     pub fn new() -> Self {
-        let people = People {
-            folder: tempfile::tempdir().unwrap(),
-        };
+        let people = People { folder: tempfile::tempdir().unwrap() };
         for (id, kind) in PEOPLE {
             keygen(&people.private(id), kind);
         }
@@ -72,10 +70,7 @@ impl People {
     /// A plan without faults.
     pub fn plan(&self) -> String {
         let officer = |id: &str| {
-            format!(
-                "    {{ id = \"{id}\", name = \"{id} O.\", key = \"{}\" }},\n",
-                self.public(id)
-            )
+            format!("    {{ id = \"{id}\", name = \"{id} O.\", key = \"{}\" }},\n", self.public(id))
         };
         let custodian = |id: &str| {
             format!(

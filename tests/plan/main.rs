@@ -18,16 +18,13 @@ fn faults(text: impl Into<Vec<u8>>) -> Faults {
 
 /// The line, from 1, of the only or last place of some text.
 fn line(text: &str, needle: &str) -> usize {
-    let found = text
-        .split('\n')
-        .enumerate()
-        .filter(|(_, line)| line.contains(needle))
-        .last();
+    let found = text.split('\n').enumerate().filter(|(_, line)| line.contains(needle)).last();
     let found = found.map(|(number, _)| number);
     found.unwrap_or_else(|| panic!("no {needle:?}")) + 1
 }
 
-/// One way to spoil a plan: what is replaced by what, the rule, and what stands in the line that is named.
+/// One way to spoil a plan: what is replaced by what, the rule, and what stands in the line that is
+/// named.
 struct Spoilt<'a> {
     from: &'a str,
     to: &'a str,
@@ -45,10 +42,7 @@ fn check(plan: &str, cases: &[Spoilt]) {
             needle => line(&text, needle),
         };
         assert!(
-            found
-                .0
-                .iter()
-                .any(|fault| fault.rule == case.rule && fault.line == expected),
+            found.0.iter().any(|fault| fault.rule == case.rule && fault.line == expected),
             "{:?} -> {:?}: expected {} in line {expected}, found\n{found}",
             case.from,
             case.to,
@@ -73,9 +67,7 @@ fn a_plan_without_faults_is_taken_and_described() {
     std::fs::write(&path, &text).unwrap();
     let signature = people.sign("bob", "keyferry-plan", text.as_bytes());
     std::fs::write(people.path().join("ceremony.toml.bob.sig"), signature).unwrap();
-    let shown = audit::check_plan(&path, &audit::Reports::None)
-        .unwrap()
-        .text;
+    let shown = audit::check_plan(&path, &audit::Reports::None).unwrap().text;
     for expected in [
         plan.hash().to_string().as_str(),
         "2 of 3 custodians",
@@ -94,18 +86,13 @@ fn a_plan_without_faults_is_taken_and_described() {
 fn people_are_checked() {
     let people = People::new();
     let plan = people.plan();
-    let (ada, bob, hal) = (
-        people.public("ada"),
-        people.public("bob"),
-        people.public("hal"),
-    );
+    let (ada, bob, hal) = (people.public("ada"), people.public("bob"), people.public("hal"));
     keygen(&people.private("rsa"), &["rsa", "2048"]);
     keygen(&people.private("p521"), &["ecdsa", "521"]);
     let one_officer = |ids: &[&str]| {
-        let lines = plan.lines().filter(|line| {
-            !ids.iter()
-                .any(|id| line.contains(&format!("{{ id = \"{id}\"")))
-        });
+        let lines = plan
+            .lines()
+            .filter(|line| !ids.iter().any(|id| line.contains(&format!("{{ id = \"{id}\""))));
         lines.map(|line| format!("{line}\n")).collect::<String>()
     };
     check(
@@ -131,14 +118,8 @@ fn people_are_checked() {
             "approvals = 2" => "approvals = 3", PlanNoSpare, "";
         },
     );
-    check(
-        &one_officer(&["hal"]),
-        spoilt! { "Contoso" => "Contoso", PlanNoSpare, ""; },
-    );
-    check(
-        &one_officer(&["eve"]),
-        spoilt! { "Contoso" => "Contoso", PlanNoSpare, ""; },
-    );
+    check(&one_officer(&["hal"]), spoilt! { "Contoso" => "Contoso", PlanNoSpare, ""; });
+    check(&one_officer(&["eve"]), spoilt! { "Contoso" => "Contoso", PlanNoSpare, ""; });
 }
 
 #[test]
@@ -151,19 +132,9 @@ fn the_quorum_is_checked() {
             format!("    {{ id = \"more-{n}\", name = \"m\", recipients = [\"{recipient}\"] }},\n")
         })
         .collect();
-    let recipients: Vec<&str> = plan
-        .split('"')
-        .filter(|text| text.starts_with("age1"))
-        .collect();
-    let damaged = format!(
-        "{}{}",
-        &recipients[0][..61],
-        if recipients[0].ends_with('q') {
-            'p'
-        } else {
-            'q'
-        }
-    );
+    let recipients: Vec<&str> = plan.split('"').filter(|text| text.starts_with("age1")).collect();
+    let damaged =
+        format!("{}{}", &recipients[0][..61], if recipients[0].ends_with('q') { 'p' } else { 'q' });
     check(
         &plan,
         spoilt! {
@@ -221,10 +192,7 @@ fn keys_transfer_and_target_are_checked() {
     let found = faults(no_signing);
     assert!(found.to_string().contains("no signing key"), "{found}");
     let hsm = "hsm = { manufacturer = \"m\", model = \"m\", serials = [] }\napprovals";
-    let found = faults(
-        plan.replace("\"rehearsal\"", "\"production\"")
-            .replace("approvals", hsm),
-    );
+    let found = faults(plan.replace("\"rehearsal\"", "\"production\"").replace("approvals", hsm));
     assert!(found.0.iter().all(|fault| fault.rule == Rule::PlanHsm) && found.0.len() == 2);
 }
 
@@ -255,17 +223,11 @@ fn waivers_are_checked() {
         ("KEK-COPYABLE", "", "reason = "),
         ("KEK-COPYABLE", "  ", "reason = "),
     ] {
-        check(
-            &waive(rule, reason),
-            spoilt! { "Contoso" => "Contoso", PlanWaiver, named; },
-        );
+        check(&waive(rule, reason), spoilt! { "Contoso" => "Contoso", PlanWaiver, named; });
     }
     let twice =
         format!("{composite}\n[[waivers]]\nrule = \"WRAP-COMPOSITE\"\nreason = \"again\"\n");
-    check(
-        &twice,
-        spoilt! { "Contoso" => "Contoso", PlanRepeated, "WRAP-COMPOSITE"; },
-    );
+    check(&twice, spoilt! { "Contoso" => "Contoso", PlanRepeated, "WRAP-COMPOSITE"; });
 }
 
 /// Keys that are born at the hoster are not wrapped, and nobody holds a share of them.
@@ -284,10 +246,7 @@ fn a_plan_of_keys_that_are_born_at_the_hoster_has_nothing_of_a_transfer() {
     let taken = Plan::parse(born.clone().into_bytes()).unwrap();
     assert!(taken.quorum.custodians.is_empty() && !taken.trusted_only());
     let with_quorum = born.replace("[transfer]", &format!("[quorum]{quorum}[transfer]"));
-    check(
-        &with_quorum,
-        spoilt! { "Contoso" => "Contoso", PlanField, "[quorum]"; },
-    );
+    check(&with_quorum, spoilt! { "Contoso" => "Contoso", PlanField, "[quorum]"; });
     check(
         &born,
         spoilt! {
@@ -300,10 +259,7 @@ fn a_plan_of_keys_that_are_born_at_the_hoster_has_nothing_of_a_transfer() {
     );
     for rule in ["WRAP-COMPOSITE", "TARGET-WRAP-WITH-TRUSTED"] {
         let waived = format!("{born}\n[[waivers]]\nrule = \"{rule}\"\nreason = \"a test\"\n");
-        check(
-            &waived,
-            spoilt! { "Contoso" => "Contoso", PlanWaiver, "rule = "; },
-        );
+        check(&waived, spoilt! { "Contoso" => "Contoso", PlanWaiver, "rule = "; });
     }
 }
 
@@ -318,10 +274,7 @@ fn without_quorum(plan: &str) -> String {
 fn keys_that_another_tool_brings_are_named_in_the_plan() {
     let spki = format!("spki = \"{}\"", "5e".repeat(32));
     let plan = without_quorum(&People::new().plan())
-        .replace(
-            "kek_bits = 4096\n",
-            "kek_bits = 4096\nformat = \"pkcs11\"\n",
-        )
+        .replace("kek_bits = 4096\n", "kek_bits = 4096\nformat = \"pkcs11\"\n")
         .replace("label = \"sig\"\n", &format!("label = \"sig\"\n{spki}\n"))
         .replace(
             "label = \"enc\"\n",
@@ -347,9 +300,7 @@ fn a_plan_for_a_cloud_service_names_what_the_service_takes() {
     let people = People::new().plan();
     let (head, rest) = people.split_once("[target]").unwrap();
     let (_, tail) = rest.split_once("[after]").unwrap();
-    let plan = without_quorum(&format!(
-        "{head}[target]\nkind = \"aws-kms\"\n\n[after]{tail}"
-    ));
+    let plan = without_quorum(&format!("{head}[target]\nkind = \"aws-kms\"\n\n[after]{tail}"));
     let waived = format!(
         "{plan}\n[[waivers]]\nrule = \"TARGET-WRAP-WITH-TRUSTED\"\nreason = \"nobody can trust it\"\n"
     );
@@ -387,12 +338,7 @@ fn the_form_is_checked() {
         let spoilt = format!("{place}unheard = \"of\"\n");
         check(
             &plan,
-            &[Spoilt {
-                from: place,
-                to: &spoilt,
-                rule: Rule::PlanSyntax,
-                line: "unheard",
-            }],
+            &[Spoilt { from: place, to: &spoilt, rule: Rule::PlanSyntax, line: "unheard" }],
         );
     }
     check(
@@ -442,10 +388,7 @@ fn the_template_names_what_is_to_be_filled_in() {
         assert!(named == placeholder, "line {number}: {line}");
     }
     // Never overwritten, and never the same twice.
-    assert_eq!(
-        audit::new_plan(&path, None).unwrap_err().rule(),
-        Some(Rule::FileExists)
-    );
+    assert_eq!(audit::new_plan(&path, None).unwrap_err().rule(), Some(Rule::FileExists));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
     let other = folder.path().join("other.toml");
     audit::new_plan(&other, None).unwrap();

@@ -20,8 +20,7 @@ fn hgs(plan: &str) -> String {
 /// The plan for production, each side with some HSM.
 fn production(plan: &str) -> String {
     let hsm = "hsm = { manufacturer = \"m\", model = \"m\", serials = [\"1\"] }\napprovals = 2";
-    plan.replace("\"rehearsal\"", "\"production\"")
-        .replace("approvals = 2", hsm)
+    plan.replace("\"rehearsal\"", "\"production\"").replace("approvals = 2", hsm)
 }
 
 #[test]
@@ -30,13 +29,7 @@ fn hgs_has_two_keys_and_its_own_fields() {
     let local = people.plan();
     let plan = hgs(&local);
     let parsed = Plan::parse(plan.clone().into_bytes()).unwrap();
-    let Target::Hgs {
-        nodes,
-        ksp,
-        deployment,
-        soak_hours,
-    } = &parsed.target
-    else {
+    let Target::Hgs { nodes, ksp, deployment, soak_hours } = &parsed.target else {
         panic!("{:?}", parsed.target)
     };
     assert_eq!(nodes.len(), 2);
@@ -81,12 +74,7 @@ fn hgs_has_two_keys_and_its_own_fields() {
         let spoilt = format!("kind = \"local\"\n{field}");
         check(
             &local,
-            &[Spoilt {
-                from: "kind = \"local\"",
-                to: &spoilt,
-                rule: Rule::PlanField,
-                line: field,
-            }],
+            &[Spoilt { from: "kind = \"local\"", to: &spoilt, rule: Rule::PlanField, line: field }],
         );
     }
     Plan::parse(local.replace("[target]", third).into_bytes()).unwrap();
@@ -122,12 +110,7 @@ fn a_trial_is_a_rehearsal_and_only_production_comes_after_one() {
     ] {
         check(
             &with(plan, trial),
-            &[Spoilt {
-                from: "Contoso",
-                to: "Contoso",
-                rule,
-                line: "trial = ",
-            }],
+            &[Spoilt { from: "Contoso", to: "Contoso", rule, line: "trial = " }],
         );
     }
 }
@@ -155,10 +138,7 @@ fn the_template_has_a_block_for_hgs() {
         .collect();
     let block = block.split("\n# SHA-256 of each program").next().unwrap();
     let plan = people.plan();
-    let (before, after) = (
-        plan.find("\n[target]").unwrap(),
-        plan.find("\n[after]").unwrap(),
-    );
+    let (before, after) = (plan.find("\n[target]").unwrap(), plan.find("\n[after]").unwrap());
     let plan = format!("{}{block}\n{}", &plan[..before], &plan[after..]);
     let plan = Plan::parse(plan.into_bytes()).unwrap();
     assert!(matches!(&plan.target, Target::Hgs { soak_hours: 24, .. }));

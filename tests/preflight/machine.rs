@@ -15,7 +15,8 @@ use super::{
     of,
 };
 
-/// The memory of a process that is not dumpable is root's (proc(5)). A process of root has it so either way; where the tests are root's, the program runs as somebody else.
+/// The memory of a process that is not dumpable is root's (proc(5)). A process of root has it so
+/// either way; where the tests are root's, the program runs as somebody else.
 #[test]
 fn in_production_the_process_cannot_be_dumped_or_traced() {
     const NOBODY: u32 = 65534;
@@ -31,9 +32,7 @@ fn in_production_the_process_cannot_be_dumped_or_traced() {
     // A copy that this user may run, in a folder where it may write.
     let program = stage.path("keyferry-hoster");
     fs::copy(env!("CARGO_BIN_EXE_keyferry-hoster"), &program).unwrap();
-    run(Command::new("chown")
-        .args(["-R", &user.to_string()])
-        .arg(stage.dir.path()));
+    run(Command::new("chown").args(["-R", &user.to_string()]).arg(stage.dir.path()));
     let owner = |process: u32| fs::metadata(format!("/proc/{process}/mem")).unwrap().uid();
     let started = |arguments: &[&str]| {
         let mut command = Command::new("sh");
@@ -58,10 +57,7 @@ fn in_production_the_process_cannot_be_dumped_or_traced() {
     assert_eq!(owner(process), 0, "not dumpable");
     assert_no_core(process);
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let locked = status
-        .lines()
-        .find(|line| line.starts_with("VmLck:"))
-        .unwrap();
+    let locked = status.lines().find(|line| line.starts_with("VmLck:")).unwrap();
     let locked = !locked.split_whitespace().any(|word| word == "0");
     session.send_line(&stage.plan_words()).unwrap();
     let screen = session.exp_eof().unwrap();
@@ -74,9 +70,7 @@ fn in_production_the_process_cannot_be_dumped_or_traced() {
 
 fn assert_no_core(process: u32) {
     let limits = fs::read_to_string(format!("/proc/{process}/limits")).unwrap();
-    let core = limits
-        .lines()
-        .find(|line| line.starts_with("Max core file size"));
+    let core = limits.lines().find(|line| line.starts_with("Max core file size"));
     let core: Vec<&str> = core.unwrap().split_whitespace().collect();
     assert_eq!(core[4..6], ["0", "0"]);
 }
@@ -88,9 +82,7 @@ fn a_custodians_program_leaves_no_core_either() {
     let mut command = Command::new("sh");
     command.args(["-c", "echo process $$; exec \"$@\"", "sh"]);
     command.arg(env!("CARGO_BIN_EXE_keyferry-custodian"));
-    command
-        .args(["identity", "new"])
-        .arg(folder.path().join("identity"));
+    command.args(["identity", "new"]).arg(folder.path().join("identity"));
     let mut session = rexpect::session::spawn_command(command, Some(600_000)).unwrap();
     session.exp_string("process ").unwrap();
     let process = session.read_line().unwrap().trim().parse().unwrap();
@@ -108,9 +100,7 @@ fn a_medium_is_judged_by_its_mount() {
         let options = String::from_utf8(options).unwrap();
         // The uppermost of several mounts on one folder comes last.
         let options: Vec<&str> = options.lines().last().unwrap().split(',').collect();
-        let right = ["nosuid", "nodev", "noexec"]
-            .iter()
-            .all(|option| options.contains(option));
+        let right = ["nosuid", "nodev", "noexec"].iter().all(|option| options.contains(option));
         hoster(&stage, &[], &["preflight", "--medium", folder]).ok();
         let entry = log(&stage).pop().unwrap();
         let expected = if right { "holds" } else { "broken" };
@@ -126,15 +116,10 @@ fn a_medium_is_judged_by_its_mount() {
     if !possible.is_ok_and(|status| status.success()) {
         return eprintln!("not tried: this machine lets nobody mount a medium of their own");
     }
-    for (options, missing) in [
-        ("nosuid,nodev,noexec", None),
-        ("nosuid,nodev", Some("noexec")),
-    ] {
+    for (options, missing) in [("nosuid,nodev,noexec", None), ("nosuid,nodev", Some("noexec"))] {
         let script = format!("mount -t tmpfs -o {options} none medium && exec \"$@\"");
         let mut command = Command::new("unshare");
-        command
-            .args(namespace)
-            .args([&script, "sh", env!("CARGO_BIN_EXE_keyferry-hoster")]);
+        command.args(namespace).args([&script, "sh", env!("CARGO_BIN_EXE_keyferry-hoster")]);
         command.args(["--dir", "hoster", "preflight", "--medium", "medium"]);
         ended(command.current_dir(stage.dir.path())).ok();
         let entry = log(&stage).pop().unwrap();
@@ -163,78 +148,42 @@ fn a_planned_network_hsm_has_one_interface_and_no_way_further() {
     for (more, broken) in [
         ("true", None),
         ("ip route add 10.0.0.9/32 dev hsm0", None),
-        (
-            "ip route add default via 10.0.0.9",
-            Some("0.0.0.0/0 on hsm0 by a gateway"),
-        ),
+        ("ip route add default via 10.0.0.9", Some("0.0.0.0/0 on hsm0 by a gateway")),
         ("ip -6 route add default dev hsm0", Some("::/0 on hsm0")),
-        (
-            "ip route add 128.0.0.0/1 dev hsm0",
-            Some("128.0.0.0/1 on hsm0"),
-        ),
-        (
-            "ip route add 10.9.0.0/16 via 10.0.0.9",
-            Some("10.9.0.0/16 on hsm0 by a gateway"),
-        ),
+        ("ip route add 128.0.0.0/1 dev hsm0", Some("128.0.0.0/1 on hsm0")),
+        ("ip route add 10.9.0.0/16 via 10.0.0.9", Some("10.9.0.0/16 on hsm0 by a gateway")),
         ("ip link set wlan0 up", Some("up: wlan0")),
         ("ip link set hsm0 down", None),
     ] {
         let mut command = Command::new("unshare");
-        command
-            .args(namespace)
-            .arg(format!("{link} && {more} && exec \"$@\""));
-        command.args([
-            "sh",
-            env!("CARGO_BIN_EXE_keyferry-hoster"),
-            "--dir",
-            "hoster",
-            "preflight",
-        ]);
+        command.args(namespace).arg(format!("{link} && {more} && exec \"$@\""));
+        command.args(["sh", env!("CARGO_BIN_EXE_keyferry-hoster"), "--dir", "hoster", "preflight"]);
         ended(command.current_dir(stage.dir.path())).ok();
         let entry = log(&stage).pop().unwrap();
         let found = of(&entry, "PREFLIGHT-NETWORK")[0];
         let expected = if broken.is_some() { "broken" } else { "holds" };
         assert_eq!(found["outcome"], expected, "{more}: {found}");
         let text = found["found"].as_str().unwrap();
-        assert!(
-            text.contains(broken.unwrap_or("no interface but hsm0 is up")),
-            "{more}: {text}"
-        );
+        assert!(text.contains(broken.unwrap_or("no interface but hsm0 is up")), "{more}: {text}");
     }
 }
 
 #[test]
 fn a_locked_pin_says_who_mends_it() {
-    let setting = Setting {
-        hoster: Family::Kryoptic,
-        ..Setting::default()
-    };
+    let setting = Setting { hoster: Family::Kryoptic, ..Setting::default() };
     let mut stage = Stage::with(setting, |plan| plan);
     stage.walk_to(Done::Init);
     let preflight = |stage: &Stage| {
         let said = stage.hoster(&["preflight"]).ok();
         (said, log(stage).pop().unwrap())
     };
-    assert_eq!(
-        of(&preflight(&stage).1, "PIN-COUNT-LOW")[0]["outcome"],
-        "holds"
-    );
+    assert_eq!(of(&preflight(&stage).1, "PIN-COUNT-LOW")[0]["outcome"], "holds");
     for _ in 0..12 {
         let mut tool = Command::new("pkcs11-tool");
         tool.arg("--module").arg(Family::Kryoptic.module());
-        tool.args([
-            "--slot",
-            "2",
-            "--login",
-            "--pin",
-            "wrong-wrong",
-            "--list-objects",
-        ]);
+        tool.args(["--slot", "2", "--login", "--pin", "wrong-wrong", "--list-objects"]);
         let tool = tool.env("KRYOPTIC_CONF", stage.path("kryoptic.conf"));
-        tool.stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .unwrap();
+        tool.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
     }
     let (said, entry) = preflight(&stage);
     let found = of(&entry, "PIN-COUNT-LOW")[0];

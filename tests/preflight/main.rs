@@ -1,4 +1,5 @@
-//! The machine before production: what is looked at, what is refused and recorded, and that the process is really hard to look into.
+//! The machine before production: what is looked at, what is refused and recorded, and that the
+//! process is really hard to look into.
 #![cfg(all(feature = "hsm", feature = "custody"))]
 
 use std::fs;
@@ -15,11 +16,8 @@ use common::{
 use serde_json::Value;
 
 const VARIABLES: [&str; 3] = ["LD_KEYFERRY_TEST", "PKCS11SPY", "P11_KIT_STRICT"];
-const ABOUT_VARIABLES: [&str; 3] = [
-    "PREFLIGHT-LOADER",
-    "PREFLIGHT-PKCS11-SPY",
-    "PREFLIGHT-P11-KIT",
-];
+const ABOUT_VARIABLES: [&str; 3] =
+    ["PREFLIGHT-LOADER", "PREFLIGHT-PKCS11-SPY", "PREFLIGHT-P11-KIT"];
 
 /// Rules that a test machine may break, whatever the test does.
 fn but(kept: &[&str]) -> Vec<&'static str> {
@@ -46,10 +44,7 @@ fn events(stage: &Stage) -> Vec<String> {
 fn a_rehearsal_reports_and_goes_on() {
     let stage = Stage::at(Done::Init);
     let said = hoster(&stage, &VARIABLES, &["preflight"]).ok();
-    assert!(
-        said.starts_with("Production would be refused here: "),
-        "{said}"
-    );
+    assert!(said.starts_with("Production would be refused here: "), "{said}");
     let headline = said.lines().next().unwrap();
     assert_eq!(headline.matches("PREFLIGHT-SOFTWARE").count(), 1, "{said}");
     assert!(!said.contains("a-value-that-nobody-shows"), "{said}");
@@ -61,11 +56,7 @@ fn a_rehearsal_reports_and_goes_on() {
     }
     for rule in machine_rules() {
         let expected = rule != "PREFLIGHT-MEDIUM";
-        assert_eq!(
-            said.contains(&format!("\n{rule} ")),
-            expected,
-            "{rule}: {said}"
-        );
+        assert_eq!(said.contains(&format!("\n{rule} ")), expected, "{rule}: {said}");
     }
     let entry = log(&stage).pop().unwrap();
     for rule in ABOUT_VARIABLES {
@@ -74,11 +65,7 @@ fn a_rehearsal_reports_and_goes_on() {
     // Program and module, neither of which the plan names.
     let software = of(&entry, "PREFLIGHT-SOFTWARE");
     assert_eq!(software.len(), 2);
-    assert!(
-        software
-            .iter()
-            .all(|finding| finding["outcome"] == "broken")
-    );
+    assert!(software.iter().all(|finding| finding["outcome"] == "broken"));
     assert_eq!(of(&entry, "PREFLIGHT-CLOCK")[0]["outcome"], "holds");
     assert_eq!(of(&entry, "PREFLIGHT-CORE-DUMP")[0]["outcome"], "holds");
     assert_eq!(of(&entry, "PLAN-HSM")[0]["outcome"], "holds");
@@ -96,15 +83,9 @@ fn a_rehearsal_reports_and_goes_on() {
     let mut create = stage.command("hoster", &["kek", "create"]);
     ended(create.env("LD_KEYFERRY_TEST", "x")).ok();
     let events = events(&stage);
-    assert_eq!(
-        events,
-        ["init", "preflight", "preflight", "intent", "kek-create"]
-    );
+    assert_eq!(events, ["init", "preflight", "preflight", "intent", "kek-create"]);
     let verdict = stage.auditor(&["verify", "hoster"]).ok();
-    assert!(
-        verdict.contains("hoster, entry 2: preflight: PREFLIGHT-"),
-        "{verdict}"
-    );
+    assert!(verdict.contains("hoster, entry 2: preflight: PREFLIGHT-"), "{verdict}");
 }
 
 #[test]
@@ -126,30 +107,17 @@ fn production_is_refused_until_the_machine_is_right() {
     for command in [&["release"][..], &["kek", "create"], &["register"]] {
         hoster(&stage, &VARIABLES[..1], command).refused("PREFLIGHT-LOADER");
     }
-    let refused = [
-        "init",
-        "preflight",
-        "preflight",
-        "refusal",
-        "refusal",
-        "refusal",
-    ];
+    let refused = ["init", "preflight", "preflight", "refusal", "refusal", "refusal"];
     assert_eq!(events(&stage), refused);
     assert_eq!(log(&stage)[3]["rule"], "PREFLIGHT-LOADER");
-    assert_eq!(
-        of(&log(&stage)[2], "PREFLIGHT-LOADER")[0]["outcome"],
-        "broken"
-    );
+    assert_eq!(of(&log(&stage)[2], "PREFLIGHT-LOADER")[0]["outcome"], "broken");
     // What looks, or adds to the record, is not refused.
     hoster(&stage, &VARIABLES, &["status"]).ok();
-    hoster(
-        &stage,
-        &VARIABLES,
-        &["note", "remark", "an operator's shell set LD_KEYFERRY_TEST"],
-    )
-    .ok();
+    hoster(&stage, &VARIABLES, &["note", "remark", "an operator's shell set LD_KEYFERRY_TEST"])
+        .ok();
 
-    // The command itself shows everything, then ends as the others would; no module is loaded by then.
+    // The command itself shows everything, then ends as the others would; no module is loaded by
+    // then.
     let ended = hoster(&stage, &VARIABLES[1..], &["preflight"]);
     assert_eq!(ended.code, 3, "{}", ended.err);
     for rule in &ABOUT_VARIABLES[1..] {
@@ -160,10 +128,7 @@ fn production_is_refused_until_the_machine_is_right() {
 
     // And with the machine as it should be: the token is the planned one, and the step is done.
     let said = hoster(&stage, &[], &["preflight"]).ok();
-    assert!(
-        said.contains("PLAN-HSM               holds: the planned one"),
-        "{said}"
-    );
+    assert!(said.contains("PLAN-HSM               holds: the planned one"), "{said}");
     let (mut session, _) = on_terminal(&stage, &["kek", "create"]);
     session.exp_string("PIN of the token").unwrap();
     session.send_line(PIN).unwrap();
@@ -184,10 +149,7 @@ fn what_the_plan_waives_is_recorded_and_passes() {
         assert_eq!(of(entry, rule)[0]["outcome"], "waived");
     }
     let said = hoster(&stage, &VARIABLES, &["preflight"]).ok();
-    assert!(
-        said.contains("broken, but waived: set: PKCS11SPY"),
-        "{said}"
-    );
+    assert!(said.contains("broken, but waived: set: PKCS11SPY"), "{said}");
 }
 
 #[test]
@@ -208,16 +170,11 @@ fn another_program_or_module_is_refused() {
     for start in ["\"keyferry-hoster", "\"libkeyferry_shim"] {
         let stage = stage(&waived, spoilt(start));
         let text = hoster(&stage, &[], &init).refused("PREFLIGHT-SOFTWARE");
-        assert!(
-            text.contains(&format!("found:    {}", &start[1..])),
-            "{text}"
-        );
+        assert!(text.contains(&format!("found:    {}", &start[1..])), "{text}");
         assert!(text.contains(&"0".repeat(64)), "{text}");
     }
     // A plan that names none of them.
-    let stage = stage(&waived, |plan| {
-        plan.split("\n[software]").next().unwrap().to_owned()
-    });
+    let stage = stage(&waived, |plan| plan.split("\n[software]").next().unwrap().to_owned());
     let text = hoster(&stage, &[], &init).refused("PREFLIGHT-SOFTWARE");
     assert!(text.contains("does not name keyferry-hoster"), "{text}");
 }
@@ -226,16 +183,7 @@ fn another_program_or_module_is_refused() {
 fn a_clock_behind_the_record_is_refused_until_people_note_it() {
     let stage = stage(&but(&["PREFLIGHT-CLOCK"]), |plan| plan);
     init(&stage);
-    hoster(
-        &stage,
-        &[],
-        &[
-            "note",
-            "remark",
-            "the last entry before the clock was set back",
-        ],
-    )
-    .ok();
+    hoster(&stage, &[], &["note", "remark", "the last entry before the clock was set back"]).ok();
     // The last line may have any time: nothing is chained to it yet.
     let path = stage.path("hoster/log.jsonl");
     let text = fs::read_to_string(&path).unwrap();
@@ -250,11 +198,6 @@ fn a_clock_behind_the_record_is_refused_until_people_note_it() {
         assert!(text.contains("2999-01-01T00:00:00Z"), "{text}");
     }
     hoster(&stage, &[], &["preflight"]).refused("PREFLIGHT-CLOCK");
-    hoster(
-        &stage,
-        &[],
-        &["note", "remark", "the clock ran ahead at the last note"],
-    )
-    .ok();
+    hoster(&stage, &[], &["note", "remark", "the clock ran ahead at the last note"]).ok();
     hoster(&stage, &[], &["release"]).refused("PHASE-ORDER");
 }

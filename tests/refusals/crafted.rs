@@ -1,4 +1,5 @@
-//! Documents that are whole and signed by the right officers, and say something that does not belong here.
+//! Documents that are whole and signed by the right officers, and say something that does not
+//! belong here.
 
 use keyferry::{
     document::{offer::Offer, read},
@@ -46,24 +47,12 @@ fn each_is_refused(
     let stage = at(done);
     let folder = format!("medium/{kind}");
     let keep = stage.path("keep");
-    common::run(
-        std::process::Command::new("cp")
-            .arg("-r")
-            .arg(stage.path(&folder))
-            .arg(&keep),
-    );
+    common::run(std::process::Command::new("cp").arg("-r").arg(stage.path(&folder)).arg(&keep));
     for (field, value, rule) in cases {
-        craft(&stage, kind, officers, |document| {
-            document["header"][field] = value.clone()
-        });
+        craft(&stage, kind, officers, |document| document["header"][field] = value.clone());
         refused(&stage, side, command, rule);
         fs::remove_dir_all(stage.path(&folder)).unwrap();
-        common::run(
-            std::process::Command::new("cp")
-                .arg("-r")
-                .arg(&keep)
-                .arg(stage.path(&folder)),
-        );
+        common::run(std::process::Command::new("cp").arg("-r").arg(&keep).arg(stage.path(&folder)));
     }
     ends_well(&stage, side, command);
 }
@@ -118,10 +107,7 @@ fn documents_of_another_ceremony_plan_side_or_attempt_are_refused() {
         &["close", "medium/closing"],
         "closing",
         hosters,
-        &cases("tenant")
-            .into_iter()
-            .filter(|(_, value, _)| value != "closing")
-            .collect::<Vec<_>>(),
+        &cases("tenant").into_iter().filter(|(_, value, _)| value != "closing").collect::<Vec<_>>(),
     );
 }
 
@@ -129,11 +115,7 @@ fn documents_of_another_ceremony_plan_side_or_attempt_are_refused() {
 fn another_ceremonys_offer_is_refused() {
     let mut cases = headers();
     cases.push(("side", json!("tenant"), "DOCUMENT-SIDE"));
-    cases.push((
-        "answers",
-        json!(Hash::of(b"other").to_string()),
-        "DOCUMENT-ANSWERS",
-    ));
+    cases.push(("answers", json!(Hash::of(b"other").to_string()), "DOCUMENT-ANSWERS"));
     let stage = at(Done::OfferCheck);
     let words = stage.path("kek.words").display().to_string();
     each_is_refused(
@@ -153,19 +135,11 @@ fn a_rehearsals_document_never_enters_production() {
     let text = fs::read_to_string(stage.path("plan/ceremony.toml")).unwrap();
     let text = text
         .replace("mode = \"rehearsal\"", "mode = \"production\"")
-        .replace(
-            "name = \"Contoso\"\n",
-            &format!("name = \"Contoso\"\n{hsm}"),
-        )
-        .replace(
-            "name = \"Fabrikam\"\n",
-            &format!("name = \"Fabrikam\"\n{hsm}"),
-        );
+        .replace("name = \"Contoso\"\n", &format!("name = \"Contoso\"\n{hsm}"))
+        .replace("name = \"Fabrikam\"\n", &format!("name = \"Fabrikam\"\n{hsm}"));
     fs::write(stage.path("production.toml"), text).unwrap();
     let plan = Plan::read(&stage.path("production.toml")).unwrap();
-    let error = read::<Offer>(&stage.path("medium/offer"), &plan)
-        .err()
-        .unwrap();
+    let error = read::<Offer>(&stage.path("medium/offer"), &plan).err().unwrap();
     assert_eq!(error.rule().unwrap().name(), "DOCUMENT-MODE");
 }
 
@@ -297,9 +271,7 @@ fn documents_whose_content_does_not_fit_are_refused() {
     ] {
         let stage = at(done);
         craft(&stage, kind, officers, |document| {
-            let at = document
-                .pointer_mut(path)
-                .unwrap_or_else(|| panic!("{path}"));
+            let at = document.pointer_mut(path).unwrap_or_else(|| panic!("{path}"));
             assert_ne!(at, value);
             *at = value.clone();
         });
@@ -319,11 +291,7 @@ fn proofs_of_another_place_or_key_are_refused() {
     for (at, evidence, rule) in [
         (0, answered, "PROOF-ANSWER"),
         (1, signed, "PROOF-SIGNATURE"),
-        (
-            1,
-            json!({ "answer": Hash::of(b"guess").to_string() }),
-            "PROOF-ANSWER",
-        ),
+        (1, json!({ "answer": Hash::of(b"guess").to_string() }), "PROOF-ANSWER"),
     ] {
         craft(&stage, "receipt", ["hana", "hedy"], |document| {
             assert_ne!(document["body"]["proofs"][at]["evidence"], evidence);

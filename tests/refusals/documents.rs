@@ -47,10 +47,7 @@ fn every_byte(kind: &str, take: fn(&Path, &Plan) -> Result<()>) {
             fs::write(&path, bytes).unwrap();
             let error =
                 take(&folder, &plan).expect_err(&format!("{name}: change {n} is not noticed"));
-            let rule = error
-                .rule()
-                .unwrap_or_else(|| panic!("{name}: change {n}: {error}"))
-                .name();
+            let rule = error.rule().unwrap_or_else(|| panic!("{name}: change {n}: {error}")).name();
             let expected: &[&str] = if name == main {
                 &["DOCUMENT-", "SIGNATURE-DOCUMENT"]
             } else if name.ends_with(".hsm-sig") {
@@ -67,11 +64,8 @@ fn every_byte(kind: &str, take: fn(&Path, &Plan) -> Result<()>) {
         }
         fs::remove_file(&path).unwrap();
         let rule = take(&folder, &plan).unwrap_err().rule().unwrap().name();
-        let expected = if name.ends_with(".sig") {
-            "SIGNATURE-MISSING"
-        } else {
-            "DOCUMENT-MISSING"
-        };
+        let expected =
+            if name.ends_with(".sig") { "SIGNATURE-MISSING" } else { "DOCUMENT-MISSING" };
         assert_eq!(rule, expected, "{name}");
         fs::write(&path, whole).unwrap();
         files += 1;
@@ -143,11 +137,7 @@ fn a_folder_holds_plain_files_of_their_size_and_no_others() {
         giant(&path);
         refused(&stage, "hoster", &check, "DOCUMENT-SIZE");
         fs::remove_file(&path).unwrap();
-        let rule = if name.ends_with(".sig") {
-            "SIGNATURE-MISSING"
-        } else {
-            "DOCUMENT-MISSING"
-        };
+        let rule = if name.ends_with(".sig") { "SIGNATURE-MISSING" } else { "DOCUMENT-MISSING" };
         refused(&stage, "hoster", &check, rule);
         fs::rename(&aside, &path).unwrap();
         let middle = fs::read(&path).unwrap().len() / 2;

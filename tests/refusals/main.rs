@@ -1,5 +1,6 @@
-//! What is refused, by which rule, end to end with real tokens: that nothing was changed by it, and that the right
-//! act still works afterwards. One ceremony is walked and kept after each step; every case takes a copy.
+//! What is refused, by which rule, end to end with real tokens: that nothing was changed by it, and
+//! that the right act still works afterwards. One ceremony is walked and kept after each step;
+//! every case takes a copy.
 #![cfg(all(feature = "hsm", feature = "custody"))]
 
 use std::{
@@ -38,14 +39,11 @@ static WALKED: LazyLock<PathBuf> = LazyLock::new(|| {
 
 /// A stage of its own on which everything up to this step is done.
 fn at(done: Done) -> Stage {
-    Stage::load(
-        &WALKED.join(format!("{done:?}")),
-        Setting::default(),
-        Some(done),
-    )
+    Stage::load(&WALKED.join(format!("{done:?}")), Setting::default(), Some(done))
 }
 
-/// A stage whose offer is checked and whose plan asks for no trusted KEK, so that keys may travel that were made elsewhere.
+/// A stage whose offer is checked and whose plan asks for no trusted KEK, so that keys may travel
+/// that were made elsewhere.
 static UNTRUSTED: LazyLock<(PathBuf, Setting)> = LazyLock::new(|| {
     let mut setting = Setting::default();
     setting.waivers.push("TARGET-WRAP-WITH-TRUSTED".into());
@@ -103,7 +101,8 @@ fn contents(folder: &Path, files: &mut BTreeMap<PathBuf, Hash>) -> std::io::Resu
     Ok(())
 }
 
-/// Refused by exactly this rule, the refusal in the log, and nothing else changed. Gives what people read.
+/// Refused by exactly this rule, the refusal in the log, and nothing else changed. Gives what
+/// people read.
 #[track_caller]
 fn refused(stage: &Stage, side: &str, arguments: &[&str], rule: &str) -> String {
     refused_by(stage, side, rule, || stage.side(side, arguments))
@@ -118,22 +117,21 @@ fn refused_by(stage: &Stage, side: &str, rule: &str, run: impl FnOnce() -> Ended
     let entries: Vec<serde_json::Value> = added
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
-        // Officers' signatures are taken into the record before the act is looked at; what a preflight saw anew is no act.
+        // Officers' signatures are taken into the record before the act is looked at; what a
+        // preflight saw anew is no act.
         .filter(|entry: &serde_json::Value| {
             entry["event"] != "approval" && entry["event"] != "preflight"
         })
         .collect();
     match &entries[..] {
-        // Where no ceremony is open there is no log that could say so; a closed one stays as it was signed.
+        // Where no ceremony is open there is no log that could say so; a closed one stays as it was
+        // signed.
         [] => {
             let last = before.log.lines().last().unwrap_or_default();
             let closed = last.contains("\"event\":\"close\"");
             assert!(before.log.is_empty() || closed, "{rule} is not in the log");
         }
-        [entry] => assert_eq!(
-            (&entry["event"], &entry["rule"]),
-            (&"refusal".into(), &rule.into())
-        ),
+        [entry] => assert_eq!((&entry["event"], &entry["rule"]), (&"refusal".into(), &rule.into())),
         more => panic!("{more:?}"),
     }
     assert_eq!((after.files, after.objects), (before.files, before.objects));

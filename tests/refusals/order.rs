@@ -11,16 +11,11 @@ use keyferry::{
 /// Every command of a side, by the name of its step.
 fn commands(stage: &Stage, side: Side) -> Vec<(&'static str, Vec<String>)> {
     let words = stage.words("any", "these are not the words");
-    let import = [
-        vec!["import".to_owned(), "medium/package".into()],
-        stage.shares(&["cyd"]),
-    ]
-    .concat();
+    let import =
+        [vec!["import".to_owned(), "medium/package".into()], stage.shares(&["cyd"])].concat();
     let list = |all: &[(&'static str, &str)]| -> Vec<(&'static str, Vec<String>)> {
         let split = |line: &str| line.split(' ').map(str::to_owned).collect();
-        all.iter()
-            .map(|(step, line)| (*step, split(line)))
-            .collect()
+        all.iter().map(|(step, line)| (*step, split(line))).collect()
     };
     let confirm = format!("share confirm cyd --words {words}");
     let offer = format!("offer check medium/offer --words {words}");
@@ -132,7 +127,8 @@ fn in_order(stages: Vec<Stage>, way: Way) -> usize {
                 let ended = ["aborted", "closed"].contains(&phase.as_str());
                 let registered = ["regist", "activated", "rolled", "closing", "closed"];
                 let imported = [&["receipt"], &registered[..]].concat();
-                // The service lives on, whatever the phase; there is nothing to go back from before activation.
+                // The service lives on, whatever the phase; there is nothing to go back from before
+                // activation.
                 let serves = SERVICE.iter().any(|row| name(&row.step) == step)
                     && registered.iter().any(|start| phase.starts_with(start))
                     && !(step == "rollback" && ["registered", "rolled-back"].contains(&&*phase));
@@ -207,10 +203,8 @@ fn a_ceremony_begins_once_with_its_words_and_its_plan() {
 #[test]
 fn a_plan_that_too_few_have_signed_or_that_was_changed_does_not_begin() {
     let stage = at(Done::Plan);
-    let (plan, words) = (
-        stage.path("plan/ceremony.toml"),
-        stage.words("plan", &stage.plan_words()),
-    );
+    let (plan, words) =
+        (stage.path("plan/ceremony.toml"), stage.words("plan", &stage.plan_words()));
     let init = ["init", "plan/ceremony.toml", "--words", &words];
     let sig = |id: &str| stage.path(&format!("plan/ceremony.toml.{id}.sig"));
     let (agreed, by_ben) = (fs::read(&plan).unwrap(), fs::read(sig("ben")).unwrap());
@@ -260,10 +254,7 @@ fn a_document_is_released_by_enough_officers_of_its_side() {
     };
     sign(lines[0]);
     let waiting = stage.hoster(&["release"]).ended_with(6);
-    assert!(
-        !waiting.contains(lines[0]) && waiting.contains(lines[1]),
-        "{waiting}"
-    );
+    assert!(!waiting.contains(lines[0]) && waiting.contains(lines[1]), "{waiting}");
     // A witness beside one officer is not two officers: here, and for the receiver.
     stage.sign(&offer, "keyferry-document", "iris");
     stage.hoster(&["release"]).ended_with(6);
@@ -306,20 +297,9 @@ fn a_folder_serves_one_program_at_a_time() {
     let mut asks = [0];
     (first.stderr.as_mut().unwrap().read_exact(&mut asks)).expect("it asks for the words");
     let second = stage.tenant(&["status"]);
-    assert!(
-        second.code == 1 && second.err.contains("in use"),
-        "{}",
-        second.err
-    );
+    assert!(second.code == 1 && second.err.contains("in use"), "{}", second.err);
     let words = format!("{}\n", stage.kek_words());
-    first
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(words.as_bytes())
-        .unwrap();
+    first.stdin.take().unwrap().write_all(words.as_bytes()).unwrap();
     assert!(first.wait().unwrap().success());
-    stage
-        .tenant(&["kek", "trust", "--so-pin-file", "so-pin"])
-        .ok();
+    stage.tenant(&["kek", "trust", "--so-pin-file", "so-pin"]).ok();
 }

@@ -1,5 +1,5 @@
-//! What another program of an operator could do on a token. SoftHSM reads its configuration once per process, so each
-//! act is this test program again, as a process of its own.
+//! What another program of an operator could do on a token. SoftHSM reads its configuration once
+//! per process, so each act is this test program again, as a process of its own.
 
 use std::process::Command;
 
@@ -26,15 +26,9 @@ pub fn plant(stage: &Stage, token: &str, act: &str) -> String {
         .output()
         .unwrap();
     let out = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        output.status.success(),
-        "{act}: {out}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{act}: {out}{}", String::from_utf8_lossy(&output.stderr));
     let said = out.split("said:").nth(1);
-    said.and_then(|said| said.lines().next())
-        .unwrap_or_default()
-        .to_owned()
+    said.and_then(|said| said.lines().next()).unwrap_or_default().to_owned()
 }
 
 #[test]
@@ -44,9 +38,7 @@ fn as_a_process() {
         return;
     };
     let module = Pkcs11::new(MODULE).unwrap();
-    module
-        .initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))
-        .unwrap();
+    module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)).unwrap();
     let slots = module.get_slots_with_initialized_token().unwrap();
     let slot = slots
         .into_iter()
@@ -57,17 +49,14 @@ fn as_a_process() {
         return println!("said:{}", if low { "low" } else { "normal" });
     }
     let session = module.open_rw_session(slot).unwrap();
-    session
-        .login(UserType::User, Some(&AuthPin::new(PIN.into())))
-        .unwrap();
+    session.login(UserType::User, Some(&AuthPin::new(PIN.into()))).unwrap();
     match act.split_once(' ').unwrap_or((&act, "")) {
         ("key", kind) => make(&session, kind),
         ("kek", kind) => replace_kek(&session, kind),
         ("gone", label) => {
             let all = session.find_objects(&[Attribute::Label(label.into())]);
             let mut all = all.unwrap().into_iter();
-            all.try_for_each(|object| session.destroy_object(object))
-                .unwrap();
+            all.try_for_each(|object| session.destroy_object(object)).unwrap();
         }
         ("trusted", kind) => {
             let trusted = session.find_objects(&[Attribute::Trusted(true)]).unwrap();
@@ -84,17 +73,10 @@ fn as_a_process() {
 fn make(session: &Session, kind: &str) {
     let bits = if kind == "larger" { 3072 } else { 2048 };
     let label = kind.strip_prefix("labelled ").unwrap_or("old");
-    let named = [
-        Attribute::Token(true),
-        Attribute::Label(label.into()),
-        Attribute::Id(vec![9]),
-    ];
+    let named = [Attribute::Token(true), Attribute::Label(label.into()), Attribute::Id(vec![9])];
     let public = [
         &named[..],
-        &[
-            Attribute::ModulusBits(bits.into()),
-            Attribute::PublicExponent(vec![1, 0, 1]),
-        ],
+        &[Attribute::ModulusBits(bits.into()), Attribute::PublicExponent(vec![1, 0, 1])],
     ]
     .concat();
     let private = [
@@ -108,29 +90,19 @@ fn make(session: &Session, kind: &str) {
         ],
     ]
     .concat();
-    let (public, private) = session
-        .generate_key_pair(&Mechanism::RsaPkcsKeyPairGen, &public, &private)
-        .unwrap();
+    let (public, private) =
+        session.generate_key_pair(&Mechanism::RsaPkcsKeyPairGen, &public, &private).unwrap();
     if kind == "twice" {
-        session
-            .copy_object(private, &[Attribute::Id(vec![8])])
-            .unwrap();
+        session.copy_object(private, &[Attribute::Id(vec![8])]).unwrap();
     }
     fs::write("key.der", spki(session, public)).unwrap();
 }
 
 fn spki(session: &Session, object: ObjectHandle) -> Vec<u8> {
     let values = session
-        .get_attributes(
-            object,
-            &[AttributeType::Modulus, AttributeType::PublicExponent],
-        )
+        .get_attributes(object, &[AttributeType::Modulus, AttributeType::PublicExponent])
         .unwrap();
-    let [
-        Attribute::Modulus(modulus),
-        Attribute::PublicExponent(exponent),
-    ] = &values[..]
-    else {
+    let [Attribute::Modulus(modulus), Attribute::PublicExponent(exponent)] = &values[..] else {
         panic!("no RSA key")
     };
     let number = rsa::BoxedUint::from_be_slice_vartime;
@@ -140,15 +112,10 @@ fn spki(session: &Session, object: ObjectHandle) -> Vec<u8> {
 
 /// Destroys the one KEK and makes another under its id.
 fn replace_kek(session: &Session, kind: &str) {
-    let wanted = [
-        Attribute::Class(ObjectClass::PRIVATE_KEY),
-        Attribute::Unwrap(true),
-    ];
+    let wanted = [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Unwrap(true)];
     let old = session.find_objects(&wanted).unwrap();
     let [old] = old[..] else { panic!("{old:?}") };
-    let values = session
-        .get_attributes(old, &[AttributeType::Id, AttributeType::Label])
-        .unwrap();
+    let values = session.get_attributes(old, &[AttributeType::Id, AttributeType::Label]).unwrap();
     let id = values[0].clone();
     for object in session.find_objects(&[id]).unwrap() {
         session.destroy_object(object).unwrap();
@@ -166,9 +133,7 @@ fn replace_kek(session: &Session, kind: &str) {
         ],
     ]
     .concat();
-    let allowed = [Attribute::AllowedMechanisms(vec![
-        MechanismType::RSA_PKCS_OAEP,
-    ])];
+    let allowed = [Attribute::AllowedMechanisms(vec![MechanismType::RSA_PKCS_OAEP])];
     let private: Vec<Attribute> = [
         &named[..],
         &[
@@ -181,14 +146,8 @@ fn replace_kek(session: &Session, kind: &str) {
             Attribute::SignRecover(false),
             Attribute::Derive(false),
         ],
-        if kind == "mechanisms" {
-            &[][..]
-        } else {
-            &allowed
-        },
+        if kind == "mechanisms" { &[][..] } else { &allowed },
     ]
     .concat();
-    session
-        .generate_key_pair(&Mechanism::RsaPkcsKeyPairGen, &public, &private)
-        .unwrap();
+    session.generate_key_pair(&Mechanism::RsaPkcsKeyPairGen, &public, &private).unwrap();
 }

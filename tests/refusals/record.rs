@@ -9,13 +9,9 @@ fn a_torn_end_is_mended_and_said() {
     let whole = fs::read(&path).unwrap();
     let torn = br#"{"event":"intent","att"#;
     fs::write(&path, [&whole[..], torn].concat()).unwrap();
-    stage
-        .tenant(&["kek", "trust", "--so-pin-file", "so-pin"])
-        .ok();
+    stage.tenant(&["kek", "trust", "--so-pin-file", "so-pin"]).ok();
     let log = fs::read_to_string(&path).unwrap();
-    let added = log
-        .strip_prefix(std::str::from_utf8(&whole).unwrap())
-        .unwrap();
+    let added = log.strip_prefix(std::str::from_utf8(&whole).unwrap()).unwrap();
     let repair: serde_json::Value = serde_json::from_str(added.lines().next().unwrap()).unwrap();
     assert_eq!(repair["event"], "repair");
     assert_eq!(repair["bytes"], torn.len());
@@ -44,11 +40,7 @@ fn every_other_damage_is_refused_with_its_line() {
         // An entry's time, by some seconds.
         let later = |n: usize| {
             let (line, end) = (lines[n - 1], lines[n - 1].len());
-            let digit = if &line[end - 5..end - 4] == "7" {
-                "8"
-            } else {
-                "7"
-            };
+            let digit = if &line[end - 5..end - 4] == "7" { "8" } else { "7" };
             let line = [&line[..end - 5], digit, &line[end - 4..]].concat();
             [&lines[..n - 1], &[&line], &lines[n..]].concat().concat()
         };
@@ -61,21 +53,14 @@ fn every_other_damage_is_refused_with_its_line() {
             (renamed(last), "LOG-FORMAT", last),
             (format!("{whole}\n"), "LOG-FORMAT", last + 1),
             (format!("{whole}x\n"), "LOG-FORMAT", last + 1),
-            (
-                whole.replacen("\"seq\":2,", "\"seq\":3,", 1),
-                "LOG-CHAIN",
-                2,
-            ),
+            (whole.replacen("\"seq\":2,", "\"seq\":3,", 1), "LOG-CHAIN", 2),
             // The line itself still reads; the next one knows its hash.
             (later(2), "LOG-CHAIN", 3),
         ] {
             assert_ne!(damaged, whole);
             fs::write(&path, damaged).unwrap();
             let text = refused_unopened(&stage, side, &["status"], rule);
-            assert!(
-                text.contains(&format!("line {line}:")),
-                "expected line {line}: {text}"
-            );
+            assert!(text.contains(&format!("line {line}:")), "expected line {line}: {text}");
         }
         fs::write(&path, whole).unwrap();
         stage.side(side, &["status"]).ok();

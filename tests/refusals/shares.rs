@@ -11,10 +11,8 @@ use keyferry::{
 
 fn open(stage: &Stage, id: &str) -> Share {
     let read = |path: String| fs::read(stage.path(&path)).unwrap();
-    let (file, identity) = (
-        read(format!("tenant/outbox/shares/{id}.age")),
-        read(format!("people/{id}.identity")),
-    );
+    let (file, identity) =
+        (read(format!("tenant/outbox/shares/{id}.age")), read(format!("people/{id}.identity")));
     let opened = open_share(&file, &identity, &|_| unreachable!("it has no passphrase"));
     opened.unwrap().share
 }
@@ -27,11 +25,7 @@ fn foreign() -> Share {
 }
 
 fn import(shares: &[String]) -> Vec<String> {
-    [
-        vec!["import".to_owned(), "medium/package".into()],
-        shares.to_vec(),
-    ]
-    .concat()
+    [vec!["import".to_owned(), "medium/package".into()], shares.to_vec()].concat()
 }
 
 #[test]
@@ -39,9 +33,7 @@ fn only_a_quorum_of_this_packages_shares_imports() {
     let stage = at(Done::PackageCheck);
     stage.pass("hoster", "import", &["import", "medium/package"]);
     let pair = |file: &str, identity: &str| -> Vec<String> {
-        ["--share", file, "--identity", identity]
-            .map(str::to_owned)
-            .to_vec()
+        ["--share", file, "--identity", identity].map(str::to_owned).to_vec()
     };
     let share = |id: &str| fs::read(stage.path(&format!("tenant/outbox/shares/{id}.age"))).unwrap();
     let mut bent = share("cyd");
@@ -49,11 +41,7 @@ fn only_a_quorum_of_this_packages_shares_imports() {
     fs::write(stage.path("bent.age"), bent).unwrap();
     fs::write(stage.path("cut.age"), &share("cyd")[..300]).unwrap();
     let recipient = fs::read_to_string(stage.path("people/cyd.recipient")).unwrap();
-    fs::write(
-        stage.path("foreign.age"),
-        encrypt_share(&foreign(), &[recipient]).unwrap(),
-    )
-    .unwrap();
+    fs::write(stage.path("foreign.age"), encrypt_share(&foreign(), &[recipient]).unwrap()).unwrap();
     std::os::unix::fs::symlink("tenant/outbox/shares/cyd.age", stage.path("link.age")).unwrap();
     let identity = "people/cyd.identity";
     let cyd = "tenant/outbox/shares/cyd.age";
@@ -61,11 +49,7 @@ fn only_a_quorum_of_this_packages_shares_imports() {
     for (shares, rule, named) in [
         (vec![], "SHARE-QUORUM", "cyd"),
         (two.clone(), "SHARE-QUORUM", "eve, fay, gus"),
-        (
-            [two.clone(), stage.shares(&["cyd"])].concat(),
-            "SHARE-REPEATED",
-            "cyd",
-        ),
+        ([two.clone(), stage.shares(&["cyd"])].concat(), "SHARE-REPEATED", "cyd"),
         (pair(cyd, "people/dan.identity"), "SHARE-IDENTITY", ""),
         (pair(cyd, "pin"), "SHARE-IDENTITY", ""),
         (pair("bent.age", identity), "SHARE-FILE", "bent.age"),
@@ -80,12 +64,7 @@ fn only_a_quorum_of_this_packages_shares_imports() {
     let right = import(&three);
     stage.hoster(&strings(&right)).ok();
     refused(&stage, "hoster", &strings(&right), "PACKAGE-IMPORTED");
-    refused(
-        &stage,
-        "hoster",
-        &["package", "check", "medium/package"],
-        "PHASE-ORDER",
-    );
+    refused(&stage, "hoster", &["package", "check", "medium/package"], "PHASE-ORDER");
 }
 
 #[test]
@@ -132,52 +111,28 @@ fn typed_shares_are_checked_as_they_come() {
     };
     let line = other.find('\n').unwrap() + 1;
     for (shares, rule, named) in [
-        (
-            vec![text("cyd"), text("dan")],
-            "SHARE-QUORUM",
-            "eve, fay, gus",
-        ),
+        (vec![text("cyd"), text("dan")], "SHARE-QUORUM", "eve, fay, gus"),
         (vec![text("cyd"), text("cyd")], "SHARE-REPEATED", "cyd"),
         (vec![bent("dan", 20)], "SHARE-COMMITMENT", "dan"),
-        (
-            vec![text("cyd"), bent("fay", 67)],
-            "SHARE-COMMITMENT",
-            "fay",
-        ),
+        (vec![text("cyd"), bent("fay", 67)], "SHARE-COMMITMENT", "fay"),
         (vec![bent("gus", 17)], "SHARE-COMMITMENT", "gus"),
         (vec![bent("cyd", 5)], "SHARE-PACKAGE", ""),
-        (
-            vec![lines(foreign().record().as_slice())],
-            "SHARE-PACKAGE",
-            "",
-        ),
+        (vec![lines(foreign().record().as_slice())], "SHARE-PACKAGE", ""),
         (vec![bent("cyd", 0)], "SHARE-FORMAT", "version"),
         // One wrong character: its line is named.
         (vec![slip(0)], "LINE-CHECK", "line 1:"),
         (vec![slip(line + 6)], "LINE-CHECK", "line 2:"),
         (vec![slip(3 * line + 1)], "LINE-CHECK", "line 4:"),
-        (
-            vec![other[..line - 2].to_owned()],
-            "LINE-CHECK",
-            "27 characters",
-        ),
+        (vec![other[..line - 2].to_owned()], "LINE-CHECK", "27 characters"),
     ] {
         let text = refused_by(&stage, "hoster", rule, || typed(&shares));
         assert!(text.contains(named), "{text}");
     }
     // In lower case, in other groups, it is the same share.
-    let spaced = |id: &str| {
-        text(id)
-            .to_lowercase()
-            .replace(' ', "")
-            .replace("\n", " \n")
-    };
+    let spaced = |id: &str| text(id).to_lowercase().replace(' ', "").replace("\n", " \n");
     typed(&[spaced("cyd"), text("eve"), spaced("gus")]).ok();
     let entry = fs::read_to_string(stage.path("hoster/log.jsonl")).unwrap();
-    let quorum = entry
-        .lines()
-        .find(|line| line.contains("\"event\":\"quorum\""))
-        .unwrap();
+    let quorum = entry.lines().find(|line| line.contains("\"event\":\"quorum\"")).unwrap();
     assert!(
         quorum.contains(r#""custodians":["cyd","eve","gus"]"#) && quorum.contains(r#""spent":[]"#),
         "{quorum}"
@@ -220,28 +175,13 @@ fn a_package_waits_until_every_custodian_has_the_right_share() {
 
     // What is written again is the same file, and lies upon no other.
     fs::write(stage.path("taken.age"), "somebody's").unwrap();
-    refused(
-        &stage,
-        "tenant",
-        &["share", "reissue", "gus", "--to", "taken.age"],
-        "FILE-EXISTS",
-    );
+    refused(&stage, "tenant", &["share", "reissue", "gus", "--to", "taken.age"], "FILE-EXISTS");
     assert_eq!(fs::read(stage.path("taken.age")).unwrap(), b"somebody's");
-    stage
-        .tenant(&["share", "reissue", "gus", "--to", "again.age"])
-        .ok();
+    stage.tenant(&["share", "reissue", "gus", "--to", "again.age"]).ok();
     let dealt = stage.path("tenant/outbox/shares/gus.age");
-    assert_eq!(
-        fs::read(stage.path("again.age")).unwrap(),
-        fs::read(&dealt).unwrap()
-    );
+    assert_eq!(fs::read(stage.path("again.age")).unwrap(), fs::read(&dealt).unwrap());
     flip(&dealt, 100);
-    refused(
-        &stage,
-        "tenant",
-        &["share", "reissue", "gus", "--to", "third.age"],
-        "SHARE-FILE",
-    );
+    refused(&stage, "tenant", &["share", "reissue", "gus", "--to", "third.age"], "SHARE-FILE");
     assert!(!stage.path("third.age").exists());
     flip(&dealt, 100);
 

@@ -14,12 +14,7 @@ fn an_existing_key_must_be_one_that_may_travel() {
     ] {
         let stage = untrusted();
         plant(&stage, "tenant", &format!("key {kind}"));
-        refused(
-            &stage,
-            "tenant",
-            &["keys", "create", "--existing", "hgs-signing=key.der"],
-            rule,
-        );
+        refused(&stage, "tenant", &["keys", "create", "--existing", "hgs-signing=key.der"], rule);
         // Without it, the plan's keys are made beside it.
         stage.tenant(&["keys", "create"]).ok();
     }
@@ -32,40 +27,19 @@ fn an_existing_key_is_found_by_its_public_half_and_by_its_certificate() {
     plant(&stage, "tenant", "key good");
     plant(&elsewhere, "tenant", "key good");
     fs::copy(elsewhere.path("key.der"), stage.path("other.der")).unwrap();
-    for (file, rule) in [
-        ("other.der", "TARGET-MISSING"),
-        ("pin", "TARGET-CERTIFICATE"),
-    ] {
+    for (file, rule) in [("other.der", "TARGET-MISSING"), ("pin", "TARGET-CERTIFICATE")] {
         let existing = format!("hgs-signing={file}");
-        refused(
-            &stage,
-            "tenant",
-            &["keys", "create", "--existing", &existing],
-            rule,
-        );
+        refused(&stage, "tenant", &["keys", "create", "--existing", &existing], rule);
     }
-    stage
-        .tenant(&["keys", "create", "--existing", "nobody=key.der"])
-        .ended_with(2);
+    stage.tenant(&["keys", "create", "--existing", "nobody=key.der"]).ended_with(2);
     let by_key = stage.copy();
-    let found = by_key
-        .tenant(&["keys", "create", "--existing", "hgs-signing=key.der"])
-        .ok();
+    let found = by_key.tenant(&["keys", "create", "--existing", "hgs-signing=key.der"]).ok();
     let spki = Hash::of(&fs::read(stage.path("key.der")).unwrap()).to_string();
-    assert!(
-        found.contains(&format!("found, SPKI SHA-256 {spki}")),
-        "{found}"
-    );
+    assert!(found.contains(&format!("found, SPKI SHA-256 {spki}")), "{found}");
     assert!(found.contains("made, SPKI"), "{found}");
     // The certificate that was made for it names it as well.
-    fs::copy(
-        by_key.path("tenant/keys/hgs-signing.crt"),
-        stage.path("signing.crt"),
-    )
-    .unwrap();
-    let again = stage
-        .tenant(&["keys", "create", "--existing", "hgs-signing=signing.crt"])
-        .ok();
+    fs::copy(by_key.path("tenant/keys/hgs-signing.crt"), stage.path("signing.crt")).unwrap();
+    let again = stage.tenant(&["keys", "create", "--existing", "hgs-signing=signing.crt"]).ok();
     assert!(again.contains(&spki), "{again}");
     // Both go on from there.
     let mut by_key = by_key;
@@ -102,12 +76,7 @@ fn the_kek_is_trusted_by_the_security_officer_alone_and_before_the_keys_are_made
     let said = stage.tenant(&["export"]).ok();
     assert!(!said.contains("still be on the token"), "{said}");
     let log = fs::read_to_string(stage.path("tenant/log.jsonl")).unwrap();
-    assert!(
-        log.lines()
-            .last()
-            .unwrap()
-            .contains("\"event\":\"kek-untrust\"")
-    );
+    assert!(log.lines().last().unwrap().contains("\"event\":\"kek-untrust\""));
     // A log that does not say so is one of a token that may still trust it.
     let cut = stage.copy();
     let whole = log.rsplitn(3, '\n').nth(2).unwrap();
@@ -138,9 +107,7 @@ fn a_foreign_key_with_the_label_is_not_taken_for_ours() {
             && added.contains("TARGET-EXISTS"),
         "{added}"
     );
-    stage
-        .tenant(&["keys", "create", "--existing", "hgs-signing=key.der"])
-        .ok();
+    stage.tenant(&["keys", "create", "--existing", "hgs-signing=key.der"]).ok();
 }
 
 #[test]

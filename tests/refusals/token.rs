@@ -1,4 +1,5 @@
-//! PINs: one try each, none while few are left but with two signatures; none from a file in production.
+//! PINs: one try each, none while few are left but with two signatures; none from a file in
+//! production.
 
 use super::common::{
     production::{machine_rules, production},
@@ -25,10 +26,7 @@ fn a_wrong_pin_is_one_try_and_the_next_needs_two_signatures() {
     // The right PIN is not tried: it would have lowered the flag.
     pin(common::PIN);
     let text = refused(&stage, "hoster", &create, "PIN-COUNT-LOW");
-    assert!(
-        text.contains("ssh-keygen -Y sign -n keyferry-approval"),
-        "{text}"
-    );
+    assert!(text.contains("ssh-keygen -Y sign -n keyferry-approval"), "{text}");
     sign(1, "hana");
     refused(&stage, "hoster", &create, "PIN-COUNT-LOW");
     stage.sign_as(&request(1), "keyferry-approval", "hana", "hugo");
@@ -73,9 +71,7 @@ fn a_wrong_pin_is_one_try_and_the_next_needs_two_signatures() {
 fn a_token_is_the_one_that_is_named() {
     let stage = at(Done::Init);
     let mut command = stage.command("hoster", &["kek", "create", "--token", "nobody"]);
-    refused_by(&stage, "hoster", "TOKEN-NOT-FOUND", || {
-        common::stage::ended(&mut command)
-    });
+    refused_by(&stage, "hoster", "TOKEN-NOT-FOUND", || common::stage::ended(&mut command));
     stage.hoster(&["kek", "create"]).ok();
 }
 
@@ -88,14 +84,7 @@ fn production_takes_neither_words_nor_pins_from_files() {
     let init = ["init", "plan/ceremony.toml", "--words", &words];
     stage.hoster(&init).refused("MIRROR");
     assert!(!stage.path("hoster").exists());
-    let mirrored = [
-        "--mirror",
-        "mirror",
-        "init",
-        "plan/ceremony.toml",
-        "--words",
-        &words,
-    ];
+    let mirrored = ["--mirror", "mirror", "init", "plan/ceremony.toml", "--words", &words];
     let text = stage.hoster(&mirrored).ended_with(2);
     assert!(text.contains("--words in production"), "{text}");
     assert!(!stage.path("hoster").exists());
@@ -147,9 +136,7 @@ fn production_takes_neither_words_nor_pins_from_files() {
         .current_dir(stage.dir.path())
         .stdin(std::process::Stdio::null());
     // Nor is any token taken but the planned one.
-    let text = refused_by(&stage, "hoster", "PLAN-HSM", || {
-        common::stage::ended(&mut command)
-    });
+    let text = refused_by(&stage, "hoster", "PLAN-HSM", || common::stage::ended(&mut command));
     for mend in ["clone or backup", "officers of both sides", "`supersedes`"] {
         assert!(text.contains(mend), "{text}");
     }
@@ -166,16 +153,9 @@ fn a_token_that_lies_about_its_wrap_is_caught_by_the_canary() {
     // By its length or by its content, as the key that was wrapped happens to be long.
     let padded = |ended: Ended| {
         let by = |rule| ended.err.contains(&format!("refused by rule {rule}:"));
-        assert!(
-            ended.code == 3 && (by("WRAP-KWP") || by("WRAP-FORMAT")),
-            "{}",
-            ended.err
-        );
+        assert!(ended.code == 3 && (by("WRAP-KWP") || by("WRAP-FORMAT")), "{}", ended.err);
     };
-    let composite = Setting {
-        shim: true,
-        ..Setting::composite()
-    };
+    let composite = Setting { shim: true, ..Setting::composite() };
     for setting in [Setting::default(), composite] {
         let mut stage = Stage::with(setting, |plan| plan);
         stage.walk_to(Done::KekTrust);

@@ -1,4 +1,5 @@
-//! A crash of a module takes the program with it; what the program held in memory must not be found on a disk afterwards.
+//! A crash of a module takes the program with it; what the program held in memory must not be found
+//! on a disk afterwards.
 
 use std::{fs, path::Path, process::Command};
 
@@ -15,13 +16,11 @@ const ALLOWED: [&str; 2] = ["--core=unlimited:unlimited", "--"];
 #[test]
 fn a_crash_at_any_step_leaves_no_core_file() {
     let mut stage = Stage::new(|plan| plan);
-    // Else this test could see none: a kernel that hands them to a program (core(5)) leaves none where a test may look.
+    // Else this test could see none: a kernel that hands them to a program (core(5)) leaves none
+    // where a test may look.
     let crash = ["sh", "-c", "kill -SEGV $$"];
     let mut control = Command::new("prlimit");
-    control
-        .args(ALLOWED)
-        .args(crash)
-        .current_dir(stage.dir.path());
+    control.args(ALLOWED).args(crash).current_dir(stage.dir.path());
     assert!(control.status().unwrap().code().is_none());
     assert!(
         remove_cores(stage.dir.path()) == 1,
@@ -38,10 +37,7 @@ fn a_crash_at_any_step_leaves_no_core_file() {
         in_parallel(&places, |at| {
             let context = format!("{side} {arguments:?}, crash at call {at} of {calls}");
             let copy = stage.copy();
-            let shim = Shim {
-                fault: Some(format!("{at} once crash")),
-                record: copy.path("calls"),
-            };
+            let shim = Shim { fault: Some(format!("{at} once crash")), record: copy.path("calls") };
             let mut command = copy.command(side, &arguments);
             shim.in_command(&mut command);
             let mut allowed = trial::through("prlimit", &ALLOWED, &command);
@@ -62,7 +58,5 @@ fn a_crash_at_any_step_leaves_no_core_file() {
 fn remove_cores(folder: &Path) -> usize {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
     let cores = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("core"));
-    cores
-        .map(|core| fs::remove_file(core.path()).unwrap())
-        .count()
+    cores.map(|core| fs::remove_file(core.path()).unwrap()).count()
 }

@@ -1,4 +1,5 @@
-//! Each command ended after each change that it makes to the disk, by a kill or by a loss of power, and gone on with, there and from the mirror.
+//! Each command ended after each change that it makes to the disk, by a kill or by a loss of power,
+//! and gone on with, there and from the mirror.
 
 use std::{
     collections::HashSet,
@@ -36,15 +37,13 @@ fn ended_after_each_change_to_the_disk_it_still_ends_the_same() {
 
 #[test]
 fn so_it_does_where_the_keys_are_born_at_the_hoster() {
-    let setting = Setting {
-        shim: true,
-        ..Setting::born()
-    };
+    let setting = Setting { shim: true, ..Setting::born() };
     let [points, mirrored, tried] = ended_after_each_change(setting, 64);
     assert!(points > 200 && mirrored > 30 && tried >= 20);
 }
 
-/// Tries one of so many interruptions. How many changes there are to the disk, how many different mirrors, how many interruptions were tried.
+/// Tries one of so many interruptions. How many changes there are to the disk, how many different
+/// mirrors, how many interruptions were tried.
 fn ended_after_each_change(setting: Setting, one_of: usize) -> [usize; 3] {
     let explorer = Explorer::default();
     let (mut points, mut mirrored) = (0, 0);
@@ -57,11 +56,7 @@ fn ended_after_each_change(setting: Setting, one_of: usize) -> [usize; 3] {
         let (found, from_mirror) = states(stage, side, &arguments, &ops);
         points += ops.len();
         mirrored += from_mirror;
-        let found = selection(
-            found,
-            one_of,
-            &format!("interruptions of {side} {arguments:?}"),
-        );
+        let found = selection(found, one_of, &format!("interruptions of {side} {arguments:?}"));
         let before = Before::of(stage);
         in_parallel(&found, |found| {
             let copy = stage.copy();
@@ -85,16 +80,12 @@ fn ended_after_each_change(setting: Setting, one_of: usize) -> [usize; 3] {
 /// Runs the command under strace, on this stage; what it changes.
 fn record(stage: &Stage, side: &str, arguments: &[&str]) -> Vec<Traced> {
     let command = traced(stage, side, arguments, None);
-    trial::run_well(
-        stage,
-        command,
-        &stage.path("calls"),
-        &format!("{side} {arguments:?}"),
-    );
+    trial::run_well(stage, command, &stage.path("calls"), &format!("{side} {arguments:?}"));
     trace::read(&stage.path("trace"), stage.dir.path())
 }
 
-/// The command under strace. What makes it go wrong counts system calls: the shim makes the same ones in every run.
+/// The command under strace. What makes it go wrong counts system calls: the shim makes the same
+/// ones in every run.
 fn traced(stage: &Stage, side: &str, arguments: &[&str], inject: Option<&str>) -> Command {
     let mut command = stage.command(side, arguments);
     command
@@ -131,22 +122,15 @@ fn states(stage: &Stage, side: &str, arguments: &[&str], ops: &[Traced]) -> (Vec
         let mirror = from_mirror(disk.left(Left::All), side);
         if let Some(tree) = mirror.filter(|tree| seen.insert((disk::digest(tree), disk.device))) {
             mirrored += 1;
-            found.push(Found {
-                tree,
-                device: disk.device,
-                context: named("mirror"),
-            });
+            found.push(Found { tree, device: disk.device, context: named("mirror") });
         }
     }
-    // What a command has said is done has to be on the disk, whatever happens to the power afterwards.
+    // What a command has said is done has to be on the disk, whatever happens to the power
+    // afterwards.
     let (synced, all) = (disk.left(Left::Synced), disk.left(Left::All));
     let mut unsynced = differences(&synced, &all);
     // What was being built has no name of its own yet; where it comes back, it is erased again.
-    unsynced.retain(|path| {
-        !path
-            .iter()
-            .any(|name| name.to_string_lossy().starts_with('.'))
-    });
+    unsynced.retain(|path| !path.iter().any(|name| name.to_string_lossy().starts_with('.')));
     assert!(
         unsynced.is_empty(),
         "{side} {arguments:?} ended before these were synced: {unsynced:?}"
@@ -191,27 +175,12 @@ fn device(recorded: &Stage, state: usize, stage: &Stage, side: &str) {
 
 /// A disk that is full, that has become read-only, that cannot be written through.
 const ERRORS: [(&str, &[&str]); 3] = [
-    (
-        "ENOSPC",
-        &["openat", "write", "mkdir", "fsync", "renameat2", "rename"],
-    ),
+    ("ENOSPC", &["openat", "write", "mkdir", "fsync", "renameat2", "rename"]),
     (
         "EROFS",
-        &[
-            "openat",
-            "mkdir",
-            "renameat2",
-            "rename",
-            "unlink",
-            "unlinkat",
-            "rmdir",
-            "ftruncate",
-        ],
+        &["openat", "mkdir", "renameat2", "rename", "unlink", "unlinkat", "rmdir", "ftruncate"],
     ),
-    (
-        "EIO",
-        &["openat", "write", "fsync", "renameat2", "rename", "unlink"],
-    ),
+    ("EIO", &["openat", "write", "fsync", "renameat2", "rename", "unlink"]),
 ];
 
 #[test]
@@ -223,13 +192,7 @@ fn each_change_to_the_disk_fails_and_it_still_ends_the_same() {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let ops = record(&stage.copy(), side, &arguments);
         let mut trials = Vec::new();
-        for Traced {
-            op,
-            call,
-            nth,
-            main,
-        } in ops
-        {
+        for Traced { op, call, nth, main } in ops {
             if !main || matches!(op, Op::Device(_)) {
                 continue;
             }
@@ -241,11 +204,7 @@ fn each_change_to_the_disk_fails_and_it_still_ends_the_same() {
                 }
             }
         }
-        let trials = selection(
-            trials,
-            44,
-            &format!("failing changes in {side} {arguments:?}"),
-        );
+        let trials = selection(trials, 44, &format!("failing changes in {side} {arguments:?}"));
         let before = Before::of(stage);
         in_parallel(&trials, |(inject, op)| {
             let context = format!("{side} {arguments:?}, {inject} at {op}");
@@ -259,11 +218,7 @@ fn each_change_to_the_disk_fails_and_it_still_ends_the_same() {
                     if !(inject.starts_with("write") && inject.ends_with('+')) {
                         is_clear(&ended, &context);
                     }
-                    assert!(
-                        [1, 3, 5].contains(&ended.code),
-                        "{context}: exit code {}",
-                        ended.code
-                    );
+                    assert!([1, 3, 5].contains(&ended.code), "{context}: exit code {}", ended.code);
                 }
                 End::Killed => panic!("{context}: it was killed"),
             }

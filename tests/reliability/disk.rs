@@ -1,4 +1,5 @@
-//! A disk that loses what was not synced: each file and each folder as it is, and as it was when it was last waited for.
+//! A disk that loses what was not synced: each file and each folder as it is, and as it was when it
+//! was last waited for.
 
 use std::{
     collections::BTreeMap,
@@ -11,23 +12,11 @@ use sha2::{Digest, Sha256};
 use crate::trace::Op;
 
 /// The folders of a stage that programs write.
-const ROOTS: [&str; 5] = [
-    "tenant",
-    "hoster",
-    "mirror-tenant",
-    "mirror-hoster",
-    "medium",
-];
+const ROOTS: [&str; 5] = ["tenant", "hoster", "mirror-tenant", "mirror-hoster", "medium"];
 
 enum Node {
-    File {
-        data: Vec<u8>,
-        synced: Vec<u8>,
-    },
-    Folder {
-        names: BTreeMap<String, usize>,
-        synced: BTreeMap<String, usize>,
-    },
+    File { data: Vec<u8>, synced: Vec<u8> },
+    Folder { names: BTreeMap<String, usize>, synced: BTreeMap<String, usize> },
 }
 
 /// What is left of the disk after an interruption.
@@ -46,13 +35,7 @@ pub enum Left {
 }
 
 impl Left {
-    pub const EACH: [Left; 5] = [
-        Left::All,
-        Left::Synced,
-        Left::Names,
-        Left::Bytes,
-        Left::Torn,
-    ];
+    pub const EACH: [Left; 5] = [Left::All, Left::Synced, Left::Names, Left::Bytes, Left::Torn];
 }
 
 pub struct Disk {
@@ -68,11 +51,7 @@ pub type Tree = BTreeMap<PathBuf, Option<Vec<u8>>>;
 impl Disk {
     /// A stage's disk, all of it synced.
     pub fn of(root: &Path) -> Disk {
-        let mut disk = Disk {
-            nodes: Vec::new(),
-            root: 0,
-            device: None,
-        };
+        let mut disk = Disk { nodes: Vec::new(), root: 0, device: None };
         disk.root = disk.load(root, true);
         disk
     }
@@ -87,16 +66,10 @@ impl Disk {
                     names.insert(name, node);
                 }
             }
-            Node::Folder {
-                synced: names.clone(),
-                names,
-            }
+            Node::Folder { synced: names.clone(), names }
         } else {
             let data = fs::read(path).unwrap();
-            Node::File {
-                synced: data.clone(),
-                data,
-            }
+            Node::File { synced: data.clone(), data }
         };
         self.nodes.push(node);
         self.nodes.len() - 1
@@ -139,23 +112,11 @@ impl Disk {
             Op::Create(path) => {
                 let (names, name) = self.folder_of(path);
                 if !names.contains_key(&name) {
-                    self.make(
-                        path,
-                        Node::File {
-                            data: Vec::new(),
-                            synced: Vec::new(),
-                        },
-                    );
+                    self.make(path, Node::File { data: Vec::new(), synced: Vec::new() });
                 }
             }
             Op::Mkdir(path) => {
-                self.make(
-                    path,
-                    Node::Folder {
-                        names: BTreeMap::new(),
-                        synced: BTreeMap::new(),
-                    },
-                );
+                self.make(path, Node::Folder { names: BTreeMap::new(), synced: BTreeMap::new() });
             }
             Op::Append(path, bytes) => match self.at(path) {
                 Node::File { data, .. } => data.extend(bytes),

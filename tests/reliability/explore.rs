@@ -17,8 +17,9 @@ use crate::{
     invariants::{self, Before},
 };
 
-/// Which part of everything is tried, by `KEYFERRY_RELIABILITY`: `all`, as `ceremony-scripts/test --all` does; `3/16`, the third of 16 parts of
-/// it, that it may be run on several machines or evenings; a selection where nothing is said.
+/// Which part of everything is tried, by `KEYFERRY_RELIABILITY`: `all`, as `ceremony-scripts/test
+/// --all` does; `3/16`, the third of 16 parts of it, that it may be run on several machines or
+/// evenings; a selection where nothing is said.
 pub fn part() -> Option<(usize, usize)> {
     let value = std::env::var("KEYFERRY_RELIABILITY").ok()?;
     let part = match value.as_str() {
@@ -31,8 +32,8 @@ pub fn part() -> Option<(usize, usize)> {
     Some(part.expect("KEYFERRY_RELIABILITY is `all` or a part as 3/16"))
 }
 
-/// Of these trials, the part that was asked for, or every so many-th beginning at one that differs from list to list.
-/// Where hours lie ahead, it says what of.
+/// Of these trials, the part that was asked for, or every so many-th beginning at one that differs
+/// from list to list. Where hours lie ahead, it says what of.
 pub fn selection<T>(trials: Vec<T>, one_of: usize, of_what: &str) -> Vec<T> {
     static BEGIN: AtomicUsize = AtomicUsize::new(0);
     let (begin, step) = match part() {
@@ -45,7 +46,8 @@ pub fn selection<T>(trials: Vec<T>, one_of: usize, of_what: &str) -> Vec<T> {
     trials.into_iter().skip(begin).step_by(step).collect()
 }
 
-/// Does the work of each on the machine's two processors. One that fails does not keep the others from being tried.
+/// Does the work of each on the machine's two processors. One that fails does not keep the others
+/// from being tried.
 pub fn in_parallel<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
     let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
@@ -72,8 +74,8 @@ pub struct Explorer {
 }
 
 impl Explorer {
-    /// After a run that went wrong: the invariants hold, the same command run again does its work, once more changes nothing, and from there it
-    /// goes on to the end.
+    /// After a run that went wrong: the invariants hold, the same command run again does its work,
+    /// once more changes nothing, and from there it goes on to the end.
     pub fn recovers(
         &self,
         stage: &Stage,
@@ -90,38 +92,21 @@ impl Explorer {
         kept(stage);
         let broken = Before::of(stage);
         let mut again = stage.side(side, arguments);
-        if again
-            .err
-            .contains("let the security officer run `kek trust` again")
-        {
+        if again.err.contains("let the security officer run `kek trust` again") {
             // What the remedy says: the mirror did not yet know that the KEK's work was done.
-            stage
-                .side(side, &["kek", "trust", "--so-pin-file", "so-pin"])
-                .ok();
+            stage.side(side, &["kek", "trust", "--so-pin-file", "so-pin"]).ok();
             again = stage.side(side, arguments);
         }
-        assert!(
-            went_on(arguments, &again),
-            "{context}, run again: {}\n{}",
-            again.out,
-            again.err
-        );
+        assert!(went_on(arguments, &again), "{context}, run again: {}\n{}", again.out, again.err);
         kept(stage);
-        // What was whole after the fault is never taken back. An object that the fault left behind may be.
+        // What was whole after the fault is never taken back. An object that the fault left behind
+        // may be.
         broken.is_on_record(stage, context);
         let contents = invariants::contents(stage);
         let twice = stage.side(side, arguments);
-        assert!(
-            went_on(arguments, &twice),
-            "{context}, run twice: {}\n{}",
-            twice.out,
-            twice.err
-        );
+        assert!(went_on(arguments, &twice), "{context}, run twice: {}\n{}", twice.out, twice.err);
         let differ = differences(&contents, &invariants::contents(stage));
-        assert!(
-            differ.is_empty(),
-            "{context}: run twice, it changed {differ:?}"
-        );
+        assert!(differ.is_empty(), "{context}: run twice, it changed {differ:?}");
         self.goes_on(stage, context);
     }
 
@@ -155,24 +140,16 @@ pub fn differences<K: Ord + Clone, V: PartialEq>(
     other: &std::collections::BTreeMap<K, V>,
 ) -> Vec<K> {
     let keys = one.keys().chain(other.keys());
-    let mut differ: Vec<K> = keys
-        .filter(|key| one.get(key) != other.get(key))
-        .cloned()
-        .collect();
+    let mut differ: Vec<K> = keys.filter(|key| one.get(key) != other.get(key)).cloned().collect();
     differ.dedup();
     differ
 }
 
-/// A person can see what happened and what to do: an exit code of the design's, the HSM's call or the rule, the remedy; never a panic.
+/// A person can see what happened and what to do: an exit code of the design's, the HSM's call or
+/// the rule, the remedy; never a panic.
 pub fn is_clear(ended: &Ended, context: &str) {
     let Ended { code, err, .. } = ended;
-    assert!(
-        [1, 3, 4, 5].contains(code),
-        "{context}: exit code {code}\n{err}"
-    );
+    assert!([1, 3, 4, 5].contains(code), "{context}: exit code {code}\n{err}");
     assert!(!err.contains("panicked"), "{context}: {err}");
-    assert!(
-        err.contains("to do:") || *code == 4,
-        "{context}: no remedy: {err}"
-    );
+    assert!(err.contains("to do:") || *code == 4, "{context}: no remedy: {err}");
 }

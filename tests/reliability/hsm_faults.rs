@@ -45,11 +45,7 @@ fn each_call_fails_in_each_way_and_the_ceremony_still_ends() {
         for name in &record {
             *kinds.entry(name.clone()).or_default() += 1;
         }
-        let trials = selection(
-            trials(&record),
-            100,
-            &format!("faults of {side} {arguments:?}"),
-        );
+        let trials = selection(trials(&record), 100, &format!("faults of {side} {arguments:?}"));
         let before = Before::of(stage);
         in_parallel(&trials, |fault| {
             let context = format!("{side} {arguments:?}, {fault}");
@@ -87,18 +83,10 @@ fn a_login_that_was_not_done_calls_no_key_gone() {
 
 /// The calls that the command makes when nothing is wrong.
 pub fn recorded(stage: &Stage, side: &str, arguments: &[&str]) -> Vec<String> {
-    let shim = Shim {
-        fault: None,
-        record: stage.path("calls"),
-    };
+    let shim = Shim { fault: None, record: stage.path("calls") };
     let mut command = stage.command(side, arguments);
     shim.in_command(&mut command);
-    trial::run_well(
-        stage,
-        command,
-        &shim.record,
-        &format!("{side} {arguments:?}"),
-    );
+    trial::run_well(stage, command, &shim.record, &format!("{side} {arguments:?}"));
     shim.calls()
 }
 
@@ -106,16 +94,9 @@ fn trials(calls: &[String]) -> Vec<String> {
     let mut trials = Vec::new();
     for (at, name) in calls.iter().enumerate() {
         for fault in FAULTS {
-            let times: &[&str] = if FATAL.contains(&fault) {
-                &["once"]
-            } else {
-                &["once", "lasting"]
-            };
-            trials.extend(
-                times
-                    .iter()
-                    .map(|times| format!("{} {times} {fault} {name}", at + 1)),
-            );
+            let times: &[&str] =
+                if FATAL.contains(&fault) { &["once"] } else { &["once", "lasting"] };
+            trials.extend(times.iter().map(|times| format!("{} {times} {fault} {name}", at + 1)));
         }
     }
     trials
@@ -123,16 +104,14 @@ fn trials(calls: &[String]) -> Vec<String> {
 
 /// Runs the command with this fault; how it ended, in a word.
 fn faulty(stage: &Stage, side: &str, arguments: &[&str], fault: &str, context: &str) -> String {
-    let shim = Shim {
-        fault: Some(fault.to_owned()),
-        record: stage.path("calls"),
-    };
+    let shim = Shim { fault: Some(fault.to_owned()), record: stage.path("calls") };
     let mut command = stage.command(side, arguments);
     shim.in_command(&mut command);
     let end = trial::run(stage, command, &shim.record, context);
     let made = shim.calls().len();
     fs::remove_file(&shim.record).unwrap();
-    // How many throwaway keys a canary needs is up to chance: a run may have fewer calls than the recorded one.
+    // How many throwaway keys a canary needs is up to chance: a run may have fewer calls than the
+    // recorded one.
     let at: usize = fault.split(' ').next().unwrap().parse().unwrap();
     if made < at {
         return "not reached".into();
@@ -144,7 +123,8 @@ fn faulty(stage: &Stage, side: &str, arguments: &[&str], fault: &str, context: &
             "killed".into()
         }
         End::Exited(ended) if [0, ASKS].contains(&ended.code) => {
-            // What failed was of no weight (a session that would not close), or was seen and done again.
+            // What failed was of no weight (a session that would not close), or was seen and done
+            // again.
             assert!(!fatal, "{context}: it outlived its end");
             "overcome".into()
         }

@@ -26,10 +26,7 @@ pub struct Before {
 
 impl Before {
     pub fn of(stage: &Stage) -> Before {
-        Before {
-            logs: SIDES.map(|side| acknowledged(stage, side)),
-            objects: objects(stage),
-        }
+        Before { logs: SIDES.map(|side| acknowledged(stage, side)), objects: objects(stage) }
     }
 
     /// What was on record stays on record.
@@ -42,7 +39,8 @@ impl Before {
         }
     }
 
-    /// As [`Before::is_on_record`]; and nothing that was in an HSM is gone, but by the commands whose work that is.
+    /// As [`Before::is_on_record`]; and nothing that was in an HSM is gone, but by the commands
+    /// whose work that is.
     pub fn is_kept(&self, stage: &Stage, arguments: &[&str], context: &str) {
         self.is_on_record(stage, context);
         let may_go = match arguments {
@@ -60,10 +58,7 @@ impl Before {
 /// The whole lines of a log, which somebody may have relied on.
 fn acknowledged(stage: &Stage, side: &str) -> Vec<u8> {
     let mut log = fs::read(stage.path(side).join("log.jsonl")).unwrap_or_default();
-    let whole = log
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |end| end + 1);
+    let whole = log.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
     log.truncate(whole);
     log
 }
@@ -121,18 +116,12 @@ fn no_pin_below(folder: &Path, context: &str) {
     }
 }
 
-/// What two stages have in common that differ only in keys, hashes and times: their files, the kinds of their entries, the number of objects
-/// in their tokens.
+/// What two stages have in common that differ only in keys, hashes and times: their files, the
+/// kinds of their entries, the number of objects in their tokens.
 pub fn shape(stage: &Stage) -> String {
     let mut shape = String::new();
     let mut files = BTreeSet::new();
-    for folder in [
-        "tenant",
-        "hoster",
-        "medium",
-        "mirror-tenant",
-        "mirror-hoster",
-    ] {
+    for folder in ["tenant", "hoster", "medium", "mirror-tenant", "mirror-hoster"] {
         names_below(stage.dir.path(), Path::new(folder), &mut files);
     }
     for file in files {
@@ -146,9 +135,7 @@ pub fn shape(stage: &Stage) -> String {
     }
     let mut counts: BTreeMap<PathBuf, usize> = BTreeMap::new();
     for object in objects(stage) {
-        *counts
-            .entry(object.parent().unwrap().to_owned())
-            .or_default() += 1;
+        *counts.entry(object.parent().unwrap().to_owned()).or_default() += 1;
     }
     // The tokens' folders have random names.
     let mut counts: Vec<usize> = counts.into_values().collect();
@@ -170,7 +157,8 @@ fn names_below(root: &Path, folder: &Path, names: &mut BTreeSet<PathBuf>) {
     }
 }
 
-/// Everything that a run could have changed, byte for byte: both folders and both tokens. Of a log, which steps it says are done.
+/// Everything that a run could have changed, byte for byte: both folders and both tokens. Of a log,
+/// which steps it says are done.
 pub fn contents(stage: &Stage) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut names = BTreeSet::new();
     for folder in ["tenant", "hoster", "tokens"] {
@@ -178,8 +166,7 @@ pub fn contents(stage: &Stage) -> BTreeMap<PathBuf, Vec<u8>> {
     }
     // SoftHSM counts each login in a file of its own.
     names.retain(|name| {
-        name.file_name()
-            .is_none_or(|name| name != "token.object" && name != "generation")
+        name.file_name().is_none_or(|name| name != "token.object" && name != "generation")
     });
     let read = |name: PathBuf| {
         let bytes = fs::read(stage.path(name.to_str().unwrap())).unwrap();
@@ -188,16 +175,14 @@ pub fn contents(stage: &Stage) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut contents: BTreeMap<_, _> = names.into_iter().map(read).collect();
     for side in SIDES {
         let steps: Vec<String> = steps(stage, side).into_iter().collect();
-        contents.insert(
-            Path::new(side).join("log.jsonl"),
-            steps.join(" ").into_bytes(),
-        );
+        contents.insert(Path::new(side).join("log.jsonl"), steps.join(" ").into_bytes());
     }
     contents
 }
 
-/// The kinds of a log's entries, without those which only note what was tried: refusals, and repairs of a torn end. A step that may be done
-/// again (`kek trust` reads the KEK back once more) is counted once.
+/// The kinds of a log's entries, without those which only note what was tried: refusals, and
+/// repairs of a torn end. A step that may be done again (`kek trust` reads the KEK back once more)
+/// is counted once.
 fn steps(stage: &Stage, side: &str) -> BTreeSet<String> {
     let events = events(stage, side).into_iter();
     let notes = |event: &Event| matches!(event, Event::Refusal { .. } | Event::Repair { .. });
@@ -215,19 +200,9 @@ pub fn source_key_works(stage: &Stage, context: &str) {
     fs::write(stage.path("to-sign"), b"the source key works").unwrap();
     let listed = stage.pkcs11_tool("tenant", &["--list-objects", "--type", "privkey"]);
     let listed = String::from_utf8(listed).unwrap();
-    let mut after = listed
-        .lines()
-        .skip_while(|line| !line.ends_with(" hgs-signing"));
-    let id = after
-        .find_map(|line| line.trim().strip_prefix("ID:"))
-        .unwrap();
-    let what = [
-        "--sign",
-        "--mechanism",
-        "SHA256-RSA-PKCS",
-        "--id",
-        id.trim(),
-    ];
+    let mut after = listed.lines().skip_while(|line| !line.ends_with(" hgs-signing"));
+    let id = after.find_map(|line| line.trim().strip_prefix("ID:")).unwrap();
+    let what = ["--sign", "--mechanism", "SHA256-RSA-PKCS", "--id", id.trim()];
     let files = ["--input-file", "to-sign", "--output-file", "signed"];
     stage.pkcs11_tool("tenant", &[&what[..], &files].concat());
     let public = run(Command::new("openssl")
@@ -235,15 +210,7 @@ pub fn source_key_works(stage: &Stage, context: &str) {
         .arg(stage.path("tenant/keys/hgs-signing.crt")));
     fs::write(stage.path("public.pem"), public).unwrap();
     let verified = run(Command::new("openssl")
-        .args([
-            "dgst",
-            "-sha256",
-            "-verify",
-            "public.pem",
-            "-signature",
-            "signed",
-            "to-sign",
-        ])
+        .args(["dgst", "-sha256", "-verify", "public.pem", "-signature", "signed", "to-sign"])
         .current_dir(stage.dir.path()));
     assert_eq!(verified, b"Verified OK\n", "{context}");
 }

@@ -8,7 +8,8 @@ use crate::{
     invariants,
 };
 
-/// A lie that one side's module tells in every command after a step, and what finds it, whichever comes first; nothing where it is harmless.
+/// A lie that one side's module tells in every command after a step, and what finds it, whichever
+/// comes first; nothing where it is harmless.
 struct Told {
     lie: &'static str,
     side: &'static str,
@@ -22,12 +23,7 @@ const fn told(
     after: Done,
     found: &'static [&'static str],
 ) -> Told {
-    Told {
-        lie,
-        side,
-        after,
-        found,
-    }
+    Told { lie, side, after, found }
 }
 
 /// A module that a side has trusted until then, and that changes its ways before the keys come.
@@ -42,55 +38,27 @@ const LIES: [Told; 26] = [
     told("readable", "hoster", LATE, &["TARGET-ATTRIBUTES"]),
     told("readable", "tenant", Done::Plan, &["TARGET-SENSITIVE"]),
     told("wraps-anyway", "hoster", Done::Plan, &["KEK-EXTRACTABLE"]),
-    // Nobody can find it who asks only the module: the residue that attestation is for (docs/reliability.md).
+    // Nobody can find it who asks only the module: the residue that attestation is for
+    // (docs/reliability.md).
     told("wraps-anyway", "hoster", LATE, &[]),
-    told(
-        "wraps-anyway",
-        "tenant",
-        Done::Plan,
-        &["TARGET-EXTRACTABLE"],
-    ),
+    told("wraps-anyway", "tenant", Done::Plan, &["TARGET-EXTRACTABLE"]),
     told("wrong-modulus", "hoster", Done::Plan, &["C_UnwrapKey"]),
     told("wrong-modulus", "hoster", LATE, &["KEK-KEY"]),
-    told(
-        "wrong-modulus",
-        "tenant",
-        Done::Plan,
-        &["TARGET-WRAP-WITH-TRUSTED"],
-    ),
+    told("wrong-modulus", "tenant", Done::Plan, &["TARGET-WRAP-WITH-TRUSTED"]),
     told("changes", "hoster", Done::Plan, &["TARGET-ATTRIBUTES"]),
     told("changes", "hoster", LATE, &["TARGET-ATTRIBUTES"]),
     // Its second answer is the one that the tenant asks for.
     told("changes", "tenant", Done::Plan, &[]),
-    told(
-        "trailing-bytes",
-        "hoster",
-        Done::Plan,
-        &["C_Sign made 264 bytes"],
-    ),
-    told(
-        "trailing-bytes",
-        "tenant",
-        Done::Plan,
-        &["WRAP-FORMAT", "WRAP-KWP"],
-    ),
-    told(
-        "wrong-length",
-        "hoster",
-        Done::Plan,
-        &["C_Sign answered the impossible length"],
-    ),
-    told(
-        "wrong-length",
-        "tenant",
-        Done::Plan,
-        &["C_WrapKey answered the impossible length"],
-    ),
+    told("trailing-bytes", "hoster", Done::Plan, &["C_Sign made 264 bytes"]),
+    told("trailing-bytes", "tenant", Done::Plan, &["WRAP-FORMAT", "WRAP-KWP"]),
+    told("wrong-length", "hoster", Done::Plan, &["C_Sign answered the impossible length"]),
+    told("wrong-length", "tenant", Done::Plan, &["C_WrapKey answered the impossible length"]),
     told("keeps", "hoster", Done::AcceptanceRelease, &["KEK-GONE"]),
     // The trusted KEK is left, a public key; the audit says so at the end.
     told("keeps", "tenant", Done::KeysCreate, &[]),
     told("final-try", "tenant", Done::Plan, &["PIN-COUNT-LOW"]),
-    // A token's randomness makes no secret of Keyferry's; that it made its own keys well, nobody can see.
+    // A token's randomness makes no secret of Keyferry's; that it made its own keys well, nobody
+    // can see.
     told("constant-random", "hoster", Done::Plan, &[]),
     told("constant-random", "tenant", Done::Plan, &[]),
     told(
@@ -115,9 +83,7 @@ fn a_module_that_lies_is_found_out_or_does_no_harm() {
         stage.lie = Some((told.side, told.lie));
         let first = stage.walk_until_refused(Done::TenantClose);
         invariants::hold(&stage, &context);
-        let by = first
-            .as_ref()
-            .map_or("does no harm", |(command, _)| command);
+        let by = first.as_ref().map_or("does no harm", |(command, _)| command);
         println!("{context}: {by}");
         match &first {
             Some((command, ended)) => {
@@ -154,8 +120,5 @@ fn no_escape_code_of_a_token_reaches_a_terminal() {
         let control = |c: char| c.is_control() && c != '\n';
         assert!(!text.contains(control), "{text:?}");
     }
-    assert!(
-        said.iter().any(|text| text.contains("owned")),
-        "it was shown, escaped"
-    );
+    assert!(said.iter().any(|text| text.contains("owned")), "it was shown, escaped");
 }

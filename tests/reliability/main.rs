@@ -1,7 +1,9 @@
-//! Everything that can go wrong, tried everywhere: a ceremony is walked, and before each of its commands that command is tried on copies of
-//! the stage with one thing going wrong, run again, and, where that led to a state not seen before, carried on to the end.
+//! Everything that can go wrong, tried everywhere: a ceremony is walked, and before each of its
+//! commands that command is tried on copies of the stage with one thing going wrong, run again,
+//! and, where that led to a state not seen before, carried on to the end.
 //!
-//! `KEYFERRY_RELIABILITY=all` tries all of it (hours), `3/16` the third of 16 parts of it; otherwise a selection is spread over the whole.
+//! `KEYFERRY_RELIABILITY=all` tries all of it (hours), `3/16` the third of 16 parts of it;
+//! otherwise a selection is spread over the whole.
 #![cfg(all(feature = "hsm", feature = "custody"))]
 
 #[path = "../common/mod.rs"]

@@ -1,4 +1,5 @@
-//! Writes that end early: each takes half and the program goes on, or one takes half and then the disk is full.
+//! Writes that end early: each takes half and the program goes on, or one takes half and then the
+//! disk is full.
 
 use std::{
     fs,
@@ -58,11 +59,8 @@ fn writes_that_end_early_are_gone_on_with_or_end_the_command() {
         assert!(writes > 0, "{context}: it writes nothing");
         every += writes;
         explorer.recovers(&copied, &before, side, &arguments, &context);
-        let trials = selection(
-            (1..=writes).collect(),
-            8,
-            &format!("writes of {side} {arguments:?}"),
-        );
+        let trials =
+            selection((1..=writes).collect(), 8, &format!("writes of {side} {arguments:?}"));
         in_parallel(&trials, |nth| {
             let context = format!("{side} {arguments:?}, full in the middle of write {nth}");
             let copied = stage.copy();

@@ -1,4 +1,5 @@
-//! Everything that travels, and the record, changed in every way: one bit, an end cut off, bytes added, a file of another ceremony.
+//! Everything that travels, and the record, changed in every way: one bit, an end cut off, bytes
+//! added, a file of another ceremony.
 
 use std::{
     fs,
@@ -48,12 +49,7 @@ const WAYS: [Way; 6] = [
 ];
 
 const fn way<B: Body>(kind: &'static str, sent: Done, side: Side) -> Way {
-    Way {
-        kind,
-        sent,
-        side,
-        take: |ceremony, folder| ceremony.take::<B>(folder).map(drop),
-    }
+    Way { kind, sent, side, take: |ceremony, folder| ceremony.take::<B>(folder).map(drop) }
 }
 
 /// How many of each kind were tried.
@@ -65,7 +61,8 @@ struct Tried {
     splices: AtomicUsize,
 }
 
-/// Tries every change of a file's bytes; `accepts` says whether a changed file, which lies in its place, is taken. Then it is as it was.
+/// Tries every change of a file's bytes; `accepts` says whether a changed file, which lies in its
+/// place, is taken. Then it is as it was.
 fn each_change(path: &Path, tried: &Tried, every: usize, accepts: &dyn Fn() -> bool) {
     let whole = fs::read(path).unwrap();
     let (begin, every) = part().map_or((0, every), |(part, of)| (part - 1, of));
@@ -82,10 +79,7 @@ fn each_change(path: &Path, tried: &Tried, every: usize, accepts: &dyn Fn() -> b
     }
     let cuts = part().map_or(every.div_ceil(8), |(_, of)| of);
     for length in (begin..whole.len()).rev().step_by(cuts) {
-        with(
-            &whole[..length],
-            format!("{length} of {} bytes", whole.len()),
-        );
+        with(&whole[..length], format!("{length} of {} bytes", whole.len()));
         tried.cuts.fetch_add(1, Ordering::Relaxed);
     }
     for added in (begin + 1..=64).step_by(every.min(16)) {
@@ -100,10 +94,8 @@ fn each_change(path: &Path, tried: &Tried, every: usize, accepts: &dyn Fn() -> b
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut files: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files
 }
@@ -119,7 +111,8 @@ fn said(tried: &Tried, what: &str) {
     );
 }
 
-/// Ceremonies at the moment when each document is on the medium; the one under test, in its second attempt, and others to take files from.
+/// Ceremonies at the moment when each document is on the medium; the one under test, in its second
+/// attempt, and others to take files from.
 fn stages(others: usize) -> Vec<Vec<Stage>> {
     let made = Mutex::new(Vec::new());
     in_parallel(&(0..=others).collect::<Vec<_>>(), |n| {
@@ -157,11 +150,7 @@ fn no_changed_document_is_taken() {
     let others = stages.split_off(1);
     let pairs: Vec<_> = WAYS.iter().zip(&stages[0]).enumerate().collect();
     in_parallel(&pairs, |(n, (way, stage))| {
-        let name = if way.side == Side::Tenant {
-            "tenant"
-        } else {
-            "hoster"
-        };
+        let name = if way.side == Side::Tenant { "tenant" } else { "hoster" };
         let ceremony = Ceremony::open(&stage.path(name), way.side).unwrap();
         let medium = stage.path(&format!("medium/{}", way.kind));
         let accepts = || (way.take)(&ceremony, &medium).is_ok();
@@ -178,10 +167,7 @@ fn no_changed_document_is_taken() {
                 if other != whole {
                     fs::write(&file, other).unwrap();
                     let file = file.display();
-                    assert!(
-                        !accepts(),
-                        "{file} of another ceremony or attempt is accepted"
-                    );
+                    assert!(!accepts(), "{file} of another ceremony or attempt is accepted");
                     tried.splices.fetch_add(1, Ordering::Relaxed);
                 }
             }
@@ -192,10 +178,7 @@ fn no_changed_document_is_taken() {
         }
         assert!(accepts());
     });
-    said(
-        &tried,
-        "documents, their certificates, sealed keys and signatures",
-    );
+    said(&tried, "documents, their certificates, sealed keys and signatures");
     assert!(tried.bits.into_inner() > 1500 && tried.splices.into_inner() > 60);
 }
 
@@ -210,7 +193,8 @@ fn no_changed_share_file_opens() {
         let whole = fs::read(&file).unwrap();
         let opens = || {
             let bytes = fs::read(&file).unwrap();
-            // White space after the armour belongs to no share; the import compares the file's hash besides.
+            // White space after the armour belongs to no share; the import compares the file's hash
+            // besides.
             if bytes.trim_ascii_end() == whole.trim_ascii_end() {
                 return bytes == whole;
             }
@@ -234,23 +218,14 @@ fn no_changed_log_or_plan_is_the_record() {
         let copy = stage.copy();
         let folders = [copy.path("tenant"), copy.path("hoster")];
         let head = audit::verify(&folders, &Against::default()).unwrap();
-        // A log whose last entry is changed or cut off may be a whole log: the other side's, and the words that were read aloud, tell.
+        // A log whose last entry is changed or cut off may be a whole log: the other side's, and
+        // the words that were read aloud, tell.
         let accepts = || {
             audit::verify(&folders, &Against::default())
                 .is_ok_and(|verdict| format!("{verdict:?}") == format!("{head:?}"))
         };
-        each_change(
-            &copy.path(&format!("{side}/log.jsonl")),
-            &tried,
-            1009,
-            &accepts,
-        );
-        each_change(
-            &copy.path(&format!("{side}/ceremony.toml")),
-            &tried,
-            1009,
-            &accepts,
-        );
+        each_change(&copy.path(&format!("{side}/log.jsonl")), &tried, 1009, &accepts);
+        each_change(&copy.path(&format!("{side}/ceremony.toml")), &tried, 1009, &accepts);
     });
     said(&tried, "logs and plans");
     assert!(tried.bits.into_inner() > 150);

@@ -29,8 +29,8 @@ pub enum Op {
     Device(usize),
 }
 
-/// An operation, and the system call that it was: its name, and which of that name in its thread, counted from 1. The thread is the program's
-/// first where `main`.
+/// An operation, and the system call that it was: its name, and which of that name in its thread,
+/// counted from 1. The thread is the program's first where `main`.
 pub struct Traced {
     pub op: Op,
     pub call: String,
@@ -66,28 +66,18 @@ pub fn read(file: &Path, root: &Path) -> Vec<Traced> {
             begun.insert(thread.to_owned(), head.to_owned());
             continue;
         }
-        let whole = match rest
-            .strip_prefix("<... ")
-            .and_then(|rest| rest.split_once(" resumed>"))
-        {
+        let whole = match rest.strip_prefix("<... ").and_then(|rest| rest.split_once(" resumed>")) {
             Some((_, tail)) => begun.remove(thread).unwrap() + tail,
             None => rest.to_owned(),
         };
         let Some((name, arguments)) = whole.split_once('(') else {
             continue;
         };
-        let nth: &mut usize = counts
-            .entry((thread.to_owned(), name.to_owned()))
-            .or_default();
+        let nth: &mut usize = counts.entry((thread.to_owned(), name.to_owned())).or_default();
         *nth += 1;
         if let Some(op) = op(name, arguments, root) {
             let main = first.as_deref() == Some(thread);
-            ops.push(Traced {
-                op,
-                call: name.to_owned(),
-                nth: *nth,
-                main,
-            });
+            ops.push(Traced { op, call: name.to_owned(), nth: *nth, main });
         }
     }
     ops
@@ -101,11 +91,7 @@ fn op(name: &str, text: &str, root: &Path) -> Option<Op> {
     let strings = strings(arguments);
     let below = |path: &[u8]| {
         let path = PathBuf::from(String::from_utf8(path.to_vec()).unwrap());
-        let whole = if path.is_absolute() {
-            path
-        } else {
-            root.join(path)
-        };
+        let whole = if path.is_absolute() { path } else { root.join(path) };
         Some(whole.strip_prefix(root).ok()?.to_owned())
     };
     // The path of the file descriptor that the call is about.
@@ -136,10 +122,9 @@ fn op(name: &str, text: &str, root: &Path) -> Option<Op> {
             Some(Op::Append(path, bytes))
         }
         "fsync" | "fdatasync" => Some(Op::Sync(of_descriptor()?)),
-        "rename" | "renameat" | "renameat2" => Some(Op::Rename(
-            below(strings.first()?)?,
-            below(strings.get(1)?)?,
-        )),
+        "rename" | "renameat" | "renameat2" => {
+            Some(Op::Rename(below(strings.first()?)?, below(strings.get(1)?)?))
+        }
         "unlinkat" => {
             // Relative to a folder's descriptor, where it is not to the working folder.
             let folder = of_descriptor()?;
@@ -154,20 +139,12 @@ fn op(name: &str, text: &str, root: &Path) -> Option<Op> {
         "rmdir" => Some(Op::Rmdir(first()?)),
         "mkdir" | "mkdirat" => Some(Op::Mkdir(first()?)),
         "ftruncate" => {
-            let length = arguments
-                .rsplit_once(", ")?
-                .1
-                .trim_end_matches(')')
-                .parse()
-                .unwrap();
+            let length = arguments.rsplit_once(", ")?.1.trim_end_matches(')').parse().unwrap();
             Some(Op::Truncate(of_descriptor()?, length))
         }
         _ => {
             let path = first().or_else(of_descriptor)?;
-            assert!(
-                is_device(&path),
-                "a change that the model does not know: {name}({text}"
-            );
+            assert!(is_device(&path), "a change that the model does not know: {name}({text}");
             None
         }
     }
@@ -176,12 +153,7 @@ fn op(name: &str, text: &str, root: &Path) -> Option<Op> {
 
 /// The tokens and what belongs to the shim: an HSM's own business.
 fn is_device(path: &Path) -> bool {
-    let first = path
-        .iter()
-        .next()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let first = path.iter().next().unwrap_or_default().to_string_lossy().into_owned();
     ["tokens", "snapshots", "calls", "trial.out", "trial.err"].contains(&first.as_str())
         || first.starts_with("shim-")
 }
@@ -207,11 +179,7 @@ pub fn strings(arguments: &str) -> Vec<Vec<u8>> {
     while bytes.by_ref().any(|byte| byte == b'"') {
         let mut string = Vec::new();
         while let Some(byte) = bytes.next().filter(|byte| *byte != b'"') {
-            string.push(if byte == b'\\' {
-                escaped(&mut bytes)
-            } else {
-                byte
-            });
+            string.push(if byte == b'\\' { escaped(&mut bytes) } else { byte });
         }
         strings.push(string);
     }

@@ -54,7 +54,8 @@ pub fn run_well(stage: &Stage, command: Command, record: &Path, context: &str) {
     }
 }
 
-/// Runs a command whose HSM may hang, by the shim's record; a run that ends in no other way fails the test.
+/// Runs a command whose HSM may hang, by the shim's record; a run that ends in no other way fails
+/// the test.
 pub fn run(stage: &Stage, mut command: Command, record: &Path, context: &str) -> End {
     let outputs = ["trial.out", "trial.err"].map(|name| stage.path(name));
     let open = |path: &PathBuf| Stdio::from(fs::File::create(path).unwrap());

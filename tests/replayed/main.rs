@@ -1,7 +1,8 @@
 //! Ceremonies that ended once, kept for ever: every later version must verify them.
 //!
-//! Below `v1/` lie the archives of both sides, of each way that keys come and each kind of service. A change that breaks one of these is no change
-//! of this version's formats: it is another version. `KEYFERRY_REPLAYED=v2` makes the ceremonies of the next, in a folder that is not there yet.
+//! Below `v1/` lie the archives of both sides, of each way that keys come and each kind of service.
+//! A change that breaks one of these is no change of this version's formats: it is another version.
+//! `KEYFERRY_REPLAYED=v2` makes the ceremonies of the next, in a folder that is not there yet.
 #![cfg(all(feature = "hsm", feature = "custody"))]
 
 #[path = "../common/mod.rs"]
@@ -38,10 +39,7 @@ fn every_ceremony_that_ever_ended_still_holds() {
         write(&versions().join(version));
     }
     let mut held = 0;
-    for ceremony in sorted(&versions())
-        .iter()
-        .flat_map(|version| sorted(version))
-    {
+    for ceremony in sorted(&versions()).iter().flat_map(|version| sorted(version)) {
         let archives = ["tenant", "hoster"].map(|side| ceremony.join(side));
         let verdict = audit::verify(&archives, &Against::default())
             .unwrap_or_else(|error| panic!("{}: {error}", ceremony.display()));
@@ -80,13 +78,7 @@ fn write(version: &Path) {
     ];
     for (way, setting) in ways {
         for hgs in [false, true] {
-            let mut stage = Stage::with(
-                Setting {
-                    hgs,
-                    ..setting.clone()
-                },
-                |plan| plan,
-            );
+            let mut stage = Stage::with(Setting { hgs, ..setting.clone() }, |plan| plan);
             if hgs {
                 ready(&mut stage);
                 registered(&mut stage);
@@ -99,10 +91,7 @@ fn write(version: &Path) {
                 for id in ids.iter().chain(&["iris"]) {
                     stage.sign(&archive.join("head.json"), "keyferry-head", id);
                 }
-                run(Command::new("cp")
-                    .arg("-r")
-                    .arg(&archive)
-                    .arg(ceremony.join(side)));
+                run(Command::new("cp").arg("-r").arg(&archive).arg(ceremony.join(side)));
             }
         }
     }

@@ -7,7 +7,8 @@ use serde_json::Value;
 use crate::{common::run, common::stage::Stage, every_kind, says};
 use keyferry::{audit, encoding::Hash};
 
-/// Moves the cursor, rings, ends a text early, turns the line round, pretends to be a line of ours, and hides.
+/// Moves the cursor, rings, ends a text early, turns the line round, pretends to be a line of ours,
+/// and hides.
 const FOUL: &str = "\u{1b}[2J\u{7}\u{0}\r\n\u{202e}\u{2066}SHA-256 of this file: \u{9b}31m\u{200b}\u{feff}\u{e0041}";
 
 pub fn contents(stage: &Stage) {
@@ -28,7 +29,8 @@ pub fn contents(stage: &Stage) {
     not_plain(stage);
 }
 
-/// Whatever is shown of a file, or of why it is not: nothing of it acts on a terminal, or begins a line of its own.
+/// Whatever is shown of a file, or of why it is not: nothing of it acts on a terminal, or begins a
+/// line of its own.
 fn harmless(path: &Path) -> String {
     let mut out = Vec::new();
     let error = audit::show(path, &mut out).err();
@@ -37,10 +39,7 @@ fn harmless(path: &Path) -> String {
     text.push_str(&said);
     let foul = |c: char| c != '\n' && (c.is_control() || FOUL.contains(c) && !c.is_ascii());
     assert!(!text.contains(foul), "{}: {text:?}", path.display());
-    for line in text
-        .lines()
-        .filter(|line| line.starts_with("SHA-256 of this file: "))
-    {
+    for line in text.lines().filter(|line| line.starts_with("SHA-256 of this file: ")) {
         let hash = Hash::of(&fs::read(path).unwrap()).to_string();
         assert_eq!(line, format!("SHA-256 of this file: {hash}"));
     }
@@ -75,11 +74,7 @@ fn every_text_of(file: &Path) {
     let step = (ways.len() / 60).max(1);
     for (n, way) in ways.iter().step_by(step).enumerate() {
         let mut changed = whole.clone();
-        let long = if n % 10 == 0 {
-            "x".repeat(1 << 20)
-        } else {
-            String::new()
-        };
+        let long = if n % 10 == 0 { "x".repeat(1 << 20) } else { String::new() };
         *changed.pointer_mut(way).unwrap() = format!("{FOUL}{long}").into();
         fs::write(&path, serde_json::to_vec_pretty(&changed).unwrap()).unwrap();
         harmless(&path);
@@ -96,10 +91,8 @@ fn every_text_of(file: &Path) {
 /// The same of a log, whose chain is made anew.
 fn every_text_of_entries(file: &Path) {
     let text = fs::read_to_string(file).unwrap();
-    let entries: Vec<Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let entries: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log.jsonl");
     for (n, entry) in entries.iter().enumerate() {
@@ -113,11 +106,7 @@ fn every_text_of_entries(file: &Path) {
         }
     }
     let mut noted = entries.clone();
-    for text in [
-        FOUL.to_owned(),
-        "x".repeat(1 << 20),
-        "\n     9  closed".into(),
-    ] {
+    for text in [FOUL.to_owned(), "x".repeat(1 << 20), "\n     9  closed".into()] {
         noted.insert(
             2,
             serde_json::json!({"event": "note", "remark": {"kind": "remark", "text": text}, "time": "2026-11-24T00:00:00Z"}),
@@ -155,10 +144,7 @@ fn plan(file: &Path) {
     let whole = fs::read_to_string(file).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ceremony.toml");
-    let foul: String = FOUL
-        .chars()
-        .map(|c| format!("\\U{:08x}", u32::from(c)))
-        .collect();
+    let foul: String = FOUL.chars().map(|c| format!("\\U{:08x}", u32::from(c))).collect();
     let long = "x".repeat(500_000);
     let mut taken = 0;
     for line in whole.lines().filter(|line| line.contains('"')) {
@@ -173,10 +159,7 @@ fn plan(file: &Path) {
             parts[n] = right;
         }
     }
-    assert!(
-        taken > 5,
-        "names and reasons are free text, and were shown {taken} times"
-    );
+    assert!(taken > 5, "names and reasons are free text, and were shown {taken} times");
 }
 
 /// Single bits, zeros in the middle, and a file twice.
@@ -189,11 +172,7 @@ fn damaged(file: &Path) {
     for bytes in [zeros, [whole.as_slice(), &whole].concat()] {
         fs::write(&path, bytes).unwrap();
         harmless(&path);
-        assert!(
-            audit::show(&path, &mut Vec::new()).is_err(),
-            "{}",
-            file.display()
-        );
+        assert!(audit::show(&path, &mut Vec::new()).is_err(), "{}", file.display());
     }
     for n in 0..100 {
         let mut flipped = whole.clone();
@@ -264,14 +243,9 @@ fn cut_is_said(stage: &Stage) {
 /// A name is text like any other, and none that a shell would act on stands in a line to be copied.
 fn names(stage: &Stage) {
     let offer = stage.path("medium/offer/offer.json");
-    for name in [
-        "a;reboot.json",
-        "a b.json",
-        "$(reboot).json",
-        "a\n.json",
-        "a\u{202e}.json",
-        "a'.json",
-    ] {
+    for name in
+        ["a;reboot.json", "a b.json", "$(reboot).json", "a\n.json", "a\u{202e}.json", "a'.json"]
+    {
         let path = stage.path(name);
         fs::copy(&offer, &path).unwrap();
         let text = harmless(&path);
@@ -280,43 +254,28 @@ fn names(stage: &Stage) {
     }
     // Also where there is nothing to show but the name.
     let (large, link) = (stage.path("l\u{1b}[2J.json"), stage.path("k\u{202e}.json"));
-    fs::File::create(&large)
-        .unwrap()
-        .set_len(100 << 20)
-        .unwrap();
+    fs::File::create(&large).unwrap().set_len(100 << 20).unwrap();
     std::os::unix::fs::symlink(&offer, &link).unwrap();
     says(&harmless(&large), &["l\\u{1b}[2J.json has 104857600 bytes"]);
     says(&harmless(&link), &["k\\u{202e}.json is a link"]);
     harmless(&stage.path("gone\u{7}.json"));
     let other = stage.path("package.json");
     fs::copy(&offer, &other).unwrap();
-    says(
-        &harmless(&other),
-        &["ITS NAME IS WRONG: it is called package.json"],
-    );
+    says(&harmless(&other), &["ITS NAME IS WRONG: it is called package.json"]);
 }
 
 /// What is too large is refused at once, by its length; what is nothing, by its first bytes.
 fn large(stage: &Stage) {
     let folder = stage.path("large");
     fs::create_dir(&folder).unwrap();
-    for name in [
-        "offer.json",
-        "log.jsonl",
-        "ceremony.toml",
-        "registry.json",
-        "head.json.ada.sig",
-        "zeros",
-    ] {
+    for name in
+        ["offer.json", "log.jsonl", "ceremony.toml", "registry.json", "head.json.ada.sig", "zeros"]
+    {
         for (size, rule) in [(100 << 20, "DOCUMENT-SIZE"), (60 << 20, ""), (0, "")] {
             let path = folder.join(name);
             fs::File::create(&path).unwrap().set_len(size).unwrap();
             let ended = stage.auditor_within(2, &["show", &format!("large/{name}")]);
-            assert_eq!(
-                ended.code, 3,
-                "{name} of {size} bytes: {} {}",
-                ended.out, ended.err
-            );
+            assert_eq!(ended.code, 3, "{name} of {size} bytes: {} {}", ended.out, ended.err);
             says(&ended.err, &[rule]);
         }
     }
@@ -324,23 +283,13 @@ fn large(stage: &Stage) {
 
 fn not_plain(stage: &Stage) {
     run(Command::new("mkfifo").arg(stage.path("fifo.json")));
-    std::os::unix::fs::symlink(
-        stage.path("medium/offer/offer.json"),
-        stage.path("link.json"),
-    )
-    .unwrap();
+    std::os::unix::fs::symlink(stage.path("medium/offer/offer.json"), stage.path("link.json"))
+        .unwrap();
     for name in ["fifo.json", "link.json", "medium", "/dev/zero"] {
         stage.auditor(&["show", name]).refused("DOCUMENT-LINK");
     }
     assert_eq!(stage.auditor(&["show", "nothing.json"]).code, 1);
     fs::write(stage.path("other.json"), "{\"a\": 1, \"b\": {}}").unwrap();
     let err = stage.auditor(&["show", "other.json"]).err;
-    says(
-        &err,
-        &[
-            "a JSON file with the fields a, b",
-            "DOCUMENT-KIND",
-            "a plan (ceremony.toml)",
-        ],
-    );
+    says(&err, &["a JSON file with the fields a, b", "DOCUMENT-KIND", "a plan (ceremony.toml)"]);
 }

@@ -24,10 +24,7 @@ pub fn told(stage: &Stage) {
             "phase:        closed",
         ],
     );
-    let entries = fs::read_to_string(stage.path("tenant/log.jsonl"))
-        .unwrap()
-        .lines()
-        .count();
+    let entries = fs::read_to_string(stage.path("tenant/log.jsonl")).unwrap().lines().count();
     says(&text, &[&format!("entries:      {entries}")]);
     let hoster = show(&stage.path("hoster/archive/hoster.log.jsonl")).unwrap();
     says(
@@ -52,14 +49,8 @@ fn broken_log(stage: &Stage, entries: usize) {
         let out = ended.out.clone();
         let at = ended.err.clone();
         ended.refused(rule);
-        let last = out
-            .lines()
-            .rfind(|line| line.starts_with("    "))
-            .unwrap_or_default();
-        assert!(
-            last.trim_start().starts_with(&format!("{} ", line - 1)),
-            "{out}{at}"
-        );
+        let last = out.lines().rfind(|line| line.starts_with("    ")).unwrap_or_default();
+        assert!(last.trim_start().starts_with(&format!("{} ", line - 1)), "{out}{at}");
         says(
             &out,
             &[&format!(
@@ -72,16 +63,9 @@ fn broken_log(stage: &Stage, entries: usize) {
         );
     };
     told([&lines[..3], &lines[4..]].concat().concat(), "LOG-CHAIN", 4);
-    told(
-        whole.replacen("\"attempt\":1", "\"attempt\": 1", 1),
-        "LOG-FORMAT",
-        2,
-    );
+    told(whole.replacen("\"attempt\":1", "\"attempt\": 1", 1), "LOG-FORMAT", 2);
     told(whole[..whole.len() - 1].to_owned(), "LOG-FORMAT", entries);
     let changed = whole.replacen("share-confirm", "share-reissue", 1);
-    let line = 1 + whole
-        .lines()
-        .position(|line| line.contains("share-confirm"))
-        .unwrap();
+    let line = 1 + whole.lines().position(|line| line.contains("share-confirm")).unwrap();
     told(changed, "LOG-FORMAT", line);
 }

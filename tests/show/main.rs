@@ -1,5 +1,5 @@
-//! `keyferry-audit show` over every file of a finished ceremony: what it says, and that whoever wrote a file can neither make it
-//! say something else nor make it fall over.
+//! `keyferry-audit show` over every file of a finished ceremony: what it says, and that whoever
+//! wrote a file can neither make it say something else nor make it fall over.
 #![cfg(all(feature = "hsm", feature = "custody"))]
 
 #[path = "../common/mod.rs"]
@@ -34,9 +34,8 @@ fn says(text: &str, sentences: &[&str]) {
 
 /// Every kind of file, by the name it has.
 pub fn every_kind(stage: &Stage) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = DOCUMENTS
-        .map(|kind| stage.path(&format!("medium/{kind}/{kind}.json")))
-        .into();
+    let mut files: Vec<PathBuf> =
+        DOCUMENTS.map(|kind| stage.path(&format!("medium/{kind}/{kind}.json"))).into();
     files.extend(
         [
             "plan/ceremony.toml",
@@ -104,31 +103,23 @@ fn framed(stage: &Stage, file: &Path) {
         ],
     );
     let plan = Hash::of(&fs::read(stage.path("plan/ceremony.toml")).unwrap());
-    let of_plan = !["registry.json", "hoster.json", "log.jsonl"]
-        .iter()
-        .any(|name| file.ends_with(name));
+    let of_plan =
+        !["registry.json", "hoster.json", "log.jsonl"].iter().any(|name| file.ends_with(name));
     if of_plan && !file.to_string_lossy().ends_with(".sig") {
         let words = fingerprint::words(plan.as_bytes());
         let row = |n: usize| words[8 * n..8 * n + 8].join(" ");
         says(
             &text,
-            &[
-                &plan.to_string(),
-                &row(0),
-                &row(3),
-                "REHEARSAL",
-                "ceremony:     test",
-            ][..if file.ends_with("head.json") { 3 } else { 5 }],
+            &[&plan.to_string(), &row(0), &row(3), "REHEARSAL", "ceremony:     test"]
+                [..if file.ends_with("head.json") { 3 } else { 5 }],
         );
     }
 }
 
 fn documents(stage: &Stage) {
     let text = |kind: &str| show(&stage.path(&format!("medium/{kind}/{kind}.json"))).unwrap();
-    let kek = stage.json("medium/offer/offer.json")["body"]["fingerprint"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let kek =
+        stage.json("medium/offer/offer.json")["body"]["fingerprint"].as_str().unwrap().to_owned();
     says(
         &text("offer"),
         &[
@@ -137,12 +128,7 @@ fn documents(stage: &Stage) {
             "attempt:      1",
             "made after entry 2 of the hoster's log",
             &format!("fingerprint:  {kek}"),
-            &stage
-                .kek_words()
-                .split(' ')
-                .take(8)
-                .collect::<Vec<_>>()
-                .join(" "),
+            &stage.kek_words().split(' ').take(8).collect::<Vec<_>>().join(" "),
             "KEK:          RSA-3072",
             "CKA_EXTRACTABLE false",
             "namespace:    keyferry-document",
@@ -193,10 +179,7 @@ fn documents(stage: &Stage) {
     );
     says(
         &text("closing"),
-        &[
-            &format!("{kek} is no longer found in the HSM"),
-            "the hoster's log: the file",
-        ],
+        &[&format!("{kek} is no longer found in the HSM"), "the hoster's log: the file"],
     );
 }
 
@@ -247,9 +230,7 @@ fn others(stage: &Stage) {
             "keyferry-probe",
         ],
     );
-    let key = run(Command::new("ssh-keygen")
-        .args(["-lf"])
-        .arg(stage.path("people/hana.pub")));
+    let key = run(Command::new("ssh-keygen").args(["-lf"]).arg(stage.path("people/hana.pub")));
     let key = String::from_utf8(key).unwrap();
     says(
         &show(&stage.path("medium/offer/offer.json.hana.sig")).unwrap(),
@@ -263,26 +244,20 @@ fn others(stage: &Stage) {
     );
 }
 
-/// Nothing that Keyferry writes in JSON, and no signature, is unknown; what else lies there is refused by name.
+/// Nothing that Keyferry writes in JSON, and no signature, is unknown; what else lies there is
+/// refused by name.
 fn every_json_and_every_signature(stage: &Stage) {
     let mut found = 0;
     for folder in ["tenant", "hoster"] {
-        let list = run(Command::new("find")
-            .arg(stage.path(folder))
-            .args(["-type", "f"]));
+        let list = run(Command::new("find").arg(stage.path(folder)).args(["-type", "f"]));
         for path in String::from_utf8(list).unwrap().lines() {
-            let known = [".json", ".jsonl", ".toml", ".sig"]
-                .iter()
-                .any(|end| path.ends_with(end));
+            let known = [".json", ".jsonl", ".toml", ".sig"].iter().any(|end| path.ends_with(end));
             match show(Path::new(path)) {
                 Ok(_) => assert!(known, "{path}"),
                 Err(error) => {
                     assert!(!known, "{path}: {error}");
                     assert_eq!(error.exit_code(), 3, "{path}: {error}");
-                    says(
-                        &error.to_string(),
-                        &["a log (log.jsonl)", "an approval request"],
-                    );
+                    says(&error.to_string(), &["a log (log.jsonl)", "an approval request"]);
                 }
             }
             found += usize::from(known);
@@ -302,7 +277,8 @@ fn truncated(file: &Path) {
         fs::write(&path, &whole[..cut]).unwrap();
         let at_line = cut > 0 && whole[cut - 1] == b'\n';
         let shown = show(&path);
-        // A log may end after any of its lines, and what a plan says last may be left out by its writer too.
+        // A log may end after any of its lines, and what a plan says last may be left out by its
+        // writer too.
         let may = at_line && is_log || file.ends_with("ceremony.toml");
         assert!(shown.is_err() || may, "{} cut at {cut}", file.display());
     }
@@ -311,14 +287,9 @@ fn truncated(file: &Path) {
 /// The line that it prints makes the signature that the auditor takes.
 fn signed_by_its_own_line(stage: &Stage) {
     let text = stage.auditor(&["show", "tenant/archive/head.json"]).ok();
-    let line = text
-        .lines()
-        .find(|line| line.contains("ssh-keygen -Y sign"))
-        .unwrap();
+    let line = text.lines().find(|line| line.contains("ssh-keygen -Y sign")).unwrap();
     let line = line.replace("KEY", "people/ada").replace("YOUR-ID", "ada");
-    run(Command::new("sh")
-        .args(["-c", &line])
-        .current_dir(stage.path("")));
+    run(Command::new("sh").args(["-c", &line]).current_dir(stage.path("")));
     let verdict = stage.auditor(&["verify", "tenant/archive"]).ok();
     says(&verdict, &["the head of the tenant is signed by ada"]);
 }

@@ -26,11 +26,7 @@ impl Changes {
             make(copy);
             copy.make_sums();
         };
-        self.0.push(Change {
-            archive,
-            what,
-            make: Box::new(make),
-        });
+        self.0.push(Change { archive, what, make: Box::new(make) });
     }
 
     /// Every document removed, and another ceremony's in its place.
@@ -58,9 +54,8 @@ impl Changes {
 
     /// Every signature removed, and another person's in its place.
     pub fn signatures(&mut self, archive: usize, original: &Path) {
-        let signatures: Vec<String> = (names(original).into_iter())
-            .filter(|name| name.ends_with(".sig"))
-            .collect();
+        let signatures: Vec<String> =
+            (names(original).into_iter()).filter(|name| name.ends_with(".sig")).collect();
         let signed = |name: &str| name.rsplitn(3, '.').last().unwrap().to_owned();
         for name in &signatures {
             let other = (signatures.iter())
@@ -107,11 +102,7 @@ impl Changes {
                 fs::write(copy.file(log), left).unwrap();
             };
             let what = format!("{log} cut to {line} lines");
-            self.0.push(Change {
-                archive,
-                what: what.clone(),
-                make: Box::new(cut),
-            });
+            self.0.push(Change { archive, what: what.clone(), make: Box::new(cut) });
             self.deep(archive, format!("{what}, head.json with it"), move |copy| {
                 cut(copy);
                 head_to_fit(copy, log);
@@ -121,15 +112,7 @@ impl Changes {
 
     /// Files that have no place in an archive.
     pub fn surplus(&mut self, archive: usize) {
-        for name in [
-            "offer/note.txt",
-            "a b",
-            "a\nb",
-            "-x",
-            "\n",
-            ".hidden",
-            "approvals/0-x.json",
-        ] {
+        for name in ["offer/note.txt", "a b", "a\nb", "-x", "\n", ".hidden", "approvals/0-x.json"] {
             self.deep(archive, format!("surplus {name:?}"), move |copy| {
                 fs::write(copy.file(name), "x").unwrap();
             });

@@ -1,4 +1,5 @@
-//! Signatures of a FIDO2 key, made without a token: sk-ssh-ed25519, with the flags that a test asks for.
+//! Signatures of a FIDO2 key, made without a token: sk-ssh-ed25519, with the flags that a test asks
+//! for.
 
 use std::{fs, path::Path};
 
@@ -23,12 +24,7 @@ fn string(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn wire() -> Vec<u8> {
-    [
-        string(ALGORITHM),
-        string(&pair().public.0),
-        string(APPLICATION),
-    ]
-    .concat()
+    [string(ALGORITHM), string(&pair().public.0), string(APPLICATION)].concat()
 }
 
 /// The public key as a plan has it.
@@ -40,21 +36,13 @@ pub fn public() -> String {
 pub fn sign(file: &Path, namespace: &str, id: &str, flags: u8) {
     let namespace = string(namespace.as_bytes());
     let hash = Sha512::digest(fs::read(file).unwrap());
-    let signed = [
-        b"SSHSIG".as_slice(),
-        &namespace,
-        &string(b""),
-        &string(b"sha512"),
-        &string(&hash),
-    ]
-    .concat();
+    let signed =
+        [b"SSHSIG".as_slice(), &namespace, &string(b""), &string(b"sha512"), &string(&hash)]
+            .concat();
     let trailer = [flags, 0, 0, 0, 9];
-    let asked = [
-        Sha256::digest(APPLICATION).as_slice(),
-        &trailer,
-        Sha256::digest(signed).as_slice(),
-    ]
-    .concat();
+    let asked =
+        [Sha256::digest(APPLICATION).as_slice(), &trailer, Sha256::digest(signed).as_slice()]
+            .concat();
     let raw: ssh_key::Signature = pair().try_sign(&asked).unwrap();
     let inner = [string(ALGORITHM), string(raw.as_bytes()), trailer.to_vec()].concat();
     let blob = [
@@ -67,10 +55,8 @@ pub fn sign(file: &Path, namespace: &str, id: &str, flags: u8) {
     ]
     .concat();
     let base64 = BASE64.encode(&blob);
-    let lines: Vec<&str> = (0..base64.len())
-        .step_by(70)
-        .map(|at| &base64[at..base64.len().min(at + 70)])
-        .collect();
+    let lines: Vec<&str> =
+        (0..base64.len()).step_by(70).map(|at| &base64[at..base64.len().min(at + 70)]).collect();
     let text = format!(
         "-----BEGIN SSH SIGNATURE-----\n{}\n-----END SSH SIGNATURE-----\n",
         lines.join("\n")

@@ -1,5 +1,6 @@
-//! Two verifiers that share no code: the auditor, and `ceremony-scripts/verify` with ordinary tools alone. Both hold what is
-//! whole and refuse what was changed, and where one refuses what the other accepts, the reason stands in a list here.
+//! Two verifiers that share no code: the auditor, and `ceremony-scripts/verify` with ordinary tools
+//! alone. Both hold what is whole and refuse what was changed, and where one refuses what the other
+//! accepts, the reason stands in a list here.
 #![cfg(all(feature = "hsm", feature = "custody"))]
 
 use std::{
@@ -24,11 +25,12 @@ use tools::{Copy, Seeded, audited, names, on_two_threads, script};
 
 /// Bits flipped with SHA256SUMS left as it was.
 const FLIPS: usize = 2000;
-/// Bits flipped with SHA256SUMS made to fit, for the auditor; every third of them for the script too.
+/// Bits flipped with SHA256SUMS made to fit, for the auditor; every third of them for the script
+/// too.
 const DEEP_FLIPS: usize = 450;
 
-/// A finished ceremony whose heads officers and a witness have signed; or one whose first attempt was given up, with a
-/// witness who has a FIDO2 key.
+/// A finished ceremony whose heads officers and a witness have signed; or one whose first attempt
+/// was given up, with a witness who has a FIDO2 key.
 fn finished(restarted: bool) -> Stage {
     let mut stage = Stage::new(|plan| match restarted {
         true => with_fido(&plan),
@@ -102,22 +104,13 @@ fn both_accept_what_is_whole_and_refuse_what_was_changed() {
     changes.documents(0, &archives[0], &archives[2]);
     changes.documents(3, &archives[3], &archives[1]);
     changes.deep(2, "attempts exchanged".into(), |copy| {
-        let exchange = [
-            ("offer", "x"),
-            ("attempt-1/offer", "offer"),
-            ("x", "attempt-1/offer"),
-        ];
+        let exchange = [("offer", "x"), ("attempt-1/offer", "offer"), ("x", "attempt-1/offer")];
         for (from, to) in exchange {
             fs::rename(copy.file(from), copy.file(to)).unwrap();
         }
     });
     changes.deep(2, "a signature made without a touch".into(), |copy| {
-        fido::sign(
-            &copy.file("head.json"),
-            "keyferry-head",
-            "iris",
-            fido::UNTOUCHED,
-        );
+        fido::sign(&copy.file("head.json"), "keyferry-head", "iris", fido::UNTOUCHED);
     });
     changes.signatures(1, &archives[1]);
     changes.signatures(2, &archives[2]);
@@ -145,12 +138,7 @@ fn both_accept_what_is_whole_and_refuse_what_was_changed() {
 /// Both accept it; with what is on paper too, and with what is on another paper not.
 fn whole(archive: &Path) {
     let verdict = audited(archive).unwrap();
-    assert!(
-        verdict
-            .missing
-            .iter()
-            .all(|line| !line.contains("the head"))
-    );
+    assert!(verdict.missing.iter().all(|line| !line.contains("the head")));
     let said = script(archive, &[]);
     assert!(!said.out.contains("NOT SIGNED BY ENOUGH"), "{}", said.out);
     assert_eq!(said.code, 0, "{}", said.err);
@@ -165,8 +153,8 @@ fn whole(archive: &Path) {
     }
 }
 
-/// An end of the log that was made anew after the last document: nothing but the head on paper, or people's signatures over
-/// it, tells. Both verifiers say that those are missing.
+/// An end of the log that was made anew after the last document: nothing but the head on paper, or
+/// people's signatures over it, tells. Both verifiers say that those are missing.
 fn rewritten_end(archive: &Path) {
     let copy = Copy::of(archive);
     let log = copy.file("tenant.log.jsonl");
@@ -180,22 +168,12 @@ fn rewritten_end(archive: &Path) {
     head_to_fit(&copy, "tenant.log.jsonl");
     copy.make_sums();
     let missing = audited(&copy.path()).unwrap().missing;
-    assert!(
-        missing.iter().any(|line| line.contains("0 of 2 officers")),
-        "{missing:?}"
-    );
+    assert!(missing.iter().any(|line| line.contains("0 of 2 officers")), "{missing:?}");
     let said = script(&copy.path(), &[]);
-    assert!(
-        said.out.contains("NOT SIGNED BY ENOUGH: 0 of 2"),
-        "{}",
-        said.out
-    );
+    assert!(said.out.contains("NOT SIGNED BY ENOUGH: 0 of 2"), "{}", said.out);
     let head = head["head"].as_str().unwrap();
     assert_eq!(script(&copy.path(), &["--expect-head", head]).code, 1);
-    let against = Against {
-        head: Some(head.parse().unwrap()),
-        ..Against::default()
-    };
+    let against = Against { head: Some(head.parse().unwrap()), ..Against::default() };
     assert!(audit::verify(&[copy.path()], &against).is_err());
 }
 

@@ -29,18 +29,8 @@ pub const ONE_ALONE: &[(&str, &str)] = &[];
 pub fn script(archive: &Path, more: &[&str]) -> Ended {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/ceremony-scripts/verify");
     let ended = ended(Command::new(script).arg(archive).args(more));
-    assert!(
-        matches!(ended.code, 0 | 1),
-        "ended with {}: {}{}",
-        ended.code,
-        ended.out,
-        ended.err
-    );
-    assert!(
-        ended.code == 0 || ended.err.contains("FALSE: "),
-        "{}",
-        ended.err
-    );
+    assert!(matches!(ended.code, 0 | 1), "ended with {}: {}{}", ended.code, ended.out, ended.err);
+    assert!(ended.code == 0 || ended.err.contains("FALSE: "), "{}", ended.err);
     ended
 }
 
@@ -56,10 +46,7 @@ pub struct Copy {
 
 impl Copy {
     pub fn of(original: &Path) -> Self {
-        let copy = Copy {
-            dir: tempfile::tempdir().unwrap(),
-            original: original.to_owned(),
-        };
+        let copy = Copy { dir: tempfile::tempdir().unwrap(), original: original.to_owned() };
         copy.renew();
         copy
     }
@@ -70,10 +57,7 @@ impl Copy {
 
     pub fn renew(&self) {
         let _ = fs::remove_dir_all(self.path());
-        run(Command::new("cp")
-            .arg("-a")
-            .arg(&self.original)
-            .arg(self.path()));
+        run(Command::new("cp").arg("-a").arg(&self.original).arg(self.path()));
     }
 
     pub fn file(&self, name: &str) -> PathBuf {
@@ -90,11 +74,7 @@ impl Copy {
             let bytes = fs::read(self.file(&name)).unwrap();
             format!("{}  {name}\n", Hash::of(&bytes))
         };
-        fs::write(
-            self.file("SHA256SUMS"),
-            listed.map(line).collect::<String>(),
-        )
-        .unwrap();
+        fs::write(self.file("SHA256SUMS"), listed.map(line).collect::<String>()).unwrap();
     }
 }
 

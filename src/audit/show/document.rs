@@ -23,9 +23,7 @@ use crate::{
 
 /// Explains a document of any kind.
 pub fn show(source: &Source, tree: &Tree) -> Result<Page> {
-    let kind = tree
-        .field("header")
-        .and_then(|header| header.field("document"));
+    let kind = tree.field("header").and_then(|header| header.field("document"));
     let found = kind.and_then(Tree::text).unwrap_or("none");
     let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.name() == found) else {
         return Err(source.unknown(&format!("a document of the kind {found:?}")));
@@ -92,16 +90,12 @@ fn typed<B: DeserializeOwned>(
     let mut page = Page::new(&format!("This is the {kind}: {what}."));
     let named = source.name();
     if named != kind.file() && Kind::ALL.iter().any(|other| other.file() == named) {
-        page.line(format!("ITS NAME IS WRONG: it is called {named}"))
-            .blank();
+        page.line(format!("ITS NAME IS WRONG: it is called {named}")).blank();
     }
     said_first(&mut page, header);
     page.title("WHAT IT SAYS");
     body(&mut page, source, &document.body)?;
-    let who = format!(
-        "{signing} Officers of the {} sign it, and witnesses may.",
-        header.side
-    );
+    let who = format!("{signing} Officers of the {} sign it, and witnesses may.", header.side);
     page.signing(source, Namespace::Document, &who, &[]);
     let verify =
         "keyferry-audit verify FOLDER, where FOLDER is a side's ceremony folder or its archive";
@@ -122,7 +116,8 @@ fn check(source: &Source, header: &Header) -> Result<()> {
     if header.attempt == 0 {
         return wrong("attempt 0".into());
     }
-    // Keys that another tool has brought answer the offer; those that were born there are the first.
+    // Keys that another tool has brought answer the offer; those that were born there are the
+    // first.
     let wrong_first = match kind {
         Kind::Keys => false,
         kind => header.answers.is_some() == (kind == Kind::Offer),
@@ -159,10 +154,7 @@ fn offer(page: &mut Page, source: &Source, offer: &Offer) -> Result<()> {
     if fingerprint != offer.fingerprint {
         return Err(source.broken(
             "an offer",
-            format!(
-                "the fingerprint {} of a key that has {fingerprint}",
-                offer.fingerprint
-            ),
+            format!("the fingerprint {} of a key that has {fingerprint}", offer.fingerprint),
         ));
     }
     let bits = spki::rsa_bits(&offer.spki.0).map_err(|found| source.broken("an offer", found))?;
@@ -177,37 +169,22 @@ fn offer(page: &mut Page, source: &Source, offer: &Offer) -> Result<()> {
             format!("OAEP {}, {}", name(&offer.observed.oaep_hash), name(&offer.observed.kwp)),
         );
     token(page, &offer.token);
-    attributes(
-        page,
-        "the KEK's attributes, as its module says",
-        &offer.attributes,
-    );
+    attributes(page, "the KEK's attributes, as its module says", &offer.attributes);
     attestations(page, &offer.attestations);
     for rule in &offer.waived {
-        page.line(format!(
-            "  the token misses {}: {}",
-            rule.name(),
-            rule.text()
-        ));
+        page.line(format!("  the token misses {}: {}", rule.name(), rule.text()));
     }
     Ok(())
 }
 
 fn package(page: &mut Page, _: &Source, package: &Package) -> Result<()> {
     page.value("package id", package.package_id)
-        .value(
-            "wrapped for",
-            format!("the KEK {}", package.kek_fingerprint),
-        )
+        .value("wrapped for", format!("the KEK {}", package.kek_fingerprint))
         .value("wrapped by", name(&package.mechanism))
         .value("OAEP", name(&package.oaep_hash))
         .value(
             "seal",
-            format!(
-                "any {} of {} shares open it",
-                package.threshold,
-                package.shares.len()
-            ),
+            format!("any {} of {} shares open it", package.threshold, package.shares.len()),
         );
     for share in &package.shares {
         page.line(format!(
@@ -217,16 +194,8 @@ fn package(page: &mut Page, _: &Source, package: &Package) -> Result<()> {
     }
     for key in &package.keys {
         page.line(format!("  key {}, {}", key.label, name(&key.role)))
-            .line(format!(
-                "    public key (SHA-256): {}",
-                Hash::of(&key.spki.0)
-            ));
-        listed(
-            page,
-            "certificate",
-            &key.certificate_file(),
-            &key.certificate,
-        );
+            .line(format!("    public key (SHA-256): {}", Hash::of(&key.spki.0)));
+        listed(page, "certificate", &key.certificate_file(), &key.certificate);
         listed(page, "sealed key", &key.sealed_file(), &key.sealed);
         for challenge in &key.challenges {
             page.line(format!("    a challenge for {}", challenge.place));
@@ -243,14 +212,8 @@ fn keys(page: &mut Page, _: &Source, keys: &Keys) -> Result<()> {
     for key in &keys.keys {
         let held = &key.held;
         page.line(format!("  key {}, {}", held.label, name(&key.role)))
-            .line(format!(
-                "    public key (SHA-256): {}",
-                Hash::of(&key.spki.0)
-            ))
-            .line(format!(
-                "    in the hoster's HSM as {}, id {}",
-                held.hoster_label, held.id
-            ));
+            .line(format!("    public key (SHA-256): {}", Hash::of(&key.spki.0)))
+            .line(format!("    in the hoster's HSM as {}, id {}", held.hoster_label, held.id));
         let file = certificate_file(&held.label);
         listed(page, "certificate", &file, &key.certificate);
         attributes(page, "its attributes, as its module says", &held.attributes);
@@ -264,10 +227,7 @@ fn challenge(page: &mut Page, _: &Source, challenge: &Challenge) -> Result<()> {
     page.value("challenge id", challenge.package_id);
     for key in &challenge.keys {
         page.line(format!("  key {}, {}", key.label, name(&key.role)))
-            .line(format!(
-                "    public key (SHA-256): {}",
-                Hash::of(&key.spki.0)
-            ));
+            .line(format!("    public key (SHA-256): {}", Hash::of(&key.spki.0)));
         let file = certificate_file(&key.label);
         listed(page, "certificate", &file, &key.certificate);
         for challenge in &key.challenges {
@@ -282,10 +242,7 @@ fn receipt(page: &mut Page, _: &Source, receipt: &Receipt) -> Result<()> {
         .value("opened by", ids(&receipt.custodians))
         .value(
             "spent",
-            format!(
-                "{}: identities opened on the hoster's machine",
-                ids(&receipt.spent)
-            ),
+            format!("{}: identities opened on the hoster's machine", ids(&receipt.spent)),
         );
     for key in &receipt.keys {
         page.line(format!(
@@ -317,10 +274,7 @@ fn registration(page: &mut Page, _: &Source, registration: &Registration) -> Res
 
 fn acceptance(page: &mut Page, _: &Source, acceptance: &Acceptance) -> Result<()> {
     page.value("package id", acceptance.package_id)
-        .value(
-            "receipt",
-            format!("the proofs of {} hold", acceptance.receipt),
-        )
+        .value("receipt", format!("the proofs of {} hold", acceptance.receipt))
         .value(
             "KEK",
             match acceptance.kek_fingerprint {
@@ -328,12 +282,7 @@ fn acceptance(page: &mut Page, _: &Source, acceptance: &Acceptance) -> Result<()
                 None => "none: the keys were born at the hoster".into(),
             },
         );
-    listed(
-        page,
-        "the tenant's log",
-        crate::log::LOG_FILE,
-        &acceptance.log,
-    );
+    listed(page, "the tenant's log", crate::log::LOG_FILE, &acceptance.log);
     for one in &acceptance.metadata {
         page.line(format!(
             "  {} published the keys' certificates as its primary ones; fetched by {} from {}",

@@ -1,4 +1,5 @@
-//! One entry of a log as a sentence. An event without one of its own is shown by its name and fields.
+//! One entry of a log as a sentence. An event without one of its own is shown by its name and
+//! fields.
 
 use super::Tree;
 use crate::{
@@ -52,12 +53,7 @@ pub fn sentence(event: &Event) -> String {
                 signers(signatures)
             )
         }
-        Event::Approval {
-            gate,
-            request,
-            signatures,
-            ..
-        } => format!(
+        Event::Approval { gate, request, signatures, .. } => format!(
             "{} signed the request {request} at the gate {}",
             signers(signatures),
             name(gate)
@@ -72,31 +68,16 @@ pub fn sentence(event: &Event) -> String {
         Event::Intent { step, attempt } => {
             format!("{} was begun, attempt {attempt}", name(step))
         }
-        Event::KekCreate {
-            document,
-            kek,
-            token,
-            waived,
-            ..
-        } => format!(
+        Event::KekCreate { document, kek, token, waived, .. } => format!(
             "the KEK {} was made in {}, and the offer {document}{}",
             kek.fingerprint,
             of(token),
             match waived.len() {
                 0 => String::new(),
-                _ => format!(
-                    "; the token misses {}",
-                    list(waived.iter().map(|rule| rule.name()))
-                ),
+                _ => format!("; the token misses {}", list(waived.iter().map(|rule| rule.name()))),
             }
         ),
-        Event::OfferCheck {
-            document,
-            attempt,
-            fingerprint,
-            attested,
-            signatures,
-        } => format!(
+        Event::OfferCheck { document, attempt, fingerprint, attested, signatures } => format!(
             "the offer {document} of attempt {attempt}, released by {}, was taken: the words of the KEK {fingerprint} were typed; {}",
             signers(signatures),
             attested.said()
@@ -106,12 +87,7 @@ pub fn sentence(event: &Event) -> String {
             of(token),
             kek.fingerprint
         ),
-        Event::KeysCreate {
-            document,
-            attested,
-            token,
-            keys,
-        } => {
+        Event::KeysCreate { document, attested, token, keys } => {
             let level = attested.map_or("", Evidence::said);
             let document = document.map_or(String::new(), |document| {
                 format!("; they are shown in {document}; {level}")
@@ -136,23 +112,12 @@ pub fn sentence(event: &Event) -> String {
             signers(signatures),
             attested.said()
         ),
-        Event::Answer {
-            document,
-            challenge,
-            attempt,
-            package_id,
-            token,
-            signatures,
-        } => format!(
+        Event::Answer { document, challenge, attempt, package_id, token, signatures } => format!(
             "the challenge {challenge} (id {package_id}) of attempt {attempt}, released by {}, was answered by {}; the receipt {document} was made",
             signers(signatures),
             of(token)
         ),
-        Event::AcceptanceCheck {
-            document,
-            acceptance,
-            signatures,
-        } => format!(
+        Event::AcceptanceCheck { document, acceptance, signatures } => format!(
             "the acceptance {acceptance}, released by {}, was taken; the closing {document} was made",
             signers(signatures)
         ),
@@ -168,13 +133,7 @@ pub fn sentence(event: &Event) -> String {
             "after the abort the keys {} were destroyed; the closing {document} was made",
             ids(keys)
         ),
-        Event::Export {
-            document,
-            package_id,
-            fingerprint,
-            shares,
-            ..
-        } => format!(
+        Event::Export { document, package_id, fingerprint, shares, .. } => format!(
             "the package {document} (id {package_id}) was made for the KEK {fingerprint}; shares for {}",
             list(shares.iter().map(|share| share.custodian.as_str()))
         ),
@@ -197,66 +156,33 @@ pub fn sentence(event: &Event) -> String {
         Event::ShareReissue { custodian, file } => {
             format!("{custodian} was given the same share file again ({file})")
         }
-        Event::Release {
-            kind,
-            document,
-            signatures,
-        } => {
-            format!(
-                "the {kind} {document} was released by {}",
-                signers(signatures)
-            )
+        Event::Release { kind, document, signatures } => {
+            format!("the {kind} {document} was released by {}", signers(signatures))
         }
-        Event::PackageCheck {
-            document,
-            attempt,
-            package_id,
-            signatures,
-        } => format!(
+        Event::PackageCheck { document, attempt, package_id, signatures } => format!(
             "the package {document} (id {package_id}) of attempt {attempt}, released by {}, was taken",
             signers(signatures)
         ),
-        Event::Quorum {
-            custodians,
-            spent,
-            deputies,
-        } => format!(
+        Event::Quorum { custodians, spent, deputies } => format!(
             "{} opened the seal; identities opened on this machine: {}; deputies came for: {}",
             ids(custodians),
             ids(spent),
             ids(deputies)
         ),
-        Event::Import {
-            document,
-            token,
-            keys,
-        } => format!(
+        Event::Import { document, token, keys } => format!(
             "the keys were imported into {}: {}; the receipt {document} was made",
             of(token),
             key_list(keys, "unwrapped", "found there")
         ),
-        Event::ReceiptCheck {
-            document,
-            signatures,
-        } => format!(
+        Event::ReceiptCheck { document, signatures } => format!(
             "the receipt {document}, released by {}, was taken: its proofs hold",
             signers(signatures)
         ),
-        Event::Register {
-            brief,
-            target,
-            nodes,
-        } => format!(
+        Event::Register { brief, target, nodes } => format!(
             "the folder for the nodes {} of the {target} service was made, not yet primary; its registration is {brief}",
             ids(nodes)
         ),
-        Event::Evidence {
-            node,
-            stage,
-            evidence,
-            machine,
-            proved,
-        } => format!(
+        Event::Evidence { node, stage, evidence, machine, proved } => format!(
             "the node {node}, by its own word the machine {machine}, proved the keys at {proved} ({}): {evidence}",
             stage.name()
         ),
@@ -275,20 +201,11 @@ pub fn sentence(event: &Event) -> String {
             ids(removed),
             ids(replaced)
         ),
-        Event::Retire {
-            thumbprint,
-            spki,
-            token,
-        } => format!(
+        Event::Retire { thumbprint, spki, token } => format!(
             "the former key {thumbprint}, SPKI SHA-256 {spki}, was looked for and not found in {}",
             of(token)
         ),
-        Event::Accept {
-            document,
-            registration,
-            signatures,
-            metadata,
-        } => {
+        Event::Accept { document, registration, signatures, metadata } => {
             let fetched = metadata.iter().map(|one| {
                 format!(
                     "; {} published {}, fetched by {} from {}",
@@ -301,13 +218,7 @@ pub fn sentence(event: &Event) -> String {
                 fetched.collect::<String>()
             )
         }
-        Event::KekDestroy {
-            document,
-            acceptance,
-            fingerprint,
-            keys,
-            signatures,
-        } => format!(
+        Event::KekDestroy { document, acceptance, fingerprint, keys, signatures } => format!(
             "the KEK {fingerprint} was destroyed, {}; imported keys that went with it: {}; the closing is {document}",
             match acceptance {
                 Some(acceptance) => format!(
@@ -339,9 +250,7 @@ pub fn sentence(event: &Event) -> String {
 
 /// Name and fields, in one line.
 fn generic(event: &Event) -> String {
-    let tree: Option<Tree> = serde_json::to_value(event)
-        .and_then(serde_json::from_value)
-        .ok();
+    let tree: Option<Tree> = serde_json::to_value(event).and_then(serde_json::from_value).ok();
     let Some(Tree::Fields(fields)) = tree else {
         return "an event that has no fields".into();
     };

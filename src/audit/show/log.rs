@@ -1,5 +1,5 @@
-//! A log, told entry by entry as it is read, in constant memory. Its chain and the order of its steps are checked on the way,
-//! and where they break the telling ends.
+//! A log, told entry by entry as it is read, in constant memory. Its chain and the order of its
+//! steps are checked on the way, and where they break the telling ends.
 
 use std::io::{BufReader, Read, Write};
 
@@ -19,7 +19,8 @@ use crate::{
 /// Explains a log.
 ///
 /// # Errors
-/// `LOG-FORMAT`, `LOG-CHAIN`, `LOG-EVENT` at the line where it breaks, after what comes before it was told.
+/// `LOG-FORMAT`, `LOG-CHAIN`, `LOG-EVENT` at the line where it breaks, after what comes before it
+/// was told.
 pub fn show(source: &Source, out: &mut dyn Write) -> Result<()> {
     let mut first = Page::new(
         "This is a log: what one side of a ceremony did, each entry tied to the one before it by its hash. Times are what a machine's \
@@ -30,26 +31,17 @@ pub fn show(source: &Source, out: &mut dyn Write) -> Result<()> {
     let told = tell(source, out);
     if let Err(error) = &told {
         let line = "HERE THE RECORD BREAKS: what follows in the file is not told, and what was told may have been cut";
-        writeln!(
-            out,
-            "{line} ({})",
-            error.rule().map_or("unreadable", Rule::name)
-        )
-        .map_err(written)?;
+        writeln!(out, "{line} ({})", error.rule().map_or("unreadable", Rule::name))
+            .map_err(written)?;
         out.flush().map_err(written)?;
     }
     let (replay, hash) = told?;
-    writeln!(out, "{}", last(&replay, hash).text())
-        .and_then(|()| out.flush())
-        .map_err(written)
+    writeln!(out, "{}", last(&replay, hash).text()).and_then(|()| out.flush()).map_err(written)
 }
 
 /// Tells every entry; what they amount to, and the file's hash.
 fn tell(source: &Source, out: &mut dyn Write) -> Result<(Replayed, Hash)> {
-    let mut hashing = Hashing {
-        file: source.open(MAX_LOG)?.take(MAX_LOG),
-        sha: Sha256::new(),
-    };
+    let mut hashing = Hashing { file: source.open(MAX_LOG)?.take(MAX_LOG), sha: Sha256::new() };
     let mut replay: Option<Replay> = None;
     let end = log::read(BufReader::new(&mut hashing), &source.shown(), |entry| {
         let replay = replay.get_or_insert_with(|| Replay::new(side_of(&entry)));
@@ -61,18 +53,12 @@ fn tell(source: &Source, out: &mut dyn Write) -> Result<(Replayed, Hash)> {
     let Some(replay) = replay.filter(|_| end.torn.is_empty()) else {
         let line = end.head.seq + 1;
         return Err(Rule::LogFormat.refuse(
-            format!(
-                "{}, line {line}: no line, or one without an end",
-                source.shown()
-            ),
+            format!("{}, line {line}: no line, or one without an end", source.shown()),
             "whole lines",
             "copy it again; on its own machine the next command mends it",
         ));
     };
-    let replayed = Replayed {
-        replay,
-        head: end.head,
-    };
+    let replayed = Replayed { replay, head: end.head };
     Ok((replayed, Hash(hashing.sha.finalize().into())))
 }
 
@@ -81,7 +67,8 @@ struct Replayed {
     head: log::Head,
 }
 
-/// The side whose log begins with this entry; one that does not begin a log is refused by either's replay.
+/// The side whose log begins with this entry; one that does not begin a log is refused by either's
+/// replay.
 fn side_of(entry: &Entry) -> Side {
     match entry.event {
         Event::Init { side, .. } => side,

@@ -12,8 +12,7 @@ pub fn show(source: &Source) -> Result<Page> {
     let mut page = Page::new(
         "This is metadata of a Key Protection Service: what a node of Windows Host Guardian Service publishes of its certificates.",
     );
-    page.value("version", metadata.version)
-        .value("of its part", metadata.guardian_version);
+    page.value("version", metadata.version).value("of its part", metadata.guardian_version);
     page.title("WHAT IT SAYS");
     certificate(&mut page, "signing", &metadata.signing);
     certificate(&mut page, "encryption", &metadata.encryption);

@@ -1,5 +1,6 @@
-//! `show`: what one file is and says, in plain words, on any machine. It has nothing but the file, so it explains and does
-//! not verify; what an officer is about to sign is read here first. All text of the file is foreign.
+//! `show`: what one file is and says, in plain words, on any machine. It has nothing but the file,
+//! so it explains and does not verify; what an officer is about to sign is read here first. All
+//! text of the file is foreign.
 
 mod document;
 mod event;
@@ -36,8 +37,9 @@ const NOT_VERIFIED: &str = "This text explains; it does not verify. Only the for
 /// Explains a file.
 ///
 /// # Errors
-/// `DOCUMENT-KIND` for a file that is nothing known, `DOCUMENT-LINK`, `DOCUMENT-SIZE`, and the rule of its format where it
-/// is broken; a log that is broken is explained up to there. [`Error::Failed`] where the text can't be written.
+/// `DOCUMENT-KIND` for a file that is nothing known, `DOCUMENT-LINK`, `DOCUMENT-SIZE`, and the rule
+/// of its format where it is broken; a log that is broken is explained up to there.
+/// [`Error::Failed`] where the text can't be written.
 pub fn show(path: &Path, out: &mut dyn Write) -> Result<()> {
     let start = Source::peek(path)?;
     let page = match beginning(&start) {
@@ -49,9 +51,7 @@ pub fn show(path: &Path, out: &mut dyn Write) -> Result<()> {
         Beginning::Text => plan::show(path)?,
         Beginning::Other => return Err(start.unknown("neither JSON nor text that Keyferry writes")),
     };
-    writeln!(out, "{}", page.text())
-        .and_then(|()| out.flush())
-        .map_err(written)
+    writeln!(out, "{}", page.text()).and_then(|()| out.flush()).map_err(written)
 }
 
 /// The end of a text that could not be written.
@@ -75,21 +75,12 @@ enum Beginning {
 
 fn beginning(start: &Source) -> Beginning {
     let (name, bytes) = (start.name(), start.bytes.as_slice());
-    let has = |text: &str| {
-        bytes
-            .windows(text.len())
-            .any(|part| part == text.as_bytes())
-    };
-    let first = bytes
-        .split(|byte| *byte == b'\n')
-        .next()
-        .unwrap_or_default();
+    let has = |text: &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
+    let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
     // A log's first line is an entry, and nothing comes before it.
     let genesis = format!("\"prev\":\"{}\"", "0".repeat(64));
     let entry = first.starts_with(b"{\"")
-        && first
-            .windows(genesis.len())
-            .any(|part| part == genesis.as_bytes());
+        && first.windows(genesis.len()).any(|part| part == genesis.as_bytes());
     if name.ends_with(".jsonl") || entry {
         return Beginning::Log;
     }

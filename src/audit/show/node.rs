@@ -29,21 +29,11 @@ pub fn brief(source: &Source) -> Result<Page> {
     page.value("nodes", list(&brief.nodes));
     for key in &brief.keys {
         page.line(format!("  key {}, {}", key.label, name(&key.role)))
-            .line(format!(
-                "    in the HSM: label {}, id {}",
-                key.container, key.id
-            ))
-            .line(format!(
-                "    certificate (SHA-1 thumbprint): {}",
-                key.thumbprint
-            ))
+            .line(format!("    in the HSM: label {}, id {}", key.container, key.id))
+            .line(format!("    certificate (SHA-1 thumbprint): {}", key.thumbprint))
             .line(format!("    public key (SHA-256): {}", key.spki));
     }
-    end(
-        &mut page,
-        source,
-        "the evidence of each node and the hoster's log name its SHA-256",
-    );
+    end(&mut page, source, "the evidence of each node and the hoster's log name its SHA-256");
     Ok(page)
 }
 
@@ -91,29 +81,16 @@ pub fn evidence(source: &Source) -> Result<Page> {
         .value("machine", &said.machine)
         .value("time", &said.time)
         .value("made by", &said.account)
-        .value(
-            "service runs as",
-            said.service_account.as_deref().unwrap_or("not said"),
-        )
-        .value(
-            "service started",
-            said.service_started.as_deref().unwrap_or("not said"),
-        )
+        .value("service runs as", said.service_account.as_deref().unwrap_or("not said"))
+        .value("service started", said.service_started.as_deref().unwrap_or("not said"))
         .value("program", &said.program)
         .value("primary there", shown(&said.primaries));
     for key in &said.keys {
-        page.line(format!(
-            "  key {}: certificate {}",
-            key.label, key.thumbprint
-        ))
-        .line(format!(
-            "    through {}, as {}",
-            key.provider, key.container
-        ));
+        page.line(format!("  key {}: certificate {}", key.label, key.thumbprint))
+            .line(format!("    through {}, as {}", key.provider, key.container));
     }
     if let Some(diagnostics) = &said.diagnostics {
-        page.title("WHAT THE SERVICE'S OWN DIAGNOSTICS SAY")
-            .quote(diagnostics);
+        page.title("WHAT THE SERVICE'S OWN DIAGNOSTICS SAY").quote(diagnostics);
     }
     end(
         &mut page,

@@ -1,4 +1,5 @@
-//! The text that explains a file: lines of ours with foreign text in them, all escaped at one place.
+//! The text that explains a file: lines of ours with foreign text in them, all escaped at one
+//! place.
 
 use crate::{
     encoding::Hash,
@@ -127,10 +128,7 @@ impl Page {
             self.line("  The line of each officer, with their own private key for KEY:");
         }
         for id in who {
-            self.line(format!(
-                "    {}",
-                signature::command_line(namespace, source.path, id)
-            ));
+            self.line(format!("    {}", signature::command_line(namespace, source.path, id)));
         }
         self
     }

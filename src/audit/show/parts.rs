@@ -15,12 +15,7 @@ use crate::{
 pub(super) fn attestations(page: &mut Page, attestations: &[Attestation]) {
     for one in attestations {
         for (file, listing) in one.files() {
-            listed(
-                page,
-                &format!("the vendor's word on {}", one.of),
-                &file,
-                &listing,
-            );
+            listed(page, &format!("the vendor's word on {}", one.of), &file, &listing);
         }
     }
 }

@@ -21,17 +21,14 @@ pub fn show(path: &Path) -> Result<Page> {
         "This is a plan: who takes part in a ceremony, how many of them it needs, what crosses and how, and which rules are waived. \
          It has no faults.",
     );
-    page.value("ceremony", &plan.ceremony)
-        .mode(plan.mode)
-        .plan(&plan.hash());
+    page.value("ceremony", &plan.ceremony).mode(plan.mode).plan(&plan.hash());
     page.title("WHAT IT SAYS");
     for line in content(&plan) {
         page.line(format!("  {line}"));
     }
     let officers = [Side::Tenant, Side::Hoster].map(|side| &plan.party(side).officers);
-    let ids: Vec<String> = (officers.into_iter().flatten())
-        .map(|officer| officer.id.to_string())
-        .collect();
+    let ids: Vec<String> =
+        (officers.into_iter().flatten()).map(|officer| officer.id.to_string()).collect();
     page.signing(
         &source,
         Namespace::Plan,

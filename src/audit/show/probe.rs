@@ -13,26 +13,19 @@ use crate::{
 pub fn show(source: &Source) -> Result<Page> {
     let probe: Probe = parsed(source, "the report of a token")?;
     if probe.format != FORMAT {
-        return Err(source.broken(
-            "the report of a token",
-            format!("format {:?}", probe.format),
-        ));
+        return Err(source.broken("the report of a token", format!("format {:?}", probe.format)));
     }
     let mut page = Page::new(
         "This is the report of a token: what it answered and was seen to do with throwaway keys, before there is a plan. It is of no \
          ceremony and no attempt.",
     );
     page.value("side", format!("the {}'s token", probe.side))
-        .value(
-            "made",
-            format!("{}, by Keyferry {}", probe.time, probe.version),
-        );
+        .value("made", format!("{}, by Keyferry {}", probe.time, probe.version));
     token(&mut page, &probe);
     transfers(&mut page, &probe);
     keks(&mut page, &probe);
     enforced(&mut page, &probe);
-    page.title("WHAT ITS MODULE LISTS: a claim")
-        .value("mechanisms", probe.mechanisms.len());
+    page.title("WHAT ITS MODULE LISTS: a claim").value("mechanisms", probe.mechanisms.len());
     for facts in &probe.mechanisms {
         let name = facts.name.as_deref().unwrap_or("without a name");
         page.line(format!("    {} {name}", facts.id));
@@ -82,11 +75,7 @@ fn token(page: &mut Page, probe: &Probe) {
             "{} to {} characters{}",
             facts.pin_shortest,
             facts.pin_longest,
-            if facts.protected_path {
-                ", on its own keypad"
-            } else {
-                ""
-            }
+            if facts.protected_path { ", on its own keypad" } else { "" }
         ),
     )
     .value("attestation", &probe.attestation)
@@ -114,20 +103,11 @@ fn transfers(page: &mut Page, probe: &Probe) {
         ));
     }
     for facts in &probe.key_wraps {
-        let made = facts
-            .made
-            .map_or("nothing".into(), |bytes| format!("{bytes} bytes"));
-        page.line(format!(
-            "  key wrap {}: made {made} of an AES-256 key",
-            facts.id
-        ));
+        let made = facts.made.map_or("nothing".into(), |bytes| format!("{bytes} bytes"));
+        page.line(format!("  key wrap {}: made {made} of an AES-256 key", facts.id));
     }
     for facts in &probe.rsa {
-        let made = if facts.made {
-            "can be made"
-        } else {
-            "CAN NOT BE MADE"
-        };
+        let made = if facts.made { "can be made" } else { "CAN NOT BE MADE" };
         page.line(format!("  RSA-{}: {made}", facts.bits));
     }
 }
@@ -157,9 +137,6 @@ fn enforced(page: &mut Page, probe: &Probe) {
             Some(false) => "HELD AND NOT ENFORCED",
             None => "not held, or could not be tried",
         };
-        page.line(format!(
-            "  {} of a {}: {}: {said}",
-            facts.attribute, facts.object, facts.tried
-        ));
+        page.line(format!("  {} of a {}: {}: {said}", facts.attribute, facts.object, facts.tried));
     }
 }

@@ -1,4 +1,5 @@
-//! Small files of the record: the head of a closed log, the registry of the local target, the signature of a person.
+//! Small files of the record: the head of a closed log, the registry of the local target, the
+//! signature of a person.
 
 use super::{Page, Source, end, parsed};
 use crate::{
@@ -15,10 +16,7 @@ use crate::{
 pub fn head(source: &Source) -> Result<Page> {
     let head: ClosedHead = parsed(source, "the head of a closed log")?;
     if head.format != FORMAT {
-        return Err(source.broken(
-            "the head of a closed log",
-            format!("format {:?}", head.format),
-        ));
+        return Err(source.broken("the head of a closed log", format!("format {:?}", head.format)));
     }
     let mut page = Page::new(
         "This is the head of a closed log: how many entries it has, and the hash of the last.",
@@ -39,11 +37,7 @@ pub fn head(source: &Source) -> Result<Page> {
         ),
         &[],
     );
-    end(
-        &mut page,
-        source,
-        "keyferry-audit verify ARCHIVE --expect-head HASH",
-    );
+    end(&mut page, source, "keyferry-audit verify ARCHIVE --expect-head HASH");
     Ok(page)
 }
 
@@ -67,29 +61,16 @@ pub fn registry(source: &Source) -> Result<Page> {
         ));
         page.value("plan", set.plan_hash);
         if let Some(former) = set.former {
-            page.value(
-                "before it",
-                format!("the keys of plan {former} were primary"),
-            );
+            page.value("before it", format!("the keys of plan {former} were primary"));
         }
         for key in &set.keys {
             page.line(format!("  key {}, {}", key.label, name(&key.role)))
-                .line(format!(
-                    "    in the HSM: label {}, id {}",
-                    key.hoster_label, key.id
-                ))
+                .line(format!("    in the HSM: label {}, id {}", key.hoster_label, key.id))
                 .line(format!("    public key (SHA-256): {}", key.spki))
-                .line(format!(
-                    "    certificate (SHA-1 thumbprint): {}",
-                    key.thumbprint
-                ));
+                .line(format!("    certificate (SHA-1 thumbprint): {}", key.thumbprint));
         }
     }
-    end(
-        &mut page,
-        source,
-        "each node proves which keys are primary: keyferry-hoster node prove",
-    );
+    end(&mut page, source, "each node proves which keys are primary: keyferry-hoster node prove");
     Ok(page)
 }
 
@@ -97,10 +78,7 @@ pub fn registry(source: &Source) -> Result<Page> {
 pub fn signature(start: &Source) -> Result<Page> {
     let source = Source::whole(start.path, MAX_SIGNATURE)?;
     let named = source.name();
-    let (file, signer) = match named
-        .strip_suffix(".sig")
-        .and_then(|name| name.rsplit_once('.'))
-    {
+    let (file, signer) = match named.strip_suffix(".sig").and_then(|name| name.rsplit_once('.')) {
         Some((file, signer)) => (file.to_owned(), escape(signer)),
         None => (String::new(), escape(&named)),
     };
@@ -112,10 +90,7 @@ pub fn signature(start: &Source) -> Result<Page> {
         "This is a person's signature (OpenSSH). It was not verified here: that needs the signed file and the plan.",
     );
     if !file.is_empty() {
-        page.value(
-            "named after",
-            format!("{signer}, over {file}; a file's name proves nothing"),
-        );
+        page.value("named after", format!("{signer}, over {file}; a file's name proves nothing"));
     }
     page.value("namespace", &described.namespace)
         .line(format!("    {}", purpose(&described.namespace)))
@@ -126,10 +101,7 @@ pub fn signature(start: &Source) -> Result<Page> {
     match described.touched {
         Some(true) => page.value("touched", "it says that its holder touched the FIDO2 key"),
         Some(false) => page.value("touched", "NO: made without a touch; Keyferry refuses it"),
-        None => page.value(
-            "touched",
-            "no FIDO2 key: nothing says that somebody touched it",
-        ),
+        None => page.value("touched", "no FIDO2 key: nothing says that somebody touched it"),
     };
     let verify = "ssh-keygen -Y verify -f allowed_signers -I ID -n NAMESPACE -s FILE.ID.sig < FILE, with the plan's \
          allowed_signers (an archive has it); or keyferry-audit verify FOLDER";
@@ -141,25 +113,15 @@ pub fn signature(start: &Source) -> Result<Page> {
 fn purpose(namespace: &str) -> &'static str {
     let purposes = [
         (Namespace::Plan, "its signer agrees to a plan"),
-        (
-            Namespace::Approval,
-            "its signer approves an act before it is done",
-        ),
-        (
-            Namespace::Document,
-            "its signer releases a document to the other side",
-        ),
+        (Namespace::Approval, "its signer approves an act before it is done"),
+        (Namespace::Document, "its signer releases a document to the other side"),
         (Namespace::Head, "its signer attests how a log ended"),
-        (
-            Namespace::Probe,
-            "its signer vouches for the report of a token",
-        ),
+        (Namespace::Probe, "its signer vouches for the report of a token"),
     ];
     purposes
         .iter()
         .find(|(of, _)| of.name() == namespace)
-        .map_or(
-            "NOT A PURPOSE OF KEYFERRY: it counts for nothing in a ceremony",
-            |(_, purpose)| purpose,
-        )
+        .map_or("NOT A PURPOSE OF KEYFERRY: it counts for nothing in a ceremony", |(_, purpose)| {
+            purpose
+        })
 }

@@ -1,5 +1,5 @@
-//! An approval request: what officers are asked to sign before an act. Gates are many and become more, so what is approved is
-//! shown whole, field by field, as it stands there.
+//! An approval request: what officers are asked to sign before an act. Gates are many and become
+//! more, so what is approved is shown whole, field by field, as it stands there.
 
 use serde::Deserialize;
 
@@ -63,10 +63,7 @@ fn meaning(gate: &str) -> &'static str {
 pub fn show(source: &Source) -> Result<Page> {
     let request: Request = parsed(source, "an approval request")?;
     if request.format != FORMAT {
-        return Err(source.broken(
-            "an approval request",
-            format!("format {:?}", request.format),
-        ));
+        return Err(source.broken("an approval request", format!("format {:?}", request.format)));
     }
     let mut page = Page::new(
         "This is an approval request: an act that waits until enough officers of one side have signed it.",
@@ -81,8 +78,7 @@ pub fn show(source: &Source) -> Result<Page> {
         .plan(&request.plan_hash);
     page.title("WHAT IT ASKS FOR, in the words of the program that wrote it")
         .quote(&request.summary);
-    page.title("WHAT EXACTLY IS APPROVED")
-        .tree("subject", &request.subject);
+    page.title("WHAT EXACTLY IS APPROVED").tree("subject", &request.subject);
     if !request.further.names().is_empty() {
         page.title("WHAT ELSE IT SAYS, unknown to this version of keyferry-audit")
             .tree("further", &request.further);
@@ -90,11 +86,7 @@ pub fn show(source: &Source) -> Result<Page> {
     page.signing(
         source,
         Namespace::Approval,
-        &format!(
-            "You allow the {} to {}.",
-            request.side,
-            meaning(&request.gate)
-        ),
+        &format!("You allow the {} to {}.", request.side, meaning(&request.gate)),
         &[],
     );
     end(

@@ -38,10 +38,7 @@ impl<'a> Source<'a> {
     /// # Errors
     /// As [`folder::read_file`].
     pub fn whole(path: &'a Path, limit: u64) -> Result<Self> {
-        Ok(Source {
-            path,
-            bytes: folder::read_file(path, limit)?,
-        })
+        Ok(Source { path, bytes: folder::read_file(path, limit)? })
     }
 
     /// Opens it, to be read piece by piece.
@@ -68,7 +65,8 @@ impl<'a> Source<'a> {
         Hash::of(&self.bytes)
     }
 
-    /// Whether a shell takes the path for a path and nothing else, so that a line with it can be copied.
+    /// Whether a shell takes the path for a path and nothing else, so that a line with it can be
+    /// copied.
     pub fn is_plain(&self) -> bool {
         let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@,:=".contains(c);
         let path = self.path.to_str();

@@ -1,4 +1,5 @@
-//! JSON as it stands in a file, names in their order and each once: what can be shown whole without knowing what it means.
+//! JSON as it stands in a file, names in their order and each once: what can be shown whole without
+//! knowing what it means.
 
 use std::fmt;
 
@@ -24,10 +25,9 @@ impl Tree {
     /// The field of this name, where it is an object that has one.
     pub fn field(&self, name: &str) -> Option<&Tree> {
         match self {
-            Tree::Fields(fields) => fields
-                .iter()
-                .find(|(of, _)| of == name)
-                .map(|(_, value)| value),
+            Tree::Fields(fields) => {
+                fields.iter().find(|(of, _)| of == name).map(|(_, value)| value)
+            }
             _ => None,
         }
     }
@@ -48,7 +48,8 @@ impl Tree {
         }
     }
 
-    /// `name: value` lines, each value below what it belongs to, indented. The lines are not yet escaped.
+    /// `name: value` lines, each value below what it belongs to, indented. The lines are not yet
+    /// escaped.
     pub fn lines(&self, name: &str, indent: usize, lines: &mut Vec<String>) {
         let blanks = " ".repeat(indent);
         match self {
@@ -72,7 +73,8 @@ impl Tree {
         }
     }
 
-    /// `name value` pairs in one line, the names of what they belong to before theirs. Not yet escaped.
+    /// `name value` pairs in one line, the names of what they belong to before theirs. Not yet
+    /// escaped.
     pub fn pairs(&self, name: &str, pairs: &mut Vec<String>) {
         match self {
             Tree::Text(text) | Tree::Plain(text) => pairs.push(format!("{name} {text}")),

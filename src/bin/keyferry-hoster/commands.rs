@@ -8,7 +8,8 @@ use keyferry::{
     program::{Common, Sessions, Shared, file_of},
 };
 
-/// The hoster's side of a key ceremony: a tenant's keys enter its HSM, and become its service's primary keys
+/// The hoster's side of a key ceremony: a tenant's keys enter its HSM, and become its service's
+/// primary keys
 #[derive(Parser)]
 #[command(name = "keyferry-hoster", version)]
 pub struct Cli {
@@ -42,7 +43,8 @@ pub enum Command {
     /// The tenant's package
     #[command(subcommand)]
     Package(Package),
-    /// Open the seal with a quorum of custodians, and unwrap every key inside the HSM; or, with --format pkcs11, keys that another tool has wrapped
+    /// Open the seal with a quorum of custodians, and unwrap every key inside the HSM; or, with
+    /// --format pkcs11, keys that another tool has wrapped
     Import {
         /// The package/ folder
         #[arg(required_unless_present = "format", conflicts_with = "format")]
@@ -56,7 +58,8 @@ pub enum Command {
         /// With --format: its certificate, DER
         #[arg(long, value_name = "LABEL=FILE", value_parser = file_of, requires = "format")]
         certificate: Vec<(Id, PathBuf)>,
-        /// A custodian's share file; repeat it, each with its identity. Without any, people are asked
+        /// A custodian's share file; repeat it, each with its identity. Without any, people are
+        /// asked
         #[arg(long, value_name = "FILE")]
         share: Vec<PathBuf>,
         /// The identity that opens the share file before it
@@ -70,11 +73,13 @@ pub enum Command {
     /// What nodes have proven
     #[command(subcommand)]
     Evidence(Evidence),
-    /// Make the keys primary once every node is ready and officers have signed; then, once every node has shown it, the registration
+    /// Make the keys primary once every node is ready and officers have signed; then, once every
+    /// node has shown it, the registration
     Primary,
     /// Make the former keys primary again, once officers have signed for it
     Rollback,
-    /// Take nodes out of the service, or put other machines in their place, once officers have signed for it
+    /// Take nodes out of the service, or put other machines in their place, once officers have
+    /// signed for it
     Nodes {
         /// A node that leaves for good
         #[arg(long, value_name = "NODE")]
@@ -102,7 +107,8 @@ pub enum Kek {
         /// Only make it, and stop, so that the vendor's tool can attest it
         #[arg(long, conflicts_with_all = ["attestation", "attestation_report"])]
         prepare: bool,
-        /// What the vendor says of the KEK: certificates in PEM, its own first, the root's last; or another form, with a report
+        /// What the vendor says of the KEK: certificates in PEM, its own first, the root's last; or
+        /// another form, with a report
         #[arg(long, value_name = "FILE")]
         attestation: Option<PathBuf>,
         /// What the vendor's own tool said of an attestation of another form
@@ -113,7 +119,8 @@ pub enum Kek {
     Destroy {
         /// The acceptance/ folder; after an abort there is none
         acceptance: Option<PathBuf>,
-        /// How the target keys are backed up here; where the plan says that the tenant then destroys its originals
+        /// How the target keys are backed up here; where the plan says that the tenant then
+        /// destroys its originals
         #[arg(long, value_name = "TEXT")]
         backup: Option<String>,
     },
@@ -126,7 +133,8 @@ pub enum Keys {
         /// Only make them, and stop, so that the vendor's tool can attest them
         #[arg(long, conflicts_with_all = ["attestation", "attestation_report"])]
         prepare: bool,
-        /// What the vendor says of a key: certificates in PEM, its own first, the root's last; or another form, with a report
+        /// What the vendor says of a key: certificates in PEM, its own first, the root's last; or
+        /// another form, with a report
         #[arg(long, value_name = "LABEL=FILE", value_parser = file_of)]
         attestation: Vec<(Id, PathBuf)>,
         /// What the vendor's own tool said of an attestation of another form

@@ -39,11 +39,7 @@ fn main() -> ExitCode {
 
 /// Runs a command line; `guided` where `next` has put it together.
 fn run(matches: &ArgMatches, guided: bool) -> ExitCode {
-    let Cli {
-        mut common,
-        registry,
-        command,
-    } = match Cli::from_arg_matches(matches) {
+    let Cli { mut common, registry, command } = match Cli::from_arg_matches(matches) {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
@@ -60,33 +56,18 @@ fn run(matches: &ArgMatches, guided: bool) -> ExitCode {
         }
     };
     let side = Side::Hoster;
-    let registry_of = |ceremony: &Ceremony| {
-        registry
-            .clone()
-            .unwrap_or_else(|| ceremony.dir.join(REGISTRY))
-    };
+    let registry_of =
+        |ceremony: &Ceremony| registry.clone().unwrap_or_else(|| ceremony.dir.join(REGISTRY));
     match command {
         Command::Shared(command) => common.shared(side, command, &again),
-        Command::Kek(Kek::Create {
-            prepare,
-            attestation,
-            attestation_report,
-        }) => {
+        Command::Kek(Kek::Create { prepare, attestation, attestation_report }) => {
             let given = Given::of_kek(prepare, attestation, attestation_report);
             common.hsm_step(side, Step::KekCreate, |ceremony, hsm, asker| {
                 kek::create(ceremony, hsm, &given?, &|text| asker.progress(text))
             })
         }
-        Command::Keys(Keys::Create {
-            prepare,
-            attestation,
-            attestation_report,
-        }) => {
-            let given = Given {
-                prepare,
-                attestations: attestation,
-                reports: attestation_report,
-            };
+        Command::Keys(Keys::Create { prepare, attestation, attestation_report }) => {
+            let given = Given { prepare, attestations: attestation, reports: attestation_report };
             common.hsm_step(side, Step::KeysCreate, |ceremony, hsm, asker| {
                 keys::create(ceremony, hsm, &given, &|text| asker.progress(text))
             })
@@ -107,24 +88,14 @@ fn run(matches: &ArgMatches, guided: bool) -> ExitCode {
             };
             common.step(side, Box::new(take))
         }
-        Command::Acceptance(Acceptance::Check { acceptance }) => common.step(
-            side,
-            Box::new(move |ceremony, _| acceptance::check(ceremony, &acceptance)),
-        ),
-        Command::Package(Package::Check { package }) => common.step(
-            side,
-            Box::new(move |ceremony, _| package::check(ceremony, &package)),
-        ),
-        Command::Import {
-            package: None,
-            wrapped,
-            certificate,
-            ..
-        } => {
-            let brought = Brought {
-                wrapped,
-                certificates: certificate,
-            };
+        Command::Acceptance(Acceptance::Check { acceptance }) => {
+            common.step(side, Box::new(move |ceremony, _| acceptance::check(ceremony, &acceptance)))
+        }
+        Command::Package(Package::Check { package }) => {
+            common.step(side, Box::new(move |ceremony, _| package::check(ceremony, &package)))
+        }
+        Command::Import { package: None, wrapped, certificate, .. } => {
+            let brought = Brought { wrapped, certificates: certificate };
             common.gated_step(
                 side,
                 Step::ImportPlain,
@@ -135,13 +106,7 @@ fn run(matches: &ArgMatches, guided: bool) -> ExitCode {
                 },
             )
         }
-        Command::Import {
-            package: Some(package),
-            share,
-            identity,
-            work,
-            ..
-        } => {
+        Command::Import { package: Some(package), share, identity, work, .. } => {
             let presented = match presented(
                 matches.subcommand_matches("import").unwrap_or(matches),
                 share,
@@ -164,10 +129,9 @@ fn run(matches: &ArgMatches, guided: bool) -> ExitCode {
             side,
             Box::new(|ceremony, _| register::register(ceremony, &registry_of(ceremony))),
         ),
-        Command::Evidence(Evidence::Add { files }) => common.step(
-            side,
-            Box::new(move |ceremony, _| evidence::add(ceremony, &files)),
-        ),
+        Command::Evidence(Evidence::Add { files }) => {
+            common.step(side, Box::new(move |ceremony, _| evidence::add(ceremony, &files)))
+        }
         Command::Primary => common.step(
             side,
             Box::new(|ceremony, _| {
@@ -193,20 +157,9 @@ fn run(matches: &ArgMatches, guided: bool) -> ExitCode {
                 nodes::retire(ceremony, hsm, &certificate)
             })
         }
-        Command::Node(Node::Prove {
-            register,
-            node,
-            machine,
-            out,
-        }) => {
+        Command::Node(Node::Prove { register, node, machine, out }) => {
             let registry = registry.unwrap_or_else(|| common.dir.join(REGISTRY));
-            common.node_prove(NodeChoice {
-                register,
-                node,
-                machine,
-                out,
-                registry,
-            })
+            common.node_prove(NodeChoice { register, node, machine, out, registry })
         }
         Command::Kek(Kek::Destroy { acceptance, backup }) => common.gated_step(
             side,

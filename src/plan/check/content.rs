@@ -92,12 +92,7 @@ impl Checker<'_> {
         match (&key.spki, way) {
             (None, Way::Brought) => {
                 let expected = "spki = \"64 hex digits\": SHA-256 of the public key that another tool brings (DER SubjectPublicKeyInfo)";
-                self.fault(
-                    at,
-                    Rule::PlanField,
-                    format!("key {label:?} without spki"),
-                    expected,
-                );
+                self.fault(at, Rule::PlanField, format!("key {label:?} without spki"), expected);
             }
             (Some(spki), Way::Carried | Way::Born | Way::Cloud) => {
                 let expected = "no spki: only a key that another tool brings is named by it";
@@ -109,18 +104,9 @@ impl Checker<'_> {
 
     pub(super) fn keys(&mut self, raw: &Spanned<Vec<RawKey>>) -> Option<Vec<KeyPlan>> {
         if raw.get_ref().is_empty() {
-            self.fault(
-                raw.span().start,
-                Rule::PlanField,
-                "no keys",
-                "at least one [[keys]]",
-            );
+            self.fault(raw.span().start, Rule::PlanField, "no keys", "at least one [[keys]]");
         }
-        if raw
-            .get_ref()
-            .iter()
-            .all(|key| *key.role.get_ref() != Role::Signing)
-        {
+        if raw.get_ref().iter().all(|key| *key.role.get_ref() != Role::Signing) {
             // Without one nothing inside the tenant's HSM could sign the package.
             self.fault(
                 raw.span().start,
@@ -129,12 +115,7 @@ impl Checker<'_> {
                 "at least one key with role \"signing\"",
             );
         }
-        raw.get_ref()
-            .iter()
-            .map(|key| self.key(key))
-            .collect::<Vec<_>>()
-            .into_iter()
-            .collect()
+        raw.get_ref().iter().map(|key| self.key(key)).collect::<Vec<_>>().into_iter().collect()
     }
 
     pub(super) fn key(&mut self, raw: &RawKey) -> Option<KeyPlan> {
@@ -185,26 +166,15 @@ impl Checker<'_> {
             Role::Encryption => "decrypt",
         };
         let Some(usage) = &raw.usage else {
-            return Usage {
-                sign: proves == "sign",
-                decrypt: proves == "decrypt",
-            };
+            return Usage { sign: proves == "sign", decrypt: proves == "decrypt" };
         };
         let list: Vec<&str> = usage.get_ref().iter().map(String::as_str).collect();
         let known = list.iter().all(|use_| ["sign", "decrypt"].contains(use_));
         let repeated = list.len() == 2 && list[0] == list[1];
         if !known || repeated || list.len() > 2 || !list.contains(&proves) {
             let expected = format!("{proves:?}, and perhaps the other of \"sign\" and \"decrypt\"");
-            self.fault(
-                usage.span().start,
-                Rule::PlanField,
-                format!("usage {list:?}"),
-                expected,
-            );
+            self.fault(usage.span().start, Rule::PlanField, format!("usage {list:?}"), expected);
         }
-        Usage {
-            sign: list.contains(&"sign"),
-            decrypt: list.contains(&"decrypt"),
-        }
+        Usage { sign: list.contains(&"sign"), decrypt: list.contains(&"decrypt") }
     }
 }

@@ -27,16 +27,12 @@ const PLACEHOLDER: &str = "REPLACE-";
 pub fn parse(bytes: Vec<u8>) -> Result<Plan, Faults> {
     let syntax = |line, found: String| {
         let expected = "TOML with the fields of the format and no others".into();
-        Faults(vec![Fault {
-            line,
-            rule: Rule::PlanSyntax,
-            found,
-            expected,
-        }])
+        Faults(vec![Fault { line, rule: Rule::PlanSyntax, found, expected }])
     };
     let text = std::str::from_utf8(&bytes).map_err(|_| syntax(0, "not UTF-8".into()))?;
     if let Some(at) = text.find(['\r', '\u{feff}']) {
-        // TOML takes both; they come from editors and mail programs, and make another plan of the same text.
+        // TOML takes both; they come from editors and mail programs, and make another plan of the
+        // same text.
         let found = "a carriage return or a byte order mark";
         return Err(syntax(line_of(text, at), found.into()));
     }
@@ -44,20 +40,12 @@ pub fn parse(bytes: Vec<u8>) -> Result<Plan, Faults> {
         let line = error.span().map_or(0, |span| line_of(text, span.start));
         syntax(line, error.message().to_owned())
     })?;
-    let mut checker = Checker {
-        text,
-        faults: Vec::new(),
-        seen: BTreeMap::new(),
-    };
+    let mut checker = Checker { text, faults: Vec::new(), seen: BTreeMap::new() };
     let plan = checker.plan(raw);
     checker.placeholders();
     let mut faults = checker.faults;
     match plan {
-        Some(plan) if faults.is_empty() => Ok(Plan {
-            hash: Hash::of(&bytes),
-            bytes,
-            ..plan
-        }),
+        Some(plan) if faults.is_empty() => Ok(Plan { hash: Hash::of(&bytes), bytes, ..plan }),
         _ => {
             faults.sort_by_key(|fault| fault.line);
             Err(Faults(faults))
@@ -66,12 +54,7 @@ pub fn parse(bytes: Vec<u8>) -> Result<Plan, Faults> {
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
-    text.as_bytes()
-        .iter()
-        .take(offset)
-        .filter(|byte| **byte == b'\n')
-        .count()
-        + 1
+    text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
 }
 
 /// Collects faults; what it returns is used only where there were none.
@@ -91,21 +74,11 @@ impl Checker<'_> {
         expected: impl Into<String>,
     ) {
         let line = line_of(self.text, at);
-        self.faults.push(Fault {
-            line,
-            rule,
-            found: found.into(),
-            expected: expected.into(),
-        });
+        self.faults.push(Fault { line, rule, found: found.into(), expected: expected.into() });
     }
 
     fn whole(&mut self, rule: Rule, found: impl Into<String>, expected: impl Into<String>) {
-        self.faults.push(Fault {
-            line: 0,
-            rule,
-            found: found.into(),
-            expected: expected.into(),
-        });
+        self.faults.push(Fault { line: 0, rule, found: found.into(), expected: expected.into() });
     }
 
     fn once(&mut self, kind: &'static str, text: &str, at: usize) {
@@ -120,7 +93,8 @@ impl Checker<'_> {
         }
     }
 
-    /// Placeholders of the template in lines that have no other fault, such as names, which may be any text.
+    /// Placeholders of the template in lines that have no other fault, such as names, which may be
+    /// any text.
     fn placeholders(&mut self) {
         let mut start = 0;
         for (line, text) in (1..).zip(self.text.split_inclusive('\n')) {
@@ -148,21 +122,13 @@ impl Checker<'_> {
         // Whose HSM takes no part need not be named.
         let tenant = self.party(&raw.tenant, (mode, !way.is_challenged()));
         let hoster = self.party(&raw.hoster, (mode, way != Way::Cloud));
-        let witnesses: Vec<_> = raw
-            .witnesses
-            .iter()
-            .map(|witness| self.witness(witness))
-            .collect();
+        let witnesses: Vec<_> = raw.witnesses.iter().map(|witness| self.witness(witness)).collect();
         let quorum = self.quorum(&raw, hoster.as_ref());
         let transfer = self.transfer(&raw);
         let keys = self.keys(&raw.keys);
         let target = self.target(&raw, keys.as_deref());
         let trial = self.trial(raw.target.get_ref().trial.as_ref(), mode);
-        let waivers: Vec<_> = raw
-            .waivers
-            .iter()
-            .map(|waiver| self.waiver(waiver))
-            .collect();
+        let waivers: Vec<_> = raw.waivers.iter().map(|waiver| self.waiver(waiver)).collect();
         let plan = Plan {
             bytes: Vec::new(),
             hash: Hash([0; 32]),
@@ -220,10 +186,9 @@ impl Checker<'_> {
             );
         }
         match Rule::by_name(raw.rule.get_ref()) {
-            Some(rule) if rule.waivable() => Some(Waiver {
-                rule,
-                reason: raw.reason.get_ref().clone(),
-            }),
+            Some(rule) if rule.waivable() => {
+                Some(Waiver { rule, reason: raw.reason.get_ref().clone() })
+            }
             Some(rule) => {
                 self.fault(
                     at,
@@ -246,7 +211,8 @@ impl Checker<'_> {
     }
 
     /// What the plan itself breaks must be waived, and what it cannot break must not be. Whether a
-    /// KEK-… waiver is needed only the hoster's token can tell, whether TARGET-WRAP-WITH-TRUSTED is only the tenant's.
+    /// KEK-… waiver is needed only the hoster's token can tell, whether TARGET-WRAP-WITH-TRUSTED is
+    /// only the tenant's.
     fn waivers_fit(&mut self, plan: &Plan, raw: &[RawWaiver]) {
         let spare = |party: &Party| party.officers.len() > party.approvals;
         let no_spare = !spare(&plan.tenant)
@@ -265,31 +231,18 @@ impl Checker<'_> {
                 plan.way == Way::Cloud && plan.transfer.mechanism == Mechanism::SingleShot,
                 "keys that are wrapped for a cloud's KEK, which nobody makes trusted",
             ),
-            (
-                Rule::WrapOaepSha1,
-                plan.transfer.oaep_hash == OaepHash::Sha1,
-                "oaep_hash = \"sha1\"",
-            ),
-            (
-                Rule::PlanNoSpare,
-                no_spare,
-                "no officer or no custodian to spare",
-            ),
+            (Rule::WrapOaepSha1, plan.transfer.oaep_hash == OaepHash::Sha1, "oaep_hash = \"sha1\""),
+            (Rule::PlanNoSpare, no_spare, "no officer or no custodian to spare"),
         ];
         // Whether a token lacks it only `kek trust` finds out.
         let known = |rule: &Rule| *rule != Rule::TargetWrapWithTrusted || !plan.single_shot();
         for (rule, broken, found) in broken.into_iter().filter(|(rule, ..)| known(rule)) {
-            let waiver = raw
-                .iter()
-                .find(|waiver| waiver.rule.get_ref() == rule.name());
+            let waiver = raw.iter().find(|waiver| waiver.rule.get_ref() == rule.name());
             match (broken, waiver) {
                 (true, None) => self.whole(
                     rule,
                     found,
-                    format!(
-                        "another plan, or a waiver of {} with its reason",
-                        rule.name()
-                    ),
+                    format!("another plan, or a waiver of {} with its reason", rule.name()),
                 ),
                 (false, Some(waiver)) => self.not_broken(waiver, rule),
                 _ => {}

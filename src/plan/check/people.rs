@@ -20,11 +20,7 @@ impl Checker<'_> {
     ) -> Option<Party> {
         let at = raw.span().start;
         let raw = raw.get_ref();
-        let officers: Vec<_> = raw
-            .officers
-            .iter()
-            .map(|officer| self.officer(officer))
-            .collect();
+        let officers: Vec<_> = raw.officers.iter().map(|officer| self.officer(officer)).collect();
         let approvals = usize::from(*raw.approvals.get_ref());
         if approvals < 2 || approvals > officers.len() {
             let found = format!("approvals = {approvals} of {} officers", officers.len());
@@ -47,24 +43,14 @@ impl Checker<'_> {
             );
         }
         let officers = officers.into_iter().collect::<Option<_>>()?;
-        Some(Party {
-            name: raw.name.clone(),
-            approvals,
-            officers,
-            hsm: raw.hsm.clone(),
-        })
+        Some(Party { name: raw.name.clone(), approvals, officers, hsm: raw.hsm.clone() })
     }
 
     pub(super) fn officer(&mut self, raw: &RawOfficer) -> Option<Person> {
         let id = self.person_id(&raw.id);
         let key = self.ssh_key(&raw.key);
         let (key, openssh) = key?;
-        Some(Person {
-            id: id?,
-            name: raw.name.clone(),
-            key,
-            openssh,
-        })
+        Some(Person { id: id?, name: raw.name.clone(), key, openssh })
     }
 
     pub(super) fn witness(&mut self, raw: &RawWitness) -> Option<Witness> {
@@ -73,19 +59,10 @@ impl Checker<'_> {
             None => None,
             Some(key) => {
                 let (key, openssh) = self.ssh_key(key)?;
-                Some(Person {
-                    id: id.clone(),
-                    name: raw.name.clone(),
-                    key,
-                    openssh,
-                })
+                Some(Person { id: id.clone(), name: raw.name.clone(), key, openssh })
             }
         };
-        Some(Witness {
-            id,
-            name: raw.name.clone(),
-            person,
-        })
+        Some(Witness { id, name: raw.name.clone(), person })
     }
 
     pub(super) fn ssh_key(&mut self, text: &Spanned<String>) -> Option<(KeyData, String)> {
@@ -94,18 +71,11 @@ impl Checker<'_> {
         let key = match PublicKey::from_openssh(text.get_ref()) {
             Ok(key) if allowed(&key.algorithm()) => key,
             _ => {
-                self.fault(
-                    at,
-                    Rule::PlanField,
-                    format!("key {:?}", text.get_ref()),
-                    expected,
-                );
+                self.fault(at, Rule::PlanField, format!("key {:?}", text.get_ref()), expected);
                 return None;
             }
         };
-        let openssh = PublicKey::new(key.key_data().clone(), "")
-            .to_openssh()
-            .ok()?;
+        let openssh = PublicKey::new(key.key_data().clone(), "").to_openssh().ok()?;
         let openssh = openssh.trim_end().to_owned();
         self.once("SSH key", &openssh, at);
         Some((key.key_data().clone(), openssh))
@@ -142,10 +112,7 @@ impl Checker<'_> {
             .iter()
             .map(|custodian| self.custodian(custodian, raw, hoster))
             .collect();
-        Some(QuorumPlan {
-            threshold,
-            custodians: custodians.into_iter().collect::<Option<_>>()?,
-        })
+        Some(QuorumPlan { threshold, custodians: custodians.into_iter().collect::<Option<_>>()? })
     }
 
     /// A custodian may be an officer of the tenant, under the same id, but never one of the hoster.
@@ -157,18 +124,9 @@ impl Checker<'_> {
     ) -> Option<Custodian> {
         let (id, at) = (raw.id.get_ref(), raw.id.span().start);
         self.once("custodian", id, at);
-        let hoster_officer = hoster.is_some_and(|party| {
-            party
-                .officers
-                .iter()
-                .any(|officer| officer.id.as_str() == id)
-        });
-        if hoster_officer
-            || plan
-                .witnesses
-                .iter()
-                .any(|witness| witness.id.get_ref() == id)
-        {
+        let hoster_officer = hoster
+            .is_some_and(|party| party.officers.iter().any(|officer| officer.id.as_str() == id));
+        if hoster_officer || plan.witnesses.iter().any(|witness| witness.id.get_ref() == id) {
             self.fault(
                 at,
                 Rule::PlanTwoRoles,
@@ -196,17 +154,9 @@ impl Checker<'_> {
                 );
             }
         }
-        let recipients = raw
-            .recipients
-            .get_ref()
-            .iter()
-            .map(|recipient| recipient.get_ref().clone())
-            .collect();
-        Some(Custodian {
-            id: self.id(&raw.id)?,
-            name: raw.name.clone(),
-            recipients,
-        })
+        let recipients =
+            raw.recipients.get_ref().iter().map(|recipient| recipient.get_ref().clone()).collect();
+        Some(Custodian { id: self.id(&raw.id)?, name: raw.name.clone(), recipients })
     }
 }
 
@@ -216,14 +166,12 @@ fn allowed(algorithm: &Algorithm) -> bool {
         Algorithm::Ed25519
             | Algorithm::SkEd25519
             | Algorithm::SkEcdsaSha2NistP256
-            | Algorithm::Ecdsa {
-                curve: EcdsaCurve::NistP256 | EcdsaCurve::NistP384
-            }
+            | Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 | EcdsaCurve::NistP384 }
     )
 }
 
-/// Bech32 with an intact checksum and age's prefix, or a plugin's, in lower case. What a plugin's own
-/// bytes mean only the plugin can tell.
+/// Bech32 with an intact checksum and age's prefix, or a plugin's, in lower case. What a plugin's
+/// own bytes mean only the plugin can tell.
 fn is_age_recipient(text: &str) -> bool {
     let Ok((prefix, data)) = bech32::decode(text) else {
         return false;

@@ -152,11 +152,9 @@ impl Checker<'_> {
                 "a rehearsal after a trial".to_owned(),
                 "true, where this rehearsal is the trial, or no trial; only a production plan names the one before it",
             ),
-            (toml::Value::Boolean(false), ..) => (
-                Rule::PlanField,
-                "trial = false".to_owned(),
-                "no trial, where there is none",
-            ),
+            (toml::Value::Boolean(false), ..) => {
+                (Rule::PlanField, "trial = false".to_owned(), "no trial, where there is none")
+            }
             (other, ..) => (
                 Rule::PlanField,
                 format!("trial = {other}"),

@@ -23,9 +23,8 @@ impl Certificate {
         let subject = spki::subject_and_key(der).map(|(subject, _)| subject);
         Certificate {
             thumbprint: spki::thumbprint(der),
-            subject: subject.map_or("not a certificate that can be read".into(), |text| {
-                shown(&text)
-            }),
+            subject: subject
+                .map_or("not a certificate that can be read".into(), |text| shown(&text)),
         }
     }
 }
@@ -35,7 +34,8 @@ impl Certificate {
 pub struct Compared {
     /// Signing certificates that the node knows besides.
     pub others: Vec<Certificate>,
-    /// What was seen of the signatures in the file, and what was not judged, one sentence each, escaped.
+    /// What was seen of the signatures in the file, and what was not judged, one sentence each,
+    /// escaped.
     pub remarks: Vec<String>,
 }
 
@@ -49,9 +49,7 @@ impl Metadata {
             ("signing", self.signing.as_slice(), signing),
             ("encryption", self.encryption.as_slice(), encryption),
         ];
-        let wrong = roles
-            .into_iter()
-            .filter(|(_, found, expected)| found != expected);
+        let wrong = roles.into_iter().filter(|(_, found, expected)| found != expected);
         let (found, expected): (Vec<_>, Vec<_>) = wrong
             .map(|(role, found, expected)| {
                 let name = |der| format!("{role} {}", spki::thumbprint(der));
@@ -59,10 +57,7 @@ impl Metadata {
             })
             .unzip();
         if found.is_empty() {
-            return Ok(Compared {
-                others: self.others(),
-                remarks: self.remarks(),
-            });
+            return Ok(Compared { others: self.others(), remarks: self.remarks() });
         }
         Err(Rule::MetadataCertificate.refuse(
             format!("{} publishes as primary: {}", self.name, found.join(", ")),
@@ -90,25 +85,14 @@ impl Metadata {
 
     /// The signing certificates that are there and not primary.
     pub fn others(&self) -> Vec<Certificate> {
-        self.other_signing
-            .iter()
-            .map(|der| Certificate::of(der))
-            .collect()
+        self.other_signing.iter().map(|der| Certificate::of(der)).collect()
     }
 
     /// What was seen of the signatures in the file, and what was not judged.
     pub fn remarks(&self) -> Vec<String> {
         let mut remarks = vec![
-            self.judged(
-                "encryption certificate",
-                &self.encryption_signature,
-                &self.encryption,
-            ),
-            self.judged(
-                "signing certificate",
-                &self.signing_signature,
-                &self.signing,
-            ),
+            self.judged("encryption certificate", &self.encryption_signature, &self.encryption),
+            self.judged("signing certificate", &self.signing_signature, &self.signing),
         ];
         let algorithm = self.file_algorithm.as_deref().map_or("none".into(), shown);
         remarks.push(format!(
@@ -121,8 +105,8 @@ impl Metadata {
         remarks
     }
 
-    /// What the bytes are that the service signs is not documented. So a signature that fits the plain DER is worth saying,
-    /// and one that does not fit says nothing.
+    /// What the bytes are that the service signs is not documented. So a signature that fits the
+    /// plain DER is worth saying, and one that does not fit says nothing.
     fn judged(&self, what: &str, signature: &Signature, der: &[u8]) -> String {
         let signature_of = format!("the signature over the {what}");
         if signature.algorithm != RSA_SHA256 {

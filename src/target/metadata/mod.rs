@@ -1,5 +1,6 @@
-//! What a node of Windows Host Guardian Service publishes: the metadata of its Key Protection Service (MS-KPS, 2.2.1.2
-//! and 6.4), with the certificates that are primary there. Parsed from bytes that anyone may have written.
+//! What a node of Windows Host Guardian Service publishes: the metadata of its Key Protection
+//! Service (MS-KPS, 2.2.1.2 and 6.4), with the certificates that are primary there. Parsed from
+//! bytes that anyone may have written.
 
 mod compare;
 mod xml;
@@ -17,7 +18,8 @@ pub const NAMESPACE: &str = "http://schemas.microsoft.com/kps/2014/07";
 /// The namespace of the signature over the whole file (XML-DSig).
 const XML_SIGNATURE: &str = "http://www.w3.org/2000/09/xmldsig#";
 
-/// What stands in a metadata file. Certificates are bytes as published; whether they can be read is not asked.
+/// What stands in a metadata file. Certificates are bytes as published; whether they can be read is
+/// not asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metadata {
     /// What to call the file, escaped.
@@ -36,9 +38,11 @@ pub struct Metadata {
     pub encryption_signature: Signature,
     /// The signing key's signature over its own certificate.
     pub signing_signature: Signature,
-    /// The algorithm that the signature over the whole file names, if it names one. That signature is not verified.
+    /// The algorithm that the signature over the whole file names, if it names one. That signature
+    /// is not verified.
     pub file_algorithm: Option<String>,
-    /// Elements of other namespaces after it, which the schema allows and nobody judges; by their names.
+    /// Elements of other namespaces after it, which the schema allows and nobody judges; by their
+    /// names.
     pub extensions: Vec<String>,
 }
 
@@ -51,8 +55,8 @@ pub struct Signature {
     pub value: Vec<u8>,
 }
 
-/// Elements that stand once, whatever their namespace and wherever they are: two readers must never find two different
-/// certificates in one file.
+/// Elements that stand once, whatever their namespace and wherever they are: two readers must never
+/// find two different certificates in one file.
 const ONCE: [&str; 7] = [
     "Metadata",
     "GuardianInformation",
@@ -64,8 +68,8 @@ const ONCE: [&str; 7] = [
 ];
 
 impl Metadata {
-    /// Parses a metadata file: UTF-8, or UTF-16 with its byte order mark, as Windows saves it. `name` is what errors
-    /// call the file.
+    /// Parses a metadata file: UTF-8, or UTF-16 with its byte order mark, as Windows saves it.
+    /// `name` is what errors call the file.
     ///
     /// # Errors
     /// `METADATA-FORMAT`; `DOCUMENT-SIZE` beyond [`MAX_METADATA`].
@@ -192,9 +196,7 @@ fn read_signature(node: Node) -> std::result::Result<Signature, String> {
         }
     }
     Ok(Signature {
-        algorithm: algorithm
-            .ok_or_else(|| format!("{of} names no algorithm"))?
-            .to_owned(),
+        algorithm: algorithm.ok_or_else(|| format!("{of} names no algorithm"))?.to_owned(),
         value: value.ok_or_else(|| format!("{of} has no SignatureValue"))?,
     })
 }

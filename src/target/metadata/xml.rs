@@ -1,11 +1,14 @@
-//! XML from strangers: text in one of three encodings, no DTD, and nothing in it that would cost more than its size.
+//! XML from strangers: text in one of three encodings, no DTD, and nothing in it that would cost
+//! more than its size.
 
 use roxmltree::{Document, Node, ParsingOptions};
 
-/// The most elements, texts, comments and instructions together; a file of the service has a few dozen.
+/// The most elements, texts, comments and instructions together; a file of the service has a few
+/// dozen.
 const MAX_NODES: u32 = 4096;
-/// The most equals signs. Every attribute and namespace has one, and the parser compares each with each: without a limit a
-/// file of 1 MiB keeps it busy for half a minute. Base64 has at most two per value, so some 400 certificates fit.
+/// The most equals signs. Every attribute and namespace has one, and the parser compares each with
+/// each: without a limit a file of 1 MiB keeps it busy for half a minute. Base64 has at most two
+/// per value, so some 400 certificates fit.
 const MAX_EQUALS: usize = 1024;
 /// How much of a foreign name is shown, in characters.
 const SHOWN: usize = 100;
@@ -38,9 +41,7 @@ impl<'x> Xml<'x> {
     pub fn parse(text: &'x str) -> Result<Self, String> {
         let equals = text.bytes().filter(|byte| *byte == b'=').count();
         if equals > MAX_EQUALS {
-            return Err(format!(
-                "{equals} equals signs; at most {MAX_EQUALS} are read"
-            ));
+            return Err(format!("{equals} equals signs; at most {MAX_EQUALS} are read"));
         }
         let options = ParsingOptions {
             allow_dtd: false,
@@ -74,7 +75,8 @@ pub fn elements<'a, 'x>(node: Node<'a, 'x>) -> Result<Vec<Node<'a, 'x>>, String>
     Ok(node.children().filter(Node::is_element).collect())
 }
 
-/// The text of an element that holds text alone. A comment is refused: some readers would see only what stands before it.
+/// The text of an element that holds text alone. A comment is refused: some readers would see only
+/// what stands before it.
 pub fn text(node: Node) -> Result<String, String> {
     node.children()
         .map(|child| match child.is_text() {

@@ -7,11 +7,8 @@ use crate::declared::Declared;
 use crate::memory::{Answer, Attribute, array, code};
 use crate::real::{call, parts};
 
-const DECLARABLE: [CK_ATTRIBUTE_TYPE; 3] = [
-    CKA_ALLOWED_MECHANISMS,
-    CKA_UNWRAP_TEMPLATE,
-    CKA_WRAP_WITH_TRUSTED,
-];
+const DECLARABLE: [CK_ATTRIBUTE_TYPE; 3] =
+    [CKA_ALLOWED_MECHANISMS, CKA_UNWRAP_TEMPLATE, CKA_WRAP_WITH_TRUSTED];
 
 impl Shim {
     pub unsafe fn get_attribute_value(
@@ -23,10 +20,7 @@ impl Shim {
     ) -> Answer {
         let asked = unsafe { array(template, count) }.unwrap_or_default();
         let Some(declared) = self.declared_if_mentioned(session, object, asked)? else {
-            return call!(
-                self.real,
-                C_GetAttributeValue(session, object, template, count)
-            );
+            return call!(self.real, C_GetAttributeValue(session, object, template, count));
         };
         // A copy, because the lengths in the caller's array are written below.
         let asked = asked.to_vec();
@@ -35,10 +29,7 @@ impl Shim {
         let mut first = Ok(());
         if !theirs.is_empty() {
             let (template, count) = parts(&theirs);
-            first = call!(
-                self.real,
-                C_GetAttributeValue(session, object, template, count)
-            );
+            first = call!(self.real, C_GetAttributeValue(session, object, template, count));
             if !is_answered(code(first)) {
                 return first;
             }
@@ -67,10 +58,7 @@ impl Shim {
         let changes = unsafe { array(template, count) }.unwrap_or_default();
         match self.declared_if_mentioned(session, object, changes)? {
             Some(_) => Err(CKR_ATTRIBUTE_READ_ONLY),
-            None => call!(
-                self.real,
-                C_SetAttributeValue(session, object, template, count)
-            ),
+            None => call!(self.real, C_SetAttributeValue(session, object, template, count)),
         }
     }
 
@@ -85,10 +73,7 @@ impl Shim {
     ) -> Answer {
         match self.declared(session, object)? {
             Some(_) => Err(CKR_ACTION_PROHIBITED),
-            None => call!(
-                self.real,
-                C_CopyObject(session, object, template, count, copy)
-            ),
+            None => call!(self.real, C_CopyObject(session, object, template, count, copy)),
         }
     }
 
@@ -107,7 +92,8 @@ impl Shim {
 }
 
 impl Declared {
-    /// Whether this attribute is read from here. The real KEK has none of its unwrap template and other mechanisms.
+    /// Whether this attribute is read from here. The real KEK has none of its unwrap template and
+    /// other mechanisms.
     fn answers(&self, kind: CK_ATTRIBUTE_TYPE) -> bool {
         match kind {
             CKA_ALLOWED_MECHANISMS | CKA_UNWRAP_TEMPLATE => self.allowed.is_some(),
@@ -135,13 +121,8 @@ impl Declared {
 
 /// Whether C_GetAttributeValue has answered about each attribute (PKCS#11 v3.1, 5.7.5).
 fn is_answered(rv: CK_RV) -> bool {
-    [
-        CKR_OK,
-        CKR_ATTRIBUTE_SENSITIVE,
-        CKR_ATTRIBUTE_TYPE_INVALID,
-        CKR_BUFFER_TOO_SMALL,
-    ]
-    .contains(&rv)
+    [CKR_OK, CKR_ATTRIBUTE_SENSITIVE, CKR_ATTRIBUTE_TYPE_INVALID, CKR_BUFFER_TOO_SMALL]
+        .contains(&rv)
 }
 
 /// The length to answer, and whether there is a buffer to fill.

@@ -14,7 +14,8 @@ type Spent = BTreeMap<&'static str, (usize, Duration)>;
 
 /// The clock of one process.
 pub struct Clock {
-    /// Where it is written, once the module is finalized: per line a function, its calls, its nanoseconds.
+    /// Where it is written, once the module is finalized: per line a function, its calls, its
+    /// nanoseconds.
     times: PathBuf,
     /// Added to each call.
     latency: Duration,
@@ -28,7 +29,8 @@ impl Clock {
             return Ok(None);
         };
         let latency = env::var("KEYFERRY_SHIM_LATENCY").unwrap_or_else(|_| "0".into());
-        let latency = latency.parse().map_err(|error| format!("KEYFERRY_SHIM_LATENCY {latency}: {error}"))?;
+        let latency =
+            latency.parse().map_err(|error| format!("KEYFERRY_SHIM_LATENCY {latency}: {error}"))?;
         Ok(Some(Clock {
             times: times.into(),
             latency: Duration::from_micros(latency),
@@ -47,7 +49,9 @@ impl Clock {
             let one = spent.entry(name).or_default();
             *one = (one.0 + 1, one.1 + begun.elapsed());
             if name == "C_Finalize" {
-                let line = |(name, (calls, time)): (&&str, &(usize, Duration))| format!("{name} {calls} {}\n", time.as_nanos());
+                let line = |(name, (calls, time)): (&&str, &(usize, Duration))| {
+                    format!("{name} {calls} {}\n", time.as_nanos())
+                };
                 let lines: String = spent.iter().map(line).collect();
                 // A time that cannot be written fails the bench that reads it.
                 let _ = fs::write(&self.times, lines);

@@ -1,4 +1,5 @@
-//! What a key declares and the real token cannot hold: kept in a text file per key, so that other processes find it.
+//! What a key declares and the real token cannot hold: kept in a text file per key, so that other
+//! processes find it.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -55,10 +56,10 @@ impl Declared {
             match words.next()? {
                 "allowed" => declared.allowed = Some(words.map(number).collect::<Option<_>>()?),
                 "unwrap-template" => declared.unwrap_template = Some(Vec::new()),
-                "unwrap" => declared.unwrap_template.as_mut()?.push(Attribute {
-                    kind: number(words.next()?)?,
-                    value: unhex(words.next()?)?,
-                }),
+                "unwrap" => declared
+                    .unwrap_template
+                    .as_mut()?
+                    .push(Attribute { kind: number(words.next()?)?, value: unhex(words.next()?)? }),
                 "wrap-with-trusted" => declared.wrap_with_trusted = true,
                 _ => return None,
             }
@@ -79,9 +80,9 @@ impl Declared {
 
     fn find(state: &Path, modulus: &[u8]) -> io::Result<Option<Declared>> {
         match fs::read_to_string(path(state, modulus)) {
-            Ok(text) => Declared::of_text(&text)
-                .map(Some)
-                .ok_or_else(|| io::ErrorKind::InvalidData.into()),
+            Ok(text) => {
+                Declared::of_text(&text).map(Some).ok_or_else(|| io::ErrorKind::InvalidData.into())
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -89,8 +90,8 @@ impl Declared {
 }
 
 impl Shim {
-    /// What the object declared when it was generated, if it is such a key. An object that cannot be read is left to the real
-    /// module to refuse.
+    /// What the object declared when it was generated, if it is such a key. An object that cannot
+    /// be read is left to the real module to refuse.
     pub fn declared(
         &self,
         session: CK_SESSION_HANDLE,
@@ -117,9 +118,7 @@ impl Shim {
 /// What a private key is known by: its modulus, or its id where it shows none, as EC keys do.
 pub fn name(read: impl Fn(CK_ATTRIBUTE_TYPE) -> Option<Vec<u8>>) -> Option<Vec<u8>> {
     let named = |name: &Vec<u8>| !name.is_empty();
-    read(CKA_MODULUS)
-        .filter(named)
-        .or_else(|| read(CKA_ID).filter(named))
+    read(CKA_MODULUS).filter(named).or_else(|| read(CKA_ID).filter(named))
 }
 
 /// The whole modulus would be too long for a file name.
@@ -138,8 +137,5 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
         return None;
     };
     let digit = |digit: u8| char::from(digit).to_digit(16);
-    pairs
-        .iter()
-        .map(|&[high, low]| u8::try_from(digit(high)? << 4 | digit(low)?).ok())
-        .collect()
+    pairs.iter().map(|&[high, low]| u8::try_from(digit(high)? << 4 | digit(low)?).ok()).collect()
 }

@@ -1,4 +1,5 @@
-//! The C functions that stand in for the real module's: each finds the shim and answers with its method's result.
+//! The C functions that stand in for the real module's: each finds the shim and answers with its
+//! method's result.
 
 use cryptoki_sys::*;
 

@@ -1,4 +1,5 @@
-//! Calls counted and recorded, and one of them, or all from it on, going wrong as the environment says.
+//! Calls counted and recorded, and one of them, or all from it on, going wrong as the environment
+//! says.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -51,7 +52,8 @@ impl Fault {
     }
 }
 
-/// The call that goes wrong first: by its number among all calls, counted from 1, or by its function, of which it is the first call.
+/// The call that goes wrong first: by its number among all calls, counted from 1, or by its
+/// function, of which it is the first call.
 enum At {
     Number(usize),
     Function(String),
@@ -117,21 +119,12 @@ impl Plan {
             .map(|(to, (tokens, state))| (to, [tokens, state]));
         let clock = Clock::of_environment()?;
         let is_one = record.is_some() || fault.is_some() || clock.is_some();
-        Ok(is_one.then_some(Plan {
-            record,
-            fault,
-            calls: AtomicUsize::new(0),
-            snapshots,
-            clock,
-        }))
+        Ok(is_one.then_some(Plan { record, fault, calls: AtomicUsize::new(0), snapshots, clock }))
     }
 
     fn note(&self, line: &str) {
         // A record that cannot be written fails the test that reads it.
-        let _ = self
-            .record
-            .as_ref()
-            .map(|mut file| file.write_all(line.as_bytes()));
+        let _ = self.record.as_ref().map(|mut file| file.write_all(line.as_bytes()));
     }
 
     fn call(&self, name: &'static str, make: impl FnOnce() -> CK_RV) -> CK_RV {
@@ -178,10 +171,7 @@ impl Plan {
         let copied = parts
             .iter()
             .all(|part| (part.file_name()).is_some_and(|name| copy(part, &to.join(name)).is_ok()));
-        self.note(&format!(
-            "{} {number}\n",
-            if copied { "snapshot" } else { "no-snapshot" }
-        ));
+        self.note(&format!("{} {number}\n", if copied { "snapshot" } else { "no-snapshot" }));
     }
 }
 
@@ -234,14 +224,8 @@ fn end(signal: i32) -> CK_RV {
 
 fn through(name: &'static str, call: impl FnOnce(&CK_FUNCTION_LIST) -> CK_RV) -> CK_RV {
     match Shim::get() {
-        Ok(Shim {
-            plan: None, list, ..
-        }) => call(list),
-        Ok(Shim {
-            plan: Some(plan),
-            list,
-            ..
-        }) => plan.call(name, || call(list)),
+        Ok(Shim { plan: None, list, .. }) => call(list),
+        Ok(Shim { plan: Some(plan), list, .. }) => plan.call(name, || call(list)),
         Err(rv) => rv,
     }
 }

@@ -82,19 +82,16 @@ impl Shim {
     ) -> Result<(), String> {
         let name = name(|kind| self.real.attribute(session, key, kind));
         let name = name.ok_or("the token shows neither its modulus nor an id")?;
-        declared
-            .store(&self.state, &name)
-            .map_err(|error| error.to_string())
+        declared.store(&self.state, &name).map_err(|error| error.to_string())
     }
 }
 
-/// What the shim keeps of a private half's template; the default where the real token can hold all of it.
+/// What the shim keeps of a private half's template; the default where the real token can hold all
+/// of it.
 unsafe fn declared_in(template: &[CK_ATTRIBUTE]) -> Answer<Declared> {
     let trusted = unsafe { value_of(template, CKA_WRAP_WITH_TRUSTED) }?;
-    let mut declared = Declared {
-        wrap_with_trusted: trusted.is_some_and(is_true),
-        ..Declared::default()
-    };
+    let mut declared =
+        Declared { wrap_with_trusted: trusted.is_some_and(is_true), ..Declared::default() };
     let allowed = unsafe { value_of(template, CKA_ALLOWED_MECHANISMS) }?.map(numbers);
     let allowed = allowed.transpose()?;
     if let Some(allowed) = allowed.filter(|allowed| allowed.contains(&CKM_RSA_AES_KEY_WRAP)) {
@@ -113,31 +110,27 @@ unsafe fn owned(members: &[u8]) -> Answer<Vec<Attribute>> {
             return Err(CKR_ATTRIBUTE_VALUE_INVALID);
         }
         let member = unsafe { member.as_ptr().cast::<CK_ATTRIBUTE>().read_unaligned() };
-        Ok(Attribute {
-            kind: member.type_,
-            value: unsafe { value(&member) }?.to_vec(),
-        })
+        Ok(Attribute { kind: member.type_, value: unsafe { value(&member) }?.to_vec() })
     });
     members.collect()
 }
 
-/// The template with what the real token can hold, in its order: SoftHSM takes CKA_MODIFIABLE only as the last.
+/// The template with what the real token can hold, in its order: SoftHSM takes CKA_MODIFIABLE only
+/// as the last.
 fn held_by_token(
     template: &[CK_ATTRIBUTE],
     declared: &Declared,
     oaep: &Attribute,
 ) -> Vec<CK_ATTRIBUTE> {
     let single_shot = declared.allowed.is_some();
-    let held = template
-        .iter()
-        .filter_map(|attribute| match attribute.type_ {
-            // Of 0x1054 the real token only sees the OAEP that the shim does with the KEK.
-            CKA_ALLOWED_MECHANISMS if single_shot => Some(oaep.raw()),
-            // The template is of the target; what the KEK unwraps in the real token is the AES key.
-            CKA_UNWRAP_TEMPLATE if single_shot => None,
-            // The AES key that wraps in the real token cannot be trusted.
-            CKA_WRAP_WITH_TRUSTED if declared.wrap_with_trusted => None,
-            _ => Some(*attribute),
-        });
+    let held = template.iter().filter_map(|attribute| match attribute.type_ {
+        // Of 0x1054 the real token only sees the OAEP that the shim does with the KEK.
+        CKA_ALLOWED_MECHANISMS if single_shot => Some(oaep.raw()),
+        // The template is of the target; what the KEK unwraps in the real token is the AES key.
+        CKA_UNWRAP_TEMPLATE if single_shot => None,
+        // The AES key that wraps in the real token cannot be trusted.
+        CKA_WRAP_WITH_TRUSTED if declared.wrap_with_trusted => None,
+        _ => Some(*attribute),
+    });
     held.collect()
 }

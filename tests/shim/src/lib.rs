@@ -1,32 +1,39 @@
-//! A PKCS#11 module for tests only, which stands in front of a real one and adds CKM_RSA_AES_KEY_WRAP (0x1054, PKCS#11
-//! v3.1, 6.1.27).
+//! A PKCS#11 module for tests only, which stands in front of a real one and adds
+//! CKM_RSA_AES_KEY_WRAP (0x1054, PKCS#11 v3.1, 6.1.27).
 //!
-//! Keyferry's default wrap is that mechanism, and no free token has it: without this shim nothing but an HSM could run
-//! the default. The shim builds it from what the real token has: an AES-256 key that is made in the token, wrapped by the
-//! token's RSA-OAEP, and the target key wrapped under it by the token's AES-KWP. All keys stay in the real token.
+//! Keyferry's default wrap is that mechanism, and no free token has it: without this shim nothing
+//! but an HSM could run the default. The shim builds it from what the real token has: an AES-256
+//! key that is made in the token, wrapped by the token's RSA-OAEP, and the target key wrapped under
+//! it by the token's AES-KWP. All keys stay in the real token.
 //!
-//! It also keeps its word about three attributes of RSA private keys that are generated through it, because no real token
-//! could enforce them for a mechanism that it lacks: CKA_ALLOWED_MECHANISMS with 0x1054, CKA_UNWRAP_TEMPLATE of such a key,
-//! and CKA_WRAP_WITH_TRUSTED. What was declared is kept in a folder, is read back, cannot be changed, and is enforced by
-//! C_WrapKey, C_UnwrapKey, C_DecryptInit and C_SignInit.
+//! It also keeps its word about three attributes of RSA private keys that are generated through it,
+//! because no real token could enforce them for a mechanism that it lacks: CKA_ALLOWED_MECHANISMS
+//! with 0x1054, CKA_UNWRAP_TEMPLATE of such a key, and CKA_WRAP_WITH_TRUSTED. What was declared is
+//! kept in a folder, is read back, cannot be changed, and is enforced by C_WrapKey, C_UnwrapKey,
+//! C_DecryptInit and C_SignInit.
 //!
-//! It adds nothing else: every other call is the real module's own. It is no security boundary either: whoever loads the
-//! real module directly is past it.
+//! It adds nothing else: every other call is the real module's own. It is no security boundary
+//! either: whoever loads the real module directly is past it.
 //!
 //! Environment:
 //! - `KEYFERRY_SHIM_MODULE`: the real module.
 //! - `KEYFERRY_SHIM_STATE`: the folder of declared attributes; made if missing.
-//! - `KEYFERRY_SHIM_LIE`, optional: a token's fault that Keyferry must find, by its name (`lie.rs`, `wrong.rs`).
-//! - `KEYFERRY_SHIM_CALLS`, optional: a file to which each call's number in this process and its name are added (`fault.rs`).
-//! - `KEYFERRY_SHIM_TIMES`, optional: a file to which the number of calls of each function and their nanoseconds are written at C_Finalize;
-//!   `KEYFERRY_SHIM_LATENCY`: microseconds that are added to each call, as a network would (`clock.rs`).
-//! - `KEYFERRY_SHIM_SNAPSHOTS`, optional: a folder. After each call that changes the token, a copy of the tokens, which
-//!   `KEYFERRY_SHIM_TOKENS` names, and of the shim's state is made below it, and recorded as `snapshot <number>`.
-//! - `KEYFERRY_SHIM_FAULT`, optional: `<n>|<function> once|lasting <fault>`, what goes wrong with the n-th call, or the first of a function, or
-//!   with all from it on.
+//! - `KEYFERRY_SHIM_LIE`, optional: a token's fault that Keyferry must find, by its name (`lie.rs`,
+//!   `wrong.rs`).
+//! - `KEYFERRY_SHIM_CALLS`, optional: a file to which each call's number in this process and its
+//!   name are added (`fault.rs`).
+//! - `KEYFERRY_SHIM_TIMES`, optional: a file to which the number of calls of each function and
+//!   their nanoseconds are written at C_Finalize; `KEYFERRY_SHIM_LATENCY`: microseconds that are
+//!   added to each call, as a network would (`clock.rs`).
+//! - `KEYFERRY_SHIM_SNAPSHOTS`, optional: a folder. After each call that changes the token, a copy
+//!   of the tokens, which `KEYFERRY_SHIM_TOKENS` names, and of the shim's state is made below it,
+//!   and recorded as `snapshot <number>`.
+//! - `KEYFERRY_SHIM_FAULT`, optional: `<n>|<function> once|lasting <fault>`, what goes wrong with
+//!   the n-th call, or the first of a function, or with all from it on.
 //!
-//! The one reason that holds for each `unsafe` block of this crate: a caller of PKCS#11 passes pointers that are valid for the
-//! lengths beside them (v3.1, 5.2), and what goes to the real module points into values that outlive the call.
+//! The one reason that holds for each `unsafe` block of this crate: a caller of PKCS#11 passes
+//! pointers that are valid for the lengths beside them (v3.1, 5.2), and what goes to the real
+//! module points into values that outlive the call.
 
 mod attributes;
 mod clock;
@@ -96,11 +103,7 @@ impl Shim {
             real_list,
             honest,
             list,
-            front: if plan.is_some() {
-                fault::counted(&list)
-            } else {
-                list
-            },
+            front: if plan.is_some() { fault::counted(&list) } else { list },
             plan,
             real,
             state,
@@ -110,7 +113,8 @@ impl Shim {
     }
 }
 
-/// The only function that this module exports; callers that look for C_GetInterface fall back to it.
+/// The only function that this module exports; callers that look for C_GetInterface fall back to
+/// it.
 ///
 /// # Safety
 /// `list` is null or can be written to (PKCS#11 v3.1, 5.4.4).

@@ -16,8 +16,8 @@ pub const AES_LEN: usize = 32;
 pub enum Lie {
     /// OAEP with SHA-1 where SHA-256 was asked for.
     Sha1ForSha256,
-    /// The AES key wrap pads by PKCS#7 under RFC 3394, as CKM_AES_KEY_WRAP_PAD of some vendors, and not by RFC 5649. Done
-    /// in software, with AES keys whose values the shim knows.
+    /// The AES key wrap pads by PKCS#7 under RFC 3394, as CKM_AES_KEY_WRAP_PAD of some vendors, and
+    /// not by RFC 5649. Done in software, with AES keys whose values the shim knows.
     Pkcs7,
     /// Every generated AES key has the same value.
     ConstantAes,
@@ -68,10 +68,7 @@ impl Lie {
             Some("final-try") => Ok(Lie::FinalTry),
             Some("pin-locked") => Ok(Lie::PinLocked),
             Some("million-objects") => Ok(Lie::MillionObjects),
-            _ => Err(format!(
-                "KEYFERRY_SHIM_LIE {}: not a lie of lie.rs",
-                name.display()
-            )),
+            _ => Err(format!("KEYFERRY_SHIM_LIE {}: not a lie of lie.rs", name.display())),
         }
     }
 }
@@ -115,9 +112,7 @@ impl Shim {
             }
             Some(Lie::ConstantAes) if is_256 => [0x42; AES_LEN],
             _ => {
-                return self
-                    .real
-                    .generate(session, plain(CKM_AES_KEY_GEN), template);
+                return self.real.generate(session, plain(CKM_AES_KEY_GEN), template);
             }
         };
         let key = self.create_aes(session, template, &value)?;
@@ -136,15 +131,9 @@ impl Shim {
         value: &[u8],
     ) -> Answer<CK_OBJECT_HANDLE> {
         // Which C_GenerateKey knows from its mechanism.
-        let mut added = vec![
-            number(CKA_CLASS, CKO_SECRET_KEY),
-            number(CKA_KEY_TYPE, CKK_AES),
-        ];
+        let mut added = vec![number(CKA_CLASS, CKO_SECRET_KEY), number(CKA_KEY_TYPE, CKK_AES)];
         added.retain(|added| template.iter().all(|one| one.type_ != added.kind));
-        added.push(Attribute {
-            kind: CKA_VALUE,
-            value: value.to_vec(),
-        });
+        added.push(Attribute { kind: CKA_VALUE, value: value.to_vec() });
         // In front: SoftHSM takes CKA_MODIFIABLE only as the last.
         let mut whole = raw(&added);
         whole.extend(template.iter().filter(|one| one.type_ != CKA_VALUE_LEN));
@@ -166,10 +155,7 @@ impl Shim {
                 params.hashAlg = CKM_SHA_1;
                 params.mgf = CKG_MGF1_SHA1;
                 let pointer = (&raw mut params).cast();
-                return call(CK_MECHANISM {
-                    pParameter: pointer,
-                    ..asked
-                });
+                return call(CK_MECHANISM { pParameter: pointer, ..asked });
             }
         }
         call(asked)
@@ -191,7 +177,8 @@ impl Shim {
     }
 }
 
-/// Takes a key out of RFC 5649, pads it by PKCS#7 to whole blocks of 8 bytes and wraps it by RFC 3394.
+/// Takes a key out of RFC 5649, pads it by PKCS#7 to whole blocks of 8 bytes and wraps it by RFC
+/// 3394.
 fn pkcs7(aes: &[u8; AES_LEN], wrapped: &[u8]) -> Option<Vec<u8>> {
     let mut buffer = vec![0; wrapped.len()];
     let opener = KwpAes256::new(aes.into());
@@ -199,8 +186,6 @@ fn pkcs7(aes: &[u8; AES_LEN], wrapped: &[u8]) -> Option<Vec<u8>> {
     let padding = 8 - padded.len() % 8;
     padded.resize(padded.len() + padding, u8::try_from(padding).ok()?);
     let mut again = vec![0; padded.len() + 8];
-    KwAes256::new(aes.into())
-        .wrap_key(&padded, &mut again)
-        .ok()?;
+    KwAes256::new(aes.into()).wrap_key(&padded, &mut again).ok()?;
     Some(again)
 }

@@ -1,4 +1,5 @@
-//! CKM_RSA_AES_KEY_WRAP in the token's list of mechanisms, and which uses of a key its declared mechanisms allow.
+//! CKM_RSA_AES_KEY_WRAP in the token's list of mechanisms, and which uses of a key its declared
+//! mechanisms allow.
 
 use std::ptr::null_mut;
 
@@ -19,10 +20,7 @@ impl Shim {
         call!(self.real, C_GetMechanismList(slot, null_mut(), &mut length))?;
         let room = usize::try_from(length).map_err(|_| CKR_DEVICE_ERROR)?;
         let mut mechanisms = vec![0; room];
-        call!(
-            self.real,
-            C_GetMechanismList(slot, mechanisms.as_mut_ptr(), &mut length)
-        )?;
+        call!(self.real, C_GetMechanismList(slot, mechanisms.as_mut_ptr(), &mut length))?;
         mechanisms.truncate(usize::try_from(length).map_err(|_| CKR_DEVICE_ERROR)?);
         if self.single_shot(slot).is_ok() {
             mechanisms.push(CKM_RSA_AES_KEY_WRAP);
@@ -46,16 +44,14 @@ impl Shim {
         Ok(())
     }
 
-    /// CKM_RSA_AES_KEY_WRAP as this slot's token has it through the shim: by its RSA-OAEP and its AES-KWP.
+    /// CKM_RSA_AES_KEY_WRAP as this slot's token has it through the shim: by its RSA-OAEP and its
+    /// AES-KWP.
     fn single_shot(&self, slot: CK_SLOT_ID) -> Answer<CK_MECHANISM_INFO> {
         let oaep = self.real.mechanism(slot, CKM_RSA_PKCS_OAEP)?;
         // The AES key between the two is made in the token as well.
         self.real.mechanism(slot, CKM_AES_KEY_GEN)?;
         self.key_wrap(slot)?;
-        Ok(CK_MECHANISM_INFO {
-            flags: CKF_WRAP | CKF_UNWRAP,
-            ..oaep
-        })
+        Ok(CK_MECHANISM_INFO { flags: CKF_WRAP | CKF_UNWRAP, ..oaep })
     }
 
     /// The token's mechanism for RFC 5649; SoftHSM knows it only by the older id.
@@ -87,7 +83,8 @@ impl Shim {
         call!(self.real, C_SignInit(session, mechanism, key))
     }
 
-    /// Refuses what the real token would do with a single-shot KEK, because it must allow OAEP there: the AES half alone.
+    /// Refuses what the real token would do with a single-shot KEK, because it must allow OAEP
+    /// there: the AES half alone.
     unsafe fn allowed(
         &self,
         session: CK_SESSION_HANDLE,

@@ -1,4 +1,5 @@
-//! What crosses the C boundary: arrays of the caller's, answers of variable length, attributes of ours.
+//! What crosses the C boundary: arrays of the caller's, answers of variable length, attributes of
+//! ours.
 
 use std::slice;
 
@@ -47,10 +48,7 @@ pub fn numbers(bytes: &[u8]) -> Answer<Vec<CK_ULONG>> {
     let (numbers, []) = bytes.as_chunks() else {
         return Err(CKR_ATTRIBUTE_VALUE_INVALID);
     };
-    Ok(numbers
-        .iter()
-        .map(|number| CK_ULONG::from_ne_bytes(*number))
-        .collect())
+    Ok(numbers.iter().map(|number| CK_ULONG::from_ne_bytes(*number)).collect())
 }
 
 /// Hands out an answer of variable length (PKCS#11 v3.1, 5.2): a null pointer asks for the length.
@@ -79,7 +77,8 @@ pub struct Attribute {
 }
 
 impl Attribute {
-    /// Its C form, valid while `self` lives. A module only reads it, though the pointer is not const.
+    /// Its C form, valid while `self` lives. A module only reads it, though the pointer is not
+    /// const.
     pub fn raw(&self) -> CK_ATTRIBUTE {
         CK_ATTRIBUTE {
             type_: self.kind,

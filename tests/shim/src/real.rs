@@ -1,4 +1,5 @@
-//! The real module: loaded once, its own function list, and the calls that the shim makes for itself.
+//! The real module: loaded once, its own function list, and the calls that the shim makes for
+//! itself.
 
 use std::ffi::OsStr;
 use std::ptr::null_mut;
@@ -39,10 +40,7 @@ impl Real {
             .map_err(|rv| format!("{name}: C_GetFunctionList answers 0x{rv:x}"))?;
         let list = unsafe { list.as_ref() }
             .ok_or_else(|| format!("{name}: C_GetFunctionList gives no list"))?;
-        Ok(Real {
-            list: *list,
-            _library: library,
-        })
+        Ok(Real { list: *list, _library: library })
     }
 
     pub fn mechanism(
@@ -72,11 +70,7 @@ impl Real {
             pValue: value.as_mut_ptr().cast(),
             ulValueLen: value.len() as CK_ULONG,
         };
-        call!(
-            self,
-            C_GetAttributeValue(session, object, &mut attribute, 1)
-        )
-        .ok()?;
+        call!(self, C_GetAttributeValue(session, object, &mut attribute, 1)).ok()?;
         shortened(value, attribute.ulValueLen).ok()
     }
 
@@ -90,7 +84,8 @@ impl Real {
         call!(self, C_CreateObject(session, template, count, &mut object)).map(|()| object)
     }
 
-    /// Failure is of no consequence where this is used: the objects are of the session, or are reported as failed already.
+    /// Failure is of no consequence where this is used: the objects are of the session, or are
+    /// reported as failed already.
     pub fn destroy(&self, session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE) {
         let _ = call!(self, C_DestroyObject(session, object));
     }
@@ -103,11 +98,7 @@ impl Real {
     ) -> Answer<CK_OBJECT_HANDLE> {
         let (template, count) = parts(template);
         let mut key = CK_INVALID_HANDLE;
-        call!(
-            self,
-            C_GenerateKey(session, &mut mechanism, template, count, &mut key)
-        )
-        .map(|()| key)
+        call!(self, C_GenerateKey(session, &mut mechanism, template, count, &mut key)).map(|()| key)
     }
 
     pub fn wrap(
@@ -120,10 +111,7 @@ impl Real {
         let mut wrapped = vec![0; MOST_BYTES];
         let mut length = wrapped.len() as CK_ULONG;
         let out = wrapped.as_mut_ptr();
-        call!(
-            self,
-            C_WrapKey(session, &mut mechanism, wrapping, key, out, &mut length)
-        )?;
+        call!(self, C_WrapKey(session, &mut mechanism, wrapping, key, out, &mut length))?;
         shortened(wrapped, length)
     }
 
@@ -161,11 +149,7 @@ pub fn parts(template: &[CK_ATTRIBUTE]) -> (*mut CK_ATTRIBUTE, CK_ULONG) {
 
 /// A mechanism without parameters.
 pub fn plain(kind: CK_MECHANISM_TYPE) -> CK_MECHANISM {
-    CK_MECHANISM {
-        mechanism: kind,
-        pParameter: null_mut(),
-        ulParameterLen: 0,
-    }
+    CK_MECHANISM { mechanism: kind, pParameter: null_mut(), ulParameterLen: 0 }
 }
 
 /// The buffer cut to the length that the module answered, which it may not exceed.

@@ -1,4 +1,5 @@
-//! CKM_RSA_AES_KEY_WRAP in both directions, and what declared attributes forbid in any wrap or unwrap.
+//! CKM_RSA_AES_KEY_WRAP in both directions, and what declared attributes forbid in any wrap or
+//! unwrap.
 
 use cryptoki_sys::*;
 
@@ -32,10 +33,7 @@ impl Shim {
             }
             _ => {
                 let wrap = |mut asked: CK_MECHANISM| {
-                    call!(
-                        self.real,
-                        C_WrapKey(session, &mut asked, wrapping, key, wrapped, length)
-                    )
+                    call!(self.real, C_WrapKey(session, &mut asked, wrapping, key, wrapped, length))
                 };
                 return unsafe { self.with_oaep(asked, wrap) };
             }
@@ -140,7 +138,8 @@ impl Shim {
     }
 }
 
-/// The AES key between the two wraps: of the session, for one use. To be wrapped it must be extractable.
+/// The AES key between the two wraps: of the session, for one use. To be wrapped it must be
+/// extractable.
 fn aes_key(wraps: bool) -> Vec<Attribute> {
     vec![
         number(CKA_CLASS, CKO_SECRET_KEY),
@@ -180,8 +179,8 @@ fn length_of<T>() -> CK_ULONG {
     size_of::<T>() as CK_ULONG
 }
 
-/// The caller's template with what the KEK's CKA_UNWRAP_TEMPLATE adds to it (PKCS#11 v3.1, 4.9). In front: SoftHSM takes
-/// CKA_MODIFIABLE only as the last.
+/// The caller's template with what the KEK's CKA_UNWRAP_TEMPLATE adds to it (PKCS#11 v3.1, 4.9). In
+/// front: SoftHSM takes CKA_MODIFIABLE only as the last.
 unsafe fn merged(declared: &Declared, template: &[CK_ATTRIBUTE]) -> Answer<Vec<CK_ATTRIBUTE>> {
     let mut merged = Vec::new();
     for pinned in declared.unwrap_template.iter().flatten() {

@@ -1,5 +1,5 @@
-//! A module that is broken or malicious: behind everything else that the shim does, its keys are not what was asked for; in front of it, its
-//! answers are not what is so.
+//! A module that is broken or malicious: behind everything else that the shim does, its keys are
+//! not what was asked for; in front of it, its answers are not what is so.
 
 use std::slice;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -87,9 +87,19 @@ unsafe extern "C" fn generate_key_pair(
 ) -> CK_RV {
     let mut spoilt = unsafe { spoilt(private, private_count) };
     let private = spoilt.as_mut_ptr();
-    of!(real_list, C_GenerateKeyPair(
-        session, mechanism, public, public_count, private, private_count, public_key, private_key,
-    ))
+    of!(
+        real_list,
+        C_GenerateKeyPair(
+            session,
+            mechanism,
+            public,
+            public_count,
+            private,
+            private_count,
+            public_key,
+            private_key,
+        )
+    )
 }
 
 #[allow(clippy::too_many_arguments)] // as C_UnwrapKey has
@@ -105,7 +115,10 @@ unsafe extern "C" fn unwrap_key(
 ) -> CK_RV {
     let mut spoilt = unsafe { spoilt(template, count) };
     let template = spoilt.as_mut_ptr();
-    of!(real_list, C_UnwrapKey(session, mechanism, unwrapping, wrapped, length, template, count, key))
+    of!(
+        real_list,
+        C_UnwrapKey(session, mechanism, unwrapping, wrapped, length, template, count, key)
+    )
 }
 
 unsafe extern "C" fn attribute_value(
@@ -128,7 +141,9 @@ unsafe extern "C" fn attribute_value(
             // It says what was asked for, whatever the key is.
             (Some(Lie::WrapsAnyway), CKA_EXTRACTABLE) => value.fill(CK_FALSE),
             (Some(Lie::WrapsAnyway), CKA_NEVER_EXTRACTABLE) => value.fill(CK_TRUE),
-            (Some(Lie::WrongModulus), CKA_MODULUS) if is_kept(session, object) => value[length / 2] ^= 1,
+            (Some(Lie::WrongModulus), CKA_MODULUS) if is_kept(session, object) => {
+                value[length / 2] ^= 1
+            }
             (Some(Lie::Changes), CKA_EXTRACTABLE) => {
                 if READ.fetch_add(1, Ordering::SeqCst) > 0 {
                     value.fill(CK_TRUE);
