@@ -10,10 +10,13 @@ use crate::document::parts::OaepHash;
 use crate::encoding::Fixed;
 use crate::plan::{KeyType, Usage};
 
+#[path = "../../tests/common/modules.rs"]
+mod modules;
 #[allow(unsafe_code)]
 #[path = "../../tests/common/tokens.rs"]
-mod common;
-use common::{PIN, Tokens, run, shim};
+mod tokens;
+use modules::shim;
+use tokens::{PIN, Tokens, run};
 
 #[test]
 fn a_target_signs_and_answers_as_its_public_half_says() {

@@ -2,9 +2,12 @@
 #![allow(unused_imports)] // Each test program uses its part.
 
 pub mod ending;
+pub mod kept;
 pub mod kill;
+pub mod modules;
 pub mod preload;
 pub mod production;
+pub mod programs;
 pub mod setting;
 pub mod simulated;
 pub mod stage;
@@ -12,4 +15,5 @@ pub mod tokens;
 pub mod verdict;
 pub mod walk;
 
+pub use modules::*;
 pub use tokens::*;

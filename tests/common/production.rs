@@ -12,8 +12,8 @@ use keyferry::{encoding::Hash, rule::Rule};
 use rexpect::session::{PtySession, spawn_command};
 
 use super::{
-    run,
-    stage::{Ended, Stage, ended},
+    programs, run,
+    stage::{Done, Ended, Stage, ended},
 };
 
 /// Every rule of the machine.
@@ -40,7 +40,7 @@ pub fn production(plan: String, hsm: [&str; 2], waived: &[&str]) -> String {
 /// A stage of SoftHSM tokens, planned as they are, and of the programs and modules as they are;
 /// `change` may spoil the plan.
 pub fn stage(waived: &[&str], change: impl FnOnce(String) -> String) -> Stage {
-    let stage = Stage::new(|plan| plan);
+    let stage = Stage::at(Done::Plan);
     let path = stage.path("plan/ceremony.toml");
     let hsm = ["tenant", "hoster"].map(|label| {
         format!(
@@ -51,11 +51,7 @@ pub fn stage(waived: &[&str], change: impl FnOnce(String) -> String) -> Stage {
     let plan = fs::read_to_string(&path).unwrap();
     let mut plan = production(plan, [&hsm[0], &hsm[1]], waived);
     plan.push_str("\n[software]\n");
-    for file in [
-        Path::new(env!("CARGO_BIN_EXE_keyferry-tenant")),
-        Path::new(env!("CARGO_BIN_EXE_keyferry-hoster")),
-        &super::shim(),
-    ] {
+    for file in [Path::new(programs::TENANT), Path::new(programs::HOSTER), &super::shim()] {
         let name = file.file_name().unwrap().to_str().unwrap();
         let hash = Hash::of(&fs::read(file).unwrap());
         plan.push_str(&format!("\"{name}\" = \"{hash}\"\n"));
@@ -87,7 +83,7 @@ pub fn serial(stage: &Stage, label: &str) -> String {
 /// A command of the hoster in production, without the variables that `cargo test` itself sets, and
 /// with these.
 pub fn command(stage: &Stage, variables: &[&str], arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_keyferry-hoster"));
+    let mut command = Command::new(programs::HOSTER);
     command.arg("--dir").arg(stage.path("hoster"));
     command.arg("--module").arg(super::shim());
     command.arg("--mirror").arg(stage.path("mirror-hoster"));

@@ -11,7 +11,7 @@ use std::{
 
 use jiff::SignedDuration;
 
-use super::{MODULE, PIN, SO_PIN, kill::through, kryoptic, preload, run, shim};
+use super::{MODULE, PIN, SO_PIN, kill::through, kryoptic, preload, programs, run, shim};
 pub use super::{
     setting::{Family, Setting},
     walk::Done,
@@ -136,13 +136,6 @@ impl Stage {
         plan(self, &self.path("plan/ceremony.toml"));
         self.sign_plan();
         self.done = Some(Done::Plan);
-    }
-
-    /// A stage on which everything up to this step is done.
-    pub fn at(done: Done) -> Self {
-        let mut stage = Stage::new(|plan| plan);
-        stage.walk_to(done);
-        stage
     }
 
     /// The same stage again, to be changed apart: tokens, folders and people are copied.
@@ -385,11 +378,7 @@ impl Stage {
 
     /// The command of a side's program, not yet run.
     pub fn command(&self, side: &str, arguments: &[&str]) -> Command {
-        let program = match side {
-            "tenant" => env!("CARGO_BIN_EXE_keyferry-tenant"),
-            _ => env!("CARGO_BIN_EXE_keyferry-hoster"),
-        };
-        let mut command = Command::new(program);
+        let mut command = Command::new(programs::of_side(side));
         command.arg("--dir").arg(self.path(side));
         command.arg("--module").arg(self.module(side));
         command.args(["--token", side, "--pin-file"]).arg(self.path("pin"));
@@ -441,7 +430,7 @@ impl Stage {
 
     /// Runs the custodians' program.
     pub fn custodian(&self, arguments: &[&str]) -> Ended {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_keyferry-custodian"));
+        let mut command = Command::new(programs::CUSTODIAN);
         command.args(arguments).current_dir(self.dir.path()).stdin(Stdio::null());
         ended(&mut command)
     }
@@ -529,7 +518,7 @@ impl Stage {
     }
 
     fn auditors(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_keyferry-audit"));
+        let mut command = Command::new(programs::AUDIT);
         command.args(arguments).current_dir(self.dir.path());
         command.stdin(Stdio::null());
         command

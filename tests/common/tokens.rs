@@ -9,32 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// Where Debian's package puts SoftHSM.
-pub const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
-/// Keyferry's own shim, which gives another module CKM_RSA_AES_KEY_WRAP; the newest that was built.
-pub fn shim() -> PathBuf {
-    built("libkeyferry_shim")
-}
-
-/// Kryoptic, built as a dev-dependency.
-pub fn kryoptic() -> PathBuf {
-    built("libkryoptic_pkcs11")
-}
-
-/// The newest library of this name beside the test's own program.
-fn built(name: &str) -> PathBuf {
-    let program = std::env::current_exe().unwrap();
-    let folder = program.parent().unwrap();
-    let fits = |entry: &std::fs::DirEntry| {
-        let file = entry.file_name().to_string_lossy().into_owned();
-        file.starts_with(name) && file.ends_with(".so")
-    };
-    let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
-    let newest = (entries.filter(fits))
-        .max_by_key(|entry| entry.metadata().unwrap().modified().unwrap())
-        .unwrap_or_else(|| panic!("no {name}….so in {}", folder.display()));
-    newest.path()
-}
+use super::modules::MODULE;
 
 /// The user PIN of every token.
 pub const PIN: &str = "pin-of-a-test-7d31f09c";

@@ -1,6 +1,6 @@
 //! Tokens driven for real: what they hold, what they refuse, what remains after something went
 //! wrong. One process, because SoftHSM reads its configuration once; the tests take turns.
-#![cfg(feature = "hsm")]
+#![cfg(all(feature = "hsm", feature = "custody"))]
 
 use std::path::Path;
 use std::process::Command;
@@ -29,6 +29,7 @@ mod attack;
 mod common;
 mod import;
 mod kek;
+mod openssl;
 mod target;
 mod token;
 mod wrap;

@@ -44,7 +44,7 @@ fn each_is_refused(
     officers: [&str; 2],
     cases: &[(&str, Value, &str)],
 ) {
-    let stage = at(done);
+    let stage = Stage::at(done);
     let folder = format!("medium/{kind}");
     let keep = stage.path("keep");
     common::run(std::process::Command::new("cp").arg("-r").arg(stage.path(&folder)).arg(&keep));
@@ -116,7 +116,7 @@ fn another_ceremonys_offer_is_refused() {
     let mut cases = headers();
     cases.push(("side", json!("tenant"), "DOCUMENT-SIDE"));
     cases.push(("answers", json!(Hash::of(b"other").to_string()), "DOCUMENT-ANSWERS"));
-    let stage = at(Done::OfferCheck);
+    let stage = Stage::at(Done::OfferCheck);
     let words = stage.path("kek.words").display().to_string();
     each_is_refused(
         Done::OfferRelease,
@@ -130,7 +130,7 @@ fn another_ceremonys_offer_is_refused() {
 
 #[test]
 fn a_rehearsals_document_never_enters_production() {
-    let stage = at(Done::OfferRelease);
+    let stage = Stage::at(Done::OfferRelease);
     let hsm = "hsm = { manufacturer = \"M\", model = \"X\", serials = [\"1\"] }\n";
     let text = fs::read_to_string(stage.path("plan/ceremony.toml")).unwrap();
     let text = text
@@ -269,7 +269,7 @@ fn documents_whose_content_does_not_fit_are_refused() {
             "LOG-CHAIN",
         ),
     ] {
-        let stage = at(done);
+        let stage = Stage::at(done);
         craft(&stage, kind, officers, |document| {
             let at = document.pointer_mut(path).unwrap_or_else(|| panic!("{path}"));
             assert_ne!(at, value);
@@ -284,7 +284,7 @@ fn documents_whose_content_does_not_fit_are_refused() {
 
 #[test]
 fn proofs_of_another_place_or_key_are_refused() {
-    let stage = at(Done::ReceiptRelease);
+    let stage = Stage::at(Done::ReceiptRelease);
     let check = ["receipt", "check", "medium/receipt"];
     let proofs = stage.json("medium/receipt/receipt.json")["body"]["proofs"].clone();
     let (signed, answered) = (proofs[0]["evidence"].clone(), proofs[1]["evidence"].clone());

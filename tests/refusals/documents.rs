@@ -25,7 +25,7 @@ fn take_package(folder: &Path, plan: &Plan) -> Result<()> {
 
 /// Changes each byte of each file, cuts and lengthens each file, and takes each away.
 fn every_byte(kind: &str, take: fn(&Path, &Plan) -> Result<()>) {
-    let stage = at(Done::TenantClose);
+    let stage = Stage::at(Done::TenantClose);
     let (folder, plan) = (stage.path(&format!("medium/{kind}")), plan(&stage));
     take(&folder, &plan).unwrap();
     let main = format!("{kind}.json");
@@ -107,7 +107,7 @@ fn every_byte_of_a_closing() {
 #[test]
 fn a_folder_holds_plain_files_of_their_size_and_no_others() {
     use std::os::unix::fs::symlink;
-    let stage = at(Done::PackageRelease);
+    let stage = Stage::at(Done::PackageRelease);
     let folder = stage.path("medium/package");
     let json = folder.join("package.json");
     let check = ["package", "check", "medium/package"];

@@ -1,21 +1,23 @@
 //! What is refused, by which rule, end to end with real tokens: that nothing was changed by it, and
-//! that the right act still works afterwards. One ceremony is walked and kept after each step;
-//! every case takes a copy.
+//! that the right act still works afterwards; gates and what comes of them; attackers, accidents
+//! and kills.
 #![cfg(all(feature = "hsm", feature = "custody"))]
 
 use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    sync::LazyLock,
 };
 
 use keyferry::encoding::Hash;
 
+mod attacks;
 #[path = "../common/mod.rs"]
 mod common;
 mod crafted;
+mod crash;
 mod documents;
+mod gates;
 mod order;
 mod plant;
 mod record;
@@ -25,39 +27,12 @@ mod token;
 
 use common::stage::{Done, Ended, Setting, Stage};
 
-static WALKED: LazyLock<PathBuf> = LazyLock::new(|| {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("refusals");
-    let _ = fs::remove_dir_all(&folder);
-    let mut stage = Stage::new(|plan| plan);
-    stage.save(&folder.join("Plan"));
-    for done in Done::ALL {
-        stage.walk_to(done);
-        stage.save(&folder.join(format!("{done:?}")));
-    }
-    folder
-});
-
-/// A stage of its own on which everything up to this step is done.
-fn at(done: Done) -> Stage {
-    Stage::load(&WALKED.join(format!("{done:?}")), Setting::default(), Some(done))
-}
-
 /// A stage whose offer is checked and whose plan asks for no trusted KEK, so that keys may travel
 /// that were made elsewhere.
-static UNTRUSTED: LazyLock<(PathBuf, Setting)> = LazyLock::new(|| {
+fn untrusted() -> Stage {
     let mut setting = Setting::default();
     setting.waivers.push("TARGET-WRAP-WITH-TRUSTED".into());
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("untrusted");
-    let _ = fs::remove_dir_all(&folder);
-    let mut stage = Stage::with(setting.clone(), |plan| plan);
-    stage.walk_to(Done::OfferCheck);
-    stage.save(&folder);
-    (folder, setting)
-});
-
-fn untrusted() -> Stage {
-    let (folder, setting) = &*UNTRUSTED;
-    Stage::load(folder, setting.clone(), Some(Done::OfferCheck))
+    Stage::of(setting, Done::OfferCheck)
 }
 
 /// Everything of a side that a refusal must leave as it was.

@@ -80,16 +80,16 @@ fn rolled_back(stage: Stage) -> Stage {
 
 #[test]
 fn every_step_at_every_phase_is_in_the_table_or_out_of_order() {
-    let mut stages: Vec<Stage> = Done::ALL.into_iter().map(at).collect();
-    stages.push(aborted(at(Done::KekCreate)));
-    stages.push(rolled_back(at(Done::Primary)));
+    let mut stages: Vec<Stage> = Done::ALL.into_iter().map(Stage::at).collect();
+    stages.push(aborted(Stage::at(Done::KekCreate)));
+    stages.push(rolled_back(Stage::at(Done::Primary)));
     let refusals = in_order(stages, Way::Carried);
     assert!(refusals > 200, "{refusals}");
 }
 
 #[test]
 fn so_it_is_where_the_keys_are_born_at_the_hoster() {
-    let mut walked = Stage::with(Setting::born(), |plan| plan);
+    let mut walked = Stage::of(Setting::born(), Done::Plan);
     let mut stages = Vec::new();
     for done in Done::ALL {
         walked.walk_to(done);
@@ -170,7 +170,7 @@ fn in_order(stages: Vec<Stage>, way: Way) -> usize {
 
 #[test]
 fn a_ceremony_begins_once_with_its_words_and_its_plan() {
-    let stage = at(Done::Plan);
+    let stage = Stage::at(Done::Plan);
     let right = stage.plan_words();
     let init = |words: &str| {
         let words = stage.words("plan", words);
@@ -202,7 +202,7 @@ fn a_ceremony_begins_once_with_its_words_and_its_plan() {
 
 #[test]
 fn a_plan_that_too_few_have_signed_or_that_was_changed_does_not_begin() {
-    let stage = at(Done::Plan);
+    let stage = Stage::at(Done::Plan);
     let (plan, words) =
         (stage.path("plan/ceremony.toml"), stage.words("plan", &stage.plan_words()));
     let init = ["init", "plan/ceremony.toml", "--words", &words];
@@ -236,7 +236,7 @@ fn a_plan_that_too_few_have_signed_or_that_was_changed_does_not_begin() {
 
 #[test]
 fn a_document_is_released_by_enough_officers_of_its_side() {
-    let stage = at(Done::KekCreate);
+    let stage = Stage::at(Done::KekCreate);
     let offer = stage.path("hoster/outbox/offer/offer.json");
     let waiting = stage.hoster(&["release"]).ended_with(6);
     // The very lines work, executed by a shell, each with its officer's key.
@@ -286,7 +286,7 @@ fn a_folder_serves_one_program_at_a_time() {
         io::{Read, Write},
         process::Stdio,
     };
-    let stage = at(Done::OfferRelease);
+    let stage = Stage::at(Done::OfferRelease);
     // This one waits for its words, with the folder in use.
     let mut first = stage
         .command("tenant", &["offer", "check", "medium/offer"])

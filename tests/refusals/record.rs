@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_torn_end_is_mended_and_said() {
-    let stage = at(Done::OfferCheck);
+    let stage = Stage::at(Done::OfferCheck);
     let path = stage.path("tenant/log.jsonl");
     let whole = fs::read(&path).unwrap();
     let torn = br#"{"event":"intent","att"#;
@@ -20,7 +20,7 @@ fn a_torn_end_is_mended_and_said() {
 
 #[test]
 fn every_other_damage_is_refused_with_its_line() {
-    let stage = at(Done::TenantClose);
+    let stage = Stage::at(Done::TenantClose);
     for side in ["tenant", "hoster"] {
         let path = stage.path(&format!("{side}/log.jsonl"));
         let whole = fs::read_to_string(&path).unwrap();
@@ -73,7 +73,7 @@ fn every_other_damage_is_refused_with_its_line() {
 
 #[test]
 fn a_preflight_adds_nothing_to_a_log_that_is_closed() {
-    let stage = at(Done::HosterClose);
+    let stage = Stage::at(Done::HosterClose);
     let before = Before::of(&stage, "hoster");
     stage.hoster(&["preflight"]).ok();
     assert_eq!(Before::of(&stage, "hoster"), before);

@@ -30,7 +30,7 @@ fn import(shares: &[String]) -> Vec<String> {
 
 #[test]
 fn only_a_quorum_of_this_packages_shares_imports() {
-    let stage = at(Done::PackageCheck);
+    let stage = Stage::at(Done::PackageCheck);
     stage.pass("hoster", "import", &["import", "medium/package"]);
     let pair = |file: &str, identity: &str| -> Vec<String> {
         ["--share", file, "--identity", identity].map(str::to_owned).to_vec()
@@ -69,7 +69,7 @@ fn only_a_quorum_of_this_packages_shares_imports() {
 
 #[test]
 fn typed_shares_are_checked_as_they_come() {
-    let stage = at(Done::PackageCheck);
+    let stage = Stage::at(Done::PackageCheck);
     stage.pass("hoster", "import", &["import", "medium/package"]);
     let typed = |shares: &[String]| {
         let mut child = stage
@@ -141,7 +141,7 @@ fn typed_shares_are_checked_as_they_come() {
 
 #[test]
 fn a_package_waits_until_every_custodian_has_the_right_share() {
-    let stage = at(Done::Export);
+    let stage = Stage::at(Done::Export);
     stage.sign_document("tenant", "package", &["ada", "ben"]);
     refused(&stage, "tenant", &["release"], "SHARE-UNCONFIRMED");
     let code = |id: &str| keyferry::fingerprint::words(&open(&stage, id).code()).join(" ");

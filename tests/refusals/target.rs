@@ -51,7 +51,7 @@ fn an_existing_key_is_found_by_its_public_half_and_by_its_certificate() {
 
 #[test]
 fn a_key_that_any_kek_may_wrap_needs_a_waiver() {
-    let stage = at(Done::KekTrust);
+    let stage = Stage::at(Done::KekTrust);
     plant(&stage, "tenant", "key good");
     let existing = ["keys", "create", "--existing", "hgs-signing=key.der"];
     refused(&stage, "tenant", &existing, "TARGET-WRAP-WITH-TRUSTED");
@@ -60,7 +60,7 @@ fn a_key_that_any_kek_may_wrap_needs_a_waiver() {
 
 #[test]
 fn the_kek_is_trusted_by_the_security_officer_alone_and_before_the_keys_are_made() {
-    let stage = at(Done::OfferCheck);
+    let stage = Stage::at(Done::OfferCheck);
     let rule = "TARGET-WRAP-WITH-TRUSTED";
     refused(&stage, "tenant", &["keys", "create"], rule);
     // The user's PIN is not the security officer's.
@@ -112,8 +112,7 @@ fn a_foreign_key_with_the_label_is_not_taken_for_ours() {
 
 #[test]
 fn no_key_is_born_beside_a_foreign_one_with_its_label() {
-    let mut stage = Stage::with(Setting::born(), |plan| plan);
-    stage.walk_to(Done::Init);
+    let stage = Stage::of(Setting::born(), Done::Init);
     let plan = Plan::read(&stage.path("hoster/ceremony.toml")).unwrap();
     // The last: those before it are made, and found again.
     let label = plan.hoster_label(plan.keys.last().unwrap().label.as_str());
@@ -141,7 +140,7 @@ fn a_kek_that_is_not_the_one_offered_opens_nothing() {
         ("mechanisms", "KEK-ALLOWED-MECHANISMS"),
         ("gone", "KEK-KEY"),
     ] {
-        let stage = at(Done::PackageCheck);
+        let stage = Stage::at(Done::PackageCheck);
         stage.pass("hoster", "import", &["import", "medium/package"]);
         plant(&stage, "hoster", &format!("kek {kind}"));
         let shares = stage.shares(&["cyd", "dan", "eve"]);

@@ -3,13 +3,14 @@
 
 use super::common::{
     production::{machine_rules, production},
+    programs,
     stage::{Family, Setting},
 };
 use super::{plant::plant, *};
 
 #[test]
 fn a_wrong_pin_is_one_try_and_the_next_needs_two_signatures() {
-    let stage = at(Done::Init);
+    let stage = Stage::at(Done::Init);
     let pin = |pin: &str| fs::write(stage.path("pin"), pin).unwrap();
     let flag = || plant(&stage, "hoster", "pin-flag");
     let create = ["kek", "create"];
@@ -69,7 +70,7 @@ fn a_wrong_pin_is_one_try_and_the_next_needs_two_signatures() {
 
 #[test]
 fn a_token_is_the_one_that_is_named() {
-    let stage = at(Done::Init);
+    let stage = Stage::at(Done::Init);
     let mut command = stage.command("hoster", &["kek", "create", "--token", "nobody"]);
     refused_by(&stage, "hoster", "TOKEN-NOT-FOUND", || common::stage::ended(&mut command));
     stage.hoster(&["kek", "create"]).ok();
@@ -92,7 +93,7 @@ fn production_takes_neither_words_nor_pins_from_files() {
     // They are typed on a terminal; stdin says nothing there.
     let mut session = rexpect::session::spawn_command(
         {
-            let program = env!("CARGO_BIN_EXE_keyferry-hoster");
+            let program = programs::HOSTER;
             let mut command = std::process::Command::new("sh");
             command.args([
                 "-c",
@@ -109,7 +110,7 @@ fn production_takes_neither_words_nor_pins_from_files() {
             command.current_dir(stage.dir.path());
             command
         },
-        Some(20_000),
+        Some(600_000),
     )
     .unwrap();
     session.exp_string("Type them here").unwrap();
@@ -120,7 +121,7 @@ fn production_takes_neither_words_nor_pins_from_files() {
     refused(&stage, "hoster", &["kek", "create"], "MIRROR");
     let create = ["--mirror", "mirror", "kek", "create"];
     refused(&stage, "hoster", &create, "PIN-FILE");
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_keyferry-hoster"));
+    let mut command = std::process::Command::new(programs::HOSTER);
     command.arg("--dir").arg(stage.path("hoster")).args([
         "--mirror",
         "mirror",

@@ -4,7 +4,10 @@
 use std::{fs, path::Path, process::Command};
 
 use crate::{
-    common::stage::{Done, Stage},
+    common::{
+        kill::through,
+        stage::{Done, Stage},
+    },
     explore::in_parallel,
     hsm_faults::recorded,
     trial::{self, End, Shim},
@@ -15,7 +18,7 @@ const ALLOWED: [&str; 2] = ["--core=unlimited:unlimited", "--"];
 
 #[test]
 fn a_crash_at_any_step_leaves_no_core_file() {
-    let mut stage = Stage::new(|plan| plan);
+    let mut stage = Stage::at(Done::Plan);
     // Else this test could see none: a kernel that hands them to a program (core(5)) leaves none
     // where a test may look.
     let crash = ["sh", "-c", "kill -SEGV $$"];
@@ -40,7 +43,7 @@ fn a_crash_at_any_step_leaves_no_core_file() {
             let shim = Shim { fault: Some(format!("{at} once crash")), record: copy.path("calls") };
             let mut command = copy.command(side, &arguments);
             shim.in_command(&mut command);
-            let mut allowed = trial::through("prlimit", &ALLOWED, &command);
+            let mut allowed = through("prlimit", &ALLOWED, &command);
             allowed.stdin(std::process::Stdio::null());
             match trial::run(&copy, allowed, &shim.record, &context) {
                 End::Killed => assert_eq!(remove_cores(copy.dir.path()), 0, "{context}"),

@@ -187,7 +187,7 @@ const ERRORS: [(&str, &[&str]); 3] = [
 fn each_change_to_the_disk_fails_and_it_still_ends_the_same() {
     let explorer = Explorer::default();
     let failed = AtomicUsize::new(0);
-    let mut stage = Stage::new(|plan| plan);
+    let mut stage = Stage::at(Done::Plan);
     stage.walk(Done::TenantClose, &mut |stage, side, arguments| {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let ops = record(&stage.copy(), side, &arguments);

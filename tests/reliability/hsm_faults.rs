@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, sync::Mutex, sync::atomic::Ordering};
 
 use crate::{
     common::{
-        stage::{Done, Setting, Stage},
+        stage::{Done, Stage},
         walk::ASKS,
     },
     explore::{Explorer, in_parallel, is_clear, selection},
@@ -37,7 +37,7 @@ fn each_call_fails_in_each_way_and_the_ceremony_still_ends() {
     let explorer = Explorer::default();
     let (mut calls, mut kinds) = (0, BTreeMap::<String, usize>::new());
     let ends = Mutex::new(BTreeMap::<String, usize>::new());
-    let mut stage = Stage::with(Setting::default(), |plan| plan);
+    let mut stage = Stage::at(Done::Plan);
     stage.walk(Done::TenantClose, &mut |stage, side, arguments| {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let record = recorded(&stage.copy(), side, &arguments);

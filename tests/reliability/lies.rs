@@ -102,7 +102,7 @@ fn a_module_that_lies_is_found_out_or_does_no_harm() {
 
 #[test]
 fn no_escape_code_of_a_token_reaches_a_terminal() {
-    let mut stage = Stage::new(|plan| plan);
+    let mut stage = Stage::at(Done::Plan);
     let lied = |command: &mut Command| {
         let ended = ended(command.env("KEYFERRY_SHIM_LIE", "escape-codes"));
         ended.out + &ended.err

@@ -16,6 +16,7 @@ mod hsm_faults;
 mod invariants;
 mod lies;
 mod media;
+mod secrets;
 mod short_writes;
 mod tampering;
 mod trace;

@@ -15,7 +15,7 @@ use crate::{
 #[test]
 fn a_medium_that_is_missing_or_other_or_double_changes_nothing() {
     let [mut missing, mut others, mut doubles] = [0; 3];
-    let mut stage = Stage::new(|plan| plan);
+    let mut stage = Stage::at(Done::Plan);
     stage.walk(Done::TenantClose, &mut |stage, side, arguments| {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let Some(place) = arguments.iter().position(|one| one.starts_with("medium/")) else {

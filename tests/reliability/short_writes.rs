@@ -39,7 +39,7 @@ fn shortened(stage: &Stage, side: &str, arguments: &[&str], plan: &str) -> (End,
 fn writes_that_end_early_are_gone_on_with_or_end_the_command() {
     let explorer = Explorer::default();
     let (mut commands, mut every, cut) = (0, 0, AtomicUsize::new(0));
-    let mut stage = Stage::new(|plan| plan);
+    let mut stage = Stage::at(Done::Plan);
     stage.mirror = true;
     stage.walk(Done::TenantClose, &mut |stage, side, arguments| {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

@@ -116,7 +116,7 @@ fn said(tried: &Tried, what: &str) {
 fn stages(others: usize) -> Vec<Vec<Stage>> {
     let made = Mutex::new(Vec::new());
     in_parallel(&(0..=others).collect::<Vec<_>>(), |n| {
-        let mut stage = Stage::new(|plan| plan);
+        let mut stage = Stage::at(Done::Plan);
         if *n == 0 {
             stage.walk_to(Done::PackageRelease);
             fs::rename(stage.path("medium"), stage.path("earlier")).unwrap();
@@ -185,7 +185,7 @@ fn no_changed_document_is_taken() {
 #[test]
 fn no_changed_share_file_opens() {
     let tried = Tried::default();
-    let stages = [Stage::at(Done::Export), Stage::at(Done::Export)];
+    let stages = [Stage::at(Done::Export), Stage::another(Done::Export)];
     in_parallel(&CUSTODIANS, |id| {
         let [file, other] =
             [0, 1].map(|n| stages[n].path(&format!("tenant/outbox/shares/{id}.age")));

@@ -1,0 +1,149 @@
+//! Evidence of a node of the model, made with the real key in the real token.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use keyferry::{
+    encoding::Blob,
+    node::{BriefKey, NodeEvidence, NodeKey, Statement, evidence_file},
+    plan::Role,
+    proof::{self, Evidence},
+};
+
+use super::{
+    cluster::{Cluster, SERVICE, Seen},
+    folder::Folder,
+};
+use crate::common::{MODULE, run, stage::Stage};
+
+/// The hoster's token. Every stage of a test is a copy of the first, so that a proof is made once
+/// for each place.
+pub struct Token {
+    configuration: PathBuf,
+    pin: PathBuf,
+    scratch: tempfile::TempDir,
+    made: RefCell<HashMap<(String, String), Evidence>>,
+}
+
+impl Token {
+    pub fn of(stage: &Stage) -> Self {
+        Token {
+            configuration: stage.path("softhsm2.conf"),
+            pin: stage.path("pin"),
+            scratch: tempfile::tempdir().unwrap(),
+            made: RefCell::default(),
+        }
+    }
+
+    /// One operation with one key.
+    fn does(&self, key: &BriefKey, arguments: &[&str], input: &[u8]) -> Vec<u8> {
+        let at = |name: &str| self.scratch.path().join(name);
+        fs::write(at("in"), input).unwrap();
+        let id = serde_json::to_value(key.id).unwrap();
+        run(Command::new("pkcs11-tool")
+            .args(["--module", MODULE, "--token-label", "hoster", "--login", "--pin"])
+            .arg(fs::read_to_string(&self.pin).unwrap())
+            .args(["--id", id.as_str().unwrap()])
+            .args(arguments)
+            .arg("-i")
+            .arg(at("in"))
+            .arg("-o")
+            .arg(at("out"))
+            .env("SOFTHSM2_CONF", &self.configuration));
+        fs::read(at("out")).unwrap()
+    }
+
+    fn sign(&self, key: &BriefKey, message: &[u8]) -> Vec<u8> {
+        self.does(key, &["--sign", "-m", "SHA256-RSA-PKCS"], message)
+    }
+
+    /// The proof of a key at a place.
+    pub fn proof(&self, folder: &Folder, key: &BriefKey, place: &str) -> Evidence {
+        let which = (key.label.to_string(), place.to_owned());
+        if let Some(made) = self.made.borrow().get(&which) {
+            return made.clone();
+        }
+        let brief = &folder.brief;
+        let ids = (&brief.plan_hash, &brief.package_id);
+        let made = match key.role {
+            Role::Signing => {
+                let message = proof::message(ids, &key.label, place, &brief.nonce);
+                Evidence::Signature(Blob(self.sign(key, &message)))
+            }
+            Role::Encryption => {
+                let decrypt = [
+                    "--decrypt",
+                    "-m",
+                    "RSA-PKCS-OAEP",
+                    "--hash-algorithm",
+                    "SHA-1",
+                    "--mgf",
+                    "MGF1-SHA1",
+                ];
+                let sealed = &key.challenge(place).unwrap().ciphertext.0;
+                let plain = self.does(key, &decrypt, sealed);
+                Evidence::Answer(proof::answer(ids, &key.label, place, &plain))
+            }
+        };
+        self.made.borrow_mut().insert(which, made.clone());
+        made
+    }
+
+    /// What a node says: what an administrator saw there, and the proofs that this account made.
+    pub fn statement(
+        &self,
+        cluster: &Cluster,
+        seen: &Seen,
+        (name, account): (&str, &str),
+        folder: &Folder,
+    ) -> Statement {
+        let (brief, node) = (&folder.brief, &cluster.nodes[name]);
+        let stage = folder.stage();
+        let place = format!("{name}/{}", stage.name());
+        let now = Timestamp::now() + SignedDuration::from_mins(node.ahead);
+        let now = format!("{now:.0}");
+        let keys = brief.keys.iter().map(|key| NodeKey {
+            label: key.label.clone(),
+            thumbprint: key.thumbprint.clone(),
+            certificate: key.certificate.hash,
+            provider: node.bound.get(&key.thumbprint).cloned().unwrap_or_default(),
+            container: key.container.clone(),
+            proof: self.proof(folder, key, &place),
+        });
+        Statement {
+            ceremony: brief.ceremony.clone(),
+            plan_hash: brief.plan_hash,
+            brief: folder.hash,
+            order: folder.standing().map(|order| order.hash()),
+            node: name.parse().unwrap(),
+            stage,
+            machine: node.machine.clone(),
+            service_started: cluster.service.then(|| now.clone()),
+            time: now,
+            account: account.into(),
+            service_account: cluster.service.then(|| SERVICE.into()),
+            program: "a model of Test-KeyferryNode.ps1".into(),
+            keys: keys.collect(),
+            registered: seen.registered.clone(),
+            primaries: seen.primaries.clone(),
+            diagnostics: seen.diagnostics.clone(),
+        }
+    }
+
+    /// The file of a statement, in a folder.
+    pub fn write(&self, folder: &Folder, said: &Statement, out: &Path) -> PathBuf {
+        let first = folder.brief.keys.iter().find(|key| key.role == Role::Signing).unwrap();
+        let sign = |message: &[u8]| Ok(self.sign(first, message));
+        let bytes = NodeEvidence::make(&folder.brief, said, sign).unwrap();
+        let path = out.join(evidence_file(&said.node, said.stage));
+        let _ = fs::remove_file(&path);
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+}

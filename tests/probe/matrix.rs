@@ -1,0 +1,259 @@
+//! Two families of tokens on either side, both mechanisms, both hashes, every size of key; and
+//! every mechanism missing in turn: each is a whole ceremony, or ends with the refusal that `plan
+//! check --probe` foretold. The tables of docs/hsm.md are made here.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use crate::common::stage::{Done, Family, Setting, Stage};
+
+/// The mechanisms that a ceremony may need, as Kryoptic's configuration names them.
+const NEEDED: [&str; 5] = [
+    "CKM_RSA_PKCS_KEY_PAIR_GEN",
+    "CKM_SHA256_RSA_PKCS",
+    "CKM_RSA_PKCS_OAEP",
+    "CKM_AES_KEY_GEN",
+    "CKM_AES_KEY_WRAP_KWP",
+];
+
+/// What became of one ceremony.
+#[derive(Debug, Clone)]
+struct Outcome {
+    /// `carried`, or the rule with side and command.
+    end: String,
+    waivers: Vec<String>,
+}
+
+/// The reports of honest tokens, by family, shim and side.
+type Probes = BTreeMap<(String, bool, &'static str), PathBuf>;
+
+#[test]
+fn every_combination_is_carried_or_refused_as_foretold() {
+    let folder = tempfile::tempdir().unwrap();
+    let probes = probes(folder.path());
+    let mut settings = Vec::new();
+    for tenant in Family::ALL {
+        for hoster in Family::ALL {
+            for (mechanism, shim) in [("single-shot", true), ("composite", false)] {
+                for oaep in ["sha256", "sha1"] {
+                    for bits in [2048, 3072, 4096] {
+                        settings.push(Setting {
+                            tenant,
+                            hoster,
+                            shim,
+                            mechanism,
+                            oaep,
+                            bits,
+                            waivers: waivers_of(mechanism, oaep),
+                            ..Setting::default()
+                        });
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(settings.len(), 48);
+    let outcomes = on_both_cores(&settings, |setting| foretold(setting, &probes));
+    let carried = outcomes.iter().filter(|outcome| outcome.end == "carried");
+    assert!(carried.count() >= 30, "{outcomes:#?}");
+
+    let mut missing = Vec::new();
+    for side in ["tenant", "hoster"] {
+        for mechanism in ["single-shot", "composite"] {
+            for denied in NEEDED {
+                missing.push(Setting {
+                    tenant: Family::Kryoptic,
+                    hoster: Family::Kryoptic,
+                    shim: mechanism == "single-shot",
+                    mechanism,
+                    oaep: "sha256",
+                    waivers: waivers_of(mechanism, "sha256"),
+                    denied: Some((side, denied.to_owned())),
+                    ..Setting::default()
+                });
+            }
+        }
+    }
+    let without = on_both_cores(&missing, |setting| foretold(setting, &probes));
+    for (setting, outcome) in missing.iter().zip(&without) {
+        assert_ne!(outcome.end, "carried", "{setting:?}");
+    }
+    document(&tables(&settings, &outcomes, &missing, &without));
+}
+
+fn waivers_of(mechanism: &str, oaep: &str) -> Vec<String> {
+    let mut waivers = Vec::new();
+    if mechanism == "composite" {
+        waivers.push("WRAP-COMPOSITE".to_owned());
+    }
+    if oaep == "sha1" {
+        waivers.push("WRAP-OAEP-SHA1".to_owned());
+    }
+    waivers
+}
+
+/// Probes a token of each kind on each side, once.
+fn probes(folder: &Path) -> Probes {
+    let mut kinds = Vec::new();
+    for family in Family::ALL {
+        for shim in [true, false] {
+            kinds.push((family, shim));
+        }
+    }
+    let reports = on_both_cores(&kinds, |(family, shim)| {
+        let stage = Stage::with(
+            Setting { tenant: *family, hoster: *family, shim: *shim, ..Setting::default() },
+            |plan| plan,
+        );
+        ["tenant", "hoster"].map(|side| {
+            let kept = folder.join(format!("{family:?}-{shim}-{side}.json"));
+            fs::copy(stage.probe(side), &kept).unwrap();
+            ((format!("{family:?}"), *shim, side), kept)
+        })
+    });
+    reports.into_iter().flatten().collect()
+}
+
+/// Foretells a ceremony, with the waivers that the forecast asks for, and then holds it.
+fn foretold(setting: &Setting, probes: &Probes) -> Outcome {
+    let mut setting = setting.clone();
+    let mut stage = Stage::with(setting.clone(), |plan| plan);
+    let mut forecast = forecast(&stage, probes);
+    let needed: Vec<String> = serde_json::from_value(forecast["needed"].clone()).unwrap();
+    if !needed.is_empty() {
+        setting.waivers.extend(needed);
+        stage = Stage::with(setting.clone(), |plan| plan);
+        forecast = self::forecast(&stage, probes);
+    }
+    let droppable = forecast["droppable"].as_array().unwrap();
+    let ways = forecast["ways"].as_array().unwrap();
+    for droppable in droppable {
+        // What can be dropped is a choice of the plan; of the token nothing is waived that it
+        // keeps.
+        let rule = droppable["rule"].as_str().unwrap();
+        assert!(rule.starts_with("WRAP-") && ways.len() > 1, "{droppable}");
+    }
+    let ended = stage.walk_until_refused(Done::TenantClose);
+    let end = match (ended, forecast["refusals"].get(0)) {
+        (None, None) => "carried".to_owned(),
+        (Some((command, ended)), Some(refused)) => {
+            let side = refused["side"].as_str().unwrap();
+            let expected = format!("{side} {}", refused["command"].as_str().unwrap());
+            assert!(command.starts_with(&expected), "{setting:?}: {command} {ended:?} {refused}");
+            let rule = refused["rule"].as_str();
+            let rule = rule.unwrap_or_else(|| panic!("{setting:?}: no rule: {refused} {ended:?}"));
+            ended.refused(rule);
+            format!("{rule} at the {side}'s {}", refused["command"].as_str().unwrap())
+        }
+        (ended, refused) => panic!("{setting:?}: ended {ended:?}, foretold {refused:?}"),
+    };
+    Outcome { end, waivers: setting.waivers }
+}
+
+fn forecast(stage: &Stage, probes: &Probes) -> serde_json::Value {
+    let setting = &stage.setting;
+    let report = |side: &'static str, family: Family| match &setting.denied {
+        Some((denied, _)) if *denied == side => {
+            let file = stage.path(&format!("{side}.json"));
+            if !file.exists() {
+                stage.probe(side);
+            }
+            file
+        }
+        _ => probes[&(format!("{family:?}"), setting.shim, side)].clone(),
+    };
+    let (tenant, hoster) = (report("tenant", setting.tenant), report("hoster", setting.hoster));
+    let checked = stage.auditor(&[
+        "plan",
+        "check",
+        "plan/ceremony.toml",
+        "--json",
+        "--probe",
+        tenant.to_str().unwrap(),
+        "--probe",
+        hoster.to_str().unwrap(),
+    ]);
+    let forecast: serde_json::Value =
+        serde_json::from_str(&checked.out).unwrap_or_else(|error| panic!("{error}: {checked:?}"));
+    let refused = !forecast["refusals"].as_array().unwrap().is_empty();
+    assert_eq!(checked.code != 0, refused, "{checked:?}");
+    forecast
+}
+
+/// The machine has two cores; a ceremony is one program after the other.
+fn on_both_cores<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    let run = || {
+        while let Some((at, item)) = {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            items.get(at).map(|item| (at, item))
+        } {
+            let result = work(item);
+            done.lock().unwrap().insert(at, result);
+        }
+    };
+    std::thread::scope(|scope| {
+        let threads = [scope.spawn(run), scope.spawn(run)];
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+    done.into_inner().unwrap().into_values().collect()
+}
+
+fn tables(
+    settings: &[Setting],
+    outcomes: &[Outcome],
+    missing: &[Setting],
+    without: &[Outcome],
+) -> String {
+    let mut text = String::from(
+        "| tenant | hoster | way | OAEP | RSA 2048 | RSA 3072 | RSA 4096 | waived |\n|---|---|---|---|---|---|---|---|\n",
+    );
+    for (settings, outcomes) in settings.chunks(3).zip(outcomes.chunks(3)) {
+        let setting = &settings[0];
+        let ends: Vec<_> = outcomes.iter().map(|outcome| outcome.end.as_str()).collect();
+        text.push_str(&format!(
+            "| {:?} | {:?} | {} | {} | {} | {} |\n",
+            setting.tenant,
+            setting.hoster,
+            setting.mechanism,
+            setting.oaep,
+            ends.join(" | "),
+            outcomes[0].waivers.join(", ")
+        ));
+    }
+    text.push_str("\nKryoptic on both sides, SHA-256, RSA 2048, with one mechanism missing:\n\n| missing at | mechanism | single-shot | composite |\n|---|---|---|---|\n");
+    let half = NEEDED.len();
+    for (settings, outcomes) in missing.chunks(2 * half).zip(without.chunks(2 * half)) {
+        for n in 0..half {
+            let (side, denied) = settings[n].denied.as_ref().unwrap();
+            text.push_str(&format!(
+                "| {side} | {denied} | {} | {} |\n",
+                outcomes[n].end,
+                outcomes[n + half].end
+            ));
+        }
+    }
+    text
+}
+
+/// Puts the tables into docs/hsm.md; where they were others, that is a failure to look at.
+fn document(tables: &str) {
+    const BEGIN: &str = "<!-- written by tests/matrix.rs -->\n";
+    const END: &str = "<!-- end -->\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/hsm.md");
+    let before = fs::read_to_string(&path).unwrap();
+    let (head, rest) = before.split_once(BEGIN).expect("the place of the tables");
+    let (_, tail) = rest.split_once(END).expect("the end of the tables");
+    let after = format!("{head}{BEGIN}{tables}{END}{tail}");
+    if after != before {
+        fs::write(&path, after).unwrap();
+        panic!("docs/hsm.md was written anew: look at what changed, and commit it");
+    }
+}

@@ -1,0 +1,228 @@
+//! A report of each side's token, and what follows from it: a plan that both can carry out, and its
+//! rehearsal.
+
+use std::fs;
+
+use crate::common::stage::{CUSTODIANS, Done, Family, HOSTER, Setting, Stage, TENANT, ended};
+
+fn report(stage: &Stage, side: &str) -> serde_json::Value {
+    stage.probe(side);
+    stage.json(&format!("{side}.json"))
+}
+
+fn outcome(report: &serde_json::Value, direction: &str, mechanism: &str, oaep: &str) -> String {
+    let transfers = report["transfers"].as_array().unwrap();
+    let facts = transfers.iter().find(|facts| {
+        facts["direction"] == direction
+            && facts["mechanism"] == mechanism
+            && facts["oaep_hash"] == oaep
+    });
+    let outcome = &facts.unwrap()["outcome"];
+    match outcome["rule"].as_str() {
+        Some(rule) => rule.to_owned(),
+        None => outcome["outcome"].as_str().unwrap().to_owned(),
+    }
+}
+
+#[test]
+fn a_report_says_what_a_token_does() {
+    let bare = Stage::of(Setting::composite(), Done::Plan);
+    let soft = report(&bare, "tenant");
+    assert_eq!(soft["profile"], "softhsm");
+    assert_eq!(soft["wrap_with_trusted"], true);
+    let listed = soft["mechanisms"].as_array().unwrap();
+    assert!(listed.iter().any(|facts| facts["id"] == "0x00000009"));
+    assert!(!listed.iter().any(|facts| facts["id"] == "0x00001054"));
+    for direction in ["wrap", "unwrap"] {
+        assert_eq!(outcome(&soft, direction, "composite", "sha1"), "works");
+        let other = outcome(&soft, direction, "composite", "sha256");
+        assert_eq!(other, "WRAP-OAEP-HASH");
+        let single = outcome(&soft, direction, "single-shot", "sha1");
+        assert_eq!(single, "WRAP-SINGLE-SHOT");
+    }
+    let enforced = soft["enforced"].as_array().unwrap();
+    assert!(enforced.len() >= 10, "{enforced:#?}");
+    for facts in enforced {
+        // Without CKM_RSA_AES_KEY_WRAP no unwrap shows whether a single-shot KEK holds its
+        // template.
+        let template = facts["attribute"].as_str().unwrap();
+        let untried =
+            facts["object"] == "single-shot KEK" && template.starts_with("CKA_UNWRAP_TEM");
+        match untried {
+            true => assert!(facts["refused"].is_null(), "{facts}"),
+            false => assert_eq!(facts["refused"], true, "{facts}"),
+        }
+    }
+    // Nothing of it is overwritten, and a PIN from a file is for rehearsals.
+    bare.tenant(&["probe", "--rehearsal", "tenant.json"]).refused("FILE-EXISTS");
+    bare.tenant(&["probe", "other.json"]).refused("PIN-FILE");
+    assert!(!bare.path("other.json").exists());
+
+    let kryoptic = Stage::with(
+        Setting { tenant: Family::Kryoptic, hoster: Family::Kryoptic, ..Setting::default() },
+        |plan| plan,
+    );
+    let other = report(&kryoptic, "hoster");
+    assert_eq!(other["profile"], "kryoptic");
+    assert_eq!(other["wrap_with_trusted"], false);
+    // Through the shim every trial could be made, and every one was refused.
+    let enforced = other["enforced"].as_array().unwrap();
+    assert_eq!(enforced.len(), 18);
+    assert!(enforced.iter().all(|facts| facts["refused"] == true), "{enforced:#?}");
+    for oaep in ["sha256", "sha1"] {
+        assert_eq!(outcome(&other, "unwrap", "single-shot", oaep), "works");
+    }
+}
+
+#[test]
+fn a_token_that_lies_is_reported_as_one() {
+    let stage = Stage::at(Done::Plan);
+    let mut command = stage.command("tenant", &["probe", "--rehearsal", "tenant.json"]);
+    command.env("KEYFERRY_SHIM_LIE", "constant-aes");
+    ended(&mut command).ok();
+    let lying = stage.json("tenant.json");
+    assert_eq!(outcome(&lying, "wrap", "single-shot", "sha1"), "WRAP-CANARY");
+    assert_eq!(outcome(&lying, "wrap", "composite", "sha1"), "WRAP-CANARY");
+}
+
+#[test]
+fn a_plan_is_checked_against_both_reports_and_who_signed_them() {
+    let stage = Stage::at(Done::Plan);
+    for side in ["tenant", "hoster"] {
+        stage.probe(side);
+    }
+    let check = ["plan", "check", "plan/ceremony.toml"];
+    let both = ["--probe", "tenant.json", "--probe", "hoster.json"];
+    let checked = || stage.auditor(&[&check[..], &both].concat());
+    let said = checked().ok();
+    assert!(said.contains("nothing of this plan will be refused"), "{said}");
+    assert!(said.contains("signed by nobody"), "{said}");
+    stage.sign(&stage.path("tenant.json"), "keyferry-probe", "ada");
+    assert!(checked().ok().contains("tenant.json: signed by ada"));
+    stage.sign_as(&stage.path("hoster.json"), "keyferry-probe", "mallory", "hana");
+    checked().refused("SIGNATURE-KEY");
+    fs::remove_file(stage.path("hoster.json.hana.sig")).unwrap();
+    stage.sign(&stage.path("hoster.json"), "keyferry-probe", "ben");
+    checked().refused("SIGNATURE-SIDE");
+    fs::remove_file(stage.path("hoster.json.ben.sig")).unwrap();
+    stage.sign(&stage.path("hoster.json"), "keyferry-document", "hana");
+    checked().refused("SIGNATURE-NAMESPACE");
+    stage.sign(&stage.path("hoster.json"), "keyferry-probe", "hana");
+    checked().ok();
+    // Changed after it was signed.
+    let text = fs::read_to_string(stage.path("hoster.json")).unwrap();
+    fs::write(stage.path("hoster.json"), text.replace("0.1.0", "0.1.1")).unwrap();
+    checked().refused("SIGNATURE-DOCUMENT");
+    for (content, rule) in [
+        ("{}", "DOCUMENT-FORMAT"),
+        ("", "DOCUMENT-FORMAT"),
+        (&text.replace("\"probe\"", "\"offer\""), "DOCUMENT-KIND"),
+    ] {
+        fs::write(stage.path("hoster.json"), content).unwrap();
+        checked().refused(rule);
+    }
+    // One report, or two of one side, foretell nothing.
+    let twice = ["--probe", "tenant.json", "--probe", "tenant.json"];
+    (stage.auditor(&[&check[..], &twice].concat())).ended_with(2);
+    (stage.auditor(&[&check[..], &both[..2]].concat())).ended_with(2);
+}
+
+#[test]
+fn the_strongest_plan_of_two_tokens_is_written_and_can_be_rehearsed() {
+    let tokens =
+        Stage::with(Setting { hoster: Family::Kryoptic, ..Setting::composite() }, |plan| plan);
+    for side in ["tenant", "hoster"] {
+        tokens.probe(side);
+    }
+    let both = ["--probe", "tenant.json", "--probe", "hoster.json"];
+    let new = ["plan", "new", "new.toml"];
+    tokens.auditor(&[&new[..], &both].concat()).ok();
+    let text = fs::read_to_string(tokens.path("new.toml")).unwrap();
+    for expected in [
+        "mechanism = \"composite\"",
+        "oaep_hash = \"sha1\"",
+        "rule = \"WRAP-COMPOSITE\"",
+        "rule = \"WRAP-OAEP-SHA1\"",
+        "model = \"SoftHSM v2\"",
+        "\"libsofthsm2.so\" = \"",
+    ] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+    assert!(!text.contains("rule = \"KEK-"), "{text}");
+
+    // A real plan of stronger tokens, rehearsed on these.
+    let strong = |plan: String| {
+        let hsm = "hsm = { manufacturer = \"Maker\", model = \"One\", serials = [\"7\"] }\n";
+        plan.replace("mode = \"rehearsal\"", "mode = \"production\"")
+            .replace("approvals = 2\n", &format!("approvals = 2\n{hsm}"))
+            .replace(
+                "kind = \"local\"\n",
+                &format!("kind = \"local\"\ntrial = \"{}\"\n", "ab".repeat(32)),
+            )
+    };
+    let setting = Setting { oaep: "sha256", waivers: Vec::new(), ..Setting::default() };
+    let real = Stage::with(setting, strong);
+    let rehearse = |extra: &[&str]| {
+        let plan = real.path("plan/ceremony.toml");
+        let arguments = ["plan", "rehearse", plan.to_str().unwrap(), "r.toml"];
+        tokens.auditor(&[&arguments[..], &["--people", "people"], extra].concat())
+    };
+    fs::remove_file(tokens.path("people/gus.recipient")).unwrap();
+    let missing = rehearse(&both).ended_with(1);
+    assert!(missing.contains("gus.recipient"), "{missing}");
+    assert!(missing.contains("identity new"), "{missing}");
+    assert!(!tokens.path("r.toml").exists());
+    fs::copy(real.path("people/gus.recipient"), tokens.path("people/gus.recipient")).unwrap();
+    let said = rehearse(&both).ok();
+    let mut changed: Vec<String> = (said.lines())
+        .map(|line| line.split(':').next().unwrap().to_owned())
+        .filter(|line| !line.starts_with("waivers"))
+        .collect();
+    let mut expected: Vec<String> =
+        ["mode", "transfer.mechanism", "transfer.oaep_hash"].map(str::to_owned).into();
+    for side in ["tenant", "hoster"] {
+        for part in ["manufacturer", "model", "serials[0]"] {
+            expected.push(format!("{side}.hsm.{part}"));
+        }
+        for n in 0..TENANT.len().min(HOSTER.len()) {
+            expected.push(format!("{side}.officers[{n}].key"));
+        }
+    }
+    // Gus's recipient is the real one here, so it does not change.
+    for n in 0..CUSTODIANS.len() - 1 {
+        expected.push(format!("quorum.custodians[{n}].recipients[0]"));
+    }
+    expected.push("witnesses[0].key".to_owned());
+    // Only the real ceremony comes after a trial.
+    expected.push("target.trial".to_owned());
+    changed.sort();
+    expected.sort();
+    assert_eq!(changed, expected, "{said}");
+    assert!(said.contains("mode: \"production\" -> \"rehearsal\""), "{said}");
+    let check = ["plan", "check", "r.toml"];
+    tokens.auditor(&[&check[..], &both].concat()).ok();
+    rehearse(&both).refused("FILE-EXISTS");
+    // Every comment of the plan is still there.
+    let before = fs::read_to_string(real.path("plan/ceremony.toml")).unwrap();
+    let after = fs::read_to_string(tokens.path("r.toml")).unwrap();
+    let comments = |text: &str| text.matches('#').count();
+    assert_eq!(comments(&before), comments(&after));
+}
+
+#[test]
+fn a_module_is_given_its_arguments() {
+    let setting = Setting { tenant: Family::Kryoptic, ..Setting::composite() };
+    let stage = Stage::with(setting, |plan| plan);
+    let conf = stage.path("kryoptic.conf");
+    let arguments = format!("kryoptic_conf={}", conf.display());
+    // Without its configuration the module does not find the token; with it as an argument it does.
+    let probe = |arguments: &[&str], file: &str| {
+        let whole = [arguments, &["probe", "--rehearsal", file]].concat();
+        let mut command = stage.command("tenant", &whole);
+        command.env_remove("KRYOPTIC_CONF").env("HOME", stage.dir.path());
+        ended(&mut command)
+    };
+    assert_ne!(probe(&[], "a.json").code, 0);
+    probe(&["--module-args", &arguments], "b.json").ok();
+    assert!(stage.path("b.json").exists());
+}

@@ -1,0 +1,16 @@
+//! The record, in process and without an HSM: plans, signatures, quorums, documents, parsers, the
+//! kept ceremonies, and what the pages claim.
+#![cfg(all(feature = "hsm", feature = "custody"))]
+
+mod bodies;
+mod claims;
+#[path = "../common/mod.rs"]
+mod common;
+mod fields;
+mod parsers;
+#[path = "../people/mod.rs"]
+mod people;
+mod plan;
+mod quorum;
+mod replayed;
+mod signature;

@@ -1,0 +1,94 @@
+//! Ceremonies that ended once, kept for ever: every later version must verify them.
+//!
+//! Below `v1/` lie the archives of both sides, of each way that keys come and each kind of service.
+//! A change that breaks one of these is no change of this version's formats: it is another version.
+//! `KEYFERRY_REPLAYED=v2` makes the ceremonies of the next, in a folder that is not there yet.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::common::{
+    run,
+    simulated::{ready, registered},
+    stage::{Done, Setting, Stage},
+};
+use keyferry::audit::{self, Against};
+
+fn versions() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/replayed")
+}
+
+fn sorted(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.is_dir());
+    paths.sort();
+    paths
+}
+
+#[test]
+fn every_ceremony_that_ever_ended_still_holds() {
+    if let Some(version) = std::env::var_os("KEYFERRY_REPLAYED") {
+        write(&versions().join(version));
+    }
+    let mut held = 0;
+    for ceremony in sorted(&versions()).iter().flat_map(|version| sorted(version)) {
+        let archives = ["tenant", "hoster"].map(|side| ceremony.join(side));
+        let verdict = audit::verify(&archives, &Against::default())
+            .unwrap_or_else(|error| panic!("{}: {error}", ceremony.display()));
+        assert!(verdict.missing.is_empty(), "{verdict:?}");
+        for archive in &archives {
+            audit::verify(std::slice::from_ref(archive), &Against::default()).unwrap();
+            let script = concat!(env!("CARGO_MANIFEST_DIR"), "/ceremony-scripts/verify");
+            run(Command::new(script).arg(archive));
+            explained(archive);
+        }
+        held += 1;
+    }
+    assert!(held >= 6, "{held}");
+}
+
+/// Every file is still known to `show`, but those that are of no format of ours.
+fn explained(folder: &Path) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() {
+            explained(&path);
+        } else if name.ends_with(".json") || name.ends_with(".jsonl") || name.ends_with(".toml") {
+            let shown = audit::show(&path, &mut Vec::new());
+            shown.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        }
+    }
+}
+
+fn write(version: &Path) {
+    fs::create_dir(version).expect("a version that is not there yet");
+    let ways = [
+        ("single-shot", Setting::default()),
+        ("composite", Setting::composite()),
+        ("born", Setting::born()),
+    ];
+    for (way, setting) in ways {
+        for hgs in [false, true] {
+            let mut stage = Stage::with(Setting { hgs, ..setting.clone() }, |plan| plan);
+            if hgs {
+                ready(&mut stage);
+                registered(&mut stage);
+            }
+            stage.walk_to(Done::TenantClose);
+            let ceremony = version.join(format!("{way}-{}", if hgs { "hgs" } else { "local" }));
+            fs::create_dir(&ceremony).unwrap();
+            for (side, ids) in [("tenant", ["ada", "ben"]), ("hoster", ["hana", "hugo"])] {
+                let archive = stage.path(side).join("archive");
+                for id in ids.iter().chain(&["iris"]) {
+                    stage.sign(&archive.join("head.json"), "keyferry-head", id);
+                }
+                run(Command::new("cp").arg("-r").arg(&archive).arg(ceremony.join(side)));
+            }
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The auditor over gates, restarts and aborts: what was done is what officers signed for, even
+//! where a whole side conspires.
+
+use std::fs;
+
+use keyferry::{
+    Result,
+    audit::{self, Against, Verdict},
+    encoding::Hash,
+    rule::Rule,
+};
+use serde_json::Value;
+
+use crate::{
+    common::{
+        run,
+        stage::{Done, Stage},
+    },
+    gates::attempts::abort,
+};
+
+fn verify(stage: &Stage, folders: &[&str]) -> Result<Verdict> {
+    let folders: Vec<_> = folders.iter().map(|folder| stage.path(folder)).collect();
+    audit::verify(&folders, &Against::default())
+}
+
+fn hash_of(stage: &Stage, path: &str) -> Value {
+    Hash::of(&fs::read(stage.path(path)).unwrap()).to_string().into()
+}
+
+/// Signs a file anew and gives what a log says of that.
+fn signed(stage: &Stage, path: &str, namespace: &str, ids: &[&str]) -> Value {
+    let one = |id: &&str| {
+        stage.sign(&stage.path(path), namespace, id);
+        serde_json::json!({"id": id, "signature": hash_of(stage, &format!("{path}.{id}.sig"))})
+    };
+    ids.iter().map(one).collect::<Vec<_>>().into()
+}
+
+/// Rewrites a JSON file in place, with the indent that Keyferry writes.
+fn rewrite(stage: &Stage, path: &str, change: impl FnOnce(&str) -> String) {
+    let text = fs::read_to_string(stage.path(path)).unwrap();
+    fs::write(stage.path(path), change(&text)).unwrap();
+}
+
+/// The hoster's operator and officers write their whole record anew after the import: request, log,
+/// receipt, signatures.
+fn forged(stage: &Stage, request: impl FnOnce(&str) -> String) -> Stage {
+    let forged = stage.copy();
+    let (asked, receipt) =
+        ("hoster/approvals/01-import.json", "hoster/outbox/receipt/receipt.json");
+    rewrite(&forged, asked, request);
+    let approved = signed(&forged, asked, "keyferry-approval", &["hugo", "hedy"]);
+    let subject = serde_json::to_vec(&ordered(&forged, asked)).unwrap();
+    let log = fs::read_to_string(stage.path("hoster/log.jsonl")).unwrap();
+    let (mut written, mut prev, mut released) = (String::new(), "0".repeat(64), Value::Null);
+    for line in log.lines() {
+        let mut entry: Value = serde_json::from_str(line).unwrap();
+        entry["prev"] = prev.clone().into();
+        match entry["event"].as_str().unwrap() {
+            "approval" => {
+                entry["subject"] = Hash::of(&subject).to_string().into();
+                entry["request"] = hash_of(&forged, asked);
+                entry["signatures"] = approved.clone();
+            }
+            "import" => {
+                let header = &forged.json(receipt)["header"]["head"]["hash"];
+                let old = header.as_str().unwrap().to_owned();
+                let intent = intent(&written);
+                rewrite(&forged, receipt, |text| text.replace(&old, &intent));
+                released = signed(&forged, receipt, "keyferry-document", &["hana", "hedy"]);
+                entry["document"] = hash_of(&forged, receipt);
+            }
+            "release" if entry["kind"] == "receipt" => {
+                entry["document"] = hash_of(&forged, receipt);
+                entry["signatures"] = released.clone();
+            }
+            _ => {}
+        }
+        let line = format!("{entry}\n");
+        prev = Hash::of(line.as_bytes()).to_string();
+        written.push_str(&line);
+    }
+    fs::write(forged.path("hoster/log.jsonl"), written).unwrap();
+    forged
+}
+
+/// The hash of the last intent of a log.
+fn intent(log: &str) -> String {
+    let mut lines = log.split_inclusive('\n');
+    let last = lines.rfind(|line| line.contains("\"event\":\"intent\""));
+    Hash::of(last.unwrap().as_bytes()).to_string()
+}
+
+/// The subject of an import's request, in the order of its declaration.
+fn ordered(stage: &Stage, request: &str) -> keyferry::approval::Import {
+    serde_json::from_value(stage.json(request)["subject"].clone()).unwrap()
+}
+
+#[test]
+fn what_was_done_is_what_officers_signed_for() {
+    let stage = Stage::at(Done::ReceiptRelease);
+    // The forgery itself is flawless where it changes nothing that matters.
+    let words = forged(&stage, |text| text.replace("A quorum of custodians", "A quorum"));
+    let verdict = verify(&words, &["hoster"]).unwrap();
+    assert!(verdict.holds.iter().any(|line| line.starts_with("1 acts of the hoster")));
+    let offer = stage.json("medium/offer/offer.json")["body"]["fingerprint"].clone();
+    let package = hash_of(&stage, "medium/package/package.json");
+    let entry = stage.json("hoster/approvals/01-import.json")["entry"].clone();
+    for (what, found) in [("KEK", offer), ("package", package), ("entry", entry)] {
+        let found = found.as_str().unwrap();
+        let other = forged(&stage, |text| text.replace(found, &"5a".repeat(32)));
+        let error = verify(&other, &["hoster"]).expect_err(what);
+        assert_eq!(error.rule(), Some(Rule::ApprovalSubject), "{what}: {error}");
+    }
+    let other =
+        forged(&stage, |text| text.replace("\"gate\": \"import\"", "\"gate\": \"primary\""));
+    let error = verify(&other, &["hoster"]).unwrap_err();
+    assert_eq!(error.rule(), Some(Rule::ApprovalSubject), "{error}");
+}
+
+#[test]
+fn a_request_that_nobody_acted_on_is_noted_and_one_of_a_stranger_refused() {
+    let stage = Stage::at(Done::KekCreate);
+    let restart = ["restart", "--reason", "never mind"];
+    stage.hoster(&restart).ended_with(6);
+    let verdict = verify(&stage, &["hoster"]).unwrap();
+    let noted = |line: &String| line.contains("01-restart.json was asked for and not acted on");
+    assert!(verdict.noted.iter().any(noted), "{:?}", verdict.noted);
+    let request = stage.request("hoster", "restart");
+    stage.sign(&request, "keyferry-approval", "ada");
+    let error = verify(&stage, &["hoster"]).unwrap_err();
+    assert_eq!(error.rule(), Some(Rule::SignatureSide));
+    fs::remove_file(format!("{}.ada.sig", request.display())).unwrap();
+    fs::write(request.with_file_name("note.txt"), "x").unwrap();
+    let error = verify(&stage, &["hoster"]).unwrap_err();
+    assert_eq!(error.rule(), Some(Rule::DocumentSurplus));
+}
+
+#[test]
+fn an_aborted_ceremony_is_whole_and_says_so() {
+    let stage = Stage::at(Done::PackageCheck);
+    for side in ["hoster", "tenant"] {
+        abort(&stage, side);
+    }
+    stage.pass("hoster", "kek-destroy", &["kek", "destroy"]);
+    stage.hoster(&["kek", "destroy"]).ok();
+    stage.sign_document("hoster", "closing", &["hana", "hugo"]);
+    stage.hoster(&["release"]).ok();
+    stage.carry("hoster", "closing");
+    stage.hoster(&["close"]).ok();
+    stage.tenant(&["close", "medium/closing"]).ok();
+    let verdict = verify(&stage, &["tenant", "hoster"]).unwrap();
+    assert_eq!(verdict.missing, Vec::<String>::new());
+    assert!(verdict.headline().starts_with("ABORTED"));
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/ceremony-scripts/verify");
+    for side in ["tenant", "hoster"] {
+        let archive = stage.path(side).join("archive");
+        let verdict = verify(&stage, &[&format!("{side}/archive")]).unwrap();
+        let head = format!("signatures over the head of the {side}: 0 of 2");
+        assert!(verdict.missing.iter().any(|line| line.starts_with(&head)));
+        let out = run(std::process::Command::new(script).arg(archive));
+        assert!(String::from_utf8_lossy(&out).contains("OF AN ABORTED CEREMONY"));
+    }
+}
+
+#[test]
+fn a_package_that_left_with_too_few_confirmations_is_refused() {
+    let stage = Stage::at(Done::Export);
+    let confirm = |id: &str| {
+        let file = format!("tenant/outbox/shares/{id}.age");
+        let identity = format!("people/{id}.identity");
+        let code = stage.custodian(&["share", "check", &file, "--identity", &identity]).ok();
+        let words = stage.words(id, &code);
+        stage.tenant(&["share", "confirm", id, "--words", &words]).ok();
+    };
+    ["cyd", "dan", "eve", "fay"].into_iter().for_each(confirm);
+    stage.sign_document("tenant", "package", &["ada", "ben"]);
+    stage.pass("tenant", "deviation", &["release"]);
+    stage.tenant(&["release"]).ok();
+    let noted = verify(&stage, &["tenant"]).unwrap().noted;
+    let four = |line: &String| line.contains("released with 4 of 5 confirmations");
+    assert!(noted.iter().any(four), "{noted:?}");
+    // The same record of a tenant who let the package go with three: the deviation names two.
+    let log = fs::read_to_string(stage.path("tenant/log.jsonl")).unwrap();
+    let package = hash_of(&stage, "tenant/outbox/package/package.json");
+    let subject = format!("{{\"package\":{package},\"custodians\":[\"fay\",\"gus\"]}}");
+    let (mut written, mut prev, mut seq) = (String::new(), "0".repeat(64), 0);
+    for line in log.lines() {
+        let mut entry: Value = serde_json::from_str(line).unwrap();
+        if entry["custodian"] == "fay" {
+            continue;
+        }
+        seq += 1;
+        entry["prev"] = prev.into();
+        entry["seq"] = seq.into();
+        if entry["gate"] == "deviation" {
+            entry["subject"] = Hash::of(subject.as_bytes()).to_string().into();
+        }
+        let line = format!("{entry}\n");
+        prev = Hash::of(line.as_bytes()).to_string();
+        written.push_str(&line);
+    }
+    fs::write(stage.path("tenant/log.jsonl"), written).unwrap();
+    let error = verify(&stage, &["tenant"]).unwrap_err();
+    assert_eq!(error.rule(), Some(Rule::ShareUnconfirmed), "{error}");
+}

@@ -1,0 +1,13 @@
+//! What people in the room meet: `next` on terminals, paper and camera, the custodian's program,
+//! the machine before production; and what auditors read of it afterwards.
+#![cfg(all(feature = "hsm", feature = "custody"))]
+
+mod audit;
+#[path = "../common/mod.rs"]
+mod common;
+mod custody;
+mod next;
+mod paper;
+mod preflight;
+mod show;
+mod verify_script;

@@ -1,0 +1,216 @@
+//! `rehearse --guided`: the rehearsal by hand, every role played at one terminal.
+
+use std::{fs, path::Path};
+
+use super::desk::{self, Desk};
+use crate::common::production;
+use keyferry::{
+    audit::{self, Against},
+    fingerprint,
+    plan::{Mode, Plan},
+};
+
+/// What the script's last answer shows after some words, up to the line's end.
+fn read_line(desk: &mut Desk, after: &str) -> String {
+    desk.sees(after);
+    desk.rest_of_line()
+}
+
+fn choose(desk: &mut Desk, what: &str) {
+    desk.sees("q  end here");
+    desk.answer("> ", what);
+}
+
+/// Stops where somebody else is waited for, lets the officers sign, and goes on.
+fn signed(desk: &mut Desk, side: &str, pin: Option<&str>, folder: Option<(&str, &str)>) {
+    desk.answer("Officers must sign first", "q");
+    choose(desk, "s");
+    desk.sees("signed:");
+    choose(desk, side);
+    desk.enter("Enter to begin");
+    if let Some((question, path)) = folder {
+        desk.answer(question, path);
+    }
+    if let Some(pin) = pin {
+        desk.answer("PIN of the token", pin);
+    }
+}
+
+fn to_the_end(desk: &mut Desk, work: &Path) {
+    let pin = read_line(desk, "The PIN of both tokens is ");
+    let pin = pin.split('.').next().unwrap().to_owned();
+    let path = |name: &str| work.join(name).display().to_string();
+    let (plan, medium) = (path("medium/plan/ceremony.toml"), path("medium"));
+    let words = |hash: keyferry::encoding::Hash| fingerprint::words(&hash.0)[..16].join(" ");
+    let begin = words(Plan::read(Path::new(&plan)).unwrap().hash());
+    for side in ["h", "t"] {
+        choose(desk, side);
+        desk.answer("Where is the plan?", &plan);
+        desk.enter("Enter to begin");
+        desk.answer("Word 1 of 16", &begin);
+        desk.sees("Done.");
+        desk.answer("Enter to begin", "q");
+    }
+    choose(desk, "w");
+    desk.sees("the plan's words:");
+    choose(desk, "h");
+    desk.enter("Enter to begin");
+    desk.answer("PIN of the token", &pin);
+    desk.sees("Done.");
+    desk.enter("Enter to begin");
+    signed(desk, "h", None, None);
+    desk.sees("Done.");
+    desk.answer("Enter to begin", "q");
+    choose(desk, "t");
+    desk.enter("Enter to begin");
+    desk.answer("Where is the folder offer/?", &medium);
+    let offer: serde_json::Value =
+        serde_json::from_slice(&fs::read(work.join("hoster/outbox/offer/offer.json")).unwrap())
+            .unwrap();
+    desk.answer(
+        "Word 1 of 16",
+        &words(offer["body"]["fingerprint"].as_str().unwrap().parse().unwrap()),
+    );
+    desk.sees("Done.");
+    desk.enter("Enter to begin");
+    desk.enter("exist already?");
+    desk.enter("exist already?");
+    desk.answer("PIN of the token", &pin);
+    desk.sees("Done.");
+    desk.enter("Enter to begin");
+    signed(desk, "t", Some(&pin), None);
+    desk.sees("Done.");
+    desk.answer("Enter to begin", "q");
+    choose(desk, "c");
+    let codes: Vec<String> = ["cyd", "dan", "eve", "fay", "gus"]
+        .iter()
+        .map(|id| read_line(desk, &format!("{id} reads out: ")))
+        .collect();
+    choose(desk, "t");
+    for code in &codes {
+        desk.enter("Enter to begin");
+        desk.answer("Word 1 of 10", code.trim());
+        desk.sees("Done.");
+    }
+    desk.enter("Enter to begin");
+    signed(desk, "t", None, None);
+    desk.sees("Done.");
+    desk.answer("Enter to begin", "q");
+    choose(desk, "h");
+    desk.enter("Enter to begin");
+    desk.answer("Where is the folder package/?", &medium);
+    desk.sees("Done.");
+    desk.enter("Enter to begin");
+    desk.answer("Where is the folder package/?", &medium);
+    signed(desk, "h", Some(&pin), Some(("Where is the folder package/?", &medium)));
+    for id in ["dan", "eve", "gus"] {
+        desk.answer(
+            "Share file of the next custodian",
+            &path(&format!("tenant/outbox/shares/{id}.age")),
+        );
+        desk.answer("Identity file that opens it", &path(&format!("people/{id}/identity")));
+    }
+    desk.sees("Done.");
+    desk.enter("Enter to begin");
+    signed(desk, "h", None, None);
+    desk.sees("Done.");
+    // The receipt, and the nodes: nothing else waits for signatures until the keys are primary.
+    desk.enter("Enter to begin");
+    desk.sees("Done.");
+    nodes(desk, work, "ready");
+    choose(desk, "h");
+    desk.enter("Enter to begin");
+    signed(desk, "h", None, None);
+    desk.sees("Done.");
+    nodes(desk, work, "active");
+    choose(desk, "h");
+    desk.enter("Enter to begin");
+    desk.sees("Done.");
+    desk.enter("Enter to begin");
+    signed(desk, "h", None, None);
+    desk.sees("Done.");
+    desk.answer("Enter to begin", "q");
+    choose(desk, "t");
+    for document in ["receipt", "registration"] {
+        desk.enter("Enter to begin");
+        desk.answer(&format!("Where is the folder {document}/?"), &medium);
+        desk.sees("Done.");
+    }
+    desk.enter("Enter to begin");
+    signed(desk, "t", None, None);
+    desk.sees("Done.");
+    desk.answer("Enter to begin", "q");
+    choose(desk, "h");
+    desk.enter("Enter to begin");
+    desk.answer("Where is the folder acceptance/?", &medium);
+    signed(desk, "h", Some(&pin), Some(("Where is the folder acceptance/?", &medium)));
+    desk.sees("Done.");
+    desk.enter("Enter to begin");
+    signed(desk, "h", None, None);
+    desk.sees("Done.");
+    desk.enter("Enter to begin");
+    desk.sees("The ceremony is closed on this side");
+    choose(desk, "t");
+    desk.enter("Enter to begin");
+    desk.answer("Where is the folder closing/?", &medium);
+    desk.sees("The ceremony is closed on this side");
+    choose(desk, "q");
+}
+
+/// Two nodes, one after the other: the second must wait for the first one's evidence.
+fn nodes(desk: &mut Desk, work: &Path, stage: &str) {
+    for node in ["node1", "node2"] {
+        desk.answer("Enter to begin", "q");
+        choose(desk, "n");
+        choose(desk, "h");
+        desk.enter("Enter to begin");
+        let file = work.join(format!("medium/{node}-{stage}.json"));
+        desk.answer("Where is the file", &file.display().to_string());
+        desk.sees("Done.");
+    }
+    desk.answer("Enter to begin", "q");
+}
+
+#[test]
+fn the_rehearsal_by_hand_goes_to_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let work = folder.path().join("work");
+    let mut desk = Desk::script(&["--guided", "--keep", work.to_str().unwrap()]);
+    to_the_end(&mut desk, &work);
+    let screen = desk::without_colours(&desk.ended());
+    assert!(screen.contains("nothing false was found"), "{screen}");
+    let folders = ["tenant", "hoster"].map(|side| work.join(side));
+    let verdict = audit::verify(&folders, &Against::default()).unwrap();
+    assert!(verdict.missing.is_empty(), "{verdict:?}");
+}
+
+#[test]
+fn a_plan_of_ones_own_is_rehearsed() {
+    let stage = production::stage(&production::machine_rules(), |plan| plan);
+    let own = stage.path("plan/ceremony.toml");
+    let folder = tempfile::tempdir().unwrap();
+    let work = folder.path().join("work");
+    let mut desk = Desk::script(&[
+        "--plan",
+        own.to_str().unwrap(),
+        "--language",
+        "de",
+        "--keep",
+        work.to_str().unwrap(),
+    ]);
+    choose(&mut desk, "h");
+    let plan = work.join("medium/plan/ceremony.toml");
+    desk.answer("Wo ist der Plan?", plan.to_str().unwrap());
+    desk.sees("Schritt 1 von");
+    desk.enter("Enter beginnt");
+    let plan = Plan::read(&plan).unwrap();
+    desk.answer("Word 1 of 16", &fingerprint::words(&plan.hash().0)[..16].join(" "));
+    desk.sees("Getan.");
+    desk.answer("Enter beginnt", "q");
+    choose(&mut desk, "q");
+    desk.ended();
+    let real = Plan::read(&own).unwrap();
+    assert_eq!((real.mode, plan.mode), (Mode::Production, Mode::Rehearsal));
+    assert_eq!(real.ceremony, plan.ceremony);
+    assert_eq!(real.quorum.threshold, plan.quorum.threshold);
+}

@@ -1,0 +1,162 @@
+//! What somebody could do to an archive, with SHA256SUMS made to fit.
+
+use std::{fs, path::Path, process::Command};
+
+use keyferry::encoding::Hash;
+
+use super::tools::{Copy, names};
+use crate::common::run;
+
+/// One change of one of the archives.
+pub struct Change {
+    pub archive: usize,
+    pub what: String,
+    pub make: Box<dyn Fn(&Copy) + Sync>,
+}
+
+#[derive(Default)]
+pub struct Changes(pub Vec<Change>);
+
+impl Changes {
+    /// A change after which SHA256SUMS is made to fit.
+    pub fn deep(&mut self, archive: usize, what: String, make: impl Fn(&Copy) + Sync + 'static) {
+        let make = move |copy: &Copy| {
+            make(copy);
+            copy.make_sums();
+        };
+        self.0.push(Change { archive, what, make: Box::new(make) });
+    }
+
+    /// Every document removed, and another ceremony's in its place.
+    pub fn documents(&mut self, archive: usize, original: &Path, other: &Path) {
+        for name in names(original) {
+            let Some((folder, file)) = name.rsplit_once('/') else {
+                continue;
+            };
+            let kind = folder.rsplit('/').next().unwrap().to_owned();
+            if file != format!("{kind}.json") {
+                continue;
+            }
+            let gone = folder.to_owned();
+            self.deep(archive, format!("no {folder}"), move |copy| {
+                fs::remove_dir_all(copy.file(&gone)).unwrap();
+            });
+            let (folder, other) = (folder.to_owned(), other.join(&kind));
+            self.deep(archive, format!("another {folder}"), move |copy| {
+                fs::remove_dir_all(copy.file(&folder)).unwrap();
+                let to = copy.file(&folder);
+                run(Command::new("cp").arg("-a").arg(&other).arg(to));
+            });
+        }
+    }
+
+    /// Every signature removed, and another person's in its place.
+    pub fn signatures(&mut self, archive: usize, original: &Path) {
+        let signatures: Vec<String> =
+            (names(original).into_iter()).filter(|name| name.ends_with(".sig")).collect();
+        let signed = |name: &str| name.rsplitn(3, '.').last().unwrap().to_owned();
+        for name in &signatures {
+            let other = (signatures.iter())
+                .find(|other| *other != name && signed(other) == signed(name))
+                .unwrap()
+                .clone();
+            let to = name.clone();
+            self.deep(archive, format!("{name} is {other}"), move |copy| {
+                fs::copy(copy.file(&other), copy.file(&to)).unwrap();
+            });
+            // Nobody need sign the head: that is said, and another test's matter.
+            if !name.starts_with("head.json") {
+                let gone = name.clone();
+                self.deep(archive, format!("no {name}"), move |copy| {
+                    fs::remove_file(copy.file(&gone)).unwrap();
+                });
+            }
+        }
+    }
+
+    /// Every request removed with its signatures.
+    pub fn approvals(&mut self, archive: usize, original: &Path) {
+        let requests = names(original).into_iter();
+        for request in
+            requests.filter(|name| name.starts_with("approvals/") && name.ends_with(".json"))
+        {
+            self.deep(archive, format!("no {request}"), move |copy| {
+                for name in names(&copy.path()) {
+                    if name.starts_with(&request) {
+                        fs::remove_file(copy.file(&name)).unwrap();
+                    }
+                }
+            });
+        }
+    }
+
+    /// The log cut before every line, and head.json with it, whose signatures then go.
+    pub fn cuts(&mut self, archive: usize, original: &Path, log: &'static str) {
+        let lines = fs::read_to_string(original.join(log)).unwrap();
+        for line in 0..lines.lines().count() {
+            let cut = move |copy: &Copy| {
+                let whole = fs::read_to_string(copy.file(log)).unwrap();
+                let left: String = whole.split_inclusive('\n').take(line).collect();
+                fs::write(copy.file(log), left).unwrap();
+            };
+            let what = format!("{log} cut to {line} lines");
+            self.0.push(Change { archive, what: what.clone(), make: Box::new(cut) });
+            self.deep(archive, format!("{what}, head.json with it"), move |copy| {
+                cut(copy);
+                head_to_fit(copy, log);
+            });
+        }
+    }
+
+    /// Files that have no place in an archive.
+    pub fn surplus(&mut self, archive: usize) {
+        for name in ["offer/note.txt", "a b", "a\nb", "-x", "\n", ".hidden", "approvals/0-x.json"] {
+            self.deep(archive, format!("surplus {name:?}"), move |copy| {
+                fs::write(copy.file(name), "x").unwrap();
+            });
+        }
+        self.deep(archive, "an empty folder".into(), |copy| {
+            fs::create_dir(copy.file("attempt-7")).unwrap();
+            fs::create_dir(copy.file("attempt-7/notes")).unwrap();
+        });
+        self.deep(archive, "the other side's log".into(), |copy| {
+            for log in ["tenant.log.jsonl", "hoster.log.jsonl"] {
+                if !copy.file(log).exists() {
+                    fs::copy(copy.file("closing/log.jsonl"), copy.file(log)).unwrap();
+                }
+            }
+        });
+        self.deep(archive, "a link".into(), |copy| {
+            let file = copy.file("offer/offer.json");
+            fs::rename(&file, copy.dir.path().join("elsewhere")).unwrap();
+            std::os::unix::fs::symlink("../../elsewhere", &file).unwrap();
+        });
+        self.0.push(Change {
+            archive,
+            what: "a device".into(),
+            make: Box::new(|copy| {
+                run(Command::new("mkfifo").arg(copy.file("pipe")));
+            }),
+        });
+    }
+}
+
+/// Makes head.json the end of the log as it is now; signatures over the former one go.
+pub fn head_to_fit(copy: &Copy, log: &str) {
+    let bytes = fs::read(copy.file(log)).unwrap();
+    let last = bytes.split_inclusive(|byte| *byte == b'\n').next_back();
+    let head = copy.file("head.json");
+    let mut closed: serde_json::Value = serde_json::from_slice(&fs::read(&head).unwrap()).unwrap();
+    closed["count"] = bytes.iter().filter(|byte| **byte == b'\n').count().into();
+    closed["head"] = Hash::of(last.unwrap_or_default()).to_string().into();
+    fs::write(&head, format!("{closed:#}\n")).unwrap();
+    without_head_signatures(copy);
+}
+
+pub fn without_head_signatures(copy: &Copy) {
+    for name in names(&copy.path()) {
+        if name.starts_with("head.json.") {
+            fs::remove_file(copy.file(&name)).unwrap();
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Keys that another tool has wrapped: here OpenSSL, for the KEK of a ceremony. The hoster imports
+//! them, shows them to the tenant, and from there it goes as with every key.
+
+use std::{fs, path::PathBuf, process::Command};
+
+use crate::common::{
+    run,
+    stage::{Done, Family, Setting, Stage},
+};
+use data_encoding::HEXLOWER;
+use keyferry::{
+    audit::{self, Against},
+    encoding::Hash,
+};
+
+const LABELS: [&str; 2] = ["hgs-signing", "hgs-encryption"];
+
+/// What the tenant has in some other tool: private keys with certificates that they have signed.
+struct Elsewhere {
+    folder: tempfile::TempDir,
+}
+
+impl Elsewhere {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for label in LABELS {
+            let (key, certificate) = (format!("{label}.pem"), format!("{label}.crt"));
+            run(Command::new("openssl")
+                .args([
+                    "req", "-new", "-x509", "-newkey", "rsa:2048", "-nodes", "-sha256", "-days",
+                    "365",
+                ])
+                .args(["-keyout", &key, "-out", &certificate, "-outform", "DER"])
+                .args(["-subj", &format!("/CN={label}")])
+                .current_dir(&folder));
+        }
+        Elsewhere { folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn openssl(&self, arguments: &[&str]) -> Vec<u8> {
+        run(Command::new("openssl").args(arguments).current_dir(&self.folder))
+    }
+
+    /// SHA-256 of each public key, as the plan names it.
+    fn spki(&self) -> Vec<String> {
+        let one = |label: &&str| {
+            let key = format!("{label}.pem");
+            let der = self.openssl(&["pkey", "-in", &key, "-pubout", "-outform", "DER"]);
+            Hash::of(&der).to_string()
+        };
+        LABELS.iter().map(one).collect()
+    }
+
+    /// Wraps a key for the KEK of an offer, as CKM_RSA_AES_KEY_WRAP does.
+    fn wrap(&self, label: &str, kek: &[u8], oaep: &str) -> PathBuf {
+        fs::write(self.path("kek.der"), kek).unwrap();
+        let aes = self.openssl(&["rand", "32"]);
+        fs::write(self.path("aes"), &aes).unwrap();
+        let (hash, mgf) = (format!("rsa_oaep_md:{oaep}"), format!("rsa_mgf1_md:{oaep}"));
+        let mut wrapped = self.openssl(&[
+            "pkeyutl",
+            "-encrypt",
+            "-pubin",
+            "-keyform",
+            "DER",
+            "-inkey",
+            "kek.der",
+            "-pkeyopt",
+            "rsa_padding_mode:oaep",
+            "-pkeyopt",
+            &hash,
+            "-pkeyopt",
+            &mgf,
+            "-in",
+            "aes",
+        ]);
+        let key = format!("{label}.pem");
+        let pkcs8 = self.openssl(&["pkcs8", "-topk8", "-nocrypt", "-outform", "DER", "-in", &key]);
+        fs::write(self.path("pkcs8"), pkcs8).unwrap();
+        let hex = HEXLOWER.encode(&aes);
+        wrapped.extend(self.openssl(&[
+            "enc",
+            "-id-aes256-wrap-pad",
+            "-iv",
+            "A65959A6",
+            "-K",
+            &hex,
+            "-in",
+            "pkcs8",
+        ]));
+        let path = self.path(&format!("{label}.wrapped"));
+        fs::write(&path, wrapped).unwrap();
+        path
+    }
+
+    /// The command that imports them.
+    fn import(&self) -> Vec<String> {
+        let mut import: Vec<String> = ["import", "--format", "pkcs11"].map(str::to_owned).into();
+        for label in LABELS {
+            for (option, end) in [("--wrapped", "wrapped"), ("--certificate", "crt")] {
+                let file = self.path(&format!("{label}.{end}"));
+                import.extend([option.to_owned(), format!("{label}={}", file.display())]);
+            }
+        }
+        import
+    }
+}
+
+fn strs(arguments: &[String]) -> Vec<&str> {
+    arguments.iter().map(String::as_str).collect()
+}
+
+/// A stage on which the offer is released and taken, and the keys are wrapped for its KEK.
+fn wrapped(family: Family, elsewhere: &Elsewhere) -> Stage {
+    let base = Setting::composite();
+    let setting = Setting { tenant: family, hoster: family, brought: elsewhere.spki(), ..base };
+    let mut stage = Stage::with(setting, |plan| plan);
+    stage.walk_to(Done::OfferCheck);
+    let offer = stage.json("medium/offer/offer.json");
+    let kek = offer["body"]["spki"].as_str().unwrap();
+    let kek = data_encoding::BASE64.decode(kek.as_bytes()).unwrap();
+    for label in LABELS {
+        elsewhere.wrap(label, &kek, "sha1");
+    }
+    stage
+}
+
+/// The keys are shown to the tenant, and from there on it goes as where they are born.
+fn to_the_end(mut stage: Stage) {
+    stage.sign_document("hoster", "keys", &["hana", "hugo"]);
+    stage.hoster(&["release"]).ok();
+    stage.carry("hoster", "keys");
+    let keys = stage.json("medium/keys/keys.json");
+    let said: Hash = keys["body"]["fingerprint"].as_str().unwrap().parse().unwrap();
+    let said = keyferry::fingerprint::words(&said.0)[..16].join(" ");
+    let words = stage.words("keys", &said);
+    stage.tenant(&["keys", "check", "medium/keys", "--words", &words]).ok();
+    stage.sign_document("tenant", "challenge", &["ada", "ben"]);
+    stage.tenant(&["release"]).ok();
+    stage.carry("tenant", "challenge");
+    stage.hoster(&["answer", "medium/challenge"]).ok();
+    stage.done = Some(Done::Import);
+    stage.walk_to(Done::TenantClose);
+    stage.verdict();
+}
+
+#[test]
+fn what_openssl_has_wrapped_becomes_primary() {
+    for family in Family::ALL {
+        let elsewhere = Elsewhere::new();
+        let stage = wrapped(family, &elsewhere);
+        let import = elsewhere.import();
+        let import = strs(&import);
+        stage.hoster(&import).ended_with(6);
+        stage.approve("hoster", "import", &["hugo"]);
+        stage.hoster(&import).ended_with(6);
+        stage.approve("hoster", "import", &["hedy"]);
+        stage.hoster(&import).ok();
+        stage.hoster(&import).refused("PHASE-ORDER");
+        to_the_end(stage);
+    }
+}
+
+#[test]
+fn what_is_not_the_planned_key_is_refused_and_leaves_nothing() {
+    let elsewhere = Elsewhere::new();
+    let stage = wrapped(Family::SoftHsm, &elsewhere);
+    let import = elsewhere.import();
+    // Next year's plan says that its keys are still to be named.
+    let (plan, next) = (stage.path("plan/ceremony.toml"), stage.path("next.toml"));
+    audit::renew_plan(&plan, &next).unwrap();
+    let next = fs::read_to_string(next).unwrap();
+    let (header, _) = next.split_once("\n\n").unwrap();
+    assert!(header.contains("each spki still names last year's key"), "{header}");
+    // Files that are missing, or for no label of the plan.
+    stage.hoster(&strs(&import[..7])).ended_with(2);
+    let odd = [&import[..], &["--wrapped".into(), "odd=pin".into()]].concat();
+    stage.hoster(&strs(&odd)).ended_with(2);
+    // Another key, by its certificate.
+    let other = Elsewhere::new();
+    let swapped: Vec<String> = import
+        .iter()
+        .map(|one| match one.ends_with("hgs-signing.crt") {
+            true => format!("hgs-signing={}", other.path("hgs-signing.crt").display()),
+            false => one.clone(),
+        })
+        .collect();
+    let said = stage.hoster(&strs(&swapped)).refused("TARGET-CERTIFICATE");
+    assert!(said.contains(&elsewhere.spki()[0]), "{said}");
+    // The right certificate, another key inside.
+    let offer = stage.json("medium/offer/offer.json");
+    let kek = offer["body"]["spki"].as_str().unwrap();
+    let kek = data_encoding::BASE64.decode(kek.as_bytes()).unwrap();
+    let honest = fs::read(elsewhere.path("hgs-signing.wrapped")).unwrap();
+    let planted = fs::read(other.wrap("hgs-signing", &kek, "sha1")).unwrap();
+    fs::write(elsewhere.path("hgs-signing.wrapped"), &planted).unwrap();
+    stage.pass("hoster", "import", &strs(&import));
+    stage.hoster(&strs(&import)).refused("TARGET-MODULUS");
+    // Exchanged after the signatures; cut; of another hash than the KEK takes.
+    fs::write(elsewhere.path("hgs-signing.wrapped"), &honest).unwrap();
+    stage.hoster(&strs(&import)).ended_with(6);
+    fs::write(elsewhere.path("hgs-signing.wrapped"), &honest[..honest.len() - 8]).unwrap();
+    let cut = stage.hoster(&strs(&import));
+    assert!([3, 6].contains(&cut.code), "{}", cut.err);
+    elsewhere.wrap("hgs-signing", &kek, "sha256");
+    stage.pass("hoster", "import", &strs(&import));
+    stage.hoster(&strs(&import)).ended_with(5);
+    // And then the right one, with new signatures.
+    fs::write(elsewhere.path("hgs-signing.wrapped"), &honest).unwrap();
+    stage.hoster(&strs(&import)).ended_with(6);
+    let request = stage.path("hoster/approvals/02-import.json");
+    for id in ["hana", "hedy"] {
+        stage.sign(&request, "keyferry-approval", id);
+    }
+    stage.hoster(&strs(&import)).ok();
+    to_the_end(stage);
+}
+
+#[test]
+fn both_sides_begin_again_and_an_abort_takes_what_was_brought() {
+    let elsewhere = Elsewhere::new();
+    let stage = wrapped(Family::SoftHsm, &elsewhere);
+    let import = elsewhere.import();
+    stage.pass("hoster", "import", &strs(&import));
+    stage.hoster(&strs(&import)).ok();
+    let restart = ["restart", "--reason", "a test"];
+    stage.pass("hoster", "restart", &restart);
+    let said = stage.hoster(&restart).ok();
+    assert!(said.contains("the KEK, the imported key hgs-signing"), "{said}");
+    stage.hoster(&["kek", "create"]).ok();
+    stage.sign_document("hoster", "offer", &["hana", "hugo"]);
+    stage.hoster(&["release"]).ok();
+    stage.carry("hoster", "offer");
+    let words = stage.words("kek", &stage.kek_words());
+    stage.tenant(&["offer", "check", "medium/offer", "--words", &words]).ok();
+    let abort = ["abort", "--reason", "a test"];
+    for side in ["hoster", "tenant"] {
+        stage.pass(side, "abort", &abort);
+        stage.side(side, &abort).ok();
+    }
+    stage.pass("hoster", "kek-destroy", &["kek", "destroy"]);
+    stage.hoster(&["kek", "destroy"]).ok();
+    stage.sign_document("hoster", "closing", &["hana", "hugo"]);
+    stage.hoster(&["release"]).ok();
+    stage.carry("hoster", "closing");
+    stage.hoster(&["close"]).ok();
+    stage.tenant(&["close", "medium/closing"]).ok();
+    let folders = ["tenant", "hoster"].map(|side| stage.path(side));
+    let verdict = audit::verify(&folders, &Against::default()).unwrap();
+    assert!(verdict.aborted && verdict.missing.is_empty(), "{verdict:?}");
+}
