@@ -1,6 +1,6 @@
 //! Every parser of bytes that come from outside, each as a function from bytes to taken or refused.
 //! Whatever the bytes: no panic, no endless loop, no gigabyte. libFuzzer drives them (`target.rs`),
-//! and proptest on a stable compiler (`tests/parsers`).
+//! and proptest on a stable compiler (`tests/record/parsers`).
 
 use std::{cell::RefCell, collections::BTreeMap, fs, path::Path, sync::OnceLock};
 

@@ -28,12 +28,17 @@ impl Stage {
 
     /// The same of another ceremony, with its own plan, people and tokens.
     pub fn another(done: Done) -> Self {
-        kept(Setting::default(), "another", done)
+        Stage::another_of(Setting::default(), done)
     }
 
     /// As [`Stage::at`], of another setting.
     pub fn of(setting: Setting, done: Done) -> Self {
         kept(setting, "one", done)
+    }
+
+    /// As [`Stage::another`], of another setting.
+    pub fn another_of(setting: Setting, done: Done) -> Self {
+        kept(setting, "another", done)
     }
 }
 

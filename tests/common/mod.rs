@@ -14,6 +14,7 @@ pub mod stage;
 pub mod tokens;
 pub mod verdict;
 pub mod walk;
+pub mod what_follows;
 
 pub use modules::*;
 pub use tokens::*;

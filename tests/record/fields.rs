@@ -16,6 +16,7 @@ use std::{
 use keyferry::{
     Error,
     document::{Kind, read_files},
+    encoding::Hash,
     plan::Plan,
 };
 use serde_json::{Map, Value, json};
@@ -65,6 +66,51 @@ fn every_field_of_every_document_is_refused_by_its_rule() {
     }
     assert_eq!(list.lines().count(), known.lines().count());
     assert!(tried > 2000, "{tried}");
+}
+
+/// A header that is well-formed and says something that does not belong to this ceremony.
+#[test]
+fn a_header_of_something_else_is_refused_by_its_rule() {
+    let other = Hash::of(b"other").to_string();
+    let mut tried = 0;
+    for way in ["single-shot-hgs", "composite-local", "born-hgs"] {
+        let archive = archive(way);
+        let plan = Plan::read(&archive.join("ceremony.toml")).unwrap();
+        for kind in Kind::ALL {
+            let folder = archive.join(kind.name());
+            if !folder.exists() {
+                continue;
+            }
+            let copy = copy(&folder);
+            let main = copy.path().join(kind.file());
+            let whole: Value = serde_json::from_slice(&fs::read(&main).unwrap()).unwrap();
+            let other_kind = if kind == Kind::Closing { "receipt" } else { "closing" };
+            let other_side = match whole["header"]["side"].as_str().unwrap() {
+                "tenant" => "hoster",
+                _ => "tenant",
+            };
+            for (field, value, rule) in [
+                ("format", json!("keyferry/2"), "DOCUMENT-FORMAT"),
+                ("document", json!(other_kind), "DOCUMENT-KIND"),
+                ("mode", json!("production"), "DOCUMENT-MODE"),
+                ("ceremony", json!("another"), "DOCUMENT-CEREMONY"),
+                ("plan_hash", json!(other), "DOCUMENT-PLAN"),
+                ("side", json!(other_side), "DOCUMENT-SIDE"),
+                ("attempt", json!(0), "DOCUMENT-ATTEMPT"),
+                ("attempt", json!(-1), "DOCUMENT-FORMAT"),
+                ("attempt", json!(1.5), "DOCUMENT-FORMAT"),
+                ("surprise", json!(true), "DOCUMENT-FORMAT"),
+            ] {
+                let mut changed = whole.clone();
+                changed["header"][field] = value;
+                fs::write(&main, serde_json::to_vec_pretty(&changed).unwrap()).unwrap();
+                let done = read_files(kind, copy.path(), &plan).map(drop);
+                assert_eq!(refused(done, way, field), rule, "{way} {kind} {field}");
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried >= 180, "{tried}");
 }
 
 /// A document whose header says that it is of this ceremony, and which a ceremony of this way does

@@ -7,6 +7,7 @@ mod claims;
 #[path = "../common/mod.rs"]
 mod common;
 mod fields;
+mod order;
 mod parsers;
 #[path = "../people/mod.rs"]
 mod people;

@@ -20,7 +20,8 @@ fn craft(stage: &Stage, kind: &str, officers: [&str; 2], change: impl FnOnce(&mu
     }
 }
 
-/// The header's fields, each with another value, and the rule that says so.
+/// The header's fields, each with another value, and the rule that says so. One document is shown to
+/// a program with each; every document is read with them in `tests/record/fields.rs`.
 fn headers() -> Vec<(&'static str, Value, &'static str)> {
     let other = Hash::of(b"other").to_string();
     vec![
@@ -61,11 +62,11 @@ fn each_is_refused(
 fn documents_of_another_ceremony_plan_side_or_attempt_are_refused() {
     let other = Hash::of(b"other").to_string();
     let cases = |side: &str| {
-        let mut cases = headers();
-        cases.push(("side", json!(side), "DOCUMENT-SIDE"));
-        cases.push(("answers", json!(other), "DOCUMENT-ANSWERS"));
-        cases.push(("answers", Value::Null, "DOCUMENT-ANSWERS"));
-        cases
+        vec![
+            ("side", json!(side), "DOCUMENT-SIDE"),
+            ("answers", json!(other), "DOCUMENT-ANSWERS"),
+            ("answers", Value::Null, "DOCUMENT-ANSWERS"),
+        ]
     };
     let (tenants, hosters) = (["ada", "ben"], ["hana", "hugo"]);
     each_is_refused(
@@ -107,7 +108,7 @@ fn documents_of_another_ceremony_plan_side_or_attempt_are_refused() {
         &["close", "medium/closing"],
         "closing",
         hosters,
-        &cases("tenant").into_iter().filter(|(_, value, _)| value != "closing").collect::<Vec<_>>(),
+        &cases("tenant"),
     );
 }
 

@@ -120,7 +120,7 @@ fn a_key_that_was_not_born_in_the_hsm_is_refused_by_both_sides() {
 fn a_foreign_challenge_and_a_second_one_are_not_answered() {
     let stage = at(Family::SoftHsm, Done::PackageRelease);
     // Of another ceremony: refused by its plan.
-    let other = at(Family::SoftHsm, Done::PackageRelease);
+    let other = Stage::another_of(on(Family::SoftHsm), Done::PackageRelease);
     let foreign = other.path("medium/challenge");
     let foreign = foreign.to_str().unwrap();
     stage.hoster(&["answer", foreign]).refused("DOCUMENT-PLAN");

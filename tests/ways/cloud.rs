@@ -208,14 +208,17 @@ fn ceremony(
     "opened".into()
 }
 
-/// Every family, hash and size: what is opened, and what the probe foretold that the token refuses.
-fn every_case(cloud: &'static str, hashes: &[&'static str]) {
-    let mut outcomes = Vec::new();
+/// The sizes of keys. Of a selection each case takes the next.
+const SIZES: [u32; 3] = [4096, 3072, 2048];
+
+/// Every family and hash: what is opened, and what the probe foretold that the token refuses.
+fn every_case(cloud: &'static str, hashes: &[&'static str], sizes: impl Fn(usize) -> Vec<u32>) {
+    let mut cases = 0;
     for family in Family::ALL {
         for oaep in hashes {
-            for (n, bits) in [2048, 3072, 4096].into_iter().enumerate() {
+            for bits in sizes(cases) {
                 // Both mechanisms make the same bytes; each case takes one of them in turn.
-                let outcome = ceremony(cloud, family, oaep, bits, n % 2 == 1);
+                let outcome = ceremony(cloud, family, oaep, bits, cases % 2 == 1);
                 let foretold = (family, *oaep) == (Family::SoftHsm, "sha256");
                 // SoftHSM has no SHA-256 for RSA-OAEP; everything else is carried.
                 let expected = match foretold {
@@ -223,28 +226,39 @@ fn every_case(cloud: &'static str, hashes: &[&'static str]) {
                     false => "opened",
                 };
                 assert_eq!(outcome, expected, "{cloud} {family:?} {oaep} RSA-{bits}");
-                outcomes.push(outcome);
+                cases += 1;
             }
         }
     }
-    let opened = outcomes.iter().filter(|one| *one == "opened").count();
-    assert_eq!(opened, if hashes.len() == 2 { 9 } else { 6 });
+}
+
+fn in_turn(case: usize) -> Vec<u32> {
+    vec![SIZES[case % SIZES.len()]]
+}
+
+#[test]
+#[ignore = "minutes: `ceremony-scripts/test --part clouds`"]
+fn every_size_opens_as_each_service_would() {
+    every_case("azure-byok", &["sha1"], |_| SIZES.to_vec());
+    for cloud in ["aws-kms", "gcp-kms"] {
+        every_case(cloud, &["sha1", "sha256"], |_| SIZES.to_vec());
+    }
 }
 
 /// Azure takes SHA-1 alone.
 #[test]
 fn azure_byok_opens_as_the_service_would() {
-    every_case("azure-byok", &["sha1"]);
+    every_case("azure-byok", &["sha1"], in_turn);
 }
 
 #[test]
 fn aws_kms_opens_as_the_service_would_or_is_refused_as_foretold() {
-    every_case("aws-kms", &["sha1", "sha256"]);
+    every_case("aws-kms", &["sha1", "sha256"], in_turn);
 }
 
 #[test]
 fn gcp_kms_opens_as_the_service_would_or_is_refused_as_foretold() {
-    every_case("gcp-kms", &["sha1", "sha256"]);
+    every_case("gcp-kms", &["sha1", "sha256"], in_turn);
 }
 
 #[test]

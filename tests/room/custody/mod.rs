@@ -34,7 +34,7 @@ fn terminal(arguments: &[&str]) -> PtySession {
     let mut command = Command::new("sh");
     command.args(["-c", script, "sh", programs::CUSTODIAN]);
     command.args(arguments);
-    spawn_command(command, Some(20_000)).unwrap()
+    spawn_command(command, Some(600_000)).unwrap()
 }
 
 fn exit_code(mut session: PtySession) -> (String, i32) {
