@@ -81,7 +81,7 @@ fn a_service_is_served_from_its_registration_on() {
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/replayed/v1");
     let mut seen = 0;
     for ceremony in fs::read_dir(kept).unwrap() {
-        let log = ceremony.unwrap().path().join("hoster/log.jsonl");
+        let log = ceremony.unwrap().path().join("hoster/hoster.log.jsonl");
         let bytes = fs::read(&log).unwrap();
         let mut state = State::new(Side::Hoster);
         let (mut registered, mut primary) = (false, false);
