@@ -16,6 +16,7 @@ use keyferry::encoding::Hash;
 use rustix::fs::{FlockOperation, flock};
 
 use super::{
+    MODULE,
     programs::{self, kryoptic, shim},
     stage::{Done, Setting, Stage},
 };
@@ -81,7 +82,7 @@ fn keep(stage: &Stage, to: &Path) {
 static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
     let mut parts: Vec<u8> = Vec::new();
     let files = [programs::TENANT, programs::HOSTER, programs::CUSTODIAN].map(PathBuf::from);
-    for file in files.into_iter().chain([shim(), kryoptic()]) {
+    for file in files.into_iter().chain([MODULE.into(), shim(), kryoptic()]) {
         parts.extend(Hash::of(&fs::read(file).unwrap()).0);
     }
     for walk in [
