@@ -1,5 +1,6 @@
 //! Libraries that stand before a program's own by LD_PRELOAD, each a C file beside this one that
 //! says what it changes.
+#![allow(dead_code)] // Each test program uses its part.
 
 use std::{
     path::{Path, PathBuf},

@@ -4,7 +4,10 @@
 use std::{fs, path::Path, process::Command};
 
 use crate::{
-    common::stage::{Done, Stage},
+    common::{
+        kill::through,
+        stage::{Done, Stage},
+    },
     explore::in_parallel,
     hsm_faults::recorded,
     trial::{self, End, Shim},
@@ -40,7 +43,7 @@ fn a_crash_at_any_step_leaves_no_core_file() {
             let shim = Shim { fault: Some(format!("{at} once crash")), record: copy.path("calls") };
             let mut command = copy.command(side, &arguments);
             shim.in_command(&mut command);
-            let mut allowed = trial::through("prlimit", &ALLOWED, &command);
+            let mut allowed = through("prlimit", &ALLOWED, &command);
             allowed.stdin(std::process::Stdio::null());
             match trial::run(&copy, allowed, &shim.record, &context) {
                 End::Killed => assert_eq!(remove_cores(copy.dir.path()), 0, "{context}"),
