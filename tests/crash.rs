@@ -53,9 +53,9 @@ fn an_older_attempts_shares_and_package_are_refused_by_name() {
     stage.pass("tenant", "export", &["export"]);
     let staged = stage.path("tenant/outbox/.attempt-1");
     let old = stage.path("old");
-    // Killed when the share files are written, as the log is about to name them: its intent is the
-    // first line that is written.
-    assert!(stage.killed_on("tenant", &["export"], Some("tenant/log.jsonl"), "write", 2));
+    // Killed when the share files are written, as the log is about to name them: approval and
+    // intent are the lines before.
+    assert!(stage.killed_on("tenant", &["export"], Some("tenant/log.jsonl"), "write", 3));
     assert!(staged.join("shares/gus.age").exists());
     let log = fs::read_to_string(stage.path("tenant/log.jsonl")).unwrap();
     assert!(!log.contains("\"event\":\"export\""), "{log}");
