@@ -1,144 +1,117 @@
-//! How fast a log is verified, and in how much memory: `cargo bench --bench log`.
+//! What a log costs its reader, in processor time and memory: `cargo bench --bench log`. The longest
+//! of the ceremonies that are kept, and the worst that the limits let in from elsewhere.
 //!
-//! The log is a hoster's, 200,000 entries of what people and accidents add to one (notes, refusals,
-//! intents, PIN tries), on disk. It is read and replayed as the auditor does; the SHA-256 of the
-//! same lines alone, in the same run, is what no reader can do without.
+//! Each is read and replayed as the auditor does, its entries kept, in a process of its own.
 
-use std::{
-    fs::File,
-    io::{BufRead, BufReader, BufWriter, Write},
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{env, fs, path::Path, process::Command};
 
 use keyferry::{
     ceremony::Replay,
     encoding::Hash,
-    log::{self, Event},
-    phase::{Gate, Step},
-    plan::{Mode, Side},
-    room::Remark,
-    rule::Rule,
-    signature::Signed,
+    log::{self, MAX_LINE, MAX_LOG},
+    plan::Side,
 };
 
-const ENTRIES: u64 = 200_000;
-const ROUNDS: usize = 7;
+/// What says to a process which log is its own.
+const LOG: &str = "KEYFERRY_BENCH_LOG";
+/// The first entry of each, and the fields of the chain in the others.
+const INIT: &str = r#"{"ceremony":"bench","event":"init","mode":"rehearsal","plan":"0000000000000000000000000000000000000000000000000000000000000000",PREV,SEQ,"side":"hoster","signatures":[],TIME,"version":"0.1.0","waived":[]}"#;
+const TIME: &str = r#""time":"2026-11-24T00:56:45Z""#;
 
 fn main() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("log.jsonl");
-    let bytes = write_log(&path);
-    println!("{ENTRIES} entries, {} bytes, {} a line", bytes, bytes / ENTRIES);
-    let before = peak_kib();
-    let verified = fastest(|| verify(&path));
-    let after = peak_kib();
-    let hashed = fastest(|| hash_only(&path));
-    say("read and replayed", verified, bytes);
-    say("SHA-256 only", hashed, bytes);
-    println!("ratio             {:.2}", verified.as_secs_f64() / hashed.as_secs_f64());
-    println!("peak memory       {before} KiB before, {after} KiB after");
+    if let Some(log) = env::var_os(LOG) {
+        return measure(log.as_ref());
+    }
+    let kept = "tests/replayed/v1/composite-hgs/hoster/hoster.log.jsonl";
+    let kept = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(kept)).unwrap();
+    // Lines that are as long as lines can be, but for their other fields.
+    let filled = |piece: &str| piece.repeat((MAX_LINE - 300) / piece.len());
+    let escapes = r"\u0001".repeat(4096);
+    for (name, log) in [
+        ("the longest kept", kept),
+        (
+            "short entries",
+            whole(r#""attempt":1,"event":"intent",PREV,SEQ,"step":"kek-create",TIME"#),
+        ),
+        ("notes of escapes", whole(&note(&format!(r#""kind":"remark","text":"{escapes}""#)))),
+        (
+            "notes of nothing",
+            whole(&note(&format!(r#""kind":"break","stayed":[{}""]"#, filled(r#""","#)))),
+        ),
+        ("a long text", broken(&format!("\"{}\"", filled("x")))),
+        ("a text of escapes", broken(&format!("\"{}\"", filled(r"\u0001")))),
+        ("objects side by side", broken(&format!("[{}0]", filled(r#"{"":0},"#)))),
+        ("objects in each other", broken(&filled(r#"{"":"#))),
+        ("a line without an end", vec![b'['; MAX_LOG as usize]),
+    ] {
+        assert!(log.len() as u64 <= MAX_LOG, "{name}");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        fs::write(&path, log).unwrap();
+        let status = Command::new(env::current_exe().unwrap()).env(LOG, path).status();
+        assert!(status.unwrap().success(), "{name}");
+    }
 }
 
-/// The fastest of some rounds: what the machine can do when nothing disturbs it.
-fn fastest(run: impl Fn()) -> Duration {
-    let timed = |_| {
-        let start = Instant::now();
-        run();
-        start.elapsed()
-    };
-    (0..ROUNDS).map(timed).min().unwrap_or_default()
-}
-
-fn say(what: &str, time: Duration, bytes: u64) {
-    let seconds = time.as_secs_f64();
+fn measure(path: &Path) {
+    let log = fs::read(path).unwrap();
+    let (mut replay, mut entries) = (Replay::new(Side::Hoster), Vec::new());
+    let end = log::read(&log, "log", |entry| {
+        replay.take(&entry)?;
+        entries.push(entry.event);
+        Ok(())
+    });
+    let (seconds, mib) = (nanoseconds() as f64 / 1e9, peak_kib() as f64 / 1024.0);
+    let (name, count) = (path.file_name().unwrap().to_str().unwrap(), entries.len());
+    let end = end.err().and_then(|error| error.rule()).map_or("read", |rule| rule.name());
     println!(
-        "{what:<17} {:>9.0} entries/s {:>7.1} MB/s {:>6.0} ns/entry",
-        ENTRIES as f64 / seconds,
-        bytes as f64 / seconds / 1e6,
-        seconds * 1e9 / ENTRIES as f64
+        "{name:<22} {:>8} bytes {count:>6} entries  {end:<10} {seconds:>6.3} s {mib:>6.1} MiB",
+        log.len()
     );
 }
 
-fn verify(path: &Path) {
-    let mut replay = Replay::new(Side::Hoster);
-    let file = BufReader::with_capacity(1 << 16, File::open(path).unwrap());
-    let end = log::read(file, "log", |entry| replay.take(&entry)).unwrap();
-    assert_eq!(end.head.seq, ENTRIES);
-}
-
-fn hash_only(path: &Path) {
-    let mut file = BufReader::with_capacity(1 << 16, File::open(path).unwrap());
-    let (mut line, mut last) = (Vec::new(), Hash([0; 32]));
-    while file.read_until(b'\n', &mut line).unwrap() > 0 {
-        last = Hash::of(&line);
-        line.clear();
-    }
-    std::hint::black_box(last);
+/// What this process has had of a processor, by the kernel's count (its docs, sched-stats).
+fn nanoseconds() -> u64 {
+    let stat = fs::read_to_string("/proc/self/schedstat").unwrap();
+    stat.split_whitespace().next().unwrap().parse().unwrap()
 }
 
 /// The most memory that this process ever had, in KiB (proc_pid_status(5), VmHWM).
 fn peak_kib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM"));
-    let digits: String = line.unwrap_or_default().chars().filter(char::is_ascii_digit).collect();
-    digits.parse().unwrap()
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-fn write_log(path: &Path) -> u64 {
-    let mut file = BufWriter::new(File::create(path).unwrap());
-    let (mut prev, mut bytes) = (log::GENESIS.hash, 0);
-    for seq in 1..=ENTRIES {
-        let mut fields = serde_json::to_value(event(seq)).unwrap();
-        fields["prev"] = prev.to_string().into();
-        fields["seq"] = seq.into();
-        let (minute, second) = (seq / 60 % 60, seq % 60);
-        fields["time"] =
-            format!("2026-11-24T{:02}:{minute:02}:{second:02}Z", seq / 3600 % 24).into();
-        let line = format!("{fields}\n");
-        prev = Hash::of(line.as_bytes());
-        bytes += line.len() as u64;
-        file.write_all(line.as_bytes()).unwrap();
-    }
-    file.flush().unwrap();
-    bytes
+fn note(remark: &str) -> String {
+    format!(r#""event":"note",PREV,"remark":{{{remark}}},SEQ,TIME"#)
 }
 
-fn event(seq: u64) -> Event {
-    let signed =
-        |id: &str| Signed { id: id.parse().unwrap(), signature: Hash::of(&seq.to_be_bytes()) };
-    if seq == 1 {
-        return Event::Init {
-            ceremony: "bench".parse().unwrap(),
-            mode: Mode::Rehearsal,
-            side: Side::Hoster,
-            plan: Hash::of(b"a plan"),
-            way: Default::default(),
-            waived: vec![Rule::WrapOaepSha1],
-            signatures: vec![signed("ada"), signed("ben"), signed("hana"), signed("hugo")],
-            version: "0.1.0".into(),
-            superseded: None,
-            trial: None,
-        };
+/// A log with as many entries of one kind as a log can have.
+fn whole(fields: &str) -> Vec<u8> {
+    let mut log = Vec::new();
+    let mut next = entry(INIT, 1, log::GENESIS.hash);
+    for seq in 2.. {
+        if (log.len() + next.len()) as u64 > MAX_LOG {
+            break;
+        }
+        log.extend_from_slice(&next);
+        next = entry(&format!("{{{fields}}}"), seq, Hash::of(&next));
     }
-    match seq % 5 {
-        0 | 1 => Event::Note {
-            remark: Remark::Incident {
-                text: format!(
-                    "the \"spare\" card reader, no. {seq}, was taken from the safe: Zoë saw it"
-                ),
-            },
-        },
-        2 => Event::Refusal {
-            rule: Rule::ShareCommitment,
-            found: format!("a share of cyd that is not the one that was dealt ({seq})"),
-        },
-        3 => Event::Intent { step: Step::KekCreate, attempt: 1 },
-        _ => Event::Approval {
-            gate: Gate::PinTry,
-            subject: Hash::of(&seq.to_le_bytes()),
-            request: Hash::of(&seq.to_be_bytes()),
-            signatures: vec![signed("hana"), signed("hugo")],
-        },
-    }
+    log
+}
+
+/// A log whose second entry is a refusal that found this.
+fn broken(found: &str) -> Vec<u8> {
+    let init = entry(INIT, 1, log::GENESIS.hash);
+    let fields =
+        format!(r#"{{"event":"refusal","found":{found},PREV,"rule":"LOG-CHAIN",SEQ,TIME}}"#);
+    let second = entry(&fields, 2, Hash::of(&init));
+    [init, second].concat()
+}
+
+fn entry(fields: &str, seq: u64, prev: Hash) -> Vec<u8> {
+    let line = fields.replacen("PREV", &format!("\"prev\":\"{prev}\""), 1);
+    let line = line.replacen("SEQ", &format!("\"seq\":{seq}"), 1).replacen("TIME", TIME, 1);
+    format!("{line}\n").into_bytes()
 }

@@ -1,6 +1,6 @@
-//! The one door to the disk: files are read once and whole (the auditor reads logs in pieces),
-//! never through a link, never more than their kind can be; they are made new, 0600 and fsynced
-//! with their folder, and nothing is overwritten.
+//! The one door to the disk: files are read once and whole, never through a link, never more than
+//! their kind can be; they are made new, 0600 and fsynced with their folder, and nothing is
+//! overwritten.
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +21,7 @@ const MAX_FILES: usize = 4096;
 /// How the name ends under which a file is written before it gets its own.
 const DRAFT: &str = ".part";
 
-/// Opens a plain file of at most `limit` bytes, for those that are too large to be held whole.
+/// Opens a plain file of at most `limit` bytes, for those that need not be held whole.
 ///
 /// # Errors
 /// `DOCUMENT-LINK` for anything but a plain file, `DOCUMENT-SIZE` beyond the limit, and
@@ -91,43 +91,28 @@ pub fn hash_open(mut file: impl Read, path: &Path) -> Result<(Hash, u64)> {
     }
 }
 
-/// The names of a flat folder's files, each with the greatest size that `limit` gives it.
-///
-/// # Errors
-/// `DOCUMENT-SURPLUS` for a name that `limit` does not know; [`Error::Failed`] where the folder
-/// can't be read.
-pub fn list_folder(
-    folder: &Path,
-    limit: impl Fn(&str) -> Option<u64>,
-) -> Result<Vec<(String, u64)>> {
-    let mut names = Vec::new();
-    let listing = fs::read_dir(folder).map_err(|error| Error::file(folder, error))?;
-    for entry in listing {
-        let entry = entry.map_err(|error| Error::file(folder, error))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let known = limit(&name).filter(|_| names.len() < MAX_FILES);
-        let Some(limit) = known else {
-            return Err(surplus(folder, &name));
-        };
-        names.push((name, limit));
-    }
-    Ok(names)
-}
-
 /// Reads a flat folder: every file, whole, by its name; `limit` gives the greatest size per name,
 /// or refuses the name.
 ///
 /// # Errors
-/// As [`read_file`] and [`list_folder`].
+/// As [`read_file`]; `DOCUMENT-SURPLUS` for a name that `limit` does not know; [`Error::Failed`]
+/// where the folder can't be read.
 pub fn read_folder(
     folder: &Path,
     limit: impl Fn(&str) -> Option<u64>,
 ) -> Result<BTreeMap<String, Vec<u8>>> {
+    let mut limits = BTreeMap::new();
+    for entry in fs::read_dir(folder).map_err(|error| Error::file(folder, error))? {
+        let entry = entry.map_err(|error| Error::file(folder, error))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let known = limit(&name).filter(|_| limits.len() < MAX_FILES);
+        limits.insert(name.clone(), known.ok_or_else(|| surplus(folder, &name))?);
+    }
     let read = |(name, limit): (String, u64)| {
         let bytes = read_file(&folder.join(&name), limit)?;
         Ok((name, bytes))
     };
-    list_folder(folder, limit)?.into_iter().map(read).collect()
+    limits.into_iter().map(read).collect()
 }
 
 /// The names in a folder, sorted.

@@ -113,7 +113,7 @@ fn walk(root: &Path, below: &str, side: Side, files: &mut BTreeMap<String, Hash>
         if is_folder {
             walk(root, &relative, side, files)?;
         } else {
-            files.insert(relative, folder::hash_file(&path, MAX_LOG)?.0);
+            files.insert(relative, folder::hash_file(&path, MAX_LOG.max(MAX_DOCUMENT))?.0);
         }
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! The documents that crossed: every copy there is, each whole; those that count, and those that
 //! were given up.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::path::PathBuf;
 
 use super::{
     Verdict,
@@ -11,9 +11,9 @@ use super::{
 use crate::{
     Result,
     document::{
-        Body, Kind, Listed, Received, acceptance::Acceptance, challenge::Challenge,
-        closing::Closing, key_set::KeySet, keys::Keys, offer::Offer, package::Package,
-        read_without_log, receipt::Receipt, registration::Registration,
+        Body, Kind, Received, acceptance::Acceptance, challenge::Challenge, closing::Closing,
+        key_set::KeySet, keys::Keys, offer::Offer, package::Package, read, receipt::Receipt,
+        registration::Registration,
     },
     encoding::Hash,
     log::LOG_FILE,
@@ -42,7 +42,7 @@ impl<B: Body> Copies<B> {
         let mut all: Vec<Found<B>> = Vec::new();
         for place in evidence.iter().map(|one| one.places(B::KIND)) {
             for place in place? {
-                let received = read_without_log::<B>(&place.path, plan)?;
+                let received = read::<B>(&place.path, plan)?;
                 let signed = received.signatures.everyone();
                 let known = all.iter_mut().find(|found| found.received.hash == received.hash);
                 match known {
@@ -127,38 +127,25 @@ impl<B: Body> Copies<B> {
         all.find(|found| found.received.hash == hash).map(|found| &found.received)
     }
 
-    /// The logs that came with copies of them: what to call each, where it lies, and what its
-    /// document lists.
-    fn logs(&self) -> impl Iterator<Item = Travelled> {
-        self.0.iter().filter_map(|found| {
-            let files = found.received.body().files();
-            let (_, listed) = files.into_iter().find(|(name, _)| name == LOG_FILE)?;
-            Some(Travelled {
-                side: B::KIND.side(),
-                name: format!("the log that came with {}", place_of(found)),
-                path: found.places.first()?.path.join(LOG_FILE),
-                listed,
-            })
+    /// The logs that came with copies of them.
+    fn logs(&self) -> impl Iterator<Item = Travelled<'_>> {
+        let with_log = self.0.iter().filter(|found| found.received.files.contains_key(LOG_FILE));
+        with_log.map(|found| Travelled {
+            side: B::KIND.side(),
+            name: format!("the log that came with {}", place_of(found)),
+            bytes: found.received.file(LOG_FILE),
         })
-    }
-
-    /// The entries of their side's log that they name, by their numbers.
-    fn heads(&self, side: Side) -> impl Iterator<Item = u64> {
-        let headers = self.0.iter().map(|found| &found.received.document.header);
-        headers.filter(move |header| header.side == side).map(|header| header.head.seq)
     }
 }
 
 /// A log that came with a document.
-pub struct Travelled {
+pub struct Travelled<'a> {
     /// Whose it is.
     pub side: Side,
     /// What to call it.
     pub name: String,
-    /// Where it lies.
-    pub path: PathBuf,
-    /// What its document lists.
-    pub listed: Listed,
+    /// Its bytes, which its document lists.
+    pub bytes: &'a [u8],
 }
 
 fn place_of<B>(found: &Found<B>) -> String {
@@ -205,21 +192,8 @@ impl Documents {
     }
 
     /// The logs that travelled with documents.
-    pub fn travelled_logs(&self) -> impl Iterator<Item = Travelled> {
+    pub fn travelled_logs(&self) -> impl Iterator<Item = Travelled<'_>> {
         self.acceptance.logs().chain(self.closing.logs())
-    }
-
-    /// The entries of a side's log that its documents name, by their numbers.
-    pub fn heads(&self, side: Side) -> BTreeSet<u64> {
-        (self.offer.heads(side))
-            .chain(self.package.heads(side))
-            .chain(self.keys.heads(side))
-            .chain(self.challenge.heads(side))
-            .chain(self.receipt.heads(side))
-            .chain(self.registration.heads(side))
-            .chain(self.acceptance.heads(side))
-            .chain(self.closing.heads(side))
-            .collect()
     }
 
     /// Tells what was given up from what counts, and names what is not there.

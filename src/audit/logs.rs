@@ -1,28 +1,18 @@
 //! The logs of both sides: every copy there is, each a whole chain, all of one side the same.
 
-use std::{
-    io::{BufRead, BufReader, Read},
-    path::Path,
-};
+use std::{borrow::Cow, path::Path};
 
-use super::{
-    Verdict,
-    documents::Documents,
-    evidence::Evidence,
-    lockstep::{Copy, Lockstep},
-};
+use super::{Verdict, documents::Documents, evidence::Evidence};
 use crate::{
     Error, Result,
     encoding::Hash,
+    escape::escape,
     folder,
-    log::{self, Event, MAX_LINE, MAX_LOG},
+    log::{self, Event, MAX_LOG},
     plan::{Plan, Side, Way},
     rule::Rule,
     side::counterpart::{self, Verified},
 };
-
-/// How much of each copy is in memory at a time, in bytes.
-const CHUNK: usize = 1 << 16;
 
 /// The longest log of each side.
 pub struct Logs {
@@ -31,13 +21,10 @@ pub struct Logs {
 
 /// The side whose log a file is, by its first entry.
 pub fn side_of(path: &Path) -> Result<Side> {
-    let mut first = Vec::new();
-    BufReader::new(folder::open_file(path, MAX_LOG)?)
-        .take(MAX_LINE)
-        .read_until(b'\n', &mut first)
-        .map_err(|error| Error::file(path, error))?;
+    let bytes = folder::read_file(path, MAX_LOG)?;
+    let first = bytes.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
     let mut side = None;
-    log::read(first.as_slice(), &path.display().to_string(), |entry| {
+    log::read(first, &path.display().to_string(), |entry| {
         if let Event::Init { side: of, .. } = entry.event {
             side = Some(of);
         }
@@ -64,20 +51,14 @@ impl Logs {
         for side in [Side::Tenant, Side::Hoster] {
             let copies = copies(evidence, documents, side)?;
             let count = copies.len();
-            let Some(mut lockstep) = Lockstep::new(copies) else {
+            let Some(longest) = longest(&copies, side)? else {
                 if plan.way == Way::Cloud && side == Side::Hoster {
                     continue; // It takes no part.
                 }
                 verdict.missing.push(format!("the log of the {side}"));
                 continue;
             };
-            let (name, asked) = (lockstep.name(), documents.heads(side));
-            let log = BufReader::with_capacity(CHUNK, &mut lockstep);
-            let verified =
-                counterpart::verify_asked(plan, side, log, &name, |seq| asked.contains(&seq));
-            // A fork ended the reading; what reading says of that is not what happened.
-            lockstep.agree(side)?;
-            let verified = verified?;
+            let verified = counterpart::verify(plan, side, &longest.bytes, &longest.name)?;
             verdict.holds.push(format!(
                 "the log of the {side} is one chain of {} entries ({count} copies agree), each step allowed by the one before; its head is {}",
                 verified.head.seq, verified.head.hash
@@ -125,12 +106,56 @@ impl Logs {
     }
 }
 
+/// One copy of a log.
+struct Copy<'a> {
+    name: String,
+    bytes: Cow<'a, [u8]>,
+}
+
 /// Every copy there is of a side's log.
-fn copies(evidence: &[Evidence], documents: &Documents, side: Side) -> Result<Vec<Copy>> {
-    let own = evidence.iter().filter_map(Evidence::log);
-    let own = own.filter(|(of, _)| *of == side);
-    let own = own.map(|(_, path)| Copy::open(&path.display().to_string(), &path, None));
+fn copies<'a>(
+    evidence: &[Evidence],
+    documents: &'a Documents,
+    side: Side,
+) -> Result<Vec<Copy<'a>>> {
+    let own = evidence.iter().filter_map(Evidence::log).filter(|(of, _)| *of == side);
+    let own = own.map(|(_, path)| {
+        let bytes = Cow::Owned(folder::read_file(&path, MAX_LOG)?);
+        Ok(Copy { name: path.display().to_string(), bytes })
+    });
     let travelled = documents.travelled_logs().filter(|log| log.side == side);
-    let travelled = travelled.map(|log| Copy::open(&log.name, &log.path, Some(log.listed)));
+    let travelled =
+        travelled.map(|log| Ok(Copy { name: log.name, bytes: Cow::Borrowed(log.bytes) }));
     own.chain(travelled).collect()
+}
+
+/// The longest copy; every other is its beginning, or the log was forked.
+fn longest<'a, 'b>(copies: &'b [Copy<'a>], side: Side) -> Result<Option<&'b Copy<'a>>> {
+    // Of those that are as long, the first.
+    let longest = copies.iter().rev().max_by_key(|copy| copy.bytes.len());
+    let Some(longest) = longest else {
+        return Ok(None);
+    };
+    match copies.iter().find(|copy| !longest.bytes.starts_with(&copy.bytes)) {
+        Some(other) => Err(fork(longest, other, side)),
+        None => Ok(Some(longest)),
+    }
+}
+
+/// The refusal of copies that part, with the first entry that differs as each has it.
+fn fork(longest: &Copy, other: &Copy, side: Side) -> Error {
+    let pairs = longest.bytes.iter().zip(other.bytes.iter());
+    let same = &longest.bytes[..pairs.take_while(|(left, right)| left == right).count()];
+    let number = 1 + same.iter().filter(|byte| **byte == b'\n').count();
+    let start = same.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let line = |copy: &Copy| {
+        let line = copy.bytes[start..].split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let shown: String = String::from_utf8_lossy(line).chars().take(300).collect();
+        format!("{shown} in {}", copy.name)
+    };
+    Rule::LogChain.refuse(
+        escape(&format!("a fork: entry {number} is {}, and {}", line(longest), line(other))),
+        format!("one entry {number} in every copy of the {side}'s log"),
+        "somebody rewrote a log: ask both sides for their copies, and compare them with the signed heads",
+    )
 }

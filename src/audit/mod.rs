@@ -9,7 +9,6 @@ mod contents;
 mod documents;
 mod evidence;
 mod foretelling;
-mod lockstep;
 mod logs;
 mod planning;
 mod published;

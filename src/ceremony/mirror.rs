@@ -14,15 +14,11 @@ use super::{
     documents::{leave_behind, unnamed},
 };
 use crate::{
-    Error, Result, folder,
-    log::{LOG_FILE, MAX_LOG},
-    plan::PLAN_FILE,
-    rule::Rule,
+    Error, Result, folder, log::LOG_FILE, plan::PLAN_FILE, rule::Rule, target::local::MAX_REGISTRY,
 };
 
-/// The greatest size of a file that is mirrored, in bytes: a log that travelled with a document, or
-/// a registry.
-const MAX_MIRRORED: u64 = MAX_LOG;
+/// The greatest size of a file that is mirrored beside the log, in bytes: a registry.
+const MAX_MIRRORED: u64 = MAX_REGISTRY;
 
 /// Where the copy lies.
 pub struct Mirror(PathBuf);
@@ -66,9 +62,9 @@ impl Ceremony {
         };
         // A link on the medium would lead what is copied and erased below somewhere else.
         plain_below(to)?;
-        let log = folder::read_file(&self.dir.join(LOG_FILE), MAX_LOG)?;
+        let log = self.log_bytes()?;
         let copied = match to.join(LOG_FILE).exists() {
-            true => folder::read_file(&to.join(LOG_FILE), MAX_LOG)?,
+            true => folder::read_file(&to.join(LOG_FILE), MAX_MIRRORED.max(log.len() as u64))?,
             false => Vec::new(),
         };
         let Some(new) = log.strip_prefix(copied.as_slice()) else {

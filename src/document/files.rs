@@ -56,7 +56,6 @@ pub(super) fn check_files<B: Body>(
     folder: &Path,
     document: &Document<B>,
     files: &BTreeMap<String, Vec<u8>>,
-    log: Option<Listed>,
 ) -> Result<()> {
     let main = B::KIND.file();
     let (listed, seals) = (document.body.files(), document.body.seals());
@@ -66,13 +65,11 @@ pub(super) fn check_files<B: Body>(
             || listed.iter().any(|(listed, _)| listed == name)
             || seals.iter().any(|seal| seal == name)
     };
-    let mut names = files.keys().map(String::as_str).chain(log.as_ref().map(|_| LOG_FILE));
-    if let Some(surplus) = names.find(|name| !accounted(name)) {
+    if let Some(surplus) = files.keys().find(|name| !accounted(name)) {
         return Err(folder::surplus(folder, surplus));
     }
     for (name, listing) in &listed {
-        let unheld = || log.clone().filter(|_| name == LOG_FILE);
-        let found = files.get(name).map(|bytes| Listed::of(bytes)).or_else(unheld);
+        let found = files.get(name).map(|bytes| Listed::of(bytes));
         let found = found.ok_or_else(|| missing(folder, name))?;
         if found != *listing {
             return Err(Rule::DocumentHash.refuse(

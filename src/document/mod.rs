@@ -27,7 +27,7 @@ use crate::{
     log::Head,
     plan::{Id, Mode, Plan, Side, Way},
 };
-pub use reading::{Received, Released, header_of, read, read_files, read_without_log};
+pub use reading::{Received, Released, header_of, read, read_files};
 
 /// The greatest size of a document, in bytes.
 pub const MAX_DOCUMENT: u64 = 4 << 20;

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::{
-    Body, Document, FORMAT, Header, Kind, Listed,
+    Body, Document, FORMAT, Header, Kind,
     acceptance::Acceptance,
     challenge::Challenge,
     closing::Closing,
@@ -19,7 +19,6 @@ use crate::{
     Error, Result,
     encoding::Hash,
     folder,
-    log::LOG_FILE,
     plan::Plan,
     rule::Rule,
     signature::{self, Namespace, SignatureFile, Verified, signer_of},
@@ -130,37 +129,6 @@ impl<B: Body> Released<B> {
 pub fn read<B: Body>(folder: &Path, plan: &Plan) -> Result<Received<B>> {
     let main = B::KIND.file();
     let files = folder::read_folder(folder, |name| limit(name, &main, plan))?;
-    check(folder, plan, files, None)
-}
-
-/// As [`read`], but a log that travels with the document is hashed where it lies and not held: it
-/// may be large.
-///
-/// # Errors
-/// As [`read`].
-pub fn read_without_log<B: Body>(folder: &Path, plan: &Plan) -> Result<Received<B>> {
-    let main = B::KIND.file();
-    let (mut files, mut log) = (BTreeMap::new(), None);
-    for (name, limit) in folder::list_folder(folder, |name| limit(name, &main, plan))? {
-        let path = folder.join(&name);
-        if name == LOG_FILE {
-            let (hash, length) = folder::hash_file(&path, limit)?;
-            log = Some(Listed { hash, length });
-        } else {
-            files.insert(name, folder::read_file(&path, limit)?);
-        }
-    }
-    check(folder, plan, files, log)
-}
-
-/// Checks what was read of a folder, and what was found of a log that was not.
-fn check<B: Body>(
-    folder: &Path,
-    plan: &Plan,
-    files: BTreeMap<String, Vec<u8>>,
-    log: Option<Listed>,
-) -> Result<Received<B>> {
-    let main = B::KIND.file();
     let bytes = files.get(&main).ok_or_else(|| missing(folder, &main))?;
     // The kind first: another document's fields would only confuse.
     check_header(B::KIND, &header_of(bytes, &main)?, plan)?;
@@ -173,7 +141,7 @@ fn check<B: Body>(
             "ask the sender how this came about; do not go on with this document",
         )
     })?;
-    check_files(folder, &document, &files, log)?;
+    check_files(folder, &document, &files)?;
     let signatures = signature::verify(
         plan,
         B::KIND.side(),

@@ -9,27 +9,26 @@ mod record;
 
 use std::{
     fs::{File, OpenOptions},
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use crate::{Error, Result, encoding::Hash, folder, rule::Rule};
 pub use event::Event;
-use line::{Parser, format_error};
+use line::{Line, format_error};
 pub use record::{
     CloudExported, CloudFile, Fetched, KekRecord, KeyRecord, PlainImported, Share, SourceDestroyed,
 };
 
 /// The file name of the log in a ceremony folder.
 pub const LOG_FILE: &str = "log.jsonl";
-/// The greatest length of a line, in bytes.
-pub const MAX_LINE: u64 = 4 << 20;
-/// The greatest size of a log that travels with a document, in bytes.
-pub const MAX_LOG: u64 = 64 << 20;
+/// What a line is shorter than, in bytes, with its LF.
+pub const MAX_LINE: usize = 512 << 10;
+/// The greatest size of a log that comes from elsewhere, in bytes. A side's own has none.
+pub const MAX_LOG: u64 = 2 << 20;
 
 /// A place in a log: everything up to and including entry `seq`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,48 +55,42 @@ pub struct Entry {
 }
 
 /// What reading a log ended with.
-pub struct End {
+pub struct End<'a> {
     /// The last whole entry.
     pub head: Head,
     /// Bytes after the last LF: an entry that a crash cut off.
-    pub torn: Vec<u8>,
-    /// The length of the whole entries, in bytes.
-    pub length: u64,
+    pub torn: &'a [u8],
 }
 
-/// Reads and verifies a log, entry by entry, in constant memory.
+/// Reads and verifies a log, entry by entry.
 ///
 /// # Errors
 /// `LOG-FORMAT` or `LOG-CHAIN` with the line's number, and whatever `sink` says of an entry.
-pub fn read(
-    mut log: impl BufRead,
+pub fn read<'a>(
+    log: &'a [u8],
     name: &str,
     mut sink: impl FnMut(Entry) -> Result<()>,
-) -> Result<End> {
-    let mut end = End { head: GENESIS, torn: Vec::new(), length: 0 };
-    let (mut line, mut parser) = (Vec::new(), Parser::default());
-    loop {
-        line.clear();
-        let mut bounded = std::io::Read::take(&mut log, MAX_LINE);
-        bounded
-            .read_until(b'\n', &mut line)
-            .map_err(|error| Error::file(Path::new(name), error))?;
-        if line.len() as u64 == MAX_LINE {
-            return Err(format_error(
-                name,
-                end.head.seq + 1,
-                format!("more than {MAX_LINE} bytes"),
-            ));
-        }
+) -> Result<End<'a>> {
+    let mut head = GENESIS;
+    for line in log.split_inclusive(|byte| *byte == b'\n') {
+        line::require_short(line).map_err(|found| format_error(name, head.seq + 1, found))?;
         if line.last() != Some(&b'\n') {
-            end.torn = line;
-            return Ok(end);
+            return Ok(End { head, torn: line });
         }
-        let entry = parser.parse(&line, end.head, name)?;
-        end.head = entry.head;
-        end.length += line.len() as u64;
+        let entry = line::parse(line, head, name)?;
+        head = entry.head;
         sink(entry)?;
     }
+    Ok(End { head, torn: &[] })
+}
+
+/// The bytes of a side's own log, however long it has become: only what comes from elsewhere has a
+/// limit.
+///
+/// # Errors
+/// As [`folder::read_file`].
+pub fn own_bytes(path: &Path) -> Result<Vec<u8>> {
+    folder::read_file(path, u64::MAX - 1)
 }
 
 /// Now, by this machine's clock: UTC, RFC 3339, whole seconds.
@@ -154,7 +147,9 @@ impl Log {
             )
         })?;
         lock(&file, &path)?;
-        let end = read(BufReader::new(&file), &path.display().to_string(), &mut sink)?;
+        let mut bytes = Vec::new();
+        (&file).read_to_end(&mut bytes).map_err(|error| Error::file(&path, error))?;
+        let end = read(&bytes, &path.display().to_string(), &mut sink)?;
         let mut log = Log { path, file, head: end.head };
         if log.head == GENESIS {
             // A repair before `init` would be an entry that nothing may begin with.
@@ -164,8 +159,9 @@ impl Log {
             ));
         }
         if !end.torn.is_empty() {
-            log.file.set_len(end.length).map_err(|error| Error::file(&log.path, error))?;
-            let repair = Event::Repair { bytes: end.torn.len() as u64, hash: Hash::of(&end.torn) };
+            let whole = bytes.len() - end.torn.len();
+            log.file.set_len(whole as u64).map_err(|error| Error::file(&log.path, error))?;
+            let repair = Event::Repair { bytes: end.torn.len() as u64, hash: Hash::of(end.torn) };
             sink(log.append(repair)?)?;
         }
         Ok(log)
@@ -181,7 +177,14 @@ impl Log {
     /// # Errors
     /// [`Error::Failed`] where it can't be written; the log is then as it was.
     pub fn append(&mut self, event: Event) -> Result<Entry> {
-        let (line, time) = self.line(&event)?;
+        let (prev, seq) = (self.head.hash.to_string(), self.head.seq + 1);
+        let entry = Line { prev, seq, time: now(), event };
+        let line = entry.encode().map_err(|found| {
+            Error::failed(
+                format!("{}: an entry can't be written: {found}", self.path.display()),
+                "report this as a defect",
+            )
+        })?;
         let before = self.file.metadata().map_err(|error| Error::file(&self.path, error))?.len();
         let written = self.file.write_all(&line).and_then(|()| self.file.sync_all());
         if let Err(error) = written {
@@ -190,23 +193,8 @@ impl Log {
             let _ = self.file.set_len(before);
             return Err(Error::file(&self.path, error));
         }
-        self.head = Head { seq: self.head.seq + 1, hash: Hash::of(&line) };
-        Ok(Entry { head: self.head, time, event })
-    }
-
-    fn line(&self, event: &Event) -> Result<(Vec<u8>, String)> {
-        let failed = |error: serde_json::Error| Error::file(&self.path, error);
-        let time = now();
-        let mut fields = match serde_json::to_value(event).map_err(failed)? {
-            Value::Object(fields) => fields,
-            other => Map::from_iter([("event".to_owned(), other)]),
-        };
-        fields.insert("prev".into(), self.head.hash.to_string().into());
-        fields.insert("seq".into(), (self.head.seq + 1).into());
-        fields.insert("time".into(), time.clone().into());
-        let mut line = serde_json::to_vec(&fields).map_err(failed)?;
-        line.push(b'\n');
-        Ok((line, time))
+        self.head = Head { seq, hash: Hash::of(&line) };
+        Ok(Entry { head: self.head, time: entry.time, event: entry.event })
     }
 
     /// The log's bytes as they now are, for the document they travel with.
@@ -214,7 +202,7 @@ impl Log {
     /// # Errors
     /// As [`folder::read_file`].
     pub fn bytes(&self) -> Result<Vec<u8>> {
-        folder::read_file(&self.path, MAX_LOG)
+        own_bytes(&self.path)
     }
 }
 
@@ -227,7 +215,5 @@ fn lock(file: &File, path: &Path) -> Result<()> {
     })
 }
 
-#[cfg(test)]
-mod line_tests;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! The other side's log, once it is here: its chain, its steps, and the heads that its documents
 //! named.
 
-use std::{collections::BTreeMap, io::BufRead};
+use std::collections::BTreeMap;
 
 use crate::{
     Result,
@@ -20,7 +20,7 @@ pub struct Verified {
     pub state: State,
     /// Its last entry.
     pub head: Head,
-    /// The hashes of the entries that were asked for, by sequence number from 1.
+    /// The hashes of the entries, by sequence number from 1.
     heads: BTreeMap<u64, Hash>,
     /// The results of steps, what officers approved, what people noted, and what was refused or
     /// repaired, with the entry's number.
@@ -73,30 +73,12 @@ pub struct AskedAt {
 /// # Errors
 /// `LOG-…`, `PLAN-CHANGED`.
 pub fn verify(plan: &Plan, side: Side, bytes: &[u8], name: &str) -> Result<Verified> {
-    verify_asked(plan, side, bytes, name, |_| true)
-}
-
-/// As [`verify`], of a log that is read as it comes. Only the places that are asked for are kept:
-/// those that documents name, for [`Verified::contains`]. What is kept besides are the remarks,
-/// which are as many as people wrote.
-///
-/// # Errors
-/// As [`verify`].
-pub fn verify_asked(
-    plan: &Plan,
-    side: Side,
-    log: impl BufRead,
-    name: &str,
-    asked: impl Fn(u64) -> bool,
-) -> Result<Verified> {
     let mut replay = Replay::new(side);
     let (mut heads, mut remarks) = (BTreeMap::new(), Vec::new());
     let (mut asked_at, mut attested) = (BTreeMap::new(), Vec::new());
-    let end = log::read(log, name, |entry: Entry| {
+    let end = log::read(bytes, name, |entry: Entry| {
         let seq = entry.head.seq;
-        if asked(seq) {
-            heads.insert(seq, entry.head.hash);
-        }
+        heads.insert(seq, entry.head.hash);
         if matches!(entry.event, Event::Approval { .. }) {
             let (entry, attempt) = (replay.state.phase_entry.hash, replay.state.attempt);
             asked_at.insert(seq, AskedAt { entry, attempt });

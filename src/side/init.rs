@@ -8,7 +8,7 @@ use crate::{
     encoding::Hash,
     fingerprint::{self, WORDS_TYPED},
     folder,
-    log::{Event, LOG_FILE, MAX_LOG},
+    log::{self, Event, LOG_FILE},
     plan::{MAX_PLAN, PLAN_FILE, Plan, Side, Trial, Way},
     report::{Report, list},
     rule::Rule,
@@ -54,7 +54,7 @@ impl AgreedPlan {
             true => archived,
             false => folder.join(LOG_FILE),
         };
-        let bytes = folder::read_file(&path, MAX_LOG)?;
+        let bytes = log::own_bytes(&path)?;
         let log = counterpart::verify(&former, side, &bytes, &path.display().to_string())?;
         if self.plan.supersedes != Some(former.hash()) || log.state.aborted.is_none() {
             let how = match log.state.aborted {

@@ -15,6 +15,7 @@ use keyferry::{
     Result,
     audit::{self, Against, Verdict},
     encoding::Hash,
+    log::{MAX_LINE, MAX_LOG},
     rule::Rule,
 };
 
@@ -278,33 +279,53 @@ fn hostile_text_of_a_record_reaches_the_terminal_escaped_only() {
     );
 }
 
-/// The longest log that may travel, of entries that are no remarks: read in less memory than it has
-/// bytes.
+/// The longest logs that may come from elsewhere take as much memory as the formats allow; longer
+/// ones are refused by their length, but by the side that goes on with its own.
 #[test]
-fn a_long_log_is_verified_in_constant_memory() {
+fn a_log_has_limits_and_none_at_its_own_side() {
     let stage = Stage::at(Done::Init);
     let path = stage.path("hoster/log.jsonl");
-    let mut log = fs::read_to_string(&path).unwrap();
-    let mut prev = keyferry::encoding::Hash::of(log.as_bytes());
-    let (mut seq, init) = (1, log.lines().count());
-    assert_eq!(init, 1);
-    while log.len() < 60 << 20 {
-        seq += 1;
-        let line = format!(
-            "{{\"attempt\":1,\"event\":\"intent\",\"prev\":\"{prev}\",\"seq\":{seq},\"step\":\"kek-create\",\"time\":\"2026-11-24T00:56:45Z\"}}\n"
-        );
-        prev = keyferry::encoding::Hash::of(line.as_bytes());
-        log.push_str(&line);
-    }
-    fs::write(&path, log).unwrap();
-    // In KiB of address space, which the program itself and its libraries take a part of.
+    let init = fs::read_to_string(&path).unwrap();
+    assert_eq!(init.lines().count(), 1);
+    // As many entries of these fields as there is room for.
+    let filled = |room: usize, fields: &str| {
+        let (mut log, mut seq) = (String::new(), 1);
+        let mut line = init.clone();
+        while log.len() + line.len() <= room {
+            log.push_str(&line);
+            seq += 1;
+            let prev = Hash::of(line.as_bytes());
+            line = fields.replacen("PREV", &format!("\"prev\":\"{prev}\""), 1);
+            line = line.replacen("SEQ", &format!("\"seq\":{seq}"), 1);
+            line = format!("{{{line},\"time\":\"2026-11-24T00:56:45Z\"}}\n");
+        }
+        (log, seq - 1)
+    };
+    // In KiB of address space, which the program itself and its libraries take 40 MB of.
     let limited = |what: &str| {
         let program = programs::AUDIT;
-        let line = format!("ulimit -v 40000; exec {program} {what}");
+        let line = format!("ulimit -v 90000; exec {program} {what}");
         ended(Command::new("sh").args(["-c", &line]).current_dir(stage.path("")))
     };
-    let verdict = limited("verify hoster").ok();
-    assert!(verdict.contains(&format!("one chain of {seq} entries")), "{verdict}");
-    let told = limited("show hoster/log.jsonl").ok();
-    assert!(told.contains(&format!("entries:      {seq}")));
+    let intent = r#""attempt":1,"event":"intent",PREV,SEQ,"step":"kek-create""#;
+    let nothing = "\"\",".repeat((MAX_LINE - 300) / 3);
+    let note =
+        format!(r#""event":"note",PREV,"remark":{{"kind":"break","stayed":[{nothing}""]}},SEQ"#);
+    for fields in [intent, &note] {
+        let (log, entries) = filled(MAX_LOG as usize, fields);
+        fs::write(&path, log).unwrap();
+        let verdict = limited("verify hoster").ok();
+        assert!(verdict.contains(&format!("one chain of {entries} entries")));
+        let told = limited("show hoster/log.jsonl").ok();
+        assert!(told.contains(&format!("entries:      {entries}")));
+    }
+    let (longer, _) = filled(MAX_LOG as usize + 1000, intent);
+    assert!(longer.len() as u64 > MAX_LOG);
+    fs::write(&path, &longer).unwrap();
+    limited("verify hoster").refused("DOCUMENT-SIZE");
+    limited("show hoster/log.jsonl").refused("DOCUMENT-SIZE");
+    stage.hoster(&["note", "remark", "the ceremony goes on"]).ok();
+    stage.hoster(&["status"]).ok();
+    let log = fs::read_to_string(&path).unwrap();
+    assert!(log.starts_with(&longer) && log.contains("the ceremony goes on"));
 }

@@ -1,16 +1,14 @@
-//! A log, told entry by entry as it is read, in constant memory. Its chain and the order of its
-//! steps are checked on the way, and where they break the telling ends.
+//! A log, told entry by entry as it is read. Its chain and the order of its steps are checked on
+//! the way, and where they break the telling ends.
 
-use std::io::{BufReader, Read, Write};
-
-use sha2::{Digest, Sha256};
+use std::io::Write;
 
 use super::{NOT_VERIFIED, Page, Source, event::sentence, page::one_line, written};
 use crate::{
     Result,
     ceremony::Replay,
     encoding::Hash,
-    log::{self, Entry, Event, MAX_LOG},
+    log::{self, Entry, Event},
     phase::name,
     plan::Side,
     rule::Rule,
@@ -35,15 +33,15 @@ pub fn show(source: &Source, out: &mut dyn Write) -> Result<()> {
             .map_err(written)?;
         out.flush().map_err(written)?;
     }
-    let (replay, hash) = told?;
-    writeln!(out, "{}", last(&replay, hash).text()).and_then(|()| out.flush()).map_err(written)
+    writeln!(out, "{}", last(&told?, source.hash()).text())
+        .and_then(|()| out.flush())
+        .map_err(written)
 }
 
-/// Tells every entry; what they amount to, and the file's hash.
-fn tell(source: &Source, out: &mut dyn Write) -> Result<(Replayed, Hash)> {
-    let mut hashing = Hashing { file: source.open(MAX_LOG)?.take(MAX_LOG), sha: Sha256::new() };
+/// Tells every entry; what they amount to.
+fn tell(source: &Source, out: &mut dyn Write) -> Result<Replayed> {
     let mut replay: Option<Replay> = None;
-    let end = log::read(BufReader::new(&mut hashing), &source.shown(), |entry| {
+    let end = log::read(&source.bytes, &source.shown(), |entry| {
         let replay = replay.get_or_insert_with(|| Replay::new(side_of(&entry)));
         replay.take(&entry)?;
         let told = sentence(&entry.event);
@@ -58,8 +56,7 @@ fn tell(source: &Source, out: &mut dyn Write) -> Result<(Replayed, Hash)> {
             "copy it again; on its own machine the next command mends it",
         ));
     };
-    let replayed = Replayed { replay, head: end.head };
-    Ok((replayed, Hash(hashing.sha.finalize().into())))
+    Ok(Replayed { replay, head: end.head })
 }
 
 struct Replayed {
@@ -94,18 +91,4 @@ fn last(replayed: &Replayed, hash: Hash) -> Page {
         .line("The chain is whole and each step may follow the one before it; that the log was not rewritten as a whole only the heads in documents and signatures show.")
         .line("To verify: keyferry-audit verify FOLDER, where FOLDER is a side's ceremony folder or its archive");
     page
-}
-
-/// A file that is hashed as it is read.
-struct Hashing<R> {
-    file: R,
-    sha: Sha256,
-}
-
-impl<R: Read> Read for Hashing<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let count = self.file.read(buffer)?;
-        self.sha.update(&buffer[..count]);
-        Ok(count)
-    }
 }

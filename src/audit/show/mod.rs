@@ -23,6 +23,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     Error, Result,
     document::MAX_DOCUMENT,
+    log::MAX_LOG,
     target::{local::MAX_REGISTRY, metadata::MAX_METADATA},
 };
 pub use event::sentence;
@@ -43,7 +44,7 @@ const NOT_VERIFIED: &str = "This text explains; it does not verify. Only the for
 pub fn show(path: &Path, out: &mut dyn Write) -> Result<()> {
     let start = Source::peek(path)?;
     let page = match beginning(&start) {
-        Beginning::Log => return log::show(&start, out),
+        Beginning::Log => return log::show(&Source::whole(path, MAX_LOG)?, out),
         Beginning::Signature => record::signature(&start)?,
         Beginning::Registry => record::registry(&Source::whole(path, MAX_REGISTRY)?)?,
         Beginning::Xml => metadata::show(&Source::whole(path, MAX_METADATA)?)?,

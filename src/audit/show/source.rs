@@ -1,8 +1,10 @@
 //! The one file that is explained.
 
-use std::{fs::File, io::Read, path::Path};
+use std::{io::Read, path::Path};
 
-use crate::{Error, Result, encoding::Hash, escape::escape, folder, log::MAX_LOG, rule::Rule};
+use crate::{
+    Error, Result, encoding::Hash, escape::escape, folder, rule::Rule, target::local::MAX_REGISTRY,
+};
 
 /// How much of a file is looked at to see what it is, in bytes.
 const PREFIX: u64 = 64 << 10;
@@ -26,7 +28,7 @@ impl<'a> Source<'a> {
     /// `DOCUMENT-LINK`, `DOCUMENT-SIZE`; [`Error::Failed`] where it can't be read.
     pub fn peek(path: &'a Path) -> Result<Self> {
         let mut bytes = Vec::new();
-        folder::open_file(path, MAX_LOG)?
+        folder::open_file(path, MAX_REGISTRY)?
             .take(PREFIX)
             .read_to_end(&mut bytes)
             .map_err(|error| Error::file(path, error))?;
@@ -39,14 +41,6 @@ impl<'a> Source<'a> {
     /// As [`folder::read_file`].
     pub fn whole(path: &'a Path, limit: u64) -> Result<Self> {
         Ok(Source { path, bytes: folder::read_file(path, limit)? })
-    }
-
-    /// Opens it, to be read piece by piece.
-    ///
-    /// # Errors
-    /// As [`folder::open_file`].
-    pub fn open(&self, limit: u64) -> Result<File> {
-        folder::open_file(self.path, limit)
     }
 
     /// The path, for people.

@@ -22,7 +22,7 @@ use keyferry::{
         offer::Offer,
         package::Package,
         parts::{Mechanism, OaepHash, ReadBack},
-        read, read_files, read_without_log,
+        read, read_files,
         receipt::Receipt,
         registration::Registration,
     },
