@@ -6,6 +6,7 @@
 mod common;
 mod hostile;
 mod logs;
+mod texts;
 
 use std::{
     fs,
@@ -22,7 +23,7 @@ use keyferry::{audit, encoding::Hash, fingerprint};
 /// The text, or the error's.
 fn show(path: &Path) -> Result<String, keyferry::Error> {
     let mut out = Vec::new();
-    audit::show(path, &mut out).map(|()| String::from_utf8(out).unwrap())
+    audit::show(path, audit::Language::English, &mut out).map(|()| String::from_utf8(out).unwrap())
 }
 
 #[track_caller]
@@ -66,6 +67,7 @@ fn every_file_of_a_ceremony_is_explained() {
         truncated(file);
     }
     signed_by_its_own_line(&stage);
+    texts::german(&stage);
     hostile::contents(&stage);
 }
 
