@@ -185,7 +185,8 @@ impl<'a> Telling<'a> {
     pub fn rest(&self, key: &str, mark: &str) -> Vec<String> {
         let mut rest = Vec::new();
         self.tree.walk("", &mut |path, leaf| {
-            let told = self.told.contains(&std::ptr::from_ref(leaf));
+            let empty = matches!(leaf, Tree::List(_) | Tree::Fields(_));
+            let told = empty || self.told.contains(&std::ptr::from_ref(leaf));
             if !told && !self.sentences.leaves_out(key, path) {
                 rest.push(format!("{path}{mark}{}", leaf.word()));
             }
