@@ -40,7 +40,7 @@ use logs::Logs;
 pub use planning::{Checked, check_plan, new_plan};
 pub use rehearsal::rehearse_plan;
 pub use renewal::renew_plan;
-pub use show::{sentence, show};
+pub use show::{Language, Sentences, by_key, sentence, show};
 
 /// What an audit found. It exists only where nothing was found to be false.
 #[derive(Debug, Default, Serialize)]

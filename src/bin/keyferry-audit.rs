@@ -9,7 +9,7 @@ use std::{
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use keyferry::{
     Result,
-    audit::{self, Against, Reports},
+    audit::{self, Against, Language, Reports},
     encoding::Hash,
     fingerprint::{self, hash_from_paper},
     folder, manual,
@@ -34,6 +34,9 @@ enum Command {
     Show {
         /// The file
         file: PathBuf,
+        /// The language of what is said: en or de
+        #[arg(long, value_name = "LANGUAGE", default_value = "en")]
+        language: Language,
     },
     /// Say the SHA-256 of a file, for the plan's table of software, or a list that is read aloud:
     /// hex, and 32 words
@@ -121,7 +124,9 @@ fn main() -> ExitCode {
         Command::Plan(PlanCommand::Rehearse { plan, file, people, probe }) => {
             plan_rehearse(&plan, &file, &people, &probe)
         }
-        Command::Show { file } => audit::show(&file, &mut BufWriter::new(std::io::stdout().lock())),
+        Command::Show { file, language } => {
+            audit::show(&file, language, &mut BufWriter::new(std::io::stdout().lock()))
+        }
         Command::Digest { file } => digest(&file),
         Command::Verify { folders, plan, expect_plan, expect_head, json, quiet } => {
             let against = Against { plan_file: plan, plan: expect_plan, head: expect_head };

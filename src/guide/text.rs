@@ -3,45 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use toml::{Table, Value};
-
-/// A language that there are texts in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Language {
-    /// English.
-    English,
-    /// German.
-    German,
-}
-
-impl Language {
-    /// Every one of them.
-    pub const ALL: [Language; 2] = [Language::English, Language::German];
-
-    /// Its code (ISO 639-1).
-    pub fn code(self) -> &'static str {
-        match self {
-            Language::English => "en",
-            Language::German => "de",
-        }
-    }
-
-    fn source(self) -> &'static str {
-        match self {
-            Language::English => include_str!("../../templates/text/en.toml"),
-            Language::German => include_str!("../../templates/text/de.toml"),
-        }
-    }
-}
-
-impl std::str::FromStr for Language {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let found = Language::ALL.into_iter().find(|one| one.code() == text);
-        found.ok_or_else(|| "expected en or de".into())
-    }
-}
+pub use crate::audit::Language;
+use crate::audit::by_key;
 
 /// The texts of a language, by their keys.
 #[derive(Clone)]
@@ -54,10 +17,11 @@ pub struct Texts {
 impl Texts {
     /// The texts of a language. They are part of the program; a test reads every one of them.
     pub fn of(language: Language) -> Self {
-        let mut texts = BTreeMap::new();
-        let table: Table = language.source().parse().unwrap_or_default();
-        collect("", &table, &mut texts);
-        Texts { language, texts }
+        let source = match language {
+            Language::English => include_str!("../../templates/text/en.toml"),
+            Language::German => include_str!("../../templates/text/de.toml"),
+        };
+        Texts { language, texts: by_key(source) }
     }
 
     /// A text with its `{placeholders}` filled in. An unknown key stands for itself, so that
@@ -90,21 +54,5 @@ impl Texts {
     /// Every key.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.texts.keys().map(String::as_str)
-    }
-}
-
-fn collect(prefix: &str, table: &Table, texts: &mut BTreeMap<String, String>) {
-    for (key, value) in table {
-        let key = match prefix {
-            "" => key.clone(),
-            _ => format!("{prefix}.{key}"),
-        };
-        match value {
-            Value::Table(table) => collect(&key, table, texts),
-            Value::String(text) => {
-                texts.insert(key, text.clone());
-            }
-            _ => {}
-        }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Error, Result,
-    audit::sentence,
+    audit::{Sentences, sentence},
     ceremony::{ARCHIVE, Ceremony, SHARES},
     custodian::without_armour,
     document::{Kind, offer::Offer, package::Package},
@@ -128,7 +128,7 @@ fn sheet(ceremony: &Ceremony, paper: Paper, copy: u32, texts: &Texts) -> Sheet {
         paper,
         rehearsal: plan.mode == Mode::Rehearsal,
         ceremony: plan.ceremony.to_string(),
-        mode: name(&plan.mode),
+        mode: texts.get(&format!("mode.{}", name(&plan.mode)), &[]),
         side: ceremony.state.side.to_string(),
         plan: plan.hash().to_string(),
         printed: log::now(),
@@ -262,12 +262,13 @@ fn document(ceremony: &Ceremony, kind: Kind, texts: &Texts) -> Result<Made> {
 
 fn transcript(ceremony: &Ceremony, texts: &Texts) -> Result<Made> {
     let (plan, side) = (&ceremony.plan, ceremony.state.side);
+    let sentences = Sentences::of(texts.language);
     let mut entries = Vec::new();
     let bytes = ceremony.log_bytes()?;
     log::read(bytes.as_slice(), "the log", |entry: Entry| {
         // What was begun is told by its result.
         if !matches!(entry.event, Event::Intent { .. }) {
-            let said = escape(&sentence(&entry.event));
+            let said = escape(&sentence(&entry.event, &sentences)?);
             entries.push(json!({ "seq": entry.head.seq, "time": entry.time, "said": said }));
         }
         Ok(())

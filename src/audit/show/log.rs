@@ -1,52 +1,67 @@
-//! A log, told entry by entry as it is read. Its chain and the order of its steps are checked on
-//! the way, and where they break the telling ends.
+//! A log, told entry by entry as it is read, in constant memory. Its chain and the order of its
+//! steps are checked on the way, and where they break the telling ends.
 
-use std::io::Write;
+use std::io::{BufReader, Read, Write};
 
-use super::{NOT_VERIFIED, Page, Source, event::sentence, page::one_line, written};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::{Sentences, Source, sentence, write};
 use crate::{
     Result,
     ceremony::Replay,
     encoding::Hash,
-    log::{self, Entry, Event},
+    log::{self, Entry, Event, GENESIS, Head, MAX_LOG},
     phase::name,
     plan::Side,
     rule::Rule,
 };
+
+/// Whether a file is a log: its first line is an entry, and nothing comes before it.
+pub fn begins(start: &Source) -> bool {
+    let first = start.bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let genesis = format!("\"prev\":\"{}\"", GENESIS.hash);
+    let entry = first.starts_with(b"{\"")
+        && first.windows(genesis.len()).any(|part| part == genesis.as_bytes());
+    entry || start.name().ends_with(".jsonl")
+}
 
 /// Explains a log.
 ///
 /// # Errors
 /// `LOG-FORMAT`, `LOG-CHAIN`, `LOG-EVENT` at the line where it breaks, after what comes before it
 /// was told.
-pub fn show(source: &Source, out: &mut dyn Write) -> Result<()> {
-    let mut first = Page::new(
-        "This is a log: what one side of a ceremony did, each entry tied to the one before it by its hash. Times are what a machine's \
-         clock said.",
-    );
-    first.line(" entry  time                  what happened");
-    writeln!(out, "{}", first.text()).map_err(written)?;
-    let told = tell(source, out);
+pub fn show(source: &Source, texts: &Sentences, out: &mut dyn Write) -> Result<()> {
+    write(out, texts, &texts.page("log.page", json!({})))?;
+    let told = tell(source, texts, out);
     if let Err(error) = &told {
-        let line = "HERE THE RECORD BREAKS: what follows in the file is not told, and what was told may have been cut";
-        writeln!(out, "{line} ({})", error.rule().map_or("unreadable", Rule::name))
-            .map_err(written)?;
-        out.flush().map_err(written)?;
+        let rule = error.rule().map_or("unreadable", Rule::name);
+        write(out, texts, &texts.page("log.broken", json!({ "rule": rule })))?;
     }
-    writeln!(out, "{}", last(&told?, source.hash()).text())
-        .and_then(|()| out.flush())
-        .map_err(written)
+    let (replay, head, hash) = told?;
+    let facts = json!({
+        "side": replay.state.side,
+        "entries": head.seq,
+        "phase": name(&replay.state.phase),
+        "attempt": replay.state.attempt,
+        "head": head.hash.to_string(),
+        "hash": hash.to_string(),
+        "kind": "log",
+    });
+    write(out, texts, &texts.page("log.end", facts.clone()))?;
+    write(out, texts, &texts.page("page.end", facts))
 }
 
-/// Tells every entry; what they amount to.
-fn tell(source: &Source, out: &mut dyn Write) -> Result<Replayed> {
+/// Tells every entry; what they amount to, and the file's hash.
+fn tell(source: &Source, texts: &Sentences, out: &mut dyn Write) -> Result<(Replay, Head, Hash)> {
+    let mut hashing = Hashing { file: source.open(MAX_LOG)?.take(MAX_LOG), sha: Sha256::new() };
     let mut replay: Option<Replay> = None;
-    let end = log::read(&source.bytes, &source.shown(), |entry| {
+    let end = log::read(BufReader::new(&mut hashing), &source.shown(), |entry| {
         let replay = replay.get_or_insert_with(|| Replay::new(side_of(&entry)));
         replay.take(&entry)?;
-        let told = sentence(&entry.event);
-        let line = format!("{:>6}  {}  {}", entry.head.seq, entry.time, one_line(&told));
-        writeln!(out, "{line}").map_err(written)
+        let told = sentence(&entry.event, texts)?;
+        let line = format!("{:>6}  {}  {}", entry.head.seq, entry.time, texts.one_line(&told));
+        writeln!(out, "{line}").map_err(super::unwritten)
     })?;
     let Some(replay) = replay.filter(|_| end.torn.is_empty()) else {
         let line = end.head.seq + 1;
@@ -56,12 +71,7 @@ fn tell(source: &Source, out: &mut dyn Write) -> Result<Replayed> {
             "copy it again; on its own machine the next command mends it",
         ));
     };
-    Ok(Replayed { replay, head: end.head })
-}
-
-struct Replayed {
-    replay: Replay,
-    head: log::Head,
+    Ok((replay, end.head, Hash(hashing.sha.finalize().into())))
 }
 
 /// The side whose log begins with this entry; one that does not begin a log is refused by either's
@@ -73,22 +83,16 @@ fn side_of(entry: &Entry) -> Side {
     }
 }
 
-fn last(replayed: &Replayed, hash: Hash) -> Page {
-    let state = &replayed.replay.state;
-    let mut page = Page::default();
-    page.blank()
-        .value("side", format!("the {}'s log", state.side))
-        .value("entries", replayed.head.seq)
-        .value("phase", name(&state.phase))
-        .value("attempt", state.attempt)
-        .value("head", replayed.head.hash)
-        .line("    its words, to compare with the paper record:")
-        .words(&replayed.head.hash)
-        .blank()
-        .line(format!("SHA-256 of this file: {hash}"))
-        .blank()
-        .line(NOT_VERIFIED)
-        .line("The chain is whole and each step may follow the one before it; that the log was not rewritten as a whole only the heads in documents and signatures show.")
-        .line("To verify: keyferry-audit verify FOLDER, where FOLDER is a side's ceremony folder or its archive");
-    page
+/// A file that is hashed as it is read.
+struct Hashing<R> {
+    file: R,
+    sha: Sha256,
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        self.sha.update(&buffer[..count]);
+        Ok(count)
+    }
 }

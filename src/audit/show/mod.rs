@@ -1,39 +1,30 @@
 //! `show`: what one file is and says, in plain words, on any machine. It has nothing but the file,
 //! so it explains and does not verify; what an officer is about to sign is read here first. All
-//! text of the file is foreign.
+//! text of the file is foreign. What is said is in `templates/text/show.*.toml`.
 
-mod document;
-mod event;
+mod kinds;
 mod log;
-mod metadata;
-mod node;
-mod page;
-mod parts;
-mod plan;
-mod probe;
-mod record;
-mod request;
 mod source;
+mod text;
 mod tree;
 
 use std::{io::Write, path::Path};
 
-use serde::de::DeserializeOwned;
+use serde_json::json;
 
 use crate::{
     Error, Result,
     document::MAX_DOCUMENT,
-    log::MAX_LOG,
+    log::Event,
+    plan::MAX_PLAN,
+    signature::{self, MAX_SIGNATURE, Namespace},
     target::{local::MAX_REGISTRY, metadata::MAX_METADATA},
 };
-pub use event::sentence;
-use page::Page;
+use kinds::Explained;
 use source::Source;
+use text::Telling;
+pub use text::{Language, Sentences, by_key};
 use tree::Tree;
-
-/// The end of every text.
-const NOT_VERIFIED: &str = "This text explains; it does not verify. Only the form of this one file was checked: no signature, no hash of another file, \
-     no plan.";
 
 /// Explains a file.
 ///
@@ -41,119 +32,114 @@ const NOT_VERIFIED: &str = "This text explains; it does not verify. Only the for
 /// `DOCUMENT-KIND` for a file that is nothing known, `DOCUMENT-LINK`, `DOCUMENT-SIZE`, and the rule
 /// of its format where it is broken; a log that is broken is explained up to there.
 /// [`Error::Failed`] where the text can't be written.
-pub fn show(path: &Path, out: &mut dyn Write) -> Result<()> {
+pub fn show(path: &Path, language: Language, out: &mut dyn Write) -> Result<()> {
+    let texts = Sentences::of(language);
     let start = Source::peek(path)?;
-    let page = match beginning(&start) {
-        Beginning::Log => return log::show(&Source::whole(path, MAX_LOG)?, out),
-        Beginning::Signature => record::signature(&start)?,
-        Beginning::Registry => record::registry(&Source::whole(path, MAX_REGISTRY)?)?,
-        Beginning::Xml => metadata::show(&Source::whole(path, MAX_METADATA)?)?,
-        Beginning::Json => json(&Source::whole(path, MAX_DOCUMENT)?)?,
-        Beginning::Text => plan::show(path)?,
-        Beginning::Other => return Err(start.unknown("neither JSON nor text that Keyferry writes")),
+    if log::begins(&start) {
+        return log::show(&start, &texts, out);
+    }
+    let Some((limit, explain)) = explaining(&start) else {
+        return Err(start.unknown("neither JSON nor text that Keyferry writes"));
     };
-    writeln!(out, "{}", page.text()).and_then(|()| out.flush()).map_err(written)
+    let source = Source::whole(path, limit)?;
+    write(out, &texts, &page(&source, explain(&source)?, &texts))
 }
 
-/// The end of a text that could not be written.
-fn written(error: std::io::Error) -> Error {
+/// Lines of ours with foreign text in them, all escaped here.
+fn write(out: &mut dyn Write, texts: &Sentences, lines: &[String]) -> Result<()> {
+    let shown = lines.iter().try_for_each(|line| writeln!(out, "{}", texts.one_line(line)));
+    shown.and_then(|()| out.flush()).map_err(unwritten)
+}
+
+/// The error of a text that could not be written.
+fn unwritten(error: std::io::Error) -> Error {
     Error::failed(
         format!("the text could not be written: {error}"),
         "check where it goes: a full disk, or a program that has ended",
     )
 }
 
-/// What a file is by its first bytes.
-enum Beginning {
-    Log,
-    Signature,
-    Registry,
-    Json,
-    Xml,
-    Text,
-    Other,
+/// What a file is, what it says, what signing it means, and what would verify it.
+fn page(source: &Source, (key, tree): Explained, texts: &Sentences) -> Vec<String> {
+    let mut telling = Telling::new(texts, &tree);
+    let mut lines = telling.lines(&format!("{key}.page"));
+    let meaning = telling.lines(&format!("{key}.signing")).concat();
+    let rest = telling.rest(&key, ": ");
+    if !rest.is_empty() {
+        lines.extend(texts.page("page.further", json!({ "said": rest.join("\n") })));
+    }
+    let officers = match tree.field("officers") {
+        Some(Tree::List(officers)) => officers.iter().map(Tree::word).collect(),
+        _ => vec!["YOUR-ID"],
+    };
+    if let Some(namespace) = signed_as(&key) {
+        let line = |id: &&str| signature::command_line(namespace, source.path, *id);
+        let how = match (source.is_plain(), key.as_str()) {
+            (false, _) => "unfit",
+            (true, "plan") => "each-officer",
+            (true, _) => "own",
+        };
+        let facts = json!({
+            "meaning": meaning,
+            "namespace": namespace.name(),
+            "how": how,
+            "lines": officers.iter().filter(|_| how != "unfit").map(line).collect::<Vec<_>>(),
+        });
+        lines.extend(texts.page("page.signing", facts));
+    }
+    lines.extend(texts.page("page.end", json!({ "hash": source.hash(), "kind": key })));
+    lines
 }
 
-fn beginning(start: &Source) -> Beginning {
+/// What people sign such a file for, where they do.
+fn signed_as(key: &str) -> Option<Namespace> {
+    match key {
+        "plan" => Some(Namespace::Plan),
+        "request" => Some(Namespace::Approval),
+        "head" => Some(Namespace::Head),
+        "probe" => Some(Namespace::Probe),
+        _ => key.starts_with("document.").then_some(Namespace::Document),
+    }
+}
+
+/// What happened, in one line; not yet escaped. An event without a text of its own is shown by its
+/// name and fields.
+///
+/// # Errors
+/// [`Error::Failed`] where the event can't be encoded.
+pub fn sentence(event: &Event, texts: &Sentences) -> Result<String> {
+    let tree = Tree::of(event)?;
+    let key = format!("event.{}", tree.text("event").unwrap_or("none"));
+    let mut telling = Telling::new(texts, &tree);
+    let said = telling.lines(&key).concat();
+    let rest = telling.rest(&key, " ").join(", ");
+    Ok(match (said.is_empty(), rest.is_empty()) {
+        (false, true) => said,
+        (false, false) => format!("{said}; {rest}"),
+        (true, _) => format!("{}: {rest}", key.trim_start_matches("event.")),
+    })
+}
+
+/// What explains a file, by its first bytes, and how large it may be. A log is told as it is read.
+fn explaining(start: &Source) -> Option<(u64, fn(&Source) -> Result<Explained>)> {
     let (name, bytes) = (start.name(), start.bytes.as_slice());
     let has = |text: &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
-    let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    // A log's first line is an entry, and nothing comes before it.
-    let genesis = format!("\"prev\":\"{}\"", "0".repeat(64));
-    let entry = first.starts_with(b"{\"")
-        && first.windows(genesis.len()).any(|part| part == genesis.as_bytes());
-    if name.ends_with(".jsonl") || entry {
-        return Beginning::Log;
-    }
     if name.ends_with(".sig") || bytes.starts_with(b"-----BEGIN SSH SIGNATURE-----") {
-        return Beginning::Signature;
+        return Some((MAX_SIGNATURE, kinds::signature));
     }
     match bytes.trim_ascii_start().first() {
         // Only a registry may be larger than a document.
-        Some(b'{') if has("\"key_sets\"") && !has("\"header\"") => Beginning::Registry,
-        Some(b'{') => Beginning::Json,
+        Some(b'{') if has("\"key_sets\"") && !has("\"header\"") => {
+            Some((MAX_REGISTRY, kinds::registry))
+        }
+        Some(b'{') => Some((MAX_DOCUMENT, kinds::json)),
         // Only what a node publishes is XML.
-        Some(b'<') => Beginning::Xml,
-        _ if name.ends_with(".toml") || has("format = \"keyferry/1\"") => Beginning::Text,
+        Some(b'<') => Some((MAX_METADATA, kinds::metadata)),
+        _ if name.ends_with(".toml") || has("format = \"keyferry/1\"") => {
+            Some((MAX_PLAN, kinds::plan))
+        }
         // Windows saves XML with a byte order mark.
-        _ if name.ends_with(".xml") => Beginning::Xml,
-        _ => Beginning::Other,
+        _ if name.ends_with(".xml") => Some((MAX_METADATA, kinds::metadata)),
+        _ => None,
     }
-}
-
-/// A JSON file, by the names of its fields.
-fn json(source: &Source) -> Result<Page> {
-    let tree: Tree = parsed(source, "JSON")?;
-    let names = tree.names();
-    let has = |wanted: &[&str]| wanted.iter().all(|name| names.contains(name));
-    let kind = tree.field("kind").and_then(Tree::text);
-    if has(&["header", "body"]) {
-        return document::show(source, &tree);
-    }
-    if has(&["gate", "subject"]) {
-        return request::show(source);
-    }
-    if has(&["evidence", "statement"]) {
-        return node::evidence(source);
-    }
-    if has(&["nonce", "nodes"]) {
-        return node::brief(source);
-    }
-    if has(&["order", "brief"]) {
-        return node::order(source);
-    }
-    if has(&["count", "head"]) {
-        return record::head(source);
-    }
-    if kind == Some("probe") {
-        return probe::show(source);
-    }
-    if has(&["event", "prev", "seq"]) {
-        return Err(source.unknown("one entry of a log, without those before it"));
-    }
-    Err(source.unknown(&format!("a JSON file with {}", fields(&names))))
-}
-
-/// Some names, for the refusal of a file.
-fn fields(names: &[&str]) -> String {
-    let some: Vec<&str> = names.iter().take(8).copied().collect();
-    match names.len() {
-        0 => "no fields".into(),
-        1..=8 => format!("the fields {}", some.join(", ")),
-        all => format!("{all} fields: {}, …", some.join(", ")),
-    }
-}
-
-/// The file as JSON of a type.
-fn parsed<T: DeserializeOwned>(source: &Source, what: &str) -> Result<T> {
-    serde_json::from_slice(&source.bytes).map_err(|error| source.broken(what, error))
-}
-
-/// The end of a page: the file's hash, and what would verify it.
-fn end(page: &mut Page, source: &Source, verify: &str) {
-    page.blank()
-        .line(format!("SHA-256 of this file: {}", source.hash()))
-        .blank()
-        .line(NOT_VERIFIED)
-        .line(format!("To verify: {verify}"));
 }

@@ -1,20 +1,23 @@
-//! JSON as it stands in a file, names in their order and each once: what can be shown whole without
-//! knowing what it means.
+//! What a file says, as it stands there: names in their order and each once. Texts are filled from
+//! it, and it can be shown whole by who does not know what it means.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use serde::{
-    Deserialize, Deserializer,
-    de::{Error, MapAccess, SeqAccess, Visitor},
+    Deserialize, Deserializer, Serialize,
+    de::{Error as _, MapAccess, SeqAccess, Visitor},
 };
+use serde_json::Value;
 
-/// A value of a JSON file.
+use crate::{Error, Result};
+
+/// A value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tree {
-    /// A text.
-    Text(String),
-    /// `null`, `true`, `false` or an integer, as written.
-    Plain(String),
+    /// A text, an integer, `true` or `false`, as written.
+    Word(String),
+    /// `null`.
+    Nothing,
     /// An array.
     List(Vec<Tree>),
     /// An object.
@@ -22,12 +25,31 @@ pub enum Tree {
 }
 
 impl Tree {
+    /// What a value of ours says.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] where it can't be encoded.
+    pub fn of(value: &impl Serialize) -> Result<Self> {
+        let value = serde_json::to_value(value);
+        value.map(Tree::from).map_err(|error| {
+            Error::failed(format!("what is to be shown: {error}"), "report this as a defect")
+        })
+    }
+
     /// The field of this name, where it is an object that has one.
     pub fn field(&self, name: &str) -> Option<&Tree> {
         match self {
             Tree::Fields(fields) => {
                 fields.iter().find(|(of, _)| of == name).map(|(_, value)| value)
             }
+            _ => None,
+        }
+    }
+
+    /// The text of this field, where there is one.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.field(name) {
+            Some(Tree::Word(text)) => Some(text),
             _ => None,
         }
     }
@@ -40,57 +62,78 @@ impl Tree {
         }
     }
 
-    /// The text, where it is one.
-    pub fn text(&self) -> Option<&str> {
+    /// The same with one more field, which only Keyferry knows.
+    pub fn with(mut self, name: &str, value: impl Into<Tree>) -> Self {
+        if let Tree::Fields(fields) = &mut self {
+            fields.push((name.to_owned(), value.into()));
+        }
+        self
+    }
+
+    /// What is below it: fields by their names, members of a list by their numbers.
+    fn below(&self) -> Vec<(String, &Tree)> {
         match self {
-            Tree::Text(text) => Some(text),
-            _ => None,
+            Tree::List(list) => {
+                list.iter().zip(1..).map(|(value, n)| (format!("{n}"), value)).collect()
+            }
+            Tree::Fields(fields) => {
+                fields.iter().map(|(name, value)| (name.clone(), value)).collect()
+            }
+            Tree::Word(_) | Tree::Nothing => Vec::new(),
         }
     }
 
-    /// `name: value` lines, each value below what it belongs to, indented. The lines are not yet
-    /// escaped.
+    /// What a value that has none below it says, as it stands there.
+    pub fn word(&self) -> &str {
+        match self {
+            Tree::Word(word) => word,
+            Tree::Nothing => "null",
+            Tree::List(_) => "none",
+            Tree::Fields(_) => "nothing",
+        }
+    }
+
+    /// Visits every value that has none below it, with the names that lead there.
+    pub fn walk<'a>(&'a self, path: &str, visit: &mut dyn FnMut(&str, &'a Tree)) {
+        let below = self.below();
+        if below.is_empty() {
+            visit(path, self);
+        }
+        for (name, value) in below {
+            let dot = if path.is_empty() { "" } else { "." };
+            value.walk(&format!("{path}{dot}{name}"), visit);
+        }
+    }
+
+    /// `name: value` lines, each value below what it belongs to, indented. Not yet escaped.
     pub fn lines(&self, name: &str, indent: usize, lines: &mut Vec<String>) {
-        let blanks = " ".repeat(indent);
-        match self {
-            Tree::Text(text) | Tree::Plain(text) => lines.push(format!("{blanks}{name}: {text}")),
-            Tree::List(list) if list.is_empty() => lines.push(format!("{blanks}{name}: none")),
-            Tree::Fields(fields) if fields.is_empty() => {
-                lines.push(format!("{blanks}{name}: nothing"))
-            }
-            Tree::List(list) => {
-                lines.push(format!("{blanks}{name}:"));
-                for (value, number) in list.iter().zip(1..) {
-                    value.lines(&format!("{number}"), indent + 2, lines);
-                }
-            }
-            Tree::Fields(fields) => {
-                lines.push(format!("{blanks}{name}:"));
-                for (name, value) in fields {
-                    value.lines(name, indent + 2, lines);
-                }
-            }
+        let (blanks, below) = (" ".repeat(indent), self.below());
+        match below.is_empty() {
+            true => lines.push(format!("{blanks}{name}: {}", self.word())),
+            false => lines.push(format!("{blanks}{name}:")),
+        }
+        for (name, value) in below {
+            value.lines(&name, indent + 2, lines);
         }
     }
+}
 
-    /// `name value` pairs in one line, the names of what they belong to before theirs. Not yet
-    /// escaped.
-    pub fn pairs(&self, name: &str, pairs: &mut Vec<String>) {
-        match self {
-            Tree::Text(text) | Tree::Plain(text) => pairs.push(format!("{name} {text}")),
-            Tree::List(list) => {
-                (list.iter().zip(1..))
-                    .for_each(|(value, number)| value.pairs(&format!("{name}.{number}"), pairs));
-            }
-            Tree::Fields(fields) => {
-                (fields.iter()).for_each(|(of, value)| value.pairs(&format!("{name}.{of}"), pairs));
-            }
+impl From<Value> for Tree {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Null => Tree::Nothing,
+            Value::String(text) => Tree::Word(text),
+            Value::Array(list) => Tree::List(list.into_iter().map(Tree::from).collect()),
+            Value::Object(fields) => Tree::Fields(
+                fields.into_iter().map(|(name, value)| (name, Tree::from(value))).collect(),
+            ),
+            plain => Tree::Word(plain.to_string()),
         }
     }
 }
 
 impl<'de> Deserialize<'de> for Tree {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         deserializer.deserialize_any(Reader)
     }
 }
@@ -104,34 +147,34 @@ impl<'de> Visitor<'de> for Reader {
         f.write_str("a text, an integer, true, false, null, an array or an object")
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Tree, E> {
-        Ok(Tree::Text(text.to_owned()))
+    fn visit_str<E>(self, text: &str) -> std::result::Result<Tree, E> {
+        Ok(Tree::Word(text.to_owned()))
     }
 
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Tree, E> {
-        Ok(Tree::Plain(value.to_string()))
+    fn visit_bool<E>(self, value: bool) -> std::result::Result<Tree, E> {
+        Ok(Tree::Word(value.to_string()))
     }
 
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Tree, E> {
-        Ok(Tree::Plain(number.to_string()))
+    fn visit_u64<E>(self, number: u64) -> std::result::Result<Tree, E> {
+        Ok(Tree::Word(number.to_string()))
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Tree, E> {
-        Ok(Tree::Plain("null".into()))
+    fn visit_unit<E>(self) -> std::result::Result<Tree, E> {
+        Ok(Tree::Nothing)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Tree, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<Tree, A::Error> {
         let mut list = Vec::new();
-        while let Some(value) = access.next_element()? {
+        while let Some(value) = seq.next_element()? {
             list.push(value);
         }
         Ok(Tree::List(list))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Tree, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Tree, A::Error> {
         let mut fields: Vec<(String, Tree)> = Vec::new();
-        let mut names = std::collections::HashSet::new();
-        while let Some((name, value)) = access.next_entry::<String, Tree>()? {
+        let mut names = HashSet::new();
+        while let Some((name, value)) = map.next_entry::<String, Tree>()? {
             // Two readers could take two different ones for it.
             if !names.insert(name.clone()) {
                 return Err(A::Error::custom(format!("the field {name:?} stands twice")));

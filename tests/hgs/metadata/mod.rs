@@ -231,7 +231,7 @@ fn show(name: &str, bytes: &[u8]) -> Result<String, Error> {
     let path = folder.path().join(name);
     std::fs::write(&path, bytes).unwrap();
     let mut out = Vec::new();
-    audit::show(&path, &mut out).map(|()| String::from_utf8(out).unwrap())
+    audit::show(&path, audit::Language::English, &mut out).map(|()| String::from_utf8(out).unwrap())
 }
 
 #[test]

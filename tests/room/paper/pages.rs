@@ -247,6 +247,15 @@ fn every_page_is_whole_and_its_codes_are_read_from_paper() {
         assert!(page.text().contains(head["head"].as_str().unwrap()));
         let bytes = fs::read(stage.path(&format!("{side}/archive/head.json"))).unwrap();
         assert!(files_of(&page.codes()).contains(&("head.json".to_owned(), bytes)));
+        let german = ["--json", "print", "transcript", "--language", "de"];
+        let german: serde_json::Value =
+            serde_json::from_str(&stage.side(side, &german).ok()).unwrap();
+        let german = fs::read_to_string(stage.path("").join(german["page"].as_str().unwrap()));
+        let german = german.unwrap();
+        assert!(german.contains("die Zeremonie wurde auf dieser Seite abgeschlossen"), "{german}");
+        for english in ["released by", " were ", "signed the ", " began ", "rehearsal<"] {
+            assert!(!german.contains(english), "{english} in {german}");
+        }
     }
     // Every copy has its number, in the record too, and the record holds.
     let log = fs::read_to_string(stage.path("tenant/log.jsonl")).unwrap();

@@ -34,7 +34,7 @@ pub fn contents(stage: &Stage) {
 /// line of its own.
 fn harmless(path: &Path) -> String {
     let mut out = Vec::new();
-    let error = audit::show(path, &mut out).err();
+    let error = audit::show(path, audit::Language::English, &mut out).err();
     let mut text = String::from_utf8(out).unwrap();
     let said = error.map(|error| error.to_string()).unwrap_or_default();
     text.push_str(&said);
@@ -173,7 +173,11 @@ fn damaged(file: &Path) {
     for bytes in [zeros, [whole.as_slice(), &whole].concat()] {
         fs::write(&path, bytes).unwrap();
         harmless(&path);
-        assert!(audit::show(&path, &mut Vec::new()).is_err(), "{}", file.display());
+        assert!(
+            audit::show(&path, audit::Language::English, &mut Vec::new()).is_err(),
+            "{}",
+            file.display()
+        );
     }
     for n in 0..100 {
         let mut flipped = whole.clone();
@@ -214,7 +218,7 @@ fn doubled(stage: &Stage) {
         let text = fs::read_to_string(stage.path(name)).unwrap();
         let path = stage.path("doubled.json");
         fs::write(&path, text.replacen(field, &format!("{field}, {field}"), 1)).unwrap();
-        let error = audit::show(&path, &mut Vec::new()).unwrap_err();
+        let error = audit::show(&path, audit::Language::English, &mut Vec::new()).unwrap_err();
         says(&error.to_string(), &["DOCUMENT-FORMAT"]);
     }
 }

@@ -3,6 +3,7 @@
 
 mod hostile;
 mod logs;
+mod texts;
 
 use std::{
     fs,
@@ -19,7 +20,7 @@ use keyferry::{audit, encoding::Hash, fingerprint};
 /// The text, or the error's.
 fn show(path: &Path) -> Result<String, keyferry::Error> {
     let mut out = Vec::new();
-    audit::show(path, &mut out).map(|()| String::from_utf8(out).unwrap())
+    audit::show(path, audit::Language::English, &mut out).map(|()| String::from_utf8(out).unwrap())
 }
 
 #[track_caller]
@@ -63,6 +64,7 @@ fn every_file_of_a_ceremony_is_explained() {
         truncated(file);
     }
     signed_by_its_own_line(&stage);
+    texts::german(&stage);
     hostile::contents(&stage);
 }
 
