@@ -2,8 +2,8 @@
  *
  * OpenSSL 3.0 looks for primes as FIPS 186-4, B.3.6, has it, with a greatest common divisor in constant time for each candidate; its older
  * search tries each prime 64 times. That is a third to half a second for RSA-2048, of which a ceremony makes a dozen, and the tests tens of
- * thousands of ceremonies. This takes SoftHSM's call, and sieves from a random number on. The token and all else is as it is; the rehearsals
- * go without. */
+ * thousands of ceremonies. This takes SoftHSM's call, and sieves from a random number on. The token and all else is as it is; rehearsals
+ * go without, but for those of tests/golden. */
 #include <openssl/bn.h>
 #include <openssl/rsa.h>
 #include <string.h>
