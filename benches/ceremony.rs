@@ -20,12 +20,12 @@ use common::{
     stage::{Done, Setting, Stage},
     walk::ASKS,
 };
-use keyferry::{
-    audit::{self, Against},
+use custody::share::{Quorum, Secret, deal};
+use record::{
     encoding::{Fixed, Hash},
     log::{Event, Log},
     rule::Rule,
-    share::{Quorum, Secret, deal},
+    verify::{self, Against},
 };
 
 fn main() {
@@ -127,7 +127,7 @@ fn ceremony(keys: usize) -> BTreeMap<String, Took> {
     });
     let begun = Instant::now();
     let folders = [stage.path("tenant"), stage.path("hoster")];
-    audit::verify(&folders, &Against::default()).unwrap();
+    verify::verify(&folders, &Against::default()).unwrap();
     let audit = begun.elapsed();
     println!("\n### {keys} keys\n");
     println!(
@@ -284,7 +284,7 @@ fn shares() {
             for share in shares.iter().take(threshold.into()) {
                 let record = share.record();
                 quorum
-                    .present(keyferry::share::Share::from_record(record.as_slice()).unwrap())
+                    .present(custody::share::Share::from_record(record.as_slice()).unwrap())
                     .unwrap();
             }
             drop(quorum.recombine().unwrap());

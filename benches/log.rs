@@ -5,11 +5,11 @@
 
 use std::{env, fs, path::Path, process::Command};
 
-use keyferry::{
-    ceremony::Replay,
+use record::{
     encoding::Hash,
+    flow::replay::Replay,
     log::{self, MAX_LINE, MAX_LOG},
-    plan::Side,
+    terms::Side,
 };
 
 /// What says to a process which log is its own.

@@ -4,23 +4,26 @@
 
 use std::{cell::RefCell, collections::BTreeMap, fs, path::Path, sync::OnceLock};
 
-use keyferry::{
-    Result, attestation, audit, custodian,
+use custody::{
+    codes::{frames, lines},
+    custodian,
+    share::Share,
+};
+use hsm::wrapped_key::WrappedKey;
+use record::{
+    Result, attestation,
     document::{
         self, Body, acceptance::Acceptance, challenge::Challenge, closing::Closing, keys::Keys,
         offer::Offer, package::Package, receipt::Receipt, registration::Registration,
     },
     encoding::Hash,
     log,
-    node::NodeEvidence,
-    paper::{frames, lines},
-    plan::{KeyType, Plan, Side, Usage},
+    plan::Plan,
     probe::Probe,
-    share::Share,
+    service::{NodeEvidence, local::Registry, metadata::Metadata},
     signature::{self, Namespace, SignatureFile},
     spki,
-    target::{local::Registry, metadata::Metadata},
-    wrapped_key::WrappedKey,
+    terms::{KeyType, Side, Usage},
 };
 
 /// A parser, and the seed of its own that it takes.
@@ -95,7 +98,7 @@ pub static PARSERS: [Parser; 25] = [
     }),
     parser("public-key", "spki", |bytes| {
         let key = spki::PublicKey::parse(bytes);
-        key.map(drop).map_err(|found| keyferry::Error::failed(found, ""))
+        key.map(drop).map_err(|found| record::Error::failed(found, ""))
     }),
     parser("signature", "ceremony.toml.ada.sig", |bytes| {
         let plan = plan("plan");
@@ -128,7 +131,9 @@ pub static PARSERS: [Parser; 25] = [
         Registry::parse(Path::new("registry.json"), bytes).map(drop)
     }),
     parser("show", "request.json", |bytes| {
-        in_a_file("any", bytes, |path| audit::show(path, &mut Vec::new()))
+        in_a_file("any", bytes, |path| {
+            record::show::show(path, record::show::Language::English, &mut Vec::new())
+        })
     }),
 ];
 

@@ -1,20 +1,24 @@
 //! The auditor's program, which officers use for plans too: parse, wire, exit code.
 
+#![forbid(unsafe_code)]
+
 use std::{
     io::BufWriter,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
+use authoring::Reports;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use keyferry::{
+use record::{
     Result,
-    audit::{self, Against, Language, Reports},
     encoding::Hash,
     fingerprint::{self, hash_from_paper},
-    folder, manual,
-    terminal::{fail, give, tell},
+    folder,
+    show::{self, Language},
+    verify::{self, Against},
 };
+use terminal::{fail, give, manual, tell};
 
 /// Write and check plans, and verify what a ceremony left behind; needs no HSM and no share
 #[derive(Parser)]
@@ -125,12 +129,12 @@ fn main() -> ExitCode {
             plan_rehearse(&plan, &file, &people, &probe)
         }
         Command::Show { file, language } => {
-            audit::show(&file, language, &mut BufWriter::new(std::io::stdout().lock()))
+            show::show(&file, language, &mut BufWriter::new(std::io::stdout().lock()))
         }
         Command::Digest { file } => digest(&file),
         Command::Verify { folders, plan, expect_plan, expect_head, json, quiet } => {
             let against = Against { plan_file: plan, plan: expect_plan, head: expect_head };
-            match audit::verify(&folders, &against) {
+            match verify::verify(&folders, &against) {
                 Err(error) if quiet => return ExitCode::from(error.exit_code()),
                 verdict => verdict.and_then(|verdict| match (quiet, json) {
                     (true, _) => Ok(()),
@@ -153,7 +157,7 @@ fn digest(file: &Path) -> Result<()> {
 }
 
 fn plan_new(file: &Path, probes: &[PathBuf]) -> Result<()> {
-    audit::new_plan(file, Reports::read(probes)?.both()?.as_ref())?;
+    authoring::new_plan(file, Reports::read(probes)?.both()?.as_ref())?;
     give(&file.display().to_string())?;
     tell(&format!(
         "next: fill in every REPLACE-, then keyferry-audit plan check {}",
@@ -163,7 +167,7 @@ fn plan_new(file: &Path, probes: &[PathBuf]) -> Result<()> {
 }
 
 fn plan_renew(from: &Path, file: &Path) -> Result<()> {
-    for line in audit::renew_plan(from, file)? {
+    for line in authoring::renew_plan(from, file)? {
         give(&line)?;
     }
     tell(&format!(
@@ -174,7 +178,7 @@ fn plan_renew(from: &Path, file: &Path) -> Result<()> {
 }
 
 fn plan_check(file: &Path, probes: &[PathBuf], json: bool) -> Result<()> {
-    let checked = audit::check_plan(file, &Reports::read(probes)?)?;
+    let checked = authoring::check_plan(file, &Reports::read(probes)?)?;
     match json {
         true => give(&checked.json().to_string())?,
         false => give(&checked.text)?,
@@ -186,7 +190,7 @@ fn plan_check(file: &Path, probes: &[PathBuf], json: bool) -> Result<()> {
 
 fn plan_rehearse(plan: &Path, file: &Path, people: &Path, probes: &[PathBuf]) -> Result<()> {
     let probes = Reports::read(probes)?.both()?;
-    for line in audit::rehearse_plan(plan, file, people, probes.as_ref())? {
+    for line in authoring::rehearse_plan(plan, file, people, probes.as_ref())? {
         give(&line)?;
     }
     tell(&format!(

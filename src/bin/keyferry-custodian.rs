@@ -1,5 +1,7 @@
 //! The custodians' program: parse, wire, exit code.
 
+#![forbid(unsafe_code)]
+
 use std::{
     io::{IsTerminal, Write},
     path::{Path, PathBuf},
@@ -7,16 +9,15 @@ use std::{
 };
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use keyferry::{
-    Error, Result,
+use custody::{
+    codes::{lines, scan},
     custodian::{new_identity, open_share, with_armour},
-    fingerprint, folder, hardening, manual,
-    paper::{identity, lines, look::Look, scan},
-    plan::Mode,
-    rule::Rule,
-    share::{MAX_SHARE_FILE, Share},
-    terminal::{Asker, fail, give},
+    share::Share,
 };
+use desk::{identity, look::Look};
+use machine::hardening;
+use record::{Error, Result, fingerprint, folder, rule::Rule, share::MAX_SHARE_FILE, terms::Mode};
+use terminal::{Asker, fail, give, manual};
 use zeroize::Zeroizing;
 
 /// The least length of a passphrase, in characters.

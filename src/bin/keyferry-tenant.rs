@@ -1,15 +1,10 @@
 //! The tenant's program: parse, wire, exit code.
 
+#![forbid(unsafe_code)]
+
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use keyferry::{
-    Result,
-    fingerprint::{self, WORDS_TYPED},
-    phase::Step,
-    plan::{CloudFormat, Id, Side},
-    program::{Common, Heard, Sessions, Shared, file_of, words_heard},
-    share::CODE_WORDS,
+use ceremony::{
     side::{
         archive,
         token::{TokenChoice, with_officer},
@@ -17,6 +12,14 @@ use keyferry::{
     tenant::{
         accept, born, cloud, export, keys, metadata::Asked, offer, receipt, shares, source, trust,
     },
+};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use program::{Common, Heard, Sessions, Shared, file_of, words_heard};
+use record::{
+    Result,
+    fingerprint::{self, WORDS_TYPED},
+    share::CODE_WORDS,
+    terms::{CloudFormat, Id, Side, Step},
 };
 
 /// The tenant's side of a key ceremony: its keys leave its HSM wrapped for the hoster's, sealed
@@ -177,11 +180,11 @@ fn of_cloud(text: &str) -> std::result::Result<CloudFormat, String> {
 }
 
 fn command() -> clap::Command {
-    keyferry::manual::with_examples(Cli::command())
+    terminal::manual::with_examples(Cli::command())
 }
 
 fn main() -> ExitCode {
-    keyferry::hardening::forbid_dumps();
+    machine::hardening::forbid_dumps();
     match Cli::from_arg_matches(&command().get_matches()) {
         Ok(cli) => run(cli),
         Err(error) => error.exit(),
@@ -202,7 +205,7 @@ fn again(arguments: &[OsString]) -> ExitCode {
 
 fn run(Cli { common, command }: Cli) -> ExitCode {
     let side = Side::Tenant;
-    let words_of = |ceremony: &keyferry::ceremony::Ceremony,
+    let words_of = |ceremony: &ceremony::Ceremony,
                     asker: &_,
                     file: &Option<PathBuf>,
                     prompt: &str,

@@ -3,28 +3,28 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Begun, Ceremony, EVIDENCE, REGISTER};
-use crate::{
+use crate::{Begun, Ceremony};
+use record::layout::{EVIDENCE, REGISTER};
+use record::{
     Result,
-    approval::APPROVALS,
     document::{
-        Body, Document, Header, Kind, MAX_DOCUMENT, Received, Released, challenge::Challenge,
-        header_of, key_set::KeySet, package::Package, read,
+        Body, Document, Header, MAX_DOCUMENT, Received, Released, challenge::Challenge, header_of,
+        package::Package, read,
     },
     encoding::Hash,
+    flow::{Made, State},
     folder,
+    layout::{APPROVALS, SHARES, archive_name, attempt_folder},
     log::Event,
-    phase::{Made, State},
-    plan::{Side, Way},
+    proof::key_set::KeySet,
     rule::Rule,
+    terms::{Kind, Side, Way},
 };
 
 /// The folder of documents of this side.
 pub(super) const OUTBOX: &str = "outbox";
 /// The folder of documents of the other side.
 pub(super) const INBOX: &str = "inbox";
-/// The folder of share files, in the outbox.
-pub const SHARES: &str = "shares";
 
 impl Ceremony {
     /// Where a document of this side lies.
@@ -305,22 +305,6 @@ impl Ceremony {
 /// Where the files of an export for a cloud service lie, in the outbox.
 fn cloud_folder(export: u32) -> String {
     format!("cloud-{export}")
-}
-
-/// Where the documents of attempts that were given up lie, in outbox or inbox.
-pub fn attempt_folder(attempt: u32) -> String {
-    format!("attempt-{attempt}")
-}
-
-/// The folder that `close` makes.
-pub const ARCHIVE: &str = "archive";
-
-/// The folder of an archive: a later close, after the service has changed, makes another one.
-pub fn archive_name(closes: u32) -> String {
-    match closes {
-        0 | 1 => ARCHIVE.to_owned(),
-        later => format!("{ARCHIVE}-{later}"),
-    }
 }
 
 /// Where documents would lie that the log does not name, and an archive: only a mirror that was cut

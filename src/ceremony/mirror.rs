@@ -9,12 +9,12 @@ use std::{
 
 use rustix::fs::OFlags;
 
-use super::{
+use crate::{
     Ceremony,
     documents::{leave_behind, unnamed},
 };
-use crate::{
-    Error, Result, folder, log::LOG_FILE, plan::PLAN_FILE, rule::Rule, target::local::MAX_REGISTRY,
+use record::{
+    Error, Result, folder, log::LOG_FILE, plan::PLAN_FILE, rule::Rule, service::local::MAX_REGISTRY,
 };
 
 /// The greatest size of a file that is mirrored beside the log, in bytes: a registry.

@@ -3,21 +3,17 @@
 
 use std::path::PathBuf;
 
-use super::Ceremony;
-use crate::{
+use crate::Ceremony;
+use record::{
     Result,
     encoding::Hash,
     folder,
+    layout::{EVIDENCE, REGISTER},
     log::Event,
-    node::{BRIEF_FILE, Brief, MAX_BRIEF, MAX_EVIDENCE, NodeEvidence},
-    plan::{Id, Stage},
     rule::Rule,
+    service::{BRIEF_FILE, Brief, MAX_BRIEF, MAX_EVIDENCE, NodeEvidence},
+    terms::{Id, Stage},
 };
-
-/// The folder that is copied to every node.
-pub const REGISTER: &str = "register";
-/// The folder of evidence, byte for byte as it came.
-pub const EVIDENCE: &str = "evidence";
 
 /// The name under which a node's evidence is kept.
 pub fn kept_as(node: &Id, stage: Stage, evidence: Hash) -> String {

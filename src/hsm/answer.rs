@@ -5,7 +5,7 @@ use cryptoki_sys::{CK_RV, CK_ULONG, CKR_OK};
 
 use zeroize::Zeroizing;
 
-use crate::{Error, Result};
+use record::{Error, Result};
 
 /// A successful return code, or what the module answered to which function.
 pub(super) fn check(function: &str, rv: CK_RV) -> Result<()> {

@@ -5,7 +5,7 @@ use std::fmt;
 use cryptoki_sys::*;
 use data_encoding::HEXLOWER;
 
-use crate::document::parts::ReadBack;
+use record::terms::ReadBack;
 
 /// What one attribute holds (PKCS#11 v3.1, 4.1.2).
 #[derive(Clone, PartialEq, Eq)]

@@ -4,20 +4,20 @@
 use cryptoki::session::Session;
 use cryptoki_sys::*;
 
-use super::attribute::{bytes, flag};
-use super::certificate::certificate_object;
-use super::import::imported_key;
-use super::object::public_usage;
-use super::public_key::generation;
-use super::raw::Object;
-use super::target::public_usages;
-use super::unwrap::endings;
-use super::{Hsm, ImportKey, Imported, Inventory, Target};
-use crate::encoding::CkaId;
-use crate::plan::{KeyType, Usage};
-use crate::rule::Rule;
-use crate::spki::TargetCertificate;
-use crate::{Error, Result};
+use crate::attribute::{bytes, flag};
+use crate::certificate::certificate_object;
+use crate::import::imported_key;
+use crate::object::public_usage;
+use crate::public_key::generation;
+use crate::raw::Object;
+use crate::target::public_usages;
+use crate::unwrap::endings;
+use crate::{Hsm, ImportKey, Imported, Inventory, Target};
+use record::encoding::CkaId;
+use record::rule::Rule;
+use record::spki::TargetCertificate;
+use record::terms::{KeyType, Usage};
+use record::{Error, Result};
 
 /// A target key that is to be born.
 #[derive(Debug, Clone, Copy)]

@@ -13,24 +13,24 @@ use cryptoki_sys::*;
 use rsa::pkcs8::{DecodePublicKey, EncodePrivateKey};
 use zeroize::Zeroizing;
 
-use super::Hsm;
-use super::attribute::{Attribute, bytes, flag};
-use super::import::imported_key;
-use super::kek::{Kek, KekSpec};
-use super::mechanism::{
+use crate::Hsm;
+use crate::attribute::{Attribute, bytes, flag};
+use crate::import::imported_key;
+use crate::kek::{Kek, KekSpec};
+use crate::mechanism::{
     THROWAWAY, THROWAWAY_BITS, Way, hash_refusal, other, software_key, software_public,
     wrapping_public,
 };
-use super::parallel::meanwhile;
-use super::public_key::PublicKey;
-use super::raw::Object;
-use super::target::TargetSpec;
-use crate::document::parts::{KwpFlavour, Mechanism, OaepHash, Observed};
-use crate::plan::{KeyType, Usage};
-use crate::rule::Rule;
-use crate::spki;
+use crate::parallel::meanwhile;
+use crate::public_key::PublicKey;
+use crate::raw::Object;
+use crate::target::TargetSpec;
 use crate::wrapped_key::{self, WrappedKey};
-use crate::{Error, Result};
+use record::rule::Rule;
+use record::spki;
+use record::terms::{KeyType, Usage};
+use record::terms::{KwpFlavour, Mechanism, OaepHash, Observed};
+use record::{Error, Result};
 
 const LABEL: &str = "keyferry throwaway";
 /// Throwaway keys until one shows the flavour of the key wrap: about one in four does not.
@@ -125,7 +125,7 @@ impl Hsm<'_> {
     ///
     /// # Errors
     /// `WRAP-CANARY` where it opens to another key, and as [`Hsm::wrap_canary`];
-    /// [`crate::Error::Hsm`] where the token does not open it.
+    /// [`record::Error::Hsm`] where the token does not open it.
     pub fn kek_canary(
         &self,
         kek: &Kek,

@@ -5,13 +5,13 @@ use cryptoki_sys::*;
 use x509_cert::Certificate;
 use x509_cert::der::{Decode, Encode};
 
-use super::Hsm;
-use super::attribute::{Attribute, bytes, flag, number};
-use super::inventory::Inventory;
-use super::raw::Object;
-use super::read::MOST_CERTIFICATE;
-use crate::Result;
-use crate::rule::Rule;
+use crate::Hsm;
+use crate::attribute::{Attribute, bytes, flag, number};
+use crate::inventory::Inventory;
+use crate::raw::Object;
+use crate::read::MOST_CERTIFICATE;
+use record::Result;
+use record::rule::Rule;
 
 /// The certificate object: public, never changed.
 pub(super) fn certificate_object(id: &[u8], label: &str, der: &[u8]) -> Result<Vec<Attribute>> {
@@ -46,7 +46,7 @@ impl Hsm<'_> {
     ///
     /// # Errors
     /// `TARGET-CERTIFICATE` where this is none, where the key has no CKA_ID, or where the token
-    /// does not hold what it was given; [`crate::Error::Hsm`] where the token fails.
+    /// does not hold what it was given; [`record::Error::Hsm`] where the token fails.
     pub fn certificate_store(&self, id: &[u8], label: &str, der: &[u8]) -> Result<()> {
         let template = certificate_object(id, label, der)?;
         let other = |found: &str| {
@@ -69,7 +69,7 @@ impl Hsm<'_> {
     /// The certificate beside the key of this id, if there is one.
     ///
     /// # Errors
-    /// `TARGET-AMBIGUOUS` where there are several; [`crate::Error::Hsm`] where the token fails.
+    /// `TARGET-AMBIGUOUS` where there are several; [`record::Error::Hsm`] where the token fails.
     pub fn certificate_find(&self, inventory: &Inventory, id: &[u8]) -> Result<Option<Vec<u8>>> {
         if id.is_empty() {
             // Every certificate without CKA_ID would fit.

@@ -2,8 +2,8 @@
 
 use cryptoki_sys::*;
 
-use super::{Hsm, Inventory, attribute::bytes, object::of_class, public_key::PublicKey};
-use crate::{
+use crate::{Hsm, Inventory, attribute::bytes, object::of_class, public_key::PublicKey};
+use record::{
     Result,
     encoding::{CkaId, Hash},
     rule::Rule,
@@ -15,7 +15,7 @@ impl Hsm<'_> {
     ///
     /// # Errors
     /// `KEK-KEY` where the id is another key's, and then nothing is destroyed; `KEK-GONE` where
-    /// something is left; [`crate::Error::Hsm`] where the token cannot be searched.
+    /// something is left; [`record::Error::Hsm`] where the token cannot be searched.
     pub fn kek_destroy(&self, id: CkaId, fingerprint: Hash) -> Result<()> {
         let session = self.session()?;
         for class in [CKO_PRIVATE_KEY, CKO_PUBLIC_KEY] {
@@ -39,7 +39,7 @@ impl Hsm<'_> {
     /// Destroys whatever has the CKA_ID of a KEK that no record names, and looks that it is gone.
     ///
     /// # Errors
-    /// `KEK-GONE` where something is left; [`crate::Error::Hsm`] where the token cannot be
+    /// `KEK-GONE` where something is left; [`record::Error::Hsm`] where the token cannot be
     /// searched.
     pub fn kek_clear(&self, id: CkaId) -> Result<()> {
         self.erase(&id.0, Rule::KekGone)
@@ -48,7 +48,7 @@ impl Hsm<'_> {
     /// Whether any object has this id, looked for in a new session.
     ///
     /// # Errors
-    /// [`crate::Error::Hsm`] where the token cannot be searched.
+    /// [`record::Error::Hsm`] where the token cannot be searched.
     pub fn holds(&self, id: CkaId) -> Result<bool> {
         let found = self.find(&self.session()?, &[bytes(CKA_ID, &id.0)])?;
         Ok(!found.is_empty())
@@ -59,7 +59,7 @@ impl Hsm<'_> {
     ///
     /// # Errors
     /// `TARGET-KEY` where it is no public key, `TARGET-GONE` where one is left;
-    /// [`crate::Error::Hsm`] where the token cannot be searched.
+    /// [`record::Error::Hsm`] where the token cannot be searched.
     pub fn source_destroy(&self, spki: &[u8]) -> Result<bool> {
         let key = PublicKey::of_spki(spki, Rule::TargetKey)?;
         let inventory = self.inventory()?;

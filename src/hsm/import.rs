@@ -5,25 +5,25 @@
 use cryptoki::session::Session;
 use cryptoki_sys::*;
 
-use super::Hsm;
-use super::attribute::{Attribute, bytes, flag, number, read_back};
-use super::certificate::certificate_object;
-use super::inventory::Inventory;
-use super::kek::born_here;
-use super::mechanism::Way;
-use super::object::{Miss, public_key};
-use super::parallel::on_threads;
-use super::public_key::{PublicKey, key_type};
-use super::raw::Object;
-use super::read::MOST_CERTIFICATE;
-use super::target::{Target, private_usage, public_usages};
-use super::unwrap::{Pinned, endings};
-use crate::Result;
-use crate::document::parts::{Mechanism, OaepHash, ReadBack};
-use crate::encoding::CkaId;
-use crate::plan::{KeyType, Usage};
-use crate::rule::Rule;
+use crate::Hsm;
+use crate::attribute::{Attribute, bytes, flag, number, read_back};
+use crate::certificate::certificate_object;
+use crate::inventory::Inventory;
+use crate::kek::born_here;
+use crate::mechanism::Way;
+use crate::object::{Miss, public_key};
+use crate::parallel::on_threads;
+use crate::public_key::{PublicKey, key_type};
+use crate::raw::Object;
+use crate::read::MOST_CERTIFICATE;
+use crate::target::{Target, private_usage, public_usages};
+use crate::unwrap::{Pinned, endings};
 use crate::wrapped_key::WrappedKey;
+use record::Result;
+use record::encoding::CkaId;
+use record::rule::Rule;
+use record::terms::{KeyType, Usage};
+use record::terms::{Mechanism, OaepHash, ReadBack};
 
 /// How every key of a package is imported.
 #[derive(Clone, Copy)]
@@ -94,7 +94,7 @@ impl Hsm<'_> {
     /// # Errors
     /// `TARGET-EXISTS` where an object of another id has a label; `TARGET-ATTRIBUTES`,
     /// `TARGET-MODULUS`, `TARGET-CERTIFICATE`, `WRAP-AES-KEY` where a result is not what it must
-    /// be; [`crate::Error::Hsm`] where the token does not open a wrapped key. Then nothing of that
+    /// be; [`record::Error::Hsm`] where the token does not open a wrapped key. Then nothing of that
     /// id is left (else `TARGET-GONE`); keys imported before it stay, and are found by the next
     /// run.
     pub fn import(
@@ -166,7 +166,7 @@ impl Hsm<'_> {
     /// shares.
     ///
     /// # Errors
-    /// `TARGET-KEY` where the SPKI is of no kind that travels; [`crate::Error::Hsm`] where the
+    /// `TARGET-KEY` where the SPKI is of no kind that travels; [`record::Error::Hsm`] where the
     /// token fails.
     pub fn import_find(&self, inventory: &Inventory, key: &ImportKey) -> Result<Option<Imported>> {
         let set = Set::new(key)?;
@@ -180,7 +180,7 @@ impl Hsm<'_> {
     ///
     /// # Errors
     /// `TARGET-ATTRIBUTES`, `TARGET-LOCAL`, `TARGET-MODULUS`, `TARGET-CERTIFICATE`;
-    /// [`crate::Error::Hsm`] where the token fails.
+    /// [`record::Error::Hsm`] where the token fails.
     pub fn held(&self, inventory: &Inventory, key: &ImportKey) -> Result<Imported> {
         let set = Set::new(key)?;
         let examined = match set.objects(inventory) {

@@ -3,12 +3,12 @@
 
 use cryptoki_sys::*;
 
-use super::Hsm;
-use super::attribute::{Attribute, Value, bytes, number};
-use super::public_key::{Numbers, PublicKey};
-use super::raw::Object;
-use crate::Result;
-use crate::rule::Rule;
+use crate::Hsm;
+use crate::attribute::{Attribute, Value, bytes, number};
+use crate::public_key::{Numbers, PublicKey};
+use crate::raw::Object;
+use record::Result;
+use record::rule::Rule;
 
 /// More than any CKA_ID or CKA_LABEL that Keyferry compares, in bytes.
 const MOST_NAME: usize = 1024;
@@ -33,7 +33,7 @@ impl Hsm<'_> {
     /// Looks at every object of the token, in a new session.
     ///
     /// # Errors
-    /// [`crate::Error::Hsm`] where the token fails.
+    /// [`record::Error::Hsm`] where the token fails.
     pub fn inventory(&self) -> Result<Inventory> {
         self.inventory_where(&[])
     }
@@ -101,7 +101,7 @@ impl Hsm<'_> {
     /// The private keys of this public half, each with its id.
     ///
     /// # Errors
-    /// [`crate::Error::Hsm`] where the token fails.
+    /// [`record::Error::Hsm`] where the token fails.
     pub(super) fn private_of<'i>(
         &self,
         inventory: &'i Inventory,

@@ -4,17 +4,17 @@
 use cryptoki::session::Session;
 use cryptoki_sys::*;
 
-use super::Hsm;
-use super::attribute::{Attribute, bytes, flag, mechanisms, number, read_back, template};
-use super::inventory::Inventory;
-use super::object::{Miss, of_class, public_usage};
-use super::public_key::{EXPONENT, PublicKey};
-use super::raw::Object;
-use crate::Result;
-use crate::document::parts::{Mechanism, ReadBack};
-use crate::encoding::CkaId;
-use crate::plan::KeyType;
-use crate::rule::Rule;
+use crate::Hsm;
+use crate::attribute::{Attribute, bytes, flag, mechanisms, number, read_back, template};
+use crate::inventory::Inventory;
+use crate::object::{Miss, of_class, public_usage};
+use crate::public_key::{EXPONENT, PublicKey};
+use crate::raw::Object;
+use record::Result;
+use record::encoding::CkaId;
+use record::rule::Rule;
+use record::terms::KeyType;
+use record::terms::{Mechanism, ReadBack};
 
 /// A KEK as it stands on its token.
 #[derive(Debug, Clone)]
@@ -149,7 +149,7 @@ impl Hsm<'_> {
     ///
     /// # Errors
     /// The missed `KEK-*` rule; `KEK-GONE` where remains of an earlier run cannot be destroyed;
-    /// [`crate::Error::Hsm`] where the token fails.
+    /// [`record::Error::Hsm`] where the token fails.
     pub fn kek_create(
         &self,
         id: CkaId,
@@ -174,7 +174,7 @@ impl Hsm<'_> {
     /// Reads the KEK in a new session and refuses what is not as it was offered, before it is used.
     ///
     /// # Errors
-    /// The first missed `KEK-*` rule that is not waived; [`crate::Error::Hsm`] where the token
+    /// The first missed `KEK-*` rule that is not waived; [`record::Error::Hsm`] where the token
     /// fails.
     pub fn kek_check(
         &self,

@@ -5,18 +5,21 @@ use cryptoki::session::Session;
 use cryptoki_sys::*;
 use getrandom::SysRng;
 
-use super::Hsm;
-use super::attribute::{Attribute, flag, mechanism_name, number};
-use super::object::public_key;
-use super::packed::Call;
-use super::public_key::PublicKey;
-use super::raw::Object;
-use crate::document::parts::{Mechanism, OaepHash};
-use crate::plan::{self, KeyType, Plan, Side};
-use crate::probe::needs::needs;
-use crate::probe::profile::Profile;
-use crate::rule::Rule;
-use crate::{Error, Result};
+use crate::Hsm;
+use crate::attribute::{Attribute, flag, mechanism_name, number};
+use crate::object::public_key;
+use crate::packed::Call;
+use crate::public_key::PublicKey;
+use crate::raw::Object;
+use record::probe::needs::needs;
+use record::probe::profile::Profile;
+use record::rule::Rule;
+use record::terms::{Mechanism, OaepHash};
+use record::{Error, Result};
+use record::{
+    plan::Plan,
+    terms::{KeyType, Side},
+};
 
 /// The size of throwaway RSA keys. OAEP hash and AES key wrap do not depend on it, and a smaller
 /// key is made in a fraction of a second.
@@ -122,7 +125,7 @@ impl Hsm<'_> {
             }
         }
         let transfer = &plan.transfer;
-        if plan.way == plan::Way::Born {
+        if plan.way == record::terms::Way::Born {
             return Ok(());
         }
         let session = self.session()?;

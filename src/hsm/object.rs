@@ -4,16 +4,16 @@ use cryptoki::session::{Session, SessionState};
 use cryptoki_sys::*;
 use sha2::{Digest, Sha256};
 
-use super::attribute::{Attribute, Value, bytes, flag, found, number};
-use super::packed::Call;
-use super::public_key::{PublicKey, curve_params, key_type};
-use super::raw::Object;
-use super::{Hsm, said};
-use crate::encoding::{self, enc};
-use crate::plan::KeyType;
-use crate::rule::Rule;
-use crate::spki;
-use crate::{Error, Result};
+use crate::attribute::{Attribute, Value, bytes, flag, found, number};
+use crate::packed::Call;
+use crate::public_key::{PublicKey, curve_params, key_type};
+use crate::raw::Object;
+use crate::{Hsm, said};
+use record::encoding::{self, enc};
+use record::rule::Rule;
+use record::spki;
+use record::terms::KeyType;
+use record::{Error, Result};
 
 /// A rule that an object misses: what was found and what was expected of it.
 pub(super) struct Miss {

@@ -5,8 +5,8 @@ use std::ptr::null_mut;
 
 use cryptoki_sys::*;
 
-use super::attribute::{Attribute, Value};
-use crate::document::parts::OaepHash;
+use crate::attribute::{Attribute, Value};
+use record::terms::OaepHash;
 
 /// A mechanism with its parameter.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -178,7 +178,7 @@ impl Member {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hsm::attribute::flag;
+    use crate::attribute::flag;
 
     #[test]
     fn values_survive_the_form_of_c() {

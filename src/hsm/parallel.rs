@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use crate::{Error, Result};
+use record::{Error, Result};
 
 /// Most sessions that a step opens at once.
 pub const MOST_SESSIONS: usize = 64;

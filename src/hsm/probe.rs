@@ -7,21 +7,21 @@ use cryptoki::mechanism::MechanismType;
 use cryptoki::session::Session;
 use cryptoki::slot::Limit;
 
-use super::canary::{throwaway, throwaway_target};
-use super::mechanism::{THROWAWAY, THROWAWAY_BITS};
-use super::{Hsm, KekSpec, Module, Token, said};
-use crate::document::FORMAT;
-use crate::document::parts::{KwpFlavour, Mechanism};
-use crate::encoding::Hash;
-use crate::folder;
-use crate::plan::{KeyType, Side};
-use crate::probe::forecast::WAYS;
-use crate::probe::profile::Profile;
-use crate::probe::{
+use crate::canary::{throwaway, throwaway_target};
+use crate::mechanism::{THROWAWAY, THROWAWAY_BITS};
+use crate::{Hsm, KekSpec, Module, Token, said};
+use record::encoding::Hash;
+use record::folder;
+use record::probe::WAYS;
+use record::probe::profile::Profile;
+use record::probe::{
     Direction, KekFacts, KeyWrapFacts, MechanismFacts, MechanismId, MissedFacts, ModuleFacts,
     Outcome, Probe, SizeFacts, TokenFacts, TransferFacts,
 };
-use crate::{Error, Result};
+use record::terms::FORMAT;
+use record::terms::{KeyType, Side};
+use record::terms::{KwpFlavour, Mechanism};
+use record::{Error, Result};
 
 /// The greatest size of a module's file, in bytes.
 const MAX_MODULE: u64 = 256 << 20;
@@ -188,7 +188,7 @@ impl Hsm<'_> {
     fn kek_facts(
         &self,
         mechanism: Mechanism,
-    ) -> Result<(KekFacts, Vec<crate::probe::EnforcedFacts>)> {
+    ) -> Result<(KekFacts, Vec<record::probe::EnforcedFacts>)> {
         let session = self.session()?;
         let spec = KekSpec { bits: THROWAWAY_BITS, mechanism };
         let made = self.kek_generate(&session, &throwaway(), false, spec, &|_| true);

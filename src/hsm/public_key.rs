@@ -6,11 +6,11 @@ use rsa::BoxedUint;
 use rsa::pkcs8::EncodePublicKey;
 use rsa::traits::PublicKeyParts;
 
-use super::attribute::{Attribute, bytes, number};
-use crate::Result;
-use crate::plan::KeyType;
-use crate::rule::Rule;
-use crate::spki;
+use crate::attribute::{Attribute, bytes, number};
+use record::Result;
+use record::rule::Rule;
+use record::spki;
+use record::terms::KeyType;
 
 /// The one public exponent of every RSA key that Keyferry handles, 65537.
 pub(super) const EXPONENT: [u8; 3] = [1, 0, 1];

@@ -21,10 +21,10 @@ use cryptoki::session::Session;
 use cryptoki_sys::*;
 use zeroize::Zeroizing;
 
-use super::answer::{check, listed, missing, nonsense, output};
-use super::attribute::Attribute;
-use super::packed::{Call, Member, Packed, with_mechanism};
-use crate::Result;
+use crate::answer::{check, listed, missing, nonsense, output};
+use crate::attribute::Attribute;
+use crate::packed::{Call, Member, Packed, with_mechanism};
+use record::Result;
 
 /// More objects than one search of ours can sensibly find.
 const MOST_OBJECTS: usize = 4096;

@@ -3,10 +3,10 @@
 use cryptoki::session::Session;
 use cryptoki_sys::*;
 
-use super::attribute::{Attribute, Value};
-use super::packed::{Member, bytes_of, flag_of, number_of, numbers_of};
-use super::raw::{Functions, Object};
-use crate::Result;
+use crate::attribute::{Attribute, Value};
+use crate::packed::{Member, bytes_of, flag_of, number_of, numbers_of};
+use crate::raw::{Functions, Object};
+use record::Result;
 
 /// More than any attribute that Keyferry reads but a certificate (the modulus of RSA-4096 has 512
 /// bytes).
@@ -20,7 +20,7 @@ impl Functions {
     /// Reads one attribute in the shape of `like`; `None` where the token does not have or show it.
     ///
     /// # Errors
-    /// [`crate::Error::Hsm`] where the object does not even answer its class, so that a token that
+    /// [`record::Error::Hsm`] where the object does not even answer its class, so that a token that
     /// fell silent is not taken for one that lacks an attribute.
     pub fn read(&self, session: &Session, key: Object, like: &Attribute) -> Result<Option<Value>> {
         let bytes = |most| self.read_bytes(session, key, like.kind, most);

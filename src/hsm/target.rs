@@ -6,18 +6,18 @@ use cryptoki_sys::*;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::Hsm;
-use super::attribute::{Attribute, Value, bytes, flag};
-use super::inventory::Inventory;
-use super::object::{Miss, public_usage};
-use super::packed::Call;
-use super::public_key::{PublicKey, generation};
-use super::raw::Object;
-use crate::document::parts::OaepHash;
-use crate::encoding::CkaId;
-use crate::plan::{KeyType, Usage};
-use crate::rule::Rule;
-use crate::{Error, Result};
+use crate::Hsm;
+use crate::attribute::{Attribute, Value, bytes, flag};
+use crate::inventory::Inventory;
+use crate::object::{Miss, public_usage};
+use crate::packed::Call;
+use crate::public_key::{PublicKey, generation};
+use crate::raw::Object;
+use record::encoding::CkaId;
+use record::rule::Rule;
+use record::terms::OaepHash;
+use record::terms::{KeyType, Usage};
+use record::{Error, Result};
 
 /// A target key that is to be made.
 #[derive(Debug, Clone, Copy)]
@@ -270,12 +270,11 @@ impl Hsm<'_> {
 
     /// A signature over this message: RSASSA-PKCS1-v1_5 with SHA-256 (CKM_SHA256_RSA_PKCS; RFC
     /// 8017, 8.2), or ECDSA over its SHA-256, raw r‖s (CKM_ECDSA, which every token with EC keys
-    /// has). Not public: callers sign what Keyferry itself has put together, never what a
-    /// counterpart chose.
+    /// has). For what Keyferry itself has put together, never for what a counterpart chose.
     ///
     /// # Errors
     /// [`Error::Hsm`] where the token fails or the signature has not the length of one.
-    pub(crate) fn sign(&self, key: &Target, message: &[u8]) -> Result<Vec<u8>> {
+    pub fn sign(&self, key: &Target, message: &[u8]) -> Result<Vec<u8>> {
         let public = PublicKey::of_spki(&key.spki, Rule::TargetKey)?;
         let digest = Sha256::digest(message);
         let (call, data, length) = match public.kind() {
@@ -292,12 +291,11 @@ impl Hsm<'_> {
         Ok(signature)
     }
 
-    /// RSA-OAEP decryption of a challenge (RFC 8017, 7.1.2). Not public: callers hash the plaintext
-    /// and never show it.
+    /// RSA-OAEP decryption of a challenge (RFC 8017, 7.1.2). The plaintext is hashed and never shown.
     ///
     /// # Errors
     /// [`Error::Hsm`] where the token fails.
-    pub(crate) fn decrypt_challenge(
+    pub fn decrypt_challenge(
         &self,
         key: &Target,
         oaep: OaepHash,

@@ -5,10 +5,10 @@ use std::process::Command;
 
 use zeroize::Zeroizing;
 
-use super::{KekSpec, Module, Pin, TargetSpec};
-use crate::document::parts::OaepHash;
-use crate::encoding::Fixed;
-use crate::plan::{KeyType, Usage};
+use crate::{KekSpec, Module, Pin, TargetSpec};
+use record::encoding::Fixed;
+use record::terms::OaepHash;
+use record::terms::{KeyType, Usage};
 
 #[path = "../../tests/common/modules.rs"]
 mod modules;
@@ -63,9 +63,9 @@ fn a_target_signs_and_answers_as_its_public_half_says() {
 fn what_the_kek_unwraps_cannot_be_had_otherwise() {
     use cryptoki_sys::*;
 
-    use super::attribute::{Attribute, flag, number};
-    use super::packed::Call;
-    use crate::document::parts::Mechanism;
+    use crate::attribute::{Attribute, flag, number};
+    use crate::packed::Call;
+    use record::terms::Mechanism;
 
     let _tokens = Tokens::new(&["hoster"]);
     let module = Module::open(&shim(), None).unwrap();
@@ -130,9 +130,9 @@ fn what_the_kek_unwraps_cannot_be_had_otherwise() {
 fn a_single_shot_kek_gives_nothing_that_can_leave_and_no_aes_key() {
     use cryptoki_sys::*;
 
-    use super::attribute::{Attribute, flag, number};
-    use super::packed::Call;
-    use crate::document::parts::Mechanism;
+    use crate::attribute::{Attribute, flag, number};
+    use crate::packed::Call;
+    use record::terms::Mechanism;
 
     let _tokens = Tokens::new(&["hoster"]);
     let module = Module::open(&shim(), None).unwrap();

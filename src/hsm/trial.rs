@@ -6,20 +6,20 @@ use cryptoki_sys::*;
 use getrandom::SysRng;
 use rsa::pkcs8::DecodePublicKey;
 
-use super::Hsm;
-use super::attribute::{Attribute, Value, bytes, flag, template};
-use super::canary::{USAGE, throwaway_target, unfilled_key};
-use super::import::imported_key;
-use super::kek::unwrapped_by;
-use super::mechanism::{THROWAWAY, ephemeral_aes, software_key, software_public, wrapping_public};
-use super::packed::Call;
-use super::raw::Object;
-use super::target::TargetSpec;
-use super::unwrap::aes_template;
-use crate::Result;
-use crate::document::parts::{Mechanism, OaepHash};
-use crate::probe::EnforcedFacts;
+use crate::Hsm;
+use crate::attribute::{Attribute, Value, bytes, flag, template};
+use crate::canary::{USAGE, throwaway_target, unfilled_key};
+use crate::import::imported_key;
+use crate::kek::unwrapped_by;
+use crate::mechanism::{THROWAWAY, ephemeral_aes, software_key, software_public, wrapping_public};
+use crate::packed::Call;
+use crate::raw::Object;
+use crate::target::TargetSpec;
+use crate::unwrap::aes_template;
 use crate::wrapped_key::{self, WrappedKey};
+use record::Result;
+use record::probe::EnforcedFacts;
+use record::terms::{Mechanism, OaepHash};
 
 /// The hash of every trial; one that each token can, or nothing is shown.
 const OAEP: OaepHash = OaepHash::Sha1;

@@ -5,15 +5,15 @@
 use cryptoki::session::Session;
 use cryptoki_sys::*;
 
-use super::attribute::{Attribute, Value, bytes, flag, read_back};
-use super::object::{Miss, of_class, public_key};
-use super::public_key::PublicKey;
-use super::raw::Object;
-use super::{Hsm, Pin, PinState, Token, refuse_last_try, said};
-use crate::document::parts::{ReadBack, TokenIdentity};
-use crate::encoding::CkaId;
-use crate::rule::Rule;
-use crate::{Error, Result};
+use crate::attribute::{Attribute, Value, bytes, flag, read_back};
+use crate::object::{Miss, of_class, public_key};
+use crate::public_key::PublicKey;
+use crate::raw::Object;
+use crate::{Hsm, Pin, PinState, Token, refuse_last_try, said};
+use record::encoding::CkaId;
+use record::rule::Rule;
+use record::terms::{ReadBack, TokenIdentity};
+use record::{Error, Result};
 
 /// The security officer (CKU_SO), logged in to a token; dropping it logs out. An officer sees no
 /// private object.

@@ -4,18 +4,18 @@
 use cryptoki::session::Session;
 use cryptoki_sys::*;
 
-use super::Hsm;
-use super::attribute::{Attribute, flag, template};
-use super::import::imported_key;
-use super::kek::unwrapped_aes;
-use super::mechanism::Way;
-use super::packed::Call;
-use super::raw::Object;
-use crate::Result;
-use crate::document::parts::ReadBack;
-use crate::plan::{KeyType, Usage};
-use crate::rule::Rule;
+use crate::Hsm;
+use crate::attribute::{Attribute, flag, template};
+use crate::import::imported_key;
+use crate::kek::unwrapped_aes;
+use crate::mechanism::Way;
+use crate::packed::Call;
+use crate::raw::Object;
 use crate::wrapped_key::WrappedKey;
+use record::Result;
+use record::rule::Rule;
+use record::terms::ReadBack;
+use record::terms::{KeyType, Usage};
 
 /// A target key in the token, and what held it to its template meanwhile.
 pub(super) struct Unwrapped {
@@ -75,7 +75,7 @@ impl Hsm<'_> {
     /// The calls of one unwrap. In composite the AES key is gone afterwards whatever happens.
     ///
     /// # Errors
-    /// `WRAP-AES-KEY` where the token makes the AES key otherwise than asked; [`crate::Error::Hsm`]
+    /// `WRAP-AES-KEY` where the token makes the AES key otherwise than asked; [`record::Error::Hsm`]
     /// where it opens nothing.
     pub(super) fn unwrap_under(
         &self,

@@ -3,18 +3,18 @@
 use cryptoki::session::Session;
 use cryptoki_sys::*;
 
-use super::Hsm;
-use super::mechanism::{Way, ephemeral_aes, wrapping_public};
-use super::packed::Call;
-use super::parallel::on_threads;
-use super::public_key::PublicKey;
-use super::raw::Object;
-use super::target::Target;
-use crate::Result;
-use crate::document::parts::{Mechanism, OaepHash};
-use crate::encoding::CkaId;
-use crate::rule::Rule;
+use crate::Hsm;
+use crate::mechanism::{Way, ephemeral_aes, wrapping_public};
+use crate::packed::Call;
+use crate::parallel::on_threads;
+use crate::public_key::PublicKey;
+use crate::raw::Object;
+use crate::target::Target;
 use crate::wrapped_key::WrappedKey;
+use record::Result;
+use record::encoding::CkaId;
+use record::rule::Rule;
+use record::terms::{Mechanism, OaepHash};
 
 /// What keys are wrapped under, and how.
 #[derive(Clone, Copy)]
@@ -50,7 +50,7 @@ impl Hsm<'_> {
     /// `TARGET-WRAP-WITH-TRUSTED` where the trusted KEK is not there; `KEK-KEY` and `TARGET-KEY`
     /// for other public keys than RSA with exponent 65537; `WRAP-SINGLE-SHOT`, `WRAP-KWP` where the
     /// token cannot; `WRAP-AES-KEY` where it makes an AES key otherwise than asked; `WRAP-FORMAT`
-    /// where a result has not the length of one; [`crate::Error::Hsm`] where the token fails.
+    /// where a result has not the length of one; [`record::Error::Hsm`] where the token fails.
     pub fn wrap(
         &self,
         order: &WrapOrder,

@@ -3,13 +3,13 @@
 
 use std::{path::Path, process::ExitCode};
 
-use super::Common;
-use crate::{
+use crate::Common;
+use ceremony::{
     hoster::prove::{self, NodeChoice},
-    plan::{Mode, Side},
     side::probe,
-    terminal::{fail, tell},
 };
+use record::terms::{Mode, Side};
+use terminal::{fail, tell};
 
 impl Common {
     /// Probes the token, before there is a plan.

@@ -2,20 +2,20 @@
 
 use std::process::ExitCode;
 
-use super::Common;
-use crate::{
-    Result,
+use crate::Common;
+use ceremony::{
+    Ceremony,
     approval::Approved,
-    ceremony::Ceremony,
     hoster::remains,
-    hsm::Hsm,
-    phase::Step,
-    plan::Side,
-    report::Report,
     side::{abort, restart, token::with_token},
     tenant::trust,
-    terminal::Asker,
 };
+use hsm::Hsm;
+use record::{
+    Result,
+    terms::{Side, Step},
+};
+use terminal::{Asker, report::Report};
 
 impl Common {
     /// Runs one step behind a gate: officers are asked first, then the HSM.

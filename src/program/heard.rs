@@ -2,11 +2,8 @@
 
 use std::path::Path;
 
-use crate::{
-    Error, Result, folder,
-    plan::{Mode, PLAN_FILE},
-    terminal::{Asker, words},
-};
+use record::{Error, Result, folder, plan::PLAN_FILE, terms::Mode};
+use terminal::{Asker, words};
 
 /// The greatest size of a file of words, in bytes.
 const MAX_WORDS: u64 = 4096;

@@ -6,15 +6,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{
+use desk::guide::{Texts, Turn};
+use record::{
     Result,
-    document::Kind,
-    guide::{Texts, Turn},
-    node::evidence_file,
-    phase::{Phase, Step},
-    plan::{CloudFormat, Evidence, Plan, Side, Source, Target, Way},
-    terminal::Asker,
+    flow::Phase,
+    plan::{Plan, Target},
+    service::evidence_file,
+    terms::{CloudFormat, Evidence, Kind, Side, Source, Step, Way},
 };
+use terminal::Asker;
 
 /// The most keys that are asked for one by one whether they exist already.
 const MOST_ASKED: usize = 8;

@@ -3,18 +3,18 @@
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
-use super::{Common, inputs::Inputs};
-use crate::{
+use crate::status;
+use crate::{Common, inputs::Inputs};
+use ceremony::Ceremony;
+use desk::guide::{self, Texts, Turn};
+use record::{
     Error, Result,
-    ceremony::Ceremony,
-    document::Kind,
-    guide::{self, Language, Texts, Turn},
     log::LOG_FILE,
-    phase::Step,
-    plan::{Mode, Plan, Side},
-    side::status,
-    terminal::{Asker, face::Face, fail, tell},
+    plan::Plan,
+    show::Language,
+    terms::{Kind, Mode, Side, Step},
 };
+use terminal::{Asker, face::Face, fail, tell};
 
 /// Runs one of the program's own commands, given what follows the program's name.
 pub type RunFn<'a> = &'a dyn Fn(&[OsString]) -> ExitCode;

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::room::{Bag, Condition, Remark};
+use record::terms::{Bag, Condition, Remark};
 
 /// Put something into the record: it changes no phase and voids no request.
 #[derive(Subcommand)]

@@ -4,15 +4,15 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::Subcommand;
 
-use super::Common;
-use crate::{
+use crate::Common;
+use crate::print::{self, Page};
+use custody::codes::{scan, show};
+use desk::look::Look;
+use record::{
     Result,
-    paper::{look::Look, scan, show},
-    plan::{Mode, Side},
-    report::Report,
-    side::print::{self, Page},
-    terminal::Asker,
+    terms::{Mode, Side},
 };
+use terminal::{Asker, report::Report};
 
 /// Files as QR codes, and back.
 #[derive(Subcommand)]

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::ArgMatches;
 
-use crate::{Error, Result, hoster::quorum::Presented};
+use ceremony::hoster::quorum::Presented;
+use record::{Error, Result};
 
 /// Gives every `--identity` to the `--share` before it on the command line.
 ///

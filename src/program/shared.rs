@@ -7,24 +7,24 @@ use std::{
 
 use clap::Subcommand;
 
-use super::{Codes, Common, Heard, Note, RunFn, words_heard};
-use crate::{
-    Result,
-    ceremony::Ceremony,
-    fingerprint::{self, WORDS_TYPED},
-    guide::Language,
-    log::{LOG_FILE, Log},
-    paper::look::Look,
-    plan::Side,
-    report::Report,
+use crate::{Codes, Common, Heard, Note, RunFn, words_heard};
+use crate::{print::Page, status};
+use ceremony::{
+    Ceremony,
     side::{
         init::{self, AgreedPlan},
-        preflight,
-        print::Page,
-        release, room, status,
+        preflight, release, room,
     },
-    terminal::{Asker, fail},
 };
+use desk::look::Look;
+use record::{
+    Result,
+    fingerprint::{self, WORDS_TYPED},
+    log::{LOG_FILE, Log},
+    show::Language,
+    terms::Side,
+};
+use terminal::{Asker, fail, report::Report};
 
 /// Commands that both sides have.
 #[derive(Subcommand)]

@@ -1,8 +1,8 @@
 //! Words that somebody hears and types: the letters that tell a word are enough, and a wrong one is
 //! shown at once.
 
-use super::Asker;
-use crate::{Result, fingerprint, rule::Rule};
+use crate::Asker;
+use record::{Result, fingerprint, rule::Rule};
 
 /// How many wrong words are let pass: somebody mishears, and nobody guesses.
 const MOST_WRONG: usize = 5;

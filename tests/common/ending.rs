@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path};
 
-use keyferry::{audit, log::Event};
+use record::{log::Event, verify};
 
 use super::stage::{Ended, Stage};
 
@@ -31,14 +31,15 @@ impl Stage {
                 stage.side(side, closing).ok();
             }
         }
-        let verdict = audit::verify(
+        let verdict = verify::verify(
             &[stage.path("tenant"), stage.path("hoster")],
-            &audit::Against::default(),
+            &verify::Against::default(),
         )
         .unwrap();
         assert_eq!(verdict.missing, Vec::<String>::new(), "{context}");
         for side in ["tenant", "hoster"] {
-            audit::verify(&[stage.path(side).join("archive")], &audit::Against::default()).unwrap();
+            verify::verify(&[stage.path(side).join("archive")], &verify::Against::default())
+                .unwrap();
             nothing_left_over(&stage.path(side), context);
         }
         let arrived = |event: &Event| matches!(event, Event::Import { .. } | Event::Answer { .. });
@@ -66,7 +67,7 @@ impl Stage {
 pub fn events(stage: &Stage, side: &str) -> Vec<Event> {
     let mut events = Vec::new();
     let log = fs::read(stage.path(side).join("log.jsonl")).unwrap_or_default();
-    keyferry::log::read(log.as_slice(), side, |entry| {
+    record::log::read(log.as_slice(), side, |entry| {
         events.push(entry.event);
         Ok(())
     })

@@ -12,7 +12,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use keyferry::encoding::Hash;
+use record::encoding::Hash;
 use rustix::fs::{FlockOperation, flock};
 
 use super::{

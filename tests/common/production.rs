@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use keyferry::{encoding::Hash, rule::Rule};
+use record::{encoding::Hash, rule::Rule};
 use rexpect::session::{PtySession, spawn_command};
 
 use super::{

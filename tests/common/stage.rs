@@ -472,7 +472,7 @@ impl Stage {
     /// The first 16 words of the plan's hash.
     pub fn plan_words(&self) -> String {
         let plan = fs::read(self.path("plan/ceremony.toml")).unwrap();
-        first_words(keyferry::encoding::Hash::of(&plan))
+        first_words(record::encoding::Hash::of(&plan))
     }
 
     /// The first 16 words of the KEK of the offer in the hoster's outbox, or of the keys that were
@@ -558,8 +558,8 @@ fn unsealed(template: &str) -> String {
     format!("{head}[transfer]\n{tail}")
 }
 
-fn first_words(hash: keyferry::encoding::Hash) -> String {
-    keyferry::fingerprint::words(&hash.0)[..16].join(" ")
+fn first_words(hash: record::encoding::Hash) -> String {
+    record::fingerprint::words(&hash.0)[..16].join(" ")
 }
 
 /// Runs a command to its end.
@@ -573,6 +573,6 @@ pub fn ended(command: &mut Command) -> Ended {
 }
 
 fn age_identity() -> (Vec<u8>, String) {
-    let identity = keyferry::custodian::new_identity(None).unwrap();
+    let identity = custody::custodian::new_identity(None).unwrap();
     (identity.file.to_vec(), identity.recipient)
 }

@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use keyferry::audit::{self, Against, Verdict};
+use record::verify::{self, Against, Verdict};
 
 use super::{run, stage::Stage};
 
@@ -12,11 +12,11 @@ impl Stage {
     /// it and for the script of ordinary tools.
     pub fn verdict(&self) -> Verdict {
         let folders = ["tenant", "hoster"].map(|side| self.path(side));
-        let verdict = audit::verify(&folders, &Against::default()).unwrap();
+        let verdict = verify::verify(&folders, &Against::default()).unwrap();
         assert!(verdict.missing.is_empty(), "{verdict:?}");
         for folder in folders {
             let archive = folder.join("archive");
-            audit::verify(std::slice::from_ref(&archive), &Against::default()).unwrap();
+            verify::verify(std::slice::from_ref(&archive), &Against::default()).unwrap();
             let script = concat!(env!("CARGO_MANIFEST_DIR"), "/ceremony-scripts/verify");
             run(Command::new(script).arg(archive));
         }

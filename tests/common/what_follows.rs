@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use keyferry::plan::Way;
+use record::terms::Way;
 
 const PAGE: &str = include_str!("../../docs/formats.md");
 const HEAD: &str = "| side | phase | step | next phase |\n|---|---|---|---|\n";

@@ -1,7 +1,5 @@
 //! Host Guardian Service: nodes and what they prove, their metadata, the scripts that run on them,
 //! and a model of the whole cluster.
-#![cfg(all(feature = "hsm", feature = "custody"))]
-
 #[path = "../common/mod.rs"]
 mod common;
 mod metadata;

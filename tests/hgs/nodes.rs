@@ -39,11 +39,11 @@ fn a_node_proves_itself_in_its_turn_and_for_itself_only() {
     exchanged("hgs-signing.crt", &other);
     exchanged("registration.json", b"{}");
     exchanged("01-install-node1.json", b"{}");
-    let order = keyferry::node::Order::new(
-        keyferry::node::OrderKind::Activate,
+    let order = record::service::Order::new(
+        record::service::OrderKind::Activate,
         0,
-        keyferry::encoding::Hash::of(b"another brief"),
-        keyferry::encoding::Hash::of(b""),
+        record::encoding::Hash::of(b"another brief"),
+        record::encoding::Hash::of(b""),
     );
     exchanged("01-activate.json", &order.bytes());
     let good = stage.prove_node("node1", "ready");
@@ -88,14 +88,13 @@ fn no_changed_evidence_is_taken() {
     let file = stage.prove_node("node1", "ready");
     let whole = fs::read(stage.path(&file)).unwrap();
     let ceremony =
-        keyferry::ceremony::Ceremony::open(&stage.path("hoster"), keyferry::plan::Side::Hoster)
-            .unwrap();
+        ceremony::Ceremony::open(&stage.path("hoster"), record::terms::Side::Hoster).unwrap();
     let keys = ceremony.key_set().unwrap();
     let (brief, brief_hash) = ceremony.brief().unwrap();
     let told =
-        keyferry::node::Told { plan: &ceremony.plan, keys: &keys, brief: &brief, brief_hash };
+        record::service::Told { plan: &ceremony.plan, keys: &keys, brief: &brief, brief_hash };
     let holds = |bytes: &[u8]| {
-        let evidence = keyferry::node::NodeEvidence::parse(bytes, "node1-ready.json");
+        let evidence = record::service::NodeEvidence::parse(bytes, "node1-ready.json");
         evidence.and_then(|evidence| evidence.verify(&told).map(|()| evidence))
     };
     let said = holds(&whole).unwrap().statement;

@@ -1,7 +1,7 @@
 //! A wrapped key crosses, and nothing else does.
 
 use super::*;
-use keyferry::encoding::Hash;
+use record::encoding::Hash;
 
 /// A key of the tenant, wrapped for the hoster's KEK.
 pub struct Crossing {
@@ -120,7 +120,7 @@ fn keys_of_every_size_cross_and_cannot_leave_again() {
             "CKA_LOCAL false",
             "CKA_MODIFIABLE false",
         ] {
-            let read = |read: &keyferry::document::parts::ReadBack| {
+            let read = |read: &record::terms::ReadBack| {
                 format!("{} {}", read.attribute, read.value) == expected
             };
             assert!(imported.attributes.iter().any(read), "{expected}: {:#?}", imported.attributes);

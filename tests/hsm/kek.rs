@@ -1,7 +1,7 @@
 //! The KEK.
 
 use super::*;
-use keyferry::encoding::Hash;
+use record::encoding::Hash;
 
 #[test]
 fn the_kek_is_what_it_was_asked_to_be_and_stays_so() {

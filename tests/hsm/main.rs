@@ -1,7 +1,5 @@
 //! Tokens driven for real: what they hold, what they refuse, what remains after something went
 //! wrong. One process, because SoftHSM reads its configuration once; the tests take turns.
-#![cfg(all(feature = "hsm", feature = "custody"))]
-
 use std::path::Path;
 use std::process::Command;
 
@@ -11,16 +9,16 @@ use cryptoki::mechanism::{Mechanism as Ck, MechanismType};
 use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 use data_encoding::HEXLOWER;
-use keyferry::document::parts::{KwpFlavour, Mechanism, OaepHash, Observed};
-use keyferry::encoding::{CkaId, Fixed};
-use keyferry::hsm::{
+use hsm::wrapped_key::WrappedKey;
+use hsm::{
     Hsm, ImportKey, ImportOrder, Imported, KekSpec, Module, Pin, PinState, Target, TargetSpec,
     WrapOrder,
 };
-use keyferry::plan::{KeyType, Usage};
-use keyferry::rule::Rule;
-use keyferry::wrapped_key::WrappedKey;
-use keyferry::{Error, Result};
+use record::encoding::{CkaId, Fixed};
+use record::rule::Rule;
+use record::terms::{KeyType, Usage};
+use record::terms::{KwpFlavour, Mechanism, OaepHash, Observed};
+use record::{Error, Result};
 use rsa::pkcs8::DecodePublicKey;
 use zeroize::Zeroizing;
 

@@ -4,14 +4,12 @@
 use std::{fs, path::Path, process::Command};
 
 use crate::common::{PIN, Tokens, run, shim};
+use custody::{seal::SealKey, share::Secret};
 use data_encoding::HEXLOWER;
-use keyferry::{
-    document::parts::{Mechanism, OaepHash},
+use hsm::{Module, Pin, TargetSpec, WrapOrder};
+use record::{
     encoding::{Fixed, Hash},
-    hsm::{Module, Pin, TargetSpec, WrapOrder},
-    plan::Usage,
-    seal::SealKey,
-    share::Secret,
+    terms::{Mechanism, OaepHash, Usage},
 };
 use zeroize::Zeroizing;
 
@@ -78,7 +76,7 @@ fn a_sealed_key_is_opened_by_openssl_alone() {
         let label = format!("key-{n}");
         let spec = TargetSpec {
             label: &label,
-            kind: keyferry::plan::KeyType::Rsa(bits),
+            kind: record::terms::KeyType::Rsa(bits),
             usage: Usage { sign: true, decrypt: true },
             trusted_only: false,
         };

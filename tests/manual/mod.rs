@@ -10,7 +10,7 @@ use clap_mangen::{
     Man,
     roff::{Roff, roman},
 };
-use keyferry::manual::examples;
+use terminal::manual::examples;
 
 /// What every page ends with.
 const EXIT_STATUS: &str = "0 done, 1 failed, 2 wrong command line, 3 refused by a rule, 4 ended by the people, 5 HSM, 6 waiting for signatures.";

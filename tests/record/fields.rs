@@ -13,12 +13,7 @@ use std::{
     process::Command,
 };
 
-use keyferry::{
-    Error,
-    document::{Kind, read_files},
-    encoding::Hash,
-    plan::Plan,
-};
+use record::{Error, document::read_files, encoding::Hash, plan::Plan, terms::Kind};
 use serde_json::{Map, Value, json};
 
 const LIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/replayed/refusals.txt");
@@ -199,7 +194,7 @@ fn document(kind: Kind, folder: &Path, plan: &Plan, refusals: &mut Refusals) -> 
     tried
 }
 
-fn refused(done: keyferry::Result<()>, place: &str, change: &str) -> &'static str {
+fn refused(done: record::Result<()>, place: &str, change: &str) -> &'static str {
     match done {
         Err(Error::Refused(refusal)) => refusal.rule.name(),
         Err(error) => panic!("{place}, {change}: {error}"),

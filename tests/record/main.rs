@@ -1,7 +1,6 @@
 //! The record, in process and without an HSM: plans, signatures, quorums, documents, parsers, the
 //! kept ceremonies, and what the pages claim.
-#![cfg(all(feature = "hsm", feature = "custody"))]
-
+mod arrows;
 mod bodies;
 mod claims;
 #[path = "../common/mod.rs"]

@@ -3,11 +3,12 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use keyferry::{
+use record::terms::Way;
+use record::{
+    flow::{Phase, State, TABLE, way_in},
     log::{self, Event, GENESIS},
-    phase::{Phase, State, Step, TABLE, name, way_in},
-    plan::{Side, Way},
     rule::Rule,
+    terms::{Side, Step},
 };
 
 use crate::common::what_follows::WhatFollows;
@@ -39,23 +40,24 @@ fn what_may_follow_is_what_the_page_says() {
         let follows = WhatFollows::read(way);
         for side in [Side::Tenant, Side::Hoster] {
             let named = follows.phases(&side.to_string());
-            let known: BTreeSet<String> = phases(way).iter().map(name).collect();
+            let known: BTreeSet<String> =
+                phases(way).iter().map(|phase| phase.name().to_owned()).collect();
             assert!(named.is_subset(&known), "{way:?} {side}: {named:?}");
             for phase in phases(way) {
                 // In a cloud's way the hoster has no steps, and the tenant only some phases.
-                if !named.contains(&name(&phase)) {
+                if !named.contains(phase.name()) {
                     continue;
                 }
                 let mut state = State::new(side);
                 (state.way, state.phase) = (way, phase);
                 state.aborted = (phase == Phase::Aborted).then_some(GENESIS);
                 for named in steps() {
-                    let expected = follows.next(&side.to_string(), &name(&phase), &named);
-                    let context = format!("{way:?} {side} {} {named}", name(&phase));
+                    let expected = follows.next(&side.to_string(), phase.name(), &named);
+                    let context = format!("{way:?} {side} {} {named}", phase.name());
                     match (state.require(step(&named)), expected) {
                         (Ok(row), Some(next)) => {
                             // The rows of `abort` are of every phase.
-                            assert_eq!(name(&row.next.unwrap()), next, "{context}");
+                            assert_eq!(row.next.unwrap().name(), next, "{context}");
                             allowed += 1;
                         }
                         (Err(error), None) => {
@@ -91,7 +93,7 @@ fn a_service_is_served_from_its_registration_on() {
             primary |= matches!(entry.event, Event::Primary { .. });
             let follows = WhatFollows::read(state.way);
             for named in SERVICE {
-                let listed = follows.next("hoster", &name(&state.phase), named).is_some();
+                let listed = follows.next("hoster", state.phase.name(), named).is_some();
                 let back = primary && state.phase != Phase::Activated;
                 let serves = if named == "rollback" { back } else { registered };
                 let context = format!("{}, entry {}: {named}", log.display(), entry.head.seq);

@@ -1,14 +1,17 @@
 //! Any quorum opens the seal; nothing else does, and what is wrong is named.
 
 use aes_kw::{KeyInit, KwpAes256};
+use custody::{
+    seal::SealKey,
+    share::{Quorum, Secret, Share, deal},
+};
 use data_encoding::HEXLOWER;
 use hkdf::Hkdf;
-use keyferry::{
+use record::{
     encoding::{Fixed, Hash, PackageId, enc, hash},
     fingerprint,
     rule::Rule,
-    seal::SealKey,
-    share::{Quorum, Secret, Share, ShareListing, deal},
+    share::ShareListing,
 };
 use sha2::Sha256;
 

@@ -15,7 +15,7 @@ use crate::common::{
     simulated::{ready, registered},
     stage::{Done, Setting, Stage},
 };
-use keyferry::audit::{self, Against};
+use record::verify::{self, Against};
 
 fn versions() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/replayed")
@@ -37,11 +37,11 @@ fn every_ceremony_that_ever_ended_still_holds() {
     let mut held = 0;
     for ceremony in sorted(&versions()).iter().flat_map(|version| sorted(version)) {
         let archives = ["tenant", "hoster"].map(|side| ceremony.join(side));
-        let verdict = audit::verify(&archives, &Against::default())
+        let verdict = verify::verify(&archives, &Against::default())
             .unwrap_or_else(|error| panic!("{}: {error}", ceremony.display()));
         assert!(verdict.missing.is_empty(), "{verdict:?}");
         for archive in &archives {
-            audit::verify(std::slice::from_ref(archive), &Against::default()).unwrap();
+            verify::verify(std::slice::from_ref(archive), &Against::default()).unwrap();
             let script = concat!(env!("CARGO_MANIFEST_DIR"), "/ceremony-scripts/verify");
             run(Command::new(script).arg(archive));
             explained(archive);
@@ -61,7 +61,7 @@ fn explained(folder: &Path) {
             explained(&path);
         } else if name.ends_with(".json") || name.ends_with(".jsonl") || name.ends_with(".toml") {
             let mut out = Vec::new();
-            let shown = audit::show(&path, audit::Language::English, &mut out);
+            let shown = record::show::show(&path, record::show::Language::English, &mut out);
             shown.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             let text = String::from_utf8(out).unwrap();
             assert!(!text.contains("WHAT ELSE IT SAYS"), "{}: {text}", path.display());

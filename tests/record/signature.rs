@@ -3,11 +3,12 @@
 
 use crate::people::People;
 use data_encoding::BASE64;
-use keyferry::{
+use record::{
     Error,
-    plan::{Plan, Side},
+    plan::Plan,
     rule::Rule,
     signature::{Namespace, SignatureFile, Verified},
+    terms::Side,
 };
 use sha2::{Digest, Sha256, Sha512};
 
@@ -34,7 +35,7 @@ impl Stage {
     }
 
     fn verify(&self, files: &[SignatureFile]) -> Result<Verified, Error> {
-        keyferry::signature::verify(&self.plan, Side::Tenant, Namespace::Document, MESSAGE, files)
+        record::signature::verify(&self.plan, Side::Tenant, Namespace::Document, MESSAGE, files)
     }
 
     fn rule(&self, files: &[SignatureFile]) -> Option<Rule> {

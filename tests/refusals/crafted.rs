@@ -1,7 +1,7 @@
 //! Documents that are whole and signed by the right officers, and say something that does not
 //! belong here.
 
-use keyferry::{
+use record::{
     document::{offer::Offer, read},
     plan::Plan,
 };

@@ -1,6 +1,6 @@
 //! Every byte of every document, of every file that it lists and of every signature.
 
-use keyferry::{
+use record::{
     Result,
     document::{
         Body, acceptance::Acceptance, closing::Closing, offer::Offer, package::Package, read,

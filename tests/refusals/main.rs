@@ -1,17 +1,16 @@
 //! What is refused, by which rule, end to end with real tokens: that nothing was changed by it, and
 //! that the right act still works afterwards; gates and what comes of them; attackers, accidents
 //! and kills.
-#![cfg(all(feature = "hsm", feature = "custody"))]
-
 use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
 
-use keyferry::encoding::Hash;
+use record::encoding::Hash;
 
 mod attacks;
+mod changed_record;
 #[path = "../common/mod.rs"]
 mod common;
 mod crafted;
@@ -20,7 +19,6 @@ mod documents;
 mod gates;
 mod order;
 mod plant;
-mod record;
 mod shares;
 mod target;
 mod token;

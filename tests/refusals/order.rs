@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use keyferry::plan::Way;
+use record::terms::Way;
 
 use super::*;
 use crate::common::what_follows::WhatFollows;

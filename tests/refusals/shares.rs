@@ -3,11 +3,11 @@
 use std::{io::Write, process::Stdio};
 
 use super::*;
-use keyferry::{
+use custody::{
     custodian::{encrypt_share, open_share},
-    encoding::Fixed,
     share::{Secret, Share, deal},
 };
+use record::encoding::Fixed;
 
 fn open(stage: &Stage, id: &str) -> Share {
     let read = |path: String| fs::read(stage.path(&path)).unwrap();
@@ -93,7 +93,7 @@ fn typed_shares_are_checked_as_they_come() {
         }
     };
     let lines = |record: &[u8]| {
-        let lines = keyferry::paper::lines::lines(record).unwrap();
+        let lines = custody::codes::lines::lines(record).unwrap();
         let lines: Vec<&str> = lines.iter().map(|line| line.as_str()).collect();
         lines.join("\n")
     };
@@ -144,7 +144,7 @@ fn a_package_waits_until_every_custodian_has_the_right_share() {
     let stage = Stage::at(Done::Export);
     stage.sign_document("tenant", "package", &["ada", "ben"]);
     refused(&stage, "tenant", &["release"], "SHARE-UNCONFIRMED");
-    let code = |id: &str| keyferry::fingerprint::words(&open(&stage, id).code()).join(" ");
+    let code = |id: &str| record::fingerprint::words(&open(&stage, id).code()).join(" ");
     let confirm = |id: &str, words: &str| {
         let words = stage.words("code", words);
         stage.tenant(&["share", "confirm", id, "--words", &words])

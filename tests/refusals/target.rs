@@ -1,6 +1,6 @@
 //! Keys that lay on a token before, and keys that somebody put there meanwhile.
 
-use keyferry::plan::Plan;
+use record::plan::Plan;
 
 use super::{plant::plant, *};
 

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use keyferry::encoding::Hash;
+use record::encoding::Hash;
 
 use crate::{
     common::{

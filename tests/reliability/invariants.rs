@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use keyferry::log::Event;
+use record::log::Event;
 
 use crate::common::{
     PIN,

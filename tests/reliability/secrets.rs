@@ -2,14 +2,13 @@
 
 use std::{collections::HashSet, fs, path::Path, process::Command};
 
+use custody::custodian;
 use data_encoding::{BASE32_NOPAD, BASE64, BASE64URL, HEXLOWER, HEXUPPER};
-use keyferry::{
-    custodian,
-    document::parts::{Mechanism, OaepHash},
+use hsm::{Module, Pin, WrapOrder, wrapped_key};
+use record::{
     fingerprint,
-    hsm::{Module, Pin, WrapOrder},
     spki::TargetCertificate,
-    wrapped_key,
+    terms::{Mechanism, OaepHash},
 };
 use rsa::{
     pkcs8::{DecodePrivateKey, EncodePublicKey},

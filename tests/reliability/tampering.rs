@@ -10,16 +10,16 @@ use std::{
     },
 };
 
-use keyferry::{
+use ceremony::Ceremony;
+use custody::custodian;
+use record::{
     Result,
-    audit::{self, Against},
-    ceremony::Ceremony,
-    custodian,
     document::{
         Body, acceptance::Acceptance, closing::Closing, offer::Offer, package::Package,
         receipt::Receipt, registration::Registration,
     },
-    plan::Side,
+    terms::Side,
+    verify::{self, Against},
 };
 
 use crate::{
@@ -218,11 +218,11 @@ fn no_changed_log_or_plan_is_the_record() {
     in_parallel(&["tenant", "hoster"], |side| {
         let copy = stage.copy();
         let folders = [copy.path("tenant"), copy.path("hoster")];
-        let head = audit::verify(&folders, &Against::default()).unwrap();
+        let head = verify::verify(&folders, &Against::default()).unwrap();
         // A log whose last entry is changed or cut off may be a whole log: the other side's, and
         // the words that were read aloud, tell.
         let accepts = || {
-            audit::verify(&folders, &Against::default())
+            verify::verify(&folders, &Against::default())
                 .is_ok_and(|verdict| format!("{verdict:?}") == format!("{head:?}"))
         };
         each_change(&copy.path(&format!("{side}/log.jsonl")), &tried, 2003, &accepts);

@@ -11,17 +11,17 @@ use crate::common::{
     programs, run,
     stage::{DOCUMENTS, Done, Ended, Stage, ended},
 };
-use keyferry::{
+use record::{
     Result,
-    audit::{self, Against, Verdict},
     encoding::Hash,
     log::{MAX_LINE, MAX_LOG},
     rule::Rule,
+    verify::{self, Against, Verdict},
 };
 
 fn verify(folders: &[&Path]) -> Result<Verdict> {
     let folders: Vec<PathBuf> = folders.iter().map(|folder| folder.to_path_buf()).collect();
-    audit::verify(&folders, &Against::default())
+    verify::verify(&folders, &Against::default())
 }
 
 fn program(arguments: &[&str]) -> Ended {
@@ -139,7 +139,7 @@ fn says_missing(verdict: &Verdict, all: &[&str]) {
 fn sticks(stage: &Stage) {
     let (medium, plan) = (stage.path("medium"), stage.path("plan/ceremony.toml"));
     let with_plan = Against { plan_file: Some(plan.clone()), ..Against::default() };
-    let verdict = audit::verify(std::slice::from_ref(&medium), &with_plan).unwrap();
+    let verdict = verify::verify(std::slice::from_ref(&medium), &with_plan).unwrap();
     says_missing(
         &verdict,
         &["the end of the tenant's log", "the requests that officers of the hoster signed"],
@@ -153,7 +153,7 @@ fn sticks(stage: &Stage) {
     // Unsigned, a plan from elsewhere still says whose keys count.
     fs::copy(&plan, stage.path("alone.toml")).unwrap();
     let alone = Against { plan_file: Some(stage.path("alone.toml")), ..Against::default() };
-    let verdict = audit::verify(std::slice::from_ref(&acceptance), &alone).unwrap();
+    let verdict = verify::verify(std::slice::from_ref(&acceptance), &alone).unwrap();
     says_missing(&verdict, &["enough signatures over the plan"]);
     program(&["verify", medium.to_str().unwrap()]).ended_with(2);
     program(&["verify", stage.path("people").to_str().unwrap()]).ended_with(1);
@@ -174,7 +174,7 @@ fn quiet(stage: &Stage) {
     let archive = stage.path("tenant/archive");
     let archive = archive.to_str().unwrap();
     let plan = Hash::of(&fs::read(stage.path("plan/ceremony.toml")).unwrap());
-    let words = keyferry::fingerprint::words(&plan.0).join(" ").to_uppercase();
+    let words = record::fingerprint::words(&plan.0).join(" ").to_uppercase();
     let said = program(&["verify", archive, "--expect-plan", &words, "--quiet"]);
     assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (0, "", ""));
     let said = program(&["verify", archive, "--expect-head", &words, "--quiet"]);

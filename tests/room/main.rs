@@ -1,7 +1,5 @@
 //! What people in the room meet: `next` on terminals, paper and camera, the custodian's program,
 //! the machine before production; and what auditors read of it afterwards.
-#![cfg(all(feature = "hsm", feature = "custody"))]
-
 mod audit;
 #[path = "../common/mod.rs"]
 mod common;

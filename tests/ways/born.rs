@@ -7,7 +7,7 @@ use crate::common::{
     PIN, run,
     stage::{Done, Family, Setting, Stage},
 };
-use keyferry::audit::{self, Against};
+use record::verify::{self, Against};
 
 fn on(family: Family) -> Setting {
     Setting { tenant: family, hoster: family, ..Setting::born() }
@@ -43,7 +43,7 @@ fn the_whole_ceremony_on_both_token_families() {
         let folders = [vec!["tenant", "hoster"], vec!["tenant/archive"], vec!["hoster/archive"]];
         for folders in folders {
             let folders: Vec<_> = folders.into_iter().map(|one| stage.path(one)).collect();
-            let verdict = audit::verify(&folders, &Against::default()).unwrap();
+            let verdict = verify::verify(&folders, &Against::default()).unwrap();
             assert!(verdict.missing.is_empty() || folders.len() == 1, "{verdict:?}");
             let claim = "CKA_LOCAL and CKA_NEVER_EXTRACTABLE are its module's word";
             assert!(verdict.text().contains(claim));
@@ -216,7 +216,7 @@ fn both_sides_begin_again_with_new_keys() {
     stage.done = Some(Done::OfferCheck);
     stage.walk_to(Done::TenantClose);
     let folders = ["tenant", "hoster"].map(|side| stage.path(side));
-    let verdict = audit::verify(&folders, &Against::default()).unwrap();
+    let verdict = verify::verify(&folders, &Against::default()).unwrap();
     assert!(verdict.missing.is_empty(), "{verdict:?}");
     let text = verdict.text();
     assert!(text.contains("the challenge") && text.contains("which was given up"), "{text}");
@@ -244,6 +244,6 @@ fn an_abort_takes_the_keys_with_it() {
     stage.hoster(&["close"]).ok();
     stage.tenant(&["close", "medium/closing"]).ok();
     let folders = ["tenant", "hoster"].map(|side| stage.path(side));
-    let verdict = audit::verify(&folders, &Against::default()).unwrap();
+    let verdict = verify::verify(&folders, &Against::default()).unwrap();
     assert!(verdict.aborted && verdict.missing.is_empty(), "{verdict:?}");
 }

@@ -8,9 +8,9 @@ use crate::common::{
     stage::{Done, Family, Setting, Stage},
 };
 use data_encoding::HEXLOWER;
-use keyferry::{
-    audit::{self, Against},
+use record::{
     encoding::Hash,
+    verify::{self, Against},
 };
 
 const LABELS: [&str; 2] = ["hgs-signing", "hgs-encryption"];
@@ -136,7 +136,7 @@ fn to_the_end(mut stage: Stage) {
     stage.carry("hoster", "keys");
     let keys = stage.json("medium/keys/keys.json");
     let said: Hash = keys["body"]["fingerprint"].as_str().unwrap().parse().unwrap();
-    let said = keyferry::fingerprint::words(&said.0)[..16].join(" ");
+    let said = record::fingerprint::words(&said.0)[..16].join(" ");
     let words = stage.words("keys", &said);
     stage.tenant(&["keys", "check", "medium/keys", "--words", &words]).ok();
     stage.sign_document("tenant", "challenge", &["ada", "ben"]);
@@ -172,7 +172,7 @@ fn what_is_not_the_planned_key_is_refused_and_leaves_nothing() {
     let import = elsewhere.import();
     // Next year's plan says that its keys are still to be named.
     let (plan, next) = (stage.path("plan/ceremony.toml"), stage.path("next.toml"));
-    audit::renew_plan(&plan, &next).unwrap();
+    authoring::renew_plan(&plan, &next).unwrap();
     let next = fs::read_to_string(next).unwrap();
     let (header, _) = next.split_once("\n\n").unwrap();
     assert!(header.contains("each spki still names last year's key"), "{header}");
@@ -250,6 +250,6 @@ fn both_sides_begin_again_and_an_abort_takes_what_was_brought() {
     stage.hoster(&["close"]).ok();
     stage.tenant(&["close", "medium/closing"]).ok();
     let folders = ["tenant", "hoster"].map(|side| stage.path(side));
-    let verdict = audit::verify(&folders, &Against::default()).unwrap();
+    let verdict = verify::verify(&folders, &Against::default()).unwrap();
     assert!(verdict.aborted && verdict.missing.is_empty(), "{verdict:?}");
 }

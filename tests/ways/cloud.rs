@@ -15,9 +15,9 @@ use crate::common::{
     stage::{Done, Family, Setting, Stage},
 };
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
-use keyferry::{
-    audit::{self, Against},
+use record::{
     encoding::Hash,
+    verify::{self, Against},
 };
 
 const KID: &str = "https://contoso.vault.azure.net/keys/KEK/0123456789abcdef0123456789abcdef";
@@ -105,7 +105,7 @@ fn is_private_of(stage: &Stage, pkcs8: &[u8], label: &str, bits: u32) {
         .arg(stage.path("public.pem")));
     assert_eq!(public, expected, "{label}");
     if bits > 0 {
-        assert_eq!(keyferry::spki::rsa_bits(&public).unwrap(), bits);
+        assert_eq!(record::spki::rsa_bits(&public).unwrap(), bits);
     }
 }
 
@@ -200,7 +200,7 @@ fn ceremony(
         stage.sign(&stage.path("tenant/archive/head.json"), "keyferry-head", id);
     }
     for folder in ["tenant", "tenant/archive"] {
-        let verdict = audit::verify(&[stage.path(folder)], &Against::default()).unwrap();
+        let verdict = verify::verify(&[stage.path(folder)], &Against::default()).unwrap();
         assert!(verdict.missing.is_empty(), "{verdict:?}");
     }
     let verify = concat!(env!("CARGO_MANIFEST_DIR"), "/ceremony-scripts/verify");
@@ -301,7 +301,7 @@ fn what_is_not_as_planned_or_signed_for_leaves_no_file() {
     });
     assert_ne!(twice[0], twice[1], "a fresh AES key each time");
     stage.tenant(&["close"]).ok();
-    let verdict = audit::verify(&[stage.path("tenant")], &Against::default()).unwrap();
+    let verdict = verify::verify(&[stage.path("tenant")], &Against::default()).unwrap();
     assert!(verdict.text().contains("2 acts of the tenant"), "{}", verdict.text());
 }
 

@@ -1,8 +1,6 @@
 //! Whole ceremonies of every way that keys come to where they are used, and of what a plan may ask
 //! for: carried, born at the hoster, brought by another tool, for a cloud; the next year's, a
 //! trial's, with an HSM's attestation.
-#![cfg(all(feature = "hsm", feature = "custody"))]
-
 mod attestation;
 mod born;
 mod brought;

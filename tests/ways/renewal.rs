@@ -7,12 +7,13 @@ use crate::common::{
     stage::{Done, Stage},
 };
 use crate::people::People;
-use keyferry::{
-    audit,
+use record::{
     encoding::Hash,
     log::now,
-    plan::{Deployment, Plan, Target, Trial},
+    plan::{Plan, Target},
     rule::Rule,
+    terms::{Deployment, Trial},
+    verify,
 };
 
 /// The month that a renewed id ends with.
@@ -41,7 +42,7 @@ fn a_plan_is_renewed_and_keeps_what_people_wrote() {
     let (from, to) = (people.path().join("old.toml"), people.path().join("new.toml"));
     fs::write(&from, &old).unwrap();
     let begun = month();
-    let changes = audit::renew_plan(&from, &to).unwrap();
+    let changes = authoring::renew_plan(&from, &to).unwrap();
     let text = fs::read_to_string(&to).unwrap();
     let (former, plan) = (
         Plan::parse(old.clone().into_bytes()).unwrap(),
@@ -93,18 +94,18 @@ fn a_plan_is_renewed_and_keeps_what_people_wrote() {
     assert_eq!(changed, expected, "{changes:?}");
     // The year after: one comment at the top, and no label of the year before.
     let third = people.path().join("third.toml");
-    audit::renew_plan(&to, &third).unwrap();
+    authoring::renew_plan(&to, &third).unwrap();
     let third = fs::read_to_string(&third).unwrap();
     assert_eq!(third.matches("# A renewal.").count(), 1);
     assert!(third.contains(&plan.hash().to_string()) && !third.contains(&hash));
     assert!(third.contains(&format!("label = \"sig-{month}-2\"")), "{third}");
     // Nothing is overwritten, and nothing is made of a plan that has faults.
-    let refused = audit::renew_plan(&from, &to).unwrap_err();
+    let refused = authoring::renew_plan(&from, &to).unwrap_err();
     assert_eq!(refused.rule(), Some(Rule::FileExists));
     assert_eq!(fs::read_to_string(&to).unwrap(), text);
     fs::write(&from, old.replace("threshold = 2", "threshold = 1")).unwrap();
     let fourth = people.path().join("fourth.toml");
-    let refused = audit::renew_plan(&from, &fourth).unwrap_err();
+    let refused = authoring::renew_plan(&from, &fourth).unwrap_err();
     assert_eq!(refused.rule(), Some(Rule::PlanQuorum));
     assert!(!fourth.exists());
 }
@@ -151,6 +152,6 @@ fn next_years_keys_follow_last_years_on_the_same_tokens() {
     // Each ceremony is a whole record of its own.
     for folders in [["before/tenant", "before/hoster"], ["tenant", "hoster"]] {
         let folders = folders.map(|folder| stage.path(folder));
-        audit::verify(&folders, &audit::Against::default()).unwrap();
+        verify::verify(&folders, &verify::Against::default()).unwrap();
     }
 }

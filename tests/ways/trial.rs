@@ -7,12 +7,12 @@ use crate::common::{
     production, simulated,
     stage::{Done, Setting, Stage},
 };
-use keyferry::{
-    audit::{self, Against},
+use ceremony::side::init::AgreedPlan;
+use record::{
     encoding::Hash,
-    plan::Side,
     rule::Rule,
-    side::init::AgreedPlan,
+    terms::Side,
+    verify::{self, Against},
 };
 
 /// The plan with one more line in `[target]`.
@@ -80,7 +80,7 @@ fn a_trial_stops_before_activation_and_production_begins_with_its_record() {
     assert!(status.err.contains("abort --reason"), "{}", status.err);
     let closing = end(&trial);
     let folders = ["tenant", "hoster"].map(|side| trial.path(side));
-    audit::verify(&folders, &Against::default()).unwrap();
+    verify::verify(&folders, &Against::default()).unwrap();
 
     // The record is taken from either side, folder or archive.
     let serial = trial.json("medium/closing/closing.json")["body"]["token"]["serial"].clone();
@@ -201,5 +201,5 @@ fn a_trial_leaves_an_hgs_as_it_was() {
     trial.hoster(&["primary"]).refused("TRIAL-ENDS");
     end(&trial);
     let folders = ["tenant", "hoster"].map(|side| trial.path(side));
-    audit::verify(&folders, &Against::default()).unwrap();
+    verify::verify(&folders, &Against::default()).unwrap();
 }

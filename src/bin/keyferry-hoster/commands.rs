@@ -3,10 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use keyferry::{
-    plan::Id,
-    program::{Common, Sessions, Shared, file_of},
-};
+use program::{Common, Sessions, Shared, file_of};
+use record::terms::Id;
 
 /// The hoster's side of a key ceremony: a tenant's keys enter its HSM, and become its service's
 /// primary keys

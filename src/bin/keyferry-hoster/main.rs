@@ -1,12 +1,13 @@
 //! The hoster's program: parse, wire, exit code.
 
+#![forbid(unsafe_code)]
+
 mod commands;
 
 use std::{ffi::OsString, process::ExitCode};
 
-use clap::{ArgMatches, CommandFactory, FromArgMatches};
-use keyferry::{
-    ceremony::Ceremony,
+use ceremony::{
+    Ceremony,
     hoster::{
         acceptance, answer,
         attesting::Given,
@@ -16,12 +17,15 @@ use keyferry::{
         prove::NodeChoice,
         register,
     },
-    phase::{Phase, Step},
-    plan::Side,
-    program::presented,
     side::{archive, token::with_token},
-    terminal::fail,
 };
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use program::presented;
+use record::{
+    flow::Phase,
+    terms::{Side, Step},
+};
+use terminal::fail;
 
 use commands::{Acceptance, Cli, Command, Evidence, Kek, Keys, Node, Package};
 
@@ -29,11 +33,11 @@ use commands::{Acceptance, Cli, Command, Evidence, Kek, Keys, Node, Package};
 const REGISTRY: &str = "registry.json";
 
 fn command() -> clap::Command {
-    keyferry::manual::with_examples(Cli::command())
+    terminal::manual::with_examples(Cli::command())
 }
 
 fn main() -> ExitCode {
-    keyferry::hardening::forbid_dumps();
+    machine::hardening::forbid_dumps();
     run(&command().get_matches(), false)
 }
 

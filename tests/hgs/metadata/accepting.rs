@@ -2,14 +2,17 @@
 
 use std::path::PathBuf;
 
-use keyferry::{
-    document::{Listed, acceptance::Published, key_set::Pair},
+use ceremony::tenant::metadata::Asked;
+use ceremony::tenant::metadata::report;
+use record::{
+    document::acceptance::Published,
     encoding::Hash,
     log::Event,
-    plan::{Id, Plan},
-    report::Report,
-    tenant::metadata::{Asked, report},
+    plan::Plan,
+    proof::key_set::Pair,
+    terms::{Id, Listed},
 };
+use terminal::report::Report;
 
 use super::*;
 use crate::people::People;
@@ -80,7 +83,7 @@ fn the_report_says_what_was_compared_what_it_proves_and_what_comes_next() {
     let said = report(Report::new(""), &plan, &taken("ada"), pair).text();
     for sentence in [
         "node2 publishes the ceremony's certificates as the primary ones; fetched by ada from the \\u{202e}office\n",
-        &format!("not primary: {} CN=other", keyferry::spki::thumbprint(&keys.other)),
+        &format!("not primary: {} CN=other", record::spki::thumbprint(&keys.other)),
         "no metadata:  node1",
         "nor that the service can decrypt",
         "You may now deploy new shielded VMs. ",

@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use keyferry::encoding::Hash;
+use record::encoding::Hash;
 
 use crate::common::{
     kill::CHANGES,

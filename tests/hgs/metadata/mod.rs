@@ -8,10 +8,10 @@ mod hostile;
 use std::{path::Path, process::Command, sync::OnceLock};
 
 use data_encoding::BASE64;
-use keyferry::{
-    Error, audit,
+use record::{
+    Error,
     rule::Rule,
-    target::metadata::{MAX_METADATA, Metadata},
+    service::metadata::{MAX_METADATA, Metadata},
 };
 
 const RSA_SHA256: &str = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256";
@@ -177,7 +177,7 @@ fn white_space_byte_order_marks_and_utf_16_change_nothing() {
 #[test]
 fn other_certificates_are_named_with_their_roles() {
     let Keys { signing, encryption, other, .. } = keys();
-    let named = |der: &[u8]| keyferry::spki::thumbprint(der);
+    let named = |der: &[u8]| record::spki::thumbprint(der);
     let wrong = |text: String| refused(text, Rule::MetadataCertificate);
     let said = wrong(file(other, encryption, &[]));
     assert!(said.contains(&format!("primary: signing {}\n", named(other))), "{said}");
@@ -231,7 +231,8 @@ fn show(name: &str, bytes: &[u8]) -> Result<String, Error> {
     let path = folder.path().join(name);
     std::fs::write(&path, bytes).unwrap();
     let mut out = Vec::new();
-    audit::show(&path, audit::Language::English, &mut out).map(|()| String::from_utf8(out).unwrap())
+    record::show::show(&path, record::show::Language::English, &mut out)
+        .map(|()| String::from_utf8(out).unwrap())
 }
 
 #[test]
@@ -246,11 +247,8 @@ fn the_auditor_explains_a_file() {
         let text = show(name, bytes).unwrap();
         for sentence in [
             "This is metadata of a Key Protection Service",
-            &format!("signing:      {} CN=signing", keyferry::spki::thumbprint(&keys.signing)),
-            &format!(
-                "encryption:   {} CN=encryption",
-                keyferry::spki::thumbprint(&keys.encryption)
-            ),
+            &format!("signing:      {} CN=signing", record::spki::thumbprint(&keys.signing)),
+            &format!("encryption:   {} CN=encryption", record::spki::thumbprint(&keys.encryption)),
             "also signing: ",
             "urn:\\u{202e} is not one that is known",
             "Not who, not when",

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use keyferry::{
-    node::{BriefKey, Order, OrderKind, PrimaryKey},
-    plan::{Role, Stage},
+use ceremony::services::TargetStep;
+use record::{
     rule::Rule,
-    target::TargetStep,
+    service::{BriefKey, Order, OrderKind},
+    terms::{PrimaryKey, Role, Stage},
 };
 
 use super::folder::Folder;

@@ -2,11 +2,11 @@
 //! evidence by hand, the ceremony itself refuses: every statement here is signed by the real key.
 
 use jiff::{SignedDuration, Timestamp};
-use keyferry::{
+use record::{
     encoding::Hash,
-    node::{NodeEvidence, PrimaryKey, Statement, soaked},
-    plan::{Role, Stage},
     rule::Rule,
+    service::{NodeEvidence, Statement, soaked},
+    terms::{PrimaryKey, Role, Stage},
 };
 
 use super::{

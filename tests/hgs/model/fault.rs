@@ -1,6 +1,6 @@
 //! What can go wrong at an HGS cluster: each is done to the model, and mended again.
 
-use keyferry::plan::Role;
+use record::terms::Role;
 
 use super::{cluster::Cluster, folder::Folder};
 

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use keyferry::{
+use record::{
     encoding::Hash,
-    node::{BRIEF_FILE, Brief, Order, OrderKind},
-    plan::{Role, Stage},
     rule::Rule,
+    service::{BRIEF_FILE, Brief, Order, OrderKind},
+    terms::{Role, Stage},
 };
 
 use super::cluster::former;

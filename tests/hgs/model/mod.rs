@@ -11,11 +11,8 @@ mod walk;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use keyferry::{
-    plan::Role,
-    rule::Rule,
-    target::{Service, hgs::Hgs},
-};
+use ceremony::services::{Service, hgs::Hgs};
+use record::{rule::Rule, terms::Role};
 
 use fault::Fault;
 use walk::{Move, Walk, hgs, of_program};

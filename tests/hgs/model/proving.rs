@@ -9,11 +9,11 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use keyferry::{
+use record::{
     encoding::Blob,
-    node::{BriefKey, NodeEvidence, NodeKey, Statement, evidence_file},
-    plan::Role,
     proof::{self, Evidence},
+    service::{BriefKey, NodeEvidence, NodeKey, Statement, evidence_file},
+    terms::Role,
 };
 
 use super::{

@@ -2,11 +2,8 @@
 
 use std::{fs, rc::Rc};
 
-use keyferry::{
-    node::Statement,
-    rule::Rule,
-    target::{Service, TargetStep, hgs::Hgs},
-};
+use ceremony::services::{Service, TargetStep, hgs::Hgs};
+use record::{rule::Rule, service::Statement};
 
 use super::{
     cluster::{Cluster, SERVICE},
@@ -94,7 +91,7 @@ impl Walk {
     pub fn new(stage: Stage) -> Self {
         let folder = Folder::read(&stage.path("hoster/register"));
         let nodes: Vec<String> = folder.brief.nodes.iter().map(ToString::to_string).collect();
-        let service = folder.brief.deployment != Some(keyferry::plan::Deployment::New);
+        let service = folder.brief.deployment != Some(record::terms::Deployment::New);
         Walk {
             token: Rc::new(Token::of(&stage)),
             cluster: Cluster::new(&nodes, service),
@@ -113,7 +110,7 @@ impl Walk {
 
     /// Whether the order to activate stands.
     pub fn activated(&self) -> bool {
-        self.folder().stage() == keyferry::plan::Stage::Active
+        self.folder().stage() == record::terms::Stage::Active
     }
 
     /// The same again, on a copy of the stage.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use tree_sitter::{Node, Parser, Tree};
 
-use keyferry::target::{Service, hgs::Hgs};
+use ceremony::services::{Service, hgs::Hgs};
 
 use super::contract::{COMMANDS, Command, MEMBERS, STUB_COMMANDS, STUB_MEMBERS, Takes};
 use super::order::{announced, order, rules};

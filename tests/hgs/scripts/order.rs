@@ -1,7 +1,7 @@
 //! What the calls of a script must be together: rules that there are, the steps, the order of
 //! changes.
 
-use keyferry::rule::Rule;
+use record::rule::Rule;
 
 use crate::scripts::check::Call;
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use data_encoding::{BASE64, HEXLOWER};
-use keyferry::encoding::{Hash, enc, hash};
+use record::encoding::{Hash, enc, hash};
 use serde_json::{Value, json};
 
 use super::{SCRIPTS, path};

@@ -148,7 +148,7 @@ fn a_header_is_of_its_plan_and_kind() {
     let kept = Kept::of("born-hgs");
     for kind in [Kind::Keys, Kind::Challenge, Kind::Closing] {
         let main = kept.folder(kind).join(kind.file());
-        let header = keyferry::document::header_of(&fs::read(main).unwrap(), "").unwrap();
+        let header = record::document::header_of(&fs::read(main).unwrap(), "").unwrap();
         let new = Header::new(&kept.plan, kind, header.attempt, header.answers, header.head);
         assert_eq!(new, header);
         assert_eq!(kind.answers(Way::Born).is_none(), new.answers.is_none());

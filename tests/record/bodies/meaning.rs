@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use keyferry::log::{self, Event};
+use record::log::{self, Event};
 use serde_json::json;
 
 use super::*;

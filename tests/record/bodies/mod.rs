@@ -8,34 +8,33 @@ mod meaning;
 
 use std::{fs, path::PathBuf};
 
-use keyferry::{
+use record::document::attestation::Attestation;
+use record::document::held_key::BORN;
+use record::terms::{Source, Way};
+use record::{
     Error, Result,
     attestation::MAX_ATTESTATION,
     document::{
-        Body, Document, Header, Kind, Listed, MAX_DOCUMENT,
+        Body, Document, Header, MAX_DOCUMENT,
         acceptance::{Acceptance, Published},
-        attestation::Attestation,
         closing::Closing,
-        held_key::BORN,
-        key_set::KeySet,
         keys::Keys,
         offer::Offer,
         package::Package,
-        parts::{Mechanism, OaepHash, ReadBack},
         read, read_files,
         receipt::Receipt,
         registration::Registration,
     },
     encoding::Hash,
     log::MAX_LOG,
-    node::MAX_EVIDENCE,
-    plan::{Evidence, Id, Plan, Role, Source, Waiver, Way},
-    report::Report,
-    room::MAX_TEXT,
+    plan::{Plan, Waiver},
+    proof::key_set::KeySet,
     rule::Rule,
+    service::{MAX_EVIDENCE, metadata::MAX_METADATA},
     signature::MAX_SIGNATURE,
-    target::metadata::MAX_METADATA,
+    terms::{Evidence, Id, Kind, Listed, MAX_TEXT, Mechanism, OaepHash, ReadBack, Role},
 };
+use terminal::report::Report;
 
 /// A ceremony that is kept, as its tenant's archive has it.
 struct Kept {
@@ -197,7 +196,7 @@ fn the_least_attested_key_is_what_a_document_amounts_to() {
     };
     assert!(signing.starts_with("hgs-signing: witnessed only: an attestation"));
     assert_eq!(encryption, "hgs-encryption: witnessed only");
-    let shown = judged.said(Report::new("Judged.")).text();
+    let shown = Report::new("Judged.").texts("evidence", &judged.lines).text();
     assert!(shown.contains(signing) && shown.contains(encryption));
     // Without its tool's report, the file itself is read.
     keys.body.attestations = vec![attestation("hgs-encryption", false)];

@@ -3,9 +3,9 @@
 
 use std::{fs, path::Path, process::Command};
 
-use keyferry::{
+use custody::{
+    codes::{frames, lines},
     custodian,
-    paper::{frames, lines},
 };
 
 use super::{

@@ -3,9 +3,9 @@
 mod target;
 
 use crate::people::{People, keygen, recipient};
-use keyferry::{
-    audit,
-    plan::{Faults, Plan, Way},
+use record::terms::Way;
+use record::{
+    plan::{Faults, Plan},
     rule::Rule,
 };
 
@@ -64,7 +64,7 @@ fn a_plan_without_faults_is_taken_and_described() {
     std::fs::write(&path, &text).unwrap();
     let signature = people.sign("bob", "keyferry-plan", text.as_bytes());
     std::fs::write(people.path().join("ceremony.toml.bob.sig"), signature).unwrap();
-    let shown = audit::check_plan(&path, &audit::Reports::None).unwrap().text;
+    let shown = authoring::check_plan(&path, &authoring::Reports::None).unwrap().text;
     for expected in [
         plan.hash().to_string().as_str(),
         "2 of 3 custodians",
@@ -368,14 +368,14 @@ fn the_form_is_checked() {
     let crlf = plan.replace('\n', "\r\n").into_bytes();
     let hash = Plan::parse(plan.into_bytes()).unwrap().hash();
     assert!(Plan::parse(crlf).is_err(), "line ends are LF");
-    assert_ne!(hash, keyferry::encoding::Hash([0; 32]));
+    assert_ne!(hash, record::encoding::Hash([0; 32]));
 }
 
 #[test]
 fn the_template_names_what_is_to_be_filled_in() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ceremony.toml");
-    audit::new_plan(&path, None).unwrap();
+    authoring::new_plan(&path, None).unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(!text.contains("@NONCE@"));
     let found = faults(text.as_str());
@@ -385,10 +385,10 @@ fn the_template_names_what_is_to_be_filled_in() {
         assert!(named == placeholder, "line {number}: {line}");
     }
     // Never overwritten, and never the same twice.
-    assert_eq!(audit::new_plan(&path, None).unwrap_err().rule(), Some(Rule::FileExists));
+    assert_eq!(authoring::new_plan(&path, None).unwrap_err().rule(), Some(Rule::FileExists));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
     let other = folder.path().join("other.toml");
-    audit::new_plan(&other, None).unwrap();
+    authoring::new_plan(&other, None).unwrap();
     assert_ne!(std::fs::read_to_string(&other).unwrap(), text);
 }
 

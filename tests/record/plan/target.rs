@@ -1,10 +1,10 @@
 //! What each target needs of a plan, and trials.
 
-use keyferry::{
-    audit,
-    plan::{Deployment, Plan, Side, Target, Trial},
+use ceremony::side::trial::remains;
+use record::{
+    plan::{Plan, Target},
     rule::Rule,
-    side::trial::remains,
+    terms::{Deployment, Side, Trial},
 };
 
 use super::{People, Spoilt, check, faults, line, spoilt};
@@ -119,7 +119,7 @@ fn a_trial_is_a_rehearsal_and_only_production_comes_after_one() {
 fn the_template_has_a_block_for_hgs() {
     let people = People::new();
     let path = people.path().join("new.toml");
-    audit::new_plan(&path, None).unwrap();
+    authoring::new_plan(&path, None).unwrap();
     let template = std::fs::read_to_string(&path).unwrap();
     let at = template.find("\n[target]").unwrap();
     let end = template.find("\n[after]").unwrap();
@@ -144,7 +144,7 @@ fn the_template_has_a_block_for_hgs() {
     assert!(matches!(&plan.target, Target::Hgs { soak_hours: 24, .. }));
     assert_eq!(plan.trial, Trial::This);
     let explained = std::fs::write(&path, plan.bytes())
-        .map(|()| audit::check_plan(&path, &audit::Reports::None));
+        .map(|()| authoring::check_plan(&path, &authoring::Reports::None));
     let text = explained.unwrap().unwrap().text;
     for expected in ["KSP", "rotation", "24 hours", "trial:"] {
         assert!(text.contains(expected), "{expected}: {text}");

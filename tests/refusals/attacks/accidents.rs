@@ -10,7 +10,7 @@ use crate::common::{
     production, run,
     stage::{Done, Ended, Stage},
 };
-use keyferry::log::Event;
+use record::log::Event;
 
 fn imported_with(stage: &Stage, ids: &[&str]) -> Ended {
     imported(stage, &import("medium/package", &stage.shares(ids)))

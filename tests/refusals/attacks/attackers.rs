@@ -52,7 +52,7 @@ fn a_second_offer_is_not_exported_to() {
 #[test]
 fn a_custodians_recipient_cannot_be_swapped() {
     let mut stage = Stage::at(Done::KeysCreate);
-    let own = keyferry::custodian::new_identity(None).unwrap();
+    let own = custody::custodian::new_identity(None).unwrap();
     let right = fs::read_to_string(stage.path("people/cyd.recipient")).unwrap();
     let plan = stage.path("tenant/ceremony.toml");
     let text = fs::read_to_string(&plan).unwrap();
@@ -67,8 +67,8 @@ fn a_custodians_recipient_cannot_be_swapped() {
     let file = stage.path("tenant/outbox/shares/cyd.age");
     let identity = fs::read(stage.path("people/cyd.identity")).unwrap();
     let dealt = fs::read(&file).unwrap();
-    let share = keyferry::custodian::open_share(&dealt, &identity, &|_| Ok(Default::default()));
-    let again = keyferry::custodian::encrypt_share(&share.unwrap().share, &[own.recipient]);
+    let share = custody::custodian::open_share(&dealt, &identity, &|_| Ok(Default::default()));
+    let again = custody::custodian::encrypt_share(&share.unwrap().share, &[own.recipient]);
     fs::write(&file, again.unwrap()).unwrap();
     fs::write(stage.path("people/cyd.identity"), &*own.file).unwrap();
     let shares = stage.shares(&["cyd", "dan", "eve"]);
@@ -125,7 +125,7 @@ fn an_import_that_is_done_twice_makes_no_second_key_and_is_found_in_the_record()
     assert_eq!(keys(), before);
     // The receipt that the tenant holds has the head of the other record.
     let folders = [stage.path("tenant"), stage.path("hoster")];
-    let verdict = keyferry::audit::verify(&folders, &keyferry::audit::Against::default());
+    let verdict = record::verify::verify(&folders, &record::verify::Against::default());
     let error = verdict.expect_err("two records of one ceremony");
     assert!(error.rule().is_some(), "{error}");
     println!("an import done twice: {}", error.rule().unwrap().name());

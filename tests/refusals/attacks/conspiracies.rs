@@ -3,11 +3,11 @@
 
 use std::fs;
 
-use keyferry::{
+use record::{
     Result,
-    audit::{self, Against, Verdict},
     encoding::Hash,
     rule::Rule,
+    verify::{self, Against, Verdict},
 };
 use serde_json::Value;
 
@@ -21,7 +21,7 @@ use crate::{
 
 fn verify(stage: &Stage, folders: &[&str]) -> Result<Verdict> {
     let folders: Vec<_> = folders.iter().map(|folder| stage.path(folder)).collect();
-    audit::verify(&folders, &Against::default())
+    verify::verify(&folders, &Against::default())
 }
 
 fn hash_of(stage: &Stage, path: &str) -> Value {
@@ -93,7 +93,7 @@ fn intent(log: &str) -> String {
 }
 
 /// The subject of an import's request, in the order of its declaration.
-fn ordered(stage: &Stage, request: &str) -> keyferry::approval::Import {
+fn ordered(stage: &Stage, request: &str) -> record::gate::Import {
     serde_json::from_value(stage.json(request)["subject"].clone()).unwrap()
 }
 

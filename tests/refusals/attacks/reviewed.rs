@@ -2,12 +2,12 @@
 
 use std::fs;
 
-use keyferry::{
-    audit::{self, Against},
-    ceremony::Ceremony,
-    plan::Side,
-    room::{Bag, Condition, MAX_WRONG, Remark},
-    side,
+use ceremony::Ceremony;
+use ceremony::side;
+use record::{
+    flow::room::MAX_WRONG,
+    terms::{Bag, Condition, Remark, Side},
+    verify::{self, Against},
 };
 
 use crate::{
@@ -103,7 +103,7 @@ fn nothing_goes_on_beside_a_restart_that_did_not_end() {
 fn the_end_of_imported_keys_is_decided_by_the_record() {
     let stage = Stage::at(Done::Import);
     abort(&stage, "hoster");
-    let plan = keyferry::encoding::Hash::of(&fs::read(stage.path("hoster/ceremony.toml")).unwrap());
+    let plan = record::encoding::Hash::of(&fs::read(stage.path("hoster/ceremony.toml")).unwrap());
     let forged = format!(
         "{{\"format\":\"keyferry/1\",\"primary\":\"{plan}\",\"key_sets\":[{{\"plan_hash\":\"{plan}\",\"ceremony\":\"test\",\"keys\":[],\"ready\":[],\"former\":null}}]}}"
     );
@@ -221,7 +221,7 @@ fn a_closed_log_has_no_more_entries_and_its_archive_is_whole() {
     }
     stage.hoster(&["close"]).ok();
     assert_eq!(log(&stage, "hoster").len(), entries);
-    audit::verify(&[stage.path("hoster/archive")], &Against::default()).unwrap();
+    verify::verify(&[stage.path("hoster/archive")], &Against::default()).unwrap();
     // A document that is not the log's is found before the last entry is written.
     let stage = Stage::at(Done::ClosingRelease);
     fs::remove_file(stage.path("hoster/inbox/package/hgs-signing.crt")).unwrap();

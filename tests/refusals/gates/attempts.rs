@@ -64,7 +64,7 @@ fn both_sides_begin_again_with_a_new_kek_and_new_shares() {
             let kept = format!("{side}/archive/attempt-1/{kind}/{kind}.json");
             assert_eq!(stage.json(&kept)["header"]["attempt"], 1);
         }
-        audit::verify(&[stage.path(side).join("archive")], &Against::default()).unwrap();
+        verify::verify(&[stage.path(side).join("archive")], &Against::default()).unwrap();
     }
 }
 
@@ -172,7 +172,7 @@ fn superseded(stage: &mut Stage) {
     fs::create_dir(stage.path("medium")).unwrap();
     let plan = stage.path("plan/ceremony.toml");
     let text = fs::read_to_string(&plan).unwrap();
-    let former = keyferry::encoding::Hash::of(text.as_bytes());
+    let former = record::encoding::Hash::of(text.as_bytes());
     let line = format!("\nsupersedes = \"{former}\"\n");
     fs::remove_dir_all(stage.path("plan")).unwrap();
     fs::create_dir(stage.path("plan")).unwrap();
@@ -217,7 +217,7 @@ fn a_side_gives_up_before_and_after_the_other() {
         let said = abort(&stage, side);
         assert!(said.contains("nothing of this ceremony is left in it"), "{said}");
         stage.side(side, &["close"]).ok();
-        let archive = audit::verify(&[stage.path(side).join("archive")], &Against::default());
+        let archive = verify::verify(&[stage.path(side).join("archive")], &Against::default());
         assert!(archive.unwrap().aborted);
     }
     audited(&stage);

@@ -13,7 +13,7 @@ use crate::common::{
     run,
     stage::{Done, Stage},
 };
-use keyferry::audit::{self, Against, Verdict};
+use record::verify::{self, Against, Verdict};
 
 /// The entries of a side's log.
 pub fn log(stage: &Stage, side: &str) -> Vec<serde_json::Value> {
@@ -31,7 +31,7 @@ pub fn events(stage: &Stage, side: &str, event: &str) -> Vec<serde_json::Value> 
 /// Both folders hold.
 #[track_caller]
 pub fn audited(stage: &Stage) -> Verdict {
-    audit::verify(&[stage.path("tenant"), stage.path("hoster")], &Against::default()).unwrap()
+    verify::verify(&[stage.path("tenant"), stage.path("hoster")], &Against::default()).unwrap()
 }
 
 pub fn copy(from: &Path, to: &Path) {

@@ -1,13 +1,8 @@
 //! Every gate waits for two distinct officers over exactly what is about to happen.
 
 use super::*;
-use keyferry::{
-    approval::{self, KekDestroy},
-    ceremony::Ceremony,
-    encoding::Hash,
-    plan::Side,
-    rule::Rule,
-};
+use ceremony::Ceremony;
+use record::{encoding::Hash, gate::KekDestroy, rule::Rule, terms::Side};
 
 /// A gate: where a ceremony comes to it, whose it is, the command, its officers and somebody of the
 /// other side.
@@ -265,18 +260,18 @@ fn an_approval_covers_its_own_subject_only() {
     };
     let (this, other) = (subject(b"this"), subject(b"other"));
     let mut ceremony = Ceremony::open(&dir, Side::Hoster).unwrap();
-    assert!(approval::require(&mut ceremony, &this).is_err());
+    assert!(ceremony::approval::require(&mut ceremony, &this).is_err());
     stage.approve("hoster", "kek-destroy", &["hana", "hugo"]);
-    let approved = approval::require(&mut ceremony, &this).unwrap();
+    let approved = ceremony::approval::require(&mut ceremony, &this).unwrap();
     approved.covers(&this).unwrap();
     let error = approved.covers(&other).unwrap_err();
     assert_eq!(error.rule(), Some(Rule::ApprovalSubject));
     // In the log now: going on after a crash needs no new signature, for this subject and no other.
     let entries = ceremony.head().seq;
-    approval::require(&mut ceremony, &this).unwrap();
+    ceremony::approval::require(&mut ceremony, &this).unwrap();
     assert_eq!(ceremony.head().seq, entries);
     let waits = |ceremony: &mut Ceremony, subject| {
-        approval::require(ceremony, subject).err().unwrap().exit_code() == 6
+        ceremony::approval::require(ceremony, subject).err().unwrap().exit_code() == 6
     };
     assert!(waits(&mut ceremony, &other));
     // But the signatures that the log speaks of must be there.
@@ -346,7 +341,7 @@ fn a_forged_line_in_the_log_approves_nothing() {
     stage.approve("tenant", "export", &["ben"]);
     stage.tenant(&["export"]).ok();
     assert_eq!(events(&stage, "tenant", "approval").len(), 1);
-    let error = audit::verify(&[stage.path("tenant")], &Against::default()).err();
+    let error = verify::verify(&[stage.path("tenant")], &Against::default()).err();
     assert!(error.is_some(), "the auditor takes a forged approval");
 }
 

@@ -26,7 +26,7 @@ fn everything_that_happens_in_the_room_has_its_place_in_the_record() {
     assert_eq!(kinds, asked);
     stage.tenant(&["note", "remark", " "]).ended_with(2);
     stage.tenant(&["note", "remark", &"x".repeat(5000)]).ended_with(2);
-    let verdict = audit::verify(&[stage.path("tenant")], &Against::default()).unwrap();
+    let verdict = verify::verify(&[stage.path("tenant")], &Against::default()).unwrap();
     for said in [
         "break; with the machine stayed ada, iris: lunch",
         "bag A 1 out with the laptop, intact",
@@ -113,7 +113,7 @@ fn a_package_leaves_with_one_more_than_a_quorum_and_a_signed_deviation() {
 
 #[test]
 fn a_deputy_confirms_and_comes_in_a_custodians_place() {
-    let deputy = keyferry::custodian::new_identity(None).unwrap();
+    let deputy = custody::custodian::new_identity(None).unwrap();
     let mut stage = Stage::new(|plan| {
         let cyd = plan.find("id = \"cyd\"").unwrap();
         let end = cyd + plan[cyd..].find("\"]").unwrap() + 1;

@@ -1,6 +1,6 @@
 //! What officers read of a request names what will happen, to which keys, nodes and people.
 
-use keyferry::approval::{
+use record::gate::{
     Abort, CloudExport, Export, Import, ImportPlain, KekDestroy, KeysDestroy, Nodes, PinTry,
     Primary, Restart, Rollback, SourceDestroy, Subject, Unconfirmed, WrongBags,
 };

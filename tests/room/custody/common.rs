@@ -2,11 +2,13 @@
 
 use std::{cell::Cell, path::PathBuf};
 
-use keyferry::{
-    Error, Result,
+use custody::{
     custodian::{encrypt_share, new_identity, open_share},
-    encoding::{Fixed, Hash},
     share::{Secret, Share, deal},
+};
+use record::{
+    Error, Result,
+    encoding::{Fixed, Hash},
 };
 use tempfile::TempDir;
 use zeroize::Zeroizing;

@@ -1,12 +1,11 @@
 //! Real age files: who opens a share, and what is refused.
 use std::os::unix::fs::PermissionsExt;
 
-use keyferry::{
-    Result,
+use custody::{
     custodian::{encrypt_share, new_identity},
-    rule::Rule,
     share::Share,
 };
+use record::{Result, rule::Rule};
 use zeroize::Zeroizing;
 
 use super::common::{PASSPHRASE, handed_out, identity, open, shares};

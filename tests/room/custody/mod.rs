@@ -5,7 +5,8 @@ use std::{
     process::{Command, Output},
 };
 
-use keyferry::{custodian::encrypt_share, fingerprint, share::Share};
+use custody::{custodian::encrypt_share, share::Share};
+use record::fingerprint;
 use rexpect::session::{PtySession, spawn_command};
 
 mod common;
@@ -149,7 +150,7 @@ fn a_passphrase_is_typed_unseen_on_the_terminal() {
     assert!(screen.contains("keyferry-hoster import"), "{screen}");
     // What is shown can be typed as it is.
     let shown = screen.lines().filter(|line| line.starts_with("  "));
-    let mut typed = keyferry::paper::lines::Typed::default();
+    let mut typed = custody::codes::lines::Typed::default();
     let last = shown.take(5).map(|line| typed.take(line).unwrap());
     assert_eq!(last.collect::<Vec<_>>(), [false, false, false, false, true]);
     let typed = Share::from_record(&typed.finish().unwrap()).unwrap();

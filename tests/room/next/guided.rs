@@ -4,10 +4,11 @@ use std::{fs, path::Path};
 
 use super::desk::{self, Desk};
 use crate::common::production;
-use keyferry::{
-    audit::{self, Against},
+use record::{
     fingerprint,
-    plan::{Mode, Plan},
+    plan::Plan,
+    terms::Mode,
+    verify::{self, Against},
 };
 
 /// What the script's last answer shows after some words, up to the line's end.
@@ -41,7 +42,7 @@ fn to_the_end(desk: &mut Desk, work: &Path) {
     let pin = pin.split('.').next().unwrap().to_owned();
     let path = |name: &str| work.join(name).display().to_string();
     let (plan, medium) = (path("medium/plan/ceremony.toml"), path("medium"));
-    let words = |hash: keyferry::encoding::Hash| fingerprint::words(&hash.0)[..16].join(" ");
+    let words = |hash: record::encoding::Hash| fingerprint::words(&hash.0)[..16].join(" ");
     let begin = words(Plan::read(Path::new(&plan)).unwrap().hash());
     for side in ["h", "t"] {
         choose(desk, side);
@@ -180,7 +181,7 @@ fn the_rehearsal_by_hand_goes_to_the_end() {
     let screen = desk::without_colours(&desk.ended());
     assert!(screen.contains("nothing false was found"), "{screen}");
     let folders = ["tenant", "hoster"].map(|side| work.join(side));
-    let verdict = audit::verify(&folders, &Against::default()).unwrap();
+    let verdict = verify::verify(&folders, &Against::default()).unwrap();
     assert!(verdict.missing.is_empty(), "{verdict:?}");
 }
 

@@ -8,14 +8,14 @@ use crate::common::{
     PIN, SO_PIN,
     stage::{CUSTODIANS, Done, Setting, Stage},
 };
-use desk::Desk;
-use keyferry::{
-    custodian, fingerprint,
-    guide::{self, Language, Texts},
-    paper::{frames, lines},
-    plan::{Plan, Side},
+use ::desk::guide::{self, Texts};
+use custody::{
+    codes::{frames, lines},
+    custodian,
     share::Share,
 };
+use desk::Desk;
+use record::{fingerprint, plan::Plan, show::Language, terms::Side};
 
 /// Opens a custodian's share as its holder would, to know what must not be seen.
 fn share(stage: &Stage, id: &str) -> Share {
@@ -361,7 +361,7 @@ fn every_step_of_every_plan_has_its_texts_in_every_language() {
 
 /// The hoster's side has no steps for a cloud service.
 fn setting_is_cloud(plan: &Plan, side: Side) -> bool {
-    plan.way == keyferry::plan::Way::Cloud && side == Side::Hoster
+    plan.way == record::terms::Way::Cloud && side == Side::Hoster
 }
 
 #[test]

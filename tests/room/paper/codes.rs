@@ -2,15 +2,13 @@
 
 use std::{fs, path::Path, process::Command};
 
-use keyferry::{
-    paper::{
-        frames::{self, Named, Read},
-        lines::{self, Typed},
-        qr::Code,
-        scan,
-    },
-    rule::Rule,
+use custody::codes::{
+    frames::{self, Named, Read},
+    lines::{self, Typed},
+    qr::Code,
+    scan,
 };
+use record::rule::Rule;
 
 /// Bytes that look random and are the same in every run.
 pub fn noise(length: usize, seed: u32) -> Vec<u8> {
@@ -31,7 +29,7 @@ fn files(sizes: &[usize]) -> Vec<Named> {
     sizes.iter().enumerate().map(one).collect()
 }
 
-fn read(texts: impl IntoIterator<Item = impl AsRef<str>>) -> keyferry::Result<Vec<Named>> {
+fn read(texts: impl IntoIterator<Item = impl AsRef<str>>) -> record::Result<Vec<Named>> {
     let mut read = Read::default();
     for text in texts {
         read.add(text.as_ref())?;

@@ -6,14 +6,12 @@ use std::{
     process::Command,
 };
 
-use keyferry::{
-    audit, guide,
-    paper::{
-        frames::{self, Named},
-        lines::Typed,
-    },
-    plan::{Plan, Side},
+use custody::codes::{
+    frames::{self, Named},
+    lines::Typed,
 };
+use desk::guide;
+use record::{plan::Plan, terms::Side, verify};
 
 use super::codes::zbar;
 use crate::common::{
@@ -266,7 +264,7 @@ fn every_page_is_whole_and_its_codes_are_read_from_paper() {
         );
     }
     let folders = ["tenant", "hoster"].map(|side| stage.path(side));
-    let verdict = audit::verify(&folders, &audit::Against::default()).unwrap();
+    let verdict = verify::verify(&folders, &verify::Against::default()).unwrap();
     assert!(verdict.text().contains("printed share-cyd, copy 1"));
     stage.verdict();
 }
@@ -292,7 +290,7 @@ fn share_is_in(stage: &Stage, id: &str, page: &Printed) {
     let painted = painted_over(&fine);
     let read = painted.iter().filter(|painted| {
         let mut codes = zbar(painted);
-        codes.extend(keyferry::paper::scan::frames_in(painted).unwrap_or_default());
+        codes.extend(custody::codes::scan::frames_in(painted).unwrap_or_default());
         whole.iter().all(|code| codes.contains(code))
     });
     let (read, of) = (read.count(), painted.len());
@@ -326,7 +324,7 @@ fn share_is_in(stage: &Stage, id: &str, page: &Printed) {
     }
     assert!(last, "{lines:?}");
     let bytes = typed.finish().unwrap();
-    assert_eq!(keyferry::custodian::with_armour(&bytes).unwrap(), file);
+    assert_eq!(custody::custodian::with_armour(&bytes).unwrap(), file);
 }
 
 #[test]
@@ -395,7 +393,7 @@ fn what_cannot_be_printed_is_refused_and_leaves_nothing() {
 fn an_identity_comes_back_from_its_sheet() {
     let folder = tempfile::tempdir().unwrap();
     let passphrase = zeroize::Zeroizing::new("correct horse battery staple".to_owned());
-    let identity = keyferry::custodian::new_identity(Some(passphrase)).unwrap();
+    let identity = custody::custodian::new_identity(Some(passphrase)).unwrap();
     let file = folder.path().join("identity.age");
     fs::write(&file, &*identity.file).unwrap();
     let page = folder.path().join("sheet.html");

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{every_kind, says};
 use crate::common::{run, stage::Stage};
-use keyferry::{audit, encoding::Hash};
+use record::encoding::Hash;
 
 /// Moves the cursor, rings, ends a text early, turns the line round, pretends to be a line of ours,
 /// and hides.
@@ -34,7 +34,7 @@ pub fn contents(stage: &Stage) {
 /// line of its own.
 fn harmless(path: &Path) -> String {
     let mut out = Vec::new();
-    let error = audit::show(path, audit::Language::English, &mut out).err();
+    let error = record::show::show(path, record::show::Language::English, &mut out).err();
     let mut text = String::from_utf8(out).unwrap();
     let said = error.map(|error| error.to_string()).unwrap_or_default();
     text.push_str(&said);
@@ -174,7 +174,7 @@ fn damaged(file: &Path) {
         fs::write(&path, bytes).unwrap();
         harmless(&path);
         assert!(
-            audit::show(&path, audit::Language::English, &mut Vec::new()).is_err(),
+            record::show::show(&path, record::show::Language::English, &mut Vec::new()).is_err(),
             "{}",
             file.display()
         );
@@ -218,7 +218,8 @@ fn doubled(stage: &Stage) {
         let text = fs::read_to_string(stage.path(name)).unwrap();
         let path = stage.path("doubled.json");
         fs::write(&path, text.replacen(field, &format!("{field}, {field}"), 1)).unwrap();
-        let error = audit::show(&path, audit::Language::English, &mut Vec::new()).unwrap_err();
+        let error = record::show::show(&path, record::show::Language::English, &mut Vec::new())
+            .unwrap_err();
         says(&error.to_string(), &["DOCUMENT-FORMAT"]);
     }
 }

@@ -15,12 +15,13 @@ use crate::common::{
     run,
     stage::{DOCUMENTS, Done, Stage},
 };
-use keyferry::{audit, encoding::Hash, fingerprint};
+use record::{encoding::Hash, fingerprint};
 
 /// The text, or the error's.
-fn show(path: &Path) -> Result<String, keyferry::Error> {
+fn show(path: &Path) -> Result<String, record::Error> {
     let mut out = Vec::new();
-    audit::show(path, audit::Language::English, &mut out).map(|()| String::from_utf8(out).unwrap())
+    record::show::show(path, record::show::Language::English, &mut out)
+        .map(|()| String::from_utf8(out).unwrap())
 }
 
 #[track_caller]

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use keyferry::{
-    audit::{self, Language, Sentences},
-    document::Kind,
+use record::{
     log::Event,
-    phase::Gate,
-    room::Remark,
+    show::{Language, Sentences},
+    terms::{Gate, Kind, Remark},
 };
 use serde::de::DeserializeOwned;
 
-use crate::{common::stage::Stage, every_kind};
+use super::every_kind;
+use crate::common::stage::Stage;
 
 /// What stands for values that are long: a token, a CKA_ID, a package id, and five hashes.
 fn spelled_out(text: &str) -> String {
@@ -42,7 +41,7 @@ fn every_event_is_told_in_every_language() {
         };
         let event: Event = serde_json::from_str(json).unwrap_or_else(|e| panic!("{e}: {entry}"));
         for (language, expected) in [(Language::English, english), (Language::German, german)] {
-            let said = audit::sentence(&event, &Sentences::of(language)).unwrap();
+            let said = record::show::sentence(&event, &Sentences::of(language)).unwrap();
             assert_eq!(said, *expected, "{entry}");
         }
         let json: serde_json::Value = serde_json::from_str(json).unwrap();
@@ -117,12 +116,12 @@ fn every_language_has_every_text() {
 pub fn german(stage: &Stage) {
     for file in every_kind(stage) {
         let mut out = Vec::new();
-        audit::show(&file, Language::German, &mut out).unwrap();
+        record::show::show(&file, Language::German, &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert!(text.starts_with("Dies "), "{text}");
         for ours in ["This ", "WHAT ", "To verify", "WAS SIE SONST SAGT"] {
             assert!(!text.contains(ours), "{}: {ours} in {text}", file.display());
         }
-        assert!(!crate::show(&file).unwrap().contains("WHAT ELSE IT SAYS"), "{}", file.display());
+        assert!(!super::show(&file).unwrap().contains("WHAT ELSE IT SAYS"), "{}", file.display());
     }
 }

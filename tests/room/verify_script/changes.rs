@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use keyferry::encoding::Hash;
+use record::encoding::Hash;
 
 use super::tools::{Copy, names};
 use crate::common::run;

@@ -8,9 +8,9 @@ use std::{
 };
 
 use crate::common::stage::{Done, Stage};
-use keyferry::{
-    audit::{self, Against},
+use record::{
     encoding::Hash,
+    verify::{self, Against},
 };
 
 mod changes;
@@ -184,7 +184,7 @@ fn rewritten_end(archive: &Path) {
     let head = head["head"].as_str().unwrap();
     assert_eq!(script(&copy.path(), &["--expect-head", head]).code, 1);
     let against = Against { head: Some(head.parse().unwrap()), ..Against::default() };
-    assert!(audit::verify(&[copy.path()], &against).is_err());
+    assert!(verify::verify(&[copy.path()], &against).is_err());
 }
 
 fn flipped(archives: &[PathBuf], one_of: usize) {

@@ -7,9 +7,9 @@ use std::{
     sync::Mutex,
 };
 
-use keyferry::{
-    audit::{self, Against},
+use record::{
     encoding::Hash,
+    verify::{self, Against},
 };
 
 use crate::common::{
@@ -34,8 +34,8 @@ pub fn script(archive: &Path, more: &[&str]) -> Ended {
     ended
 }
 
-pub fn audited(archive: &Path) -> keyferry::Result<audit::Verdict> {
-    audit::verify(&[archive.to_owned()], &Against::default())
+pub fn audited(archive: &Path) -> record::Result<verify::Verdict> {
+    verify::verify(&[archive.to_owned()], &Against::default())
 }
 
 /// A copy of an archive that is changed and put back.

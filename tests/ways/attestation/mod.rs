@@ -11,13 +11,13 @@ use crate::common::{
     stage::{Done, Setting, Stage},
 };
 use jiff::{SignedDuration, Timestamp};
-use keyferry::{
+use pki::{CAPABILITIES, Leaf, ORIGIN, Pki, bits, born};
+use record::{
     attestation::{Purpose, judge},
     encoding::Hash,
-    plan::{Evidence, Usage},
     rule::Rule,
+    terms::{Evidence, Usage},
 };
-use pki::{CAPABILITIES, Leaf, ORIGIN, Pki, bits, born};
 
 /// sign-pkcs and sign-pss; decrypt-oaep; exportable-under-wrap.
 const SIGNS: u64 = 0x60;

@@ -167,6 +167,6 @@ impl Pki {
     pub fn pin(&self, name: &str) -> String {
         let pem = format!("{name}.pem");
         let der = self.openssl(&["x509", "-in", &pem, "-outform", "DER"]);
-        keyferry::encoding::Hash::of(&der).to_string()
+        record::encoding::Hash::of(&der).to_string()
     }
 }

@@ -1,0 +1,291 @@
+//! What will happen on the day, foretold from a plan and the reports of both tokens: what is
+//! refused where, which waivers the plan needs, and which it can drop.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use record::probe::{Direction, Outcome, Probe, needs};
+use record::{
+    plan::Plan,
+    probe::WAYS,
+    rule::Rule,
+    terms::{KeyType, KwpFlavour, Mechanism, OaepHash, Side, Way},
+};
+
+/// What is foretold.
+#[derive(Debug, Clone, Serialize)]
+pub struct Forecast {
+    /// The ways that both tokens can, the strongest first.
+    pub ways: Vec<(Mechanism, OaepHash)>,
+    /// What will be refused, in the order of the ceremony; the first ends it.
+    pub refusals: Vec<Refused>,
+    /// Rules that the plan must waive, or choose other tokens: each stands among `refusals` too.
+    pub needed: Vec<Rule>,
+    /// Waivers that the plan can drop.
+    pub droppable: Vec<Droppable>,
+    /// What no rule refuses, but somebody should know.
+    pub warnings: Vec<String>,
+}
+
+/// A refusal that is foretold.
+#[derive(Debug, Clone, Serialize)]
+pub struct Refused {
+    /// On which side.
+    pub side: Side,
+    /// At which command.
+    pub command: &'static str,
+    /// By which rule; none where the token itself fails (exit code 5).
+    pub rule: Option<Rule>,
+    /// What was found.
+    pub found: String,
+}
+
+/// A waiver that is not needed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Droppable {
+    /// The rule.
+    pub rule: Rule,
+    /// Why not.
+    pub because: &'static str,
+}
+
+/// The ways that both tokens can, by what was seen, the strongest first.
+pub fn ways(tenant: &Probe, hoster: &Probe) -> Vec<(Mechanism, OaepHash)> {
+    let can = |probe: &Probe, direction, (mechanism, oaep): (Mechanism, OaepHash)| match probe
+        .transfer(direction, mechanism, oaep)
+    {
+        Some(Outcome::Works { kwp }) => Some(kwp.clone()),
+        _ => None,
+    };
+    let both = |way: &(Mechanism, OaepHash)| {
+        let made = can(tenant, Direction::Wrap, *way);
+        let taken = can(hoster, Direction::Unwrap, *way);
+        made.zip(taken).is_some_and(|(made, taken)| fits(&made, &taken))
+    };
+    WAYS.into_iter().filter(both).collect()
+}
+
+/// Whether the hoster's token takes what the tenant's makes.
+fn fits(made: &[KwpFlavour], taken: &[KwpFlavour]) -> bool {
+    made.iter().all(|flavour| taken.contains(flavour))
+}
+
+/// Foretells a ceremony.
+pub fn forecast(plan: &Plan, tenant: &Probe, hoster: &Probe) -> Forecast {
+    let alone = match plan.way {
+        Way::Carried => None,
+        Way::Born | Way::Brought => forecast_alone(plan, hoster),
+        Way::Cloud => forecast_alone(plan, tenant),
+    };
+    if let Some(alone) = alone {
+        return alone;
+    }
+    let ways = ways(tenant, hoster);
+    let (at_hoster, missed) = hoster_refusals(plan, hoster);
+    let (at_tenant, lacks_trust) = tenant_refusals(plan, tenant);
+    let mut refusals = at_hoster;
+    refusals.extend(at_tenant);
+    refusals.extend(flavours(plan, tenant, hoster));
+    let rules = refusals.iter().filter_map(|refused| refused.rule);
+    let needed = rules.filter(|rule| rule.waivable()).collect();
+    Forecast {
+        droppable: droppable(plan, &ways, &missed, lacks_trust),
+        refusals,
+        needed,
+        warnings: warnings(plan, &[tenant, hoster]),
+        ways,
+    }
+}
+
+/// Foretells a ceremony in which the other side's token takes no part; none where it does.
+pub fn forecast_alone(plan: &Plan, probe: &Probe) -> Option<Forecast> {
+    let refusals = match (plan.way, probe.side) {
+        (Way::Born, Side::Hoster) => born_refusals(plan, probe),
+        (Way::Brought, Side::Hoster) => hoster_refusals(plan, probe).0,
+        (Way::Cloud, Side::Tenant) => tenant_refusals(plan, probe).0,
+        _ => return None,
+    };
+    let rules = refusals.iter().filter_map(|refused| refused.rule);
+    Some(Forecast {
+        ways: Vec::new(),
+        needed: rules.filter(|rule| rule.waivable()).collect(),
+        refusals,
+        droppable: Vec::new(),
+        warnings: warnings(plan, &[probe]),
+    })
+}
+
+/// `kek create`: the planned HSM, its mechanisms, the unwrap, the KEK's attributes. Also the rules
+/// that the KEK misses.
+fn hoster_refusals(plan: &Plan, probe: &Probe) -> (Vec<Refused>, Vec<Rule>) {
+    let mut found = common(plan, probe, Side::Hoster);
+    found.extend(transfer(plan, probe, Direction::Unwrap));
+    found.extend(size(probe, KeyType::Rsa(plan.transfer.kek_bits)));
+    let kek = (probe.keks.iter()).find(|kek| kek.mechanism == plan.transfer.mechanism);
+    let missed = kek.and_then(|kek| kek.missed.clone());
+    if missed.is_none() {
+        let none = "no KEK of the plan's kind could be made, whatever is waived";
+        found.push((None, none.to_owned()));
+    }
+    let missed = missed.unwrap_or_default();
+    for miss in &missed {
+        if !(miss.rule.waivable() && plan.waives(miss.rule)) {
+            found.push((Some(miss.rule), miss.found.clone()));
+        }
+    }
+    let rules = missed.iter().map(|miss| miss.rule).collect();
+    (refused(Side::Hoster, "kek create", found), rules)
+}
+
+/// The hoster's `keys create`, where the keys are born there; the tenant's HSM takes no part.
+fn born_refusals(plan: &Plan, hoster: &Probe) -> Vec<Refused> {
+    let mut found = common(plan, hoster, Side::Hoster);
+    let kinds = kinds(plan).into_iter();
+    found.extend(kinds.filter_map(|kind| size(hoster, kind)));
+    refused(Side::Hoster, "keys create", found)
+}
+
+/// The kinds of the plan's keys, each once.
+fn kinds(plan: &Plan) -> BTreeSet<KeyType> {
+    plan.keys.iter().map(|key| key.key_type).collect()
+}
+
+/// `kek trust` and `keys create`. Also whether the token lacks CKA_WRAP_WITH_TRUSTED.
+fn tenant_refusals(plan: &Plan, probe: &Probe) -> (Vec<Refused>, bool) {
+    let lacks = !probe.wrap_with_trusted;
+    let mut trust = Vec::new();
+    if plan.trusted_only() && lacks {
+        let found = "the token does not hold CKA_WRAP_WITH_TRUSTED to a CKA_TRUSTED key";
+        trust.push((Some(Rule::TargetWrapWithTrusted), found.to_owned()));
+    }
+    let mut found = common(plan, probe, Side::Tenant);
+    found.extend(transfer(plan, probe, Direction::Wrap));
+    let kinds = kinds(plan).into_iter();
+    found.extend(kinds.filter_map(|kind| size(probe, kind)));
+    let mut refusals = refused(Side::Tenant, "kek trust", trust);
+    refusals.extend(refused(Side::Tenant, "keys create", found));
+    (refusals, lacks)
+}
+
+/// A rule, or none where the token itself fails, and what was found.
+type Found = (Option<Rule>, String);
+
+fn refused(side: Side, command: &'static str, found: Vec<Found>) -> Vec<Refused> {
+    let refused = |(rule, found)| Refused { side, command, rule, found };
+    found.into_iter().map(refused).collect()
+}
+
+/// What each side looks at first: which HSM it is, and what it lists.
+fn common(plan: &Plan, probe: &Probe, side: Side) -> Vec<Found> {
+    let mut found = Vec::new();
+    let token = &probe.token;
+    if (plan.party(side).hsm.as_ref()).is_some_and(|planned| !planned.names(token)) {
+        let other = format!("{} {}, serial {}", token.manufacturer, token.model, token.serial);
+        found.push((Some(Rule::PlanHsm), other));
+    }
+    for need in needs::needs(side, plan) {
+        if !probe.has(need.id) {
+            let lacks = format!("no {} ({}), which {}", need.name, need.id, need.purpose);
+            found.push((Some(Rule::HsmMechanism), lacks));
+        }
+    }
+    found
+}
+
+/// The plan's own way, as it was seen.
+fn transfer(plan: &Plan, probe: &Probe, direction: Direction) -> Option<Found> {
+    let (mechanism, oaep) = (plan.transfer.mechanism, plan.transfer.oaep_hash);
+    match probe.transfer(direction, mechanism, oaep) {
+        Some(Outcome::Works { .. }) => None,
+        Some(Outcome::Refused { rule, found }) => Some((Some(*rule), found.clone())),
+        Some(Outcome::Failed { found }) => Some((None, found.clone())),
+        None => Some((None, "the report does not say whether the token can".into())),
+    }
+}
+
+fn size(probe: &Probe, kind: KeyType) -> Option<Found> {
+    let (tried, bits) = match kind {
+        KeyType::Rsa(bits) => (&probe.rsa, bits),
+        KeyType::Ec(bits) => (&probe.ec, bits),
+    };
+    let made = tried.iter().any(|size| size.bits == bits && size.made);
+    (!made).then(|| (None, format!("it made no {kind} key")))
+}
+
+/// The hoster's token must take the tenant's flavour of key wrap.
+fn flavours(plan: &Plan, tenant: &Probe, hoster: &Probe) -> Option<Refused> {
+    let (mechanism, oaep) = (plan.transfer.mechanism, plan.transfer.oaep_hash);
+    let made = tenant.transfer(Direction::Wrap, mechanism, oaep)?;
+    let taken = hoster.transfer(Direction::Unwrap, mechanism, oaep)?;
+    let (Outcome::Works { kwp: made }, Outcome::Works { kwp: taken }) = (made, taken) else {
+        return None;
+    };
+    (!fits(made, taken)).then(|| Refused {
+        side: Side::Hoster,
+        command: "import",
+        rule: None,
+        found: format!("the tenant's token makes {made:?}, the hoster's takes {taken:?}"),
+    })
+}
+
+fn droppable(
+    plan: &Plan,
+    ways: &[(Mechanism, OaepHash)],
+    missed: &[Rule],
+    lacks_trust: bool,
+) -> Vec<Droppable> {
+    let (mechanism, oaep) = (plan.transfer.mechanism, plan.transfer.oaep_hash);
+    let of_the_kek = [
+        Rule::KekSignRecover,
+        Rule::KekDerive,
+        Rule::KekModifiable,
+        Rule::KekCopyable,
+        Rule::KekAllowedMechanisms,
+        Rule::KekUnwrapTemplate,
+    ];
+    let because = |rule| match rule {
+        Rule::WrapComposite if ways.contains(&(Mechanism::SingleShot, oaep)) => {
+            Some("both tokens can single-shot: change mechanism")
+        }
+        Rule::WrapOaepSha1 if ways.contains(&(mechanism, OaepHash::Sha256)) => {
+            Some("both tokens can SHA-256: change oaep_hash")
+        }
+        Rule::TargetWrapWithTrusted if !lacks_trust => {
+            Some("the tenant's token wraps with trusted keys only, where it is told to")
+        }
+        rule if of_the_kek.contains(&rule) && !missed.contains(&rule) => {
+            Some("the hoster's token makes a KEK that keeps the rule")
+        }
+        _ => None,
+    };
+    let waived = plan.waivers.iter().map(|waiver| waiver.rule);
+    let droppable =
+        waived.filter_map(|rule| because(rule).map(|because| Droppable { rule, because }));
+    droppable.collect()
+}
+
+/// Attributes that are held but forbid nothing, and what the profiles advise.
+fn warnings(plan: &Plan, probes: &[&Probe]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for probe in probes {
+        let side = probe.side;
+        for facts in probe.enforced.iter().filter(|facts| facts.refused == Some(false)) {
+            warnings.push(format!(
+                "the {side}'s token says {} of a {}, and yet: {}",
+                facts.attribute, facts.object, facts.tried
+            ));
+        }
+        let module = (plan.software.iter()).find(|(file, _)| *file == probe.module.file);
+        if module.is_some_and(|(_, hash)| *hash != probe.module.sha256) {
+            warnings.push(format!(
+                "the {side}'s module {} is another than the plan's [software]: {}",
+                probe.module.file, probe.module.sha256
+            ));
+        }
+        for advice in probe.profile.known().advice {
+            warnings.push(format!("{} ({side}): {advice}", probe.profile.known().name));
+        }
+    }
+    warnings
+}

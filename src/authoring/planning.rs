@@ -1,0 +1,183 @@
+//! `plan new` and `plan check`: a plan is written by people and must be right before anybody signs
+//! it.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::foretelling::{self, Probes, Reports};
+use crate::{forecast::Forecast, proposal::strongest};
+use record::{
+    Result,
+    encoding::{Fixed, random},
+    escape::escape,
+    fingerprint, folder,
+    plan::{Person, Plan},
+    show::plan::content,
+    signature::{self, Namespace},
+    terms::{Id, Side, list_or},
+};
+
+/// The plan that `plan new` writes; reviewed once, compiled in.
+const TEMPLATE: &str = include_str!("../../templates/ceremony.toml");
+/// What stands in the template for an HSM of each side.
+const HSM: &str =
+    "# hsm = { manufacturer = \"REPLACE\", model = \"REPLACE\", serials = [\"REPLACE\"] }";
+/// What stands in the template for 32 random bytes.
+const NONCE: &str = "@NONCE@";
+
+/// Writes a new plan to be filled in; with the reports of both tokens, of the strongest way that
+/// both can.
+///
+/// # Errors
+/// `FILE-EXISTS`; `HSM-MECHANISM` where the tokens have no way in common; [`record::Error::Failed`]
+/// where it can't be written.
+pub fn new_plan(path: &Path, probes: Option<&Probes>) -> Result<()> {
+    let nonce = Fixed::<32>(random()?).to_string();
+    let mut text = TEMPLATE.replace(NONCE, &nonce);
+    if let Some(probes) = probes {
+        text = with_probes(&text, probes)?;
+    }
+    folder::write_new(path, text.as_bytes())
+}
+
+/// The template with what two tokens were seen to do filled in: HSMs, modules, the way, and its
+/// waivers.
+fn with_probes(template: &str, probes: &Probes) -> Result<String> {
+    let (tenant, hoster) = (&probes.tenant.probe, &probes.hoster.probe);
+    let proposal = strongest(tenant, hoster)?;
+    let text = |text: &str| toml::Value::from(text).to_string();
+    let mut plan = template.to_owned();
+    for probe in [tenant, hoster] {
+        let token = &probe.token;
+        let hsm = format!(
+            "hsm = {{ manufacturer = {}, model = {}, serials = [{}] }}",
+            text(&token.manufacturer),
+            text(&token.model),
+            text(&token.serial)
+        );
+        plan = plan.replacen(HSM, &hsm, 1);
+    }
+    let mechanism = format!("mechanism = \"{}\"", proposal.mechanism.name());
+    let oaep = format!("oaep_hash = \"{}\"", proposal.oaep_hash.name());
+    plan = plan.replacen("mechanism = \"single-shot\"", &mechanism, 1);
+    plan = plan.replacen("oaep_hash = \"sha256\"", &oaep, 1);
+    let mut modules: Vec<String> = [tenant, hoster]
+        .map(|probe| format!("{} = \"{}\"", text(&probe.module.file), probe.module.sha256))
+        .into();
+    modules.dedup();
+    plan = plan.replacen("[software]", &format!("[software]\n{}", modules.join("\n")), 1);
+    for (rule, found) in &proposal.waivers {
+        let reason = text(&escape(found));
+        plan.push_str(&format!("\n[[waivers]]\nrule = \"{}\"\nreason = {reason}\n", rule.name()));
+    }
+    Ok(plan)
+}
+
+/// Reads a plan and the signatures beside it, and says what it means; and what is foretold for
+/// these tokens.
+///
+/// # Errors
+/// Every fault of the plan with its line; `SIGNATURE-…` for a signature that is wrong.
+pub fn check_plan(path: &Path, reports: &Reports) -> Result<Checked> {
+    let plan = Plan::read(path)?;
+    let mut lines = meaning(path, &plan)?;
+    let foretold = reports.forecast(&plan)?;
+    if let Some(forecast) = &foretold {
+        lines.extend(foretelling::text(forecast, reports));
+        lines.extend(
+            foretelling::signers(&plan, reports)?
+                .into_iter()
+                .map(|line| format!("  report  {line}")),
+        );
+    }
+    Ok(Checked { text: lines.join("\n"), forecast: foretold, roles: roles(&plan) })
+}
+
+/// What a plan means, and what is foretold of it.
+pub struct Checked {
+    /// For people.
+    pub text: String,
+    /// Where the reports of both tokens were given.
+    pub forecast: Option<Forecast>,
+    /// Who is what, for scripts.
+    pub roles: Value,
+}
+
+impl Checked {
+    /// For scripts: `plan`, and what is foretold.
+    pub fn json(&self) -> Value {
+        let mut all = serde_json::json!(self.forecast);
+        if all.is_null() {
+            all = serde_json::json!({});
+        }
+        if let Some(all) = all.as_object_mut() {
+            all.insert("plan".into(), self.roles.clone());
+        }
+        all
+    }
+
+    /// Refuses a plan of which a refusal is foretold.
+    ///
+    /// # Errors
+    /// By the first rule that will refuse; [`record::Error::Failed`] where a token itself would
+    /// fail.
+    pub fn require(&self) -> Result<()> {
+        self.forecast.as_ref().map_or(Ok(()), foretelling::require)
+    }
+}
+
+/// The ids of a plan, by their roles.
+fn roles(plan: &Plan) -> Value {
+    let ids =
+        |all: &mut dyn Iterator<Item = &Id>| -> Vec<String> { all.map(Id::to_string).collect() };
+    serde_json::json!({
+        "ceremony": plan.ceremony.as_str(),
+        "mode": plan.mode.name(),
+        "hash": plan.hash().to_string(),
+        "way": plan.way.name(),
+        "target": plan.target.kind(),
+        "tenant": ids(&mut plan.tenant.officers.iter().map(|one| &one.id)),
+        "hoster": ids(&mut plan.hoster.officers.iter().map(|one| &one.id)),
+        "witnesses": ids(&mut plan.witnesses.iter().map(|one| &one.id)),
+        "custodians": ids(&mut plan.quorum.custodians.iter().map(|one| &one.id)),
+        "nodes": ids(&mut plan.target.nodes().iter()),
+        "keys": ids(&mut plan.keys.iter().map(|one| &one.label)),
+    })
+}
+
+fn meaning(path: &Path, plan: &Plan) -> Result<Vec<String>> {
+    let mut lines = vec![format!("The plan {} has no faults.", plan.ceremony)];
+    lines.extend(content(plan));
+    signed(&mut lines, path, plan)?;
+    lines.push(format!("hash:       {}", plan.hash()));
+    lines.push(
+        "Its words; at init the first two rows are read aloud by one side and typed by the other:"
+            .into(),
+    );
+    lines.push(fingerprint::rows(plan.hash().as_bytes()));
+    Ok(lines)
+}
+
+/// Who has signed so far, and the lines by which the others can.
+fn signed(lines: &mut Vec<String>, path: &Path, plan: &Plan) -> Result<()> {
+    let files = signature::beside(path)?;
+    let all = signature::verify_any(plan, Namespace::Plan, plan.bytes(), &files)?;
+    let has_signed = |person: &&Person| all.iter().any(|one| one.id == person.id);
+    let shown = list_or("nobody yet", all.iter().map(|one| &one.id));
+    lines.push(format!("signed by:  {shown}"));
+    for side in [Side::Tenant, Side::Hoster] {
+        let party = plan.party(side);
+        let have = party.officers.iter().filter(has_signed).count();
+        if have < party.approvals {
+            lines.push(format!("  needs {} more of the {side}:", party.approvals - have));
+            for officer in party.officers.iter().filter(|officer| !has_signed(officer)) {
+                lines.push(format!(
+                    "    {}",
+                    signature::command_line(Namespace::Plan, path, &officer.id)
+                ));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,152 @@
+//! Asking for approval of an act, and taking it once enough officers have signed.
+
+use std::path::{Path, PathBuf};
+
+use crate::Ceremony;
+use record::{
+    Error, Result,
+    encoding::Hash,
+    folder,
+    gate::{MAX_REQUEST, Request, Subject, subject_hash},
+    layout::APPROVALS,
+    log::Event,
+    rule::Rule,
+    signature::{self, Namespace},
+    terms::{FORMAT, Gate, Id},
+};
+
+/// The evidence that enough officers have signed for exactly this act.
+pub struct Approved<S> {
+    subject: Hash,
+    of: std::marker::PhantomData<S>,
+}
+
+impl<S: Subject> Approved<S> {
+    /// Holds what is about to be done, from the bytes then used, against what officers have signed
+    /// for.
+    ///
+    /// # Errors
+    /// `APPROVAL-SUBJECT`.
+    pub fn covers(&self, now: &S) -> Result<()> {
+        let now = subject_hash(now);
+        if now == self.subject {
+            return Ok(());
+        }
+        Err(Rule::ApprovalSubject.refuse(
+            format!("{} of something with SHA-256 {now}", S::GATE.name()),
+            format!("what the officers have signed for, {}", self.subject),
+            "stop: find out what was exchanged between the signatures and the act; then run the command again, which asks anew",
+        ))
+    }
+}
+
+/// Asks for approval of an act, or takes it where enough officers have signed this very request.
+/// What was approved in this phase is approved until the act is done: going on after a crash needs
+/// no new signature. But the signatures must still be there, and are verified each time: a line
+/// that somebody has added to the log approves nothing.
+///
+/// # Errors
+/// [`Error::Waiting`] with the exact lines to sign; `SIGNATURE-…` for a signature that is wrong.
+pub fn require<S: Subject>(ceremony: &mut Ceremony, subject: &S) -> Result<Approved<S>> {
+    let approved = Approved { subject: subject_hash(subject), of: std::marker::PhantomData };
+    let state = &ceremony.state;
+    let logged = state.approvals.get(&S::GATE);
+    let logged = logged.filter(|logged| logged.subject == approved.subject);
+    let request = Request {
+        format: FORMAT.to_owned(),
+        ceremony: ceremony.plan.ceremony.clone(),
+        mode: ceremony.plan.mode,
+        side: state.side,
+        plan_hash: ceremony.plan.hash(),
+        gate: S::GATE,
+        attempt: logged.map_or(state.attempt, |logged| logged.attempt),
+        entry: state.phase_entry.hash,
+        subject,
+        summary: subject.summary(),
+    };
+    let folder = ceremony.dir.join(APPROVALS);
+    let mut bytes =
+        serde_json::to_vec_pretty(&request).map_err(|error| Error::file(&folder, error))?;
+    bytes.push(b'\n');
+    let (path, void) = place(&folder, S::GATE, &bytes)?;
+    let signatures = signature::beside(&path)?;
+    let (plan, side) = (&ceremony.plan, state.side);
+    let verified = signature::verify(plan, side, Namespace::Approval, &bytes, &signatures)?;
+    signature::enough(plan, side, Namespace::Approval, &path, &verified)
+        .map_err(|error| with_summary(error, &subject.summary(), void.as_deref()))?;
+    if logged.is_none() {
+        ceremony.record(Event::Approval {
+            gate: S::GATE,
+            subject: approved.subject,
+            request: Hash::of(&bytes),
+            signatures: verified.everyone(),
+        })?;
+    }
+    Ok(approved)
+}
+
+/// The requests that wait for signatures where this side stands, each with the officers who have
+/// signed it.
+///
+/// # Errors
+/// What reading the folder can end with; a file in it that is no request says nothing here.
+pub fn waiting(ceremony: &Ceremony) -> Result<Vec<(PathBuf, Vec<Id>)>> {
+    let folder = ceremony.dir.join(APPROVALS);
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let (plan, state) = (&ceremony.plan, &ceremony.state);
+    let mut waiting = Vec::new();
+    for name in folder::names(&folder)? {
+        let path = folder.join(&name);
+        let bytes = match name.ends_with(".json") {
+            true => folder::read_file(&path, MAX_REQUEST)?,
+            false => continue,
+        };
+        let Ok(request) = serde_json::from_slice::<Request<serde_json::Value>>(&bytes) else {
+            continue;
+        };
+        let here = request.entry == state.phase_entry.hash;
+        if here && !state.approvals.contains_key(&request.gate) {
+            let files = signature::beside(&path)?;
+            let signed = signature::verify(plan, state.side, Namespace::Approval, &bytes, &files);
+            let officers = signed.map_or(Vec::new(), |signed| signed.officers);
+            waiting.push((path, officers.into_iter().map(|one| one.id).collect()));
+        }
+    }
+    Ok(waiting)
+}
+
+/// Where this very request lies; made where it is not there yet. Says too which request of the gate
+/// came last and asks for something else.
+fn place(folder: &Path, gate: Gate, bytes: &[u8]) -> Result<(PathBuf, Option<PathBuf>)> {
+    folder::make_folder(folder)?;
+    let mut other = None;
+    for number in 1.. {
+        let path = folder.join(format!("{number:02}-{}.json", gate.name()));
+        if !path.exists() {
+            folder::write_new(&path, bytes)?;
+        }
+        if folder::read_file(&path, MAX_REQUEST)? == bytes {
+            return Ok((path, other));
+        }
+        other = Some(path);
+    }
+    Err(Error::file(folder, "no number is left for a request"))
+}
+
+/// What officers are asked for, before how they say yes.
+fn with_summary(error: Error, summary: &str, void: Option<&Path>) -> Error {
+    let Error::Waiting { what } = error else {
+        return error;
+    };
+    let void = void.map_or(String::new(), |void| {
+        let void = void.display();
+        format!("\n{void} asked for something else: signatures over it count for nothing here.")
+    });
+    Error::Waiting {
+        what: format!(
+            "NOTHING HAS BEEN DONE YET. Once enough officers have signed for it, this is done:\n{summary}{void}\n{what}"
+        ),
+    }
+}

@@ -1,0 +1,140 @@
+//! `nodes`: a node leaves the service, or another machine takes its place, also after the ceremony
+//! has ended. `retire`: a former key is gone.
+
+use std::path::Path;
+
+use crate::{Ceremony, approval::Approved};
+use hsm::Hsm;
+use record::{
+    Error, Result, folder, gate,
+    log::Event,
+    rule::Rule,
+    spki::{MAX_CERTIFICATE, TargetCertificate},
+    terms::{Id, Stage, Step, list_or},
+};
+use terminal::report::Report;
+
+/// What officers sign for.
+fn subject(ceremony: &Ceremony, removed: &[Id], replaced: &[Id]) -> Result<gate::Nodes> {
+    let nodes = &ceremony.state.nodes;
+    let current: Vec<Id> = nodes.current().cloned().collect();
+    let all = removed.iter().chain(replaced);
+    let (count, mut named) = (all.clone().count(), all.collect::<Vec<_>>());
+    named.sort();
+    named.dedup();
+    let usage = |what: String| {
+        Error::Usage {
+        what,
+        remedy: "nodes --remove NODE | --replace NODE, each a node that has not left; one at least stays".into(),
+    }
+    };
+    if let Some(other) = named.iter().find(|node| !current.contains(node)) {
+        return Err(usage(format!("{other} is no node of this service now")));
+    }
+    if named.is_empty() || named.len() < count {
+        return Err(usage("no node, or one twice".into()));
+    }
+    let subject = gate::Nodes::of(nodes, removed, replaced);
+    match subject.stay.is_empty() {
+        true => Err(usage("no node would stay".into())),
+        false => Ok(subject),
+    }
+}
+
+/// Asks the officers.
+///
+/// # Errors
+/// `PHASE-ORDER`, [`Error::Usage`], [`Error::Waiting`], `SIGNATURE-…`.
+pub fn ask(
+    ceremony: &mut Ceremony,
+    removed: &[Id],
+    replaced: &[Id],
+) -> Result<Approved<gate::Nodes>> {
+    ceremony.state.require(Step::Nodes)?;
+    let subject = subject(ceremony, removed, replaced)?;
+    crate::approval::require(ceremony, &subject)
+}
+
+/// Takes nodes out, and lets others prove themselves anew.
+///
+/// # Errors
+/// `PHASE-ORDER`, `APPROVAL-SUBJECT`.
+pub fn change(
+    ceremony: &mut Ceremony,
+    approved: &Approved<gate::Nodes>,
+    removed: &[Id],
+    replaced: &[Id],
+) -> Result<Report> {
+    ceremony.state.require(Step::Nodes)?;
+    let subject = subject(ceremony, removed, replaced)?;
+    approved.covers(&subject)?;
+    ceremony.ordered(Event::Nodes { removed: subject.removed, replaced: subject.replaced })?;
+    Ok(Report::new("The nodes of the service are changed.")
+        .value("removed", list_or("none", removed))
+        .value("replaced", list_or("none", replaced))
+        .value("nodes", list_or("none", &subject.stay))
+        .line("A machine that has left must not reach the HSM any more: see to it, and note it.")
+        .line("A machine that takes a place proves itself under that node's name, with a copy of the register/ folder."))
+}
+
+/// Looks that a former key is no longer in the HSM, and records it.
+///
+/// # Errors
+/// `PHASE-ORDER`, `TARGET-CERTIFICATE`, `TARGET-PRIMARY` while it is primary, `TARGET-GONE` while
+/// it is there, or the HSM's.
+pub fn retire(ceremony: &mut Ceremony, hsm: &Hsm, certificate: &Path) -> Result<Report> {
+    ceremony.state.require(Step::Retire)?;
+    let der = folder::read_file(certificate, MAX_CERTIFICATE)?;
+    let name = certificate.display().to_string();
+    let former = TargetCertificate::parse(&der, &name)?;
+    require_not_primary(ceremony, &former)?;
+    if let Some(id) = hsm.private_keys(&hsm.inventory()?, former.spki())?.first() {
+        return Err(Rule::TargetGone.refuse(
+            format!("the private key of {name} is in {}, under the CKA_ID {id}", hsm.identity().label),
+            "no private key of it",
+            "once no virtual machine needs it (docs/hgs.md), delete it with the vendor's tool, in the HSM, its clones and backups; then run this again",
+        ));
+    }
+    let (thumbprint, spki) = (former.thumbprint(), record::encoding::Hash::of(former.spki()));
+    ceremony.ordered(Event::Retire {
+        thumbprint: thumbprint.clone(),
+        spki,
+        token: hsm.identity().clone(),
+    })?;
+    Ok(Report::new("The former key is not in this HSM; that is on record.")
+        .value("thumbprint", thumbprint)
+        .value("SPKI", spki.to_string())
+        .line("Clones and backups are not seen from here."))
+}
+
+/// No node says that the key is primary, and no order makes it so.
+fn require_not_primary(ceremony: &Ceremony, former: &TargetCertificate) -> Result<()> {
+    let nodes = &ceremony.state.nodes;
+    let primary = match (nodes.stage(), nodes.standing()) {
+        (Stage::Active, _) => ceremony.brief()?.0.primaries(),
+        (Stage::Ready, Some(order)) => order.former.clone(),
+        (Stage::Ready, None) => {
+            let seen = ceremony.evidence(Stage::Ready)?.into_iter();
+            let seen = seen.flat_map(|(one, _)| one.statement.primaries);
+            // Before any node has said what is primary, nothing is known.
+            let seen: Vec<_> = seen.collect();
+            if nodes.ready.is_empty() {
+                return Err(not_retired("nobody has yet shown what is primary"));
+            }
+            seen
+        }
+    };
+    let thumbprint = former.thumbprint();
+    match primary.iter().find(|key| key.thumbprint == thumbprint) {
+        None => Ok(()),
+        Some(_) => Err(not_retired(&format!("{thumbprint} is primary"))),
+    }
+}
+
+fn not_retired(found: &str) -> Error {
+    Rule::TargetPrimary.refuse(
+        found,
+        "a key that is primary no more, as nodes have shown",
+        "make other keys primary first, and let every node prove it",
+    )
+}

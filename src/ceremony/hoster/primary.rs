@@ -1,0 +1,226 @@
+//! `primary` and `rollback`: the keys become the primary ones of the service, in one step for all
+//! nodes; and back.
+
+use std::path::Path;
+
+use crate::hoster::evidence::require_all;
+use crate::{Ceremony, approval::Approved, services, side::trial};
+use record::{
+    Result,
+    document::registration::{ListedEvidence, Registration},
+    encoding::Hash,
+    flow::Phase,
+    gate::{self, subject_hash},
+    log::Event,
+    rule::Rule,
+    service::{NodeEvidence, Order, Told, evidence_file, same_former, soaked},
+    terms::{Listed, PrimaryKey, Stage, Step, shown},
+};
+use terminal::report::Report;
+
+/// What officers sign for: every node's evidence, verified again, and what is primary until now.
+fn subject(ceremony: &Ceremony, service: &Path) -> Result<gate::Primary> {
+    require_all(ceremony, Stage::Ready)?;
+    let evidence = verified(ceremony, Stage::Ready)?;
+    let brief = ceremony.brief()?.0;
+    let former = evidence.first().map_or(Vec::new(), |one| one.statement.primaries.clone());
+    evidence.iter().try_for_each(|one| same_former(one, &former))?;
+    unchanged(ceremony, service, &former, &brief.primaries())?;
+    let state = &ceremony.state;
+    Ok(gate::Primary::of(&state.nodes, &state.keys, &former))
+}
+
+/// The evidence that is kept, held once more against everything that the nodes were told.
+fn verified(ceremony: &Ceremony, stage: Stage) -> Result<Vec<NodeEvidence>> {
+    let keys = ceremony.key_set()?;
+    let (brief, brief_hash) = ceremony.brief()?;
+    let told = Told { plan: &ceremony.plan, keys: &keys, brief: &brief, brief_hash };
+    let evidence: Vec<NodeEvidence> =
+        ceremony.evidence(stage)?.into_iter().map(|(one, _)| one).collect();
+    evidence.iter().try_for_each(|one| one.verify(&told))?;
+    Ok(evidence)
+}
+
+/// Where Keyferry can look into the service itself: what is primary is what the nodes saw, or
+/// already the keys themselves.
+fn unchanged(
+    ceremony: &Ceremony,
+    service: &Path,
+    former: &[PrimaryKey],
+    ours: &[PrimaryKey],
+) -> Result<()> {
+    let Some(now) = services::of(&ceremony.plan.target).primaries(service)? else {
+        return Ok(());
+    };
+    let begun = ceremony.state.pending == Some(Step::Primary) && now == ours;
+    if now == former || begun {
+        return Ok(());
+    }
+    Err(Rule::EvidencePrimary.refuse(
+        format!("primary in the service now: {}", shown(&now)),
+        format!("what its nodes have seen: {}", shown(former)),
+        "somebody has changed the service since: find out who, then let every node prove itself again",
+    ))
+}
+
+/// Asks the officers. There is no PIN to ask for: the service's own accounts use the keys.
+///
+/// # Errors
+/// `PHASE-ORDER`, `TRIAL-ENDS`, `EVIDENCE-…`, `PROOF-…`, [`record::Error::Waiting`], `SIGNATURE-…`.
+pub fn ask(ceremony: &mut Ceremony, service: &Path) -> Result<Approved<gate::Primary>> {
+    ceremony.state.require(Step::Primary)?;
+    trial::stops(&ceremony.plan)?;
+    let subject = subject(ceremony, service)?;
+    crate::approval::require(ceremony, &subject)
+}
+
+/// Gives the order by which the keys become primary, and carries it out where Keyferry does that
+/// itself.
+///
+/// # Errors
+/// `PHASE-ORDER`, `APPROVAL-SUBJECT`, `EVIDENCE-…`, `REGISTRY-FORMAT`.
+pub fn activate(
+    ceremony: &mut Ceremony,
+    approved: &Approved<gate::Primary>,
+    service: &Path,
+) -> Result<Report> {
+    ceremony.state.require(Step::Primary)?;
+    // From the evidence and the service that are then used.
+    let now = subject(ceremony, service)?;
+    approved.covers(&now)?;
+    let brief = ceremony.brief()?.0;
+    ceremony.begin(Step::Primary)?;
+    services::of(&ceremony.plan.target).activate(service, &brief)?;
+    let order = given(ceremony.state.nodes.activation(&now.former, subject_hash(&now)))?;
+    let hash = order.hash();
+    ceremony.ordered(Event::Primary { order: hash, former: now.former.clone() })?;
+    let report = Report::new("The order is given: the tenant's keys become primary.")
+        .line("They serve everyone who uses this service, not this tenant alone.")
+        .value("former", shown(&now.former));
+    Ok(ordered(ceremony, report, &order, hash))
+}
+
+fn given<T>(order: Option<T>) -> Result<T> {
+    order.ok_or_else(|| {
+        Rule::LogEvent.refuse(
+            "no order follows from the log",
+            "`register` before it",
+            "run `status`",
+        )
+    })
+}
+
+/// Where the order lies, and who carries it out.
+fn ordered(ceremony: &Ceremony, report: Report, order: &Order, hash: Hash) -> Report {
+    let path = ceremony.register_folder().join(order.file());
+    let programs = services::of(&ceremony.plan.target).steps().iter();
+    let acts = [services::Act::Activate, services::Act::RollBack];
+    let wanted = acts[usize::from(order.order == record::service::OrderKind::Rollback)];
+    let mut programs = programs.filter(|step| step.act == wanted && step.program.ends_with(".ps1"));
+    let report =
+        report.value("order", path.display().to_string()).value("order hash", hash.to_string());
+    match programs.next() {
+        Some(step) => report.line(format!(
+            "Copy it to every node's folder; then run {}, once, on one of them; then let every node prove itself.",
+            step.program
+        )),
+        None => report.line("It is carried out. Let every node prove itself."),
+    }
+}
+
+/// Makes the registration, once every node has shown that the keys are primary, for as long as the
+/// plan wants.
+///
+/// # Errors
+/// `PHASE-ORDER`, `EVIDENCE-…`, `PROOF-…`.
+pub fn conclude(ceremony: &mut Ceremony) -> Result<Report> {
+    ceremony.state.require(Step::Registration)?;
+    require_all(ceremony, Stage::Active)?;
+    let active = verified(ceremony, Stage::Active)?;
+    let nodes = &ceremony.state.nodes;
+    let activated = nodes.activated.clone().unwrap_or_default();
+    let hours = ceremony.plan.target.soak_hours();
+    let since = activated.parse().unwrap_or_default();
+    active.iter().try_for_each(|one| soaked(one, since, hours))?;
+    let order = given(nodes.standing().cloned())?;
+    let kept = [ceremony.evidence(Stage::Ready)?, ceremony.evidence(Stage::Active)?].concat();
+    let (mut evidence, mut files) = (Vec::new(), Vec::new());
+    for (one, bytes) in kept {
+        let (node, stage) = (one.statement.node, one.statement.stage);
+        let file = Listed::of(&bytes);
+        files.push((evidence_file(&node, stage), bytes));
+        evidence.push(ListedEvidence { node, stage, file });
+    }
+    let body = Registration {
+        package_id: ceremony.key_set()?.id,
+        target: ceremony.plan.target.kind().to_owned(),
+        activation: order.hash(),
+        activated,
+        former: order.former,
+        removed: (nodes.planned.iter())
+            .filter(|node| nodes.removed.contains(*node))
+            .cloned()
+            .collect(),
+        evidence,
+    };
+    let begun = ceremony.begin(Step::Registration)?;
+    let document = ceremony.build(&begun, body, files)?;
+    ceremony.finish(begun, Event::Registration { document })?;
+    Ok(Report::new("The tenant's keys are primary, and every node has proven it.")
+        .value("registration", document.to_string()))
+}
+
+/// What officers sign for to go back.
+fn back(ceremony: &Ceremony) -> Result<gate::Rollback> {
+    let back = given(gate::Rollback::of(&ceremony.state.nodes))?;
+    match services::of(&ceremony.plan.target).goes_back_to(&back.to) {
+        true => Ok(back),
+        false => Err(Rule::NodePrimary.refuse(
+            "no former primaries: the service began with the tenant's keys",
+            "a former key of each role",
+            "there is nothing to go back to: mend what is wrong, or let the service have other primaries by a ceremony of their own",
+        )),
+    }
+}
+
+/// Asks the officers whether the former keys become primary again.
+///
+/// # Errors
+/// `PHASE-ORDER`, `NODE-PRIMARY` where there is nothing to go back to, [`record::Error::Waiting`],
+/// `SIGNATURE-…`.
+pub fn ask_rollback(ceremony: &mut Ceremony) -> Result<Approved<gate::Rollback>> {
+    ceremony.state.require(Step::Rollback)?;
+    let subject = back(ceremony)?;
+    crate::approval::require(ceremony, &subject)
+}
+
+/// Gives the order by which the former keys become primary again, and carries it out where Keyferry
+/// does that itself.
+///
+/// # Errors
+/// `PHASE-ORDER`, `APPROVAL-SUBJECT`, `REGISTRY-FORMAT`.
+pub fn roll_back(
+    ceremony: &mut Ceremony,
+    approved: &Approved<gate::Rollback>,
+    service: &Path,
+) -> Result<Report> {
+    ceremony.state.require(Step::Rollback)?;
+    let subject = back(ceremony)?;
+    approved.covers(&subject)?;
+    ceremony.begin(Step::Rollback)?;
+    services::of(&ceremony.plan.target).roll_back(service, &subject.to)?;
+    let order = given(ceremony.state.nodes.rollback(subject_hash(&subject)))?;
+    let hash = order.hash();
+    ceremony.ordered(Event::Rollback { order: hash })?;
+    let report = Report::new("The order is given: the former keys become primary again.")
+        .value("primary", shown(&subject.to));
+    let report = ordered(ceremony, report, &order, hash);
+    Ok(match ceremony.state.phase {
+        Phase::RolledBack => {
+            report.line("Once every node has proven that, `primary` may follow again.")
+        }
+        _ => report.line(
+            "The registration that the tenant has, or had, is true no more: tell the tenant.",
+        ),
+    })
+}

@@ -1,0 +1,239 @@
+//! `node prove`: on a host that uses the keys through PKCS#11, what Test-KeyferryNode.ps1 does on
+//! Windows: the node's evidence.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    hoster::proving,
+    side::token::{TokenChoice, require_tries_left},
+};
+use hsm::{Hsm, Target};
+use machine::hardening::harden;
+use record::{
+    Error, Result,
+    encoding::{Blob, Hash},
+    folder,
+    log::now,
+    proof::{self, Evidence},
+    rule::Rule,
+    service::{
+        BRIEF_FILE, Brief, BriefKey, MAX_BRIEF, MAX_ORDER, NodeEvidence, NodeKey, Order, OrderKind,
+        Statement, evidence_file, local::Registry,
+    },
+    spki::{MAX_CERTIFICATE, TargetCertificate},
+    terms::{Id, Mode, Role, Stage},
+};
+use terminal::{Asker, report::Report};
+
+/// What a node is told on its command line.
+pub struct NodeChoice {
+    /// The copy of the register folder.
+    pub register: PathBuf,
+    /// The node.
+    pub node: Id,
+    /// What the machine is called; its host name where nothing is said.
+    pub machine: Option<String>,
+    /// The folder that the evidence is written to.
+    pub out: PathBuf,
+    /// The registry of the service.
+    pub registry: PathBuf,
+}
+
+/// Makes the evidence of this host.
+///
+/// # Errors
+/// `NODE-…`, `TARGET-…`, `PROOF-…`, `FILE-EXISTS`, `PIN-…`, or the HSM's.
+pub fn prove(choice: &NodeChoice, token: &TokenChoice) -> Result<Report> {
+    let (brief, brief_hash) = brief(&choice.register)?;
+    let (stage, order) = turn(choice, &brief, brief_hash)?;
+    let file = choice.out.join(evidence_file(&choice.node, stage));
+    if file.exists() {
+        return Err(folder::exists(&file));
+    }
+    if brief.mode == Mode::Production {
+        harden();
+    }
+    let registry = Registry::open(&choice.registry)?;
+    let asker = Asker::new(brief.mode);
+    let module = token.open(brief.mode)?;
+    let opened = module.token(&token.label)?;
+    require_tries_left(opened.pin_state()?)?;
+    let pin = token.pin("PIN", &asker, &opened)?;
+    let hsm = opened.login(pin.as_ref())?;
+    drop(pin);
+    let place = format!("{}/{}", choice.node, stage.name());
+    let inventory = hsm.inventory()?;
+    let (mut keys, mut first) = (Vec::new(), None);
+    for key in &brief.keys {
+        let certificate = certificate(&choice.register, key)?;
+        let target = hsm.target_by_spki(&inventory, certificate.spki())?;
+        keys.push(node_key(&hsm, &brief, key, &certificate, &target, &place)?);
+        if key.role == Role::Signing {
+            first.get_or_insert(target);
+        }
+    }
+    let first = first.ok_or_else(|| folder_error("no signing key", "a signing key"))?;
+    let ours = brief.primaries();
+    let statement = Statement {
+        ceremony: brief.ceremony.clone(),
+        plan_hash: brief.plan_hash,
+        brief: brief_hash,
+        order,
+        node: choice.node.clone(),
+        stage,
+        machine: machine(choice.machine.as_deref())?,
+        time: now(),
+        service_started: None,
+        account: format!("uid {}", rustix::process::getuid().as_raw()),
+        service_account: None,
+        program: format!("keyferry-hoster {}", env!("CARGO_PKG_VERSION")),
+        keys,
+        registered: registry.known(&ours),
+        primaries: registry.primaries(),
+        diagnostics: None,
+    };
+    let bytes = NodeEvidence::make(&brief, &statement, |message| hsm.sign(&first, message))?;
+    folder::write_new(&file, &bytes)?;
+    Ok(Report::new(format!("{place} has proven the keys."))
+        .value("evidence", file.display().to_string())
+        .value("SHA-256", Hash::of(&bytes).to_string()))
+}
+
+fn node_key(
+    hsm: &Hsm,
+    brief: &Brief,
+    key: &BriefKey,
+    certificate: &TargetCertificate,
+    target: &Target,
+    place: &str,
+) -> Result<NodeKey> {
+    let ids = (&brief.plan_hash, &brief.package_id);
+    let proof = match key.role {
+        Role::Signing => {
+            let message = proof::message(ids, &key.label, place, &brief.nonce);
+            Evidence::Signature(Blob(hsm.sign(target, &message)?))
+        }
+        Role::Encryption => {
+            let challenge = key.challenge(place);
+            let challenge = challenge.ok_or_else(|| {
+                folder_error(
+                    &format!("no challenge of {} for {place}", key.label),
+                    "one for each node and stage",
+                )
+            })?;
+            let plain = proving::open_challenge(
+                hsm,
+                target,
+                brief.oaep_hash,
+                &key.label,
+                &challenge.ciphertext.0,
+            )?;
+            Evidence::Answer(proof::answer(ids, &key.label, place, &plain))
+        }
+    };
+    let identity = hsm.identity();
+    Ok(NodeKey {
+        label: key.label.clone(),
+        thumbprint: certificate.thumbprint(),
+        certificate: Hash::of(certificate.der()),
+        provider: format!(
+            "PKCS#11 {} {}, serial {}",
+            identity.manufacturer, identity.model, identity.serial
+        ),
+        container: data_encoding::HEXLOWER.encode(&target.id),
+        proof,
+    })
+}
+
+/// The brief, and that the folder is the one that was written.
+fn brief(register: &Path) -> Result<(Brief, Hash)> {
+    let bytes = folder::read_file(&register.join(BRIEF_FILE), MAX_BRIEF)?;
+    let brief: Brief = serde_json::from_slice(&bytes).map_err(|error| {
+        folder_error(&format!("{BRIEF_FILE}: {error}"), "the file as `register` wrote it")
+    })?;
+    if brief.target != "local" {
+        return Err(Error::Usage {
+            what: format!("`node prove` on a node of the target {}", brief.target),
+            remedy: "run Test-KeyferryNode.ps1 of the register folder on that node".into(),
+        });
+    }
+    Ok((brief, Hash::of(&bytes)))
+}
+
+fn certificate(register: &Path, key: &BriefKey) -> Result<TargetCertificate> {
+    let name = format!("{}.crt", key.label);
+    let der = folder::read_file(&register.join(&name), MAX_CERTIFICATE)?;
+    let found = Hash::of(&der);
+    if found != key.certificate.hash {
+        return Err(folder_error(
+            &format!("{name} with SHA-256 {found}"),
+            &key.certificate.hash.to_string(),
+        ));
+    }
+    TargetCertificate::parse(&der, key.label.as_str())
+}
+
+/// Which stage the node is at, by the newest order that lies in its folder.
+fn turn(choice: &NodeChoice, brief: &Brief, brief_hash: Hash) -> Result<(Stage, Option<Hash>)> {
+    let mut orders = Vec::new();
+    for name in folder::names(&choice.register)? {
+        let numbered =
+            name.split_once('-').is_some_and(|(number, _)| number.parse::<u32>().is_ok());
+        if !numbered || !name.ends_with(".json") {
+            continue;
+        }
+        let bytes = folder::read_file(&choice.register.join(&name), MAX_ORDER)?;
+        let order: Order = serde_json::from_slice(&bytes).map_err(|error| {
+            folder_error(&format!("{name}: {error}"), "an order of this ceremony")
+        })?;
+        if order.brief != brief_hash || order.file() != name {
+            return Err(folder_error(
+                &format!("{name}, an order of another registration or name"),
+                "orders of this ceremony",
+            ));
+        }
+        orders.push((order, Hash::of(&bytes)));
+    }
+    orders.sort_by_key(|(order, _)| order.number);
+    let begins = |order: &Order| order.node.as_ref() == Some(&choice.node);
+    let first = brief.nodes.first() == Some(&choice.node);
+    if !brief.nodes.contains(&choice.node)
+        || !(first || orders.iter().any(|(order, _)| begins(order)))
+    {
+        return Err(Rule::NodeOrder.refuse(
+            format!("no order that {} may begin", choice.node),
+            "the first node of the plan, or one whose order lies in the folder",
+            "add the evidence of the node before at the hoster's machine, and copy the new order of its register/ folder here",
+        ));
+    }
+    let standing = orders.iter().rev().find(|(order, _)| order.order != OrderKind::Install);
+    Ok(match standing {
+        Some((order, hash)) if order.order == OrderKind::Activate => (Stage::Active, Some(*hash)),
+        Some((_, hash)) => (Stage::Ready, Some(*hash)),
+        None => (Stage::Ready, None),
+    })
+}
+
+fn machine(named: Option<&str>) -> Result<String> {
+    let path = Path::new("/proc/sys/kernel/hostname");
+    let name = match named {
+        Some(name) => name.to_owned(),
+        None => std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?,
+    };
+    let name = name.trim();
+    match name.is_empty() || name.len() > 100 || name.contains(char::is_control) {
+        true => Err(Error::Usage {
+            what: "a machine's name of no or more than 100 characters".into(),
+            remedy: "--machine NAME".into(),
+        }),
+        false => Ok(name.to_owned()),
+    }
+}
+
+fn folder_error(found: &str, expected: &str) -> Error {
+    Rule::NodeFolder.refuse(
+        record::escape::escape(found),
+        expected,
+        "copy the whole register/ folder from the hoster's machine again",
+    )
+}

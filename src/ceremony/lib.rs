@@ -1,0 +1,149 @@
+//! One side's ceremony folder: plan, log, what came in, what goes out. The state is the log,
+//! replayed; what a killed run left unfinished is settled from it.
+
+pub mod approval;
+mod documents;
+pub mod hoster;
+mod mirror;
+mod nodes;
+pub mod services;
+pub mod side;
+pub mod tenant;
+
+use std::path::{Path, PathBuf};
+
+use record::{
+    Result,
+    flow::{State, replay::Replay},
+    folder,
+    log::{Entry, Event, Log},
+    plan::{MAX_PLAN, PLAN_FILE, Plan},
+    rule::Rule,
+    terms::{Head, Side, Step},
+};
+
+use documents::{INBOX, OUTBOX};
+pub use mirror::Mirror;
+pub use nodes::kept_as;
+
+/// An open ceremony. No other program has it open.
+pub struct Ceremony {
+    /// The ceremony folder.
+    pub dir: PathBuf,
+    /// The agreed plan.
+    pub plan: Plan,
+    /// What the log says.
+    pub state: State,
+    log: Log,
+    mirror: Option<Mirror>,
+}
+
+/// A step that was begun: its intent is in the log. What it makes belongs to this attempt.
+pub struct Begun {
+    step: Step,
+    attempt: u32,
+    head: Head,
+}
+
+impl Begun {
+    /// The attempt, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+}
+
+impl Ceremony {
+    /// Makes the folder of a ceremony and its log.
+    ///
+    /// # Errors
+    /// `CEREMONY-EXISTS` where the folder holds one already.
+    pub fn create(
+        dir: &Path,
+        side: Side,
+        plan: Plan,
+        signatures: &[(String, Vec<u8>)],
+        init: Event,
+    ) -> Result<Self> {
+        folder::make_folder(dir)?;
+        // An emptied log beside documents is no interrupted `init`.
+        if dir.join(OUTBOX).exists() || dir.join(INBOX).exists() {
+            return Err(Rule::CeremonyExists.refuse(
+                format!("documents in {}", dir.display()),
+                "a folder without a ceremony",
+                "put the log back from a copy, or begin another ceremony in a new folder with --dir",
+            ));
+        }
+        let mut log = Log::create(dir)?;
+        for (name, bytes) in
+            signatures.iter().chain([&(PLAN_FILE.to_owned(), plan.bytes().to_vec())])
+        {
+            let path = dir.join(name);
+            // A killed `init` may have written it; a file with other contents is somebody else's.
+            if !path.exists() || folder::read_file(&path, MAX_PLAN)? != *bytes {
+                folder::write_new(&path, bytes)?;
+            }
+        }
+        let mut state = State::new(side);
+        state.apply(&log.append(init)?)?;
+        Ok(Ceremony { dir: dir.to_owned(), plan, state, log, mirror: None })
+    }
+
+    /// Opens a side's ceremony: the plan must be the agreed one and the log whole.
+    ///
+    /// # Errors
+    /// `PLAN-CHANGED`, `LOG-…`, and what reading files can end with.
+    pub fn open(dir: &Path, side: Side) -> Result<Self> {
+        let mut replay = Replay::new(side);
+        let log = Log::open(dir, |entry| replay.take(&entry))?;
+        let plan = Plan::read(&dir.join(PLAN_FILE))?;
+        replay.check_plan(&plan)?;
+        let mut ceremony =
+            Ceremony { dir: dir.to_owned(), plan, state: replay.state, log, mirror: None };
+        ceremony.settle()?;
+        Ok(ceremony)
+    }
+
+    /// Appends an entry, if it may follow.
+    ///
+    /// # Errors
+    /// `LOG-EVENT`, or the log can't be written.
+    pub fn record(&mut self, event: Event) -> Result<Head> {
+        let mut state = self.state.clone();
+        let before = self.log.head();
+        state.apply(&Entry {
+            // Its place; its hash is not known yet.
+            head: Head { seq: before.seq + 1, ..before },
+            time: String::new(),
+            event: event.clone(),
+        })?;
+        let entry = self.log.append(event)?;
+        self.state.apply(&entry)?;
+        Ok(entry.head)
+    }
+
+    /// Begins a step: writes its intent before anything is touched.
+    ///
+    /// # Errors
+    /// `PHASE-ORDER`.
+    pub fn begin(&mut self, step: Step) -> Result<Begun> {
+        self.state.require(step)?;
+        let attempt = self.state.attempt_of(step);
+        let head = self.record(Event::Intent { step, attempt })?;
+        self.clear_outbox()?;
+        self.mirror()?;
+        Ok(Begun { step, attempt, head })
+    }
+
+    /// The log's last entry.
+    pub fn head(&self) -> Head {
+        self.log.head()
+    }
+
+    /// The log's bytes, for the document that they travel with.
+    ///
+    /// # Errors
+    /// As [`folder::read_file`].
+    pub fn log_bytes(&self) -> Result<Vec<u8>> {
+        self.log.bytes()
+    }
+}

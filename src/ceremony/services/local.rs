@@ -1,0 +1,57 @@
+//! The built-in target: a registry, `registry.json`, of every key set ever registered and one
+//! primary. It belongs to the service, not to a ceremony, and is replaced in one step.
+
+use std::path::Path;
+
+use crate::services::{Act, Service, TargetStep};
+use record::{
+    Result,
+    service::{
+        Brief,
+        local::{KeySet, Registry},
+    },
+    terms::PrimaryKey,
+};
+
+/// A service that keeps a registry.
+pub struct Local;
+
+const STEPS: &[TargetStep] = &[
+    TargetStep { act: Act::Register, name: "register", program: "keyferry-hoster register" },
+    TargetStep { act: Act::Prove, name: "prove", program: "keyferry-hoster node prove" },
+    TargetStep { act: Act::Activate, name: "activate", program: "keyferry-hoster primary" },
+    TargetStep { act: Act::RollBack, name: "roll-back", program: "keyferry-hoster rollback" },
+];
+
+const FILES: &[(&str, &str)] =
+    &[("INSTRUCTIONS.txt", include_str!("../../../templates/local/INSTRUCTIONS.txt"))];
+
+impl Service for Local {
+    fn steps(&self) -> &'static [TargetStep] {
+        STEPS
+    }
+
+    fn files(&self) -> &'static [(&'static str, &'static str)] {
+        FILES
+    }
+
+    fn register(&self, at: &Path, brief: &Brief) -> Result<()> {
+        Registry::open(at)?.register(KeySet::of(brief))
+    }
+
+    fn primaries(&self, at: &Path) -> Result<Option<Vec<PrimaryKey>>> {
+        Ok(Some(Registry::open(at)?.primaries()))
+    }
+
+    fn activate(&self, at: &Path, brief: &Brief) -> Result<()> {
+        Registry::open(at)?.make_primary(brief.plan_hash)
+    }
+
+    fn goes_back_to(&self, _: &[PrimaryKey]) -> bool {
+        true
+    }
+
+    fn roll_back(&self, at: &Path, former: &[PrimaryKey]) -> Result<()> {
+        Registry::open(at)?.restore(former)
+    }
+}

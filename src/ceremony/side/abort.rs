@@ -1,0 +1,92 @@
+//! `abort`: the ceremony ends without its aim, for good. What must now be destroyed is said, and
+//! looked for where it can be.
+
+use crate::{
+    Ceremony,
+    approval::Approved,
+    side::{room, trial},
+};
+use record::{
+    Result, gate,
+    log::Event,
+    terms::{Side, Step, Trial, Way},
+};
+use terminal::report::Report;
+
+fn subject(ceremony: &Ceremony, reason: &str) -> Result<gate::Abort> {
+    let state = &ceremony.state;
+    let reason = room::reason(reason)?;
+    Ok(gate::Abort::of(state.phase, state.attempt, &reason))
+}
+
+/// Asks the officers for the abort.
+///
+/// # Errors
+/// `PHASE-ORDER`, [`record::Error::Waiting`], `SIGNATURE-…`.
+pub fn ask(ceremony: &mut Ceremony, reason: &str) -> Result<Approved<gate::Abort>> {
+    ceremony.state.require(Step::Abort)?;
+    let subject = subject(ceremony, reason)?;
+    crate::approval::require(ceremony, &subject)
+}
+
+/// Ends the ceremony. `left` is what the HSM still holds of it; `None` where nobody looked.
+///
+/// # Errors
+/// `APPROVAL-SUBJECT`, or the log can't be written.
+pub fn abort(
+    ceremony: &mut Ceremony,
+    approved: &Approved<gate::Abort>,
+    reason: &str,
+    left: Option<Vec<String>>,
+) -> Result<Report> {
+    let subject = subject(ceremony, reason)?;
+    approved.covers(&subject)?;
+    let looked = left.is_some();
+    let left = left.unwrap_or_else(|| vec!["not looked for: the HSM was not asked".into()]);
+    let head = ceremony.record(Event::Abort { reason: subject.reason, left: left.clone() })?;
+    let in_hsm = match (looked, left.is_empty()) {
+        _ if no_hsm(ceremony) => "nothing: the keys were never in the tenant's HSM".to_owned(),
+        (true, true) => "the HSM was searched: nothing of this ceremony is left in it".to_owned(),
+        _ => left.join(", "),
+    };
+    let report = Report::new("The ceremony is aborted; nothing of it can be resumed. The other side does not know: tell it to `abort` too.")
+        .value("abort", head.hash.to_string())
+        .value("left in HSM", in_hsm)
+        .line("Still to be destroyed where it exists, and noted:");
+    let report = (to_destroy(ceremony).iter())
+        .fold(report, |report, what| report.line(format!("  - {what}")));
+    let report = (trial::remains(&ceremony.plan, ceremony.state.side).into_iter())
+        .fold(report, |report, what| report.line(format!("  - {what}")));
+    let report = match ceremony.plan.trial {
+        Trial::This => report.line("The production plan names this trial: `trial` is the SHA-256 of the closing.json that the hoster's `kek destroy`, or `keys destroy`, makes."),
+        Trial::None | Trial::After(_) => report.line("A new plan names what it supersedes: this plan's SHA-256."),
+    };
+    Ok(report.value("plan", ceremony.plan.hash().to_string()))
+}
+
+/// Whether this side's HSM took no part.
+fn no_hsm(ceremony: &Ceremony) -> bool {
+    ceremony.state.side == Side::Tenant && ceremony.state.way.is_challenged()
+}
+
+/// What no program can look for.
+fn to_destroy(ceremony: &Ceremony) -> &'static [&'static str] {
+    match (ceremony.state.side, ceremony.state.way) {
+        (Side::Tenant, Way::Born | Way::Brought) => &["nothing on this side"],
+        (Side::Hoster, Way::Born) => &[
+            "the keys that were born here, with `keys destroy`, where there are any; backups and clones of the HSM too",
+            "keys that are primary already stay so: their service decides what follows them",
+        ],
+        (Side::Tenant, Way::Carried | Way::Cloud) => &[
+            "every share file: the custodians' copies, and outbox/shares on this machine and its mirror",
+            "every copy of the package/ folder, on media too",
+            "the target keys in the tenant's HSM only if no new plan will carry them; Keyferry leaves them",
+        ],
+        (Side::Hoster, Way::Carried | Way::Brought | Way::Cloud) => &[
+            "the KEK, with `kek destroy`, where one was made; backups and clones of the HSM too",
+            "share files and identities that custodians left here",
+            "every copy of the package/ folder, on media too",
+            "keys that are primary already stay so: their service decides what follows them",
+        ],
+    }
+}

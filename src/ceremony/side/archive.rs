@@ -1,0 +1,234 @@
+//! `close`: the last entry, and `archive/`: the whole record, checked with ordinary tools by
+//! anyone.
+
+use std::{collections::BTreeMap, path::Path};
+
+use crate::Ceremony;
+use crate::side::init;
+use record::verify::counterpart;
+use record::{
+    Error, Result,
+    document::{MAX_DOCUMENT, Released, closing::Closing, read, read_files},
+    encoding::Hash,
+    fingerprint,
+    flow::Phase,
+    folder,
+    gate::MAX_REQUEST,
+    layout::{APPROVALS, ClosedHead, EVIDENCE, HEAD_FILE, archive_name},
+    log::{Event, LOG_FILE},
+    plan::Plan,
+    rule::Rule,
+    signature::{self, Namespace},
+    terms::{Head, Id, Kind, Side, Source, Step, Way, list_or},
+};
+use terminal::report::Report;
+
+/// Closes the ceremony on this side. The tenant takes the hoster's closing. Run again, it says who
+/// has signed the head.
+///
+/// # Errors
+/// `PHASE-ORDER`, `DOCUMENT-…`, `SIGNATURE-…`, `LOG-…`.
+pub fn close(ceremony: &mut Ceremony, closing: Option<&Path>) -> Result<Report> {
+    if ceremony.state.phase != Phase::Closed || ceremony.state.changed_since {
+        ceremony.state.require(Step::Close)?;
+        source_gone(ceremony)?;
+        let closing = match (ceremony.state.side, closing) {
+            // With `source destroy` it was taken already.
+            (Side::Tenant, _) if ceremony.state.taken.contains_key(&Kind::Closing) => None,
+            (Side::Tenant, Some(folder)) => Some(take_closing(ceremony, folder)?),
+            // A cloud service closes nothing.
+            (Side::Tenant, None) if ceremony.plan.way == Way::Cloud => None,
+            (Side::Tenant, None) if ceremony.state.aborted.is_none() => {
+                return Err(Error::Usage {
+                    what: "no closing".into(),
+                    remedy: "keyferry-tenant close CLOSING".into(),
+                });
+            }
+            _ => None,
+        };
+        // What could keep the archive from being made is found before the last entry is written.
+        archive_files(ceremony)?;
+        // Only a mirror that was cut off can hold an archive that its log does not name.
+        folder::erase(&ceremony.dir.join(archive_name(ceremony.state.closes + 1)))?;
+        let event =
+            Event::Close { count: ceremony.head().seq + 1, closing, source: source(ceremony) };
+        match closing {
+            Some(_) => ceremony.took(event)?,
+            None => ceremony.record(event).map(drop)?,
+        }
+    }
+    let archive = ceremony.dir.join(archive_name(ceremony.state.closes));
+    if !archive.exists() {
+        write_archive(ceremony, &archive)?;
+    }
+    let head = ceremony.head();
+    let (signed, missing) = head_signatures(ceremony, &archive.join(HEAD_FILE))?;
+    Ok(Report::new("The ceremony is closed on this side.")
+        .value("entries", head.seq)
+        .value("head", head.hash.to_string())
+        .line("Its words, for the paper record:")
+        .line(fingerprint::rows(&head.hash.0))
+        .data("words", fingerprint::words(&head.hash.0).join(" "))
+        .value("archive", archive.display().to_string())
+        .value("head signed", list_or("nobody", &signed))
+        .value("not signed", list_or("nobody", &missing)))
+}
+
+/// Who of this side's officers and the witnesses has signed the head, and who has not.
+fn head_signatures(ceremony: &Ceremony, head: &Path) -> Result<(Vec<Id>, Vec<Id>)> {
+    let (plan, side) = (&ceremony.plan, ceremony.state.side);
+    let bytes = folder::read_file(head, MAX_DOCUMENT)?;
+    let files = signature::beside(head)?;
+    let verified = signature::verify(plan, side, Namespace::Head, &bytes, &files)?;
+    let signed: Vec<Id> = (verified.everyone().into_iter()).map(|one| one.id).collect();
+    let witnesses = plan.witnesses.iter().filter_map(|witness| witness.person.as_ref());
+    let people = plan.party(side).officers.iter().chain(witnesses);
+    let missing = people.filter(|person| !signed.contains(&person.id));
+    let missing = missing.map(|person| person.id.clone()).collect();
+    Ok((signed, missing))
+}
+
+/// What became of the tenant's originals, where it has any and has accepted.
+fn source(ceremony: &Ceremony) -> Option<Source> {
+    let (plan, state) = (&ceremony.plan, &ceremony.state);
+    let carried = state.side == Side::Tenant && plan.way == Way::Carried;
+    (carried && state.aborted.is_none()).then_some(plan.source)
+}
+
+/// A plan that destroys the originals ends when they are gone.
+fn source_gone(ceremony: &Ceremony) -> Result<()> {
+    match source(ceremony) == Some(Source::Destroy) && !ceremony.state.source_destroyed {
+        false => Ok(()),
+        true => Err(Rule::SourceLeft.refuse(
+            "close before the originals are destroyed",
+            "source destroy CLOSING, as the plan says `[after] source = \"destroy\"`",
+            "run `source destroy` with the hoster's closing; if the originals must stay, both sides `abort`, which leaves them",
+        )),
+    }
+}
+
+fn take_closing(ceremony: &Ceremony, folder: &Path) -> Result<Hash> {
+    let closing = closing(ceremony, folder)?;
+    ceremony.keep(&closing)?;
+    Ok(closing.hash)
+}
+
+/// The hoster's closing, held against everything that this side knows.
+///
+/// # Errors
+/// `DOCUMENT-…`, `SIGNATURE-…`, `LOG-…`.
+pub fn closing(ceremony: &Ceremony, folder: &Path) -> Result<Released<Closing>> {
+    let closing = read::<Closing>(folder, &ceremony.plan)?
+        .not_before(ceremony.state.seen_attempt)?
+        .released(&ceremony.plan)?;
+    let log = counterpart::verify(
+        &ceremony.plan,
+        Side::Hoster,
+        closing.file(LOG_FILE),
+        "the hoster's log",
+    )?;
+    let answers = closing.document.header.answers;
+    if answers != log.state.aborted.map(|head| head.hash) {
+        ceremony.answers(&closing)?;
+        same_kek(&closing, ceremony.state.offered, "the KEK of this ceremony")?;
+    } else if ceremony.state.aborted.is_none() {
+        return Err(Rule::DocumentAnswers.refuse(
+            "a closing after the hoster's abort",
+            "a closing that answers the acceptance",
+            "the hoster has ended the ceremony: `abort` it on this side too, then close with this closing",
+        ));
+    }
+    let kek = log.state.kek.as_ref().map(|kek| kek.fingerprint);
+    same_kek(&closing, kek, "the KEK in the hoster's log")?;
+    log.contains(&closing.document.header)?;
+    for header in ceremony.taken_headers()? {
+        log.contains(&header)?;
+    }
+    Ok(closing)
+}
+
+/// The closing is of this KEK; of none, where the keys were born at the hoster.
+fn same_kek(closing: &Released<Closing>, kek: Option<Hash>, whose: &str) -> Result<()> {
+    let said = |kek: Option<Hash>| kek.map_or("no KEK".to_owned(), |kek| format!("the KEK {kek}"));
+    match closing.body().kek_fingerprint == kek {
+        true => Ok(()),
+        false => Err(Rule::DocumentContent.refuse(
+            format!("a closing of {}", said(closing.body().kek_fingerprint)),
+            format!("{whose}: {}", said(kek)),
+            "ask the hoster what was destroyed",
+        )),
+    }
+}
+
+fn write_archive(ceremony: &Ceremony, archive: &Path) -> Result<()> {
+    let part = ceremony.dir.join(".archive");
+    folder::erase(&part)?;
+    folder::make_folder(&part)?;
+    let mut files = archive_files(ceremony)?;
+    let sums: String =
+        files.iter().map(|(name, bytes)| format!("{}  {name}\n", Hash::of(bytes))).collect();
+    files.push(("SHA256SUMS".into(), sums.into_bytes()));
+    let mut folders: BTreeMap<&str, Vec<(&str, &[u8])>> = BTreeMap::new();
+    for (name, bytes) in &files {
+        let (folder, name) = name.rsplit_once('/').unwrap_or(("", name));
+        folders.entry(folder).or_default().push((name, bytes));
+    }
+    for (folder, files) in folders {
+        folder::draft(&part.join(folder), files)?;
+    }
+    folder::publish(&part, archive)
+}
+
+/// Everything that an archive holds but the list of hashes, by name.
+fn archive_files(ceremony: &Ceremony) -> Result<Vec<(String, Vec<u8>)>> {
+    let side = ceremony.state.side;
+    let mut files = init::signatures(&ceremony.dir, &ceremony.plan)?;
+    files.push((format!("{side}.{LOG_FILE}"), ceremony.log_bytes()?));
+    files.push(("allowed_signers".into(), signature::allowed_signers(&ceremony.plan).into_bytes()));
+    files.push((HEAD_FILE.into(), head_json(&ceremony.plan, side, ceremony.head())?));
+    files.push((
+        "VERIFY.txt".into(),
+        include_str!("../../../templates/VERIFY.txt").as_bytes().to_vec(),
+    ));
+    for (name, bytes) in approvals(ceremony)? {
+        files.push((format!("{APPROVALS}/{name}"), bytes));
+    }
+    for (name, bytes) in ceremony.all_evidence()? {
+        files.push((format!("{EVIDENCE}/{name}"), bytes));
+    }
+    for (kind, hash, from, to) in ceremony.record_of_documents() {
+        let (found, bytes) = read_files(kind, &from, &ceremony.plan)?;
+        if found != hash {
+            return Err(Rule::DocumentHash.refuse(
+                format!("{} has SHA-256 {found}", from.display()),
+                format!("the {kind} of the log, {hash}"),
+                "put the unchanged folder back from a copy, and find out what changed it",
+            ));
+        }
+        let named = |(name, bytes)| (format!("{}/{name}", to.display()), bytes);
+        files.extend(bytes.into_iter().map(named));
+    }
+    Ok(files)
+}
+
+/// Every request of this side, with the signatures beside it.
+fn approvals(ceremony: &Ceremony) -> Result<Vec<(String, Vec<u8>)>> {
+    let folder = ceremony.dir.join(APPROVALS);
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    // A request whose writing was cut off is hidden.
+    let names = folder::names(&folder)?;
+    let whole = names.into_iter().filter(|name| !name.starts_with('.'));
+    whole
+        .map(|name| Ok((name.clone(), folder::read_file(&folder.join(&name), MAX_REQUEST)?)))
+        .collect()
+}
+
+fn head_json(plan: &Plan, side: Side, head: Head) -> Result<Vec<u8>> {
+    let closed = ClosedHead::new(plan, side, head);
+    let mut bytes = serde_json::to_vec_pretty(&closed)
+        .map_err(|error| Error::failed(error.to_string(), "report this as a defect"))?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}

@@ -1,0 +1,12 @@
+//! The steps that both sides take, one file per step.
+
+pub mod abort;
+pub mod archive;
+pub mod init;
+pub mod preflight;
+pub mod probe;
+pub mod release;
+pub mod restart;
+pub mod room;
+pub mod token;
+pub mod trial;

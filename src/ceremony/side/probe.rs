@@ -1,0 +1,89 @@
+//! `probe`: a report of this side's token, before there is a plan. Throwaway objects only; no
+//! ceremony is touched.
+
+use std::path::Path;
+
+use crate::side::token::{TokenChoice, require_tries_left};
+use hsm::{PinState, Token};
+use machine::hardening::harden;
+use record::{
+    Result,
+    escape::escape,
+    folder,
+    probe::{Outcome, Probe},
+    rule::Rule,
+    terms::{Mode, Side},
+};
+use terminal::{Asker, report::Report};
+
+/// Probes the token and writes the report to a new file.
+///
+/// # Errors
+/// `FILE-EXISTS`, `TOKEN-NOT-FOUND`, `PIN-…`, or the HSM's.
+pub fn probe(side: Side, choice: &TokenChoice, mode: Mode, to: &Path) -> Result<Report> {
+    if to.exists() {
+        return Err(folder::exists(to));
+    }
+    if mode == Mode::Production {
+        // What the machine must be like, a plan says; there is none yet.
+        harden();
+    }
+    let asker = Asker::new(mode);
+    let module = choice.open(mode)?;
+    let token = module.token(&choice.label)?;
+    require_tries(&token)?;
+    let (module_facts, token_facts) = (module.facts(&choice.module)?, token.facts()?);
+    let pin = choice.pin("PIN", &asker, &token)?;
+    let hsm = token.login(pin.as_ref())?;
+    drop(pin);
+    let probe = hsm.probe(side, module_facts, token_facts, &|text| asker.progress(text))?;
+    folder::write_new(to, &probe.bytes()?)?;
+    Ok(report(&probe, to))
+}
+
+/// There is no record here in which officers could allow one more try.
+fn require_tries(token: &Token) -> Result<()> {
+    match token.pin_state()? {
+        PinState::CountLow => Err(Rule::PinCountLow.refuse(
+            "the token says that few tries are left after a wrong PIN",
+            "a token whose PIN has tries left",
+            "whoever holds the PIN logs in once with the vendor's own tool and the right PIN, which resets the counter; then run this command again",
+        )),
+        other => require_tries_left(other),
+    }
+}
+
+fn report(probe: &Probe, to: &Path) -> Report {
+    let token = &probe.token;
+    let mut report = Report::new("The token was probed; its throwaway objects are gone.")
+        .value(
+            "token",
+            escape(&format!("{} {}, serial {}", token.manufacturer, token.model, token.serial)),
+        )
+        .value("family", probe.profile.known().name)
+        .value("mechanisms", probe.mechanisms.len());
+    for facts in &probe.transfers {
+        let said = match &facts.outcome {
+            Outcome::Works { kwp } => format!("works, {kwp:?}"),
+            Outcome::Refused { rule, .. } => format!("refused by {}", rule.name()),
+            Outcome::Failed { found } => {
+                format!("failed: {}", escape(found.lines().next().unwrap_or_default()))
+            }
+        };
+        report = report.line(format!(
+            "{:?} {:?} {:?}: {said}",
+            facts.direction, facts.mechanism, facts.oaep_hash
+        ));
+    }
+    for facts in probe.enforced.iter().filter(|facts| facts.refused != Some(true)) {
+        let what = match facts.refused {
+            None => "not held, or could not be tried",
+            _ => "HELD AND NOT ENFORCED",
+        };
+        report = report.line(format!("{} of a {}: {what}", facts.attribute, facts.object));
+    }
+    report
+        .value("trusted KEK", probe.trusted_kek())
+        .value("attestation", probe.attestation.clone())
+        .value("file", to.display().to_string())
+}

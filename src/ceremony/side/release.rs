@@ -1,0 +1,92 @@
+//! `release`: a document leaves only when enough officers of its side have signed its bytes.
+
+use crate::Ceremony;
+use record::{
+    Error, Result,
+    document::{
+        Body, acceptance::Acceptance, challenge::Challenge, closing::Closing, keys::Keys,
+        offer::Offer, package::Package, receipt::Receipt, registration::Registration,
+    },
+    gate::Unconfirmed,
+    log::Event,
+    rule::Rule,
+    signature::{self, Namespace},
+    terms::{Id, Kind, Step, list},
+};
+use terminal::report::Report;
+
+/// Releases the document that waits.
+///
+/// # Errors
+/// [`Error::Waiting`] with the lines to sign, `SIGNATURE-…` for a wrong signature,
+/// `SHARE-UNCONFIRMED` for a package whose custodians have not all confirmed.
+pub fn release(ceremony: &mut Ceremony) -> Result<Report> {
+    ceremony.state.require(Step::Release)?;
+    let (kind, _) = ceremony.state.unreleased().ok_or_else(|| {
+        Error::failed("no document waits to be released", "run `status`: it shows the next step")
+    })?;
+    match kind {
+        Kind::Offer => release_one::<Offer>(ceremony),
+        Kind::Package => {
+            require_confirmed(ceremony)?;
+            release_one::<Package>(ceremony)
+        }
+        Kind::Keys => release_one::<Keys>(ceremony),
+        Kind::Challenge => release_one::<Challenge>(ceremony),
+        Kind::Receipt => release_one::<Receipt>(ceremony),
+        Kind::Registration => release_one::<Registration>(ceremony),
+        Kind::Acceptance => release_one::<Acceptance>(ceremony),
+        Kind::Closing => release_one::<Closing>(ceremony),
+    }
+}
+
+fn release_one<B: Body>(ceremony: &mut Ceremony) -> Result<Report> {
+    let (own, made) = ceremony.sent::<B>()?;
+    let folder = ceremony.outbox(B::KIND.name());
+    let side = ceremony.state.side;
+    signature::enough(
+        &ceremony.plan,
+        side,
+        Namespace::Document,
+        &folder.join(B::KIND.file()),
+        &own.signatures,
+    )?;
+    let signatures = own.signatures.everyone();
+    ceremony.record(Event::Release {
+        kind: B::KIND,
+        document: made.hash,
+        signatures: signatures.clone(),
+    })?;
+    Ok(Report::new(format!("The {} is released.", B::KIND))
+        .value("document", made.hash.to_string())
+        .value("signed by", list(signatures.iter().map(|one| &one.id)))
+        .value("folder", folder.display().to_string()))
+}
+
+/// The custodians whose share nobody has yet shown to be right.
+pub fn unconfirmed(ceremony: &Ceremony) -> Vec<&Id> {
+    let custodians = ceremony.plan.quorum.custodians.iter().map(|custodian| &custodian.id);
+    custodians.filter(|id| !ceremony.state.confirmed.contains(id)).collect()
+}
+
+/// Every custodian has confirmed; or one more than a quorum needs, and officers have signed for the
+/// rest.
+fn require_confirmed(ceremony: &mut Ceremony) -> Result<()> {
+    let package = ceremony.state.made(Kind::Package)?.hash;
+    let subject = Unconfirmed::of(&ceremony.state, package);
+    if subject.custodians.is_empty() {
+        return Ok(());
+    }
+    let enough = usize::from(ceremony.plan.quorum.threshold) + 1;
+    if ceremony.state.confirmed.len() >= enough {
+        return crate::approval::require(ceremony, &subject)?.covers(&subject);
+    }
+    Err(Rule::ShareUnconfirmed.refuse(
+        format!("not confirmed by {}", list(&subject.custodians)),
+        match enough < ceremony.plan.quorum.custodians.len() {
+            true => format!("a confirmation by every custodian; or by {enough}, and a deviation that officers sign"),
+            false => "a confirmation by every custodian".into(),
+        },
+        "each custodian runs `keyferry-custodian share check`, and types the words it shows at `keyferry-tenant share confirm`",
+    ))
+}

@@ -1,0 +1,84 @@
+//! `note` and `deviation`: what people put into the record by hand, and what officers sign for so
+//! that it goes on.
+
+use crate::Ceremony;
+use record::{
+    Error, Result,
+    flow::Phase,
+    gate::WrongBags,
+    log::Event,
+    rule::Rule,
+    terms::{MAX_TEXT, Remark},
+};
+use terminal::report::Report;
+
+/// Records what people say. It changes no phase and voids no request.
+///
+/// # Errors
+/// [`Error::Usage`] for an empty or too long text.
+pub fn note(ceremony: &mut Ceremony, remark: Remark) -> Result<Report> {
+    if remark.texts().iter().any(|text| text.len() > MAX_TEXT)
+        || remark.texts().iter().all(|text| text.trim().is_empty())
+    {
+        return Err(Error::Usage {
+            what: "a note without text, or with too much".into(),
+            remedy: format!(
+                "say in 1 to {MAX_TEXT} bytes what happened, who was there, and what was done about it"
+            ),
+        });
+    }
+    if ceremony.state.phase == Phase::Closed {
+        return Err(Rule::PhaseOrder.refuse(
+            "a note after close",
+            "the record as it was closed: its head is on paper",
+            "write it on the paper record, and sign there",
+        ));
+    }
+    ceremony.state.room.knows(&remark)?;
+    let said = remark.line();
+    let head = ceremony.record(Event::Note { remark })?;
+    let report = Report::new("It is in the record.")
+        .value("entry", head.seq)
+        .value("said", record::escape::escape(&said));
+    Ok(match ceremony.state.room.require() {
+        Ok(()) => report,
+        Err(error) => report.line(format!("It blocks the next step: {error}")),
+    })
+}
+
+/// Takes officers' signatures for going on although a bag did not come back as it left.
+///
+/// # Errors
+/// [`Error::Waiting`] with the lines to sign, `SIGNATURE-…`, [`Error::Failed`] where nothing
+/// blocks.
+pub fn deviation(ceremony: &mut Ceremony) -> Result<Report> {
+    let bags = ceremony.state.room.wrong().to_vec();
+    if bags.is_empty() {
+        return Err(Error::failed(
+            "nothing waits for a deviation",
+            "run `status`: it shows the next step",
+        ));
+    }
+    let count = bags.len();
+    let subject = WrongBags { bags };
+    crate::approval::require(ceremony, &subject)?.covers(&subject)?;
+    Ok(Report::new("The deviation is signed and in the record; the ceremony goes on.")
+        .value("bags", count))
+}
+
+/// A reason that people give for an act, as it goes into request and log.
+///
+/// # Errors
+/// [`Error::Usage`] for an empty or too long one.
+pub fn reason(text: &str) -> Result<String> {
+    let text = text.trim();
+    match text.is_empty() || text.len() > MAX_TEXT {
+        false => Ok(text.to_owned()),
+        true => Err(Error::Usage {
+            what: format!("a reason of {} bytes", text.len()),
+            remedy: format!(
+                "say in 1 to {MAX_TEXT} bytes why; it is signed and stays in the record"
+            ),
+        }),
+    }
+}

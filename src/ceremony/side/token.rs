@@ -1,0 +1,192 @@
+//! The way to this side's token: the planned HSM, and a PIN that is asked for once and never kept.
+
+use std::{ffi::CString, path::PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::Ceremony;
+use hsm::{Hsm, Module, Officer, Pin, PinState, Token};
+use record::{
+    Result,
+    escape::escape,
+    folder, gate,
+    rule::Rule,
+    terms::{Mode, Step},
+};
+use terminal::Asker;
+
+/// The greatest size of a PIN file, in bytes.
+const MAX_PIN: u64 = 256;
+
+/// Which token, and where its PIN comes from.
+pub struct TokenChoice {
+    /// The PKCS#11 module.
+    pub module: PathBuf,
+    /// What the module is given at C_Initialize, where it needs it.
+    pub module_args: Option<CString>,
+    /// The token's label.
+    pub label: String,
+    /// In a rehearsal, the file that holds the PIN.
+    pub pin_file: Option<PathBuf>,
+}
+
+/// Logs in for a step, and takes it.
+///
+/// # Errors
+/// `PHASE-ORDER`, `TOKEN-NOT-FOUND`, `PLAN-HSM`, `PIN-COUNT-LOW`, `PIN-FILE`, an HSM error, or what
+/// `act` ends with.
+pub fn with_token<T>(
+    ceremony: &mut Ceremony,
+    step: Step,
+    choice: &TokenChoice,
+    asker: &Asker,
+    act: impl FnOnce(&mut Ceremony, &Hsm) -> Result<T>,
+) -> Result<T> {
+    // First: no PIN is asked for, much less tried, for a step whose time has not come.
+    ceremony.state.require(step)?;
+    let module = choice.open(ceremony.plan.mode)?;
+    let token = planned(ceremony, &module, choice)?;
+    require_tries(ceremony, &token)?;
+    let pin = choice.pin("PIN", asker, &token)?;
+    let hsm = token.login(pin.as_ref())?;
+    drop(pin);
+    act(ceremony, &hsm)
+}
+
+/// Logs in as the token's security officer for a step, and takes it.
+///
+/// # Errors
+/// As [`with_token`].
+pub fn with_officer<T>(
+    ceremony: &mut Ceremony,
+    step: Step,
+    choice: &TokenChoice,
+    asker: &Asker,
+    act: impl FnOnce(&mut Ceremony, &Officer) -> Result<T>,
+) -> Result<T> {
+    ceremony.state.require(step)?;
+    let module = choice.open(ceremony.plan.mode)?;
+    let token = planned(ceremony, &module, choice)?;
+    let pin = choice.pin("PIN of the security officer (SO)", asker, &token)?;
+    let officer = token.login_officer(pin.as_ref())?;
+    drop(pin);
+    act(ceremony, &officer)
+}
+
+impl TokenChoice {
+    /// Loads the module.
+    ///
+    /// # Errors
+    /// `PIN-FILE` in production; an HSM error.
+    pub fn open(&self, mode: Mode) -> Result<Module> {
+        if self.pin_file.is_some() && mode != Mode::Rehearsal {
+            return Err(Rule::PinFile.refuse(
+                "a PIN file in production",
+                "the PIN typed on the terminal or at the token",
+                "run the command without it; `probe`, which has no plan, takes one with --rehearsal",
+            ));
+        }
+        Module::open(&self.module, self.module_args.as_deref())
+    }
+
+    /// The PIN, unless the token has a keypad of its own.
+    ///
+    /// # Errors
+    /// What reading the file or asking can end with.
+    pub fn pin(&self, what: &str, asker: &Asker, token: &Token) -> Result<Option<Pin>> {
+        if token.has_protected_path() {
+            return Ok(None);
+        }
+        let Some(path) = &self.pin_file else {
+            let label = escape(&token.identity().label);
+            return (asker.hidden(&format!("{what} of the token {label:?}: ")))
+                .map(|pin| Some(Pin::new(pin)));
+        };
+        let bytes = Zeroizing::new(folder::read_file(path, MAX_PIN)?);
+        let text =
+            std::str::from_utf8(&bytes).map_err(|_| record::Error::file(path, "not text"))?;
+        let pin = text.trim_end_matches(['\n', '\r']).to_owned();
+        Ok(Some(Pin::new(Zeroizing::new(pin))))
+    }
+}
+
+/// The token that was chosen, if it is one of the plan's.
+fn planned<'m>(ceremony: &Ceremony, module: &'m Module, choice: &TokenChoice) -> Result<Token<'m>> {
+    let token = module.token(&choice.label)?;
+    require_planned(ceremony, &token)?;
+    Ok(token)
+}
+
+/// The token is one of those that the plan names for this side, where it names any.
+///
+/// # Errors
+/// `PLAN-HSM`.
+pub fn require_planned(ceremony: &Ceremony, token: &Token) -> Result<()> {
+    let Some(planned) = &ceremony.plan.party(ceremony.state.side).hsm else {
+        return Ok(());
+    };
+    let found = token.identity();
+    if planned.names(found) {
+        return Ok(());
+    }
+    Err(Rule::PlanHsm.refuse(
+        escape(&format!(
+            "{} {}, serial {}",
+            found.manufacturer, found.model, found.serial
+        )),
+        escape(&format!(
+            "{} {}, serial {}",
+            planned.manufacturer,
+            planned.model,
+            planned.serials.join(" or ")
+        )),
+        "the operator connects the planned HSM, or chooses its token with --token. If that HSM is lost, only a clone or backup of the same keys whose \
+         serial stands in the plan can take its place, and this command goes on with it. Without one the officers of both sides give this ceremony up \
+         and sign a new plan that names the other HSM, and this plan's hash as what it `supersedes`",
+    ))
+}
+
+/// The PIN can be tried without a thought of locking it.
+///
+/// # Errors
+/// `PIN-COUNT-LOW`, saying who mends it.
+pub fn require_tries_left(state: PinState) -> Result<()> {
+    let (found, remedy) = match state {
+        PinState::Normal => return Ok(()),
+        PinState::CountLow => (
+            "the token says that few tries are left after a wrong PIN",
+            "whoever holds the PIN makes sure of it; the next command that needs it asks two officers to sign for one more try. A login with the \
+             vendor's own tool and the right PIN resets the counter too",
+        ),
+        PinState::FinalTry => (
+            "one last try is left",
+            "whoever holds the PIN logs in once with the vendor's own tool, which resets the counter; or, if the PIN is not certain, the HSM's security \
+             officer sets a new one (C_InitPIN, or the vendor's tool). No key is lost by either; then run this command again",
+        ),
+        PinState::Locked => (
+            "the PIN is locked",
+            "the HSM's security officer sets a new PIN (C_InitPIN, or the vendor's tool); no key is lost by that. Then run this command again. If nobody has the \
+             security officer's PIN, ask the vendor: initialising the token would destroy its keys",
+        ),
+    };
+    Err(Rule::PinCountLow.refuse(found, "a token whose PIN has tries left", remedy))
+}
+
+/// No PIN is spent while few tries are left, unless two officers have signed for one more.
+fn require_tries(ceremony: &mut Ceremony, token: &Token) -> Result<()> {
+    match token.pin_state()? {
+        PinState::CountLow => {}
+        other => return require_tries_left(other),
+    }
+    let subject =
+        gate::PinTry { token: token.identity().clone(), earlier_tries: ceremony.state.pin_tries };
+    let approved = crate::approval::require(ceremony, &subject).map_err(|error| match error {
+        record::Error::Waiting { what } => Rule::PinCountLow.refuse(
+            "the token says that few tries are left after a wrong PIN",
+            "signatures of two officers for one more try",
+            what,
+        ),
+        other => other,
+    })?;
+    approved.covers(&subject)
+}

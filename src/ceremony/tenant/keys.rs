@@ -1,0 +1,207 @@
+//! `keys create`: every target key is in the tenant's HSM, with its certificate. Keys that exist
+//! are found by certificate or public key; the others are made.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use crate::Ceremony;
+use hsm::{Hsm, Inventory, THROWAWAY, Target, TargetSpec, self_signed};
+use record::{
+    Error, Result,
+    encoding::{Hash, cka_id},
+    flow::replay::untrusted,
+    folder,
+    log::{Event, KeyRecord},
+    plan::{KeyPlan, Plan},
+    rule::Rule,
+    spki::{self, MAX_CERTIFICATE, TargetCertificate},
+    terms::{Id, KeyType, Side, Step, Usage},
+};
+use terminal::report::Report;
+
+/// A key that exists at the tenant, and the file that says which it is.
+pub struct Existing {
+    /// Its label in the plan.
+    pub label: Id,
+    /// Its self-signed certificate, or its public key; PEM or DER.
+    pub file: PathBuf,
+}
+
+/// Makes or finds every key of the plan.
+///
+/// # Errors
+/// `PHASE-ORDER`, `HSM-MECHANISM`, `WRAP-…` and `TARGET-…` rules, or the HSM's.
+pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[Existing]) -> Result<Report> {
+    ceremony.state.require(Step::KeysCreate)?;
+    if let Some(unknown) =
+        existing.iter().find(|key| !ceremony.plan.keys.iter().any(|plan| plan.label == key.label))
+    {
+        return Err(Error::Usage {
+            what: format!("--existing {}: no key of the plan has this label", unknown.label),
+            remedy: "name a label of the plan".into(),
+        });
+    }
+    let trusted_only = ceremony.plan.trusted_only();
+    if trusted_only && ceremony.state.kek.is_none() {
+        return Err(untrusted("keys create before kek trust"));
+    }
+    let inventory = hsm.inventory()?;
+    // Before the intent: a token that cannot, or a key that may not travel, changes nothing.
+    hsm.require(Side::Tenant, &ceremony.plan)?;
+    let transfer = &ceremony.plan.transfer;
+    for kind in kinds(&ceremony.plan) {
+        hsm.wrap_canary(kind, transfer.mechanism, transfer.oaep_hash)?;
+    }
+    for key in &ceremony.plan.keys {
+        if let Some(file) = file_of(existing, &key.label) {
+            let given = Given::read(file, key.label.as_str())?;
+            let target = hsm.target_by_spki(&inventory, &given.spki)?;
+            hsm.target_check(&target, key.key_type, trusted_only)?;
+        }
+    }
+    let begun = ceremony.begin(Step::KeysCreate)?;
+    folder::make_folder(&certificates(ceremony))?;
+    let mut records = Vec::new();
+    for key in ceremony.plan.keys.clone() {
+        let (target, certificate) =
+            one(ceremony, hsm, &inventory, &key, file_of(existing, &key.label))?;
+        keep_certificate(ceremony, &key.label, certificate.der())?;
+        records.push(KeyRecord {
+            label: key.label,
+            spki: Hash::of(&target.spki),
+            certificate: Hash::of(certificate.der()),
+            made: target.made,
+        });
+    }
+    let report =
+        records.iter().fold(Report::new("Every key of the plan is in the HSM."), |report, key| {
+            let how = if key.made { "made" } else { "found" };
+            report.value(key.label.as_str(), format!("{how}, SPKI SHA-256 {}", key.spki))
+        });
+    ceremony.finish(
+        begun,
+        Event::KeysCreate {
+            document: None,
+            attested: None,
+            token: hsm.identity().clone(),
+            keys: records,
+        },
+    )?;
+    Ok(report)
+}
+
+/// The kinds of throwaway keys that show what the token does with the plan's; of RSA a small one
+/// shows it as well.
+fn kinds(plan: &Plan) -> BTreeSet<KeyType> {
+    let kind = |key: &KeyPlan| match key.key_type {
+        KeyType::Rsa(_) => THROWAWAY,
+        ec => ec,
+    };
+    plan.keys.iter().map(kind).collect()
+}
+
+fn file_of<'a>(existing: &'a [Existing], label: &Id) -> Option<&'a Path> {
+    let found = existing.iter().find(|existing| existing.label == *label);
+    found.map(|existing| existing.file.as_path())
+}
+
+fn one(
+    ceremony: &Ceremony,
+    hsm: &Hsm,
+    inventory: &Inventory,
+    key: &KeyPlan,
+    file: Option<&Path>,
+) -> Result<(Target, TargetCertificate)> {
+    let kind = key.key_type;
+    let label = key.label.as_str();
+    let given = file.map(|file| Given::read(file, label)).transpose()?;
+    let target = match &given {
+        Some(given) => {
+            let target = hsm.target_by_spki(inventory, &given.spki)?;
+            hsm.target_check(&target, kind, ceremony.plan.trusted_only())?;
+            target
+        }
+        // Examined as soon as it is made or found.
+        None => {
+            // Its certificate is signed by the key itself, so the tenant's copy can sign.
+            let usage = Usage { sign: true, ..key.usage };
+            let id =
+                cka_id(&ceremony.plan.hash(), "tenant", "target", label, ceremony.state.attempt);
+            let spec =
+                TargetSpec { label, kind, usage, trusted_only: ceremony.plan.trusted_only() };
+            hsm.target_make(inventory, id, &spec)?
+        }
+    };
+    let stored = match given.and_then(|given| given.certificate) {
+        // What the inventory shows beside it was of a pair that is gone.
+        None if target.made => None,
+        None => hsm.certificate_find(inventory, &target.id)?,
+        given => given,
+    };
+    let certificate = match stored {
+        Some(der) => TargetCertificate::parse(&der, label)?.of_key(&target.spki, label)?,
+        None => {
+            let made = self_signed::make(&key.subject, label, &target.spki, |message| {
+                hsm.sign(&target, message)
+            })?;
+            hsm.certificate_store(&target.id, label, made.der())?;
+            made
+        }
+    };
+    Ok((target, certificate))
+}
+
+/// What a file says of a key that exists.
+struct Given {
+    spki: Vec<u8>,
+    certificate: Option<Vec<u8>>,
+}
+
+impl Given {
+    fn read(file: &Path, label: &str) -> Result<Self> {
+        let der = spki::der(folder::read_file(file, MAX_CERTIFICATE)?);
+        if spki::PublicKey::parse(&der).is_ok() {
+            return Ok(Given { spki: der, certificate: None });
+        }
+        let certificate = TargetCertificate::parse(&der, label)?;
+        Ok(Given { spki: certificate.spki().to_vec(), certificate: Some(der) })
+    }
+}
+
+/// Where the certificate of a key is kept in the ceremony folder.
+pub fn certificate_path(ceremony: &Ceremony, label: &Id) -> PathBuf {
+    certificates(ceremony).join(format!("{label}.crt"))
+}
+
+fn certificates(ceremony: &Ceremony) -> PathBuf {
+    ceremony.dir.join("keys")
+}
+
+fn keep_certificate(ceremony: &Ceremony, label: &Id, der: &[u8]) -> Result<()> {
+    let path = certificate_path(ceremony, label);
+    if path.exists() && folder::read_file(&path, MAX_CERTIFICATE)? == der {
+        return Ok(());
+    }
+    // The log names no certificate yet: what a killed run left is not one of the record.
+    folder::remove_if_there(&path)?;
+    folder::write_new(&path, der)
+}
+
+/// The certificate of a key, as the log names it.
+///
+/// # Errors
+/// `TARGET-CERTIFICATE` where it was changed.
+pub fn certificate_of(ceremony: &Ceremony, record: &KeyRecord) -> Result<TargetCertificate> {
+    let path = certificate_path(ceremony, &record.label);
+    let der = folder::read_file(&path, MAX_CERTIFICATE)?;
+    if Hash::of(&der) != record.certificate {
+        return Err(Rule::TargetCertificate.refuse(
+            format!("{} has SHA-256 {}", path.display(), Hash::of(&der)),
+            format!("the certificate of the record, {}", record.certificate),
+            "put the unchanged file back from a copy, and find out what changed it",
+        ));
+    }
+    TargetCertificate::parse(&der, record.label.as_str())
+}

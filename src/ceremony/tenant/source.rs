@@ -1,0 +1,98 @@
+//! `source destroy`: where the plan says so, the tenant's originals go, once it has accepted and
+//! the hoster has said, in the closing, how it has backed the keys up.
+
+use std::path::Path;
+
+use crate::tenant::keys;
+use crate::{Ceremony, approval::Approved, side::archive};
+use hsm::Hsm;
+use record::{
+    Result,
+    document::{Released, closing::Closing},
+    escape::escape,
+    gate::{self, SourceKey},
+    log::{Event, SourceDestroyed},
+    rule::Rule,
+    terms::{Kind, Source, Step, list},
+};
+use terminal::report::Report;
+
+/// What officers sign for, and the closing that allows it.
+fn subject(ceremony: &Ceremony, folder: &Path) -> Result<(gate::SourceDestroy, Released<Closing>)> {
+    ceremony.state.require(Step::SourceDestroy)?;
+    if ceremony.plan.source == Source::Keep {
+        return Err(Rule::PhaseOrder.refuse(
+            "source destroy under a plan that keeps the originals",
+            "close CLOSING",
+            "the plan says `[after] source = \"keep\"`: Keyferry leaves them as they are",
+        ));
+    }
+    let closing = archive::closing(ceremony, folder)?;
+    let Some(backup) = closing.body().backup.clone() else {
+        return Err(Rule::SourceBackup.refuse(
+            "a closing without a word about backups",
+            "how the hoster has backed the keys up",
+            "ask the hoster why: the originals stay until it has said that it cannot lose the keys",
+        ));
+    };
+    let keys = ceremony
+        .state
+        .keys
+        .iter()
+        .map(|key| SourceKey { label: key.label.clone(), spki: key.spki });
+    let subject = gate::SourceDestroy {
+        acceptance: ceremony.state.document(Kind::Acceptance)?,
+        closing: closing.hash,
+        backup,
+        keys: keys.collect(),
+    };
+    Ok((subject, closing))
+}
+
+/// Asks the officers for the end of the originals.
+///
+/// # Errors
+/// `PHASE-ORDER`, `SOURCE-BACKUP`, `DOCUMENT-…`, [`record::Error::Waiting`], `SIGNATURE-…`.
+pub fn ask(ceremony: &mut Ceremony, folder: &Path) -> Result<Approved<gate::SourceDestroy>> {
+    let subject = subject(ceremony, folder)?.0;
+    crate::approval::require(ceremony, &subject)
+}
+
+/// Destroys the originals, and looks that they are gone. Those that are gone already are no fault.
+///
+/// # Errors
+/// `PHASE-ORDER`, `APPROVAL-SUBJECT`, `SOURCE-BACKUP`, `DOCUMENT-…`, `TARGET-GONE`, or the HSM's.
+pub fn destroy(
+    ceremony: &mut Ceremony,
+    hsm: &Hsm,
+    approved: &Approved<gate::SourceDestroy>,
+    folder: &Path,
+) -> Result<Report> {
+    let (subject, closing) = subject(ceremony, folder)?;
+    approved.covers(&subject)?;
+    let mut originals = Vec::new();
+    for record in &ceremony.state.keys {
+        let certificate = keys::certificate_of(ceremony, record)?;
+        originals.push((record.label.clone(), certificate));
+    }
+    ceremony.keep(&closing)?;
+    ceremony.begin(Step::SourceDestroy)?;
+    let mut there = Vec::new();
+    for (label, certificate) in &originals {
+        if hsm.source_destroy(certificate.spki())? {
+            there.push(label.clone());
+        }
+    }
+    let report = Report::new("The originals are destroyed; a new session no longer finds them.")
+        .line("Backups and clones of this HSM, if there are any, are not seen from here: destroy them too, and note it.")
+        .value("destroyed", list(&there))
+        .value("hoster's backup", escape(&subject.backup));
+    ceremony.took(Event::SourceDestroy(SourceDestroyed {
+        closing: closing.hash,
+        backup: subject.backup,
+        token: hsm.identity().clone(),
+        keys: there,
+        signatures: closing.signatures.everyone(),
+    }))?;
+    Ok(report)
+}

@@ -1,0 +1,107 @@
+//! `kek trust`: the security officer of the tenant's HSM makes the confirmed KEK trusted, so that
+//! no other key, and nobody without the SO's PIN, can get the target keys wrapped.
+
+use crate::{Ceremony, tenant::keys};
+use hsm::{Hsm, Officer};
+use record::{
+    Result,
+    document::offer::Offer,
+    encoding::{CkaId, cka_id},
+    log::{Event, KekRecord},
+    rule::Rule,
+    terms::Step,
+};
+use terminal::report::Report;
+
+/// The CKA_ID of the trusted KEK: of the offer that was taken.
+pub fn trusted_id(ceremony: &Ceremony) -> CkaId {
+    let (plan, attempt) = (&ceremony.plan, ceremony.state.seen_attempt);
+    cka_id(&plan.hash(), "tenant", "kek", "", attempt)
+}
+
+/// Removes the trusted KEK, where there is one, and records that it is gone.
+///
+/// # Errors
+/// `KEK-GONE`, or the HSM's.
+pub fn untrust(ceremony: &mut Ceremony, hsm: &Hsm) -> Result<()> {
+    let trusted = ceremony.state.kek.clone();
+    let Some(kek) = trusted.filter(|_| ceremony.state.trusted) else {
+        return Ok(());
+    };
+    hsm.trusted_destroy(kek.id)?;
+    ceremony.record(Event::KekUntrust { kek }).map(drop)
+}
+
+/// What is left in the tenant's HSM when the ceremony is aborted. A trusted KEK goes at once, even
+/// one that the log does not name; the target keys stay, for the plan that supersedes this one.
+///
+/// # Errors
+/// `KEK-GONE`, `TARGET-CERTIFICATE`, or the HSM's.
+pub fn look(ceremony: &mut Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
+    untrust(ceremony, hsm)?;
+    let id = trusted_id(ceremony);
+    if hsm.holds(id)? {
+        hsm.trusted_destroy(id)?;
+    }
+    let inventory = hsm.inventory()?;
+    let mut left = Vec::new();
+    for record in &ceremony.state.keys {
+        let certificate = keys::certificate_of(ceremony, record)?;
+        if hsm.target_by_spki(&inventory, certificate.spki()).is_ok() {
+            left.push(format!(
+                "the target key {}, which stays for a plan that supersedes this one",
+                record.label
+            ));
+        }
+    }
+    Ok(left)
+}
+
+/// Refuses a plan that goes without the step.
+///
+/// # Errors
+/// `PHASE-ORDER`.
+pub fn require(ceremony: &Ceremony) -> Result<()> {
+    ceremony.state.require(Step::KekTrust)?;
+    if ceremony.plan.trusted_only() {
+        return Ok(());
+    }
+    Err(Rule::PhaseOrder.refuse(
+        "kek trust under a plan that is composite, or waives TARGET-WRAP-WITH-TRUSTED",
+        "keys create",
+        "leave this step out: no target key of this plan is bound to a trusted KEK",
+    ))
+}
+
+/// Makes the KEK of the offer trusted, or finds it so.
+///
+/// # Errors
+/// `PHASE-ORDER`, `TARGET-WRAP-WITH-TRUSTED`, `KEK-…`, or the HSM's.
+pub fn trust(ceremony: &mut Ceremony, officer: &Officer) -> Result<Report> {
+    let offer = ceremony.kept::<Offer>()?;
+    let begun = ceremony.begin(Step::KekTrust)?;
+    let id = trusted_id(ceremony);
+    let former = ceremony.state.kek.clone();
+    if let Some(kek) = former.filter(|kek| ceremony.state.trusted && kek.id != id) {
+        // Of an offer that a newer one has replaced.
+        officer.untrust(kek.id)?;
+        ceremony.record(Event::KekUntrust { kek })?;
+    }
+    let label = ceremony.plan.hoster_label("keyferry-kek");
+    let trusted = officer.trust(id, &label, &offer.body().spki.0)?;
+    let fingerprint = offer.body().fingerprint;
+    let event = Event::KekTrust {
+        kek: KekRecord { id, fingerprint },
+        token: officer.identity().clone(),
+        attributes: trusted.attributes,
+    };
+    ceremony.finish(begun, event)?;
+    let how = if trusted.made { "made" } else { "found" };
+    Ok(Report::new("The HSM trusts the hoster's KEK: target keys that are made now can be wrapped by it alone.")
+        .value("KEK", format!("{how}, {fingerprint}"))
+        .line("It is removed again by `export`."))
+}
+
+/// What to do where the trusted KEK has outlived the export, because that was killed at its very
+/// end or the token kept the key.
+pub const TRUSTED_LEFT: &str = "it may still be on the token; let the HSM's security officer remove the public key keyferry-kek-\u{2026}, and note it";

@@ -1,0 +1,286 @@
+//! Custodians: identities, and share files that only their holder can open. Share files are age
+//! files (age-encryption.org/v1); their plaintext is a share's text.
+
+use std::io::{BufReader, Read, Write};
+
+use age::{
+    Callbacks, DecryptError, Decryptor, Encryptor, Identity, IdentityFile, Recipient,
+    armor::{ArmoredReader, ArmoredWriter, Format},
+    plugin, scrypt,
+    secrecy::{ExposeSecret, SecretString},
+    x25519,
+};
+use zeroize::Zeroizing;
+
+use crate::share::Share;
+use record::{Error, Result, escape::escape, rule::Rule, terms::Mode};
+use terminal::Asker;
+
+/// The greatest scrypt work factor of a passphrase that is tried, as log2: 2^20 takes about 4 s and
+/// 1 GiB on a slow machine. A file that asks for more is made to stall or exhaust this one.
+const MAX_WORK_FACTOR: u8 = 20;
+/// The greatest size of what is inside a share or identity file, in bytes.
+const MAX_INSIDE: u64 = 64 << 10;
+
+/// Asks the person at the keyboard for something without showing it.
+pub type Ask<'a> = &'a dyn Fn(&str) -> Result<Zeroizing<String>>;
+
+/// Encrypts a share to its custodian, and to the deputy where there is one.
+///
+/// # Errors
+/// `PLAN-FIELD` for a recipient that age does not take.
+pub fn encrypt_share(share: &Share, recipients: &[String]) -> Result<Vec<u8>> {
+    let mut native: Vec<Box<dyn Recipient>> = Vec::new();
+    let mut plugins: Vec<plugin::Recipient> = Vec::new();
+    for text in recipients {
+        match (text.parse::<x25519::Recipient>(), text.parse::<plugin::Recipient>()) {
+            (Ok(recipient), _) => native.push(Box::new(recipient)),
+            (_, Ok(recipient)) => plugins.push(recipient),
+            _ => {
+                return Err(Rule::PlanField.refuse(
+                    format!("the recipient {:?}", escape(text)),
+                    "an age recipient",
+                    "the plan must name another recipient: abort, and agree on a new plan",
+                ));
+            }
+        }
+    }
+    for recipient in &plugins {
+        let name = recipient.plugin().to_owned();
+        let plugin =
+            plugin::RecipientPluginV1::new(&name, std::slice::from_ref(recipient), &[], Silent)
+                .map_err(|error| failed("encrypting a share", error))?;
+        native.push(Box::new(plugin));
+    }
+    let encryptor = Encryptor::with_recipients(native.iter().map(|recipient| recipient.as_ref()))
+        .map_err(|error| failed("encrypting a share", error))?;
+    encrypt(encryptor, share.text().as_bytes())
+}
+
+fn encrypt(encryptor: Encryptor, plain: &[u8]) -> Result<Vec<u8>> {
+    let mut file = Vec::new();
+    let written = ArmoredWriter::wrap_output(&mut file, Format::AsciiArmor)
+        .and_then(|armor| encryptor.wrap_output(armor))
+        .and_then(|mut writer| {
+            writer.write_all(plain)?;
+            writer.finish()?.finish()
+        });
+    written.map_err(|error| failed("encrypting a share", error))?;
+    Ok(file)
+}
+
+/// How an age file begins in ASCII armour.
+const ARMOUR: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
+
+/// Whether an identity file is encrypted with a passphrase.
+pub fn has_passphrase(file: &[u8]) -> bool {
+    Decryptor::new_buffered(ArmoredReader::new(file)).is_ok_and(|decryptor| decryptor.is_scrypt())
+}
+
+/// An age file without its ASCII armour: a third less to type.
+///
+/// # Errors
+/// `SHARE-FORMAT` for what is no armoured age file, or not in the one form that Keyferry writes.
+pub fn without_armour(file: &[u8]) -> Result<Vec<u8>> {
+    let not_one = |found: String| {
+        Rule::ShareFormat.refuse(
+            escape(&found),
+            "an age file in ASCII armour, as Keyferry writes it",
+            "take the file as it was made; an identity must have a passphrase before it is printed",
+        )
+    };
+    let mut bytes = Vec::new();
+    ArmoredReader::new(file)
+        .take(MAX_INSIDE)
+        .read_to_end(&mut bytes)
+        .map_err(|error| not_one(error.to_string()))?;
+    match file.starts_with(ARMOUR) && with_armour(&bytes)? == file {
+        true => Ok(bytes),
+        false => Err(not_one("another form of file".into())),
+    }
+}
+
+/// An age file in ASCII armour, whether it has it or not.
+///
+/// # Errors
+/// [`Error::Failed`] where it can't be written.
+pub fn with_armour(file: &[u8]) -> Result<Vec<u8>> {
+    if file.starts_with(ARMOUR) {
+        return Ok(file.to_vec());
+    }
+    let mut armoured = Vec::new();
+    let written =
+        ArmoredWriter::wrap_output(&mut armoured, Format::AsciiArmor).and_then(|mut writer| {
+            writer.write_all(file)?;
+            writer.finish().map(|_| ())
+        });
+    written.map_err(|error| failed("armouring a file", error))?;
+    Ok(armoured)
+}
+
+/// A share whose file was opened.
+pub struct OpenedShare {
+    /// The share.
+    pub share: Share,
+    /// The recipients `age1…` of the identity that opened it: whether the custodian came or the
+    /// deputy. A plugin's identity tells none.
+    pub recipients: Vec<String>,
+}
+
+/// Opens a share file with the bytes of an identity file; `ask` is asked for its passphrase where
+/// it has one.
+///
+/// # Errors
+/// `SHARE-IDENTITY` where the identity does not open it, `SHARE-FORMAT` where what is inside is no
+/// share.
+pub fn open_share(file: &[u8], identity: &[u8], ask: Ask) -> Result<OpenedShare> {
+    let plain = plain_identity(identity, ask)?;
+    let identities = identities(&plain)?;
+    let decryptor = Decryptor::new_buffered(ArmoredReader::new(file))
+        .map_err(|error| not_opened("the share file", &error))?;
+    if decryptor.is_scrypt() {
+        return Err(not_opened(
+            "the share file",
+            &"it is encrypted with a passphrase, not to a recipient",
+        ));
+    }
+    let identities: Vec<&dyn Identity> =
+        identities.iter().map(|identity| identity.as_ref()).collect();
+    let reader = decryptor
+        .decrypt(identities.into_iter())
+        .map_err(|error| not_opened("the share file", &why(error)))?;
+    Ok(OpenedShare {
+        share: Share::parse(&read_inside(reader, "the share file")?)?,
+        recipients: recipients_of(&plain),
+    })
+}
+
+/// The recipients of the X25519 identities of a plain identity file.
+fn recipients_of(plain: &[u8]) -> Vec<String> {
+    let text = std::str::from_utf8(plain).unwrap_or_default();
+    let identities = text.lines().filter_map(|line| line.trim().parse::<x25519::Identity>().ok());
+    identities.map(|one| one.to_public().to_string()).collect()
+}
+
+fn read_inside(reader: impl Read, what: &str) -> Result<Zeroizing<Vec<u8>>> {
+    let mut inside = Zeroizing::new(Vec::with_capacity(MAX_INSIDE as usize + 1));
+    reader
+        .take(MAX_INSIDE + 1)
+        .read_to_end(&mut inside)
+        .map_err(|error| not_opened(what, &error))?;
+    if inside.len() as u64 > MAX_INSIDE {
+        return Err(not_opened(what, &"more inside than any share or identity"));
+    }
+    Ok(inside)
+}
+
+/// An identity file in the clear: it is so, or is itself encrypted with a passphrase.
+fn plain_identity(file: &[u8], ask: Ask) -> Result<Zeroizing<Vec<u8>>> {
+    let encrypted =
+        Decryptor::new_buffered(ArmoredReader::new(file)).ok().filter(Decryptor::is_scrypt);
+    match encrypted {
+        None => Ok(Zeroizing::new(file.to_vec())),
+        Some(decryptor) => {
+            let passphrase = ask("Passphrase of the identity: ")?;
+            let mut scrypt =
+                scrypt::Identity::new(SecretString::from(passphrase.as_str().to_owned()));
+            scrypt.set_max_work_factor(MAX_WORK_FACTOR);
+            let identity: &dyn Identity = &scrypt;
+            let reader = decryptor
+                .decrypt(std::iter::once(identity))
+                .map_err(|error| not_opened("the identity file", &why(error)))?;
+            read_inside(reader, "the identity file")
+        }
+    }
+}
+
+/// The identities of a plain identity file.
+fn identities(plain: &[u8]) -> Result<Vec<Box<dyn Identity>>> {
+    let parsed = IdentityFile::from_buffer(BufReader::new(plain))
+        .map_err(|error| not_opened("the identity file", &error))?;
+    let identities: std::result::Result<Vec<Box<dyn Identity>>, DecryptError> = parsed
+        .with_callbacks(Silent)
+        .into_identities()
+        .map(|all| all.into_iter().map(|one| one as Box<dyn Identity>).collect());
+    identities.map_err(|error| not_opened("the identity file", &error))
+}
+
+/// Why age did not open it. Its own text for too much work is not used: it computes 2 to the
+/// difference, and overflows.
+fn why(error: DecryptError) -> String {
+    match error {
+        DecryptError::ExcessiveWork { required, .. } => {
+            format!("it asks for scrypt work of 2^{required}; at most 2^{MAX_WORK_FACTOR} is done")
+        }
+        other => other.to_string(),
+    }
+}
+
+fn not_opened(what: &str, error: &dyn std::fmt::Display) -> Error {
+    Rule::ShareIdentity.refuse(
+        format!("{what}: {}", escape(&error.to_string())),
+        "a custodian's share file, and the identity (and passphrase) of that custodian or their deputy",
+        "check that file and identity belong to the same person, and type the passphrase again",
+    )
+}
+
+fn failed(what: &str, error: impl std::fmt::Display) -> Error {
+    Error::failed(
+        format!("{what}: {}", escape(&error.to_string())),
+        "check that the age plugin of the recipient is installed",
+    )
+}
+
+/// A new identity: its file's bytes, and its recipient for the plan.
+pub struct NewIdentity {
+    /// The identity file, encrypted where a passphrase was given.
+    pub file: Zeroizing<Vec<u8>>,
+    /// `age1…`
+    pub recipient: String,
+}
+
+/// Makes an X25519 identity.
+///
+/// # Errors
+/// [`Error::Failed`] where it can't be encrypted.
+pub fn new_identity(passphrase: Option<Zeroizing<String>>) -> Result<NewIdentity> {
+    let identity = x25519::Identity::generate();
+    let recipient = identity.to_public().to_string();
+    let secret = identity.to_string();
+    let head = format!(
+        "# a custodian's identity for a key ceremony; keep it secret\n# public key: {recipient}\n"
+    );
+    let plain = Zeroizing::new(format!("{head}{}\n", secret.expose_secret()).into_bytes());
+    let file = match passphrase {
+        None => plain,
+        Some(passphrase) => {
+            let passphrase = SecretString::from(passphrase.as_str().to_owned());
+            Zeroizing::new(encrypt(Encryptor::with_user_passphrase(passphrase), &plain)?)
+        }
+    };
+    Ok(NewIdentity { file, recipient })
+}
+
+/// A plugin may show what its hardware needs; it gets no secret from here.
+#[derive(Clone)]
+struct Silent;
+
+impl Callbacks for Silent {
+    fn display_message(&self, message: &str) {
+        terminal::tell(&escape(message));
+    }
+
+    fn confirm(&self, _: &str, _: &str, _: Option<&str>) -> Option<bool> {
+        None
+    }
+
+    fn request_public_string(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn request_passphrase(&self, description: &str) -> Option<SecretString> {
+        let typed =
+            Asker::new(Mode::Production).hidden(&format!("{}: ", escape(description))).ok()?;
+        Some(SecretString::from(typed.as_str().to_owned()))
+    }
+}

@@ -1,0 +1,6 @@
+//! What custodians hold: the seal secret, its shares, the files and lines and codes that carry them.
+
+pub mod codes;
+pub mod custodian;
+pub mod seal;
+pub mod share;

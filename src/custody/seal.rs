@@ -1,0 +1,86 @@
+//! The seal: AES-KWP (RFC 5649, NIST SP 800-38F) over a wrapped key, under a key that a quorum's
+//! secret gives.
+
+use aes_kw::{KeyInit, KwpAes256};
+use zeroize::Zeroizing;
+
+use crate::share::Secret;
+use record::{
+    Error, Result,
+    document::package::sealed_length,
+    encoding::{Hash, PackageId, enc},
+    rule::Rule,
+};
+
+/// The key of one sealed key, 32 bytes.
+pub struct SealKey(Zeroizing<[u8; 32]>);
+
+impl SealKey {
+    /// Derives it (HKDF-SHA256, RFC 5869): `salt = package_id`,
+    /// `info = enc("keyferry/1 seal", plan_hash, kek_fingerprint, label)`.
+    pub fn derive(
+        secret: &Secret,
+        package_id: &PackageId,
+        plan_hash: &Hash,
+        kek_fingerprint: &Hash,
+        label: &str,
+    ) -> Self {
+        let info = enc(
+            "keyferry/1 seal",
+            &[plan_hash.as_bytes(), kek_fingerprint.as_bytes(), label.as_bytes()],
+        );
+        SealKey(secret.expand(package_id, &info))
+    }
+
+    fn cipher(&self) -> KwpAes256 {
+        KwpAes256::new((&*self.0).into())
+    }
+
+    /// Seals a wrapped key.
+    ///
+    /// # Errors
+    /// `SEAL-OPEN` for a length that no wrapped key has.
+    pub fn seal(&self, wrapped: &[u8]) -> Result<Vec<u8>> {
+        let length = sealed_length(wrapped.len())
+            .ok_or_else(|| refuse(format!("a wrapped key of {} bytes", wrapped.len())))?;
+        let mut sealed = vec![0; length];
+        self.cipher().wrap_key(wrapped, &mut sealed).map_err(|error| refuse(error.to_string()))?;
+        Ok(sealed)
+    }
+
+    /// Opens a sealed key whose wrapped key has this length.
+    ///
+    /// # Errors
+    /// `SEAL-OPEN`.
+    pub fn open(&self, sealed: &[u8], wrapped_length: usize) -> Result<Vec<u8>> {
+        if sealed_length(wrapped_length) != Some(sealed.len()) {
+            return Err(refuse(format!(
+                "{} bytes for a wrapped key of {wrapped_length}",
+                sealed.len()
+            )));
+        }
+        let mut wrapped = vec![0; sealed.len() - 8];
+        let opened = self
+            .cipher()
+            .unwrap_key(sealed, &mut wrapped)
+            .map(<[u8]>::len)
+            .map_err(|error| refuse(error.to_string()))?;
+        if opened != wrapped_length {
+            return Err(refuse(format!("a wrapped key of {opened} bytes")));
+        }
+        wrapped.truncate(opened);
+        Ok(wrapped)
+    }
+}
+
+fn refuse(found: String) -> Error {
+    Rule::SealOpen.refuse(
+        found,
+        "the sealed key that the tenant made, under this quorum's secret",
+        "copy the package again from the tenant's outbox; it is checked again by `package check`",
+    )
+}
+
+#[cfg(test)]
+#[path = "seal_tests.rs"]
+mod tests;

@@ -1,0 +1,139 @@
+//! The ceremony as people go through it: the numbered steps of a side, from its plan. `status`,
+//! `next` and the printed script all take their steps and commands from here, and here they come
+//! from the one table of [`record::flow`].
+
+mod text;
+
+pub use record::show::Language;
+use record::{
+    flow::{ABORT, INIT, Phase, Row, TABLE, way_in},
+    plan::Plan,
+    service::evidence_file,
+    terms::{Id, Side, Source, Stage, Step, Trial},
+};
+pub use text::Texts;
+
+/// A step that is somebody's turn.
+#[derive(Clone)]
+pub struct Turn {
+    /// The line of the table.
+    pub row: &'static Row,
+    /// The custodian or node that it is about.
+    pub of: Option<Id>,
+}
+
+impl Turn {
+    /// The command, after the program's name: as the table has it, with the custodian or the node's
+    /// file.
+    pub fn command(&self) -> String {
+        match (&self.of, self.row.step) {
+            (Some(node), Step::Evidence) => {
+                format!("evidence add {}", evidence_file(node, self.stage()))
+            }
+            (Some(of), _) => self.row.command.replace("CUSTODIAN", of.as_str()),
+            (None, _) => self.row.command.to_owned(),
+        }
+    }
+
+    /// The stage of the nodes at this step.
+    pub fn stage(&self) -> Stage {
+        match self.row.phase {
+            Phase::Activated => Stage::Active,
+            _ => Stage::Ready,
+        }
+    }
+
+    /// Which texts belong to it: `tenant.export`, `hoster.release-offer`.
+    pub fn key(&self) -> String {
+        let step = self.row.step.name();
+        let which = match self.row.step {
+            Step::Release => {
+                let phase = self.row.phase.name();
+                format!("-{}", phase.strip_suffix("-made").unwrap_or(&phase))
+            }
+            Step::Evidence => format!("-{}", self.stage().name()),
+            _ => String::new(),
+        };
+        format!("step.{}.{step}{which}", self.row.side)
+    }
+
+    /// One of its texts: `title`, `what`, `have` or `write`.
+    pub fn said(&self, part: &str, plan: &Plan, texts: &Texts) -> String {
+        let of = self.of.as_ref().map_or("", Id::as_str);
+        let threshold = plan.quorum.threshold.to_string();
+        let values = [("of", of), ("threshold", threshold.as_str())];
+        texts.get(&format!("{}.{part}", self.key()), &values)
+    }
+}
+
+/// The steps of a side from `init` to `close`, where nothing goes wrong.
+pub fn script(plan: &Plan, side: Side) -> Vec<Turn> {
+    let mut steps: Vec<Turn> =
+        INIT.iter().filter(|row| row.side == side).map(|row| Turn { row, of: None }).collect();
+    let mut phase = Phase::Planned;
+    while phase != Phase::Closed {
+        let rows = way_in(plan.way).iter().chain(TABLE);
+        let end = ABORT.iter().filter(|_| ends_here(plan, side, phase));
+        let here = rows.filter(|row| row.phase == phase && on_the_way(plan, row));
+        let Some(turns) = leg(plan, here.chain(end).filter(|row| row.side == side)) else {
+            break;
+        };
+        // Each leg ends with the row that leads on.
+        phase = turns.last().and_then(|turn| turn.row.next).unwrap_or(Phase::Closed);
+        steps.extend(turns);
+    }
+    steps
+}
+
+/// What is done in one phase: what leaves it as it is, then the first line that leads on.
+fn leg<'r>(plan: &Plan, rows: impl Iterator<Item = &'static Row> + 'r) -> Option<Vec<Turn>> {
+    let mut turns = Vec::new();
+    for row in rows {
+        let each: Vec<Option<Id>> = match row.step {
+            Step::ShareConfirm => {
+                let custodians = plan.quorum.custodians.iter();
+                custodians.map(|one| Some(one.id.clone())).collect()
+            }
+            Step::Evidence => plan.target.nodes().iter().cloned().map(Some).collect(),
+            _ => vec![None],
+        };
+        turns.extend(each.into_iter().map(|of| Turn { row, of }));
+        if row.next != Some(row.phase) || row.step == Step::Abort {
+            return Some(turns);
+        }
+    }
+    None
+}
+
+/// A trial ends where something would become primary, or be accepted.
+fn ends_here(plan: &Plan, side: Side, phase: Phase) -> bool {
+    let end = match side {
+        Side::Hoster => Phase::Registered,
+        Side::Tenant => Phase::ReceiptTaken,
+    };
+    plan.trial == Trial::This && phase == end
+}
+
+fn on_the_way(plan: &Plan, row: &Row) -> bool {
+    match row.step {
+        Step::ShareReissue | Step::Restart | Step::Rollback => false,
+        Step::KekTrust => plan.trusted_only() && row.phase == Phase::OfferTaken,
+        Step::OfferCheck => row.phase == Phase::Planned,
+        Step::PackageCheck => row.phase == Phase::OfferReleased,
+        Step::CloudExport => row.phase == Phase::KeysReady,
+        Step::Primary | Step::Accept => plan.trial != Trial::This,
+        Step::SourceDestroy => plan.source == Source::Destroy,
+        Step::Close if row.phase == Phase::AcceptanceReleased => plan.source == Source::Keep,
+        _ => true,
+    }
+}
+
+/// Where a turn stands in the script, from 1.
+pub fn number(script: &[Turn], turn: &Turn) -> Option<usize> {
+    let same = |planned: &Turn| {
+        planned.row.step == turn.row.step
+            && planned.of == turn.of
+            && (planned.row.phase == turn.row.phase || turn.row.step == Step::Abort)
+    };
+    script.iter().position(same).map(|n| n + 1)
+}

@@ -1,0 +1,46 @@
+//! The sheet of a custodian who keeps the identity on paper only.
+
+use serde_json::json;
+
+use crate::guide::Texts;
+use crate::{
+    look::Look,
+    page::{self, Sheet},
+};
+use custody::codes::frames::Named;
+use custody::custodian::{has_passphrase, without_armour};
+use record::{Result, encoding::Hash, escape::escape, log, rule::Rule};
+
+/// The page of an identity file, which is encrypted with a passphrase.
+///
+/// # Errors
+/// `IDENTITY-PASSPHRASE` for one in the clear; `SHARE-FORMAT`.
+pub fn sheet(file: &[u8], ceremony: &str, rehearsal: bool, look: Look) -> Result<String> {
+    if !has_passphrase(file) {
+        return Err(Rule::IdentityPassphrase.refuse(
+            "an identity in the clear, or no identity",
+            "one that is encrypted with a passphrase",
+            "make another with `keyferry-custodian identity new`, and give it a passphrase",
+        ));
+    }
+    let texts = Texts::of(look.language);
+    let title = texts.get("page.identity.title", &[]);
+    let files: Vec<Named> = vec![("identity.age".into(), file.to_vec())];
+    let body = json!({
+        "hash": Hash::of(file).to_string(),
+        "codes_": page::codes(&files, &title, &texts)?,
+        "lines_": page::lines_of(&without_armour(file)?)?,
+    });
+    let sheet = Sheet {
+        language: look.language.code(),
+        paper: look.paper,
+        rehearsal,
+        ceremony: escape(ceremony),
+        mode: String::new(),
+        side: String::new(),
+        plan: String::new(),
+        printed: log::now(),
+        copy: String::new(),
+    };
+    page::page("identity.html", &title, &sheet, &texts, body)
+}

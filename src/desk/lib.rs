@@ -1,0 +1,6 @@
+//! What people see: the numbered steps, their texts by language, and pages for the printer.
+
+pub mod guide;
+pub mod identity;
+pub mod look;
+pub mod page;

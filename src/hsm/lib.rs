@@ -1,0 +1,391 @@
+//! One PKCS#11 token: how it is found, logged in to, and what Keyferry does with it.
+//!
+//! Everything that a module answers is a claim: attributes are read back in a session of their own
+//! after each change, results are checked before they are used, and no return code is branched on
+//! but those of C_Login.
+//!
+//! Reading order: this file, kek, target, wrap, import, born; below them attribute, object,
+//! public_key, mechanism, read, packed, and raw, which holds every `unsafe`.
+
+use std::collections::BTreeSet;
+use std::ffi::CStr;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+use cryptoki::session::Session;
+use cryptoki::slot::{Slot, TokenInfo};
+use cryptoki_sys::*;
+use zeroize::Zeroizing;
+
+use record::rule::Rule;
+use record::terms::TokenIdentity;
+use record::{Error, Result};
+
+mod answer;
+mod attribute;
+mod born;
+mod canary;
+mod certificate;
+mod destroy;
+mod import;
+mod inventory;
+pub mod kek;
+mod mechanism;
+mod object;
+mod packed;
+mod parallel;
+mod probe;
+mod public_key;
+mod raw;
+mod read;
+pub mod target;
+#[cfg(test)]
+mod tests;
+mod trial;
+mod trust;
+mod unwrap;
+mod wrap;
+
+pub mod self_signed;
+pub mod wrapped_key;
+
+pub use born::{Born, BornSpec};
+pub use import::{ImportKey, ImportOrder, Imported};
+pub use inventory::Inventory;
+pub use kek::{Kek, KekSpec};
+pub use mechanism::{THROWAWAY, THROWAWAY_BITS};
+pub use parallel::MOST_SESSIONS;
+pub use target::{Target, TargetSpec};
+pub use trust::{Officer, TrustedKek};
+pub use wrap::WrapOrder;
+
+/// A PIN: erased when dropped, never shown.
+pub struct Pin(Zeroizing<String>);
+
+impl Pin {
+    /// A PIN as the person at the keyboard typed it.
+    pub fn new(pin: Zeroizing<String>) -> Self {
+        Pin(pin)
+    }
+}
+
+/// A loaded and initialised PKCS#11 module. One per process at a time; finalised when dropped.
+pub struct Module {
+    pkcs11: Pkcs11,
+    raw: raw::Functions,
+    // Tokens that this process is logged in to, so that no PIN is taken as checked by an earlier
+    // one.
+    logged_in: Mutex<BTreeSet<CK_SLOT_ID>>,
+}
+
+impl Drop for Module {
+    fn drop(&mut self) {
+        self.raw.finalize();
+    }
+}
+
+impl Module {
+    /// Loads and initialises the module in this file (C_Initialize with CKF_OS_LOCKING_OK, PKCS#11
+    /// v3.1, 5.4.1). `args` is for modules that take a text as `pReserved`; no vendor's own means
+    /// to find its configuration is replaced by it.
+    ///
+    /// # Errors
+    /// [`Error::Hsm`] where the file is no PKCS#11 module, or it cannot start.
+    pub fn open(path: &Path, args: Option<&CStr>) -> Result<Module> {
+        let pkcs11 = Pkcs11::new(path).map_err(|error| not_a_module(path, error))?;
+        let raw = raw::Functions::of(path)?;
+        let flags = CInitializeFlags::OS_LOCKING_OK;
+        let arguments = args.map(|args| raw::initialize_args(flags, args));
+        let arguments = arguments.unwrap_or_else(|| CInitializeArgs::new(flags));
+        pkcs11.initialize(arguments).map_err(|error| {
+            Error::hsm(
+                format!("{} does not start: {error}", path.display()),
+                "check the module's own configuration (for SoftHSM the file named by SOFTHSM2_CONF), or what it wants as --module-args",
+            )
+        })?;
+        Ok(Module { pkcs11, raw, logged_in: Mutex::default() })
+    }
+
+    /// The one initialised token of this label.
+    ///
+    /// # Errors
+    /// `TOKEN-NOT-FOUND` where none or several have it, naming the labels present; [`Error::Hsm`]
+    /// where the module fails.
+    pub fn token(&self, label: &str) -> Result<Token<'_>> {
+        let mut labels = Vec::new();
+        let mut fitting = Vec::new();
+        for slot in self.raw.slots()? {
+            let slot = Slot::try_from(slot).map_err(said)?;
+            // A reader without a readable token says nothing about the one that is sought.
+            let Ok(info) = self.pkcs11.get_token_info(slot) else {
+                continue;
+            };
+            if !info.token_initialized() {
+                continue;
+            }
+            labels.push(format!("\"{}\"", info.label().trim_end().escape_debug()));
+            if info.label().trim_end() == label {
+                fitting.push((slot, info));
+            }
+        }
+        match <[_; 1]>::try_from(fitting) {
+            Ok([(slot, info)]) => Ok(Token {
+                module: self,
+                slot,
+                identity: identity(&info),
+                protected_path: info.protected_authentication_path(),
+            }),
+            Err(_) => Err(no_single_token(label, &labels)),
+        }
+    }
+
+    fn logins(&self) -> MutexGuard<'_, BTreeSet<CK_SLOT_ID>> {
+        // The set is changed by single inserts and removes, so a panic elsewhere left it whole.
+        (self.logged_in.lock()).unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How near a token is to locking its user PIN (CK_TOKEN_INFO.flags, PKCS#11 v3.1, 3.2). PKCS#11
+/// has no number of tries left, and some tokens raise fewer of these flags than they should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PinState {
+    /// No flag is raised.
+    Normal,
+    /// CKF_USER_PIN_COUNT_LOW: a wrong PIN has been tried since the last right one.
+    CountLow,
+    /// CKF_USER_PIN_FINAL_TRY: a wrong PIN now locks it.
+    FinalTry,
+    /// CKF_USER_PIN_LOCKED.
+    Locked,
+}
+
+/// A token, not logged in to.
+pub struct Token<'m> {
+    module: &'m Module,
+    slot: Slot,
+    identity: TokenIdentity,
+    protected_path: bool,
+}
+
+impl<'m> Token<'m> {
+    /// Which token it is, as its module says.
+    pub fn identity(&self) -> &TokenIdentity {
+        &self.identity
+    }
+
+    /// How near the token is to locking its PIN, asked anew.
+    ///
+    /// # Errors
+    /// [`Error::Hsm`] where the token does not answer.
+    pub fn pin_state(&self) -> Result<PinState> {
+        let info = (self.module.pkcs11.get_token_info(self.slot)).map_err(said)?;
+        Ok(if info.user_pin_locked() {
+            PinState::Locked
+        } else if info.user_pin_final_try() {
+            PinState::FinalTry
+        } else if info.user_pin_count_low() {
+            PinState::CountLow
+        } else {
+            PinState::Normal
+        })
+    }
+
+    /// Whether the PIN is entered at the token itself (CKF_PROTECTED_AUTHENTICATION_PATH).
+    pub fn has_protected_path(&self) -> bool {
+        self.protected_path
+    }
+
+    /// Logs in as the user: one try, with this PIN, or with `None` at the token's own keypad.
+    ///
+    /// The PIN is really tried: where the module says that the user is logged in already, it is
+    /// logged out first.
+    ///
+    /// # Errors
+    /// `PIN-FINAL-TRY` before the last try is spent; [`Error::Hsm`] for a wrong or locked PIN, a
+    /// second login of this process to the same token, or a token that fails.
+    pub fn login(&self, pin: Option<&Pin>) -> Result<Hsm<'m>> {
+        refuse_last_try(&self.name(), CKU_USER, self.pin_state()?)?;
+        self.login_as(CKU_USER, pin)
+    }
+
+    /// One login of this process, of one user.
+    fn login_as(&self, user: CK_USER_TYPE, pin: Option<&Pin>) -> Result<Hsm<'m>> {
+        if pin.is_none() && !self.protected_path {
+            return Err(Error::hsm(
+                format!("{} has no keypad of its own", self.name()),
+                "give the PIN when Keyferry asks for it",
+            ));
+        }
+        let slot_id = CK_SLOT_ID::from(self.slot);
+        if !self.module.logins().insert(slot_id) {
+            return Err(Error::hsm(
+                format!("this program is logged in to {} already", self.name()),
+                "let the first login end before the next begins",
+            ));
+        }
+        let session = self.try_pin(user, pin).inspect_err(|_| {
+            self.module.logins().remove(&slot_id);
+        })?;
+        Ok(Hsm {
+            module: self.module,
+            slot: self.slot,
+            identity: self.identity.clone(),
+            login: Mutex::new(session),
+        })
+    }
+
+    fn try_pin(&self, user: CK_USER_TYPE, pin: Option<&Pin>) -> Result<Session> {
+        let session = (self.module.pkcs11.open_rw_session(self.slot)).map_err(said)?;
+        let pin = pin.map(|pin| pin.0.as_bytes());
+        let mut rv = self.module.raw.login(&session, user, pin)?;
+        if rv == CKR_USER_ALREADY_LOGGED_IN {
+            // Said without looking at the PIN. Log out, so that it is.
+            session.logout().map_err(said)?;
+            rv = self.module.raw.login(&session, user, pin)?;
+        }
+        match rv {
+            CKR_OK => Ok(session),
+            CKR_PIN_INCORRECT | CKR_PIN_INVALID | CKR_PIN_LEN_RANGE => Err(Error::hsm(
+                format!("{} says that the PIN is wrong", self.name()),
+                "Keyferry does not try again by itself. PKCS#11 does not say how many tries are left: find the right PIN first, \
+                 then run the same command again",
+            )),
+            CKR_PIN_LOCKED => Err(locked(&self.name(), user)),
+            CKR_PIN_EXPIRED => Err(Error::hsm(
+                format!("the PIN of {} has expired", self.name()),
+                "set a new PIN with the vendor's tool, then run the same command again",
+            )),
+            CKR_USER_PIN_NOT_INITIALIZED => Err(Error::hsm(
+                format!("{} has no user PIN yet", self.name()),
+                "set the user PIN with the vendor's tool, then run the same command again",
+            )),
+            other => Err(answer::refused("C_Login", other)),
+        }
+    }
+
+    fn name(&self) -> String {
+        format!("the token \"{}\"", self.identity.label.escape_debug())
+    }
+}
+
+/// A token that this process is logged in to; dropping it logs out.
+///
+/// Each operation opens a session of its own. Session objects (throwaway keys, ephemeral AES keys)
+/// end with it, whatever happens.
+pub struct Hsm<'m> {
+    module: &'m Module,
+    slot: Slot,
+    identity: TokenIdentity,
+    // The login lasts as long as one session of the process is open (PKCS#11 v3.1, 5.6.8). A
+    // session serves one thread at a time; every other is opened by the thread that uses it.
+    login: Mutex<Session>,
+}
+
+impl Drop for Hsm<'_> {
+    fn drop(&mut self) {
+        // A failure changes nothing: the session closes right after, and with it the login.
+        let login = self.login.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let _ = login.logout();
+        self.module.logins().remove(&CK_SLOT_ID::from(self.slot));
+    }
+}
+
+impl Hsm<'_> {
+    /// Which token it is, as its module says.
+    pub fn identity(&self) -> &TokenIdentity {
+        &self.identity
+    }
+
+    /// Fills `out` with the token's randomness (C_GenerateRandom).
+    ///
+    /// # Errors
+    /// [`Error::Hsm`] where the token gives none, or answers with zeros only.
+    pub fn random(&self, out: &mut [u8]) -> Result<()> {
+        self.session()?.generate_random_slice(out).map_err(said)?;
+        if out.len() >= 16 && out.iter().all(|byte| *byte == 0) {
+            return Err(Error::hsm(
+                "C_GenerateRandom answered zeros only",
+                "do not use this token: its generator does not work",
+            ));
+        }
+        Ok(())
+    }
+
+    /// A new read/write session, logged in as the others are.
+    fn session(&self) -> Result<Session> {
+        self.module.pkcs11.open_rw_session(self.slot).map_err(said)
+    }
+
+    fn raw(&self) -> &raw::Functions {
+        &self.module.raw
+    }
+
+    fn name(&self) -> String {
+        format!("the token \"{}\"", self.identity.label.escape_debug())
+    }
+}
+
+fn identity(info: &TokenInfo) -> TokenIdentity {
+    TokenIdentity {
+        manufacturer: info.manufacturer_id().trim_end().to_owned(),
+        model: info.model().trim_end().to_owned(),
+        serial: info.serial_number().trim_end().to_owned(),
+        firmware: info.firmware_version().to_string(),
+        label: info.label().trim_end().to_owned(),
+    }
+}
+
+/// The last try of a PIN is never spent here.
+fn refuse_last_try(token: &str, user: CK_USER_TYPE, state: PinState) -> Result<()> {
+    match state {
+        PinState::Normal | PinState::CountLow => Ok(()),
+        PinState::Locked => Err(locked(token, user)),
+        PinState::FinalTry => Err(Rule::PinFinalTry.refuse(
+            format!("{token} says that one try of its PIN is left"),
+            "a token that has more than one try left",
+            "whoever holds the PIN logs in once with the vendor's own tool and the right PIN, which resets the counter; then run the same command again",
+        )),
+    }
+}
+
+fn no_single_token(label: &str, labels: &[String]) -> Error {
+    let present = match labels {
+        [] => "no initialised token".to_owned(),
+        some => some.join(", "),
+    };
+    Rule::TokenNotFound.refuse(
+        format!("the module shows {present}"),
+        format!("one token with the label \"{}\"", label.escape_debug()),
+        "the operator gives the right label with --token, or plugs the HSM in and waits until its own tool lists it; of two that share a label one is \
+         relabelled or unplugged. Then run the same command again",
+    )
+}
+
+fn locked(name: &str, user: CK_USER_TYPE) -> Error {
+    let remedy = match user {
+        CKU_SO => {
+            "only the vendor can say whether a locked PIN of the security officer can be reset; to initialise the token would destroy its keys. Until then \
+             the officers of both sides go on with another HSM that the plan names, or with a new plan"
+        }
+        _ => {
+            "the HSM's security officer sets a new PIN (C_InitPIN, or the vendor's tool); no key is lost by that. Then run the same command again"
+        }
+    };
+    Error::hsm(format!("the PIN of {name} is locked"), remedy)
+}
+
+/// What a `cryptoki` call failed with.
+fn said(error: cryptoki::error::Error) -> Error {
+    Error::hsm(
+        error.to_string().escape_debug().to_string(),
+        "check the HSM and its own log; run the same command again once it works",
+    )
+}
+
+fn not_a_module(path: &Path, error: impl std::fmt::Display) -> Error {
+    Error::hsm(
+        format!("{} is no PKCS#11 module that loads here: {error}", path.display()),
+        "install the HSM's client software and point --module or KEYFERRY_MODULE at its PKCS#11 library (.so)",
+    )
+}

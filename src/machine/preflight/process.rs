@@ -1,0 +1,129 @@
+//! The process and the memory under it: swap, core dumps, tracing, the memory lock.
+
+use record::{Result, escape::escape, rule::Rule};
+
+/// CAP_IPC_LOCK (capabilities(7)): who has it may lock memory without limit.
+const CAP_IPC_LOCK: u32 = 14;
+
+/// What hardening came to, read back where the system tells.
+#[derive(Debug, Clone)]
+pub struct Process {
+    /// The greatest core dump, soft and hard, in bytes; none is no limit.
+    pub core_limits: [Option<u64>; 2],
+    /// Whether the kernel would dump the process, and let others of the same person trace it.
+    pub dumpable: bool,
+    /// Whether all memory, now and later, is locked, or why not.
+    pub locked: std::result::Result<(), String>,
+}
+
+/// `/proc/swaps` (proc(5)): a line of titles, and a line for each area.
+///
+/// # Errors
+/// `PREFLIGHT-SWAP`, naming the areas.
+pub fn swap(swaps: &str) -> Result<String> {
+    let refuse = |found: String| {
+        Err(Rule::PreflightSwap.refuse(
+            found,
+            "no swap",
+            "whoever administers the machine runs `swapoff -a`, and takes swap out of /etc/fstab and systemd; then run the command again",
+        ))
+    };
+    let mut lines = swaps.lines();
+    if !(lines.next()).is_some_and(|titles| titles.starts_with("Filename")) {
+        return refuse("/proc/swaps is not what a Linux kernel writes".into());
+    }
+    let areas: Vec<String> =
+        (lines.filter_map(|line| line.split_whitespace().next())).map(escape).collect();
+    match areas.is_empty() {
+        true => Ok("no swap is on".into()),
+        false => refuse(format!("swap is on: {}", areas.join(", "))),
+    }
+}
+
+/// The limits and the dumpable flag.
+///
+/// # Errors
+/// `PREFLIGHT-CORE-DUMP`.
+pub fn core_dump(process: &Process) -> Result<String> {
+    let limited = process.core_limits == [Some(0), Some(0)];
+    if limited && !process.dumpable {
+        return Ok("no core dumps".into());
+    }
+    let mut found = Vec::new();
+    if !limited {
+        found.push("core dumps could not be limited to 0 bytes");
+    }
+    if process.dumpable {
+        found.push("the process stayed dumpable");
+    }
+    Err(Rule::PreflightCoreDump.refuse(
+        found.join("; "),
+        "RLIMIT_CORE 0 and a process that is not dumpable",
+        "a sandbox or container refused it: run Keyferry outside of it, on the machine itself",
+    ))
+}
+
+/// Whether a tracer is attached (`/proc/self/status`), and whether Yama keeps programs of one
+/// person from tracing each other (`/proc/sys/kernel/yama/ptrace_scope`, ptrace(2)); `None` where
+/// the kernel has no Yama.
+///
+/// Keyferry makes itself not dumpable, which forbids tracing too, but only once it runs.
+///
+/// # Errors
+/// `PREFLIGHT-PTRACE`.
+pub fn ptrace(status: &str, scope: Option<&str>) -> Result<String> {
+    let refuse = |found: String, remedy: &str| {
+        Err(Rule::PreflightPtrace.refuse(found, "no tracer, and ptrace_scope 1 or more", remedy))
+    };
+    match field(status, "TracerPid").and_then(|pid| pid.parse::<u32>().ok()) {
+        Some(0) => {}
+        Some(pid) => {
+            let remedy = "stop, and find out who started that program: it can have seen everything. Go on only on a machine that you trust again";
+            return refuse(format!("the program {pid} traces this one"), remedy);
+        }
+        None => {
+            let remedy =
+                "run Keyferry where /proc is that of the machine, not of a sandbox or container";
+            return refuse("/proc/self/status names no TracerPid".into(), remedy);
+        }
+    }
+    match scope.map(|scope| scope.trim().parse::<u8>()) {
+        Some(Ok(scope @ 1..)) => Ok(format!("no tracer; ptrace_scope is {scope}")),
+        Some(_) => refuse(
+            "no tracer, but kernel.yama.ptrace_scope lets programs of the same person trace each other".into(),
+            "whoever administers the machine runs `sysctl kernel.yama.ptrace_scope=2`; then run the command again",
+        ),
+        None => refuse(
+            "no tracer, but the kernel has no Yama: programs of the same person may trace each other".into(),
+            "use a kernel with Yama (CONFIG_SECURITY_YAMA, and lsm= naming yama), as the distributions' kernels have it",
+        ),
+    }
+}
+
+/// The memory lock.
+///
+/// # Errors
+/// `PREFLIGHT-MEMORY-LOCK`.
+pub fn memory_lock(process: &Process) -> Result<String> {
+    match &process.locked {
+        Ok(()) => Ok("memory is locked".into()),
+        Err(why) => Err(Rule::PreflightMemoryLock.refuse(
+            escape(why),
+            "memory that is locked, now and later",
+            "whoever administers the machine raises the operator's limit (`memlock` unlimited in /etc/security/limits.conf, \
+             or LimitMEMLOCK=infinity); then log in anew and run the command again",
+        )),
+    }
+}
+
+/// Whether `/proc/self/status` gives the process CAP_IPC_LOCK.
+pub fn may_lock(status: &str) -> bool {
+    let effective = field(status, "CapEff").and_then(|hex| u64::from_str_radix(hex, 16).ok());
+    effective.is_some_and(|capabilities| capabilities >> CAP_IPC_LOCK & 1 == 1)
+}
+
+/// A field of `/proc/PID/status`.
+fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+    let mut lines = status.lines();
+    lines.find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim()))
+}

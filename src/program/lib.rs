@@ -1,0 +1,264 @@
+//! What the programs of the two sides share: options, how a step is run, and how it ends.
+
+mod alone;
+mod gates;
+mod heard;
+mod inputs;
+mod next;
+mod note;
+mod paper;
+mod presented;
+pub mod print;
+mod shared;
+pub mod status;
+
+use std::{
+    ffi::{CString, NulError, OsStr, OsString},
+    os::unix::ffi::OsStrExt,
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::Args;
+
+use ceremony::{
+    Ceremony,
+    side::{
+        preflight,
+        token::{TokenChoice, with_token},
+    },
+};
+pub use heard::{Heard, words_heard};
+use hsm::{Hsm, MOST_SESSIONS};
+pub use next::RunFn;
+pub use note::Note;
+pub use paper::Codes;
+pub use presented::presented;
+use record::{
+    Error, Result,
+    escape::escape,
+    flow::Phase,
+    log::Event,
+    plan::Plan,
+    rule::Rule,
+    terms::{Id, Mode, Side, Step},
+};
+pub use shared::Shared;
+use terminal::{Asker, fail, give, report::Report, tell};
+
+/// How much of a finding goes into the log, in characters.
+const MAX_FOUND: usize = 500;
+
+/// Options of every command of the two sides.
+#[derive(Args)]
+pub struct Common {
+    /// The ceremony folder of this side
+    #[arg(long, global = true, default_value = ".", value_name = "FOLDER")]
+    pub dir: PathBuf,
+    /// The HSM's PKCS#11 module (a .so file)
+    #[arg(long, global = true, env = "KEYFERRY_MODULE", value_name = "FILE")]
+    pub module: Option<PathBuf>,
+    /// A text for the module's C_Initialize, where its maker asks for one
+    #[arg(long, global = true, value_name = "TEXT", value_parser = without_zero)]
+    pub module_args: Option<CString>,
+    /// The label of the HSM's token
+    #[arg(long, global = true, env = "KEYFERRY_TOKEN", value_name = "LABEL")]
+    pub token: Option<String>,
+    /// In a rehearsal: the file that holds the PIN
+    #[arg(long, global = true, value_name = "FILE")]
+    pub pin_file: Option<PathBuf>,
+    /// Keep a copy of the ceremony folder here, on another medium: a folder to go on from
+    #[arg(long, global = true, value_name = "FOLDER")]
+    pub mirror: Option<PathBuf>,
+    /// Print the result as JSON, for scripts
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Whether `next` runs the command, and says itself what comes next.
+    #[arg(skip)]
+    pub guided: bool,
+}
+
+/// How many keys are worked on at once.
+#[derive(Args)]
+pub struct Sessions {
+    /// How many sessions of the HSM work at once; useful with many keys
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=MOST_SESSIONS as i64))]
+    pub sessions: u8,
+}
+
+/// A step of an open ceremony.
+pub type StepFn<'a> = Box<dyn FnOnce(&mut Ceremony, &Asker) -> Result<Report> + 'a>;
+
+impl Common {
+    /// Which token, and where its PIN comes from.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where module or token is not named.
+    pub fn token_choice(&self) -> Result<TokenChoice> {
+        let usage = |what: &str, option: &str| Error::Usage {
+            what: format!("no {what}"),
+            remedy: format!("name it with --{option}, or in KEYFERRY_{}", option.to_uppercase()),
+        };
+        Ok(TokenChoice {
+            module: self.module.clone().ok_or_else(|| usage("PKCS#11 module", "module"))?,
+            module_args: self.module_args.clone(),
+            label: self.token.clone().ok_or_else(|| usage("token", "token"))?,
+            pin_file: self.pin_file.clone(),
+        })
+    }
+
+    /// Runs one step of the ceremony in the folder, records a refusal, and says what comes next. In
+    /// production the machine is looked at before the step does anything.
+    pub fn step(&self, side: Side, step: StepFn) -> ExitCode {
+        self.unguarded(
+            side,
+            Box::new(|ceremony, asker| {
+                self.require_mirror(&ceremony.plan)?;
+                preflight::guard(ceremony, self.module.as_deref())?;
+                step(ceremony, asker)
+            }),
+        )
+    }
+
+    /// As [`Common::step`], whatever the machine is like: for what only looks, or only adds to the
+    /// record.
+    pub(crate) fn unguarded(&self, side: Side, step: StepFn) -> ExitCode {
+        let mut ceremony = match Ceremony::open(&self.dir, side) {
+            Ok(ceremony) => ceremony,
+            Err(error) => return fail(&error),
+        };
+        let asker = Asker::new(ceremony.plan.mode);
+        let done = self.mirrored(&mut ceremony).and_then(|()| step(&mut ceremony, &asker));
+        if let Err(error) = &done
+            && let Err(unrecorded) = record_refusal(&mut ceremony, error)
+        {
+            tell(&format!("the refusal could not be recorded: {unrecorded}"));
+        }
+        // Whatever the step ended with, the copy is brought up to date.
+        let mirrored = ceremony.mirror();
+        let code = match &done {
+            Ok(report) => self.succeed(report, &ceremony),
+            Err(error) => fail(error),
+        };
+        match mirrored {
+            // Nobody should go on, or sign, as if the copy were whole. After a refusal the next
+            // command says it first.
+            Err(error) if matches!(done, Ok(_) | Err(Error::Waiting { .. })) => {
+                tell(
+                    "So it stands, but the mirror is not up to date; the next command tries again:",
+                );
+                fail(&error)
+            }
+            _ => code,
+        }
+    }
+
+    /// Whether this ceremony may go on without a mirror, or has one.
+    pub(crate) fn require_mirror(&self, plan: &Plan) -> Result<()> {
+        let needed = plan.mode == Mode::Production && !plan.waives(Rule::Mirror);
+        match needed && self.mirror.is_none() {
+            false => Ok(()),
+            true => Err(Rule::Mirror.refuse(
+                "no --mirror",
+                "a folder on another medium that is kept up to date",
+                "name one with --mirror: if this machine is lost, the ceremony goes on from there",
+            )),
+        }
+    }
+
+    /// Begins the mirror, before anything is done that it would miss.
+    fn mirrored(&self, ceremony: &mut Ceremony) -> Result<()> {
+        match &self.mirror {
+            Some(mirror) => ceremony.mirror_to(mirror),
+            None => Ok(()),
+        }
+    }
+
+    /// Runs one step that needs the HSM: as [`Common::step`], logged in to the token.
+    pub fn hsm_step(
+        &self,
+        side: Side,
+        step: Step,
+        act: impl FnOnce(&mut Ceremony, &Hsm, &Asker) -> Result<Report>,
+    ) -> ExitCode {
+        self.step(
+            side,
+            Box::new(|ceremony, asker| {
+                with_token(ceremony, step, &self.token_choice()?, asker, |ceremony, hsm| {
+                    act(ceremony, hsm, asker)
+                })
+            }),
+        )
+    }
+
+    /// The options of every command, as they were given.
+    fn arguments(&self) -> Vec<OsString> {
+        let mut all = vec!["--dir".into(), self.dir.clone().into()];
+        let args = self.module_args.as_ref().map(|args| args.to_bytes());
+        let options = [
+            ("--module", self.module.clone().map(OsString::from)),
+            ("--module-args", args.map(|args| OsStr::from_bytes(args).into())),
+            ("--token", self.token.clone().map(OsString::from)),
+            ("--pin-file", self.pin_file.clone().map(OsString::from)),
+            ("--mirror", self.mirror.clone().map(OsString::from)),
+        ];
+        for (option, value) in options {
+            all.extend(value.map(|value| [option.into(), value]).into_iter().flatten());
+        }
+        all
+    }
+
+    /// How a command ends that needs no ceremony.
+    fn plainly(&self, done: Result<Report>) -> ExitCode {
+        match done.and_then(|report| self.print(&report)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error),
+        }
+    }
+
+    fn print(&self, report: &Report) -> Result<()> {
+        match self.json {
+            true => give(&report.json().to_string()),
+            false => give(&report.text()),
+        }
+    }
+
+    fn succeed(&self, report: &Report, ceremony: &Ceremony) -> ExitCode {
+        if let Err(error) = self.print(report) {
+            return fail(&error);
+        }
+        if ceremony.plan.mode == Mode::Rehearsal && !self.guided {
+            tell("REHEARSAL: no real key may take part in this ceremony.");
+        }
+        if !self.guided {
+            tell(&status::next(ceremony));
+        }
+        ExitCode::SUCCESS
+    }
+}
+
+/// A file of one key or node: `ID=FILE`.
+///
+/// # Errors
+/// What was expected.
+pub fn file_of(text: &str) -> std::result::Result<(Id, PathBuf), String> {
+    let (id, file) = text.split_once('=').ok_or("expected the id, then =, then the file")?;
+    Ok((id.parse()?, file.into()))
+}
+
+/// A text as C takes it.
+fn without_zero(text: &str) -> std::result::Result<CString, NulError> {
+    CString::new(text)
+}
+
+fn record_refusal(ceremony: &mut Ceremony, error: &Error) -> Result<()> {
+    let Error::Refused(refusal) = error else {
+        return Ok(());
+    };
+    // What is closed stays as it was signed.
+    if ceremony.state.phase == Phase::Closed {
+        return Ok(());
+    }
+    let found = escape(&refusal.found.chars().take(MAX_FOUND).collect::<String>());
+    ceremony.record(Event::Refusal { rule: refusal.rule, found }).map(|_| ())
+}

@@ -1,0 +1,298 @@
+//! `print`: pages from what this side has, each copy numbered in the record. Nothing secret is
+//! printed in the clear.
+
+use ceremony::Ceremony;
+use clap::Subcommand;
+use custody::{
+    codes::{frames::Named, show},
+    custodian::without_armour,
+};
+use desk::{
+    guide::{self, Texts},
+    look::Look,
+    page::{self, Paper, Sheet},
+};
+use record::{
+    Error, Result,
+    document::{offer::Offer, package::Package},
+    encoding::Hash,
+    escape::escape,
+    fingerprint::WORDS_TYPED,
+    flow::Phase,
+    folder,
+    layout::{ARCHIVE, HEAD_FILE, SHARES},
+    log::{self, Entry, Event},
+    rule::Rule,
+    share::MAX_SHARE_FILE,
+    show::{Sentences, sentence},
+    terms::{Id, Kind, Mode, Remark, Side},
+};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use terminal::report::Report;
+
+/// The folder of pages, in a ceremony folder.
+pub const PAPER: &str = "paper";
+
+/// Which page.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Page {
+    /// The script of this side: its numbered steps, from the plan
+    Script,
+    /// The hoster's offer, its words large
+    Offer,
+    /// A custodian's share file, encrypted as it was dealt: codes, and lines to type
+    Share {
+        /// Whose
+        custodian: Id,
+    },
+    /// A document of this side, as QR codes
+    Document {
+        /// Which: offer, package, ...
+        kind: Kind,
+    },
+    /// What happened, for everybody to sign, once the ceremony is closed
+    Transcript,
+}
+
+impl Page {
+    /// What the record calls it.
+    fn name(&self) -> String {
+        match self {
+            Page::Script => "script".into(),
+            Page::Offer => "offer".into(),
+            Page::Share { custodian } => format!("share-{custodian}"),
+            Page::Document { kind } => format!("document-{kind}"),
+            Page::Transcript => "transcript".into(),
+        }
+    }
+}
+
+/// Makes a page for the printer. Each copy has its number, which the record knows; after `close`
+/// nothing more is recorded.
+///
+/// # Errors
+/// `PHASE-ORDER` for a transcript before `close`; what reading a document can end with;
+/// `SHARE-CUSTODIAN`, `SHARE-FILE`.
+pub fn print(ceremony: &mut Ceremony, page: &Page, look: Look) -> Result<Report> {
+    let texts = Texts::of(look.language);
+    let closed = ceremony.state.phase == Phase::Closed;
+    let name = page.name();
+    let (path, copy) = place(ceremony, &name);
+    let (template, title, body) = match page {
+        Page::Script => script(ceremony, &texts),
+        Page::Offer => offer(ceremony, &texts)?,
+        Page::Share { custodian } => share(ceremony, custodian, &texts)?,
+        Page::Document { kind } => document(ceremony, *kind, &texts)?,
+        Page::Transcript if closed => transcript(ceremony, &texts)?,
+        Page::Transcript => {
+            return Err(Rule::PhaseOrder.refuse(
+                "a transcript before close",
+                "a ceremony that is closed on this side",
+                "close it first; `keyferry-audit show log.jsonl` explains a log at any time",
+            ));
+        }
+    };
+    let html =
+        page::page(template, &title, &sheet(ceremony, look.paper, copy, &texts), &texts, body)?;
+    folder::make_folder(&ceremony.dir.join(PAPER))?;
+    // Recorded first: a kill between the two leaves a number without a page, and the next copy has
+    // the next number. The other way round the page would stand in the next copy's way for ever.
+    if !closed {
+        ceremony.record(Event::Note { remark: Remark::Printed { page: name, copy } })?;
+    }
+    folder::write_new(&path, html.as_bytes())?;
+    Ok(Report::new("The page is made; print it from a browser that is not on a network.")
+        .value("page", path.display().to_string())
+        .value("copy", copy))
+}
+
+/// Where the next copy lies, and its number.
+fn place(ceremony: &Ceremony, name: &str) -> (PathBuf, u32) {
+    let folder = ceremony.dir.join(PAPER);
+    let mut copy = ceremony.state.room.copies(name) + 1;
+    let path = |copy: u32| folder.join(format!("{name}-{copy}.html"));
+    // After close the record counts no more: the folder does.
+    while ceremony.state.phase == Phase::Closed && path(copy).exists() {
+        copy += 1;
+    }
+    (path(copy), copy)
+}
+
+fn sheet(ceremony: &Ceremony, paper: Paper, copy: u32, texts: &Texts) -> Sheet {
+    let plan = &ceremony.plan;
+    Sheet {
+        language: texts.language.code(),
+        paper,
+        rehearsal: plan.mode == Mode::Rehearsal,
+        ceremony: plan.ceremony.to_string(),
+        mode: texts.get(&format!("mode.{}", plan.mode), &[]),
+        side: ceremony.state.side.to_string(),
+        plan: plan.hash().to_string(),
+        printed: log::now(),
+        copy: texts.get("page.copy", &[("n", &copy.to_string())]),
+    }
+}
+
+/// The officers of a side, the custodians, who come to both, and the witnesses.
+fn people(ceremony: &Ceremony) -> Value {
+    let (plan, side) = (&ceremony.plan, ceremony.state.side);
+    let one = |id: &Id, name: &str, role: &str| json!({ "id": id.as_str(), "name": escape(name), "role": role });
+    let officers = plan.party(side).officers.iter();
+    let officers = officers.map(|person| one(&person.id, &person.name, "officer"));
+    let custodians = plan.quorum.custodians.iter();
+    let custodians = custodians.map(|person| one(&person.id, &person.name, "custodian"));
+    let witnesses = plan.witnesses.iter();
+    let witnesses = witnesses.map(|person| one(&person.id, &person.name, "witness"));
+    officers.chain(custodians).chain(witnesses).collect()
+}
+
+type Made = (&'static str, String, Value);
+
+fn script(ceremony: &Ceremony, texts: &Texts) -> Made {
+    let (plan, side) = (&ceremony.plan, ceremony.state.side);
+    let step = |turn: &guide::Turn| {
+        let said = |part: &str| turn.said(part, plan, texts);
+        json!({
+            "title": said("title"), "what": said("what"), "have": said("have"), "write": said("write"),
+            "who": texts.get(&format!("who.{}", turn.row.who), &[]),
+            "command": format!("keyferry-{side} {}", turn.command()),
+        })
+    };
+    let steps: Vec<Value> = guide::script(plan, side).iter().map(step).collect();
+    let count = plan.quorum.custodians.len().to_string();
+    let mut materials = vec!["machine", "hsm", "media", "paper", "plan"];
+    if !plan.quorum.custodians.is_empty() {
+        materials.push("custodians");
+    }
+    let material = |which: &&str| {
+        let key = format!("page.script.material_{which}");
+        texts.get(&key, &[("count", &count)])
+    };
+    let materials: Vec<String> = materials.iter().map(material).collect();
+    let side = texts.get(&format!("side.{side}"), &[]);
+    let body = json!({
+        "steps": steps,
+        "materials": materials,
+        "people": people(ceremony),
+        "plan_words": page::words_of(&plan.hash(), 32),
+    });
+    let title = texts.get("page.script.title", &[("side", &side)]);
+    ("script.html", title, body)
+}
+
+/// The offer, on either side.
+fn offer(ceremony: &Ceremony, texts: &Texts) -> Result<Made> {
+    let (body, folder) = match ceremony.state.side {
+        Side::Hoster => (ceremony.sent::<Offer>()?.0.body().clone(), ceremony.outbox("offer")),
+        Side::Tenant => (ceremony.kept::<Offer>()?.body().clone(), ceremony.inbox("offer")),
+    };
+    let files = show::named(&[folder])?;
+    let what = texts.get("kind.offer", &[]);
+    let json = json!({
+        "words_": page::words_of(&body.fingerprint, WORDS_TYPED),
+        "fingerprint": body.fingerprint.to_string(),
+        "mechanism": format!("{}, RSA-OAEP {}", body.mechanism.name(), body.oaep_hash.name()),
+        "codes_": page::codes(&files, &what, texts)?,
+    });
+    Ok(("offer.html", texts.get("page.offer.title", &[]), json))
+}
+
+fn share(ceremony: &Ceremony, id: &Id, texts: &Texts) -> Result<Made> {
+    let plan = &ceremony.plan;
+    let (package, _) = ceremony.sent::<Package>()?;
+    let listing = package.body().shares.iter().find(|one| one.custodian == id.as_str());
+    let planned = plan.quorum.custodians.iter().find(|one| one.id == *id);
+    let (Some(listing), Some(planned)) = (listing, planned) else {
+        return Err(Rule::ShareCustodian.refuse(
+            format!("a share of {id}"),
+            "a custodian of the plan",
+            "name one of the plan's custodians",
+        ));
+    };
+    let path = ceremony.outbox(SHARES).join(format!("{id}.age"));
+    let bytes = folder::read_file(&path, MAX_SHARE_FILE)?;
+    listing.dealt(&bytes, &path)?;
+    let lines = page::lines_of(&without_armour(&bytes)?)?;
+    let files: Vec<Named> = vec![(format!("{id}.age"), bytes)];
+    let (m, n) = (plan.quorum.threshold.to_string(), plan.quorum.custodians.len().to_string());
+    let (x, ceremony_id) = (listing.x.to_string(), plan.ceremony.to_string());
+    let custodian = escape(&planned.name);
+    let hoster = escape(&plan.hoster.name);
+    let values: [(&str, &str); 6] = [
+        ("m", &m),
+        ("n", &n),
+        ("x", &x),
+        ("ceremony", &ceremony_id),
+        ("custodian", &custodian),
+        ("hoster", &hoster),
+    ];
+    let said = |key: &str| texts.get(&format!("page.share.{key}"), &values);
+    let what = texts.get("kind.share", &[]);
+    let body = json!({
+        "custodian": id.as_str(), "name": custodian, "hash": listing.file.to_string(),
+        "number": said("number"), "lost": said("lost_text"), "bring": said("bring_text"),
+        "envelope": said("envelope_text"),
+        "codes_": page::codes(&files, &what, texts)?, "lines_": lines,
+    });
+    Ok(("share.html", said("title"), body))
+}
+
+fn document(ceremony: &Ceremony, kind: Kind, texts: &Texts) -> Result<Made> {
+    let folder = ceremony.outbox(kind.name());
+    if !folder::is_folder(&folder)? {
+        return Err(Error::failed(
+            format!("this side has no {kind} in {}", folder.display()),
+            "print a document of this side, once it is made",
+        ));
+    }
+    let files = show::named(&[folder])?;
+    let listed =
+        |(name, bytes): &Named| json!({ "name": name, "hash": Hash::of(bytes).to_string() });
+    let what = texts.get(&format!("kind.{kind}"), &[]);
+    let body = json!({
+        "files": files.iter().map(listed).collect::<Vec<_>>(),
+        "codes_": page::codes(&files, &what, texts)?,
+    });
+    let title = texts.get("page.codes.title", &[("what", &what)]);
+    Ok(("codes.html", title, body))
+}
+
+fn transcript(ceremony: &Ceremony, texts: &Texts) -> Result<Made> {
+    let (plan, side) = (&ceremony.plan, ceremony.state.side);
+    let sentences = Sentences::of(texts.language);
+    let mut entries = Vec::new();
+    let bytes = ceremony.log_bytes()?;
+    log::read(bytes.as_slice(), "the log", |entry: Entry| {
+        // What was begun is told by its result.
+        if !matches!(entry.event, Event::Intent { .. }) {
+            let said = escape(&sentence(&entry.event, &sentences)?);
+            entries.push(json!({ "seq": entry.head.seq, "time": entry.time, "said": said }));
+        }
+        Ok(())
+    })?;
+    let made = ceremony.state.made.iter().map(|(kind, made)| (kind, made.hash));
+    let taken = ceremony.state.taken.iter().map(|(kind, hash)| (kind, *hash));
+    let document = |(kind, hash): (&Kind, Hash)| {
+        let name = texts.get(&format!("kind.{kind}"), &[]);
+        json!({ "name": name, "hash": hash.to_string() })
+    };
+    let waiver = |one: &record::plan::Waiver| json!({ "rule": one.rule.name(), "reason": escape(&one.reason) });
+    let head = ceremony.head();
+    let archived = ceremony.dir.join(ARCHIVE);
+    let signed = folder::names(&archived)?.into_iter();
+    let signed = signed.filter(|name| name.starts_with(HEAD_FILE));
+    let signed: Vec<PathBuf> = signed.map(|name| archived.join(name)).collect();
+    let body = json!({
+        "entries": entries,
+        "documents": made.chain(taken).map(document).collect::<Vec<_>>(),
+        "waivers": plan.waivers.iter().map(waiver).collect::<Vec<_>>(),
+        "head": head.hash.to_string(), "count": head.seq,
+        "words_": page::words_of(&head.hash, 32),
+        "people": people(ceremony),
+        "codes_": page::codes(&show::named(&signed)?, HEAD_FILE, texts)?,
+    });
+    let side = texts.get(&format!("side.{side}"), &[]);
+    let title = texts.get("page.transcript.title", &[("side", &side)]);
+    Ok(("transcript.html", title, body))
+}

@@ -1,0 +1,167 @@
+//! `status`: how far it has come, and the next step: who, and the exact command.
+
+use ceremony::side::release;
+use ceremony::{Ceremony, tenant::trust::TRUSTED_LEFT};
+use desk::guide::Turn;
+use record::{
+    flow::Phase,
+    terms::{Side, Source, Step, Trial, list, list_or},
+};
+use terminal::report::Report;
+
+/// Whose turn it is; nobody's once the ceremony is closed.
+pub fn turn(ceremony: &Ceremony) -> Option<Turn> {
+    let state = &ceremony.state;
+    let unconfirmed = release::unconfirmed(ceremony);
+    let nodes = &state.nodes;
+    let missing = nodes.missing(nodes.stage()).first().copied();
+    let restart = state.pending == Some(Step::Restart);
+    let row = state.rows().find(|row| match row.step {
+        // Begun, it must end before anything else.
+        step if restart => step == Step::Restart,
+        Step::ShareConfirm => !unconfirmed.is_empty(),
+        Step::ShareReissue => false,
+        // Only where the plan asks for it, and then before the keys are made and wrapped.
+        Step::KekTrust => ceremony.plan.trusted_only() && !state.trusts_offer(),
+        Step::KekDestroy => state.kek_left(),
+        Step::KeysDestroy => state.born_left(),
+        Step::Evidence => missing.is_some(),
+        // Possible, and never what comes next by itself.
+        Step::Rollback | Step::Nodes | Step::Retire => state.pending == Some(row.step),
+        // A trial ends here, by `abort`.
+        Step::Primary | Step::Accept => ceremony.plan.trial != Trial::This,
+        Step::SourceDestroy => ceremony.plan.source == Source::Destroy,
+        Step::Close if state.phase == Phase::AcceptanceReleased => {
+            ceremony.plan.source == Source::Keep
+        }
+        Step::Close if state.phase == Phase::Closed => state.changed_since,
+        _ => true,
+    })?;
+    let of = match row.step {
+        Step::ShareConfirm => unconfirmed.first().copied().cloned(),
+        Step::Evidence => missing.cloned(),
+        _ => None,
+    };
+    Some(Turn { row, of })
+}
+
+/// What comes next, for people: who, the exact command, and what must be there first.
+pub fn next(ceremony: &Ceremony) -> String {
+    let state = &ceremony.state;
+    let program = format!("keyferry-{}", state.side);
+    let mirror = ceremony.mirror_folder();
+    let mirror = mirror.map_or(String::new(), |folder| format!(" --mirror {}", folder.display()));
+    let dir = format!("{}{mirror}", ceremony.dir.display());
+    let Some(turn) = turn(ceremony) else {
+        return "next: nothing; the ceremony is closed. Keep archive/ and let officers and witnesses sign archive/head.json; `close` says who has not.".into();
+    };
+    if let Some(bag) = state.room.wrong().first() {
+        return format!(
+            "next: the {}'s officers\n  {program} --dir {dir} deviation\n  first: look at the bag with {}, which did not come back as it left",
+            state.side,
+            record::escape::escape(&bag.item)
+        );
+    }
+    let row = turn.row;
+    let mut text = format!("next: {}\n  {program} --dir {dir} {}", row.who, turn.command());
+    if let Some(first) = before(state.side, state.phase, row.step, state.attempt) {
+        text.push_str(&format!("\n  {first}"));
+    }
+    if state.pending.is_some_and(|pending| pending == row.step) {
+        text.push_str("\n  This step was begun and did not end; the same command goes on with it and makes nothing twice. If it was refused, mend what it named first.");
+    }
+    text
+}
+
+/// What must happen before the next command can be run.
+fn before(side: Side, phase: Phase, step: Step, attempt: u32) -> Option<&'static str> {
+    Some(match (side, phase) {
+        (_, _) if step == Step::Release => {
+            "first: copy the document's folder in outbox/ to the officers' own machine (shares never go there); `ceremony-scripts/sign FOLDER` there; bring the .sig files back"
+        }
+        (_, _) if step == Step::Abort => {
+            "first: a trial ends here, on both sides; whatever is still to be tried of it is tried now"
+        }
+        (_, _) if step == Step::ShareConfirm => {
+            "first: give each custodian their file of outbox/shares/; `keyferry-custodian share check` shows the words to type here"
+        }
+        (_, _) if step == Step::Evidence => {
+            "first: that node has the whole register/ folder with its newest orders (INSTRUCTIONS.txt there says what to type); bring its file back"
+        }
+        (Side::Tenant, Phase::KeysReady) if step == Step::Export && attempt > 1 => {
+            "first: if the hoster has begun again too, take its new offer with `offer check OFFER`"
+        }
+        (Side::Tenant, Phase::Planned) => {
+            "first: get the offer/ folder (or keys/, where they are born at the hoster) from the hoster, and call the hoster to hear the words"
+        }
+        (Side::Hoster, Phase::KeysReleased) => {
+            "first: carry outbox/keys/ to the tenant, read the words of the keys aloud, and wait for the challenge/ folder"
+        }
+        (Side::Tenant, Phase::ChallengeReleased) => {
+            "first: carry outbox/challenge/ to the hoster, and wait for the receipt/ folder"
+        }
+        (Side::Hoster, Phase::OfferReleased) => {
+            "first: carry outbox/offer/ to the tenant, read the KEK's words aloud, and wait for the package/ folder"
+        }
+        (Side::Tenant, Phase::PackageReleased) => {
+            "first: carry outbox/package/ to the hoster; shares travel with their custodians only; wait for the receipt/ folder"
+        }
+        (Side::Hoster, Phase::PackageTaken) => {
+            "first: a quorum of custodians must be in the room, each with share and identity"
+        }
+        (Side::Tenant, Phase::ReceiptTaken) => "first: wait for the registration/ folder",
+        (Side::Hoster, Phase::ReceiptReleased) => "first: carry outbox/receipt/ to the tenant",
+        (Side::Hoster, Phase::RegistrationReleased) => {
+            "first: carry outbox/registration/ to the tenant, and wait for the acceptance/ folder"
+        }
+        (Side::Hoster, Phase::Aborted) => {
+            "first: note what was destroyed by hand; after it the closing goes to the tenant all the same"
+        }
+        (Side::Tenant, Phase::Aborted) => {
+            "first: destroy the shares and note it; the hoster's closing, where there is one, is taken by `close CLOSING`"
+        }
+        (Side::Tenant, Phase::AcceptanceReleased) => {
+            "first: carry outbox/acceptance/ to the hoster, and wait for the closing/ folder"
+        }
+        (Side::Hoster, Phase::ClosingReleased) => "first: carry outbox/closing/ to the tenant",
+        _ => return None,
+    })
+}
+
+/// The whole status.
+pub fn status(ceremony: &Ceremony) -> Report {
+    let (plan, state) = (&ceremony.plan, &ceremony.state);
+    let mut report =
+        Report::new(format!("The ceremony {} on the side of the {}.", plan.ceremony, state.side))
+            .value("mode", plan.mode.name())
+            .value("phase", state.phase.name())
+            .value("attempt", state.attempt)
+            .value("plan", plan.hash().to_string())
+            .value("log entries", ceremony.head().seq)
+            .value("log head", ceremony.head().hash.to_string());
+    if let Some(step) = state.pending {
+        report = report.value("unfinished", step.name());
+    }
+    let unconfirmed = release::unconfirmed(ceremony);
+    if state.phase == Phase::PackageMade && !unconfirmed.is_empty() {
+        report = report.value("unconfirmed", list(unconfirmed));
+    }
+    for (request, signed) in ceremony::approval::waiting(ceremony).unwrap_or_default() {
+        let by = list_or("nobody yet", &signed);
+        report = report.line(format!("waiting:      {}, signed by {by}", request.display()));
+    }
+    if let Some(aborted) = state.aborted {
+        report = report.value("aborted", format!("entry {}", aborted.seq));
+    }
+    if state.trusted_left() {
+        report = report.line(format!("trusted KEK:  {TRUSTED_LEFT}"));
+    }
+    for waiver in &plan.waivers {
+        report = report.line(format!(
+            "waived:       {} ({})",
+            waiver.rule.name(),
+            record::escape::escape(&waiver.reason)
+        ));
+    }
+    report
+}

@@ -1,0 +1,115 @@
+//! What a YubiHSM 2 writes into the certificate of a key that it attests: extensions below
+//! 1.3.6.1.4.1.41482.4. Other devices may use the same form; a certificate without them says
+//! nothing of the key.
+
+use x509_cert::{
+    Certificate,
+    der::{Decode, asn1::BitString, oid::ObjectIdentifier},
+};
+
+use crate::attestation::{Purpose, refuse};
+use crate::{Result, rule::Rule, terms::Evidence};
+
+/// Where the key comes from: one byte.
+const ORIGIN: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.41482.4.3");
+/// What it may do: eight bytes, the most significant first.
+const CAPABILITIES: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.41482.4.5");
+
+/// The key was generated on this device, and neither imported nor carried here under a wrap, which
+/// sets a bit besides (0x10).
+const GENERATED: u8 = 0x01;
+/// sign-pkcs, sign-pss and sign-ecdsa.
+const SIGN: u64 = 0x20 | 0x40 | 0x80;
+/// decrypt-pkcs and decrypt-oaep.
+const DECRYPT: u64 = 0x200 | 0x400;
+/// exportable-under-wrap: the key can leave.
+const EXPORTABLE: u64 = 0x1_0000;
+/// sign-eddsa, derive-ecdh, sign-ssh-certificate, sign-attestation-certificate: uses that no key of
+/// a ceremony has.
+const OTHERS: u64 = 0x100 | 0x800 | 0x200_0000 | 0x4_0000_0000;
+
+/// What the certificate says of its key.
+pub(super) struct Statement {
+    origin: Option<u8>,
+    capabilities: Option<u64>,
+}
+
+impl Statement {
+    /// Reads the extensions; each stands once at most.
+    ///
+    /// # Errors
+    /// `ATTESTATION-FORMAT`.
+    pub fn of(leaf: &Certificate) -> Result<Self> {
+        let origin = extension::<1>(leaf, ORIGIN)?;
+        let capabilities = extension::<8>(leaf, CAPABILITIES)?;
+        Ok(Statement {
+            origin: origin.map(|[origin]| origin),
+            capabilities: capabilities.map(u64::from_be_bytes),
+        })
+    }
+
+    /// The level that the statement proves, and in words what it says.
+    ///
+    /// # Errors
+    /// `ATTESTATION-ORIGIN` for a key that was not born in the device, `ATTESTATION-USAGE` for one
+    /// that may do more than it should.
+    pub fn judge(&self, purpose: Purpose) -> Result<(Evidence, String)> {
+        let Some(origin) = self.origin else {
+            let what = "witnessed only: the certificate does not say where the key was made";
+            return Ok((Evidence::Witnessed, what.into()));
+        };
+        if origin != GENERATED {
+            return Err(refuse(
+                Rule::AttestationOrigin,
+                format!("origin {origin:#04x}: imported, or carried here under a wrap"),
+                "origin 0x01: generated on this device",
+            ));
+        }
+        let Some(capabilities) = self.capabilities else {
+            let what = "origin attested: made inside the device; the certificate does not say what the key may do";
+            return Ok((Evidence::Origin, what.into()));
+        };
+        let allowed = match purpose {
+            Purpose::Kek => 0,
+            Purpose::Target(usage) => {
+                (if usage.sign { SIGN } else { 0 }) | (if usage.decrypt { DECRYPT } else { 0 })
+            }
+        };
+        // What else a key may do is no way out for it, but no part of its plan either.
+        let surplus = capabilities & !allowed & (SIGN | DECRYPT | EXPORTABLE | OTHERS);
+        if surplus != 0 {
+            return Err(refuse(
+                Rule::AttestationUsage,
+                format!("capabilities {capabilities:#x}, of which {surplus:#x} should not be"),
+                "a key that cannot leave its device, and does what the plan says",
+            ));
+        }
+        let what = format!(
+            "origin and usage attested: made inside the device, cannot leave it, capabilities {capabilities:#x}"
+        );
+        Ok((Evidence::OriginAndUsage, what))
+    }
+}
+
+/// The bytes of an extension that is a BIT STRING of whole bytes.
+fn extension<const N: usize>(leaf: &Certificate, oid: ObjectIdentifier) -> Result<Option<[u8; N]>> {
+    let format = |found: String| {
+        refuse(
+            Rule::AttestationFormat,
+            format!("the extension {oid}: {found}"),
+            format!("it once, a BIT STRING of {} bits", 8 * N),
+        )
+    };
+    let extensions = leaf.tbs_certificate().extensions();
+    let mut found = extensions.into_iter().flatten().filter(|extension| extension.extn_id == oid);
+    let Some(extension) = found.next() else {
+        return Ok(None);
+    };
+    if found.next().is_some() {
+        return Err(format("twice".into()));
+    }
+    let bits = BitString::from_der(extension.extn_value.as_bytes())
+        .map_err(|error| format(error.to_string()))?;
+    let bytes = bits.as_bytes().and_then(|bytes| bytes.try_into().ok());
+    bytes.map(Some).ok_or_else(|| format(format!("{} bits", bits.bit_len())))
+}

@@ -1,0 +1,117 @@
+//! Attestations of keys, as files beside `offer` and `keys`: kept verbatim, and judged by whoever
+//! takes or audits the document.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::terms::Listed;
+use crate::{
+    Result,
+    attestation::{self, Purpose},
+    plan::Plan,
+    rule::Rule,
+    terms::{Evidence, Id},
+};
+
+/// How the file of an attestation ends; it begins with what it is about.
+pub const ATTESTATION_END: &str = ".attestation";
+/// How the file ends that holds what a vendor's own tool said of one.
+pub const REPORT_END: &str = ".attestation-report";
+/// What the attestation of an offer is about.
+pub const KEK: &str = "kek";
+
+/// What a vendor says of a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attestation {
+    /// `kek`, or the key's label.
+    pub of: Id,
+    /// `<of>.attestation`: certificates in PEM, or whatever the vendor makes.
+    pub file: Listed,
+    /// `<of>.attestation-report`: what the vendor's own tool said of the file, where Keyferry
+    /// cannot read it. Then it counts as what people watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<Listed>,
+}
+
+impl Attestation {
+    /// The names and listings of its files.
+    pub fn files(&self) -> Vec<(String, Listed)> {
+        let file = (format!("{}{ATTESTATION_END}", self.of), self.file.clone());
+        let report = self.report.iter();
+        let report = report.map(|report| (format!("{}{REPORT_END}", self.of), report.clone()));
+        std::iter::once(file).chain(report).collect()
+    }
+}
+
+/// Each is about one of these, in their order, once at most.
+///
+/// # Errors
+/// What was found and what was expected.
+pub(super) fn check<'a>(
+    attestations: &[Attestation],
+    of: impl Iterator<Item = &'a str>,
+) -> std::result::Result<(), (String, String)> {
+    let mut of = of;
+    match attestations.iter().find(|one| !of.any(|id| id == one.of.as_str())) {
+        None => Ok(()),
+        Some(one) => Err((
+            format!("an attestation of {}", one.of),
+            "one for each key at most, in the order of the keys".into(),
+        )),
+    }
+}
+
+/// What was found of a document's attestations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    /// The least level of its keys.
+    pub level: Evidence,
+    /// A line for each key.
+    pub lines: Vec<String>,
+}
+
+/// A key that may be attested.
+pub(super) struct Key<'a> {
+    pub of: &'a str,
+    pub spki: &'a [u8],
+    pub purpose: Purpose,
+}
+
+/// Judges what these attestations prove of these keys. `file` gives a file of the document.
+pub(super) fn judged<'f>(
+    attestations: &[Attestation],
+    file: impl Fn(&str) -> &'f [u8],
+    keys: &[Key],
+    plan: &Plan,
+    at: Timestamp,
+) -> Result<Judged> {
+    let mut judged = Judged { level: Evidence::OriginAndUsage, lines: Vec::new() };
+    for key in keys {
+        let found = attestations.iter().find(|one| one.of.as_str() == key.of);
+        let (level, what) = match found {
+            None => (Evidence::Witnessed, "witnessed only".to_owned()),
+            Some(one) if one.report.is_some() => (
+                Evidence::Witnessed,
+                "witnessed only: an attestation that its vendor's own tool reads, with what that said"
+                    .into(),
+            ),
+            Some(one) => {
+                let file = file(&format!("{}{ATTESTATION_END}", one.of));
+                let roots = &plan.transfer.roots;
+                let attested = attestation::judge(file, key.spki, key.purpose, at, roots)?;
+                (attested.level, attested.what)
+            }
+        };
+        if level < plan.transfer.evidence {
+            return Err(Rule::AttestationLevel.refuse(
+                format!("{}: {what}", key.of),
+                format!("at least {}, as the plan says", plan.transfer.evidence.said()),
+                "let the HSM attest the key (`kek create --prepare` or `keys create --prepare`, then `--attestation`), or agree on a new plan with a lower `evidence`",
+            ));
+        }
+        judged.level = judged.level.min(level);
+        judged.lines.push(format!("{}: {what}", key.of));
+    }
+    Ok(judged)
+}

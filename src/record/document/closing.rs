@@ -1,0 +1,58 @@
+//! `closing`: what the hoster's HSM held for this ceremony only is gone. The last document; carries
+//! the hoster's log.
+
+use serde::{Deserialize, Serialize};
+
+use crate::document::check_kek;
+use crate::document::{Body, Header};
+use crate::terms::{Kind, Listed, TokenIdentity};
+use crate::{
+    encoding::Hash,
+    log::LOG_FILE,
+    plan::Plan,
+    terms::{MAX_TEXT, Source},
+};
+
+/// What was destroyed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Closing {
+    /// The KEK whose two halves are no longer found on the token; keys that were born at the hoster
+    /// had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kek_fingerprint: Option<Hash>,
+    /// The token that was looked at, where one was: a claim of the module, and silent about backups
+    /// and clones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenIdentity>,
+    /// Where the plan destroys the tenant's originals: how the hoster has backed the keys up, in
+    /// its own words, 1 to 4096 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<String>,
+    /// The hoster's log, up to the intent of this step.
+    pub log: Listed,
+}
+
+impl Body for Closing {
+    const KIND: Kind = Kind::Closing;
+
+    fn files(&self) -> Vec<(String, Listed)> {
+        vec![(LOG_FILE.to_owned(), self.log.clone())]
+    }
+
+    fn check(&self, _: &Header, plan: &Plan) -> Result<(), (String, String)> {
+        let looked = self.kek_fingerprint.is_none() || self.token.is_some();
+        if let Some(backup) = &self.backup {
+            let fits = !backup.trim().is_empty() && backup.len() <= MAX_TEXT;
+            if plan.source == Source::Keep || !fits {
+                let found = format!("{} bytes about backups", backup.len());
+                let expected = "1 to 4096, and only where the plan destroys the originals";
+                return Err((found, expected.into()));
+            }
+        }
+        match check_kek(self.kek_fingerprint, plan) {
+            Ok(()) if !looked => Err(("a KEK and no token".into(), "both".into())),
+            checked => checked,
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! A target key as the hoster's HSM has it, imported or born there.
+
+use serde::{Deserialize, Serialize};
+
+use crate::terms::ReadBack;
+use crate::{
+    encoding::CkaId,
+    plan::{KeyPlan, Plan},
+    terms::Id,
+};
+
+/// One key in the hoster's HSM.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeldKey {
+    /// Its label in the plan.
+    pub label: Id,
+    /// Its CKA_ID at the hoster.
+    pub id: CkaId,
+    /// Its CKA_LABEL at the hoster.
+    pub hoster_label: String,
+    /// Its attributes, as read back in a new session: a claim of the module. LOCAL,
+    /// ALWAYS_SENSITIVE and NEVER_EXTRACTABLE are false or absent where it was born elsewhere.
+    pub attributes: Vec<ReadBack>,
+}
+
+/// What the hoster must at least say of every target key.
+const HELD: &[(&str, &str)] = &[
+    ("CKA_SENSITIVE", "true"),
+    ("CKA_EXTRACTABLE", "false"),
+    ("CKA_UNWRAP", "false"),
+    ("CKA_DERIVE", "false"),
+    ("CKA_SIGN_RECOVER", "false"),
+];
+
+/// What it must say besides of a key that was born there (PKCS#11 v3.1, 4.8 and 4.9).
+pub const BORN: &[(&str, &str)] =
+    &[("CKA_LOCAL", "true"), ("CKA_ALWAYS_SENSITIVE", "true"), ("CKA_NEVER_EXTRACTABLE", "true")];
+
+impl HeldKey {
+    /// Whether it is the planned key, where the hoster's attempt puts it.
+    ///
+    /// # Errors
+    /// What was found and what was expected.
+    pub fn check(
+        &self,
+        planned: &KeyPlan,
+        plan: &Plan,
+        attempt: u32,
+    ) -> Result<(), (String, String)> {
+        if self.label != planned.label {
+            return Err((
+                format!("{} in the place of {}", self.label, planned.label),
+                "the plan's keys, in the plan's order".into(),
+            ));
+        }
+        let label = self.label.as_str();
+        let id = plan.target_id(label, attempt);
+        if self.id != id || self.hoster_label != plan.hoster_label(label) {
+            let expected = format!("CKA_ID {id} and label {}", plan.hoster_label(label));
+            return Err((format!("{label} under the CKA_ID {}", self.id), expected));
+        }
+        crate::terms::require(&self.attributes, HELD)
+    }
+}

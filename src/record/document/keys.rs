@@ -1,0 +1,149 @@
+//! `keys`: the keys in the hoster's HSM that the tenant is shown: born there, or brought by another
+//! tool.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::document::{
+    Body, Header, Received,
+    attestation::{self, Attestation, Judged, Key, judged},
+    held_key::{BORN, HeldKey},
+};
+use crate::terms::{Kind, Listed, TokenIdentity};
+use crate::{
+    Result,
+    encoding::{Blob, Hash, hash},
+    plan::Plan,
+    rule::Rule,
+    spki::{self, TargetCertificate},
+    terms::{Id, Role, Way},
+};
+use crate::{
+    attestation::Purpose,
+    proof::key_set::{certificate_file, check_count},
+};
+
+/// The keys, as the hoster's HSM shows them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keys {
+    /// [`fingerprint`] of them: what is read aloud.
+    pub fingerprint: Hash,
+    /// The keys, in the plan's order.
+    pub keys: Vec<BornKey>,
+    /// What the HSM's vendor says of them, in the plan's order; keys may be missing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attestations: Vec<Attestation>,
+    /// The token that they are in: a claim of the module.
+    pub token: TokenIdentity,
+}
+
+/// One key that the tenant is shown.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BornKey {
+    /// What it is for.
+    pub role: Role,
+    /// DER SubjectPublicKeyInfo.
+    pub spki: Blob,
+    /// `<label>.crt`, signed by the key itself.
+    pub certificate: Listed,
+    /// As it is in the HSM.
+    pub held: HeldKey,
+}
+
+/// `H("keyferry/1 keys", plan_hash, label, SHA-256(certificate), …)`: what the tenant types the
+/// words of.
+pub fn fingerprint<'a>(plan: &Plan, keys: impl Iterator<Item = (&'a Id, Hash)>) -> Hash {
+    let mut parts = vec![plan.hash().as_bytes().to_vec()];
+    for (label, certificate) in keys {
+        parts.push(label.as_str().as_bytes().to_vec());
+        parts.push(certificate.as_bytes().to_vec());
+    }
+    let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+    hash("keyferry/1 keys", &parts)
+}
+
+impl Body for Keys {
+    const KIND: Kind = Kind::Keys;
+
+    fn files(&self) -> Vec<(String, Listed)> {
+        let file = |key: &BornKey| (certificate_file(&key.held.label), key.certificate.clone());
+        let attested = self.attestations.iter().flat_map(Attestation::files);
+        self.keys.iter().map(file).chain(attested).collect()
+    }
+
+    fn check(&self, header: &Header, plan: &Plan) -> std::result::Result<(), (String, String)> {
+        check_count(self.keys.len(), plan)?;
+        let labels = plan.keys.iter().map(|key| key.label.as_str());
+        attestation::check(&self.attestations, labels)?;
+        for (key, planned) in self.keys.iter().zip(&plan.keys) {
+            key.held.check(planned, plan, header.attempt)?;
+            if plan.way == Way::Born {
+                crate::terms::require(&key.held.attributes, BORN).map_err(
+                    |(found, expected)| {
+                        let rule = Rule::TargetLocal.name();
+                        (format!("{}: {found} ({rule})", planned.label), expected)
+                    },
+                )?;
+            }
+            // A key that another tool has brought is the one that the plan names.
+            let spki = Hash::of(&key.spki.0);
+            if let Some(planned) = planned.spki.filter(|planned| *planned != spki) {
+                return Err((format!("the public key {spki}"), planned.to_string()));
+            }
+            if key.role != planned.role {
+                return Err((
+                    format!("{} with another role", planned.label),
+                    "the plan's role".into(),
+                ));
+            }
+            spki::check(&key.spki.0, planned.key_type).map_err(|found| {
+                let expected = "a key of the plan's type and size";
+                (format!("{}: {found}", planned.label), expected.to_owned())
+            })?;
+        }
+        let certificates = self.keys.iter();
+        let certificates = certificates.map(|key| (&key.held.label, key.certificate.hash));
+        let expected = fingerprint(plan, certificates);
+        match self.fingerprint == expected {
+            true => Ok(()),
+            false => Err((self.fingerprint.to_string(), expected.to_string())),
+        }
+    }
+}
+
+impl Received<Keys> {
+    /// Each certificate is its key's own.
+    ///
+    /// # Errors
+    /// `TARGET-CERTIFICATE`.
+    pub fn verify_certificates(&self) -> Result<()> {
+        self.body().keys.iter().try_for_each(|key| {
+            let label = &key.held.label;
+            TargetCertificate::parse(self.file(&certificate_file(label)), label.as_str())?
+                .of_key(&key.spki.0, label.as_str())
+                .map(drop)
+        })
+    }
+}
+
+impl Keys {
+    /// What the vendor says of the keys, as it was at a time. `file` gives a file of the document.
+    ///
+    /// # Errors
+    /// `ATTESTATION-…`.
+    pub fn attested<'f>(
+        &self,
+        file: impl Fn(&str) -> &'f [u8],
+        plan: &Plan,
+        at: Timestamp,
+    ) -> Result<Judged> {
+        let keys = self.keys.iter().zip(&plan.keys).map(|(key, planned)| Key {
+            of: key.held.label.as_str(),
+            spki: &key.spki.0,
+            purpose: Purpose::Target(planned.usage),
+        });
+        judged(&self.attestations, file, &keys.collect::<Vec<_>>(), plan, at)
+    }
+}

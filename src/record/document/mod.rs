@@ -1,0 +1,132 @@
+//! What crosses between the sides: offer and package, or keys and challenge; then receipt,
+//! registration, acceptance, closing. A document is one JSON file and the files it lists, in a flat
+//! folder with a closed list of names; what is hashed and signed are its bytes as they lie there
+//! (design, section 5).
+
+pub mod acceptance;
+pub mod attestation;
+pub mod challenge;
+pub mod closing;
+mod files;
+pub mod held_key;
+pub mod keys;
+pub mod offer;
+pub mod package;
+mod reading;
+pub mod receipt;
+pub mod registration;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{
+    encoding::Hash,
+    plan::Plan,
+    terms::{FORMAT, Head, Id, Kind, Listed, Mode, Side, Way},
+};
+pub use reading::{Received, Released, header_of, read, read_files};
+
+/// The greatest size of a document, in bytes.
+pub const MAX_DOCUMENT: u64 = 4 << 20;
+
+/// What every document says first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// [`FORMAT`].
+    pub format: String,
+    /// The kind.
+    pub document: Kind,
+    /// The side that made it.
+    pub side: Side,
+    /// The ceremony's id.
+    pub ceremony: Id,
+    /// Rehearsal or production.
+    pub mode: Mode,
+    /// SHA-256 of the plan.
+    pub plan_hash: Hash,
+    /// The sender's attempt.
+    pub attempt: u32,
+    /// SHA-256 of the document that this one answers; absent in the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<Hash>,
+    /// The sender's log, up to the intent of the step that made this document.
+    pub head: Head,
+}
+
+impl Header {
+    /// The header of a document of this plan.
+    pub fn new(plan: &Plan, kind: Kind, attempt: u32, answers: Option<Hash>, head: Head) -> Self {
+        Header {
+            format: FORMAT.to_owned(),
+            document: kind,
+            side: kind.side(),
+            ceremony: plan.ceremony.clone(),
+            mode: plan.mode,
+            plan_hash: plan.hash(),
+            attempt,
+            answers,
+            head,
+        }
+    }
+}
+
+/// What a kind of document says.
+pub trait Body: Serialize + DeserializeOwned {
+    /// Which kind it is.
+    const KIND: Kind;
+
+    /// The files that it lists, by name.
+    fn files(&self) -> Vec<(String, Listed)>;
+
+    /// The names of files that lie beside it unlisted, because they sign it: only the package has
+    /// any.
+    fn seals(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Whether it says what the plan, its header and its own parts allow.
+    ///
+    /// # Errors
+    /// What it says and what it should say.
+    fn check(&self, header: &Header, plan: &Plan) -> Result<(), (String, String)>;
+}
+
+/// A document as its file has it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Document<B> {
+    /// What every document says first.
+    pub header: Header,
+    /// What this kind says.
+    pub body: B,
+}
+
+impl<B: Body> Document<B> {
+    /// The bytes that are hashed, signed and sent.
+    ///
+    /// # Errors
+    /// [`crate::Error::Failed`] where it can't be encoded.
+    pub fn bytes(&self) -> crate::Result<Vec<u8>> {
+        let mut bytes = serde_json::to_vec_pretty(self).map_err(|error| {
+            crate::Error::failed(format!("the {}: {error}", B::KIND), "report this as a defect")
+        })?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+}
+
+/// A KEK is named where there was one, and only there.
+///
+/// # Errors
+/// What was found and what was expected.
+pub fn check_kek(kek: Option<Hash>, plan: &Plan) -> Result<(), (String, String)> {
+    match (kek, plan.way) {
+        (Some(_), Way::Carried | Way::Brought) | (None, Way::Born | Way::Cloud) => Ok(()),
+        (None, Way::Carried | Way::Brought) => {
+            Err(("no KEK".into(), "the KEK of this ceremony".into()))
+        }
+        (Some(kek), Way::Born | Way::Cloud) => {
+            Err((format!("the KEK {kek}"), "none: there was no KEK".into()))
+        }
+    }
+}

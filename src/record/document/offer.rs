@@ -1,0 +1,134 @@
+//! `offer`: the hoster's KEK. The first document.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::document::{
+    Body, Header,
+    attestation::{self, Attestation, Judged, KEK, Key, judged},
+};
+use crate::{
+    attestation::Purpose,
+    terms::{Kind, Listed, Mechanism, OaepHash, Observed, ReadBack, TokenIdentity},
+};
+use crate::{
+    encoding::{Blob, CkaId, Hash},
+    plan::Plan,
+    rule::Rule,
+    spki,
+};
+
+/// The KEK, as the hoster's HSM shows it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Offer {
+    /// The KEK's CKA_ID.
+    pub id: CkaId,
+    /// DER SubjectPublicKeyInfo of the KEK.
+    pub spki: Blob,
+    /// SHA-256 of it: what is read aloud.
+    pub fingerprint: Hash,
+    /// How it unwraps.
+    pub mechanism: Mechanism,
+    /// With which OAEP hash.
+    pub oaep_hash: OaepHash,
+    /// What unwrapping was seen to do.
+    pub observed: Observed,
+    /// The KEK's attributes, as read back in a new session: a claim of the module.
+    pub attributes: Vec<ReadBack>,
+    /// Rules that the token can't keep and the plan waives.
+    pub waived: Vec<Rule>,
+    /// What the HSM's vendor says of the KEK.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attestations: Vec<Attestation>,
+    /// The token: a claim of the module.
+    pub token: TokenIdentity,
+}
+
+/// What the hoster must at least say of its KEK; what a plan can waive is not among it.
+const REQUIRED: &[(&str, &str)] = &[
+    ("CKA_TOKEN", "true"),
+    ("CKA_PRIVATE", "true"),
+    ("CKA_SENSITIVE", "true"),
+    ("CKA_EXTRACTABLE", "false"),
+    ("CKA_UNWRAP", "true"),
+    ("CKA_DECRYPT", "false"),
+    ("CKA_SIGN", "false"),
+];
+
+/// What the hoster may say otherwise only where the plan waives the rule.
+fn waivable(mechanism: Mechanism) -> [(Rule, &'static str, &'static str); 6] {
+    let (allowed, unwrapped) = match mechanism {
+        Mechanism::SingleShot => ("CKM_RSA_AES_KEY_WRAP", UNWRAPPED_TARGET),
+        Mechanism::Composite => ("CKM_RSA_PKCS_OAEP", UNWRAPPED_AES),
+    };
+    [
+        (Rule::KekSignRecover, "CKA_SIGN_RECOVER", "false"),
+        (Rule::KekDerive, "CKA_DERIVE", "false"),
+        (Rule::KekModifiable, "CKA_MODIFIABLE", "false"),
+        (Rule::KekCopyable, "CKA_COPYABLE", "false"),
+        (Rule::KekAllowedMechanisms, "CKA_ALLOWED_MECHANISMS", allowed),
+        (Rule::KekUnwrapTemplate, "CKA_UNWRAP_TEMPLATE", unwrapped),
+    ]
+}
+
+/// What a single-shot KEK forces on the target key (design, section 4.1).
+const UNWRAPPED_TARGET: &str =
+    "CKA_CLASS CKO_PRIVATE_KEY, CKA_PRIVATE true, CKA_SENSITIVE true, CKA_EXTRACTABLE false";
+
+/// What a composite KEK forces on the AES key before the target key.
+const UNWRAPPED_AES: &str = "CKA_CLASS CKO_SECRET_KEY, CKA_KEY_TYPE CKK_AES, CKA_SENSITIVE true, \
+     CKA_EXTRACTABLE false, CKA_WRAP false, CKA_ENCRYPT false, CKA_DECRYPT false";
+
+impl Body for Offer {
+    const KIND: Kind = Kind::Offer;
+
+    fn files(&self) -> Vec<(String, Listed)> {
+        self.attestations.iter().flat_map(Attestation::files).collect()
+    }
+
+    fn check(&self, header: &Header, plan: &Plan) -> Result<(), (String, String)> {
+        let same = |found: String, expected: String| {
+            if found == expected { Ok(()) } else { Err((found, expected)) }
+        };
+        let bits =
+            spki::rsa_bits(&self.spki.0).map_err(|found| (found, "an RSA public key".into()))?;
+        same(format!("a KEK of {bits} bits"), format!("a KEK of {} bits", plan.transfer.kek_bits))?;
+        same(self.fingerprint.to_string(), Hash::of(&self.spki.0).to_string())?;
+        same(format!("{:?}", self.mechanism), format!("{:?}", plan.transfer.mechanism))?;
+        same(format!("OAEP {:?}", self.oaep_hash), format!("OAEP {:?}", plan.transfer.oaep_hash))?;
+        same(
+            format!("OAEP {:?} observed", self.observed.oaep_hash),
+            format!("OAEP {:?} observed", plan.transfer.oaep_hash),
+        )?;
+        if let Some(rule) = self.waived.iter().find(|rule| !plan.waives(**rule)) {
+            return Err((format!("{} is waived", rule.name()), "only what the plan waives".into()));
+        }
+        let id = plan.kek_id(header.attempt);
+        same(format!("CKA_ID {}", self.id), format!("CKA_ID {id}"))?;
+        for (rule, attribute, value) in waivable(plan.transfer.mechanism) {
+            if !plan.waives(rule) {
+                let said = crate::terms::require(&self.attributes, &[(attribute, value)]);
+                said.map_err(|(found, expected)| (format!("{found} ({})", rule.name()), expected))?;
+            }
+        }
+        attestation::check(&self.attestations, std::iter::once(attestation::KEK))?;
+        crate::terms::require(&self.attributes, REQUIRED)
+    }
+}
+
+impl Offer {
+    /// What the vendor says of the KEK, as it was at a time. `file` gives a file of the document.
+    ///
+    /// # Errors
+    /// `ATTESTATION-…`.
+    pub fn attested<'f>(
+        &self,
+        file: impl Fn(&str) -> &'f [u8],
+        plan: &Plan,
+        at: Timestamp,
+    ) -> crate::Result<Judged> {
+        let kek = Key { of: KEK, spki: &self.spki.0, purpose: Purpose::Kek };
+        judged(&self.attestations, file, &[kek], plan, at)
+    }
+}

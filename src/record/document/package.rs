@@ -1,0 +1,217 @@
+//! `package`: the tenant's keys, each wrapped for the KEK and sealed under the quorum's secret.
+
+use serde::{Deserialize, Serialize};
+
+use crate::document::{Body, Header, Received};
+use crate::proof::key_set::{
+    KeySet, PlaceChallenge, ProvenKey, Said, certificate_file, check_count,
+};
+use crate::terms::{Kind, Listed, Mechanism, OaepHash, Observed, TokenIdentity};
+use crate::{
+    Result,
+    encoding::{Blob, Fixed, Hash, PackageId, enc},
+    plan::Plan,
+    rule::Rule,
+    share::ShareListing,
+    spki,
+    terms::{Id, Role},
+};
+
+/// Everything that the hoster needs to import, prove and be held to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Package {
+    /// The identity of this export.
+    pub package_id: PackageId,
+    /// The KEK that it is wrapped for.
+    pub kek_fingerprint: Hash,
+    /// How it is wrapped.
+    pub mechanism: Mechanism,
+    /// With which OAEP hash.
+    pub oaep_hash: OaepHash,
+    /// What wrapping was seen to do with a throwaway key.
+    pub observed: Observed,
+    /// What every signing key signs at every place.
+    pub nonce: Fixed<32>,
+    /// M.
+    pub threshold: u8,
+    /// The N shares, in the order of x.
+    pub shares: Vec<ShareListing>,
+    /// The keys, in the plan's order.
+    pub keys: Vec<PackagedKey>,
+    /// The token that wrapped: a claim of the module.
+    pub token: TokenIdentity,
+}
+
+/// One key of a package.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PackagedKey {
+    /// Its label in the plan.
+    pub label: Id,
+    /// What it is for.
+    pub role: Role,
+    /// DER SubjectPublicKeyInfo.
+    pub spki: Blob,
+    /// `<label>.crt`.
+    pub certificate: Listed,
+    /// `<label>.sealed`.
+    pub sealed: Listed,
+    /// The length of the wrapped key inside, in bytes.
+    pub wrapped_length: u64,
+    /// For an encryption key, one challenge per place, in the order of [`Plan::places`].
+    pub challenges: Vec<PlaceChallenge>,
+}
+
+impl PackagedKey {
+    /// The name of the sealed key's file.
+    pub fn sealed_file(&self) -> String {
+        format!("{}.sealed", self.label)
+    }
+
+    /// The name of the certificate's file.
+    pub fn certificate_file(&self) -> String {
+        certificate_file(&self.label)
+    }
+
+    /// Whether a wrapped key of this length seals to a file of that one.
+    fn check_length(&self) -> std::result::Result<(), (String, String)> {
+        let wrapped = usize::try_from(self.wrapped_length).ok();
+        let sealed = wrapped.and_then(sealed_length).map(|length| length as u64);
+        match sealed == Some(self.sealed.length) {
+            true => Ok(()),
+            false => Err((
+                format!(
+                    "key {}: {} bytes sealed to {}",
+                    self.label, self.wrapped_length, self.sealed.length
+                ),
+                "16 to 8192 bytes, sealed to the next multiple of 8 and 8 more".into(),
+            )),
+        }
+    }
+}
+
+/// The name of the file with a signing key's own signature over the package.
+pub fn hsm_signature_file(label: &Id) -> String {
+    format!("package.json.{label}.hsm-sig")
+}
+
+/// What each signing key signs inside the tenant's HSM: that it owns this package.
+pub fn signed_by_keys(package: &Hash) -> Vec<u8> {
+    enc("keyferry/1 package", &[package.as_bytes()])
+}
+
+impl Package {
+    /// The signing keys that it carries.
+    pub fn signing_keys(&self) -> impl Iterator<Item = &PackagedKey> {
+        self.keys.iter().filter(|key| key.role == Role::Signing)
+    }
+
+    fn check_shares(&self, plan: &Plan) -> std::result::Result<(), (String, String)> {
+        let quorum = &plan.quorum;
+        let planned =
+            quorum.custodians.iter().zip(1..).map(|(custodian, x)| (custodian.id.as_str(), x));
+        let listed = self.shares.iter().map(|share| (share.custodian.as_str(), share.x));
+        if self.threshold != quorum.threshold || !listed.eq(planned) {
+            return Err((
+                "shares of other custodians, order or threshold".into(),
+                "the plan's custodians and threshold".into(),
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Body for Package {
+    const KIND: Kind = Kind::Package;
+
+    fn files(&self) -> Vec<(String, Listed)> {
+        let of = |key: &PackagedKey| {
+            [
+                (key.sealed_file(), key.sealed.clone()),
+                (key.certificate_file(), key.certificate.clone()),
+            ]
+        };
+        self.keys.iter().flat_map(of).collect()
+    }
+
+    fn seals(&self) -> Vec<String> {
+        self.signing_keys().map(|key| hsm_signature_file(&key.label)).collect()
+    }
+
+    fn check(&self, _: &Header, plan: &Plan) -> std::result::Result<(), (String, String)> {
+        if self.mechanism != plan.transfer.mechanism || self.oaep_hash != plan.transfer.oaep_hash {
+            return Err((
+                format!("{:?}, OAEP {:?}", self.mechanism, self.oaep_hash),
+                "the plan's mechanism and OAEP hash".into(),
+            ));
+        }
+        if self.observed.oaep_hash != self.oaep_hash {
+            return Err((
+                format!("OAEP {:?} observed", self.observed.oaep_hash),
+                "the plan's OAEP hash".into(),
+            ));
+        }
+        self.check_shares(plan)?;
+        check_count(self.keys.len(), plan)?;
+        (self.keys.iter().zip(&plan.keys)).try_for_each(|(key, planned)| {
+            let said = Said {
+                label: &key.label,
+                role: key.role,
+                spki: &key.spki,
+                challenges: &key.challenges,
+            };
+            said.check(planned, plan)?;
+            key.check_length()
+        })
+    }
+}
+
+impl Received<Package> {
+    /// Each certificate is its key's own, and each signing key has signed the package in the
+    /// tenant's HSM.
+    ///
+    /// # Errors
+    /// `TARGET-CERTIFICATE`, `PACKAGE-SIGNATURE`.
+    pub fn verify_keys(&self) -> Result<()> {
+        KeySet::from(self).verify_certificates()?;
+        let message = signed_by_keys(&self.hash);
+        for key in self.body().signing_keys() {
+            let name = hsm_signature_file(&key.label);
+            if !spki::verifies(&key.spki.0, &message, self.file(&name)) {
+                return Err(Rule::PackageSignature.refuse(
+                    format!("{name} does not fit the package"),
+                    "a signature by the key itself",
+                    "copy the package again from the tenant's outbox",
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl From<&Received<Package>> for KeySet {
+    fn from(package: &Received<Package>) -> Self {
+        let body = package.body();
+        let keys = body.keys.iter().map(|key| ProvenKey {
+            label: key.label.clone(),
+            role: key.role,
+            spki: key.spki.clone(),
+            certificate: package.file(&certificate_file(&key.label)).to_vec(),
+            challenges: key.challenges.clone(),
+        });
+        KeySet { id: body.package_id, nonce: body.nonce, keys: keys.collect() }
+    }
+}
+
+/// The length of a sealed key, in bytes, by that of the wrapped key inside. `None` for a length
+/// that no wrapped key has: below 16 AES-KWP is a single block, for which its library's checks are
+/// not made; RSA-4096 under RSA-4096 has under 3 KiB.
+pub fn sealed_length(wrapped: usize) -> Option<usize> {
+    (16..=8192).contains(&wrapped).then(|| kwp_length(wrapped))
+}
+
+/// The length of an AES-KWP of this many bytes (RFC 5649, 4.1).
+pub fn kwp_length(bytes: usize) -> usize {
+    8 + bytes.next_multiple_of(8)
+}

@@ -1,0 +1,64 @@
+//! `receipt`: the hoster's HSM holds the tenant's keys, and proves it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::document::{
+    Body, Header,
+    held_key::{BORN, HeldKey},
+};
+use crate::proof::key_set::check_count;
+use crate::terms::{Kind, Listed, TokenIdentity};
+use crate::{
+    encoding::PackageId,
+    plan::{IMPORT, Plan},
+    proof::Proof,
+    terms::{Id, Way},
+};
+
+/// What the HSM holds, who opened the seal for it, and the proof.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receipt {
+    /// The export that was imported, or the challenge that is answered.
+    pub package_id: PackageId,
+    /// The custodians who opened the seal; nobody where the keys were born at the hoster.
+    pub custodians: Vec<Id>,
+    /// Those of them whose identity was opened on the hoster's machine.
+    pub spent: Vec<Id>,
+    /// The keys, in the plan's order.
+    pub keys: Vec<HeldKey>,
+    /// One proof per key, in the plan's order; its place is `import`.
+    pub proofs: Vec<Proof>,
+    /// The token that they are in: a claim of the module.
+    pub token: TokenIdentity,
+}
+
+impl Body for Receipt {
+    const KIND: Kind = Kind::Receipt;
+
+    fn files(&self) -> Vec<(String, Listed)> {
+        Vec::new()
+    }
+
+    fn check(&self, header: &Header, plan: &Plan) -> Result<(), (String, String)> {
+        check_count(self.keys.len(), plan)?;
+        for (key, planned) in self.keys.iter().zip(&plan.keys) {
+            key.check(planned, plan, header.attempt)?;
+            if plan.way == Way::Born {
+                crate::terms::require(&key.attributes, BORN)?;
+            }
+        }
+        let planned = |id: &Id| plan.quorum.custodians.iter().any(|custodian| custodian.id == *id);
+        let distinct = self.custodians.iter().collect::<std::collections::BTreeSet<_>>().len();
+        let quorum =
+            distinct == self.custodians.len() && distinct >= usize::from(plan.quorum.threshold);
+        if !quorum
+            || !self.custodians.iter().all(planned)
+            || !self.spent.iter().all(|id| self.custodians.contains(id))
+        {
+            let found = format!("opened by {:?}, spent by {:?}", self.custodians, self.spent);
+            return Err((found, "a quorum of the plan's custodians, each once".into()));
+        }
+        Proof::check_places(&self.proofs, plan, &[IMPORT.to_owned()])
+    }
+}

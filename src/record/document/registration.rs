@@ -1,0 +1,134 @@
+//! `registration`: the tenant's keys are the primary keys of the hoster's service, proven by every
+//! node.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::document::{Body, Header, Received};
+use crate::proof::key_set::KeySet;
+use crate::terms::{Kind, Listed};
+use crate::{
+    Result,
+    encoding::{Hash, PackageId},
+    plan::Plan,
+    service::{Brief, NodeEvidence, Proven, Told, check_registered, evidence_file},
+    terms::{Id, PrimaryKey, Stage},
+};
+
+/// What is primary now, what was before, and the evidence of every node and stage.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Registration {
+    /// The export that was imported, or the challenge that was answered.
+    pub package_id: PackageId,
+    /// The kind of target.
+    pub target: String,
+    /// SHA-256 of the order by which the keys became primary.
+    pub activation: Hash,
+    /// When, by the hoster's clock: UTC, RFC 3339.
+    pub activated: String,
+    /// What was primary before, signing first.
+    pub former: Vec<PrimaryKey>,
+    /// Nodes of the plan that have left the service.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<Id>,
+    /// The evidence: of every node `ready`, then of every node `active`, in the plan's order.
+    pub evidence: Vec<ListedEvidence>,
+}
+
+/// A node's evidence, as a file beside the registration: `<node>-<stage>.json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListedEvidence {
+    /// The node.
+    pub node: Id,
+    /// Before or after activation.
+    pub stage: Stage,
+    /// The file.
+    pub file: Listed,
+}
+
+impl Registration {
+    /// The nodes of the plan that have not left.
+    pub fn nodes<'a>(&self, plan: &'a Plan) -> Vec<&'a Id> {
+        let all = plan.target.nodes().iter();
+        all.filter(|node| !self.removed.contains(node)).collect()
+    }
+}
+
+impl Body for Registration {
+    const KIND: Kind = Kind::Registration;
+
+    fn files(&self) -> Vec<(String, Listed)> {
+        let file = |one: &ListedEvidence| (evidence_file(&one.node, one.stage), one.file.clone());
+        self.evidence.iter().map(file).collect()
+    }
+
+    fn check(&self, _: &Header, plan: &Plan) -> std::result::Result<(), (String, String)> {
+        if self.target != plan.target.kind() {
+            return Err((
+                format!("target {:?}", self.target),
+                format!("target {:?}", plan.target.kind()),
+            ));
+        }
+        if self.activated.parse::<Timestamp>().is_err() {
+            return Err((format!("activated {:?}", self.activated), "a time".into()));
+        }
+        let nodes = self.nodes(plan);
+        let left: Vec<&Id> =
+            (plan.target.nodes().iter()).filter(|node| !nodes.contains(node)).collect();
+        if nodes.is_empty() || !self.removed.iter().eq(left) {
+            return Err((
+                format!("{} nodes left", self.removed.len()),
+                "nodes of the plan, in its order, and not all of them".into(),
+            ));
+        }
+        let expected = [Stage::Ready, Stage::Active]
+            .into_iter()
+            .flat_map(|stage| nodes.iter().map(move |node| (*node, stage)));
+        let listed = self.evidence.iter().map(|one| (&one.node, one.stage));
+        match listed.eq(expected) {
+            true => Ok(()),
+            false => Err((
+                format!("{} pieces of evidence, of other nodes or stages", self.evidence.len()),
+                "one of every node that has not left, ready and then active, in the plan's order"
+                    .into(),
+            )),
+        }
+    }
+}
+
+impl Received<Registration> {
+    /// The evidence of the nodes.
+    ///
+    /// # Errors
+    /// `EVIDENCE-FORMAT`.
+    pub fn evidence(&self) -> Result<Vec<NodeEvidence>> {
+        let parse = |one: &ListedEvidence| {
+            let name = evidence_file(&one.node, one.stage);
+            NodeEvidence::parse(self.file(&name), &name)
+        };
+        self.body().evidence.iter().map(parse).collect()
+    }
+
+    /// Whether every node has proven the tenant's keys, as this registration says.
+    ///
+    /// # Errors
+    /// `EVIDENCE-…`, `PROOF-…`, `TARGET-CERTIFICATE`.
+    pub fn verify(&self, plan: &Plan, keys: &KeySet) -> Result<Vec<NodeEvidence>> {
+        let body = self.body();
+        let brief = Brief::of(plan, keys, self.document.header.attempt)?;
+        let told = Told { plan, keys, brief_hash: Hash::of(&brief.bytes()?), brief: &brief };
+        let proven = Proven {
+            activated: body.activated.parse().unwrap_or_default(),
+            activation: body.activation,
+            former: &body.former,
+            nodes: body.nodes(plan),
+        };
+        let evidence = self.evidence()?;
+        let half = proven.nodes.len();
+        let (ready, active) = evidence.split_at(half.min(evidence.len()));
+        check_registered(&told, &proven, ready, active)?;
+        Ok(evidence)
+    }
+}

@@ -1,0 +1,88 @@
+//! What a replayed state answers to those who ask.
+
+use crate::flow::{Made, Phase, State};
+use crate::terms::Step;
+use crate::{
+    Error, Result,
+    encoding::Hash,
+    log::KekRecord,
+    rule::Rule,
+    terms::{Kind, Side, Stage, Way},
+};
+
+impl State {
+    /// Whether a step may be taken on the service now, whatever the ceremony's phase.
+    pub(super) fn serves(&self, step: Step) -> bool {
+        let nodes = &self.nodes;
+        let there = nodes.brief.is_some() && self.aborted.is_none_or(|_| self.primary_begun);
+        there
+            && match step {
+                Step::Rollback => nodes.stage() == Stage::Active && self.phase != Phase::Activated,
+                _ => true,
+            }
+    }
+
+    /// The KEK that was made.
+    ///
+    /// # Errors
+    /// `LOG-EVENT` where the log names none.
+    pub fn kek_made(&self) -> Result<KekRecord> {
+        self.kek.clone().ok_or_else(|| {
+            Rule::LogEvent.refuse("no KEK in the log", "an entry kek-create", "run `status`")
+        })
+    }
+
+    /// Whether a KEK was made and not destroyed, as far as the log says.
+    pub fn kek_left(&self) -> bool {
+        self.side == Side::Hoster && self.kek.is_some() && !self.made.contains_key(&Kind::Closing)
+    }
+
+    /// Whether keys that were born here must go after an abort, as far as the log says: not those
+    /// that may be primary.
+    pub fn born_left(&self) -> bool {
+        let born = self.side == Side::Hoster && self.way == Way::Born;
+        let may_go = self.aborted.is_some() && !self.primary_begun;
+        born && may_go && !self.keys.is_empty() && !self.made.contains_key(&Kind::Closing)
+    }
+
+    /// Whether the tenant's HSM trusts the KEK of the offer that was taken.
+    pub fn trusts_offer(&self) -> bool {
+        let trusted = self.kek.as_ref().filter(|_| self.trusted);
+        trusted.map(|kek| kek.fingerprint) == self.offered
+    }
+
+    /// Whether a trusted KEK has outlived the export that it served, as far as the log says.
+    pub fn trusted_left(&self) -> bool {
+        self.trusted && self.made.contains_key(&Kind::Package)
+    }
+
+    /// The document that waits for its officers' signatures.
+    pub fn unreleased(&self) -> Option<(Kind, Made)> {
+        self.made.iter().find(|(_, made)| !made.released).map(|(kind, made)| (*kind, *made))
+    }
+
+    /// The hash of a document that this side has taken or made.
+    ///
+    /// # Errors
+    /// `LOG-EVENT` where the log names none.
+    pub fn document(&self, kind: Kind) -> Result<Hash> {
+        let made = self.made.get(&kind).map(|made| made.hash);
+        self.taken.get(&kind).copied().or(made).ok_or_else(|| missing(kind))
+    }
+
+    /// A document that this side has made.
+    ///
+    /// # Errors
+    /// `LOG-EVENT` where the log names none.
+    pub fn made(&self, kind: Kind) -> Result<Made> {
+        self.made.get(&kind).copied().ok_or_else(|| missing(kind))
+    }
+}
+
+fn missing(kind: Kind) -> Error {
+    Rule::LogEvent.refuse(
+        format!("no {kind} in the log"),
+        format!("an entry that names the {kind}"),
+        "run `status`",
+    )
+}

@@ -1,0 +1,230 @@
+//! The whole flow on one screen: which step may follow which. What is not in the table is refused.
+
+mod answers;
+mod check;
+mod nodes;
+pub mod replay;
+pub mod room;
+pub mod seen;
+mod state;
+mod subjects;
+
+use crate::terms::{Side, Step, Way, named};
+pub use nodes::{Nodes, Proved};
+pub use state::{Abandoned, Approval, Made, State};
+
+named! {
+    /// How far a side has come.
+    #[allow(missing_docs)] // the table below says what each is
+    pub enum Phase {
+        Planned = "planned",
+        OfferMade = "offer-made",
+        OfferReleased = "offer-released",
+        OfferTaken = "offer-taken",
+        KekTrusted = "kek-trusted",
+        KeysReady = "keys-ready",
+        KeysMade = "keys-made",
+        KeysReleased = "keys-released",
+        ChallengeMade = "challenge-made",
+        ChallengeReleased = "challenge-released",
+        CloudExported = "cloud-exported",
+        PackageMade = "package-made",
+        PackageReleased = "package-released",
+        PackageTaken = "package-taken",
+        ReceiptMade = "receipt-made",
+        ReceiptReleased = "receipt-released",
+        ReceiptTaken = "receipt-taken",
+        Registered = "registered",
+        Activated = "activated",
+        RolledBack = "rolled-back",
+        RegistrationMade = "registration-made",
+        RegistrationReleased = "registration-released",
+        AcceptanceMade = "acceptance-made",
+        AcceptanceReleased = "acceptance-released",
+        SourceDestroyed = "source-destroyed",
+        ClosingMade = "closing-made",
+        ClosingReleased = "closing-released",
+        Aborted = "aborted",
+        Closed = "closed",
+    }
+}
+
+/// One line of the table.
+pub struct Row {
+    /// On which side.
+    pub side: Side,
+    /// From where.
+    pub phase: Phase,
+    /// By what.
+    pub step: Step,
+    /// To where; absent where it stays.
+    pub next: Option<Phase>,
+    /// Who acts.
+    pub who: &'static str,
+    /// The command, after the program's name.
+    pub command: &'static str,
+}
+
+macro_rules! table {
+    ($($side:ident $phase:ident $step:ident $next:ident $who:literal $command:literal;)*) => {
+        &[$(Row { side: Side::$side, phase: Phase::$phase, step: Step::$step, next: Some(Phase::$next), who: $who, command: $command },)*]
+    };
+}
+
+/// How the tenant's keys come into the hoster's HSM: each of the tables below is followed by
+/// [`TABLE`]. The first line of a phase is what `status` proposes, unless a step must be taken
+/// first for each custodian.
+pub fn way_in(way: Way) -> &'static [Row] {
+    match way {
+        Way::Carried => CARRIED,
+        Way::Born => BORN,
+        Way::Brought => BROUGHT,
+        Way::Cloud => CLOUD,
+    }
+}
+
+/// How each side begins: there is no log before it.
+pub const INIT: &[Row] = table! {
+    Hoster Planned              Init         Planned              "the hoster's operator"   "init PLAN";
+    Tenant Planned              Init         Planned              "the tenant's security officer" "init PLAN";
+};
+
+/// Born in the tenant's HSM, and carried.
+pub const CARRIED: &[Row] = table! {
+    Hoster Planned              KekCreate    OfferMade            "the hoster's operator"   "kek create";
+    Hoster OfferMade            Release      OfferReleased        "the hoster's operator, once officers have signed" "release";
+    Hoster OfferReleased        PackageCheck PackageTaken         "the hoster's operator"   "package check PACKAGE";
+    Hoster PackageTaken         Import       ReceiptMade          "the hoster's operator, with a quorum of custodians" "import PACKAGE --share FILE --identity FILE ...";
+    Hoster RegistrationReleased KekDestroy   ClosingMade          "the hoster's operator"   "kek destroy ACCEPTANCE";
+    Hoster Aborted              KekDestroy   ClosingMade          "the hoster's operator"   "kek destroy";
+
+    Tenant Planned              OfferCheck   OfferTaken           "the tenant's security officer" "offer check OFFER";
+    Tenant OfferTaken           KekTrust     KekTrusted           "the security officer of the tenant's HSM" "kek trust";
+    Tenant OfferTaken           KeysCreate   KeysReady            "the tenant's security officer" "keys create";
+    Tenant KekTrusted           KeysCreate   KeysReady            "the tenant's security officer" "keys create";
+    Tenant KekTrusted           KekTrust     KekTrusted           "the security officer of the tenant's HSM" "kek trust";
+    Tenant KeysReady            KekTrust     KeysReady            "the security officer of the tenant's HSM" "kek trust";
+    Tenant KeysReady            Export       PackageMade          "the tenant's security officer" "export";
+    Tenant PackageMade          ShareConfirm PackageMade          "the tenant's security officer, with each custodian" "share confirm CUSTODIAN";
+    Tenant PackageMade          ShareReissue PackageMade          "the tenant's security officer" "share reissue CUSTODIAN";
+    Tenant PackageMade          Release      PackageReleased      "the tenant's security officer, once officers have signed" "release";
+    Tenant PackageReleased      ReceiptCheck ReceiptTaken         "the tenant's security officer" "receipt check RECEIPT";
+    Tenant PackageReleased      ShareReissue PackageReleased      "the tenant's security officer" "share reissue CUSTODIAN";
+
+    Tenant AcceptanceReleased   SourceDestroy SourceDestroyed     "the tenant's security officer" "source destroy CLOSING";
+    Tenant SourceDestroyed      Close        Closed               "the tenant's security officer" "close";
+
+    Hoster OfferMade            Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
+    Hoster OfferReleased        Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
+    Hoster PackageTaken         Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
+    Hoster PackageTaken         PackageCheck PackageTaken         "the hoster's operator"   "package check PACKAGE";
+    Tenant PackageMade          Restart      KeysReady            "the tenant's security officer" "restart --reason TEXT";
+    Tenant PackageReleased      Restart      KeysReady            "the tenant's security officer" "restart --reason TEXT";
+    Tenant OfferTaken           OfferCheck   OfferTaken           "the tenant's security officer" "offer check OFFER";
+    Tenant KekTrusted           OfferCheck   OfferTaken           "the tenant's security officer" "offer check OFFER";
+    Tenant KeysReady            OfferCheck   KeysReady            "the tenant's security officer" "offer check OFFER";
+};
+
+/// Born in the hoster's HSM: nothing secret travels.
+pub const BORN: &[Row] = table! {
+    Hoster Planned              KeysCreate   KeysMade             "the hoster's operator"   "keys create";
+    Hoster KeysMade             Release      KeysReleased         "the hoster's operator, once officers have signed" "release";
+    Hoster KeysReleased         Answer       ReceiptMade          "the hoster's operator"   "answer CHALLENGE";
+    Hoster RegistrationReleased AcceptanceCheck ClosingMade       "the hoster's operator"   "acceptance check ACCEPTANCE";
+    Hoster Aborted              KeysDestroy  ClosingMade          "the hoster's operator"   "keys destroy";
+
+    Tenant Planned              KeysCheck    ChallengeMade        "the tenant's security officer" "keys check KEYS";
+    Tenant ChallengeMade        Release      ChallengeReleased    "the tenant's security officer, once officers have signed" "release";
+    Tenant ChallengeReleased    ReceiptCheck ReceiptTaken         "the tenant's security officer" "receipt check RECEIPT";
+
+    Hoster KeysMade             Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
+    Hoster KeysReleased         Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
+    Tenant ChallengeMade        Restart      Planned              "the tenant's security officer" "restart --reason TEXT";
+    Tenant ChallengeReleased    Restart      Planned              "the tenant's security officer" "restart --reason TEXT";
+};
+
+/// Born in the tenant's HSM, and wrapped by another tool: the tenant confirms the KEK for it, and
+/// is then shown what arrived.
+pub const BROUGHT: &[Row] = table! {
+    Hoster Planned              KekCreate    OfferMade            "the hoster's operator"   "kek create";
+    Hoster OfferMade            Release      OfferReleased        "the hoster's operator, once officers have signed" "release";
+    Hoster OfferReleased        ImportPlain  KeysMade             "the hoster's operator"   "import --format pkcs11 --wrapped LABEL=FILE --certificate LABEL=FILE ...";
+    Hoster KeysMade             Release      KeysReleased         "the hoster's operator, once officers have signed" "release";
+    Hoster KeysReleased         Answer       ReceiptMade          "the hoster's operator"   "answer CHALLENGE";
+    Hoster RegistrationReleased KekDestroy   ClosingMade          "the hoster's operator"   "kek destroy ACCEPTANCE";
+    Hoster Aborted              KekDestroy   ClosingMade          "the hoster's operator"   "kek destroy";
+
+    Tenant Planned              OfferCheck   OfferTaken           "the tenant's security officer" "offer check OFFER";
+    Tenant OfferTaken           KeysCheck    ChallengeMade        "the tenant's security officer" "keys check KEYS";
+    Tenant ChallengeMade        Release      ChallengeReleased    "the tenant's security officer, once officers have signed" "release";
+    Tenant ChallengeReleased    ReceiptCheck ReceiptTaken         "the tenant's security officer" "receipt check RECEIPT";
+
+    Hoster OfferMade            Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
+    Hoster OfferReleased        Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
+    Hoster KeysMade             Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
+    Hoster KeysReleased         Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
+    Tenant OfferTaken           OfferCheck   OfferTaken           "the tenant's security officer" "offer check OFFER";
+    Tenant ChallengeMade        Restart      OfferTaken           "the tenant's security officer" "restart --reason TEXT";
+    Tenant ChallengeReleased    Restart      OfferTaken           "the tenant's security officer" "restart --reason TEXT";
+};
+
+/// Born in the tenant's HSM, and wrapped for a cloud service: the hoster's side has no steps. A KEK
+/// that has expired is followed by another.
+pub const CLOUD: &[Row] = table! {
+    Tenant Planned              KeysCreate   KeysReady            "the tenant's security officer" "keys create";
+    Tenant KeysReady            CloudExport  CloudExported        "the tenant's security officer" "export --format FORMAT --kek FILE";
+    Tenant CloudExported        CloudExport  CloudExported        "the tenant's security officer" "export --format FORMAT --kek FILE";
+    Tenant CloudExported        Close        Closed               "the tenant's security officer" "close";
+};
+
+/// Every other step that is allowed, whatever the way.
+pub const TABLE: &[Row] = table! {
+    Hoster ReceiptMade          Release      ReceiptReleased      "the hoster's operator, once officers have signed" "release";
+    Hoster ReceiptReleased      Register     Registered           "the hoster's operator"   "register";
+    Hoster Registered           Evidence     Registered           "the hoster's operator"   "evidence add FILE ...";
+    Hoster Registered           Primary      Activated            "the hoster's operator"   "primary";
+    Hoster Activated            Evidence     Activated            "the hoster's operator"   "evidence add FILE ...";
+    Hoster Activated            Registration RegistrationMade     "the hoster's operator"   "primary";
+    Hoster Activated            Rollback     RolledBack           "the hoster's operator"   "rollback";
+    Hoster RolledBack           Evidence     RolledBack           "the hoster's operator"   "evidence add FILE ...";
+    Hoster RolledBack           Primary      Activated            "the hoster's operator"   "primary";
+    Hoster RegistrationMade     Release      RegistrationReleased "the hoster's operator, once officers have signed" "release";
+    Hoster ClosingMade          Release      ClosingReleased      "the hoster's operator, once officers have signed" "release";
+    Hoster ClosingReleased      Close        Closed               "the hoster's operator"   "close";
+    Hoster Aborted              Close        Closed               "the hoster's operator"   "close";
+    Hoster Closed               Close        Closed               "the hoster's operator"   "close";
+
+    Tenant ReceiptTaken         Accept       AcceptanceMade       "the tenant's security officer" "accept REGISTRATION";
+    Tenant AcceptanceMade       Release      AcceptanceReleased   "the tenant's security officer, once officers have signed" "release";
+    Tenant AcceptanceReleased   Close        Closed               "the tenant's security officer" "close CLOSING";
+    Tenant Aborted              Close        Closed               "the tenant's security officer" "close [CLOSING]";
+
+    Hoster ReceiptMade          Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
+};
+
+/// From wherever a side is, until the ceremony has ended. The phase of these two lines does not
+/// matter.
+pub const ABORT: &[Row] = table! {
+    Hoster Planned              Abort        Aborted              "the hoster's operator"   "abort --reason TEXT";
+    Tenant Planned              Abort        Aborted              "the tenant's security officer" "abort --reason TEXT";
+};
+
+/// What may happen to the service from its registration on, and after the ceremony has ended. The
+/// phase stays as it is.
+pub const SERVICE: &[Row] = &[
+    service(Step::Evidence, "evidence add FILE ..."),
+    service(Step::Rollback, "rollback"),
+    service(Step::Nodes, "nodes --remove NODE | --replace NODE"),
+    service(Step::Retire, "retire CERTIFICATE"),
+];
+
+const fn service(step: Step, command: &'static str) -> Row {
+    Row {
+        side: Side::Hoster,
+        phase: Phase::Registered,
+        step,
+        next: None,
+        who: "the hoster's operator",
+        command,
+    }
+}

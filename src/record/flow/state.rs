@@ -1,0 +1,373 @@
+//! Everything that a side's log says, replayed entry by entry.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::flow::{ABORT, Nodes, Phase, Row, SERVICE, TABLE, way_in};
+use crate::terms::{Gate, Step};
+use crate::{
+    Result,
+    encoding::{Hash, PackageId},
+    flow::{room::Room, seen::Seen},
+    log::{Entry, Event, GENESIS, KekRecord, KeyRecord, PlainImported, Share},
+    rule::Rule,
+    terms::{Head, Id, Kind, Side, Way},
+};
+
+/// A document that this side made.
+#[derive(Debug, Clone, Copy)]
+pub struct Made {
+    /// SHA-256 of it.
+    pub hash: Hash,
+    /// The attempt it belongs to.
+    pub attempt: u32,
+    /// Whether its officers have released it.
+    pub released: bool,
+}
+
+/// What officers have approved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Approval {
+    /// SHA-256 of the request's subject.
+    pub subject: Hash,
+    /// The attempt that the request names: an export that is abandoned later raises the side's own.
+    pub attempt: u32,
+}
+
+/// A document that a restart, an abort or a newer attempt has left behind; it stays in the record.
+#[derive(Debug, Clone, Copy)]
+pub struct Abandoned {
+    /// Which kind; with the log's side it tells who made it.
+    pub kind: Kind,
+    /// SHA-256 of it.
+    pub hash: Hash,
+    /// The attempt of the side that made it.
+    pub attempt: u32,
+}
+
+/// Everything that a side's log says, replayed.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// Whose log it is.
+    pub side: Side,
+    /// How keys come to where they are used, as `init` said.
+    pub way: Way,
+    /// How far it has come.
+    pub phase: Phase,
+    /// This side's attempt, from 1.
+    pub attempt: u32,
+    /// The last entry that changed the phase.
+    pub phase_entry: Head,
+    /// What officers have approved since the phase last changed, by gate.
+    pub approvals: BTreeMap<Gate, Approval>,
+    /// How often officers have signed for a PIN to be tried.
+    pub pin_tries: u64,
+    /// A step that was begun and has no result.
+    pub pending: Option<Step>,
+    /// Whether an export was begun in this attempt: its shares may have been dealt.
+    pub exporting: bool,
+    /// Whether a KEK was begun in this attempt: it may be in the HSM without being in the log.
+    pub kek_begun: bool,
+    /// Whether keys were begun in this attempt: at the hoster they may be in the HSM without being
+    /// in the log.
+    pub keys_begun: bool,
+    /// Whether the keys may have become primary.
+    pub primary_begun: bool,
+    /// The entry that ended the ceremony without its aim.
+    pub aborted: Option<Head>,
+    /// Documents of this side.
+    pub made: BTreeMap<Kind, Made>,
+    /// Documents of the other side that were taken.
+    pub taken: BTreeMap<Kind, Hash>,
+    /// Documents of either side that belong to an attempt that was given up.
+    pub abandoned: Vec<Abandoned>,
+    /// The highest attempt seen of the other side.
+    pub seen_attempt: u32,
+    /// The KEK of the offer that the tenant took.
+    pub offered: Option<Hash>,
+    /// The KEK, at the hoster; at the tenant the one that its HSM trusts.
+    pub kek: Option<KekRecord>,
+    /// Whether the tenant's originals are gone, as the plan wants it.
+    pub source_destroyed: bool,
+    /// Whether the tenant's HSM still trusts that KEK, as far as the log says.
+    pub trusted: bool,
+    /// The target keys, in the plan's order.
+    pub keys: Vec<KeyRecord>,
+    /// The export that was made or taken.
+    pub package_id: Option<PackageId>,
+    /// How often keys were wrapped for a cloud service.
+    pub cloud_exports: u32,
+    /// The share files that were dealt.
+    pub shares: Vec<Share>,
+    /// The custodians who have confirmed their share.
+    pub confirmed: BTreeSet<Id>,
+    /// The custodians who opened the seal, and whose identity was spent on it.
+    pub quorum: Option<(Vec<Id>, Vec<Id>)>,
+    /// The nodes of the service.
+    pub nodes: Nodes,
+    /// How often the side was closed: once more after each time that its service changed since.
+    pub closes: u32,
+    /// Whether the service has changed since the last close.
+    pub changed_since: bool,
+    /// The room: who and what came and went.
+    pub room: Room,
+    /// What a preflight compares with.
+    pub seen: Seen,
+}
+
+impl State {
+    /// The state after `init`.
+    pub fn new(side: Side) -> Self {
+        State {
+            side,
+            way: Way::default(),
+            phase: Phase::Planned,
+            phase_entry: GENESIS,
+            approvals: BTreeMap::new(),
+            pin_tries: 0,
+            attempt: 1,
+            pending: None,
+            exporting: false,
+            kek_begun: false,
+            keys_begun: false,
+            primary_begun: false,
+            aborted: None,
+            made: BTreeMap::new(),
+            taken: BTreeMap::new(),
+            abandoned: Vec::new(),
+            seen_attempt: 0,
+            offered: None,
+            kek: None,
+            source_destroyed: false,
+            trusted: false,
+            keys: Vec::new(),
+            package_id: None,
+            cloud_exports: 0,
+            shares: Vec::new(),
+            confirmed: BTreeSet::new(),
+            quorum: None,
+            nodes: Nodes::default(),
+            closes: 0,
+            changed_since: false,
+            room: Room::default(),
+            seen: Seen::default(),
+        }
+    }
+
+    /// The steps that may follow.
+    pub fn rows(&self) -> impl Iterator<Item = &'static Row> {
+        let (side, phase) = (self.side, self.phase);
+        let ended = phase == Phase::Closed || self.aborted.is_some();
+        let steps = way_in(self.way).iter().chain(TABLE);
+        let steps = steps.filter(move |row| row.phase == phase);
+        let abort = ABORT.iter().filter(move |_| !ended);
+        let service = SERVICE.iter().filter(move |row| self.serves(row.step));
+        let all = steps.chain(abort).chain(service);
+        all.filter(move |row| row.side == side)
+    }
+
+    /// Where a step leads from here.
+    ///
+    /// # Errors
+    /// `PHASE-ORDER`, saying what may follow instead; `BAG-NUMBER` where a bag came back wrong.
+    pub fn require(&self, step: Step) -> Result<&'static Row> {
+        if step != Step::Abort {
+            self.room.require()?;
+        }
+        if self.pending == Some(Step::Restart) && !matches!(step, Step::Restart | Step::Abort) {
+            return Err(Rule::PhaseOrder.refuse(
+                format!("{} after a restart that was begun and did not end", step.name()),
+                "restart, with the same reason",
+                "what this attempt made in the HSM may be gone already: run the same `restart` again, which ends it",
+            ));
+        }
+        self.rows().find(|row| row.step == step).ok_or_else(|| {
+            let allowed: Vec<&str> = self.rows().map(|row| row.command).collect();
+            let expected = if allowed.is_empty() {
+                "nothing more: the ceremony is closed".into()
+            } else {
+                allowed.join(", or ")
+            };
+            Rule::PhaseOrder.refuse(
+                format!("{} in the phase {}", step.name(), self.phase.name()),
+                expected,
+                "run `status`: it shows the next step, who takes it, and the exact command",
+            )
+        })
+    }
+
+    /// Takes one entry of the log.
+    ///
+    /// # Errors
+    /// `LOG-EVENT` where the entry can't follow.
+    pub fn apply(&mut self, entry: &Entry) -> Result<()> {
+        let wrong = |found: String| {
+            Rule::LogEvent.refuse(
+                format!("entry {}: {found}", entry.head.seq),
+                "a step that may follow the one before it",
+                "do not go on with this log: compare it with its copies, and note who had access to it",
+            )
+        };
+        let event = &entry.event;
+        self.check(entry).map_err(wrong)?;
+        let step = event.step().filter(|step| *step != Step::Init);
+        let row = step.map(|step| self.require(step)).transpose();
+        let row = row.map_err(|error| wrong(error.to_string()))?;
+        self.seen.take(entry);
+        self.remember(entry);
+        if let Some(row) = row {
+            let next = row.next.unwrap_or(self.phase);
+            // What was signed for once is not signed for again.
+            if self.phase != next || row.step.gate().is_some() {
+                self.phase_entry = entry.head;
+                self.approvals.clear();
+            }
+            self.changed_since =
+                self.phase == Phase::Closed && next == Phase::Closed && row.step != Step::Close;
+            self.phase = next;
+            self.pending = None;
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, entry: &Entry) {
+        let event = &entry.event;
+        self.remember_documents(event);
+        let gate = event.step().and_then(Step::gate);
+        let approved = gate.and_then(|gate| self.approvals.get(&gate));
+        self.nodes.take(entry, approved.map(|approval| approval.subject));
+        match event {
+            Event::Init { way, .. } => {
+                self.way = *way;
+                self.phase_entry = entry.head;
+            }
+            Event::Intent { step, attempt } => {
+                self.attempt = *attempt;
+                self.pending = Some(*step);
+                self.exporting |= *step == Step::Export;
+                self.kek_begun |= *step == Step::KekCreate;
+                self.keys_begun |= *step == Step::KeysCreate;
+                self.primary_begun |= *step == Step::Primary;
+            }
+            Event::Approval { gate, subject, .. } => self.approve(*gate, *subject),
+            Event::Restart { attempt, .. } => self.restart(*attempt),
+            Event::Abort { .. } => self.abort(entry.head),
+            Event::Note { remark } => self.room.remember(remark, entry.head),
+            Event::KekCreate { kek, .. } => self.kek = Some(kek.clone()),
+            Event::KekTrust { kek, .. } => {
+                self.kek = Some(kek.clone());
+                self.trusted = true;
+            }
+            Event::KekUntrust { .. } => self.trusted = false,
+            Event::SourceDestroy(_) => self.source_destroyed = true,
+            Event::Close { .. } => self.closes += 1,
+            Event::KeysCreate { keys, .. }
+            | Event::Import { keys, .. }
+            | Event::ImportPlain(PlainImported { keys, .. }) => self.keys = keys.clone(),
+            Event::CloudExport(_) => self.cloud_exports += 1,
+            Event::OfferCheck { attempt, fingerprint, .. } => {
+                self.seen_attempt = *attempt;
+                self.offered = Some(*fingerprint);
+                self.approvals.clear();
+            }
+            Event::KeysCheck { attempt, package_id, keys, .. } => {
+                self.seen_attempt = *attempt;
+                self.package_id = Some(*package_id);
+                self.keys = keys.clone();
+            }
+            Event::Answer { attempt, package_id, .. } => {
+                self.seen_attempt = *attempt;
+                self.package_id = Some(*package_id);
+            }
+            Event::PackageCheck { attempt, package_id, .. } => {
+                self.seen_attempt = *attempt;
+                self.package_id = Some(*package_id);
+                // Who opened an older package's seal, or signed for it, has not opened or signed
+                // for this one's.
+                self.quorum = None;
+                self.approvals.clear();
+            }
+            Event::Export { package_id, shares, .. } => {
+                self.package_id = Some(*package_id);
+                self.shares = shares.clone();
+                self.exporting = false;
+            }
+            Event::ShareConfirm { custodian, .. } => {
+                self.confirmed.insert(custodian.clone());
+            }
+            Event::Quorum { custodians, spent, .. } => {
+                self.quorum = Some((custodians.clone(), spent.clone()))
+            }
+            Event::Release { kind, .. } => {
+                if let Some(made) = self.made.get_mut(kind) {
+                    made.released = true;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn remember_documents(&mut self, event: &Event) {
+        if let Some((kind, hash)) = event.made() {
+            let made = Made { hash, attempt: self.attempt, released: false };
+            self.made.insert(kind, made);
+        }
+        if let Some((kind, hash)) = event.took()
+            && let Some(hash) = self.taken.insert(kind, hash)
+        {
+            self.leave(kind, hash, self.seen_attempt);
+        }
+    }
+
+    fn leave(&mut self, kind: Kind, hash: Hash, attempt: u32) {
+        self.abandoned.push(Abandoned { kind, hash, attempt });
+    }
+
+    fn approve(&mut self, gate: Gate, subject: Hash) {
+        match gate {
+            Gate::PinTry => self.pin_tries += 1,
+            Gate::Deviation => self.room.deviate(subject),
+            _ => {}
+        }
+        let attempt = self.attempt;
+        self.approvals.insert(gate, Approval { subject, attempt });
+    }
+
+    /// The next attempt: what this side made in the last one serves for nothing more.
+    fn restart(&mut self, attempt: u32) {
+        self.abandon(|_, _| true);
+        // The offer stays taken: the tenant's next attempt wraps for the same KEK, unless a newer
+        // one comes.
+        for kind in [Kind::Package, Kind::Keys, Kind::Challenge] {
+            if let Some(hash) = self.taken.remove(&kind) {
+                self.leave(kind, hash, self.seen_attempt);
+            }
+        }
+        if self.side == Side::Hoster || self.way.is_challenged() {
+            self.kek = None;
+            self.kek_begun = false;
+            self.keys = Vec::new();
+            self.keys_begun = false;
+        }
+        self.attempt = attempt;
+        self.exporting = false;
+        self.package_id = None;
+        self.shares = Vec::new();
+        self.confirmed = BTreeSet::new();
+        self.quorum = None;
+    }
+
+    fn abort(&mut self, head: Head) {
+        self.aborted = Some(head);
+        self.abandon(|_, made| !made.released);
+    }
+
+    fn abandon(&mut self, which: impl Fn(Kind, Made) -> bool) {
+        for (kind, made) in std::mem::take(&mut self.made) {
+            if which(kind, made) {
+                self.leave(kind, made.hash, made.attempt);
+            } else {
+                self.made.insert(kind, made);
+            }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Gates: acts that wait for signatures of enough distinct officers, over a request that says exactly
+//! what is about to happen (design, section 5).
+
+mod crossing;
+mod service;
+mod subject;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    encoding::Hash,
+    terms::{Gate, Id, Mode, Side},
+};
+
+pub use crossing::{CloudExport, Export, ExportKey, Import, ImportPlain, PlainKey, ShareHolder};
+pub use service::{Nodes, Primary, Rollback};
+pub use subject::{
+    Abort, KekDestroy, KeysDestroy, PinTry, Restart, SourceDestroy, SourceKey, Subject,
+    Unconfirmed, WrongBags, subject_hash,
+};
+
+/// The greatest size of a request, in bytes.
+pub const MAX_REQUEST: u64 = 1 << 20;
+
+/// What officers are asked to sign.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request<S> {
+    /// [`FORMAT`].
+    pub format: String,
+    /// The ceremony's id.
+    pub ceremony: Id,
+    /// Rehearsal or production.
+    pub mode: Mode,
+    /// Whose act it is.
+    pub side: Side,
+    /// SHA-256 of the plan.
+    pub plan_hash: Hash,
+    /// The gate.
+    pub gate: Gate,
+    /// The side's attempt.
+    pub attempt: u32,
+    /// The last log entry that changed the phase: a request is void once the ceremony has moved on.
+    pub entry: Hash,
+    /// Exactly what is about to happen.
+    pub subject: S,
+    /// The same in plain words.
+    pub summary: String,
+}

@@ -1,0 +1,95 @@
+//! What officers sign for at the gates of the service: which keys serve, and on which nodes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::gate::Subject;
+use crate::{
+    encoding::Hash,
+    terms::{Gate, Id, PrimaryKey, list, shown},
+};
+
+/// `primary`: which keys serve from now on, on what evidence, and which served before.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Primary {
+    /// The kind of target.
+    pub target: String,
+    /// The hash of every node's id and evidence, in the plan's order, as of a subject.
+    pub evidence: Hash,
+    /// The nodes.
+    pub nodes: Vec<Id>,
+    /// The keys, by label, and SHA-256 of each SubjectPublicKeyInfo.
+    pub keys: Vec<(Id, Hash)>,
+    /// What is primary now, as every node has seen it.
+    pub former: Vec<PrimaryKey>,
+}
+
+impl Subject for Primary {
+    const GATE: Gate = Gate::Primary;
+
+    fn summary(&self) -> String {
+        let labels = list(self.keys.iter().map(|(label, _)| label));
+        let service = match self.target.as_str() {
+            "hgs" => "every tenant of this HGS",
+            _ => "everyone who uses this service",
+        };
+        format!(
+            "The keys {labels} become primary: they will serve {service}, not this tenant alone. {} are ready: {}. Replaced primaries: {}.",
+            self.nodes.len(),
+            list(&self.nodes),
+            shown(&self.former)
+        )
+    }
+}
+
+/// `rollback`: what was primary before becomes so again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rollback {
+    /// The kind of target.
+    pub target: String,
+    /// SHA-256 of the order by which the keys became primary.
+    pub activation: Hash,
+    /// What becomes primary again.
+    pub to: Vec<PrimaryKey>,
+}
+
+impl Subject for Rollback {
+    const GATE: Gate = Gate::Rollback;
+
+    fn summary(&self) -> String {
+        format!(
+            "The keys of this ceremony are primary no more. Primary again: {}. Nothing is removed; what was protected under the keys of this ceremony still needs them.",
+            shown(&self.to)
+        )
+    }
+}
+
+/// `nodes`: which nodes leave, and which are other machines from now on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nodes {
+    /// Those that leave for good.
+    pub removed: Vec<Id>,
+    /// Those that another machine takes the place of.
+    pub replaced: Vec<Id>,
+    /// Those that the service has afterwards.
+    pub stay: Vec<Id>,
+}
+
+impl Subject for Nodes {
+    const GATE: Gate = Gate::Nodes;
+
+    fn summary(&self) -> String {
+        let what = match (self.removed.is_empty(), self.replaced.is_empty()) {
+            (false, true) => format!("{} leave the service", list(&self.removed)),
+            (true, _) => format!("{} are replaced by other machines", list(&self.replaced)),
+            (false, false) => format!(
+                "{} leave the service, and {} are replaced by other machines",
+                list(&self.removed),
+                list(&self.replaced)
+            ),
+        };
+        format!("{what}. The nodes are then: {}. Who is new must prove itself.", list(&self.stay))
+    }
+}

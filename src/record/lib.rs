@@ -1,0 +1,48 @@
+//! The record of a ceremony: everything that an auditor reads. It touches files through
+//! [`folder`], and nothing else of the world: it can name no HSM, no share, no step, no terminal.
+//!
+//! In reading order; a module names only those above it (`tests/record/arrows.rs` holds that):
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`rule`], [`escape`](mod@escape), [`error`] | every named rule; foreign text made harmless; how a command ends that does not end well |
+//! | [`encoding`], [`fingerprint`] | the one way bytes are joined and hashed; the words that people compare |
+//! | [`terms`] | small values that everyone names |
+//! | [`folder`] | the one door to the disk |
+//! | [`plan`] | who, what, how many, which rules are waived: parsed into types that cannot be wrong |
+//! | [`layout`] | what lies where in a ceremony folder |
+//! | [`signature`] | signatures of people |
+//! | [`spki`], [`attestation`], [`proof`], [`share`] | public keys and certificates; what an HSM's vendor says of a key; the proof that it is the same key; shares as they are listed |
+//! | [`probe`] | what a token was seen to do, and what a plan needs of it |
+//! | [`log`] | the hash-chained log |
+//! | [`gate`] | all that officers ever sign for |
+//! | [`service`] | what the nodes of the service are told, and what they prove |
+//! | [`document`] | what crosses between the sides, one file per document |
+//! | [`flow`] | one table of which step may follow which, and a log replayed by it |
+//! | [`show`] | one file, explained |
+//! | [`verify`] | a whole ceremony, verified from its documents |
+
+pub mod attestation;
+pub mod document;
+pub mod encoding;
+pub mod error;
+pub mod escape;
+pub mod fingerprint;
+pub mod flow;
+pub mod folder;
+pub mod gate;
+pub mod layout;
+pub mod log;
+pub mod plan;
+pub mod probe;
+pub mod proof;
+pub mod rule;
+pub mod service;
+pub mod share;
+pub mod show;
+pub mod signature;
+pub mod spki;
+pub mod terms;
+pub mod verify;
+
+pub use error::{Error, Refusal, Result};

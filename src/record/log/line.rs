@@ -1,0 +1,105 @@
+//! One line of the log: read as the entry that it is and encoded again, which must give the same
+//! bytes. So an entry has one form, the canonical one (RFC 8785), and no second.
+
+use crate::log::{Entry, Event};
+use crate::{Error, Result, encoding::Hash, escape::escape, rule::Rule};
+use crate::{log::MAX_LINE, terms::Head};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The greatest integer that every JSON reader keeps exactly (RFC 8785, 3.2.2.3).
+const MAX_INTEGER: u64 = 1 << 53;
+
+/// A line: what ties it to the one before it, and beside that the fields of the event.
+#[derive(Serialize, Deserialize)]
+pub struct Line {
+    /// SHA-256 of the line before it.
+    pub prev: String,
+    /// Its number, from 1.
+    pub seq: u64,
+    /// The writer's clock.
+    pub time: String,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+impl Line {
+    /// Its bytes, with the LF.
+    ///
+    /// # Errors
+    /// What can't be encoded, for people.
+    pub fn encode(&self) -> std::result::Result<Vec<u8>, String> {
+        // By way of a tree, whose objects have their names in order.
+        let value = serde_json::to_value(self).map_err(|error| error.to_string())?;
+        require_exact(&value)?;
+        let mut bytes = serde_json::to_vec(&value).map_err(|error| error.to_string())?;
+        bytes.push(b'\n');
+        require_short(&bytes)?;
+        Ok(bytes)
+    }
+}
+
+/// The entry that a line with its LF is, after the one before it.
+///
+/// # Errors
+/// `LOG-FORMAT` and `LOG-CHAIN`, with the line's number.
+pub fn parse(bytes: &[u8], before: Head, name: &str) -> Result<Entry> {
+    let number = before.seq + 1;
+    let format = |found: String| format_error(name, number, escape(&found));
+    let body = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    let line: Line = serde_json::from_slice(body).map_err(|error| format(error.to_string()))?;
+    let again = line.encode().map_err(format)?;
+    if again != bytes {
+        let same = bytes.iter().zip(&again).take_while(|(found, form)| found == form).count();
+        return Err(format(format!("not in canonical form: byte {} differs", same + 1)));
+    }
+    let Line { prev, seq, time, event } = line;
+    if seq != number || prev != before.hash.to_string() {
+        return Err(Rule::LogChain.refuse(
+            format!("{name}, line {number}: seq {seq} and prev {}", escape(&prev)),
+            format!("seq {number} and prev {}", before.hash),
+            "do not go on with this log: a line was changed, added or removed; compare it with its copies",
+        ));
+    }
+    if !is_time(&time) {
+        return Err(format(format!("the time \"{time}\"")));
+    }
+    Ok(Entry { head: Head { seq: number, hash: Hash::of(bytes) }, time, event })
+}
+
+/// The refusal of a line that is no entry.
+pub fn format_error(name: &str, line: u64, found: impl std::fmt::Display) -> Error {
+    Rule::LogFormat.refuse(
+        format!("{name}, line {line}: {found}"),
+        "one canonical JSON object (RFC 8785) of a known event",
+        "do not go on with this log: compare it with its copies, and note who had access to it",
+    )
+}
+
+/// A line costs many times its length in memory while it is read, whatever it holds.
+pub fn require_short(line: &[u8]) -> std::result::Result<(), String> {
+    match line.len() < MAX_LINE {
+        true => Ok(()),
+        false => Err(format!("more than {MAX_LINE} bytes")),
+    }
+}
+
+/// Whether every reader sees the same numbers.
+fn require_exact(value: &Value) -> std::result::Result<(), String> {
+    match value {
+        Value::Number(number) => match number.as_u64() {
+            Some(integer) if integer <= MAX_INTEGER => Ok(()),
+            _ => Err(format!("{number} is no integer from 0 to 2^53")),
+        },
+        Value::Array(list) => list.iter().try_for_each(require_exact),
+        Value::Object(fields) => fields.values().try_for_each(require_exact),
+        Value::Null | Value::Bool(_) | Value::String(_) => Ok(()),
+    }
+}
+
+/// Whether a text is a moment as [`super::now`] writes it, `2026-11-24T00:56:45Z`.
+fn is_time(text: &str) -> bool {
+    let time = text.parse::<jiff::Timestamp>();
+    text.len() == 20 && time.is_ok_and(|time| time.to_string() == text)
+}

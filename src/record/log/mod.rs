@@ -1,0 +1,207 @@
+//! The hash-chained log, `log.jsonl`: one RFC 8785 object per line, each naming the hash of the
+//! line before it. Appended and fsynced once per step. The state of a side is what replaying it
+//! gives.
+
+mod event;
+mod line;
+mod meaning;
+mod record;
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{BufRead, BufReader, Read, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use crate::{Error, Result, encoding::Hash, folder, rule::Rule, terms::Head};
+pub use event::Event;
+use line::{Line, format_error};
+pub use record::{
+    CloudExported, CloudFile, Fetched, KekRecord, KeyRecord, PlainImported, Share, SourceDestroyed,
+};
+
+/// The file name of the log in a ceremony folder.
+pub const LOG_FILE: &str = "log.jsonl";
+/// What a line is shorter than, in bytes, with its LF.
+pub const MAX_LINE: usize = 512 << 10;
+/// The greatest size of a log that comes from elsewhere, in bytes. A side's own has none.
+pub const MAX_LOG: u64 = 2 << 20;
+
+/// Before the first entry.
+pub const GENESIS: Head = Head { seq: 0, hash: Hash([0; 32]) };
+
+/// One entry, checked against the one before it.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Its place.
+    pub head: Head,
+    /// The writer's clock, a claim: UTC, RFC 3339.
+    pub time: String,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What reading a log ended with.
+pub struct End<'a> {
+    /// The last whole entry.
+    pub head: Head,
+    /// Bytes after the last LF: an entry that a crash cut off.
+    pub torn: &'a [u8],
+}
+
+/// Reads and verifies a log, entry by entry.
+///
+/// # Errors
+/// `LOG-FORMAT` or `LOG-CHAIN` with the line's number, and whatever `sink` says of an entry.
+pub fn read<'a>(
+    log: &'a [u8],
+    name: &str,
+    mut sink: impl FnMut(Entry) -> Result<()>,
+) -> Result<End<'a>> {
+    let mut head = GENESIS;
+    for line in log.split_inclusive(|byte| *byte == b'\n') {
+        line::require_short(line).map_err(|found| format_error(name, head.seq + 1, found))?;
+        if line.last() != Some(&b'\n') {
+            return Ok(End { head, torn: line });
+        }
+        let entry = line::parse(line, head, name)?;
+        head = entry.head;
+        sink(entry)?;
+    }
+    Ok(End { head, torn: &[] })
+}
+
+/// The bytes of a side's own log, however long it has become: only what comes from elsewhere has a
+/// limit.
+///
+/// # Errors
+/// As [`folder::read_file`].
+pub fn own_bytes(path: &Path) -> Result<Vec<u8>> {
+    folder::read_file(path, u64::MAX - 1)
+}
+
+/// Now, by this machine's clock: UTC, RFC 3339, whole seconds.
+pub fn now() -> String {
+    let seconds = jiff::Timestamp::now().as_second();
+    jiff::Timestamp::from_second(seconds).unwrap_or_default().to_string()
+}
+
+/// The log of this side, open for appending. Only one program has it open at a time.
+pub struct Log {
+    path: PathBuf,
+    file: File,
+    head: Head,
+}
+
+impl Log {
+    /// Begins a log in a folder that has none. What a killed `init` left without a whole entry is
+    /// none.
+    ///
+    /// # Errors
+    /// `CEREMONY-EXISTS` where there is one.
+    pub fn create(folder: &Path) -> Result<Self> {
+        let path = folder.join(LOG_FILE);
+        let failed = |error| Error::file(&path, error);
+        let file =
+            (OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&path))
+                .map_err(failed)?;
+        lock(&file, &path)?;
+        let mut first = Vec::new();
+        BufReader::new(&file).read_until(b'\n', &mut first).map_err(failed)?;
+        if first.last() == Some(&b'\n') {
+            return Err(Rule::CeremonyExists.refuse(
+                format!("{} is there already", path.display()),
+                "a folder without a ceremony",
+                "go on with this ceremony (`status` says how), or begin another in a new folder with --dir",
+            ));
+        }
+        file.set_len(0).map_err(failed)?;
+        folder::sync_parent(&path)?;
+        Ok(Log { path, file, head: GENESIS })
+    }
+
+    /// Opens the log of a ceremony, replays it into `sink`, and mends a torn last line, which it
+    /// records.
+    ///
+    /// # Errors
+    /// As [`read`]; [`Error::Failed`] where another program has it open.
+    pub fn open(folder: &Path, mut sink: impl FnMut(Entry) -> Result<()>) -> Result<Self> {
+        let path = folder.join(LOG_FILE);
+        let file = OpenOptions::new().read(true).append(true).open(&path).map_err(|error| {
+            Error::failed(
+                format!("{}: {error}", path.display()),
+                "begin a ceremony with `init`, or name its folder with --dir",
+            )
+        })?;
+        lock(&file, &path)?;
+        let mut bytes = Vec::new();
+        (&file).read_to_end(&mut bytes).map_err(|error| Error::file(&path, error))?;
+        let end = read(&bytes, &path.display().to_string(), &mut sink)?;
+        let mut log = Log { path, file, head: end.head };
+        if log.head == GENESIS {
+            // A repair before `init` would be an entry that nothing may begin with.
+            return Err(Error::failed(
+                format!("{} has no whole entry: `init` was interrupted", log.path.display()),
+                "run the same `init` again",
+            ));
+        }
+        if !end.torn.is_empty() {
+            let whole = bytes.len() - end.torn.len();
+            log.file.set_len(whole as u64).map_err(|error| Error::file(&log.path, error))?;
+            let repair = Event::Repair { bytes: end.torn.len() as u64, hash: Hash::of(end.torn) };
+            sink(log.append(repair)?)?;
+        }
+        Ok(log)
+    }
+
+    /// The last entry's place.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    /// Appends one entry and waits until it is on the disk.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] where it can't be written; the log is then as it was.
+    pub fn append(&mut self, event: Event) -> Result<Entry> {
+        let (prev, seq) = (self.head.hash.to_string(), self.head.seq + 1);
+        let entry = Line { prev, seq, time: now(), event };
+        let line = entry.encode().map_err(|found| {
+            Error::failed(
+                format!("{}: an entry can't be written: {found}", self.path.display()),
+                "report this as a defect",
+            )
+        })?;
+        let before = self.file.metadata().map_err(|error| Error::file(&self.path, error))?.len();
+        let written = self.file.write_all(&line).and_then(|()| self.file.sync_all());
+        if let Err(error) = written {
+            // A part of a line would be repaired at the next start anyway; this keeps the file
+            // tidy.
+            let _ = self.file.set_len(before);
+            return Err(Error::file(&self.path, error));
+        }
+        self.head = Head { seq, hash: Hash::of(&line) };
+        Ok(Entry { head: self.head, time: entry.time, event: entry.event })
+    }
+
+    /// The log's bytes as they now are, for the document they travel with.
+    ///
+    /// # Errors
+    /// As [`folder::read_file`].
+    pub fn bytes(&self) -> Result<Vec<u8>> {
+        own_bytes(&self.path)
+    }
+}
+
+fn lock(file: &File, path: &Path) -> Result<()> {
+    rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+        Error::failed(
+            format!("{} is in use by another Keyferry program", path.display()),
+            "wait until that program has ended",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+//! Keys, shares and files as entries of the log name them, and what its longer entries say.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    encoding::{CkaId, Hash},
+    signature::Signed,
+    terms::{CloudFormat, Evidence, Id, Observed, TokenIdentity},
+};
+
+/// Which KEK.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KekRecord {
+    /// Its CKA_ID.
+    pub id: CkaId,
+    /// SHA-256 of its SubjectPublicKeyInfo.
+    pub fingerprint: Hash,
+}
+
+/// Which target key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyRecord {
+    /// Its label in the plan.
+    pub label: Id,
+    /// SHA-256 of its SubjectPublicKeyInfo.
+    pub spki: Hash,
+    /// SHA-256 of its certificate.
+    pub certificate: Hash,
+    /// Whether this step made it, or found it.
+    pub made: bool,
+}
+
+/// Which share file went to whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Share {
+    /// The custodian.
+    pub custodian: Id,
+    /// SHA-256 of the age file.
+    pub file: Hash,
+}
+
+/// A wrapped key, as a cloud service is given it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CloudFile {
+    /// Its label in the plan.
+    pub label: Id,
+    /// SHA-256 of the file.
+    pub file: Hash,
+}
+
+/// A file that somebody fetched from a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fetched {
+    /// The node.
+    pub node: Id,
+    /// SHA-256 of the file.
+    pub file: Hash,
+    /// Who fetched it.
+    pub fetched_by: Id,
+    /// Where in the network they stood.
+    pub fetched_from: String,
+}
+
+/// Keys that left for a cloud service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CloudExported {
+    /// Which.
+    pub format: CloudFormat,
+    /// SHA-256 of the KEK's SubjectPublicKeyInfo.
+    pub fingerprint: Hash,
+    /// What wrapping was seen to do with a throwaway key.
+    pub observed: Observed,
+    /// The token that wrapped.
+    pub token: TokenIdentity,
+    /// The files, in the plan's order.
+    pub files: Vec<CloudFile>,
+}
+
+/// Keys of another tool that came in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlainImported {
+    /// SHA-256 of `keys`.
+    pub document: Hash,
+    /// SHA-256 of the KEK's SubjectPublicKeyInfo.
+    pub fingerprint: Hash,
+    /// The level of attestation that was reached.
+    pub attested: Evidence,
+    /// The token they are in.
+    pub token: TokenIdentity,
+    /// The keys, in the plan's order.
+    pub keys: Vec<KeyRecord>,
+    /// SHA-256 of each wrapped key.
+    pub wrapped: Vec<Hash>,
+}
+
+/// The tenant's originals, gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceDestroyed {
+    /// SHA-256 of the closing, in which the hoster says how it has backed the keys up.
+    pub closing: Hash,
+    /// What it says.
+    pub backup: String,
+    /// The token that was searched.
+    pub token: TokenIdentity,
+    /// Those that were there.
+    pub keys: Vec<Id>,
+    /// Who released the closing.
+    pub signatures: Vec<Signed>,
+}

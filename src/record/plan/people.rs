@@ -1,0 +1,120 @@
+//! Who: the people of both sides, the witnesses, and the custodians.
+
+use serde::Deserialize;
+use ssh_key::public::KeyData;
+
+use crate::plan::Plan;
+use crate::terms::Id;
+use crate::terms::TokenIdentity;
+
+/// A person with an SSH key: an officer, or a witness who signs with one.
+#[derive(Debug, Clone)]
+pub struct Person {
+    /// Stands in file names and as signer.
+    pub id: Id,
+    /// Only shown.
+    pub name: String,
+    /// ed25519, ECDSA P-256/P-384 or their FIDO2 `sk-` forms.
+    pub key: KeyData,
+    /// The key as the allowed-signers file has it: algorithm and base64.
+    pub openssh: String,
+}
+
+/// A witness; one without a key signs on paper only.
+#[derive(Debug, Clone)]
+pub struct Witness {
+    /// Stands in file names and as signer.
+    pub id: Id,
+    /// Only shown.
+    pub name: String,
+    /// The key to sign with, if any.
+    pub person: Option<Person>,
+}
+
+/// Which HSMs a side may use. Required in production, and checked.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HsmPlan {
+    /// CK_TOKEN_INFO.manufacturerID.
+    pub manufacturer: String,
+    /// CK_TOKEN_INFO.model.
+    pub model: String,
+    /// CK_TOKEN_INFO.serialNumber of each HSM that may be used.
+    pub serials: Vec<String>,
+    /// For a network HSM: the one interface that may be up.
+    pub network: Option<NetworkPlan>,
+}
+
+impl HsmPlan {
+    /// Whether this is one of the HSMs that may be used, by what its module says.
+    pub fn names(&self, token: &TokenIdentity) -> bool {
+        self.manufacturer == token.manufacturer
+            && self.model == token.model
+            && self.serials.contains(&token.serial)
+    }
+}
+
+/// The one network interface that a network HSM needs.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkPlan {
+    /// The interface's name.
+    pub interface: String,
+    /// The HSM's address.
+    pub peer: std::net::IpAddr,
+}
+
+/// One side's people and HSM.
+#[derive(Debug, Clone)]
+pub struct Party {
+    /// The organisation's name; only shown.
+    pub name: String,
+    /// How many officers must sign, at least 2.
+    pub approvals: usize,
+    /// Who may sign; at least `approvals`.
+    pub officers: Vec<Person>,
+    /// The HSMs that may be used.
+    pub hsm: Option<HsmPlan>,
+}
+
+/// A holder of one share.
+#[derive(Debug, Clone)]
+pub struct Custodian {
+    /// Stands in file names.
+    pub id: Id,
+    /// Only shown.
+    pub name: String,
+    /// age recipients; the first is the custodian's, further ones a deputy's.
+    pub recipients: Vec<String>,
+}
+
+/// M of N. Keys that are born at the hoster do not travel: then nobody holds a share, and both are
+/// zero.
+#[derive(Debug, Clone, Default)]
+pub struct QuorumPlan {
+    /// M, at least 2.
+    pub threshold: u8,
+    /// The N custodians, at most 16; share x is the x-th custodian's, from 1.
+    pub custodians: Vec<Custodian>,
+}
+
+impl Plan {
+    /// Whether an id is that of somebody of the plan: an officer of either side, a witness or a
+    /// custodian.
+    pub fn has_person(&self, id: &Id) -> bool {
+        let officers = self.tenant.officers.iter().chain(&self.hoster.officers);
+        let witnesses = self.witnesses.iter().map(|witness| &witness.id);
+        let custodians = self.quorum.custodians.iter().map(|custodian| &custodian.id);
+        (officers.map(|officer| &officer.id))
+            .chain(witnesses)
+            .chain(custodians)
+            .any(|known| known == id)
+    }
+}
+
+impl Party {
+    /// Whether somebody is an officer of this side.
+    pub fn has_officer(&self, id: &Id) -> bool {
+        self.officers.iter().any(|officer| officer.id == *id)
+    }
+}

@@ -1,0 +1,188 @@
+//! The plan as TOML has it: every field of the format, with the place of each that can be wrong.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::plan::HsmPlan;
+use crate::terms::{CloudFormat, Deployment, Evidence, Form, Mode, Origin, Role, Source, Way};
+use crate::{
+    encoding::{Fixed, Hash},
+    terms::{Mechanism, OaepHash},
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawPlan {
+    pub format: Spanned<String>,
+    pub ceremony: Spanned<String>,
+    pub mode: Spanned<Mode>,
+    pub nonce: Fixed<32>,
+    pub supersedes: Option<Hash>,
+    pub tenant: Spanned<RawParty>,
+    pub hoster: Spanned<RawParty>,
+    #[serde(default)]
+    pub witnesses: Vec<RawWitness>,
+    pub quorum: Option<Spanned<RawQuorum>>,
+    #[serde(default)]
+    pub transfer: RawTransfer,
+    pub keys: Spanned<Vec<RawKey>>,
+    pub target: Spanned<RawTarget>,
+    #[serde(default)]
+    pub software: BTreeMap<String, Hash>,
+    #[serde(default)]
+    pub after: RawAfter,
+    #[serde(default)]
+    pub waivers: Vec<RawWaiver>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawParty {
+    pub name: String,
+    pub approvals: Spanned<u8>,
+    pub officers: Vec<RawOfficer>,
+    pub hsm: Option<HsmPlan>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawOfficer {
+    pub id: Spanned<String>,
+    pub name: String,
+    pub key: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawWitness {
+    pub id: Spanned<String>,
+    pub name: String,
+    pub key: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawQuorum {
+    pub threshold: Spanned<u8>,
+    pub custodians: Vec<RawCustodian>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawCustodian {
+    pub id: Spanned<String>,
+    pub name: String,
+    pub recipients: Spanned<Vec<Spanned<String>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawTransfer {
+    pub origin: Origin,
+    pub format: Form,
+    pub mechanism: Mechanism,
+    pub oaep_hash: OaepHash,
+    pub kek_bits: Option<Spanned<u32>>,
+    pub evidence: Evidence,
+    pub roots: Vec<Hash>,
+}
+
+impl Default for RawTransfer {
+    fn default() -> Self {
+        RawTransfer {
+            origin: Origin::Tenant,
+            format: Form::Package,
+            mechanism: Mechanism::SingleShot,
+            oaep_hash: OaepHash::Sha256,
+            kek_bits: None,
+            evidence: Evidence::Witnessed,
+            roots: Vec::new(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawKey {
+    pub label: Spanned<String>,
+    pub role: Spanned<Role>,
+    #[serde(rename = "type")]
+    pub key_type: Spanned<String>,
+    pub bits: Spanned<u32>,
+    pub usage: Option<Spanned<Vec<String>>>,
+    pub subject: Spanned<String>,
+    pub spki: Option<Spanned<Hash>>,
+}
+
+/// The fields of every kind of target side by side: a tagged enum would lose their places.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawTarget {
+    pub kind: TargetKind,
+    #[serde(default)]
+    pub nodes: Option<Spanned<Vec<Spanned<String>>>>,
+    pub ksp: Option<Spanned<String>>,
+    pub deployment: Option<Spanned<Deployment>>,
+    pub soak_hours: Option<Spanned<u32>>,
+    /// `true`, or a hash.
+    pub trial: Option<Spanned<toml::Value>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TargetKind {
+    Local,
+    Hgs,
+    #[serde(rename = "azure-byok")]
+    AzureByok,
+    #[serde(rename = "aws-kms")]
+    AwsKms,
+    #[serde(rename = "gcp-kms")]
+    GcpKms,
+}
+
+impl TargetKind {
+    /// The cloud service, if it is one.
+    pub fn cloud(self) -> Option<CloudFormat> {
+        match self {
+            TargetKind::Local | TargetKind::Hgs => None,
+            TargetKind::AzureByok => Some(CloudFormat::AzureByok),
+            TargetKind::AwsKms => Some(CloudFormat::AwsKms),
+            TargetKind::GcpKms => Some(CloudFormat::GcpKms),
+        }
+    }
+}
+
+impl RawPlan {
+    /// How keys come to where they are used.
+    pub fn way(&self) -> Way {
+        let cloud = self.target.get_ref().kind.cloud();
+        match (self.transfer.origin, self.transfer.format, cloud) {
+            (Origin::Hoster, ..) => Way::Born,
+            (Origin::Tenant, _, Some(_)) => Way::Cloud,
+            (Origin::Tenant, Form::Pkcs11, None) => Way::Brought,
+            (Origin::Tenant, Form::Package, None) => Way::Carried,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawAfter {
+    pub source: Source,
+}
+
+impl Default for RawAfter {
+    fn default() -> Self {
+        RawAfter { source: Source::Keep }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawWaiver {
+    pub rule: Spanned<String>,
+    pub reason: Spanned<String>,
+}

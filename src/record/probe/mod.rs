@@ -1,0 +1,330 @@
+//! What one token was seen to do: a report that either side makes before a plan is agreed, signs,
+//! and sends. It has no secret and needs no ceremony. What two such tokens foretell of a plan is
+//! worked out elsewhere.
+//!
+//! Everything in it is what a module answered on one day. A mechanism is listed as the module
+//! claims it, and used as it was seen to work on throwaway objects.
+
+pub mod needs;
+pub mod profile;
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Result,
+    encoding::Hash,
+    folder,
+    rule::Rule,
+    terms::{FORMAT, KwpFlavour, Mechanism, OaepHash, Side, TokenIdentity, named},
+};
+use profile::Profile;
+
+/// The greatest size of a report, in bytes; a token with 300 mechanisms makes 60 KiB.
+pub const MAX_PROBE: u64 = 1 << 20;
+
+/// The report of one token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    /// `keyferry/1`.
+    pub format: String,
+    /// `probe`.
+    pub kind: String,
+    /// Whose token it is.
+    pub side: Side,
+    /// When it was made, RFC 3339.
+    pub time: String,
+    /// The version of Keyferry that made it.
+    pub version: String,
+    /// The PKCS#11 module.
+    pub module: ModuleFacts,
+    /// Which token, as its module says.
+    pub token: TokenIdentity,
+    /// Sessions, PIN and the like, as the module says.
+    pub facts: TokenFacts,
+    /// What is known of tokens of this kind beforehand; only names and advice.
+    pub profile: Profile,
+    /// Every mechanism that the module lists.
+    pub mechanisms: Vec<MechanismFacts>,
+    /// The AES key wraps with padding that it lists, and what each made of an AES-256 key.
+    pub key_wraps: Vec<KeyWrapFacts>,
+    /// RSA keys that it made, by their size.
+    pub rsa: Vec<SizeFacts>,
+    /// NIST curves, by their bits; reports of older versions do not say.
+    #[serde(default)]
+    pub ec: Vec<SizeFacts>,
+    /// Wraps and unwraps of throwaway keys, with the other end in software.
+    pub transfers: Vec<TransferFacts>,
+    /// The throwaway KEKs.
+    pub keks: Vec<KekFacts>,
+    /// What its attributes forbade when it was tried.
+    pub enforced: Vec<EnforcedFacts>,
+    /// Whether it holds CKA_WRAP_WITH_TRUSTED, so that `kek trust` is of use.
+    pub wrap_with_trusted: bool,
+    /// The form of attestation that is known of tokens of this kind; Keyferry did not ask for any.
+    pub attestation: String,
+}
+
+/// The PKCS#11 module, as a file and as it says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModuleFacts {
+    /// Its file name.
+    pub file: String,
+    /// SHA-256 of it: for `[software]` of the plan.
+    pub sha256: Hash,
+    /// CK_INFO.manufacturerID, trimmed.
+    pub manufacturer: String,
+    /// CK_INFO.libraryDescription, trimmed.
+    pub description: String,
+    /// CK_INFO.libraryVersion, as `major.minor`.
+    pub library: String,
+    /// CK_INFO.cryptokiVersion, as `major.minor`.
+    pub cryptoki: String,
+}
+
+/// Facts of CK_TOKEN_INFO (PKCS#11 v3.1, 3.2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenFacts {
+    /// CK_TOKEN_INFO.hardwareVersion, as `major.minor`.
+    pub hardware: String,
+    /// CKF_RNG.
+    pub generates_random: bool,
+    /// CKF_LOGIN_REQUIRED.
+    pub login_required: bool,
+    /// CKF_PROTECTED_AUTHENTICATION_PATH.
+    pub protected_path: bool,
+    /// Sessions at most, where the token says.
+    pub most_sessions: Option<u64>,
+    /// Characters of a PIN, at least.
+    pub pin_shortest: u64,
+    /// Characters of a PIN, at most.
+    pub pin_longest: u64,
+}
+
+/// A mechanism as the module lists it (PKCS#11 v3.1, 5.5.5 and 5.5.6): a claim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MechanismFacts {
+    /// Its number.
+    pub id: MechanismId,
+    /// Its name, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub name: Option<String>,
+    /// CK_MECHANISM_INFO.flags, in hex.
+    pub flags: String,
+    /// CK_MECHANISM_INFO.ulMinKeySize, in whatever unit the module thinks of.
+    pub least: u64,
+    /// CK_MECHANISM_INFO.ulMaxKeySize.
+    pub most: u64,
+}
+
+/// A mechanism's number, written `0x00001054`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct MechanismId(pub u64);
+
+impl std::fmt::Display for MechanismId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "0x{:08x}", self.0)
+    }
+}
+
+impl From<MechanismId> for String {
+    fn from(id: MechanismId) -> String {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for MechanismId {
+    type Error = String;
+
+    fn try_from(text: String) -> std::result::Result<Self, String> {
+        let digits = text.strip_prefix("0x");
+        let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        let id = number.map(MechanismId);
+        id.filter(|id| id.to_string() == text)
+            .ok_or_else(|| "expected a mechanism's number such as 0x00001054".into())
+    }
+}
+
+/// What an AES key wrap with padding made of an AES-256 key: 40 bytes are RFC 5649, 48 are PKCS#7.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyWrapFacts {
+    /// The mechanism.
+    pub id: MechanismId,
+    /// Bytes, where it made any.
+    pub made: Option<u64>,
+}
+
+/// Whether a key of this size could be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SizeFacts {
+    /// The modulus, or the field of the curve, in bits.
+    pub bits: u32,
+    /// Whether it was made.
+    pub made: bool,
+}
+
+named! {
+    /// Which end of a transfer a token was tried as.
+    pub enum Direction {
+        /// The tenant's: a key is wrapped out.
+        Wrap = "wrap",
+        /// The hoster's: a key is unwrapped.
+        Unwrap = "unwrap",
+    }
+}
+
+/// One way to wrap or unwrap, tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TransferFacts {
+    /// Which end.
+    pub direction: Direction,
+    /// By which mechanism.
+    pub mechanism: Mechanism,
+    /// With which hash.
+    pub oaep_hash: OaepHash,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// What became of a trial.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    tag = "outcome",
+    rename_all = "lowercase",
+    rename_all_fields = "snake_case",
+    deny_unknown_fields
+)]
+pub enum Outcome {
+    /// It works: what it makes, or what it takes.
+    Works {
+        /// The flavours of AES key wrap.
+        kwp: Vec<KwpFlavour>,
+    },
+    /// Keyferry refuses the token for it.
+    Refused {
+        /// By this rule.
+        rule: Rule,
+        /// What was found.
+        found: String,
+    },
+    /// The token failed.
+    Failed {
+        /// What it said.
+        found: String,
+    },
+}
+
+/// A throwaway KEK of the plan's template.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KekFacts {
+    /// By which mechanism it unwraps.
+    pub mechanism: Mechanism,
+    /// Rules that it misses, with what was found; where it could not be made at all, none is known.
+    pub missed: Option<Vec<MissedFacts>>,
+}
+
+/// A rule that a KEK misses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MissedFacts {
+    /// The rule.
+    pub rule: Rule,
+    /// What was found.
+    pub found: String,
+}
+
+/// Something that an attribute forbids, tried on a throwaway object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnforcedFacts {
+    /// On what it was tried.
+    pub object: String,
+    /// The attribute with its value.
+    pub attribute: String,
+    /// What was tried.
+    pub tried: String,
+    /// Whether the token refused it. None where the attribute is not held, or the token lacks what
+    /// would do it to a key that allows it.
+    pub refused: Option<bool>,
+}
+
+impl Probe {
+    /// Whether the token can have a trusted KEK, in words.
+    pub fn trusted_kek(&self) -> &'static str {
+        match self.wrap_with_trusted {
+            true => "possible",
+            false => "not possible",
+        }
+    }
+
+    /// Reads a report. Its signatures are verified where there is a plan that names who may sign.
+    ///
+    /// # Errors
+    /// `DOCUMENT-FORMAT`, `DOCUMENT-KIND`; [`crate::Error::Failed`] where it can't be read.
+    pub fn read(path: &Path) -> Result<(Self, Vec<u8>)> {
+        let bytes = folder::read_file(path, MAX_PROBE)?;
+        let probe: Probe = serde_json::from_slice(&bytes).map_err(|error| {
+            Rule::DocumentFormat.refuse(
+                format!("{}: {}", path.display(), crate::escape::escape(&error.to_string())),
+                "a report that `probe` of keyferry-tenant or keyferry-hoster wrote",
+                "make the report again with this version of Keyferry",
+            )
+        })?;
+        if probe.format != FORMAT || probe.kind != "probe" {
+            return Err(Rule::DocumentKind.refuse(
+                crate::escape::escape(&format!("{} {}", probe.format, probe.kind)),
+                format!("{FORMAT} probe"),
+                "give the file that `probe` wrote",
+            ));
+        }
+        Ok((probe, bytes))
+    }
+
+    /// The bytes that are signed and sent.
+    ///
+    /// # Errors
+    /// [`crate::Error::Failed`] where it can't be encoded.
+    pub fn bytes(&self) -> Result<Vec<u8>> {
+        let failed =
+            |error| crate::Error::failed(format!("the report: {error}"), "report this as a defect");
+        let mut bytes = serde_json::to_vec_pretty(self).map_err(failed)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+
+    /// What was seen of one way in one direction.
+    pub fn transfer(
+        &self,
+        direction: Direction,
+        mechanism: Mechanism,
+        oaep_hash: OaepHash,
+    ) -> Option<&Outcome> {
+        let seen = |facts: &&TransferFacts| {
+            (facts.direction, facts.mechanism, facts.oaep_hash) == (direction, mechanism, oaep_hash)
+        };
+        self.transfers.iter().find(seen).map(|facts| &facts.outcome)
+    }
+
+    /// Whether the module lists this mechanism.
+    pub fn has(&self, id: MechanismId) -> bool {
+        self.mechanisms.iter().any(|facts| facts.id == id)
+    }
+}
+
+/// Every way to carry a key, the strongest first (design, section 4.3).
+pub const WAYS: [(Mechanism, OaepHash); 4] = [
+    (Mechanism::SingleShot, OaepHash::Sha256),
+    (Mechanism::SingleShot, OaepHash::Sha1),
+    (Mechanism::Composite, OaepHash::Sha256),
+    (Mechanism::Composite, OaepHash::Sha1),
+];

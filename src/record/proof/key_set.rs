@@ -1,0 +1,187 @@
+//! What must be proven: the keys of a package, or of a challenge where they are born at the hoster.
+//! Every proof of either kind of ceremony is held against this.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Result,
+    encoding::{Blob, Fixed, Hash, PackageId},
+    plan::{KeyPlan, Plan},
+    rule::Rule,
+    spki::{self, TargetCertificate},
+    terms::{Id, KeyType, Role},
+};
+
+/// The keys of a ceremony, and what is asked of whoever says that they hold them.
+#[derive(Debug, Clone)]
+pub struct KeySet {
+    /// The id of the package, or of the challenge.
+    pub id: PackageId,
+    /// What every signing key signs at every place.
+    pub nonce: Fixed<32>,
+    /// The keys, in the plan's order.
+    pub keys: Vec<ProvenKey>,
+}
+
+/// One key of a set.
+#[derive(Debug, Clone)]
+pub struct ProvenKey {
+    /// Its label in the plan.
+    pub label: Id,
+    /// What it is for.
+    pub role: Role,
+    /// DER SubjectPublicKeyInfo.
+    pub spki: Blob,
+    /// Its certificate, DER.
+    pub certificate: Vec<u8>,
+    /// For an encryption key, one challenge per place, in the order of [`Plan::places`].
+    pub challenges: Vec<PlaceChallenge>,
+}
+
+/// What only the holder of an encryption key can answer, at a place.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlaceChallenge {
+    /// Where it must be answered.
+    pub place: String,
+    /// RSA-OAEP of 32 fresh random bytes under the key.
+    pub ciphertext: Blob,
+    /// `H("keyferry/1 expected", answer)`.
+    pub expected: Hash,
+}
+
+/// The certificates, in DER, that a service with one key per role must publish.
+#[derive(Debug, Clone, Copy)]
+pub struct Pair<'a> {
+    /// The signing key's.
+    pub signing: &'a [u8],
+    /// The encryption key's.
+    pub encryption: &'a [u8],
+}
+
+/// The name of a certificate's file.
+pub fn certificate_file(label: &Id) -> String {
+    format!("{label}.crt")
+}
+
+impl ProvenKey {
+    /// The challenge of a place.
+    pub fn challenge(&self, place: &str) -> Option<&PlaceChallenge> {
+        self.challenges.iter().find(|challenge| challenge.place == place)
+    }
+}
+
+impl KeySet {
+    /// The key of a label.
+    pub fn key(&self, label: &Id) -> Option<&ProvenKey> {
+        self.keys.iter().find(|key| key.label == *label)
+    }
+
+    /// The signing keys.
+    pub fn signing_keys(&self) -> impl Iterator<Item = &ProvenKey> {
+        self.keys.iter().filter(|key| key.role == Role::Signing)
+    }
+
+    /// Each certificate is its key's own.
+    ///
+    /// # Errors
+    /// `TARGET-CERTIFICATE`.
+    pub fn verify_certificates(&self) -> Result<()> {
+        self.keys.iter().try_for_each(|key| {
+            let label = key.label.as_str();
+            TargetCertificate::parse(&key.certificate, label)?.of_key(&key.spki.0, label).map(drop)
+        })
+    }
+
+    /// The certificates of the one signing and the one encryption key.
+    ///
+    /// # Errors
+    /// `PLAN-TARGET` where there is another number of keys in either role.
+    pub fn pair(&self) -> Result<Pair<'_>> {
+        let one = |role: Role| {
+            let mut keys = self.keys.iter().filter(|key| key.role == role);
+            match (keys.next(), keys.next()) {
+                (Some(key), None) => Some(key.certificate.as_slice()),
+                _ => None,
+            }
+        };
+        match (one(Role::Signing), one(Role::Encryption)) {
+            (Some(signing), Some(encryption)) => Ok(Pair { signing, encryption }),
+            _ => Err(Rule::PlanTarget.refuse(
+                "not one signing and one encryption key",
+                "one of each, which is what a service has as its primary ones",
+                "make a plan with one key per role",
+            )),
+        }
+    }
+}
+
+/// What a document says of a key that is to be proven, held against the plan.
+pub(crate) struct Said<'a> {
+    pub label: &'a Id,
+    pub role: Role,
+    pub spki: &'a Blob,
+    pub challenges: &'a [PlaceChallenge],
+}
+
+impl Said<'_> {
+    /// # Errors
+    /// What was found and what was expected.
+    pub fn check(
+        &self,
+        planned: &KeyPlan,
+        plan: &Plan,
+    ) -> std::result::Result<(), (String, String)> {
+        let wrong = |found: String, expected: &str| {
+            Err((format!("key {}: {found}", planned.label), expected.to_owned()))
+        };
+        if *self.label != planned.label || self.role != planned.role {
+            return wrong(
+                format!("{} in its place", self.label),
+                "the plan's keys, in the plan's order",
+            );
+        }
+        if let Err(found) = spki::check(&self.spki.0, planned.key_type) {
+            return wrong(found, "a key of the plan's type and size");
+        }
+        let places = match self.role {
+            Role::Encryption => plan.places(),
+            Role::Signing => Vec::new(),
+        };
+        let asked = self.challenges.iter().map(|challenge| &challenge.place);
+        if !asked.eq(places.iter()) {
+            return wrong(
+                "challenges of other places".into(),
+                "one challenge per place for an encryption key, none for a signing key",
+            );
+        }
+        // RFC 8017, 7.1.2: another length is no ciphertext of this key, and the hoster's HSM would
+        // be asked in vain.
+        let fits = |challenge: &PlaceChallenge| match planned.key_type {
+            KeyType::Rsa(bits) => challenge.ciphertext.0.len() == bits as usize / 8,
+            KeyType::Ec(_) => false,
+        };
+        match self.challenges.iter().find(|challenge| !fits(challenge)) {
+            None => Ok(()),
+            Some(challenge) => wrong(
+                format!(
+                    "a challenge of {} bytes for {}",
+                    challenge.ciphertext.0.len(),
+                    challenge.place
+                ),
+                "as many bytes as the key's modulus has",
+            ),
+        }
+    }
+}
+
+/// As many keys as the plan has.
+///
+/// # Errors
+/// What was found and what was expected.
+pub(crate) fn check_count(found: usize, plan: &Plan) -> std::result::Result<(), (String, String)> {
+    match found == plan.keys.len() {
+        true => Ok(()),
+        false => Err((format!("{found} keys"), format!("{} keys", plan.keys.len()))),
+    }
+}

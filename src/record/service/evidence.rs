@@ -1,0 +1,324 @@
+//! What a node proves, `<node>-<stage>.json`: a statement of the node, made by the service's
+//! account and signed, inside the HSM, by the tenant's key. A name in it is a claim: whoever
+//! reaches the key can sign any name.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::service::Brief;
+use crate::terms::{PrimaryKey, shown};
+use crate::{
+    Error, Result,
+    encoding::{Blob, Hash, enc},
+    escape::escape,
+    plan::Plan,
+    proof::{Evidence, Proof, key_set::KeySet},
+    rule::Rule,
+    spki,
+    terms::{FORMAT, Id, Role, Stage, list},
+};
+
+/// The greatest size of a node's evidence, in bytes.
+pub const MAX_EVIDENCE: u64 = 2 << 20;
+
+/// The file of a node's evidence of one stage.
+pub fn evidence_file(node: &Id, stage: Stage) -> String {
+    format!("{node}-{}.json", stage.name())
+}
+
+/// What a node says of itself and its keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Statement {
+    /// The ceremony's id.
+    pub ceremony: Id,
+    /// SHA-256 of the plan.
+    pub plan_hash: Hash,
+    /// SHA-256 of the brief that the node was given.
+    pub brief: Hash,
+    /// SHA-256 of the newest order that changes what is primary, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Hash>,
+    /// The node.
+    pub node: Id,
+    /// The stage.
+    pub stage: Stage,
+    /// The machine's own name.
+    pub machine: String,
+    /// The machine's clock: UTC, RFC 3339.
+    pub time: String,
+    /// When the service was started, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_started: Option<String>,
+    /// Who made the proofs.
+    pub account: String,
+    /// Who the service runs as, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_account: Option<String>,
+    /// What made this, with its version or hash.
+    pub program: String,
+    /// The keys, in the plan's order.
+    pub keys: Vec<NodeKey>,
+    /// The certificates that the service knows, sorted.
+    pub registered: Vec<String>,
+    /// What is primary in the service now, sorted.
+    pub primaries: Vec<PrimaryKey>,
+    /// What the service's own diagnostics say, where it has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagnostics: Option<String>,
+}
+
+/// One key, as the node uses it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeKey {
+    /// Its label in the plan.
+    pub label: Id,
+    /// SHA-1 of the certificate found, 40 upper-case hex characters.
+    pub thumbprint: String,
+    /// SHA-256 of the certificate found.
+    pub certificate: Hash,
+    /// How the node reaches the key.
+    pub provider: String,
+    /// What the key is called there.
+    pub container: String,
+    /// That the key signs, or decrypts, at this place.
+    pub proof: Evidence,
+}
+
+/// A node's evidence, not yet held against anything.
+#[derive(Debug, Clone)]
+pub struct NodeEvidence {
+    /// What the node says.
+    pub statement: Statement,
+    /// SHA-256 of the file.
+    pub hash: Hash,
+    text: String,
+    signature: Blob,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    format: String,
+    evidence: String,
+    statement: String,
+    signature: Blob,
+}
+
+/// What evidence is held against.
+pub struct Told<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The keys that it must use.
+    pub keys: &'a KeySet,
+    /// What the nodes were told.
+    pub brief: &'a Brief,
+    /// SHA-256 of it.
+    pub brief_hash: Hash,
+}
+
+impl Statement {
+    /// Where the node has proven itself.
+    pub fn place(&self) -> String {
+        format!("{}/{}", self.node, self.stage.name())
+    }
+
+    /// What the first signing key signs of a statement with this text.
+    pub fn signed(brief: &Brief, text: &str) -> Vec<u8> {
+        enc(
+            "keyferry/1 node",
+            &[
+                brief.plan_hash.as_bytes(),
+                &brief.package_id.0,
+                Hash::of(text.as_bytes()).as_bytes(),
+            ],
+        )
+    }
+}
+
+impl NodeEvidence {
+    /// The file of a statement, signed by `sign`.
+    ///
+    /// # Errors
+    /// What `sign` ends with.
+    pub fn make(
+        brief: &Brief,
+        statement: &Statement,
+        sign: impl FnOnce(&[u8]) -> Result<Vec<u8>>,
+    ) -> Result<Vec<u8>> {
+        let failed =
+            |error: serde_json::Error| Error::failed(error.to_string(), "report this as a defect");
+        let text = serde_json::to_string(statement).map_err(failed)?;
+        let file = File {
+            format: FORMAT.to_owned(),
+            evidence: "node".into(),
+            signature: Blob(sign(&Statement::signed(brief, &text))?),
+            statement: text,
+        };
+        let mut bytes = serde_json::to_vec_pretty(&file).map_err(failed)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+
+    /// Parses the file of this name.
+    ///
+    /// # Errors
+    /// `EVIDENCE-FORMAT`.
+    pub fn parse(bytes: &[u8], name: &str) -> Result<Self> {
+        let broken = |error: serde_json::Error| {
+            Rule::EvidenceFormat.refuse(
+                escape(&format!("{name}: {error}")),
+                "a file that Test-KeyferryNode.ps1 or `node prove` wrote",
+                "copy the file from the node again",
+            )
+        };
+        let file: File = serde_json::from_slice(bytes).map_err(broken)?;
+        if file.format != FORMAT || file.evidence != "node" {
+            return Err(Rule::EvidenceFormat.refuse(
+                escape(&format!("{name}: {:?} {:?}", file.format, file.evidence)),
+                format!("{FORMAT:?} \"node\""),
+                "give the evidence of a node",
+            ));
+        }
+        let statement: Statement = serde_json::from_str(&file.statement).map_err(broken)?;
+        let started = statement.service_started.iter();
+        for time in started.chain([&statement.time]) {
+            if time.parse::<Timestamp>().is_err() {
+                return Err(Rule::EvidenceFormat.refuse(
+                    escape(&format!("{name}: the time {time:?}")),
+                    "a time such as 2026-11-26T06:30:00Z",
+                    "set the node's clock and regional formats right, and let it prove itself again",
+                ));
+            }
+        }
+        Ok(NodeEvidence {
+            statement,
+            hash: Hash::of(bytes),
+            text: file.statement,
+            signature: file.signature,
+        })
+    }
+
+    /// Whether the node has proven, at its place, that it uses the tenant's keys as its service
+    /// needs them.
+    ///
+    /// # Errors
+    /// `EVIDENCE-…` and `PROOF-…` rules, each naming node and stage.
+    pub fn verify(&self, told: &Told) -> Result<()> {
+        self.signed(told)?;
+        let said = &self.statement;
+        let wrong = |rule: Rule, found: String, expected: String| {
+            rule.refuse(
+                escape(&format!("{}: {found}", said.place())),
+                expected,
+                "run the scripts of this ceremony's register/ folder on that node again, and bring its new evidence",
+            )
+        };
+        if said.brief != told.brief_hash
+            || said.plan_hash != told.plan.hash()
+            || said.ceremony != told.plan.ceremony
+        {
+            return Err(wrong(
+                Rule::EvidenceStage,
+                format!("made for the registration {}", said.brief),
+                told.brief_hash.to_string(),
+            ));
+        }
+        if !told.brief.nodes.contains(&said.node) {
+            return Err(wrong(
+                Rule::EvidenceNode,
+                "no node of the plan".into(),
+                list(&told.brief.nodes),
+            ));
+        }
+        self.keys(told)?;
+        self.primaries(told.brief)?;
+        for proof in self.proofs() {
+            proof.verify(told.plan, told.keys)?;
+        }
+        super::check(&told.plan.target, said, told.brief)
+            .map_err(|wrong_form| wrong(wrong_form.rule, wrong_form.found, wrong_form.expected))
+    }
+
+    /// Before activation none of the keys is primary; after it, they are, and nothing else is.
+    fn primaries(&self, brief: &Brief) -> Result<()> {
+        let (said, ours) = (&self.statement, brief.primaries());
+        let (fits, expected) = match said.stage {
+            Stage::Ready => (
+                !said.primaries.iter().any(|key| ours.contains(key)),
+                format!("none of {}", shown(&ours)),
+            ),
+            Stage::Active => (said.primaries == ours, shown(&ours)),
+        };
+        match fits {
+            true => Ok(()),
+            false => Err(Rule::EvidencePrimary.refuse(
+                format!("{}: primary there is {}", escape(&said.place()), shown(&said.primaries)),
+                expected,
+                "look at the service on that node (Get-HgsKeyProtectionCertificate -IsPrimary $true, or the registry); mend it, and let the node prove itself again",
+            )),
+        }
+    }
+
+    /// The statement is signed by the tenant's key, in whatever hands that is.
+    fn signed(&self, told: &Told) -> Result<()> {
+        let first = told.keys.signing_keys().next();
+        let message = Statement::signed(told.brief, &self.text);
+        let holds =
+            first.is_some_and(|key| spki::verifies(&key.spki.0, &message, &self.signature.0));
+        match holds {
+            true => Ok(()),
+            false => Err(Rule::EvidenceSignature.refuse(
+                escape(&format!(
+                    "the evidence of {} is not signed by the tenant's key",
+                    self.statement.place()
+                )),
+                "a signature by the first signing key of this ceremony",
+                "it was changed, or belongs to another ceremony: copy it from the node again, and note who carried it",
+            )),
+        }
+    }
+
+    fn keys(&self, told: &Told) -> Result<()> {
+        let said = &self.statement;
+        let found = said.keys.iter().map(|key| (&key.label, &key.thumbprint, key.certificate));
+        let expected =
+            (told.brief.keys.iter()).map(|key| (&key.label, &key.thumbprint, key.certificate.hash));
+        let roles = said.keys.iter().zip(&told.brief.keys).all(|(key, told)| {
+            matches!(
+                (&key.proof, told.role),
+                (Evidence::Signature(_), Role::Signing) | (Evidence::Answer(_), Role::Encryption)
+            )
+        });
+        if roles && found.clone().eq(expected.clone()) {
+            return Ok(());
+        }
+        let differs = found.zip(expected).find(|(found, expected)| found != expected);
+        let (found, expected) = match differs {
+            Some((found, expected)) => (
+                format!("{} with the certificate {}", found.0, found.1),
+                format!("{} with the certificate {}", expected.0, expected.1),
+            ),
+            None => (
+                format!("{} keys", said.keys.len()),
+                format!("one proof of each of the {} keys", told.brief.keys.len()),
+            ),
+        };
+        Err(Rule::EvidenceCertificate.refuse(
+            escape(&format!("{}: {found}", said.place())),
+            expected,
+            "install the certificates of this ceremony's register/ folder on that node, and let it prove again",
+        ))
+    }
+
+    /// The proof of each key, at this node's place.
+    pub fn proofs(&self) -> impl Iterator<Item = Proof> {
+        let place = self.statement.place();
+        self.statement.keys.iter().map(move |key| Proof {
+            label: key.label.clone(),
+            place: place.clone(),
+            evidence: key.proof.clone(),
+        })
+    }
+}

@@ -1,0 +1,43 @@
+//! A node is a host of the service that will use the keys: what it is told, in which order it acts,
+//! and what it proves. The service account of a node uses the keys; whoever operates Keyferry does
+//! not.
+
+mod brief;
+mod evidence;
+mod hgs;
+pub mod local;
+pub mod metadata;
+mod order;
+mod registered;
+
+use crate::{plan::Target, rule::Rule};
+pub use brief::{BRIEF_FILE, Brief, BriefKey, MAX_BRIEF, NodeChallenge};
+pub use evidence::{MAX_EVIDENCE, NodeEvidence, NodeKey, Statement, Told, evidence_file};
+pub use order::{MAX_ORDER, Order, OrderKind};
+pub use registered::{Proven, check_registered, own_machines, same_former, soaked};
+
+/// What a statement says that its service cannot use.
+struct Wrong {
+    /// The rule.
+    rule: Rule,
+    /// What was found.
+    found: String,
+    /// What the service needs.
+    expected: String,
+}
+
+/// Whether a node's statement has the form that its service demands, beyond what every node's must.
+///
+/// # Errors
+/// The first thing that it does not say.
+fn check(target: &Target, said: &Statement, brief: &Brief) -> Result<(), Wrong> {
+    match target {
+        Target::Local { .. } => local::check(said, brief),
+        Target::Hgs { .. } => hgs::check(said, brief),
+        Target::Cloud(_) => Err(Wrong {
+            rule: Rule::EvidenceNode,
+            found: format!("evidence of the node {}", said.node),
+            expected: "none: a cloud service has no nodes that prove anything here".into(),
+        }),
+    }
+}

@@ -1,0 +1,89 @@
+//! An order, `register/<nn>-<order>.json`: what nodes may do next. Orders follow from the log
+//! alone, so one that is lost is written again, and one that nobody gave is known by its hash.
+
+use serde::{Deserialize, Serialize};
+
+use crate::terms::PrimaryKey;
+use crate::{
+    encoding::Hash,
+    terms::{FORMAT, Id, named},
+};
+
+/// The greatest size of an order, in bytes.
+pub const MAX_ORDER: u64 = 1 << 20;
+
+named! {
+    /// What is ordered.
+    pub enum OrderKind {
+        /// A node may begin: the one before it is green.
+        Install = "install",
+        /// The keys become primary.
+        Activate = "activate",
+        /// The former keys become primary again.
+        Rollback = "rollback",
+    }
+}
+
+/// What nodes may do next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Order {
+    /// [`FORMAT`].
+    pub format: String,
+    /// What.
+    pub order: OrderKind,
+    /// Its place among the orders of this ceremony, from 1.
+    pub number: u32,
+    /// SHA-256 of the brief.
+    pub brief: Hash,
+    /// The node that may begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<Id>,
+    /// To activate: what is primary now and will be no more. To roll back: what becomes primary
+    /// again.
+    pub former: Vec<PrimaryKey>,
+    /// To install: SHA-256 of the evidence of the node before. Else: SHA-256 of the request that
+    /// officers signed.
+    pub because: Hash,
+}
+
+impl Order {
+    /// An order of this ceremony, the next after `before` others.
+    pub fn new(order: OrderKind, before: usize, brief: Hash, because: Hash) -> Self {
+        Order {
+            format: FORMAT.to_owned(),
+            order,
+            number: u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1),
+            brief,
+            node: None,
+            former: Vec::new(),
+            because,
+        }
+    }
+
+    /// The bytes of its file.
+    pub fn bytes(&self) -> Vec<u8> {
+        // Plain data of this file, which always has a JSON form.
+        let mut bytes = serde_json::to_vec_pretty(self).unwrap_or_default();
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// SHA-256 of its file.
+    pub fn hash(&self) -> Hash {
+        Hash::of(&self.bytes())
+    }
+
+    /// The name of its file, such as `01-install-node2.json`.
+    pub fn file(&self) -> String {
+        let kind = match self.order {
+            OrderKind::Install => "install",
+            OrderKind::Activate => "activate",
+            OrderKind::Rollback => "rollback",
+        };
+        match &self.node {
+            Some(node) => format!("{:02}-{kind}-{node}.json", self.number),
+            None => format!("{:02}-{kind}.json", self.number),
+        }
+    }
+}

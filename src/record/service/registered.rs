@@ -1,0 +1,156 @@
+//! The evidence of every node together, as a registration has it: what the tenant accepts and an
+//! auditor verifies.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::service::{NodeEvidence, Told};
+use crate::terms::{PrimaryKey, shown};
+use crate::{
+    Error, Result,
+    encoding::Hash,
+    escape::escape,
+    rule::Rule,
+    terms::{Id, Stage, list},
+};
+
+/// What a registration says of the service, beside its evidence.
+pub struct Proven<'a> {
+    /// When the keys became primary, by the hoster's clock.
+    pub activated: Timestamp,
+    /// SHA-256 of the order by which.
+    pub activation: Hash,
+    /// What was primary before.
+    pub former: &'a [PrimaryKey],
+    /// The nodes that must have proven themselves.
+    pub nodes: Vec<&'a Id>,
+}
+
+/// Whether every node has proven itself, before and after activation, all of them in one service.
+///
+/// # Errors
+/// `EVIDENCE-…` and `PROOF-…`.
+pub fn check_registered(
+    told: &Told,
+    proven: &Proven,
+    ready: &[NodeEvidence],
+    active: &[NodeEvidence],
+) -> Result<()> {
+    for evidence in ready.iter().chain(active) {
+        evidence.verify(told)?;
+    }
+    every_node(&proven.nodes, ready, Stage::Ready)?;
+    every_node(&proven.nodes, active, Stage::Active)?;
+    own_machines(ready)?;
+    own_machines(active)?;
+    for one in ready {
+        same_former(one, proven.former)?;
+    }
+    for one in active {
+        if one.statement.order != Some(proven.activation) {
+            return Err(stage(one, "another order", &proven.activation.to_string()));
+        }
+        soaked(one, proven.activated, told.plan.target.soak_hours())?;
+    }
+    Ok(())
+}
+
+/// Every node has given evidence of a stage, in the plan's order.
+fn every_node(nodes: &[&Id], evidence: &[NodeEvidence], of: Stage) -> Result<()> {
+    if let Some(other) = evidence.iter().find(|one| one.statement.stage != of) {
+        return Err(stage(other, "another stage", of.name()));
+    }
+    let there: Vec<&Id> = evidence.iter().map(|one| &one.statement.node).collect();
+    if there == nodes {
+        return Ok(());
+    }
+    let missing = nodes.iter().filter(|node| !there.contains(node));
+    Err(Rule::EvidenceMissing.refuse(
+        format!(
+            "{} of {} nodes, {} missing: {}",
+            there.len(),
+            nodes.len(),
+            of.name(),
+            list(missing)
+        ),
+        format!(
+            "evidence of the stage {} by every node, each once, in the plan's order",
+            of.name()
+        ),
+        "let each node named prove itself, and add its evidence; or take a node out with `nodes`",
+    ))
+}
+
+/// No machine answers for two nodes.
+///
+/// # Errors
+/// `EVIDENCE-NODE`.
+pub fn own_machines(evidence: &[NodeEvidence]) -> Result<()> {
+    let mut seen: BTreeMap<String, &Id> = BTreeMap::new();
+    for one in evidence {
+        let said = &one.statement;
+        let first = seen.insert(said.machine.to_lowercase(), &said.node);
+        if let Some(first) = first.filter(|first| **first != said.node) {
+            return Err(Rule::EvidenceNode.refuse(
+                escape(&format!(
+                    "{} and {first} are both proven by the machine {}",
+                    said.node, said.machine
+                )),
+                "a machine of its own for each node",
+                "run the scripts on the node itself, with its own name, and add that evidence",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A node sees the same former primaries as everybody.
+///
+/// # Errors
+/// `EVIDENCE-PRIMARY`.
+pub fn same_former(one: &NodeEvidence, former: &[PrimaryKey]) -> Result<()> {
+    if one.statement.primaries == former {
+        return Ok(());
+    }
+    Err(Rule::EvidencePrimary.refuse(
+        format!("{} sees as primary: {}", one.statement.place(), shown(&one.statement.primaries)),
+        shown(former),
+        "the nodes are not of one service, or its primary keys have changed since: find out, then let every node prove itself again",
+    ))
+}
+
+/// A node has proven itself again after the planned hours, and after its service was restarted.
+///
+/// # Errors
+/// `EVIDENCE-SOAK`.
+pub fn soaked(one: &NodeEvidence, activated: Timestamp, hours: u32) -> Result<()> {
+    if hours == 0 {
+        return Ok(());
+    }
+    let said = &one.statement;
+    let due = activated.saturating_add(SignedDuration::from_hours(hours.into()));
+    let due = due.unwrap_or(Timestamp::MAX);
+    let started = said.service_started.as_deref().and_then(|time| time.parse().ok());
+    let (time, started): (Option<Timestamp>, Option<Timestamp>) = (said.time.parse().ok(), started);
+    let late = time.is_some_and(|time| time >= due);
+    let restarted = started.is_some_and(|started| started > activated);
+    if late && restarted {
+        return Ok(());
+    }
+    let when = said.service_started.as_deref().unwrap_or("nobody knows when");
+    Err(Rule::EvidenceSoak.refuse(
+        escape(&format!("{} proved itself at {}, its service started at {when}", said.place(), said.time)),
+        format!("a proof at {due} or later, {hours} hours after activation, by a service started after {activated}"),
+        "wait, restart the service (or the node), run Test-KeyferryNode.ps1 or `node prove` there again, and add the new evidence",
+    ))
+}
+
+/// The refusal of evidence that belongs elsewhere.
+fn stage(one: &NodeEvidence, found: &str, expected: &str) -> Error {
+    Rule::EvidenceStage.refuse(
+        escape(&format!("{}: {found}", one.statement.place())),
+        expected,
+        "copy the newest orders of the register/ folder to that node, let it prove itself again, and add the new evidence",
+    )
+}

@@ -1,0 +1,235 @@
+//! Every kind of file: its form, as far as that needs nothing but the file, and what Keyferry knows
+//! of what it says.
+
+use crate::{
+    Result,
+    document::{
+        Document, Header, acceptance::Acceptance, challenge::Challenge, closing::Closing,
+        keys::Keys, offer::Offer, package::Package, receipt::Receipt, registration::Registration,
+    },
+    encoding::Hash,
+    escape::escape,
+    layout::ClosedHead,
+    plan::Plan,
+    probe::Probe,
+    service::{
+        Brief, NodeEvidence, Order,
+        local::Registry,
+        metadata::{Certificate, Metadata},
+    },
+    show::plan::content,
+    signature::{self, SignatureFile},
+    spki,
+    terms::{FORMAT, Id, Kind, Mode, Side},
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::json;
+
+use crate::show::{Source, Tree};
+
+/// The key of the texts that explain a file, and what it says with what Keyferry knows of that.
+pub type Explained = (String, Tree);
+
+/// What is expected of a report.
+const PROBE: &str = "the report of a token";
+
+/// An approval request, as far as every gate's is the same. Gates are many and become more, so the
+/// subject is whatever stands there.
+#[allow(dead_code)] // read for its form
+#[derive(Deserialize)]
+struct Request {
+    ceremony: Id,
+    mode: Mode,
+    side: Side,
+    plan_hash: Hash,
+    gate: String,
+    attempt: u32,
+    entry: Hash,
+    subject: Tree,
+    summary: String,
+}
+
+/// A JSON file, by the names of its fields.
+pub fn json(source: &Source) -> Result<Explained> {
+    let tree: Tree = parsed(source, "JSON")?;
+    let names = tree.names();
+    let has = |wanted: &[&str]| wanted.iter().all(|name| names.contains(name));
+    if has(&["header", "body"]) {
+        return document(source, &tree);
+    }
+    if has(&["gate", "subject"]) {
+        return one::<Request>(source, tree, "request", "an approval request");
+    }
+    if has(&["evidence", "statement"]) {
+        let evidence = NodeEvidence::parse(&source.bytes, &source.name())?;
+        return Ok(("evidence".into(), Tree::of(&evidence.statement)?));
+    }
+    if has(&["nonce", "nodes"]) {
+        return one::<Brief>(source, tree, "brief", "the registration that nodes are given");
+    }
+    if has(&["order", "brief"]) {
+        return one::<Order>(source, tree, "order", "an order");
+    }
+    if has(&["count", "head"]) {
+        return one::<ClosedHead>(source, tree, "head", "the head of a closed log");
+    }
+    if tree.text("kind") == Some("probe") {
+        let family = parsed::<Probe>(source, PROBE)?.profile.known().name;
+        return one::<Probe>(source, tree.with("family", json!(family)), "probe", PROBE);
+    }
+    if has(&["event", "prev", "seq"]) {
+        return Err(source.unknown("one entry of a log, without those before it"));
+    }
+    let some: Vec<&str> = names.iter().take(8).copied().collect();
+    let fields = match names.len() {
+        0 => "no fields".into(),
+        1..=8 => format!("the fields {}", some.join(", ")),
+        all => format!("{all} fields: {}, …", some.join(", ")),
+    };
+    Err(source.unknown(&format!("a JSON file with {fields}")))
+}
+
+/// The file as JSON of a type.
+fn parsed<T: DeserializeOwned>(source: &Source, what: &str) -> Result<T> {
+    serde_json::from_slice(&source.bytes).map_err(|error| source.broken(what, error))
+}
+
+/// A file that has exactly the fields of this type, and the format of this version.
+fn one<T: DeserializeOwned>(
+    source: &Source,
+    tree: Tree,
+    key: &str,
+    what: &str,
+) -> Result<Explained> {
+    parsed::<T>(source, what)?;
+    match tree.text("format") {
+        Some(FORMAT) => Ok((key.into(), tree)),
+        format => Err(source.broken(what, format!("format \"{}\"", format.unwrap_or("none")))),
+    }
+}
+
+/// A document of any kind: its body, with the header as one more field.
+fn document(source: &Source, tree: &Tree) -> Result<Explained> {
+    let found = tree.field("header").and_then(|header| header.text("document")).unwrap_or("none");
+    let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.name() == found) else {
+        return Err(source.unknown(&format!("a document of the kind {found:?}")));
+    };
+    let header = match kind {
+        Kind::Offer => header::<Offer>,
+        Kind::Package => header::<Package>,
+        Kind::Keys => header::<Keys>,
+        Kind::Challenge => header::<Challenge>,
+        Kind::Receipt => header::<Receipt>,
+        Kind::Registration => header::<Registration>,
+        Kind::Acceptance => header::<Acceptance>,
+        Kind::Closing => header::<Closing>,
+    }(source, kind)?;
+    check(source, &header)?;
+    let parts = [tree.field("header"), tree.field("body")].map(|part| part.cloned());
+    let [Some(header), Some(mut body)] = parts else {
+        return Err(source.broken(&format!("a document of the kind {kind}"), "no header, no body"));
+    };
+    if kind == Kind::Offer {
+        body = body.with("bits", json!(kek_bits(source)?));
+    }
+    let named = source.name();
+    if named != kind.file() && Kind::ALL.iter().any(|other| other.file() == named) {
+        body = body.with("misnamed", json!(named));
+    }
+    Ok((format!("document.{kind}"), body.with("header", header)))
+}
+
+fn header<B: DeserializeOwned>(source: &Source, kind: Kind) -> Result<Header> {
+    let document: Document<B> = parsed(source, &format!("a document of the kind {kind}"))?;
+    Ok(document.header)
+}
+
+/// The form of a header, as far as it does not depend on a plan.
+fn check(source: &Source, header: &Header) -> Result<()> {
+    let kind = header.document;
+    let answers = header.answers.map_or("nothing".to_owned(), |hash| hash.to_string());
+    // Keys that another tool has brought answer the offer; those that were born there are the
+    // first.
+    let wrong_first = kind != Kind::Keys && header.answers.is_some() == (kind == Kind::Offer);
+    let wrong = [
+        (header.format != FORMAT, format!("format \"{}\"", header.format)),
+        (header.side != kind.side(), format!("made by the {}", header.side)),
+        (header.attempt == 0, "attempt 0".into()),
+        (wrong_first, format!("it answers {answers}")),
+    ];
+    match wrong.into_iter().find(|(wrong, _)| *wrong) {
+        Some((_, found)) => Err(source.broken(&format!("the {kind}"), found)),
+        None => Ok(()),
+    }
+}
+
+/// The size of an offer's KEK, whose fingerprint is the one that is read aloud.
+fn kek_bits(source: &Source) -> Result<u32> {
+    let Document { body: offer, .. } = parsed::<Document<Offer>>(source, "an offer")?;
+    let fingerprint = Hash::of(&offer.spki.0);
+    if fingerprint != offer.fingerprint {
+        let found =
+            format!("the fingerprint {} of a key that has {fingerprint}", offer.fingerprint);
+        return Err(source.broken("an offer", found));
+    }
+    spki::rsa_bits(&offer.spki.0).map_err(|found| source.broken("an offer", found))
+}
+
+/// The registry of the local service.
+pub fn registry(source: &Source) -> Result<Explained> {
+    let registry = Registry::parse(source.path, &source.bytes)?;
+    let (primary, sets) = (registry.primary(), registry.key_sets().iter());
+    let sets = sets.map(|set| json!({ "set": set, "primary": primary == Some(set.plan_hash) }));
+    let facts = json!({ "primary": primary, "key_sets": sets.collect::<Vec<_>>() });
+    Ok(("registry".into(), facts.into()))
+}
+
+/// What a node of Windows Host Guardian Service publishes.
+pub fn metadata(source: &Source) -> Result<Explained> {
+    let metadata = Metadata::parse(&source.bytes, &source.path.display().to_string())?;
+    let named = |der: &Vec<u8>| {
+        let Certificate { thumbprint, subject } = Certificate::of(der);
+        json!({ "thumbprint": thumbprint, "subject": subject })
+    };
+    let facts = json!({
+        "version": metadata.version,
+        "guardian_version": metadata.guardian_version,
+        "signing": named(&metadata.signing),
+        "encryption": named(&metadata.encryption),
+        "other_signing": metadata.other_signing.iter().map(named).collect::<Vec<_>>(),
+        "remarks": metadata.remarks(),
+    });
+    Ok(("metadata".into(), facts.into()))
+}
+
+/// A person's signature.
+pub fn signature(source: &Source) -> Result<Explained> {
+    let name = source.name();
+    let named = name.strip_suffix(".sig").and_then(|name| name.rsplit_once('.'));
+    let signer = escape(named.map_or(name.as_str(), |(_, signer)| signer));
+    let file = SignatureFile { signer: signer.clone(), bytes: source.bytes.clone() };
+    let said = signature::describe(&file)?;
+    let facts = json!({
+        "named": named.map(|(file, _)| json!({ "signer": signer, "file": file })),
+        "namespace": said.namespace,
+        "algorithm": said.algorithm,
+        "key": said.fingerprint,
+        "openssh": said.openssh,
+        "touched": said.touched,
+    });
+    Ok(("signature".into(), facts.into()))
+}
+
+/// A plan. It holds the keys of everybody and so is the one file that says who may sign it.
+pub fn plan(source: &Source) -> Result<Explained> {
+    let plan = Plan::parse(source.bytes.clone())?;
+    let officers = [Side::Tenant, Side::Hoster].map(|side| &plan.party(side).officers);
+    let facts = json!({
+        "ceremony": plan.ceremony.as_str(),
+        "mode": plan.mode,
+        "plan_hash": plan.hash(),
+        "content": content(&plan),
+        "officers": officers.into_iter().flatten().map(|one| one.id.as_str()).collect::<Vec<_>>(),
+    });
+    Ok(("plan".into(), facts.into()))
+}

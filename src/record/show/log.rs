@@ -1,0 +1,80 @@
+//! A log, told entry by entry as it is read. Its chain and the order of its steps are checked on
+//! the way, and where they break the telling ends.
+
+use crate::{
+    Result,
+    flow::replay::Replay,
+    log::{self, Entry, Event, GENESIS},
+    rule::Rule,
+    terms::{Head, Side},
+};
+use std::io::Write;
+
+use serde_json::json;
+
+use crate::show::{Sentences, Source, sentence, write};
+
+/// Whether a file is a log: its first line is an entry, and nothing comes before it.
+pub fn begins(start: &Source) -> bool {
+    let first = start.bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let genesis = format!("\"prev\":\"{}\"", GENESIS.hash);
+    let entry = first.starts_with(b"{\"")
+        && first.windows(genesis.len()).any(|part| part == genesis.as_bytes());
+    entry || start.name().ends_with(".jsonl")
+}
+
+/// Explains a log.
+///
+/// # Errors
+/// `LOG-FORMAT`, `LOG-CHAIN`, `LOG-EVENT` at the line where it breaks, after what comes before it
+/// was told.
+pub fn show(source: &Source, texts: &Sentences, out: &mut dyn Write) -> Result<()> {
+    write(out, texts, &texts.page("log.page", json!({})))?;
+    let told = tell(source, texts, out);
+    if let Err(error) = &told {
+        let rule = error.rule().map_or("unreadable", Rule::name);
+        write(out, texts, &texts.page("log.broken", json!({ "rule": rule })))?;
+    }
+    let (replay, head) = told?;
+    let facts = json!({
+        "side": replay.state.side,
+        "entries": head.seq,
+        "phase": replay.state.phase.name(),
+        "attempt": replay.state.attempt,
+        "head": head.hash.to_string(),
+        "hash": source.hash().to_string(),
+        "kind": "log",
+    });
+    write(out, texts, &texts.page("log.end", facts.clone()))?;
+    write(out, texts, &texts.page("page.end", facts))
+}
+
+/// Tells every entry; what they amount to.
+fn tell(source: &Source, texts: &Sentences, out: &mut dyn Write) -> Result<(Replay, Head)> {
+    let mut replay: Option<Replay> = None;
+    let end = log::read(&source.bytes, &source.shown(), |entry| {
+        let replay = replay.get_or_insert_with(|| Replay::new(side_of(&entry)));
+        replay.take(&entry)?;
+        let told = sentence(&entry.event, texts)?;
+        let line = format!("{:>6}  {}  {}", entry.head.seq, entry.time, texts.one_line(&told));
+        writeln!(out, "{line}").map_err(super::unwritten)
+    })?;
+    let Some(replay) = replay.filter(|_| end.torn.is_empty()) else {
+        let line = end.head.seq + 1;
+        return Err(Rule::LogFormat.refuse(
+            format!("{}, line {line}: no line, or one without an end", source.shown()),
+            "whole lines",
+            "copy it again; on its own machine the next command mends it",
+        ));
+    };
+    Ok((replay, end.head))
+}
+
+/// The side whose log begins with this entry; one that does not begin a log is refused by either's
+/// replay.
+fn side_of(entry: &Entry) -> Side {
+    match entry.event {
+        Event::Init { side, .. } => side,
+        _ => Side::Tenant,
+    }
+}

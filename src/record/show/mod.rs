@@ -1,0 +1,146 @@
+//! `show`: what one file is and says, in plain words, on any machine. It has nothing but the file,
+//! so it explains and does not verify; what an officer is about to sign is read here first. All
+//! text of the file is foreign. What is said is in `templates/text/show.*.toml`.
+
+mod kinds;
+mod log;
+pub mod plan;
+mod source;
+mod text;
+mod tree;
+
+use crate::{
+    Error, Result,
+    document::MAX_DOCUMENT,
+    log::{Event, MAX_LOG},
+    plan::MAX_PLAN,
+    service::{local::MAX_REGISTRY, metadata::MAX_METADATA},
+    signature::{self, MAX_SIGNATURE, Namespace},
+};
+use std::{io::Write, path::Path};
+
+use serde_json::json;
+
+use kinds::Explained;
+use source::Source;
+use text::Telling;
+pub use text::{Language, Sentences, by_key};
+use tree::Tree;
+
+/// Explains a file.
+///
+/// # Errors
+/// `DOCUMENT-KIND` for a file that is nothing known, `DOCUMENT-LINK`, `DOCUMENT-SIZE`, and the rule
+/// of its format where it is broken; a log that is broken is explained up to there.
+/// [`Error::Failed`] where the text can't be written.
+pub fn show(path: &Path, language: Language, out: &mut dyn Write) -> Result<()> {
+    let texts = Sentences::of(language);
+    let start = Source::peek(path)?;
+    if log::begins(&start) {
+        return log::show(&Source::whole(path, MAX_LOG)?, &texts, out);
+    }
+    let Some((limit, explain)) = explaining(&start) else {
+        return Err(start.unknown("neither JSON nor text that Keyferry writes"));
+    };
+    let source = Source::whole(path, limit)?;
+    write(out, &texts, &page(&source, explain(&source)?, &texts))
+}
+
+/// Lines of ours with foreign text in them, all escaped here.
+fn write(out: &mut dyn Write, texts: &Sentences, lines: &[String]) -> Result<()> {
+    let shown = lines.iter().try_for_each(|line| writeln!(out, "{}", texts.one_line(line)));
+    shown.and_then(|()| out.flush()).map_err(unwritten)
+}
+
+/// The error of a text that could not be written.
+fn unwritten(error: std::io::Error) -> Error {
+    Error::failed(
+        format!("the text could not be written: {error}"),
+        "check where it goes: a full disk, or a program that has ended",
+    )
+}
+
+/// What a file is, what it says, what signing it means, and what would verify it.
+fn page(source: &Source, (key, tree): Explained, texts: &Sentences) -> Vec<String> {
+    let mut telling = Telling::new(texts, &tree);
+    let mut lines = telling.lines(&format!("{key}.page"));
+    let meaning = telling.lines(&format!("{key}.signing")).concat();
+    let rest = telling.rest(&key, ": ");
+    if !rest.is_empty() {
+        lines.extend(texts.page("page.further", json!({ "said": rest.join("\n") })));
+    }
+    let officers = match tree.field("officers") {
+        Some(Tree::List(officers)) => officers.iter().map(Tree::word).collect(),
+        _ => vec!["YOUR-ID"],
+    };
+    if let Some(namespace) = signed_as(&key) {
+        let line = |id: &&str| signature::command_line(namespace, source.path, *id);
+        let how = match (source.is_plain(), key.as_str()) {
+            (false, _) => "unfit",
+            (true, "plan") => "each-officer",
+            (true, _) => "own",
+        };
+        let facts = json!({
+            "meaning": meaning,
+            "namespace": namespace.name(),
+            "how": how,
+            "lines": officers.iter().filter(|_| how != "unfit").map(line).collect::<Vec<_>>(),
+        });
+        lines.extend(texts.page("page.signing", facts));
+    }
+    lines.extend(texts.page("page.end", json!({ "hash": source.hash(), "kind": key })));
+    lines
+}
+
+/// What people sign such a file for, where they do.
+fn signed_as(key: &str) -> Option<Namespace> {
+    match key {
+        "plan" => Some(Namespace::Plan),
+        "request" => Some(Namespace::Approval),
+        "head" => Some(Namespace::Head),
+        "probe" => Some(Namespace::Probe),
+        _ => key.starts_with("document.").then_some(Namespace::Document),
+    }
+}
+
+/// What happened, in one line; not yet escaped. An event without a text of its own is shown by its
+/// name and fields.
+///
+/// # Errors
+/// [`Error::Failed`] where the event can't be encoded.
+pub fn sentence(event: &Event, texts: &Sentences) -> Result<String> {
+    let tree = Tree::of(event)?;
+    let key = format!("event.{}", tree.text("event").unwrap_or("none"));
+    let mut telling = Telling::new(texts, &tree);
+    let said = telling.lines(&key).concat();
+    let rest = telling.rest(&key, " ").join(", ");
+    Ok(match (said.is_empty(), rest.is_empty()) {
+        (false, true) => said,
+        (false, false) => format!("{said}; {rest}"),
+        (true, _) => format!("{}: {rest}", key.trim_start_matches("event.")),
+    })
+}
+
+/// What explains a file, by its first bytes, and how large it may be. A log is told as it is read.
+fn explaining(start: &Source) -> Option<(u64, fn(&Source) -> Result<Explained>)> {
+    let (name, bytes) = (start.name(), start.bytes.as_slice());
+    let has = |text: &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
+    if name.ends_with(".sig") || bytes.starts_with(b"-----BEGIN SSH SIGNATURE-----") {
+        return Some((MAX_SIGNATURE, kinds::signature));
+    }
+    match bytes.trim_ascii_start().first() {
+        // Only a registry may be larger than a document.
+        Some(b'{') if has("\"key_sets\"") && !has("\"header\"") => {
+            Some((MAX_REGISTRY, kinds::registry))
+        }
+        Some(b'{') => Some((MAX_DOCUMENT, kinds::json)),
+        // Only what a node publishes is XML.
+        Some(b'<') => Some((MAX_METADATA, kinds::metadata)),
+        _ if name.ends_with(".toml") || has("format = \"keyferry/1\"") => {
+            Some((MAX_PLAN, kinds::plan))
+        }
+        // Windows saves XML with a byte order mark.
+        _ if name.ends_with(".xml") => Some((MAX_METADATA, kinds::metadata)),
+        _ => None,
+    }
+}

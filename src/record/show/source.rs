@@ -1,0 +1,87 @@
+//! The one file that is explained.
+
+use std::{io::Read, path::Path};
+
+use crate::{
+    Error, Result, encoding::Hash, escape::escape, folder, rule::Rule, service::local::MAX_REGISTRY,
+};
+
+/// How much of a file is looked at to see what it is, in bytes.
+const PREFIX: u64 = 64 << 10;
+
+/// What `show` knows, for those who gave it something else.
+pub const KNOWN: &str = "a document (offer.json … closing.json), an approval request, a log (log.jsonl), a plan (ceremony.toml), \
+     a token's report (of `probe`), head.json, registry.json, what a node publishes (….metadata.xml), or a signature (….sig)";
+
+/// A file that is explained, as far as it was read.
+pub struct Source<'a> {
+    /// Where it lies.
+    pub path: &'a Path,
+    /// Its bytes, or the first of them.
+    pub bytes: Vec<u8>,
+}
+
+impl<'a> Source<'a> {
+    /// Looks at the beginning of a file.
+    ///
+    /// # Errors
+    /// `DOCUMENT-LINK`, `DOCUMENT-SIZE`; [`Error::Failed`] where it can't be read.
+    pub fn peek(path: &'a Path) -> Result<Self> {
+        let mut bytes = Vec::new();
+        folder::open_file(path, MAX_REGISTRY)?
+            .take(PREFIX)
+            .read_to_end(&mut bytes)
+            .map_err(|error| Error::file(path, error))?;
+        Ok(Source { path, bytes })
+    }
+
+    /// Reads it whole.
+    ///
+    /// # Errors
+    /// As [`folder::read_file`].
+    pub fn whole(path: &'a Path, limit: u64) -> Result<Self> {
+        Ok(Source { path, bytes: folder::read_file(path, limit)? })
+    }
+
+    /// The path, for people.
+    pub fn shown(&self) -> String {
+        escape(&self.path.display().to_string())
+    }
+
+    /// The file's own name.
+    pub fn name(&self) -> String {
+        let name = self.path.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
+    /// SHA-256 of the bytes.
+    pub fn hash(&self) -> Hash {
+        Hash::of(&self.bytes)
+    }
+
+    /// Whether a shell takes the path for a path and nothing else, so that a line with it can be
+    /// copied.
+    pub fn is_plain(&self) -> bool {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@,:=".contains(c);
+        let path = self.path.to_str();
+        path.is_some_and(|path| path.chars().all(plain) && !path.starts_with('-'))
+    }
+
+    /// The refusal of a file that is nothing known.
+    pub fn unknown(&self, found: &str) -> Error {
+        Rule::DocumentKind.refuse(
+            format!("{}: {}", self.shown(), escape(found)),
+            KNOWN,
+            "give one file of a ceremony; `keyferry-audit verify FOLDER` takes whole folders",
+        )
+    }
+
+    /// The refusal of a file that is not what it says it is.
+    pub fn broken(&self, what: &str, found: impl std::fmt::Display) -> Error {
+        Rule::DocumentFormat.refuse(
+            format!("{}: {}", self.shown(), escape(&found.to_string())),
+            format!("{what}, whole, with exactly the fields of its format"),
+            "copy it again from where it was made; sign nothing that cannot be read",
+        )
+    }
+}

@@ -1,0 +1,312 @@
+//! Signatures of people: OpenSSH signatures (SSHSIG, openssh's PROTOCOL.sshsig), as `ssh-keygen -Y
+//! sign` makes them and any auditor checks them. Keyferry verifies; it never holds a person's key.
+
+mod envelope;
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Error, Result,
+    encoding::Hash,
+    escape::escape,
+    folder,
+    plan::{Person, Plan},
+    rule::Rule,
+    terms::{Id, Side, list},
+};
+use envelope::Envelope;
+
+/// The greatest size of a signature file, in bytes; real ones have less than 700.
+pub const MAX_SIGNATURE: u64 = 8192;
+
+/// What a signature is for. A signature made for one purpose is none for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Namespace {
+    /// The plan, signed by officers of both sides.
+    Plan,
+    /// Before an act that waits for signatures.
+    Approval,
+    /// Releases a document.
+    Document,
+    /// The head of a closed log.
+    Head,
+    /// What a token was seen to do.
+    Probe,
+}
+
+impl Namespace {
+    /// The name that `ssh-keygen -n` is given.
+    pub fn name(self) -> &'static str {
+        match self {
+            Namespace::Plan => "keyferry-plan",
+            Namespace::Approval => "keyferry-approval",
+            Namespace::Document => "keyferry-document",
+            Namespace::Head => "keyferry-head",
+            Namespace::Probe => "keyferry-probe",
+        }
+    }
+}
+
+/// A signature file as it was found: whose it says it is, and its bytes.
+pub struct SignatureFile {
+    /// The `<id>` of `<file>.<id>.sig`.
+    pub signer: String,
+    /// The file's bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// A valid signature of one person, as records name it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signed {
+    /// Who signed.
+    pub id: Id,
+    /// SHA-256 of the signature file.
+    pub signature: Hash,
+}
+
+/// What a set of valid signatures amounts to.
+pub struct Verified {
+    /// One per officer of the side asked for.
+    pub officers: Vec<Signed>,
+    /// One per witness; never counted.
+    pub witnesses: Vec<Signed>,
+}
+
+impl Verified {
+    /// Everyone who signed, for the record.
+    pub fn everyone(&self) -> Vec<Signed> {
+        self.officers.iter().chain(&self.witnesses).cloned().collect()
+    }
+
+    /// Takes the signatures as release or approval, where there are enough.
+    ///
+    /// # Errors
+    /// `SIGNATURE-MISSING`, or `SIGNATURE-WITNESS` where witnesses' signatures stand in for
+    /// officers'.
+    pub fn require(&self, plan: &Plan, side: Side, what: &str) -> Result<()> {
+        let needed = plan.party(side).approvals;
+        let have = self.officers.len();
+        if have >= needed {
+            return Ok(());
+        }
+        let rule = if have + self.witnesses.len() >= needed {
+            Rule::SignatureWitness
+        } else {
+            Rule::SignatureMissing
+        };
+        let names = |signed: &[Signed]| list(signed.iter().map(|one| &one.id));
+        Err(rule.refuse(
+            format!("{what}: {have} of {needed} officers of the {side} ({}); witnesses: {}", names(&self.officers), names(&self.witnesses)),
+            format!("valid signatures of at least {needed} officers of the {side}"),
+            format!("the {side}'s officers sign with `ceremony-scripts/sign`; copy the .sig files beside the document"),
+        ))
+    }
+}
+
+/// What a signature file says of itself; nothing of it is verified.
+pub struct Described {
+    /// What it was made for: the name of a [`Namespace`], or a foreign one.
+    pub namespace: String,
+    /// The algorithm of the key that made it.
+    pub algorithm: String,
+    /// The public key, as an allowed-signers file has it: algorithm and base64.
+    pub openssh: String,
+    /// Its fingerprint, as `ssh-keygen -l` shows it.
+    pub fingerprint: String,
+    /// Of a FIDO2 key: whether it says that its holder touched it.
+    pub touched: Option<bool>,
+}
+
+/// Reads a signature file without a plan that says who may sign.
+///
+/// # Errors
+/// `SIGNATURE-FORMAT`, `SIGNATURE-TRAILING`.
+pub fn describe(file: &SignatureFile) -> Result<Described> {
+    Envelope::parse(file)?.describe()
+}
+
+/// Verifies every signature file over a message. One that is wrong in any way refuses the whole
+/// set.
+///
+/// # Errors
+/// The `SIGNATURE-…` rule that the first wrong file breaks.
+pub fn verify(
+    plan: &Plan,
+    side: Side,
+    namespace: Namespace,
+    message: &[u8],
+    files: &[SignatureFile],
+) -> Result<Verified> {
+    let mut verified = Verified { officers: Vec::new(), witnesses: Vec::new() };
+    for (signed, role) in verify_each(plan, namespace, message, files)? {
+        match role {
+            Role::Officer(of) if of == side => verified.officers.push(signed),
+            Role::Witness => verified.witnesses.push(signed),
+            Role::Officer(of) => {
+                return Err(Rule::SignatureSide.refuse(
+                    format!("{} is an officer of the {of}", signed.id),
+                    format!("officers of the {side}"),
+                    "remove this signature; the officers of the side that made the document sign it",
+                ));
+            }
+        }
+    }
+    Ok(verified)
+}
+
+/// Verifies the signatures over a plan: enough officers of both sides, and perhaps witnesses.
+///
+/// # Errors
+/// As [`verify`], and `SIGNATURE-MISSING`.
+pub fn verify_plan(plan: &Plan, files: &[SignatureFile]) -> Result<Vec<Signed>> {
+    let all = verify_each(plan, Namespace::Plan, plan.bytes(), files)?;
+    let of = |wanted: Option<Side>| {
+        let of_role = all.iter().filter(|(_, role)| match role {
+            Role::Officer(side) => wanted == Some(*side),
+            Role::Witness => wanted.is_none(),
+        });
+        of_role.map(|(signed, _)| signed.clone()).collect::<Vec<_>>()
+    };
+    for side in [Side::Tenant, Side::Hoster] {
+        Verified { officers: of(Some(side)), witnesses: of(None) }
+            .require(plan, side, "the plan")?;
+    }
+    Ok(all.into_iter().map(|(signed, _)| signed).collect())
+}
+
+/// Verifies the signatures of anybody of the plan, however few, of either side.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_any(
+    plan: &Plan,
+    namespace: Namespace,
+    message: &[u8],
+    files: &[SignatureFile],
+) -> Result<Vec<Signed>> {
+    let all = verify_each(plan, namespace, message, files)?;
+    Ok(all.into_iter().map(|(signed, _)| signed).collect())
+}
+
+fn verify_each(
+    plan: &Plan,
+    namespace: Namespace,
+    message: &[u8],
+    files: &[SignatureFile],
+) -> Result<Vec<(Signed, Role)>> {
+    let mut all = Vec::new();
+    for file in files {
+        let (person, role) = named(plan, &file.signer)?;
+        Envelope::parse(file)?.check(plan, person, namespace, message, files)?;
+        all.push((Signed { id: person.id.clone(), signature: Hash::of(&file.bytes) }, role));
+    }
+    Ok(all)
+}
+
+/// The signature files that lie beside a file: `<file>.<id>.sig`, in the order of their names.
+///
+/// # Errors
+/// As [`folder::read_file`].
+pub fn beside(file: &Path) -> Result<Vec<SignatureFile>> {
+    let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let parent = match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(parent).map_err(|error| Error::file(parent, error))? {
+        let entry = entry.map_err(|error| Error::file(parent, error))?;
+        let entry_name = entry.file_name().to_string_lossy().into_owned();
+        if let Some(signer) = signer_of(&entry_name, &name) {
+            let bytes = folder::read_file(&entry.path(), MAX_SIGNATURE)?;
+            found.push(SignatureFile { signer: signer.to_owned(), bytes });
+        }
+    }
+    found.sort_by(|a, b| a.signer.cmp(&b.signer));
+    Ok(found)
+}
+
+/// The `<id>` where a name is `<file>.<id>.sig`.
+pub fn signer_of<'a>(name: &'a str, file: &str) -> Option<&'a str> {
+    let signer = name.strip_prefix(file)?.strip_prefix('.')?.strip_suffix(".sig")?;
+    (!signer.is_empty() && !signer.contains('.')).then_some(signer)
+}
+
+/// The allowed-signers file of a plan (ssh-keygen(1), ALLOWED SIGNERS): officers and witnesses, for
+/// Keyferry's namespaces only.
+pub fn allowed_signers(plan: &Plan) -> String {
+    let people = plan.tenant.officers.iter().chain(&plan.hoster.officers);
+    let witnesses = plan.witnesses.iter().filter_map(|witness| witness.person.as_ref());
+    let line =
+        |person: &Person| format!("{} namespaces=\"keyferry-*\" {}\n", person.id, person.openssh);
+    people.chain(witnesses).map(line).collect()
+}
+
+/// Whether enough officers of this side have signed a file of its own; else who can, and how.
+///
+/// # Errors
+/// [`Error::Waiting`] with the exact lines.
+pub fn enough(
+    plan: &Plan,
+    side: Side,
+    namespace: Namespace,
+    file: &Path,
+    verified: &Verified,
+) -> Result<()> {
+    let party = plan.party(side);
+    let missing = party.approvals.saturating_sub(verified.officers.len());
+    if missing == 0 {
+        return Ok(());
+    }
+    let signed = |id: &Id| verified.officers.iter().any(|officer| officer.id == *id);
+    let lines: Vec<String> = party
+        .officers
+        .iter()
+        .filter(|officer| !signed(&officer.id))
+        .map(|officer| {
+            format!("  {}\n    {}", officer.name, command_line(namespace, file, &officer.id))
+        })
+        .collect();
+    Err(Error::Waiting {
+        what: format!(
+            "waiting for {missing} more of {} signatures over {}; each on the officer's own machine, by one of:\n{}\nthen run this command again",
+            party.approvals,
+            file.display(),
+            lines.join("\n")
+        ),
+    })
+}
+
+/// The line that makes one signature; `id` is a person's, or stands for it.
+pub fn command_line(namespace: Namespace, file: &Path, id: impl std::fmt::Display) -> String {
+    let file = file.display();
+    format!("ssh-keygen -Y sign -n {} -f KEY < {file} > {file}.{id}.sig", namespace.name())
+}
+
+#[derive(Clone, Copy)]
+enum Role {
+    Officer(Side),
+    Witness,
+}
+
+fn people(plan: &Plan) -> impl Iterator<Item = (&Person, Role)> {
+    let officers = [Side::Tenant, Side::Hoster].into_iter().flat_map(|side| {
+        plan.party(side).officers.iter().map(move |person| (person, Role::Officer(side)))
+    });
+    officers.chain(
+        plan.witnesses.iter().filter_map(|witness| Some((witness.person.as_ref()?, Role::Witness))),
+    )
+}
+
+fn named<'a>(plan: &'a Plan, signer: &str) -> Result<(&'a Person, Role)> {
+    people(plan).find(|(person, _)| person.id.as_str() == signer).ok_or_else(|| {
+        Rule::SignatureUnknown.refuse(
+            format!("a signature file named after {:?}", escape(signer)),
+            "the id of an officer, or of a witness with a key, of the plan",
+            "remove the file, or give it the name <file>.<id>.sig of the person who made it",
+        )
+    })
+}

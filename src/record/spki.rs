@@ -1,0 +1,256 @@
+//! Public keys and certificates: what can be said of them without an HSM.
+
+use p256::ecdsa::signature::hazmat::PrehashVerifier;
+use rsa::{
+    pkcs1v15::{Signature, VerifyingKey},
+    pkcs8::{DecodePublicKey, EncodePublicKey},
+    sha2::Sha256,
+    signature::Verifier,
+    traits::PublicKeyParts,
+};
+use sha1::Sha1;
+use sha2::Digest;
+use x509_cert::{
+    Certificate,
+    der::{Decode, Document, Encode},
+};
+
+use crate::{Result, rule::Rule, terms::KeyType};
+
+/// The greatest size of a file with a certificate or a public key, in bytes.
+pub const MAX_CERTIFICATE: u64 = 16 << 10;
+/// The public exponent of every key, 65537 (NIST SP 800-56B, 6.2).
+const EXPONENT: u32 = 65537;
+
+/// A public key of a kind that a target key, or whoever attests it, may have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PublicKey {
+    /// RSA with exponent 65537.
+    Rsa(rsa::PublicKey),
+    /// NIST P-256.
+    P256(p256::PublicKey),
+    /// NIST P-384.
+    P384(p384::PublicKey),
+}
+
+/// The DER inside a file that is PEM (RFC 7468); another file is taken as DER.
+pub fn der(file: Vec<u8>) -> Vec<u8> {
+    let text = std::str::from_utf8(&file).ok();
+    match text.and_then(|text| Document::from_pem(text).ok()) {
+        Some((_, inside)) => inside.as_bytes().to_vec(),
+        None => file,
+    }
+}
+
+impl PublicKey {
+    /// A public key from its DER SubjectPublicKeyInfo, which must be the one encoding of it:
+    /// rsaEncryption with NULL parameters, or id-ecPublicKey with a named curve and the
+    /// uncompressed point (RFC 3279, 2.3.1; RFC 5480, 2).
+    ///
+    /// # Errors
+    /// What was found instead.
+    pub fn parse(spki: &[u8]) -> std::result::Result<Self, String> {
+        let same = |again: Option<Vec<u8>>, key: PublicKey| match again.as_deref() == Some(spki) {
+            true => Ok(key),
+            false => {
+                Err("an EC public key in another encoding than DER with its point uncompressed"
+                    .into())
+            }
+        };
+        if let Ok(key) = p256::PublicKey::from_public_key_der(spki) {
+            let again = key.to_public_key_der().ok();
+            return same(again.map(|der| der.into_vec()), PublicKey::P256(key));
+        }
+        if let Ok(key) = p384::PublicKey::from_public_key_der(spki) {
+            let again = key.to_public_key_der().ok();
+            return same(again.map(|der| der.into_vec()), PublicKey::P384(key));
+        }
+        rsa(spki).map(PublicKey::Rsa)
+    }
+
+    /// Its kind and size.
+    pub fn kind(&self) -> KeyType {
+        match self {
+            PublicKey::Rsa(key) => KeyType::Rsa(key.n().bit_width()),
+            PublicKey::P256(_) => KeyType::Ec(256),
+            PublicKey::P384(_) => KeyType::Ec(384),
+        }
+    }
+
+    /// Verifies what an HSM signs: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, 8.2.2), or ECDSA with
+    /// SHA-256, raw r‖s (FIPS 186-5, 6.4.2; PKCS#11 v3.1, 6.3.1).
+    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        let digest = sha2::Sha256::digest(message);
+        match self {
+            PublicKey::Rsa(key) => Signature::try_from(signature).is_ok_and(|signature| {
+                VerifyingKey::<Sha256>::new(key.clone()).verify(message, &signature).is_ok()
+            }),
+            PublicKey::P256(key) => {
+                p256::ecdsa::Signature::from_slice(signature).is_ok_and(|signature| {
+                    let key = p256::ecdsa::VerifyingKey::from(key);
+                    key.verify_prehash(&digest, &signature).is_ok()
+                })
+            }
+            PublicKey::P384(key) => {
+                p384::ecdsa::Signature::from_slice(signature).is_ok_and(|signature| {
+                    let key = p384::ecdsa::VerifyingKey::from(key);
+                    key.verify_prehash(&digest, &signature).is_ok()
+                })
+            }
+        }
+    }
+
+    /// A raw ECDSA signature r‖s as a certificate has it, in DER (RFC 3279, 2.2.3); an RSA
+    /// signature is the same in both. None where it is no signature of this kind of key.
+    pub fn in_der(&self, signature: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            PublicKey::Rsa(_) => Some(signature.to_vec()),
+            PublicKey::P256(_) => {
+                let signature = p256::ecdsa::Signature::from_slice(signature).ok()?;
+                Some(signature.to_der().as_bytes().to_vec())
+            }
+            PublicKey::P384(_) => {
+                let signature = p384::ecdsa::Signature::from_slice(signature).ok()?;
+                Some(signature.to_der().as_bytes().to_vec())
+            }
+        }
+    }
+
+    /// The reverse of [`PublicKey::in_der`].
+    pub fn raw(&self, signature: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            PublicKey::Rsa(_) => Some(signature.to_vec()),
+            PublicKey::P256(_) => {
+                let signature = p256::ecdsa::Signature::from_der(signature).ok()?;
+                Some(signature.to_bytes().to_vec())
+            }
+            PublicKey::P384(_) => {
+                let signature = p384::ecdsa::Signature::from_der(signature).ok()?;
+                Some(signature.to_bytes().to_vec())
+            }
+        }
+    }
+}
+
+/// An RSA public key from its DER SubjectPublicKeyInfo, which must be the one encoding of it:
+/// rsaEncryption with NULL parameters (RFC 3279, 2.3.1).
+///
+/// # Errors
+/// What was found instead.
+pub fn rsa(spki: &[u8]) -> std::result::Result<rsa::PublicKey, String> {
+    let key = rsa::PublicKey::from_public_key_der(spki)
+        .map_err(|error| format!("not an RSA public key: {error}"))?;
+    let again = key.to_public_key_der().map_err(|error| error.to_string())?;
+    if again.as_bytes() != spki {
+        return Err("an RSA public key in another encoding than DER with NULL parameters".into());
+    }
+    if *key.e() != rsa::BoxedUint::from(EXPONENT) {
+        return Err("an RSA public key with an exponent other than 65537".into());
+    }
+    Ok(key)
+}
+
+/// The size of an RSA key's modulus, in bits.
+///
+/// # Errors
+/// As [`rsa()`].
+pub fn rsa_bits(spki: &[u8]) -> std::result::Result<u32, String> {
+    Ok(rsa(spki)?.n().bit_width())
+}
+
+/// Whether a public key is of the planned kind and size.
+///
+/// # Errors
+/// What was found instead.
+pub fn check(spki: &[u8], planned: KeyType) -> std::result::Result<(), String> {
+    match PublicKey::parse(spki)?.kind() {
+        found if found == planned => Ok(()),
+        found => Err(format!("a key of the kind {found}")),
+    }
+}
+
+/// As [`PublicKey::verifies`], of a key that may be none.
+pub fn verifies(spki: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    PublicKey::parse(spki).is_ok_and(|key| key.verifies(message, signature))
+}
+
+/// SHA-1 of a certificate's DER as 40 upper-case hex characters: how Windows names it. A name, not
+/// a proof.
+pub fn thumbprint(der: &[u8]) -> String {
+    data_encoding::HEXUPPER.encode(&Sha1::digest(der))
+}
+
+/// The subject of a certificate (RFC 4514) and its key's DER SubjectPublicKeyInfo, of whatever kind
+/// it is; foreign text, not escaped. None where the bytes are no DER certificate.
+pub fn subject_and_key(der: &[u8]) -> Option<(String, Vec<u8>)> {
+    let certificate = Certificate::from_der(der).ok()?;
+    let tbs = certificate.tbs_certificate();
+    let spki = tbs.subject_public_key_info().to_der().ok()?;
+    Some((tbs.subject().to_string(), spki))
+}
+
+/// A certificate that holds a target key's public half and is signed by the key itself.
+pub struct TargetCertificate {
+    der: Vec<u8>,
+    spki: Vec<u8>,
+}
+
+impl TargetCertificate {
+    /// Parses one DER certificate, checks that it is signed by its own key, and takes its public
+    /// key.
+    ///
+    /// # Errors
+    /// `TARGET-CERTIFICATE`.
+    pub fn parse(der: &[u8], label: &str) -> Result<Self> {
+        let refuse = |found: String| {
+            Rule::TargetCertificate.refuse(
+                format!("the certificate of {label}: {found}"),
+                "one DER certificate, signed with SHA-256 by its own key",
+                "make the certificate again with `keys create`",
+            )
+        };
+        let certificate = Certificate::from_der(der).map_err(|error| refuse(error.to_string()))?;
+        let tbs = certificate.tbs_certificate();
+        let spki =
+            tbs.subject_public_key_info().to_der().map_err(|error| refuse(error.to_string()))?;
+        let key = PublicKey::parse(&spki).map_err(refuse)?;
+        let signed = tbs.to_der().map_err(|error| refuse(error.to_string()))?;
+        let signature = certificate.signature().as_bytes().unwrap_or_default();
+        let one_encoding = certificate.to_der().is_ok_and(|again| again == der);
+        let holds = key.raw(signature).is_some_and(|signature| key.verifies(&signed, &signature));
+        if !one_encoding || !holds {
+            return Err(refuse("not signed by its own key, or not in DER".into()));
+        }
+        Ok(TargetCertificate { der: der.to_vec(), spki })
+    }
+
+    /// The certificate only if its public key is this one.
+    ///
+    /// # Errors
+    /// `TARGET-CERTIFICATE`.
+    pub fn of_key(self, spki: &[u8], label: &str) -> Result<Self> {
+        if self.spki == spki {
+            return Ok(self);
+        }
+        Err(Rule::TargetCertificate.refuse(
+            format!("the certificate of {label} holds another public key"),
+            "the public half of the key itself",
+            "find the certificate that belongs to the key",
+        ))
+    }
+
+    /// The certificate in DER.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// As [`thumbprint`].
+    pub fn thumbprint(&self) -> String {
+        thumbprint(&self.der)
+    }
+
+    /// Its key's DER SubjectPublicKeyInfo.
+    pub fn spki(&self) -> &[u8] {
+        &self.spki
+    }
+}

@@ -1,0 +1,91 @@
+//! Documents by name, and files as they are listed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    encoding::Hash,
+    terms::{Side, Way},
+};
+
+/// The format of plans, documents and logs.
+pub const FORMAT: &str = "keyferry/1";
+
+named! {
+    /// The kinds of document, in the order in which they cross.
+    pub enum Kind {
+        /// The hoster's KEK.
+        Offer = "offer",
+        /// The tenant's keys, wrapped and sealed.
+        Package = "package",
+        /// Keys that were born at the hoster.
+        Keys = "keys",
+        /// The tenant has taken them, and asks for proofs.
+        Challenge = "challenge",
+        /// The hoster's HSM proves that it holds them.
+        Receipt = "receipt",
+        /// They are primary.
+        Registration = "registration",
+        /// The tenant has checked that.
+        Acceptance = "acceptance",
+        /// The KEK is gone.
+        Closing = "closing",
+    }
+}
+
+impl Kind {
+    /// The name of the document in its folder.
+    pub fn file(self) -> String {
+        format!("{}.json", self.name())
+    }
+
+    /// The side that makes it.
+    pub fn side(self) -> Side {
+        match self {
+            Kind::Package | Kind::Challenge | Kind::Acceptance => Side::Tenant,
+            _ => Side::Hoster,
+        }
+    }
+
+    /// Whether a ceremony in which keys go this way has it.
+    pub fn crosses(self, way: Way) -> bool {
+        match self {
+            Kind::Offer => matches!(way, Way::Carried | Way::Brought),
+            Kind::Package => way == Way::Carried,
+            Kind::Keys | Kind::Challenge => way.is_challenged(),
+            _ => way != Way::Cloud,
+        }
+    }
+
+    /// The document that it answers: the one before it.
+    pub fn answers(self, way: Way) -> Option<Kind> {
+        let mut before = Kind::ALL.into_iter().rev().filter(|kind| *kind < self);
+        before.find(|kind| kind.crosses(way))
+    }
+}
+
+/// A file that a document lists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listed {
+    /// SHA-256 of the file.
+    pub hash: Hash,
+    /// Its length in bytes.
+    pub length: u64,
+}
+
+impl Listed {
+    /// The listing of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Listed { hash: Hash::of(bytes), length: bytes.len() as u64 }
+    }
+}
+
+/// A place in a log: everything up to and including entry `seq`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Head {
+    /// The number of the entry, from 1.
+    pub seq: u64,
+    /// SHA-256 of its line with its LF.
+    pub hash: Hash,
+}

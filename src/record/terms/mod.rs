@@ -1,0 +1,104 @@
+//! Small values that everyone names: who, which side, what crosses and how. No behaviour but names.
+
+#[macro_use]
+mod named;
+
+mod act;
+mod document;
+mod key;
+mod room;
+mod route;
+mod text;
+mod token;
+
+use serde::{Deserialize, Serialize};
+
+use std::{fmt, str::FromStr};
+
+pub use act::*;
+pub use document::*;
+pub use key::*;
+pub(crate) use named::named;
+pub use room::*;
+pub use route::*;
+pub use text::*;
+pub use token::*;
+
+/// The id of a ceremony, person, node or key: `[a-z0-9][a-z0-9-]{0,39}`, so that it can be a file
+/// name and a signer's name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Id(String);
+
+impl Id {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Id {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        let fits = (1..=40).contains(&text.len())
+            && text.starts_with(legal)
+            && text.chars().all(|c| legal(c) || c == '-');
+        if fits {
+            Ok(Id(text.to_owned()))
+        } else {
+            Err("expected 1 to 40 of a-z, 0-9 and -, not beginning with -".into())
+        }
+    }
+}
+
+impl TryFrom<String> for Id {
+    type Error = String;
+
+    fn try_from(text: String) -> std::result::Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+named! {
+    /// Whether keys that matter are carried. A document of one mode is refused by the other.
+    pub enum Mode {
+        /// Throwaway keys; PIN files and questions on stdin are allowed.
+        Rehearsal = "rehearsal",
+        /// Real keys; every rule holds.
+        Production = "production",
+    }
+}
+
+named! {
+    /// One of the two sides of a ceremony.
+    pub enum Side {
+        /// Owns the keys.
+        Tenant = "tenant",
+        /// Runs the service that will use them.
+        Hoster = "hoster",
+    }
+}
+
+impl Side {
+    /// The counterpart.
+    pub fn other(self) -> Side {
+        match self {
+            Side::Tenant => Side::Hoster,
+            Side::Hoster => Side::Tenant,
+        }
+    }
+}
+
+impl From<Id> for String {
+    fn from(id: Id) -> String {
+        id.0
+    }
+}

@@ -1,0 +1,201 @@
+//! What was found in the room, and what people said of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{encoding::Hash, rule::Rule};
+
+/// What was found of one rule, as the log has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Finding {
+    /// The rule.
+    pub rule: Rule,
+    /// What was found, fit for a terminal.
+    pub found: String,
+    /// Whether that keeps the rule.
+    pub outcome: Outcome,
+}
+
+named! {
+    /// Whether a rule is kept.
+    pub enum Outcome {
+        /// It is.
+        Holds = "holds",
+        /// It is not, and production is refused.
+        Broken = "broken",
+        /// It is not, and the plan goes without it.
+        Waived = "waived",
+    }
+}
+
+impl Outcome {
+    /// The word that people read.
+    pub fn shown(self) -> &'static str {
+        match self {
+            Outcome::Holds => "holds",
+            Outcome::Broken => "BROKEN",
+            Outcome::Waived => "broken, but waived",
+        }
+    }
+}
+
+/// What people put into the record. It changes no phase and voids no request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Remark {
+    /// Anything worth knowing later.
+    Remark {
+        /// What they say.
+        text: String,
+    },
+    /// Something went otherwise than the script says.
+    Incident {
+        /// What happened, who was there, what was done about it.
+        text: String,
+    },
+    /// People left the room and the ceremony waits.
+    Break {
+        /// Who stayed with the machine.
+        stayed: Vec<String>,
+        /// Why, and until when.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        text: String,
+    },
+    /// Something was sealed into a tamper-evident bag.
+    BagOut(Bag),
+    /// A tamper-evident bag came back and was looked at before it was opened.
+    BagIn(Bag),
+    /// The medium between the machines.
+    Medium {
+        /// What is printed on it.
+        serial: String,
+        /// What it is for.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        text: String,
+    },
+    /// Somebody came.
+    Arrival {
+        /// Who.
+        who: String,
+        /// With what, in which role.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        text: String,
+    },
+    /// Somebody left.
+    Departure {
+        /// Who.
+        who: String,
+        /// With what.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        text: String,
+    },
+    /// A page was printed.
+    Printed {
+        /// Which: `script`, `share-cyd`.
+        page: String,
+        /// The number of the copy, from 1.
+        copy: u32,
+    },
+    /// A video recording of the ceremony.
+    Video {
+        /// How it is found: file, tape, time code.
+        reference: String,
+        /// What it shows.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        text: String,
+    },
+}
+
+/// A tamper-evident bag at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bag {
+    /// What is in it; the same words when it leaves and when it comes back.
+    pub item: String,
+    /// The number that is printed on it.
+    pub number: String,
+    /// What it looks like.
+    pub condition: Condition,
+    /// Whether it comes here for the first time, sealed elsewhere.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub first: bool,
+    /// More about it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+}
+
+named! {
+    /// What a bag looks like.
+    pub enum Condition {
+        /// Closed, and nothing shows that it was opened.
+        Intact = "intact",
+        /// Open, torn, or marked by its seal as opened.
+        Damaged = "damaged",
+    }
+}
+
+impl Remark {
+    /// Every text that somebody typed, for limits.
+    pub fn texts(&self) -> Vec<&str> {
+        match self {
+            Remark::Remark { text } | Remark::Incident { text } => vec![text],
+            Remark::Printed { page, .. } => vec![page],
+            Remark::Break { stayed, text } => {
+                (stayed.iter().chain([text])).map(String::as_str).collect()
+            }
+            Remark::BagOut(bag) | Remark::BagIn(bag) => vec![&bag.item, &bag.number, &bag.text],
+            Remark::Medium { serial: what, text }
+            | Remark::Arrival { who: what, text }
+            | Remark::Departure { who: what, text }
+            | Remark::Video { reference: what, text } => vec![what, text],
+        }
+    }
+
+    /// The remark in one line, as it was typed.
+    pub fn line(&self) -> String {
+        let with = |said: String, text: &str| match text.is_empty() {
+            true => said,
+            false => format!("{said}: {text}"),
+        };
+        let bag = |way: &str, bag: &Bag| {
+            let condition = bag.condition.name();
+            let said = format!("bag {} {way} with {}, {condition}", bag.number, bag.item);
+            with(said, &bag.text)
+        };
+        match self {
+            Remark::Remark { text } => format!("note: {text}"),
+            Remark::Incident { text } => format!("incident: {text}"),
+            Remark::Break { stayed, text } => {
+                let stayed = stayed.join(", ");
+                with(format!("break; with the machine stayed {stayed}"), text)
+            }
+            Remark::BagOut(one) => bag("out", one),
+            Remark::BagIn(one) => bag("in", one),
+            Remark::Medium { serial, text } => with(format!("medium {serial}"), text),
+            Remark::Arrival { who, text } => with(format!("{who} came"), text),
+            Remark::Departure { who, text } => with(format!("{who} left"), text),
+            Remark::Video { reference, text } => with(format!("video {reference}"), text),
+            Remark::Printed { page, copy } => format!("printed {page}, copy {copy}"),
+        }
+    }
+}
+
+/// A bag that did not come back as it left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WrongBag {
+    /// The log entry that says so.
+    pub entry: Hash,
+    /// What is in it.
+    pub item: String,
+    /// The number under which it left; absent where it never left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_as: Option<String>,
+    /// The number under which it came.
+    pub came_as: String,
+    /// What it looked like.
+    pub condition: Condition,
+}
+
+/// The greatest length of one text that is typed into the record, in bytes.
+pub const MAX_TEXT: usize = 4096;

@@ -1,0 +1,108 @@
+//! How keys come to where they are used, and what becomes of the originals.
+
+use crate::encoding::Hash;
+
+named! {
+    /// In which HSM the keys are born.
+    pub enum Origin {
+        /// The tenant's.
+        Tenant = "tenant",
+        /// The hoster's; nothing secret travels.
+        Hoster = "hoster",
+    }
+}
+
+named! {
+    /// In which form keys of the tenant's reach the hoster.
+    pub enum Form {
+        /// Keyferry's package, sealed.
+        Package = "package",
+        /// A plain wrapped key that another tool has made (CKM_RSA_AES_KEY_WRAP; PKCS#11 v3.1, 6.1.27).
+        Pkcs11 = "pkcs11",
+    }
+}
+
+named! {
+    /// How keys come to where they are used: which documents and steps a ceremony has.
+    #[derive(Default)]
+    pub enum Way {
+        /// Born in the tenant's HSM, wrapped, sealed, and carried to the hoster's.
+        #[default]
+        Carried = "carried",
+        /// Born in the hoster's HSM.
+        Born = "born",
+        /// Born in the tenant's HSM, wrapped by another tool, and brought to the hoster's.
+        Brought = "brought",
+        /// Born in the tenant's HSM, and wrapped for a cloud service, which imports them itself.
+        Cloud = "cloud",
+    }
+}
+
+impl Way {
+    /// Whether it is the usual one, which logs do not name.
+    pub fn is_usual(&self) -> bool {
+        *self == Way::default()
+    }
+
+    /// Whether the tenant takes the hoster's word on which keys there are, and asks for proofs:
+    /// then its own HSM takes no part.
+    pub fn is_challenged(self) -> bool {
+        matches!(self, Way::Born | Way::Brought)
+    }
+}
+
+named! {
+    /// The form in which a cloud service takes wrapped keys.
+    pub enum CloudFormat {
+        /// Azure Key Vault's `.byok`.
+        AzureByok = "azure-byok",
+        /// AWS KMS, RSA_AES_KEY_WRAP_SHA_256 or _SHA_1.
+        AwsKms = "aws-kms",
+        /// Google Cloud KMS, RSA_OAEP_…_AES_256.
+        GcpKms = "gcp-kms",
+    }
+}
+
+/// A rehearsal on the real HSMs and nodes with throwaway keys, which stops before activation and
+/// removes what it made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trial {
+    /// None is asked for.
+    None,
+    /// This ceremony is one; a rehearsal only.
+    This,
+    /// One must have gone before: SHA-256 of its closing; production only.
+    After(Hash),
+}
+
+named! {
+    /// What an HGS cluster has when the keys come.
+    pub enum Deployment {
+        /// Nothing yet.
+        New = "new",
+        /// Other keys, which stay primary elsewhere.
+        Added = "added",
+        /// Former primaries.
+        Rotation = "rotation",
+    }
+}
+
+named! {
+    /// What becomes of the tenant's originals.
+    pub enum Source {
+        /// They stay in the tenant's HSM.
+        Keep = "keep",
+        /// They are destroyed after acceptance.
+        Destroy = "destroy",
+    }
+}
+
+named! {
+    /// When a node proves a key.
+    pub enum Stage {
+        /// Before the key is primary.
+        Ready = "ready",
+        /// After.
+        Active = "active",
+    }
+}

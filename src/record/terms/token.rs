@@ -1,0 +1,48 @@
+//! What a token says of itself and of an object: claims, not evidence.
+
+use serde::{Deserialize, Serialize};
+
+/// Which token it was, as its module says: a claim, not evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenIdentity {
+    /// CK_TOKEN_INFO.manufacturerID, trimmed.
+    pub manufacturer: String,
+    /// CK_TOKEN_INFO.model, trimmed.
+    pub model: String,
+    /// CK_TOKEN_INFO.serialNumber, trimmed.
+    pub serial: String,
+    /// CK_TOKEN_INFO.firmwareVersion, as `major.minor`.
+    pub firmware: String,
+    /// CK_TOKEN_INFO.label, trimmed.
+    pub label: String,
+}
+
+/// One attribute of an object as read back in a new session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadBack {
+    /// The PKCS#11 name, such as `CKA_EXTRACTABLE`.
+    pub attribute: String,
+    /// `true`, `false`, `absent`, or for lists their members.
+    pub value: String,
+}
+
+/// Whether attributes were read back as they must be. It holds a sender to its word; the word is
+/// the module's.
+///
+/// # Errors
+/// What was found and what was expected.
+pub fn require(found: &[ReadBack], required: &[(&str, &str)]) -> Result<(), (String, String)> {
+    for (attribute, value) in required {
+        let read = found.iter().find(|read| read.attribute == *attribute);
+        if read.is_none_or(|read| read.value != *value) {
+            let found = read.map_or("not read", |read| read.value.as_str());
+            return Err((
+                format!("{attribute} {}", crate::escape::escape(found)),
+                format!("{attribute} {value}"),
+            ));
+        }
+    }
+    Ok(())
+}

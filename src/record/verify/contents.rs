@@ -1,0 +1,340 @@
+//! The documents against each other and against the logs: released, answering the one before,
+//! recorded by both sides, and all about the same key.
+
+use crate::verify::{
+    Verdict,
+    documents::{Documents, Found, share_folders},
+    evidence::Evidence,
+    logs::Logs,
+};
+use crate::{
+    Result,
+    document::{Body, package::Package, registration::Registration},
+    encoding::Hash,
+    folder,
+    log::Event,
+    plan::Plan,
+    proof::key_set::KeySet,
+    rule::Rule,
+    share::MAX_SHARE_FILE,
+    signature::Signed,
+    terms::{Kind, Side, list},
+    verify::counterpart::Verified,
+};
+
+/// Checks all there are.
+///
+/// # Errors
+/// The rule of the first thing that is false.
+pub fn check(
+    documents: &Documents,
+    evidence: &[Evidence],
+    plan: &Plan,
+    logs: &Logs,
+    verdict: &mut Verdict,
+) -> Result<()> {
+    let all = Check { documents, plan, logs };
+    all.each(documents.offer.all(), verdict)?;
+    all.each(documents.package.all(), verdict)?;
+    all.each(documents.keys.all(), verdict)?;
+    all.each(documents.challenge.all(), verdict)?;
+    all.each(documents.receipt.all(), verdict)?;
+    all.each(documents.registration.all(), verdict)?;
+    all.each(documents.acceptance.all(), verdict)?;
+    all.each(documents.closing.all(), verdict)?;
+    all.same_everywhere(verdict)?;
+    for found in documents.package.all() {
+        found.received.verify_keys()?;
+    }
+    if let Some(found) = documents.package.current() {
+        let package = found.received.body();
+        verdict.holds.push(
+            "the package is signed inside the tenant's HSM by each signing key that it carries"
+                .into(),
+        );
+        shares(evidence, package, verdict)?;
+    }
+    for found in documents.keys.all() {
+        found.received.verify_certificates()?;
+    }
+    if let Some(set) = documents.key_set() {
+        set.verify_certificates()?;
+        verdict
+            .holds
+            .push("each certificate holds its key's public half and is signed by it".into());
+        all.same_keys(&set)?;
+        all.proofs(&set, verdict)?;
+    }
+    Ok(())
+}
+
+struct Check<'a> {
+    documents: &'a Documents,
+    plan: &'a Plan,
+    logs: &'a Logs,
+}
+
+impl Check<'_> {
+    fn each<B: Body>(&self, all: &[Found<B>], verdict: &mut Verdict) -> Result<()> {
+        all.iter().try_for_each(|found| self.one(found, verdict))
+    }
+
+    fn one<B: Body>(&self, found: &Found<B>, verdict: &mut Verdict) -> Result<()> {
+        let (kind, document) = (B::KIND, &found.received);
+        for (side, log) in self.logs.sides() {
+            if side == kind.side() {
+                log.contains(&document.document.header)?;
+            }
+            signed_as_recorded(found, log)?;
+        }
+        let signers = names(&found.signed);
+        if found.given_up {
+            let attempt = document.document.header.attempt;
+            verdict.holds.push(format!(
+                "the {kind} {} of attempt {attempt}, which was given up, is whole, signed by {signers}",
+                document.hash
+            ));
+            return Ok(());
+        }
+        self.answers(found)?;
+        self.recorded(kind, document.hash)?;
+        let enough = document.signatures.require(self.plan, kind.side(), kind.name());
+        match enough {
+            Ok(()) => verdict
+                .holds
+                .push(format!("the {kind} {} is whole, released by {signers}", document.hash)),
+            // A side takes nothing unreleased, so what its own record took has its signatures.
+            Err(error) if self.took(found) => return Err(error),
+            Err(_) => verdict
+                .missing
+                .push(format!("enough signatures over the {kind}: it is not released")),
+        }
+        Ok(())
+    }
+
+    /// Whether the document lies in the record of a side that took it.
+    fn took<B: Body>(&self, found: &Found<B>) -> bool {
+        let hash = Some(&found.received.hash);
+        let own = |side: Side| found.places.iter().any(|place| place.own == Some(side));
+        self.logs.sides().any(|(side, log)| own(side) && log.state.taken.get(&B::KIND) == hash)
+    }
+
+    /// A document answers the one before it; a closing may answer the hoster's abort instead.
+    fn answers<B: Body>(&self, found: &Found<B>) -> Result<()> {
+        let (kind, answers) = (B::KIND, found.received.document.header.answers);
+        let hoster = self.logs.of(Side::Hoster);
+        let aborted = hoster.and_then(|log| log.state.aborted);
+        if kind == Kind::Closing && answers.is_some() && answers == aborted.map(|head| head.hash) {
+            return Ok(());
+        }
+        let before = kind.answers(self.plan.way).and_then(|kind| self.documents.hash(kind));
+        match before.filter(|hash| answers != Some(*hash)) {
+            None => Ok(()),
+            Some(before) => Err(Rule::DocumentAnswers.refuse(
+                format!("a {kind} that answers {answers:?}"),
+                format!("one that answers {before}"),
+                "one of the two documents is of another ceremony or attempt",
+            )),
+        }
+    }
+
+    /// What the logs name of this kind is this document.
+    fn recorded(&self, kind: Kind, hash: Hash) -> Result<()> {
+        for (side, log) in self.logs.sides() {
+            let recorded = match side == kind.side() {
+                true => log.state.made.get(&kind).map(|made| made.hash),
+                false => log.state.taken.get(&kind).copied(),
+            };
+            if let Some(recorded) = recorded.filter(|recorded| *recorded != hash) {
+                return Err(Rule::DocumentHash.refuse(
+                    format!("the {kind} has SHA-256 {hash}"),
+                    format!("the one in the log of the {side}, {recorded}"),
+                    "the document or the log was exchanged: compare with the other side's copies",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The same package, KEK and receipt are meant everywhere.
+    fn same_everywhere(&self, verdict: &mut Verdict) -> Result<()> {
+        let all = self.documents;
+        let (package, acceptance) = (all.package.body(), all.acceptance.body());
+        let keks = [
+            all.offer.body().map(|body| body.fingerprint),
+            package.map(|body| body.kek_fingerprint),
+            acceptance.and_then(|body| body.kek_fingerprint),
+            all.closing.body().and_then(|body| body.kek_fingerprint),
+        ];
+        let packages = [
+            package.map(|body| body.package_id),
+            all.challenge.body().map(|body| body.package_id),
+            all.receipt.body().map(|body| body.package_id),
+            all.registration.body().map(|body| body.package_id),
+            acceptance.map(|body| body.package_id),
+        ];
+        let receipts = [all.hash(Kind::Receipt), acceptance.map(|body| body.receipt)];
+        let same = all_same(&keks) && all_same(&packages) && all_same(&receipts);
+        if !same {
+            return Err(Rule::DocumentContent.refuse(
+                format!("KEKs {keks:?}, package ids {packages:?}, receipts {receipts:?}"),
+                "one KEK, one package id and one receipt in all documents",
+                "documents of different ceremonies or attempts were mixed",
+            ));
+        }
+        if packages.iter().flatten().count() > 1 {
+            let same = match self.plan.way.is_challenged() {
+                false => "all documents mean the same KEK, package and receipt",
+                true => "all documents mean the same keys, challenge and receipt",
+            };
+            verdict.holds.push(same.into());
+        }
+        Ok(())
+    }
+
+    /// The keys that are proven are those that were shown, and those that the logs name.
+    fn same_keys(&self, set: &KeySet) -> Result<()> {
+        let proven = set.keys.iter().map(|key| {
+            let certificate = Hash::of(&key.certificate);
+            (&key.label, Hash::of(&key.spki.0), certificate)
+        });
+        let proven: Vec<_> = proven.collect();
+        let wrong = |whose: String| {
+            Err(Rule::DocumentContent.refuse(
+                format!("other keys in {whose} than those that must be proven"),
+                "the same labels, public keys and certificates everywhere",
+                "the documents or the log were exchanged: compare with the other side's copies",
+            ))
+        };
+        for (side, log) in self.logs.sides() {
+            let recorded = log.state.keys.iter();
+            let recorded = recorded.map(|key| (&key.label, key.spki, key.certificate));
+            if !log.state.keys.is_empty() && !recorded.eq(proven.iter().copied()) {
+                return wrong(format!("the log of the {side}"));
+            }
+        }
+        let shown = self.documents.keys.body().map(|body| body.keys.iter());
+        let shown = shown.map(|keys| {
+            keys.map(|key| {
+                let label = &key.held.label;
+                (label, Hash::of(&key.spki.0), key.certificate.hash)
+            })
+        });
+        match shown.is_none_or(|shown| shown.eq(proven.iter().copied())) {
+            true => Ok(()),
+            false => wrong("the document `keys`".into()),
+        }
+    }
+
+    fn proofs(&self, keys: &KeySet, verdict: &mut Verdict) -> Result<()> {
+        if let Some(receipt) = self.documents.receipt.body() {
+            (receipt.proofs.iter()).try_for_each(|proof| proof.verify(self.plan, keys))?;
+            verdict.holds.push(format!(
+                "{} proofs in the receipt: the hoster's HSM signed and decrypted as the tenant's keys",
+                receipt.proofs.len()
+            ));
+        }
+        let Some(registration) = self.documents.registration.current() else {
+            return Ok(());
+        };
+        let evidence = registration.received.verify(self.plan, keys)?;
+        if let Some(log) = self.logs.of(Side::Hoster) {
+            registered_as_recorded(registration.received.body(), log)?;
+        }
+        verdict.holds.push(format!(
+            "{} pieces of evidence: each of the nodes {} signed and decrypted as the tenant's keys, before activation and after it",
+            evidence.len(),
+            list(registration.received.body().nodes(self.plan))
+        ));
+        for node in &registration.received.body().removed {
+            verdict.noted.push(format!("the node {node} left the service before the registration"));
+        }
+        Ok(())
+    }
+}
+
+/// What a registration says of the nodes is what the hoster's log says.
+fn registered_as_recorded(registration: &Registration, log: &Verified) -> Result<()> {
+    let nodes = &log.state.nodes;
+    let wrong = |found: String, expected: &str| {
+        Err(Rule::DocumentContent.refuse(
+            found,
+            expected,
+            "the registration or the log was exchanged: compare with the other side's copies",
+        ))
+    };
+    let order = nodes.orders.iter().find(|order| order.hash() == registration.activation);
+    if order.is_none_or(|order| order.former != registration.former)
+        || nodes.activated.as_ref() != Some(&registration.activated)
+    {
+        return wrong(
+            format!("a registration of the order {}", registration.activation),
+            "the order, its time and the former primaries of the hoster's log",
+        );
+    }
+    for one in &registration.evidence {
+        let recorded = log.remarks.iter().any(|(_, event)| {
+            matches!(event, Event::Evidence { node, stage, evidence, .. }
+                if (node, stage, evidence) == (&one.node, &one.stage, &one.file.hash))
+        });
+        if !recorded {
+            return wrong(
+                format!("evidence of {} with SHA-256 {}", one.node, one.file.hash),
+                "evidence that the hoster's log names",
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The signatures over a document that a log names lie beside it.
+fn signed_as_recorded<B: Body>(found: &Found<B>, log: &Verified) -> Result<()> {
+    let recorded = log.remarks.iter().filter_map(|(_, event)| event.released());
+    let gone = recorded
+        .filter(|(document, _)| *document == found.received.hash)
+        .flat_map(|(_, signed)| signed)
+        .find(|signed| !found.signed.contains(signed));
+    match gone {
+        None => Ok(()),
+        Some(gone) => Err(Rule::SignatureMissing.refuse(
+            format!("the signature of {} over the {} is not the one in the log", gone.id, B::KIND),
+            format!("a signature file with SHA-256 {}", gone.signature),
+            "find the signature file that the log names",
+        )),
+    }
+}
+
+/// Share files that still lie in the tenant's outbox are the ones that were dealt.
+fn shares(evidence: &[Evidence], package: &Package, verdict: &mut Verdict) -> Result<()> {
+    for path in share_folders(evidence) {
+        let files =
+            folder::read_folder(&path, |name| name.ends_with(".age").then_some(MAX_SHARE_FILE))?;
+        for (name, bytes) in &files {
+            let listed =
+                package.shares.iter().find(|share| format!("{}.age", share.custodian) == *name);
+            if listed.is_none_or(|share| share.file != Hash::of(bytes)) {
+                return Err(Rule::ShareFile.refuse(
+                    format!("{} is not the file that was dealt", path.join(name).display()),
+                    "the share files that the package lists",
+                    "find out what changed it; its custodian may hold the right one",
+                ));
+            }
+        }
+        verdict
+            .holds
+            .push(format!("{} share files are those that the package commits to", files.len()));
+    }
+    Ok(())
+}
+
+fn all_same<T: PartialEq>(values: &[Option<T>]) -> bool {
+    let mut there = values.iter().flatten();
+    let first = there.next();
+    there.all(|value| Some(value) == first)
+}
+
+/// Who signed, each once.
+pub fn names(signed: &[Signed]) -> String {
+    let ids: std::collections::BTreeSet<&str> = signed.iter().map(|one| one.id.as_str()).collect();
+    list(ids)
+}

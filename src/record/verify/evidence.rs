@@ -1,0 +1,142 @@
+//! What an auditor is given: a side's ceremony folder, an archive, or a stick with a few documents.
+
+use std::path::{Path, PathBuf};
+
+use crate::verify::logs;
+use crate::{
+    Error, Result, folder,
+    layout::HEAD_FILE,
+    log::LOG_FILE,
+    plan::PLAN_FILE,
+    rule::Rule,
+    terms::{Kind, Side},
+};
+
+/// What a folder is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// A side's ceremony folder.
+    Ceremony(Side),
+    /// What `close` made.
+    Archive(Side),
+    /// Documents, or one document; a plan perhaps.
+    Documents,
+}
+
+/// One folder of evidence.
+pub struct Evidence {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// What it is.
+    pub holds: Holds,
+}
+
+/// Where a document may lie.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Its folder.
+    pub path: PathBuf,
+    /// The side whose own record it is part of.
+    pub own: Option<Side>,
+    /// The attempt, where it lies among those that were given up.
+    pub attempt: Option<u32>,
+}
+
+impl Evidence {
+    /// Looks what a folder is.
+    ///
+    /// # Errors
+    /// `ARCHIVE-INCOMPLETE` for an archive without its log, `LOG-…`, [`Error::Failed`] where there
+    /// is nothing of a ceremony.
+    pub fn find(path: &Path) -> Result<Self> {
+        let there = |name: &str| path.join(name).exists();
+        let archived =
+            [Side::Tenant, Side::Hoster].into_iter().find(|side| there(&archived_log(*side)));
+        let holds = if Kind::ALL.iter().any(|kind| there(&kind.file())) {
+            Holds::Documents
+        } else if let Some(side) = archived {
+            Holds::Archive(side)
+        } else if ["SHA256SUMS", "allowed_signers", HEAD_FILE].into_iter().any(there) {
+            return Err(Rule::ArchiveIncomplete.refuse(
+                format!("{} has no log of its side", path.display()),
+                format!("{} or {}", archived_log(Side::Tenant), archived_log(Side::Hoster)),
+                "find an unchanged copy of the archive",
+            ));
+        } else if there(LOG_FILE) {
+            Holds::Ceremony(logs::side_of(&path.join(LOG_FILE))?)
+        } else if there(PLAN_FILE) || Kind::ALL.iter().any(|kind| there(kind.name())) {
+            Holds::Documents
+        } else {
+            return Err(Error::failed(
+                format!("{}: nothing of a ceremony is there", path.display()),
+                "name a ceremony folder, an archive, or a folder with documents",
+            ));
+        };
+        Ok(Evidence { path: path.to_owned(), holds })
+    }
+
+    /// The side whose own record it is.
+    pub fn own(&self) -> Option<Side> {
+        match self.holds {
+            Holds::Ceremony(side) | Holds::Archive(side) => Some(side),
+            Holds::Documents => None,
+        }
+    }
+
+    /// The side's own log in it.
+    pub fn log(&self) -> Option<(Side, PathBuf)> {
+        let (side, name) = match self.holds {
+            Holds::Ceremony(side) => (side, LOG_FILE.to_owned()),
+            Holds::Archive(side) => (side, archived_log(side)),
+            Holds::Documents => return None,
+        };
+        Some((side, self.path.join(name)))
+    }
+
+    /// Where documents of a kind lie in it: the current one, and those that were given up.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] where a folder can't be listed.
+    pub fn places(&self, kind: Kind) -> Result<Vec<Place>> {
+        let base = match self.holds {
+            Holds::Ceremony(side) if side == kind.side() => self.path.join("outbox"),
+            Holds::Ceremony(_) => self.path.join("inbox"),
+            Holds::Archive(_) => self.path.clone(),
+            Holds::Documents if self.path.join(kind.file()).exists() => {
+                return Ok(vec![Place { path: self.path.clone(), own: None, attempt: None }]);
+            }
+            Holds::Documents => self.path.clone(),
+        };
+        let current = (None, base.join(kind.name()));
+        let given_up = attempts(&base)?
+            .into_iter()
+            .map(|(attempt, folder)| (Some(attempt), folder.join(kind.name())));
+        let there = std::iter::once(current).chain(given_up).filter(|(_, path)| path.exists());
+        Ok(there.map(|(attempt, path)| Place { path, own: self.own(), attempt }).collect())
+    }
+}
+
+/// The name of a side's own log in its archive.
+pub fn archived_log(side: Side) -> String {
+    format!("{side}.{LOG_FILE}")
+}
+
+/// The number in the name of a folder of documents that were given up.
+pub fn attempt_of(name: &str) -> Option<u32> {
+    let number = name.strip_prefix("attempt-")?;
+    let attempt: u32 = number.parse().ok()?;
+    (attempt.to_string() == number).then_some(attempt)
+}
+
+fn attempts(base: &Path) -> Result<Vec<(u32, PathBuf)>> {
+    if !base.exists() {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for name in folder::names(base)? {
+        if let Some(attempt) = attempt_of(&name) {
+            found.push((attempt, base.join(name)));
+        }
+    }
+    Ok(found)
+}

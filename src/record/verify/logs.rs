@@ -1,0 +1,161 @@
+//! The logs of both sides: every copy there is, each a whole chain, all of one side the same.
+
+use crate::verify::{Verdict, documents::Documents, evidence::Evidence};
+use crate::{
+    Error, Result,
+    encoding::Hash,
+    escape::escape,
+    folder,
+    log::{self, Event, MAX_LOG},
+    plan::Plan,
+    rule::Rule,
+    terms::{Side, Way},
+    verify::counterpart::{self, Verified},
+};
+use std::{borrow::Cow, path::Path};
+
+/// The longest log of each side.
+pub struct Logs {
+    sides: Vec<(Side, Verified)>,
+}
+
+/// The side whose log a file is, by its first entry.
+pub fn side_of(path: &Path) -> Result<Side> {
+    let bytes = folder::read_file(path, MAX_LOG)?;
+    let first = bytes.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
+    let mut side = None;
+    log::read(first, &path.display().to_string(), |entry| {
+        if let Event::Init { side: of, .. } = entry.event {
+            side = Some(of);
+        }
+        Ok(())
+    })?;
+    side.ok_or_else(|| {
+        Rule::LogEvent.refuse(
+            format!("{} does not begin with init", path.display()),
+            "a ceremony's log",
+            "name a ceremony folder or an archive",
+        )
+    })
+}
+
+impl Logs {
+    /// Reads every copy: the folders' own, and those that travelled with acceptance and closing.
+    pub fn read(
+        evidence: &[Evidence],
+        plan: &Plan,
+        documents: &Documents,
+        verdict: &mut Verdict,
+    ) -> Result<Self> {
+        let mut sides = Vec::new();
+        for side in [Side::Tenant, Side::Hoster] {
+            let copies = copies(evidence, documents, side)?;
+            let count = copies.len();
+            let Some(longest) = longest(&copies, side)? else {
+                if plan.way == Way::Cloud && side == Side::Hoster {
+                    continue; // It takes no part.
+                }
+                verdict.missing.push(format!("the log of the {side}"));
+                continue;
+            };
+            let verified = counterpart::verify(plan, side, &longest.bytes, &longest.name)?;
+            verdict.holds.push(format!(
+                "the log of the {side} is one chain of {} entries ({count} copies agree), each step allowed by the one before; its head is {}",
+                verified.head.seq, verified.head.hash
+            ));
+            if verified.state.phase != crate::flow::Phase::Closed {
+                verdict
+                    .missing
+                    .push(format!("the end of the {side}'s log: it is not closed there"));
+            }
+            sides.push((side, verified));
+        }
+        Ok(Logs { sides })
+    }
+
+    /// The log of a side.
+    pub fn of(&self, side: Side) -> Option<&Verified> {
+        self.sides.iter().find(|(of, _)| *of == side).map(|(_, log)| log)
+    }
+
+    /// Each side of which there is a log, with it.
+    pub fn sides(&self) -> impl Iterator<Item = (Side, &Verified)> {
+        self.sides.iter().map(|(side, log)| (*side, log))
+    }
+
+    /// Every log.
+    pub fn all(&self) -> impl Iterator<Item = &Verified> {
+        self.sides.iter().map(|(_, log)| log)
+    }
+
+    /// Whether a log says that the ceremony was aborted.
+    pub fn aborted(&self) -> bool {
+        self.all().any(|log| log.state.aborted.is_some())
+    }
+
+    /// Where each log ends.
+    pub fn ends(&self) -> impl Iterator<Item = (Side, Hash)> {
+        self.sides.iter().map(|(side, log)| (*side, log.head.hash))
+    }
+
+    /// What people noted, and what was refused or mended.
+    pub fn remarks(&self) -> impl Iterator<Item = (Side, u64, &Event)> {
+        self.sides
+            .iter()
+            .flat_map(|(side, log)| log.remarks.iter().map(|(seq, event)| (*side, *seq, event)))
+    }
+}
+
+/// One copy of a log.
+struct Copy<'a> {
+    name: String,
+    bytes: Cow<'a, [u8]>,
+}
+
+/// Every copy there is of a side's log.
+fn copies<'a>(
+    evidence: &[Evidence],
+    documents: &'a Documents,
+    side: Side,
+) -> Result<Vec<Copy<'a>>> {
+    let own = evidence.iter().filter_map(Evidence::log).filter(|(of, _)| *of == side);
+    let own = own.map(|(_, path)| {
+        let bytes = Cow::Owned(folder::read_file(&path, MAX_LOG)?);
+        Ok(Copy { name: path.display().to_string(), bytes })
+    });
+    let travelled = documents.travelled_logs().filter(|log| log.side == side);
+    let travelled =
+        travelled.map(|log| Ok(Copy { name: log.name, bytes: Cow::Borrowed(log.bytes) }));
+    own.chain(travelled).collect()
+}
+
+/// The longest copy; every other is its beginning, or the log was forked.
+fn longest<'a, 'b>(copies: &'b [Copy<'a>], side: Side) -> Result<Option<&'b Copy<'a>>> {
+    // Of those that are as long, the first.
+    let longest = copies.iter().rev().max_by_key(|copy| copy.bytes.len());
+    let Some(longest) = longest else {
+        return Ok(None);
+    };
+    match copies.iter().find(|copy| !longest.bytes.starts_with(&copy.bytes)) {
+        Some(other) => Err(fork(longest, other, side)),
+        None => Ok(Some(longest)),
+    }
+}
+
+/// The refusal of copies that part, with the first entry that differs as each has it.
+fn fork(longest: &Copy, other: &Copy, side: Side) -> Error {
+    let pairs = longest.bytes.iter().zip(other.bytes.iter());
+    let same = &longest.bytes[..pairs.take_while(|(left, right)| left == right).count()];
+    let number = 1 + same.iter().filter(|byte| **byte == b'\n').count();
+    let start = same.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let line = |copy: &Copy| {
+        let line = copy.bytes[start..].split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let shown: String = String::from_utf8_lossy(line).chars().take(300).collect();
+        format!("{shown} in {}", copy.name)
+    };
+    Rule::LogChain.refuse(
+        escape(&format!("a fork: entry {number} is {}, and {}", line(longest), line(other))),
+        format!("one entry {number} in every copy of the {side}'s log"),
+        "somebody rewrote a log: ask both sides for their copies, and compare them with the signed heads",
+    )
+}

@@ -1,0 +1,292 @@
+//! A whole ceremony, or what there is of it, verified from its documents: by anyone, anywhere,
+//! without an HSM and without a share.
+
+mod acts;
+mod approvals;
+mod archive;
+mod attested;
+mod contents;
+pub mod counterpart;
+mod documents;
+mod evidence;
+mod logs;
+mod published;
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::{
+    Error, Result,
+    encoding::Hash,
+    escape::escape,
+    folder,
+    log::{Event, SourceDestroyed},
+    plan::{MAX_PLAN, PLAN_FILE, Plan},
+    rule::Rule,
+    signature::{self, Namespace},
+    terms::{Finding, Gate, Outcome, Side, Source, Way, list, list_or},
+};
+use documents::Documents;
+use evidence::{Evidence, Holds};
+
+use logs::Logs;
+
+/// What an audit found. It exists only where nothing was found to be false.
+#[derive(Debug, Default, Serialize)]
+pub struct Verdict {
+    /// What was verified, each with what proves it.
+    pub holds: Vec<String>,
+    /// What rests on somebody's word.
+    pub claims: Vec<String>,
+    /// What is not there.
+    pub missing: Vec<String>,
+    /// What was waived, noted, repaired or refused.
+    pub noted: Vec<String>,
+    /// Whether a log says that the ceremony was aborted.
+    pub aborted: bool,
+}
+
+impl Verdict {
+    /// The verdict in one line: what it amounts to.
+    pub fn headline(&self) -> String {
+        let complete = if self.missing.is_empty() {
+            "the record is complete"
+        } else {
+            "the record is not complete"
+        };
+        let aborted = match self.aborted {
+            true => "ABORTED: this ceremony ended without its aim; ",
+            false => "",
+        };
+        format!("{aborted}nothing false was found; {complete}; {} checks hold", self.holds.len())
+    }
+
+    /// The verdict for people.
+    pub fn text(&self) -> String {
+        let mut text = self.headline();
+        for (title, lines) in [
+            ("HOLDS", &self.holds),
+            ("ONLY A CLAIM", &self.claims),
+            ("MISSING", &self.missing),
+            ("WAIVED AND NOTED", &self.noted),
+        ] {
+            text.push_str(&format!("\n\n{title}"));
+            for line in lines {
+                text.push_str(&format!("\n  - {}", escape(line)));
+            }
+            if lines.is_empty() {
+                text.push_str("\n  (nothing)");
+            }
+        }
+        text
+    }
+}
+
+/// What the auditor has besides the folders.
+#[derive(Debug, Default)]
+pub struct Against {
+    /// A plan that lies elsewhere.
+    pub plan_file: Option<PathBuf>,
+    /// The plan's hash, from paper.
+    pub plan: Option<Hash>,
+    /// The hash of a log's head, from paper.
+    pub head: Option<Hash>,
+}
+
+/// Verifies what the folders hold. What somebody has on paper (the plan's hash, a head's hash)
+/// anchors it.
+///
+/// # Errors
+/// The rule of the first thing that is false.
+pub fn verify(folders: &[PathBuf], against: &Against) -> Result<Verdict> {
+    let evidence: Vec<Evidence> =
+        folders.iter().map(|folder| Evidence::find(folder)).collect::<Result<_>>()?;
+    let mut verdict = Verdict::default();
+    // What an archive holds is unchanged, or nothing else of it is looked at.
+    let mut archives = Vec::new();
+    for one in &evidence {
+        if let Holds::Archive(side) = one.holds {
+            let files = archive::Files::find(&one.path, side, &mut verdict)?;
+            archives.push((&one.path, side, files));
+        }
+    }
+    let plan = the_plan(&evidence, against.plan_file.as_deref(), &mut verdict)?;
+    let mut documents = Documents::read(&evidence, &plan)?;
+    let logs = Logs::read(&evidence, &plan, &documents, &mut verdict)?;
+    documents.settle(&plan, &logs, &mut verdict)?;
+    contents::check(&documents, &evidence, &plan, &logs, &mut verdict)?;
+    attested::check(&documents, &plan, &logs, &mut verdict)?;
+    published::check(&documents, &plan, &logs, &mut verdict)?;
+    approvals::check(&evidence, &plan, &logs, &documents, &mut verdict)?;
+    for (path, side, files) in &archives {
+        archive::check(path, files, *side, &plan, &logs, &mut verdict)?;
+    }
+    anchor(&plan, &logs, against, &mut verdict)?;
+    verdict.aborted = logs.aborted();
+    say_claims(&plan, &logs, &mut verdict);
+    Ok(verdict)
+}
+
+/// The plan, the same wherever it lies. A side's own record has it, signed by enough officers of
+/// both sides.
+fn the_plan(
+    evidence: &[Evidence],
+    elsewhere: Option<&Path>,
+    verdict: &mut Verdict,
+) -> Result<Plan> {
+    let within = evidence.iter().map(|one| (one.path.join(PLAN_FILE), one.own().is_some()));
+    let within = within.filter(|(path, own)| *own || path.exists());
+    let elsewhere = elsewhere.map(|path| (path.to_owned(), false));
+    let mut plan: Option<Plan> = None;
+    for (path, own) in within.chain(elsewhere) {
+        let found = Plan::parse(folder::read_file(&path, MAX_PLAN)?)?;
+        let files = signature::beside(&path)?;
+        let enough = signature::verify_plan(&found, &files);
+        let signed = match (&enough, own) {
+            (Err(_), false) => {
+                let any = signature::verify_any(&found, Namespace::Plan, found.bytes(), &files)?;
+                verdict.missing.push(format!("enough signatures over the plan {}", path.display()));
+                any
+            }
+            _ => enough?,
+        };
+        if let Some(plan) = plan.as_ref().filter(|plan| plan.hash() != found.hash()) {
+            return Err(Rule::PlanChanged.refuse(
+                format!("{} has SHA-256 {}", path.display(), found.hash()),
+                format!("the plan of the other folder, {}", plan.hash()),
+                "verify folders of one ceremony at a time",
+            ));
+        }
+        if !signed.is_empty() {
+            verdict.holds.push(format!(
+                "{}: the plan is signed by {}",
+                path.display(),
+                contents::names(&signed)
+            ));
+        }
+        plan = Some(found);
+    }
+    plan.ok_or_else(|| Error::Usage {
+        what: "no plan: what is signed by whom can't be told without it".into(),
+        remedy: "keyferry-audit verify FOLDER... --plan ceremony.toml".into(),
+    })
+}
+
+/// What somebody wrote down on paper ties the record to the day.
+fn anchor(plan: &Plan, logs: &Logs, against: &Against, verdict: &mut Verdict) -> Result<()> {
+    match against.plan {
+        Some(expected) if expected == plan.hash() => {
+            verdict.holds.push(format!("the plan is the one expected, {expected}"));
+        }
+        Some(expected) => {
+            return Err(Rule::PlanChanged.refuse(
+                format!("a plan with SHA-256 {}", plan.hash()),
+                format!("the one expected, {expected}"),
+                "check the paper record, and whose ceremony this is",
+            ));
+        }
+        None => verdict.claims.push(
+            "internally consistent, signers not anchored: give --expect-plan from the paper record"
+                .into(),
+        ),
+    }
+    match against.head {
+        Some(expected) if logs.ends().any(|(_, head)| head == expected) => {
+            verdict.holds.push(format!("a log ends with the head expected, {expected}"));
+        }
+        Some(expected) => {
+            let ends: Vec<String> =
+                logs.ends().map(|(side, head)| format!("{side} {head}")).collect();
+            return Err(Rule::LogChain.refuse(
+                format!("logs that end with {}", ends.join(", ")),
+                format!("one that ends with {expected}"),
+                "check the paper record; entries may have been cut off or added",
+            ));
+        }
+        None => {
+            verdict.claims.push("no head anchored: give --expect-head from the paper record".into())
+        }
+    }
+    Ok(())
+}
+
+fn say_claims(plan: &Plan, logs: &Logs, verdict: &mut Verdict) {
+    verdict.claims.extend(
+        [
+            "what tokens say of themselves and of their keys' attributes, beyond what a vendor attests",
+            "that the KEK has no clone or backup, and that its destruction reached every copy",
+            "what machines said of themselves (preflight)",
+            "the clocks: order comes from the chains, times are what machines said",
+            "that a node is the machine its name says",
+            "who held a custodian's identity, and who stood in the room",
+        ]
+        .map(str::to_owned),
+    );
+    if plan.way == Way::Born {
+        let born = "that the keys were born in the hoster's HSM and cannot leave it: CKA_LOCAL and CKA_NEVER_EXTRACTABLE are its module's word";
+        verdict.claims.push(born.into());
+    }
+    say_source(logs, verdict);
+    for waiver in &plan.waivers {
+        verdict.noted.push(format!("waived {}: {}", waiver.rule.name(), waiver.reason));
+    }
+    if (logs.of(Side::Tenant)).is_some_and(|log| log.state.trusted_left()) {
+        let left = "tenant: the log does not say that the trusted KEK was removed from its token";
+        verdict.noted.push(left.into());
+    }
+    for (side, seq, event) in logs.remarks() {
+        let what = match event {
+            Event::Note { remark } => remark.line(),
+            Event::Repair { bytes, .. } => format!("a torn last line of {bytes} bytes was mended"),
+            Event::Refusal { rule, found } => format!("refused by {}: {found}", rule.name()),
+            Event::Restart { attempt, reason } => format!("attempt {attempt} begins: {reason}"),
+            Event::Abort { reason, left } => {
+                let left = list_or("nothing", left);
+                format!("ABORTED: {reason}; left in the HSM: {left}")
+            }
+            Event::Approval { gate: Gate::PinTry, .. } => {
+                "officers signed for one more try of a PIN".into()
+            }
+            Event::Approval { gate: Gate::Deviation, .. } => "officers signed a deviation".into(),
+            Event::Preflight { findings } => match broken(findings) {
+                Some(broken) => format!("preflight: {broken}"),
+                None => continue,
+            },
+            _ => continue,
+        };
+        verdict.noted.push(format!("{side}, entry {seq}: {what}"));
+    }
+}
+
+/// What became of the tenant's originals.
+fn say_source(logs: &Logs, verdict: &mut Verdict) {
+    for (side, seq, event) in logs.remarks() {
+        let said = match event {
+            Event::SourceDestroy(SourceDestroyed { keys, backup, .. }) => {
+                verdict.claims.push("that no backup or clone of the tenant's HSM still holds the originals, and that the hoster's backups are as it says".into());
+                format!(
+                    "the tenant's originals were destroyed, found and gone: {}; of its backups the hoster says: {backup}",
+                    list(keys)
+                )
+            }
+            Event::Close { source: Some(Source::Keep), .. } => {
+                "the tenant's originals stay in its HSM, as the plan says".to_owned()
+            }
+            _ => continue,
+        };
+        verdict.noted.push(format!("{side}, entry {seq}: {said}"));
+    }
+}
+
+/// What a preflight found broken, in one line.
+fn broken(findings: &[Finding]) -> Option<String> {
+    let broken = findings.iter().filter(|finding| finding.outcome != Outcome::Holds);
+    let lines: Vec<String> = broken
+        .map(|finding| {
+            let (rule, shown) = (finding.rule.name(), finding.outcome.shown());
+            format!("{rule} {shown} ({})", finding.found)
+        })
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("; "))
+}

@@ -1,0 +1,98 @@
+//! What nodes published of their certificates, compared with the package's once more, from the
+//! acceptance's own files.
+
+use crate::verify::{Verdict, documents::Documents, logs::Logs};
+use crate::{
+    Result,
+    document::{
+        Received,
+        acceptance::{Acceptance, Published},
+    },
+    log::{Event, Fetched},
+    plan::{Plan, Target},
+    proof::key_set::Pair,
+    rule::Rule,
+    service::metadata::Metadata,
+    terms::{Id, Side, list},
+};
+
+/// Checks the acceptance's metadata against the package and the tenant's log.
+///
+/// # Errors
+/// `METADATA-…`, `PLAN-TARGET`, `DOCUMENT-CONTENT`.
+pub fn check(documents: &Documents, plan: &Plan, logs: &Logs, verdict: &mut Verdict) -> Result<()> {
+    let (Target::Hgs { nodes, .. }, Some(found)) = (&plan.target, documents.acceptance.current())
+    else {
+        return Ok(());
+    };
+    let acceptance = &found.received;
+    as_recorded(acceptance, logs)?;
+    let Some(keys) = documents.key_set() else {
+        if !acceptance.body().metadata.is_empty() {
+            let missing =
+                "the package or challenge, with whose certificates to compare what nodes published";
+            verdict.missing.push(missing.into());
+        }
+        return Ok(());
+    };
+    let pair = keys.pair()?;
+    for one in &acceptance.body().metadata {
+        compare(acceptance, one, pair)?;
+    }
+    say(nodes, plan, acceptance.body(), verdict);
+    Ok(())
+}
+
+/// The tenant's log names the same files, by the same people.
+fn as_recorded(acceptance: &Received<Acceptance>, logs: &Logs) -> Result<()> {
+    let listed: Vec<Fetched> = (acceptance.body().metadata.iter()).map(Published::logged).collect();
+    let events = (logs.of(Side::Tenant).into_iter()).flat_map(|log| &log.remarks);
+    for (seq, event) in events {
+        if let Event::Accept { document, metadata, .. } = event
+            && *document == acceptance.hash
+            && *metadata != listed
+        {
+            return Err(Rule::DocumentContent.refuse(
+                format!("the acceptance lists {} files of metadata, by other words", listed.len()),
+                format!("the {} that entry {seq} of the tenant's log names", metadata.len()),
+                "the acceptance or the log was not written by Keyferry: ask the tenant for an explanation",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn compare(acceptance: &Received<Acceptance>, one: &Published, pair: Pair) -> Result<()> {
+    let name = one.file_name();
+    Metadata::parse(acceptance.file(&name), &name)?.compare(pair.signing, pair.encryption).map(drop)
+}
+
+fn say(nodes: &[Id], plan: &Plan, acceptance: &Acceptance, verdict: &mut Verdict) {
+    for one in &acceptance.metadata {
+        let (node, by, from) = (&one.node, &one.fetched_by, &one.fetched_from);
+        verdict.holds.push(format!(
+            "the file that is said to be what {node} published names the ceremony's certificates as the primary ones, byte for byte"
+        ));
+        let whose = match plan.hoster.has_officer(by) {
+            true => "an officer of the hoster, so the hoster's own word",
+            false => "no officer of the hoster",
+        };
+        verdict.claims.push(format!(
+            "that {node} published its metadata: {by} says so, who fetched it from {from}; {whose}"
+        ));
+    }
+    let has = |node: &Id| acceptance.metadata.iter().any(|one| one.node == *node);
+    let without: Vec<&Id> = nodes.iter().filter(|node| !has(node)).collect();
+    if !without.is_empty() {
+        verdict.claims.push(format!(
+            "which certificates these nodes publish, of which nobody fetched the metadata: {}",
+            list(without)
+        ));
+    }
+    if !acceptance.metadata.is_empty() {
+        verdict.claims.push(
+            "that published metadata was fresh, and that the service can decrypt with the encryption key (the proofs of the nodes show that)"
+                .into(),
+        );
+    }
+}

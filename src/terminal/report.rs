@@ -1,0 +1,57 @@
+//! What a command that ended well says: results for stdout, as text or as JSON.
+
+use record::escape::escape;
+use serde_json::{Map, Value};
+
+/// Results, in the order in which they are read.
+#[derive(Default)]
+pub struct Report {
+    text: Vec<String>,
+    json: Map<String, Value>,
+}
+
+impl Report {
+    /// A report that begins with this sentence.
+    pub fn new(text: impl Into<String>) -> Self {
+        Report { text: vec![text.into()], json: Map::new() }
+    }
+
+    /// Adds a line for people only.
+    pub fn line(mut self, text: impl Into<String>) -> Self {
+        self.text.push(text.into());
+        self
+    }
+
+    /// Adds a value, for people and for scripts.
+    pub fn value(mut self, name: &str, value: impl Into<Value>) -> Self {
+        let value = value.into();
+        let shown = match &value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        self.text.push(format!("{:<14}{shown}", format!("{name}:")));
+        self.json.insert(name.replace(' ', "_"), value);
+        self
+    }
+
+    /// Adds foreign texts, each under this name.
+    pub fn texts(self, name: &str, texts: &[String]) -> Self {
+        texts.iter().fold(self, |report, text| report.value(name, escape(text)))
+    }
+
+    /// Adds a value for scripts only.
+    pub fn data(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.json.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// The text for people.
+    pub fn text(&self) -> String {
+        self.text.join("\n")
+    }
+
+    /// The same for scripts.
+    pub fn json(&self) -> Value {
+        Value::Object(self.json.clone())
+    }
+}
