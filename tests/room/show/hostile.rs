@@ -75,7 +75,7 @@ fn every_text_of(file: &Path) {
     let step = (ways.len() / 60).max(1);
     for (n, way) in ways.iter().step_by(step).enumerate() {
         let mut changed = whole.clone();
-        let long = if n % 10 == 0 { "x".repeat(1 << 20) } else { String::new() };
+        let long = if n % 10 == 0 { "x".repeat(1 << 18) } else { String::new() };
         *changed.pointer_mut(way).unwrap() = format!("{FOUL}{long}").into();
         fs::write(&path, serde_json::to_vec_pretty(&changed).unwrap()).unwrap();
         harmless(&path);
@@ -107,7 +107,7 @@ fn every_text_of_entries(file: &Path) {
         }
     }
     let mut noted = entries.clone();
-    for text in [FOUL.to_owned(), "x".repeat(1 << 20), "\n     9  closed".into()] {
+    for text in [FOUL.to_owned(), "x".repeat(1 << 18), "\n     9  closed".into()] {
         noted.insert(
             2,
             serde_json::json!({"event": "note", "remark": {"kind": "remark", "text": text}, "time": "2026-11-24T00:00:00Z"}),
