@@ -3,15 +3,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::document::check_kek;
-use crate::document::{Body, Header};
-use crate::terms::{Kind, Listed};
 use crate::{
+    document::{Body, Header, check_kek},
     encoding::{Hash, PackageId},
     log::{Fetched, LOG_FILE},
-    plan::{Plan, Target},
+    plan::{Plan, ServicePlan},
     service::metadata::MAX_METADATA,
-    terms::Id,
+    terms::{Id, Kind, Listed},
 };
 
 /// How the name of a node's metadata ends; it begins with the node's id.
@@ -81,7 +79,7 @@ impl Acceptance {
         if self.metadata.is_empty() {
             return Ok(());
         }
-        let Target::Hgs { nodes, .. } = &plan.target else {
+        let ServicePlan::Hgs { nodes, .. } = &plan.target else {
             return Err((
                 "metadata of nodes".into(),
                 format!("none for the target {:?}", plan.target.kind()),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     encoding::Hash,
-    terms::{Gate, Id, Kind, Side, TokenIdentity, Way, WrongBag, list},
+    terms::{Gate, Id, Kind, Side, TokenIdentity, TransferRoute, WrongBag, list},
 };
 
 /// What is about to happen at a gate. Its hash goes into the log, so it must say everything that
@@ -140,8 +140,8 @@ pub struct Restart {
     /// Who makes the next attempt's key or secret.
     pub side: Side,
     /// How keys come to where they are used; carried where nothing is said.
-    #[serde(default, skip_serializing_if = "Way::is_usual")]
-    pub way: Way,
+    #[serde(default, skip_serializing_if = "TransferRoute::is_usual")]
+    pub way: TransferRoute,
 }
 
 impl Subject for Restart {
@@ -149,16 +149,19 @@ impl Subject for Restart {
 
     fn summary(&self) -> String {
         let next = match (self.side, self.way) {
-            (Side::Hoster, Way::Born) => {
+            (Side::Hoster, TransferRoute::Born) => {
                 "The keys that were born here are destroyed; the next attempt has new ones"
             }
-            (Side::Tenant, Way::Born | Way::Brought) => {
+            (Side::Tenant, TransferRoute::Born | TransferRoute::Brought) => {
                 "The challenge of this attempt serves for nothing more; the next takes other keys of the hoster"
             }
-            (Side::Hoster, Way::Carried | Way::Brought | Way::Cloud) => {
+            (
+                Side::Hoster,
+                TransferRoute::Carried | TransferRoute::Brought | TransferRoute::Cloud,
+            ) => {
                 "The KEK and what was imported under it are destroyed; the next attempt has a new KEK and a new offer"
             }
-            (Side::Tenant, Way::Carried | Way::Cloud) => {
+            (Side::Tenant, TransferRoute::Carried | TransferRoute::Cloud) => {
                 "The package and the shares of this attempt serve for nothing more; the next has a new secret and new shares"
             }
         };

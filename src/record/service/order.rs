@@ -3,10 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::terms::PrimaryKey;
 use crate::{
     encoding::Hash,
-    terms::{FORMAT, Id, named},
+    terms::{FORMAT, Id, PrimaryKey, named},
 };
 
 /// The greatest size of an order, in bytes.
