@@ -49,7 +49,7 @@ impl Turn {
         let which = match self.row.step {
             Step::Release => {
                 let phase = self.row.phase.name();
-                format!("-{}", phase.strip_suffix("-made").unwrap_or(&phase))
+                format!("-{}", phase.strip_suffix("-made").unwrap_or(phase))
             }
             Step::Evidence => format!("-{}", self.stage().name()),
             _ => String::new(),

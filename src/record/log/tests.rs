@@ -222,7 +222,7 @@ fn what_is_left_out_is_not_written_out() {
         refused(repair(bytes), Rule::LogFormat);
     }
     let note = |remark: &str| {
-        line(&format!("\"event\":\"note\",")).replacen(
+        line("\"event\":\"note\",").replacen(
             "\"seq\"",
             &format!("\"remark\":{remark},\"seq\""),
             1,

@@ -121,8 +121,11 @@ pub fn sentence(event: &Event, texts: &Sentences) -> Result<String> {
     })
 }
 
+/// What explains a file of one kind.
+type Explain = fn(&ShownFile) -> Result<Explained>;
+
 /// What explains a file, by its first bytes, and how large it may be. A log is told as it is read.
-fn explaining(start: &ShownFile) -> Option<(u64, fn(&ShownFile) -> Result<Explained>)> {
+fn explaining(start: &ShownFile) -> Option<(u64, Explain)> {
     let (name, bytes) = (start.name(), start.bytes.as_slice());
     let has = |text: &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
     if name.ends_with(".sig") || bytes.starts_with(b"-----BEGIN SSH SIGNATURE-----") {

@@ -144,10 +144,8 @@ unsafe extern "C" fn attribute_value(
             (Some(Lie::WrongModulus), CKA_MODULUS) if is_kept(session, object) => {
                 value[length / 2] ^= 1
             }
-            (Some(Lie::Changes), CKA_EXTRACTABLE) => {
-                if READ.fetch_add(1, Ordering::SeqCst) > 0 {
-                    value.fill(CK_TRUE);
-                }
+            (Some(Lie::Changes), CKA_EXTRACTABLE) if READ.fetch_add(1, Ordering::SeqCst) > 0 => {
+                value.fill(CK_TRUE);
             }
             (Some(Lie::EscapeCodes), CKA_LABEL) => escape_codes(value),
             _ => {}
