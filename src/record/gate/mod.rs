@@ -25,7 +25,7 @@ pub const MAX_REQUEST: u64 = 1 << 20;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request<S> {
-    /// [`FORMAT`].
+    /// [`FORMAT`](crate::terms::FORMAT).
     pub format: String,
     /// The ceremony's id.
     pub ceremony: Id,
