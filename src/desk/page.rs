@@ -103,8 +103,7 @@ pub fn page(
     if let Some(body) = body.as_object_mut() {
         body.insert("title".into(), title.into());
         body.insert("footer".into(), footer(title, sheet).into());
-        let sheet = serde_json::to_value(sheet).unwrap_or_default();
-        body.insert("sheet".into(), sheet);
+        body.insert("sheet".into(), serde_json::to_value(sheet).map_err(Error::encoding)?);
     }
     let template = press.get_template(name).map_err(failed)?;
     template.render(minijinja::value::Serde(&body)).map_err(failed)

@@ -247,7 +247,7 @@ impl Hsm<'_> {
 pub(super) fn hash_refusal(token: &str, oaep: OaepHash, found: &str) -> Error {
     Rule::WrapOaepHash.refuse(
         format!("{token} {found} (of SHA-256 and SHA-1)"),
-        format!("RSA-OAEP with {oaep:?}, as the plan says"),
+        format!("RSA-OAEP with {oaep}, as the plan says"),
         "use a token that can, or agree on a new plan with the other oaep_hash (sha1 needs the waiver WRAP-OAEP-SHA1)",
     )
 }

@@ -90,7 +90,7 @@ impl Hsm<'_> {
         let mut transfers = Vec::new();
         for direction in [Direction::Wrap, Direction::Unwrap] {
             for (mechanism, oaep_hash) in WAYS {
-                progress(&format!("{direction:?}, {mechanism:?}, {oaep_hash:?}"));
+                progress(&format!("{direction}, {mechanism}, {oaep_hash}"));
                 let seen = match direction {
                     Direction::Wrap => (self.wrap_canary(THROWAWAY, mechanism, oaep_hash))
                         .map(|observed| vec![observed.kwp]),

@@ -1,6 +1,7 @@
 //! The self-signed certificate of a target key, signed inside the HSM in which the key was born, so
 //! that nobody can alter it.
 
+use record::escape::quote;
 use std::time::Duration;
 
 use x509_cert::{
@@ -146,7 +147,7 @@ fn builder(
     spki_der: &[u8],
 ) -> std::result::Result<CertificateBuilder<SelfSigned>, String> {
     let subject: Name =
-        subject.parse().map_err(|error| format!("the subject {subject:?}: {error}"))?;
+        subject.parse().map_err(|error| format!("the subject {}: {error}", quote(subject)))?;
     let key = SubjectPublicKeyInfo::try_from(spki_der).map_err(|error| error.to_string())?;
     let mut serial: [u8; 16] = random().map_err(|error| error.to_string())?;
     // Positive and never zero (RFC 5280, 4.1.2.2).

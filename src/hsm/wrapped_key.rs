@@ -217,8 +217,8 @@ mod software {
         for observed in [OaepHash::Sha256, OaepHash::Sha1] {
             if decrypt(observed).map(Zeroizing::new).is_ok() {
                 return Err(Rule::WrapOaepHash.refuse(
-                    format!("RSA-OAEP with {observed:?}"),
-                    format!("RSA-OAEP with {oaep:?}, as the plan says"),
+                    format!("RSA-OAEP with {observed}"),
+                    format!("RSA-OAEP with {oaep}, as the plan says"),
                     "use a token that does what it is asked, or agree on a new plan with the hash observed",
                 ));
             }

@@ -28,6 +28,19 @@ pub fn escape(text: &str) -> String {
     shown
 }
 
+/// A text in quotation marks, with what would end them or cannot be printed written out.
+pub fn quote(text: &str) -> String {
+    format!("{text:?}")
+}
+
+/// A value of ours that has no words of its own, as JSON in one line, fit for a terminal.
+pub fn json(value: &impl serde::Serialize) -> String {
+    match serde_json::to_string(value) {
+        Ok(text) => escape(&text),
+        Err(error) => error.to_string(),
+    }
+}
+
 /// Letters and marks that nobody sees, which Unicode does not count among the non-printing.
 fn is_blank(character: char) -> bool {
     matches!(

@@ -103,7 +103,7 @@ fn in_time(ceremony: &Ceremony, evidence: &NodeEvidence) -> Result<()> {
             "a node that is new under its own name needs a new ceremony; one that takes another's place proves itself under that name (`nodes --replace`)",
         ));
     }
-    let standing = nodes.standing().map(|order| order.hash());
+    let standing = nodes.standing().map(|order| order.hash()).transpose()?;
     if said.stage != nodes.stage() || said.order != standing {
         let order =
             |hash: Option<_>| hash.map_or("no order".into(), |hash| format!("order {hash}"));

@@ -1,6 +1,7 @@
 //! `acceptance`: the tenant has verified every proof; the KEK may go. Carries the tenant's log, and
 //! what nodes publish.
 
+use crate::escape::quote;
 use serde::{Deserialize, Serialize};
 
 use crate::document::check_kek;
@@ -84,7 +85,7 @@ impl Acceptance {
         let Target::Hgs { nodes, .. } = &plan.target else {
             return Err((
                 "metadata of nodes".into(),
-                format!("none for the target {:?}", plan.target.kind()),
+                format!("none for the target {}", quote(plan.target.kind())),
             ));
         };
         // Each node at most once: what is listed is the plan's list with some left out.

@@ -13,6 +13,7 @@ use crate::document::{
     receipt::Receipt,
     registration::Registration,
 };
+use crate::escape::quote;
 use crate::terms::{FORMAT, Kind};
 use crate::{
     Error, Result,
@@ -203,7 +204,11 @@ fn check_header(kind: Kind, header: &Header, plan: &Plan) -> Result<()> {
         Err(rule.refuse(format!("the {kind}: {found}"), expected, again))
     };
     if header.format != FORMAT {
-        return differs(Rule::DocumentFormat, format!("format {:?}", header.format), FORMAT.into());
+        return differs(
+            Rule::DocumentFormat,
+            format!("format {}", quote(&header.format)),
+            FORMAT.into(),
+        );
     }
     if header.document != kind {
         return differs(
@@ -220,11 +225,7 @@ fn check_header(kind: Kind, header: &Header, plan: &Plan) -> Result<()> {
         );
     }
     if header.mode != plan.mode {
-        return differs(
-            Rule::DocumentMode,
-            format!("mode {:?}", header.mode),
-            format!("{:?}", plan.mode),
-        );
+        return differs(Rule::DocumentMode, format!("mode {}", header.mode), plan.mode.to_string());
     }
     if header.ceremony != plan.ceremony {
         return differs(
@@ -254,8 +255,8 @@ fn check_header(kind: Kind, header: &Header, plan: &Plan) -> Result<()> {
     if header.answers.is_none() != kind.answers(way).is_none() {
         return differs(
             Rule::DocumentAnswers,
-            format!("answers {:?}", header.answers),
-            format!("the {:?}", kind.answers(way)),
+            header.answers.map_or("answers nothing".into(), |hash| format!("answers {hash}")),
+            kind.answers(way).map_or("an answer to nothing".into(), |kind| format!("the {kind}")),
         );
     }
     Ok(())

@@ -7,7 +7,7 @@ use crate::document::{
     held_key::{BORN, HeldKey},
 };
 use crate::proof::key_set::check_count;
-use crate::terms::{Kind, Listed, TokenIdentity};
+use crate::terms::{Kind, Listed, TokenIdentity, list};
 use crate::{
     encoding::PackageId,
     plan::{IMPORT, Plan},
@@ -56,7 +56,8 @@ impl Body for Receipt {
             || !self.custodians.iter().all(planned)
             || !self.spent.iter().all(|id| self.custodians.contains(id))
         {
-            let found = format!("opened by {:?}, spent by {:?}", self.custodians, self.spent);
+            let found =
+                format!("opened by {}, spent by {}", list(&self.custodians), list(&self.spent));
             return Err((found, "a quorum of the plan's custodians, each once".into()));
         }
         Proof::check_places(&self.proofs, plan, &[IMPORT.to_owned()])

@@ -1,6 +1,7 @@
 //! `registration`: the tenant's keys are the primary keys of the hoster's service, proven by every
 //! node.
 
+use crate::escape::quote;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +9,7 @@ use crate::document::{Body, Header, Received};
 use crate::proof::key_set::KeySet;
 use crate::terms::{Kind, Listed};
 use crate::{
-    Result,
+    Error, Result,
     encoding::{Hash, PackageId},
     plan::Plan,
     service::{Brief, NodeEvidence, Proven, Told, check_registered, evidence_file},
@@ -67,12 +68,12 @@ impl Body for Registration {
     fn check(&self, _: &Header, plan: &Plan) -> std::result::Result<(), (String, String)> {
         if self.target != plan.target.kind() {
             return Err((
-                format!("target {:?}", self.target),
-                format!("target {:?}", plan.target.kind()),
+                format!("target {}", quote(&self.target)),
+                format!("target {}", quote(plan.target.kind())),
             ));
         }
         if self.activated.parse::<Timestamp>().is_err() {
-            return Err((format!("activated {:?}", self.activated), "a time".into()));
+            return Err((format!("activated {}", quote(&self.activated)), "a time".into()));
         }
         let nodes = self.nodes(plan);
         let left: Vec<&Id> =
@@ -120,7 +121,7 @@ impl Received<Registration> {
         let brief = Brief::of(plan, keys, self.document.header.attempt)?;
         let told = Told { plan, keys, brief_hash: Hash::of(&brief.bytes()?), brief: &brief };
         let proven = Proven {
-            activated: body.activated.parse().unwrap_or_default(),
+            activated: body.activated.parse().map_err(Error::defect)?,
             activation: body.activation,
             former: &body.former,
             nodes: body.nodes(plan),

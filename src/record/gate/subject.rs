@@ -1,8 +1,10 @@
 //! What officers sign for at each gate: exactly what is about to happen, and in plain words.
 
+use crate::escape::quote;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    Error, Result,
     encoding::Hash,
     terms::{Gate, Id, Kind, Side, TokenIdentity, Way, WrongBag, list},
 };
@@ -19,9 +21,11 @@ pub trait Subject: Serialize {
 
 /// SHA-256 of a subject as compact JSON, fields in the order of its declaration: how the log names
 /// it.
-pub fn subject_hash(subject: &impl Serialize) -> Hash {
-    // Subjects are plain data of this file, which always has a JSON form.
-    Hash::of(&serde_json::to_vec(subject).unwrap_or_default())
+///
+/// # Errors
+/// [`Error::Failed`] where it can't be encoded: what has no bytes is no subject.
+pub fn subject_hash(subject: &impl Serialize) -> Result<Hash> {
+    serde_json::to_vec(subject).map(|bytes| Hash::of(&bytes)).map_err(Error::encoding)
 }
 
 /// `kek-destroy`: the KEK goes for good.
@@ -259,9 +263,9 @@ impl Subject for PinTry {
 
     fn summary(&self) -> String {
         format!(
-            "The token {:?} says that few tries of its PIN are left after a wrong one. Another wrong try may lock it. \
+            "The token {} says that few tries of its PIN are left after a wrong one. Another wrong try may lock it. \
              Sign only if you are sure that the PIN about to be typed is right. This allows one try.",
-            self.token.label
+            quote(&self.token.label)
         )
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     Error, Result,
-    encoding::Hash,
+    encoding::{Hash, json_file},
     escape::escape,
     folder,
     rule::Rule,
@@ -248,9 +248,7 @@ impl Registry {
     }
 
     fn write(&mut self) -> Result<()> {
-        let mut bytes = serde_json::to_vec_pretty(&self.contents)
-            .map_err(|error| Error::file(&self.path, error))?;
-        bytes.push(b'\n');
+        let bytes = json_file(&self.contents)?;
         folder::replace(&self.path, &bytes)?;
         self.hash = Hash::of(&bytes);
         Ok(())

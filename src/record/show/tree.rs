@@ -1,6 +1,7 @@
 //! What a file says, as it stands there: names in their order and each once. Texts are filled from
 //! it, and it can be shown whole by who does not know what it means.
 
+use crate::escape::quote;
 use crate::{Error, Result};
 use std::{collections::HashSet, fmt};
 
@@ -29,10 +30,7 @@ impl Tree {
     /// # Errors
     /// [`Error::Failed`] where it can't be encoded.
     pub fn of(value: &impl Serialize) -> Result<Self> {
-        let value = serde_json::to_value(value);
-        value.map(Tree::from).map_err(|error| {
-            Error::failed(format!("what is to be shown: {error}"), "report this as a defect")
-        })
+        serde_json::to_value(value).map(Tree::from).map_err(Error::encoding)
     }
 
     /// The field of this name, where it is an object that has one.
@@ -176,7 +174,7 @@ impl<'de> Visitor<'de> for Reader {
         while let Some((name, value)) = map.next_entry::<String, Tree>()? {
             // Two readers could take two different ones for it.
             if !names.insert(name.clone()) {
-                return Err(A::Error::custom(format!("the field {name:?} stands twice")));
+                return Err(A::Error::custom(format!("the field {} stands twice", quote(&name))));
             }
             fields.push((name, value));
         }

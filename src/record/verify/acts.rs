@@ -1,6 +1,7 @@
 //! What was done at a gate is what officers signed for: the log's entry, and the documents that it
 //! names.
 
+use crate::escape::json;
 use crate::verify::documents::Documents;
 use crate::{
     encoding::Hash,
@@ -148,11 +149,11 @@ impl Act<'_> {
     }
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, done: &T, signed: &T) -> Fits {
+fn same<T: PartialEq + serde::Serialize>(what: &str, done: &T, signed: &T) -> Fits {
     if done == signed {
         return Ok(());
     }
-    Err((format!("{what} {done:?}"), format!("{what} {signed:?}")))
+    Err((format!("{what} {}", json(done)), format!("{what} {}", json(signed))))
 }
 
 /// No key has ended but those of which officers have signed the end.

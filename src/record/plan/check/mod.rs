@@ -5,6 +5,7 @@ mod people;
 mod service;
 mod target;
 
+use crate::escape::quote;
 use std::collections::BTreeMap;
 
 use toml::Spanned;
@@ -86,7 +87,7 @@ impl Checker<'_> {
             self.fault(
                 at,
                 Rule::PlanRepeated,
-                format!("{kind} {text:?} again"),
+                format!("{kind} {} again", quote(text)),
                 format!("once; it stands in line {first}"),
             );
         }
@@ -112,7 +113,7 @@ impl Checker<'_> {
                 raw.format.span().start,
                 Rule::PlanField,
                 raw.format.get_ref().clone(),
-                format!("{FORMAT:?}"),
+                quote(FORMAT),
             );
         }
         let ceremony = self.id(&raw.ceremony);
@@ -160,7 +161,7 @@ impl Checker<'_> {
                 self.fault(
                     text.span().start,
                     Rule::PlanField,
-                    format!("id {:?}", text.get_ref()),
+                    format!("id {}", quote(text.get_ref())),
                     expected.trim_start_matches("expected "),
                 );
                 None
@@ -201,7 +202,7 @@ impl Checker<'_> {
                 self.fault(
                     at,
                     Rule::PlanWaiver,
-                    format!("no rule is called {:?}", raw.rule.get_ref()),
+                    format!("no rule is called {}", quote(raw.rule.get_ref())),
                     "the name of a waivable rule",
                 );
                 None

@@ -1,5 +1,6 @@
 //! Where the keys go, and whether that was tried.
 
+use crate::escape::quote;
 use toml::Spanned;
 
 use crate::plan::check::Checker;
@@ -48,7 +49,7 @@ impl Checker<'_> {
         let planned = Target::Cloud(format);
         let oaep = raw.transfer.oaep_hash;
         if let Some(expected) = crate::plan::check::service::oaep_miss(format, oaep) {
-            let found = format!("oaep_hash {oaep:?}");
+            let found = format!("oaep_hash {oaep}");
             self.whole(Rule::PlanTarget, found, expected);
         }
         self.requirements(raw, keys, &planned);
@@ -70,7 +71,7 @@ impl Checker<'_> {
                     self.fault(at, Rule::PlanRepeated, found, "each node once");
                 }
                 Err(expected) => {
-                    let found = format!("node {:?}", node.get_ref());
+                    let found = format!("node {}", quote(node.get_ref()));
                     let expected = expected.trim_start_matches("expected ");
                     self.fault(at, Rule::PlanField, found, expected);
                 }
