@@ -82,9 +82,7 @@ pub fn page(
     texts: &Texts,
     mut body: Value,
 ) -> Result<String> {
-    let failed = |error: minijinja::Error| {
-        Error::failed(format!("the page {name}: {error:#}"), "report this as a defect")
-    };
+    let failed = |error: minijinja::Error| Error::defect(format!("the page {name}: {error:#}"));
     let mut press = Environment::new();
     press.set_undefined_behavior(UndefinedBehavior::Strict);
     for (name, source) in TEMPLATES {

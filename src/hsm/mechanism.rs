@@ -43,9 +43,8 @@ pub(super) fn software_key() -> Result<rsa::PrivateKey> {
 /// The public half of a throwaway key, in the form that a token takes.
 pub(super) fn software_public(key: &rsa::PrivateKey) -> Result<PublicKey> {
     use rsa::traits::PublicKeyParts;
-    PublicKey::of_parts(&key.n_bytes(), &key.e_bytes()).ok_or_else(|| {
-        Error::failed("the throwaway RSA key does not encode", "report this as a defect")
-    })
+    PublicKey::of_parts(&key.n_bytes(), &key.e_bytes())
+        .ok_or_else(|| Error::defect("the throwaway RSA key does not encode"))
 }
 
 /// The KEK's public half as a session object that wraps and does nothing else.

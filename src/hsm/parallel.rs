@@ -1,7 +1,6 @@
 //! Work on many keys, in several sessions of one login, each on a thread of its own.
 
 use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
@@ -38,8 +37,7 @@ pub(super) fn on_threads<T: Sync, W, R: Send>(
             if result.is_err() {
                 failed.store(true, Ordering::Relaxed);
             }
-            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-            done.push((at, result));
+            done.lock().map_err(died)?.push((at, result));
         }
         Ok(())
     };
@@ -48,7 +46,7 @@ pub(super) fn on_threads<T: Sync, W, R: Send>(
         let running: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
         running.into_iter().map(thread::ScopedJoinHandle::join).collect()
     });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut done = done.into_inner().map_err(died)?;
     done.sort_by_key(|(at, _)| *at);
     let results = done.into_iter().map(|(_, result)| result);
     let results = results.collect::<Result<Vec<R>>>()?;
@@ -76,7 +74,7 @@ pub(super) fn meanwhile<A: Send, B>(
 }
 
 fn died<T>(_: T) -> Error {
-    Error::failed("a thread died", "report this as a defect")
+    Error::defect("a thread died")
 }
 
 #[cfg(test)]

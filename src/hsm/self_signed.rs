@@ -124,9 +124,7 @@ pub fn make(
     spki_der: &[u8],
     sign: impl FnOnce(&[u8]) -> Result<Vec<u8>>,
 ) -> Result<TargetCertificate> {
-    let failed = |error: String| {
-        Error::failed(format!("the certificate of {label}: {error}"), "report this as a defect")
-    };
+    let failed = |error: String| Error::defect(format!("the certificate of {label}: {error}"));
     let public = PublicKey::parse(spki_der).map_err(failed)?;
     let key = KeyOfHsm::new(&public, spki_der).map_err(failed)?;
     let mut builder = builder(subject, &public, spki_der).map_err(failed)?;

@@ -168,10 +168,7 @@ mod software {
     /// system has no randomness.
     pub fn make(kek: &rsa::PublicKey, oaep: OaepHash, pkcs8: &[u8]) -> Result<WrappedKey> {
         let failed = |error: &dyn std::fmt::Display| {
-            Error::failed(
-                format!("no wrapped key could be made: {error}"),
-                "report this as a defect",
-            )
+            Error::defect(format!("no wrapped key could be made: {error}"))
         };
         let key = Zeroizing::new(encoding::random::<32>()?);
         let mut bytes = match oaep {

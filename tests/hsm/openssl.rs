@@ -95,9 +95,9 @@ fn a_sealed_key_is_opened_by_openssl_alone() {
 
         // From here on OpenSSL, and the two halves of the secret's derivation.
         let ikm = [[1; 32], [2; 32]].concat();
-        let s = hkdf(&ikm, &package_id.0, &enc(c"keyferry/1 secret", &[plan.as_bytes()]));
+        let s = hkdf(&ikm, &package_id.0, &enc("keyferry/1 secret", &[plan.as_bytes()]));
         let info =
-            enc(c"keyferry/1 seal", &[plan.as_bytes(), fingerprint.as_bytes(), label.as_bytes()]);
+            enc("keyferry/1 seal", &[plan.as_bytes(), fingerprint.as_bytes(), label.as_bytes()]);
         let opened = unwrap_pad(folder, &hkdf(&s, &package_id.0, &info), &sealed);
         let (oaep, kwp) = opened.split_at(3072 / 8);
         fs::write(folder.join("oaep"), oaep).unwrap();

@@ -76,8 +76,7 @@ fn what_is_missing(ceremony: &Ceremony, report: Report) -> Report {
 fn named(file: &Path, evidence: &NodeEvidence) -> Result<()> {
     let said = &evidence.statement;
     let expected = evidence_file(&said.node, said.stage);
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    match name == expected {
+    match folder::file_name(file) == expected {
         true => Ok(()),
         false => Err(Rule::EvidenceNode.refuse(
             escape(&format!("{} holds the evidence of {}", file.display(), said.place())),

@@ -102,9 +102,9 @@ impl Code {
             Luma([if dark { 0 } else { 255 }])
         });
         let mut bytes = Cursor::new(Vec::new());
-        picture.write_to(&mut bytes, ImageFormat::Png).map_err(|error| {
-            Error::failed(format!("a picture: {error}"), "report this as a defect")
-        })?;
+        picture
+            .write_to(&mut bytes, ImageFormat::Png)
+            .map_err(|error| Error::defect(format!("a picture: {error}")))?;
         Ok(bytes.into_inner())
     }
 }

@@ -28,7 +28,7 @@ pub struct Room {
 impl Room {
     /// How many copies of a page were printed.
     pub fn copies(&self, page: &str) -> u32 {
-        self.printed.get(page).copied().unwrap_or_default()
+        self.printed.get(page).copied().unwrap_or(0)
     }
 
     /// Whether a copy has another number than the next.

@@ -193,7 +193,7 @@ impl Registry {
     pub fn primaries(&self) -> Vec<PrimaryKey> {
         let primary = self.contents.primary;
         let set = self.contents.key_sets.iter().find(|set| Some(set.plan_hash) == primary);
-        set.map(KeySet::primaries).unwrap_or_default()
+        set.map_or(Vec::new(), KeySet::primaries)
     }
 
     /// Which of these keys are in the registry, by their thumbprints, sorted.

@@ -211,7 +211,7 @@ fn verify_each(
 /// # Errors
 /// As [`folder::read_file`].
 pub fn beside(file: &Path) -> Result<Vec<SignatureFile>> {
-    let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = folder::file_name(file);
     let parent = match file.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

@@ -209,8 +209,8 @@ fn whole(files: &BTreeMap<String, Hash>, log: &Verified) -> Result<()> {
         }
     }
     let unnamed = files.iter().find(|(path, hash)| {
-        let (folder, file) = path.rsplit_once('/').unwrap_or_default();
-        let kind = folder.rsplit('/').next().unwrap_or_default();
+        let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
+        let kind = folder.rsplit('/').next().unwrap_or(folder);
         let document = is_kind(kind) && file == format!("{kind}.json");
         (document && !documents.contains(hash)) || (folder == EVIDENCE && !proved.contains(hash))
     });

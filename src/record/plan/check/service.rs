@@ -91,7 +91,7 @@ fn hgs(keys: Option<&[KeyPlan]>, nodes: &[Id], ksp: &str, soak_hours: u32) -> Ve
             }),
         }
     }
-    for (n, key) in keys.unwrap_or_default().iter().enumerate() {
+    for (n, key) in keys.into_iter().flatten().enumerate() {
         let expected = format!("rsa with at least {LEAST_BITS} bits for hgs");
         match key.key_type {
             KeyType::Rsa(bits) if bits >= LEAST_BITS => {}
