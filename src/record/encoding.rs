@@ -233,6 +233,14 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_cannot_be_encoded_is_a_defect_and_no_full_disk() {
+        assert_eq!(json_file(&[1]).unwrap(), b"[\n  1\n]\n");
+        let nameless = std::collections::BTreeMap::from([([0; 2], 1)]);
+        let error = json_file(&nameless).unwrap_err().to_string();
+        assert!(error.contains("report this as a defect") && !error.contains("disk"), "{error}");
+    }
+
+    #[test]
     fn hashes_are_lower_case_hex_only() {
         let hash = Hash::of(b"");
         assert_eq!(

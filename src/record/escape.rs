@@ -67,4 +67,10 @@ mod tests {
         assert_eq!(escape(&once), once);
         assert_eq!(escape(&"x".repeat(9000)).chars().count(), 4001);
     }
+
+    #[test]
+    fn a_text_ends_where_its_quotation_marks_do() {
+        assert_eq!(quote("Zoë's \"key\"\n"), r#""Zoë's \"key\"\n""#);
+        assert_eq!(json(&["a\u{202e}b", "\""]), r#"["a\u{202e}b","\""]"#);
+    }
 }

@@ -241,7 +241,8 @@ fn routes() -> Result<Vec<Route>> {
 fn program() -> Result<(String, Hash)> {
     let path =
         std::env::current_exe().map_err(|error| Error::file("/proc/self/exe".as_ref(), error));
-    let hash = path.and_then(|path| Ok((folder::file_name(&path), hash_file("/proc/self/exe".as_ref())?)));
+    let hash =
+        path.and_then(|path| Ok((folder::file_name(&path), hash_file("/proc/self/exe".as_ref())?)));
     hash.map_err(not_hashed)
 }
 

@@ -269,3 +269,20 @@ impl Subject for PinTry {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_encoded_is_no_subject() {
+        // JSON has no object whose names are lists.
+        for count in [1, 2] {
+            let error = subject_hash(&BTreeMap::from([([0; 2], count)])).unwrap_err().to_string();
+            assert!(error.contains("report this as a defect"), "{error}");
+        }
+        assert_ne!(subject_hash(&1).unwrap(), subject_hash(&2).unwrap());
+    }
+}

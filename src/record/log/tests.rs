@@ -269,6 +269,16 @@ fn only_the_line_before_is_before() {
 }
 
 #[test]
+fn now_is_a_whole_second_that_has_begun() {
+    let before = Timestamp::now().as_second();
+    let now: Timestamp = super::now().parse().unwrap();
+    assert!((before..=Timestamp::now().as_second()).contains(&now.as_second()));
+    assert_eq!(now.subsec_nanosecond(), 0);
+    let late = "2026-11-24T00:56:45.999999999Z".parse::<Timestamp>().unwrap();
+    assert_eq!(format!("{late:.0}"), "2026-11-24T00:56:45Z");
+}
+
+#[test]
 fn a_time_is_a_moment_in_the_one_form() {
     let at = |time: &str| found("").replace("2026-11-24T00:56:45Z", time);
     for time in ["2026-11-24T00:56:45Z", "2024-02-29T23:59:59Z", "0000-01-01T00:00:00Z"] {
