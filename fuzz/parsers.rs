@@ -13,8 +13,9 @@ use hsm::wrapped_key::WrappedKey;
 use record::{
     Result, attestation,
     document::{
-        self, Body, acceptance::Acceptance, challenge::Challenge, closing::Closing, keys::Keys,
-        offer::Offer, package::Package, receipt::Receipt, registration::Registration,
+        self, Body, acceptance::Acceptance, challenge::Challenge, closing::Closing,
+        keys::TargetKeys, offer::Offer, package::Package, receipt::Receipt,
+        registration::Registration,
     },
     encoding::Hash,
     log,
@@ -56,7 +57,7 @@ pub static PARSERS: [Parser; 25] = [
     }),
     parser("offer", "offer.json", document::<Offer>),
     parser("package", "package.json", document::<Package>),
-    parser("keys", "keys.json", document::<Keys>),
+    parser("keys", "keys.json", document::<TargetKeys>),
     parser("challenge", "challenge.json", document::<Challenge>),
     parser("receipt", "receipt.json", document::<Receipt>),
     parser("registration", "registration.json", document::<Registration>),

@@ -5,12 +5,11 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use record::probe::{Direction, Outcome, Probe, needs};
 use record::{
     plan::Plan,
-    probe::WAYS,
+    probe::{Direction, Probe, TrialOutcome, WAYS, needs},
     rule::Rule,
-    terms::{KeyType, KwpFlavour, Mechanism, OaepHash, Side, Way, list},
+    terms::{KeyType, KwpFlavour, Mechanism, OaepHash, Side, TransferRoute, list},
 };
 
 /// What is foretold.
@@ -55,7 +54,7 @@ pub fn ways(tenant: &Probe, hoster: &Probe) -> Vec<(Mechanism, OaepHash)> {
     let can = |probe: &Probe, direction, (mechanism, oaep): (Mechanism, OaepHash)| match probe
         .transfer(direction, mechanism, oaep)
     {
-        Some(Outcome::Works { kwp }) => Some(kwp.clone()),
+        Some(TrialOutcome::Works { kwp }) => Some(kwp.clone()),
         _ => None,
     };
     let both = |way: &(Mechanism, OaepHash)| {
@@ -74,9 +73,9 @@ fn fits(made: &[KwpFlavour], taken: &[KwpFlavour]) -> bool {
 /// Foretells a ceremony.
 pub fn forecast(plan: &Plan, tenant: &Probe, hoster: &Probe) -> Forecast {
     let alone = match plan.way {
-        Way::Carried => None,
-        Way::Born | Way::Brought => forecast_alone(plan, hoster),
-        Way::Cloud => forecast_alone(plan, tenant),
+        TransferRoute::Carried => None,
+        TransferRoute::Born | TransferRoute::Brought => forecast_alone(plan, hoster),
+        TransferRoute::Cloud => forecast_alone(plan, tenant),
     };
     if let Some(alone) = alone {
         return alone;
@@ -101,9 +100,9 @@ pub fn forecast(plan: &Plan, tenant: &Probe, hoster: &Probe) -> Forecast {
 /// Foretells a ceremony in which the other side's token takes no part; none where it does.
 pub fn forecast_alone(plan: &Plan, probe: &Probe) -> Option<Forecast> {
     let refusals = match (plan.way, probe.side) {
-        (Way::Born, Side::Hoster) => born_refusals(plan, probe),
-        (Way::Brought, Side::Hoster) => hoster_refusals(plan, probe).0,
-        (Way::Cloud, Side::Tenant) => tenant_refusals(plan, probe).0,
+        (TransferRoute::Born, Side::Hoster) => born_refusals(plan, probe),
+        (TransferRoute::Brought, Side::Hoster) => hoster_refusals(plan, probe).0,
+        (TransferRoute::Cloud, Side::Tenant) => tenant_refusals(plan, probe).0,
         _ => return None,
     };
     let rules = refusals.iter().filter_map(|refused| refused.rule);
@@ -197,9 +196,9 @@ fn common(plan: &Plan, probe: &Probe, side: Side) -> Vec<Found> {
 fn transfer(plan: &Plan, probe: &Probe, direction: Direction) -> Option<Found> {
     let (mechanism, oaep) = (plan.transfer.mechanism, plan.transfer.oaep_hash);
     match probe.transfer(direction, mechanism, oaep) {
-        Some(Outcome::Works { .. }) => None,
-        Some(Outcome::Refused { rule, found }) => Some((Some(*rule), found.clone())),
-        Some(Outcome::Failed { found }) => Some((None, found.clone())),
+        Some(TrialOutcome::Works { .. }) => None,
+        Some(TrialOutcome::Refused { rule, found }) => Some((Some(*rule), found.clone())),
+        Some(TrialOutcome::Failed { found }) => Some((None, found.clone())),
         None => Some((None, "the report does not say whether the token can".into())),
     }
 }
@@ -218,7 +217,8 @@ fn flavours(plan: &Plan, tenant: &Probe, hoster: &Probe) -> Option<Refused> {
     let (mechanism, oaep) = (plan.transfer.mechanism, plan.transfer.oaep_hash);
     let made = tenant.transfer(Direction::Wrap, mechanism, oaep)?;
     let taken = hoster.transfer(Direction::Unwrap, mechanism, oaep)?;
-    let (Outcome::Works { kwp: made }, Outcome::Works { kwp: taken }) = (made, taken) else {
+    let (TrialOutcome::Works { kwp: made }, TrialOutcome::Works { kwp: taken }) = (made, taken)
+    else {
         return None;
     };
     (!fits(made, taken)).then(|| Refused {

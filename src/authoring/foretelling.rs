@@ -18,7 +18,7 @@ pub enum Reports {
     /// None.
     None,
     /// Of one token: enough where the other side's takes no part.
-    One(Box<Report>),
+    One(Box<ProbeReport>),
     /// Of both.
     Both(Box<Probes>),
 }
@@ -26,13 +26,13 @@ pub enum Reports {
 /// The reports of both tokens.
 pub struct Probes {
     /// The tenant's.
-    pub tenant: Report,
+    pub tenant: ProbeReport,
     /// The hoster's.
-    pub hoster: Report,
+    pub hoster: ProbeReport,
 }
 
 /// A report as it was read, once: what is foretold from is what was signed.
-pub struct Report {
+pub struct ProbeReport {
     /// What it says.
     pub probe: Probe,
     file: PathBuf,
@@ -53,7 +53,7 @@ impl Reports {
                 Side::Hoster => &mut sides[1],
             };
             let file = file.clone();
-            if place.replace(Report { probe, file, bytes }).is_some() {
+            if place.replace(ProbeReport { probe, file, bytes }).is_some() {
                 return Err(one_of_each());
             }
         }
@@ -77,7 +77,7 @@ impl Reports {
     }
 
     /// Each of them.
-    fn all(&self) -> Vec<&Report> {
+    fn all(&self) -> Vec<&ProbeReport> {
         match self {
             Reports::None => Vec::new(),
             Reports::One(one) => vec![one],
@@ -114,7 +114,7 @@ fn one_of_each() -> Error {
 /// `SIGNATURE-…`.
 pub fn signers(plan: &Plan, reports: &Reports) -> Result<Vec<String>> {
     let mut lines = Vec::new();
-    for Report { probe, file, bytes } in reports.all() {
+    for ProbeReport { probe, file, bytes } in reports.all() {
         let files = signature::beside(file)?;
         let signed = signature::verify(plan, probe.side, Namespace::Probe, bytes, &files)?;
         lines.push(match signed.officers.as_slice() {
@@ -130,7 +130,7 @@ pub fn signers(plan: &Plan, reports: &Reports) -> Result<Vec<String>> {
 /// The forecast, for people.
 pub fn text(forecast: &Forecast, reports: &Reports) -> Vec<String> {
     let mut lines = vec!["What the tokens were seen to do, held against the plan:".to_owned()];
-    for Report { probe, .. } in reports.all() {
+    for ProbeReport { probe, .. } in reports.all() {
         let token = &probe.token;
         lines.push(format!(
             "  {:<8}{} ({} {}, serial {}), probed {}",

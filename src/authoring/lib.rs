@@ -9,6 +9,6 @@ mod rehearsal;
 mod renewal;
 
 pub use foretelling::{Probes, Reports};
-pub use planning::{Checked, check_plan, new_plan};
+pub use planning::{CheckedPlan, check_plan, new_plan};
 pub use rehearsal::rehearse_plan;
 pub use renewal::renew_plan;

@@ -6,9 +6,9 @@ use std::path::Path;
 use serde_json::Value;
 use toml_edit::{DocumentMut, Item, TomlError, value};
 
-use crate::foretelling::{self, Probes, Reports};
 use crate::{
     forecast::Forecast,
+    foretelling::{self, Probes, Reports},
     proposal::strongest,
     rehearsal::{hsm, waivers},
 };
@@ -80,7 +80,7 @@ fn with_probes(template: &str, probes: &Probes) -> Result<String> {
 ///
 /// # Errors
 /// Every fault of the plan with its line; `SIGNATURE-…` for a signature that is wrong.
-pub fn check_plan(path: &Path, reports: &Reports) -> Result<Checked> {
+pub fn check_plan(path: &Path, reports: &Reports) -> Result<CheckedPlan> {
     let plan = Plan::read(path)?;
     let mut lines = meaning(path, &plan)?;
     let foretold = reports.forecast(&plan)?;
@@ -92,11 +92,11 @@ pub fn check_plan(path: &Path, reports: &Reports) -> Result<Checked> {
                 .map(|line| format!("  report  {line}")),
         );
     }
-    Ok(Checked { text: lines.join("\n"), forecast: foretold, roles: roles(&plan) })
+    Ok(CheckedPlan { text: lines.join("\n"), forecast: foretold, roles: roles(&plan) })
 }
 
 /// What a plan means, and what is foretold of it.
-pub struct Checked {
+pub struct CheckedPlan {
     /// For people.
     pub text: String,
     /// Where the reports of both tokens were given.
@@ -105,7 +105,7 @@ pub struct Checked {
     pub roles: Value,
 }
 
-impl Checked {
+impl CheckedPlan {
     /// For scripts: `plan`, and what is foretold.
     pub fn json(&self) -> Value {
         let mut all = serde_json::json!(self.forecast);

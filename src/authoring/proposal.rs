@@ -1,9 +1,9 @@
 //! The strongest way that two tokens can, with the waivers that it needs.
 
 use crate::forecast;
-use record::probe::{Direction, Outcome, Probe};
 use record::{
     Result,
+    probe::{Direction, Probe, TrialOutcome},
     rule::Rule,
     terms::{Mechanism, OaepHash},
 };
@@ -67,7 +67,7 @@ pub fn propose(
 /// What a stronger way failed at.
 fn why_not(tenant: &Probe, hoster: &Probe, mechanism: Mechanism, oaep: OaepHash) -> String {
     for (probe, direction) in [(tenant, Direction::Wrap), (hoster, Direction::Unwrap)] {
-        if let Some(Outcome::Refused { found, .. } | Outcome::Failed { found }) =
+        if let Some(TrialOutcome::Refused { found, .. } | TrialOutcome::Failed { found }) =
             probe.transfer(direction, mechanism, oaep)
         {
             let line = found.lines().next().unwrap_or_default();

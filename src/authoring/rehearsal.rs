@@ -9,9 +9,9 @@ use toml_edit::{
     Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike, Value, value,
 };
 
-use crate::foretelling::Probes;
 use crate::{
     forecast::ways,
+    foretelling::Probes,
     proposal::{propose, strongest},
 };
 use record::{

@@ -12,8 +12,8 @@ use record::{
     encoding::{Fixed, random},
     folder,
     log::now,
-    plan::{Plan, Target},
-    terms::{Trial, Way},
+    plan::{Plan, ServicePlan},
+    terms::{TransferRoute, Trial},
 };
 
 /// How the first line of such a plan begins.
@@ -157,15 +157,15 @@ fn header(plan: &Plan, labels: &BTreeMap<String, String>) -> String {
         removed.push_str("#   - trial is gone. A production plan can name one of this year: by its closing's SHA-256.\n");
     }
     let kept = match plan.way {
-        Way::Brought => {
+        TransferRoute::Brought => {
             "#   - keys: each spki still names last year's key. Put in that of the new one.\n"
         }
         _ => "",
     };
     let target = match plan.target {
-        Target::Local { .. } => "nodes as they are now, in their order.",
-        Target::Cloud(_) => "the service; its KEK will be another.",
-        Target::Hgs { .. } => {
+        ServicePlan::Local { .. } => "nodes as they are now, in their order.",
+        ServicePlan::Cloud(_) => "the service; its KEK will be another.",
+        ServicePlan::Hgs { .. } => {
             "nodes as they are now, in their order; ksp; deployment is \"rotation\": last year's keys are primary."
         }
     };

@@ -8,8 +8,9 @@ use std::{
     process::ExitCode,
 };
 
-use authoring::Reports;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use authoring::Reports;
 use record::{
     Result,
     encoding::Hash,

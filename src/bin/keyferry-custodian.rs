@@ -9,6 +9,8 @@ use std::{
 };
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use zeroize::Zeroizing;
+
 use custody::{
     codes::{lines, scan},
     custodian::{new_identity, open_share, with_armour},
@@ -18,7 +20,6 @@ use desk::{identity, look::Look};
 use machine::hardening;
 use record::{Error, Result, fingerprint, folder, rule::Rule, share::MAX_SHARE_FILE, terms::Mode};
 use terminal::{Asker, fail, give, manual};
-use zeroize::Zeroizing;
 
 /// The least length of a passphrase, in characters.
 const LEAST_PASSPHRASE: usize = 12;

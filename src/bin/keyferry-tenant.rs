@@ -4,17 +4,19 @@
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
 use ceremony::{
     side::{
         archive,
         token::{TokenChoice, with_officer},
     },
     tenant::{
-        accept, born, cloud, export, keys, metadata::Asked, offer, receipt, shares, source, trust,
+        accept, born, cloud, export, keys, metadata::FetchedMetadata, offer, receipt, shares,
+        source, trust,
     },
 };
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use program::{Common, Heard, Sessions, Shared, file_of, words_heard};
+use program::{Common, Sessions, Shared, WordsSource, file_of, words_heard};
 use record::{
     Result,
     fingerprint::{self, WORDS_TYPED},
@@ -209,7 +211,7 @@ fn run(Cli { common, command }: Cli) -> ExitCode {
                     asker: &_,
                     file: &Option<PathBuf>,
                     prompt: &str,
-                    heard: Heard|
+                    heard: WordsSource|
      -> Result<String> {
         words_heard(ceremony.plan.mode, asker, file.as_deref(), prompt, heard)
     };
@@ -220,7 +222,7 @@ fn run(Cli { common, command }: Cli) -> ExitCode {
             Box::new(move |ceremony, asker| {
                 let offer = offer::read(ceremony, &offer)?;
                 let right = offer.body().fingerprint;
-                let heard = Heard::Known(&fingerprint::words(&right.0)[..WORDS_TYPED]);
+                let heard = WordsSource::Known(&fingerprint::words(&right.0)[..WORDS_TYPED]);
                 let typed = words_of(ceremony, asker, &words, &offer::words_prompt(), heard)?;
                 offer::check(ceremony, offer, &typed)
             }),
@@ -245,13 +247,13 @@ fn run(Cli { common, command }: Cli) -> ExitCode {
             Box::new(move |ceremony, asker| {
                 let keys = born::read(ceremony, &keys)?;
                 let right = keys.body().fingerprint;
-                let heard = Heard::Known(&fingerprint::words(&right.0)[..WORDS_TYPED]);
+                let heard = WordsSource::Known(&fingerprint::words(&right.0)[..WORDS_TYPED]);
                 let typed = words_of(ceremony, asker, &words, &born::words_prompt(), heard)?;
                 born::check(ceremony, keys, &typed)
             }),
         ),
         Command::Export { format: Some(format), kek: Some(kek), kid, .. } => {
-            let order = cloud::Order { format, kek, kid };
+            let order = cloud::CloudOrder { format, kek, kid };
             common.gated_step(
                 side,
                 Step::CloudExport,
@@ -272,7 +274,7 @@ fn run(Cli { common, command }: Cli) -> ExitCode {
             side,
             Box::new(move |ceremony, asker| {
                 let prompt = shares::words_prompt(ceremony, &custodian)?;
-                let heard = Heard::Unknown(CODE_WORDS);
+                let heard = WordsSource::Unknown(CODE_WORDS);
                 let typed = words_of(ceremony, asker, &words, &prompt, heard)?;
                 shares::confirm(ceremony, &custodian, &typed, deputy)
             }),
@@ -285,7 +287,7 @@ fn run(Cli { common, command }: Cli) -> ExitCode {
         Command::Accept { registration, metadata, fetched_by, fetched_from } => common.step(
             side,
             Box::new(move |ceremony, _| {
-                let asked = Asked { files: metadata, by: fetched_by, from: fetched_from };
+                let asked = FetchedMetadata { files: metadata, by: fetched_by, from: fetched_from };
                 accept::accept(ceremony, &registration, &asked)
             }),
         ),

@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 
 use crate::{Begun, Ceremony};
-use record::layout::{EVIDENCE, REGISTER};
 use record::{
     Error, Result,
     document::{
@@ -14,11 +13,11 @@ use record::{
     encoding::Hash,
     flow::{Made, State},
     folder,
-    layout::{APPROVALS, SHARES, archive_name, attempt_folder},
+    layout::{APPROVALS, EVIDENCE, REGISTER, SHARES, archive_name, attempt_folder},
     log::Event,
     proof::key_set::KeySet,
     rule::Rule,
-    terms::{Kind, Side, Way},
+    terms::{Kind, Side, TransferRoute},
 };
 
 /// The folder of documents of this side.
@@ -286,10 +285,18 @@ impl Ceremony {
     /// As [`Ceremony::kept`] and [`Ceremony::sent`].
     pub fn key_set(&self) -> Result<KeySet> {
         Ok(match (self.plan.way, self.state.side) {
-            (Way::Carried | Way::Cloud, Side::Tenant) => KeySet::from(&self.sent::<Package>()?.0),
-            (Way::Carried | Way::Cloud, Side::Hoster) => KeySet::from(&*self.kept::<Package>()?),
-            (Way::Born | Way::Brought, Side::Tenant) => KeySet::from(&self.sent::<Challenge>()?.0),
-            (Way::Born | Way::Brought, Side::Hoster) => KeySet::from(&*self.kept::<Challenge>()?),
+            (TransferRoute::Carried | TransferRoute::Cloud, Side::Tenant) => {
+                KeySet::from(&self.sent::<Package>()?.0)
+            }
+            (TransferRoute::Carried | TransferRoute::Cloud, Side::Hoster) => {
+                KeySet::from(&*self.kept::<Package>()?)
+            }
+            (TransferRoute::Born | TransferRoute::Brought, Side::Tenant) => {
+                KeySet::from(&self.sent::<Challenge>()?.0)
+            }
+            (TransferRoute::Born | TransferRoute::Brought, Side::Hoster) => {
+                KeySet::from(&*self.kept::<Challenge>()?)
+            }
         })
     }
 

@@ -12,6 +12,9 @@ pub mod tenant;
 
 use std::path::{Path, PathBuf};
 
+use documents::{INBOX, OUTBOX};
+pub use mirror::Mirror;
+pub use nodes::kept_as;
 use record::{
     Result,
     flow::{State, replay::Replay},
@@ -21,10 +24,6 @@ use record::{
     rule::Rule,
     terms::{Head, Side, Step},
 };
-
-use documents::{INBOX, OUTBOX};
-pub use mirror::Mirror;
-pub use nodes::kept_as;
 
 /// An open ceremony. No other program has it open.
 pub struct Ceremony {

@@ -2,13 +2,15 @@
 
 use serde_json::json;
 
-use crate::guide::Texts;
 use crate::{
+    guide::Texts,
     look::Look,
     page::{self, Sheet},
 };
-use custody::codes::frames::Named;
-use custody::custodian::{has_passphrase, without_armour};
+use custody::{
+    codes::frames::Named,
+    custodian::{has_passphrase, without_armour},
+};
 use record::{Result, encoding::Hash, escape::escape, log, rule::Rule};
 
 /// The page of an identity file, which is encrypted with a passphrase.

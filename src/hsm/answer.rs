@@ -2,7 +2,6 @@
 
 use cryptoki::error::{Rv, RvError};
 use cryptoki_sys::{CK_RV, CK_ULONG, CKR_OK};
-
 use zeroize::Zeroizing;
 
 use record::{Error, Result};

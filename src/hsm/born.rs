@@ -4,20 +4,24 @@
 use cryptoki::session::Session;
 use cryptoki_sys::*;
 
-use crate::attribute::{bytes, flag};
-use crate::certificate::certificate_object;
-use crate::import::imported_key;
-use crate::object::public_usage;
-use crate::public_key::generation;
-use crate::raw::Object;
-use crate::target::public_usages;
-use crate::unwrap::endings;
-use crate::{Hsm, ImportKey, Imported, Inventory, Target};
-use record::encoding::CkaId;
-use record::rule::Rule;
-use record::spki::TargetCertificate;
-use record::terms::{KeyType, Usage};
-use record::{Error, Result};
+use crate::{
+    Hsm, ImportKey, Imported, Inventory, Target,
+    attribute::{bytes, flag},
+    certificate::certificate_object,
+    import::imported_key,
+    object::public_usage,
+    public_key::generation,
+    raw::Object,
+    target::public_usages,
+    unwrap::endings,
+};
+use record::{
+    Error, Result,
+    encoding::CkaId,
+    rule::Rule,
+    spki::TargetCertificate,
+    terms::{KeyType, Usage},
+};
 
 /// A target key that is to be born.
 #[derive(Debug, Clone, Copy)]

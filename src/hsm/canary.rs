@@ -13,24 +13,27 @@ use cryptoki_sys::*;
 use rsa::pkcs8::{DecodePublicKey, EncodePrivateKey};
 use zeroize::Zeroizing;
 
-use crate::Hsm;
-use crate::attribute::{Attribute, bytes, flag};
-use crate::import::imported_key;
-use crate::kek::{Kek, KekSpec};
-use crate::mechanism::{
-    THROWAWAY, THROWAWAY_BITS, Way, hash_refusal, other, software_key, software_public,
-    wrapping_public,
+use crate::{
+    Hsm,
+    attribute::{Attribute, bytes, flag},
+    import::imported_key,
+    kek::{Kek, KekSpec},
+    mechanism::{
+        THROWAWAY, THROWAWAY_BITS, Way, hash_refusal, other, software_key, software_public,
+        wrapping_public,
+    },
+    parallel::meanwhile,
+    public_key::PublicKey,
+    raw::Object,
+    target::TargetSpec,
+    wrapped_key::{self, WrappedKey},
 };
-use crate::parallel::meanwhile;
-use crate::public_key::PublicKey;
-use crate::raw::Object;
-use crate::target::TargetSpec;
-use crate::wrapped_key::{self, WrappedKey};
-use record::rule::Rule;
-use record::spki;
-use record::terms::{KeyType, Usage};
-use record::terms::{KwpFlavour, Mechanism, OaepHash, Observed};
-use record::{Error, Result};
+use record::{
+    Error, Result,
+    rule::Rule,
+    spki,
+    terms::{KeyType, KwpFlavour, Mechanism, OaepHash, Observed, Usage},
+};
 
 const LABEL: &str = "keyferry throwaway";
 /// Throwaway keys until one shows the flavour of the key wrap: about one in four does not.

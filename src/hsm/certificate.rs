@@ -2,16 +2,19 @@
 //! 4.6.3).
 
 use cryptoki_sys::*;
-use x509_cert::Certificate;
-use x509_cert::der::{Decode, Encode};
+use x509_cert::{
+    Certificate,
+    der::{Decode, Encode},
+};
 
-use crate::Hsm;
-use crate::attribute::{Attribute, bytes, flag, number};
-use crate::inventory::Inventory;
-use crate::raw::Object;
-use crate::read::MOST_CERTIFICATE;
-use record::Result;
-use record::rule::Rule;
+use crate::{
+    Hsm,
+    attribute::{Attribute, bytes, flag, number},
+    inventory::Inventory,
+    raw::Object,
+    read::MOST_CERTIFICATE,
+};
+use record::{Result, rule::Rule};
 
 /// The certificate object: public, never changed.
 pub(super) fn certificate_object(id: &[u8], label: &str, der: &[u8]) -> Result<Vec<Attribute>> {

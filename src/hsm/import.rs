@@ -5,25 +5,28 @@
 use cryptoki::session::Session;
 use cryptoki_sys::*;
 
-use crate::Hsm;
-use crate::attribute::{Attribute, bytes, flag, number, read_back};
-use crate::certificate::certificate_object;
-use crate::inventory::Inventory;
-use crate::kek::born_here;
-use crate::mechanism::Way;
-use crate::object::{Miss, public_key};
-use crate::parallel::on_threads;
-use crate::public_key::{PublicKey, key_type};
-use crate::raw::Object;
-use crate::read::MOST_CERTIFICATE;
-use crate::target::{Target, private_usage, public_usages};
-use crate::unwrap::{Pinned, endings};
-use crate::wrapped_key::WrappedKey;
-use record::Result;
-use record::encoding::CkaId;
-use record::rule::Rule;
-use record::terms::{KeyType, Usage};
-use record::terms::{Mechanism, OaepHash, ReadBack};
+use crate::{
+    Hsm,
+    attribute::{Attribute, bytes, flag, number, read_back},
+    certificate::certificate_object,
+    inventory::Inventory,
+    kek::born_here,
+    mechanism::Way,
+    object::{Miss, public_key},
+    parallel::on_threads,
+    public_key::{PublicKey, key_type},
+    raw::Object,
+    read::MOST_CERTIFICATE,
+    target::{Target, private_usage, public_usages},
+    unwrap::{Pinned, endings},
+    wrapped_key::WrappedKey,
+};
+use record::{
+    Result,
+    encoding::CkaId,
+    rule::Rule,
+    terms::{KeyType, Mechanism, OaepHash, ReadBack, Usage},
+};
 
 /// How every key of a package is imported.
 #[derive(Clone, Copy)]

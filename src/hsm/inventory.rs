@@ -3,12 +3,13 @@
 
 use cryptoki_sys::*;
 
-use crate::Hsm;
-use crate::attribute::{Attribute, Value, bytes, number};
-use crate::public_key::{Numbers, PublicKey};
-use crate::raw::Object;
-use record::Result;
-use record::rule::Rule;
+use crate::{
+    Hsm,
+    attribute::{Attribute, Value, bytes, number},
+    public_key::{Numbers, PublicKey},
+    raw::Object,
+};
+use record::{Result, rule::Rule};
 
 /// More than any CKA_ID or CKA_LABEL that Keyferry compares, in bytes.
 const MOST_NAME: usize = 1024;

@@ -4,17 +4,20 @@
 use cryptoki::session::Session;
 use cryptoki_sys::*;
 
-use crate::Hsm;
-use crate::attribute::{Attribute, bytes, flag, mechanisms, number, read_back, template};
-use crate::inventory::Inventory;
-use crate::object::{Miss, of_class, public_usage};
-use crate::public_key::{EXPONENT, PublicKey};
-use crate::raw::Object;
-use record::Result;
-use record::encoding::CkaId;
-use record::rule::Rule;
-use record::terms::KeyType;
-use record::terms::{Mechanism, ReadBack};
+use crate::{
+    Hsm,
+    attribute::{Attribute, bytes, flag, mechanisms, number, read_back, template},
+    inventory::Inventory,
+    object::{Miss, of_class, public_usage},
+    public_key::{EXPONENT, PublicKey},
+    raw::Object,
+};
+use record::{
+    Result,
+    encoding::CkaId,
+    rule::Rule,
+    terms::{KeyType, Mechanism, ReadBack},
+};
 
 /// A KEK as it stands on its token.
 #[derive(Debug, Clone)]

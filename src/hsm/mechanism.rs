@@ -5,20 +5,20 @@ use cryptoki::session::Session;
 use cryptoki_sys::*;
 use getrandom::SysRng;
 
-use crate::Hsm;
-use crate::attribute::{Attribute, flag, mechanism_name, number};
-use crate::object::public_key;
-use crate::packed::Call;
-use crate::public_key::PublicKey;
-use crate::raw::Object;
-use record::probe::needs::needs;
-use record::probe::profile::Profile;
-use record::rule::Rule;
-use record::terms::{Mechanism, OaepHash};
-use record::{Error, Result};
+use crate::{
+    Hsm,
+    attribute::{Attribute, flag, mechanism_name, number},
+    object::public_key,
+    packed::Call,
+    public_key::PublicKey,
+    raw::Object,
+};
 use record::{
+    Error, Result,
     plan::Plan,
-    terms::{KeyType, Side},
+    probe::{needs::needs, profile::Profile},
+    rule::Rule,
+    terms::{KeyType, Mechanism, OaepHash, Side},
 };
 
 /// The size of throwaway RSA keys. OAEP hash and AES key wrap do not depend on it, and a smaller
@@ -124,7 +124,7 @@ impl Hsm<'_> {
             }
         }
         let transfer = &plan.transfer;
-        if plan.way == record::terms::Way::Born {
+        if plan.way == record::terms::TransferRoute::Born {
             return Ok(());
         }
         let session = self.session()?;

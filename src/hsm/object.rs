@@ -4,16 +4,21 @@ use cryptoki::session::{Session, SessionState};
 use cryptoki_sys::*;
 use sha2::{Digest, Sha256};
 
-use crate::attribute::{Attribute, Value, bytes, flag, found, number};
-use crate::packed::Call;
-use crate::public_key::{PublicKey, curve_params, key_type};
-use crate::raw::Object;
-use crate::{Hsm, said};
-use record::encoding::{self, enc};
-use record::rule::Rule;
-use record::spki;
-use record::terms::KeyType;
-use record::{Error, Result};
+use crate::{
+    Hsm,
+    attribute::{Attribute, Value, bytes, flag, found, number},
+    packed::Call,
+    public_key::{PublicKey, curve_params, key_type},
+    raw::Object,
+    said,
+};
+use record::{
+    Error, Result,
+    encoding::{self, enc},
+    rule::Rule,
+    spki,
+    terms::KeyType,
+};
 
 /// A rule that an object misses: what was found and what was expected of it.
 pub(super) struct Miss {

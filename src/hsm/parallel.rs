@@ -1,8 +1,12 @@
 //! Work on many keys, in several sessions of one login, each on a thread of its own.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+};
 
 use record::{Error, Result};
 

@@ -1,27 +1,25 @@
 //! `probe`: what this token does, seen on throwaway session objects, which end with their session.
 
-use std::fs;
-use std::path::Path;
+use std::{fs, path::Path};
 
-use cryptoki::mechanism::MechanismType;
-use cryptoki::session::Session;
-use cryptoki::slot::Limit;
+use cryptoki::{mechanism::MechanismType, session::Session, slot::Limit};
 
-use crate::canary::{throwaway, throwaway_target};
-use crate::mechanism::{THROWAWAY, THROWAWAY_BITS};
-use crate::{Hsm, KekSpec, Module, Token, said};
-use record::encoding::Hash;
-use record::folder;
-use record::probe::WAYS;
-use record::probe::profile::Profile;
-use record::probe::{
-    Direction, KekFacts, KeyWrapFacts, MechanismFacts, MechanismId, MissedFacts, ModuleFacts,
-    Outcome, Probe, SizeFacts, TokenFacts, TransferFacts,
+use crate::{
+    Hsm, KekSpec, Module, Token,
+    canary::{throwaway, throwaway_target},
+    mechanism::{THROWAWAY, THROWAWAY_BITS},
+    said,
 };
-use record::terms::FORMAT;
-use record::terms::{KeyType, Side};
-use record::terms::{KwpFlavour, Mechanism};
-use record::{Error, Result};
+use record::{
+    Error, Result,
+    encoding::Hash,
+    folder,
+    probe::{
+        Direction, KekFacts, KeyWrapFacts, MechanismFacts, MechanismId, MissedFacts, ModuleFacts,
+        Probe, SizeFacts, TokenFacts, TransferFacts, TrialOutcome, WAYS, profile::Profile,
+    },
+    terms::{FORMAT, KeyType, KwpFlavour, Mechanism, Side},
+};
 
 /// The greatest size of a module's file, in bytes.
 const MAX_MODULE: u64 = 256 << 20;
@@ -222,12 +220,12 @@ impl Hsm<'_> {
     }
 }
 
-fn outcome(seen: Result<Vec<KwpFlavour>>) -> Outcome {
+fn outcome(seen: Result<Vec<KwpFlavour>>) -> TrialOutcome {
     match seen {
-        Ok(kwp) => Outcome::Works { kwp },
+        Ok(kwp) => TrialOutcome::Works { kwp },
         Err(Error::Refused(refusal)) => {
-            Outcome::Refused { rule: refusal.rule, found: refusal.found }
+            TrialOutcome::Refused { rule: refusal.rule, found: refusal.found }
         }
-        Err(error) => Outcome::Failed { found: error.to_string() },
+        Err(error) => TrialOutcome::Failed { found: error.to_string() },
     }
 }

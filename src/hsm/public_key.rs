@@ -2,15 +2,10 @@
 
 use cryptoki_sys::*;
 use p256::elliptic_curve::sec1::ToSec1Point;
-use rsa::BoxedUint;
-use rsa::pkcs8::EncodePublicKey;
-use rsa::traits::PublicKeyParts;
+use rsa::{BoxedUint, pkcs8::EncodePublicKey, traits::PublicKeyParts};
 
 use crate::attribute::{Attribute, bytes, number};
-use record::Result;
-use record::rule::Rule;
-use record::spki;
-use record::terms::KeyType;
+use record::{Result, rule::Rule, spki, terms::KeyType};
 
 /// The one public exponent of every RSA key that Keyferry handles, 65537.
 pub(super) const EXPONENT: [u8; 3] = [1, 0, 1];

@@ -12,18 +12,24 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::CStr;
-use std::path::Path;
-use std::ptr::{NonNull, null_mut};
+use std::{
+    ffi::CStr,
+    path::Path,
+    ptr::{NonNull, null_mut},
+};
 
-use cryptoki::context::{CInitializeArgs, CInitializeFlags};
-use cryptoki::session::Session;
+use cryptoki::{
+    context::{CInitializeArgs, CInitializeFlags},
+    session::Session,
+};
 use cryptoki_sys::*;
 use zeroize::Zeroizing;
 
-use crate::answer::{check, listed, missing, nonsense, output};
-use crate::attribute::Attribute;
-use crate::packed::{Call, Member, Packed, with_mechanism};
+use crate::{
+    answer::{check, listed, missing, nonsense, output},
+    attribute::Attribute,
+    packed::{Call, Member, Packed, with_mechanism},
+};
 use record::Result;
 
 /// More objects than one search of ours can sensibly find.

@@ -3,9 +3,11 @@
 use cryptoki::session::Session;
 use cryptoki_sys::*;
 
-use crate::attribute::{Attribute, Value};
-use crate::packed::{Member, bytes_of, flag_of, number_of, numbers_of};
-use crate::raw::{Functions, Object};
+use crate::{
+    attribute::{Attribute, Value},
+    packed::{Member, bytes_of, flag_of, number_of, numbers_of},
+    raw::{Functions, Object},
+};
 use record::Result;
 
 /// More than any attribute that Keyferry reads but a certificate (the modulus of RSA-4096 has 512

@@ -1,7 +1,6 @@
 //! The self-signed certificate of a target key, signed inside the HSM in which the key was born, so
 //! that nobody can alter it.
 
-use record::escape::quote;
 use std::time::Duration;
 
 use x509_cert::{
@@ -31,6 +30,7 @@ use x509_cert::{
 use record::{
     Error, Result,
     encoding::random,
+    escape::quote,
     spki::{PublicKey, TargetCertificate},
 };
 

@@ -6,18 +6,21 @@ use cryptoki_sys::*;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::Hsm;
-use crate::attribute::{Attribute, Value, bytes, flag};
-use crate::inventory::Inventory;
-use crate::object::{Miss, public_usage};
-use crate::packed::Call;
-use crate::public_key::{PublicKey, generation};
-use crate::raw::Object;
-use record::encoding::CkaId;
-use record::rule::Rule;
-use record::terms::OaepHash;
-use record::terms::{KeyType, Usage};
-use record::{Error, Result};
+use crate::{
+    Hsm,
+    attribute::{Attribute, Value, bytes, flag},
+    inventory::Inventory,
+    object::{Miss, public_usage},
+    packed::Call,
+    public_key::{PublicKey, generation},
+    raw::Object,
+};
+use record::{
+    Error, Result,
+    encoding::CkaId,
+    rule::Rule,
+    terms::{KeyType, OaepHash, Usage},
+};
 
 /// A target key that is to be made.
 #[derive(Debug, Clone, Copy)]

@@ -6,18 +6,18 @@ use std::process::Command;
 use zeroize::Zeroizing;
 
 use crate::{KekSpec, Module, Pin, TargetSpec};
-use record::encoding::Fixed;
-use record::terms::OaepHash;
-use record::terms::{KeyType, Usage};
+use modules::shim;
+use record::{
+    encoding::Fixed,
+    terms::{KeyType, OaepHash, Usage},
+};
+use tokens::{PIN, Tokens, run};
 
 #[path = "../../tests/common/modules.rs"]
 mod modules;
 #[allow(unsafe_code)]
 #[path = "../../tests/common/tokens.rs"]
 mod tokens;
-use modules::shim;
-use tokens::{PIN, Tokens, run};
-
 #[test]
 fn a_target_signs_and_answers_as_its_public_half_says() {
     use rsa::pkcs8::DecodePublicKey;

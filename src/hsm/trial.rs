@@ -6,20 +6,24 @@ use cryptoki_sys::*;
 use getrandom::SysRng;
 use rsa::pkcs8::DecodePublicKey;
 
-use crate::Hsm;
-use crate::attribute::{Attribute, Value, bytes, flag, template};
-use crate::canary::{USAGE, throwaway_target, unfilled_key};
-use crate::import::imported_key;
-use crate::kek::unwrapped_by;
-use crate::mechanism::{THROWAWAY, ephemeral_aes, software_key, software_public, wrapping_public};
-use crate::packed::Call;
-use crate::raw::Object;
-use crate::target::TargetSpec;
-use crate::unwrap::aes_template;
-use crate::wrapped_key::{self, WrappedKey};
-use record::Result;
-use record::probe::EnforcedFacts;
-use record::terms::{Mechanism, OaepHash};
+use crate::{
+    Hsm,
+    attribute::{Attribute, Value, bytes, flag, template},
+    canary::{USAGE, throwaway_target, unfilled_key},
+    import::imported_key,
+    kek::unwrapped_by,
+    mechanism::{THROWAWAY, ephemeral_aes, software_key, software_public, wrapping_public},
+    packed::Call,
+    raw::Object,
+    target::TargetSpec,
+    unwrap::aes_template,
+    wrapped_key::{self, WrappedKey},
+};
+use record::{
+    Result,
+    probe::EnforcedFacts,
+    terms::{Mechanism, OaepHash},
+};
 
 /// The hash of every trial; one that each token can, or nothing is shown.
 const OAEP: OaepHash = OaepHash::Sha1;

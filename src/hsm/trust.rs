@@ -5,15 +5,20 @@
 use cryptoki::session::Session;
 use cryptoki_sys::*;
 
-use crate::attribute::{Attribute, Value, bytes, flag, read_back};
-use crate::object::{Miss, of_class, public_key};
-use crate::public_key::PublicKey;
-use crate::raw::Object;
-use crate::{Hsm, Pin, PinState, Token, refuse_last_try, said};
-use record::encoding::CkaId;
-use record::rule::Rule;
-use record::terms::{ReadBack, TokenIdentity};
-use record::{Error, Result};
+use crate::{
+    Hsm, Pin, PinState, Token,
+    attribute::{Attribute, Value, bytes, flag, read_back},
+    object::{Miss, of_class, public_key},
+    public_key::PublicKey,
+    raw::Object,
+    refuse_last_try, said,
+};
+use record::{
+    Error, Result,
+    encoding::CkaId,
+    rule::Rule,
+    terms::{ReadBack, TokenIdentity},
+};
 
 /// The security officer (CKU_SO), logged in to a token; dropping it logs out. An officer sees no
 /// private object.

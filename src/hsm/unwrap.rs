@@ -4,18 +4,21 @@
 use cryptoki::session::Session;
 use cryptoki_sys::*;
 
-use crate::Hsm;
-use crate::attribute::{Attribute, flag, template};
-use crate::import::imported_key;
-use crate::kek::unwrapped_aes;
-use crate::mechanism::Way;
-use crate::packed::Call;
-use crate::raw::Object;
-use crate::wrapped_key::WrappedKey;
-use record::Result;
-use record::rule::Rule;
-use record::terms::ReadBack;
-use record::terms::{KeyType, Usage};
+use crate::{
+    Hsm,
+    attribute::{Attribute, flag, template},
+    import::imported_key,
+    kek::unwrapped_aes,
+    mechanism::Way,
+    packed::Call,
+    raw::Object,
+    wrapped_key::WrappedKey,
+};
+use record::{
+    Result,
+    rule::Rule,
+    terms::{KeyType, ReadBack, Usage},
+};
 
 /// A target key in the token, and what held it to its template meanwhile.
 pub(super) struct Unwrapped {

@@ -3,18 +3,22 @@
 use cryptoki::session::Session;
 use cryptoki_sys::*;
 
-use crate::Hsm;
-use crate::mechanism::{Way, ephemeral_aes, wrapping_public};
-use crate::packed::Call;
-use crate::parallel::on_threads;
-use crate::public_key::PublicKey;
-use crate::raw::Object;
-use crate::target::Target;
-use crate::wrapped_key::WrappedKey;
-use record::Result;
-use record::encoding::CkaId;
-use record::rule::Rule;
-use record::terms::{Mechanism, OaepHash};
+use crate::{
+    Hsm,
+    mechanism::{Way, ephemeral_aes, wrapping_public},
+    packed::Call,
+    parallel::on_threads,
+    public_key::PublicKey,
+    raw::Object,
+    target::Target,
+    wrapped_key::WrappedKey,
+};
+use record::{
+    Result,
+    encoding::CkaId,
+    rule::Rule,
+    terms::{Mechanism, OaepHash},
+};
 
 /// What keys are wrapped under, and how.
 #[derive(Clone, Copy)]

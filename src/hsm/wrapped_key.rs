@@ -2,9 +2,7 @@
 //! CKM_RSA_AES_KEY_WRAP (PKCS#11 v3.1, 6.1.27; RFC 8017, 7.1; RFC 5649). Checked by its length;
 //! opened and made in software for canaries and tests only.
 
-use record::rule::Rule;
-use record::terms::KeyType;
-use record::{Result, document::package::kwp_length};
+use record::{Result, document::package::kwp_length, rule::Rule, terms::KeyType};
 
 /// A wrapped key of a plausible size. Ciphertext: nothing about it is secret.
 #[derive(Clone, PartialEq, Eq)]

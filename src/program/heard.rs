@@ -9,7 +9,7 @@ use terminal::{Asker, words};
 const MAX_WORDS: u64 = 4096;
 
 /// What is known beforehand of words that somebody hears.
-pub enum Heard<'a> {
+pub enum WordsSource<'a> {
     /// All of them: a wrong one is said to be wrong at once.
     Known(&'a [&'a str]),
     /// How many there are.
@@ -25,12 +25,12 @@ pub fn words_heard(
     asker: &Asker,
     file: Option<&Path>,
     prompt: &str,
-    heard: Heard,
+    heard: WordsSource,
 ) -> Result<String> {
     match (file, mode) {
         (None, _) => match heard {
-            Heard::Known(right) => words::ask(asker, prompt, right.len(), Some(right)),
-            Heard::Unknown(count) => words::ask(asker, prompt, count, None),
+            WordsSource::Known(right) => words::ask(asker, prompt, right.len(), Some(right)),
+            WordsSource::Unknown(count) => words::ask(asker, prompt, count, None),
         },
         (Some(file), Mode::Rehearsal) => {
             Ok(String::from_utf8_lossy(&folder::read_file(file, MAX_WORDS)?).into_owned())

@@ -10,9 +10,9 @@ use desk::guide::{Texts, Turn};
 use record::{
     Result,
     flow::Phase,
-    plan::{Plan, Target},
+    plan::{Plan, ServicePlan},
     service::evidence_file,
-    terms::{CloudFormat, Evidence, Kind, Side, Source, Step, Way},
+    terms::{AttestationLevel, CloudFormat, Kind, Originals, Side, Step, TransferRoute},
 };
 use terminal::Asker;
 
@@ -67,7 +67,7 @@ impl Inputs<'_> {
             Step::CloudExport => self.cloud()?,
             Step::ImportPlain => self.wrapped()?,
             Step::KekDestroy
-                if self.plan.source == Source::Destroy && turn.row.phase != Phase::Aborted =>
+                if self.plan.source == Originals::Destroy && turn.row.phase != Phase::Aborted =>
             {
                 self.option("--backup", "next.backup")?
             }
@@ -181,10 +181,10 @@ impl Inputs<'_> {
 
     /// What the vendor says of the KEK, or of each key; asked for where the plan wants it.
     fn attestations(&self, step: Step) -> Result<Words> {
-        if self.plan.transfer.evidence == Evidence::Witnessed {
+        if self.plan.transfer.evidence == AttestationLevel::Witnessed {
             return Ok(Some(Vec::new()));
         }
-        if step == Step::KeysCreate && self.plan.way == Way::Born {
+        if step == Step::KeysCreate && self.plan.way == TransferRoute::Born {
             return self.for_each(&[("--attestation", "next.attestation")], true);
         }
         let file = self.file("next.attestation", &[("label", "KEK")], true)?;
@@ -195,7 +195,7 @@ impl Inputs<'_> {
     }
 
     fn cloud(&self) -> Result<Words> {
-        let Target::Cloud(format) = &self.plan.target else {
+        let ServicePlan::Cloud(format) = &self.plan.target else {
             return Ok(Some(Vec::new()));
         };
         let Some(kek) = self.file("next.kek", &[], false)? else {

@@ -28,7 +28,7 @@ use ceremony::{
         token::{TokenChoice, with_token},
     },
 };
-pub use heard::{Heard, words_heard};
+pub use heard::{WordsSource, words_heard};
 use hsm::{Hsm, MOST_SESSIONS};
 pub use next::RunFn;
 pub use note::Note;

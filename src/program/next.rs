@@ -3,8 +3,7 @@
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
-use crate::status;
-use crate::{Common, inputs::Inputs};
+use crate::{Common, inputs::Inputs, status};
 use ceremony::Ceremony;
 use desk::guide::{self, Texts, Turn};
 use record::{

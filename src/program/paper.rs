@@ -4,8 +4,10 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::Subcommand;
 
-use crate::Common;
-use crate::print::{self, Page};
+use crate::{
+    Common,
+    print::{self, Page},
+};
 use custody::codes::{scan, show};
 use desk::look::Look;
 use record::{

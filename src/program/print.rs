@@ -1,8 +1,12 @@
 //! `print`: pages from what this side has, each copy numbered in the record. Nothing secret is
 //! printed in the clear.
 
-use ceremony::Ceremony;
+use std::path::PathBuf;
+
 use clap::Subcommand;
+use serde_json::{Value, json};
+
+use ceremony::Ceremony;
 use custody::{
     codes::{frames::Named, show},
     custodian::without_armour,
@@ -27,8 +31,6 @@ use record::{
     show::{Sentences, sentence},
     terms::{Id, Kind, Mode, Remark, Side},
 };
-use serde_json::{Value, json};
-use std::path::PathBuf;
 use terminal::report::Report;
 
 /// The folder of pages, in a ceremony folder.

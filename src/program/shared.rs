@@ -7,8 +7,7 @@ use std::{
 
 use clap::Subcommand;
 
-use crate::{Codes, Common, Heard, Note, RunFn, words_heard};
-use crate::{print::Page, status};
+use crate::{Codes, Common, Note, RunFn, WordsSource, print::Page, status, words_heard};
 use ceremony::{
     Ceremony,
     side::{
@@ -156,7 +155,8 @@ impl Common {
         let right = agreed.plan().hash();
         let right = &fingerprint::words(&right.0)[..WORDS_TYPED];
         let asker = Asker::new(mode);
-        let typed = words_heard(mode, &asker, words, &init::words_prompt(), Heard::Known(right))?;
+        let typed =
+            words_heard(mode, &asker, words, &init::words_prompt(), WordsSource::Known(right))?;
         let (mut ceremony, report) = init::init(&self.dir, side, agreed, &typed)?;
         preflight::record_news(&mut ceremony, &checks)?;
         self.mirrored(&mut ceremony)?;

@@ -1,11 +1,10 @@
 //! `status`: how far it has come, and the next step: who, and the exact command.
 
-use ceremony::side::release;
-use ceremony::{Ceremony, tenant::trust::TRUSTED_LEFT};
+use ceremony::{Ceremony, side::release, tenant::trust::TRUSTED_LEFT};
 use desk::guide::Turn;
 use record::{
     flow::Phase,
-    terms::{Side, Source, Step, Trial, list, list_or},
+    terms::{Originals, Side, Step, Trial, list, list_or},
 };
 use terminal::report::Report;
 
@@ -30,9 +29,9 @@ pub fn turn(ceremony: &Ceremony) -> Option<Turn> {
         Step::Rollback | Step::Nodes | Step::Retire => state.pending == Some(row.step),
         // A trial ends here, by `abort`.
         Step::Primary | Step::Accept => ceremony.plan.trial != Trial::This,
-        Step::SourceDestroy => ceremony.plan.source == Source::Destroy,
+        Step::SourceDestroy => ceremony.plan.source == Originals::Destroy,
         Step::Close if state.phase == Phase::AcceptanceReleased => {
-            ceremony.plan.source == Source::Keep
+            ceremony.plan.source == Originals::Keep
         }
         Step::Close if state.phase == Phase::Closed => state.changed_since,
         _ => true,

@@ -1,8 +1,8 @@
 //! What a package says of its shares: enough to know one, nothing to open it.
 
-use serde::{Deserialize, Serialize};
-
 use std::path::Path;
+
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Result,

@@ -1,7 +1,8 @@
 //! What a command that ended well says: results for stdout, as text or as JSON.
 
-use record::escape::escape;
 use serde_json::{Map, Value};
+
+use record::escape::escape;
 
 /// Results, in the order in which they are read.
 #[derive(Default)]

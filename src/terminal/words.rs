@@ -2,8 +2,7 @@
 //! shown at once.
 
 use crate::Asker;
-use record::escape::quote;
-use record::{Result, fingerprint, rule::Rule};
+use record::{Result, escape::quote, fingerprint, rule::Rule};
 
 /// How many wrong words are let pass: somebody mishears, and nobody guesses.
 const MOST_WRONG: usize = 5;

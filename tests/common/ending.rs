@@ -3,9 +3,8 @@
 
 use std::{fs, path::Path};
 
-use record::{log::Event, verify};
-
 use super::stage::{Ended, Stage};
+use record::{log::Event, verify};
 
 /// Whether a command that was interrupted, and run again, ended well: it did its work, asks for
 /// signatures, or had done it before and finds that the ceremony has moved on.

@@ -12,7 +12,6 @@ use std::{
 };
 
 use jiff::Timestamp;
-use record::encoding::Hash;
 use rustix::fs::{FlockOperation, flock};
 
 use super::{
@@ -20,6 +19,7 @@ use super::{
     programs::{self, kryoptic, shim},
     stage::{Done, Setting, Stage},
 };
+use record::encoding::Hash;
 
 impl Stage {
     /// A stage on which everything up to this step is done.

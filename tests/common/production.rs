@@ -8,13 +8,13 @@ use std::{
     process::{Command, Stdio},
 };
 
-use record::{encoding::Hash, rule::Rule};
 use rexpect::session::{PtySession, spawn_command};
 
 use super::{
     programs, run,
     stage::{Done, Ended, Stage, ended},
 };
+use record::{encoding::Hash, rule::Rule};
 
 /// Every rule of the machine.
 pub fn machine_rules() -> Vec<&'static str> {

@@ -5,9 +5,11 @@
 //! turns: each makes its own tokens, opens the module, and removes the tokens again.
 #![allow(dead_code)] // Each test program uses its part.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+};
 
 use super::modules::MODULE;
 

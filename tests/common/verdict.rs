@@ -3,9 +3,8 @@
 
 use std::process::Command;
 
-use record::verify::{self, Against, Verdict};
-
 use super::{run, stage::Stage};
+use record::verify::{self, Against, Verdict};
 
 impl Stage {
     /// The auditor's verdict over both folders. It misses nothing, and both archives hold too, for

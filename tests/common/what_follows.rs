@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use record::terms::Way;
+use record::terms::TransferRoute;
 
 const PAGE: &str = include_str!("../../docs/formats.md");
 const HEAD: &str = "| side | phase | step | next phase |\n|---|---|---|---|\n";
@@ -15,21 +15,23 @@ const ANY: &str = "any but aborted and closed";
 pub struct WhatFollows(BTreeMap<[String; 3], String>);
 
 impl WhatFollows {
-    pub fn read(way: Way) -> Self {
+    pub fn read(way: TransferRoute) -> Self {
         let section = PAGE.split_once("### What may follow what\n").unwrap().1;
         let tables: Vec<Vec<Line>> = section.split(HEAD).skip(1).take(4).map(lines).collect();
         let [common, born, brought, cloud] = &tables[..] else { panic!("{} tables", tables.len()) };
         let own = match way {
-            Way::Carried => &[][..],
-            Way::Born => born,
-            Way::Brought => brought,
-            Way::Cloud => cloud,
+            TransferRoute::Carried => &[][..],
+            TransferRoute::Born => born,
+            TransferRoute::Brought => brought,
+            TransferRoute::Cloud => cloud,
         };
         let common = common.iter().filter(|line| match way {
-            Way::Carried => true,
-            Way::Born | Way::Brought => !line.carried,
+            TransferRoute::Carried => true,
+            TransferRoute::Born | TransferRoute::Brought => !line.carried,
             // "and `abort` and `close` after it"
-            Way::Cloud => line.side == "tenant" && [ANY, "aborted"].contains(&line.phases[0]),
+            TransferRoute::Cloud => {
+                line.side == "tenant" && [ANY, "aborted"].contains(&line.phases[0])
+            }
         });
         let lines: Vec<&Line> = common.chain(own).collect();
         let mut follows = WhatFollows(BTreeMap::new());
@@ -41,7 +43,7 @@ impl WhatFollows {
             let going = phases.iter().filter(|phase| !["aborted", "closed"].contains(&&***phase));
             going.for_each(|phase| follows.add(line, phase));
         }
-        if way != Way::Cloud {
+        if way != TransferRoute::Cloud {
             // "after `close` too": another `close` ends what came to the service since.
             let again = ["hoster", "closed", "close"].map(str::to_owned);
             follows.0.insert(again, "closed".to_owned());

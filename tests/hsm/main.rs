@@ -1,26 +1,31 @@
 //! Tokens driven for real: what they hold, what they refuse, what remains after something went
 //! wrong. One process, because SoftHSM reads its configuration once; the tests take turns.
-use std::path::Path;
-use std::process::Command;
+use std::{path::Path, process::Command};
 
-use cryptoki::context::Pkcs11;
-use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsOaepParams, PkcsOaepSource};
-use cryptoki::mechanism::{Mechanism as Ck, MechanismType};
-use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
-use cryptoki::session::Session;
-use data_encoding::HEXLOWER;
-use hsm::wrapped_key::WrappedKey;
-use hsm::{
-    Hsm, ImportKey, ImportOrder, Imported, KekSpec, Module, Pin, PinState, Target, TargetSpec,
-    WrapOrder,
+use cryptoki::{
+    context::Pkcs11,
+    mechanism::{
+        Mechanism as Ck, MechanismType,
+        rsa::{PkcsMgfType, PkcsOaepParams, PkcsOaepSource},
+    },
+    object::{Attribute, AttributeType, ObjectClass, ObjectHandle},
+    session::Session,
 };
-use record::encoding::{CkaId, Fixed};
-use record::rule::Rule;
-use record::terms::{KeyType, Usage};
-use record::terms::{KwpFlavour, Mechanism, OaepHash, Observed};
-use record::{Error, Result};
+use data_encoding::HEXLOWER;
 use rsa::pkcs8::DecodePublicKey;
 use zeroize::Zeroizing;
+
+use common::{MODULE, PIN, Tokens, run, shim};
+use hsm::{
+    Hsm, ImportKey, ImportOrder, Imported, KekSpec, Module, Pin, PinState, Target, TargetSpec,
+    WrapOrder, wrapped_key::WrappedKey,
+};
+use record::{
+    Error, Result,
+    encoding::{CkaId, Fixed},
+    rule::Rule,
+    terms::{KeyType, KwpFlavour, Mechanism, OaepHash, Observed, Usage},
+};
 
 mod attack;
 #[path = "../common/mod.rs"]
@@ -31,8 +36,6 @@ mod openssl;
 mod target;
 mod token;
 mod wrap;
-
-use common::{MODULE, PIN, Tokens, run, shim};
 
 const COMPOSITE: Mechanism = Mechanism::Composite;
 const SINGLE_SHOT: Mechanism = Mechanism::SingleShot;

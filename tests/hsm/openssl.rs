@@ -3,15 +3,16 @@
 
 use std::{fs, path::Path, process::Command};
 
+use data_encoding::HEXLOWER;
+use zeroize::Zeroizing;
+
 use crate::common::{PIN, Tokens, run, shim};
 use custody::{seal::SealKey, share::Secret};
-use data_encoding::HEXLOWER;
 use hsm::{Module, Pin, TargetSpec, WrapOrder};
 use record::{
     encoding::{Fixed, Hash},
     terms::{Mechanism, OaepHash, Usage},
 };
-use zeroize::Zeroizing;
 
 /// AES-KWP (RFC 5649) opened by `openssl enc`.
 fn unwrap_pad(folder: &Path, key: &[u8], wrapped: &[u8]) -> Vec<u8> {

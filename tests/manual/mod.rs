@@ -10,6 +10,7 @@ use clap_mangen::{
     Man,
     roff::{Roff, roman},
 };
+
 use terminal::manual::examples;
 
 /// What every page ends with.

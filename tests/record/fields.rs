@@ -13,8 +13,9 @@ use std::{
     process::Command,
 };
 
-use record::{Error, document::read_files, encoding::Hash, plan::Plan, terms::Kind};
 use serde_json::{Map, Value, json};
+
+use record::{Error, document::read_files, encoding::Hash, plan::Plan, terms::Kind};
 
 const LIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/replayed/refusals.txt");
 

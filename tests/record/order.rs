@@ -3,17 +3,16 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use record::terms::Way;
+use crate::common::what_follows::WhatFollows;
 use record::{
     flow::{Phase, State, TABLE, way_in},
     log::{self, Event, GENESIS},
     rule::Rule,
-    terms::{Side, Step},
+    terms::{Side, Step, TransferRoute},
 };
 
-use crate::common::what_follows::WhatFollows;
-
-const WAYS: [Way; 4] = [Way::Carried, Way::Born, Way::Brought, Way::Cloud];
+const WAYS: [TransferRoute; 4] =
+    [TransferRoute::Carried, TransferRoute::Born, TransferRoute::Brought, TransferRoute::Cloud];
 /// What may be done to a service, which is in no table.
 const SERVICE: [&str; 4] = ["evidence", "nodes", "retire", "rollback"];
 
@@ -22,7 +21,7 @@ fn step(name: &str) -> Step {
 }
 
 /// Every phase that the program knows.
-fn phases(way: Way) -> Vec<Phase> {
+fn phases(way: TransferRoute) -> Vec<Phase> {
     let rows = way_in(way).iter().chain(TABLE);
     rows.flat_map(|row| [Some(row.phase), row.next]).flatten().collect()
 }

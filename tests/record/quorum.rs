@@ -1,19 +1,20 @@
 //! Any quorum opens the seal; nothing else does, and what is wrong is named.
 
 use aes_kw::{KeyInit, KwpAes256};
+use data_encoding::HEXLOWER;
+use hkdf::Hkdf;
+use sha2::Sha256;
+
 use custody::{
     seal::SealKey,
     share::{Quorum, Secret, Share, deal},
 };
-use data_encoding::HEXLOWER;
-use hkdf::Hkdf;
 use record::{
     encoding::{Fixed, Hash, PackageId, enc, hash},
     fingerprint,
     rule::Rule,
     share::ShareListing,
 };
-use sha2::Sha256;
 
 const PACKAGE: PackageId = Fixed([7; 16]);
 

@@ -1,16 +1,17 @@
 //! Every way in which a signature can be wrong has its own rule, with signatures that `ssh-keygen`
 //! made.
 
-use crate::people::People;
 use data_encoding::BASE64;
+use sha2::{Digest, Sha256, Sha512};
+
+use crate::people::People;
 use record::{
     Error,
     plan::Plan,
     rule::Rule,
-    signature::{Namespace, SignatureFile, Verified},
+    signature::{Namespace, SignatureFile, VerifiedSignatures},
     terms::Side,
 };
-use sha2::{Digest, Sha256, Sha512};
 
 const MESSAGE: &[u8] = b"{\"document\":\"offer\"}\n";
 
@@ -34,7 +35,7 @@ impl Stage {
         file(id, self.people.sign(id, "keyferry-document", MESSAGE))
     }
 
-    fn verify(&self, files: &[SignatureFile]) -> Result<Verified, Error> {
+    fn verify(&self, files: &[SignatureFile]) -> Result<VerifiedSignatures, Error> {
         record::signature::verify(&self.plan, Side::Tenant, Namespace::Document, MESSAGE, files)
     }
 

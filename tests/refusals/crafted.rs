@@ -1,13 +1,13 @@
 //! Documents that are whole and signed by the right officers, and say something that does not
 //! belong here.
 
+use serde_json::{Value, json};
+
+use super::*;
 use record::{
     document::{offer::Offer, read},
     plan::Plan,
 };
-use serde_json::{Value, json};
-
-use super::*;
 
 /// Changes a document on the medium, and has its officers sign what it then says.
 fn craft(stage: &Stage, kind: &str, officers: [&str; 2], change: impl FnOnce(&mut Value)) {

@@ -1,5 +1,6 @@
 //! Every byte of every document, of every file that it lists and of every signature.
 
+use super::*;
 use record::{
     Result,
     document::{
@@ -8,8 +9,6 @@ use record::{
     },
     plan::Plan,
 };
-
-use super::*;
 
 fn plan(stage: &Stage) -> Plan {
     Plan::read(&stage.path("plan/ceremony.toml")).unwrap()

@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use common::stage::{Done, Ended, Setting, Stage};
 use record::encoding::Hash;
 
 mod attacks;
@@ -22,8 +23,6 @@ mod plant;
 mod shares;
 mod target;
 mod token;
-
-use common::stage::{Done, Ended, Setting, Stage};
 
 /// A stage whose offer is checked and whose plan asks for no trusted KEK, so that keys may travel
 /// that were made elsewhere.

@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use record::terms::Way;
-
 use super::*;
 use crate::common::what_follows::WhatFollows;
+use record::terms::TransferRoute;
 
 /// What may be done to a service from its registration on, whatever the phase.
 const SERVICE: [&str; 4] = ["evidence", "nodes", "retire", "rollback"];
@@ -86,7 +85,7 @@ fn every_step_at_every_phase_is_in_the_table_or_out_of_order() {
     let mut stages: Vec<Stage> = Done::ALL.into_iter().map(Stage::at).collect();
     stages.push(aborted(Stage::at(Done::KekCreate)));
     stages.push(rolled_back(Stage::at(Done::Primary)));
-    in_order(stages, Way::Carried);
+    in_order(stages, TransferRoute::Carried);
 }
 
 #[test]
@@ -95,13 +94,13 @@ fn so_it_is_where_the_keys_are_born_at_the_hoster() {
     let mut stages: Vec<Stage> = Done::ALL.into_iter().map(at).collect();
     stages.push(aborted(at(Done::KekCreate)));
     stages.push(rolled_back(at(Done::Primary)));
-    in_order(stages, Way::Born);
+    in_order(stages, TransferRoute::Born);
 }
 
 /// At every phase of these stages the programs know where they are, and refuse one command that the
 /// page does not allow there: each in its turn. (Every step at every phase, in process:
 /// `tests/record/order.rs`.)
-fn in_order(stages: Vec<Stage>, way: Way) {
+fn in_order(stages: Vec<Stage>, way: TransferRoute) {
     let follows = WhatFollows::read(way);
     let (mut seen, mut tried) = (BTreeSet::new(), BTreeMap::new());
     for stage in stages {
@@ -132,7 +131,7 @@ fn in_order(stages: Vec<Stage>, way: Way) {
             *tried.entry((side, *step)).or_default() += 1;
             let imported = served || begins(&["receipt"]);
             let rule = match *step {
-                "import" if way == Way::Carried && imported => "PACKAGE-IMPORTED",
+                "import" if way == TransferRoute::Carried && imported => "PACKAGE-IMPORTED",
                 _ => "PHASE-ORDER",
             };
             refused(&stage, side, &strings(arguments), rule);

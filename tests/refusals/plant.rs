@@ -3,6 +3,7 @@
 
 use std::process::Command;
 
+use common::{MODULE, PIN};
 use cryptoki::{
     context::{CInitializeArgs, CInitializeFlags, Pkcs11},
     mechanism::{Mechanism, MechanismType},
@@ -13,7 +14,6 @@ use cryptoki::{
 use rsa::pkcs8::EncodePublicKey;
 
 use super::*;
-use common::{MODULE, PIN};
 
 /// Does something on a token; gives what it says.
 pub fn plant(stage: &Stage, token: &str, act: &str) -> String {

@@ -1,8 +1,7 @@
 //! Keys that lay on a token before, and keys that somebody put there meanwhile.
 
-use record::plan::Plan;
-
 use super::{plant::plant, *};
+use record::plan::Plan;
 
 #[test]
 fn an_existing_key_must_be_one_that_may_travel() {

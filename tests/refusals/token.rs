@@ -1,12 +1,15 @@
 //! PINs: one try each, none while few are left but with two signatures; none from a file in
 //! production.
 
-use super::common::{
-    production::{machine_rules, production},
-    programs,
-    stage::{Family, Setting},
+use super::{
+    common::{
+        production::{machine_rules, production},
+        programs,
+        stage::{Family, Setting},
+    },
+    plant::plant,
+    *,
 };
-use super::{plant::plant, *};
 
 #[test]
 fn a_wrong_pin_is_one_try_and_the_next_needs_two_signatures() {

@@ -9,8 +9,6 @@ use std::{
     },
 };
 
-use record::encoding::Hash;
-
 use crate::{
     common::{
         ending::went_on,
@@ -18,6 +16,7 @@ use crate::{
     },
     invariants::{self, Before},
 };
+use record::encoding::Hash;
 
 /// Which part of everything is tried, by `KEYFERRY_RELIABILITY`: `all`, as `ceremony-scripts/test
 /// --all` does; `3/16`, the third of 16 parts of it, that it may be run on several machines or

@@ -1,6 +1,10 @@
 //! Each PKCS#11 call of a whole ceremony, failing in each way, once and from then on.
 
-use std::{collections::BTreeMap, fs, sync::Mutex, sync::atomic::Ordering};
+use std::{
+    collections::BTreeMap,
+    fs,
+    sync::{Mutex, atomic::Ordering},
+};
 
 use crate::{
     common::{

@@ -7,14 +7,13 @@ use std::{
     process::Command,
 };
 
-use record::log::Event;
-
 use crate::common::{
     PIN,
     ending::events,
     run,
     stage::{Done, Stage},
 };
+use record::log::Event;
 
 const SIDES: [&str; 2] = ["tenant", "hoster"];
 

@@ -2,14 +2,7 @@
 
 use std::{collections::HashSet, fs, path::Path, process::Command};
 
-use custody::custodian;
 use data_encoding::{BASE32_NOPAD, BASE64, BASE64URL, HEXLOWER, HEXUPPER};
-use hsm::{Module, Pin, WrapOrder, wrapped_key};
-use record::{
-    fingerprint,
-    spki::TargetCertificate,
-    terms::{Mechanism, OaepHash},
-};
 use rsa::{
     pkcs8::{DecodePrivateKey, EncodePublicKey},
     traits::PrivateKeyParts,
@@ -23,6 +16,13 @@ use crate::{
         walk::ASKS,
     },
     trace,
+};
+use custody::custodian;
+use hsm::{Module, Pin, WrapOrder, wrapped_key};
+use record::{
+    fingerprint,
+    spki::TargetCertificate,
+    terms::{Mechanism, OaepHash},
 };
 
 /// A secret, and every way in which it could have been written down.

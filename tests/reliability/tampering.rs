@@ -10,6 +10,10 @@ use std::{
     },
 };
 
+use crate::{
+    common::stage::{CUSTODIANS, Done, Stage},
+    explore::{in_parallel, part},
+};
 use ceremony::Ceremony;
 use custody::custodian;
 use record::{
@@ -20,11 +24,6 @@ use record::{
     },
     terms::Side,
     verify::{self, Against},
-};
-
-use crate::{
-    common::stage::{CUSTODIANS, Done, Stage},
-    explore::{in_parallel, part},
 };
 
 /// A document on its way: who takes it, once its sender has done this.

@@ -3,11 +3,12 @@
 
 use std::{fs, path::PathBuf, process::Command};
 
+use data_encoding::HEXLOWER;
+
 use crate::common::{
     run,
     stage::{Done, Family, Setting, Stage},
 };
-use data_encoding::HEXLOWER;
 use record::{
     encoding::Hash,
     verify::{self, Against},

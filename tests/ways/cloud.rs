@@ -10,11 +10,12 @@ use std::{
     sync::Mutex,
 };
 
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+
 use crate::common::{
     run,
     stage::{Done, Family, Setting, Stage},
 };
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use record::{
     encoding::Hash,
     verify::{self, Against},

@@ -2,15 +2,17 @@
 
 use std::fs;
 
-use crate::common::{
-    MODULE, PIN, run,
-    stage::{Done, Stage},
+use crate::{
+    common::{
+        MODULE, PIN, run,
+        stage::{Done, Stage},
+    },
+    people::People,
 };
-use crate::people::People;
 use record::{
     encoding::Hash,
     log::now,
-    plan::{Plan, Target},
+    plan::{Plan, ServicePlan},
     rule::Rule,
     terms::{Deployment, Trial},
     verify,
@@ -55,7 +57,7 @@ fn a_plan_is_renewed_and_keeps_what_people_wrote() {
     assert_ne!(plan.nonce, former.nonce);
     assert_eq!((plan.supersedes, plan.trial), (None, Trial::None));
     let deployment = match &plan.target {
-        Target::Hgs { deployment, .. } => *deployment,
+        ServicePlan::Hgs { deployment, .. } => *deployment,
         other => panic!("{other:?}"),
     };
     assert_eq!(deployment, Deployment::Rotation);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+
 use program::{Common, Sessions, Shared, file_of};
 use record::terms::Id;
 

@@ -6,11 +6,13 @@ mod commands;
 
 use std::{ffi::OsString, process::ExitCode};
 
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
+
 use ceremony::{
     Ceremony,
     hoster::{
         acceptance, answer,
-        attesting::Given,
+        attesting::GivenAttestations,
         evidence, import, kek, keys, nodes, package,
         plain::{self, Brought},
         primary,
@@ -19,15 +21,13 @@ use ceremony::{
     },
     side::{archive, token::with_token},
 };
-use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use commands::{Acceptance, Cli, Command, Evidence, Kek, Keys, Node, Package};
 use program::presented;
 use record::{
     flow::Phase,
     terms::{Side, Step},
 };
 use terminal::fail;
-
-use commands::{Acceptance, Cli, Command, Evidence, Kek, Keys, Node, Package};
 
 /// The registry of the local target, where no other is named.
 const REGISTRY: &str = "registry.json";
@@ -65,13 +65,17 @@ fn run(matches: &ArgMatches, guided: bool) -> ExitCode {
     match command {
         Command::Shared(command) => common.shared(side, command, &again),
         Command::Kek(Kek::Create { prepare, attestation, attestation_report }) => {
-            let given = Given::of_kek(prepare, attestation, attestation_report);
+            let given = GivenAttestations::of_kek(prepare, attestation, attestation_report);
             common.hsm_step(side, Step::KekCreate, |ceremony, hsm, asker| {
                 kek::create(ceremony, hsm, &given?, &|text| asker.progress(text))
             })
         }
         Command::Keys(Keys::Create { prepare, attestation, attestation_report }) => {
-            let given = Given { prepare, attestations: attestation, reports: attestation_report };
+            let given = GivenAttestations {
+                prepare,
+                attestations: attestation,
+                reports: attestation_report,
+            };
             common.hsm_step(side, Step::KeysCreate, |ceremony, hsm, asker| {
                 keys::create(ceremony, hsm, &given, &|text| asker.progress(text))
             })

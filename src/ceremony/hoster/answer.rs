@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use crate::Ceremony;
-use crate::hoster::{import::held_key, proving};
+use crate::{
+    Ceremony,
+    hoster::{import::held_key, proving},
+};
 use hsm::{Hsm, ImportKey, Imported, Target};
 use record::{
     Result,
@@ -13,7 +15,7 @@ use record::{
     plan::{IMPORT, KeyPlan},
     proof::key_set::KeySet,
     rule::Rule,
-    terms::{Kind, Step, Way},
+    terms::{Kind, Step, TransferRoute},
 };
 use terminal::report::Report;
 
@@ -41,7 +43,7 @@ pub fn answer(
                 spki: &key.spki.0,
                 certificate: &key.certificate,
                 usage: planned.usage,
-                born: plan.way == Way::Born,
+                born: plan.way == TransferRoute::Born,
             },
         )
     });

@@ -12,7 +12,7 @@ use record::{
 
 /// What was named on the command line.
 #[derive(Default)]
-pub struct Given {
+pub struct GivenAttestations {
     /// Whether the keys are only made, so that the vendor's tool can attest them.
     pub prepare: bool,
     /// What each is about, and its file.
@@ -29,7 +29,7 @@ pub struct Files {
     pub files: Vec<(String, Vec<u8>)>,
 }
 
-impl Given {
+impl GivenAttestations {
     /// The attestation of a KEK.
     ///
     /// # Errors
@@ -39,7 +39,7 @@ impl Given {
             let id = KEK.parse::<Id>().map_err(Error::defect);
             id.map(|id| (id, file))
         };
-        Ok(Given {
+        Ok(GivenAttestations {
             prepare,
             attestations: file.into_iter().map(kek).collect::<Result<_>>()?,
             reports: report.into_iter().map(kek).collect::<Result<_>>()?,

@@ -14,7 +14,9 @@ use record::{
     folder,
     log::{Event, now},
     rule::Rule,
-    service::{MAX_EVIDENCE, NodeEvidence, Told, evidence_file, own_machines, same_former},
+    service::{
+        EvidenceContext, MAX_EVIDENCE, NodeEvidence, evidence_file, own_machines, same_former,
+    },
     terms::{Id, Stage, Step, list},
 };
 use terminal::report::Report;
@@ -36,7 +38,7 @@ pub fn add(ceremony: &mut Ceremony, files: &[PathBuf]) -> Result<Report> {
         let bytes = folder::read_file(file, MAX_EVIDENCE)?;
         let evidence = NodeEvidence::parse(&bytes, &file.display().to_string())?;
         named(file, &evidence)?;
-        let told = Told { plan: &ceremony.plan, keys: &keys, brief: &brief, brief_hash };
+        let told = EvidenceContext { plan: &ceremony.plan, keys: &keys, brief: &brief, brief_hash };
         in_time(ceremony, &evidence)?;
         evidence.verify(&told)?;
         beside_others(ceremony, &evidence)?;

@@ -2,11 +2,14 @@
 
 use std::path::Path;
 
-use crate::hoster::{
-    package, proving,
-    quorum::{self, Opened, Presented},
+use crate::{
+    Begun, Ceremony,
+    approval::Approved,
+    hoster::{
+        package, proving,
+        quorum::{self, OpenedSeal, Presented},
+    },
 };
-use crate::{Begun, Ceremony, approval::Approved};
 use custody::{seal::SealKey, share::Secret};
 use hsm::{Hsm, ImportKey, ImportOrder, Imported, Target, wrapped_key::WrappedKey};
 use record::{
@@ -134,7 +137,7 @@ fn unwrap_all(
     asker: &Asker,
 ) -> Result<(Begun, Arrived)> {
     let plan = ceremony.plan.clone();
-    let Opened { secret, custodians, spent, deputies } =
+    let OpenedSeal { secret, custodians, spent, deputies } =
         quorum::gather(&plan, package.body(), presented, asker)?;
     // Every seal is opened before anything is unwrapped: a wrong one changes nothing.
     let wrapped = open_seals(&plan, package, kek, &secret)?;

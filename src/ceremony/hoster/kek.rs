@@ -9,7 +9,7 @@ use crate::{
     approval::Approved,
     hoster::{
         acceptance::accepted,
-        attesting::{Files, Given},
+        attesting::{Files, GivenAttestations},
         remains,
     },
     side::room,
@@ -24,7 +24,7 @@ use record::{
     fingerprint, gate,
     log::{Event, KekRecord, LOG_FILE},
     rule::Rule,
-    terms::{Listed, Observed, Side, Source, Step, Way, list_or},
+    terms::{Listed, Observed, Originals, Side, Step, TransferRoute, list_or},
 };
 use terminal::report::Report;
 
@@ -35,7 +35,7 @@ use terminal::report::Report;
 pub fn create(
     ceremony: &mut Ceremony,
     hsm: &Hsm,
-    given: &Given,
+    given: &GivenAttestations,
     progress: &dyn Fn(&str),
 ) -> Result<Report> {
     ceremony.state.require(Step::KekCreate)?;
@@ -150,11 +150,12 @@ impl Why {
             Why::Aborted(abort) => (None, Some(*abort)),
         };
         let state = &ceremony.state;
-        let imported =
-            match abort.is_some() && (state.quorum.is_some() || state.way == Way::Brought) {
-                true => remains::targets(ceremony).map(|(label, _)| label.clone()).collect(),
-                false => Vec::new(),
-            };
+        let imported = match abort.is_some()
+            && (state.quorum.is_some() || state.way == TransferRoute::Brought)
+        {
+            true => remains::targets(ceremony).map(|(label, _)| label.clone()).collect(),
+            false => Vec::new(),
+        };
         let (keys, stay) = match state.primary_begun {
             false => (imported, Vec::new()),
             true => (Vec::new(), imported),
@@ -181,7 +182,7 @@ pub fn ask_destroy(
 /// What the closing says of backups: something where the plan destroys the tenant's originals, and
 /// nothing else.
 fn stated(ceremony: &Ceremony, why: &Why, backup: Option<&str>) -> Result<Option<String>> {
-    let needed = ceremony.plan.source == Source::Destroy && matches!(why, Why::Accepted(_));
+    let needed = ceremony.plan.source == Originals::Destroy && matches!(why, Why::Accepted(_));
     match (backup, needed) {
         (Some(backup), true) => room::reason(backup).map(Some),
         (None, false) => Ok(None),

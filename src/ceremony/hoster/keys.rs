@@ -3,15 +3,18 @@
 
 use jiff::Timestamp;
 
-use crate::hoster::{attesting::Given, import::held_key, remains};
-use crate::{Ceremony, approval::Approved};
+use crate::{
+    Ceremony,
+    approval::Approved,
+    hoster::{attesting::GivenAttestations, import::held_key, remains},
+};
 use hsm::{Born, BornSpec, Hsm, Inventory, self_signed};
 use record::{
     Result,
     document::{
         attestation::Attestation,
         closing::Closing,
-        keys::{BornKey, Keys, fingerprint as fingerprint_of},
+        keys::{BornKey, TargetKeys, fingerprint as fingerprint_of},
     },
     encoding::{Blob, Hash},
     fingerprint, gate,
@@ -31,7 +34,7 @@ use terminal::report::Report;
 pub fn create(
     ceremony: &mut Ceremony,
     hsm: &Hsm,
-    given: &Given,
+    given: &GivenAttestations,
     progress: &dyn Fn(&str),
 ) -> Result<Report> {
     ceremony.state.require(Step::KeysCreate)?;
@@ -131,7 +134,7 @@ pub fn body(
     born: &[Born],
     attestations: Vec<Attestation>,
     attempt: u32,
-) -> Keys {
+) -> TargetKeys {
     let keys = plan.keys.iter().zip(born);
     let said = keys.clone();
     let said = said.map(|(key, born)| (&key.label, Hash::of(&born.certificate)));
@@ -141,7 +144,7 @@ pub fn body(
         certificate: Listed::of(&born.certificate),
         held: held_key(plan, &key.label, &born.held, attempt),
     };
-    Keys {
+    TargetKeys {
         fingerprint: fingerprint_of(plan, said),
         keys: keys.map(one).collect(),
         attestations,

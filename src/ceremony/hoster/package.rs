@@ -8,7 +8,7 @@ use record::{
     document::{Released, package::Package, read},
     log::Event,
     rule::Rule,
-    terms::{Kind, Step, Way, list},
+    terms::{Kind, Step, TransferRoute, list},
 };
 use terminal::report::Report;
 
@@ -49,7 +49,8 @@ pub fn check(ceremony: &mut Ceremony, folder: &Path) -> Result<Report> {
 /// `PACKAGE-IMPORTED` after an import, `PHASE-ORDER`, `DOCUMENT-…` and `SIGNATURE-…` rules.
 pub fn same(ceremony: &Ceremony, folder: &Path) -> Result<Released<Package>> {
     let state = &ceremony.state;
-    let imported = state.way == Way::Carried && !state.keys.is_empty() && state.aborted.is_none();
+    let imported =
+        state.way == TransferRoute::Carried && !state.keys.is_empty() && state.aborted.is_none();
     if !imported {
         ceremony.state.require(Step::Import)?;
     }

@@ -6,8 +6,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use crate::hoster::keys;
-use crate::{Ceremony, approval::Approved};
+use crate::{Ceremony, approval::Approved, hoster::keys};
 use hsm::{Born, Hsm, ImportKey, ImportOrder, wrapped_key::WrappedKey};
 use record::{
     Error, Result,

@@ -3,8 +3,7 @@
 
 use std::path::Path;
 
-use crate::hoster::evidence::require_all;
-use crate::{Ceremony, approval::Approved, services, side::trial};
+use crate::{Ceremony, approval::Approved, hoster::evidence::require_all, services, side::trial};
 use record::{
     Result,
     document::registration::{ListedEvidence, Registration},
@@ -13,7 +12,7 @@ use record::{
     gate::{self, subject_hash},
     log::Event,
     rule::Rule,
-    service::{NodeEvidence, Order, Told, evidence_file, same_former, soaked},
+    service::{EvidenceContext, NodeEvidence, Order, evidence_file, same_former, soaked},
     terms::{Listed, PrimaryKey, Stage, Step, shown},
 };
 use terminal::report::Report;
@@ -34,7 +33,7 @@ fn subject(ceremony: &Ceremony, service: &Path) -> Result<gate::Primary> {
 fn verified(ceremony: &Ceremony, stage: Stage) -> Result<Vec<NodeEvidence>> {
     let keys = ceremony.key_set()?;
     let (brief, brief_hash) = ceremony.brief()?;
-    let told = Told { plan: &ceremony.plan, keys: &keys, brief: &brief, brief_hash };
+    let told = EvidenceContext { plan: &ceremony.plan, keys: &keys, brief: &brief, brief_hash };
     let evidence: Vec<NodeEvidence> =
         ceremony.evidence(stage)?.into_iter().map(|(one, _)| one).collect();
     evidence.iter().try_for_each(|one| one.verify(&told))?;

@@ -14,7 +14,7 @@ use record::{
     encoding::{Blob, Hash},
     folder,
     log::now,
-    proof::{self, Evidence},
+    proof::{self, KeyProof},
     rule::Rule,
     service::{
         BRIEF_FILE, Brief, BriefKey, MAX_BRIEF, MAX_ORDER, NodeEvidence, NodeKey, Order, OrderKind,
@@ -111,7 +111,7 @@ fn node_key(
     let proof = match key.role {
         Role::Signing => {
             let message = proof::message(ids, &key.label, place, &brief.nonce);
-            Evidence::Signature(Blob(hsm.sign(target, &message)?))
+            KeyProof::Signature(Blob(hsm.sign(target, &message)?))
         }
         Role::Encryption => {
             let challenge = key.challenge(place);
@@ -128,7 +128,7 @@ fn node_key(
                 &key.label,
                 &challenge.ciphertext.0,
             )?;
-            Evidence::Answer(proof::answer(ids, &key.label, place, &plain))
+            KeyProof::Answer(proof::answer(ids, &key.label, place, &plain))
         }
     };
     let identity = hsm.identity();

@@ -7,7 +7,7 @@ use hsm::{Hsm, Target};
 use record::{
     Error, Result,
     encoding::Blob,
-    proof::{self, Evidence, Proof, key_set::KeySet},
+    proof::{self, KeyProof, Proof, key_set::KeySet},
     rule::Rule,
     terms::{Id, OaepHash, Role},
 };
@@ -30,7 +30,7 @@ pub fn prove(
         let evidence = match key.role {
             Role::Signing => {
                 let message = proof::message(ids, &key.label, place, &keys.nonce);
-                Evidence::Signature(Blob(hsm.sign(target, &message)?))
+                KeyProof::Signature(Blob(hsm.sign(target, &message)?))
             }
             Role::Encryption => {
                 let challenge = key.challenge(place).ok_or_else(|| {
@@ -38,7 +38,7 @@ pub fn prove(
                 })?;
                 let (hash, ciphertext) = (plan.transfer.oaep_hash, &challenge.ciphertext.0);
                 let plain = open_challenge(hsm, target, hash, &key.label, ciphertext)?;
-                Evidence::Answer(proof::answer(ids, &key.label, place, &plain))
+                KeyProof::Answer(proof::answer(ids, &key.label, place, &plain))
             }
         };
         let proof = Proof { label: key.label.clone(), place: place.to_owned(), evidence };

@@ -32,7 +32,7 @@ pub struct Presented {
 }
 
 /// A quorum that has opened the seal.
-pub struct Opened {
+pub struct OpenedSeal {
     /// What they hold together.
     pub secret: Secret,
     /// The custodians.
@@ -54,7 +54,7 @@ pub fn gather(
     package: &Package,
     presented: &[Presented],
     asker: &Asker,
-) -> Result<Opened> {
+) -> Result<OpenedSeal> {
     let mut quorum = Quorum::new(package.package_id, package.threshold, &package.shares);
     let mut spent = Spent::new(plan);
     if presented.is_empty() {
@@ -77,7 +77,7 @@ pub fn gather(
         }
     }
     let (secret, custodians) = quorum.recombine()?;
-    Ok(Opened {
+    Ok(OpenedSeal {
         secret,
         custodians: custodians.iter().map(|name| id(name)).collect::<Result<_>>()?,
         spent: spent.custodians,

@@ -6,7 +6,7 @@ use hsm::Hsm;
 use record::{
     Result,
     encoding::CkaId,
-    terms::{Id, Way},
+    terms::{Id, TransferRoute},
 };
 
 /// The target keys of this attempt, with their CKA_IDs.
@@ -28,7 +28,7 @@ pub fn left(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
     for (label, id) in targets(ceremony) {
         if hsm.holds(id)? {
             let what = match ceremony.state.way {
-                Way::Born => "key",
+                TransferRoute::Born => "key",
                 _ => "imported key",
             };
             left.push(format!("the {what} {label}"));

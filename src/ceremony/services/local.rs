@@ -8,7 +8,7 @@ use record::{
     Result,
     service::{
         Brief,
-        local::{KeySet, Registry},
+        local::{RegisteredSet, Registry},
     },
     terms::PrimaryKey,
 };
@@ -36,7 +36,7 @@ impl Service for Local {
     }
 
     fn register(&self, at: &Path, brief: &Brief) -> Result<()> {
-        Registry::open(at)?.register(KeySet::of(brief))
+        Registry::open(at)?.register(RegisteredSet::of(brief))
     }
 
     fn primaries(&self, at: &Path) -> Result<Option<Vec<PrimaryKey>>> {

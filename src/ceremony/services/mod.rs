@@ -7,7 +7,7 @@ pub mod local;
 
 use std::path::Path;
 
-use record::{Result, plan::Target, service::Brief, terms::PrimaryKey};
+use record::{Result, plan::ServicePlan, service::Brief, terms::PrimaryKey};
 
 /// What is done, at each node or once for the whole service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,10 +86,10 @@ pub trait Service: Sync {
 }
 
 /// The service of a plan.
-pub fn of(target: &Target) -> &'static dyn Service {
+pub fn of(target: &ServicePlan) -> &'static dyn Service {
     match target {
-        Target::Local { .. } => &local::Local,
-        Target::Hgs { .. } => &hgs::Hgs,
-        Target::Cloud(_) => &cloud::Cloud,
+        ServicePlan::Local { .. } => &local::Local,
+        ServicePlan::Hgs { .. } => &hgs::Hgs,
+        ServicePlan::Cloud(_) => &cloud::Cloud,
     }
 }

@@ -9,7 +9,7 @@ use crate::{
 use record::{
     Result, gate,
     log::Event,
-    terms::{Side, Step, Trial, Way},
+    terms::{Side, Step, TransferRoute, Trial},
 };
 use terminal::report::Report;
 
@@ -72,21 +72,23 @@ fn no_hsm(ceremony: &Ceremony) -> bool {
 /// What no program can look for.
 fn to_destroy(ceremony: &Ceremony) -> &'static [&'static str] {
     match (ceremony.state.side, ceremony.state.way) {
-        (Side::Tenant, Way::Born | Way::Brought) => &["nothing on this side"],
-        (Side::Hoster, Way::Born) => &[
+        (Side::Tenant, TransferRoute::Born | TransferRoute::Brought) => &["nothing on this side"],
+        (Side::Hoster, TransferRoute::Born) => &[
             "the keys that were born here, with `keys destroy`, where there are any; backups and clones of the HSM too",
             "keys that are primary already stay so: their service decides what follows them",
         ],
-        (Side::Tenant, Way::Carried | Way::Cloud) => &[
+        (Side::Tenant, TransferRoute::Carried | TransferRoute::Cloud) => &[
             "every share file: the custodians' copies, and outbox/shares on this machine and its mirror",
             "every copy of the package/ folder, on media too",
             "the target keys in the tenant's HSM only if no new plan will carry them; Keyferry leaves them",
         ],
-        (Side::Hoster, Way::Carried | Way::Brought | Way::Cloud) => &[
-            "the KEK, with `kek destroy`, where one was made; backups and clones of the HSM too",
-            "share files and identities that custodians left here",
-            "every copy of the package/ folder, on media too",
-            "keys that are primary already stay so: their service decides what follows them",
-        ],
+        (Side::Hoster, TransferRoute::Carried | TransferRoute::Brought | TransferRoute::Cloud) => {
+            &[
+                "the KEK, with `kek destroy`, where one was made; backups and clones of the HSM too",
+                "share files and identities that custodians left here",
+                "every copy of the package/ folder, on media too",
+                "keys that are primary already stay so: their service decides what follows them",
+            ]
+        }
     }
 }

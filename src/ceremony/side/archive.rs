@@ -3,9 +3,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use crate::Ceremony;
-use crate::side::init;
-use record::verify::counterpart;
+use crate::{Ceremony, side::init};
 use record::{
     Error, Result,
     document::{MAX_DOCUMENT, Released, closing::Closing, read, read_files},
@@ -19,7 +17,8 @@ use record::{
     plan::Plan,
     rule::Rule,
     signature::{self, Namespace},
-    terms::{Head, Id, Kind, Side, Source, Step, Way, list_or},
+    terms::{Head, Id, Kind, Originals, Side, Step, TransferRoute, list_or},
+    verify::counterpart,
 };
 use terminal::report::Report;
 
@@ -37,7 +36,7 @@ pub fn close(ceremony: &mut Ceremony, closing: Option<&Path>) -> Result<Report> 
             (Side::Tenant, _) if ceremony.state.taken.contains_key(&Kind::Closing) => None,
             (Side::Tenant, Some(folder)) => Some(take_closing(ceremony, folder)?),
             // A cloud service closes nothing.
-            (Side::Tenant, None) if ceremony.plan.way == Way::Cloud => None,
+            (Side::Tenant, None) if ceremony.plan.way == TransferRoute::Cloud => None,
             (Side::Tenant, None) if ceremony.state.aborted.is_none() => {
                 return Err(Error::Usage {
                     what: "no closing".into(),
@@ -89,15 +88,15 @@ fn head_signatures(ceremony: &Ceremony, head: &Path) -> Result<(Vec<Id>, Vec<Id>
 }
 
 /// What became of the tenant's originals, where it has any and has accepted.
-fn source(ceremony: &Ceremony) -> Option<Source> {
+fn source(ceremony: &Ceremony) -> Option<Originals> {
     let (plan, state) = (&ceremony.plan, &ceremony.state);
-    let carried = state.side == Side::Tenant && plan.way == Way::Carried;
+    let carried = state.side == Side::Tenant && plan.way == TransferRoute::Carried;
     (carried && state.aborted.is_none()).then_some(plan.source)
 }
 
 /// A plan that destroys the originals ends when they are gone.
 fn source_gone(ceremony: &Ceremony) -> Result<()> {
-    match source(ceremony) == Some(Source::Destroy) && !ceremony.state.source_destroyed {
+    match source(ceremony) == Some(Originals::Destroy) && !ceremony.state.source_destroyed {
         false => Ok(()),
         true => Err(Rule::SourceLeft.refuse(
             "close before the originals are destroyed",

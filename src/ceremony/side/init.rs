@@ -1,5 +1,7 @@
 //! `init`: a side takes the plan that officers of both sides have signed, by its words.
 
+use std::path::Path;
+
 use crate::{Ceremony, services::cloud, side::trial};
 use record::{
     Result,
@@ -9,10 +11,9 @@ use record::{
     plan::{PLAN_FILE, Plan},
     rule::Rule,
     signature::{self, SignatureFile, Signed},
-    terms::{Side, Trial, Way, list},
+    terms::{Side, TransferRoute, Trial, list},
     verify::counterpart,
 };
-use std::path::Path;
 use terminal::report::Report;
 
 /// A plan that enough officers of both sides have signed.
@@ -92,7 +93,7 @@ impl AgreedPlan {
 /// `WORDS-MISMATCH`, `CEREMONY-EXISTS`, and what writing files can end with.
 pub fn init(dir: &Path, side: Side, agreed: AgreedPlan, typed: &str) -> Result<(Ceremony, Report)> {
     let AgreedPlan { plan, files, signed, superseded, trial } = agreed;
-    if side == Side::Hoster && plan.way == Way::Cloud {
+    if side == Side::Hoster && plan.way == TransferRoute::Cloud {
         return Err(cloud::no_part());
     }
     fingerprint::confirm(plan.hash(), typed)?;

@@ -5,8 +5,10 @@ use std::{fs::File, path::Path};
 
 use rustix::fs::StatVfsMountFlags;
 
-use crate::Ceremony;
-use crate::side::token::{TokenChoice, require_planned, require_tries_left};
+use crate::{
+    Ceremony,
+    side::token::{TokenChoice, require_planned, require_tries_left},
+};
 use hsm::Module;
 use machine::{
     hardening::harden,
@@ -26,7 +28,7 @@ use record::{
     log::{self, Event},
     plan::Plan,
     rule::Rule,
-    terms::{Finding, Mode, Outcome, Side},
+    terms::{Finding, Mode, RuleOutcome, Side},
 };
 use terminal::report::Report;
 
@@ -34,7 +36,7 @@ use terminal::report::Report;
 const MAX_TEXT: u64 = 4 << 20;
 
 /// What a preflight looks at beside the machine.
-pub struct Subject<'a> {
+pub struct PreflightSubject<'a> {
     /// The agreed plan.
     pub plan: &'a Plan,
     /// Whose machine it is.
@@ -111,7 +113,7 @@ pub fn guard_init(plan: &Plan, side: Side, module: Option<&Path>) -> Result<Vec<
         return Ok(Vec::new());
     }
     let seen = Seen::default();
-    let subject = Subject { plan, side, seen: &seen, module };
+    let subject = PreflightSubject { plan, side, seen: &seen, module };
     let checks = look(&harden(), &subject)?;
     preflight::require(&checks, plan)?;
     Ok(checks)
@@ -129,8 +131,13 @@ pub fn record_news(ceremony: &mut Ceremony, checks: &[Check]) -> Result<()> {
     Ok(())
 }
 
-fn subject<'a>(ceremony: &'a Ceremony, module: Option<&'a Path>) -> Subject<'a> {
-    Subject { plan: &ceremony.plan, side: ceremony.state.side, seen: &ceremony.state.seen, module }
+fn subject<'a>(ceremony: &'a Ceremony, module: Option<&'a Path>) -> PreflightSubject<'a> {
+    PreflightSubject {
+        plan: &ceremony.plan,
+        side: ceremony.state.side,
+        seen: &ceremony.state.seen,
+        module,
+    }
 }
 
 fn findings(checks: &[Check], plan: &Plan) -> Vec<Finding> {
@@ -138,7 +145,7 @@ fn findings(checks: &[Check], plan: &Plan) -> Vec<Finding> {
 }
 
 /// Every rule of the machine, in their order.
-fn look(process: &Process, subject: &Subject) -> Result<Vec<Check>> {
+fn look(process: &Process, subject: &PreflightSubject) -> Result<Vec<Check>> {
     let names: Vec<String> =
         std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()).collect();
     let network_plan = (subject.plan.party(subject.side).hsm.as_ref())
@@ -314,7 +321,7 @@ fn ask_token(ceremony: &Ceremony, choice: &TokenChoice, checks: &mut Vec<Check>)
 
 /// One line per rule, and what mends a broken one.
 fn report(checks: &[Check], findings: &[Finding], mode: Mode) -> Report {
-    let broken = (findings.iter()).filter(|finding| finding.outcome == Outcome::Broken);
+    let broken = (findings.iter()).filter(|finding| finding.outcome == RuleOutcome::Broken);
     let mut broken: Vec<&str> = broken.map(|finding| finding.rule.name()).collect();
     broken.dedup();
     let mut report = Report::new(match (broken.is_empty(), mode) {
@@ -331,7 +338,7 @@ fn report(checks: &[Check], findings: &[Finding], mode: Mode) -> Report {
             finding.outcome.shown(),
             finding.found
         ));
-        if let (Some(remedy), Outcome::Broken) = (check.remedy(), finding.outcome) {
+        if let (Some(remedy), RuleOutcome::Broken) = (check.remedy(), finding.outcome) {
             report = report.line(format!("{:<22} to do: {remedy}", ""));
         }
     }

@@ -10,7 +10,7 @@ use record::{
     Result,
     escape::escape,
     folder,
-    probe::{Outcome, Probe},
+    probe::{Probe, TrialOutcome},
     rule::Rule,
     terms::{Mode, Side, list},
 };
@@ -64,9 +64,9 @@ fn report(probe: &Probe, to: &Path) -> Report {
         .value("mechanisms", probe.mechanisms.len());
     for facts in &probe.transfers {
         let said = match &facts.outcome {
-            Outcome::Works { kwp } => format!("works ({})", list(kwp)),
-            Outcome::Refused { rule, .. } => format!("refused by {}", rule.name()),
-            Outcome::Failed { found } => {
+            TrialOutcome::Works { kwp } => format!("works ({})", list(kwp)),
+            TrialOutcome::Refused { rule, .. } => format!("refused by {}", rule.name()),
+            TrialOutcome::Failed { found } => {
                 format!("failed: {}", escape(found.lines().next().unwrap_or_default()))
             }
         };

@@ -4,7 +4,7 @@ use crate::Ceremony;
 use record::{
     Error, Result,
     document::{
-        Body, acceptance::Acceptance, challenge::Challenge, closing::Closing, keys::Keys,
+        Body, acceptance::Acceptance, challenge::Challenge, closing::Closing, keys::TargetKeys,
         offer::Offer, package::Package, receipt::Receipt, registration::Registration,
     },
     gate::Unconfirmed,
@@ -31,7 +31,7 @@ pub fn release(ceremony: &mut Ceremony) -> Result<Report> {
             require_confirmed(ceremony)?;
             release_one::<Package>(ceremony)
         }
-        Kind::Keys => release_one::<Keys>(ceremony),
+        Kind::Keys => release_one::<TargetKeys>(ceremony),
         Kind::Challenge => release_one::<Challenge>(ceremony),
         Kind::Receipt => release_one::<Receipt>(ceremony),
         Kind::Registration => release_one::<Registration>(ceremony),

@@ -5,7 +5,7 @@ use crate::{Ceremony, approval::Approved, side::room};
 use record::{
     Result, gate,
     log::Event,
-    terms::{Side, Step, Way, list_or},
+    terms::{Side, Step, TransferRoute, list_or},
 };
 use terminal::report::Report;
 
@@ -54,9 +54,9 @@ pub fn restart(
     .value("attempt", attempt)
     .value("destroyed", list_or("nothing", destroyed))
     .line(match (ceremony.state.side, ceremony.state.way) {
-        (Side::Tenant, Way::Born | Way::Brought) => "Take the hoster's new keys with `keys check`.",
-        (Side::Hoster, Way::Born) => "Tell the tenant that new keys come. If it has made a challenge for the old ones, it must `restart` too before it can take them.",
-        (Side::Tenant, Way::Carried | Way::Cloud) => "Custodians destroy the shares of the attempt that ended, and so do you: outbox/attempt-…/shares here and in the mirror. If the hoster has begun again too, take its new offer first.",
-        (Side::Hoster, Way::Carried | Way::Brought | Way::Cloud) => "Tell the tenant that a new offer comes. If it has made a package for the old one, it must `restart` too before it can take it.",
+        (Side::Tenant, TransferRoute::Born | TransferRoute::Brought) => "Take the hoster's new keys with `keys check`.",
+        (Side::Hoster, TransferRoute::Born) => "Tell the tenant that new keys come. If it has made a challenge for the old ones, it must `restart` too before it can take them.",
+        (Side::Tenant, TransferRoute::Carried | TransferRoute::Cloud) => "Custodians destroy the shares of the attempt that ended, and so do you: outbox/attempt-…/shares here and in the mirror. If the hoster has begun again too, take its new offer first.",
+        (Side::Hoster, TransferRoute::Carried | TransferRoute::Brought | TransferRoute::Cloud) => "Tell the tenant that a new offer comes. If it has made a package for the old one, it must `restart` too before it can take it.",
     }))
 }

@@ -10,10 +10,10 @@ use record::{
     escape::escape,
     flow::replay::past_trial,
     log::{Event, LOG_FILE},
-    plan::{PLAN_FILE, Plan, Target},
+    plan::{PLAN_FILE, Plan, ServicePlan},
     rule::Rule,
     terms::{Id, Side, Stage, TokenIdentity, Trial, list},
-    verify::counterpart::{self, Verified},
+    verify::counterpart::{self, VerifiedLog},
 };
 
 /// Where the closing lies: in an archive of either side, in the hoster's ceremony folder, in the
@@ -102,7 +102,7 @@ fn verify(plan: &Plan, named: Hash, folder: &Path) -> Result<()> {
 }
 
 /// The token that a trial was held on.
-fn tried_on<'a>(closing: &'a Closing, log: &'a Verified) -> Option<&'a TokenIdentity> {
+fn tried_on<'a>(closing: &'a Closing, log: &'a VerifiedLog) -> Option<&'a TokenIdentity> {
     let named = log.remarks.iter().find_map(|(_, event)| match event {
         Event::KeysCreate { token, .. } => Some(token),
         _ => None,
@@ -111,7 +111,7 @@ fn tried_on<'a>(closing: &'a Closing, log: &'a Verified) -> Option<&'a TokenIden
 }
 
 /// The nodes of which a trial's log shows that they proved every key at stage `ready`.
-fn ready(log: &Verified) -> impl Iterator<Item = &Id> {
+fn ready(log: &VerifiedLog) -> impl Iterator<Item = &Id> {
     log.remarks.iter().filter_map(|(_, event)| match event {
         Event::Evidence { node, stage: Stage::Ready, .. } => Some(node),
         _ => None,
@@ -135,11 +135,11 @@ pub fn tried<'a>(nodes: impl Iterator<Item = &'a Id>, plan: &Plan) -> Result<()>
     }
 }
 
-fn same_target(tried: &Target, planned: &Target) -> Result<()> {
-    let said = |target: &Target| {
+fn same_target(tried: &ServicePlan, planned: &ServicePlan) -> Result<()> {
+    let said = |target: &ServicePlan| {
         let ksp = match target {
-            Target::Local { .. } | Target::Cloud(_) => String::new(),
-            Target::Hgs { ksp, .. } => format!(" through {}", escape(ksp)),
+            ServicePlan::Local { .. } | ServicePlan::Cloud(_) => String::new(),
+            ServicePlan::Hgs { ksp, .. } => format!(" through {}", escape(ksp)),
         };
         format!("{}{ksp} on {}", target.kind(), list(target.nodes()))
     };
@@ -177,12 +177,12 @@ pub fn remains(plan: &Plan, side: Side) -> Vec<String> {
                 list(plan.keys.iter().map(|key| &key.label))
             )]
         }
-        (Side::Hoster, Target::Hgs { nodes, .. }) => {
+        (Side::Hoster, ServicePlan::Hgs { nodes, .. }) => {
             vec![format!(
                 "the trial's certificates on every node ({}): `Install-KeyferryNode.ps1 -Remove` there",
                 list(nodes)
             )]
         }
-        (Side::Hoster, Target::Local { .. } | Target::Cloud(_)) => Vec::new(),
+        (Side::Hoster, ServicePlan::Local { .. } | ServicePlan::Cloud(_)) => Vec::new(),
     }
 }

@@ -3,13 +3,15 @@
 
 use std::path::Path;
 
-use crate::Ceremony;
-use crate::tenant::metadata::{self, Asked};
+use crate::{
+    Ceremony,
+    tenant::metadata::{self, FetchedMetadata},
+};
 use record::{
     Result,
     document::{acceptance::Acceptance, registration::Registration},
     log::{Event, LOG_FILE},
-    plan::Target,
+    plan::ServicePlan,
     rule::Rule,
     terms::{Kind, Listed, Step, list_or, shown},
 };
@@ -20,7 +22,7 @@ use terminal::report::Report;
 /// # Errors
 /// [`record::Error::Usage`], `PHASE-ORDER`, `DOCUMENT-…`, `SIGNATURE-…`, `PROOF-…` and `METADATA-…`
 /// rules.
-pub fn accept(ceremony: &mut Ceremony, folder: &Path, asked: &Asked) -> Result<Report> {
+pub fn accept(ceremony: &mut Ceremony, folder: &Path, asked: &FetchedMetadata) -> Result<Report> {
     ceremony.state.require(Step::Accept)?;
     let wanted = asked.wanted(&ceremony.plan)?;
     let registration = ceremony.take::<Registration>(folder)?;
@@ -67,7 +69,7 @@ pub fn accept(ceremony: &mut Ceremony, folder: &Path, asked: &Asked) -> Result<R
             .value("former", shown(&body.former))
             .value("acceptance", document.to_string());
     match plan.target {
-        Target::Local { .. } | Target::Cloud(_) => Ok(report),
-        Target::Hgs { .. } => Ok(metadata::report(report, plan, &published, keys.pair()?)),
+        ServicePlan::Local { .. } | ServicePlan::Cloud(_) => Ok(report),
+        ServicePlan::Hgs { .. } => Ok(metadata::report(report, plan, &published, keys.pair()?)),
     }
 }

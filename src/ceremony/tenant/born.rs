@@ -5,15 +5,14 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use crate::Ceremony;
-use crate::tenant::challenges;
+use crate::{Ceremony, tenant::challenges};
 use record::{
     Result,
     document::{
         Released,
         attestation::Judged,
         challenge::{Challenge, ChallengedKey},
-        keys::{BornKey, Keys},
+        keys::{BornKey, TargetKeys},
     },
     encoding::{Fixed, Hash, PackageId, random},
     fingerprint::{self, WORDS_TYPED},
@@ -30,7 +29,7 @@ use terminal::report::Report;
 ///
 /// # Errors
 /// `PHASE-ORDER`, `TARGET-CERTIFICATE`, `ATTESTATION-…`, `DOCUMENT-…` and `SIGNATURE-…` rules.
-pub fn read(ceremony: &Ceremony, folder: &Path) -> Result<Released<Keys>> {
+pub fn read(ceremony: &Ceremony, folder: &Path) -> Result<Released<TargetKeys>> {
     let made = [Phase::ChallengeMade, Phase::ChallengeReleased];
     if made.contains(&ceremony.state.phase) && ceremony.state.pending.is_none() {
         return Err(Rule::PhaseOrder.refuse(
@@ -40,14 +39,14 @@ pub fn read(ceremony: &Ceremony, folder: &Path) -> Result<Released<Keys>> {
         ));
     }
     ceremony.state.require(Step::KeysCheck)?;
-    let keys = ceremony.take::<Keys>(folder)?;
+    let keys = ceremony.take::<TargetKeys>(folder)?;
     keys.verify_certificates()?;
     judged(ceremony, &keys)?;
     Ok(keys)
 }
 
 /// What the vendor says of the keys, now.
-fn judged(ceremony: &Ceremony, keys: &Released<Keys>) -> Result<Judged> {
+fn judged(ceremony: &Ceremony, keys: &Released<TargetKeys>) -> Result<Judged> {
     let file = |name: &str| keys.file(name);
     keys.body().attested(file, &ceremony.plan, Timestamp::now())
 }
@@ -63,7 +62,7 @@ pub fn words_prompt() -> String {
 ///
 /// # Errors
 /// `WORDS-MISMATCH`.
-pub fn check(ceremony: &mut Ceremony, keys: Released<Keys>, typed: &str) -> Result<Report> {
+pub fn check(ceremony: &mut Ceremony, keys: Released<TargetKeys>, typed: &str) -> Result<Report> {
     let judged = judged(ceremony, &keys)?;
     let confirmed = fingerprint::confirm(keys.body().fingerprint, typed)?;
     ceremony.keep(&keys)?;

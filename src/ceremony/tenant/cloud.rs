@@ -4,8 +4,15 @@
 
 use std::path::PathBuf;
 
-use crate::tenant::export::{Checked, canary, checked_keys};
-use crate::{Ceremony, approval::Approved, services::cloud, tenant::keys};
+use crate::{
+    Ceremony,
+    approval::Approved,
+    services::cloud,
+    tenant::{
+        export::{CheckedExport, canary, checked_keys},
+        keys,
+    },
+};
 use hsm::{Hsm, Target, WrapOrder};
 use record::{
     Error, Result,
@@ -13,7 +20,7 @@ use record::{
     folder,
     gate::{self, ExportKey},
     log::{CloudExported, CloudFile, Event},
-    plan::{KeyPlan, Plan, Target as Destination},
+    plan::{KeyPlan, Plan, ServicePlan as Destination},
     rule::Rule,
     spki::{self, MAX_CERTIFICATE, TargetCertificate},
     terms::{CloudFormat, Side, Step},
@@ -24,7 +31,7 @@ use terminal::report::Report;
 const MAX_KID: usize = 400;
 
 /// What was named on the command line.
-pub struct Order {
+pub struct CloudOrder {
     /// For which service.
     pub format: CloudFormat,
     /// Its KEK's public half: PEM or DER SubjectPublicKeyInfo.
@@ -39,7 +46,7 @@ struct Kek {
     kid: Option<String>,
 }
 
-impl Order {
+impl CloudOrder {
     /// Reads the KEK, and holds it and the rest against the plan.
     fn read(&self, plan: &Plan) -> Result<Kek> {
         let Destination::Cloud(planned) = &plan.target else {
@@ -108,7 +115,7 @@ fn subject<'a>(
 /// # Errors
 /// `PHASE-ORDER`, `PLAN-TARGET`, `KEK-KEY`, [`Error::Usage`], [`Error::Waiting`], `SIGNATURE-…`,
 /// `TARGET-CERTIFICATE`.
-pub fn ask(ceremony: &mut Ceremony, order: &Order) -> Result<Approved<gate::CloudExport>> {
+pub fn ask(ceremony: &mut Ceremony, order: &CloudOrder) -> Result<Approved<gate::CloudExport>> {
     ceremony.state.require(Step::CloudExport)?;
     let kek = order.read(&ceremony.plan)?;
     let certificates = ceremony.state.keys.iter();
@@ -126,7 +133,7 @@ pub fn export(
     ceremony: &mut Ceremony,
     hsm: &Hsm,
     approved: &Approved<gate::CloudExport>,
-    order: &Order,
+    order: &CloudOrder,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<Report> {
     ceremony.state.require(Step::CloudExport)?;
@@ -152,7 +159,7 @@ pub fn export(
         progress(&format!("wrapping {}", checked[n].plan.label));
     })?;
     let kid = kek.kid.as_deref();
-    let one = |(key, wrapped): (&Checked, &hsm::wrapped_key::WrappedKey)| {
+    let one = |(key, wrapped): (&CheckedExport, &hsm::wrapped_key::WrappedKey)| {
         let (label, bytes) = (&key.plan.label, wrapped.as_bytes());
         cloud::file(order.format, label, bytes, kid, hsm.identity())
     };

@@ -38,7 +38,7 @@ use record::{
 use terminal::report::Report;
 
 /// A key that may be wrapped: on this token, as planned, with its certificate.
-pub(super) struct Checked {
+pub(super) struct CheckedExport {
     pub plan: KeyPlan,
     pub target: Target,
     pub certificate: TargetCertificate,
@@ -166,7 +166,7 @@ pub fn export(
 }
 
 /// Every key of the plan, checked as the HSM has it now.
-pub(super) fn checked_keys(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<Checked>> {
+pub(super) fn checked_keys(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<CheckedExport>> {
     let mut checked = Vec::new();
     let inventory = hsm.inventory()?;
     for (plan, record) in ceremony.plan.keys.iter().zip(&ceremony.state.keys) {
@@ -174,13 +174,13 @@ pub(super) fn checked_keys(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<Checked
         let target = hsm.target_by_spki(&inventory, certificate.spki())?;
         hsm.target_check(&target, plan.key_type, ceremony.plan.trusted_only())?;
         let certificate = certificate.of_key(&target.spki, plan.label.as_str())?;
-        checked.push(Checked { plan: plan.clone(), target, certificate });
+        checked.push(CheckedExport { plan: plan.clone(), target, certificate });
     }
     Ok(checked)
 }
 
 /// What wrapping really does, once per kind and size of key.
-pub(super) fn canary(plan: &Plan, hsm: &Hsm, keys: &[Checked]) -> Result<Observed> {
+pub(super) fn canary(plan: &Plan, hsm: &Hsm, keys: &[CheckedExport]) -> Result<Observed> {
     let kinds: BTreeSet<KeyType> = keys.iter().map(|key| key.plan.key_type).collect();
     let mut observed = None;
     for kind in kinds {
@@ -228,7 +228,7 @@ fn seal_key(
     plan: &Plan,
     wrapped: &WrappedKey,
     offer: &Offer,
-    key: &Checked,
+    key: &CheckedExport,
     secret: &Secret,
     package_id: &PackageId,
 ) -> Result<(PackagedKey, Files)> {
@@ -256,7 +256,7 @@ fn build(
     hsm: &Hsm,
     body: Package,
     files: Files,
-    keys: &[Checked],
+    keys: &[CheckedExport],
 ) -> Result<Hash> {
     let hash = ceremony.build(begun, body, files)?;
     let message = signed_by_keys(&hash);
@@ -282,7 +282,7 @@ fn finish(
     let custodians = ceremony.plan.quorum.custodians.iter().map(|custodian| custodian.id.clone());
     let shares = custodians
         .zip(share_files)
-        .map(|(custodian, (_, file))| log::Share { custodian, file: Hash::of(file) });
+        .map(|(custodian, (_, file))| log::ShareFile { custodian, file: Hash::of(file) });
     let event = Event::Export {
         document,
         package_id,

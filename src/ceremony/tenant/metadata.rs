@@ -8,7 +8,7 @@ use record::{
     document::acceptance::{self, MAX_FETCHED_FROM, Published},
     escape::{escape, quote},
     folder,
-    plan::{Plan, Target},
+    plan::{Plan, ServicePlan},
     proof::key_set::{KeySet, Pair},
     service::metadata::{Compared, MAX_METADATA, Metadata},
     spki,
@@ -18,7 +18,7 @@ use terminal::report::Report;
 
 /// What the command line says.
 #[derive(Debug, Clone, Default)]
-pub struct Asked {
+pub struct FetchedMetadata {
     /// Per node the file that it published.
     pub files: Vec<(Id, PathBuf)>,
     /// Who fetched them.
@@ -38,7 +38,7 @@ pub struct Wanted {
     claim: bool,
 }
 
-impl Asked {
+impl FetchedMetadata {
     /// The files, in the order of the plan's nodes.
     ///
     /// # Errors
@@ -51,7 +51,7 @@ impl Asked {
                 _ => Err(usage("--fetched-by or --fetched-from without --metadata")),
             };
         }
-        let Target::Hgs { nodes, .. } = &plan.target else {
+        let ServicePlan::Hgs { nodes, .. } = &plan.target else {
             return Err(usage(&format!(
                 "--metadata, and the plan's target is {}, which publishes none",
                 quote(plan.target.kind())

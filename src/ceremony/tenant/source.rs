@@ -3,8 +3,7 @@
 
 use std::path::Path;
 
-use crate::tenant::keys;
-use crate::{Ceremony, approval::Approved, side::archive};
+use crate::{Ceremony, approval::Approved, side::archive, tenant::keys};
 use hsm::Hsm;
 use record::{
     Result,
@@ -13,14 +12,14 @@ use record::{
     gate::{self, SourceKey},
     log::{Event, SourceDestroyed},
     rule::Rule,
-    terms::{Kind, Source, Step, list},
+    terms::{Kind, Originals, Step, list},
 };
 use terminal::report::Report;
 
 /// What officers sign for, and the closing that allows it.
 fn subject(ceremony: &Ceremony, folder: &Path) -> Result<(gate::SourceDestroy, Released<Closing>)> {
     ceremony.state.require(Step::SourceDestroy)?;
-    if ceremony.plan.source == Source::Keep {
+    if ceremony.plan.source == Originals::Keep {
         return Err(Rule::PhaseOrder.refuse(
             "source destroy under a plan that keeps the originals",
             "close CLOSING",

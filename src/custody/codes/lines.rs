@@ -4,14 +4,13 @@
 use data_encoding::BASE32_NOPAD;
 use zeroize::Zeroizing;
 
+use crate::codes::frames::{self, PREFIX};
 use record::{
     Error, Result,
     encoding::{Hash, hash},
     rule::Rule,
 };
 use terminal::Asker;
-
-use crate::codes::frames::{self, PREFIX};
 
 /// The bytes of a line.
 const BYTES: usize = 15;

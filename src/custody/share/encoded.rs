@@ -3,11 +3,11 @@
 use data_encoding::BASE32_NOPAD;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use record::share::{CODE_WORDS, ShareListing, confirm_hash};
 use record::{
     Error, Result,
     encoding::{Fixed, Hash, PackageId, hash},
     rule::Rule,
+    share::{CODE_WORDS, ShareListing, confirm_hash},
 };
 
 /// The length of a record, in bytes: version, package id, M, N, x, y, salt.

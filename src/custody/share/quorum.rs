@@ -1,8 +1,7 @@
 //! Shares that come back: each checked against the package the moment it is presented.
 
 use crate::share::{Secret, Share, secret::recombine};
-use record::share::ShareListing;
-use record::{Result, encoding::PackageId, escape::escape, rule::Rule};
+use record::{Result, encoding::PackageId, escape::escape, rule::Rule, share::ShareListing};
 
 /// Shares on their way to a quorum; only those that were dealt are in it, each once.
 pub struct Quorum<'a> {

@@ -9,7 +9,7 @@ use record::{
     flow::{ABORT, INIT, Phase, Row, TABLE, way_in},
     plan::Plan,
     service::evidence_file,
-    terms::{Id, Side, Source, Stage, Step, Trial},
+    terms::{Id, Originals, Side, Stage, Step, Trial},
 };
 pub use text::Texts;
 
@@ -122,8 +122,8 @@ fn on_the_way(plan: &Plan, row: &Row) -> bool {
         Step::PackageCheck => row.phase == Phase::OfferReleased,
         Step::CloudExport => row.phase == Phase::KeysReady,
         Step::Primary | Step::Accept => plan.trial != Trial::This,
-        Step::SourceDestroy => plan.source == Source::Destroy,
-        Step::Close if row.phase == Phase::AcceptanceReleased => plan.source == Source::Keep,
+        Step::SourceDestroy => plan.source == Originals::Destroy,
+        Step::Close if row.phase == Phase::AcceptanceReleased => plan.source == Originals::Keep,
         _ => true,
     }
 }

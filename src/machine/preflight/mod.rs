@@ -11,7 +11,7 @@ use record::{
     flow::seen::Seen,
     plan::Plan,
     rule::Rule,
-    terms::{Finding, Mode, Outcome},
+    terms::{Finding, Mode, RuleOutcome},
 };
 
 /// The greatest length of what is recorded of one rule, in characters.
@@ -42,9 +42,9 @@ impl Check {
     /// As the log has it.
     pub fn finding(&self, plan: &Plan) -> Finding {
         let (found, outcome) = match &self.result {
-            Ok(found) => (found, Outcome::Holds),
-            Err(refusal) if plan.waives(self.rule) => (&refusal.found, Outcome::Waived),
-            Err(refusal) => (&refusal.found, Outcome::Broken),
+            Ok(found) => (found, RuleOutcome::Holds),
+            Err(refusal) if plan.waives(self.rule) => (&refusal.found, RuleOutcome::Waived),
+            Err(refusal) => (&refusal.found, RuleOutcome::Broken),
         };
         Finding {
             rule: self.rule,

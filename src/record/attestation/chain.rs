@@ -2,20 +2,22 @@
 //! may sign certificates, and no critical extension that is not understood. There are no names to
 //! match and no revocation: the ceremony is offline, and roots are pinned.
 
-use crate::escape::quote;
 use jiff::Timestamp;
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
-use rsa::pkcs1v15;
-use rsa::signature::Verifier;
+use rsa::{pkcs1v15, signature::Verifier};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use x509_cert::{
     Certificate,
-    der::{Decode, Document, Encode, oid::AssociatedOid, oid::db::rfc5912 as oids},
+    der::{
+        Decode, Document, Encode,
+        oid::{AssociatedOid, db::rfc5912 as oids},
+    },
     ext::pkix::{BasicConstraints, KeyUsage},
 };
 
-use crate::attestation::refuse;
-use crate::{Result, encoding::Hash, rule::Rule, spki::PublicKey};
+use crate::{
+    Result, attestation::refuse, encoding::Hash, escape::quote, rule::Rule, spki::PublicKey,
+};
 
 /// How a certificate ends in PEM (RFC 7468, 5).
 const END: &str = "-----END CERTIFICATE-----";

@@ -11,7 +11,7 @@ use crate::{
     Error, Result,
     encoding::Hash,
     rule::Rule,
-    terms::{Evidence, Usage},
+    terms::{AttestationLevel, Usage},
 };
 
 /// The greatest size of an attestation, and of what a vendor's tool said of one, in bytes.
@@ -30,7 +30,7 @@ pub enum Purpose {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attested {
     /// Its level.
-    pub level: Evidence,
+    pub level: AttestationLevel,
     /// In words, for every record: foreign text in it is escaped.
     pub what: String,
 }

@@ -7,8 +7,12 @@ use x509_cert::{
     der::{Decode, asn1::BitString, oid::ObjectIdentifier},
 };
 
-use crate::attestation::{Purpose, refuse};
-use crate::{Result, rule::Rule, terms::Evidence};
+use crate::{
+    Result,
+    attestation::{Purpose, refuse},
+    rule::Rule,
+    terms::AttestationLevel,
+};
 
 /// Where the key comes from: one byte.
 const ORIGIN: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.41482.4.3");
@@ -53,10 +57,10 @@ impl Statement {
     /// # Errors
     /// `ATTESTATION-ORIGIN` for a key that was not born in the device, `ATTESTATION-USAGE` for one
     /// that may do more than it should.
-    pub fn judge(&self, purpose: Purpose) -> Result<(Evidence, String)> {
+    pub fn judge(&self, purpose: Purpose) -> Result<(AttestationLevel, String)> {
         let Some(origin) = self.origin else {
             let what = "witnessed only: the certificate does not say where the key was made";
-            return Ok((Evidence::Witnessed, what.into()));
+            return Ok((AttestationLevel::Witnessed, what.into()));
         };
         if origin != GENERATED {
             return Err(refuse(
@@ -67,7 +71,7 @@ impl Statement {
         }
         let Some(capabilities) = self.capabilities else {
             let what = "origin attested: made inside the device; the certificate does not say what the key may do";
-            return Ok((Evidence::Origin, what.into()));
+            return Ok((AttestationLevel::Origin, what.into()));
         };
         let allowed = match purpose {
             Purpose::Kek => 0,
@@ -87,7 +91,7 @@ impl Statement {
         let what = format!(
             "origin and usage attested: made inside the device, cannot leave it, capabilities {capabilities:#x}"
         );
-        Ok((Evidence::OriginAndUsage, what))
+        Ok((AttestationLevel::OriginAndUsage, what))
     }
 }
 

@@ -1,18 +1,16 @@
 //! `acceptance`: the tenant has verified every proof; the KEK may go. Carries the tenant's log, and
 //! what nodes publish.
 
-use crate::escape::quote;
 use serde::{Deserialize, Serialize};
 
-use crate::document::check_kek;
-use crate::document::{Body, Header};
-use crate::terms::{Kind, Listed};
 use crate::{
+    document::{Body, Header, check_kek},
     encoding::{Hash, PackageId},
+    escape::quote,
     log::{Fetched, LOG_FILE},
-    plan::{Plan, Target},
+    plan::{Plan, ServicePlan},
     service::metadata::MAX_METADATA,
-    terms::Id,
+    terms::{Id, Kind, Listed},
 };
 
 /// How the name of a node's metadata ends; it begins with the node's id.
@@ -82,7 +80,7 @@ impl Acceptance {
         if self.metadata.is_empty() {
             return Ok(());
         }
-        let Target::Hgs { nodes, .. } = &plan.target else {
+        let ServicePlan::Hgs { nodes, .. } = &plan.target else {
             return Err((
                 "metadata of nodes".into(),
                 format!("none for the target {}", quote(plan.target.kind())),

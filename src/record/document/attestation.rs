@@ -4,13 +4,12 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::terms::Listed;
 use crate::{
     Result,
     attestation::{self, Purpose},
     plan::Plan,
     rule::Rule,
-    terms::{Evidence, Id},
+    terms::{AttestationLevel, Id, Listed},
 };
 
 /// How the file of an attestation ends; it begins with what it is about.
@@ -66,7 +65,7 @@ pub(super) fn check<'a>(
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judged {
     /// The least level of its keys.
-    pub level: Evidence,
+    pub level: AttestationLevel,
     /// A line for each key.
     pub lines: Vec<String>,
 }
@@ -86,13 +85,13 @@ pub(super) fn judged<'f>(
     plan: &Plan,
     at: Timestamp,
 ) -> Result<Judged> {
-    let mut judged = Judged { level: Evidence::OriginAndUsage, lines: Vec::new() };
+    let mut judged = Judged { level: AttestationLevel::OriginAndUsage, lines: Vec::new() };
     for key in keys {
         let found = attestations.iter().find(|one| one.of.as_str() == key.of);
         let (level, what) = match found {
-            None => (Evidence::Witnessed, "witnessed only".to_owned()),
+            None => (AttestationLevel::Witnessed, "witnessed only".to_owned()),
             Some(one) if one.report.is_some() => (
-                Evidence::Witnessed,
+                AttestationLevel::Witnessed,
                 "witnessed only: an attestation that its vendor's own tool reads, with what that said"
                     .into(),
             ),

@@ -3,16 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::document::{Body, Header};
-use crate::terms::{Kind, Listed};
 use crate::{
-    document::Received,
-    proof::key_set::{KeySet, PlaceChallenge, ProvenKey, Said, certificate_file, check_count},
-};
-use crate::{
+    document::{Body, Header, Received},
     encoding::{Blob, Fixed, PackageId},
     plan::Plan,
-    terms::{Id, Role},
+    proof::key_set::{KeyClaim, KeySet, PlaceChallenge, ProvenKey, certificate_file, check_count},
+    terms::{Id, Kind, Listed, Role},
 };
 
 /// What the hoster's HSM, and later every node, must prove.
@@ -54,7 +50,7 @@ impl Body for Challenge {
     fn check(&self, _: &Header, plan: &Plan) -> Result<(), (String, String)> {
         check_count(self.keys.len(), plan)?;
         self.keys.iter().zip(&plan.keys).try_for_each(|(key, planned)| {
-            let said = Said {
+            let said = KeyClaim {
                 label: &key.label,
                 role: key.role,
                 spki: &key.spki,

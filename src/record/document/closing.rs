@@ -3,14 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::document::check_kek;
-use crate::document::{Body, Header};
-use crate::terms::{Kind, Listed, TokenIdentity};
 use crate::{
+    document::{Body, Header, check_kek},
     encoding::Hash,
     log::LOG_FILE,
     plan::Plan,
-    terms::{MAX_TEXT, Source},
+    terms::{Kind, Listed, MAX_TEXT, Originals, TokenIdentity},
 };
 
 /// What was destroyed.
@@ -44,7 +42,7 @@ impl Body for Closing {
         let looked = self.kek_fingerprint.is_none() || self.token.is_some();
         if let Some(backup) = &self.backup {
             let fits = !backup.trim().is_empty() && backup.len() <= MAX_TEXT;
-            if plan.source == Source::Keep || !fits {
+            if plan.source == Originals::Keep || !fits {
                 let found = format!("{} bytes about backups", backup.len());
                 let expected = "1 to 4096, and only where the plan destroys the originals";
                 return Err((found, expected.into()));

@@ -3,21 +3,21 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use crate::document::{
-    Body, Document, MAX_DOCUMENT,
-    acceptance::METADATA_END,
-    attestation::{ATTESTATION_END, REPORT_END},
-};
-use crate::terms::{Kind, Listed};
 use crate::{
     Error, Result,
     attestation::MAX_ATTESTATION,
+    document::{
+        Body, Document, MAX_DOCUMENT,
+        acceptance::METADATA_END,
+        attestation::{ATTESTATION_END, REPORT_END},
+    },
     folder,
     log::{LOG_FILE, MAX_LOG},
     plan::Plan,
     rule::Rule,
     service::{MAX_EVIDENCE, metadata::MAX_METADATA},
     signature::{MAX_SIGNATURE, signer_of},
+    terms::{Kind, Listed},
 };
 
 /// The greatest size of a sealed key or a certificate, in bytes; an RSA-4096 key has under 4 KiB.

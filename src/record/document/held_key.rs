@@ -2,11 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::terms::ReadBack;
 use crate::{
     encoding::CkaId,
     plan::{KeyPlan, Plan},
-    terms::Id,
+    terms::{Id, ReadBack},
 };
 
 /// One key in the hoster's HSM.

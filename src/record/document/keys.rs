@@ -4,29 +4,26 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::document::{
-    Body, Header, Received,
-    attestation::{self, Attestation, Judged, Key, judged},
-    held_key::{BORN, HeldKey},
-};
-use crate::terms::{Kind, Listed, TokenIdentity};
 use crate::{
     Result,
+    attestation::Purpose,
+    document::{
+        Body, Header, Received,
+        attestation::{self, Attestation, Judged, Key, judged},
+        held_key::{BORN, HeldKey},
+    },
     encoding::{Blob, Hash, hash},
     plan::Plan,
+    proof::key_set::{certificate_file, check_count},
     rule::Rule,
     spki::{self, TargetCertificate},
-    terms::{Id, Role, Way},
-};
-use crate::{
-    attestation::Purpose,
-    proof::key_set::{certificate_file, check_count},
+    terms::{Id, Kind, Listed, Role, TokenIdentity, TransferRoute},
 };
 
 /// The keys, as the hoster's HSM shows them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Keys {
+pub struct TargetKeys {
     /// [`fingerprint`] of them: what is read aloud.
     pub fingerprint: Hash,
     /// The keys, in the plan's order.
@@ -64,7 +61,7 @@ pub fn fingerprint<'a>(plan: &Plan, keys: impl Iterator<Item = (&'a Id, Hash)>) 
     hash(c"keyferry/1 keys", &parts)
 }
 
-impl Body for Keys {
+impl Body for TargetKeys {
     const KIND: Kind = Kind::Keys;
 
     fn files(&self) -> Vec<(String, Listed)> {
@@ -79,7 +76,7 @@ impl Body for Keys {
         attestation::check(&self.attestations, labels)?;
         for (key, planned) in self.keys.iter().zip(&plan.keys) {
             key.held.check(planned, plan, header.attempt)?;
-            if plan.way == Way::Born {
+            if plan.way == TransferRoute::Born {
                 crate::terms::require(&key.held.attributes, BORN).map_err(
                     |(found, expected)| {
                         let rule = Rule::TargetLocal.name();
@@ -113,7 +110,7 @@ impl Body for Keys {
     }
 }
 
-impl Received<Keys> {
+impl Received<TargetKeys> {
     /// Each certificate is its key's own.
     ///
     /// # Errors
@@ -128,7 +125,7 @@ impl Received<Keys> {
     }
 }
 
-impl Keys {
+impl TargetKeys {
     /// What the vendor says of the keys, as it was at a time. `file` gives a file of the document.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     encoding::{Hash, json_file},
     plan::Plan,
-    terms::{FORMAT, Head, Id, Kind, Listed, Mode, Side, Way},
+    terms::{FORMAT, Head, Id, Kind, Listed, Mode, Side, TransferRoute},
 };
 pub use reading::{Received, Released, header_of, read, read_files};
 
@@ -117,11 +117,12 @@ impl<B: Body> Document<B> {
 /// What was found and what was expected.
 pub fn check_kek(kek: Option<Hash>, plan: &Plan) -> Result<(), (String, String)> {
     match (kek, plan.way) {
-        (Some(_), Way::Carried | Way::Brought) | (None, Way::Born | Way::Cloud) => Ok(()),
-        (None, Way::Carried | Way::Brought) => {
+        (Some(_), TransferRoute::Carried | TransferRoute::Brought)
+        | (None, TransferRoute::Born | TransferRoute::Cloud) => Ok(()),
+        (None, TransferRoute::Carried | TransferRoute::Brought) => {
             Err(("no KEK".into(), "the KEK of this ceremony".into()))
         }
-        (Some(kek), Way::Born | Way::Cloud) => {
+        (Some(kek), TransferRoute::Born | TransferRoute::Cloud) => {
             Err((format!("the KEK {kek}"), "none: there was no KEK".into()))
         }
     }

@@ -3,19 +3,17 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::document::{
-    Body, Header,
-    attestation::{self, Attestation, Judged, KEK, Key, judged},
-};
 use crate::{
     attestation::Purpose,
-    terms::{Kind, Listed, Mechanism, OaepHash, Observed, ReadBack, TokenIdentity},
-};
-use crate::{
+    document::{
+        Body, Header,
+        attestation::{self, Attestation, Judged, KEK, Key, judged},
+    },
     encoding::{Blob, CkaId, Hash},
     plan::Plan,
     rule::Rule,
     spki,
+    terms::{Kind, Listed, Mechanism, OaepHash, Observed, ReadBack, TokenIdentity},
 };
 
 /// The KEK, as the hoster's HSM shows it.

@@ -2,19 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::document::{Body, Header, Received};
-use crate::proof::key_set::{
-    KeySet, PlaceChallenge, ProvenKey, Said, certificate_file, check_count,
-};
-use crate::terms::{Kind, Listed, Mechanism, OaepHash, Observed, TokenIdentity};
 use crate::{
     Result,
+    document::{Body, Header, Received},
     encoding::{Blob, Fixed, Hash, PackageId, enc},
     plan::Plan,
+    proof::key_set::{KeyClaim, KeySet, PlaceChallenge, ProvenKey, certificate_file, check_count},
     rule::Rule,
     share::ShareListing,
     spki,
-    terms::{Id, Role},
+    terms::{Id, Kind, Listed, Mechanism, OaepHash, Observed, Role, TokenIdentity},
 };
 
 /// Everything that the hoster needs to import, prove and be held to.
@@ -155,7 +152,7 @@ impl Body for Package {
         self.check_shares(plan)?;
         check_count(self.keys.len(), plan)?;
         (self.keys.iter().zip(&plan.keys)).try_for_each(|(key, planned)| {
-            let said = Said {
+            let said = KeyClaim {
                 label: &key.label,
                 role: key.role,
                 spki: &key.spki,

@@ -1,29 +1,30 @@
 //! Taking a document: its folder is read once, every byte is accounted for, and its sender's
 //! officers have released it, or nothing is taken.
 
-use crate::document::{
-    Body, Document, Header,
-    acceptance::Acceptance,
-    challenge::Challenge,
-    closing::Closing,
-    files::{check_files, limit, missing},
-    keys::Keys,
-    offer::Offer,
-    package::Package,
-    receipt::Receipt,
-    registration::Registration,
-};
-use crate::escape::quote;
-use crate::terms::{FORMAT, Kind};
+use std::{collections::BTreeMap, path::Path};
+
 use crate::{
     Error, Result,
+    document::{
+        Body, Document, Header,
+        acceptance::Acceptance,
+        challenge::Challenge,
+        closing::Closing,
+        files::{check_files, limit, missing},
+        keys::TargetKeys,
+        offer::Offer,
+        package::Package,
+        receipt::Receipt,
+        registration::Registration,
+    },
     encoding::Hash,
+    escape::quote,
     folder,
     plan::Plan,
     rule::Rule,
-    signature::{self, Namespace, SignatureFile, Verified, signer_of},
+    signature::{self, Namespace, SignatureFile, VerifiedSignatures, signer_of},
+    terms::{FORMAT, Kind},
 };
-use std::{collections::BTreeMap, path::Path};
 
 /// A document whose bytes, files and header hold, with the signatures beside it.
 pub struct Received<B> {
@@ -34,7 +35,7 @@ pub struct Received<B> {
     /// Every file of its folder, by name.
     pub files: BTreeMap<String, Vec<u8>>,
     /// The valid signatures of people over its bytes.
-    pub signatures: Verified,
+    pub signatures: VerifiedSignatures,
 }
 
 impl<B: Body> Received<B> {
@@ -169,7 +170,7 @@ pub fn read_files(
     match kind {
         Kind::Offer => of::<Offer>(folder, plan),
         Kind::Package => of::<Package>(folder, plan),
-        Kind::Keys => of::<Keys>(folder, plan),
+        Kind::Keys => of::<TargetKeys>(folder, plan),
         Kind::Challenge => of::<Challenge>(folder, plan),
         Kind::Receipt => of::<Receipt>(folder, plan),
         Kind::Registration => of::<Registration>(folder, plan),

@@ -2,17 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::document::{
-    Body, Header,
-    held_key::{BORN, HeldKey},
-};
-use crate::proof::key_set::check_count;
-use crate::terms::{Kind, Listed, TokenIdentity, list};
 use crate::{
+    document::{
+        Body, Header,
+        held_key::{BORN, HeldKey},
+    },
     encoding::PackageId,
     plan::{IMPORT, Plan},
-    proof::Proof,
-    terms::{Id, Way},
+    proof::{Proof, key_set::check_count},
+    terms::{Id, Kind, Listed, TokenIdentity, TransferRoute, list},
 };
 
 /// What the HSM holds, who opened the seal for it, and the proof.
@@ -44,7 +42,7 @@ impl Body for Receipt {
         check_count(self.keys.len(), plan)?;
         for (key, planned) in self.keys.iter().zip(&plan.keys) {
             key.check(planned, plan, header.attempt)?;
-            if plan.way == Way::Born {
+            if plan.way == TransferRoute::Born {
                 crate::terms::require(&key.attributes, BORN)?;
             }
         }

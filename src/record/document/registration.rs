@@ -1,19 +1,18 @@
 //! `registration`: the tenant's keys are the primary keys of the hoster's service, proven by every
 //! node.
 
-use crate::escape::quote;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::document::{Body, Header, Received};
-use crate::proof::key_set::KeySet;
-use crate::terms::{Kind, Listed};
 use crate::{
     Error, Result,
+    document::{Body, Header, Received},
     encoding::{Hash, PackageId},
+    escape::quote,
     plan::Plan,
-    service::{Brief, NodeEvidence, Proven, Told, check_registered, evidence_file},
-    terms::{Id, PrimaryKey, Stage},
+    proof::key_set::KeySet,
+    service::{Brief, EvidenceContext, NodeEvidence, Proven, check_registered, evidence_file},
+    terms::{Id, Kind, Listed, PrimaryKey, Stage},
 };
 
 /// What is primary now, what was before, and the evidence of every node and stage.
@@ -119,7 +118,8 @@ impl Received<Registration> {
     pub fn verify(&self, plan: &Plan, keys: &KeySet) -> Result<Vec<NodeEvidence>> {
         let body = self.body();
         let brief = Brief::of(plan, keys, self.document.header.attempt)?;
-        let told = Told { plan, keys, brief_hash: Hash::of(&brief.bytes()?), brief: &brief };
+        let told =
+            EvidenceContext { plan, keys, brief_hash: Hash::of(&brief.bytes()?), brief: &brief };
         let proven = Proven {
             activated: body.activated.parse().map_err(Error::defect)?,
             activation: body.activation,

@@ -1,13 +1,12 @@
 //! What a replayed state answers to those who ask.
 
-use crate::flow::{Made, Phase, State};
-use crate::terms::Step;
 use crate::{
     Error, Result,
     encoding::Hash,
+    flow::{Made, Phase, State},
     log::KekRecord,
     rule::Rule,
-    terms::{Kind, Side, Stage, Way},
+    terms::{Kind, Side, Stage, Step, TransferRoute},
 };
 
 impl State {
@@ -40,7 +39,7 @@ impl State {
     /// Whether keys that were born here must go after an abort, as far as the log says: not those
     /// that may be primary.
     pub fn born_left(&self) -> bool {
-        let born = self.side == Side::Hoster && self.way == Way::Born;
+        let born = self.side == Side::Hoster && self.way == TransferRoute::Born;
         let may_go = self.aborted.is_some() && !self.primary_begun;
         born && may_go && !self.keys.is_empty() && !self.made.contains_key(&Kind::Closing)
     }

@@ -1,15 +1,13 @@
 //! What an entry may say where a side stands: intents before results, approvals before gated acts,
 //! newer attempts only.
 
-use crate::flow::{Phase, State};
-use crate::terms::{Gate, Step};
 use crate::{
     encoding::Hash,
-    flow::room::MAX_WRONG,
+    flow::{Phase, State, room::MAX_WRONG},
     gate::{Nodes, Primary, Rollback, Subject, Unconfirmed, subject_hash},
     log::{Entry, Event},
     service::Order,
-    terms::{Kind, Side, Stage},
+    terms::{Gate, Kind, Side, Stage, Step},
 };
 
 impl State {

@@ -9,7 +9,7 @@ pub mod seen;
 mod state;
 mod subjects;
 
-use crate::terms::{Side, Step, Way, named};
+use crate::terms::{Side, Step, TransferRoute, named};
 pub use nodes::{Nodes, Proved};
 pub use state::{Abandoned, Approval, Made, State};
 
@@ -74,12 +74,12 @@ macro_rules! table {
 /// How the tenant's keys come into the hoster's HSM: each of the tables below is followed by
 /// [`TABLE`]. The first line of a phase is what `status` proposes, unless a step must be taken
 /// first for each custodian.
-pub fn way_in(way: Way) -> &'static [Row] {
+pub fn way_in(way: TransferRoute) -> &'static [Row] {
     match way {
-        Way::Carried => CARRIED,
-        Way::Born => BORN,
-        Way::Brought => BROUGHT,
-        Way::Cloud => CLOUD,
+        TransferRoute::Carried => CARRIED,
+        TransferRoute::Born => BORN,
+        TransferRoute::Brought => BROUGHT,
+        TransferRoute::Cloud => CLOUD,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     log::{Entry, Event},
     plan::{PLAN_FILE, Plan},
     rule::Rule,
-    terms::{Side, Source, Trial, Way},
+    terms::{Originals, Side, TransferRoute, Trial},
 };
 
 /// A log on its way to a state.
@@ -78,9 +78,9 @@ impl Replay {
     /// The tenant's originals went where the plan destroys them, and only there.
     fn check_source(&self, plan: &Plan) -> Result<()> {
         let state = &self.state;
-        let carried = state.side == Side::Tenant && state.way == Way::Carried;
+        let carried = state.side == Side::Tenant && state.way == TransferRoute::Carried;
         let ended = carried && state.aborted.is_none() && state.phase == Phase::Closed;
-        let (gone, wanted) = (state.source_destroyed, plan.source == Source::Destroy);
+        let (gone, wanted) = (state.source_destroyed, plan.source == Originals::Destroy);
         match (gone && !wanted) || (ended && wanted && !gone) {
             false => Ok(()),
             true => Err(Rule::SourceLeft.refuse(

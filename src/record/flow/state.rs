@@ -2,15 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::flow::{ABORT, Nodes, Phase, Row, SERVICE, TABLE, way_in};
-use crate::terms::{Gate, Step};
 use crate::{
     Result,
     encoding::{Hash, PackageId},
-    flow::{room::Room, seen::Seen},
-    log::{Entry, Event, GENESIS, KekRecord, KeyRecord, PlainImported, Share},
+    flow::{ABORT, Nodes, Phase, Row, SERVICE, TABLE, room::Room, seen::Seen, way_in},
+    log::{Entry, Event, GENESIS, KekRecord, KeyRecord, PlainImported, ShareFile},
     rule::Rule,
-    terms::{Head, Id, Kind, Side, Way},
+    terms::{Gate, Head, Id, Kind, Side, Step, TransferRoute},
 };
 
 /// A document that this side made.
@@ -50,7 +48,7 @@ pub struct State {
     /// Whose log it is.
     pub side: Side,
     /// How keys come to where they are used, as `init` said.
-    pub way: Way,
+    pub way: TransferRoute,
     /// How far it has come.
     pub phase: Phase,
     /// This side's attempt, from 1.
@@ -97,7 +95,7 @@ pub struct State {
     /// How often keys were wrapped for a cloud service.
     pub cloud_exports: u32,
     /// The share files that were dealt.
-    pub shares: Vec<Share>,
+    pub shares: Vec<ShareFile>,
     /// The custodians who have confirmed their share.
     pub confirmed: BTreeSet<Id>,
     /// The custodians who opened the seal, and whose identity was spent on it.
@@ -119,7 +117,7 @@ impl State {
     pub fn new(side: Side) -> Self {
         State {
             side,
-            way: Way::default(),
+            way: TransferRoute::default(),
             phase: Phase::Planned,
             phase_entry: GENESIS,
             approvals: BTreeMap::new(),

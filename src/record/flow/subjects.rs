@@ -1,10 +1,10 @@
 //! What officers sign for, as a side's state has it: the same when they are asked, when it is done,
 //! and when it is audited.
 
-use crate::flow::{Phase, State, nodes};
 use crate::{
     Result,
     encoding::Hash,
+    flow::{Phase, State, nodes},
     gate::{Abort, Nodes, Primary, Rollback, Unconfirmed, subject_hash},
     log::KeyRecord,
     terms::{Id, PrimaryKey},

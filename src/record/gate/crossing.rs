@@ -3,9 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::gate::Subject;
 use crate::{
     encoding::Hash,
+    gate::Subject,
     terms::{CloudFormat, Gate, Id, Mechanism, OaepHash, list},
 };
 

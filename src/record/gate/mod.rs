@@ -11,7 +11,6 @@ use crate::{
     encoding::Hash,
     terms::{Gate, Id, Mode, Side},
 };
-
 pub use crossing::{CloudExport, Export, ExportKey, Import, ImportPlain, PlainKey, ShareHolder};
 pub use service::{Nodes, Primary, Rollback};
 pub use subject::{

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::gate::Subject;
 use crate::{
     encoding::Hash,
+    gate::Subject,
     terms::{Gate, Id, PrimaryKey, list, shown},
 };
 

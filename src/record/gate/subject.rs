@@ -1,12 +1,12 @@
 //! What officers sign for at each gate: exactly what is about to happen, and in plain words.
 
-use crate::escape::quote;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Result,
     encoding::Hash,
-    terms::{Gate, Id, Kind, Side, TokenIdentity, Way, WrongBag, list},
+    escape::quote,
+    terms::{Gate, Id, Kind, Side, TokenIdentity, TransferRoute, WrongBag, list},
 };
 
 /// What is about to happen at a gate. Its hash goes into the log, so it must say everything that
@@ -144,8 +144,8 @@ pub struct Restart {
     /// Who makes the next attempt's key or secret.
     pub side: Side,
     /// How keys come to where they are used; carried where nothing is said.
-    #[serde(default, skip_serializing_if = "Way::is_usual")]
-    pub way: Way,
+    #[serde(default, skip_serializing_if = "TransferRoute::is_usual")]
+    pub way: TransferRoute,
 }
 
 impl Subject for Restart {
@@ -153,16 +153,19 @@ impl Subject for Restart {
 
     fn summary(&self) -> String {
         let next = match (self.side, self.way) {
-            (Side::Hoster, Way::Born) => {
+            (Side::Hoster, TransferRoute::Born) => {
                 "The keys that were born here are destroyed; the next attempt has new ones"
             }
-            (Side::Tenant, Way::Born | Way::Brought) => {
+            (Side::Tenant, TransferRoute::Born | TransferRoute::Brought) => {
                 "The challenge of this attempt serves for nothing more; the next takes other keys of the hoster"
             }
-            (Side::Hoster, Way::Carried | Way::Brought | Way::Cloud) => {
+            (
+                Side::Hoster,
+                TransferRoute::Carried | TransferRoute::Brought | TransferRoute::Cloud,
+            ) => {
                 "The KEK and what was imported under it are destroyed; the next attempt has a new KEK and a new offer"
             }
-            (Side::Tenant, Way::Carried | Way::Cloud) => {
+            (Side::Tenant, TransferRoute::Carried | TransferRoute::Cloud) => {
                 "The package and the shares of this attempt serve for nothing more; the next has a new secret and new shares"
             }
         };

@@ -2,16 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::log::record::{
-    CloudExported, Fetched, KekRecord, KeyRecord, PlainImported, Share, SourceDestroyed,
-};
 use crate::{
     encoding::{Hash, PackageId},
+    log::record::{
+        CloudExported, Fetched, KekRecord, KeyRecord, PlainImported, ShareFile, SourceDestroyed,
+    },
     rule::Rule,
     signature::Signed,
     terms::{
-        Evidence, Finding, Gate, Id, Kind, Mode, Observed, PrimaryKey, ReadBack, Remark, Side,
-        Source, Stage, Step, TokenIdentity, Way,
+        AttestationLevel, Finding, Gate, Id, Kind, Mode, Observed, Originals, PrimaryKey, ReadBack,
+        Remark, Side, Stage, Step, TokenIdentity, TransferRoute,
     },
 };
 
@@ -31,8 +31,8 @@ pub enum Event {
         /// SHA-256 of the plan.
         plan: Hash,
         /// How keys come to where they are used; carried where nothing is said.
-        #[serde(default, skip_serializing_if = "Way::is_usual")]
-        way: Way,
+        #[serde(default, skip_serializing_if = "TransferRoute::is_usual")]
+        way: TransferRoute,
         /// What the plan waives.
         waived: Vec<Rule>,
         /// Who signed the plan.
@@ -79,7 +79,7 @@ pub enum Event {
         /// Rules that the token can't keep and the plan waives.
         waived: Vec<Rule>,
         /// The level of attestation that was reached.
-        attested: Evidence,
+        attested: AttestationLevel,
     },
     /// The offer was taken: its words typed, its signatures verified.
     OfferCheck {
@@ -90,7 +90,7 @@ pub enum Event {
         /// SHA-256 of the KEK's SubjectPublicKeyInfo.
         fingerprint: Hash,
         /// The level of attestation that was reached.
-        attested: Evidence,
+        attested: AttestationLevel,
         /// Who released it.
         signatures: Vec<Signed>,
     },
@@ -116,7 +116,7 @@ pub enum Event {
         document: Option<Hash>,
         /// There, the level of attestation that was reached.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        attested: Option<Evidence>,
+        attested: Option<AttestationLevel>,
         /// The token they are in.
         token: TokenIdentity,
         /// The keys, in the plan's order.
@@ -137,7 +137,7 @@ pub enum Event {
         /// The keys, in the plan's order.
         keys: Vec<KeyRecord>,
         /// The level of attestation that was reached.
-        attested: Evidence,
+        attested: AttestationLevel,
         /// Who released `keys`.
         signatures: Vec<Signed>,
     },
@@ -169,7 +169,7 @@ pub enum Event {
         /// The token that wrapped.
         token: TokenIdentity,
         /// The share files, in the order of the custodians.
-        shares: Vec<Share>,
+        shares: Vec<ShareFile>,
     },
     /// Every key is wrapped for the KEK of a cloud service.
     CloudExport(CloudExported),
@@ -363,7 +363,7 @@ pub enum Event {
         closing: Option<Hash>,
         /// What became of the tenant's originals, where there are any and the tenant has accepted.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        source: Option<Source>,
+        source: Option<Originals>,
     },
     /// What people put into the record.
     Note {

@@ -1,12 +1,18 @@
 //! One line of the log: read as the entry that it is and encoded again, which must give the same
 //! bytes. So an entry has one form, the canonical one (RFC 8785), and no second.
 
-use crate::log::{Entry, Event};
-use crate::{Error, Result, encoding::Hash, escape::escape, rule::Rule};
-use crate::{log::MAX_LINE, terms::Head};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::{
+    Error, Result,
+    encoding::Hash,
+    escape::escape,
+    log::{Entry, Event, MAX_LINE},
+    rule::Rule,
+    terms::Head,
+};
 
 /// The greatest integer that every JSON reader keeps exactly (RFC 8785, 3.2.2.3).
 const MAX_INTEGER: u64 = 1 << 53;

@@ -1,8 +1,8 @@
 //! What an entry means for the flow: whose result it is, which document it made, took or released.
 
-use crate::log::Event;
 use crate::{
     encoding::Hash,
+    log::Event,
     signature::Signed,
     terms::{Kind, Step},
 };

@@ -20,7 +20,8 @@ use crate::{Error, Result, encoding::Hash, folder, rule::Rule, terms::Head};
 pub use event::Event;
 use line::{Line, format_error};
 pub use record::{
-    CloudExported, CloudFile, Fetched, KekRecord, KeyRecord, PlainImported, Share, SourceDestroyed,
+    CloudExported, CloudFile, Fetched, KekRecord, KeyRecord, PlainImported, ShareFile,
+    SourceDestroyed,
 };
 
 /// The file name of the log in a ceremony folder.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     encoding::{CkaId, Hash},
     signature::Signed,
-    terms::{CloudFormat, Evidence, Id, Observed, TokenIdentity},
+    terms::{AttestationLevel, CloudFormat, Id, Observed, TokenIdentity},
 };
 
 /// Which KEK.
@@ -35,7 +35,7 @@ pub struct KeyRecord {
 /// Which share file went to whom.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Share {
+pub struct ShareFile {
     /// The custodian.
     pub custodian: Id,
     /// SHA-256 of the age file.
@@ -91,7 +91,7 @@ pub struct PlainImported {
     /// SHA-256 of the KEK's SubjectPublicKeyInfo.
     pub fingerprint: Hash,
     /// The level of attestation that was reached.
-    pub attested: Evidence,
+    pub attested: AttestationLevel,
     /// The token they are in.
     pub token: TokenIdentity,
     /// The keys, in the plan's order.

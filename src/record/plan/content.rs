@@ -1,9 +1,10 @@
 //! What crosses, how, where to, and what becomes of the originals.
 
-use crate::terms::{CloudFormat, Deployment, Evidence, Id, KeyType, Role, Usage};
 use crate::{
     encoding::Hash,
-    terms::{Mechanism, OaepHash},
+    terms::{
+        AttestationLevel, CloudFormat, Deployment, Id, KeyType, Mechanism, OaepHash, Role, Usage,
+    },
 };
 
 /// How keys cross.
@@ -16,7 +17,7 @@ pub struct Transfer {
     /// The KEK's modulus, in bits: 3072 or 4096.
     pub kek_bits: u32,
     /// The least attestation.
-    pub evidence: Evidence,
+    pub evidence: AttestationLevel,
     /// SHA-256 of pinned attestation roots.
     pub roots: Vec<Hash>,
 }
@@ -40,7 +41,7 @@ pub struct KeyPlan {
 
 /// The service that will use the keys.
 #[derive(Debug, Clone)]
-pub enum Target {
+pub enum ServicePlan {
     /// Built in: a registry of key sets with one primary.
     Local {
         /// The hosts that use the keys.
@@ -61,29 +62,29 @@ pub enum Target {
     Cloud(CloudFormat),
 }
 
-impl Target {
+impl ServicePlan {
     /// The name a plan and a registration use.
     pub fn kind(&self) -> &'static str {
         match self {
-            Target::Local { .. } => "local",
-            Target::Hgs { .. } => "hgs",
-            Target::Cloud(format) => format.name(),
+            ServicePlan::Local { .. } => "local",
+            ServicePlan::Hgs { .. } => "hgs",
+            ServicePlan::Cloud(format) => format.name(),
         }
     }
 
     /// Hours between activation and the evidence that `accept` takes.
     pub fn soak_hours(&self) -> u32 {
         match self {
-            Target::Local { .. } | Target::Cloud(_) => 0,
-            Target::Hgs { soak_hours, .. } => *soak_hours,
+            ServicePlan::Local { .. } | ServicePlan::Cloud(_) => 0,
+            ServicePlan::Hgs { soak_hours, .. } => *soak_hours,
         }
     }
 
     /// The hosts that use the keys.
     pub fn nodes(&self) -> &[Id] {
         match self {
-            Target::Local { nodes } | Target::Hgs { nodes, .. } => nodes,
-            Target::Cloud(_) => &[],
+            ServicePlan::Local { nodes } | ServicePlan::Hgs { nodes, .. } => nodes,
+            ServicePlan::Cloud(_) => &[],
         }
     }
 }

@@ -15,9 +15,9 @@ use crate::{
     encoding::{CkaId, Fixed, Hash, cka_id},
     folder,
     rule::Rule,
-    terms::{Id, Mechanism, Mode, Side, Source, Stage, Trial, Way},
+    terms::{Id, Mechanism, Mode, Originals, Side, Stage, TransferRoute, Trial},
 };
-pub use content::{IMPORT, KeyPlan, Target, Transfer};
+pub use content::{IMPORT, KeyPlan, ServicePlan, Transfer};
 pub use fault::{Fault, Faults};
 pub use people::{Custodian, HsmPlan, NetworkPlan, Party, Person, QuorumPlan, Witness};
 
@@ -57,19 +57,19 @@ pub struct Plan {
     /// Who holds the shares.
     pub quorum: QuorumPlan,
     /// How keys come to where they are used.
-    pub way: Way,
+    pub way: TransferRoute,
     /// How the keys cross.
     pub transfer: Transfer,
     /// What crosses.
     pub keys: Vec<KeyPlan>,
     /// Where to.
-    pub target: Target,
+    pub target: ServicePlan,
     /// Whether it is tried first.
     pub trial: Trial,
     /// SHA-256 of each program and PKCS#11 module, by file name.
     pub software: Vec<(String, Hash)>,
     /// What becomes of the originals.
-    pub source: Source,
+    pub source: Originals,
     /// What is waived.
     pub waivers: Vec<Waiver>,
 }
@@ -123,7 +123,7 @@ impl Plan {
 
     /// Whether the tenant wraps keys for the hoster, each in one call.
     fn single_shot(&self) -> bool {
-        self.way == Way::Carried && self.transfer.mechanism == Mechanism::SingleShot
+        self.way == TransferRoute::Carried && self.transfer.mechanism == Mechanism::SingleShot
     }
 
     /// Where each key must prove itself (design, section 4.5): `import`, then `<node>/ready` and

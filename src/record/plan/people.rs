@@ -3,9 +3,10 @@
 use serde::Deserialize;
 use ssh_key::public::KeyData;
 
-use crate::plan::Plan;
-use crate::terms::Id;
-use crate::terms::TokenIdentity;
+use crate::{
+    plan::Plan,
+    terms::{Id, TokenIdentity},
+};
 
 /// A person with an SSH key: an officer, or a witness who signs with one.
 #[derive(Debug, Clone)]

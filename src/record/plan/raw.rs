@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::plan::HsmPlan;
-use crate::terms::{CloudFormat, Deployment, Evidence, Form, Mode, Origin, Role, Source, Way};
 use crate::{
     encoding::{Fixed, Hash},
-    terms::{Mechanism, OaepHash},
+    plan::HsmPlan,
+    terms::{
+        AttestationLevel, CloudFormat, Deployment, Form, Mechanism, Mode, OaepHash, Origin,
+        Originals, Role, TransferRoute,
+    },
 };
 
 #[derive(Deserialize)]
@@ -85,7 +87,7 @@ pub struct RawTransfer {
     pub mechanism: Mechanism,
     pub oaep_hash: OaepHash,
     pub kek_bits: Option<Spanned<u32>>,
-    pub evidence: Evidence,
+    pub evidence: AttestationLevel,
     pub roots: Vec<Hash>,
 }
 
@@ -97,7 +99,7 @@ impl Default for RawTransfer {
             mechanism: Mechanism::SingleShot,
             oaep_hash: OaepHash::Sha256,
             kek_bits: None,
-            evidence: Evidence::Witnessed,
+            evidence: AttestationLevel::Witnessed,
             roots: Vec::new(),
         }
     }
@@ -157,13 +159,13 @@ impl TargetKind {
 
 impl RawPlan {
     /// How keys come to where they are used.
-    pub fn way(&self) -> Way {
+    pub fn way(&self) -> TransferRoute {
         let cloud = self.target.get_ref().kind.cloud();
         match (self.transfer.origin, self.transfer.format, cloud) {
-            (Origin::Hoster, ..) => Way::Born,
-            (Origin::Tenant, _, Some(_)) => Way::Cloud,
-            (Origin::Tenant, Form::Pkcs11, None) => Way::Brought,
-            (Origin::Tenant, Form::Package, None) => Way::Carried,
+            (Origin::Hoster, ..) => TransferRoute::Born,
+            (Origin::Tenant, _, Some(_)) => TransferRoute::Cloud,
+            (Origin::Tenant, Form::Pkcs11, None) => TransferRoute::Brought,
+            (Origin::Tenant, Form::Package, None) => TransferRoute::Carried,
         }
     }
 }
@@ -171,12 +173,12 @@ impl RawPlan {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawAfter {
-    pub source: Source,
+    pub source: Originals,
 }
 
 impl Default for RawAfter {
     fn default() -> Self {
-        RawAfter { source: Source::Keep }
+        RawAfter { source: Originals::Keep }
     }
 }
 

@@ -192,7 +192,7 @@ pub struct TransferFacts {
     /// With which hash.
     pub oaep_hash: OaepHash,
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: TrialOutcome,
 }
 
 /// What became of a trial.
@@ -203,7 +203,7 @@ pub struct TransferFacts {
     rename_all_fields = "snake_case",
     deny_unknown_fields
 )]
-pub enum Outcome {
+pub enum TrialOutcome {
     /// It works: what it makes, or what it takes.
     Works {
         /// The flavours of AES key wrap.
@@ -304,7 +304,7 @@ impl Probe {
         direction: Direction,
         mechanism: Mechanism,
         oaep_hash: OaepHash,
-    ) -> Option<&Outcome> {
+    ) -> Option<&TrialOutcome> {
         let seen = |facts: &&TransferFacts| {
             (facts.direction, facts.mechanism, facts.oaep_hash) == (direction, mechanism, oaep_hash)
         };

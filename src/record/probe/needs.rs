@@ -2,10 +2,10 @@
 //! wrap with padding is not among them: which mechanism is RFC 5649 is found out by trying
 //! (`WRAP-KWP`).
 
-use crate::probe::MechanismId;
 use crate::{
     plan::Plan,
-    terms::{KeyType, Mechanism, Role, Side, Way},
+    probe::MechanismId,
+    terms::{KeyType, Mechanism, Role, Side, TransferRoute},
 };
 
 /// A mechanism that a side cannot do without.
@@ -40,7 +40,7 @@ pub fn needs(side: Side, plan: &Plan) -> Vec<Need> {
     let has = |wanted: fn(&KeyType) -> bool| plan.keys.iter().any(|key| wanted(&key.key_type));
     let (rsa, ec) =
         (has(|kind| matches!(kind, KeyType::Rsa(_))), has(|kind| matches!(kind, KeyType::Ec(_))));
-    let born = plan.way == Way::Born;
+    let born = plan.way == TransferRoute::Born;
     if plan.way.is_challenged() && side == Side::Tenant {
         return Vec::new();
     }

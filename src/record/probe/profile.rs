@@ -4,8 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::probe::MechanismId;
-use crate::terms::TokenIdentity;
+use crate::{probe::MechanismId, terms::TokenIdentity};
 
 /// A family of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -117,14 +117,14 @@ impl KeySet {
 }
 
 /// What a document says of a key that is to be proven, held against the plan.
-pub(crate) struct Said<'a> {
+pub(crate) struct KeyClaim<'a> {
     pub label: &'a Id,
     pub role: Role,
     pub spki: &'a Blob,
     pub challenges: &'a [PlaceChallenge],
 }
 
-impl Said<'_> {
+impl KeyClaim<'_> {
     /// # Errors
     /// What was found and what was expected.
     pub fn check(

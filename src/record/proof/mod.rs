@@ -25,13 +25,13 @@ pub struct Proof {
     /// `import`, or `<node>/<stage>`.
     pub place: String,
     /// What proves it.
-    pub evidence: Evidence,
+    pub evidence: KeyProof,
 }
 
 /// What proves that an HSM holds a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Evidence {
+pub enum KeyProof {
     /// A signing key's RSASSA-PKCS1-v1_5-SHA256 over [`message`].
     Signature(Blob),
     /// An encryption key's [`answer`] to its challenge.
@@ -89,8 +89,8 @@ impl Proof {
             return Ok(());
         }
         let rule = match self.evidence {
-            Evidence::Signature(_) => Rule::ProofSignature,
-            Evidence::Answer(_) => Rule::ProofAnswer,
+            KeyProof::Signature(_) => Rule::ProofSignature,
+            KeyProof::Answer(_) => Rule::ProofAnswer,
         };
         Err(rule.refuse(
             format!(
@@ -105,12 +105,12 @@ impl Proof {
 
     fn holds(&self, plan: &Plan, keys: &KeySet, key: &ProvenKey) -> bool {
         match (&self.evidence, key.role) {
-            (Evidence::Signature(signature), Role::Signing) => spki::verifies(
+            (KeyProof::Signature(signature), Role::Signing) => spki::verifies(
                 &key.spki.0,
                 &message((&plan.hash(), &keys.id), &key.label, &self.place, &keys.nonce),
                 &signature.0,
             ),
-            (Evidence::Answer(answer), Role::Encryption) => key
+            (KeyProof::Answer(answer), Role::Encryption) => key
                 .challenge(&self.place)
                 .is_some_and(|challenge| challenge.expected == expected(answer)),
             _ => false,

@@ -3,14 +3,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::terms::PrimaryKey;
 use crate::{
     Result,
     encoding::{Blob, CkaId, Fixed, Hash, PackageId, json_file},
-    plan::{Plan, Target},
+    plan::{Plan, ServicePlan},
     proof::key_set::KeySet,
     spki::TargetCertificate,
-    terms::{Deployment, FORMAT, Id, Listed, Mode, OaepHash, Role, Stage, Trial},
+    terms::{Deployment, FORMAT, Id, Listed, Mode, OaepHash, PrimaryKey, Role, Stage, Trial},
 };
 
 /// The name of the brief in the register folder.
@@ -114,8 +113,8 @@ impl Brief {
             })
         });
         let (deployment, ksp) = match &plan.target {
-            Target::Local { .. } | Target::Cloud(_) => (None, None),
-            Target::Hgs { deployment, ksp, .. } => (Some(*deployment), Some(ksp.clone())),
+            ServicePlan::Local { .. } | ServicePlan::Cloud(_) => (None, None),
+            ServicePlan::Hgs { deployment, ksp, .. } => (Some(*deployment), Some(ksp.clone())),
         };
         Ok(Brief {
             format: FORMAT.to_owned(),

@@ -5,17 +5,16 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::service::Brief;
-use crate::terms::{PrimaryKey, shown};
 use crate::{
     Error, Result,
     encoding::{Blob, Hash, enc, json_file},
     escape::{escape, quote},
     plan::Plan,
-    proof::{Evidence, Proof, key_set::KeySet},
+    proof::{KeyProof, Proof, key_set::KeySet},
     rule::Rule,
+    service::Brief,
     spki,
-    terms::{FORMAT, Id, Role, Stage, list},
+    terms::{FORMAT, Id, PrimaryKey, Role, Stage, list, shown},
 };
 
 /// The greatest size of a node's evidence, in bytes.
@@ -83,7 +82,7 @@ pub struct NodeKey {
     /// What the key is called there.
     pub container: String,
     /// That the key signs, or decrypts, at this place.
-    pub proof: Evidence,
+    pub proof: KeyProof,
 }
 
 /// A node's evidence, not yet held against anything.
@@ -107,7 +106,7 @@ struct File {
 }
 
 /// What evidence is held against.
-pub struct Told<'a> {
+pub struct EvidenceContext<'a> {
     /// The plan.
     pub plan: &'a Plan,
     /// The keys that it must use.
@@ -200,7 +199,7 @@ impl NodeEvidence {
     ///
     /// # Errors
     /// `EVIDENCE-…` and `PROOF-…` rules, each naming node and stage.
-    pub fn verify(&self, told: &Told) -> Result<()> {
+    pub fn verify(&self, told: &EvidenceContext) -> Result<()> {
         self.signed(told)?;
         let said = &self.statement;
         let wrong = |rule: Rule, found: String, expected: String| {
@@ -257,7 +256,7 @@ impl NodeEvidence {
     }
 
     /// The statement is signed by the tenant's key, in whatever hands that is.
-    fn signed(&self, told: &Told) -> Result<()> {
+    fn signed(&self, told: &EvidenceContext) -> Result<()> {
         let first = told.keys.signing_keys().next();
         let message = Statement::signed(told.brief, &self.text);
         let holds =
@@ -275,7 +274,7 @@ impl NodeEvidence {
         }
     }
 
-    fn keys(&self, told: &Told) -> Result<()> {
+    fn keys(&self, told: &EvidenceContext) -> Result<()> {
         let said = &self.statement;
         let found = said.keys.iter().map(|key| (&key.label, &key.thumbprint, key.certificate));
         let expected =
@@ -283,7 +282,7 @@ impl NodeEvidence {
         let roles = said.keys.iter().zip(&told.brief.keys).all(|(key, told)| {
             matches!(
                 (&key.proof, told.role),
-                (Evidence::Signature(_), Role::Signing) | (Evidence::Answer(_), Role::Encryption)
+                (KeyProof::Signature(_), Role::Signing) | (KeyProof::Answer(_), Role::Encryption)
             )
         });
         if roles && found.clone().eq(expected.clone()) {

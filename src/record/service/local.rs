@@ -1,8 +1,8 @@
 //! The registry of the local service.
 
-use serde::{Deserialize, Serialize};
-
 use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Result,
@@ -38,13 +38,13 @@ struct Contents {
     /// The plan hash of the primary key set.
     primary: Option<Hash>,
     /// Every key set ever registered, in that order.
-    key_sets: Vec<KeySet>,
+    key_sets: Vec<RegisteredSet>,
 }
 
 /// The keys of one ceremony.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct KeySet {
+pub struct RegisteredSet {
     /// The plan of the ceremony: what names the key set.
     pub plan_hash: Hash,
     /// The ceremony's id.
@@ -55,7 +55,7 @@ pub struct KeySet {
     pub former: Option<Hash>,
 }
 
-impl KeySet {
+impl RegisteredSet {
     /// The key set that nodes are told of.
     pub fn of(brief: &Brief) -> Self {
         let keys = brief.keys.iter().map(|key| RegisteredKey {
@@ -66,7 +66,7 @@ impl KeySet {
             spki: key.spki,
             thumbprint: key.thumbprint.clone(),
         });
-        KeySet {
+        RegisteredSet {
             plan_hash: brief.plan_hash,
             ceremony: brief.ceremony.clone(),
             keys: keys.collect(),
@@ -164,7 +164,7 @@ impl Registry {
     }
 
     /// Every key set ever registered, in that order.
-    pub fn key_sets(&self) -> &[KeySet] {
+    pub fn key_sets(&self) -> &[RegisteredSet] {
         &self.contents.key_sets
     }
 
@@ -177,7 +177,7 @@ impl Registry {
     ///
     /// # Errors
     /// `REGISTRY-FORMAT` where it is primary already; what writing can end with.
-    pub fn register(&mut self, key_set: KeySet) -> Result<()> {
+    pub fn register(&mut self, key_set: RegisteredSet) -> Result<()> {
         if self.contents.primary == Some(key_set.plan_hash) {
             return Err(self.broken(format!(
                 "the key set of plan {} is primary before it is registered",
@@ -193,7 +193,7 @@ impl Registry {
     pub fn primaries(&self) -> Vec<PrimaryKey> {
         let primary = self.contents.primary;
         let set = self.contents.key_sets.iter().find(|set| Some(set.plan_hash) == primary);
-        set.map_or(Vec::new(), KeySet::primaries)
+        set.map_or(Vec::new(), RegisteredSet::primaries)
     }
 
     /// Which of these keys are in the registry, by their thumbprints, sorted.

@@ -10,9 +10,11 @@ pub mod metadata;
 mod order;
 mod registered;
 
-use crate::{plan::Target, rule::Rule};
+use crate::{plan::ServicePlan, rule::Rule};
 pub use brief::{BRIEF_FILE, Brief, BriefKey, MAX_BRIEF, NodeChallenge};
-pub use evidence::{MAX_EVIDENCE, NodeEvidence, NodeKey, Statement, Told, evidence_file};
+pub use evidence::{
+    EvidenceContext, MAX_EVIDENCE, NodeEvidence, NodeKey, Statement, evidence_file,
+};
 pub use order::{MAX_ORDER, Order, OrderKind};
 pub use registered::{Proven, check_registered, own_machines, same_former, soaked};
 
@@ -30,11 +32,11 @@ struct Wrong {
 ///
 /// # Errors
 /// The first thing that it does not say.
-fn check(target: &Target, said: &Statement, brief: &Brief) -> Result<(), Wrong> {
+fn check(target: &ServicePlan, said: &Statement, brief: &Brief) -> Result<(), Wrong> {
     match target {
-        Target::Local { .. } => local::check(said, brief),
-        Target::Hgs { .. } => hgs::check(said, brief),
-        Target::Cloud(_) => Err(Wrong {
+        ServicePlan::Local { .. } => local::check(said, brief),
+        ServicePlan::Hgs { .. } => hgs::check(said, brief),
+        ServicePlan::Cloud(_) => Err(Wrong {
             rule: Rule::EvidenceNode,
             found: format!("evidence of the node {}", said.node),
             expected: "none: a cloud service has no nodes that prove anything here".into(),

@@ -3,11 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::terms::PrimaryKey;
 use crate::{
     Result,
     encoding::{Hash, json_file},
-    terms::{FORMAT, Id, named},
+    terms::{FORMAT, Id, PrimaryKey, named},
 };
 
 /// The greatest size of an order, in bytes.

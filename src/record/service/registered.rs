@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::service::{NodeEvidence, Told};
-use crate::terms::{PrimaryKey, shown};
 use crate::{
     Error, Result,
     encoding::Hash,
     escape::escape,
     rule::Rule,
-    terms::{Id, Stage, list},
+    service::{EvidenceContext, NodeEvidence},
+    terms::{Id, PrimaryKey, Stage, list, shown},
 };
 
 /// What a registration says of the service, beside its evidence.
@@ -32,7 +31,7 @@ pub struct Proven<'a> {
 /// # Errors
 /// `EVIDENCE-…` and `PROOF-…`.
 pub fn check_registered(
-    told: &Told,
+    told: &EvidenceContext,
     proven: &Proven,
     ready: &[NodeEvidence],
     active: &[NodeEvidence],

@@ -1,11 +1,15 @@
 //! Every kind of file: its form, as far as that needs nothing but the file, and what Keyferry knows
 //! of what it says.
 
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::json;
+
 use crate::{
     Result,
     document::{
         Document, Header, acceptance::Acceptance, challenge::Challenge, closing::Closing,
-        keys::Keys, offer::Offer, package::Package, receipt::Receipt, registration::Registration,
+        keys::TargetKeys, offer::Offer, package::Package, receipt::Receipt,
+        registration::Registration,
     },
     encoding::Hash,
     escape::{escape, quote},
@@ -17,15 +21,11 @@ use crate::{
         local::Registry,
         metadata::{Certificate, Metadata},
     },
-    show::plan::content,
+    show::{ShownFile, Tree, plan::content},
     signature::{self, SignatureFile},
     spki,
     terms::{FORMAT, Id, Kind, Mode, Side},
 };
-use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::json;
-
-use crate::show::{Source, Tree};
 
 /// The key of the texts that explain a file, and what it says with what Keyferry knows of that.
 pub type Explained = (String, Tree);
@@ -50,7 +50,7 @@ struct Request {
 }
 
 /// A JSON file, by the names of its fields.
-pub fn json(source: &Source) -> Result<Explained> {
+pub fn json(source: &ShownFile) -> Result<Explained> {
     let tree: Tree = parsed(source, "JSON")?;
     let names = tree.names();
     let has = |wanted: &[&str]| wanted.iter().all(|name| names.contains(name));
@@ -90,13 +90,13 @@ pub fn json(source: &Source) -> Result<Explained> {
 }
 
 /// The file as JSON of a type.
-fn parsed<T: DeserializeOwned>(source: &Source, what: &str) -> Result<T> {
+fn parsed<T: DeserializeOwned>(source: &ShownFile, what: &str) -> Result<T> {
     serde_json::from_slice(&source.bytes).map_err(|error| source.broken(what, error))
 }
 
 /// A file that has exactly the fields of this type, and the format of this version.
 fn one<T: DeserializeOwned>(
-    source: &Source,
+    source: &ShownFile,
     tree: Tree,
     key: &str,
     what: &str,
@@ -109,7 +109,7 @@ fn one<T: DeserializeOwned>(
 }
 
 /// A document of any kind: its body, with the header as one more field.
-fn document(source: &Source, tree: &Tree) -> Result<Explained> {
+fn document(source: &ShownFile, tree: &Tree) -> Result<Explained> {
     let found = tree.field("header").and_then(|header| header.text("document")).unwrap_or("none");
     let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.name() == found) else {
         return Err(source.unknown(&format!("a document of the kind {}", quote(found))));
@@ -117,7 +117,7 @@ fn document(source: &Source, tree: &Tree) -> Result<Explained> {
     let header = match kind {
         Kind::Offer => header::<Offer>,
         Kind::Package => header::<Package>,
-        Kind::Keys => header::<Keys>,
+        Kind::Keys => header::<TargetKeys>,
         Kind::Challenge => header::<Challenge>,
         Kind::Receipt => header::<Receipt>,
         Kind::Registration => header::<Registration>,
@@ -139,13 +139,13 @@ fn document(source: &Source, tree: &Tree) -> Result<Explained> {
     Ok((format!("document.{kind}"), body.with("header", header)))
 }
 
-fn header<B: DeserializeOwned>(source: &Source, kind: Kind) -> Result<Header> {
+fn header<B: DeserializeOwned>(source: &ShownFile, kind: Kind) -> Result<Header> {
     let document: Document<B> = parsed(source, &format!("a document of the kind {kind}"))?;
     Ok(document.header)
 }
 
 /// The form of a header, as far as it does not depend on a plan.
-fn check(source: &Source, header: &Header) -> Result<()> {
+fn check(source: &ShownFile, header: &Header) -> Result<()> {
     let kind = header.document;
     let answers = header.answers.map_or("nothing".to_owned(), |hash| hash.to_string());
     // Keys that another tool has brought answer the offer; those that were born there are the
@@ -164,7 +164,7 @@ fn check(source: &Source, header: &Header) -> Result<()> {
 }
 
 /// The size of an offer's KEK, whose fingerprint is the one that is read aloud.
-fn kek_bits(source: &Source) -> Result<u32> {
+fn kek_bits(source: &ShownFile) -> Result<u32> {
     let Document { body: offer, .. } = parsed::<Document<Offer>>(source, "an offer")?;
     let fingerprint = Hash::of(&offer.spki.0);
     if fingerprint != offer.fingerprint {
@@ -176,7 +176,7 @@ fn kek_bits(source: &Source) -> Result<u32> {
 }
 
 /// The registry of the local service.
-pub fn registry(source: &Source) -> Result<Explained> {
+pub fn registry(source: &ShownFile) -> Result<Explained> {
     let registry = Registry::parse(source.path, &source.bytes)?;
     let (primary, sets) = (registry.primary(), registry.key_sets().iter());
     let sets = sets.map(|set| json!({ "set": set, "primary": primary == Some(set.plan_hash) }));
@@ -185,7 +185,7 @@ pub fn registry(source: &Source) -> Result<Explained> {
 }
 
 /// What a node of Windows Host Guardian Service publishes.
-pub fn metadata(source: &Source) -> Result<Explained> {
+pub fn metadata(source: &ShownFile) -> Result<Explained> {
     let metadata = Metadata::parse(&source.bytes, &source.path.display().to_string())?;
     let named = |der: &Vec<u8>| {
         let Certificate { thumbprint, subject } = Certificate::of(der);
@@ -203,7 +203,7 @@ pub fn metadata(source: &Source) -> Result<Explained> {
 }
 
 /// A person's signature.
-pub fn signature(source: &Source) -> Result<Explained> {
+pub fn signature(source: &ShownFile) -> Result<Explained> {
     let name = source.name();
     let named = name.strip_suffix(".sig").and_then(|name| name.rsplit_once('.'));
     let signer = escape(named.map_or(name.as_str(), |(_, signer)| signer));
@@ -221,7 +221,7 @@ pub fn signature(source: &Source) -> Result<Explained> {
 }
 
 /// A plan. It holds the keys of everybody and so is the one file that says who may sign it.
-pub fn plan(source: &Source) -> Result<Explained> {
+pub fn plan(source: &ShownFile) -> Result<Explained> {
     let plan = Plan::parse(source.bytes.clone())?;
     let officers = [Side::Tenant, Side::Hoster].map(|side| &plan.party(side).officers);
     let facts = json!({

@@ -1,21 +1,21 @@
 //! A log, told entry by entry as it is read. Its chain and the order of its steps are checked on
 //! the way, and where they break the telling ends.
 
+use std::io::Write;
+
+use serde_json::json;
+
 use crate::{
     Result,
     flow::replay::Replay,
     log::{self, Entry, Event, GENESIS},
     rule::Rule,
+    show::{Sentences, ShownFile, sentence, write},
     terms::{Head, Side},
 };
-use std::io::Write;
-
-use serde_json::json;
-
-use crate::show::{Sentences, Source, sentence, write};
 
 /// Whether a file is a log: its first line is an entry, and nothing comes before it.
-pub fn begins(start: &Source) -> bool {
+pub fn begins(start: &ShownFile) -> bool {
     let first = start.bytes.split(|byte| *byte == b'\n').next().unwrap_or(&[]);
     let genesis = format!("\"prev\":\"{}\"", GENESIS.hash);
     let entry = first.starts_with(b"{\"")
@@ -28,7 +28,7 @@ pub fn begins(start: &Source) -> bool {
 /// # Errors
 /// `LOG-FORMAT`, `LOG-CHAIN`, `LOG-EVENT` at the line where it breaks, after what comes before it
 /// was told.
-pub fn show(source: &Source, texts: &Sentences, out: &mut dyn Write) -> Result<()> {
+pub fn show(source: &ShownFile, texts: &Sentences, out: &mut dyn Write) -> Result<()> {
     write(out, texts, &texts.page("log.page", json!({})))?;
     let told = tell(source, texts, out);
     if let Err(error) = &told {
@@ -50,7 +50,7 @@ pub fn show(source: &Source, texts: &Sentences, out: &mut dyn Write) -> Result<(
 }
 
 /// Tells every entry; what they amount to.
-fn tell(source: &Source, texts: &Sentences, out: &mut dyn Write) -> Result<(Replay, Head)> {
+fn tell(source: &ShownFile, texts: &Sentences, out: &mut dyn Write) -> Result<(Replay, Head)> {
     let mut replay: Option<Replay> = None;
     let end = log::read(&source.bytes, &source.shown(), |entry| {
         let replay = replay.get_or_insert_with(|| Replay::new(side_of(&entry)));

@@ -9,6 +9,10 @@ mod source;
 mod text;
 mod tree;
 
+use std::{io::Write, path::Path};
+
+use serde_json::json;
+
 use crate::{
     Error, Result,
     document::MAX_DOCUMENT,
@@ -17,12 +21,8 @@ use crate::{
     service::{local::MAX_REGISTRY, metadata::MAX_METADATA},
     signature::{self, MAX_SIGNATURE, Namespace},
 };
-use std::{io::Write, path::Path};
-
-use serde_json::json;
-
 use kinds::Explained;
-use source::Source;
+use source::ShownFile;
 use text::Telling;
 pub use text::{Language, Sentences, by_key};
 use tree::Tree;
@@ -35,14 +35,14 @@ use tree::Tree;
 /// [`Error::Failed`] where the text can't be written.
 pub fn show(path: &Path, language: Language, out: &mut dyn Write) -> Result<()> {
     let texts = Sentences::of(language);
-    let start = Source::peek(path)?;
+    let start = ShownFile::peek(path)?;
     if log::begins(&start) {
-        return log::show(&Source::whole(path, MAX_LOG)?, &texts, out);
+        return log::show(&ShownFile::whole(path, MAX_LOG)?, &texts, out);
     }
     let Some((limit, explain)) = explaining(&start) else {
         return Err(start.unknown("neither JSON nor text that Keyferry writes"));
     };
-    let source = Source::whole(path, limit)?;
+    let source = ShownFile::whole(path, limit)?;
     write(out, &texts, &page(&source, explain(&source)?, &texts))
 }
 
@@ -61,7 +61,7 @@ fn unwritten(error: std::io::Error) -> Error {
 }
 
 /// What a file is, what it says, what signing it means, and what would verify it.
-fn page(source: &Source, (key, tree): Explained, texts: &Sentences) -> Vec<String> {
+fn page(source: &ShownFile, (key, tree): Explained, texts: &Sentences) -> Vec<String> {
     let mut telling = Telling::new(texts, &tree);
     let mut lines = telling.lines(&format!("{key}.page"));
     let meaning = telling.lines(&format!("{key}.signing")).concat();
@@ -122,7 +122,7 @@ pub fn sentence(event: &Event, texts: &Sentences) -> Result<String> {
 }
 
 /// What explains a file, by its first bytes, and how large it may be. A log is told as it is read.
-fn explaining(start: &Source) -> Option<(u64, fn(&Source) -> Result<Explained>)> {
+fn explaining(start: &ShownFile) -> Option<(u64, fn(&ShownFile) -> Result<Explained>)> {
     let (name, bytes) = (start.name(), start.bytes.as_slice());
     let has = |text: &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
     if name.ends_with(".sig") || bytes.starts_with(b"-----BEGIN SSH SIGNATURE-----") {

@@ -2,8 +2,8 @@
 
 use crate::{
     escape::escape,
-    plan::{Party, Person, Plan, Target},
-    terms::{Deployment, Mechanism, OaepHash, Side, Trial, Way, list},
+    plan::{Party, Person, Plan, ServicePlan},
+    terms::{Deployment, Mechanism, OaepHash, Side, TransferRoute, Trial, list},
 };
 
 /// What a plan says, who signed it set aside.
@@ -61,7 +61,7 @@ fn party(lines: &mut Vec<String>, side: Side, party: &Party) {
 
 fn quorum(lines: &mut Vec<String>, plan: &Plan) {
     let custodians = &plan.quorum.custodians;
-    if plan.way != Way::Carried {
+    if plan.way != TransferRoute::Carried {
         lines.push("quorum:     none: nothing is sealed".into());
         return;
     }
@@ -94,10 +94,12 @@ fn transfer(lines: &mut Vec<String>, plan: &Plan) {
     let evidence = transfer.evidence.name();
     let wrapped = format!("{mechanism}, OAEP with {oaep}, KEK of {} bits", transfer.kek_bits);
     let how = match plan.way {
-        Way::Carried => format!("keys of the tenant, {wrapped}"),
-        Way::Born => format!("keys born in the hoster's HSM, challenges with OAEP {oaep}"),
-        Way::Brought => format!("keys that another tool brings, {wrapped}"),
-        Way::Cloud => format!("keys of the tenant for {}, {wrapped}", plan.target.kind()),
+        TransferRoute::Carried => format!("keys of the tenant, {wrapped}"),
+        TransferRoute::Born => {
+            format!("keys born in the hoster's HSM, challenges with OAEP {oaep}")
+        }
+        TransferRoute::Brought => format!("keys that another tool brings, {wrapped}"),
+        TransferRoute::Cloud => format!("keys of the tenant for {}, {wrapped}", plan.target.kind()),
     };
     lines.push(format!("transfer:   {how}, evidence {evidence}"));
     for key in &plan.keys {
@@ -119,7 +121,7 @@ fn transfer(lines: &mut Vec<String>, plan: &Plan) {
 
 fn target(lines: &mut Vec<String>, plan: &Plan) {
     lines.push(format!("target:     {}", plan.target.kind()));
-    if let Target::Hgs { ksp, deployment, soak_hours, .. } = &plan.target {
+    if let ServicePlan::Hgs { ksp, deployment, soak_hours, .. } = &plan.target {
         let deployment = match deployment {
             Deployment::New => "new: the cluster has no keys yet",
             Deployment::Added => "added: the cluster's other keys stay as they are",

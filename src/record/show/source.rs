@@ -14,14 +14,14 @@ pub const KNOWN: &str = "a document (offer.json … closing.json), an approval r
      a token's report (of `probe`), head.json, registry.json, what a node publishes (….metadata.xml), or a signature (….sig)";
 
 /// A file that is explained, as far as it was read.
-pub struct Source<'a> {
+pub struct ShownFile<'a> {
     /// Where it lies.
     pub path: &'a Path,
     /// Its bytes, or the first of them.
     pub bytes: Vec<u8>,
 }
 
-impl<'a> Source<'a> {
+impl<'a> ShownFile<'a> {
     /// Looks at the beginning of a file.
     ///
     /// # Errors
@@ -32,7 +32,7 @@ impl<'a> Source<'a> {
             .take(PREFIX)
             .read_to_end(&mut bytes)
             .map_err(|error| Error::file(path, error))?;
-        Ok(Source { path, bytes })
+        Ok(ShownFile { path, bytes })
     }
 
     /// Reads it whole.
@@ -40,7 +40,7 @@ impl<'a> Source<'a> {
     /// # Errors
     /// As [`folder::read_file`].
     pub fn whole(path: &'a Path, limit: u64) -> Result<Self> {
-        Ok(Source { path, bytes: folder::read_file(path, limit)? })
+        Ok(ShownFile { path, bytes: folder::read_file(path, limit)? })
     }
 
     /// The path, for people.

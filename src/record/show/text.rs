@@ -7,18 +7,18 @@
 //! `join` between the members of a list, `all` around them. A line that is nothing but a field
 //! becomes as many lines as there are, or none.
 
-use crate::{
-    encoding::{Blob, Hash},
-    escape::{MAX_SHOWN, escape},
-    fingerprint,
-    rule::Rule,
-};
 use std::collections::{BTreeMap, HashSet};
 
 use serde_json::json;
 use toml::{Table, Value};
 
-use crate::show::tree::Tree;
+use crate::{
+    encoding::{Blob, Hash},
+    escape::{MAX_SHOWN, escape},
+    fingerprint,
+    rule::Rule,
+    show::tree::Tree,
+};
 
 /// The most lines of one foreign text or object that are shown.
 const MAX_LINES: usize = 4000;

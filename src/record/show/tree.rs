@@ -1,8 +1,6 @@
 //! What a file says, as it stands there: names in their order and each once. Texts are filled from
 //! it, and it can be shown whole by who does not know what it means.
 
-use crate::escape::quote;
-use crate::{Error, Result};
 use std::{collections::HashSet, fmt};
 
 use serde::{
@@ -10,6 +8,8 @@ use serde::{
     de::{Error as _, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::Value;
+
+use crate::{Error, Result, escape::quote};
 
 /// A value.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,12 +6,12 @@ use data_encoding::BASE64;
 use sha2::{Digest, Sha512};
 use ssh_key::{Algorithm, PublicKey, Signature, public::KeyData};
 
-use crate::signature::{Described, Namespace, SignatureFile, people};
 use crate::{
     Result,
     escape::{escape, quote},
     plan::{Person, Plan},
     rule::Rule,
+    signature::{Described, Namespace, SignatureFile, people},
 };
 
 const BEGIN: &str = "-----BEGIN SSH SIGNATURE-----";

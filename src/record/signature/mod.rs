@@ -68,14 +68,14 @@ pub struct Signed {
 }
 
 /// What a set of valid signatures amounts to.
-pub struct Verified {
+pub struct VerifiedSignatures {
     /// One per officer of the side asked for.
     pub officers: Vec<Signed>,
     /// One per witness; never counted.
     pub witnesses: Vec<Signed>,
 }
 
-impl Verified {
+impl VerifiedSignatures {
     /// Everyone who signed, for the record.
     pub fn everyone(&self) -> Vec<Signed> {
         self.officers.iter().chain(&self.witnesses).cloned().collect()
@@ -139,8 +139,8 @@ pub fn verify(
     namespace: Namespace,
     message: &[u8],
     files: &[SignatureFile],
-) -> Result<Verified> {
-    let mut verified = Verified { officers: Vec::new(), witnesses: Vec::new() };
+) -> Result<VerifiedSignatures> {
+    let mut verified = VerifiedSignatures { officers: Vec::new(), witnesses: Vec::new() };
     for (signed, role) in verify_each(plan, namespace, message, files)? {
         match role {
             Role::Officer(of) if of == side => verified.officers.push(signed),
@@ -171,7 +171,7 @@ pub fn verify_plan(plan: &Plan, files: &[SignatureFile]) -> Result<Vec<Signed>> 
         of_role.map(|(signed, _)| signed.clone()).collect::<Vec<_>>()
     };
     for side in [Side::Tenant, Side::Hoster] {
-        Verified { officers: of(Some(side)), witnesses: of(None) }
+        VerifiedSignatures { officers: of(Some(side)), witnesses: of(None) }
             .require(plan, side, "the plan")?;
     }
     Ok(all.into_iter().map(|(signed, _)| signed).collect())
@@ -254,7 +254,7 @@ pub fn enough(
     side: Side,
     namespace: Namespace,
     file: &Path,
-    verified: &Verified,
+    verified: &VerifiedSignatures,
 ) -> Result<()> {
     let party = plan.party(side);
     let missing = party.approvals.saturating_sub(verified.officers.len());

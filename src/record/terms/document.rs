@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     encoding::Hash,
-    terms::{Side, Way},
+    terms::{Side, TransferRoute},
 };
 
 /// The format of plans, documents and logs.
@@ -47,17 +47,17 @@ impl Kind {
     }
 
     /// Whether a ceremony in which keys go this way has it.
-    pub fn crosses(self, way: Way) -> bool {
+    pub fn crosses(self, way: TransferRoute) -> bool {
         match self {
-            Kind::Offer => matches!(way, Way::Carried | Way::Brought),
-            Kind::Package => way == Way::Carried,
+            Kind::Offer => matches!(way, TransferRoute::Carried | TransferRoute::Brought),
+            Kind::Package => way == TransferRoute::Carried,
             Kind::Keys | Kind::Challenge => way.is_challenged(),
-            _ => way != Way::Cloud,
+            _ => way != TransferRoute::Cloud,
         }
     }
 
     /// The document that it answers: the one before it.
-    pub fn answers(self, way: Way) -> Option<Kind> {
+    pub fn answers(self, way: TransferRoute) -> Option<Kind> {
         let mut before = Kind::ALL.into_iter().rev().filter(|kind| *kind < self);
         before.find(|kind| kind.crosses(way))
     }

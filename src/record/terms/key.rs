@@ -1,14 +1,15 @@
 //! What keys are, and how they are wrapped and attested.
 
-use crate::terms::list_or;
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
-use std::fmt;
+use crate::terms::list_or;
 
 named! {
     /// A level of HSM attestation, the least first: what a plan asks for, and what was reached.
     #[derive(Default)]
-    pub enum Evidence {
+    pub enum AttestationLevel {
         /// People watched.
         #[default]
         Witnessed = "witnessed",
@@ -19,13 +20,13 @@ named! {
     }
 }
 
-impl Evidence {
+impl AttestationLevel {
     /// The level in words.
     pub fn said(self) -> &'static str {
         match self {
-            Evidence::Witnessed => "witnessed only",
-            Evidence::Origin => "origin attested",
-            Evidence::OriginAndUsage => "origin and usage attested",
+            AttestationLevel::Witnessed => "witnessed only",
+            AttestationLevel::Origin => "origin attested",
+            AttestationLevel::OriginAndUsage => "origin and usage attested",
         }
     }
 }

@@ -11,9 +11,9 @@ mod route;
 mod text;
 mod token;
 
-use serde::{Deserialize, Serialize};
-
 use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
 
 pub use act::*;
 pub use document::*;

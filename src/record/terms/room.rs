@@ -13,12 +13,12 @@ pub struct Finding {
     /// What was found, fit for a terminal.
     pub found: String,
     /// Whether that keeps the rule.
-    pub outcome: Outcome,
+    pub outcome: RuleOutcome,
 }
 
 named! {
     /// Whether a rule is kept.
-    pub enum Outcome {
+    pub enum RuleOutcome {
         /// It is.
         Holds = "holds",
         /// It is not, and production is refused.
@@ -28,13 +28,13 @@ named! {
     }
 }
 
-impl Outcome {
+impl RuleOutcome {
     /// The word that people read.
     pub fn shown(self) -> &'static str {
         match self {
-            Outcome::Holds => "holds",
-            Outcome::Broken => "BROKEN",
-            Outcome::Waived => "broken, but waived",
+            RuleOutcome::Holds => "holds",
+            RuleOutcome::Broken => "BROKEN",
+            RuleOutcome::Waived => "broken, but waived",
         }
     }
 }

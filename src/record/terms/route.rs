@@ -25,7 +25,7 @@ named! {
 named! {
     /// How keys come to where they are used: which documents and steps a ceremony has.
     #[derive(Default)]
-    pub enum Way {
+    pub enum TransferRoute {
         /// Born in the tenant's HSM, wrapped, sealed, and carried to the hoster's.
         #[default]
         Carried = "carried",
@@ -38,16 +38,16 @@ named! {
     }
 }
 
-impl Way {
+impl TransferRoute {
     /// Whether it is the usual one, which logs do not name.
     pub fn is_usual(&self) -> bool {
-        *self == Way::default()
+        *self == TransferRoute::default()
     }
 
     /// Whether the tenant takes the hoster's word on which keys there are, and asks for proofs:
     /// then its own HSM takes no part.
     pub fn is_challenged(self) -> bool {
-        matches!(self, Way::Born | Way::Brought)
+        matches!(self, TransferRoute::Born | TransferRoute::Brought)
     }
 }
 
@@ -89,7 +89,7 @@ named! {
 
 named! {
     /// What becomes of the tenant's originals.
-    pub enum Source {
+    pub enum Originals {
         /// They stay in the tenant's HSM.
         Keep = "keep",
         /// They are destroyed after acceptance.

@@ -1,10 +1,9 @@
 //! What was done at a gate is what officers signed for: the log's entry, and the documents that it
 //! names.
 
-use crate::escape::json;
-use crate::verify::documents::Documents;
 use crate::{
     encoding::Hash,
+    escape::json,
     gate::{
         Abort, CloudExport, Export, Import, ImportPlain, KekDestroy, KeysDestroy, Restart,
         SourceDestroy,
@@ -12,14 +11,14 @@ use crate::{
     log::Event,
     plan::Plan,
     terms::{Id, Kind, list},
-    verify::counterpart::Verified,
+    verify::{counterpart::VerifiedLog, documents::Documents},
 };
 
 /// What was done and what was signed for, where they differ.
 type Fits = Result<(), (String, String)>;
 
 /// What officers signed for, as far as a document can be held against it.
-pub enum Asked {
+pub enum RequestedAct {
     /// Which keys leave, and for whom.
     Export(Export),
     CloudExport(CloudExport),
@@ -34,31 +33,37 @@ pub enum Asked {
     Other,
 }
 
-impl Asked {
+impl RequestedAct {
     /// Whether an entry of this log is the act that was approved. Documents that are not there say
     /// nothing.
     ///
     /// # Errors
     /// What was done and what was signed for.
-    pub fn fits(&self, event: &Event, plan: &Plan, log: &Verified, documents: &Documents) -> Fits {
+    pub fn fits(
+        &self,
+        event: &Event,
+        plan: &Plan,
+        log: &VerifiedLog,
+        documents: &Documents,
+    ) -> Fits {
         Act { plan, log, documents }.fits(event, self)
     }
 }
 
 struct Act<'a> {
     plan: &'a Plan,
-    log: &'a Verified,
+    log: &'a VerifiedLog,
     documents: &'a Documents,
 }
 
 impl Act<'_> {
-    fn fits(&self, event: &Event, asked: &Asked) -> Fits {
+    fn fits(&self, event: &Event, asked: &RequestedAct) -> Fits {
         match (event, asked) {
-            (Event::Export { document, fingerprint, .. }, Asked::Export(asked)) => {
+            (Event::Export { document, fingerprint, .. }, RequestedAct::Export(asked)) => {
                 same("KEK", fingerprint, &asked.kek_fingerprint)?;
                 self.export(*document, asked)
             }
-            (Event::CloudExport(done), Asked::CloudExport(asked)) => {
+            (Event::CloudExport(done), RequestedAct::CloudExport(asked)) => {
                 same("service", &done.format, &asked.format)?;
                 same("KEK", &done.fingerprint, &asked.kek_fingerprint)?;
                 let done = done.files.iter().map(|file| &file.label).collect::<Vec<_>>();
@@ -69,7 +74,7 @@ impl Act<'_> {
                 let signed = signed.map(|key| (&key.label, key.spki, key.certificate));
                 same("keys", &ours.collect::<Vec<_>>(), &signed.collect())
             }
-            (Event::ImportPlain(done), Asked::ImportPlain(asked)) => {
+            (Event::ImportPlain(done), RequestedAct::ImportPlain(asked)) => {
                 same("KEK", &done.fingerprint, &asked.kek_fingerprint)?;
                 let done = done.keys.iter().zip(&done.wrapped);
                 let done =
@@ -78,7 +83,7 @@ impl Act<'_> {
                 let signed = signed.map(|key| (&key.label, key.spki, key.certificate, key.wrapped));
                 same("keys", &done.collect::<Vec<_>>(), &signed.collect())
             }
-            (Event::Import { document, .. }, Asked::Import(asked)) => {
+            (Event::Import { document, .. }, RequestedAct::Import(asked)) => {
                 let Some(receipt) = self.documents.receipt.by_hash(*document) else {
                     return Ok(());
                 };
@@ -92,7 +97,10 @@ impl Act<'_> {
                     None => Ok(()),
                 }
             }
-            (Event::KekDestroy { acceptance, fingerprint, keys, .. }, Asked::KekDestroy(asked)) => {
+            (
+                Event::KekDestroy { acceptance, fingerprint, keys, .. },
+                RequestedAct::KekDestroy(asked),
+            ) => {
                 same("KEK", fingerprint, &asked.kek_fingerprint)?;
                 same("acceptance", acceptance, &asked.acceptance)?;
                 let abort = self.log.state.aborted.map(|head| head.hash);
@@ -100,12 +108,12 @@ impl Act<'_> {
                 same("abort", &abort, &asked.abort)?;
                 ended(keys, asked.keys.iter())
             }
-            (Event::KeysDestroy { keys, .. }, Asked::KeysDestroy(asked)) => {
+            (Event::KeysDestroy { keys, .. }, RequestedAct::KeysDestroy(asked)) => {
                 let abort = self.log.state.aborted.map(|head| head.hash);
                 same("abort", &abort, &Some(asked.abort))?;
                 ended(keys, asked.keys.iter())
             }
-            (Event::SourceDestroy(done), Asked::SourceDestroy(asked)) => {
+            (Event::SourceDestroy(done), RequestedAct::SourceDestroy(asked)) => {
                 same("closing", &done.closing, &asked.closing)?;
                 same("backup", &done.backup, &asked.backup)?;
                 let accepted = self.log.state.made.get(&Kind::Acceptance);
@@ -117,11 +125,11 @@ impl Act<'_> {
                 same("keys", &ours.collect::<Vec<_>>(), &signed.collect())?;
                 ended(&done.keys, asked.keys.iter().map(|key| &key.label))
             }
-            (Event::Restart { attempt, reason }, Asked::Restart(asked)) => {
+            (Event::Restart { attempt, reason }, RequestedAct::Restart(asked)) => {
                 same("attempt", attempt, &(asked.attempt + 1))?;
                 same("reason", reason, &asked.reason)
             }
-            (Event::Abort { reason, .. }, Asked::Abort(asked)) => {
+            (Event::Abort { reason, .. }, RequestedAct::Abort(asked)) => {
                 same("reason", reason, &asked.reason)
             }
             _ => Ok(()),

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::DeserializeOwned;
 
-use crate::verify::{Verdict, acts::Asked, documents::Documents, evidence::Evidence, logs::Logs};
 use crate::{
     Error, Result,
     encoding::Hash,
@@ -20,8 +19,15 @@ use crate::{
     plan::Plan,
     rule::Rule,
     signature::{self, Namespace, SignatureFile, Signed, signer_of},
-    terms::{FORMAT, Gate, Id, Kind, Side, Way, list},
-    verify::counterpart::{AskedAt, Verified},
+    terms::{FORMAT, Gate, Id, Kind, Side, TransferRoute, list},
+    verify::{
+        Verdict,
+        acts::RequestedAct,
+        counterpart::{RequestPlace, VerifiedLog},
+        documents::Documents,
+        evidence::Folder,
+        logs::Logs,
+    },
 };
 
 /// A request as it lies in a folder, with who signed it.
@@ -38,7 +44,7 @@ struct Found {
 /// # Errors
 /// `APPROVAL-SUBJECT`, `SIGNATURE-…`, `DOCUMENT-…`, `SHARE-UNCONFIRMED`.
 pub fn check(
-    evidence: &[Evidence],
+    evidence: &[Folder],
     plan: &Plan,
     logs: &Logs,
     documents: &Documents,
@@ -48,7 +54,7 @@ pub fn check(
         if side == Side::Tenant {
             confirmations(plan, log, verdict)?;
         }
-        let own: Vec<&Evidence> = (evidence.iter()).filter(|one| one.own() == Some(side)).collect();
+        let own: Vec<&Folder> = (evidence.iter()).filter(|one| one.own() == Some(side)).collect();
         let approved = (log.remarks.iter())
             .filter(|(_, event)| matches!(event, Event::Approval { .. }))
             .count();
@@ -67,7 +73,7 @@ pub fn check(
 
 /// A package leaves with every custodian's confirmation; or with one more than a quorum needs, and
 /// a deviation for the rest, which the log's own rules demand already.
-fn confirmations(plan: &Plan, log: &Verified, verdict: &mut Verdict) -> Result<()> {
+fn confirmations(plan: &Plan, log: &VerifiedLog, verdict: &mut Verdict) -> Result<()> {
     let (all, enough) = (plan.quorum.custodians.len(), usize::from(plan.quorum.threshold) + 1);
     let mut confirmed: BTreeSet<&Id> = BTreeSet::new();
     for (seq, event) in &log.remarks {
@@ -99,7 +105,7 @@ fn confirmations(plan: &Plan, log: &Verified, verdict: &mut Verdict) -> Result<(
 }
 
 /// Every request of a side's own record, by its SHA-256, each with valid signatures only.
-fn requests(own: &[&Evidence], plan: &Plan, side: Side) -> Result<BTreeMap<Hash, Found>> {
+fn requests(own: &[&Folder], plan: &Plan, side: Side) -> Result<BTreeMap<Hash, Found>> {
     let mut all: BTreeMap<Hash, Found> = BTreeMap::new();
     for one in own {
         let path = one.path.join(APPROVALS);
@@ -141,14 +147,14 @@ fn requests(own: &[&Evidence], plan: &Plan, side: Side) -> Result<BTreeMap<Hash,
 struct Gates<'a> {
     plan: &'a Plan,
     side: Side,
-    log: &'a Verified,
+    log: &'a VerifiedLog,
     documents: &'a Documents,
     requests: BTreeMap<Hash, Found>,
 }
 
 impl Gates<'_> {
     fn walk(&self, verdict: &mut Verdict) -> Result<()> {
-        let mut standing: BTreeMap<Gate, Asked> = BTreeMap::new();
+        let mut standing: BTreeMap<Gate, RequestedAct> = BTreeMap::new();
         let (mut held, mut used, mut witnesses) = (0, BTreeSet::new(), BTreeSet::new());
         for (seq, event) in &self.log.remarks {
             if let Event::Approval { gate, subject, request, signatures } = event {
@@ -193,29 +199,35 @@ impl Gates<'_> {
 
     /// The request is of this ceremony, was made where the log says that its side stood, and asks
     /// for what it approves.
-    fn approval(&self, seq: u64, gate: Gate, approved: Hash, found: &Found) -> Result<Asked> {
+    fn approval(
+        &self,
+        seq: u64,
+        gate: Gate,
+        approved: Hash,
+        found: &Found,
+    ) -> Result<RequestedAct> {
         let (asked, hash) = match gate {
-            Gate::Export if self.plan.way == Way::Cloud => {
-                self.request(gate, found, Asked::CloudExport)?
+            Gate::Export if self.plan.way == TransferRoute::Cloud => {
+                self.request(gate, found, RequestedAct::CloudExport)?
             }
-            Gate::Export => self.request(gate, found, Asked::Export)?,
-            Gate::Import if self.plan.way == Way::Brought => {
-                self.request(gate, found, Asked::ImportPlain)?
+            Gate::Export => self.request(gate, found, RequestedAct::Export)?,
+            Gate::Import if self.plan.way == TransferRoute::Brought => {
+                self.request(gate, found, RequestedAct::ImportPlain)?
             }
-            Gate::Import => self.request(gate, found, Asked::Import)?,
+            Gate::Import => self.request(gate, found, RequestedAct::Import)?,
             // That the act is what was signed for, the log's own rules demand.
-            Gate::Primary => self.request(gate, found, |_: Primary| Asked::Other)?,
-            Gate::Rollback => self.request(gate, found, |_: Rollback| Asked::Other)?,
-            Gate::Nodes => self.request(gate, found, |_: Nodes| Asked::Other)?,
-            Gate::KekDestroy => self.request(gate, found, Asked::KekDestroy)?,
-            Gate::KeysDestroy => self.request(gate, found, Asked::KeysDestroy)?,
-            Gate::SourceDestroy => self.request(gate, found, Asked::SourceDestroy)?,
-            Gate::Restart => self.request(gate, found, Asked::Restart)?,
-            Gate::Abort => self.request(gate, found, Asked::Abort)?,
-            Gate::PinTry => self.request(gate, found, |_: PinTry| Asked::Other)?,
+            Gate::Primary => self.request(gate, found, |_: Primary| RequestedAct::Other)?,
+            Gate::Rollback => self.request(gate, found, |_: Rollback| RequestedAct::Other)?,
+            Gate::Nodes => self.request(gate, found, |_: Nodes| RequestedAct::Other)?,
+            Gate::KekDestroy => self.request(gate, found, RequestedAct::KekDestroy)?,
+            Gate::KeysDestroy => self.request(gate, found, RequestedAct::KeysDestroy)?,
+            Gate::SourceDestroy => self.request(gate, found, RequestedAct::SourceDestroy)?,
+            Gate::Restart => self.request(gate, found, RequestedAct::Restart)?,
+            Gate::Abort => self.request(gate, found, RequestedAct::Abort)?,
+            Gate::PinTry => self.request(gate, found, |_: PinTry| RequestedAct::Other)?,
             Gate::Deviation => self
-                .request(gate, found, |_: Unconfirmed| Asked::Other)
-                .or_else(|_| self.request(gate, found, |_: WrongBags| Asked::Other))?,
+                .request(gate, found, |_: Unconfirmed| RequestedAct::Other)
+                .or_else(|_| self.request(gate, found, |_: WrongBags| RequestedAct::Other))?,
         };
         if hash.subject != approved {
             return Err(subject(
@@ -239,8 +251,8 @@ impl Gates<'_> {
         &self,
         gate: Gate,
         found: &Found,
-        asked: impl FnOnce(S) -> Asked,
-    ) -> Result<(Asked, Said)> {
+        asked: impl FnOnce(S) -> RequestedAct,
+    ) -> Result<(RequestedAct, Said)> {
         let request: Request<S> = serde_json::from_slice(&found.bytes).map_err(|error| {
             Rule::DocumentFormat.refuse(
                 format!("{}: {}", found.name, escape(&error.to_string())),
@@ -267,7 +279,7 @@ impl Gates<'_> {
         }
         let said = Said {
             subject: subject_hash(&request.subject)?,
-            at: AskedAt { entry: request.entry, attempt: request.attempt },
+            at: RequestPlace { entry: request.entry, attempt: request.attempt },
         };
         Ok((asked(request.subject), said))
     }
@@ -298,7 +310,7 @@ impl Gates<'_> {
 /// What a request says that is held against the log.
 struct Said {
     subject: Hash,
-    at: AskedAt,
+    at: RequestPlace,
 }
 
 /// The gate whose approval this entry acts on.

@@ -6,12 +6,6 @@ use std::{
     path::Path,
 };
 
-use crate::verify::{
-    Verdict,
-    approvals::is_request,
-    evidence::{archived_log, attempt_of},
-    logs::Logs,
-};
 use crate::{
     Error, Result,
     document::MAX_DOCUMENT,
@@ -25,7 +19,13 @@ use crate::{
     rule::Rule,
     signature::{self, Namespace, signer_of},
     terms::{Kind, Side, list},
-    verify::counterpart::Verified,
+    verify::{
+        Verdict,
+        approvals::is_request,
+        counterpart::VerifiedLog,
+        evidence::{archived_log, attempt_of},
+        logs::Logs,
+    },
 };
 
 /// The list of hashes.
@@ -181,7 +181,7 @@ fn check_sums(archive: &Path, files: &BTreeMap<String, Hash>) -> Result<()> {
 }
 
 /// What the side's own log names is there, and no document that it does not name.
-fn whole(files: &BTreeMap<String, Hash>, log: &Verified) -> Result<()> {
+fn whole(files: &BTreeMap<String, Hash>, log: &VerifiedLog) -> Result<()> {
     let there: BTreeSet<Hash> = files.values().copied().collect();
     let (mut documents, mut proved) = (BTreeSet::new(), BTreeSet::new());
     for (seq, event) in &log.remarks {

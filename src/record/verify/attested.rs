@@ -3,9 +3,14 @@
 
 use jiff::Timestamp;
 
-use crate::verify::{Verdict, documents::Documents, logs::Logs};
 use crate::{
-    Result, document::attestation::Judged, encoding::Hash, plan::Plan, rule::Rule, terms::Evidence,
+    Result,
+    document::attestation::Judged,
+    encoding::Hash,
+    plan::Plan,
+    rule::Rule,
+    terms::AttestationLevel,
+    verify::{Verdict, documents::Documents, logs::Logs},
 };
 
 /// Judges the attestations of every offer and of all `keys`.
@@ -58,8 +63,8 @@ fn one(
     for line in judge(first.time)?.lines {
         let said = format!("{kind}, {line}");
         match first.level {
-            Evidence::Witnessed => verdict.claims.push(said),
-            Evidence::Origin | Evidence::OriginAndUsage => verdict.holds.push(said),
+            AttestationLevel::Witnessed => verdict.claims.push(said),
+            AttestationLevel::Origin | AttestationLevel::OriginAndUsage => verdict.holds.push(said),
         }
     }
     Ok(())

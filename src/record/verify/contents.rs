@@ -1,17 +1,11 @@
 //! The documents against each other and against the logs: released, answering the one before,
 //! recorded by both sides, and all about the same key.
 
-use crate::escape::json;
-use crate::verify::{
-    Verdict,
-    documents::{Documents, Found, share_folders},
-    evidence::Evidence,
-    logs::Logs,
-};
 use crate::{
     Result,
     document::{Body, package::Package, registration::Registration},
     encoding::Hash,
+    escape::json,
     folder,
     log::Event,
     plan::Plan,
@@ -20,7 +14,13 @@ use crate::{
     share::MAX_SHARE_FILE,
     signature::Signed,
     terms::{Kind, Side, list},
-    verify::counterpart::Verified,
+    verify::{
+        Verdict,
+        counterpart::VerifiedLog,
+        documents::{Documents, Found, share_folders},
+        evidence::Folder,
+        logs::Logs,
+    },
 };
 
 /// Checks all there are.
@@ -29,7 +29,7 @@ use crate::{
 /// The rule of the first thing that is false.
 pub fn check(
     documents: &Documents,
-    evidence: &[Evidence],
+    evidence: &[Folder],
     plan: &Plan,
     logs: &Logs,
     verdict: &mut Verdict,
@@ -262,7 +262,7 @@ impl Check<'_> {
 }
 
 /// What a registration says of the nodes is what the hoster's log says.
-fn registered_as_recorded(registration: &Registration, log: &Verified) -> Result<()> {
+fn registered_as_recorded(registration: &Registration, log: &VerifiedLog) -> Result<()> {
     let nodes = &log.state.nodes;
     let wrong = |found: String, expected: &str| {
         Err(Rule::DocumentContent.refuse(
@@ -297,7 +297,7 @@ fn registered_as_recorded(registration: &Registration, log: &Verified) -> Result
 }
 
 /// The signatures over a document that a log names lie beside it.
-fn signed_as_recorded<B: Body>(found: &Found<B>, log: &Verified) -> Result<()> {
+fn signed_as_recorded<B: Body>(found: &Found<B>, log: &VerifiedLog) -> Result<()> {
     let recorded = log.remarks.iter().filter_map(|(_, event)| event.released());
     let gone = recorded
         .filter(|(document, _)| *document == found.received.hash)
@@ -314,7 +314,7 @@ fn signed_as_recorded<B: Body>(found: &Found<B>, log: &Verified) -> Result<()> {
 }
 
 /// Share files that still lie in the tenant's outbox are the ones that were dealt.
-fn shares(evidence: &[Evidence], package: &Package, verdict: &mut Verdict) -> Result<()> {
+fn shares(evidence: &[Folder], package: &Package, verdict: &mut Verdict) -> Result<()> {
     for path in share_folders(evidence) {
         let files =
             folder::read_folder(&path, |name| name.ends_with(".age").then_some(MAX_SHARE_FILE))?;

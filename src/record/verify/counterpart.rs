@@ -13,11 +13,11 @@ use crate::{
     log::{self, Entry, Event, PlainImported},
     plan::{Person, Plan},
     rule::Rule,
-    terms::{Evidence, Head, Side},
+    terms::{AttestationLevel, Head, Side},
 };
 
 /// A log that was verified on its own, with what it names.
-pub struct Verified {
+pub struct VerifiedLog {
     /// What it replays to.
     pub state: State,
     /// Its last entry.
@@ -31,7 +31,7 @@ pub struct Verified {
     /// attestation it found.
     pub attested: Vec<AttestedAt>,
     /// What a request must name, by the number of the entry that approves it.
-    pub asked: BTreeMap<u64, AskedAt>,
+    pub asked: BTreeMap<u64, RequestPlace>,
 }
 
 /// What a side found of a document's attestations, and when.
@@ -42,7 +42,7 @@ pub struct AttestedAt {
     /// The time of the entry.
     pub time: Timestamp,
     /// The level that it names.
-    pub level: Evidence,
+    pub level: AttestationLevel,
 }
 
 impl AttestedAt {
@@ -53,7 +53,7 @@ impl AttestedAt {
             | Event::OfferCheck { document, attested, .. }
             | Event::KeysCheck { taken: document, attested, .. } => (*document, *attested),
             Event::KeysCreate { document: Some(document), attested, .. } => {
-                (*document, attested.unwrap_or(Evidence::Witnessed))
+                (*document, attested.unwrap_or(AttestationLevel::Witnessed))
             }
             _ => return None,
         };
@@ -63,14 +63,14 @@ impl AttestedAt {
 
 /// Where a side stood when officers signed for an act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AskedAt {
+pub struct RequestPlace {
     /// The last entry that had changed the phase.
     pub entry: Hash,
     /// The side's attempt.
     pub attempt: u32,
 }
 
-impl fmt::Display for AskedAt {
+impl fmt::Display for RequestPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "after the entry {}, attempt {}", self.entry, self.attempt)
     }
@@ -80,7 +80,7 @@ impl fmt::Display for AskedAt {
 ///
 /// # Errors
 /// `LOG-…`, `PLAN-CHANGED`.
-pub fn verify(plan: &Plan, side: Side, bytes: &[u8], name: &str) -> Result<Verified> {
+pub fn verify(plan: &Plan, side: Side, bytes: &[u8], name: &str) -> Result<VerifiedLog> {
     let mut replay = Replay::new(side);
     let (mut heads, mut remarks) = (BTreeMap::new(), Vec::new());
     let (mut asked_at, mut attested) = (BTreeMap::new(), Vec::new());
@@ -89,7 +89,7 @@ pub fn verify(plan: &Plan, side: Side, bytes: &[u8], name: &str) -> Result<Verif
         heads.insert(seq, entry.head.hash);
         if matches!(entry.event, Event::Approval { .. }) {
             let (entry, attempt) = (replay.state.phase_entry.hash, replay.state.attempt);
-            asked_at.insert(seq, AskedAt { entry, attempt });
+            asked_at.insert(seq, RequestPlace { entry, attempt });
         }
         replay.take(&entry)?;
         require_signers(plan, side, &entry)?;
@@ -110,7 +110,14 @@ pub fn verify(plan: &Plan, side: Side, bytes: &[u8], name: &str) -> Result<Verif
         ));
     }
     replay.check_plan(plan)?;
-    Ok(Verified { state: replay.state, head: end.head, heads, remarks, attested, asked: asked_at })
+    Ok(VerifiedLog {
+        state: replay.state,
+        head: end.head,
+        heads,
+        remarks,
+        attested,
+        asked: asked_at,
+    })
 }
 
 /// An act or a document that a log says was signed for names enough distinct officers of its side.
@@ -135,7 +142,7 @@ fn require_signers(plan: &Plan, side: Side, entry: &Entry) -> Result<()> {
     }
 }
 
-impl Verified {
+impl VerifiedLog {
     /// Whether the log has the entry that a document of its side named, and the document was made
     /// or is being made by it.
     ///

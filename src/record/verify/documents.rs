@@ -1,16 +1,14 @@
 //! The documents that crossed: every copy there is, each whole; those that count, and those that
 //! were given up.
 
-use crate::verify::{
-    Verdict,
-    evidence::{Evidence, Holds, Place},
-    logs::Logs,
-};
+use std::path::PathBuf;
+
 use crate::{
     Result,
     document::{
-        Body, Received, acceptance::Acceptance, challenge::Challenge, closing::Closing, keys::Keys,
-        offer::Offer, package::Package, read, receipt::Receipt, registration::Registration,
+        Body, Received, acceptance::Acceptance, challenge::Challenge, closing::Closing,
+        keys::TargetKeys, offer::Offer, package::Package, read, receipt::Receipt,
+        registration::Registration,
     },
     encoding::Hash,
     log::LOG_FILE,
@@ -19,8 +17,12 @@ use crate::{
     rule::Rule,
     signature::Signed,
     terms::{Kind, Side},
+    verify::{
+        Verdict,
+        evidence::{Folder, Holds, Place},
+        logs::Logs,
+    },
 };
-use std::path::PathBuf;
 
 /// One document, of which there may be several copies.
 pub struct Found<B> {
@@ -38,7 +40,7 @@ pub struct Found<B> {
 pub struct Copies<B>(Vec<Found<B>>);
 
 impl<B: Body> Copies<B> {
-    fn read(evidence: &[Evidence], plan: &Plan) -> Result<Self> {
+    fn read(evidence: &[Folder], plan: &Plan) -> Result<Self> {
         let mut all: Vec<Found<B>> = Vec::new();
         for place in evidence.iter().map(|one| one.places(B::KIND)) {
             for place in place? {
@@ -160,7 +162,7 @@ pub struct Documents {
     /// Of the kind `package`.
     pub package: Copies<Package>,
     /// Of the kind `keys`.
-    pub keys: Copies<Keys>,
+    pub keys: Copies<TargetKeys>,
     /// Of the kind `challenge`.
     pub challenge: Copies<Challenge>,
     /// Of the kind `receipt`.
@@ -178,7 +180,7 @@ impl Documents {
     ///
     /// # Errors
     /// `DOCUMENT-…`, `SIGNATURE-…`.
-    pub fn read(evidence: &[Evidence], plan: &Plan) -> Result<Self> {
+    pub fn read(evidence: &[Folder], plan: &Plan) -> Result<Self> {
         Ok(Documents {
             offer: Copies::read(evidence, plan)?,
             package: Copies::read(evidence, plan)?,
@@ -276,7 +278,7 @@ impl Documents {
 }
 
 /// The folders of share files that still lie in a tenant's outbox.
-pub fn share_folders(evidence: &[Evidence]) -> impl Iterator<Item = PathBuf> {
+pub fn share_folders(evidence: &[Folder]) -> impl Iterator<Item = PathBuf> {
     let tenant = Holds::Ceremony(Side::Tenant);
     let folders = evidence.iter().filter(move |one| one.holds == tenant);
     folders.map(|one| one.path.join("outbox/shares")).filter(|path| path.exists())

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::verify::logs;
 use crate::{
     Error, Result, folder,
     layout::HEAD_FILE,
@@ -10,6 +9,7 @@ use crate::{
     plan::PLAN_FILE,
     rule::Rule,
     terms::{Kind, Side},
+    verify::logs,
 };
 
 /// What a folder is.
@@ -24,7 +24,7 @@ pub enum Holds {
 }
 
 /// One folder of evidence.
-pub struct Evidence {
+pub struct Folder {
     /// Where it lies.
     pub path: PathBuf,
     /// What it is.
@@ -42,7 +42,7 @@ pub struct Place {
     pub attempt: Option<u32>,
 }
 
-impl Evidence {
+impl Folder {
     /// Looks what a folder is.
     ///
     /// # Errors
@@ -72,7 +72,7 @@ impl Evidence {
                 "name a ceremony folder, an archive, or a folder with documents",
             ));
         };
-        Ok(Evidence { path: path.to_owned(), holds })
+        Ok(Folder { path: path.to_owned(), holds })
     }
 
     /// The side whose own record it is.

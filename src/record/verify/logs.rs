@@ -1,6 +1,7 @@
 //! The logs of both sides: every copy there is, each a whole chain, all of one side the same.
 
-use crate::verify::{Verdict, documents::Documents, evidence::Evidence};
+use std::{borrow::Cow, path::Path};
+
 use crate::{
     Error, Result,
     encoding::Hash,
@@ -9,14 +10,18 @@ use crate::{
     log::{self, Event, MAX_LOG},
     plan::Plan,
     rule::Rule,
-    terms::{Side, Way},
-    verify::counterpart::{self, Verified},
+    terms::{Side, TransferRoute},
+    verify::{
+        Verdict,
+        counterpart::{self, VerifiedLog},
+        documents::Documents,
+        evidence::Folder,
+    },
 };
-use std::{borrow::Cow, path::Path};
 
 /// The longest log of each side.
 pub struct Logs {
-    sides: Vec<(Side, Verified)>,
+    sides: Vec<(Side, VerifiedLog)>,
 }
 
 /// The side whose log a file is, by its first entry.
@@ -42,7 +47,7 @@ pub fn side_of(path: &Path) -> Result<Side> {
 impl Logs {
     /// Reads every copy: the folders' own, and those that travelled with acceptance and closing.
     pub fn read(
-        evidence: &[Evidence],
+        evidence: &[Folder],
         plan: &Plan,
         documents: &Documents,
         verdict: &mut Verdict,
@@ -52,7 +57,7 @@ impl Logs {
             let copies = copies(evidence, documents, side)?;
             let count = copies.len();
             let Some(longest) = longest(&copies, side)? else {
-                if plan.way == Way::Cloud && side == Side::Hoster {
+                if plan.way == TransferRoute::Cloud && side == Side::Hoster {
                     continue; // It takes no part.
                 }
                 verdict.missing.push(format!("the log of the {side}"));
@@ -74,17 +79,17 @@ impl Logs {
     }
 
     /// The log of a side.
-    pub fn of(&self, side: Side) -> Option<&Verified> {
+    pub fn of(&self, side: Side) -> Option<&VerifiedLog> {
         self.sides.iter().find(|(of, _)| *of == side).map(|(_, log)| log)
     }
 
     /// Each side of which there is a log, with it.
-    pub fn sides(&self) -> impl Iterator<Item = (Side, &Verified)> {
+    pub fn sides(&self) -> impl Iterator<Item = (Side, &VerifiedLog)> {
         self.sides.iter().map(|(side, log)| (*side, log))
     }
 
     /// Every log.
-    pub fn all(&self) -> impl Iterator<Item = &Verified> {
+    pub fn all(&self) -> impl Iterator<Item = &VerifiedLog> {
         self.sides.iter().map(|(_, log)| log)
     }
 
@@ -113,12 +118,8 @@ struct Copy<'a> {
 }
 
 /// Every copy there is of a side's log.
-fn copies<'a>(
-    evidence: &[Evidence],
-    documents: &'a Documents,
-    side: Side,
-) -> Result<Vec<Copy<'a>>> {
-    let own = evidence.iter().filter_map(Evidence::log).filter(|(of, _)| *of == side);
+fn copies<'a>(evidence: &[Folder], documents: &'a Documents, side: Side) -> Result<Vec<Copy<'a>>> {
+    let own = evidence.iter().filter_map(Folder::log).filter(|(of, _)| *of == side);
     let own = own.map(|(_, path)| {
         let bytes = Cow::Owned(folder::read_file(&path, MAX_LOG)?);
         Ok(Copy { name: path.display().to_string(), bytes })

@@ -25,11 +25,10 @@ use crate::{
     plan::{MAX_PLAN, PLAN_FILE, Plan},
     rule::Rule,
     signature::{self, Namespace},
-    terms::{Finding, Gate, Outcome, Side, Source, Way, list, list_or},
+    terms::{Finding, Gate, Originals, RuleOutcome, Side, TransferRoute, list, list_or},
 };
 use documents::Documents;
-use evidence::{Evidence, Holds};
-
+use evidence::{Folder, Holds};
 use logs::Logs;
 
 /// What an audit found. It exists only where nothing was found to be false.
@@ -100,8 +99,8 @@ pub struct Against {
 /// # Errors
 /// The rule of the first thing that is false.
 pub fn verify(folders: &[PathBuf], against: &Against) -> Result<Verdict> {
-    let evidence: Vec<Evidence> =
-        folders.iter().map(|folder| Evidence::find(folder)).collect::<Result<_>>()?;
+    let evidence: Vec<Folder> =
+        folders.iter().map(|folder| Folder::find(folder)).collect::<Result<_>>()?;
     let mut verdict = Verdict::default();
     // What an archive holds is unchanged, or nothing else of it is looked at.
     let mut archives = Vec::new();
@@ -130,11 +129,7 @@ pub fn verify(folders: &[PathBuf], against: &Against) -> Result<Verdict> {
 
 /// The plan, the same wherever it lies. A side's own record has it, signed by enough officers of
 /// both sides.
-fn the_plan(
-    evidence: &[Evidence],
-    elsewhere: Option<&Path>,
-    verdict: &mut Verdict,
-) -> Result<Plan> {
+fn the_plan(evidence: &[Folder], elsewhere: Option<&Path>, verdict: &mut Verdict) -> Result<Plan> {
     let within = evidence.iter().map(|one| (one.path.join(PLAN_FILE), one.own().is_some()));
     let within = within.filter(|(path, own)| *own || path.exists());
     let elsewhere = elsewhere.map(|path| (path.to_owned(), false));
@@ -223,7 +218,7 @@ fn say_claims(plan: &Plan, logs: &Logs, verdict: &mut Verdict) {
         ]
         .map(str::to_owned),
     );
-    if plan.way == Way::Born {
+    if plan.way == TransferRoute::Born {
         let born = "that the keys were born in the hoster's HSM and cannot leave it: CKA_LOCAL and CKA_NEVER_EXTRACTABLE are its module's word";
         verdict.claims.push(born.into());
     }
@@ -270,7 +265,7 @@ fn say_source(logs: &Logs, verdict: &mut Verdict) {
                     list(keys)
                 )
             }
-            Event::Close { source: Some(Source::Keep), .. } => {
+            Event::Close { source: Some(Originals::Keep), .. } => {
                 "the tenant's originals stay in its HSM, as the plan says".to_owned()
             }
             _ => continue,
@@ -281,7 +276,7 @@ fn say_source(logs: &Logs, verdict: &mut Verdict) {
 
 /// What a preflight found broken, in one line.
 fn broken(findings: &[Finding]) -> Option<String> {
-    let broken = findings.iter().filter(|finding| finding.outcome != Outcome::Holds);
+    let broken = findings.iter().filter(|finding| finding.outcome != RuleOutcome::Holds);
     let lines: Vec<String> = broken
         .map(|finding| {
             let (rule, shown) = (finding.rule.name(), finding.outcome.shown());

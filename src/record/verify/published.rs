@@ -1,7 +1,6 @@
 //! What nodes published of their certificates, compared with the package's once more, from the
 //! acceptance's own files.
 
-use crate::verify::{Verdict, documents::Documents, logs::Logs};
 use crate::{
     Result,
     document::{
@@ -9,11 +8,12 @@ use crate::{
         acceptance::{Acceptance, Published},
     },
     log::{Event, Fetched},
-    plan::{Plan, Target},
+    plan::{Plan, ServicePlan},
     proof::key_set::Pair,
     rule::Rule,
     service::metadata::Metadata,
     terms::{Id, Side, list},
+    verify::{Verdict, documents::Documents, logs::Logs},
 };
 
 /// Checks the acceptance's metadata against the package and the tenant's log.
@@ -21,7 +21,8 @@ use crate::{
 /// # Errors
 /// `METADATA-…`, `PLAN-TARGET`, `DOCUMENT-CONTENT`.
 pub fn check(documents: &Documents, plan: &Plan, logs: &Logs, verdict: &mut Verdict) -> Result<()> {
-    let (Target::Hgs { nodes, .. }, Some(found)) = (&plan.target, documents.acceptance.current())
+    let (ServicePlan::Hgs { nodes, .. }, Some(found)) =
+        (&plan.target, documents.acceptance.current())
     else {
         return Ok(());
     };

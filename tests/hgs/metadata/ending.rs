@@ -3,13 +3,12 @@
 
 use std::{fs, path::Path, process::Command};
 
-use record::encoding::Hash;
-
 use crate::common::{
     kill::CHANGES,
     simulated::{ready, registered, simulated},
     stage::{Done, Ended, Setting, Stage},
 };
+use record::encoding::Hash;
 
 /// A stage whose registration lies on the medium, and what node1 published before (`before.xml`)
 /// and after (`node1.xml`).

@@ -8,6 +8,7 @@ mod hostile;
 use std::{path::Path, process::Command, sync::OnceLock};
 
 use data_encoding::BASE64;
+
 use record::{
     Error,
     rule::Rule,

@@ -3,14 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::folder::Folder;
 use ceremony::services::TargetStep;
 use record::{
     rule::Rule,
     service::{BriefKey, Order, OrderKind},
     terms::{PrimaryKey, Role, Stage},
 };
-
-use super::folder::Folder;
 
 /// Who the KeyProtection application pool runs as.
 pub const SERVICE: &str = "FABRIKAM\\hgs-gmsa$";

@@ -2,12 +2,6 @@
 //! evidence by hand, the ceremony itself refuses: every statement here is signed by the real key.
 
 use jiff::{SignedDuration, Timestamp};
-use record::{
-    encoding::Hash,
-    rule::Rule,
-    service::{NodeEvidence, Statement, soaked},
-    terms::{PrimaryKey, Role, Stage},
-};
 
 use super::{
     INSTALL, TEST,
@@ -16,6 +10,12 @@ use super::{
     folder::Folder,
     proving::Token,
     walk::{Move, Walk, hgs},
+};
+use record::{
+    encoding::Hash,
+    rule::Rule,
+    service::{NodeEvidence, Statement, soaked},
+    terms::{PrimaryKey, Role, Stage},
 };
 
 /// The rule by which each fault is refused when nobody at the node looked, before activation and

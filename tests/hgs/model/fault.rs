@@ -1,8 +1,7 @@
 //! What can go wrong at an HGS cluster: each is done to the model, and mended again.
 
-use record::terms::Role;
-
 use super::{cluster::Cluster, folder::Folder};
+use record::terms::Role;
 
 /// One thing that goes wrong, and stays wrong until somebody mends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

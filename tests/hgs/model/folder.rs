@@ -2,14 +2,13 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
+use super::cluster::former;
 use record::{
     encoding::Hash,
     rule::Rule,
     service::{BRIEF_FILE, Brief, Order, OrderKind},
     terms::{Role, Stage},
 };
-
-use super::cluster::former;
 
 /// A copy of the folder, as it is at one moment.
 pub struct Folder {

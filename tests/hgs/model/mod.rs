@@ -12,9 +12,8 @@ mod walk;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ceremony::services::{Service, hgs::Hgs};
-use record::{rule::Rule, terms::Role};
-
 use fault::Fault;
+use record::{rule::Rule, terms::Role};
 use walk::{Move, Walk, hgs, of_program};
 
 /// Where something is noticed: script, step, rule.

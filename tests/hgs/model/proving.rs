@@ -9,18 +9,18 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use record::{
-    encoding::Blob,
-    proof::{self, Evidence},
-    service::{BriefKey, NodeEvidence, NodeKey, Statement, evidence_file},
-    terms::Role,
-};
 
 use super::{
     cluster::{Cluster, SERVICE, Seen},
     folder::Folder,
 };
 use crate::common::{MODULE, run, stage::Stage};
+use record::{
+    encoding::Blob,
+    proof::{self, KeyProof},
+    service::{BriefKey, NodeEvidence, NodeKey, Statement, evidence_file},
+    terms::Role,
+};
 
 /// The hoster's token. Every stage of a test is a copy of the first, so that a proof is made once
 /// for each place.
@@ -28,7 +28,7 @@ pub struct Token {
     configuration: PathBuf,
     pin: PathBuf,
     scratch: tempfile::TempDir,
-    made: RefCell<HashMap<(String, String), Evidence>>,
+    made: RefCell<HashMap<(String, String), KeyProof>>,
 }
 
 impl Token {
@@ -64,7 +64,7 @@ impl Token {
     }
 
     /// The proof of a key at a place.
-    pub fn proof(&self, folder: &Folder, key: &BriefKey, place: &str) -> Evidence {
+    pub fn proof(&self, folder: &Folder, key: &BriefKey, place: &str) -> KeyProof {
         let which = (key.label.to_string(), place.to_owned());
         if let Some(made) = self.made.borrow().get(&which) {
             return made.clone();
@@ -74,7 +74,7 @@ impl Token {
         let made = match key.role {
             Role::Signing => {
                 let message = proof::message(ids, &key.label, place, &brief.nonce);
-                Evidence::Signature(Blob(self.sign(key, &message)))
+                KeyProof::Signature(Blob(self.sign(key, &message)))
             }
             Role::Encryption => {
                 let decrypt = [
@@ -88,7 +88,7 @@ impl Token {
                 ];
                 let sealed = &key.challenge(place).unwrap().ciphertext.0;
                 let plain = self.does(key, &decrypt, sealed);
-                Evidence::Answer(proof::answer(ids, &key.label, place, &plain))
+                KeyProof::Answer(proof::answer(ids, &key.label, place, &plain))
             }
         };
         self.made.borrow_mut().insert(which, made.clone());

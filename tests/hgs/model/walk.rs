@@ -2,9 +2,6 @@
 
 use std::{fs, rc::Rc};
 
-use ceremony::services::{Service, TargetStep, hgs::Hgs};
-use record::{rule::Rule, service::Statement};
-
 use super::{
     cluster::{Cluster, SERVICE},
     fault::Fault,
@@ -12,6 +9,8 @@ use super::{
     proving::Token,
 };
 use crate::common::stage::{Done, Setting, Stage};
+use ceremony::services::{Service, TargetStep, hgs::Hgs};
+use record::{rule::Rule, service::Statement};
 
 /// What an operator does next.
 #[derive(Debug, Clone)]

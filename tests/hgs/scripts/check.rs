@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use tree_sitter::{Node, Parser, Tree};
 
+use super::{
+    contract::{COMMANDS, Command, MEMBERS, STUB_COMMANDS, STUB_MEMBERS, Takes},
+    order::{announced, order, rules},
+};
 use ceremony::services::{Service, hgs::Hgs};
-
-use super::contract::{COMMANDS, Command, MEMBERS, STUB_COMMANDS, STUB_MEMBERS, Takes};
-use super::order::{announced, order, rules};
 
 /// A script and its tree.
 pub struct Script<'a> {

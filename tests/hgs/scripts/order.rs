@@ -1,9 +1,8 @@
 //! What the calls of a script must be together: rules that there are, the steps, the order of
 //! changes.
 
-use record::rule::Rule;
-
 use crate::scripts::check::Call;
+use record::rule::Rule;
 
 /// Refusals name rules that there are.
 pub fn rules(calls: &[Call<'_>]) -> Vec<String> {

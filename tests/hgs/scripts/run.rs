@@ -8,10 +8,10 @@ use std::{
 };
 
 use data_encoding::{BASE64, HEXLOWER};
-use record::encoding::{Hash, enc, hash};
 use serde_json::{Value, json};
 
 use super::{SCRIPTS, path};
+use record::encoding::{Hash, enc, hash};
 
 const KSP: &str = "Stub Key Storage Provider";
 const FORMER: [&str; 2] =

@@ -47,7 +47,7 @@ fn a_key_set_is_the_packages_keys_with_their_own_certificates() {
 #[test]
 fn keys_that_are_shown_have_their_own_certificates() {
     let kept = Kept::of("born-hgs");
-    let mut keys = read::<Keys>(&kept.folder(Kind::Keys), &kept.plan).unwrap();
+    let mut keys = read::<TargetKeys>(&kept.folder(Kind::Keys), &kept.plan).unwrap();
     keys.verify_certificates().unwrap();
     let other = keys.file("hgs-signing.crt").to_vec();
     keys.files.insert("hgs-encryption.crt".into(), other);
@@ -64,10 +64,10 @@ fn set(attributes: &mut [ReadBack], attribute: &str, value: &str) {
 fn a_key_that_is_born_at_the_hoster_says_so_and_a_brought_one_does_not() {
     let kept = Kept::of("born-hgs");
     let mut brought = Kept::of("born-hgs").plan;
-    brought.way = Way::Brought;
+    brought.way = TransferRoute::Brought;
     for (attribute, value) in BORN {
         assert_eq!(*value, "true");
-        let mut keys: Document<Keys> = kept.document();
+        let mut keys: Document<TargetKeys> = kept.document();
         set(&mut keys.body.keys[1].held.attributes, attribute, "false");
         let found = said(&keys, &kept.plan).unwrap();
         let expected = format!("hgs-encryption: {attribute} false (TARGET-LOCAL)");
@@ -84,7 +84,7 @@ fn a_key_that_is_born_at_the_hoster_says_so_and_a_brought_one_does_not() {
 #[test]
 fn a_key_that_the_plan_names_is_no_other() {
     let mut kept = Kept::of("born-hgs");
-    let keys: Document<Keys> = kept.document();
+    let keys: Document<TargetKeys> = kept.document();
     let spki = Hash::of(&keys.body.keys[1].spki.0);
     kept.plan.keys[1].spki = Some(spki);
     assert_eq!(said(&keys, &kept.plan), None);
@@ -151,7 +151,7 @@ fn a_header_is_of_its_plan_and_kind() {
         let header = record::document::header_of(&fs::read(main).unwrap(), "").unwrap();
         let new = Header::new(&kept.plan, kind, header.attempt, header.answers, header.head);
         assert_eq!(new, header);
-        assert_eq!(kind.answers(Way::Born).is_none(), new.answers.is_none());
+        assert_eq!(kind.answers(TransferRoute::Born).is_none(), new.answers.is_none());
     }
 }
 
@@ -169,7 +169,7 @@ fn a_document_is_written_as_it_is_read() {
     same::<Receipt>(&kept);
     same::<Acceptance>(&kept);
     same::<Closing>(&kept);
-    same::<Keys>(&Kept::of("born-hgs"));
+    same::<TargetKeys>(&Kept::of("born-hgs"));
 }
 
 /// The plan of this ceremony asks for SHA-1.

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use record::log::{self, Event};
 use serde_json::json;
 
 use super::*;
+use record::log::{self, Event};
 
 fn events(archive: &std::path::Path, side: &str) -> Vec<Event> {
     let name = format!("{side}.log.jsonl");

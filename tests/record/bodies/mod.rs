@@ -8,17 +8,16 @@ mod meaning;
 
 use std::{fs, path::PathBuf};
 
-use record::document::attestation::Attestation;
-use record::document::held_key::BORN;
-use record::terms::{Source, Way};
 use record::{
     Error, Result,
     attestation::MAX_ATTESTATION,
     document::{
         Body, Document, Header, MAX_DOCUMENT,
         acceptance::{Acceptance, Published},
+        attestation::Attestation,
         closing::Closing,
-        keys::Keys,
+        held_key::BORN,
+        keys::TargetKeys,
         offer::Offer,
         package::Package,
         read, read_files,
@@ -32,7 +31,10 @@ use record::{
     rule::Rule,
     service::{MAX_EVIDENCE, metadata::MAX_METADATA},
     signature::MAX_SIGNATURE,
-    terms::{Evidence, Id, Kind, Listed, MAX_TEXT, Mechanism, OaepHash, ReadBack, Role},
+    terms::{
+        AttestationLevel, Id, Kind, Listed, MAX_TEXT, Mechanism, OaepHash, Originals, ReadBack,
+        Role, TransferRoute,
+    },
 };
 use terminal::report::Report;
 
@@ -158,7 +160,7 @@ fn attestations_are_of_the_documents_keys_once_each_and_in_their_order() {
     assert_eq!(offer.body.files(), expected);
     offer.body.attestations = vec![attestation("kek", false)];
     assert_eq!(offer.body.files(), expected[..1]);
-    let mut keys: Document<Keys> = born.document();
+    let mut keys: Document<TargetKeys> = born.document();
     let certificates = keys.body.files();
     assert_eq!(certificates.len(), 2);
     let (signing, encryption) = ("hgs-signing", "hgs-encryption");
@@ -184,13 +186,14 @@ fn attestations_are_of_the_documents_keys_once_each_and_in_their_order() {
 #[test]
 fn the_least_attested_key_is_what_a_document_amounts_to() {
     let mut born = Kept::of("born-hgs");
-    let mut keys: Document<Keys> = born.document();
+    let mut keys: Document<TargetKeys> = born.document();
     let at = jiff::Timestamp::UNIX_EPOCH;
-    let judge =
-        |keys: &Document<Keys>, plan: &Plan| keys.body.attested(|_| b"not a certificate", plan, at);
+    let judge = |keys: &Document<TargetKeys>, plan: &Plan| {
+        keys.body.attested(|_| b"not a certificate", plan, at)
+    };
     keys.body.attestations = vec![attestation("hgs-signing", true)];
     let judged = judge(&keys, &born.plan).unwrap();
-    assert_eq!(judged.level, Evidence::Witnessed);
+    assert_eq!(judged.level, AttestationLevel::Witnessed);
     let [signing, encryption] = &judged.lines[..] else {
         panic!("{:?}", judged.lines);
     };
@@ -203,7 +206,7 @@ fn the_least_attested_key_is_what_a_document_amounts_to() {
     let unread = judge(&keys, &born.plan);
     assert_eq!(rule(unread), Some(Rule::AttestationFormat));
     keys.body.attestations = vec![];
-    for more in [Evidence::Origin, Evidence::OriginAndUsage] {
+    for more in [AttestationLevel::Origin, AttestationLevel::OriginAndUsage] {
         born.plan.transfer.evidence = more;
         let refused = judge(&keys, &born.plan);
         assert_eq!(rule(refused), Some(Rule::AttestationLevel));
@@ -214,11 +217,11 @@ fn the_least_attested_key_is_what_a_document_amounts_to() {
 fn a_closing_speaks_of_backups_where_the_originals_go() {
     let mut kept = Kept::of("single-shot-local");
     let mut closing: Document<Closing> = kept.document();
-    assert_eq!(kept.plan.source, Source::Keep);
+    assert_eq!(kept.plan.source, Originals::Keep);
     assert_eq!(said(&closing, &kept.plan), None);
     closing.body.backup = Some("two HSMs".into());
     assert_eq!(said(&closing, &kept.plan).unwrap(), "8 bytes about backups");
-    kept.plan.source = Source::Destroy;
+    kept.plan.source = Originals::Destroy;
     for (backup, found) in [
         (None, None),
         (Some("two HSMs".to_owned()), None),

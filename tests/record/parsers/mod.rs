@@ -15,6 +15,7 @@ use proptest::{
     sample::Index,
     test_runner::{Config, TestRunner},
 };
+
 use targets::{PARSERS, Parser};
 
 fn seed(parser: &Parser) -> Vec<u8> {

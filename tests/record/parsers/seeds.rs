@@ -3,11 +3,6 @@
 
 use std::{fs, path::Path, process::Command};
 
-use custody::{
-    codes::{frames, lines},
-    custodian,
-};
-
 use super::{
     pki::{self, Leaf, Pki},
     targets::seeds,
@@ -16,6 +11,10 @@ use crate::common::{
     run,
     simulated::{ready, registered, simulated},
     stage::{DOCUMENTS, Done, Setting, Stage},
+};
+use custody::{
+    codes::{frames, lines},
+    custodian,
 };
 
 pub fn write() {

@@ -3,10 +3,10 @@
 mod target;
 
 use crate::people::{People, keygen, recipient};
-use record::terms::Way;
 use record::{
     plan::{Faults, Plan},
     rule::Rule,
+    terms::TransferRoute,
 };
 
 fn faults(text: impl Into<Vec<u8>>) -> Faults {
@@ -278,7 +278,7 @@ fn keys_that_another_tool_brings_are_named_in_the_plan() {
             &format!("label = \"enc\"\nspki = \"{}\"\n", "ec".repeat(32)),
         );
     let taken = Plan::parse(plan.clone().into_bytes()).unwrap();
-    assert_eq!(taken.way, Way::Brought);
+    assert_eq!(taken.way, TransferRoute::Brought);
     assert!(taken.quorum.custodians.is_empty());
     check(
         &plan,
@@ -302,7 +302,7 @@ fn a_plan_for_a_cloud_service_names_what_the_service_takes() {
         "{plan}\n[[waivers]]\nrule = \"TARGET-WRAP-WITH-TRUSTED\"\nreason = \"nobody can trust it\"\n"
     );
     let taken = Plan::parse(waived.clone().into_bytes()).unwrap();
-    assert_eq!(taken.way, Way::Cloud);
+    assert_eq!(taken.way, TransferRoute::Cloud);
     assert!(taken.target.nodes().is_empty());
     check(
         &waived,

@@ -1,13 +1,12 @@
 //! What each target needs of a plan, and trials.
 
+use super::{People, Spoilt, check, faults, line, spoilt};
 use ceremony::side::trial::remains;
 use record::{
-    plan::{Plan, Target},
+    plan::{Plan, ServicePlan},
     rule::Rule,
     terms::{Deployment, Side, Trial},
 };
-
-use super::{People, Spoilt, check, faults, line, spoilt};
 
 /// The plan with a target that is Windows Host Guardian Service.
 fn hgs(plan: &str) -> String {
@@ -29,7 +28,7 @@ fn hgs_has_two_keys_and_its_own_fields() {
     let local = people.plan();
     let plan = hgs(&local);
     let parsed = Plan::parse(plan.clone().into_bytes()).unwrap();
-    let Target::Hgs { nodes, ksp, deployment, soak_hours } = &parsed.target else {
+    let ServicePlan::Hgs { nodes, ksp, deployment, soak_hours } = &parsed.target else {
         panic!("{:?}", parsed.target)
     };
     assert_eq!(nodes.len(), 2);
@@ -141,7 +140,7 @@ fn the_template_has_a_block_for_hgs() {
     let (before, after) = (plan.find("\n[target]").unwrap(), plan.find("\n[after]").unwrap());
     let plan = format!("{}{block}\n{}", &plan[..before], &plan[after..]);
     let plan = Plan::parse(plan.into_bytes()).unwrap();
-    assert!(matches!(&plan.target, Target::Hgs { soak_hours: 24, .. }));
+    assert!(matches!(&plan.target, ServicePlan::Hgs { soak_hours: 24, .. }));
     assert_eq!(plan.trial, Trial::This);
     let explained = std::fs::write(&path, plan.bytes())
         .map(|()| authoring::check_plan(&path, &authoring::Reports::None));

@@ -3,12 +3,6 @@
 
 use std::fs;
 
-use record::{
-    Result,
-    encoding::Hash,
-    rule::Rule,
-    verify::{self, Against, Verdict},
-};
 use serde_json::Value;
 
 use crate::{
@@ -17,6 +11,12 @@ use crate::{
         stage::{Done, Stage},
     },
     gates::attempts::abort,
+};
+use record::{
+    Result,
+    encoding::Hash,
+    rule::Rule,
+    verify::{self, Against, Verdict},
 };
 
 fn verify(stage: &Stage, folders: &[&str]) -> Result<Verdict> {

@@ -2,20 +2,18 @@
 
 use std::fs;
 
-use ceremony::Ceremony;
-use ceremony::side;
-use record::{
-    flow::room::MAX_WRONG,
-    terms::{Bag, Condition, Remark, Side},
-    verify::{self, Against},
-};
-
 use crate::{
     common::stage::{Done, Stage},
     gates::{
         attempts::{abort, objects},
         audited, copy, events, log,
     },
+};
+use ceremony::{Ceremony, side};
+use record::{
+    flow::room::MAX_WRONG,
+    terms::{Bag, Condition, Remark, Side},
+    verify::{self, Against},
 };
 
 /// The log as if the program had been killed before its last entry, which must be this one.

@@ -1,13 +1,13 @@
 //! What officers read of a request names what will happen, to which keys, nodes and people.
 
-use record::gate::{
-    Abort, CloudExport, Export, Import, ImportPlain, KekDestroy, KeysDestroy, Nodes, PinTry,
-    Primary, Restart, Rollback, SourceDestroy, Subject, Unconfirmed, WrongBags,
-};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::*;
+use record::gate::{
+    Abort, CloudExport, Export, Import, ImportPlain, KekDestroy, KeysDestroy, Nodes, PinTry,
+    Primary, Restart, Rollback, SourceDestroy, Subject, Unconfirmed, WrongBags,
+};
 
 fn says<S: Subject + DeserializeOwned>(subject: Value, names: &[&str]) {
     let summary = serde_json::from_value::<S>(subject).unwrap().summary();

@@ -2,6 +2,9 @@
 
 use std::{cell::Cell, path::PathBuf};
 
+use tempfile::TempDir;
+use zeroize::Zeroizing;
+
 use custody::{
     custodian::{encrypt_share, new_identity, open_share},
     share::{Secret, Share, deal},
@@ -10,8 +13,6 @@ use record::{
     Error, Result,
     encoding::{Fixed, Hash},
 };
-use tempfile::TempDir;
-use zeroize::Zeroizing;
 
 pub const PASSPHRASE: &str = "eine lange Passphräse";
 

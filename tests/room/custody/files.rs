@@ -1,14 +1,14 @@
 //! Real age files: who opens a share, and what is refused.
 use std::os::unix::fs::PermissionsExt;
 
+use zeroize::Zeroizing;
+
+use super::common::{PASSPHRASE, handed_out, identity, open, shares};
 use custody::{
     custodian::{encrypt_share, new_identity},
     share::Share,
 };
 use record::{Result, rule::Rule};
-use zeroize::Zeroizing;
-
-use super::common::{PASSPHRASE, handed_out, identity, open, shares};
 
 fn refused(result: Result<Share>, rule: Rule) -> String {
     let error = result.err().unwrap();

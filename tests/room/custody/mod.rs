@@ -5,16 +5,15 @@ use std::{
     process::{Command, Output},
 };
 
+use rexpect::session::{PtySession, spawn_command};
+
+use crate::common::programs;
+use common::{PASSPHRASE, handed_out, shares};
 use custody::{custodian::encrypt_share, share::Share};
 use record::fingerprint;
-use rexpect::session::{PtySession, spawn_command};
 
 mod common;
 mod files;
-
-use common::{PASSPHRASE, handed_out, shares};
-
-use crate::common::programs;
 
 fn program() -> Command {
     Command::new(programs::CUSTODIAN)

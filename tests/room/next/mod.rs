@@ -361,7 +361,7 @@ fn every_step_of_every_plan_has_its_texts_in_every_language() {
 
 /// The hoster's side has no steps for a cloud service.
 fn setting_is_cloud(plan: &Plan, side: Side) -> bool {
-    plan.way == record::terms::Way::Cloud && side == Side::Hoster
+    plan.way == record::terms::TransferRoute::Cloud && side == Side::Hoster
 }
 
 #[test]

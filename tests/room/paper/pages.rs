@@ -6,18 +6,17 @@ use std::{
     process::Command,
 };
 
+use super::codes::zbar;
+use crate::common::{
+    programs, run,
+    stage::{CUSTODIANS, Done, Setting, Stage},
+};
 use custody::codes::{
     frames::{self, Named},
     lines::Typed,
 };
 use desk::guide;
 use record::{plan::Plan, terms::Side, verify};
-
-use super::codes::zbar;
-use crate::common::{
-    programs, run,
-    stage::{CUSTODIANS, Done, Setting, Stage},
-};
 
 /// A page on paper: its PDF, and a picture of each sheet at 150 dots an inch.
 struct Printed {

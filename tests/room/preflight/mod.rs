@@ -3,14 +3,15 @@
 
 use std::fs;
 
-mod machine;
+use serde_json::Value;
 
 use crate::common::{
     PIN,
     production::{hoster, init, log, machine_rules, on_terminal, stage},
     stage::{Done, Stage, ended},
 };
-use serde_json::Value;
+
+mod machine;
 
 const VARIABLES: [&str; 3] = ["LD_KEYFERRY_TEST", "PKCS11SPY", "P11_KIT_STRICT"];
 const ABOUT_VARIABLES: [&str; 3] =

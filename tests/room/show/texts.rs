@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use serde::de::DeserializeOwned;
+
+use super::every_kind;
+use crate::common::stage::Stage;
 use record::{
     log::Event,
     show::{Language, Sentences},
     terms::{Gate, Kind, Remark},
 };
-use serde::de::DeserializeOwned;
-
-use super::every_kind;
-use crate::common::stage::Stage;
 
 /// What stands for values that are long: a token, a CKA_ID, a package id, and five hashes.
 fn spelled_out(text: &str) -> String {

@@ -2,10 +2,9 @@
 
 use std::{fs, path::Path, process::Command};
 
-use record::encoding::Hash;
-
 use super::tools::{Copy, names};
 use crate::common::run;
+use record::encoding::Hash;
 
 /// One change of one of the archives.
 pub struct Change {

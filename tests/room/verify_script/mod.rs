@@ -8,17 +8,16 @@ use std::{
 };
 
 use crate::common::stage::{Done, Stage};
+use changes::{Changes, head_to_fit};
 use record::{
     encoding::Hash,
     verify::{self, Against},
 };
+use tools::{Copy, Seeded, audited, names, on_two_threads, script};
 
 mod changes;
 mod fido;
 mod tools;
-
-use changes::{Changes, head_to_fit};
-use tools::{Copy, Seeded, audited, names, on_two_threads, script};
 
 /// Bits flipped with SHA256SUMS left as it was.
 const FLIPS: usize = 2000;

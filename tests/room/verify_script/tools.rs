@@ -7,14 +7,13 @@ use std::{
     sync::Mutex,
 };
 
-use record::{
-    encoding::Hash,
-    verify::{self, Against},
-};
-
 use crate::common::{
     run,
     stage::{Ended, ended},
+};
+use record::{
+    encoding::Hash,
+    verify::{self, Against},
 };
 
 /// What both verifiers accept although it was changed, and why that can't be otherwise.

@@ -6,17 +6,18 @@ mod pki;
 
 use std::{fs, path::Path, process::Command};
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::common::{
     run,
     stage::{Done, Setting, Stage},
 };
-use jiff::{SignedDuration, Timestamp};
 use pki::{CAPABILITIES, Leaf, ORIGIN, Pki, bits, born};
 use record::{
     attestation::{Purpose, judge},
     encoding::Hash,
     rule::Rule,
-    terms::{Evidence, Usage},
+    terms::{AttestationLevel, Usage},
 };
 
 /// sign-pkcs and sign-pss; decrypt-oaep; exportable-under-wrap.
@@ -67,12 +68,12 @@ fn every_chain_has_its_level_or_its_rule() {
     };
 
     for (extensions, level) in [
-        (born(0), Evidence::OriginAndUsage),
+        (born(0), AttestationLevel::OriginAndUsage),
         // What the device says besides does not matter.
-        (born(0) + "1.3.6.1.4.1.41482.4.2 = DER:020400000001\n", Evidence::OriginAndUsage),
-        (bits(ORIGIN, &[1]), Evidence::Origin),
-        (bits(CAPABILITIES, &[0; 8]), Evidence::Witnessed),
-        ("keyUsage = digitalSignature\n".to_owned(), Evidence::Witnessed),
+        (born(0) + "1.3.6.1.4.1.41482.4.2 = DER:020400000001\n", AttestationLevel::OriginAndUsage),
+        (bits(ORIGIN, &[1]), AttestationLevel::Origin),
+        (bits(CAPABILITIES, &[0; 8]), AttestationLevel::Witnessed),
+        ("keyUsage = digitalSignature\n".to_owned(), AttestationLevel::Witnessed),
     ] {
         let attested = of_kek(&honest(extensions.clone()), "root").unwrap();
         assert_eq!(attested.level, level, "{extensions}");
@@ -107,7 +108,10 @@ fn every_chain_has_its_level_or_its_rule() {
     // A target key may sign and decrypt as the plan says, and never leave.
     let usage = |sign, decrypt| Purpose::Target(Usage { sign, decrypt });
     let chain = pki.attest("both", &spki, &honest(born(SIGNS | DECRYPTS)), "root");
-    assert_eq!(judged(&chain, &spki, usage(true, true)).unwrap().level, Evidence::OriginAndUsage);
+    assert_eq!(
+        judged(&chain, &spki, usage(true, true)).unwrap().level,
+        AttestationLevel::OriginAndUsage
+    );
     for purpose in [usage(true, false), usage(false, true), Purpose::Kek] {
         let error = judged(&chain, &spki, purpose).unwrap_err();
         assert_eq!(error.rule(), Some(Rule::AttestationUsage), "{error}");

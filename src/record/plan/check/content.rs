@@ -1,16 +1,16 @@
 //! What crosses, and how.
 
-use crate::escape::quote;
-use crate::plan::check::Checker;
 use toml::Spanned;
 
 use crate::{
+    escape::quote,
     plan::{
         KeyPlan, Transfer,
+        check::Checker,
         raw::{RawKey, RawPlan},
     },
     rule::Rule,
-    terms::{Evidence, Form, KeyType, Mechanism, Role, Source, Usage, Way},
+    terms::{AttestationLevel, Form, KeyType, Mechanism, Originals, Role, TransferRoute, Usage},
 };
 
 impl Checker<'_> {
@@ -37,7 +37,7 @@ impl Checker<'_> {
     /// What only keys of another way have, and what those of this one need.
     fn of_the_way(&mut self, raw: &RawPlan) {
         let way = raw.way();
-        let wrapped = way != Way::Born;
+        let wrapped = way != TransferRoute::Born;
         if let Some(bits) = raw.transfer.kek_bits.as_ref().filter(|_| !wrapped) {
             let expected = "no kek_bits: keys that are born at the hoster need no KEK";
             self.fault(bits.span().start, Rule::PlanField, "kek_bits", expected);
@@ -46,15 +46,15 @@ impl Checker<'_> {
             let expected = "no mechanism: keys that are born at the hoster are not wrapped";
             self.whole(Rule::PlanField, "mechanism = \"composite\"", expected);
         }
-        if raw.transfer.format == Form::Pkcs11 && way != Way::Brought {
+        if raw.transfer.format == Form::Pkcs11 && way != TransferRoute::Brought {
             let expected = "no format: only keys that another tool brings to the hoster have one";
             self.whole(Rule::PlanField, "format = \"pkcs11\"", expected);
         }
-        if way == Way::Born && raw.target.get_ref().kind.cloud().is_some() {
+        if way == TransferRoute::Born && raw.target.get_ref().kind.cloud().is_some() {
             let expected = "origin = \"tenant\": a cloud service takes keys of the tenant's HSM";
             self.whole(Rule::PlanField, "origin = \"hoster\"", expected);
         }
-        if raw.after.source != Source::Keep && way != Way::Carried {
+        if raw.after.source != Originals::Keep && way != TransferRoute::Carried {
             let expected =
                 "\"keep\": Keyferry destroys only originals that it has carried, after acceptance";
             self.whole(Rule::PlanField, "source = \"destroy\"", expected);
@@ -66,13 +66,13 @@ impl Checker<'_> {
     }
 
     /// What no attestation could ever reach is better known before people travel.
-    fn attestation(&mut self, raw: &RawPlan, way: Way) {
+    fn attestation(&mut self, raw: &RawPlan, way: TransferRoute) {
         let evidence = raw.transfer.evidence;
         let expected = match way {
-            Way::Cloud if evidence > Evidence::Witnessed => {
+            TransferRoute::Cloud if evidence > AttestationLevel::Witnessed => {
                 "\"witnessed\": of a cloud service's KEK no HSM's vendor says anything"
             }
-            _ if evidence > Evidence::Witnessed && raw.transfer.roots.is_empty() => {
+            _ if evidence > AttestationLevel::Witnessed && raw.transfer.roots.is_empty() => {
                 "roots = [\"64 hex digits\"]: SHA-256 of each vendor's root certificate that is trusted"
             }
             _ => return,
@@ -81,17 +81,17 @@ impl Checker<'_> {
         self.whole(Rule::PlanField, found, expected);
     }
 
-    fn key_of_the_way(&mut self, key: &RawKey, way: Way) {
+    fn key_of_the_way(&mut self, key: &RawKey, way: TransferRoute) {
         let (at, label) = (key.label.span().start, key.label.get_ref());
         let usage = key.usage.as_ref().map(|usage| usage.get_ref());
         let signs = usage.is_some_and(|usage| usage.iter().any(|may| may == "sign"));
-        if way == Way::Born && *key.role.get_ref() == Role::Encryption && !signs {
+        if way == TransferRoute::Born && *key.role.get_ref() == Role::Encryption && !signs {
             let found = format!("key {}, which may not sign", quote(label));
             let expected = "usage = [\"sign\", \"decrypt\"]: where it is born at the hoster, it signs its own certificate there";
             self.fault(at, Rule::PlanField, found, expected);
         }
         match (&key.spki, way) {
-            (None, Way::Brought) => {
+            (None, TransferRoute::Brought) => {
                 let expected = "spki = \"64 hex digits\": SHA-256 of the public key that another tool brings (DER SubjectPublicKeyInfo)";
                 self.fault(
                     at,
@@ -100,7 +100,7 @@ impl Checker<'_> {
                     expected,
                 );
             }
-            (Some(spki), Way::Carried | Way::Born | Way::Cloud) => {
+            (Some(spki), TransferRoute::Carried | TransferRoute::Born | TransferRoute::Cloud) => {
                 let expected = "no spki: only a key that another tool brings is named by it";
                 self.fault(spki.span().start, Rule::PlanField, "spki", expected);
             }

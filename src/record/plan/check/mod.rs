@@ -5,20 +5,19 @@ mod people;
 mod service;
 mod target;
 
-use crate::escape::quote;
 use std::collections::BTreeMap;
 
 use toml::Spanned;
 
-use crate::plan::{
-    Fault, Faults, Party, Plan, Waiver,
-    raw::{RawPlan, RawWaiver},
-};
-use crate::terms::{Id, Way};
 use crate::{
     encoding::Hash,
+    escape::quote,
+    plan::{
+        Fault, Faults, Party, Plan, Waiver,
+        raw::{RawPlan, RawWaiver},
+    },
     rule::Rule,
-    terms::{FORMAT, Mechanism, OaepHash},
+    terms::{FORMAT, Id, Mechanism, OaepHash, TransferRoute},
 };
 
 /// How everything begins that the template leaves to be filled in.
@@ -121,7 +120,7 @@ impl Checker<'_> {
         let way = raw.way();
         // Whose HSM takes no part need not be named.
         let tenant = self.party(&raw.tenant, (mode, !way.is_challenged()));
-        let hoster = self.party(&raw.hoster, (mode, way != Way::Cloud));
+        let hoster = self.party(&raw.hoster, (mode, way != TransferRoute::Cloud));
         let witnesses: Vec<_> = raw.witnesses.iter().map(|witness| self.witness(witness)).collect();
         let quorum = self.quorum(&raw, hoster.as_ref());
         let transfer = self.transfer(&raw);
@@ -217,7 +216,7 @@ impl Checker<'_> {
         let spare = |party: &Party| party.officers.len() > party.approvals;
         let no_spare = !spare(&plan.tenant)
             || !spare(&plan.hoster)
-            || (plan.way == Way::Carried
+            || (plan.way == TransferRoute::Carried
                 && plan.quorum.custodians.len() <= usize::from(plan.quorum.threshold));
         let broken = [
             (
@@ -228,7 +227,8 @@ impl Checker<'_> {
             (
                 // No `kek trust` makes a cloud's KEK trusted.
                 Rule::TargetWrapWithTrusted,
-                plan.way == Way::Cloud && plan.transfer.mechanism == Mechanism::SingleShot,
+                plan.way == TransferRoute::Cloud
+                    && plan.transfer.mechanism == Mechanism::SingleShot,
                 "keys that are wrapped for a cloud's KEK, which nobody makes trusted",
             ),
             (Rule::WrapOaepSha1, plan.transfer.oaep_hash == OaepHash::Sha1, "oaep_hash = \"sha1\""),

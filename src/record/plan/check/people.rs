@@ -1,17 +1,17 @@
 //! Who: officers, witnesses and custodians, and nobody in two roles that check each other.
 
-use crate::escape::quote;
 use ssh_key::{Algorithm, EcdsaCurve, PublicKey, public::KeyData};
 use toml::Spanned;
 
-use crate::plan::check::Checker;
 use crate::{
+    escape::quote,
     plan::{
         Custodian, Party, Person, QuorumPlan, Witness,
+        check::Checker,
         raw::{RawCustodian, RawOfficer, RawParty, RawPlan, RawWitness},
     },
     rule::Rule,
-    terms::{Mode, Way},
+    terms::{Mode, TransferRoute},
 };
 
 impl Checker<'_> {
@@ -85,14 +85,16 @@ impl Checker<'_> {
 
     pub(super) fn quorum(&mut self, raw: &RawPlan, hoster: Option<&Party>) -> Option<QuorumPlan> {
         let quorum = match (&raw.quorum, raw.way()) {
-            (Some(quorum), Way::Carried) => quorum.get_ref(),
-            (None, Way::Born | Way::Brought | Way::Cloud) => return Some(QuorumPlan::default()),
-            (None, Way::Carried) => {
+            (Some(quorum), TransferRoute::Carried) => quorum.get_ref(),
+            (None, TransferRoute::Born | TransferRoute::Brought | TransferRoute::Cloud) => {
+                return Some(QuorumPlan::default());
+            }
+            (None, TransferRoute::Carried) => {
                 let expected = "[quorum] with threshold and custodians";
                 self.whole(Rule::PlanField, "no quorum", expected);
                 return None;
             }
-            (Some(quorum), Way::Born | Way::Brought | Way::Cloud) => {
+            (Some(quorum), TransferRoute::Born | TransferRoute::Brought | TransferRoute::Cloud) => {
                 let expected = "none: nothing is sealed, so nobody holds a share";
                 self.fault(quorum.span().start, Rule::PlanField, "a quorum", expected);
                 return None;

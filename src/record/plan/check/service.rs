@@ -2,7 +2,7 @@
 
 use crate::{
     escape::{escape, quote},
-    plan::{KeyPlan, Target},
+    plan::{KeyPlan, ServicePlan},
     terms::{CloudFormat, Id, KeyType, OaepHash, Role},
 };
 
@@ -38,10 +38,10 @@ pub(super) struct Miss {
 
 /// Everything in a plan that its service cannot use. Keys that are faulty by themselves are `None`
 /// and not looked at.
-pub(super) fn requirements(keys: Option<&[KeyPlan]>, target: &Target) -> Vec<Miss> {
+pub(super) fn requirements(keys: Option<&[KeyPlan]>, target: &ServicePlan) -> Vec<Miss> {
     match target {
-        Target::Hgs { nodes, ksp, soak_hours, .. } => hgs(keys, nodes, ksp, *soak_hours),
-        Target::Local { .. } | Target::Cloud(_) => Vec::new(),
+        ServicePlan::Hgs { nodes, ksp, soak_hours, .. } => hgs(keys, nodes, ksp, *soak_hours),
+        ServicePlan::Local { .. } | ServicePlan::Cloud(_) => Vec::new(),
     }
 }
 

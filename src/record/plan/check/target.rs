@@ -1,14 +1,16 @@
 //! Where the keys go, and whether that was tried.
 
-use crate::escape::quote;
 use toml::Spanned;
 
-use crate::plan::check::Checker;
 use crate::{
     encoding::Hash,
+    escape::quote,
     plan::{
-        KeyPlan, Target,
-        check::service::{At, requirements},
+        KeyPlan, ServicePlan,
+        check::{
+            Checker,
+            service::{At, requirements},
+        },
         raw::{RawKey, RawPlan, RawTarget, TargetKind},
     },
     rule::Rule,
@@ -17,7 +19,11 @@ use crate::{
 
 impl Checker<'_> {
     /// `keys` are those of the plan, where they have no fault by themselves.
-    pub(super) fn target(&mut self, raw: &RawPlan, keys: Option<&[KeyPlan]>) -> Option<Target> {
+    pub(super) fn target(
+        &mut self,
+        raw: &RawPlan,
+        keys: Option<&[KeyPlan]>,
+    ) -> Option<ServicePlan> {
         let target = raw.target.get_ref();
         if let Some(format) = target.kind.cloud() {
             return Some(self.cloud(raw, format, keys));
@@ -26,14 +32,19 @@ impl Checker<'_> {
         match target.kind {
             TargetKind::Local => {
                 self.not_of_local(target);
-                Some(Target::Local { nodes })
+                Some(ServicePlan::Local { nodes })
             }
             _ => self.hgs(raw, nodes, keys),
         }
     }
 
     /// A service that imports wrapped keys itself has no nodes that Keyferry knows.
-    fn cloud(&mut self, raw: &RawPlan, format: CloudFormat, keys: Option<&[KeyPlan]>) -> Target {
+    fn cloud(
+        &mut self,
+        raw: &RawPlan,
+        format: CloudFormat,
+        keys: Option<&[KeyPlan]>,
+    ) -> ServicePlan {
         let target = raw.target.get_ref();
         let given = [
             ("nodes", target.nodes.as_ref().map(Spanned::span)),
@@ -46,7 +57,7 @@ impl Checker<'_> {
             }
         }
         self.not_of_local(target);
-        let planned = Target::Cloud(format);
+        let planned = ServicePlan::Cloud(format);
         let oaep = raw.transfer.oaep_hash;
         if let Some(expected) = crate::plan::check::service::oaep_miss(format, oaep) {
             let found = format!("oaep_hash {oaep}");
@@ -100,7 +111,12 @@ impl Checker<'_> {
         }
     }
 
-    fn hgs(&mut self, raw: &RawPlan, nodes: Vec<Id>, keys: Option<&[KeyPlan]>) -> Option<Target> {
+    fn hgs(
+        &mut self,
+        raw: &RawPlan,
+        nodes: Vec<Id>,
+        keys: Option<&[KeyPlan]>,
+    ) -> Option<ServicePlan> {
         let target = raw.target.get_ref();
         let at = raw.target.span().start;
         if target.ksp.is_none() {
@@ -113,7 +129,7 @@ impl Checker<'_> {
         }
         let soak_hours = target.soak_hours.as_ref().map_or(0, |soak| *soak.get_ref());
         let (ksp, deployment) = (target.ksp.as_ref()?, target.deployment.as_ref()?);
-        let planned = Target::Hgs {
+        let planned = ServicePlan::Hgs {
             nodes,
             ksp: ksp.get_ref().clone(),
             deployment: *deployment.get_ref(),
@@ -124,7 +140,7 @@ impl Checker<'_> {
     }
 
     /// What the service itself demands.
-    fn requirements(&mut self, raw: &RawPlan, keys: Option<&[KeyPlan]>, planned: &Target) {
+    fn requirements(&mut self, raw: &RawPlan, keys: Option<&[KeyPlan]>, planned: &ServicePlan) {
         for miss in requirements(keys, planned) {
             let at = place(miss.at, raw.target.get_ref(), &raw.keys);
             let at = at.unwrap_or(raw.target.span().start);

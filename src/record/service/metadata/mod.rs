@@ -7,8 +7,7 @@ mod xml;
 
 use roxmltree::Node;
 
-use crate::service::metadata::xml::Xml;
-use crate::{Result, escape::escape, rule::Rule};
+use crate::{Result, escape::escape, rule::Rule, service::metadata::xml::Xml};
 pub use compare::{Certificate, Compared};
 
 /// The greatest size of a metadata file, in bytes.
