@@ -273,7 +273,7 @@ fn shares() {
         "\n### Shares\n\n| M of N | quorums tried | deal, ms | recombine, ms |\n|---|---|---|---|"
     );
     let package = Fixed([7; 16]);
-    let secret = Secret::derive(&[1; 32], &[2; 32], &package, &Hash([3; 32]));
+    let secret = Secret::derive(&[1; 32], &[2; 32], &package, &Hash([3; 32])).unwrap();
     for (threshold, count) in [(3, 5), (3, 8), (4, 8), (5, 10), (6, 12), (8, 16)] {
         let dealt = fastest(3, || drop(deal(&secret, package, threshold, count).unwrap()));
         let shares = deal(&secret, package, threshold, count).unwrap();

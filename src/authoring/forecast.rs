@@ -9,7 +9,7 @@ use record::{
     plan::Plan,
     probe::{Direction, Probe, TrialOutcome, WAYS, needs},
     rule::Rule,
-    terms::{KeyType, KwpFlavour, Mechanism, OaepHash, Side, TransferRoute},
+    terms::{KeyType, KwpFlavour, Mechanism, OaepHash, Side, TransferRoute, list},
 };
 
 /// What is foretold.
@@ -225,7 +225,11 @@ fn flavours(plan: &Plan, tenant: &Probe, hoster: &Probe) -> Option<Refused> {
         side: Side::Hoster,
         command: "import",
         rule: None,
-        found: format!("the tenant's token makes {made:?}, the hoster's takes {taken:?}"),
+        found: format!(
+            "the tenant's token makes {}, the hoster's takes {}",
+            list(made),
+            list(taken)
+        ),
     })
 }
 

@@ -147,10 +147,8 @@ pub fn text(forecast: &Forecast, reports: &Reports) -> Vec<String> {
         [] if reports.all().len() < 2 => {}
         [] => lines.push("  both can: NOTHING; no key can cross between them".into()),
         ways => {
-            let ways: Vec<_> = ways
-                .iter()
-                .map(|(mechanism, oaep)| format!("{mechanism:?} with {oaep:?}"))
-                .collect();
+            let ways: Vec<_> =
+                ways.iter().map(|(mechanism, oaep)| format!("{mechanism} with {oaep}")).collect();
             lines.push(format!("  both can, the strongest first: {}", ways.join("; ")));
         }
     }

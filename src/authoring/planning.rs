@@ -4,14 +4,16 @@
 use std::path::Path;
 
 use serde_json::Value;
+use toml_edit::{DocumentMut, Item, TomlError, value};
 
 use crate::{
     forecast::Forecast,
     foretelling::{self, Probes, Reports},
     proposal::strongest,
+    rehearsal::{hsm, waivers},
 };
 use record::{
-    Result,
+    Error, Result,
     encoding::{Fixed, random},
     escape::escape,
     fingerprint, folder,
@@ -23,9 +25,6 @@ use record::{
 
 /// The plan that `plan new` writes; reviewed once, compiled in.
 const TEMPLATE: &str = include_str!("../../templates/ceremony.toml");
-/// What stands in the template for an HSM of each side.
-const HSM: &str =
-    "# hsm = { manufacturer = \"REPLACE\", model = \"REPLACE\", serials = [\"REPLACE\"] }";
 /// What stands in the template for 32 random bytes.
 const NONCE: &str = "@NONCE@";
 
@@ -49,32 +48,31 @@ pub fn new_plan(path: &Path, probes: Option<&Probes>) -> Result<()> {
 fn with_probes(template: &str, probes: &Probes) -> Result<String> {
     let (tenant, hoster) = (&probes.tenant.probe, &probes.hoster.probe);
     let proposal = strongest(tenant, hoster)?;
-    let text = |text: &str| toml::Value::from(text).to_string();
-    let mut plan = template.to_owned();
-    for probe in [tenant, hoster] {
-        let token = &probe.token;
-        let hsm = format!(
-            "hsm = {{ manufacturer = {}, model = {}, serials = [{}] }}",
-            text(&token.manufacturer),
-            text(&token.model),
-            text(&token.serial)
-        );
-        plan = plan.replacen(HSM, &hsm, 1);
+    let mut plan: DocumentMut =
+        template.parse().map_err(|error: TomlError| Error::defect(error))?;
+    for (side, probe) in [("tenant", tenant), ("hoster", hoster)] {
+        hsm(&mut plan[side], Some(probe));
+        let (file, sha256) = (&probe.module.file, probe.module.sha256.to_string());
+        let module = &mut plan["software"][file];
+        if module.as_str().is_some_and(|other| other != sha256) {
+            return Err(Error::failed(
+                format!("the tokens' modules are both called {}, and differ", escape(file)),
+                "let both sides use one version, or give the reports of modules with other names",
+            ));
+        }
+        *module = value(sha256);
     }
-    let mechanism = format!("mechanism = \"{}\"", proposal.mechanism.name());
-    let oaep = format!("oaep_hash = \"{}\"", proposal.oaep_hash.name());
-    plan = plan.replacen("mechanism = \"single-shot\"", &mechanism, 1);
-    plan = plan.replacen("oaep_hash = \"sha256\"", &oaep, 1);
-    let mut modules: Vec<String> = [tenant, hoster]
-        .map(|probe| format!("{} = \"{}\"", text(&probe.module.file), probe.module.sha256))
-        .into();
-    modules.dedup();
-    plan = plan.replacen("[software]", &format!("[software]\n{}", modules.join("\n")), 1);
-    for (rule, found) in &proposal.waivers {
-        let reason = text(&escape(found));
-        plan.push_str(&format!("\n[[waivers]]\nrule = \"{}\"\nreason = {reason}\n", rule.name()));
+    plan["transfer"]["mechanism"] = value(proposal.mechanism.name());
+    plan["transfer"]["oaep_hash"] = value(proposal.oaep_hash.name());
+    let waived = proposal.waivers.iter().map(|(rule, found)| (*rule, escape(found)));
+    let mut waived = waivers(waived);
+    if let Some(first) = waived.get_mut(0) {
+        // What the template says of waivers is the end of it.
+        first.decor_mut().set_prefix(plan.trailing().clone());
+        plan.set_trailing("");
+        plan["waivers"] = Item::ArrayOfTables(waived);
     }
-    Ok(plan)
+    Ok(plan.to_string())
 }
 
 /// Reads a plan and the signatures beside it, and says what it means; and what is foretold for

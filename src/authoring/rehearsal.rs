@@ -76,10 +76,7 @@ pub fn rehearse_plan(
     let changed = document.to_string();
     let rehearsal = Plan::parse(changed.clone().into_bytes())?;
     if rehearsal.mode != Mode::Rehearsal {
-        return Err(Error::failed(
-            "the plan did not become a rehearsal",
-            "report this as a defect",
-        ));
+        return Err(Error::defect("the plan did not become a rehearsal"));
     }
     folder::write_new(new, changed.as_bytes())?;
     difference(&text, &changed, file)
@@ -171,7 +168,7 @@ pub(super) fn replace(table: &mut dyn TableLike, key: &str, mut new: Value) {
 }
 
 /// The HSM of the rehearsal, or none: then any will do.
-fn hsm(party: &mut Item, probe: Option<&Probe>) {
+pub(super) fn hsm(party: &mut Item, probe: Option<&Probe>) {
     let Some(party) = party.as_table_like_mut() else {
         return;
     };
@@ -202,7 +199,6 @@ fn way(document: &mut DocumentMut, plan: &Plan, probes: &Probes) -> Result<()> {
         transfer["mechanism"] = value(proposal.mechanism.name());
         transfer["oaep_hash"] = value(proposal.oaep_hash.name());
     }
-    let mut waivers = ArrayOfTables::new();
     let of_the_way = [Rule::WrapComposite, Rule::WrapOaepSha1, Rule::TargetWrapWithTrusted];
     let kept = plan.waivers.iter().filter(|waiver| {
         !of_the_way.contains(&waiver.rule) || (proposal.mechanism, proposal.oaep_hash) == own
@@ -210,12 +206,7 @@ fn way(document: &mut DocumentMut, plan: &Plan, probes: &Probes) -> Result<()> {
     let kept: Vec<_> = kept.map(|waiver| (waiver.rule, waiver.reason.clone())).collect();
     let needed =
         (proposal.waivers.iter()).filter(|(rule, _)| kept.iter().all(|(kept, _)| kept != rule));
-    for (rule, reason) in kept.iter().chain(needed) {
-        let mut waiver = Table::new();
-        waiver.insert("rule", value(rule.name()));
-        waiver.insert("reason", value(reason.as_str()));
-        waivers.push(waiver);
-    }
+    let waivers = waivers(kept.iter().chain(needed).cloned());
     match waivers.is_empty() {
         true => {
             document.remove("waivers");
@@ -223,6 +214,15 @@ fn way(document: &mut DocumentMut, plan: &Plan, probes: &Probes) -> Result<()> {
         false => document["waivers"] = Item::ArrayOfTables(waivers),
     }
     Ok(())
+}
+
+/// Waivers of these rules, each with its reason.
+pub(super) fn waivers(waived: impl Iterator<Item = (Rule, String)>) -> ArrayOfTables {
+    waived
+        .map(|(rule, reason)| {
+            Table::from_iter([("rule", value(rule.name())), ("reason", value(reason))])
+        })
+        .collect()
 }
 
 /// Every value that differs between two files, whoever changed it.

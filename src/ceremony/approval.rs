@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::Ceremony;
 use record::{
     Error, Result,
-    encoding::Hash,
+    encoding::{Hash, json_file},
     folder,
     gate::{MAX_REQUEST, Request, Subject, subject_hash},
     layout::APPROVALS,
@@ -28,7 +28,7 @@ impl<S: Subject> Approved<S> {
     /// # Errors
     /// `APPROVAL-SUBJECT`.
     pub fn covers(&self, now: &S) -> Result<()> {
-        let now = subject_hash(now);
+        let now = subject_hash(now)?;
         if now == self.subject {
             return Ok(());
         }
@@ -48,7 +48,7 @@ impl<S: Subject> Approved<S> {
 /// # Errors
 /// [`Error::Waiting`] with the exact lines to sign; `SIGNATURE-…` for a signature that is wrong.
 pub fn require<S: Subject>(ceremony: &mut Ceremony, subject: &S) -> Result<Approved<S>> {
-    let approved = Approved { subject: subject_hash(subject), of: std::marker::PhantomData };
+    let approved = Approved { subject: subject_hash(subject)?, of: std::marker::PhantomData };
     let state = &ceremony.state;
     let logged = state.approvals.get(&S::GATE);
     let logged = logged.filter(|logged| logged.subject == approved.subject);
@@ -65,9 +65,7 @@ pub fn require<S: Subject>(ceremony: &mut Ceremony, subject: &S) -> Result<Appro
         summary: subject.summary(),
     };
     let folder = ceremony.dir.join(APPROVALS);
-    let mut bytes =
-        serde_json::to_vec_pretty(&request).map_err(|error| Error::file(&folder, error))?;
-    bytes.push(b'\n');
+    let bytes = json_file(&request)?;
     let (path, void) = place(&folder, S::GATE, &bytes)?;
     let signatures = signature::beside(&path)?;
     let (plan, side) = (&ceremony.plan, state.side);

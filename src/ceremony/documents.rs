@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{Begun, Ceremony};
 use record::{
-    Result,
+    Error, Result,
     document::{
         Body, Document, Header, MAX_DOCUMENT, Received, Released, challenge::Challenge, header_of,
         package::Package, read,
@@ -77,7 +77,9 @@ impl Ceremony {
         body: B,
         mut files: Vec<(String, Vec<u8>)>,
     ) -> Result<Hash> {
-        debug_assert!(B::KIND.side() == self.state.side);
+        if B::KIND.side() != self.state.side {
+            return Err(Error::defect(format!("a {} made by the {}", B::KIND, self.state.side)));
+        }
         let header = Header::new(&self.plan, B::KIND, begun.attempt, answers, begun.head);
         let bytes = Document { header, body }.bytes()?;
         let hash = Hash::of(&bytes);
@@ -110,7 +112,12 @@ impl Ceremony {
     /// # Errors
     /// What writing log and folders can end with; whatever then is missing, the next start settles.
     pub fn finish(&mut self, begun: Begun, result: Event) -> Result<()> {
-        debug_assert!(result.step() == Some(begun.step));
+        if result.step() != Some(begun.step) {
+            return Err(Error::defect(format!(
+                "another result than that of {}",
+                begun.step.name()
+            )));
+        }
         self.record(result)?;
         self.settle()
     }
@@ -233,7 +240,9 @@ impl Ceremony {
     /// # Errors
     /// As [`Ceremony::record`] and what renaming folders can end with.
     pub fn took(&mut self, result: Event) -> Result<()> {
-        debug_assert!(result.took().is_some() && result.made().is_none());
+        if result.took().is_none() || result.made().is_some() {
+            return Err(Error::defect("a step that takes a document, and no more, did otherwise"));
+        }
         self.record(result)?;
         self.settle()
     }

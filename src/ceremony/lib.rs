@@ -110,9 +110,9 @@ impl Ceremony {
         let mut state = self.state.clone();
         let before = self.log.head();
         state.apply(&Entry {
-            // Its place; its hash is not known yet.
+            // Its place; its hash and time are not known yet, and decide nothing.
             head: Head { seq: before.seq + 1, ..before },
-            time: String::new(),
+            time: jiff::Timestamp::now(),
             event: event.clone(),
         })?;
         let entry = self.log.append(event)?;

@@ -47,9 +47,10 @@ impl Ceremony {
         let brief = serde_json::from_slice(&bytes).ok();
         let brief = brief.filter(|_| self.state.nodes.brief == Some(hash));
         brief.map(|brief| (brief, hash)).ok_or_else(|| {
+            let known = self.state.nodes.brief.map_or("none".into(), |hash| hash.to_string());
             Rule::DocumentHash.refuse(
                 format!("{} has SHA-256 {hash}", path.display()),
-                format!("the registration of the log, {:?}", self.state.nodes.brief),
+                format!("the registration of the log, {known}"),
                 "put the unchanged folder back from a copy, and find out what changed it",
             )
         })
@@ -148,7 +149,7 @@ impl Ceremony {
         for order in &nodes.orders {
             let path = to.join(order.file());
             if to.exists() && !path.exists() {
-                folder::write_new(&path, &order.bytes())?;
+                folder::write_new(&path, &order.bytes()?)?;
             }
         }
         Ok(())

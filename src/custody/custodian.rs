@@ -13,7 +13,12 @@ use age::{
 use zeroize::Zeroizing;
 
 use crate::share::Share;
-use record::{Error, Result, escape::escape, rule::Rule, terms::Mode};
+use record::{
+    Error, Result,
+    escape::{escape, quote},
+    rule::Rule,
+    terms::Mode,
+};
 use terminal::Asker;
 
 /// The greatest scrypt work factor of a passphrase that is tried, as log2: 2^20 takes about 4 s and
@@ -38,7 +43,7 @@ pub fn encrypt_share(share: &Share, recipients: &[String]) -> Result<Vec<u8>> {
             (_, Ok(recipient)) => plugins.push(recipient),
             _ => {
                 return Err(Rule::PlanField.refuse(
-                    format!("the recipient {:?}", escape(text)),
+                    format!("the recipient {}", quote(&escape(text))),
                     "an age recipient",
                     "the plan must name another recipient: abort, and agree on a new plan",
                 ));

@@ -18,18 +18,21 @@ pub struct SealKey(Zeroizing<[u8; 32]>);
 impl SealKey {
     /// Derives it (HKDF-SHA256, RFC 5869): `salt = package_id`,
     /// `info = enc("keyferry/1 seal", plan_hash, kek_fingerprint, label)`.
+    ///
+    /// # Errors
+    /// As [`Secret::derive`].
     pub fn derive(
         secret: &Secret,
         package_id: &PackageId,
         plan_hash: &Hash,
         kek_fingerprint: &Hash,
         label: &str,
-    ) -> Self {
+    ) -> Result<Self> {
         let info = enc(
-            "keyferry/1 seal",
+            c"keyferry/1 seal",
             &[plan_hash.as_bytes(), kek_fingerprint.as_bytes(), label.as_bytes()],
         );
-        SealKey(secret.expand(package_id, &info))
+        secret.expand(package_id, &info).map(SealKey)
     }
 
     fn cipher(&self) -> KwpAes256 {

@@ -63,8 +63,8 @@ fn a_seal_key_is_of_its_secret_package_plan_kek_and_label() {
     // 4 bytes
     let package_id = record::encoding::Fixed(std::array::from_fn(|n| n as u8));
     let (plan, kek) = (Hash([3; 32]), Hash([4; 32]));
-    let secret = Secret::derive(&[1; 32], &[2; 32], &package_id, &plan);
-    let key = SealKey::derive(&secret, &package_id, &plan, &kek, "hgs-signing");
+    let secret = Secret::derive(&[1; 32], &[2; 32], &package_id, &plan).unwrap();
+    let key = SealKey::derive(&secret, &package_id, &plan, &kek, "hgs-signing").unwrap();
     assert_eq!(data_encoding::HEXLOWER.encode(&*key.0), KNOWN);
 }
 

@@ -82,9 +82,7 @@ pub fn page(
     texts: &Texts,
     mut body: Value,
 ) -> Result<String> {
-    let failed = |error: minijinja::Error| {
-        Error::failed(format!("the page {name}: {error:#}"), "report this as a defect")
-    };
+    let failed = |error: minijinja::Error| Error::defect(format!("the page {name}: {error:#}"));
     let mut press = Environment::new();
     press.set_undefined_behavior(UndefinedBehavior::Strict);
     for (name, source) in TEMPLATES {
@@ -103,8 +101,7 @@ pub fn page(
     if let Some(body) = body.as_object_mut() {
         body.insert("title".into(), title.into());
         body.insert("footer".into(), footer(title, sheet).into());
-        let sheet = serde_json::to_value(sheet).unwrap_or_default();
-        body.insert("sheet".into(), sheet);
+        body.insert("sheet".into(), serde_json::to_value(sheet).map_err(Error::encoding)?);
     }
     let template = press.get_template(name).map_err(failed)?;
     template.render(minijinja::value::Serde(&body)).map_err(failed)

@@ -275,10 +275,7 @@ pub(super) fn unfilled_key() -> Result<(rsa::PrivateKey, Zeroizing<Vec<u8>>)> {
     loop {
         let key = software_key()?;
         let der = key.to_pkcs8_der().map_err(|error| {
-            Error::failed(
-                format!("the throwaway RSA key does not encode: {error}"),
-                "report this as a defect",
-            )
+            Error::defect(format!("the throwaway RSA key does not encode: {error}"))
         })?;
         if der.as_bytes().len() % 8 != 0 {
             return Ok((key, Zeroizing::new(der.as_bytes().to_vec())));

@@ -57,17 +57,20 @@ impl Hsm<'_> {
                 Err(_) if session.get_session_info().is_ok() => continue,
                 Err(error) => return Err(error),
             };
-            let read = |kind, most| raw.read_bytes(&session, object, kind, most);
+            #[expect(clippy::disallowed_methods, reason = "PKCS#11's own default of each is empty")]
+            let read = |kind, most| {
+                raw.read_bytes(&session, object, kind, most).map(Option::unwrap_or_default)
+            };
             let modulus = match class {
                 Some(Value::Number(CKO_PRIVATE_KEY)) => read(CKA_MODULUS, MOST_MODULUS)?,
-                _ => None,
+                _ => Vec::new(),
             };
             entries.push(Entry {
                 object,
                 class,
-                id: read(CKA_ID, MOST_NAME)?.unwrap_or_default(),
-                label: read(CKA_LABEL, MOST_NAME)?.unwrap_or_default(),
-                modulus: modulus.unwrap_or_default(),
+                id: read(CKA_ID, MOST_NAME)?,
+                label: read(CKA_LABEL, MOST_NAME)?,
+                modulus,
             });
         }
         Ok(Inventory { entries })

@@ -7,11 +7,13 @@
 //! Reading order: this file, kek, target, wrap, import, born; below them attribute, object,
 //! public_key, mechanism, read, packed, and raw, which holds every `unsafe`.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods))]
+
 use std::{
     collections::BTreeSet,
     ffi::CStr,
     path::Path,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{LockResult, Mutex, MutexGuard, PoisonError},
 };
 
 use cryptoki::{
@@ -143,8 +145,13 @@ impl Module {
 
     fn logins(&self) -> MutexGuard<'_, BTreeSet<CK_SLOT_ID>> {
         // The set is changed by single inserts and removes, so a panic elsewhere left it whole.
-        (self.logged_in.lock()).unwrap_or_else(PoisonError::into_inner)
+        whole(self.logged_in.lock())
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the value that was locked, and no other")]
+fn whole<T>(locked: LockResult<T>) -> T {
+    locked.unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How near a token is to locking its user PIN (CK_TOKEN_INFO.flags, PKCS#11 v3.1, 3.2). PKCS#11
@@ -286,8 +293,7 @@ pub struct Hsm<'m> {
 impl Drop for Hsm<'_> {
     fn drop(&mut self) {
         // A failure changes nothing: the session closes right after, and with it the login.
-        let login = self.login.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let _ = login.logout();
+        let _ = whole(self.login.get_mut()).logout();
         self.module.logins().remove(&CK_SLOT_ID::from(self.slot));
     }
 }

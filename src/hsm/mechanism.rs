@@ -43,9 +43,8 @@ pub(super) fn software_key() -> Result<rsa::PrivateKey> {
 /// The public half of a throwaway key, in the form that a token takes.
 pub(super) fn software_public(key: &rsa::PrivateKey) -> Result<PublicKey> {
     use rsa::traits::PublicKeyParts;
-    PublicKey::of_parts(&key.n_bytes(), &key.e_bytes()).ok_or_else(|| {
-        Error::failed("the throwaway RSA key does not encode", "report this as a defect")
-    })
+    PublicKey::of_parts(&key.n_bytes(), &key.e_bytes())
+        .ok_or_else(|| Error::defect("the throwaway RSA key does not encode"))
 }
 
 /// The KEK's public half as a session object that wraps and does nothing else.
@@ -247,7 +246,7 @@ impl Hsm<'_> {
 pub(super) fn hash_refusal(token: &str, oaep: OaepHash, found: &str) -> Error {
     Rule::WrapOaepHash.refuse(
         format!("{token} {found} (of SHA-256 and SHA-1)"),
-        format!("RSA-OAEP with {oaep:?}, as the plan says"),
+        format!("RSA-OAEP with {oaep}, as the plan says"),
         "use a token that can, or agree on a new plan with the other oaep_hash (sha1 needs the waiver WRAP-OAEP-SHA1)",
     )
 }

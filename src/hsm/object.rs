@@ -139,7 +139,7 @@ impl Hsm<'_> {
         if self.first_miss(session, object, &wanted, Rule::TargetKey)?.is_some() {
             return Ok(false);
         }
-        let message = enc("keyferry/1 half", &[&encoding::random::<32>()?]);
+        let message = enc(c"keyferry/1 half", &[&encoding::random::<32>()?]);
         let digest = Sha256::digest(&message);
         let signature = self.raw().sign(session, Call::Plain(CKM_ECDSA), object, &digest);
         // Another key of the token may not sign at all.
@@ -156,11 +156,8 @@ impl Hsm<'_> {
         let info = session.get_session_info().map_err(said)?;
         match info.session_state() {
             SessionState::RwUser | SessionState::RwSecurityOfficer => Ok(found),
-            state => Err(Error::hsm(
-                format!(
-                    "{} says that nobody is logged in ({state:?}), though it took the PIN",
-                    self.name()
-                ),
+            _ => Err(Error::hsm(
+                format!("{} says that nobody is logged in, though it took the PIN", self.name()),
                 "find out from the HSM's own log what ended the login; then run the same command again",
             )),
         }

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Mutex, PoisonError,
+        Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
@@ -41,8 +41,7 @@ pub(super) fn on_threads<T: Sync, W, R: Send>(
             if result.is_err() {
                 failed.store(true, Ordering::Relaxed);
             }
-            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-            done.push((at, result));
+            done.lock().map_err(died)?.push((at, result));
         }
         Ok(())
     };
@@ -51,7 +50,7 @@ pub(super) fn on_threads<T: Sync, W, R: Send>(
         let running: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
         running.into_iter().map(thread::ScopedJoinHandle::join).collect()
     });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut done = done.into_inner().map_err(died)?;
     done.sort_by_key(|(at, _)| *at);
     let results = done.into_iter().map(|(_, result)| result);
     let results = results.collect::<Result<Vec<R>>>()?;
@@ -79,7 +78,7 @@ pub(super) fn meanwhile<A: Send, B>(
 }
 
 fn died<T>(_: T) -> Error {
-    Error::failed("a thread died", "report this as a defect")
+    Error::defect("a thread died")
 }
 
 #[cfg(test)]

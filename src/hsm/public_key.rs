@@ -142,8 +142,8 @@ impl PublicKey {
                 [bytes(CKA_MODULUS, modulus), bytes(CKA_PUBLIC_EXPONENT, exponent)]
             }
             Numbers::Ec { bits, point } => {
-                // An OCTET STRING of at most 97 bytes: one byte of length.
-                let length = u8::try_from(point.len()).unwrap_or(u8::MAX);
+                // An OCTET STRING: one byte of length, of two coordinates and the byte before.
+                let length = if *bits == 256 { 65 } else { 97 };
                 [
                     bytes(CKA_EC_PARAMS, &curve_params(*bits)),
                     bytes(CKA_EC_POINT, &[&[0x04, length], point.as_slice()].concat()),

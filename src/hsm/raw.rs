@@ -319,8 +319,8 @@ impl Functions {
             ulValueLen: room as CK_ULONG,
         };
         let got = self.get(session, key, &mut attribute)?;
-        let length = usize::try_from(attribute.ulValueLen).unwrap_or(usize::MAX);
-        Ok((got && length <= room).then_some(length))
+        let length = usize::try_from(attribute.ulValueLen).ok();
+        Ok(length.filter(|length| got && *length <= room))
     }
 
     /// Asks how many bytes an array attribute has: a hint, to be checked by the caller.
@@ -332,7 +332,7 @@ impl Functions {
     ) -> Result<Option<usize>> {
         let mut query = CK_ATTRIBUTE { type_: kind, pValue: null_mut(), ulValueLen: 0 };
         let got = self.get(session, key, &mut query)?;
-        Ok(got.then(|| usize::try_from(query.ulValueLen).unwrap_or(usize::MAX)))
+        Ok(usize::try_from(query.ulValueLen).ok().filter(|_| got))
     }
 
     /// Reads an array of as many attributes as there are `members`: their types are passed in,

@@ -30,6 +30,7 @@ use x509_cert::{
 use record::{
     Error, Result,
     encoding::random,
+    escape::quote,
     spki::{PublicKey, TargetCertificate},
 };
 
@@ -123,9 +124,7 @@ pub fn make(
     spki_der: &[u8],
     sign: impl FnOnce(&[u8]) -> Result<Vec<u8>>,
 ) -> Result<TargetCertificate> {
-    let failed = |error: String| {
-        Error::failed(format!("the certificate of {label}: {error}"), "report this as a defect")
-    };
+    let failed = |error: String| Error::defect(format!("the certificate of {label}: {error}"));
     let public = PublicKey::parse(spki_der).map_err(failed)?;
     let key = KeyOfHsm::new(&public, spki_der).map_err(failed)?;
     let mut builder = builder(subject, &public, spki_der).map_err(failed)?;
@@ -146,7 +145,7 @@ fn builder(
     spki_der: &[u8],
 ) -> std::result::Result<CertificateBuilder<SelfSigned>, String> {
     let subject: Name =
-        subject.parse().map_err(|error| format!("the subject {subject:?}: {error}"))?;
+        subject.parse().map_err(|error| format!("the subject {}: {error}", quote(subject)))?;
     let key = SubjectPublicKeyInfo::try_from(spki_der).map_err(|error| error.to_string())?;
     let mut serial: [u8; 16] = random().map_err(|error| error.to_string())?;
     // Positive and never zero (RFC 5280, 4.1.2.2).

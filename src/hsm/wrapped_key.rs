@@ -165,10 +165,7 @@ mod software {
     /// system has no randomness.
     pub fn make(kek: &rsa::PublicKey, oaep: OaepHash, pkcs8: &[u8]) -> Result<WrappedKey> {
         let failed = |error: &dyn std::fmt::Display| {
-            Error::failed(
-                format!("no wrapped key could be made: {error}"),
-                "report this as a defect",
-            )
+            Error::defect(format!("no wrapped key could be made: {error}"))
         };
         let key = Zeroizing::new(encoding::random::<32>()?);
         let mut bytes = match oaep {
@@ -214,8 +211,8 @@ mod software {
         for observed in [OaepHash::Sha256, OaepHash::Sha1] {
             if decrypt(observed).map(Zeroizing::new).is_ok() {
                 return Err(Rule::WrapOaepHash.refuse(
-                    format!("RSA-OAEP with {observed:?}"),
-                    format!("RSA-OAEP with {oaep:?}, as the plan says"),
+                    format!("RSA-OAEP with {observed}"),
+                    format!("RSA-OAEP with {oaep}, as the plan says"),
                     "use a token that does what it is asked, or agree on a new plan with the hash observed",
                 ));
             }

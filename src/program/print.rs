@@ -269,7 +269,9 @@ fn transcript(ceremony: &Ceremony, texts: &Texts) -> Result<Made> {
         // What was begun is told by its result.
         if !matches!(entry.event, Event::Intent { .. }) {
             let said = escape(&sentence(&entry.event, &sentences)?);
-            entries.push(json!({ "seq": entry.head.seq, "time": entry.time, "said": said }));
+            entries.push(
+                json!({ "seq": entry.head.seq, "time": entry.time.to_string(), "said": said }),
+            );
         }
         Ok(())
     })?;

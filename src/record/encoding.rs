@@ -1,16 +1,16 @@
 //! `enc` and `H`: the one way bytes are joined and hashed, and the text forms of bytes.
 
-use std::fmt;
+use std::{ffi::CStr, fmt};
 
 use data_encoding::{BASE64, HEXLOWER};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use sha2::{Digest, Sha256};
 
 /// Joins parts unambiguously: ASCII `label`, 0x00, then for each part its length as 4 bytes
-/// big-endian and its bytes (design, section 4).
+/// big-endian and its bytes (design, section 4). A label is a C string, which holds no other 0x00.
 ///
 /// Integers are passed as their 4 bytes big-endian, text as UTF-8, hashes as their 32 bytes.
-pub fn enc(label: &str, parts: &[&[u8]]) -> Vec<u8> {
+pub fn enc(label: &CStr, parts: &[&[u8]]) -> Vec<u8> {
     let mut joined = Vec::new();
     feed(label, parts, |bytes| joined.extend_from_slice(bytes));
     joined
@@ -18,21 +18,29 @@ pub fn enc(label: &str, parts: &[&[u8]]) -> Vec<u8> {
 
 /// `H(label, parts…) = SHA-256(enc(label, parts…))`, without a buffer of the joined parts, so that
 /// secret parts are not copied.
-pub fn hash(label: &str, parts: &[&[u8]]) -> Hash {
+pub fn hash(label: &CStr, parts: &[&[u8]]) -> Hash {
     let mut sha = Sha256::new();
     feed(label, parts, |bytes| sha.update(bytes));
     Hash(sha.finalize().into())
 }
 
-fn feed(label: &str, parts: &[&[u8]], mut sink: impl FnMut(&[u8])) {
-    debug_assert!(label.is_ascii());
-    sink(label.as_bytes());
-    sink(&[0]);
+fn feed(label: &CStr, parts: &[&[u8]], mut sink: impl FnMut(&[u8])) {
+    sink(label.to_bytes_with_nul());
     for part in parts {
         // Every part is a field of a document of at most 4 MiB, so the length fits.
         sink(&(part.len() as u32).to_be_bytes());
         sink(part);
     }
+}
+
+/// A value of ours as the JSON that its file holds: indented, with a line feed at its end.
+///
+/// # Errors
+/// [`crate::Error::Failed`] where it can't be encoded.
+pub fn json_file(value: &impl Serialize) -> crate::Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec_pretty(value).map_err(crate::Error::encoding)?;
+    bytes.push(b'\n');
+    Ok(bytes)
 }
 
 /// A SHA-256 value, 32 bytes; 64 lower-case hex characters in text.
@@ -159,7 +167,7 @@ pub type PackageId = Fixed<16>;
 /// that an interrupted step finds what it made. `kind` is `kek` (label empty) or `target`.
 pub fn cka_id(plan: &Hash, side: &str, kind: &str, label: &str, attempt: u32) -> CkaId {
     let whole = hash(
-        "keyferry/1 id",
+        c"keyferry/1 id",
         &[
             plan.as_bytes(),
             side.as_bytes(),
@@ -219,9 +227,17 @@ mod tests {
 
     #[test]
     fn enc_is_injective_over_part_boundaries() {
-        assert_eq!(enc("l", &[b"ab", b""]), b"l\0\0\0\0\x02ab\0\0\0\0");
-        assert_ne!(enc("l", &[b"a", b"b"]), enc("l", &[b"ab", b""]));
-        assert_eq!(hash("l", &[b"ab"]), Hash::of(&enc("l", &[b"ab"])));
+        assert_eq!(enc(c"l", &[b"ab", b""]), b"l\0\0\0\0\x02ab\0\0\0\0");
+        assert_ne!(enc(c"l", &[b"a", b"b"]), enc(c"l", &[b"ab", b""]));
+        assert_eq!(hash(c"l", &[b"ab"]), Hash::of(&enc(c"l", &[b"ab"])));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_encoded_is_a_defect_and_no_full_disk() {
+        assert_eq!(json_file(&[1]).unwrap(), b"[\n  1\n]\n");
+        let nameless = std::collections::BTreeMap::from([([0; 2], 1)]);
+        let error = json_file(&nameless).unwrap_err().to_string();
+        assert!(error.contains("report this as a defect") && !error.contains("disk"), "{error}");
     }
 
     #[test]

@@ -91,6 +91,16 @@ impl Error {
         Error::Failed { what: what.into(), remedy: remedy.into() }
     }
 
+    /// What never happens unless Keyferry itself is wrong.
+    pub fn defect(what: impl std::fmt::Display) -> Self {
+        Error::failed(what.to_string(), "report this as a defect")
+    }
+
+    /// A value of ours that has no JSON form.
+    pub fn encoding(error: serde_json::Error) -> Self {
+        Error::defect(format!("what is to be encoded: {error}"))
+    }
+
     /// A failure of the HSM or of the way to it.
     pub fn hsm(what: impl Into<String>, remedy: impl Into<String>) -> Self {
         Error::Hsm { what: what.into(), remedy: remedy.into() }

@@ -28,6 +28,19 @@ pub fn escape(text: &str) -> String {
     shown
 }
 
+/// A text in quotation marks, with what would end them or cannot be printed written out.
+pub fn quote(text: &str) -> String {
+    format!("{text:?}")
+}
+
+/// A value of ours that has no words of its own, as JSON in one line, fit for a terminal.
+pub fn json(value: &impl serde::Serialize) -> String {
+    match serde_json::to_string(value) {
+        Ok(text) => escape(&text),
+        Err(error) => error.to_string(),
+    }
+}
+
 /// Letters and marks that nobody sees, which Unicode does not count among the non-printing.
 fn is_blank(character: char) -> bool {
     matches!(
@@ -53,5 +66,11 @@ mod tests {
         let once = escape("\\\u{1b}\u{202e}");
         assert_eq!(escape(&once), once);
         assert_eq!(escape(&"x".repeat(9000)).chars().count(), 4001);
+    }
+
+    #[test]
+    fn a_text_ends_where_its_quotation_marks_do() {
+        assert_eq!(quote("Zoë's \"key\"\n"), r#""Zoë's \"key\"\n""#);
+        assert_eq!(json(&["a\u{202e}b", "\""]), r#"["a\u{202e}b","\""]"#);
     }
 }

@@ -217,10 +217,14 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     sync_parent(path)
 }
 
+/// A file's own name, as people read it; nothing for `..`, which is none.
+pub fn file_name(path: &Path) -> String {
+    path.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned())
+}
+
 /// What a file is called while it is being written.
 pub fn part_of(path: &Path) -> std::path::PathBuf {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    path.with_file_name(format!(".{name}{DRAFT}"))
+    path.with_file_name(format!(".{}{DRAFT}", file_name(path)))
 }
 
 fn write_synced(part: &Path, bytes: &[u8]) -> Result<()> {

@@ -243,7 +243,11 @@ impl serde::Serialize for Rule {
 impl<'de> serde::Deserialize<'de> for Rule {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
-        Rule::by_name(&name)
-            .ok_or_else(|| serde::de::Error::custom(format!("no rule has the name {name:?}")))
+        Rule::by_name(&name).ok_or_else(|| {
+            serde::de::Error::custom(format!(
+                "no rule has the name {}",
+                crate::escape::quote(&name)
+            ))
+        })
     }
 }

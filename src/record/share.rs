@@ -70,5 +70,5 @@ impl ShareListing {
 
 /// What a package lists so that a code can be checked without the share.
 pub fn confirm_hash(package_id: &PackageId, x: u8, code: &[u8]) -> Hash {
-    hash("keyferry/1 confirm", &[&package_id.0, &u32::from(x).to_be_bytes(), code])
+    hash(c"keyferry/1 confirm", &[&package_id.0, &u32::from(x).to_be_bytes(), code])
 }

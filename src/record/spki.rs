@@ -215,9 +215,9 @@ impl TargetCertificate {
             tbs.subject_public_key_info().to_der().map_err(|error| refuse(error.to_string()))?;
         let key = PublicKey::parse(&spki).map_err(refuse)?;
         let signed = tbs.to_der().map_err(|error| refuse(error.to_string()))?;
-        let signature = certificate.signature().as_bytes().unwrap_or_default();
+        let signature = certificate.signature().as_bytes().and_then(|signature| key.raw(signature));
         let one_encoding = certificate.to_der().is_ok_and(|again| again == der);
-        let holds = key.raw(signature).is_some_and(|signature| key.verifies(&signed, &signature));
+        let holds = signature.is_some_and(|signature| key.verifies(&signed, &signature));
         if !one_encoding || !holds {
             return Err(refuse("not signed by its own key, or not in DER".into()));
         }

@@ -2,7 +2,7 @@
 //! shown at once.
 
 use crate::Asker;
-use record::{Result, fingerprint, rule::Rule};
+use record::{Result, escape::quote, fingerprint, rule::Rule};
 
 /// How many wrong words are let pass: somebody mishears, and nobody guesses.
 const MOST_WRONG: usize = 5;
@@ -62,19 +62,23 @@ fn one(typed: &str, place: usize, right: Option<&[&str]>) -> std::result::Result
     let fits = fingerprint::words_beginning(typed, place);
     let word = match fits.as_slice() {
         [] => {
-            return Err(format!("{typed:?} is no word of this place; have it read again"));
+            return Err(format!("{} is no word of this place; have it read again", quote(typed)));
         }
         [word] => word.clone(),
         several => match several.iter().find(|word| word.eq_ignore_ascii_case(typed)) {
             Some(word) => word.clone(),
             None => {
-                return Err(format!("{typed:?} may be {}; type more of it", several.join(", ")));
+                return Err(format!(
+                    "{} may be {}; type more of it",
+                    quote(typed),
+                    several.join(", ")
+                ));
             }
         },
     };
     match right.and_then(|right| right.get(place)) {
         Some(right) if !right.eq_ignore_ascii_case(&word) => {
-            Err(format!("{word:?} is not the word of this place; have it read again"))
+            Err(format!("{} is not the word of this place; have it read again", quote(&word)))
         }
         _ => Ok(word),
     }

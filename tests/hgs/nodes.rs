@@ -41,11 +41,11 @@ fn a_node_proves_itself_in_its_turn_and_for_itself_only() {
     exchanged("01-install-node1.json", b"{}");
     let order = record::service::Order::new(
         record::service::OrderKind::Activate,
-        0,
+        1,
         record::encoding::Hash::of(b"another brief"),
         record::encoding::Hash::of(b""),
     );
-    exchanged("01-activate.json", &order.bytes());
+    exchanged("01-activate.json", &order.bytes().unwrap());
     let good = stage.prove_node("node1", "ready");
     stage.node_prove("node1", "a", "medium").refused("FILE-EXISTS");
 

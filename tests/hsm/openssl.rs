@@ -70,7 +70,7 @@ fn a_sealed_key_is_opened_by_openssl_alone() {
     let kek_spki =
         run(Command::new("openssl").args(["pkey", "-pubout", "-outform", "DER", "-in"]).arg(&kek));
     let (package_id, plan, fingerprint) = (Fixed([5; 16]), Hash::of(b"plan"), Hash::of(&kek_spki));
-    let secret = Secret::derive(&[1; 32], &[2; 32], &package_id, &plan);
+    let secret = Secret::derive(&[1; 32], &[2; 32], &package_id, &plan).unwrap();
     let ways = [Mechanism::SingleShot, Mechanism::Composite];
     let all = ways.map(|way| [2048, 3072, 4096].map(|bits| (way, bits)));
     for (n, (mechanism, bits)) in all.into_iter().flatten().enumerate() {
@@ -91,7 +91,7 @@ fn a_sealed_key_is_opened_by_openssl_alone() {
             sessions: 1,
         };
         let wrapped = hsm.wrap(&order, &[&target], &|_| ()).unwrap().remove(0);
-        let seal_key = SealKey::derive(&secret, &package_id, &plan, &fingerprint, &label);
+        let seal_key = SealKey::derive(&secret, &package_id, &plan, &fingerprint, &label).unwrap();
         let sealed = seal_key.seal(wrapped.as_bytes()).unwrap();
 
         // From here on OpenSSL, and the two halves of the secret's derivation.

@@ -19,12 +19,13 @@ use record::{
 const PACKAGE: PackageId = Fixed([7; 16]);
 
 fn secret(package: &PackageId) -> Secret {
-    Secret::derive(&[1; 32], &[2; 32], package, &Hash::of(b"plan"))
+    Secret::derive(&[1; 32], &[2; 32], package, &Hash::of(b"plan")).unwrap()
 }
 
 /// What a secret is known by from outside: what it seals.
 fn seals(secret: &Secret) -> Vec<u8> {
-    let key = SealKey::derive(secret, &PACKAGE, &Hash::of(b"plan"), &Hash::of(b"kek"), "key");
+    let key =
+        SealKey::derive(secret, &PACKAGE, &Hash::of(b"plan"), &Hash::of(b"kek"), "key").unwrap();
     key.seal(b"a wrapped key of some bytes").unwrap()
 }
 
@@ -208,8 +209,8 @@ fn a_code_is_the_hash_of_its_share_as_designed() {
         let record = share.record();
         let (y, salt) = (&record[20..52], &record[52..]);
         let parts: [&[u8]; 4] = [&PACKAGE.0, &[0, 0, 0, share.x()], salt, y];
-        assert_eq!(share.code(), hash("keyferry/1 code", &parts).0[..10]);
-        assert_eq!(share.commitment(), hash("keyferry/1 share", &parts));
+        assert_eq!(share.code(), hash(c"keyferry/1 code", &parts).0[..10]);
+        assert_eq!(share.commitment(), hash(c"keyferry/1 share", &parts));
     }
 }
 
@@ -258,8 +259,8 @@ fn the_numbers_to_try_are_those_of_the_code() {
     }
     let (recombined, _) = quorum.recombine().unwrap();
     let random = |name: &str| -> [u8; 32] { hex(name).try_into().unwrap() };
-    let derived = Secret::derive(&random("os32"), &random("hsm32"), &package, &plan);
-    let info = enc("keyferry/1 seal", &[&plan.0, &kek.0, label.as_bytes()]);
+    let derived = Secret::derive(&random("os32"), &random("hsm32"), &package, &plan).unwrap();
+    let info = enc(c"keyferry/1 seal", &[&plan.0, &kek.0, label.as_bytes()]);
     let seal_key = Hkdf::<Sha256>::new(Some(&package.0), &hex("S"));
     let mut expanded = [0; 32];
     seal_key.expand(&info, &mut expanded).unwrap();
@@ -268,7 +269,7 @@ fn the_numbers_to_try_are_those_of_the_code() {
     let alone = kwp.wrap_key(&hex("wrapped key"), &mut alone).unwrap();
     assert_eq!(HEXLOWER.encode(alone), all("sealed")[0]);
     for secret in [&recombined, &derived] {
-        let key = SealKey::derive(secret, &package, &plan, &kek, label);
+        let key = SealKey::derive(secret, &package, &plan, &kek, label).unwrap();
         let sealed = key.seal(&hex("wrapped key")).unwrap();
         assert_eq!(HEXLOWER.encode(&sealed), all("sealed")[0]);
     }

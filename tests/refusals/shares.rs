@@ -20,7 +20,7 @@ fn open(stage: &Stage, id: &str) -> Share {
 /// A share of another ceremony, with the same M, N and x.
 fn foreign() -> Share {
     let package = Fixed([7; 16]);
-    let secret = Secret::derive(&[1; 32], &[2; 32], &package, &Hash::of(b"another plan"));
+    let secret = Secret::derive(&[1; 32], &[2; 32], &package, &Hash::of(b"another plan")).unwrap();
     deal(&secret, package, 3, 5).unwrap().remove(0)
 }
 

@@ -36,8 +36,7 @@ impl GivenAttestations {
     /// [`Error::Failed`] never, as `kek` is an id.
     pub fn of_kek(prepare: bool, file: Option<PathBuf>, report: Option<PathBuf>) -> Result<Self> {
         let kek = |file| {
-            let id =
-                KEK.parse::<Id>().map_err(|text| Error::failed(text, "report this as a defect"));
+            let id = KEK.parse::<Id>().map_err(Error::defect);
             id.map(|id| (id, file))
         };
         Ok(GivenAttestations {

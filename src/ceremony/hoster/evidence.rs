@@ -78,8 +78,7 @@ fn what_is_missing(ceremony: &Ceremony, report: Report) -> Report {
 fn named(file: &Path, evidence: &NodeEvidence) -> Result<()> {
     let said = &evidence.statement;
     let expected = evidence_file(&said.node, said.stage);
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    match name == expected {
+    match folder::file_name(file) == expected {
         true => Ok(()),
         false => Err(Rule::EvidenceNode.refuse(
             escape(&format!("{} holds the evidence of {}", file.display(), said.place())),
@@ -105,7 +104,7 @@ fn in_time(ceremony: &Ceremony, evidence: &NodeEvidence) -> Result<()> {
             "a node that is new under its own name needs a new ceremony; one that takes another's place proves itself under that name (`nodes --replace`)",
         ));
     }
-    let standing = nodes.standing().map(|order| order.hash());
+    let standing = nodes.standing().map(|order| order.hash()).transpose()?;
     if said.stage != nodes.stage() || said.order != standing {
         let order =
             |hash: Option<_>| hash.map_or("no order".into(), |hash| format!("order {hash}"));

@@ -13,7 +13,7 @@ use crate::{
 use custody::{seal::SealKey, share::Secret};
 use hsm::{Hsm, ImportKey, ImportOrder, Imported, Target, wrapped_key::WrappedKey};
 use record::{
-    Result,
+    Error, Result,
     document::{
         Released,
         held_key::HeldKey,
@@ -169,8 +169,8 @@ fn open_seals(
 ) -> Result<Vec<WrappedKey>> {
     let open = |(key, planned): (&PackagedKey, &KeyPlan)| {
         let (package_id, label) = (&package.body().package_id, key.label.as_str());
-        let seal_key = SealKey::derive(secret, package_id, &plan.hash(), &kek.fingerprint, label);
-        let length = usize::try_from(key.wrapped_length).unwrap_or(usize::MAX);
+        let seal_key = SealKey::derive(secret, package_id, &plan.hash(), &kek.fingerprint, label)?;
+        let length = key.wrapped_length.try_into().map_err(Error::defect)?;
         let opened = seal_key.open(package.file(&key.sealed_file()), length)?;
         WrappedKey::parse(opened, plan.transfer.kek_bits, planned.key_type)
     };

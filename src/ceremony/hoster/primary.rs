@@ -26,7 +26,7 @@ fn subject(ceremony: &Ceremony, service: &Path) -> Result<gate::Primary> {
     evidence.iter().try_for_each(|one| same_former(one, &former))?;
     unchanged(ceremony, service, &former, &brief.primaries())?;
     let state = &ceremony.state;
-    Ok(gate::Primary::of(&state.nodes, &state.keys, &former))
+    gate::Primary::of(&state.nodes, &state.keys, &former)
 }
 
 /// The evidence that is kept, held once more against everything that the nodes were told.
@@ -90,8 +90,8 @@ pub fn activate(
     let brief = ceremony.brief()?.0;
     ceremony.begin(Step::Primary)?;
     services::of(&ceremony.plan.target).activate(service, &brief)?;
-    let order = given(ceremony.state.nodes.activation(&now.former, subject_hash(&now)))?;
-    let hash = order.hash();
+    let order = given(ceremony.state.nodes.activation(&now.former, subject_hash(&now)?))?;
+    let hash = order.hash()?;
     ceremony.ordered(Event::Primary { order: hash, former: now.former.clone() })?;
     let report = Report::new("The order is given: the tenant's keys become primary.")
         .line("They serve everyone who uses this service, not this tenant alone.")
@@ -137,10 +137,9 @@ pub fn conclude(ceremony: &mut Ceremony) -> Result<Report> {
     require_all(ceremony, Stage::Active)?;
     let active = verified(ceremony, Stage::Active)?;
     let nodes = &ceremony.state.nodes;
-    let activated = nodes.activated.clone().unwrap_or_default();
+    let activated = given(nodes.activated)?;
     let hours = ceremony.plan.target.soak_hours();
-    let since = activated.parse().unwrap_or_default();
-    active.iter().try_for_each(|one| soaked(one, since, hours))?;
+    active.iter().try_for_each(|one| soaked(one, activated, hours))?;
     let order = given(nodes.standing().cloned())?;
     let kept = [ceremony.evidence(Stage::Ready)?, ceremony.evidence(Stage::Active)?].concat();
     let (mut evidence, mut files) = (Vec::new(), Vec::new());
@@ -153,8 +152,8 @@ pub fn conclude(ceremony: &mut Ceremony) -> Result<Report> {
     let body = Registration {
         package_id: ceremony.key_set()?.id,
         target: ceremony.plan.target.kind().to_owned(),
-        activation: order.hash(),
-        activated,
+        activation: order.hash()?,
+        activated: activated.to_string(),
         former: order.former,
         removed: (nodes.planned.iter())
             .filter(|node| nodes.removed.contains(*node))
@@ -208,8 +207,8 @@ pub fn roll_back(
     approved.covers(&subject)?;
     ceremony.begin(Step::Rollback)?;
     services::of(&ceremony.plan.target).roll_back(service, &subject.to)?;
-    let order = given(ceremony.state.nodes.rollback(subject_hash(&subject)))?;
-    let hash = order.hash();
+    let order = given(ceremony.state.nodes.rollback(subject_hash(&subject)?))?;
+    let hash = order.hash()?;
     ceremony.ordered(Event::Rollback { order: hash })?;
     let report = Report::new("The order is given: the former keys become primary again.")
         .value("primary", shown(&subject.to));

@@ -34,10 +34,7 @@ pub fn prove(
             }
             Role::Encryption => {
                 let challenge = key.challenge(place).ok_or_else(|| {
-                    Error::failed(
-                        format!("no challenge of {} for {place}", key.label),
-                        "report this as a defect",
-                    )
+                    Error::defect(format!("no challenge of {} for {place}", key.label))
                 })?;
                 let (hash, ciphertext) = (plan.transfer.oaep_hash, &challenge.ciphertext.0);
                 let plain = open_challenge(hsm, target, hash, &key.label, ciphertext)?;

@@ -11,8 +11,15 @@ use custody::{
     share::{Quorum, RECORD, Secret, Share},
 };
 use record::{
-    Error, Result, document::package::Package, encoding::Hash, escape::escape, folder, plan::Plan,
-    rule::Rule, share::MAX_SHARE_FILE, terms::Id,
+    Error, Result,
+    document::package::Package,
+    encoding::Hash,
+    escape::{escape, quote},
+    folder,
+    plan::Plan,
+    rule::Rule,
+    share::MAX_SHARE_FILE,
+    terms::Id,
 };
 use terminal::Asker;
 
@@ -105,9 +112,8 @@ impl<'a> Spent<'a> {
 
 fn id(name: &str) -> Result<Id> {
     // The package was checked against the plan, whose ids these are.
-    name.parse().map_err(|expected: String| {
-        Error::failed(format!("custodian {name:?}: {expected}"), "report this as a defect")
-    })
+    name.parse()
+        .map_err(|expected: String| Error::defect(format!("custodian {}: {expected}", quote(name))))
 }
 
 fn ask_all(package: &Package, quorum: &mut Quorum, spent: &mut Spent, asker: &Asker) -> Result<()> {

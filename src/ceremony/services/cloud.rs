@@ -9,6 +9,7 @@ use data_encoding::BASE64URL_NOPAD;
 use crate::services::{Service, TargetStep};
 use record::{
     Error, Result,
+    encoding::json_file,
     rule::Rule,
     service::Brief,
     terms::{CloudFormat, Id, PrimaryKey, TokenIdentity},
@@ -39,17 +40,14 @@ pub fn file(
             let byok = serde_json::json!({
                 "schema_version": "1.0.0",
                 "header": {
-                    "kid": kid.unwrap_or_default(),
+                    "kid": kid.ok_or_else(|| Error::defect("a BYOK file without its KEK's id"))?,
                     "alg": "dir",
                     "enc": "CKM_RSA_AES_KEY_WRAP",
                 },
                 "ciphertext": BASE64URL_NOPAD.encode(wrapped),
                 "generator": format!("Keyferry {version}; {hsm}"),
             });
-            let mut bytes = serde_json::to_vec_pretty(&byok)
-                .map_err(|error| Error::failed(error.to_string(), "report this as a defect"))?;
-            bytes.push(b'\n');
-            (format!("{label}.byok"), bytes)
+            (format!("{label}.byok"), json_file(&byok)?)
         }
     })
 }

@@ -7,7 +7,7 @@ use crate::{Ceremony, side::init};
 use record::{
     Error, Result,
     document::{MAX_DOCUMENT, Released, closing::Closing, read, read_files},
-    encoding::Hash,
+    encoding::{Hash, json_file},
     fingerprint,
     flow::Phase,
     folder,
@@ -225,9 +225,5 @@ fn approvals(ceremony: &Ceremony) -> Result<Vec<(String, Vec<u8>)>> {
 }
 
 fn head_json(plan: &Plan, side: Side, head: Head) -> Result<Vec<u8>> {
-    let closed = ClosedHead::new(plan, side, head);
-    let mut bytes = serde_json::to_vec_pretty(&closed)
-        .map_err(|error| Error::failed(error.to_string(), "report this as a defect"))?;
-    bytes.push(b'\n');
-    Ok(bytes)
+    json_file(&ClosedHead::new(plan, side, head))
 }

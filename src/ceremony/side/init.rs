@@ -7,9 +7,8 @@ use record::{
     Result,
     encoding::Hash,
     fingerprint::{self, WORDS_TYPED},
-    folder,
     log::{self, Event, LOG_FILE},
-    plan::{MAX_PLAN, PLAN_FILE, Plan},
+    plan::{PLAN_FILE, Plan},
     rule::Rule,
     signature::{self, SignatureFile, Signed},
     terms::{Side, TransferRoute, Trial, list},
@@ -147,7 +146,7 @@ pub fn words_prompt() -> String {
     )
 }
 
-/// The plan and the signatures that a ceremony began with, as they lie in its folder.
+/// The plan and the signatures that a ceremony began with; these as they lie in its folder.
 ///
 /// # Errors
 /// What reading files can end with, and `SIGNATURE-…` rules.
@@ -155,7 +154,6 @@ pub fn signatures(dir: &Path, plan: &Plan) -> Result<Vec<(String, Vec<u8>)>> {
     let path = dir.join(PLAN_FILE);
     let named = |file: SignatureFile| (format!("{PLAN_FILE}.{}.sig", file.signer), file.bytes);
     let mut files: Vec<_> = signature::beside(&path)?.into_iter().map(named).collect();
-    files.insert(0, (PLAN_FILE.to_owned(), folder::read_file(&path, MAX_PLAN)?));
-    debug_assert!(files[0].1 == plan.bytes());
+    files.insert(0, (PLAN_FILE.to_owned(), plan.bytes().to_vec()));
     Ok(files)
 }

@@ -248,7 +248,8 @@ fn routes() -> Result<Vec<Route>> {
 fn program() -> Result<(String, Hash)> {
     let path =
         std::env::current_exe().map_err(|error| Error::file("/proc/self/exe".as_ref(), error));
-    let hash = path.and_then(|path| Ok((file_name(&path), hash_file("/proc/self/exe".as_ref())?)));
+    let hash =
+        path.and_then(|path| Ok((folder::file_name(&path), hash_file("/proc/self/exe".as_ref())?)));
     hash.map_err(not_hashed)
 }
 
@@ -256,7 +257,7 @@ fn program() -> Result<(String, Hash)> {
 /// loaded.
 fn module(path: &Path) -> Result<(String, Hash)> {
     let real = std::fs::canonicalize(path).map_err(|error| Error::file(path, error));
-    let hash = real.and_then(|real| Ok((file_name(&real), hash_file(&real)?)));
+    let hash = real.and_then(|real| Ok((folder::file_name(&real), hash_file(&real)?)));
     hash.map_err(not_hashed)
 }
 
@@ -266,11 +267,6 @@ fn not_hashed(error: Error) -> Error {
         "a file that can be read and hashed",
         "check the path, and that the operator may read the file; then run the command again",
     )
-}
-
-fn file_name(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default();
-    name.to_string_lossy().into_owned()
 }
 
 /// Of a file that is found by a link: the running program's is one, and a module's may be.

@@ -12,7 +12,7 @@ use record::{
     folder,
     probe::{Probe, TrialOutcome},
     rule::Rule,
-    terms::{Mode, Side},
+    terms::{Mode, Side, list},
 };
 use terminal::{Asker, report::Report};
 
@@ -64,14 +64,14 @@ fn report(probe: &Probe, to: &Path) -> Report {
         .value("mechanisms", probe.mechanisms.len());
     for facts in &probe.transfers {
         let said = match &facts.outcome {
-            TrialOutcome::Works { kwp } => format!("works, {kwp:?}"),
+            TrialOutcome::Works { kwp } => format!("works ({})", list(kwp)),
             TrialOutcome::Refused { rule, .. } => format!("refused by {}", rule.name()),
             TrialOutcome::Failed { found } => {
                 format!("failed: {}", escape(found.lines().next().unwrap_or_default()))
             }
         };
         report = report.line(format!(
-            "{:?} {:?} {:?}: {said}",
+            "{} {}, OAEP {}: {said}",
             facts.direction, facts.mechanism, facts.oaep_hash
         ));
     }

@@ -8,7 +8,7 @@ use crate::Ceremony;
 use hsm::{Hsm, Module, Officer, Pin, PinState, Token};
 use record::{
     Result,
-    escape::escape,
+    escape::{escape, quote},
     folder, gate,
     rule::Rule,
     terms::{Mode, Step},
@@ -99,7 +99,7 @@ impl TokenChoice {
         }
         let Some(path) = &self.pin_file else {
             let label = escape(&token.identity().label);
-            return (asker.hidden(&format!("{what} of the token {label:?}: ")))
+            return (asker.hidden(&format!("{what} of the token {}: ", quote(&label))))
                 .map(|pin| Some(Pin::new(pin)));
         };
         let bytes = Zeroizing::new(folder::read_file(path, MAX_PIN)?);

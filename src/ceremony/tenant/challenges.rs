@@ -47,6 +47,5 @@ fn encrypt(public: &PublicKey, hash: OaepHash, message: &[u8]) -> Result<Vec<u8>
         OaepHash::Sha256 => public.encrypt(&mut rng, Oaep::<Sha256>::new(), message),
         OaepHash::Sha1 => public.encrypt(&mut rng, Oaep::<Sha1>::new(), message),
     };
-    encrypted
-        .map_err(|error| Error::failed(format!("RSA-OAEP: {error}"), "report this as a defect"))
+    encrypted.map_err(|error| Error::defect(format!("RSA-OAEP: {error}")))
 }

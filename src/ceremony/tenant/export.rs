@@ -187,7 +187,10 @@ pub(super) fn canary(plan: &Plan, hsm: &Hsm, keys: &[CheckedExport]) -> Result<O
         let seen = hsm.wrap_canary(kind, plan.transfer.mechanism, plan.transfer.oaep_hash)?;
         if observed.is_some_and(|before| before != seen) {
             return Err(Rule::WrapCanary.refuse(
-                format!("{seen:?} for {kind}, something else for another kind"),
+                format!(
+                    "OAEP {} and {} for {kind}, something else for another kind",
+                    seen.oaep_hash, seen.kwp
+                ),
                 "the same for every kind and size",
                 "do not use this HSM for an export",
             ));
@@ -201,7 +204,7 @@ fn fresh_secret(hsm: &Hsm, package_id: &PackageId, plan: &Plan) -> Result<Secret
     let mut from_hsm = zeroize::Zeroizing::new([0; 32]);
     hsm.random(from_hsm.as_mut_slice())?;
     let from_os = zeroize::Zeroizing::new(random::<32>()?);
-    Ok(Secret::derive(&from_os, &from_hsm, package_id, &plan.hash()))
+    Secret::derive(&from_os, &from_hsm, package_id, &plan.hash())
 }
 
 fn deal(
@@ -230,7 +233,7 @@ fn seal_key(
     package_id: &PackageId,
 ) -> Result<(PackagedKey, Files)> {
     let label = key.plan.label.as_str();
-    let seal_key = SealKey::derive(secret, package_id, &plan.hash(), &offer.fingerprint, label);
+    let seal_key = SealKey::derive(secret, package_id, &plan.hash(), &offer.fingerprint, label)?;
     let sealed = seal_key.seal(wrapped.as_bytes())?;
     let certificate = key.certificate.der().to_vec();
     let listing = PackagedKey {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use record::{
     Error, Result,
     document::acceptance::{self, MAX_FETCHED_FROM, Published},
-    escape::escape,
+    escape::{escape, quote},
     folder,
     plan::{Plan, ServicePlan},
     proof::key_set::{KeySet, Pair},
@@ -53,8 +53,8 @@ impl FetchedMetadata {
         }
         let ServicePlan::Hgs { nodes, .. } = &plan.target else {
             return Err(usage(&format!(
-                "--metadata, and the plan's target is {:?}, which publishes none",
-                plan.target.kind()
+                "--metadata, and the plan's target is {}, which publishes none",
+                quote(plan.target.kind())
             )));
         };
         let by = self.by.as_ref().filter(|by| plan.has_person(by));

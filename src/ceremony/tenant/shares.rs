@@ -7,6 +7,7 @@ use crate::{Ceremony, side::release};
 use record::{
     Result,
     document::package::Package,
+    escape::{escape, quote},
     folder,
     layout::SHARES,
     log::Event,
@@ -87,7 +88,7 @@ fn listing_of(ceremony: &Ceremony, custodian: &str) -> Result<(Id, ShareListing)
             let known: Vec<&str> =
                 ceremony.plan.quorum.custodians.iter().map(|planned| planned.id.as_str()).collect();
             Err(Rule::ShareCustodian.refuse(
-                format!("{:?}", record::escape::escape(custodian)),
+                quote(&escape(custodian)),
                 known.join(", "),
                 "give the custodian's id, as the plan has it",
             ))

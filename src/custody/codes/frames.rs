@@ -16,7 +16,7 @@ use record::{
 /// How every frame begins.
 pub const PREFIX: &str = "KF1/";
 /// What the payload begins with.
-const LABEL: &str = "keyferry/1 frames";
+const LABEL: &std::ffi::CStr = c"keyferry/1 frames";
 /// How much one frame carries, in bytes: its text then fits version 15 at level Q, which is read
 /// from a worn page; version 20, the densest that is made, would carry 425.
 const CHUNK: usize = 250;
@@ -157,7 +157,7 @@ fn opened(id: &str, pieces: Pieces) -> Result<Vec<Named>> {
 }
 
 fn files_of(payload: &[u8]) -> Option<Vec<Named>> {
-    let mut rest = payload.strip_prefix(LABEL.as_bytes())?.strip_prefix(&[0])?;
+    let mut rest = payload.strip_prefix(LABEL.to_bytes_with_nul())?;
     let mut part = || {
         let (length, after) = rest.split_first_chunk::<4>()?;
         let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;

@@ -58,7 +58,7 @@ fn line(number: usize, chunk: &[u8]) -> Zeroizing<String> {
 
 /// What ends a line: of its number and bytes.
 fn check(number: usize, chunk: &[u8]) -> String {
-    let hash = hash("keyferry/1 line", &[&(number as u32).to_be_bytes(), chunk]);
+    let hash = hash(c"keyferry/1 line", &[&(number as u32).to_be_bytes(), chunk]);
     BASE32_NOPAD.encode(&hash.0).chars().take(CHECK).collect()
 }
 

@@ -25,12 +25,11 @@ impl Code {
     /// # Errors
     /// [`Error::Failed`] for more than version 20 carries.
     pub fn of(text: &str) -> Result<Self> {
-        let failed = |what: String| Error::failed(what, "report this as a defect");
         let code = QrCode::with_error_correction_level(text, EcLevel::Q)
-            .map_err(|error| failed(format!("a QR code: {error}")))?;
+            .map_err(|error| Error::defect(format!("a QR code: {error}")))?;
         match code.version() {
             Version::Normal(version) if version <= DENSEST => {}
-            version => return Err(failed(format!("a QR code of version {version:?}"))),
+            _ => return Err(Error::defect("a QR code of another version")),
         }
         Ok(Code {
             width: code.width(),
@@ -103,9 +102,9 @@ impl Code {
             Luma([if dark { 0 } else { 255 }])
         });
         let mut bytes = Cursor::new(Vec::new());
-        picture.write_to(&mut bytes, ImageFormat::Png).map_err(|error| {
-            Error::failed(format!("a picture: {error}"), "report this as a defect")
-        })?;
+        picture
+            .write_to(&mut bytes, ImageFormat::Png)
+            .map_err(|error| Error::defect(format!("a picture: {error}")))?;
         Ok(bytes.into_inner())
     }
 }

@@ -121,20 +121,20 @@ impl Share {
         &self.y
     }
 
-    fn hash(&self, label: &str) -> Hash {
+    fn hash(&self, label: &std::ffi::CStr) -> Hash {
         hash(label, &[&self.package_id.0, &u32::from(self.x).to_be_bytes(), &self.salt, &self.y])
     }
 
     /// What the package lists, so that a wrong share is known at once.
     pub fn commitment(&self) -> Hash {
-        self.hash("keyferry/1 share")
+        self.hash(c"keyferry/1 share")
     }
 
     /// What its holder reads out to show that it is the right one: 10 bytes, as PGP words. It says
     /// nothing of the share.
     pub fn code(&self) -> [u8; CODE_WORDS] {
         let mut code = [0; CODE_WORDS];
-        code.copy_from_slice(&self.hash("keyferry/1 code").0[..CODE_WORDS]);
+        code.copy_from_slice(&self.hash(c"keyferry/1 code").0[..CODE_WORDS]);
         code
     }
 

@@ -20,29 +20,40 @@ pub struct Secret([u8; 32]);
 impl Secret {
     /// A fresh secret from two generators, so that neither alone can foretell it (HKDF-SHA256, RFC
     /// 5869): `ikm = os ‖ hsm`, `salt = package_id`, `info = enc("keyferry/1 secret", plan_hash)`.
-    pub fn derive(os: &[u8; 32], hsm: &[u8; 32], package_id: &PackageId, plan_hash: &Hash) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::Failed`] where HKDF gives no key.
+    pub fn derive(
+        os: &[u8; 32],
+        hsm: &[u8; 32],
+        package_id: &PackageId,
+        plan_hash: &Hash,
+    ) -> Result<Self> {
         let mut ikm = Zeroizing::new([0; 64]);
         ikm[..32].copy_from_slice(os);
         ikm[32..].copy_from_slice(hsm);
-        Secret(expand(
-            ikm.as_slice(),
-            package_id,
-            &enc("keyferry/1 secret", &[plan_hash.as_bytes()]),
-        ))
+        let info = enc(c"keyferry/1 secret", &[plan_hash.as_bytes()]);
+        expand(ikm.as_slice(), package_id, &info).map(Secret)
     }
 
     /// A key that is derived from the secret.
-    pub(crate) fn expand(&self, package_id: &PackageId, info: &[u8]) -> Zeroizing<[u8; 32]> {
-        Zeroizing::new(expand(&self.0, package_id, info))
+    ///
+    /// # Errors
+    /// As [`Secret::derive`].
+    pub(crate) fn expand(
+        &self,
+        package_id: &PackageId,
+        info: &[u8],
+    ) -> Result<Zeroizing<[u8; 32]>> {
+        expand(&self.0, package_id, info).map(Zeroizing::new)
     }
 }
 
-fn expand(ikm: &[u8], package_id: &PackageId, info: &[u8]) -> [u8; 32] {
+fn expand(ikm: &[u8], package_id: &PackageId, info: &[u8]) -> Result<[u8; 32]> {
     let mut out = [0; 32];
     // HKDF fails only for outputs over 255 hashes; 32 bytes are one.
     let done = Hkdf::<Sha256>::new(Some(&package_id.0), ikm).expand(info, &mut out);
-    debug_assert!(done.is_ok());
-    out
+    done.map(|()| out).map_err(Error::defect)
 }
 
 /// Deals N shares, any M of which give the secret (Shamir, bytewise over GF(256), polynomial 0x11D,
@@ -133,14 +144,15 @@ mod tests {
         // python3: hmac/hashlib HKDF with salt = bytes(range(16)), ikm = 32*01 + 32*02,
         // info = b"keyferry/1 secret\0" + (32).to_bytes(4, "big") + 32*b"\3"
         let package_id = Fixed(std::array::from_fn(|n| n as u8));
-        let secret = Secret::derive(&[1; 32], &[2; 32], &package_id, &Hash([3; 32]));
+        let secret = Secret::derive(&[1; 32], &[2; 32], &package_id, &Hash([3; 32])).unwrap();
         assert_eq!(data_encoding::HEXLOWER.encode(&secret.0), KNOWN);
     }
 
     #[test]
     fn a_quorum_that_gives_another_secret_is_found_before_any_share_leaves() {
         let package_id = Fixed([7; 16]);
-        let secret = |byte| Secret::derive(&[byte; 32], &[2; 32], &package_id, &Hash([3; 32]));
+        let secret =
+            |byte| Secret::derive(&[byte; 32], &[2; 32], &package_id, &Hash([3; 32])).unwrap();
         let (one, other) = (secret(1), secret(2));
         let mut shares = deal(&one, package_id, 2, 4).unwrap();
         check_every_quorum(&one, &shares, 2).unwrap();

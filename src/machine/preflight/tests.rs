@@ -224,7 +224,7 @@ fn a_clock_is_behind_until_people_note_it() {
     let mut seen = Seen::default();
     let mut take = |time: &str, event| {
         let head = Head { seq: 1, hash: Hash([0; 32]) };
-        let time = time.to_owned();
+        let time = time.parse().unwrap();
         seen.take(&Entry { head, time, event });
         seen.clone()
     };

@@ -15,7 +15,9 @@ use x509_cert::{
     ext::pkix::{BasicConstraints, KeyUsage},
 };
 
-use crate::{Result, attestation::refuse, encoding::Hash, rule::Rule, spki::PublicKey};
+use crate::{
+    Result, attestation::refuse, encoding::Hash, escape::quote, rule::Rule, spki::PublicKey,
+};
 
 /// How a certificate ends in PEM (RFC 7468, 5).
 const END: &str = "-----END CERTIFICATE-----";
@@ -67,9 +69,14 @@ impl Chain {
     }
 
     /// SHA-256 of the root's certificate, DER.
-    pub fn root(&self) -> Hash {
-        let root = self.0.last().and_then(|root| root.to_der().ok());
-        Hash::of(&root.unwrap_or_default())
+    ///
+    /// # Errors
+    /// `ATTESTATION-FORMAT`.
+    pub fn root(&self) -> Result<Hash> {
+        let root = self.0[self.0.len() - 1].to_der();
+        root.map(|der| Hash::of(&der)).map_err(|error| {
+            refuse(Rule::AttestationFormat, error.to_string(), "a certificate in DER")
+        })
     }
 
     /// Whether each certificate is issued by the next, all were valid at a time, and the last is a
@@ -78,11 +85,12 @@ impl Chain {
     /// # Errors
     /// `ATTESTATION-CHAIN`, `ATTESTATION-ROOT`.
     pub fn verify(&self, at: Timestamp, roots: &[Hash]) -> Result<()> {
-        if !roots.contains(&self.root()) {
+        let root = self.root()?;
+        if !roots.contains(&root) {
             let pinned: Vec<String> = roots.iter().map(Hash::to_string).collect();
             return Err(refuse(
                 Rule::AttestationRoot,
-                format!("a chain to the root {}", self.root()),
+                format!("a chain to the root {root}"),
                 match pinned.is_empty() {
                     true => "a root that the plan pins in `roots`; it pins none".to_owned(),
                     false => format!("one that the plan pins: {}", pinned.join(", ")),
@@ -107,7 +115,7 @@ fn certificate(pem: &str) -> std::result::Result<Certificate, String> {
     let again = parsed.to_der().map_err(|error| error.to_string())?;
     match label == "CERTIFICATE" && again == document.as_bytes() {
         true => Ok(parsed),
-        false => Err(format!("{label:?}, or a certificate in another encoding than DER")),
+        false => Err(format!("{}, or a certificate in another encoding than DER", quote(label))),
     }
 }
 
@@ -119,11 +127,9 @@ fn chain(certificate: &Certificate, found: &str, expected: impl Into<String>) ->
 
 fn valid_at(certificate: &Certificate, at: Timestamp) -> Result<()> {
     let validity = certificate.tbs_certificate().validity();
-    let seconds = |time: &x509_cert::time::Time| {
-        i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX)
-    };
+    let seconds = |time: &x509_cert::time::Time| i128::from(time.to_unix_duration().as_secs());
     let (from, until) = (seconds(&validity.not_before), seconds(&validity.not_after));
-    match (from..=until).contains(&at.as_second()) {
+    match (from..=until).contains(&at.as_second().into()) {
         true => Ok(()),
         false => Err(chain(
             certificate,

@@ -52,7 +52,7 @@ pub fn judge(
 ) -> Result<Attested> {
     let chain = chain::Chain::parse(pem)?;
     chain.verify(at, roots)?;
-    let (found, root) = (chain.key()?, chain.root());
+    let (found, root) = (chain.key()?, chain.root()?);
     if found != spki {
         return Err(refuse(
             Rule::AttestationKey,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     document::{Body, Header, check_kek},
     encoding::{Hash, PackageId},
+    escape::quote,
     log::{Fetched, LOG_FILE},
     plan::{Plan, ServicePlan},
     service::metadata::MAX_METADATA,
@@ -82,7 +83,7 @@ impl Acceptance {
         let ServicePlan::Hgs { nodes, .. } = &plan.target else {
             return Err((
                 "metadata of nodes".into(),
-                format!("none for the target {:?}", plan.target.kind()),
+                format!("none for the target {}", quote(plan.target.kind())),
             ));
         };
         // Each node at most once: what is listed is the plan's list with some left out.

@@ -58,7 +58,7 @@ pub fn fingerprint<'a>(plan: &Plan, keys: impl Iterator<Item = (&'a Id, Hash)>) 
         parts.push(certificate.as_bytes().to_vec());
     }
     let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
-    hash("keyferry/1 keys", &parts)
+    hash(c"keyferry/1 keys", &parts)
 }
 
 impl Body for TargetKeys {

@@ -19,7 +19,7 @@ pub mod registration;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    encoding::Hash,
+    encoding::{Hash, json_file},
     plan::Plan,
     terms::{FORMAT, Head, Id, Kind, Listed, Mode, Side, TransferRoute},
 };
@@ -107,11 +107,7 @@ impl<B: Body> Document<B> {
     /// # Errors
     /// [`crate::Error::Failed`] where it can't be encoded.
     pub fn bytes(&self) -> crate::Result<Vec<u8>> {
-        let mut bytes = serde_json::to_vec_pretty(self).map_err(|error| {
-            crate::Error::failed(format!("the {}: {error}", B::KIND), "report this as a defect")
-        })?;
-        bytes.push(b'\n');
-        Ok(bytes)
+        json_file(self)
     }
 }
 

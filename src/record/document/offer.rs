@@ -93,11 +93,11 @@ impl Body for Offer {
             spki::rsa_bits(&self.spki.0).map_err(|found| (found, "an RSA public key".into()))?;
         same(format!("a KEK of {bits} bits"), format!("a KEK of {} bits", plan.transfer.kek_bits))?;
         same(self.fingerprint.to_string(), Hash::of(&self.spki.0).to_string())?;
-        same(format!("{:?}", self.mechanism), format!("{:?}", plan.transfer.mechanism))?;
-        same(format!("OAEP {:?}", self.oaep_hash), format!("OAEP {:?}", plan.transfer.oaep_hash))?;
+        same(self.mechanism.to_string(), plan.transfer.mechanism.to_string())?;
+        same(format!("OAEP {}", self.oaep_hash), format!("OAEP {}", plan.transfer.oaep_hash))?;
         same(
-            format!("OAEP {:?} observed", self.observed.oaep_hash),
-            format!("OAEP {:?} observed", plan.transfer.oaep_hash),
+            format!("OAEP {} observed", self.observed.oaep_hash),
+            format!("OAEP {} observed", plan.transfer.oaep_hash),
         )?;
         if let Some(rule) = self.waived.iter().find(|rule| !plan.waives(**rule)) {
             return Err((format!("{} is waived", rule.name()), "only what the plan waives".into()));

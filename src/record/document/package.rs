@@ -95,7 +95,7 @@ pub fn hsm_signature_file(label: &Id) -> String {
 
 /// What each signing key signs inside the tenant's HSM: that it owns this package.
 pub fn signed_by_keys(package: &Hash) -> Vec<u8> {
-    enc("keyferry/1 package", &[package.as_bytes()])
+    enc(c"keyferry/1 package", &[package.as_bytes()])
 }
 
 impl Package {
@@ -139,13 +139,13 @@ impl Body for Package {
     fn check(&self, _: &Header, plan: &Plan) -> std::result::Result<(), (String, String)> {
         if self.mechanism != plan.transfer.mechanism || self.oaep_hash != plan.transfer.oaep_hash {
             return Err((
-                format!("{:?}, OAEP {:?}", self.mechanism, self.oaep_hash),
+                format!("{}, OAEP {}", self.mechanism, self.oaep_hash),
                 "the plan's mechanism and OAEP hash".into(),
             ));
         }
         if self.observed.oaep_hash != self.oaep_hash {
             return Err((
-                format!("OAEP {:?} observed", self.observed.oaep_hash),
+                format!("OAEP {} observed", self.observed.oaep_hash),
                 "the plan's OAEP hash".into(),
             ));
         }

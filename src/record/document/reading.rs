@@ -18,6 +18,7 @@ use crate::{
         registration::Registration,
     },
     encoding::Hash,
+    escape::quote,
     folder,
     plan::Plan,
     rule::Rule,
@@ -204,7 +205,11 @@ fn check_header(kind: Kind, header: &Header, plan: &Plan) -> Result<()> {
         Err(rule.refuse(format!("the {kind}: {found}"), expected, again))
     };
     if header.format != FORMAT {
-        return differs(Rule::DocumentFormat, format!("format {:?}", header.format), FORMAT.into());
+        return differs(
+            Rule::DocumentFormat,
+            format!("format {}", quote(&header.format)),
+            FORMAT.into(),
+        );
     }
     if header.document != kind {
         return differs(
@@ -221,11 +226,7 @@ fn check_header(kind: Kind, header: &Header, plan: &Plan) -> Result<()> {
         );
     }
     if header.mode != plan.mode {
-        return differs(
-            Rule::DocumentMode,
-            format!("mode {:?}", header.mode),
-            format!("{:?}", plan.mode),
-        );
+        return differs(Rule::DocumentMode, format!("mode {}", header.mode), plan.mode.to_string());
     }
     if header.ceremony != plan.ceremony {
         return differs(
@@ -255,8 +256,8 @@ fn check_header(kind: Kind, header: &Header, plan: &Plan) -> Result<()> {
     if header.answers.is_none() != kind.answers(way).is_none() {
         return differs(
             Rule::DocumentAnswers,
-            format!("answers {:?}", header.answers),
-            format!("the {:?}", kind.answers(way)),
+            header.answers.map_or("answers nothing".into(), |hash| format!("answers {hash}")),
+            kind.answers(way).map_or("an answer to nothing".into(), |kind| format!("the {kind}")),
         );
     }
     Ok(())

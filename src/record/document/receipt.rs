@@ -10,7 +10,7 @@ use crate::{
     encoding::PackageId,
     plan::{IMPORT, Plan},
     proof::{Proof, key_set::check_count},
-    terms::{Id, Kind, Listed, TokenIdentity, TransferRoute},
+    terms::{Id, Kind, Listed, TokenIdentity, TransferRoute, list},
 };
 
 /// What the HSM holds, who opened the seal for it, and the proof.
@@ -54,7 +54,8 @@ impl Body for Receipt {
             || !self.custodians.iter().all(planned)
             || !self.spent.iter().all(|id| self.custodians.contains(id))
         {
-            let found = format!("opened by {:?}, spent by {:?}", self.custodians, self.spent);
+            let found =
+                format!("opened by {}, spent by {}", list(&self.custodians), list(&self.spent));
             return Err((found, "a quorum of the plan's custodians, each once".into()));
         }
         Proof::check_places(&self.proofs, plan, &[IMPORT.to_owned()])

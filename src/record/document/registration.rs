@@ -5,9 +5,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Result,
+    Error, Result,
     document::{Body, Header, Received},
     encoding::{Hash, PackageId},
+    escape::quote,
     plan::Plan,
     proof::key_set::KeySet,
     service::{Brief, EvidenceContext, NodeEvidence, Proven, check_registered, evidence_file},
@@ -66,12 +67,12 @@ impl Body for Registration {
     fn check(&self, _: &Header, plan: &Plan) -> std::result::Result<(), (String, String)> {
         if self.target != plan.target.kind() {
             return Err((
-                format!("target {:?}", self.target),
-                format!("target {:?}", plan.target.kind()),
+                format!("target {}", quote(&self.target)),
+                format!("target {}", quote(plan.target.kind())),
             ));
         }
         if self.activated.parse::<Timestamp>().is_err() {
-            return Err((format!("activated {:?}", self.activated), "a time".into()));
+            return Err((format!("activated {}", quote(&self.activated)), "a time".into()));
         }
         let nodes = self.nodes(plan);
         let left: Vec<&Id> =
@@ -120,7 +121,7 @@ impl Received<Registration> {
         let told =
             EvidenceContext { plan, keys, brief_hash: Hash::of(&brief.bytes()?), brief: &brief };
         let proven = Proven {
-            activated: body.activated.parse().unwrap_or_default(),
+            activated: body.activated.parse().map_err(Error::defect)?,
             activation: body.activation,
             former: &body.former,
             nodes: body.nodes(plan),

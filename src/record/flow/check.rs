@@ -29,7 +29,8 @@ impl State {
         let needs_intent =
             event.made().is_some() || step.is_some_and(|step| touches.contains(&step));
         if needs_intent && self.pending != step {
-            return Err(format!("a result of {step:?} without its intent"));
+            let step = step.map_or("no step", Step::name);
+            return Err(format!("a result of {step} without its intent"));
         }
         match event {
             Event::Intent { step, attempt } => {
@@ -43,6 +44,7 @@ impl State {
             Event::Evidence { node, stage, .. } => self.nodes.may_prove(node, *stage),
             Event::Primary { order, former } => {
                 let subject = Primary::of(&self.nodes, &self.keys, former);
+                let subject = subject.map_err(|error| error.to_string())?;
                 let subject = self.signed_for(&subject)?;
                 if !self.nodes.missing(Stage::Ready).is_empty() {
                     return Err("primary before every node was ready".into());
@@ -118,7 +120,7 @@ impl State {
     /// Officers have signed for exactly this.
     fn signed_for<S: Subject>(&self, subject: &S) -> std::result::Result<Hash, String> {
         let approved = self.approvals.get(&S::GATE).map(|approval| approval.subject);
-        let subject = subject_hash(subject);
+        let subject = subject_hash(subject).map_err(|error| error.to_string())?;
         match approved == Some(subject) {
             true => Ok(subject),
             false => Err(format!("{} of what nobody signed for", S::GATE.name())),
@@ -173,9 +175,9 @@ impl State {
             return Err(format!("{kind} {document} is released, but was not made"));
         }
         let unconfirmed = Unconfirmed::of(self, document);
+        let hash = subject_hash(&unconfirmed).map_err(|error| error.to_string())?;
         let deviation = self.approvals.get(&Gate::Deviation);
-        let approved =
-            deviation.map(|deviation| deviation.subject) == Some(subject_hash(&unconfirmed));
+        let approved = deviation.is_some_and(|deviation| deviation.subject == hash);
         match kind == Kind::Package && !unconfirmed.custodians.is_empty() && !approved {
             true => Err("a package is released before every custodian has confirmed".into()),
             false => Ok(()),
@@ -184,7 +186,8 @@ impl State {
 }
 
 fn same_order(given: Option<Order>, recorded: Hash) -> std::result::Result<(), String> {
-    match given.map(|given| given.hash()) == Some(recorded) {
+    let is_recorded = |hash| hash == recorded;
+    match given.is_some_and(|given| given.hash().is_ok_and(is_recorded)) {
         true => Ok(()),
         false => Err(format!("an order {recorded} that does not follow from the log")),
     }

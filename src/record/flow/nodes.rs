@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use crate::{
     encoding::Hash,
     log::{Entry, Event},
@@ -39,7 +41,7 @@ pub struct Nodes {
     /// Every piece of evidence that was ever added: node, stage, SHA-256.
     pub all: Vec<(Id, Stage, Hash)>,
     /// When the keys last became primary, by this machine's clock.
-    pub activated: Option<String>,
+    pub activated: Option<Timestamp>,
 }
 
 impl Nodes {
@@ -98,7 +100,8 @@ impl Nodes {
     }
 
     fn order(&self, kind: OrderKind, because: Hash) -> Option<Order> {
-        Some(Order::new(kind, self.orders.len(), self.brief?, because))
+        let number = u32::try_from(self.orders.len() + 1).ok()?;
+        Some(Order::new(kind, number, self.brief?, because))
     }
 
     /// The next node may begin, where it may not yet.
@@ -156,7 +159,7 @@ impl Nodes {
                 let order = approved.and_then(|subject| self.activation(former, subject));
                 self.orders.extend(order);
                 self.active = BTreeMap::new();
-                self.activated = Some(entry.time.clone());
+                self.activated = Some(entry.time);
             }
             Event::Rollback { .. } => {
                 let order = approved.and_then(|subject| self.rollback(subject));

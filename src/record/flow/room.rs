@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     Result,
     encoding::Hash,
-    escape::escape,
+    escape::{escape, quote},
     gate::{WrongBags, subject_hash},
     rule::Rule,
     terms::{Condition, Head, Remark, WrongBag},
@@ -28,7 +28,7 @@ pub struct Room {
 impl Room {
     /// How many copies of a page were printed.
     pub fn copies(&self, page: &str) -> u32 {
-        self.printed.get(page).copied().unwrap_or_default()
+        self.printed.get(page).copied().unwrap_or(0)
     }
 
     /// Whether a copy has another number than the next.
@@ -56,14 +56,15 @@ impl Room {
         if bag.first || self.out.contains_key(&bag.item) {
             return Ok(());
         }
-        let out: Vec<String> =
-            (self.out.iter()).map(|(item, number)| format!("{item:?} in {number}")).collect();
+        let out: Vec<String> = (self.out.iter())
+            .map(|(item, number)| format!("{} in {number}", quote(item)))
+            .collect();
         let out = match out.is_empty() {
             true => "nothing is out".to_owned(),
             false => format!("what is out: {}", out.join(", ")),
         };
         Err(Rule::BagNumber.refuse(
-            escape(&format!("a bag with {:?}, which did not go out from here", bag.item)),
+            escape(&format!("a bag with {}, which did not go out from here", quote(&bag.item))),
             escape(&out),
             "say what is in it in the words with which it went out; a bag that was sealed elsewhere comes in with --first",
         ))
@@ -103,7 +104,8 @@ impl Room {
     /// Officers have signed for a deviation; if it is these bags, they block nothing more.
     pub fn deviate(&mut self, subject: Hash) {
         let bags = self.wrong.clone();
-        if !bags.is_empty() && subject == subject_hash(&WrongBags { bags }) {
+        let is_this = |hash| hash == subject;
+        if !bags.is_empty() && subject_hash(&WrongBags { bags }).is_ok_and(is_this) {
             self.wrong.clear();
         }
     }

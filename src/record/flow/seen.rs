@@ -22,7 +22,7 @@ impl Seen {
         match &entry.event {
             Event::Preflight { findings } => self.findings = findings.clone(),
             Event::Refusal { .. } | Event::Repair { .. } => {}
-            _ => self.time = Some(entry.time.clone()),
+            _ => self.time = Some(entry.time.to_string()),
         }
     }
 

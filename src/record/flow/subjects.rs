@@ -2,6 +2,7 @@
 //! and when it is audited.
 
 use crate::{
+    Result,
     encoding::Hash,
     flow::{Phase, State, nodes},
     gate::{Abort, Nodes, Primary, Rollback, Unconfirmed, subject_hash},
@@ -28,17 +29,20 @@ impl Unconfirmed {
 impl Primary {
     /// What the log says that is about to become primary: the newest evidence of every node that
     /// counts.
-    pub fn of(nodes: &nodes::Nodes, keys: &[KeyRecord], former: &[PrimaryKey]) -> Self {
+    ///
+    /// # Errors
+    /// As [`subject_hash`].
+    pub fn of(nodes: &nodes::Nodes, keys: &[KeyRecord], former: &[PrimaryKey]) -> Result<Self> {
         let ready: Vec<(&Id, Hash)> = (nodes.current())
             .filter_map(|node| Some((node, nodes.ready.get(node)?.evidence)))
             .collect();
-        Primary {
+        Ok(Primary {
             target: nodes.target.clone(),
-            evidence: subject_hash(&ready),
+            evidence: subject_hash(&ready)?,
             nodes: ready.into_iter().map(|(node, _)| node.clone()).collect(),
             keys: keys.iter().map(|key| (key.label.clone(), key.spki)).collect(),
             former: former.to_vec(),
-        }
+        })
     }
 }
 
@@ -48,7 +52,7 @@ impl Rollback {
         let standing = nodes.standing()?;
         Some(Rollback {
             target: nodes.target.clone(),
-            activation: standing.hash(),
+            activation: standing.hash().ok()?,
             to: standing.former.clone(),
         })
     }

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    Error, Result,
     encoding::Hash,
+    escape::quote,
     terms::{Gate, Id, Kind, Side, TokenIdentity, TransferRoute, WrongBag, list},
 };
 
@@ -19,9 +21,11 @@ pub trait Subject: Serialize {
 
 /// SHA-256 of a subject as compact JSON, fields in the order of its declaration: how the log names
 /// it.
-pub fn subject_hash(subject: &impl Serialize) -> Hash {
-    // Subjects are plain data of this file, which always has a JSON form.
-    Hash::of(&serde_json::to_vec(subject).unwrap_or_default())
+///
+/// # Errors
+/// [`Error::Failed`] where it can't be encoded: what has no bytes is no subject.
+pub fn subject_hash(subject: &impl Serialize) -> Result<Hash> {
+    serde_json::to_vec(subject).map(|bytes| Hash::of(&bytes)).map_err(Error::encoding)
 }
 
 /// `kek-destroy`: the KEK goes for good.
@@ -262,9 +266,26 @@ impl Subject for PinTry {
 
     fn summary(&self) -> String {
         format!(
-            "The token {:?} says that few tries of its PIN are left after a wrong one. Another wrong try may lock it. \
+            "The token {} says that few tries of its PIN are left after a wrong one. Another wrong try may lock it. \
              Sign only if you are sure that the PIN about to be typed is right. This allows one try.",
-            self.token.label
+            quote(&self.token.label)
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_encoded_is_no_subject() {
+        // JSON has no object whose names are lists.
+        for count in [1, 2] {
+            let error = subject_hash(&BTreeMap::from([([0; 2], count)])).unwrap_err().to_string();
+            assert!(error.contains("report this as a defect"), "{error}");
+        }
+        assert_ne!(subject_hash(&1).unwrap(), subject_hash(&2).unwrap());
     }
 }

@@ -1,6 +1,7 @@
 //! One line of the log: read as the entry that it is and encoded again, which must give the same
 //! bytes. So an entry has one form, the canonical one (RFC 8785), and no second.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -31,6 +32,16 @@ pub struct Line {
 }
 
 impl Line {
+    /// Its time, written as [`super::now`] writes it, `2026-11-24T00:56:45Z`.
+    ///
+    /// # Errors
+    /// What its time is instead, for people.
+    pub fn moment(&self) -> std::result::Result<Timestamp, String> {
+        let time = self.time.parse::<Timestamp>().ok();
+        let whole = |time: &Timestamp| self.time.len() == 20 && time.to_string() == self.time;
+        time.filter(whole).ok_or_else(|| format!("the time \"{}\"", self.time))
+    }
+
     /// Its bytes, with the LF.
     ///
     /// # Errors
@@ -60,7 +71,8 @@ pub fn parse(bytes: &[u8], before: Head, name: &str) -> Result<Entry> {
         let same = bytes.iter().zip(&again).take_while(|(found, form)| found == form).count();
         return Err(format(format!("not in canonical form: byte {} differs", same + 1)));
     }
-    let Line { prev, seq, time, event } = line;
+    let time = line.moment();
+    let Line { prev, seq, event, .. } = line;
     if seq != number || prev != before.hash.to_string() {
         return Err(Rule::LogChain.refuse(
             format!("{name}, line {number}: seq {seq} and prev {}", escape(&prev)),
@@ -68,9 +80,7 @@ pub fn parse(bytes: &[u8], before: Head, name: &str) -> Result<Entry> {
             "do not go on with this log: a line was changed, added or removed; compare it with its copies",
         ));
     }
-    if !is_time(&time) {
-        return Err(format(format!("the time \"{time}\"")));
-    }
+    let time = time.map_err(format)?;
     Ok(Entry { head: Head { seq: number, hash: Hash::of(bytes) }, time, event })
 }
 
@@ -102,10 +112,4 @@ fn require_exact(value: &Value) -> std::result::Result<(), String> {
         Value::Object(fields) => fields.values().try_for_each(require_exact),
         Value::Null | Value::Bool(_) | Value::String(_) => Ok(()),
     }
-}
-
-/// Whether a text is a moment as [`super::now`] writes it, `2026-11-24T00:56:45Z`.
-fn is_time(text: &str) -> bool {
-    let time = text.parse::<jiff::Timestamp>();
-    text.len() == 20 && time.is_ok_and(|time| time.to_string() == text)
 }

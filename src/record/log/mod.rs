@@ -14,6 +14,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use jiff::Timestamp;
+
 use crate::{Error, Result, encoding::Hash, folder, rule::Rule, terms::Head};
 pub use event::Event;
 use line::{Line, format_error};
@@ -37,8 +39,8 @@ pub const GENESIS: Head = Head { seq: 0, hash: Hash([0; 32]) };
 pub struct Entry {
     /// Its place.
     pub head: Head,
-    /// The writer's clock, a claim: UTC, RFC 3339.
-    pub time: String,
+    /// The writer's clock, a claim.
+    pub time: Timestamp,
     /// What happened.
     pub event: Event,
 }
@@ -84,8 +86,7 @@ pub fn own_bytes(path: &Path) -> Result<Vec<u8>> {
 
 /// Now, by this machine's clock: UTC, RFC 3339, whole seconds.
 pub fn now() -> String {
-    let seconds = jiff::Timestamp::now().as_second();
-    jiff::Timestamp::from_second(seconds).unwrap_or_default().to_string()
+    format!("{:.0}", Timestamp::now())
 }
 
 /// The log of this side, open for appending. Only one program has it open at a time.
@@ -167,23 +168,22 @@ impl Log {
     /// [`Error::Failed`] where it can't be written; the log is then as it was.
     pub fn append(&mut self, event: Event) -> Result<Entry> {
         let (prev, seq) = (self.head.hash.to_string(), self.head.seq + 1);
-        let entry = Line { prev, seq, time: now(), event };
-        let line = entry.encode().map_err(|found| {
-            Error::failed(
-                format!("{}: an entry can't be written: {found}", self.path.display()),
-                "report this as a defect",
-            )
-        })?;
+        let unwritable = |found: String| {
+            Error::defect(format!("{}: an entry can't be written: {found}", self.path.display()))
+        };
+        let line = Line { prev, seq, time: now(), event };
+        let time = line.moment().map_err(unwritable)?;
+        let bytes = line.encode().map_err(unwritable)?;
         let before = self.file.metadata().map_err(|error| Error::file(&self.path, error))?.len();
-        let written = self.file.write_all(&line).and_then(|()| self.file.sync_all());
+        let written = self.file.write_all(&bytes).and_then(|()| self.file.sync_all());
         if let Err(error) = written {
             // A part of a line would be repaired at the next start anyway; this keeps the file
             // tidy.
             let _ = self.file.set_len(before);
             return Err(Error::file(&self.path, error));
         }
-        self.head = Head { seq, hash: Hash::of(&line) };
-        Ok(Entry { head: self.head, time: entry.time, event: entry.event })
+        self.head = Head { seq, hash: Hash::of(&bytes) };
+        Ok(Entry { head: self.head, time, event: line.event })
     }
 
     /// The log's bytes as they now are, for the document they travel with.

@@ -222,11 +222,7 @@ fn what_is_left_out_is_not_written_out() {
         refused(repair(bytes), Rule::LogFormat);
     }
     let note = |remark: &str| {
-        line("\"event\":\"note\",").replacen(
-            "\"seq\"",
-            &format!("\"remark\":{remark},\"seq\""),
-            1,
-        )
+        line("\"event\":\"note\",").replacen("\"seq\"", &format!("\"remark\":{remark},\"seq\""), 1)
     };
     assert_eq!(count(note("{\"kind\":\"remark\",\"text\":\"\"}").as_bytes()).unwrap(), 1);
     for remark in [
@@ -266,6 +262,16 @@ fn only_the_line_before_is_before() {
         assert_ne!(other, line);
         refused(other, Rule::LogChain);
     }
+}
+
+#[test]
+fn now_is_a_whole_second_that_has_begun() {
+    let before = Timestamp::now().as_second();
+    let now: Timestamp = super::now().parse().unwrap();
+    assert!((before..=Timestamp::now().as_second()).contains(&now.as_second()));
+    assert_eq!(now.subsec_nanosecond(), 0);
+    let late = "2026-11-24T00:56:45.999999999Z".parse::<Timestamp>().unwrap();
+    assert_eq!(format!("{late:.0}"), "2026-11-24T00:56:45Z");
 }
 
 #[test]

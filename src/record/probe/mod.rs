@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Result,
-    encoding::Hash,
+    encoding::{Hash, json_file},
     folder,
     rule::Rule,
     terms::{FORMAT, KwpFlavour, Mechanism, OaepHash, Side, TokenIdentity, named},
@@ -295,11 +295,7 @@ impl Probe {
     /// # Errors
     /// [`crate::Error::Failed`] where it can't be encoded.
     pub fn bytes(&self) -> Result<Vec<u8>> {
-        let failed =
-            |error| crate::Error::failed(format!("the report: {error}"), "report this as a defect");
-        let mut bytes = serde_json::to_vec_pretty(self).map_err(failed)?;
-        bytes.push(b'\n');
-        Ok(bytes)
+        json_file(self)
     }
 
     /// What was seen of one way in one direction.

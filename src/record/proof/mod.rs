@@ -42,19 +42,19 @@ pub enum KeyProof {
 pub fn message(ids: (&Hash, &PackageId), label: &Id, place: &str, nonce: &Fixed<32>) -> Vec<u8> {
     let (plan, package) = ids;
     let label = label.as_str().as_bytes();
-    enc("keyferry/1 proof", &[plan.as_bytes(), &package.0, label, place.as_bytes(), &nonce.0])
+    enc(c"keyferry/1 proof", &[plan.as_bytes(), &package.0, label, place.as_bytes(), &nonce.0])
 }
 
 /// What an encryption key's holder returns for the challenge that only it can decrypt.
 pub fn answer(ids: (&Hash, &PackageId), label: &Id, place: &str, challenge: &[u8]) -> Hash {
     let (plan, package) = ids;
     let label = label.as_str().as_bytes();
-    hash("keyferry/1 answer", &[plan.as_bytes(), &package.0, label, place.as_bytes(), challenge])
+    hash(c"keyferry/1 answer", &[plan.as_bytes(), &package.0, label, place.as_bytes(), challenge])
 }
 
 /// What a package lists of an answer, so that anyone can check it later.
 pub fn expected(answer: &Hash) -> Hash {
-    hash("keyferry/1 expected", &[answer.as_bytes()])
+    hash(c"keyferry/1 expected", &[answer.as_bytes()])
 }
 
 impl Proof {

@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Error, Result,
-    encoding::{Blob, CkaId, Fixed, Hash, PackageId},
+    Result,
+    encoding::{Blob, CkaId, Fixed, Hash, PackageId, json_file},
     plan::{Plan, ServicePlan},
     proof::key_set::KeySet,
     spki::TargetCertificate,
@@ -138,10 +138,7 @@ impl Brief {
     /// # Errors
     /// [`Error::Failed`] where it can't be encoded.
     pub fn bytes(&self) -> Result<Vec<u8>> {
-        let mut bytes = serde_json::to_vec_pretty(self)
-            .map_err(|error| Error::failed(error.to_string(), "report this as a defect"))?;
-        bytes.push(b'\n');
-        Ok(bytes)
+        json_file(self)
     }
 
     /// The keys of the ceremony as a service names them, signing first.

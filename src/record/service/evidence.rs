@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Result,
-    encoding::{Blob, Hash, enc},
-    escape::escape,
+    encoding::{Blob, Hash, enc, json_file},
+    escape::{escape, quote},
     plan::Plan,
     proof::{KeyProof, Proof, key_set::KeySet},
     rule::Rule,
@@ -126,7 +126,7 @@ impl Statement {
     /// What the first signing key signs of a statement with this text.
     pub fn signed(brief: &Brief, text: &str) -> Vec<u8> {
         enc(
-            "keyferry/1 node",
+            c"keyferry/1 node",
             &[
                 brief.plan_hash.as_bytes(),
                 &brief.package_id.0,
@@ -146,18 +146,13 @@ impl NodeEvidence {
         statement: &Statement,
         sign: impl FnOnce(&[u8]) -> Result<Vec<u8>>,
     ) -> Result<Vec<u8>> {
-        let failed =
-            |error: serde_json::Error| Error::failed(error.to_string(), "report this as a defect");
-        let text = serde_json::to_string(statement).map_err(failed)?;
-        let file = File {
+        let text = serde_json::to_string(statement).map_err(Error::encoding)?;
+        json_file(&File {
             format: FORMAT.to_owned(),
             evidence: "node".into(),
             signature: Blob(sign(&Statement::signed(brief, &text))?),
             statement: text,
-        };
-        let mut bytes = serde_json::to_vec_pretty(&file).map_err(failed)?;
-        bytes.push(b'\n');
-        Ok(bytes)
+        })
     }
 
     /// Parses the file of this name.
@@ -175,8 +170,8 @@ impl NodeEvidence {
         let file: File = serde_json::from_slice(bytes).map_err(broken)?;
         if file.format != FORMAT || file.evidence != "node" {
             return Err(Rule::EvidenceFormat.refuse(
-                escape(&format!("{name}: {:?} {:?}", file.format, file.evidence)),
-                format!("{FORMAT:?} \"node\""),
+                escape(&format!("{name}: {} {}", quote(&file.format), quote(&file.evidence))),
+                format!("{} \"node\"", quote(FORMAT)),
                 "give the evidence of a node",
             ));
         }
@@ -185,7 +180,7 @@ impl NodeEvidence {
         for time in started.chain([&statement.time]) {
             if time.parse::<Timestamp>().is_err() {
                 return Err(Rule::EvidenceFormat.refuse(
-                    escape(&format!("{name}: the time {time:?}")),
+                    escape(&format!("{name}: the time {}", quote(time))),
                     "a time such as 2026-11-26T06:30:00Z",
                     "set the node's clock and regional formats right, and let it prove itself again",
                 ));

@@ -2,6 +2,7 @@
 //! cmdlet reference, its guarded-fabric guide, and MS-KPS.
 
 use crate::{
+    escape::quote,
     rule::Rule,
     service::{Brief, Statement, Wrong},
     terms::{Deployment, PrimaryKey, Role, Stage, shown},
@@ -29,13 +30,13 @@ pub(super) fn check(said: &Statement, brief: &Brief) -> Result<(), Wrong> {
 /// Each key is used through the planned provider: repairstore binds a software key of the same
 /// certificate as gladly.
 fn provider(said: &Statement, brief: &Brief) -> Result<(), Wrong> {
-    let planned = brief.ksp.as_deref().unwrap_or_default();
-    match said.keys.iter().find(|key| key.provider != planned) {
+    let planned = brief.ksp.as_deref();
+    match said.keys.iter().find(|key| Some(key.provider.as_str()) != planned) {
         None => Ok(()),
         Some(key) => Err(Wrong {
             rule: Rule::EvidenceProvider,
-            found: format!("{} is used through {:?}", key.label, key.provider),
-            expected: format!("{planned:?}"),
+            found: format!("{} is used through {}", key.label, quote(&key.provider)),
+            expected: planned.map_or("a planned provider".into(), quote),
         }),
     }
 }
@@ -81,16 +82,15 @@ fn diagnosed(diagnostics: Option<&str>) -> Result<(), Wrong> {
             expected: "what Get-HgsTrace -RunDiagnostics -Detailed says, without a failure".into(),
         })
     };
-    let text = diagnostics.unwrap_or_default();
-    if text.trim().is_empty() {
+    let Some(text) = diagnostics.filter(|text| !text.trim().is_empty()) else {
         return wrong("no diagnostics".into());
-    }
+    };
     let failed = |line: &&str| {
         let line = line.to_ascii_lowercase();
         line.contains("overall result") && line.contains("fail")
     };
     match text.lines().find(failed) {
-        Some(line) => wrong(format!("the diagnostics say {:?}", line.trim())),
+        Some(line) => wrong(format!("the diagnostics say {}", quote(line.trim()))),
         None => Ok(()),
     }
 }

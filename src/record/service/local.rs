@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Result,
-    encoding::Hash,
+    encoding::{Hash, json_file},
     escape::escape,
     folder,
     rule::Rule,
@@ -193,7 +193,7 @@ impl Registry {
     pub fn primaries(&self) -> Vec<PrimaryKey> {
         let primary = self.contents.primary;
         let set = self.contents.key_sets.iter().find(|set| Some(set.plan_hash) == primary);
-        set.map(RegisteredSet::primaries).unwrap_or_default()
+        set.map_or(Vec::new(), RegisteredSet::primaries)
     }
 
     /// Which of these keys are in the registry, by their thumbprints, sorted.
@@ -248,9 +248,7 @@ impl Registry {
     }
 
     fn write(&mut self) -> Result<()> {
-        let mut bytes = serde_json::to_vec_pretty(&self.contents)
-            .map_err(|error| Error::file(&self.path, error))?;
-        bytes.push(b'\n');
+        let bytes = json_file(&self.contents)?;
         folder::replace(&self.path, &bytes)?;
         self.hash = Hash::of(&bytes);
         Ok(())

@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    encoding::Hash,
+    Result,
+    encoding::{Hash, json_file},
     terms::{FORMAT, Id, PrimaryKey, named},
 };
 
@@ -47,12 +48,12 @@ pub struct Order {
 }
 
 impl Order {
-    /// An order of this ceremony, the next after `before` others.
-    pub fn new(order: OrderKind, before: usize, brief: Hash, because: Hash) -> Self {
+    /// An order of this ceremony, at its place among them.
+    pub fn new(order: OrderKind, number: u32, brief: Hash, because: Hash) -> Self {
         Order {
             format: FORMAT.to_owned(),
             order,
-            number: u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1),
+            number,
             brief,
             node: None,
             former: Vec::new(),
@@ -61,16 +62,19 @@ impl Order {
     }
 
     /// The bytes of its file.
-    pub fn bytes(&self) -> Vec<u8> {
-        // Plain data of this file, which always has a JSON form.
-        let mut bytes = serde_json::to_vec_pretty(self).unwrap_or_default();
-        bytes.push(b'\n');
-        bytes
+    ///
+    /// # Errors
+    /// As [`json_file`].
+    pub fn bytes(&self) -> Result<Vec<u8>> {
+        json_file(self)
     }
 
     /// SHA-256 of its file.
-    pub fn hash(&self) -> Hash {
-        Hash::of(&self.bytes())
+    ///
+    /// # Errors
+    /// As [`json_file`].
+    pub fn hash(&self) -> Result<Hash> {
+        self.bytes().map(|bytes| Hash::of(&bytes))
     }
 
     /// The name of its file, such as `01-install-node2.json`.

@@ -128,8 +128,8 @@ pub fn soaked(one: &NodeEvidence, activated: Timestamp, hours: u32) -> Result<()
         return Ok(());
     }
     let said = &one.statement;
-    let due = activated.saturating_add(SignedDuration::from_hours(hours.into()));
-    let due = due.unwrap_or(Timestamp::MAX);
+    let due = activated.checked_add(SignedDuration::from_hours(hours.into()));
+    let due = due.map_err(|error| Error::failed(error.to_string(), "plan fewer hours to soak"))?;
     let started = said.service_started.as_deref().and_then(|time| time.parse().ok());
     let (time, started): (Option<Timestamp>, Option<Timestamp>) = (said.time.parse().ok(), started);
     let late = time.is_some_and(|time| time >= due);

@@ -12,7 +12,7 @@ use crate::{
         registration::Registration,
     },
     encoding::Hash,
-    escape::escape,
+    escape::{escape, quote},
     layout::ClosedHead,
     plan::Plan,
     probe::Probe,
@@ -112,7 +112,7 @@ fn one<T: DeserializeOwned>(
 fn document(source: &ShownFile, tree: &Tree) -> Result<Explained> {
     let found = tree.field("header").and_then(|header| header.text("document")).unwrap_or("none");
     let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.name() == found) else {
-        return Err(source.unknown(&format!("a document of the kind {found:?}")));
+        return Err(source.unknown(&format!("a document of the kind {}", quote(found))));
     };
     let header = match kind {
         Kind::Offer => header::<Offer>,

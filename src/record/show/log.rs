@@ -16,7 +16,7 @@ use crate::{
 
 /// Whether a file is a log: its first line is an entry, and nothing comes before it.
 pub fn begins(start: &ShownFile) -> bool {
-    let first = start.bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let first = start.bytes.split(|byte| *byte == b'\n').next().unwrap_or(&[]);
     let genesis = format!("\"prev\":\"{}\"", GENESIS.hash);
     let entry = first.starts_with(b"{\"")
         && first.windows(genesis.len()).any(|part| part == genesis.as_bytes());

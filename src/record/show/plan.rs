@@ -43,7 +43,7 @@ fn party(lines: &mut Vec<String>, side: Side, party: &Party) {
         party.officers.len()
     ));
     for Person { id, name, openssh, .. } in &party.officers {
-        let algorithm = openssh.split(' ').next().unwrap_or_default();
+        let algorithm = openssh.split(' ').next().unwrap_or(openssh);
         lines.push(format!("  officer   {id}, {} ({algorithm})", escape(name)));
     }
     if let Some(hsm) = &party.hsm {

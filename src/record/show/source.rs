@@ -50,8 +50,7 @@ impl<'a> ShownFile<'a> {
 
     /// The file's own name.
     pub fn name(&self) -> String {
-        let name = self.path.file_name().unwrap_or_default();
-        name.to_string_lossy().into_owned()
+        folder::file_name(self.path)
     }
 
     /// SHA-256 of the bytes.

@@ -9,7 +9,7 @@ use serde::{
 };
 use serde_json::Value;
 
-use crate::{Error, Result};
+use crate::{Error, Result, escape::quote};
 
 /// A value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,10 +30,7 @@ impl Tree {
     /// # Errors
     /// [`Error::Failed`] where it can't be encoded.
     pub fn of(value: &impl Serialize) -> Result<Self> {
-        let value = serde_json::to_value(value);
-        value.map(Tree::from).map_err(|error| {
-            Error::failed(format!("what is to be shown: {error}"), "report this as a defect")
-        })
+        serde_json::to_value(value).map(Tree::from).map_err(Error::encoding)
     }
 
     /// The field of this name, where it is an object that has one.
@@ -177,7 +174,7 @@ impl<'de> Visitor<'de> for Reader {
         while let Some((name, value)) = map.next_entry::<String, Tree>()? {
             // Two readers could take two different ones for it.
             if !names.insert(name.clone()) {
-                return Err(A::Error::custom(format!("the field {name:?} stands twice")));
+                return Err(A::Error::custom(format!("the field {} stands twice", quote(&name))));
             }
             fields.push((name, value));
         }

@@ -8,7 +8,7 @@ use ssh_key::{Algorithm, PublicKey, Signature, public::KeyData};
 
 use crate::{
     Result,
-    escape::escape,
+    escape::{escape, quote},
     plan::{Person, Plan},
     rule::Rule,
     signature::{Described, Namespace, SignatureFile, people},
@@ -111,10 +111,10 @@ impl<'a> Envelope<'a> {
         if self.namespace != namespace.name().as_bytes() {
             return Err(Rule::SignatureNamespace.refuse(
                 format!(
-                    "the signature of {signer} has the namespace {:?}",
-                    escape(&String::from_utf8_lossy(&self.namespace))
+                    "the signature of {signer} has the namespace {}",
+                    quote(&escape(&String::from_utf8_lossy(&self.namespace)))
                 ),
-                format!("{:?}", namespace.name()),
+                quote(namespace.name()),
                 format!("sign again with `ssh-keygen -Y sign -n {}`", namespace.name()),
             ));
         }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Error, Result,
     encoding::Hash,
-    escape::escape,
+    escape::{escape, quote},
     folder,
     plan::{Person, Plan},
     rule::Rule,
@@ -211,7 +211,7 @@ fn verify_each(
 /// # Errors
 /// As [`folder::read_file`].
 pub fn beside(file: &Path) -> Result<Vec<SignatureFile>> {
-    let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = folder::file_name(file);
     let parent = match file.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -304,7 +304,7 @@ fn people(plan: &Plan) -> impl Iterator<Item = (&Person, Role)> {
 fn named<'a>(plan: &'a Plan, signer: &str) -> Result<(&'a Person, Role)> {
     people(plan).find(|(person, _)| person.id.as_str() == signer).ok_or_else(|| {
         Rule::SignatureUnknown.refuse(
-            format!("a signature file named after {:?}", escape(signer)),
+            format!("a signature file named after {}", quote(&escape(signer))),
             "the id of an officer, or of a witness with a key, of the plan",
             "remove the file, or give it the name <file>.<id>.sig of the person who made it",
         )

@@ -3,6 +3,7 @@
 
 use crate::{
     encoding::Hash,
+    escape::json,
     gate::{
         Abort, CloudExport, Export, Import, ImportPlain, KekDestroy, KeysDestroy, Restart,
         SourceDestroy,
@@ -156,11 +157,11 @@ impl Act<'_> {
     }
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, done: &T, signed: &T) -> Fits {
+fn same<T: PartialEq + serde::Serialize>(what: &str, done: &T, signed: &T) -> Fits {
     if done == signed {
         return Ok(());
     }
-    Err((format!("{what} {done:?}"), format!("{what} {signed:?}")))
+    Err((format!("{what} {}", json(done)), format!("{what} {}", json(signed))))
 }
 
 /// No key has ended but those of which officers have signed the end.

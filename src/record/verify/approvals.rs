@@ -238,8 +238,11 @@ impl Gates<'_> {
         match self.log.asked.get(&seq) {
             Some(at) if *at == hash.at => Ok(asked),
             at => Err(subject(
-                &format!("{} was made at {:?}", found.name, hash.at),
-                &format!("where the side stood before entry {seq}, {at:?}"),
+                &format!("{} was made {}", found.name, hash.at),
+                &match at {
+                    Some(at) => format!("where the side stood before entry {seq}, {at}"),
+                    None => format!("no request: entry {seq} approves nothing"),
+                },
             )),
         }
     }
@@ -275,7 +278,7 @@ impl Gates<'_> {
             ));
         }
         let said = Said {
-            subject: subject_hash(&request.subject),
+            subject: subject_hash(&request.subject)?,
             at: RequestPlace { entry: request.entry, attempt: request.attempt },
         };
         Ok((asked(request.subject), said))

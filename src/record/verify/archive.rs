@@ -10,7 +10,7 @@ use crate::{
     Error, Result,
     document::MAX_DOCUMENT,
     encoding::Hash,
-    escape::escape,
+    escape::{escape, json, quote},
     flow::Phase,
     folder,
     layout::{APPROVALS, ClosedHead, EVIDENCE, HEAD_FILE},
@@ -158,7 +158,7 @@ fn check_sums(archive: &Path, files: &BTreeMap<String, Hash>) -> Result<()> {
     for name in sums.lines().filter_map(|line| line.split_once("  ").map(|(_, name)| name)) {
         let Some(hash) = files.get(name).filter(|_| listed.insert(name)) else {
             return Err(incomplete(
-                &escape(&format!("SHA256SUMS lists {name:?}, which is not there, or twice")),
+                &escape(&format!("SHA256SUMS lists {}, which is not there, or twice", quote(name))),
                 "each file of the archive, once",
             ));
         };
@@ -209,8 +209,8 @@ fn whole(files: &BTreeMap<String, Hash>, log: &VerifiedLog) -> Result<()> {
         }
     }
     let unnamed = files.iter().find(|(path, hash)| {
-        let (folder, file) = path.rsplit_once('/').unwrap_or_default();
-        let kind = folder.rsplit('/').next().unwrap_or_default();
+        let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
+        let kind = folder.rsplit('/').next().unwrap_or(folder);
         let document = is_kind(kind) && file == format!("{kind}.json");
         (document && !documents.contains(hash)) || (folder == EVIDENCE && !proved.contains(hash))
     });
@@ -249,8 +249,8 @@ fn check_head(
     let end = logs.of(side).map(|log| ClosedHead::new(plan, side, log.head));
     if end.as_ref() != Some(&head) {
         return Err(Rule::LogChain.refuse(
-            format!("{head:?}"),
-            format!("the end of the log, {end:?}"),
+            json(&head),
+            format!("the end of the log, {}", json(&end)),
             "entries were cut off or added after the head was written",
         ));
     }

@@ -44,7 +44,7 @@ fn one(
     });
     let times: Vec<_> = times.collect();
     for (side, at) in &times {
-        let judged = judge(at.time.parse().unwrap_or_default())?;
+        let judged = judge(at.time)?;
         if judged.level != at.level {
             return Err(Rule::DocumentContent.refuse(
                 format!("the log of the {side} says of the {kind}: {}", at.level.said()),
@@ -60,7 +60,7 @@ fn one(
         verdict.missing.push(unjudged);
         return Ok(());
     };
-    for line in judge(first.time.parse().unwrap_or_default())?.lines {
+    for line in judge(first.time)?.lines {
         let said = format!("{kind}, {line}");
         match first.level {
             AttestationLevel::Witnessed => verdict.claims.push(said),

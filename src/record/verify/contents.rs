@@ -5,6 +5,7 @@ use crate::{
     Result,
     document::{Body, package::Package, registration::Registration},
     encoding::Hash,
+    escape::json,
     folder,
     log::Event,
     plan::Plan,
@@ -131,7 +132,9 @@ impl Check<'_> {
         match before.filter(|hash| answers != Some(*hash)) {
             None => Ok(()),
             Some(before) => Err(Rule::DocumentAnswers.refuse(
-                format!("a {kind} that answers {answers:?}"),
+                answers.map_or(format!("a {kind} that answers nothing"), |hash| {
+                    format!("a {kind} that answers {hash}")
+                }),
                 format!("one that answers {before}"),
                 "one of the two documents is of another ceremony or attempt",
             )),
@@ -177,7 +180,12 @@ impl Check<'_> {
         let same = all_same(&keks) && all_same(&packages) && all_same(&receipts);
         if !same {
             return Err(Rule::DocumentContent.refuse(
-                format!("KEKs {keks:?}, package ids {packages:?}, receipts {receipts:?}"),
+                format!(
+                    "KEKs {}, package ids {}, receipts {}",
+                    json(&keks),
+                    json(&packages),
+                    json(&receipts)
+                ),
                 "one KEK, one package id and one receipt in all documents",
                 "documents of different ceremonies or attempts were mixed",
             ));
@@ -263,9 +271,10 @@ fn registered_as_recorded(registration: &Registration, log: &VerifiedLog) -> Res
             "the registration or the log was exchanged: compare with the other side's copies",
         ))
     };
-    let order = nodes.orders.iter().find(|order| order.hash() == registration.activation);
+    let is_its = |hash| hash == registration.activation;
+    let order = nodes.orders.iter().find(|order| order.hash().is_ok_and(is_its));
     if order.is_none_or(|order| order.former != registration.former)
-        || nodes.activated.as_ref() != Some(&registration.activated)
+        || nodes.activated.map(|time| time.to_string()).as_ref() != Some(&registration.activated)
     {
         return wrong(
             format!("a registration of the order {}", registration.activation),

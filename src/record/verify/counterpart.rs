@@ -1,7 +1,9 @@
 //! The other side's log, once it is here: its chain, its steps, and the heads that its documents
 //! named.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
+
+use jiff::Timestamp;
 
 use crate::{
     Result,
@@ -38,7 +40,7 @@ pub struct AttestedAt {
     /// SHA-256 of the document.
     pub document: Hash,
     /// The time of the entry.
-    pub time: String,
+    pub time: Timestamp,
     /// The level that it names.
     pub level: AttestationLevel,
 }
@@ -51,11 +53,11 @@ impl AttestedAt {
             | Event::OfferCheck { document, attested, .. }
             | Event::KeysCheck { taken: document, attested, .. } => (*document, *attested),
             Event::KeysCreate { document: Some(document), attested, .. } => {
-                (*document, attested.unwrap_or_default())
+                (*document, attested.unwrap_or(AttestationLevel::Witnessed))
             }
             _ => return None,
         };
-        Some(AttestedAt { document, time: entry.time.clone(), level })
+        Some(AttestedAt { document, time: entry.time, level })
     }
 }
 
@@ -66,6 +68,12 @@ pub struct RequestPlace {
     pub entry: Hash,
     /// The side's attempt.
     pub attempt: u32,
+}
+
+impl fmt::Display for RequestPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "after the entry {}, attempt {}", self.entry, self.attempt)
+    }
 }
 
 /// Verifies a log of one side of this plan.

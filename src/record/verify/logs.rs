@@ -27,7 +27,7 @@ pub struct Logs {
 /// The side whose log a file is, by its first entry.
 pub fn side_of(path: &Path) -> Result<Side> {
     let bytes = folder::read_file(path, MAX_LOG)?;
-    let first = bytes.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
+    let first = bytes.split_inclusive(|byte| *byte == b'\n').next().unwrap_or(&[]);
     let mut side = None;
     log::read(first, &path.display().to_string(), |entry| {
         if let Event::Init { side: of, .. } = entry.event {
@@ -150,7 +150,7 @@ fn fork(longest: &Copy, other: &Copy, side: Side) -> Error {
     let number = 1 + same.iter().filter(|byte| **byte == b'\n').count();
     let start = same.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
     let line = |copy: &Copy| {
-        let line = copy.bytes[start..].split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let line = copy.bytes[start..].split(|byte| *byte == b'\n').next().unwrap_or(&[]);
         let shown: String = String::from_utf8_lossy(line).chars().take(300).collect();
         format!("{shown} in {}", copy.name)
     };

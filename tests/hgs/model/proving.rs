@@ -120,7 +120,7 @@ impl Token {
             ceremony: brief.ceremony.clone(),
             plan_hash: brief.plan_hash,
             brief: folder.hash,
-            order: folder.standing().map(|order| order.hash()),
+            order: folder.standing().map(|order| order.hash().unwrap()),
             node: name.parse().unwrap(),
             stage,
             machine: node.machine.clone(),

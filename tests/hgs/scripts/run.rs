@@ -160,15 +160,15 @@ impl Folder {
         );
         let (plan, package, place) = ([0x11; 32], [0x22; 16], format!("node1/{stage}"));
         let signed =
-            enc("keyferry/1 node", &[&plan, &package, Hash::of(text.as_bytes()).as_bytes()]);
+            enc(c"keyferry/1 node", &[&plan, &package, Hash::of(text.as_bytes()).as_bytes()]);
         self.verify(&signed, evidence["signature"].as_str().unwrap());
         let proof = enc(
-            "keyferry/1 proof",
+            c"keyferry/1 proof",
             &[&plan, &package, b"hgs-signing", place.as_bytes(), &[0x33; 32]],
         );
         self.verify(&proof, statement["keys"][0]["proof"]["signature"].as_str().unwrap());
         let answer = hash(
-            "keyferry/1 answer",
+            c"keyferry/1 answer",
             &[&plan, &package, b"hgs-encryption", place.as_bytes(), &self.challenge],
         );
         assert_eq!(statement["keys"][1]["proof"]["answer"], HEXLOWER.encode(answer.as_bytes()));

@@ -183,7 +183,7 @@ fn a_package_is_wrapped_as_the_plan_says() {
     assert_eq!(found.unwrap(), "Composite, OAEP Sha1");
     package.body.mechanism = Mechanism::SingleShot;
     package.body.observed.oaep_hash = OaepHash::Sha256;
-    assert_eq!(said(&package, &kept.plan).unwrap(), "OAEP Sha256 observed");
+    assert_eq!(said(&package, &kept.plan).unwrap(), "OAEP sha256 observed");
     package.body.oaep_hash = OaepHash::Sha256;
     let found = said(&package, &kept.plan);
     assert_eq!(found.unwrap(), "SingleShot, OAEP Sha256");

@@ -33,7 +33,7 @@ pub fn open(file: &[u8], identity: &[u8], passphrase: &str) -> (Result<Share>, u
 
 pub fn shares() -> Vec<Share> {
     let package = Fixed([0xab; 16]);
-    let secret = Secret::derive(&[1; 32], &[2; 32], &package, &Hash::of(b"plan"));
+    let secret = Secret::derive(&[1; 32], &[2; 32], &package, &Hash::of(b"plan")).unwrap();
     deal(&secret, package, 2, 3).unwrap()
 }
 

@@ -3,6 +3,7 @@
 use toml::Spanned;
 
 use crate::{
+    escape::quote,
     plan::{
         KeyPlan, Transfer,
         check::Checker,
@@ -85,14 +86,19 @@ impl Checker<'_> {
         let usage = key.usage.as_ref().map(|usage| usage.get_ref());
         let signs = usage.is_some_and(|usage| usage.iter().any(|may| may == "sign"));
         if way == TransferRoute::Born && *key.role.get_ref() == Role::Encryption && !signs {
-            let found = format!("key {label:?}, which may not sign");
+            let found = format!("key {}, which may not sign", quote(label));
             let expected = "usage = [\"sign\", \"decrypt\"]: where it is born at the hoster, it signs its own certificate there";
             self.fault(at, Rule::PlanField, found, expected);
         }
         match (&key.spki, way) {
             (None, TransferRoute::Brought) => {
                 let expected = "spki = \"64 hex digits\": SHA-256 of the public key that another tool brings (DER SubjectPublicKeyInfo)";
-                self.fault(at, Rule::PlanField, format!("key {label:?} without spki"), expected);
+                self.fault(
+                    at,
+                    Rule::PlanField,
+                    format!("key {} without spki", quote(label)),
+                    expected,
+                );
             }
             (Some(spki), TransferRoute::Carried | TransferRoute::Born | TransferRoute::Cloud) => {
                 let expected = "no spki: only a key that another tool brings is named by it";
@@ -126,7 +132,7 @@ impl Checker<'_> {
             ("rsa", 2048 | 3072 | 4096) => Some(KeyType::Rsa(bits)),
             ("ec", 256 | 384) if *raw.role.get_ref() == Role::Signing => Some(KeyType::Ec(bits)),
             (other, _) => {
-                let found = format!("type {other:?} with {bits} bits");
+                let found = format!("type {} with {bits} bits", quote(other));
                 self.fault(
                     raw.bits.span().start,
                     Rule::PlanField,
@@ -145,7 +151,7 @@ impl Checker<'_> {
             self.fault(
                 raw.subject.span().start,
                 Rule::PlanField,
-                format!("subject {:?}", raw.subject.get_ref()),
+                format!("subject {}", quote(raw.subject.get_ref())),
                 "a name such as CN=Contoso HGS signing",
             );
         }
@@ -172,8 +178,11 @@ impl Checker<'_> {
         let known = list.iter().all(|use_| ["sign", "decrypt"].contains(use_));
         let repeated = list.len() == 2 && list[0] == list[1];
         if !known || repeated || list.len() > 2 || !list.contains(&proves) {
-            let expected = format!("{proves:?}, and perhaps the other of \"sign\" and \"decrypt\"");
-            self.fault(usage.span().start, Rule::PlanField, format!("usage {list:?}"), expected);
+            let expected =
+                format!("{}, and perhaps the other of \"sign\" and \"decrypt\"", quote(proves));
+            let list: Vec<String> = list.iter().map(|usage| quote(usage)).collect();
+            let found = format!("usage [{}]", list.join(", "));
+            self.fault(usage.span().start, Rule::PlanField, found, expected);
         }
         Usage { sign: list.contains(&"sign"), decrypt: list.contains(&"decrypt") }
     }

@@ -11,6 +11,7 @@ use toml::Spanned;
 
 use crate::{
     encoding::Hash,
+    escape::quote,
     plan::{
         Fault, Faults, Party, Plan, Waiver,
         raw::{RawPlan, RawWaiver},
@@ -85,7 +86,7 @@ impl Checker<'_> {
             self.fault(
                 at,
                 Rule::PlanRepeated,
-                format!("{kind} {text:?} again"),
+                format!("{kind} {} again", quote(text)),
                 format!("once; it stands in line {first}"),
             );
         }
@@ -111,7 +112,7 @@ impl Checker<'_> {
                 raw.format.span().start,
                 Rule::PlanField,
                 raw.format.get_ref().clone(),
-                format!("{FORMAT:?}"),
+                quote(FORMAT),
             );
         }
         let ceremony = self.id(&raw.ceremony);
@@ -159,7 +160,7 @@ impl Checker<'_> {
                 self.fault(
                     text.span().start,
                     Rule::PlanField,
-                    format!("id {:?}", text.get_ref()),
+                    format!("id {}", quote(text.get_ref())),
                     expected.trim_start_matches("expected "),
                 );
                 None
@@ -200,7 +201,7 @@ impl Checker<'_> {
                 self.fault(
                     at,
                     Rule::PlanWaiver,
-                    format!("no rule is called {:?}", raw.rule.get_ref()),
+                    format!("no rule is called {}", quote(raw.rule.get_ref())),
                     "the name of a waivable rule",
                 );
                 None

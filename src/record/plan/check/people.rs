@@ -4,6 +4,7 @@ use ssh_key::{Algorithm, EcdsaCurve, PublicKey, public::KeyData};
 use toml::Spanned;
 
 use crate::{
+    escape::quote,
     plan::{
         Custodian, Party, Person, QuorumPlan, Witness,
         check::Checker,
@@ -72,7 +73,7 @@ impl Checker<'_> {
         let key = match PublicKey::from_openssh(text.get_ref()) {
             Ok(key) if allowed(&key.algorithm()) => key,
             _ => {
-                self.fault(at, Rule::PlanField, format!("key {:?}", text.get_ref()), expected);
+                self.fault(at, Rule::PlanField, format!("key {}", quote(text.get_ref())), expected);
                 return None;
             }
         };
@@ -133,7 +134,7 @@ impl Checker<'_> {
             self.fault(
                 at,
                 Rule::PlanTwoRoles,
-                format!("custodian {id:?} is an officer of the hoster or a witness"),
+                format!("custodian {} is an officer of the hoster or a witness", quote(id)),
                 "a custodian who is neither",
             );
         }
@@ -148,7 +149,7 @@ impl Checker<'_> {
         for recipient in raw.recipients.get_ref() {
             self.once("recipient", recipient.get_ref(), recipient.span().start);
             if !is_age_recipient(recipient.get_ref()) {
-                let found = format!("recipient {:?}", recipient.get_ref());
+                let found = format!("recipient {}", quote(recipient.get_ref()));
                 self.fault(
                     recipient.span().start,
                     Rule::PlanField,

@@ -1,7 +1,7 @@
 //! What a service demands of a plan (`PLAN-TARGET`).
 
 use crate::{
-    escape::escape,
+    escape::{escape, quote},
     plan::{KeyPlan, ServicePlan},
     terms::{CloudFormat, Id, KeyType, OaepHash, Role},
 };
@@ -91,7 +91,7 @@ fn hgs(keys: Option<&[KeyPlan]>, nodes: &[Id], ksp: &str, soak_hours: u32) -> Ve
             }),
         }
     }
-    for (n, key) in keys.unwrap_or_default().iter().enumerate() {
+    for (n, key) in keys.into_iter().flatten().enumerate() {
         let expected = format!("rsa with at least {LEAST_BITS} bits for hgs");
         match key.key_type {
             KeyType::Rsa(bits) if bits >= LEAST_BITS => {}
@@ -110,7 +110,7 @@ fn hgs(keys: Option<&[KeyPlan]>, nodes: &[Id], ksp: &str, soak_hours: u32) -> Ve
         let expected = format!(
             "1 to {MAX_KSP} printable characters: the provider's name as `certutil -csplist` has it"
         );
-        miss(At::Ksp, format!("ksp {ksp:?}"), expected);
+        miss(At::Ksp, format!("ksp {}", quote(ksp)), expected);
     }
     if soak_hours > MAX_SOAK_HOURS {
         let found = format!("soak_hours = {soak_hours}");

@@ -4,6 +4,7 @@ use toml::Spanned;
 
 use crate::{
     encoding::Hash,
+    escape::quote,
     plan::{
         KeyPlan, ServicePlan,
         check::{
@@ -59,7 +60,7 @@ impl Checker<'_> {
         let planned = ServicePlan::Cloud(format);
         let oaep = raw.transfer.oaep_hash;
         if let Some(expected) = crate::plan::check::service::oaep_miss(format, oaep) {
-            let found = format!("oaep_hash {oaep:?}");
+            let found = format!("oaep_hash {oaep}");
             self.whole(Rule::PlanTarget, found, expected);
         }
         self.requirements(raw, keys, &planned);
@@ -81,7 +82,7 @@ impl Checker<'_> {
                     self.fault(at, Rule::PlanRepeated, found, "each node once");
                 }
                 Err(expected) => {
-                    let found = format!("node {:?}", node.get_ref());
+                    let found = format!("node {}", quote(node.get_ref()));
                     let expected = expected.trim_start_matches("expected ");
                     self.fault(at, Rule::PlanField, found, expected);
                 }

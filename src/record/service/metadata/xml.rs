@@ -79,9 +79,9 @@ pub fn elements<'a, 'x>(node: Node<'a, 'x>) -> Result<Vec<Node<'a, 'x>>, String>
 /// what stands before it.
 pub fn text(node: Node) -> Result<String, String> {
     node.children()
-        .map(|child| match child.is_text() {
-            true => Ok(child.text().unwrap_or_default()),
-            false => Err(format!("something other than text in {}", named(node))),
+        .map(|child| match child.text().filter(|_| child.is_text()) {
+            Some(text) => Ok(text),
+            None => Err(format!("something other than text in {}", named(node))),
         })
         .collect()
 }
