@@ -1,14 +1,17 @@
 //! The documents of a ceremony folder: built, named once the log names them, taken, kept, read
 //! again.
 
-use std::path::{Path, PathBuf};
+use std::{
+    any::Any,
+    path::{Path, PathBuf},
+};
 
 use crate::{Begun, Ceremony};
 use record::{
     Error, Result,
     document::{
         Body, Document, Header, MAX_DOCUMENT, Received, Released, challenge::Challenge, header_of,
-        package::Package, read,
+        package::Package, read, read_files,
     },
     encoding::Hash,
     flow::{Made, State},
@@ -307,15 +310,31 @@ impl Ceremony {
     pub fn sent<B: Body>(&self) -> Result<(Received<B>, Made)> {
         let made = self.state.made(B::KIND)?;
         let own = read::<B>(&self.outbox(B::KIND.name()), &self.plan)?;
-        if own.hash != made.hash {
-            return Err(Rule::DocumentHash.refuse(
-                format!("the {} in the outbox has SHA-256 {}", B::KIND, own.hash),
-                format!("the one that was made, {}", made.hash),
-                "put the unchanged folder back from a copy, and find out what changed it",
-            ));
-        }
+        as_made(&own, made)?;
         Ok((own, made))
     }
+
+    /// The same of any kind.
+    ///
+    /// # Errors
+    /// As [`Ceremony::sent`].
+    pub fn made_of(&self, kind: Kind) -> Result<Box<Received<dyn Any>>> {
+        let made = self.state.made(kind)?;
+        let own = read_files(kind, &self.outbox(kind.name()), &self.plan)?;
+        as_made(&*own, made)?;
+        Ok(own)
+    }
+}
+
+fn as_made<B: ?Sized>(own: &Received<B>, made: Made) -> Result<()> {
+    if own.hash == made.hash {
+        return Ok(());
+    }
+    Err(Rule::DocumentHash.refuse(
+        format!("the {} in the outbox has SHA-256 {}", own.kind(), own.hash),
+        format!("the one that was made, {}", made.hash),
+        "put the unchanged folder back from a copy, and find out what changed it",
+    ))
 }
 
 /// Where the files of an export for a cloud service lie, in the outbox.

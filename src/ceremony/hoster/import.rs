@@ -25,7 +25,7 @@ use record::{
     gate,
     log::{Event, KekRecord, KeyRecord},
     plan::{IMPORT, KeyPlan, Plan},
-    proof::key_set::KeySet,
+    proof::key_set::{KeySet, certificate_file},
     terms::{Id, Side, Step, list},
 };
 use terminal::{Asker, report::Report};
@@ -194,7 +194,7 @@ fn import_keys<'a>(
         id: ceremony.plan.target_id(key.label.as_str(), ceremony.state.attempt),
         label,
         spki: &key.spki.0,
-        certificate: package.file(&key.certificate_file()),
+        certificate: package.file(&certificate_file(&key.label)),
         usage: planned.usage,
         born: false,
     })

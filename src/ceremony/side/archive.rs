@@ -196,16 +196,16 @@ fn archive_files(ceremony: &Ceremony) -> Result<Vec<(String, Vec<u8>)>> {
         files.push((format!("{EVIDENCE}/{name}"), bytes));
     }
     for (kind, hash, from, to) in ceremony.record_of_documents() {
-        let (found, bytes) = read_files(kind, &from, &ceremony.plan)?;
-        if found != hash {
+        let found = read_files(kind, &from, &ceremony.plan)?;
+        if found.hash != hash {
             return Err(Rule::DocumentHash.refuse(
-                format!("{} has SHA-256 {found}", from.display()),
+                format!("{} has SHA-256 {}", from.display(), found.hash),
                 format!("the {kind} of the log, {hash}"),
                 "put the unchanged folder back from a copy, and find out what changed it",
             ));
         }
         let named = |(name, bytes)| (format!("{}/{name}", to.display()), bytes);
-        files.extend(bytes.into_iter().map(named));
+        files.extend(found.files.into_iter().map(named));
     }
     Ok(files)
 }

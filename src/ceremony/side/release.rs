@@ -3,10 +3,6 @@
 use crate::Ceremony;
 use record::{
     Error, Result,
-    document::{
-        Body, acceptance::Acceptance, challenge::Challenge, closing::Closing, keys::TargetKeys,
-        offer::Offer, package::Package, receipt::Receipt, registration::Registration,
-    },
     gate::Unconfirmed,
     log::Event,
     rule::Rule,
@@ -25,40 +21,22 @@ pub fn release(ceremony: &mut Ceremony) -> Result<Report> {
     let (kind, _) = ceremony.state.unreleased().ok_or_else(|| {
         Error::failed("no document waits to be released", "run `status`: it shows the next step")
     })?;
-    match kind {
-        Kind::Offer => release_one::<Offer>(ceremony),
-        Kind::Package => {
-            require_confirmed(ceremony)?;
-            release_one::<Package>(ceremony)
-        }
-        Kind::Keys => release_one::<TargetKeys>(ceremony),
-        Kind::Challenge => release_one::<Challenge>(ceremony),
-        Kind::Receipt => release_one::<Receipt>(ceremony),
-        Kind::Registration => release_one::<Registration>(ceremony),
-        Kind::Acceptance => release_one::<Acceptance>(ceremony),
-        Kind::Closing => release_one::<Closing>(ceremony),
+    if kind == Kind::Package {
+        require_confirmed(ceremony)?;
     }
-}
-
-fn release_one<B: Body>(ceremony: &mut Ceremony) -> Result<Report> {
-    let (own, made) = ceremony.sent::<B>()?;
-    let folder = ceremony.outbox(B::KIND.name());
-    let side = ceremony.state.side;
+    let own = ceremony.made_of(kind)?;
+    let folder = ceremony.outbox(kind.name());
     signature::enough(
         &ceremony.plan,
-        side,
+        ceremony.state.side,
         Namespace::Document,
-        &folder.join(B::KIND.file()),
+        &folder.join(kind.file()),
         &own.signatures,
     )?;
-    let signatures = own.signatures.everyone();
-    ceremony.record(Event::Release {
-        kind: B::KIND,
-        document: made.hash,
-        signatures: signatures.clone(),
-    })?;
-    Ok(Report::new(format!("The {} is released.", B::KIND))
-        .value("document", made.hash.to_string())
+    let (document, signatures) = (own.hash, own.signatures.everyone());
+    ceremony.record(Event::Release { kind, document, signatures: signatures.clone() })?;
+    Ok(Report::new(format!("The {kind} is released."))
+        .value("document", document.to_string())
         .value("signed by", list(signatures.iter().map(|one| &one.id)))
         .value("folder", folder.display().to_string()))
 }

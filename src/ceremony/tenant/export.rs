@@ -30,6 +30,7 @@ use record::{
     layout::SHARES,
     log::{self, Event},
     plan::{Custodian, KeyPlan, Plan},
+    proof::key_set::certificate_file,
     rule::Rule,
     share::ShareListing,
     spki::TargetCertificate,
@@ -245,7 +246,8 @@ fn seal_key(
         wrapped_length: wrapped.as_bytes().len() as u64,
         challenges: challenges::make(plan, &key.plan, &key.target.spki, package_id)?,
     };
-    let files = vec![(listing.sealed_file(), sealed), (listing.certificate_file(), certificate)];
+    let files =
+        vec![(listing.sealed_file(), sealed), (certificate_file(&listing.label), certificate)];
     Ok((listing, files))
 }
 

@@ -4,13 +4,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    document::{Body, Header, check_kek},
+    document::{Beside, Body, Header, check_kek},
     encoding::{Hash, PackageId},
     escape::quote,
     log::{Fetched, LOG_FILE},
     plan::{Plan, ServicePlan},
     service::metadata::MAX_METADATA,
-    terms::{Id, Kind, Listed},
+    terms::{Fits, Id, Kind, Listed, differs},
 };
 
 /// How the name of a node's metadata ends; it begins with the node's id.
@@ -76,42 +76,32 @@ pub fn is_place(text: &str) -> bool {
 }
 
 impl Acceptance {
-    fn check_metadata(&self, plan: &Plan) -> Result<(), (String, String)> {
+    fn check_metadata(&self, plan: &Plan) -> Fits {
         if self.metadata.is_empty() {
             return Ok(());
         }
         let ServicePlan::Hgs { nodes, .. } = &plan.target else {
-            return Err((
-                "metadata of nodes".into(),
-                format!("none for the target {}", quote(plan.target.kind())),
-            ));
+            let none = format!("none for the target {}", quote(plan.target.kind()));
+            return differs("metadata of nodes", none);
         };
         // Each node at most once: what is listed is the plan's list with some left out.
         let mut planned = nodes.iter();
         for one in &self.metadata {
             if !planned.any(|node| *node == one.node) {
-                return Err((
-                    format!("metadata of {}", one.node),
-                    "nodes of the plan, each once, in the plan's order".into(),
-                ));
+                let expected = "nodes of the plan, each once, in the plan's order";
+                return differs(format!("metadata of {}", one.node), expected);
             }
             if one.file.length > MAX_METADATA {
-                return Err((
-                    format!("{} of {} bytes", one.file_name(), one.file.length),
-                    format!("at most {MAX_METADATA}"),
-                ));
+                let found = format!("{} of {} bytes", one.file_name(), one.file.length);
+                return differs(found, format!("at most {MAX_METADATA}"));
             }
             if !plan.has_person(&one.fetched_by) {
-                return Err((
-                    format!("metadata of {} fetched by {}", one.node, one.fetched_by),
-                    "a person of the plan".into(),
-                ));
+                let found = format!("metadata of {} fetched by {}", one.node, one.fetched_by);
+                return differs(found, "a person of the plan");
             }
             if !is_place(&one.fetched_from) {
-                return Err((
-                    format!("metadata of {}: fetched_from", one.node),
-                    format!("1 to {MAX_FETCHED_FROM} characters, no control characters"),
-                ));
+                let length = format!("1 to {MAX_FETCHED_FROM} characters, no control characters");
+                return differs(format!("metadata of {}: fetched_from", one.node), length);
             }
         }
         Ok(())
@@ -120,6 +110,13 @@ impl Acceptance {
 
 impl Body for Acceptance {
     const KIND: Kind = Kind::Acceptance;
+    const BESIDE: Beside = &[(METADATA_END, MAX_METADATA)];
+
+    /// Metadata, the one kind of file that is large and many, only of the plan's own nodes.
+    fn belongs(name: &str, plan: &Plan) -> bool {
+        let of = |node: &Id| name.strip_suffix(METADATA_END) == Some(node.as_str());
+        plan.target.nodes().iter().any(of)
+    }
 
     fn files(&self) -> Vec<(String, Listed)> {
         let metadata = self.metadata.iter();
@@ -127,7 +124,7 @@ impl Body for Acceptance {
         std::iter::once((LOG_FILE.to_owned(), self.log.clone())).chain(metadata).collect()
     }
 
-    fn check(&self, _: &Header, plan: &Plan) -> Result<(), (String, String)> {
+    fn check(&self, _: &Header, plan: &Plan) -> Fits {
         check_kek(self.kek_fingerprint, plan)?;
         self.check_metadata(plan)
     }

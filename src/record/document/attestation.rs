@@ -6,16 +6,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Result,
-    attestation::{self, Purpose},
+    attestation::{self, MAX_ATTESTATION, Purpose},
     plan::Plan,
     rule::Rule,
-    terms::{AttestationLevel, Id, Listed},
+    terms::{AttestationLevel, Fits, Id, Listed, differs},
 };
 
 /// How the file of an attestation ends; it begins with what it is about.
 pub const ATTESTATION_END: &str = ".attestation";
 /// How the file ends that holds what a vendor's own tool said of one.
 pub const REPORT_END: &str = ".attestation-report";
+/// The files of attestations, as [`Body::BESIDE`](super::Body::BESIDE) has them.
+pub(super) const FILE: (&str, u64) = (ATTESTATION_END, MAX_ATTESTATION);
+pub(super) const REPORT: (&str, u64) = (REPORT_END, MAX_ATTESTATION);
 /// What the attestation of an offer is about.
 pub const KEK: &str = "kek";
 
@@ -47,17 +50,14 @@ impl Attestation {
 ///
 /// # Errors
 /// What was found and what was expected.
-pub(super) fn check<'a>(
-    attestations: &[Attestation],
-    of: impl Iterator<Item = &'a str>,
-) -> std::result::Result<(), (String, String)> {
+pub(super) fn check<'a>(attestations: &[Attestation], of: impl Iterator<Item = &'a str>) -> Fits {
     let mut of = of;
     match attestations.iter().find(|one| !of.any(|id| id == one.of.as_str())) {
         None => Ok(()),
-        Some(one) => Err((
+        Some(one) => differs(
             format!("an attestation of {}", one.of),
-            "one for each key at most, in the order of the keys".into(),
-        )),
+            "one for each key at most, in the order of the keys",
+        ),
     }
 }
 

@@ -7,8 +7,8 @@ use crate::{
     document::{Body, Header, Received},
     encoding::{Blob, Fixed, PackageId},
     plan::Plan,
-    proof::key_set::{KeyClaim, KeySet, PlaceChallenge, ProvenKey, certificate_file, check_count},
-    terms::{Id, Kind, Listed, Role},
+    proof::key_set::{KeyClaim, KeySet, PlaceChallenge, certificate_file, check_keys},
+    terms::{Fits, Id, Kind, Listed, Role},
 };
 
 /// What the hoster's HSM, and later every node, must prove.
@@ -39,6 +39,13 @@ pub struct ChallengedKey {
     pub challenges: Vec<PlaceChallenge>,
 }
 
+impl ChallengedKey {
+    fn claim(&self) -> KeyClaim<'_> {
+        let ChallengedKey { label, role, spki, challenges, .. } = self;
+        KeyClaim { label, role: *role, spki, challenges }
+    }
+}
+
 impl Body for Challenge {
     const KIND: Kind = Kind::Challenge;
 
@@ -47,30 +54,15 @@ impl Body for Challenge {
         self.keys.iter().map(file).collect()
     }
 
-    fn check(&self, _: &Header, plan: &Plan) -> Result<(), (String, String)> {
-        check_count(self.keys.len(), plan)?;
-        self.keys.iter().zip(&plan.keys).try_for_each(|(key, planned)| {
-            let said = KeyClaim {
-                label: &key.label,
-                role: key.role,
-                spki: &key.spki,
-                challenges: &key.challenges,
-            };
-            said.check(planned, plan)
-        })
+    fn check(&self, _: &Header, plan: &Plan) -> Fits {
+        check_keys(&self.keys, plan, |key, planned| key.claim().check(planned, plan))
     }
 }
 
 impl From<&Received<Challenge>> for KeySet {
     fn from(challenge: &Received<Challenge>) -> Self {
         let body = challenge.body();
-        let keys = body.keys.iter().map(|key| ProvenKey {
-            label: key.label.clone(),
-            role: key.role,
-            spki: key.spki.clone(),
-            certificate: challenge.file(&certificate_file(&key.label)).to_vec(),
-            challenges: key.challenges.clone(),
-        });
+        let keys = body.keys.iter().map(|key| key.claim().with(|name| challenge.file(name)));
         KeySet { id: body.package_id, nonce: body.nonce, keys: keys.collect() }
     }
 }

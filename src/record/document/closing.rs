@@ -8,7 +8,7 @@ use crate::{
     encoding::Hash,
     log::LOG_FILE,
     plan::Plan,
-    terms::{Kind, Listed, MAX_TEXT, Originals, TokenIdentity},
+    terms::{Fits, Kind, Listed, MAX_TEXT, Originals, TokenIdentity, differs},
 };
 
 /// What was destroyed.
@@ -38,19 +38,16 @@ impl Body for Closing {
         vec![(LOG_FILE.to_owned(), self.log.clone())]
     }
 
-    fn check(&self, _: &Header, plan: &Plan) -> Result<(), (String, String)> {
+    fn check(&self, _: &Header, plan: &Plan) -> Fits {
         let looked = self.kek_fingerprint.is_none() || self.token.is_some();
         if let Some(backup) = &self.backup {
             let fits = !backup.trim().is_empty() && backup.len() <= MAX_TEXT;
             if plan.source == Originals::Keep || !fits {
                 let found = format!("{} bytes about backups", backup.len());
-                let expected = "1 to 4096, and only where the plan destroys the originals";
-                return Err((found, expected.into()));
+                return differs(found, "1 to 4096, and only where the plan destroys the originals");
             }
         }
-        match check_kek(self.kek_fingerprint, plan) {
-            Ok(()) if !looked => Err(("a KEK and no token".into(), "both".into())),
-            checked => checked,
-        }
+        check_kek(self.kek_fingerprint, plan)?;
+        if looked { Ok(()) } else { differs("a KEK and no token", "both") }
     }
 }

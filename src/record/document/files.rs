@@ -5,50 +5,42 @@ use std::{collections::BTreeMap, path::Path};
 
 use crate::{
     Error, Result,
-    attestation::MAX_ATTESTATION,
     document::{
-        Body, Document, MAX_DOCUMENT,
-        acceptance::METADATA_END,
-        attestation::{ATTESTATION_END, REPORT_END},
+        Beside, Body, Document, MAX_DOCUMENT,
+        package::{HSM_SIGNATURE_END, SEALED_END},
     },
     folder,
     log::{LOG_FILE, MAX_LOG},
     plan::Plan,
+    proof::key_set::CERTIFICATE_END,
     rule::Rule,
-    service::{MAX_EVIDENCE, metadata::MAX_METADATA},
     signature::{MAX_SIGNATURE, signer_of},
-    terms::{Kind, Listed},
+    terms::Listed,
 };
 
 /// The greatest size of a sealed key or a certificate, in bytes; an RSA-4096 key has under 4 KiB.
 const MAX_LISTED: u64 = 16 << 10;
 
-/// The greatest size of a file by its name; none for a name that no document has. Metadata, the one
-/// kind that is large and many, may only be of the plan's own nodes.
-pub(super) fn limit(name: &str, main: &str, plan: &Plan) -> Option<u64> {
+/// What is read beside a document of any kind; where it is not listed, it is surplus.
+const ANY: Beside = &[
+    (LOG_FILE, MAX_LOG),
+    (SEALED_END, MAX_LISTED),
+    (CERTIFICATE_END, MAX_LISTED),
+    (HSM_SIGNATURE_END, MAX_SIGNATURE),
+];
+
+/// The greatest size of a file by its name; none for a name that this document does not have.
+pub(super) fn limit<B: Body>(name: &str, plan: &Plan) -> Option<u64> {
+    let main = B::KIND.file();
     if name == main {
         return Some(MAX_DOCUMENT);
     }
-    if signer_of(name, main).is_some() || name.ends_with(".hsm-sig") {
+    if signer_of(name, &main).is_some() {
         return Some(MAX_SIGNATURE);
     }
-    match name {
-        LOG_FILE => Some(MAX_LOG),
-        _ if name.ends_with(".sealed") || name.ends_with(".crt") => Some(MAX_LISTED),
-        _ if name.ends_with(ATTESTATION_END) || name.ends_with(REPORT_END) => {
-            let attested = [Kind::Offer.file(), Kind::Keys.file()];
-            attested.iter().any(|file| file == main).then_some(MAX_ATTESTATION)
-        }
-        _ if name.ends_with("-ready.json") || name.ends_with("-active.json") => {
-            (main == Kind::Registration.file()).then_some(MAX_EVIDENCE)
-        }
-        _ => {
-            let node = name.strip_suffix(METADATA_END)?;
-            let mut nodes = plan.target.nodes().iter();
-            let known = main == Kind::Acceptance.file() && nodes.any(|id| id.as_str() == node);
-            known.then_some(MAX_METADATA)
-        }
-    }
+    let fits = |end: &str| name == end || end.starts_with(['.', '-']) && name.ends_with(end);
+    let own = B::BESIDE.iter().filter(|_| B::belongs(name, plan));
+    ANY.iter().chain(own).find(|(end, _)| fits(end)).map(|(_, size)| *size)
 }
 
 /// Listed files are there, unchanged; nothing else is but signatures.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     encoding::CkaId,
     plan::{KeyPlan, Plan},
-    terms::{Id, ReadBack},
+    terms::{Fits, Id, ReadBack, differs, require},
 };
 
 /// One key in the hoster's HSM.
@@ -41,24 +41,17 @@ impl HeldKey {
     ///
     /// # Errors
     /// What was found and what was expected.
-    pub fn check(
-        &self,
-        planned: &KeyPlan,
-        plan: &Plan,
-        attempt: u32,
-    ) -> Result<(), (String, String)> {
+    pub fn check(&self, planned: &KeyPlan, plan: &Plan, attempt: u32) -> Fits {
         if self.label != planned.label {
-            return Err((
-                format!("{} in the place of {}", self.label, planned.label),
-                "the plan's keys, in the plan's order".into(),
-            ));
+            let found = format!("{} in the place of {}", self.label, planned.label);
+            return differs(found, "the plan's keys, in the plan's order");
         }
         let label = self.label.as_str();
         let id = plan.target_id(label, attempt);
         if self.id != id || self.hoster_label != plan.hoster_label(label) {
             let expected = format!("CKA_ID {id} and label {}", plan.hoster_label(label));
-            return Err((format!("{label} under the CKA_ID {}", self.id), expected));
+            return differs(format!("{label} under the CKA_ID {}", self.id), expected);
         }
-        crate::terms::require(&self.attributes, HELD)
+        require(&self.attributes, HELD)
     }
 }

@@ -8,16 +8,16 @@ use crate::{
     Result,
     attestation::Purpose,
     document::{
-        Body, Header, Received,
+        Beside, Body, Header, Received,
         attestation::{self, Attestation, Judged, Key, judged},
         held_key::{BORN, HeldKey},
     },
     encoding::{Blob, Hash, hash},
     plan::Plan,
-    proof::key_set::{certificate_file, check_count},
+    proof::key_set::{certificate_file, check_certificate, check_keys},
     rule::Rule,
-    spki::{self, TargetCertificate},
-    terms::{Id, Kind, Listed, Role, TokenIdentity, TransferRoute},
+    spki,
+    terms::{Fits, Id, Kind, Listed, Role, TokenIdentity, TransferRoute, differs, require},
 };
 
 /// The keys, as the hoster's HSM shows them.
@@ -63,6 +63,7 @@ pub fn fingerprint<'a>(plan: &Plan, keys: impl Iterator<Item = (&'a Id, Hash)>) 
 
 impl Body for TargetKeys {
     const KIND: Kind = Kind::Keys;
+    const BESIDE: Beside = &[attestation::FILE, attestation::REPORT];
 
     fn files(&self) -> Vec<(String, Listed)> {
         let file = |key: &BornKey| (certificate_file(&key.held.label), key.certificate.clone());
@@ -70,42 +71,35 @@ impl Body for TargetKeys {
         self.keys.iter().map(file).chain(attested).collect()
     }
 
-    fn check(&self, header: &Header, plan: &Plan) -> std::result::Result<(), (String, String)> {
-        check_count(self.keys.len(), plan)?;
+    fn check(&self, header: &Header, plan: &Plan) -> Fits {
         let labels = plan.keys.iter().map(|key| key.label.as_str());
         attestation::check(&self.attestations, labels)?;
-        for (key, planned) in self.keys.iter().zip(&plan.keys) {
+        check_keys(&self.keys, plan, |key, planned| {
             key.held.check(planned, plan, header.attempt)?;
             if plan.way == TransferRoute::Born {
-                crate::terms::require(&key.held.attributes, BORN).map_err(
-                    |(found, expected)| {
-                        let rule = Rule::TargetLocal.name();
-                        (format!("{}: {found} ({rule})", planned.label), expected)
-                    },
-                )?;
+                require(&key.held.attributes, BORN).map_err(|(found, expected)| {
+                    let rule = Rule::TargetLocal.name();
+                    (format!("{}: {found} ({rule})", planned.label), expected)
+                })?;
             }
             // A key that another tool has brought is the one that the plan names.
             let spki = Hash::of(&key.spki.0);
             if let Some(planned) = planned.spki.filter(|planned| *planned != spki) {
-                return Err((format!("the public key {spki}"), planned.to_string()));
+                return differs(format!("the public key {spki}"), planned.to_string());
             }
             if key.role != planned.role {
-                return Err((
-                    format!("{} with another role", planned.label),
-                    "the plan's role".into(),
-                ));
+                return differs(format!("{} with another role", planned.label), "the plan's role");
             }
-            spki::check(&key.spki.0, planned.key_type).map_err(|found| {
-                let expected = "a key of the plan's type and size";
-                (format!("{}: {found}", planned.label), expected.to_owned())
-            })?;
-        }
+            spki::check(&key.spki.0, planned.key_type).or_else(|found| {
+                differs(format!("{}: {found}", planned.label), "a key of the plan's type and size")
+            })
+        })?;
         let certificates = self.keys.iter();
         let certificates = certificates.map(|key| (&key.held.label, key.certificate.hash));
         let expected = fingerprint(plan, certificates);
         match self.fingerprint == expected {
             true => Ok(()),
-            false => Err((self.fingerprint.to_string(), expected.to_string())),
+            false => differs(self.fingerprint.to_string(), expected.to_string()),
         }
     }
 }
@@ -118,9 +112,7 @@ impl Received<TargetKeys> {
     pub fn verify_certificates(&self) -> Result<()> {
         self.body().keys.iter().try_for_each(|key| {
             let label = &key.held.label;
-            TargetCertificate::parse(self.file(&certificate_file(label)), label.as_str())?
-                .of_key(&key.spki.0, label.as_str())
-                .map(drop)
+            check_certificate(label, self.file(&certificate_file(label)), &key.spki)
         })
     }
 }

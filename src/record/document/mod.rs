@@ -3,6 +3,40 @@
 //! folder with a closed list of names; what is hashed and signed are its bytes as they lie there
 //! (design, section 5).
 
+/// Hands every kind of document to a macro, with where lies what it says: the one list of them.
+macro_rules! each_kind {
+    ($then:ident; $($before:tt)*) => {
+        $then! {
+            $($before)*
+            Offer: offer::Offer,
+            Package: package::Package,
+            Keys: keys::TargetKeys,
+            Challenge: challenge::Challenge,
+            Receipt: receipt::Receipt,
+            Registration: registration::Registration,
+            Acceptance: acceptance::Acceptance,
+            Closing: closing::Closing,
+        }
+    };
+}
+pub(crate) use each_kind;
+
+/// An expression in which a name stands for what a document of this kind says.
+macro_rules! of_kind {
+    ($kind:expr, $Body:ident => $does:expr) => {
+        $crate::document::each_kind! { of_kind; @ $kind, $Body, $does; }
+    };
+    (@ $kind:expr, $Body:ident, $does:expr; $($Kind:ident: $module:ident::$Says:ident,)+) => {
+        match $kind {
+            $($crate::terms::Kind::$Kind => {
+                type $Body = $crate::document::$module::$Says;
+                $does
+            })+
+        }
+    };
+}
+pub(crate) use of_kind;
+
 pub mod acceptance;
 pub mod attestation;
 pub mod challenge;
@@ -21,7 +55,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     encoding::{Hash, json_file},
     plan::Plan,
-    terms::{FORMAT, Head, Id, Kind, Listed, Mode, Side, TransferRoute},
+    terms::{FORMAT, Fits, Head, Id, Kind, Listed, Mode, Side, TransferRoute, differs},
 };
 pub use reading::{Received, Released, header_of, read, read_files};
 
@@ -70,10 +104,21 @@ impl Header {
     }
 }
 
+/// Files by their names, or by how those end, after `.` or `-`; each with its greatest size.
+pub type Beside = &'static [(&'static str, u64)];
+
 /// What a kind of document says.
-pub trait Body: Serialize + DeserializeOwned {
+pub trait Body: Serialize + DeserializeOwned + 'static {
     /// Which kind it is.
     const KIND: Kind;
+
+    /// The files that may lie beside it alone.
+    const BESIDE: Beside = &[];
+
+    /// Whether one of them may be of a document of this plan.
+    fn belongs(_name: &str, _plan: &Plan) -> bool {
+        true
+    }
 
     /// The files that it lists, by name.
     fn files(&self) -> Vec<(String, Listed)>;
@@ -88,13 +133,13 @@ pub trait Body: Serialize + DeserializeOwned {
     ///
     /// # Errors
     /// What it says and what it should say.
-    fn check(&self, header: &Header, plan: &Plan) -> Result<(), (String, String)>;
+    fn check(&self, header: &Header, plan: &Plan) -> Fits;
 }
 
 /// A document as its file has it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Document<B> {
+pub struct Document<B: ?Sized> {
     /// What every document says first.
     pub header: Header,
     /// What this kind says.
@@ -115,15 +160,15 @@ impl<B: Body> Document<B> {
 ///
 /// # Errors
 /// What was found and what was expected.
-pub fn check_kek(kek: Option<Hash>, plan: &Plan) -> Result<(), (String, String)> {
+pub fn check_kek(kek: Option<Hash>, plan: &Plan) -> Fits {
     match (kek, plan.way) {
         (Some(_), TransferRoute::Carried | TransferRoute::Brought)
         | (None, TransferRoute::Born | TransferRoute::Cloud) => Ok(()),
         (None, TransferRoute::Carried | TransferRoute::Brought) => {
-            Err(("no KEK".into(), "the KEK of this ceremony".into()))
+            differs("no KEK", "the KEK of this ceremony")
         }
         (Some(kek), TransferRoute::Born | TransferRoute::Cloud) => {
-            Err((format!("the KEK {kek}"), "none: there was no KEK".into()))
+            differs(format!("the KEK {kek}"), "none: there was no KEK")
         }
     }
 }

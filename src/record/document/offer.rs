@@ -6,14 +6,17 @@ use serde::{Deserialize, Serialize};
 use crate::{
     attestation::Purpose,
     document::{
-        Body, Header,
+        Beside, Body, Header,
         attestation::{self, Attestation, Judged, KEK, Key, judged},
     },
     encoding::{Blob, CkaId, Hash},
     plan::Plan,
     rule::Rule,
     spki,
-    terms::{Kind, Listed, Mechanism, OaepHash, Observed, ReadBack, TokenIdentity},
+    terms::{
+        Fits, Kind, Listed, Mechanism, OaepHash, Observed, ReadBack, TokenIdentity, differs,
+        require,
+    },
 };
 
 /// The KEK, as the hoster's HSM shows it.
@@ -80,14 +83,15 @@ const UNWRAPPED_AES: &str = "CKA_CLASS CKO_SECRET_KEY, CKA_KEY_TYPE CKK_AES, CKA
 
 impl Body for Offer {
     const KIND: Kind = Kind::Offer;
+    const BESIDE: Beside = &[attestation::FILE, attestation::REPORT];
 
     fn files(&self) -> Vec<(String, Listed)> {
         self.attestations.iter().flat_map(Attestation::files).collect()
     }
 
-    fn check(&self, header: &Header, plan: &Plan) -> Result<(), (String, String)> {
+    fn check(&self, header: &Header, plan: &Plan) -> Fits {
         let same = |found: String, expected: String| {
-            if found == expected { Ok(()) } else { Err((found, expected)) }
+            if found == expected { Ok(()) } else { differs(found, expected) }
         };
         let bits =
             spki::rsa_bits(&self.spki.0).map_err(|found| (found, "an RSA public key".into()))?;
@@ -100,18 +104,18 @@ impl Body for Offer {
             format!("OAEP {} observed", plan.transfer.oaep_hash),
         )?;
         if let Some(rule) = self.waived.iter().find(|rule| !plan.waives(**rule)) {
-            return Err((format!("{} is waived", rule.name()), "only what the plan waives".into()));
+            return differs(format!("{} is waived", rule.name()), "only what the plan waives");
         }
         let id = plan.kek_id(header.attempt);
         same(format!("CKA_ID {}", self.id), format!("CKA_ID {id}"))?;
         for (rule, attribute, value) in waivable(plan.transfer.mechanism) {
             if !plan.waives(rule) {
-                let said = crate::terms::require(&self.attributes, &[(attribute, value)]);
+                let said = require(&self.attributes, &[(attribute, value)]);
                 said.map_err(|(found, expected)| (format!("{found} ({})", rule.name()), expected))?;
             }
         }
         attestation::check(&self.attestations, std::iter::once(attestation::KEK))?;
-        crate::terms::require(&self.attributes, REQUIRED)
+        require(&self.attributes, REQUIRED)
     }
 }
 

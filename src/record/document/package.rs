@@ -7,11 +7,11 @@ use crate::{
     document::{Body, Header, Received},
     encoding::{Blob, Fixed, Hash, PackageId, enc},
     plan::Plan,
-    proof::key_set::{KeyClaim, KeySet, PlaceChallenge, ProvenKey, certificate_file, check_count},
+    proof::key_set::{KeyClaim, KeySet, PlaceChallenge, certificate_file, check_keys},
     rule::Rule,
     share::ShareListing,
     spki,
-    terms::{Id, Kind, Listed, Mechanism, OaepHash, Observed, Role, TokenIdentity},
+    terms::{Fits, Id, Kind, Listed, Mechanism, OaepHash, Observed, Role, TokenIdentity, differs},
 };
 
 /// Everything that the hoster needs to import, prove and be held to.
@@ -60,37 +60,42 @@ pub struct PackagedKey {
     pub challenges: Vec<PlaceChallenge>,
 }
 
+/// How the name of a sealed key's file ends.
+pub(super) const SEALED_END: &str = ".sealed";
+/// How the name of the file with a key's own signature ends.
+pub(super) const HSM_SIGNATURE_END: &str = ".hsm-sig";
+
 impl PackagedKey {
     /// The name of the sealed key's file.
     pub fn sealed_file(&self) -> String {
-        format!("{}.sealed", self.label)
+        format!("{}{SEALED_END}", self.label)
     }
 
-    /// The name of the certificate's file.
-    pub fn certificate_file(&self) -> String {
-        certificate_file(&self.label)
+    fn claim(&self) -> KeyClaim<'_> {
+        let PackagedKey { label, role, spki, challenges, .. } = self;
+        KeyClaim { label, role: *role, spki, challenges }
     }
 
     /// Whether a wrapped key of this length seals to a file of that one.
-    fn check_length(&self) -> std::result::Result<(), (String, String)> {
+    fn check_length(&self) -> Fits {
         let wrapped = usize::try_from(self.wrapped_length).ok();
         let sealed = wrapped.and_then(sealed_length).map(|length| length as u64);
         match sealed == Some(self.sealed.length) {
             true => Ok(()),
-            false => Err((
+            false => differs(
                 format!(
                     "key {}: {} bytes sealed to {}",
                     self.label, self.wrapped_length, self.sealed.length
                 ),
-                "16 to 8192 bytes, sealed to the next multiple of 8 and 8 more".into(),
-            )),
+                "16 to 8192 bytes, sealed to the next multiple of 8 and 8 more",
+            ),
         }
     }
 }
 
 /// The name of the file with a signing key's own signature over the package.
 pub fn hsm_signature_file(label: &Id) -> String {
-    format!("package.json.{label}.hsm-sig")
+    format!("package.json.{label}{HSM_SIGNATURE_END}")
 }
 
 /// What each signing key signs inside the tenant's HSM: that it owns this package.
@@ -104,16 +109,14 @@ impl Package {
         self.keys.iter().filter(|key| key.role == Role::Signing)
     }
 
-    fn check_shares(&self, plan: &Plan) -> std::result::Result<(), (String, String)> {
+    fn check_shares(&self, plan: &Plan) -> Fits {
         let quorum = &plan.quorum;
         let planned =
             quorum.custodians.iter().zip(1..).map(|(custodian, x)| (custodian.id.as_str(), x));
         let listed = self.shares.iter().map(|share| (share.custodian.as_str(), share.x));
         if self.threshold != quorum.threshold || !listed.eq(planned) {
-            return Err((
-                "shares of other custodians, order or threshold".into(),
-                "the plan's custodians and threshold".into(),
-            ));
+            let found = "shares of other custodians, order or threshold";
+            return differs(found, "the plan's custodians and threshold");
         }
         Ok(())
     }
@@ -126,7 +129,7 @@ impl Body for Package {
         let of = |key: &PackagedKey| {
             [
                 (key.sealed_file(), key.sealed.clone()),
-                (key.certificate_file(), key.certificate.clone()),
+                (certificate_file(&key.label), key.certificate.clone()),
             ]
         };
         self.keys.iter().flat_map(of).collect()
@@ -136,29 +139,18 @@ impl Body for Package {
         self.signing_keys().map(|key| hsm_signature_file(&key.label)).collect()
     }
 
-    fn check(&self, _: &Header, plan: &Plan) -> std::result::Result<(), (String, String)> {
+    fn check(&self, _: &Header, plan: &Plan) -> Fits {
         if self.mechanism != plan.transfer.mechanism || self.oaep_hash != plan.transfer.oaep_hash {
-            return Err((
-                format!("{}, OAEP {}", self.mechanism, self.oaep_hash),
-                "the plan's mechanism and OAEP hash".into(),
-            ));
+            let found = format!("{}, OAEP {}", self.mechanism, self.oaep_hash);
+            return differs(found, "the plan's mechanism and OAEP hash");
         }
         if self.observed.oaep_hash != self.oaep_hash {
-            return Err((
-                format!("OAEP {} observed", self.observed.oaep_hash),
-                "the plan's OAEP hash".into(),
-            ));
+            let found = format!("OAEP {} observed", self.observed.oaep_hash);
+            return differs(found, "the plan's OAEP hash");
         }
         self.check_shares(plan)?;
-        check_count(self.keys.len(), plan)?;
-        (self.keys.iter().zip(&plan.keys)).try_for_each(|(key, planned)| {
-            let said = KeyClaim {
-                label: &key.label,
-                role: key.role,
-                spki: &key.spki,
-                challenges: &key.challenges,
-            };
-            said.check(planned, plan)?;
+        check_keys(&self.keys, plan, |key, planned| {
+            key.claim().check(planned, plan)?;
             key.check_length()
         })
     }
@@ -190,13 +182,7 @@ impl Received<Package> {
 impl From<&Received<Package>> for KeySet {
     fn from(package: &Received<Package>) -> Self {
         let body = package.body();
-        let keys = body.keys.iter().map(|key| ProvenKey {
-            label: key.label.clone(),
-            role: key.role,
-            spki: key.spki.clone(),
-            certificate: package.file(&certificate_file(&key.label)).to_vec(),
-            challenges: key.challenges.clone(),
-        });
+        let keys = body.keys.iter().map(|key| key.claim().with(|name| package.file(name)));
         KeySet { id: body.package_id, nonce: body.nonce, keys: keys.collect() }
     }
 }

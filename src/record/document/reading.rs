@@ -1,21 +1,13 @@
 //! Taking a document: its folder is read once, every byte is accounted for, and its sender's
 //! officers have released it, or nothing is taken.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{any::Any, collections::BTreeMap, fmt::Display, path::Path};
 
 use crate::{
     Error, Result,
     document::{
         Body, Document, Header,
-        acceptance::Acceptance,
-        challenge::Challenge,
-        closing::Closing,
         files::{check_files, limit, missing},
-        keys::TargetKeys,
-        offer::Offer,
-        package::Package,
-        receipt::Receipt,
-        registration::Registration,
     },
     encoding::Hash,
     escape::quote,
@@ -26,19 +18,25 @@ use crate::{
     terms::{FORMAT, Kind},
 };
 
-/// A document whose bytes, files and header hold, with the signatures beside it.
-pub struct Received<B> {
-    /// The document.
-    pub document: Document<B>,
+/// A document whose bytes, files and header hold, with the signatures beside it; of any kind, where
+/// what it says is `dyn Any`.
+pub struct Received<B: ?Sized> {
     /// SHA-256 of its bytes: its identity.
     pub hash: Hash,
     /// Every file of its folder, by name.
     pub files: BTreeMap<String, Vec<u8>>,
     /// The valid signatures of people over its bytes.
     pub signatures: VerifiedSignatures,
+    /// The document.
+    pub document: Document<B>,
 }
 
-impl<B: Body> Received<B> {
+impl<B: ?Sized> Received<B> {
+    /// Which kind it is.
+    pub fn kind(&self) -> Kind {
+        self.document.header.document
+    }
+
     /// What this kind says.
     pub fn body(&self) -> &B {
         &self.document.body
@@ -46,21 +44,12 @@ impl<B: Body> Received<B> {
 
     /// The document's bytes, as signed.
     pub fn bytes(&self) -> &[u8] {
-        self.file(&B::KIND.file())
+        self.file(&self.kind().file())
     }
 
     /// A file of the document; every listed file is there.
     pub fn file(&self, name: &str) -> &[u8] {
         self.files.get(name).map_or(&[], Vec::as_slice)
-    }
-
-    /// Takes the document only if its sender's officers have released it.
-    ///
-    /// # Errors
-    /// `SIGNATURE-MISSING` or `SIGNATURE-WITNESS`.
-    pub fn released(self, plan: &Plan) -> Result<Released<B>> {
-        self.signatures.require(plan, B::KIND.side(), &format!("the {}", B::KIND))?;
-        Ok(Released(self))
     }
 
     /// Whether the document answers the one that this side sent.
@@ -73,10 +62,22 @@ impl<B: Body> Received<B> {
         }
         let found = self.document.header.answers.map_or("nothing".into(), |hash| hash.to_string());
         Err(Rule::DocumentAnswers.refuse(
-            format!("a {} that answers {found}", B::KIND),
+            format!("a {} that answers {found}", self.kind()),
             format!("one that answers {sent}"),
             "ask the sender for the document of this ceremony and attempt",
         ))
+    }
+}
+
+impl<B> Received<B> {
+    /// Takes the document only if its sender's officers have released it.
+    ///
+    /// # Errors
+    /// `SIGNATURE-MISSING` or `SIGNATURE-WITNESS`.
+    pub fn released(self, plan: &Plan) -> Result<Released<B>> {
+        let kind = self.kind();
+        self.signatures.require(plan, kind.side(), &format!("the {kind}"))?;
+        Ok(Released(self))
     }
 
     /// Takes the document only if its attempt is not below one that was seen.
@@ -89,7 +90,7 @@ impl<B: Body> Received<B> {
             return Ok(self);
         }
         Err(Rule::DocumentAttempt.refuse(
-            format!("a {} of attempt {attempt}", B::KIND),
+            format!("a {} of attempt {attempt}", self.kind()),
             format!("attempt {seen} or later"),
             "ask the sender for the document of the current attempt; destroy this copy",
         ))
@@ -107,7 +108,7 @@ impl<B> std::ops::Deref for Released<B> {
     }
 }
 
-impl<B: Body> Released<B> {
+impl<B> Released<B> {
     /// Takes the document only if it is the one that the log names.
     ///
     /// # Errors
@@ -117,7 +118,7 @@ impl<B: Body> Released<B> {
             return Ok(self);
         }
         Err(Rule::DocumentHash.refuse(
-            format!("a {} with SHA-256 {}", B::KIND, self.hash),
+            format!("a {} with SHA-256 {}", self.kind(), self.hash),
             format!("the one that was checked, {hash}"),
             "copy the folder again from its sender's outbox, and find out what changed it",
         ))
@@ -129,54 +130,32 @@ impl<B: Body> Released<B> {
 /// # Errors
 /// `DOCUMENT-…` and `SIGNATURE-…` rules, each saying what was found.
 pub fn read<B: Body>(folder: &Path, plan: &Plan) -> Result<Received<B>> {
-    let main = B::KIND.file();
-    let files = folder::read_folder(folder, |name| limit(name, &main, plan))?;
+    let (kind, main) = (B::KIND, B::KIND.file());
+    let files = folder::read_folder(folder, |name| limit::<B>(name, plan))?;
     let bytes = files.get(&main).ok_or_else(|| missing(folder, &main))?;
     // The kind first: another document's fields would only confuse.
-    check_header(B::KIND, &header_of(bytes, &main)?, plan)?;
+    check_header(kind, &header_of(bytes, &main)?, plan)?;
     let document: Document<B> =
         serde_json::from_slice(bytes).map_err(|error| not_format(&main, &error))?;
     document.body.check(&document.header, plan).map_err(|(found, expected)| {
         Rule::DocumentContent.refuse(
-            format!("the {}: {found}", B::KIND),
+            format!("the {kind}: {found}"),
             expected,
             "ask the sender how this came about; do not go on with this document",
         )
     })?;
     check_files(folder, &document, &files)?;
-    let signatures = signature::verify(
-        plan,
-        B::KIND.side(),
-        Namespace::Document,
-        bytes,
-        &people(&files, &main),
-    )?;
+    let people = people(&files, &main);
+    let signatures = signature::verify(plan, kind.side(), Namespace::Document, bytes, &people)?;
     Ok(Received { hash: Hash::of(bytes), document, signatures, files })
 }
 
-/// The files of a document of any kind, checked as [`read`] does, and its hash.
+/// Reads a document of any kind, as [`read`] does.
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_files(
-    kind: Kind,
-    folder: &Path,
-    plan: &Plan,
-) -> Result<(Hash, BTreeMap<String, Vec<u8>>)> {
-    fn of<B: Body>(folder: &Path, plan: &Plan) -> Result<(Hash, BTreeMap<String, Vec<u8>>)> {
-        let received = read::<B>(folder, plan)?;
-        Ok((received.hash, received.files))
-    }
-    match kind {
-        Kind::Offer => of::<Offer>(folder, plan),
-        Kind::Package => of::<Package>(folder, plan),
-        Kind::Keys => of::<TargetKeys>(folder, plan),
-        Kind::Challenge => of::<Challenge>(folder, plan),
-        Kind::Receipt => of::<Receipt>(folder, plan),
-        Kind::Registration => of::<Registration>(folder, plan),
-        Kind::Acceptance => of::<Acceptance>(folder, plan),
-        Kind::Closing => of::<Closing>(folder, plan),
-    }
+pub fn read_files(kind: Kind, folder: &Path, plan: &Plan) -> Result<Box<Received<dyn Any>>> {
+    of_kind!(kind, B => Ok(Box::new(read::<B>(folder, plan)?)))
 }
 
 fn people(files: &BTreeMap<String, Vec<u8>>, main: &str) -> Vec<SignatureFile> {
@@ -200,67 +179,33 @@ pub fn header_of(bytes: &[u8], name: &str) -> Result<Header> {
 }
 
 fn check_header(kind: Kind, header: &Header, plan: &Plan) -> Result<()> {
-    let again = "ask the sender for the document of this ceremony";
-    let differs = |rule: Rule, found: String, expected: String| {
-        Err(rule.refuse(format!("the {kind}: {found}"), expected, again))
+    let check = |holds: bool, rule: Rule, found: String, expected: &dyn Display| match holds {
+        true => Ok(()),
+        false => Err(rule.refuse(
+            format!("the {kind}: {found}"),
+            expected.to_string(),
+            "ask the sender for the document of this ceremony",
+        )),
     };
-    if header.format != FORMAT {
-        return differs(
-            Rule::DocumentFormat,
-            format!("format {}", quote(&header.format)),
-            FORMAT.into(),
-        );
-    }
-    if header.document != kind {
-        return differs(
-            Rule::DocumentKind,
-            format!("a document of the kind {}", header.document),
-            kind.to_string(),
-        );
-    }
-    if header.side != kind.side() {
-        return differs(
-            Rule::DocumentSide,
-            format!("made by the {}", header.side),
-            kind.side().to_string(),
-        );
-    }
-    if header.mode != plan.mode {
-        return differs(Rule::DocumentMode, format!("mode {}", header.mode), plan.mode.to_string());
-    }
-    if header.ceremony != plan.ceremony {
-        return differs(
-            Rule::DocumentCeremony,
-            format!("ceremony {}", header.ceremony),
-            plan.ceremony.to_string(),
-        );
-    }
-    if header.plan_hash != plan.hash() {
-        return differs(
-            Rule::DocumentPlan,
-            format!("plan {}", header.plan_hash),
-            plan.hash().to_string(),
-        );
-    }
-    if header.attempt == 0 {
-        return differs(Rule::DocumentAttempt, "attempt 0".into(), "attempt 1 or later".into());
-    }
-    let way = plan.way;
-    if !kind.crosses(way) {
-        return differs(
-            Rule::DocumentKind,
-            "a document that this plan does not have".into(),
-            format!("a document of keys that are {}", way.name()),
-        );
-    }
-    if header.answers.is_none() != kind.answers(way).is_none() {
-        return differs(
-            Rule::DocumentAnswers,
-            header.answers.map_or("answers nothing".into(), |hash| format!("answers {hash}")),
-            kind.answers(way).map_or("an answer to nothing".into(), |kind| format!("the {kind}")),
-        );
-    }
-    Ok(())
+    let Header { format, document, side, ceremony, mode, plan_hash, attempt, answers, .. } = header;
+    check(format == FORMAT, Rule::DocumentFormat, format!("format {}", quote(format)), &FORMAT)?;
+    let found = format!("a document of the kind {document}");
+    check(*document == kind, Rule::DocumentKind, found, &kind)?;
+    let found = format!("made by the {side}");
+    check(*side == kind.side(), Rule::DocumentSide, found, &kind.side())?;
+    check(*mode == plan.mode, Rule::DocumentMode, format!("mode {mode}"), &plan.mode)?;
+    let found = format!("ceremony {ceremony}");
+    check(*ceremony == plan.ceremony, Rule::DocumentCeremony, found, &plan.ceremony)?;
+    let planned = plan.hash();
+    check(*plan_hash == planned, Rule::DocumentPlan, format!("plan {plan_hash}"), &planned)?;
+    check(*attempt != 0, Rule::DocumentAttempt, "attempt 0".into(), &"attempt 1 or later")?;
+    let expected = format!("a document of keys that are {}", plan.way.name());
+    let found = "a document that this plan does not have".into();
+    check(kind.crosses(plan.way), Rule::DocumentKind, found, &expected)?;
+    let before = kind.answers(plan.way);
+    let expected = before.map_or("an answer to nothing".into(), |kind| format!("the {kind}"));
+    let found = answers.map_or("answers nothing".into(), |hash| format!("answers {hash}"));
+    check(answers.is_some() == before.is_some(), Rule::DocumentAnswers, found, &expected)
 }
 
 fn not_format(name: &str, error: &serde_json::Error) -> Error {

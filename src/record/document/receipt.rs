@@ -9,8 +9,8 @@ use crate::{
     },
     encoding::PackageId,
     plan::{IMPORT, Plan},
-    proof::{Proof, key_set::check_count},
-    terms::{Id, Kind, Listed, TokenIdentity, TransferRoute, list},
+    proof::{Proof, key_set::check_keys},
+    terms::{Fits, Id, Kind, Listed, TokenIdentity, TransferRoute, differs, list, require},
 };
 
 /// What the HSM holds, who opened the seal for it, and the proof.
@@ -38,14 +38,11 @@ impl Body for Receipt {
         Vec::new()
     }
 
-    fn check(&self, header: &Header, plan: &Plan) -> Result<(), (String, String)> {
-        check_count(self.keys.len(), plan)?;
-        for (key, planned) in self.keys.iter().zip(&plan.keys) {
+    fn check(&self, header: &Header, plan: &Plan) -> Fits {
+        check_keys(&self.keys, plan, |key, planned| {
             key.check(planned, plan, header.attempt)?;
-            if plan.way == TransferRoute::Born {
-                crate::terms::require(&key.attributes, BORN)?;
-            }
-        }
+            require(&key.attributes, if plan.way == TransferRoute::Born { BORN } else { &[] })
+        })?;
         let planned = |id: &Id| plan.quorum.custodians.iter().any(|custodian| custodian.id == *id);
         let distinct = self.custodians.iter().collect::<std::collections::BTreeSet<_>>().len();
         let quorum =
@@ -56,7 +53,7 @@ impl Body for Receipt {
         {
             let found =
                 format!("opened by {}, spent by {}", list(&self.custodians), list(&self.spent));
-            return Err((found, "a quorum of the plan's custodians, each once".into()));
+            return differs(found, "a quorum of the plan's custodians, each once");
         }
         Proof::check_places(&self.proofs, plan, &[IMPORT.to_owned()])
     }

@@ -6,13 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Result,
-    document::{Body, Header, Received},
+    document::{Beside, Body, Header, Received},
     encoding::{Hash, PackageId},
     escape::quote,
     plan::Plan,
     proof::key_set::KeySet,
-    service::{Brief, EvidenceContext, NodeEvidence, Proven, check_registered, evidence_file},
-    terms::{Id, Kind, Listed, PrimaryKey, Stage},
+    service::{
+        Brief, EvidenceContext, MAX_EVIDENCE, NodeEvidence, Proven, check_registered, evidence_file,
+    },
+    terms::{Fits, Id, Kind, Listed, PrimaryKey, Stage, differs},
 };
 
 /// What is primary now, what was before, and the evidence of every node and stage.
@@ -58,30 +60,27 @@ impl Registration {
 
 impl Body for Registration {
     const KIND: Kind = Kind::Registration;
+    const BESIDE: Beside = &[("-ready.json", MAX_EVIDENCE), ("-active.json", MAX_EVIDENCE)];
 
     fn files(&self) -> Vec<(String, Listed)> {
         let file = |one: &ListedEvidence| (evidence_file(&one.node, one.stage), one.file.clone());
         self.evidence.iter().map(file).collect()
     }
 
-    fn check(&self, _: &Header, plan: &Plan) -> std::result::Result<(), (String, String)> {
+    fn check(&self, _: &Header, plan: &Plan) -> Fits {
         if self.target != plan.target.kind() {
-            return Err((
-                format!("target {}", quote(&self.target)),
-                format!("target {}", quote(plan.target.kind())),
-            ));
+            let expected = format!("target {}", quote(plan.target.kind()));
+            return differs(format!("target {}", quote(&self.target)), expected);
         }
         if self.activated.parse::<Timestamp>().is_err() {
-            return Err((format!("activated {}", quote(&self.activated)), "a time".into()));
+            return differs(format!("activated {}", quote(&self.activated)), "a time");
         }
         let nodes = self.nodes(plan);
         let left: Vec<&Id> =
             (plan.target.nodes().iter()).filter(|node| !nodes.contains(node)).collect();
         if nodes.is_empty() || !self.removed.iter().eq(left) {
-            return Err((
-                format!("{} nodes left", self.removed.len()),
-                "nodes of the plan, in its order, and not all of them".into(),
-            ));
+            let expected = "nodes of the plan, in its order, and not all of them";
+            return differs(format!("{} nodes left", self.removed.len()), expected);
         }
         let expected = [Stage::Ready, Stage::Active]
             .into_iter()
@@ -89,11 +88,10 @@ impl Body for Registration {
         let listed = self.evidence.iter().map(|one| (&one.node, one.stage));
         match listed.eq(expected) {
             true => Ok(()),
-            false => Err((
+            false => differs(
                 format!("{} pieces of evidence, of other nodes or stages", self.evidence.len()),
-                "one of every node that has not left, ready and then active, in the plan's order"
-                    .into(),
-            )),
+                "one of every node that has not left, ready and then active, in the plan's order",
+            ),
         }
     }
 }

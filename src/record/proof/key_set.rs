@@ -9,7 +9,7 @@ use crate::{
     plan::{KeyPlan, Plan},
     rule::Rule,
     spki::{self, TargetCertificate},
-    terms::{Id, KeyType, Role},
+    terms::{Fits, Id, KeyType, Role, differs},
 };
 
 /// The keys of a ceremony, and what is asked of whoever says that they hold them.
@@ -59,9 +59,20 @@ pub struct Pair<'a> {
     pub encryption: &'a [u8],
 }
 
+/// How the name of a certificate's file ends.
+pub const CERTIFICATE_END: &str = ".crt";
+
 /// The name of a certificate's file.
 pub fn certificate_file(label: &Id) -> String {
-    format!("{label}.crt")
+    format!("{label}{CERTIFICATE_END}")
+}
+
+/// A certificate is its key's own.
+///
+/// # Errors
+/// `TARGET-CERTIFICATE`.
+pub fn check_certificate(label: &Id, der: &[u8], spki: &Blob) -> Result<()> {
+    TargetCertificate::parse(der, label.as_str())?.of_key(&spki.0, label.as_str()).map(drop)
 }
 
 impl ProvenKey {
@@ -87,10 +98,8 @@ impl KeySet {
     /// # Errors
     /// `TARGET-CERTIFICATE`.
     pub fn verify_certificates(&self) -> Result<()> {
-        self.keys.iter().try_for_each(|key| {
-            let label = key.label.as_str();
-            TargetCertificate::parse(&key.certificate, label)?.of_key(&key.spki.0, label).map(drop)
-        })
+        let mut keys = self.keys.iter();
+        keys.try_for_each(|key| check_certificate(&key.label, &key.certificate, &key.spki))
     }
 
     /// The certificates of the one signing and the one encryption key.
@@ -116,7 +125,7 @@ impl KeySet {
     }
 }
 
-/// What a document says of a key that is to be proven, held against the plan.
+/// What a document says of a key that is to be proven.
 pub(crate) struct KeyClaim<'a> {
     pub label: &'a Id,
     pub role: Role,
@@ -125,15 +134,24 @@ pub(crate) struct KeyClaim<'a> {
 }
 
 impl KeyClaim<'_> {
+    /// It with its certificate, from the files of its document.
+    pub fn with<'f>(&self, file: impl Fn(&str) -> &'f [u8]) -> ProvenKey {
+        ProvenKey {
+            label: self.label.clone(),
+            role: self.role,
+            spki: self.spki.clone(),
+            certificate: file(&certificate_file(self.label)).to_vec(),
+            challenges: self.challenges.to_vec(),
+        }
+    }
+
+    /// Whether it is the planned key.
+    ///
     /// # Errors
     /// What was found and what was expected.
-    pub fn check(
-        &self,
-        planned: &KeyPlan,
-        plan: &Plan,
-    ) -> std::result::Result<(), (String, String)> {
+    pub fn check(&self, planned: &KeyPlan, plan: &Plan) -> Fits {
         let wrong = |found: String, expected: &str| {
-            Err((format!("key {}: {found}", planned.label), expected.to_owned()))
+            differs(format!("key {}: {found}", planned.label), expected)
         };
         if *self.label != planned.label || self.role != planned.role {
             return wrong(
@@ -175,13 +193,13 @@ impl KeyClaim<'_> {
     }
 }
 
-/// As many keys as the plan has.
+/// As many keys as the plan has, and each as the plan has it.
 ///
 /// # Errors
 /// What was found and what was expected.
-pub(crate) fn check_count(found: usize, plan: &Plan) -> std::result::Result<(), (String, String)> {
-    match found == plan.keys.len() {
-        true => Ok(()),
-        false => Err((format!("{found} keys"), format!("{} keys", plan.keys.len()))),
+pub(crate) fn check_keys<K>(keys: &[K], plan: &Plan, check: impl Fn(&K, &KeyPlan) -> Fits) -> Fits {
+    if keys.len() != plan.keys.len() {
+        return differs(format!("{} keys", keys.len()), format!("{} keys", plan.keys.len()));
     }
+    keys.iter().zip(&plan.keys).try_for_each(|(key, planned)| check(key, planned))
 }

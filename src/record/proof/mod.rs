@@ -13,7 +13,7 @@ use crate::{
     proof::key_set::{KeySet, ProvenKey},
     rule::Rule,
     spki,
-    terms::{Id, Role},
+    terms::{Fits, Id, Role, differs},
 };
 
 /// One key's proof at one place.
@@ -62,20 +62,14 @@ impl Proof {
     ///
     /// # Errors
     /// What was found and what was expected.
-    pub fn check_places(
-        proofs: &[Proof],
-        plan: &Plan,
-        places: &[String],
-    ) -> std::result::Result<(), (String, String)> {
+    pub fn check_places(proofs: &[Proof], plan: &Plan, places: &[String]) -> Fits {
         let planned =
             places.iter().flat_map(|place| plan.keys.iter().map(move |key| (&key.label, place)));
         if proofs.iter().map(|proof| (&proof.label, &proof.place)).eq(planned) {
             return Ok(());
         }
-        Err((
-            format!("{} proofs, of other keys or places", proofs.len()),
-            format!("one per key and place of {}", places.join(", ")),
-        ))
+        let found = format!("{} proofs, of other keys or places", proofs.len());
+        differs(found, format!("one per key and place of {}", places.join(", ")))
     }
 
     /// Verifies the proof against the keys that it is asked of.

@@ -6,11 +6,7 @@ use serde_json::json;
 
 use crate::{
     Result,
-    document::{
-        Document, Header, acceptance::Acceptance, challenge::Challenge, closing::Closing,
-        keys::TargetKeys, offer::Offer, package::Package, receipt::Receipt,
-        registration::Registration,
-    },
+    document::{Document, Header, of_kind, offer::Offer},
     encoding::Hash,
     escape::{escape, quote},
     layout::ClosedHead,
@@ -114,20 +110,12 @@ fn document(source: &ShownFile, tree: &Tree) -> Result<Explained> {
     let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.name() == found) else {
         return Err(source.unknown(&format!("a document of the kind {}", quote(found))));
     };
-    let header = match kind {
-        Kind::Offer => header::<Offer>,
-        Kind::Package => header::<Package>,
-        Kind::Keys => header::<TargetKeys>,
-        Kind::Challenge => header::<Challenge>,
-        Kind::Receipt => header::<Receipt>,
-        Kind::Registration => header::<Registration>,
-        Kind::Acceptance => header::<Acceptance>,
-        Kind::Closing => header::<Closing>,
-    }(source, kind)?;
+    let what = format!("a document of the kind {kind}");
+    let header = of_kind!(kind, B => parsed::<Document<B>>(source, &what)?.header);
     check(source, &header)?;
     let parts = [tree.field("header"), tree.field("body")].map(|part| part.cloned());
     let [Some(header), Some(mut body)] = parts else {
-        return Err(source.broken(&format!("a document of the kind {kind}"), "no header, no body"));
+        return Err(source.broken(&what, "no header, no body"));
     };
     if kind == Kind::Offer {
         body = body.with("bits", json!(kek_bits(source)?));
@@ -137,11 +125,6 @@ fn document(source: &ShownFile, tree: &Tree) -> Result<Explained> {
         body = body.with("misnamed", json!(named));
     }
     Ok((format!("document.{kind}"), body.with("header", header)))
-}
-
-fn header<B: DeserializeOwned>(source: &ShownFile, kind: Kind) -> Result<Header> {
-    let document: Document<B> = parsed(source, &format!("a document of the kind {kind}"))?;
-    Ok(document.header)
 }
 
 /// The form of a header, as far as it does not depend on a plan.

@@ -38,22 +38,29 @@ impl Kind {
         format!("{}.json", self.name())
     }
 
-    /// The side that makes it.
-    pub fn side(self) -> Side {
+    /// Who makes it, and the ways of keys on which it crosses.
+    const fn facts(self) -> (Side, &'static [TransferRoute]) {
+        use Side::{Hoster, Tenant};
+        use TransferRoute::{Born, Brought, Carried};
         match self {
-            Kind::Package | Kind::Challenge | Kind::Acceptance => Side::Tenant,
-            _ => Side::Hoster,
+            Kind::Offer => (Hoster, &[Carried, Brought]),
+            Kind::Package => (Tenant, &[Carried]),
+            Kind::Keys => (Hoster, &[Born, Brought]),
+            Kind::Challenge => (Tenant, &[Born, Brought]),
+            Kind::Receipt | Kind::Registration => (Hoster, &[Carried, Born, Brought]),
+            Kind::Acceptance => (Tenant, &[Carried, Born, Brought]),
+            Kind::Closing => (Hoster, &[Carried, Born, Brought]),
         }
+    }
+
+    /// The side that makes it.
+    pub const fn side(self) -> Side {
+        self.facts().0
     }
 
     /// Whether a ceremony in which keys go this way has it.
     pub fn crosses(self, way: TransferRoute) -> bool {
-        match self {
-            Kind::Offer => matches!(way, TransferRoute::Carried | TransferRoute::Brought),
-            Kind::Package => way == TransferRoute::Carried,
-            Kind::Keys | Kind::Challenge => way.is_challenged(),
-            _ => way != TransferRoute::Cloud,
-        }
+        self.facts().1.contains(&way)
     }
 
     /// The document that it answers: the one before it.

@@ -2,6 +2,20 @@
 
 use std::fmt::Display;
 
+/// What was found, and what was expected in its place.
+pub type Mismatch = (String, String);
+
+/// Whether something is as it must be.
+pub type Fits = Result<(), Mismatch>;
+
+/// It is not as it must be.
+///
+/// # Errors
+/// Always: what was found and what was expected.
+pub fn differs(found: impl Into<String>, expected: impl Into<String>) -> Fits {
+    Err((found.into(), expected.into()))
+}
+
 /// Several things in one line, as people read them.
 pub fn list<T: Display>(all: impl IntoIterator<Item = T>) -> String {
     let all: Vec<String> = all.into_iter().map(|one| one.to_string()).collect();

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::terms::{Fits, differs};
+
 /// Which token it was, as its module says: a claim, not evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,15 +35,13 @@ pub struct ReadBack {
 ///
 /// # Errors
 /// What was found and what was expected.
-pub fn require(found: &[ReadBack], required: &[(&str, &str)]) -> Result<(), (String, String)> {
+pub fn require(found: &[ReadBack], required: &[(&str, &str)]) -> Fits {
     for (attribute, value) in required {
         let read = found.iter().find(|read| read.attribute == *attribute);
         if read.is_none_or(|read| read.value != *value) {
             let found = read.map_or("not read", |read| read.value.as_str());
-            return Err((
-                format!("{attribute} {}", crate::escape::escape(found)),
-                format!("{attribute} {value}"),
-            ));
+            let found = crate::escape::escape(found);
+            return differs(format!("{attribute} {found}"), format!("{attribute} {value}"));
         }
     }
     Ok(())

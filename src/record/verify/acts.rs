@@ -10,12 +10,9 @@ use crate::{
     },
     log::Event,
     plan::Plan,
-    terms::{Id, Kind, list},
+    terms::{Fits, Id, Kind, differs, list},
     verify::{counterpart::VerifiedLog, documents::Documents},
 };
-
-/// What was done and what was signed for, where they differ.
-type Fits = Result<(), (String, String)>;
 
 /// What officers signed for, as far as a document can be held against it.
 pub enum RequestedAct {
@@ -161,13 +158,13 @@ fn same<T: PartialEq + serde::Serialize>(what: &str, done: &T, signed: &T) -> Fi
     if done == signed {
         return Ok(());
     }
-    Err((format!("{what} {}", json(done)), format!("{what} {}", json(signed))))
+    differs(format!("{what} {}", json(done)), format!("{what} {}", json(signed)))
 }
 
 /// No key has ended but those of which officers have signed the end.
 fn ended<'a>(keys: &[Id], signed: impl Iterator<Item = &'a Id> + Clone) -> Fits {
     match keys.iter().find(|key| !signed.clone().any(|one| one == *key)) {
-        Some(key) => Err((format!("the end of {key}"), list(signed))),
+        Some(key) => differs(format!("the end of {key}"), list(signed)),
         None => Ok(()),
     }
 }

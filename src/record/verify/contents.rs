@@ -1,9 +1,11 @@
 //! The documents against each other and against the logs: released, answering the one before,
 //! recorded by both sides, and all about the same key.
 
+use std::any::Any;
+
 use crate::{
     Result,
-    document::{Body, package::Package, registration::Registration},
+    document::{package::Package, registration::Registration},
     encoding::Hash,
     escape::json,
     folder,
@@ -35,14 +37,7 @@ pub fn check(
     verdict: &mut Verdict,
 ) -> Result<()> {
     let all = Check { documents, plan, logs };
-    all.each(documents.offer.all(), verdict)?;
-    all.each(documents.package.all(), verdict)?;
-    all.each(documents.keys.all(), verdict)?;
-    all.each(documents.challenge.all(), verdict)?;
-    all.each(documents.receipt.all(), verdict)?;
-    all.each(documents.registration.all(), verdict)?;
-    all.each(documents.acceptance.all(), verdict)?;
-    all.each(documents.closing.all(), verdict)?;
+    documents.all().try_for_each(|found| all.one(found, verdict))?;
     all.same_everywhere(verdict)?;
     for found in documents.package.all() {
         found.received.verify_keys()?;
@@ -76,12 +71,8 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn each<B: Body>(&self, all: &[Found<B>], verdict: &mut Verdict) -> Result<()> {
-        all.iter().try_for_each(|found| self.one(found, verdict))
-    }
-
-    fn one<B: Body>(&self, found: &Found<B>, verdict: &mut Verdict) -> Result<()> {
-        let (kind, document) = (B::KIND, &found.received);
+    fn one(&self, found: &Found<dyn Any>, verdict: &mut Verdict) -> Result<()> {
+        let (kind, document) = (found.received.kind(), &found.received);
         for (side, log) in self.logs.sides() {
             if side == kind.side() {
                 log.contains(&document.document.header)?;
@@ -114,15 +105,15 @@ impl Check<'_> {
     }
 
     /// Whether the document lies in the record of a side that took it.
-    fn took<B: Body>(&self, found: &Found<B>) -> bool {
-        let hash = Some(&found.received.hash);
+    fn took(&self, found: &Found<dyn Any>) -> bool {
+        let (kind, hash) = (found.received.kind(), Some(&found.received.hash));
         let own = |side: Side| found.places.iter().any(|place| place.own == Some(side));
-        self.logs.sides().any(|(side, log)| own(side) && log.state.taken.get(&B::KIND) == hash)
+        self.logs.sides().any(|(side, log)| own(side) && log.state.taken.get(&kind) == hash)
     }
 
     /// A document answers the one before it; a closing may answer the hoster's abort instead.
-    fn answers<B: Body>(&self, found: &Found<B>) -> Result<()> {
-        let (kind, answers) = (B::KIND, found.received.document.header.answers);
+    fn answers(&self, found: &Found<dyn Any>) -> Result<()> {
+        let (kind, answers) = (found.received.kind(), found.received.document.header.answers);
         let hoster = self.logs.of(Side::Hoster);
         let aborted = hoster.and_then(|log| log.state.aborted);
         if kind == Kind::Closing && answers.is_some() && answers == aborted.map(|head| head.hash) {
@@ -297,7 +288,7 @@ fn registered_as_recorded(registration: &Registration, log: &VerifiedLog) -> Res
 }
 
 /// The signatures over a document that a log names lie beside it.
-fn signed_as_recorded<B: Body>(found: &Found<B>, log: &VerifiedLog) -> Result<()> {
+fn signed_as_recorded(found: &Found<dyn Any>, log: &VerifiedLog) -> Result<()> {
     let recorded = log.remarks.iter().filter_map(|(_, event)| event.released());
     let gone = recorded
         .filter(|(document, _)| *document == found.received.hash)
@@ -306,7 +297,11 @@ fn signed_as_recorded<B: Body>(found: &Found<B>, log: &VerifiedLog) -> Result<()
     match gone {
         None => Ok(()),
         Some(gone) => Err(Rule::SignatureMissing.refuse(
-            format!("the signature of {} over the {} is not the one in the log", gone.id, B::KIND),
+            format!(
+                "the signature of {} over the {} is not the one in the log",
+                gone.id,
+                found.received.kind()
+            ),
             format!("a signature file with SHA-256 {}", gone.signature),
             "find the signature file that the log names",
         )),

@@ -1,15 +1,11 @@
 //! The documents that crossed: every copy there is, each whole; those that count, and those that
 //! were given up.
 
-use std::path::PathBuf;
+use std::{any::Any, path::PathBuf};
 
 use crate::{
     Result,
-    document::{
-        Body, Received, acceptance::Acceptance, challenge::Challenge, closing::Closing,
-        keys::TargetKeys, offer::Offer, package::Package, read, receipt::Receipt,
-        registration::Registration,
-    },
+    document::{self, Body, Received, each_kind, read},
     encoding::Hash,
     log::LOG_FILE,
     plan::Plan,
@@ -24,16 +20,17 @@ use crate::{
     },
 };
 
-/// One document, of which there may be several copies.
-pub struct Found<B> {
-    /// It, from the copy that most officers have signed.
-    pub received: Received<B>,
+/// One document, of which there may be several copies; of any kind, where what it says is
+/// `dyn Any`.
+pub struct Found<B: ?Sized> {
     /// Whether it belongs to an attempt that was given up.
     pub given_up: bool,
     /// The valid signatures beside any of its copies.
     pub signed: Vec<Signed>,
     /// Where its copies lie.
     pub places: Vec<Place>,
+    /// It, from the copy that most officers have signed.
+    pub received: Received<B>,
 }
 
 /// The documents of one kind, each once.
@@ -128,16 +125,6 @@ impl<B: Body> Copies<B> {
         let mut all = self.0.iter();
         all.find(|found| found.received.hash == hash).map(|found| &found.received)
     }
-
-    /// The logs that came with copies of them.
-    fn logs(&self) -> impl Iterator<Item = Travelled<'_>> {
-        let with_log = self.0.iter().filter(|found| found.received.files.contains_key(LOG_FILE));
-        with_log.map(|found| Travelled {
-            side: B::KIND.side(),
-            name: format!("the log that came with {}", place_of(found)),
-            bytes: found.received.file(LOG_FILE),
-        })
-    }
 }
 
 /// A log that came with a document.
@@ -150,52 +137,54 @@ pub struct Travelled<'a> {
     pub bytes: &'a [u8],
 }
 
-fn place_of<B>(found: &Found<B>) -> String {
+fn place_of<B: ?Sized>(found: &Found<B>) -> String {
     let first = found.places.first();
     first.map_or(String::new(), |place| place.path.display().to_string())
 }
 
-/// The documents there are.
-pub struct Documents {
-    /// Of the kind `offer`.
-    pub offer: Copies<Offer>,
-    /// Of the kind `package`.
-    pub package: Copies<Package>,
-    /// Of the kind `keys`.
-    pub keys: Copies<TargetKeys>,
-    /// Of the kind `challenge`.
-    pub challenge: Copies<Challenge>,
-    /// Of the kind `receipt`.
-    pub receipt: Copies<Receipt>,
-    /// Of the kind `registration`.
-    pub registration: Copies<Registration>,
-    /// Of the kind `acceptance`.
-    pub acceptance: Copies<Acceptance>,
-    /// Of the kind `closing`.
-    pub closing: Copies<Closing>,
+macro_rules! documents {
+    ($($Kind:ident: $kind:ident::$Says:ident,)+) => {
+        /// The documents there are.
+        pub struct Documents {
+            $(
+                #[doc = concat!("Of the kind `", stringify!($kind), "`.")]
+                pub $kind: Copies<document::$kind::$Says>,
+            )+
+        }
+
+        impl Documents {
+            /// Reads every copy of every document.
+            ///
+            /// # Errors
+            /// `DOCUMENT-…`, `SIGNATURE-…`.
+            pub fn read(evidence: &[Folder], plan: &Plan) -> Result<Self> {
+                Ok(Documents { $($kind: Copies::read(evidence, plan)?,)+ })
+            }
+
+            /// Every document, whatever it says, in the order of the kinds.
+            pub fn all(&self) -> impl Iterator<Item = &Found<dyn Any>> {
+                let none = std::iter::empty::<&Found<dyn Any>>();
+                none$(.chain(self.$kind.0.iter().map(|found| found as &Found<dyn Any>)))+
+            }
+
+            fn settle_each(&mut self, logs: &Logs) -> Result<()> {
+                $(self.$kind.settle(logs)?;)+
+                Ok(())
+            }
+        }
+    };
 }
+each_kind! { documents; }
 
 impl Documents {
-    /// Reads every copy of every document.
-    ///
-    /// # Errors
-    /// `DOCUMENT-…`, `SIGNATURE-…`.
-    pub fn read(evidence: &[Folder], plan: &Plan) -> Result<Self> {
-        Ok(Documents {
-            offer: Copies::read(evidence, plan)?,
-            package: Copies::read(evidence, plan)?,
-            keys: Copies::read(evidence, plan)?,
-            challenge: Copies::read(evidence, plan)?,
-            receipt: Copies::read(evidence, plan)?,
-            registration: Copies::read(evidence, plan)?,
-            acceptance: Copies::read(evidence, plan)?,
-            closing: Copies::read(evidence, plan)?,
-        })
-    }
-
     /// The logs that travelled with documents.
     pub fn travelled_logs(&self) -> impl Iterator<Item = Travelled<'_>> {
-        self.acceptance.logs().chain(self.closing.logs())
+        let with_log = self.all().filter(|found| found.received.files.contains_key(LOG_FILE));
+        with_log.map(|found| Travelled {
+            side: found.received.kind().side(),
+            name: format!("the log that came with {}", place_of(found)),
+            bytes: found.received.file(LOG_FILE),
+        })
     }
 
     /// Tells what was given up from what counts, and names what is not there.
@@ -203,14 +192,7 @@ impl Documents {
     /// # Errors
     /// `DOCUMENT-ATTEMPT`, `DOCUMENT-HASH`.
     pub fn settle(&mut self, plan: &Plan, logs: &Logs, verdict: &mut Verdict) -> Result<()> {
-        self.offer.settle(logs)?;
-        self.package.settle(logs)?;
-        self.keys.settle(logs)?;
-        self.challenge.settle(logs)?;
-        self.receipt.settle(logs)?;
-        self.registration.settle(logs)?;
-        self.acceptance.settle(logs)?;
-        self.closing.settle(logs)?;
+        self.settle_each(logs)?;
         let states = || logs.all().map(|log| &log.state);
         let crossing = Kind::ALL.into_iter();
         for kind in crossing.filter(|kind| kind.crosses(plan.way)) {
@@ -248,32 +230,14 @@ impl Documents {
 
     /// The hash of the document that counts.
     pub fn hash(&self, kind: Kind) -> Option<Hash> {
-        fn of<B: Body>(copies: &Copies<B>) -> Option<Hash> {
-            copies.current().map(|found| found.received.hash)
-        }
-        match kind {
-            Kind::Offer => of(&self.offer),
-            Kind::Package => of(&self.package),
-            Kind::Keys => of(&self.keys),
-            Kind::Challenge => of(&self.challenge),
-            Kind::Receipt => of(&self.receipt),
-            Kind::Registration => of(&self.registration),
-            Kind::Acceptance => of(&self.acceptance),
-            Kind::Closing => of(&self.closing),
-        }
+        let mut current = self.all().filter(|found| !found.given_up);
+        let found = current.find(|found| found.received.kind() == kind);
+        found.map(|found| found.received.hash)
     }
 
     fn has(&self, kind: Kind, hash: Hash) -> bool {
-        match kind {
-            Kind::Offer => self.offer.by_hash(hash).is_some(),
-            Kind::Package => self.package.by_hash(hash).is_some(),
-            Kind::Keys => self.keys.by_hash(hash).is_some(),
-            Kind::Challenge => self.challenge.by_hash(hash).is_some(),
-            Kind::Receipt => self.receipt.by_hash(hash).is_some(),
-            Kind::Registration => self.registration.by_hash(hash).is_some(),
-            Kind::Acceptance => self.acceptance.by_hash(hash).is_some(),
-            Kind::Closing => self.closing.by_hash(hash).is_some(),
-        }
+        let of = |found: &Found<_>| (found.received.kind(), found.received.hash);
+        self.all().any(|found| of(found) == (kind, hash))
     }
 }
 
