@@ -136,7 +136,7 @@ impl Brief {
     /// The bytes of its file.
     ///
     /// # Errors
-    /// [`Error::Failed`] where it can't be encoded.
+    /// [`crate::Error::Failed`] where it can't be encoded.
     pub fn bytes(&self) -> Result<Vec<u8>> {
         json_file(self)
     }
