@@ -180,13 +180,13 @@ fn a_package_is_wrapped_as_the_plan_says() {
     assert_eq!(said(&package, &kept.plan), None);
     package.body.mechanism = Mechanism::Composite;
     let found = said(&package, &kept.plan);
-    assert_eq!(found.unwrap(), "Composite, OAEP Sha1");
+    assert_eq!(found.unwrap(), "composite, OAEP sha1");
     package.body.mechanism = Mechanism::SingleShot;
     package.body.observed.oaep_hash = OaepHash::Sha256;
     assert_eq!(said(&package, &kept.plan).unwrap(), "OAEP sha256 observed");
     package.body.oaep_hash = OaepHash::Sha256;
     let found = said(&package, &kept.plan);
-    assert_eq!(found.unwrap(), "SingleShot, OAEP Sha256");
+    assert_eq!(found.unwrap(), "single-shot, OAEP sha256");
 }
 
 #[test]
