@@ -1,4 +1,4 @@
-//! Small values that everyone names: who, which side, what crosses and how. No behaviour but names.
+//! Small values that everyone names: who, which side, what crosses and how.
 
 #[macro_use]
 mod named;
