@@ -131,7 +131,9 @@ fn explaining(start: &ShownFile) -> Option<(u64, Explain)> {
     if name.ends_with(".sig") || bytes.starts_with(b"-----BEGIN SSH SIGNATURE-----") {
         return Some((MAX_SIGNATURE, kinds::signature));
     }
-    match bytes.trim_ascii_start().first() {
+    // What is no text, a sealed key or an HSM's signature, may begin with any byte.
+    let is_text = std::str::from_utf8(bytes).map_or_else(|end| end.error_len().is_none(), |_| true);
+    match bytes.trim_ascii_start().first().filter(|_| is_text) {
         // Only a registry may be larger than a document.
         Some(b'{') if has("\"key_sets\"") && !has("\"header\"") => {
             Some((MAX_REGISTRY, kinds::registry))

@@ -28,6 +28,18 @@ pub fn contents(stage: &Stage) {
     names(stage);
     large(stage);
     not_plain(stage);
+    no_text();
+}
+
+/// A sealed key or an HSM's signature may begin as JSON or XML does, and is called neither.
+fn no_text() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, first) in ["key.sealed", "package.json.key.hsm-sig"].into_iter().zip(*b"{<") {
+        let path = dir.path().join(name);
+        fs::write(&path, [&[first][..], &[0xff; 255]].concat()).unwrap();
+        let said = harmless(&path);
+        assert!(said.contains("DOCUMENT-KIND") && said.contains("neither JSON nor text"), "{said}");
+    }
 }
 
 /// Whatever is shown of a file, or of why it is not: nothing of it acts on a terminal, or begins a
