@@ -87,6 +87,7 @@ rules! {
     LogFormat "LOG-FORMAT" false "every line of the log is one canonical entry";
     LogChain "LOG-CHAIN" false "every entry of the log names the hash of the one before it";
     LogEvent "LOG-EVENT" false "every entry of the log is a step that may follow the one before it";
+    LogSource "LOG-SOURCE" false "an entry of the log says what the plan, the documents, the signatures and the entries before it say";
     PhaseOrder "PHASE-ORDER" false "a step is taken when the ceremony has come to it";
     CeremonyExists "CEREMONY-EXISTS" false "a folder holds one ceremony, begun once";
     Mirror "MIRROR" true "the ceremony folder has an up-to-date copy on another medium";

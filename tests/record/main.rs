@@ -5,6 +5,7 @@ mod bodies;
 mod claims;
 #[path = "../common/mod.rs"]
 mod common;
+mod entries;
 mod fields;
 mod order;
 mod parsers;

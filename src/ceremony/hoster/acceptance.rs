@@ -10,7 +10,7 @@ use record::{
     log::{Event, LOG_FILE},
     rule::Rule,
     terms::{Kind, Listed, Side, Step},
-    verify::counterpart,
+    verify::{Record, counterpart},
 };
 use terminal::report::Report;
 
@@ -48,6 +48,7 @@ pub fn accepted(ceremony: &Ceremony, folder: &Path) -> Result<Released<Acceptanc
     for header in ceremony.taken_headers()? {
         log.contains(&header)?;
     }
+    Record::own(&ceremony.dir)?.hold(&log)?;
     Ok(acceptance)
 }
 

@@ -170,7 +170,7 @@ pub fn conclude(ceremony: &mut Ceremony) -> Result<Report> {
 
 /// What officers sign for to go back.
 fn back(ceremony: &Ceremony) -> Result<gate::Rollback> {
-    let back = given(gate::Rollback::of(&ceremony.state.nodes))?;
+    let back = gate::Rollback::of(&ceremony.state.nodes)?;
     match services::of(&ceremony.plan.target).goes_back_to(&back.to) {
         true => Ok(back),
         false => Err(Rule::NodePrimary.refuse(

@@ -16,7 +16,7 @@ use terminal::report::Report;
 fn subject(ceremony: &Ceremony, reason: &str) -> Result<gate::Abort> {
     let state = &ceremony.state;
     let reason = room::reason(reason)?;
-    Ok(gate::Abort::of(state.phase, state.attempt, &reason))
+    Ok(gate::Abort::of(state, &reason))
 }
 
 /// Asks the officers for the abort.

@@ -18,7 +18,7 @@ use record::{
     rule::Rule,
     signature::{self, Namespace},
     terms::{Head, Id, Kind, Originals, Side, Step, TransferRoute, list_or},
-    verify::counterpart,
+    verify::{Record, counterpart},
 };
 use terminal::report::Report;
 
@@ -143,6 +143,7 @@ pub fn closing(ceremony: &Ceremony, folder: &Path) -> Result<Released<Closing>> 
     for header in ceremony.taken_headers()? {
         log.contains(&header)?;
     }
+    Record::own(&ceremony.dir)?.hold(&log)?;
     Ok(closing)
 }
 

@@ -103,7 +103,7 @@ fn verify(plan: &Plan, named: Hash, folder: &Path) -> Result<()> {
 
 /// The token that a trial was held on.
 fn tried_on<'a>(closing: &'a Closing, log: &'a VerifiedLog) -> Option<&'a TokenIdentity> {
-    let named = log.remarks.iter().find_map(|(_, event)| match event {
+    let named = log.events().find_map(|(_, event)| match event {
         Event::KeysCreate { token, .. } => Some(token),
         _ => None,
     });
@@ -112,7 +112,7 @@ fn tried_on<'a>(closing: &'a Closing, log: &'a VerifiedLog) -> Option<&'a TokenI
 
 /// The nodes of which a trial's log shows that they proved every key at stage `ready`.
 fn ready(log: &VerifiedLog) -> impl Iterator<Item = &Id> {
-    log.remarks.iter().filter_map(|(_, event)| match event {
+    log.events().filter_map(|(_, event)| match event {
         Event::Evidence { node, stage: Stage::Ready, .. } => Some(node),
         _ => None,
     })

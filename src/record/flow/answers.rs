@@ -6,7 +6,7 @@ use crate::{
     flow::{Made, Phase, State},
     log::KekRecord,
     rule::Rule,
-    terms::{Kind, Side, Stage, Step, TransferRoute},
+    terms::{Head, Kind, Side, Stage, Step, TransferRoute},
 };
 
 impl State {
@@ -26,9 +26,23 @@ impl State {
     /// # Errors
     /// `LOG-EVENT` where the log names none.
     pub fn kek_made(&self) -> Result<KekRecord> {
-        self.kek.clone().ok_or_else(|| {
-            Rule::LogEvent.refuse("no KEK in the log", "an entry kek-create", "run `status`")
-        })
+        self.kek.clone().ok_or_else(|| not_there("no KEK in the log", "an entry kek-create"))
+    }
+
+    /// SHA-256 of the SubjectPublicKeyInfo of the KEK in the offer that was taken.
+    ///
+    /// # Errors
+    /// `LOG-EVENT` where the log names none.
+    pub fn offered_kek(&self) -> Result<Hash> {
+        self.offered.ok_or_else(|| not_there("no offer in the log", "an entry offer-check"))
+    }
+
+    /// The entry that ended the ceremony without its aim.
+    ///
+    /// # Errors
+    /// `LOG-EVENT` where there is none.
+    pub fn abort_entry(&self) -> Result<Head> {
+        self.aborted.ok_or_else(|| not_there("no abort in the log", "an entry abort"))
     }
 
     /// Whether a KEK was made and not destroyed, as far as the log says.
@@ -55,6 +69,11 @@ impl State {
         self.trusted && self.made.contains_key(&Kind::Package)
     }
 
+    /// Whether a step was begun more than once in this attempt: the first time it was cut off.
+    pub fn begun_again(&self, step: Option<Step>) -> bool {
+        step.and_then(|step| self.begun.get(&step)).is_some_and(|count| *count > 1)
+    }
+
     /// The document that waits for its officers' signatures.
     pub fn unreleased(&self) -> Option<(Kind, Made)> {
         self.made.iter().find(|(_, made)| !made.released).map(|(kind, made)| (*kind, *made))
@@ -79,9 +98,10 @@ impl State {
 }
 
 fn missing(kind: Kind) -> Error {
-    Rule::LogEvent.refuse(
-        format!("no {kind} in the log"),
-        format!("an entry that names the {kind}"),
-        "run `status`",
-    )
+    not_there(&format!("no {kind} in the log"), &format!("an entry that names the {kind}"))
+}
+
+/// The error of a log that has not come to what was asked of it.
+pub(super) fn not_there(found: &str, expected: &str) -> Error {
+    Rule::LogEvent.refuse(found, expected, "run `status`")
 }

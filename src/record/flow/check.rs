@@ -7,7 +7,7 @@ use crate::{
     gate::{Nodes, Primary, Rollback, Subject, Unconfirmed, subject_hash},
     log::{Entry, Event},
     service::Order,
-    terms::{Gate, Kind, Side, Stage, Step},
+    terms::{Gate, Id, Kind, Side, Stage, Step},
 };
 
 impl State {
@@ -24,13 +24,8 @@ impl State {
         if self.phase == Phase::Closed && !self.after_close(event) {
             return Err("an entry after close".into());
         }
-        let touches =
-            [Step::Restart, Step::Primary, Step::Rollback, Step::SourceDestroy, Step::CloudExport];
-        let needs_intent =
-            event.made().is_some() || step.is_some_and(|step| touches.contains(&step));
-        if needs_intent && self.pending != step {
-            let step = step.map_or("no step", Step::name);
-            return Err(format!("a result of {step} without its intent"));
+        if let Some(step) = step.filter(|step| step.has_intent() && self.pending != Some(*step)) {
+            return Err(format!("a result of {} without its intent", step.name()));
         }
         match event {
             Event::Intent { step, attempt } => {
@@ -39,6 +34,12 @@ impl State {
                     return Err(format!("attempt {attempt} after {}", self.attempt));
                 }
                 self.approved(*step)
+            }
+            Event::Approval { gate, subject, .. } => {
+                match self.approvals.get(gate).is_some_and(|signed| signed.subject == *subject) {
+                    true => Err(format!("{} approved twice", gate.name())),
+                    false => Ok(()),
+                }
             }
             Event::Abort { .. } => self.approved(Step::Abort),
             Event::Evidence { node, stage, .. } => self.nodes.may_prove(node, *stage),
@@ -52,7 +53,7 @@ impl State {
                 same_order(self.nodes.activation(former, subject), *order)
             }
             Event::Rollback { order } => {
-                let subject = Rollback::of(&self.nodes).ok_or("a rollback of nothing")?;
+                let subject = Rollback::of(&self.nodes).map_err(|error| error.to_string())?;
                 let subject = self.signed_for(&subject)?;
                 same_order(self.nodes.rollback(subject), *order)
             }
@@ -67,9 +68,7 @@ impl State {
             Event::Restart { attempt, .. } if *attempt != self.attempt + 1 => {
                 Err(format!("attempt {attempt} after {}", self.attempt))
             }
-            Event::Quorum { .. } if self.pending != Some(Step::Import) => {
-                Err("a quorum without the intent to import".into())
-            }
+            Event::Quorum { custodians, spent, .. } => self.may_open(custodians, spent),
             Event::KekUntrust { kek } if !self.trusted || self.kek.as_ref() != Some(kek) => {
                 Err("the end of a trusted KEK that is not there".into())
             }
@@ -114,6 +113,25 @@ impl State {
                     .into())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Custodians open the seal one after the other: each entry names those before, and one more.
+    /// (Programs before this one named all at once.)
+    fn may_open(&self, custodians: &[Id], spent: &[Id]) -> std::result::Result<(), String> {
+        if self.pending != Some(Step::Import) {
+            return Err("a quorum without the intent to import".into());
+        }
+        let begun = self.quorum.as_ref().filter(|quorum| quorum.open);
+        let (before, spent_before) =
+            begun.map_or((&[][..], &[][..]), |quorum| (&quorum.custodians, &quorum.spent));
+        let grows = custodians.starts_with(before)
+            && spent.starts_with(spent_before)
+            && custodians.len() > before.len()
+            && (begun.is_none() || custodians.len() == before.len() + 1);
+        match grows {
+            true => Ok(()),
+            false => Err("a quorum that does not name those before, and one more".into()),
         }
     }
 

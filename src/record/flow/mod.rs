@@ -4,14 +4,15 @@ mod answers;
 mod check;
 mod nodes;
 pub mod replay;
+pub mod results;
 pub mod room;
 pub mod seen;
 mod state;
-mod subjects;
+pub mod subjects;
 
 use crate::terms::{Side, Step, TransferRoute, named};
 pub use nodes::{Nodes, Proved};
-pub use state::{Abandoned, Approval, Made, State};
+pub use state::{Abandoned, Approval, Made, Opened, State};
 
 named! {
     /// How far a side has come.

@@ -42,6 +42,17 @@ pub struct Abandoned {
     pub attempt: u32,
 }
 
+/// The custodians who have opened the seal.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// Who, in the order in which they came.
+    pub custodians: Vec<Id>,
+    /// Those whose identity was opened on this machine, and so is spent.
+    pub spent: Vec<Id>,
+    /// Whether more may follow: the import that they came for was not begun anew since.
+    pub open: bool,
+}
+
 /// Everything that a side's log says, replayed.
 #[derive(Debug, Clone)]
 pub struct State {
@@ -61,6 +72,10 @@ pub struct State {
     pub pin_tries: u64,
     /// A step that was begun and has no result.
     pub pending: Option<Step>,
+    /// The intent of the step that was begun last.
+    pub intent: Option<Head>,
+    /// How often each step was begun in this attempt.
+    pub begun: BTreeMap<Step, u32>,
     /// Whether an export was begun in this attempt: its shares may have been dealt.
     pub exporting: bool,
     /// Whether a KEK was begun in this attempt: it may be in the HSM without being in the log.
@@ -98,8 +113,8 @@ pub struct State {
     pub shares: Vec<ShareFile>,
     /// The custodians who have confirmed their share.
     pub confirmed: BTreeSet<Id>,
-    /// The custodians who opened the seal, and whose identity was spent on it.
-    pub quorum: Option<(Vec<Id>, Vec<Id>)>,
+    /// Who has opened the seal, of the import that was begun last.
+    pub quorum: Option<Opened>,
     /// The nodes of the service.
     pub nodes: Nodes,
     /// How often the side was closed: once more after each time that its service changed since.
@@ -124,6 +139,8 @@ impl State {
             pin_tries: 0,
             attempt: 1,
             pending: None,
+            intent: None,
+            begun: BTreeMap::new(),
             exporting: false,
             kek_begun: false,
             keys_begun: false,
@@ -241,6 +258,11 @@ impl State {
             Event::Intent { step, attempt } => {
                 self.attempt = *attempt;
                 self.pending = Some(*step);
+                self.intent = Some(entry.head);
+                if let Some(quorum) = &mut self.quorum {
+                    quorum.open = false;
+                }
+                *self.begun.entry(*step).or_default() += 1;
                 self.exporting |= *step == Step::Export;
                 self.kek_begun |= *step == Step::KekCreate;
                 self.keys_begun |= *step == Step::KeysCreate;
@@ -293,7 +315,8 @@ impl State {
                 self.confirmed.insert(custodian.clone());
             }
             Event::Quorum { custodians, spent, .. } => {
-                self.quorum = Some((custodians.clone(), spent.clone()))
+                let (custodians, spent) = (custodians.clone(), spent.clone());
+                self.quorum = Some(Opened { custodians, spent, open: true });
             }
             Event::Release { kind, .. } => {
                 if let Some(made) = self.made.get_mut(kind) {
@@ -347,6 +370,7 @@ impl State {
             self.keys_begun = false;
         }
         self.attempt = attempt;
+        self.begun.clear();
         self.exporting = false;
         self.package_id = None;
         self.shares = Vec::new();

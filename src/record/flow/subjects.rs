@@ -1,19 +1,354 @@
-//! What officers sign for, as a side's state has it: the same when they are asked, when it is done,
-//! and when it is audited.
+//! What officers sign for, computed from a side's state and its plan: the same when they are asked,
+//! when it is done, and when it is audited. What nothing determines (a reason, a service's KEK) is
+//! given in their own words.
+
+use serde::de::DeserializeOwned;
 
 use crate::{
     Result,
     encoding::Hash,
-    flow::{Phase, State, nodes},
-    gate::{Abort, Nodes, Primary, Rollback, Unconfirmed, subject_hash},
-    log::KeyRecord,
-    terms::{Id, PrimaryKey},
+    flow::{State, answers::not_there, nodes},
+    gate::{
+        Abort, CloudExport, Export, ExportKey, Import, ImportPlain, KekDestroy, KeysDestroy, Nodes,
+        PinTry, PlainKey, Primary, Request, Restart, Rollback, ShareHolder, SourceDestroy,
+        SourceKey, Subject, Unconfirmed, WrongBags, subject_hash,
+    },
+    log::{Event, KeyRecord},
+    plan::{Plan, ServicePlan},
+    terms::{CloudFormat, FORMAT, Gate, Id, Kind, PrimaryKey, TokenIdentity, TransferRoute},
 };
+
+/// A subject that can be computed anew where a side stands.
+pub trait Computed: Subject + DeserializeOwned {
+    /// The same subject from this state, with its own words where nothing determines them.
+    ///
+    /// # Errors
+    /// `LOG-EVENT` where the log has not come to it.
+    fn again(&self, plan: &Plan, state: &State) -> Result<Self>;
+}
+
+impl<S: Subject> Request<S> {
+    /// What officers are asked to sign where a side stands.
+    pub fn of(plan: &Plan, state: &State, attempt: u32, subject: S) -> Self {
+        Request {
+            format: FORMAT.to_owned(),
+            ceremony: plan.ceremony.clone(),
+            mode: plan.mode,
+            side: state.side,
+            plan_hash: plan.hash(),
+            gate: S::GATE,
+            attempt,
+            entry: state.phase_entry.hash,
+            summary: subject.summary(),
+            subject,
+        }
+    }
+}
+
+/// A request as its file has it, and as it must be where its side stands.
+pub struct Recomputed {
+    /// SHA-256 of the subject that the file has.
+    pub subject: Hash,
+    /// The file.
+    pub found: serde_json::Value,
+    /// What it must be.
+    pub expected: serde_json::Value,
+}
+
+/// Computes a request anew, from where its side stood when it was approved.
+///
+/// # Errors
+/// What is no request of this gate, as its parser says; `Ok(None)` where the log has not come to
+/// such an act.
+pub fn recompute(
+    bytes: &[u8],
+    gate: Gate,
+    plan: &Plan,
+    state: &State,
+) -> std::result::Result<Option<Recomputed>, serde_json::Error> {
+    let (cloud, brought) = (plan.way == TransferRoute::Cloud, plan.way == TransferRoute::Brought);
+    let by = match gate {
+        Gate::Export if cloud => one::<CloudExport>,
+        Gate::Export => one::<Export>,
+        Gate::Import if brought => one::<ImportPlain>,
+        Gate::Import => one::<Import>,
+        Gate::Primary => one::<Primary>,
+        Gate::Rollback => one::<Rollback>,
+        Gate::Nodes => one::<Nodes>,
+        Gate::KekDestroy => one::<KekDestroy>,
+        Gate::KeysDestroy => one::<KeysDestroy>,
+        Gate::SourceDestroy => one::<SourceDestroy>,
+        Gate::Restart => one::<Restart>,
+        Gate::Abort => one::<Abort>,
+        Gate::PinTry => one::<PinTry>,
+        Gate::Deviation => {
+            let unconfirmed = one::<Unconfirmed>(bytes, plan, state);
+            return unconfirmed.or_else(|_| one::<WrongBags>(bytes, plan, state));
+        }
+    };
+    by(bytes, plan, state)
+}
+
+fn one<S: Computed>(
+    bytes: &[u8],
+    plan: &Plan,
+    state: &State,
+) -> std::result::Result<Option<Recomputed>, serde_json::Error> {
+    let request: Request<S> = serde_json::from_slice(bytes)?;
+    let Ok(subject) = request.subject.again(plan, state) else {
+        return Ok(None);
+    };
+    let expected = Request::of(plan, state, state.attempt, subject);
+    let Ok(subject) = subject_hash(&request.subject) else {
+        return Ok(None);
+    };
+    Ok(Some(Recomputed {
+        subject,
+        found: serde_json::to_value(&request)?,
+        expected: serde_json::to_value(&expected)?,
+    }))
+}
+
+/// SHA-256 of the subject that officers must have signed for, before what this entry says was done.
+/// Absent where the entry passes no gate, and where only the request has all the words.
+///
+/// # Errors
+/// As [`Computed::again`] and [`subject_hash`].
+pub fn of_act(event: &Event, plan: &Plan, state: &State) -> Result<Option<Hash>> {
+    let hash = match event {
+        Event::Export { .. } => subject_hash(&Export::of(plan, state)?),
+        Event::Import { .. } => subject_hash(&Import::of(state)?),
+        Event::ImportPlain(done) => {
+            let keys = done.keys.iter().zip(&done.wrapped);
+            let keys = keys.map(|(key, wrapped)| PlainKey {
+                label: key.label.clone(),
+                spki: key.spki,
+                certificate: key.certificate,
+                wrapped: *wrapped,
+            });
+            subject_hash(&ImportPlain::of(plan, state, keys.collect())?)
+        }
+        Event::Primary { former, .. } => {
+            subject_hash(&Primary::of(&state.nodes, &state.keys, former)?)
+        }
+        Event::Nodes { removed, replaced } => {
+            subject_hash(&Nodes::of(&state.nodes, removed, replaced))
+        }
+        Event::Rollback { .. } => subject_hash(&Rollback::of(&state.nodes)?),
+        Event::KekDestroy { acceptance, .. } => {
+            subject_hash(&KekDestroy::of(plan, state, *acceptance)?)
+        }
+        Event::KeysDestroy { .. } => subject_hash(&KeysDestroy::of(plan, state)?),
+        Event::SourceDestroy(done) => {
+            subject_hash(&SourceDestroy::of(state, done.closing, done.backup.clone())?)
+        }
+        Event::Restart { reason, .. } => subject_hash(&Restart::of(state, reason)),
+        Event::Abort { reason, .. } => subject_hash(&Abort::of(state, reason)),
+        _ => return Ok(None),
+    };
+    hash.map(Some)
+}
+
+fn export_keys(keys: &[KeyRecord]) -> Vec<ExportKey> {
+    let key = |key: &KeyRecord| ExportKey {
+        label: key.label.clone(),
+        spki: key.spki,
+        certificate: key.certificate,
+    };
+    keys.iter().map(key).collect()
+}
+
+impl Export {
+    /// The export of this side's keys for the offer that it has taken.
+    ///
+    /// # Errors
+    /// `LOG-EVENT` where no offer was taken.
+    pub fn of(plan: &Plan, state: &State) -> Result<Self> {
+        let holders = plan.quorum.custodians.iter().map(|custodian| ShareHolder {
+            id: custodian.id.clone(),
+            recipients: custodian.recipients.clone(),
+        });
+        Ok(Export {
+            offer: state.document(Kind::Offer)?,
+            kek_fingerprint: state.offered_kek()?,
+            mechanism: plan.transfer.mechanism,
+            oaep_hash: plan.transfer.oaep_hash,
+            keys: export_keys(&state.keys),
+            threshold: plan.quorum.threshold,
+            custodians: holders.collect(),
+        })
+    }
+}
+
+impl Computed for Export {
+    fn again(&self, plan: &Plan, state: &State) -> Result<Self> {
+        Export::of(plan, state)
+    }
+}
+
+impl CloudExport {
+    /// The export of this side's keys for the KEK of a cloud service, as the service names it.
+    pub fn of(
+        plan: &Plan,
+        state: &State,
+        format: CloudFormat,
+        kek_fingerprint: Hash,
+        kid: Option<String>,
+    ) -> Self {
+        CloudExport {
+            format,
+            kek_fingerprint,
+            kid,
+            mechanism: plan.transfer.mechanism,
+            oaep_hash: plan.transfer.oaep_hash,
+            keys: export_keys(&state.keys),
+        }
+    }
+}
+
+impl Computed for CloudExport {
+    fn again(&self, plan: &Plan, state: &State) -> Result<Self> {
+        let format = match plan.target {
+            ServicePlan::Cloud(format) => format,
+            ServicePlan::Local { .. } | ServicePlan::Hgs { .. } => self.format,
+        };
+        Ok(CloudExport::of(plan, state, format, self.kek_fingerprint, self.kid.clone()))
+    }
+}
+
+impl Import {
+    /// The import of the package that this side has checked, under its KEK.
+    ///
+    /// # Errors
+    /// `LOG-EVENT` where there is none.
+    pub fn of(state: &State) -> Result<Self> {
+        let kek_fingerprint = state.kek_made()?.fingerprint;
+        Ok(Import { package: state.document(Kind::Package)?, kek_fingerprint })
+    }
+}
+
+impl Computed for Import {
+    fn again(&self, _: &Plan, state: &State) -> Result<Self> {
+        Import::of(state)
+    }
+}
+
+impl ImportPlain {
+    /// The import of keys that another tool has wrapped: the plan names each by its public key.
+    ///
+    /// # Errors
+    /// `LOG-EVENT` where there is no KEK.
+    pub fn of(plan: &Plan, state: &State, keys: Vec<PlainKey>) -> Result<Self> {
+        let planned = plan.keys.iter().zip(keys);
+        let keys = planned.map(|(planned, key)| PlainKey {
+            label: planned.label.clone(),
+            spki: planned.spki.unwrap_or(key.spki),
+            ..key
+        });
+        Ok(ImportPlain { kek_fingerprint: state.kek_made()?.fingerprint, keys: keys.collect() })
+    }
+}
+
+impl Computed for ImportPlain {
+    fn again(&self, plan: &Plan, state: &State) -> Result<Self> {
+        ImportPlain::of(plan, state, self.keys.clone())
+    }
+}
+
+impl KekDestroy {
+    /// The end of the KEK, once this acceptance is there, or after an abort. Then imported keys go
+    /// too, unless their service may use them already.
+    ///
+    /// # Errors
+    /// `LOG-EVENT` where there is no KEK.
+    pub fn of(plan: &Plan, state: &State, acceptance: Option<Hash>) -> Result<Self> {
+        let abort = state.aborted.map(|head| head.hash).filter(|_| acceptance.is_none());
+        let may_be_there = state.quorum.is_some() || state.way == TransferRoute::Brought;
+        let imported: Vec<Id> = match abort.is_some() && may_be_there {
+            true => plan.keys.iter().map(|key| key.label.clone()).collect(),
+            false => Vec::new(),
+        };
+        let (keys, stay) = match state.primary_begun {
+            false => (imported, Vec::new()),
+            true => (Vec::new(), imported),
+        };
+        let kek_fingerprint = state.kek_made()?.fingerprint;
+        Ok(KekDestroy { acceptance, abort, kek_fingerprint, stay, keys })
+    }
+}
+
+impl Computed for KekDestroy {
+    fn again(&self, plan: &Plan, state: &State) -> Result<Self> {
+        KekDestroy::of(plan, state, self.acceptance)
+    }
+}
+
+impl KeysDestroy {
+    /// The end, after an abort, of the keys that were born here.
+    ///
+    /// # Errors
+    /// `LOG-EVENT` where nothing was aborted.
+    pub fn of(plan: &Plan, state: &State) -> Result<Self> {
+        let keys = plan.keys.iter().map(|key| key.label.clone());
+        Ok(KeysDestroy { abort: state.abort_entry()?.hash, keys: keys.collect() })
+    }
+}
+
+impl Computed for KeysDestroy {
+    fn again(&self, plan: &Plan, state: &State) -> Result<Self> {
+        KeysDestroy::of(plan, state)
+    }
+}
+
+impl SourceDestroy {
+    /// The end of the tenant's originals, by this closing and what it says of backups.
+    ///
+    /// # Errors
+    /// `LOG-EVENT` where the tenant has not accepted.
+    pub fn of(state: &State, closing: Hash, backup: String) -> Result<Self> {
+        let keys = state.keys.iter();
+        let keys = keys.map(|key| SourceKey { label: key.label.clone(), spki: key.spki });
+        let acceptance = state.document(Kind::Acceptance)?;
+        Ok(SourceDestroy { acceptance, closing, backup, keys: keys.collect() })
+    }
+}
+
+impl Computed for SourceDestroy {
+    fn again(&self, _: &Plan, state: &State) -> Result<Self> {
+        SourceDestroy::of(state, self.closing, self.backup.clone())
+    }
+}
+
+impl Restart {
+    /// The end of this side's attempt.
+    pub fn of(state: &State, reason: &str) -> Self {
+        Restart {
+            phase: state.phase.name().to_owned(),
+            attempt: state.attempt,
+            reason: reason.to_owned(),
+            side: state.side,
+            way: state.way,
+        }
+    }
+}
+
+impl Computed for Restart {
+    fn again(&self, _: &Plan, state: &State) -> Result<Self> {
+        Ok(Restart::of(state, &self.reason))
+    }
+}
 
 impl Abort {
     /// The end of a ceremony in this state.
-    pub fn of(phase: Phase, attempt: u32, reason: &str) -> Self {
-        Abort { phase: phase.name().to_owned(), attempt, reason: reason.to_owned() }
+    pub fn of(state: &State, reason: &str) -> Self {
+        let phase = state.phase.name().to_owned();
+        Abort { phase, attempt: state.attempt, reason: reason.to_owned() }
+    }
+}
+
+impl Computed for Abort {
+    fn again(&self, _: &Plan, state: &State) -> Result<Self> {
+        Ok(Abort::of(state, &self.reason))
     }
 }
 
@@ -23,6 +358,31 @@ impl Unconfirmed {
         let dealt = state.shares.iter().map(|share| &share.custodian);
         let missing = dealt.filter(|id| !state.confirmed.contains(id));
         Unconfirmed { package, custodians: missing.cloned().collect() }
+    }
+}
+
+impl Computed for Unconfirmed {
+    fn again(&self, _: &Plan, state: &State) -> Result<Self> {
+        Ok(Unconfirmed::of(state, state.made(Kind::Package)?.hash))
+    }
+}
+
+impl Computed for WrongBags {
+    fn again(&self, _: &Plan, state: &State) -> Result<Self> {
+        Ok(WrongBags { bags: state.room.wrong().to_vec() })
+    }
+}
+
+impl PinTry {
+    /// One more try of the PIN of this token.
+    pub fn of(state: &State, token: TokenIdentity) -> Self {
+        PinTry { token, earlier_tries: state.pin_tries }
+    }
+}
+
+impl Computed for PinTry {
+    fn again(&self, _: &Plan, state: &State) -> Result<Self> {
+        Ok(PinTry::of(state, self.token.clone()))
     }
 }
 
@@ -46,15 +406,31 @@ impl Primary {
     }
 }
 
+impl Computed for Primary {
+    fn again(&self, _: &Plan, state: &State) -> Result<Self> {
+        Primary::of(&state.nodes, &state.keys, &self.former)
+    }
+}
+
 impl Rollback {
     /// The way back from the order that stands.
-    pub fn of(nodes: &nodes::Nodes) -> Option<Self> {
-        let standing = nodes.standing()?;
-        Some(Rollback {
+    ///
+    /// # Errors
+    /// `LOG-EVENT` where none stands.
+    pub fn of(nodes: &nodes::Nodes) -> Result<Self> {
+        let standing =
+            nodes.standing().ok_or_else(|| not_there("no order in the log", "an entry primary"))?;
+        Ok(Rollback {
             target: nodes.target.clone(),
-            activation: standing.hash().ok()?,
+            activation: standing.hash()?,
             to: standing.former.clone(),
         })
+    }
+}
+
+impl Computed for Rollback {
+    fn again(&self, _: &Plan, state: &State) -> Result<Self> {
+        Rollback::of(&state.nodes)
     }
 }
 
@@ -67,5 +443,11 @@ impl Nodes {
             replaced: replaced.to_vec(),
             stay: stay.cloned().collect(),
         }
+    }
+}
+
+impl Computed for Nodes {
+    fn again(&self, _: &Plan, state: &State) -> Result<Self> {
+        Ok(Nodes::of(&state.nodes, &self.removed, &self.replaced))
     }
 }

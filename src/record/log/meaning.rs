@@ -2,9 +2,9 @@
 
 use crate::{
     encoding::Hash,
-    log::Event,
+    log::{CloudExported, Event, PlainImported, SourceDestroyed},
     signature::Signed,
-    terms::{Kind, Step},
+    terms::{Kind, Step, TokenIdentity},
 };
 
 impl Event {
@@ -51,6 +51,38 @@ impl Event {
             | Event::Refusal { .. }
             | Event::Preflight { .. } => return None,
         })
+    }
+
+    /// How the log names it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Event::Intent { .. } => "intent",
+            Event::KekUntrust { .. } => "kek-untrust",
+            Event::Quorum { .. } => "quorum",
+            Event::Approval { .. } => "approval",
+            Event::Note { .. } => "note",
+            Event::Repair { .. } => "repair",
+            Event::Refusal { .. } => "refusal",
+            Event::Preflight { .. } => "preflight",
+            _ => self.step().map_or("", Step::name),
+        }
+    }
+
+    /// The token that the event names.
+    pub fn token(&self) -> Option<&TokenIdentity> {
+        match self {
+            Event::KekCreate { token, .. }
+            | Event::KekTrust { token, .. }
+            | Event::KeysCreate { token, .. }
+            | Event::Answer { token, .. }
+            | Event::Export { token, .. }
+            | Event::Import { token, .. }
+            | Event::Retire { token, .. }
+            | Event::CloudExport(CloudExported { token, .. })
+            | Event::ImportPlain(PlainImported { token, .. })
+            | Event::SourceDestroy(SourceDestroyed { token, .. }) => Some(token),
+            _ => None,
+        }
     }
 
     /// The document of this side that the event made, with its hash.

@@ -3,6 +3,7 @@
 //! gives.
 
 mod event;
+pub mod fields;
 mod line;
 mod meaning;
 mod record;

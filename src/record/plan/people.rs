@@ -5,7 +5,7 @@ use ssh_key::public::KeyData;
 
 use crate::{
     plan::Plan,
-    terms::{Id, TokenIdentity},
+    terms::{Id, Side, TokenIdentity},
 };
 
 /// A person with an SSH key: an officer, or a witness who signs with one.
@@ -110,6 +110,12 @@ impl Plan {
             .chain(witnesses)
             .chain(custodians)
             .any(|known| known == id)
+    }
+
+    /// Whether a person signs for these sides, as their officer or as a witness.
+    pub fn may_sign(&self, id: &Id, sides: &[Side]) -> bool {
+        let witness = self.witnesses.iter().any(|witness| witness.id == *id);
+        witness || sides.iter().any(|side| self.party(*side).has_officer(id))
     }
 }
 

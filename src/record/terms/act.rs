@@ -39,6 +39,25 @@ named! {
 }
 
 impl Step {
+    /// Whether its intent is on record before anything is touched.
+    pub fn has_intent(self) -> bool {
+        !matches!(
+            self,
+            Step::Init
+                | Step::OfferCheck
+                | Step::ShareConfirm
+                | Step::ShareReissue
+                | Step::Release
+                | Step::PackageCheck
+                | Step::ReceiptCheck
+                | Step::Evidence
+                | Step::Nodes
+                | Step::Retire
+                | Step::Abort
+                | Step::Close
+        )
+    }
+
     /// The gate that the step waits at.
     pub fn gate(self) -> Option<Gate> {
         Some(match self {

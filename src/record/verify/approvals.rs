@@ -3,31 +3,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::{
     Error, Result,
     encoding::Hash,
     escape::escape,
-    folder,
-    gate::{
-        MAX_REQUEST, Nodes, PinTry, Primary, Request, Rollback, Unconfirmed, WrongBags,
-        subject_hash,
+    flow::{
+        State,
+        subjects::{Recomputed, recompute},
     },
+    folder,
+    gate::{CloudExport, MAX_REQUEST, subject_hash},
     layout::APPROVALS,
-    log::Event,
+    log::{CloudExported, Event},
     plan::Plan,
     rule::Rule,
     signature::{self, Namespace, SignatureFile, Signed, signer_of},
-    terms::{FORMAT, Gate, Id, Kind, Side, TransferRoute, list},
-    verify::{
-        Verdict,
-        acts::RequestedAct,
-        counterpart::{RequestPlace, VerifiedLog},
-        documents::Documents,
-        evidence::Folder,
-        logs::Logs,
-    },
+    terms::{Gate, Id, Kind, Side, list},
+    verify::{Verdict, counterpart::VerifiedLog, evidence::Folder, held::difference},
 };
 
 /// A request as it lies in a folder, with who signed it.
@@ -38,35 +32,32 @@ struct Found {
     witnesses: Vec<Signed>,
 }
 
-/// Checks the approvals of every side whose own record is there, and says of the others that it is
+/// Checks the approvals of a log whose side's own record is there, and says of another that it is
 /// not.
 ///
 /// # Errors
 /// `APPROVAL-SUBJECT`, `SIGNATURE-…`, `DOCUMENT-…`, `SHARE-UNCONFIRMED`.
 pub fn check(
-    evidence: &[Folder],
+    folders: &[Folder],
     plan: &Plan,
-    logs: &Logs,
-    documents: &Documents,
+    log: &VerifiedLog,
     verdict: &mut Verdict,
 ) -> Result<()> {
-    for (side, log) in logs.sides() {
-        if side == Side::Tenant {
-            confirmations(plan, log, verdict)?;
-        }
-        let own: Vec<&Folder> = (evidence.iter()).filter(|one| one.own() == Some(side)).collect();
-        let approved = (log.remarks.iter())
-            .filter(|(_, event)| matches!(event, Event::Approval { .. }))
-            .count();
-        if own.is_empty() && approved > 0 {
-            verdict.missing.push(format!(
-                "the requests that officers of the {side} signed: {approved} approvals rest on its log"
-            ));
-        }
-        if !own.is_empty() {
-            let requests = requests(&own, plan, side)?;
-            Gates { plan, side, log, documents, requests }.walk(verdict)?;
-        }
+    let side = log.state.side;
+    if side == Side::Tenant {
+        confirmations(plan, log, verdict)?;
+    }
+    let own: Vec<&Folder> = folders.iter().filter(|one| one.own() == Some(side)).collect();
+    if !own.is_empty() {
+        let requests = requests(&own, plan, side)?;
+        return Gates { plan, log, requests }.walk(verdict);
+    }
+    let approved = log.events().filter(|(_, event)| matches!(event, Event::Approval { .. }));
+    let approved = approved.count();
+    if approved > 0 {
+        verdict.missing.push(format!(
+            "the requests that officers of the {side} signed: {approved} approvals rest on its log"
+        ));
     }
     Ok(())
 }
@@ -76,7 +67,7 @@ pub fn check(
 fn confirmations(plan: &Plan, log: &VerifiedLog, verdict: &mut Verdict) -> Result<()> {
     let (all, enough) = (plan.quorum.custodians.len(), usize::from(plan.quorum.threshold) + 1);
     let mut confirmed: BTreeSet<&Id> = BTreeSet::new();
-    for (seq, event) in &log.remarks {
+    for (seq, event) in log.events() {
         match event {
             Event::Export { .. } => confirmed.clear(),
             Event::ShareConfirm { custodian, .. } => {
@@ -146,142 +137,105 @@ fn requests(own: &[&Folder], plan: &Plan, side: Side) -> Result<BTreeMap<Hash, F
 /// The approvals of one side, in the order of its log.
 struct Gates<'a> {
     plan: &'a Plan,
-    side: Side,
     log: &'a VerifiedLog,
-    documents: &'a Documents,
     requests: BTreeMap<Hash, Found>,
 }
 
 impl Gates<'_> {
     fn walk(&self, verdict: &mut Verdict) -> Result<()> {
-        let mut standing: BTreeMap<Gate, RequestedAct> = BTreeMap::new();
-        let (mut held, mut used, mut witnesses) = (0, BTreeSet::new(), BTreeSet::new());
-        for (seq, event) in &self.log.remarks {
-            if let Event::Approval { gate, subject, request, signatures } = event {
-                let Some(found) = self.requests.get(request) else {
-                    verdict.missing.push(format!(
-                        "the request with SHA-256 {request}, which entry {seq} of the {}'s log approves",
-                        self.side
-                    ));
-                    standing.remove(gate);
-                    continue;
-                };
-                standing.insert(*gate, self.approval(*seq, *gate, *subject, found)?);
-                self.signed(found, signatures)?;
-                held += 1;
-                used.insert(*request);
-                witnesses.extend(found.witnesses.iter().map(|one| one.id.as_str()));
-            } else if let Some(asked) = gate_of(event).and_then(|gate| standing.get(&gate)) {
-                asked.fits(event, self.plan, self.log, self.documents).map_err(
-                    |(found, expected)| subject(&format!("entry {seq}: {found}"), &expected),
-                )?;
+        let side = self.log.state.side;
+        let (mut used, mut witnesses, mut missing) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+        let mut held = 0;
+        // Only the request has the name that a cloud service has for its KEK.
+        let mut kid = None;
+        self.log.walk(|state, entry| {
+            let seq = entry.head.seq;
+            if let Event::CloudExport(done) = &entry.event
+                && let Some(kid) = kid.take()
+            {
+                return self.cloud_export(state, done, kid, seq);
             }
-        }
+            let Event::Approval { gate, subject, request, signatures } = &entry.event else {
+                return Ok(());
+            };
+            let Some(found) = self.requests.get(request) else {
+                missing.push(format!(
+                    "the request with SHA-256 {request}, which entry {seq} of the {side}'s log approves"
+                ));
+                return Ok(());
+            };
+            let asked = self.approval(state, *gate, found)?;
+            if asked.subject != *subject {
+                return Err(unsigned_for(
+                    &format!("{} asks for what has SHA-256 {}", found.name, asked.subject),
+                    &format!("what entry {seq} approves, {subject}"),
+                ));
+            }
+            kid = asked.found.pointer("/subject").map(|subject| subject.get("kid").cloned());
+            self.signed(found, signatures)?;
+            held += 1;
+            used.insert(*request);
+            witnesses.extend(found.witnesses.iter().map(|one| one.id.as_str()));
+            Ok(())
+        })?;
+        verdict.missing.extend(missing);
         if held > 0 {
             let witnessed = match witnesses.is_empty() {
                 true => String::new(),
                 false => format!("; countersigned, not counted: {}", list(witnesses)),
             };
             verdict.holds.push(format!(
-                "{held} acts of the {}: each signed by enough of its officers, and what was done is what they signed for{witnessed}",
-                self.side
+                "{held} acts of the {side}: each signed by enough of its officers, and what was done is what they signed for{witnessed}"
             ));
         }
         for (hash, found) in &self.requests {
             if !used.contains(hash) {
                 verdict
                     .noted
-                    .push(format!("{}: {} was asked for and not acted on", self.side, found.name));
+                    .push(format!("{side}: {} was asked for and not acted on", found.name));
             }
         }
         Ok(())
     }
 
-    /// The request is of this ceremony, was made where the log says that its side stood, and asks
-    /// for what it approves.
-    fn approval(
-        &self,
-        seq: u64,
-        gate: Gate,
-        approved: Hash,
-        found: &Found,
-    ) -> Result<RequestedAct> {
-        let (asked, hash) = match gate {
-            Gate::Export if self.plan.way == TransferRoute::Cloud => {
-                self.request(gate, found, RequestedAct::CloudExport)?
-            }
-            Gate::Export => self.request(gate, found, RequestedAct::Export)?,
-            Gate::Import if self.plan.way == TransferRoute::Brought => {
-                self.request(gate, found, RequestedAct::ImportPlain)?
-            }
-            Gate::Import => self.request(gate, found, RequestedAct::Import)?,
-            // That the act is what was signed for, the log's own rules demand.
-            Gate::Primary => self.request(gate, found, |_: Primary| RequestedAct::Other)?,
-            Gate::Rollback => self.request(gate, found, |_: Rollback| RequestedAct::Other)?,
-            Gate::Nodes => self.request(gate, found, |_: Nodes| RequestedAct::Other)?,
-            Gate::KekDestroy => self.request(gate, found, RequestedAct::KekDestroy)?,
-            Gate::KeysDestroy => self.request(gate, found, RequestedAct::KeysDestroy)?,
-            Gate::SourceDestroy => self.request(gate, found, RequestedAct::SourceDestroy)?,
-            Gate::Restart => self.request(gate, found, RequestedAct::Restart)?,
-            Gate::Abort => self.request(gate, found, RequestedAct::Abort)?,
-            Gate::PinTry => self.request(gate, found, |_: PinTry| RequestedAct::Other)?,
-            Gate::Deviation => self
-                .request(gate, found, |_: Unconfirmed| RequestedAct::Other)
-                .or_else(|_| self.request(gate, found, |_: WrongBags| RequestedAct::Other))?,
-        };
-        if hash.subject != approved {
-            return Err(subject(
-                &format!("{} asks for what has SHA-256 {}", found.name, hash.subject),
-                &format!("what entry {seq} approves, {approved}"),
-            ));
-        }
-        match self.log.asked.get(&seq) {
-            Some(at) if *at == hash.at => Ok(asked),
-            at => Err(subject(
-                &format!("{} was made {}", found.name, hash.at),
-                &match at {
-                    Some(at) => format!("where the side stood before entry {seq}, {at}"),
-                    None => format!("no request: entry {seq} approves nothing"),
-                },
-            )),
-        }
-    }
-
-    fn request<S: DeserializeOwned + serde::Serialize>(
-        &self,
-        gate: Gate,
-        found: &Found,
-        asked: impl FnOnce(S) -> RequestedAct,
-    ) -> Result<(RequestedAct, Said)> {
-        let request: Request<S> = serde_json::from_slice(&found.bytes).map_err(|error| {
+    /// The request is the one that its side makes where the log says that it stood: it is computed
+    /// anew, sentence and all.
+    fn approval(&self, state: &State, gate: Gate, found: &Found) -> Result<Recomputed> {
+        let again = recompute(&found.bytes, gate, self.plan, state).map_err(|error| {
             Rule::DocumentFormat.refuse(
                 format!("{}: {}", found.name, escape(&error.to_string())),
                 format!("a request of the gate {}", gate.name()),
                 "copy it again from its side's folder",
             )
         })?;
-        let plan = self.plan;
-        let said = (&*request.format, &request.ceremony, request.mode);
-        let meant = (FORMAT, &plan.ceremony, plan.mode);
-        if said != meant
-            || request.side != self.side
-            || request.plan_hash != plan.hash()
-            || request.gate != gate
-        {
-            return Err(subject(
-                &format!("{} is of another ceremony, side or gate", found.name),
-                &format!(
-                    "a request of the gate {} of the {} under this plan",
-                    gate.name(),
-                    self.side
-                ),
-            ));
+        let again = again
+            .ok_or_else(|| unsigned_for(&found.name, "no such act: the log has not come to it"))?;
+        match difference(&again.found, &again.expected)? {
+            None => Ok(again),
+            Some((field, said, expected)) => Err(unsigned_for(
+                &format!("{}: {field} {said}", found.name),
+                &format!("{field} {expected}, from where the side stood"),
+            )),
         }
-        let said = Said {
-            subject: subject_hash(&request.subject)?,
-            at: RequestPlace { entry: request.entry, attempt: request.attempt },
-        };
-        Ok((asked(request.subject), said))
+    }
+
+    fn cloud_export(
+        &self,
+        state: &State,
+        done: &CloudExported,
+        kid: Option<Value>,
+        seq: u64,
+    ) -> Result<()> {
+        let kid = kid.and_then(|kid| kid.as_str().map(str::to_owned));
+        let export = CloudExport::of(self.plan, state, done.format, done.fingerprint, kid);
+        let (done, signed) = (subject_hash(&export)?, state.approvals.get(&Gate::Export));
+        match signed.is_some_and(|signed| signed.subject == done) {
+            true => Ok(()),
+            false => Err(unsigned_for(
+                &format!("entry {seq}: an export of what has SHA-256 {done}"),
+                &signed.map_or("nothing".into(), |signed| signed.subject.to_string()),
+            )),
+        }
     }
 
     /// The signatures that the log names lie beside the request, and enough of them are officers'.
@@ -291,7 +245,7 @@ impl Gates<'_> {
             .filter(|one| recorded.contains(one))
             .map(|one| &one.id)
             .collect();
-        let needed = self.plan.party(self.side).approvals;
+        let needed = self.plan.party(self.log.state.side).approvals;
         if recorded.iter().all(|one| there(&one)) && officers.len() >= needed {
             return Ok(());
         }
@@ -307,18 +261,7 @@ impl Gates<'_> {
     }
 }
 
-/// What a request says that is held against the log.
-struct Said {
-    subject: Hash,
-    at: RequestPlace,
-}
-
-/// The gate whose approval this entry acts on.
-fn gate_of(event: &Event) -> Option<Gate> {
-    event.step().and_then(crate::terms::Step::gate)
-}
-
-fn subject(found: &str, expected: &str) -> Error {
+fn unsigned_for(found: &str, expected: &str) -> Error {
     Rule::ApprovalSubject.refuse(
         escape(found),
         format!("what officers signed for: {}", escape(expected)),

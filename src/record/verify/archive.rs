@@ -184,28 +184,28 @@ fn check_sums(archive: &Path, files: &BTreeMap<String, Hash>) -> Result<()> {
 fn whole(files: &BTreeMap<String, Hash>, log: &VerifiedLog) -> Result<()> {
     let there: BTreeSet<Hash> = files.values().copied().collect();
     let (mut documents, mut proved) = (BTreeSet::new(), BTreeSet::new());
-    for (seq, event) in &log.remarks {
+    for (seq, event) in log.events() {
         let (made, took) = (event.made(), event.took());
         let named = made.iter().chain(&took);
         documents.extend(named.map(|(_, hash)| *hash));
         let signed = match event {
             Event::Init { signatures, .. } => signatures.as_slice(),
             Event::Approval { request, signatures, .. } => {
-                require(&there, *seq, "the request", request)?;
+                require(&there, seq, "the request", request)?;
                 signatures
             }
             _ => event.released().map_or(&[][..], |(_, signed)| signed),
         };
         for one in signed {
             let what = format!("the signature of {}", one.id);
-            require(&there, *seq, &what, &one.signature)?;
+            require(&there, seq, &what, &one.signature)?;
         }
         if let Event::Evidence { node, evidence, .. } = event {
-            require(&there, *seq, &format!("the evidence of {node}"), evidence)?;
+            require(&there, seq, &format!("the evidence of {node}"), evidence)?;
             proved.insert(*evidence);
         }
         for (kind, hash) in made.iter().chain(&took) {
-            require(&there, *seq, &format!("the {kind}"), hash)?;
+            require(&there, seq, &format!("the {kind}"), hash)?;
         }
     }
     let unnamed = files.iter().find(|(path, hash)| {

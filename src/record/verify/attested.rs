@@ -1,5 +1,4 @@
-//! What HSM vendors said of keys, judged once more: as it was when each side made or took the
-//! document.
+//! What HSM vendors said of keys, told as it was when a side first made or took the document.
 
 use jiff::Timestamp;
 
@@ -8,15 +7,15 @@ use crate::{
     document::attestation::Judged,
     encoding::Hash,
     plan::Plan,
-    rule::Rule,
     terms::AttestationLevel,
     verify::{Verdict, documents::Documents, logs::Logs},
 };
 
-/// Judges the attestations of every offer and of all `keys`.
+/// Judges the attestations of every offer and of all `keys` at the time of the first log that names
+/// them. That each log names the level that was reached then, holding its entries has told.
 ///
 /// # Errors
-/// `ATTESTATION-…`; `DOCUMENT-CONTENT` where a log names another level.
+/// `ATTESTATION-…`.
 pub fn check(documents: &Documents, plan: &Plan, logs: &Logs, verdict: &mut Verdict) -> Result<()> {
     for found in documents.offer.all() {
         let received = &found.received;
@@ -38,31 +37,21 @@ fn one(
     logs: &Logs,
     verdict: &mut Verdict,
 ) -> Result<()> {
-    let times = logs.sides().flat_map(|(side, log)| {
-        let named = log.attested.iter().filter(|at| at.document == document);
-        named.map(move |at| (side, at))
-    });
-    let times: Vec<_> = times.collect();
-    for (side, at) in &times {
-        let judged = judge(at.time)?;
-        if judged.level != at.level {
-            return Err(Rule::DocumentContent.refuse(
-                format!("the log of the {side} says of the {kind}: {}", at.level.said()),
-                format!("what its attestations prove: {}", judged.level.said()),
-                "the log or the document was exchanged: compare with the other side's copies",
-            ));
-        }
-    }
-    let Some((_, first)) = times.first() else {
+    let entries = logs.all().flat_map(|log| &log.entries);
+    let named = |event: &crate::log::Event| {
+        event.made().iter().chain(&event.took()).any(|(_, hash)| *hash == document)
+    };
+    let Some(first) = entries.into_iter().find(|entry| named(&entry.event)) else {
         let unjudged = format!(
             "a log that says when the {kind} {document} was made or taken: attestation is judged as of then"
         );
         verdict.missing.push(unjudged);
         return Ok(());
     };
-    for line in judge(first.time)?.lines {
+    let judged = judge(first.time)?;
+    for line in judged.lines {
         let said = format!("{kind}, {line}");
-        match first.level {
+        match judged.level {
             AttestationLevel::Witnessed => verdict.claims.push(said),
             AttestationLevel::Origin | AttestationLevel::OriginAndUsage => verdict.holds.push(said),
         }

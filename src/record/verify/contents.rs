@@ -5,11 +5,10 @@ use std::any::Any;
 
 use crate::{
     Result,
-    document::{package::Package, registration::Registration},
+    document::package::Package,
     encoding::Hash,
     escape::json,
     folder,
-    log::Event,
     plan::Plan,
     proof::key_set::KeySet,
     rule::Rule,
@@ -18,7 +17,6 @@ use crate::{
     terms::{Kind, Side, list},
     verify::{
         Verdict,
-        counterpart::VerifiedLog,
         documents::{Documents, Found, share_folders},
         evidence::Folder,
         logs::Logs,
@@ -77,7 +75,6 @@ impl Check<'_> {
             if side == kind.side() {
                 log.contains(&document.document.header)?;
             }
-            signed_as_recorded(found, log)?;
         }
         let signers = names(&found.signed);
         if found.given_up {
@@ -89,7 +86,6 @@ impl Check<'_> {
             return Ok(());
         }
         self.answers(found)?;
-        self.recorded(kind, document.hash)?;
         let enough = document.signatures.require(self.plan, kind.side(), kind.name());
         match enough {
             Ok(()) => verdict
@@ -107,7 +103,7 @@ impl Check<'_> {
     /// Whether the document lies in the record of a side that took it.
     fn took(&self, found: &Found<dyn Any>) -> bool {
         let (kind, hash) = (found.received.kind(), Some(&found.received.hash));
-        let own = |side: Side| found.places.iter().any(|place| place.own == Some(side));
+        let own = |side: Side| found.places.iter().any(|(place, _)| place.own == Some(side));
         self.logs.sides().any(|(side, log)| own(side) && log.state.taken.get(&kind) == hash)
     }
 
@@ -130,24 +126,6 @@ impl Check<'_> {
                 "one of the two documents is of another ceremony or attempt",
             )),
         }
-    }
-
-    /// What the logs name of this kind is this document.
-    fn recorded(&self, kind: Kind, hash: Hash) -> Result<()> {
-        for (side, log) in self.logs.sides() {
-            let recorded = match side == kind.side() {
-                true => log.state.made.get(&kind).map(|made| made.hash),
-                false => log.state.taken.get(&kind).copied(),
-            };
-            if let Some(recorded) = recorded.filter(|recorded| *recorded != hash) {
-                return Err(Rule::DocumentHash.refuse(
-                    format!("the {kind} has SHA-256 {hash}"),
-                    format!("the one in the log of the {side}, {recorded}"),
-                    "the document or the log was exchanged: compare with the other side's copies",
-                ));
-            }
-        }
-        Ok(())
     }
 
     /// The same package, KEK and receipt are meant everywhere.
@@ -191,37 +169,24 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// The keys that are proven are those that were shown, and those that the logs name.
+    /// The keys that are proven are those that were shown.
     fn same_keys(&self, set: &KeySet) -> Result<()> {
+        let Some(shown) = self.documents.keys.body() else { return Ok(()) };
         let proven = set.keys.iter().map(|key| {
             let certificate = Hash::of(&key.certificate);
             (&key.label, Hash::of(&key.spki.0), certificate)
         });
-        let proven: Vec<_> = proven.collect();
-        let wrong = |whose: String| {
-            Err(Rule::DocumentContent.refuse(
-                format!("other keys in {whose} than those that must be proven"),
-                "the same labels, public keys and certificates everywhere",
-                "the documents or the log were exchanged: compare with the other side's copies",
-            ))
-        };
-        for (side, log) in self.logs.sides() {
-            let recorded = log.state.keys.iter();
-            let recorded = recorded.map(|key| (&key.label, key.spki, key.certificate));
-            if !log.state.keys.is_empty() && !recorded.eq(proven.iter().copied()) {
-                return wrong(format!("the log of the {side}"));
-            }
-        }
-        let shown = self.documents.keys.body().map(|body| body.keys.iter());
-        let shown = shown.map(|keys| {
-            keys.map(|key| {
-                let label = &key.held.label;
-                (label, Hash::of(&key.spki.0), key.certificate.hash)
-            })
+        let shown = shown.keys.iter().map(|key| {
+            let label = &key.held.label;
+            (label, Hash::of(&key.spki.0), key.certificate.hash)
         });
-        match shown.is_none_or(|shown| shown.eq(proven.iter().copied())) {
+        match shown.eq(proven) {
             true => Ok(()),
-            false => wrong("the document `keys`".into()),
+            false => Err(Rule::DocumentContent.refuse(
+                "other keys in the document `keys` than those that must be proven",
+                "the same labels, public keys and certificates everywhere",
+                "the documents were exchanged: compare with the other side's copies",
+            )),
         }
     }
 
@@ -237,9 +202,6 @@ impl Check<'_> {
             return Ok(());
         };
         let evidence = registration.received.verify(self.plan, keys)?;
-        if let Some(log) = self.logs.of(Side::Hoster) {
-            registered_as_recorded(registration.received.body(), log)?;
-        }
         verdict.holds.push(format!(
             "{} pieces of evidence: each of the nodes {} signed and decrypted as the tenant's keys, before activation and after it",
             evidence.len(),
@@ -249,62 +211,6 @@ impl Check<'_> {
             verdict.noted.push(format!("the node {node} left the service before the registration"));
         }
         Ok(())
-    }
-}
-
-/// What a registration says of the nodes is what the hoster's log says.
-fn registered_as_recorded(registration: &Registration, log: &VerifiedLog) -> Result<()> {
-    let nodes = &log.state.nodes;
-    let wrong = |found: String, expected: &str| {
-        Err(Rule::DocumentContent.refuse(
-            found,
-            expected,
-            "the registration or the log was exchanged: compare with the other side's copies",
-        ))
-    };
-    let is_its = |hash| hash == registration.activation;
-    let order = nodes.orders.iter().find(|order| order.hash().is_ok_and(is_its));
-    if order.is_none_or(|order| order.former != registration.former)
-        || nodes.activated.map(|time| time.to_string()).as_ref() != Some(&registration.activated)
-    {
-        return wrong(
-            format!("a registration of the order {}", registration.activation),
-            "the order, its time and the former primaries of the hoster's log",
-        );
-    }
-    for one in &registration.evidence {
-        let recorded = log.remarks.iter().any(|(_, event)| {
-            matches!(event, Event::Evidence { node, stage, evidence, .. }
-                if (node, stage, evidence) == (&one.node, &one.stage, &one.file.hash))
-        });
-        if !recorded {
-            return wrong(
-                format!("evidence of {} with SHA-256 {}", one.node, one.file.hash),
-                "evidence that the hoster's log names",
-            );
-        }
-    }
-    Ok(())
-}
-
-/// The signatures over a document that a log names lie beside it.
-fn signed_as_recorded(found: &Found<dyn Any>, log: &VerifiedLog) -> Result<()> {
-    let recorded = log.remarks.iter().filter_map(|(_, event)| event.released());
-    let gone = recorded
-        .filter(|(document, _)| *document == found.received.hash)
-        .flat_map(|(_, signed)| signed)
-        .find(|signed| !found.signed.contains(signed));
-    match gone {
-        None => Ok(()),
-        Some(gone) => Err(Rule::SignatureMissing.refuse(
-            format!(
-                "the signature of {} over the {} is not the one in the log",
-                gone.id,
-                found.received.kind()
-            ),
-            format!("a signature file with SHA-256 {}", gone.signature),
-            "find the signature file that the log names",
-        )),
     }
 }
 

@@ -1,79 +1,27 @@
 //! The other side's log, once it is here: its chain, its steps, and the heads that its documents
 //! named.
 
-use std::{collections::BTreeMap, fmt};
-
-use jiff::Timestamp;
+use std::collections::BTreeSet;
 
 use crate::{
     Result,
     document::Header,
-    encoding::Hash,
     flow::{State, replay::Replay},
-    log::{self, Entry, Event, PlainImported},
-    plan::{Person, Plan},
+    log::{self, Entry, Event, GENESIS},
+    plan::Plan,
     rule::Rule,
-    terms::{AttestationLevel, Head, Side},
+    signature::Signed,
+    terms::{Head, Id, Side},
 };
 
-/// A log that was verified on its own, with what it names.
+/// A log that was verified on its own.
 pub struct VerifiedLog {
     /// What it replays to.
     pub state: State,
     /// Its last entry.
     pub head: Head,
-    /// The hashes of the entries, by sequence number from 1.
-    heads: BTreeMap<u64, Hash>,
-    /// The results of steps, what officers approved, what people noted, and what was refused or
-    /// repaired, with the entry's number.
-    pub remarks: Vec<(u64, Event)>,
-    /// When this side made or took each offer and `keys`, by its clock, and which level of
-    /// attestation it found.
-    pub attested: Vec<AttestedAt>,
-    /// What a request must name, by the number of the entry that approves it.
-    pub asked: BTreeMap<u64, RequestPlace>,
-}
-
-/// What a side found of a document's attestations, and when.
-#[derive(Debug, Clone)]
-pub struct AttestedAt {
-    /// SHA-256 of the document.
-    pub document: Hash,
-    /// The time of the entry.
-    pub time: Timestamp,
-    /// The level that it names.
-    pub level: AttestationLevel,
-}
-
-impl AttestedAt {
-    fn of(entry: &Entry) -> Option<Self> {
-        let (document, level) = match &entry.event {
-            Event::KekCreate { document, attested, .. }
-            | Event::ImportPlain(PlainImported { document, attested, .. })
-            | Event::OfferCheck { document, attested, .. }
-            | Event::KeysCheck { taken: document, attested, .. } => (*document, *attested),
-            Event::KeysCreate { document: Some(document), attested, .. } => {
-                (*document, attested.unwrap_or(AttestationLevel::Witnessed))
-            }
-            _ => return None,
-        };
-        Some(AttestedAt { document, time: entry.time, level })
-    }
-}
-
-/// Where a side stood when officers signed for an act.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RequestPlace {
-    /// The last entry that had changed the phase.
-    pub entry: Hash,
-    /// The side's attempt.
-    pub attempt: u32,
-}
-
-impl fmt::Display for RequestPlace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "after the entry {}, attempt {}", self.entry, self.attempt)
-    }
+    /// Every entry.
+    pub entries: Vec<Entry>,
 }
 
 /// Verifies a log of one side of this plan.
@@ -81,25 +29,9 @@ impl fmt::Display for RequestPlace {
 /// # Errors
 /// `LOG-…`, `PLAN-CHANGED`.
 pub fn verify(plan: &Plan, side: Side, bytes: &[u8], name: &str) -> Result<VerifiedLog> {
-    let mut replay = Replay::new(side);
-    let (mut heads, mut remarks) = (BTreeMap::new(), Vec::new());
-    let (mut asked_at, mut attested) = (BTreeMap::new(), Vec::new());
-    let end = log::read(bytes, name, |entry: Entry| {
-        let seq = entry.head.seq;
-        heads.insert(seq, entry.head.hash);
-        if matches!(entry.event, Event::Approval { .. }) {
-            let (entry, attempt) = (replay.state.phase_entry.hash, replay.state.attempt);
-            asked_at.insert(seq, RequestPlace { entry, attempt });
-        }
-        replay.take(&entry)?;
-        require_signers(plan, side, &entry)?;
-        attested.extend(AttestedAt::of(&entry));
-        if !matches!(
-            entry.event,
-            Event::Intent { .. } | Event::KekUntrust { .. } | Event::Quorum { .. }
-        ) {
-            remarks.push((seq, entry.event));
-        }
+    let mut entries = Vec::new();
+    let end = log::read(bytes, name, |entry| {
+        entries.push(entry);
         Ok(())
     })?;
     if !end.torn.is_empty() {
@@ -109,52 +41,94 @@ pub fn verify(plan: &Plan, side: Side, bytes: &[u8], name: &str) -> Result<Verif
             "copy it again; on its own machine the next command mends it",
         ));
     }
-    replay.check_plan(plan)?;
-    Ok(VerifiedLog {
-        state: replay.state,
-        head: end.head,
-        heads,
-        remarks,
-        attested,
-        asked: asked_at,
-    })
+    VerifiedLog::of(plan, side, entries)
 }
 
-/// An act or a document that a log says was signed for names enough distinct officers of its side.
-fn require_signers(plan: &Plan, side: Side, entry: &Entry) -> Result<()> {
-    let (Event::Approval { signatures, .. } | Event::Release { signatures, .. }) = &entry.event
-    else {
-        return Ok(());
+/// Who an entry says has signed: enough officers of each side whose word it is, none twice, and
+/// nobody else but witnesses.
+fn signers(plan: &Plan, side: Side, entry: &Entry) -> Result<()> {
+    let taken = entry.event.took().map(|(kind, _)| kind.side());
+    let (signed, sides): (&[Signed], Vec<Side>) = match &entry.event {
+        Event::Init { signatures, .. } => (signatures, vec![Side::Tenant, Side::Hoster]),
+        Event::Approval { signatures, .. } => (signatures, vec![side]),
+        event => match event.released() {
+            Some((_, signed)) => (signed, vec![taken.unwrap_or(side)]),
+            None => return Ok(()),
+        },
     };
-    let party = plan.party(side);
-    let signed = |officer: &&Person| signatures.iter().any(|one| one.id == officer.id);
-    let have = party.officers.iter().filter(signed).count();
-    match have >= party.approvals {
-        true => Ok(()),
-        false => Err(Rule::SignatureMissing.refuse(
-            format!(
-                "entry {} of the {side}'s log: {have} officers of the {side} signed",
-                entry.head.seq
-            ),
-            format!("at least {}", party.approvals),
+    let unsigned = |found: String, expected: String| {
+        Err(Rule::SignatureMissing.refuse(
+            format!("entry {} of the {side}'s log: {found}", entry.head.seq),
+            expected,
             "the log was not written by Keyferry: stop, and ask that side for an explanation",
-        )),
+        ))
+    };
+    let ids: BTreeSet<&Id> = signed.iter().map(|one| &one.id).collect();
+    if ids.len() < signed.len() {
+        return unsigned("one person signed twice".into(), "each person once".into());
+    }
+    for side in &sides {
+        let party = plan.party(*side);
+        let have = party.officers.iter().filter(|one| ids.contains(&one.id)).count();
+        if have < party.approvals {
+            let found = format!("{have} officers of the {side} signed");
+            return unsigned(found, format!("at least {}", party.approvals));
+        }
+    }
+    match ids.iter().find(|id| !plan.may_sign(id, &sides)) {
+        None => Ok(()),
+        Some(other) => {
+            unsigned(format!("{other} signed"), "officers of that side, and witnesses".into())
+        }
     }
 }
 
 impl VerifiedLog {
+    /// Replays the entries of a chain.
+    ///
+    /// # Errors
+    /// `LOG-EVENT`, `SIGNATURE-MISSING`, `PLAN-…`, `TARGET-WRAP-WITH-TRUSTED`, `TRIAL-ENDS`.
+    pub fn of(plan: &Plan, side: Side, entries: Vec<Entry>) -> Result<Self> {
+        let mut replay = Replay::new(side);
+        for entry in &entries {
+            replay.take(entry)?;
+            signers(plan, side, entry)?;
+        }
+        replay.check_plan(plan)?;
+        let head = entries.last().map_or(GENESIS, |entry| entry.head);
+        Ok(VerifiedLog { state: replay.state, head, entries })
+    }
+
+    /// Every event, with its entry's number.
+    pub fn events(&self) -> impl Iterator<Item = (u64, &Event)> {
+        self.entries.iter().map(|entry| (entry.head.seq, &entry.event))
+    }
+
+    /// Goes through the log once more, with the state that each entry was written in.
+    ///
+    /// # Errors
+    /// What `each` ends with.
+    pub fn walk(&self, mut each: impl FnMut(&State, &Entry) -> Result<()>) -> Result<()> {
+        let mut state = State::new(self.state.side);
+        for entry in &self.entries {
+            each(&state, entry)?;
+            state.apply(entry)?;
+        }
+        Ok(())
+    }
+
     /// Whether the log has the entry that a document of its side named, and the document was made
     /// or is being made by it.
     ///
     /// # Errors
     /// `LOG-CHAIN`: a document was made under another log than this one.
     pub fn contains(&self, header: &Header) -> Result<()> {
-        let found = self.heads.get(&header.head.seq);
-        if found == Some(&header.head.hash) {
+        let found = self.entries.iter().find(|entry| entry.head.seq == header.head.seq);
+        if found.is_some_and(|entry| entry.head == header.head) {
             return Ok(());
         }
-        let found = found.map_or("no such entry".into(), |hash| {
-            format!("entry {} with hash {hash}", header.head.seq)
+        let found = found.map_or("no such entry".into(), |entry| {
+            format!("entry {} with hash {}", entry.head.seq, entry.head.hash)
         });
         Err(Rule::LogChain.refuse(
             format!("the log of the {} has {found}", header.side),

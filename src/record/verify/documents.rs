@@ -1,16 +1,19 @@
 //! The documents that crossed: every copy there is, each whole; those that count, and those that
 //! were given up.
 
-use std::{any::Any, path::PathBuf};
+use std::{any::Any, collections::BTreeMap, path::PathBuf};
 
 use crate::{
     Result,
-    document::{self, Body, Received, each_kind, read},
+    document::{self, Body, Header, Received, each_kind, read},
     encoding::Hash,
+    folder,
+    layout::EVIDENCE,
     log::LOG_FILE,
     plan::Plan,
     proof::key_set::KeySet,
     rule::Rule,
+    service::{MAX_EVIDENCE, NodeEvidence},
     signature::Signed,
     terms::{Kind, Side},
     verify::{
@@ -27,8 +30,8 @@ pub struct Found<B: ?Sized> {
     pub given_up: bool,
     /// The valid signatures beside any of its copies.
     pub signed: Vec<Signed>,
-    /// Where its copies lie.
-    pub places: Vec<Place>,
+    /// Where its copies lie, each with the valid signatures beside it.
+    pub places: Vec<(Place, Vec<Signed>)>,
     /// It, from the copy that most officers have signed.
     pub received: Received<B>,
 }
@@ -46,7 +49,7 @@ impl<B: Body> Copies<B> {
                 let known = all.iter_mut().find(|found| found.received.hash == received.hash);
                 match known {
                     Some(found) => {
-                        found.places.push(place);
+                        found.places.push((place, signed.clone()));
                         found.signed.extend(signed);
                         let officers = |one: &Received<B>| one.signatures.officers.len();
                         if officers(&received) > officers(&found.received) {
@@ -54,7 +57,8 @@ impl<B: Body> Copies<B> {
                         }
                     }
                     None => {
-                        all.push(Found { received, given_up: false, signed, places: vec![place] })
+                        let places = vec![(place, signed.clone())];
+                        all.push(Found { received, given_up: false, signed, places })
                     }
                 }
             }
@@ -76,7 +80,7 @@ impl<B: Body> Copies<B> {
                 })
             };
             let sides = [Side::Tenant, Side::Hoster];
-            for place in &found.places {
+            for (place, _) in &found.places {
                 // A side's own record says what it has given up.
                 let own = place.own.zip(place.attempt);
                 if own.is_some_and(|(side, attempt)| !left(&side, Some(attempt))) {
@@ -88,7 +92,7 @@ impl<B: Body> Copies<B> {
                 }
             }
             found.given_up = sides.iter().any(|side| left(side, None))
-                || found.places.iter().all(|place| place.attempt.is_some());
+                || found.places.iter().all(|(place, _)| place.attempt.is_some());
         }
         let mut current = self.0.iter().filter(|found| !found.given_up);
         match (current.next(), current.next()) {
@@ -139,7 +143,7 @@ pub struct Travelled<'a> {
 
 fn place_of<B: ?Sized>(found: &Found<B>) -> String {
     let first = found.places.first();
-    first.map_or(String::new(), |place| place.path.display().to_string())
+    first.map_or(String::new(), |(place, _)| place.path.display().to_string())
 }
 
 macro_rules! documents {
@@ -220,6 +224,30 @@ impl Documents {
         Ok(())
     }
 
+    /// Every piece of evidence that is there, by its hash: in a side's own record, and beside
+    /// registrations.
+    ///
+    /// # Errors
+    /// `EVIDENCE-FORMAT`, `DOCUMENT-…`.
+    pub fn evidence(&self, folders: &[Folder]) -> Result<BTreeMap<Hash, NodeEvidence>> {
+        let mut all = BTreeMap::new();
+        for path in folders.iter().filter(|one| one.own().is_some()) {
+            let path = path.path.join(EVIDENCE);
+            if !path.exists() {
+                continue;
+            }
+            let is_evidence = |name: &str| name.ends_with(".json").then_some(MAX_EVIDENCE);
+            for (name, bytes) in folder::read_folder(&path, is_evidence)? {
+                let one = NodeEvidence::parse(&bytes, &path.join(name).display().to_string())?;
+                all.insert(one.hash, one);
+            }
+        }
+        for registration in self.registration.all() {
+            all.extend(registration.received.evidence()?.into_iter().map(|one| (one.hash, one)));
+        }
+        Ok(all)
+    }
+
     /// What must be proven, as the package or the challenge that counts says it.
     pub fn key_set(&self) -> Option<KeySet> {
         let package = self.package.current();
@@ -236,8 +264,29 @@ impl Documents {
     }
 
     fn has(&self, kind: Kind, hash: Hash) -> bool {
-        let of = |found: &Found<_>| (found.received.kind(), found.received.hash);
-        self.all().any(|found| of(found) == (kind, hash))
+        self.header(kind, hash).is_some()
+    }
+
+    fn one(&self, hash: Hash) -> Option<&Found<dyn Any>> {
+        self.all().find(|found| found.received.hash == hash)
+    }
+
+    /// The header of a document, given up or not.
+    pub fn header(&self, kind: Kind, hash: Hash) -> Option<&Header> {
+        let found = self.one(hash).map(|found| &found.received.document.header);
+        found.filter(|header| header.document == kind)
+    }
+
+    /// The valid signatures beside any copy of a document.
+    pub fn signatures(&self, hash: Hash) -> Option<&[Signed]> {
+        self.one(hash).map(|found| found.signed.as_slice())
+    }
+
+    /// The valid signatures beside the copy in a side's own record.
+    pub fn signatures_of(&self, hash: Hash, side: Side) -> Option<&[Signed]> {
+        let mut places = self.one(hash)?.places.iter();
+        let own = places.find(|(place, _)| place.own == Some(side));
+        own.map(|(_, signed)| signed.as_slice())
     }
 }
 

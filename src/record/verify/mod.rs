@@ -1,7 +1,6 @@
 //! A whole ceremony, or what there is of it, verified from its documents: by anyone, anywhere,
 //! without an HSM and without a share.
 
-mod acts;
 mod approvals;
 mod archive;
 mod attested;
@@ -9,10 +8,14 @@ mod contents;
 pub mod counterpart;
 mod documents;
 mod evidence;
+mod held;
 mod logs;
 mod published;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use serde::Serialize;
 
@@ -24,11 +27,14 @@ use crate::{
     log::{Event, SourceDestroyed},
     plan::{MAX_PLAN, PLAN_FILE, Plan},
     rule::Rule,
-    signature::{self, Namespace},
+    service::NodeEvidence,
+    signature::{self, Namespace, Signed},
     terms::{Finding, Gate, Originals, RuleOutcome, Side, TransferRoute, list, list_or},
 };
+use counterpart::VerifiedLog;
 use documents::Documents;
 use evidence::{Folder, Holds};
+use held::Sources;
 use logs::Logs;
 
 /// What an audit found. It exists only where nothing was found to be false.
@@ -93,37 +99,96 @@ pub struct Against {
     pub head: Option<Hash>,
 }
 
+/// What folders hold of one ceremony: read, each document whole, each log a chain.
+pub struct Record {
+    folders: Vec<Folder>,
+    /// The plan.
+    pub plan: Plan,
+    documents: Documents,
+    evidence: BTreeMap<Hash, NodeEvidence>,
+    agreed: BTreeMap<Side, Vec<Signed>>,
+    logs: Logs,
+}
+
+impl Record {
+    /// Reads a side's own ceremony folder.
+    ///
+    /// # Errors
+    /// As [`verify`].
+    pub fn own(folder: &Path) -> Result<Self> {
+        Record::read(vec![Folder::find(folder)?], None, &mut Verdict::default())
+    }
+
+    /// Reads folders, and says what is missing.
+    fn read(folders: Vec<Folder>, plan: Option<&Path>, verdict: &mut Verdict) -> Result<Self> {
+        let plan = the_plan(&folders, plan, verdict)?;
+        let mut documents = Documents::read(&folders, &plan)?;
+        let logs = Logs::read(&folders, &plan, &documents, verdict)?;
+        documents.settle(&plan, &logs, verdict)?;
+        let evidence = documents.evidence(&folders)?;
+        let mut agreed = BTreeMap::new();
+        for (side, path) in folders.iter().filter_map(|one| one.own().zip(Some(&one.path))) {
+            let files = signature::beside(&path.join(PLAN_FILE))?;
+            agreed.insert(side, signature::verify_plan(&plan, &files)?);
+        }
+        Ok(Record { folders, plan, documents, evidence, agreed, logs })
+    }
+
+    /// The log of a side.
+    pub fn log(&self, side: Side) -> Option<&VerifiedLog> {
+        self.logs.of(side)
+    }
+
+    fn sources(&self) -> Sources<'_> {
+        let Record { plan, documents, evidence, agreed, .. } = self;
+        Sources { plan, documents, evidence, agreed }
+    }
+
+    /// Holds every entry of a log against what is here, and says what of its sources is not.
+    ///
+    /// # Errors
+    /// `LOG-SOURCE` for an entry that says other than its source; `APPROVAL-SUBJECT` for an act
+    /// that nobody signed for; `DOCUMENT-…`, `EVIDENCE-…`, `SIGNATURE-…`, `ATTESTATION-…`.
+    pub fn hold(&self, log: &VerifiedLog) -> Result<Vec<String>> {
+        let mut verdict = Verdict::default();
+        held::check(&self.sources(), log, &mut verdict)?;
+        approvals::check(&self.folders, &self.plan, log, &mut verdict)?;
+        Ok(verdict.missing)
+    }
+}
+
 /// Verifies what the folders hold. What somebody has on paper (the plan's hash, a head's hash)
 /// anchors it.
 ///
 /// # Errors
 /// The rule of the first thing that is false.
 pub fn verify(folders: &[PathBuf], against: &Against) -> Result<Verdict> {
-    let evidence: Vec<Folder> =
+    let folders: Vec<Folder> =
         folders.iter().map(|folder| Folder::find(folder)).collect::<Result<_>>()?;
     let mut verdict = Verdict::default();
     // What an archive holds is unchanged, or nothing else of it is looked at.
     let mut archives = Vec::new();
-    for one in &evidence {
+    for one in &folders {
         if let Holds::Archive(side) = one.holds {
             let files = archive::Files::find(&one.path, side, &mut verdict)?;
-            archives.push((&one.path, side, files));
+            archives.push((one.path.clone(), side, files));
         }
     }
-    let plan = the_plan(&evidence, against.plan_file.as_deref(), &mut verdict)?;
-    let mut documents = Documents::read(&evidence, &plan)?;
-    let logs = Logs::read(&evidence, &plan, &documents, &mut verdict)?;
-    documents.settle(&plan, &logs, &mut verdict)?;
-    contents::check(&documents, &evidence, &plan, &logs, &mut verdict)?;
-    attested::check(&documents, &plan, &logs, &mut verdict)?;
-    published::check(&documents, &plan, &logs, &mut verdict)?;
-    approvals::check(&evidence, &plan, &logs, &documents, &mut verdict)?;
-    for (path, side, files) in &archives {
-        archive::check(path, files, *side, &plan, &logs, &mut verdict)?;
+    let record = Record::read(folders, against.plan_file.as_deref(), &mut verdict)?;
+    let Record { folders, plan, documents, logs, .. } = &record;
+    contents::check(documents, folders, plan, logs, &mut verdict)?;
+    attested::check(documents, plan, logs, &mut verdict)?;
+    published::check(documents, plan, &mut verdict)?;
+    for log in logs.all() {
+        held::check(&record.sources(), log, &mut verdict)?;
+        approvals::check(folders, plan, log, &mut verdict)?;
     }
-    anchor(&plan, &logs, against, &mut verdict)?;
+    for (path, side, files) in &archives {
+        archive::check(path, files, *side, plan, logs, &mut verdict)?;
+    }
+    anchor(plan, logs, against, &mut verdict)?;
     verdict.aborted = logs.aborted();
-    say_claims(&plan, &logs, &mut verdict);
+    say_claims(plan, logs, &mut verdict);
     Ok(verdict)
 }
 

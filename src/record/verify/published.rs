@@ -7,27 +7,24 @@ use crate::{
         Received,
         acceptance::{Acceptance, Published},
     },
-    log::{Event, Fetched},
     plan::{Plan, ServicePlan},
     proof::key_set::Pair,
-    rule::Rule,
     service::metadata::Metadata,
-    terms::{Id, Side, list},
-    verify::{Verdict, documents::Documents, logs::Logs},
+    terms::{Id, list},
+    verify::{Verdict, documents::Documents},
 };
 
-/// Checks the acceptance's metadata against the package and the tenant's log.
+/// Checks the acceptance's metadata against the package.
 ///
 /// # Errors
-/// `METADATA-…`, `PLAN-TARGET`, `DOCUMENT-CONTENT`.
-pub fn check(documents: &Documents, plan: &Plan, logs: &Logs, verdict: &mut Verdict) -> Result<()> {
+/// `METADATA-…`, `PLAN-TARGET`.
+pub fn check(documents: &Documents, plan: &Plan, verdict: &mut Verdict) -> Result<()> {
     let (ServicePlan::Hgs { nodes, .. }, Some(found)) =
         (&plan.target, documents.acceptance.current())
     else {
         return Ok(());
     };
     let acceptance = &found.received;
-    as_recorded(acceptance, logs)?;
     let Some(keys) = documents.key_set() else {
         if !acceptance.body().metadata.is_empty() {
             let missing =
@@ -41,25 +38,6 @@ pub fn check(documents: &Documents, plan: &Plan, logs: &Logs, verdict: &mut Verd
         compare(acceptance, one, pair)?;
     }
     say(nodes, plan, acceptance.body(), verdict);
-    Ok(())
-}
-
-/// The tenant's log names the same files, by the same people.
-fn as_recorded(acceptance: &Received<Acceptance>, logs: &Logs) -> Result<()> {
-    let listed: Vec<Fetched> = (acceptance.body().metadata.iter()).map(Published::logged).collect();
-    let events = (logs.of(Side::Tenant).into_iter()).flat_map(|log| &log.remarks);
-    for (seq, event) in events {
-        if let Event::Accept { document, metadata, .. } = event
-            && *document == acceptance.hash
-            && *metadata != listed
-        {
-            return Err(Rule::DocumentContent.refuse(
-                format!("the acceptance lists {} files of metadata, by other words", listed.len()),
-                format!("the {} that entry {seq} of the tenant's log names", metadata.len()),
-                "the acceptance or the log was not written by Keyferry: ask the tenant for an explanation",
-            ));
-        }
-    }
     Ok(())
 }
 

@@ -101,13 +101,15 @@ fn ordered(stage: &Stage, request: &str) -> record::gate::Import {
 fn what_was_done_is_what_officers_signed_for() {
     let stage = Stage::at(Done::ReceiptRelease);
     // The forgery itself is flawless where it changes nothing that matters.
-    let words = forged(&stage, |text| text.replace("A quorum of custodians", "A quorum"));
-    let verdict = verify(&words, &["hoster"]).unwrap();
+    let same = forged(&stage, str::to_owned);
+    let verdict = verify(&same, &["hoster"]).unwrap();
     assert!(verdict.holds.iter().any(|line| line.starts_with("1 acts of the hoster")));
     let offer = stage.json("medium/offer/offer.json")["body"]["fingerprint"].clone();
     let package = hash_of(&stage, "medium/package/package.json");
     let entry = stage.json("hoster/approvals/01-import.json")["entry"].clone();
-    for (what, found) in [("KEK", offer), ("package", package), ("entry", entry)] {
+    let sentence = Value::from("A quorum of custodians opens the seal");
+    let all = [("KEK", offer), ("package", package), ("entry", entry), ("sentence", sentence)];
+    for (what, found) in all {
         let found = found.as_str().unwrap();
         let other = forged(&stage, |text| text.replace(found, &"5a".repeat(32)));
         let error = verify(&other, &["hoster"]).expect_err(what);

@@ -1,0 +1,307 @@
+//! What an entry repeats, from where it comes: the step that writes an entry and whoever verifies it
+//! call the same function. What nothing else determines is an argument of its own.
+
+use crate::{
+    Result,
+    document::{
+        Received,
+        acceptance::{Acceptance, Published},
+        challenge::Challenge,
+        closing::Closing,
+        keys::{BornKey, TargetKeys},
+        offer::Offer,
+        package::{Package, PackagedKey},
+        receipt::Receipt,
+    },
+    encoding::{Hash, cka_id},
+    flow::State,
+    log::{Event, KekRecord, KeyRecord, PlainImported, ShareFile, SourceDestroyed},
+    plan::Plan,
+    service::{Brief, NodeEvidence},
+    signature::Signed,
+    terms::{
+        AttestationLevel, Id, Kind, Originals, ReadBack, Side, TokenIdentity, TransferRoute, Trial,
+    },
+};
+
+/// What a side was shown of ceremonies before this one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ShownBefore {
+    /// The head of the aborted ceremony's log that the plan supersedes.
+    pub superseded: Option<Hash>,
+    /// The closing of the trial that the plan names.
+    pub trial: Option<Hash>,
+}
+
+impl Event {
+    /// `init` of a side.
+    pub fn init(
+        plan: &Plan,
+        side: Side,
+        signatures: Vec<Signed>,
+        version: &str,
+        shown: ShownBefore,
+    ) -> Self {
+        let named = match plan.trial {
+            Trial::After(closing) => Some(closing),
+            Trial::None | Trial::This => None,
+        };
+        Event::Init {
+            ceremony: plan.ceremony.clone(),
+            mode: plan.mode,
+            side,
+            plan: plan.hash(),
+            way: plan.way,
+            waived: plan.waivers.iter().map(|waiver| waiver.rule).collect(),
+            signatures,
+            version: version.to_owned(),
+            superseded: shown.superseded.filter(|_| plan.supersedes.is_some()),
+            trial: shown.trial.and(named),
+        }
+    }
+
+    /// `kek-create`, with the offer that it made.
+    pub fn kek_create(document: Hash, offer: &Offer, attested: AttestationLevel) -> Self {
+        Event::KekCreate {
+            document,
+            kek: KekRecord { id: offer.id, fingerprint: offer.fingerprint },
+            token: offer.token.clone(),
+            observed: offer.observed,
+            attributes: offer.attributes.clone(),
+            waived: offer.waived.clone(),
+            attested,
+        }
+    }
+
+    /// `offer-check` of this offer.
+    pub fn offer_check(
+        offer: &Received<Offer>,
+        attested: AttestationLevel,
+        signatures: Vec<Signed>,
+    ) -> Self {
+        Event::OfferCheck {
+            document: offer.hash,
+            attempt: offer.document.header.attempt,
+            fingerprint: offer.body().fingerprint,
+            attested,
+            signatures,
+        }
+    }
+
+    /// `kek-trust` of the KEK in the offer that was taken.
+    ///
+    /// # Errors
+    /// `LOG-EVENT` where none was.
+    pub fn kek_trust(
+        plan: &Plan,
+        state: &State,
+        token: TokenIdentity,
+        attributes: Vec<ReadBack>,
+    ) -> Result<Self> {
+        let kek = KekRecord { id: state.trusted_id(plan), fingerprint: state.offered_kek()? };
+        Ok(Event::KekTrust { kek, token, attributes })
+    }
+
+    /// `keys-create` at the hoster. `made` says of each key whether this step made it, or found it.
+    pub fn keys_born(
+        document: Hash,
+        keys: &TargetKeys,
+        attested: AttestationLevel,
+        made: &[bool],
+    ) -> Self {
+        Event::KeysCreate {
+            document: Some(document),
+            attested: Some(attested),
+            token: keys.token.clone(),
+            keys: born_records(keys, made),
+        }
+    }
+
+    /// `keys-check` of these keys, with the challenge that it made.
+    pub fn keys_check(
+        document: Hash,
+        challenge: &Challenge,
+        keys: &Received<TargetKeys>,
+        attested: AttestationLevel,
+        signatures: Vec<Signed>,
+    ) -> Self {
+        Event::KeysCheck {
+            document,
+            taken: keys.hash,
+            attempt: keys.document.header.attempt,
+            fingerprint: keys.body().fingerprint,
+            package_id: challenge.package_id,
+            keys: born_records(keys.body(), &vec![false; keys.body().keys.len()]),
+            attested,
+            signatures,
+        }
+    }
+
+    /// `answer` to this challenge, with the receipt that it made.
+    pub fn answer(
+        document: Hash,
+        receipt: &Receipt,
+        challenge: &Received<Challenge>,
+        signatures: Vec<Signed>,
+    ) -> Self {
+        Event::Answer {
+            document,
+            challenge: challenge.hash,
+            attempt: challenge.document.header.attempt,
+            package_id: challenge.body().package_id,
+            token: receipt.token.clone(),
+            signatures,
+        }
+    }
+
+    /// `export`, with the package that it made.
+    pub fn export(plan: &Plan, document: Hash, package: &Package) -> Self {
+        let shares = plan.quorum.custodians.iter().zip(&package.shares);
+        let shares = shares.map(|(custodian, share)| ShareFile {
+            custodian: custodian.id.clone(),
+            file: share.file,
+        });
+        Event::Export {
+            document,
+            package_id: package.package_id,
+            fingerprint: package.kek_fingerprint,
+            observed: package.observed,
+            token: package.token.clone(),
+            shares: shares.collect(),
+        }
+    }
+
+    /// `import-plain`, with the document `keys` that it made.
+    pub fn import_plain(
+        document: Hash,
+        keys: &TargetKeys,
+        kek: Hash,
+        wrapped: Vec<Hash>,
+        (attested, made): (AttestationLevel, &[bool]),
+    ) -> Self {
+        Event::ImportPlain(PlainImported {
+            document,
+            fingerprint: kek,
+            attested,
+            token: keys.token.clone(),
+            keys: born_records(keys, made),
+            wrapped,
+        })
+    }
+
+    /// `package-check` of this package.
+    pub fn package_check(package: &Received<Package>, signatures: Vec<Signed>) -> Self {
+        Event::PackageCheck {
+            document: package.hash,
+            attempt: package.document.header.attempt,
+            package_id: package.body().package_id,
+            signatures,
+        }
+    }
+
+    /// `import` of this package, with the receipt that it made.
+    pub fn import(document: Hash, receipt: &Receipt, package: &Package, made: &[bool]) -> Self {
+        let keys = package.keys.iter().zip(made);
+        let keys = keys.map(|(key, made)| packaged_record(key, *made));
+        Event::Import { document, token: receipt.token.clone(), keys: keys.collect() }
+    }
+
+    /// `register`, with what every node is told.
+    ///
+    /// # Errors
+    /// Where the brief can't be encoded.
+    pub fn register(brief: &Brief) -> Result<Self> {
+        let (target, nodes) = (brief.target.clone(), brief.nodes.clone());
+        Ok(Event::Register { brief: Hash::of(&brief.bytes()?), target, nodes })
+    }
+
+    /// `evidence` of a node.
+    pub fn evidence(evidence: &NodeEvidence) -> Self {
+        let said = &evidence.statement;
+        Event::Evidence {
+            node: said.node.clone(),
+            stage: said.stage,
+            evidence: evidence.hash,
+            machine: said.machine.clone(),
+            proved: said.time.clone(),
+        }
+    }
+
+    /// `accept` of a registration, with the acceptance that it made.
+    pub fn accept(
+        document: Hash,
+        acceptance: &Acceptance,
+        registration: Hash,
+        signatures: Vec<Signed>,
+    ) -> Self {
+        let metadata = acceptance.metadata.iter().map(Published::logged).collect();
+        Event::Accept { document, registration, signatures, metadata }
+    }
+
+    /// `kek-destroy`, with the closing that it made. `keys` are the imported keys that were there,
+    /// after an abort.
+    ///
+    /// # Errors
+    /// `LOG-EVENT` where there is no KEK.
+    pub fn kek_destroy(
+        state: &State,
+        document: Hash,
+        acceptance: Option<Hash>,
+        keys: Vec<Id>,
+        signatures: Vec<Signed>,
+    ) -> Result<Self> {
+        let fingerprint = state.kek_made()?.fingerprint;
+        Ok(Event::KekDestroy { document, acceptance, fingerprint, keys, signatures })
+    }
+
+    /// `source-destroy`, as this closing allows it; absent where it says nothing of backups.
+    pub fn source_destroy(
+        closing: &Received<Closing>,
+        token: TokenIdentity,
+        keys: Vec<Id>,
+        signatures: Vec<Signed>,
+    ) -> Option<Self> {
+        let (closing, backup) = (closing.hash, closing.body().backup.clone()?);
+        let gone = SourceDestroyed { closing, backup, token, keys, signatures };
+        Some(Event::SourceDestroy(gone))
+    }
+
+    /// `close`, the entry of this number.
+    pub fn close(plan: &Plan, state: &State, count: u64, closing: Option<Hash>) -> Self {
+        Event::Close { count, closing, source: state.source(plan) }
+    }
+}
+
+impl State {
+    /// The CKA_ID under which the tenant's HSM trusts the KEK of the offer that was taken.
+    pub fn trusted_id(&self, plan: &Plan) -> crate::encoding::CkaId {
+        cka_id(&plan.hash(), Side::Tenant.name(), "kek", "", self.seen_attempt)
+    }
+
+    /// Whether this side's close takes the hoster's closing.
+    pub fn needs_closing(&self, plan: &Plan) -> bool {
+        let tenant = self.side == Side::Tenant && plan.way != TransferRoute::Cloud;
+        tenant && self.aborted.is_none() && !self.taken.contains_key(&Kind::Closing)
+    }
+
+    /// What becomes of the tenant's originals, where this side has any and has accepted.
+    pub fn source(&self, plan: &Plan) -> Option<Originals> {
+        let carried = self.side == Side::Tenant && plan.way == TransferRoute::Carried;
+        (carried && self.aborted.is_none()).then_some(plan.source)
+    }
+}
+
+fn packaged_record(key: &PackagedKey, made: bool) -> KeyRecord {
+    let spki = Hash::of(&key.spki.0);
+    KeyRecord { label: key.label.clone(), spki, certificate: key.certificate.hash, made }
+}
+
+fn born_records(keys: &TargetKeys, made: &[bool]) -> Vec<KeyRecord> {
+    let one = |(key, made): (&BornKey, &bool)| KeyRecord {
+        label: key.held.label.clone(),
+        spki: Hash::of(&key.spki.0),
+        certificate: key.certificate.hash,
+        made: *made,
+    };
+    keys.keys.iter().zip(made).map(one).collect()
+}

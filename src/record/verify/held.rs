@@ -1,0 +1,619 @@
+//! Every entry of a log, held against what it repeats: the plan, the documents, the evidence of
+//! nodes, the requests and signatures of people, and the entries before it. What is left is a claim.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::{
+    Error, Result,
+    document::{
+        Header, Received, acceptance::Acceptance, closing::Closing, keys::TargetKeys, offer::Offer,
+        registration::Registration,
+    },
+    encoding::Hash,
+    escape::{escape, json},
+    flow::{Phase, State, replay::untrusted, results::ShownBefore, subjects},
+    gate::{KekDestroy, KeysDestroy},
+    log::{CloudExported, CloudFile, Entry, Event, KeyRecord, PlainImported, SourceDestroyed},
+    plan::{Plan, ServicePlan},
+    proof::key_set::KeySet,
+    rule::Rule,
+    service::{Brief, EvidenceContext, NodeEvidence, same_former},
+    signature::Signed,
+    terms::{AttestationLevel, Id, Kind, RuleOutcome, Side, Step, TokenIdentity, list},
+    verify::{Verdict, counterpart::VerifiedLog, documents::Documents},
+};
+
+/// What the entries of a log are held against.
+pub struct Sources<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// Every document that is there.
+    pub documents: &'a Documents,
+    /// Every piece of evidence that is there.
+    pub evidence: &'a BTreeMap<Hash, NodeEvidence>,
+    /// The signatures over the plan, as each side's own record has them.
+    pub agreed: &'a BTreeMap<Side, Vec<Signed>>,
+}
+
+impl Sources<'_> {
+    /// Holds every entry of a log.
+    ///
+    /// # Errors
+    /// `LOG-SOURCE` for an entry that says other than its source; `APPROVAL-SUBJECT` for an act
+    /// that nobody signed for; `DOCUMENT-…`, `EVIDENCE-…`, `SIGNATURE-…`, `ATTESTATION-…`.
+    pub fn hold(&self, log: &VerifiedLog) -> Result<()> {
+        log.walk(|state, entry| At { sources: self, state, entry }.hold())?;
+        Kind::ALL.into_iter().try_for_each(|kind| self.recorded(kind, log))
+    }
+
+    /// What the log names of this kind in the end is the document that counts.
+    fn recorded(&self, kind: Kind, log: &VerifiedLog) -> Result<()> {
+        let side = log.state.side;
+        let recorded = match side == kind.side() {
+            true => log.state.made.get(&kind).map(|made| made.hash),
+            false => log.state.taken.get(&kind).copied(),
+        };
+        match recorded.zip(self.documents.hash(kind)) {
+            Some((recorded, hash)) if recorded != hash => Err(Rule::DocumentHash.refuse(
+                format!("the {kind} has SHA-256 {hash}"),
+                format!("the one in the log of the {side}, {recorded}"),
+                "the document or the log was exchanged: compare with the other side's copies",
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Holds every entry of a log, and names the evidence that is not here.
+///
+/// # Errors
+/// As [`Sources::hold`].
+pub fn check(sources: &Sources, log: &VerifiedLog, verdict: &mut Verdict) -> Result<()> {
+    sources.hold(log)?;
+    let side = log.state.side;
+    let proved = log.events().filter_map(|(seq, event)| match event {
+        Event::Evidence { node, evidence, .. } => Some((seq, node, evidence)),
+        _ => None,
+    });
+    let gone = proved.filter(|(_, _, hash)| !sources.evidence.contains_key(hash));
+    verdict.missing.extend(gone.map(|(seq, node, hash)| {
+        format!("the evidence of {node} with SHA-256 {hash}, which entry {seq} of the {side}'s log names")
+    }));
+    if log.state.phase != Phase::Closed {
+        verdict.missing.push(format!("the end of the {side}'s log: it is not closed there"));
+    }
+    Ok(())
+}
+
+/// An entry, and the state that it was written in.
+struct At<'a> {
+    sources: &'a Sources<'a>,
+    state: &'a State,
+    entry: &'a Entry,
+}
+
+impl At<'_> {
+    fn hold(&self) -> Result<()> {
+        let event = &self.entry.event;
+        self.signatures()?;
+        self.custodians()?;
+        self.token()?;
+        self.act()?;
+        if let Some(expected) = self.expected()? {
+            self.same("what it repeats", event, &expected)?;
+        }
+        self.document()
+    }
+
+    /// The same entry, made anew from its sources and its own claims; absent where a source is not
+    /// here, or nothing is repeated.
+    fn expected(&self) -> Result<Option<Event>> {
+        let (plan, state) = (self.sources.plan, self.state);
+        Ok(Some(match &self.entry.event {
+            Event::Init { side, signatures, version, superseded, trial, .. } => {
+                let shown = ShownBefore { superseded: *superseded, trial: *trial };
+                Event::init(plan, *side, signatures.clone(), version, shown)
+            }
+            Event::KekTrust { token, attributes, .. } => {
+                Event::kek_trust(plan, state, token.clone(), attributes.clone())?
+            }
+            Event::CloudExport(done) => {
+                let files = plan
+                    .keys
+                    .iter()
+                    .zip(&done.files)
+                    .map(|(key, file)| CloudFile { label: key.label.clone(), file: file.file });
+                let format = match plan.target {
+                    ServicePlan::Cloud(format) => format,
+                    ServicePlan::Local { .. } | ServicePlan::Hgs { .. } => done.format,
+                };
+                let files = files.collect();
+                Event::CloudExport(CloudExported { format, files, ..done.clone() })
+            }
+            Event::ShareReissue { custodian, .. } => {
+                let dealt = state.shares.iter().find(|share| share.custodian == *custodian);
+                let Some(dealt) = dealt else { return Ok(None) };
+                Event::ShareReissue { custodian: custodian.clone(), file: dealt.file }
+            }
+            Event::Register { .. } => {
+                let Some((brief, _)) = self.brief()? else { return Ok(None) };
+                Event::register(&brief)?
+            }
+            Event::Evidence { evidence, .. } => {
+                return Ok(self.sources.evidence.get(evidence).map(Event::evidence));
+            }
+            Event::KekDestroy { document, acceptance, keys, signatures, .. } => {
+                let (keys, signed) = (keys.clone(), signatures.clone());
+                Event::kek_destroy(state, *document, *acceptance, keys, signed)?
+            }
+            Event::Close { closing, .. } => {
+                Event::close(plan, state, self.entry.head.seq, *closing)
+            }
+            _ => return self.from_documents(),
+        }))
+    }
+
+    /// The same, of an entry that repeats what documents say.
+    fn from_documents(&self) -> Result<Option<Event>> {
+        let Sources { plan, documents, .. } = self.sources;
+        macro_rules! found {
+            ($kind:ident, $hash:expr) => {
+                match documents.$kind.by_hash($hash) {
+                    Some(found) => found,
+                    None => return Ok(None),
+                }
+            };
+        }
+        Ok(Some(match &self.entry.event {
+            Event::KekCreate { document, .. } => {
+                let offer = found!(offer, *document);
+                Event::kek_create(*document, offer.body(), self.kek_attested(offer)?)
+            }
+            Event::OfferCheck { document, signatures, .. } => {
+                let offer = found!(offer, *document);
+                Event::offer_check(offer, self.kek_attested(offer)?, signatures.clone())
+            }
+            Event::KeysCreate { document: Some(document), keys, .. } => {
+                let born = found!(keys, *document);
+                let (attested, made) = (self.keys_attested(born)?, self.made(keys));
+                Event::keys_born(*document, born.body(), attested, &made)
+            }
+            Event::KeysCheck { document, taken, signatures, .. } => {
+                let (challenge, keys) = (found!(challenge, *document), found!(keys, *taken));
+                let (body, attested) = (challenge.body(), self.keys_attested(keys)?);
+                Event::keys_check(*document, body, keys, attested, signatures.clone())
+            }
+            Event::Answer { document, challenge, signatures, .. } => {
+                let receipt = found!(receipt, *document);
+                let challenge = found!(challenge, *challenge);
+                Event::answer(*document, receipt.body(), challenge, signatures.clone())
+            }
+            Event::Export { document, .. } => {
+                Event::export(plan, *document, found!(package, *document).body())
+            }
+            Event::ImportPlain(PlainImported { document, keys, wrapped, .. }) => {
+                let held = found!(keys, *document);
+                let kek = self.state.kek_made()?.fingerprint;
+                let (attested, made) = (self.keys_attested(held)?, self.made(keys));
+                let wrapped = wrapped.clone();
+                Event::import_plain(*document, held.body(), kek, wrapped, (attested, &made))
+            }
+            Event::PackageCheck { document, signatures, .. } => {
+                Event::package_check(found!(package, *document), signatures.clone())
+            }
+            Event::Import { document, keys, .. } => {
+                let receipt = found!(receipt, *document);
+                let package = found!(package, self.state.document(Kind::Package)?);
+                Event::import(*document, receipt.body(), package.body(), &self.made(keys))
+            }
+            Event::Accept { document, registration, signatures, .. } => {
+                let acceptance = found!(acceptance, *document);
+                Event::accept(*document, acceptance.body(), *registration, signatures.clone())
+            }
+            Event::SourceDestroy(SourceDestroyed { closing, token, keys, signatures, .. }) => {
+                let closing = found!(closing, *closing);
+                let (keys, signed) = (keys.clone(), signatures.clone());
+                let gone = Event::source_destroy(closing, token.clone(), keys, signed);
+                gone.ok_or_else(|| {
+                    self.differs("what the hoster says of backups", "a closing that says it")
+                })?
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    /// Whether each key was made by this step: all of them, unless it was begun before and cut off.
+    fn made(&self, said: &[KeyRecord]) -> Vec<bool> {
+        let again = self.state.begun_again(self.entry.event.step());
+        said.iter().map(|key| key.made || !again).collect()
+    }
+
+    fn kek_attested(&self, offer: &Received<Offer>) -> Result<AttestationLevel> {
+        let (plan, at) = (self.sources.plan, self.entry.time);
+        Ok(offer.body().attested(|name| offer.file(name), plan, at)?.level)
+    }
+
+    fn keys_attested(&self, keys: &Received<TargetKeys>) -> Result<AttestationLevel> {
+        let (plan, at) = (self.sources.plan, self.entry.time);
+        Ok(keys.body().attested(|name| keys.file(name), plan, at)?.level)
+    }
+
+    /// The keys that must be proven, and what every node is told of them.
+    fn brief(&self) -> Result<Option<(Brief, KeySet)>> {
+        let keys = self.sources.documents.key_set();
+        let brief =
+            keys.map(|keys| Ok((Brief::of(self.sources.plan, &keys, self.state.attempt)?, keys)));
+        brief.transpose()
+    }
+
+    /// What officers signed for is what is done here.
+    fn act(&self) -> Result<()> {
+        let event = &self.entry.event;
+        let gate = event.step().and_then(Step::gate);
+        let signed = gate.and_then(|gate| self.state.approvals.get(&gate));
+        let done = subjects::of_act(event, self.sources.plan, self.state)?;
+        self.ended()?;
+        match (done, signed) {
+            (Some(done), Some(signed)) if done != signed.subject => {
+                Err(Rule::ApprovalSubject.refuse(
+                    format!("{}: {} of what has SHA-256 {done}", self.place(), event.name()),
+                    format!("what officers signed for, {}", signed.subject),
+                    "ask the side what was done on whose word; compare its requests with its documents and log",
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// No key has ended but those of which officers have signed the end.
+    fn ended(&self) -> Result<()> {
+        let (plan, state) = (self.sources.plan, self.state);
+        let (ended, signed): (&[Id], Vec<Id>) = match &self.entry.event {
+            Event::KekDestroy { acceptance, keys, .. } => {
+                (keys, KekDestroy::of(plan, state, *acceptance)?.keys)
+            }
+            Event::KeysDestroy { keys, .. } => (keys, KeysDestroy::of(plan, state)?.keys),
+            Event::SourceDestroy(done) => {
+                (&done.keys, state.keys.iter().map(|key| key.label.clone()).collect())
+            }
+            _ => return Ok(()),
+        };
+        match ended.iter().find(|key| !signed.contains(key)) {
+            None => Ok(()),
+            Some(key) => Err(Rule::ApprovalSubject.refuse(
+                format!("{}: the end of {key}", self.place()),
+                format!("what officers signed for: {}", list(&signed)),
+                "ask the side what was done on whose word; compare its requests with its documents and log",
+            )),
+        }
+    }
+
+    /// The document that the entry made, or took, fits where its side stood; and so does evidence.
+    fn document(&self) -> Result<()> {
+        let (documents, event, state) = (self.sources.documents, &self.entry.event, self.state);
+        if let Some((kind, hash)) = event.made()
+            && let Some(header) = documents.header(kind, hash)
+        {
+            let head = state.intent.unwrap_or(header.head);
+            let expected = Header { attempt: state.attempt, head, ..header.clone() };
+            self.document_says(kind, header, &expected)?;
+        }
+        match event {
+            Event::Export { document, .. } => {
+                let Some(package) = documents.package.by_hash(*document) else { return Ok(()) };
+                if self.sources.plan.trusted_only() && !state.trusts_offer() {
+                    return Err(untrusted("an export"));
+                }
+                let mut expected = package.body().clone();
+                expected.kek_fingerprint = state.offered_kek()?;
+                self.document_says(Kind::Package, package.body(), &expected)?;
+                let keys = package.body().keys.iter();
+                let keys =
+                    keys.map(|key| (&key.label, Hash::of(&key.spki.0), key.certificate.hash));
+                self.recorded_keys(Kind::Package, keys)
+            }
+            Event::KeysCheck { document, .. } => {
+                let challenge = documents.challenge.by_hash(*document);
+                let keys = challenge.iter().flat_map(|challenge| &challenge.body().keys);
+                let Event::KeysCheck { keys: said, .. } = event else { return Ok(()) };
+                let keys =
+                    keys.map(|key| (&key.label, Hash::of(&key.spki.0), key.certificate.hash));
+                let said = said.iter().map(|key| (&key.label, key.spki, key.certificate));
+                match challenge.is_none() || said.eq(keys) {
+                    true => Ok(()),
+                    false => Err(self.other_keys(Kind::Challenge)),
+                }
+            }
+            Event::Import { document, .. } | Event::Answer { document, .. } => {
+                let Some(receipt) = documents.receipt.by_hash(*document) else { return Ok(()) };
+                let mut expected = receipt.body().clone();
+                match event {
+                    Event::Answer { package_id, .. } => expected.package_id = *package_id,
+                    _ => {
+                        expected.package_id = state.package_id.unwrap_or(expected.package_id);
+                        let quorum = state.quorum.clone().ok_or_else(|| self.no_quorum())?;
+                        (expected.custodians, expected.spent) = (quorum.custodians, quorum.spent);
+                    }
+                }
+                self.document_says(Kind::Receipt, receipt.body(), &expected)
+            }
+            Event::Evidence { evidence, .. } => match self.sources.evidence.get(evidence) {
+                Some(evidence) => self.evidence(evidence),
+                None => Ok(()),
+            },
+            Event::Primary { former, .. } => {
+                let ready = state.nodes.current().filter_map(|node| state.nodes.ready.get(node));
+                let ready = ready.filter_map(|proved| self.sources.evidence.get(&proved.evidence));
+                ready.into_iter().try_for_each(|one| same_former(one, former))
+            }
+            Event::Registration { document } => match documents.registration.by_hash(*document) {
+                Some(registration) => self.registration(registration),
+                None => Ok(()),
+            },
+            Event::Accept { document, .. } => {
+                let Some(acceptance) = documents.acceptance.by_hash(*document) else {
+                    return Ok(());
+                };
+                let expected = Acceptance {
+                    receipt: state.document(Kind::Receipt)?,
+                    kek_fingerprint: state.offered,
+                    package_id: state.package_id.unwrap_or(acceptance.body().package_id),
+                    ..acceptance.body().clone()
+                };
+                self.document_says(Kind::Acceptance, acceptance.body(), &expected)
+            }
+            Event::Close { closing: None, .. } if state.needs_closing(self.sources.plan) => {
+                Err(self.differs("a close without the hoster's closing", "its hash"))
+            }
+            _ => match event.made() {
+                Some((Kind::Closing, document)) => self.closing(document),
+                _ => Ok(()),
+            },
+        }
+    }
+
+    /// The closing says what the entry's step destroyed.
+    fn closing(&self, document: Hash) -> Result<()> {
+        let Some(closing) = self.sources.documents.closing.by_hash(document) else {
+            return Ok(());
+        };
+        let kek = matches!(self.entry.event, Event::KekDestroy { .. });
+        let kek = kek.then(|| self.state.kek_made()).transpose()?;
+        let expected =
+            Closing { kek_fingerprint: kek.map(|kek| kek.fingerprint), ..closing.body().clone() };
+        self.document_says(Kind::Closing, closing.body(), &expected)
+    }
+
+    /// What the registration says of nodes and primaries is what the log says of them.
+    fn registration(&self, registration: &Received<Registration>) -> Result<()> {
+        let (nodes, said) = (&self.state.nodes, registration.body());
+        let mut expected = said.clone();
+        if let Some((order, activated)) = nodes.standing().zip(nodes.activated) {
+            expected.activation = order.hash()?;
+            expected.former = order.former.clone();
+            expected.activated = activated.to_string();
+        }
+        expected.package_id = self.state.package_id.unwrap_or(said.package_id);
+        let removed = nodes.planned.iter().filter(|node| nodes.removed.contains(*node));
+        expected.removed = removed.cloned().collect();
+        for one in &mut expected.evidence {
+            if let Some(proved) = nodes.proved(one.stage).get(&one.node) {
+                one.file.hash = proved.evidence;
+            }
+        }
+        self.document_says(Kind::Registration, said, &expected)
+    }
+
+    /// Evidence is whole, and was proven under the order that stood then.
+    fn evidence(&self, evidence: &NodeEvidence) -> Result<()> {
+        let nodes = &self.state.nodes;
+        let standing = nodes.standing().map(|order| order.hash()).transpose()?;
+        let said = &evidence.statement;
+        if said.order != standing {
+            let order =
+                |hash: Option<Hash>| hash.map_or("no order".into(), |hash| format!("order {hash}"));
+            return Err(Rule::EvidenceStage.refuse(
+                escape(&format!("{}: {} names {}", self.place(), said.place(), order(said.order))),
+                format!("the one that stood then, {}", order(standing)),
+                "the evidence is of another time than the log says: compare it with the node's own copy",
+            ));
+        }
+        match self.brief()? {
+            None => Ok(()),
+            Some((brief, keys)) => evidence.verify(&EvidenceContext {
+                plan: self.sources.plan,
+                keys: &keys,
+                brief_hash: Hash::of(&brief.bytes()?),
+                brief: &brief,
+            }),
+        }
+    }
+
+    /// Each signature over a document that the entry names lies beside the document; beside one
+    /// that was taken, no other: nothing is added to what its sender released.
+    fn signatures(&self) -> Result<()> {
+        let (event, documents) = (&self.entry.event, self.sources.documents);
+        let side = self.state.side;
+        let (signed, there, all) = match (event, event.released()) {
+            (Event::Init { signatures, .. }, _) => match self.sources.agreed.get(&side) {
+                Some(agreed) => (signatures.as_slice(), agreed.as_slice(), false),
+                None => return Ok(()),
+            },
+            (_, Some((hash, signed))) => {
+                match (documents.signatures_of(hash, side), documents.signatures(hash)) {
+                    (Some(own), _) => (signed, own, event.took().is_some()),
+                    (None, Some(any)) => (signed, any, false),
+                    (None, None) => return Ok(()),
+                }
+            }
+            _ => return Ok(()),
+        };
+        let mut rest = there.iter();
+        let gone = signed.iter().find(|one| !rest.any(|other| other == *one));
+        let surplus = there.iter().find(|one| all && !signed.contains(one));
+        let (found, one) = match (gone, surplus) {
+            (Some(gone), _) => ("is not the one in the log, or out of order", gone),
+            (None, Some(surplus)) => ("is not in the log", surplus),
+            (None, None) => return Ok(()),
+        };
+        Err(Rule::SignatureMissing.refuse(
+            format!("{}: the signature of {} {found}", self.place(), one.id),
+            format!("the signature files that the log names, in its order; {}", one.signature),
+            "find the signature files that the log names, and no others",
+        ))
+    }
+
+    /// Who opened the seal, or holds a share, is one of the plan's custodians.
+    fn custodians(&self) -> Result<()> {
+        let quorum = &self.sources.plan.quorum;
+        let planned = |id: &Id| quorum.custodians.iter().find(|one| one.id == *id);
+        let has_deputy = |id: &Id| planned(id).is_some_and(|one| one.recipients.len() > 1);
+        let wrong = match &self.entry.event {
+            Event::Quorum { custodians, spent, deputies } => {
+                let distinct: BTreeSet<_> = custodians.iter().collect();
+                let all_at_once = distinct.len() >= usize::from(quorum.threshold);
+                let first = !self.state.quorum.as_ref().is_some_and(|quorum| quorum.open);
+                let whole = distinct.len() == custodians.len()
+                    && (all_at_once || !first || distinct.len() == 1)
+                    && custodians.iter().all(|id| planned(id).is_some())
+                    && spent.iter().chain(deputies).all(|id| distinct.contains(id))
+                    && deputies.iter().all(has_deputy);
+                !whole
+            }
+            Event::ShareConfirm { custodian, deputy } => {
+                planned(custodian).is_none() || (*deputy && !has_deputy(custodian))
+            }
+            _ => false,
+        };
+        match wrong {
+            false => Ok(()),
+            true => Err(self.differs(
+                &json(&self.entry.event),
+                "custodians of the plan, each once, one after the other, and deputies where it has some",
+            )),
+        }
+    }
+
+    /// A token that the entry names is one of the plan's, where it names any; and what a preflight
+    /// calls waived, the plan waives.
+    fn token(&self) -> Result<()> {
+        let (plan, event) = (self.sources.plan, &self.entry.event);
+        if let Event::Preflight { findings } = event {
+            let waived = findings.iter().filter(|one| one.outcome == RuleOutcome::Waived);
+            let unknown = waived.map(|one| one.rule).find(|rule| !plan.waives(*rule));
+            return match unknown {
+                None => Ok(()),
+                Some(rule) => Err(self
+                    .differs(&format!("{} is waived", rule.name()), "only what the plan waives")),
+            };
+        }
+        let planned = plan.party(self.state.side).hsm.as_ref();
+        let named = event.token().zip(planned);
+        match named.filter(|(token, planned)| !planned.names(token)) {
+            None => Ok(()),
+            Some((token, planned)) => Err(self.differs(
+                &format!("the token {}", shown(token)),
+                &format!("one of the plan's, serial {}", list(&planned.serials)),
+            )),
+        }
+    }
+
+    fn recorded_keys<'k>(
+        &'k self,
+        kind: Kind,
+        keys: impl Iterator<Item = (&'k Id, Hash, Hash)>,
+    ) -> Result<()> {
+        let recorded = self.state.keys.iter();
+        let recorded = recorded.map(|key| (&key.label, key.spki, key.certificate));
+        match recorded.eq(keys) {
+            true => Ok(()),
+            false => Err(self.other_keys(kind)),
+        }
+    }
+
+    fn other_keys(&self, kind: Kind) -> Error {
+        Rule::DocumentContent.refuse(
+            format!("{}: other keys in the {kind} than in the log", self.place()),
+            "the same labels, public keys and certificates everywhere",
+            "the document or the log was exchanged: compare with the other side's copies",
+        )
+    }
+
+    fn no_quorum(&self) -> Error {
+        self.differs("an import without a quorum before it", "an entry quorum")
+    }
+
+    /// The entry says what it must.
+    fn same(
+        &self,
+        what: &str,
+        found: &impl serde::Serialize,
+        expected: &impl serde::Serialize,
+    ) -> Result<()> {
+        match difference(found, expected)? {
+            None => Ok(()),
+            Some((field, found, expected)) => {
+                Err(self
+                    .differs(&format!("{field} {found}"), &format!("{what}: {field} {expected}")))
+            }
+        }
+    }
+
+    /// A document says what the log says.
+    fn document_says<T: serde::Serialize>(&self, kind: Kind, said: &T, log: &T) -> Result<()> {
+        match difference(said, log)? {
+            None => Ok(()),
+            Some((field, found, expected)) => {
+                let rule = match field.as_str() {
+                    "attempt" => Rule::DocumentAttempt,
+                    "head" => Rule::LogChain,
+                    _ => Rule::DocumentContent,
+                };
+                Err(rule.refuse(
+                    escape(&format!("{}: the {kind} says {field} {found}", self.place())),
+                    escape(&format!("what the log says: {field} {expected}")),
+                    "the document or the log was exchanged: compare with the other side's copies",
+                ))
+            }
+        }
+    }
+
+    fn differs(&self, found: &str, expected: &str) -> Error {
+        Rule::LogSource.refuse(
+            escape(&format!("{}: {found}", self.place())),
+            escape(expected),
+            "the log was not written by Keyferry, or was changed: stop, and ask that side for an explanation",
+        )
+    }
+
+    fn place(&self) -> String {
+        let (seq, side) = (self.entry.head.seq, self.state.side);
+        format!("entry {seq} of the {side}'s log, {}", self.entry.event.name())
+    }
+}
+
+fn shown(token: &TokenIdentity) -> String {
+    format!("{} {}, serial {}", token.manufacturer, token.model, token.serial)
+}
+
+/// The first field in which two values differ, with what each has.
+///
+/// # Errors
+/// [`Error::Failed`] where one can't be encoded.
+pub fn difference(
+    found: &impl serde::Serialize,
+    expected: &impl serde::Serialize,
+) -> Result<Option<(String, String, String)>> {
+    let value = |result: serde_json::Result<Value>| result.map_err(Error::encoding);
+    let found = value(serde_json::to_value(found))?;
+    let expected = value(serde_json::to_value(expected))?;
+    let (Value::Object(left), Value::Object(right)) = (&found, &expected) else {
+        return Ok((found != expected).then(|| ("".into(), json(&found), json(&expected))));
+    };
+    let fields: BTreeSet<&String> = left.keys().chain(right.keys()).collect();
+    let differs = fields.into_iter().find(|field| left.get(*field) != right.get(*field));
+    let text = |value: Option<&Value>| value.map_or("nothing".to_owned(), json);
+    Ok(differs.map(|field| (field.clone(), text(left.get(field)), text(right.get(field)))))
+}
