@@ -8,6 +8,7 @@ mod mirror;
 mod nodes;
 pub mod services;
 pub mod side;
+pub mod step;
 pub mod tenant;
 
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ use record::{
     rule::Rule,
     terms::{Head, Side, Step},
 };
+pub use step::{Means, Run};
 
 /// An open ceremony. No other program has it open.
 pub struct Ceremony {

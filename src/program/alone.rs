@@ -5,8 +5,9 @@ use std::{path::Path, process::ExitCode};
 
 use crate::Common;
 use ceremony::{
-    hoster::prove::{self, NodeChoice},
+    hoster::prove::{self, NodeProve},
     side::probe,
+    step,
 };
 use record::terms::{Mode, Side};
 use terminal::{fail, tell};
@@ -15,7 +16,7 @@ impl Common {
     /// Probes the token, before there is a plan.
     pub(super) fn probe(&self, side: Side, file: &Path, rehearsal: bool) -> ExitCode {
         let mode = if rehearsal { Mode::Rehearsal } else { Mode::Production };
-        let made = (self.token_choice()).and_then(|choice| probe::probe(side, &choice, mode, file));
+        let made = (self.token.choice()).and_then(|choice| probe::probe(side, &choice, mode, file));
         match made.and_then(|report| self.print(&report)) {
             Ok(()) => {
                 tell(&format!(
@@ -30,8 +31,10 @@ impl Common {
 
     /// Makes a node's evidence. There is no ceremony on that host, only the copy of the register
     /// folder.
-    pub fn node_prove(&self, node: NodeChoice) -> ExitCode {
-        let made = (self.token_choice()).and_then(|choice| prove::prove(&node, &choice));
+    pub fn node_prove(&self, node: &NodeProve) -> ExitCode {
+        let registry = step::registry(self.registry.as_deref(), &self.dir);
+        let made = self.token.choice();
+        let made = made.and_then(|choice| prove::prove(node, &registry, &choice));
         match made.and_then(|report| self.print(&report)) {
             Ok(()) => {
                 tell(

@@ -7,18 +7,23 @@ use std::{
 
 use clap::Subcommand;
 
-use crate::{Codes, Common, Note, RunFn, WordsSource, print::Page, status, words_heard};
+use crate::{Codes, Common, Note, RunFn};
+use crate::{print::Page, status};
 use ceremony::{
     Ceremony,
     side::{
+        abort::Abort,
         init::{self, AgreedPlan},
-        preflight, release, room,
+        preflight,
+        release::Release,
+        restart::Restart,
+        room::{self, Deviation},
     },
+    step::{Expected, Run, words_heard},
 };
 use desk::look::Look;
 use record::{
     Result,
-    fingerprint::{self, WORDS_TYPED},
     log::{LOG_FILE, Log},
     show::Language,
     terms::Side,
@@ -52,7 +57,7 @@ pub enum Shared {
         language: Language,
     },
     /// Release the document that waits, once enough officers have signed it
-    Release,
+    Release(Release),
     /// Look whether machine, programs and token are fit for production; a rehearsal only reports
     Preflight {
         /// A mounted medium, to look at its mount options too
@@ -83,22 +88,11 @@ pub enum Shared {
     #[command(subcommand)]
     Note(Note),
     /// Go on although a bag came back wrong, once officers have signed for it
-    Deviation,
+    Deviation(Deviation),
     /// Give this side's attempt up and begin the next one, once officers have signed for it
-    Restart {
-        /// Why; it is signed and stays in the record
-        #[arg(long, value_name = "TEXT")]
-        reason: String,
-    },
+    Restart(Restart),
     /// End the ceremony for good, once officers have signed for it
-    Abort {
-        /// Why; it is signed and stays in the record
-        #[arg(long, value_name = "TEXT")]
-        reason: String,
-        /// Do not look in the HSM what is left to be destroyed: it is lost or broken
-        #[arg(long)]
-        without_hsm: bool,
-    },
+    Abort(Abort),
 }
 
 impl Common {
@@ -126,14 +120,22 @@ impl Common {
                 side,
                 Box::new(move |ceremony, _| self.preflight(ceremony, medium.as_deref())),
             ),
-            Shared::Release => self.step(side, Box::new(|ceremony, _| release::release(ceremony))),
+            Shared::Release(release) => self.step(side, &release),
             Shared::Probe { file, rehearsal } => self.probe(side, &file, rehearsal),
             Shared::Note(note) => {
                 self.unguarded(side, Box::new(move |ceremony, _| room::note(ceremony, note.into())))
             }
-            Shared::Deviation => self.step(side, Box::new(|ceremony, _| room::deviation(ceremony))),
-            Shared::Restart { reason } => self.restart(side, &reason),
-            Shared::Abort { reason, without_hsm } => self.abort(side, &reason, without_hsm),
+            Shared::Deviation(deviation) => self.step(side, &deviation),
+            Shared::Restart(restart) => self.step(side, &restart),
+            // Ending it is possible on any machine.
+            Shared::Abort(abort) if abort.without_hsm => self.unguarded(
+                side,
+                Box::new(move |ceremony, means| {
+                    self.require_mirror(&ceremony.plan)?;
+                    abort.run(ceremony, means)
+                }),
+            ),
+            Shared::Abort(abort) => self.step(side, &abort),
         }
     }
 
@@ -149,14 +151,12 @@ impl Common {
         }
         let agreed = agreed()?;
         self.require_mirror(agreed.plan())?;
-        let module = self.module.as_deref();
+        let module = self.token.module.as_deref();
         let checks = preflight::guard_init(agreed.plan(), side, module)?;
         let mode = agreed.plan().mode;
-        let right = agreed.plan().hash();
-        let right = &fingerprint::words(&right.0)[..WORDS_TYPED];
+        let expected = Expected::Of(agreed.plan().hash());
         let asker = Asker::new(mode);
-        let typed =
-            words_heard(mode, &asker, words, &init::words_prompt(), WordsSource::Known(right))?;
+        let typed = words_heard(mode, &asker, words, &init::words_prompt(), expected)?;
         let (mut ceremony, report) = init::init(&self.dir, side, agreed, &typed)?;
         preflight::record_news(&mut ceremony, &checks)?;
         self.mirrored(&mut ceremony)?;
@@ -164,9 +164,9 @@ impl Common {
     }
 
     fn preflight(&self, ceremony: &mut Ceremony, medium: Option<&Path>) -> Result<Report> {
-        let named = self.token.as_ref().map(|_| self.token_choice());
+        let named = self.token.token.as_ref().map(|_| self.token.choice());
         let choice = named.transpose()?;
-        let module = self.module.as_deref();
+        let module = self.token.module.as_deref();
         let looked = preflight::preflight(ceremony, module, choice.as_ref(), medium)?;
         if looked.end.is_err() {
             // What was found is shown whole, not only the first rule that refuses. That rule is

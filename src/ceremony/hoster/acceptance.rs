@@ -1,9 +1,11 @@
 //! The tenant's acceptance, which ends the ceremony at the hoster: it lets the KEK go (`kek
 //! destroy`), or, where the keys were born here, leaves nothing to destroy (`acceptance check`).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::Ceremony;
+use clap::Args;
+
+use crate::{Ceremony, Means, Run};
 use record::{
     Result,
     document::{Released, acceptance::Acceptance, closing::Closing},
@@ -51,29 +53,34 @@ pub fn accepted(ceremony: &Ceremony, folder: &Path) -> Result<Released<Acceptanc
     Ok(acceptance)
 }
 
-/// Takes the acceptance of keys that were born here, and makes the closing.
-///
-/// # Errors
-/// `PHASE-ORDER`, and as [`accepted`].
-pub fn check(ceremony: &mut Ceremony, folder: &Path) -> Result<Report> {
-    ceremony.state.require(Step::AcceptanceCheck)?;
-    let acceptance = accepted(ceremony, folder)?;
-    ceremony.keep(&acceptance)?;
-    let begun = ceremony.begin(Step::AcceptanceCheck)?;
-    let log = ceremony.log_bytes()?;
-    let closing =
-        Closing { kek_fingerprint: None, token: None, backup: None, log: Listed::of(&log) };
-    let files = vec![(LOG_FILE.to_owned(), log)];
-    let document = ceremony.build_answering(&begun, acceptance.hash, closing, files)?;
-    ceremony.finish(
-        begun,
-        Event::AcceptanceCheck {
-            document,
-            acceptance: acceptance.hash,
-            signatures: acceptance.signatures.everyone(),
-        },
-    )?;
-    Ok(Report::new("The acceptance is taken: there was no KEK, so there is none to destroy.")
-        .value("acceptance", acceptance.hash.to_string())
-        .value("closing", document.to_string()))
+/// Take the acceptance, and make the closing: there is no KEK to destroy
+#[derive(Args)]
+pub struct AcceptanceCheck {
+    /// The acceptance/ folder
+    acceptance: PathBuf,
+}
+
+impl Run for AcceptanceCheck {
+    fn run(&self, ceremony: &mut Ceremony, _: &Means) -> Result<Report> {
+        ceremony.state.require(Step::AcceptanceCheck)?;
+        let acceptance = accepted(ceremony, &self.acceptance)?;
+        ceremony.keep(&acceptance)?;
+        let begun = ceremony.begin(Step::AcceptanceCheck)?;
+        let log = ceremony.log_bytes()?;
+        let closing =
+            Closing { kek_fingerprint: None, token: None, backup: None, log: Listed::of(&log) };
+        let files = vec![(LOG_FILE.to_owned(), log)];
+        let document = ceremony.build_answering(&begun, acceptance.hash, closing, files)?;
+        ceremony.finish(
+            begun,
+            Event::AcceptanceCheck {
+                document,
+                acceptance: acceptance.hash,
+                signatures: acceptance.signatures.everyone(),
+            },
+        )?;
+        Ok(Report::new("The acceptance is taken: there was no KEK, so there is none to destroy.")
+            .value("acceptance", acceptance.hash.to_string())
+            .value("closing", document.to_string()))
+    }
 }

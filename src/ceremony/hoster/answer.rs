@@ -1,9 +1,11 @@
 //! `answer`: the hoster's HSM proves to the tenant that it holds the keys that were born in it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
 
 use crate::{
-    Ceremony,
+    Ceremony, Means, Run,
     hoster::{import::held_key, proving},
 };
 use hsm::{Hsm, ImportKey, Imported, Target};
@@ -19,16 +21,22 @@ use record::{
 };
 use terminal::report::Report;
 
+/// Answer the tenant's challenge with the keys that were born in this HSM
+#[derive(Args)]
+pub struct Answer {
+    /// The challenge/ folder
+    challenge: PathBuf,
+}
+
+impl Run for Answer {
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        let challenge = read_challenge(ceremony, &self.challenge)?;
+        means.in_hsm(ceremony, Step::Answer, |ceremony, hsm| answer(ceremony, hsm, &challenge))
+    }
+}
+
 /// Takes the challenge and makes the receipt.
-///
-/// # Errors
-/// `PHASE-ORDER`, `TARGET-…`, `PROOF-…`, or the HSM's.
-pub fn answer(
-    ceremony: &mut Ceremony,
-    hsm: &Hsm,
-    challenge: &Released<Challenge>,
-) -> Result<Report> {
-    ceremony.state.require(Step::Answer)?;
+fn answer(ceremony: &mut Ceremony, hsm: &Hsm, challenge: &Released<Challenge>) -> Result<Report> {
     let set = KeySet::from(&**challenge);
     let plan = ceremony.plan.clone();
     let attempt = ceremony.state.attempt;
@@ -87,7 +95,7 @@ pub fn answer(
 ///
 /// # Errors
 /// `PHASE-ORDER`, also for a second challenge; `DOCUMENT-…` and `SIGNATURE-…` rules.
-pub fn read_challenge(ceremony: &Ceremony, folder: &Path) -> Result<Released<Challenge>> {
+fn read_challenge(ceremony: &Ceremony, folder: &Path) -> Result<Released<Challenge>> {
     if let Some(answered) = ceremony.state.taken.get(&Kind::Challenge) {
         let given = read::<Challenge>(folder, &ceremony.plan)?;
         return Err(Rule::PhaseOrder.refuse(

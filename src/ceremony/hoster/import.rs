@@ -1,14 +1,16 @@
 //! `import`: a quorum opens the seal, and the hoster's HSM unwraps every key inside itself.
 
-use std::path::Path;
+use std::path::PathBuf;
+
+use clap::Args;
 
 use crate::{
-    Begun, Ceremony,
-    approval::Approved,
+    Begun, Ceremony, Means, Run,
     hoster::{
         package, proving,
-        quorum::{self, OpenedSeal, Presented},
+        quorum::{self, OpenedSeal, Presented, ShareArgs},
     },
+    step::Sessions,
 };
 use custody::{seal::SealKey, share::Secret};
 use hsm::{Hsm, ImportKey, ImportOrder, Imported, Target, wrapped_key::WrappedKey};
@@ -30,75 +32,126 @@ use record::{
 };
 use terminal::{Asker, report::Report};
 
-/// Asks the officers for the import, before a custodian presents anything.
-///
-/// # Errors
-/// As [`package::same`], [`record::Error::Waiting`], `SIGNATURE-…`.
-pub fn ask(ceremony: &mut Ceremony, folder: &Path) -> Result<Approved<gate::Import>> {
-    let package = package::same(ceremony, folder)?;
-    let offer = ceremony.sent::<Offer>()?.0;
-    crate::approval::require(ceremony, &subject(&package, &offer.body().spki.0))
+/// Open the seal with a quorum of custodians, and unwrap every key inside the HSM
+#[derive(Args)]
+pub struct Import {
+    /// The package/ folder
+    #[arg(required = false, required_unless_present = "format", conflicts_with = "format")]
+    package: PathBuf,
+    #[command(flatten)]
+    shares: ShareArgs,
+    #[command(flatten)]
+    work: Sessions,
 }
 
-/// What officers sign for.
-fn subject(package: &Released<Package>, kek_spki: &[u8]) -> gate::Import {
-    gate::Import { package: package.hash, kek_fingerprint: Hash::of(kek_spki) }
+impl Run for Import {
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        let find = |ceremony: &Ceremony| {
+            let package = package::same(ceremony, &self.package)?;
+            let offer = ceremony.sent::<Offer>()?.0;
+            let subject = gate::Import {
+                package: package.hash,
+                kek_fingerprint: Hash::of(&offer.body().spki.0),
+            };
+            Ok((subject, (package, offer)))
+        };
+        means.gated(ceremony, Step::Import, find, |ceremony, hsm, _, (package, offer)| {
+            let opening = Opening {
+                hsm,
+                package: &package,
+                kek: ceremony.state.kek_made()?,
+                presented: &self.shares.0,
+                sessions: self.work.count(),
+                asker: means.asker,
+            };
+            opening.import(ceremony, &offer.body().spki.0)
+        })
+    }
 }
 
-/// Imports the package that was checked.
-///
-/// # Errors
-/// `PACKAGE-IMPORTED`, `PHASE-ORDER`, `APPROVAL-SUBJECT`, `SHARE-…`, `SEAL-OPEN`, `KEK-…`,
-/// `TARGET-…`, or the HSM's. Whatever was unwrapped and is not as planned is destroyed.
-pub fn import(
-    ceremony: &mut Ceremony,
-    hsm: &Hsm,
-    approved: &Approved<gate::Import>,
-    folder: &Path,
-    presented: &[Presented],
+/// An import that officers have signed for, and what it is done with.
+struct Opening<'a> {
+    hsm: &'a Hsm<'a>,
+    package: &'a Released<Package>,
+    kek: KekRecord,
+    presented: &'a [Presented],
     sessions: usize,
-    asker: &Asker,
-) -> Result<Report> {
-    let package = package::same(ceremony, folder)?;
-    let plan = ceremony.plan.clone();
-    let offer = ceremony.sent::<Offer>()?.0;
-    approved.covers(&subject(&package, &offer.body().spki.0))?;
-    let kek = ceremony.state.kek_made()?;
-    hsm.require(Side::Hoster, &plan)?;
-    let (begun, arrived) = match settled(ceremony, hsm, &package)? {
-        Some(arrived) => (ceremony.begin(Step::Import)?, arrived),
-        None => {
-            // The key that will unwrap is the one that was offered, as the HSM has it now.
-            let waived = |rule| plan.waives(rule);
-            let spki = &offer.body().spki.0;
-            hsm.kek_check(kek.id, spki, plan.transfer.mechanism, &waived)?;
-            unwrap_all(ceremony, hsm, &package, &kek, presented, sessions, asker)?
-        }
-    };
-    let Arrived { keys: imported, custodians, spent } = arrived;
-    let targets: Vec<Target> = imported.iter().map(|key| key.target.clone()).collect();
-    let keys = plan.keys.iter().zip(&imported);
-    asker.progress("proving that the HSM signs and decrypts as the tenant's keys");
-    let receipt = Receipt {
-        package_id: package.body().package_id,
-        custodians: custodians.clone(),
-        spent: spent.clone(),
-        keys: keys.map(|(key, held)| held_key(&plan, &key.label, held, begun.attempt())).collect(),
-        proofs: proving::prove(ceremony, hsm, &KeySet::from(&*package), &targets, IMPORT)?,
-        token: hsm.identity().clone(),
-    };
-    let document = ceremony.build(&begun, receipt, Vec::new())?;
-    let event = Event::Import {
-        document,
-        token: hsm.identity().clone(),
-        keys: records(&package, &imported),
-    };
-    ceremony.finish(begun, event)?;
-    Ok(Report::new("Every key is in the HSM, unreadable and not extractable, and proves itself.")
+    asker: &'a Asker,
+}
+
+impl Opening<'_> {
+    /// Imports the package that was checked. Whatever was unwrapped and is not as planned is
+    /// destroyed.
+    fn import(&self, ceremony: &mut Ceremony, kek_spki: &[u8]) -> Result<Report> {
+        let (hsm, package, asker) = (self.hsm, self.package, self.asker);
+        let plan = ceremony.plan.clone();
+        hsm.require(Side::Hoster, &plan)?;
+        let (begun, arrived) = match settled(ceremony, hsm, package)? {
+            Some(arrived) => (ceremony.begin(Step::Import)?, arrived),
+            None => {
+                // The key that will unwrap is the one that was offered, as the HSM has it now.
+                let waived = |rule| plan.waives(rule);
+                hsm.kek_check(self.kek.id, kek_spki, plan.transfer.mechanism, &waived)?;
+                self.unwrap_all(ceremony)?
+            }
+        };
+        let Arrived { keys: imported, custodians, spent } = arrived;
+        let targets: Vec<Target> = imported.iter().map(|key| key.target.clone()).collect();
+        let keys = plan.keys.iter().zip(&imported);
+        asker.progress("proving that the HSM signs and decrypts as the tenant's keys");
+        let receipt = Receipt {
+            package_id: package.body().package_id,
+            custodians: custodians.clone(),
+            spent: spent.clone(),
+            keys: keys
+                .map(|(key, held)| held_key(&plan, &key.label, held, begun.attempt()))
+                .collect(),
+            proofs: proving::prove(ceremony, hsm, &KeySet::from(&**package), &targets, IMPORT)?,
+            token: hsm.identity().clone(),
+        };
+        let document = ceremony.build(&begun, receipt, Vec::new())?;
+        let event = Event::Import {
+            document,
+            token: hsm.identity().clone(),
+            keys: records(package, &imported),
+        };
+        ceremony.finish(begun, event)?;
+        Ok(Report::new("Every key is in the HSM, unreadable and not extractable, and proves itself.")
         .value("receipt", document.to_string())
         .value("opened by", list(&custodians))
         .value("spent", list(&spent))
         .line("An identity that was opened on this machine is spent: its holder makes a new one for the next ceremony."))
+    }
+
+    /// Opens the seal with a quorum, then unwraps. The KEK was looked at first: custodians do not
+    /// spend their identities on one that would be refused.
+    fn unwrap_all(&self, ceremony: &mut Ceremony) -> Result<(Begun, Arrived)> {
+        let plan = ceremony.plan.clone();
+        let (package, asker, kek) = (self.package, self.asker, &self.kek);
+        let OpenedSeal { secret, custodians, spent, deputies } =
+            quorum::gather(&plan, package.body(), self.presented, asker)?;
+        // Every seal is opened before anything is unwrapped: a wrong one changes nothing.
+        let wrapped = open_seals(&plan, package, kek, &secret)?;
+        drop(secret);
+        let begun = ceremony.begin(Step::Import)?;
+        ceremony.record(Event::Quorum {
+            custodians: custodians.clone(),
+            spent: spent.clone(),
+            deputies,
+        })?;
+        let order = ImportOrder {
+            kek: kek.id,
+            mechanism: plan.transfer.mechanism,
+            oaep: plan.transfer.oaep_hash,
+            sessions: self.sessions,
+        };
+        let labels = labels(ceremony, package);
+        let keys = import_keys(ceremony, package, &labels);
+        let keys: Vec<_> = keys.zip(&wrapped).collect();
+        let say = |label: &str| asker.progress(&format!("unwrapping {label}"));
+        let keys = self.hsm.import(order, &keys, &say)?;
+        Ok((begun, Arrived { keys, custodians, spent }))
+    }
 }
 
 /// Every key, in the HSM, and who opened the seal for it.
@@ -123,42 +176,6 @@ fn settled(ceremony: &Ceremony, hsm: &Hsm, package: &Released<Package>) -> Resul
         }
     }
     Ok(Some(Arrived { keys, custodians, spent }))
-}
-
-/// Opens the seal with a quorum, then unwraps. The KEK was looked at first: custodians do not spend
-/// their identities on one that would be refused.
-fn unwrap_all(
-    ceremony: &mut Ceremony,
-    hsm: &Hsm,
-    package: &Released<Package>,
-    kek: &KekRecord,
-    presented: &[Presented],
-    sessions: usize,
-    asker: &Asker,
-) -> Result<(Begun, Arrived)> {
-    let plan = ceremony.plan.clone();
-    let OpenedSeal { secret, custodians, spent, deputies } =
-        quorum::gather(&plan, package.body(), presented, asker)?;
-    // Every seal is opened before anything is unwrapped: a wrong one changes nothing.
-    let wrapped = open_seals(&plan, package, kek, &secret)?;
-    drop(secret);
-    let begun = ceremony.begin(Step::Import)?;
-    ceremony.record(Event::Quorum {
-        custodians: custodians.clone(),
-        spent: spent.clone(),
-        deputies,
-    })?;
-    let order = ImportOrder {
-        kek: kek.id,
-        mechanism: plan.transfer.mechanism,
-        oaep: plan.transfer.oaep_hash,
-        sessions,
-    };
-    let labels = labels(ceremony, package);
-    let keys = import_keys(ceremony, package, &labels);
-    let keys: Vec<_> = keys.zip(&wrapped).collect();
-    let keys = hsm.import(order, &keys, &|label| asker.progress(&format!("unwrapping {label}")))?;
-    Ok((begun, Arrived { keys, custodians, spent }))
 }
 
 fn open_seals(

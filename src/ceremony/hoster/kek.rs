@@ -1,12 +1,12 @@
 //! `kek create` and `kek destroy`: the key-encryption key lives for one ceremony only.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use jiff::Timestamp;
 
 use crate::{
-    Ceremony,
-    approval::Approved,
+    Ceremony, Means, Run,
     hoster::{
         acceptance::accepted,
         attesting::{Files, GivenAttestations},
@@ -28,63 +28,86 @@ use record::{
 };
 use terminal::report::Report;
 
-/// Makes the KEK, or finds the one that an interrupted run made, and the offer.
-///
-/// # Errors
-/// `PHASE-ORDER`, `KEK-…`, `WRAP-…`, or the HSM's.
-pub fn create(
-    ceremony: &mut Ceremony,
-    hsm: &Hsm,
-    given: &GivenAttestations,
-    progress: &dyn Fn(&str),
-) -> Result<Report> {
-    ceremony.state.require(Step::KekCreate)?;
-    let plan = ceremony.plan.clone();
-    let files = given.read(&[KEK])?;
-    let transfer = &plan.transfer;
-    hsm.require(Side::Hoster, &plan)?;
-    let begun = ceremony.begin(Step::KekCreate)?;
-    progress("canary: unwrapping a throwaway key under a throwaway KEK");
-    let observed = hsm.unwrap_canary(transfer.mechanism, transfer.oaep_hash)?;
-    progress(&format!("making the KEK, RSA-{}", transfer.kek_bits));
-    let id = plan.kek_id(begun.attempt());
-    let label = plan.hoster_label("keyferry-kek");
-    let spec = KekSpec { bits: transfer.kek_bits, mechanism: transfer.mechanism };
-    let kek = hsm.kek_create(id, &label, spec, &|rule| plan.waives(rule))?;
-    progress("canary: unwrapping a throwaway key under the KEK");
-    hsm.kek_canary(&kek, transfer.mechanism, transfer.oaep_hash, observed.kwp)?;
-    let fingerprint = Hash::of(&kek.spki);
-    if given.prepare {
-        return Ok(Report::new("The KEK is in the HSM, and not yet offered: let the vendor's tool attest it.")
+/// Make the KEK of this ceremony, and the offer
+#[derive(Args)]
+pub struct KekCreate {
+    /// Only make it, and stop, so that the vendor's tool can attest it
+    #[arg(long, conflicts_with_all = ["attestation", "attestation_report"])]
+    prepare: bool,
+    /// What the vendor says of the KEK: certificates in PEM, its own first, the root's last; or
+    /// another form, with a report
+    #[arg(long, value_name = "FILE")]
+    attestation: Option<PathBuf>,
+    /// What the vendor's own tool said of an attestation of another form
+    #[arg(long, value_name = "FILE", requires = "attestation")]
+    attestation_report: Option<PathBuf>,
+}
+
+impl Run for KekCreate {
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        means.in_hsm(ceremony, Step::KekCreate, |ceremony, hsm| {
+            self.create(ceremony, hsm, &|text| means.asker.progress(text))
+        })
+    }
+}
+
+impl KekCreate {
+    /// Makes the KEK, or finds the one that an interrupted run made, and the offer.
+    fn create(
+        &self,
+        ceremony: &mut Ceremony,
+        hsm: &Hsm,
+        progress: &dyn Fn(&str),
+    ) -> Result<Report> {
+        let plan = ceremony.plan.clone();
+        let given =
+            GivenAttestations::of_kek(self.attestation.as_ref(), self.attestation_report.as_ref())?;
+        let files = given.read(&[KEK])?;
+        let transfer = &plan.transfer;
+        hsm.require(Side::Hoster, &plan)?;
+        let begun = ceremony.begin(Step::KekCreate)?;
+        progress("canary: unwrapping a throwaway key under a throwaway KEK");
+        let observed = hsm.unwrap_canary(transfer.mechanism, transfer.oaep_hash)?;
+        progress(&format!("making the KEK, RSA-{}", transfer.kek_bits));
+        let id = plan.kek_id(begun.attempt());
+        let label = plan.hoster_label("keyferry-kek");
+        let spec = KekSpec { bits: transfer.kek_bits, mechanism: transfer.mechanism };
+        let kek = hsm.kek_create(id, &label, spec, &|rule| plan.waives(rule))?;
+        progress("canary: unwrapping a throwaway key under the KEK");
+        hsm.kek_canary(&kek, transfer.mechanism, transfer.oaep_hash, observed.kwp)?;
+        let fingerprint = Hash::of(&kek.spki);
+        if self.prepare {
+            return Ok(Report::new("The KEK is in the HSM, and not yet offered: let the vendor's tool attest it.")
             .value("CKA_ID", id.to_string())
             .value("label", label)
             .value("KEK", fingerprint.to_string())
             .line("Then: keyferry-hoster kek create --attestation FILE, with --attestation-report FILE where only the vendor's tool can read it."));
-    }
-    let offer = offer(&plan, hsm, &kek, observed, &files);
-    let judged = offer.attested(|name| files.bytes(name), &plan, Timestamp::now())?;
-    let waived = offer.waived.clone();
-    let document = ceremony.build(&begun, offer, files.files)?;
-    ceremony.finish(
-        begun,
-        Event::KekCreate {
-            document,
-            kek: KekRecord { id, fingerprint },
-            token: hsm.identity().clone(),
-            observed,
-            attributes: kek.attributes,
-            waived,
-            attested: judged.level,
-        },
-    )?;
-    let report = Report::new("The KEK is in the HSM, and the offer is made.")
-        .value("offer", document.to_string())
-        .value("KEK", fingerprint.to_string());
-    Ok(report.texts("evidence", &judged.lines)
+        }
+        let offer = offer(&plan, hsm, &kek, observed, &files);
+        let judged = offer.attested(|name| files.bytes(name), &plan, Timestamp::now())?;
+        let waived = offer.waived.clone();
+        let document = ceremony.build(&begun, offer, files.files)?;
+        ceremony.finish(
+            begun,
+            Event::KekCreate {
+                document,
+                kek: KekRecord { id, fingerprint },
+                token: hsm.identity().clone(),
+                observed,
+                attributes: kek.attributes,
+                waived,
+                attested: judged.level,
+            },
+        )?;
+        let report = Report::new("The KEK is in the HSM, and the offer is made.")
+            .value("offer", document.to_string())
+            .value("KEK", fingerprint.to_string());
+        Ok(report.texts("evidence", &judged.lines)
         .line("Its words; the first two rows are read aloud to the tenant over a second channel (`keyferry-audit show` shows them again):")
         .line(fingerprint::rows(&fingerprint.0))
         .data("words", fingerprint::words(&fingerprint.0).join(" "))
         .value("folder", ceremony.outbox("offer").display().to_string()))
+    }
 }
 
 fn offer(
@@ -106,6 +129,36 @@ fn offer(
         attestations: files.attestations.clone(),
         token: hsm.identity().clone(),
     }
+}
+
+/// Destroy the KEK once the tenant has accepted, or after an abort, and make the closing
+#[derive(Args)]
+pub struct KekDestroy {
+    /// The acceptance/ folder; after an abort there is none
+    acceptance: Option<PathBuf>,
+    /// How the target keys are backed up here; where the plan says that the tenant then
+    /// destroys its originals
+    #[arg(long, value_name = "TEXT")]
+    backup: Option<String>,
+}
+
+impl Run for KekDestroy {
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        let find = |ceremony: &Ceremony| {
+            let (why, kek) = Why::find(ceremony, self.acceptance.as_deref())?;
+            let backup = stated(ceremony, &why, self.backup.as_deref())?;
+            Ok((why.subject(ceremony, &kek), Going { why, kek, backup }))
+        };
+        means.gated(ceremony, Step::KekDestroy, find, destroy)
+    }
+}
+
+/// A KEK that may go.
+struct Going {
+    why: Why,
+    kek: KekRecord,
+    /// What the hoster says of its backups of the keys.
+    backup: Option<String>,
 }
 
 /// Why the KEK may go: the tenant has accepted, or the ceremony was aborted.
@@ -164,21 +217,6 @@ impl Why {
     }
 }
 
-/// Asks the officers for the end of the KEK.
-///
-/// # Errors
-/// `PHASE-ORDER`, `DOCUMENT-…`, [`Error::Waiting`], `SIGNATURE-…`.
-pub fn ask_destroy(
-    ceremony: &mut Ceremony,
-    folder: Option<&Path>,
-    backup: Option<&str>,
-) -> Result<Approved<gate::KekDestroy>> {
-    let (why, kek) = Why::find(ceremony, folder)?;
-    stated(ceremony, &why, backup)?;
-    let subject = why.subject(ceremony, &kek);
-    crate::approval::require(ceremony, &subject)
-}
-
 /// What the closing says of backups: something where the plan destroys the tenant's originals, and
 /// nothing else.
 fn stated(ceremony: &Ceremony, why: &Why, backup: Option<&str>) -> Result<Option<String>> {
@@ -198,22 +236,14 @@ fn stated(ceremony: &Ceremony, why: &Why, backup: Option<&str>) -> Result<Option
 }
 
 /// Destroys the KEK, and after an abort what was imported under it, looks that it is gone, and
-/// makes the closing. `backup` is what the hoster says of its backups of the keys.
-///
-/// # Errors
-/// `PHASE-ORDER`, `APPROVAL-SUBJECT`, `DOCUMENT-…`, `SIGNATURE-…`, `KEK-…`, `TARGET-GONE`, or the
-/// HSM's.
-pub fn destroy(
+/// makes the closing.
+fn destroy(
     ceremony: &mut Ceremony,
     hsm: &Hsm,
-    approved: &Approved<gate::KekDestroy>,
-    folder: Option<&Path>,
-    backup: Option<&str>,
+    subject: gate::KekDestroy,
+    going: Going,
 ) -> Result<Report> {
-    let (why, kek) = Why::find(ceremony, folder)?;
-    let statement = stated(ceremony, &why, backup)?;
-    let subject = why.subject(ceremony, &kek);
-    approved.covers(&subject)?;
+    let Going { why, kek, backup } = going;
     if let Why::Accepted(acceptance) = &why {
         ceremony.keep(acceptance)?;
     }
@@ -227,7 +257,7 @@ pub fn destroy(
     let closing = Closing {
         kek_fingerprint: Some(kek.fingerprint),
         token: Some(hsm.identity().clone()),
-        backup: statement,
+        backup,
         log: Listed::of(&log),
     };
     let (answers, signatures) = match &why {

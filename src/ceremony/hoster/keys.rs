@@ -1,11 +1,11 @@
 //! `keys create` and `keys destroy`: the tenant's keys are born in the hoster's HSM; after an abort
 //! they go again.
 
+use clap::Args;
 use jiff::Timestamp;
 
 use crate::{
-    Ceremony,
-    approval::Approved,
+    Ceremony, Means, Run,
     hoster::{attesting::GivenAttestations, import::held_key, remains},
 };
 use hsm::{Born, BornSpec, Hsm, Inventory, self_signed};
@@ -27,17 +27,28 @@ use record::{
 };
 use terminal::report::Report;
 
+/// Make every key of the plan, and the document that shows them to the tenant
+#[derive(Args)]
+pub struct KeysCreate {
+    #[command(flatten)]
+    given: GivenAttestations,
+}
+
+impl Run for KeysCreate {
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        means.in_hsm(ceremony, Step::KeysCreate, |ceremony, hsm| {
+            create(ceremony, hsm, &self.given, &|text| means.asker.progress(text))
+        })
+    }
+}
+
 /// Makes every key of the plan, or finds what an interrupted run has made, and the document `keys`.
-///
-/// # Errors
-/// `PHASE-ORDER`, `HSM-MECHANISM`, `TARGET-…`, or the HSM's.
-pub fn create(
+fn create(
     ceremony: &mut Ceremony,
     hsm: &Hsm,
     given: &GivenAttestations,
     progress: &dyn Fn(&str),
 ) -> Result<Report> {
-    ceremony.state.require(Step::KeysCreate)?;
     let plan = ceremony.plan.clone();
     let labels: Vec<&str> = plan.keys.iter().map(|key| key.label.as_str()).collect();
     let files = given.read(&labels)?;
@@ -152,6 +163,19 @@ pub fn body(
     }
 }
 
+/// After an abort: destroy them, once officers have signed, and make the closing
+#[derive(Args)]
+pub struct KeysDestroy;
+
+impl Run for KeysDestroy {
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        let find = |ceremony: &Ceremony| Ok((subject(ceremony)?, ()));
+        means.gated(ceremony, Step::KeysDestroy, find, |ceremony, hsm, subject, ()| {
+            destroy(ceremony, hsm, &subject)
+        })
+    }
+}
+
 /// What officers sign for after an abort.
 fn subject(ceremony: &Ceremony) -> Result<gate::KeysDestroy> {
     ceremony.state.require(Step::KeysDestroy)?;
@@ -166,26 +190,8 @@ fn subject(ceremony: &Ceremony) -> Result<gate::KeysDestroy> {
     Ok(gate::KeysDestroy { abort: abort.hash, keys: keys.collect() })
 }
 
-/// Asks the officers for the end of the keys.
-///
-/// # Errors
-/// `PHASE-ORDER`, `LOG-EVENT` where there are none, [`record::Error::Waiting`], `SIGNATURE-…`.
-pub fn ask_destroy(ceremony: &mut Ceremony) -> Result<Approved<gate::KeysDestroy>> {
-    let subject = subject(ceremony)?;
-    crate::approval::require(ceremony, &subject)
-}
-
 /// Destroys the keys, looks that they are gone, and makes the closing.
-///
-/// # Errors
-/// `PHASE-ORDER`, `APPROVAL-SUBJECT`, `TARGET-GONE`, or the HSM's.
-pub fn destroy(
-    ceremony: &mut Ceremony,
-    hsm: &Hsm,
-    approved: &Approved<gate::KeysDestroy>,
-) -> Result<Report> {
-    let subject = subject(ceremony)?;
-    approved.covers(&subject)?;
+fn destroy(ceremony: &mut Ceremony, hsm: &Hsm, subject: &gate::KeysDestroy) -> Result<Report> {
     let begun = ceremony.begin(Step::KeysDestroy)?;
     let keys = remains::destroy_targets(ceremony, hsm)?;
     let log = ceremony.log_bytes()?;

@@ -4,9 +4,10 @@
 
 use std::path::PathBuf;
 
+use clap::Args;
 use jiff::Timestamp;
 
-use crate::{Ceremony, approval::Approved, hoster::keys};
+use crate::{Ceremony, Means, Run, hoster::keys, step::file_of};
 use hsm::{Born, Hsm, ImportKey, ImportOrder, wrapped_key::WrappedKey};
 use record::{
     Error, Result,
@@ -26,12 +27,31 @@ use terminal::report::Report;
 /// The greatest size of a wrapped key or a certificate, in bytes.
 const MAX_FILE: u64 = 16 << 10;
 
-/// What was named on the command line: files for the labels of the plan.
-pub struct Brought {
-    /// The wrapped keys, as CKM_RSA_AES_KEY_WRAP makes them.
-    pub wrapped: Vec<(Id, PathBuf)>,
-    /// The certificates, DER.
-    pub certificates: Vec<(Id, PathBuf)>,
+/// Unwrap keys that another tool has wrapped: files for the labels of the plan
+#[derive(Args)]
+pub struct ImportPlain {
+    /// Plain wrapped keys (CKM_RSA_AES_KEY_WRAP), where the plan says so
+    #[arg(long, value_parser = ["pkcs11"], required = false)]
+    format: String,
+    /// With --format: the wrapped key of a label
+    #[arg(long, value_name = "LABEL=FILE", value_parser = file_of, requires = "format")]
+    wrapped: Vec<(Id, PathBuf)>,
+    /// With --format: its certificate, DER
+    #[arg(long = "certificate", value_name = "LABEL=FILE", value_parser = file_of, requires = "format")]
+    certificates: Vec<(Id, PathBuf)>,
+}
+
+impl Run for ImportPlain {
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        let find = |ceremony: &Ceremony| {
+            ceremony.state.require(Step::ImportPlain)?;
+            let plain = self.read(&ceremony.plan)?;
+            Ok((subject(ceremony, &plain)?, plain))
+        };
+        means.gated(ceremony, Step::ImportPlain, find, |ceremony, hsm, _, plain| {
+            import(ceremony, hsm, &plain, &|text| means.asker.progress(text))
+        })
+    }
 }
 
 /// A key that another tool has wrapped, held against the plan as far as it can be from outside.
@@ -41,7 +61,7 @@ struct Plain {
     certificate: TargetCertificate,
 }
 
-impl Brought {
+impl ImportPlain {
     /// One file of each kind for every key of the plan.
     fn read(&self, plan: &Plan) -> Result<Vec<Plain>> {
         let of = |all: &[(Id, PathBuf)], what: &str, label: &Id| {
@@ -96,34 +116,15 @@ fn subject(ceremony: &Ceremony, plain: &[Plain]) -> Result<gate::ImportPlain> {
     Ok(gate::ImportPlain { kek_fingerprint: Hash::of(&offer.body().spki.0), keys: keys.collect() })
 }
 
-/// Asks the officers for the import.
-///
-/// # Errors
-/// `PHASE-ORDER`, [`Error::Usage`], `TARGET-CERTIFICATE`, `WRAP-FORMAT`, [`Error::Waiting`],
-/// `SIGNATURE-…`.
-pub fn ask(ceremony: &mut Ceremony, brought: &Brought) -> Result<Approved<gate::ImportPlain>> {
-    ceremony.state.require(Step::ImportPlain)?;
-    let plain = brought.read(&ceremony.plan)?;
-    let subject = subject(ceremony, &plain)?;
-    crate::approval::require(ceremony, &subject)
-}
-
 /// Unwraps every key inside the HSM, and makes the document that shows them to the tenant.
-///
-/// # Errors
-/// `PHASE-ORDER`, `APPROVAL-SUBJECT`, `KEK-…`, `TARGET-…`, `WRAP-…`, or the HSM's. Whatever was
-/// unwrapped and is not as planned is destroyed.
-pub fn import(
+/// Whatever was unwrapped and is not as planned is destroyed.
+fn import(
     ceremony: &mut Ceremony,
     hsm: &Hsm,
-    approved: &Approved<gate::ImportPlain>,
-    brought: &Brought,
+    plain: &[Plain],
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<Report> {
-    ceremony.state.require(Step::ImportPlain)?;
     let plan = ceremony.plan.clone();
-    let plain = brought.read(&plan)?;
-    approved.covers(&subject(ceremony, &plain)?)?;
     let offer = ceremony.sent::<Offer>()?.0;
     let kek = ceremony.state.kek_made()?;
     hsm.require(Side::Hoster, &plan)?;
@@ -138,7 +139,7 @@ pub fn import(
     };
     let labels = plan.keys.iter();
     let labels: Vec<_> = labels.map(|key| plan.hoster_label(key.label.as_str())).collect();
-    let wanted = plan.keys.iter().zip(&plain).zip(&labels);
+    let wanted = plan.keys.iter().zip(plain).zip(&labels);
     let wanted: Vec<_> = wanted
         .map(|((key, plain), label)| {
             let wanted = ImportKey {
@@ -155,14 +156,14 @@ pub fn import(
     let held = hsm.import(order, &wanted, &|label| progress(&format!("unwrapping {label}")))?;
     let arrived: Vec<Born> = held
         .into_iter()
-        .zip(&plain)
+        .zip(plain)
         .map(|(held, plain)| Born { held, certificate: plain.certificate.der().to_vec() })
         .collect();
     let body = keys::body(&plan, hsm, &arrived, Vec::new(), begun.attempt());
     // Nothing attests a key that came from elsewhere: a plan that asks for more is refused here.
     let judged = body.attested(|_| &[], &plan, Timestamp::now())?;
     let fingerprint = body.fingerprint;
-    let certificates = plan.keys.iter().zip(&plain);
+    let certificates = plan.keys.iter().zip(plain);
     let certificates = certificates
         .map(|(key, plain)| (certificate_file(&key.label), plain.certificate.der().to_vec()));
     let document = ceremony.build(&begun, body, certificates.collect())?;

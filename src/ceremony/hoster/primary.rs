@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use crate::{Ceremony, approval::Approved, hoster::evidence::require_all, services, side::trial};
+use clap::Args;
+
+use crate::{Ceremony, Means, Run, approval, hoster::evidence::require_all, services, side::trial};
 use record::{
     Result,
     document::registration::{ListedEvidence, Registration},
@@ -16,6 +18,30 @@ use record::{
     terms::{Listed, PrimaryKey, Stage, Step, shown},
 };
 use terminal::report::Report;
+
+/// Make the keys primary once every node is ready and officers have signed; then, once every
+/// node has shown it, the registration
+#[derive(Args)]
+pub struct Primary;
+
+impl Run for Primary {
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        match ceremony.state.phase {
+            Phase::Activated => conclude(ceremony),
+            _ => activate(ceremony, &means.registry(ceremony)),
+        }
+    }
+}
+
+/// Make the former keys primary again, once officers have signed for it
+#[derive(Args)]
+pub struct Rollback;
+
+impl Run for Rollback {
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        roll_back(ceremony, &means.registry(ceremony))
+    }
+}
 
 /// What officers sign for: every node's evidence, verified again, and what is primary until now.
 fn subject(ceremony: &Ceremony, service: &Path) -> Result<gate::Primary> {
@@ -62,31 +88,13 @@ fn unchanged(
     ))
 }
 
-/// Asks the officers. There is no PIN to ask for: the service's own accounts use the keys.
-///
-/// # Errors
-/// `PHASE-ORDER`, `TRIAL-ENDS`, `EVIDENCE-…`, `PROOF-…`, [`record::Error::Waiting`], `SIGNATURE-…`.
-pub fn ask(ceremony: &mut Ceremony, service: &Path) -> Result<Approved<gate::Primary>> {
+/// Gives the order by which the keys become primary, and carries it out where Keyferry does that
+/// itself. There is no PIN to ask for: the service's own accounts use the keys.
+fn activate(ceremony: &mut Ceremony, service: &Path) -> Result<Report> {
     ceremony.state.require(Step::Primary)?;
     trial::stops(&ceremony.plan)?;
-    let subject = subject(ceremony, service)?;
-    crate::approval::require(ceremony, &subject)
-}
-
-/// Gives the order by which the keys become primary, and carries it out where Keyferry does that
-/// itself.
-///
-/// # Errors
-/// `PHASE-ORDER`, `APPROVAL-SUBJECT`, `EVIDENCE-…`, `REGISTRY-FORMAT`.
-pub fn activate(
-    ceremony: &mut Ceremony,
-    approved: &Approved<gate::Primary>,
-    service: &Path,
-) -> Result<Report> {
-    ceremony.state.require(Step::Primary)?;
-    // From the evidence and the service that are then used.
     let now = subject(ceremony, service)?;
-    approved.covers(&now)?;
+    approval::require(ceremony, &now)?;
     let brief = ceremony.brief()?.0;
     ceremony.begin(Step::Primary)?;
     services::of(&ceremony.plan.target).activate(service, &brief)?;
@@ -129,10 +137,7 @@ fn ordered(ceremony: &Ceremony, report: Report, order: &Order, hash: Hash) -> Re
 
 /// Makes the registration, once every node has shown that the keys are primary, for as long as the
 /// plan wants.
-///
-/// # Errors
-/// `PHASE-ORDER`, `EVIDENCE-…`, `PROOF-…`.
-pub fn conclude(ceremony: &mut Ceremony) -> Result<Report> {
+fn conclude(ceremony: &mut Ceremony) -> Result<Report> {
     ceremony.state.require(Step::Registration)?;
     require_all(ceremony, Stage::Active)?;
     let active = verified(ceremony, Stage::Active)?;
@@ -181,30 +186,12 @@ fn back(ceremony: &Ceremony) -> Result<gate::Rollback> {
     }
 }
 
-/// Asks the officers whether the former keys become primary again.
-///
-/// # Errors
-/// `PHASE-ORDER`, `NODE-PRIMARY` where there is nothing to go back to, [`record::Error::Waiting`],
-/// `SIGNATURE-…`.
-pub fn ask_rollback(ceremony: &mut Ceremony) -> Result<Approved<gate::Rollback>> {
-    ceremony.state.require(Step::Rollback)?;
-    let subject = back(ceremony)?;
-    crate::approval::require(ceremony, &subject)
-}
-
 /// Gives the order by which the former keys become primary again, and carries it out where Keyferry
 /// does that itself.
-///
-/// # Errors
-/// `PHASE-ORDER`, `APPROVAL-SUBJECT`, `REGISTRY-FORMAT`.
-pub fn roll_back(
-    ceremony: &mut Ceremony,
-    approved: &Approved<gate::Rollback>,
-    service: &Path,
-) -> Result<Report> {
+fn roll_back(ceremony: &mut Ceremony, service: &Path) -> Result<Report> {
     ceremony.state.require(Step::Rollback)?;
     let subject = back(ceremony)?;
-    approved.covers(&subject)?;
+    approval::require(ceremony, &subject)?;
     ceremony.begin(Step::Rollback)?;
     services::of(&ceremony.plan.target).roll_back(service, &subject.to)?;
     let order = given(ceremony.state.nodes.rollback(subject_hash(&subject)?))?;

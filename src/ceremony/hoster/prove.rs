@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::Args;
+
 use crate::{
     hoster::proving,
     side::token::{TokenChoice, require_tries_left},
@@ -25,25 +27,28 @@ use record::{
 };
 use terminal::{Asker, report::Report};
 
-/// What a node is told on its command line.
-pub struct NodeChoice {
-    /// The copy of the register folder.
-    pub register: PathBuf,
-    /// The node.
-    pub node: Id,
-    /// What the machine is called; its host name where nothing is said.
-    pub machine: Option<String>,
-    /// The folder that the evidence is written to.
-    pub out: PathBuf,
-    /// The registry of the service.
-    pub registry: PathBuf,
+/// On the host itself: sign and answer with the keys, and write the evidence
+#[derive(Args)]
+pub struct NodeProve {
+    /// The copy of the register/ folder
+    #[arg(long, value_name = "FOLDER")]
+    register: PathBuf,
+    /// Which node this is
+    #[arg(long, value_name = "NODE")]
+    node: Id,
+    /// What this machine is called [default: its host name]
+    #[arg(long, value_name = "NAME")]
+    machine: Option<String>,
+    /// The folder that the evidence is written to
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    out: PathBuf,
 }
 
 /// Makes the evidence of this host.
 ///
 /// # Errors
 /// `NODE-…`, `TARGET-…`, `PROOF-…`, `FILE-EXISTS`, `PIN-…`, or the HSM's.
-pub fn prove(choice: &NodeChoice, token: &TokenChoice) -> Result<Report> {
+pub fn prove(choice: &NodeProve, registry: &Path, token: &TokenChoice) -> Result<Report> {
     let (brief, brief_hash) = brief(&choice.register)?;
     let (stage, order) = turn(choice, &brief, brief_hash)?;
     let file = choice.out.join(evidence_file(&choice.node, stage));
@@ -53,7 +58,7 @@ pub fn prove(choice: &NodeChoice, token: &TokenChoice) -> Result<Report> {
     if brief.mode == Mode::Production {
         harden();
     }
-    let registry = Registry::open(&choice.registry)?;
+    let registry = Registry::open(registry)?;
     let asker = Asker::new(brief.mode);
     let module = token.open(brief.mode)?;
     let opened = module.token(&token.label)?;
@@ -174,7 +179,7 @@ fn certificate(register: &Path, key: &BriefKey) -> Result<TargetCertificate> {
 }
 
 /// Which stage the node is at, by the newest order that lies in its folder.
-fn turn(choice: &NodeChoice, brief: &Brief, brief_hash: Hash) -> Result<(Stage, Option<Hash>)> {
+fn turn(choice: &NodeProve, brief: &Brief, brief_hash: Hash) -> Result<(Stage, Option<Hash>)> {
     let mut orders = Vec::new();
     for name in folder::names(&choice.register)? {
         let numbered =

@@ -3,6 +3,9 @@
 
 use std::path::PathBuf;
 
+use clap::{
+    Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, error::ErrorKind, value_parser,
+};
 use zeroize::Zeroizing;
 
 use custody::{
@@ -29,6 +32,60 @@ pub struct Presented {
     pub file: PathBuf,
     /// The identity that opens it; asked for where absent.
     pub identity: Option<PathBuf>,
+}
+
+/// Shares on the command line, each with the identity that follows it.
+pub struct ShareArgs(pub Vec<Presented>);
+
+/// By hand: what clap derives knows no places.
+impl Args for ShareArgs {
+    fn augment_args(command: Command) -> Command {
+        let files = |name: &'static str, help: &'static str| {
+            let file = Arg::new(name).long(name).value_name("FILE").help(help);
+            file.action(ArgAction::Append).value_parser(value_parser!(PathBuf))
+        };
+        command
+            .arg(files("share", "A custodian's share file; repeat it, each with its identity. Without any, people are asked"))
+            .arg(files("identity", "The identity that opens the share file before it"))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for ShareArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
+        let placed = |name: &str| {
+            let files = matches.get_many::<PathBuf>(name).into_iter().flatten().cloned();
+            matches.indices_of(name).into_iter().flatten().zip(files)
+        };
+        let shares =
+            placed("share").map(|(place, file)| (place, Presented { file, identity: None }));
+        let mut shares: Vec<(usize, Presented)> = shares.collect();
+        for (place, identity) in placed("identity") {
+            let before = shares.iter_mut().rfind(|(share, _)| *share < place);
+            match before.filter(|(_, share)| share.identity.is_none()) {
+                Some((_, share)) => share.identity = Some(identity),
+                None => {
+                    let identity = escape(&identity.display().to_string());
+                    let what = format!(
+                        "--identity {identity} has no share file before it: give each share as --share FILE --identity FILE\n"
+                    );
+                    return Err(clap::Error::raw(ErrorKind::MissingRequiredArgument, what));
+                }
+            }
+        }
+        Ok(ShareArgs(shares.into_iter().map(|(_, share)| share).collect()))
+    }
+
+    fn update_from_arg_matches(
+        &mut self,
+        matches: &ArgMatches,
+    ) -> std::result::Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 /// A quorum that has opened the seal.

@@ -1,10 +1,13 @@
 //! `abort`: the ceremony ends without its aim, for good. What must now be destroyed is said, and
 //! looked for where it can be.
 
+use clap::Args;
+
 use crate::{
-    Ceremony,
-    approval::Approved,
+    Ceremony, Means, Run, approval,
+    hoster::remains,
     side::{room, trial},
+    tenant::trust,
 };
 use record::{
     Result, gate,
@@ -13,34 +16,52 @@ use record::{
 };
 use terminal::report::Report;
 
-fn subject(ceremony: &Ceremony, reason: &str) -> Result<gate::Abort> {
-    let state = &ceremony.state;
-    let reason = room::reason(reason)?;
-    Ok(gate::Abort::of(state.phase, state.attempt, &reason))
+/// `abort`, as it is typed.
+#[derive(Args)]
+pub struct Abort {
+    /// Why; it is signed and stays in the record
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Do not look in the HSM what is left to be destroyed: it is lost or broken
+    #[arg(long)]
+    pub without_hsm: bool,
 }
 
-/// Asks the officers for the abort.
-///
-/// # Errors
-/// `PHASE-ORDER`, [`record::Error::Waiting`], `SIGNATURE-…`.
-pub fn ask(ceremony: &mut Ceremony, reason: &str) -> Result<Approved<gate::Abort>> {
-    ceremony.state.require(Step::Abort)?;
-    let subject = subject(ceremony, reason)?;
-    crate::approval::require(ceremony, &subject)
+impl Run for Abort {
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        // Where the keys are born at the hoster, the tenant's HSM takes no part.
+        let no_part = ceremony.state.side == Side::Tenant && ceremony.plan.way.is_challenged();
+        if self.without_hsm || no_part {
+            let subject = self.subject(ceremony)?;
+            approval::require(ceremony, &subject)?;
+            return abort(ceremony, subject, (!self.without_hsm).then(Vec::new));
+        }
+        let find = |ceremony: &Ceremony| Ok((self.subject(ceremony)?, ()));
+        means.gated(ceremony, Step::Abort, find, |ceremony, hsm, subject, ()| {
+            let left = match ceremony.state.side {
+                Side::Tenant => trust::look(ceremony, hsm)?,
+                Side::Hoster => remains::look(ceremony, hsm)?,
+            };
+            abort(ceremony, subject, Some(left))
+        })
+    }
+}
+
+impl Abort {
+    /// What officers sign for.
+    fn subject(&self, ceremony: &Ceremony) -> Result<gate::Abort> {
+        let state = &ceremony.state;
+        state.require(Step::Abort)?;
+        Ok(gate::Abort::of(state.phase, state.attempt, &room::reason(&self.reason)?))
+    }
 }
 
 /// Ends the ceremony. `left` is what the HSM still holds of it; `None` where nobody looked.
-///
-/// # Errors
-/// `APPROVAL-SUBJECT`, or the log can't be written.
-pub fn abort(
+fn abort(
     ceremony: &mut Ceremony,
-    approved: &Approved<gate::Abort>,
-    reason: &str,
+    subject: gate::Abort,
     left: Option<Vec<String>>,
 ) -> Result<Report> {
-    let subject = subject(ceremony, reason)?;
-    approved.covers(&subject)?;
     let looked = left.is_some();
     let left = left.unwrap_or_else(|| vec!["not looked for: the HSM was not asked".into()]);
     let head = ceremony.record(Event::Abort { reason: subject.reason, left: left.clone() })?;

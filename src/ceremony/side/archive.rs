@@ -1,9 +1,14 @@
 //! `close`: the last entry, and `archive/`: the whole record, checked with ordinary tools by
 //! anyone.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
-use crate::{Ceremony, side::init};
+use clap::Args;
+
+use crate::{Ceremony, Means, Run, side::init};
 use record::{
     Error, Result,
     document::{MAX_DOCUMENT, Released, closing::Closing, read, read_files},
@@ -22,12 +27,35 @@ use record::{
 };
 use terminal::report::Report;
 
+/// End the log and write archive/
+#[derive(Args)]
+pub struct Close;
+
+impl Run for Close {
+    fn run(&self, ceremony: &mut Ceremony, _: &Means) -> Result<Report> {
+        close(ceremony, None)
+    }
+}
+
+/// Take the hoster's closing, end the log and write archive/
+#[derive(Args)]
+pub struct CloseWith {
+    /// The closing/ folder; after an abort there may be none, after `source destroy` it is here
+    closing: Option<PathBuf>,
+}
+
+impl Run for CloseWith {
+    fn run(&self, ceremony: &mut Ceremony, _: &Means) -> Result<Report> {
+        close(ceremony, self.closing.as_deref())
+    }
+}
+
 /// Closes the ceremony on this side. The tenant takes the hoster's closing. Run again, it says who
 /// has signed the head.
 ///
 /// # Errors
 /// `PHASE-ORDER`, `DOCUMENT-…`, `SIGNATURE-…`, `LOG-…`.
-pub fn close(ceremony: &mut Ceremony, closing: Option<&Path>) -> Result<Report> {
+fn close(ceremony: &mut Ceremony, closing: Option<&Path>) -> Result<Report> {
     if ceremony.state.phase != Phase::Closed || ceremony.state.changed_since {
         ceremony.state.require(Step::Close)?;
         source_gone(ceremony)?;

@@ -1,7 +1,9 @@
 //! `restart`: this side gives its attempt up and begins the next. Only before a receipt is
 //! released.
 
-use crate::{Ceremony, approval::Approved, side::room};
+use clap::Args;
+
+use crate::{Ceremony, Means, Run, approval, hoster::remains, side::room};
 use record::{
     Result, gate,
     log::Event,
@@ -9,40 +11,51 @@ use record::{
 };
 use terminal::report::Report;
 
-fn subject(ceremony: &Ceremony, reason: &str) -> Result<gate::Restart> {
-    let state = &ceremony.state;
-    Ok(gate::Restart {
-        phase: state.phase.name().to_owned(),
-        attempt: state.attempt,
-        reason: room::reason(reason)?,
-        side: state.side,
-        way: state.way,
-    })
+/// `restart`, as it is typed.
+#[derive(Args)]
+pub struct Restart {
+    /// Why; it is signed and stays in the record
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
 }
 
-/// Asks the officers for the restart.
-///
-/// # Errors
-/// `PHASE-ORDER`, [`record::Error::Waiting`], `SIGNATURE-…`.
-pub fn ask(ceremony: &mut Ceremony, reason: &str) -> Result<Approved<gate::Restart>> {
-    ceremony.state.require(Step::Restart)?;
-    let subject = subject(ceremony, reason)?;
-    crate::approval::require(ceremony, &subject)
+impl Run for Restart {
+    /// The hoster's last attempt has left keys in its HSM; the tenant's has not.
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        if ceremony.state.side == Side::Tenant {
+            let subject = self.subject(ceremony)?;
+            approval::require(ceremony, &subject)?;
+            return restart(ceremony, subject, |_| Ok(Vec::new()));
+        }
+        let find = |ceremony: &Ceremony| Ok((self.subject(ceremony)?, ()));
+        means.gated(ceremony, Step::Restart, find, |ceremony, hsm, subject, ()| {
+            restart(ceremony, subject, |ceremony| remains::destroy(ceremony, hsm))
+        })
+    }
+}
+
+impl Restart {
+    /// What officers sign for.
+    fn subject(&self, ceremony: &Ceremony) -> Result<gate::Restart> {
+        let state = &ceremony.state;
+        state.require(Step::Restart)?;
+        Ok(gate::Restart {
+            phase: state.phase.name().to_owned(),
+            attempt: state.attempt,
+            reason: room::reason(&self.reason)?,
+            side: state.side,
+            way: state.way,
+        })
+    }
 }
 
 /// Begins the next attempt. `clear` destroys what the last one made in the HSM, where there is
-/// something.
-///
-/// # Errors
-/// `APPROVAL-SUBJECT`, and what `clear` ends with: then the attempt has not ended.
-pub fn restart(
+/// something; where it fails, the attempt has not ended.
+fn restart(
     ceremony: &mut Ceremony,
-    approved: &Approved<gate::Restart>,
-    reason: &str,
+    subject: gate::Restart,
     clear: impl FnOnce(&Ceremony) -> Result<Vec<String>>,
 ) -> Result<Report> {
-    let subject = subject(ceremony, reason)?;
-    approved.covers(&subject)?;
     let begun = ceremony.begin(Step::Restart)?;
     let destroyed = clear(ceremony)?;
     let attempt = begun.attempt() + 1;

@@ -1,13 +1,17 @@
 //! The way to this side's token: the planned HSM, and a PIN that is asked for once and never kept.
 
-use std::{ffi::CString, path::PathBuf};
+use std::{
+    ffi::{CString, NulError},
+    path::PathBuf,
+};
 
+use clap::Args;
 use zeroize::Zeroizing;
 
 use crate::Ceremony;
 use hsm::{Hsm, Module, Officer, Pin, PinState, Token};
 use record::{
-    Result,
+    Error, Result,
     escape::{escape, quote},
     folder, gate,
     rule::Rule,
@@ -17,6 +21,47 @@ use terminal::Asker;
 
 /// The greatest size of a PIN file, in bytes.
 const MAX_PIN: u64 = 256;
+
+/// The token, as far as it was named.
+#[derive(Args)]
+pub struct TokenArgs {
+    /// The HSM's PKCS#11 module (a .so file)
+    #[arg(long, global = true, env = "KEYFERRY_MODULE", value_name = "FILE")]
+    pub module: Option<PathBuf>,
+    /// A text for the module's C_Initialize, where its maker asks for one
+    #[arg(long, global = true, value_name = "TEXT", value_parser = without_zero)]
+    pub module_args: Option<CString>,
+    /// The label of the HSM's token
+    #[arg(long, global = true, env = "KEYFERRY_TOKEN", value_name = "LABEL")]
+    pub token: Option<String>,
+    /// In a rehearsal: the file that holds the PIN
+    #[arg(long, global = true, value_name = "FILE")]
+    pub pin_file: Option<PathBuf>,
+}
+
+/// A text as C takes it.
+fn without_zero(text: &str) -> std::result::Result<CString, NulError> {
+    CString::new(text)
+}
+
+impl TokenArgs {
+    /// Which token, and where its PIN comes from.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where module or token is not named.
+    pub fn choice(&self) -> Result<TokenChoice> {
+        let usage = |what: &str, option: &str| Error::Usage {
+            what: format!("no {what}"),
+            remedy: format!("name it with --{option}, or in KEYFERRY_{}", option.to_uppercase()),
+        };
+        Ok(TokenChoice {
+            module: self.module.clone().ok_or_else(|| usage("PKCS#11 module", "module"))?,
+            module_args: self.module_args.clone(),
+            label: self.token.clone().ok_or_else(|| usage("token", "token"))?,
+            pin_file: self.pin_file.clone(),
+        })
+    }
+}
 
 /// Which token, and where its PIN comes from.
 pub struct TokenChoice {
@@ -103,8 +148,7 @@ impl TokenChoice {
                 .map(|pin| Some(Pin::new(pin)));
         };
         let bytes = Zeroizing::new(folder::read_file(path, MAX_PIN)?);
-        let text =
-            std::str::from_utf8(&bytes).map_err(|_| record::Error::file(path, "not text"))?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| Error::file(path, "not text"))?;
         let pin = text.trim_end_matches(['\n', '\r']).to_owned();
         Ok(Some(Pin::new(Zeroizing::new(pin))))
     }
@@ -181,7 +225,7 @@ fn require_tries(ceremony: &mut Ceremony, token: &Token) -> Result<()> {
     let subject =
         gate::PinTry { token: token.identity().clone(), earlier_tries: ceremony.state.pin_tries };
     let approved = crate::approval::require(ceremony, &subject).map_err(|error| match error {
-        record::Error::Waiting { what } => Rule::PinCountLow.refuse(
+        Error::Waiting { what } => Rule::PinCountLow.refuse(
             "the token says that few tries are left after a wrong PIN",
             "signatures of two officers for one more try",
             what,

@@ -1,11 +1,16 @@
 //! `keys check`: the tenant takes keys that were born in the hoster's HSM, by the words that the
 //! hoster reads aloud, and asks for proofs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use jiff::Timestamp;
 
-use crate::{Ceremony, tenant::challenges};
+use crate::{
+    Ceremony, Means, Run,
+    step::{Expected, words_heard},
+    tenant::challenges,
+};
 use record::{
     Result,
     document::{
@@ -25,11 +30,29 @@ use record::{
 };
 use terminal::report::Report;
 
+/// Take keys that were born in the hoster's HSM by the words that are read aloud, and make the
+/// challenge
+#[derive(Args)]
+pub struct KeysCheck {
+    /// The keys/ folder
+    keys: PathBuf,
+    /// In a rehearsal: the file that holds the words heard
+    #[arg(long, value_name = "FILE")]
+    words: Option<PathBuf>,
+}
+
+impl Run for KeysCheck {
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        let keys = read(ceremony, &self.keys)?;
+        let (mode, words) = (ceremony.plan.mode, self.words.as_deref());
+        let expected = Expected::Of(keys.body().fingerprint);
+        let typed = words_heard(mode, means.asker, words, &words_prompt(), expected)?;
+        check(ceremony, keys, &typed)
+    }
+}
+
 /// Reads the keys and verifies everything but the words.
-///
-/// # Errors
-/// `PHASE-ORDER`, `TARGET-CERTIFICATE`, `ATTESTATION-…`, `DOCUMENT-…` and `SIGNATURE-…` rules.
-pub fn read(ceremony: &Ceremony, folder: &Path) -> Result<Released<TargetKeys>> {
+fn read(ceremony: &Ceremony, folder: &Path) -> Result<Released<TargetKeys>> {
     let made = [Phase::ChallengeMade, Phase::ChallengeReleased];
     if made.contains(&ceremony.state.phase) && ceremony.state.pending.is_none() {
         return Err(Rule::PhaseOrder.refuse(
@@ -52,17 +75,14 @@ fn judged(ceremony: &Ceremony, keys: &Released<TargetKeys>) -> Result<Judged> {
 }
 
 /// What to say before the words are typed.
-pub fn words_prompt() -> String {
+fn words_prompt() -> String {
     format!(
         "Somebody of the hoster reads the first {WORDS_TYPED} words of the keys aloud, over a second channel. Type them here: "
     )
 }
 
 /// Takes the keys and makes the challenge. `typed` are the words heard.
-///
-/// # Errors
-/// `WORDS-MISMATCH`.
-pub fn check(ceremony: &mut Ceremony, keys: Released<TargetKeys>, typed: &str) -> Result<Report> {
+fn check(ceremony: &mut Ceremony, keys: Released<TargetKeys>, typed: &str) -> Result<Report> {
     let judged = judged(ceremony, &keys)?;
     let confirmed = fingerprint::confirm(keys.body().fingerprint, typed)?;
     ceremony.keep(&keys)?;

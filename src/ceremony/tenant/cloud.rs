@@ -4,40 +4,68 @@
 
 use std::path::PathBuf;
 
+use clap::Args;
+
 use crate::{
-    Ceremony,
-    approval::Approved,
+    Ceremony, Means, Run,
     services::cloud,
     tenant::{
-        export::{CheckedExport, canary, checked_keys},
-        keys,
+        export::{CheckedExport, canary, checked_keys, export_keys},
+        keys::certificates_of,
     },
 };
 use hsm::{Hsm, Target, WrapOrder};
 use record::{
     Error, Result,
     encoding::Hash,
-    folder,
-    gate::{self, ExportKey},
+    folder, gate,
     log::{CloudExported, CloudFile, Event},
-    plan::{KeyPlan, Plan, ServicePlan as Destination},
+    plan::{Plan, ServicePlan as Destination},
     rule::Rule,
     spki::{self, MAX_CERTIFICATE, TargetCertificate},
-    terms::{CloudFormat, Side, Step},
+    terms::{CloudFormat, Step},
 };
 use terminal::report::Report;
 
 /// The greatest length of a key identifier, in characters.
 const MAX_KID: usize = 400;
 
-/// What was named on the command line.
-pub struct CloudOrder {
-    /// For which service.
-    pub format: CloudFormat,
-    /// Its KEK's public half: PEM or DER SubjectPublicKeyInfo.
-    pub kek: PathBuf,
-    /// The KEK's key identifier, which Azure Key Vault wants to read in the file.
-    pub kid: Option<String>,
+/// Wrap every key for a cloud service
+#[derive(Args)]
+pub struct CloudExport {
+    /// The cloud service of the plan: azure-byok, aws-kms or gcp-kms
+    #[arg(long, value_name = "FORMAT", value_parser = of_cloud, required = false, requires = "kek")]
+    format: CloudFormat,
+    /// With --format: the service's wrapping key, PEM or DER
+    #[arg(long, value_name = "FILE", required = false, requires = "format")]
+    kek: PathBuf,
+    /// With azure-byok: the key identifier of the KEK, a URL
+    #[arg(long, value_name = "URL", requires = "format")]
+    kid: Option<String>,
+}
+
+fn of_cloud(text: &str) -> std::result::Result<CloudFormat, String> {
+    let found = CloudFormat::ALL.into_iter().find(|format| format.name() == text);
+    found.ok_or_else(|| "expected azure-byok, aws-kms or gcp-kms".into())
+}
+
+impl Run for CloudExport {
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        let asked = |ceremony: &Ceremony| {
+            ceremony.state.require(Step::CloudExport)?;
+            let kek = self.read(&ceremony.plan)?;
+            let certificates = certificates_of(ceremony)?;
+            Ok(subject(&ceremony.plan, self.format, &kek, certificates.iter()))
+        };
+        means.approved(ceremony, Step::CloudExport, asked, |ceremony, hsm, approved| {
+            let kek = self.read(&ceremony.plan)?;
+            let keys = checked_keys(ceremony, hsm)?;
+            let certificates = keys.iter().map(|key| &key.certificate);
+            approved.covers(&subject(&ceremony.plan, self.format, &kek, certificates))?;
+            let say = |text: &str| means.asker.progress(text);
+            export(ceremony, hsm, (self.format, &kek), &keys, &say)
+        })
+    }
 }
 
 /// The KEK of the service, as officers sign for it.
@@ -46,7 +74,7 @@ struct Kek {
     kid: Option<String>,
 }
 
-impl CloudOrder {
+impl CloudExport {
     /// Reads the KEK, and holds it and the rest against the plan.
     fn read(&self, plan: &Plan) -> Result<Kek> {
         let Destination::Cloud(planned) = &plan.target else {
@@ -95,54 +123,25 @@ fn subject<'a>(
     kek: &Kek,
     certificates: impl Iterator<Item = &'a TargetCertificate>,
 ) -> gate::CloudExport {
-    let key = |(key, certificate): (&KeyPlan, &TargetCertificate)| ExportKey {
-        label: key.label.clone(),
-        spki: Hash::of(certificate.spki()),
-        certificate: Hash::of(certificate.der()),
-    };
     gate::CloudExport {
         format,
         kek_fingerprint: Hash::of(&kek.spki),
         kid: kek.kid.clone(),
         mechanism: plan.transfer.mechanism,
         oaep_hash: plan.transfer.oaep_hash,
-        keys: plan.keys.iter().zip(certificates).map(key).collect(),
+        keys: export_keys(plan, certificates),
     }
 }
 
-/// Asks the officers for the export, before any PIN is asked for.
-///
-/// # Errors
-/// `PHASE-ORDER`, `PLAN-TARGET`, `KEK-KEY`, [`Error::Usage`], [`Error::Waiting`], `SIGNATURE-…`,
-/// `TARGET-CERTIFICATE`.
-pub fn ask(ceremony: &mut Ceremony, order: &CloudOrder) -> Result<Approved<gate::CloudExport>> {
-    ceremony.state.require(Step::CloudExport)?;
-    let kek = order.read(&ceremony.plan)?;
-    let certificates = ceremony.state.keys.iter();
-    let certificates = certificates.map(|record| keys::certificate_of(ceremony, record));
-    let certificates = certificates.collect::<Result<Vec<_>>>()?;
-    let subject = subject(&ceremony.plan, order.format, &kek, certificates.iter());
-    crate::approval::require(ceremony, &subject)
-}
-
 /// Makes the files for the service.
-///
-/// # Errors
-/// `PHASE-ORDER`, `APPROVAL-SUBJECT`, `PLAN-TARGET`, `KEK-KEY`, `TARGET-…`, `WRAP-…`, or the HSM's.
-pub fn export(
+fn export(
     ceremony: &mut Ceremony,
     hsm: &Hsm,
-    approved: &Approved<gate::CloudExport>,
-    order: &CloudOrder,
+    (format, kek): (CloudFormat, &Kek),
+    checked: &[CheckedExport],
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<Report> {
-    ceremony.state.require(Step::CloudExport)?;
     let plan = ceremony.plan.clone();
-    let kek = order.read(&plan)?;
-    hsm.require(Side::Tenant, &plan)?;
-    let checked = checked_keys(ceremony, hsm)?;
-    let certificates = checked.iter().map(|key| &key.certificate);
-    approved.covers(&subject(&plan, order.format, &kek, certificates))?;
     let wrap = WrapOrder {
         kek_spki: &kek.spki,
         trusted: None,
@@ -153,7 +152,7 @@ pub fn export(
     hsm.wrap_ready(&wrap)?;
     let begun = ceremony.begin(Step::CloudExport)?;
     progress("canary: wrapping a throwaway key to a throwaway KEK, and opening it in software");
-    let observed = canary(&plan, hsm, &checked)?;
+    let observed = canary(&plan, hsm, checked)?;
     let targets: Vec<&Target> = checked.iter().map(|key| &key.target).collect();
     let wrapped = hsm.wrap(&wrap, &targets, &|n| {
         progress(&format!("wrapping {}", checked[n].plan.label));
@@ -161,7 +160,7 @@ pub fn export(
     let kid = kek.kid.as_deref();
     let one = |(key, wrapped): (&CheckedExport, &hsm::wrapped_key::WrappedKey)| {
         let (label, bytes) = (&key.plan.label, wrapped.as_bytes());
-        cloud::file(order.format, label, bytes, kid, hsm.identity())
+        cloud::file(format, label, bytes, kid, hsm.identity())
     };
     let files = checked.iter().zip(&wrapped).map(one);
     let files = files.collect::<Result<Vec<_>>>()?;
@@ -172,7 +171,7 @@ pub fn export(
     });
     let fingerprint = Hash::of(&kek.spki);
     let event = Event::CloudExport(CloudExported {
-        format: order.format,
+        format,
         fingerprint,
         observed,
         token: hsm.identity().clone(),
@@ -187,5 +186,5 @@ pub fn export(
     let report = files.iter().fold(report, |report, (name, bytes)| {
         report.value(name, format!("{} bytes, SHA-256 {}", bytes.len(), Hash::of(bytes)))
     });
-    Ok(report.line(cloud::what_next(order.format)))
+    Ok(report.line(cloud::what_next(format)))
 }

@@ -6,7 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::Ceremony;
+use clap::Args;
+
+use crate::{Ceremony, Means, Run, step};
 use hsm::{Hsm, Inventory, THROWAWAY, Target, TargetSpec, self_signed};
 use record::{
     Error, Result,
@@ -21,25 +23,28 @@ use record::{
 };
 use terminal::report::Report;
 
-/// A key that exists at the tenant, and the file that says which it is.
-pub struct Existing {
-    /// Its label in the plan.
-    pub label: Id,
-    /// Its self-signed certificate, or its public key; PEM or DER.
-    pub file: PathBuf,
+/// Make the keys of the plan that do not exist yet
+#[derive(Args)]
+pub struct KeysCreate {
+    /// A key that exists: LABEL=FILE, its self-signed certificate or its public key
+    #[arg(long, value_name = "LABEL=FILE", value_parser = step::file_of)]
+    existing: Vec<(Id, PathBuf)>,
+}
+
+impl Run for KeysCreate {
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        means.in_hsm(ceremony, Step::KeysCreate, |ceremony, hsm| {
+            create(ceremony, hsm, &self.existing)
+        })
+    }
 }
 
 /// Makes or finds every key of the plan.
-///
-/// # Errors
-/// `PHASE-ORDER`, `HSM-MECHANISM`, `WRAP-…` and `TARGET-…` rules, or the HSM's.
-pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[Existing]) -> Result<Report> {
-    ceremony.state.require(Step::KeysCreate)?;
-    if let Some(unknown) =
-        existing.iter().find(|key| !ceremony.plan.keys.iter().any(|plan| plan.label == key.label))
-    {
+fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[(Id, PathBuf)]) -> Result<Report> {
+    let planned = |label: &Id| ceremony.plan.keys.iter().any(|plan| plan.label == *label);
+    if let Some((unknown, _)) = existing.iter().find(|(label, _)| !planned(label)) {
         return Err(Error::Usage {
-            what: format!("--existing {}: no key of the plan has this label", unknown.label),
+            what: format!("--existing {unknown}: no key of the plan has this label"),
             remedy: "name a label of the plan".into(),
         });
     }
@@ -102,9 +107,9 @@ fn kinds(plan: &Plan) -> BTreeSet<KeyType> {
     plan.keys.iter().map(kind).collect()
 }
 
-fn file_of<'a>(existing: &'a [Existing], label: &Id) -> Option<&'a Path> {
-    let found = existing.iter().find(|existing| existing.label == *label);
-    found.map(|existing| existing.file.as_path())
+fn file_of<'a>(existing: &'a [(Id, PathBuf)], label: &Id) -> Option<&'a Path> {
+    let found = existing.iter().find(|(existing, _)| existing == label);
+    found.map(|(_, file)| file.as_path())
 }
 
 fn one(
@@ -187,6 +192,14 @@ fn keep_certificate(ceremony: &Ceremony, label: &Id, der: &[u8]) -> Result<()> {
     // The log names no certificate yet: what a killed run left is not one of the record.
     folder::remove_if_there(&path)?;
     folder::write_new(&path, der)
+}
+
+/// The certificates of every key, as the log names them.
+///
+/// # Errors
+/// As [`certificate_of`].
+pub fn certificates_of(ceremony: &Ceremony) -> Result<Vec<TargetCertificate>> {
+    ceremony.state.keys.iter().map(|record| certificate_of(ceremony, record)).collect()
 }
 
 /// The certificate of a key, as the log names it.

@@ -3,6 +3,9 @@
 
 use std::path::PathBuf;
 
+use clap::Args;
+
+use crate::step::file_of;
 use record::{
     Error, Result,
     document::acceptance::{self, MAX_FETCHED_FROM, Published},
@@ -17,13 +20,16 @@ use record::{
 use terminal::report::Report;
 
 /// What the command line says.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct FetchedMetadata {
-    /// Per node the file that it published.
+    /// What a node of Windows Host Guardian Service publishes: its metadata.xml
+    #[arg(long = "metadata", value_name = "NODE=FILE", value_parser = file_of)]
     pub files: Vec<(Id, PathBuf)>,
-    /// Who fetched them.
+    /// With --metadata: who fetched the files, by their id in the plan
+    #[arg(long = "fetched-by", value_name = "ID")]
     pub by: Option<Id>,
-    /// Where in the network they stood.
+    /// With --metadata: where in the network they were fetched
+    #[arg(long = "fetched-from", value_name = "TEXT")]
     pub from: Option<String>,
 }
 

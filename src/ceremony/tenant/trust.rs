@@ -1,7 +1,15 @@
 //! `kek trust`: the security officer of the tenant's HSM makes the confirmed KEK trusted, so that
 //! no other key, and nobody without the SO's PIN, can get the target keys wrapped.
 
-use crate::{Ceremony, tenant::keys};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::{
+    Ceremony, Means, Run,
+    side::token::{TokenChoice, with_officer},
+    tenant::keys,
+};
 use hsm::{Hsm, Officer};
 use record::{
     Result,
@@ -12,6 +20,22 @@ use record::{
     terms::Step,
 };
 use terminal::report::Report;
+
+/// Make the KEK trusted, with the PIN of the HSM's security officer
+#[derive(Args)]
+pub struct KekTrust {
+    /// In a rehearsal: the file that holds the security officer's PIN
+    #[arg(long, value_name = "FILE")]
+    so_pin_file: Option<PathBuf>,
+}
+
+impl Run for KekTrust {
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        require(ceremony)?;
+        let choice = TokenChoice { pin_file: self.so_pin_file.clone(), ..means.token.choice()? };
+        with_officer(ceremony, Step::KekTrust, &choice, means.asker, trust)
+    }
+}
 
 /// The CKA_ID of the trusted KEK: of the offer that was taken.
 pub fn trusted_id(ceremony: &Ceremony) -> CkaId {
@@ -58,10 +82,7 @@ pub fn look(ceremony: &mut Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
 }
 
 /// Refuses a plan that goes without the step.
-///
-/// # Errors
-/// `PHASE-ORDER`.
-pub fn require(ceremony: &Ceremony) -> Result<()> {
+fn require(ceremony: &Ceremony) -> Result<()> {
     ceremony.state.require(Step::KekTrust)?;
     if ceremony.plan.trusted_only() {
         return Ok(());
@@ -74,10 +95,7 @@ pub fn require(ceremony: &Ceremony) -> Result<()> {
 }
 
 /// Makes the KEK of the offer trusted, or finds it so.
-///
-/// # Errors
-/// `PHASE-ORDER`, `TARGET-WRAP-WITH-TRUSTED`, `KEK-…`, or the HSM's.
-pub fn trust(ceremony: &mut Ceremony, officer: &Officer) -> Result<Report> {
+fn trust(ceremony: &mut Ceremony, officer: &Officer) -> Result<Report> {
     let offer = ceremony.kept::<Offer>()?;
     let begun = ceremony.begin(Step::KekTrust)?;
     let id = trusted_id(ceremony);
