@@ -17,16 +17,19 @@ use record::{
     flow::{Made, State},
     folder,
     layout::{APPROVALS, EVIDENCE, REGISTER, SHARES, archive_name, attempt_folder},
-    log::Event,
+    log::{Event, LOG_FILE},
     proof::key_set::KeySet,
     rule::Rule,
-    terms::{Kind, Side, TransferRoute},
+    terms::{Kind, Listed, Side},
 };
 
 /// The folder of documents of this side.
 pub(super) const OUTBOX: &str = "outbox";
 /// The folder of documents of the other side.
 pub(super) const INBOX: &str = "inbox";
+
+/// The files of a folder, by name.
+pub type Files = Vec<(String, Vec<u8>)>;
 
 impl Ceremony {
     /// Where a document of this side lies.
@@ -48,41 +51,17 @@ impl Ceremony {
     ///
     /// # Errors
     /// What writing files can end with.
-    pub fn build<B: Body>(
-        &self,
-        begun: &Begun,
-        body: B,
-        files: Vec<(String, Vec<u8>)>,
-    ) -> Result<Hash> {
-        let answers =
-            B::KIND.answers(self.plan.way).map(|kind| self.state.document(kind)).transpose()?;
-        self.build_document(begun, answers, body, files)
-    }
-
-    /// Builds a document that answers one taken in the same step.
-    ///
-    /// # Errors
-    /// As [`Ceremony::build`].
-    pub fn build_answering<B: Body>(
-        &self,
-        begun: &Begun,
-        answers: Hash,
-        body: B,
-        files: Vec<(String, Vec<u8>)>,
-    ) -> Result<Hash> {
-        self.build_document(begun, Some(answers), body, files)
-    }
-
-    fn build_document<B: Body>(
-        &self,
-        begun: &Begun,
-        answers: Option<Hash>,
-        body: B,
-        mut files: Vec<(String, Vec<u8>)>,
-    ) -> Result<Hash> {
+    pub fn build<B: Body>(&self, begun: &Begun, body: B, mut files: Files) -> Result<Hash> {
         if B::KIND.side() != self.state.side {
             return Err(Error::defect(format!("a {} made by the {}", B::KIND, self.state.side)));
         }
+        let answers = match begun.answers {
+            Some(taken) => Some(taken),
+            None => {
+                let before = B::KIND.answers(self.plan.way);
+                before.map(|kind| self.state.document(kind)).transpose()?
+            }
+        };
         let header = Header::new(&self.plan, B::KIND, begun.attempt, answers, begun.head);
         let bytes = Document { header, body }.bytes()?;
         let hash = Hash::of(&bytes);
@@ -91,11 +70,37 @@ impl Ceremony {
         Ok(hash)
     }
 
+    /// Builds a document, and ends the step with the result that names it.
+    ///
+    /// # Errors
+    /// As [`Ceremony::build`] and [`Ceremony::finish`].
+    pub fn make<B: Body>(
+        &mut self,
+        begun: Begun,
+        body: B,
+        files: Files,
+        result: impl FnOnce(Hash) -> Event,
+    ) -> Result<Hash> {
+        let document = self.build(&begun, body, files)?;
+        self.finish(begun, result(document))?;
+        Ok(document)
+    }
+
+    /// The log as it is now, for the document that it travels with: how that lists it, and its
+    /// file.
+    ///
+    /// # Errors
+    /// As [`Ceremony::log_bytes`].
+    pub fn log_file(&self) -> Result<(Listed, Files)> {
+        let log = self.log_bytes()?;
+        Ok((Listed::of(&log), vec![(LOG_FILE.to_owned(), log)]))
+    }
+
     /// Writes the files of a folder that will stand in the outbox.
     ///
     /// # Errors
     /// What writing files can end with.
-    pub fn stage(&self, begun: &Begun, name: &str, files: &[(String, Vec<u8>)]) -> Result<()> {
+    pub fn stage(&self, begun: &Begun, name: &str, files: &Files) -> Result<()> {
         let files = files.iter().map(|(name, bytes)| (name, bytes));
         folder::draft(&self.staging(begun.attempt).join(name), files)
     }
@@ -104,7 +109,7 @@ impl Ceremony {
     ///
     /// # Errors
     /// What writing files can end with.
-    pub fn stage_cloud(&self, begun: &Begun, files: &[(String, Vec<u8>)]) -> Result<PathBuf> {
+    pub fn stage_cloud(&self, begun: &Begun, files: &Files) -> Result<PathBuf> {
         let name = cloud_folder(self.state.cloud_exports + 1);
         self.stage(begun, &name, files)?;
         Ok(self.outbox(&name))
@@ -287,19 +292,11 @@ impl Ceremony {
     /// # Errors
     /// As [`Ceremony::kept`] and [`Ceremony::sent`].
     pub fn key_set(&self) -> Result<KeySet> {
-        Ok(match (self.plan.way, self.state.side) {
-            (TransferRoute::Carried | TransferRoute::Cloud, Side::Tenant) => {
-                KeySet::from(&self.sent::<Package>()?.0)
-            }
-            (TransferRoute::Carried | TransferRoute::Cloud, Side::Hoster) => {
-                KeySet::from(&*self.kept::<Package>()?)
-            }
-            (TransferRoute::Born | TransferRoute::Brought, Side::Tenant) => {
-                KeySet::from(&self.sent::<Challenge>()?.0)
-            }
-            (TransferRoute::Born | TransferRoute::Brought, Side::Hoster) => {
-                KeySet::from(&*self.kept::<Challenge>()?)
-            }
+        Ok(match (self.plan.way.is_challenged(), self.state.side) {
+            (false, Side::Tenant) => KeySet::from(&self.sent::<Package>()?),
+            (false, Side::Hoster) => KeySet::from(&*self.kept::<Package>()?),
+            (true, Side::Tenant) => KeySet::from(&self.sent::<Challenge>()?),
+            (true, Side::Hoster) => KeySet::from(&*self.kept::<Challenge>()?),
         })
     }
 
@@ -307,11 +304,10 @@ impl Ceremony {
     ///
     /// # Errors
     /// `DOCUMENT-…` and `SIGNATURE-…` rules, `DOCUMENT-HASH` where it is not the one of the log.
-    pub fn sent<B: Body>(&self) -> Result<(Received<B>, Made)> {
-        let made = self.state.made(B::KIND)?;
+    pub fn sent<B: Body>(&self) -> Result<Received<B>> {
         let own = read::<B>(&self.outbox(B::KIND.name()), &self.plan)?;
-        as_made(&own, made)?;
-        Ok((own, made))
+        as_made(&own, self.state.made(B::KIND)?)?;
+        Ok(own)
     }
 
     /// The same of any kind.

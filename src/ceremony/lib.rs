@@ -13,11 +13,14 @@ pub mod tenant;
 
 use std::path::{Path, PathBuf};
 
+pub use documents::Files;
 use documents::{INBOX, OUTBOX};
 pub use mirror::Mirror;
 pub use nodes::kept_as;
 use record::{
     Result,
+    document::{Body, Released},
+    encoding::Hash,
     flow::{State, replay::Replay},
     folder,
     log::{Entry, Event, Log},
@@ -44,12 +47,19 @@ pub struct Begun {
     step: Step,
     attempt: u32,
     head: Head,
+    /// What it takes, and its document answers.
+    answers: Option<Hash>,
 }
 
 impl Begun {
     /// The attempt, from 1.
     pub fn attempt(&self) -> u32 {
         self.attempt
+    }
+
+    /// The same step, whose document answers this.
+    pub fn answering(self, answers: Hash) -> Self {
+        Begun { answers: Some(answers), ..self }
     }
 }
 
@@ -132,7 +142,16 @@ impl Ceremony {
         let head = self.record(Event::Intent { step, attempt })?;
         self.clear_outbox()?;
         self.mirror()?;
-        Ok(Begun { step, attempt, head })
+        Ok(Begun { step, attempt, head, answers: None })
+    }
+
+    /// Begins a step that takes a document, and answers it.
+    ///
+    /// # Errors
+    /// As [`Ceremony::keep`] and [`Ceremony::begin`].
+    pub fn begin_taking<B: Body>(&mut self, step: Step, taken: &Released<B>) -> Result<Begun> {
+        self.keep(taken)?;
+        Ok(self.begin(step)?.answering(taken.hash))
     }
 
     /// The log's last entry.

@@ -186,7 +186,7 @@ fn script(ceremony: &Ceremony, texts: &Texts) -> Made {
 /// The offer, on either side.
 fn offer(ceremony: &Ceremony, texts: &Texts) -> Result<Made> {
     let (body, folder) = match ceremony.state.side {
-        Side::Hoster => (ceremony.sent::<Offer>()?.0.body().clone(), ceremony.outbox("offer")),
+        Side::Hoster => (ceremony.sent::<Offer>()?.body().clone(), ceremony.outbox("offer")),
         Side::Tenant => (ceremony.kept::<Offer>()?.body().clone(), ceremony.inbox("offer")),
     };
     let files = show::named(&[folder])?;
@@ -202,7 +202,7 @@ fn offer(ceremony: &Ceremony, texts: &Texts) -> Result<Made> {
 
 fn share(ceremony: &Ceremony, id: &Id, texts: &Texts) -> Result<Made> {
     let plan = &ceremony.plan;
-    let (package, _) = ceremony.sent::<Package>()?;
+    let package = ceremony.sent::<Package>()?;
     let listing = package.body().shares.iter().find(|one| one.custodian == id.as_str());
     let planned = plan.quorum.custodians.iter().find(|one| one.id == *id);
     let (Some(listing), Some(planned)) = (listing, planned) else {

@@ -11,7 +11,7 @@ use record::{
     document::{Released, acceptance::Acceptance, closing::Closing},
     log::{Event, LOG_FILE},
     rule::Rule,
-    terms::{Kind, Listed, Side, Step},
+    terms::{Kind, Side, Step},
     verify::counterpart,
 };
 use terminal::report::Report;
@@ -64,21 +64,14 @@ impl Run for AcceptanceCheck {
     fn run(&self, ceremony: &mut Ceremony, _: &Means) -> Result<Report> {
         ceremony.state.require(Step::AcceptanceCheck)?;
         let acceptance = accepted(ceremony, &self.acceptance)?;
-        ceremony.keep(&acceptance)?;
-        let begun = ceremony.begin(Step::AcceptanceCheck)?;
-        let log = ceremony.log_bytes()?;
-        let closing =
-            Closing { kek_fingerprint: None, token: None, backup: None, log: Listed::of(&log) };
-        let files = vec![(LOG_FILE.to_owned(), log)];
-        let document = ceremony.build_answering(&begun, acceptance.hash, closing, files)?;
-        ceremony.finish(
-            begun,
-            Event::AcceptanceCheck {
-                document,
-                acceptance: acceptance.hash,
-                signatures: acceptance.signatures.everyone(),
-            },
-        )?;
+        let begun = ceremony.begin_taking(Step::AcceptanceCheck, &acceptance)?;
+        let (log, files) = ceremony.log_file()?;
+        let closing = Closing { kek_fingerprint: None, token: None, backup: None, log };
+        let document = ceremony.make(begun, closing, files, |document| Event::AcceptanceCheck {
+            document,
+            acceptance: acceptance.hash,
+            signatures: acceptance.signatures.everyone(),
+        })?;
         Ok(Report::new("The acceptance is taken: there was no KEK, so there is none to destroy.")
             .value("acceptance", acceptance.hash.to_string())
             .value("closing", document.to_string()))

@@ -4,20 +4,16 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::{
-    Ceremony, Means, Run,
-    hoster::{import::held_key, proving},
-};
-use hsm::{Hsm, ImportKey, Imported, Target};
+use crate::{Ceremony, Means, Run, hoster::held};
+use hsm::Hsm;
 use record::{
     Result,
-    document::{Released, challenge::Challenge, read, receipt::Receipt},
+    document::{Released, challenge::Challenge, read},
     encoding::Hash,
     log::{Event, KeyRecord},
-    plan::{IMPORT, KeyPlan},
     proof::key_set::KeySet,
     rule::Rule,
-    terms::{Kind, Step, TransferRoute},
+    terms::{Kind, Step},
 };
 use terminal::report::Report;
 
@@ -38,50 +34,20 @@ impl Run for Answer {
 /// Takes the challenge and makes the receipt.
 fn answer(ceremony: &mut Ceremony, hsm: &Hsm, challenge: &Released<Challenge>) -> Result<Report> {
     let set = KeySet::from(&**challenge);
-    let plan = ceremony.plan.clone();
-    let attempt = ceremony.state.attempt;
     let inventory = hsm.inventory()?;
-    let held = set.keys.iter().zip(&plan.keys).map(|(key, planned)| {
-        let label = plan.hoster_label(key.label.as_str());
-        hsm.held(
-            &inventory,
-            &ImportKey {
-                id: plan.target_id(key.label.as_str(), attempt),
-                label: &label,
-                spki: &key.spki.0,
-                certificate: &key.certificate,
-                usage: planned.usage,
-                born: plan.way == TransferRoute::Born,
-            },
-        )
-    });
-    let held: Vec<Imported> = held.collect::<Result<_>>()?;
-    ceremony.keep(challenge)?;
-    let begun = ceremony.begin(Step::Answer)?;
-    let targets: Vec<Target> = held.iter().map(|key| key.target.clone()).collect();
-    let keys = plan.keys.iter().zip(&held);
-    let receipt = Receipt {
+    let labels = held::labels(&ceremony.plan);
+    let keys = held::wanted_of(ceremony, &labels, &set);
+    let held = keys.iter().map(|key| hsm.held(&inventory, key)).collect::<Result<Vec<_>>>()?;
+    let begun = ceremony.begin_taking(Step::Answer, challenge)?;
+    let receipt = held::receipt(ceremony, hsm, &set, &held, (Vec::new(), Vec::new()))?;
+    let document = ceremony.make(begun, receipt, Vec::new(), |document| Event::Answer {
+        document,
+        challenge: challenge.hash,
+        attempt: challenge.document.header.attempt,
         package_id: set.id,
-        custodians: Vec::new(),
-        spent: Vec::new(),
-        keys: keys
-            .map(|(key, held): (&KeyPlan, _)| held_key(&plan, &key.label, held, attempt))
-            .collect(),
-        proofs: proving::prove(ceremony, hsm, &set, &targets, IMPORT)?,
         token: hsm.identity().clone(),
-    };
-    let document = ceremony.build_answering(&begun, challenge.hash, receipt, Vec::new())?;
-    ceremony.finish(
-        begun,
-        Event::Answer {
-            document,
-            challenge: challenge.hash,
-            attempt: challenge.document.header.attempt,
-            package_id: set.id,
-            token: hsm.identity().clone(),
-            signatures: challenge.signatures.everyone(),
-        },
-    )?;
+        signatures: challenge.signatures.everyone(),
+    })?;
     Ok(Report::new(
         "The HSM has answered: it signs and decrypts with the keys that were born in it.",
     )

@@ -29,6 +29,7 @@ pub struct GivenAttestations {
 }
 
 /// The files of attestations, as a document lists them.
+#[derive(Default)]
 pub struct Files {
     /// How it lists them.
     pub attestations: Vec<Attestation>,
@@ -76,7 +77,7 @@ impl GivenAttestations {
         once(&self.attestations, &|id| of.contains(&id.as_str()))?;
         let attested = |id: &Id| self.attestations.iter().any(|(of, _)| of == id);
         once(&self.reports, &attested)?;
-        let mut read = Files { attestations: Vec::new(), files: Vec::new() };
+        let mut read = Files::default();
         for of in of {
             let about = |(id, _): &&(Id, PathBuf)| id.as_str() == *of;
             let Some((id, file)) = self.attestations.iter().find(about) else {

@@ -7,27 +7,25 @@ use clap::Args;
 use crate::{
     Begun, Ceremony, Means, Run,
     hoster::{
-        package, proving,
+        held, package,
         quorum::{self, OpenedSeal, Presented, ShareArgs},
     },
     step::Sessions,
 };
 use custody::{seal::SealKey, share::Secret};
-use hsm::{Hsm, ImportKey, ImportOrder, Imported, Target, wrapped_key::WrappedKey};
+use hsm::{Hsm, ImportOrder, Imported, wrapped_key::WrappedKey};
 use record::{
     Error, Result,
     document::{
         Released,
-        held_key::HeldKey,
         offer::Offer,
         package::{Package, PackagedKey},
-        receipt::Receipt,
     },
     encoding::Hash,
     gate,
     log::{Event, KekRecord, KeyRecord},
-    plan::{IMPORT, KeyPlan, Plan},
-    proof::key_set::{KeySet, certificate_file},
+    plan::{KeyPlan, Plan},
+    proof::key_set::KeySet,
     terms::{Id, Side, Step, list},
 };
 use terminal::{Asker, report::Report};
@@ -48,7 +46,7 @@ impl Run for Import {
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
         let find = |ceremony: &Ceremony| {
             let package = package::same(ceremony, &self.package)?;
-            let offer = ceremony.sent::<Offer>()?.0;
+            let offer = ceremony.sent::<Offer>()?;
             let subject = gate::Import {
                 package: package.hash,
                 kek_fingerprint: Hash::of(&offer.body().spki.0),
@@ -85,37 +83,29 @@ impl Opening<'_> {
     fn import(&self, ceremony: &mut Ceremony, kek_spki: &[u8]) -> Result<Report> {
         let (hsm, package, asker) = (self.hsm, self.package, self.asker);
         let plan = ceremony.plan.clone();
+        let set = KeySet::from(&**package);
         hsm.require(Side::Hoster, &plan)?;
-        let (begun, arrived) = match settled(ceremony, hsm, package)? {
+        let (begun, arrived) = match settled(ceremony, hsm, &set)? {
             Some(arrived) => (ceremony.begin(Step::Import)?, arrived),
             None => {
                 // The key that will unwrap is the one that was offered, as the HSM has it now.
                 let waived = |rule| plan.waives(rule);
                 hsm.kek_check(self.kek.id, kek_spki, plan.transfer.mechanism, &waived)?;
-                self.unwrap_all(ceremony)?
+                self.unwrap_all(ceremony, &set)?
             }
         };
-        let Arrived { keys: imported, custodians, spent } = arrived;
-        let targets: Vec<Target> = imported.iter().map(|key| key.target.clone()).collect();
-        let keys = plan.keys.iter().zip(&imported);
+        let Arrived { keys, custodians, spent } = arrived;
         asker.progress("proving that the HSM signs and decrypts as the tenant's keys");
-        let receipt = Receipt {
-            package_id: package.body().package_id,
-            custodians: custodians.clone(),
-            spent: spent.clone(),
-            keys: keys
-                .map(|(key, held)| held_key(&plan, &key.label, held, begun.attempt()))
-                .collect(),
-            proofs: proving::prove(ceremony, hsm, &KeySet::from(&**package), &targets, IMPORT)?,
-            token: hsm.identity().clone(),
-        };
-        let document = ceremony.build(&begun, receipt, Vec::new())?;
-        let event = Event::Import {
+        let opened = (custodians.clone(), spent.clone());
+        let receipt = held::receipt(ceremony, hsm, &set, &keys, opened)?;
+        let records = set.keys.iter().zip(&keys).map(|(key, held)| {
+            KeyRecord::of(&key.label, &key.spki.0, &key.certificate, held.imported)
+        });
+        let document = ceremony.make(begun, receipt, Vec::new(), |document| Event::Import {
             document,
             token: hsm.identity().clone(),
-            keys: records(package, &imported),
-        };
-        ceremony.finish(begun, event)?;
+            keys: records.collect(),
+        })?;
         Ok(Report::new("Every key is in the HSM, unreadable and not extractable, and proves itself.")
         .value("receipt", document.to_string())
         .value("opened by", list(&custodians))
@@ -125,7 +115,7 @@ impl Opening<'_> {
 
     /// Opens the seal with a quorum, then unwraps. The KEK was looked at first: custodians do not
     /// spend their identities on one that would be refused.
-    fn unwrap_all(&self, ceremony: &mut Ceremony) -> Result<(Begun, Arrived)> {
+    fn unwrap_all(&self, ceremony: &mut Ceremony, set: &KeySet) -> Result<(Begun, Arrived)> {
         let plan = ceremony.plan.clone();
         let (package, asker, kek) = (self.package, self.asker, &self.kek);
         let OpenedSeal { secret, custodians, spent, deputies } =
@@ -145,9 +135,9 @@ impl Opening<'_> {
             oaep: plan.transfer.oaep_hash,
             sessions: self.sessions,
         };
-        let labels = labels(ceremony, package);
-        let keys = import_keys(ceremony, package, &labels);
-        let keys: Vec<_> = keys.zip(&wrapped).collect();
+        let labels = held::labels(&plan);
+        let keys = held::wanted_of(ceremony, &labels, set);
+        let keys: Vec<_> = keys.into_iter().zip(&wrapped).collect();
         let say = |label: &str| asker.progress(&format!("unwrapping {label}"));
         let keys = self.hsm.import(order, &keys, &say)?;
         Ok((begun, Arrived { keys, custodians, spent }))
@@ -162,14 +152,14 @@ struct Arrived {
 }
 
 /// What an interrupted import left whole: then no custodian is needed again.
-fn settled(ceremony: &Ceremony, hsm: &Hsm, package: &Released<Package>) -> Result<Option<Arrived>> {
+fn settled(ceremony: &Ceremony, hsm: &Hsm, set: &KeySet) -> Result<Option<Arrived>> {
     let Some((custodians, spent)) = ceremony.state.quorum.clone() else {
         return Ok(None);
     };
     let inventory = hsm.inventory()?;
     let mut keys = Vec::new();
-    let labels = labels(ceremony, package);
-    for key in import_keys(ceremony, package, &labels) {
+    let labels = held::labels(&ceremony.plan);
+    for key in held::wanted_of(ceremony, &labels, set) {
         match hsm.import_find(&inventory, &key)? {
             Some(found) => keys.push(found),
             None => return Ok(None),
@@ -192,47 +182,4 @@ fn open_seals(
         WrappedKey::parse(opened, plan.transfer.kek_bits, planned.key_type)
     };
     package.body().keys.iter().zip(&plan.keys).map(open).collect()
-}
-
-/// The CKA_LABEL of each key at the hoster, in the plan's order.
-fn labels(ceremony: &Ceremony, package: &Released<Package>) -> Vec<String> {
-    let keys = package.body().keys.iter();
-    keys.map(|key| ceremony.plan.hoster_label(key.label.as_str())).collect()
-}
-
-/// What each imported key must be, in the plan's order.
-fn import_keys<'a>(
-    ceremony: &'a Ceremony,
-    package: &'a Released<Package>,
-    labels: &'a [String],
-) -> impl Iterator<Item = ImportKey<'a>> {
-    let keys = package.body().keys.iter().zip(&ceremony.plan.keys).zip(labels);
-    keys.map(|((key, planned), label)| ImportKey {
-        id: ceremony.plan.target_id(key.label.as_str(), ceremony.state.attempt),
-        label,
-        spki: &key.spki.0,
-        certificate: package.file(&certificate_file(&key.label)),
-        usage: planned.usage,
-        born: false,
-    })
-}
-
-/// A key as this side's HSM has it, for the record.
-pub fn held_key(plan: &Plan, label: &Id, held: &Imported, attempt: u32) -> HeldKey {
-    HeldKey {
-        label: label.clone(),
-        id: plan.target_id(label.as_str(), attempt),
-        hoster_label: plan.hoster_label(label.as_str()),
-        attributes: held.attributes.clone(),
-    }
-}
-
-fn records(package: &Released<Package>, imported: &[Imported]) -> Vec<KeyRecord> {
-    let one = |(key, imported): (&PackagedKey, &Imported)| KeyRecord {
-        label: key.label.clone(),
-        spki: Hash::of(&key.spki.0),
-        certificate: key.certificate.hash,
-        made: imported.imported,
-    };
-    package.body().keys.iter().zip(imported).map(one).collect()
 }

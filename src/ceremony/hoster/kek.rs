@@ -22,9 +22,9 @@ use record::{
     },
     encoding::{Blob, Hash},
     fingerprint, gate,
-    log::{Event, KekRecord, LOG_FILE},
+    log::{Event, KekRecord},
     rule::Rule,
-    terms::{Listed, Observed, Originals, Side, Step, TransferRoute, list_or},
+    terms::{Observed, Originals, Side, Step, TransferRoute, list_or},
 };
 use terminal::report::Report;
 
@@ -86,19 +86,15 @@ impl KekCreate {
         let offer = offer(&plan, hsm, &kek, observed, &files);
         let judged = offer.attested(|name| files.bytes(name), &plan, Timestamp::now())?;
         let waived = offer.waived.clone();
-        let document = ceremony.build(&begun, offer, files.files)?;
-        ceremony.finish(
-            begun,
-            Event::KekCreate {
-                document,
-                kek: KekRecord { id, fingerprint },
-                token: hsm.identity().clone(),
-                observed,
-                attributes: kek.attributes,
-                waived,
-                attested: judged.level,
-            },
-        )?;
+        let document = ceremony.make(begun, offer, files.files, |document| Event::KekCreate {
+            document,
+            kek: KekRecord { id, fingerprint },
+            token: hsm.identity().clone(),
+            observed,
+            attributes: kek.attributes,
+            waived,
+            attested: judged.level,
+        })?;
         let report = Report::new("The KEK is in the HSM, and the offer is made.")
             .value("offer", document.to_string())
             .value("KEK", fingerprint.to_string());
@@ -244,40 +240,36 @@ fn destroy(
     going: Going,
 ) -> Result<Report> {
     let Going { why, kek, backup } = going;
-    if let Why::Accepted(acceptance) = &why {
-        ceremony.keep(acceptance)?;
-    }
-    let begun = ceremony.begin(Step::KekDestroy)?;
+    let (begun, signatures) = match &why {
+        Why::Accepted(acceptance) => {
+            let begun = ceremony.begin_taking(Step::KekDestroy, acceptance)?;
+            (begun, acceptance.signatures.everyone())
+        }
+        Why::Aborted(abort) => (ceremony.begin(Step::KekDestroy)?.answering(*abort), Vec::new()),
+    };
     hsm.kek_destroy(kek.id, kek.fingerprint)?;
     let keys = match subject.keys.is_empty() {
         true => Vec::new(),
         false => remains::destroy_targets(ceremony, hsm)?,
     };
-    let log = ceremony.log_bytes()?;
+    let (log, files) = ceremony.log_file()?;
     let closing = Closing {
         kek_fingerprint: Some(kek.fingerprint),
         token: Some(hsm.identity().clone()),
         backup,
-        log: Listed::of(&log),
+        log,
     };
-    let (answers, signatures) = match &why {
-        Why::Accepted(acceptance) => (acceptance.hash, acceptance.signatures.everyone()),
-        Why::Aborted(abort) => (*abort, Vec::new()),
-    };
-    let files = vec![(LOG_FILE.to_owned(), log)];
-    let document = ceremony.build_answering(&begun, answers, closing, files)?;
-    let report = Report::new("The KEK is destroyed; a new session no longer finds either half.")
-        .line("Backups and clones of the HSM, if there are any, are not seen from here: destroy them too, and note it.")
-        .value("KEK", kek.fingerprint.to_string())
-        .value("keys destroyed", list_or("none", &keys))
-        .value("closing", document.to_string());
-    let event = Event::KekDestroy {
+    let destroyed = list_or("none", &keys);
+    let document = ceremony.make(begun, closing, files, |document| Event::KekDestroy {
         document,
         acceptance: subject.acceptance,
         fingerprint: kek.fingerprint,
         keys,
         signatures,
-    };
-    ceremony.finish(begun, event)?;
-    Ok(report)
+    })?;
+    Ok(Report::new("The KEK is destroyed; a new session no longer finds either half.")
+        .line("Backups and clones of the HSM, if there are any, are not seen from here: destroy them too, and note it.")
+        .value("KEK", kek.fingerprint.to_string())
+        .value("keys destroyed", destroyed)
+        .value("closing", document.to_string()))
 }

@@ -5,25 +5,28 @@ use clap::Args;
 use jiff::Timestamp;
 
 use crate::{
-    Ceremony, Means, Run,
-    hoster::{attesting::GivenAttestations, import::held_key, remains},
+    Begun, Ceremony, Means, Run,
+    hoster::{
+        attesting::{self, GivenAttestations},
+        held, remains,
+    },
 };
 use hsm::{Born, BornSpec, Hsm, Inventory, self_signed};
 use record::{
     Result,
     document::{
-        attestation::Attestation,
+        attestation::Judged,
         closing::Closing,
         keys::{BornKey, TargetKeys, fingerprint as fingerprint_of},
     },
     encoding::{Blob, Hash},
     fingerprint, gate,
-    log::{Event, KeyRecord, LOG_FILE},
+    log::{Event, KeyRecord},
     plan::{KeyPlan, Plan},
     proof::key_set::certificate_file,
     rule::Rule,
     spki,
-    terms::{Listed, Side, Step, list},
+    terms::{AttestationLevel, Listed, Side, Step, list},
 };
 use terminal::report::Report;
 
@@ -63,34 +66,57 @@ fn create(
     if given.prepare {
         return Ok(prepared(&plan, begun.attempt()));
     }
-    let body = body(&plan, hsm, &born, files.attestations.clone(), begun.attempt());
-    let judged = body.attested(|name| files.bytes(name), &plan, Timestamp::now())?;
-    let certificates = plan.keys.iter().zip(&born);
-    let certificates =
-        certificates.map(|(key, born)| (certificate_file(&key.label), born.certificate.clone()));
-    let said = body.fingerprint;
-    let all = certificates.chain(files.files).collect();
-    let document = ceremony.build(&begun, body, all)?;
-    let records = plan.keys.iter().zip(&born).map(|(key, born)| KeyRecord {
-        label: key.label.clone(),
-        spki: Hash::of(&born.held.target.spki),
-        certificate: Hash::of(&born.certificate),
-        made: born.held.target.made,
-    });
-    ceremony.finish(
-        begun,
-        Event::KeysCreate {
-            document: Some(document),
-            attested: Some(judged.level),
-            token: hsm.identity().clone(),
-            keys: records.collect(),
-        },
-    )?;
+    let (document, said, judged) =
+        show(ceremony, hsm, begun, (&born, files), |document, attested, keys| {
+            let token = hsm.identity().clone();
+            Event::KeysCreate { document: Some(document), attested: Some(attested), token, keys }
+        })?;
     let report = Report::new("The keys were born in the HSM and can never leave it.")
         .value("keys", document.to_string())
         .value("fingerprint", said.to_string());
     let report = report.texts("evidence", &judged.lines);
     Ok(shown(ceremony, report, said))
+}
+
+/// Makes the document that shows the tenant what is in the HSM, and what is said of it. Gives its
+/// hash, the fingerprint of the keys, and what their attestations show.
+pub fn show(
+    ceremony: &mut Ceremony,
+    hsm: &Hsm,
+    begun: Begun,
+    (born, said): (&[Born], attesting::Files),
+    result: impl FnOnce(Hash, AttestationLevel, Vec<KeyRecord>) -> Event,
+) -> Result<(Hash, Hash, Judged)> {
+    let plan = &ceremony.plan;
+    let certificates = plan.keys.iter().zip(born).map(|(key, born)| (key, &born.certificate));
+    let hashes = certificates.clone().map(|(key, der)| (&key.label, Hash::of(der)));
+    let held = held::listed(ceremony, born.iter().map(|born| &born.held));
+    let keys = plan.keys.iter().zip(born).zip(held).map(|((key, born), held)| BornKey {
+        role: key.role,
+        spki: Blob(born.held.target.spki.clone()),
+        certificate: Listed::of(&born.certificate),
+        held,
+    });
+    let fingerprint = fingerprint_of(plan, hashes);
+    let body = TargetKeys {
+        fingerprint,
+        keys: keys.collect(),
+        attestations: said.attestations.clone(),
+        token: hsm.identity().clone(),
+    };
+    // Nothing attests a key that came from elsewhere: a plan that asks for more is refused here.
+    let judged = body.attested(|name| said.bytes(name), plan, Timestamp::now())?;
+    let records = plan.keys.iter().zip(born).map(|(key, Born { held, certificate })| {
+        let made = held.target.made || held.imported;
+        KeyRecord::of(&key.label, &held.target.spki, certificate, made)
+    });
+    let records = records.collect();
+    let files = certificates.map(|(key, der)| (certificate_file(&key.label), der.clone()));
+    let files = files.chain(said.files).collect();
+    let level = judged.level;
+    let document =
+        ceremony.make(begun, body, files, |document| result(document, level, records))?;
+    Ok((document, fingerprint, judged))
 }
 
 /// The words of the keys, which the tenant is to hear.
@@ -138,31 +164,6 @@ fn one(plan: &Plan, hsm: &Hsm, inventory: &Inventory, key: &KeyPlan, attempt: u3
     Ok(born)
 }
 
-/// The document that shows these keys to the tenant.
-pub fn body(
-    plan: &Plan,
-    hsm: &Hsm,
-    born: &[Born],
-    attestations: Vec<Attestation>,
-    attempt: u32,
-) -> TargetKeys {
-    let keys = plan.keys.iter().zip(born);
-    let said = keys.clone();
-    let said = said.map(|(key, born)| (&key.label, Hash::of(&born.certificate)));
-    let one = |(key, born): (&KeyPlan, &Born)| BornKey {
-        role: key.role,
-        spki: Blob(born.held.target.spki.clone()),
-        certificate: Listed::of(&born.certificate),
-        held: held_key(plan, &key.label, &born.held, attempt),
-    };
-    TargetKeys {
-        fingerprint: fingerprint_of(plan, said),
-        keys: keys.map(one).collect(),
-        attestations,
-        token: hsm.identity().clone(),
-    }
-}
-
 /// After an abort: destroy them, once officers have signed, and make the closing
 #[derive(Args)]
 pub struct KeysDestroy;
@@ -192,21 +193,16 @@ fn subject(ceremony: &Ceremony) -> Result<gate::KeysDestroy> {
 
 /// Destroys the keys, looks that they are gone, and makes the closing.
 fn destroy(ceremony: &mut Ceremony, hsm: &Hsm, subject: &gate::KeysDestroy) -> Result<Report> {
-    let begun = ceremony.begin(Step::KeysDestroy)?;
+    let begun = ceremony.begin(Step::KeysDestroy)?.answering(subject.abort);
     let keys = remains::destroy_targets(ceremony, hsm)?;
-    let log = ceremony.log_bytes()?;
-    let closing = Closing {
-        kek_fingerprint: None,
-        token: Some(hsm.identity().clone()),
-        backup: None,
-        log: Listed::of(&log),
-    };
-    let files = vec![(LOG_FILE.to_owned(), log)];
-    let document = ceremony.build_answering(&begun, subject.abort, closing, files)?;
-    let report = Report::new("The keys are destroyed; a new session no longer finds them.")
+    let (log, files) = ceremony.log_file()?;
+    let token = Some(hsm.identity().clone());
+    let closing = Closing { kek_fingerprint: None, token, backup: None, log };
+    let destroyed = list(&keys);
+    let document =
+        ceremony.make(begun, closing, files, |document| Event::KeysDestroy { document, keys })?;
+    Ok(Report::new("The keys are destroyed; a new session no longer finds them.")
         .line("Backups and clones of the HSM, if there are any, are not seen from here: destroy them too, and note it.")
-        .value("keys destroyed", list(&keys))
-        .value("closing", document.to_string());
-    ceremony.finish(begun, Event::KeysDestroy { document, keys })?;
-    Ok(report)
+        .value("keys destroyed", destroyed)
+        .value("closing", document.to_string()))
 }

@@ -5,19 +5,21 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use jiff::Timestamp;
 
-use crate::{Ceremony, Means, Run, hoster::keys, step::file_of};
-use hsm::{Born, Hsm, ImportKey, ImportOrder, wrapped_key::WrappedKey};
+use crate::{
+    Ceremony, Means, Run,
+    hoster::{attesting::Files, held, keys},
+    step::file_of,
+};
+use hsm::{Born, Hsm, ImportOrder, wrapped_key::WrappedKey};
 use record::{
     Error, Result,
     document::offer::Offer,
     encoding::Hash,
     folder,
     gate::{self, PlainKey},
-    log::{Event, KeyRecord, PlainImported},
+    log::{Event, PlainImported},
     plan::{KeyPlan, Plan},
-    proof::key_set::certificate_file,
     rule::Rule,
     spki::TargetCertificate,
     terms::{Id, Side, Step},
@@ -105,7 +107,7 @@ impl ImportPlain {
 
 /// What officers sign for.
 fn subject(ceremony: &Ceremony, plain: &[Plain]) -> Result<gate::ImportPlain> {
-    let offer = ceremony.sent::<Offer>()?.0;
+    let offer = ceremony.sent::<Offer>()?;
     let keys = ceremony.plan.keys.iter().zip(plain);
     let keys = keys.map(|(key, plain)| PlainKey {
         label: key.label.clone(),
@@ -125,7 +127,7 @@ fn import(
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<Report> {
     let plan = ceremony.plan.clone();
-    let offer = ceremony.sent::<Offer>()?.0;
+    let offer = ceremony.sent::<Offer>()?;
     let kek = ceremony.state.kek_made()?;
     hsm.require(Side::Hoster, &plan)?;
     let waived = |rule| plan.waives(rule);
@@ -137,57 +139,35 @@ fn import(
         oaep: plan.transfer.oaep_hash,
         sessions: 1,
     };
-    let labels = plan.keys.iter();
-    let labels: Vec<_> = labels.map(|key| plan.hoster_label(key.label.as_str())).collect();
-    let wanted = plan.keys.iter().zip(plain).zip(&labels);
-    let wanted: Vec<_> = wanted
-        .map(|((key, plain), label)| {
-            let wanted = ImportKey {
-                id: plan.target_id(key.label.as_str(), begun.attempt()),
-                label,
-                spki: plain.certificate.spki(),
-                certificate: plain.certificate.der(),
-                usage: key.usage,
-                born: false,
-            };
-            (wanted, &plain.wrapped)
-        })
-        .collect();
+    let labels = held::labels(&plan);
+    let keys = plain.iter().map(|key| (key.certificate.spki(), key.certificate.der()));
+    let wanted = held::wanted(ceremony, &labels, keys).into_iter();
+    let wanted: Vec<_> = wanted.zip(plain.iter().map(|plain| &plain.wrapped)).collect();
     let held = hsm.import(order, &wanted, &|label| progress(&format!("unwrapping {label}")))?;
-    let arrived: Vec<Born> = held
-        .into_iter()
-        .zip(plain)
-        .map(|(held, plain)| Born { held, certificate: plain.certificate.der().to_vec() })
-        .collect();
-    let body = keys::body(&plan, hsm, &arrived, Vec::new(), begun.attempt());
-    // Nothing attests a key that came from elsewhere: a plan that asks for more is refused here.
-    let judged = body.attested(|_| &[], &plan, Timestamp::now())?;
-    let fingerprint = body.fingerprint;
-    let certificates = plan.keys.iter().zip(plain);
-    let certificates = certificates
-        .map(|(key, plain)| (certificate_file(&key.label), plain.certificate.der().to_vec()));
-    let document = ceremony.build(&begun, body, certificates.collect())?;
-    let records = plan.keys.iter().zip(&arrived).map(|(key, arrived)| KeyRecord {
-        label: key.label.clone(),
-        spki: Hash::of(&arrived.held.target.spki),
-        certificate: Hash::of(&arrived.certificate),
-        made: arrived.held.imported,
-    });
-    ceremony.finish(
+    let certificates = plain.iter().map(|plain| plain.certificate.der().to_vec());
+    let arrived = held.into_iter().zip(certificates);
+    let arrived: Vec<Born> =
+        arrived.map(|(held, certificate)| Born { held, certificate }).collect();
+    let (document, said, _) = keys::show(
+        ceremony,
+        hsm,
         begun,
-        Event::ImportPlain(PlainImported {
-            document,
-            fingerprint: kek.fingerprint,
-            attested: judged.level,
-            token: hsm.identity().clone(),
-            keys: records.collect(),
-            wrapped: plain.iter().map(|plain| Hash::of(&plain.bytes)).collect(),
-        }),
+        (&arrived, Files::default()),
+        |document, attested, keys| {
+            Event::ImportPlain(PlainImported {
+                document,
+                fingerprint: kek.fingerprint,
+                attested,
+                token: hsm.identity().clone(),
+                keys,
+                wrapped: plain.iter().map(|plain| Hash::of(&plain.bytes)).collect(),
+            })
+        },
     )?;
     let report = Report::new(
         "The keys that another tool has wrapped are in the HSM, unreadable and not extractable.",
     )
     .value("keys", document.to_string())
-    .value("fingerprint", fingerprint.to_string());
-    Ok(keys::shown(ceremony, report, fingerprint))
+    .value("fingerprint", said.to_string());
+    Ok(keys::shown(ceremony, report, said))
 }

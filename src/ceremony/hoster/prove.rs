@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::{
-    hoster::proving,
+    hoster::held,
     side::token::{TokenChoice, require_tries_left},
 };
 use hsm::{Hsm, Target};
@@ -126,7 +126,7 @@ fn node_key(
                     "one for each node and stage",
                 )
             })?;
-            let plain = proving::open_challenge(
+            let plain = held::open_challenge(
                 hsm,
                 target,
                 brief.oaep_hash,

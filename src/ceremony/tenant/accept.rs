@@ -12,10 +12,10 @@ use crate::{
 use record::{
     Result,
     document::{acceptance::Acceptance, registration::Registration},
-    log::{Event, LOG_FILE},
+    log::Event,
     plan::ServicePlan,
     rule::Rule,
-    terms::{Kind, Listed, Step, list_or, shown},
+    terms::{Kind, Step, list_or, shown},
 };
 use terminal::report::Report;
 
@@ -45,28 +45,22 @@ impl Run for Accept {
         let evidence = registration.verify(&ceremony.plan, &keys)?;
         // A wrong file changes nothing: not even the intent is written.
         let published = metadata::take(&wanted, &keys)?;
-        ceremony.keep(&registration)?;
-        let begun = ceremony.begin(Step::Accept)?;
-        let log = ceremony.log_bytes()?;
+        let begun = ceremony.begin_taking(Step::Accept, &registration)?;
+        let (log, mut files) = ceremony.log_file()?;
         let body = Acceptance {
             package_id: keys.id,
             receipt: ceremony.state.document(Kind::Receipt)?,
             kek_fingerprint: ceremony.state.offered,
-            log: Listed::of(&log),
+            log,
             metadata: published.iter().map(|one| one.entry.clone()).collect(),
         };
-        let mut files = vec![(LOG_FILE.to_owned(), log)];
         files.extend(published.iter().map(|one| one.listed()));
-        let document = ceremony.build_answering(&begun, registration.hash, body, files)?;
-        ceremony.finish(
-            begun,
-            Event::Accept {
-                document,
-                registration: registration.hash,
-                signatures: registration.signatures.everyone(),
-                metadata: published.iter().map(|one| one.entry.logged()).collect(),
-            },
-        )?;
+        let document = ceremony.make(begun, body, files, |document| Event::Accept {
+            document,
+            registration: registration.hash,
+            signatures: registration.signatures.everyone(),
+            metadata: published.iter().map(|one| one.entry.logged()).collect(),
+        })?;
         let (plan, body) = (&ceremony.plan, registration.body());
         let report = Report::new(
             "Accepted: the tenant's keys are the primary keys of the hoster's service.",

@@ -85,8 +85,7 @@ fn words_prompt() -> String {
 fn check(ceremony: &mut Ceremony, keys: Released<TargetKeys>, typed: &str) -> Result<Report> {
     let judged = judged(ceremony, &keys)?;
     let confirmed = fingerprint::confirm(keys.body().fingerprint, typed)?;
-    ceremony.keep(&keys)?;
-    let begun = ceremony.begin(Step::KeysCheck)?;
+    let begun = ceremony.begin_taking(Step::KeysCheck, &keys)?;
     let package_id: PackageId = Fixed(random()?);
     let challenged = keys.body().keys.iter().zip(&ceremony.plan.keys);
     let challenged = challenged.map(|(key, plan)| one(&ceremony.plan, plan, key, &package_id));
@@ -95,7 +94,6 @@ fn check(ceremony: &mut Ceremony, keys: Released<TargetKeys>, typed: &str) -> Re
     let certificates = body.keys.iter().map(|key| certificate_file(&key.label));
     let files = certificates.map(|name| (name.clone(), keys.file(&name).to_vec()));
     let files = files.collect();
-    let document = ceremony.build_answering(&begun, keys.hash, body, files)?;
     let records = keys.body().keys.iter().map(|key| KeyRecord {
         label: key.held.label.clone(),
         spki: Hash::of(&key.spki.0),
@@ -104,6 +102,16 @@ fn check(ceremony: &mut Ceremony, keys: Released<TargetKeys>, typed: &str) -> Re
     });
     let signatures = keys.signatures.everyone();
     let signers = list(signatures.iter().map(|one| &one.id));
+    let document = ceremony.make(begun, body, files, |document| Event::KeysCheck {
+        document,
+        taken: keys.hash,
+        attempt: keys.document.header.attempt,
+        fingerprint: confirmed.value(),
+        package_id,
+        keys: records.collect(),
+        attested: judged.level,
+        signatures,
+    })?;
     let report = Report::new(
         "The keys are taken: they are the hoster's, born in its HSM by its module's word.",
     )
@@ -113,19 +121,6 @@ fn check(ceremony: &mut Ceremony, keys: Released<TargetKeys>, typed: &str) -> Re
     .value("challenge", document.to_string())
     .value("challenge id", package_id.to_string());
     let report = report.texts("evidence", &judged.lines);
-    ceremony.finish(
-        begun,
-        Event::KeysCheck {
-            document,
-            taken: keys.hash,
-            attempt: keys.document.header.attempt,
-            fingerprint: confirmed.value(),
-            package_id,
-            keys: records.collect(),
-            attested: judged.level,
-            signatures,
-        },
-    )?;
     Ok(report.value("folder", ceremony.outbox("challenge").display().to_string()))
 }
 

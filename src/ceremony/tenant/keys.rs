@@ -73,12 +73,7 @@ fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[(Id, PathBuf)]) -> Res
         let (target, certificate) =
             one(ceremony, hsm, &inventory, &key, file_of(existing, &key.label))?;
         keep_certificate(ceremony, &key.label, certificate.der())?;
-        records.push(KeyRecord {
-            label: key.label,
-            spki: Hash::of(&target.spki),
-            certificate: Hash::of(certificate.der()),
-            made: target.made,
-        });
+        records.push(KeyRecord::of(&key.label, &target.spki, certificate.der(), target.made));
     }
     let report =
         records.iter().fold(Report::new("Every key of the plan is in the HSM."), |report, key| {

@@ -73,7 +73,7 @@ fn words_prompt(ceremony: &Ceremony, custodian: &str) -> Result<String> {
 fn confirm(ceremony: &mut Ceremony, custodian: &str, typed: &str, deputy: bool) -> Result<Report> {
     ceremony.state.require(Step::ShareConfirm)?;
     let (id, listing) = listing_of(ceremony, custodian)?;
-    let (package, _) = ceremony.sent::<Package>()?;
+    let package = ceremony.sent::<Package>()?;
     listing.confirm(&package.body().package_id, typed)?;
     let planned = ceremony.plan.quorum.custodians.iter();
     let has_deputy = planned.filter(|one| one.id == id).any(|one| one.recipients.len() > 1);
@@ -108,7 +108,7 @@ fn reissue(ceremony: &mut Ceremony, custodian: &str, to: &Path) -> Result<Report
 }
 
 fn listing_of(ceremony: &Ceremony, custodian: &str) -> Result<(Id, ShareListing)> {
-    let (package, _) = ceremony.sent::<Package>()?;
+    let package = ceremony.sent::<Package>()?;
     let planned =
         ceremony.plan.quorum.custodians.iter().find(|planned| planned.id.as_str() == custodian);
     let listing = package.body().shares.iter().find(|listing| listing.custodian == custodian);

@@ -1,0 +1,139 @@
+//! The tenant's keys in the hoster's HSM: what each must be, how the record lists it, and how the
+//! HSM proves that it holds it (design, section 4.5).
+
+use zeroize::Zeroizing;
+
+use crate::Ceremony;
+use hsm::{Hsm, ImportKey, Imported, Target};
+use record::{
+    Error, Result,
+    document::{held_key::HeldKey, receipt::Receipt},
+    encoding::Blob,
+    plan::{IMPORT, Plan},
+    proof::{self, KeyProof, Proof, key_set::KeySet},
+    rule::Rule,
+    terms::{Id, OaepHash, Role, TransferRoute},
+};
+
+/// The CKA_LABEL of each key at the hoster, in the plan's order.
+pub fn labels(plan: &Plan) -> Vec<String> {
+    plan.keys.iter().map(|key| plan.hoster_label(key.label.as_str())).collect()
+}
+
+/// What each key must be in the HSM, in the plan's order: of these public keys and certificates.
+pub fn wanted<'a>(
+    ceremony: &Ceremony,
+    labels: &'a [String],
+    keys: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+) -> Vec<ImportKey<'a>> {
+    let plan = &ceremony.plan;
+    let keys = plan.keys.iter().zip(labels).zip(keys);
+    keys.map(|((planned, label), (spki, certificate))| ImportKey {
+        id: plan.target_id(planned.label.as_str(), ceremony.state.attempt),
+        label,
+        spki,
+        certificate,
+        usage: planned.usage,
+        born: plan.way == TransferRoute::Born,
+    })
+    .collect()
+}
+
+/// As [`wanted`], of the keys that must be proven.
+pub fn wanted_of<'a>(
+    ceremony: &Ceremony,
+    labels: &'a [String],
+    set: &'a KeySet,
+) -> Vec<ImportKey<'a>> {
+    let keys = set.keys.iter().map(|key| (key.spki.0.as_slice(), key.certificate.as_slice()));
+    wanted(ceremony, labels, keys)
+}
+
+/// The keys as this side's HSM has them, for a document.
+pub fn listed<'a>(
+    ceremony: &Ceremony,
+    held: impl Iterator<Item = &'a Imported>,
+) -> impl Iterator<Item = HeldKey> {
+    let (plan, attempt) = (&ceremony.plan, ceremony.state.attempt);
+    plan.keys.iter().zip(held).map(move |(key, held)| HeldKey {
+        label: key.label.clone(),
+        id: plan.target_id(key.label.as_str(), attempt),
+        hoster_label: plan.hoster_label(key.label.as_str()),
+        attributes: held.attributes.clone(),
+    })
+}
+
+/// The receipt for keys that the HSM holds. Who opened the seal, and whose identity is spent, is
+/// said where there was one.
+///
+/// # Errors
+/// As [`prove`].
+pub fn receipt(
+    ceremony: &Ceremony,
+    hsm: &Hsm,
+    set: &KeySet,
+    held: &[Imported],
+    (custodians, spent): (Vec<Id>, Vec<Id>),
+) -> Result<Receipt> {
+    Ok(Receipt {
+        package_id: set.id,
+        custodians,
+        spent,
+        keys: listed(ceremony, held.iter()).collect(),
+        proofs: prove(ceremony, hsm, set, held)?,
+        token: hsm.identity().clone(),
+    })
+}
+
+/// One proof per key, each verified as the tenant will.
+///
+/// # Errors
+/// The HSM's, `PROOF-SIGNATURE`, `PROOF-ANSWER`.
+fn prove(ceremony: &Ceremony, hsm: &Hsm, set: &KeySet, held: &[Imported]) -> Result<Vec<Proof>> {
+    let plan = &ceremony.plan;
+    let ids = (&plan.hash(), &set.id);
+    let mut proofs = Vec::new();
+    for (key, Imported { target, .. }) in set.keys.iter().zip(held) {
+        let evidence = match key.role {
+            Role::Signing => {
+                let message = proof::message(ids, &key.label, IMPORT, &set.nonce);
+                KeyProof::Signature(Blob(hsm.sign(target, &message)?))
+            }
+            Role::Encryption => {
+                let challenge = key.challenge(IMPORT).ok_or_else(|| {
+                    Error::defect(format!("no challenge of {} for {IMPORT}", key.label))
+                })?;
+                let (hash, ciphertext) = (plan.transfer.oaep_hash, &challenge.ciphertext.0);
+                let plain = open_challenge(hsm, target, hash, &key.label, ciphertext)?;
+                KeyProof::Answer(proof::answer(ids, &key.label, IMPORT, &plain))
+            }
+        };
+        let proof = Proof { label: key.label.clone(), place: IMPORT.to_owned(), evidence };
+        proof.verify(plan, set)?;
+        proofs.push(proof);
+    }
+    Ok(proofs)
+}
+
+/// The 32 bytes of a challenge. They leave only as part of a hash: this opens nothing that a
+/// counterpart chose.
+///
+/// # Errors
+/// `PROOF-ANSWER` for anything but 32 bytes, or the HSM's.
+pub fn open_challenge(
+    hsm: &Hsm,
+    target: &Target,
+    hash: OaepHash,
+    label: &Id,
+    ciphertext: &[u8],
+) -> Result<Zeroizing<Vec<u8>>> {
+    let plain = hsm.decrypt_challenge(target, hash, ciphertext)?;
+    match plain.len() {
+        32 => Ok(plain),
+        other => Err(Rule::ProofAnswer.refuse(
+            format!("a challenge of {other} bytes for {label}"),
+            "32 bytes",
+            "ask the tenant how this challenge was made; do not go on with it",
+        )),
+    }
+}
