@@ -2,9 +2,10 @@
 
 #![forbid(unsafe_code)]
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use ceremony::{
+    commands,
     hoster::{
         acceptance::AcceptanceCheck,
         answer::Answer,
@@ -20,10 +21,10 @@ use ceremony::{
         register::Register,
     },
     side::archive::Close,
-    step::{Run, WithFormat},
+    step::WithFormat,
 };
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use program::{Common, Shared};
+use clap::{CommandFactory, Parser, Subcommand};
+use program::{Common, Program, Shared, Task};
 use record::terms::Side;
 
 /// The hoster's side of a key ceremony: a tenant's keys enter its HSM, and become its service's
@@ -44,66 +45,65 @@ struct Cli {
 enum Command {
     #[command(flatten)]
     Shared(Shared),
-    /// The key-encryption key
-    #[command(subcommand)]
-    Kek(Kek),
-    /// The tenant's keys, where they are born in this HSM
-    #[command(subcommand)]
-    Keys(Keys),
-    Answer(Answer),
-    /// The tenant's acceptance of keys that were born in this HSM
-    #[command(subcommand)]
-    Acceptance(Acceptance),
-    /// The tenant's package
-    #[command(subcommand)]
-    Package(Package),
-    /// Open the seal with a quorum of custodians, and unwrap every key inside the HSM; or, with
-    /// --format pkcs11, keys that another tool has wrapped
-    Import(WithFormat<Import, ImportPlain, true>),
-    Register(Register),
-    /// What nodes have proven
-    #[command(subcommand)]
-    Evidence(Evidence),
-    Primary(Primary),
-    Rollback(Rollback),
-    Nodes(Nodes),
-    Retire(Retire),
+    #[command(flatten)]
+    Step(Step),
     /// A host that uses the keys through PKCS#11
     #[command(subcommand)]
     Node(Node),
-    Close(Close),
-}
-
-#[derive(Subcommand)]
-enum Kek {
-    Create(KekCreate),
-    Destroy(KekDestroy),
-}
-
-#[derive(Subcommand)]
-enum Keys {
-    Create(KeysCreate),
-    Destroy(KeysDestroy),
-}
-
-#[derive(Subcommand)]
-enum Acceptance {
-    Check(AcceptanceCheck),
-}
-
-#[derive(Subcommand)]
-enum Package {
-    Check(PackageCheck),
-}
-
-#[derive(Subcommand)]
-enum Evidence {
-    Add(EvidenceAdd),
 }
 
 #[derive(Subcommand)]
 enum Node {
     Prove(NodeProve),
+}
+
+commands! {
+    Step {
+        /// The key-encryption key
+        #[command(subcommand)]
+        Kek(Kek),
+        /// The tenant's keys, where they are born in this HSM
+        #[command(subcommand)]
+        Keys(Keys),
+        Answer(Answer),
+        /// The tenant's acceptance of keys that were born in this HSM
+        #[command(subcommand)]
+        Acceptance(Acceptance),
+        /// The tenant's package
+        #[command(subcommand)]
+        Package(Package),
+        /// Open the seal with a quorum of custodians, and unwrap every key inside the HSM; or, with
+        /// --format pkcs11, keys that another tool has wrapped
+        Import(WithFormat<Import, ImportPlain, true>),
+        Register(Register),
+        /// What nodes have proven
+        #[command(subcommand)]
+        Evidence(Evidence),
+        Primary(Primary),
+        Rollback(Rollback),
+        Nodes(Nodes),
+        Retire(Retire),
+        Close(Close),
+    }
+    Kek { Create(KekCreate), Destroy(KekDestroy), }
+    Keys { Create(KeysCreate), Destroy(KeysDestroy), }
+    Acceptance { Check(AcceptanceCheck), }
+    Package { Check(PackageCheck), }
+    Evidence { Add(EvidenceAdd), }
+}
+
+impl Program for Cli {
+    const SIDE: Side = Side::Hoster;
+
+    fn task(self) -> (Common, Task) {
+        let common = Common { registry: self.registry, ..self.common };
+        let task = match self.command {
+            Command::Shared(command) => Task::Shared(command),
+            Command::Step(step) => Task::Step(Box::new(step)),
+            Command::Node(Node::Prove(node)) => Task::NodeProve(node),
+        };
+        (common, task)
+    }
 }
 
 fn command() -> clap::Command {
@@ -112,46 +112,7 @@ fn command() -> clap::Command {
 
 fn main() -> ExitCode {
     machine::hardening::forbid_dumps();
-    match Cli::from_arg_matches(&command().get_matches()) {
-        Ok(cli) => run(cli),
-        Err(error) => error.exit(),
-    }
-}
-
-fn run(Cli { mut common, registry, command }: Cli) -> ExitCode {
-    // What `next` has put together runs with the same registry.
-    let again = |arguments: &[OsString]| {
-        let program = OsString::from("keyferry-hoster");
-        match Cli::try_parse_from(std::iter::once(&program).chain(arguments)) {
-            Ok(mut cli) => {
-                cli.common.guided = true;
-                cli.registry.clone_from(&registry);
-                run(cli)
-            }
-            Err(error) => error.exit(),
-        }
-    };
-    common.registry.clone_from(&registry);
-    let step: Box<dyn Run> = match command {
-        Command::Kek(Kek::Create(step)) => Box::new(step),
-        Command::Kek(Kek::Destroy(step)) => Box::new(step),
-        Command::Keys(Keys::Create(step)) => Box::new(step),
-        Command::Keys(Keys::Destroy(step)) => Box::new(step),
-        Command::Answer(step) => Box::new(step),
-        Command::Acceptance(Acceptance::Check(step)) => Box::new(step),
-        Command::Package(Package::Check(step)) => Box::new(step),
-        Command::Import(step) => Box::new(step),
-        Command::Register(step) => Box::new(step),
-        Command::Evidence(Evidence::Add(step)) => Box::new(step),
-        Command::Primary(step) => Box::new(step),
-        Command::Rollback(step) => Box::new(step),
-        Command::Nodes(step) => Box::new(step),
-        Command::Retire(step) => Box::new(step),
-        Command::Close(step) => Box::new(step),
-        Command::Node(Node::Prove(node)) => return common.node_prove(&node),
-        Command::Shared(command) => return common.shared(Side::Hoster, command, &again),
-    };
-    common.step(Side::Hoster, &*step)
+    program::run::<Cli>(&command().get_matches())
 }
 
 #[cfg(test)]

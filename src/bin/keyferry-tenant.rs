@@ -2,13 +2,14 @@
 
 #![forbid(unsafe_code)]
 
-use std::{ffi::OsString, process::ExitCode};
+use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use ceremony::{
+    commands,
     side::archive::CloseWith,
-    step::{Run, WithFormat},
+    step::WithFormat,
     tenant::{
         accept::Accept,
         born::KeysCheck,
@@ -22,7 +23,7 @@ use ceremony::{
         trust::KekTrust,
     },
 };
-use program::{Common, Shared};
+use program::{Common, Program, Shared, Task};
 use record::terms::Side;
 
 /// The tenant's side of a key ceremony: its keys leave its HSM wrapped for the hoster's, sealed
@@ -40,61 +41,54 @@ struct Cli {
 enum Command {
     #[command(flatten)]
     Shared(Shared),
-    /// The hoster's offer
-    #[command(subcommand)]
-    Offer(Offer),
-    /// The hoster's KEK in the tenant's HSM
-    #[command(subcommand)]
-    Kek(Kek),
-    /// The target keys
-    #[command(subcommand)]
-    Keys(Keys),
-    /// Wrap and seal every key, and deal the shares; or, with --format, wrap every key for a cloud
-    /// service
-    Export(WithFormat<Export, CloudExport, false>),
-    /// The custodians' shares
-    #[command(subcommand)]
-    Share(Share),
-    /// The hoster's receipt
-    #[command(subcommand)]
-    Receipt(Receipt),
-    Accept(Accept),
-    /// The originals of the target keys
-    #[command(subcommand)]
-    Source(Source),
-    Close(CloseWith),
+    #[command(flatten)]
+    Step(Step),
 }
 
-#[derive(Subcommand)]
-enum Offer {
-    Check(OfferCheck),
+commands! {
+    Step {
+        /// The hoster's offer
+        #[command(subcommand)]
+        Offer(Offer),
+        /// The hoster's KEK in the tenant's HSM
+        #[command(subcommand)]
+        Kek(Kek),
+        /// The target keys
+        #[command(subcommand)]
+        Keys(Keys),
+        /// Wrap and seal every key, and deal the shares; or, with --format, wrap every key for a cloud
+        /// service
+        Export(WithFormat<Export, CloudExport, false>),
+        /// The custodians' shares
+        #[command(subcommand)]
+        Share(Share),
+        /// The hoster's receipt
+        #[command(subcommand)]
+        Receipt(Receipt),
+        Accept(Accept),
+        /// The originals of the target keys
+        #[command(subcommand)]
+        Source(Source),
+        Close(CloseWith),
+    }
+    Offer { Check(OfferCheck), }
+    Kek { Trust(KekTrust), }
+    Keys { Create(KeysCreate), Check(KeysCheck), }
+    Share { Confirm(ShareConfirm), Reissue(ShareReissue), }
+    Receipt { Check(ReceiptCheck), }
+    Source { Destroy(SourceDestroy), }
 }
 
-#[derive(Subcommand)]
-enum Kek {
-    Trust(KekTrust),
-}
+impl Program for Cli {
+    const SIDE: Side = Side::Tenant;
 
-#[derive(Subcommand)]
-enum Keys {
-    Create(KeysCreate),
-    Check(KeysCheck),
-}
-
-#[derive(Subcommand)]
-enum Share {
-    Confirm(ShareConfirm),
-    Reissue(ShareReissue),
-}
-
-#[derive(Subcommand)]
-enum Receipt {
-    Check(ReceiptCheck),
-}
-
-#[derive(Subcommand)]
-enum Source {
-    Destroy(SourceDestroy),
+    fn task(self) -> (Common, Task) {
+        let task = match self.command {
+            Command::Shared(command) => Task::Shared(command),
+            Command::Step(step) => Task::Step(Box::new(step)),
+        };
+        (self.common, task)
+    }
 }
 
 fn command() -> clap::Command {
@@ -103,40 +97,7 @@ fn command() -> clap::Command {
 
 fn main() -> ExitCode {
     machine::hardening::forbid_dumps();
-    match Cli::from_arg_matches(&command().get_matches()) {
-        Ok(cli) => run(cli),
-        Err(error) => error.exit(),
-    }
-}
-
-/// Runs a command that `next` has put together.
-fn again(arguments: &[OsString]) -> ExitCode {
-    let program = OsString::from("keyferry-tenant");
-    match Cli::try_parse_from(std::iter::once(&program).chain(arguments)) {
-        Ok(mut cli) => {
-            cli.common.guided = true;
-            run(cli)
-        }
-        Err(error) => error.exit(),
-    }
-}
-
-fn run(Cli { common, command }: Cli) -> ExitCode {
-    let step: Box<dyn Run> = match command {
-        Command::Offer(Offer::Check(step)) => Box::new(step),
-        Command::Kek(Kek::Trust(step)) => Box::new(step),
-        Command::Keys(Keys::Create(step)) => Box::new(step),
-        Command::Keys(Keys::Check(step)) => Box::new(step),
-        Command::Export(step) => Box::new(step),
-        Command::Share(Share::Confirm(step)) => Box::new(step),
-        Command::Share(Share::Reissue(step)) => Box::new(step),
-        Command::Receipt(Receipt::Check(step)) => Box::new(step),
-        Command::Accept(step) => Box::new(step),
-        Command::Source(Source::Destroy(step)) => Box::new(step),
-        Command::Close(step) => Box::new(step),
-        Command::Shared(command) => return common.shared(Side::Tenant, command, &again),
-    };
-    common.step(Side::Tenant, &*step)
+    program::run::<Cli>(&command().get_matches())
 }
 
 #[cfg(test)]

@@ -34,6 +34,41 @@ pub trait Run {
     /// # Errors
     /// `PHASE-ORDER`, and what each step ends with.
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report>;
+
+    /// Whether it is possible on any machine, fit for production or not.
+    fn on_any_machine(&self) -> bool {
+        false
+    }
+}
+
+/// The commands below a word: each holds the arguments of one, and runs it.
+#[macro_export]
+macro_rules! commands {
+    ($($(#[$meta:meta])* $name:ident { $($(#[$each:meta])* $command:ident($arguments:ty),)* })*) => {$(
+        $(#[$meta])*
+        #[derive(clap::Subcommand)]
+        enum $name { $($(#[$each])* $command($arguments),)* }
+
+        impl $name {
+            fn step(&self) -> &dyn $crate::Run {
+                match self { $($name::$command(step) => step,)* }
+            }
+        }
+
+        impl $crate::Run for $name {
+            fn run(
+                &self,
+                ceremony: &mut $crate::Ceremony,
+                means: &$crate::Means,
+            ) -> record::Result<terminal::report::Report> {
+                self.step().run(ceremony, means)
+            }
+
+            fn on_any_machine(&self) -> bool {
+                self.step().on_any_machine()
+            }
+        }
+    )*};
 }
 
 /// What a step has at hand beside the ceremony.

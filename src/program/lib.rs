@@ -1,13 +1,11 @@
 //! What the programs of the two sides share: options, how a step is run, and how it ends.
 
-mod alone;
 mod inputs;
 mod next;
 mod note;
-mod paper;
-pub mod print;
+mod print;
 mod shared;
-pub mod status;
+mod status;
 
 use std::{
     ffi::{OsStr, OsString},
@@ -16,16 +14,14 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Args;
+use clap::{ArgMatches, Args, Parser};
 
 use ceremony::{
-    Ceremony,
+    Ceremony, Means, Run,
+    hoster::prove::{self, NodeProve},
     side::{preflight, token::TokenArgs},
-    step::{Means, Run},
+    step,
 };
-pub use next::RunFn;
-pub use note::Note;
-pub use paper::Codes;
 use record::{
     Error, Result,
     escape::escape,
@@ -64,26 +60,82 @@ pub struct Common {
     pub registry: Option<PathBuf>,
 }
 
-/// A step of an open ceremony.
-type StepFn<'a> = Box<dyn FnOnce(&mut Ceremony, &Means) -> Result<Report> + 'a>;
+/// A program of one side, as it is typed.
+pub trait Program: Parser {
+    /// Whose it is.
+    const SIDE: Side;
+
+    /// Its options, and what is to be done.
+    fn task(self) -> (Common, Task);
+}
+
+/// What a program is to do.
+pub enum Task {
+    /// What both sides have.
+    Shared(Shared),
+    /// A step of one side.
+    Step(Box<dyn Run>),
+    /// The evidence of a host that has no ceremony.
+    NodeProve(NodeProve),
+}
+
+/// Runs what was typed.
+pub fn run<P: Program>(matches: &ArgMatches) -> ExitCode {
+    match P::from_arg_matches(matches) {
+        Ok(program) => {
+            let (common, task) = program.task();
+            common.run::<P>(task)
+        }
+        Err(error) => error.exit(),
+    }
+}
 
 impl Common {
+    fn run<P: Program>(&self, task: Task) -> ExitCode {
+        // What `next` has put together runs with the same registry.
+        let again = |arguments: &[OsString]| {
+            let name = P::command().get_name().into();
+            match P::try_parse_from(std::iter::once(&name).chain(arguments)) {
+                Ok(program) => {
+                    let (common, task) = program.task();
+                    let registry = self.registry.clone();
+                    Common { guided: true, registry, ..common }.run::<P>(task)
+                }
+                Err(error) => error.exit(),
+            }
+        };
+        match task {
+            Task::Shared(command) => self.shared(P::SIDE, command, &again),
+            Task::Step(step) => self.step(P::SIDE, &*step),
+            Task::NodeProve(node) => {
+                let registry = step::registry(self.registry.as_deref(), &self.dir);
+                let choice = self.token.choice();
+                let proved = choice.and_then(|choice| prove::prove(&node, &registry, &choice));
+                let next = "next: carry the file to the hoster's machine\n  keyferry-hoster evidence add FILE";
+                self.plainly(proved, Some(next))
+            }
+        }
+    }
+
     /// Runs one step of the ceremony in the folder, records a refusal, and says what comes next. In
     /// production the machine is looked at before the step does anything.
-    pub fn step(&self, side: Side, step: &dyn Run) -> ExitCode {
-        self.unguarded(
-            side,
-            Box::new(|ceremony, means| {
-                self.require_mirror(&ceremony.plan)?;
+    fn step(&self, side: Side, step: &dyn Run) -> ExitCode {
+        self.in_ceremony(side, |ceremony, means| {
+            self.require_mirror(&ceremony.plan)?;
+            if !step.on_any_machine() {
                 preflight::guard(ceremony, self.token.module.as_deref())?;
-                step.run(ceremony, means)
-            }),
-        )
+            }
+            step.run(ceremony, means)
+        })
     }
 
     /// As [`Common::step`], whatever the machine is like: for what only looks, or only adds to the
     /// record.
-    pub(crate) fn unguarded(&self, side: Side, step: StepFn) -> ExitCode {
+    fn in_ceremony(
+        &self,
+        side: Side,
+        step: impl FnOnce(&mut Ceremony, &Means) -> Result<Report>,
+    ) -> ExitCode {
         let mut ceremony = match Ceremony::open(&self.dir, side) {
             Ok(ceremony) => ceremony,
             Err(error) => return fail(&error),
@@ -117,7 +169,7 @@ impl Common {
     }
 
     /// Whether this ceremony may go on without a mirror, or has one.
-    pub(crate) fn require_mirror(&self, plan: &Plan) -> Result<()> {
+    fn require_mirror(&self, plan: &Plan) -> Result<()> {
         let needed = plan.mode == Mode::Production && !plan.waives(Rule::Mirror);
         match needed && self.mirror.is_none() {
             false => Ok(()),
@@ -155,10 +207,13 @@ impl Common {
         all
     }
 
-    /// How a command ends that needs no ceremony.
-    fn plainly(&self, done: Result<Report>) -> ExitCode {
+    /// How a command ends that needs no ceremony; `next` says what follows it.
+    fn plainly(&self, done: Result<Report>, next: Option<&str>) -> ExitCode {
         match done.and_then(|report| self.print(&report)) {
-            Ok(()) => ExitCode::SUCCESS,
+            Ok(()) => {
+                next.into_iter().for_each(tell);
+                ExitCode::SUCCESS
+            }
             Err(error) => fail(&error),
         }
     }

@@ -7,26 +7,32 @@ use std::{
 
 use clap::Subcommand;
 
-use crate::{Codes, Common, Note, RunFn};
-use crate::{print::Page, status};
+use crate::{
+    Common,
+    next::RunFn,
+    note::Note,
+    print::{self, Page},
+    status,
+};
 use ceremony::{
     Ceremony,
     side::{
         abort::Abort,
         init::{self, AgreedPlan},
-        preflight,
+        preflight, probe,
         release::Release,
         restart::Restart,
         room::{self, Deviation},
     },
-    step::{Expected, Run, words_heard},
+    step::{Expected, words_heard},
 };
+use custody::codes::{scan, show};
 use desk::look::Look;
 use record::{
     Result,
     log::{LOG_FILE, Log},
     show::Language,
-    terms::Side,
+    terms::{Mode, Side},
 };
 use terminal::{Asker, fail, report::Report};
 
@@ -73,9 +79,28 @@ pub enum Shared {
         #[command(flatten)]
         look: Look,
     },
-    /// Files as QR codes, and back
-    #[command(flatten)]
-    Codes(Codes),
+    /// Show a document's folder, or files, as QR codes: on the terminal one after another, or as
+    /// pictures. For nothing that is secret
+    Qr {
+        /// A folder of outbox/, or files
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// A folder for pictures (PNG), in place of the terminal
+        #[arg(long, value_name = "FOLDER")]
+        to: Option<PathBuf>,
+        /// The terminal's background is light
+        #[arg(long)]
+        light: bool,
+    },
+    /// Read pictures of QR codes (PNG, JPEG), and write the files that they carry
+    Scan {
+        /// The pictures, in any order
+        #[arg(required = true)]
+        pictures: Vec<PathBuf>,
+        /// A folder for the files
+        #[arg(long, value_name = "FOLDER", default_value = ".")]
+        to: PathBuf,
+    },
     /// Report what this side's token can do, before there is a plan; throwaway objects only
     Probe {
         /// The report, a new file
@@ -111,30 +136,31 @@ impl Common {
                     Err(error) => fail(&error),
                 }
             }
-            Shared::Print { page, look } => self.print_page(side, page, look),
-            Shared::Codes(codes) => self.plainly(codes.run()),
-            Shared::Status => {
-                self.unguarded(side, Box::new(|ceremony, _| Ok(status::status(ceremony))))
+            Shared::Print { page, look } => {
+                self.in_ceremony(side, |ceremony, _| print::print(ceremony, &page, look))
             }
-            Shared::Preflight { medium } => self.unguarded(
-                side,
-                Box::new(move |ceremony, _| self.preflight(ceremony, medium.as_deref())),
-            ),
-            Shared::Release(release) => self.step(side, &release),
-            Shared::Probe { file, rehearsal } => self.probe(side, &file, rehearsal),
+            Shared::Qr { paths, to, light } => self.plainly(qr(&paths, to.as_deref(), light), None),
+            Shared::Scan { pictures, to } => self.plainly(scan::scan(&pictures, &to), None),
+            Shared::Status => self.in_ceremony(side, |ceremony, _| Ok(status::status(ceremony))),
+            Shared::Preflight { medium } => {
+                self.in_ceremony(side, |ceremony, _| self.preflight(ceremony, medium.as_deref()))
+            }
+            Shared::Probe { file, rehearsal } => {
+                let mode = if rehearsal { Mode::Rehearsal } else { Mode::Production };
+                let choice = self.token.choice();
+                let probed = choice.and_then(|choice| probe::probe(side, &choice, mode, &file));
+                let next = format!(
+                    "next: officers sign it with `ceremony-scripts/sign`, then keyferry-audit plan check PLAN --probe {} --probe THE-OTHER-SIDE'S",
+                    file.display()
+                );
+                self.plainly(probed, Some(&next))
+            }
             Shared::Note(note) => {
-                self.unguarded(side, Box::new(move |ceremony, _| room::note(ceremony, note.into())))
+                self.in_ceremony(side, |ceremony, _| room::note(ceremony, note.into()))
             }
+            Shared::Release(release) => self.step(side, &release),
             Shared::Deviation(deviation) => self.step(side, &deviation),
             Shared::Restart(restart) => self.step(side, &restart),
-            // Ending it is possible on any machine.
-            Shared::Abort(abort) if abort.without_hsm => self.unguarded(
-                side,
-                Box::new(move |ceremony, means| {
-                    self.require_mirror(&ceremony.plan)?;
-                    abort.run(ceremony, means)
-                }),
-            ),
             Shared::Abort(abort) => self.step(side, &abort),
         }
     }
@@ -174,5 +200,15 @@ impl Common {
             let _ = self.print(&looked.report);
         }
         looked.end.map(|()| looked.report)
+    }
+}
+
+/// Shows files as QR codes, on the terminal or as pictures.
+fn qr(paths: &[PathBuf], to: Option<&Path>, light: bool) -> Result<Report> {
+    let files = show::named(paths)?;
+    let title = show::title(&files);
+    match to {
+        Some(to) => show::pictures(&files, &title, to),
+        None => show::on_terminal(&files, &title, light, &Asker::new(Mode::Production)),
     }
 }

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use custody::{
     codes::lines,
-    custodian::{self, OpenedShare},
+    custodian,
     share::{Quorum, RECORD, Secret, Share},
 };
 use record::{
@@ -112,59 +112,43 @@ pub fn gather(
     presented: &[Presented],
     asker: &Asker,
 ) -> Result<OpenedSeal> {
-    let mut quorum = Quorum::new(package.package_id, package.threshold, &package.shares);
-    let mut spent = Spent::new(plan);
+    let quorum = Quorum::new(package.package_id, package.threshold, &package.shares);
+    let (spent, deputies) = (Vec::new(), Vec::new());
+    let mut gathering = Gathering { plan, package, asker, quorum, spent, deputies };
     if presented.is_empty() {
-        ask_all(package, &mut quorum, &mut spent, asker)?;
-    } else {
-        for share in presented {
-            let identity = match &share.identity {
-                Some(identity) => identity.clone(),
-                None => asker
-                    .line(&format!("Identity file that opens {}: ", share.file.display()))?
-                    .into(),
-            };
-            let opened = open_file(package, &share.file, &identity, asker)?;
-            let custodian = quorum.present(opened.share)?;
-            asker.say(&format!(
-                "the share of {custodian} is right; {} more needed",
-                quorum.missing()
-            ));
-            spent.add(&custodian, &opened.recipients)?;
-        }
+        gathering.ask_all()?;
     }
-    let (secret, custodians) = quorum.recombine()?;
+    for Presented { file, identity } in presented {
+        let identity = match identity {
+            Some(identity) => identity.clone(),
+            None => asker.line(&format!("Identity file that opens {}: ", file.display()))?.into(),
+        };
+        let bytes = folder::read_file(file, MAX_SHARE_FILE)?;
+        let identity = Zeroizing::new(folder::read_file(&identity, MAX_SHARE_FILE)?);
+        let opened = gathering.open(&bytes, &file.display().to_string(), &identity)?;
+        gathering.take(opened)?;
+    }
+    let (secret, custodians) = gathering.quorum.recombine()?;
     Ok(OpenedSeal {
         secret,
         custodians: custodians.iter().map(|name| id(name)).collect::<Result<_>>()?,
-        spent: spent.custodians,
-        deputies: spent.deputies,
+        spent: gathering.spent,
+        deputies: gathering.deputies,
     })
 }
 
-/// Whose identities were opened on this machine.
-struct Spent<'a> {
+/// A share, and the recipients of the identity that has opened it, where one has.
+type Opened = (Share, Option<Vec<String>>);
+
+/// Shares that are presented one after the other.
+struct Gathering<'a> {
     plan: &'a Plan,
-    custodians: Vec<Id>,
+    package: &'a Package,
+    asker: &'a Asker,
+    quorum: Quorum<'a>,
+    /// Whose identities were opened on this machine.
+    spent: Vec<Id>,
     deputies: Vec<Id>,
-}
-
-impl<'a> Spent<'a> {
-    fn new(plan: &'a Plan) -> Self {
-        Spent { plan, custodians: Vec::new(), deputies: Vec::new() }
-    }
-
-    /// Adds one; a custodian's first recipient is their own, the others are deputies'.
-    fn add(&mut self, custodian: &str, recipients: &[String]) -> Result<()> {
-        let id = id(custodian)?;
-        let planned = self.plan.quorum.custodians.iter().find(|one| one.id == id);
-        let deputies = planned.map_or(&[][..], |one| one.recipients.get(1..).unwrap_or_default());
-        if deputies.iter().any(|deputy| recipients.contains(deputy)) {
-            self.deputies.push(id.clone());
-        }
-        self.custodians.push(id);
-        Ok(())
-    }
 }
 
 fn id(name: &str) -> Result<Id> {
@@ -173,95 +157,84 @@ fn id(name: &str) -> Result<Id> {
         .map_err(|expected: String| Error::defect(format!("custodian {}: {expected}", quote(name))))
 }
 
-fn ask_all(package: &Package, quorum: &mut Quorum, spent: &mut Spent, asker: &Asker) -> Result<()> {
-    asker.say(&format!(
-        "{} custodians must present their shares, one after the other.",
-        quorum.missing()
-    ));
-    while quorum.missing() > 0 {
-        let question = "Share file of the next custodian, or an empty line to type or scan a share (Ctrl-D ends): ";
-        let answer = match asker.line(question) {
-            // A script has no more: how many are missing is said as ever.
-            Err(Error::Ended { .. }) if !asker.is_interactive() => return Ok(()),
-            answer => answer?,
-        };
-        let share = match answer.trim() {
-            "" => type_share(package, asker),
-            file => folder::read_file(file.as_ref(), MAX_SHARE_FILE)
-                .and_then(|bytes| {
-                    let identity = ask_identity(asker)?;
-                    open_bytes(package, &bytes, file, &identity, asker)
-                })
-                .map(|opened| (opened.share, Some(opened.recipients))),
-        };
-        match share.and_then(|(share, recipients)| Ok((quorum.present(share)?, recipients))) {
-            Ok((custodian, recipients)) => {
-                asker.say(&format!(
-                    "the share of {} is right; {} more needed",
-                    escape(&custodian),
-                    quorum.missing()
-                ));
-                if let Some(recipients) = recipients {
-                    spent.add(&custodian, &recipients)?;
-                }
-            }
-            Err(error) if matches!(error, Error::Ended { .. }) || !asker.is_interactive() => {
-                return Err(error);
-            }
-            Err(error) => asker.say(&error.to_string()),
-        }
-    }
-    Ok(())
-}
-
-/// A share that is typed or scanned: the opened one, or the file as its sheet has it.
-fn type_share(package: &Package, asker: &Asker) -> Result<(Share, Option<Vec<String>>)> {
-    let typed = lines::ask(asker)?;
-    if typed.len() == RECORD {
-        return Ok((Share::from_record(&typed)?, None));
-    }
-    let file = custodian::with_armour(&typed)?;
-    let identity = ask_identity(asker)?;
-    let opened = open_bytes(package, &file, "what was typed", &identity, asker)?;
-    Ok((opened.share, Some(opened.recipients)))
-}
-
-fn ask_identity(asker: &Asker) -> Result<Zeroizing<Vec<u8>>> {
-    let question = "Identity file that opens it, or an empty line to type or scan its sheet: ";
-    let answer = asker.line(question)?;
-    match answer.trim() {
-        "" => custodian::with_armour(&lines::ask(asker)?).map(Zeroizing::new),
-        file => folder::read_file(file.as_ref(), MAX_SHARE_FILE).map(Zeroizing::new),
-    }
-}
-
-/// Opens a share file with an identity file.
-fn open_file(
-    package: &Package,
-    file: &std::path::Path,
-    identity: &std::path::Path,
-    asker: &Asker,
-) -> Result<OpenedShare> {
-    let bytes = folder::read_file(file, MAX_SHARE_FILE)?;
-    let identity = Zeroizing::new(folder::read_file(identity, MAX_SHARE_FILE)?);
-    open_bytes(package, &bytes, &file.display().to_string(), &identity, asker)
-}
-
-/// Opens a share file. One that is none of those dealt is named before it is opened.
-fn open_bytes(
-    package: &Package,
-    bytes: &[u8],
-    name: &str,
-    identity: &[u8],
-    asker: &Asker,
-) -> Result<OpenedShare> {
-    let hash = Hash::of(bytes);
-    if !package.shares.iter().any(|listing| listing.file == hash) {
-        return Err(Rule::ShareFile.refuse(
-            format!("{name} has SHA-256 {hash}"),
-            "one of the share files that the package lists",
-            "look for the file of this attempt; a damaged one is written again by `keyferry-tenant share reissue`",
+impl Gathering<'_> {
+    fn ask_all(&mut self) -> Result<()> {
+        let asker = self.asker;
+        asker.say(&format!(
+            "{} custodians must present their shares, one after the other.",
+            self.quorum.missing()
         ));
+        while self.quorum.missing() > 0 {
+            let question = "Share file of the next custodian, or an empty line to type or scan a share (Ctrl-D ends): ";
+            let answer = match asker.line(question) {
+                // A script has no more: how many are missing is said as ever.
+                Err(Error::Ended { .. }) if !asker.is_interactive() => return Ok(()),
+                answer => answer?,
+            };
+            match self.answered(answer.trim()).and_then(|opened| self.take(opened)) {
+                Ok(()) => {}
+                Err(error) if matches!(error, Error::Ended { .. }) || !asker.is_interactive() => {
+                    return Err(error);
+                }
+                Err(error) => asker.say(&error.to_string()),
+            }
+        }
+        Ok(())
     }
-    custodian::open_share(bytes, identity, &|prompt| asker.hidden(prompt))
+
+    /// A share from a file; or typed or scanned, the opened one, or the file as its sheet has it.
+    fn answered(&self, answer: &str) -> Result<Opened> {
+        let (bytes, name) = match answer {
+            "" => {
+                let typed = lines::ask(self.asker)?;
+                if typed.len() == RECORD {
+                    return Ok((Share::from_record(&typed)?, None));
+                }
+                (custodian::with_armour(&typed)?, "what was typed")
+            }
+            file => (folder::read_file(file.as_ref(), MAX_SHARE_FILE)?, file),
+        };
+        let question = "Identity file that opens it, or an empty line to type or scan its sheet: ";
+        let identity = match self.asker.line(question)?.trim() {
+            "" => custodian::with_armour(&lines::ask(self.asker)?)?,
+            file => folder::read_file(file.as_ref(), MAX_SHARE_FILE)?,
+        };
+        self.open(&bytes, name, &Zeroizing::new(identity))
+    }
+
+    /// Opens a share file. One that is none of those dealt is named before it is opened.
+    fn open(&self, bytes: &[u8], name: &str, identity: &[u8]) -> Result<Opened> {
+        let hash = Hash::of(bytes);
+        if !self.package.shares.iter().any(|listing| listing.file == hash) {
+            return Err(Rule::ShareFile.refuse(
+                format!("{name} has SHA-256 {hash}"),
+                "one of the share files that the package lists",
+                "look for the file of this attempt; a damaged one is written again by `keyferry-tenant share reissue`",
+            ));
+        }
+        let opened = custodian::open_share(bytes, identity, &|prompt| self.asker.hidden(prompt))?;
+        Ok((opened.share, Some(opened.recipients)))
+    }
+
+    /// Adds a share, and whose identity was opened for it: a custodian's first recipient is their
+    /// own, the others are deputies'.
+    fn take(&mut self, (share, recipients): Opened) -> Result<()> {
+        let custodian = self.quorum.present(share)?;
+        self.asker.say(&format!(
+            "the share of {} is right; {} more needed",
+            escape(&custodian),
+            self.quorum.missing()
+        ));
+        let Some(recipients) = recipients else {
+            return Ok(());
+        };
+        let id = id(&custodian)?;
+        let planned = self.plan.quorum.custodians.iter().find(|one| one.id == id);
+        let deputies = planned.map_or(&[][..], |one| one.recipients.get(1..).unwrap_or_default());
+        if deputies.iter().any(|deputy| recipients.contains(deputy)) {
+            self.deputies.push(id.clone());
+        }
+        self.spent.push(id);
+        Ok(())
+    }
 }

@@ -24,7 +24,7 @@ pub struct Abort {
     reason: String,
     /// Do not look in the HSM what is left to be destroyed: it is lost or broken
     #[arg(long)]
-    pub without_hsm: bool,
+    without_hsm: bool,
 }
 
 impl Run for Abort {
@@ -44,6 +44,10 @@ impl Run for Abort {
             };
             abort(ceremony, subject, Some(left))
         })
+    }
+
+    fn on_any_machine(&self) -> bool {
+        self.without_hsm
     }
 }
 

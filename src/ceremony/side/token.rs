@@ -87,15 +87,13 @@ pub fn with_token<T>(
     asker: &Asker,
     act: impl FnOnce(&mut Ceremony, &Hsm) -> Result<T>,
 ) -> Result<T> {
-    // First: no PIN is asked for, much less tried, for a step whose time has not come.
-    ceremony.state.require(step)?;
-    let module = choice.open(ceremony.plan.mode)?;
-    let token = planned(ceremony, &module, choice)?;
-    require_tries(ceremony, &token)?;
-    let pin = choice.pin("PIN", asker, &token)?;
-    let hsm = token.login(pin.as_ref())?;
-    drop(pin);
-    act(ceremony, &hsm)
+    with_planned(ceremony, step, choice, |ceremony, token| {
+        require_tries(ceremony, &token)?;
+        let pin = choice.pin("PIN", asker, &token)?;
+        let hsm = token.login(pin.as_ref())?;
+        drop(pin);
+        act(ceremony, &hsm)
+    })
 }
 
 /// Logs in as the token's security officer for a step, and takes it.
@@ -109,13 +107,27 @@ pub fn with_officer<T>(
     asker: &Asker,
     act: impl FnOnce(&mut Ceremony, &Officer) -> Result<T>,
 ) -> Result<T> {
+    with_planned(ceremony, step, choice, |ceremony, token| {
+        let pin = choice.pin("PIN of the security officer (SO)", asker, &token)?;
+        let officer = token.login_officer(pin.as_ref())?;
+        drop(pin);
+        act(ceremony, &officer)
+    })
+}
+
+/// Finds the token that was chosen, if it is one of the plan's.
+fn with_planned<T>(
+    ceremony: &mut Ceremony,
+    step: Step,
+    choice: &TokenChoice,
+    act: impl FnOnce(&mut Ceremony, Token) -> Result<T>,
+) -> Result<T> {
+    // First: no PIN is asked for, much less tried, for a step whose time has not come.
     ceremony.state.require(step)?;
     let module = choice.open(ceremony.plan.mode)?;
-    let token = planned(ceremony, &module, choice)?;
-    let pin = choice.pin("PIN of the security officer (SO)", asker, &token)?;
-    let officer = token.login_officer(pin.as_ref())?;
-    drop(pin);
-    act(ceremony, &officer)
+    let token = module.token(&choice.label)?;
+    require_planned(ceremony, &token)?;
+    act(ceremony, token)
 }
 
 impl TokenChoice {
@@ -152,13 +164,6 @@ impl TokenChoice {
         let pin = text.trim_end_matches(['\n', '\r']).to_owned();
         Ok(Some(Pin::new(Zeroizing::new(pin))))
     }
-}
-
-/// The token that was chosen, if it is one of the plan's.
-fn planned<'m>(ceremony: &Ceremony, module: &'m Module, choice: &TokenChoice) -> Result<Token<'m>> {
-    let token = module.token(&choice.label)?;
-    require_planned(ceremony, &token)?;
-    Ok(token)
 }
 
 /// The token is one of those that the plan names for this side, where it names any.
