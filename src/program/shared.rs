@@ -17,11 +17,10 @@ use crate::{
 use ceremony::{
     Ceremony,
     side::{
-        abort::Abort,
+        abort::{Abort, Restart},
         init::{self, AgreedPlan},
         preflight, probe,
         release::Release,
-        restart::Restart,
         room::{self, Deviation},
     },
     step::{Expected, words_heard},

@@ -1,30 +1,22 @@
 //! `kek create` and `kek destroy`: the key-encryption key lives for one ceremony only.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use jiff::Timestamp;
 
 use crate::{
     Ceremony, Means, Run,
-    hoster::{
-        acceptance::accepted,
-        attesting::{Files, GivenAttestations},
-        remains,
-    },
-    side::room,
+    hoster::attesting::{Files, GivenAttestations},
 };
 use hsm::{Hsm, Kek, KekSpec};
 use record::{
-    Error, Result,
-    document::{
-        Released, acceptance::Acceptance, attestation::KEK, closing::Closing, offer::Offer,
-    },
+    Result,
+    document::{attestation::KEK, offer::Offer},
     encoding::{Blob, Hash},
-    fingerprint, gate,
+    fingerprint,
     log::{Event, KekRecord},
-    rule::Rule,
-    terms::{Observed, Originals, Side, Step, TransferRoute, list_or},
+    terms::{Observed, Side, Step},
 };
 use terminal::report::Report;
 
@@ -125,151 +117,4 @@ fn offer(
         attestations: files.attestations.clone(),
         token: hsm.identity().clone(),
     }
-}
-
-/// Destroy the KEK once the tenant has accepted, or after an abort, and make the closing
-#[derive(Args)]
-pub struct KekDestroy {
-    /// The acceptance/ folder; after an abort there is none
-    acceptance: Option<PathBuf>,
-    /// How the target keys are backed up here; where the plan says that the tenant then
-    /// destroys its originals
-    #[arg(long, value_name = "TEXT")]
-    backup: Option<String>,
-}
-
-impl Run for KekDestroy {
-    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
-        let find = |ceremony: &Ceremony| {
-            let (why, kek) = Why::find(ceremony, self.acceptance.as_deref())?;
-            let backup = stated(ceremony, &why, self.backup.as_deref())?;
-            Ok((why.subject(ceremony, &kek), Going { why, kek, backup }))
-        };
-        means.gated(ceremony, Step::KekDestroy, find, destroy)
-    }
-}
-
-/// A KEK that may go.
-struct Going {
-    why: Why,
-    kek: KekRecord,
-    /// What the hoster says of its backups of the keys.
-    backup: Option<String>,
-}
-
-/// Why the KEK may go: the tenant has accepted, or the ceremony was aborted.
-enum Why {
-    Accepted(Box<Released<Acceptance>>),
-    Aborted(Hash),
-}
-
-impl Why {
-    /// What allows it, and what it is about, checked as far as documents and logs can tell.
-    fn find(ceremony: &Ceremony, folder: Option<&Path>) -> Result<(Self, KekRecord)> {
-        ceremony.state.require(Step::KekDestroy)?;
-        let kek = ceremony.state.kek.clone().ok_or_else(|| {
-            Rule::LogEvent.refuse(
-                "no KEK in the log",
-                "an entry kek-create",
-                "the record names no KEK: one that was begun is removed by `abort`, which looks in the HSM, or with the vendor's tool; `close` ends the record",
-            )
-        })?;
-        let why = match (ceremony.state.aborted, folder) {
-            (Some(head), None) => Why::Aborted(head.hash),
-            (None, Some(folder)) => Why::Accepted(Box::new(accepted(ceremony, folder)?)),
-            (aborted, _) => {
-                let remedy = match aborted {
-                    Some(_) => "after an abort: keyferry-hoster kek destroy",
-                    None => "keyferry-hoster kek destroy ACCEPTANCE",
-                };
-                return Err(Error::Usage {
-                    what: "an acceptance is given where there is none, or is missing".into(),
-                    remedy: remedy.into(),
-                });
-            }
-        };
-        Ok((why, kek))
-    }
-
-    /// What officers sign for. After an abort imported keys go too, unless their service may use
-    /// them already.
-    fn subject(&self, ceremony: &Ceremony, kek: &KekRecord) -> gate::KekDestroy {
-        let (acceptance, abort) = match self {
-            Why::Accepted(acceptance) => (Some(acceptance.hash), None),
-            Why::Aborted(abort) => (None, Some(*abort)),
-        };
-        let state = &ceremony.state;
-        let imported = match abort.is_some()
-            && (state.quorum.is_some() || state.way == TransferRoute::Brought)
-        {
-            true => remains::targets(ceremony).map(|(label, _)| label.clone()).collect(),
-            false => Vec::new(),
-        };
-        let (keys, stay) = match state.primary_begun {
-            false => (imported, Vec::new()),
-            true => (Vec::new(), imported),
-        };
-        gate::KekDestroy { acceptance, abort, kek_fingerprint: kek.fingerprint, keys, stay }
-    }
-}
-
-/// What the closing says of backups: something where the plan destroys the tenant's originals, and
-/// nothing else.
-fn stated(ceremony: &Ceremony, why: &Why, backup: Option<&str>) -> Result<Option<String>> {
-    let needed = ceremony.plan.source == Originals::Destroy && matches!(why, Why::Accepted(_));
-    match (backup, needed) {
-        (Some(backup), true) => room::reason(backup).map(Some),
-        (None, false) => Ok(None),
-        (None, true) => Err(Error::Usage {
-            what: "no --backup, and the tenant destroys its originals after this".into(),
-            remedy: "kek destroy ACCEPTANCE --backup TEXT: how the target keys are backed up; it goes into the closing, which your officers sign".into(),
-        }),
-        (Some(_), false) => Err(Error::Usage {
-            what: "--backup where the tenant's originals stay".into(),
-            remedy: "leave it out".into(),
-        }),
-    }
-}
-
-/// Destroys the KEK, and after an abort what was imported under it, looks that it is gone, and
-/// makes the closing.
-fn destroy(
-    ceremony: &mut Ceremony,
-    hsm: &Hsm,
-    subject: gate::KekDestroy,
-    going: Going,
-) -> Result<Report> {
-    let Going { why, kek, backup } = going;
-    let (begun, signatures) = match &why {
-        Why::Accepted(acceptance) => {
-            let begun = ceremony.begin_taking(Step::KekDestroy, acceptance)?;
-            (begun, acceptance.signatures.everyone())
-        }
-        Why::Aborted(abort) => (ceremony.begin(Step::KekDestroy)?.answering(*abort), Vec::new()),
-    };
-    hsm.kek_destroy(kek.id, kek.fingerprint)?;
-    let keys = match subject.keys.is_empty() {
-        true => Vec::new(),
-        false => remains::destroy_targets(ceremony, hsm)?,
-    };
-    let (log, files) = ceremony.log_file()?;
-    let closing = Closing {
-        kek_fingerprint: Some(kek.fingerprint),
-        token: Some(hsm.identity().clone()),
-        backup,
-        log,
-    };
-    let destroyed = list_or("none", &keys);
-    let document = ceremony.make(begun, closing, files, |document| Event::KekDestroy {
-        document,
-        acceptance: subject.acceptance,
-        fingerprint: kek.fingerprint,
-        keys,
-        signatures,
-    })?;
-    Ok(Report::new("The KEK is destroyed; a new session no longer finds either half.")
-        .line("Backups and clones of the HSM, if there are any, are not seen from here: destroy them too, and note it.")
-        .value("KEK", kek.fingerprint.to_string())
-        .value("keys destroyed", destroyed)
-        .value("closing", document.to_string()))
 }

@@ -8,7 +8,7 @@ use crate::{
     Begun, Ceremony, Means, Run,
     hoster::{
         attesting::{self, GivenAttestations},
-        held, remains,
+        held,
     },
 };
 use hsm::{Born, BornSpec, Hsm, Inventory, self_signed};
@@ -16,17 +16,16 @@ use record::{
     Result,
     document::{
         attestation::Judged,
-        closing::Closing,
         keys::{BornKey, TargetKeys, fingerprint as fingerprint_of},
     },
     encoding::{Blob, Hash},
-    fingerprint, gate,
+    fingerprint,
     log::{Event, KeyRecord},
     plan::{KeyPlan, Plan},
     proof::key_set::certificate_file,
     rule::Rule,
     spki,
-    terms::{AttestationLevel, Listed, Side, Step, list},
+    terms::{AttestationLevel, Listed, Side, Step},
 };
 use terminal::report::Report;
 
@@ -162,47 +161,4 @@ fn one(plan: &Plan, hsm: &Hsm, inventory: &Inventory, key: &KeyPlan, attempt: u3
         )
     })?;
     Ok(born)
-}
-
-/// After an abort: destroy them, once officers have signed, and make the closing
-#[derive(Args)]
-pub struct KeysDestroy;
-
-impl Run for KeysDestroy {
-    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
-        let find = |ceremony: &Ceremony| Ok((subject(ceremony)?, ()));
-        means.gated(ceremony, Step::KeysDestroy, find, |ceremony, hsm, subject, ()| {
-            destroy(ceremony, hsm, &subject)
-        })
-    }
-}
-
-/// What officers sign for after an abort.
-fn subject(ceremony: &Ceremony) -> Result<gate::KeysDestroy> {
-    ceremony.state.require(Step::KeysDestroy)?;
-    let (true, Some(abort)) = (ceremony.state.born_left(), ceremony.state.aborted) else {
-        return Err(Rule::LogEvent.refuse(
-            "no keys that must go",
-            "keys that were born here, recorded, and never made primary",
-            "run `status`; what was begun and not recorded, `abort` has destroyed; `close` ends the record",
-        ));
-    };
-    let keys = ceremony.plan.keys.iter().map(|key| key.label.clone());
-    Ok(gate::KeysDestroy { abort: abort.hash, keys: keys.collect() })
-}
-
-/// Destroys the keys, looks that they are gone, and makes the closing.
-fn destroy(ceremony: &mut Ceremony, hsm: &Hsm, subject: &gate::KeysDestroy) -> Result<Report> {
-    let begun = ceremony.begin(Step::KeysDestroy)?.answering(subject.abort);
-    let keys = remains::destroy_targets(ceremony, hsm)?;
-    let (log, files) = ceremony.log_file()?;
-    let token = Some(hsm.identity().clone());
-    let closing = Closing { kek_fingerprint: None, token, backup: None, log };
-    let destroyed = list(&keys);
-    let document =
-        ceremony.make(begun, closing, files, |document| Event::KeysDestroy { document, keys })?;
-    Ok(Report::new("The keys are destroyed; a new session no longer finds them.")
-        .line("Backups and clones of the HSM, if there are any, are not seen from here: destroy them too, and note it.")
-        .value("keys destroyed", destroyed)
-        .value("closing", document.to_string()))
 }

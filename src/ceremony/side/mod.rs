@@ -6,7 +6,6 @@ pub mod init;
 pub mod preflight;
 pub mod probe;
 pub mod release;
-pub mod restart;
 pub mod room;
 pub mod token;
 pub mod trial;

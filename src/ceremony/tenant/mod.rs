@@ -8,7 +8,6 @@ pub mod export;
 pub mod keys;
 pub mod metadata;
 pub mod offer;
-pub mod receipt;
 pub mod shares;
 pub mod source;
 pub mod trust;
