@@ -72,7 +72,7 @@ commands! {
         Package(Package),
         /// Open the seal with a quorum of custodians, and unwrap every key inside the HSM; or, with
         /// --format pkcs11, keys that another tool has wrapped
-        Import(WithFormat<Import, ImportPlain, true>),
+        Import(WithFormat<Import, ImportPlain>),
         Register(Register),
         /// What nodes have proven
         #[command(subcommand)]

@@ -57,7 +57,7 @@ commands! {
         Keys(Keys),
         /// Wrap and seal every key, and deal the shares; or, with --format, wrap every key for a cloud
         /// service
-        Export(WithFormat<Export, CloudExport, false>),
+        Export(WithFormat<Export, CloudExport>),
         /// The custodians' shares
         #[command(subcommand)]
         Share(Share),

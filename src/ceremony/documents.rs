@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Begun, Ceremony};
+use crate::{Ceremony, StepIntent};
 use record::{
     Error, Result,
     document::{
@@ -51,7 +51,7 @@ impl Ceremony {
     ///
     /// # Errors
     /// What writing files can end with.
-    pub fn build<B: Body>(&self, begun: &Begun, body: B, mut files: Files) -> Result<Hash> {
+    pub fn build<B: Body>(&self, begun: &StepIntent, body: B, mut files: Files) -> Result<Hash> {
         if B::KIND.side() != self.state.side {
             return Err(Error::defect(format!("a {} made by the {}", B::KIND, self.state.side)));
         }
@@ -76,7 +76,7 @@ impl Ceremony {
     /// As [`Ceremony::build`] and [`Ceremony::finish`].
     pub fn make<B: Body>(
         &mut self,
-        begun: Begun,
+        begun: StepIntent,
         body: B,
         files: Files,
         result: impl FnOnce(Hash) -> Event,
@@ -100,7 +100,7 @@ impl Ceremony {
     ///
     /// # Errors
     /// What writing files can end with.
-    pub fn stage(&self, begun: &Begun, name: &str, files: &Files) -> Result<()> {
+    pub fn stage(&self, begun: &StepIntent, name: &str, files: &Files) -> Result<()> {
         let files = files.iter().map(|(name, bytes)| (name, bytes));
         folder::draft(&self.staging(begun.attempt).join(name), files)
     }
@@ -109,7 +109,7 @@ impl Ceremony {
     ///
     /// # Errors
     /// What writing files can end with.
-    pub fn stage_cloud(&self, begun: &Begun, files: &Files) -> Result<PathBuf> {
+    pub fn stage_cloud(&self, begun: &StepIntent, files: &Files) -> Result<PathBuf> {
         let name = cloud_folder(self.state.cloud_exports + 1);
         self.stage(begun, &name, files)?;
         Ok(self.outbox(&name))
@@ -119,7 +119,7 @@ impl Ceremony {
     ///
     /// # Errors
     /// What writing log and folders can end with; whatever then is missing, the next start settles.
-    pub fn finish(&mut self, begun: Begun, result: Event) -> Result<()> {
+    pub fn finish(&mut self, begun: StepIntent, result: Event) -> Result<()> {
         if result.step() != Some(begun.step) {
             return Err(Error::defect(format!(
                 "another result than that of {}",

@@ -43,7 +43,7 @@ pub struct Ceremony {
 }
 
 /// A step that was begun: its intent is in the log. What it makes belongs to this attempt.
-pub struct Begun {
+pub struct StepIntent {
     step: Step,
     attempt: u32,
     head: Head,
@@ -51,7 +51,7 @@ pub struct Begun {
     answers: Option<Hash>,
 }
 
-impl Begun {
+impl StepIntent {
     /// The attempt, from 1.
     pub fn attempt(&self) -> u32 {
         self.attempt
@@ -59,7 +59,7 @@ impl Begun {
 
     /// The same step, whose document answers this.
     pub fn answering(self, answers: Hash) -> Self {
-        Begun { answers: Some(answers), ..self }
+        StepIntent { answers: Some(answers), ..self }
     }
 }
 
@@ -136,20 +136,20 @@ impl Ceremony {
     ///
     /// # Errors
     /// `PHASE-ORDER`.
-    pub fn begin(&mut self, step: Step) -> Result<Begun> {
+    pub fn begin(&mut self, step: Step) -> Result<StepIntent> {
         self.state.require(step)?;
         let attempt = self.state.attempt_of(step);
         let head = self.record(Event::Intent { step, attempt })?;
         self.clear_outbox()?;
         self.mirror()?;
-        Ok(Begun { step, attempt, head, answers: None })
+        Ok(StepIntent { step, attempt, head, answers: None })
     }
 
     /// Begins a step that takes a document, and answers it.
     ///
     /// # Errors
     /// As [`Ceremony::keep`] and [`Ceremony::begin`].
-    pub fn begin_taking<B: Body>(&mut self, step: Step, taken: &Released<B>) -> Result<Begun> {
+    pub fn begin_taking<B: Body>(&mut self, step: Step, taken: &Released<B>) -> Result<StepIntent> {
         self.keep(taken)?;
         Ok(self.begin(step)?.answering(taken.hash))
     }

@@ -7,7 +7,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches};
 
 use crate::{
     Ceremony,
-    approval::{self, Approved},
+    approval::{self, OfficersApproval},
     side::token::TokenArgs,
 };
 use hsm::{Hsm, MOST_SESSIONS};
@@ -106,7 +106,7 @@ impl Means<'_> {
         ceremony: &mut Ceremony,
         step: Step,
         subject: impl FnOnce(&Ceremony) -> Result<S>,
-        act: impl FnOnce(&mut Ceremony, &Hsm, &Approved<S>) -> Result<Report>,
+        act: impl FnOnce(&mut Ceremony, &Hsm, &OfficersApproval<S>) -> Result<Report>,
     ) -> Result<Report> {
         self.token.choice()?;
         let subject = subject(ceremony)?;
@@ -146,16 +146,15 @@ pub fn registry(named: Option<&Path>, dir: &Path) -> PathBuf {
     named.map_or_else(|| dir.join(REGISTRY), Path::to_owned)
 }
 
-/// Two commands of one name: another one where `--format` is given. `FIRST` says which of them
-/// help shows first: the one with it?
-pub enum WithFormat<A, B, const FIRST: bool> {
+/// Two commands of one name: another one where `--format` is given.
+pub enum WithFormat<A, B> {
     /// Without `--format`.
     Without(A),
     /// With it.
     With(B),
 }
 
-impl<A: Run, B: Run, const FIRST: bool> Run for WithFormat<A, B, FIRST> {
+impl<A: Run, B: Run> Run for WithFormat<A, B> {
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
         match self {
             WithFormat::Without(command) => command.run(ceremony, means),
@@ -164,12 +163,9 @@ impl<A: Run, B: Run, const FIRST: bool> Run for WithFormat<A, B, FIRST> {
     }
 }
 
-impl<A: Args, B: Args, const FIRST: bool> Args for WithFormat<A, B, FIRST> {
+impl<A: Args, B: Args> Args for WithFormat<A, B> {
     fn augment_args(command: Command) -> Command {
-        match FIRST {
-            true => A::augment_args(B::augment_args(command)),
-            false => B::augment_args(A::augment_args(command)),
-        }
+        A::augment_args(B::augment_args(command))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -177,7 +173,7 @@ impl<A: Args, B: Args, const FIRST: bool> Args for WithFormat<A, B, FIRST> {
     }
 }
 
-impl<A: Args, B: Args, const FIRST: bool> FromArgMatches for WithFormat<A, B, FIRST> {
+impl<A: Args, B: Args> FromArgMatches for WithFormat<A, B> {
     fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
         match matches.contains_id("format") {
             true => B::from_arg_matches(matches).map(WithFormat::With),
@@ -210,7 +206,7 @@ impl Sessions {
 }
 
 /// What is known beforehand of words that somebody hears.
-pub enum Expected {
+pub enum WordsHint {
     /// The first words of this: a wrong one is said to be wrong at once.
     Of(Hash),
     /// How many there are.
@@ -226,15 +222,15 @@ pub fn words_heard(
     asker: &Asker,
     file: Option<&Path>,
     prompt: &str,
-    expected: Expected,
+    expected: WordsHint,
 ) -> Result<String> {
     match (file, mode) {
         (None, _) => match expected {
-            Expected::Of(hash) => {
+            WordsHint::Of(hash) => {
                 let right = &fingerprint::words(&hash.0)[..WORDS_TYPED];
                 words::ask(asker, prompt, right.len(), Some(right))
             }
-            Expected::Count(count) => words::ask(asker, prompt, count, None),
+            WordsHint::Count(count) => words::ask(asker, prompt, count, None),
         },
         (Some(file), Mode::Rehearsal) => {
             Ok(String::from_utf8_lossy(&folder::read_file(file, MAX_WORDS)?).into_owned())

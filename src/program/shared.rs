@@ -23,7 +23,7 @@ use ceremony::{
         release::Release,
         room::{self, Deviation},
     },
-    step::{Expected, words_heard},
+    step::{WordsHint, words_heard},
 };
 use custody::codes::{scan, show};
 use desk::look::Look;
@@ -179,7 +179,7 @@ impl Common {
         let module = self.token.module.as_deref();
         let checks = preflight::guard_init(agreed.plan(), side, module)?;
         let mode = agreed.plan().mode;
-        let expected = Expected::Of(agreed.plan().hash());
+        let expected = WordsHint::Of(agreed.plan().hash());
         let asker = Asker::new(mode);
         let typed = words_heard(mode, &asker, words, &init::words_prompt(), expected)?;
         let (mut ceremony, report) = init::init(&self.dir, side, agreed, &typed)?;

@@ -17,7 +17,7 @@ pub fn turn(ceremony: &Ceremony) -> Option<Turn> {
     let missing = nodes.missing(nodes.stage()).first().copied();
     let restart = state.pending == Some(Step::Restart);
     let row = state.rows().find(|row| match row.step {
-        // Begun, it must end before anything else.
+        // StepIntent, it must end before anything else.
         step if restart => step == Step::Restart,
         Step::ShareConfirm => !unconfirmed.is_empty(),
         Step::ShareReissue => false,

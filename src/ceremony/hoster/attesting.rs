@@ -15,7 +15,7 @@ use record::{
 
 /// What was named on the command line.
 #[derive(Args)]
-pub struct GivenAttestations {
+pub struct AttestationArgs {
     /// Only make them, and stop, so that the vendor's tool can attest them
     #[arg(long, conflicts_with_all = ["attestations", "reports"])]
     pub prepare: bool,
@@ -37,7 +37,7 @@ pub struct Files {
     pub files: Vec<(String, Vec<u8>)>,
 }
 
-impl GivenAttestations {
+impl AttestationArgs {
     /// The attestation of a KEK.
     ///
     /// # Errors
@@ -47,7 +47,7 @@ impl GivenAttestations {
             let id = KEK.parse::<Id>().map_err(Error::defect);
             id.map(|id| (id, file.clone()))
         };
-        Ok(GivenAttestations {
+        Ok(AttestationArgs {
             prepare: false,
             attestations: file.into_iter().map(kek).collect::<Result<_>>()?,
             reports: report.into_iter().map(kek).collect::<Result<_>>()?,

@@ -98,14 +98,14 @@ impl Run for KekDestroy {
         let find = |ceremony: &Ceremony| {
             let (why, kek) = Why::find(ceremony, self.acceptance.as_deref())?;
             let backup = stated(ceremony, &why, self.backup.as_deref())?;
-            Ok((why.subject(ceremony, &kek), Going { why, kek, backup }))
+            Ok((why.subject(ceremony, &kek), KekEnd { why, kek, backup }))
         };
         means.gated(ceremony, Step::KekDestroy, find, destroy)
     }
 }
 
 /// A KEK that may go.
-struct Going {
+struct KekEnd {
     why: Why,
     kek: KekRecord,
     /// What the hoster says of its backups of the keys.
@@ -192,9 +192,9 @@ fn destroy(
     ceremony: &mut Ceremony,
     hsm: &Hsm,
     subject: gate::KekDestroy,
-    going: Going,
+    going: KekEnd,
 ) -> Result<Report> {
-    let Going { why, kek, backup } = going;
+    let KekEnd { why, kek, backup } = going;
     let (begun, signatures) = match &why {
         Why::Accepted(acceptance) => {
             let begun = ceremony.begin_taking(Step::KekDestroy, acceptance)?;

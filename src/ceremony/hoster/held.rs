@@ -5,14 +5,13 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use zeroize::Zeroizing;
 
 use crate::{Ceremony, Means, Run};
 use hsm::{Hsm, ImportKey, Imported, Target};
 use record::{
     Error, Result,
     document::{Released, challenge::Challenge, held_key::HeldKey, read, receipt::Receipt},
-    encoding::{Blob, Hash},
+    encoding::{Blob, Fixed, Hash, PackageId},
     log::{Event, KeyRecord},
     plan::{IMPORT, Plan},
     proof::{self, KeyProof, Proof, key_set::KeySet},
@@ -172,21 +171,21 @@ pub fn receipt(
 /// The HSM's, `PROOF-SIGNATURE`, `PROOF-ANSWER`.
 fn prove(ceremony: &Ceremony, hsm: &Hsm, set: &KeySet, held: &[Imported]) -> Result<Vec<Proof>> {
     let plan = &ceremony.plan;
-    let ids = (&plan.hash(), &set.id);
+    let question = Question {
+        ids: (&plan.hash(), &set.id),
+        place: IMPORT,
+        nonce: &set.nonce,
+        oaep: plan.transfer.oaep_hash,
+    };
     let mut proofs = Vec::new();
-    for (key, Imported { target, .. }) in set.keys.iter().zip(held) {
+    for (key, held) in set.keys.iter().zip(held) {
         let evidence = match key.role {
-            Role::Signing => {
-                let message = proof::message(ids, &key.label, IMPORT, &set.nonce);
-                KeyProof::Signature(Blob(hsm.sign(target, &message)?))
-            }
+            Role::Signing => question.sign(hsm, &held.target, &key.label)?,
             Role::Encryption => {
                 let challenge = key.challenge(IMPORT).ok_or_else(|| {
                     Error::defect(format!("no challenge of {} for {IMPORT}", key.label))
                 })?;
-                let (hash, ciphertext) = (plan.transfer.oaep_hash, &challenge.ciphertext.0);
-                let plain = open_challenge(hsm, target, hash, &key.label, ciphertext)?;
-                KeyProof::Answer(proof::answer(ids, &key.label, IMPORT, &plain))
+                question.answer(hsm, &held.target, &key.label, &challenge.ciphertext)?
             }
         };
         let proof = Proof { label: key.label.clone(), place: IMPORT.to_owned(), evidence };
@@ -196,25 +195,48 @@ fn prove(ceremony: &Ceremony, hsm: &Hsm, set: &KeySet, held: &[Imported]) -> Res
     Ok(proofs)
 }
 
-/// The 32 bytes of a challenge. They leave only as part of a hash: this opens nothing that a
-/// counterpart chose.
-///
-/// # Errors
-/// `PROOF-ANSWER` for anything but 32 bytes, or the HSM's.
-pub fn open_challenge(
-    hsm: &Hsm,
-    target: &Target,
-    hash: OaepHash,
-    label: &Id,
-    ciphertext: &[u8],
-) -> Result<Zeroizing<Vec<u8>>> {
-    let plain = hsm.decrypt_challenge(target, hash, ciphertext)?;
-    match plain.len() {
-        32 => Ok(plain),
-        other => Err(Rule::ProofAnswer.refuse(
-            format!("a challenge of {other} bytes for {label}"),
-            "32 bytes",
-            "ask the tenant how this challenge was made; do not go on with it",
-        )),
+/// What every key is asked at one place.
+pub struct Question<'a> {
+    /// The hash of the plan, and the id of the package or challenge.
+    pub ids: (&'a Hash, &'a PackageId),
+    /// The place.
+    pub place: &'a str,
+    /// What every signing key signs.
+    pub nonce: &'a Fixed<32>,
+    /// With which hash challenges are encrypted.
+    pub oaep: OaepHash,
+}
+
+impl Question<'_> {
+    /// A signing key signs.
+    ///
+    /// # Errors
+    /// The HSM's.
+    pub fn sign(&self, hsm: &Hsm, target: &Target, label: &Id) -> Result<KeyProof> {
+        let message = proof::message(self.ids, label, self.place, self.nonce);
+        Ok(KeyProof::Signature(Blob(hsm.sign(target, &message)?)))
+    }
+
+    /// An encryption key answers its challenge of 32 bytes. They leave only as part of a hash: this
+    /// opens nothing that a counterpart chose.
+    ///
+    /// # Errors
+    /// `PROOF-ANSWER` for anything but 32 bytes, or the HSM's.
+    pub fn answer(
+        &self,
+        hsm: &Hsm,
+        target: &Target,
+        label: &Id,
+        challenge: &Blob,
+    ) -> Result<KeyProof> {
+        let plain = hsm.decrypt_challenge(target, self.oaep, &challenge.0)?;
+        match plain.len() {
+            32 => Ok(KeyProof::Answer(proof::answer(self.ids, label, self.place, &plain))),
+            other => Err(Rule::ProofAnswer.refuse(
+                format!("a challenge of {other} bytes for {label}"),
+                "32 bytes",
+                "ask the tenant how this challenge was made; do not go on with it",
+            )),
+        }
     }
 }

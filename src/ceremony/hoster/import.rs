@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::{
-    Begun, Ceremony, Means, Run,
+    Ceremony, Means, Run, StepIntent,
     hoster::{
         held,
-        quorum::{self, OpenedSeal, Presented, ShareArgs},
+        quorum::{self, SealQuorum, ShareArgs, ShareInput},
     },
     step::Sessions,
 };
@@ -140,7 +140,7 @@ struct Opening<'a> {
     hsm: &'a Hsm<'a>,
     package: &'a Released<Package>,
     kek: KekRecord,
-    presented: &'a [Presented],
+    presented: &'a [ShareInput],
     sessions: usize,
     asker: &'a Asker,
 }
@@ -162,7 +162,7 @@ impl Opening<'_> {
                 self.unwrap_all(ceremony, &set)?
             }
         };
-        let Arrived { keys, custodians, spent } = arrived;
+        let KeyArrival { keys, custodians, spent } = arrived;
         asker.progress("proving that the HSM signs and decrypts as the tenant's keys");
         let opened = (custodians.clone(), spent.clone());
         let receipt = held::receipt(ceremony, hsm, &set, &keys, opened)?;
@@ -183,10 +183,14 @@ impl Opening<'_> {
 
     /// Opens the seal with a quorum, then unwraps. The KEK was looked at first: custodians do not
     /// spend their identities on one that would be refused.
-    fn unwrap_all(&self, ceremony: &mut Ceremony, set: &KeySet) -> Result<(Begun, Arrived)> {
+    fn unwrap_all(
+        &self,
+        ceremony: &mut Ceremony,
+        set: &KeySet,
+    ) -> Result<(StepIntent, KeyArrival)> {
         let plan = ceremony.plan.clone();
         let (package, asker, kek) = (self.package, self.asker, &self.kek);
-        let OpenedSeal { secret, custodians, spent, deputies } =
+        let SealQuorum { secret, custodians, spent, deputies } =
             quorum::gather(&plan, package.body(), self.presented, asker)?;
         // Every seal is opened before anything is unwrapped: a wrong one changes nothing.
         let wrapped = open_seals(&plan, package, kek, &secret)?;
@@ -208,19 +212,19 @@ impl Opening<'_> {
         let keys: Vec<_> = keys.into_iter().zip(&wrapped).collect();
         let say = |label: &str| asker.progress(&format!("unwrapping {label}"));
         let keys = self.hsm.import(order, &keys, &say)?;
-        Ok((begun, Arrived { keys, custodians, spent }))
+        Ok((begun, KeyArrival { keys, custodians, spent }))
     }
 }
 
 /// Every key, in the HSM, and who opened the seal for it.
-struct Arrived {
+struct KeyArrival {
     keys: Vec<Imported>,
     custodians: Vec<Id>,
     spent: Vec<Id>,
 }
 
 /// What an interrupted import left whole: then no custodian is needed again.
-fn settled(ceremony: &Ceremony, hsm: &Hsm, set: &KeySet) -> Result<Option<Arrived>> {
+fn settled(ceremony: &Ceremony, hsm: &Hsm, set: &KeySet) -> Result<Option<KeyArrival>> {
     let Some((custodians, spent)) = ceremony.state.quorum.clone() else {
         return Ok(None);
     };
@@ -233,7 +237,7 @@ fn settled(ceremony: &Ceremony, hsm: &Hsm, set: &KeySet) -> Result<Option<Arrive
             None => return Ok(None),
         }
     }
-    Ok(Some(Arrived { keys, custodians, spent }))
+    Ok(Some(KeyArrival { keys, custodians, spent }))
 }
 
 fn open_seals(

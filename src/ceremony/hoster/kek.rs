@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::{
     Ceremony, Means, Run,
-    hoster::attesting::{Files, GivenAttestations},
+    hoster::attesting::{AttestationArgs, Files},
 };
 use hsm::{Hsm, Kek, KekSpec};
 use record::{
@@ -53,7 +53,7 @@ impl KekCreate {
     ) -> Result<Report> {
         let plan = ceremony.plan.clone();
         let given =
-            GivenAttestations::of_kek(self.attestation.as_ref(), self.attestation_report.as_ref())?;
+            AttestationArgs::of_kek(self.attestation.as_ref(), self.attestation_report.as_ref())?;
         let files = given.read(&[KEK])?;
         let transfer = &plan.transfer;
         hsm.require(Side::Hoster, &plan)?;

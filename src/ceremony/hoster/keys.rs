@@ -5,9 +5,9 @@ use clap::Args;
 use jiff::Timestamp;
 
 use crate::{
-    Begun, Ceremony, Means, Run,
+    Ceremony, Means, Run, StepIntent,
     hoster::{
-        attesting::{self, GivenAttestations},
+        attesting::{self, AttestationArgs},
         held,
     },
 };
@@ -33,7 +33,7 @@ use terminal::report::Report;
 #[derive(Args)]
 pub struct KeysCreate {
     #[command(flatten)]
-    given: GivenAttestations,
+    given: AttestationArgs,
 }
 
 impl Run for KeysCreate {
@@ -48,7 +48,7 @@ impl Run for KeysCreate {
 fn create(
     ceremony: &mut Ceremony,
     hsm: &Hsm,
-    given: &GivenAttestations,
+    given: &AttestationArgs,
     progress: &dyn Fn(&str),
 ) -> Result<Report> {
     let plan = ceremony.plan.clone();
@@ -82,7 +82,7 @@ fn create(
 pub fn show(
     ceremony: &mut Ceremony,
     hsm: &Hsm,
-    begun: Begun,
+    begun: StepIntent,
     (born, said): (&[Born], attesting::Files),
     result: impl FnOnce(Hash, AttestationLevel, Vec<KeyRecord>) -> Event,
 ) -> Result<(Hash, Hash, Judged)> {

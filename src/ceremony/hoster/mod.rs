@@ -1,4 +1,4 @@
-//! The hoster's steps, one file per step, in the order of the ceremony.
+//! The hoster's steps: each with its arguments and its run in one file.
 
 pub mod attesting;
 pub mod closing;

@@ -223,8 +223,8 @@ fn conclude(ceremony: &mut Ceremony) -> Result<Report> {
         evidence,
     };
     let begun = ceremony.begin(Step::Registration)?;
-    let document = ceremony.build(&begun, body, files)?;
-    ceremony.finish(begun, Event::Registration { document })?;
+    let document =
+        ceremony.make(begun, body, files, |document| Event::Registration { document })?;
     Ok(Report::new("The tenant's keys are primary, and every node has proven it.")
         .value("registration", document.to_string()))
 }

@@ -6,17 +6,16 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::{
-    hoster::held,
+    hoster::held::Question,
     side::token::{TokenChoice, require_tries_left},
 };
 use hsm::{Hsm, Target};
 use machine::hardening::harden;
 use record::{
     Error, Result,
-    encoding::{Blob, Hash},
+    encoding::Hash,
     folder,
     log::now,
-    proof::{self, KeyProof},
     rule::Rule,
     service::{
         BRIEF_FILE, Brief, BriefKey, MAX_BRIEF, MAX_ORDER, NodeEvidence, NodeKey, Order, OrderKind,
@@ -67,12 +66,18 @@ pub fn prove(choice: &NodeProve, registry: &Path, token: &TokenChoice) -> Result
     let hsm = opened.login(pin.as_ref())?;
     drop(pin);
     let place = format!("{}/{}", choice.node, stage.name());
+    let question = Question {
+        ids: (&brief.plan_hash, &brief.package_id),
+        place: &place,
+        nonce: &brief.nonce,
+        oaep: brief.oaep_hash,
+    };
     let inventory = hsm.inventory()?;
     let (mut keys, mut first) = (Vec::new(), None);
     for key in &brief.keys {
         let certificate = certificate(&choice.register, key)?;
         let target = hsm.target_by_spki(&inventory, certificate.spki())?;
-        keys.push(node_key(&hsm, &brief, key, &certificate, &target, &place)?);
+        keys.push(node_key(&hsm, &question, key, &certificate, &target)?);
         if key.role == Role::Signing {
             first.get_or_insert(target);
         }
@@ -106,34 +111,19 @@ pub fn prove(choice: &NodeProve, registry: &Path, token: &TokenChoice) -> Result
 
 fn node_key(
     hsm: &Hsm,
-    brief: &Brief,
+    question: &Question,
     key: &BriefKey,
     certificate: &TargetCertificate,
     target: &Target,
-    place: &str,
 ) -> Result<NodeKey> {
-    let ids = (&brief.plan_hash, &brief.package_id);
     let proof = match key.role {
-        Role::Signing => {
-            let message = proof::message(ids, &key.label, place, &brief.nonce);
-            KeyProof::Signature(Blob(hsm.sign(target, &message)?))
-        }
+        Role::Signing => question.sign(hsm, target, &key.label)?,
         Role::Encryption => {
-            let challenge = key.challenge(place);
-            let challenge = challenge.ok_or_else(|| {
-                folder_error(
-                    &format!("no challenge of {} for {place}", key.label),
-                    "one for each node and stage",
-                )
+            let challenge = key.challenge(question.place).ok_or_else(|| {
+                let found = format!("no challenge of {} for {}", key.label, question.place);
+                folder_error(&found, "one for each node and stage")
             })?;
-            let plain = held::open_challenge(
-                hsm,
-                target,
-                brief.oaep_hash,
-                &key.label,
-                &challenge.ciphertext.0,
-            )?;
-            KeyProof::Answer(proof::answer(ids, &key.label, place, &plain))
+            question.answer(hsm, target, &key.label, &challenge.ciphertext)?
         }
     };
     let identity = hsm.identity();

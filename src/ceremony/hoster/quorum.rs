@@ -27,7 +27,7 @@ use record::{
 use terminal::Asker;
 
 /// A share as it comes on the command line.
-pub struct Presented {
+pub struct ShareInput {
     /// Its age file.
     pub file: PathBuf,
     /// The identity that opens it; asked for where absent.
@@ -35,7 +35,7 @@ pub struct Presented {
 }
 
 /// Shares on the command line, each with the identity that follows it.
-pub struct ShareArgs(pub Vec<Presented>);
+pub struct ShareArgs(pub Vec<ShareInput>);
 
 /// By hand: what clap derives knows no places.
 impl Args for ShareArgs {
@@ -61,8 +61,8 @@ impl FromArgMatches for ShareArgs {
             matches.indices_of(name).into_iter().flatten().zip(files)
         };
         let shares =
-            placed("share").map(|(place, file)| (place, Presented { file, identity: None }));
-        let mut shares: Vec<(usize, Presented)> = shares.collect();
+            placed("share").map(|(place, file)| (place, ShareInput { file, identity: None }));
+        let mut shares: Vec<(usize, ShareInput)> = shares.collect();
         for (place, identity) in placed("identity") {
             let before = shares.iter_mut().rfind(|(share, _)| *share < place);
             match before.filter(|(_, share)| share.identity.is_none()) {
@@ -89,7 +89,7 @@ impl FromArgMatches for ShareArgs {
 }
 
 /// A quorum that has opened the seal.
-pub struct OpenedSeal {
+pub struct SealQuorum {
     /// What they hold together.
     pub secret: Secret,
     /// The custodians.
@@ -109,16 +109,16 @@ pub struct OpenedSeal {
 pub fn gather(
     plan: &Plan,
     package: &Package,
-    presented: &[Presented],
+    presented: &[ShareInput],
     asker: &Asker,
-) -> Result<OpenedSeal> {
+) -> Result<SealQuorum> {
     let quorum = Quorum::new(package.package_id, package.threshold, &package.shares);
     let (spent, deputies) = (Vec::new(), Vec::new());
     let mut gathering = Gathering { plan, package, asker, quorum, spent, deputies };
     if presented.is_empty() {
         gathering.ask_all()?;
     }
-    for Presented { file, identity } in presented {
+    for ShareInput { file, identity } in presented {
         let identity = match identity {
             Some(identity) => identity.clone(),
             None => asker.line(&format!("Identity file that opens {}: ", file.display()))?.into(),
@@ -129,7 +129,7 @@ pub fn gather(
         gathering.take(opened)?;
     }
     let (secret, custodians) = gathering.quorum.recombine()?;
-    Ok(OpenedSeal {
+    Ok(SealQuorum {
         secret,
         custodians: custodians.iter().map(|name| id(name)).collect::<Result<_>>()?,
         spent: gathering.spent,
@@ -138,7 +138,7 @@ pub fn gather(
 }
 
 /// A share, and the recipients of the identity that has opened it, where one has.
-type Opened = (Share, Option<Vec<String>>);
+type ShareOpening = (Share, Option<Vec<String>>);
 
 /// Shares that are presented one after the other.
 struct Gathering<'a> {
@@ -183,7 +183,7 @@ impl Gathering<'_> {
     }
 
     /// A share from a file; or typed or scanned, the opened one, or the file as its sheet has it.
-    fn answered(&self, answer: &str) -> Result<Opened> {
+    fn answered(&self, answer: &str) -> Result<ShareOpening> {
         let (bytes, name) = match answer {
             "" => {
                 let typed = lines::ask(self.asker)?;
@@ -203,7 +203,7 @@ impl Gathering<'_> {
     }
 
     /// Opens a share file. One that is none of those dealt is named before it is opened.
-    fn open(&self, bytes: &[u8], name: &str, identity: &[u8]) -> Result<Opened> {
+    fn open(&self, bytes: &[u8], name: &str, identity: &[u8]) -> Result<ShareOpening> {
         let hash = Hash::of(bytes);
         if !self.package.shares.iter().any(|listing| listing.file == hash) {
             return Err(Rule::ShareFile.refuse(
@@ -218,7 +218,7 @@ impl Gathering<'_> {
 
     /// Adds a share, and whose identity was opened for it: a custodian's first recipient is their
     /// own, the others are deputies'.
-    fn take(&mut self, (share, recipients): Opened) -> Result<()> {
+    fn take(&mut self, (share, recipients): ShareOpening) -> Result<()> {
         let custodian = self.quorum.present(share)?;
         self.asker.say(&format!(
             "the share of {} is right; {} more needed",

@@ -31,8 +31,9 @@ pub struct Abort {
 impl Run for Abort {
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
         // Where the keys are born at the hoster, the tenant's HSM takes no part.
-        let no_part = ceremony.state.side == Side::Tenant && ceremony.plan.way.is_challenged();
-        if self.without_hsm || no_part {
+        let no_part_error =
+            ceremony.state.side == Side::Tenant && ceremony.plan.way.is_challenged();
+        if self.without_hsm || no_part_error {
             let subject = self.subject(ceremony)?;
             approval::require(ceremony, &subject)?;
             return abort(ceremony, subject, (!self.without_hsm).then(Vec::new));

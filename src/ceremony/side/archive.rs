@@ -19,10 +19,9 @@ use record::{
     gate::MAX_REQUEST,
     layout::{APPROVALS, ClosedHead, EVIDENCE, HEAD_FILE, archive_name},
     log::{Event, LOG_FILE},
-    plan::Plan,
     rule::Rule,
     signature::{self, Namespace},
-    terms::{Head, Id, Kind, Originals, Side, Step, TransferRoute, list_or},
+    terms::{Id, Kind, Originals, Side, Step, TransferRoute, list_or},
     verify::counterpart,
 };
 use terminal::report::Report;
@@ -212,7 +211,10 @@ fn archive_files(ceremony: &Ceremony) -> Result<Vec<(String, Vec<u8>)>> {
     let mut files = init::signatures(&ceremony.dir, &ceremony.plan)?;
     files.push((format!("{side}.{LOG_FILE}"), ceremony.log_bytes()?));
     files.push(("allowed_signers".into(), signature::allowed_signers(&ceremony.plan).into_bytes()));
-    files.push((HEAD_FILE.into(), head_json(&ceremony.plan, side, ceremony.head())?));
+    files.push((
+        HEAD_FILE.into(),
+        json_file(&ClosedHead::new(&ceremony.plan, side, ceremony.head()))?,
+    ));
     files.push((
         "VERIFY.txt".into(),
         include_str!("../../../templates/VERIFY.txt").as_bytes().to_vec(),
@@ -250,8 +252,4 @@ fn approvals(ceremony: &Ceremony) -> Result<Vec<(String, Vec<u8>)>> {
     whole
         .map(|name| Ok((name.clone(), folder::read_file(&folder.join(&name), MAX_REQUEST)?)))
         .collect()
-}
-
-fn head_json(plan: &Plan, side: Side, head: Head) -> Result<Vec<u8>> {
-    json_file(&ClosedHead::new(plan, side, head))
 }

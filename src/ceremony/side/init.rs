@@ -94,7 +94,7 @@ impl AgreedPlan {
 pub fn init(dir: &Path, side: Side, agreed: AgreedPlan, typed: &str) -> Result<(Ceremony, Report)> {
     let AgreedPlan { plan, files, signed, superseded, trial } = agreed;
     if side == Side::Hoster && plan.way == TransferRoute::Cloud {
-        return Err(cloud::no_part());
+        return Err(cloud::no_part_error());
     }
     fingerprint::confirm(plan.hash(), typed)?;
     let event = Event::Init {

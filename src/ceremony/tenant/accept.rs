@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::{
     Ceremony, Means, Run,
-    tenant::metadata::{self, FetchedMetadata},
+    tenant::metadata::{self, MetadataArgs},
 };
 use record::{
     Result,
@@ -67,7 +67,7 @@ pub struct Accept {
     /// The registration/ folder
     registration: PathBuf,
     #[command(flatten)]
-    asked: FetchedMetadata,
+    asked: MetadataArgs,
 }
 
 impl Run for Accept {

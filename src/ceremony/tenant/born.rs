@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::{
     Ceremony, Means, Run,
-    step::{Expected, words_heard},
+    step::{WordsHint, words_heard},
     tenant::challenges,
 };
 use record::{
@@ -45,7 +45,7 @@ impl Run for KeysCheck {
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
         let keys = read(ceremony, &self.keys)?;
         let (mode, words) = (ceremony.plan.mode, self.words.as_deref());
-        let expected = Expected::Of(keys.body().fingerprint);
+        let expected = WordsHint::Of(keys.body().fingerprint);
         let typed = words_heard(mode, means.asker, words, &words_prompt(), expected)?;
         check(ceremony, keys, &typed)
     }

@@ -10,7 +10,7 @@ use crate::{
     Ceremony, Means, Run,
     services::cloud,
     tenant::{
-        export::{CheckedExport, canary, checked_keys, export_keys},
+        export::{WrapCandidate, canary, checked_keys, export_keys},
         keys::certificates_of,
     },
 };
@@ -138,7 +138,7 @@ fn export(
     ceremony: &mut Ceremony,
     hsm: &Hsm,
     (format, kek): (CloudFormat, &Kek),
-    checked: &[CheckedExport],
+    checked: &[WrapCandidate],
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<Report> {
     let plan = ceremony.plan.clone();
@@ -158,7 +158,7 @@ fn export(
         progress(&format!("wrapping {}", checked[n].plan.label));
     })?;
     let kid = kek.kid.as_deref();
-    let one = |(key, wrapped): (&CheckedExport, &hsm::wrapped_key::WrappedKey)| {
+    let one = |(key, wrapped): (&WrapCandidate, &hsm::wrapped_key::WrappedKey)| {
         let (label, bytes) = (&key.plan.label, wrapped.as_bytes());
         cloud::file(format, label, bytes, kid, hsm.identity())
     };

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use clap::Args;
 
 use crate::{
-    Begun, Ceremony, Means, Run,
+    Ceremony, Means, Run, StepIntent,
     step::Sessions,
     tenant::{
         challenges,
@@ -77,12 +77,12 @@ impl Run for Export {
 struct Exporting<'a> {
     hsm: &'a Hsm<'a>,
     offer: &'a Released<Offer>,
-    keys: &'a [CheckedExport],
+    keys: &'a [WrapCandidate],
     sessions: usize,
 }
 
 /// A key that may be wrapped: on this token, as planned, with its certificate.
-pub(super) struct CheckedExport {
+pub(super) struct WrapCandidate {
     pub plan: KeyPlan,
     pub target: Target,
     pub certificate: TargetCertificate,
@@ -199,7 +199,7 @@ impl Exporting<'_> {
     fn build(
         &self,
         ceremony: &Ceremony,
-        begun: &Begun,
+        begun: &StepIntent,
         body: Package,
         files: Files,
     ) -> Result<Hash> {
@@ -216,7 +216,7 @@ impl Exporting<'_> {
 }
 
 /// Every key of the plan, checked as the HSM has it now.
-pub(super) fn checked_keys(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<CheckedExport>> {
+pub(super) fn checked_keys(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<WrapCandidate>> {
     hsm.require(Side::Tenant, &ceremony.plan)?;
     let mut checked = Vec::new();
     let inventory = hsm.inventory()?;
@@ -225,13 +225,13 @@ pub(super) fn checked_keys(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<Checked
         let target = hsm.target_by_spki(&inventory, certificate.spki())?;
         hsm.target_check(&target, plan.key_type, ceremony.plan.trusted_only())?;
         let certificate = certificate.of_key(&target.spki, plan.label.as_str())?;
-        checked.push(CheckedExport { plan: plan.clone(), target, certificate });
+        checked.push(WrapCandidate { plan: plan.clone(), target, certificate });
     }
     Ok(checked)
 }
 
 /// What wrapping really does, once per kind and size of key.
-pub(super) fn canary(plan: &Plan, hsm: &Hsm, keys: &[CheckedExport]) -> Result<Observed> {
+pub(super) fn canary(plan: &Plan, hsm: &Hsm, keys: &[WrapCandidate]) -> Result<Observed> {
     let kinds: BTreeSet<KeyType> = keys.iter().map(|key| key.plan.key_type).collect();
     let mut observed = None;
     for kind in kinds {
@@ -285,7 +285,7 @@ struct Sealing<'a> {
 }
 
 impl Sealing<'_> {
-    fn seal(&self, key: &CheckedExport, wrapped: &WrappedKey) -> Result<(PackagedKey, Files)> {
+    fn seal(&self, key: &WrapCandidate, wrapped: &WrappedKey) -> Result<(PackagedKey, Files)> {
         let (label, id) = (key.plan.label.as_str(), &self.package_id);
         let seal_key =
             SealKey::derive(&self.secret, id, &self.plan.hash(), &self.fingerprint, label)?;

@@ -61,7 +61,7 @@ fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[(Id, PathBuf)]) -> Res
     }
     for key in &ceremony.plan.keys {
         if let Some(file) = file_of(existing, &key.label) {
-            let given = Given::read(file, key.label.as_str())?;
+            let given = KeyFile::read(file, key.label.as_str())?;
             let target = hsm.target_by_spki(&inventory, &given.spki)?;
             hsm.target_check(&target, key.key_type, trusted_only)?;
         }
@@ -116,7 +116,7 @@ fn one(
 ) -> Result<(Target, TargetCertificate)> {
     let kind = key.key_type;
     let label = key.label.as_str();
-    let given = file.map(|file| Given::read(file, label)).transpose()?;
+    let given = file.map(|file| KeyFile::read(file, label)).transpose()?;
     let target = match &given {
         Some(given) => {
             let target = hsm.target_by_spki(inventory, &given.spki)?;
@@ -154,19 +154,19 @@ fn one(
 }
 
 /// What a file says of a key that exists.
-struct Given {
+struct KeyFile {
     spki: Vec<u8>,
     certificate: Option<Vec<u8>>,
 }
 
-impl Given {
+impl KeyFile {
     fn read(file: &Path, label: &str) -> Result<Self> {
         let der = spki::der(folder::read_file(file, MAX_CERTIFICATE)?);
         if spki::PublicKey::parse(&der).is_ok() {
-            return Ok(Given { spki: der, certificate: None });
+            return Ok(KeyFile { spki: der, certificate: None });
         }
         let certificate = TargetCertificate::parse(&der, label)?;
-        Ok(Given { spki: certificate.spki().to_vec(), certificate: Some(der) })
+        Ok(KeyFile { spki: certificate.spki().to_vec(), certificate: Some(der) })
     }
 }
 

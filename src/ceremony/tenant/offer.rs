@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::{
     Ceremony, Means, Run,
-    step::{Expected, words_heard},
+    step::{WordsHint, words_heard},
 };
 use record::{
     Result,
@@ -34,7 +34,7 @@ impl Run for OfferCheck {
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
         let offer = read(ceremony, &self.offer)?;
         let (mode, words) = (ceremony.plan.mode, self.words.as_deref());
-        let expected = Expected::Of(offer.body().fingerprint);
+        let expected = WordsHint::Of(offer.body().fingerprint);
         let typed = words_heard(mode, means.asker, words, &words_prompt(), expected)?;
         check(ceremony, offer, &typed)
     }

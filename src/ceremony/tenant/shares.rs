@@ -8,7 +8,7 @@ use clap::Args;
 use crate::{
     Ceremony, Means, Run,
     side::release,
-    step::{Expected, words_heard},
+    step::{WordsHint, words_heard},
 };
 use record::{
     Result,
@@ -40,7 +40,7 @@ impl Run for ShareConfirm {
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
         let prompt = words_prompt(ceremony, &self.custodian)?;
         let (mode, words) = (ceremony.plan.mode, self.words.as_deref());
-        let expected = Expected::Count(CODE_WORDS);
+        let expected = WordsHint::Count(CODE_WORDS);
         let typed = words_heard(mode, means.asker, words, &prompt, expected)?;
         confirm(ceremony, &self.custodian, &typed, self.deputy)
     }
