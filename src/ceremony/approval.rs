@@ -12,16 +12,16 @@ use record::{
     log::Event,
     rule::Rule,
     signature::{self, Namespace},
-    terms::{FORMAT, Gate, Id},
+    terms::{Gate, Id},
 };
 
 /// The evidence that enough officers have signed for exactly this act.
-pub struct Approved<S> {
+pub struct OfficersApproval<S> {
     subject: Hash,
     of: std::marker::PhantomData<S>,
 }
 
-impl<S: Subject> Approved<S> {
+impl<S: Subject> OfficersApproval<S> {
     /// Holds what is about to be done, from the bytes then used, against what officers have signed
     /// for.
     ///
@@ -47,23 +47,14 @@ impl<S: Subject> Approved<S> {
 ///
 /// # Errors
 /// [`Error::Waiting`] with the exact lines to sign; `SIGNATURE-…` for a signature that is wrong.
-pub fn require<S: Subject>(ceremony: &mut Ceremony, subject: &S) -> Result<Approved<S>> {
-    let approved = Approved { subject: subject_hash(subject)?, of: std::marker::PhantomData };
+pub fn require<S: Subject>(ceremony: &mut Ceremony, subject: &S) -> Result<OfficersApproval<S>> {
+    let approved =
+        OfficersApproval { subject: subject_hash(subject)?, of: std::marker::PhantomData };
     let state = &ceremony.state;
     let logged = state.approvals.get(&S::GATE);
     let logged = logged.filter(|logged| logged.subject == approved.subject);
-    let request = Request {
-        format: FORMAT.to_owned(),
-        ceremony: ceremony.plan.ceremony.clone(),
-        mode: ceremony.plan.mode,
-        side: state.side,
-        plan_hash: ceremony.plan.hash(),
-        gate: S::GATE,
-        attempt: logged.map_or(state.attempt, |logged| logged.attempt),
-        entry: state.phase_entry.hash,
-        subject,
-        summary: subject.summary(),
-    };
+    let attempt = logged.map_or(state.attempt, |logged| logged.attempt);
+    let request = Request::of(&ceremony.plan, state, attempt, subject);
     let folder = ceremony.dir.join(APPROVALS);
     let bytes = json_file(&request)?;
     let (path, void) = place(&folder, S::GATE, &bytes)?;

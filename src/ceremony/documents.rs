@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Begun, Ceremony};
+use crate::{Ceremony, StepIntent};
 use record::{
     Error, Result,
     document::{
@@ -17,16 +17,23 @@ use record::{
     flow::{Made, State},
     folder,
     layout::{APPROVALS, EVIDENCE, REGISTER, SHARES, archive_name, attempt_folder},
-    log::Event,
+    log::{Event, LOG_FILE},
     proof::key_set::KeySet,
     rule::Rule,
-    terms::{Kind, Side, TransferRoute},
+    terms::{Kind, Listed, Side},
+    verify::{
+        Record,
+        counterpart::{self, VerifiedLog},
+    },
 };
 
 /// The folder of documents of this side.
 pub(super) const OUTBOX: &str = "outbox";
 /// The folder of documents of the other side.
 pub(super) const INBOX: &str = "inbox";
+
+/// The files of a folder, by name.
+pub type Files = Vec<(String, Vec<u8>)>;
 
 impl Ceremony {
     /// Where a document of this side lies.
@@ -50,52 +57,60 @@ impl Ceremony {
     /// What writing files can end with.
     pub fn build<B: Body>(
         &self,
-        begun: &Begun,
+        begun: &StepIntent,
         body: B,
-        files: Vec<(String, Vec<u8>)>,
-    ) -> Result<Hash> {
-        let answers =
-            B::KIND.answers(self.plan.way).map(|kind| self.state.document(kind)).transpose()?;
-        self.build_document(begun, answers, body, files)
-    }
-
-    /// Builds a document that answers one taken in the same step.
-    ///
-    /// # Errors
-    /// As [`Ceremony::build`].
-    pub fn build_answering<B: Body>(
-        &self,
-        begun: &Begun,
-        answers: Hash,
-        body: B,
-        files: Vec<(String, Vec<u8>)>,
-    ) -> Result<Hash> {
-        self.build_document(begun, Some(answers), body, files)
-    }
-
-    fn build_document<B: Body>(
-        &self,
-        begun: &Begun,
-        answers: Option<Hash>,
-        body: B,
-        mut files: Vec<(String, Vec<u8>)>,
-    ) -> Result<Hash> {
+        mut files: Files,
+    ) -> Result<(Hash, B)> {
         if B::KIND.side() != self.state.side {
             return Err(Error::defect(format!("a {} made by the {}", B::KIND, self.state.side)));
         }
+        let answers = match begun.answers {
+            Some(taken) => Some(taken),
+            None => {
+                let before = B::KIND.answers(self.plan.way);
+                before.map(|kind| self.state.document(kind)).transpose()?
+            }
+        };
         let header = Header::new(&self.plan, B::KIND, begun.attempt, answers, begun.head);
-        let bytes = Document { header, body }.bytes()?;
+        let document = Document { header, body };
+        let bytes = document.bytes()?;
         let hash = Hash::of(&bytes);
         files.push((B::KIND.file(), bytes));
         self.stage(begun, B::KIND.name(), &files)?;
-        Ok(hash)
+        Ok((hash, document.body))
+    }
+
+    /// Builds a document, and ends the step with the result that names it.
+    ///
+    /// # Errors
+    /// As [`Ceremony::build`] and [`Ceremony::finish`].
+    pub fn make<B: Body>(
+        &mut self,
+        begun: StepIntent,
+        body: B,
+        files: Files,
+        result: impl FnOnce(Hash, &B) -> Event,
+    ) -> Result<Hash> {
+        let (document, body) = self.build(&begun, body, files)?;
+        self.finish(begun, result(document, &body))?;
+        Ok(document)
+    }
+
+    /// The log as it is now, for the document that it travels with: how that lists it, and its
+    /// file.
+    ///
+    /// # Errors
+    /// As [`Ceremony::log_bytes`].
+    pub fn log_file(&self) -> Result<(Listed, Files)> {
+        let log = self.log_bytes()?;
+        Ok((Listed::of(&log), vec![(LOG_FILE.to_owned(), log)]))
     }
 
     /// Writes the files of a folder that will stand in the outbox.
     ///
     /// # Errors
     /// What writing files can end with.
-    pub fn stage(&self, begun: &Begun, name: &str, files: &[(String, Vec<u8>)]) -> Result<()> {
+    pub fn stage(&self, begun: &StepIntent, name: &str, files: &Files) -> Result<()> {
         let files = files.iter().map(|(name, bytes)| (name, bytes));
         folder::draft(&self.staging(begun.attempt).join(name), files)
     }
@@ -104,7 +119,7 @@ impl Ceremony {
     ///
     /// # Errors
     /// What writing files can end with.
-    pub fn stage_cloud(&self, begun: &Begun, files: &[(String, Vec<u8>)]) -> Result<PathBuf> {
+    pub fn stage_cloud(&self, begun: &StepIntent, files: &Files) -> Result<PathBuf> {
         let name = cloud_folder(self.state.cloud_exports + 1);
         self.stage(begun, &name, files)?;
         Ok(self.outbox(&name))
@@ -114,7 +129,7 @@ impl Ceremony {
     ///
     /// # Errors
     /// What writing log and folders can end with; whatever then is missing, the next start settles.
-    pub fn finish(&mut self, begun: Begun, result: Event) -> Result<()> {
+    pub fn finish(&mut self, begun: StepIntent, result: Event) -> Result<()> {
         if result.step() != Some(begun.step) {
             return Err(Error::defect(format!(
                 "another result than that of {}",
@@ -211,11 +226,28 @@ impl Ceremony {
         }
     }
 
+    /// The other side's log, as it came with its document: whole, the one under which each of its
+    /// documents was made, and true as far as this side's record can tell.
+    ///
+    /// # Errors
+    /// `LOG-…`, and as [`Record::hold`].
+    pub fn other_log<B: Body>(&self, received: &Received<B>) -> Result<VerifiedLog> {
+        let side = B::KIND.side();
+        let (bytes, name) = (received.file(LOG_FILE), format!("the {side}'s log"));
+        let log = counterpart::verify(&self.plan, side, bytes, &name)?;
+        log.contains(&received.document.header)?;
+        for header in self.taken_headers()? {
+            log.contains(&header)?;
+        }
+        Record::own(&self.dir)?.hold(&log)?;
+        Ok(log)
+    }
+
     /// The headers of the documents that were taken, of every attempt, as they lie in the record.
     ///
     /// # Errors
     /// What reading them can end with.
-    pub fn taken_headers(&self) -> Result<Vec<Header>> {
+    fn taken_headers(&self) -> Result<Vec<Header>> {
         let all = self.record_of_documents().into_iter();
         let taken = all.filter(|(kind, ..)| kind.side() != self.state.side);
         taken
@@ -287,19 +319,11 @@ impl Ceremony {
     /// # Errors
     /// As [`Ceremony::kept`] and [`Ceremony::sent`].
     pub fn key_set(&self) -> Result<KeySet> {
-        Ok(match (self.plan.way, self.state.side) {
-            (TransferRoute::Carried | TransferRoute::Cloud, Side::Tenant) => {
-                KeySet::from(&self.sent::<Package>()?.0)
-            }
-            (TransferRoute::Carried | TransferRoute::Cloud, Side::Hoster) => {
-                KeySet::from(&*self.kept::<Package>()?)
-            }
-            (TransferRoute::Born | TransferRoute::Brought, Side::Tenant) => {
-                KeySet::from(&self.sent::<Challenge>()?.0)
-            }
-            (TransferRoute::Born | TransferRoute::Brought, Side::Hoster) => {
-                KeySet::from(&*self.kept::<Challenge>()?)
-            }
+        Ok(match (self.plan.way.is_challenged(), self.state.side) {
+            (false, Side::Tenant) => KeySet::from(&self.sent::<Package>()?),
+            (false, Side::Hoster) => KeySet::from(&*self.kept::<Package>()?),
+            (true, Side::Tenant) => KeySet::from(&self.sent::<Challenge>()?),
+            (true, Side::Hoster) => KeySet::from(&*self.kept::<Challenge>()?),
         })
     }
 
@@ -307,11 +331,10 @@ impl Ceremony {
     ///
     /// # Errors
     /// `DOCUMENT-…` and `SIGNATURE-…` rules, `DOCUMENT-HASH` where it is not the one of the log.
-    pub fn sent<B: Body>(&self) -> Result<(Received<B>, Made)> {
-        let made = self.state.made(B::KIND)?;
+    pub fn sent<B: Body>(&self) -> Result<Received<B>> {
         let own = read::<B>(&self.outbox(B::KIND.name()), &self.plan)?;
-        as_made(&own, made)?;
-        Ok((own, made))
+        as_made(&own, self.state.made(B::KIND)?)?;
+        Ok(own)
     }
 
     /// The same of any kind.

@@ -8,15 +8,19 @@ mod mirror;
 mod nodes;
 pub mod services;
 pub mod side;
+pub mod step;
 pub mod tenant;
 
 use std::path::{Path, PathBuf};
 
+pub use documents::Files;
 use documents::{INBOX, OUTBOX};
 pub use mirror::Mirror;
 pub use nodes::kept_as;
 use record::{
     Result,
+    document::{Body, Released},
+    encoding::Hash,
     flow::{State, replay::Replay},
     folder,
     log::{Entry, Event, Log},
@@ -24,6 +28,7 @@ use record::{
     rule::Rule,
     terms::{Head, Side, Step},
 };
+pub use step::{Means, Run};
 
 /// An open ceremony. No other program has it open.
 pub struct Ceremony {
@@ -38,16 +43,23 @@ pub struct Ceremony {
 }
 
 /// A step that was begun: its intent is in the log. What it makes belongs to this attempt.
-pub struct Begun {
+pub struct StepIntent {
     step: Step,
     attempt: u32,
     head: Head,
+    /// What it takes, and its document answers.
+    answers: Option<Hash>,
 }
 
-impl Begun {
+impl StepIntent {
     /// The attempt, from 1.
     pub fn attempt(&self) -> u32 {
         self.attempt
+    }
+
+    /// The same step, whose document answers this.
+    pub fn answering(self, answers: Hash) -> Self {
+        StepIntent { answers: Some(answers), ..self }
     }
 }
 
@@ -124,13 +136,22 @@ impl Ceremony {
     ///
     /// # Errors
     /// `PHASE-ORDER`.
-    pub fn begin(&mut self, step: Step) -> Result<Begun> {
+    pub fn begin(&mut self, step: Step) -> Result<StepIntent> {
         self.state.require(step)?;
         let attempt = self.state.attempt_of(step);
         let head = self.record(Event::Intent { step, attempt })?;
         self.clear_outbox()?;
         self.mirror()?;
-        Ok(Begun { step, attempt, head })
+        Ok(StepIntent { step, attempt, head, answers: None })
+    }
+
+    /// Begins a step that takes a document, and answers it.
+    ///
+    /// # Errors
+    /// As [`Ceremony::keep`] and [`Ceremony::begin`].
+    pub fn begin_taking<B: Body>(&mut self, step: Step, taken: &Released<B>) -> Result<StepIntent> {
+        self.keep(taken)?;
+        Ok(self.begin(step)?.answering(taken.hash))
     }
 
     /// The log's last entry.

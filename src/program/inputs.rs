@@ -9,7 +9,7 @@ use std::{
 use desk::guide::{Texts, Turn};
 use record::{
     Result,
-    flow::Phase,
+    flow::{Needs, Phase},
     plan::{Plan, ServicePlan},
     service::evidence_file,
     terms::{AttestationLevel, CloudFormat, Kind, Originals, Side, Step, TransferRoute},
@@ -45,47 +45,50 @@ impl Inputs<'_> {
             let file = self.file("next.file", &[("file", &name)], false)?;
             return Ok(file.map(|file| vec!["evidence".into(), "add".into(), file.into()]));
         }
-        let template = turn.command();
-        let fixed: Vec<&str> =
-            template.split_whitespace().take_while(|word| !word.starts_with("--")).collect();
-        let mut command: Vec<OsString> = Vec::new();
-        for word in fixed {
-            if word.starts_with(|c: char| c.is_ascii_lowercase()) {
-                command.push(word.into());
-                continue;
-            }
-            let optional = word.starts_with('[');
-            match self.placeholder(word.trim_matches(['[', ']']), optional)? {
-                Some(path) if optional && path.as_os_str().is_empty() => {}
-                Some(path) => command.push(path.into()),
-                None => return Ok(None),
-            }
-        }
+        let words: Vec<OsString> = turn.row.words.split(' ').map(OsString::from).collect();
+        let Some(given) = self.given(turn)? else {
+            return Ok(None);
+        };
         let options = match turn.row.step {
             Step::KeysCreate if self.side == Side::Tenant => self.existing()?,
             Step::KekCreate | Step::KeysCreate => self.attestations(turn.row.step)?,
-            Step::CloudExport => self.cloud()?,
-            Step::ImportPlain => self.wrapped()?,
             Step::KekDestroy
                 if self.plan.source == Originals::Destroy && turn.row.phase != Phase::Aborted =>
             {
                 self.option("--backup", "next.backup")?
             }
-            Step::Abort | Step::Restart => self.option("--reason", "next.reason")?,
             _ => Some(Vec::new()),
         };
-        Ok(options.map(|options| [command, options].concat()))
+        Ok(options.map(|options| [words, given, options].concat()))
     }
 
-    fn placeholder(&self, word: &str, optional: bool) -> Result<Option<PathBuf>> {
-        if word == "PLAN" {
-            return Ok(self.plan_file.clone());
-        }
-        let kind = Kind::ALL.iter().find(|kind| kind.name().eq_ignore_ascii_case(word));
-        match kind {
-            Some(kind) => self.folder(*kind, optional),
-            None => self.file("next.file", &[("file", word)], optional),
-        }
+    /// What the table says that the command needs.
+    fn given(&self, turn: &Turn) -> Result<Words> {
+        let needs = turn.row.needs;
+        let path = match needs {
+            Needs::Nothing | Needs::Nodes => return Ok(Some(Vec::new())),
+            Needs::Custodian => {
+                return Ok(Some(turn.of.iter().map(|of| of.as_str().into()).collect()));
+            }
+            Needs::Reason => return self.option("--reason", "next.reason"),
+            Needs::Wrapped => return self.wrapped(),
+            Needs::Cloud => return self.cloud(),
+            Needs::Plan => self.plan_file.clone(),
+            Needs::Evidence | Needs::Certificate => {
+                self.file("next.file", &[("file", needs.name())], false)?
+            }
+            Needs::Offer => self.folder(Kind::Offer, false)?,
+            Needs::Package | Needs::Shares => self.folder(Kind::Package, false)?,
+            Needs::Keys => self.folder(Kind::Keys, false)?,
+            Needs::Challenge => self.folder(Kind::Challenge, false)?,
+            Needs::Receipt => self.folder(Kind::Receipt, false)?,
+            Needs::Registration => self.folder(Kind::Registration, false)?,
+            Needs::Acceptance => self.folder(Kind::Acceptance, false)?,
+            Needs::Closing => self.folder(Kind::Closing, false)?,
+            Needs::ClosingIfAny => self.folder(Kind::Closing, true)?,
+        };
+        let given = |path: PathBuf| Some(path).filter(|path| !path.as_os_str().is_empty());
+        Ok(path.map(|path| given(path).map(OsString::from).into_iter().collect()))
     }
 
     /// Asks for a document's folder until it is one; the medium that it lies on will do. An empty

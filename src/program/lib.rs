@@ -1,39 +1,27 @@
 //! What the programs of the two sides share: options, how a step is run, and how it ends.
 
-mod alone;
-mod gates;
-mod heard;
 mod inputs;
 mod next;
 mod note;
-mod paper;
-mod presented;
-pub mod print;
+mod print;
 mod shared;
-pub mod status;
+mod status;
 
 use std::{
-    ffi::{CString, NulError, OsStr, OsString},
+    ffi::{OsStr, OsString},
     os::unix::ffi::OsStrExt,
     path::PathBuf,
     process::ExitCode,
 };
 
-use clap::Args;
+use clap::{ArgMatches, Args, Parser};
 
 use ceremony::{
-    Ceremony,
-    side::{
-        preflight,
-        token::{TokenChoice, with_token},
-    },
+    Ceremony, Means, Run,
+    hoster::prove::{self, NodeProve},
+    side::{preflight, token::TokenArgs},
+    step,
 };
-pub use heard::{WordsSource, words_heard};
-use hsm::{Hsm, MOST_SESSIONS};
-pub use next::RunFn;
-pub use note::Note;
-pub use paper::Codes;
-pub use presented::presented;
 use record::{
     Error, Result,
     escape::escape,
@@ -41,7 +29,7 @@ use record::{
     log::Event,
     plan::Plan,
     rule::Rule,
-    terms::{Id, Mode, Side, Step},
+    terms::{Mode, Side},
 };
 pub use shared::Shared;
 use terminal::{Asker, fail, give, report::Report, tell};
@@ -55,18 +43,9 @@ pub struct Common {
     /// The ceremony folder of this side
     #[arg(long, global = true, default_value = ".", value_name = "FOLDER")]
     pub dir: PathBuf,
-    /// The HSM's PKCS#11 module (a .so file)
-    #[arg(long, global = true, env = "KEYFERRY_MODULE", value_name = "FILE")]
-    pub module: Option<PathBuf>,
-    /// A text for the module's C_Initialize, where its maker asks for one
-    #[arg(long, global = true, value_name = "TEXT", value_parser = without_zero)]
-    pub module_args: Option<CString>,
-    /// The label of the HSM's token
-    #[arg(long, global = true, env = "KEYFERRY_TOKEN", value_name = "LABEL")]
-    pub token: Option<String>,
-    /// In a rehearsal: the file that holds the PIN
-    #[arg(long, global = true, value_name = "FILE")]
-    pub pin_file: Option<PathBuf>,
+    /// The token.
+    #[command(flatten)]
+    pub token: TokenArgs,
     /// Keep a copy of the ceremony folder here, on another medium: a folder to go on from
     #[arg(long, global = true, value_name = "FOLDER")]
     pub mirror: Option<PathBuf>,
@@ -76,59 +55,95 @@ pub struct Common {
     /// Whether `next` runs the command, and says itself what comes next.
     #[arg(skip)]
     pub guided: bool,
+    /// The registry of the local target, where one is named.
+    #[arg(skip)]
+    pub registry: Option<PathBuf>,
 }
 
-/// How many keys are worked on at once.
-#[derive(Args)]
-pub struct Sessions {
-    /// How many sessions of the HSM work at once; useful with many keys
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=MOST_SESSIONS as i64))]
-    pub sessions: u8,
+/// A program of one side, as it is typed.
+pub trait Program: Parser {
+    /// Whose it is.
+    const SIDE: Side;
+
+    /// Its options, and what is to be done.
+    fn task(self) -> (Common, Task);
 }
 
-/// A step of an open ceremony.
-pub type StepFn<'a> = Box<dyn FnOnce(&mut Ceremony, &Asker) -> Result<Report> + 'a>;
+/// What a program is to do.
+pub enum Task {
+    /// What both sides have.
+    Shared(Shared),
+    /// A step of one side.
+    Step(Box<dyn Run>),
+    /// The evidence of a host that has no ceremony.
+    NodeProve(NodeProve),
+}
+
+/// Runs what was typed.
+pub fn run<P: Program>(matches: &ArgMatches) -> ExitCode {
+    match P::from_arg_matches(matches) {
+        Ok(program) => {
+            let (common, task) = program.task();
+            common.run::<P>(task)
+        }
+        Err(error) => error.exit(),
+    }
+}
 
 impl Common {
-    /// Which token, and where its PIN comes from.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] where module or token is not named.
-    pub fn token_choice(&self) -> Result<TokenChoice> {
-        let usage = |what: &str, option: &str| Error::Usage {
-            what: format!("no {what}"),
-            remedy: format!("name it with --{option}, or in KEYFERRY_{}", option.to_uppercase()),
+    fn run<P: Program>(&self, task: Task) -> ExitCode {
+        // What `next` has put together runs with the same registry.
+        let again = |arguments: &[OsString]| {
+            let name = P::command().get_name().into();
+            match P::try_parse_from(std::iter::once(&name).chain(arguments)) {
+                Ok(program) => {
+                    let (common, task) = program.task();
+                    let registry = self.registry.clone();
+                    Common { guided: true, registry, ..common }.run::<P>(task)
+                }
+                Err(error) => error.exit(),
+            }
         };
-        Ok(TokenChoice {
-            module: self.module.clone().ok_or_else(|| usage("PKCS#11 module", "module"))?,
-            module_args: self.module_args.clone(),
-            label: self.token.clone().ok_or_else(|| usage("token", "token"))?,
-            pin_file: self.pin_file.clone(),
-        })
+        match task {
+            Task::Shared(command) => self.shared(P::SIDE, command, &again),
+            Task::Step(step) => self.step(P::SIDE, &*step),
+            Task::NodeProve(node) => {
+                let registry = step::registry(self.registry.as_deref(), &self.dir);
+                let choice = self.token.choice();
+                let proved = choice.and_then(|choice| prove::prove(&node, &registry, &choice));
+                let next = "next: carry the file to the hoster's machine\n  keyferry-hoster evidence add FILE";
+                self.plainly(proved, Some(next))
+            }
+        }
     }
 
     /// Runs one step of the ceremony in the folder, records a refusal, and says what comes next. In
     /// production the machine is looked at before the step does anything.
-    pub fn step(&self, side: Side, step: StepFn) -> ExitCode {
-        self.unguarded(
-            side,
-            Box::new(|ceremony, asker| {
-                self.require_mirror(&ceremony.plan)?;
-                preflight::guard(ceremony, self.module.as_deref())?;
-                step(ceremony, asker)
-            }),
-        )
+    fn step(&self, side: Side, step: &dyn Run) -> ExitCode {
+        self.in_ceremony(side, |ceremony, means| {
+            self.require_mirror(&ceremony.plan)?;
+            if !step.on_any_machine() {
+                preflight::guard(ceremony, self.token.module.as_deref())?;
+            }
+            step.run(ceremony, means)
+        })
     }
 
     /// As [`Common::step`], whatever the machine is like: for what only looks, or only adds to the
     /// record.
-    pub(crate) fn unguarded(&self, side: Side, step: StepFn) -> ExitCode {
+    fn in_ceremony(
+        &self,
+        side: Side,
+        step: impl FnOnce(&mut Ceremony, &Means) -> Result<Report>,
+    ) -> ExitCode {
         let mut ceremony = match Ceremony::open(&self.dir, side) {
             Ok(ceremony) => ceremony,
             Err(error) => return fail(&error),
         };
         let asker = Asker::new(ceremony.plan.mode);
-        let done = self.mirrored(&mut ceremony).and_then(|()| step(&mut ceremony, &asker));
+        let registry = self.registry.as_deref();
+        let means = Means { asker: &asker, token: &self.token, registry };
+        let done = self.mirrored(&mut ceremony).and_then(|()| step(&mut ceremony, &means));
         if let Err(error) = &done
             && let Err(unrecorded) = record_refusal(&mut ceremony, error)
         {
@@ -154,7 +169,7 @@ impl Common {
     }
 
     /// Whether this ceremony may go on without a mirror, or has one.
-    pub(crate) fn require_mirror(&self, plan: &Plan) -> Result<()> {
+    fn require_mirror(&self, plan: &Plan) -> Result<()> {
         let needed = plan.mode == Mode::Production && !plan.waives(Rule::Mirror);
         match needed && self.mirror.is_none() {
             false => Ok(()),
@@ -174,32 +189,16 @@ impl Common {
         }
     }
 
-    /// Runs one step that needs the HSM: as [`Common::step`], logged in to the token.
-    pub fn hsm_step(
-        &self,
-        side: Side,
-        step: Step,
-        act: impl FnOnce(&mut Ceremony, &Hsm, &Asker) -> Result<Report>,
-    ) -> ExitCode {
-        self.step(
-            side,
-            Box::new(|ceremony, asker| {
-                with_token(ceremony, step, &self.token_choice()?, asker, |ceremony, hsm| {
-                    act(ceremony, hsm, asker)
-                })
-            }),
-        )
-    }
-
     /// The options of every command, as they were given.
     fn arguments(&self) -> Vec<OsString> {
         let mut all = vec!["--dir".into(), self.dir.clone().into()];
-        let args = self.module_args.as_ref().map(|args| args.to_bytes());
+        let token = &self.token;
+        let args = token.module_args.as_ref().map(|args| args.to_bytes());
         let options = [
-            ("--module", self.module.clone().map(OsString::from)),
+            ("--module", token.module.clone().map(OsString::from)),
             ("--module-args", args.map(|args| OsStr::from_bytes(args).into())),
-            ("--token", self.token.clone().map(OsString::from)),
-            ("--pin-file", self.pin_file.clone().map(OsString::from)),
+            ("--token", token.token.clone().map(OsString::from)),
+            ("--pin-file", token.pin_file.clone().map(OsString::from)),
             ("--mirror", self.mirror.clone().map(OsString::from)),
         ];
         for (option, value) in options {
@@ -208,10 +207,13 @@ impl Common {
         all
     }
 
-    /// How a command ends that needs no ceremony.
-    fn plainly(&self, done: Result<Report>) -> ExitCode {
+    /// How a command ends that needs no ceremony; `next` says what follows it.
+    fn plainly(&self, done: Result<Report>, next: Option<&str>) -> ExitCode {
         match done.and_then(|report| self.print(&report)) {
-            Ok(()) => ExitCode::SUCCESS,
+            Ok(()) => {
+                next.into_iter().for_each(tell);
+                ExitCode::SUCCESS
+            }
             Err(error) => fail(&error),
         }
     }
@@ -235,20 +237,6 @@ impl Common {
         }
         ExitCode::SUCCESS
     }
-}
-
-/// A file of one key or node: `ID=FILE`.
-///
-/// # Errors
-/// What was expected.
-pub fn file_of(text: &str) -> std::result::Result<(Id, PathBuf), String> {
-    let (id, file) = text.split_once('=').ok_or("expected the id, then =, then the file")?;
-    Ok((id.parse()?, file.into()))
-}
-
-/// A text as C takes it.
-fn without_zero(text: &str) -> std::result::Result<CString, NulError> {
-    CString::new(text)
 }
 
 fn record_refusal(ceremony: &mut Ceremony, error: &Error) -> Result<()> {

@@ -149,9 +149,9 @@ fn people(ceremony: &Ceremony) -> Value {
     officers.chain(custodians).chain(witnesses).collect()
 }
 
-type Made = (&'static str, String, Value);
+type PageContent = (&'static str, String, Value);
 
-fn script(ceremony: &Ceremony, texts: &Texts) -> Made {
+fn script(ceremony: &Ceremony, texts: &Texts) -> PageContent {
     let (plan, side) = (&ceremony.plan, ceremony.state.side);
     let step = |turn: &guide::Turn| {
         let said = |part: &str| turn.said(part, plan, texts);
@@ -184,9 +184,9 @@ fn script(ceremony: &Ceremony, texts: &Texts) -> Made {
 }
 
 /// The offer, on either side.
-fn offer(ceremony: &Ceremony, texts: &Texts) -> Result<Made> {
+fn offer(ceremony: &Ceremony, texts: &Texts) -> Result<PageContent> {
     let (body, folder) = match ceremony.state.side {
-        Side::Hoster => (ceremony.sent::<Offer>()?.0.body().clone(), ceremony.outbox("offer")),
+        Side::Hoster => (ceremony.sent::<Offer>()?.body().clone(), ceremony.outbox("offer")),
         Side::Tenant => (ceremony.kept::<Offer>()?.body().clone(), ceremony.inbox("offer")),
     };
     let files = show::named(&[folder])?;
@@ -200,9 +200,9 @@ fn offer(ceremony: &Ceremony, texts: &Texts) -> Result<Made> {
     Ok(("offer.html", texts.get("page.offer.title", &[]), json))
 }
 
-fn share(ceremony: &Ceremony, id: &Id, texts: &Texts) -> Result<Made> {
+fn share(ceremony: &Ceremony, id: &Id, texts: &Texts) -> Result<PageContent> {
     let plan = &ceremony.plan;
-    let (package, _) = ceremony.sent::<Package>()?;
+    let package = ceremony.sent::<Package>()?;
     let listing = package.body().shares.iter().find(|one| one.custodian == id.as_str());
     let planned = plan.quorum.custodians.iter().find(|one| one.id == *id);
     let (Some(listing), Some(planned)) = (listing, planned) else {
@@ -240,7 +240,7 @@ fn share(ceremony: &Ceremony, id: &Id, texts: &Texts) -> Result<Made> {
     Ok(("share.html", said("title"), body))
 }
 
-fn document(ceremony: &Ceremony, kind: Kind, texts: &Texts) -> Result<Made> {
+fn document(ceremony: &Ceremony, kind: Kind, texts: &Texts) -> Result<PageContent> {
     let folder = ceremony.outbox(kind.name());
     if !folder::is_folder(&folder)? {
         return Err(Error::failed(
@@ -260,7 +260,7 @@ fn document(ceremony: &Ceremony, kind: Kind, texts: &Texts) -> Result<Made> {
     Ok(("codes.html", title, body))
 }
 
-fn transcript(ceremony: &Ceremony, texts: &Texts) -> Result<Made> {
+fn transcript(ceremony: &Ceremony, texts: &Texts) -> Result<PageContent> {
     let (plan, side) = (&ceremony.plan, ceremony.state.side);
     let sentences = Sentences::of(texts.language);
     let mut entries = Vec::new();

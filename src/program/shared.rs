@@ -7,21 +7,31 @@ use std::{
 
 use clap::Subcommand;
 
-use crate::{Codes, Common, Note, RunFn, WordsSource, print::Page, status, words_heard};
+use crate::{
+    Common,
+    next::RunFn,
+    note::Note,
+    print::{self, Page},
+    status,
+};
 use ceremony::{
     Ceremony,
     side::{
+        abort::{Abort, Restart},
         init::{self, AgreedPlan},
-        preflight, release, room,
+        preflight, probe,
+        release::Release,
+        room::{self, Deviation},
     },
+    step::{WordsHint, words_heard},
 };
+use custody::codes::{scan, show};
 use desk::look::Look;
 use record::{
     Result,
-    fingerprint::{self, WORDS_TYPED},
     log::{LOG_FILE, Log},
     show::Language,
-    terms::Side,
+    terms::{Mode, Side},
 };
 use terminal::{Asker, fail, report::Report};
 
@@ -52,7 +62,7 @@ pub enum Shared {
         language: Language,
     },
     /// Release the document that waits, once enough officers have signed it
-    Release,
+    Release(Release),
     /// Look whether machine, programs and token are fit for production; a rehearsal only reports
     Preflight {
         /// A mounted medium, to look at its mount options too
@@ -68,9 +78,28 @@ pub enum Shared {
         #[command(flatten)]
         look: Look,
     },
-    /// Files as QR codes, and back
-    #[command(flatten)]
-    Codes(Codes),
+    /// Show a document's folder, or files, as QR codes: on the terminal one after another, or as
+    /// pictures. For nothing that is secret
+    Qr {
+        /// A folder of outbox/, or files
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// A folder for pictures (PNG), in place of the terminal
+        #[arg(long, value_name = "FOLDER")]
+        to: Option<PathBuf>,
+        /// The terminal's background is light
+        #[arg(long)]
+        light: bool,
+    },
+    /// Read pictures of QR codes (PNG, JPEG), and write the files that they carry
+    Scan {
+        /// The pictures, in any order
+        #[arg(required = true)]
+        pictures: Vec<PathBuf>,
+        /// A folder for the files
+        #[arg(long, value_name = "FOLDER", default_value = ".")]
+        to: PathBuf,
+    },
     /// Report what this side's token can do, before there is a plan; throwaway objects only
     Probe {
         /// The report, a new file
@@ -83,22 +112,11 @@ pub enum Shared {
     #[command(subcommand)]
     Note(Note),
     /// Go on although a bag came back wrong, once officers have signed for it
-    Deviation,
+    Deviation(Deviation),
     /// Give this side's attempt up and begin the next one, once officers have signed for it
-    Restart {
-        /// Why; it is signed and stays in the record
-        #[arg(long, value_name = "TEXT")]
-        reason: String,
-    },
+    Restart(Restart),
     /// End the ceremony for good, once officers have signed for it
-    Abort {
-        /// Why; it is signed and stays in the record
-        #[arg(long, value_name = "TEXT")]
-        reason: String,
-        /// Do not look in the HSM what is left to be destroyed: it is lost or broken
-        #[arg(long)]
-        without_hsm: bool,
-    },
+    Abort(Abort),
 }
 
 impl Common {
@@ -117,23 +135,32 @@ impl Common {
                     Err(error) => fail(&error),
                 }
             }
-            Shared::Print { page, look } => self.print_page(side, page, look),
-            Shared::Codes(codes) => self.plainly(codes.run()),
-            Shared::Status => {
-                self.unguarded(side, Box::new(|ceremony, _| Ok(status::status(ceremony))))
+            Shared::Print { page, look } => {
+                self.in_ceremony(side, |ceremony, _| print::print(ceremony, &page, look))
             }
-            Shared::Preflight { medium } => self.unguarded(
-                side,
-                Box::new(move |ceremony, _| self.preflight(ceremony, medium.as_deref())),
-            ),
-            Shared::Release => self.step(side, Box::new(|ceremony, _| release::release(ceremony))),
-            Shared::Probe { file, rehearsal } => self.probe(side, &file, rehearsal),
+            Shared::Qr { paths, to, light } => self.plainly(qr(&paths, to.as_deref(), light), None),
+            Shared::Scan { pictures, to } => self.plainly(scan::scan(&pictures, &to), None),
+            Shared::Status => self.in_ceremony(side, |ceremony, _| Ok(status::status(ceremony))),
+            Shared::Preflight { medium } => {
+                self.in_ceremony(side, |ceremony, _| self.preflight(ceremony, medium.as_deref()))
+            }
+            Shared::Probe { file, rehearsal } => {
+                let mode = if rehearsal { Mode::Rehearsal } else { Mode::Production };
+                let choice = self.token.choice();
+                let probed = choice.and_then(|choice| probe::probe(side, &choice, mode, &file));
+                let next = format!(
+                    "next: officers sign it with `ceremony-scripts/sign`, then keyferry-audit plan check PLAN --probe {} --probe THE-OTHER-SIDE'S",
+                    file.display()
+                );
+                self.plainly(probed, Some(&next))
+            }
             Shared::Note(note) => {
-                self.unguarded(side, Box::new(move |ceremony, _| room::note(ceremony, note.into())))
+                self.in_ceremony(side, |ceremony, _| room::note(ceremony, note.into()))
             }
-            Shared::Deviation => self.step(side, Box::new(|ceremony, _| room::deviation(ceremony))),
-            Shared::Restart { reason } => self.restart(side, &reason),
-            Shared::Abort { reason, without_hsm } => self.abort(side, &reason, without_hsm),
+            Shared::Release(release) => self.step(side, &release),
+            Shared::Deviation(deviation) => self.step(side, &deviation),
+            Shared::Restart(restart) => self.step(side, &restart),
+            Shared::Abort(abort) => self.step(side, &abort),
         }
     }
 
@@ -149,14 +176,12 @@ impl Common {
         }
         let agreed = agreed()?;
         self.require_mirror(agreed.plan())?;
-        let module = self.module.as_deref();
+        let module = self.token.module.as_deref();
         let checks = preflight::guard_init(agreed.plan(), side, module)?;
         let mode = agreed.plan().mode;
-        let right = agreed.plan().hash();
-        let right = &fingerprint::words(&right.0)[..WORDS_TYPED];
+        let expected = WordsHint::Of(agreed.plan().hash());
         let asker = Asker::new(mode);
-        let typed =
-            words_heard(mode, &asker, words, &init::words_prompt(), WordsSource::Known(right))?;
+        let typed = words_heard(mode, &asker, words, &init::words_prompt(), expected)?;
         let (mut ceremony, report) = init::init(&self.dir, side, agreed, &typed)?;
         preflight::record_news(&mut ceremony, &checks)?;
         self.mirrored(&mut ceremony)?;
@@ -164,9 +189,9 @@ impl Common {
     }
 
     fn preflight(&self, ceremony: &mut Ceremony, medium: Option<&Path>) -> Result<Report> {
-        let named = self.token.as_ref().map(|_| self.token_choice());
+        let named = self.token.token.as_ref().map(|_| self.token.choice());
         let choice = named.transpose()?;
-        let module = self.module.as_deref();
+        let module = self.token.module.as_deref();
         let looked = preflight::preflight(ceremony, module, choice.as_ref(), medium)?;
         if looked.end.is_err() {
             // What was found is shown whole, not only the first rule that refuses. That rule is
@@ -174,5 +199,15 @@ impl Common {
             let _ = self.print(&looked.report);
         }
         looked.end.map(|()| looked.report)
+    }
+}
+
+/// Shows files as QR codes, on the terminal or as pictures.
+fn qr(paths: &[PathBuf], to: Option<&Path>, light: bool) -> Result<Report> {
+    let files = show::named(paths)?;
+    let title = show::title(&files);
+    match to {
+        Some(to) => show::pictures(&files, &title, to),
+        None => show::on_terminal(&files, &title, light, &Asker::new(Mode::Production)),
     }
 }

@@ -3,8 +3,9 @@
 use ceremony::{Ceremony, side::release, tenant::trust::TRUSTED_LEFT};
 use desk::guide::Turn;
 use record::{
-    flow::Phase,
-    terms::{Originals, Side, Step, Trial, list, list_or},
+    flow::{Phase, State},
+    show::by_key,
+    terms::{Originals, Step, Trial, list, list_or},
 };
 use terminal::report::Report;
 
@@ -16,7 +17,7 @@ pub fn turn(ceremony: &Ceremony) -> Option<Turn> {
     let missing = nodes.missing(nodes.stage()).first().copied();
     let restart = state.pending == Some(Step::Restart);
     let row = state.rows().find(|row| match row.step {
-        // Begun, it must end before anything else.
+        // StepIntent, it must end before anything else.
         step if restart => step == Step::Restart,
         Step::ShareConfirm => !unconfirmed.is_empty(),
         Step::ShareReissue => false,
@@ -63,7 +64,7 @@ pub fn next(ceremony: &Ceremony) -> String {
     }
     let row = turn.row;
     let mut text = format!("next: {}\n  {program} --dir {dir} {}", row.who, turn.command());
-    if let Some(first) = before(state.side, state.phase, row.step, state.attempt) {
+    if let Some(first) = before(state, row.step) {
         text.push_str(&format!("\n  {first}"));
     }
     if state.pending.is_some_and(|pending| pending == row.step) {
@@ -73,58 +74,12 @@ pub fn next(ceremony: &Ceremony) -> String {
 }
 
 /// What must happen before the next command can be run.
-fn before(side: Side, phase: Phase, step: Step, attempt: u32) -> Option<&'static str> {
-    Some(match (side, phase) {
-        (_, _) if step == Step::Release => {
-            "first: copy the document's folder in outbox/ to the officers' own machine (shares never go there); `ceremony-scripts/sign FOLDER` there; bring the .sig files back"
-        }
-        (_, _) if step == Step::Abort => {
-            "first: a trial ends here, on both sides; whatever is still to be tried of it is tried now"
-        }
-        (_, _) if step == Step::ShareConfirm => {
-            "first: give each custodian their file of outbox/shares/; `keyferry-custodian share check` shows the words to type here"
-        }
-        (_, _) if step == Step::Evidence => {
-            "first: that node has the whole register/ folder with its newest orders (INSTRUCTIONS.txt there says what to type); bring its file back"
-        }
-        (Side::Tenant, Phase::KeysReady) if step == Step::Export && attempt > 1 => {
-            "first: if the hoster has begun again too, take its new offer with `offer check OFFER`"
-        }
-        (Side::Tenant, Phase::Planned) => {
-            "first: get the offer/ folder (or keys/, where they are born at the hoster) from the hoster, and call the hoster to hear the words"
-        }
-        (Side::Hoster, Phase::KeysReleased) => {
-            "first: carry outbox/keys/ to the tenant, read the words of the keys aloud, and wait for the challenge/ folder"
-        }
-        (Side::Tenant, Phase::ChallengeReleased) => {
-            "first: carry outbox/challenge/ to the hoster, and wait for the receipt/ folder"
-        }
-        (Side::Hoster, Phase::OfferReleased) => {
-            "first: carry outbox/offer/ to the tenant, read the KEK's words aloud, and wait for the package/ folder"
-        }
-        (Side::Tenant, Phase::PackageReleased) => {
-            "first: carry outbox/package/ to the hoster; shares travel with their custodians only; wait for the receipt/ folder"
-        }
-        (Side::Hoster, Phase::PackageTaken) => {
-            "first: a quorum of custodians must be in the room, each with share and identity"
-        }
-        (Side::Tenant, Phase::ReceiptTaken) => "first: wait for the registration/ folder",
-        (Side::Hoster, Phase::ReceiptReleased) => "first: carry outbox/receipt/ to the tenant",
-        (Side::Hoster, Phase::RegistrationReleased) => {
-            "first: carry outbox/registration/ to the tenant, and wait for the acceptance/ folder"
-        }
-        (Side::Hoster, Phase::Aborted) => {
-            "first: note what was destroyed by hand; after it the closing goes to the tenant all the same"
-        }
-        (Side::Tenant, Phase::Aborted) => {
-            "first: destroy the shares and note it; the hoster's closing, where there is one, is taken by `close CLOSING`"
-        }
-        (Side::Tenant, Phase::AcceptanceReleased) => {
-            "first: carry outbox/acceptance/ to the hoster, and wait for the closing/ folder"
-        }
-        (Side::Hoster, Phase::ClosingReleased) => "first: carry outbox/closing/ to the tenant",
-        _ => return None,
-    })
+fn before(state: &State, step: Step) -> Option<String> {
+    let mut texts = by_key(include_str!("../../templates/text/first.toml"));
+    let again = step == Step::Export && state.attempt > 1;
+    let step = if again { "export-again" } else { step.name() };
+    let phase = format!("{}.{}", state.side, state.phase.name());
+    texts.remove(step).or_else(|| texts.remove(&phase))
 }
 
 /// The whole status.
@@ -163,4 +118,22 @@ pub fn status(ceremony: &Ceremony) -> Report {
         ));
     }
     report
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_first_is_said_of_steps_and_phases_that_there_are() {
+        let steps = Step::ALL.map(|step| step.name().to_owned());
+        let phases =
+            ["tenant", "hoster"].map(|side| Phase::ALL.map(|it| format!("{side}.{}", it.name())));
+        let texts = by_key(include_str!("../../templates/text/first.toml"));
+        assert_eq!(texts.len(), 18);
+        for key in texts.keys() {
+            let known = steps.contains(key) || phases.concat().contains(key);
+            assert!(known || key == "export-again", "{key}");
+        }
+    }
 }

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use clap::Args;
+
+use crate::step::file_of;
 use record::{
     Error, Result,
     attestation::MAX_ATTESTATION,
@@ -11,17 +14,22 @@ use record::{
 };
 
 /// What was named on the command line.
-#[derive(Default)]
-pub struct GivenAttestations {
-    /// Whether the keys are only made, so that the vendor's tool can attest them.
+#[derive(Args)]
+pub struct AttestationArgs {
+    /// Only make them, and stop, so that the vendor's tool can attest them
+    #[arg(long, conflicts_with_all = ["attestations", "reports"])]
     pub prepare: bool,
-    /// What each is about, and its file.
+    /// What the vendor says of a key: certificates in PEM, its own first, the root's last; or
+    /// another form, with a report
+    #[arg(long = "attestation", value_name = "LABEL=FILE", value_parser = file_of)]
     pub attestations: Vec<(Id, PathBuf)>,
-    /// What the vendor's own tool said, of those that only it can read.
+    /// What the vendor's own tool said of an attestation of another form
+    #[arg(long = "attestation-report", value_name = "LABEL=FILE", value_parser = file_of)]
     pub reports: Vec<(Id, PathBuf)>,
 }
 
 /// The files of attestations, as a document lists them.
+#[derive(Default)]
 pub struct Files {
     /// How it lists them.
     pub attestations: Vec<Attestation>,
@@ -29,18 +37,18 @@ pub struct Files {
     pub files: Vec<(String, Vec<u8>)>,
 }
 
-impl GivenAttestations {
+impl AttestationArgs {
     /// The attestation of a KEK.
     ///
     /// # Errors
     /// [`Error::Failed`] never, as `kek` is an id.
-    pub fn of_kek(prepare: bool, file: Option<PathBuf>, report: Option<PathBuf>) -> Result<Self> {
-        let kek = |file| {
+    pub fn of_kek(file: Option<&PathBuf>, report: Option<&PathBuf>) -> Result<Self> {
+        let kek = |file: &PathBuf| {
             let id = KEK.parse::<Id>().map_err(Error::defect);
-            id.map(|id| (id, file))
+            id.map(|id| (id, file.clone()))
         };
-        Ok(GivenAttestations {
-            prepare,
+        Ok(AttestationArgs {
+            prepare: false,
             attestations: file.into_iter().map(kek).collect::<Result<_>>()?,
             reports: report.into_iter().map(kek).collect::<Result<_>>()?,
         })
@@ -69,7 +77,7 @@ impl GivenAttestations {
         once(&self.attestations, &|id| of.contains(&id.as_str()))?;
         let attested = |id: &Id| self.attestations.iter().any(|(of, _)| of == id);
         once(&self.reports, &attested)?;
-        let mut read = Files { attestations: Vec::new(), files: Vec::new() };
+        let mut read = Files::default();
         for of in of {
             let about = |(id, _): &&(Id, PathBuf)| id.as_str() == *of;
             let Some((id, file)) = self.attestations.iter().find(about) else {

@@ -4,9 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::Ceremony;
+use crate::{Ceremony, Means, Run};
 use record::{
     Error, Result,
     escape::escape,
@@ -24,39 +25,46 @@ use terminal::report::Report;
 /// How far a node's clock may be ahead of this machine's.
 const AHEAD: SignedDuration = SignedDuration::from_mins(10);
 
-/// Verifies each file and adds it.
-///
-/// # Errors
-/// `PHASE-ORDER`, `EVIDENCE-…`, `PROOF-…`, naming the node; what came before the file that is
-/// refused stays added.
-pub fn add(ceremony: &mut Ceremony, files: &[PathBuf]) -> Result<Report> {
-    ceremony.state.require(Step::Evidence)?;
-    let keys = ceremony.key_set()?;
-    let (brief, brief_hash) = ceremony.brief()?;
-    let mut report = Report::new("The evidence holds.");
-    for file in files {
-        let bytes = folder::read_file(file, MAX_EVIDENCE)?;
-        let evidence = NodeEvidence::parse(&bytes, &file.display().to_string())?;
-        named(file, &evidence)?;
-        let told = EvidenceContext { plan: &ceremony.plan, keys: &keys, brief: &brief, brief_hash };
-        in_time(ceremony, &evidence)?;
-        evidence.verify(&told)?;
-        beside_others(ceremony, &evidence)?;
-        ceremony.keep_evidence(&evidence, &bytes)?;
-        let said = &evidence.statement;
-        report = report.value(
-            &said.place(),
-            escape(&format!("{}, by {} on {}", evidence.hash, said.account, said.machine)),
-        );
-        ceremony.ordered(Event::Evidence {
-            node: said.node.clone(),
-            stage: said.stage,
-            evidence: evidence.hash,
-            machine: said.machine.clone(),
-            proved: said.time.clone(),
-        })?;
+/// Verify and keep the evidence of nodes
+#[derive(Args)]
+pub struct EvidenceAdd {
+    /// NODE-ready.json or NODE-active.json, as each node wrote it
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+}
+
+impl Run for EvidenceAdd {
+    /// Verifies each file and adds it; what came before one that is refused stays added.
+    fn run(&self, ceremony: &mut Ceremony, _: &Means) -> Result<Report> {
+        ceremony.state.require(Step::Evidence)?;
+        let keys = ceremony.key_set()?;
+        let (brief, brief_hash) = ceremony.brief()?;
+        let mut report = Report::new("The evidence holds.");
+        for file in &self.files {
+            let bytes = folder::read_file(file, MAX_EVIDENCE)?;
+            let evidence = NodeEvidence::parse(&bytes, &file.display().to_string())?;
+            named(file, &evidence)?;
+            let told =
+                EvidenceContext { plan: &ceremony.plan, keys: &keys, brief: &brief, brief_hash };
+            in_time(ceremony, &evidence)?;
+            evidence.verify(&told)?;
+            beside_others(ceremony, &evidence)?;
+            ceremony.keep_evidence(&evidence, &bytes)?;
+            let said = &evidence.statement;
+            report = report.value(
+                &said.place(),
+                escape(&format!("{}, by {} on {}", evidence.hash, said.account, said.machine)),
+            );
+            ceremony.ordered(Event::Evidence {
+                node: said.node.clone(),
+                stage: said.stage,
+                evidence: evidence.hash,
+                machine: said.machine.clone(),
+                proved: said.time.clone(),
+            })?;
+        }
+        Ok(what_is_missing(ceremony, report))
     }
-    Ok(what_is_missing(ceremony, report))
 }
 
 fn what_is_missing(ceremony: &Ceremony, report: Report) -> Report {

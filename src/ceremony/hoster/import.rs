@@ -1,164 +1,228 @@
-//! `import`: a quorum opens the seal, and the hoster's HSM unwraps every key inside itself.
+//! `package check`: the hoster takes the package before any custodian travels. `import`: a quorum opens
+//! the seal, and the hoster's HSM unwraps every key inside itself.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
 
 use crate::{
-    Begun, Ceremony,
-    approval::Approved,
+    Ceremony, Means, Run, StepIntent,
     hoster::{
-        package, proving,
-        quorum::{self, OpenedSeal, Presented},
+        held,
+        quorum::{self, PresentCustodians, ShareArgs, ShareInput},
     },
+    step::Sessions,
 };
 use custody::{seal::SealKey, share::Secret};
-use hsm::{Hsm, ImportKey, ImportOrder, Imported, Target, wrapped_key::WrappedKey};
+use hsm::{Hsm, ImportOrder, Imported, wrapped_key::WrappedKey};
 use record::{
     Error, Result,
     document::{
         Released,
-        held_key::HeldKey,
         offer::Offer,
         package::{Package, PackagedKey},
-        receipt::Receipt,
+        read,
     },
-    encoding::Hash,
+    flow::Opened,
     gate,
-    log::{Event, KekRecord, KeyRecord},
-    plan::{IMPORT, KeyPlan, Plan},
-    proof::key_set::{KeySet, certificate_file},
-    terms::{Id, Side, Step, list},
+    log::{Event, KekRecord},
+    plan::{KeyPlan, Plan},
+    proof::key_set::KeySet,
+    rule::Rule,
+    terms::{Id, Kind, Side, Step, TransferRoute, list},
 };
 use terminal::{Asker, report::Report};
 
-/// Asks the officers for the import, before a custodian presents anything.
-///
-/// # Errors
-/// As [`package::same`], [`record::Error::Waiting`], `SIGNATURE-…`.
-pub fn ask(ceremony: &mut Ceremony, folder: &Path) -> Result<Approved<gate::Import>> {
-    let package = package::same(ceremony, folder)?;
-    let offer = ceremony.sent::<Offer>()?.0;
-    crate::approval::require(ceremony, &subject(&package, &offer.body().spki.0))
+/// Take the tenant's package, before any custodian travels
+#[derive(Args)]
+pub struct PackageCheck {
+    /// The package/ folder
+    package: PathBuf,
 }
 
-/// What officers sign for.
-fn subject(package: &Released<Package>, kek_spki: &[u8]) -> gate::Import {
-    gate::Import { package: package.hash, kek_fingerprint: Hash::of(kek_spki) }
-}
-
-/// Imports the package that was checked.
-///
-/// # Errors
-/// `PACKAGE-IMPORTED`, `PHASE-ORDER`, `APPROVAL-SUBJECT`, `SHARE-…`, `SEAL-OPEN`, `KEK-…`,
-/// `TARGET-…`, or the HSM's. Whatever was unwrapped and is not as planned is destroyed.
-pub fn import(
-    ceremony: &mut Ceremony,
-    hsm: &Hsm,
-    approved: &Approved<gate::Import>,
-    folder: &Path,
-    presented: &[Presented],
-    sessions: usize,
-    asker: &Asker,
-) -> Result<Report> {
-    let package = package::same(ceremony, folder)?;
-    let plan = ceremony.plan.clone();
-    let offer = ceremony.sent::<Offer>()?.0;
-    approved.covers(&subject(&package, &offer.body().spki.0))?;
-    let kek = ceremony.state.kek_made()?;
-    hsm.require(Side::Hoster, &plan)?;
-    let (begun, arrived) = match settled(ceremony, hsm, &package)? {
-        Some(arrived) => (ceremony.begin(Step::Import)?, arrived),
-        None => {
-            // The key that will unwrap is the one that was offered, as the HSM has it now.
-            let waived = |rule| plan.waives(rule);
-            let spki = &offer.body().spki.0;
-            hsm.kek_check(kek.id, spki, plan.transfer.mechanism, &waived)?;
-            unwrap_all(ceremony, hsm, &package, &kek, presented, sessions, asker)?
+impl Run for PackageCheck {
+    fn run(&self, ceremony: &mut Ceremony, _: &Means) -> Result<Report> {
+        ceremony.state.require(Step::PackageCheck)?;
+        let package = ceremony.take::<Package>(&self.package)?;
+        let ours = ceremony.state.kek.as_ref().map(|kek| kek.fingerprint);
+        if Some(package.body().kek_fingerprint) != ours {
+            return Err(Rule::DocumentContent.refuse(
+                format!("a package for the KEK {}", package.body().kek_fingerprint),
+                "a package for the KEK of this ceremony's offer",
+                "stop: find out for whose KEK the tenant has wrapped its keys",
+            ));
         }
-    };
-    let Arrived { keys: imported, custodians, spent } = arrived;
-    let targets: Vec<Target> = imported.iter().map(|key| key.target.clone()).collect();
-    let keys = plan.keys.iter().zip(&imported);
-    asker.progress("proving that the HSM signs and decrypts as the tenant's keys");
-    let receipt = Receipt {
-        package_id: package.body().package_id,
-        custodians: custodians.clone(),
-        spent: spent.clone(),
-        keys: keys.map(|(key, held)| held_key(&plan, &key.label, held, begun.attempt())).collect(),
-        proofs: proving::prove(ceremony, hsm, &KeySet::from(&*package), &targets, IMPORT)?,
-        token: hsm.identity().clone(),
-    };
-    let document = ceremony.build(&begun, receipt, Vec::new())?;
-    let event = Event::Import {
-        document,
-        token: hsm.identity().clone(),
-        keys: records(&package, &imported),
-    };
-    ceremony.finish(begun, event)?;
-    Ok(Report::new("Every key is in the HSM, unreadable and not extractable, and proves itself.")
+        package.verify_keys()?;
+        ceremony.keep(&package)?;
+        ceremony.took(Event::package_check(&package, package.signatures.everyone()))?;
+        let body = package.body();
+        Ok(Report::new("The package is taken: it is the tenant's, whole, and for this KEK.")
+            .value("package", package.hash.to_string())
+            .value("package id", body.package_id.to_string())
+            .value("keys", list(body.keys.iter().map(|key| &key.label)))
+            .value("quorum", format!("{} of {}", body.threshold, body.shares.len())))
+    }
+}
+
+/// The package that was taken, only if the folder given holds the very same.
+///
+/// # Errors
+/// `PACKAGE-IMPORTED` after an import, `PHASE-ORDER`, `DOCUMENT-…` and `SIGNATURE-…` rules.
+fn same(ceremony: &Ceremony, folder: &Path) -> Result<Released<Package>> {
+    let state = &ceremony.state;
+    let imported =
+        state.way == TransferRoute::Carried && !state.keys.is_empty() && state.aborted.is_none();
+    if !imported {
+        ceremony.state.require(Step::Import)?;
+    }
+    let given = read::<Package>(folder, &ceremony.plan)?;
+    if imported {
+        return Err(Rule::PackageImported.refuse(
+            format!(
+                "the package {} after the import of {}",
+                given.hash,
+                ceremony.state.document(Kind::Package)?
+            ),
+            "one import",
+            "run `status`: it shows the next step",
+        ));
+    }
+    given
+        .not_before(ceremony.state.seen_attempt)?
+        .released(&ceremony.plan)?
+        .being(ceremony.state.document(Kind::Package)?)
+}
+
+/// Open the seal with a quorum of custodians, and unwrap every key inside the HSM
+#[derive(Args)]
+pub struct Import {
+    /// The package/ folder
+    #[arg(required = false, required_unless_present = "format", conflicts_with = "format")]
+    package: PathBuf,
+    #[command(flatten)]
+    shares: ShareArgs,
+    #[command(flatten)]
+    work: Sessions,
+}
+
+impl Run for Import {
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        let find = |ceremony: &Ceremony| {
+            let package = same(ceremony, &self.package)?;
+            let offer = ceremony.sent::<Offer>()?;
+            Ok((gate::Import::of(&ceremony.state)?, (package, offer)))
+        };
+        means.gated(ceremony, Step::Import, find, |ceremony, hsm, _, (package, offer)| {
+            let opening = Opening {
+                hsm,
+                package: &package,
+                kek: ceremony.state.kek_made()?,
+                presented: &self.shares.0,
+                sessions: self.work.count(),
+                asker: means.asker,
+            };
+            opening.import(ceremony, &offer.body().spki.0)
+        })
+    }
+}
+
+/// An import that officers have signed for, and what it is done with.
+struct Opening<'a> {
+    hsm: &'a Hsm<'a>,
+    package: &'a Released<Package>,
+    kek: KekRecord,
+    presented: &'a [ShareInput],
+    sessions: usize,
+    asker: &'a Asker,
+}
+
+impl Opening<'_> {
+    /// Imports the package that was checked. Whatever was unwrapped and is not as planned is
+    /// destroyed.
+    fn import(&self, ceremony: &mut Ceremony, kek_spki: &[u8]) -> Result<Report> {
+        let (hsm, package, asker) = (self.hsm, self.package, self.asker);
+        let plan = ceremony.plan.clone();
+        let set = KeySet::from(&**package);
+        hsm.require(Side::Hoster, &plan)?;
+        let (begun, arrived) = match settled(ceremony, hsm, &set)? {
+            Some(arrived) => (ceremony.begin(Step::Import)?, arrived),
+            None => {
+                // The key that will unwrap is the one that was offered, as the HSM has it now.
+                let waived = |rule| plan.waives(rule);
+                hsm.kek_check(self.kek.id, kek_spki, plan.transfer.mechanism, &waived)?;
+                self.unwrap_all(ceremony, &set)?
+            }
+        };
+        let KeyArrival { keys, custodians, spent } = arrived;
+        asker.progress("proving that the HSM signs and decrypts as the tenant's keys");
+        let opened = (custodians.clone(), spent.clone());
+        let receipt = held::receipt(ceremony, hsm, &set, &keys, opened)?;
+        let made: Vec<bool> = keys.iter().map(|held| held.imported).collect();
+        let document = ceremony.make(begun, receipt, Vec::new(), |document, receipt| {
+            Event::import(document, receipt, package.body(), &made)
+        })?;
+        Ok(Report::new("Every key is in the HSM, unreadable and not extractable, and proves itself.")
         .value("receipt", document.to_string())
         .value("opened by", list(&custodians))
         .value("spent", list(&spent))
         .line("An identity that was opened on this machine is spent: its holder makes a new one for the next ceremony."))
+    }
+
+    /// Opens the seal with a quorum, then unwraps. The KEK was looked at first: custodians do not
+    /// spend their identities on one that would be refused.
+    fn unwrap_all(
+        &self,
+        ceremony: &mut Ceremony,
+        set: &KeySet,
+    ) -> Result<(StepIntent, KeyArrival)> {
+        let plan = ceremony.plan.clone();
+        let (package, asker, kek) = (self.package, self.asker, &self.kek);
+        // An identity that was opened is spent, whatever follows: each is on record at once.
+        let begun = ceremony.begin(Step::Import)?;
+        let record = &mut |present: &PresentCustodians| ceremony.record(present.event()).map(drop);
+        let (secret, present) =
+            quorum::gather(&plan, package.body(), self.presented, asker, record)?;
+        let PresentCustodians { custodians, spent, .. } = present;
+        // Every seal is opened before anything is unwrapped: a wrong one changes nothing.
+        let wrapped = open_seals(&plan, package, kek, &secret)?;
+        drop(secret);
+        let order = ImportOrder {
+            kek: kek.id,
+            mechanism: plan.transfer.mechanism,
+            oaep: plan.transfer.oaep_hash,
+            sessions: self.sessions,
+        };
+        let labels = held::labels(&plan);
+        let keys = held::wanted_of(ceremony, &labels, set);
+        let keys: Vec<_> = keys.into_iter().zip(&wrapped).collect();
+        let say = |label: &str| asker.progress(&format!("unwrapping {label}"));
+        let keys = self.hsm.import(order, &keys, &say)?;
+        Ok((begun, KeyArrival { keys, custodians, spent }))
+    }
 }
 
 /// Every key, in the HSM, and who opened the seal for it.
-struct Arrived {
+struct KeyArrival {
     keys: Vec<Imported>,
     custodians: Vec<Id>,
     spent: Vec<Id>,
 }
 
 /// What an interrupted import left whole: then no custodian is needed again.
-fn settled(ceremony: &Ceremony, hsm: &Hsm, package: &Released<Package>) -> Result<Option<Arrived>> {
-    let Some((custodians, spent)) = ceremony.state.quorum.clone() else {
+fn settled(ceremony: &Ceremony, hsm: &Hsm, set: &KeySet) -> Result<Option<KeyArrival>> {
+    let Some(Opened { custodians, spent, .. }) = ceremony.state.quorum.clone() else {
         return Ok(None);
     };
     let inventory = hsm.inventory()?;
     let mut keys = Vec::new();
-    let labels = labels(ceremony, package);
-    for key in import_keys(ceremony, package, &labels) {
+    let labels = held::labels(&ceremony.plan);
+    for key in held::wanted_of(ceremony, &labels, set) {
         match hsm.import_find(&inventory, &key)? {
             Some(found) => keys.push(found),
             None => return Ok(None),
         }
     }
-    Ok(Some(Arrived { keys, custodians, spent }))
-}
-
-/// Opens the seal with a quorum, then unwraps. The KEK was looked at first: custodians do not spend
-/// their identities on one that would be refused.
-fn unwrap_all(
-    ceremony: &mut Ceremony,
-    hsm: &Hsm,
-    package: &Released<Package>,
-    kek: &KekRecord,
-    presented: &[Presented],
-    sessions: usize,
-    asker: &Asker,
-) -> Result<(Begun, Arrived)> {
-    let plan = ceremony.plan.clone();
-    let OpenedSeal { secret, custodians, spent, deputies } =
-        quorum::gather(&plan, package.body(), presented, asker)?;
-    // Every seal is opened before anything is unwrapped: a wrong one changes nothing.
-    let wrapped = open_seals(&plan, package, kek, &secret)?;
-    drop(secret);
-    let begun = ceremony.begin(Step::Import)?;
-    ceremony.record(Event::Quorum {
-        custodians: custodians.clone(),
-        spent: spent.clone(),
-        deputies,
-    })?;
-    let order = ImportOrder {
-        kek: kek.id,
-        mechanism: plan.transfer.mechanism,
-        oaep: plan.transfer.oaep_hash,
-        sessions,
-    };
-    let labels = labels(ceremony, package);
-    let keys = import_keys(ceremony, package, &labels);
-    let keys: Vec<_> = keys.zip(&wrapped).collect();
-    let keys = hsm.import(order, &keys, &|label| asker.progress(&format!("unwrapping {label}")))?;
-    Ok((begun, Arrived { keys, custodians, spent }))
+    Ok(Some(KeyArrival { keys, custodians, spent }))
 }
 
 fn open_seals(
@@ -175,47 +239,4 @@ fn open_seals(
         WrappedKey::parse(opened, plan.transfer.kek_bits, planned.key_type)
     };
     package.body().keys.iter().zip(&plan.keys).map(open).collect()
-}
-
-/// The CKA_LABEL of each key at the hoster, in the plan's order.
-fn labels(ceremony: &Ceremony, package: &Released<Package>) -> Vec<String> {
-    let keys = package.body().keys.iter();
-    keys.map(|key| ceremony.plan.hoster_label(key.label.as_str())).collect()
-}
-
-/// What each imported key must be, in the plan's order.
-fn import_keys<'a>(
-    ceremony: &'a Ceremony,
-    package: &'a Released<Package>,
-    labels: &'a [String],
-) -> impl Iterator<Item = ImportKey<'a>> {
-    let keys = package.body().keys.iter().zip(&ceremony.plan.keys).zip(labels);
-    keys.map(|((key, planned), label)| ImportKey {
-        id: ceremony.plan.target_id(key.label.as_str(), ceremony.state.attempt),
-        label,
-        spki: &key.spki.0,
-        certificate: package.file(&certificate_file(&key.label)),
-        usage: planned.usage,
-        born: false,
-    })
-}
-
-/// A key as this side's HSM has it, for the record.
-pub fn held_key(plan: &Plan, label: &Id, held: &Imported, attempt: u32) -> HeldKey {
-    HeldKey {
-        label: label.clone(),
-        id: plan.target_id(label.as_str(), attempt),
-        hoster_label: plan.hoster_label(label.as_str()),
-        attributes: held.attributes.clone(),
-    }
-}
-
-fn records(package: &Released<Package>, imported: &[Imported]) -> Vec<KeyRecord> {
-    let one = |(key, imported): (&PackagedKey, &Imported)| KeyRecord {
-        label: key.label.clone(),
-        spki: Hash::of(&key.spki.0),
-        certificate: key.certificate.hash,
-        made: imported.imported,
-    };
-    package.body().keys.iter().zip(imported).map(one).collect()
 }

@@ -1,43 +1,56 @@
 //! `keys create` and `keys destroy`: the tenant's keys are born in the hoster's HSM; after an abort
 //! they go again.
 
+use clap::Args;
 use jiff::Timestamp;
 
 use crate::{
-    Ceremony,
-    approval::Approved,
-    hoster::{attesting::GivenAttestations, import::held_key, remains},
+    Ceremony, Means, Run, StepIntent,
+    hoster::{
+        attesting::{self, AttestationArgs},
+        held,
+    },
 };
 use hsm::{Born, BornSpec, Hsm, Inventory, self_signed};
 use record::{
     Result,
     document::{
-        attestation::Attestation,
-        closing::Closing,
+        attestation::Judged,
         keys::{BornKey, TargetKeys, fingerprint as fingerprint_of},
     },
     encoding::{Blob, Hash},
-    fingerprint, gate,
-    log::{Event, KeyRecord, LOG_FILE},
+    fingerprint,
+    log::Event,
     plan::{KeyPlan, Plan},
     proof::key_set::certificate_file,
     rule::Rule,
     spki,
-    terms::{Listed, Side, Step, list},
+    terms::{AttestationLevel, Listed, Side, Step},
 };
 use terminal::report::Report;
 
+/// Make every key of the plan, and the document that shows them to the tenant
+#[derive(Args)]
+pub struct KeysCreate {
+    #[command(flatten)]
+    given: AttestationArgs,
+}
+
+impl Run for KeysCreate {
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        means.in_hsm(ceremony, Step::KeysCreate, |ceremony, hsm| {
+            create(ceremony, hsm, &self.given, &|text| means.asker.progress(text))
+        })
+    }
+}
+
 /// Makes every key of the plan, or finds what an interrupted run has made, and the document `keys`.
-///
-/// # Errors
-/// `PHASE-ORDER`, `HSM-MECHANISM`, `TARGET-…`, or the HSM's.
-pub fn create(
+fn create(
     ceremony: &mut Ceremony,
     hsm: &Hsm,
-    given: &GivenAttestations,
+    given: &AttestationArgs,
     progress: &dyn Fn(&str),
 ) -> Result<Report> {
-    ceremony.state.require(Step::KeysCreate)?;
     let plan = ceremony.plan.clone();
     let labels: Vec<&str> = plan.keys.iter().map(|key| key.label.as_str()).collect();
     let files = given.read(&labels)?;
@@ -52,34 +65,50 @@ pub fn create(
     if given.prepare {
         return Ok(prepared(&plan, begun.attempt()));
     }
-    let body = body(&plan, hsm, &born, files.attestations.clone(), begun.attempt());
-    let judged = body.attested(|name| files.bytes(name), &plan, Timestamp::now())?;
-    let certificates = plan.keys.iter().zip(&born);
-    let certificates =
-        certificates.map(|(key, born)| (certificate_file(&key.label), born.certificate.clone()));
-    let said = body.fingerprint;
-    let all = certificates.chain(files.files).collect();
-    let document = ceremony.build(&begun, body, all)?;
-    let records = plan.keys.iter().zip(&born).map(|(key, born)| KeyRecord {
-        label: key.label.clone(),
-        spki: Hash::of(&born.held.target.spki),
-        certificate: Hash::of(&born.certificate),
-        made: born.held.target.made,
-    });
-    ceremony.finish(
-        begun,
-        Event::KeysCreate {
-            document: Some(document),
-            attested: Some(judged.level),
-            token: hsm.identity().clone(),
-            keys: records.collect(),
-        },
-    )?;
+    let (document, said, judged) = show(ceremony, hsm, begun, (&born, files), Event::keys_born)?;
     let report = Report::new("The keys were born in the HSM and can never leave it.")
         .value("keys", document.to_string())
         .value("fingerprint", said.to_string());
     let report = report.texts("evidence", &judged.lines);
     Ok(shown(ceremony, report, said))
+}
+
+/// Makes the document that shows the tenant what is in the HSM, and what is said of it. Gives its
+/// hash, the fingerprint of the keys, and what their attestations show.
+pub fn show(
+    ceremony: &mut Ceremony,
+    hsm: &Hsm,
+    begun: StepIntent,
+    (born, said): (&[Born], attesting::Files),
+    result: impl FnOnce(Hash, &TargetKeys, (AttestationLevel, &[bool])) -> Event,
+) -> Result<(Hash, Hash, Judged)> {
+    let plan = &ceremony.plan;
+    let certificates = plan.keys.iter().zip(born).map(|(key, born)| (key, &born.certificate));
+    let hashes = certificates.clone().map(|(key, der)| (&key.label, Hash::of(der)));
+    let held = held::listed(ceremony, born.iter().map(|born| &born.held));
+    let keys = plan.keys.iter().zip(born).zip(held).map(|((key, born), held)| BornKey {
+        role: key.role,
+        spki: Blob(born.held.target.spki.clone()),
+        certificate: Listed::of(&born.certificate),
+        held,
+    });
+    let fingerprint = fingerprint_of(plan, hashes);
+    let body = TargetKeys {
+        fingerprint,
+        keys: keys.collect(),
+        attestations: said.attestations.clone(),
+        token: hsm.identity().clone(),
+    };
+    // Nothing attests a key that came from elsewhere: a plan that asks for more is refused here.
+    let judged = body.attested(|name| said.bytes(name), plan, Timestamp::now())?;
+    let made = born.iter().map(|born| born.held.target.made || born.held.imported);
+    let made: Vec<bool> = made.collect();
+    let files = certificates.map(|(key, der)| (certificate_file(&key.label), der.clone()));
+    let files = files.chain(said.files).collect();
+    let level = judged.level;
+    let document = ceremony
+        .make(begun, body, files, |document, keys| result(document, keys, (level, &made)))?;
+    Ok((document, fingerprint, judged))
 }
 
 /// The words of the keys, which the tenant is to hear.
@@ -125,82 +154,4 @@ fn one(plan: &Plan, hsm: &Hsm, inventory: &Inventory, key: &KeyPlan, attempt: u3
         )
     })?;
     Ok(born)
-}
-
-/// The document that shows these keys to the tenant.
-pub fn body(
-    plan: &Plan,
-    hsm: &Hsm,
-    born: &[Born],
-    attestations: Vec<Attestation>,
-    attempt: u32,
-) -> TargetKeys {
-    let keys = plan.keys.iter().zip(born);
-    let said = keys.clone();
-    let said = said.map(|(key, born)| (&key.label, Hash::of(&born.certificate)));
-    let one = |(key, born): (&KeyPlan, &Born)| BornKey {
-        role: key.role,
-        spki: Blob(born.held.target.spki.clone()),
-        certificate: Listed::of(&born.certificate),
-        held: held_key(plan, &key.label, &born.held, attempt),
-    };
-    TargetKeys {
-        fingerprint: fingerprint_of(plan, said),
-        keys: keys.map(one).collect(),
-        attestations,
-        token: hsm.identity().clone(),
-    }
-}
-
-/// What officers sign for after an abort.
-fn subject(ceremony: &Ceremony) -> Result<gate::KeysDestroy> {
-    ceremony.state.require(Step::KeysDestroy)?;
-    let (true, Some(abort)) = (ceremony.state.born_left(), ceremony.state.aborted) else {
-        return Err(Rule::LogEvent.refuse(
-            "no keys that must go",
-            "keys that were born here, recorded, and never made primary",
-            "run `status`; what was begun and not recorded, `abort` has destroyed; `close` ends the record",
-        ));
-    };
-    let keys = ceremony.plan.keys.iter().map(|key| key.label.clone());
-    Ok(gate::KeysDestroy { abort: abort.hash, keys: keys.collect() })
-}
-
-/// Asks the officers for the end of the keys.
-///
-/// # Errors
-/// `PHASE-ORDER`, `LOG-EVENT` where there are none, [`record::Error::Waiting`], `SIGNATURE-…`.
-pub fn ask_destroy(ceremony: &mut Ceremony) -> Result<Approved<gate::KeysDestroy>> {
-    let subject = subject(ceremony)?;
-    crate::approval::require(ceremony, &subject)
-}
-
-/// Destroys the keys, looks that they are gone, and makes the closing.
-///
-/// # Errors
-/// `PHASE-ORDER`, `APPROVAL-SUBJECT`, `TARGET-GONE`, or the HSM's.
-pub fn destroy(
-    ceremony: &mut Ceremony,
-    hsm: &Hsm,
-    approved: &Approved<gate::KeysDestroy>,
-) -> Result<Report> {
-    let subject = subject(ceremony)?;
-    approved.covers(&subject)?;
-    let begun = ceremony.begin(Step::KeysDestroy)?;
-    let keys = remains::destroy_targets(ceremony, hsm)?;
-    let log = ceremony.log_bytes()?;
-    let closing = Closing {
-        kek_fingerprint: None,
-        token: Some(hsm.identity().clone()),
-        backup: None,
-        log: Listed::of(&log),
-    };
-    let files = vec![(LOG_FILE.to_owned(), log)];
-    let document = ceremony.build_answering(&begun, subject.abort, closing, files)?;
-    let report = Report::new("The keys are destroyed; a new session no longer finds them.")
-        .line("Backups and clones of the HSM, if there are any, are not seen from here: destroy them too, and note it.")
-        .value("keys destroyed", list(&keys))
-        .value("closing", document.to_string());
-    ceremony.finish(begun, Event::KeysDestroy { document, keys })?;
-    Ok(report)
 }

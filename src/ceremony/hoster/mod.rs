@@ -1,18 +1,15 @@
-//! The hoster's steps, one file per step, in the order of the ceremony.
+//! The hoster's steps: each with its arguments and its run in one file.
 
-pub mod acceptance;
-pub mod answer;
 pub mod attesting;
+pub mod closing;
 pub mod evidence;
+pub mod held;
 pub mod import;
 pub mod kek;
 pub mod keys;
 pub mod nodes;
-pub mod package;
 pub mod plain;
 pub mod primary;
 pub mod prove;
-pub mod proving;
 pub mod quorum;
-pub mod register;
 pub mod remains;

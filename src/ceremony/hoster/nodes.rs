@@ -1,9 +1,11 @@
 //! `nodes`: a node leaves the service, or another machine takes its place, also after the ceremony
 //! has ended. `retire`: a former key is gone.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::{Ceremony, approval::Approved};
+use clap::Args;
+
+use crate::{Ceremony, Means, Run, approval};
 use hsm::Hsm;
 use record::{
     Error, Result, folder, gate,
@@ -13,6 +15,34 @@ use record::{
     terms::{Id, Stage, Step, list_or},
 };
 use terminal::report::Report;
+
+/// Take nodes out of the service, or put other machines in their place, once officers have
+/// signed for it
+#[derive(Args)]
+pub struct Nodes {
+    /// A node that leaves for good
+    #[arg(long, value_name = "NODE")]
+    remove: Vec<Id>,
+    /// A node whose place another machine takes
+    #[arg(long, value_name = "NODE")]
+    replace: Vec<Id>,
+}
+
+impl Run for Nodes {
+    /// Takes nodes out, and lets others prove themselves anew.
+    fn run(&self, ceremony: &mut Ceremony, _: &Means) -> Result<Report> {
+        ceremony.state.require(Step::Nodes)?;
+        let subject = subject(ceremony, &self.remove, &self.replace)?;
+        approval::require(ceremony, &subject)?;
+        ceremony.ordered(Event::Nodes { removed: subject.removed, replaced: subject.replaced })?;
+        Ok(Report::new("The nodes of the service are changed.")
+            .value("removed", list_or("none", &self.remove))
+            .value("replaced", list_or("none", &self.replace))
+            .value("nodes", list_or("none", &subject.stay))
+            .line("A machine that has left must not reach the HSM any more: see to it, and note it.")
+            .line("A machine that takes a place proves itself under that node's name, with a copy of the register/ folder."))
+    }
+}
 
 /// What officers sign for.
 fn subject(ceremony: &Ceremony, removed: &[Id], replaced: &[Id]) -> Result<gate::Nodes> {
@@ -41,49 +71,23 @@ fn subject(ceremony: &Ceremony, removed: &[Id], replaced: &[Id]) -> Result<gate:
     }
 }
 
-/// Asks the officers.
-///
-/// # Errors
-/// `PHASE-ORDER`, [`Error::Usage`], [`Error::Waiting`], `SIGNATURE-…`.
-pub fn ask(
-    ceremony: &mut Ceremony,
-    removed: &[Id],
-    replaced: &[Id],
-) -> Result<Approved<gate::Nodes>> {
-    ceremony.state.require(Step::Nodes)?;
-    let subject = subject(ceremony, removed, replaced)?;
-    crate::approval::require(ceremony, &subject)
+/// Show and record that a former key is in this HSM no more
+#[derive(Args)]
+pub struct Retire {
+    /// Its certificate
+    certificate: PathBuf,
 }
 
-/// Takes nodes out, and lets others prove themselves anew.
-///
-/// # Errors
-/// `PHASE-ORDER`, `APPROVAL-SUBJECT`.
-pub fn change(
-    ceremony: &mut Ceremony,
-    approved: &Approved<gate::Nodes>,
-    removed: &[Id],
-    replaced: &[Id],
-) -> Result<Report> {
-    ceremony.state.require(Step::Nodes)?;
-    let subject = subject(ceremony, removed, replaced)?;
-    approved.covers(&subject)?;
-    ceremony.ordered(Event::Nodes { removed: subject.removed, replaced: subject.replaced })?;
-    Ok(Report::new("The nodes of the service are changed.")
-        .value("removed", list_or("none", removed))
-        .value("replaced", list_or("none", replaced))
-        .value("nodes", list_or("none", &subject.stay))
-        .line("A machine that has left must not reach the HSM any more: see to it, and note it.")
-        .line("A machine that takes a place proves itself under that node's name, with a copy of the register/ folder."))
+impl Run for Retire {
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        means.in_hsm(ceremony, Step::Retire, |ceremony, hsm| {
+            retire(ceremony, hsm, &self.certificate)
+        })
+    }
 }
 
 /// Looks that a former key is no longer in the HSM, and records it.
-///
-/// # Errors
-/// `PHASE-ORDER`, `TARGET-CERTIFICATE`, `TARGET-PRIMARY` while it is primary, `TARGET-GONE` while
-/// it is there, or the HSM's.
-pub fn retire(ceremony: &mut Ceremony, hsm: &Hsm, certificate: &Path) -> Result<Report> {
-    ceremony.state.require(Step::Retire)?;
+fn retire(ceremony: &mut Ceremony, hsm: &Hsm, certificate: &Path) -> Result<Report> {
     let der = folder::read_file(certificate, MAX_CERTIFICATE)?;
     let name = certificate.display().to_string();
     let former = TargetCertificate::parse(&der, &name)?;

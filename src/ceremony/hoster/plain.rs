@@ -4,19 +4,22 @@
 
 use std::path::PathBuf;
 
-use jiff::Timestamp;
+use clap::Args;
 
-use crate::{Ceremony, approval::Approved, hoster::keys};
-use hsm::{Born, Hsm, ImportKey, ImportOrder, wrapped_key::WrappedKey};
+use crate::{
+    Ceremony, Means, Run,
+    hoster::{attesting::Files, held, keys},
+    step::file_of,
+};
+use hsm::{Born, Hsm, ImportOrder, wrapped_key::WrappedKey};
 use record::{
     Error, Result,
     document::offer::Offer,
     encoding::Hash,
     folder,
     gate::{self, PlainKey},
-    log::{Event, KeyRecord, PlainImported},
+    log::Event,
     plan::{KeyPlan, Plan},
-    proof::key_set::certificate_file,
     rule::Rule,
     spki::TargetCertificate,
     terms::{Id, Side, Step},
@@ -26,12 +29,31 @@ use terminal::report::Report;
 /// The greatest size of a wrapped key or a certificate, in bytes.
 const MAX_FILE: u64 = 16 << 10;
 
-/// What was named on the command line: files for the labels of the plan.
-pub struct Brought {
-    /// The wrapped keys, as CKM_RSA_AES_KEY_WRAP makes them.
-    pub wrapped: Vec<(Id, PathBuf)>,
-    /// The certificates, DER.
-    pub certificates: Vec<(Id, PathBuf)>,
+/// Unwrap keys that another tool has wrapped: files for the labels of the plan
+#[derive(Args)]
+pub struct ImportPlain {
+    /// Plain wrapped keys (CKM_RSA_AES_KEY_WRAP), where the plan says so
+    #[arg(long, value_parser = ["pkcs11"], required = false)]
+    format: String,
+    /// With --format: the wrapped key of a label
+    #[arg(long, value_name = "LABEL=FILE", value_parser = file_of, requires = "format")]
+    wrapped: Vec<(Id, PathBuf)>,
+    /// With --format: its certificate, DER
+    #[arg(long = "certificate", value_name = "LABEL=FILE", value_parser = file_of, requires = "format")]
+    certificates: Vec<(Id, PathBuf)>,
+}
+
+impl Run for ImportPlain {
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        let find = |ceremony: &Ceremony| {
+            ceremony.state.require(Step::ImportPlain)?;
+            let plain = self.read(&ceremony.plan)?;
+            Ok((subject(ceremony, &plain)?, plain))
+        };
+        means.gated(ceremony, Step::ImportPlain, find, |ceremony, hsm, _, plain| {
+            import(ceremony, hsm, &plain, &|text| means.asker.progress(text))
+        })
+    }
 }
 
 /// A key that another tool has wrapped, held against the plan as far as it can be from outside.
@@ -41,7 +63,7 @@ struct Plain {
     certificate: TargetCertificate,
 }
 
-impl Brought {
+impl ImportPlain {
     /// One file of each kind for every key of the plan.
     fn read(&self, plan: &Plan) -> Result<Vec<Plain>> {
         let of = |all: &[(Id, PathBuf)], what: &str, label: &Id| {
@@ -85,7 +107,6 @@ impl Brought {
 
 /// What officers sign for.
 fn subject(ceremony: &Ceremony, plain: &[Plain]) -> Result<gate::ImportPlain> {
-    let offer = ceremony.sent::<Offer>()?.0;
     let keys = ceremony.plan.keys.iter().zip(plain);
     let keys = keys.map(|(key, plain)| PlainKey {
         label: key.label.clone(),
@@ -93,38 +114,19 @@ fn subject(ceremony: &Ceremony, plain: &[Plain]) -> Result<gate::ImportPlain> {
         certificate: Hash::of(plain.certificate.der()),
         wrapped: Hash::of(&plain.bytes),
     });
-    Ok(gate::ImportPlain { kek_fingerprint: Hash::of(&offer.body().spki.0), keys: keys.collect() })
-}
-
-/// Asks the officers for the import.
-///
-/// # Errors
-/// `PHASE-ORDER`, [`Error::Usage`], `TARGET-CERTIFICATE`, `WRAP-FORMAT`, [`Error::Waiting`],
-/// `SIGNATURE-…`.
-pub fn ask(ceremony: &mut Ceremony, brought: &Brought) -> Result<Approved<gate::ImportPlain>> {
-    ceremony.state.require(Step::ImportPlain)?;
-    let plain = brought.read(&ceremony.plan)?;
-    let subject = subject(ceremony, &plain)?;
-    crate::approval::require(ceremony, &subject)
+    gate::ImportPlain::of(&ceremony.plan, &ceremony.state, keys.collect())
 }
 
 /// Unwraps every key inside the HSM, and makes the document that shows them to the tenant.
-///
-/// # Errors
-/// `PHASE-ORDER`, `APPROVAL-SUBJECT`, `KEK-…`, `TARGET-…`, `WRAP-…`, or the HSM's. Whatever was
-/// unwrapped and is not as planned is destroyed.
-pub fn import(
+/// Whatever was unwrapped and is not as planned is destroyed.
+fn import(
     ceremony: &mut Ceremony,
     hsm: &Hsm,
-    approved: &Approved<gate::ImportPlain>,
-    brought: &Brought,
+    plain: &[Plain],
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<Report> {
-    ceremony.state.require(Step::ImportPlain)?;
     let plan = ceremony.plan.clone();
-    let plain = brought.read(&plan)?;
-    approved.covers(&subject(ceremony, &plain)?)?;
-    let offer = ceremony.sent::<Offer>()?.0;
+    let offer = ceremony.sent::<Offer>()?;
     let kek = ceremony.state.kek_made()?;
     hsm.require(Side::Hoster, &plan)?;
     let waived = |rule| plan.waives(rule);
@@ -136,57 +138,29 @@ pub fn import(
         oaep: plan.transfer.oaep_hash,
         sessions: 1,
     };
-    let labels = plan.keys.iter();
-    let labels: Vec<_> = labels.map(|key| plan.hoster_label(key.label.as_str())).collect();
-    let wanted = plan.keys.iter().zip(&plain).zip(&labels);
-    let wanted: Vec<_> = wanted
-        .map(|((key, plain), label)| {
-            let wanted = ImportKey {
-                id: plan.target_id(key.label.as_str(), begun.attempt()),
-                label,
-                spki: plain.certificate.spki(),
-                certificate: plain.certificate.der(),
-                usage: key.usage,
-                born: false,
-            };
-            (wanted, &plain.wrapped)
-        })
-        .collect();
+    let labels = held::labels(&plan);
+    let keys = plain.iter().map(|key| (key.certificate.spki(), key.certificate.der()));
+    let wanted = held::wanted(ceremony, &labels, keys).into_iter();
+    let wanted: Vec<_> = wanted.zip(plain.iter().map(|plain| &plain.wrapped)).collect();
     let held = hsm.import(order, &wanted, &|label| progress(&format!("unwrapping {label}")))?;
-    let arrived: Vec<Born> = held
-        .into_iter()
-        .zip(&plain)
-        .map(|(held, plain)| Born { held, certificate: plain.certificate.der().to_vec() })
-        .collect();
-    let body = keys::body(&plan, hsm, &arrived, Vec::new(), begun.attempt());
-    // Nothing attests a key that came from elsewhere: a plan that asks for more is refused here.
-    let judged = body.attested(|_| &[], &plan, Timestamp::now())?;
-    let fingerprint = body.fingerprint;
-    let certificates = plan.keys.iter().zip(&plain);
-    let certificates = certificates
-        .map(|(key, plain)| (certificate_file(&key.label), plain.certificate.der().to_vec()));
-    let document = ceremony.build(&begun, body, certificates.collect())?;
-    let records = plan.keys.iter().zip(&arrived).map(|(key, arrived)| KeyRecord {
-        label: key.label.clone(),
-        spki: Hash::of(&arrived.held.target.spki),
-        certificate: Hash::of(&arrived.certificate),
-        made: arrived.held.imported,
-    });
-    ceremony.finish(
+    let certificates = plain.iter().map(|plain| plain.certificate.der().to_vec());
+    let arrived = held.into_iter().zip(certificates);
+    let arrived: Vec<Born> =
+        arrived.map(|(held, certificate)| Born { held, certificate }).collect();
+    let (document, said, _) = keys::show(
+        ceremony,
+        hsm,
         begun,
-        Event::ImportPlain(PlainImported {
-            document,
-            fingerprint: kek.fingerprint,
-            attested: judged.level,
-            token: hsm.identity().clone(),
-            keys: records.collect(),
-            wrapped: plain.iter().map(|plain| Hash::of(&plain.bytes)).collect(),
-        }),
+        (&arrived, Files::default()),
+        |document, keys, claims| {
+            let wrapped = plain.iter().map(|plain| Hash::of(&plain.bytes)).collect();
+            Event::import_plain(document, keys, claims, kek.fingerprint, wrapped)
+        },
     )?;
     let report = Report::new(
         "The keys that another tool has wrapped are in the HSM, unreadable and not extractable.",
     )
     .value("keys", document.to_string())
-    .value("fingerprint", fingerprint.to_string());
-    Ok(keys::shown(ceremony, report, fingerprint))
+    .value("fingerprint", said.to_string());
+    Ok(keys::shown(ceremony, report, said))
 }

@@ -1,9 +1,13 @@
+//! `register`: the folder that is copied to every node of the service, with all that a node must be
+//! told.
 //! `primary` and `rollback`: the keys become the primary ones of the service, in one step for all
 //! nodes; and back.
 
 use std::path::Path;
 
-use crate::{Ceremony, approval::Approved, hoster::evidence::require_all, services, side::trial};
+use clap::Args;
+
+use crate::{Ceremony, Means, Run, approval, hoster::evidence::require_all, services, side::trial};
 use record::{
     Result,
     document::registration::{ListedEvidence, Registration},
@@ -11,11 +15,85 @@ use record::{
     flow::Phase,
     gate::{self, subject_hash},
     log::Event,
+    proof::key_set::certificate_file,
     rule::Rule,
-    service::{EvidenceContext, NodeEvidence, Order, evidence_file, same_former, soaked},
+    service::{
+        BRIEF_FILE, Brief, EvidenceContext, NodeEvidence, Order, evidence_file, same_former, soaked,
+    },
     terms::{Listed, PrimaryKey, Stage, Step, shown},
 };
 use terminal::report::Report;
+
+/// The list of hashes in the register folder.
+pub const SUMS: &str = "SHA256SUMS";
+
+/// Make the folder that is copied to every node; nothing is primary yet
+#[derive(Args)]
+pub struct Register;
+
+impl Run for Register {
+    /// Makes the register folder; where Keyferry itself is the way to the service, it knows the keys
+    /// afterwards. They are not primary.
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        ceremony.state.require(Step::Register)?;
+        let set = ceremony.key_set()?;
+        let brief = Brief::of(&ceremony.plan, &set, ceremony.state.attempt)?;
+        let bytes = brief.bytes()?;
+        let hash = Hash::of(&bytes);
+        let target = services::of(&ceremony.plan.target);
+        let mut files = vec![(BRIEF_FILE.to_owned(), bytes)];
+        let certificates = set.keys.into_iter();
+        files.extend(certificates.map(|key| (certificate_file(&key.label), key.certificate)));
+        let given = target.files().iter();
+        files.extend(given.map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())));
+        files.sort();
+        let sums: String =
+            files.iter().map(|(name, bytes)| format!("{}  {name}\n", Hash::of(bytes))).collect();
+        let sums_hash = Hash::of(sums.as_bytes());
+        files.push((SUMS.to_owned(), sums.into_bytes()));
+        ceremony.begin(Step::Register)?;
+        ceremony.build_register(&files)?;
+        target.register(&means.registry(ceremony), &brief)?;
+        ceremony.ordered(Event::register(&brief)?)?;
+        let mut report = Report::new(
+            "The nodes can be made ready, one after the other; nothing is primary yet.",
+        )
+        .value("folder", ceremony.register_folder().display().to_string())
+        .value("registration", hash.to_string())
+        .value("sums", sums_hash.to_string())
+        .line(
+            "Write the last value down: each node's script is given it, and runs with no other folder.",
+        );
+        report = (target.steps().iter()).fold(report, |report, step| {
+            report.line(format!("  {:<28} {}", step.program, step.name))
+        });
+        Ok(report.line("INSTRUCTIONS.txt in the folder says what to type."))
+    }
+}
+
+/// Make the keys primary once every node is ready and officers have signed; then, once every
+/// node has shown it, the registration
+#[derive(Args)]
+pub struct Primary;
+
+impl Run for Primary {
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        match ceremony.state.phase {
+            Phase::Activated => conclude(ceremony),
+            _ => activate(ceremony, &means.registry(ceremony)),
+        }
+    }
+}
+
+/// Make the former keys primary again, once officers have signed for it
+#[derive(Args)]
+pub struct Rollback;
+
+impl Run for Rollback {
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        roll_back(ceremony, &means.registry(ceremony))
+    }
+}
 
 /// What officers sign for: every node's evidence, verified again, and what is primary until now.
 fn subject(ceremony: &Ceremony, service: &Path) -> Result<gate::Primary> {
@@ -62,31 +140,13 @@ fn unchanged(
     ))
 }
 
-/// Asks the officers. There is no PIN to ask for: the service's own accounts use the keys.
-///
-/// # Errors
-/// `PHASE-ORDER`, `TRIAL-ENDS`, `EVIDENCE-…`, `PROOF-…`, [`record::Error::Waiting`], `SIGNATURE-…`.
-pub fn ask(ceremony: &mut Ceremony, service: &Path) -> Result<Approved<gate::Primary>> {
+/// Gives the order by which the keys become primary, and carries it out where Keyferry does that
+/// itself. There is no PIN to ask for: the service's own accounts use the keys.
+fn activate(ceremony: &mut Ceremony, service: &Path) -> Result<Report> {
     ceremony.state.require(Step::Primary)?;
     trial::stops(&ceremony.plan)?;
-    let subject = subject(ceremony, service)?;
-    crate::approval::require(ceremony, &subject)
-}
-
-/// Gives the order by which the keys become primary, and carries it out where Keyferry does that
-/// itself.
-///
-/// # Errors
-/// `PHASE-ORDER`, `APPROVAL-SUBJECT`, `EVIDENCE-…`, `REGISTRY-FORMAT`.
-pub fn activate(
-    ceremony: &mut Ceremony,
-    approved: &Approved<gate::Primary>,
-    service: &Path,
-) -> Result<Report> {
-    ceremony.state.require(Step::Primary)?;
-    // From the evidence and the service that are then used.
     let now = subject(ceremony, service)?;
-    approved.covers(&now)?;
+    approval::require(ceremony, &now)?;
     let brief = ceremony.brief()?.0;
     ceremony.begin(Step::Primary)?;
     services::of(&ceremony.plan.target).activate(service, &brief)?;
@@ -129,10 +189,7 @@ fn ordered(ceremony: &Ceremony, report: Report, order: &Order, hash: Hash) -> Re
 
 /// Makes the registration, once every node has shown that the keys are primary, for as long as the
 /// plan wants.
-///
-/// # Errors
-/// `PHASE-ORDER`, `EVIDENCE-…`, `PROOF-…`.
-pub fn conclude(ceremony: &mut Ceremony) -> Result<Report> {
+fn conclude(ceremony: &mut Ceremony) -> Result<Report> {
     ceremony.state.require(Step::Registration)?;
     require_all(ceremony, Stage::Active)?;
     let active = verified(ceremony, Stage::Active)?;
@@ -162,8 +219,8 @@ pub fn conclude(ceremony: &mut Ceremony) -> Result<Report> {
         evidence,
     };
     let begun = ceremony.begin(Step::Registration)?;
-    let document = ceremony.build(&begun, body, files)?;
-    ceremony.finish(begun, Event::Registration { document })?;
+    let document =
+        ceremony.make(begun, body, files, |document, _| Event::Registration { document })?;
     Ok(Report::new("The tenant's keys are primary, and every node has proven it.")
         .value("registration", document.to_string()))
 }
@@ -181,30 +238,12 @@ fn back(ceremony: &Ceremony) -> Result<gate::Rollback> {
     }
 }
 
-/// Asks the officers whether the former keys become primary again.
-///
-/// # Errors
-/// `PHASE-ORDER`, `NODE-PRIMARY` where there is nothing to go back to, [`record::Error::Waiting`],
-/// `SIGNATURE-…`.
-pub fn ask_rollback(ceremony: &mut Ceremony) -> Result<Approved<gate::Rollback>> {
-    ceremony.state.require(Step::Rollback)?;
-    let subject = back(ceremony)?;
-    crate::approval::require(ceremony, &subject)
-}
-
 /// Gives the order by which the former keys become primary again, and carries it out where Keyferry
 /// does that itself.
-///
-/// # Errors
-/// `PHASE-ORDER`, `APPROVAL-SUBJECT`, `REGISTRY-FORMAT`.
-pub fn roll_back(
-    ceremony: &mut Ceremony,
-    approved: &Approved<gate::Rollback>,
-    service: &Path,
-) -> Result<Report> {
+fn roll_back(ceremony: &mut Ceremony, service: &Path) -> Result<Report> {
     ceremony.state.require(Step::Rollback)?;
     let subject = back(ceremony)?;
-    approved.covers(&subject)?;
+    approval::require(ceremony, &subject)?;
     ceremony.begin(Step::Rollback)?;
     services::of(&ceremony.plan.target).roll_back(service, &subject.to)?;
     let order = given(ceremony.state.nodes.rollback(subject_hash(&subject)?))?;

@@ -3,18 +3,19 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::Args;
+
 use crate::{
-    hoster::proving,
+    hoster::held::Question,
     side::token::{TokenChoice, require_tries_left},
 };
 use hsm::{Hsm, Target};
 use machine::hardening::harden;
 use record::{
     Error, Result,
-    encoding::{Blob, Hash},
+    encoding::Hash,
     folder,
     log::now,
-    proof::{self, KeyProof},
     rule::Rule,
     service::{
         BRIEF_FILE, Brief, BriefKey, MAX_BRIEF, MAX_ORDER, NodeEvidence, NodeKey, Order, OrderKind,
@@ -25,25 +26,28 @@ use record::{
 };
 use terminal::{Asker, report::Report};
 
-/// What a node is told on its command line.
-pub struct NodeChoice {
-    /// The copy of the register folder.
-    pub register: PathBuf,
-    /// The node.
-    pub node: Id,
-    /// What the machine is called; its host name where nothing is said.
-    pub machine: Option<String>,
-    /// The folder that the evidence is written to.
-    pub out: PathBuf,
-    /// The registry of the service.
-    pub registry: PathBuf,
+/// On the host itself: sign and answer with the keys, and write the evidence
+#[derive(Args)]
+pub struct NodeProve {
+    /// The copy of the register/ folder
+    #[arg(long, value_name = "FOLDER")]
+    register: PathBuf,
+    /// Which node this is
+    #[arg(long, value_name = "NODE")]
+    node: Id,
+    /// What this machine is called [default: its host name]
+    #[arg(long, value_name = "NAME")]
+    machine: Option<String>,
+    /// The folder that the evidence is written to
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    out: PathBuf,
 }
 
 /// Makes the evidence of this host.
 ///
 /// # Errors
 /// `NODE-…`, `TARGET-…`, `PROOF-…`, `FILE-EXISTS`, `PIN-…`, or the HSM's.
-pub fn prove(choice: &NodeChoice, token: &TokenChoice) -> Result<Report> {
+pub fn prove(choice: &NodeProve, registry: &Path, token: &TokenChoice) -> Result<Report> {
     let (brief, brief_hash) = brief(&choice.register)?;
     let (stage, order) = turn(choice, &brief, brief_hash)?;
     let file = choice.out.join(evidence_file(&choice.node, stage));
@@ -53,7 +57,7 @@ pub fn prove(choice: &NodeChoice, token: &TokenChoice) -> Result<Report> {
     if brief.mode == Mode::Production {
         harden();
     }
-    let registry = Registry::open(&choice.registry)?;
+    let registry = Registry::open(registry)?;
     let asker = Asker::new(brief.mode);
     let module = token.open(brief.mode)?;
     let opened = module.token(&token.label)?;
@@ -62,12 +66,18 @@ pub fn prove(choice: &NodeChoice, token: &TokenChoice) -> Result<Report> {
     let hsm = opened.login(pin.as_ref())?;
     drop(pin);
     let place = format!("{}/{}", choice.node, stage.name());
+    let question = Question {
+        ids: (&brief.plan_hash, &brief.package_id),
+        place: &place,
+        nonce: &brief.nonce,
+        oaep: brief.oaep_hash,
+    };
     let inventory = hsm.inventory()?;
     let (mut keys, mut first) = (Vec::new(), None);
     for key in &brief.keys {
         let certificate = certificate(&choice.register, key)?;
         let target = hsm.target_by_spki(&inventory, certificate.spki())?;
-        keys.push(node_key(&hsm, &brief, key, &certificate, &target, &place)?);
+        keys.push(node_key(&hsm, &question, key, &certificate, &target)?);
         if key.role == Role::Signing {
             first.get_or_insert(target);
         }
@@ -101,34 +111,19 @@ pub fn prove(choice: &NodeChoice, token: &TokenChoice) -> Result<Report> {
 
 fn node_key(
     hsm: &Hsm,
-    brief: &Brief,
+    question: &Question,
     key: &BriefKey,
     certificate: &TargetCertificate,
     target: &Target,
-    place: &str,
 ) -> Result<NodeKey> {
-    let ids = (&brief.plan_hash, &brief.package_id);
     let proof = match key.role {
-        Role::Signing => {
-            let message = proof::message(ids, &key.label, place, &brief.nonce);
-            KeyProof::Signature(Blob(hsm.sign(target, &message)?))
-        }
+        Role::Signing => question.sign(hsm, target, &key.label)?,
         Role::Encryption => {
-            let challenge = key.challenge(place);
-            let challenge = challenge.ok_or_else(|| {
-                folder_error(
-                    &format!("no challenge of {} for {place}", key.label),
-                    "one for each node and stage",
-                )
+            let challenge = key.challenge(question.place).ok_or_else(|| {
+                let found = format!("no challenge of {} for {}", key.label, question.place);
+                folder_error(&found, "one for each node and stage")
             })?;
-            let plain = proving::open_challenge(
-                hsm,
-                target,
-                brief.oaep_hash,
-                &key.label,
-                &challenge.ciphertext.0,
-            )?;
-            KeyProof::Answer(proof::answer(ids, &key.label, place, &plain))
+            question.answer(hsm, target, &key.label, &challenge.ciphertext)?
         }
     };
     let identity = hsm.identity();
@@ -174,7 +169,7 @@ fn certificate(register: &Path, key: &BriefKey) -> Result<TargetCertificate> {
 }
 
 /// Which stage the node is at, by the newest order that lies in its folder.
-fn turn(choice: &NodeChoice, brief: &Brief, brief_hash: Hash) -> Result<(Stage, Option<Hash>)> {
+fn turn(choice: &NodeProve, brief: &Brief, brief_hash: Hash) -> Result<(Stage, Option<Hash>)> {
     let mut orders = Vec::new();
     for name in folder::names(&choice.register)? {
         let numbered =

@@ -77,15 +77,15 @@ impl Service for Cloud {
     }
 
     fn register(&self, _: &Path, _: &Brief) -> Result<()> {
-        Err(no_part())
+        Err(no_part_error())
     }
 
     fn primaries(&self, _: &Path) -> Result<Option<Vec<PrimaryKey>>> {
-        Err(no_part())
+        Err(no_part_error())
     }
 
     fn activate(&self, _: &Path, _: &Brief) -> Result<()> {
-        Err(no_part())
+        Err(no_part_error())
     }
 
     fn goes_back_to(&self, _: &[PrimaryKey]) -> bool {
@@ -93,12 +93,12 @@ impl Service for Cloud {
     }
 
     fn roll_back(&self, _: &Path, _: &[PrimaryKey]) -> Result<()> {
-        Err(no_part())
+        Err(no_part_error())
     }
 }
 
 /// The hoster's side of a ceremony whose keys a cloud service imports.
-pub fn no_part() -> Error {
+pub fn no_part_error() -> Error {
     Rule::PlanTarget.refuse(
         "the hoster's side of a ceremony for a cloud service",
         "the tenant's side alone: the service imports the keys itself",

@@ -1,46 +1,73 @@
 //! `abort`: the ceremony ends without its aim, for good. What must now be destroyed is said, and
 //! looked for where it can be.
+//! `restart`: this side gives its attempt up and begins the next, only before a receipt is released.
+
+use clap::Args;
 
 use crate::{
-    Ceremony,
-    approval::Approved,
+    Ceremony, Means, Run, approval,
+    hoster::remains,
     side::{room, trial},
+    tenant::trust,
 };
 use record::{
     Result, gate,
     log::Event,
-    terms::{Side, Step, TransferRoute, Trial},
+    terms::{Side, Step, TransferRoute, Trial, list_or},
 };
 use terminal::report::Report;
 
-fn subject(ceremony: &Ceremony, reason: &str) -> Result<gate::Abort> {
-    let state = &ceremony.state;
-    let reason = room::reason(reason)?;
-    Ok(gate::Abort::of(state, &reason))
+/// `abort`, as it is typed.
+#[derive(Args)]
+pub struct Abort {
+    /// Why; it is signed and stays in the record
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Do not look in the HSM what is left to be destroyed: it is lost or broken
+    #[arg(long)]
+    without_hsm: bool,
 }
 
-/// Asks the officers for the abort.
-///
-/// # Errors
-/// `PHASE-ORDER`, [`record::Error::Waiting`], `SIGNATURE-…`.
-pub fn ask(ceremony: &mut Ceremony, reason: &str) -> Result<Approved<gate::Abort>> {
-    ceremony.state.require(Step::Abort)?;
-    let subject = subject(ceremony, reason)?;
-    crate::approval::require(ceremony, &subject)
+impl Run for Abort {
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        // Where the keys are born at the hoster, the tenant's HSM takes no part.
+        let no_part_error =
+            ceremony.state.side == Side::Tenant && ceremony.plan.way.is_challenged();
+        if self.without_hsm || no_part_error {
+            let subject = self.subject(ceremony)?;
+            approval::require(ceremony, &subject)?;
+            return abort(ceremony, subject, (!self.without_hsm).then(Vec::new));
+        }
+        let find = |ceremony: &Ceremony| Ok((self.subject(ceremony)?, ()));
+        means.gated(ceremony, Step::Abort, find, |ceremony, hsm, subject, ()| {
+            let left = match ceremony.state.side {
+                Side::Tenant => trust::look(ceremony, hsm)?,
+                Side::Hoster => remains::look(ceremony, hsm)?,
+            };
+            abort(ceremony, subject, Some(left))
+        })
+    }
+
+    fn on_any_machine(&self) -> bool {
+        self.without_hsm
+    }
+}
+
+impl Abort {
+    /// What officers sign for.
+    fn subject(&self, ceremony: &Ceremony) -> Result<gate::Abort> {
+        let state = &ceremony.state;
+        state.require(Step::Abort)?;
+        Ok(gate::Abort::of(state, &room::reason(&self.reason)?))
+    }
 }
 
 /// Ends the ceremony. `left` is what the HSM still holds of it; `None` where nobody looked.
-///
-/// # Errors
-/// `APPROVAL-SUBJECT`, or the log can't be written.
-pub fn abort(
+fn abort(
     ceremony: &mut Ceremony,
-    approved: &Approved<gate::Abort>,
-    reason: &str,
+    subject: gate::Abort,
     left: Option<Vec<String>>,
 ) -> Result<Report> {
-    let subject = subject(ceremony, reason)?;
-    approved.covers(&subject)?;
     let looked = left.is_some();
     let left = left.unwrap_or_else(|| vec!["not looked for: the HSM was not asked".into()]);
     let head = ceremony.record(Event::Abort { reason: subject.reason, left: left.clone() })?;
@@ -91,4 +118,61 @@ fn to_destroy(ceremony: &Ceremony) -> &'static [&'static str] {
             ]
         }
     }
+}
+
+/// `restart`, as it is typed.
+#[derive(Args)]
+pub struct Restart {
+    /// Why; it is signed and stays in the record
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+}
+
+impl Run for Restart {
+    /// The hoster's last attempt has left keys in its HSM; the tenant's has not.
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        if ceremony.state.side == Side::Tenant {
+            let subject = self.subject(ceremony)?;
+            approval::require(ceremony, &subject)?;
+            return restart(ceremony, subject, |_| Ok(Vec::new()));
+        }
+        let find = |ceremony: &Ceremony| Ok((self.subject(ceremony)?, ()));
+        means.gated(ceremony, Step::Restart, find, |ceremony, hsm, subject, ()| {
+            restart(ceremony, subject, |ceremony| remains::destroy(ceremony, hsm))
+        })
+    }
+}
+
+impl Restart {
+    /// What officers sign for.
+    fn subject(&self, ceremony: &Ceremony) -> Result<gate::Restart> {
+        let state = &ceremony.state;
+        state.require(Step::Restart)?;
+        Ok(gate::Restart::of(state, &room::reason(&self.reason)?))
+    }
+}
+
+/// Begins the next attempt. `clear` destroys what the last one made in the HSM, where there is
+/// something; where it fails, the attempt has not ended.
+fn restart(
+    ceremony: &mut Ceremony,
+    subject: gate::Restart,
+    clear: impl FnOnce(&Ceremony) -> Result<Vec<String>>,
+) -> Result<Report> {
+    let begun = ceremony.begin(Step::Restart)?;
+    let destroyed = clear(ceremony)?;
+    let attempt = begun.attempt() + 1;
+    ceremony.finish(begun, Event::Restart { attempt, reason: subject.reason })?;
+    Ok(Report::new(format!(
+        "Attempt {attempt} begins. Documents and shares of attempt {} serve for nothing more; they stay in the record.",
+        attempt - 1
+    ))
+    .value("attempt", attempt)
+    .value("destroyed", list_or("nothing", destroyed))
+    .line(match (ceremony.state.side, ceremony.state.way) {
+        (Side::Tenant, TransferRoute::Born | TransferRoute::Brought) => "Take the hoster's new keys with `keys check`.",
+        (Side::Hoster, TransferRoute::Born) => "Tell the tenant that new keys come. If it has made a challenge for the old ones, it must `restart` too before it can take them.",
+        (Side::Tenant, TransferRoute::Carried | TransferRoute::Cloud) => "Custodians destroy the shares of the attempt that ended, and so do you: outbox/attempt-…/shares here and in the mirror. If the hoster has begun again too, take its new offer first.",
+        (Side::Hoster, TransferRoute::Carried | TransferRoute::Brought | TransferRoute::Cloud) => "Tell the tenant that a new offer comes. If it has made a package for the old one, it must `restart` too before it can take it.",
+    }))
 }

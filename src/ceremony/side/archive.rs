@@ -1,9 +1,14 @@
 //! `close`: the last entry, and `archive/`: the whole record, checked with ordinary tools by
 //! anyone.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
-use crate::{Ceremony, side::init};
+use clap::Args;
+
+use crate::{Ceremony, Means, Run, side::init};
 use record::{
     Error, Result,
     document::{MAX_DOCUMENT, Released, closing::Closing, read, read_files},
@@ -14,20 +19,41 @@ use record::{
     gate::MAX_REQUEST,
     layout::{APPROVALS, ClosedHead, EVIDENCE, HEAD_FILE, archive_name},
     log::{Event, LOG_FILE},
-    plan::Plan,
     rule::Rule,
     signature::{self, Namespace},
-    terms::{Head, Id, Kind, Originals, Side, Step, TransferRoute, list_or},
-    verify::{Record, counterpart},
+    terms::{Id, Kind, Originals, Side, Step, TransferRoute, list_or},
 };
 use terminal::report::Report;
+
+/// End the log and write archive/
+#[derive(Args)]
+pub struct Close;
+
+impl Run for Close {
+    fn run(&self, ceremony: &mut Ceremony, _: &Means) -> Result<Report> {
+        close(ceremony, None)
+    }
+}
+
+/// Take the hoster's closing, end the log and write archive/
+#[derive(Args)]
+pub struct CloseWith {
+    /// The closing/ folder; after an abort there may be none, after `source destroy` it is here
+    closing: Option<PathBuf>,
+}
+
+impl Run for CloseWith {
+    fn run(&self, ceremony: &mut Ceremony, _: &Means) -> Result<Report> {
+        close(ceremony, self.closing.as_deref())
+    }
+}
 
 /// Closes the ceremony on this side. The tenant takes the hoster's closing. Run again, it says who
 /// has signed the head.
 ///
 /// # Errors
 /// `PHASE-ORDER`, `DOCUMENT-…`, `SIGNATURE-…`, `LOG-…`.
-pub fn close(ceremony: &mut Ceremony, closing: Option<&Path>) -> Result<Report> {
+fn close(ceremony: &mut Ceremony, closing: Option<&Path>) -> Result<Report> {
     if ceremony.state.phase != Phase::Closed || ceremony.state.changed_since {
         ceremony.state.require(Step::Close)?;
         source_gone(ceremony)?;
@@ -49,8 +75,7 @@ pub fn close(ceremony: &mut Ceremony, closing: Option<&Path>) -> Result<Report> 
         archive_files(ceremony)?;
         // Only a mirror that was cut off can hold an archive that its log does not name.
         folder::erase(&ceremony.dir.join(archive_name(ceremony.state.closes + 1)))?;
-        let event =
-            Event::Close { count: ceremony.head().seq + 1, closing, source: source(ceremony) };
+        let event = Event::close(&ceremony.plan, &ceremony.state, ceremony.head().seq + 1, closing);
         match closing {
             Some(_) => ceremony.took(event)?,
             None => ceremony.record(event).map(drop)?,
@@ -87,16 +112,9 @@ fn head_signatures(ceremony: &Ceremony, head: &Path) -> Result<(Vec<Id>, Vec<Id>
     Ok((signed, missing))
 }
 
-/// What became of the tenant's originals, where it has any and has accepted.
-fn source(ceremony: &Ceremony) -> Option<Originals> {
-    let (plan, state) = (&ceremony.plan, &ceremony.state);
-    let carried = state.side == Side::Tenant && plan.way == TransferRoute::Carried;
-    (carried && state.aborted.is_none()).then_some(plan.source)
-}
-
 /// A plan that destroys the originals ends when they are gone.
 fn source_gone(ceremony: &Ceremony) -> Result<()> {
-    match source(ceremony) == Some(Originals::Destroy) && !ceremony.state.source_destroyed {
+    match ceremony.state.source(&ceremony.plan) == Some(Originals::Destroy) && !ceremony.state.source_destroyed {
         false => Ok(()),
         true => Err(Rule::SourceLeft.refuse(
             "close before the originals are destroyed",
@@ -120,12 +138,7 @@ pub fn closing(ceremony: &Ceremony, folder: &Path) -> Result<Released<Closing>> 
     let closing = read::<Closing>(folder, &ceremony.plan)?
         .not_before(ceremony.state.seen_attempt)?
         .released(&ceremony.plan)?;
-    let log = counterpart::verify(
-        &ceremony.plan,
-        Side::Hoster,
-        closing.file(LOG_FILE),
-        "the hoster's log",
-    )?;
+    let log = ceremony.other_log(&closing)?;
     let answers = closing.document.header.answers;
     if answers != log.state.aborted.map(|head| head.hash) {
         ceremony.answers(&closing)?;
@@ -139,11 +152,6 @@ pub fn closing(ceremony: &Ceremony, folder: &Path) -> Result<Released<Closing>> 
     }
     let kek = log.state.kek.as_ref().map(|kek| kek.fingerprint);
     same_kek(&closing, kek, "the KEK in the hoster's log")?;
-    log.contains(&closing.document.header)?;
-    for header in ceremony.taken_headers()? {
-        log.contains(&header)?;
-    }
-    Record::own(&ceremony.dir)?.hold(&log)?;
     Ok(closing)
 }
 
@@ -185,7 +193,10 @@ fn archive_files(ceremony: &Ceremony) -> Result<Vec<(String, Vec<u8>)>> {
     let mut files = init::signatures(&ceremony.dir, &ceremony.plan)?;
     files.push((format!("{side}.{LOG_FILE}"), ceremony.log_bytes()?));
     files.push(("allowed_signers".into(), signature::allowed_signers(&ceremony.plan).into_bytes()));
-    files.push((HEAD_FILE.into(), head_json(&ceremony.plan, side, ceremony.head())?));
+    files.push((
+        HEAD_FILE.into(),
+        json_file(&ClosedHead::new(&ceremony.plan, side, ceremony.head()))?,
+    ));
     files.push((
         "VERIFY.txt".into(),
         include_str!("../../../templates/VERIFY.txt").as_bytes().to_vec(),
@@ -223,8 +234,4 @@ fn approvals(ceremony: &Ceremony) -> Result<Vec<(String, Vec<u8>)>> {
     whole
         .map(|name| Ok((name.clone(), folder::read_file(&folder.join(&name), MAX_REQUEST)?)))
         .collect()
-}
-
-fn head_json(plan: &Plan, side: Side, head: Head) -> Result<Vec<u8>> {
-    json_file(&ClosedHead::new(plan, side, head))
 }

@@ -7,6 +7,7 @@ use record::{
     Result,
     encoding::Hash,
     fingerprint::{self, WORDS_TYPED},
+    flow::results::ShownBefore,
     log::{self, Event, LOG_FILE},
     plan::{PLAN_FILE, Plan},
     rule::Rule,
@@ -94,21 +95,11 @@ impl AgreedPlan {
 pub fn init(dir: &Path, side: Side, agreed: AgreedPlan, typed: &str) -> Result<(Ceremony, Report)> {
     let AgreedPlan { plan, files, signed, superseded, trial } = agreed;
     if side == Side::Hoster && plan.way == TransferRoute::Cloud {
-        return Err(cloud::no_part());
+        return Err(cloud::no_part_error());
     }
     fingerprint::confirm(plan.hash(), typed)?;
-    let event = Event::Init {
-        ceremony: plan.ceremony.clone(),
-        mode: plan.mode,
-        side,
-        plan: plan.hash(),
-        way: plan.way,
-        waived: plan.waivers.iter().map(|waiver| waiver.rule).collect(),
-        signatures: signed.clone(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        superseded,
-        trial,
-    };
+    let shown = ShownBefore { superseded, trial };
+    let event = Event::init(&plan, side, signed.clone(), env!("CARGO_PKG_VERSION"), shown);
     let files: Vec<_> = files
         .into_iter()
         .map(|file| (format!("{PLAN_FILE}.{}.sig", file.signer), file.bytes))

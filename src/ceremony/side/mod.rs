@@ -1,4 +1,4 @@
-//! The steps that both sides take, one file per step.
+//! The steps that both sides take: each with its arguments and its run in one file.
 
 pub mod abort;
 pub mod archive;
@@ -6,7 +6,6 @@ pub mod init;
 pub mod preflight;
 pub mod probe;
 pub mod release;
-pub mod restart;
 pub mod room;
 pub mod token;
 pub mod trial;

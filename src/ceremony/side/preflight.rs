@@ -189,7 +189,7 @@ fn look(process: &Process, subject: &PreflightSubject) -> Result<Vec<Check>> {
 
 /// A text of the kernel. One that can't be read breaks the rule: nothing is known then.
 fn text(rule: Rule, path: &str) -> Result<String> {
-    optional_text(rule, path)?.ok_or_else(|| unreadable(rule, path, "there is none"))
+    optional_text(rule, path)?.ok_or_else(|| unreadable_error(rule, path, "there is none"))
 }
 
 /// A text of the kernel, which has it only where it was built so.
@@ -199,11 +199,11 @@ fn optional_text(rule: Rule, path: &str) -> Result<Option<String>> {
     }
     match folder::read_file(Path::new(path), MAX_TEXT) {
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
-        Err(error) => Err(unreadable(rule, path, error)),
+        Err(error) => Err(unreadable_error(rule, path, error)),
     }
 }
 
-fn unreadable(rule: Rule, path: &str, why: impl std::fmt::Display) -> Error {
+fn unreadable_error(rule: Rule, path: &str, why: impl std::fmt::Display) -> Error {
     rule.refuse(
         escape(&format!("{path}: {why}")),
         "a text of the kernel that can be read, and has its form",
@@ -222,7 +222,7 @@ fn ptrace() -> Result<String> {
 fn interfaces() -> Result<Vec<Interface>> {
     let (rule, path) = (Rule::PreflightNetwork, "/proc/net/dev");
     let names = network::interface_names(&text(rule, path)?);
-    let names = names.ok_or_else(|| unreadable(rule, path, "another text"))?;
+    let names = names.ok_or_else(|| unreadable_error(rule, path, "another text"))?;
     let one = |name: String| {
         let path = format!("/sys/class/net/{name}/flags");
         let flags = optional_text(rule, &path)?;
@@ -234,7 +234,7 @@ fn interfaces() -> Result<Vec<Interface>> {
 
 fn routes() -> Result<Vec<Route>> {
     let rule = Rule::PreflightNetwork;
-    let other = |path: &str| unreadable(rule, path, "another text");
+    let other = |path: &str| unreadable_error(rule, path, "another text");
     let (v4, v6) = ("/proc/net/route", "/proc/net/ipv6_route");
     let mut routes = network::routes_v4(&text(rule, v4)?).ok_or_else(|| other(v4))?;
     if let Some(text) = optional_text(rule, v6)? {
@@ -250,7 +250,7 @@ fn program() -> Result<(String, Hash)> {
         std::env::current_exe().map_err(|error| Error::file("/proc/self/exe".as_ref(), error));
     let hash =
         path.and_then(|path| Ok((folder::file_name(&path), hash_file("/proc/self/exe".as_ref())?)));
-    hash.map_err(not_hashed)
+    hash.map_err(unhashed_error)
 }
 
 /// The module: vendors install links to the current version; what counts is the file that is
@@ -258,10 +258,10 @@ fn program() -> Result<(String, Hash)> {
 fn module(path: &Path) -> Result<(String, Hash)> {
     let real = std::fs::canonicalize(path).map_err(|error| Error::file(path, error));
     let hash = real.and_then(|real| Ok((folder::file_name(&real), hash_file(&real)?)));
-    hash.map_err(not_hashed)
+    hash.map_err(unhashed_error)
 }
 
-fn not_hashed(error: Error) -> Error {
+fn unhashed_error(error: Error) -> Error {
     Rule::PreflightSoftware.refuse(
         escape(&error.to_string()),
         "a file that can be read and hashed",

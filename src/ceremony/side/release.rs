@@ -1,6 +1,8 @@
 //! `release`: a document leaves only when enough officers of its side have signed its bytes.
 
-use crate::Ceremony;
+use clap::Args;
+
+use crate::{Ceremony, Means, Run};
 use record::{
     Error, Result,
     gate::Unconfirmed,
@@ -11,34 +13,38 @@ use record::{
 };
 use terminal::report::Report;
 
-/// Releases the document that waits.
-///
-/// # Errors
-/// [`Error::Waiting`] with the lines to sign, `SIGNATURE-…` for a wrong signature,
-/// `SHARE-UNCONFIRMED` for a package whose custodians have not all confirmed.
-pub fn release(ceremony: &mut Ceremony) -> Result<Report> {
-    ceremony.state.require(Step::Release)?;
-    let (kind, _) = ceremony.state.unreleased().ok_or_else(|| {
-        Error::failed("no document waits to be released", "run `status`: it shows the next step")
-    })?;
-    if kind == Kind::Package {
-        require_confirmed(ceremony)?;
+/// `release`, as it is typed.
+#[derive(Args)]
+pub struct Release;
+
+impl Run for Release {
+    fn run(&self, ceremony: &mut Ceremony, _: &Means) -> Result<Report> {
+        ceremony.state.require(Step::Release)?;
+        let (kind, _) = ceremony.state.unreleased().ok_or_else(|| {
+            Error::failed(
+                "no document waits to be released",
+                "run `status`: it shows the next step",
+            )
+        })?;
+        if kind == Kind::Package {
+            require_confirmed(ceremony)?;
+        }
+        let own = ceremony.made_of(kind)?;
+        let folder = ceremony.outbox(kind.name());
+        signature::enough(
+            &ceremony.plan,
+            ceremony.state.side,
+            Namespace::Document,
+            &folder.join(kind.file()),
+            &own.signatures,
+        )?;
+        let (document, signatures) = (own.hash, own.signatures.everyone());
+        ceremony.record(Event::Release { kind, document, signatures: signatures.clone() })?;
+        Ok(Report::new(format!("The {kind} is released."))
+            .value("document", document.to_string())
+            .value("signed by", list(signatures.iter().map(|one| &one.id)))
+            .value("folder", folder.display().to_string()))
     }
-    let own = ceremony.made_of(kind)?;
-    let folder = ceremony.outbox(kind.name());
-    signature::enough(
-        &ceremony.plan,
-        ceremony.state.side,
-        Namespace::Document,
-        &folder.join(kind.file()),
-        &own.signatures,
-    )?;
-    let (document, signatures) = (own.hash, own.signatures.everyone());
-    ceremony.record(Event::Release { kind, document, signatures: signatures.clone() })?;
-    Ok(Report::new(format!("The {kind} is released."))
-        .value("document", document.to_string())
-        .value("signed by", list(signatures.iter().map(|one| &one.id)))
-        .value("folder", folder.display().to_string()))
 }
 
 /// The custodians whose share nobody has yet shown to be right.

@@ -1,7 +1,9 @@
 //! `note` and `deviation`: what people put into the record by hand, and what officers sign for so
 //! that it goes on.
 
-use crate::Ceremony;
+use clap::Args;
+
+use crate::{Ceremony, Means, Run};
 use record::{
     Error, Result,
     flow::Phase,
@@ -46,24 +48,24 @@ pub fn note(ceremony: &mut Ceremony, remark: Remark) -> Result<Report> {
     })
 }
 
-/// Takes officers' signatures for going on although a bag did not come back as it left.
-///
-/// # Errors
-/// [`Error::Waiting`] with the lines to sign, `SIGNATURE-…`, [`Error::Failed`] where nothing
-/// blocks.
-pub fn deviation(ceremony: &mut Ceremony) -> Result<Report> {
-    let bags = ceremony.state.room.wrong().to_vec();
-    if bags.is_empty() {
-        return Err(Error::failed(
-            "nothing waits for a deviation",
-            "run `status`: it shows the next step",
-        ));
+/// `deviation`, as it is typed.
+#[derive(Args)]
+pub struct Deviation;
+
+impl Run for Deviation {
+    fn run(&self, ceremony: &mut Ceremony, _: &Means) -> Result<Report> {
+        let bags = ceremony.state.room.wrong().to_vec();
+        if bags.is_empty() {
+            return Err(Error::failed(
+                "nothing waits for a deviation",
+                "run `status`: it shows the next step",
+            ));
+        }
+        let count = bags.len();
+        crate::approval::require(ceremony, &WrongBags { bags })?;
+        Ok(Report::new("The deviation is signed and in the record; the ceremony goes on.")
+            .value("bags", count))
     }
-    let count = bags.len();
-    let subject = WrongBags { bags };
-    crate::approval::require(ceremony, &subject)?.covers(&subject)?;
-    Ok(Report::new("The deviation is signed and in the record; the ceremony goes on.")
-        .value("bags", count))
 }
 
 /// A reason that people give for an act, as it goes into request and log.

@@ -1,13 +1,17 @@
 //! The way to this side's token: the planned HSM, and a PIN that is asked for once and never kept.
 
-use std::{ffi::CString, path::PathBuf};
+use std::{
+    ffi::{CString, NulError},
+    path::PathBuf,
+};
 
+use clap::Args;
 use zeroize::Zeroizing;
 
 use crate::Ceremony;
 use hsm::{Hsm, Module, Officer, Pin, PinState, Token};
 use record::{
-    Result,
+    Error, Result,
     escape::{escape, quote},
     folder, gate,
     rule::Rule,
@@ -17,6 +21,47 @@ use terminal::Asker;
 
 /// The greatest size of a PIN file, in bytes.
 const MAX_PIN: u64 = 256;
+
+/// The token, as far as it was named.
+#[derive(Args)]
+pub struct TokenArgs {
+    /// The HSM's PKCS#11 module (a .so file)
+    #[arg(long, global = true, env = "KEYFERRY_MODULE", value_name = "FILE")]
+    pub module: Option<PathBuf>,
+    /// A text for the module's C_Initialize, where its maker asks for one
+    #[arg(long, global = true, value_name = "TEXT", value_parser = without_zero)]
+    pub module_args: Option<CString>,
+    /// The label of the HSM's token
+    #[arg(long, global = true, env = "KEYFERRY_TOKEN", value_name = "LABEL")]
+    pub token: Option<String>,
+    /// In a rehearsal: the file that holds the PIN
+    #[arg(long, global = true, value_name = "FILE")]
+    pub pin_file: Option<PathBuf>,
+}
+
+/// A text as C takes it.
+fn without_zero(text: &str) -> std::result::Result<CString, NulError> {
+    CString::new(text)
+}
+
+impl TokenArgs {
+    /// Which token, and where its PIN comes from.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where module or token is not named.
+    pub fn choice(&self) -> Result<TokenChoice> {
+        let usage = |what: &str, option: &str| Error::Usage {
+            what: format!("no {what}"),
+            remedy: format!("name it with --{option}, or in KEYFERRY_{}", option.to_uppercase()),
+        };
+        Ok(TokenChoice {
+            module: self.module.clone().ok_or_else(|| usage("PKCS#11 module", "module"))?,
+            module_args: self.module_args.clone(),
+            label: self.token.clone().ok_or_else(|| usage("token", "token"))?,
+            pin_file: self.pin_file.clone(),
+        })
+    }
+}
 
 /// Which token, and where its PIN comes from.
 pub struct TokenChoice {
@@ -42,15 +87,13 @@ pub fn with_token<T>(
     asker: &Asker,
     act: impl FnOnce(&mut Ceremony, &Hsm) -> Result<T>,
 ) -> Result<T> {
-    // First: no PIN is asked for, much less tried, for a step whose time has not come.
-    ceremony.state.require(step)?;
-    let module = choice.open(ceremony.plan.mode)?;
-    let token = planned(ceremony, &module, choice)?;
-    require_tries(ceremony, &token)?;
-    let pin = choice.pin("PIN", asker, &token)?;
-    let hsm = token.login(pin.as_ref())?;
-    drop(pin);
-    act(ceremony, &hsm)
+    with_planned(ceremony, step, choice, |ceremony, token| {
+        require_tries(ceremony, &token)?;
+        let pin = choice.pin("PIN", asker, &token)?;
+        let hsm = token.login(pin.as_ref())?;
+        drop(pin);
+        act(ceremony, &hsm)
+    })
 }
 
 /// Logs in as the token's security officer for a step, and takes it.
@@ -64,13 +107,27 @@ pub fn with_officer<T>(
     asker: &Asker,
     act: impl FnOnce(&mut Ceremony, &Officer) -> Result<T>,
 ) -> Result<T> {
+    with_planned(ceremony, step, choice, |ceremony, token| {
+        let pin = choice.pin("PIN of the security officer (SO)", asker, &token)?;
+        let officer = token.login_officer(pin.as_ref())?;
+        drop(pin);
+        act(ceremony, &officer)
+    })
+}
+
+/// Finds the token that was chosen, if it is one of the plan's.
+fn with_planned<T>(
+    ceremony: &mut Ceremony,
+    step: Step,
+    choice: &TokenChoice,
+    act: impl FnOnce(&mut Ceremony, Token) -> Result<T>,
+) -> Result<T> {
+    // First: no PIN is asked for, much less tried, for a step whose time has not come.
     ceremony.state.require(step)?;
     let module = choice.open(ceremony.plan.mode)?;
-    let token = planned(ceremony, &module, choice)?;
-    let pin = choice.pin("PIN of the security officer (SO)", asker, &token)?;
-    let officer = token.login_officer(pin.as_ref())?;
-    drop(pin);
-    act(ceremony, &officer)
+    let token = module.token(&choice.label)?;
+    require_planned(ceremony, &token)?;
+    act(ceremony, token)
 }
 
 impl TokenChoice {
@@ -103,18 +160,10 @@ impl TokenChoice {
                 .map(|pin| Some(Pin::new(pin)));
         };
         let bytes = Zeroizing::new(folder::read_file(path, MAX_PIN)?);
-        let text =
-            std::str::from_utf8(&bytes).map_err(|_| record::Error::file(path, "not text"))?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| Error::file(path, "not text"))?;
         let pin = text.trim_end_matches(['\n', '\r']).to_owned();
         Ok(Some(Pin::new(Zeroizing::new(pin))))
     }
-}
-
-/// The token that was chosen, if it is one of the plan's.
-fn planned<'m>(ceremony: &Ceremony, module: &'m Module, choice: &TokenChoice) -> Result<Token<'m>> {
-    let token = module.token(&choice.label)?;
-    require_planned(ceremony, &token)?;
-    Ok(token)
 }
 
 /// The token is one of those that the plan names for this side, where it names any.
@@ -178,10 +227,9 @@ fn require_tries(ceremony: &mut Ceremony, token: &Token) -> Result<()> {
         PinState::CountLow => {}
         other => return require_tries_left(other),
     }
-    let subject =
-        gate::PinTry { token: token.identity().clone(), earlier_tries: ceremony.state.pin_tries };
+    let subject = gate::PinTry::of(&ceremony.state, token.identity().clone());
     let approved = crate::approval::require(ceremony, &subject).map_err(|error| match error {
-        record::Error::Waiting { what } => Rule::PinCountLow.refuse(
+        Error::Waiting { what } => Rule::PinCountLow.refuse(
             "the token says that few tries are left after a wrong PIN",
             "signatures of two officers for one more try",
             what,

@@ -52,7 +52,7 @@ pub fn shown(plan: &Plan, side: Side, folder: Option<&Path>) -> Result<Option<Ha
 fn verify(plan: &Plan, named: Hash, folder: &Path) -> Result<()> {
     let found = PLACES.iter().map(|place| folder.join(place));
     let Some(path) = found.into_iter().find(|path| path.exists()) else {
-        return Err(refuse(
+        return Err(trial_error(
             format!("{} without a closing", folder.display()),
             format!("a trial's record with the closing {named}"),
         ));
@@ -60,7 +60,7 @@ fn verify(plan: &Plan, named: Hash, folder: &Path) -> Result<()> {
     let former = Plan::read(&folder.join(PLAN_FILE))?;
     let closing = read::<Closing>(&path, &former)?.released(&former)?;
     if closing.hash != named {
-        return Err(refuse(
+        return Err(trial_error(
             format!("{} has SHA-256 {}", path.display(), closing.hash),
             format!("the closing that the plan names, {named}"),
         ));
@@ -73,7 +73,7 @@ fn verify(plan: &Plan, named: Hash, folder: &Path) -> Result<()> {
         || aborted.is_none()
         || closing.document.header.answers != aborted
     {
-        return Err(refuse(
+        return Err(trial_error(
             format!("{}: a ceremony that was no trial", folder.display()),
             "one whose plan says `trial = true`, and that ended by `abort`",
         ));
@@ -85,7 +85,7 @@ fn verify(plan: &Plan, named: Hash, folder: &Path) -> Result<()> {
     if let Some((hsm, token)) = hsm.zip(tried_on(closing.body(), &log))
         && !hsm.names(token)
     {
-        return Err(refuse(
+        return Err(trial_error(
             escape(&format!(
                 "a trial on the HSM {} {}, serial {}",
                 token.manufacturer, token.model, token.serial
@@ -128,7 +128,7 @@ pub fn tried<'a>(nodes: impl Iterator<Item = &'a Id>, plan: &Plan) -> Result<()>
     let missing: Vec<&Id> = missing.filter(|node| !nodes.contains(node)).collect();
     match missing.is_empty() {
         true => Ok(()),
-        false => Err(refuse(
+        false => Err(trial_error(
             format!("a trial in which {} never proved itself ready", list(missing)),
             "evidence of stage ready of every node",
         )),
@@ -146,11 +146,13 @@ fn same_target(tried: &ServicePlan, planned: &ServicePlan) -> Result<()> {
     let (tried, planned) = (said(tried), said(planned));
     match tried == planned {
         true => Ok(()),
-        false => Err(refuse(format!("a trial of {tried}"), format!("{planned}, in this order"))),
+        false => {
+            Err(trial_error(format!("a trial of {tried}"), format!("{planned}, in this order")))
+        }
     }
 }
 
-fn refuse(found: impl Into<String>, expected: impl Into<String>) -> Error {
+fn trial_error(found: impl Into<String>, expected: impl Into<String>) -> Error {
     Rule::PlanTrial.refuse(found, expected, REMEDY)
 }
 

@@ -1,75 +1,119 @@
-//! `accept`: the tenant verifies that its keys are primary, at every node, and says that the KEK
-//! may go.
+//! `receipt check`: the tenant verifies that the hoster's HSM holds its keys. `accept`: it verifies
+//! that they are primary, at every node, and says that the KEK may go.
 
-use std::path::Path;
+use std::path::PathBuf;
+
+use clap::Args;
 
 use crate::{
-    Ceremony,
-    tenant::metadata::{self, FetchedMetadata},
+    Ceremony, Means, Run,
+    tenant::metadata::{self, MetadataArgs},
 };
 use record::{
     Result,
-    document::{acceptance::Acceptance, registration::Registration},
-    log::{Event, LOG_FILE},
+    document::{acceptance::Acceptance, receipt::Receipt, registration::Registration},
+    log::Event,
     plan::ServicePlan,
+    proof::Proof,
     rule::Rule,
-    terms::{Kind, Listed, Step, list_or, shown},
+    terms::{Kind, Step, list, list_or, shown},
 };
 use terminal::report::Report;
 
-/// Takes the registration, compares what nodes publish, and makes the acceptance.
-///
-/// # Errors
-/// [`record::Error::Usage`], `PHASE-ORDER`, `DOCUMENT-…`, `SIGNATURE-…`, `PROOF-…` and `METADATA-…`
-/// rules.
-pub fn accept(ceremony: &mut Ceremony, folder: &Path, asked: &FetchedMetadata) -> Result<Report> {
-    ceremony.state.require(Step::Accept)?;
-    let wanted = asked.wanted(&ceremony.plan)?;
-    let registration = ceremony.take::<Registration>(folder)?;
-    let keys = ceremony.key_set()?;
-    if registration.body().package_id != keys.id {
-        return Err(Rule::DocumentContent.refuse(
-            format!("a registration of the package id {}", registration.body().package_id),
-            keys.id.to_string(),
-            "ask the hoster which keys were registered",
-        ));
+/// Verify that the hoster's HSM holds the keys
+#[derive(Args)]
+pub struct ReceiptCheck {
+    /// The receipt/ folder
+    receipt: PathBuf,
+}
+
+impl Run for ReceiptCheck {
+    fn run(&self, ceremony: &mut Ceremony, _: &Means) -> Result<Report> {
+        ceremony.state.require(Step::ReceiptCheck)?;
+        let receipt = ceremony.take::<Receipt>(&self.receipt)?;
+        let keys = ceremony.key_set()?;
+        if receipt.body().package_id != keys.id {
+            return Err(Rule::DocumentContent.refuse(
+                format!("a receipt for the id {}", receipt.body().package_id),
+                keys.id.to_string(),
+                "ask the hoster which package was imported, or which challenge answered",
+            ));
+        }
+        receipt
+            .body()
+            .proofs
+            .iter()
+            .try_for_each(|proof: &Proof| proof.verify(&ceremony.plan, &keys))?;
+        ceremony.keep(&receipt)?;
+        ceremony.took(Event::ReceiptCheck {
+            document: receipt.hash,
+            signatures: receipt.signatures.everyone(),
+        })?;
+        let report = Report::new(
+            "The receipt is taken: the hoster's HSM signs and decrypts as the tenant's keys.",
+        )
+        .value("receipt", receipt.hash.to_string())
+        .value("proofs", receipt.body().proofs.len());
+        if ceremony.plan.way.is_challenged() {
+            return Ok(report);
+        }
+        Ok(report.value("opened by", list(&receipt.body().custodians)))
     }
-    let evidence = registration.verify(&ceremony.plan, &keys)?;
-    // A wrong file changes nothing: not even the intent is written.
-    let published = metadata::take(&wanted, &keys)?;
-    ceremony.keep(&registration)?;
-    let begun = ceremony.begin(Step::Accept)?;
-    let log = ceremony.log_bytes()?;
-    let body = Acceptance {
-        package_id: keys.id,
-        receipt: ceremony.state.document(Kind::Receipt)?,
-        kek_fingerprint: ceremony.state.offered,
-        log: Listed::of(&log),
-        metadata: published.iter().map(|one| one.entry.clone()).collect(),
-    };
-    let mut files = vec![(LOG_FILE.to_owned(), log)];
-    files.extend(published.iter().map(|one| one.listed()));
-    let document = ceremony.build_answering(&begun, registration.hash, body, files)?;
-    ceremony.finish(
-        begun,
-        Event::Accept {
-            document,
-            registration: registration.hash,
-            signatures: registration.signatures.everyone(),
-            metadata: published.iter().map(|one| one.entry.logged()).collect(),
-        },
-    )?;
-    let (plan, body) = (&ceremony.plan, registration.body());
-    let report =
-        Report::new("Accepted: the tenant's keys are the primary keys of the hoster's service.")
-            .value("registration", registration.hash.to_string())
-            .value("evidence", evidence.len())
-            .value("nodes", list_or("none", body.nodes(plan)))
-            .value("removed", list_or("none", &body.removed))
-            .value("former", shown(&body.former))
-            .value("acceptance", document.to_string());
-    match plan.target {
-        ServicePlan::Local { .. } | ServicePlan::Cloud(_) => Ok(report),
-        ServicePlan::Hgs { .. } => Ok(metadata::report(report, plan, &published, keys.pair()?)),
+}
+
+/// Verify that the keys are primary, and accept
+#[derive(Args)]
+pub struct Accept {
+    /// The registration/ folder
+    registration: PathBuf,
+    #[command(flatten)]
+    asked: MetadataArgs,
+}
+
+impl Run for Accept {
+    /// Takes the registration, compares what nodes publish, and makes the acceptance.
+    fn run(&self, ceremony: &mut Ceremony, _: &Means) -> Result<Report> {
+        ceremony.state.require(Step::Accept)?;
+        let wanted = self.asked.wanted(&ceremony.plan)?;
+        let registration = ceremony.take::<Registration>(&self.registration)?;
+        let keys = ceremony.key_set()?;
+        if registration.body().package_id != keys.id {
+            return Err(Rule::DocumentContent.refuse(
+                format!("a registration of the package id {}", registration.body().package_id),
+                keys.id.to_string(),
+                "ask the hoster which keys were registered",
+            ));
+        }
+        let evidence = registration.verify(&ceremony.plan, &keys)?;
+        // A wrong file changes nothing: not even the intent is written.
+        let published = metadata::take(&wanted, &keys)?;
+        let begun = ceremony.begin_taking(Step::Accept, &registration)?;
+        let (log, mut files) = ceremony.log_file()?;
+        let body = Acceptance {
+            package_id: keys.id,
+            receipt: ceremony.state.document(Kind::Receipt)?,
+            kek_fingerprint: ceremony.state.offered,
+            log,
+            metadata: published.iter().map(|one| one.entry.clone()).collect(),
+        };
+        files.extend(published.iter().map(|one| one.listed()));
+        let signatures = registration.signatures.everyone();
+        let document = ceremony.make(begun, body, files, |document, acceptance| {
+            Event::accept(document, acceptance, registration.hash, signatures)
+        })?;
+        let (plan, body) = (&ceremony.plan, registration.body());
+        let report = Report::new(
+            "Accepted: the tenant's keys are the primary keys of the hoster's service.",
+        )
+        .value("registration", registration.hash.to_string())
+        .value("evidence", evidence.len())
+        .value("nodes", list_or("none", body.nodes(plan)))
+        .value("removed", list_or("none", &body.removed))
+        .value("former", shown(&body.former))
+        .value("acceptance", document.to_string());
+        match plan.target {
+            ServicePlan::Local { .. } | ServicePlan::Cloud(_) => Ok(report),
+            ServicePlan::Hgs { .. } => Ok(metadata::report(report, plan, &published, keys.pair()?)),
+        }
     }
 }

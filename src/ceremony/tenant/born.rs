@@ -1,11 +1,16 @@
 //! `keys check`: the tenant takes keys that were born in the hoster's HSM, by the words that the
 //! hoster reads aloud, and asks for proofs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use jiff::Timestamp;
 
-use crate::{Ceremony, tenant::challenges};
+use crate::{
+    Ceremony, Means, Run,
+    step::{WordsHint, words_heard},
+    tenant::challenges,
+};
 use record::{
     Result,
     document::{
@@ -14,10 +19,10 @@ use record::{
         challenge::{Challenge, ChallengedKey},
         keys::{BornKey, TargetKeys},
     },
-    encoding::{Fixed, Hash, PackageId, random},
+    encoding::{Fixed, PackageId, random},
     fingerprint::{self, WORDS_TYPED},
     flow::Phase,
-    log::{Event, KeyRecord},
+    log::Event,
     plan::{KeyPlan, Plan},
     proof::key_set::certificate_file,
     rule::Rule,
@@ -25,11 +30,29 @@ use record::{
 };
 use terminal::report::Report;
 
+/// Take keys that were born in the hoster's HSM by the words that are read aloud, and make the
+/// challenge
+#[derive(Args)]
+pub struct KeysCheck {
+    /// The keys/ folder
+    keys: PathBuf,
+    /// In a rehearsal: the file that holds the words heard
+    #[arg(long, value_name = "FILE")]
+    words: Option<PathBuf>,
+}
+
+impl Run for KeysCheck {
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        let keys = read(ceremony, &self.keys)?;
+        let (mode, words) = (ceremony.plan.mode, self.words.as_deref());
+        let expected = WordsHint::Of(keys.body().fingerprint);
+        let typed = words_heard(mode, means.asker, words, &words_prompt(), expected)?;
+        check(ceremony, keys, &typed)
+    }
+}
+
 /// Reads the keys and verifies everything but the words.
-///
-/// # Errors
-/// `PHASE-ORDER`, `TARGET-CERTIFICATE`, `ATTESTATION-…`, `DOCUMENT-…` and `SIGNATURE-…` rules.
-pub fn read(ceremony: &Ceremony, folder: &Path) -> Result<Released<TargetKeys>> {
+fn read(ceremony: &Ceremony, folder: &Path) -> Result<Released<TargetKeys>> {
     let made = [Phase::ChallengeMade, Phase::ChallengeReleased];
     if made.contains(&ceremony.state.phase) && ceremony.state.pending.is_none() {
         return Err(Rule::PhaseOrder.refuse(
@@ -52,21 +75,17 @@ fn judged(ceremony: &Ceremony, keys: &Released<TargetKeys>) -> Result<Judged> {
 }
 
 /// What to say before the words are typed.
-pub fn words_prompt() -> String {
+fn words_prompt() -> String {
     format!(
         "Somebody of the hoster reads the first {WORDS_TYPED} words of the keys aloud, over a second channel. Type them here: "
     )
 }
 
 /// Takes the keys and makes the challenge. `typed` are the words heard.
-///
-/// # Errors
-/// `WORDS-MISMATCH`.
-pub fn check(ceremony: &mut Ceremony, keys: Released<TargetKeys>, typed: &str) -> Result<Report> {
+fn check(ceremony: &mut Ceremony, keys: Released<TargetKeys>, typed: &str) -> Result<Report> {
     let judged = judged(ceremony, &keys)?;
     let confirmed = fingerprint::confirm(keys.body().fingerprint, typed)?;
-    ceremony.keep(&keys)?;
-    let begun = ceremony.begin(Step::KeysCheck)?;
+    let begun = ceremony.begin_taking(Step::KeysCheck, &keys)?;
     let package_id: PackageId = Fixed(random()?);
     let challenged = keys.body().keys.iter().zip(&ceremony.plan.keys);
     let challenged = challenged.map(|(key, plan)| one(&ceremony.plan, plan, key, &package_id));
@@ -75,15 +94,11 @@ pub fn check(ceremony: &mut Ceremony, keys: Released<TargetKeys>, typed: &str) -
     let certificates = body.keys.iter().map(|key| certificate_file(&key.label));
     let files = certificates.map(|name| (name.clone(), keys.file(&name).to_vec()));
     let files = files.collect();
-    let document = ceremony.build_answering(&begun, keys.hash, body, files)?;
-    let records = keys.body().keys.iter().map(|key| KeyRecord {
-        label: key.held.label.clone(),
-        spki: Hash::of(&key.spki.0),
-        certificate: key.certificate.hash,
-        made: false,
-    });
     let signatures = keys.signatures.everyone();
     let signers = list(signatures.iter().map(|one| &one.id));
+    let document = ceremony.make(begun, body, files, |document, challenge| {
+        Event::keys_check(document, challenge, &keys, judged.level, signatures)
+    })?;
     let report = Report::new(
         "The keys are taken: they are the hoster's, born in its HSM by its module's word.",
     )
@@ -93,19 +108,6 @@ pub fn check(ceremony: &mut Ceremony, keys: Released<TargetKeys>, typed: &str) -
     .value("challenge", document.to_string())
     .value("challenge id", package_id.to_string());
     let report = report.texts("evidence", &judged.lines);
-    ceremony.finish(
-        begun,
-        Event::KeysCheck {
-            document,
-            taken: keys.hash,
-            attempt: keys.document.header.attempt,
-            fingerprint: confirmed.value(),
-            package_id,
-            keys: records.collect(),
-            attested: judged.level,
-            signatures,
-        },
-    )?;
     Ok(report.value("folder", ceremony.outbox("challenge").display().to_string()))
 }
 

@@ -4,40 +4,68 @@
 
 use std::path::PathBuf;
 
+use clap::Args;
+
 use crate::{
-    Ceremony,
-    approval::Approved,
+    Ceremony, Means, Run,
     services::cloud,
     tenant::{
-        export::{CheckedExport, canary, checked_keys},
-        keys,
+        export::{WrapCandidate, canary, checked_keys},
+        keys::certificates_of,
     },
 };
 use hsm::{Hsm, Target, WrapOrder};
 use record::{
     Error, Result,
     encoding::Hash,
-    folder,
-    gate::{self, ExportKey},
+    folder, gate,
     log::{CloudExported, CloudFile, Event},
-    plan::{KeyPlan, Plan, ServicePlan as Destination},
+    plan::{Plan, ServicePlan as Destination},
     rule::Rule,
-    spki::{self, MAX_CERTIFICATE, TargetCertificate},
-    terms::{CloudFormat, Side, Step},
+    spki::{self, MAX_CERTIFICATE},
+    terms::{CloudFormat, Step},
 };
 use terminal::report::Report;
 
 /// The greatest length of a key identifier, in characters.
 const MAX_KID: usize = 400;
 
-/// What was named on the command line.
-pub struct CloudOrder {
-    /// For which service.
-    pub format: CloudFormat,
-    /// Its KEK's public half: PEM or DER SubjectPublicKeyInfo.
-    pub kek: PathBuf,
-    /// The KEK's key identifier, which Azure Key Vault wants to read in the file.
-    pub kid: Option<String>,
+/// Wrap every key for a cloud service
+#[derive(Args)]
+pub struct CloudExport {
+    /// The cloud service of the plan: azure-byok, aws-kms or gcp-kms
+    #[arg(long, value_name = "FORMAT", value_parser = of_cloud, required = false, requires = "kek")]
+    format: CloudFormat,
+    /// With --format: the service's wrapping key, PEM or DER
+    #[arg(long, value_name = "FILE", required = false, requires = "format")]
+    kek: PathBuf,
+    /// With azure-byok: the key identifier of the KEK, a URL
+    #[arg(long, value_name = "URL", requires = "format")]
+    kid: Option<String>,
+}
+
+fn of_cloud(text: &str) -> std::result::Result<CloudFormat, String> {
+    let found = CloudFormat::ALL.into_iter().find(|format| format.name() == text);
+    found.ok_or_else(|| "expected azure-byok, aws-kms or gcp-kms".into())
+}
+
+impl Run for CloudExport {
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        let find = |ceremony: &Ceremony| {
+            ceremony.state.require(Step::CloudExport)?;
+            let kek = self.read(&ceremony.plan)?;
+            certificates_of(ceremony)?;
+            let (plan, state) = (&ceremony.plan, &ceremony.state);
+            let fingerprint = Hash::of(&kek.spki);
+            let kid = kek.kid.clone();
+            Ok((gate::CloudExport::of(plan, state, self.format, fingerprint, kid), kek))
+        };
+        means.gated(ceremony, Step::CloudExport, find, |ceremony, hsm, _, kek| {
+            let keys = checked_keys(ceremony, hsm)?;
+            let say = |text: &str| means.asker.progress(text);
+            export(ceremony, hsm, (self.format, &kek), &keys, &say)
+        })
+    }
 }
 
 /// The KEK of the service, as officers sign for it.
@@ -46,7 +74,7 @@ struct Kek {
     kid: Option<String>,
 }
 
-impl CloudOrder {
+impl CloudExport {
     /// Reads the KEK, and holds it and the rest against the plan.
     fn read(&self, plan: &Plan) -> Result<Kek> {
         let Destination::Cloud(planned) = &plan.target else {
@@ -88,61 +116,15 @@ impl CloudOrder {
     }
 }
 
-/// What officers sign for.
-fn subject<'a>(
-    plan: &Plan,
-    format: CloudFormat,
-    kek: &Kek,
-    certificates: impl Iterator<Item = &'a TargetCertificate>,
-) -> gate::CloudExport {
-    let key = |(key, certificate): (&KeyPlan, &TargetCertificate)| ExportKey {
-        label: key.label.clone(),
-        spki: Hash::of(certificate.spki()),
-        certificate: Hash::of(certificate.der()),
-    };
-    gate::CloudExport {
-        format,
-        kek_fingerprint: Hash::of(&kek.spki),
-        kid: kek.kid.clone(),
-        mechanism: plan.transfer.mechanism,
-        oaep_hash: plan.transfer.oaep_hash,
-        keys: plan.keys.iter().zip(certificates).map(key).collect(),
-    }
-}
-
-/// Asks the officers for the export, before any PIN is asked for.
-///
-/// # Errors
-/// `PHASE-ORDER`, `PLAN-TARGET`, `KEK-KEY`, [`Error::Usage`], [`Error::Waiting`], `SIGNATURE-…`,
-/// `TARGET-CERTIFICATE`.
-pub fn ask(ceremony: &mut Ceremony, order: &CloudOrder) -> Result<Approved<gate::CloudExport>> {
-    ceremony.state.require(Step::CloudExport)?;
-    let kek = order.read(&ceremony.plan)?;
-    let certificates = ceremony.state.keys.iter();
-    let certificates = certificates.map(|record| keys::certificate_of(ceremony, record));
-    let certificates = certificates.collect::<Result<Vec<_>>>()?;
-    let subject = subject(&ceremony.plan, order.format, &kek, certificates.iter());
-    crate::approval::require(ceremony, &subject)
-}
-
 /// Makes the files for the service.
-///
-/// # Errors
-/// `PHASE-ORDER`, `APPROVAL-SUBJECT`, `PLAN-TARGET`, `KEK-KEY`, `TARGET-…`, `WRAP-…`, or the HSM's.
-pub fn export(
+fn export(
     ceremony: &mut Ceremony,
     hsm: &Hsm,
-    approved: &Approved<gate::CloudExport>,
-    order: &CloudOrder,
+    (format, kek): (CloudFormat, &Kek),
+    checked: &[WrapCandidate],
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<Report> {
-    ceremony.state.require(Step::CloudExport)?;
     let plan = ceremony.plan.clone();
-    let kek = order.read(&plan)?;
-    hsm.require(Side::Tenant, &plan)?;
-    let checked = checked_keys(ceremony, hsm)?;
-    let certificates = checked.iter().map(|key| &key.certificate);
-    approved.covers(&subject(&plan, order.format, &kek, certificates))?;
     let wrap = WrapOrder {
         kek_spki: &kek.spki,
         trusted: None,
@@ -153,15 +135,15 @@ pub fn export(
     hsm.wrap_ready(&wrap)?;
     let begun = ceremony.begin(Step::CloudExport)?;
     progress("canary: wrapping a throwaway key to a throwaway KEK, and opening it in software");
-    let observed = canary(&plan, hsm, &checked)?;
+    let observed = canary(&plan, hsm, checked)?;
     let targets: Vec<&Target> = checked.iter().map(|key| &key.target).collect();
     let wrapped = hsm.wrap(&wrap, &targets, &|n| {
         progress(&format!("wrapping {}", checked[n].plan.label));
     })?;
     let kid = kek.kid.as_deref();
-    let one = |(key, wrapped): (&CheckedExport, &hsm::wrapped_key::WrappedKey)| {
+    let one = |(key, wrapped): (&WrapCandidate, &hsm::wrapped_key::WrappedKey)| {
         let (label, bytes) = (&key.plan.label, wrapped.as_bytes());
-        cloud::file(order.format, label, bytes, kid, hsm.identity())
+        cloud::file(format, label, bytes, kid, hsm.identity())
     };
     let files = checked.iter().zip(&wrapped).map(one);
     let files = files.collect::<Result<Vec<_>>>()?;
@@ -172,7 +154,7 @@ pub fn export(
     });
     let fingerprint = Hash::of(&kek.spki);
     let event = Event::CloudExport(CloudExported {
-        format: order.format,
+        format,
         fingerprint,
         observed,
         token: hsm.identity().clone(),
@@ -187,5 +169,5 @@ pub fn export(
     let report = files.iter().fold(report, |report, (name, bytes)| {
         report.value(name, format!("{} bytes, SHA-256 {}", bytes.len(), Hash::of(bytes)))
     });
-    Ok(report.line(cloud::what_next(order.format)))
+    Ok(report.line(cloud::what_next(format)))
 }

@@ -6,7 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::Ceremony;
+use clap::Args;
+
+use crate::{Ceremony, Means, Run, step};
 use hsm::{Hsm, Inventory, THROWAWAY, Target, TargetSpec, self_signed};
 use record::{
     Error, Result,
@@ -21,25 +23,28 @@ use record::{
 };
 use terminal::report::Report;
 
-/// A key that exists at the tenant, and the file that says which it is.
-pub struct Existing {
-    /// Its label in the plan.
-    pub label: Id,
-    /// Its self-signed certificate, or its public key; PEM or DER.
-    pub file: PathBuf,
+/// Make the keys of the plan that do not exist yet
+#[derive(Args)]
+pub struct KeysCreate {
+    /// A key that exists: LABEL=FILE, its self-signed certificate or its public key
+    #[arg(long, value_name = "LABEL=FILE", value_parser = step::file_of)]
+    existing: Vec<(Id, PathBuf)>,
+}
+
+impl Run for KeysCreate {
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        means.in_hsm(ceremony, Step::KeysCreate, |ceremony, hsm| {
+            create(ceremony, hsm, &self.existing)
+        })
+    }
 }
 
 /// Makes or finds every key of the plan.
-///
-/// # Errors
-/// `PHASE-ORDER`, `HSM-MECHANISM`, `WRAP-…` and `TARGET-…` rules, or the HSM's.
-pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[Existing]) -> Result<Report> {
-    ceremony.state.require(Step::KeysCreate)?;
-    if let Some(unknown) =
-        existing.iter().find(|key| !ceremony.plan.keys.iter().any(|plan| plan.label == key.label))
-    {
+fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[(Id, PathBuf)]) -> Result<Report> {
+    let planned = |label: &Id| ceremony.plan.keys.iter().any(|plan| plan.label == *label);
+    if let Some((unknown, _)) = existing.iter().find(|(label, _)| !planned(label)) {
         return Err(Error::Usage {
-            what: format!("--existing {}: no key of the plan has this label", unknown.label),
+            what: format!("--existing {unknown}: no key of the plan has this label"),
             remedy: "name a label of the plan".into(),
         });
     }
@@ -56,7 +61,7 @@ pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[Existing]) -> Resu
     }
     for key in &ceremony.plan.keys {
         if let Some(file) = file_of(existing, &key.label) {
-            let given = Given::read(file, key.label.as_str())?;
+            let given = KeyFile::read(file, key.label.as_str())?;
             let target = hsm.target_by_spki(&inventory, &given.spki)?;
             hsm.target_check(&target, key.key_type, trusted_only)?;
         }
@@ -68,12 +73,7 @@ pub fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[Existing]) -> Resu
         let (target, certificate) =
             one(ceremony, hsm, &inventory, &key, file_of(existing, &key.label))?;
         keep_certificate(ceremony, &key.label, certificate.der())?;
-        records.push(KeyRecord {
-            label: key.label,
-            spki: Hash::of(&target.spki),
-            certificate: Hash::of(certificate.der()),
-            made: target.made,
-        });
+        records.push(KeyRecord::of(&key.label, &target.spki, certificate.der(), target.made));
     }
     let report =
         records.iter().fold(Report::new("Every key of the plan is in the HSM."), |report, key| {
@@ -102,9 +102,9 @@ fn kinds(plan: &Plan) -> BTreeSet<KeyType> {
     plan.keys.iter().map(kind).collect()
 }
 
-fn file_of<'a>(existing: &'a [Existing], label: &Id) -> Option<&'a Path> {
-    let found = existing.iter().find(|existing| existing.label == *label);
-    found.map(|existing| existing.file.as_path())
+fn file_of<'a>(existing: &'a [(Id, PathBuf)], label: &Id) -> Option<&'a Path> {
+    let found = existing.iter().find(|(existing, _)| existing == label);
+    found.map(|(_, file)| file.as_path())
 }
 
 fn one(
@@ -116,7 +116,7 @@ fn one(
 ) -> Result<(Target, TargetCertificate)> {
     let kind = key.key_type;
     let label = key.label.as_str();
-    let given = file.map(|file| Given::read(file, label)).transpose()?;
+    let given = file.map(|file| KeyFile::read(file, label)).transpose()?;
     let target = match &given {
         Some(given) => {
             let target = hsm.target_by_spki(inventory, &given.spki)?;
@@ -154,19 +154,19 @@ fn one(
 }
 
 /// What a file says of a key that exists.
-struct Given {
+struct KeyFile {
     spki: Vec<u8>,
     certificate: Option<Vec<u8>>,
 }
 
-impl Given {
+impl KeyFile {
     fn read(file: &Path, label: &str) -> Result<Self> {
         let der = spki::der(folder::read_file(file, MAX_CERTIFICATE)?);
         if spki::PublicKey::parse(&der).is_ok() {
-            return Ok(Given { spki: der, certificate: None });
+            return Ok(KeyFile { spki: der, certificate: None });
         }
         let certificate = TargetCertificate::parse(&der, label)?;
-        Ok(Given { spki: certificate.spki().to_vec(), certificate: Some(der) })
+        Ok(KeyFile { spki: certificate.spki().to_vec(), certificate: Some(der) })
     }
 }
 
@@ -187,6 +187,14 @@ fn keep_certificate(ceremony: &Ceremony, label: &Id, der: &[u8]) -> Result<()> {
     // The log names no certificate yet: what a killed run left is not one of the record.
     folder::remove_if_there(&path)?;
     folder::write_new(&path, der)
+}
+
+/// The certificates of every key, as the log names them.
+///
+/// # Errors
+/// As [`certificate_of`].
+pub fn certificates_of(ceremony: &Ceremony) -> Result<Vec<TargetCertificate>> {
+    ceremony.state.keys.iter().map(|record| certificate_of(ceremony, record)).collect()
 }
 
 /// The certificate of a key, as the log names it.

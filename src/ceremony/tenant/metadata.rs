@@ -3,6 +3,9 @@
 
 use std::path::PathBuf;
 
+use clap::Args;
+
+use crate::step::file_of;
 use record::{
     Error, Result,
     document::acceptance::{self, MAX_FETCHED_FROM, Published},
@@ -17,19 +20,22 @@ use record::{
 use terminal::report::Report;
 
 /// What the command line says.
-#[derive(Debug, Clone, Default)]
-pub struct FetchedMetadata {
-    /// Per node the file that it published.
+#[derive(Debug, Clone, Default, Args)]
+pub struct MetadataArgs {
+    /// What a node of Windows Host Guardian Service publishes: its metadata.xml
+    #[arg(long = "metadata", value_name = "NODE=FILE", value_parser = file_of)]
     pub files: Vec<(Id, PathBuf)>,
-    /// Who fetched them.
+    /// With --metadata: who fetched the files, by their id in the plan
+    #[arg(long = "fetched-by", value_name = "ID")]
     pub by: Option<Id>,
-    /// Where in the network they stood.
+    /// With --metadata: where in the network they were fetched
+    #[arg(long = "fetched-from", value_name = "TEXT")]
     pub from: Option<String>,
 }
 
 /// One file that the plan allows.
 #[derive(Debug)]
-pub struct Wanted {
+pub struct MetadataRequest {
     node: Id,
     path: PathBuf,
     by: Id,
@@ -38,45 +44,45 @@ pub struct Wanted {
     claim: bool,
 }
 
-impl FetchedMetadata {
+impl MetadataArgs {
     /// The files, in the order of the plan's nodes.
     ///
     /// # Errors
     /// [`Error::Usage`] for files without a service that publishes any, a node that is not in the
     /// plan or twice, and anybody or any place that can't be recorded.
-    pub fn wanted(&self, plan: &Plan) -> Result<Vec<Wanted>> {
+    pub fn wanted(&self, plan: &Plan) -> Result<Vec<MetadataRequest>> {
         if self.files.is_empty() {
             return match (&self.by, &self.from) {
                 (None, None) => Ok(Vec::new()),
-                _ => Err(usage("--fetched-by or --fetched-from without --metadata")),
+                _ => Err(usage_error("--fetched-by or --fetched-from without --metadata")),
             };
         }
         let ServicePlan::Hgs { nodes, .. } = &plan.target else {
-            return Err(usage(&format!(
+            return Err(usage_error(&format!(
                 "--metadata, and the plan's target is {}, which publishes none",
                 quote(plan.target.kind())
             )));
         };
         let by = self.by.as_ref().filter(|by| plan.has_person(by));
         let by = by.ok_or_else(|| {
-            usage("--metadata needs --fetched-by with the id of an officer, witness or custodian of the plan")
+            usage_error("--metadata needs --fetched-by with the id of an officer, witness or custodian of the plan")
         })?;
         let from = self.from.as_ref().filter(|from| acceptance::is_place(from));
         let from = from.ok_or_else(|| {
-            usage(&format!(
+            usage_error(&format!(
                 "--metadata needs --fetched-from: 1 to {MAX_FETCHED_FROM} characters, none of them a control character"
             ))
         })?;
         for (n, (node, _)) in self.files.iter().enumerate() {
             if !nodes.contains(node) {
-                return Err(usage(&format!("--metadata {node}=…: no node of the plan")));
+                return Err(usage_error(&format!("--metadata {node}=…: no node of the plan")));
             }
             if self.files[..n].iter().any(|(before, _)| before == node) {
-                return Err(usage(&format!("--metadata {node}=… twice")));
+                return Err(usage_error(&format!("--metadata {node}=… twice")));
             }
         }
         let given = |node: &Id| self.files.iter().find(|(given, _)| given == node);
-        let wanted = nodes.iter().filter_map(given).map(|(node, path)| Wanted {
+        let wanted = nodes.iter().filter_map(given).map(|(node, path)| MetadataRequest {
             node: node.clone(),
             path: path.clone(),
             by: by.clone(),
@@ -87,7 +93,7 @@ impl FetchedMetadata {
     }
 }
 
-fn usage(what: &str) -> Error {
+fn usage_error(what: &str) -> Error {
     Error::Usage {
         what: what.to_owned(),
         remedy: "keyferry-tenant accept REGISTRATION [--metadata NODE=FILE... --fetched-by ID --fetched-from TEXT]".into(),
@@ -95,7 +101,7 @@ fn usage(what: &str) -> Error {
 }
 
 /// A file whose primary certificates are the ceremony's.
-pub struct Taken {
+pub struct MetadataFile {
     /// What the acceptance says of it.
     pub entry: Published,
     bytes: Vec<u8>,
@@ -103,7 +109,7 @@ pub struct Taken {
     claim: bool,
 }
 
-impl Taken {
+impl MetadataFile {
     /// The file as it lies beside the acceptance.
     pub fn listed(&self) -> (String, Vec<u8>) {
         (self.entry.file_name(), self.bytes.clone())
@@ -115,7 +121,7 @@ impl Taken {
 /// # Errors
 /// `METADATA-…`, `DOCUMENT-SIZE`, `DOCUMENT-LINK`, `PLAN-TARGET`; [`Error::Failed`] where a file
 /// can't be read.
-pub fn take(wanted: &[Wanted], keys: &KeySet) -> Result<Vec<Taken>> {
+pub fn take(wanted: &[MetadataRequest], keys: &KeySet) -> Result<Vec<MetadataFile>> {
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
@@ -123,16 +129,16 @@ pub fn take(wanted: &[Wanted], keys: &KeySet) -> Result<Vec<Taken>> {
     wanted.iter().map(|one| one.compared_with(pair)).collect()
 }
 
-impl Wanted {
+impl MetadataRequest {
     /// Reads the file and compares it with the ceremony's certificates.
     ///
     /// # Errors
     /// As [`take`].
-    pub fn compared_with(&self, pair: Pair) -> Result<Taken> {
+    pub fn compared_with(&self, pair: Pair) -> Result<MetadataFile> {
         let bytes = folder::read_file(&self.path, MAX_METADATA)?;
         let name = format!("{} ({})", self.node, self.path.display());
         let compared = Metadata::parse(&bytes, &name)?.compare(pair.signing, pair.encryption)?;
-        Ok(Taken {
+        Ok(MetadataFile {
             entry: Published {
                 node: self.node.clone(),
                 file: Listed::of(&bytes),
@@ -147,7 +153,7 @@ impl Wanted {
 }
 
 /// What was compared, what that proves and what not, and the next lines to type on Windows.
-pub fn report(report: Report, plan: &Plan, taken: &[Taken], pair: Pair) -> Report {
+pub fn report(report: Report, plan: &Plan, taken: &[MetadataFile], pair: Pair) -> Report {
     let [signing, encryption] = [pair.signing, pair.encryption].map(spki::thumbprint);
     let mut report = report.value("signing", signing).value("encryption", encryption);
     for one in taken {
@@ -171,7 +177,7 @@ const PROVES: &str = "This proves that each file names the ceremony's certificat
     fresh, nor that it came from its node, nor that the service can decrypt with the encryption key; the proofs that the registration \
     carries of every node prove the use of the keys.";
 
-fn said(report: Report, one: &Taken) -> Report {
+fn said(report: Report, one: &MetadataFile) -> Report {
     let entry = &one.entry;
     let claim = if one.claim { ": A CLAIM, for an officer of the hoster fetched it" } else { "" };
     let mut report = report.line(format!(
@@ -193,7 +199,7 @@ fn said(report: Report, one: &Taken) -> Report {
 /// The lines for the tenant's Windows machine. Certificates are self-signed, so
 /// -AllowUntrustedRoot. Ids are the only foreign text in them, and PowerShell takes those for
 /// nothing else.
-fn next(report: Report, plan: &Plan, taken: &[Taken]) -> Report {
+fn next(report: Report, plan: &Plan, taken: &[MetadataFile]) -> Report {
     let name = &plan.ceremony;
     let (when, file) = match taken.first() {
         Some(one) => (

@@ -1,4 +1,4 @@
-//! The tenant's steps, one file per step, in the order of the ceremony.
+//! The tenant's steps: each with its arguments and its run in one file.
 
 pub mod accept;
 pub mod born;
@@ -8,7 +8,6 @@ pub mod export;
 pub mod keys;
 pub mod metadata;
 pub mod offer;
-pub mod receipt;
 pub mod shares;
 pub mod source;
 pub mod trust;

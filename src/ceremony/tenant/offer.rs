@@ -1,10 +1,14 @@
 //! `offer check`: the tenant takes the hoster's KEK, by the words that the hoster reads aloud.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use jiff::Timestamp;
 
-use crate::Ceremony;
+use crate::{
+    Ceremony, Means, Run,
+    step::{WordsHint, words_heard},
+};
 use record::{
     Result,
     document::{Released, attestation::Judged, offer::Offer},
@@ -16,11 +20,28 @@ use record::{
 };
 use terminal::report::Report;
 
+/// Take the hoster's KEK by the words that are read aloud
+#[derive(Args)]
+pub struct OfferCheck {
+    /// The offer/ folder
+    offer: PathBuf,
+    /// In a rehearsal: the file that holds the words heard
+    #[arg(long, value_name = "FILE")]
+    words: Option<PathBuf>,
+}
+
+impl Run for OfferCheck {
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        let offer = read(ceremony, &self.offer)?;
+        let (mode, words) = (ceremony.plan.mode, self.words.as_deref());
+        let expected = WordsHint::Of(offer.body().fingerprint);
+        let typed = words_heard(mode, means.asker, words, &words_prompt(), expected)?;
+        check(ceremony, offer, &typed)
+    }
+}
+
 /// Reads the offer and verifies everything but the words.
-///
-/// # Errors
-/// `PHASE-ORDER`, `ATTESTATION-…`, `DOCUMENT-…` and `SIGNATURE-…` rules.
-pub fn read(ceremony: &Ceremony, folder: &Path) -> Result<Released<Offer>> {
+fn read(ceremony: &Ceremony, folder: &Path) -> Result<Released<Offer>> {
     let package = matches!(ceremony.state.phase, Phase::PackageMade | Phase::PackageReleased);
     if package && ceremony.state.require(Step::Restart).is_ok() {
         return Err(Rule::PhaseOrder.refuse(
@@ -42,29 +63,20 @@ fn judged(ceremony: &Ceremony, offer: &Released<Offer>) -> Result<Judged> {
 }
 
 /// What to say before the words are typed.
-pub fn words_prompt() -> String {
+fn words_prompt() -> String {
     format!(
         "Somebody of the hoster reads the KEK's first {WORDS_TYPED} words aloud, over a second channel. Type them here: "
     )
 }
 
 /// Takes the offer. `typed` are the words heard.
-///
-/// # Errors
-/// `WORDS-MISMATCH`.
-pub fn check(ceremony: &mut Ceremony, offer: Released<Offer>, typed: &str) -> Result<Report> {
+fn check(ceremony: &mut Ceremony, offer: Released<Offer>, typed: &str) -> Result<Report> {
     let judged = judged(ceremony, &offer)?;
     let confirmed = fingerprint::confirm(offer.body().fingerprint, typed)?;
     ceremony.keep(&offer)?;
     let signatures = offer.signatures.everyone();
     let signers = list(signatures.iter().map(|one| &one.id));
-    ceremony.took(Event::OfferCheck {
-        document: offer.hash,
-        attempt: offer.document.header.attempt,
-        fingerprint: confirmed.value(),
-        attested: judged.level,
-        signatures,
-    })?;
+    ceremony.took(Event::offer_check(&offer, judged.level, signatures))?;
     let report = Report::new("The offer is taken: this KEK is the hoster's.")
         .value("offer", offer.hash.to_string())
         .value("KEK", confirmed.value().to_string())

@@ -1,9 +1,15 @@
 //! `share confirm` and `share reissue`: nobody leaves before it is shown that they hold the right
 //! share.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::{Ceremony, side::release};
+use clap::Args;
+
+use crate::{
+    Ceremony, Means, Run,
+    side::release,
+    step::{WordsHint, words_heard},
+};
 use record::{
     Result,
     document::package::Package,
@@ -12,34 +18,62 @@ use record::{
     layout::SHARES,
     log::Event,
     rule::Rule,
-    share::{MAX_SHARE_FILE, ShareListing},
+    share::{CODE_WORDS, MAX_SHARE_FILE, ShareListing},
     terms::{Id, Step},
 };
 use terminal::report::Report;
 
+/// Take the words that a custodian's own program shows
+#[derive(Args)]
+pub struct ShareConfirm {
+    /// The custodian's id
+    custodian: String,
+    /// It is the custodian's deputy who confirms
+    #[arg(long)]
+    deputy: bool,
+    /// In a rehearsal: the file that holds the words
+    #[arg(long, value_name = "FILE")]
+    words: Option<PathBuf>,
+}
+
+impl Run for ShareConfirm {
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        let prompt = words_prompt(ceremony, &self.custodian)?;
+        let (mode, words) = (ceremony.plan.mode, self.words.as_deref());
+        let expected = WordsHint::Count(CODE_WORDS);
+        let typed = words_heard(mode, means.asker, words, &prompt, expected)?;
+        confirm(ceremony, &self.custodian, &typed, self.deputy)
+    }
+}
+
+/// Write a custodian's share file again
+#[derive(Args)]
+pub struct ShareReissue {
+    /// The custodian's id
+    custodian: String,
+    /// The new file
+    #[arg(long, value_name = "FILE")]
+    to: PathBuf,
+}
+
+impl Run for ShareReissue {
+    fn run(&self, ceremony: &mut Ceremony, _: &Means) -> Result<Report> {
+        reissue(ceremony, &self.custodian, &self.to)
+    }
+}
+
 /// What to say before the words are typed, once it is time for them.
-///
-/// # Errors
-/// `PHASE-ORDER`, `SHARE-CUSTODIAN`.
-pub fn words_prompt(ceremony: &Ceremony, custodian: &str) -> Result<String> {
+fn words_prompt(ceremony: &Ceremony, custodian: &str) -> Result<String> {
     ceremony.state.require(Step::ShareConfirm)?;
     let (id, _) = listing_of(ceremony, custodian)?;
     Ok(format!("The words that {id}'s own program shows: "))
 }
 
 /// Takes the words that a custodian's own program showed, to them or to their deputy.
-///
-/// # Errors
-/// `PHASE-ORDER`, `SHARE-CUSTODIAN`, `SHARE-CODE`.
-pub fn confirm(
-    ceremony: &mut Ceremony,
-    custodian: &str,
-    typed: &str,
-    deputy: bool,
-) -> Result<Report> {
+fn confirm(ceremony: &mut Ceremony, custodian: &str, typed: &str, deputy: bool) -> Result<Report> {
     ceremony.state.require(Step::ShareConfirm)?;
     let (id, listing) = listing_of(ceremony, custodian)?;
-    let (package, _) = ceremony.sent::<Package>()?;
+    let package = ceremony.sent::<Package>()?;
     listing.confirm(&package.body().package_id, typed)?;
     let planned = ceremony.plan.quorum.custodians.iter();
     let has_deputy = planned.filter(|one| one.id == id).any(|one| one.recipients.len() > 1);
@@ -57,11 +91,7 @@ pub fn confirm(
 }
 
 /// Writes the same share file again, for a custodian whose medium failed.
-///
-/// # Errors
-/// `PHASE-ORDER`, `SHARE-CUSTODIAN`, `SHARE-FILE` where the outbox's copy was changed,
-/// `FILE-EXISTS`.
-pub fn reissue(ceremony: &mut Ceremony, custodian: &str, to: &Path) -> Result<Report> {
+fn reissue(ceremony: &mut Ceremony, custodian: &str, to: &Path) -> Result<Report> {
     ceremony.state.require(Step::ShareReissue)?;
     let (id, listing) = listing_of(ceremony, custodian)?;
     let path = ceremony.outbox(SHARES).join(format!("{id}.age"));
@@ -78,7 +108,7 @@ pub fn reissue(ceremony: &mut Ceremony, custodian: &str, to: &Path) -> Result<Re
 }
 
 fn listing_of(ceremony: &Ceremony, custodian: &str) -> Result<(Id, ShareListing)> {
-    let (package, _) = ceremony.sent::<Package>()?;
+    let package = ceremony.sent::<Package>()?;
     let planned =
         ceremony.plan.quorum.custodians.iter().find(|planned| planned.id.as_str() == custodian);
     let listing = package.body().shares.iter().find(|listing| listing.custodian == custodian);

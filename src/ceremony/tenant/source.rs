@@ -1,20 +1,37 @@
 //! `source destroy`: where the plan says so, the tenant's originals go, once it has accepted and
 //! the hoster has said, in the closing, how it has backed the keys up.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::{Ceremony, approval::Approved, side::archive, tenant::keys};
+use clap::Args;
+
+use crate::{Ceremony, Means, Run, side::archive, tenant::keys};
 use hsm::Hsm;
 use record::{
     Result,
     document::{Released, closing::Closing},
     escape::escape,
-    gate::{self, SourceKey},
+    gate::{self},
     log::{Event, SourceDestroyed},
     rule::Rule,
-    terms::{Kind, Originals, Step, list},
+    terms::{Originals, Step, list},
 };
 use terminal::report::Report;
+
+/// Destroy them, where the plan says so, once the hoster has said how it has backed the keys up
+/// and officers have signed
+#[derive(Args)]
+pub struct SourceDestroy {
+    /// The closing/ folder
+    closing: PathBuf,
+}
+
+impl Run for SourceDestroy {
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        let find = |ceremony: &Ceremony| subject(ceremony, &self.closing);
+        means.gated(ceremony, Step::SourceDestroy, find, destroy)
+    }
+}
 
 /// What officers sign for, and the closing that allows it.
 fn subject(ceremony: &Ceremony, folder: &Path) -> Result<(gate::SourceDestroy, Released<Closing>)> {
@@ -34,41 +51,16 @@ fn subject(ceremony: &Ceremony, folder: &Path) -> Result<(gate::SourceDestroy, R
             "ask the hoster why: the originals stay until it has said that it cannot lose the keys",
         ));
     };
-    let keys = ceremony
-        .state
-        .keys
-        .iter()
-        .map(|key| SourceKey { label: key.label.clone(), spki: key.spki });
-    let subject = gate::SourceDestroy {
-        acceptance: ceremony.state.document(Kind::Acceptance)?,
-        closing: closing.hash,
-        backup,
-        keys: keys.collect(),
-    };
-    Ok((subject, closing))
-}
-
-/// Asks the officers for the end of the originals.
-///
-/// # Errors
-/// `PHASE-ORDER`, `SOURCE-BACKUP`, `DOCUMENT-…`, [`record::Error::Waiting`], `SIGNATURE-…`.
-pub fn ask(ceremony: &mut Ceremony, folder: &Path) -> Result<Approved<gate::SourceDestroy>> {
-    let subject = subject(ceremony, folder)?.0;
-    crate::approval::require(ceremony, &subject)
+    Ok((gate::SourceDestroy::of(&ceremony.state, closing.hash, backup)?, closing))
 }
 
 /// Destroys the originals, and looks that they are gone. Those that are gone already are no fault.
-///
-/// # Errors
-/// `PHASE-ORDER`, `APPROVAL-SUBJECT`, `SOURCE-BACKUP`, `DOCUMENT-…`, `TARGET-GONE`, or the HSM's.
-pub fn destroy(
+fn destroy(
     ceremony: &mut Ceremony,
     hsm: &Hsm,
-    approved: &Approved<gate::SourceDestroy>,
-    folder: &Path,
+    subject: gate::SourceDestroy,
+    closing: Released<Closing>,
 ) -> Result<Report> {
-    let (subject, closing) = subject(ceremony, folder)?;
-    approved.covers(&subject)?;
     let mut originals = Vec::new();
     for record in &ceremony.state.keys {
         let certificate = keys::certificate_of(ceremony, record)?;

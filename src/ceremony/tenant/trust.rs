@@ -1,22 +1,39 @@
 //! `kek trust`: the security officer of the tenant's HSM makes the confirmed KEK trusted, so that
 //! no other key, and nobody without the SO's PIN, can get the target keys wrapped.
 
-use crate::{Ceremony, tenant::keys};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::{
+    Ceremony, Means, Run,
+    side::token::{TokenChoice, with_officer},
+    tenant::keys,
+};
 use hsm::{Hsm, Officer};
 use record::{
     Result,
     document::offer::Offer,
-    encoding::{CkaId, cka_id},
-    log::{Event, KekRecord},
+    log::Event,
     rule::Rule,
     terms::Step,
 };
 use terminal::report::Report;
 
-/// The CKA_ID of the trusted KEK: of the offer that was taken.
-pub fn trusted_id(ceremony: &Ceremony) -> CkaId {
-    let (plan, attempt) = (&ceremony.plan, ceremony.state.seen_attempt);
-    cka_id(&plan.hash(), "tenant", "kek", "", attempt)
+/// Make the KEK trusted, with the PIN of the HSM's security officer
+#[derive(Args)]
+pub struct KekTrust {
+    /// In a rehearsal: the file that holds the security officer's PIN
+    #[arg(long, value_name = "FILE")]
+    so_pin_file: Option<PathBuf>,
+}
+
+impl Run for KekTrust {
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        require(ceremony)?;
+        let choice = TokenChoice { pin_file: self.so_pin_file.clone(), ..means.token.choice()? };
+        with_officer(ceremony, Step::KekTrust, &choice, means.asker, trust)
+    }
 }
 
 /// Removes the trusted KEK, where there is one, and records that it is gone.
@@ -39,7 +56,7 @@ pub fn untrust(ceremony: &mut Ceremony, hsm: &Hsm) -> Result<()> {
 /// `KEK-GONE`, `TARGET-CERTIFICATE`, or the HSM's.
 pub fn look(ceremony: &mut Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
     untrust(ceremony, hsm)?;
-    let id = trusted_id(ceremony);
+    let id = ceremony.state.trusted_id(&ceremony.plan);
     if hsm.holds(id)? {
         hsm.trusted_destroy(id)?;
     }
@@ -58,10 +75,7 @@ pub fn look(ceremony: &mut Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
 }
 
 /// Refuses a plan that goes without the step.
-///
-/// # Errors
-/// `PHASE-ORDER`.
-pub fn require(ceremony: &Ceremony) -> Result<()> {
+fn require(ceremony: &Ceremony) -> Result<()> {
     ceremony.state.require(Step::KekTrust)?;
     if ceremony.plan.trusted_only() {
         return Ok(());
@@ -74,13 +88,10 @@ pub fn require(ceremony: &Ceremony) -> Result<()> {
 }
 
 /// Makes the KEK of the offer trusted, or finds it so.
-///
-/// # Errors
-/// `PHASE-ORDER`, `TARGET-WRAP-WITH-TRUSTED`, `KEK-…`, or the HSM's.
-pub fn trust(ceremony: &mut Ceremony, officer: &Officer) -> Result<Report> {
+fn trust(ceremony: &mut Ceremony, officer: &Officer) -> Result<Report> {
     let offer = ceremony.kept::<Offer>()?;
     let begun = ceremony.begin(Step::KekTrust)?;
-    let id = trusted_id(ceremony);
+    let id = ceremony.state.trusted_id(&ceremony.plan);
     let former = ceremony.state.kek.clone();
     if let Some(kek) = former.filter(|kek| ceremony.state.trusted && kek.id != id) {
         // Of an offer that a newer one has replaced.
@@ -90,11 +101,8 @@ pub fn trust(ceremony: &mut Ceremony, officer: &Officer) -> Result<Report> {
     let label = ceremony.plan.hoster_label("keyferry-kek");
     let trusted = officer.trust(id, &label, &offer.body().spki.0)?;
     let fingerprint = offer.body().fingerprint;
-    let event = Event::KekTrust {
-        kek: KekRecord { id, fingerprint },
-        token: officer.identity().clone(),
-        attributes: trusted.attributes,
-    };
+    let (plan, state) = (&ceremony.plan, &ceremony.state);
+    let event = Event::kek_trust(plan, state, officer.identity().clone(), trusted.attributes)?;
     ceremony.finish(begun, event)?;
     let how = if trusted.made { "made" } else { "found" };
     Ok(Report::new("The HSM trusts the hoster's KEK: target keys that are made now can be wrapped by it alone.")

@@ -30,8 +30,8 @@ impl Turn {
             (Some(node), Step::Evidence) => {
                 format!("evidence add {}", evidence_file(node, self.stage()))
             }
-            (Some(of), _) => self.row.command.replace("CUSTODIAN", of.as_str()),
-            (None, _) => self.row.command.to_owned(),
+            (Some(of), _) => format!("{} {of}", self.row.words),
+            (None, _) => self.row.command(),
         }
     }
 

@@ -62,13 +62,57 @@ pub struct Row {
     pub next: Option<Phase>,
     /// Who acts.
     pub who: &'static str,
+    /// The words of the command, after the program's name.
+    pub words: &'static str,
+    /// What it is given.
+    pub needs: Needs,
+}
+
+impl Row {
     /// The command, after the program's name.
-    pub command: &'static str,
+    pub fn command(&self) -> String {
+        [self.words, self.needs.name()].join(" ").trim_end().to_owned()
+    }
+}
+
+named! {
+    /// What the command of a step is given, as people read it: the folder of a document, mostly.
+    #[allow(missing_docs)] // the names say what each is
+    pub enum Needs {
+        Nothing = "",
+        Plan = "PLAN",
+        Offer = "OFFER",
+        Package = "PACKAGE",
+        Keys = "KEYS",
+        Challenge = "CHALLENGE",
+        Receipt = "RECEIPT",
+        Registration = "REGISTRATION",
+        Acceptance = "ACCEPTANCE",
+        Closing = "CLOSING",
+        ClosingIfAny = "[CLOSING]",
+        Shares = "PACKAGE --share FILE --identity FILE ...",
+        Wrapped = "--format pkcs11 --wrapped LABEL=FILE --certificate LABEL=FILE ...",
+        Cloud = "--format FORMAT --kek FILE",
+        Custodian = "CUSTODIAN",
+        Evidence = "FILE ...",
+        Nodes = "--remove NODE | --replace NODE",
+        Certificate = "CERTIFICATE",
+        Reason = "--reason TEXT",
+    }
+}
+
+macro_rules! needs {
+    () => {
+        Needs::Nothing
+    };
+    ($needs:ident) => {
+        Needs::$needs
+    };
 }
 
 macro_rules! table {
-    ($($side:ident $phase:ident $step:ident $next:ident $who:literal $command:literal;)*) => {
-        &[$(Row { side: Side::$side, phase: Phase::$phase, step: Step::$step, next: Some(Phase::$next), who: $who, command: $command },)*]
+    ($($side:ident $phase:ident $step:ident $next:ident $who:literal $words:literal $($needs:ident)?;)*) => {
+        &[$(Row { side: Side::$side, phase: Phase::$phase, step: Step::$step, next: Some(Phase::$next), who: $who, words: $words, needs: needs!($($needs)?) },)*]
     };
 }
 
@@ -86,62 +130,62 @@ pub fn way_in(way: TransferRoute) -> &'static [Row] {
 
 /// How each side begins: there is no log before it.
 pub const INIT: &[Row] = table! {
-    Hoster Planned              Init         Planned              "the hoster's operator"   "init PLAN";
-    Tenant Planned              Init         Planned              "the tenant's security officer" "init PLAN";
+    Hoster Planned              Init         Planned              "the hoster's operator"   "init" Plan;
+    Tenant Planned              Init         Planned              "the tenant's security officer" "init" Plan;
 };
 
 /// Born in the tenant's HSM, and carried.
 pub const CARRIED: &[Row] = table! {
     Hoster Planned              KekCreate    OfferMade            "the hoster's operator"   "kek create";
     Hoster OfferMade            Release      OfferReleased        "the hoster's operator, once officers have signed" "release";
-    Hoster OfferReleased        PackageCheck PackageTaken         "the hoster's operator"   "package check PACKAGE";
-    Hoster PackageTaken         Import       ReceiptMade          "the hoster's operator, with a quorum of custodians" "import PACKAGE --share FILE --identity FILE ...";
-    Hoster RegistrationReleased KekDestroy   ClosingMade          "the hoster's operator"   "kek destroy ACCEPTANCE";
+    Hoster OfferReleased        PackageCheck PackageTaken         "the hoster's operator"   "package check" Package;
+    Hoster PackageTaken         Import       ReceiptMade          "the hoster's operator, with a quorum of custodians" "import" Shares;
+    Hoster RegistrationReleased KekDestroy   ClosingMade          "the hoster's operator"   "kek destroy" Acceptance;
     Hoster Aborted              KekDestroy   ClosingMade          "the hoster's operator"   "kek destroy";
 
-    Tenant Planned              OfferCheck   OfferTaken           "the tenant's security officer" "offer check OFFER";
+    Tenant Planned              OfferCheck   OfferTaken           "the tenant's security officer" "offer check" Offer;
     Tenant OfferTaken           KekTrust     KekTrusted           "the security officer of the tenant's HSM" "kek trust";
     Tenant OfferTaken           KeysCreate   KeysReady            "the tenant's security officer" "keys create";
     Tenant KekTrusted           KeysCreate   KeysReady            "the tenant's security officer" "keys create";
     Tenant KekTrusted           KekTrust     KekTrusted           "the security officer of the tenant's HSM" "kek trust";
     Tenant KeysReady            KekTrust     KeysReady            "the security officer of the tenant's HSM" "kek trust";
     Tenant KeysReady            Export       PackageMade          "the tenant's security officer" "export";
-    Tenant PackageMade          ShareConfirm PackageMade          "the tenant's security officer, with each custodian" "share confirm CUSTODIAN";
-    Tenant PackageMade          ShareReissue PackageMade          "the tenant's security officer" "share reissue CUSTODIAN";
+    Tenant PackageMade          ShareConfirm PackageMade          "the tenant's security officer, with each custodian" "share confirm" Custodian;
+    Tenant PackageMade          ShareReissue PackageMade          "the tenant's security officer" "share reissue" Custodian;
     Tenant PackageMade          Release      PackageReleased      "the tenant's security officer, once officers have signed" "release";
-    Tenant PackageReleased      ReceiptCheck ReceiptTaken         "the tenant's security officer" "receipt check RECEIPT";
-    Tenant PackageReleased      ShareReissue PackageReleased      "the tenant's security officer" "share reissue CUSTODIAN";
+    Tenant PackageReleased      ReceiptCheck ReceiptTaken         "the tenant's security officer" "receipt check" Receipt;
+    Tenant PackageReleased      ShareReissue PackageReleased      "the tenant's security officer" "share reissue" Custodian;
 
-    Tenant AcceptanceReleased   SourceDestroy SourceDestroyed     "the tenant's security officer" "source destroy CLOSING";
+    Tenant AcceptanceReleased   SourceDestroy SourceDestroyed     "the tenant's security officer" "source destroy" Closing;
     Tenant SourceDestroyed      Close        Closed               "the tenant's security officer" "close";
 
-    Hoster OfferMade            Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
-    Hoster OfferReleased        Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
-    Hoster PackageTaken         Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
-    Hoster PackageTaken         PackageCheck PackageTaken         "the hoster's operator"   "package check PACKAGE";
-    Tenant PackageMade          Restart      KeysReady            "the tenant's security officer" "restart --reason TEXT";
-    Tenant PackageReleased      Restart      KeysReady            "the tenant's security officer" "restart --reason TEXT";
-    Tenant OfferTaken           OfferCheck   OfferTaken           "the tenant's security officer" "offer check OFFER";
-    Tenant KekTrusted           OfferCheck   OfferTaken           "the tenant's security officer" "offer check OFFER";
-    Tenant KeysReady            OfferCheck   KeysReady            "the tenant's security officer" "offer check OFFER";
+    Hoster OfferMade            Restart      Planned              "the hoster's operator"   "restart" Reason;
+    Hoster OfferReleased        Restart      Planned              "the hoster's operator"   "restart" Reason;
+    Hoster PackageTaken         Restart      Planned              "the hoster's operator"   "restart" Reason;
+    Hoster PackageTaken         PackageCheck PackageTaken         "the hoster's operator"   "package check" Package;
+    Tenant PackageMade          Restart      KeysReady            "the tenant's security officer" "restart" Reason;
+    Tenant PackageReleased      Restart      KeysReady            "the tenant's security officer" "restart" Reason;
+    Tenant OfferTaken           OfferCheck   OfferTaken           "the tenant's security officer" "offer check" Offer;
+    Tenant KekTrusted           OfferCheck   OfferTaken           "the tenant's security officer" "offer check" Offer;
+    Tenant KeysReady            OfferCheck   KeysReady            "the tenant's security officer" "offer check" Offer;
 };
 
 /// Born in the hoster's HSM: nothing secret travels.
 pub const BORN: &[Row] = table! {
     Hoster Planned              KeysCreate   KeysMade             "the hoster's operator"   "keys create";
     Hoster KeysMade             Release      KeysReleased         "the hoster's operator, once officers have signed" "release";
-    Hoster KeysReleased         Answer       ReceiptMade          "the hoster's operator"   "answer CHALLENGE";
-    Hoster RegistrationReleased AcceptanceCheck ClosingMade       "the hoster's operator"   "acceptance check ACCEPTANCE";
+    Hoster KeysReleased         Answer       ReceiptMade          "the hoster's operator"   "answer" Challenge;
+    Hoster RegistrationReleased AcceptanceCheck ClosingMade       "the hoster's operator"   "acceptance check" Acceptance;
     Hoster Aborted              KeysDestroy  ClosingMade          "the hoster's operator"   "keys destroy";
 
-    Tenant Planned              KeysCheck    ChallengeMade        "the tenant's security officer" "keys check KEYS";
+    Tenant Planned              KeysCheck    ChallengeMade        "the tenant's security officer" "keys check" Keys;
     Tenant ChallengeMade        Release      ChallengeReleased    "the tenant's security officer, once officers have signed" "release";
-    Tenant ChallengeReleased    ReceiptCheck ReceiptTaken         "the tenant's security officer" "receipt check RECEIPT";
+    Tenant ChallengeReleased    ReceiptCheck ReceiptTaken         "the tenant's security officer" "receipt check" Receipt;
 
-    Hoster KeysMade             Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
-    Hoster KeysReleased         Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
-    Tenant ChallengeMade        Restart      Planned              "the tenant's security officer" "restart --reason TEXT";
-    Tenant ChallengeReleased    Restart      Planned              "the tenant's security officer" "restart --reason TEXT";
+    Hoster KeysMade             Restart      Planned              "the hoster's operator"   "restart" Reason;
+    Hoster KeysReleased         Restart      Planned              "the hoster's operator"   "restart" Reason;
+    Tenant ChallengeMade        Restart      Planned              "the tenant's security officer" "restart" Reason;
+    Tenant ChallengeReleased    Restart      Planned              "the tenant's security officer" "restart" Reason;
 };
 
 /// Born in the tenant's HSM, and wrapped by another tool: the tenant confirms the KEK for it, and
@@ -149,32 +193,32 @@ pub const BORN: &[Row] = table! {
 pub const BROUGHT: &[Row] = table! {
     Hoster Planned              KekCreate    OfferMade            "the hoster's operator"   "kek create";
     Hoster OfferMade            Release      OfferReleased        "the hoster's operator, once officers have signed" "release";
-    Hoster OfferReleased        ImportPlain  KeysMade             "the hoster's operator"   "import --format pkcs11 --wrapped LABEL=FILE --certificate LABEL=FILE ...";
+    Hoster OfferReleased        ImportPlain  KeysMade             "the hoster's operator"   "import" Wrapped;
     Hoster KeysMade             Release      KeysReleased         "the hoster's operator, once officers have signed" "release";
-    Hoster KeysReleased         Answer       ReceiptMade          "the hoster's operator"   "answer CHALLENGE";
-    Hoster RegistrationReleased KekDestroy   ClosingMade          "the hoster's operator"   "kek destroy ACCEPTANCE";
+    Hoster KeysReleased         Answer       ReceiptMade          "the hoster's operator"   "answer" Challenge;
+    Hoster RegistrationReleased KekDestroy   ClosingMade          "the hoster's operator"   "kek destroy" Acceptance;
     Hoster Aborted              KekDestroy   ClosingMade          "the hoster's operator"   "kek destroy";
 
-    Tenant Planned              OfferCheck   OfferTaken           "the tenant's security officer" "offer check OFFER";
-    Tenant OfferTaken           KeysCheck    ChallengeMade        "the tenant's security officer" "keys check KEYS";
+    Tenant Planned              OfferCheck   OfferTaken           "the tenant's security officer" "offer check" Offer;
+    Tenant OfferTaken           KeysCheck    ChallengeMade        "the tenant's security officer" "keys check" Keys;
     Tenant ChallengeMade        Release      ChallengeReleased    "the tenant's security officer, once officers have signed" "release";
-    Tenant ChallengeReleased    ReceiptCheck ReceiptTaken         "the tenant's security officer" "receipt check RECEIPT";
+    Tenant ChallengeReleased    ReceiptCheck ReceiptTaken         "the tenant's security officer" "receipt check" Receipt;
 
-    Hoster OfferMade            Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
-    Hoster OfferReleased        Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
-    Hoster KeysMade             Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
-    Hoster KeysReleased         Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
-    Tenant OfferTaken           OfferCheck   OfferTaken           "the tenant's security officer" "offer check OFFER";
-    Tenant ChallengeMade        Restart      OfferTaken           "the tenant's security officer" "restart --reason TEXT";
-    Tenant ChallengeReleased    Restart      OfferTaken           "the tenant's security officer" "restart --reason TEXT";
+    Hoster OfferMade            Restart      Planned              "the hoster's operator"   "restart" Reason;
+    Hoster OfferReleased        Restart      Planned              "the hoster's operator"   "restart" Reason;
+    Hoster KeysMade             Restart      Planned              "the hoster's operator"   "restart" Reason;
+    Hoster KeysReleased         Restart      Planned              "the hoster's operator"   "restart" Reason;
+    Tenant OfferTaken           OfferCheck   OfferTaken           "the tenant's security officer" "offer check" Offer;
+    Tenant ChallengeMade        Restart      OfferTaken           "the tenant's security officer" "restart" Reason;
+    Tenant ChallengeReleased    Restart      OfferTaken           "the tenant's security officer" "restart" Reason;
 };
 
 /// Born in the tenant's HSM, and wrapped for a cloud service: the hoster's side has no steps. A KEK
 /// that has expired is followed by another.
 pub const CLOUD: &[Row] = table! {
     Tenant Planned              KeysCreate   KeysReady            "the tenant's security officer" "keys create";
-    Tenant KeysReady            CloudExport  CloudExported        "the tenant's security officer" "export --format FORMAT --kek FILE";
-    Tenant CloudExported        CloudExport  CloudExported        "the tenant's security officer" "export --format FORMAT --kek FILE";
+    Tenant KeysReady            CloudExport  CloudExported        "the tenant's security officer" "export" Cloud;
+    Tenant CloudExported        CloudExport  CloudExported        "the tenant's security officer" "export" Cloud;
     Tenant CloudExported        Close        Closed               "the tenant's security officer" "close";
 };
 
@@ -182,12 +226,12 @@ pub const CLOUD: &[Row] = table! {
 pub const TABLE: &[Row] = table! {
     Hoster ReceiptMade          Release      ReceiptReleased      "the hoster's operator, once officers have signed" "release";
     Hoster ReceiptReleased      Register     Registered           "the hoster's operator"   "register";
-    Hoster Registered           Evidence     Registered           "the hoster's operator"   "evidence add FILE ...";
+    Hoster Registered           Evidence     Registered           "the hoster's operator"   "evidence add" Evidence;
     Hoster Registered           Primary      Activated            "the hoster's operator"   "primary";
-    Hoster Activated            Evidence     Activated            "the hoster's operator"   "evidence add FILE ...";
+    Hoster Activated            Evidence     Activated            "the hoster's operator"   "evidence add" Evidence;
     Hoster Activated            Registration RegistrationMade     "the hoster's operator"   "primary";
     Hoster Activated            Rollback     RolledBack           "the hoster's operator"   "rollback";
-    Hoster RolledBack           Evidence     RolledBack           "the hoster's operator"   "evidence add FILE ...";
+    Hoster RolledBack           Evidence     RolledBack           "the hoster's operator"   "evidence add" Evidence;
     Hoster RolledBack           Primary      Activated            "the hoster's operator"   "primary";
     Hoster RegistrationMade     Release      RegistrationReleased "the hoster's operator, once officers have signed" "release";
     Hoster ClosingMade          Release      ClosingReleased      "the hoster's operator, once officers have signed" "release";
@@ -195,37 +239,38 @@ pub const TABLE: &[Row] = table! {
     Hoster Aborted              Close        Closed               "the hoster's operator"   "close";
     Hoster Closed               Close        Closed               "the hoster's operator"   "close";
 
-    Tenant ReceiptTaken         Accept       AcceptanceMade       "the tenant's security officer" "accept REGISTRATION";
+    Tenant ReceiptTaken         Accept       AcceptanceMade       "the tenant's security officer" "accept" Registration;
     Tenant AcceptanceMade       Release      AcceptanceReleased   "the tenant's security officer, once officers have signed" "release";
-    Tenant AcceptanceReleased   Close        Closed               "the tenant's security officer" "close CLOSING";
-    Tenant Aborted              Close        Closed               "the tenant's security officer" "close [CLOSING]";
+    Tenant AcceptanceReleased   Close        Closed               "the tenant's security officer" "close" Closing;
+    Tenant Aborted              Close        Closed               "the tenant's security officer" "close" ClosingIfAny;
 
-    Hoster ReceiptMade          Restart      Planned              "the hoster's operator"   "restart --reason TEXT";
+    Hoster ReceiptMade          Restart      Planned              "the hoster's operator"   "restart" Reason;
 };
 
 /// From wherever a side is, until the ceremony has ended. The phase of these two lines does not
 /// matter.
 pub const ABORT: &[Row] = table! {
-    Hoster Planned              Abort        Aborted              "the hoster's operator"   "abort --reason TEXT";
-    Tenant Planned              Abort        Aborted              "the tenant's security officer" "abort --reason TEXT";
+    Hoster Planned              Abort        Aborted              "the hoster's operator"   "abort" Reason;
+    Tenant Planned              Abort        Aborted              "the tenant's security officer" "abort" Reason;
 };
 
 /// What may happen to the service from its registration on, and after the ceremony has ended. The
 /// phase stays as it is.
 pub const SERVICE: &[Row] = &[
-    service(Step::Evidence, "evidence add FILE ..."),
-    service(Step::Rollback, "rollback"),
-    service(Step::Nodes, "nodes --remove NODE | --replace NODE"),
-    service(Step::Retire, "retire CERTIFICATE"),
+    service(Step::Evidence, "evidence add", Needs::Evidence),
+    service(Step::Rollback, "rollback", Needs::Nothing),
+    service(Step::Nodes, "nodes", Needs::Nodes),
+    service(Step::Retire, "retire", Needs::Certificate),
 ];
 
-const fn service(step: Step, command: &'static str) -> Row {
+const fn service(step: Step, words: &'static str, needs: Needs) -> Row {
     Row {
         side: Side::Hoster,
         phase: Phase::Registered,
         step,
         next: None,
         who: "the hoster's operator",
-        command,
+        words,
+        needs,
     }
 }

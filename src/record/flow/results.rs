@@ -102,12 +102,12 @@ impl Event {
         Ok(Event::KekTrust { kek, token, attributes })
     }
 
-    /// `keys-create` at the hoster. `made` says of each key whether this step made it, or found it.
+    /// `keys-create` at the hoster: with the level of attestation that was reached, and of each key
+    /// whether this step made it, or found it.
     pub fn keys_born(
         document: Hash,
         keys: &TargetKeys,
-        attested: AttestationLevel,
-        made: &[bool],
+        (attested, made): (AttestationLevel, &[bool]),
     ) -> Self {
         Event::KeysCreate {
             document: Some(document),
@@ -175,9 +175,9 @@ impl Event {
     pub fn import_plain(
         document: Hash,
         keys: &TargetKeys,
+        (attested, made): (AttestationLevel, &[bool]),
         kek: Hash,
         wrapped: Vec<Hash>,
-        (attested, made): (AttestationLevel, &[bool]),
     ) -> Self {
         Event::ImportPlain(PlainImported {
             document,
@@ -236,22 +236,6 @@ impl Event {
     ) -> Self {
         let metadata = acceptance.metadata.iter().map(Published::logged).collect();
         Event::Accept { document, registration, signatures, metadata }
-    }
-
-    /// `kek-destroy`, with the closing that it made. `keys` are the imported keys that were there,
-    /// after an abort.
-    ///
-    /// # Errors
-    /// `LOG-EVENT` where there is no KEK.
-    pub fn kek_destroy(
-        state: &State,
-        document: Hash,
-        acceptance: Option<Hash>,
-        keys: Vec<Id>,
-        signatures: Vec<Signed>,
-    ) -> Result<Self> {
-        let fingerprint = state.kek_made()?.fingerprint;
-        Ok(Event::KekDestroy { document, acceptance, fingerprint, keys, signatures })
     }
 
     /// `source-destroy`, as this closing allows it; absent where it says nothing of backups.

@@ -196,7 +196,7 @@ impl State {
             ));
         }
         self.rows().find(|row| row.step == step).ok_or_else(|| {
-            let allowed: Vec<&str> = self.rows().map(|row| row.command).collect();
+            let allowed: Vec<String> = self.rows().map(Row::command).collect();
             let expected = if allowed.is_empty() {
                 "nothing more: the ceremony is closed".into()
             } else {

@@ -19,6 +19,14 @@ pub trait Subject: Serialize {
     fn summary(&self) -> String;
 }
 
+impl<S: Subject> Subject for &S {
+    const GATE: Gate = S::GATE;
+
+    fn summary(&self) -> String {
+        (*self).summary()
+    }
+}
+
 /// SHA-256 of a subject as compact JSON, fields in the order of its declaration: how the log names
 /// it.
 ///

@@ -32,6 +32,14 @@ pub struct KeyRecord {
     pub made: bool,
 }
 
+impl KeyRecord {
+    /// Of a key and its certificate, DER.
+    pub fn of(label: &Id, spki: &[u8], certificate: &[u8], made: bool) -> Self {
+        let (spki, certificate) = (Hash::of(spki), Hash::of(certificate));
+        KeyRecord { label: label.clone(), spki, certificate, made }
+    }
+}
+
 /// Which share file went to whom.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

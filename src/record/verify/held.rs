@@ -144,10 +144,13 @@ impl At<'_> {
             Event::Evidence { evidence, .. } => {
                 return Ok(self.sources.evidence.get(evidence).map(Event::evidence));
             }
-            Event::KekDestroy { document, acceptance, keys, signatures, .. } => {
-                let (keys, signed) = (keys.clone(), signatures.clone());
-                Event::kek_destroy(state, *document, *acceptance, keys, signed)?
-            }
+            Event::KekDestroy { document, acceptance, keys, signatures, .. } => Event::KekDestroy {
+                document: *document,
+                acceptance: *acceptance,
+                fingerprint: state.kek_made()?.fingerprint,
+                keys: keys.clone(),
+                signatures: signatures.clone(),
+            },
             Event::Close { closing, .. } => {
                 Event::close(plan, state, self.entry.head.seq, *closing)
             }
@@ -178,7 +181,7 @@ impl At<'_> {
             Event::KeysCreate { document: Some(document), keys, .. } => {
                 let born = found!(keys, *document);
                 let (attested, made) = (self.keys_attested(born)?, self.made(keys));
-                Event::keys_born(*document, born.body(), attested, &made)
+                Event::keys_born(*document, born.body(), (attested, &made))
             }
             Event::KeysCheck { document, taken, signatures, .. } => {
                 let (challenge, keys) = (found!(challenge, *document), found!(keys, *taken));
@@ -198,7 +201,7 @@ impl At<'_> {
                 let kek = self.state.kek_made()?.fingerprint;
                 let (attested, made) = (self.keys_attested(held)?, self.made(keys));
                 let wrapped = wrapped.clone();
-                Event::import_plain(*document, held.body(), kek, wrapped, (attested, &made))
+                Event::import_plain(*document, held.body(), (attested, &made), kek, wrapped)
             }
             Event::PackageCheck { document, signatures, .. } => {
                 Event::package_check(found!(package, *document), signatures.clone())

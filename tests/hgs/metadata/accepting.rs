@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::people::People;
-use ceremony::tenant::metadata::{FetchedMetadata, report};
+use ceremony::tenant::metadata::{MetadataArgs, report};
 use record::{
     document::acceptance::Published,
     encoding::Hash,
@@ -29,9 +29,9 @@ fn id(text: &str) -> Id {
     text.parse().unwrap()
 }
 
-fn asked(files: &[(&str, &Path)], by: &str, from: &str) -> FetchedMetadata {
+fn asked(files: &[(&str, &Path)], by: &str, from: &str) -> MetadataArgs {
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    FetchedMetadata {
+    MetadataArgs {
         files: files.iter().map(|(node, path)| (id(node), path.into())).collect(),
         by: some(by).map(|by| id(&by)),
         from: some(from),
@@ -45,7 +45,7 @@ fn only_files_of_the_plans_nodes_by_the_plans_people_are_looked_at() {
     let one = [("node1", path.as_path())];
     let twice = [one[0], ("node2", path.as_path()), one[0]];
     let strange = [("node9", path.as_path())];
-    let usage = |asked: FetchedMetadata, plan: &Plan| {
+    let usage = |asked: MetadataArgs, plan: &Plan| {
         let error = asked.wanted(plan).unwrap_err();
         assert_eq!(error.exit_code(), 2, "{error}");
     };

@@ -1,0 +1,235 @@
+//! A command of one side: its arguments say what is done, and it does it with what a step has at
+//! hand. Behind a gate, officers are asked before any PIN.
+
+use std::path::{Path, PathBuf};
+
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+
+use crate::{Ceremony, approval, side::token::TokenArgs};
+use hsm::{Hsm, MOST_SESSIONS};
+use record::{
+    Error, Result,
+    encoding::Hash,
+    fingerprint::{self, WORDS_TYPED},
+    folder,
+    gate::Subject,
+    plan::PLAN_FILE,
+    terms::{Id, Mode, Step},
+};
+use terminal::{Asker, report::Report, words};
+
+/// The registry of the local target, where no other is named.
+const REGISTRY: &str = "registry.json";
+/// The greatest size of a file of words, in bytes.
+const MAX_WORDS: u64 = 4096;
+
+/// A command: its arguments, and its run.
+pub trait Run {
+    /// Takes the step.
+    ///
+    /// # Errors
+    /// `PHASE-ORDER`, and what each step ends with.
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report>;
+
+    /// Whether it is possible on any machine, fit for production or not.
+    fn on_any_machine(&self) -> bool {
+        false
+    }
+}
+
+/// The commands below a word: each holds the arguments of one, and runs it.
+#[macro_export]
+macro_rules! commands {
+    ($($(#[$meta:meta])* $name:ident { $($(#[$each:meta])* $command:ident($arguments:ty),)* })*) => {$(
+        $(#[$meta])*
+        #[derive(clap::Subcommand)]
+        enum $name { $($(#[$each])* $command($arguments),)* }
+
+        impl $name {
+            fn step(&self) -> &dyn $crate::Run {
+                match self { $($name::$command(step) => step,)* }
+            }
+        }
+
+        impl $crate::Run for $name {
+            fn run(
+                &self,
+                ceremony: &mut $crate::Ceremony,
+                means: &$crate::Means,
+            ) -> record::Result<terminal::report::Report> {
+                self.step().run(ceremony, means)
+            }
+
+            fn on_any_machine(&self) -> bool {
+                self.step().on_any_machine()
+            }
+        }
+    )*};
+}
+
+/// What a step has at hand beside the ceremony.
+pub struct Means<'a> {
+    /// Asks people.
+    pub asker: &'a Asker,
+    /// The way to the token, as far as it was named.
+    pub token: &'a TokenArgs,
+    /// The registry of the local target, where one was named.
+    pub registry: Option<&'a Path>,
+}
+
+impl Means<'_> {
+    /// Takes a step in the HSM.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where module or token is not named; as
+    /// [`with_token`](crate::side::token::with_token).
+    pub fn in_hsm<T>(
+        &self,
+        ceremony: &mut Ceremony,
+        step: Step,
+        act: impl FnOnce(&mut Ceremony, &Hsm) -> Result<T>,
+    ) -> Result<T> {
+        crate::side::token::with_token(ceremony, step, &self.token.choice()?, self.asker, act)
+    }
+
+    /// Takes a step in the HSM that officers must sign for. `find` says what they sign for, and what
+    /// that was computed from: once for them, before any PIN, and, when the PIN is typed, once more
+    /// for what is then done.
+    ///
+    /// # Errors
+    /// [`Error::Waiting`], `SIGNATURE-…`, `APPROVAL-SUBJECT`, and as [`Means::in_hsm`], `find` and
+    /// `act`.
+    pub fn gated<S: Subject, B>(
+        &self,
+        ceremony: &mut Ceremony,
+        step: Step,
+        find: impl Fn(&Ceremony) -> Result<(S, B)>,
+        act: impl FnOnce(&mut Ceremony, &Hsm, S, B) -> Result<Report>,
+    ) -> Result<Report> {
+        self.token.choice()?;
+        let subject = find(ceremony)?.0;
+        let approved = approval::require(ceremony, &subject)?;
+        self.in_hsm(ceremony, step, |ceremony, hsm| {
+            let (subject, basis) = find(ceremony)?;
+            approved.covers(&subject)?;
+            act(ceremony, hsm, subject, basis)
+        })
+    }
+
+    /// The registry of the local target.
+    pub fn registry(&self, ceremony: &Ceremony) -> PathBuf {
+        registry(self.registry, &ceremony.dir)
+    }
+}
+
+/// The registry of the local target: the one that was named, or the one in this folder.
+pub fn registry(named: Option<&Path>, dir: &Path) -> PathBuf {
+    named.map_or_else(|| dir.join(REGISTRY), Path::to_owned)
+}
+
+/// Two commands of one name: another one where `--format` is given.
+pub enum WithFormat<A, B> {
+    /// Without `--format`.
+    Without(A),
+    /// With it.
+    With(B),
+}
+
+impl<A: Run, B: Run> Run for WithFormat<A, B> {
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        match self {
+            WithFormat::Without(command) => command.run(ceremony, means),
+            WithFormat::With(command) => command.run(ceremony, means),
+        }
+    }
+}
+
+impl<A: Args, B: Args> Args for WithFormat<A, B> {
+    fn augment_args(command: Command) -> Command {
+        A::augment_args(B::augment_args(command))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<A: Args, B: Args> FromArgMatches for WithFormat<A, B> {
+    fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
+        match matches.contains_id("format") {
+            true => B::from_arg_matches(matches).map(WithFormat::With),
+            false => A::from_arg_matches(matches).map(WithFormat::Without),
+        }
+    }
+
+    fn update_from_arg_matches(
+        &mut self,
+        matches: &ArgMatches,
+    ) -> std::result::Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// How many keys are worked on at once.
+#[derive(Args)]
+pub struct Sessions {
+    /// How many sessions of the HSM work at once; useful with many keys
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=MOST_SESSIONS as i64))]
+    sessions: u8,
+}
+
+impl Sessions {
+    /// So many.
+    pub fn count(&self) -> usize {
+        self.sessions.into()
+    }
+}
+
+/// What is known beforehand of words that somebody hears.
+pub enum WordsHint {
+    /// The first words of this: a wrong one is said to be wrong at once.
+    Of(Hash),
+    /// How many there are.
+    Count(usize),
+}
+
+/// Words that somebody heard and types; from a file in a rehearsal only.
+///
+/// # Errors
+/// [`Error::Usage`] for a file in production, and as [`Asker::line`].
+pub fn words_heard(
+    mode: Mode,
+    asker: &Asker,
+    file: Option<&Path>,
+    prompt: &str,
+    expected: WordsHint,
+) -> Result<String> {
+    match (file, mode) {
+        (None, _) => match expected {
+            WordsHint::Of(hash) => {
+                let right = &fingerprint::words(&hash.0)[..WORDS_TYPED];
+                words::ask(asker, prompt, right.len(), Some(right))
+            }
+            WordsHint::Count(count) => words::ask(asker, prompt, count, None),
+        },
+        (Some(file), Mode::Rehearsal) => {
+            Ok(String::from_utf8_lossy(&folder::read_file(file, MAX_WORDS)?).into_owned())
+        }
+        (Some(_), Mode::Production) => Err(Error::Usage {
+            what: "--words in production".into(),
+            remedy: format!(
+                "type the words that are read aloud; only a rehearsal ({PLAN_FILE}: mode) takes a file"
+            ),
+        }),
+    }
+}
+
+/// A file of one key or node: `ID=FILE`.
+///
+/// # Errors
+/// What was expected.
+pub fn file_of(text: &str) -> std::result::Result<(Id, PathBuf), String> {
+    let (id, file) = text.split_once('=').ok_or("expected the id, then =, then the file")?;
+    Ok((id.parse()?, file.into()))
+}
