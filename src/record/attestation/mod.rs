@@ -52,17 +52,14 @@ pub fn judge(
 ) -> Result<Attested> {
     let chain = chain::Chain::parse(pem)?;
     chain.verify(at, roots)?;
-    let (found, root) = (chain.key()?, chain.root()?);
+    let found = chain.key()?;
     if found != spki {
-        return Err(refuse(
-            Rule::AttestationKey,
-            format!("about the key {}", Hash::of(&found)),
-            Hash::of(spki).to_string(),
-        ));
+        let found = format!("about the key {}", Hash::of(&found));
+        return Err(refuse(Rule::AttestationKey, found, Hash::of(spki).to_string()));
     }
     let said = yubihsm::Statement::of(chain.leaf())?;
     let (level, what) = said.judge(purpose)?;
-    Ok(Attested { level, what: format!("{what}, by a chain to the root {root}") })
+    Ok(Attested { level, what: format!("{what}, by a chain to the root {}", chain.root) })
 }
 
 fn refuse(rule: Rule, found: impl Into<String>, expected: impl Into<String>) -> Error {
