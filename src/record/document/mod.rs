@@ -55,7 +55,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     encoding::{Hash, json_file},
     plan::Plan,
-    terms::{FORMAT, Fits, Head, Id, Kind, Listed, Mode, Side, TransferRoute, differs},
+    terms::{FORMAT, Fits, Head, Id, Kind, Listed, Mode, Side, TransferRoute, ensure},
 };
 pub use reading::{Received, Released, header_of, read, read_files};
 
@@ -161,14 +161,9 @@ impl<B: Body> Document<B> {
 /// # Errors
 /// What was found and what was expected.
 pub fn check_kek(kek: Option<Hash>, plan: &Plan) -> Fits {
-    match (kek, plan.way) {
-        (Some(_), TransferRoute::Carried | TransferRoute::Brought)
-        | (None, TransferRoute::Born | TransferRoute::Cloud) => Ok(()),
-        (None, TransferRoute::Carried | TransferRoute::Brought) => {
-            differs("no KEK", "the KEK of this ceremony")
-        }
-        (Some(kek), TransferRoute::Born | TransferRoute::Cloud) => {
-            differs(format!("the KEK {kek}"), "none: there was no KEK")
-        }
+    let needed = matches!(plan.way, TransferRoute::Carried | TransferRoute::Brought);
+    match kek {
+        Some(kek) => ensure(needed, format!("the KEK {kek}"), "none: there was no KEK"),
+        None => ensure(!needed, "no KEK", "the KEK of this ceremony"),
     }
 }

@@ -57,15 +57,14 @@ impl<B: ?Sized> Received<B> {
     /// # Errors
     /// `DOCUMENT-ANSWERS`.
     pub fn answering(&self, sent: Hash) -> Result<()> {
-        if self.document.header.answers == Some(sent) {
-            return Ok(());
-        }
-        let found = self.document.header.answers.map_or("nothing".into(), |hash| hash.to_string());
-        Err(Rule::DocumentAnswers.refuse(
+        let answers = self.document.header.answers;
+        let found = answers.map_or("nothing".into(), |hash| hash.to_string());
+        Rule::DocumentAnswers.ensure(
+            answers == Some(sent),
             format!("a {} that answers {found}", self.kind()),
             format!("one that answers {sent}"),
             "ask the sender for the document of this ceremony and attempt",
-        ))
+        )
     }
 }
 
@@ -86,14 +85,13 @@ impl<B> Received<B> {
     /// `DOCUMENT-ATTEMPT`.
     pub fn not_before(self, seen: u32) -> Result<Self> {
         let attempt = self.document.header.attempt;
-        if attempt >= seen {
-            return Ok(self);
-        }
-        Err(Rule::DocumentAttempt.refuse(
+        Rule::DocumentAttempt.ensure(
+            attempt >= seen,
             format!("a {} of attempt {attempt}", self.kind()),
             format!("attempt {seen} or later"),
             "ask the sender for the document of the current attempt; destroy this copy",
-        ))
+        )?;
+        Ok(self)
     }
 }
 
@@ -114,14 +112,13 @@ impl<B> Released<B> {
     /// # Errors
     /// `DOCUMENT-HASH`.
     pub fn being(self, hash: Hash) -> Result<Self> {
-        if self.hash == hash {
-            return Ok(self);
-        }
-        Err(Rule::DocumentHash.refuse(
+        Rule::DocumentHash.ensure(
+            self.hash == hash,
             format!("a {} with SHA-256 {}", self.kind(), self.hash),
             format!("the one that was checked, {hash}"),
             "copy the folder again from its sender's outbox, and find out what changed it",
-        ))
+        )?;
+        Ok(self)
     }
 }
 
@@ -179,13 +176,9 @@ pub fn header_of(bytes: &[u8], name: &str) -> Result<Header> {
 }
 
 fn check_header(kind: Kind, header: &Header, plan: &Plan) -> Result<()> {
-    let check = |holds: bool, rule: Rule, found: String, expected: &dyn Display| match holds {
-        true => Ok(()),
-        false => Err(rule.refuse(
-            format!("the {kind}: {found}"),
-            expected.to_string(),
-            "ask the sender for the document of this ceremony",
-        )),
+    let check = |holds: bool, rule: Rule, found: String, expected: &dyn Display| {
+        let remedy = "ask the sender for the document of this ceremony";
+        rule.ensure(holds, format!("the {kind}: {found}"), expected.to_string(), remedy)
     };
     let Header { format, document, side, ceremony, mode, plan_hash, attempt, answers, .. } = header;
     check(format == FORMAT, Rule::DocumentFormat, format!("format {}", quote(format)), &FORMAT)?;
