@@ -28,6 +28,16 @@ struct Wrong {
     expected: String,
 }
 
+/// Whether a statement says what its service needs.
+fn ensure(
+    holds: bool,
+    rule: Rule,
+    found: impl Into<String>,
+    expected: impl Into<String>,
+) -> Result<(), Wrong> {
+    if holds { Ok(()) } else { Err(Wrong { rule, found: found.into(), expected: expected.into() }) }
+}
+
 /// Whether a node's statement has the form that its service demands, beyond what every node's must.
 ///
 /// # Errors
@@ -36,10 +46,10 @@ fn check(target: &ServicePlan, said: &Statement, brief: &Brief) -> Result<(), Wr
     match target {
         ServicePlan::Local { .. } => local::check(said, brief),
         ServicePlan::Hgs { .. } => hgs::check(said, brief),
-        ServicePlan::Cloud(_) => Err(Wrong {
-            rule: Rule::EvidenceNode,
-            found: format!("evidence of the node {}", said.node),
-            expected: "none: a cloud service has no nodes that prove anything here".into(),
-        }),
+        ServicePlan::Cloud(_) => {
+            let found = format!("evidence of the node {}", said.node);
+            let expected = "none: a cloud service has no nodes that prove anything here";
+            ensure(false, Rule::EvidenceNode, found, expected)
+        }
     }
 }

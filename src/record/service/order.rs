@@ -79,14 +79,9 @@ impl Order {
 
     /// The name of its file, such as `01-install-node2.json`.
     pub fn file(&self) -> String {
-        let kind = match self.order {
-            OrderKind::Install => "install",
-            OrderKind::Activate => "activate",
-            OrderKind::Rollback => "rollback",
-        };
         match &self.node {
-            Some(node) => format!("{:02}-{kind}-{node}.json", self.number),
-            None => format!("{:02}-{kind}.json", self.number),
+            Some(node) => format!("{:02}-{}-{node}.json", self.number, self.order),
+            None => format!("{:02}-{}.json", self.number, self.order),
         }
     }
 }

@@ -61,14 +61,13 @@ impl Metadata {
                 (name(found), name(expected))
             })
             .unzip();
-        if found.is_empty() {
-            return Ok(Compared { others: self.others(), remarks: self.remarks() });
-        }
-        Err(Rule::MetadataCertificate.refuse(
+        Rule::MetadataCertificate.ensure(
+            found.is_empty(),
             format!("{} publishes as primary: {}", self.name, found.join(", ")),
             format!("the ceremony's: {}", expected.join(", ")),
             self.hint(signing, encryption),
-        ))
+        )?;
+        Ok(Compared { others: self.others(), remarks: self.remarks() })
     }
 
     /// What probably happened, and what to do about it.

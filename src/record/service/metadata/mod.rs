@@ -74,13 +74,12 @@ impl Metadata {
     /// `METADATA-FORMAT`; `DOCUMENT-SIZE` beyond [`MAX_METADATA`].
     pub fn parse(bytes: &[u8], name: &str) -> Result<Self> {
         let name = escape(name);
-        if bytes.len() as u64 > MAX_METADATA {
-            return Err(Rule::DocumentSize.refuse(
-                format!("{name} has {} bytes", bytes.len()),
-                format!("at most {MAX_METADATA}"),
-                "fetch the file again; what the service publishes is a few KiB",
-            ));
-        }
+        Rule::DocumentSize.ensure(
+            bytes.len() as u64 <= MAX_METADATA,
+            format!("{name} has {} bytes", bytes.len()),
+            format!("at most {MAX_METADATA}"),
+            "fetch the file again; what the service publishes is a few KiB",
+        )?;
         let refuse = |found: String| {
             Rule::MetadataFormat.refuse(
                 format!("{name}: {}", escape(&found)),
