@@ -130,9 +130,20 @@ impl Statement {
         enc(c"keyferry/1 node", &parts)
     }
 
-    /// What was found of it, where it is wrong.
-    fn at(&self, found: &str) -> String {
-        escape(&format!("{}: {found}", self.place()))
+    /// Refuses by a rule unless something holds of it.
+    pub(super) fn ensure(
+        &self,
+        holds: bool,
+        rule: Rule,
+        found: &str,
+        expected: impl Into<String>,
+    ) -> Result<()> {
+        rule.ensure(
+            holds,
+            escape(&format!("{}: {found}", self.place())),
+            expected,
+            "run the scripts of this ceremony's register/ folder on that node again, and bring its new evidence",
+        )
     }
 }
 
@@ -197,25 +208,20 @@ impl NodeEvidence {
     pub fn verify(&self, told: &EvidenceContext) -> Result<()> {
         self.signed(told)?;
         let said = &self.statement;
-        let ensure = |holds: bool, rule: Rule, found: &str, expected: String| {
-            let remedy = "run the scripts of this ceremony's register/ folder on that node again, and bring its new evidence";
-            rule.ensure(holds, said.at(found), expected, remedy)
-        };
         let told_so = said.brief == told.brief_hash
             && said.plan_hash == told.plan.hash()
             && said.ceremony == told.plan.ceremony;
         let found = format!("made for the registration {}", said.brief);
-        ensure(told_so, Rule::EvidenceStage, &found, told.brief_hash.to_string())?;
+        said.ensure(told_so, Rule::EvidenceStage, &found, told.brief_hash.to_string())?;
         let nodes = &told.brief.nodes;
         let known = nodes.contains(&said.node);
-        ensure(known, Rule::EvidenceNode, "no node of the plan", list(nodes))?;
+        said.ensure(known, Rule::EvidenceNode, "no node of the plan", list(nodes))?;
         self.keys(told)?;
         self.primaries(told.brief)?;
         for proof in self.proofs() {
             proof.verify(told.plan, told.keys)?;
         }
         super::check(&told.plan.target, said, told.brief)
-            .or_else(|wrong| ensure(false, wrong.rule, &wrong.found, wrong.expected))
     }
 
     /// Before activation none of the keys is primary; after it, they are, and nothing else is.
@@ -276,7 +282,7 @@ impl NodeEvidence {
         };
         Rule::EvidenceCertificate.ensure(
             roles && found.eq(expected),
-            said.at(&what),
+            escape(&format!("{}: {what}", said.place())),
             wanted,
             "install the certificates of this ceremony's register/ folder on that node, and let it prove again",
         )

@@ -2,14 +2,15 @@
 //! cmdlet reference, its guarded-fabric guide, and MS-KPS.
 
 use crate::{
+    Result,
     escape::quote,
     rule::Rule,
-    service::{Brief, NodeKey, Statement, Wrong, ensure},
+    service::{Brief, NodeKey, Statement},
     terms::{Deployment, PrimaryKey, Role, Stage, shown},
 };
 
 /// The form of its evidence.
-pub(super) fn check(said: &Statement, brief: &Brief) -> Result<(), Wrong> {
+pub(super) fn check(said: &Statement, brief: &Brief) -> Result<()> {
     provider(said, brief)?;
     // A new cluster has no service yet when its first node is made ready.
     let nothing_yet = brief.deployment == Some(Deployment::New) && said.stage == Stage::Ready;
@@ -19,54 +20,54 @@ pub(super) fn check(said: &Statement, brief: &Brief) -> Result<(), Wrong> {
             let found =
                 format!("the proofs are made by {}, and no service account is named", said.account);
             let expected = "the account of the KeyProtection application pool";
-            ensure(nothing_yet, Rule::EvidenceAccount, found, expected)
+            said.ensure(nothing_yet, Rule::EvidenceAccount, &found, expected)
         }
     }
 }
 
 /// Each key is used through the planned provider: repairstore binds a software key of the same
 /// certificate as gladly.
-fn provider(said: &Statement, brief: &Brief) -> Result<(), Wrong> {
+fn provider(said: &Statement, brief: &Brief) -> Result<()> {
     let planned = brief.ksp.as_deref();
     let expected = planned.map_or("a planned provider".into(), quote);
     said.keys.iter().try_for_each(|NodeKey { label, provider, .. }| {
         let found = format!("{label} is used through {}", quote(provider));
-        ensure(Some(provider.as_str()) == planned, Rule::EvidenceProvider, found, &expected)
+        said.ensure(Some(provider.as_str()) == planned, Rule::EvidenceProvider, &found, &expected)
     })
 }
 
 /// A node with a running service.
-fn serving(said: &Statement, brief: &Brief, service: &str) -> Result<(), Wrong> {
+fn serving(said: &Statement, brief: &Brief, service: &str) -> Result<()> {
     let account = &said.account;
-    ensure(
+    said.ensure(
         !account.is_empty() && account.eq_ignore_ascii_case(service),
         Rule::EvidenceAccount,
-        format!("the proofs are made by {account}"),
+        &format!("the proofs are made by {account}"),
         format!(
             "by the service's account, {service}: another's success says nothing of its rights"
         ),
     )?;
     let known = |key: &PrimaryKey| said.registered.contains(&key.thumbprint);
     // A trial leaves the service as it is.
-    ensure(
+    said.ensure(
         brief.trial || brief.primaries().iter().all(known),
         Rule::EvidenceCertificate,
-        format!("the service knows {}", said.registered.join(", ")),
+        &format!("the service knows {}", said.registered.join(", ")),
         format!("it knows {}", shown(&brief.primaries())),
     )?;
-    ensure(
+    said.ensure(
         said.primaries.iter().map(|key| key.role).eq(Role::ALL),
         Rule::EvidencePrimary,
-        format!("primary in the service: {}", shown(&said.primaries)),
+        &format!("primary in the service: {}", shown(&said.primaries)),
         "one signing and one encryption certificate",
     )?;
-    diagnosed(said.diagnostics.as_deref())
+    diagnosed(said)
 }
 
 /// The service's own diagnostics were run, and do not say that they failed. Their text may be in
 /// another language: one that cannot be read is for people.
-fn diagnosed(diagnostics: Option<&str>) -> Result<(), Wrong> {
-    let text = diagnostics.unwrap_or("");
+fn diagnosed(said: &Statement) -> Result<()> {
+    let text = said.diagnostics.as_deref().unwrap_or("");
     let failed = |line: &&str| {
         let line = line.to_ascii_lowercase();
         line.contains("overall result") && line.contains("fail")
@@ -77,5 +78,5 @@ fn diagnosed(diagnostics: Option<&str>) -> Result<(), Wrong> {
     });
     let expected = "what Get-HgsTrace -RunDiagnostics -Detailed says, without a failure";
     let passed = failed.is_none() && !text.trim().is_empty();
-    ensure(passed, Rule::EvidenceDiagnostic, found, expected)
+    said.ensure(passed, Rule::EvidenceDiagnostic, &found, expected)
 }

@@ -10,16 +10,17 @@ use crate::{
     escape::escape,
     folder,
     rule::Rule,
-    service::{Brief, Statement, Wrong, ensure},
+    service::{Brief, Statement},
     terms::{FORMAT, Id, PrimaryKey, Role, shown},
 };
 
 /// The form of its evidence.
-pub(super) fn check(said: &Statement, brief: &Brief) -> std::result::Result<(), Wrong> {
+pub(super) fn check(said: &Statement, brief: &Brief) -> Result<()> {
     brief.primaries().iter().try_for_each(|PrimaryKey { thumbprint, .. }| {
         let found = format!("the registry that the node reads does not have {thumbprint}");
         let expected = "the registry in which `register` put the key set";
-        ensure(said.registered.contains(thumbprint), Rule::EvidenceCertificate, found, expected)
+        let known = said.registered.contains(thumbprint);
+        said.ensure(known, Rule::EvidenceCertificate, &found, expected)
     })
 }
 
@@ -212,13 +213,13 @@ impl Registry {
             return Ok(());
         }
         let mut sets = self.contents.key_sets.iter_mut();
-        let Some(set) = sets.find(|set| set.plan_hash == plan) else {
-            return Err(Rule::RegistryFormat.refuse(
+        let set = sets.find(|set| set.plan_hash == plan).ok_or_else(|| {
+            Rule::RegistryFormat.refuse(
                 format!("{}: no key set of plan {plan}", self.path.display()),
                 "the registry in which `register` put it",
                 "name that file with --registry, the same at `register`, `node prove`, `primary` and `rollback`",
-            ));
-        };
+            )
+        })?;
         set.former = former;
         self.contents.primary = Some(plan);
         self.write()

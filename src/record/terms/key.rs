@@ -126,12 +126,8 @@ pub struct PrimaryKey {
 
 /// Primary keys for people.
 pub fn shown(keys: &[PrimaryKey]) -> String {
-    let one = |key: &PrimaryKey| {
-        let role = match key.role {
-            Role::Signing => "signing",
-            Role::Encryption => "encryption",
-        };
-        format!("{role} {}", crate::escape::escape(&key.thumbprint))
+    let one = |PrimaryKey { role, thumbprint }: &PrimaryKey| {
+        format!("{role} {}", crate::escape::escape(thumbprint))
     };
     list_or("none", keys.iter().map(one))
 }
