@@ -187,10 +187,7 @@ fn hex_array<const N: usize>(text: &str) -> Result<[u8; N], String> {
     let mut bytes = [0; N];
     // The library demands a buffer of exactly the decoded length.
     let decoded = text.len() == 2 * N && HEXLOWER.decode_mut(text.as_bytes(), &mut bytes).is_ok();
-    match decoded {
-        true => Ok(bytes),
-        false => Err(format!("expected {} lower-case hex characters", 2 * N)),
-    }
+    decoded.then_some(bytes).ok_or_else(|| format!("expected {} lower-case hex characters", 2 * N))
 }
 
 /// Fresh random bytes from the operating system's generator.

@@ -10,7 +10,10 @@ use std::{
     path::Path,
 };
 
-use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
+use rustix::{
+    fs::{CWD, OFlags, RenameFlags, renameat_with},
+    io::Errno,
+};
 use sha2::{Digest, Sha256};
 
 use crate::{Error, Result, encoding::Hash, escape::escape, rule::Rule};
@@ -34,13 +37,12 @@ fn at<E: std::fmt::Display>(path: &Path) -> impl Fn(E) -> Error {
 pub fn open_file(path: &Path, limit: u64) -> Result<File> {
     // O_NONBLOCK: opening a FIFO must not wait for a writer.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).bits() as i32;
-    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
-        Ok(file) => file,
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
-            return Err(not_plain(path));
-        }
-        Err(error) => return Err(Error::file(path, error)),
-    };
+    let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let is_link = |error: &std::io::Error| error.raw_os_error() == Some(Errno::LOOP.raw_os_error());
+    let file = opened.map_err(|error| match is_link(&error) {
+        true => not_plain(path),
+        false => Error::file(path, error),
+    })?;
     let metadata = file.metadata().map_err(at(path))?;
     if !metadata.is_file() {
         return Err(not_plain(path));
@@ -191,7 +193,7 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
 /// Gives what is complete its name, which must be free.
 fn name(from: &Path, to: &Path) -> Result<()> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        Err(rustix::io::Errno::EXIST) => Err(exists(to)),
+        Err(Errno::EXIST) => Err(exists(to)),
         named => named.map_err(at(to)),
     }
 }

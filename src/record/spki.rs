@@ -192,10 +192,8 @@ pub fn subject_and_key(der: &[u8]) -> Option<(String, Vec<u8>)> {
 /// What was found instead.
 pub fn certificate(der: &[u8]) -> std::result::Result<Certificate, String> {
     let certificate = Certificate::from_der(der).map_err(|error| error.to_string())?;
-    match certificate.to_der().is_ok_and(|again| again == der) {
-        true => Ok(certificate),
-        false => Err("a certificate in another encoding than DER".into()),
-    }
+    let same = certificate.to_der().is_ok_and(|again| again == der);
+    same.then_some(certificate).ok_or("a certificate in another encoding than DER".into())
 }
 
 /// The public key, DER SubjectPublicKeyInfo, of a certificate that is signed by it with SHA-256.
@@ -206,10 +204,8 @@ fn own_key(der: &[u8]) -> std::result::Result<Vec<u8>, String> {
     let key = PublicKey::parse(&spki)?;
     let signed = tbs.to_der().map_err(|error| error.to_string())?;
     let signature = certificate.signature().as_bytes().and_then(|signature| key.raw(signature));
-    match signature.is_some_and(|signature| key.verifies(&signed, &signature)) {
-        true => Ok(spki),
-        false => Err("not signed by its own key".into()),
-    }
+    let holds = signature.is_some_and(|signature| key.verifies(&signed, &signature));
+    holds.then_some(spki).ok_or("not signed by its own key".into())
 }
 
 /// A certificate that holds a target key's public half and is signed by the key itself.

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::{Ceremony, services};
 use record::{
     Result,
-    encoding::Hash,
+    encoding::{Hash, json_file},
     log::Event,
     proof::key_set::certificate_file,
     service::{BRIEF_FILE, Brief},
@@ -26,7 +26,7 @@ pub fn register(ceremony: &mut Ceremony, service: &Path) -> Result<Report> {
     ceremony.state.require(Step::Register)?;
     let set = ceremony.key_set()?;
     let brief = Brief::of(&ceremony.plan, &set, ceremony.state.attempt)?;
-    let bytes = brief.bytes()?;
+    let bytes = json_file(&brief)?;
     let hash = Hash::of(&bytes);
     let target = services::of(&ceremony.plan.target);
     let mut files = vec![(BRIEF_FILE.to_owned(), bytes)];

@@ -104,10 +104,8 @@ impl Chain {
 fn certificate(pem: &str) -> std::result::Result<(Certificate, Hash), String> {
     let (label, document) = Document::from_pem(pem).map_err(|error| error.to_string())?;
     let certificate = spki::certificate(document.as_bytes())?;
-    match label == "CERTIFICATE" {
-        true => Ok((certificate, Hash::of(document.as_bytes()))),
-        false => Err(quote(label)),
-    }
+    let hash = Hash::of(document.as_bytes());
+    (label == "CERTIFICATE").then_some((certificate, hash)).ok_or_else(|| quote(label))
 }
 
 fn chain_error(certificate: &Certificate, found: &str, expected: impl Into<String>) -> Error {

@@ -53,7 +53,7 @@ pub mod registration;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    encoding::{Hash, json_file},
+    encoding::Hash,
     plan::Plan,
     terms::{FORMAT, Fits, Head, Id, Kind, Listed, Mode, Side, TransferRoute, ensure},
 };
@@ -144,16 +144,6 @@ pub struct Document<B: ?Sized> {
     pub header: Header,
     /// What this kind says.
     pub body: B,
-}
-
-impl<B: Body> Document<B> {
-    /// The bytes that are hashed, signed and sent.
-    ///
-    /// # Errors
-    /// [`crate::Error::Failed`] where it can't be encoded.
-    pub fn bytes(&self) -> crate::Result<Vec<u8>> {
-        json_file(self)
-    }
 }
 
 /// A KEK is named where there was one, and only there.

@@ -171,8 +171,8 @@ impl Received<Package> {
 impl From<&Received<Package>> for KeySet {
     fn from(package: &Received<Package>) -> Self {
         let body = package.body();
-        let keys = body.keys.iter().map(|key| key.claim().with(|name| package.file(name)));
-        KeySet { id: body.package_id, nonce: body.nonce, keys: keys.collect() }
+        let claims = body.keys.iter().map(PackagedKey::claim);
+        KeySet::of(body.package_id, body.nonce, claims, |name| package.file(name))
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Error, Result,
     document::{Beside, Body, Header, Received},
-    encoding::{Hash, PackageId},
+    encoding::{Hash, PackageId, json_file},
     escape::quote,
     plan::Plan,
     proof::key_set::KeySet,
@@ -107,8 +107,12 @@ impl Received<Registration> {
     pub fn verify(&self, plan: &Plan, keys: &KeySet) -> Result<Vec<NodeEvidence>> {
         let body = self.body();
         let brief = Brief::of(plan, keys, self.document.header.attempt)?;
-        let told =
-            EvidenceContext { plan, keys, brief_hash: Hash::of(&brief.bytes()?), brief: &brief };
+        let told = EvidenceContext {
+            plan,
+            keys,
+            brief_hash: Hash::of(&json_file(&brief)?),
+            brief: &brief,
+        };
         let proven = Proven {
             activated: body.activated.parse().map_err(Error::defect)?,
             activation: body.activation,

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Result,
-    encoding::{Hash, as_text, json_file},
+    encoding::{Hash, as_text},
     folder,
     rule::Rule,
     terms::{FORMAT, KwpFlavour, Mechanism, OaepHash, Side, TokenIdentity, named},
@@ -283,14 +283,6 @@ impl Probe {
             ));
         }
         Ok((probe, bytes))
-    }
-
-    /// The bytes that are signed and sent.
-    ///
-    /// # Errors
-    /// [`crate::Error::Failed`] where it can't be encoded.
-    pub fn bytes(&self) -> Result<Vec<u8>> {
-        json_file(self)
     }
 
     /// What was seen of one way in one direction.

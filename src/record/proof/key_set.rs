@@ -83,6 +83,23 @@ impl ProvenKey {
 }
 
 impl KeySet {
+    /// The keys that a document claims, with their certificates from its files.
+    pub(crate) fn of<'a>(
+        id: PackageId,
+        nonce: Fixed<32>,
+        claims: impl Iterator<Item = KeyClaim<'a>>,
+        file: impl Fn(&str) -> &'a [u8],
+    ) -> Self {
+        let key = |claim: KeyClaim| ProvenKey {
+            label: claim.label.clone(),
+            role: claim.role,
+            spki: claim.spki.clone(),
+            certificate: file(&certificate_file(claim.label)).to_vec(),
+            challenges: claim.challenges.to_vec(),
+        };
+        KeySet { id, nonce, keys: claims.map(key).collect() }
+    }
+
     /// The key of a label.
     pub fn key(&self, label: &Id) -> Option<&ProvenKey> {
         self.keys.iter().find(|key| key.label == *label)
@@ -134,17 +151,6 @@ pub(crate) struct KeyClaim<'a> {
 }
 
 impl KeyClaim<'_> {
-    /// It with its certificate, from the files of its document.
-    pub fn with<'f>(&self, file: impl Fn(&str) -> &'f [u8]) -> ProvenKey {
-        ProvenKey {
-            label: self.label.clone(),
-            role: self.role,
-            spki: self.spki.clone(),
-            certificate: file(&certificate_file(self.label)).to_vec(),
-            challenges: self.challenges.to_vec(),
-        }
-    }
-
     /// Whether it is the planned key.
     ///
     /// # Errors

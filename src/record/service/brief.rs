@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Result,
-    encoding::{Blob, CkaId, Fixed, Hash, PackageId, json_file},
+    encoding::{Blob, CkaId, Fixed, Hash, PackageId},
     plan::{Plan, ServicePlan},
     proof::key_set::KeySet,
     spki::TargetCertificate,
@@ -131,14 +131,6 @@ impl Brief {
             nodes: plan.target.nodes().to_vec(),
             keys: keys.collect::<Result<_>>()?,
         })
-    }
-
-    /// The bytes of its file.
-    ///
-    /// # Errors
-    /// [`crate::Error::Failed`] where it can't be encoded.
-    pub fn bytes(&self) -> Result<Vec<u8>> {
-        json_file(self)
     }
 
     /// The keys of the ceremony as a service names them, signing first.

@@ -61,20 +61,12 @@ impl Order {
         }
     }
 
-    /// The bytes of its file.
-    ///
-    /// # Errors
-    /// As [`json_file`].
-    pub fn bytes(&self) -> Result<Vec<u8>> {
-        json_file(self)
-    }
-
     /// SHA-256 of its file.
     ///
     /// # Errors
     /// As [`json_file`].
     pub fn hash(&self) -> Result<Hash> {
-        self.bytes().map(|bytes| Hash::of(&bytes))
+        json_file(self).map(|bytes| Hash::of(&bytes))
     }
 
     /// The name of its file, such as `01-install-node2.json`.

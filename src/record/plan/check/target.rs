@@ -148,26 +148,27 @@ impl Checker<'_> {
         let Some(raw) = raw else {
             return Some(Trial::None);
         };
-        let hash = raw.get_ref().as_str().map(str::parse::<Hash>);
-        let (rule, found, expected) = match (raw.get_ref(), hash, mode) {
+        let value = raw.get_ref();
+        let hash = value.as_str().and_then(|text| text.parse::<Hash>().ok());
+        let (rule, found, expected) = match (value, hash, mode) {
             (Value::Boolean(true), _, Mode::Rehearsal) => return Some(Trial::This),
-            (_, Some(Ok(hash)), Mode::Production) => return Some(Trial::After(hash)),
+            (_, Some(hash), Mode::Production) => return Some(Trial::After(hash)),
             (Value::Boolean(true), ..) => (
                 Rule::PlanTrial,
                 "a trial in production".to_owned(),
                 "the SHA-256 of the closing.json of the trial that went before, or no trial; a trial itself is a rehearsal",
             ),
-            (_, Some(Ok(_)), _) => (
+            (_, Some(_), _) => (
                 Rule::PlanTrial,
                 "a rehearsal after a trial".to_owned(),
                 "true, where this rehearsal is the trial, or no trial; only a production plan names the one before it",
             ),
             (Value::Boolean(false), ..) => {
-                (Rule::PlanField, "trial = false".to_owned(), "no trial, where there is none")
+                (Rule::PlanField, format!("trial = {value}"), "no trial, where there is none")
             }
-            (other, ..) => (
+            _ => (
                 Rule::PlanField,
-                format!("trial = {other}"),
+                format!("trial = {value}"),
                 "true, or the SHA-256 of a trial's closing.json: 64 lower-case hex digits",
             ),
         };
