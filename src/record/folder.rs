@@ -40,15 +40,15 @@ pub fn open_file(path: &Path, limit: u64) -> Result<File> {
     let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
     let is_link = |error: &std::io::Error| error.raw_os_error() == Some(Errno::LOOP.raw_os_error());
     let file = opened.map_err(|error| match is_link(&error) {
-        true => not_plain(path),
+        true => not_plain_error(path),
         false => Error::file(path, error),
     })?;
     let metadata = file.metadata().map_err(at(path))?;
     if !metadata.is_file() {
-        return Err(not_plain(path));
+        return Err(not_plain_error(path));
     }
     if metadata.len() > limit {
-        return Err(too_large(path, metadata.len(), limit));
+        return Err(too_large_error(path, metadata.len(), limit));
     }
     Ok(file)
 }
@@ -62,7 +62,7 @@ pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let file = open_file(path, limit)?;
     file.take(limit + 1).read_to_end(&mut bytes).map_err(at(path))?;
     if bytes.len() as u64 > limit {
-        return Err(too_large(path, bytes.len() as u64, limit));
+        return Err(too_large_error(path, bytes.len() as u64, limit));
     }
     Ok(bytes)
 }
@@ -74,7 +74,7 @@ pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
 pub fn hash_file(path: &Path, limit: u64) -> Result<(Hash, u64)> {
     let (hash, length) = hash_open(open_file(path, limit)?.take(limit + 1), path)?;
     match length > limit {
-        true => Err(too_large(path, length, limit)),
+        true => Err(too_large_error(path, length, limit)),
         false => Ok((hash, length)),
     }
 }
@@ -110,7 +110,7 @@ pub fn read_folder(
     for name in entries(folder)? {
         let name = name?;
         let known = limit(&name).filter(|_| limits.len() < MAX_FILES);
-        limits.insert(name.clone(), known.ok_or_else(|| surplus(folder, &name))?);
+        limits.insert(name.clone(), known.ok_or_else(|| surplus_error(folder, &name))?);
     }
     let read = |(name, limit): (String, u64)| {
         let bytes = read_file(&folder.join(&name), limit)?;
@@ -144,13 +144,13 @@ fn entries(folder: &Path) -> Result<impl Iterator<Item = Result<String>>> {
 pub fn is_folder(path: &Path) -> Result<bool> {
     let kind = fs::symlink_metadata(path).map_err(at(path))?;
     match (kind.is_dir(), kind.is_file()) {
-        (false, false) => Err(not_plain(path)),
+        (false, false) => Err(not_plain_error(path)),
         (folder, _) => Ok(folder),
     }
 }
 
 /// The refusal of a file that has no place in a folder.
-pub fn surplus(folder: &Path, name: &str) -> Error {
+pub fn surplus_error(folder: &Path, name: &str) -> Error {
     Rule::DocumentSurplus.refuse(
         format!("{}/{}", folder.display(), escape(name)),
         "the document, the files it lists, and its signatures",
@@ -163,7 +163,7 @@ fn shown(path: &Path) -> String {
     escape(&path.display().to_string())
 }
 
-fn not_plain(path: &Path) -> Error {
+fn not_plain_error(path: &Path) -> Error {
     Rule::DocumentLink.refuse(
         format!("{} is a link, a folder or a device", shown(path)),
         "a plain file",
@@ -171,7 +171,7 @@ fn not_plain(path: &Path) -> Error {
     )
 }
 
-fn too_large(path: &Path, found: u64, limit: u64) -> Error {
+fn too_large_error(path: &Path, found: u64, limit: u64) -> Error {
     Rule::DocumentSize.refuse(
         format!("{} has {found} bytes", shown(path)),
         format!("at most {limit} bytes"),

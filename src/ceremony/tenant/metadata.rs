@@ -10,7 +10,7 @@ use record::{
     folder,
     plan::{Plan, ServicePlan},
     proof::key_set::{KeySet, Pair},
-    service::metadata::{Compared, MAX_METADATA, Metadata},
+    service::metadata::{Comparison, MAX_METADATA, Metadata},
     spki,
     terms::{Id, Listed, list},
 };
@@ -99,7 +99,7 @@ pub struct Taken {
     /// What the acceptance says of it.
     pub entry: Published,
     bytes: Vec<u8>,
-    compared: Compared,
+    compared: Comparison,
     claim: bool,
 }
 

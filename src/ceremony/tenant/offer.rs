@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::Ceremony;
 use record::{
     Result,
-    document::{Released, attestation::Judged, offer::Offer},
+    document::{Released, attestation::Judgement, offer::Offer},
     fingerprint::{self, WORDS_TYPED},
     flow::Phase,
     log::Event,
@@ -36,7 +36,7 @@ pub fn read(ceremony: &Ceremony, folder: &Path) -> Result<Released<Offer>> {
 }
 
 /// What the vendor says of the KEK, now.
-fn judged(ceremony: &Ceremony, offer: &Released<Offer>) -> Result<Judged> {
+fn judged(ceremony: &Ceremony, offer: &Released<Offer>) -> Result<Judgement> {
     let file = |name: &str| offer.file(name);
     offer.body().attested(file, &ceremony.plan, Timestamp::now())
 }

@@ -15,7 +15,7 @@ use x509_cert::{
 
 use crate::{
     Error, Result,
-    attestation::refuse,
+    attestation::attestation_error,
     encoding::Hash,
     escape::quote,
     rule::Rule,
@@ -42,7 +42,7 @@ impl Chain {
         let format = |found: String| {
             let expected =
                 "certificates in PEM: the key's own, then each issuer's, the root's last";
-            refuse(Rule::AttestationFormat, found, expected)
+            attestation_error(Rule::AttestationFormat, found, expected)
         };
         let text = std::str::from_utf8(pem).map_err(|error| format(error.to_string()))?;
         let (mut certificates, mut root, mut rest) = (Vec::new(), None, text.trim_start());
@@ -73,7 +73,7 @@ impl Chain {
     pub fn key(&self) -> Result<Vec<u8>> {
         let key = self.leaf().tbs_certificate().subject_public_key_info();
         key.to_der().map_err(|error| {
-            refuse(Rule::AttestationFormat, error.to_string(), "a public key in DER")
+            attestation_error(Rule::AttestationFormat, error.to_string(), "a public key in DER")
         })
     }
 
@@ -89,7 +89,7 @@ impl Chain {
                 false => format!("one that the plan pins: {}", list(roots)),
             };
             let found = format!("a chain to the root {}", self.root);
-            return Err(refuse(Rule::AttestationRoot, found, expected));
+            return Err(attestation_error(Rule::AttestationRoot, found, expected));
         }
         for certificate in &self.certificates {
             valid_at(certificate, at)?;
@@ -111,7 +111,7 @@ fn certificate(pem: &str) -> std::result::Result<(Certificate, Hash), String> {
 fn chain_error(certificate: &Certificate, found: &str, expected: impl Into<String>) -> Error {
     let subject = certificate.tbs_certificate().subject();
     let found = format!("the certificate {subject}: {found}");
-    refuse(Rule::AttestationChain, found, expected)
+    attestation_error(Rule::AttestationChain, found, expected)
 }
 
 fn valid_at(certificate: &Certificate, at: Timestamp) -> Result<()> {

@@ -9,7 +9,7 @@ use x509_cert::{
 
 use crate::{
     Result,
-    attestation::{Purpose, refuse},
+    attestation::{Purpose, attestation_error},
     rule::Rule,
     terms::AttestationLevel,
 };
@@ -62,7 +62,7 @@ impl Statement {
         if origin != GENERATED {
             let found = format!("origin {origin:#04x}: imported, or carried here under a wrap");
             let expected = "origin 0x01: generated on this device";
-            return Err(refuse(Rule::AttestationOrigin, found, expected));
+            return Err(attestation_error(Rule::AttestationOrigin, found, expected));
         }
         let Some(capabilities) = self.capabilities else {
             let what = "origin attested: made inside the device; the certificate does not say what the key may do";
@@ -80,7 +80,7 @@ impl Statement {
             let found =
                 format!("capabilities {capabilities:#x}, of which {surplus:#x} should not be");
             let expected = "a key that cannot leave its device, and does what the plan says";
-            return Err(refuse(Rule::AttestationUsage, found, expected));
+            return Err(attestation_error(Rule::AttestationUsage, found, expected));
         }
         let what = format!(
             "origin and usage attested: made inside the device, cannot leave it, capabilities {capabilities:#x}"
@@ -93,7 +93,11 @@ impl Statement {
 fn extension<const N: usize>(leaf: &Certificate, oid: ObjectIdentifier) -> Result<Option<[u8; N]>> {
     let format = |found: String| {
         let expected = format!("it once, a BIT STRING of {} bits", 8 * N);
-        refuse(Rule::AttestationFormat, format!("the extension {oid}: {found}"), expected)
+        attestation_error(
+            Rule::AttestationFormat,
+            format!("the extension {oid}: {found}"),
+            expected,
+        )
     };
     let extensions = leaf.tbs_certificate().extensions();
     let mut found = extensions.into_iter().flatten().filter(|extension| extension.extn_id == oid);

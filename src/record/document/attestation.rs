@@ -61,7 +61,7 @@ pub(super) fn check<'a>(
 
 /// What was found of a document's attestations.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Judged {
+pub struct Judgement {
     /// The least level of its keys.
     pub level: AttestationLevel,
     /// A line for each key.
@@ -82,8 +82,8 @@ pub(super) fn judged<'f>(
     keys: &[Key],
     plan: &Plan,
     at: Timestamp,
-) -> Result<Judged> {
-    let mut judged = Judged { level: AttestationLevel::OriginAndUsage, lines: Vec::new() };
+) -> Result<Judgement> {
+    let mut judged = Judgement { level: AttestationLevel::OriginAndUsage, lines: Vec::new() };
     for key in keys {
         let found = attestations.iter().find(|one| one.of.as_str() == key.of);
         let (level, what) = match found {

@@ -9,7 +9,7 @@ use crate::{
     attestation::Purpose,
     document::{
         Beside, Body, Header, Received,
-        attestation::{self, Attestation, Judged, Key, judged},
+        attestation::{self, Attestation, Judgement, Key, judged},
         held_key::{BORN, HeldKey},
     },
     encoding::{Blob, Hash, hash},
@@ -125,7 +125,7 @@ impl TargetKeys {
         file: impl Fn(&str) -> &'f [u8],
         plan: &Plan,
         at: Timestamp,
-    ) -> Result<Judged> {
+    ) -> Result<Judgement> {
         let keys = self.keys.iter().zip(&plan.keys).map(|(key, planned)| Key {
             of: key.held.label.as_str(),
             spki: &key.spki.0,

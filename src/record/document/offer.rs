@@ -7,7 +7,7 @@ use crate::{
     attestation::Purpose,
     document::{
         Beside, Body, Header,
-        attestation::{self, Attestation, Judged, KEK, Key, judged},
+        attestation::{self, Attestation, Judgement, KEK, Key, judged},
     },
     encoding::{Blob, CkaId, Hash},
     plan::Plan,
@@ -126,7 +126,7 @@ impl Offer {
         file: impl Fn(&str) -> &'f [u8],
         plan: &Plan,
         at: Timestamp,
-    ) -> crate::Result<Judged> {
+    ) -> crate::Result<Judgement> {
         let kek = Key { of: KEK, spki: &self.spki.0, purpose: Purpose::Kek };
         judged(&self.attestations, file, &[kek], plan, at)
     }

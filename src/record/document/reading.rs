@@ -7,7 +7,7 @@ use crate::{
     Error, Result,
     document::{
         Body, Document, Header,
-        files::{check_files, limit, missing},
+        files::{check_files, limit, missing_error},
     },
     encoding::Hash,
     escape::quote,
@@ -129,11 +129,11 @@ impl<B> Released<B> {
 pub fn read<B: Body>(folder: &Path, plan: &Plan) -> Result<Received<B>> {
     let (kind, main) = (B::KIND, B::KIND.file());
     let files = folder::read_folder(folder, |name| limit::<B>(name, plan))?;
-    let bytes = files.get(&main).ok_or_else(|| missing(folder, &main))?;
+    let bytes = files.get(&main).ok_or_else(|| missing_error(folder, &main))?;
     // The kind first: another document's fields would only confuse.
     check_header(kind, &header_of(bytes, &main)?, plan)?;
     let document: Document<B> =
-        serde_json::from_slice(bytes).map_err(|error| not_format(&main, &error))?;
+        serde_json::from_slice(bytes).map_err(|error| format_error(&main, &error))?;
     document.body.check(&document.header, plan).map_err(|(found, expected)| {
         Rule::DocumentContent.refuse(
             format!("the {kind}: {found}"),
@@ -171,7 +171,7 @@ pub fn header_of(bytes: &[u8], name: &str) -> Result<Header> {
     struct Any {
         header: Header,
     }
-    let any: Any = serde_json::from_slice(bytes).map_err(|error| not_format(name, &error))?;
+    let any: Any = serde_json::from_slice(bytes).map_err(|error| format_error(name, &error))?;
     Ok(any.header)
 }
 
@@ -201,7 +201,7 @@ fn check_header(kind: Kind, header: &Header, plan: &Plan) -> Result<()> {
     check(answers.is_some() == before.is_some(), Rule::DocumentAnswers, found, &expected)
 }
 
-fn not_format(name: &str, error: &serde_json::Error) -> Error {
+fn format_error(name: &str, error: &serde_json::Error) -> Error {
     Rule::DocumentFormat.refuse(
         format!("{name}: {}", crate::escape::escape(&error.to_string())),
         "JSON with exactly the fields of the format",

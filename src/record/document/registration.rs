@@ -12,7 +12,8 @@ use crate::{
     plan::Plan,
     proof::key_set::KeySet,
     service::{
-        Brief, EvidenceContext, MAX_EVIDENCE, NodeEvidence, Proven, check_registered, evidence_file,
+        Brief, ClaimedState, EvidenceContext, MAX_EVIDENCE, NodeEvidence, check_registered,
+        evidence_file,
     },
     terms::{Fits, Id, Kind, Listed, PrimaryKey, Stage, ensure},
 };
@@ -113,7 +114,7 @@ impl Received<Registration> {
             brief_hash: Hash::of(&json_file(&brief)?),
             brief: &brief,
         };
-        let proven = Proven {
+        let proven = ClaimedState {
             activated: body.activated.parse().map_err(Error::defect)?,
             activation: body.activation,
             former: &body.former,

@@ -16,7 +16,7 @@ pub use evidence::{
     EvidenceContext, MAX_EVIDENCE, NodeEvidence, NodeKey, Statement, evidence_file,
 };
 pub use order::{MAX_ORDER, Order, OrderKind};
-pub use registered::{Proven, check_registered, own_machines, same_former, soaked};
+pub use registered::{ClaimedState, check_registered, own_machines, same_former, soaked};
 
 /// Whether a node's statement has the form that its service demands, beyond what every node's must.
 fn check(target: &ServicePlan, said: &Statement, brief: &Brief) -> Result<()> {

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What a registration says of the service, beside its evidence.
-pub struct Proven<'a> {
+pub struct ClaimedState<'a> {
     /// When the keys became primary, by the hoster's clock.
     pub activated: Timestamp,
     /// SHA-256 of the order by which.
@@ -32,7 +32,7 @@ pub struct Proven<'a> {
 /// `EVIDENCE-…` and `PROOF-…`.
 pub fn check_registered(
     told: &EvidenceContext,
-    proven: &Proven,
+    proven: &ClaimedState,
     ready: &[NodeEvidence],
     active: &[NodeEvidence],
 ) -> Result<()> {

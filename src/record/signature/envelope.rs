@@ -12,7 +12,7 @@ use crate::{
     escape::{escape, quote},
     plan::{Person, Plan},
     rule::Rule,
-    signature::{Described, Namespace, SignatureFile, people},
+    signature::{Description, Namespace, SignatureFile, people},
 };
 
 const BEGIN: &str = "-----BEGIN SSH SIGNATURE-----\n";
@@ -84,13 +84,13 @@ impl<'a> Envelope<'a> {
         self.trailer.first().map(|flags| flags & USER_PRESENT != 0)
     }
 
-    pub fn describe(&self) -> Result<Described> {
+    pub fn describe(&self) -> Result<Description> {
         let key = PublicKey::from_bytes(&self.public_key).map_err(|error| {
             let found = format!("a public key that is none: {error}");
             Rule::SignatureFormat.refuse(found, EXPECTED, "have it signed again")
         })?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ok(Described {
+        Ok(Description {
             namespace: text(&self.namespace),
             algorithm: text(&self.algorithm),
             openssh: key.algorithm().to_string() + " " + &BASE64.encode(&self.public_key),

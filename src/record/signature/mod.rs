@@ -91,7 +91,7 @@ impl VerifiedSignatures {
 }
 
 /// What a signature file says of itself; nothing of it is verified.
-pub struct Described {
+pub struct Description {
     /// What it was made for: the name of a [`Namespace`], or a foreign one.
     pub namespace: String,
     /// The algorithm of the key that made it.
@@ -108,7 +108,7 @@ pub struct Described {
 ///
 /// # Errors
 /// `SIGNATURE-FORMAT`, `SIGNATURE-TRAILING`.
-pub fn describe(file: &SignatureFile) -> Result<Described> {
+pub fn describe(file: &SignatureFile) -> Result<Description> {
     Envelope::parse(file)?.describe()
 }
 

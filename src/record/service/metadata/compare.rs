@@ -36,7 +36,7 @@ impl Certificate {
 
 /// What is left to say of metadata whose primary certificates are the ceremony's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Compared {
+pub struct Comparison {
     /// Signing certificates that the node knows besides.
     pub others: Vec<Certificate>,
     /// What was seen of the signatures in the file, and what was not judged, one sentence each,
@@ -49,7 +49,7 @@ impl Metadata {
     ///
     /// # Errors
     /// `METADATA-CERTIFICATE`, naming each role that differs.
-    pub fn compare(&self, signing: &[u8], encryption: &[u8]) -> Result<Compared> {
+    pub fn compare(&self, signing: &[u8], encryption: &[u8]) -> Result<Comparison> {
         let roles = [
             ("signing", self.signing.as_slice(), signing),
             ("encryption", self.encryption.as_slice(), encryption),
@@ -67,7 +67,7 @@ impl Metadata {
             format!("the ceremony's: {}", expected.join(", ")),
             self.hint(signing, encryption),
         )?;
-        Ok(Compared { others: self.others(), remarks: self.remarks() })
+        Ok(Comparison { others: self.others(), remarks: self.remarks() })
     }
 
     /// What probably happened, and what to do about it.

@@ -8,7 +8,7 @@ mod xml;
 use roxmltree::{Document, Node};
 
 use crate::{Result, escape::escape, rule::Rule};
-pub use compare::{Certificate, Compared};
+pub use compare::{Certificate, Comparison};
 
 /// The greatest size of a metadata file, in bytes.
 pub const MAX_METADATA: u64 = 1 << 20;
