@@ -32,7 +32,7 @@ pub enum PublicKey {
 }
 
 /// Says what is the same of either curve once: `$ec` is its module of ECDSA.
-macro_rules! of_kind {
+macro_rules! of_curve {
     ($public:expr, $rsa:pat => $of_rsa:expr, $ec:ident, $key:pat => $of_ec:expr) => {
         match $public {
             $rsa => $of_rsa,
@@ -98,7 +98,7 @@ impl PublicKey {
     /// The same with another hash.
     pub fn verifies_by<D: Digest + AssociatedOid>(&self, message: &[u8], signature: &[u8]) -> bool {
         let digest = D::digest(message);
-        of_kind!(
+        of_curve!(
             self,
             PublicKey::Rsa(key) => {
                 key.verify(Pkcs1v15Sign::new::<D>(), &digest, signature).is_ok()
@@ -112,14 +112,14 @@ impl PublicKey {
     /// A raw ECDSA signature r‖s as a certificate has it, in DER (RFC 3279, 2.2.3); an RSA
     /// signature is the same in both. None where it is no signature of this kind of key.
     pub fn in_der(&self, signature: &[u8]) -> Option<Vec<u8>> {
-        of_kind!(self, PublicKey::Rsa(_) => Some(signature.to_vec()), ec, _ => {
+        of_curve!(self, PublicKey::Rsa(_) => Some(signature.to_vec()), ec, _ => {
             Some(ec::Signature::from_slice(signature).ok()?.to_der().as_bytes().to_vec())
         })
     }
 
     /// The reverse of [`PublicKey::in_der`].
     pub fn raw(&self, signature: &[u8]) -> Option<Vec<u8>> {
-        of_kind!(self, PublicKey::Rsa(_) => Some(signature.to_vec()), ec, _ => {
+        of_curve!(self, PublicKey::Rsa(_) => Some(signature.to_vec()), ec, _ => {
             Some(ec::Signature::from_der(signature).ok()?.to_bytes().to_vec())
         })
     }

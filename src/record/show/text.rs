@@ -260,15 +260,11 @@ impl<'a> Telling<'a> {
             }
             (_, Tree::List(_) | Tree::Fields(_)) => vec![pairs.join(", ")],
             ("quote", _) => self.many(word.split('\n').map(|line| format!("  | {line}")).collect()),
-            ("words", _) => match word.parse::<Hash>() {
-                Ok(hash) => {
-                    let rows = fingerprint::rows(hash.as_bytes());
-                    rows.lines().map(|row| format!("  {row}")).collect()
-                }
-                Err(_) => vec![word.to_owned()],
-            },
+            ("words", _) => word.parse::<Hash>().map_or(vec![word.to_owned()], |hash| {
+                fingerprint::rows(hash.as_bytes()).lines().map(|row| format!("  {row}")).collect()
+            }),
             ("demand", _) => vec![Rule::by_name(word).map_or(word, |rule| rule.text()).to_owned()],
-            ("sha256", _) => vec![match serde_json::from_value::<Blob>(word.into()) {
+            ("sha256", _) => vec![match word.parse::<Blob>() {
                 Ok(bytes) => Hash::of(&bytes.0).to_string(),
                 Err(_) => word.to_owned(),
             }],
