@@ -90,7 +90,7 @@ impl Brief {
     /// # Errors
     /// `TARGET-CERTIFICATE`.
     pub fn of(plan: &Plan, set: &KeySet, attempt: u32) -> Result<Self> {
-        let places = [Stage::Ready, Stage::Active].map(|stage| plan.node_places(stage));
+        let places = Stage::ALL.map(|stage| plan.node_places(stage));
         let keys = set.keys.iter().map(|key| {
             let label = key.label.as_str();
             let certificate = &key.certificate;

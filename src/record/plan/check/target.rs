@@ -77,11 +77,11 @@ impl Checker<'_> {
             return Vec::new();
         };
         self.field(!raw.get_ref().is_empty(), raw, "no node", "at least one node");
-        let mut node = |text: &Spanned<String>| {
+        let node = |text: &Spanned<String>| {
             self.once("node", text.get_ref(), text);
             self.id("node", text)
         };
-        raw.get_ref().iter().filter_map(|text| node(text)).collect()
+        raw.get_ref().iter().filter_map(node).collect()
     }
 
     fn hgs(
