@@ -8,9 +8,7 @@ use crate::escape::quote;
 macro_rules! rules {
     ($($variant:ident $name:literal $waivable:literal $text:literal;)*) => {
         /// A named check. The name is the same in code, error, log and documents.
-        #[derive(
-            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-        )]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "&'static str")]
         #[allow(missing_docs)] // each variant's documentation is its text
         pub enum Rule { $(#[doc = $text] $variant,)* }

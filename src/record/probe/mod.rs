@@ -192,12 +192,7 @@ pub struct TransferFacts {
 
 /// What became of a trial.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    tag = "outcome",
-    rename_all = "lowercase",
-    rename_all_fields = "snake_case",
-    deny_unknown_fields
-)]
+#[serde(tag = "outcome", rename_all = "lowercase", deny_unknown_fields)]
 pub enum TrialOutcome {
     /// It works: what it makes, or what it takes.
     Works {

@@ -172,10 +172,7 @@ pub fn registry(source: &ShownFile) -> Result<Explanation> {
 /// What a node of Windows Host Guardian Service publishes.
 pub fn metadata(source: &ShownFile) -> Result<Explanation> {
     let metadata = Metadata::parse(&source.bytes, &source.path.display().to_string())?;
-    let named = |der: &Vec<u8>| {
-        let Certificate { thumbprint, subject } = Certificate::of(der);
-        json!({ "thumbprint": thumbprint, "subject": subject })
-    };
+    let named = |der: &Vec<u8>| json!(Certificate::of(der));
     let facts = json!({
         "version": metadata.version,
         "guardian_version": metadata.guardian_version,
@@ -194,15 +191,8 @@ pub fn signature(source: &ShownFile) -> Result<Explanation> {
     let signer = escape(named.map_or(name.as_str(), |(_, signer)| signer));
     let file = SignatureFile { signer: signer.clone(), bytes: source.bytes.clone() };
     let said = signature::describe(&file)?;
-    let facts = json!({
-        "named": named.map(|(file, _)| json!({ "signer": signer, "file": file })),
-        "namespace": said.namespace,
-        "algorithm": said.algorithm,
-        "key": said.fingerprint,
-        "openssh": said.openssh,
-        "touched": said.touched,
-    });
-    Ok(("signature".into(), facts.into()))
+    let named = named.map(|(file, _)| json!({ "signer": signer, "file": file }));
+    Ok(("signature".into(), Tree::of(&said)?.with("named", json!(named))))
 }
 
 /// A plan. It holds the keys of everybody and so is the one file that says who may sign it.

@@ -91,6 +91,7 @@ impl VerifiedSignatures {
 }
 
 /// What a signature file says of itself; nothing of it is verified.
+#[derive(Serialize)]
 pub struct Description {
     /// What it was made for: the name of a [`Namespace`], or a foreign one.
     pub namespace: String,
@@ -99,6 +100,7 @@ pub struct Description {
     /// The public key, as an allowed-signers file has it: algorithm and base64.
     pub openssh: String,
     /// Its fingerprint, as `ssh-keygen -l` shows it.
+    #[serde(rename = "key")]
     pub fingerprint: String,
     /// Of a FIDO2 key: whether it says that its holder touched it.
     pub touched: Option<bool>,

@@ -1,5 +1,7 @@
 //! What a node publishes against what the ceremony carried.
 
+use serde::Serialize;
+
 use crate::{
     Result,
     escape::escape,
@@ -14,7 +16,7 @@ const RSA_SHA256: &str = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256";
 const SHOWN: usize = 200;
 
 /// A certificate for people.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Certificate {
     /// SHA-1 of its DER, upper-case hex.
     pub thumbprint: String,
