@@ -13,7 +13,7 @@ use record::{
         Body, Document, Header, MAX_DOCUMENT, Received, Released, challenge::Challenge, header_of,
         package::Package, read, read_files,
     },
-    encoding::Hash,
+    encoding::{Hash, json_file},
     flow::{Made, State},
     folder,
     layout::{APPROVALS, EVIDENCE, REGISTER, SHARES, archive_name, attempt_folder},
@@ -73,7 +73,7 @@ impl Ceremony {
         };
         let header = Header::new(&self.plan, B::KIND, begun.attempt, answers, begun.head);
         let document = Document { header, body };
-        let bytes = document.bytes()?;
+        let bytes = json_file(&document)?;
         let hash = Hash::of(&bytes);
         files.push((B::KIND.file(), bytes));
         self.stage(begun, B::KIND.name(), &files)?;

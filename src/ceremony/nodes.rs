@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::Ceremony;
 use record::{
     Result,
-    encoding::Hash,
+    encoding::{Hash, json_file},
     folder,
     layout::{EVIDENCE, REGISTER},
     log::Event,
@@ -149,7 +149,7 @@ impl Ceremony {
         for order in &nodes.orders {
             let path = to.join(order.file());
             if to.exists() && !path.exists() {
-                folder::write_new(&path, &order.bytes()?)?;
+                folder::write_new(&path, &json_file(&order)?)?;
             }
         }
         Ok(())

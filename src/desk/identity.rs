@@ -34,7 +34,7 @@ pub fn sheet(file: &[u8], ceremony: &str, rehearsal: bool, look: Look) -> Result
         "lines_": page::lines_of(&without_armour(file)?)?,
     });
     let sheet = Sheet {
-        language: look.language.code(),
+        language: look.language.name(),
         paper: look.paper,
         rehearsal,
         ceremony: escape(ceremony),

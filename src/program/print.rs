@@ -124,7 +124,7 @@ fn place(ceremony: &Ceremony, name: &str) -> (PathBuf, u32) {
 fn sheet(ceremony: &Ceremony, paper: Paper, copy: u32, texts: &Texts) -> Sheet {
     let plan = &ceremony.plan;
     Sheet {
-        language: texts.language.code(),
+        language: texts.language.name(),
         paper,
         rehearsal: plan.mode == Mode::Rehearsal,
         ceremony: plan.ceremony.to_string(),

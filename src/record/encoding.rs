@@ -1,10 +1,54 @@
 //! `enc` and `H`: the one way bytes are joined and hashed, and the text forms of bytes.
 
-use std::{ffi::CStr, fmt};
+use std::{ffi::CStr, fmt, marker::PhantomData, str::FromStr};
 
 use data_encoding::{BASE64, HEXLOWER};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
+
+/// Makes the text that a type has by `Display` and `FromStr` its form in every file.
+macro_rules! as_text {
+    ($type:ty $(, $($generic:tt)+)?) => {
+        impl$(<$($generic)+>)? ::std::fmt::Debug for $type {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                ::std::fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl$(<$($generic)+>)? ::serde::Serialize for $type {
+            fn serialize<S: ::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> ::std::result::Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de $(, $($generic)+)?> ::serde::Deserialize<'de> for $type {
+            fn deserialize<D: ::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> ::std::result::Result<Self, D::Error> {
+                deserializer.deserialize_str($crate::encoding::TextVisitor(::std::marker::PhantomData))
+            }
+        }
+    };
+}
+pub(crate) use as_text;
+
+/// Parses a text where it stands: a log has many, and a copy of each would cost more than its hash.
+pub(crate) struct TextVisitor<T>(pub PhantomData<T>);
+
+impl<T: FromStr<Err = String>> serde::de::Visitor<'_> for TextVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+}
 
 /// Joins parts unambiguously: ASCII `label`, 0x00, then for each part its length as 4 bytes
 /// big-endian and its bytes (design, section 4). A label is a C string, which holds no other 0x00.
@@ -72,13 +116,7 @@ impl fmt::Display for Hash {
     }
 }
 
-impl fmt::Debug for Hash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl std::str::FromStr for Hash {
+impl FromStr for Hash {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -86,40 +124,27 @@ impl std::str::FromStr for Hash {
     }
 }
 
-impl Serialize for Hash {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Hash {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(Parsed(std::marker::PhantomData))
-    }
-}
+as_text!(Hash);
 
 /// Bytes that a document carries as standard base64, with padding.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Blob(pub Vec<u8>);
 
-impl fmt::Debug for Blob {
+impl fmt::Display for Blob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&BASE64.encode(&self.0))
     }
 }
 
-impl Serialize for Blob {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&BASE64.encode(&self.0))
+impl FromStr for Blob {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        BASE64.decode(text.as_bytes()).map(Blob).map_err(|error| error.to_string())
     }
 }
 
-impl<'de> Deserialize<'de> for Blob {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        BASE64.decode(text.as_bytes()).map(Blob).map_err(D::Error::custom)
-    }
-}
+as_text!(Blob);
 
 /// A fixed number of bytes that a document carries as lower-case hex: a nonce, a package id, a
 /// CKA_ID.
@@ -132,13 +157,7 @@ impl<const N: usize> fmt::Display for Fixed<N> {
     }
 }
 
-impl<const N: usize> fmt::Debug for Fixed<N> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl<const N: usize> std::str::FromStr for Fixed<N> {
+impl<const N: usize> FromStr for Fixed<N> {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -146,17 +165,7 @@ impl<const N: usize> std::str::FromStr for Fixed<N> {
     }
 }
 
-impl<const N: usize> Serialize for Fixed<N> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de, const N: usize> Deserialize<'de> for Fixed<N> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(Parsed(std::marker::PhantomData))
-    }
-}
+as_text!(Fixed<N>, const N: usize);
 
 /// 20 bytes: the CKA_ID of an object that Keyferry makes.
 pub type CkaId = Fixed<20>;
@@ -166,16 +175,9 @@ pub type PackageId = Fixed<16>;
 /// The CKA_ID of an object (design, section 4.1): the same in every run of the same attempt, so
 /// that an interrupted step finds what it made. `kind` is `kek` (label empty) or `target`.
 pub fn cka_id(plan: &Hash, side: &str, kind: &str, label: &str, attempt: u32) -> CkaId {
-    let whole = hash(
-        c"keyferry/1 id",
-        &[
-            plan.as_bytes(),
-            side.as_bytes(),
-            kind.as_bytes(),
-            label.as_bytes(),
-            &attempt.to_be_bytes(),
-        ],
-    );
+    let (plan, attempt) = (plan.as_bytes(), attempt.to_be_bytes());
+    let parts = [plan, side.as_bytes(), kind.as_bytes(), label.as_bytes(), &attempt];
+    let whole = hash(c"keyferry/1 id", &parts);
     let mut id = [0; 20];
     id.copy_from_slice(&whole.0[..20]);
     Fixed(id)
@@ -185,25 +187,7 @@ fn hex_array<const N: usize>(text: &str) -> Result<[u8; N], String> {
     let mut bytes = [0; N];
     // The library demands a buffer of exactly the decoded length.
     let decoded = text.len() == 2 * N && HEXLOWER.decode_mut(text.as_bytes(), &mut bytes).is_ok();
-    match decoded {
-        true => Ok(bytes),
-        false => Err(format!("expected {} lower-case hex characters", 2 * N)),
-    }
-}
-
-/// Parses a text where it stands: a log has many, and a copy of each would cost more than its hash.
-struct Parsed<T>(std::marker::PhantomData<T>);
-
-impl<T: std::str::FromStr<Err = String>> serde::de::Visitor<'_> for Parsed<T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
-        text.parse().map_err(E::custom)
-    }
+    decoded.then_some(bytes).ok_or_else(|| format!("expected {} lower-case hex characters", 2 * N))
 }
 
 /// Fresh random bytes from the operating system's generator.

@@ -116,6 +116,20 @@ impl Error {
 }
 
 impl Rule {
+    /// Refuses by this rule unless something holds.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn ensure(
+        self,
+        holds: bool,
+        found: impl Into<String>,
+        expected: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Result<()> {
+        if holds { Ok(()) } else { Err(self.refuse(found, expected, remedy)) }
+    }
+
     /// The refusal by this rule.
     pub fn refuse(
         self,

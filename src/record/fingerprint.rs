@@ -58,9 +58,9 @@ pub fn rows(bytes: &[u8]) -> String {
 
 /// A value whose first words somebody has typed: the evidence that it came over a second channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Confirmed(Hash);
+pub struct Confirmation(Hash);
 
-impl Confirmed {
+impl Confirmation {
     /// The value that was confirmed.
     pub fn value(&self) -> Hash {
         self.0
@@ -71,7 +71,7 @@ impl Confirmed {
 ///
 /// # Errors
 /// `WORDS-MISMATCH`, naming the first word that differs by its position, never by what is right.
-pub fn confirm(value: Hash, typed: &str) -> Result<Confirmed> {
+pub fn confirm(value: Hash, typed: &str) -> Result<Confirmation> {
     match_words(&words(&value.0)[..WORDS_TYPED], typed).map_err(|found| {
         Rule::WordsMismatch.refuse(
             found,
@@ -79,7 +79,7 @@ pub fn confirm(value: Hash, typed: &str) -> Result<Confirmed> {
             "have the words read again, slowly; if they still differ, stop: this is not the value that the other side has",
         )
     })?;
-    Ok(Confirmed(value))
+    Ok(Confirmation(value))
 }
 
 /// Compares typed words with the right ones.

@@ -10,7 +10,10 @@ use std::{
     path::Path,
 };
 
-use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
+use rustix::{
+    fs::{CWD, OFlags, RenameFlags, renameat_with},
+    io::Errno,
+};
 use sha2::{Digest, Sha256};
 
 use crate::{Error, Result, encoding::Hash, escape::escape, rule::Rule};
@@ -21,6 +24,11 @@ const MAX_FILES: usize = 4096;
 /// How the name ends under which a file is written before it gets its own.
 const DRAFT: &str = ".part";
 
+/// What becomes of an error of the operating system about a path.
+fn at<E: std::fmt::Display>(path: &Path) -> impl Fn(E) -> Error {
+    move |error| Error::file(path, error)
+}
+
 /// Opens a plain file of at most `limit` bytes, for those that need not be held whole.
 ///
 /// # Errors
@@ -29,19 +37,18 @@ const DRAFT: &str = ".part";
 pub fn open_file(path: &Path, limit: u64) -> Result<File> {
     // O_NONBLOCK: opening a FIFO must not wait for a writer.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).bits() as i32;
-    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
-        Ok(file) => file,
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
-            return Err(not_plain(path));
-        }
-        Err(error) => return Err(Error::file(path, error)),
-    };
-    let metadata = file.metadata().map_err(|error| Error::file(path, error))?;
+    let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let is_link = |error: &std::io::Error| error.raw_os_error() == Some(Errno::LOOP.raw_os_error());
+    let file = opened.map_err(|error| match is_link(&error) {
+        true => not_plain_error(path),
+        false => Error::file(path, error),
+    })?;
+    let metadata = file.metadata().map_err(at(path))?;
     if !metadata.is_file() {
-        return Err(not_plain(path));
+        return Err(not_plain_error(path));
     }
     if metadata.len() > limit {
-        return Err(too_large(path, metadata.len(), limit));
+        return Err(too_large_error(path, metadata.len(), limit));
     }
     Ok(file)
 }
@@ -52,12 +59,10 @@ pub fn open_file(path: &Path, limit: u64) -> Result<File> {
 /// As [`open_file`], and [`Error::Failed`] where it can't be read.
 pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    open_file(path, limit)?
-        .take(limit + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| Error::file(path, error))?;
+    let file = open_file(path, limit)?;
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(at(path))?;
     if bytes.len() as u64 > limit {
-        return Err(too_large(path, bytes.len() as u64, limit));
+        return Err(too_large_error(path, bytes.len() as u64, limit));
     }
     Ok(bytes)
 }
@@ -69,7 +74,7 @@ pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
 pub fn hash_file(path: &Path, limit: u64) -> Result<(Hash, u64)> {
     let (hash, length) = hash_open(open_file(path, limit)?.take(limit + 1), path)?;
     match length > limit {
-        true => Err(too_large(path, length, limit)),
+        true => Err(too_large_error(path, length, limit)),
         false => Ok((hash, length)),
     }
 }
@@ -82,7 +87,7 @@ pub fn hash_open(mut file: impl Read, path: &Path) -> Result<(Hash, u64)> {
     let (mut sha, mut length) = (Sha256::new(), 0);
     let mut buffer = vec![0; 1 << 16];
     loop {
-        let count = file.read(&mut buffer).map_err(|error| Error::file(path, error))?;
+        let count = file.read(&mut buffer).map_err(at(path))?;
         if count == 0 {
             return Ok((Hash(sha.finalize().into()), length));
         }
@@ -102,11 +107,10 @@ pub fn read_folder(
     limit: impl Fn(&str) -> Option<u64>,
 ) -> Result<BTreeMap<String, Vec<u8>>> {
     let mut limits = BTreeMap::new();
-    for entry in fs::read_dir(folder).map_err(|error| Error::file(folder, error))? {
-        let entry = entry.map_err(|error| Error::file(folder, error))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
+    for name in entries(folder)? {
+        let name = name?;
         let known = limit(&name).filter(|_| limits.len() < MAX_FILES);
-        limits.insert(name.clone(), known.ok_or_else(|| surplus(folder, &name))?);
+        limits.insert(name.clone(), known.ok_or_else(|| surplus_error(folder, &name))?);
     }
     let read = |(name, limit): (String, u64)| {
         let bytes = read_file(&folder.join(&name), limit)?;
@@ -120,13 +124,17 @@ pub fn read_folder(
 /// # Errors
 /// [`Error::Failed`] where it can't be listed.
 pub fn names(folder: &Path) -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder).map_err(|error| Error::file(folder, error))? {
-        let entry = entry.map_err(|error| Error::file(folder, error))?;
-        names.push(entry.file_name().to_string_lossy().into_owned());
-    }
+    let mut names = entries(folder)?.collect::<Result<Vec<_>>>()?;
     names.sort();
     Ok(names)
+}
+
+/// The names in a folder, one at a time.
+fn entries(folder: &Path) -> Result<impl Iterator<Item = Result<String>>> {
+    let entries = fs::read_dir(folder).map_err(at(folder))?;
+    Ok(entries.map(move |entry| {
+        entry.map_err(at(folder)).map(|entry| entry.file_name().to_string_lossy().into_owned())
+    }))
 }
 
 /// Whether a path is a folder itself, not a link to one.
@@ -134,15 +142,15 @@ pub fn names(folder: &Path) -> Result<Vec<String>> {
 /// # Errors
 /// `DOCUMENT-LINK` for a link or a device, [`Error::Failed`] where it can't be looked at.
 pub fn is_folder(path: &Path) -> Result<bool> {
-    let kind = fs::symlink_metadata(path).map_err(|error| Error::file(path, error))?;
+    let kind = fs::symlink_metadata(path).map_err(at(path))?;
     match (kind.is_dir(), kind.is_file()) {
-        (false, false) => Err(not_plain(path)),
+        (false, false) => Err(not_plain_error(path)),
         (folder, _) => Ok(folder),
     }
 }
 
 /// The refusal of a file that has no place in a folder.
-pub fn surplus(folder: &Path, name: &str) -> Error {
+pub fn surplus_error(folder: &Path, name: &str) -> Error {
     Rule::DocumentSurplus.refuse(
         format!("{}/{}", folder.display(), escape(name)),
         "the document, the files it lists, and its signatures",
@@ -155,7 +163,7 @@ fn shown(path: &Path) -> String {
     escape(&path.display().to_string())
 }
 
-fn not_plain(path: &Path) -> Error {
+fn not_plain_error(path: &Path) -> Error {
     Rule::DocumentLink.refuse(
         format!("{} is a link, a folder or a device", shown(path)),
         "a plain file",
@@ -163,7 +171,7 @@ fn not_plain(path: &Path) -> Error {
     )
 }
 
-fn too_large(path: &Path, found: u64, limit: u64) -> Error {
+fn too_large_error(path: &Path, found: u64, limit: u64) -> Error {
     Rule::DocumentSize.refuse(
         format!("{} has {found} bytes", shown(path)),
         format!("at most {limit} bytes"),
@@ -178,15 +186,16 @@ fn too_large(path: &Path, found: u64, limit: u64) -> Error {
 pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
     let part = part_of(path);
     write_synced(&part, bytes)?;
-    let renamed = renameat_with(CWD, &part, CWD, path, RenameFlags::NOREPLACE);
-    if let Err(error) = renamed {
-        let _ = fs::remove_file(&part);
-        if error == rustix::io::Errno::EXIST {
-            return Err(exists(path));
-        }
-        return Err(Error::file(path, error));
-    }
+    name(&part, path).inspect_err(|_| drop(fs::remove_file(&part)))?;
     sync_parent(path)
+}
+
+/// Gives what is complete its name, which must be free.
+fn name(from: &Path, to: &Path) -> Result<()> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Err(Errno::EXIST) => Err(exists(to)),
+        named => named.map_err(at(to)),
+    }
 }
 
 /// Makes a folder that has no name of its own yet, with these files, 0600; at the end all of it is
@@ -213,7 +222,7 @@ pub fn draft<Name: AsRef<Path>, Bytes: AsRef<[u8]>>(
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let part = part_of(path);
     write_synced(&part, bytes)?;
-    fs::rename(&part, path).map_err(|error| Error::file(path, error))?;
+    fs::rename(&part, path).map_err(at(path))?;
     sync_parent(path)
 }
 
@@ -230,13 +239,12 @@ pub fn part_of(path: &Path) -> std::path::PathBuf {
 fn write_synced(part: &Path, bytes: &[u8]) -> Result<()> {
     // What a killed run left half-written has no name of its own yet.
     remove_if_there(part)?;
-    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(part).and_then(
-        |mut file| {
-            file.write_all(bytes)?;
-            file.sync_all()
-        },
-    );
-    written.map_err(|error| {
+    let create = || {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(part)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    create().map_err(|error| {
         let _ = fs::remove_file(part);
         Error::file(part, error)
     })
@@ -263,11 +271,7 @@ pub fn make_folder(path: &Path) -> Result<()> {
     // are in.
     let missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
     let made: Vec<&Path> = path.ancestors().take_while(missing).collect();
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|error| Error::file(path, error))?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at(path))?;
     // One that is there may have been made by a run that was killed before it was synced.
     sync_parent(path)?;
     made.into_iter().try_for_each(sync_parent)
@@ -279,15 +283,10 @@ pub fn make_folder(path: &Path) -> Result<()> {
 /// `FILE-EXISTS` where the name is taken, [`Error::Failed`] where it can't be renamed.
 pub fn publish(from: &Path, to: &Path) -> Result<()> {
     sync(from)?;
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        Ok(()) => {
-            // The new name first: where the power fails in between it has two, and never none.
-            sync_parent(to)?;
-            sync_parent(from)
-        }
-        Err(rustix::io::Errno::EXIST) => Err(exists(to)),
-        Err(error) => Err(Error::file(to, error)),
-    }
+    name(from, to)?;
+    // The new name first: where the power fails in between it has two, and never none.
+    sync_parent(to)?;
+    sync_parent(from)
 }
 
 /// Erases a folder that an interrupted step left behind, if it is there.
@@ -311,11 +310,8 @@ pub fn erase_hidden(folder: &Path) -> Result<()> {
     if !folder.exists() {
         return Ok(());
     }
-    for entry in fs::read_dir(folder).map_err(|error| Error::file(folder, error))? {
-        let entry = entry.map_err(|error| Error::file(folder, error))?;
-        if entry.file_name().to_string_lossy().starts_with('.') {
-            erase(&entry.path())?;
-        }
+    for name in names(folder)?.iter().filter(|name| name.starts_with('.')) {
+        erase(&folder.join(name))?;
     }
     Ok(())
 }
@@ -328,7 +324,7 @@ pub fn erase_hidden(folder: &Path) -> Result<()> {
 pub fn erase_drafts(folder: &Path) -> Result<()> {
     for name in names(folder)? {
         let path = folder.join(&name);
-        let kind = fs::symlink_metadata(&path).map_err(|error| Error::file(&path, error))?;
+        let kind = fs::symlink_metadata(&path).map_err(at(&path))?;
         if kind.is_dir() {
             erase_drafts(&path)?;
         } else if name.starts_with('.') && name.ends_with(DRAFT) {
@@ -352,14 +348,17 @@ pub fn exists(path: &Path) -> Error {
 /// # Errors
 /// [`Error::Failed`] where the folder can't be synced.
 pub fn sync_parent(path: &Path) -> Result<()> {
+    sync(parent(path))
+}
+
+/// The folder that a path is in.
+pub fn parent(path: &Path) -> &Path {
     match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => sync(parent),
-        _ => sync(Path::new(".")),
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
     }
 }
 
 fn sync(folder: &Path) -> Result<()> {
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|error| Error::file(folder, error))
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(at(folder))
 }

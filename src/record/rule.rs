@@ -1,10 +1,15 @@
 //! Every named rule: its name in errors, logs, documents and plans, its text, and whether a plan
 //! may waive it.
 
+use serde::{Deserialize, Serialize};
+
+use crate::escape::quote;
+
 macro_rules! rules {
     ($($variant:ident $name:literal $waivable:literal $text:literal;)*) => {
         /// A named check. The name is the same in code, error, log and documents.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "&'static str")]
         #[allow(missing_docs)] // each variant's documentation is its text
         pub enum Rule { $(#[doc = $text] $variant,)* }
 
@@ -235,20 +240,16 @@ impl Rule {
     }
 }
 
-impl serde::Serialize for Rule {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
+impl TryFrom<String> for Rule {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        Rule::by_name(&name).ok_or_else(|| format!("no rule has the name {}", quote(&name)))
     }
 }
 
-impl<'de> serde::Deserialize<'de> for Rule {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        Rule::by_name(&name).ok_or_else(|| {
-            serde::de::Error::custom(format!(
-                "no rule has the name {}",
-                crate::escape::quote(&name)
-            ))
-        })
+impl From<Rule> for &'static str {
+    fn from(rule: Rule) -> Self {
+        rule.name()
     }
 }

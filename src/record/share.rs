@@ -40,14 +40,12 @@ impl ShareListing {
     /// `SHARE-FILE`.
     pub fn dealt(&self, bytes: &[u8], path: &Path) -> Result<()> {
         let found = Hash::of(bytes);
-        if found == self.file {
-            return Ok(());
-        }
-        Err(Rule::ShareFile.refuse(
+        Rule::ShareFile.ensure(
+            found == self.file,
             format!("{} has SHA-256 {found}", path.display()),
             format!("the file that was dealt, {}", self.file),
             "find an unchanged copy of the outbox; without one the export must be done again",
-        ))
+        )
     }
 
     /// Whether these are the words that the custodian's own program shows for this share.
@@ -57,14 +55,12 @@ impl ShareListing {
     pub fn confirm(&self, package_id: &PackageId, typed: &str) -> Result<()> {
         let typed: Vec<String> = typed.split_whitespace().map(str::to_owned).collect();
         let code = fingerprint::bytes(&typed).filter(|code| code.len() == CODE_WORDS);
-        if code.is_some_and(|code| confirm_hash(package_id, self.x, &code) == self.confirm) {
-            return Ok(());
-        }
-        Err(Rule::ShareCode.refuse(
+        Rule::ShareCode.ensure(
+            code.is_some_and(|code| confirm_hash(package_id, self.x, &code) == self.confirm),
             format!("other words than those of {}'s share", self.custodian),
             format!("the {CODE_WORDS} words that `keyferry-custodian share check` shows for it"),
             "check that it is the file of this export, and type the words again; if they differ again, `share reissue`",
-        ))
+        )
     }
 }
 

@@ -1,15 +1,13 @@
 //! Public keys and certificates: what can be said of them without an HSM.
 
-use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use rsa::{
-    pkcs1v15::{Signature, VerifyingKey},
-    pkcs8::{DecodePublicKey, EncodePublicKey},
-    sha2::Sha256,
-    signature::Verifier,
+    pkcs1v15::Pkcs1v15Sign,
+    pkcs8::{AssociatedOid, DecodePublicKey, EncodePublicKey},
+    sha2::{Digest, Sha256},
     traits::PublicKeyParts,
 };
 use sha1::Sha1;
-use sha2::Digest;
+use signature::hazmat::PrehashVerifier;
 use x509_cert::{
     Certificate,
     der::{Decode, Document, Encode},
@@ -33,6 +31,23 @@ pub enum PublicKey {
     P384(p384::PublicKey),
 }
 
+/// Says what is the same of either curve once: `$ec` is its module of ECDSA.
+macro_rules! of_curve {
+    ($public:expr, $rsa:pat => $of_rsa:expr, $ec:ident, $key:pat => $of_ec:expr) => {
+        match $public {
+            $rsa => $of_rsa,
+            PublicKey::P256($key) => {
+                use p256::ecdsa as $ec;
+                $of_ec
+            }
+            PublicKey::P384($key) => {
+                use p384::ecdsa as $ec;
+                $of_ec
+            }
+        }
+    };
+}
+
 /// The DER inside a file that is PEM (RFC 7468); another file is taken as DER.
 pub fn der(file: Vec<u8>) -> Vec<u8> {
     let text = std::str::from_utf8(&file).ok();
@@ -50,22 +65,19 @@ impl PublicKey {
     /// # Errors
     /// What was found instead.
     pub fn parse(spki: &[u8]) -> std::result::Result<Self, String> {
-        let same = |again: Option<Vec<u8>>, key: PublicKey| match again.as_deref() == Some(spki) {
-            true => Ok(key),
-            false => {
+        let ec = match p256::PublicKey::from_public_key_der(spki) {
+            Ok(key) => Ok((is_encoding(spki, &key), PublicKey::P256(key))),
+            Err(_) => p384::PublicKey::from_public_key_der(spki)
+                .map(|key| (is_encoding(spki, &key), PublicKey::P384(key))),
+        };
+        match ec {
+            Ok((true, key)) => Ok(key),
+            Ok((false, _)) => {
                 Err("an EC public key in another encoding than DER with its point uncompressed"
                     .into())
             }
-        };
-        if let Ok(key) = p256::PublicKey::from_public_key_der(spki) {
-            let again = key.to_public_key_der().ok();
-            return same(again.map(|der| der.into_vec()), PublicKey::P256(key));
+            Err(_) => rsa(spki).map(PublicKey::Rsa),
         }
-        if let Ok(key) = p384::PublicKey::from_public_key_der(spki) {
-            let again = key.to_public_key_der().ok();
-            return same(again.map(|der| der.into_vec()), PublicKey::P384(key));
-        }
-        rsa(spki).map(PublicKey::Rsa)
     }
 
     /// Its kind and size.
@@ -80,56 +92,42 @@ impl PublicKey {
     /// Verifies what an HSM signs: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, 8.2.2), or ECDSA with
     /// SHA-256, raw r‖s (FIPS 186-5, 6.4.2; PKCS#11 v3.1, 6.3.1).
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        let digest = sha2::Sha256::digest(message);
-        match self {
-            PublicKey::Rsa(key) => Signature::try_from(signature).is_ok_and(|signature| {
-                VerifyingKey::<Sha256>::new(key.clone()).verify(message, &signature).is_ok()
-            }),
-            PublicKey::P256(key) => {
-                p256::ecdsa::Signature::from_slice(signature).is_ok_and(|signature| {
-                    let key = p256::ecdsa::VerifyingKey::from(key);
-                    key.verify_prehash(&digest, &signature).is_ok()
-                })
-            }
-            PublicKey::P384(key) => {
-                p384::ecdsa::Signature::from_slice(signature).is_ok_and(|signature| {
-                    let key = p384::ecdsa::VerifyingKey::from(key);
-                    key.verify_prehash(&digest, &signature).is_ok()
-                })
-            }
-        }
+        self.verifies_by::<Sha256>(message, signature)
+    }
+
+    /// The same with another hash.
+    pub fn verifies_by<D: Digest + AssociatedOid>(&self, message: &[u8], signature: &[u8]) -> bool {
+        let digest = D::digest(message);
+        of_curve!(
+            self,
+            PublicKey::Rsa(key) => {
+                key.verify(Pkcs1v15Sign::new::<D>(), &digest, signature).is_ok()
+            },
+            ec, key => ec::Signature::from_slice(signature).is_ok_and(|signature| {
+                ec::VerifyingKey::from(key).verify_prehash(&digest, &signature).is_ok()
+            })
+        )
     }
 
     /// A raw ECDSA signature r‖s as a certificate has it, in DER (RFC 3279, 2.2.3); an RSA
     /// signature is the same in both. None where it is no signature of this kind of key.
     pub fn in_der(&self, signature: &[u8]) -> Option<Vec<u8>> {
-        match self {
-            PublicKey::Rsa(_) => Some(signature.to_vec()),
-            PublicKey::P256(_) => {
-                let signature = p256::ecdsa::Signature::from_slice(signature).ok()?;
-                Some(signature.to_der().as_bytes().to_vec())
-            }
-            PublicKey::P384(_) => {
-                let signature = p384::ecdsa::Signature::from_slice(signature).ok()?;
-                Some(signature.to_der().as_bytes().to_vec())
-            }
-        }
+        of_curve!(self, PublicKey::Rsa(_) => Some(signature.to_vec()), ec, _ => {
+            Some(ec::Signature::from_slice(signature).ok()?.to_der().as_bytes().to_vec())
+        })
     }
 
     /// The reverse of [`PublicKey::in_der`].
     pub fn raw(&self, signature: &[u8]) -> Option<Vec<u8>> {
-        match self {
-            PublicKey::Rsa(_) => Some(signature.to_vec()),
-            PublicKey::P256(_) => {
-                let signature = p256::ecdsa::Signature::from_der(signature).ok()?;
-                Some(signature.to_bytes().to_vec())
-            }
-            PublicKey::P384(_) => {
-                let signature = p384::ecdsa::Signature::from_der(signature).ok()?;
-                Some(signature.to_bytes().to_vec())
-            }
-        }
+        of_curve!(self, PublicKey::Rsa(_) => Some(signature.to_vec()), ec, _ => {
+            Some(ec::Signature::from_der(signature).ok()?.to_bytes().to_vec())
+        })
     }
+}
+
+/// Whether this is the one encoding of a key.
+fn is_encoding(spki: &[u8], key: &impl EncodePublicKey) -> bool {
+    key.to_public_key_der().is_ok_and(|again| again.as_bytes() == spki)
 }
 
 /// An RSA public key from its DER SubjectPublicKeyInfo, which must be the one encoding of it:
@@ -140,8 +138,7 @@ impl PublicKey {
 pub fn rsa(spki: &[u8]) -> std::result::Result<rsa::PublicKey, String> {
     let key = rsa::PublicKey::from_public_key_der(spki)
         .map_err(|error| format!("not an RSA public key: {error}"))?;
-    let again = key.to_public_key_der().map_err(|error| error.to_string())?;
-    if again.as_bytes() != spki {
+    if !is_encoding(spki, &key) {
         return Err("an RSA public key in another encoding than DER with NULL parameters".into());
     }
     if *key.e() != rsa::BoxedUint::from(EXPONENT) {
@@ -189,6 +186,28 @@ pub fn subject_and_key(der: &[u8]) -> Option<(String, Vec<u8>)> {
     Some((tbs.subject().to_string(), spki))
 }
 
+/// A certificate in DER, the one encoding of it: what is verified is what is there.
+///
+/// # Errors
+/// What was found instead.
+pub fn certificate(der: &[u8]) -> std::result::Result<Certificate, String> {
+    let certificate = Certificate::from_der(der).map_err(|error| error.to_string())?;
+    let same = certificate.to_der().is_ok_and(|again| again == der);
+    same.then_some(certificate).ok_or("a certificate in another encoding than DER".into())
+}
+
+/// The public key, DER SubjectPublicKeyInfo, of a certificate that is signed by it with SHA-256.
+fn own_key(der: &[u8]) -> std::result::Result<Vec<u8>, String> {
+    let certificate = certificate(der)?;
+    let tbs = certificate.tbs_certificate();
+    let spki = tbs.subject_public_key_info().to_der().map_err(|error| error.to_string())?;
+    let key = PublicKey::parse(&spki)?;
+    let signed = tbs.to_der().map_err(|error| error.to_string())?;
+    let signature = certificate.signature().as_bytes().and_then(|signature| key.raw(signature));
+    let holds = signature.is_some_and(|signature| key.verifies(&signed, &signature));
+    holds.then_some(spki).ok_or("not signed by its own key".into())
+}
+
 /// A certificate that holds a target key's public half and is signed by the key itself.
 pub struct TargetCertificate {
     der: Vec<u8>,
@@ -202,25 +221,13 @@ impl TargetCertificate {
     /// # Errors
     /// `TARGET-CERTIFICATE`.
     pub fn parse(der: &[u8], label: &str) -> Result<Self> {
-        let refuse = |found: String| {
+        let spki = own_key(der).map_err(|found| {
             Rule::TargetCertificate.refuse(
                 format!("the certificate of {label}: {found}"),
                 "one DER certificate, signed with SHA-256 by its own key",
                 "make the certificate again with `keys create`",
             )
-        };
-        let certificate = Certificate::from_der(der).map_err(|error| refuse(error.to_string()))?;
-        let tbs = certificate.tbs_certificate();
-        let spki =
-            tbs.subject_public_key_info().to_der().map_err(|error| refuse(error.to_string()))?;
-        let key = PublicKey::parse(&spki).map_err(refuse)?;
-        let signed = tbs.to_der().map_err(|error| refuse(error.to_string()))?;
-        let signature = certificate.signature().as_bytes().and_then(|signature| key.raw(signature));
-        let one_encoding = certificate.to_der().is_ok_and(|again| again == der);
-        let holds = signature.is_some_and(|signature| key.verifies(&signed, &signature));
-        if !one_encoding || !holds {
-            return Err(refuse("not signed by its own key, or not in DER".into()));
-        }
+        })?;
         Ok(TargetCertificate { der: der.to_vec(), spki })
     }
 
@@ -229,14 +236,13 @@ impl TargetCertificate {
     /// # Errors
     /// `TARGET-CERTIFICATE`.
     pub fn of_key(self, spki: &[u8], label: &str) -> Result<Self> {
-        if self.spki == spki {
-            return Ok(self);
-        }
-        Err(Rule::TargetCertificate.refuse(
+        let holds = Rule::TargetCertificate.ensure(
+            self.spki == spki,
             format!("the certificate of {label} holds another public key"),
             "the public half of the key itself",
             "find the certificate that belongs to the key",
-        ))
+        );
+        holds.map(|()| self)
     }
 
     /// The certificate in DER.

@@ -45,7 +45,7 @@ fn a_node_proves_itself_in_its_turn_and_for_itself_only() {
         record::encoding::Hash::of(b"another brief"),
         record::encoding::Hash::of(b""),
     );
-    exchanged("01-activate.json", &order.bytes().unwrap());
+    exchanged("01-activate.json", &record::encoding::json_file(&order).unwrap());
     let good = stage.prove_node("node1", "ready");
     stage.node_prove("node1", "a", "medium").refused("FILE-EXISTS");
 

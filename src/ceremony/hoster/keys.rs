@@ -15,7 +15,7 @@ use hsm::{Born, BornSpec, Hsm, Inventory, self_signed};
 use record::{
     Result,
     document::{
-        attestation::Judged,
+        attestation::Judgement,
         keys::{BornKey, TargetKeys, fingerprint as fingerprint_of},
     },
     encoding::{Blob, Hash},
@@ -81,7 +81,7 @@ pub fn show(
     begun: StepIntent,
     (born, said): (&[Born], attesting::Files),
     result: impl FnOnce(Hash, &TargetKeys, (AttestationLevel, &[bool])) -> Event,
-) -> Result<(Hash, Hash, Judged)> {
+) -> Result<(Hash, Hash, Judgement)> {
     let plan = &ceremony.plan;
     let certificates = plan.keys.iter().zip(born).map(|(key, born)| (key, &born.certificate));
     let hashes = certificates.clone().map(|(key, der)| (&key.label, Hash::of(der)));

@@ -11,7 +11,7 @@ use crate::{Ceremony, Means, Run, approval, hoster::evidence::require_all, servi
 use record::{
     Result,
     document::registration::{ListedEvidence, Registration},
-    encoding::Hash,
+    encoding::{Hash, json_file},
     flow::Phase,
     gate::{self, subject_hash},
     log::Event,
@@ -38,7 +38,7 @@ impl Run for Register {
         ceremony.state.require(Step::Register)?;
         let set = ceremony.key_set()?;
         let brief = Brief::of(&ceremony.plan, &set, ceremony.state.attempt)?;
-        let bytes = brief.bytes()?;
+        let bytes = json_file(&brief)?;
         let hash = Hash::of(&bytes);
         let target = services::of(&ceremony.plan.target);
         let mut files = vec![(BRIEF_FILE.to_owned(), bytes)];

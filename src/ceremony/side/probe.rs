@@ -8,6 +8,7 @@ use hsm::{PinState, Token};
 use machine::hardening::harden;
 use record::{
     Result,
+    encoding::json_file,
     escape::escape,
     folder,
     probe::{Probe, TrialOutcome},
@@ -37,7 +38,7 @@ pub fn probe(side: Side, choice: &TokenChoice, mode: Mode, to: &Path) -> Result<
     let hsm = token.login(pin.as_ref())?;
     drop(pin);
     let probe = hsm.probe(side, module_facts, token_facts, &|text| asker.progress(text))?;
-    folder::write_new(to, &probe.bytes()?)?;
+    folder::write_new(to, &json_file(&probe)?)?;
     Ok(report(&probe, to))
 }
 

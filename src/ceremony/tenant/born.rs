@@ -15,7 +15,7 @@ use record::{
     Result,
     document::{
         Released,
-        attestation::Judged,
+        attestation::Judgement,
         challenge::{Challenge, ChallengedKey},
         keys::{BornKey, TargetKeys},
     },
@@ -69,7 +69,7 @@ fn read(ceremony: &Ceremony, folder: &Path) -> Result<Released<TargetKeys>> {
 }
 
 /// What the vendor says of the keys, now.
-fn judged(ceremony: &Ceremony, keys: &Released<TargetKeys>) -> Result<Judged> {
+fn judged(ceremony: &Ceremony, keys: &Released<TargetKeys>) -> Result<Judgement> {
     let file = |name: &str| keys.file(name);
     keys.body().attested(file, &ceremony.plan, Timestamp::now())
 }

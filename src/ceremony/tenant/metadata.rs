@@ -13,7 +13,7 @@ use record::{
     folder,
     plan::{Plan, ServicePlan},
     proof::key_set::{KeySet, Pair},
-    service::metadata::{Compared, MAX_METADATA, Metadata},
+    service::metadata::{Comparison, MAX_METADATA, Metadata},
     spki,
     terms::{Id, Listed, list},
 };
@@ -105,7 +105,7 @@ pub struct MetadataFile {
     /// What the acceptance says of it.
     pub entry: Published,
     bytes: Vec<u8>,
-    compared: Compared,
+    compared: Comparison,
     claim: bool,
 }
 

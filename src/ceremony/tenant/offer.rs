@@ -11,7 +11,7 @@ use crate::{
 };
 use record::{
     Result,
-    document::{Released, attestation::Judged, offer::Offer},
+    document::{Released, attestation::Judgement, offer::Offer},
     fingerprint::{self, WORDS_TYPED},
     flow::Phase,
     log::Event,
@@ -57,7 +57,7 @@ fn read(ceremony: &Ceremony, folder: &Path) -> Result<Released<Offer>> {
 }
 
 /// What the vendor says of the KEK, now.
-fn judged(ceremony: &Ceremony, offer: &Released<Offer>) -> Result<Judged> {
+fn judged(ceremony: &Ceremony, offer: &Released<Offer>) -> Result<Judgement> {
     let file = |name: &str| offer.file(name);
     offer.body().attested(file, &ceremony.plan, Timestamp::now())
 }

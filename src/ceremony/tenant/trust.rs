@@ -11,13 +11,7 @@ use crate::{
     tenant::keys,
 };
 use hsm::{Hsm, Officer};
-use record::{
-    Result,
-    document::offer::Offer,
-    log::Event,
-    rule::Rule,
-    terms::Step,
-};
+use record::{Result, document::offer::Offer, log::Event, rule::Rule, terms::Step};
 use terminal::report::Report;
 
 /// Make the KEK trusted, with the PIN of the HSM's security officer

@@ -28,7 +28,7 @@ pub enum Purpose {
 
 /// What an attestation proves.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attested {
+pub struct Assurance {
     /// Its level.
     pub level: AttestationLevel,
     /// In words, for every record: foreign text in it is escaped.
@@ -49,23 +49,20 @@ pub fn judge(
     purpose: Purpose,
     at: Timestamp,
     roots: &[Hash],
-) -> Result<Attested> {
+) -> Result<Assurance> {
     let chain = chain::Chain::parse(pem)?;
     chain.verify(at, roots)?;
-    let (found, root) = (chain.key()?, chain.root()?);
+    let found = chain.key()?;
     if found != spki {
-        return Err(refuse(
-            Rule::AttestationKey,
-            format!("about the key {}", Hash::of(&found)),
-            Hash::of(spki).to_string(),
-        ));
+        let found = format!("about the key {}", Hash::of(&found));
+        return Err(attestation_error(Rule::AttestationKey, found, Hash::of(spki).to_string()));
     }
     let said = yubihsm::Statement::of(chain.leaf())?;
     let (level, what) = said.judge(purpose)?;
-    Ok(Attested { level, what: format!("{what}, by a chain to the root {root}") })
+    Ok(Assurance { level, what: format!("{what}, by a chain to the root {}", chain.root) })
 }
 
-fn refuse(rule: Rule, found: impl Into<String>, expected: impl Into<String>) -> Error {
+fn attestation_error(rule: Rule, found: impl Into<String>, expected: impl Into<String>) -> Error {
     rule.refuse(
         crate::escape::escape(&format!("an attestation: {}", found.into())),
         expected,

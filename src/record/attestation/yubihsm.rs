@@ -9,7 +9,7 @@ use x509_cert::{
 
 use crate::{
     Result,
-    attestation::{Purpose, refuse},
+    attestation::{Purpose, attestation_error},
     rule::Rule,
     terms::AttestationLevel,
 };
@@ -44,12 +44,9 @@ impl Statement {
     /// # Errors
     /// `ATTESTATION-FORMAT`.
     pub fn of(leaf: &Certificate) -> Result<Self> {
-        let origin = extension::<1>(leaf, ORIGIN)?;
-        let capabilities = extension::<8>(leaf, CAPABILITIES)?;
-        Ok(Statement {
-            origin: origin.map(|[origin]| origin),
-            capabilities: capabilities.map(u64::from_be_bytes),
-        })
+        let origin = extension(leaf, ORIGIN)?.map(|[origin]| origin);
+        let capabilities = extension(leaf, CAPABILITIES)?.map(u64::from_be_bytes);
+        Ok(Statement { origin, capabilities })
     }
 
     /// The level that the statement proves, and in words what it says.
@@ -63,11 +60,9 @@ impl Statement {
             return Ok((AttestationLevel::Witnessed, what.into()));
         };
         if origin != GENERATED {
-            return Err(refuse(
-                Rule::AttestationOrigin,
-                format!("origin {origin:#04x}: imported, or carried here under a wrap"),
-                "origin 0x01: generated on this device",
-            ));
+            let found = format!("origin {origin:#04x}: imported, or carried here under a wrap");
+            let expected = "origin 0x01: generated on this device";
+            return Err(attestation_error(Rule::AttestationOrigin, found, expected));
         }
         let Some(capabilities) = self.capabilities else {
             let what = "origin attested: made inside the device; the certificate does not say what the key may do";
@@ -82,11 +77,10 @@ impl Statement {
         // What else a key may do is no way out for it, but no part of its plan either.
         let surplus = capabilities & !allowed & (SIGN | DECRYPT | EXPORTABLE | OTHERS);
         if surplus != 0 {
-            return Err(refuse(
-                Rule::AttestationUsage,
-                format!("capabilities {capabilities:#x}, of which {surplus:#x} should not be"),
-                "a key that cannot leave its device, and does what the plan says",
-            ));
+            let found =
+                format!("capabilities {capabilities:#x}, of which {surplus:#x} should not be");
+            let expected = "a key that cannot leave its device, and does what the plan says";
+            return Err(attestation_error(Rule::AttestationUsage, found, expected));
         }
         let what = format!(
             "origin and usage attested: made inside the device, cannot leave it, capabilities {capabilities:#x}"
@@ -98,20 +92,21 @@ impl Statement {
 /// The bytes of an extension that is a BIT STRING of whole bytes.
 fn extension<const N: usize>(leaf: &Certificate, oid: ObjectIdentifier) -> Result<Option<[u8; N]>> {
     let format = |found: String| {
-        refuse(
+        let expected = format!("it once, a BIT STRING of {} bits", 8 * N);
+        attestation_error(
             Rule::AttestationFormat,
             format!("the extension {oid}: {found}"),
-            format!("it once, a BIT STRING of {} bits", 8 * N),
+            expected,
         )
     };
     let extensions = leaf.tbs_certificate().extensions();
     let mut found = extensions.into_iter().flatten().filter(|extension| extension.extn_id == oid);
-    let Some(extension) = found.next() else {
+    let (extension, None) = (found.next(), found.next()) else {
+        return Err(format("twice".into()));
+    };
+    let Some(extension) = extension else {
         return Ok(None);
     };
-    if found.next().is_some() {
-        return Err(format("twice".into()));
-    }
     let bits = BitString::from_der(extension.extn_value.as_bytes())
         .map_err(|error| format(error.to_string()))?;
     let bytes = bits.as_bytes().and_then(|bytes| bytes.try_into().ok());

@@ -10,7 +10,7 @@ use crate::{
     log::{Fetched, LOG_FILE},
     plan::{Plan, ServicePlan},
     service::metadata::MAX_METADATA,
-    terms::{Fits, Id, Kind, Listed, differs},
+    terms::{Fits, Id, Kind, Listed, ensure},
 };
 
 /// How the name of a node's metadata ends; it begins with the node's id.
@@ -77,32 +77,22 @@ pub fn is_place(text: &str) -> bool {
 
 impl Acceptance {
     fn check_metadata(&self, plan: &Plan) -> Fits {
-        if self.metadata.is_empty() {
-            return Ok(());
-        }
         let ServicePlan::Hgs { nodes, .. } = &plan.target else {
             let none = format!("none for the target {}", quote(plan.target.kind()));
-            return differs("metadata of nodes", none);
+            return ensure(self.metadata.is_empty(), "metadata of nodes", none);
         };
         // Each node at most once: what is listed is the plan's list with some left out.
         let mut planned = nodes.iter();
         for one in &self.metadata {
-            if !planned.any(|node| *node == one.node) {
-                let expected = "nodes of the plan, each once, in the plan's order";
-                return differs(format!("metadata of {}", one.node), expected);
-            }
-            if one.file.length > MAX_METADATA {
-                let found = format!("{} of {} bytes", one.file_name(), one.file.length);
-                return differs(found, format!("at most {MAX_METADATA}"));
-            }
-            if !plan.has_person(&one.fetched_by) {
-                let found = format!("metadata of {} fetched by {}", one.node, one.fetched_by);
-                return differs(found, "a person of the plan");
-            }
-            if !is_place(&one.fetched_from) {
-                let length = format!("1 to {MAX_FETCHED_FROM} characters, no control characters");
-                return differs(format!("metadata of {}: fetched_from", one.node), length);
-            }
+            let of = format!("metadata of {}", one.node);
+            let expected = "nodes of the plan, each once, in the plan's order";
+            ensure(planned.any(|node| *node == one.node), &of, expected)?;
+            let found = format!("{} of {} bytes", one.file_name(), one.file.length);
+            ensure(one.file.length <= MAX_METADATA, found, format!("at most {MAX_METADATA}"))?;
+            let found = format!("{of} fetched by {}", one.fetched_by);
+            ensure(plan.has_person(&one.fetched_by), found, "a person of the plan")?;
+            let expected = format!("1 to {MAX_FETCHED_FROM} characters, no control characters");
+            ensure(is_place(&one.fetched_from), format!("{of}: fetched_from"), expected)?;
         }
         Ok(())
     }

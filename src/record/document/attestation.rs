@@ -9,7 +9,7 @@ use crate::{
     attestation::{self, MAX_ATTESTATION, Purpose},
     plan::Plan,
     rule::Rule,
-    terms::{AttestationLevel, Fits, Id, Listed, differs},
+    terms::{AttestationLevel, Fits, Id, Listed, ensure},
 };
 
 /// How the file of an attestation ends; it begins with what it is about.
@@ -50,20 +50,18 @@ impl Attestation {
 ///
 /// # Errors
 /// What was found and what was expected.
-pub(super) fn check<'a>(attestations: &[Attestation], of: impl Iterator<Item = &'a str>) -> Fits {
-    let mut of = of;
-    match attestations.iter().find(|one| !of.any(|id| id == one.of.as_str())) {
-        None => Ok(()),
-        Some(one) => differs(
-            format!("an attestation of {}", one.of),
-            "one for each key at most, in the order of the keys",
-        ),
-    }
+pub(super) fn check<'a>(
+    attestations: &[Attestation],
+    mut of: impl Iterator<Item = &'a str>,
+) -> Fits {
+    let other = attestations.iter().find(|one| !of.any(|id| id == one.of.as_str()));
+    let found = other.map_or(String::new(), |one| format!("an attestation of {}", one.of));
+    ensure(other.is_none(), found, "one for each key at most, in the order of the keys")
 }
 
 /// What was found of a document's attestations.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Judged {
+pub struct Judgement {
     /// The least level of its keys.
     pub level: AttestationLevel,
     /// A line for each key.
@@ -84,8 +82,8 @@ pub(super) fn judged<'f>(
     keys: &[Key],
     plan: &Plan,
     at: Timestamp,
-) -> Result<Judged> {
-    let mut judged = Judged { level: AttestationLevel::OriginAndUsage, lines: Vec::new() };
+) -> Result<Judgement> {
+    let mut judged = Judgement { level: AttestationLevel::OriginAndUsage, lines: Vec::new() };
     for key in keys {
         let found = attestations.iter().find(|one| one.of.as_str() == key.of);
         let (level, what) = match found {
@@ -102,13 +100,12 @@ pub(super) fn judged<'f>(
                 (attested.level, attested.what)
             }
         };
-        if level < plan.transfer.evidence {
-            return Err(Rule::AttestationLevel.refuse(
-                format!("{}: {what}", key.of),
-                format!("at least {}, as the plan says", plan.transfer.evidence.said()),
-                "let the HSM attest the key (`kek create --prepare` or `keys create --prepare`, then `--attestation`), or agree on a new plan with a lower `evidence`",
-            ));
-        }
+        Rule::AttestationLevel.ensure(
+            level >= plan.transfer.evidence,
+            format!("{}: {what}", key.of),
+            format!("at least {}, as the plan says", plan.transfer.evidence.said()),
+            "let the HSM attest the key (`kek create --prepare` or `keys create --prepare`, then `--attestation`), or agree on a new plan with a lower `evidence`",
+        )?;
         judged.level = judged.level.min(level);
         judged.lines.push(format!("{}: {what}", key.of));
     }

@@ -62,7 +62,7 @@ impl Body for Challenge {
 impl From<&Received<Challenge>> for KeySet {
     fn from(challenge: &Received<Challenge>) -> Self {
         let body = challenge.body();
-        let keys = body.keys.iter().map(|key| key.claim().with(|name| challenge.file(name)));
-        KeySet { id: body.package_id, nonce: body.nonce, keys: keys.collect() }
+        let claims = body.keys.iter().map(ChallengedKey::claim);
+        KeySet::of(body.package_id, body.nonce, claims, |name| challenge.file(name))
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     encoding::Hash,
     log::LOG_FILE,
     plan::Plan,
-    terms::{Fits, Kind, Listed, MAX_TEXT, Originals, TokenIdentity, differs},
+    terms::{Fits, Kind, Listed, MAX_TEXT, Originals, TokenIdentity, ensure},
 };
 
 /// What was destroyed.
@@ -39,15 +39,14 @@ impl Body for Closing {
     }
 
     fn check(&self, _: &Header, plan: &Plan) -> Fits {
-        let looked = self.kek_fingerprint.is_none() || self.token.is_some();
         if let Some(backup) = &self.backup {
             let fits = !backup.trim().is_empty() && backup.len() <= MAX_TEXT;
-            if plan.source == Originals::Keep || !fits {
-                let found = format!("{} bytes about backups", backup.len());
-                return differs(found, "1 to 4096, and only where the plan destroys the originals");
-            }
+            let found = format!("{} bytes about backups", backup.len());
+            let expected = "1 to 4096, and only where the plan destroys the originals";
+            ensure(fits && plan.source != Originals::Keep, found, expected)?;
         }
         check_kek(self.kek_fingerprint, plan)?;
-        if looked { Ok(()) } else { differs("a KEK and no token", "both") }
+        let looked = self.kek_fingerprint.is_none() || self.token.is_some();
+        ensure(looked, "a KEK and no token", "both")
     }
 }

@@ -58,26 +58,23 @@ pub(super) fn check_files<B: Body>(
             || seals.iter().any(|seal| seal == name)
     };
     if let Some(surplus) = files.keys().find(|name| !accounted(name)) {
-        return Err(folder::surplus(folder, surplus));
+        return Err(folder::surplus_error(folder, surplus));
     }
     for (name, listing) in &listed {
         let found = files.get(name).map(|bytes| Listed::of(bytes));
-        let found = found.ok_or_else(|| missing(folder, name))?;
-        if found != *listing {
-            return Err(Rule::DocumentHash.refuse(
-                format!("{name} has {} bytes and SHA-256 {}", found.length, found.hash),
-                format!("{} bytes and {}", listing.length, listing.hash),
-                "copy the folder again from its sender's outbox",
-            ));
-        }
+        let found = found.ok_or_else(|| missing_error(folder, name))?;
+        Rule::DocumentHash.ensure(
+            found == *listing,
+            format!("{name} has {} bytes and SHA-256 {}", found.length, found.hash),
+            format!("{} bytes and {}", listing.length, listing.hash),
+            "copy the folder again from its sender's outbox",
+        )?;
     }
-    match seals.iter().find(|seal| !files.contains_key(*seal)) {
-        Some(seal) => Err(missing(folder, seal)),
-        None => Ok(()),
-    }
+    let mut absent = seals.iter().filter(|seal| !files.contains_key(*seal));
+    absent.next().map_or(Ok(()), |seal| Err(missing_error(folder, seal)))
 }
 
-pub(super) fn missing(folder: &Path, name: &str) -> Error {
+pub(super) fn missing_error(folder: &Path, name: &str) -> Error {
     Rule::DocumentMissing.refuse(
         format!("{} has no {name}", folder.display()),
         format!("a file {name}"),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     encoding::CkaId,
     plan::{KeyPlan, Plan},
-    terms::{Fits, Id, ReadBack, differs, require},
+    terms::{Fits, Id, ReadBack, ensure, require},
 };
 
 /// One key in the hoster's HSM.
@@ -42,16 +42,13 @@ impl HeldKey {
     /// # Errors
     /// What was found and what was expected.
     pub fn check(&self, planned: &KeyPlan, plan: &Plan, attempt: u32) -> Fits {
-        if self.label != planned.label {
-            let found = format!("{} in the place of {}", self.label, planned.label);
-            return differs(found, "the plan's keys, in the plan's order");
-        }
+        let found = format!("{} in the place of {}", self.label, planned.label);
+        ensure(self.label == planned.label, found, "the plan's keys, in the plan's order")?;
         let label = self.label.as_str();
-        let id = plan.target_id(label, attempt);
-        if self.id != id || self.hoster_label != plan.hoster_label(label) {
-            let expected = format!("CKA_ID {id} and label {}", plan.hoster_label(label));
-            return differs(format!("{label} under the CKA_ID {}", self.id), expected);
-        }
+        let (id, hoster_label) = (plan.target_id(label, attempt), plan.hoster_label(label));
+        let found = format!("{label} under the CKA_ID {}", self.id);
+        let expected = format!("CKA_ID {id} and label {hoster_label}");
+        ensure(self.id == id && self.hoster_label == hoster_label, found, expected)?;
         require(&self.attributes, HELD)
     }
 }

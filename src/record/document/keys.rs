@@ -9,7 +9,7 @@ use crate::{
     attestation::Purpose,
     document::{
         Beside, Body, Header, Received,
-        attestation::{self, Attestation, Judged, Key, judged},
+        attestation::{self, Attestation, Judgement, Key, judged},
         held_key::{BORN, HeldKey},
     },
     encoding::{Blob, Hash, hash},
@@ -17,7 +17,7 @@ use crate::{
     proof::key_set::{certificate_file, check_certificate, check_keys},
     rule::Rule,
     spki,
-    terms::{Fits, Id, Kind, Listed, Role, TokenIdentity, TransferRoute, differs, require},
+    terms::{Fits, Id, Kind, Listed, Role, TokenIdentity, TransferRoute, ensure, require},
 };
 
 /// The keys, as the hoster's HSM shows them.
@@ -84,23 +84,21 @@ impl Body for TargetKeys {
             }
             // A key that another tool has brought is the one that the plan names.
             let spki = Hash::of(&key.spki.0);
-            if let Some(planned) = planned.spki.filter(|planned| *planned != spki) {
-                return differs(format!("the public key {spki}"), planned.to_string());
+            if let Some(planned) = planned.spki {
+                ensure(planned == spki, format!("the public key {spki}"), planned.to_string())?;
             }
-            if key.role != planned.role {
-                return differs(format!("{} with another role", planned.label), "the plan's role");
-            }
-            spki::check(&key.spki.0, planned.key_type).or_else(|found| {
-                differs(format!("{}: {found}", planned.label), "a key of the plan's type and size")
+            let label = &planned.label;
+            let found = format!("{label} with another role");
+            ensure(key.role == planned.role, found, "the plan's role")?;
+            spki::check(&key.spki.0, planned.key_type).map_err(|found| {
+                (format!("{label}: {found}"), "a key of the plan's type and size".into())
             })
         })?;
         let certificates = self.keys.iter();
         let certificates = certificates.map(|key| (&key.held.label, key.certificate.hash));
         let expected = fingerprint(plan, certificates);
-        match self.fingerprint == expected {
-            true => Ok(()),
-            false => differs(self.fingerprint.to_string(), expected.to_string()),
-        }
+        let found = self.fingerprint;
+        ensure(found == expected, found.to_string(), expected.to_string())
     }
 }
 
@@ -127,7 +125,7 @@ impl TargetKeys {
         file: impl Fn(&str) -> &'f [u8],
         plan: &Plan,
         at: Timestamp,
-    ) -> Result<Judged> {
+    ) -> Result<Judgement> {
         let keys = self.keys.iter().zip(&plan.keys).map(|(key, planned)| Key {
             of: key.held.label.as_str(),
             spki: &key.spki.0,

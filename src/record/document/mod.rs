@@ -53,9 +53,9 @@ pub mod registration;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    encoding::{Hash, json_file},
+    encoding::Hash,
     plan::Plan,
-    terms::{FORMAT, Fits, Head, Id, Kind, Listed, Mode, Side, TransferRoute, differs},
+    terms::{FORMAT, Fits, Head, Id, Kind, Listed, Mode, Side, TransferRoute, ensure},
 };
 pub use reading::{Received, Released, header_of, read, read_files};
 
@@ -146,29 +146,14 @@ pub struct Document<B: ?Sized> {
     pub body: B,
 }
 
-impl<B: Body> Document<B> {
-    /// The bytes that are hashed, signed and sent.
-    ///
-    /// # Errors
-    /// [`crate::Error::Failed`] where it can't be encoded.
-    pub fn bytes(&self) -> crate::Result<Vec<u8>> {
-        json_file(self)
-    }
-}
-
 /// A KEK is named where there was one, and only there.
 ///
 /// # Errors
 /// What was found and what was expected.
 pub fn check_kek(kek: Option<Hash>, plan: &Plan) -> Fits {
-    match (kek, plan.way) {
-        (Some(_), TransferRoute::Carried | TransferRoute::Brought)
-        | (None, TransferRoute::Born | TransferRoute::Cloud) => Ok(()),
-        (None, TransferRoute::Carried | TransferRoute::Brought) => {
-            differs("no KEK", "the KEK of this ceremony")
-        }
-        (Some(kek), TransferRoute::Born | TransferRoute::Cloud) => {
-            differs(format!("the KEK {kek}"), "none: there was no KEK")
-        }
+    let needed = matches!(plan.way, TransferRoute::Carried | TransferRoute::Brought);
+    match kek {
+        Some(kek) => ensure(needed, format!("the KEK {kek}"), "none: there was no KEK"),
+        None => ensure(!needed, "no KEK", "the KEK of this ceremony"),
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     attestation::Purpose,
     document::{
         Beside, Body, Header,
-        attestation::{self, Attestation, Judged, KEK, Key, judged},
+        attestation::{self, Attestation, Judgement, KEK, Key, judged},
     },
     encoding::{Blob, CkaId, Hash},
     plan::Plan,
@@ -15,7 +15,7 @@ use crate::{
     spki,
     terms::{
         Fits, Kind, Listed, Mechanism, OaepHash, Observed, ReadBack, TokenIdentity, differs,
-        require,
+        ensure, require,
     },
 };
 
@@ -90,19 +90,16 @@ impl Body for Offer {
     }
 
     fn check(&self, header: &Header, plan: &Plan) -> Fits {
-        let same = |found: String, expected: String| {
-            if found == expected { Ok(()) } else { differs(found, expected) }
-        };
+        let same = |found: String, expected: String| ensure(found == expected, found, expected);
         let bits =
             spki::rsa_bits(&self.spki.0).map_err(|found| (found, "an RSA public key".into()))?;
         same(format!("a KEK of {bits} bits"), format!("a KEK of {} bits", plan.transfer.kek_bits))?;
         same(self.fingerprint.to_string(), Hash::of(&self.spki.0).to_string())?;
         same(self.mechanism.to_string(), plan.transfer.mechanism.to_string())?;
-        same(format!("OAEP {}", self.oaep_hash), format!("OAEP {}", plan.transfer.oaep_hash))?;
-        same(
-            format!("OAEP {} observed", self.observed.oaep_hash),
-            format!("OAEP {} observed", plan.transfer.oaep_hash),
-        )?;
+        let oaep = plan.transfer.oaep_hash;
+        same(format!("OAEP {}", self.oaep_hash), format!("OAEP {oaep}"))?;
+        let observed = self.observed.oaep_hash;
+        same(format!("OAEP {observed} observed"), format!("OAEP {oaep} observed"))?;
         if let Some(rule) = self.waived.iter().find(|rule| !plan.waives(**rule)) {
             return differs(format!("{} is waived", rule.name()), "only what the plan waives");
         }
@@ -129,7 +126,7 @@ impl Offer {
         file: impl Fn(&str) -> &'f [u8],
         plan: &Plan,
         at: Timestamp,
-    ) -> crate::Result<Judged> {
+    ) -> crate::Result<Judgement> {
         let kek = Key { of: KEK, spki: &self.spki.0, purpose: Purpose::Kek };
         judged(&self.attestations, file, &[kek], plan, at)
     }

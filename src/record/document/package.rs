@@ -11,7 +11,7 @@ use crate::{
     rule::Rule,
     share::ShareListing,
     spki,
-    terms::{Fits, Id, Kind, Listed, Mechanism, OaepHash, Observed, Role, TokenIdentity, differs},
+    terms::{Fits, Id, Kind, Listed, Mechanism, OaepHash, Observed, Role, TokenIdentity, ensure},
 };
 
 /// Everything that the hoster needs to import, prove and be held to.
@@ -80,16 +80,10 @@ impl PackagedKey {
     fn check_length(&self) -> Fits {
         let wrapped = usize::try_from(self.wrapped_length).ok();
         let sealed = wrapped.and_then(sealed_length).map(|length| length as u64);
-        match sealed == Some(self.sealed.length) {
-            true => Ok(()),
-            false => differs(
-                format!(
-                    "key {}: {} bytes sealed to {}",
-                    self.label, self.wrapped_length, self.sealed.length
-                ),
-                "16 to 8192 bytes, sealed to the next multiple of 8 and 8 more",
-            ),
-        }
+        let (label, length) = (&self.label, self.sealed.length);
+        let found = format!("key {label}: {} bytes sealed to {length}", self.wrapped_length);
+        let expected = "16 to 8192 bytes, sealed to the next multiple of 8 and 8 more";
+        ensure(sealed == Some(length), found, expected)
     }
 }
 
@@ -114,11 +108,9 @@ impl Package {
         let planned =
             quorum.custodians.iter().zip(1..).map(|(custodian, x)| (custodian.id.as_str(), x));
         let listed = self.shares.iter().map(|share| (share.custodian.as_str(), share.x));
-        if self.threshold != quorum.threshold || !listed.eq(planned) {
-            let found = "shares of other custodians, order or threshold";
-            return differs(found, "the plan's custodians and threshold");
-        }
-        Ok(())
+        let fits = self.threshold == quorum.threshold && listed.eq(planned);
+        let found = "shares of other custodians, order or threshold";
+        ensure(fits, found, "the plan's custodians and threshold")
     }
 }
 
@@ -140,14 +132,12 @@ impl Body for Package {
     }
 
     fn check(&self, _: &Header, plan: &Plan) -> Fits {
-        if self.mechanism != plan.transfer.mechanism || self.oaep_hash != plan.transfer.oaep_hash {
-            let found = format!("{}, OAEP {}", self.mechanism, self.oaep_hash);
-            return differs(found, "the plan's mechanism and OAEP hash");
-        }
-        if self.observed.oaep_hash != self.oaep_hash {
-            let found = format!("OAEP {} observed", self.observed.oaep_hash);
-            return differs(found, "the plan's OAEP hash");
-        }
+        let (mechanism, oaep) = (self.mechanism, self.oaep_hash);
+        let fits = (mechanism, oaep) == (plan.transfer.mechanism, plan.transfer.oaep_hash);
+        let found = format!("{mechanism}, OAEP {oaep}");
+        ensure(fits, found, "the plan's mechanism and OAEP hash")?;
+        let found = format!("OAEP {} observed", self.observed.oaep_hash);
+        ensure(self.observed.oaep_hash == oaep, found, "the plan's OAEP hash")?;
         self.check_shares(plan)?;
         check_keys(&self.keys, plan, |key, planned| {
             key.claim().check(planned, plan)?;
@@ -167,13 +157,12 @@ impl Received<Package> {
         let message = signed_by_keys(&self.hash);
         for key in self.body().signing_keys() {
             let name = hsm_signature_file(&key.label);
-            if !spki::verifies(&key.spki.0, &message, self.file(&name)) {
-                return Err(Rule::PackageSignature.refuse(
-                    format!("{name} does not fit the package"),
-                    "a signature by the key itself",
-                    "copy the package again from the tenant's outbox",
-                ));
-            }
+            Rule::PackageSignature.ensure(
+                spki::verifies(&key.spki.0, &message, self.file(&name)),
+                format!("{name} does not fit the package"),
+                "a signature by the key itself",
+                "copy the package again from the tenant's outbox",
+            )?;
         }
         Ok(())
     }
@@ -182,8 +171,8 @@ impl Received<Package> {
 impl From<&Received<Package>> for KeySet {
     fn from(package: &Received<Package>) -> Self {
         let body = package.body();
-        let keys = body.keys.iter().map(|key| key.claim().with(|name| package.file(name)));
-        KeySet { id: body.package_id, nonce: body.nonce, keys: keys.collect() }
+        let claims = body.keys.iter().map(PackagedKey::claim);
+        KeySet::of(body.package_id, body.nonce, claims, |name| package.file(name))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     Error, Result,
     document::{
         Body, Document, Header,
-        files::{check_files, limit, missing},
+        files::{check_files, limit, missing_error},
     },
     encoding::Hash,
     escape::quote,
@@ -57,15 +57,14 @@ impl<B: ?Sized> Received<B> {
     /// # Errors
     /// `DOCUMENT-ANSWERS`.
     pub fn answering(&self, sent: Hash) -> Result<()> {
-        if self.document.header.answers == Some(sent) {
-            return Ok(());
-        }
-        let found = self.document.header.answers.map_or("nothing".into(), |hash| hash.to_string());
-        Err(Rule::DocumentAnswers.refuse(
+        let answers = self.document.header.answers;
+        let found = answers.map_or("nothing".into(), |hash| hash.to_string());
+        Rule::DocumentAnswers.ensure(
+            answers == Some(sent),
             format!("a {} that answers {found}", self.kind()),
             format!("one that answers {sent}"),
             "ask the sender for the document of this ceremony and attempt",
-        ))
+        )
     }
 }
 
@@ -86,14 +85,13 @@ impl<B> Received<B> {
     /// `DOCUMENT-ATTEMPT`.
     pub fn not_before(self, seen: u32) -> Result<Self> {
         let attempt = self.document.header.attempt;
-        if attempt >= seen {
-            return Ok(self);
-        }
-        Err(Rule::DocumentAttempt.refuse(
+        Rule::DocumentAttempt.ensure(
+            attempt >= seen,
             format!("a {} of attempt {attempt}", self.kind()),
             format!("attempt {seen} or later"),
             "ask the sender for the document of the current attempt; destroy this copy",
-        ))
+        )?;
+        Ok(self)
     }
 }
 
@@ -114,14 +112,13 @@ impl<B> Released<B> {
     /// # Errors
     /// `DOCUMENT-HASH`.
     pub fn being(self, hash: Hash) -> Result<Self> {
-        if self.hash == hash {
-            return Ok(self);
-        }
-        Err(Rule::DocumentHash.refuse(
+        Rule::DocumentHash.ensure(
+            self.hash == hash,
             format!("a {} with SHA-256 {}", self.kind(), self.hash),
             format!("the one that was checked, {hash}"),
             "copy the folder again from its sender's outbox, and find out what changed it",
-        ))
+        )?;
+        Ok(self)
     }
 }
 
@@ -132,11 +129,11 @@ impl<B> Released<B> {
 pub fn read<B: Body>(folder: &Path, plan: &Plan) -> Result<Received<B>> {
     let (kind, main) = (B::KIND, B::KIND.file());
     let files = folder::read_folder(folder, |name| limit::<B>(name, plan))?;
-    let bytes = files.get(&main).ok_or_else(|| missing(folder, &main))?;
+    let bytes = files.get(&main).ok_or_else(|| missing_error(folder, &main))?;
     // The kind first: another document's fields would only confuse.
     check_header(kind, &header_of(bytes, &main)?, plan)?;
     let document: Document<B> =
-        serde_json::from_slice(bytes).map_err(|error| not_format(&main, &error))?;
+        serde_json::from_slice(bytes).map_err(|error| format_error(&main, &error))?;
     document.body.check(&document.header, plan).map_err(|(found, expected)| {
         Rule::DocumentContent.refuse(
             format!("the {kind}: {found}"),
@@ -174,18 +171,14 @@ pub fn header_of(bytes: &[u8], name: &str) -> Result<Header> {
     struct Any {
         header: Header,
     }
-    let any: Any = serde_json::from_slice(bytes).map_err(|error| not_format(name, &error))?;
+    let any: Any = serde_json::from_slice(bytes).map_err(|error| format_error(name, &error))?;
     Ok(any.header)
 }
 
 fn check_header(kind: Kind, header: &Header, plan: &Plan) -> Result<()> {
-    let check = |holds: bool, rule: Rule, found: String, expected: &dyn Display| match holds {
-        true => Ok(()),
-        false => Err(rule.refuse(
-            format!("the {kind}: {found}"),
-            expected.to_string(),
-            "ask the sender for the document of this ceremony",
-        )),
+    let check = |holds: bool, rule: Rule, found: String, expected: &dyn Display| {
+        let remedy = "ask the sender for the document of this ceremony";
+        rule.ensure(holds, format!("the {kind}: {found}"), expected.to_string(), remedy)
     };
     let Header { format, document, side, ceremony, mode, plan_hash, attempt, answers, .. } = header;
     check(format == FORMAT, Rule::DocumentFormat, format!("format {}", quote(format)), &FORMAT)?;
@@ -208,7 +201,7 @@ fn check_header(kind: Kind, header: &Header, plan: &Plan) -> Result<()> {
     check(answers.is_some() == before.is_some(), Rule::DocumentAnswers, found, &expected)
 }
 
-fn not_format(name: &str, error: &serde_json::Error) -> Error {
+fn format_error(name: &str, error: &serde_json::Error) -> Error {
     Rule::DocumentFormat.refuse(
         format!("{name}: {}", crate::escape::escape(&error.to_string())),
         "JSON with exactly the fields of the format",

@@ -10,7 +10,7 @@ use crate::{
     encoding::PackageId,
     plan::{IMPORT, Plan},
     proof::{Proof, key_set::check_keys},
-    terms::{Fits, Id, Kind, Listed, TokenIdentity, TransferRoute, differs, list, require},
+    terms::{Fits, Id, Kind, Listed, TokenIdentity, TransferRoute, ensure, list, require},
 };
 
 /// What the HSM holds, who opened the seal for it, and the proof.
@@ -45,16 +45,12 @@ impl Body for Receipt {
         })?;
         let planned = |id: &Id| plan.quorum.custodians.iter().any(|custodian| custodian.id == *id);
         let distinct = self.custodians.iter().collect::<std::collections::BTreeSet<_>>().len();
-        let quorum =
-            distinct == self.custodians.len() && distinct >= usize::from(plan.quorum.threshold);
-        if !quorum
-            || !self.custodians.iter().all(planned)
-            || !self.spent.iter().all(|id| self.custodians.contains(id))
-        {
-            let found =
-                format!("opened by {}, spent by {}", list(&self.custodians), list(&self.spent));
-            return differs(found, "a quorum of the plan's custodians, each once");
-        }
+        let fits = distinct == self.custodians.len()
+            && distinct >= usize::from(plan.quorum.threshold)
+            && self.custodians.iter().all(planned)
+            && self.spent.iter().all(|id| self.custodians.contains(id));
+        let found = format!("opened by {}, spent by {}", list(&self.custodians), list(&self.spent));
+        ensure(fits, found, "a quorum of the plan's custodians, each once")?;
         Proof::check_places(&self.proofs, plan, &[IMPORT.to_owned()])
     }
 }

@@ -7,14 +7,15 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Error, Result,
     document::{Beside, Body, Header, Received},
-    encoding::{Hash, PackageId},
+    encoding::{Hash, PackageId, json_file},
     escape::quote,
     plan::Plan,
     proof::key_set::KeySet,
     service::{
-        Brief, EvidenceContext, MAX_EVIDENCE, NodeEvidence, Proven, check_registered, evidence_file,
+        Brief, ClaimedState, EvidenceContext, MAX_EVIDENCE, NodeEvidence, check_registered,
+        evidence_file,
     },
-    terms::{Fits, Id, Kind, Listed, PrimaryKey, Stage, differs},
+    terms::{Fits, Id, Kind, Listed, PrimaryKey, Stage, ensure},
 };
 
 /// What is primary now, what was before, and the evidence of every node and stage.
@@ -68,31 +69,22 @@ impl Body for Registration {
     }
 
     fn check(&self, _: &Header, plan: &Plan) -> Fits {
-        if self.target != plan.target.kind() {
-            let expected = format!("target {}", quote(plan.target.kind()));
-            return differs(format!("target {}", quote(&self.target)), expected);
-        }
-        if self.activated.parse::<Timestamp>().is_err() {
-            return differs(format!("activated {}", quote(&self.activated)), "a time");
-        }
+        let planned = plan.target.kind();
+        let (found, expected) = (quote(&self.target), quote(planned));
+        ensure(self.target == planned, format!("target {found}"), format!("target {expected}"))?;
+        let time = self.activated.parse::<Timestamp>();
+        ensure(time.is_ok(), format!("activated {}", quote(&self.activated)), "a time")?;
         let nodes = self.nodes(plan);
-        let left: Vec<&Id> =
-            (plan.target.nodes().iter()).filter(|node| !nodes.contains(node)).collect();
-        if nodes.is_empty() || !self.removed.iter().eq(left) {
-            let expected = "nodes of the plan, in its order, and not all of them";
-            return differs(format!("{} nodes left", self.removed.len()), expected);
-        }
-        let expected = [Stage::Ready, Stage::Active]
-            .into_iter()
-            .flat_map(|stage| nodes.iter().map(move |node| (*node, stage)));
+        let left = plan.target.nodes().iter().filter(|node| !nodes.contains(node));
+        let fits = !nodes.is_empty() && self.removed.iter().eq(left);
+        let expected = "nodes of the plan, in its order, and not all of them";
+        ensure(fits, format!("{} nodes left", self.removed.len()), expected)?;
+        let of_stage = |stage| nodes.iter().map(move |node| (*node, stage));
         let listed = self.evidence.iter().map(|one| (&one.node, one.stage));
-        match listed.eq(expected) {
-            true => Ok(()),
-            false => differs(
-                format!("{} pieces of evidence, of other nodes or stages", self.evidence.len()),
-                "one of every node that has not left, ready and then active, in the plan's order",
-            ),
-        }
+        let found = format!("{} pieces of evidence, of other nodes or stages", self.evidence.len());
+        let expected =
+            "one of every node that has not left, ready and then active, in the plan's order";
+        ensure(listed.eq(Stage::ALL.into_iter().flat_map(of_stage)), found, expected)
     }
 }
 
@@ -116,9 +108,13 @@ impl Received<Registration> {
     pub fn verify(&self, plan: &Plan, keys: &KeySet) -> Result<Vec<NodeEvidence>> {
         let body = self.body();
         let brief = Brief::of(plan, keys, self.document.header.attempt)?;
-        let told =
-            EvidenceContext { plan, keys, brief_hash: Hash::of(&brief.bytes()?), brief: &brief };
-        let proven = Proven {
+        let told = EvidenceContext {
+            plan,
+            keys,
+            brief_hash: Hash::of(&json_file(&brief)?),
+            brief: &brief,
+        };
+        let proven = ClaimedState {
             activated: body.activated.parse().map_err(Error::defect)?,
             activation: body.activation,
             former: &body.former,

@@ -13,7 +13,7 @@ use crate::{
         package::{Package, PackagedKey},
         receipt::Receipt,
     },
-    encoding::{Hash, cka_id},
+    encoding::{Hash, cka_id, json_file},
     flow::State,
     log::{Event, KekRecord, KeyRecord, PlainImported, ShareFile, SourceDestroyed},
     plan::Plan,
@@ -212,7 +212,7 @@ impl Event {
     /// Where the brief can't be encoded.
     pub fn register(brief: &Brief) -> Result<Self> {
         let (target, nodes) = (brief.target.clone(), brief.nodes.clone());
-        Ok(Event::Register { brief: Hash::of(&brief.bytes()?), target, nodes })
+        Ok(Event::Register { brief: Hash::of(&json_file(brief)?), target, nodes })
     }
 
     /// `evidence` of a node.

@@ -23,19 +23,11 @@ pub struct Faults(pub Vec<Fault>);
 
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, fault) in self.0.iter().enumerate() {
-            let separator = if n == 0 { "" } else { "\n            " };
-            let place =
-                if fault.line == 0 { "plan".to_owned() } else { format!("line {}", fault.line) };
-            write!(
-                f,
-                "{separator}{place}: {} ({}; expected {})",
-                escape(&fault.found),
-                fault.rule.name(),
-                fault.expected
-            )?;
-        }
-        Ok(())
+        let line = |Fault { line, rule, found, expected }: &Fault| {
+            let place = if *line == 0 { "plan".to_owned() } else { format!("line {line}") };
+            format!("{place}: {} ({}; expected {expected})", escape(found), rule.name())
+        };
+        f.write_str(&self.0.iter().map(line).collect::<Vec<_>>().join("\n            "))
     }
 }
 

@@ -129,10 +129,8 @@ impl Plan {
     /// Where each key must prove itself (design, section 4.5): `import`, then `<node>/ready` and
     /// `<node>/active` for each node.
     pub fn places(&self) -> Vec<String> {
-        let mut places = vec![IMPORT.to_owned()];
-        places.extend(self.node_places(Stage::Ready));
-        places.extend(self.node_places(Stage::Active));
-        places
+        let of_nodes = Stage::ALL.into_iter().flat_map(|stage| self.node_places(stage));
+        std::iter::once(IMPORT.to_owned()).chain(of_nodes).collect()
     }
 
     /// The places of one stage, one per node.

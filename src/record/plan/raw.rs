@@ -10,7 +10,7 @@ use crate::{
     plan::HsmPlan,
     terms::{
         AttestationLevel, CloudFormat, Deployment, Form, Mechanism, Mode, OaepHash, Origin,
-        Originals, Role, TransferRoute,
+        Originals, Role, TransferRoute, named,
     },
 };
 
@@ -25,7 +25,7 @@ pub struct RawPlan {
     pub tenant: Spanned<RawParty>,
     pub hoster: Spanned<RawParty>,
     #[serde(default)]
-    pub witnesses: Vec<RawWitness>,
+    pub witnesses: Vec<RawPerson<Option<Spanned<String>>>>,
     pub quorum: Option<Spanned<RawQuorum>>,
     #[serde(default)]
     pub transfer: RawTransfer,
@@ -44,24 +44,17 @@ pub struct RawPlan {
 pub struct RawParty {
     pub name: String,
     pub approvals: Spanned<u8>,
-    pub officers: Vec<RawOfficer>,
+    pub officers: Vec<RawPerson<Spanned<String>>>,
     pub hsm: Option<HsmPlan>,
 }
 
+/// An officer with a key, or a witness, who may have one.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RawOfficer {
+pub struct RawPerson<Key> {
     pub id: Spanned<String>,
     pub name: String,
-    pub key: Spanned<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawWitness {
-    pub id: Spanned<String>,
-    pub name: String,
-    pub key: Option<Spanned<String>>,
+    pub key: Key,
 }
 
 #[derive(Deserialize)]
@@ -79,7 +72,7 @@ pub struct RawCustodian {
     pub recipients: Spanned<Vec<Spanned<String>>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawTransfer {
     pub origin: Origin,
@@ -89,20 +82,6 @@ pub struct RawTransfer {
     pub kek_bits: Option<Spanned<u32>>,
     pub evidence: AttestationLevel,
     pub roots: Vec<Hash>,
-}
-
-impl Default for RawTransfer {
-    fn default() -> Self {
-        RawTransfer {
-            origin: Origin::Tenant,
-            format: Form::Package,
-            mechanism: Mechanism::SingleShot,
-            oaep_hash: OaepHash::Sha256,
-            kek_bits: None,
-            evidence: AttestationLevel::Witnessed,
-            roots: Vec::new(),
-        }
-    }
 }
 
 #[derive(Deserialize)]
@@ -123,7 +102,6 @@ pub struct RawKey {
 #[serde(deny_unknown_fields)]
 pub struct RawTarget {
     pub kind: TargetKind,
-    #[serde(default)]
     pub nodes: Option<Spanned<Vec<Spanned<String>>>>,
     pub ksp: Option<Spanned<String>>,
     pub deployment: Option<Spanned<Deployment>>,
@@ -132,28 +110,20 @@ pub struct RawTarget {
     pub trial: Option<Spanned<toml::Value>>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TargetKind {
-    Local,
-    Hgs,
-    #[serde(rename = "azure-byok")]
-    AzureByok,
-    #[serde(rename = "aws-kms")]
-    AwsKms,
-    #[serde(rename = "gcp-kms")]
-    GcpKms,
+named! {
+    pub enum TargetKind {
+        Local = "local",
+        Hgs = "hgs",
+        AzureByok = "azure-byok",
+        AwsKms = "aws-kms",
+        GcpKms = "gcp-kms",
+    }
 }
 
 impl TargetKind {
     /// The cloud service, if it is one.
     pub fn cloud(self) -> Option<CloudFormat> {
-        match self {
-            TargetKind::Local | TargetKind::Hgs => None,
-            TargetKind::AzureByok => Some(CloudFormat::AzureByok),
-            TargetKind::AwsKms => Some(CloudFormat::AwsKms),
-            TargetKind::GcpKms => Some(CloudFormat::GcpKms),
-        }
+        self.name().parse().ok()
     }
 }
 
@@ -170,16 +140,10 @@ impl RawPlan {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawAfter {
     pub source: Originals,
-}
-
-impl Default for RawAfter {
-    fn default() -> Self {
-        RawAfter { source: Originals::Keep }
-    }
 }
 
 #[derive(Deserialize)]

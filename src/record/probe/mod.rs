@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Result,
-    encoding::{Hash, json_file},
+    encoding::{Hash, as_text},
     folder,
     rule::Rule,
     terms::{FORMAT, KwpFlavour, Mechanism, OaepHash, Side, TokenIdentity, named},
@@ -123,8 +123,7 @@ pub struct MechanismFacts {
 }
 
 /// A mechanism's number, written `0x00001054`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MechanismId(pub u64);
 
 impl std::fmt::Display for MechanismId {
@@ -133,16 +132,10 @@ impl std::fmt::Display for MechanismId {
     }
 }
 
-impl From<MechanismId> for String {
-    fn from(id: MechanismId) -> String {
-        id.to_string()
-    }
-}
+impl std::str::FromStr for MechanismId {
+    type Err = String;
 
-impl TryFrom<String> for MechanismId {
-    type Error = String;
-
-    fn try_from(text: String) -> std::result::Result<Self, String> {
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
         let digits = text.strip_prefix("0x");
         let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
         let id = number.map(MechanismId);
@@ -150,6 +143,8 @@ impl TryFrom<String> for MechanismId {
             .ok_or_else(|| "expected a mechanism's number such as 0x00001054".into())
     }
 }
+
+as_text!(MechanismId);
 
 /// What an AES key wrap with padding made of an AES-256 key: 40 bytes are RFC 5649, 48 are PKCS#7.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -197,12 +192,7 @@ pub struct TransferFacts {
 
 /// What became of a trial.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    tag = "outcome",
-    rename_all = "lowercase",
-    rename_all_fields = "snake_case",
-    deny_unknown_fields
-)]
+#[serde(tag = "outcome", rename_all = "lowercase", deny_unknown_fields)]
 pub enum TrialOutcome {
     /// It works: what it makes, or what it takes.
     Works {
@@ -288,14 +278,6 @@ impl Probe {
             ));
         }
         Ok((probe, bytes))
-    }
-
-    /// The bytes that are signed and sent.
-    ///
-    /// # Errors
-    /// [`crate::Error::Failed`] where it can't be encoded.
-    pub fn bytes(&self) -> Result<Vec<u8>> {
-        json_file(self)
     }
 
     /// What was seen of one way in one direction.

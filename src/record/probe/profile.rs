@@ -6,19 +6,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::{probe::MechanismId, terms::TokenIdentity};
 
-/// A family of tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[allow(missing_docs)] // each is its vendor's own name, in `table`
-pub enum Profile {
-    Softhsm,
-    Kryoptic,
-    Nshield,
-    Luna,
-    Cloudhsm,
-    Yubihsm2,
-    Utimaco,
-    Unknown,
+/// Makes the families and the table of what is known of each, in one order.
+macro_rules! families {
+    ($(
+        $family:ident $name:literal, begins [$($begin:literal)*], key wraps [$($id:literal)*],
+        attestation $attestation:literal, advice [$($advice:literal)+];
+    )+) => {
+        /// A family of tokens.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum Profile { $(#[doc = $name] $family,)+ }
+
+        /// Every family.
+        pub const TABLE: &[Known] = &[$(Known {
+            profile: Profile::$family,
+            name: $name,
+            begins: &[$($begin),*],
+            key_wraps: &[$(MechanismId($id)),*],
+            attestation: $attestation,
+            advice: &[$($advice),+],
+        },)+];
+    };
 }
 
 /// What is known of one family.
@@ -37,91 +45,43 @@ pub struct Known {
     pub advice: &'static [&'static str],
 }
 
-/// Every family. What is said of the first two was measured, the rest is from their vendors'
-/// documents.
-pub const TABLE: &[Known] = &[
-    Known {
-        profile: Profile::Softhsm,
-        name: "SoftHSM",
-        begins: &["softhsm"],
-        key_wraps: &[],
-        attestation: "none: software",
-        advice: &[
-            "for rehearsals only: its keys are files of this machine",
-            "2.6 knows OAEP with SHA-1 only; 2.7 has CKM_RSA_AES_KEY_WRAP but does SHA-1 whatever is asked, which the canary refuses",
-            "it does not show CKF_USER_PIN_FINAL_TRY",
-        ],
-    },
-    Known {
-        profile: Profile::Kryoptic,
-        name: "Kryoptic",
-        begins: &["kryoptic"],
-        key_wraps: &[],
-        attestation: "none: software",
-        advice: &["for rehearsals only: its keys are in a database of this machine"],
-    },
-    Known {
-        profile: Profile::Nshield,
-        name: "Entrust nShield",
-        begins: &["ncipher", "entrust", "nshield"],
-        key_wraps: &[],
-        attestation: "nfkmattest bundle: origin and usage",
-        advice: &[
-            "its module refuses extractable keys, and disables imported ones after 48 hours, unless \
-             CKNFAST_OVERRIDE_SECURITY_ASSURANCES says otherwise: agree on that with its security officer",
-        ],
-    },
-    Known {
-        profile: Profile::Luna,
-        name: "Thales Luna",
-        begins: &["safenet", "thales", "luna"],
-        key_wraps: &[MechanismId(0x8000_0171)],
-        attestation: "PKCS#7 \"PKC\": origin only",
-        advice: &[
-            "the tenant's partition must allow to wrap private keys (partition policy 1)",
-            "0x80000170 is key wrap without padding and is not used",
-        ],
-    },
-    Known {
-        profile: Profile::Cloudhsm,
-        name: "AWS CloudHSM",
-        begins: &["cloudhsm", "cavium", "marvell", "aws"],
-        key_wraps: &[MechanismId(0x8000_216f)],
-        attestation: "Marvell certificate chain",
-        advice: &["0x8000210a pads by PKCS#5 there and is not used"],
-    },
-    Known {
-        profile: Profile::Yubihsm2,
-        name: "YubiHSM 2",
-        begins: &["yubico", "yubihsm"],
-        key_wraps: &[],
-        attestation: "X.509 with the OIDs 1.3.6.1.4.1.41482.4; not of RSA wrap keys",
-        advice: &[
-            "firmware 2.4 or newer is needed for CKM_RSA_AES_KEY_WRAP",
-            "its key wrap with padding is out of reach of C_WrapKey: composite does not work",
-        ],
-    },
-    Known {
-        profile: Profile::Utimaco,
-        name: "Utimaco",
-        begins: &["utimaco", "cryptoserver"],
-        key_wraps: &[],
-        attestation: "none that can be verified is known",
-        advice: &[
-            "ask the vendor for an attestation before a plan asks for evidence above \"witnessed\"",
-        ],
-    },
-    UNKNOWN,
-];
-
-const UNKNOWN: Known = Known {
-    profile: Profile::Unknown,
-    name: "unknown",
-    begins: &[],
-    key_wraps: &[],
-    attestation: "not known",
-    advice: &["nothing is known of this family: what counts is what the probe has seen"],
-};
+// What is said of the first two was measured, the rest is from their vendors' documents.
+families! {
+    Softhsm "SoftHSM", begins ["softhsm"], key wraps [], attestation "none: software", advice [
+        "for rehearsals only: its keys are files of this machine"
+        "2.6 knows OAEP with SHA-1 only; 2.7 has CKM_RSA_AES_KEY_WRAP but does SHA-1 whatever is asked, which the canary refuses"
+        "it does not show CKF_USER_PIN_FINAL_TRY"
+    ];
+    Kryoptic "Kryoptic", begins ["kryoptic"], key wraps [], attestation "none: software", advice [
+        "for rehearsals only: its keys are in a database of this machine"
+    ];
+    Nshield "Entrust nShield", begins ["ncipher" "entrust" "nshield"], key wraps [],
+    attestation "nfkmattest bundle: origin and usage", advice [
+        "its module refuses extractable keys, and disables imported ones after 48 hours, unless \
+         CKNFAST_OVERRIDE_SECURITY_ASSURANCES says otherwise: agree on that with its security officer"
+    ];
+    Luna "Thales Luna", begins ["safenet" "thales" "luna"], key wraps [0x8000_0171],
+    attestation "PKCS#7 \"PKC\": origin only", advice [
+        "the tenant's partition must allow to wrap private keys (partition policy 1)"
+        "0x80000170 is key wrap without padding and is not used"
+    ];
+    Cloudhsm "AWS CloudHSM", begins ["cloudhsm" "cavium" "marvell" "aws"], key wraps [0x8000_216f],
+    attestation "Marvell certificate chain", advice [
+        "0x8000210a pads by PKCS#5 there and is not used"
+    ];
+    Yubihsm2 "YubiHSM 2", begins ["yubico" "yubihsm"], key wraps [],
+    attestation "X.509 with the OIDs 1.3.6.1.4.1.41482.4; not of RSA wrap keys", advice [
+        "firmware 2.4 or newer is needed for CKM_RSA_AES_KEY_WRAP"
+        "its key wrap with padding is out of reach of C_WrapKey: composite does not work"
+    ];
+    Utimaco "Utimaco", begins ["utimaco" "cryptoserver"], key wraps [],
+    attestation "none that can be verified is known", advice [
+        "ask the vendor for an attestation before a plan asks for evidence above \"witnessed\""
+    ];
+    Unknown "unknown", begins [], key wraps [], attestation "not known", advice [
+        "nothing is known of this family: what counts is what the probe has seen"
+    ];
+}
 
 impl Profile {
     /// The family of a token, by what it says of itself.
@@ -131,12 +91,12 @@ impl Profile {
             let begins = |begin: &&str| says.iter().any(|said| said.starts_with(*begin));
             known.begins.iter().any(begins)
         };
-        TABLE.iter().find(fits).unwrap_or(&UNKNOWN).profile
+        TABLE.iter().find(fits).map_or(Profile::Unknown, |known| known.profile)
     }
 
     /// What is known of it.
     pub fn known(self) -> &'static Known {
-        TABLE.iter().find(|known| known.profile == self).unwrap_or(&UNKNOWN)
+        &TABLE[self as usize]
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     plan::{KeyPlan, Plan},
     rule::Rule,
     spki::{self, TargetCertificate},
-    terms::{Fits, Id, KeyType, Role, differs},
+    terms::{Fits, Id, KeyType, Role, ensure},
 };
 
 /// The keys of a ceremony, and what is asked of whoever says that they hold them.
@@ -83,6 +83,23 @@ impl ProvenKey {
 }
 
 impl KeySet {
+    /// The keys that a document claims, with their certificates from its files.
+    pub(crate) fn of<'a>(
+        id: PackageId,
+        nonce: Fixed<32>,
+        claims: impl Iterator<Item = KeyClaim<'a>>,
+        file: impl Fn(&str) -> &'a [u8],
+    ) -> Self {
+        let key = |claim: KeyClaim| ProvenKey {
+            label: claim.label.clone(),
+            role: claim.role,
+            spki: claim.spki.clone(),
+            certificate: file(&certificate_file(claim.label)).to_vec(),
+            challenges: claim.challenges.to_vec(),
+        };
+        KeySet { id, nonce, keys: claims.map(key).collect() }
+    }
+
     /// The key of a label.
     pub fn key(&self, label: &Id) -> Option<&ProvenKey> {
         self.keys.iter().find(|key| key.label == *label)
@@ -134,62 +151,37 @@ pub(crate) struct KeyClaim<'a> {
 }
 
 impl KeyClaim<'_> {
-    /// It with its certificate, from the files of its document.
-    pub fn with<'f>(&self, file: impl Fn(&str) -> &'f [u8]) -> ProvenKey {
-        ProvenKey {
-            label: self.label.clone(),
-            role: self.role,
-            spki: self.spki.clone(),
-            certificate: file(&certificate_file(self.label)).to_vec(),
-            challenges: self.challenges.to_vec(),
-        }
-    }
-
     /// Whether it is the planned key.
     ///
     /// # Errors
     /// What was found and what was expected.
     pub fn check(&self, planned: &KeyPlan, plan: &Plan) -> Fits {
-        let wrong = |found: String, expected: &str| {
-            differs(format!("key {}: {found}", planned.label), expected)
-        };
-        if *self.label != planned.label || self.role != planned.role {
-            return wrong(
-                format!("{} in its place", self.label),
-                "the plan's keys, in the plan's order",
-            );
-        }
-        if let Err(found) = spki::check(&self.spki.0, planned.key_type) {
-            return wrong(found, "a key of the plan's type and size");
-        }
+        let of = |found: String| format!("key {}: {found}", planned.label);
+        let fits = *self.label == planned.label && self.role == planned.role;
+        let found = of(format!("{} in its place", self.label));
+        ensure(fits, found, "the plan's keys, in the plan's order")?;
+        spki::check(&self.spki.0, planned.key_type)
+            .map_err(|found| (of(found), "a key of the plan's type and size".into()))?;
         let places = match self.role {
             Role::Encryption => plan.places(),
             Role::Signing => Vec::new(),
         };
         let asked = self.challenges.iter().map(|challenge| &challenge.place);
-        if !asked.eq(places.iter()) {
-            return wrong(
-                "challenges of other places".into(),
-                "one challenge per place for an encryption key, none for a signing key",
-            );
-        }
+        let found = of("challenges of other places".into());
+        let expected = "one challenge per place for an encryption key, none for a signing key";
+        ensure(asked.eq(places.iter()), found, expected)?;
         // RFC 8017, 7.1.2: another length is no ciphertext of this key, and the hoster's HSM would
         // be asked in vain.
-        let fits = |challenge: &PlaceChallenge| match planned.key_type {
-            KeyType::Rsa(bits) => challenge.ciphertext.0.len() == bits as usize / 8,
-            KeyType::Ec(_) => false,
+        let length = match planned.key_type {
+            KeyType::Rsa(bits) => Some(bits as usize / 8),
+            KeyType::Ec(_) => None,
         };
-        match self.challenges.iter().find(|challenge| !fits(challenge)) {
-            None => Ok(()),
-            Some(challenge) => wrong(
-                format!(
-                    "a challenge of {} bytes for {}",
-                    challenge.ciphertext.0.len(),
-                    challenge.place
-                ),
-                "as many bytes as the key's modulus has",
-            ),
+        for PlaceChallenge { place, ciphertext: Blob(bytes), .. } in self.challenges {
+            let found = of(format!("a challenge of {} bytes for {place}", bytes.len()));
+            let expected = "as many bytes as the key's modulus has";
+            ensure(length == Some(bytes.len()), found, expected)?;
         }
+        Ok(())
     }
 }
 
@@ -198,8 +190,7 @@ impl KeyClaim<'_> {
 /// # Errors
 /// What was found and what was expected.
 pub(crate) fn check_keys<K>(keys: &[K], plan: &Plan, check: impl Fn(&K, &KeyPlan) -> Fits) -> Fits {
-    if keys.len() != plan.keys.len() {
-        return differs(format!("{} keys", keys.len()), format!("{} keys", plan.keys.len()));
-    }
+    let (found, expected) = (keys.len(), plan.keys.len());
+    ensure(found == expected, format!("{found} keys"), format!("{expected} keys"))?;
     keys.iter().zip(&plan.keys).try_for_each(|(key, planned)| check(key, planned))
 }

@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Result,
     encoding::{Blob, Fixed, Hash, PackageId, enc, hash},
+    escape::escape,
     plan::Plan,
     proof::key_set::{KeySet, ProvenKey},
     rule::Rule,
     spki,
-    terms::{Fits, Id, Role, differs},
+    terms::{Fits, Id, Role, ensure},
 };
 
 /// One key's proof at one place.
@@ -65,11 +66,9 @@ impl Proof {
     pub fn check_places(proofs: &[Proof], plan: &Plan, places: &[String]) -> Fits {
         let planned =
             places.iter().flat_map(|place| plan.keys.iter().map(move |key| (&key.label, place)));
-        if proofs.iter().map(|proof| (&proof.label, &proof.place)).eq(planned) {
-            return Ok(());
-        }
         let found = format!("{} proofs, of other keys or places", proofs.len());
-        differs(found, format!("one per key and place of {}", places.join(", ")))
+        let expected = format!("one per key and place of {}", places.join(", "));
+        ensure(proofs.iter().map(|proof| (&proof.label, &proof.place)).eq(planned), found, expected)
     }
 
     /// Verifies the proof against the keys that it is asked of.
@@ -79,22 +78,16 @@ impl Proof {
     pub fn verify(&self, plan: &Plan, keys: &KeySet) -> Result<()> {
         let key = keys.key(&self.label);
         let holds = key.is_some_and(|key| self.holds(plan, keys, key));
-        if holds {
-            return Ok(());
-        }
         let rule = match self.evidence {
             KeyProof::Signature(_) => Rule::ProofSignature,
             KeyProof::Answer(_) => Rule::ProofAnswer,
         };
-        Err(rule.refuse(
-            format!(
-                "the proof of {} at {} does not hold",
-                self.label,
-                crate::escape::escape(&self.place)
-            ),
+        rule.ensure(
+            holds,
+            format!("the proof of {} at {} does not hold", self.label, escape(&self.place)),
             "what only the holder of the tenant's key can make",
             "do not accept: ask the hoster which key the HSM holds under this label",
-        ))
+        )
     }
 
     fn holds(&self, plan: &Plan, keys: &KeySet, key: &ProvenKey) -> bool {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Result,
-    encoding::{Blob, CkaId, Fixed, Hash, PackageId, json_file},
+    encoding::{Blob, CkaId, Fixed, Hash, PackageId},
     plan::{Plan, ServicePlan},
     proof::key_set::KeySet,
     spki::TargetCertificate,
@@ -90,7 +90,7 @@ impl Brief {
     /// # Errors
     /// `TARGET-CERTIFICATE`.
     pub fn of(plan: &Plan, set: &KeySet, attempt: u32) -> Result<Self> {
-        let places = [Stage::Ready, Stage::Active].map(|stage| plan.node_places(stage));
+        let places = Stage::ALL.map(|stage| plan.node_places(stage));
         let keys = set.keys.iter().map(|key| {
             let label = key.label.as_str();
             let certificate = &key.certificate;
@@ -131,14 +131,6 @@ impl Brief {
             nodes: plan.target.nodes().to_vec(),
             keys: keys.collect::<Result<_>>()?,
         })
-    }
-
-    /// The bytes of its file.
-    ///
-    /// # Errors
-    /// [`crate::Error::Failed`] where it can't be encoded.
-    pub fn bytes(&self) -> Result<Vec<u8>> {
-        json_file(self)
     }
 
     /// The keys of the ceremony as a service names them, signing first.

@@ -125,13 +125,24 @@ impl Statement {
 
     /// What the first signing key signs of a statement with this text.
     pub fn signed(brief: &Brief, text: &str) -> Vec<u8> {
-        enc(
-            c"keyferry/1 node",
-            &[
-                brief.plan_hash.as_bytes(),
-                &brief.package_id.0,
-                Hash::of(text.as_bytes()).as_bytes(),
-            ],
+        let text = Hash::of(text.as_bytes());
+        let parts = [brief.plan_hash.as_bytes(), &brief.package_id.0, text.as_bytes()];
+        enc(c"keyferry/1 node", &parts)
+    }
+
+    /// Refuses by a rule unless something holds of it.
+    pub(super) fn ensure(
+        &self,
+        holds: bool,
+        rule: Rule,
+        found: &str,
+        expected: impl Into<String>,
+    ) -> Result<()> {
+        rule.ensure(
+            holds,
+            escape(&format!("{}: {found}", self.place())),
+            expected,
+            "run the scripts of this ceremony's register/ folder on that node again, and bring its new evidence",
         )
     }
 }
@@ -160,6 +171,7 @@ impl NodeEvidence {
     /// # Errors
     /// `EVIDENCE-FORMAT`.
     pub fn parse(bytes: &[u8], name: &str) -> Result<Self> {
+        let name = escape(name);
         let broken = |error: serde_json::Error| {
             Rule::EvidenceFormat.refuse(
                 escape(&format!("{name}: {error}")),
@@ -168,30 +180,24 @@ impl NodeEvidence {
             )
         };
         let file: File = serde_json::from_slice(bytes).map_err(broken)?;
-        if file.format != FORMAT || file.evidence != "node" {
-            return Err(Rule::EvidenceFormat.refuse(
-                escape(&format!("{name}: {} {}", quote(&file.format), quote(&file.evidence))),
-                format!("{} \"node\"", quote(FORMAT)),
-                "give the evidence of a node",
-            ));
-        }
+        let (format, evidence) = (quote(&file.format), quote(&file.evidence));
+        Rule::EvidenceFormat.ensure(
+            file.format == FORMAT && file.evidence == "node",
+            escape(&format!("{name}: {format} {evidence}")),
+            format!("{} \"node\"", quote(FORMAT)),
+            "give the evidence of a node",
+        )?;
         let statement: Statement = serde_json::from_str(&file.statement).map_err(broken)?;
-        let started = statement.service_started.iter();
-        for time in started.chain([&statement.time]) {
-            if time.parse::<Timestamp>().is_err() {
-                return Err(Rule::EvidenceFormat.refuse(
-                    escape(&format!("{name}: the time {}", quote(time))),
-                    "a time such as 2026-11-26T06:30:00Z",
-                    "set the node's clock and regional formats right, and let it prove itself again",
-                ));
-            }
+        for time in statement.service_started.iter().chain([&statement.time]) {
+            Rule::EvidenceFormat.ensure(
+                time.parse::<Timestamp>().is_ok(),
+                escape(&format!("{name}: the time {}", quote(time))),
+                "a time such as 2026-11-26T06:30:00Z",
+                "set the node's clock and regional formats right, and let it prove itself again",
+            )?;
         }
-        Ok(NodeEvidence {
-            statement,
-            hash: Hash::of(bytes),
-            text: file.statement,
-            signature: file.signature,
-        })
+        let File { statement: text, signature, .. } = file;
+        Ok(NodeEvidence { statement, hash: Hash::of(bytes), text, signature })
     }
 
     /// Whether the node has proven, at its place, that it uses the tenant's keys as its service
@@ -202,37 +208,20 @@ impl NodeEvidence {
     pub fn verify(&self, told: &EvidenceContext) -> Result<()> {
         self.signed(told)?;
         let said = &self.statement;
-        let wrong = |rule: Rule, found: String, expected: String| {
-            rule.refuse(
-                escape(&format!("{}: {found}", said.place())),
-                expected,
-                "run the scripts of this ceremony's register/ folder on that node again, and bring its new evidence",
-            )
-        };
-        if said.brief != told.brief_hash
-            || said.plan_hash != told.plan.hash()
-            || said.ceremony != told.plan.ceremony
-        {
-            return Err(wrong(
-                Rule::EvidenceStage,
-                format!("made for the registration {}", said.brief),
-                told.brief_hash.to_string(),
-            ));
-        }
-        if !told.brief.nodes.contains(&said.node) {
-            return Err(wrong(
-                Rule::EvidenceNode,
-                "no node of the plan".into(),
-                list(&told.brief.nodes),
-            ));
-        }
+        let told_so = said.brief == told.brief_hash
+            && said.plan_hash == told.plan.hash()
+            && said.ceremony == told.plan.ceremony;
+        let found = format!("made for the registration {}", said.brief);
+        said.ensure(told_so, Rule::EvidenceStage, &found, told.brief_hash.to_string())?;
+        let nodes = &told.brief.nodes;
+        let known = nodes.contains(&said.node);
+        said.ensure(known, Rule::EvidenceNode, "no node of the plan", list(nodes))?;
         self.keys(told)?;
         self.primaries(told.brief)?;
         for proof in self.proofs() {
             proof.verify(told.plan, told.keys)?;
         }
         super::check(&told.plan.target, said, told.brief)
-            .map_err(|wrong_form| wrong(wrong_form.rule, wrong_form.found, wrong_form.expected))
     }
 
     /// Before activation none of the keys is primary; after it, they are, and nothing else is.
@@ -245,14 +234,12 @@ impl NodeEvidence {
             ),
             Stage::Active => (said.primaries == ours, shown(&ours)),
         };
-        match fits {
-            true => Ok(()),
-            false => Err(Rule::EvidencePrimary.refuse(
-                format!("{}: primary there is {}", escape(&said.place()), shown(&said.primaries)),
-                expected,
-                "look at the service on that node (Get-HgsKeyProtectionCertificate -IsPrimary $true, or the registry); mend it, and let the node prove itself again",
-            )),
-        }
+        Rule::EvidencePrimary.ensure(
+            fits,
+            format!("{}: primary there is {}", escape(&said.place()), shown(&said.primaries)),
+            expected,
+            "look at the service on that node (Get-HgsKeyProtectionCertificate -IsPrimary $true, or the registry); mend it, and let the node prove itself again",
+        )
     }
 
     /// The statement is signed by the tenant's key, in whatever hands that is.
@@ -261,17 +248,13 @@ impl NodeEvidence {
         let message = Statement::signed(told.brief, &self.text);
         let holds =
             first.is_some_and(|key| spki::verifies(&key.spki.0, &message, &self.signature.0));
-        match holds {
-            true => Ok(()),
-            false => Err(Rule::EvidenceSignature.refuse(
-                escape(&format!(
-                    "the evidence of {} is not signed by the tenant's key",
-                    self.statement.place()
-                )),
-                "a signature by the first signing key of this ceremony",
-                "it was changed, or belongs to another ceremony: copy it from the node again, and note who carried it",
-            )),
-        }
+        let place = escape(&self.statement.place());
+        Rule::EvidenceSignature.ensure(
+            holds,
+            format!("the evidence of {place} is not signed by the tenant's key"),
+            "a signature by the first signing key of this ceremony",
+            "it was changed, or belongs to another ceremony: copy it from the node again, and note who carried it",
+        )
     }
 
     fn keys(&self, told: &EvidenceContext) -> Result<()> {
@@ -285,25 +268,24 @@ impl NodeEvidence {
                 (KeyProof::Signature(_), Role::Signing) | (KeyProof::Answer(_), Role::Encryption)
             )
         });
-        if roles && found.clone().eq(expected.clone()) {
-            return Ok(());
-        }
-        let differs = found.zip(expected).find(|(found, expected)| found != expected);
-        let (found, expected) = match differs {
-            Some((found, expected)) => (
-                format!("{} with the certificate {}", found.0, found.1),
-                format!("{} with the certificate {}", expected.0, expected.1),
-            ),
+        let differs =
+            found.clone().zip(expected.clone()).find(|(found, expected)| found != expected);
+        let with = |(label, thumbprint, _): (&Id, &String, Hash)| {
+            format!("{label} with the certificate {thumbprint}")
+        };
+        let (what, wanted) = match differs {
+            Some((found, expected)) => (with(found), with(expected)),
             None => (
                 format!("{} keys", said.keys.len()),
                 format!("one proof of each of the {} keys", told.brief.keys.len()),
             ),
         };
-        Err(Rule::EvidenceCertificate.refuse(
-            escape(&format!("{}: {found}", said.place())),
-            expected,
+        Rule::EvidenceCertificate.ensure(
+            roles && found.eq(expected),
+            escape(&format!("{}: {what}", said.place())),
+            wanted,
             "install the certificates of this ceremony's register/ folder on that node, and let it prove again",
-        ))
+        )
     }
 
     /// The proof of each key, at this node's place.

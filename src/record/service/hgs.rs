@@ -2,95 +2,81 @@
 //! cmdlet reference, its guarded-fabric guide, and MS-KPS.
 
 use crate::{
+    Result,
     escape::quote,
     rule::Rule,
-    service::{Brief, Statement, Wrong},
+    service::{Brief, NodeKey, Statement},
     terms::{Deployment, PrimaryKey, Role, Stage, shown},
 };
 
 /// The form of its evidence.
-pub(super) fn check(said: &Statement, brief: &Brief) -> Result<(), Wrong> {
+pub(super) fn check(said: &Statement, brief: &Brief) -> Result<()> {
     provider(said, brief)?;
     // A new cluster has no service yet when its first node is made ready.
     let nothing_yet = brief.deployment == Some(Deployment::New) && said.stage == Stage::Ready;
     match &said.service_account {
         Some(service) => serving(said, brief, service),
-        None if nothing_yet => Ok(()),
-        None => Err(Wrong {
-            rule: Rule::EvidenceAccount,
-            found: format!(
-                "the proofs are made by {}, and no service account is named",
-                said.account
-            ),
-            expected: "the account of the KeyProtection application pool".into(),
-        }),
+        None => {
+            let found =
+                format!("the proofs are made by {}, and no service account is named", said.account);
+            let expected = "the account of the KeyProtection application pool";
+            said.ensure(nothing_yet, Rule::EvidenceAccount, &found, expected)
+        }
     }
 }
 
 /// Each key is used through the planned provider: repairstore binds a software key of the same
 /// certificate as gladly.
-fn provider(said: &Statement, brief: &Brief) -> Result<(), Wrong> {
+fn provider(said: &Statement, brief: &Brief) -> Result<()> {
     let planned = brief.ksp.as_deref();
-    match said.keys.iter().find(|key| Some(key.provider.as_str()) != planned) {
-        None => Ok(()),
-        Some(key) => Err(Wrong {
-            rule: Rule::EvidenceProvider,
-            found: format!("{} is used through {}", key.label, quote(&key.provider)),
-            expected: planned.map_or("a planned provider".into(), quote),
-        }),
-    }
+    let expected = planned.map_or("a planned provider".into(), quote);
+    said.keys.iter().try_for_each(|NodeKey { label, provider, .. }| {
+        let found = format!("{label} is used through {}", quote(provider));
+        said.ensure(Some(provider.as_str()) == planned, Rule::EvidenceProvider, &found, &expected)
+    })
 }
 
 /// A node with a running service.
-fn serving(said: &Statement, brief: &Brief, service: &str) -> Result<(), Wrong> {
-    if said.account.is_empty() || !said.account.eq_ignore_ascii_case(service) {
-        return Err(Wrong {
-            rule: Rule::EvidenceAccount,
-            found: format!("the proofs are made by {}", said.account),
-            expected: format!(
-                "by the service's account, {service}: another's success says nothing of its rights"
-            ),
-        });
-    }
+fn serving(said: &Statement, brief: &Brief, service: &str) -> Result<()> {
+    let account = &said.account;
+    said.ensure(
+        !account.is_empty() && account.eq_ignore_ascii_case(service),
+        Rule::EvidenceAccount,
+        &format!("the proofs are made by {account}"),
+        format!(
+            "by the service's account, {service}: another's success says nothing of its rights"
+        ),
+    )?;
     let known = |key: &PrimaryKey| said.registered.contains(&key.thumbprint);
     // A trial leaves the service as it is.
-    if !brief.trial && !brief.primaries().iter().all(known) {
-        return Err(Wrong {
-            rule: Rule::EvidenceCertificate,
-            found: format!("the service knows {}", said.registered.join(", ")),
-            expected: format!("it knows {}", shown(&brief.primaries())),
-        });
-    }
-    let former = said.primaries.iter().map(|key| key.role);
-    if !former.eq([Role::Signing, Role::Encryption]) {
-        return Err(Wrong {
-            rule: Rule::EvidencePrimary,
-            found: format!("primary in the service: {}", shown(&said.primaries)),
-            expected: "one signing and one encryption certificate".into(),
-        });
-    }
-    diagnosed(said.diagnostics.as_deref())
+    said.ensure(
+        brief.trial || brief.primaries().iter().all(known),
+        Rule::EvidenceCertificate,
+        &format!("the service knows {}", said.registered.join(", ")),
+        format!("it knows {}", shown(&brief.primaries())),
+    )?;
+    said.ensure(
+        said.primaries.iter().map(|key| key.role).eq(Role::ALL),
+        Rule::EvidencePrimary,
+        &format!("primary in the service: {}", shown(&said.primaries)),
+        "one signing and one encryption certificate",
+    )?;
+    diagnosed(said)
 }
 
 /// The service's own diagnostics were run, and do not say that they failed. Their text may be in
 /// another language: one that cannot be read is for people.
-fn diagnosed(diagnostics: Option<&str>) -> Result<(), Wrong> {
-    let wrong = |found: String| {
-        Err(Wrong {
-            rule: Rule::EvidenceDiagnostic,
-            found,
-            expected: "what Get-HgsTrace -RunDiagnostics -Detailed says, without a failure".into(),
-        })
-    };
-    let Some(text) = diagnostics.filter(|text| !text.trim().is_empty()) else {
-        return wrong("no diagnostics".into());
-    };
+fn diagnosed(said: &Statement) -> Result<()> {
+    let text = said.diagnostics.as_deref().unwrap_or("");
     let failed = |line: &&str| {
         let line = line.to_ascii_lowercase();
         line.contains("overall result") && line.contains("fail")
     };
-    match text.lines().find(failed) {
-        Some(line) => wrong(format!("the diagnostics say {}", quote(line.trim()))),
-        None => Ok(()),
-    }
+    let failed = text.lines().find(failed);
+    let found = failed.map_or("no diagnostics".into(), |line| {
+        format!("the diagnostics say {}", quote(line.trim()))
+    });
+    let expected = "what Get-HgsTrace -RunDiagnostics -Detailed says, without a failure";
+    let passed = failed.is_none() && !text.trim().is_empty();
+    said.ensure(passed, Rule::EvidenceDiagnostic, &found, expected)
 }

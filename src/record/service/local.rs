@@ -10,21 +10,18 @@ use crate::{
     escape::escape,
     folder,
     rule::Rule,
-    service::{Brief, Statement, Wrong},
+    service::{Brief, Statement},
     terms::{FORMAT, Id, PrimaryKey, Role, shown},
 };
 
 /// The form of its evidence.
-pub(super) fn check(said: &Statement, brief: &Brief) -> std::result::Result<(), Wrong> {
-    let known = |key: &PrimaryKey| said.registered.contains(&key.thumbprint);
-    match brief.primaries().iter().find(|key| !known(key)) {
-        None => Ok(()),
-        Some(key) => Err(Wrong {
-            rule: Rule::EvidenceCertificate,
-            found: format!("the registry that the node reads does not have {}", key.thumbprint),
-            expected: "the registry in which `register` put the key set".into(),
-        }),
-    }
+pub(super) fn check(said: &Statement, brief: &Brief) -> Result<()> {
+    brief.primaries().iter().try_for_each(|PrimaryKey { thumbprint, .. }| {
+        let found = format!("the registry that the node reads does not have {thumbprint}");
+        let expected = "the registry in which `register` put the key set";
+        let known = said.registered.contains(thumbprint);
+        said.ensure(known, Rule::EvidenceCertificate, &found, expected)
+    })
 }
 
 /// The greatest size of a registry, in bytes.
@@ -127,12 +124,12 @@ impl Registry {
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
         let mut registry = Registry::empty(path);
         registry.contents =
-            serde_json::from_slice(bytes).map_err(|error| registry.broken(error.to_string()))?;
+            serde_json::from_slice(bytes).map_err(|error| registry.broken_error(error))?;
         registry.hash = Hash::of(bytes);
         let known = |hash: Hash| registry.contents.key_sets.iter().any(|set| set.plan_hash == hash);
         if registry.contents.format != FORMAT || !registry.contents.primary.is_none_or(known) {
-            return Err(registry
-                .broken("another format, or a primary key set that is not registered".into()));
+            let found = "another format, or a primary key set that is not registered";
+            return Err(registry.broken_error(found));
         }
         Ok(registry)
     }
@@ -145,7 +142,7 @@ impl Registry {
         }
     }
 
-    fn broken(&self, found: String) -> Error {
+    fn broken_error(&self, found: impl std::fmt::Display) -> Error {
         Rule::RegistryFormat.refuse(
             escape(&format!("{}: {found}", self.path.display())),
             "a registry that Keyferry wrote",
@@ -178,11 +175,10 @@ impl Registry {
     /// # Errors
     /// `REGISTRY-FORMAT` where it is primary already; what writing can end with.
     pub fn register(&mut self, key_set: RegisteredSet) -> Result<()> {
-        if self.contents.primary == Some(key_set.plan_hash) {
-            return Err(self.broken(format!(
-                "the key set of plan {} is primary before it is registered",
-                key_set.plan_hash
-            )));
+        let plan = key_set.plan_hash;
+        if self.contents.primary == Some(plan) {
+            let found = format!("the key set of plan {plan} is primary before it is registered");
+            return Err(self.broken_error(found));
         }
         self.contents.key_sets.retain(|set| set.plan_hash != key_set.plan_hash);
         self.contents.key_sets.push(key_set);
@@ -217,13 +213,13 @@ impl Registry {
             return Ok(());
         }
         let mut sets = self.contents.key_sets.iter_mut();
-        let Some(set) = sets.find(|set| set.plan_hash == plan) else {
-            return Err(Rule::RegistryFormat.refuse(
+        let set = sets.find(|set| set.plan_hash == plan).ok_or_else(|| {
+            Rule::RegistryFormat.refuse(
                 format!("{}: no key set of plan {plan}", self.path.display()),
                 "the registry in which `register` put it",
                 "name that file with --registry, the same at `register`, `node prove`, `primary` and `rollback`",
-            ));
-        };
+            )
+        })?;
         set.former = former;
         self.contents.primary = Some(plan);
         self.write()
@@ -241,7 +237,7 @@ impl Registry {
         let mut sets = self.contents.key_sets.iter();
         let set = sets.find(|set| set.primaries() == former).map(|set| set.plan_hash);
         if set.is_none() && !former.is_empty() {
-            return Err(self.broken(format!("no key set with {}", shown(former))));
+            return Err(self.broken_error(format!("no key set with {}", shown(former))));
         }
         self.contents.primary = set;
         self.write()

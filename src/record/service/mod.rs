@@ -10,36 +10,23 @@ pub mod metadata;
 mod order;
 mod registered;
 
-use crate::{plan::ServicePlan, rule::Rule};
+use crate::{Result, plan::ServicePlan, rule::Rule};
 pub use brief::{BRIEF_FILE, Brief, BriefKey, MAX_BRIEF, NodeChallenge};
 pub use evidence::{
     EvidenceContext, MAX_EVIDENCE, NodeEvidence, NodeKey, Statement, evidence_file,
 };
 pub use order::{MAX_ORDER, Order, OrderKind};
-pub use registered::{Proven, check_registered, own_machines, same_former, soaked};
-
-/// What a statement says that its service cannot use.
-struct Wrong {
-    /// The rule.
-    rule: Rule,
-    /// What was found.
-    found: String,
-    /// What the service needs.
-    expected: String,
-}
+pub use registered::{ClaimedState, check_registered, own_machines, same_former, soaked};
 
 /// Whether a node's statement has the form that its service demands, beyond what every node's must.
-///
-/// # Errors
-/// The first thing that it does not say.
-fn check(target: &ServicePlan, said: &Statement, brief: &Brief) -> Result<(), Wrong> {
+fn check(target: &ServicePlan, said: &Statement, brief: &Brief) -> Result<()> {
     match target {
         ServicePlan::Local { .. } => local::check(said, brief),
         ServicePlan::Hgs { .. } => hgs::check(said, brief),
-        ServicePlan::Cloud(_) => Err(Wrong {
-            rule: Rule::EvidenceNode,
-            found: format!("evidence of the node {}", said.node),
-            expected: "none: a cloud service has no nodes that prove anything here".into(),
-        }),
+        ServicePlan::Cloud(_) => {
+            let found = format!("evidence of the node {}", said.node);
+            let expected = "none: a cloud service has no nodes that prove anything here";
+            said.ensure(false, Rule::EvidenceNode, &found, expected)
+        }
     }
 }

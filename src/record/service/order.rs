@@ -61,32 +61,19 @@ impl Order {
         }
     }
 
-    /// The bytes of its file.
-    ///
-    /// # Errors
-    /// As [`json_file`].
-    pub fn bytes(&self) -> Result<Vec<u8>> {
-        json_file(self)
-    }
-
     /// SHA-256 of its file.
     ///
     /// # Errors
     /// As [`json_file`].
     pub fn hash(&self) -> Result<Hash> {
-        self.bytes().map(|bytes| Hash::of(&bytes))
+        json_file(self).map(|bytes| Hash::of(&bytes))
     }
 
     /// The name of its file, such as `01-install-node2.json`.
     pub fn file(&self) -> String {
-        let kind = match self.order {
-            OrderKind::Install => "install",
-            OrderKind::Activate => "activate",
-            OrderKind::Rollback => "rollback",
-        };
         match &self.node {
-            Some(node) => format!("{:02}-{kind}-{node}.json", self.number),
-            None => format!("{:02}-{kind}.json", self.number),
+            Some(node) => format!("{:02}-{}-{node}.json", self.number, self.order),
+            None => format!("{:02}-{}.json", self.number, self.order),
         }
     }
 }

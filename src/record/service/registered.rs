@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What a registration says of the service, beside its evidence.
-pub struct Proven<'a> {
+pub struct ClaimedState<'a> {
     /// When the keys became primary, by the hoster's clock.
     pub activated: Timestamp,
     /// SHA-256 of the order by which.
@@ -32,7 +32,7 @@ pub struct Proven<'a> {
 /// `EVIDENCE-…` and `PROOF-…`.
 pub fn check_registered(
     told: &EvidenceContext,
-    proven: &Proven,
+    proven: &ClaimedState,
     ready: &[NodeEvidence],
     active: &[NodeEvidence],
 ) -> Result<()> {
@@ -47,9 +47,8 @@ pub fn check_registered(
         same_former(one, proven.former)?;
     }
     for one in active {
-        if one.statement.order != Some(proven.activation) {
-            return Err(stage(one, "another order", &proven.activation.to_string()));
-        }
+        let ordered = one.statement.order == Some(proven.activation);
+        ensure_stage(ordered, one, "another order", proven.activation)?;
         soaked(one, proven.activated, told.plan.target.soak_hours())?;
     }
     Ok(())
@@ -57,28 +56,17 @@ pub fn check_registered(
 
 /// Every node has given evidence of a stage, in the plan's order.
 fn every_node(nodes: &[&Id], evidence: &[NodeEvidence], of: Stage) -> Result<()> {
-    if let Some(other) = evidence.iter().find(|one| one.statement.stage != of) {
-        return Err(stage(other, "another stage", of.name()));
+    for one in evidence {
+        ensure_stage(one.statement.stage == of, one, "another stage", of)?;
     }
     let there: Vec<&Id> = evidence.iter().map(|one| &one.statement.node).collect();
-    if there == nodes {
-        return Ok(());
-    }
-    let missing = nodes.iter().filter(|node| !there.contains(node));
-    Err(Rule::EvidenceMissing.refuse(
-        format!(
-            "{} of {} nodes, {} missing: {}",
-            there.len(),
-            nodes.len(),
-            of.name(),
-            list(missing)
-        ),
-        format!(
-            "evidence of the stage {} by every node, each once, in the plan's order",
-            of.name()
-        ),
+    let missing = list(nodes.iter().filter(|node| !there.contains(node)));
+    Rule::EvidenceMissing.ensure(
+        there == nodes,
+        format!("{} of {} nodes, {of} missing: {missing}", there.len(), nodes.len()),
+        format!("evidence of the stage {of} by every node, each once, in the plan's order"),
         "let each node named prove itself, and add its evidence; or take a node out with `nodes`",
-    ))
+    )
 }
 
 /// No machine answers for two nodes.
@@ -89,17 +77,14 @@ pub fn own_machines(evidence: &[NodeEvidence]) -> Result<()> {
     let mut seen: BTreeMap<String, &Id> = BTreeMap::new();
     for one in evidence {
         let said = &one.statement;
-        let first = seen.insert(said.machine.to_lowercase(), &said.node);
-        if let Some(first) = first.filter(|first| **first != said.node) {
-            return Err(Rule::EvidenceNode.refuse(
-                escape(&format!(
-                    "{} and {first} are both proven by the machine {}",
-                    said.node, said.machine
-                )),
-                "a machine of its own for each node",
-                "run the scripts on the node itself, with its own name, and add that evidence",
-            ));
-        }
+        let (node, machine) = (&said.node, &said.machine);
+        let first = seen.insert(machine.to_lowercase(), node).unwrap_or(node);
+        Rule::EvidenceNode.ensure(
+            first == node,
+            escape(&format!("{node} and {first} are both proven by the machine {machine}")),
+            "a machine of its own for each node",
+            "run the scripts on the node itself, with its own name, and add that evidence",
+        )?;
     }
     Ok(())
 }
@@ -109,14 +94,13 @@ pub fn own_machines(evidence: &[NodeEvidence]) -> Result<()> {
 /// # Errors
 /// `EVIDENCE-PRIMARY`.
 pub fn same_former(one: &NodeEvidence, former: &[PrimaryKey]) -> Result<()> {
-    if one.statement.primaries == former {
-        return Ok(());
-    }
-    Err(Rule::EvidencePrimary.refuse(
-        format!("{} sees as primary: {}", one.statement.place(), shown(&one.statement.primaries)),
+    let said = &one.statement;
+    Rule::EvidencePrimary.ensure(
+        said.primaries == former,
+        format!("{} sees as primary: {}", said.place(), shown(&said.primaries)),
         shown(former),
         "the nodes are not of one service, or its primary keys have changed since: find out, then let every node prove itself again",
-    ))
+    )
 }
 
 /// A node has proven itself again after the planned hours, and after its service was restarted.
@@ -134,22 +118,26 @@ pub fn soaked(one: &NodeEvidence, activated: Timestamp, hours: u32) -> Result<()
     let (time, started): (Option<Timestamp>, Option<Timestamp>) = (said.time.parse().ok(), started);
     let late = time.is_some_and(|time| time >= due);
     let restarted = started.is_some_and(|started| started > activated);
-    if late && restarted {
-        return Ok(());
-    }
     let when = said.service_started.as_deref().unwrap_or("nobody knows when");
-    Err(Rule::EvidenceSoak.refuse(
+    Rule::EvidenceSoak.ensure(
+        late && restarted,
         escape(&format!("{} proved itself at {}, its service started at {when}", said.place(), said.time)),
         format!("a proof at {due} or later, {hours} hours after activation, by a service started after {activated}"),
         "wait, restart the service (or the node), run Test-KeyferryNode.ps1 or `node prove` there again, and add the new evidence",
-    ))
+    )
 }
 
-/// The refusal of evidence that belongs elsewhere.
-fn stage(one: &NodeEvidence, found: &str, expected: &str) -> Error {
-    Rule::EvidenceStage.refuse(
+/// Evidence does not belong elsewhere.
+fn ensure_stage(
+    holds: bool,
+    one: &NodeEvidence,
+    found: &str,
+    expected: impl std::fmt::Display,
+) -> Result<()> {
+    Rule::EvidenceStage.ensure(
+        holds,
         escape(&format!("{}: {found}", one.statement.place())),
-        expected,
+        expected.to_string(),
         "copy the newest orders of the register/ folder to that node, let it prove itself again, and add the new evidence",
     )
 }

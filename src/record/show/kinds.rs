@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The key of the texts that explain a file, and what it says with what Keyferry knows of that.
-pub type Explained = (String, Tree);
+pub type Explanation = (String, Tree);
 
 /// What is expected of a report.
 const PROBE: &str = "the report of a token";
@@ -46,7 +46,7 @@ struct Request {
 }
 
 /// A JSON file, by the names of its fields.
-pub fn json(source: &ShownFile) -> Result<Explained> {
+pub fn json(source: &ShownFile) -> Result<Explanation> {
     let tree: Tree = parsed(source, "JSON")?;
     let names = tree.names();
     let has = |wanted: &[&str]| wanted.iter().all(|name| names.contains(name));
@@ -74,7 +74,7 @@ pub fn json(source: &ShownFile) -> Result<Explained> {
         return one::<Probe>(source, tree.with("family", json!(family)), "probe", PROBE);
     }
     if has(&["event", "prev", "seq"]) {
-        return Err(source.unknown("one entry of a log, without those before it"));
+        return Err(source.unknown_error("one entry of a log, without those before it"));
     }
     let some: Vec<&str> = names.iter().take(8).copied().collect();
     let fields = match names.len() {
@@ -82,12 +82,12 @@ pub fn json(source: &ShownFile) -> Result<Explained> {
         1..=8 => format!("the fields {}", some.join(", ")),
         all => format!("{all} fields: {}, …", some.join(", ")),
     };
-    Err(source.unknown(&format!("a JSON file with {fields}")))
+    Err(source.unknown_error(&format!("a JSON file with {fields}")))
 }
 
 /// The file as JSON of a type.
 fn parsed<T: DeserializeOwned>(source: &ShownFile, what: &str) -> Result<T> {
-    serde_json::from_slice(&source.bytes).map_err(|error| source.broken(what, error))
+    serde_json::from_slice(&source.bytes).map_err(|error| source.broken_error(what, error))
 }
 
 /// A file that has exactly the fields of this type, and the format of this version.
@@ -96,26 +96,28 @@ fn one<T: DeserializeOwned>(
     tree: Tree,
     key: &str,
     what: &str,
-) -> Result<Explained> {
+) -> Result<Explanation> {
     parsed::<T>(source, what)?;
     match tree.text("format") {
         Some(FORMAT) => Ok((key.into(), tree)),
-        format => Err(source.broken(what, format!("format \"{}\"", format.unwrap_or("none")))),
+        format => {
+            Err(source.broken_error(what, format!("format \"{}\"", format.unwrap_or("none"))))
+        }
     }
 }
 
 /// A document of any kind: its body, with the header as one more field.
-fn document(source: &ShownFile, tree: &Tree) -> Result<Explained> {
+fn document(source: &ShownFile, tree: &Tree) -> Result<Explanation> {
     let found = tree.field("header").and_then(|header| header.text("document")).unwrap_or("none");
     let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.name() == found) else {
-        return Err(source.unknown(&format!("a document of the kind {}", quote(found))));
+        return Err(source.unknown_error(&format!("a document of the kind {}", quote(found))));
     };
     let what = format!("a document of the kind {kind}");
     let header = of_kind!(kind, B => parsed::<Document<B>>(source, &what)?.header);
     check(source, &header)?;
     let parts = [tree.field("header"), tree.field("body")].map(|part| part.cloned());
     let [Some(header), Some(mut body)] = parts else {
-        return Err(source.broken(&what, "no header, no body"));
+        return Err(source.broken_error(&what, "no header, no body"));
     };
     if kind == Kind::Offer {
         body = body.with("bits", json!(kek_bits(source)?));
@@ -141,7 +143,7 @@ fn check(source: &ShownFile, header: &Header) -> Result<()> {
         (wrong_first, format!("it answers {answers}")),
     ];
     match wrong.into_iter().find(|(wrong, _)| *wrong) {
-        Some((_, found)) => Err(source.broken(&format!("the {kind}"), found)),
+        Some((_, found)) => Err(source.broken_error(&format!("the {kind}"), found)),
         None => Ok(()),
     }
 }
@@ -153,13 +155,13 @@ fn kek_bits(source: &ShownFile) -> Result<u32> {
     if fingerprint != offer.fingerprint {
         let found =
             format!("the fingerprint {} of a key that has {fingerprint}", offer.fingerprint);
-        return Err(source.broken("an offer", found));
+        return Err(source.broken_error("an offer", found));
     }
-    spki::rsa_bits(&offer.spki.0).map_err(|found| source.broken("an offer", found))
+    spki::rsa_bits(&offer.spki.0).map_err(|found| source.broken_error("an offer", found))
 }
 
 /// The registry of the local service.
-pub fn registry(source: &ShownFile) -> Result<Explained> {
+pub fn registry(source: &ShownFile) -> Result<Explanation> {
     let registry = Registry::parse(source.path, &source.bytes)?;
     let (primary, sets) = (registry.primary(), registry.key_sets().iter());
     let sets = sets.map(|set| json!({ "set": set, "primary": primary == Some(set.plan_hash) }));
@@ -168,12 +170,9 @@ pub fn registry(source: &ShownFile) -> Result<Explained> {
 }
 
 /// What a node of Windows Host Guardian Service publishes.
-pub fn metadata(source: &ShownFile) -> Result<Explained> {
+pub fn metadata(source: &ShownFile) -> Result<Explanation> {
     let metadata = Metadata::parse(&source.bytes, &source.path.display().to_string())?;
-    let named = |der: &Vec<u8>| {
-        let Certificate { thumbprint, subject } = Certificate::of(der);
-        json!({ "thumbprint": thumbprint, "subject": subject })
-    };
+    let named = |der: &Vec<u8>| json!(Certificate::of(der));
     let facts = json!({
         "version": metadata.version,
         "guardian_version": metadata.guardian_version,
@@ -186,25 +185,18 @@ pub fn metadata(source: &ShownFile) -> Result<Explained> {
 }
 
 /// A person's signature.
-pub fn signature(source: &ShownFile) -> Result<Explained> {
+pub fn signature(source: &ShownFile) -> Result<Explanation> {
     let name = source.name();
     let named = name.strip_suffix(".sig").and_then(|name| name.rsplit_once('.'));
     let signer = escape(named.map_or(name.as_str(), |(_, signer)| signer));
     let file = SignatureFile { signer: signer.clone(), bytes: source.bytes.clone() };
     let said = signature::describe(&file)?;
-    let facts = json!({
-        "named": named.map(|(file, _)| json!({ "signer": signer, "file": file })),
-        "namespace": said.namespace,
-        "algorithm": said.algorithm,
-        "key": said.fingerprint,
-        "openssh": said.openssh,
-        "touched": said.touched,
-    });
-    Ok(("signature".into(), facts.into()))
+    let named = named.map(|(file, _)| json!({ "signer": signer, "file": file }));
+    Ok(("signature".into(), Tree::of(&said)?.with("named", json!(named))))
 }
 
 /// A plan. It holds the keys of everybody and so is the one file that says who may sign it.
-pub fn plan(source: &ShownFile) -> Result<Explained> {
+pub fn plan(source: &ShownFile) -> Result<Explanation> {
     let plan = Plan::parse(source.bytes.clone())?;
     let officers = [Side::Tenant, Side::Hoster].map(|side| &plan.party(side).officers);
     let facts = json!({

@@ -57,7 +57,7 @@ fn tell(source: &ShownFile, texts: &Sentences, out: &mut dyn Write) -> Result<(R
         replay.take(&entry)?;
         let told = sentence(&entry.event, texts)?;
         let line = format!("{:>6}  {}  {}", entry.head.seq, entry.time, texts.one_line(&told));
-        writeln!(out, "{line}").map_err(super::unwritten)
+        writeln!(out, "{line}").map_err(super::unwritten_error)
     })?;
     let Some(replay) = replay.filter(|_| end.torn.is_empty()) else {
         let line = end.head.seq + 1;

@@ -21,7 +21,7 @@ use crate::{
     service::{local::MAX_REGISTRY, metadata::MAX_METADATA},
     signature::{self, MAX_SIGNATURE, Namespace},
 };
-use kinds::Explained;
+use kinds::Explanation;
 use source::ShownFile;
 use text::Telling;
 pub use text::{Language, Sentences, by_key};
@@ -40,7 +40,7 @@ pub fn show(path: &Path, language: Language, out: &mut dyn Write) -> Result<()> 
         return log::show(&ShownFile::whole(path, MAX_LOG)?, &texts, out);
     }
     let Some((limit, explain)) = explaining(&start) else {
-        return Err(start.unknown("neither JSON nor text that Keyferry writes"));
+        return Err(start.unknown_error("neither JSON nor text that Keyferry writes"));
     };
     let source = ShownFile::whole(path, limit)?;
     write(out, &texts, &page(&source, explain(&source)?, &texts))
@@ -49,11 +49,11 @@ pub fn show(path: &Path, language: Language, out: &mut dyn Write) -> Result<()> 
 /// Lines of ours with foreign text in them, all escaped here.
 fn write(out: &mut dyn Write, texts: &Sentences, lines: &[String]) -> Result<()> {
     let shown = lines.iter().try_for_each(|line| writeln!(out, "{}", texts.one_line(line)));
-    shown.and_then(|()| out.flush()).map_err(unwritten)
+    shown.and_then(|()| out.flush()).map_err(unwritten_error)
 }
 
 /// The error of a text that could not be written.
-fn unwritten(error: std::io::Error) -> Error {
+fn unwritten_error(error: std::io::Error) -> Error {
     Error::failed(
         format!("the text could not be written: {error}"),
         "check where it goes: a full disk, or a program that has ended",
@@ -61,7 +61,7 @@ fn unwritten(error: std::io::Error) -> Error {
 }
 
 /// What a file is, what it says, what signing it means, and what would verify it.
-fn page(source: &ShownFile, (key, tree): Explained, texts: &Sentences) -> Vec<String> {
+fn page(source: &ShownFile, (key, tree): Explanation, texts: &Sentences) -> Vec<String> {
     let mut telling = Telling::new(texts, &tree);
     let mut lines = telling.lines(&format!("{key}.page"));
     let meaning = telling.lines(&format!("{key}.signing")).concat();
@@ -122,7 +122,7 @@ pub fn sentence(event: &Event, texts: &Sentences) -> Result<String> {
 }
 
 /// What explains a file of one kind.
-type Explain = fn(&ShownFile) -> Result<Explained>;
+type Explain = fn(&ShownFile) -> Result<Explanation>;
 
 /// What explains a file, by its first bytes, and how large it may be. A log is told as it is read.
 fn explaining(start: &ShownFile) -> Option<(u64, Explain)> {

@@ -1,98 +1,89 @@
 //! What a plan says, in plain words.
 
+use std::fmt::Display;
+
 use crate::{
     escape::escape,
-    plan::{Party, Person, Plan, ServicePlan},
-    terms::{Deployment, Mechanism, OaepHash, Side, TransferRoute, Trial, list},
+    plan::{Custodian, HsmPlan, KeyPlan, Party, Person, Plan, ServicePlan, Waiver, Witness},
+    terms::{Deployment, OaepHash, Side, TransferRoute, Trial, list},
 };
+
+/// Lines, each with a label.
+struct Lines(Vec<String>);
+
+impl Lines {
+    fn add<T: Display>(&mut self, label: &str, texts: impl IntoIterator<Item = T>) {
+        self.0.extend(texts.into_iter().map(|text| format!("{label:<12}{text}")));
+    }
+}
 
 /// What a plan says, who signed it set aside.
 pub fn content(plan: &Plan) -> Vec<String> {
-    let mut lines = vec![format!("mode:       {}", plan.mode.name())];
-    if let Some(former) = plan.supersedes {
-        lines.push(format!("supersedes: {former}"));
-    }
-    for side in [Side::Tenant, Side::Hoster] {
+    let mut lines = Lines(Vec::new());
+    lines.add("mode:", [plan.mode]);
+    lines.add("supersedes:", plan.supersedes);
+    for side in Side::ALL {
         party(&mut lines, side, plan.party(side));
     }
-    for witness in &plan.witnesses {
-        let paper = if witness.person.is_some() { "" } else { ", signs on paper" };
-        lines.push(format!("witness:    {}, {}{paper}", witness.id, escape(&witness.name)));
-    }
+    let witness = |one: &Witness| {
+        let paper = if one.person.is_some() { "" } else { ", signs on paper" };
+        format!("{}, {}{paper}", one.id, escape(&one.name))
+    };
+    lines.add("witness:", plan.witnesses.iter().map(witness));
     quorum(&mut lines, plan);
     transfer(&mut lines, plan);
-    for (file, hash) in &plan.software {
-        lines.push(format!("software:   {} {hash}", escape(file)));
+    let software = plan.software.iter();
+    lines.add("software:", software.map(|(file, hash)| format!("{} {hash}", escape(file))));
+    for Waiver { rule, reason } in &plan.waivers {
+        lines.add("waived:", [format!("{}: {}", rule.name(), rule.text())]);
+        lines.add("", [format!("because: {}", escape(reason))]);
     }
-    for waiver in &plan.waivers {
-        lines.push(format!("waived:     {}: {}", waiver.rule.name(), waiver.rule.text()));
-        lines.push(format!("            because: {}", escape(&waiver.reason)));
-    }
-    if plan.waivers.is_empty() {
-        lines.push("waived:     nothing".into());
-    }
-    lines
+    lines.add("waived:", plan.waivers.is_empty().then_some("nothing"));
+    lines.0
 }
 
-fn party(lines: &mut Vec<String>, side: Side, party: &Party) {
-    let head = format!("{side}:");
-    lines.push(format!(
-        "{head:<12}{}; {} of {} officers approve",
-        escape(&party.name),
-        party.approvals,
-        party.officers.len()
-    ));
-    for Person { id, name, openssh, .. } in &party.officers {
+fn party(lines: &mut Lines, side: Side, Party { name, approvals, officers, hsm }: &Party) {
+    let approve = format!("{approvals} of {} officers approve", officers.len());
+    lines.add(&format!("{side}:"), [format!("{}; {approve}", escape(name))]);
+    let officer = |Person { id, name, openssh, .. }: &Person| {
         let algorithm = openssh.split(' ').next().unwrap_or(openssh);
-        lines.push(format!("  officer   {id}, {} ({algorithm})", escape(name)));
-    }
-    if let Some(hsm) = &party.hsm {
-        lines.push(format!(
-            "  HSM       {} {}, serial {}",
-            escape(&hsm.manufacturer),
-            escape(&hsm.model),
-            escape(&hsm.serials.join(" or "))
-        ));
-        if let Some(network) = &hsm.network {
-            lines.push(format!("  network   {} to {}", escape(&network.interface), network.peer));
-        }
-    }
-}
-
-fn quorum(lines: &mut Vec<String>, plan: &Plan) {
-    let custodians = &plan.quorum.custodians;
-    if plan.way != TransferRoute::Carried {
-        lines.push("quorum:     none: nothing is sealed".into());
-        return;
-    }
-    lines.push(format!(
-        "quorum:     {} of {} custodians open the seal",
-        plan.quorum.threshold,
-        custodians.len()
-    ));
-    for custodian in custodians {
-        let deputies = custodian.recipients.len().saturating_sub(1);
-        lines.push(format!(
-            "  custodian {}, {}{}",
-            custodian.id,
-            escape(&custodian.name),
-            if deputies > 0 { format!(", {deputies} deputy") } else { String::new() }
-        ));
-    }
-}
-
-fn transfer(lines: &mut Vec<String>, plan: &Plan) {
-    let transfer = &plan.transfer;
-    let mechanism = match transfer.mechanism {
-        Mechanism::SingleShot => "single-shot",
-        Mechanism::Composite => "composite",
+        format!("{id}, {} ({algorithm})", escape(name))
     };
+    lines.add("  officer", officers.iter().map(officer));
+    let device = |HsmPlan { manufacturer, model, serials, .. }: &HsmPlan| {
+        escape(&format!("{manufacturer} {model}, serial {}", serials.join(" or ")))
+    };
+    lines.add("  HSM", hsm.iter().map(device));
+    let network = hsm.iter().filter_map(|hsm| hsm.network.as_ref());
+    lines
+        .add("  network", network.map(|one| format!("{} to {}", escape(&one.interface), one.peer)));
+}
+
+fn quorum(lines: &mut Lines, plan: &Plan) {
+    if plan.way != TransferRoute::Carried {
+        return lines.add("quorum:", ["none: nothing is sealed"]);
+    }
+    let (threshold, custodians) = (plan.quorum.threshold, &plan.quorum.custodians);
+    let all = custodians.len();
+    lines.add("quorum:", [format!("{threshold} of {all} custodians open the seal")]);
+    let custodian = |Custodian { id, name, recipients }: &Custodian| {
+        let deputies = match recipients.len() {
+            0 | 1 => String::new(),
+            all => format!(", {} deputy", all - 1),
+        };
+        format!("{id}, {}{deputies}", escape(name))
+    };
+    lines.add("  custodian", custodians.iter().map(custodian));
+}
+
+fn transfer(lines: &mut Lines, plan: &Plan) {
+    let transfer = &plan.transfer;
     let oaep = match transfer.oaep_hash {
         OaepHash::Sha256 => "SHA-256",
         OaepHash::Sha1 => "SHA-1",
     };
-    let evidence = transfer.evidence.name();
-    let wrapped = format!("{mechanism}, OAEP with {oaep}, KEK of {} bits", transfer.kek_bits);
+    let (mechanism, bits) = (transfer.mechanism, transfer.kek_bits);
+    let wrapped = format!("{mechanism}, OAEP with {oaep}, KEK of {bits} bits");
     let how = match plan.way {
         TransferRoute::Carried => format!("keys of the tenant, {wrapped}"),
         TransferRoute::Born => {
@@ -101,46 +92,39 @@ fn transfer(lines: &mut Vec<String>, plan: &Plan) {
         TransferRoute::Brought => format!("keys that another tool brings, {wrapped}"),
         TransferRoute::Cloud => format!("keys of the tenant for {}, {wrapped}", plan.target.kind()),
     };
-    lines.push(format!("transfer:   {how}, evidence {evidence}"));
-    for key in &plan.keys {
-        let kind = key.key_type;
-        let uses = [(key.usage.sign, "sign"), (key.usage.decrypt, "decrypt")];
+    lines.add("transfer:", [format!("{how}, evidence {}", transfer.evidence)]);
+    let key = |KeyPlan { label, role, key_type, usage, subject, .. }: &KeyPlan| {
+        let uses = [(usage.sign, "sign"), (usage.decrypt, "decrypt")];
         let uses: Vec<&str> = uses.iter().filter(|(may, _)| *may).map(|(_, what)| *what).collect();
-        lines.push(format!(
-            "  key       {}: {}, {kind}, may {}, {}",
-            key.label,
-            key.role.name(),
-            uses.join(" and "),
-            escape(&key.subject)
-        ));
-    }
+        format!("{label}: {role}, {key_type}, may {}, {}", uses.join(" and "), escape(subject))
+    };
+    lines.add("  key", plan.keys.iter().map(key));
     target(lines, plan);
-    lines.push(format!("places:     {}", list(plan.places())));
-    lines.push(format!("originals:  {}", plan.source.name()));
+    lines.add("places:", [list(plan.places())]);
+    lines.add("originals:", [plan.source]);
 }
 
-fn target(lines: &mut Vec<String>, plan: &Plan) {
-    lines.push(format!("target:     {}", plan.target.kind()));
+fn target(lines: &mut Lines, plan: &Plan) {
+    lines.add("target:", [plan.target.kind()]);
     if let ServicePlan::Hgs { ksp, deployment, soak_hours, .. } = &plan.target {
         let deployment = match deployment {
             Deployment::New => "new: the cluster has no keys yet",
             Deployment::Added => "added: the cluster's other keys stay as they are",
             Deployment::Rotation => "rotation: the cluster has former primary keys",
         };
-        lines.push(format!("  KSP       {}", escape(ksp)));
-        lines.push(format!("  cluster   {deployment}"));
-        lines.push(format!(
-            "  soak      {soak_hours} hours after `primary` each node proves itself once more"
-        ));
+        lines.add("  KSP", [escape(ksp)]);
+        lines.add("  cluster", [deployment]);
+        let soak = "hours after `primary` each node proves itself once more";
+        lines.add("  soak", [format!("{soak_hours} {soak}")]);
     }
-    match plan.trial {
-        Trial::None => {}
-        Trial::This => lines.push(
-            "trial:      this is one: it stops before activation, and `abort` on both sides ends it"
-                .into(),
-        ),
-        Trial::After(closing) => lines.push(format!(
-            "trial:      the one with the closing {closing}; the hoster begins only with its record"
-        )),
-    }
+    let trial = match plan.trial {
+        Trial::None => return,
+        Trial::This => {
+            "this is one: it stops before activation, and `abort` on both sides ends it".into()
+        }
+        Trial::After(closing) => {
+            format!("the one with the closing {closing}; the hoster begins only with its record")
+        }
+    };
+    lines.add("trial:", [trial]);
 }

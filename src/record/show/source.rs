@@ -67,7 +67,7 @@ impl<'a> ShownFile<'a> {
     }
 
     /// The refusal of a file that is nothing known.
-    pub fn unknown(&self, found: &str) -> Error {
+    pub fn unknown_error(&self, found: &str) -> Error {
         Rule::DocumentKind.refuse(
             format!("{}: {}", self.shown(), escape(found)),
             KNOWN,
@@ -76,7 +76,7 @@ impl<'a> ShownFile<'a> {
     }
 
     /// The refusal of a file that is not what it says it is.
-    pub fn broken(&self, what: &str, found: impl std::fmt::Display) -> Error {
+    pub fn broken_error(&self, what: &str, found: impl std::fmt::Display) -> Error {
         Rule::DocumentFormat.refuse(
             format!("{}: {}", self.shown(), escape(&found.to_string())),
             format!("{what}, whole, with exactly the fields of its format"),

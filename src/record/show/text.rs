@@ -18,6 +18,7 @@ use crate::{
     fingerprint,
     rule::Rule,
     show::tree::Tree,
+    terms::named,
 };
 
 /// The most lines of one foreign text or object that are shown.
@@ -27,41 +28,22 @@ const UNTOLD: &str = include_str!("../../../templates/text/untold.toml");
 /// Keys of a part that are not values.
 const RESERVED: [&str; 6] = ["each", "other", "none", "empty", "join", "all"];
 
-/// A language that there are texts in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Language {
-    /// English.
-    English,
-    /// German.
-    German,
+named! {
+    /// A language that there are texts in, by its code (ISO 639-1).
+    pub enum Language {
+        /// English.
+        English = "en",
+        /// German.
+        German = "de",
+    }
 }
 
 impl Language {
-    /// Every one of them.
-    pub const ALL: [Language; 2] = [Language::English, Language::German];
-
-    /// Its code (ISO 639-1).
-    pub fn code(self) -> &'static str {
-        match self {
-            Language::English => "en",
-            Language::German => "de",
-        }
-    }
-
     fn source(self) -> &'static str {
         match self {
             Language::English => include_str!("../../../templates/text/show.en.toml"),
             Language::German => include_str!("../../../templates/text/show.de.toml"),
         }
-    }
-}
-
-impl std::str::FromStr for Language {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let found = Language::ALL.into_iter().find(|one| one.code() == text);
-        found.ok_or_else(|| "expected en or de".into())
     }
 }
 
@@ -278,15 +260,11 @@ impl<'a> Telling<'a> {
             }
             (_, Tree::List(_) | Tree::Fields(_)) => vec![pairs.join(", ")],
             ("quote", _) => self.many(word.split('\n').map(|line| format!("  | {line}")).collect()),
-            ("words", _) => match word.parse::<Hash>() {
-                Ok(hash) => {
-                    let rows = fingerprint::rows(hash.as_bytes());
-                    rows.lines().map(|row| format!("  {row}")).collect()
-                }
-                Err(_) => vec![word.to_owned()],
-            },
+            ("words", _) => word.parse::<Hash>().map_or(vec![word.to_owned()], |hash| {
+                fingerprint::rows(hash.as_bytes()).lines().map(|row| format!("  {row}")).collect()
+            }),
             ("demand", _) => vec![Rule::by_name(word).map_or(word, |rule| rule.text()).to_owned()],
-            ("sha256", _) => vec![match serde_json::from_value::<Blob>(word.into()) {
+            ("sha256", _) => vec![match word.parse::<Blob>() {
                 Ok(bytes) => Hash::of(&bytes.0).to_string(),
                 Err(_) => word.to_owned(),
             }],

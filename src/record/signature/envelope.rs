@@ -3,20 +3,23 @@
 //! signature itself.
 
 use data_encoding::BASE64;
-use sha2::{Digest, Sha512};
-use ssh_key::{Algorithm, PublicKey, Signature, public::KeyData};
+use ssh_key::{
+    Algorithm, HashAlg, PublicKey, Signature, SshSig, encoding::Decode, public::KeyData,
+};
 
 use crate::{
     Result,
     escape::{escape, quote},
     plan::{Person, Plan},
     rule::Rule,
-    signature::{Described, Namespace, SignatureFile, people},
+    signature::{Description, Namespace, SignatureFile, people},
 };
 
-const BEGIN: &str = "-----BEGIN SSH SIGNATURE-----";
+const BEGIN: &str = "-----BEGIN SSH SIGNATURE-----\n";
 const END: &str = "-----END SSH SIGNATURE-----\n";
 const COLUMNS: usize = 70;
+/// What a signature file must be.
+const EXPECTED: &str = "a file exactly as `ssh-keygen -Y sign` writes it";
 /// The user-present bit of a FIDO2 signature's flags (WebAuthn, 6.1).
 const USER_PRESENT: u8 = 0x01;
 
@@ -33,28 +36,23 @@ pub struct Envelope<'a> {
 
 impl<'a> Envelope<'a> {
     pub fn parse(file: &'a SignatureFile) -> Result<Self> {
+        let of = format!("the signature of {}", file.signer);
         let format = |found: &str| {
             Rule::SignatureFormat.refuse(
-                format!("the signature of {}: {found}", file.signer),
-                "a file exactly as `ssh-keygen -Y sign` writes it",
+                format!("{of}: {found}"),
+                EXPECTED,
                 "have it signed again; send the file as it is, not through a text editor or a mail program",
             )
         };
-        let text = std::str::from_utf8(&file.bytes).map_err(|_| format("not text"))?;
-        let Some((armour, rest)) = text.split_once(END) else {
-            return Err(format("no end line"));
+        let ends = |rest: &[u8], at: &str| {
+            let found = format!("{of}: {} bytes after its {at}", rest.len());
+            let expected = format!("nothing after the {at}");
+            Rule::SignatureTrailing.ensure(rest.is_empty(), found, expected, "have it signed again")
         };
-        if !rest.is_empty() {
-            return Err(Rule::SignatureTrailing.refuse(
-                format!("the signature of {}: {} bytes after its end", file.signer, rest.len()),
-                "nothing after the end line",
-                "have it signed again",
-            ));
-        }
-        let body = armour
-            .strip_prefix(BEGIN)
-            .and_then(|body| body.strip_prefix('\n'))
-            .ok_or_else(|| format("no begin line"))?;
+        let text = std::str::from_utf8(&file.bytes).map_err(|_| format("not text"))?;
+        let (armour, rest) = text.split_once(END).ok_or_else(|| format("no end line"))?;
+        ends(rest.as_bytes(), "end line")?;
+        let body = armour.strip_prefix(BEGIN).ok_or_else(|| format("no begin line"))?;
         let blob = BASE64
             .decode(body.replace('\n', "").as_bytes())
             .map_err(|_| format("broken base64"))?;
@@ -62,40 +60,42 @@ impl<'a> Envelope<'a> {
         if armoured(&blob) != text {
             return Err(format("lines of another length than 70, or surplus characters"));
         }
-        let mut fields = Fields(&blob);
-        let envelope = fields
-            .envelope(file)
+        let mut fields = blob.as_slice();
+        let envelope = Envelope::of_fields(&mut fields, file)
             .ok_or_else(|| format("an envelope that is not SSHSIG version 1 with SHA-512"))?;
-        if !fields.0.is_empty() {
-            return Err(Rule::SignatureTrailing.refuse(
-                format!(
-                    "the signature of {}: {} bytes after its last field",
-                    file.signer,
-                    fields.0.len()
-                ),
-                "nothing after the last field",
-                "have it signed again",
-            ));
-        }
+        ends(fields, "last field")?;
         Ok(envelope)
     }
 
-    pub fn describe(&self) -> Result<Described> {
+    /// Takes the fields of PROTOCOL.sshsig, section 3, off the front.
+    fn of_fields(fields: &mut &[u8], file: &'a SignatureFile) -> Option<Self> {
+        *fields = fields.strip_prefix(b"SSHSIG")?.strip_prefix(&1u32.to_be_bytes())?;
+        let (public_key, namespace) = (string(fields)?, string(fields)?);
+        let [reserved, hash, inner] = [string(fields)?, string(fields)?, string(fields)?];
+        let mut inner = inner.as_slice();
+        let (algorithm, signature) = (string(&mut inner)?, string(&mut inner)?);
+        let trailer = inner.to_vec();
+        let fits = reserved.is_empty() && hash == b"sha512" && matches!(trailer.len(), 0 | 5);
+        fits.then_some(Envelope { file, public_key, namespace, algorithm, signature, trailer })
+    }
+
+    /// Of a FIDO2 signature: whether it says that its holder touched the key.
+    fn touched(&self) -> Option<bool> {
+        self.trailer.first().map(|flags| flags & USER_PRESENT != 0)
+    }
+
+    pub fn describe(&self) -> Result<Description> {
         let key = PublicKey::from_bytes(&self.public_key).map_err(|error| {
-            Rule::SignatureFormat.refuse(
-                format!("a public key that is none: {error}"),
-                "a file exactly as `ssh-keygen -Y sign` writes it",
-                "have it signed again",
-            )
+            let found = format!("a public key that is none: {error}");
+            Rule::SignatureFormat.refuse(found, EXPECTED, "have it signed again")
         })?;
-        let openssh = key.algorithm().to_string() + " " + &BASE64.encode(&self.public_key);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ok(Described {
+        Ok(Description {
             namespace: text(&self.namespace),
             algorithm: text(&self.algorithm),
-            openssh,
-            fingerprint: key.fingerprint(ssh_key::HashAlg::Sha256).to_string(),
-            touched: (self.trailer.first()).map(|flags| flags & USER_PRESENT != 0),
+            openssh: key.algorithm().to_string() + " " + &BASE64.encode(&self.public_key),
+            fingerprint: key.fingerprint(HashAlg::Sha256).to_string(),
+            touched: self.touched(),
         })
     }
 
@@ -103,37 +103,30 @@ impl<'a> Envelope<'a> {
         &self,
         plan: &Plan,
         person: &Person,
-        namespace: Namespace,
-        message: &[u8],
+        (namespace, message): (Namespace, &[u8]),
         all: &[SignatureFile],
     ) -> Result<()> {
         let signer = &self.file.signer;
-        if self.namespace != namespace.name().as_bytes() {
-            return Err(Rule::SignatureNamespace.refuse(
-                format!(
-                    "the signature of {signer} has the namespace {}",
-                    quote(&escape(&String::from_utf8_lossy(&self.namespace)))
-                ),
-                quote(namespace.name()),
-                format!("sign again with `ssh-keygen -Y sign -n {}`", namespace.name()),
-            ));
-        }
+        let found = quote(&escape(&String::from_utf8_lossy(&self.namespace)));
+        Rule::SignatureNamespace.ensure(
+            self.namespace == namespace.name().as_bytes(),
+            format!("the signature of {signer} has the namespace {found}"),
+            quote(namespace.name()),
+            format!("sign again with `ssh-keygen -Y sign -n {namespace}`"),
+        )?;
         self.check_owner(plan, person, all)?;
-        if !self.trailer.is_empty() && self.trailer[0] & USER_PRESENT == 0 {
-            return Err(Rule::SignaturePresence.refuse(
-                format!("the FIDO2 signature of {signer} was made without a touch"),
-                "the user-present flag",
-                "sign again, with a key that was not made with the option no-touch-required",
-            ));
-        }
-        if self.verifies(&person.key, message) {
-            return Ok(());
-        }
-        Err(Rule::SignatureDocument.refuse(
+        Rule::SignaturePresence.ensure(
+            self.touched() != Some(false),
+            format!("the FIDO2 signature of {signer} was made without a touch"),
+            "the user-present flag",
+            "sign again, with a key that was not made with the option no-touch-required",
+        )?;
+        Rule::SignatureDocument.ensure(
+            self.verifies(&person.key, namespace, message),
             format!("the signature of {signer} does not fit these bytes"),
             "a signature over exactly this file, unchanged",
             "check that file and signature belong together; then have it signed again",
-        ))
+        )
     }
 
     fn check_owner(&self, plan: &Plan, person: &Person, all: &[SignatureFile]) -> Result<()> {
@@ -141,107 +134,67 @@ impl<'a> Envelope<'a> {
         let blob = |key: &KeyData| PublicKey::new(key.clone(), "").to_bytes().ok();
         let owner =
             people(plan).find(|(person, _)| blob(&person.key).as_ref() == Some(&self.public_key));
-        let Some((owner, _)) = owner else {
-            return Err(Rule::SignatureKey.refuse(
+        let (owner, _) = owner.ok_or_else(|| {
+            Rule::SignatureKey.refuse(
                 format!("the signature of {signer} was made with a key that is not in the plan"),
                 format!("the key of {signer} in the plan"),
                 "sign again with the key whose public half is in the plan",
-            ));
-        };
-        if owner.id == person.id {
-            return Ok(());
-        }
+            )
+        })?;
         let twice = all.iter().any(|file| file.signer == owner.id.as_str());
         let rule = if twice { Rule::SignatureRepeated } else { Rule::SignaturePerson };
-        Err(rule.refuse(
+        rule.ensure(
+            owner.id == person.id,
             format!("the signature named after {signer} was made by {}", owner.id),
             format!("a signature by {signer}"),
             format!("{signer} signs with their own key"),
-        ))
+        )
     }
 
     /// The signature itself, by the library.
-    fn verifies(&self, key: &KeyData, message: &[u8]) -> bool {
+    fn verifies(&self, key: &KeyData, namespace: Namespace, message: &[u8]) -> bool {
         use signature::Verifier as _;
         let algorithm = key.algorithm();
-        if self.algorithm != algorithm.as_str().as_bytes() {
-            return false;
-        }
         let sk = matches!(algorithm, Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256);
-        if sk == self.trailer.is_empty() || !canonical(&algorithm, &self.signature) {
+        if self.algorithm != algorithm.as_str().as_bytes()
+            || sk == self.trailer.is_empty()
+            || !is_canonical(&algorithm, &self.signature)
+        {
             return false;
         }
         let data = [self.signature.as_slice(), &self.trailer].concat();
-        let signed = signed_data(&self.namespace, message);
-        Signature::new(algorithm, data)
-            .is_ok_and(|signature| key.verify(&signed, &signature).is_ok())
+        SshSig::signed_data(namespace.name(), HashAlg::Sha512, message).is_ok_and(|signed| {
+            Signature::new(algorithm, data)
+                .is_ok_and(|signature| key.verify(&signed, &signature).is_ok())
+        })
     }
-}
-
-/// The bytes that are signed (PROTOCOL.sshsig, section 3), with SHA-512.
-fn signed_data(namespace: &[u8], message: &[u8]) -> Vec<u8> {
-    let mut data = b"SSHSIG".to_vec();
-    for field in [namespace, b"", b"sha512", Sha512::digest(message).as_slice()] {
-        data.extend_from_slice(&(field.len() as u32).to_be_bytes());
-        data.extend_from_slice(field);
-    }
-    data
 }
 
 /// Whether the raw signature has the one length or encoding of its algorithm: 64 bytes for ed25519,
 /// two shortest positive mpints (RFC 4251, section 5) for ECDSA.
-fn canonical(algorithm: &Algorithm, signature: &[u8]) -> bool {
-    match algorithm {
-        Algorithm::Ed25519 | Algorithm::SkEd25519 => signature.len() == 64,
-        _ => {
-            let mut fields = Fields(signature);
-            let mpint = |field: Option<&[u8]>| match field {
-                Some([0, second, ..]) => *second >= 0x80,
-                Some([first, ..]) => (1..0x80).contains(first),
-                _ => false,
-            };
-            mpint(fields.string()) && mpint(fields.string()) && fields.0.is_empty()
-        }
+fn is_canonical(algorithm: &Algorithm, signature: &[u8]) -> bool {
+    if matches!(algorithm, Algorithm::Ed25519 | Algorithm::SkEd25519) {
+        return signature.len() == 64;
     }
+    let mut fields = signature;
+    let mpint = |field: Option<Vec<u8>>| match field.as_deref() {
+        Some([0, second, ..]) => *second >= 0x80,
+        Some([first, ..]) => (1..0x80).contains(first),
+        _ => false,
+    };
+    mpint(string(&mut fields)) && mpint(string(&mut fields)) && fields.is_empty()
 }
 
 fn armoured(blob: &[u8]) -> String {
-    let mut text = format!("{BEGIN}\n");
-    let base64 = BASE64.encode(blob);
-    for line in base64.as_bytes().chunks(COLUMNS) {
+    let mut text = BEGIN.to_owned();
+    for line in BASE64.encode(blob).as_bytes().chunks(COLUMNS) {
         text.extend(line.iter().map(|byte| char::from(*byte)));
         text.push('\n');
     }
     text + END
 }
 
-/// Reads SSH's length-prefixed fields (RFC 4251, section 5) off the front.
-struct Fields<'a>(&'a [u8]);
-
-impl<'a> Fields<'a> {
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (front, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(front)
-    }
-
-    fn string(&mut self) -> Option<&'a [u8]> {
-        let length: [u8; 4] = self.take(4)?.try_into().ok()?;
-        self.take(usize::try_from(u32::from_be_bytes(length)).ok()?)
-    }
-
-    fn envelope<'f>(&mut self, file: &'f SignatureFile) -> Option<Envelope<'f>> {
-        let fixed = |found: Option<&[u8]>, right: &[u8]| (found? == right).then_some(());
-        fixed(self.take(6), b"SSHSIG")?;
-        fixed(self.take(4), &1u32.to_be_bytes())?;
-        let public_key = self.string()?.to_vec();
-        let namespace = self.string()?.to_vec();
-        fixed(self.string(), b"")?;
-        fixed(self.string(), b"sha512")?;
-        let mut inner = Fields(self.string()?);
-        let (algorithm, signature) = (inner.string()?.to_vec(), inner.string()?.to_vec());
-        let trailer = inner.0.to_vec();
-        matches!(trailer.len(), 0 | 5).then_some(())?;
-        Some(Envelope { file, public_key, namespace, algorithm, signature, trailer })
-    }
+/// Takes one of SSH's length-prefixed fields (RFC 4251, section 5) off the front.
+fn string(fields: &mut &[u8]) -> Option<Vec<u8>> {
+    Vec::decode(fields).ok()
 }

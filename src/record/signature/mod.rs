@@ -14,38 +14,27 @@ use crate::{
     folder,
     plan::{Person, Plan},
     rule::Rule,
-    terms::{Id, Side, list},
+    terms::{Id, Side, list, named},
 };
 use envelope::Envelope;
 
 /// The greatest size of a signature file, in bytes; real ones have less than 700.
 pub const MAX_SIGNATURE: u64 = 8192;
 
-/// What a signature is for. A signature made for one purpose is none for another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Namespace {
-    /// The plan, signed by officers of both sides.
-    Plan,
-    /// Before an act that waits for signatures.
-    Approval,
-    /// Releases a document.
-    Document,
-    /// The head of a closed log.
-    Head,
-    /// What a token was seen to do.
-    Probe,
-}
-
-impl Namespace {
-    /// The name that `ssh-keygen -n` is given.
-    pub fn name(self) -> &'static str {
-        match self {
-            Namespace::Plan => "keyferry-plan",
-            Namespace::Approval => "keyferry-approval",
-            Namespace::Document => "keyferry-document",
-            Namespace::Head => "keyferry-head",
-            Namespace::Probe => "keyferry-probe",
-        }
+named! {
+    /// What a signature is for, by the name that `ssh-keygen -n` is given. A signature made for one
+    /// purpose is none for another.
+    pub enum Namespace {
+        /// The plan, signed by officers of both sides.
+        Plan = "keyferry-plan",
+        /// Before an act that waits for signatures.
+        Approval = "keyferry-approval",
+        /// Releases a document.
+        Document = "keyferry-document",
+        /// The head of a closed log.
+        Head = "keyferry-head",
+        /// What a token was seen to do.
+        Probe = "keyferry-probe",
     }
 }
 
@@ -87,27 +76,23 @@ impl VerifiedSignatures {
     /// `SIGNATURE-MISSING`, or `SIGNATURE-WITNESS` where witnesses' signatures stand in for
     /// officers'.
     pub fn require(&self, plan: &Plan, side: Side, what: &str) -> Result<()> {
-        let needed = plan.party(side).approvals;
-        let have = self.officers.len();
-        if have >= needed {
-            return Ok(());
-        }
-        let rule = if have + self.witnesses.len() >= needed {
-            Rule::SignatureWitness
-        } else {
-            Rule::SignatureMissing
-        };
+        let (have, needed) = (self.officers.len(), plan.party(side).approvals);
+        let stood_in = have + self.witnesses.len() >= needed;
+        let rule = if stood_in { Rule::SignatureWitness } else { Rule::SignatureMissing };
         let names = |signed: &[Signed]| list(signed.iter().map(|one| &one.id));
-        Err(rule.refuse(
-            format!("{what}: {have} of {needed} officers of the {side} ({}); witnesses: {}", names(&self.officers), names(&self.witnesses)),
+        let (officers, witnesses) = (names(&self.officers), names(&self.witnesses));
+        rule.ensure(
+            have >= needed,
+            format!("{what}: {have} of {needed} officers of the {side} ({officers}); witnesses: {witnesses}"),
             format!("valid signatures of at least {needed} officers of the {side}"),
             format!("the {side}'s officers sign with `ceremony-scripts/sign`; copy the .sig files beside the document"),
-        ))
+        )
     }
 }
 
 /// What a signature file says of itself; nothing of it is verified.
-pub struct Described {
+#[derive(Serialize)]
+pub struct Description {
     /// What it was made for: the name of a [`Namespace`], or a foreign one.
     pub namespace: String,
     /// The algorithm of the key that made it.
@@ -115,6 +100,7 @@ pub struct Described {
     /// The public key, as an allowed-signers file has it: algorithm and base64.
     pub openssh: String,
     /// Its fingerprint, as `ssh-keygen -l` shows it.
+    #[serde(rename = "key")]
     pub fingerprint: String,
     /// Of a FIDO2 key: whether it says that its holder touched it.
     pub touched: Option<bool>,
@@ -124,7 +110,7 @@ pub struct Described {
 ///
 /// # Errors
 /// `SIGNATURE-FORMAT`, `SIGNATURE-TRAILING`.
-pub fn describe(file: &SignatureFile) -> Result<Described> {
+pub fn describe(file: &SignatureFile) -> Result<Description> {
     Envelope::parse(file)?.describe()
 }
 
@@ -163,16 +149,13 @@ pub fn verify(
 /// As [`verify`], and `SIGNATURE-MISSING`.
 pub fn verify_plan(plan: &Plan, files: &[SignatureFile]) -> Result<Vec<Signed>> {
     let all = verify_each(plan, Namespace::Plan, plan.bytes(), files)?;
-    let of = |wanted: Option<Side>| {
-        let of_role = all.iter().filter(|(_, role)| match role {
-            Role::Officer(side) => wanted == Some(*side),
-            Role::Witness => wanted.is_none(),
-        });
-        of_role.map(|(signed, _)| signed.clone()).collect::<Vec<_>>()
-    };
-    for side in [Side::Tenant, Side::Hoster] {
-        VerifiedSignatures { officers: of(Some(side)), witnesses: of(None) }
-            .require(plan, side, "the plan")?;
+    for side in Side::ALL {
+        let of = |role: Role| {
+            let signed = all.iter().filter(|(_, of)| *of == role);
+            signed.map(|(signed, _)| signed.clone()).collect()
+        };
+        let (officers, witnesses) = (of(Role::Officer(side)), of(Role::Witness));
+        VerifiedSignatures { officers, witnesses }.require(plan, side, "the plan")?;
     }
     Ok(all.into_iter().map(|(signed, _)| signed).collect())
 }
@@ -200,7 +183,7 @@ fn verify_each(
     let mut all = Vec::new();
     for file in files {
         let (person, role) = named(plan, &file.signer)?;
-        Envelope::parse(file)?.check(plan, person, namespace, message, files)?;
+        Envelope::parse(file)?.check(plan, person, (namespace, message), files)?;
         all.push((Signed { id: person.id.clone(), signature: Hash::of(&file.bytes) }, role));
     }
     Ok(all)
@@ -211,17 +194,11 @@ fn verify_each(
 /// # Errors
 /// As [`folder::read_file`].
 pub fn beside(file: &Path) -> Result<Vec<SignatureFile>> {
-    let name = folder::file_name(file);
-    let parent = match file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let (name, parent) = (folder::file_name(file), folder::parent(file));
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(parent).map_err(|error| Error::file(parent, error))? {
-        let entry = entry.map_err(|error| Error::file(parent, error))?;
-        let entry_name = entry.file_name().to_string_lossy().into_owned();
-        if let Some(signer) = signer_of(&entry_name, &name) {
-            let bytes = folder::read_file(&entry.path(), MAX_SIGNATURE)?;
+    for other in folder::names(parent)? {
+        if let Some(signer) = signer_of(&other, &name) {
+            let bytes = folder::read_file(&parent.join(&other), MAX_SIGNATURE)?;
             found.push(SignatureFile { signer: signer.to_owned(), bytes });
         }
     }
@@ -238,11 +215,9 @@ pub fn signer_of<'a>(name: &'a str, file: &str) -> Option<&'a str> {
 /// The allowed-signers file of a plan (ssh-keygen(1), ALLOWED SIGNERS): officers and witnesses, for
 /// Keyferry's namespaces only.
 pub fn allowed_signers(plan: &Plan) -> String {
-    let people = plan.tenant.officers.iter().chain(&plan.hoster.officers);
-    let witnesses = plan.witnesses.iter().filter_map(|witness| witness.person.as_ref());
     let line =
         |person: &Person| format!("{} namespaces=\"keyferry-*\" {}\n", person.id, person.openssh);
-    people.chain(witnesses).map(line).collect()
+    people(plan).map(|(person, _)| line(person)).collect()
 }
 
 /// Whether enough officers of this side have signed a file of its own; else who can, and how.
@@ -262,20 +237,16 @@ pub fn enough(
         return Ok(());
     }
     let signed = |id: &Id| verified.officers.iter().any(|officer| officer.id == *id);
-    let lines: Vec<String> = party
-        .officers
-        .iter()
-        .filter(|officer| !signed(&officer.id))
-        .map(|officer| {
-            format!("  {}\n    {}", officer.name, command_line(namespace, file, &officer.id))
-        })
-        .collect();
+    let line = |Person { id, name, .. }: &Person| {
+        format!("  {name}\n    {}", command_line(namespace, file, id))
+    };
+    let lines = party.officers.iter().filter(|officer| !signed(&officer.id)).map(line);
     Err(Error::Waiting {
         what: format!(
             "waiting for {missing} more of {} signatures over {}; each on the officer's own machine, by one of:\n{}\nthen run this command again",
             party.approvals,
             file.display(),
-            lines.join("\n")
+            lines.collect::<Vec<_>>().join("\n")
         ),
     })
 }
@@ -283,17 +254,17 @@ pub fn enough(
 /// The line that makes one signature; `id` is a person's, or stands for it.
 pub fn command_line(namespace: Namespace, file: &Path, id: impl std::fmt::Display) -> String {
     let file = file.display();
-    format!("ssh-keygen -Y sign -n {} -f KEY < {file} > {file}.{id}.sig", namespace.name())
+    format!("ssh-keygen -Y sign -n {namespace} -f KEY < {file} > {file}.{id}.sig")
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
     Officer(Side),
     Witness,
 }
 
 fn people(plan: &Plan) -> impl Iterator<Item = (&Person, Role)> {
-    let officers = [Side::Tenant, Side::Hoster].into_iter().flat_map(|side| {
+    let officers = Side::ALL.into_iter().flat_map(|side| {
         plan.party(side).officers.iter().map(move |person| (person, Role::Officer(side)))
     });
     officers.chain(

@@ -70,8 +70,10 @@ pub struct Usage {
 
 named! {
     /// How a target key is wrapped (design, section 4.3).
+    #[derive(Default)]
     pub enum Mechanism {
         /// One C_WrapKey with CKM_RSA_AES_KEY_WRAP (PKCS#11 v3.1, 6.1.27).
+        #[default]
         SingleShot = "single-shot",
         /// An ephemeral AES-256 key made in the HSM: AES-KWP of the target under it, RSA-OAEP of it
         /// under the KEK.
@@ -81,8 +83,10 @@ named! {
 
 named! {
     /// The hash of RSA-OAEP and of its MGF1 (RFC 8017, 7.1); the label is empty.
+    #[derive(Default)]
     pub enum OaepHash {
         /// SHA-256, the default.
+        #[default]
         Sha256 = "sha256",
         /// SHA-1, for tokens that can do no other; needs the waiver `WRAP-OAEP-SHA1`.
         Sha1 = "sha1",
@@ -122,12 +126,8 @@ pub struct PrimaryKey {
 
 /// Primary keys for people.
 pub fn shown(keys: &[PrimaryKey]) -> String {
-    let one = |key: &PrimaryKey| {
-        let role = match key.role {
-            Role::Signing => "signing",
-            Role::Encryption => "encryption",
-        };
-        format!("{role} {}", crate::escape::escape(&key.thumbprint))
+    let one = |PrimaryKey { role, thumbprint }: &PrimaryKey| {
+        format!("{role} {}", crate::escape::escape(thumbprint))
     };
     list_or("none", keys.iter().map(one))
 }

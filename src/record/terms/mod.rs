@@ -13,8 +13,7 @@ mod token;
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
-
+use crate::encoding::as_text;
 pub use act::*;
 pub use document::*;
 pub use key::*;
@@ -26,8 +25,7 @@ pub use token::*;
 
 /// The id of a ceremony, person, node or key: `[a-z0-9][a-z0-9-]{0,39}`, so that it can be a file
 /// name and a signer's name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(String);
 
 impl Id {
@@ -45,19 +43,8 @@ impl FromStr for Id {
         let fits = (1..=40).contains(&text.len())
             && text.starts_with(legal)
             && text.chars().all(|c| legal(c) || c == '-');
-        if fits {
-            Ok(Id(text.to_owned()))
-        } else {
-            Err("expected 1 to 40 of a-z, 0-9 and -, not beginning with -".into())
-        }
-    }
-}
-
-impl TryFrom<String> for Id {
-    type Error = String;
-
-    fn try_from(text: String) -> std::result::Result<Self, String> {
-        text.parse()
+        let expected = "expected 1 to 40 of a-z, 0-9 and -, not beginning with -";
+        fits.then(|| Id(text.to_owned())).ok_or_else(|| expected.into())
     }
 }
 
@@ -66,6 +53,8 @@ impl fmt::Display for Id {
         f.write_str(&self.0)
     }
 }
+
+as_text!(Id);
 
 named! {
     /// Whether keys that matter are carried. A document of one mode is refused by the other.
@@ -94,11 +83,5 @@ impl Side {
             Side::Tenant => Side::Hoster,
             Side::Hoster => Side::Tenant,
         }
-    }
-}
-
-impl From<Id> for String {
-    fn from(id: Id) -> String {
-        id.0
     }
 }

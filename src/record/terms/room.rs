@@ -153,30 +153,24 @@ impl Remark {
 
     /// The remark in one line, as it was typed.
     pub fn line(&self) -> String {
-        let with = |said: String, text: &str| match text.is_empty() {
-            true => said,
-            false => format!("{said}: {text}"),
+        let bag = |way: &str, Bag { item, number, condition, .. }: &Bag| {
+            format!("bag {number} {way} with {item}, {condition}")
         };
-        let bag = |way: &str, bag: &Bag| {
-            let condition = bag.condition.name();
-            let said = format!("bag {} {way} with {}, {condition}", bag.number, bag.item);
-            with(said, &bag.text)
-        };
-        match self {
-            Remark::Remark { text } => format!("note: {text}"),
-            Remark::Incident { text } => format!("incident: {text}"),
+        let (said, text) = match self {
+            Remark::Remark { text } => return format!("note: {text}"),
+            Remark::Incident { text } => return format!("incident: {text}"),
+            Remark::Printed { page, copy } => return format!("printed {page}, copy {copy}"),
             Remark::Break { stayed, text } => {
-                let stayed = stayed.join(", ");
-                with(format!("break; with the machine stayed {stayed}"), text)
+                (format!("break; with the machine stayed {}", stayed.join(", ")), text)
             }
-            Remark::BagOut(one) => bag("out", one),
-            Remark::BagIn(one) => bag("in", one),
-            Remark::Medium { serial, text } => with(format!("medium {serial}"), text),
-            Remark::Arrival { who, text } => with(format!("{who} came"), text),
-            Remark::Departure { who, text } => with(format!("{who} left"), text),
-            Remark::Video { reference, text } => with(format!("video {reference}"), text),
-            Remark::Printed { page, copy } => format!("printed {page}, copy {copy}"),
-        }
+            Remark::BagOut(one) => (bag("out", one), &one.text),
+            Remark::BagIn(one) => (bag("in", one), &one.text),
+            Remark::Medium { serial, text } => (format!("medium {serial}"), text),
+            Remark::Arrival { who, text } => (format!("{who} came"), text),
+            Remark::Departure { who, text } => (format!("{who} left"), text),
+            Remark::Video { reference, text } => (format!("video {reference}"), text),
+        };
+        if text.is_empty() { said } else { format!("{said}: {text}") }
     }
 }
 

@@ -4,8 +4,10 @@ use crate::encoding::Hash;
 
 named! {
     /// In which HSM the keys are born.
+    #[derive(Default)]
     pub enum Origin {
         /// The tenant's.
+        #[default]
         Tenant = "tenant",
         /// The hoster's; nothing secret travels.
         Hoster = "hoster",
@@ -14,8 +16,10 @@ named! {
 
 named! {
     /// In which form keys of the tenant's reach the hoster.
+    #[derive(Default)]
     pub enum Form {
         /// Keyferry's package, sealed.
+        #[default]
         Package = "package",
         /// A plain wrapped key that another tool has made (CKM_RSA_AES_KEY_WRAP; PKCS#11 v3.1, 6.1.27).
         Pkcs11 = "pkcs11",
@@ -89,8 +93,10 @@ named! {
 
 named! {
     /// What becomes of the tenant's originals.
+    #[derive(Default)]
     pub enum Originals {
         /// They stay in the tenant's HSM.
+        #[default]
         Keep = "keep",
         /// They are destroyed after acceptance.
         Destroy = "destroy",

@@ -16,6 +16,14 @@ pub fn differs(found: impl Into<String>, expected: impl Into<String>) -> Fits {
     Err((found.into(), expected.into()))
 }
 
+/// Whether something holds.
+///
+/// # Errors
+/// What was found and what was expected.
+pub fn ensure(holds: bool, found: impl Into<String>, expected: impl Into<String>) -> Fits {
+    if holds { Ok(()) } else { differs(found, expected) }
+}
+
 /// Several things in one line, as people read them.
 pub fn list<T: Display>(all: impl IntoIterator<Item = T>) -> String {
     let all: Vec<String> = all.into_iter().map(|one| one.to_string()).collect();

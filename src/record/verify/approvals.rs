@@ -109,7 +109,7 @@ fn requests(own: &[&Folder], plan: &Plan, side: Side) -> Result<BTreeMap<Hash, F
             files.into_iter().partition(|(name, _)| name.ends_with(".json"));
         let of = |name: &str| requests.iter().any(|(file, _)| signer_of(name, file).is_some());
         if let Some((name, _)) = signatures.iter().find(|(name, _)| !of(name)) {
-            return Err(folder::surplus(&path, name));
+            return Err(folder::surplus_error(&path, name));
         }
         for (name, bytes) in requests {
             let beside: Vec<SignatureFile> = (signatures.iter())

@@ -104,7 +104,7 @@ fn walk(root: &Path, below: &str, side: Side, files: &mut BTreeMap<String, Hash>
             false => known_file(below, &name, side),
         };
         if !known {
-            return Err(folder::surplus(&folder, &name));
+            return Err(folder::surplus_error(&folder, &name));
         }
         if is_folder {
             walk(root, &relative, side, files)?;
@@ -176,7 +176,7 @@ fn check_sums(archive: &Path, files: &BTreeMap<String, Hash>) -> Result<()> {
     let later = |name: &str| name == SUMS || signer_of(name, HEAD_FILE).is_some();
     match files.keys().find(|name| !later(name) && !listed.contains(name.as_str())) {
         None => Ok(()),
-        Some(surplus) => Err(folder::surplus(archive, surplus)),
+        Some(surplus) => Err(folder::surplus_error(archive, surplus)),
     }
 }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::{
     Result,
-    document::attestation::Judged,
+    document::attestation::Judgement,
     encoding::Hash,
     plan::Plan,
     terms::AttestationLevel,
@@ -33,7 +33,7 @@ pub fn check(documents: &Documents, plan: &Plan, logs: &Logs, verdict: &mut Verd
 fn one(
     kind: &str,
     document: Hash,
-    judge: impl Fn(Timestamp) -> Result<Judged>,
+    judge: impl Fn(Timestamp) -> Result<Judgement>,
     logs: &Logs,
     verdict: &mut Verdict,
 ) -> Result<()> {

@@ -11,7 +11,7 @@ use crate::{
         Header, Received, acceptance::Acceptance, closing::Closing, keys::TargetKeys, offer::Offer,
         registration::Registration,
     },
-    encoding::Hash,
+    encoding::{Hash, json_file},
     escape::{escape, json},
     flow::{Phase, State, replay::untrusted, results::ShownBefore, subjects},
     gate::{KekDestroy, KeysDestroy},
@@ -428,7 +428,7 @@ impl At<'_> {
             Some((brief, keys)) => evidence.verify(&EvidenceContext {
                 plan: self.sources.plan,
                 keys: &keys,
-                brief_hash: Hash::of(&brief.bytes()?),
+                brief_hash: Hash::of(&json_file(&brief)?),
                 brief: &brief,
             }),
         }

@@ -161,7 +161,7 @@ fn a_document_is_written_as_it_is_read() {
     fn same<B: Body>(kept: &Kept) {
         let main = kept.folder(B::KIND).join(B::KIND.file());
         let document: Document<B> = kept.document();
-        assert_eq!(document.bytes().unwrap(), fs::read(main).unwrap());
+        assert_eq!(record::encoding::json_file(&document).unwrap(), fs::read(main).unwrap());
     }
     let kept = Kept::of("single-shot-hgs");
     same::<Offer>(&kept);

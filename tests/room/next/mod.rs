@@ -314,7 +314,7 @@ fn every_step_of_every_plan_has_its_texts_in_every_language() {
     };
     for language in Language::ALL {
         let texts = Texts::of(language);
-        assert_eq!(texts.keys().collect::<Vec<_>>(), all, "{}", language.code());
+        assert_eq!(texts.keys().collect::<Vec<_>>(), all, "{}", language.name());
         for key in &all {
             let (here, there) = (texts.get(key, &[]), english.get(key, &[]));
             assert_eq!(placeholders(&here), placeholders(&there), "{key}");

@@ -82,7 +82,7 @@ fn every_language_has_every_text() {
     }
     for language in Language::ALL {
         let texts = Sentences::of(language);
-        assert!(texts.all().keys().eq(english.all().keys()), "{}", language.code());
+        assert!(texts.all().keys().eq(english.all().keys()), "{}", language.name());
         for (key, text) in texts.all() {
             assert_eq!(fields(text), fields(&english.all()[key]), "{key}");
             // A part that is not said stands there as nothing.

@@ -2,7 +2,6 @@
 
 mod content;
 mod people;
-mod service;
 mod target;
 
 use std::collections::BTreeMap;
@@ -17,7 +16,7 @@ use crate::{
         raw::{RawPlan, RawWaiver},
     },
     rule::Rule,
-    terms::{FORMAT, Id, Mechanism, OaepHash, TransferRoute},
+    terms::{FORMAT, Id, Mechanism, Mode, OaepHash, TransferRoute},
 };
 
 /// How everything begins that the template leaves to be filled in.
@@ -56,6 +55,23 @@ fn line_of(text: &str, offset: usize) -> usize {
     text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
 }
 
+/// Where in a plan something stands; none where the whole plan is meant.
+#[derive(Clone, Copy)]
+struct Place(Option<usize>);
+
+const WHOLE: Place = Place(None);
+
+impl<T> From<&Spanned<T>> for Place {
+    fn from(one: &Spanned<T>) -> Self {
+        Place(Some(one.span().start))
+    }
+}
+
+/// All of them, where none has a fault; each is looked at.
+fn all<R, T>(raw: &[R], check: impl FnMut(&R) -> Option<T>) -> Option<Vec<T>> {
+    raw.iter().map(check).collect::<Vec<_>>().into_iter().collect()
+}
+
 /// Collects faults; what it returns is used only where there were none.
 struct Checker<'a> {
     text: &'a str,
@@ -67,28 +83,35 @@ struct Checker<'a> {
 impl Checker<'_> {
     fn fault(
         &mut self,
-        at: usize,
+        place: impl Into<Place>,
         rule: Rule,
         found: impl Into<String>,
         expected: impl Into<String>,
     ) {
-        let line = line_of(self.text, at);
+        let line = place.into().0.map_or(0, |at| line_of(self.text, at));
         self.faults.push(Fault { line, rule, found: found.into(), expected: expected.into() });
     }
 
-    fn whole(&mut self, rule: Rule, found: impl Into<String>, expected: impl Into<String>) {
-        self.faults.push(Fault { line: 0, rule, found: found.into(), expected: expected.into() });
+    /// A fault of a field, unless it is as it must be.
+    fn field(
+        &mut self,
+        fits: bool,
+        place: impl Into<Place>,
+        found: impl Into<String>,
+        expected: impl Into<String>,
+    ) {
+        if !fits {
+            self.fault(place, Rule::PlanField, found, expected);
+        }
     }
 
-    fn once(&mut self, kind: &'static str, text: &str, at: usize) {
-        let line = line_of(self.text, at);
+    fn once(&mut self, kind: &'static str, text: &str, place: impl Into<Place>) {
+        let place = place.into();
+        let line = place.0.map_or(0, |at| line_of(self.text, at));
         if let Some(first) = self.seen.insert((kind, text.to_owned()), line) {
-            self.fault(
-                at,
-                Rule::PlanRepeated,
-                format!("{kind} {} again", quote(text)),
-                format!("once; it stands in line {first}"),
-            );
+            let found = format!("{kind} {} again", quote(text));
+            let expected = format!("once; it stands in line {first}");
+            self.fault(place, Rule::PlanRepeated, found, expected);
         }
     }
 
@@ -100,34 +123,27 @@ impl Checker<'_> {
             let known = self.faults.iter().any(|fault| fault.line == line);
             if text.contains(PLACEHOLDER) && !text.trim_start().starts_with('#') && !known {
                 let found = format!("a placeholder: {}", text.trim());
-                self.fault(start, Rule::PlanField, found, "what it stands for");
+                self.fault(Place(Some(start)), Rule::PlanField, found, "what it stands for");
             }
             start += text.len();
         }
     }
 
     fn plan(&mut self, raw: RawPlan) -> Option<Plan> {
-        if raw.format.get_ref() != FORMAT {
-            self.fault(
-                raw.format.span().start,
-                Rule::PlanField,
-                raw.format.get_ref().clone(),
-                quote(FORMAT),
-            );
-        }
-        let ceremony = self.id(&raw.ceremony);
-        let mode = *raw.mode.get_ref();
-        let way = raw.way();
+        let (format, mode, way) = (raw.format.get_ref(), *raw.mode.get_ref(), raw.way());
+        self.field(format == FORMAT, &raw.format, format, quote(FORMAT));
+        let ceremony = self.id("id", &raw.ceremony);
         // Whose HSM takes no part need not be named.
-        let tenant = self.party(&raw.tenant, (mode, !way.is_challenged()));
-        let hoster = self.party(&raw.hoster, (mode, way != TransferRoute::Cloud));
-        let witnesses: Vec<_> = raw.witnesses.iter().map(|witness| self.witness(witness)).collect();
-        let quorum = self.quorum(&raw, hoster.as_ref());
+        let production = mode == Mode::Production;
+        let tenant = self.party(&raw.tenant, production && !way.is_challenged());
+        let hoster = self.party(&raw.hoster, production && way != TransferRoute::Cloud);
+        let witnesses = all(&raw.witnesses, |witness| self.witness(witness));
+        let quorum = self.quorum(&raw);
         let transfer = self.transfer(&raw);
         let keys = self.keys(&raw.keys);
         let target = self.target(&raw, keys.as_deref());
         let trial = self.trial(raw.target.get_ref().trial.as_ref(), mode);
-        let waivers: Vec<_> = raw.waivers.iter().map(|waiver| self.waiver(waiver)).collect();
+        let waivers = all(&raw.waivers, |waiver| self.waiver(waiver));
         let plan = Plan {
             bytes: Vec::new(),
             hash: Hash([0; 32]),
@@ -137,7 +153,7 @@ impl Checker<'_> {
             supersedes: raw.supersedes,
             tenant: tenant?,
             hoster: hoster?,
-            witnesses: witnesses.into_iter().collect::<Option<_>>()?,
+            witnesses: witnesses?,
             quorum: quorum?,
             way,
             transfer,
@@ -146,67 +162,41 @@ impl Checker<'_> {
             trial: trial?,
             software: raw.software.into_iter().collect(),
             source: raw.after.source,
-            waivers: waivers.into_iter().collect::<Option<_>>()?,
+            waivers: waivers?,
         };
         self.waivers_fit(&plan, &raw.waivers);
         Some(plan)
     }
 
-    fn id(&mut self, text: &Spanned<String>) -> Option<Id> {
-        match text.get_ref().parse() {
-            Ok(id) => Some(id),
-            Err(expected) => {
-                let expected: String = expected;
-                self.fault(
-                    text.span().start,
-                    Rule::PlanField,
-                    format!("id {}", quote(text.get_ref())),
-                    expected.trim_start_matches("expected "),
-                );
-                None
-            }
+    fn id(&mut self, what: &str, text: &Spanned<String>) -> Option<Id> {
+        let id = text.get_ref().parse::<Id>();
+        if let Err(expected) = &id {
+            let found = format!("{what} {}", quote(text.get_ref()));
+            let expected = expected.trim_start_matches("expected ");
+            self.fault(text, Rule::PlanField, found, expected);
         }
+        id.ok()
     }
 
     fn person_id(&mut self, text: &Spanned<String>) -> Option<Id> {
-        self.once("id", text.get_ref(), text.span().start);
-        self.id(text)
+        self.once("id", text.get_ref(), text);
+        self.id("id", text)
     }
 
     fn waiver(&mut self, raw: &RawWaiver) -> Option<Waiver> {
-        let at = raw.rule.span().start;
-        self.once("waiver", raw.rule.get_ref(), at);
-        if raw.reason.get_ref().trim().is_empty() {
-            self.fault(
-                raw.reason.span().start,
-                Rule::PlanWaiver,
-                "a waiver without a reason",
-                "why this ceremony may go without the rule",
-            );
+        let (name, reason) = (raw.rule.get_ref(), raw.reason.get_ref());
+        self.once("waiver", name, &raw.rule);
+        if reason.trim().is_empty() {
+            let expected = "why this ceremony may go without the rule";
+            self.fault(&raw.reason, Rule::PlanWaiver, "a waiver without a reason", expected);
         }
-        match Rule::by_name(raw.rule.get_ref()) {
-            Some(rule) if rule.waivable() => {
-                Some(Waiver { rule, reason: raw.reason.get_ref().clone() })
-            }
-            Some(rule) => {
-                self.fault(
-                    at,
-                    Rule::PlanWaiver,
-                    format!("{} cannot be waived", rule.name()),
-                    "a waivable rule",
-                );
-                None
-            }
-            None => {
-                self.fault(
-                    at,
-                    Rule::PlanWaiver,
-                    format!("no rule is called {}", quote(raw.rule.get_ref())),
-                    "the name of a waivable rule",
-                );
-                None
-            }
-        }
+        let (found, expected) = match Rule::by_name(name) {
+            Some(rule) if rule.waivable() => return Some(Waiver { rule, reason: reason.clone() }),
+            Some(_) => (format!("{name} cannot be waived"), "a waivable rule"),
+            None => (format!("no rule is called {}", quote(name)), "the name of a waivable rule"),
+        };
+        self.fault(&raw.rule, Rule::PlanWaiver, found, expected);
+        None
     }
 
     /// What the plan itself breaks must be waived, and what it cannot break must not be. Whether a
@@ -218,44 +208,34 @@ impl Checker<'_> {
             || !spare(&plan.hoster)
             || (plan.way == TransferRoute::Carried
                 && plan.quorum.custodians.len() <= usize::from(plan.quorum.threshold));
+        let composite = plan.transfer.mechanism == Mechanism::Composite;
         let broken = [
-            (
-                Rule::WrapComposite,
-                plan.transfer.mechanism == Mechanism::Composite,
-                "mechanism = \"composite\"",
-            ),
+            (Rule::WrapComposite, composite, "mechanism = \"composite\""),
             (
                 // No `kek trust` makes a cloud's KEK trusted.
                 Rule::TargetWrapWithTrusted,
-                plan.way == TransferRoute::Cloud
-                    && plan.transfer.mechanism == Mechanism::SingleShot,
+                plan.way == TransferRoute::Cloud && !composite,
                 "keys that are wrapped for a cloud's KEK, which nobody makes trusted",
             ),
             (Rule::WrapOaepSha1, plan.transfer.oaep_hash == OaepHash::Sha1, "oaep_hash = \"sha1\""),
             (Rule::PlanNoSpare, no_spare, "no officer or no custodian to spare"),
         ];
         // Whether a token lacks it only `kek trust` finds out.
-        let known = |rule: &Rule| *rule != Rule::TargetWrapWithTrusted || !plan.single_shot();
-        for (rule, broken, found) in broken.into_iter().filter(|(rule, ..)| known(rule)) {
-            let waiver = raw.iter().find(|waiver| waiver.rule.get_ref() == rule.name());
-            match (broken, waiver) {
-                (true, None) => self.whole(
-                    rule,
-                    found,
-                    format!("another plan, or a waiver of {} with its reason", rule.name()),
-                ),
-                (false, Some(waiver)) => self.not_broken(waiver, rule),
+        let known = |rule: Rule| rule != Rule::TargetWrapWithTrusted || !plan.single_shot();
+        for (rule, broken, found) in broken.into_iter().filter(|(rule, ..)| known(*rule)) {
+            let name = rule.name();
+            match (broken, raw.iter().find(|waiver| waiver.rule.get_ref() == name)) {
+                (true, None) => {
+                    let expected = format!("another plan, or a waiver of {name} with its reason");
+                    self.fault(WHOLE, rule, found, expected);
+                }
+                (false, Some(waiver)) => {
+                    let found = format!("{name} is waived, but this plan does not break it");
+                    let expected = "no waiver that is not needed";
+                    self.fault(&waiver.rule, Rule::PlanWaiver, found, expected);
+                }
                 _ => {}
             }
         }
-    }
-
-    fn not_broken(&mut self, waiver: &RawWaiver, rule: Rule) {
-        self.fault(
-            waiver.rule.span().start,
-            Rule::PlanWaiver,
-            format!("{} is waived, but this plan does not break it", rule.name()),
-            "no waiver that is not needed",
-        );
     }
 }

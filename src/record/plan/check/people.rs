@@ -7,164 +7,108 @@ use crate::{
     escape::quote,
     plan::{
         Custodian, Party, Person, QuorumPlan, Witness,
-        check::Checker,
-        raw::{RawCustodian, RawOfficer, RawParty, RawPlan, RawWitness},
+        check::{Checker, WHOLE, all},
+        raw::{RawCustodian, RawParty, RawPerson, RawPlan},
     },
     rule::Rule,
-    terms::{Mode, TransferRoute},
+    terms::TransferRoute,
 };
 
 impl Checker<'_> {
-    pub(super) fn party(
-        &mut self,
-        raw: &Spanned<RawParty>,
-        (mode, has_hsm): (Mode, bool),
-    ) -> Option<Party> {
-        let at = raw.span().start;
-        let raw = raw.get_ref();
-        let officers: Vec<_> = raw.officers.iter().map(|officer| self.officer(officer)).collect();
-        let approvals = usize::from(*raw.approvals.get_ref());
-        if approvals < 2 || approvals > officers.len() {
-            let found = format!("approvals = {approvals} of {} officers", officers.len());
-            self.fault(
-                raw.approvals.span().start,
-                Rule::PlanApprovals,
-                found,
-                "at least 2, and no more than there are officers",
-            );
+    pub(super) fn party(&mut self, party: &Spanned<RawParty>, needs_hsm: bool) -> Option<Party> {
+        let raw = party.get_ref();
+        let officers = all(&raw.officers, |officer| self.officer(officer));
+        let (approvals, count) = (usize::from(*raw.approvals.get_ref()), raw.officers.len());
+        if !(2..=count).contains(&approvals) {
+            let found = format!("approvals = {approvals} of {count} officers");
+            let expected = "at least 2, and no more than there are officers";
+            self.fault(&raw.approvals, Rule::PlanApprovals, found, expected);
         }
-        if mode == Mode::Production
-            && has_hsm
-            && raw.hsm.as_ref().is_none_or(|hsm| hsm.serials.is_empty())
-        {
-            self.fault(
-                at,
-                Rule::PlanHsm,
-                "no hsm with serials",
-                "hsm = { manufacturer, model, serials } in production",
-            );
+        if needs_hsm && raw.hsm.as_ref().is_none_or(|hsm| hsm.serials.is_empty()) {
+            let expected = "hsm = { manufacturer, model, serials } in production";
+            self.fault(party, Rule::PlanHsm, "no hsm with serials", expected);
         }
-        let officers = officers.into_iter().collect::<Option<_>>()?;
-        Some(Party { name: raw.name.clone(), approvals, officers, hsm: raw.hsm.clone() })
+        Some(Party { name: raw.name.clone(), approvals, officers: officers?, hsm: raw.hsm.clone() })
     }
 
-    pub(super) fn officer(&mut self, raw: &RawOfficer) -> Option<Person> {
+    fn officer(&mut self, raw: &RawPerson<Spanned<String>>) -> Option<Person> {
         let id = self.person_id(&raw.id);
-        let key = self.ssh_key(&raw.key);
-        let (key, openssh) = key?;
+        let (key, openssh) = self.ssh_key(&raw.key)?;
         Some(Person { id: id?, name: raw.name.clone(), key, openssh })
     }
 
-    pub(super) fn witness(&mut self, raw: &RawWitness) -> Option<Witness> {
-        let id = self.person_id(&raw.id)?;
+    pub(super) fn witness(&mut self, raw: &RawPerson<Option<Spanned<String>>>) -> Option<Witness> {
+        let (id, name) = (self.person_id(&raw.id)?, raw.name.clone());
         let person = match &raw.key {
             None => None,
             Some(key) => {
                 let (key, openssh) = self.ssh_key(key)?;
-                Some(Person { id: id.clone(), name: raw.name.clone(), key, openssh })
+                Some(Person { id: id.clone(), name: name.clone(), key, openssh })
             }
         };
-        Some(Witness { id, name: raw.name.clone(), person })
+        Some(Witness { id, name, person })
     }
 
-    pub(super) fn ssh_key(&mut self, text: &Spanned<String>) -> Option<(KeyData, String)> {
-        let at = text.span().start;
+    fn ssh_key(&mut self, text: &Spanned<String>) -> Option<(KeyData, String)> {
+        let key = PublicKey::from_openssh(text.get_ref()).ok();
+        let key = key.filter(|key| is_allowed(&key.algorithm())).map(|key| key.key_data().clone());
         let expected = "an OpenSSH public key: ed25519, ecdsa P-256 or P-384, or an sk- form";
-        let key = match PublicKey::from_openssh(text.get_ref()) {
-            Ok(key) if allowed(&key.algorithm()) => key,
-            _ => {
-                self.fault(at, Rule::PlanField, format!("key {}", quote(text.get_ref())), expected);
-                return None;
-            }
-        };
-        let openssh = PublicKey::new(key.key_data().clone(), "").to_openssh().ok()?;
-        let openssh = openssh.trim_end().to_owned();
-        self.once("SSH key", &openssh, at);
-        Some((key.key_data().clone(), openssh))
+        self.field(key.is_some(), text, format!("key {}", quote(text.get_ref())), expected);
+        let key = key?;
+        let openssh = PublicKey::new(key.clone(), "").to_openssh().ok()?.trim_end().to_owned();
+        self.once("SSH key", &openssh, text);
+        Some((key, openssh))
     }
 
-    pub(super) fn quorum(&mut self, raw: &RawPlan, hoster: Option<&Party>) -> Option<QuorumPlan> {
-        let quorum = match (&raw.quorum, raw.way()) {
-            (Some(quorum), TransferRoute::Carried) => quorum.get_ref(),
-            (None, TransferRoute::Born | TransferRoute::Brought | TransferRoute::Cloud) => {
-                return Some(QuorumPlan::default());
-            }
-            (None, TransferRoute::Carried) => {
+    pub(super) fn quorum(&mut self, raw: &RawPlan) -> Option<QuorumPlan> {
+        let carried = raw.way() == TransferRoute::Carried;
+        let quorum = match &raw.quorum {
+            None => {
                 let expected = "[quorum] with threshold and custodians";
-                self.whole(Rule::PlanField, "no quorum", expected);
-                return None;
+                self.field(!carried, WHOLE, "no quorum", expected);
+                return (!carried).then(QuorumPlan::default);
             }
-            (Some(quorum), TransferRoute::Born | TransferRoute::Brought | TransferRoute::Cloud) => {
+            Some(quorum) if !carried => {
                 let expected = "none: nothing is sealed, so nobody holds a share";
-                self.fault(quorum.span().start, Rule::PlanField, "a quorum", expected);
+                self.fault(quorum, Rule::PlanField, "a quorum", expected);
                 return None;
             }
+            Some(quorum) => quorum.get_ref(),
         };
-        let threshold = *quorum.threshold.get_ref();
-        let count = quorum.custodians.len();
-        if threshold < 2 || usize::from(threshold) > count || count > 16 {
+        let (threshold, count) = (*quorum.threshold.get_ref(), quorum.custodians.len());
+        if !(2..=count).contains(&usize::from(threshold)) || count > 16 {
             let found = format!("threshold {threshold} of {count} custodians");
-            self.fault(
-                quorum.threshold.span().start,
-                Rule::PlanQuorum,
-                found,
-                "2 <= threshold <= custodians <= 16",
-            );
+            let expected = "2 <= threshold <= custodians <= 16";
+            self.fault(&quorum.threshold, Rule::PlanQuorum, found, expected);
         }
-        let custodians: Vec<_> = quorum
-            .custodians
-            .iter()
-            .map(|custodian| self.custodian(custodian, raw, hoster))
-            .collect();
-        Some(QuorumPlan { threshold, custodians: custodians.into_iter().collect::<Option<_>>()? })
+        let custodians = all(&quorum.custodians, |custodian| self.custodian(custodian, raw))?;
+        Some(QuorumPlan { threshold, custodians })
     }
 
     /// A custodian may be an officer of the tenant, under the same id, but never one of the hoster.
-    pub(super) fn custodian(
-        &mut self,
-        raw: &RawCustodian,
-        plan: &RawPlan,
-        hoster: Option<&Party>,
-    ) -> Option<Custodian> {
-        let (id, at) = (raw.id.get_ref(), raw.id.span().start);
-        self.once("custodian", id, at);
-        let hoster_officer = hoster
-            .is_some_and(|party| party.officers.iter().any(|officer| officer.id.as_str() == id));
-        if hoster_officer || plan.witnesses.iter().any(|witness| witness.id.get_ref() == id) {
-            self.fault(
-                at,
-                Rule::PlanTwoRoles,
-                format!("custodian {} is an officer of the hoster or a witness", quote(id)),
-                "a custodian who is neither",
-            );
+    fn custodian(&mut self, raw: &RawCustodian, plan: &RawPlan) -> Option<Custodian> {
+        let (id, recipients) = (raw.id.get_ref(), raw.recipients.get_ref());
+        self.once("custodian", id, &raw.id);
+        let officers = plan.hoster.get_ref().officers.iter().map(|officer| &officer.id);
+        let mut others = officers.chain(plan.witnesses.iter().map(|witness| &witness.id));
+        if others.any(|other| other.get_ref() == id) {
+            let found = format!("custodian {} is an officer of the hoster or a witness", quote(id));
+            self.fault(&raw.id, Rule::PlanTwoRoles, found, "a custodian who is neither");
         }
-        if raw.recipients.get_ref().is_empty() {
-            self.fault(
-                raw.recipients.span().start,
-                Rule::PlanField,
-                "no recipient",
-                "at least one age recipient",
-            );
+        let expected = "at least one age recipient";
+        self.field(!recipients.is_empty(), &raw.recipients, "no recipient", expected);
+        for recipient in recipients {
+            self.once("recipient", recipient.get_ref(), recipient);
+            let found = format!("recipient {}", quote(recipient.get_ref()));
+            let expected = "an age recipient, age1… with an intact checksum";
+            self.field(is_age_recipient(recipient.get_ref()), recipient, found, expected);
         }
-        for recipient in raw.recipients.get_ref() {
-            self.once("recipient", recipient.get_ref(), recipient.span().start);
-            if !is_age_recipient(recipient.get_ref()) {
-                let found = format!("recipient {}", quote(recipient.get_ref()));
-                self.fault(
-                    recipient.span().start,
-                    Rule::PlanField,
-                    found,
-                    "an age recipient, age1… with an intact checksum",
-                );
-            }
-        }
-        let recipients =
-            raw.recipients.get_ref().iter().map(|recipient| recipient.get_ref().clone()).collect();
-        Some(Custodian { id: self.id(&raw.id)?, name: raw.name.clone(), recipients })
+        let recipients = recipients.iter().map(|recipient| recipient.get_ref().clone()).collect();
+        Some(Custodian { id: self.id("id", &raw.id)?, name: raw.name.clone(), recipients })
     }
 }
 
-fn allowed(algorithm: &Algorithm) -> bool {
+fn is_allowed(algorithm: &Algorithm) -> bool {
     matches!(
         algorithm,
         Algorithm::Ed25519
@@ -177,13 +121,8 @@ fn allowed(algorithm: &Algorithm) -> bool {
 /// Bech32 with an intact checksum and age's prefix, or a plugin's, in lower case. What a plugin's
 /// own bytes mean only the plugin can tell.
 fn is_age_recipient(text: &str) -> bool {
-    let Ok((prefix, data)) = bech32::decode(text) else {
-        return false;
-    };
-    match text.chars().any(char::is_uppercase) {
-        true => false,
-        false => {
-            (prefix.as_str() == "age" && data.len() == 32) || prefix.as_str().starts_with("age1")
-        }
-    }
+    let decoded = bech32::decode(text).ok().filter(|_| !text.chars().any(char::is_uppercase));
+    decoded.is_some_and(|(prefix, data)| {
+        (prefix.as_str() == "age" && data.len() == 32) || prefix.as_str().starts_with("age1")
+    })
 }

@@ -1,21 +1,27 @@
-//! Where the keys go, and whether that was tried.
+//! Where the keys go, what the service there demands (`PLAN-TARGET`), and whether that was tried.
 
-use toml::Spanned;
+use toml::{Spanned, Value};
 
 use crate::{
     encoding::Hash,
-    escape::quote,
+    escape::{escape, quote},
     plan::{
         KeyPlan, ServicePlan,
-        check::{
-            Checker,
-            service::{At, requirements},
-        },
-        raw::{RawKey, RawPlan, RawTarget, TargetKind},
+        check::{Checker, Place, WHOLE},
+        raw::{RawPlan, RawTarget, TargetKind},
     },
     rule::Rule,
-    terms::{CloudFormat, Id, Mode, Trial},
+    terms::{CloudFormat, Id, KeyType, Mode, OaepHash, Role, Trial},
 };
+
+/// The longest name of a key storage provider, in characters.
+const MAX_KSP: usize = 100;
+
+/// The longest soak: a year.
+const MAX_SOAK_HOURS: u32 = 8760;
+
+/// The most nodes.
+const MAX_NODES: usize = 64;
 
 impl Checker<'_> {
     /// `keys` are those of the plan, where they have no fault by themselves.
@@ -25,90 +31,57 @@ impl Checker<'_> {
         keys: Option<&[KeyPlan]>,
     ) -> Option<ServicePlan> {
         let target = raw.target.get_ref();
+        self.surplus(target);
         if let Some(format) = target.kind.cloud() {
-            return Some(self.cloud(raw, format, keys));
-        }
-        let nodes = self.nodes(&target.nodes, raw.target.span().start);
-        match target.kind {
-            TargetKind::Local => {
-                self.not_of_local(target);
-                Some(ServicePlan::Local { nodes })
+            let oaep = raw.transfer.oaep_hash;
+            if (format, oaep) == (CloudFormat::AzureByok, OaepHash::Sha256) {
+                let expected =
+                    "sha1, with the waiver WRAP-OAEP-SHA1: Azure Key Vault takes no other";
+                self.fault(WHOLE, Rule::PlanTarget, format!("oaep_hash {oaep}"), expected);
             }
+            return Some(ServicePlan::Cloud(format));
+        }
+        let nodes = self.nodes(&raw.target);
+        match target.kind {
+            TargetKind::Local => Some(ServicePlan::Local { nodes }),
             _ => self.hgs(raw, nodes, keys),
         }
     }
 
-    /// A service that imports wrapped keys itself has no nodes that Keyferry knows.
-    fn cloud(
-        &mut self,
-        raw: &RawPlan,
-        format: CloudFormat,
-        keys: Option<&[KeyPlan]>,
-    ) -> ServicePlan {
-        let target = raw.target.get_ref();
-        let given = [
-            ("nodes", target.nodes.as_ref().map(Spanned::span)),
-            ("trial", target.trial.as_ref().map(Spanned::span)),
+    /// What only other kinds of target have. A service that imports wrapped keys itself has no
+    /// nodes that Keyferry knows.
+    fn surplus(&mut self, target: &RawTarget) {
+        fn place<T>(field: &Option<Spanned<T>>) -> Option<Place> {
+            field.as_ref().map(Place::from)
+        }
+        let of_nodes = [("nodes", place(&target.nodes)), ("trial", place(&target.trial))];
+        for (field, place) in of_nodes.into_iter().filter(|_| target.kind.cloud().is_some()) {
+            let expected = format!("no {field}: the service imports the keys itself");
+            self.field(place.is_none(), place.unwrap_or(WHOLE), field, expected);
+        }
+        let of_hgs = [
+            ("ksp", place(&target.ksp)),
+            ("deployment", place(&target.deployment)),
+            ("soak_hours", place(&target.soak_hours)),
         ];
-        for (field, span) in given {
-            if let Some(span) = span {
-                let expected = format!("no {field}: the service imports the keys itself");
-                self.fault(span.start, Rule::PlanField, field, expected);
-            }
+        for (field, place) in of_hgs.into_iter().filter(|_| target.kind != TargetKind::Hgs) {
+            let found = format!("{field} for another target than hgs");
+            let expected = format!("no {field}: only hgs has it");
+            self.field(place.is_none(), place.unwrap_or(WHOLE), found, expected);
         }
-        self.not_of_local(target);
-        let planned = ServicePlan::Cloud(format);
-        let oaep = raw.transfer.oaep_hash;
-        if let Some(expected) = crate::plan::check::service::oaep_miss(format, oaep) {
-            let found = format!("oaep_hash {oaep}");
-            self.whole(Rule::PlanTarget, found, expected);
-        }
-        self.requirements(raw, keys, &planned);
-        planned
     }
 
-    fn nodes(&mut self, raw: &Option<Spanned<Vec<Spanned<String>>>>, at: usize) -> Vec<Id> {
-        let mut nodes: Vec<Id> = Vec::new();
-        let Some(raw) = raw else {
-            self.fault(at, Rule::PlanField, "no nodes", "at least one node");
-            return nodes;
+    fn nodes(&mut self, target: &Spanned<RawTarget>) -> Vec<Id> {
+        let Some(raw) = &target.get_ref().nodes else {
+            self.fault(target, Rule::PlanField, "no nodes", "at least one node");
+            return Vec::new();
         };
-        for node in raw.get_ref() {
-            let at = node.span().start;
-            match node.get_ref().parse::<Id>() {
-                Ok(id) if !nodes.contains(&id) => nodes.push(id),
-                Ok(id) => {
-                    let found = format!("node {id} again");
-                    self.fault(at, Rule::PlanRepeated, found, "each node once");
-                }
-                Err(expected) => {
-                    let found = format!("node {}", quote(node.get_ref()));
-                    let expected = expected.trim_start_matches("expected ");
-                    self.fault(at, Rule::PlanField, found, expected);
-                }
-            }
-        }
-        if raw.get_ref().is_empty() {
-            let at = raw.span().start;
-            self.fault(at, Rule::PlanField, "no node", "at least one node");
-        }
-        nodes
-    }
-
-    /// What only the other kind has.
-    fn not_of_local(&mut self, raw: &RawTarget) {
-        let given = [
-            ("ksp", raw.ksp.as_ref().map(Spanned::span)),
-            ("deployment", raw.deployment.as_ref().map(Spanned::span)),
-            ("soak_hours", raw.soak_hours.as_ref().map(Spanned::span)),
-        ];
-        for (field, span) in given {
-            if let Some(span) = span {
-                let found = format!("{field} for another target than hgs");
-                let expected = format!("no {field}: only hgs has it");
-                self.fault(span.start, Rule::PlanField, found, expected);
-            }
-        }
+        self.field(!raw.get_ref().is_empty(), raw, "no node", "at least one node");
+        let node = |text: &Spanned<String>| {
+            self.once("node", text.get_ref(), text);
+            self.id("node", text)
+        };
+        raw.get_ref().iter().filter_map(node).collect()
     }
 
     fn hgs(
@@ -118,83 +91,88 @@ impl Checker<'_> {
         keys: Option<&[KeyPlan]>,
     ) -> Option<ServicePlan> {
         let target = raw.target.get_ref();
-        let at = raw.target.span().start;
-        if target.ksp.is_none() {
-            let expected = "ksp = \"…\": the HSM's CNG key storage provider";
-            self.fault(at, Rule::PlanField, "hgs without ksp", expected);
+        let expected = "ksp = \"…\": the HSM's CNG key storage provider";
+        self.field(target.ksp.is_some(), &raw.target, "hgs without ksp", expected);
+        let expected = "deployment = \"new\", \"added\" or \"rotation\"";
+        self.field(target.deployment.is_some(), &raw.target, "hgs without deployment", expected);
+        let (ksp, deployment) = (target.ksp.as_ref()?, *target.deployment.as_ref()?.get_ref());
+        if let Some(keys) = keys {
+            self.keys_of_hgs(raw, keys);
         }
-        if target.deployment.is_none() {
-            let expected = "deployment = \"new\", \"added\" or \"rotation\"";
-            self.fault(at, Rule::PlanField, "hgs without deployment", expected);
+        if nodes.len() > MAX_NODES {
+            let found = format!("{} nodes", nodes.len());
+            let place = target.nodes.as_ref().map_or(WHOLE, Place::from);
+            self.fault(place, Rule::PlanTarget, found, format!("at most {MAX_NODES} for hgs"));
+        }
+        let name = ksp.get_ref();
+        let printable = escape(name) == *name && name.trim() == name;
+        if !printable || !(1..=MAX_KSP).contains(&name.chars().count()) {
+            let expected = format!(
+                "1 to {MAX_KSP} printable characters: the provider's name as `certutil -csplist` has it"
+            );
+            self.fault(ksp, Rule::PlanTarget, format!("ksp {}", quote(name)), expected);
         }
         let soak_hours = target.soak_hours.as_ref().map_or(0, |soak| *soak.get_ref());
-        let (ksp, deployment) = (target.ksp.as_ref()?, target.deployment.as_ref()?);
-        let planned = ServicePlan::Hgs {
-            nodes,
-            ksp: ksp.get_ref().clone(),
-            deployment: *deployment.get_ref(),
-            soak_hours,
-        };
-        self.requirements(raw, keys, &planned);
-        Some(planned)
+        for soak in target.soak_hours.iter().filter(|_| soak_hours > MAX_SOAK_HOURS) {
+            let expected = format!("at most {MAX_SOAK_HOURS}, a year");
+            self.fault(soak, Rule::PlanTarget, format!("soak_hours = {soak_hours}"), expected);
+        }
+        Some(ServicePlan::Hgs { nodes, ksp: name.clone(), deployment, soak_hours })
     }
 
-    /// What the service itself demands.
-    fn requirements(&mut self, raw: &RawPlan, keys: Option<&[KeyPlan]>, planned: &ServicePlan) {
-        for miss in requirements(keys, planned) {
-            let at = place(miss.at, raw.target.get_ref(), &raw.keys);
-            let at = at.unwrap_or(raw.target.span().start);
-            self.fault(at, Rule::PlanTarget, miss.found, miss.expected);
+    /// HGS has one primary certificate for signing and one for encryption, both RSA of at least
+    /// 2048 bits (Microsoft, "Obtain certificates for HGS"), which is the least that a plan takes.
+    fn keys_of_hgs(&mut self, raw: &RawPlan, keys: &[KeyPlan]) {
+        for role in Role::ALL {
+            let expected = format!("exactly one {role} key for hgs");
+            let mut of_role =
+                raw.keys.get_ref().iter().zip(keys).filter(|(_, key)| key.role == role);
+            if of_role.next().is_none() {
+                self.fault(&raw.keys, Rule::PlanTarget, format!("no {role} key"), &expected);
+            }
+            for (raw, key) in of_role {
+                let found = format!("another {role} key, {}", key.label);
+                self.fault(&raw.role, Rule::PlanTarget, found, &expected);
+            }
+        }
+        for (raw, key) in raw.keys.get_ref().iter().zip(keys) {
+            if let KeyType::Ec(_) = key.key_type {
+                let found = format!("{} is an EC key", key.label);
+                let expected = "rsa with at least 2048 bits for hgs";
+                self.fault(&raw.key_type, Rule::PlanTarget, found, expected);
+            }
         }
     }
 
-    pub(super) fn trial(
-        &mut self,
-        raw: Option<&Spanned<toml::Value>>,
-        mode: Mode,
-    ) -> Option<Trial> {
+    pub(super) fn trial(&mut self, raw: Option<&Spanned<Value>>, mode: Mode) -> Option<Trial> {
         let Some(raw) = raw else {
             return Some(Trial::None);
         };
-        let hash = raw.get_ref().as_str().map(str::parse::<Hash>);
-        let (rule, found, expected) = match (raw.get_ref(), hash, mode) {
-            (toml::Value::Boolean(true), _, Mode::Rehearsal) => return Some(Trial::This),
-            (_, Some(Ok(hash)), Mode::Production) => return Some(Trial::After(hash)),
-            (toml::Value::Boolean(true), ..) => (
+        let value = raw.get_ref();
+        let hash = value.as_str().and_then(|text| text.parse::<Hash>().ok());
+        let (rule, found, expected) = match (value, hash, mode) {
+            (Value::Boolean(true), _, Mode::Rehearsal) => return Some(Trial::This),
+            (_, Some(hash), Mode::Production) => return Some(Trial::After(hash)),
+            (Value::Boolean(true), ..) => (
                 Rule::PlanTrial,
                 "a trial in production".to_owned(),
                 "the SHA-256 of the closing.json of the trial that went before, or no trial; a trial itself is a rehearsal",
             ),
-            (_, Some(Ok(_)), _) => (
+            (_, Some(_), _) => (
                 Rule::PlanTrial,
                 "a rehearsal after a trial".to_owned(),
                 "true, where this rehearsal is the trial, or no trial; only a production plan names the one before it",
             ),
-            (toml::Value::Boolean(false), ..) => {
-                (Rule::PlanField, "trial = false".to_owned(), "no trial, where there is none")
+            (Value::Boolean(false), ..) => {
+                (Rule::PlanField, format!("trial = {value}"), "no trial, where there is none")
             }
-            (other, ..) => (
+            _ => (
                 Rule::PlanField,
-                format!("trial = {other}"),
+                format!("trial = {value}"),
                 "true, or the SHA-256 of a trial's closing.json: 64 lower-case hex digits",
             ),
         };
-        self.fault(raw.span().start, rule, found, expected);
+        self.fault(raw, rule, found, expected);
         None
     }
-}
-
-/// Where in the plan's text something stands, if it stands there.
-fn place(at: At, target: &RawTarget, keys: &Spanned<Vec<RawKey>>) -> Option<usize> {
-    let key = |n: usize| keys.get_ref().get(n);
-    let span = match at {
-        At::Keys => keys.span(),
-        At::Role(n) => key(n)?.role.span(),
-        At::Type(n) => key(n)?.key_type.span(),
-        At::Bits(n) => key(n)?.bits.span(),
-        At::Nodes => target.nodes.as_ref()?.span(),
-        At::Ksp => target.ksp.as_ref()?.span(),
-        At::SoakHours => target.soak_hours.as_ref()?.span(),
-    };
-    Some(span.start)
 }

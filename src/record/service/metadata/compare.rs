@@ -1,5 +1,7 @@
 //! What a node publishes against what the ceremony carried.
 
+use serde::Serialize;
+
 use crate::{
     Result,
     escape::escape,
@@ -14,7 +16,7 @@ const RSA_SHA256: &str = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256";
 const SHOWN: usize = 200;
 
 /// A certificate for people.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Certificate {
     /// SHA-1 of its DER, upper-case hex.
     pub thumbprint: String,
@@ -36,7 +38,7 @@ impl Certificate {
 
 /// What is left to say of metadata whose primary certificates are the ceremony's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Compared {
+pub struct Comparison {
     /// Signing certificates that the node knows besides.
     pub others: Vec<Certificate>,
     /// What was seen of the signatures in the file, and what was not judged, one sentence each,
@@ -49,7 +51,7 @@ impl Metadata {
     ///
     /// # Errors
     /// `METADATA-CERTIFICATE`, naming each role that differs.
-    pub fn compare(&self, signing: &[u8], encryption: &[u8]) -> Result<Compared> {
+    pub fn compare(&self, signing: &[u8], encryption: &[u8]) -> Result<Comparison> {
         let roles = [
             ("signing", self.signing.as_slice(), signing),
             ("encryption", self.encryption.as_slice(), encryption),
@@ -61,14 +63,13 @@ impl Metadata {
                 (name(found), name(expected))
             })
             .unzip();
-        if found.is_empty() {
-            return Ok(Compared { others: self.others(), remarks: self.remarks() });
-        }
-        Err(Rule::MetadataCertificate.refuse(
+        Rule::MetadataCertificate.ensure(
+            found.is_empty(),
             format!("{} publishes as primary: {}", self.name, found.join(", ")),
             format!("the ceremony's: {}", expected.join(", ")),
             self.hint(signing, encryption),
-        ))
+        )?;
+        Ok(Comparison { others: self.others(), remarks: self.remarks() })
     }
 
     /// What probably happened, and what to do about it.

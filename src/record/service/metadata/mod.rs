@@ -5,10 +5,10 @@
 mod compare;
 mod xml;
 
-use roxmltree::Node;
+use roxmltree::{Document, Node};
 
-use crate::{Result, escape::escape, rule::Rule, service::metadata::xml::Xml};
-pub use compare::{Certificate, Compared};
+use crate::{Result, escape::escape, rule::Rule};
+pub use compare::{Certificate, Comparison};
 
 /// The greatest size of a metadata file, in bytes.
 pub const MAX_METADATA: u64 = 1 << 20;
@@ -74,13 +74,12 @@ impl Metadata {
     /// `METADATA-FORMAT`; `DOCUMENT-SIZE` beyond [`MAX_METADATA`].
     pub fn parse(bytes: &[u8], name: &str) -> Result<Self> {
         let name = escape(name);
-        if bytes.len() as u64 > MAX_METADATA {
-            return Err(Rule::DocumentSize.refuse(
-                format!("{name} has {} bytes", bytes.len()),
-                format!("at most {MAX_METADATA}"),
-                "fetch the file again; what the service publishes is a few KiB",
-            ));
-        }
+        Rule::DocumentSize.ensure(
+            bytes.len() as u64 <= MAX_METADATA,
+            format!("{name} has {} bytes", bytes.len()),
+            format!("at most {MAX_METADATA}"),
+            "fetch the file again; what the service publishes is a few KiB",
+        )?;
         let refuse = |found: String| {
             Rule::MetadataFormat.refuse(
                 format!("{name}: {}", escape(&found)),
@@ -89,19 +88,19 @@ impl Metadata {
             )
         };
         let text = xml::decode(bytes).map_err(refuse)?;
-        let xml = Xml::parse(&text).map_err(refuse)?;
+        let xml = xml::parse(&text).map_err(refuse)?;
         read(&xml, &name).map_err(refuse)
     }
 }
 
-fn read(xml: &Xml, name: &str) -> std::result::Result<Metadata, String> {
+fn read(xml: &Document, name: &str) -> std::result::Result<Metadata, String> {
     for once in ONCE {
-        let count = xml.count(once);
+        let count = xml::count(xml, once);
         if count > 1 {
             return Err(format!("{count} elements {once}"));
         }
     }
-    let root = xml.root();
+    let root = xml.root_element();
     if !is(root, NAMESPACE, "Metadata") {
         return Err(format!("it begins with {}", xml::named(root)));
     }
@@ -207,8 +206,5 @@ fn is(node: Node, namespace: &str, name: &str) -> bool {
 }
 
 fn not_empty(bytes: Vec<u8>) -> std::result::Result<Vec<u8>, String> {
-    match bytes.is_empty() {
-        true => Err("an empty certificate".into()),
-        false => Ok(bytes),
-    }
+    if bytes.is_empty() { Err("an empty certificate".into()) } else { Ok(bytes) }
 }

@@ -33,36 +33,22 @@ pub fn decode(bytes: &[u8]) -> Result<String, String> {
     }
 }
 
-/// A parsed file.
-pub struct Xml<'x>(Document<'x>);
-
-impl<'x> Xml<'x> {
-    /// Parses a text. A DTD is refused, and with it every entity but those of XML itself.
-    pub fn parse(text: &'x str) -> Result<Self, String> {
-        let equals = text.bytes().filter(|byte| *byte == b'=').count();
-        if equals > MAX_EQUALS {
-            return Err(format!("{equals} equals signs; at most {MAX_EQUALS} are read"));
-        }
-        let options = ParsingOptions {
-            allow_dtd: false,
-            nodes_limit: MAX_NODES,
-            ..ParsingOptions::default()
-        };
-        Document::parse_with_options(text, options)
-            .map(Xml)
-            .map_err(|error| short(&format!("not XML that is read here: {error}")))
+/// Parses a text. A DTD is refused, and with it every entity but those of XML itself.
+pub fn parse(text: &str) -> Result<Document<'_>, String> {
+    let equals = text.bytes().filter(|byte| *byte == b'=').count();
+    if equals > MAX_EQUALS {
+        return Err(format!("{equals} equals signs; at most {MAX_EQUALS} are read"));
     }
+    let options =
+        ParsingOptions { allow_dtd: false, nodes_limit: MAX_NODES, ..ParsingOptions::default() };
+    Document::parse_with_options(text, options)
+        .map_err(|error| short(&format!("not XML that is read here: {error}")))
+}
 
-    /// The outermost element.
-    pub fn root(&self) -> Node<'_, 'x> {
-        self.0.root_element()
-    }
-
-    /// How many elements have this name, in any namespace.
-    pub fn count(&self, name: &str) -> usize {
-        let all = self.0.descendants().filter(Node::is_element);
-        all.filter(|node| node.tag_name().name() == name).count()
-    }
+/// How many elements have this name, in any namespace.
+pub fn count(xml: &Document, name: &str) -> usize {
+    let all = xml.descendants().filter(Node::is_element);
+    all.filter(|node| node.tag_name().name() == name).count()
 }
 
 /// The elements in an element that holds nothing else but white space and comments.
