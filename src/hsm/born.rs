@@ -1,19 +1,15 @@
 //! Target keys that are born in the hoster's token (design, section 3): made so that they can never
 //! leave it, with their public half and their certificate beside them.
 
-use cryptoki::session::Session;
 use cryptoki_sys::*;
 
 use crate::{
-    Hsm, ImportKey, Imported, Inventory, Target,
-    attribute::{bytes, flag},
-    certificate::certificate_object,
-    import::imported_key,
-    object::public_usage,
+    HosterKey, Hsm, ImportKey, Inventory, TargetKey, TokenSession,
+    attribute::flag,
     public_key::generation,
-    raw::Object,
-    target::public_usages,
-    unwrap::endings,
+    raw::KeyPair,
+    template::{certificate, hoster_private, named, target_public},
+    unwrap::first_taken,
 };
 use record::{
     Error, Result,
@@ -36,11 +32,11 @@ pub struct BornSpec<'a> {
     pub usage: Usage,
 }
 
-/// A key that was born, complete and correct, with its certificate in DER.
-pub struct Born {
+/// A target key at the hoster, complete and correct, with its certificate.
+pub struct CertifiedKey {
     /// The key.
-    pub held: Imported,
-    /// Its certificate.
+    pub held: HosterKey,
+    /// Its certificate in DER.
     pub certificate: Vec<u8>,
 }
 
@@ -56,39 +52,35 @@ impl Hsm<'_> {
         &self,
         inventory: &Inventory,
         spec: &BornSpec,
-        certify: impl FnOnce(&Target) -> Result<Vec<u8>>,
-    ) -> Result<Born> {
+        certify: impl FnOnce(&TargetKey) -> Result<Vec<u8>>,
+    ) -> Result<CertifiedKey> {
         if let Some(born) = self.born_find(inventory, spec)? {
             return Ok(born);
         }
-        let id = spec.id.0;
-        self.refuse_label(inventory, &id, spec.label, &[])?;
-        if inventory.count(&id) > 0 {
-            self.erase(&id, Rule::TargetGone)?;
-        }
-        self.or_erase(&id, Rule::TargetGone, || {
+        let id = &spec.id.0;
+        self.refuse_label(inventory, id, spec.label, &[])?;
+        self.make_anew(spec.id, Rule::TargetGone, inventory.count(id) > 0, || {
             let session = self.session()?;
-            let (public, private) = self.born_pair(&session, spec)?;
-            let key = self.public_key_of(&session, public)?.ok_or_else(|| {
+            let KeyPair { public, private } = session.born_pair(spec)?;
+            let key = session.public_half(public)?.ok_or_else(|| {
                 Error::hsm(
                     "the new key shows no public half",
                     "use a token that makes keys as it is asked to",
                 )
             })?;
-            let target = Target { id: id.to_vec(), spki: key.spki, made: true, private };
-            let certificate = certify(&target)?;
-            let beside = certificate_object(&id, spec.label, &certificate)?;
-            self.raw().create(&session, &beside)?;
+            let target = TargetKey { id: id.to_vec(), spki: key.spki, made: true, private };
+            let der = certify(&target)?;
+            session.create(&certificate(id, spec.label, &der)?)?;
             drop(session);
-            let set = spec.set(&target.spki, &certificate);
-            let mut held = self.held(&self.inventory_of(&id)?, &set)?;
+            let set = spec.set(&target.spki, &der);
+            let mut held = self.held(&self.inventory_of(id)?, &set)?;
             held.target.made = true;
-            Ok(Born { held, certificate })
+            Ok(CertifiedKey { held, certificate: der })
         })
     }
 
     /// What an interrupted run has left whole.
-    fn born_find(&self, inventory: &Inventory, spec: &BornSpec) -> Result<Option<Born>> {
+    fn born_find(&self, inventory: &Inventory, spec: &BornSpec) -> Result<Option<CertifiedKey>> {
         let Ok(Some(certificate)) = self.certificate_find(inventory, &spec.id.0) else {
             return Ok(None);
         };
@@ -96,37 +88,24 @@ impl Hsm<'_> {
             return Ok(None);
         };
         let found = self.import_find(inventory, &spec.set(parsed.spki(), &certificate))?;
-        Ok(found.map(|held| Born { held, certificate }))
+        Ok(found.map(|held| CertifiedKey { held, certificate }))
     }
+}
 
-    fn born_pair(&self, session: &Session, spec: &BornSpec) -> Result<(Object, Object)> {
-        let named = [bytes(CKA_LABEL, spec.label.as_bytes()), bytes(CKA_ID, &spec.id.0)];
-        let mut public = named.to_vec();
-        public.extend(public_usage(true, &public_usages(spec.usage)));
+impl TokenSession<'_> {
+    fn born_pair(&self, spec: &BornSpec) -> Result<KeyPair> {
+        let named = named(&spec.id.0, spec.label);
         let (mechanism, kind) = generation(spec.kind);
-        public.extend(kind);
-        let mut private = named.to_vec();
-        private.extend(imported_key(spec.kind, spec.usage));
-        private.push(flag(CKA_TOKEN, true));
-        let [strict, middle, plain] = endings().map(|ending| {
-            let (public, whole) = (&public, [private.as_slice(), &ending[..]].concat());
-            move || self.raw().generate_pair(session, mechanism, public, &whole)
-        });
-        // The first refusal is the one that speaks of the key, not of an attribute that a token
-        // need not know.
-        strict().or_else(|error| middle().or_else(|_| plain()).map_err(|_| error))
+        let public = [&named[..], &target_public(true, spec.usage), &kind].concat();
+        let private = hoster_private(spec.kind, spec.usage);
+        let private = [&named[..], &private, &[flag(CKA_TOKEN, true)]].concat();
+        first_taken(&private, |private| self.generate_pair(mechanism, &public, private))
     }
 }
 
 impl BornSpec<'_> {
     fn set<'a>(&'a self, spki: &'a [u8], certificate: &'a [u8]) -> ImportKey<'a> {
-        ImportKey {
-            id: self.id,
-            label: self.label,
-            spki,
-            certificate,
-            usage: self.usage,
-            born: true,
-        }
+        let BornSpec { id, label, usage, .. } = *self;
+        ImportKey { id, label, spki, certificate, usage, born: true }
     }
 }

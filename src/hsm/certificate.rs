@@ -2,46 +2,11 @@
 //! 4.6.3).
 
 use cryptoki_sys::*;
-use x509_cert::{
-    Certificate,
-    der::{Decode, Encode},
-};
 
 use crate::{
-    Hsm,
-    attribute::{Attribute, bytes, flag, number},
-    inventory::Inventory,
-    raw::Object,
-    read::MOST_CERTIFICATE,
+    Hsm, inventory::Inventory, raw::Object, read::MOST_CERTIFICATE, template::certificate,
 };
 use record::{Result, rule::Rule};
-
-/// The certificate object: public, never changed.
-pub(super) fn certificate_object(id: &[u8], label: &str, der: &[u8]) -> Result<Vec<Attribute>> {
-    let unreadable = |error: x509_cert::der::Error| {
-        Rule::TargetCertificate.refuse(
-            format!("a certificate that cannot be read: {error}"),
-            "a DER certificate (RFC 5280)",
-            "ask its sender for the document again",
-        )
-    };
-    let certificate = Certificate::from_der(der).map_err(unreadable)?;
-    let certificate = certificate.tbs_certificate();
-    Ok(vec![
-        number(CKA_CLASS, CKO_CERTIFICATE),
-        number(CKA_CERTIFICATE_TYPE, CKC_X_509),
-        flag(CKA_TOKEN, true),
-        flag(CKA_PRIVATE, false),
-        bytes(CKA_ID, id),
-        bytes(CKA_LABEL, label.as_bytes()),
-        bytes(CKA_SUBJECT, &certificate.subject().to_der().map_err(unreadable)?),
-        bytes(CKA_ISSUER, &certificate.issuer().to_der().map_err(unreadable)?),
-        bytes(CKA_SERIAL_NUMBER, &certificate.serial_number().to_der().map_err(unreadable)?),
-        bytes(CKA_VALUE, der),
-        flag(CKA_COPYABLE, false),
-        flag(CKA_MODIFIABLE, false),
-    ])
-}
 
 impl Hsm<'_> {
     /// Stores a certificate beside the key of this id, which has none, and reads it back in a new
@@ -51,8 +16,8 @@ impl Hsm<'_> {
     /// `TARGET-CERTIFICATE` where this is none, where the key has no CKA_ID, or where the token
     /// does not hold what it was given; [`record::Error::Hsm`] where the token fails.
     pub fn certificate_store(&self, id: &[u8], label: &str, der: &[u8]) -> Result<()> {
-        let template = certificate_object(id, label, der)?;
-        let other = |found: &str| {
+        let template = certificate(id, label, der)?;
+        let certificate_error = |found: &str| {
             Rule::TargetCertificate.refuse(
                 found,
                 "this certificate, and no other with the key's CKA_ID",
@@ -60,12 +25,14 @@ impl Hsm<'_> {
             )
         };
         if id.is_empty() {
-            return Err(other("a key without CKA_ID"));
+            return Err(certificate_error("a key without CKA_ID"));
         }
-        let made = self.raw().create(&self.session()?, &template)?;
+        let made = self.session()?.create(&template)?;
         match self.certificate_value(made)? {
             Some(found) if found == der => Ok(()),
-            _ => Err(other("a certificate that the token did not keep as it was given")),
+            _ => {
+                Err(certificate_error("a certificate that the token did not keep as it was given"))
+            }
         }
     }
 
@@ -91,7 +58,6 @@ impl Hsm<'_> {
     }
 
     fn certificate_value(&self, certificate: Object) -> Result<Option<Vec<u8>>> {
-        let session = self.session()?;
-        self.raw().read_bytes(&session, certificate, CKA_VALUE, MOST_CERTIFICATE)
+        self.session()?.read_bytes(certificate, CKA_VALUE, MOST_CERTIFICATE)
     }
 }

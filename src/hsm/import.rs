@@ -2,30 +2,28 @@
 //! afterwards that it is the tenant's key, all of it, and cannot leave. Keys that were born there
 //! are known in the same way.
 
-use cryptoki::session::Session;
 use cryptoki_sys::*;
 
 use crate::{
-    Hsm,
-    attribute::{Attribute, bytes, flag, number, read_back},
-    certificate::certificate_object,
+    Hsm, TokenSession,
+    attribute::{Attribute, flag, read_back},
     inventory::Inventory,
-    kek::born_here,
-    mechanism::Way,
-    object::{Miss, public_key},
+    mechanism::KekUse,
+    object::{Deviation, Examination, Fault, if_exact},
     parallel::on_threads,
-    public_key::{PublicKey, key_type},
+    public_key::PublicHalf,
     raw::Object,
     read::MOST_CERTIFICATE,
-    target::{Target, private_usage, public_usages},
-    unwrap::{Pinned, endings},
+    target::TargetKey,
+    template::{certificate, endings, hoster_private, made_here, named, stored_public},
+    unwrap::TemplatePin,
     wrapped_key::WrappedKey,
 };
 use record::{
     Result,
     encoding::CkaId,
     rule::Rule,
-    terms::{KeyType, Mechanism, OaepHash, ReadBack, Usage},
+    terms::{Mechanism, OaepHash, ReadBack, Usage},
 };
 
 /// How every key of a package is imported.
@@ -60,33 +58,26 @@ pub struct ImportKey<'a> {
 
 /// A complete, correct target key at the hoster.
 #[derive(Clone)]
-pub struct Imported {
+pub struct HosterKey {
     /// The key on this token.
-    pub target: Target,
+    pub target: TargetKey,
     /// The attributes of its private half, as a new session reads them.
     pub attributes: Vec<ReadBack>,
     /// Whether this call imported it; otherwise it was there, complete and correct.
     pub imported: bool,
 }
 
-/// The set of objects that an import makes.
-struct Set<'a> {
+/// The objects of one target key at the hoster.
+struct ObjectSet<'a> {
     of: ImportKey<'a>,
-    key: PublicKey,
+    key: PublicHalf,
 }
 
-/// What a target key must be at the hoster, and what the AES key's UNWRAP_TEMPLATE pins where the
-/// token allows it.
-pub(super) fn imported_key(kind: KeyType, usage: Usage) -> Vec<Attribute> {
-    let mut template = vec![
-        number(CKA_CLASS, CKO_PRIVATE_KEY),
-        key_type(kind),
-        flag(CKA_PRIVATE, true),
-        flag(CKA_SENSITIVE, true),
-        flag(CKA_EXTRACTABLE, false),
-    ];
-    template.extend(private_usage(usage));
-    template
+/// One key on its way into the token.
+struct Import<'a> {
+    set: ObjectSet<'a>,
+    certificate: Vec<Attribute>,
+    wrapped: &'a WrappedKey,
 }
 
 impl Hsm<'_> {
@@ -105,26 +96,26 @@ impl Hsm<'_> {
         order: ImportOrder,
         keys: &[(ImportKey, &WrappedKey)],
         progress: &(dyn Fn(&str) + Sync),
-    ) -> Result<Vec<Imported>> {
+    ) -> Result<Vec<HosterKey>> {
         // Before anything is destroyed: a certificate that cannot be read is no reason to.
-        let sets = keys.iter().map(|(key, wrapped)| {
-            let certificate = certificate_object(&key.id.0, key.label, key.certificate)?;
-            Ok((Set::new(key)?, certificate, *wrapped))
+        let imports = keys.iter().map(|(key, wrapped)| {
+            let certificate = certificate(&key.id.0, key.label, key.certificate)?;
+            Ok(Import { set: ObjectSet::new(key)?, certificate, wrapped })
         });
-        let sets = sets.collect::<Result<Vec<_>>>()?;
+        let imports = imports.collect::<Result<Vec<_>>>()?;
         let before = self.inventory()?;
         let kek = self.kek_private(&before, order.kek)?;
-        let way = self.way(&self.session()?, order.mechanism, order.oaep)?;
-        let import = |(set, certificate, wrapped): &(Set, Vec<Attribute>, &WrappedKey)| {
-            progress(set.of.label);
-            self.import_one(&before, set, certificate, (kek, way), wrapped)
+        let kek = self.session()?.wrap_method(order.mechanism, order.oaep)?.under(kek);
+        let import = |import: &Import| {
+            progress(import.set.of.label);
+            self.import_one(&before, import, kek)
         };
-        let imported = on_threads(order.sessions, &sets, || Ok(()), |(), one| import(one))?;
+        let imported = on_threads(order.sessions, &imports, || Ok(()), |(), one| import(one))?;
         let after = self.inventory()?;
-        for (set, ..) in &sets {
-            if let Err(miss) = set.objects(&after) {
-                self.erase(&set.of.id.0, Rule::TargetGone)?;
-                return Err(miss.refuse(
+        for Import { set, .. } in &imports {
+            if let Err(fault) = set.objects(&after) {
+                self.erase(set.of.id, Rule::TargetGone)?;
+                return Err(fault.error(
                     "find out what else puts objects on the token, then run the same command again",
                 ));
             }
@@ -132,36 +123,23 @@ impl Hsm<'_> {
         Ok(imported)
     }
 
-    fn import_one(
-        &self,
-        before: &Inventory,
-        set: &Set,
-        certificate: &[Attribute],
-        (kek, way): (Object, Way),
-        wrapped: &WrappedKey,
-    ) -> Result<Imported> {
-        if let Ok(objects) = set.objects(before)
-            && let Ok(imported) = self.import_examine(objects, set)?
-        {
-            return Ok(imported);
+    fn import_one(&self, before: &Inventory, import: &Import, kek: KekUse) -> Result<HosterKey> {
+        let set = &import.set;
+        if let Some(held) = if_exact(self.set_examine(before, set))? {
+            return Ok(held);
         }
-        let id = set.of.id.0;
-        self.refuse_label(before, &id, set.of.label, &[])?;
-        if before.count(&id) > 0 {
-            self.erase(&id, Rule::TargetGone)?;
-        }
-        self.or_erase(&id, Rule::TargetGone, || {
-            let (objects, pinned) = self.import_objects(set, certificate, (kek, way), wrapped)?;
-            match self.import_examine(objects, set)? {
-                Ok(mut imported) => {
-                    imported.imported = true;
-                    imported.attributes.extend(pinned.read_back());
-                    Ok(imported)
-                }
-                Err(miss) => Err(miss.refuse(
+        let id = set.of.id;
+        self.refuse_label(before, &id.0, set.of.label, &[])?;
+        self.make_anew(id, Rule::TargetGone, before.count(&id.0) > 0, || {
+            let (objects, pin) = self.session()?.import_objects(import, kek)?;
+            let held = self.import_examine(objects, set).map_err(|fault| {
+                fault.error(
                     "the imported key was destroyed again; find out whether the package or the token is at fault",
-                )),
-            }
+                )
+            });
+            let mut held = HosterKey { imported: true, ..held? };
+            held.attributes.extend(pin.read_back());
+            Ok(held)
         })
     }
 
@@ -171,12 +149,8 @@ impl Hsm<'_> {
     /// # Errors
     /// `TARGET-KEY` where the SPKI is of no kind that travels; [`record::Error::Hsm`] where the
     /// token fails.
-    pub fn import_find(&self, inventory: &Inventory, key: &ImportKey) -> Result<Option<Imported>> {
-        let set = Set::new(key)?;
-        match set.objects(inventory) {
-            Ok(objects) => Ok(self.import_examine(objects, &set)?.ok()),
-            Err(_) => Ok(None),
-        }
+    pub fn import_find(&self, inventory: &Inventory, key: &ImportKey) -> Result<Option<HosterKey>> {
+        if_exact(self.set_examine(inventory, &ObjectSet::new(key)?))
     }
 
     /// The complete, correct set of this key, or why it is none.
@@ -184,156 +158,127 @@ impl Hsm<'_> {
     /// # Errors
     /// `TARGET-ATTRIBUTES`, `TARGET-LOCAL`, `TARGET-MODULUS`, `TARGET-CERTIFICATE`;
     /// [`record::Error::Hsm`] where the token fails.
-    pub fn held(&self, inventory: &Inventory, key: &ImportKey) -> Result<Imported> {
-        let set = Set::new(key)?;
-        let examined = match set.objects(inventory) {
-            Ok(objects) => self.import_examine(objects, &set)?,
-            Err(miss) => Err(miss),
-        };
-        examined.map_err(|miss| {
-            miss.refuse("find out what has touched this key in the HSM; what it cannot show, it does not prove")
+    pub fn held(&self, inventory: &Inventory, key: &ImportKey) -> Result<HosterKey> {
+        self.set_examine(inventory, &ObjectSet::new(key)?).map_err(|fault| {
+            fault.error("find out what has touched this key in the HSM; what it cannot show, it does not prove")
         })
     }
 
-    fn import_objects(
-        &self,
-        set: &Set,
-        certificate: &[Attribute],
-        (kek, way): (Object, Way),
-        wrapped: &WrappedKey,
-    ) -> Result<([Object; 3], Pinned)> {
-        let session = self.session()?;
-        let usage = set.of.usage;
-        let kind = set.key.kind();
-        let mut template = imported_key(kind, usage);
-        template.push(flag(CKA_TOKEN, true));
-        template.extend(set.named());
-        let unwrapped = self.unwrap_under(&session, kek, way, wrapped, (kind, usage), &template)?;
-        let private = unwrapped.key;
-        let mut public = public_key(&set.key, true, &public_usages(usage));
-        public.extend(set.named());
-        let beside = self.raw().create(&session, &public).and_then(|public| {
-            let certificate = self.raw().create(&session, certificate)?;
-            self.has_id(&session, private, set)?;
-            Ok(([private, public, certificate], unwrapped.pinned))
-        });
-        // A token that ignored CKA_ID keeps a key that no search by id would find to destroy.
-        beside.inspect_err(|_| self.discard(&session, &[private]))
-    }
-
-    fn has_id(&self, session: &Session, private: Object, set: &Set) -> Result<()> {
-        match self.first_miss(session, private, &set.named(), Rule::TargetAttributes)? {
-            None => Ok(()),
-            Some(miss) => Err(miss.refuse("use a token that names keys as it is asked to")),
-        }
+    fn set_examine(&self, inventory: &Inventory, set: &ObjectSet) -> Examination<HosterKey> {
+        self.import_examine(set.objects(inventory)?, set)
     }
 
     /// Reads the set in a new session: complete and correct, or the first thing that it misses.
     fn import_examine(
         &self,
         [private, public, certificate]: [Object; 3],
-        set: &Set,
-    ) -> Result<std::result::Result<Imported, Miss>> {
+        set: &ObjectSet,
+    ) -> Examination<HosterKey> {
         let session = self.session()?;
-        let kind = set.key.kind();
-        let mut wanted = imported_key(kind, set.of.usage);
-        wanted.push(flag(CKA_TOKEN, true));
-        let rule = Rule::TargetAttributes;
-        let mut miss = self.first_miss(&session, private, &wanted, rule)?;
         if set.of.born {
-            let local = self.first_miss(&session, private, &born_here(), Rule::TargetLocal)?;
-            miss = local.or(miss);
+            session.expect(private, &made_here(), Rule::TargetLocal)?;
         }
+        let rule = Rule::TargetAttributes;
+        session.expect(private, &set.private(), rule)?;
+        session.expect(private, &[flag(CKA_TOKEN, true)], rule)?;
         for object in [private, public, certificate] {
-            let named = self.first_miss(&session, object, &set.named(), rule)?;
-            miss = miss.or(named);
+            session.expect(object, &set.named(), rule)?;
         }
         for object in [private, public] {
-            let other = !self.is_half_of(&session, object, &set.key)?;
-            miss = miss.or(other.then(other_key));
+            if !session.is_half_of(object, &set.key)? {
+                return Err(fault(
+                    Rule::TargetModulus,
+                    "a key with another modulus",
+                    "the modulus and exponent of the tenant's public key",
+                ));
+            }
         }
-        let value = self.raw().read_bytes(&session, certificate, CKA_VALUE, MOST_CERTIFICATE)?;
-        let other = value.as_deref() != Some(set.of.certificate);
-        miss = miss.or(other.then(other_certificate));
-        if let Some(miss) = miss {
-            return Ok(Err(miss));
+        let value = session.read_bytes(certificate, CKA_VALUE, MOST_CERTIFICATE)?;
+        if value.as_deref() != Some(set.of.certificate) {
+            return Err(fault(
+                Rule::TargetCertificate,
+                "another certificate beside the key",
+                "the tenant's certificate",
+            ));
         }
-        Ok(Ok(Imported {
-            target: Target {
-                id: set.of.id.0.to_vec(),
-                spki: set.key.spki.clone(),
-                made: false,
-                private,
-            },
-            attributes: self.import_attributes(&session, private, (kind, set.of.usage))?,
+        let (id, spki) = (set.of.id.0.to_vec(), set.key.spki.clone());
+        Ok(HosterKey {
+            target: TargetKey { id, spki, made: false, private },
+            attributes: session.shown_attributes(private, set)?,
             imported: false,
-        }))
+        })
+    }
+}
+
+impl TokenSession<'_> {
+    fn import_objects(&self, import: &Import, kek: KekUse) -> Result<([Object; 3], TemplatePin)> {
+        let set = &import.set;
+        let named = set.named();
+        let place = [&[flag(CKA_TOKEN, true)], &named[..]].concat();
+        let (private, pin) = self.unwrap_under(kek, import.wrapped, &set.private(), &place)?;
+        let public = [stored_public(&set.key, set.of.usage), named.to_vec()].concat();
+        let beside = self.create(&public).and_then(|public| {
+            let certificate = self.create(&import.certificate)?;
+            let checked = self.expect(private, &named, Rule::TargetAttributes);
+            checked
+                .map_err(|fault| fault.error("use a token that names keys as it is asked to"))?;
+            Ok(([private, public, certificate], pin))
+        });
+        // A token that ignored CKA_ID keeps a key that no search by id would find to destroy.
+        beside.inspect_err(|_| self.discard(&[private]))
     }
 
     /// What the record says of the key, also what no rule demands: CKA_LOCAL and the like are false
     /// or absent after an import.
-    fn import_attributes(
-        &self,
-        session: &Session,
-        private: Object,
-        (kind, usage): (KeyType, Usage),
-    ) -> Result<Vec<ReadBack>> {
+    fn shown_attributes(&self, private: Object, set: &ObjectSet) -> Result<Vec<ReadBack>> {
+        let [strict, ..] = endings();
         let mut shown = vec![flag(CKA_TOKEN, true)];
         // Class and key type are not worth a line: the public half says them.
-        let of_flags = imported_key(kind, usage).into_iter();
-        shown.extend(of_flags.filter(|shown| ![CKA_CLASS, CKA_KEY_TYPE].contains(&shown.kind)));
-        shown.extend(endings().concat().into_iter().take(2));
-        shown.extend(born_here());
-        let values = self.read_all(session, private, &shown)?;
-        let shown = shown.iter().zip(&values);
-        Ok(shown.map(|(shown, value)| read_back(shown.kind, value.as_ref())).collect())
+        let flags = set.private().into_iter();
+        shown.extend(flags.filter(|shown| ![CKA_CLASS, CKA_KEY_TYPE].contains(&shown.kind)));
+        shown.extend(strict);
+        shown.extend(made_here());
+        let read =
+            |shown: &Attribute| Ok(read_back(shown.kind, self.read(private, shown)?.as_ref()));
+        shown.iter().map(read).collect()
     }
 }
 
-impl<'a> Set<'a> {
+impl<'a> ObjectSet<'a> {
     fn new(of: &ImportKey<'a>) -> Result<Self> {
-        Ok(Set { of: *of, key: PublicKey::of_spki(of.spki, Rule::TargetKey)? })
+        Ok(ObjectSet { of: *of, key: PublicHalf::of_spki(of.spki, Rule::TargetKey)? })
     }
 
     fn named(&self) -> [Attribute; 2] {
-        [bytes(CKA_ID, &self.of.id.0), bytes(CKA_LABEL, self.of.label.as_bytes())]
+        named(&self.of.id.0, self.of.label)
+    }
+
+    fn private(&self) -> Vec<Attribute> {
+        hoster_private(self.key.kind(), self.of.usage)
     }
 
     /// The one private key, public key and certificate of this id.
-    fn objects(&self, inventory: &Inventory) -> std::result::Result<[Object; 3], Miss> {
+    fn objects(&self, inventory: &Inventory) -> Examination<[Object; 3]> {
         let id = &self.of.id.0;
-        let private = inventory.of_class(CKO_PRIVATE_KEY, id);
-        let public = inventory.of_class(CKO_PUBLIC_KEY, id);
-        let certificate = inventory.of_class(CKO_CERTIFICATE, id);
         let all = inventory.count(id);
-        match (&private[..], &public[..], &certificate[..], all) {
-            ([private], [public], [certificate], 3) => Ok([*private, *public, *certificate]),
-            _ => Err(Miss {
-                rule: Rule::TargetAttributes,
-                found: format!(
-                    "{} private keys, {} public keys, {} certificates, {all} objects with its CKA_ID",
-                    private.len(),
-                    public.len(),
-                    certificate.len()
-                ),
-                expected: "one of each, and nothing else".to_owned(),
-            }),
+        let classes = [CKO_PRIVATE_KEY, CKO_PUBLIC_KEY, CKO_CERTIFICATE];
+        let found = classes.map(|class| inventory.of_class(class, id));
+        if let ([&[private], &[public], &[certificate]], 3) =
+            (found.each_ref().map(Vec::as_slice), all)
+        {
+            return Ok([private, public, certificate]);
         }
+        let [private, public, certificate] = found.map(|found| found.len());
+        Err(fault(
+            Rule::TargetAttributes,
+            &format!(
+                "{private} private keys, {public} public keys, {certificate} certificates, {all} objects with its CKA_ID"
+            ),
+            "one of each, and nothing else",
+        ))
     }
 }
 
-fn other_key() -> Miss {
-    Miss {
-        rule: Rule::TargetModulus,
-        found: "a key with another modulus".to_owned(),
-        expected: "the modulus and exponent of the tenant's public key".to_owned(),
-    }
-}
-
-fn other_certificate() -> Miss {
-    Miss {
-        rule: Rule::TargetCertificate,
-        found: "another certificate beside the key".to_owned(),
-        expected: "the tenant's certificate".to_owned(),
-    }
+fn fault(rule: Rule, found: &str, expected: &str) -> Fault {
+    Deviation { rule, found: found.to_owned(), expected: expected.to_owned() }.into()
 }

@@ -1,12 +1,12 @@
 //! Reading attributes, whatever the module says of their lengths.
 
-use cryptoki::session::Session;
 use cryptoki_sys::*;
 
 use crate::{
+    TokenSession,
     attribute::{Attribute, Value},
-    packed::{Member, bytes_of, flag_of, number_of, numbers_of},
-    raw::{Functions, Object},
+    layout::{Member, bytes_of},
+    raw::Object,
 };
 use record::Result;
 
@@ -18,41 +18,44 @@ pub(super) const MOST_CERTIFICATE: usize = 64 * 1024;
 /// More members than any list attribute that Keyferry sets has.
 const MOST_MEMBERS: usize = 32;
 
-impl Functions {
+impl TokenSession<'_> {
     /// Reads one attribute in the shape of `like`; `None` where the token does not have or show it.
     ///
     /// # Errors
     /// [`record::Error::Hsm`] where the object does not even answer its class, so that a token that
     /// fell silent is not taken for one that lacks an attribute.
-    pub fn read(&self, session: &Session, key: Object, like: &Attribute) -> Result<Option<Value>> {
-        let bytes = |most| self.read_bytes(session, key, like.kind, most);
-        Ok(match &like.value {
-            Value::Flag(_) => bytes(1)?.and_then(|bytes| flag_of(&bytes).map(Value::Flag)),
-            Value::Number(_) => {
-                bytes(size_of::<CK_ULONG>())?.and_then(|bytes| number_of(&bytes).map(Value::Number))
-            }
-            Value::Bytes(_) => bytes(MOST_BYTES)?.map(Value::Bytes),
-            Value::Mechanisms(_) => bytes(MOST_MEMBERS * size_of::<CK_MECHANISM_TYPE>())?
-                .and_then(|bytes| numbers_of(&bytes).map(Value::Mechanisms)),
+    pub fn read(&self, object: Object, like: &Attribute) -> Result<Option<Value>> {
+        let most = match &like.value {
+            Value::Flag(_) => 1,
+            Value::Number(_) => size_of::<CK_ULONG>(),
+            Value::Bytes(_) => MOST_BYTES,
+            Value::Mechanisms(_) => MOST_MEMBERS * size_of::<CK_MECHANISM_TYPE>(),
             Value::Template(members) => {
-                self.read_template(session, key, like.kind, members)?.map(Value::Template)
+                return Ok(self.read_template(object, like.kind, members)?.map(Value::Template));
             }
-        })
+        };
+        let bytes = self.read_bytes(object, like.kind, most)?;
+        Ok(bytes.and_then(|bytes| like.value.like(&bytes)))
+    }
+
+    /// Whether the object has this attribute with this value.
+    pub fn is(&self, object: Object, wanted: &Attribute) -> Result<bool> {
+        let value = self.read(object, wanted)?;
+        Ok(value.is_some_and(|value| value.same(&wanted.value)))
     }
 
     /// Reads an attribute of at most `most` bytes by one call into a buffer of ours; a longer one
     /// is none.
     pub fn read_bytes(
         &self,
-        session: &Session,
-        key: Object,
+        object: Object,
         kind: CK_ATTRIBUTE_TYPE,
         most: usize,
     ) -> Result<Option<Vec<u8>>> {
         // Words, not bytes: some modules write a CK_ULONG through a pointer that they take as
         // aligned.
         let mut words = vec![0; most.div_ceil(size_of::<CK_ULONG>())];
-        let length = self.get_words(session, key, kind, &mut words, most)?;
+        let length = self.get_words(object, kind, &mut words, most)?;
         Ok(length.map(|length| {
             let mut value = bytes_of(&words);
             value.truncate(length);
@@ -64,12 +67,11 @@ impl Functions {
     /// are set beforehand, in the order of `like`, because some tokens want to be told them.
     fn read_template(
         &self,
-        session: &Session,
-        key: Object,
+        object: Object,
         kind: CK_ATTRIBUTE_TYPE,
         like: &[Attribute],
     ) -> Result<Option<Vec<Attribute>>> {
-        let Some(length) = self.get_length(session, key, kind)? else {
+        let Some(length) = self.get_length(object, kind)? else {
             return Ok(None);
         };
         let count = length / size_of::<CK_ATTRIBUTE>();
@@ -78,7 +80,7 @@ impl Functions {
         }
         let types = like.iter().map(|attribute| attribute.kind).chain([0].into_iter().cycle());
         let mut members: Vec<_> = types.take(count).map(Member::of).collect();
-        if !self.get_members(session, key, kind, &mut members)? {
+        if !self.get_members(object, kind, &mut members)? {
             return Ok(None);
         }
         Ok(members.iter().map(|member| member.attribute(like)).collect())

@@ -3,7 +3,7 @@
 //! opened and made in software for canaries and tests only.
 
 use record::{Result, document::package::kwp_length, rule::Rule, terms::KeyType};
-pub use software::{Opened, make, open, public_of};
+pub use software::{OpenedKey, make, open, public_of};
 
 /// A wrapped key of a plausible size. Ciphertext: nothing about it is secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -99,22 +99,22 @@ fn der(length: usize) -> usize {
 mod software {
     use aes_kw::{KeyInit, KwpAes256};
     use getrandom::SysRng;
-    use rsa::Oaep;
-    use rsa::pkcs8::DecodePrivateKey;
-    use rsa::traits::PublicKeyParts;
+    use rsa::{Oaep, pkcs8::DecodePrivateKey, traits::PublicKeyParts};
     use sha1::Sha1;
     use sha2::Sha256;
+    use x509_cert::der::{Decode, asn1::AnyRef};
     use zeroize::Zeroizing;
 
     use super::{WrappedKey, kwp_length};
-    use record::rule::Rule;
-    use record::spki::PublicKey;
-    use record::terms::KeyType;
-    use record::terms::{KwpFlavour, OaepHash};
-    use record::{Error, Result, encoding};
+    use record::{
+        Error, Result, encoding,
+        rule::Rule,
+        spki::PublicKey,
+        terms::{KeyType, KwpFlavour, OaepHash},
+    };
 
     /// A wrapped key, opened in software.
-    pub struct Opened {
+    pub struct OpenedKey {
         /// The PKCS#8 of the target key, without what was filled up.
         pub pkcs8: Zeroizing<Vec<u8>>,
         /// The AES-256 key between KEK and target key.
@@ -129,11 +129,12 @@ mod software {
     /// # Errors
     /// `WRAP-OAEP-HASH` where the other hash was used, `WRAP-KWP` where the second part is no RFC
     /// 5649, `WRAP-CANARY` where it opens to no key, or not at all.
-    pub fn open(kek: &rsa::PrivateKey, oaep: OaepHash, wrapped: &WrappedKey) -> Result<Opened> {
+    pub fn open(kek: &rsa::PrivateKey, oaep: OaepHash, wrapped: &WrappedKey) -> Result<OpenedKey> {
         let (wrapped_aes, wrapped_key) = wrapped.split();
         let aes = open_oaep(kek, oaep, wrapped_aes)?;
-        let key_wrap = KwpAes256::new_from_slice(&aes)
-            .map_err(|_| canary(&format!("an AES key of {} bytes", aes.len()), "an AES-256 key"))?;
+        let key_wrap = KwpAes256::new_from_slice(&aes).map_err(|_| {
+            canary_error(&format!("an AES key of {} bytes", aes.len()), "an AES-256 key")
+        })?;
         let mut buffer = Zeroizing::new(vec![0; wrapped_key.len()]);
         let opened = (key_wrap.unwrap_key(wrapped_key, &mut buffer)).map_err(|error| {
             Rule::WrapKwp.refuse(
@@ -142,19 +143,17 @@ mod software {
                 "use a token with CKM_AES_KEY_WRAP_KWP; Keyferry never falls back to another padding",
             )
         })?;
-        let length = der_length(opened).filter(|length| *length <= opened.len());
-        let (der, fill) = opened.split_at(length.unwrap_or(0));
-        let flavour = match fill {
-            [] => KwpFlavour::Rfc5649,
-            fill if fill.len() < 8 && fill.iter().all(|byte| *byte == 0) => {
-                KwpFlavour::Rfc5649ZeroFilled
+        let (der, kwp) = match split_der(opened) {
+            Some((der, [])) => (der, KwpFlavour::Rfc5649),
+            Some((der, fill)) if fill.len() < 8 && fill.iter().all(|byte| *byte == 0) => {
+                (der, KwpFlavour::Rfc5649ZeroFilled)
             }
-            _ => return Err(canary("other bytes than one DER value", "one PKCS#8")),
+            _ => return Err(canary_error("other bytes than one DER value", "one PKCS#8")),
         };
         if public_of(der).is_none() {
-            return Err(canary("no valid key in PKCS#8", "the key that was wrapped"));
+            return Err(canary_error("no valid key in PKCS#8", "the key that was wrapped"));
         }
-        Ok(Opened { pkcs8: Zeroizing::new(der.to_vec()), aes, kwp: flavour })
+        Ok(OpenedKey { pkcs8: Zeroizing::new(der.to_vec()), aes, kwp })
     }
 
     /// Makes a wrapped key in software, of exactly these bytes: fill them with zeros beforehand for
@@ -179,7 +178,7 @@ mod software {
             .wrap_key(pkcs8, &mut buffer)
             .map_err(|error| failed(&error))?;
         bytes.extend_from_slice(wrapped);
-        let target = der_length(pkcs8).and_then(|length| pkcs8.get(..length)).and_then(public_of);
+        let target = split_der(pkcs8).and_then(|(der, _)| public_of(der));
         let target = target.map_or(KeyType::Rsa(0), |key| key.kind());
         WrappedKey::parse(bytes, kek.n_bits_precision(), target)
     }
@@ -217,23 +216,19 @@ mod software {
                 ));
             }
         }
-        Err(canary(
+        Err(canary_error(
             "an AES key that opens with neither SHA-256 nor SHA-1",
             "RSA-OAEP without a label",
         ))
     }
 
-    /// The length of the DER SEQUENCE that these bytes begin with, its header included.
-    fn der_length(bytes: &[u8]) -> Option<usize> {
-        match bytes {
-            [0x30, 0x82, high, low, ..] => Some(4 + usize::from(u16::from_be_bytes([*high, *low]))),
-            [0x30, 0x81, length, ..] => Some(3 + usize::from(*length)),
-            [0x30, length @ 0..=0x7f, ..] => Some(2 + usize::from(*length)),
-            _ => None,
-        }
+    /// The DER value that these bytes begin with, and what follows it.
+    fn split_der(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+        let (_, rest) = AnyRef::from_der_partial(bytes).ok()?;
+        bytes.split_at_checked(bytes.len() - rest.len())
     }
 
-    fn canary(found: &str, expected: &str) -> Error {
+    fn canary_error(found: &str, expected: &str) -> Error {
         Rule::WrapCanary.refuse(
             found,
             expected,

@@ -6,7 +6,7 @@ use crate::{
     Ceremony,
     hoster::{import::held_key, proving},
 };
-use hsm::{Hsm, ImportKey, Imported, Target};
+use hsm::{HosterKey, Hsm, ImportKey, TargetKey};
 use record::{
     Result,
     document::{Released, challenge::Challenge, read, receipt::Receipt},
@@ -47,10 +47,10 @@ pub fn answer(
             },
         )
     });
-    let held: Vec<Imported> = held.collect::<Result<_>>()?;
+    let held: Vec<HosterKey> = held.collect::<Result<_>>()?;
     ceremony.keep(challenge)?;
     let begun = ceremony.begin(Step::Answer)?;
-    let targets: Vec<Target> = held.iter().map(|key| key.target.clone()).collect();
+    let targets: Vec<TargetKey> = held.iter().map(|key| key.target.clone()).collect();
     let keys = plan.keys.iter().zip(&held);
     let receipt = Receipt {
         package_id: set.id,

@@ -11,7 +11,7 @@ use crate::{
     },
 };
 use custody::{seal::SealKey, share::Secret};
-use hsm::{Hsm, ImportKey, ImportOrder, Imported, Target, wrapped_key::WrappedKey};
+use hsm::{HosterKey, Hsm, ImportKey, ImportOrder, TargetKey, wrapped_key::WrappedKey};
 use record::{
     Error, Result,
     document::{
@@ -76,7 +76,7 @@ pub fn import(
         }
     };
     let Arrived { keys: imported, custodians, spent } = arrived;
-    let targets: Vec<Target> = imported.iter().map(|key| key.target.clone()).collect();
+    let targets: Vec<TargetKey> = imported.iter().map(|key| key.target.clone()).collect();
     let keys = plan.keys.iter().zip(&imported);
     asker.progress("proving that the HSM signs and decrypts as the tenant's keys");
     let receipt = Receipt {
@@ -103,7 +103,7 @@ pub fn import(
 
 /// Every key, in the HSM, and who opened the seal for it.
 struct Arrived {
-    keys: Vec<Imported>,
+    keys: Vec<HosterKey>,
     custodians: Vec<Id>,
     spent: Vec<Id>,
 }
@@ -201,7 +201,7 @@ fn import_keys<'a>(
 }
 
 /// A key as this side's HSM has it, for the record.
-pub fn held_key(plan: &Plan, label: &Id, held: &Imported, attempt: u32) -> HeldKey {
+pub fn held_key(plan: &Plan, label: &Id, held: &HosterKey, attempt: u32) -> HeldKey {
     HeldKey {
         label: label.clone(),
         id: plan.target_id(label.as_str(), attempt),
@@ -210,8 +210,8 @@ pub fn held_key(plan: &Plan, label: &Id, held: &Imported, attempt: u32) -> HeldK
     }
 }
 
-fn records(package: &Released<Package>, imported: &[Imported]) -> Vec<KeyRecord> {
-    let one = |(key, imported): (&PackagedKey, &Imported)| KeyRecord {
+fn records(package: &Released<Package>, imported: &[HosterKey]) -> Vec<KeyRecord> {
+    let one = |(key, imported): (&PackagedKey, &HosterKey)| KeyRecord {
         label: key.label.clone(),
         spki: Hash::of(&key.spki.0),
         certificate: key.certificate.hash,

@@ -8,7 +8,7 @@ use crate::{
     approval::Approved,
     hoster::{attesting::GivenAttestations, import::held_key, remains},
 };
-use hsm::{Born, BornSpec, Hsm, Inventory, self_signed};
+use hsm::{BornSpec, CertifiedKey, Hsm, Inventory, self_signed};
 use record::{
     Result,
     document::{
@@ -104,7 +104,13 @@ fn prepared(plan: &Plan, attempt: u32) -> Report {
     report.line("Then: keyferry-hoster keys create --attestation LABEL=FILE ..., with --attestation-report LABEL=FILE where only the vendor's tool can read it.")
 }
 
-fn one(plan: &Plan, hsm: &Hsm, inventory: &Inventory, key: &KeyPlan, attempt: u32) -> Result<Born> {
+fn one(
+    plan: &Plan,
+    hsm: &Hsm,
+    inventory: &Inventory,
+    key: &KeyPlan,
+    attempt: u32,
+) -> Result<CertifiedKey> {
     let label = plan.hoster_label(key.label.as_str());
     let spec = BornSpec {
         id: plan.target_id(key.label.as_str(), attempt),
@@ -131,14 +137,14 @@ fn one(plan: &Plan, hsm: &Hsm, inventory: &Inventory, key: &KeyPlan, attempt: u3
 pub fn body(
     plan: &Plan,
     hsm: &Hsm,
-    born: &[Born],
+    born: &[CertifiedKey],
     attestations: Vec<Attestation>,
     attempt: u32,
 ) -> TargetKeys {
     let keys = plan.keys.iter().zip(born);
     let said = keys.clone();
     let said = said.map(|(key, born)| (&key.label, Hash::of(&born.certificate)));
-    let one = |(key, born): (&KeyPlan, &Born)| BornKey {
+    let one = |(key, born): (&KeyPlan, &CertifiedKey)| BornKey {
         role: key.role,
         spki: Blob(born.held.target.spki.clone()),
         certificate: Listed::of(&born.certificate),

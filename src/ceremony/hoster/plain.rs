@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use crate::{Ceremony, approval::Approved, hoster::keys};
-use hsm::{Born, Hsm, ImportKey, ImportOrder, wrapped_key::WrappedKey};
+use hsm::{CertifiedKey, Hsm, ImportKey, ImportOrder, wrapped_key::WrappedKey};
 use record::{
     Error, Result,
     document::offer::Offer,
@@ -153,10 +153,10 @@ pub fn import(
         })
         .collect();
     let held = hsm.import(order, &wanted, &|label| progress(&format!("unwrapping {label}")))?;
-    let arrived: Vec<Born> = held
+    let arrived: Vec<CertifiedKey> = held
         .into_iter()
         .zip(&plain)
-        .map(|(held, plain)| Born { held, certificate: plain.certificate.der().to_vec() })
+        .map(|(held, plain)| CertifiedKey { held, certificate: plain.certificate.der().to_vec() })
         .collect();
     let body = keys::body(&plan, hsm, &arrived, Vec::new(), begun.attempt());
     // Nothing attests a key that came from elsewhere: a plan that asks for more is refused here.

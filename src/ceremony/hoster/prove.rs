@@ -7,7 +7,7 @@ use crate::{
     hoster::proving,
     side::token::{TokenChoice, require_tries_left},
 };
-use hsm::{Hsm, Target};
+use hsm::{Hsm, TargetKey};
 use machine::hardening::harden;
 use record::{
     Error, Result,
@@ -104,7 +104,7 @@ fn node_key(
     brief: &Brief,
     key: &BriefKey,
     certificate: &TargetCertificate,
-    target: &Target,
+    target: &TargetKey,
     place: &str,
 ) -> Result<NodeKey> {
     let ids = (&brief.plan_hash, &brief.package_id);

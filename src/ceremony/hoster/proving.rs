@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use crate::Ceremony;
-use hsm::{Hsm, Target};
+use hsm::{Hsm, TargetKey};
 use record::{
     Error, Result,
     encoding::Blob,
@@ -20,7 +20,7 @@ pub fn prove(
     ceremony: &Ceremony,
     hsm: &Hsm,
     keys: &KeySet,
-    targets: &[Target],
+    targets: &[TargetKey],
     place: &str,
 ) -> Result<Vec<Proof>> {
     let plan = &ceremony.plan;
@@ -55,7 +55,7 @@ pub fn prove(
 /// `PROOF-ANSWER` for anything but 32 bytes, or the HSM's.
 pub fn open_challenge(
     hsm: &Hsm,
-    target: &Target,
+    target: &TargetKey,
     hash: OaepHash,
     label: &Id,
     ciphertext: &[u8],

@@ -13,7 +13,7 @@ use crate::{
         keys,
     },
 };
-use hsm::{Hsm, Target, WrapOrder};
+use hsm::{Hsm, TargetKey, WrapOrder};
 use record::{
     Error, Result,
     encoding::Hash,
@@ -154,7 +154,7 @@ pub fn export(
     let begun = ceremony.begin(Step::CloudExport)?;
     progress("canary: wrapping a throwaway key to a throwaway KEK, and opening it in software");
     let observed = canary(&plan, hsm, &checked)?;
-    let targets: Vec<&Target> = checked.iter().map(|key| &key.target).collect();
+    let targets: Vec<&TargetKey> = checked.iter().map(|key| &key.target).collect();
     let wrapped = hsm.wrap(&wrap, &targets, &|n| {
         progress(&format!("wrapping {}", checked[n].plan.label));
     })?;

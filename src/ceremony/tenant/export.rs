@@ -17,7 +17,7 @@ use custody::{
     seal::SealKey,
     share::{self, Secret, Share},
 };
-use hsm::{Hsm, Target, WrapOrder, wrapped_key::WrappedKey};
+use hsm::{Hsm, TargetKey, WrapOrder, wrapped_key::WrappedKey};
 use record::{
     Error, Result,
     document::{
@@ -41,7 +41,7 @@ use terminal::report::Report;
 /// A key that may be wrapped: on this token, as planned, with its certificate.
 pub(super) struct CheckedExport {
     pub plan: KeyPlan,
-    pub target: Target,
+    pub target: TargetKey,
     pub certificate: TargetCertificate,
 }
 
@@ -122,7 +122,7 @@ pub fn export(
     let package_id = Fixed(random()?);
     let secret = fresh_secret(hsm, &package_id, &plan)?;
     let (listings, share_files) = deal(&plan, &secret, &package_id)?;
-    let targets: Vec<&Target> = keys.iter().map(|key| &key.target).collect();
+    let targets: Vec<&TargetKey> = keys.iter().map(|key| &key.target).collect();
     let wrapped = hsm.wrap(&order, &targets, &|n| {
         progress(&format!("wrapping {}", keys[n].plan.label));
     })?;

@@ -1,16 +1,19 @@
 //! Templates and mechanisms in the form of C, for raw.rs to pass: pointers are made here, but never
 //! followed.
 
-use std::ptr::null_mut;
+use std::{ffi::c_void, ptr::null_mut};
 
 use cryptoki_sys::*;
 
-use crate::attribute::{Attribute, Value};
+use crate::{
+    attribute::{Attribute, Value},
+    raw::Object,
+};
 use record::terms::OaepHash;
 
-/// A mechanism with its parameter.
+/// A mechanism of the token with its parameter.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Call {
+pub(super) enum TokenMechanism {
     /// A mechanism without parameter.
     Plain(CK_MECHANISM_TYPE),
     /// CKM_RSA_PKCS_OAEP with this hash, MGF1 with the same, no label (PKCS#11 v3.1, 6.1.8; RFC
@@ -20,70 +23,79 @@ pub(super) enum Call {
     RsaAes(OaepHash),
 }
 
-/// Runs `act` with the mechanism in the form of C; the pointer is valid until `act` returns.
-pub(super) fn with_mechanism<R>(call: Call, act: impl FnOnce(*mut CK_MECHANISM) -> R) -> R {
-    let (hash, mgf) = match call {
-        Call::Oaep(OaepHash::Sha256) | Call::RsaAes(OaepHash::Sha256) => {
-            (CKM_SHA256, CKG_MGF1_SHA256)
+/// A key of the token, and the mechanism by which it wraps, unwraps, signs or decrypts.
+#[derive(Clone, Copy)]
+pub(super) struct KeyUse {
+    pub mechanism: TokenMechanism,
+    pub key: Object,
+}
+
+impl TokenMechanism {
+    /// The use of this key by it.
+    pub fn with(self, key: Object) -> KeyUse {
+        KeyUse { mechanism: self, key }
+    }
+
+    /// Runs `act` with the mechanism in the form of C; the pointer is valid until `act` returns.
+    pub fn in_c<R>(self, act: impl FnOnce(*mut CK_MECHANISM) -> R) -> R {
+        let in_c = |kind, parameter: *mut c_void, length: usize| CK_MECHANISM {
+            mechanism: kind,
+            pParameter: parameter,
+            ulParameterLen: length as CK_ULONG,
+        };
+        let (hash, mgf) = match self {
+            TokenMechanism::Plain(kind) => return act(&mut in_c(kind, null_mut(), 0)),
+            TokenMechanism::Oaep(OaepHash::Sha256) | TokenMechanism::RsaAes(OaepHash::Sha256) => {
+                (CKM_SHA256, CKG_MGF1_SHA256)
+            }
+            TokenMechanism::Oaep(OaepHash::Sha1) | TokenMechanism::RsaAes(OaepHash::Sha1) => {
+                (CKM_SHA_1, CKG_MGF1_SHA1)
+            }
+        };
+        let mut oaep = CK_RSA_PKCS_OAEP_PARAMS {
+            hashAlg: hash,
+            mgf,
+            source: CKZ_DATA_SPECIFIED,
+            pSourceData: null_mut(),
+            ulSourceDataLen: 0,
+        };
+        let oaep_pointer = &raw mut oaep;
+        if let TokenMechanism::Oaep(_) = self {
+            let length = size_of::<CK_RSA_PKCS_OAEP_PARAMS>();
+            return act(&mut in_c(CKM_RSA_PKCS_OAEP, oaep_pointer.cast(), length));
         }
-        Call::Oaep(OaepHash::Sha1) | Call::RsaAes(OaepHash::Sha1) | Call::Plain(_) => {
-            (CKM_SHA_1, CKG_MGF1_SHA1)
-        }
-    };
-    let mut oaep = CK_RSA_PKCS_OAEP_PARAMS {
-        hashAlg: hash,
-        mgf,
-        source: CKZ_DATA_SPECIFIED,
-        pSourceData: null_mut(),
-        ulSourceDataLen: 0,
-    };
-    let mut rsa_aes = CK_RSA_AES_KEY_WRAP_PARAMS { ulAESKeyBits: 256, pOAEPParams: &raw mut oaep };
-    let mut mechanism = match call {
-        Call::Plain(kind) => {
-            CK_MECHANISM { mechanism: kind, pParameter: null_mut(), ulParameterLen: 0 }
-        }
-        Call::Oaep(_) => CK_MECHANISM {
-            mechanism: CKM_RSA_PKCS_OAEP,
-            pParameter: (&raw mut oaep).cast(),
-            ulParameterLen: size_of::<CK_RSA_PKCS_OAEP_PARAMS>() as CK_ULONG,
-        },
-        Call::RsaAes(_) => CK_MECHANISM {
-            mechanism: CKM_RSA_AES_KEY_WRAP,
-            pParameter: (&raw mut rsa_aes).cast(),
-            ulParameterLen: size_of::<CK_RSA_AES_KEY_WRAP_PARAMS>() as CK_ULONG,
-        },
-    };
-    act(&mut mechanism)
+        let mut rsa_aes =
+            CK_RSA_AES_KEY_WRAP_PARAMS { ulAESKeyBits: 256, pOAEPParams: oaep_pointer };
+        let length = size_of_val(&rsa_aes);
+        act(&mut in_c(CKM_RSA_AES_KEY_WRAP, (&raw mut rsa_aes).cast(), length))
+    }
 }
 
 /// A template in the form of C: the attributes, and the values that they point to.
-pub(super) struct Packed {
+pub(super) struct TemplateLayout {
     attributes: Vec<CK_ATTRIBUTE>,
     // Pointed to by `attributes`; heap blocks, which stay where they are when this moves. Words, so
     // that a CK_ULONG among them is aligned.
     _values: Vec<Vec<CK_ULONG>>,
-    _nested: Vec<Packed>,
+    _nested: Vec<TemplateLayout>,
 }
 
-impl Packed {
+impl TemplateLayout {
     /// Lays the template out.
     pub fn new(template: &[Attribute]) -> Self {
         let (mut attributes, mut values, mut nested) = (Vec::new(), Vec::new(), Vec::new());
         for Attribute { kind, value } in template {
-            let (pointer, length) = match value {
-                Value::Template(members) => {
-                    let mut members = Packed::new(members);
-                    let pointer = members.attributes.as_mut_ptr().cast();
-                    let length = size_of_val(members.attributes.as_slice());
-                    nested.push(members);
-                    (pointer, length)
-                }
-                plain => {
-                    let (mut words, length) = words_of(plain);
-                    let pointer = words.as_mut_ptr().cast();
-                    values.push(words);
-                    (pointer, length)
-                }
+            let (pointer, length) = if let Value::Template(members) = value {
+                let mut members = TemplateLayout::new(members);
+                let pointer = members.attributes.as_mut_ptr().cast();
+                let length = size_of_val(members.attributes.as_slice());
+                nested.push(members);
+                (pointer, length)
+            } else {
+                let (mut words, length) = words_of(value);
+                let pointer = words.as_mut_ptr().cast();
+                values.push(words);
+                (pointer, length)
             };
             attributes.push(CK_ATTRIBUTE {
                 type_: *kind,
@@ -91,7 +103,7 @@ impl Packed {
                 ulValueLen: length as CK_ULONG,
             });
         }
-        Packed { attributes, _values: values, _nested: nested }
+        TemplateLayout { attributes, _values: values, _nested: nested }
     }
 
     /// The pointer and the number of attributes, valid while `self` lives.
@@ -123,24 +135,6 @@ pub(super) fn bytes_of(words: &[CK_ULONG]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_ne_bytes()).collect()
 }
 
-/// A CK_BBOOL, if the bytes are one.
-pub(super) fn flag_of(bytes: &[u8]) -> Option<bool> {
-    match bytes {
-        [byte] => Some(*byte != CK_FALSE),
-        _ => None,
-    }
-}
-
-/// A CK_ULONG, if the bytes are one.
-pub(super) fn number_of(bytes: &[u8]) -> Option<CK_ULONG> {
-    bytes.try_into().ok().map(CK_ULONG::from_ne_bytes)
-}
-
-/// CK_ULONGs, if the bytes are some.
-pub(super) fn numbers_of(bytes: &[u8]) -> Option<Vec<CK_ULONG>> {
-    bytes.chunks(size_of::<CK_ULONG>()).map(number_of).collect()
-}
-
 /// Space for one member of a template that is read: a flag, a number, a short name.
 const MEMBER_WORDS: usize = 32;
 
@@ -160,34 +154,30 @@ impl Member {
     /// What was read, in the shape of the member of `like` with that type; `None` where the length
     /// is beyond the space.
     pub fn attribute(&self, like: &[Attribute]) -> Option<Attribute> {
-        let bytes = bytes_of(&self.words);
-        let bytes = bytes.get(..usize::try_from(self.length).ok()?)?;
+        let words = bytes_of(&self.words);
+        let read = words.get(..usize::try_from(self.length).ok()?)?;
         let like = like.iter().find(|attribute| attribute.kind == self.kind);
-        let value = match like.map(|attribute| &attribute.value) {
-            Some(Value::Flag(_)) => flag_of(bytes).map(Value::Flag),
-            Some(Value::Number(_)) => number_of(bytes).map(Value::Number),
-            _ => None,
-        };
-        Some(Attribute {
-            kind: self.kind,
-            value: value.unwrap_or_else(|| Value::Bytes(bytes.to_vec())),
-        })
+        let value = like.and_then(|like| like.value.like(read));
+        let value = value.unwrap_or_else(|| Value::Bytes(read.to_vec()));
+        Some(Attribute { kind: self.kind, value })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attribute::flag;
+    use crate::attribute::{flag, number};
 
     #[test]
     fn values_survive_the_form_of_c() {
         let (words, length) = words_of(&Value::Bytes(b"nine bytes".to_vec()));
         assert_eq!(length, 10);
         assert_eq!(&bytes_of(&words)[..10], b"nine bytes");
-        assert_eq!(numbers_of(&bytes_of(&[9, 10])), Some(vec![9, 10]));
-        assert_eq!(numbers_of(&[0; 9]), None);
-        assert_eq!(flag_of(&[]), None);
+        let list = Value::Mechanisms(Vec::new());
+        assert!(list.like(&bytes_of(&[9, 10])) == Some(Value::Mechanisms(vec![9, 10])));
+        assert!(list.like(&[0; 9]).is_none());
+        assert!(number(CKA_CLASS, 0).value.like(&[0; 9]).is_none());
+        assert!(flag(CKA_WRAP, false).value.like(&[]).is_none());
     }
 
     #[test]
