@@ -5,7 +5,7 @@ use cryptoki_sys::*;
 
 use crate::{
     HosterKey, Hsm, ImportKey, Inventory, TargetKey, TokenSession,
-    attribute::flag,
+    attribute::{bytes, flag},
     public_key::generation,
     raw::KeyPair,
     template::{certificate, hoster_private, named, target_public},
@@ -73,7 +73,7 @@ impl Hsm<'_> {
             session.create(&certificate(id, spec.label, &der)?)?;
             drop(session);
             let set = spec.set(&target.spki, &der);
-            let mut held = self.held(&self.inventory_of(id)?, &set)?;
+            let mut held = self.held(&self.inventory_where(&[bytes(CKA_ID, id)])?, &set)?;
             held.target.made = true;
             Ok(CertifiedKey { held, certificate: der })
         })

@@ -9,7 +9,7 @@ use crate::{
     attribute::{Attribute, flag, read_back},
     inventory::Inventory,
     mechanism::KekUse,
-    object::{Deviation, Examination, Fault, if_exact},
+    object::{Examination, Fault, if_exact},
     parallel::on_threads,
     public_key::PublicHalf,
     raw::Object,
@@ -186,7 +186,7 @@ impl Hsm<'_> {
         }
         for object in [private, public] {
             if !session.is_half_of(object, &set.key)? {
-                return Err(fault(
+                return Err(Fault::of(
                     Rule::TargetModulus,
                     "a key with another modulus",
                     "the modulus and exponent of the tenant's public key",
@@ -195,7 +195,7 @@ impl Hsm<'_> {
         }
         let value = session.read_bytes(certificate, CKA_VALUE, MOST_CERTIFICATE)?;
         if value.as_deref() != Some(set.of.certificate) {
-            return Err(fault(
+            return Err(Fault::of(
                 Rule::TargetCertificate,
                 "another certificate beside the key",
                 "the tenant's certificate",
@@ -269,16 +269,12 @@ impl<'a> ObjectSet<'a> {
             return Ok([private, public, certificate]);
         }
         let [private, public, certificate] = found.map(|found| found.len());
-        Err(fault(
+        Err(Fault::of(
             Rule::TargetAttributes,
-            &format!(
+            format!(
                 "{private} private keys, {public} public keys, {certificate} certificates, {all} objects with its CKA_ID"
             ),
             "one of each, and nothing else",
         ))
     }
-}
-
-fn fault(rule: Rule, found: &str, expected: &str) -> Fault {
-    Deviation { rule, found: found.to_owned(), expected: expected.to_owned() }.into()
 }

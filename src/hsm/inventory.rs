@@ -5,7 +5,7 @@ use cryptoki_sys::*;
 
 use crate::{
     Hsm,
-    attribute::{Attribute, Value, bytes, number},
+    attribute::{Attribute, Value, number},
     public_key::{PublicHalf, trimmed},
     raw::Object,
 };
@@ -40,12 +40,8 @@ impl Hsm<'_> {
         self.inventory_where(&[])
     }
 
-    /// Looks at the objects of one id, in a new session.
-    pub(super) fn inventory_of(&self, id: &[u8]) -> Result<Inventory> {
-        self.inventory_where(&[bytes(CKA_ID, id)])
-    }
-
-    fn inventory_where(&self, template: &[Attribute]) -> Result<Inventory> {
+    /// Looks at the objects that have all of these attributes, in a new session.
+    pub(super) fn inventory_where(&self, template: &[Attribute]) -> Result<Inventory> {
         let session = self.session()?;
         let mut entries = Vec::new();
         for object in session.find(template)? {

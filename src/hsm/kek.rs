@@ -94,7 +94,7 @@ impl Hsm<'_> {
         let kek =
             self.kek_examine(id, spec, waived).and_then(|kek| match kek.spki == offered.spki {
                 true => Ok(kek.attributes),
-                false => Err(key_fault("another key than the one offered".to_owned())),
+                false => Err(key_fault("another key than the one offered")),
             });
         kek.map_err(|fault| fault.error(CHANGED))
     }
@@ -133,7 +133,7 @@ impl Hsm<'_> {
         }
         let key = match (session.public_half(*private)?, session.public_half(*public)?) {
             (Some(key), Some(half)) if key == half => key,
-            _ => return Err(key_fault("two halves of different keys".to_owned())),
+            _ => return Err(key_fault("two halves of different keys")),
         };
         if key.kind() != KeyType::Rsa(spec.bits) || !key.exponent_fits() {
             return Err(key_fault(key.described()));
@@ -227,7 +227,7 @@ impl TokenSession<'_> {
     }
 }
 
-fn key_fault(found: String) -> Fault {
+fn key_fault(found: impl Into<String>) -> Fault {
     let expected = "one RSA key pair of the plan's size with exponent 65537, and no other object with its CKA_ID";
-    Deviation { rule: Rule::KekKey, found, expected: expected.to_owned() }.into()
+    Fault::of(Rule::KekKey, found, expected)
 }

@@ -97,11 +97,7 @@ impl TemplateLayout {
                 values.push(words);
                 (pointer, length)
             };
-            attributes.push(CK_ATTRIBUTE {
-                type_: *kind,
-                pValue: pointer,
-                ulValueLen: length as CK_ULONG,
-            });
+            attributes.push(attribute_in_c(*kind, pointer, length));
         }
         TemplateLayout { attributes, _values: values, _nested: nested }
     }
@@ -111,6 +107,15 @@ impl TemplateLayout {
         let length = self.attributes.len() as CK_ULONG;
         (self.attributes.as_mut_ptr(), length)
     }
+}
+
+/// An attribute whose value is at this pointer, of this many bytes.
+pub(super) fn attribute_in_c(
+    kind: CK_ATTRIBUTE_TYPE,
+    pointer: *mut c_void,
+    length: usize,
+) -> CK_ATTRIBUTE {
+    CK_ATTRIBUTE { type_: kind, pValue: pointer, ulValueLen: length as CK_ULONG }
 }
 
 /// A value's bytes in words, and their number; a template has none here.

@@ -116,30 +116,27 @@ impl Module {
     /// `TOKEN-NOT-FOUND` where none or several have it, naming the labels present; [`Error::Hsm`]
     /// where the module fails.
     pub fn token(&self, label: &str) -> Result<Token<'_>> {
-        let mut labels = Vec::new();
-        let mut fitting = Vec::new();
+        let (mut labels, mut fitting) = (Vec::new(), Vec::new());
         for slot in self.raw.slots()? {
             let slot = Slot::try_from(slot).map_err(session_error)?;
             // A reader without a readable token says nothing about the one that is sought.
-            let Ok(info) = self.pkcs11.get_token_info(slot) else {
+            let info = self.pkcs11.get_token_info(slot).ok();
+            let Some(info) = info.filter(TokenInfo::token_initialized) else {
                 continue;
             };
-            if !info.token_initialized() {
-                continue;
-            }
             labels.push(format!("\"{}\"", info.label().trim_end().escape_debug()));
             if info.label().trim_end() == label {
                 fitting.push((slot, info));
             }
         }
-        match <[_; 1]>::try_from(fitting) {
-            Ok([(slot, info)]) => Ok(Token {
+        match &fitting[..] {
+            [(slot, info)] => Ok(Token {
                 module: self,
-                slot,
-                identity: identity(&info),
+                slot: *slot,
+                identity: identity(info),
                 protected_path: info.protected_authentication_path(),
             }),
-            Err(_) => Err(token_error(label, &labels)),
+            _ => Err(token_error(label, &labels)),
         }
     }
 

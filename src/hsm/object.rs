@@ -57,6 +57,11 @@ impl From<Deviation> for Fault {
 }
 
 impl Fault {
+    /// The deviation from a rule.
+    pub fn of(rule: Rule, found: impl Into<String>, expected: impl Into<String>) -> Self {
+        Deviation { rule, found: found.into(), expected: expected.into() }.into()
+    }
+
     /// The error for it, with what mends a deviation.
     pub fn error(self, remedy: &str) -> Error {
         match self {

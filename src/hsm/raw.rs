@@ -29,7 +29,7 @@ use crate::{
     TokenSession,
     answer::{check, length_error, missing_error, output},
     attribute::Attribute,
-    layout::{KeyUse, Member, TemplateLayout, TokenMechanism},
+    layout::{KeyUse, Member, TemplateLayout, TokenMechanism, attribute_in_c},
     module_error,
 };
 use record::Result;
@@ -311,11 +311,7 @@ impl TokenSession<'_> {
         most: usize,
     ) -> Result<Option<usize>> {
         let room = size_of_val(words).min(most);
-        let mut attribute = CK_ATTRIBUTE {
-            type_: kind,
-            pValue: words.as_mut_ptr().cast(),
-            ulValueLen: room as CK_ULONG,
-        };
+        let mut attribute = attribute_in_c(kind, words.as_mut_ptr().cast(), room);
         let got = self.get(object, &mut attribute)?;
         let length = usize::try_from(attribute.ulValueLen).ok();
         Ok(length.filter(|length| got && *length <= room))
@@ -323,7 +319,7 @@ impl TokenSession<'_> {
 
     /// Asks how many bytes an array attribute has: a hint, to be checked by the caller.
     pub fn get_length(&self, object: Object, kind: CK_ATTRIBUTE_TYPE) -> Result<Option<usize>> {
-        let mut query = CK_ATTRIBUTE { type_: kind, pValue: null_mut(), ulValueLen: 0 };
+        let mut query = attribute_in_c(kind, null_mut(), 0);
         let got = self.get(object, &mut query)?;
         Ok(usize::try_from(query.ulValueLen).ok().filter(|_| got))
     }
@@ -338,20 +334,18 @@ impl TokenSession<'_> {
         members: &mut [Member],
     ) -> Result<bool> {
         let mut list: Vec<CK_ATTRIBUTE> = (members.iter_mut())
-            .map(|member| CK_ATTRIBUTE {
-                type_: member.kind,
-                pValue: member.words.as_mut_ptr().cast(),
-                ulValueLen: size_of_val(&member.words) as CK_ULONG,
+            .map(|member| {
+                let length = size_of_val(&member.words);
+                attribute_in_c(member.kind, member.words.as_mut_ptr().cast(), length)
             })
             .collect();
-        let length = size_of_val(list.as_slice()) as CK_ULONG;
-        let mut attribute =
-            CK_ATTRIBUTE { type_: kind, pValue: list.as_mut_ptr().cast(), ulValueLen: length };
+        let length = size_of_val(list.as_slice());
+        let mut attribute = attribute_in_c(kind, list.as_mut_ptr().cast(), length);
         let got = self.get(object, &mut attribute)?;
         for (member, read) in members.iter_mut().zip(&list) {
             (member.kind, member.length) = (read.type_, read.ulValueLen);
         }
-        Ok(got && attribute.ulValueLen == length)
+        Ok(got && attribute.ulValueLen == length as CK_ULONG)
     }
 
     /// One C_GetAttributeValue; `false` where it gave no value.
@@ -363,11 +357,8 @@ impl TokenSession<'_> {
         // The codes for "no such attribute" differ among modules: ask for what every object has
         // instead.
         let mut class: CK_ULONG = 0;
-        let mut alive = CK_ATTRIBUTE {
-            type_: CKA_CLASS,
-            pValue: (&raw mut class).cast(),
-            ulValueLen: size_of::<CK_ULONG>() as CK_ULONG,
-        };
+        let length = size_of::<CK_ULONG>();
+        let mut alive = attribute_in_c(CKA_CLASS, (&raw mut class).cast(), length);
         checked!(self.C_GetAttributeValue(self.handle(), object.0, &mut alive, 1)).map(|()| false)
     }
 }

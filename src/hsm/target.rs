@@ -10,7 +10,7 @@ use crate::{
     attribute::{Value, bytes, flag},
     inventory::Inventory,
     layout::TokenMechanism,
-    object::{Deviation, Examination, if_exact},
+    object::{Deviation, Examination, Fault, if_exact},
     public_key::{PublicHalf, generation},
     raw::{KeyPair, Object},
     template::{named, target_public, tenant_private},
@@ -127,14 +127,11 @@ impl Hsm<'_> {
         id: CkaId,
         spec: &TargetSpec,
     ) -> Examination<TargetKey> {
-        let deviation = |found: String| Deviation {
-            rule: Rule::TargetKey,
-            found,
-            expected: "one key pair with its CKA_ID".to_owned(),
-        };
+        let fault =
+            |found: String| Fault::of(Rule::TargetKey, found, "one key pair with its CKA_ID");
         let (&[private], &[public]) = (&private[..], &public[..]) else {
             let found = format!("{} private keys, {} public keys", private.len(), public.len());
-            return Err(deviation(found).into());
+            return Err(fault(found));
         };
         let session = self.session()?;
         let key = session.public_half(public)?;
@@ -142,7 +139,7 @@ impl Hsm<'_> {
         let mut wanted = tenant_private(true, spec);
         wanted.extend(named(&id.0, spec.label));
         session.expect(private, &wanted, Rule::TargetAttributes)?;
-        let key = key.ok_or_else(|| deviation("a public half that shows no key".to_owned()))?;
+        let key = key.ok_or_else(|| fault("a public half that shows no key".to_owned()))?;
         Ok(TargetKey { id: id.0.to_vec(), spki: key.spki, made: false, private })
     }
 
@@ -296,11 +293,10 @@ impl TokenSession<'_> {
         // An RSA key shows what it is instead.
         let shown = self.public_half(private)?;
         let shown = shown.as_ref().or(half);
-        Err(Deviation {
-            rule: Rule::TargetKey,
-            found: shown.map_or("another key".to_owned(), PublicHalf::described),
-            expected: format!("the {kind} key with this public half, exponent 65537"),
-        }
-        .into())
+        Err(Fault::of(
+            Rule::TargetKey,
+            shown.map_or("another key".to_owned(), PublicHalf::described),
+            format!("the {kind} key with this public half, exponent 65537"),
+        ))
     }
 }

@@ -7,7 +7,7 @@ use cryptoki_sys::*;
 use crate::{
     Hsm, Pin, Token, TokenSession,
     attribute::{Value, read_back},
-    object::{Deviation, Examination, Fault, if_exact},
+    object::{Examination, Fault, if_exact},
     public_key::PublicHalf,
     raw::Object,
     template::{named, of_class, trusted_kek},
@@ -108,8 +108,7 @@ impl TokenSession<'_> {
         let found = self.find_objects(&of_class(CKO_PUBLIC_KEY, &id.0))?;
         let [object] = found[..] else {
             let found = format!("{} public keys with the CKA_ID of the trusted KEK", found.len());
-            let expected = "one, made by the security officer".to_owned();
-            return Err(Deviation { rule, found, expected }.into());
+            return Err(Fault::of(rule, found, "one, made by the security officer"));
         };
         let wanted = trusted_kek(key);
         self.expect(object, &wanted, rule)?;
