@@ -16,7 +16,7 @@ use crate::{
     Hsm, TokenSession,
     attribute::{Attribute, bytes, flag},
     kek::{Kek, KekSpec},
-    mechanism::{THROWAWAY, THROWAWAY_BITS, WrapMethod, other, software_key, software_public},
+    mechanism::{THROWAWAY, THROWAWAY_BITS, WrapMethod, software_key, software_public},
     parallel::meanwhile,
     public_key::PublicHalf,
     raw::{KeyPair, Object},
@@ -70,7 +70,7 @@ impl Hsm<'_> {
         let method = session.wrap_method(mechanism, oaep)?;
         let generate = || session.target_generate(None, &throwaway_target(target));
         let (software, first) = meanwhile(software_key, generate)?;
-        let kek = software_public(&software)?;
+        let kek = PublicHalf::of_rsa(software.to_public_key())?;
         let with = session.create(&wrapping_kek(&kek))?;
         let others = iter::repeat_with(generate);
         for pair in iter::once(Ok(first)).chain(others).take(MOST_KEYS) {
@@ -78,7 +78,11 @@ impl Hsm<'_> {
             let wrap = |method: WrapMethod| session.wrap_under(method.under(with), private);
             let wrap_and_open = || {
                 let wrapped = wrap(method).map_err(|error| {
-                    self.explain_oaep(oaep, error, |oaep| wrap(method.with_oaep(oaep)).is_ok())
+                    // A token that lacks the plan's OAEP hash, or one that fails?
+                    match wrap(method).is_err() && wrap(method.with_other_oaep()).is_ok() {
+                        true => self.oaep_hash_error(oaep, "cannot do it, but can do the other"),
+                        false => error,
+                    }
                 })?;
                 let wrapped = WrappedKey::parse(wrapped, kek.bits(), target)?;
                 wrapped_key::open(&software, oaep, &wrapped)
@@ -114,12 +118,9 @@ impl Hsm<'_> {
     /// # Errors
     /// As [`Hsm::wrap_canary`].
     pub fn unwrap_canary(&self, mechanism: Mechanism, oaep: OaepHash) -> Result<Observed> {
-        let flavours = self.unwrap_flavours(mechanism, oaep)?;
-        let kwp = flavours.first().copied();
-        Ok(Observed {
-            oaep_hash: oaep,
-            kwp: kwp.ok_or_else(|| canary_error("nothing", "one of the two flavours"))?,
-        })
+        let kwp = self.unwrap_flavours(mechanism, oaep)?.into_iter().next();
+        let kwp = kwp.ok_or_else(|| canary_error("nothing", "one of the two flavours"))?;
+        Ok(Observed { oaep_hash: oaep, kwp })
     }
 
     /// Unwraps a throwaway key under the KEK itself, before it is offered: else one whose halves do
@@ -146,7 +147,9 @@ impl Hsm<'_> {
             KwpFlavour::Rfc5649 => unfilled,
             KwpFlavour::Rfc5649ZeroFilled => filled(&unfilled),
         };
-        match session.throwaway_unwrap(&own, method, &pkcs8)? == software_public(&software)? {
+        match session.throwaway_unwrap(&own, method, &pkcs8)?
+            == PublicHalf::of_rsa(software.to_public_key())?
+        {
             true => Ok(()),
             false => Err(other_key_error()),
         }
@@ -163,7 +166,7 @@ impl Hsm<'_> {
         let ((software, pkcs8), kek) =
             meanwhile(unfilled_key, || session.throwaway_kek(mechanism))?;
         session.must_stay(kek.private, &kek.public, method, Rule::KekExtractable)?;
-        let expected = software_public(&software)?;
+        let expected = PublicHalf::of_rsa(software.to_public_key())?;
         let filled = filled(&pkcs8);
         let mut taken = Vec::new();
         let mut refused = None;
@@ -180,8 +183,7 @@ impl Hsm<'_> {
         if !taken.is_empty() {
             return Ok(taken);
         }
-        let by_the_other = method.with_oaep(other(oaep));
-        if session.throwaway_unwrap(&kek, by_the_other, &filled).is_ok() {
+        if session.throwaway_unwrap(&kek, method.with_other_oaep(), &filled).is_ok() {
             return Err(self.oaep_hash_error(oaep, "cannot open it, but can open the other"));
         }
         Err(refused.unwrap_or_else(|| canary_error("nothing", "one of the two flavours")))

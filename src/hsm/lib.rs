@@ -4,8 +4,8 @@
 //! after each change, results are checked before they are used, and no return code is branched on
 //! but those of C_Login.
 //!
-//! Reading order: this file, template, kek, target, wrap, import, born; below them attribute,
-//! object, public_key, mechanism, read, layout, and raw, which holds every `unsafe`.
+//! Reading order: this file, template, kek, target, wrap, hoster; below them attribute, object,
+//! public_key, mechanism, layout, and raw, which holds every `unsafe`.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
@@ -24,8 +24,7 @@ use cryptoki::{
 use cryptoki_sys::*;
 use zeroize::Zeroizing;
 
-pub use born::{BornSpec, CertifiedKey};
-pub use import::{HosterKey, ImportKey, ImportOrder};
+pub use hoster::{BornSpec, CertifiedKey, HosterKey, ImportKey, ImportOrder};
 pub use inventory::Inventory;
 pub use kek::{Kek, KekSpec};
 pub use mechanism::{THROWAWAY, THROWAWAY_BITS};
@@ -37,10 +36,8 @@ pub use wrap::WrapOrder;
 
 mod answer;
 mod attribute;
-mod born;
 mod canary;
-mod certificate;
-mod import;
+mod hoster;
 mod inventory;
 pub mod kek;
 mod layout;
@@ -50,7 +47,6 @@ mod parallel;
 mod probe;
 mod public_key;
 mod raw;
-mod read;
 pub mod target;
 mod template;
 #[cfg(test)]

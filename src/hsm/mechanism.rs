@@ -5,8 +5,8 @@ use cryptoki_sys::*;
 use getrandom::SysRng;
 
 use crate::{
-    Hsm, TokenSession, attribute::mechanism_name, layout::TokenMechanism, public_key::PublicHalf,
-    raw::Object, template::ephemeral_aes,
+    Hsm, TokenSession, attribute::mechanism_name, layout::TokenMechanism, raw::Object,
+    template::ephemeral_aes,
 };
 use record::{
     Error, Result,
@@ -35,20 +35,6 @@ pub(super) fn software_key() -> Result<rsa::PrivateKey> {
     })
 }
 
-/// The public half of a throwaway key, in the form that a token takes.
-pub(super) fn software_public(key: &rsa::PrivateKey) -> Result<PublicHalf> {
-    PublicHalf::of_rsa(key.to_public_key())
-        .ok_or_else(|| Error::defect("the throwaway RSA key does not encode"))
-}
-
-/// The other of the two hashes.
-pub(super) fn other(oaep: OaepHash) -> OaepHash {
-    match oaep {
-        OaepHash::Sha256 => OaepHash::Sha1,
-        OaepHash::Sha1 => OaepHash::Sha256,
-    }
-}
-
 /// By which calls a token wraps and unwraps, once it was seen that it can.
 #[derive(Clone, Copy)]
 pub(super) struct WrapMethod {
@@ -65,8 +51,12 @@ impl WrapMethod {
         KekUse { kek, method: self }
     }
 
-    /// The same with another hash.
-    pub fn with_oaep(self, oaep: OaepHash) -> Self {
+    /// The same with the other of the two hashes.
+    pub fn with_other_oaep(self) -> Self {
+        let oaep = match self.oaep {
+            OaepHash::Sha256 => OaepHash::Sha1,
+            OaepHash::Sha1 => OaepHash::Sha256,
+        };
         WrapMethod { oaep, ..self }
     }
 }
@@ -119,20 +109,6 @@ impl Hsm<'_> {
     pub(super) fn key_wraps(&self) -> impl Iterator<Item = CK_MECHANISM_TYPE> {
         let own = Profile::of(self.identity()).known().key_wraps;
         [CKM_AES_KEY_WRAP_KWP, CKM_AES_KEY_WRAP_PAD].into_iter().chain(own.iter().map(|id| id.0))
-    }
-
-    /// Tells a token that lacks the plan's OAEP hash from one that fails: does the same with the
-    /// other hash work?
-    pub(super) fn explain_oaep(
-        &self,
-        oaep: OaepHash,
-        error: Error,
-        works: impl Fn(OaepHash) -> bool,
-    ) -> Error {
-        if works(oaep) || !works(other(oaep)) {
-            return error;
-        }
-        self.oaep_hash_error(oaep, "cannot do it, but can do the other")
     }
 
     /// The refusal of a token that does not use the plan's OAEP hash.

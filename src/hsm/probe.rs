@@ -94,12 +94,8 @@ impl Hsm<'_> {
                         .map(|observed| vec![observed.kwp]),
                     Direction::Unwrap => self.unwrap_flavours(mechanism, oaep_hash),
                 };
-                transfers.push(TransferFacts {
-                    direction,
-                    mechanism,
-                    oaep_hash,
-                    outcome: outcome(seen),
-                });
+                let outcome = outcome(seen);
+                transfers.push(TransferFacts { direction, mechanism, oaep_hash, outcome });
             }
         }
         progress("throwaway KEKs, and what their attributes forbid");
@@ -161,10 +157,8 @@ impl Hsm<'_> {
         let mut facts = Vec::new();
         for kind in self.key_wraps() {
             if self.wraps_by(kind)? {
-                let made = session.wrapped_aes_length(kind)?.ok();
-                let made = made.map(|length| length as u64);
-                let id = MechanismId(kind);
-                facts.push(KeyWrapFacts { id, made });
+                let made = session.wrapped_aes_length(kind)?.ok().map(|length| length as u64);
+                facts.push(KeyWrapFacts { id: MechanismId(kind), made });
             }
         }
         Ok(facts)

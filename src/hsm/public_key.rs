@@ -56,17 +56,20 @@ impl PublicHalf {
         }
     }
 
-    /// The public half of an RSA key in software; `None` where it does not encode.
-    pub fn of_rsa(key: rsa::PublicKey) -> Option<Self> {
-        let spki = key.to_public_key_der().ok()?.into_vec();
-        Some(PublicHalf { spki, key: PublicKey::Rsa(key) })
+    /// The public half of an RSA key, in the form that a token takes.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] where it does not encode.
+    pub fn of_rsa(key: rsa::PublicKey) -> Result<Self> {
+        let spki = key.to_public_key_der().map_err(Error::defect)?.into_vec();
+        Ok(PublicHalf { spki, key: PublicKey::Rsa(key) })
     }
 
     /// The RSA key of these numbers; `None` where it is no RSA public key.
     pub fn of_parts(modulus: &[u8], exponent: &[u8]) -> Option<Self> {
         let number = BoxedUint::from_be_slice_vartime;
         let (modulus, exponent) = (number(trimmed(modulus)), number(trimmed(exponent)));
-        PublicHalf::of_rsa(rsa::PublicKey::new(modulus, exponent).ok()?)
+        PublicHalf::of_rsa(rsa::PublicKey::new(modulus, exponent).ok()?).ok()
     }
 
     /// The EC key of CKA_EC_PARAMS and CKA_EC_POINT (PKCS#11 v3.1, 6.3.3): a named curve, and a DER

@@ -9,7 +9,7 @@ use crate::{
     attribute::{Attribute, Value, bytes, flag},
     canary::{throwaway_target, unfilled_key, unwrapped_throwaway},
     layout::{KeyUse, TokenMechanism},
-    mechanism::{THROWAWAY, software_key, software_public},
+    mechanism::{THROWAWAY, software_key},
     public_key::PublicHalf,
     raw::{KeyPair, Object},
     target::TargetSpec,
@@ -66,7 +66,7 @@ impl Hsm<'_> {
         let kept = facts.last().is_some_and(|facts| facts.refused == Some(true));
         // A token without CKA_TRUSTED has no key that could wrap it, ever. True is the security
         // officer's alone.
-        let mut untrusted = wrapping_kek(&software_public(&software_key()?)?);
+        let mut untrusted = wrapping_kek(&PublicHalf::of_rsa(software_key()?.to_public_key())?);
         untrusted.push(flag(CKA_TRUSTED, false));
         let knows_trust = session.create(&untrusted);
         session.discard(&[public, private]);
@@ -157,7 +157,7 @@ impl TokenSession<'_> {
             withs.push(key_wrap.with(self.generate_aes(&ephemeral_aes())?));
         }
         if self.hsm.wraps_by(CKM_RSA_AES_KEY_WRAP)? {
-            let rsa = wrapping_kek(&software_public(&software_key()?)?);
+            let rsa = wrapping_kek(&PublicHalf::of_rsa(software_key()?.to_public_key())?);
             for oaep in [OaepHash::Sha256, OaepHash::Sha1] {
                 withs.push(TokenMechanism::RsaAes(oaep).with(self.create(&rsa)?));
             }

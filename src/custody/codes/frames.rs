@@ -95,7 +95,7 @@ impl ScannedFrames {
             self.0.entry(id.clone()).or_insert_with(|| Pieces { count, read: BTreeMap::new() });
         let before = pieces.read.get(&number);
         if pieces.count != count || before.is_some_and(|before| *before != data) {
-            return Err(frame_error(&format!(
+            return Err(frame_error(format!(
                 "a frame {number} of {count} that contradicts another of {id}"
             )));
         }
@@ -192,7 +192,7 @@ fn check_name(name: &str) -> Result<()> {
     let parts: Vec<&str> = name.split('/').collect();
     match parts.len() <= 2 && parts.into_iter().all(fits) {
         true => Ok(()),
-        false => Err(frame_error(&format!("the file name {}", escape(name)))),
+        false => Err(frame_error(format!("the file name {}", escape(name)))),
     }
 }
 
@@ -214,7 +214,7 @@ fn parse(text: &str) -> Result<(String, usize, usize, Vec<u8>)> {
     };
     parsed().ok_or_else(|| {
         let shown: String = text.chars().take(60).collect();
-        frame_error(&format!("the text {}", escape(&shown)))
+        frame_error(format!("the text {}", escape(&shown)))
     })
 }
 
@@ -224,7 +224,7 @@ fn decimal(text: &str) -> Option<usize> {
     (number.to_string() == text).then_some(number)
 }
 
-fn frame_error(found: &str) -> record::Error {
+fn frame_error(found: impl Into<String>) -> record::Error {
     Rule::FrameFormat.refuse(
         found,
         "a frame of Keyferry's QR codes: KF1/ID/NUMBER-COUNT/DATA",

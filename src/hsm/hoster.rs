@@ -1,29 +1,31 @@
-//! Unwrapping a target key into the hoster's token (design, sections 4.3 and 4.5), and knowing
-//! afterwards that it is the tenant's key, all of it, and cannot leave. Keys that were born there
-//! are known in the same way.
+//! Target keys at the hoster: unwrapped into its token (design, sections 4.3 and 4.5), or born there
+//! (section 3), with their public half and their certificate beside them; and known afterwards, all
+//! of it, for keys that cannot leave.
 
 use cryptoki_sys::*;
 
 use crate::{
     Hsm, TokenSession,
-    attribute::{Attribute, flag, read_back},
+    attribute::{Attribute, bytes, flag, read_back},
     inventory::Inventory,
     mechanism::KekUse,
-    object::{Examination, Fault, if_exact},
+    object::{Examination, Fault, MOST_CERTIFICATE, if_exact},
     parallel::on_threads,
-    public_key::PublicHalf,
-    raw::Object,
-    read::MOST_CERTIFICATE,
+    public_key::{PublicHalf, generation},
+    raw::{KeyPair, Object},
     target::TargetKey,
-    template::{certificate, endings, hoster_private, made_here, named, stored_public},
-    unwrap::TemplatePin,
+    template::{
+        certificate, endings, hoster_private, made_here, named, stored_public, target_public,
+    },
+    unwrap::{TemplatePin, first_taken},
     wrapped_key::WrappedKey,
 };
 use record::{
-    Result,
+    Error, Result,
     encoding::CkaId,
     rule::Rule,
-    terms::{Mechanism, OaepHash, ReadBack, Usage},
+    spki::TargetCertificate,
+    terms::{KeyType, Mechanism, OaepHash, ReadBack, Usage},
 };
 
 /// How every key of a package is imported.
@@ -67,6 +69,27 @@ pub struct HosterKey {
     pub imported: bool,
 }
 
+/// A target key that is to be born.
+#[derive(Debug, Clone, Copy)]
+pub struct BornSpec<'a> {
+    /// CKA_ID of both halves and of the certificate.
+    pub id: CkaId,
+    /// Their CKA_LABEL.
+    pub label: &'a str,
+    /// Its kind and size.
+    pub kind: KeyType,
+    /// What it may be used for.
+    pub usage: Usage,
+}
+
+/// A target key at the hoster, complete and correct, with its certificate.
+pub struct CertifiedKey {
+    /// The key.
+    pub held: HosterKey,
+    /// Its certificate in DER.
+    pub certificate: Vec<u8>,
+}
+
 /// The objects of one target key at the hoster.
 struct ObjectSet<'a> {
     of: ImportKey<'a>,
@@ -88,7 +111,7 @@ impl Hsm<'_> {
     /// # Errors
     /// `TARGET-EXISTS` where an object of another id has a label; `TARGET-ATTRIBUTES`,
     /// `TARGET-MODULUS`, `TARGET-CERTIFICATE`, `WRAP-AES-KEY` where a result is not what it must
-    /// be; [`record::Error::Hsm`] where the token does not open a wrapped key. Then nothing of that
+    /// be; [`Error::Hsm`] where the token does not open a wrapped key. Then nothing of that
     /// id is left (else `TARGET-GONE`); keys imported before it stay, and are found by the next
     /// run.
     pub fn import(
@@ -147,7 +170,7 @@ impl Hsm<'_> {
     /// shares.
     ///
     /// # Errors
-    /// `TARGET-KEY` where the SPKI is of no kind that travels; [`record::Error::Hsm`] where the
+    /// `TARGET-KEY` where the SPKI is of no kind that travels; [`Error::Hsm`] where the
     /// token fails.
     pub fn import_find(&self, inventory: &Inventory, key: &ImportKey) -> Result<Option<HosterKey>> {
         if_exact(self.set_examine(inventory, &ObjectSet::new(key)?))
@@ -157,7 +180,7 @@ impl Hsm<'_> {
     ///
     /// # Errors
     /// `TARGET-ATTRIBUTES`, `TARGET-LOCAL`, `TARGET-MODULUS`, `TARGET-CERTIFICATE`;
-    /// [`record::Error::Hsm`] where the token fails.
+    /// [`Error::Hsm`] where the token fails.
     pub fn held(&self, inventory: &Inventory, key: &ImportKey) -> Result<HosterKey> {
         self.set_examine(inventory, &ObjectSet::new(key)?).map_err(|fault| {
             fault.error("find out what has touched this key in the HSM; what it cannot show, it does not prove")
@@ -276,5 +299,75 @@ impl<'a> ObjectSet<'a> {
             ),
             "one of each, and nothing else",
         ))
+    }
+}
+
+impl Hsm<'_> {
+    /// Finds the complete, correct set of this id, or destroys what is left of one and makes it.
+    /// `certify` makes the certificate of the new key, which signs it.
+    ///
+    /// # Errors
+    /// `TARGET-EXISTS` where an object of another id has the label; `TARGET-LOCAL`,
+    /// `TARGET-ATTRIBUTES` where the token makes the key otherwise than asked, after it was
+    /// destroyed; what `certify` ends with; [`Error::Hsm`] where the token fails.
+    pub fn born_make(
+        &self,
+        inventory: &Inventory,
+        spec: &BornSpec,
+        certify: impl FnOnce(&TargetKey) -> Result<Vec<u8>>,
+    ) -> Result<CertifiedKey> {
+        if let Some(born) = self.born_find(inventory, spec)? {
+            return Ok(born);
+        }
+        let id = &spec.id.0;
+        self.refuse_label(inventory, id, spec.label, &[])?;
+        self.make_anew(spec.id, Rule::TargetGone, inventory.count(id) > 0, || {
+            let session = self.session()?;
+            let KeyPair { public, private } = session.born_pair(spec)?;
+            let key = session.public_half(public)?.ok_or_else(|| {
+                Error::hsm(
+                    "the new key shows no public half",
+                    "use a token that makes keys as it is asked to",
+                )
+            })?;
+            let target = TargetKey { id: id.to_vec(), spki: key.spki, made: true, private };
+            let der = certify(&target)?;
+            session.create(&certificate(id, spec.label, &der)?)?;
+            drop(session);
+            let set = spec.set(&target.spki, &der);
+            let mut held = self.held(&self.inventory_where(&[bytes(CKA_ID, id)])?, &set)?;
+            held.target.made = true;
+            Ok(CertifiedKey { held, certificate: der })
+        })
+    }
+
+    /// What an interrupted run has left whole.
+    fn born_find(&self, inventory: &Inventory, spec: &BornSpec) -> Result<Option<CertifiedKey>> {
+        let Ok(Some(certificate)) = self.certificate_find(inventory, &spec.id.0) else {
+            return Ok(None);
+        };
+        let Ok(parsed) = TargetCertificate::parse(&certificate, spec.label) else {
+            return Ok(None);
+        };
+        let found = self.import_find(inventory, &spec.set(parsed.spki(), &certificate))?;
+        Ok(found.map(|held| CertifiedKey { held, certificate }))
+    }
+}
+
+impl TokenSession<'_> {
+    fn born_pair(&self, spec: &BornSpec) -> Result<KeyPair> {
+        let named = named(&spec.id.0, spec.label);
+        let (mechanism, kind) = generation(spec.kind);
+        let public = [&named[..], &target_public(true, spec.usage), &kind].concat();
+        let private = hoster_private(spec.kind, spec.usage);
+        let private = [&named[..], &private, &[flag(CKA_TOKEN, true)]].concat();
+        first_taken(&private, |private| self.generate_pair(mechanism, &public, private))
+    }
+}
+
+impl BornSpec<'_> {
+    fn set<'a>(&'a self, spki: &'a [u8], certificate: &'a [u8]) -> ImportKey<'a> {
+        let BornSpec { id, label, usage, .. } = *self;
+        ImportKey { id, label, spki, certificate, usage, born: true }
     }
 }
