@@ -13,8 +13,8 @@ use record::{
     terms::{Side, list},
 };
 
-/// The reports that were given, at most one of each side; one is enough where the other side's token
-/// takes no part.
+/// The reports that were given, at most one of each side; one is enough where the other side's
+/// token takes no part.
 #[derive(Default)]
 pub struct Reports {
     tenant: Option<ProbeReport>,

@@ -16,7 +16,7 @@ use crate::{
     Hsm, TokenSession,
     attribute::{Attribute, bytes, flag},
     kek::{Kek, KekSpec},
-    mechanism::{THROWAWAY, THROWAWAY_BITS, WrapMethod, software_key, software_public},
+    mechanism::{THROWAWAY, THROWAWAY_BITS, WrapMethod, software_key},
     parallel::meanwhile,
     public_key::PublicHalf,
     raw::{KeyPair, Object},

@@ -1,6 +1,6 @@
-//! Target keys at the hoster: unwrapped into its token (design, sections 4.3 and 4.5), or born there
-//! (section 3), with their public half and their certificate beside them; and known afterwards, all
-//! of it, for keys that cannot leave.
+//! Target keys at the hoster: unwrapped into its token (design, sections 4.3 and 4.5), or born
+//! there (section 3), with their public half and their certificate beside them; and known
+//! afterwards, all of it, for keys that cannot leave.
 
 use cryptoki_sys::*;
 

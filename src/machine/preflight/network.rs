@@ -118,8 +118,8 @@ pub fn routes_v6(text: &str) -> Option<Vec<Route>> {
     })
 }
 
-/// The routes of these lines, by their columns: each is one, or one that leads nowhere. `None` where
-/// a line is neither.
+/// The routes of these lines, by their columns: each is one, or one that leads nowhere. `None`
+/// where a line is neither.
 fn all_routes<'a>(
     lines: impl Iterator<Item = &'a str>,
     route: impl Fn(Vec<&'a str>) -> Option<Option<Route>>,
