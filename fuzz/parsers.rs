@@ -76,14 +76,14 @@ pub static PARSERS: [Parser; 25] = [
             .map(drop)
     }),
     parser("frames", "frames", |bytes| {
-        let mut read = frames::Read::default();
+        let mut read = frames::ScannedFrames::default();
         for frame in String::from_utf8_lossy(bytes).lines() {
             read.add(frame)?;
         }
         read.finish().map(drop)
     }),
     parser("typed-lines", "lines", |bytes| {
-        let mut typed = lines::Typed::default();
+        let mut typed = lines::TypedLines::default();
         for line in String::from_utf8_lossy(bytes).lines() {
             if typed.take(line)? {
                 break;

@@ -18,18 +18,18 @@ pub struct Forecast {
     /// The ways that both tokens can, the strongest first.
     pub ways: Vec<(Mechanism, OaepHash)>,
     /// What will be refused, in the order of the ceremony; the first ends it.
-    pub refusals: Vec<Refused>,
+    pub refusals: Vec<ForetoldRefusal>,
     /// Rules that the plan must waive, or choose other tokens: each stands among `refusals` too.
     pub needed: Vec<Rule>,
     /// Waivers that the plan can drop.
-    pub droppable: Vec<Droppable>,
+    pub droppable: Vec<DroppableWaiver>,
     /// What no rule refuses, but somebody should know.
     pub warnings: Vec<String>,
 }
 
 /// A refusal that is foretold.
 #[derive(Debug, Clone, Serialize)]
-pub struct Refused {
+pub struct ForetoldRefusal {
     /// On which side.
     pub side: Side,
     /// At which command.
@@ -42,7 +42,7 @@ pub struct Refused {
 
 /// A waiver that is not needed.
 #[derive(Debug, Clone, Serialize)]
-pub struct Droppable {
+pub struct DroppableWaiver {
     /// The rule.
     pub rule: Rule,
     /// Why not.
@@ -51,22 +51,28 @@ pub struct Droppable {
 
 /// The ways that both tokens can, by what was seen, the strongest first.
 pub fn ways(tenant: &Probe, hoster: &Probe) -> Vec<(Mechanism, OaepHash)> {
-    let can = |probe: &Probe, direction, (mechanism, oaep): (Mechanism, OaepHash)| match probe
-        .transfer(direction, mechanism, oaep)
-    {
-        Some(TrialOutcome::Works { kwp }) => Some(kwp.clone()),
-        _ => None,
-    };
-    let both = |way: &(Mechanism, OaepHash)| {
-        let made = can(tenant, Direction::Wrap, *way);
-        let taken = can(hoster, Direction::Unwrap, *way);
-        made.zip(taken).is_some_and(|(made, taken)| fits(&made, &taken))
-    };
+    let both = |way: &(Mechanism, OaepHash)| flavours(tenant, hoster, *way).is_some_and(fit);
     WAYS.into_iter().filter(both).collect()
 }
 
+/// The flavours of AES key wrap that a transfer makes, and those that the other end takes.
+type Flavours<'a> = (&'a [KwpFlavour], &'a [KwpFlavour]);
+
+/// What the tenant's token makes this way, and what the hoster's takes; none where one cannot.
+fn flavours<'a>(
+    tenant: &'a Probe,
+    hoster: &'a Probe,
+    (mechanism, oaep): (Mechanism, OaepHash),
+) -> Option<Flavours<'a>> {
+    let seen = |probe: &'a Probe, direction| match probe.transfer(direction, mechanism, oaep) {
+        Some(TrialOutcome::Works { kwp }) => Some(kwp.as_slice()),
+        _ => None,
+    };
+    seen(tenant, Direction::Wrap).zip(seen(hoster, Direction::Unwrap))
+}
+
 /// Whether the hoster's token takes what the tenant's makes.
-fn fits(made: &[KwpFlavour], taken: &[KwpFlavour]) -> bool {
+fn fit((made, taken): Flavours) -> bool {
     made.iter().all(|flavour| taken.contains(flavour))
 }
 
@@ -81,20 +87,11 @@ pub fn forecast(plan: &Plan, tenant: &Probe, hoster: &Probe) -> Forecast {
         return alone;
     }
     let ways = ways(tenant, hoster);
-    let (at_hoster, missed) = hoster_refusals(plan, hoster);
-    let (at_tenant, lacks_trust) = tenant_refusals(plan, tenant);
-    let mut refusals = at_hoster;
-    refusals.extend(at_tenant);
-    refusals.extend(flavours(plan, tenant, hoster));
-    let rules = refusals.iter().filter_map(|refused| refused.rule);
-    let needed = rules.filter(|rule| rule.waivable()).collect();
-    Forecast {
-        droppable: droppable(plan, &ways, &missed, lacks_trust),
-        refusals,
-        needed,
-        warnings: warnings(plan, &[tenant, hoster]),
-        ways,
-    }
+    let (mut refusals, missed) = hoster_refusals(plan, hoster);
+    refusals.extend(tenant_refusals(plan, tenant));
+    refusals.extend(import_refusal(plan, tenant, hoster));
+    let droppable = droppable(plan, &ways, &missed, tenant.wrap_with_trusted);
+    Forecast { ways, droppable, ..of_refusals(plan, refusals, &[tenant, hoster]) }
 }
 
 /// Foretells a ceremony in which the other side's token takes no part; none where it does.
@@ -102,77 +99,75 @@ pub fn forecast_alone(plan: &Plan, probe: &Probe) -> Option<Forecast> {
     let refusals = match (plan.way, probe.side) {
         (TransferRoute::Born, Side::Hoster) => born_refusals(plan, probe),
         (TransferRoute::Brought, Side::Hoster) => hoster_refusals(plan, probe).0,
-        (TransferRoute::Cloud, Side::Tenant) => tenant_refusals(plan, probe).0,
+        (TransferRoute::Cloud, Side::Tenant) => tenant_refusals(plan, probe),
         _ => return None,
     };
-    let rules = refusals.iter().filter_map(|refused| refused.rule);
-    Some(Forecast {
+    Some(of_refusals(plan, refusals, &[probe]))
+}
+
+fn of_refusals(plan: &Plan, refusals: Vec<ForetoldRefusal>, probes: &[&Probe]) -> Forecast {
+    let rules = refusals.iter().filter_map(|refusal| refusal.rule);
+    Forecast {
         ways: Vec::new(),
         needed: rules.filter(|rule| rule.waivable()).collect(),
         refusals,
         droppable: Vec::new(),
-        warnings: warnings(plan, &[probe]),
-    })
+        warnings: warnings(plan, probes),
+    }
 }
 
 /// `kek create`: the planned HSM, its mechanisms, the unwrap, the KEK's attributes. Also the rules
 /// that the KEK misses.
-fn hoster_refusals(plan: &Plan, probe: &Probe) -> (Vec<Refused>, Vec<Rule>) {
+fn hoster_refusals(plan: &Plan, probe: &Probe) -> (Vec<ForetoldRefusal>, Vec<Rule>) {
     let mut found = common(plan, probe, Side::Hoster);
     found.extend(transfer(plan, probe, Direction::Unwrap));
     found.extend(size(probe, KeyType::Rsa(plan.transfer.kek_bits)));
     let kek = (probe.keks.iter()).find(|kek| kek.mechanism == plan.transfer.mechanism);
-    let missed = kek.and_then(|kek| kek.missed.clone());
-    if missed.is_none() {
+    let Some(missed) = kek.and_then(|kek| kek.missed.as_deref()) else {
         let none = "no KEK of the plan's kind could be made, whatever is waived";
         found.push((None, none.to_owned()));
-    }
-    let missed = missed.unwrap_or_default();
-    for miss in &missed {
-        if !(miss.rule.waivable() && plan.waives(miss.rule)) {
-            found.push((Some(miss.rule), miss.found.clone()));
-        }
-    }
+        return (refusals(Side::Hoster, "kek create", found), Vec::new());
+    };
+    let refused = missed.iter().filter(|miss| !(miss.rule.waivable() && plan.waives(miss.rule)));
+    found.extend(refused.map(|miss| (Some(miss.rule), miss.found.clone())));
     let rules = missed.iter().map(|miss| miss.rule).collect();
-    (refused(Side::Hoster, "kek create", found), rules)
+    (refusals(Side::Hoster, "kek create", found), rules)
 }
 
 /// The hoster's `keys create`, where the keys are born there; the tenant's HSM takes no part.
-fn born_refusals(plan: &Plan, hoster: &Probe) -> Vec<Refused> {
+fn born_refusals(plan: &Plan, hoster: &Probe) -> Vec<ForetoldRefusal> {
     let mut found = common(plan, hoster, Side::Hoster);
-    let kinds = kinds(plan).into_iter();
-    found.extend(kinds.filter_map(|kind| size(hoster, kind)));
-    refused(Side::Hoster, "keys create", found)
+    found.extend(sizes(plan, hoster));
+    refusals(Side::Hoster, "keys create", found)
 }
 
-/// The kinds of the plan's keys, each once.
-fn kinds(plan: &Plan) -> BTreeSet<KeyType> {
-    plan.keys.iter().map(|key| key.key_type).collect()
+/// The kinds of the plan's keys that the token did not make, each once.
+fn sizes(plan: &Plan, probe: &Probe) -> Vec<Found> {
+    let kinds: BTreeSet<KeyType> = plan.keys.iter().map(|key| key.key_type).collect();
+    kinds.into_iter().filter_map(|kind| size(probe, kind)).collect()
 }
 
-/// `kek trust` and `keys create`. Also whether the token lacks CKA_WRAP_WITH_TRUSTED.
-fn tenant_refusals(plan: &Plan, probe: &Probe) -> (Vec<Refused>, bool) {
-    let lacks = !probe.wrap_with_trusted;
+/// `kek trust` and `keys create`.
+fn tenant_refusals(plan: &Plan, probe: &Probe) -> Vec<ForetoldRefusal> {
     let mut trust = Vec::new();
-    if plan.trusted_only() && lacks {
+    if plan.trusted_only() && !probe.wrap_with_trusted {
         let found = "the token does not hold CKA_WRAP_WITH_TRUSTED to a CKA_TRUSTED key";
         trust.push((Some(Rule::TargetWrapWithTrusted), found.to_owned()));
     }
     let mut found = common(plan, probe, Side::Tenant);
     found.extend(transfer(plan, probe, Direction::Wrap));
-    let kinds = kinds(plan).into_iter();
-    found.extend(kinds.filter_map(|kind| size(probe, kind)));
-    let mut refusals = refused(Side::Tenant, "kek trust", trust);
-    refusals.extend(refused(Side::Tenant, "keys create", found));
-    (refusals, lacks)
+    found.extend(sizes(plan, probe));
+    let mut all = refusals(Side::Tenant, "kek trust", trust);
+    all.extend(refusals(Side::Tenant, "keys create", found));
+    all
 }
 
 /// A rule, or none where the token itself fails, and what was found.
 type Found = (Option<Rule>, String);
 
-fn refused(side: Side, command: &'static str, found: Vec<Found>) -> Vec<Refused> {
-    let refused = |(rule, found)| Refused { side, command, rule, found };
-    found.into_iter().map(refused).collect()
+fn refusals(side: Side, command: &'static str, found: Vec<Found>) -> Vec<ForetoldRefusal> {
+    let refusal = |(rule, found)| ForetoldRefusal { side, command, rule, found };
+    found.into_iter().map(refusal).collect()
 }
 
 /// What each side looks at first: which HSM it is, and what it lists.
@@ -213,32 +208,20 @@ fn size(probe: &Probe, kind: KeyType) -> Option<Found> {
 }
 
 /// The hoster's token must take the tenant's flavour of key wrap.
-fn flavours(plan: &Plan, tenant: &Probe, hoster: &Probe) -> Option<Refused> {
-    let (mechanism, oaep) = (plan.transfer.mechanism, plan.transfer.oaep_hash);
-    let made = tenant.transfer(Direction::Wrap, mechanism, oaep)?;
-    let taken = hoster.transfer(Direction::Unwrap, mechanism, oaep)?;
-    let (TrialOutcome::Works { kwp: made }, TrialOutcome::Works { kwp: taken }) = (made, taken)
-    else {
-        return None;
-    };
-    (!fits(made, taken)).then(|| Refused {
-        side: Side::Hoster,
-        command: "import",
-        rule: None,
-        found: format!(
-            "the tenant's token makes {}, the hoster's takes {}",
-            list(made),
-            list(taken)
-        ),
-    })
+fn import_refusal(plan: &Plan, tenant: &Probe, hoster: &Probe) -> Option<ForetoldRefusal> {
+    let own = (plan.transfer.mechanism, plan.transfer.oaep_hash);
+    let (made, taken) = flavours(tenant, hoster, own).filter(|seen| !fit(*seen))?;
+    let (made, taken) = (list(made), list(taken));
+    let found = format!("the tenant's token makes {made}, the hoster's takes {taken}");
+    Some(ForetoldRefusal { side: Side::Hoster, command: "import", rule: None, found })
 }
 
 fn droppable(
     plan: &Plan,
     ways: &[(Mechanism, OaepHash)],
     missed: &[Rule],
-    lacks_trust: bool,
-) -> Vec<Droppable> {
+    trusts: bool,
+) -> Vec<DroppableWaiver> {
     let (mechanism, oaep) = (plan.transfer.mechanism, plan.transfer.oaep_hash);
     let of_the_kek = [
         Rule::KekSignRecover,
@@ -255,7 +238,7 @@ fn droppable(
         Rule::WrapOaepSha1 if ways.contains(&(mechanism, OaepHash::Sha256)) => {
             Some("both tokens can SHA-256: change oaep_hash")
         }
-        Rule::TargetWrapWithTrusted if !lacks_trust => {
+        Rule::TargetWrapWithTrusted if trusts => {
             Some("the tenant's token wraps with trusted keys only, where it is told to")
         }
         rule if of_the_kek.contains(&rule) && !missed.contains(&rule) => {
@@ -264,9 +247,7 @@ fn droppable(
         _ => None,
     };
     let waived = plan.waivers.iter().map(|waiver| waiver.rule);
-    let droppable =
-        waived.filter_map(|rule| because(rule).map(|because| Droppable { rule, because }));
-    droppable.collect()
+    waived.filter_map(|rule| Some(DroppableWaiver { rule, because: because(rule)? })).collect()
 }
 
 /// Attributes that are held but forbid nothing, and what the profiles advise.

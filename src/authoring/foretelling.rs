@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::forecast::{Forecast, forecast, forecast_alone};
+use crate::forecast::{DroppableWaiver, Forecast, ForetoldRefusal, forecast, forecast_alone};
 use record::{
     Error, Result,
     escape::escape,
@@ -13,14 +13,12 @@ use record::{
     terms::{Side, list},
 };
 
-/// The reports that were given.
-pub enum Reports {
-    /// None.
-    None,
-    /// Of one token: enough where the other side's takes no part.
-    One(Box<ProbeReport>),
-    /// Of both.
-    Both(Box<Probes>),
+/// The reports that were given, at most one of each side; one is enough where the other side's
+/// token takes no part.
+#[derive(Default)]
+pub struct Reports {
+    tenant: Option<ProbeReport>,
+    hoster: Option<ProbeReport>,
 }
 
 /// The reports of both tokens.
@@ -45,23 +43,19 @@ impl Reports {
     /// # Errors
     /// `DOCUMENT-…`; [`Error::Usage`] where there are several of one side.
     pub fn read(files: &[PathBuf]) -> Result<Self> {
-        let mut sides = [None, None];
+        let mut reports = Reports::default();
         for file in files {
             let (probe, bytes) = Probe::read(file)?;
             let place = match probe.side {
-                Side::Tenant => &mut sides[0],
-                Side::Hoster => &mut sides[1],
+                Side::Tenant => &mut reports.tenant,
+                Side::Hoster => &mut reports.hoster,
             };
             let file = file.clone();
             if place.replace(ProbeReport { probe, file, bytes }).is_some() {
-                return Err(one_of_each());
+                return Err(reports_error());
             }
         }
-        Ok(match sides {
-            [Some(tenant), Some(hoster)] => Reports::Both(Box::new(Probes { tenant, hoster })),
-            [Some(one), None] | [None, Some(one)] => Reports::One(Box::new(one)),
-            [None, None] => Reports::None,
-        })
+        Ok(reports)
     }
 
     /// Those of both tokens, or none.
@@ -69,20 +63,16 @@ impl Reports {
     /// # Errors
     /// [`Error::Usage`] where there is but one.
     pub fn both(self) -> Result<Option<Probes>> {
-        match self {
-            Reports::None => Ok(None),
-            Reports::Both(probes) => Ok(Some(*probes)),
-            Reports::One(_) => Err(one_of_each()),
+        match (self.tenant, self.hoster) {
+            (None, None) => Ok(None),
+            (Some(tenant), Some(hoster)) => Ok(Some(Probes { tenant, hoster })),
+            _ => Err(reports_error()),
         }
     }
 
     /// Each of them.
-    fn all(&self) -> Vec<&ProbeReport> {
-        match self {
-            Reports::None => Vec::new(),
-            Reports::One(one) => vec![one],
-            Reports::Both(probes) => vec![&probes.tenant, &probes.hoster],
-        }
+    fn all(&self) -> impl Iterator<Item = &ProbeReport> {
+        self.tenant.iter().chain(&self.hoster)
     }
 
     /// What is foretold of a plan; none where there is no report.
@@ -90,18 +80,15 @@ impl Reports {
     /// # Errors
     /// [`Error::Usage`] where the other side's report is needed too.
     pub fn forecast(&self, plan: &Plan) -> Result<Option<Forecast>> {
-        match self {
-            Reports::None => Ok(None),
-            Reports::Both(probes) => {
-                let Probes { tenant, hoster } = probes.as_ref();
-                Ok(Some(forecast(plan, &tenant.probe, &hoster.probe)))
-            }
-            Reports::One(one) => forecast_alone(plan, &one.probe).map(Some).ok_or_else(one_of_each),
+        if let (Some(tenant), Some(hoster)) = (&self.tenant, &self.hoster) {
+            return Ok(Some(forecast(plan, &tenant.probe, &hoster.probe)));
         }
+        let alone = |one: &ProbeReport| forecast_alone(plan, &one.probe).ok_or_else(reports_error);
+        self.all().next().map(alone).transpose()
     }
 }
 
-fn one_of_each() -> Error {
+fn reports_error() -> Error {
     Error::Usage {
         what: "the reports are not one of each side".into(),
         remedy: "give --probe twice: the tenant's report and the hoster's".into(),
@@ -132,19 +119,18 @@ pub fn text(forecast: &Forecast, reports: &Reports) -> Vec<String> {
     let mut lines = vec!["What the tokens were seen to do, held against the plan:".to_owned()];
     for ProbeReport { probe, .. } in reports.all() {
         let token = &probe.token;
+        let [manufacturer, model, serial, time] =
+            [&token.manufacturer, &token.model, &token.serial, &probe.time]
+                .map(|text| escape(text));
         lines.push(format!(
-            "  {:<8}{} ({} {}, serial {}), probed {}",
+            "  {:<8}{} ({manufacturer} {model}, serial {serial}), probed {time}",
             probe.side.name(),
-            probe.profile.known().name,
-            escape(&token.manufacturer),
-            escape(&token.model),
-            escape(&token.serial),
-            escape(&probe.time)
+            probe.profile.known().name
         ));
     }
     match forecast.ways.as_slice() {
         // One token alone has no way in common with another.
-        [] if reports.all().len() < 2 => {}
+        [] if reports.all().count() < 2 => {}
         [] => lines.push("  both can: NOTHING; no key can cross between them".into()),
         ways => {
             let ways: Vec<_> =
@@ -152,28 +138,18 @@ pub fn text(forecast: &Forecast, reports: &Reports) -> Vec<String> {
             lines.push(format!("  both can, the strongest first: {}", ways.join("; ")));
         }
     }
-    for refused in &forecast.refusals {
-        let rule = refused.rule.map_or("the token itself", Rule::name);
-        lines.push(format!(
-            "  WILL BE REFUSED at the {}'s {}, by {rule}: {}",
-            refused.side,
-            refused.command,
-            escape(&refused.found)
-        ));
+    for ForetoldRefusal { side, command, rule, found } in &forecast.refusals {
+        let rule = rule.map_or("the token itself", Rule::name);
+        let found = escape(found);
+        lines.push(format!("  WILL BE REFUSED at the {side}'s {command}, by {rule}: {found}"));
     }
     for rule in &forecast.needed {
         lines.push(format!("  needs the waiver {}, or other tokens", rule.name()));
     }
-    for droppable in &forecast.droppable {
-        lines.push(format!(
-            "  can drop the waiver {}: {}",
-            droppable.rule.name(),
-            droppable.because
-        ));
+    for DroppableWaiver { rule, because } in &forecast.droppable {
+        lines.push(format!("  can drop the waiver {}: {because}", rule.name()));
     }
-    for warning in &forecast.warnings {
-        lines.push(format!("  note: {}", escape(warning)));
-    }
+    lines.extend(forecast.warnings.iter().map(|warning| format!("  note: {}", escape(warning))));
     if forecast.refusals.is_empty() {
         lines.push("  nothing of this plan will be refused by these tokens".into());
     }

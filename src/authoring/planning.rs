@@ -86,11 +86,8 @@ pub fn check_plan(path: &Path, reports: &Reports) -> Result<CheckedPlan> {
     let foretold = reports.forecast(&plan)?;
     if let Some(forecast) = &foretold {
         lines.extend(foretelling::text(forecast, reports));
-        lines.extend(
-            foretelling::signers(&plan, reports)?
-                .into_iter()
-                .map(|line| format!("  report  {line}")),
-        );
+        let signers = foretelling::signers(&plan, reports)?.into_iter();
+        lines.extend(signers.map(|line| format!("  report  {line}")));
     }
     Ok(CheckedPlan { text: lines.join("\n"), forecast: foretold, roles: roles(&plan) })
 }
@@ -108,13 +105,11 @@ pub struct CheckedPlan {
 impl CheckedPlan {
     /// For scripts: `plan`, and what is foretold.
     pub fn json(&self) -> Value {
-        let mut all = serde_json::json!(self.forecast);
-        if all.is_null() {
-            all = serde_json::json!({});
-        }
-        if let Some(all) = all.as_object_mut() {
-            all.insert("plan".into(), self.roles.clone());
-        }
+        let mut all = match &self.forecast {
+            Some(forecast) => serde_json::json!(forecast),
+            None => serde_json::json!({}),
+        };
+        all["plan"] = self.roles.clone();
         all
     }
 
@@ -173,10 +168,8 @@ fn signed(lines: &mut Vec<String>, path: &Path, plan: &Plan) -> Result<()> {
         if have < party.approvals {
             lines.push(format!("  needs {} more of the {side}:", party.approvals - have));
             for officer in party.officers.iter().filter(|officer| !has_signed(officer)) {
-                lines.push(format!(
-                    "    {}",
-                    signature::command_line(Namespace::Plan, path, &officer.id)
-                ));
+                let command = signature::command_line(Namespace::Plan, path, &officer.id);
+                lines.push(format!("    {command}"));
             }
         }
     }

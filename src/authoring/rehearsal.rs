@@ -138,11 +138,10 @@ impl Keys<'_> {
         if self.missing.is_empty() {
             return Ok(());
         }
-        let missing =
-            self.missing.iter().map(|(path, how)| format!("  {}    {how}", path.display()));
-        let missing: Vec<_> = missing.collect();
+        let line = |(path, how): &(PathBuf, String)| format!("\n  {}    {how}", path.display());
+        let missing: String = self.missing.iter().map(line).collect();
         Err(Error::failed(
-            format!("keys for the rehearsal are missing:\n{}", missing.join("\n")),
+            format!("keys for the rehearsal are missing:{missing}"),
             "let each person make theirs, for the rehearsal alone, and put the public halves there",
         ))
     }
@@ -172,19 +171,15 @@ pub(super) fn hsm(party: &mut Item, probe: Option<&Probe>) {
     let Some(party) = party.as_table_like_mut() else {
         return;
     };
-    match probe {
-        None => {
-            party.remove("hsm");
-        }
-        Some(probe) => {
-            let token = &probe.token;
-            let mut hsm = InlineTable::new();
-            hsm.insert("manufacturer", token.manufacturer.as_str().into());
-            hsm.insert("model", token.model.as_str().into());
-            hsm.insert("serials", Array::from_iter([token.serial.as_str()]).into());
-            party.insert("hsm", value(hsm));
-        }
-    }
+    let Some(token) = probe.map(|probe| &probe.token) else {
+        party.remove("hsm");
+        return;
+    };
+    let mut hsm = InlineTable::new();
+    hsm.insert("manufacturer", token.manufacturer.as_str().into());
+    hsm.insert("model", token.model.as_str().into());
+    hsm.insert("serials", Array::from_iter([token.serial.as_str()]).into());
+    party.insert("hsm", value(hsm));
 }
 
 /// The plan's own way if the rehearsal's tokens can it, else the strongest that they can; and the
@@ -207,11 +202,10 @@ fn way(document: &mut DocumentMut, plan: &Plan, probes: &Probes) -> Result<()> {
     let needed =
         (proposal.waivers.iter()).filter(|(rule, _)| kept.iter().all(|(kept, _)| kept != rule));
     let waivers = waivers(kept.iter().chain(needed).cloned());
-    match waivers.is_empty() {
-        true => {
-            document.remove("waivers");
-        }
-        false => document["waivers"] = Item::ArrayOfTables(waivers),
+    if waivers.is_empty() {
+        document.remove("waivers");
+    } else {
+        document["waivers"] = Item::ArrayOfTables(waivers);
     }
     Ok(())
 }

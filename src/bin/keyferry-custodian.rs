@@ -232,9 +232,9 @@ fn share_check(asker: &Asker, file: PathBuf, identity: PathBuf) -> Result<()> {
     asker.say(&format!(
         "This is share {} of {}, of the package {}; any {} of them open it.",
         share.x(),
-        share.count(),
-        share.package_id(),
-        share.threshold()
+        share.deal().count,
+        share.deal().package_id,
+        share.deal().threshold
     ));
     give(&fingerprint::words(&share.code()).join(" "))?;
     asker.say("next: read these words to the tenant's officer, who types them at `keyferry-tenant share confirm`;");

@@ -35,43 +35,36 @@ pub type Ask<'a> = &'a dyn Fn(&str) -> Result<Zeroizing<String>>;
 /// # Errors
 /// `PLAN-FIELD` for a recipient that age does not take.
 pub fn encrypt_share(share: &Share, recipients: &[String]) -> Result<Vec<u8>> {
-    let mut native: Vec<Box<dyn Recipient>> = Vec::new();
-    let mut plugins: Vec<plugin::Recipient> = Vec::new();
+    let share_error = |error: String| age_error("encrypting a share", error);
+    let mut all: Vec<Box<dyn Recipient>> = Vec::new();
     for text in recipients {
-        match (text.parse::<x25519::Recipient>(), text.parse::<plugin::Recipient>()) {
-            (Ok(recipient), _) => native.push(Box::new(recipient)),
-            (_, Ok(recipient)) => plugins.push(recipient),
-            _ => {
-                return Err(Rule::PlanField.refuse(
-                    format!("the recipient {}", quote(&escape(text))),
-                    "an age recipient",
-                    "the plan must name another recipient: abort, and agree on a new plan",
-                ));
-            }
+        if let Ok(recipient) = text.parse::<x25519::Recipient>() {
+            all.push(Box::new(recipient));
+        } else if let Ok(recipient) = text.parse::<plugin::Recipient>() {
+            let name = recipient.plugin().to_owned();
+            let plugin = plugin::RecipientPluginV1::new(&name, &[recipient], &[], Silent);
+            all.push(Box::new(plugin.map_err(|error| share_error(error.to_string()))?));
+        } else {
+            return Err(Rule::PlanField.refuse(
+                format!("the recipient {}", quote(&escape(text))),
+                "an age recipient",
+                "the plan must name another recipient: abort, and agree on a new plan",
+            ));
         }
     }
-    for recipient in &plugins {
-        let name = recipient.plugin().to_owned();
-        let plugin =
-            plugin::RecipientPluginV1::new(&name, std::slice::from_ref(recipient), &[], Silent)
-                .map_err(|error| failed("encrypting a share", error))?;
-        native.push(Box::new(plugin));
-    }
-    let encryptor = Encryptor::with_recipients(native.iter().map(|recipient| recipient.as_ref()))
-        .map_err(|error| failed("encrypting a share", error))?;
+    let encryptor = Encryptor::with_recipients(all.iter().map(|recipient| recipient.as_ref()))
+        .map_err(|error| share_error(error.to_string()))?;
     encrypt(encryptor, share.text().as_bytes())
 }
 
 fn encrypt(encryptor: Encryptor, plain: &[u8]) -> Result<Vec<u8>> {
     let mut file = Vec::new();
-    let written = ArmoredWriter::wrap_output(&mut file, Format::AsciiArmor)
-        .and_then(|armor| encryptor.wrap_output(armor))
-        .and_then(|mut writer| {
-            writer.write_all(plain)?;
-            writer.finish()?.finish()
-        });
-    written.map_err(|error| failed("encrypting a share", error))?;
-    Ok(file)
+    let written = encryptor.wrap_output(&mut file).and_then(|mut writer| {
+        writer.write_all(plain)?;
+        writer.finish()
+    });
+    written.map_err(|error| age_error("encrypting a share", error))?;
+    with_armour(&file)
 }
 
 /// How an age file begins in ASCII armour.
@@ -87,7 +80,7 @@ pub fn has_passphrase(file: &[u8]) -> bool {
 /// # Errors
 /// `SHARE-FORMAT` for what is no armoured age file, or not in the one form that Keyferry writes.
 pub fn without_armour(file: &[u8]) -> Result<Vec<u8>> {
-    let not_one = |found: String| {
+    let armour_error = |found: String| {
         Rule::ShareFormat.refuse(
             escape(&found),
             "an age file in ASCII armour, as Keyferry writes it",
@@ -98,10 +91,10 @@ pub fn without_armour(file: &[u8]) -> Result<Vec<u8>> {
     ArmoredReader::new(file)
         .take(MAX_INSIDE)
         .read_to_end(&mut bytes)
-        .map_err(|error| not_one(error.to_string()))?;
+        .map_err(|error| armour_error(error.to_string()))?;
     match file.starts_with(ARMOUR) && with_armour(&bytes)? == file {
         true => Ok(bytes),
-        false => Err(not_one("another form of file".into())),
+        false => Err(armour_error("another form of file".into())),
     }
 }
 
@@ -119,7 +112,7 @@ pub fn with_armour(file: &[u8]) -> Result<Vec<u8>> {
             writer.write_all(file)?;
             writer.finish().map(|_| ())
         });
-    written.map_err(|error| failed("armouring a file", error))?;
+    written.map_err(|error| age_error("armouring a file", error))?;
     Ok(armoured)
 }
 
@@ -142,18 +135,16 @@ pub fn open_share(file: &[u8], identity: &[u8], ask: Ask) -> Result<OpenedShare>
     let plain = plain_identity(identity, ask)?;
     let identities = identities(&plain)?;
     let decryptor = Decryptor::new_buffered(ArmoredReader::new(file))
-        .map_err(|error| not_opened("the share file", &error))?;
+        .map_err(|error| identity_error("the share file", &error))?;
     if decryptor.is_scrypt() {
-        return Err(not_opened(
+        return Err(identity_error(
             "the share file",
             &"it is encrypted with a passphrase, not to a recipient",
         ));
     }
-    let identities: Vec<&dyn Identity> =
-        identities.iter().map(|identity| identity.as_ref()).collect();
     let reader = decryptor
-        .decrypt(identities.into_iter())
-        .map_err(|error| not_opened("the share file", &why(error)))?;
+        .decrypt(identities.iter().map(|identity| identity.as_ref() as &dyn Identity))
+        .map_err(|error| identity_error("the share file", &why(error)))?;
     Ok(OpenedShare {
         share: Share::parse(&read_inside(reader, "the share file")?)?,
         recipients: recipients_of(&plain),
@@ -172,42 +163,35 @@ fn read_inside(reader: impl Read, what: &str) -> Result<Zeroizing<Vec<u8>>> {
     reader
         .take(MAX_INSIDE + 1)
         .read_to_end(&mut inside)
-        .map_err(|error| not_opened(what, &error))?;
+        .map_err(|error| identity_error(what, &error))?;
     if inside.len() as u64 > MAX_INSIDE {
-        return Err(not_opened(what, &"more inside than any share or identity"));
+        return Err(identity_error(what, &"more inside than any share or identity"));
     }
     Ok(inside)
 }
 
 /// An identity file in the clear: it is so, or is itself encrypted with a passphrase.
 fn plain_identity(file: &[u8], ask: Ask) -> Result<Zeroizing<Vec<u8>>> {
-    let encrypted =
-        Decryptor::new_buffered(ArmoredReader::new(file)).ok().filter(Decryptor::is_scrypt);
-    match encrypted {
-        None => Ok(Zeroizing::new(file.to_vec())),
-        Some(decryptor) => {
-            let passphrase = ask("Passphrase of the identity: ")?;
-            let mut scrypt =
-                scrypt::Identity::new(SecretString::from(passphrase.as_str().to_owned()));
-            scrypt.set_max_work_factor(MAX_WORK_FACTOR);
-            let identity: &dyn Identity = &scrypt;
-            let reader = decryptor
-                .decrypt(std::iter::once(identity))
-                .map_err(|error| not_opened("the identity file", &why(error)))?;
-            read_inside(reader, "the identity file")
-        }
-    }
+    let encrypted = Decryptor::new_buffered(ArmoredReader::new(file)).ok();
+    let Some(decryptor) = encrypted.filter(Decryptor::is_scrypt) else {
+        return Ok(Zeroizing::new(file.to_vec()));
+    };
+    let passphrase = ask("Passphrase of the identity: ")?;
+    let mut scrypt = scrypt::Identity::new(SecretString::from(passphrase.as_str().to_owned()));
+    scrypt.set_max_work_factor(MAX_WORK_FACTOR);
+    let identity: &dyn Identity = &scrypt;
+    let reader = decryptor
+        .decrypt(std::iter::once(identity))
+        .map_err(|error| identity_error("the identity file", &why(error)))?;
+    read_inside(reader, "the identity file")
 }
 
 /// The identities of a plain identity file.
-fn identities(plain: &[u8]) -> Result<Vec<Box<dyn Identity>>> {
+fn identities(plain: &[u8]) -> Result<Vec<Box<dyn Identity + Send + Sync>>> {
     let parsed = IdentityFile::from_buffer(BufReader::new(plain))
-        .map_err(|error| not_opened("the identity file", &error))?;
-    let identities: std::result::Result<Vec<Box<dyn Identity>>, DecryptError> = parsed
-        .with_callbacks(Silent)
-        .into_identities()
-        .map(|all| all.into_iter().map(|one| one as Box<dyn Identity>).collect());
-    identities.map_err(|error| not_opened("the identity file", &error))
+        .map_err(|error| identity_error("the identity file", &error))?;
+    let identities = parsed.with_callbacks(Silent).into_identities();
+    identities.map_err(|error| identity_error("the identity file", &error))
 }
 
 /// Why age did not open it. Its own text for too much work is not used: it computes 2 to the
@@ -221,7 +205,7 @@ fn why(error: DecryptError) -> String {
     }
 }
 
-fn not_opened(what: &str, error: &dyn std::fmt::Display) -> Error {
+fn identity_error(what: &str, error: &dyn std::fmt::Display) -> Error {
     Rule::ShareIdentity.refuse(
         format!("{what}: {}", escape(&error.to_string())),
         "a custodian's share file, and the identity (and passphrase) of that custodian or their deputy",
@@ -229,7 +213,7 @@ fn not_opened(what: &str, error: &dyn std::fmt::Display) -> Error {
     )
 }
 
-fn failed(what: &str, error: impl std::fmt::Display) -> Error {
+fn age_error(what: &str, error: impl std::fmt::Display) -> Error {
     Error::failed(
         format!("{what}: {}", escape(&error.to_string())),
         "check that the age plugin of the recipient is installed",

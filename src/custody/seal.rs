@@ -45,9 +45,11 @@ impl SealKey {
     /// `SEAL-OPEN` for a length that no wrapped key has.
     pub fn seal(&self, wrapped: &[u8]) -> Result<Vec<u8>> {
         let length = sealed_length(wrapped.len())
-            .ok_or_else(|| refuse(format!("a wrapped key of {} bytes", wrapped.len())))?;
+            .ok_or_else(|| seal_error(format!("a wrapped key of {} bytes", wrapped.len())))?;
         let mut sealed = vec![0; length];
-        self.cipher().wrap_key(wrapped, &mut sealed).map_err(|error| refuse(error.to_string()))?;
+        self.cipher()
+            .wrap_key(wrapped, &mut sealed)
+            .map_err(|error| seal_error(error.to_string()))?;
         Ok(sealed)
     }
 
@@ -57,26 +59,22 @@ impl SealKey {
     /// `SEAL-OPEN`.
     pub fn open(&self, sealed: &[u8], wrapped_length: usize) -> Result<Vec<u8>> {
         if sealed_length(wrapped_length) != Some(sealed.len()) {
-            return Err(refuse(format!(
+            return Err(seal_error(format!(
                 "{} bytes for a wrapped key of {wrapped_length}",
                 sealed.len()
             )));
         }
         let mut wrapped = vec![0; sealed.len() - 8];
-        let opened = self
-            .cipher()
-            .unwrap_key(sealed, &mut wrapped)
-            .map(<[u8]>::len)
-            .map_err(|error| refuse(error.to_string()))?;
-        if opened != wrapped_length {
-            return Err(refuse(format!("a wrapped key of {opened} bytes")));
+        let opened = self.cipher().unwrap_key(sealed, &mut wrapped);
+        let opened = opened.map_err(|error| seal_error(error.to_string()))?;
+        match opened.len() == wrapped_length {
+            true => Ok(opened.to_vec()),
+            false => Err(seal_error(format!("a wrapped key of {} bytes", opened.len()))),
         }
-        wrapped.truncate(opened);
-        Ok(wrapped)
     }
 }
 
-fn refuse(found: String) -> Error {
+fn seal_error(found: String) -> Error {
     Rule::SealOpen.refuse(
         found,
         "the sealed key that the tenant made, under this quorum's secret",

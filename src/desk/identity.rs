@@ -8,7 +8,7 @@ use crate::{
     page::{self, Sheet},
 };
 use custody::{
-    codes::frames::Named,
+    codes::frames::NamedFile,
     custodian::{has_passphrase, without_armour},
 };
 use record::{Result, encoding::Hash, escape::escape, log, rule::Rule};
@@ -27,7 +27,7 @@ pub fn sheet(file: &[u8], ceremony: &str, rehearsal: bool, look: Look) -> Result
     }
     let texts = Texts::of(look.language);
     let title = texts.get("page.identity.title", &[]);
-    let files: Vec<Named> = vec![("identity.age".into(), file.to_vec())];
+    let files: Vec<NamedFile> = vec![("identity.age".into(), file.to_vec())];
     let body = json!({
         "hash": Hash::of(file).to_string(),
         "codes_": page::codes(&files, &title, &texts)?,

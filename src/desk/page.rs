@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::guide::Texts;
 use custody::codes::{
-    frames::{self, Named},
+    frames::{self, NamedFile},
     lines,
     qr::Code,
 };
@@ -121,7 +121,7 @@ fn footer(title: &str, sheet: &Sheet) -> String {
 ///
 /// # Errors
 /// `FRAME-FORMAT` for more than frames can carry.
-pub fn codes(files: &[Named], what: &str, texts: &Texts) -> Result<Value> {
+pub fn codes(files: &[NamedFile], what: &str, texts: &Texts) -> Result<Value> {
     let frames = frames::frames(files)?;
     let of = frames.len().to_string();
     let one = |(n, frame): (usize, &String)| {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use cryptoki::object::AttributeType;
 use cryptoki_sys::*;
 use data_encoding::HEXLOWER;
 
@@ -35,6 +36,11 @@ pub(super) fn flag(kind: CK_ATTRIBUTE_TYPE, value: bool) -> Attribute {
     Attribute { kind, value: Value::Flag(value) }
 }
 
+/// CK_BBOOL attributes of one value.
+pub(super) fn flags(kinds: &[CK_ATTRIBUTE_TYPE], value: bool) -> Vec<Attribute> {
+    kinds.iter().map(|kind| flag(*kind, value)).collect()
+}
+
 /// A CK_ULONG attribute.
 pub(super) fn number(kind: CK_ATTRIBUTE_TYPE, value: CK_ULONG) -> Attribute {
     Attribute { kind, value: Value::Number(value) }
@@ -43,11 +49,6 @@ pub(super) fn number(kind: CK_ATTRIBUTE_TYPE, value: CK_ULONG) -> Attribute {
 /// An attribute of bytes.
 pub(super) fn bytes(kind: CK_ATTRIBUTE_TYPE, value: &[u8]) -> Attribute {
     Attribute { kind, value: Value::Bytes(value.to_vec()) }
-}
-
-/// An attribute that is a list of mechanisms.
-pub(super) fn mechanisms(kind: CK_ATTRIBUTE_TYPE, value: &[CK_MECHANISM_TYPE]) -> Attribute {
-    Attribute { kind, value: Value::Mechanisms(value.to_vec()) }
 }
 
 /// An attribute that is a template.
@@ -72,6 +73,22 @@ impl Value {
                 a == b
             }
             _ => self == other,
+        }
+    }
+
+    /// The value of this kind that a token's bytes are, if they are one; templates are read member
+    /// by member.
+    pub fn like(&self, bytes: &[u8]) -> Option<Value> {
+        let number = |bytes: &[u8]| bytes.try_into().ok().map(CK_ULONG::from_ne_bytes);
+        match (self, bytes) {
+            (Value::Flag(_), [byte]) => Some(Value::Flag(*byte != CK_FALSE)),
+            (Value::Number(_), bytes) => number(bytes).map(Value::Number),
+            (Value::Bytes(_), bytes) => Some(Value::Bytes(bytes.to_vec())),
+            (Value::Mechanisms(_), bytes) => {
+                let members = bytes.chunks(size_of::<CK_MECHANISM_TYPE>()).map(number);
+                members.collect::<Option<_>>().map(Value::Mechanisms)
+            }
+            _ => None,
         }
     }
 }
@@ -106,43 +123,13 @@ impl fmt::Display for Attribute {
     }
 }
 
-/// The PKCS#11 name of an attribute type; a type without one here is shown as a number.
-pub(super) fn name(kind: CK_ATTRIBUTE_TYPE) -> String {
-    let name = match kind {
-        CKA_CLASS => "CKA_CLASS",
-        CKA_TOKEN => "CKA_TOKEN",
-        CKA_PRIVATE => "CKA_PRIVATE",
-        CKA_LABEL => "CKA_LABEL",
-        CKA_VALUE => "CKA_VALUE",
-        CKA_KEY_TYPE => "CKA_KEY_TYPE",
-        CKA_ID => "CKA_ID",
-        CKA_SENSITIVE => "CKA_SENSITIVE",
-        CKA_ENCRYPT => "CKA_ENCRYPT",
-        CKA_DECRYPT => "CKA_DECRYPT",
-        CKA_WRAP => "CKA_WRAP",
-        CKA_UNWRAP => "CKA_UNWRAP",
-        CKA_SIGN => "CKA_SIGN",
-        CKA_SIGN_RECOVER => "CKA_SIGN_RECOVER",
-        CKA_VERIFY => "CKA_VERIFY",
-        CKA_VERIFY_RECOVER => "CKA_VERIFY_RECOVER",
-        CKA_DERIVE => "CKA_DERIVE",
-        CKA_MODULUS => "CKA_MODULUS",
-        CKA_MODULUS_BITS => "CKA_MODULUS_BITS",
-        CKA_PUBLIC_EXPONENT => "CKA_PUBLIC_EXPONENT",
-        CKA_VALUE_LEN => "CKA_VALUE_LEN",
-        CKA_EXTRACTABLE => "CKA_EXTRACTABLE",
-        CKA_LOCAL => "CKA_LOCAL",
-        CKA_NEVER_EXTRACTABLE => "CKA_NEVER_EXTRACTABLE",
-        CKA_ALWAYS_SENSITIVE => "CKA_ALWAYS_SENSITIVE",
-        CKA_MODIFIABLE => "CKA_MODIFIABLE",
-        CKA_COPYABLE => "CKA_COPYABLE",
-        CKA_TRUSTED => "CKA_TRUSTED",
-        CKA_WRAP_WITH_TRUSTED => "CKA_WRAP_WITH_TRUSTED",
-        CKA_UNWRAP_TEMPLATE => "CKA_UNWRAP_TEMPLATE",
-        CKA_ALLOWED_MECHANISMS => "CKA_ALLOWED_MECHANISMS",
-        other => return format!("attribute 0x{other:08x}"),
-    };
-    name.to_owned()
+/// The PKCS#11 name of an attribute type; a type without one is shown as a number.
+fn name(kind: CK_ATTRIBUTE_TYPE) -> String {
+    match (kind, AttributeType::try_from(kind)) {
+        (CKA_UNWRAP_TEMPLATE, _) => "CKA_UNWRAP_TEMPLATE".to_owned(),
+        (_, Ok(AttributeType::VendorDefined(_)) | Err(_)) => format!("attribute 0x{kind:08x}"),
+        (_, Ok(known)) => known.to_string(),
+    }
 }
 
 /// The PKCS#11 name of a mechanism that Keyferry uses; another is shown as a number.
@@ -198,5 +185,23 @@ mod tests {
             "CKA_UNWRAP_TEMPLATE CKA_CLASS CKO_SECRET_KEY, CKA_WRAP false"
         );
         assert_eq!(name(0x8000_0001), "attribute 0x80000001");
+    }
+
+    #[test]
+    fn every_attribute_of_a_template_has_its_name() {
+        for (kind, expected) in [
+            (CKA_COPYABLE, "CKA_COPYABLE"),
+            (CKA_TRUSTED, "CKA_TRUSTED"),
+            (CKA_WRAP_WITH_TRUSTED, "CKA_WRAP_WITH_TRUSTED"),
+            (CKA_ALLOWED_MECHANISMS, "CKA_ALLOWED_MECHANISMS"),
+            (CKA_SIGN_RECOVER, "CKA_SIGN_RECOVER"),
+            (CKA_VERIFY_RECOVER, "CKA_VERIFY_RECOVER"),
+            (CKA_NEVER_EXTRACTABLE, "CKA_NEVER_EXTRACTABLE"),
+            (CKA_ALWAYS_SENSITIVE, "CKA_ALWAYS_SENSITIVE"),
+            (CKA_VALUE_LEN, "CKA_VALUE_LEN"),
+            (CKA_LOCAL, "CKA_LOCAL"),
+        ] {
+            assert_eq!(name(kind), expected);
+        }
     }
 }

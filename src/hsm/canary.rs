@@ -8,30 +8,25 @@
 
 use std::iter;
 
-use cryptoki::session::Session;
 use cryptoki_sys::*;
-use rsa::pkcs8::{DecodePublicKey, EncodePrivateKey};
+use rsa::pkcs8::EncodePrivateKey;
 use zeroize::Zeroizing;
 
 use crate::{
-    Hsm,
+    Hsm, TokenSession,
     attribute::{Attribute, bytes, flag},
-    import::imported_key,
     kek::{Kek, KekSpec},
-    mechanism::{
-        THROWAWAY, THROWAWAY_BITS, Way, hash_refusal, other, software_key, software_public,
-        wrapping_public,
-    },
+    mechanism::{THROWAWAY, THROWAWAY_BITS, WrapMethod, software_key},
     parallel::meanwhile,
-    public_key::PublicKey,
-    raw::Object,
+    public_key::PublicHalf,
+    raw::{KeyPair, Object},
     target::TargetSpec,
+    template::{hoster_private, wrapping_kek},
     wrapped_key::{self, WrappedKey},
 };
 use record::{
     Error, Result,
     rule::Rule,
-    spki,
     terms::{KeyType, KwpFlavour, Mechanism, OaepHash, Observed, Usage},
 };
 
@@ -40,7 +35,7 @@ const LABEL: &str = "keyferry throwaway";
 const MOST_KEYS: usize = 64;
 
 /// Usages of throwaway target keys; they serve nobody.
-pub(super) const USAGE: Usage = Usage { sign: true, decrypt: false };
+const USAGE: Usage = Usage { sign: true, decrypt: false };
 
 /// The attributes by which a throwaway object is known.
 pub(super) fn throwaway() -> [Attribute; 1] {
@@ -50,6 +45,11 @@ pub(super) fn throwaway() -> [Attribute; 1] {
 /// A target key that nobody will miss.
 pub(super) fn throwaway_target(kind: KeyType) -> TargetSpec<'static> {
     TargetSpec { label: LABEL, kind, usage: USAGE, trusted_only: false }
+}
+
+/// What a throwaway key becomes that is unwrapped.
+pub(super) fn unwrapped_throwaway() -> Vec<Attribute> {
+    hoster_private(THROWAWAY, USAGE)
 }
 
 impl Hsm<'_> {
@@ -67,34 +67,37 @@ impl Hsm<'_> {
         oaep: OaepHash,
     ) -> Result<Observed> {
         let session = self.session()?;
-        let way = self.way(&session, mechanism, oaep)?;
-        let generate = || self.target_generate(&session, None, &throwaway_target(target));
+        let method = session.wrap_method(mechanism, oaep)?;
+        let generate = || session.target_generate(None, &throwaway_target(target));
         let (software, first) = meanwhile(software_key, generate)?;
-        let kek = software_public(&software)?;
-        let with = self.raw().create(&session, &wrapping_public(&kek))?;
+        let kek = PublicHalf::of_rsa(software.to_public_key())?;
+        let with = session.create(&wrapping_kek(&kek))?;
         let others = iter::repeat_with(generate);
         for pair in iter::once(Ok(first)).chain(others).take(MOST_KEYS) {
-            let (public, private) = pair?;
-            let wrap = |way| self.wrap_under(&session, private, with, way);
+            let KeyPair { public, private } = pair?;
+            let wrap = |method: WrapMethod| session.wrap_under(method.under(with), private);
             let wrap_and_open = || {
-                let wrapped = wrap(way).map_err(|error| {
-                    self.explain_oaep(oaep, error, |oaep| wrap(way.with_oaep(oaep)).is_ok())
+                let wrapped = wrap(method).map_err(|error| {
+                    // A token that lacks the plan's OAEP hash, or one that fails?
+                    match wrap(method).is_err() && wrap(method.with_other_oaep()).is_ok() {
+                        true => self.oaep_hash_error(oaep, "cannot do it, but can do the other"),
+                        false => error,
+                    }
                 })?;
                 let wrapped = WrappedKey::parse(wrapped, kek.bits(), target)?;
                 wrapped_key::open(&software, oaep, &wrapped)
             };
             let (first, second) = (wrap_and_open()?, wrap_and_open()?);
-            let expected = self.public_key_of(&session, public)?;
-            let expected = expected.and_then(|key| spki::PublicKey::parse(&key.spki).ok());
-            self.discard(&session, &[public, private]);
+            let expected = session.public_half(public)?.map(|half| half.key);
+            session.discard(&[public, private]);
             for opened in [&first, &second] {
                 let key = wrapped_key::public_of(&opened.pkcs8);
                 if key.is_none() || key != expected {
-                    return Err(canary("another key", "the throwaway key that was wrapped"));
+                    return Err(other_key_error());
                 }
             }
             if first.aes == second.aes {
-                return Err(canary("the same AES key in two wraps", "a fresh one for each"));
+                return Err(canary_error("the same AES key in two wraps", "a fresh one for each"));
             }
             // Where nothing had to be filled up, the two flavours are the same; EC keys of a curve
             // are all of one length.
@@ -105,7 +108,7 @@ impl Hsm<'_> {
                 return Ok(Observed { oaep_hash: oaep, kwp: first.kwp });
             }
         }
-        Err(canary("throwaway keys of a multiple of 8 bytes only", "keys made at random"))
+        Err(canary_error("throwaway keys of a multiple of 8 bytes only", "keys made at random"))
     }
 
     /// Unwraps a throwaway software key, wrapped in software, under a throwaway KEK of the real
@@ -115,12 +118,9 @@ impl Hsm<'_> {
     /// # Errors
     /// As [`Hsm::wrap_canary`].
     pub fn unwrap_canary(&self, mechanism: Mechanism, oaep: OaepHash) -> Result<Observed> {
-        let flavours = self.unwrap_flavours(mechanism, oaep)?;
-        let kwp = flavours.first().copied();
-        Ok(Observed {
-            oaep_hash: oaep,
-            kwp: kwp.ok_or_else(|| canary("nothing", "one of the two flavours"))?,
-        })
+        let kwp = self.unwrap_flavours(mechanism, oaep)?.into_iter().next();
+        let kwp = kwp.ok_or_else(|| canary_error("nothing", "one of the two flavours"))?;
+        Ok(Observed { oaep_hash: oaep, kwp })
     }
 
     /// Unwraps a throwaway key under the KEK itself, before it is offered: else one whose halves do
@@ -137,20 +137,21 @@ impl Hsm<'_> {
         kwp: KwpFlavour,
     ) -> Result<()> {
         let session = self.session()?;
-        let way = self.way(&session, mechanism, oaep)?;
-        let own = CanaryKek::of(
-            self.kek_private(&self.inventory()?, kek.id)?,
-            PublicKey::rsa_of_spki(&kek.spki, Rule::KekKey)?,
-        )?;
+        let method = session.wrap_method(mechanism, oaep)?;
+        let own = CanaryKek {
+            private: self.kek_private(&self.inventory()?, kek.id)?,
+            public: PublicHalf::rsa_of_spki(&kek.spki, Rule::KekKey)?,
+        };
         let (software, unfilled) = unfilled_key()?;
         let pkcs8 = match kwp {
             KwpFlavour::Rfc5649 => unfilled,
             KwpFlavour::Rfc5649ZeroFilled => filled(&unfilled),
         };
-        let opened = self.throwaway_unwrap(&session, &own, way, oaep, &pkcs8)?;
-        match opened == software_public(&software)? {
+        match session.throwaway_unwrap(&own, method, &pkcs8)?
+            == PublicHalf::of_rsa(software.to_public_key())?
+        {
             true => Ok(()),
-            false => Err(canary("another key", "the throwaway key that was wrapped")),
+            false => Err(other_key_error()),
         }
     }
 
@@ -161,20 +162,20 @@ impl Hsm<'_> {
         oaep: OaepHash,
     ) -> Result<Vec<KwpFlavour>> {
         let session = self.session()?;
-        let way = self.way(&session, mechanism, oaep)?;
+        let method = session.wrap_method(mechanism, oaep)?;
         let ((software, pkcs8), kek) =
-            meanwhile(unfilled_key, || self.throwaway_kek(&session, mechanism))?;
-        self.must_stay(&session, kek.private, &kek, way, Rule::KekExtractable)?;
-        let expected = software_public(&software)?;
+            meanwhile(unfilled_key, || session.throwaway_kek(mechanism))?;
+        session.must_stay(kek.private, &kek.public, method, Rule::KekExtractable)?;
+        let expected = PublicHalf::of_rsa(software.to_public_key())?;
         let filled = filled(&pkcs8);
         let mut taken = Vec::new();
         let mut refused = None;
         for (kwp, pkcs8) in
             [(KwpFlavour::Rfc5649, &pkcs8), (KwpFlavour::Rfc5649ZeroFilled, &filled)]
         {
-            match self.throwaway_unwrap(&session, &kek, way, oaep, pkcs8) {
+            match session.throwaway_unwrap(&kek, method, pkcs8) {
                 Ok(key) if key == expected => taken.push(kwp),
-                Ok(_) => return Err(canary("another key", "the throwaway key that was wrapped")),
+                Ok(_) => return Err(other_key_error()),
                 Err(refusal @ Error::Refused(_)) => return Err(refusal),
                 Err(error) => refused = Some(error),
             }
@@ -182,47 +183,40 @@ impl Hsm<'_> {
         if !taken.is_empty() {
             return Ok(taken);
         }
-        let other = other(oaep);
-        let by_the_other =
-            self.throwaway_unwrap(&session, &kek, way.with_oaep(other), other, &filled);
-        if by_the_other.is_ok() {
-            return Err(hash_refusal(&self.name(), oaep, "cannot open it, but can open the other"));
+        if session.throwaway_unwrap(&kek, method.with_other_oaep(), &filled).is_ok() {
+            return Err(self.oaep_hash_error(oaep, "cannot open it, but can open the other"));
         }
-        Err(refused.unwrap_or_else(|| canary("nothing", "one of the two flavours")))
+        Err(refused.unwrap_or_else(|| canary_error("nothing", "one of the two flavours")))
     }
+}
 
-    fn throwaway_kek(&self, session: &Session, mechanism: Mechanism) -> Result<CanaryKek> {
+impl TokenSession<'_> {
+    fn throwaway_kek(&self, mechanism: Mechanism) -> Result<CanaryKek> {
         let spec = KekSpec { bits: THROWAWAY_BITS, mechanism };
-        let (public, private) = self.kek_generate(session, &throwaway(), false, spec, &|_| true)?;
-        let public = self.public_key_of(session, public)?;
-        let shown =
-            public.ok_or_else(|| canary("a KEK that shows no public key", "an RSA public key"))?;
-        CanaryKek::of(private, shown)
+        let KeyPair { public, private } =
+            self.kek_generate(&throwaway(), false, spec, &|_| true)?;
+        let public = self.public_half(public)?;
+        let public = public
+            .ok_or_else(|| canary_error("a KEK that shows no public key", "an RSA public key"))?;
+        Ok(CanaryKek { private, public })
     }
 
     /// Wraps this PKCS#8 in software, unwraps it in the token, and says which key came of it.
     fn throwaway_unwrap(
         &self,
-        session: &Session,
         kek: &CanaryKek,
-        way: Way,
-        oaep: OaepHash,
+        method: WrapMethod,
         pkcs8: &[u8],
-    ) -> Result<PublicKey> {
-        let wrapped = wrapped_key::make(&kek.public, oaep, pkcs8)?;
-        let kind = KeyType::Rsa(THROWAWAY_BITS);
-        let mut template = imported_key(kind, USAGE);
-        template.push(flag(CKA_TOKEN, false));
-        let what = (kind, USAGE);
-        let unwrapped = self.unwrap_under(session, kek.private, way, &wrapped, what, &template)?;
-        let key = unwrapped.key;
+    ) -> Result<PublicHalf> {
+        let wrapped = wrapped_key::make(kek.public.rsa()?, method.oaep, pkcs8)?;
+        let (under, wanted) = (method.under(kek.private), unwrapped_throwaway());
+        let (key, _) = self.unwrap_under(under, &wrapped, &wanted, &[flag(CKA_TOKEN, false)])?;
         let rule = Rule::TargetAttributes;
-        if let Some(miss) = self.first_miss(session, key, &imported_key(kind, USAGE), rule)? {
-            return Err(miss.refuse("use a token that unwraps keys as it is asked to"));
-        }
-        self.must_stay(session, key, kek, way, rule)?;
-        let public = self.public_key_of(session, key)?;
-        public.ok_or_else(|| canary("a key that shows no public key", "an RSA key"))
+        let checked = self.expect(key, &wanted, rule);
+        checked.map_err(|fault| fault.error("use a token that unwraps keys as it is asked to"))?;
+        self.must_stay(key, &kek.public, method, rule)?;
+        let public = self.public_half(key)?;
+        public.ok_or_else(|| canary_error("a key that shows no public key", "an RSA key"))
     }
 
     /// Tries to wrap a throwaway key that was made to be not extractable, as the tenant wraps. A
@@ -230,17 +224,16 @@ impl Hsm<'_> {
     /// will do: a token at the hoster need not wrap at all.
     fn must_stay(
         &self,
-        session: &Session,
         key: Object,
-        kek: &CanaryKek,
-        way: Way,
+        kek: &PublicHalf,
+        method: WrapMethod,
         rule: Rule,
     ) -> Result<()> {
-        let Ok(with) = self.raw().create(session, &wrapping_public(&kek.wrapping)) else {
+        let Ok(with) = self.create(&wrapping_kek(kek)) else {
             return Ok(());
         };
-        let left = self.wrap_under(session, key, with, way).is_ok();
-        self.discard(session, &[with]);
+        let left = self.wrap_under(method.under(with), key).is_ok();
+        self.discard(&[with]);
         match left {
             false => Ok(()),
             true => Err(rule.refuse(
@@ -256,17 +249,7 @@ impl Hsm<'_> {
 /// under which a throwaway key is wrapped.
 struct CanaryKek {
     private: Object,
-    public: rsa::PublicKey,
-    /// The same, in the form that a token takes.
-    wrapping: PublicKey,
-}
-
-impl CanaryKek {
-    fn of(private: Object, wrapping: PublicKey) -> Result<Self> {
-        let public = rsa::PublicKey::from_public_key_der(&wrapping.spki)
-            .map_err(|_| canary("a KEK that shows no public key", "an RSA public key"))?;
-        Ok(CanaryKek { private, public, wrapping })
-    }
+    public: PublicHalf,
 }
 
 /// A throwaway key whose PKCS#8 is no multiple of 8 long, so that both flavours of the key wrap
@@ -289,7 +272,11 @@ fn filled(pkcs8: &[u8]) -> Zeroizing<Vec<u8>> {
     filled
 }
 
-fn canary(found: &str, expected: &str) -> Error {
+fn other_key_error() -> Error {
+    canary_error("another key", "the throwaway key that was wrapped")
+}
+
+fn canary_error(found: &str, expected: &str) -> Error {
     Rule::WrapCanary.refuse(
         found,
         expected,

@@ -5,11 +5,12 @@ use cryptoki_sys::*;
 
 use crate::{
     Hsm,
-    attribute::{Attribute, Value, bytes, number},
-    public_key::{Numbers, PublicKey},
+    attribute::{Attribute, Value, number},
+    public_key::{PublicHalf, trimmed},
     raw::Object,
 };
-use record::{Result, rule::Rule};
+use record::{Result, rule::Rule, spki::PublicKey};
+use rsa::traits::PublicKeyParts;
 
 /// More than any CKA_ID or CKA_LABEL that Keyferry compares, in bytes.
 const MOST_NAME: usize = 1024;
@@ -39,28 +40,22 @@ impl Hsm<'_> {
         self.inventory_where(&[])
     }
 
-    /// Looks at the objects of one id, in a new session.
-    pub(super) fn inventory_of(&self, id: &[u8]) -> Result<Inventory> {
-        self.inventory_where(&[bytes(CKA_ID, id)])
-    }
-
-    fn inventory_where(&self, template: &[Attribute]) -> Result<Inventory> {
+    /// Looks at the objects that have all of these attributes, in a new session.
+    pub(super) fn inventory_where(&self, template: &[Attribute]) -> Result<Inventory> {
         let session = self.session()?;
-        let raw = self.raw();
         let mut entries = Vec::new();
-        for object in self.find(&session, template)? {
-            let class = match raw.read(&session, object, &number(CKA_CLASS, 0)) {
+        for object in session.find(template)? {
+            let class = match session.read(object, &number(CKA_CLASS, 0)) {
                 Ok(class) => class,
                 // SoftHSM, killed while it makes an object, leaves a file without any attribute and
                 // lists it for ever: no search by id finds it, nobody can use it. A token that fell
                 // silent does not answer for its session either.
-                Err(_) if session.get_session_info().is_ok() => continue,
+                Err(_) if session.session.get_session_info().is_ok() => continue,
                 Err(error) => return Err(error),
             };
             #[expect(clippy::disallowed_methods, reason = "PKCS#11's own default of each is empty")]
-            let read = |kind, most| {
-                raw.read_bytes(&session, object, kind, most).map(Option::unwrap_or_default)
-            };
+            let read =
+                |kind, most| session.read_bytes(object, kind, most).map(Option::unwrap_or_default);
             let modulus = match class {
                 Some(Value::Number(CKO_PRIVATE_KEY)) => read(CKA_MODULUS, MOST_MODULUS)?,
                 _ => Vec::new(),
@@ -99,9 +94,7 @@ impl Hsm<'_> {
             "find out what that key is; rename or remove it with the vendor's tool, or choose another label in the plan",
         ))
     }
-}
 
-impl Hsm<'_> {
     /// The private keys of this public half, each with its id.
     ///
     /// # Errors
@@ -109,16 +102,16 @@ impl Hsm<'_> {
     pub(super) fn private_of<'i>(
         &self,
         inventory: &'i Inventory,
-        key: &PublicKey,
+        key: &PublicHalf,
     ) -> Result<Vec<(Object, &'i [u8])>> {
         let candidates = inventory.candidates(key);
-        if matches!(key.numbers, Numbers::Rsa { .. }) {
+        if matches!(key.key, PublicKey::Rsa(_)) {
             return Ok(candidates);
         }
         let session = self.session()?;
         let mut halves = Vec::new();
         for (object, id) in candidates {
-            if self.is_half_of(&session, object, key)? {
+            if session.is_half_of(object, key)? {
                 halves.push((object, id));
             }
         }
@@ -141,18 +134,15 @@ impl Inventory {
 
     /// The private keys that may be half of this key, each with its id: RSA keys with its modulus;
     /// any that show none, for an EC key.
-    fn candidates(&self, key: &PublicKey) -> Vec<(Object, &[u8])> {
+    fn candidates(&self, key: &PublicHalf) -> Vec<(Object, &[u8])> {
         let private = Some(Value::Number(CKO_PRIVATE_KEY));
-        let may = |entry: &&Entry| match &key.numbers {
-            Numbers::Rsa { modulus, .. } => {
-                // Some tokens show a sign byte.
-                let zeros = entry.modulus.iter().take_while(|byte| **byte == 0).count();
-                entry.modulus.get(zeros..) == Some(modulus) && !modulus.is_empty()
-            }
-            Numbers::Ec { .. } => entry.modulus.is_empty(),
+        let modulus = match &key.key {
+            PublicKey::Rsa(key) => key.n_bytes(),
+            PublicKey::P256(_) | PublicKey::P384(_) => Box::default(),
         };
-        let fits = self.entries.iter().filter(|entry| entry.class == private);
-        let fits = fits.filter(may);
+        // Some tokens show a sign byte.
+        let fits = |entry: &&Entry| entry.class == private && *trimmed(&entry.modulus) == *modulus;
+        let fits = self.entries.iter().filter(fits);
         fits.map(|entry| (entry.object, entry.id.as_slice())).collect()
     }
 }

@@ -1,20 +1,20 @@
 //! The hoster's key-encryption key (design, section 4.1): made, read back, checked before use,
 //! destroyed.
 
-use cryptoki::session::Session;
 use cryptoki_sys::*;
 
 use crate::{
-    Hsm,
-    attribute::{Attribute, bytes, flag, mechanisms, number, read_back, template},
+    Hsm, TokenSession,
+    attribute::{Attribute, bytes, read_back},
     inventory::Inventory,
-    object::{Miss, of_class, public_usage},
-    public_key::{EXPONENT, PublicKey},
-    raw::Object,
+    object::{Deviation, Examination, Fault, if_exact},
+    public_key::PublicHalf,
+    raw::{KeyPair, Object},
+    template::{kek_private, kek_public, made_here, named, of_class},
 };
 use record::{
     Result,
-    encoding::CkaId,
+    encoding::{CkaId, Hash},
     rule::Rule,
     terms::{KeyType, Mechanism, ReadBack},
 };
@@ -43,105 +43,10 @@ pub struct KekSpec {
     pub mechanism: Mechanism,
 }
 
-/// What was read of a KEK in one new session.
-struct Examined {
-    key: Option<PublicKey>,
-    attributes: Vec<ReadBack>,
-    misses: Vec<Miss>,
-}
-
-impl Examined {
-    /// The first miss that the plan does not waive, else the key and what it waives.
-    fn settle(self, waived: &dyn Fn(Rule) -> bool) -> std::result::Result<Settled, Miss> {
-        let is_waived = |rule: Rule| rule.waivable() && waived(rule);
-        let (waived, mut refused): (Vec<_>, Vec<_>) =
-            (self.misses.into_iter()).partition(|miss| is_waived(miss.rule));
-        match self.key {
-            Some(key) if refused.is_empty() => Ok(Settled {
-                key,
-                attributes: self.attributes,
-                missed: waived.into_iter().map(|miss| (miss.rule, miss.found)).collect(),
-            }),
-            _ if refused.is_empty() => Err(no_key("a key that shows no RSA numbers".to_owned())),
-            _ => Err(refused.remove(0)),
-        }
-    }
-}
-
-struct Settled {
-    key: PublicKey,
-    attributes: Vec<ReadBack>,
-    missed: Vec<(Rule, String)>,
-}
-
-impl Settled {
-    fn kek(self, id: CkaId, made: bool) -> Kek {
-        Kek { id, spki: self.key.spki, attributes: self.attributes, missed: self.missed, made }
-    }
-}
-
-/// The attributes of the KEK's private half, each with the rule that it keeps (design, section 4.1;
-/// PKCS#11 v3.1, 4.9). In this order: SoftHSM takes CKA_MODIFIABLE false only as the last,
-/// CKA_COPYABLE before it.
-fn private_half(token: bool, mechanism: Mechanism) -> Vec<(Attribute, Rule)> {
-    let (allowed, unwrapped) = unwrapped_by(mechanism);
-    vec![
-        (flag(CKA_TOKEN, token), Rule::KekToken),
-        (flag(CKA_PRIVATE, true), Rule::KekPrivate),
-        (flag(CKA_SENSITIVE, true), Rule::KekSensitive),
-        (flag(CKA_EXTRACTABLE, false), Rule::KekExtractable),
-        (flag(CKA_UNWRAP, true), Rule::KekUnwrap),
-        (flag(CKA_DECRYPT, false), Rule::KekDecrypt),
-        (flag(CKA_SIGN, false), Rule::KekSign),
-        (flag(CKA_SIGN_RECOVER, false), Rule::KekSignRecover),
-        (flag(CKA_DERIVE, false), Rule::KekDerive),
-        (allowed, Rule::KekAllowedMechanisms),
-        (template(CKA_UNWRAP_TEMPLATE, unwrapped), Rule::KekUnwrapTemplate),
-        (flag(CKA_COPYABLE, false), Rule::KekCopyable),
-        (flag(CKA_MODIFIABLE, false), Rule::KekModifiable),
-    ]
-}
-
-/// The mechanism that a KEK allows, and what it forces on the key that it unwraps.
-pub(super) fn unwrapped_by(mechanism: Mechanism) -> (Attribute, Vec<Attribute>) {
-    let (allowed, unwrapped) = match mechanism {
-        Mechanism::SingleShot => (CKM_RSA_AES_KEY_WRAP, unwrapped_target()),
-        Mechanism::Composite => (CKM_RSA_PKCS_OAEP, unwrapped_aes()),
-    };
-    (mechanisms(CKA_ALLOWED_MECHANISMS, &[allowed]), unwrapped)
-}
-
-/// What a single-shot KEK forces on the target key that it unwraps (design, section 4.1).
-fn unwrapped_target() -> Vec<Attribute> {
-    vec![
-        number(CKA_CLASS, CKO_PRIVATE_KEY),
-        flag(CKA_PRIVATE, true),
-        flag(CKA_SENSITIVE, true),
-        flag(CKA_EXTRACTABLE, false),
-    ]
-}
-
-/// What a composite KEK forces on the AES key that it unwraps (design, section 4.1). C_UnwrapKey
-/// restates each of these.
-pub(super) fn unwrapped_aes() -> Vec<Attribute> {
-    vec![
-        number(CKA_CLASS, CKO_SECRET_KEY),
-        number(CKA_KEY_TYPE, CKK_AES),
-        flag(CKA_SENSITIVE, true),
-        flag(CKA_EXTRACTABLE, false),
-        flag(CKA_WRAP, false),
-        flag(CKA_ENCRYPT, false),
-        flag(CKA_DECRYPT, false),
-    ]
-}
-
-/// What only a key that was made in the token has; attributes that no template can set.
-pub(super) fn born_here() -> [Attribute; 3] {
-    [flag(CKA_LOCAL, true), flag(CKA_ALWAYS_SENSITIVE, true), flag(CKA_NEVER_EXTRACTABLE, true)]
-}
-
 const REMEDY: &str = "use a token that can hold a KEK like this, or agree on a new plan that waives the rule with a reason \
                       (where it is waivable)";
+const CHANGED: &str =
+    "do not use this KEK: find out who changed it, then restart with a new attempt";
 
 impl Hsm<'_> {
     /// Finds or makes the KEK of this id: an exact pair with exact attributes is kept, everything
@@ -160,17 +65,15 @@ impl Hsm<'_> {
         spec: KekSpec,
         waived: &dyn Fn(Rule) -> bool,
     ) -> Result<Kek> {
-        if let Ok(kek) = self.kek_examine(id, spec)?.settle(waived) {
-            return Ok(kek.kek(id, false));
+        if let Some(kek) = if_exact(self.kek_examine(id, spec, waived))? {
+            return Ok(kek);
         }
-        self.erase(&id.0, Rule::KekGone)?;
-        self.or_erase(&id.0, Rule::KekGone, || {
-            let named = [bytes(CKA_ID, &id.0), bytes(CKA_LABEL, label.as_bytes())];
+        self.make_anew(id, Rule::KekGone, true, || {
             let session = self.session()?;
-            self.kek_generate(&session, &named, true, spec, waived)?;
+            session.kek_generate(&named(&id.0, label), true, spec, waived)?;
             drop(session);
-            let kek = self.kek_examine(id, spec)?.settle(waived);
-            kek.map(|kek| kek.kek(id, true)).map_err(|miss| miss.refuse(REMEDY))
+            let kek = self.kek_examine(id, spec, waived).map_err(|fault| fault.error(REMEDY))?;
+            Ok(Kek { made: true, ..kek })
         })
     }
 
@@ -186,132 +89,145 @@ impl Hsm<'_> {
         mechanism: Mechanism,
         waived: &dyn Fn(Rule) -> bool,
     ) -> Result<Vec<ReadBack>> {
-        let offered = PublicKey::rsa_of_spki(spki, Rule::KekKey)?;
+        let offered = PublicHalf::rsa_of_spki(spki, Rule::KekKey)?;
         let spec = KekSpec { bits: offered.bits(), mechanism };
-        let kek = self.kek_examine(id, spec)?.settle(waived);
-        let kek = match kek {
-            Ok(kek) if kek.key == offered => Ok(kek),
-            Ok(_) => Err(no_key("another key than the one offered".to_owned())),
-            Err(miss) => Err(miss),
-        };
-        kek.map(|kek| kek.attributes).map_err(|miss| {
-            miss.refuse(
-                "do not use this KEK: find out who changed it, then restart with a new attempt",
-            )
-        })
+        let kek =
+            self.kek_examine(id, spec, waived).and_then(|kek| match kek.spki == offered.spki {
+                true => Ok(kek.attributes),
+                false => Err(key_fault("another key than the one offered")),
+            });
+        kek.map_err(|fault| fault.error(CHANGED))
     }
 
     /// The KEK's private half, for the unwraps.
     pub(super) fn kek_private(&self, inventory: &Inventory, id: CkaId) -> Result<Object> {
         match inventory.of_class(CKO_PRIVATE_KEY, &id.0)[..] {
             [kek] => Ok(kek),
-            ref found => Err(no_key(format!("{} private keys with its CKA_ID", found.len()))
-                .refuse("find out who changed the KEK, then restart with a new attempt")),
+            ref found => Err(key_fault(format!("{} private keys with its CKA_ID", found.len()))
+                .error("find out who changed the KEK, then restart with a new attempt")),
         }
     }
 
+    /// The exact pair of this id, read in a new session, with nothing missed but what is waived.
+    fn kek_examine(
+        &self,
+        id: CkaId,
+        spec: KekSpec,
+        waived: &dyn Fn(Rule) -> bool,
+    ) -> Examination<Kek> {
+        let session = self.session()?;
+        let private = session.find(&of_class(CKO_PRIVATE_KEY, &id.0))?;
+        let public = session.find(&of_class(CKO_PUBLIC_KEY, &id.0))?;
+        let all = session.find(&[bytes(CKA_ID, &id.0)])?.len();
+        let ([private], [public], 2) = (&private[..], &public[..], all) else {
+            let (private, public) = (private.len(), public.len());
+            return Err(key_fault(format!(
+                "{private} private keys, {public} public keys, {all} objects with its CKA_ID"
+            )));
+        };
+        let (attributes, deviations) = session.kek_read(*private, spec, true)?;
+        let is_waived = |deviation: &Deviation| deviation.rule.waivable() && waived(deviation.rule);
+        let (missed, refused): (Vec<_>, Vec<_>) = deviations.into_iter().partition(is_waived);
+        if let Some(first) = refused.into_iter().next() {
+            return Err(first.into());
+        }
+        let key = match (session.public_half(*private)?, session.public_half(*public)?) {
+            (Some(key), Some(half)) if key == half => key,
+            _ => return Err(key_fault("two halves of different keys")),
+        };
+        if key.kind() != KeyType::Rsa(spec.bits) || !key.exponent_fits() {
+            return Err(key_fault(key.described()));
+        }
+        let missed = missed.into_iter().map(|miss| (miss.rule, miss.found)).collect();
+        Ok(Kek { id, spki: key.spki, attributes, missed, made: false })
+    }
+
+    /// Destroys both halves of the KEK, then looks in a new session that nothing with the id is
+    /// left. No KEK is success.
+    ///
+    /// # Errors
+    /// `KEK-KEY` where the id is another key's, and then nothing is destroyed; `KEK-GONE` where
+    /// something is left; [`record::Error::Hsm`] where the token cannot be searched.
+    pub fn kek_destroy(&self, id: CkaId, fingerprint: Hash) -> Result<()> {
+        let session = self.session()?;
+        for class in [CKO_PRIVATE_KEY, CKO_PUBLIC_KEY] {
+            for object in session.find(&of_class(class, &id.0))? {
+                let found = session.public_half(object)?.map(|key| Hash::of(&key.spki));
+                if let Some(other) = found.filter(|found| *found != fingerprint) {
+                    return Err(Rule::KekKey.refuse(
+                        format!("the key with the KEK's CKA_ID on {} has the fingerprint {other}", self.name()),
+                        fingerprint.to_string(),
+                        "nothing was destroyed: find out who put another key in the KEK's place, and note it",
+                    ));
+                }
+            }
+        }
+        drop(session);
+        self.erase(id, Rule::KekGone)
+    }
+
+    /// Destroys whatever has the CKA_ID of a KEK that no record names, or of one that the security
+    /// officer trusted; then looks in a new session that it is gone. None is success.
+    ///
+    /// # Errors
+    /// `KEK-GONE` where something is left; [`record::Error::Hsm`] where the token cannot be
+    /// searched.
+    pub fn kek_clear(&self, id: CkaId) -> Result<()> {
+        self.erase(id, Rule::KekGone)
+    }
+}
+
+impl TokenSession<'_> {
     /// Makes a KEK pair. Where the token refuses the whole template, attributes of waivable rules
     /// are left out: one at a time, so that reading back names the one that the token cannot hold,
     /// then all that the plan waives.
-    pub(super) fn kek_generate(
+    pub fn kek_generate(
         &self,
-        session: &Session,
         named: &[Attribute],
         token: bool,
         spec: KekSpec,
         waived: &dyn Fn(Rule) -> bool,
-    ) -> Result<(Object, Object)> {
-        let mut public = named.to_vec();
-        public.extend(public_usage(token, &[flag(CKA_WRAP, true)]));
-        public.push(number(CKA_MODULUS_BITS, spec.bits.into()));
-        public.push(bytes(CKA_PUBLIC_EXPONENT, &EXPONENT));
+    ) -> Result<KeyPair> {
+        let public = [named, &kek_public(token, spec)].concat();
+        let table = kek_private(token, spec.mechanism);
         let make = |left_out: &dyn Fn(Rule) -> bool| {
-            let mut private = named.to_vec();
-            let kept = private_half(token, spec.mechanism)
-                .into_iter()
-                .filter(|(_, rule)| !left_out(*rule));
-            private.extend(kept.map(|(attribute, _)| attribute));
-            self.raw().generate_pair(session, CKM_RSA_PKCS_KEY_PAIR_GEN, &public, &private)
+            let kept = table.iter().filter(|(_, rule)| !left_out(*rule));
+            let private = named.iter().chain(kept.map(|(attribute, _)| attribute));
+            let private: Vec<_> = private.cloned().collect();
+            self.generate_pair(CKM_RSA_PKCS_KEY_PAIR_GEN, &public, &private)
         };
-        let whole = make(&|_| false);
-        if whole.is_ok() {
-            return whole;
-        }
-        let optional = private_half(token, spec.mechanism).into_iter().map(|(_, rule)| rule);
-        optional
-            .filter(|rule| rule.waivable())
-            .find_map(|rule| make(&|other| other == rule).ok())
-            .or_else(|| make(&|rule| rule.waivable() && waived(rule)).ok())
-            .map_or(whole, Ok)
+        make(&|_| false).or_else(|error| {
+            let optional = table.iter().map(|(_, rule)| *rule).filter(|rule| rule.waivable());
+            let without_one = |rule| make(&|other| other == rule).ok();
+            let made = optional.clone().find_map(without_one);
+            made.or_else(|| make(&|rule| rule.waivable() && waived(rule)).ok()).ok_or(error)
+        })
     }
 
-    fn kek_examine(&self, id: CkaId, spec: KekSpec) -> Result<Examined> {
-        let session = self.session()?;
-        let mut examined = Examined { key: None, attributes: Vec::new(), misses: Vec::new() };
-        let private = self.find(&session, &of_class(CKO_PRIVATE_KEY, &id.0))?;
-        let public = self.find(&session, &of_class(CKO_PUBLIC_KEY, &id.0))?;
-        let all = self.find(&session, &[bytes(CKA_ID, &id.0)])?.len();
-        let ([private], [public], 2) = (&private[..], &public[..], all) else {
-            examined.misses.push(no_key(format!(
-                "{} private keys, {} public keys, {all} objects with its CKA_ID",
-                private.len(),
-                public.len()
-            )));
-            return Ok(examined);
-        };
-        (examined.attributes, examined.misses) = self.kek_read(&session, *private, spec, true)?;
-        let halves =
-            (self.public_key_of(&session, *private)?, self.public_key_of(&session, *public)?);
-        match halves {
-            (Some(key), Some(half))
-                if key == half && key.kind() == KeyType::Rsa(spec.bits) && key.exponent_fits() =>
-            {
-                examined.key = Some(key);
-            }
-            (Some(key), Some(half)) if key == half => examined.misses.push(no_key(key.described())),
-            _ => examined.misses.push(no_key("two halves of different keys".to_owned())),
-        }
-        Ok(examined)
-    }
-
-    /// The rules that a throwaway KEK misses.
-    pub(super) fn kek_misses(
+    /// What a new session reads of the KEK's private half, and where it deviates.
+    pub fn kek_read(
         &self,
-        session: &Session,
-        private: Object,
-        spec: KekSpec,
-    ) -> Result<Vec<Miss>> {
-        Ok(self.kek_read(session, private, spec, false)?.1)
-    }
-
-    fn kek_read(
-        &self,
-        session: &Session,
         private: Object,
         spec: KekSpec,
         token: bool,
-    ) -> Result<(Vec<ReadBack>, Vec<Miss>)> {
-        let (mut attributes, mut misses) = (Vec::new(), Vec::new());
-        let born_here = born_here().map(|attribute| (attribute, Rule::KekLocal));
-        let wanted = private_half(token, spec.mechanism).into_iter().chain(born_here);
-        for (wanted, rule) in wanted {
-            let value = self.raw().read(session, private, &wanted)?;
-            let same = (value.as_ref()).is_some_and(|value| value.same(&wanted.value));
+    ) -> Result<(Vec<ReadBack>, Vec<Deviation>)> {
+        let (mut attributes, mut deviations) = (Vec::new(), Vec::new());
+        let local = made_here().into_iter().map(|attribute| (attribute, Rule::KekLocal));
+        for (wanted, rule) in kek_private(token, spec.mechanism).into_iter().chain(local) {
+            let value = self.read(private, &wanted)?;
+            let same = value.as_ref().is_some_and(|value| value.same(&wanted.value));
             // Tokens give the members of a list in an order of their own; the record has ours.
             let said = if same { Some(&wanted.value) } else { value.as_ref() };
             attributes.push(read_back(wanted.kind, said));
             if !same {
-                misses.push(Miss::attribute(rule, &wanted, value.as_ref()));
+                deviations.push(Deviation::of(rule, &wanted, value.as_ref()));
             }
         }
-        Ok((attributes, misses))
+        Ok((attributes, deviations))
     }
 }
 
-fn no_key(found: String) -> Miss {
-    Miss {
-        rule: Rule::KekKey,
-        found,
-        expected: "one RSA key pair of the plan's size with exponent 65537, and no other object with its CKA_ID".to_owned(),
-    }
+fn key_fault(found: impl Into<String>) -> Fault {
+    let expected = "one RSA key pair of the plan's size with exponent 65537, and no other object with its CKA_ID";
+    Fault::of(Rule::KekKey, found, expected)
 }

@@ -4,8 +4,8 @@
 //! after each change, results are checked before they are used, and no return code is branched on
 //! but those of C_Login.
 //!
-//! Reading order: this file, kek, target, wrap, import, born; below them attribute, object,
-//! public_key, mechanism, read, packed, and raw, which holds every `unsafe`.
+//! Reading order: this file, template, kek, target, wrap, hoster; below them attribute, object,
+//! public_key, mechanism, layout, and raw, which holds every `unsafe`.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
@@ -24,35 +24,31 @@ use cryptoki::{
 use cryptoki_sys::*;
 use zeroize::Zeroizing;
 
-pub use born::{Born, BornSpec};
-pub use import::{ImportKey, ImportOrder, Imported};
+pub use hoster::{BornSpec, CertifiedKey, HosterKey, ImportKey, ImportOrder};
 pub use inventory::Inventory;
 pub use kek::{Kek, KekSpec};
 pub use mechanism::{THROWAWAY, THROWAWAY_BITS};
 pub use parallel::MOST_SESSIONS;
 use record::{Error, Result, rule::Rule, terms::TokenIdentity};
-pub use target::{Target, TargetSpec};
+pub use target::{TargetKey, TargetSpec};
 pub use trust::{Officer, TrustedKek};
 pub use wrap::WrapOrder;
 
 mod answer;
 mod attribute;
-mod born;
 mod canary;
-mod certificate;
-mod destroy;
-mod import;
+mod hoster;
 mod inventory;
 pub mod kek;
+mod layout;
 mod mechanism;
 mod object;
-mod packed;
 mod parallel;
 mod probe;
 mod public_key;
 mod raw;
-mod read;
 pub mod target;
+mod template;
 #[cfg(test)]
 mod tests;
 mod trial;
@@ -96,7 +92,7 @@ impl Module {
     /// # Errors
     /// [`Error::Hsm`] where the file is no PKCS#11 module, or it cannot start.
     pub fn open(path: &Path, args: Option<&CStr>) -> Result<Module> {
-        let pkcs11 = Pkcs11::new(path).map_err(|error| not_a_module(path, error))?;
+        let pkcs11 = Pkcs11::new(path).map_err(|error| module_error(path, error))?;
         let raw = raw::Functions::of(path)?;
         let flags = CInitializeFlags::OS_LOCKING_OK;
         let arguments = args.map(|args| raw::initialize_args(flags, args));
@@ -116,30 +112,27 @@ impl Module {
     /// `TOKEN-NOT-FOUND` where none or several have it, naming the labels present; [`Error::Hsm`]
     /// where the module fails.
     pub fn token(&self, label: &str) -> Result<Token<'_>> {
-        let mut labels = Vec::new();
-        let mut fitting = Vec::new();
+        let (mut labels, mut fitting) = (Vec::new(), Vec::new());
         for slot in self.raw.slots()? {
-            let slot = Slot::try_from(slot).map_err(said)?;
+            let slot = Slot::try_from(slot).map_err(session_error)?;
             // A reader without a readable token says nothing about the one that is sought.
-            let Ok(info) = self.pkcs11.get_token_info(slot) else {
+            let info = self.pkcs11.get_token_info(slot).ok();
+            let Some(info) = info.filter(TokenInfo::token_initialized) else {
                 continue;
             };
-            if !info.token_initialized() {
-                continue;
-            }
             labels.push(format!("\"{}\"", info.label().trim_end().escape_debug()));
             if info.label().trim_end() == label {
                 fitting.push((slot, info));
             }
         }
-        match <[_; 1]>::try_from(fitting) {
-            Ok([(slot, info)]) => Ok(Token {
+        match &fitting[..] {
+            [(slot, info)] => Ok(Token {
                 module: self,
-                slot,
-                identity: identity(&info),
+                slot: *slot,
+                identity: identity(info),
                 protected_path: info.protected_authentication_path(),
             }),
-            Err(_) => Err(no_single_token(label, &labels)),
+            _ => Err(token_error(label, &labels)),
         }
     }
 
@@ -169,6 +162,7 @@ pub enum PinState {
 }
 
 /// A token, not logged in to.
+#[derive(Clone)]
 pub struct Token<'m> {
     module: &'m Module,
     slot: Slot,
@@ -187,15 +181,21 @@ impl<'m> Token<'m> {
     /// # Errors
     /// [`Error::Hsm`] where the token does not answer.
     pub fn pin_state(&self) -> Result<PinState> {
-        let info = (self.module.pkcs11.get_token_info(self.slot)).map_err(said)?;
-        Ok(if info.user_pin_locked() {
-            PinState::Locked
-        } else if info.user_pin_final_try() {
-            PinState::FinalTry
-        } else if info.user_pin_count_low() {
-            PinState::CountLow
-        } else {
-            PinState::Normal
+        self.pin_state_of(CKU_USER)
+    }
+
+    /// The security officer's counter is left to the officer: only the last try is looked at.
+    fn pin_state_of(&self, user: CK_USER_TYPE) -> Result<PinState> {
+        let info = self.info()?;
+        let (locked, final_try, count_low) = match user {
+            CKU_SO => (info.so_pin_locked(), info.so_pin_final_try(), false),
+            _ => (info.user_pin_locked(), info.user_pin_final_try(), info.user_pin_count_low()),
+        };
+        Ok(match (locked, final_try, count_low) {
+            (true, ..) => PinState::Locked,
+            (_, true, _) => PinState::FinalTry,
+            (.., true) => PinState::CountLow,
+            _ => PinState::Normal,
         })
     }
 
@@ -213,12 +213,22 @@ impl<'m> Token<'m> {
     /// `PIN-FINAL-TRY` before the last try is spent; [`Error::Hsm`] for a wrong or locked PIN, a
     /// second login of this process to the same token, or a token that fails.
     pub fn login(&self, pin: Option<&Pin>) -> Result<Hsm<'m>> {
-        refuse_last_try(&self.name(), CKU_USER, self.pin_state()?)?;
-        self.login_as(CKU_USER, pin)
+        self.login_as(CKU_USER, &self.name(), pin)
     }
 
-    /// One login of this process, of one user.
-    fn login_as(&self, user: CK_USER_TYPE, pin: Option<&Pin>) -> Result<Hsm<'m>> {
+    /// One login of this process, of one user; the last try of a PIN is never spent here.
+    fn login_as(&self, user: CK_USER_TYPE, name: &str, pin: Option<&Pin>) -> Result<Hsm<'m>> {
+        match self.pin_state_of(user)? {
+            PinState::Normal | PinState::CountLow => {}
+            PinState::Locked => return Err(locked_error(name, user)),
+            PinState::FinalTry => {
+                return Err(Rule::PinFinalTry.refuse(
+                    format!("{name} says that one try of its PIN is left"),
+                    "a token that has more than one try left",
+                    "whoever holds the PIN logs in once with the vendor's own tool and the right PIN, which resets the counter; then run the same command again",
+                ));
+            }
+        }
         if pin.is_none() && !self.protected_path {
             return Err(Error::hsm(
                 format!("{} has no keypad of its own", self.name()),
@@ -235,41 +245,46 @@ impl<'m> Token<'m> {
         let session = self.try_pin(user, pin).inspect_err(|_| {
             self.module.logins().remove(&slot_id);
         })?;
-        Ok(Hsm {
-            module: self.module,
-            slot: self.slot,
-            identity: self.identity.clone(),
-            login: Mutex::new(session),
-        })
+        Ok(Hsm { token: self.clone(), login: Mutex::new(session) })
     }
 
     fn try_pin(&self, user: CK_USER_TYPE, pin: Option<&Pin>) -> Result<Session> {
-        let session = (self.module.pkcs11.open_rw_session(self.slot)).map_err(said)?;
+        let session = self.open_session()?;
         let pin = pin.map(|pin| pin.0.as_bytes());
         let mut rv = self.module.raw.login(&session, user, pin)?;
         if rv == CKR_USER_ALREADY_LOGGED_IN {
             // Said without looking at the PIN. Log out, so that it is.
-            session.logout().map_err(said)?;
+            session.logout().map_err(session_error)?;
             rv = self.module.raw.login(&session, user, pin)?;
         }
-        match rv {
-            CKR_OK => Ok(session),
-            CKR_PIN_INCORRECT | CKR_PIN_INVALID | CKR_PIN_LEN_RANGE => Err(Error::hsm(
-                format!("{} says that the PIN is wrong", self.name()),
+        let name = self.name();
+        let (what, remedy) = match rv {
+            CKR_OK => return Ok(session),
+            CKR_PIN_INCORRECT | CKR_PIN_INVALID | CKR_PIN_LEN_RANGE => (
+                format!("{name} says that the PIN is wrong"),
                 "Keyferry does not try again by itself. PKCS#11 does not say how many tries are left: find the right PIN first, \
                  then run the same command again",
-            )),
-            CKR_PIN_LOCKED => Err(locked(&self.name(), user)),
-            CKR_PIN_EXPIRED => Err(Error::hsm(
-                format!("the PIN of {} has expired", self.name()),
+            ),
+            CKR_PIN_LOCKED => return Err(locked_error(&name, user)),
+            CKR_PIN_EXPIRED => (
+                format!("the PIN of {name} has expired"),
                 "set a new PIN with the vendor's tool, then run the same command again",
-            )),
-            CKR_USER_PIN_NOT_INITIALIZED => Err(Error::hsm(
-                format!("{} has no user PIN yet", self.name()),
+            ),
+            CKR_USER_PIN_NOT_INITIALIZED => (
+                format!("{name} has no user PIN yet"),
                 "set the user PIN with the vendor's tool, then run the same command again",
-            )),
-            other => Err(answer::refused("C_Login", other)),
-        }
+            ),
+            other => return Err(answer::code_error("C_Login", other)),
+        };
+        Err(Error::hsm(what, remedy))
+    }
+
+    fn open_session(&self) -> Result<Session> {
+        self.module.pkcs11.open_rw_session(self.slot).map_err(session_error)
+    }
+
+    fn info(&self) -> Result<TokenInfo> {
+        self.module.pkcs11.get_token_info(self.slot).map_err(session_error)
     }
 
     fn name(&self) -> String {
@@ -282,9 +297,7 @@ impl<'m> Token<'m> {
 /// Each operation opens a session of its own. Session objects (throwaway keys, ephemeral AES keys)
 /// end with it, whatever happens.
 pub struct Hsm<'m> {
-    module: &'m Module,
-    slot: Slot,
-    identity: TokenIdentity,
+    token: Token<'m>,
     // The login lasts as long as one session of the process is open (PKCS#11 v3.1, 5.6.8). A
     // session serves one thread at a time; every other is opened by the thread that uses it.
     login: Mutex<Session>,
@@ -294,14 +307,14 @@ impl Drop for Hsm<'_> {
     fn drop(&mut self) {
         // A failure changes nothing: the session closes right after, and with it the login.
         let _ = whole(self.login.get_mut()).logout();
-        self.module.logins().remove(&CK_SLOT_ID::from(self.slot));
+        self.token.module.logins().remove(&CK_SLOT_ID::from(self.token.slot));
     }
 }
 
 impl Hsm<'_> {
     /// Which token it is, as its module says.
     pub fn identity(&self) -> &TokenIdentity {
-        &self.identity
+        self.token.identity()
     }
 
     /// Fills `out` with the token's randomness (C_GenerateRandom).
@@ -309,7 +322,7 @@ impl Hsm<'_> {
     /// # Errors
     /// [`Error::Hsm`] where the token gives none, or answers with zeros only.
     pub fn random(&self, out: &mut [u8]) -> Result<()> {
-        self.session()?.generate_random_slice(out).map_err(said)?;
+        self.session()?.session.generate_random_slice(out).map_err(session_error)?;
         if out.len() >= 16 && out.iter().all(|byte| *byte == 0) {
             return Err(Error::hsm(
                 "C_GenerateRandom answered zeros only",
@@ -320,17 +333,23 @@ impl Hsm<'_> {
     }
 
     /// A new read/write session, logged in as the others are.
-    fn session(&self) -> Result<Session> {
-        self.module.pkcs11.open_rw_session(self.slot).map_err(said)
+    fn session(&self) -> Result<TokenSession<'_>> {
+        Ok(TokenSession { hsm: self, session: self.token.open_session()? })
     }
 
-    fn raw(&self) -> &raw::Functions {
-        &self.module.raw
+    fn functions(&self) -> &raw::Functions {
+        &self.token.module.raw
     }
 
     fn name(&self) -> String {
-        format!("the token \"{}\"", self.identity.label.escape_debug())
+        self.token.name()
     }
+}
+
+/// A session of a token: what PKCS#11 does with objects is done in one.
+struct TokenSession<'h> {
+    hsm: &'h Hsm<'h>,
+    session: Session,
 }
 
 fn identity(info: &TokenInfo) -> TokenIdentity {
@@ -343,20 +362,7 @@ fn identity(info: &TokenInfo) -> TokenIdentity {
     }
 }
 
-/// The last try of a PIN is never spent here.
-fn refuse_last_try(token: &str, user: CK_USER_TYPE, state: PinState) -> Result<()> {
-    match state {
-        PinState::Normal | PinState::CountLow => Ok(()),
-        PinState::Locked => Err(locked(token, user)),
-        PinState::FinalTry => Err(Rule::PinFinalTry.refuse(
-            format!("{token} says that one try of its PIN is left"),
-            "a token that has more than one try left",
-            "whoever holds the PIN logs in once with the vendor's own tool and the right PIN, which resets the counter; then run the same command again",
-        )),
-    }
-}
-
-fn no_single_token(label: &str, labels: &[String]) -> Error {
+fn token_error(label: &str, labels: &[String]) -> Error {
     let present = match labels {
         [] => "no initialised token".to_owned(),
         some => some.join(", "),
@@ -369,7 +375,7 @@ fn no_single_token(label: &str, labels: &[String]) -> Error {
     )
 }
 
-fn locked(name: &str, user: CK_USER_TYPE) -> Error {
+fn locked_error(name: &str, user: CK_USER_TYPE) -> Error {
     let remedy = match user {
         CKU_SO => {
             "only the vendor can say whether a locked PIN of the security officer can be reset; to initialise the token would destroy its keys. Until then \
@@ -383,14 +389,14 @@ fn locked(name: &str, user: CK_USER_TYPE) -> Error {
 }
 
 /// What a `cryptoki` call failed with.
-fn said(error: cryptoki::error::Error) -> Error {
+fn session_error(error: cryptoki::error::Error) -> Error {
     Error::hsm(
         error.to_string().escape_debug().to_string(),
         "check the HSM and its own log; run the same command again once it works",
     )
 }
 
-fn not_a_module(path: &Path, error: impl std::fmt::Display) -> Error {
+fn module_error(path: &Path, error: impl std::fmt::Display) -> Error {
     Error::hsm(
         format!("{} is no PKCS#11 module that loads here: {error}", path.display()),
         "install the HSM's client software and point --module or KEYFERRY_MODULE at its PKCS#11 library (.so)",

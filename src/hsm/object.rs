@@ -1,131 +1,198 @@
-//! Finding, reading and destroying the objects of a token.
+//! Finding, reading, examining and destroying the objects of a token. Attributes are read whatever
+//! the module says of their lengths.
 
-use cryptoki::session::{Session, SessionState};
+use cryptoki::session::SessionState;
 use cryptoki_sys::*;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Hsm,
-    attribute::{Attribute, Value, bytes, flag, found, number},
-    packed::Call,
-    public_key::{PublicKey, curve_params, key_type},
+    Hsm, TokenSession,
+    attribute::{Attribute, Value, bytes, found, number},
+    layout::{Member, TokenMechanism, bytes_of},
+    public_key::{PublicHalf, curve_params},
     raw::Object,
-    said,
+    session_error,
 };
 use record::{
     Error, Result,
-    encoding::{self, enc},
+    encoding::{self, CkaId, enc},
     rule::Rule,
-    spki,
     terms::KeyType,
 };
 
-/// A rule that an object misses: what was found and what was expected of it.
-pub(super) struct Miss {
+/// More than any attribute that Keyferry reads but a certificate (the modulus of RSA-4096 has 512
+/// bytes).
+const MOST_BYTES: usize = 8 * 1024;
+/// More than any certificate that Keyferry stores.
+pub(super) const MOST_CERTIFICATE: usize = 64 * 1024;
+/// More members than any list attribute that Keyferry sets has.
+const MOST_MEMBERS: usize = 32;
+
+/// How an object deviates from a rule: what was found and what was expected of it.
+pub(super) struct Deviation {
     pub rule: Rule,
     pub found: String,
     pub expected: String,
 }
 
-impl Miss {
-    /// An attribute that is not what it must be.
-    pub fn attribute(rule: Rule, wanted: &Attribute, value: Option<&Value>) -> Self {
-        Miss { rule, found: found(wanted.kind, value), expected: wanted.to_string() }
-    }
-
-    /// The refusal for it.
-    pub fn refuse(self, remedy: &str) -> Error {
-        self.rule.refuse(self.found, self.expected, remedy)
+impl Deviation {
+    /// Of an attribute that is not what it must be.
+    pub fn of(rule: Rule, wanted: &Attribute, value: Option<&Value>) -> Self {
+        Deviation { rule, found: found(wanted.kind, value), expected: wanted.to_string() }
     }
 }
 
-/// The classes of the objects that Keyferry makes under one CKA_ID.
-pub(super) fn of_class(class: CK_OBJECT_CLASS, id: &[u8]) -> [Attribute; 2] {
-    [number(CKA_CLASS, class), bytes(CKA_ID, id)]
+/// Why an object is not taken.
+pub(super) enum Fault {
+    /// It deviates from what it must be.
+    Deviation(Deviation),
+    /// The token failed.
+    Failure(Error),
 }
 
-/// A public key object from its numbers: a claim about nothing, so every usage but `usages` is
-/// false.
-pub(super) fn public_key(key: &PublicKey, token: bool, usages: &[Attribute]) -> Vec<Attribute> {
-    let mut template = vec![number(CKA_CLASS, CKO_PUBLIC_KEY), key_type(key.kind())];
-    template.extend(public_usage(token, usages));
-    template.extend(key.attributes());
-    template
-}
+/// What comes of an examination.
+pub(super) type Examination<T> = std::result::Result<T, Fault>;
 
-/// The attributes of a public key, with these usages and no others.
-pub(super) fn public_usage(token: bool, usages: &[Attribute]) -> Vec<Attribute> {
-    let mut template = vec![flag(CKA_TOKEN, token), flag(CKA_PRIVATE, false)];
-    for kind in [CKA_ENCRYPT, CKA_VERIFY, CKA_VERIFY_RECOVER, CKA_WRAP, CKA_DERIVE] {
-        let wanted = flag(kind, true);
-        template.push(flag(kind, usages.contains(&wanted)));
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Fault::Failure(error)
     }
-    template
 }
 
-impl Hsm<'_> {
-    /// Reads each attribute in the shape of the one wanted.
-    pub(super) fn read_all(
+impl From<Deviation> for Fault {
+    fn from(deviation: Deviation) -> Self {
+        Fault::Deviation(deviation)
+    }
+}
+
+impl Fault {
+    /// The deviation from a rule.
+    pub fn of(rule: Rule, found: impl Into<String>, expected: impl Into<String>) -> Self {
+        Deviation { rule, found: found.into(), expected: expected.into() }.into()
+    }
+
+    /// The error for it, with what mends a deviation.
+    pub fn error(self, remedy: &str) -> Error {
+        match self {
+            Fault::Deviation(Deviation { rule, found, expected }) => {
+                rule.refuse(found, expected, remedy)
+            }
+            Fault::Failure(error) => error,
+        }
+    }
+}
+
+/// What was examined, or none where it deviates.
+pub(super) fn if_exact<T>(examination: Examination<T>) -> Result<Option<T>> {
+    match examination {
+        Ok(exact) => Ok(Some(exact)),
+        Err(Fault::Deviation(_)) => Ok(None),
+        Err(Fault::Failure(error)) => Err(error),
+    }
+}
+
+impl TokenSession<'_> {
+    /// Reads one attribute in the shape of `like`; `None` where the token does not have or show it.
+    ///
+    /// # Errors
+    /// [`record::Error::Hsm`] where the object does not even answer its class, so that a token that
+    /// fell silent is not taken for one that lacks an attribute.
+    pub fn read(&self, object: Object, like: &Attribute) -> Result<Option<Value>> {
+        let most = match &like.value {
+            Value::Flag(_) => 1,
+            Value::Number(_) => size_of::<CK_ULONG>(),
+            Value::Bytes(_) => MOST_BYTES,
+            Value::Mechanisms(_) => MOST_MEMBERS * size_of::<CK_MECHANISM_TYPE>(),
+            Value::Template(members) => {
+                return Ok(self.read_template(object, like.kind, members)?.map(Value::Template));
+            }
+        };
+        let bytes = self.read_bytes(object, like.kind, most)?;
+        Ok(bytes.and_then(|bytes| like.value.like(&bytes)))
+    }
+
+    /// Whether the object has this attribute with this value.
+    pub fn is(&self, object: Object, wanted: &Attribute) -> Result<bool> {
+        let value = self.read(object, wanted)?;
+        Ok(value.is_some_and(|value| value.same(&wanted.value)))
+    }
+
+    /// Reads an attribute of at most `most` bytes by one call into a buffer of ours; a longer one
+    /// is none.
+    pub fn read_bytes(
         &self,
-        session: &Session,
         object: Object,
-        wanted: &[Attribute],
-    ) -> Result<Vec<Option<Value>>> {
-        (wanted.iter()).map(|wanted| self.raw().read(session, object, wanted)).collect()
+        kind: CK_ATTRIBUTE_TYPE,
+        most: usize,
+    ) -> Result<Option<Vec<u8>>> {
+        // Words, not bytes: some modules write a CK_ULONG through a pointer that they take as
+        // aligned.
+        let mut words = vec![0; most.div_ceil(size_of::<CK_ULONG>())];
+        let length = self.get_words(object, kind, &mut words, most)?;
+        Ok(length.map(|length| {
+            let mut value = bytes_of(&words);
+            value.truncate(length);
+            value
+        }))
     }
 
-    /// The first attribute that is not as wanted.
-    pub(super) fn first_miss(
+    /// Reads an array of attributes: its length, then one call into prepared members. Their types
+    /// are set beforehand, in the order of `like`, because some tokens want to be told them.
+    fn read_template(
         &self,
-        session: &Session,
         object: Object,
-        wanted: &[Attribute],
-        rule: Rule,
-    ) -> Result<Option<Miss>> {
-        for (wanted, value) in wanted.iter().zip(self.read_all(session, object, wanted)?) {
+        kind: CK_ATTRIBUTE_TYPE,
+        like: &[Attribute],
+    ) -> Result<Option<Vec<Attribute>>> {
+        let Some(length) = self.get_length(object, kind)? else {
+            return Ok(None);
+        };
+        let count = length / size_of::<CK_ATTRIBUTE>();
+        if length % size_of::<CK_ATTRIBUTE>() != 0 || count > MOST_MEMBERS {
+            return Ok(None);
+        }
+        let types = like.iter().map(|attribute| attribute.kind).chain([0].into_iter().cycle());
+        let mut members: Vec<_> = types.take(count).map(Member::of).collect();
+        if !self.get_members(object, kind, &mut members)? {
+            return Ok(None);
+        }
+        Ok(members.iter().map(|member| member.attribute(like)).collect())
+    }
+
+    /// Looks that each attribute is as wanted; by `rule`, which the first deviation names.
+    pub fn expect(&self, object: Object, wanted: &[Attribute], rule: Rule) -> Examination<()> {
+        for wanted in wanted {
+            let value = self.read(object, wanted)?;
             if !value.as_ref().is_some_and(|value| value.same(&wanted.value)) {
-                return Ok(Some(Miss::attribute(rule, wanted, value.as_ref())));
+                return Err(Deviation::of(rule, wanted, value.as_ref()).into());
             }
         }
-        Ok(None)
+        Ok(())
     }
 
-    /// The public key that an object shows: RSA keys of either half, EC keys of the public half.
+    /// The public half that an object shows: RSA keys of either half, EC keys of the public half.
     /// `None` where it shows none.
-    pub(super) fn public_key_of(
-        &self,
-        session: &Session,
-        object: Object,
-    ) -> Result<Option<PublicKey>> {
-        let read = |kind| self.raw().read(session, object, &bytes(kind, &[]));
-        let kind = self.raw().read(session, object, &number(CKA_KEY_TYPE, CKK_RSA))?;
+    pub fn public_half(&self, object: Object) -> Result<Option<PublicHalf>> {
+        let read = |kind| self.read(object, &bytes(kind, &[]));
+        let kind = self.read(object, &number(CKA_KEY_TYPE, CKK_RSA))?;
         let (first, second) = match kind {
             Some(Value::Number(CKK_RSA)) => (read(CKA_MODULUS)?, read(CKA_PUBLIC_EXPONENT)?),
             Some(Value::Number(CKK_EC)) => (read(CKA_EC_PARAMS)?, read(CKA_EC_POINT)?),
             _ => return Ok(None),
         };
-        Ok(match (kind, first, second) {
-            (
-                Some(Value::Number(CKK_RSA)),
-                Some(Value::Bytes(modulus)),
-                Some(Value::Bytes(exponent)),
-            ) => PublicKey::of_parts(&modulus, &exponent),
-            (_, Some(Value::Bytes(params)), Some(Value::Bytes(point))) => {
-                PublicKey::of_point(&params, &point)
-            }
-            _ => None,
+        let (Some(Value::Bytes(first)), Some(Value::Bytes(second))) = (first, second) else {
+            return Ok(None);
+        };
+        Ok(match kind {
+            Some(Value::Number(CKK_RSA)) => PublicHalf::of_parts(&first, &second),
+            _ => PublicHalf::of_point(&first, &second),
         })
     }
 
     /// Whether a private or public object is half of this key. A private EC object shows no point:
     /// it must sign, a message of ours.
-    pub(super) fn is_half_of(
-        &self,
-        session: &Session,
-        object: Object,
-        key: &PublicKey,
-    ) -> Result<bool> {
-        if let Some(shown) = self.public_key_of(session, object)? {
+    pub fn is_half_of(&self, object: Object, key: &PublicHalf) -> Result<bool> {
+        if let Some(shown) = self.public_half(object)? {
             return Ok(shown == *key);
         }
         let KeyType::Ec(bits) = key.kind() else {
@@ -136,14 +203,14 @@ impl Hsm<'_> {
             number(CKA_KEY_TYPE, CKK_EC),
             bytes(CKA_EC_PARAMS, &curve_params(bits)),
         ];
-        if self.first_miss(session, object, &wanted, Rule::TargetKey)?.is_some() {
+        if if_exact(self.expect(object, &wanted, Rule::TargetKey))?.is_none() {
             return Ok(false);
         }
         let message = enc(c"keyferry/1 half", &[&encoding::random::<32>()?]);
         let digest = Sha256::digest(&message);
-        let signature = self.raw().sign(session, Call::Plain(CKM_ECDSA), object, &digest);
+        let signature = self.sign(TokenMechanism::Plain(CKM_ECDSA).with(object), &digest);
         // Another key of the token may not sign at all.
-        Ok(signature.is_ok_and(|signature| spki::verifies(&key.spki, &message, &signature)))
+        Ok(signature.is_ok_and(|signature| key.key.verifies(&message, &signature)))
     }
 
     /// Every object of the token that has all of these attributes.
@@ -151,36 +218,49 @@ impl Hsm<'_> {
     /// # Errors
     /// [`Error::Hsm`] where the session is logged in no more, or never was though C_Login said so:
     /// it is then shown no private object (PKCS#11 v3.1, 5.7.7), and each would be taken for gone.
-    pub(super) fn find(&self, session: &Session, wanted: &[Attribute]) -> Result<Vec<Object>> {
-        let found = self.raw().find(session, wanted)?;
-        let info = session.get_session_info().map_err(said)?;
+    pub fn find(&self, wanted: &[Attribute]) -> Result<Vec<Object>> {
+        let found = self.find_objects(wanted)?;
+        let info = self.session.get_session_info().map_err(session_error)?;
         match info.session_state() {
             SessionState::RwUser | SessionState::RwSecurityOfficer => Ok(found),
             _ => Err(Error::hsm(
-                format!("{} says that nobody is logged in, though it took the PIN", self.name()),
+                format!(
+                    "{} says that nobody is logged in, though it took the PIN",
+                    self.hsm.name()
+                ),
                 "find out from the HSM's own log what ended the login; then run the same command again",
             )),
         }
     }
 
+    /// Destroys session objects; a failure is of no consequence, because they end with their
+    /// session.
+    pub fn discard(&self, objects: &[Object]) {
+        for object in objects {
+            let _ = self.destroy(*object);
+        }
+    }
+}
+
+impl Hsm<'_> {
     /// Destroys every object of this id, then looks in a new session whether any is left. Nothing
     /// to destroy is success.
     ///
     /// # Errors
     /// Refuses by `rule` where something is left; [`Error::Hsm`] where the token cannot be
     /// searched.
-    pub(super) fn erase(&self, id: &[u8], rule: Rule) -> Result<()> {
-        let wanted = [bytes(CKA_ID, id)];
+    pub(super) fn erase(&self, id: CkaId, rule: Rule) -> Result<()> {
+        let wanted = [bytes(CKA_ID, &id.0)];
         let session = self.session()?;
         let mut refusals = Vec::new();
-        for object in self.find(&session, &wanted)? {
+        for object in session.find(&wanted)? {
             // What counts is whether the object is there afterwards.
-            if let Err(error) = self.raw().destroy(&session, object) {
+            if let Err(error) = session.destroy(object) {
                 refusals.push(error.to_string());
             }
         }
         drop(session);
-        let left = self.find(&self.session()?, &wanted)?.len();
+        let left = self.session()?.find(&wanted)?.len();
         if left == 0 {
             return Ok(());
         }
@@ -192,14 +272,19 @@ impl Hsm<'_> {
         ))
     }
 
-    /// What `act` gives; where it fails, everything of this id is destroyed first.
-    pub(super) fn or_erase<T>(
+    /// What `make` gives, once nothing of an earlier run remains; where it fails, everything of
+    /// this id is destroyed again.
+    pub(super) fn make_anew<T>(
         &self,
-        id: &[u8],
+        id: CkaId,
         rule: Rule,
-        act: impl FnOnce() -> Result<T>,
+        remains: bool,
+        make: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
-        act().map_err(|error| match self.erase(id, rule) {
+        if remains {
+            self.erase(id, rule)?;
+        }
+        make().map_err(|error| match self.erase(id, rule) {
             Ok(()) => error,
             // What is still there matters more than why it had to go.
             Err(left) => left,

@@ -1,10 +1,7 @@
 //! Work on many keys, in several sessions of one login, each on a thread of its own.
 
 use std::{
-    sync::{
-        Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
 };
 
@@ -25,39 +22,32 @@ pub(super) fn on_threads<T: Sync, W, R: Send>(
     work: impl Fn(&W, &T) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
     let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let done: Mutex<Vec<(usize, Result<R>)>> = Mutex::default();
+    let fail = || failed.store(true, Ordering::Relaxed);
     let run = || {
-        let worker = match worker() {
-            Ok(worker) => worker,
-            Err(error) => {
-                failed.store(true, Ordering::Relaxed);
-                return Err(error);
-            }
-        };
+        let worker = worker().inspect_err(|_| fail())?;
+        let mut done = Vec::new();
         while !failed.load(Ordering::Relaxed) {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(item) = items.get(at) else { break };
-            let result = work(&worker, item);
-            if result.is_err() {
-                failed.store(true, Ordering::Relaxed);
-            }
-            done.lock().map_err(died)?.push((at, result));
+            done.push((at, work(&worker, item).inspect_err(|_| fail())));
         }
-        Ok(())
+        Ok(done)
     };
     let threads = threads.clamp(1, MOST_SESSIONS).min(items.len().max(1));
     let ends: Vec<_> = thread::scope(|scope| {
         let running: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
         running.into_iter().map(thread::ScopedJoinHandle::join).collect()
     });
-    let mut done = done.into_inner().map_err(died)?;
-    done.sort_by_key(|(at, _)| *at);
-    let results = done.into_iter().map(|(_, result)| result);
-    let results = results.collect::<Result<Vec<R>>>()?;
+    let (mut done, mut no_worker) = (Vec::new(), None);
     for end in ends {
-        end.map_err(died)??;
+        match end.map_err(thread_error)? {
+            Ok(results) => done.extend(results),
+            Err(error) => no_worker = Some(error),
+        }
     }
-    Ok(results)
+    done.sort_by_key(|(at, _)| *at);
+    let results = done.into_iter().map(|(_, result)| result).collect::<Result<Vec<R>>>()?;
+    no_worker.map_or(Ok(results), Err)
 }
 
 /// Does `ours` in software while the token does `theirs`: where each is to find an RSA key, people
@@ -72,12 +62,12 @@ pub(super) fn meanwhile<A: Send, B>(
     thread::scope(|scope| {
         let ours = scope.spawn(ours);
         let theirs = theirs();
-        let ours = ours.join().map_err(died)?;
+        let ours = ours.join().map_err(thread_error)?;
         Ok((ours?, theirs?))
     })
 }
 
-fn died<T>(_: T) -> Error {
+fn thread_error<T>(_: T) -> Error {
     Error::defect("a thread died")
 }
 

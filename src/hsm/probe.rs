@@ -2,21 +2,22 @@
 
 use std::{fs, path::Path};
 
-use cryptoki::{mechanism::MechanismType, session::Session, slot::Limit};
+use cryptoki::{mechanism::MechanismType, slot::Limit};
 
 use crate::{
     Hsm, KekSpec, Module, Token,
     canary::{throwaway, throwaway_target},
     mechanism::{THROWAWAY, THROWAWAY_BITS},
-    said,
+    session_error,
 };
 use record::{
     Error, Result,
     encoding::Hash,
     folder,
     probe::{
-        Direction, KekFacts, KeyWrapFacts, MechanismFacts, MechanismId, MissedFacts, ModuleFacts,
-        Probe, SizeFacts, TokenFacts, TransferFacts, TrialOutcome, WAYS, profile::Profile,
+        Direction, EnforcedFacts, KekFacts, KeyWrapFacts, MechanismFacts, MechanismId, MissedFacts,
+        ModuleFacts, Probe, SizeFacts, TokenFacts, TransferFacts, TrialOutcome, WAYS,
+        profile::Profile,
     },
     terms::{FORMAT, KeyType, KwpFlavour, Mechanism, Side},
 };
@@ -30,7 +31,7 @@ impl Module {
     /// # Errors
     /// [`Error::Failed`] where its file can't be read, [`Error::Hsm`] where it does not answer.
     pub fn facts(&self, path: &Path) -> Result<ModuleFacts> {
-        let info = self.pkcs11.get_library_info().map_err(said)?;
+        let info = self.pkcs11.get_library_info().map_err(session_error)?;
         // Vendors install links to the current version; what counts is the file that was loaded.
         let path = &fs::canonicalize(path).map_err(|error| Error::file(path, error))?;
         Ok(ModuleFacts {
@@ -50,7 +51,7 @@ impl Token<'_> {
     /// # Errors
     /// [`Error::Hsm`] where it does not answer.
     pub fn facts(&self) -> Result<TokenFacts> {
-        let info = (self.module.pkcs11.get_token_info(self.slot)).map_err(said)?;
+        let info = self.info()?;
         Ok(TokenFacts {
             hardware: info.hardware_version().to_string(),
             generates_random: info.rng(),
@@ -79,7 +80,7 @@ impl Hsm<'_> {
         facts: TokenFacts,
         progress: &dyn Fn(&str),
     ) -> Result<Probe> {
-        let profile = Profile::of(&self.identity);
+        let profile = Profile::of(self.identity());
         progress("listing mechanisms");
         let mechanisms = self.mechanism_facts()?;
         progress("key wraps and key sizes");
@@ -93,12 +94,8 @@ impl Hsm<'_> {
                         .map(|observed| vec![observed.kwp]),
                     Direction::Unwrap => self.unwrap_flavours(mechanism, oaep_hash),
                 };
-                transfers.push(TransferFacts {
-                    direction,
-                    mechanism,
-                    oaep_hash,
-                    outcome: outcome(seen),
-                });
+                let outcome = outcome(seen);
+                transfers.push(TransferFacts { direction, mechanism, oaep_hash, outcome });
             }
         }
         progress("throwaway KEKs, and what their attributes forbid");
@@ -119,7 +116,7 @@ impl Hsm<'_> {
             time: jiff::Timestamp::now().to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             module,
-            token: self.identity.clone(),
+            token: self.identity().clone(),
             facts,
             profile,
             mechanisms,
@@ -135,11 +132,12 @@ impl Hsm<'_> {
     }
 
     fn mechanism_facts(&self) -> Result<Vec<MechanismFacts>> {
+        let (functions, slot) = (self.functions(), self.token.slot.into());
         let mut facts = Vec::new();
-        let mut listed = self.raw().mechanisms(self.slot.into())?;
+        let mut listed = functions.mechanisms(slot)?;
         listed.sort_unstable();
         for kind in listed {
-            let info = self.raw().mechanism(self.slot.into(), kind)?;
+            let info = functions.mechanism(slot, kind)?;
             #[expect(clippy::disallowed_methods, reason = "a claim: one not made claims nothing")]
             let info = info.unwrap_or_default();
             let known = MechanismType::try_from(kind).ok();
@@ -158,11 +156,9 @@ impl Hsm<'_> {
         let session = self.session()?;
         let mut facts = Vec::new();
         for kind in self.key_wraps() {
-            if self.has(kind)? {
-                let made = self.wrapped_aes_length(&session, kind)?.ok();
-                let made = made.map(|length| length as u64);
-                let id = MechanismId(kind);
-                facts.push(KeyWrapFacts { id, made });
+            if self.wraps_by(kind)? {
+                let made = session.wrapped_aes_length(kind)?.ok().map(|length| length as u64);
+                facts.push(KeyWrapFacts { id: MechanismId(kind), made });
             }
         }
         Ok(facts)
@@ -171,9 +167,9 @@ impl Hsm<'_> {
     fn size_facts(&self) -> Result<(Vec<SizeFacts>, Vec<SizeFacts>)> {
         let session = self.session()?;
         let make = |bits, kind| {
-            let made = self.target_generate(&session, None, &throwaway_target(kind));
-            if let Ok((public, private)) = &made {
-                self.discard(&session, &[*public, *private]);
+            let made = session.target_generate(None, &throwaway_target(kind));
+            if let Ok(pair) = &made {
+                session.discard(&[pair.public, pair.private]);
             }
             SizeFacts { bits, made: made.is_ok() }
         };
@@ -183,30 +179,24 @@ impl Hsm<'_> {
     }
 
     /// A throwaway KEK of this mechanism: what it misses, and what its attributes forbid.
-    fn kek_facts(
-        &self,
-        mechanism: Mechanism,
-    ) -> Result<(KekFacts, Vec<record::probe::EnforcedFacts>)> {
+    fn kek_facts(&self, mechanism: Mechanism) -> Result<(KekFacts, Vec<EnforcedFacts>)> {
         let session = self.session()?;
         let spec = KekSpec { bits: THROWAWAY_BITS, mechanism };
-        let made = self.kek_generate(&session, &throwaway(), false, spec, &|_| true);
-        let Ok((public, private)) = made else {
-            let missed = None;
-            return Ok((KekFacts { mechanism, missed }, Vec::new()));
+        let Ok(pair) = session.kek_generate(&throwaway(), false, spec, &|_| true) else {
+            return Ok((KekFacts { mechanism, missed: None }, Vec::new()));
         };
-        let missed = self.kek_misses(&session, private, spec)?;
-        let missed =
-            missed.into_iter().map(|miss| MissedFacts { rule: miss.rule, found: miss.found });
+        let (_, missed) = session.kek_read(pair.private, spec, false)?;
+        let missed = missed.into_iter();
+        let missed = missed.map(|miss| MissedFacts { rule: miss.rule, found: miss.found });
         let missed = Some(missed.collect());
-        let tried = self.try_kek(&session, public, private, mechanism)?;
-        self.discard(&session, &[public, private]);
+        let tried = session.try_kek(pair, mechanism)?;
+        session.discard(&[pair.public, pair.private]);
         Ok((KekFacts { mechanism, missed }, tried))
     }
 
     /// Session objects end with their session; a token that keeps them would fill up, or worse.
     fn nothing_left(&self) -> Result<()> {
-        let session: Session = self.session()?;
-        let left = self.find(&session, &throwaway())?.len();
+        let left = self.session()?.find(&throwaway())?.len();
         if left == 0 {
             return Ok(());
         }

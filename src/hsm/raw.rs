@@ -26,9 +26,11 @@ use cryptoki_sys::*;
 use zeroize::Zeroizing;
 
 use crate::{
-    answer::{check, listed, missing, nonsense, output},
+    TokenSession,
+    answer::{check, length_error, missing_error, output},
     attribute::Attribute,
-    packed::{Call, Member, Packed, with_mechanism},
+    layout::{KeyUse, Member, TemplateLayout, TokenMechanism, attribute_in_c},
+    module_error,
 };
 use record::Result;
 
@@ -36,10 +38,20 @@ use record::Result;
 const MOST_OBJECTS: usize = 4096;
 /// More slots than any module has, and more mechanisms than any token.
 const MOST_LISTED: usize = 1024;
+/// More bytes than any wrapped key or signature that Keyferry reads (an RSA-4096 wrapped key has
+/// 2.9 KiB).
+const MOST_BYTES: usize = 8 * 1024;
 
 /// One object of a token, by its handle.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Object(CK_OBJECT_HANDLE);
+
+/// A key pair of a token.
+#[derive(Clone, Copy)]
+pub(super) struct KeyPair {
+    pub public: Object,
+    pub private: Object,
+}
 
 /// The module's own function list.
 pub(super) struct Functions {
@@ -50,7 +62,7 @@ pub(super) struct Functions {
 
 macro_rules! call {
     ($self:ident.$name:ident($($argument:expr),* $(,)?)) => {{
-        let function = $self.list.$name.ok_or_else(|| missing(stringify!($name)))?;
+        let function = $self.list().$name.ok_or_else(|| missing_error(stringify!($name)))?;
         // Safe for the reason given at the head of this file.
         unsafe { function($($argument),*) }
     }};
@@ -71,14 +83,14 @@ impl Functions {
         // Loading a library runs its code: the module is the operator's, and `cryptoki` loads it in
         // this process anyway.
         let library = unsafe { cryptoki_sys::Pkcs11::new(path) }
-            .map_err(|error| super::not_a_module(path, error))?;
+            .map_err(|error| module_error(path, error))?;
         let mut list: *mut CK_FUNCTION_LIST = null_mut();
-        let get = (library.C_GetFunctionList.as_ref())
-            .map_err(|error| super::not_a_module(path, error))?;
+        let get =
+            (library.C_GetFunctionList.as_ref()).map_err(|error| module_error(path, error))?;
         // `list` is a local out-parameter.
         check("C_GetFunctionList", unsafe { get(&mut list) })?;
         if list.is_null() {
-            return Err(missing("C_GetFunctionList"));
+            return Err(missing_error("C_GetFunctionList"));
         }
         // Not null, and valid while the library is loaded (PKCS#11 v3.1, 5.4.4); copied, so never
         // read again. The list of a v2.40 module has the same layout.
@@ -112,10 +124,10 @@ impl Functions {
     /// C_GetSlotList: the slots with a token. Asked once; `cryptoki` asks for as long as a module
     /// says that there are more.
     pub fn slots(&self) -> Result<Vec<CK_SLOT_ID>> {
-        let mut list = vec![0; MOST_LISTED];
-        let mut count = list.len() as CK_ULONG;
-        checked!(self.C_GetSlotList(CK_TRUE, list.as_mut_ptr(), &mut count))?;
-        listed("C_GetSlotList", list, count)
+        let slots = output("C_GetSlotList", MOST_LISTED, |list, count| {
+            checked!(self.C_GetSlotList(CK_TRUE, list, count))
+        });
+        Ok(slots?.to_vec())
     }
 
     /// C_GetMechanismInfo: what the token can do with a mechanism, if it has it.
@@ -132,172 +144,159 @@ impl Functions {
     /// C_GetMechanismList: what the token says it has, by number, also those that nobody has a name
     /// for.
     pub fn mechanisms(&self, slot: CK_SLOT_ID) -> Result<Vec<CK_MECHANISM_TYPE>> {
-        let mut list = vec![0; MOST_LISTED];
-        let mut count = list.len() as CK_ULONG;
-        checked!(self.C_GetMechanismList(slot, list.as_mut_ptr(), &mut count))?;
-        listed("C_GetMechanismList", list, count)
+        let mechanisms = output("C_GetMechanismList", MOST_LISTED, |list, count| {
+            checked!(self.C_GetMechanismList(slot, list, count))
+        });
+        Ok(mechanisms?.to_vec())
+    }
+
+    fn list(&self) -> &CK_FUNCTION_LIST {
+        &self.list
+    }
+}
+
+impl TokenSession<'_> {
+    fn list(&self) -> &CK_FUNCTION_LIST {
+        self.hsm.functions().list()
+    }
+
+    fn handle(&self) -> CK_SESSION_HANDLE {
+        self.session.handle()
     }
 
     /// Every object that has all of these attributes.
-    pub fn find(&self, session: &Session, wanted: &[Attribute]) -> Result<Vec<Object>> {
-        let mut wanted = Packed::new(wanted);
+    pub fn find_objects(&self, wanted: &[Attribute]) -> Result<Vec<Object>> {
+        let mut wanted = TemplateLayout::new(wanted);
         let (pointer, length) = wanted.parts();
-        checked!(self.C_FindObjectsInit(session.handle(), pointer, length))?;
-        let found = self.find_all(session);
-        let end = checked!(self.C_FindObjectsFinal(session.handle()));
+        checked!(self.C_FindObjectsInit(self.handle(), pointer, length))?;
+        let found = self.find_all();
+        let end = checked!(self.C_FindObjectsFinal(self.handle()));
         let found = found?;
         end.map(|()| found)
     }
 
-    fn find_all(&self, session: &Session) -> Result<Vec<Object>> {
+    fn find_all(&self) -> Result<Vec<Object>> {
         let mut found = Vec::new();
         loop {
             let mut batch: [CK_OBJECT_HANDLE; 64] = [CK_INVALID_HANDLE; 64];
             let mut count = CK_ULONG::MAX; // Where it stays so, nothing was searched.
             let room = batch.len() as CK_ULONG;
-            checked!(self.C_FindObjects(session.handle(), batch.as_mut_ptr(), room, &mut count))?;
+            checked!(self.C_FindObjects(self.handle(), batch.as_mut_ptr(), room, &mut count))?;
             let handles = usize::try_from(count).ok().and_then(|count| batch.get(..count));
-            let handles = handles.ok_or_else(|| nonsense("C_FindObjects", count))?;
+            let handles = handles.ok_or_else(|| length_error("C_FindObjects", count))?;
             if handles.is_empty() {
                 return Ok(found);
             }
             found.extend(handles.iter().map(|handle| Object(*handle)));
             if found.len() > MOST_OBJECTS {
-                return Err(nonsense("C_FindObjects", found.len() as CK_ULONG));
+                return Err(length_error("C_FindObjects", found.len() as CK_ULONG));
             }
         }
     }
 
     /// C_CreateObject.
-    pub fn create(&self, session: &Session, template: &[Attribute]) -> Result<Object> {
-        let mut template = Packed::new(template);
-        let (pointer, length) = template.parts();
-        let mut handle = CK_INVALID_HANDLE;
-        checked!(self.C_CreateObject(session.handle(), pointer, length, &mut handle))?;
-        object("C_CreateObject", handle)
+    pub fn create(&self, template: &[Attribute]) -> Result<Object> {
+        new_object("C_CreateObject", template, |at, length, object| {
+            checked!(self.C_CreateObject(self.handle(), at, length, object))
+        })
     }
 
     /// C_SetAttributeValue.
-    pub fn set(&self, session: &Session, object: Object, template: &[Attribute]) -> Result<()> {
-        let mut template = Packed::new(template);
+    pub fn set(&self, object: Object, template: &[Attribute]) -> Result<()> {
+        let mut template = TemplateLayout::new(template);
         let (pointer, length) = template.parts();
-        checked!(self.C_SetAttributeValue(session.handle(), object.0, pointer, length))
+        checked!(self.C_SetAttributeValue(self.handle(), object.0, pointer, length))
     }
 
     /// C_CopyObject.
-    pub fn copy(&self, session: &Session, of: Object, template: &[Attribute]) -> Result<Object> {
-        let mut template = Packed::new(template);
-        let (pointer, length) = template.parts();
-        let mut handle = CK_INVALID_HANDLE;
-        checked!(self.C_CopyObject(session.handle(), of.0, pointer, length, &mut handle))?;
-        object("C_CopyObject", handle)
+    pub fn copy(&self, of: Object, template: &[Attribute]) -> Result<Object> {
+        new_object("C_CopyObject", template, |at, length, object| {
+            checked!(self.C_CopyObject(self.handle(), of.0, at, length, object))
+        })
     }
 
     /// C_DestroyObject.
-    pub fn destroy(&self, session: &Session, object: Object) -> Result<()> {
-        checked!(self.C_DestroyObject(session.handle(), object.0))
+    pub fn destroy(&self, object: Object) -> Result<()> {
+        checked!(self.C_DestroyObject(self.handle(), object.0))
     }
 
-    /// C_GenerateKeyPair; the public half comes first.
+    /// C_GenerateKeyPair.
     pub fn generate_pair(
         &self,
-        session: &Session,
         mechanism: CK_MECHANISM_TYPE,
         public: &[Attribute],
         private: &[Attribute],
-    ) -> Result<(Object, Object)> {
-        let (mut public, mut private) = (Packed::new(public), Packed::new(private));
-        let (public_pointer, public_length) = public.parts();
-        let (private_pointer, private_length) = private.parts();
-        let mut handles = (CK_INVALID_HANDLE, CK_INVALID_HANDLE);
-        with_mechanism(Call::Plain(mechanism), |mechanism| {
-            checked!(self.C_GenerateKeyPair(
-                session.handle(),
-                mechanism,
-                public_pointer,
-                public_length,
-                private_pointer,
-                private_length,
-                &mut handles.0,
-                &mut handles.1,
-            ))
+    ) -> Result<KeyPair> {
+        let mut public = TemplateLayout::new(public);
+        let (public_at, public_length) = public.parts();
+        let mut public = CK_INVALID_HANDLE;
+        let private = new_object("C_GenerateKeyPair", private, |at, length, private| {
+            TokenMechanism::Plain(mechanism).in_c(|mechanism| {
+                checked!(self.C_GenerateKeyPair(
+                    self.handle(),
+                    mechanism,
+                    public_at,
+                    public_length,
+                    at,
+                    length,
+                    &mut public,
+                    private,
+                ))
+            })
         })?;
-        Ok((object("C_GenerateKeyPair", handles.0)?, object("C_GenerateKeyPair", handles.1)?))
+        Ok(KeyPair { public: object("C_GenerateKeyPair", public)?, private })
     }
 
     /// C_GenerateKey with CKM_AES_KEY_GEN.
-    pub fn generate_aes(&self, session: &Session, template: &[Attribute]) -> Result<Object> {
-        let mut template = Packed::new(template);
-        let (pointer, length) = template.parts();
-        let mut handle = CK_INVALID_HANDLE;
-        with_mechanism(Call::Plain(CKM_AES_KEY_GEN), |mechanism| {
-            checked!(self.C_GenerateKey(session.handle(), mechanism, pointer, length, &mut handle))
-        })?;
-        object("C_GenerateKey", handle)
+    pub fn generate_aes(&self, template: &[Attribute]) -> Result<Object> {
+        new_object("C_GenerateKey", template, |at, length, key| {
+            TokenMechanism::Plain(CKM_AES_KEY_GEN).in_c(|mechanism| {
+                checked!(self.C_GenerateKey(self.handle(), mechanism, at, length, key))
+            })
+        })
     }
 
     /// C_WrapKey into a buffer of ours, cut to what came back: the length query is only a hint on
     /// some modules.
-    pub fn wrap(
-        &self,
-        session: &Session,
-        call: Call,
-        with: Object,
-        key: Object,
-    ) -> Result<Vec<u8>> {
-        let session = session.handle();
-        let wrapped = output("C_WrapKey", |buffer, length| {
-            with_mechanism(call, |mechanism| {
-                checked!(self.C_WrapKey(session, mechanism, with.0, key.0, buffer, length))
+    pub fn wrap(&self, with: KeyUse, key: Object) -> Result<Vec<u8>> {
+        let wrapped = output("C_WrapKey", MOST_BYTES, |buffer, length| {
+            with.mechanism.in_c(|by| {
+                checked!(self.C_WrapKey(self.handle(), by, with.key.0, key.0, buffer, length))
             })
         });
-        wrapped.map(|wrapped| wrapped.to_vec())
+        Ok(wrapped?.to_vec())
     }
 
     /// C_UnwrapKey. What the token made of the template must be read back.
-    pub fn unwrap(
-        &self,
-        session: &Session,
-        call: Call,
-        with: Object,
-        wrapped: &[u8],
-        template: &[Attribute],
-    ) -> Result<Object> {
-        let (mut template, session, with) = (Packed::new(template), session.handle(), with.0);
-        let (at, length) = template.parts();
-        let mut key = CK_INVALID_HANDLE;
+    pub fn unwrap(&self, with: KeyUse, wrapped: &[u8], template: &[Attribute]) -> Result<Object> {
         // The module only reads the wrapped key, though its parameter is not const.
         let (blob, size) = (wrapped.as_ptr().cast_mut(), wrapped.len() as CK_ULONG);
-        with_mechanism(call, |how| {
-            checked!(self.C_UnwrapKey(session, how, with, blob, size, at, length, &mut key))
-        })?;
-        object("C_UnwrapKey", key)
+        let (session, kek) = (self.handle(), with.key.0);
+        new_object("C_UnwrapKey", template, |at, length, key| {
+            with.mechanism.in_c(|by| {
+                checked!(self.C_UnwrapKey(session, by, kek, blob, size, at, length, key))
+            })
+        })
     }
 
     /// C_SignInit and C_Sign, in one part.
-    pub fn sign(&self, session: &Session, call: Call, key: Object, data: &[u8]) -> Result<Vec<u8>> {
-        let session = session.handle();
-        with_mechanism(call, |mechanism| checked!(self.C_SignInit(session, mechanism, key.0)))?;
+    pub fn sign(&self, with: KeyUse, data: &[u8]) -> Result<Vec<u8>> {
+        let by = with.mechanism;
+        by.in_c(|by| checked!(self.C_SignInit(self.handle(), by, with.key.0)))?;
         let (data, count) = (data.as_ptr().cast_mut(), data.len() as CK_ULONG);
-        let signature = output("C_Sign", |buffer, length| {
-            checked!(self.C_Sign(session, data, count, buffer, length))
+        let signature = output("C_Sign", MOST_BYTES, |buffer, length| {
+            checked!(self.C_Sign(self.handle(), data, count, buffer, length))
         });
-        signature.map(|signature| signature.to_vec())
+        Ok(signature?.to_vec())
     }
 
     /// C_DecryptInit and C_Decrypt, in one part.
-    pub fn decrypt(
-        &self,
-        session: &Session,
-        call: Call,
-        key: Object,
-        data: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>> {
-        let session = session.handle();
-        with_mechanism(call, |mechanism| checked!(self.C_DecryptInit(session, mechanism, key.0)))?;
+    pub fn decrypt(&self, with: KeyUse, data: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        let by = with.mechanism;
+        by.in_c(|by| checked!(self.C_DecryptInit(self.handle(), by, with.key.0)))?;
         let (data, count) = (data.as_ptr().cast_mut(), data.len() as CK_ULONG);
-        output("C_Decrypt", |buffer, length| {
-            checked!(self.C_Decrypt(session, data, count, buffer, length))
+        output("C_Decrypt", MOST_BYTES, |buffer, length| {
+            checked!(self.C_Decrypt(self.handle(), data, count, buffer, length))
         })
     }
 
@@ -306,32 +305,22 @@ impl Functions {
     /// buffer (so CK_UNAVAILABLE_INFORMATION).
     pub fn get_words(
         &self,
-        session: &Session,
-        key: Object,
+        object: Object,
         kind: CK_ATTRIBUTE_TYPE,
         words: &mut [CK_ULONG],
         most: usize,
     ) -> Result<Option<usize>> {
         let room = size_of_val(words).min(most);
-        let mut attribute = CK_ATTRIBUTE {
-            type_: kind,
-            pValue: words.as_mut_ptr().cast(),
-            ulValueLen: room as CK_ULONG,
-        };
-        let got = self.get(session, key, &mut attribute)?;
+        let mut attribute = attribute_in_c(kind, words.as_mut_ptr().cast(), room);
+        let got = self.get(object, &mut attribute)?;
         let length = usize::try_from(attribute.ulValueLen).ok();
         Ok(length.filter(|length| got && *length <= room))
     }
 
     /// Asks how many bytes an array attribute has: a hint, to be checked by the caller.
-    pub fn get_length(
-        &self,
-        session: &Session,
-        key: Object,
-        kind: CK_ATTRIBUTE_TYPE,
-    ) -> Result<Option<usize>> {
-        let mut query = CK_ATTRIBUTE { type_: kind, pValue: null_mut(), ulValueLen: 0 };
-        let got = self.get(session, key, &mut query)?;
+    pub fn get_length(&self, object: Object, kind: CK_ATTRIBUTE_TYPE) -> Result<Option<usize>> {
+        let mut query = attribute_in_c(kind, null_mut(), 0);
+        let got = self.get(object, &mut query)?;
         Ok(usize::try_from(query.ulValueLen).ok().filter(|_| got))
     }
 
@@ -340,43 +329,37 @@ impl Functions {
     /// module may have changed are not looked at.
     pub fn get_members(
         &self,
-        session: &Session,
-        key: Object,
+        object: Object,
         kind: CK_ATTRIBUTE_TYPE,
         members: &mut [Member],
     ) -> Result<bool> {
         let mut list: Vec<CK_ATTRIBUTE> = (members.iter_mut())
-            .map(|member| CK_ATTRIBUTE {
-                type_: member.kind,
-                pValue: member.words.as_mut_ptr().cast(),
-                ulValueLen: size_of_val(&member.words) as CK_ULONG,
+            .map(|member| {
+                let length = size_of_val(&member.words);
+                attribute_in_c(member.kind, member.words.as_mut_ptr().cast(), length)
             })
             .collect();
-        let length = size_of_val(list.as_slice()) as CK_ULONG;
-        let mut attribute =
-            CK_ATTRIBUTE { type_: kind, pValue: list.as_mut_ptr().cast(), ulValueLen: length };
-        let got = self.get(session, key, &mut attribute)?;
+        let length = size_of_val(list.as_slice());
+        let mut attribute = attribute_in_c(kind, list.as_mut_ptr().cast(), length);
+        let got = self.get(object, &mut attribute)?;
         for (member, read) in members.iter_mut().zip(&list) {
             (member.kind, member.length) = (read.type_, read.ulValueLen);
         }
-        Ok(got && attribute.ulValueLen == length)
+        Ok(got && attribute.ulValueLen == length as CK_ULONG)
     }
 
     /// One C_GetAttributeValue; `false` where it gave no value.
-    fn get(&self, session: &Session, key: Object, attribute: &mut CK_ATTRIBUTE) -> Result<bool> {
-        let rv = call!(self.C_GetAttributeValue(session.handle(), key.0, attribute, 1));
+    fn get(&self, object: Object, attribute: &mut CK_ATTRIBUTE) -> Result<bool> {
+        let rv = call!(self.C_GetAttributeValue(self.handle(), object.0, attribute, 1));
         if rv == CKR_OK {
             return Ok(true);
         }
         // The codes for "no such attribute" differ among modules: ask for what every object has
         // instead.
         let mut class: CK_ULONG = 0;
-        let mut alive = CK_ATTRIBUTE {
-            type_: CKA_CLASS,
-            pValue: (&raw mut class).cast(),
-            ulValueLen: size_of::<CK_ULONG>() as CK_ULONG,
-        };
-        checked!(self.C_GetAttributeValue(session.handle(), key.0, &mut alive, 1)).map(|()| false)
+        let length = size_of::<CK_ULONG>();
+        let mut alive = attribute_in_c(CKA_CLASS, (&raw mut class).cast(), length);
+        checked!(self.C_GetAttributeValue(self.handle(), object.0, &mut alive, 1)).map(|()| false)
     }
 }
 
@@ -389,9 +372,22 @@ pub(super) fn initialize_args(flags: CInitializeFlags, reserved: &CStr) -> CInit
     unsafe { CInitializeArgs::new_with_reserved(flags, pointer) }
 }
 
+/// The object that a call makes of a template.
+fn new_object(
+    function: &str,
+    template: &[Attribute],
+    call: impl FnOnce(*mut CK_ATTRIBUTE, CK_ULONG, *mut CK_OBJECT_HANDLE) -> Result<()>,
+) -> Result<Object> {
+    let mut template = TemplateLayout::new(template);
+    let (pointer, length) = template.parts();
+    let mut handle = CK_INVALID_HANDLE;
+    call(pointer, length, &mut handle)?;
+    object(function, handle)
+}
+
 fn object(function: &str, handle: CK_OBJECT_HANDLE) -> Result<Object> {
     match handle {
-        CK_INVALID_HANDLE => Err(nonsense(function, handle)),
+        CK_INVALID_HANDLE => Err(length_error(function, handle)),
         handle => Ok(Object(handle)),
     }
 }

@@ -37,6 +37,9 @@ use record::{
 /// How long a certificate is valid: 20 years. The service that the keys serve ignores expiry.
 const VALIDITY: Duration = Duration::from_secs(20 * 365 * 24 * 60 * 60);
 
+type Fault = Box<dyn std::error::Error>;
+type Built<T> = std::result::Result<T, Fault>;
+
 /// Self-signed, with the usages that a service may ask of either role.
 struct SelfSigned {
     subject: Name,
@@ -58,16 +61,11 @@ impl BuilderProfile for SelfSigned {
         _issuer: SubjectPublicKeyInfoRef<'_>,
         tbs: &x509_cert::TbsCertificate,
     ) -> x509_cert::builder::Result<Vec<Extension>> {
-        let mut extensions: Vec<Extension> = Vec::new();
-        let key_id =
-            SubjectKeyIdentifier::try_from(key)?.to_extension(tbs.subject(), &extensions)?;
-        extensions.push(key_id);
-        let usage = KeyUsage(self.usages).to_extension(tbs.subject(), &extensions)?;
-        extensions.push(usage);
-        let extended =
-            ExtendedKeyUsage(vec![ID_KP_SERVER_AUTH]).to_extension(tbs.subject(), &extensions)?;
-        extensions.push(extended);
-        Ok(extensions)
+        let (subject, key_id) = (tbs.subject(), SubjectKeyIdentifier::try_from(key)?);
+        let key_id = key_id.to_extension(subject, &[])?;
+        let usage = KeyUsage(self.usages).to_extension(subject, &[])?;
+        let extended = ExtendedKeyUsage(vec![ID_KP_SERVER_AUTH]).to_extension(subject, &[])?;
+        Ok(vec![key_id, usage, extended])
     }
 }
 
@@ -79,16 +77,13 @@ struct KeyOfHsm {
 }
 
 impl KeyOfHsm {
-    fn new(key: &PublicKey, spki: &[u8]) -> std::result::Result<Self, String> {
-        let null = AnyRef::NULL.into();
+    fn new(key: &PublicKey, spki: &[u8]) -> Built<Self> {
         let (oid, parameters) = match key {
-            PublicKey::Rsa(_) => (SHA_256_WITH_RSA_ENCRYPTION, Some(null)),
+            PublicKey::Rsa(_) => (SHA_256_WITH_RSA_ENCRYPTION, Some(AnyRef::NULL.into())),
             PublicKey::P256(_) | PublicKey::P384(_) => (ECDSA_WITH_SHA_256, None),
         };
-        Ok(KeyOfHsm {
-            spki: Document::try_from(spki).map_err(|error| error.to_string())?,
-            algorithm: AlgorithmIdentifierOwned { oid, parameters },
-        })
+        let algorithm = AlgorithmIdentifierOwned { oid, parameters };
+        Ok(KeyOfHsm { spki: Document::try_from(spki)?, algorithm })
     }
 }
 
@@ -124,18 +119,17 @@ pub fn make(
     spki_der: &[u8],
     sign: impl FnOnce(&[u8]) -> Result<Vec<u8>>,
 ) -> Result<TargetCertificate> {
-    let failed = |error: String| Error::defect(format!("the certificate of {label}: {error}"));
-    let public = PublicKey::parse(spki_der).map_err(failed)?;
-    let key = KeyOfHsm::new(&public, spki_der).map_err(failed)?;
-    let mut builder = builder(subject, &public, spki_der).map_err(failed)?;
-    let tbs = builder.finalize(&key).map_err(|error| failed(error.to_string()))?;
+    let certificate_error =
+        |error: Fault| Error::defect(format!("the certificate of {label}: {error}"));
+    let public = PublicKey::parse(spki_der).map_err(|error| certificate_error(error.into()))?;
+    let key = KeyOfHsm::new(&public, spki_der).map_err(certificate_error)?;
+    let mut builder = builder(subject, &public, spki_der).map_err(certificate_error)?;
+    let tbs = builder.finalize(&key).map_err(|error| certificate_error(error.into()))?;
     let signature = public
         .in_der(&sign(&tbs)?)
-        .ok_or_else(|| failed("no signature of this kind of key".into()))?;
-    let signature = BitString::from_bytes(&signature).map_err(|error| failed(error.to_string()))?;
-    let certificate =
-        builder.assemble(signature, &key).map_err(|error| failed(error.to_string()))?;
-    let der = certificate.to_der().map_err(|error| failed(error.to_string()))?;
+        .ok_or_else(|| certificate_error("no signature of this kind of key".into()))?;
+    let assemble = || Ok(builder.assemble(BitString::from_bytes(&signature)?, &key)?.to_der()?);
+    let der = assemble().map_err(certificate_error)?;
     TargetCertificate::parse(&der, label)?.of_key(spki_der, label)
 }
 
@@ -143,21 +137,22 @@ fn builder(
     subject: &str,
     public: &PublicKey,
     spki_der: &[u8],
-) -> std::result::Result<CertificateBuilder<SelfSigned>, String> {
+) -> Built<CertificateBuilder<SelfSigned>> {
     let subject: Name =
         subject.parse().map_err(|error| format!("the subject {}: {error}", quote(subject)))?;
-    let key = SubjectPublicKeyInfo::try_from(spki_der).map_err(|error| error.to_string())?;
-    let mut serial: [u8; 16] = random().map_err(|error| error.to_string())?;
+    let mut serial: [u8; 16] = random()?;
     // Positive and never zero (RFC 5280, 4.1.2.2).
     serial[0] = serial[0] & 0x7f | 0x40;
-    let serial = SerialNumber::new(&serial).map_err(|error| error.to_string())?;
-    let validity = Validity::from_now(VALIDITY).map_err(|error| error.to_string())?;
     let usages = match public {
         PublicKey::Rsa(_) => {
             KeyUsages::DigitalSignature | KeyUsages::KeyEncipherment | KeyUsages::DataEncipherment
         }
         PublicKey::P256(_) | PublicKey::P384(_) => KeyUsages::DigitalSignature.into(),
     };
-    CertificateBuilder::new(SelfSigned { subject, usages }, serial, validity, key)
-        .map_err(|error| error.to_string())
+    Ok(CertificateBuilder::new(
+        SelfSigned { subject, usages },
+        SerialNumber::new(&serial)?,
+        Validity::from_now(VALIDITY)?,
+        SubjectPublicKeyInfo::try_from(spki_der)?,
+    )?)
 }

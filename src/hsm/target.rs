@@ -1,19 +1,20 @@
 //! Target keys at the tenant: made or found, checked before they are wrapped, and used to sign and
-//! to answer challenges.
+//! to answer challenges; and the certificate beside a target key, a CKO_CERTIFICATE with the same
+//! CKA_ID (PKCS#11 v3.1, 4.6.3).
 
-use cryptoki::session::Session;
 use cryptoki_sys::*;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::{
-    Hsm,
-    attribute::{Attribute, Value, bytes, flag},
+    Hsm, TokenSession,
+    attribute::{Value, bytes, flag},
     inventory::Inventory,
-    object::{Miss, public_usage},
-    packed::Call,
-    public_key::{PublicKey, generation},
-    raw::Object,
+    layout::TokenMechanism,
+    object::{Deviation, Examination, Fault, MOST_CERTIFICATE, if_exact},
+    public_key::{PublicHalf, generation},
+    raw::{KeyPair, Object},
+    template::{certificate, named, target_public, tenant_private},
 };
 use record::{
     Error, Result,
@@ -37,7 +38,7 @@ pub struct TargetSpec<'a> {
 
 /// A target key on this token.
 #[derive(Clone)]
-pub struct Target {
+pub struct TargetKey {
     /// CKA_ID as it is on the token.
     pub id: Vec<u8>,
     /// Its public half, DER SubjectPublicKeyInfo.
@@ -45,41 +46,6 @@ pub struct Target {
     /// Whether this call made it.
     pub made: bool,
     pub(super) private: Object,
-}
-
-/// The usages of a private key, all of them explicit: tokens fill in surprising ones (PKCS#11 v3.1,
-/// 4.9). CKA_WRAP does not exist on private keys.
-pub(super) fn private_usage(usage: Usage) -> Vec<Attribute> {
-    vec![
-        flag(CKA_SIGN, usage.sign),
-        flag(CKA_DECRYPT, usage.decrypt),
-        flag(CKA_UNWRAP, false),
-        flag(CKA_DERIVE, false),
-        flag(CKA_SIGN_RECOVER, false),
-    ]
-}
-
-/// The usages of the public half.
-pub(super) fn public_usages(usage: Usage) -> [Attribute; 2] {
-    [flag(CKA_VERIFY, usage.sign), flag(CKA_ENCRYPT, usage.decrypt)]
-}
-
-/// A target key at the tenant. It stays modifiable, so that the tenant can end CKA_EXTRACTABLE
-/// after the ceremony.
-fn private_half(token: bool, spec: &TargetSpec) -> Vec<Attribute> {
-    let mut template = vec![
-        flag(CKA_TOKEN, token),
-        flag(CKA_PRIVATE, true),
-        flag(CKA_SENSITIVE, true),
-        flag(CKA_EXTRACTABLE, true),
-    ];
-    template.extend(private_usage(spec.usage));
-    if spec.trusted_only {
-        template.push(flag(CKA_WRAP_WITH_TRUSTED, true));
-    }
-    template.push(flag(CKA_COPYABLE, false));
-    template.push(flag(CKA_MODIFIABLE, true));
-    template
 }
 
 impl Hsm<'_> {
@@ -94,43 +60,22 @@ impl Hsm<'_> {
         inventory: &Inventory,
         id: CkaId,
         spec: &TargetSpec,
-    ) -> Result<Target> {
+    ) -> Result<TargetKey> {
         let there = [CKO_PRIVATE_KEY, CKO_PUBLIC_KEY].map(|class| inventory.of_class(class, &id.0));
-        if let Ok(target) = self.target_examine(&there, id, spec)? {
+        if let Some(target) = if_exact(self.target_examine(&there, id, spec))? {
             return Ok(target);
         }
         self.refuse_label(inventory, &id.0, spec.label, &[CKO_PRIVATE_KEY])?;
-        if inventory.count(&id.0) > 0 {
-            self.erase(&id.0, Rule::TargetGone)?;
-        }
-        self.or_erase(&id.0, Rule::TargetGone, || {
+        self.make_anew(id, Rule::TargetGone, inventory.count(&id.0) > 0, || {
             let session = self.session()?;
-            let (public, private) = self.target_generate(&session, Some(id), spec)?;
+            let pair = session.target_generate(Some(id), spec)?;
             drop(session);
-            let target = self.target_examine(&[vec![private], vec![public]], id, spec)?;
-            target
-                .map(|target| Target { made: true, ..target })
-                .map_err(|miss| miss.refuse("use a token that makes keys as it is asked to"))
+            let made = [vec![pair.private], vec![pair.public]];
+            let target = self.target_examine(&made, id, spec);
+            let target = target
+                .map_err(|fault| fault.error("use a token that makes keys as it is asked to"));
+            Ok(TargetKey { made: true, ..target? })
         })
-    }
-
-    /// Makes a pair of the tenant's kind; without an id as session objects, for canaries.
-    pub(super) fn target_generate(
-        &self,
-        session: &Session,
-        id: Option<CkaId>,
-        spec: &TargetSpec,
-    ) -> Result<(Object, Object)> {
-        let token = id.is_some();
-        let mut named = vec![bytes(CKA_LABEL, spec.label.as_bytes())];
-        named.extend(id.map(|id| bytes(CKA_ID, &id.0)));
-        let (mechanism, kind) = generation(spec.kind);
-        let mut public = named.clone();
-        public.extend(public_usage(token, &public_usages(spec.usage)));
-        public.extend(kind);
-        let mut private = named;
-        private.extend(private_half(token, spec));
-        self.raw().generate_pair(session, mechanism, &public, &private)
     }
 
     /// The one private key with this public half.
@@ -138,8 +83,8 @@ impl Hsm<'_> {
     /// # Errors
     /// `TARGET-MISSING`, `TARGET-AMBIGUOUS`; `TARGET-KEY` where the SPKI is of no kind that
     /// travels.
-    pub fn target_by_spki(&self, inventory: &Inventory, spki: &[u8]) -> Result<Target> {
-        let key = PublicKey::of_spki(spki, Rule::TargetKey)?;
+    pub fn target_by_spki(&self, inventory: &Inventory, spki: &[u8]) -> Result<TargetKey> {
+        let key = PublicHalf::of_spki(spki, Rule::TargetKey)?;
         let found = self.private_of(inventory, &key)?;
         let [(private, id)] = found[..] else {
             let rule = match found.len() {
@@ -152,7 +97,7 @@ impl Hsm<'_> {
                 "check the token's label; of two copies of one key, remove one with the vendor's tool",
             ));
         };
-        Ok(Target { id: id.to_vec(), spki: key.spki, made: false, private })
+        Ok(TargetKey { id: id.to_vec(), spki: key.spki, made: false, private })
     }
 
     /// Checks in a new session that the key may be wrapped: sensitive, extractable, by a trusted
@@ -162,104 +107,41 @@ impl Hsm<'_> {
     /// # Errors
     /// `TARGET-SENSITIVE`, `TARGET-EXTRACTABLE`, `TARGET-WRAP-WITH-TRUSTED`, `TARGET-KEY`;
     /// [`Error::Hsm`] where the token fails.
-    pub fn target_check(&self, target: &Target, kind: KeyType, trusted_only: bool) -> Result<()> {
-        let session = self.session()?;
-        let key = PublicKey::of_spki(&target.spki, Rule::TargetKey)?;
-        let key = Some(&key);
-        let miss = self.target_miss(&session, target.private, kind, trusted_only, key)?;
-        match miss {
-            None => Ok(()),
-            Some(miss) => Err(miss.refuse(
-                "choose another key, or make a new one with `keys create`: Keyferry changes no attribute of a key that exists",
-            )),
-        }
-    }
-
-    fn target_miss(
+    pub fn target_check(
         &self,
-        session: &Session,
-        private: Object,
+        target: &TargetKey,
         kind: KeyType,
         trusted_only: bool,
-        key: Option<&PublicKey>,
-    ) -> Result<Option<Miss>> {
-        for (kind, rule) in
-            [(CKA_SENSITIVE, Rule::TargetSensitive), (CKA_EXTRACTABLE, Rule::TargetExtractable)]
-        {
-            let miss = self.first_miss(session, private, &[flag(kind, true)], rule)?;
-            if miss.is_some() {
-                return Ok(miss);
-            }
-        }
-        let wanted = flag(CKA_WRAP_WITH_TRUSTED, trusted_only);
-        let value = self.raw().read(session, private, &wanted)?;
-        let rule = match (trusted_only, &value) {
-            (true, value) if value.as_ref() != Some(&wanted.value) => {
-                Some(Rule::TargetWrapWithTrusted)
-            }
-            // Composite's ephemeral AES key cannot be trusted, nor is a KEK without `kek trust`.
-            (false, Some(Value::Flag(true))) => Some(Rule::TargetExtractable),
-            _ => None,
-        };
-        if let Some(rule) = rule {
-            return Ok(Some(Miss::attribute(rule, &wanted, value.as_ref())));
-        }
-        let half = match key {
-            Some(key) => self.is_half_of(session, private, key)?,
-            None => false,
-        };
-        let fits = |key: &&PublicKey| half && key.kind() == kind && key.exponent_fits();
-        Ok(match key.filter(fits) {
-            Some(_) => None,
-            None => {
-                // An RSA key shows what it is instead.
-                let shown = self.public_key_of(session, private)?;
-                let shown = shown.as_ref().or(key.filter(|_| half));
-                Some(Miss {
-                    rule: Rule::TargetKey,
-                    found: shown.map_or("another key".to_owned(), PublicKey::described),
-                    expected: format!("the {kind} key with this public half, exponent 65537"),
-                })
-            }
+    ) -> Result<()> {
+        let session = self.session()?;
+        let key = PublicHalf::of_spki(&target.spki, Rule::TargetKey)?;
+        let checked = session.may_be_wrapped(target.private, kind, trusted_only, Some(&key));
+        checked.map_err(|fault| {
+            fault.error("choose another key, or make a new one with `keys create`: Keyferry changes no attribute of a key that exists")
         })
     }
 
-    /// The exact pair of this id, read in a new session, or what it misses.
+    /// The exact pair of this id, read in a new session.
     fn target_examine(
         &self,
         [private, public]: &[Vec<Object>; 2],
         id: CkaId,
         spec: &TargetSpec,
-    ) -> Result<std::result::Result<Target, Miss>> {
-        let miss = |found: String| Miss {
-            rule: Rule::TargetKey,
-            found,
-            expected: "one key pair with its CKA_ID".to_owned(),
-        };
-        let ([private], [public]) = (&private[..], &public[..]) else {
+    ) -> Examination<TargetKey> {
+        let fault =
+            |found: String| Fault::of(Rule::TargetKey, found, "one key pair with its CKA_ID");
+        let (&[private], &[public]) = (&private[..], &public[..]) else {
             let found = format!("{} private keys, {} public keys", private.len(), public.len());
-            return Ok(Err(miss(found)));
+            return Err(fault(found));
         };
         let session = self.session()?;
-        let key = self.public_key_of(&session, *public)?;
-        let trusted = spec.trusted_only;
-        if let Some(miss) =
-            self.target_miss(&session, *private, spec.kind, trusted, key.as_ref())?
-        {
-            return Ok(Err(miss));
-        }
-        let mut wanted = private_half(true, spec);
-        wanted.extend([bytes(CKA_ID, &id.0), bytes(CKA_LABEL, spec.label.as_bytes())]);
-        let rule = Rule::TargetAttributes;
-        if let Some(miss) = self.first_miss(&session, *private, &wanted, rule)? {
-            return Ok(Err(miss));
-        }
-        Ok(match key {
-            Some(key) => {
-                Ok(Target { id: id.0.to_vec(), spki: key.spki, made: false, private: *private })
-            }
-            None => Err(miss("a public half that shows no key".to_owned())),
-        })
+        let key = session.public_half(public)?;
+        session.may_be_wrapped(private, spec.kind, spec.trusted_only, key.as_ref())?;
+        let mut wanted = tenant_private(true, spec);
+        wanted.extend(named(&id.0, spec.label));
+        session.expect(private, &wanted, Rule::TargetAttributes)?;
+        let key = key.ok_or_else(|| fault("a public half that shows no key".to_owned()))?;
+        Ok(TargetKey { id: id.0.to_vec(), spki: key.spki, made: false, private })
     }
 
     /// Destroys the key pair and the certificate of this id, then looks in a new session that
@@ -268,7 +150,65 @@ impl Hsm<'_> {
     /// # Errors
     /// `TARGET-GONE` where something is left; [`Error::Hsm`] where the token cannot be searched.
     pub fn target_destroy(&self, id: CkaId) -> Result<()> {
-        self.erase(&id.0, Rule::TargetGone)
+        self.erase(id, Rule::TargetGone)
+    }
+
+    /// Whether any object has this id, looked for in a new session.
+    ///
+    /// # Errors
+    /// [`Error::Hsm`] where the token cannot be searched.
+    pub fn holds(&self, id: CkaId) -> Result<bool> {
+        Ok(!self.session()?.find(&[bytes(CKA_ID, &id.0)])?.is_empty())
+    }
+
+    /// Destroys every private key with this public half, and the public objects beside it, then
+    /// looks in a new session that none is left. Says whether there was one.
+    ///
+    /// # Errors
+    /// `TARGET-KEY` where it is no public key, `TARGET-GONE` where one is left;
+    /// [`record::Error::Hsm`] where the token cannot be searched.
+    pub fn source_destroy(&self, spki: &[u8]) -> Result<bool> {
+        let key = PublicHalf::of_spki(spki, Rule::TargetKey)?;
+        let inventory = self.inventory()?;
+        let there = self.private_of(&inventory, &key)?;
+        let session = self.session()?;
+        let mut refusals = Vec::new();
+        for (object, id) in &there {
+            // What counts is whether the key is there afterwards.
+            if let Err(error) = session.destroy(*object) {
+                refusals.push(error.to_string());
+            }
+            for public in inventory.of_class(CKO_PUBLIC_KEY, id) {
+                if session.public_half(public)?.as_ref() == Some(&key) {
+                    let _ = session.destroy(public);
+                }
+            }
+        }
+        drop(session);
+        let left = self.private_keys(&self.inventory()?, spki)?;
+        match left.is_empty() {
+            true => Ok(!there.is_empty()),
+            false => Err(Rule::TargetGone.refuse(
+                format!(
+                    "a private key of the CKA_ID {} is still on {}; it said: {}",
+                    left.join(", "),
+                    self.name(),
+                    refusals.first().map_or("nothing", String::as_str)
+                ),
+                "no private key with this public half",
+                "destroy it with the vendor's tool, then run the same command again, which looks once more",
+            )),
+        }
+    }
+
+    /// The CKA_IDs, as hex, of the private keys with this public half.
+    ///
+    /// # Errors
+    /// `TARGET-KEY` where it is no RSA public key.
+    pub fn private_keys(&self, inventory: &Inventory, spki: &[u8]) -> Result<Vec<String>> {
+        let key = PublicHalf::of_spki(spki, Rule::TargetKey)?;
+        let found = self.private_of(inventory, &key)?.into_iter();
+        Ok(found.map(|(_, id)| data_encoding::HEXLOWER.encode(id)).collect())
     }
 
     /// A signature over this message: RSASSA-PKCS1-v1_5 with SHA-256 (CKM_SHA256_RSA_PKCS; RFC
@@ -277,14 +217,15 @@ impl Hsm<'_> {
     ///
     /// # Errors
     /// [`Error::Hsm`] where the token fails or the signature has not the length of one.
-    pub fn sign(&self, key: &Target, message: &[u8]) -> Result<Vec<u8>> {
-        let public = PublicKey::of_spki(&key.spki, Rule::TargetKey)?;
+    pub fn sign(&self, key: &TargetKey, message: &[u8]) -> Result<Vec<u8>> {
+        let public = PublicHalf::of_spki(&key.spki, Rule::TargetKey)?;
         let digest = Sha256::digest(message);
-        let (call, data, length) = match public.kind() {
+        let (mechanism, data, length) = match public.kind() {
             KeyType::Rsa(bits) => (CKM_SHA256_RSA_PKCS, message, bits as usize / 8),
             KeyType::Ec(bits) => (CKM_ECDSA, digest.as_slice(), 2 * (bits as usize / 8)),
         };
-        let signature = self.raw().sign(&self.session()?, Call::Plain(call), key.private, data)?;
+        let with = TokenMechanism::Plain(mechanism).with(key.private);
+        let signature = self.session()?.sign(with, data)?;
         if signature.len() != length {
             return Err(Error::hsm(
                 format!("C_Sign made {} bytes with a {} key", signature.len(), public.kind()),
@@ -300,10 +241,117 @@ impl Hsm<'_> {
     /// [`Error::Hsm`] where the token fails.
     pub fn decrypt_challenge(
         &self,
-        key: &Target,
+        key: &TargetKey,
         oaep: OaepHash,
         ciphertext: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>> {
-        self.raw().decrypt(&self.session()?, Call::Oaep(oaep), key.private, ciphertext)
+        self.session()?.decrypt(TokenMechanism::Oaep(oaep).with(key.private), ciphertext)
+    }
+}
+
+impl Hsm<'_> {
+    /// Stores a certificate beside the key of this id, which has none, and reads it back in a new
+    /// session.
+    ///
+    /// # Errors
+    /// `TARGET-CERTIFICATE` where this is none, where the key has no CKA_ID, or where the token
+    /// does not hold what it was given; [`record::Error::Hsm`] where the token fails.
+    pub fn certificate_store(&self, id: &[u8], label: &str, der: &[u8]) -> Result<()> {
+        let template = certificate(id, label, der)?;
+        let certificate_error = |found: &str| {
+            Rule::TargetCertificate.refuse(
+                found,
+                "this certificate, and no other with the key's CKA_ID",
+                "look at the token with the vendor's tool; remove the other certificate if nothing needs it",
+            )
+        };
+        if id.is_empty() {
+            return Err(certificate_error("a key without CKA_ID"));
+        }
+        let made = self.session()?.create(&template)?;
+        match self.certificate_value(made)? {
+            Some(found) if found == der => Ok(()),
+            _ => {
+                Err(certificate_error("a certificate that the token did not keep as it was given"))
+            }
+        }
+    }
+
+    /// The certificate beside the key of this id, if there is one.
+    ///
+    /// # Errors
+    /// `TARGET-AMBIGUOUS` where there are several; [`record::Error::Hsm`] where the token fails.
+    pub fn certificate_find(&self, inventory: &Inventory, id: &[u8]) -> Result<Option<Vec<u8>>> {
+        if id.is_empty() {
+            // Every certificate without CKA_ID would fit.
+            return Ok(None);
+        }
+        let found = inventory.of_class(CKO_CERTIFICATE, id);
+        match found[..] {
+            [] => Ok(None),
+            [certificate] => self.certificate_value(certificate),
+            _ => Err(Rule::TargetAmbiguous.refuse(
+                format!("{} certificates beside one key", found.len()),
+                "at most one",
+                "look at the token with the vendor's tool; remove those that nothing needs",
+            )),
+        }
+    }
+
+    fn certificate_value(&self, certificate: Object) -> Result<Option<Vec<u8>>> {
+        self.session()?.read_bytes(certificate, CKA_VALUE, MOST_CERTIFICATE)
+    }
+}
+
+impl TokenSession<'_> {
+    /// Makes a pair of the tenant's kind; without an id as session objects, for canaries.
+    pub(super) fn target_generate(&self, id: Option<CkaId>, spec: &TargetSpec) -> Result<KeyPair> {
+        let token = id.is_some();
+        let mut named = vec![bytes(CKA_LABEL, spec.label.as_bytes())];
+        named.extend(id.map(|id| bytes(CKA_ID, &id.0)));
+        let (mechanism, kind) = generation(spec.kind);
+        let public = [&named[..], &target_public(token, spec.usage), &kind].concat();
+        let private = [&named[..], &tenant_private(token, spec)].concat();
+        self.generate_pair(mechanism, &public, &private)
+    }
+
+    /// Looks that a key may be wrapped, and is of this kind and public half.
+    fn may_be_wrapped(
+        &self,
+        private: Object,
+        kind: KeyType,
+        trusted_only: bool,
+        key: Option<&PublicHalf>,
+    ) -> Examination<()> {
+        self.expect(private, &[flag(CKA_SENSITIVE, true)], Rule::TargetSensitive)?;
+        self.expect(private, &[flag(CKA_EXTRACTABLE, true)], Rule::TargetExtractable)?;
+        let wanted = flag(CKA_WRAP_WITH_TRUSTED, trusted_only);
+        let value = self.read(private, &wanted)?;
+        let rule = match (trusted_only, &value) {
+            (true, value) if value.as_ref() != Some(&wanted.value) => {
+                Some(Rule::TargetWrapWithTrusted)
+            }
+            // Composite's ephemeral AES key cannot be trusted, nor is a KEK without `kek trust`.
+            (false, Some(Value::Flag(true))) => Some(Rule::TargetExtractable),
+            _ => None,
+        };
+        if let Some(rule) = rule {
+            return Err(Deviation::of(rule, &wanted, value.as_ref()).into());
+        }
+        let half = match key {
+            Some(key) if self.is_half_of(private, key)? => Some(key),
+            _ => None,
+        };
+        if half.is_some_and(|key| key.kind() == kind && key.exponent_fits()) {
+            return Ok(());
+        }
+        // An RSA key shows what it is instead.
+        let shown = self.public_half(private)?;
+        let shown = shown.as_ref().or(half);
+        Err(Fault::of(
+            Rule::TargetKey,
+            shown.map_or("another key".to_owned(), PublicHalf::described),
+            format!("the {kind} key with this public half, exponent 65537"),
+        ))
     }
 }

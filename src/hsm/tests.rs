@@ -64,7 +64,7 @@ fn what_the_kek_unwraps_cannot_be_had_otherwise() {
     use cryptoki_sys::*;
 
     use crate::attribute::{Attribute, flag, number};
-    use crate::packed::Call;
+    use crate::layout::TokenMechanism;
     use record::terms::Mechanism;
 
     let _tokens = Tokens::new(&["hoster"]);
@@ -88,10 +88,10 @@ fn what_the_kek_unwraps_cannot_be_had_otherwise() {
         kept.chain([to.clone()]).collect()
     };
     let unwrap_aes = |template: &[Attribute]| {
-        (hsm.raw()).unwrap(&session, Call::Oaep(oaep), kek, wrapped_aes, template)
+        session.unwrap(TokenMechanism::Oaep(oaep).with(kek), wrapped_aes, template)
     };
     // The KEK's own UNWRAP_TEMPLATE: no readable, extractable or otherwise useful AES key.
-    let honest = super::unwrap::aes_template();
+    let honest = super::template::unwrapping_aes();
     assert!(unwrap_aes(&honest).is_ok());
     for kind in [CKA_EXTRACTABLE, CKA_WRAP, CKA_ENCRYPT, CKA_DECRYPT] {
         assert!(unwrap_aes(&change(honest.clone(), flag(kind, true))).is_err());
@@ -100,15 +100,14 @@ fn what_the_kek_unwraps_cannot_be_had_otherwise() {
 
     // The AES key's: no extractable target, no target with another usage.
     let usage = Usage { sign: true, decrypt: false };
-    let (aes, pinned) = hsm
-        .unwrap_aes(&session, Call::Oaep(oaep), kek, wrapped_aes, (KeyType::Rsa(2048), usage))
-        .unwrap();
-    assert_eq!(pinned, super::unwrap::Pinned::ByAesKey);
-    let key_wrap = hsm.key_wrap(&session).unwrap();
-    let unwrap = |aes, template: &[Attribute]| {
-        (hsm.raw()).unwrap(&session, key_wrap, aes, wrapped_key, template)
-    };
-    let mut honest = super::import::imported_key(KeyType::Rsa(2048), usage);
+    let target = super::template::hoster_private(KeyType::Rsa(2048), usage);
+    let with = TokenMechanism::Oaep(oaep).with(kek);
+    let (aes, pin) = session.unwrap_aes(with, wrapped_aes, &target).unwrap();
+    assert_eq!(pin, super::unwrap::TemplatePin::AesKey);
+    let key_wrap = session.key_wrap().unwrap();
+    let unwrap =
+        |aes, template: &[Attribute]| session.unwrap(key_wrap.with(aes), wrapped_key, template);
+    let mut honest = super::template::hoster_private(KeyType::Rsa(2048), usage);
     honest.push(flag(CKA_TOKEN, false));
     assert!(unwrap(aes, &honest).is_ok());
     for dishonest in [
@@ -121,7 +120,7 @@ fn what_the_kek_unwraps_cannot_be_had_otherwise() {
     }
     // It is the pin that refuses: without it the same calls make a key that can leave, which is
     // what WRAP-COMPOSITE waives.
-    let unpinned = unwrap_aes(&super::unwrap::aes_template()).unwrap();
+    let unpinned = unwrap_aes(&super::template::unwrapping_aes()).unwrap();
     assert!(unwrap(unpinned, &change(honest, flag(CKA_EXTRACTABLE, true))).is_ok());
 }
 
@@ -131,7 +130,7 @@ fn a_single_shot_kek_gives_nothing_that_can_leave_and_no_aes_key() {
     use cryptoki_sys::*;
 
     use crate::attribute::{Attribute, flag, number};
-    use crate::packed::Call;
+    use crate::layout::TokenMechanism;
     use record::terms::Mechanism;
 
     let _tokens = Tokens::new(&["hoster"]);
@@ -150,13 +149,13 @@ fn a_single_shot_kek_gives_nothing_that_can_leave_and_no_aes_key() {
     let session = hsm.session().unwrap();
     let kek = hsm.kek_private(&hsm.inventory().unwrap(), id).unwrap();
 
-    let unwrap = |call, wrapped: &[u8], template: &[Attribute]| {
-        (hsm.raw()).unwrap(&session, call, kek, wrapped, template)
+    let unwrap = |mechanism: TokenMechanism, wrapped: &[u8], template: &[Attribute]| {
+        session.unwrap(mechanism.with(kek), wrapped, template)
     };
     let usage = Usage { sign: true, decrypt: false };
-    let mut honest = super::import::imported_key(KeyType::Rsa(2048), usage);
+    let mut honest = super::template::hoster_private(KeyType::Rsa(2048), usage);
     honest.push(flag(CKA_TOKEN, false));
-    assert!(unwrap(Call::RsaAes(oaep), wrapped.as_bytes(), &honest).is_ok());
+    assert!(unwrap(TokenMechanism::RsaAes(oaep), wrapped.as_bytes(), &honest).is_ok());
     for dishonest in [
         flag(CKA_EXTRACTABLE, true),
         flag(CKA_SENSITIVE, false),
@@ -165,12 +164,12 @@ fn a_single_shot_kek_gives_nothing_that_can_leave_and_no_aes_key() {
     ] {
         let kept = honest.iter().filter(|kept| kept.kind != dishonest.kind);
         let template: Vec<_> = kept.chain([&dishonest]).cloned().collect();
-        assert!(unwrap(Call::RsaAes(oaep), wrapped.as_bytes(), &template).is_err());
+        assert!(unwrap(TokenMechanism::RsaAes(oaep), wrapped.as_bytes(), &template).is_err());
     }
     // The AES half alone, as whatever key: not even as one that stays in the token.
     let aes_half = wrapped.split().0;
-    let aes = super::unwrap::aes_template();
-    assert!(unwrap(Call::Oaep(oaep), aes_half, &aes).is_err());
+    let aes = super::template::unwrapping_aes();
+    assert!(unwrap(TokenMechanism::Oaep(oaep), aes_half, &aes).is_err());
     let readable: Vec<_> = (aes.into_iter())
         .map(|attribute| match attribute.kind {
             CKA_EXTRACTABLE => flag(CKA_EXTRACTABLE, true),
@@ -178,6 +177,6 @@ fn a_single_shot_kek_gives_nothing_that_can_leave_and_no_aes_key() {
             _ => attribute,
         })
         .collect();
-    assert!(unwrap(Call::Oaep(oaep), aes_half, &readable).is_err());
-    assert!((hsm.raw()).decrypt(&session, Call::Oaep(oaep), kek, aes_half).is_err());
+    assert!(unwrap(TokenMechanism::Oaep(oaep), aes_half, &readable).is_err());
+    assert!(session.decrypt(TokenMechanism::Oaep(oaep).with(kek), aes_half).is_err());
 }

@@ -1,22 +1,19 @@
 //! What attributes really forbid: each is tried on throwaway objects, as somebody would who means
 //! to break it.
 
-use cryptoki::session::Session;
 use cryptoki_sys::*;
 use getrandom::SysRng;
-use rsa::pkcs8::DecodePublicKey;
 
 use crate::{
-    Hsm,
-    attribute::{Attribute, Value, bytes, flag, template},
-    canary::{USAGE, throwaway_target, unfilled_key},
-    import::imported_key,
-    kek::unwrapped_by,
-    mechanism::{THROWAWAY, ephemeral_aes, software_key, software_public, wrapping_public},
-    packed::Call,
-    raw::Object,
+    Hsm, TokenSession,
+    attribute::{Attribute, Value, bytes, flag},
+    canary::{throwaway_target, unfilled_key, unwrapped_throwaway},
+    layout::{KeyUse, TokenMechanism},
+    mechanism::{THROWAWAY, software_key},
+    public_key::PublicHalf,
+    raw::{KeyPair, Object},
     target::TargetSpec,
-    unwrap::aes_template,
+    template::{ephemeral_aes, unwrapped_by, unwrapping_aes, wrapping_kek},
     wrapped_key::{self, WrappedKey},
 };
 use record::{
@@ -28,274 +25,203 @@ use record::{
 /// The hash of every trial; one that each token can, or nothing is shown.
 const OAEP: OaepHash = OaepHash::Sha1;
 
-/// One attribute, and what it must forbid. `act` says whether that could be done all the same;
-/// `None` where the token has not what it would be done by, so that nothing is shown.
-struct Trial<'a> {
-    object: &'static str,
-    attribute: Attribute,
-    tried: &'static str,
-    act: Box<dyn Fn() -> Result<Option<bool>> + 'a>,
-}
+/// What somebody tries who means to break an attribute. Whether it could be done all the same; none
+/// where the token has not what it would be done by, so that nothing is shown.
+type Attempt<'a> = &'a dyn Fn() -> Result<Option<bool>>;
 
 /// A throwaway KEK, and a key that was wrapped for it in software.
-struct Kek {
+struct TrialKek {
     private: Object,
-    public: rsa::PublicKey,
+    public: PublicHalf,
     mechanism: Mechanism,
     wrapped: WrappedKey,
 }
 
-impl Hsm<'_> {
-    /// Tries to use a throwaway KEK for what its attributes forbid.
-    pub(super) fn try_kek(
-        &self,
-        session: &Session,
-        public: Object,
-        private: Object,
-        mechanism: Mechanism,
-    ) -> Result<Vec<EnforcedFacts>> {
-        let object = match mechanism {
-            Mechanism::SingleShot => "single-shot KEK",
-            Mechanism::Composite => "composite KEK",
-        };
-        let public = self.public_key_of(session, public)?;
-        let public = public.and_then(|key| rsa::PublicKey::from_public_key_der(&key.spki).ok());
-        let Some(public) = public else {
-            return Ok(Vec::new());
-        };
-        let kek = &Kek {
-            wrapped: wrapped_key::make(&public, OAEP, &unfilled_key()?.1)?,
-            private,
-            public,
-            mechanism,
-        };
-        let (allowed, unwrapped) = unwrapped_by(mechanism);
-        let trials = vec![
-            self.is_shown(session, object, private),
-            Trial {
-                object,
-                attribute: flag(CKA_EXTRACTABLE, false),
-                tried: "it was wrapped",
-                act: Box::new(move || self.wraps(session, private)),
-            },
-            Trial {
-                object,
-                attribute: flag(CKA_DECRYPT, false),
-                tried: "it decrypted",
-                act: Box::new(move || self.decrypts(session, kek)),
-            },
-            Trial {
-                object,
-                attribute: flag(CKA_SIGN, false),
-                tried: "it signed",
-                act: Box::new(move || self.signs(session, private)),
-            },
-            Trial {
-                object,
-                attribute: flag(CKA_COPYABLE, false),
-                tried: "it was copied",
-                act: Box::new(move || Ok(Some(self.is_copied(session, private)))),
-            },
-            Trial {
-                object,
-                attribute: flag(CKA_MODIFIABLE, false),
-                tried: "CKA_DECRYPT was changed to true",
-                act: Box::new(move || self.becomes(session, private, flag(CKA_DECRYPT, true))),
-            },
-            Trial {
-                object,
-                attribute: template(CKA_UNWRAP_TEMPLATE, unwrapped),
-                tried: "it unwrapped a key that can leave",
-                act: Box::new(move || self.unwraps_loosely(session, kek)),
-            },
-            Trial {
-                object,
-                attribute: allowed,
-                tried: "it unwrapped by another mechanism",
-                act: Box::new(move || self.unwraps_otherwise(session, kek)),
-            },
-        ];
-        self.run(session, private, trials)
+/// Each attribute, what was tried, and whether it was refused.
+fn facts(object: &str, attribute: &Attribute, tried: &str, refused: Option<bool>) -> EnforcedFacts {
+    EnforcedFacts {
+        object: object.to_owned(),
+        attribute: attribute.to_string(),
+        tried: tried.to_owned(),
+        refused,
     }
+}
 
+impl Hsm<'_> {
     /// Tries to use a throwaway target key for what its attributes forbid; and whether
     /// CKA_WRAP_WITH_TRUSTED is held, and kept.
     pub(super) fn try_target(&self) -> Result<(Vec<EnforcedFacts>, bool)> {
         let session = self.session()?;
         let (object, trusted) = ("target key", flag(CKA_WRAP_WITH_TRUSTED, true));
         let spec = TargetSpec { trusted_only: true, ..throwaway_target(THROWAWAY) };
-        let made = self.target_generate(&session, None, &spec);
-        let Ok((public, private)) = made else {
-            let facts = vec![EnforcedFacts {
-                object: object.to_owned(),
-                attribute: trusted.to_string(),
-                tried: "no key with it could be made".to_owned(),
-                refused: None,
-            }];
-            return Ok((facts, false));
+        let Ok(KeyPair { public, private }) = session.target_generate(None, &spec) else {
+            let none = facts(object, &trusted, "no key with it could be made", None);
+            return Ok((vec![none], false));
         };
-        let wraps = Trial {
-            object,
-            attribute: trusted.clone(),
-            tried: "it was wrapped by a key that is not trusted",
-            act: Box::new(|| self.wraps(&session, private)),
-        };
-        let facts =
-            self.run(&session, private, vec![self.is_shown(&session, object, private), wraps])?;
+        let trials: [(_, _, Attempt); 2] = [
+            (flag(CKA_SENSITIVE, true), SHOWN, &|| session.shows(private)),
+            (trusted, "it was wrapped by a key that is not trusted", &|| session.wraps(private)),
+        ];
+        let facts = session.run(object, private, &trials)?;
+        let kept = facts.last().is_some_and(|facts| facts.refused == Some(true));
         // A token without CKA_TRUSTED has no key that could wrap it, ever. True is the security
         // officer's alone.
-        let mut untrusted = wrapping_public(&software_public(&software_key()?)?);
+        let mut untrusted = wrapping_kek(&PublicHalf::of_rsa(software_key()?.to_public_key())?);
         untrusted.push(flag(CKA_TRUSTED, false));
-        let knows_trust = self.raw().create(&session, &untrusted);
-        let kept = facts
-            .iter()
-            .any(|facts| facts.attribute == trusted.to_string() && facts.refused == Some(true));
-        self.discard(&session, &[public, private]);
+        let knows_trust = session.create(&untrusted);
+        session.discard(&[public, private]);
         Ok((facts, kept && knows_trust.is_ok()))
     }
+}
 
+const SHOWN: &str = "it showed its private exponent";
+
+impl TokenSession<'_> {
+    /// Tries to use a throwaway KEK for what its attributes forbid.
+    pub fn try_kek(&self, pair: KeyPair, mechanism: Mechanism) -> Result<Vec<EnforcedFacts>> {
+        let object = match mechanism {
+            Mechanism::SingleShot => "single-shot KEK",
+            Mechanism::Composite => "composite KEK",
+        };
+        let Some(public) = self.public_half(pair.public)? else {
+            return Ok(Vec::new());
+        };
+        let wrapped = wrapped_key::make(public.rsa()?, OAEP, &unfilled_key()?.1)?;
+        let private = pair.private;
+        let kek = TrialKek { private, public, mechanism, wrapped };
+        let (allowed, unwrapped) = unwrapped_by(mechanism);
+        let decrypt = flag(CKA_DECRYPT, true);
+        let trials: [(_, _, Attempt); 8] = [
+            (flag(CKA_SENSITIVE, true), SHOWN, &|| self.shows(private)),
+            (flag(CKA_EXTRACTABLE, false), "it was wrapped", &|| self.wraps(private)),
+            (flag(CKA_DECRYPT, false), "it decrypted", &|| self.decrypts(&kek)),
+            (flag(CKA_SIGN, false), "it signed", &|| self.signs(private)),
+            (flag(CKA_COPYABLE, false), "it was copied", &|| Ok(Some(self.is_copied(private)))),
+            (flag(CKA_MODIFIABLE, false), "CKA_DECRYPT was changed to true", &|| {
+                self.becomes(private, &decrypt)
+            }),
+            (unwrapped, "it unwrapped a key that can leave", &|| self.unwraps_loosely(&kek)),
+            (allowed, "it unwrapped by another mechanism", &|| self.unwraps_otherwise(&kek)),
+        ];
+        self.run(object, private, &trials)
+    }
+
+    /// Runs each trial of an attribute that the object holds.
     fn run(
         &self,
-        session: &Session,
+        name: &str,
         object: Object,
-        trials: Vec<Trial>,
+        trials: &[(Attribute, &str, Attempt)],
     ) -> Result<Vec<EnforcedFacts>> {
-        let mut facts = Vec::new();
-        for trial in trials {
-            let held = self.raw().read(session, object, &trial.attribute)?;
-            let held = held.is_some_and(|held| held.same(&trial.attribute.value));
-            let done = if held { (trial.act)()? } else { None };
-            facts.push(EnforcedFacts {
-                object: trial.object.to_owned(),
-                attribute: trial.attribute.to_string(),
-                tried: trial.tried.to_owned(),
-                refused: done.map(|done| !done),
-            });
-        }
-        Ok(facts)
+        let run = |(attribute, tried, attempt): &(Attribute, &str, Attempt)| {
+            let done = if self.is(object, attribute)? { attempt()? } else { None };
+            Ok(facts(name, attribute, tried, done.map(|done| !done)))
+        };
+        trials.iter().map(run).collect()
     }
 
-    fn is_shown<'a>(
-        &'a self,
-        session: &'a Session,
-        object: &'static str,
-        private: Object,
-    ) -> Trial<'a> {
-        Trial {
-            object,
-            attribute: flag(CKA_SENSITIVE, true),
-            tried: "it showed its private exponent",
-            act: Box::new(move || {
-                let exponent = bytes(CKA_PRIVATE_EXPONENT, &[]);
-                let shown = self.raw().read(session, private, &exponent)?;
-                let shown = matches!(shown, Some(Value::Bytes(shown)) if !shown.is_empty());
-                Ok(Some(shown))
-            }),
-        }
+    fn shows(&self, private: Object) -> Result<Option<bool>> {
+        let shown = self.read(private, &bytes(CKA_PRIVATE_EXPONENT, &[]))?;
+        Ok(Some(matches!(shown, Some(Value::Bytes(shown)) if !shown.is_empty())))
     }
 
-    fn decrypts(&self, session: &Session, kek: &Kek) -> Result<Option<bool>> {
-        if !self.can(CKM_RSA_PKCS_OAEP, CKF_DECRYPT)? {
-            return Ok(None);
-        }
-        let (call, blob) = (Call::Oaep(OAEP), kek.wrapped.split().0);
-        Ok(Some(self.raw().decrypt(session, call, kek.private, blob).is_ok()))
+    fn decrypts(&self, kek: &TrialKek) -> Result<Option<bool>> {
+        let with = TokenMechanism::Oaep(OAEP).with(kek.private);
+        let can = self.hsm.can(CKM_RSA_PKCS_OAEP, CKF_DECRYPT)?;
+        Ok(can.then(|| self.decrypt(with, kek.wrapped.split().0).is_ok()))
     }
 
-    fn signs(&self, session: &Session, key: Object) -> Result<Option<bool>> {
-        if !self.can(CKM_SHA256_RSA_PKCS, CKF_SIGN)? {
-            return Ok(None);
-        }
-        let call = Call::Plain(CKM_SHA256_RSA_PKCS);
-        Ok(Some(self.raw().sign(session, call, key, b"message").is_ok()))
+    fn signs(&self, key: Object) -> Result<Option<bool>> {
+        let with = TokenMechanism::Plain(CKM_SHA256_RSA_PKCS).with(key);
+        let can = self.hsm.can(CKM_SHA256_RSA_PKCS, CKF_SIGN)?;
+        Ok(can.then(|| self.sign(with, b"message").is_ok()))
     }
 
-    fn is_copied(&self, session: &Session, key: Object) -> bool {
-        let copied = self.raw().copy(session, key, &[flag(CKA_TOKEN, false)]);
-        copied.map(|copy| self.discard(session, &[copy])).is_ok()
+    fn is_copied(&self, key: Object) -> bool {
+        let copied = self.copy(key, &[flag(CKA_TOKEN, false)]);
+        copied.map(|copy| self.discard(&[copy])).is_ok()
     }
 
-    fn becomes(&self, session: &Session, key: Object, other: Attribute) -> Result<Option<bool>> {
+    fn becomes(&self, key: Object, other: &Attribute) -> Result<Option<bool>> {
         // What counts is what the key is afterwards.
-        let _ = self.raw().set(session, key, std::slice::from_ref(&other));
-        let is = self.raw().read(session, key, &other)?;
-        Ok(Some(is == Some(other.value)))
+        let _ = self.set(key, std::slice::from_ref(other));
+        self.is(key, other).map(Some)
     }
 
     /// Whether anything wraps this key, of what wraps a key that may be wrapped: an AES key, or an
     /// RSA key in one call.
-    fn wraps(&self, session: &Session, key: Object) -> Result<Option<bool>> {
-        let (public, free) = self.target_generate(session, None, &throwaway_target(THROWAWAY))?;
-        let mut withs = Vec::new();
-        if let Ok(call) = self.key_wrap(session) {
-            withs.push((call, self.raw().generate_aes(session, &ephemeral_aes())?));
+    fn wraps(&self, key: Object) -> Result<Option<bool>> {
+        let free = self.target_generate(None, &throwaway_target(THROWAWAY))?;
+        let mut withs: Vec<KeyUse> = Vec::new();
+        if let Ok(key_wrap) = self.key_wrap() {
+            withs.push(key_wrap.with(self.generate_aes(&ephemeral_aes())?));
         }
-        if self.has(CKM_RSA_AES_KEY_WRAP)? {
-            let rsa = wrapping_public(&software_public(&software_key()?)?);
+        if self.hsm.wraps_by(CKM_RSA_AES_KEY_WRAP)? {
+            let rsa = wrapping_kek(&PublicHalf::of_rsa(software_key()?.to_public_key())?);
             for oaep in [OaepHash::Sha256, OaepHash::Sha1] {
-                withs.push((Call::RsaAes(oaep), self.raw().create(session, &rsa)?));
+                withs.push(TokenMechanism::RsaAes(oaep).with(self.create(&rsa)?));
             }
         }
         let mut wrapped = None;
-        for (call, with) in withs {
-            if self.raw().wrap(session, call, with, free).is_ok() {
-                let done = self.raw().wrap(session, call, with, key).is_ok();
+        for with in withs {
+            if self.wrap(with, free.private).is_ok() {
+                let done = self.wrap(with, key).is_ok();
                 wrapped = Some(done || wrapped == Some(true));
             }
-            self.discard(session, &[with]);
+            self.discard(&[with.key]);
         }
-        self.discard(session, &[public, free]);
+        self.discard(&[free.public, free.private]);
         Ok(wrapped)
     }
 
     /// Whether the KEK unwraps by its own mechanism into something that can leave the token.
-    fn unwraps_loosely(&self, session: &Session, kek: &Kek) -> Result<Option<bool>> {
-        let (call, wrapped, mut template) = match kek.mechanism {
+    fn unwraps_loosely(&self, kek: &TrialKek) -> Result<Option<bool>> {
+        let (mechanism, wrapped, mut template) = match kek.mechanism {
             Mechanism::SingleShot => (
-                Call::RsaAes(OAEP),
+                TokenMechanism::RsaAes(OAEP),
                 kek.wrapped.as_bytes(),
-                [imported_key(THROWAWAY, USAGE), vec![flag(CKA_TOKEN, false)]].concat(),
+                [unwrapped_throwaway(), vec![flag(CKA_TOKEN, false)]].concat(),
             ),
-            Mechanism::Composite => (Call::Oaep(OAEP), kek.wrapped.split().0, aes_template()),
+            Mechanism::Composite => {
+                (TokenMechanism::Oaep(OAEP), kek.wrapped.split().0, unwrapping_aes())
+            }
         };
-        let unwrap = |template: &[Attribute]| {
-            (self.raw()).unwrap(session, call, kek.private, wrapped, template)
-        };
-        match unwrap(&template) {
-            Ok(honest) => self.discard(session, &[honest]),
+        let with = mechanism.with(kek.private);
+        match self.unwrap(with, wrapped, &template) {
+            Ok(honest) => self.discard(&[honest]),
             Err(_) => return Ok(None),
         }
+        let leaves = flag(CKA_EXTRACTABLE, true);
         template.retain(|attribute| attribute.kind != CKA_EXTRACTABLE);
-        template.push(flag(CKA_EXTRACTABLE, true));
-        let Ok(loose) = unwrap(&template) else {
+        template.push(leaves.clone());
+        let Ok(loose) = self.unwrap(with, wrapped, &template) else {
             return Ok(Some(false));
         };
-        let leaves = flag(CKA_EXTRACTABLE, true);
-        let can_leave = self.raw().read(session, loose, &leaves)? == Some(leaves.value);
-        self.discard(session, &[loose]);
+        let can_leave = self.is(loose, &leaves)?;
+        self.discard(&[loose]);
         Ok(Some(can_leave))
     }
 
     /// Whether the KEK unwraps by a mechanism that it does not allow: in single-shot the AES half
     /// alone.
-    fn unwraps_otherwise(&self, session: &Session, kek: &Kek) -> Result<Option<bool>> {
-        let (kind, call, blob) = match kek.mechanism {
+    fn unwraps_otherwise(&self, kek: &TrialKek) -> Result<Option<bool>> {
+        let (kind, mechanism, blob) = match kek.mechanism {
             Mechanism::SingleShot => {
                 let aes_half = kek.wrapped.split().0.to_vec();
-                (CKM_RSA_PKCS_OAEP, Call::Oaep(OAEP), aes_half)
+                (CKM_RSA_PKCS_OAEP, TokenMechanism::Oaep(OAEP), aes_half)
             }
             Mechanism::Composite => {
                 let padding = rsa::Pkcs1v15Encrypt;
-                let Ok(blob) = kek.public.encrypt(&mut SysRng, padding, &[0; 32]) else {
+                let Ok(blob) = kek.public.rsa()?.encrypt(&mut SysRng, padding, &[0; 32]) else {
                     return Ok(None);
                 };
-                (CKM_RSA_PKCS, Call::Plain(CKM_RSA_PKCS), blob)
+                (CKM_RSA_PKCS, TokenMechanism::Plain(CKM_RSA_PKCS), blob)
             }
         };
-        if !self.can(kind, CKF_UNWRAP)? {
+        if !self.hsm.can(kind, CKF_UNWRAP)? {
             return Ok(None);
         }
-        let unwrapped = (self.raw()).unwrap(session, call, kek.private, &blob, &aes_template());
-        Ok(Some(unwrapped.map(|key| self.discard(session, &[key])).is_ok()))
+        let unwrapped = self.unwrap(mechanism.with(kek.private), &blob, &unwrapping_aes());
+        Ok(Some(unwrapped.map(|key| self.discard(&[key])).is_ok()))
     }
 }

@@ -2,16 +2,15 @@
 //! CKA_WRAP_WITH_TRUSTED): a public key that only the SO can make so, and without which no target
 //! key can be wrapped. A two-person rule inside the HSM.
 
-use cryptoki::session::Session;
 use cryptoki_sys::*;
 
 use crate::{
-    Hsm, Pin, PinState, Token,
-    attribute::{Attribute, Value, bytes, flag, read_back},
-    object::{Miss, of_class, public_key},
-    public_key::PublicKey,
+    Hsm, Pin, Token, TokenSession,
+    attribute::{Value, read_back},
+    object::{Examination, Fault, if_exact},
+    public_key::PublicHalf,
     raw::Object,
-    refuse_last_try, said,
+    template::{named, of_class, trusted_kek},
 };
 use record::{
     Error, Result,
@@ -33,13 +32,6 @@ pub struct TrustedKek {
     pub made: bool,
 }
 
-/// What the trusted key must be: it wraps, and nothing else can be done with it or to it.
-fn trusted(key: &PublicKey) -> Vec<Attribute> {
-    let mut template = public_key(key, true, &[flag(CKA_WRAP, true)]);
-    template.push(flag(CKA_TRUSTED, true));
-    template
-}
-
 impl<'m> Token<'m> {
     /// Logs in as the security officer: one try, with this PIN, or with `None` at the token's own
     /// keypad.
@@ -47,17 +39,8 @@ impl<'m> Token<'m> {
     /// # Errors
     /// As [`Token::login`].
     pub fn login_officer(&self, pin: Option<&Pin>) -> Result<Officer<'m>> {
-        let info = (self.module.pkcs11.get_token_info(self.slot)).map_err(said)?;
-        let state = if info.so_pin_locked() {
-            PinState::Locked
-        } else if info.so_pin_final_try() {
-            PinState::FinalTry
-        } else {
-            PinState::Normal
-        };
         let name = format!("{} (security officer)", self.name());
-        refuse_last_try(&name, CKU_SO, state)?;
-        self.login_as(CKU_SO, pin).map(Officer)
+        self.login_as(CKU_SO, &name, pin).map(Officer)
     }
 }
 
@@ -70,9 +53,9 @@ impl Officer<'_> {
     /// Destroys the trusted KEK of an earlier offer, then looks that it is gone. None is success.
     ///
     /// # Errors
-    /// As [`Hsm::trusted_destroy`].
+    /// As [`Hsm::kek_clear`].
     pub fn untrust(&self, id: CkaId) -> Result<()> {
-        self.0.trusted_destroy(id)
+        self.0.kek_clear(id)
     }
 
     /// Makes the KEK's public half a trusted token object, or finds it exact.
@@ -83,83 +66,60 @@ impl Officer<'_> {
     /// [`Error::Hsm`] where the token fails.
     pub fn trust(&self, id: CkaId, label: &str, kek_spki: &[u8]) -> Result<TrustedKek> {
         let hsm = &self.0;
-        let key = PublicKey::rsa_of_spki(kek_spki, Rule::KekKey)?;
-        if let Ok((_, attributes)) = hsm.trusted_examine(&hsm.session()?, id, &key)? {
-            let made = false;
-            return Ok(TrustedKek { attributes, made });
+        let key = PublicHalf::rsa_of_spki(kek_spki, Rule::KekKey)?;
+        if let Some((_, attributes)) = if_exact(hsm.session()?.trusted_examine(id, &key))? {
+            return Ok(TrustedKek { attributes, made: false });
         }
-        hsm.erase(&id.0, Rule::KekGone)?;
-        hsm.or_erase(&id.0, Rule::KekGone, || {
+        hsm.make_anew(id, Rule::KekGone, true, || {
             let session = hsm.session()?;
-            let mut template = trusted(&key);
-            template.extend([bytes(CKA_ID, &id.0), bytes(CKA_LABEL, label.as_bytes())]);
-            hsm.raw().create(&session, &template).map_err(|error| {
+            let template = [&trusted_kek(&key)[..], &named(&id.0, label)].concat();
+            session.create(&template).map_err(|error| {
                 let name = hsm.name();
-                lacking(format!("{name} makes no trusted key for its security officer: {error}"))
+                trust_error(format!(
+                    "{name} makes no trusted key for its security officer: {error}"
+                ))
             })?;
             drop(session);
-            match hsm.trusted_examine(&hsm.session()?, id, &key)? {
+            match hsm.session()?.trusted_examine(id, &key) {
                 Ok((_, attributes)) => Ok(TrustedKek { attributes, made: true }),
-                Err(miss) => Err(lacking(miss.found)),
+                Err(Fault::Deviation(deviation)) => Err(trust_error(deviation.found)),
+                Err(Fault::Failure(error)) => Err(error),
             }
         })
     }
 }
 
-impl Hsm<'_> {
+impl TokenSession<'_> {
     /// The KEK's public half that the security officer made, for a wrap.
     ///
     /// # Errors
     /// `TARGET-WRAP-WITH-TRUSTED` where it is not there, or not as it was made.
-    pub(super) fn trusted_kek(
-        &self,
-        session: &Session,
-        id: CkaId,
-        key: &PublicKey,
-    ) -> Result<Object> {
-        let examined = self.trusted_examine(session, id, key)?;
-        examined.map(|(object, _)| object).map_err(|miss| {
-            miss.refuse(
+    pub(super) fn trusted_kek(&self, id: CkaId, key: &PublicHalf) -> Result<Object> {
+        let examined = self.trusted_examine(id, key);
+        examined.map(|(object, _)| object).map_err(|fault| {
+            fault.error(
                 "let the security officer run `kek trust` again, which makes what is missing",
             )
         })
     }
 
-    /// Destroys the trusted KEK, then looks in a new session that it is gone. None is success.
-    ///
-    /// # Errors
-    /// `KEK-GONE` where something is left; [`Error::Hsm`] where the token cannot be searched.
-    pub fn trusted_destroy(&self, id: CkaId) -> Result<()> {
-        self.erase(&id.0, Rule::KekGone)
-    }
-
-    fn trusted_examine(
-        &self,
-        session: &Session,
-        id: CkaId,
-        key: &PublicKey,
-    ) -> Result<std::result::Result<(Object, Vec<ReadBack>), Miss>> {
+    fn trusted_examine(&self, id: CkaId, key: &PublicHalf) -> Examination<(Object, Vec<ReadBack>)> {
         let rule = Rule::TargetWrapWithTrusted;
-        let found = (self.raw()).find(session, &of_class(CKO_PUBLIC_KEY, &id.0))?;
+        let found = self.find_objects(&of_class(CKO_PUBLIC_KEY, &id.0))?;
         let [object] = found[..] else {
-            return Ok(Err(Miss {
-                rule,
-                found: format!("{} public keys with the CKA_ID of the trusted KEK", found.len()),
-                expected: "one, made by the security officer".to_owned(),
-            }));
+            let found = format!("{} public keys with the CKA_ID of the trusted KEK", found.len());
+            return Err(Fault::of(rule, found, "one, made by the security officer"));
         };
-        let wanted = trusted(key);
-        if let Some(miss) = self.first_miss(session, object, &wanted, rule)? {
-            return Ok(Err(miss));
-        }
+        let wanted = trusted_kek(key);
+        self.expect(object, &wanted, rule)?;
         // What makes it trusted is worth a line; that it is the KEK, its fingerprint says.
         let flags = wanted.iter().filter(|wanted| matches!(wanted.value, Value::Flag(_)));
         let attributes = flags.map(|wanted| read_back(wanted.kind, Some(&wanted.value)));
-        Ok(Ok((object, attributes.collect())))
+        Ok((object, attributes.collect()))
     }
 }
 
-fn lacking(found: String) -> Error {
+fn trust_error(found: String) -> Error {
     Rule::TargetWrapWithTrusted.refuse(
         found,
         "a token on which the security officer can make a CKA_TRUSTED public key",

@@ -1,154 +1,107 @@
 //! Unwrapping a target key under the KEK (design, section 4.3): the calls, and the templates that
 //! they pin.
 
-use cryptoki::session::Session;
 use cryptoki_sys::*;
 
 use crate::{
-    Hsm,
-    attribute::{Attribute, flag, template},
-    import::imported_key,
-    kek::unwrapped_aes,
-    mechanism::Way,
-    packed::Call,
+    TokenSession,
+    attribute::{Attribute, template},
+    layout::{KeyUse, TokenMechanism},
+    mechanism::KekUse,
     raw::Object,
+    template::{endings, unwrapping_aes},
     wrapped_key::WrappedKey,
 };
-use record::{
-    Result,
-    rule::Rule,
-    terms::{KeyType, ReadBack, Usage},
-};
-
-/// A target key in the token, and what held it to its template meanwhile.
-pub(super) struct Unwrapped {
-    pub key: Object,
-    pub pinned: Pinned,
-}
+use record::{Result, rule::Rule, terms::ReadBack};
 
 /// What forced the unwrapped key to stay in the token, beside the template that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pinned {
+pub(super) enum TemplatePin {
     /// The KEK's own CKA_UNWRAP_TEMPLATE: single-shot.
-    ByKek,
+    Kek,
     /// The CKA_UNWRAP_TEMPLATE of the AES key of this wrap, made by Keyferry: composite.
-    ByAesKey,
+    AesKey,
     /// Nothing: the token took no template on the AES key.
-    Not,
+    None,
 }
 
-impl Pinned {
+impl TemplatePin {
     /// For the record, what the record of the KEK does not say already.
-    pub(super) fn read_back(self) -> Option<ReadBack> {
+    pub fn read_back(self) -> Option<ReadBack> {
         let value = match self {
-            Pinned::ByKek => return None,
-            Pinned::ByAesKey => "held",
-            Pinned::Not => "not held",
+            TemplatePin::Kek => return None,
+            TemplatePin::AesKey => "held",
+            TemplatePin::None => "not held",
         };
-        Some(ReadBack {
-            attribute: "CKA_UNWRAP_TEMPLATE of the AES key".to_owned(),
-            value: value.to_owned(),
-        })
+        let attribute = "CKA_UNWRAP_TEMPLATE of the AES key".to_owned();
+        Some(ReadBack { attribute, value: value.to_owned() })
     }
 }
 
-/// The AES key of a composite wrap at the hoster: it unwraps one key and is destroyed. The KEK's
-/// UNWRAP_TEMPLATE is restated whole, because some tokens demand it.
-pub(super) fn aes_template() -> Vec<Attribute> {
-    let mut template = unwrapped_aes();
-    template.extend([
-        flag(CKA_TOKEN, false),
-        flag(CKA_PRIVATE, true),
-        flag(CKA_UNWRAP, true),
-        flag(CKA_SIGN, false),
-        flag(CKA_VERIFY, false),
-        flag(CKA_DERIVE, false),
-    ]);
-    template
-}
-
-/// Attributes that a token need not take at an unwrap. Tried in this order, each list last in its
-/// template.
-pub(super) fn endings() -> [Vec<Attribute>; 3] {
-    let (copyable, modifiable) = (flag(CKA_COPYABLE, false), flag(CKA_MODIFIABLE, false));
-    [vec![copyable.clone(), modifiable], vec![copyable], vec![]]
-}
-
-impl Hsm<'_> {
-    /// The calls of one unwrap. In composite the AES key is gone afterwards whatever happens.
+impl TokenSession<'_> {
+    /// The calls of one unwrap, of a key that becomes what `key` says, with `place` beside it. In
+    /// composite the AES key is gone afterwards whatever happens. Says what held the key to its
+    /// template meanwhile.
     ///
     /// # Errors
     /// `WRAP-AES-KEY` where the token makes the AES key otherwise than asked; [`record::Error::Hsm`]
     /// where it opens nothing.
-    pub(super) fn unwrap_under(
+    pub fn unwrap_under(
         &self,
-        session: &Session,
-        kek: Object,
-        way: Way,
+        KekUse { kek, method }: KekUse,
         wrapped: &WrappedKey,
-        what: (KeyType, Usage),
-        template: &[Attribute],
-    ) -> Result<Unwrapped> {
-        let (oaep, key_wrap) = match way {
-            Way::SingleShot(oaep) => {
-                let call = Call::RsaAes(oaep);
-                let key = self.unwrap_as(session, call, kek, wrapped.as_bytes(), template)?;
-                let pinned = Pinned::ByKek;
-                return Ok(Unwrapped { key, pinned });
-            }
-            Way::Composite { oaep, key_wrap } => (oaep, key_wrap),
+        key: &[Attribute],
+        place: &[Attribute],
+    ) -> Result<(Object, TemplatePin)> {
+        let template = [key, place].concat();
+        let Some(key_wrap) = method.key_wrap else {
+            let with = TokenMechanism::RsaAes(method.oaep).with(kek);
+            return Ok((self.unwrap_as(with, wrapped.as_bytes(), &template)?, TemplatePin::Kek));
         };
         let (wrapped_aes, wrapped_key) = wrapped.split();
-        let call = Call::Oaep(oaep);
-        let (aes, pinned) = self.unwrap_aes(session, call, kek, wrapped_aes, what)?;
-        let key = self.unwrap_as(session, key_wrap, aes, wrapped_key, template);
-        self.discard(session, &[aes]);
-        Ok(Unwrapped { key: key?, pinned })
+        let with = TokenMechanism::Oaep(method.oaep).with(kek);
+        let (aes, pin) = self.unwrap_aes(with, wrapped_aes, key)?;
+        let key = self.unwrap_as(key_wrap.with(aes), wrapped_key, &template);
+        self.discard(&[aes]);
+        Ok((key?, pin))
     }
 
     /// Unwraps the AES key: sensitive, not extractable, for unwrapping only, and pinning the target
-    /// where the token allows.
-    pub(super) fn unwrap_aes(
+    /// key where the token allows.
+    pub fn unwrap_aes(
         &self,
-        session: &Session,
-        call: Call,
-        kek: Object,
+        with: KeyUse,
         wrapped: &[u8],
-        (kind, usage): (KeyType, Usage),
-    ) -> Result<(Object, Pinned)> {
-        let mut pinning = aes_template();
-        let pin = template(CKA_UNWRAP_TEMPLATE, imported_key(kind, usage));
-        pinning.push(pin.clone());
-        let aes = self.unwrap_as(session, call, kek, wrapped, &pinning);
-        let aes = aes.or_else(|_| self.unwrap_as(session, call, kek, wrapped, &aes_template()))?;
+        target: &[Attribute],
+    ) -> Result<(Object, TemplatePin)> {
+        let pin = template(CKA_UNWRAP_TEMPLATE, target.to_vec());
+        let plain = unwrapping_aes();
+        let pinning = [plain.as_slice(), std::slice::from_ref(&pin)].concat();
+        let aes = self.unwrap_as(with, wrapped, &pinning);
+        let aes = aes.or_else(|_| self.unwrap_as(with, wrapped, &plain))?;
         // CKA_VALUE_LEN is not asked for: SoftHSM says 0 of an unwrapped key.
-        if let Some(miss) = self.first_miss(session, aes, &aes_template(), Rule::WrapAesKey)? {
-            self.discard(session, &[aes]);
-            return Err(miss.refuse("use a token that unwraps keys as it is asked to"));
+        self.expect(aes, &plain, Rule::WrapAesKey).map_err(|fault| {
+            self.discard(&[aes]);
+            fault.error("use a token that unwraps keys as it is asked to")
+        })?;
+        match self.is(aes, &pin)? {
+            true => Ok((aes, TemplatePin::AesKey)),
+            false => Ok((aes, TemplatePin::None)),
         }
-        let held = self.raw().read(session, aes, &pin)?;
-        let pinned = match held.is_some_and(|held| held.same(&pin.value)) {
-            true => Pinned::ByAesKey,
-            false => Pinned::Not,
-        };
-        Ok((aes, pinned))
     }
 
     /// C_UnwrapKey with the template and the first of the endings that the token takes.
-    fn unwrap_as(
-        &self,
-        session: &Session,
-        call: Call,
-        with: Object,
-        wrapped: &[u8],
-        template: &[Attribute],
-    ) -> Result<Object> {
-        let [strict, middle, plain] = endings().map(|ending| {
-            let whole = [template, &ending[..]].concat();
-            move || self.raw().unwrap(session, call, with, wrapped, &whole)
-        });
-        // The first refusal is the one that speaks of the wrapped key, not of a template that lacks
-        // something.
-        strict().or_else(|error| middle().or_else(|_| plain()).map_err(|_| error))
+    fn unwrap_as(&self, with: KeyUse, wrapped: &[u8], template: &[Attribute]) -> Result<Object> {
+        first_taken(template, |whole| self.unwrap(with, wrapped, whole))
     }
+}
+
+/// What `call` makes of the template with the first of the endings that the token takes. The first
+/// refusal is the one that speaks of the key, not of an attribute that a token need not know.
+pub(super) fn first_taken<T>(
+    template: &[Attribute],
+    call: impl Fn(&[Attribute]) -> Result<T>,
+) -> Result<T> {
+    let [strict, middle, plain] = endings().map(|ending| [template, &ending[..]].concat());
+    call(&strict).or_else(|error| call(&middle).or_else(|_| call(&plain)).map_err(|_| error))
 }

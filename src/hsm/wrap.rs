@@ -1,16 +1,16 @@
 //! Wrapping target keys out of the tenant's token (design, section 4.3).
 
-use cryptoki::session::Session;
 use cryptoki_sys::*;
 
 use crate::{
-    Hsm,
-    mechanism::{Way, ephemeral_aes, wrapping_public},
-    packed::Call,
+    Hsm, TokenSession,
+    layout::TokenMechanism,
+    mechanism::KekUse,
     parallel::on_threads,
-    public_key::PublicKey,
+    public_key::PublicHalf,
     raw::Object,
-    target::Target,
+    target::TargetKey,
+    template::{ephemeral_aes, wrapping_kek},
     wrapped_key::WrappedKey,
 };
 use record::{
@@ -37,12 +37,9 @@ pub struct WrapOrder<'a> {
 
 /// One session of the token that wraps keys under the KEK, one after the other.
 struct Wrapper<'h> {
-    hsm: &'h Hsm<'h>,
-    session: Session,
-    way: Way,
-    kek: PublicKey,
-    // The KEK's public half on the token.
-    with: Object,
+    session: TokenSession<'h>,
+    kek: KekUse,
+    kek_bits: u32,
 }
 
 impl Hsm<'_> {
@@ -58,19 +55,15 @@ impl Hsm<'_> {
     pub fn wrap(
         &self,
         order: &WrapOrder,
-        targets: &[&Target],
+        targets: &[&TargetKey],
         progress: &(dyn Fn(usize) + Sync),
     ) -> Result<Vec<WrappedKey>> {
         let numbered: Vec<_> = targets.iter().enumerate().collect();
-        on_threads(
-            order.sessions,
-            &numbered,
-            || self.wrapper(order),
-            |wrapper, (n, target)| {
-                progress(*n);
-                wrapper.wrap(target)
-            },
-        )
+        let wrap = |wrapper: &Wrapper, (n, target): &(usize, &&TargetKey)| {
+            progress(*n);
+            wrapper.wrap(target)
+        };
+        on_threads(order.sessions, &numbered, || self.wrapper(order), wrap)
     }
 
     /// Refuses what [`Hsm::wrap`] would refuse of the KEK and the token, before anything is begun.
@@ -82,61 +75,53 @@ impl Hsm<'_> {
     }
 
     fn wrapper(&self, order: &WrapOrder) -> Result<Wrapper<'_>> {
-        let kek = PublicKey::rsa_of_spki(order.kek_spki, Rule::KekKey)?;
+        let key = PublicHalf::rsa_of_spki(order.kek_spki, Rule::KekKey)?;
         let session = self.session()?;
-        let way = self.way(&session, order.mechanism, order.oaep)?;
-        let with = match order.trusted {
-            Some(id) => self.trusted_kek(&session, id, &kek)?,
-            None => self.raw().create(&session, &wrapping_public(&kek))?,
-        };
-        Ok(Wrapper { hsm: self, session, way, kek, with })
-    }
-
-    /// The calls of one wrap. In composite, AES-KWP under an AES-256 key made for this wrap alone
-    /// in the token, after RSA-OAEP of that key; it is gone whatever happens.
-    pub(super) fn wrap_under(
-        &self,
-        session: &Session,
-        key: Object,
-        kek: Object,
-        way: Way,
-    ) -> Result<Vec<u8>> {
-        let (oaep, key_wrap) = match way {
-            Way::SingleShot(oaep) => {
-                return self.raw().wrap(session, Call::RsaAes(oaep), kek, key);
-            }
-            Way::Composite { oaep, key_wrap } => (oaep, key_wrap),
-        };
-        let aes = self.raw().generate_aes(session, &ephemeral_aes())?;
-        let wrapped = self.check_ephemeral(session, aes).and_then(|()| {
-            let mut wrapped = self.raw().wrap(session, Call::Oaep(oaep), kek, aes)?;
-            wrapped.extend(self.raw().wrap(session, key_wrap, aes, key)?);
-            Ok(wrapped)
+        let method = session.wrap_method(order.mechanism, order.oaep)?;
+        let kek = method.under(match order.trusted {
+            Some(id) => session.trusted_kek(id, &key)?,
+            None => session.create(&wrapping_kek(&key))?,
         });
-        // It would also end with the session; it must not live longer than it serves.
-        self.discard(session, &[aes]);
-        wrapped
-    }
-
-    /// The AES key is what it was asked to be: readable by nobody, 256 bits.
-    fn check_ephemeral(&self, session: &Session, aes: Object) -> Result<()> {
-        let wanted: Vec<_> = (ephemeral_aes().into_iter())
-            .filter(|attribute| {
-                [CKA_TOKEN, CKA_SENSITIVE, CKA_DECRYPT, CKA_VALUE_LEN].contains(&attribute.kind)
-            })
-            .collect();
-        match self.first_miss(session, aes, &wanted, Rule::WrapAesKey)? {
-            None => Ok(()),
-            Some(miss) => Err(miss.refuse("use a token that makes keys as it is asked to")),
-        }
+        Ok(Wrapper { session, kek, kek_bits: key.bits() })
     }
 }
 
 impl Wrapper<'_> {
-    fn wrap(&self, target: &Target) -> Result<WrappedKey> {
-        let key = PublicKey::of_spki(&target.spki, Rule::TargetKey)?;
-        let (hsm, session) = (self.hsm, &self.session);
-        let wrapped = hsm.wrap_under(session, target.private, self.with, self.way)?;
-        WrappedKey::parse(wrapped, self.kek.bits(), key.kind())
+    fn wrap(&self, target: &TargetKey) -> Result<WrappedKey> {
+        let key = PublicHalf::of_spki(&target.spki, Rule::TargetKey)?;
+        let wrapped = self.session.wrap_under(self.kek, target.private)?;
+        WrappedKey::parse(wrapped, self.kek_bits, key.kind())
+    }
+}
+
+impl TokenSession<'_> {
+    /// The calls of one wrap. In composite, AES-KWP under an AES-256 key made for this wrap alone
+    /// in the token, after RSA-OAEP of that key; it is gone whatever happens.
+    pub(super) fn wrap_under(
+        &self,
+        KekUse { kek, method }: KekUse,
+        key: Object,
+    ) -> Result<Vec<u8>> {
+        let Some(key_wrap) = method.key_wrap else {
+            return self.wrap(TokenMechanism::RsaAes(method.oaep).with(kek), key);
+        };
+        let aes = self.generate_aes(&ephemeral_aes())?;
+        let wrapped = self.check_ephemeral(aes).and_then(|()| {
+            let mut wrapped = self.wrap(TokenMechanism::Oaep(method.oaep).with(kek), aes)?;
+            wrapped.extend(self.wrap(key_wrap.with(aes), key)?);
+            Ok(wrapped)
+        });
+        // It would also end with the session; it must not live longer than it serves.
+        self.discard(&[aes]);
+        wrapped
+    }
+
+    /// The AES key is what it was asked to be: readable by nobody, 256 bits.
+    fn check_ephemeral(&self, aes: Object) -> Result<()> {
+        let kinds = [CKA_TOKEN, CKA_SENSITIVE, CKA_DECRYPT, CKA_VALUE_LEN];
+        let mut wanted = ephemeral_aes();
+        wanted.retain(|attribute| kinds.contains(&attribute.kind));
+        let checked = self.expect(aes, &wanted, Rule::WrapAesKey);
+        checked.map_err(|fault| fault.error("use a token that makes keys as it is asked to"))
     }
 }

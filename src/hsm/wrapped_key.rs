@@ -2,8 +2,22 @@
 //! CKM_RSA_AES_KEY_WRAP (PKCS#11 v3.1, 6.1.27; RFC 8017, 7.1; RFC 5649). Checked by its length;
 //! opened and made in software for canaries and tests only.
 
-use record::{Result, document::package::kwp_length, rule::Rule, terms::KeyType};
-pub use software::{Opened, make, open, public_of};
+use aes_kw::{KeyInit, KwpAes256};
+use getrandom::SysRng;
+use rsa::{Oaep, pkcs8::DecodePrivateKey, traits::PublicKeyParts};
+use sha1::Sha1;
+use sha2::Sha256;
+use x509_cert::der::{Decode, asn1::AnyRef};
+use zeroize::Zeroizing;
+
+use record::{
+    Error, Result,
+    document::package::kwp_length,
+    encoding,
+    rule::Rule,
+    spki::PublicKey,
+    terms::{KeyType, KwpFlavour, OaepHash},
+};
 
 /// A wrapped key of a plausible size. Ciphertext: nothing about it is secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -96,150 +110,120 @@ fn der(length: usize) -> usize {
     header + length
 }
 
-mod software {
-    use aes_kw::{KeyInit, KwpAes256};
-    use getrandom::SysRng;
-    use rsa::Oaep;
-    use rsa::pkcs8::DecodePrivateKey;
-    use rsa::traits::PublicKeyParts;
-    use sha1::Sha1;
-    use sha2::Sha256;
-    use zeroize::Zeroizing;
+/// A wrapped key, opened in software.
+pub struct OpenedKey {
+    /// The PKCS#8 of the target key, without what was filled up.
+    pub pkcs8: Zeroizing<Vec<u8>>,
+    /// The AES-256 key between KEK and target key.
+    pub aes: Zeroizing<Vec<u8>>,
+    /// Which key wrap made it.
+    pub kwp: KwpFlavour,
+}
 
-    use super::{WrappedKey, kwp_length};
-    use record::rule::Rule;
-    use record::spki::PublicKey;
-    use record::terms::KeyType;
-    use record::terms::{KwpFlavour, OaepHash};
-    use record::{Error, Result, encoding};
-
-    /// A wrapped key, opened in software.
-    pub struct Opened {
-        /// The PKCS#8 of the target key, without what was filled up.
-        pub pkcs8: Zeroizing<Vec<u8>>,
-        /// The AES-256 key between KEK and target key.
-        pub aes: Zeroizing<Vec<u8>>,
-        /// Which key wrap made it.
-        pub kwp: KwpFlavour,
-    }
-
-    /// Opens a wrapped key in software and says what made it. The hash is tried, and so is the
-    /// other, to say which was observed.
-    ///
-    /// # Errors
-    /// `WRAP-OAEP-HASH` where the other hash was used, `WRAP-KWP` where the second part is no RFC
-    /// 5649, `WRAP-CANARY` where it opens to no key, or not at all.
-    pub fn open(kek: &rsa::PrivateKey, oaep: OaepHash, wrapped: &WrappedKey) -> Result<Opened> {
-        let (wrapped_aes, wrapped_key) = wrapped.split();
-        let aes = open_oaep(kek, oaep, wrapped_aes)?;
-        let key_wrap = KwpAes256::new_from_slice(&aes)
-            .map_err(|_| canary(&format!("an AES key of {} bytes", aes.len()), "an AES-256 key"))?;
-        let mut buffer = Zeroizing::new(vec![0; wrapped_key.len()]);
-        let opened = (key_wrap.unwrap_key(wrapped_key, &mut buffer)).map_err(|error| {
-            Rule::WrapKwp.refuse(
-                format!("the wrapped key does not open: {error}"),
-                "AES key wrap with padding as in RFC 5649",
-                "use a token with CKM_AES_KEY_WRAP_KWP; Keyferry never falls back to another padding",
-            )
-        })?;
-        let length = der_length(opened).filter(|length| *length <= opened.len());
-        let (der, fill) = opened.split_at(length.unwrap_or(0));
-        let flavour = match fill {
-            [] => KwpFlavour::Rfc5649,
-            fill if fill.len() < 8 && fill.iter().all(|byte| *byte == 0) => {
-                KwpFlavour::Rfc5649ZeroFilled
-            }
-            _ => return Err(canary("other bytes than one DER value", "one PKCS#8")),
-        };
-        if public_of(der).is_none() {
-            return Err(canary("no valid key in PKCS#8", "the key that was wrapped"));
-        }
-        Ok(Opened { pkcs8: Zeroizing::new(der.to_vec()), aes, kwp: flavour })
-    }
-
-    /// Makes a wrapped key in software, of exactly these bytes: fill them with zeros beforehand for
-    /// the other flavour.
-    ///
-    /// # Errors
-    /// `WRAP-FORMAT` where they are no PKCS#8 of an RSA key; [`Error::Failed`] where the operating
-    /// system has no randomness.
-    pub fn make(kek: &rsa::PublicKey, oaep: OaepHash, pkcs8: &[u8]) -> Result<WrappedKey> {
-        let failed = |error: &dyn std::fmt::Display| {
-            Error::defect(format!("no wrapped key could be made: {error}"))
-        };
-        let key = Zeroizing::new(encoding::random::<32>()?);
-        let mut bytes = match oaep {
-            OaepHash::Sha256 => kek.encrypt(&mut SysRng, Oaep::<Sha256>::new(), key.as_slice()),
-            OaepHash::Sha1 => kek.encrypt(&mut SysRng, Oaep::<Sha1>::new(), key.as_slice()),
-        }
-        .map_err(|error| failed(&error))?;
-        let mut buffer = vec![0; kwp_length(pkcs8.len())];
-        let wrapped = KwpAes256::new_from_slice(key.as_slice())
-            .map_err(|error| failed(&error))?
-            .wrap_key(pkcs8, &mut buffer)
-            .map_err(|error| failed(&error))?;
-        bytes.extend_from_slice(wrapped);
-        let target = der_length(pkcs8).and_then(|length| pkcs8.get(..length)).and_then(public_of);
-        let target = target.map_or(KeyType::Rsa(0), |key| key.kind());
-        WrappedKey::parse(bytes, kek.n_bits_precision(), target)
-    }
-
-    /// The public half of the private key in this PKCS#8.
-    pub fn public_of(pkcs8: &[u8]) -> Option<PublicKey> {
-        if let Ok(key) = p256::SecretKey::from_pkcs8_der(pkcs8) {
-            return Some(PublicKey::P256(key.public_key()));
-        }
-        if let Ok(key) = p384::SecretKey::from_pkcs8_der(pkcs8) {
-            return Some(PublicKey::P384(key.public_key()));
-        }
-        let key = rsa::PrivateKey::from_pkcs8_der(pkcs8).ok()?;
-        Some(PublicKey::Rsa(key.to_public_key()))
-    }
-
-    fn open_oaep(
-        kek: &rsa::PrivateKey,
-        oaep: OaepHash,
-        wrapped: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>> {
-        let decrypt = |oaep| match oaep {
-            OaepHash::Sha256 => kek.decrypt_blinded(&mut SysRng, Oaep::<Sha256>::new(), wrapped),
-            OaepHash::Sha1 => kek.decrypt_blinded(&mut SysRng, Oaep::<Sha1>::new(), wrapped),
-        };
-        if let Ok(key) = decrypt(oaep) {
-            return Ok(Zeroizing::new(key));
-        }
-        for observed in [OaepHash::Sha256, OaepHash::Sha1] {
-            if decrypt(observed).map(Zeroizing::new).is_ok() {
-                return Err(Rule::WrapOaepHash.refuse(
-                    format!("RSA-OAEP with {observed}"),
-                    format!("RSA-OAEP with {oaep}, as the plan says"),
-                    "use a token that does what it is asked, or agree on a new plan with the hash observed",
-                ));
-            }
-        }
-        Err(canary(
-            "an AES key that opens with neither SHA-256 nor SHA-1",
-            "RSA-OAEP without a label",
-        ))
-    }
-
-    /// The length of the DER SEQUENCE that these bytes begin with, its header included.
-    fn der_length(bytes: &[u8]) -> Option<usize> {
-        match bytes {
-            [0x30, 0x82, high, low, ..] => Some(4 + usize::from(u16::from_be_bytes([*high, *low]))),
-            [0x30, 0x81, length, ..] => Some(3 + usize::from(*length)),
-            [0x30, length @ 0..=0x7f, ..] => Some(2 + usize::from(*length)),
-            _ => None,
-        }
-    }
-
-    fn canary(found: &str, expected: &str) -> Error {
-        Rule::WrapCanary.refuse(
-            found,
-            expected,
-            "do not export with this token: what it wraps cannot be opened as the format says",
+/// Opens a wrapped key in software and says what made it. The hash is tried, and so is the
+/// other, to say which was observed.
+///
+/// # Errors
+/// `WRAP-OAEP-HASH` where the other hash was used, `WRAP-KWP` where the second part is no RFC
+/// 5649, `WRAP-CANARY` where it opens to no key, or not at all.
+pub fn open(kek: &rsa::PrivateKey, oaep: OaepHash, wrapped: &WrappedKey) -> Result<OpenedKey> {
+    let (wrapped_aes, wrapped_key) = wrapped.split();
+    let aes = open_oaep(kek, oaep, wrapped_aes)?;
+    let key_wrap = KwpAes256::new_from_slice(&aes).map_err(|_| {
+        canary_error(&format!("an AES key of {} bytes", aes.len()), "an AES-256 key")
+    })?;
+    let mut buffer = Zeroizing::new(vec![0; wrapped_key.len()]);
+    let opened = (key_wrap.unwrap_key(wrapped_key, &mut buffer)).map_err(|error| {
+        Rule::WrapKwp.refuse(
+            format!("the wrapped key does not open: {error}"),
+            "AES key wrap with padding as in RFC 5649",
+            "use a token with CKM_AES_KEY_WRAP_KWP; Keyferry never falls back to another padding",
         )
+    })?;
+    let (der, kwp) = match split_der(opened) {
+        Some((der, [])) => (der, KwpFlavour::Rfc5649),
+        Some((der, fill)) if fill.len() < 8 && fill.iter().all(|byte| *byte == 0) => {
+            (der, KwpFlavour::Rfc5649ZeroFilled)
+        }
+        _ => return Err(canary_error("other bytes than one DER value", "one PKCS#8")),
+    };
+    if public_of(der).is_none() {
+        return Err(canary_error("no valid key in PKCS#8", "the key that was wrapped"));
     }
+    Ok(OpenedKey { pkcs8: Zeroizing::new(der.to_vec()), aes, kwp })
+}
+
+/// Makes a wrapped key in software, of exactly these bytes: fill them with zeros beforehand for
+/// the other flavour.
+///
+/// # Errors
+/// `WRAP-FORMAT` where they are no PKCS#8 of an RSA key; [`Error::Failed`] where the operating
+/// system has no randomness.
+pub fn make(kek: &rsa::PublicKey, oaep: OaepHash, pkcs8: &[u8]) -> Result<WrappedKey> {
+    let make_error = |error: &dyn std::fmt::Display| {
+        Error::defect(format!("no wrapped key could be made: {error}"))
+    };
+    let key = Zeroizing::new(encoding::random::<32>()?);
+    let wrapped_aes = match oaep {
+        OaepHash::Sha256 => kek.encrypt(&mut SysRng, Oaep::<Sha256>::new(), key.as_slice()),
+        OaepHash::Sha1 => kek.encrypt(&mut SysRng, Oaep::<Sha1>::new(), key.as_slice()),
+    };
+    let mut bytes = wrapped_aes.map_err(|error| make_error(&error))?;
+    let mut buffer = vec![0; kwp_length(pkcs8.len())];
+    let wrapped = KwpAes256::new((&*key).into()).wrap_key(pkcs8, &mut buffer);
+    bytes.extend_from_slice(wrapped.map_err(|error| make_error(&error))?);
+    let target = split_der(pkcs8).and_then(|(der, _)| public_of(der));
+    let target = target.map_or(KeyType::Rsa(0), |key| key.kind());
+    WrappedKey::parse(bytes, kek.n_bits_precision(), target)
+}
+
+/// The public half of the private key in this PKCS#8.
+pub fn public_of(pkcs8: &[u8]) -> Option<PublicKey> {
+    if let Ok(key) = p256::SecretKey::from_pkcs8_der(pkcs8) {
+        return Some(PublicKey::P256(key.public_key()));
+    }
+    if let Ok(key) = p384::SecretKey::from_pkcs8_der(pkcs8) {
+        return Some(PublicKey::P384(key.public_key()));
+    }
+    let key = rsa::PrivateKey::from_pkcs8_der(pkcs8).ok()?;
+    Some(PublicKey::Rsa(key.to_public_key()))
+}
+
+fn open_oaep(kek: &rsa::PrivateKey, oaep: OaepHash, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+    let decrypt = |oaep| match oaep {
+        OaepHash::Sha256 => kek.decrypt_blinded(&mut SysRng, Oaep::<Sha256>::new(), wrapped),
+        OaepHash::Sha1 => kek.decrypt_blinded(&mut SysRng, Oaep::<Sha1>::new(), wrapped),
+    };
+    if let Ok(key) = decrypt(oaep) {
+        return Ok(Zeroizing::new(key));
+    }
+    for observed in [OaepHash::Sha256, OaepHash::Sha1] {
+        if decrypt(observed).map(Zeroizing::new).is_ok() {
+            return Err(Rule::WrapOaepHash.refuse(
+                format!("RSA-OAEP with {observed}"),
+                format!("RSA-OAEP with {oaep}, as the plan says"),
+                "use a token that does what it is asked, or agree on a new plan with the hash observed",
+            ));
+        }
+    }
+    Err(canary_error(
+        "an AES key that opens with neither SHA-256 nor SHA-1",
+        "RSA-OAEP without a label",
+    ))
+}
+
+/// The DER value that these bytes begin with, and what follows it.
+fn split_der(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (_, rest) = AnyRef::from_der_partial(bytes).ok()?;
+    bytes.split_at_checked(bytes.len() - rest.len())
+}
+
+fn canary_error(found: &str, expected: &str) -> Error {
+    Rule::WrapCanary.refuse(
+        found,
+        expected,
+        "do not export with this token: what it wraps cannot be opened as the format says",
+    )
 }
 
 #[cfg(test)]

@@ -22,7 +22,6 @@ mod software {
     use rsa::pkcs8::EncodePrivateKey;
 
     use super::*;
-    use record::terms::{KwpFlavour, OaepHash};
 
     fn key() -> rsa::PrivateKey {
         rsa::PrivateKey::new(&mut getrandom::SysRng, 2048).unwrap()
@@ -78,7 +77,6 @@ mod software {
     }
 
     fn forged(kek: &rsa::PrivateKey, plain: &[u8]) -> WrappedKey {
-        use aes_kw::{KeyInit, KwpAes256};
         let padding = rsa::Oaep::<sha1::Sha1>::new();
         let public = kek.to_public_key();
         let mut bytes = public.encrypt(&mut getrandom::SysRng, padding, &[1; 32]).unwrap();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use ceremony::Ceremony;
 use custody::{
-    codes::{frames::Named, show},
+    codes::{frames::NamedFile, show},
     custodian::without_armour,
 };
 use desk::{
@@ -216,7 +216,7 @@ fn share(ceremony: &Ceremony, id: &Id, texts: &Texts) -> Result<PageContent> {
     let bytes = folder::read_file(&path, MAX_SHARE_FILE)?;
     listing.dealt(&bytes, &path)?;
     let lines = page::lines_of(&without_armour(&bytes)?)?;
-    let files: Vec<Named> = vec![(format!("{id}.age"), bytes)];
+    let files: Vec<NamedFile> = vec![(format!("{id}.age"), bytes)];
     let (m, n) = (plan.quorum.threshold.to_string(), plan.quorum.custodians.len().to_string());
     let (x, ceremony_id) = (listing.x.to_string(), plan.ceremony.to_string());
     let custodian = escape(&planned.name);
@@ -250,7 +250,7 @@ fn document(ceremony: &Ceremony, kind: Kind, texts: &Texts) -> Result<PageConten
     }
     let files = show::named(&[folder])?;
     let listed =
-        |(name, bytes): &Named| json!({ "name": name, "hash": Hash::of(bytes).to_string() });
+        |(name, bytes): &NamedFile| json!({ "name": name, "hash": Hash::of(bytes).to_string() });
     let what = texts.get(&format!("kind.{kind}"), &[]);
     let body = json!({
         "files": files.iter().map(listed).collect::<Vec<_>>(),

@@ -38,7 +38,7 @@ fn import(
     order: ImportOrder,
     key: ImportKey,
     wrapped: &WrappedKey,
-) -> Result<Imported> {
+) -> Result<HosterKey> {
     let mut imported = hoster.import(order, &[(key, wrapped)], &|_| ())?;
     assert_eq!(imported.len(), 1);
     Ok(imported.remove(0))
@@ -57,11 +57,11 @@ impl Crossing {
     }
 
     /// Imports it, by the mechanism it was wrapped by.
-    fn import(&self, hoster: &Hsm) -> Result<Imported> {
+    fn import(&self, hoster: &Hsm) -> Result<HosterKey> {
         import(hoster, self.order(), self.key(), &self.wrapped)
     }
 
-    fn find(&self, hoster: &Hsm) -> Option<Imported> {
+    fn find(&self, hoster: &Hsm) -> Option<HosterKey> {
         let inventory = hoster.inventory().unwrap();
         hoster.import_find(&inventory, &self.key()).unwrap()
     }
@@ -240,7 +240,7 @@ fn many_keys_cross_in_several_sessions_in_their_order() {
         Fixed(id)
     };
     let labels: Vec<String> = (0..count).map(|n| format!("key-{n}")).collect();
-    let targets: Vec<Target> =
+    let targets: Vec<TargetKey> =
         (0..count).map(|n| make(&tenant, id(1, n), &spec(&labels[usize::from(n)]))).collect();
     let order = WrapOrder {
         kek_spki: &kek.spki,
@@ -249,7 +249,7 @@ fn many_keys_cross_in_several_sessions_in_their_order() {
         oaep: SHA1,
         sessions: 5,
     };
-    let all: Vec<&Target> = targets.iter().collect();
+    let all: Vec<&TargetKey> = targets.iter().collect();
     let mut wrapped = tenant.wrap(&order, &all, &|_| ()).unwrap();
     let certificates: Vec<_> = (targets.iter())
         .map(|target| common::certificate(tokens.folder(), &target.spki, "/CN=key"))

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use common::{MODULE, PIN, Tokens, run, shim};
 use hsm::{
-    Hsm, ImportKey, ImportOrder, Imported, KekSpec, Module, Pin, PinState, Target, TargetSpec,
+    HosterKey, Hsm, ImportKey, ImportOrder, KekSpec, Module, Pin, PinState, TargetKey, TargetSpec,
     WrapOrder, wrapped_key::WrappedKey,
 };
 use record::{
@@ -87,11 +87,11 @@ fn kek_spec(mechanism: Mechanism, bits: u32) -> KekSpec {
     KekSpec { bits, mechanism }
 }
 
-fn make(hsm: &Hsm, id: CkaId, spec: &TargetSpec) -> Target {
+fn make(hsm: &Hsm, id: CkaId, spec: &TargetSpec) -> TargetKey {
     hsm.target_make(&hsm.inventory().unwrap(), id, spec).unwrap()
 }
 
-fn wrap(hsm: &Hsm, target: &Target, kek_spki: &[u8], mechanism: Mechanism) -> WrappedKey {
+fn wrap(hsm: &Hsm, target: &TargetKey, kek_spki: &[u8], mechanism: Mechanism) -> WrappedKey {
     let order = WrapOrder { kek_spki, trusted: None, mechanism, oaep: SHA1, sessions: 1 };
     let mut wrapped = hsm.wrap(&order, &[target], &|_| ()).unwrap();
     wrapped.remove(0)

@@ -39,7 +39,7 @@ fn again(share: &Share) -> Share {
 }
 
 fn quorum<'a>(shares: &[Share], listings: &'a [ShareListing]) -> Quorum<'a> {
-    Quorum::new(PACKAGE, shares[0].threshold(), listings)
+    Quorum::new(PACKAGE, shares[0].deal().threshold, listings)
 }
 
 /// The words that a custodian's own program shows.

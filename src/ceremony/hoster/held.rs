@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::{Ceremony, Means, Run};
-use hsm::{Hsm, ImportKey, Imported, Target};
+use hsm::{HosterKey, Hsm, ImportKey, TargetKey};
 use record::{
     Error, Result,
     document::{Released, challenge::Challenge, held_key::HeldKey, read, receipt::Receipt},
@@ -127,7 +127,7 @@ pub fn wanted_of<'a>(
 /// The keys as this side's HSM has them, for a document.
 pub fn listed<'a>(
     ceremony: &Ceremony,
-    held: impl Iterator<Item = &'a Imported>,
+    held: impl Iterator<Item = &'a HosterKey>,
 ) -> impl Iterator<Item = HeldKey> {
     let (plan, attempt) = (&ceremony.plan, ceremony.state.attempt);
     plan.keys.iter().zip(held).map(move |(key, held)| HeldKey {
@@ -147,7 +147,7 @@ pub fn receipt(
     ceremony: &Ceremony,
     hsm: &Hsm,
     set: &KeySet,
-    held: &[Imported],
+    held: &[HosterKey],
     (custodians, spent): (Vec<Id>, Vec<Id>),
 ) -> Result<Receipt> {
     Ok(Receipt {
@@ -164,7 +164,7 @@ pub fn receipt(
 ///
 /// # Errors
 /// The HSM's, `PROOF-SIGNATURE`, `PROOF-ANSWER`.
-fn prove(ceremony: &Ceremony, hsm: &Hsm, set: &KeySet, held: &[Imported]) -> Result<Vec<Proof>> {
+fn prove(ceremony: &Ceremony, hsm: &Hsm, set: &KeySet, held: &[HosterKey]) -> Result<Vec<Proof>> {
     let plan = &ceremony.plan;
     let question = Question {
         ids: (&plan.hash(), &set.id),
@@ -207,7 +207,7 @@ impl Question<'_> {
     ///
     /// # Errors
     /// The HSM's.
-    pub fn sign(&self, hsm: &Hsm, target: &Target, label: &Id) -> Result<KeyProof> {
+    pub fn sign(&self, hsm: &Hsm, target: &TargetKey, label: &Id) -> Result<KeyProof> {
         let message = proof::message(self.ids, label, self.place, self.nonce);
         Ok(KeyProof::Signature(Blob(hsm.sign(target, &message)?)))
     }
@@ -220,7 +220,7 @@ impl Question<'_> {
     pub fn answer(
         &self,
         hsm: &Hsm,
-        target: &Target,
+        target: &TargetKey,
         label: &Id,
         challenge: &Blob,
     ) -> Result<KeyProof> {

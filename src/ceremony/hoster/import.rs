@@ -14,7 +14,7 @@ use crate::{
     step::Sessions,
 };
 use custody::{seal::SealKey, share::Secret};
-use hsm::{Hsm, ImportOrder, Imported, wrapped_key::WrappedKey};
+use hsm::{HosterKey, Hsm, ImportOrder, wrapped_key::WrappedKey};
 use record::{
     Error, Result,
     document::{
@@ -203,7 +203,7 @@ impl Opening<'_> {
 
 /// Every key, in the HSM, and who opened the seal for it.
 struct KeyArrival {
-    keys: Vec<Imported>,
+    keys: Vec<HosterKey>,
     custodians: Vec<Id>,
     spent: Vec<Id>,
 }

@@ -11,7 +11,7 @@ use crate::{
         held,
     },
 };
-use hsm::{Born, BornSpec, Hsm, Inventory, self_signed};
+use hsm::{BornSpec, CertifiedKey, Hsm, Inventory, self_signed};
 use record::{
     Result,
     document::{
@@ -79,7 +79,7 @@ pub fn show(
     ceremony: &mut Ceremony,
     hsm: &Hsm,
     begun: StepIntent,
-    (born, said): (&[Born], attesting::Files),
+    (born, said): (&[CertifiedKey], attesting::Files),
     result: impl FnOnce(Hash, &TargetKeys, (AttestationLevel, &[bool])) -> Event,
 ) -> Result<(Hash, Hash, Judgement)> {
     let plan = &ceremony.plan;
@@ -133,7 +133,13 @@ fn prepared(plan: &Plan, attempt: u32) -> Report {
     report.line("Then: keyferry-hoster keys create --attestation LABEL=FILE ..., with --attestation-report LABEL=FILE where only the vendor's tool can read it.")
 }
 
-fn one(plan: &Plan, hsm: &Hsm, inventory: &Inventory, key: &KeyPlan, attempt: u32) -> Result<Born> {
+fn one(
+    plan: &Plan,
+    hsm: &Hsm,
+    inventory: &Inventory,
+    key: &KeyPlan,
+    attempt: u32,
+) -> Result<CertifiedKey> {
     let label = plan.hoster_label(key.label.as_str());
     let spec = BornSpec {
         id: plan.target_id(key.label.as_str(), attempt),

@@ -11,7 +11,7 @@ use crate::{
     hoster::{attesting::Files, held, keys},
     step::file_of,
 };
-use hsm::{Born, Hsm, ImportOrder, wrapped_key::WrappedKey};
+use hsm::{CertifiedKey, Hsm, ImportOrder, wrapped_key::WrappedKey};
 use record::{
     Error, Result,
     document::offer::Offer,
@@ -145,8 +145,8 @@ fn import(
     let held = hsm.import(order, &wanted, &|label| progress(&format!("unwrapping {label}")))?;
     let certificates = plain.iter().map(|plain| plain.certificate.der().to_vec());
     let arrived = held.into_iter().zip(certificates);
-    let arrived: Vec<Born> =
-        arrived.map(|(held, certificate)| Born { held, certificate }).collect();
+    let arrived: Vec<CertifiedKey> =
+        arrived.map(|(held, certificate)| CertifiedKey { held, certificate }).collect();
     let (document, said, _) = keys::show(
         ceremony,
         hsm,

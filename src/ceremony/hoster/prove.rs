@@ -9,7 +9,7 @@ use crate::{
     hoster::held::Question,
     side::token::{TokenChoice, require_tries_left},
 };
-use hsm::{Hsm, Target};
+use hsm::{Hsm, TargetKey};
 use machine::hardening::harden;
 use record::{
     Error, Result,
@@ -114,7 +114,7 @@ fn node_key(
     question: &Question,
     key: &BriefKey,
     certificate: &TargetCertificate,
-    target: &Target,
+    target: &TargetKey,
 ) -> Result<NodeKey> {
     let proof = match key.role {
         Role::Signing => question.sign(hsm, target, &key.label)?,

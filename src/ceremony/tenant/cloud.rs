@@ -14,7 +14,7 @@ use crate::{
         keys::certificates_of,
     },
 };
-use hsm::{Hsm, Target, WrapOrder};
+use hsm::{Hsm, TargetKey, WrapOrder};
 use record::{
     Error, Result,
     encoding::Hash,
@@ -136,7 +136,7 @@ fn export(
     let begun = ceremony.begin(Step::CloudExport)?;
     progress("canary: wrapping a throwaway key to a throwaway KEK, and opening it in software");
     let observed = canary(&plan, hsm, checked)?;
-    let targets: Vec<&Target> = checked.iter().map(|key| &key.target).collect();
+    let targets: Vec<&TargetKey> = checked.iter().map(|key| &key.target).collect();
     let wrapped = hsm.wrap(&wrap, &targets, &|n| {
         progress(&format!("wrapping {}", checked[n].plan.label));
     })?;

@@ -20,7 +20,7 @@ use custody::{
     seal::SealKey,
     share::{self, Secret, Share},
 };
-use hsm::{Hsm, Target, WrapOrder, wrapped_key::WrappedKey};
+use hsm::{Hsm, TargetKey, WrapOrder, wrapped_key::WrappedKey};
 use record::{
     Error, Result,
     document::{
@@ -83,7 +83,7 @@ struct Exporting<'a> {
 /// A key that may be wrapped: on this token, as planned, with its certificate.
 pub(super) struct WrapCandidate {
     pub plan: KeyPlan,
-    pub target: Target,
+    pub target: TargetKey,
     pub certificate: TargetCertificate,
 }
 
@@ -109,7 +109,7 @@ impl Exporting<'_> {
         let package_id = Fixed(random()?);
         let secret = fresh_secret(hsm, &package_id, &plan)?;
         let (listings, share_files) = deal(&plan, &secret, &package_id)?;
-        let targets: Vec<&Target> = keys.iter().map(|key| &key.target).collect();
+        let targets: Vec<&TargetKey> = keys.iter().map(|key| &key.target).collect();
         let wrapped = hsm.wrap(&order, &targets, &|n| {
             progress(&format!("wrapping {}", keys[n].plan.label));
         })?;

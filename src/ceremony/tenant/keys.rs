@@ -9,7 +9,7 @@ use std::{
 use clap::Args;
 
 use crate::{Ceremony, Means, Run, step};
-use hsm::{Hsm, Inventory, THROWAWAY, Target, TargetSpec, self_signed};
+use hsm::{Hsm, Inventory, THROWAWAY, TargetKey, TargetSpec, self_signed};
 use record::{
     Error, Result,
     encoding::{Hash, cka_id},
@@ -113,7 +113,7 @@ fn one(
     inventory: &Inventory,
     key: &KeyPlan,
     file: Option<&Path>,
-) -> Result<(Target, TargetCertificate)> {
+) -> Result<(TargetKey, TargetCertificate)> {
     let kind = key.key_type;
     let label = key.label.as_str();
     let given = file.map(|file| KeyFile::read(file, label)).transpose()?;

@@ -39,7 +39,7 @@ pub fn untrust(ceremony: &mut Ceremony, hsm: &Hsm) -> Result<()> {
     let Some(kek) = trusted.filter(|_| ceremony.state.trusted) else {
         return Ok(());
     };
-    hsm.trusted_destroy(kek.id)?;
+    hsm.kek_clear(kek.id)?;
     ceremony.record(Event::KekUntrust { kek }).map(drop)
 }
 
@@ -52,7 +52,7 @@ pub fn look(ceremony: &mut Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
     untrust(ceremony, hsm)?;
     let id = ceremony.state.trusted_id(&ceremony.plan);
     if hsm.holds(id)? {
-        hsm.trusted_destroy(id)?;
+        hsm.kek_clear(id)?;
     }
     let inventory = hsm.inventory()?;
     let mut left = Vec::new();

@@ -28,13 +28,13 @@ const MOST_FILES: usize = 64;
 const ID: usize = 8;
 
 /// A file that crosses: a name of one or two parts, such as `offer/offer.json`, and its bytes.
-pub type Named = (String, Vec<u8>);
+pub type NamedFile = (String, Vec<u8>);
 
 /// The frames of some files.
 ///
 /// # Errors
 /// `FRAME-FORMAT` for more than frames can carry.
-pub fn frames(files: &[Named]) -> Result<Vec<String>> {
+pub fn frames(files: &[NamedFile]) -> Result<Vec<String>> {
     let mut parts: Vec<&[u8]> = Vec::with_capacity(2 * files.len());
     for (name, bytes) in files {
         check_name(name)?;
@@ -65,7 +65,7 @@ fn id_of(hash: &Hash) -> String {
 
 /// Frames that were read, of any number of payloads.
 #[derive(Default)]
-pub struct Read(BTreeMap<String, Pieces>);
+pub struct ScannedFrames(BTreeMap<String, Pieces>);
 
 struct Pieces {
     count: usize,
@@ -83,7 +83,7 @@ pub struct Progress {
     pub missing: Vec<usize>,
 }
 
-impl Read {
+impl ScannedFrames {
     /// Takes one frame. One that was read before changes nothing.
     ///
     /// # Errors
@@ -95,7 +95,7 @@ impl Read {
             self.0.entry(id.clone()).or_insert_with(|| Pieces { count, read: BTreeMap::new() });
         let before = pieces.read.get(&number);
         if pieces.count != count || before.is_some_and(|before| *before != data) {
-            return Err(wrong(&format!(
+            return Err(frame_error(format!(
                 "a frame {number} of {count} that contradicts another of {id}"
             )));
         }
@@ -119,7 +119,7 @@ impl Read {
     ///
     /// # Errors
     /// `FRAME-MISSING` naming what is missing; `FRAME-HASH`, `FRAME-FORMAT`.
-    pub fn finish(self) -> Result<Vec<Named>> {
+    pub fn finish(self) -> Result<Vec<NamedFile>> {
         if let Some(missing) = self.progress().iter().find(|one| !one.missing.is_empty()) {
             let numbers: Vec<String> = missing.missing.iter().map(usize::to_string).collect();
             return Err(Rule::FrameMissing.refuse(
@@ -141,10 +141,10 @@ impl Read {
     }
 }
 
-fn opened(id: &str, pieces: Pieces) -> Result<Vec<Named>> {
+fn opened(id: &str, pieces: Pieces) -> Result<Vec<NamedFile>> {
     let whole: Vec<u8> = pieces.read.into_values().flatten().collect();
     let (hash, payload) =
-        whole.split_at_checked(32).ok_or_else(|| wrong("frames without a hash"))?;
+        whole.split_at_checked(32).ok_or_else(|| frame_error("frames without a hash"))?;
     let found = Hash::of(payload);
     if found.as_bytes() != hash || id_of(&found) != id {
         return Err(Rule::FrameHash.refuse(
@@ -153,10 +153,10 @@ fn opened(id: &str, pieces: Pieces) -> Result<Vec<Named>> {
             "scan all of them once more; if it stays so, they were made wrong or exchanged",
         ));
     }
-    files_of(payload).ok_or_else(|| wrong("a payload that is no list of files"))
+    files_of(payload).ok_or_else(|| frame_error("a payload that is no list of files"))
 }
 
-fn files_of(payload: &[u8]) -> Option<Vec<Named>> {
+fn files_of(payload: &[u8]) -> Option<Vec<NamedFile>> {
     let mut rest = payload.strip_prefix(LABEL.to_bytes_with_nul())?;
     let mut part = || {
         let (length, after) = rest.split_first_chunk::<4>()?;
@@ -165,7 +165,7 @@ fn files_of(payload: &[u8]) -> Option<Vec<Named>> {
         rest = after;
         Some((part, rest.is_empty()))
     };
-    let mut files: Vec<Named> = Vec::new();
+    let mut files: Vec<NamedFile> = Vec::new();
     loop {
         let name = String::from_utf8(part()?.0.to_vec()).ok()?;
         let (bytes, last) = part()?;
@@ -192,7 +192,7 @@ fn check_name(name: &str) -> Result<()> {
     let parts: Vec<&str> = name.split('/').collect();
     match parts.len() <= 2 && parts.into_iter().all(fits) {
         true => Ok(()),
-        false => Err(wrong(&format!("the file name {}", escape(name)))),
+        false => Err(frame_error(format!("the file name {}", escape(name)))),
     }
 }
 
@@ -214,7 +214,7 @@ fn parse(text: &str) -> Result<(String, usize, usize, Vec<u8>)> {
     };
     parsed().ok_or_else(|| {
         let shown: String = text.chars().take(60).collect();
-        wrong(&format!("the text {}", escape(&shown)))
+        frame_error(format!("the text {}", escape(&shown)))
     })
 }
 
@@ -224,7 +224,7 @@ fn decimal(text: &str) -> Option<usize> {
     (number.to_string() == text).then_some(number)
 }
 
-fn wrong(found: &str) -> record::Error {
+fn frame_error(found: impl Into<String>) -> record::Error {
     Rule::FrameFormat.refuse(
         found,
         "a frame of Keyferry's QR codes: KF1/ID/NUMBER-COUNT/DATA",

@@ -63,14 +63,14 @@ fn check(number: usize, chunk: &[u8]) -> String {
 }
 
 /// Lines as they are typed, in their order.
-pub struct Typed {
+pub struct TypedLines {
     whole: Zeroizing<Vec<u8>>,
     count: usize,
 }
 
-impl Default for Typed {
+impl Default for TypedLines {
     fn default() -> Self {
-        Typed {
+        TypedLines {
             // Room from the start, so that no copy is left behind by growing.
             whole: Zeroizing::new(Vec::with_capacity(MOST + 2 + END + BYTES)),
             count: 0,
@@ -78,7 +78,7 @@ impl Default for Typed {
     }
 }
 
-impl Typed {
+impl TypedLines {
     /// The number of the line that comes next, from 1.
     pub fn next(&self) -> usize {
         self.whole.len() / BYTES + 1
@@ -112,7 +112,7 @@ impl Typed {
     }
 
     fn parse(&self, number: usize, text: &str) -> Result<Zeroizing<[u8; BYTES]>> {
-        let wrong = |found: &str| {
+        let check_error = |found: &str| {
             Rule::LineCheck.refuse(
                 format!("line {number}: {found}"),
                 format!("{CHARACTERS} characters and the {CHECK} that check them, as line {number} of the page has them"),
@@ -139,18 +139,21 @@ impl Typed {
         let count = kept.chars().count();
         if count != CHARACTERS + CHECK {
             let more = if count > CHARACTERS + CHECK { "more than " } else { "" };
-            return Err(wrong(&format!("{more}{} characters", count.min(CHARACTERS + CHECK))));
+            return Err(check_error(&format!(
+                "{more}{} characters",
+                count.min(CHARACTERS + CHECK)
+            )));
         }
         let (data, typed) = kept
             .split_at_checked(CHARACTERS)
-            .ok_or_else(|| wrong("a character that is none of base32"))?;
+            .ok_or_else(|| check_error("a character that is none of base32"))?;
         let mut chunk = Zeroizing::new([0; BYTES]);
         BASE32_NOPAD
             .decode_mut(data.as_bytes(), &mut chunk[..])
-            .map_err(|_| wrong("a character that is none of base32"))?;
+            .map_err(|_| check_error("a character that is none of base32"))?;
         match check(number, &chunk[..]) == typed {
             true => Ok(chunk),
-            false => Err(wrong("a character is not that of the page")),
+            false => Err(check_error("a character is not that of the page")),
         }
     }
 
@@ -176,8 +179,8 @@ impl Typed {
 /// # Errors
 /// As [`Asker::hidden`]; where nobody can be asked again, `LINE-…` and `FRAME-…`.
 pub fn ask(asker: &Asker) -> Result<Zeroizing<Vec<u8>>> {
-    let mut typed = Typed::default();
-    let mut scanned = frames::Read::default();
+    let mut typed = TypedLines::default();
+    let mut scanned = frames::ScannedFrames::default();
     loop {
         let answer = asker.hidden(&question(&typed, &scanned))?;
         let taken = match answer.trim_start().starts_with(PREFIX) {
@@ -196,7 +199,7 @@ pub fn ask(asker: &Asker) -> Result<Zeroizing<Vec<u8>>> {
     }
 }
 
-fn question(typed: &Typed, scanned: &frames::Read) -> String {
+fn question(typed: &TypedLines, scanned: &frames::ScannedFrames) -> String {
     match (scanned.progress().first(), typed.count()) {
         (Some(progress), _) => format!(
             "Code {} of {}: ",
@@ -208,7 +211,7 @@ fn question(typed: &Typed, scanned: &frames::Read) -> String {
     }
 }
 
-fn only_file(scanned: frames::Read) -> Result<Zeroizing<Vec<u8>>> {
+fn only_file(scanned: frames::ScannedFrames) -> Result<Zeroizing<Vec<u8>>> {
     let mut files = scanned.finish()?;
     match (files.pop(), files.is_empty()) {
         (Some((_, bytes)), true) => Ok(Zeroizing::new(bytes)),

@@ -4,7 +4,7 @@
 use std::io::Cursor;
 
 use image::{GrayImage, ImageFormat, Luma};
-use qrcode::{Color, EcLevel, QrCode, Version};
+use qrcode::{Color, EcLevel, QrCode, Version, render::unicode::Dense1x2};
 
 use record::{Error, Result};
 
@@ -14,10 +14,7 @@ const DENSEST: i16 = 20;
 const QUIET: usize = 4;
 
 /// A code, module by module.
-pub struct Code {
-    width: usize,
-    dark: Vec<bool>,
-}
+pub struct Code(QrCode);
 
 impl Code {
     /// The code of a frame, at level Q: a quarter of it may be lost.
@@ -28,27 +25,20 @@ impl Code {
         let code = QrCode::with_error_correction_level(text, EcLevel::Q)
             .map_err(|error| Error::defect(format!("a QR code: {error}")))?;
         match code.version() {
-            Version::Normal(version) if version <= DENSEST => {}
-            _ => return Err(Error::defect("a QR code of another version")),
+            Version::Normal(version) if version <= DENSEST => Ok(Code(code)),
+            _ => Err(Error::defect("a QR code of another version")),
         }
-        Ok(Code {
-            width: code.width(),
-            dark: code.to_colors().into_iter().map(|color| color == Color::Dark).collect(),
-        })
     }
 
-    /// Whether a module is dark; those outside are light.
+    /// Whether a module is dark; those of the margin are light.
     fn is_dark(&self, x: usize, y: usize) -> bool {
-        let inside = |at: usize| at.checked_sub(QUIET).filter(|at| *at < self.width);
-        match (inside(x), inside(y)) {
-            (Some(x), Some(y)) => self.dark.get(y * self.width + x).copied().unwrap_or_default(),
-            _ => false,
-        }
+        let inside = |at: usize| at.checked_sub(QUIET).filter(|at| *at < self.0.width());
+        inside(x).zip(inside(y)).is_some_and(|at| self.0[at] == Color::Dark)
     }
 
     /// The modules of a side, with the light margin.
     fn side(&self) -> usize {
-        self.width + 2 * QUIET
+        self.0.width() + 2 * QUIET
     }
 
     /// As an SVG element, one unit a module: a run of dark modules is one rectangle of a path.
@@ -75,19 +65,9 @@ impl Code {
     /// As half blocks, two modules a character; dark modules are drawn in the terminal's background
     /// where that is dark.
     pub fn terminal(&self, dark_background: bool) -> String {
-        let side = self.side();
-        let drawn = |x: usize, y: usize| y < side && self.is_dark(x, y) != dark_background;
-        let row = |y: usize| -> String {
-            (0..side)
-                .map(|x| match (drawn(x, y), drawn(x, y + 1)) {
-                    (true, true) => '\u{2588}',
-                    (true, false) => '\u{2580}',
-                    (false, true) => '\u{2584}',
-                    (false, false) => ' ',
-                })
-                .collect()
-        };
-        (0..side).step_by(2).map(row).collect::<Vec<_>>().join("\n")
+        let (drawn, blank) = (Dense1x2::Dark, Dense1x2::Light);
+        let (dark, light) = if dark_background { (blank, drawn) } else { (drawn, blank) };
+        self.0.render().dark_color(dark).light_color(light).module_dimensions(1, 1).build()
     }
 
     /// As a PNG picture, 8 pixels a module.

@@ -7,7 +7,7 @@ use std::{
 
 use image::{ImageFormat, ImageReader, Limits};
 
-use crate::codes::frames::{PREFIX, Read};
+use crate::codes::frames::{PREFIX, ScannedFrames};
 use record::{Result, encoding::Hash, escape::escape, folder, rule::Rule};
 use terminal::report::Report;
 
@@ -23,7 +23,7 @@ const MAX_MEMORY: u64 = 256 << 20;
 /// # Errors
 /// `FRAME-…`; `FILE-EXISTS` before anything is written.
 pub fn scan(pictures: &[PathBuf], to: &Path) -> Result<Report> {
-    let mut read = Read::default();
+    let mut read = ScannedFrames::default();
     for picture in pictures {
         for frame in frames_in(picture)? {
             read.add(&frame)?;
@@ -53,7 +53,7 @@ pub fn scan(pictures: &[PathBuf], to: &Path) -> Result<Report> {
 /// # Errors
 /// `FRAME-PICTURE` for what is no PNG or JPEG of that size, or shows no code.
 pub fn frames_in(file: &Path) -> Result<Vec<String>> {
-    let wrong = |found: String| {
+    let picture_error = |found: String| {
         Rule::FramePicture.refuse(
             format!("{}: {}", file.display(), escape(&found)),
             "a PNG or JPEG picture with at least one of Keyferry's QR codes",
@@ -61,9 +61,9 @@ pub fn frames_in(file: &Path) -> Result<Vec<String>> {
         )
     };
     let bytes = folder::read_file(file, MAX_PICTURE)?;
-    let format = image::guess_format(&bytes).map_err(|error| wrong(error.to_string()))?;
+    let format = image::guess_format(&bytes).map_err(|error| picture_error(error.to_string()))?;
     if !matches!(format, ImageFormat::Png | ImageFormat::Jpeg) {
-        return Err(wrong("another kind of file".into()));
+        return Err(picture_error("another kind of file".into()));
     }
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
@@ -71,7 +71,7 @@ pub fn frames_in(file: &Path) -> Result<Vec<String>> {
     limits.max_alloc = Some(MAX_MEMORY);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits);
-    let picture = reader.decode().map_err(|error| wrong(error.to_string()))?;
+    let picture = reader.decode().map_err(|error| picture_error(error.to_string()))?;
     let grey = picture.into_luma8();
     let (width, height) = (grey.width() as usize, grey.height() as usize);
     let pixels = grey.into_raw();
@@ -83,7 +83,7 @@ pub fn frames_in(file: &Path) -> Result<Vec<String>> {
     let frames: Vec<String> =
         texts.map(|(_, text)| text).filter(|text| text.starts_with(PREFIX)).collect();
     match frames.is_empty() {
-        true => Err(wrong("no code of Keyferry's that could be read".into())),
+        true => Err(picture_error("no code of Keyferry's that could be read".into())),
         false => Ok(frames),
     }
 }

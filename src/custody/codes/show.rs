@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::codes::{
-    frames::{self, Named},
+    frames::{self, NamedFile},
     qr::Code,
 };
 use record::{Error, Result, folder};
@@ -17,7 +17,7 @@ const MAX_FILE: u64 = 1 << 20;
 ///
 /// # Errors
 /// What reading can end with.
-pub fn named(paths: &[PathBuf]) -> Result<Vec<Named>> {
+pub fn named(paths: &[PathBuf]) -> Result<Vec<NamedFile>> {
     let mut files = Vec::new();
     for path in paths {
         let name = last(path)?;
@@ -50,7 +50,7 @@ pub fn caption(what: &str, n: usize, of: usize) -> String {
 ///
 /// # Errors
 /// `FRAME-FORMAT` for more than frames can carry; `FILE-EXISTS`.
-pub fn pictures(files: &[Named], what: &str, to: &Path) -> Result<Report> {
+pub fn pictures(files: &[NamedFile], what: &str, to: &Path) -> Result<Report> {
     let texts = frames::frames(files)?;
     folder::make_folder(to)?;
     for (n, text) in texts.iter().enumerate() {
@@ -66,7 +66,7 @@ pub fn pictures(files: &[Named], what: &str, to: &Path) -> Result<Report> {
 ///
 /// # Errors
 /// `FRAME-FORMAT`; as [`Asker::line`].
-pub fn on_terminal(files: &[Named], what: &str, light: bool, asker: &Asker) -> Result<Report> {
+pub fn on_terminal(files: &[NamedFile], what: &str, light: bool, asker: &Asker) -> Result<Report> {
     let texts = frames::frames(files)?;
     for (n, text) in texts.iter().enumerate() {
         asker.say(&format!("{}\n", Code::of(text)?.terminal(!light)));
@@ -76,7 +76,7 @@ pub fn on_terminal(files: &[Named], what: &str, light: bool, asker: &Asker) -> R
 }
 
 /// What several paths are called together.
-pub fn title(files: &[Named]) -> String {
+pub fn title(files: &[NamedFile]) -> String {
     let first = files.first().map_or("", |(name, _)| name.as_str());
     let folder = first.split_once('/').map(|(folder, _)| folder);
     folder.unwrap_or(first).to_owned()

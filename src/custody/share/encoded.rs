@@ -17,13 +17,29 @@ pub const TEXT: usize = 109;
 
 const VERSION: u8 = 1;
 
+/// One deal of the seal secret: of which export, and M of N.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Deal {
+    /// The export that it belongs to.
+    pub package_id: PackageId,
+    /// M.
+    pub threshold: u8,
+    /// N.
+    pub count: u8,
+}
+
+impl Deal {
+    /// Whether there can be such a deal.
+    pub(super) fn is_possible(&self) -> bool {
+        (2..=self.count).contains(&self.threshold) && self.count <= 16
+    }
+}
+
 /// One of N parts of the seal secret. Not yet known to be one that was dealt.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct Share {
     #[zeroize(skip)]
-    package_id: PackageId,
-    threshold: u8,
-    count: u8,
+    deal: Deal,
     x: u8,
     y: [u8; 32],
     salt: [u8; 16],
@@ -31,15 +47,8 @@ pub struct Share {
 
 impl Share {
     /// A share as it is dealt.
-    pub(super) fn new(
-        package_id: PackageId,
-        threshold: u8,
-        count: u8,
-        x: u8,
-        y: &[u8; 32],
-        salt: [u8; 16],
-    ) -> Self {
-        Share { package_id, threshold, count, x, y: *y, salt }
+    pub(super) fn new(deal: Deal, x: u8, y: &[u8; 32], salt: [u8; 16]) -> Self {
+        Share { deal, x, y: *y, salt }
     }
 
     /// Reads a record of exactly 68 bytes.
@@ -49,19 +58,19 @@ impl Share {
     pub fn from_record(record: &[u8]) -> Result<Self> {
         let record: &[u8; RECORD] =
             record.try_into().map_err(|_| format_error("another length than 68 bytes"))?;
-        let mut package_id = [0; 16];
-        package_id.copy_from_slice(&record[1..17]);
-        let (threshold, count, x) = (record[17], record[18], record[19]);
         if record[0] != VERSION {
             return Err(format_error("another version than 1"));
         }
-        if threshold < 2 || count < threshold || count > 16 || x < 1 || x > count {
+        let mut package_id = Fixed([0; 16]);
+        package_id.0.copy_from_slice(&record[1..17]);
+        let deal = Deal { package_id, threshold: record[17], count: record[18] };
+        let x = record[19];
+        if !deal.is_possible() || !(1..=deal.count).contains(&x) {
             return Err(format_error(
                 "a threshold, number of shares or number of its own that cannot be",
             ));
         }
-        let mut share =
-            Share { package_id: Fixed(package_id), threshold, count, x, y: [0; 32], salt: [0; 16] };
+        let mut share = Share::new(deal, x, &[0; 32], [0; 16]);
         share.y.copy_from_slice(&record[20..52]);
         share.salt.copy_from_slice(&record[52..]);
         Ok(share)
@@ -82,8 +91,8 @@ impl Share {
     pub fn record(&self) -> Zeroizing<[u8; RECORD]> {
         let mut record = Zeroizing::new([0; RECORD]);
         record[0] = VERSION;
-        record[1..17].copy_from_slice(&self.package_id.0);
-        record[17..20].copy_from_slice(&[self.threshold, self.count, self.x]);
+        record[1..17].copy_from_slice(&self.deal.package_id.0);
+        record[17..20].copy_from_slice(&[self.deal.threshold, self.deal.count, self.x]);
         record[20..52].copy_from_slice(&self.y);
         record[52..].copy_from_slice(&self.salt);
         record
@@ -96,19 +105,9 @@ impl Share {
         text
     }
 
-    /// The export that it belongs to.
-    pub fn package_id(&self) -> PackageId {
-        self.package_id
-    }
-
-    /// M.
-    pub fn threshold(&self) -> u8 {
-        self.threshold
-    }
-
-    /// N.
-    pub fn count(&self) -> u8 {
-        self.count
+    /// The deal that it is of.
+    pub fn deal(&self) -> Deal {
+        self.deal
     }
 
     /// Which share it is, from 1.
@@ -122,7 +121,10 @@ impl Share {
     }
 
     fn hash(&self, label: &std::ffi::CStr) -> Hash {
-        hash(label, &[&self.package_id.0, &u32::from(self.x).to_be_bytes(), &self.salt, &self.y])
+        hash(
+            label,
+            &[&self.deal.package_id.0, &u32::from(self.x).to_be_bytes(), &self.salt, &self.y],
+        )
     }
 
     /// What the package lists, so that a wrong share is known at once.
@@ -144,7 +146,7 @@ impl Share {
             custodian: custodian.to_owned(),
             x: self.x,
             commitment: self.commitment(),
-            confirm: confirm_hash(&self.package_id, self.x, &self.code()),
+            confirm: confirm_hash(&self.deal.package_id, self.x, &self.code()),
             file,
         }
     }

@@ -6,6 +6,6 @@ mod encoded;
 mod quorum;
 mod secret;
 
-pub use encoded::{RECORD, Share};
+pub use encoded::{Deal, RECORD, Share};
 pub use quorum::Quorum;
 pub use secret::{Secret, deal};

@@ -23,22 +23,23 @@ impl<'a> Quorum<'a> {
     /// `SHARE-PACKAGE` for another export's, `SHARE-COMMITMENT` for one that was not dealt, naming
     /// the custodian whose place it takes, `SHARE-REPEATED` for one that is there already.
     pub fn present(&mut self, share: Share) -> Result<String> {
-        if share.package_id() != self.package_id {
+        if share.deal().package_id != self.package_id {
             return Err(Rule::SharePackage.refuse(
-                format!("a share of the package id {}", share.package_id()),
+                format!("a share of the package id {}", share.deal().package_id),
                 format!("of the package id {}", self.package_id),
                 "look for the share of this export; one of an older attempt or another ceremony serves for nothing",
             ));
         }
         let listing = self.listings.iter().find(|listing| listing.x == share.x());
-        let fits = usize::from(share.count()) == self.listings.len()
-            && share.threshold() == self.threshold;
+        let deal = share.deal();
+        let fits =
+            usize::from(deal.count) == self.listings.len() && deal.threshold == self.threshold;
         let Some(listing) =
             listing.filter(|listing| fits && listing.commitment == share.commitment())
         else {
             let whose = listing.map_or("nobody".into(), |listing| escape(&listing.custodian));
             return Err(Rule::ShareCommitment.refuse(
-                format!("share {} of {} is not the one that was dealt; it takes the place of {whose}'s", share.x(), share.count()),
+                format!("share {} of {} is not the one that was dealt; it takes the place of {whose}'s", share.x(), deal.count),
                 "the share that the package commits to",
                 format!("{whose} types or scans it again; a damaged one is written again by `keyferry-tenant share reissue`"),
             ));
@@ -64,21 +65,15 @@ impl<'a> Quorum<'a> {
     /// # Errors
     /// `SHARE-QUORUM`, saying who could still give theirs.
     pub fn recombine(self) -> Result<(Secret, Vec<String>)> {
-        let present =
+        let is_present =
             |listing: &&ShareListing| self.shares.iter().any(|share| share.x() == listing.x);
-        let names = |listings: Vec<&ShareListing>| {
-            listings.iter().map(|listing| listing.custodian.clone()).collect::<Vec<_>>()
-        };
-        let given = names(self.listings.iter().filter(present).collect());
+        let (given, others): (Vec<_>, Vec<_>) = self.listings.iter().partition(is_present);
+        let [given, others] = [given, others]
+            .map(|some| some.iter().map(|one| one.custodian.clone()).collect::<Vec<_>>());
         if self.missing() > 0 {
-            let others = names(self.listings.iter().filter(|listing| !present(listing)).collect());
+            let (count, given) = (self.shares.len(), escape(&given.join(", ")));
             return Err(Rule::ShareQuorum.refuse(
-                format!(
-                    "{} of {} shares ({})",
-                    self.shares.len(),
-                    self.threshold,
-                    escape(&given.join(", "))
-                ),
+                format!("{count} of {} shares ({given})", self.threshold),
                 format!("{} shares", self.threshold),
                 format!("{} more of: {}", self.missing(), escape(&others.join(", "))),
             ));

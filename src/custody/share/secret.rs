@@ -5,7 +5,7 @@ use sha2::Sha256;
 use sharks::Sharks;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::share::Share;
+use crate::share::{Deal, Share};
 use record::{
     Error, Result,
     encoding::{Hash, PackageId, enc, random},
@@ -67,19 +67,20 @@ pub fn deal(
     threshold: u8,
     count: u8,
 ) -> Result<Vec<Share>> {
-    if threshold < 2 || count < threshold || count > 16 {
-        return Err(refuse(format!("{threshold} of {count} shares")));
+    let deal = Deal { package_id, threshold, count };
+    if !deal.is_possible() {
+        return Err(deal_error(format!("{threshold} of {count} shares")));
     }
     let mut shares = Vec::new();
     for (dealt, x) in Sharks(threshold).dealer(&secret.0).take(count.into()).zip(1..=count) {
         let bytes = Zeroizing::new(Vec::from(&dealt));
         let (Some(&found), Ok(y)) = (bytes.first(), <&[u8; 32]>::try_from(&bytes[1..])) else {
-            return Err(refuse("a share of another length".into()));
+            return Err(deal_error("a share of another length"));
         };
         if found != x {
-            return Err(refuse(format!("share {found} in the place of {x}")));
+            return Err(deal_error(format!("share {found} in the place of {x}")));
         }
-        shares.push(Share::new(package_id, threshold, count, x, y, random()?));
+        shares.push(Share::new(deal, x, y, random()?));
     }
     check_every_quorum(secret, &shares, threshold)?;
     Ok(shares)
@@ -90,14 +91,10 @@ fn check_every_quorum(secret: &Secret, shares: &[Share], threshold: u8) -> Resul
         if chosen.count_ones() != u32::from(threshold) {
             continue;
         }
-        let quorum: Vec<&Share> = shares
-            .iter()
-            .enumerate()
-            .filter(|(n, _)| chosen >> n & 1 == 1)
-            .map(|(_, share)| share)
-            .collect();
+        let quorum = shares.iter().enumerate().filter(|(n, _)| chosen >> n & 1 == 1);
+        let quorum: Vec<&Share> = quorum.map(|(_, share)| share).collect();
         if recombine(&quorum, threshold)?.0 != secret.0 {
-            return Err(refuse("a quorum whose shares give another secret".into()));
+            return Err(deal_error("a quorum whose shares give another secret"));
         }
     }
     Ok(())
@@ -107,26 +104,16 @@ fn check_every_quorum(secret: &Secret, shares: &[Share], threshold: u8) -> Resul
 pub(super) fn recombine(shares: &[&Share], threshold: u8) -> Result<Secret> {
     let mut points = Vec::new();
     for share in shares {
-        let mut bytes = Zeroizing::new(vec![share.x()]);
-        bytes.reserve_exact(32);
-        bytes.extend_from_slice(share.y());
-        points.push(
-            sharks::Share::try_from(bytes.as_slice()).map_err(|error| refuse(error.to_owned()))?,
-        );
+        let mut bytes = Zeroizing::new([share.x(); 33]);
+        bytes[1..].copy_from_slice(share.y());
+        points.push(sharks::Share::try_from(bytes.as_slice()).map_err(deal_error)?);
     }
-    let whole = Sharks(threshold)
-        .recover(&points)
-        .map(Zeroizing::new)
-        .map_err(|error| refuse(error.to_owned()))?;
-    let mut secret = Secret([0; 32]);
-    match whole.len() {
-        32 => secret.0.copy_from_slice(&whole),
-        other => return Err(refuse(format!("a secret of {other} bytes"))),
-    }
-    Ok(secret)
+    let whole = Sharks(threshold).recover(&points).map(Zeroizing::new).map_err(deal_error)?;
+    let whole = <&[u8; 32]>::try_from(whole.as_slice());
+    whole.map(|whole| Secret(*whole)).map_err(|_| deal_error("a secret of another length"))
 }
 
-fn refuse(found: String) -> Error {
+fn deal_error(found: impl Into<String>) -> Error {
     Rule::ShareDeal.refuse(
         found,
         "shares of which every quorum gives the secret",
@@ -161,7 +148,7 @@ mod tests {
         for x in 1..=4 {
             let mut y = *shares[usize::from(x) - 1].y();
             y[31] ^= 1;
-            let spoilt = Share::new(package_id, 2, 4, x, &y, [0; 16]);
+            let spoilt = Share::new(Deal { package_id, threshold: 2, count: 4 }, x, &y, [0; 16]);
             let fits = std::mem::replace(&mut shares[usize::from(x) - 1], spoilt);
             assert!(check_every_quorum(&one, &shares, 2).is_err(), "{x}");
             shares[usize::from(x) - 1] = fits;

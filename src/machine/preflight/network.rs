@@ -80,8 +80,7 @@ pub fn routes_v4(text: &str) -> Option<Vec<Route>> {
     }
     let address =
         |hex: &str| Some(Ipv4Addr::from(u32::from_str_radix(hex, 16).ok()?.to_ne_bytes()));
-    let one = |line: &str| -> Option<Option<Route>> {
-        let columns: Vec<&str> = line.split_whitespace().collect();
+    all_routes(lines, |columns| {
         let [interface, to, _, flags, _, _, _, mask, ..] = columns[..] else {
             return None;
         };
@@ -93,22 +92,19 @@ pub fn routes_v4(text: &str) -> Option<Vec<Route>> {
             gateway: flags & GATEWAY != 0,
         };
         Some((flags & REJECT == 0).then_some(route))
-    };
-    let all: Option<Vec<_>> = lines.map(one).collect();
-    Some(all?.into_iter().flatten().collect())
+    })
 }
 
 /// The routes in `/proc/net/ipv6_route`: columns without titles. What leads to this machine itself
 /// or nowhere is left out. `None` for another text.
 pub fn routes_v6(text: &str) -> Option<Vec<Route>> {
-    let one = |line: &str| -> Option<Option<Route>> {
-        let columns: Vec<&str> = line.split_whitespace().collect();
+    let address = |hex: &str| {
+        let number = u128::from_str_radix(hex, 16).ok().filter(|_| hex.len() == 32);
+        number.map(Ipv6Addr::from)
+    };
+    all_routes(text.lines(), |columns| {
         let [to, bits, _, _, next, _, _, _, flags, interface] = columns[..] else {
             return None;
-        };
-        let address = |hex: &str| {
-            let fits = hex.len() == 32;
-            fits.then(|| u128::from_str_radix(hex, 16).ok().map(Ipv6Addr::from))?
         };
         let flags = u32::from_str_radix(flags, 16).ok()?;
         let route = Route {
@@ -119,9 +115,17 @@ pub fn routes_v6(text: &str) -> Option<Vec<Route>> {
         };
         let leaves = flags & (REJECT | ANYCAST | LOCAL) == 0 && interface != "lo";
         Some(leaves.then_some(route))
-    };
-    let all: Option<Vec<_>> = text.lines().map(one).collect();
-    Some(all?.into_iter().flatten().collect())
+    })
+}
+
+/// The routes of these lines, by their columns: each is one, or one that leads nowhere. `None`
+/// where a line is neither.
+fn all_routes<'a>(
+    lines: impl Iterator<Item = &'a str>,
+    route: impl Fn(Vec<&'a str>) -> Option<Option<Route>>,
+) -> Option<Vec<Route>> {
+    let all = lines.map(|line| route(line.split_whitespace().collect()));
+    Some(all.collect::<Option<Vec<_>>>()?.into_iter().flatten().collect())
 }
 
 /// Whether a route goes to the HSM, or no further than the interface's own link.

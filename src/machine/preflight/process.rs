@@ -21,23 +21,23 @@ pub struct Process {
 /// # Errors
 /// `PREFLIGHT-SWAP`, naming the areas.
 pub fn swap(swaps: &str) -> Result<String> {
-    let refuse = |found: String| {
-        Err(Rule::PreflightSwap.refuse(
-            found,
-            "no swap",
-            "whoever administers the machine runs `swapoff -a`, and takes swap out of /etc/fstab and systemd; then run the command again",
-        ))
-    };
     let mut lines = swaps.lines();
-    if !(lines.next()).is_some_and(|titles| titles.starts_with("Filename")) {
-        return refuse("/proc/swaps is not what a Linux kernel writes".into());
-    }
-    let areas: Vec<String> =
-        (lines.filter_map(|line| line.split_whitespace().next())).map(escape).collect();
-    match areas.is_empty() {
-        true => Ok("no swap is on".into()),
-        false => refuse(format!("swap is on: {}", areas.join(", "))),
-    }
+    let found = match lines.next() {
+        Some(titles) if titles.starts_with("Filename") => {
+            let areas = lines.filter_map(|line| line.split_whitespace().next()).map(escape);
+            let areas: Vec<String> = areas.collect();
+            if areas.is_empty() {
+                return Ok("no swap is on".into());
+            }
+            format!("swap is on: {}", areas.join(", "))
+        }
+        _ => "/proc/swaps is not what a Linux kernel writes".to_owned(),
+    };
+    Err(Rule::PreflightSwap.refuse(
+        found,
+        "no swap",
+        "whoever administers the machine runs `swapoff -a`, and takes swap out of /etc/fstab and systemd; then run the command again",
+    ))
 }
 
 /// The limits and the dumpable flag.
@@ -49,13 +49,11 @@ pub fn core_dump(process: &Process) -> Result<String> {
     if limited && !process.dumpable {
         return Ok("no core dumps".into());
     }
-    let mut found = Vec::new();
-    if !limited {
-        found.push("core dumps could not be limited to 0 bytes");
-    }
-    if process.dumpable {
-        found.push("the process stayed dumpable");
-    }
+    let faults = [
+        (!limited, "core dumps could not be limited to 0 bytes"),
+        (process.dumpable, "the process stayed dumpable"),
+    ];
+    let found: Vec<&str> = faults.into_iter().filter_map(|(is, what)| is.then_some(what)).collect();
     Err(Rule::PreflightCoreDump.refuse(
         found.join("; "),
         "RLIMIT_CORE 0 and a process that is not dumpable",
@@ -72,32 +70,28 @@ pub fn core_dump(process: &Process) -> Result<String> {
 /// # Errors
 /// `PREFLIGHT-PTRACE`.
 pub fn ptrace(status: &str, scope: Option<&str>) -> Result<String> {
-    let refuse = |found: String, remedy: &str| {
-        Err(Rule::PreflightPtrace.refuse(found, "no tracer, and ptrace_scope 1 or more", remedy))
+    let (found, remedy) = match field(status, "TracerPid").and_then(|pid| pid.parse::<u32>().ok()) {
+        Some(0) => match scope.map(|scope| scope.trim().parse::<u8>()) {
+            Some(Ok(scope @ 1..)) => return Ok(format!("no tracer; ptrace_scope is {scope}")),
+            Some(_) => (
+                "no tracer, but kernel.yama.ptrace_scope lets programs of the same person trace each other".to_owned(),
+                "whoever administers the machine runs `sysctl kernel.yama.ptrace_scope=2`; then run the command again",
+            ),
+            None => (
+                "no tracer, but the kernel has no Yama: programs of the same person may trace each other".to_owned(),
+                "use a kernel with Yama (CONFIG_SECURITY_YAMA, and lsm= naming yama), as the distributions' kernels have it",
+            ),
+        },
+        Some(pid) => (
+            format!("the program {pid} traces this one"),
+            "stop, and find out who started that program: it can have seen everything. Go on only on a machine that you trust again",
+        ),
+        None => (
+            "/proc/self/status names no TracerPid".to_owned(),
+            "run Keyferry where /proc is that of the machine, not of a sandbox or container",
+        ),
     };
-    match field(status, "TracerPid").and_then(|pid| pid.parse::<u32>().ok()) {
-        Some(0) => {}
-        Some(pid) => {
-            let remedy = "stop, and find out who started that program: it can have seen everything. Go on only on a machine that you trust again";
-            return refuse(format!("the program {pid} traces this one"), remedy);
-        }
-        None => {
-            let remedy =
-                "run Keyferry where /proc is that of the machine, not of a sandbox or container";
-            return refuse("/proc/self/status names no TracerPid".into(), remedy);
-        }
-    }
-    match scope.map(|scope| scope.trim().parse::<u8>()) {
-        Some(Ok(scope @ 1..)) => Ok(format!("no tracer; ptrace_scope is {scope}")),
-        Some(_) => refuse(
-            "no tracer, but kernel.yama.ptrace_scope lets programs of the same person trace each other".into(),
-            "whoever administers the machine runs `sysctl kernel.yama.ptrace_scope=2`; then run the command again",
-        ),
-        None => refuse(
-            "no tracer, but the kernel has no Yama: programs of the same person may trace each other".into(),
-            "use a kernel with Yama (CONFIG_SECURITY_YAMA, and lsm= naming yama), as the distributions' kernels have it",
-        ),
-    }
+    Err(Rule::PreflightPtrace.refuse(found, "no tracer, and ptrace_scope 1 or more", remedy))
 }
 
 /// The memory lock.

@@ -64,7 +64,7 @@ fn a_plan_without_faults_is_taken_and_described() {
     std::fs::write(&path, &text).unwrap();
     let signature = people.sign("bob", "keyferry-plan", text.as_bytes());
     std::fs::write(people.path().join("ceremony.toml.bob.sig"), signature).unwrap();
-    let shown = authoring::check_plan(&path, &authoring::Reports::None).unwrap().text;
+    let shown = authoring::check_plan(&path, &authoring::Reports::default()).unwrap().text;
     for expected in [
         plan.hash().to_string().as_str(),
         "2 of 3 custodians",

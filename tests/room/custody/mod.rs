@@ -57,7 +57,7 @@ fn check_shows_the_code_and_never_the_share() {
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{err}");
     assert!(err.contains("1 of 3"), "{err}");
-    assert!(err.contains(&share.package_id().to_string()), "{err}");
+    assert!(err.contains(&share.deal().package_id.to_string()), "{err}");
     assert_eq!(out.trim_end(), fingerprint::words(&share.code()).join(" "));
     assert!(err.contains("share confirm"), "{err}");
     let all = (out + &err).to_uppercase().replace(char::is_whitespace, "");
@@ -149,7 +149,7 @@ fn a_passphrase_is_typed_unseen_on_the_terminal() {
     assert!(screen.contains("keyferry-hoster import"), "{screen}");
     // What is shown can be typed as it is.
     let shown = screen.lines().filter(|line| line.starts_with("  "));
-    let mut typed = custody::codes::lines::Typed::default();
+    let mut typed = custody::codes::lines::TypedLines::default();
     let last = shown.take(5).map(|line| typed.take(line).unwrap());
     assert_eq!(last.collect::<Vec<_>>(), [false, false, false, false, true]);
     let typed = Share::from_record(&typed.finish().unwrap()).unwrap();

@@ -3,8 +3,8 @@
 use std::{fs, path::Path, process::Command};
 
 use custody::codes::{
-    frames::{self, Named, Read},
-    lines::{self, Typed},
+    frames::{self, NamedFile, ScannedFrames},
+    lines::{self, TypedLines},
     qr::Code,
     scan,
 };
@@ -23,14 +23,14 @@ pub fn noise(length: usize, seed: u32) -> Vec<u8> {
     .collect()
 }
 
-fn files(sizes: &[usize]) -> Vec<Named> {
+fn files(sizes: &[usize]) -> Vec<NamedFile> {
     let one =
         |(n, size): (usize, &usize)| (format!("offer/file-{n}.bin"), noise(*size, 7 + n as u32));
     sizes.iter().enumerate().map(one).collect()
 }
 
-fn read(texts: impl IntoIterator<Item = impl AsRef<str>>) -> record::Result<Vec<Named>> {
-    let mut read = Read::default();
+fn read(texts: impl IntoIterator<Item = impl AsRef<str>>) -> record::Result<Vec<NamedFile>> {
+    let mut read = ScannedFrames::default();
     for text in texts {
         read.add(text.as_ref())?;
     }
@@ -141,7 +141,7 @@ fn a_slip_is_found_in_its_line() {
     assert_eq!(page.len(), 5);
     assert_eq!(page[0].len(), "ABCD EFGH IJKL MNOP QRST UVWX  2345".len());
     let type_all = |change: &dyn Fn(usize, &str) -> String| {
-        let mut typed = Typed::default();
+        let mut typed = TypedLines::default();
         for (n, line) in page.iter().enumerate() {
             let last = typed.take(&change(n, line))?;
             assert_eq!(last, n + 1 == page.len());
@@ -187,7 +187,7 @@ fn a_slip_is_found_in_its_line() {
     };
     assert_eq!(type_all(&mixed).unwrap_err().rule(), Some(Rule::LineFormat));
     // Whatever is typed has an answer, and the same line can be typed again.
-    let mut typed = Typed::default();
+    let mut typed = TypedLines::default();
     for text in [
         "",
         "x",
@@ -201,7 +201,7 @@ fn a_slip_is_found_in_its_line() {
     assert_eq!((typed.next(), typed.count()), (2, Some(5)));
     for length in [0, 1, 8, 9, 10, 300, lines::MOST] {
         let bytes = noise(length, 9);
-        let mut typed = Typed::default();
+        let mut typed = TypedLines::default();
         let page = lines::lines(&bytes).unwrap();
         for (n, line) in page.iter().enumerate() {
             assert_eq!(typed.take(line).unwrap(), n + 1 == page.len());

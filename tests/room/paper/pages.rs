@@ -12,8 +12,8 @@ use crate::common::{
     stage::{CUSTODIANS, Done, Setting, Stage},
 };
 use custody::codes::{
-    frames::{self, Named},
-    lines::Typed,
+    frames::{self, NamedFile},
+    lines::TypedLines,
 };
 use desk::guide;
 use record::{plan::Plan, terms::Side, verify};
@@ -140,7 +140,7 @@ impl Printed {
     /// inch: then whoever scans does it again, finer.
     fn codes(&self) -> Vec<String> {
         let mut codes: Vec<String> = self.sheets.iter().flat_map(|sheet| zbar(sheet)).collect();
-        let mut read = frames::Read::default();
+        let mut read = frames::ScannedFrames::default();
         for code in &codes {
             read.add(code).unwrap();
         }
@@ -154,8 +154,8 @@ impl Printed {
     }
 }
 
-fn files_of(codes: &[String]) -> Vec<Named> {
-    let mut read = frames::Read::default();
+fn files_of(codes: &[String]) -> Vec<NamedFile> {
+    let mut read = frames::ScannedFrames::default();
     for code in codes {
         read.add(code).unwrap();
     }
@@ -268,7 +268,7 @@ fn every_page_is_whole_and_its_codes_are_read_from_paper() {
     stage.verdict();
 }
 
-fn offer_is_in(stage: &Stage, files: &[Named]) {
+fn offer_is_in(stage: &Stage, files: &[NamedFile]) {
     let offer = fs::read(stage.path("hoster/outbox/offer/offer.json")).unwrap();
     let found = files.iter().find(|(name, _)| name == "offer/offer.json");
     assert_eq!(found.unwrap().1, offer);
@@ -311,7 +311,7 @@ fn share_is_in(stage: &Stage, id: &str, page: &Printed) {
         }
     }
     lines.sort();
-    let mut typed = Typed::default();
+    let mut typed = TypedLines::default();
     let mut last = false;
     for (n, line) in &lines {
         if *n == 5 {
