@@ -4,11 +4,11 @@
 
 use std::{
     io::{IsTerminal, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
 };
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use zeroize::Zeroizing;
 
 use custody::{
@@ -16,7 +16,7 @@ use custody::{
     custodian::{new_identity, open_share, with_armour},
     share::Share,
 };
-use desk::{identity, look::Look};
+use desk::{identity, page::Look};
 use machine::hardening;
 use record::{Error, Result, fingerprint, folder, rule::Rule, share::MAX_SHARE_FILE, terms::Mode};
 use terminal::{Asker, fail, give, manual};
@@ -63,25 +63,28 @@ enum Identity {
     },
     /// Make a sheet for the printer: the identity, encrypted with its passphrase, as QR codes and
     /// lines
-    Sheet {
-        /// The identity file; it has a passphrase
-        file: PathBuf,
-        /// The new page, HTML
-        page: PathBuf,
-        /// The ceremony's name, on the page
-        #[arg(long, value_name = "TEXT", default_value = "")]
-        ceremony: String,
-        /// The identity serves a rehearsal
-        #[arg(long)]
-        rehearsal: bool,
-        #[command(flatten)]
-        look: Look,
-    },
+    Sheet(SheetArgs),
     /// Type, or scan, an identity from its sheet
     Type {
         /// The new identity file
         file: PathBuf,
     },
+}
+
+#[derive(Args)]
+struct SheetArgs {
+    /// The identity file; it has a passphrase
+    file: PathBuf,
+    /// The new page, HTML
+    page: PathBuf,
+    /// The ceremony's name, on the page
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    ceremony: String,
+    /// The identity serves a rehearsal
+    #[arg(long)]
+    rehearsal: bool,
+    #[command(flatten)]
+    look: Look,
 }
 
 #[derive(Subcommand)]
@@ -130,9 +133,7 @@ fn main() -> ExitCode {
         }
         Command::Share(ShareCommand::Open { file, identity }) => share_open(&asker, file, identity),
         Command::Identity(Identity::Type { file }) => type_sheet(&asker, file),
-        Command::Identity(Identity::Sheet { file, page, ceremony, rehearsal, look }) => {
-            identity_sheet(&asker, &file, &page, &ceremony, rehearsal, look)
-        }
+        Command::Identity(Identity::Sheet(sheet)) => identity_sheet(&asker, &sheet),
         Command::Share(ShareCommand::Type { file }) => type_sheet(&asker, file),
         Command::Scan { pictures, to } => {
             scan::scan(&pictures, &to).and_then(|report| give(&report.text()))
@@ -192,20 +193,13 @@ fn passphrase_typed_twice(asker: &Asker) -> Result<Zeroizing<String>> {
     Ok(passphrase)
 }
 
-fn identity_sheet(
-    asker: &Asker,
-    file: &Path,
-    page: &Path,
-    ceremony: &str,
-    rehearsal: bool,
-    look: Look,
-) -> Result<()> {
-    let bytes = folder::read_file(file, MAX_SHARE_FILE)?;
-    let html = identity::sheet(&bytes, ceremony, rehearsal, look)?;
-    folder::write_new(page, html.as_bytes())?;
+fn identity_sheet(asker: &Asker, sheet: &SheetArgs) -> Result<()> {
+    let bytes = folder::read_file(&sheet.file, MAX_SHARE_FILE)?;
+    let html = identity::sheet(&bytes, &sheet.ceremony, sheet.rehearsal, sheet.look)?;
+    folder::write_new(&sheet.page, html.as_bytes())?;
     asker.say(&format!(
         "The sheet is {}. Print it where nobody keeps a copy, and keep it apart from the passphrase and from the share.",
-        page.display()
+        sheet.page.display()
     ));
     Ok(())
 }

@@ -12,11 +12,10 @@ use ceremony::{
     step::WithFormat,
     tenant::{
         accept::{Accept, ReceiptCheck},
-        born::KeysCheck,
         cloud::CloudExport,
         export::Export,
+        heard::{KeysCheck, OfferCheck},
         keys::KeysCreate,
-        offer::OfferCheck,
         shares::{ShareConfirm, ShareReissue},
         source::SourceDestroy,
         trust::KekTrust,

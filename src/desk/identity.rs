@@ -4,8 +4,7 @@ use serde_json::json;
 
 use crate::{
     guide::Texts,
-    look::Look,
-    page::{self, Sheet},
+    page::{self, Look, Sheet},
 };
 use custody::{
     codes::frames::NamedFile,

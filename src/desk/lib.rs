@@ -2,5 +2,4 @@
 
 pub mod guide;
 pub mod identity;
-pub mod look;
 pub mod page;

@@ -1,6 +1,7 @@
 //! Pages for the printer: self-contained HTML from `templates/paper/`, for A4 and Letter, without
 //! scripts and without a network.
 
+use clap::Args;
 use minijinja::{Environment, UndefinedBehavior, value::Kwargs};
 use serde::Serialize;
 use serde_json::Value;
@@ -11,7 +12,7 @@ use custody::codes::{
     lines,
     qr::Code,
 };
-use record::{Error, Result, encoding::Hash, fingerprint};
+use record::{Error, Result, encoding::Hash, fingerprint, show::Language};
 
 /// The templates: reviewed once, compiled in.
 const TEMPLATES: [(&str, &str); 8] = [
@@ -45,6 +46,17 @@ impl std::str::FromStr for Paper {
             _ => Err("expected a4 or letter".into()),
         }
     }
+}
+
+/// Options of every command that makes a page.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Look {
+    /// The language of the page: en or de
+    #[arg(long, global = true, value_name = "LANGUAGE", default_value = "en")]
+    pub language: Language,
+    /// The paper: a4 or letter
+    #[arg(long, global = true, value_name = "PAPER", default_value = "a4")]
+    pub paper: Paper,
 }
 
 /// What stands on every page.

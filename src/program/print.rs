@@ -13,8 +13,7 @@ use custody::{
 };
 use desk::{
     guide::{self, Texts},
-    look::Look,
-    page::{self, Paper, Sheet},
+    page::{self, Look, Paper, Sheet},
 };
 use record::{
     Error, Result,

@@ -26,7 +26,7 @@ use ceremony::{
     step::{WordsHint, words_heard},
 };
 use custody::codes::{scan, show};
-use desk::look::Look;
+use desk::page::Look;
 use record::{
     Result,
     log::{LOG_FILE, Log},

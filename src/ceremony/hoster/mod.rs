@@ -12,4 +12,3 @@ pub mod plain;
 pub mod primary;
 pub mod prove;
 pub mod quorum;
-pub mod remains;

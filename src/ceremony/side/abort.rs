@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::{
     Ceremony, Means, Run, approval,
-    hoster::remains,
+    hoster::closing,
     side::{room, trial},
     tenant::trust,
 };
@@ -42,7 +42,7 @@ impl Run for Abort {
         means.gated(ceremony, Step::Abort, find, |ceremony, hsm, subject, ()| {
             let left = match ceremony.state.side {
                 Side::Tenant => trust::look(ceremony, hsm)?,
-                Side::Hoster => remains::look(ceremony, hsm)?,
+                Side::Hoster => closing::look(ceremony, hsm)?,
             };
             abort(ceremony, subject, Some(left))
         })
@@ -138,7 +138,7 @@ impl Run for Restart {
         }
         let find = |ceremony: &Ceremony| Ok((self.subject(ceremony)?, ()));
         means.gated(ceremony, Step::Restart, find, |ceremony, hsm, subject, ()| {
-            restart(ceremony, subject, |ceremony| remains::destroy(ceremony, hsm))
+            restart(ceremony, subject, |ceremony| closing::destroy_left(ceremony, hsm))
         })
     }
 }

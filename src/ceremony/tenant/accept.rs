@@ -12,9 +12,10 @@ use crate::{
 use record::{
     Result,
     document::{acceptance::Acceptance, receipt::Receipt, registration::Registration},
+    encoding::PackageId,
     log::Event,
     plan::ServicePlan,
-    proof::Proof,
+    proof::{Proof, key_set::KeySet},
     rule::Rule,
     terms::{Kind, Step, list, list_or, shown},
 };
@@ -32,13 +33,8 @@ impl Run for ReceiptCheck {
         ceremony.state.require(Step::ReceiptCheck)?;
         let receipt = ceremony.take::<Receipt>(&self.receipt)?;
         let keys = ceremony.key_set()?;
-        if receipt.body().package_id != keys.id {
-            return Err(Rule::DocumentContent.refuse(
-                format!("a receipt for the id {}", receipt.body().package_id),
-                keys.id.to_string(),
-                "ask the hoster which package was imported, or which challenge answered",
-            ));
-        }
+        let remedy = "ask the hoster which package was imported, or which challenge answered";
+        of_set(&keys, receipt.body().package_id, "a receipt for the id", remedy)?;
         receipt
             .body()
             .proofs
@@ -77,13 +73,8 @@ impl Run for Accept {
         let wanted = self.asked.wanted(&ceremony.plan)?;
         let registration = ceremony.take::<Registration>(&self.registration)?;
         let keys = ceremony.key_set()?;
-        if registration.body().package_id != keys.id {
-            return Err(Rule::DocumentContent.refuse(
-                format!("a registration of the package id {}", registration.body().package_id),
-                keys.id.to_string(),
-                "ask the hoster which keys were registered",
-            ));
-        }
+        let remedy = "ask the hoster which keys were registered";
+        of_set(&keys, registration.body().package_id, "a registration of the package id", remedy)?;
         let evidence = registration.verify(&ceremony.plan, &keys)?;
         // A wrong file changes nothing: not even the intent is written.
         let published = metadata::take(&wanted, &keys)?;
@@ -114,6 +105,17 @@ impl Run for Accept {
         match plan.target {
             ServicePlan::Local { .. } | ServicePlan::Cloud(_) => Ok(report),
             ServicePlan::Hgs { .. } => Ok(metadata::report(report, plan, &published, keys.pair()?)),
+        }
+    }
+}
+
+/// A document is about the keys that were sent.
+fn of_set(keys: &KeySet, id: PackageId, what: &str, remedy: &str) -> Result<()> {
+    match id == keys.id {
+        true => Ok(()),
+        false => {
+            let found = format!("{what} {id}");
+            Err(Rule::DocumentContent.refuse(found, keys.id.to_string(), remedy))
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     Ceremony, Means, Run, StepIntent,
     step::Sessions,
     tenant::{
-        challenges,
+        heard::challenges,
         keys::{certificate_of, certificates_of},
         trust::{self, TRUSTED_LEFT},
     },
@@ -251,7 +251,7 @@ impl Sealing<'_> {
             certificate: Listed::of(&certificate),
             sealed: Listed::of(&sealed),
             wrapped_length: wrapped.as_bytes().len() as u64,
-            challenges: challenges::make(self.plan, &key.plan, &key.target.spki, id)?,
+            challenges: challenges(self.plan, &key.plan, &key.target.spki, id)?,
         };
         let files =
             vec![(listing.sealed_file(), sealed), (certificate_file(&listing.label), certificate)];
