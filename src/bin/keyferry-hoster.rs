@@ -48,6 +48,7 @@ enum Command {
     /// A host that uses the keys through PKCS#11
     #[command(subcommand)]
     Node(Node),
+    Close(Close),
 }
 
 #[derive(Subcommand)]
@@ -81,7 +82,6 @@ commands! {
         Rollback(Rollback),
         Nodes(Nodes),
         Retire(Retire),
-        Close(Close),
     }
     Kek { Create(KekCreate), Destroy(KekDestroy), }
     Keys { Create(KeysCreate), Destroy(KeysDestroy), }
@@ -98,6 +98,7 @@ impl Program for Cli {
         let task = match self.command {
             Command::Shared(command) => Task::Shared(command),
             Command::Step(step) => Task::Step(Box::new(step)),
+            Command::Close(step) => Task::Step(Box::new(step)),
             Command::Node(Node::Prove(node)) => Task::NodeProve(node),
         };
         (common, task)

@@ -332,8 +332,9 @@ impl Ceremony {
     /// # Errors
     /// `DOCUMENT-…` and `SIGNATURE-…` rules, `DOCUMENT-HASH` where it is not the one of the log.
     pub fn sent<B: Body>(&self) -> Result<Received<B>> {
+        let made = self.state.made(B::KIND)?;
         let own = read::<B>(&self.outbox(B::KIND.name()), &self.plan)?;
-        as_made(&own, self.state.made(B::KIND)?)?;
+        as_made(&own, made)?;
         Ok(own)
     }
 
