@@ -89,10 +89,11 @@ fn refused_by(stage: &Stage, side: &str, rule: &str, run: impl FnOnce() -> Ended
     let entries: Vec<serde_json::Value> = added
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
-        // Officers' signatures are taken into the record before the act is looked at; what a
-        // preflight saw anew is no act.
+        // Officers' signatures are taken into the record before the act is looked at, and custodians
+        // as they come; what a preflight saw anew is no act.
         .filter(|entry: &serde_json::Value| {
-            entry["event"] != "approval" && entry["event"] != "preflight"
+            let as_they_come = entry["event"] == "quorum" || entry["step"] == "import";
+            entry["event"] != "approval" && entry["event"] != "preflight" && !as_they_come
         })
         .collect();
     match &entries[..] {

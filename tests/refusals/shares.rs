@@ -132,7 +132,7 @@ fn typed_shares_are_checked_as_they_come() {
     let spaced = |id: &str| text(id).to_lowercase().replace(' ', "").replace("\n", " \n");
     typed(&[spaced("cyd"), text("eve"), spaced("gus")]).ok();
     let entry = fs::read_to_string(stage.path("hoster/log.jsonl")).unwrap();
-    let quorum = entry.lines().find(|line| line.contains("\"event\":\"quorum\"")).unwrap();
+    let quorum = entry.lines().rfind(|line| line.contains("\"event\":\"quorum\"")).unwrap();
     assert!(
         quorum.contains(r#""custodians":["cyd","eve","gus"]"#) && quorum.contains(r#""spent":[]"#),
         "{quorum}"

@@ -2,6 +2,10 @@
 //! event fields in docs/formats.md is made from this one; a test changes every field of kept
 //! records, and finds that only claims can be changed.
 
+use std::collections::BTreeMap;
+
+use crate::{Error, Result, log::Event};
+
 /// Where a field comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
@@ -260,6 +264,26 @@ pub fn page_rows() -> String {
         fields.iter().map(|field| row(event, field)).collect::<String>()
     };
     FIELDS.iter().map(of).collect()
+}
+
+/// How often each claim stands in these events, by `event.field`.
+///
+/// # Errors
+/// [`Error::Failed`](crate::Error::Failed) where an event can't be encoded.
+pub fn claims<'a>(events: impl Iterator<Item = &'a Event>) -> Result<BTreeMap<String, usize>> {
+    let mut all = BTreeMap::new();
+    for event in events {
+        let (name, said) = (event.name(), serde_json::to_value(event).map_err(Error::encoding)?);
+        let (_, fields) = FIELDS
+            .iter()
+            .find(|(of, _)| *of == name)
+            .ok_or_else(|| Error::defect(format!("the table of fields has no event {name}")))?;
+        let claimed = fields.iter().filter(|field| matches!(field.source, Source::Claim(_)));
+        for field in claimed.filter(|field| said.get(field.name).is_some()) {
+            *all.entry(format!("{name}.{}", field.name)).or_default() += 1;
+        }
+    }
+    Ok(all)
 }
 
 /// Where a field of an event comes from.

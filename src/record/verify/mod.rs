@@ -24,12 +24,12 @@ use crate::{
     encoding::Hash,
     escape::escape,
     folder,
-    log::{Event, SourceDestroyed},
+    log::{Event, SourceDestroyed, fields},
     plan::{MAX_PLAN, PLAN_FILE, Plan},
     rule::Rule,
     service::NodeEvidence,
     signature::{self, Namespace, Signed},
-    terms::{Finding, Gate, Originals, RuleOutcome, Side, TransferRoute, list, list_or},
+    terms::{Finding, Gate, Id, Originals, RuleOutcome, Side, TransferRoute, list, list_or},
 };
 use counterpart::VerifiedLog;
 use documents::Documents;
@@ -189,6 +189,9 @@ pub fn verify(folders: &[PathBuf], against: &Against) -> Result<Verdict> {
     anchor(plan, logs, against, &mut verdict)?;
     verdict.aborted = logs.aborted();
     say_claims(plan, logs, &mut verdict);
+    for log in logs.all() {
+        say_entries(log, &mut verdict)?;
+    }
     Ok(verdict)
 }
 
@@ -317,6 +320,43 @@ fn say_claims(plan: &Plan, logs: &Logs, verdict: &mut Verdict) {
         };
         verdict.noted.push(format!("{side}, entry {seq}: {what}"));
     }
+}
+
+/// What of a log only its writer says, and what is odd about it.
+fn say_entries(log: &VerifiedLog, verdict: &mut Verdict) -> Result<()> {
+    let side = log.state.side;
+    let claims = fields::claims(log.events().map(|(_, event)| event))?;
+    let count = log.entries.len() + claims.values().sum::<usize>();
+    let claims = claims.iter().map(|(field, count)| format!("{field} {count}"));
+    let claims = list_or("nothing else", claims);
+    verdict.claims.push(format!(
+        "{count} fields of the {side}'s log, which nothing else on record determines: time {}, {claims}",
+        log.entries.len()
+    ));
+    for pair in log.entries.windows(2) {
+        if let [before, after] = pair
+            && after.time < before.time
+        {
+            verdict.noted.push(format!(
+                "{side}, entry {}: its clock went back, from {} to {}",
+                after.head.seq, before.time, after.time
+            ));
+        }
+    }
+    let quorums = log.events().filter_map(|(seq, event)| match event {
+        Event::Quorum { spent, .. } => Some((seq, spent)),
+        _ => None,
+    });
+    let opened = log.state.quorum.as_ref();
+    let in_vain = quorums.flat_map(|(seq, spent)| spent.iter().map(move |id| (seq, id)));
+    let in_vain = in_vain.filter(|(_, id)| opened.is_none_or(|quorum| !quorum.spent.contains(id)));
+    let in_vain: BTreeMap<&Id, u64> = in_vain.map(|(seq, id)| (id, seq)).collect();
+    verdict.noted.extend(in_vain.into_iter().map(|(id, seq)| {
+        format!(
+            "{side}, entry {seq}: the identity of {id} was opened and is spent; no receipt names it"
+        )
+    }));
+    Ok(())
 }
 
 /// What became of the tenant's originals.
