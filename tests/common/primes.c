@@ -1,10 +1,15 @@
-/* RSA keys for the tests' tokens in a tenth of the time; put before a program by LD_PRELOAD.
+/* RSA keys for the tests' tokens, SoftHSM's and Kryoptic's, in a tenth of the time; put before a program by LD_PRELOAD.
  *
  * OpenSSL 3.0 looks for primes as FIPS 186-4, B.3.6, has it, with a greatest common divisor in constant time for each candidate; its older
  * search tries each prime 64 times. That is a third to half a second for RSA-2048, of which a ceremony makes a dozen, and the tests tens of
- * thousands of ceremonies. This takes SoftHSM's call, and sieves from a random number on. The token and all else is as it is; rehearsals
- * go without, but for those of tests/golden. */
+ * thousands of ceremonies. This takes the calls of either, and sieves from a random number on. The token and all else is as it is; rehearsals
+ * for people go without. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
 #include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
 #include <openssl/rsa.h>
 #include <string.h>
 
@@ -72,4 +77,27 @@ int RSA_generate_key_ex(RSA *rsa, int bits, BIGNUM *e, BN_GENCB *callback) {
     BN_clear_free(of[Q1]);
     BN_clear_free(of[PHI]);
     return made;
+}
+
+/* Kryoptic's way to say what the key of a context shall be, and to make it. */
+static _Thread_local struct { const EVP_PKEY_CTX *of; size_t bits; BIGNUM *e; } asked;
+
+int EVP_PKEY_CTX_set_params(EVP_PKEY_CTX *context, const OSSL_PARAM *params) {
+    int (*real)(EVP_PKEY_CTX *, const OSSL_PARAM *) = dlsym(RTLD_NEXT, "EVP_PKEY_CTX_set_params");
+    const OSSL_PARAM *bits = OSSL_PARAM_locate_const(params, OSSL_PKEY_PARAM_RSA_BITS);
+    const OSSL_PARAM *e = OSSL_PARAM_locate_const(params, OSSL_PKEY_PARAM_RSA_E);
+    asked.of = NULL;
+    if (bits && e && EVP_PKEY_CTX_is_a(context, "RSA") && OSSL_PARAM_get_size_t(bits, &asked.bits) && OSSL_PARAM_get_BN(e, &asked.e))
+        asked.of = context;
+    return real(context, params);
+}
+
+int EVP_PKEY_generate(EVP_PKEY_CTX *context, EVP_PKEY **key) {
+    int (*real)(EVP_PKEY_CTX *, EVP_PKEY **) = dlsym(RTLD_NEXT, "EVP_PKEY_generate");
+    if (asked.of != context)
+        return real(context, key);
+    asked.of = NULL;
+    RSA *rsa = RSA_new();
+    *key = EVP_PKEY_new();
+    return RSA_generate_key_ex(rsa, (int)asked.bits, asked.e, NULL) && EVP_PKEY_assign_RSA(*key, rsa);
 }

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use rexpect::session::{PtySession, spawn_command};
 
-use crate::common::{programs, stage::Stage};
+use crate::common::{preload, programs, stage::Stage};
 
 pub struct Desk {
     session: PtySession,
@@ -24,6 +24,7 @@ impl Desk {
         ]);
         let bin = std::path::Path::new(programs::AUDIT);
         command.args(arguments).env("KEYFERRY_BIN", bin.parent().unwrap());
+        command.env("LD_PRELOAD", preload::primes());
         Desk {
             session: spawn_command(command, Some(600_000)).unwrap(),
             side: "hoster",

@@ -39,7 +39,18 @@ fn photographed(stage: &Stage, from: &str, kind: &str) {
 
 #[test]
 fn a_ceremony_crosses_by_camera_alone() {
-    let mut stage = Stage::with(Setting { keys: 4, ..Setting::composite() }, |plan| plan);
+    crosses(2);
+}
+
+/// Documents of many keys, in many pictures.
+#[test]
+#[ignore = "minutes: `ceremony-scripts/test --part paper`"]
+fn many_keys_cross_by_camera_alone() {
+    crosses(4);
+}
+
+fn crosses(keys: usize) {
+    let mut stage = Stage::of(Setting { keys, ..Setting::composite() }, Done::Plan);
     for (done, from, kind) in [
         (Done::OfferRelease, "hoster", "offer"),
         (Done::PackageRelease, "tenant", "package"),

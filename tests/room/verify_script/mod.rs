@@ -25,7 +25,7 @@ const FLIPS: usize = 2000;
 /// too.
 const DEEP_FLIPS: usize = 450;
 /// The part of all changes that every run tries: the script of ordinary tools takes its time.
-const ONE_OF: usize = 20;
+const ONE_OF: usize = 40;
 
 /// A finished ceremony whose heads officers and a witness have signed; or one whose first attempt
 /// was given up, with a witness who has a FIDO2 key.
