@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     encoding::CkaId,
     plan::{KeyPlan, Plan},
-    terms::{Fits, Id, ReadBack, ensure, require},
+    terms::{Fits, Id, ReadBack, differs, ensure, require},
 };
 
 /// One key in the hoster's HSM.
@@ -25,6 +25,8 @@ pub struct HeldKey {
 
 /// What the hoster must at least say of every target key.
 const HELD: &[(&str, &str)] = &[
+    ("CKA_TOKEN", "true"),
+    ("CKA_PRIVATE", "true"),
     ("CKA_SENSITIVE", "true"),
     ("CKA_EXTRACTABLE", "false"),
     ("CKA_UNWRAP", "false"),
@@ -49,6 +51,16 @@ impl HeldKey {
         let found = format!("{label} under the CKA_ID {}", self.id);
         let expected = format!("CKA_ID {id} and label {hoster_label}");
         ensure(self.id == id && self.hoster_label == hoster_label, found, expected)?;
+        // A token need not know these two; where it does, nobody can change or copy the key.
+        let loose = |one: &&ReadBack| {
+            ["CKA_MODIFIABLE", "CKA_COPYABLE"].contains(&&*one.attribute) && one.value == "true"
+        };
+        if let Some(loose) = self.attributes.iter().find(loose) {
+            return differs(
+                format!("{label} with {} true", loose.attribute),
+                format!("{} false", loose.attribute),
+            );
+        }
         require(&self.attributes, HELD)
     }
 }

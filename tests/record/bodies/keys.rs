@@ -80,6 +80,28 @@ fn a_key_that_is_born_at_the_hoster_says_so_and_a_brought_one_does_not() {
     }
 }
 
+#[test]
+fn a_key_in_the_hosters_hsm_can_be_neither_changed_nor_copied() {
+    let kept = Kept::of("single-shot-hgs");
+    for (attribute, value) in [
+        ("CKA_TOKEN", "false"),
+        ("CKA_PRIVATE", "false"),
+        ("CKA_SENSITIVE", "false"),
+        ("CKA_EXTRACTABLE", "true"),
+        ("CKA_UNWRAP", "true"),
+        ("CKA_DERIVE", "true"),
+        ("CKA_SIGN_RECOVER", "true"),
+        ("CKA_MODIFIABLE", "true"),
+        ("CKA_COPYABLE", "true"),
+    ] {
+        let mut receipt: Document<Receipt> = kept.document();
+        assert_eq!(said(&receipt, &kept.plan), None);
+        set(&mut receipt.body.keys[1].attributes, attribute, value);
+        let found = said(&receipt, &kept.plan).unwrap_or_else(|| panic!("{attribute} is taken"));
+        assert!(found.ends_with(&format!("{attribute} {value}")), "{found}");
+    }
+}
+
 /// A brought key is the one of the plan.
 #[test]
 fn a_key_that_the_plan_names_is_no_other() {
