@@ -3,6 +3,7 @@
 use std::{io::Write, process::Stdio};
 
 use super::*;
+use crate::gates::events;
 use custody::{
     custodian::{encrypt_share, open_share},
     share::{Secret, Share, deal},
@@ -187,4 +188,33 @@ fn a_package_waits_until_every_custodian_has_the_right_share() {
 
     confirm("gus", &code("gus")).ok();
     stage.tenant(&["release"]).ok();
+}
+
+/// Whoever has presented a share is on record at once, and stays there when others open the seal.
+#[test]
+fn an_identity_that_was_opened_is_spent_whoever_imports() {
+    let mut stage = Stage::at(Done::PackageCheck);
+    stage.pass("hoster", "import", &["import", "medium/package"]);
+    let one = import(&stage.shares(&["cyd"]));
+    refused(&stage, "hoster", &strings(&one), "SHARE-QUORUM");
+    // Nothing but the import itself waits for it.
+    let said = stage.hoster(&["package", "check", "medium/package"]).refused("PHASE-ORDER");
+    assert!(said.contains("the package that was taken already"), "{said}");
+    let others = import(&stage.shares(&["dan", "fay", "gus"]));
+    stage.pass("hoster", "import", &strings(&others));
+    stage.hoster(&strings(&others)).ok();
+    let named: Vec<_> = events(&stage, "hoster", "quorum")
+        .iter()
+        .map(|entry| (entry["custodians"].to_string(), entry["spent"].to_string()))
+        .collect();
+    let expected = ["[\"cyd\"]", "[\"dan\"]", "[\"dan\",\"fay\"]", "[\"dan\",\"fay\",\"gus\"]"];
+    assert_eq!(named, expected.map(|names| (names.to_owned(), names.to_owned())));
+    let receipt = &stage.json("hoster/outbox/receipt/receipt.json")["body"];
+    assert_eq!(receipt["spent"], serde_json::json!(["dan", "fay", "gus"]));
+    stage.done = Some(Done::Import);
+    stage.walk_to(Done::TenantClose);
+    let folders = ["tenant", "hoster"].map(|side| stage.path(side));
+    let verdict = record::verify::verify(&folders, &record::verify::Against::default()).unwrap();
+    let spent = |line: &String| line.contains("the identity of cyd was opened and is spent");
+    assert!(verdict.noted.iter().any(spent), "{:?}", verdict.noted);
 }

@@ -29,7 +29,7 @@ use record::{
     plan::{KeyPlan, Plan},
     proof::key_set::KeySet,
     rule::Rule,
-    terms::{Id, Kind, Side, Step, TransferRoute, list},
+    terms::{Id, Kind, Side, Step, TransferRoute, list, list_or},
 };
 use terminal::{Asker, report::Report};
 
@@ -180,8 +180,9 @@ impl Opening<'_> {
         // An identity that was opened is spent, whatever follows: each is on record at once.
         let begun = ceremony.begin(Step::Import)?;
         let record = &mut |present: &PresentCustodians| ceremony.record(present.event()).map(drop);
+        let gathered = quorum::gather(&plan, package.body(), self.presented, asker, record);
         let (secret, present) =
-            quorum::gather(&plan, package.body(), self.presented, asker, record)?;
+            gathered.map_err(|error| with_spent(error, ceremony.state.quorum.as_ref()))?;
         let PresentCustodians { custodians, spent, .. } = present;
         // Every seal is opened before anything is unwrapped: a wrong one changes nothing.
         let wrapped = open_seals(&plan, package, kek, &secret)?;
@@ -198,6 +199,20 @@ impl Opening<'_> {
         let say = |label: &str| asker.progress(&format!("unwrapping {label}"));
         let keys = self.hsm.import(order, &keys, &say)?;
         Ok((begun, KeyArrival { keys, custodians, spent }))
+    }
+}
+
+/// Where people stopped, whose identity is spent all the same.
+fn with_spent(error: Error, opened: Option<&Opened>) -> Error {
+    match (error, opened.filter(|opened| opened.open)) {
+        (Error::Ended { what }, Some(opened)) => Error::Ended {
+            what: format!(
+                "{what}. On record: {} presented a share; spent from now on is the identity of {}",
+                list(&opened.custodians),
+                list_or("nobody", &opened.spent)
+            ),
+        },
+        (error, _) => error,
     }
 }
 

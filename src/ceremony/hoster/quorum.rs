@@ -227,7 +227,7 @@ impl Gathering<'_> {
     fn take(&mut self, (share, recipients): ShareOpening) -> Result<()> {
         let custodian = self.quorum.present(share)?;
         self.asker.say(&format!(
-            "the share of {} is right; {} more needed",
+            "the share of {} is right, and on record; {} more needed",
             escape(&custodian),
             self.quorum.missing()
         ));

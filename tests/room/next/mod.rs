@@ -125,7 +125,7 @@ fn import(desk: &mut Desk, stage: &Stage) {
         }
         desk.answer(&question, line);
     }
-    desk.sees("the share of cyd is right; 2 more needed");
+    desk.sees("the share of cyd is right, and on record; 2 more needed");
     desk.answer("Share file of the next custodian", "tenant/outbox/shares/eve.age");
     desk.answer("Identity file that opens it", "people/gus.identity");
     desk.sees("SHARE-IDENTITY");
@@ -138,7 +138,7 @@ fn import(desk: &mut Desk, stage: &Stage) {
         desk.answer(if n == 0 { "or the first code" } else { "Code 1 of" }, code);
     }
     desk.answer("Identity file that opens it", "people/eve.identity");
-    desk.sees("the share of eve is right; 1 more needed");
+    desk.sees("the share of eve is right, and on record; 1 more needed");
     desk.answer("Share file of the next custodian", "tenant/outbox/shares/gus.age");
     desk.answer("Identity file that opens it", "people/gus.identity");
     desk.sees("the share of gus is right");
