@@ -22,7 +22,7 @@ use record::{
     rule::Rule,
     terms::{Kind, Listed, Side},
     verify::{
-        Record,
+        Holds, Record,
         counterpart::{self, VerifiedLog},
     },
 };
@@ -239,7 +239,7 @@ impl Ceremony {
         for header in self.taken_headers()? {
             log.contains(&header)?;
         }
-        Record::own(&self.dir)?.hold(&log)?;
+        Record::own(&self.dir, Holds::Ceremony(self.state.side))?.hold(&log)?;
         Ok(log)
     }
 

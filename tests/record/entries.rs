@@ -13,7 +13,7 @@ use record::{
         fields::{self, FIELDS, Source},
     },
     terms::{Head, Side},
-    verify::{Record, counterpart::VerifiedLog},
+    verify::{Holds, Record, counterpart::VerifiedLog},
 };
 use serde_json::{Value, json};
 
@@ -182,8 +182,8 @@ impl Tried {
 
     /// Changes the log of the side whose own record a folder is.
     pub fn record(&mut self, folder: &Path, side: Side) {
-        let record =
-            Record::own(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        let record = Record::own(folder, Holds::Archive(side))
+            .unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         let log = record.log(side).unwrap();
         self.missing = record.hold(log).unwrap();
         let entries = &log.entries;
@@ -255,8 +255,19 @@ const ORDER: [&str; 7] = [
 
 /// Of more signatures than the plan asks for, which were there already: a file may come later. And
 /// what the tenant says of keys that it may have found.
-const FEWER: [&str; 4] =
-    ["approval.signatures", "init.signatures", "release.signatures", "keys-create.keys[].made"];
+const FEWER: [&str; 11] = [
+    "accept.signatures",
+    "acceptance-check.signatures",
+    "approval.signatures",
+    "init.signatures",
+    "kek-destroy.signatures",
+    "keys-check.signatures",
+    "keys-create.keys[].made",
+    "offer-check.signatures",
+    "package-check.signatures",
+    "receipt-check.signatures",
+    "release.signatures",
+];
 
 /// Whether the table of fields calls this a claim.
 fn is_claim(what: &str) -> bool {

@@ -15,9 +15,7 @@ use record::{
     folder,
     log::{Event, now},
     rule::Rule,
-    service::{
-        EvidenceContext, MAX_EVIDENCE, NodeEvidence, evidence_file, own_machines, same_former,
-    },
+    service::{EvidenceContext, MAX_EVIDENCE, NodeEvidence, evidence_file},
     terms::{Id, Stage, Step, list},
 };
 use terminal::report::Report;
@@ -152,18 +150,9 @@ fn clock(evidence: &NodeEvidence) -> Result<()> {
 
 /// The nodes are machines of their own, of one service.
 fn beside_others(ceremony: &Ceremony, evidence: &NodeEvidence) -> Result<()> {
-    let said = &evidence.statement;
-    let others = ceremony.evidence(said.stage)?.into_iter().map(|(other, _)| other);
-    let others: Vec<NodeEvidence> =
-        others.filter(|other| other.statement.node != said.node).collect();
-    let all: Vec<NodeEvidence> = others.iter().chain([evidence]).cloned().collect();
-    own_machines(&all)?;
-    // What was rolled back to is what every node must see. Else they are compared when all are
-    // there: `primary`.
-    match (said.stage, ceremony.state.nodes.standing()) {
-        (Stage::Ready, Some(order)) => same_former(evidence, &order.former),
-        _ => Ok(()),
-    }
+    let others = ceremony.evidence(evidence.statement.stage)?.into_iter();
+    let others: Vec<NodeEvidence> = others.map(|(other, _)| other).collect();
+    ceremony.state.nodes.beside(evidence, &others)
 }
 
 /// Every node has given evidence of a stage.

@@ -113,21 +113,10 @@ fn retire(ceremony: &mut Ceremony, hsm: &Hsm, certificate: &Path) -> Result<Repo
 
 /// No node says that the key is primary, and no order makes it so.
 fn require_not_primary(ceremony: &Ceremony, former: &TargetCertificate) -> Result<()> {
-    let nodes = &ceremony.state.nodes;
-    let primary = match (nodes.stage(), nodes.standing()) {
-        (Stage::Active, _) => ceremony.brief()?.0.primaries(),
-        (Stage::Ready, Some(order)) => order.former.clone(),
-        (Stage::Ready, None) => {
-            let seen = ceremony.evidence(Stage::Ready)?.into_iter();
-            let seen = seen.flat_map(|(one, _)| one.statement.primaries);
-            // Before any node has said what is primary, nothing is known.
-            let seen: Vec<_> = seen.collect();
-            if nodes.ready.is_empty() {
-                return Err(not_retired("nobody has yet shown what is primary"));
-            }
-            seen
-        }
-    };
+    let ready = ceremony.evidence(Stage::Ready)?;
+    let ready = ready.iter().map(|(one, _)| one);
+    let primary = ceremony.state.nodes.primaries(ceremony.brief()?.0.primaries(), ready);
+    let primary = primary.ok_or_else(|| not_retired("nobody has yet shown what is primary"))?;
     let thumbprint = former.thumbprint();
     match primary.iter().find(|key| key.thumbprint == thumbprint) {
         None => Ok(()),

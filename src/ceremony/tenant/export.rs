@@ -29,6 +29,7 @@ use record::{
         package::{Package, PackagedKey, hsm_signature_file, signed_by_keys},
     },
     encoding::{Blob, Fixed, Hash, PackageId, random},
+    flow::replay::untrusted,
     gate::{self},
     layout::SHARES,
     log::Event,
@@ -52,6 +53,9 @@ impl Run for Export {
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
         let find = |ceremony: &Ceremony| {
             ceremony.state.require(Step::Export)?;
+            if ceremony.plan.trusted_only() && !ceremony.state.trusts_offer() {
+                return Err(untrusted("export before `kek trust` of this offer's KEK"));
+            }
             let offer = ceremony.kept::<Offer>()?;
             certificates_of(ceremony)?;
             Ok((gate::Export::of(&ceremony.plan, &ceremony.state)?, offer))

@@ -69,6 +69,11 @@ impl State {
                 Err(format!("attempt {attempt} after {}", self.attempt))
             }
             Event::Quorum { custodians, spent, .. } => self.may_open(custodians, spent),
+            Event::KekTrust { kek, .. }
+                if self.trusted && self.kek.as_ref().map(|kek| kek.id) != Some(kek.id) =>
+            {
+                Err("a second KEK that is trusted, beside the first".into())
+            }
             Event::KekUntrust { kek } if !self.trusted || self.kek.as_ref() != Some(kek) => {
                 Err("the end of a trusted KEK that is not there".into())
             }
@@ -191,6 +196,9 @@ impl State {
         let made = self.unreleased().map(|(kind, made)| (kind, made.hash));
         if made != Some((kind, document)) {
             return Err(format!("{kind} {document} is released, but was not made"));
+        }
+        if kind == Kind::Registration && self.nodes.stage() != Stage::Active {
+            return Err("a registration of an activation that was taken back".into());
         }
         let unconfirmed = Unconfirmed::of(self, document);
         let hash = subject_hash(&unconfirmed).map_err(|error| error.to_string())?;

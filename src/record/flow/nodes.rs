@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::{
+    Result,
     encoding::Hash,
     log::{Entry, Event},
-    service::{Order, OrderKind},
+    service::{NodeEvidence, Order, OrderKind, own_machines, same_former},
     terms::{Id, PrimaryKey, Stage},
 };
 
@@ -114,8 +115,41 @@ impl Nodes {
         }
     }
 
+    /// Whether evidence fits beside that of the other nodes at its stage: they are machines of their
+    /// own, and where orders were taken back each must see what became primary again. Else they are
+    /// compared when all are there: `primary`.
+    ///
+    /// # Errors
+    /// `EVIDENCE-NODE`, `EVIDENCE-PRIMARY`.
+    pub fn beside(&self, evidence: &NodeEvidence, others: &[NodeEvidence]) -> Result<()> {
+        let said = &evidence.statement;
+        let others = others.iter().filter(|other| other.statement.node != said.node);
+        own_machines(&others.chain([evidence]).cloned().collect::<Vec<_>>())?;
+        match (said.stage, self.standing()) {
+            (Stage::Ready, Some(order)) => same_former(evidence, &order.former),
+            _ => Ok(()),
+        }
+    }
+
+    /// What is primary, as far as orders and evidence tell: `ours` once the keys are; absent where
+    /// nobody has shown it yet.
+    pub fn primaries<'a>(
+        &self,
+        ours: Vec<PrimaryKey>,
+        ready: impl Iterator<Item = &'a NodeEvidence>,
+    ) -> Option<Vec<PrimaryKey>> {
+        match (self.stage(), self.standing()) {
+            (Stage::Active, _) => Some(ours),
+            (Stage::Ready, Some(order)) => Some(order.former.clone()),
+            (Stage::Ready, None) if self.ready.is_empty() => None,
+            (Stage::Ready, None) => {
+                Some(ready.flat_map(|one| one.statement.primaries.clone()).collect())
+            }
+        }
+    }
+
     /// Whether a node's evidence of a stage may be added.
-    pub(super) fn may_prove(&self, node: &Id, stage: Stage) -> Result<(), String> {
+    pub(super) fn may_prove(&self, node: &Id, stage: Stage) -> std::result::Result<(), String> {
         let there = self.current().any(|one| one == node);
         match there && stage == self.stage() && self.may_begin(node) {
             true => Ok(()),
@@ -126,7 +160,11 @@ impl Nodes {
     }
 
     /// Whether these nodes may leave and be replaced.
-    pub(super) fn may_change(&self, removed: &[Id], replaced: &[Id]) -> Result<(), String> {
+    pub(super) fn may_change(
+        &self,
+        removed: &[Id],
+        replaced: &[Id],
+    ) -> std::result::Result<(), String> {
         let named: BTreeSet<&Id> = removed.iter().chain(replaced).collect();
         let there = named.iter().all(|node| self.current().any(|one| one == *node));
         let once = named.len() == removed.len() + replaced.len();

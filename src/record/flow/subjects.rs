@@ -118,6 +118,9 @@ pub fn of_act(event: &Event, plan: &Plan, state: &State) -> Result<Option<Hash>>
     let hash = match event {
         Event::Export { .. } => subject_hash(&Export::of(plan, state)?),
         Event::Import { .. } => subject_hash(&Import::of(state)?),
+        Event::ImportPlain(done) if done.keys.len() != done.wrapped.len() => {
+            return Err(not_there("not one wrapped key for each key", "as many"));
+        }
         Event::ImportPlain(done) => {
             let keys = done.keys.iter().zip(&done.wrapped);
             let keys = keys.map(|(key, wrapped)| PlainKey {
@@ -239,6 +242,9 @@ impl ImportPlain {
     /// # Errors
     /// `LOG-EVENT` where there is no KEK.
     pub fn of(plan: &Plan, state: &State, keys: Vec<PlainKey>) -> Result<Self> {
+        if keys.len() != plan.keys.len() {
+            return Err(not_there("other keys than the plan's", "each key of the plan, once"));
+        }
         let planned = plan.keys.iter().zip(keys);
         let keys = planned.map(|(planned, key)| PlainKey {
             label: planned.label.clone(),
@@ -381,7 +387,11 @@ impl PinTry {
 }
 
 impl Computed for PinTry {
-    fn again(&self, _: &Plan, state: &State) -> Result<Self> {
+    fn again(&self, plan: &Plan, state: &State) -> Result<Self> {
+        let planned = plan.party(state.side).hsm.as_ref();
+        if planned.is_some_and(|planned| !planned.names(&self.token)) {
+            return Err(not_there("a try of another token's PIN", "a token of the plan"));
+        }
         Ok(PinTry::of(state, self.token.clone()))
     }
 }

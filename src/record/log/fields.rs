@@ -55,7 +55,7 @@ fields! {
         "signatures" "over the request" Derived "the signature files beside the request";
     }
     "intent" {
-        "step" "in the spelling of its event" Derived "the result that follows it; without one, the step that the phase allows";
+        "step" "in the spelling of its event" Derived "the result that follows it; of a run that was cut off, a step that the phase allows";
         "attempt" "integer" Derived "the entries before it";
     }
     "kek-create" {
@@ -77,7 +77,7 @@ fields! {
     "kek-trust" {
         "kek" "the CKA_ID of its trusted half, and the fingerprint" Derived "the plan, and the offer that was taken";
         "token" "that trusts it" Claim "no document of the tenant names the token of this step; one of the plan's, where it names any";
-        "attributes" "of the trusted half" Claim "read from the token; no document repeats them";
+        "attributes" "of the trusted half" Derived "what every trusted KEK has (PKCS#11 v3.1, 4.8)";
     }
     "kek-untrust" {
         "kek" "as in the `kek-trust` before it: its trusted half is gone from the token" Derived "the `kek-trust` before it";
@@ -149,8 +149,8 @@ fields! {
         "signatures" "over the package" Derived "the signature files beside it";
     }
     "quorum" {
-        "custodians" "ids" Derived "the receipt of the import that follows";
-        "spent" "ids: those whose identity was opened on this machine" Derived "the receipt of the import that follows";
+        "custodians" "ids" Derived "the receipt of the import that follows; of a run that was cut off, who came";
+        "spent" "ids: those whose identity was opened on this machine" Derived "the receipt of the import that follows; of a run that was cut off, who came";
         "deputies" "ids, absent where none: those of them whose deputy's recipient the identity has" Claim "the receipt does not say who came for whom; only where the plan has a deputy";
     }
     "import" {

@@ -171,7 +171,9 @@ impl Gates<'_> {
                     &format!("what entry {seq} approves, {subject}"),
                 ));
             }
-            kid = asked.found.pointer("/subject").map(|subject| subject.get("kid").cloned());
+            if *gate == Gate::Export {
+                kid = asked.found.pointer("/subject").map(|subject| subject.get("kid").cloned());
+            }
             self.signed(found, signatures)?;
             held += 1;
             used.insert(*request);

@@ -116,7 +116,9 @@ impl Check<'_> {
             return Ok(());
         }
         let before = kind.answers(self.plan.way).and_then(|kind| self.documents.hash(kind));
-        match before.filter(|hash| answers != Some(*hash)) {
+        // One side has begun again, and the other has not followed.
+        let given_up = answers.is_some_and(|hash| self.given_up(hash));
+        match before.filter(|hash| answers != Some(*hash) && !given_up) {
             None => Ok(()),
             Some(before) => Err(Rule::DocumentAnswers.refuse(
                 answers.map_or(format!("a {kind} that answers nothing"), |hash| {
@@ -128,9 +130,28 @@ impl Check<'_> {
         }
     }
 
-    /// The same package, KEK and receipt are meant everywhere.
+    /// Whether a document belongs to an attempt that a log gave up.
+    fn given_up(&self, hash: Hash) -> bool {
+        let mut left = self.logs.all().flat_map(|log| &log.state.abandoned);
+        self.documents.is_given_up(hash) || left.any(|left| left.hash == hash)
+    }
+
+    /// The same package, KEK and receipt are meant everywhere; unless one side has begun again, and
+    /// the other has not followed.
     fn same_everywhere(&self, verdict: &mut Verdict) -> Result<()> {
         let all = self.documents;
+        let current = all.all().filter(|found| !found.given_up);
+        let stale = current
+            .map(|found| &found.received)
+            .find(|found| found.document.header.answers.is_some_and(|hash| self.given_up(hash)));
+        if let Some(stale) = stale {
+            let kind = stale.kind();
+            verdict.noted.push(format!(
+                "the {kind} {} answers what its sender has given up: it serves for nothing",
+                stale.hash
+            ));
+            return Ok(());
+        }
         let (package, acceptance) = (all.package.body(), all.acceptance.body());
         let keks = [
             all.offer.body().map(|body| body.fingerprint),

@@ -256,6 +256,17 @@ impl Documents {
         package.or_else(|| challenge.map(|found| KeySet::from(&found.received)))
     }
 
+    /// What must be proven, as this package or challenge says it.
+    pub fn key_set_of(&self, hash: Hash) -> Option<KeySet> {
+        let package = self.package.by_hash(hash).map(KeySet::from);
+        package.or_else(|| self.challenge.by_hash(hash).map(KeySet::from))
+    }
+
+    /// Whether a document that is here belongs to an attempt that was given up.
+    pub fn is_given_up(&self, hash: Hash) -> bool {
+        self.one(hash).is_some_and(|found| found.given_up)
+    }
+
     /// The hash of the document that counts.
     pub fn hash(&self, kind: Kind) -> Option<Hash> {
         let mut current = self.all().filter(|found| !found.given_up);

@@ -15,13 +15,13 @@ use crate::{
     escape::{escape, json},
     flow::{Phase, State, replay::untrusted, results::ShownBefore, subjects},
     gate::{KekDestroy, KeysDestroy},
-    log::{CloudExported, CloudFile, Entry, Event, KeyRecord, PlainImported, SourceDestroyed},
+    log::{CloudExported, Entry, Event, KeyRecord, PlainImported, SourceDestroyed},
     plan::{Plan, ServicePlan},
     proof::key_set::KeySet,
     rule::Rule,
     service::{Brief, EvidenceContext, NodeEvidence, same_former},
     signature::Signed,
-    terms::{AttestationLevel, Id, Kind, RuleOutcome, Side, Step, TokenIdentity, list},
+    terms::{AttestationLevel, Id, Kind, Observed, RuleOutcome, Side, Step, TokenIdentity, list},
     verify::{Verdict, counterpart::VerifiedLog, documents::Documents},
 };
 
@@ -55,7 +55,13 @@ impl Sources<'_> {
             true => log.state.made.get(&kind).map(|made| made.hash),
             false => log.state.taken.get(&kind).copied(),
         };
+        let given_up = |hash: Hash| {
+            self.documents.is_given_up(hash)
+                || log.state.abandoned.iter().any(|left| left.hash == hash)
+        };
         match recorded.zip(self.documents.hash(kind)) {
+            // One side has begun again, and the other has not followed.
+            Some((recorded, hash)) if given_up(recorded) || given_up(hash) => Ok(()),
             Some((recorded, hash)) if recorded != hash => Err(Rule::DocumentHash.refuse(
                 format!("the {kind} has SHA-256 {hash}"),
                 format!("the one in the log of the {side}, {recorded}"),
@@ -86,6 +92,18 @@ pub fn check(sources: &Sources, log: &VerifiedLog, verdict: &mut Verdict) -> Res
     }
     Ok(())
 }
+
+/// What is read back of a KEK that the tenant's HSM trusts (PKCS#11 v3.1, 4.8).
+const TRUSTED: &[(&str, &str)] = &[
+    ("CKA_TOKEN", "true"),
+    ("CKA_PRIVATE", "false"),
+    ("CKA_ENCRYPT", "false"),
+    ("CKA_VERIFY", "false"),
+    ("CKA_VERIFY_RECOVER", "false"),
+    ("CKA_WRAP", "true"),
+    ("CKA_DERIVE", "false"),
+    ("CKA_TRUSTED", "true"),
+];
 
 /// An entry, and the state that it was written in.
 struct At<'a> {
@@ -120,25 +138,22 @@ impl At<'_> {
                 Event::kek_trust(plan, state, token.clone(), attributes.clone())?
             }
             Event::CloudExport(done) => {
-                let files = plan
-                    .keys
-                    .iter()
-                    .zip(&done.files)
-                    .map(|(key, file)| CloudFile { label: key.label.clone(), file: file.file });
+                self.plans_keys(done.files.iter().map(|file| &file.label))?;
+                let observed = Observed { oaep_hash: plan.transfer.oaep_hash, ..done.observed };
                 let format = match plan.target {
                     ServicePlan::Cloud(format) => format,
                     ServicePlan::Local { .. } | ServicePlan::Hgs { .. } => done.format,
                 };
-                let files = files.collect();
-                Event::CloudExport(CloudExported { format, files, ..done.clone() })
+                Event::CloudExport(CloudExported { format, observed, ..done.clone() })
             }
             Event::ShareReissue { custodian, .. } => {
                 let dealt = state.shares.iter().find(|share| share.custodian == *custodian);
-                let Some(dealt) = dealt else { return Ok(None) };
+                let dealt = dealt
+                    .ok_or_else(|| self.differs("a share that was not dealt", "one that was"))?;
                 Event::ShareReissue { custodian: custodian.clone(), file: dealt.file }
             }
             Event::Register { .. } => {
-                let Some((brief, _)) = self.brief()? else { return Ok(None) };
+                let Some((brief, _)) = self.brief()? else { return Ok(self.planned()) };
                 Event::register(&brief)?
             }
             Event::Evidence { evidence, .. } => {
@@ -154,8 +169,32 @@ impl At<'_> {
             Event::Close { closing, .. } => {
                 Event::close(plan, state, self.entry.head.seq, *closing)
             }
+            Event::KeysCreate { keys, .. } => {
+                self.plans_keys(keys.iter().map(|key| &key.label))?;
+                return self.from_documents();
+            }
             _ => return self.from_documents(),
         }))
+    }
+
+    /// These are the plan's keys, in its order.
+    fn plans_keys<'k>(&self, labels: impl Iterator<Item = &'k Id> + Clone) -> Result<()> {
+        let planned = self.sources.plan.keys.iter().map(|key| &key.label);
+        match planned.clone().eq(labels.clone()) {
+            true => Ok(()),
+            false => Err(self.differs(
+                &format!("the keys {}", list(labels)),
+                &format!("the plan's keys, in its order: {}", list(planned)),
+            )),
+        }
+    }
+
+    /// What `register` says whatever the keys.
+    fn planned(&self) -> Option<Event> {
+        let Event::Register { brief, .. } = &self.entry.event else { return None };
+        let target = &self.sources.plan.target;
+        let (kind, nodes) = (target.kind().to_owned(), target.nodes().to_vec());
+        Some(Event::Register { brief: *brief, target: kind, nodes })
     }
 
     /// The same, of an entry that repeats what documents say.
@@ -245,7 +284,12 @@ impl At<'_> {
 
     /// The keys that must be proven, and what every node is told of them.
     fn brief(&self) -> Result<Option<(Brief, KeySet)>> {
-        let keys = self.sources.documents.key_set();
+        let state = self.state;
+        let set = [Kind::Package, Kind::Challenge]
+            .into_iter()
+            .find(|kind| state.made.contains_key(kind) || state.taken.contains_key(kind));
+        let set = set.map(|kind| state.document(kind)).transpose()?;
+        let keys = set.and_then(|hash| self.sources.documents.key_set_of(hash));
         let brief =
             keys.map(|keys| Ok((Brief::of(self.sources.plan, &keys, self.state.attempt)?, keys)));
         brief.transpose()
@@ -283,7 +327,8 @@ impl At<'_> {
             }
             _ => return Ok(()),
         };
-        match ended.iter().find(|key| !signed.contains(key)) {
+        let mut rest = signed.iter();
+        match ended.iter().find(|key| !rest.any(|other| other == *key)) {
             None => Ok(()),
             Some(key) => Err(Rule::ApprovalSubject.refuse(
                 format!("{}: the end of {key}", self.place()),
@@ -300,7 +345,8 @@ impl At<'_> {
             && let Some(header) = documents.header(kind, hash)
         {
             let head = state.intent.unwrap_or(header.head);
-            let expected = Header { attempt: state.attempt, head, ..header.clone() };
+            let answers = self.answers(kind)?;
+            let expected = Header { attempt: state.attempt, head, answers, ..header.clone() };
             self.document_says(kind, header, &expected)?;
         }
         match event {
@@ -367,6 +413,25 @@ impl At<'_> {
                 };
                 self.document_says(Kind::Acceptance, acceptance.body(), &expected)
             }
+            Event::Close { closing: Some(closing), .. } if state.aborted.is_none() => {
+                let answers = documents.header(Kind::Closing, *closing).map(|one| one.answers);
+                let acceptance = state.document(Kind::Acceptance)?;
+                match answers.is_none_or(|answers| answers == Some(acceptance)) {
+                    true => Ok(()),
+                    false => Err(self.differs(
+                        "a close by a closing that does not answer the acceptance",
+                        &acceptance.to_string(),
+                    )),
+                }
+            }
+            Event::KekTrust { attributes, .. } => {
+                let read = attributes.iter().map(|one| (&*one.attribute, &*one.value));
+                match read.eq(TRUSTED.iter().copied()) {
+                    true => Ok(()),
+                    false => Err(self.differs(&json(attributes), "those of a trusted KEK")),
+                }
+            }
+            Event::Retire { thumbprint, .. } => self.retired(thumbprint),
             Event::Close { closing: None, .. } if state.needs_closing(self.sources.plan) => {
                 Err(self.differs("a close without the hoster's closing", "its hash"))
             }
@@ -377,6 +442,18 @@ impl At<'_> {
         }
     }
 
+    /// What a document that the entry makes answers: what it took, the abort, or the one before it.
+    fn answers(&self, kind: Kind) -> Result<Option<Hash>> {
+        let (plan, state) = (self.sources.plan, self.state);
+        if let Some((_, taken)) = self.entry.event.took() {
+            return Ok(Some(taken));
+        }
+        if kind == Kind::Closing {
+            return state.abort_entry().map(|head| Some(head.hash));
+        }
+        kind.answers(plan.way).map(|before| state.document(before)).transpose()
+    }
+
     /// The closing says what the entry's step destroyed.
     fn closing(&self, document: Hash) -> Result<()> {
         let Some(closing) = self.sources.documents.closing.by_hash(document) else {
@@ -384,6 +461,7 @@ impl At<'_> {
         };
         let kek = matches!(self.entry.event, Event::KekDestroy { .. });
         let kek = kek.then(|| self.state.kek_made()).transpose()?;
+        self.planned_token(closing.body().token.as_ref())?;
         let expected =
             Closing { kek_fingerprint: kek.map(|kek| kek.fingerprint), ..closing.body().clone() };
         self.document_says(Kind::Closing, closing.body(), &expected)
@@ -409,6 +487,27 @@ impl At<'_> {
         self.document_says(Kind::Registration, said, &expected)
     }
 
+    /// A key that is retired is not primary, as far as orders and evidence tell.
+    fn retired(&self, thumbprint: &str) -> Result<()> {
+        let upper = |c: char| c.is_ascii_digit() || ('A'..='F').contains(&c);
+        if thumbprint.len() != 40 || !thumbprint.chars().all(upper) {
+            let expected = "SHA-1 of its certificate, 40 upper-case hex characters";
+            return Err(self.differs("a thumbprint that is none", expected));
+        }
+        let nodes = &self.state.nodes;
+        let Some((brief, _)) = self.brief()? else { return Ok(()) };
+        let ready = nodes.ready.values();
+        let ready = ready.filter_map(|proved| self.sources.evidence.get(&proved.evidence));
+        let primary = nodes.primaries(brief.primaries(), ready);
+        match primary.iter().flatten().any(|key| key.thumbprint == thumbprint) {
+            false => Ok(()),
+            true => Err(self.differs(
+                &format!("{thumbprint} is retired, and primary"),
+                "a key that is primary no more",
+            )),
+        }
+    }
+
     /// Evidence is whole, and was proven under the order that stood then.
     fn evidence(&self, evidence: &NodeEvidence) -> Result<()> {
         let nodes = &self.state.nodes;
@@ -423,6 +522,9 @@ impl At<'_> {
                 "the evidence is of another time than the log says: compare it with the node's own copy",
             ));
         }
+        let others = nodes.proved(said.stage).values();
+        let others = others.filter_map(|other| self.sources.evidence.get(&other.evidence));
+        nodes.beside(evidence, &others.cloned().collect::<Vec<_>>())?;
         match self.brief()? {
             None => Ok(()),
             Some((brief, keys)) => evidence.verify(&EvidenceContext {
@@ -434,20 +536,20 @@ impl At<'_> {
         }
     }
 
-    /// Each signature over a document that the entry names lies beside the document; beside one
-    /// that was taken, no other: nothing is added to what its sender released.
+    /// Each signature that the entry names lies beside what was signed, in that order. There may be
+    /// more: who signs later adds a file.
     fn signatures(&self) -> Result<()> {
         let (event, documents) = (&self.entry.event, self.sources.documents);
         let side = self.state.side;
-        let (signed, there, all) = match (event, event.released()) {
+        let (signed, there) = match (event, event.released()) {
             (Event::Init { signatures, .. }, _) => match self.sources.agreed.get(&side) {
-                Some(agreed) => (signatures.as_slice(), agreed.as_slice(), false),
+                Some(agreed) => (signatures.as_slice(), agreed.as_slice()),
                 None => return Ok(()),
             },
             (_, Some((hash, signed))) => {
                 match (documents.signatures_of(hash, side), documents.signatures(hash)) {
-                    (Some(own), _) => (signed, own, event.took().is_some()),
-                    (None, Some(any)) => (signed, any, false),
+                    (Some(own), _) => (signed, own),
+                    (None, Some(any)) => (signed, any),
                     (None, None) => return Ok(()),
                 }
             }
@@ -455,17 +557,18 @@ impl At<'_> {
         };
         let mut rest = there.iter();
         let gone = signed.iter().find(|one| !rest.any(|other| other == *one));
-        let surplus = there.iter().find(|one| all && !signed.contains(one));
-        let (found, one) = match (gone, surplus) {
-            (Some(gone), _) => ("is not the one in the log, or out of order", gone),
-            (None, Some(surplus)) => ("is not in the log", surplus),
-            (None, None) => return Ok(()),
-        };
-        Err(Rule::SignatureMissing.refuse(
-            format!("{}: the signature of {} {found}", self.place(), one.id),
-            format!("the signature files that the log names, in its order; {}", one.signature),
-            "find the signature files that the log names, and no others",
-        ))
+        match gone {
+            None => Ok(()),
+            Some(gone) => Err(Rule::SignatureMissing.refuse(
+                format!(
+                    "{}: the signature of {} is not there, or out of order",
+                    self.place(),
+                    gone.id
+                ),
+                format!("a signature file with SHA-256 {}", gone.signature),
+                "find the signature files that the log names",
+            )),
+        }
     }
 
     /// Who opened the seal, or holds a share, is one of the plan's custodians.
@@ -481,7 +584,8 @@ impl At<'_> {
                 let whole = distinct.len() == custodians.len()
                     && (all_at_once || !first || distinct.len() == 1)
                     && custodians.iter().all(|id| planned(id).is_some())
-                    && spent.iter().chain(deputies).all(|id| distinct.contains(id))
+                    && spent.iter().all(|id| distinct.contains(id))
+                    && deputies.iter().all(|id| spent.contains(id))
                     && deputies.iter().all(has_deputy);
                 !whole
             }
@@ -512,9 +616,12 @@ impl At<'_> {
                     .differs(&format!("{} is waived", rule.name()), "only what the plan waives")),
             };
         }
-        let planned = plan.party(self.state.side).hsm.as_ref();
-        let named = event.token().zip(planned);
-        match named.filter(|(token, planned)| !planned.names(token)) {
+        self.planned_token(event.token())
+    }
+
+    fn planned_token(&self, token: Option<&TokenIdentity>) -> Result<()> {
+        let planned = self.sources.plan.party(self.state.side).hsm.as_ref();
+        match token.zip(planned).filter(|(token, planned)| !planned.names(token)) {
             None => Ok(()),
             Some((token, planned)) => Err(self.differs(
                 &format!("the token {}", shown(token)),
@@ -572,6 +679,7 @@ impl At<'_> {
                 let rule = match field.as_str() {
                     "attempt" => Rule::DocumentAttempt,
                     "head" => Rule::LogChain,
+                    "answers" => Rule::DocumentAnswers,
                     _ => Rule::DocumentContent,
                 };
                 Err(rule.refuse(

@@ -33,7 +33,8 @@ use crate::{
 };
 use counterpart::VerifiedLog;
 use documents::Documents;
-use evidence::{Folder, Holds};
+use evidence::Folder;
+pub use evidence::Holds;
 use held::Sources;
 use logs::Logs;
 
@@ -111,12 +112,13 @@ pub struct Record {
 }
 
 impl Record {
-    /// Reads a side's own ceremony folder.
+    /// Reads a side's own ceremony folder, or its archive.
     ///
     /// # Errors
     /// As [`verify`].
-    pub fn own(folder: &Path) -> Result<Self> {
-        Record::read(vec![Folder::find(folder)?], None, &mut Verdict::default())
+    pub fn own(folder: &Path, holds: Holds) -> Result<Self> {
+        let own = Folder { path: folder.to_owned(), holds };
+        Record::read(vec![own], None, &mut Verdict::default())
     }
 
     /// Reads folders, and says what is missing.
@@ -300,6 +302,10 @@ fn say_claims(plan: &Plan, logs: &Logs, verdict: &mut Verdict) {
     }
     for (side, seq, event) in logs.remarks() {
         let what = match event {
+            Event::Rollback { .. } => {
+                "the former keys became primary again: a registration before it is true no more"
+                    .into()
+            }
             Event::Note { remark } => remark.line(),
             Event::Repair { bytes, .. } => format!("a torn last line of {bytes} bytes was mended"),
             Event::Refusal { rule, found } => format!("refused by {}: {found}", rule.name()),
