@@ -16,7 +16,7 @@ pub fn escape(text: &str) -> String {
         }
         if is_blank(character) {
             shown.extend(character.escape_unicode());
-        } else if matches!(character, '"' | '\'' | '\\') {
+        } else if character == ' ' || character.is_ascii_graphic() {
             shown.push(character);
         } else {
             // After a letter combining marks, which Thai or Hindi names need, pass as they are.

@@ -1,6 +1,8 @@
 //! What tests share: real tokens, and a stage for whole ceremonies.
 #![allow(unused_imports)] // Each test program uses its part.
 
+pub mod changes;
+pub mod elsewhere;
 pub mod ending;
 pub mod kept;
 pub mod kill;

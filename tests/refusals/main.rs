@@ -17,6 +17,8 @@ mod common;
 mod crafted;
 mod crash;
 mod documents;
+mod edited;
+mod entries;
 mod gates;
 mod order;
 mod plant;

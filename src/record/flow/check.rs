@@ -130,10 +130,12 @@ impl State {
         let begun = self.quorum.as_ref().filter(|quorum| quorum.open);
         let (before, spent_before) =
             begun.map_or((&[][..], &[][..]), |quorum| (&quorum.custodians, &quorum.spent));
-        let grows = custodians.starts_with(before)
-            && spent.starts_with(spent_before)
-            && custodians.len() > before.len()
-            && (begun.is_none() || custodians.len() == before.len() + 1);
+        let come = custodians.strip_prefix(before).zip(spent.strip_prefix(spent_before));
+        // Whoever came before has spent an identity then, or not at all.
+        let grows = come.is_some_and(|(come, opened)| {
+            (come.len() == 1 || (begun.is_none() && !come.is_empty()))
+                && opened.iter().all(|id| come.contains(id))
+        });
         match grows {
             true => Ok(()),
             false => Err("a quorum that does not name those before, and one more".into()),

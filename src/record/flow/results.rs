@@ -252,7 +252,8 @@ impl Event {
 
     /// `close`, the entry of this number.
     pub fn close(plan: &Plan, state: &State, count: u64, closing: Option<Hash>) -> Self {
-        let takes = state.side == Side::Tenant && !state.taken.contains_key(&Kind::Closing);
+        let crosses = state.side == Side::Tenant && plan.way != TransferRoute::Cloud;
+        let takes = crosses && !state.taken.contains_key(&Kind::Closing);
         let closing = closing.filter(|_| takes);
         Event::Close { count, closing, source: state.source(plan) }
     }

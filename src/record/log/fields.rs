@@ -266,7 +266,8 @@ pub fn page_rows() -> String {
     FIELDS.iter().map(of).collect()
 }
 
-/// How often each claim stands in these events, by `event.field`.
+/// How often each claim stands in these events, by `event.field`; so does what is a claim within a
+/// field that is none.
 ///
 /// # Errors
 /// [`Error::Failed`](crate::Error::Failed) where an event can't be encoded.
@@ -281,6 +282,10 @@ pub fn claims<'a>(events: impl Iterator<Item = &'a Event>) -> Result<BTreeMap<St
         let claimed = fields.iter().filter(|field| matches!(field.source, Source::Claim(_)));
         for field in claimed.filter(|field| said.get(field.name).is_some()) {
             *all.entry(format!("{name}.{}", field.name)).or_default() += 1;
+        }
+        // What `--existing` makes legal either way.
+        if let Event::KeysCreate { document: None, keys, .. } = event {
+            *all.entry(format!("{name}.keys.made")).or_default() += keys.len();
         }
     }
     Ok(all)

@@ -209,18 +209,6 @@ impl Documents {
                 verdict.missing.push(format!("the {kind}"));
             }
         }
-        let mut gone: Vec<(Kind, Hash, u32)> = states()
-            .flat_map(|state| &state.abandoned)
-            .map(|left| (left.kind, left.hash, left.attempt))
-            .filter(|(kind, hash, _)| !self.has(*kind, *hash))
-            .collect();
-        gone.sort();
-        gone.dedup();
-        for (kind, hash, attempt) in gone {
-            verdict
-                .missing
-                .push(format!("the {kind} {hash} of attempt {attempt}, which was given up"));
-        }
         Ok(())
     }
 
@@ -272,10 +260,6 @@ impl Documents {
         let mut current = self.all().filter(|found| !found.given_up);
         let found = current.find(|found| found.received.kind() == kind);
         found.map(|found| found.received.hash)
-    }
-
-    fn has(&self, kind: Kind, hash: Hash) -> bool {
-        self.header(kind, hash).is_some()
     }
 
     fn one(&self, hash: Hash) -> Option<&Found<dyn Any>> {

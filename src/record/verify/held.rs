@@ -72,7 +72,7 @@ impl Sources<'_> {
     }
 }
 
-/// Holds every entry of a log, and names the evidence that is not here.
+/// Holds every entry of a log, and names the evidence, and what was given up, that is not here.
 ///
 /// # Errors
 /// As [`Sources::hold`].
@@ -87,7 +87,14 @@ pub fn check(sources: &Sources, log: &VerifiedLog, verdict: &mut Verdict) -> Res
     verdict.missing.extend(gone.map(|(seq, node, hash)| {
         format!("the evidence of {node} with SHA-256 {hash}, which entry {seq} of the {side}'s log names")
     }));
-    if log.state.phase != Phase::Closed {
+    for left in &log.state.abandoned {
+        let (kind, hash, attempt) = (left.kind, left.hash, left.attempt);
+        let gone = format!("the {kind} {hash} of attempt {attempt}, which was given up");
+        if sources.documents.header(kind, hash).is_none() && !verdict.missing.contains(&gone) {
+            verdict.missing.push(gone);
+        }
+    }
+    if log.state.phase != Phase::Closed || log.state.changed_since {
         verdict.missing.push(format!("the end of the {side}'s log: it is not closed there"));
     }
     Ok(())
@@ -171,9 +178,9 @@ impl At<'_> {
             }
             Event::KeysCreate { keys, .. } => {
                 self.plans_keys(keys.iter().map(|key| &key.label))?;
-                return self.from_documents();
+                return self.by_documents();
             }
-            _ => return self.from_documents(),
+            _ => return self.by_documents(),
         }))
     }
 
@@ -198,7 +205,7 @@ impl At<'_> {
     }
 
     /// The same, of an entry that repeats what documents say.
-    fn from_documents(&self) -> Result<Option<Event>> {
+    fn by_documents(&self) -> Result<Option<Event>> {
         let Sources { plan, documents, .. } = self.sources;
         macro_rules! found {
             ($kind:ident, $hash:expr) => {
@@ -239,7 +246,8 @@ impl At<'_> {
                 let held = found!(keys, *document);
                 let kek = self.state.kek_made()?.fingerprint;
                 let (attested, made) = (self.keys_attested(held)?, self.made(keys));
-                let wrapped = wrapped.clone();
+                // The request has one for each key.
+                let wrapped = wrapped.iter().take(keys.len()).copied().collect();
                 Event::import_plain(*document, held.body(), (attested, &made), kek, wrapped)
             }
             Event::PackageCheck { document, signatures, .. } => {
@@ -269,7 +277,8 @@ impl At<'_> {
     /// Whether each key was made by this step: all of them, unless it was begun before and cut off.
     fn made(&self, said: &[KeyRecord]) -> Vec<bool> {
         let again = self.state.begun_again(self.entry.event.step());
-        said.iter().map(|key| key.made || !again).collect()
+        let planned = self.sources.plan.keys.iter().enumerate();
+        planned.map(|(at, _)| !again || said.get(at).is_some_and(|key| key.made)).collect()
     }
 
     fn kek_attested(&self, offer: &Received<Offer>) -> Result<AttestationLevel> {
@@ -432,7 +441,7 @@ impl At<'_> {
                 }
             }
             Event::Retire { thumbprint, .. } => self.retired(thumbprint),
-            Event::Close { closing: None, .. } if state.needs_closing(self.sources.plan) => {
+            Event::Close { closing: None, .. } if self.closing_is_here() => {
                 Err(self.differs("a close without the hoster's closing", "its hash"))
             }
             _ => match event.made() {
@@ -452,6 +461,16 @@ impl At<'_> {
             return state.abort_entry().map(|head| Some(head.hash));
         }
         kind.answers(plan.way).map(|before| state.document(before)).transpose()
+    }
+
+    /// Whether the side's close takes the hoster's closing: always but after an abort, and then
+    /// where it lies in the side's own record.
+    fn closing_is_here(&self) -> bool {
+        let Sources { plan, documents, .. } = self.sources;
+        let (side, taken) = (self.state.side, self.state.taken.contains_key(&Kind::Closing));
+        let own = documents.hash(Kind::Closing).and_then(|one| documents.signatures_of(one, side));
+        let here = side != Kind::Closing.side() && !taken && own.is_some();
+        here || self.state.needs_closing(plan)
     }
 
     /// The closing says what the entry's step destroyed.
