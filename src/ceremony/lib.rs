@@ -14,15 +14,14 @@ pub mod tenant;
 use std::path::{Path, PathBuf};
 
 pub use documents::Files;
-use documents::{INBOX, OUTBOX};
 pub use mirror::Mirror;
-pub use nodes::kept_as;
 use record::{
     Result,
     document::{Body, Released},
     encoding::Hash,
     flow::{State, replay::Replay},
     folder,
+    layout::{INBOX, OUTBOX},
     log::{Entry, Event, Log},
     plan::{MAX_PLAN, PLAN_FILE, Plan},
     rule::Rule,

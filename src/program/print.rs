@@ -23,7 +23,7 @@ use record::{
     fingerprint::WORDS_TYPED,
     flow::Phase,
     folder,
-    layout::{ARCHIVE, HEAD_FILE, SHARES},
+    layout::{ARCHIVE, HEAD_FILE, PAPER, SHARES},
     log::{self, Entry, Event},
     rule::Rule,
     share::MAX_SHARE_FILE,
@@ -31,9 +31,6 @@ use record::{
     terms::{Id, Kind, Mode, Remark, Side},
 };
 use terminal::report::Report;
-
-/// The folder of pages, in a ceremony folder.
-pub const PAPER: &str = "paper";
 
 /// Which page.
 #[derive(Debug, Clone, Subcommand)]

@@ -1,12 +1,13 @@
 //! The documents that crossed: every copy there is, each whole; those that count, and those that
 //! were given up.
 
-use std::{any::Any, collections::BTreeMap, path::PathBuf};
+use std::{any::Any, collections::BTreeMap};
 
 use crate::{
     Result,
     document::{self, Body, Header, Received, each_kind, read},
     encoding::Hash,
+    escape::escape,
     folder,
     layout::EVIDENCE,
     log::LOG_FILE,
@@ -14,11 +15,11 @@ use crate::{
     proof::key_set::KeySet,
     rule::Rule,
     service::{MAX_EVIDENCE, NodeEvidence},
-    signature::Signed,
+    signature::{Signed, signer_of},
     terms::{Kind, Side},
     verify::{
         Verdict,
-        evidence::{Folder, Holds, Place},
+        evidence::{Folder, Place},
         logs::Logs,
     },
 };
@@ -49,6 +50,7 @@ impl<B: Body> Copies<B> {
                 let known = all.iter_mut().find(|found| found.received.hash == received.hash);
                 match known {
                     Some(found) => {
+                        same_files(found, &place, &received)?;
                         found.places.push((place, signed.clone()));
                         found.signed.extend(signed);
                         let officers = |one: &Received<B>| one.signatures.officers.len();
@@ -139,6 +141,28 @@ pub struct Travelled<'a> {
     pub name: String,
     /// Its bytes, which its document lists.
     pub bytes: &'a [u8],
+}
+
+/// Copies of one document have the same files; people's signatures may come to any of them later.
+fn same_files<B: Body>(one: &Found<B>, place: &Place, other: &Received<B>) -> Result<()> {
+    let main = B::KIND.file();
+    let files = |copy: &Received<B>| -> BTreeMap<String, Hash> {
+        let own = copy.files.iter().filter(|(name, _)| signer_of(name, &main).is_none());
+        own.map(|(name, bytes)| (name.clone(), Hash::of(bytes))).collect()
+    };
+    let (here, there) = (files(&one.received), files(other));
+    match here.iter().find(|(name, hash)| there.get(*name) != Some(*hash)) {
+        None => Ok(()),
+        Some((name, _)) => Err(Rule::DocumentHash.refuse(
+            escape(&format!(
+                "{name} in {} is another than in {}",
+                place.path.display(),
+                place_of(one)
+            )),
+            "the same file in every copy of a document",
+            "one of them was changed: compare both with the other side's copies",
+        )),
+    }
 }
 
 fn place_of<B: ?Sized>(found: &Found<B>) -> String {
@@ -236,9 +260,10 @@ impl Documents {
             if !path.exists() {
                 continue;
             }
-            let is_evidence = |name: &str| name.ends_with(".json").then_some(MAX_EVIDENCE);
-            for (name, bytes) in folder::read_folder(&path, is_evidence)? {
-                let one = NodeEvidence::parse(&bytes, &path.join(name).display().to_string())?;
+            for name in folder::names(&path)?.iter().filter(|name| !name.starts_with('.')) {
+                let path = path.join(name);
+                let bytes = folder::read_file(&path, MAX_EVIDENCE)?;
+                let one = NodeEvidence::parse(&bytes, &path.display().to_string())?;
                 all.insert(one.hash, one);
             }
         }
@@ -288,11 +313,4 @@ impl Documents {
         let own = places.find(|(place, _)| place.own == Some(side));
         own.map(|(_, signed)| signed.as_slice())
     }
-}
-
-/// The folders of share files that still lie in a tenant's outbox.
-pub fn share_folders(evidence: &[Folder]) -> impl Iterator<Item = PathBuf> {
-    let tenant = Holds::Ceremony(Side::Tenant);
-    let folders = evidence.iter().filter(move |one| one.holds == tenant);
-    folders.map(|one| one.path.join("outbox/shares")).filter(|path| path.exists())
 }
