@@ -1,7 +1,7 @@
 //! The documents that crossed: every copy there is, each whole; those that count, and those that
 //! were given up.
 
-use std::{any::Any, collections::BTreeMap};
+use std::{any::Any, collections::BTreeMap, path::Path};
 
 use crate::{
     Result,
@@ -9,7 +9,7 @@ use crate::{
     encoding::Hash,
     escape::escape,
     folder,
-    layout::EVIDENCE,
+    layout::{EVIDENCE, evidence_name},
     log::LOG_FILE,
     plan::Plan,
     proof::key_set::KeySet,
@@ -248,23 +248,27 @@ impl Documents {
         Ok(())
     }
 
-    /// Every piece of evidence that is there, by its hash: in a side's own record, and beside
-    /// registrations.
+    /// Every piece of evidence that is there, by its hash: what logs name of a side's own record,
+    /// and what lies beside registrations.
     ///
     /// # Errors
     /// `EVIDENCE-FORMAT`, `DOCUMENT-…`.
-    pub fn evidence(&self, folders: &[Folder]) -> Result<BTreeMap<Hash, NodeEvidence>> {
+    pub fn evidence(
+        &self,
+        folders: &[Folder],
+        logs: &Logs,
+    ) -> Result<BTreeMap<Hash, NodeEvidence>> {
         let mut all = BTreeMap::new();
-        for path in folders.iter().filter(|one| one.own().is_some()) {
-            let path = path.path.join(EVIDENCE);
-            if !path.exists() {
-                continue;
-            }
-            for name in folder::names(&path)?.iter().filter(|name| !name.starts_with('.')) {
-                let path = path.join(name);
+        let named = logs.all().flat_map(|log| &log.state.nodes.all);
+        for (node, stage, hash) in named {
+            let name = Path::new(EVIDENCE).join(evidence_name(node, *stage, *hash));
+            let own = folders.iter().filter(|one| one.own().is_some());
+            let there = own.map(|one| one.path.join(&name)).filter(|path| path.exists());
+            for path in there {
                 let bytes = folder::read_file(&path, MAX_EVIDENCE)?;
-                let one = NodeEvidence::parse(&bytes, &path.display().to_string())?;
-                all.insert(one.hash, one);
+                if Hash::of(&bytes) == *hash {
+                    all.insert(*hash, NodeEvidence::parse(&bytes, &path.display().to_string())?);
+                }
             }
         }
         for registration in self.registration.all() {

@@ -134,7 +134,7 @@ impl Record {
         let mut documents = Documents::read(&folders, &plan)?;
         let logs = Logs::read(&folders, &plan, &documents, verdict)?;
         documents.settle(&plan, &logs, verdict)?;
-        let evidence = documents.evidence(&folders)?;
+        let evidence = documents.evidence(&folders, &logs)?;
         let mut agreed = BTreeMap::new();
         for (side, path) in folders.iter().filter_map(|one| one.own().zip(Some(&one.path))) {
             let files = signature::beside(&path.join(PLAN_FILE))?;
