@@ -216,6 +216,7 @@ fn both_sides_begin_again_with_new_keys() {
     stage.tenant(&check).ok();
     stage.done = Some(Done::OfferCheck);
     stage.walk_to(Done::TenantClose);
+    stage.sign_heads();
     let folders = ["tenant", "hoster"].map(|side| stage.path(side));
     let verdict = verify::verify(&folders, &Against::default()).unwrap();
     assert!(verdict.missing.is_empty(), "{verdict:?}");
@@ -244,6 +245,7 @@ fn an_abort_takes_the_keys_with_it() {
     stage.carry("hoster", "closing");
     stage.hoster(&["close"]).ok();
     stage.tenant(&["close", "medium/closing"]).ok();
+    stage.sign_heads();
     let folders = ["tenant", "hoster"].map(|side| stage.path(side));
     let verdict = verify::verify(&folders, &Against::default()).unwrap();
     assert!(verdict.aborted && verdict.missing.is_empty(), "{verdict:?}");
