@@ -92,7 +92,7 @@ pub fn print(ceremony: &mut Ceremony, page: &Page, look: Look) -> Result<Report>
         }
     };
     let html =
-        page::page(template, &title, &sheet(ceremony, look.paper, copy, &texts), &texts, body)?;
+        page::page(template, &title, &sheet(ceremony, look.paper, copy, &texts)?, &texts, body)?;
     folder::make_folder(&ceremony.dir.join(PAPER))?;
     // Recorded first: a kill between the two leaves a number without a page, and the next copy has
     // the next number. The other way round the page would stand in the next copy's way for ever.
@@ -117,9 +117,9 @@ fn place(ceremony: &Ceremony, name: &str) -> (PathBuf, u32) {
     (path(copy), copy)
 }
 
-fn sheet(ceremony: &Ceremony, paper: Paper, copy: u32, texts: &Texts) -> Sheet {
+fn sheet(ceremony: &Ceremony, paper: Paper, copy: u32, texts: &Texts) -> Result<Sheet> {
     let plan = &ceremony.plan;
-    Sheet {
+    Ok(Sheet {
         language: texts.language.name(),
         paper,
         rehearsal: plan.mode == Mode::Rehearsal,
@@ -127,9 +127,9 @@ fn sheet(ceremony: &Ceremony, paper: Paper, copy: u32, texts: &Texts) -> Sheet {
         mode: texts.get(&format!("mode.{}", plan.mode), &[]),
         side: ceremony.state.side.to_string(),
         plan: plan.hash().to_string(),
-        printed: log::now(),
+        printed: log::now()?,
         copy: texts.get("page.copy", &[("n", &copy.to_string())]),
-    }
+    })
 }
 
 /// The officers of a side, the custodians, who come to both, and the witnesses.

@@ -137,7 +137,7 @@ fn in_time(ceremony: &Ceremony, evidence: &NodeEvidence) -> Result<()> {
 /// A node whose clock is ahead would be believed to have waited.
 fn clock(evidence: &NodeEvidence) -> Result<()> {
     let said = &evidence.statement;
-    let here = now();
+    let here = now()?;
     let (there, limit) = (said.time.parse::<Timestamp>(), here.parse::<Timestamp>());
     let limit = limit.ok().and_then(|now| now.checked_add(AHEAD).ok());
     match there.ok().zip(limit).is_some_and(|(there, limit)| there <= limit) {
