@@ -80,6 +80,13 @@ pub fn print(ceremony: &mut Ceremony, page: &Page, look: Look) -> Result<Report>
     let (template, title, body) = match page {
         Page::Script => script(ceremony, &texts),
         Page::Offer => offer(ceremony, &texts)?,
+        Page::Share { .. } if closed => {
+            return Err(Rule::PhaseOrder.refuse(
+                "a share sheet after close, which no record would count",
+                "share sheets before the ceremony is closed on this side",
+                "the share serves for nothing more: destroy its copies, and note it on the paper record",
+            ));
+        }
         Page::Share { custodian } => share(ceremony, custodian, &texts)?,
         Page::Document { kind } => document(ceremony, *kind, &texts)?,
         Page::Transcript if closed => transcript(ceremony, &texts)?,
