@@ -168,6 +168,12 @@ fn a_ceremony_begins_once_with_its_words_and_its_plan() {
         assert!(!stage.path("tenant/log.jsonl").exists());
     }
     init(&right).ok();
+    let log = fs::read(stage.path("tenant/log.jsonl")).unwrap();
+    let again = init(&right).ok();
+    assert!(again.contains("has begun already with this plan"), "{again}");
+    assert_eq!(fs::read(stage.path("tenant/log.jsonl")).unwrap(), log);
+    let other = fs::read(stage.path("plan/ceremony.toml")).unwrap();
+    fs::write(stage.path("plan/ceremony.toml"), [&other[..], b"\n"].concat()).unwrap();
     refused_unopened(
         &stage,
         "tenant",
