@@ -44,15 +44,15 @@ impl Run for EvidenceAdd {
             let bytes = folder::read_file(file, MAX_EVIDENCE)?;
             let evidence = NodeEvidence::parse(&bytes, &file.display().to_string())?;
             named(file, &evidence)?;
+            let told =
+                EvidenceContext { plan: &ceremony.plan, keys: &keys, brief: &brief, brief_hash };
+            in_time(ceremony, &evidence)?;
             let said = &evidence.statement;
             let newest = ceremony.state.nodes.proved(said.stage).get(&said.node);
             if newest.is_some_and(|proved| proved.evidence == evidence.hash) {
                 report = report.value(&said.place(), "is in the record already");
                 continue;
             }
-            let told =
-                EvidenceContext { plan: &ceremony.plan, keys: &keys, brief: &brief, brief_hash };
-            in_time(ceremony, &evidence)?;
             evidence.verify(&told)?;
             beside_others(ceremony, &evidence)?;
             ceremony.keep_evidence(&evidence, &bytes)?;
