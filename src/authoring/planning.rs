@@ -17,7 +17,7 @@ use record::{
     encoding::{Fixed, random},
     escape::escape,
     fingerprint, folder,
-    plan::{Person, Plan},
+    plan::{Person, Plan, canonical},
     show::plan::content,
     signature::{self, Namespace},
     terms::{Id, Side, list_or},
@@ -40,6 +40,7 @@ pub fn new_plan(path: &Path, probes: Option<&Probes>) -> Result<()> {
     if let Some(probes) = probes {
         text = with_probes(&text, probes)?;
     }
+    canonical(&text)?;
     folder::write_new(path, text.as_bytes())
 }
 
@@ -81,7 +82,7 @@ fn with_probes(template: &str, probes: &Probes) -> Result<String> {
 /// # Errors
 /// Every fault of the plan with its line; `SIGNATURE-…` for a signature that is wrong.
 pub fn check_plan(path: &Path, reports: &Reports) -> Result<CheckedPlan> {
-    let plan = Plan::read(path)?;
+    let plan = Plan::read_new(path)?;
     let mut lines = meaning(path, &plan)?;
     let foretold = reports.forecast(&plan)?;
     if let Some(forecast) = &foretold {

@@ -30,7 +30,7 @@ pub fn renew_plan(from: &Path, new: &Path) -> Result<Vec<String>> {
     let plan = Plan::read(from)?;
     let text = String::from_utf8_lossy(plan.bytes()).into_owned();
     let document: DocumentMut = text.parse().map_err(|error| unreadable(from, &error))?;
-    let month: String = now().chars().take("2026-11".len()).collect();
+    let month: String = now()?.chars().take("2026-11".len()).collect();
     let changed = renewed(document, &plan, Fixed::<32>(random()?), &month);
     Plan::parse(changed.clone().into_bytes())?;
     folder::write_new(new, changed.as_bytes())?;

@@ -1,15 +1,19 @@
 //! Asking for approval of an act, and taking it once enough officers have signed.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use crate::Ceremony;
 use record::{
     Error, Result,
     encoding::{Hash, json_file},
+    flow::subjects::recompute,
     folder,
     gate::{MAX_REQUEST, Request, Subject, subject_hash},
     layout::APPROVALS,
-    log::Event,
+    log::{self, Event},
     rule::Rule,
     signature::{self, Namespace},
     terms::{Gate, Id},
@@ -74,36 +78,53 @@ pub fn require<S: Subject>(ceremony: &mut Ceremony, subject: &S) -> Result<Offic
     Ok(approved)
 }
 
-/// The requests that wait for signatures where this side stands, each with the officers who have
-/// signed it.
+/// A request that nobody has acted on.
+pub struct OpenRequest {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// The officers who have signed it.
+    pub signed: Vec<Id>,
+    /// Whether it still asks for what would be done where this side stands.
+    pub stands: bool,
+}
+
+/// The requests that the log does not name.
 ///
 /// # Errors
-/// What reading the folder can end with; a file in it that is no request says nothing here.
-pub fn waiting(ceremony: &Ceremony) -> Result<Vec<(PathBuf, Vec<Id>)>> {
+/// What reading the folder or the log can end with; a file in it that is no request says nothing
+/// here.
+pub fn open_requests(ceremony: &Ceremony) -> Result<Vec<OpenRequest>> {
     let folder = ceremony.dir.join(APPROVALS);
     if !folder.exists() {
         return Ok(Vec::new());
     }
     let (plan, state) = (&ceremony.plan, &ceremony.state);
-    let mut waiting = Vec::new();
-    for name in folder::names(&folder)? {
-        let path = folder.join(&name);
-        let bytes = match name.ends_with(".json") {
-            true => folder::read_file(&path, MAX_REQUEST)?,
-            false => continue,
-        };
+    let mut acted = BTreeSet::new();
+    log::read(&ceremony.log_bytes()?, "the log", |entry| {
+        if let Event::Approval { request, .. } = entry.event {
+            acted.insert(request);
+        }
+        Ok(())
+    })?;
+    let mut open = Vec::new();
+    for name in folder::names(&folder)?.iter().filter(|name| name.ends_with(".json")) {
+        let path = folder.join(name);
+        let bytes = folder::read_file(&path, MAX_REQUEST)?;
         let Ok(request) = serde_json::from_slice::<Request<serde_json::Value>>(&bytes) else {
             continue;
         };
-        let here = request.entry == state.phase_entry.hash;
-        if here && !state.approvals.contains_key(&request.gate) {
-            let files = signature::beside(&path)?;
-            let signed = signature::verify(plan, state.side, Namespace::Approval, &bytes, &files);
-            let officers = signed.map_or(Vec::new(), |signed| signed.officers);
-            waiting.push((path, officers.into_iter().map(|one| one.id).collect()));
+        if acted.contains(&Hash::of(&bytes)) {
+            continue;
         }
+        let now = recompute(&bytes, request.gate, plan, state).ok().flatten();
+        let stands = now.is_some_and(|now| now.found == now.expected);
+        let files = signature::beside(&path)?;
+        let signed = signature::verify(plan, state.side, Namespace::Approval, &bytes, &files);
+        let officers = signed.map_or(Vec::new(), |signed| signed.officers);
+        let signed = officers.into_iter().map(|one| one.id).collect();
+        open.push(OpenRequest { path, signed, stands });
     }
-    Ok(waiting)
+    Ok(open)
 }
 
 /// Where this very request lies; made where it is not there yet. Says too which request of the gate

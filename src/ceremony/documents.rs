@@ -16,7 +16,10 @@ use record::{
     encoding::{Hash, json_file},
     flow::{Made, State},
     folder,
-    layout::{APPROVALS, EVIDENCE, REGISTER, SHARES, archive_name, attempt_folder},
+    layout::{
+        APPROVALS, EVIDENCE, INBOX, OUTBOX, REGISTER, SHARES, archive_name, attempt_folder,
+        cloud_folder,
+    },
     log::{Event, LOG_FILE},
     proof::key_set::KeySet,
     rule::Rule,
@@ -26,11 +29,6 @@ use record::{
         counterpart::{self, VerifiedLog},
     },
 };
-
-/// The folder of documents of this side.
-pub(super) const OUTBOX: &str = "outbox";
-/// The folder of documents of the other side.
-pub(super) const INBOX: &str = "inbox";
 
 /// The files of a folder, by name.
 pub type Files = Vec<(String, Vec<u8>)>;
@@ -359,11 +357,6 @@ fn as_made<B: ?Sized>(own: &Received<B>, made: Made) -> Result<()> {
         format!("the one that was made, {}", made.hash),
         "put the unchanged folder back from a copy, and find out what changed it",
     ))
-}
-
-/// Where the files of an export for a cloud service lie, in the outbox.
-fn cloud_folder(export: u32) -> String {
-    format!("cloud-{export}")
 }
 
 /// Where documents would lie that the log does not name, and an archive: only a mirror that was cut

@@ -14,16 +14,15 @@ pub mod tenant;
 use std::path::{Path, PathBuf};
 
 pub use documents::Files;
-use documents::{INBOX, OUTBOX};
 pub use mirror::Mirror;
-pub use nodes::kept_as;
 use record::{
     Result,
     document::{Body, Released},
     encoding::Hash,
     flow::{State, replay::Replay},
     folder,
-    log::{Entry, Event, Log},
+    layout::{INBOX, OUTBOX},
+    log::{self, Entry, Event, Log},
     plan::{MAX_PLAN, PLAN_FILE, Plan},
     rule::Rule,
     terms::{Head, Side, Step},
@@ -40,6 +39,8 @@ pub struct Ceremony {
     pub state: State,
     log: Log,
     mirror: Option<Mirror>,
+    /// The last step that was done when the folder was opened.
+    last: Option<(u64, Event)>,
 }
 
 /// A step that was begun: its intent is in the log. What it makes belongs to this attempt.
@@ -96,7 +97,7 @@ impl Ceremony {
         }
         let mut state = State::new(side);
         state.apply(&log.append(init)?)?;
-        Ok(Ceremony { dir: dir.to_owned(), plan, state, log, mirror: None })
+        Ok(Ceremony { dir: dir.to_owned(), plan, state, log, mirror: None, last: None })
     }
 
     /// Opens a side's ceremony: the plan must be the agreed one and the log whole.
@@ -105,11 +106,18 @@ impl Ceremony {
     /// `PLAN-CHANGED`, `LOG-…`, and what reading files can end with.
     pub fn open(dir: &Path, side: Side) -> Result<Self> {
         let mut replay = Replay::new(side);
-        let log = Log::open(dir, |entry| replay.take(&entry))?;
+        let mut last = None;
+        let log = Log::open(dir, |entry| {
+            replay.take(&entry)?;
+            if entry.event.step().is_some() {
+                last = Some((entry.head.seq, entry.event));
+            }
+            Ok(())
+        })?;
         let plan = Plan::read(&dir.join(PLAN_FILE))?;
         replay.check_plan(&plan)?;
         let mut ceremony =
-            Ceremony { dir: dir.to_owned(), plan, state: replay.state, log, mirror: None };
+            Ceremony { dir: dir.to_owned(), plan, state: replay.state, log, mirror: None, last };
         ceremony.settle()?;
         Ok(ceremony)
     }
@@ -124,7 +132,7 @@ impl Ceremony {
         state.apply(&Entry {
             // Its place; its hash and time are not known yet, and decide nothing.
             head: Head { seq: before.seq + 1, ..before },
-            time: jiff::Timestamp::now(),
+            time: log::clock()?,
             event: event.clone(),
         })?;
         let entry = self.log.append(event)?;
@@ -152,6 +160,13 @@ impl Ceremony {
     pub fn begin_taking<B: Body>(&mut self, step: Step, taken: &Released<B>) -> Result<StepIntent> {
         self.keep(taken)?;
         Ok(self.begin(step)?.answering(taken.hash))
+    }
+
+    /// The number and the result of the last step that was done when the folder was opened, where
+    /// none was begun since.
+    pub fn last_result(&self) -> Option<(u64, &Event)> {
+        let last = self.last.as_ref().filter(|_| self.state.pending.is_none());
+        last.map(|(seq, event)| (*seq, event))
     }
 
     /// The log's last entry.

@@ -14,7 +14,8 @@ use crate::{
     documents::{leave_behind, unnamed},
 };
 use record::{
-    Error, Result, folder, log::LOG_FILE, plan::PLAN_FILE, rule::Rule, service::local::MAX_REGISTRY,
+    Error, Result, folder, layout::REGISTRY, log::LOG_FILE, plan::PLAN_FILE, rule::Rule,
+    service::local::MAX_REGISTRY,
 };
 
 /// The greatest size of a file that is mirrored beside the log, in bytes: a registry.
@@ -148,7 +149,7 @@ fn copy_file(from: &Path, to: &Path, name: &str) -> Result<()> {
     }
     // The registry changes with every ceremony; an officer may sign again where a signature was
     // spoilt.
-    if name == "registry.json" || name.ends_with(".sig") {
+    if name == REGISTRY || name.ends_with(".sig") {
         return folder::replace(to, &bytes);
     }
     Err(Rule::Mirror.refuse(

@@ -8,17 +8,12 @@ use record::{
     Result,
     encoding::{Hash, json_file},
     folder,
-    layout::{EVIDENCE, REGISTER},
+    layout::{EVIDENCE, REGISTER, evidence_name},
     log::Event,
     rule::Rule,
     service::{BRIEF_FILE, Brief, MAX_BRIEF, MAX_EVIDENCE, NodeEvidence},
     terms::{Id, Stage},
 };
-
-/// The name under which a node's evidence is kept.
-pub fn kept_as(node: &Id, stage: Stage, evidence: Hash) -> String {
-    format!("{node}-{}-{}.json", stage.name(), &evidence.to_string()[..16])
-}
 
 impl Ceremony {
     /// Where the folder lies that is copied to every node.
@@ -72,7 +67,7 @@ impl Ceremony {
     }
 
     fn evidence_path(&self, node: &Id, stage: Stage, evidence: Hash) -> PathBuf {
-        self.dir.join(EVIDENCE).join(kept_as(node, stage, evidence))
+        self.dir.join(EVIDENCE).join(evidence_name(node, stage, evidence))
     }
 
     /// The newest evidence of a stage of every node that gave any, in the plan's order: each with
@@ -87,7 +82,7 @@ impl Ceremony {
         there
             .map(|(node, proved)| {
                 let bytes = self.kept_evidence(node, stage, proved.evidence)?;
-                let name = kept_as(node, stage, proved.evidence);
+                let name = evidence_name(node, stage, proved.evidence);
                 Ok((NodeEvidence::parse(&bytes, &name)?, bytes))
             })
             .collect()
@@ -102,7 +97,7 @@ impl Ceremony {
         all.sort();
         all.dedup();
         let read = |(node, stage, hash): (Id, Stage, Hash)| {
-            Ok((kept_as(&node, stage, hash), self.kept_evidence(&node, stage, hash)?))
+            Ok((evidence_name(&node, stage, hash), self.kept_evidence(&node, stage, hash)?))
         };
         all.into_iter().map(read).collect()
     }

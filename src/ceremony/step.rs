@@ -13,13 +13,12 @@ use record::{
     fingerprint::{self, WORDS_TYPED},
     folder,
     gate::Subject,
+    layout::REGISTRY,
     plan::PLAN_FILE,
     terms::{Id, Mode, Step},
 };
 use terminal::{Asker, report::Report, words};
 
-/// The registry of the local target, where no other is named.
-const REGISTRY: &str = "registry.json";
 /// The greatest size of a file of words, in bytes.
 const MAX_WORDS: u64 = 4096;
 

@@ -40,7 +40,7 @@ pub fn sheet(file: &[u8], ceremony: &str, rehearsal: bool, look: Look) -> Result
         mode: String::new(),
         side: String::new(),
         plan: String::new(),
-        printed: log::now(),
+        printed: log::now()?,
         copy: String::new(),
     };
     page::page("identity.html", &title, &sheet, &texts, body)

@@ -113,7 +113,7 @@ impl Hsm<'_> {
             format: FORMAT.to_owned(),
             kind: "probe".to_owned(),
             side,
-            time: jiff::Timestamp::now().to_string(),
+            time: record::log::clock()?.to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             module,
             token: self.identity().clone(),

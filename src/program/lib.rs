@@ -4,6 +4,7 @@ mod inputs;
 mod next;
 mod note;
 mod print;
+mod repeated;
 mod shared;
 mod status;
 
@@ -31,6 +32,7 @@ use record::{
     rule::Rule,
     terms::{Mode, Side},
 };
+use repeated::Typed;
 pub use shared::Shared;
 use terminal::{Asker, fail, give, report::Report, tell};
 
@@ -58,6 +60,9 @@ pub struct Common {
     /// The registry of the local target, where one is named.
     #[arg(skip)]
     pub registry: Option<PathBuf>,
+    /// The command as it was typed; empty where `next` has put it together.
+    #[arg(skip)]
+    pub typed: Typed,
 }
 
 /// A program of one side, as it is typed.
@@ -84,7 +89,7 @@ pub fn run<P: Program>(matches: &ArgMatches) -> ExitCode {
     match P::from_arg_matches(matches) {
         Ok(program) => {
             let (common, task) = program.task();
-            common.run::<P>(task)
+            Common { typed: Typed::of(matches), ..common }.run::<P>(task)
         }
         Err(error) => error.exit(),
     }
@@ -143,7 +148,12 @@ impl Common {
         let asker = Asker::new(ceremony.plan.mode);
         let registry = self.registry.as_deref();
         let means = Means { asker: &asker, token: &self.token, registry };
+        let before = ceremony.head();
         let done = self.mirrored(&mut ceremony).and_then(|()| step(&mut ceremony, &means));
+        let done = done.or_else(|error| match ceremony.head() == before {
+            true => self.typed.done_before(&ceremony, &error)?.ok_or(error),
+            false => Err(error),
+        });
         if let Err(error) = &done
             && let Err(unrecorded) = record_refusal(&mut ceremony, error)
         {

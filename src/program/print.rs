@@ -23,7 +23,7 @@ use record::{
     fingerprint::WORDS_TYPED,
     flow::Phase,
     folder,
-    layout::{ARCHIVE, HEAD_FILE, SHARES},
+    layout::{ARCHIVE, HEAD_FILE, PAPER, SHARES},
     log::{self, Entry, Event},
     rule::Rule,
     share::MAX_SHARE_FILE,
@@ -31,9 +31,6 @@ use record::{
     terms::{Id, Kind, Mode, Remark, Side},
 };
 use terminal::report::Report;
-
-/// The folder of pages, in a ceremony folder.
-pub const PAPER: &str = "paper";
 
 /// Which page.
 #[derive(Debug, Clone, Subcommand)]
@@ -83,6 +80,13 @@ pub fn print(ceremony: &mut Ceremony, page: &Page, look: Look) -> Result<Report>
     let (template, title, body) = match page {
         Page::Script => script(ceremony, &texts),
         Page::Offer => offer(ceremony, &texts)?,
+        Page::Share { .. } if closed => {
+            return Err(Rule::PhaseOrder.refuse(
+                "a share sheet after close, which no record would count",
+                "share sheets before the ceremony is closed on this side",
+                "the share serves for nothing more: destroy its copies, and note it on the paper record",
+            ));
+        }
         Page::Share { custodian } => share(ceremony, custodian, &texts)?,
         Page::Document { kind } => document(ceremony, *kind, &texts)?,
         Page::Transcript if closed => transcript(ceremony, &texts)?,
@@ -95,7 +99,7 @@ pub fn print(ceremony: &mut Ceremony, page: &Page, look: Look) -> Result<Report>
         }
     };
     let html =
-        page::page(template, &title, &sheet(ceremony, look.paper, copy, &texts), &texts, body)?;
+        page::page(template, &title, &sheet(ceremony, look.paper, copy, &texts)?, &texts, body)?;
     folder::make_folder(&ceremony.dir.join(PAPER))?;
     // Recorded first: a kill between the two leaves a number without a page, and the next copy has
     // the next number. The other way round the page would stand in the next copy's way for ever.
@@ -120,9 +124,9 @@ fn place(ceremony: &Ceremony, name: &str) -> (PathBuf, u32) {
     (path(copy), copy)
 }
 
-fn sheet(ceremony: &Ceremony, paper: Paper, copy: u32, texts: &Texts) -> Sheet {
+fn sheet(ceremony: &Ceremony, paper: Paper, copy: u32, texts: &Texts) -> Result<Sheet> {
     let plan = &ceremony.plan;
-    Sheet {
+    Ok(Sheet {
         language: texts.language.name(),
         paper,
         rehearsal: plan.mode == Mode::Rehearsal,
@@ -130,9 +134,9 @@ fn sheet(ceremony: &Ceremony, paper: Paper, copy: u32, texts: &Texts) -> Sheet {
         mode: texts.get(&format!("mode.{}", plan.mode), &[]),
         side: ceremony.state.side.to_string(),
         plan: plan.hash().to_string(),
-        printed: log::now(),
+        printed: log::now()?,
         copy: texts.get("page.copy", &[("n", &copy.to_string())]),
-    }
+    })
 }
 
 /// The officers of a side, the custodians, who come to both, and the witnesses.

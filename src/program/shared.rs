@@ -171,8 +171,10 @@ impl Common {
         words: Option<&Path>,
     ) -> Result<(Ceremony, Report)> {
         // Before any question is asked: a folder with a ceremony takes no second one.
-        if self.dir.join(LOG_FILE).exists() {
-            Log::create(&self.dir)?;
+        if self.dir.join(LOG_FILE).exists()
+            && let Err(error) = Log::create(&self.dir)
+        {
+            return self.begun(side, agreed).ok_or(error);
         }
         let agreed = agreed()?;
         self.require_mirror(agreed.plan())?;
@@ -186,6 +188,21 @@ impl Common {
         preflight::record_news(&mut ceremony, &checks)?;
         self.mirrored(&mut ceremony)?;
         Ok((ceremony, report))
+    }
+
+    /// Where a ceremony was begun with this plan and nothing else was done: an `init` that was cut
+    /// off before it could say so.
+    fn begun(
+        &self,
+        side: Side,
+        agreed: impl FnOnce() -> Result<AgreedPlan>,
+    ) -> Option<(Ceremony, Report)> {
+        let mut ceremony = Ceremony::open(&self.dir, side).ok()?;
+        let same = ceremony.plan.hash() == agreed().ok()?.plan().hash();
+        let (1, _) = ceremony.last_result().filter(|_| same)? else { return None };
+        self.mirrored(&mut ceremony).ok()?;
+        let done = "The ceremony has begun already with this plan; nothing was done again.";
+        Some((ceremony, Report::new(done).value("folder", self.dir.display().to_string())))
     }
 
     fn preflight(&self, ceremony: &mut Ceremony, medium: Option<&Path>) -> Result<Report> {

@@ -100,9 +100,14 @@ pub fn status(ceremony: &Ceremony) -> Report {
     if state.phase == Phase::PackageMade && !unconfirmed.is_empty() {
         report = report.value("unconfirmed", list(unconfirmed));
     }
-    for (request, signed) in ceremony::approval::waiting(ceremony).unwrap_or_default() {
-        let by = list_or("nobody yet", &signed);
-        report = report.line(format!("waiting:      {}, signed by {by}", request.display()));
+    for request in ceremony::approval::open_requests(ceremony).unwrap_or_default() {
+        let (path, by) = (request.path.display(), list_or("nobody yet", &request.signed));
+        report = report.line(match request.stands {
+            true => format!("waiting:      {path}, signed by {by}"),
+            false => format!(
+                "void:         {path}: what it asks for can't be done any more; nobody signs it"
+            ),
+        });
     }
     if let Some(aborted) = state.aborted {
         report = report.value("aborted", format!("entry {}", aborted.seq));

@@ -109,7 +109,9 @@ pub fn read_folder(
     let mut limits = BTreeMap::new();
     for name in entries(folder)? {
         let name = name?;
-        let known = limit(&name).filter(|_| limits.len() < MAX_FILES);
+        // What is no UTF-8 is nobody's file here, and can't be opened by this name.
+        let whole = limits.len() < MAX_FILES && !name.contains(char::REPLACEMENT_CHARACTER);
+        let known = limit(&name).filter(|_| whole);
         limits.insert(name.clone(), known.ok_or_else(|| surplus_error(folder, &name))?);
     }
     let read = |(name, limit): (String, u64)| {
@@ -119,7 +121,7 @@ pub fn read_folder(
     limits.into_iter().map(read).collect()
 }
 
-/// The names in a folder, sorted.
+/// The names in a folder, sorted; of one that is no UTF-8, what can be shown of it.
 ///
 /// # Errors
 /// [`Error::Failed`] where it can't be listed.

@@ -30,6 +30,7 @@ impl Stage {
                 stage.side(side, closing).ok();
             }
         }
+        stage.sign_heads();
         let verdict = verify::verify(
             &[stage.path("tenant"), stage.path("hoster")],
             &verify::Against::default(),

@@ -145,6 +145,7 @@ fn the_former_keys_come_back_and_the_tenants_follow_again() {
     add(&stage, "medium/node1-active.json").refused("EVIDENCE-STAGE");
     stage.done = Some(Done::Primary);
     stage.walk_to(Done::TenantClose);
+    stage.sign_heads();
     let verdict = stage.auditor(&["verify", "tenant", "hoster"]).ok();
     assert!(verdict.contains("the record is complete"), "{verdict}");
 }
@@ -185,10 +186,11 @@ fn a_node_leaves_another_is_replaced_after_the_end_and_a_former_key_is_retired()
     stage.hoster(&["register"]).refused("PHASE-ORDER");
     stage.tenant(&["accept", "medium/registration"]).refused("PHASE-ORDER");
     stage.hoster(&["close"]).ok();
+    stage.sign_heads();
+    // The first archive's log is the beginning of the one that went on.
+    let verdict = stage.auditor(&["verify", "tenant", "hoster"]).ok();
+    assert!(verdict.contains("the record is complete"), "{verdict}");
     for archive in ["hoster/archive", "hoster/archive-2"] {
-        for id in ["hana", "hugo"] {
-            stage.sign(&stage.path(archive).join("head.json"), "keyferry-head", id);
-        }
         stage.auditor(&["verify", archive]).ok();
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/ceremony-scripts/verify");
         run(Command::new(script).arg(stage.path(archive)));
@@ -210,6 +212,7 @@ fn a_node_is_replaced_while_the_keys_are_primary() {
     add(&stage, file).ok();
     stage.done = Some(Done::Active);
     stage.walk_to(Done::TenantClose);
+    stage.sign_heads();
     let verdict = stage.auditor(&["verify", "tenant", "hoster"]).ok();
     assert!(verdict.contains("the record is complete"), "{verdict}");
 }

@@ -181,3 +181,17 @@ fn a_folder_holds_plain_files_of_their_size_and_no_others() {
     }
     stage.hoster(&import).ok();
 }
+
+/// A name that is no UTF-8 is nobody's, whatever it begins or ends with.
+#[test]
+fn a_file_whose_name_is_no_text_is_surplus() {
+    use std::os::unix::ffi::OsStrExt;
+    let stage = Stage::at(Done::PackageRelease);
+    for name in [&b"hgs\xff.sealed"[..], b"\xffpackage.json", b"\xff"] {
+        let path = stage.path("medium/package").join(std::ffi::OsStr::from_bytes(name));
+        fs::write(&path, "surplus").unwrap();
+        stage.hoster(&["package", "check", "medium/package"]).refused("DOCUMENT-SURPLUS");
+        fs::remove_file(path).unwrap();
+    }
+    stage.hoster(&["package", "check", "medium/package"]).ok();
+}

@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::common::what_follows::WhatFollows;
-use record::terms::TransferRoute;
+use crate::common::{ending::events, what_follows::WhatFollows};
+use record::{
+    log::Event,
+    terms::{Step, TransferRoute},
+};
 
 /// What may be done to a service from its registration on, whatever the phase.
 const SERVICE: [&str; 4] = ["evidence", "nodes", "retire", "rollback"];
@@ -116,13 +119,16 @@ fn in_order(stages: Vec<Stage>, way: TransferRoute) {
             let begins = |starts: &[&str]| starts.iter().any(|start| phase.starts_with(start));
             let served = begins(&["regist", "activated", "rolled", "closing", "closed"]);
             let mut illegal = commands(&stage, side);
+            let events = events(&stage, side);
+            let last = events.iter().rev().find_map(Event::step).map(Step::name);
             illegal.retain(|(step, _)| {
                 // Once the order is given, the same command makes the registration.
                 let same = if *step == "primary" { "registration" } else { *step };
                 let listed =
                     [step, same].iter().any(|step| follows.next(side, &phase, step).is_some());
-                // What is closed may write its archive again.
-                let again = phase == "closed" && *step == "close";
+                // What is closed may write its archive again; and what was done last says so.
+                let again = (phase == "closed" && *step == "close")
+                    || [*step, same].map(Some).contains(&last);
                 !(listed || again || (served && SERVICE.contains(step)))
             });
             // What was tried least, so that each has its turn.
@@ -162,6 +168,12 @@ fn a_ceremony_begins_once_with_its_words_and_its_plan() {
         assert!(!stage.path("tenant/log.jsonl").exists());
     }
     init(&right).ok();
+    let log = fs::read(stage.path("tenant/log.jsonl")).unwrap();
+    let again = init(&right).ok();
+    assert!(again.contains("has begun already with this plan"), "{again}");
+    assert_eq!(fs::read(stage.path("tenant/log.jsonl")).unwrap(), log);
+    let other = fs::read(stage.path("plan/ceremony.toml")).unwrap();
+    fs::write(stage.path("plan/ceremony.toml"), [&other[..], b"\n"].concat()).unwrap();
     refused_unopened(
         &stage,
         "tenant",

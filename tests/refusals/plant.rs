@@ -7,11 +7,15 @@ use common::{MODULE, PIN};
 use cryptoki::{
     context::{CInitializeArgs, CInitializeFlags, Pkcs11},
     mechanism::{Mechanism, MechanismType},
-    object::{Attribute, AttributeType, ObjectClass, ObjectHandle},
+    object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle},
     session::{Session, UserType},
     types::AuthPin,
 };
-use rsa::pkcs8::EncodePublicKey;
+use record::spki::TargetCertificate;
+use rsa::{
+    pkcs8::{DecodePublicKey, EncodePublicKey},
+    traits::PublicKeyParts,
+};
 
 use super::*;
 
@@ -58,6 +62,7 @@ fn as_a_process() {
             let mut all = all.unwrap().into_iter();
             all.try_for_each(|object| session.destroy_object(object)).unwrap();
         }
+        ("nameless", label) => nameless(&session, label),
         ("trusted", kind) => {
             let trusted = session.find_objects(&[Attribute::Trusted(true)]).unwrap();
             println!("said:{}", trusted.len());
@@ -67,6 +72,23 @@ fn as_a_process() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// What an unwrap that was cut off leaves of this key: a private key with neither id nor label.
+fn nameless(session: &Session, label: &str) {
+    let der = fs::read(format!("tenant/keys/{label}.crt")).unwrap();
+    let certificate = TargetCertificate::parse(&der, label).unwrap();
+    let key = rsa::PublicKey::from_public_key_der(certificate.spki()).unwrap();
+    let half = [
+        Attribute::Class(ObjectClass::PRIVATE_KEY),
+        Attribute::KeyType(KeyType::RSA),
+        Attribute::Token(true),
+        Attribute::Private(true),
+        Attribute::Modulus(key.n_bytes().to_vec()),
+        Attribute::PublicExponent(vec![1, 0, 1]),
+        Attribute::PrivateExponent(vec![1]),
+    ];
+    session.create_object(&half).unwrap();
 }
 
 /// A key pair that lay on the token before; its public half goes into `key.der`.

@@ -64,7 +64,11 @@ fn only_a_quorum_of_this_packages_shares_imports() {
     let three = stage.shares(&["dan", "fay", "gus"]);
     let right = import(&three);
     stage.hoster(&strings(&right)).ok();
-    refused(&stage, "hoster", &strings(&right), "PACKAGE-IMPORTED");
+    // The same again says that it is done, and does nothing.
+    let log = fs::read(stage.path("hoster/log.jsonl")).unwrap();
+    let said = stage.hoster(&strings(&right)).ok();
+    assert!(said.contains("This is done already"), "{said}");
+    assert_eq!(fs::read(stage.path("hoster/log.jsonl")).unwrap(), log);
     refused(&stage, "hoster", &["package", "check", "medium/package"], "PHASE-ORDER");
 }
 

@@ -147,3 +147,26 @@ fn a_kek_that_is_not_the_one_offered_opens_nothing() {
         refused(&stage, "hoster", &import, rule);
     }
 }
+
+/// A private key that an unwrap left without a name, where it was cut off, is found by its public
+/// half and said; nothing destroys what nothing names.
+#[test]
+fn a_key_that_an_unwrap_left_without_a_name_is_said() {
+    let stage = Stage::at(Done::PackageCheck);
+    plant(&stage, "hoster", "nameless hgs-signing");
+    let left = "a private key without CKA_ID that is hgs-signing";
+    let restarted = stage.copy().restart("hoster");
+    assert!(restarted.contains(left), "{restarted}");
+    let aborted = stage.copy();
+    let abort = ["abort", "--reason", "a test"];
+    aborted.pass("hoster", "abort", &abort);
+    let said = aborted.hoster(&abort).ok();
+    assert!(said.contains(left), "{said}");
+    let log = fs::read_to_string(aborted.path("hoster/log.jsonl")).unwrap();
+    assert!(log.contains(left), "{log}");
+    stage.pass("hoster", "import", &["import", "medium/package"]);
+    let import =
+        [vec!["import".into(), "medium/package".into()], stage.shares(&["cyd", "dan", "eve"])];
+    let said = stage.hoster(&strings(&import.concat())).ok();
+    assert!(said.contains(left) && !said.contains("hgs-encryption, left"), "{said}");
+}

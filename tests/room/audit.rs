@@ -49,9 +49,8 @@ fn copy_of(folder: &Path) -> tempfile::TempDir {
 fn a_finished_ceremony_holds_and_nothing_that_was_changed_does() {
     let stage = Stage::at(Done::TenantClose);
     let (tenant, hoster) = (stage.path("tenant"), stage.path("hoster"));
-    for id in ["ada", "iris"] {
-        stage.sign(&tenant.join("archive/head.json"), "keyferry-head", id);
-    }
+    stage.sign_heads();
+    stage.sign(&tenant.join("archive/head.json"), "keyferry-head", "iris");
     whole(&tenant, &hoster);
     anchored(&stage);
     parts(&tenant, &hoster);
@@ -77,7 +76,7 @@ fn whole(tenant: &Path, hoster: &Path) {
     );
     let archive = verify(&[&tenant.join("archive")]).unwrap();
     assert!(
-        archive.holds.iter().any(|line| line.contains("signed by ada, iris")),
+        archive.holds.iter().any(|line| line.contains("signed by ada, ben, iris")),
         "{:?}",
         archive.holds
     );
@@ -117,6 +116,7 @@ fn parts(tenant: &Path, hoster: &Path) {
         assert_eq!(verify(&[side]).unwrap().missing, missing);
     }
     let copy = copy_of(tenant);
+    fs::remove_dir_all(copy.path().join("archive")).unwrap();
     fs::remove_dir_all(copy.path().join("inbox/closing")).unwrap();
     for name in files(&copy.path().join("approvals")) {
         fs::remove_file(name).unwrap();
@@ -218,6 +218,52 @@ fn every_file_changed(archive: &Path) {
         fs::write(&file, &bytes).unwrap();
     }
     verify(&[copy.path()]).unwrap();
+}
+
+/// One bit of every file of both sides' folders: refused, or the verdict names the file as a claim
+/// or as not looked at.
+#[test]
+fn no_file_of_a_ceremony_folder_goes_unmentioned() {
+    let stage = Stage::at(Done::TenantClose);
+    let folders = [stage.path("tenant"), stage.path("hoster")];
+    let others = [
+        "tenant/paper/script-1.html",
+        "tenant/.archive/head.json",
+        "tenant/outbox/.offer/offer.json",
+        "tenant/inbox/package/package.json",
+        "hoster/register/Of-Somebody.ps1",
+        "hoster/evidence/node9-ready-0123456789abcdef.txt",
+        "hoster/notes from the day.txt",
+    ];
+    for other in others {
+        fs::create_dir_all(stage.path(other).parent().unwrap()).unwrap();
+        fs::write(stage.path(other), "something else").unwrap();
+    }
+    let all: Vec<PathBuf> = folders.iter().flat_map(|folder| files(folder)).collect();
+    let mut named = Vec::new();
+    for (n, file) in all.iter().enumerate() {
+        let whole = fs::read(file).unwrap();
+        let mut changed = whole.clone();
+        changed[n * 37 % whole.len()] ^= 1 << (n % 7);
+        fs::write(file, changed).unwrap();
+        if let Ok(verdict) = verify::verify(&folders, &Against::default()) {
+            let mut lines = verdict.claims.iter().chain(&verdict.unread);
+            let of = |line: &String| {
+                let place =
+                    file.ancestors().take_while(|path| !folders.contains(&path.to_path_buf()));
+                place.into_iter().any(|path| line.starts_with(&*path.to_string_lossy()))
+            };
+            assert!(lines.any(of), "{}: {verdict:?}", file.display());
+            named.push(file.strip_prefix(stage.dir.path()).unwrap().to_str().unwrap().to_owned());
+        }
+        fs::write(file, whole).unwrap();
+    }
+    let mut expected: Vec<_> = others.into_iter().chain(["hoster/registry.json"]).collect();
+    expected.sort();
+    named.sort();
+    assert_eq!(named, expected);
+    println!("counted: {} files, {} refused when changed", all.len(), all.len() - named.len());
+    assert!(all.len() > 190, "{}", all.len());
 }
 
 /// A log that was rewritten as a whole chain still contradicts the documents and the copy that

@@ -120,6 +120,7 @@ fn both_sides_begin_again_and_an_abort_takes_what_was_brought() {
     stage.carry("hoster", "closing");
     stage.hoster(&["close"]).ok();
     stage.tenant(&["close", "medium/closing"]).ok();
+    stage.sign_heads();
     let folders = ["tenant", "hoster"].map(|side| stage.path(side));
     let verdict = verify::verify(&folders, &Against::default()).unwrap();
     assert!(verdict.aborted && verdict.missing.is_empty(), "{verdict:?}");

@@ -20,7 +20,7 @@ use record::{
 
 /// The month that a renewed id ends with.
 fn month() -> String {
-    now()[..7].to_owned()
+    now().unwrap()[..7].to_owned()
 }
 
 #[test]

@@ -274,6 +274,43 @@ pub fn left(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
     Ok(left)
 }
 
+/// Private keys of this ceremony without CKA_ID, which an unwrap that was cut off can leave, and no
+/// search by id finds: said, and never destroyed, for nothing names them.
+///
+/// # Errors
+/// The HSM's.
+pub fn nameless<'a>(
+    hsm: &Hsm,
+    keys: impl Iterator<Item = (&'a Id, &'a [u8])>,
+) -> Result<Vec<String>> {
+    let inventory = hsm.inventory()?;
+    let mut found = Vec::new();
+    for (label, spki) in keys {
+        if hsm.private_keys(&inventory, spki)?.iter().any(String::is_empty) {
+            found.push(format!(
+                "a private key without CKA_ID that is {label}, left by an unwrap that was cut off: remove it with the vendor's tool"
+            ));
+        }
+    }
+    Ok(found)
+}
+
+/// The same, of the keys that this side has been sent.
+///
+/// # Errors
+/// The HSM's.
+pub fn nameless_left(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
+    // Before there is a package, nothing was unwrapped.
+    let Ok(set) = ceremony.key_set() else { return Ok(Vec::new()) };
+    nameless(hsm, set.keys.iter().map(|key| (&key.label, key.spki.0.as_slice())))
+}
+
+/// Says in a report what was found without a name.
+pub fn with_nameless(report: Report, found: Vec<String>) -> Report {
+    let line = |report: Report, one: String| report.line(format!("Still in the HSM: {one}"));
+    found.into_iter().fold(report, line)
+}
+
 /// What is there when the ceremony is aborted. A KEK, or keys, that were begun and never shown to
 /// the tenant go at once: nothing can need them.
 ///
@@ -287,7 +324,7 @@ pub fn look(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
     if state.keys_begun && state.keys.is_empty() {
         destroy_targets(ceremony, hsm)?;
     }
-    left(ceremony, hsm)
+    Ok([left(ceremony, hsm)?, nameless_left(ceremony, hsm)?].concat())
 }
 
 /// Destroys all of it, and looks that it is gone. Says what was there.

@@ -45,10 +45,15 @@ impl Run for EvidenceAdd {
             let told =
                 EvidenceContext { plan: &ceremony.plan, keys: &keys, brief: &brief, brief_hash };
             in_time(ceremony, &evidence)?;
+            let said = &evidence.statement;
+            let newest = ceremony.state.nodes.proved(said.stage).get(&said.node);
+            if newest.is_some_and(|proved| proved.evidence == evidence.hash) {
+                report = report.value(&said.place(), "is in the record already");
+                continue;
+            }
             evidence.verify(&told)?;
             beside_others(ceremony, &evidence)?;
             ceremony.keep_evidence(&evidence, &bytes)?;
-            let said = &evidence.statement;
             report = report.value(
                 &said.place(),
                 escape(&format!("{}, by {} on {}", evidence.hash, said.account, said.machine)),
@@ -135,7 +140,7 @@ fn in_time(ceremony: &Ceremony, evidence: &NodeEvidence) -> Result<()> {
 /// A node whose clock is ahead would be believed to have waited.
 fn clock(evidence: &NodeEvidence) -> Result<()> {
     let said = &evidence.statement;
-    let here = now();
+    let here = now()?;
     let (there, limit) = (said.time.parse::<Timestamp>(), here.parse::<Timestamp>());
     let limit = limit.ok().and_then(|now| now.checked_add(AHEAD).ok());
     match there.ok().zip(limit).is_some_and(|(there, limit)| there <= limit) {

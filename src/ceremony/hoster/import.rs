@@ -8,7 +8,7 @@ use clap::Args;
 use crate::{
     Ceremony, Means, Run, StepIntent,
     hoster::{
-        held,
+        closing, held,
         quorum::{self, PresentCustodians, ShareArgs, ShareInput},
     },
     step::Sessions,
@@ -157,15 +157,17 @@ impl Opening<'_> {
         asker.progress("proving that the HSM signs and decrypts as the tenant's keys");
         let opened = (custodians.clone(), spent.clone());
         let receipt = held::receipt(ceremony, hsm, &set, &keys, opened)?;
+        let nameless = closing::nameless_left(ceremony, hsm)?;
         let made: Vec<bool> = keys.iter().map(|held| held.imported).collect();
         let document = ceremony.make(begun, receipt, Vec::new(), |document, receipt| {
             Event::import(document, receipt, package.body(), &made)
         })?;
-        Ok(Report::new("Every key is in the HSM, unreadable and not extractable, and proves itself.")
+        let report = Report::new("Every key is in the HSM, unreadable and not extractable, and proves itself.")
         .value("receipt", document.to_string())
         .value("opened by", list(&custodians))
         .value("spent", list(&spent))
-        .line("An identity that was opened on this machine is spent: its holder makes a new one for the next ceremony."))
+        .line("An identity that was opened on this machine is spent: its holder makes a new one for the next ceremony.");
+        Ok(closing::with_nameless(report, nameless))
     }
 
     /// Opens the seal with a quorum, then unwraps. The KEK was looked at first: custodians do not

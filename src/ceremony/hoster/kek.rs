@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use jiff::Timestamp;
 
 use crate::{
     Ceremony, Means, Run,
@@ -15,7 +14,7 @@ use record::{
     document::{attestation::KEK, offer::Offer},
     encoding::{Blob, Hash},
     fingerprint,
-    log::Event,
+    log::{Event, clock},
     terms::{Observed, Side, Step},
 };
 use terminal::report::Report;
@@ -76,7 +75,7 @@ impl KekCreate {
             .line("Then: keyferry-hoster kek create --attestation FILE, with --attestation-report FILE where only the vendor's tool can read it."));
         }
         let offer = offer(&plan, hsm, &kek, observed, &files);
-        let judged = offer.attested(|name| files.bytes(name), &plan, Timestamp::now())?;
+        let judged = offer.attested(|name| files.bytes(name), &plan, clock()?)?;
         let document = ceremony.make(begun, offer, files.files, |document, offer| {
             Event::kek_create(document, offer, judged.level)
         })?;

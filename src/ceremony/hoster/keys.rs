@@ -2,7 +2,6 @@
 //! they go again.
 
 use clap::Args;
-use jiff::Timestamp;
 
 use crate::{
     Ceremony, Means, Run, StepIntent,
@@ -20,7 +19,7 @@ use record::{
     },
     encoding::{Blob, Hash},
     fingerprint,
-    log::Event,
+    log::{Event, clock},
     plan::{KeyPlan, Plan},
     proof::key_set::certificate_file,
     rule::Rule,
@@ -100,7 +99,7 @@ pub fn show(
         token: hsm.identity().clone(),
     };
     // Nothing attests a key that came from elsewhere: a plan that asks for more is refused here.
-    let judged = body.attested(|name| said.bytes(name), plan, Timestamp::now())?;
+    let judged = body.attested(|name| said.bytes(name), plan, clock()?)?;
     let made = born.iter().map(|born| born.held.target.made || born.held.imported);
     let made: Vec<bool> = made.collect();
     let files = certificates.map(|(key, der)| (certificate_file(&key.label), der.clone()));

@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::{
     Ceremony, Means, Run,
-    hoster::{attesting::Files, held, keys},
+    hoster::{attesting::Files, closing, held, keys},
     step::file_of,
 };
 use hsm::{CertifiedKey, Hsm, ImportOrder, wrapped_key::WrappedKey};
@@ -147,6 +147,9 @@ fn import(
     let arrived = held.into_iter().zip(certificates);
     let arrived: Vec<CertifiedKey> =
         arrived.map(|(held, certificate)| CertifiedKey { held, certificate }).collect();
+    let labels = plan.keys.iter().map(|key| &key.label);
+    let spkis = plain.iter().map(|plain| plain.certificate.spki());
+    let nameless = closing::nameless(hsm, labels.zip(spkis))?;
     let (document, said, _) = keys::show(
         ceremony,
         hsm,
@@ -162,5 +165,6 @@ fn import(
     )
     .value("keys", document.to_string())
     .value("fingerprint", said.to_string());
+    let report = closing::with_nameless(report, nameless);
     Ok(keys::shown(ceremony, report, said))
 }

@@ -92,7 +92,7 @@ pub fn prove(choice: &NodeProve, registry: &Path, token: &TokenChoice) -> Result
         node: choice.node.clone(),
         stage,
         machine: machine(choice.machine.as_deref())?,
-        time: now(),
+        time: now()?,
         service_started: None,
         account: format!("uid {}", rustix::process::getuid().as_raw()),
         service_account: None,

@@ -34,8 +34,8 @@ pub fn file(
 ) -> Result<(String, Vec<u8>)> {
     let version = env!("CARGO_PKG_VERSION");
     let hsm = format!("{} {}, firmware {}", token.manufacturer, token.model, token.firmware);
-    Ok(match format {
-        CloudFormat::AwsKms | CloudFormat::GcpKms => (format!("{label}.bin"), wrapped.to_vec()),
+    let content = match format {
+        CloudFormat::AwsKms | CloudFormat::GcpKms => wrapped.to_vec(),
         CloudFormat::AzureByok => {
             let byok = serde_json::json!({
                 "schema_version": "1.0.0",
@@ -47,9 +47,10 @@ pub fn file(
                 "ciphertext": BASE64URL_NOPAD.encode(wrapped),
                 "generator": format!("Keyferry {version}; {hsm}"),
             });
-            (format!("{label}.byok"), json_file(&byok)?)
+            json_file(&byok)?
         }
-    })
+    };
+    Ok((format.file_name(label), content))
 }
 
 /// What is done with the files there.

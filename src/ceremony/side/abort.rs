@@ -134,11 +134,13 @@ impl Run for Restart {
         if ceremony.state.side == Side::Tenant {
             let subject = self.subject(ceremony)?;
             approval::require(ceremony, &subject)?;
-            return restart(ceremony, subject, |_| Ok(Vec::new()));
+            return restart(ceremony, subject, |_| Ok((Vec::new(), Vec::new())));
         }
         let find = |ceremony: &Ceremony| Ok((self.subject(ceremony)?, ()));
         means.gated(ceremony, Step::Restart, find, |ceremony, hsm, subject, ()| {
-            restart(ceremony, subject, |ceremony| closing::destroy_left(ceremony, hsm))
+            restart(ceremony, subject, |ceremony| {
+                Ok((closing::destroy_left(ceremony, hsm)?, closing::nameless_left(ceremony, hsm)?))
+            })
         })
     }
 }
@@ -153,17 +155,17 @@ impl Restart {
 }
 
 /// Begins the next attempt. `clear` destroys what the last one made in the HSM, where there is
-/// something; where it fails, the attempt has not ended.
+/// something, and says what it can't; where it fails, the attempt has not ended.
 fn restart(
     ceremony: &mut Ceremony,
     subject: gate::Restart,
-    clear: impl FnOnce(&Ceremony) -> Result<Vec<String>>,
+    clear: impl FnOnce(&Ceremony) -> Result<(Vec<String>, Vec<String>)>,
 ) -> Result<Report> {
     let begun = ceremony.begin(Step::Restart)?;
-    let destroyed = clear(ceremony)?;
+    let (destroyed, left) = clear(ceremony)?;
     let attempt = begun.attempt() + 1;
     ceremony.finish(begun, Event::Restart { attempt, reason: subject.reason })?;
-    Ok(Report::new(format!(
+    let report = Report::new(format!(
         "Attempt {attempt} begins. Documents and shares of attempt {} serve for nothing more; they stay in the record.",
         attempt - 1
     ))
@@ -174,5 +176,6 @@ fn restart(
         (Side::Hoster, TransferRoute::Born) => "Tell the tenant that new keys come. If it has made a challenge for the old ones, it must `restart` too before it can take them.",
         (Side::Tenant, TransferRoute::Carried | TransferRoute::Cloud) => "Custodians destroy the shares of the attempt that ended, and so do you: outbox/attempt-…/shares here and in the mirror. If the hoster has begun again too, take its new offer first.",
         (Side::Hoster, TransferRoute::Carried | TransferRoute::Brought | TransferRoute::Cloud) => "Tell the tenant that a new offer comes. If it has made a package for the old one, it must `restart` too before it can take it.",
-    }))
+    });
+    Ok(closing::with_nameless(report, left))
 }

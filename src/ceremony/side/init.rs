@@ -34,7 +34,7 @@ impl AgreedPlan {
     /// # Errors
     /// `PLAN-…` and `SIGNATURE-…` rules.
     pub fn read(path: &Path) -> Result<Self> {
-        let plan = Plan::read(path)?;
+        let plan = Plan::read_new(path)?;
         let files = signature::beside(path)?;
         let signed = signature::verify_plan(&plan, &files)?;
         Ok(AgreedPlan { plan, files, signed, superseded: None, trial: None })

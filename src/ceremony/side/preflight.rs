@@ -182,7 +182,7 @@ fn look(process: &Process, subject: &PreflightSubject) -> Result<Vec<Check>> {
         let module = module(path).and_then(|(file, hash)| software::software(planned, &file, hash));
         looked.push((Rule::PreflightSoftware, module));
     }
-    let clock = preflight::clock(&log::now(), subject.seen);
+    let clock = log::now().and_then(|now| preflight::clock(&now, subject.seen));
     looked.push((Rule::PreflightClock, clock));
     (looked.into_iter()).map(|(rule, result)| Check::new(rule, result)).collect()
 }

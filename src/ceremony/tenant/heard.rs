@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use jiff::Timestamp;
 use rsa::{Oaep, PublicKey, sha2::Sha256};
 use sha1::Sha1;
 
@@ -24,7 +23,7 @@ use record::{
     encoding::{Blob, Fixed, PackageId, random},
     fingerprint::{self, WORDS_TYPED},
     flow::Phase,
-    log::Event,
+    log::{Event, clock},
     plan::{KeyPlan, Plan},
     proof::{
         self,
@@ -75,7 +74,7 @@ fn read_offer(ceremony: &Ceremony, folder: &Path) -> Result<Released<Offer>> {
 /// What the vendor says of the KEK, now.
 fn offer_judged(ceremony: &Ceremony, offer: &Released<Offer>) -> Result<Judgement> {
     let file = |name: &str| offer.file(name);
-    offer.body().attested(file, &ceremony.plan, Timestamp::now())
+    offer.body().attested(file, &ceremony.plan, clock()?)
 }
 
 /// What to say before the words are typed.
@@ -145,7 +144,7 @@ fn read_keys(ceremony: &Ceremony, folder: &Path) -> Result<Released<TargetKeys>>
 /// What the vendor says of the keys, now.
 fn keys_judged(ceremony: &Ceremony, keys: &Released<TargetKeys>) -> Result<Judgement> {
     let file = |name: &str| keys.file(name);
-    keys.body().attested(file, &ceremony.plan, Timestamp::now())
+    keys.body().attested(file, &ceremony.plan, clock()?)
 }
 
 /// What to say before the words are typed.

@@ -15,6 +15,7 @@ use record::{
     encoding::{Hash, cka_id},
     flow::replay::untrusted,
     folder,
+    layout::KEYS,
     log::{Event, KeyRecord},
     plan::{KeyPlan, Plan},
     rule::Rule,
@@ -176,7 +177,7 @@ pub fn certificate_path(ceremony: &Ceremony, label: &Id) -> PathBuf {
 }
 
 fn certificates(ceremony: &Ceremony) -> PathBuf {
-    ceremony.dir.join("keys")
+    ceremony.dir.join(KEYS)
 }
 
 fn keep_certificate(ceremony: &Ceremony, label: &Id, der: &[u8]) -> Result<()> {

@@ -13,6 +13,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use jiff::Timestamp;
@@ -85,9 +86,26 @@ pub fn own_bytes(path: &Path) -> Result<Vec<u8>> {
     folder::read_file(path, u64::MAX - 1)
 }
 
-/// Now, by this machine's clock: UTC, RFC 3339, whole seconds.
-pub fn now() -> String {
-    format!("{:.0}", Timestamp::now())
+/// What this machine's clock says.
+///
+/// # Errors
+/// [`Error::Failed`] for a time that no record can have: a year before 1970, or of five digits.
+pub fn clock() -> Result<Timestamp> {
+    let now = Timestamp::try_from(SystemTime::now()).ok();
+    now.filter(|now| *now >= Timestamp::UNIX_EPOCH).ok_or_else(|| {
+        Error::failed(
+            "this machine's clock shows a year before 1970 or after 9999",
+            "set the clock, then run this command again",
+        )
+    })
+}
+
+/// The same as records have it: UTC, RFC 3339, whole seconds.
+///
+/// # Errors
+/// As [`clock`].
+pub fn now() -> Result<String> {
+    Ok(format!("{:.0}", clock()?))
 }
 
 /// The log of this side, open for appending. Only one program has it open at a time.
@@ -172,7 +190,7 @@ impl Log {
         let unwritable = |found: String| {
             Error::defect(format!("{}: an entry can't be written: {found}", self.path.display()))
         };
-        let line = Line { prev, seq, time: now(), event };
+        let line = Line { prev, seq, time: now()?, event };
         let time = line.moment().map_err(unwritable)?;
         let bytes = line.encode().map_err(unwritable)?;
         let before = self.file.metadata().map_err(|error| Error::file(&self.path, error))?.len();

@@ -7,6 +7,7 @@ mod content;
 mod fault;
 mod people;
 mod raw;
+mod written;
 
 use std::path::Path;
 
@@ -20,6 +21,7 @@ use crate::{
 pub use content::{IMPORT, KeyPlan, ServicePlan, Transfer};
 pub use fault::{Fault, Faults};
 pub use people::{Custodian, HsmPlan, NetworkPlan, Party, Person, QuorumPlan, Witness};
+pub use written::canonical;
 
 /// The greatest size of a plan, in bytes.
 pub const MAX_PLAN: u64 = 1 << 20;
@@ -90,6 +92,16 @@ impl Plan {
     /// named.
     pub fn read(path: &Path) -> Result<Self> {
         Ok(Plan::parse(folder::read_file(path, MAX_PLAN)?)?)
+    }
+
+    /// Reads a plan that nobody has signed yet, or no ceremony has begun with.
+    ///
+    /// # Errors
+    /// As [`Plan::read`] and [`canonical`].
+    pub fn read_new(path: &Path) -> Result<Self> {
+        let plan = Plan::read(path)?;
+        canonical(&String::from_utf8_lossy(plan.bytes()))?;
+        Ok(plan)
     }
 
     /// The bytes as they were signed.

@@ -81,7 +81,7 @@ impl RegisteredSet {
 }
 
 /// One key of a key set.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RegisteredKey {
     /// Its label in the plan.

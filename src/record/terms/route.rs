@@ -1,6 +1,6 @@
 //! How keys come to where they are used, and what becomes of the originals.
 
-use crate::encoding::Hash;
+use crate::{encoding::Hash, terms::Id};
 
 named! {
     /// In which HSM the keys are born.
@@ -64,6 +64,17 @@ named! {
         AwsKms = "aws-kms",
         /// Google Cloud KMS, RSA_OAEP_…_AES_256.
         GcpKms = "gcp-kms",
+    }
+}
+
+impl CloudFormat {
+    /// The name of the file of a wrapped key.
+    pub fn file_name(self, label: &Id) -> String {
+        let end = match self {
+            CloudFormat::AzureByok => "byok",
+            CloudFormat::AwsKms | CloudFormat::GcpKms => "bin",
+        };
+        format!("{label}.{end}")
     }
 }
 

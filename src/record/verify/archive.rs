@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     escape::{escape, json, quote},
     flow::Phase,
     folder,
-    layout::{APPROVALS, ClosedHead, EVIDENCE, HEAD_FILE},
+    layout::{APPROVALS, ClosedHead, EVIDENCE, HEAD_FILE, attempt_of},
     log::{Event, MAX_LOG},
     plan::{PLAN_FILE, Plan},
     rule::Rule,
@@ -22,70 +22,106 @@ use crate::{
     verify::{
         Verdict,
         approvals::is_request,
-        counterpart::VerifiedLog,
-        evidence::{archived_log, attempt_of},
-        logs::Logs,
+        counterpart::{self, VerifiedLog},
+        evidence::{Folder, Holds, archived_log},
     },
 };
 
 /// The list of hashes.
-const SUMS: &str = "SHA256SUMS";
+pub const SUMS: &str = "SHA256SUMS";
 
-/// The files of an archive, by their names in it, each with its SHA-256.
-pub struct Files(BTreeMap<String, Hash>);
+/// An archive: every file, by its name in it, with its SHA-256.
+pub struct Archive {
+    path: PathBuf,
+    side: Side,
+    files: BTreeMap<String, Hash>,
+}
 
-impl Files {
-    /// Finds every file of an archive of this side: names that an archive has, exactly those of
-    /// SHA256SUMS, unchanged.
+impl Archive {
+    /// Finds every file, where the folder is an archive: names that an archive has, exactly those
+    /// of SHA256SUMS, unchanged.
     ///
     /// # Errors
     /// `ARCHIVE-INCOMPLETE`, `DOCUMENT-…`.
-    pub fn find(path: &Path, side: Side, verdict: &mut Verdict) -> Result<Self> {
-        let mut files = BTreeMap::new();
-        walk(path, "", side, &mut files)?;
-        check_sums(path, &files)?;
+    pub fn find(folder: &Folder, verdict: &mut Verdict) -> Result<Option<Self>> {
+        let Holds::Archive(side) = folder.holds else { return Ok(None) };
+        let (path, mut files) = (folder.path.clone(), BTreeMap::new());
+        walk(&path, "", side, &mut files)?;
+        let listed = listed(&path, "archive", &files)?;
+        // Signatures over the head come later.
+        let later = |name: &str| name == SUMS || signer_of(name, HEAD_FILE).is_some();
+        if let Some(surplus) = files.keys().find(|name| !later(name) && !listed.contains(*name)) {
+            return Err(folder::surplus_error(&path, surplus));
+        }
         verdict.holds.push(format!(
             "{}: {} files, each with the hash that SHA256SUMS lists, and no other",
             path.display(),
             files.len()
         ));
-        Ok(Files(files))
+        Ok(Some(Archive { path, side, files }))
     }
-}
 
-/// Checks an archive of this side against the plan and its own log.
-///
-/// # Errors
-/// `ARCHIVE-INCOMPLETE`, `LOG-CHAIN`, `SIGNATURE-…`.
-pub fn check(
-    path: &Path,
-    Files(files): &Files,
-    side: Side,
-    plan: &Plan,
-    logs: &Logs,
-    verdict: &mut Verdict,
-) -> Result<()> {
-    let allowed = signature::allowed_signers(plan).into_bytes();
-    if files.get("allowed_signers") != Some(&Hash::of(&allowed)) {
-        return Err(incomplete(
-            "allowed_signers is not the plan's",
-            "the keys of the plan's officers and witnesses",
-        ));
-    }
-    if let Some(log) = logs.of(side) {
+    /// Checks it against the plan and its own log, of which the service may have gone on.
+    ///
+    /// # Errors
+    /// `ARCHIVE-INCOMPLETE`, `LOG-CHAIN`, `SIGNATURE-…`.
+    pub fn check(&self, plan: &Plan, verdict: &mut Verdict) -> Result<()> {
+        let (path, side) = (&self.path, self.side);
+        let allowed = signature::allowed_signers(plan).into_bytes();
+        if self.files.get("allowed_signers") != Some(&Hash::of(&allowed)) {
+            return Err(incomplete(
+                "allowed_signers is not the plan's",
+                "the keys of the plan's officers and witnesses",
+            ));
+        }
+        let (bytes, name) =
+            (folder::read_file(&path.join(archived_log(side)), MAX_LOG)?, archived_log(side));
+        let log = counterpart::verify(plan, side, &bytes, &name)?;
         if log.state.phase != Phase::Closed || log.state.changed_since {
             return Err(incomplete(
                 &format!("the {side}'s log does not end with close"),
                 "a whole log: an archive is made by close",
             ));
         }
-        whole(files, log)?;
+        whole(&self.files, &log)?;
         verdict.holds.push(format!(
             "{}: every document, request and signature that its log names is there",
             path.display()
         ));
+        self.head(plan, &log, verdict)
     }
-    check_head(path, side, plan, logs, verdict)
+
+    fn head(&self, plan: &Plan, log: &VerifiedLog, verdict: &mut Verdict) -> Result<()> {
+        let (path, side) = (self.path.join(HEAD_FILE), self.side);
+        let bytes = folder::read_file(&path, MAX_DOCUMENT)?;
+        let head: ClosedHead = serde_json::from_slice(&bytes).map_err(|error| {
+            incomplete(&format!("head.json: {error}"), "the closed head of a log")
+        })?;
+        let end = ClosedHead::new(plan, side, log.head);
+        if end != head {
+            return Err(Rule::LogChain.refuse(
+                json(&head),
+                format!("the end of the log, {}", json(&end)),
+                "entries were cut off or added after the head was written",
+            ));
+        }
+        let files = signature::beside(&path)?;
+        let signed = signature::verify(plan, side, Namespace::Head, &bytes, &files)?;
+        let (needed, officers) = (plan.party(side).approvals, signed.officers.len());
+        if officers < needed {
+            verdict.missing.push(format!(
+                "signatures over the head of the {side}: {officers} of {needed} officers have signed it"
+            ));
+        }
+        let signed = signed.everyone();
+        if !signed.is_empty() {
+            verdict.holds.push(format!(
+                "the head of the {side} is signed by {}",
+                list(signed.iter().map(|one| &one.id))
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// Every file with its SHA-256. A name that has no place in an archive is refused, whatever
@@ -148,18 +184,24 @@ fn known_file(below: &str, name: &str, side: Side) -> bool {
     }
 }
 
-/// SHA256SUMS has one line for every file, but for itself and the signatures over the head, which
-/// come later.
-fn check_sums(archive: &Path, files: &BTreeMap<String, Hash>) -> Result<()> {
-    let bytes = folder::read_file(&archive.join(SUMS), MAX_DOCUMENT)?;
+/// The names that the SHA256SUMS of a folder lists: each is there, once, unchanged.
+///
+/// # Errors
+/// `ARCHIVE-INCOMPLETE`, `DOCUMENT-HASH`.
+pub fn listed(
+    folder: &Path,
+    what: &str,
+    files: &BTreeMap<String, Hash>,
+) -> Result<BTreeSet<String>> {
+    let bytes = folder::read_file(&folder.join(SUMS), MAX_DOCUMENT)?;
     let sums = String::from_utf8_lossy(&bytes);
     let mut listed = BTreeSet::new();
     let mut again = String::new();
     for name in sums.lines().filter_map(|line| line.split_once("  ").map(|(_, name)| name)) {
-        let Some(hash) = files.get(name).filter(|_| listed.insert(name)) else {
+        let Some(hash) = files.get(name).filter(|_| listed.insert(name.to_owned())) else {
             return Err(incomplete(
                 &escape(&format!("SHA256SUMS lists {}, which is not there, or twice", quote(name))),
-                "each file of the archive, once",
+                &format!("each file of the {what}, once"),
             ));
         };
         again.push_str(&format!("{hash}  {name}\n"));
@@ -170,14 +212,10 @@ fn check_sums(archive: &Path, files: &BTreeMap<String, Hash>) -> Result<()> {
             differs
                 .map_or("SHA256SUMS is not as it was written".into(), |(_, found)| escape(found)),
             differs.map_or("one line per file".into(), |(listed, _)| escape(listed)),
-            "find an unchanged copy of the archive",
+            format!("find an unchanged copy of the {what}"),
         ));
     }
-    let later = |name: &str| name == SUMS || signer_of(name, HEAD_FILE).is_some();
-    match files.keys().find(|name| !later(name) && !listed.contains(name.as_str())) {
-        None => Ok(()),
-        Some(surplus) => Err(folder::surplus_error(archive, surplus)),
-    }
+    Ok(listed)
 }
 
 /// What the side's own log names is there, and no document that it does not name.
@@ -233,43 +271,6 @@ fn require(there: &BTreeSet<Hash>, seq: u64, what: &str, hash: &Hash) -> Result<
             "every document, request and signature that the side's own log names",
         )),
     }
-}
-
-fn check_head(
-    archive: &Path,
-    side: Side,
-    plan: &Plan,
-    logs: &Logs,
-    verdict: &mut Verdict,
-) -> Result<()> {
-    let path = archive.join(HEAD_FILE);
-    let bytes = folder::read_file(&path, MAX_DOCUMENT)?;
-    let head: ClosedHead = serde_json::from_slice(&bytes)
-        .map_err(|error| incomplete(&format!("head.json: {error}"), "the closed head of a log"))?;
-    let end = logs.of(side).map(|log| ClosedHead::new(plan, side, log.head));
-    if end.as_ref() != Some(&head) {
-        return Err(Rule::LogChain.refuse(
-            json(&head),
-            format!("the end of the log, {}", json(&end)),
-            "entries were cut off or added after the head was written",
-        ));
-    }
-    let signed =
-        signature::verify(plan, side, Namespace::Head, &bytes, &signature::beside(&path)?)?;
-    let (needed, officers) = (plan.party(side).approvals, signed.officers.len());
-    if officers < needed {
-        verdict.missing.push(format!(
-            "signatures over the head of the {side}: {officers} of {needed} officers have signed it"
-        ));
-    }
-    let signed = signed.everyone();
-    if !signed.is_empty() {
-        verdict.holds.push(format!(
-            "the head of the {side} is signed by {}",
-            list(signed.iter().map(|one| &one.id))
-        ));
-    }
-    Ok(())
 }
 
 fn incomplete(found: &str, expected: &str) -> Error {

@@ -5,20 +5,16 @@ use std::any::Any;
 
 use crate::{
     Result,
-    document::package::Package,
     encoding::Hash,
     escape::json,
-    folder,
     plan::Plan,
     proof::key_set::KeySet,
     rule::Rule,
-    share::MAX_SHARE_FILE,
     signature::Signed,
     terms::{Kind, Side, list},
     verify::{
         Verdict,
-        documents::{Documents, Found, share_folders},
-        evidence::Folder,
+        documents::{Documents, Found},
         logs::Logs,
     },
 };
@@ -27,26 +23,18 @@ use crate::{
 ///
 /// # Errors
 /// The rule of the first thing that is false.
-pub fn check(
-    documents: &Documents,
-    evidence: &[Folder],
-    plan: &Plan,
-    logs: &Logs,
-    verdict: &mut Verdict,
-) -> Result<()> {
+pub fn check(documents: &Documents, plan: &Plan, logs: &Logs, verdict: &mut Verdict) -> Result<()> {
     let all = Check { documents, plan, logs };
     documents.all().try_for_each(|found| all.one(found, verdict))?;
     all.same_everywhere(verdict)?;
     for found in documents.package.all() {
         found.received.verify_keys()?;
     }
-    if let Some(found) = documents.package.current() {
-        let package = found.received.body();
+    if documents.package.current().is_some() {
         verdict.holds.push(
             "the package is signed inside the tenant's HSM by each signing key that it carries"
                 .into(),
         );
-        shares(evidence, package, verdict)?;
     }
     for found in documents.keys.all() {
         found.received.verify_certificates()?;
@@ -233,29 +221,6 @@ impl Check<'_> {
         }
         Ok(())
     }
-}
-
-/// Share files that still lie in the tenant's outbox are the ones that were dealt.
-fn shares(evidence: &[Folder], package: &Package, verdict: &mut Verdict) -> Result<()> {
-    for path in share_folders(evidence) {
-        let files =
-            folder::read_folder(&path, |name| name.ends_with(".age").then_some(MAX_SHARE_FILE))?;
-        for (name, bytes) in &files {
-            let listed =
-                package.shares.iter().find(|share| format!("{}.age", share.custodian) == *name);
-            if listed.is_none_or(|share| share.file != Hash::of(bytes)) {
-                return Err(Rule::ShareFile.refuse(
-                    format!("{} is not the file that was dealt", path.join(name).display()),
-                    "the share files that the package lists",
-                    "find out what changed it; its custodian may hold the right one",
-                ));
-            }
-        }
-        verdict
-            .holds
-            .push(format!("{} share files are those that the package commits to", files.len()));
-    }
-    Ok(())
 }
 
 fn all_same<T: PartialEq>(values: &[Option<T>]) -> bool {

@@ -1,24 +1,25 @@
 //! The documents that crossed: every copy there is, each whole; those that count, and those that
 //! were given up.
 
-use std::{any::Any, collections::BTreeMap, path::PathBuf};
+use std::{any::Any, collections::BTreeMap, path::Path};
 
 use crate::{
     Result,
     document::{self, Body, Header, Received, each_kind, read},
     encoding::Hash,
+    escape::escape,
     folder,
-    layout::EVIDENCE,
+    layout::{EVIDENCE, evidence_name},
     log::LOG_FILE,
     plan::Plan,
     proof::key_set::KeySet,
     rule::Rule,
     service::{MAX_EVIDENCE, NodeEvidence},
-    signature::Signed,
+    signature::{Signed, signer_of},
     terms::{Kind, Side},
     verify::{
         Verdict,
-        evidence::{Folder, Holds, Place},
+        evidence::{Folder, Place},
         logs::Logs,
     },
 };
@@ -49,6 +50,7 @@ impl<B: Body> Copies<B> {
                 let known = all.iter_mut().find(|found| found.received.hash == received.hash);
                 match known {
                     Some(found) => {
+                        same_files(found, &place, &received)?;
                         found.places.push((place, signed.clone()));
                         found.signed.extend(signed);
                         let officers = |one: &Received<B>| one.signatures.officers.len();
@@ -141,6 +143,28 @@ pub struct Travelled<'a> {
     pub bytes: &'a [u8],
 }
 
+/// Copies of one document have the same files; people's signatures may come to any of them later.
+fn same_files<B: Body>(one: &Found<B>, place: &Place, other: &Received<B>) -> Result<()> {
+    let main = B::KIND.file();
+    let files = |copy: &Received<B>| -> BTreeMap<String, Hash> {
+        let own = copy.files.iter().filter(|(name, _)| signer_of(name, &main).is_none());
+        own.map(|(name, bytes)| (name.clone(), Hash::of(bytes))).collect()
+    };
+    let (here, there) = (files(&one.received), files(other));
+    match here.iter().find(|(name, hash)| there.get(*name) != Some(*hash)) {
+        None => Ok(()),
+        Some((name, _)) => Err(Rule::DocumentHash.refuse(
+            escape(&format!(
+                "{name} in {} is another than in {}",
+                place.path.display(),
+                place_of(one)
+            )),
+            "the same file in every copy of a document",
+            "one of them was changed: compare both with the other side's copies",
+        )),
+    }
+}
+
 fn place_of<B: ?Sized>(found: &Found<B>) -> String {
     let first = found.places.first();
     first.map_or(String::new(), |(place, _)| place.path.display().to_string())
@@ -212,22 +236,27 @@ impl Documents {
         Ok(())
     }
 
-    /// Every piece of evidence that is there, by its hash: in a side's own record, and beside
-    /// registrations.
+    /// Every piece of evidence that is there, by its hash: what logs name of a side's own record,
+    /// and what lies beside registrations.
     ///
     /// # Errors
     /// `EVIDENCE-FORMAT`, `DOCUMENT-…`.
-    pub fn evidence(&self, folders: &[Folder]) -> Result<BTreeMap<Hash, NodeEvidence>> {
+    pub fn evidence(
+        &self,
+        folders: &[Folder],
+        logs: &Logs,
+    ) -> Result<BTreeMap<Hash, NodeEvidence>> {
         let mut all = BTreeMap::new();
-        for path in folders.iter().filter(|one| one.own().is_some()) {
-            let path = path.path.join(EVIDENCE);
-            if !path.exists() {
-                continue;
-            }
-            let is_evidence = |name: &str| name.ends_with(".json").then_some(MAX_EVIDENCE);
-            for (name, bytes) in folder::read_folder(&path, is_evidence)? {
-                let one = NodeEvidence::parse(&bytes, &path.join(name).display().to_string())?;
-                all.insert(one.hash, one);
+        let named = logs.all().flat_map(|log| &log.state.nodes.all);
+        for (node, stage, hash) in named {
+            let name = Path::new(EVIDENCE).join(evidence_name(node, *stage, *hash));
+            let own = folders.iter().filter(|one| one.own().is_some());
+            let there = own.map(|one| one.path.join(&name)).filter(|path| path.exists());
+            for path in there {
+                let bytes = folder::read_file(&path, MAX_EVIDENCE)?;
+                if Hash::of(&bytes) == *hash {
+                    all.insert(*hash, NodeEvidence::parse(&bytes, &path.display().to_string())?);
+                }
             }
         }
         for registration in self.registration.all() {
@@ -283,11 +312,4 @@ impl Documents {
         let own = places.find(|(place, _)| place.own == Some(side));
         own.map(|(_, signed)| signed.as_slice())
     }
-}
-
-/// The folders of share files that still lie in a tenant's outbox.
-pub fn share_folders(evidence: &[Folder]) -> impl Iterator<Item = PathBuf> {
-    let tenant = Holds::Ceremony(Side::Tenant);
-    let folders = evidence.iter().filter(move |one| one.holds == tenant);
-    folders.map(|one| one.path.join("outbox/shares")).filter(|path| path.exists())
 }

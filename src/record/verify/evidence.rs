@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     Error, Result, folder,
-    layout::HEAD_FILE,
+    layout::{Content, HEAD_FILE, INBOX, OUTBOX, attempt_of, in_ceremony},
     log::LOG_FILE,
     plan::PLAN_FILE,
     rule::Rule,
@@ -52,7 +52,7 @@ impl Folder {
         let there = |name: &str| path.join(name).exists();
         let archived =
             [Side::Tenant, Side::Hoster].into_iter().find(|side| there(&archived_log(*side)));
-        let holds = if Kind::ALL.iter().any(|kind| there(&kind.file())) {
+        let holds = if is_document(path) {
             Holds::Documents
         } else if let Some(side) = archived {
             Holds::Archive(side)
@@ -83,6 +83,23 @@ impl Folder {
         }
     }
 
+    /// Whether it is the folder of one document.
+    pub fn is_document(&self) -> bool {
+        is_document(&self.path)
+    }
+
+    /// The archives in a ceremony folder.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] where the folder can't be listed.
+    pub fn archives(&self) -> Result<Vec<Folder>> {
+        let Holds::Ceremony(side) = self.holds else { return Ok(Vec::new()) };
+        let mut names = folder::names(&self.path)?;
+        names.retain(|name| in_ceremony(side, &[name]) == Content::Archive);
+        let archive = |name| Folder { path: self.path.join(name), holds: Holds::Archive(side) };
+        Ok(names.into_iter().map(archive).collect())
+    }
+
     /// The side's own log in it.
     pub fn log(&self) -> Option<(Side, PathBuf)> {
         let (side, name) = match self.holds {
@@ -99,8 +116,8 @@ impl Folder {
     /// [`Error::Failed`] where a folder can't be listed.
     pub fn places(&self, kind: Kind) -> Result<Vec<Place>> {
         let base = match self.holds {
-            Holds::Ceremony(side) if side == kind.side() => self.path.join("outbox"),
-            Holds::Ceremony(_) => self.path.join("inbox"),
+            Holds::Ceremony(side) if side == kind.side() => self.path.join(OUTBOX),
+            Holds::Ceremony(_) => self.path.join(INBOX),
             Holds::Archive(_) => self.path.clone(),
             Holds::Documents if self.path.join(kind.file()).exists() => {
                 return Ok(vec![Place { path: self.path.clone(), own: None, attempt: None }]);
@@ -116,16 +133,13 @@ impl Folder {
     }
 }
 
+fn is_document(folder: &Path) -> bool {
+    Kind::ALL.iter().any(|kind| folder.join(kind.file()).exists())
+}
+
 /// The name of a side's own log in its archive.
 pub fn archived_log(side: Side) -> String {
     format!("{side}.{LOG_FILE}")
-}
-
-/// The number in the name of a folder of documents that were given up.
-pub fn attempt_of(name: &str) -> Option<u32> {
-    let number = name.strip_prefix("attempt-")?;
-    let attempt: u32 = number.parse().ok()?;
-    (attempt.to_string() == number).then_some(attempt)
 }
 
 fn attempts(base: &Path) -> Result<Vec<(u32, PathBuf)>> {

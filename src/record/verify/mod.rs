@@ -11,6 +11,7 @@ mod evidence;
 mod held;
 mod logs;
 mod published;
+mod rest;
 
 use std::{
     collections::BTreeMap,
@@ -31,6 +32,7 @@ use crate::{
     signature::{self, Namespace, Signed},
     terms::{Finding, Gate, Id, Originals, RuleOutcome, Side, TransferRoute, list, list_or},
 };
+use archive::Archive;
 use counterpart::VerifiedLog;
 use documents::Documents;
 use evidence::Folder;
@@ -49,6 +51,9 @@ pub struct Verdict {
     pub missing: Vec<String>,
     /// What was waived, noted, repaired or refused.
     pub noted: Vec<String>,
+    /// What is there and was not looked at, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<String>,
     /// Whether a log says that the ceremony was aborted.
     pub aborted: bool,
 }
@@ -76,7 +81,11 @@ impl Verdict {
             ("ONLY A CLAIM", &self.claims),
             ("MISSING", &self.missing),
             ("WAIVED AND NOTED", &self.noted),
+            ("NOT LOOKED AT", &self.unread),
         ] {
+            if title == "NOT LOOKED AT" && lines.is_empty() {
+                continue;
+            }
             text.push_str(&format!("\n\n{title}"));
             for line in lines {
                 text.push_str(&format!("\n  - {}", escape(line)));
@@ -127,11 +136,12 @@ impl Record {
         let mut documents = Documents::read(&folders, &plan)?;
         let logs = Logs::read(&folders, &plan, &documents, verdict)?;
         documents.settle(&plan, &logs, verdict)?;
-        let evidence = documents.evidence(&folders)?;
+        let evidence = documents.evidence(&folders, &logs)?;
         let mut agreed = BTreeMap::new();
         for (side, path) in folders.iter().filter_map(|one| one.own().zip(Some(&one.path))) {
             let files = signature::beside(&path.join(PLAN_FILE))?;
-            agreed.insert(side, signature::verify_plan(&plan, &files)?);
+            let signed = signature::verify_plan(&plan, &files)?;
+            agreed.entry(side).or_insert(signed);
         }
         Ok(Record { folders, plan, documents, evidence, agreed, logs })
     }
@@ -165,29 +175,29 @@ impl Record {
 /// # Errors
 /// The rule of the first thing that is false.
 pub fn verify(folders: &[PathBuf], against: &Against) -> Result<Verdict> {
-    let folders: Vec<Folder> =
+    let mut folders: Vec<Folder> =
         folders.iter().map(|folder| Folder::find(folder)).collect::<Result<_>>()?;
     let mut verdict = Verdict::default();
+    let below: Vec<Vec<Folder>> = folders.iter().map(Folder::archives).collect::<Result<_>>()?;
+    folders.extend(below.into_iter().flatten());
     // What an archive holds is unchanged, or nothing else of it is looked at.
     let mut archives = Vec::new();
     for one in &folders {
-        if let Holds::Archive(side) = one.holds {
-            let files = archive::Files::find(&one.path, side, &mut verdict)?;
-            archives.push((one.path.clone(), side, files));
-        }
+        archives.extend(Archive::find(one, &mut verdict)?);
     }
     let record = Record::read(folders, against.plan_file.as_deref(), &mut verdict)?;
     let Record { folders, plan, documents, logs, .. } = &record;
-    contents::check(documents, folders, plan, logs, &mut verdict)?;
+    contents::check(documents, plan, logs, &mut verdict)?;
     attested::check(documents, plan, logs, &mut verdict)?;
     published::check(documents, plan, &mut verdict)?;
     for log in logs.all() {
         held::check(&record.sources(), log, &mut verdict)?;
         approvals::check(folders, plan, log, &mut verdict)?;
     }
-    for (path, side, files) in &archives {
-        archive::check(path, files, *side, plan, logs, &mut verdict)?;
+    for archive in &archives {
+        archive.check(plan, &mut verdict)?;
     }
+    rest::check(folders, logs, &mut verdict)?;
     anchor(plan, logs, against, &mut verdict)?;
     verdict.aborted = logs.aborted();
     say_claims(plan, logs, &mut verdict);

@@ -192,7 +192,9 @@ impl Walk {
         let before = added();
         let ended = stage.hoster(&["evidence", "add", file.to_str().unwrap()]);
         if ended.code == 0 {
-            assert_eq!(added(), before + 1);
+            // The same once more adds nothing.
+            let again = ended.out.contains("is in the record already");
+            assert_eq!(added(), before + usize::from(!again));
             return None;
         }
         assert_eq!(ended.code, 3, "{}", ended.err);

@@ -4,7 +4,7 @@ mod target;
 
 use crate::people::{People, keygen, recipient};
 use record::{
-    plan::{Faults, Plan},
+    plan::{Faults, Plan, canonical},
     rule::Rule,
     terms::TransferRoute,
 };
@@ -369,6 +369,54 @@ fn the_form_is_checked() {
     let hash = Plan::parse(plan.into_bytes()).unwrap().hash();
     assert!(Plan::parse(crlf).is_err(), "line ends are LF");
     assert_ne!(hash, record::encoding::Hash([0; 32]));
+}
+
+/// The same plan in TOML that not every reader understands: taken where a ceremony has begun with
+/// it, refused before.
+#[test]
+fn before_anybody_signs_it_a_plan_is_written_in_one_way() {
+    let plan = People::new().plan();
+    canonical(&plan).unwrap();
+    let hsm = "{ manufacturer = \"a\", model = \"b\", serials = [\"c\"] }";
+    let other_ways = [
+        ("mode = \"rehearsal\"", "mode = 'rehearsal'", "mode = "),
+        ("mode = \"rehearsal\"", "mode = \"\"\"rehearsal\"\"\"", "mode = "),
+        ("mode = \"rehearsal\"", "mode = \"\\u0072ehearsal\"", "mode = "),
+        ("mode = \"rehearsal\"", "\"mode\" = \"rehearsal\"", "\"mode\""),
+        ("mode = \"rehearsal\"", "mode = \"rehearsal\" # what else", "what else"),
+        ("mode = \"rehearsal\"", "mode\t= \"rehearsal\"", "mode\t"),
+        ("name = \"Contoso\"", "\"name\" = \"Contoso\"", "\"name\" ="),
+        ("name = \"Contoso\"", "name = \"Contoso {id}\"", "{id}"),
+        ("name = \"Contoso\"", "name = \"Contoso, key = 1\"", "key = 1"),
+        (
+            "name = \"Contoso\"",
+            "name = \"Contoso\"\nhsm.manufacturer = \"a\"\nhsm.model = \"b\"\nhsm.serials = [\"c\"]",
+            "hsm.manuf",
+        ),
+        ("name = \"ada O.\"", "name = \"ada } O.\"", "ada } O."),
+        ("name = \"ada O.\"", "'name' = \"ada O.\"", "ada O."),
+        ("approvals = 2", "approvals = +2", "+2"),
+        ("threshold = 2", "threshold = 0x2", "0x2"),
+        ("kek_bits = 4096", "kek_bits = 4_096", "4_096"),
+        ("[hoster]", "[ hoster ]", "[ hoster ]"),
+        ("[hoster]", "[\"hoster\"]", "[\"hoster\"]"),
+        ("[[witnesses]]", "[[ witnesses ]]", "[[ witnesses ]]"),
+    ];
+    for (from, to, found) in other_ways {
+        let text = plan.replacen(from, to, 1);
+        assert_ne!(text, plan, "{from}");
+        Plan::parse(text.clone().into_bytes()).unwrap();
+        let faults = canonical(&text).unwrap_err();
+        let expected = (Rule::PlanSyntax, line(&text, found));
+        let all: Vec<_> = faults.0.iter().map(|fault| (fault.rule, fault.line)).collect();
+        assert!(all.contains(&expected), "{to}: {faults}");
+        let error = record::Error::from(faults).to_string();
+        assert!(error.contains("PLAN-SYNTAX") && error.contains("expected"), "{error}");
+    }
+    let with_hsm =
+        plan.replacen("name = \"Contoso\"", &format!("name = \"Contoso\"\nhsm = {hsm}"), 1);
+    canonical(&with_hsm).unwrap();
+    canonical(include_str!("../../../templates/ceremony.toml")).unwrap();
 }
 
 #[test]

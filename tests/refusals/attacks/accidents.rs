@@ -7,8 +7,8 @@ use super::{import, imported};
 use crate::common::{
     MODULE, PIN, SO_PIN,
     ending::events,
-    production, run,
-    stage::{Done, Ended, Stage},
+    preload, production, run,
+    stage::{Done, Ended, Stage, ended},
 };
 use record::log::Event;
 
@@ -59,6 +59,10 @@ fn a_page_that_the_printer_spoilt_is_printed_again_under_the_next_number() {
     stage.tenant(&["note", "remark", spoilt]).ok();
     stage.walk_to(Done::TenantClose);
     let noted = stage.verdict().noted.join("\n");
+    // After the end no record counts a copy, and the share serves for nothing.
+    let said = stage.tenant(&["print", "share", "cyd"]).refused("PHASE-ORDER");
+    assert!(said.contains("a share sheet after close"), "{said}");
+    assert!(!stage.path("tenant/paper/share-cyd-3.html").exists());
     for line in ["printed share-cyd, copy 1", "printed share-cyd, copy 2", "shredded"] {
         assert!(noted.contains(line), "{noted}");
     }
@@ -151,4 +155,59 @@ fn a_clone_that_the_plan_names_takes_the_place_of_an_hsm_and_no_other_does() {
     clone(&stage, stranger, spare);
     stage.walk_to(Done::TenantClose);
     stage.ends_the_same("a clone of the HSM");
+}
+
+/// A clock in a year that no record can have, before anything is done by it.
+#[test]
+fn a_clock_past_the_year_9999_ends_the_command() {
+    let stage = Stage::at(Done::Init);
+    let log = fs::read(stage.path("hoster/log.jsonl")).unwrap();
+    for arguments in [&["note", "remark", "the clock is wrong"][..], &["print", "script"]] {
+        let mut command = stage.command("hoster", arguments);
+        command.env("LD_PRELOAD", preload::clock()).env("KEYFERRY_TEST_AHEAD", "260000000000");
+        let said = ended(&mut command).ended_with(1);
+        assert!(said.contains("this machine's clock shows a year"), "{said}");
+    }
+    assert_eq!(fs::read(stage.path("hoster/log.jsonl")).unwrap(), log);
+}
+
+/// Killed after its last change to the disk, before it could say so: the same command says what was
+/// done, writes nothing, and ends well.
+#[test]
+fn a_command_that_was_done_says_so_when_it_is_run_again() {
+    let mut stage = Stage::at(Done::Plan);
+    let mut said_so = Vec::new();
+    stage.walk(Done::TenantClose, &mut |stage, side, arguments| {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let code = stage.side(side, &arguments).code;
+        if code == 0 {
+            let log = fs::read(stage.path(side).join("log.jsonl")).unwrap();
+            let copy = stage.copy();
+            let again = copy.side(side, &arguments);
+            let unchanged = fs::read(copy.path(side).join("log.jsonl")).unwrap() == log;
+            let done = [
+                "is done already",
+                "has begun already",
+                "is closed on this side",
+                "is in the record already",
+            ];
+            if done.iter().any(|done| again.out.contains(done)) {
+                assert!(again.code == 0 && unchanged, "{arguments:?}: {again:?}");
+                said_so.push(arguments[..2.min(arguments.len())].join(" "));
+            } else {
+                // What may be done twice is: `kek trust` finds it so, a share is confirmed again;
+                // and `primary` goes on to what follows it.
+                let known = ["kek trust", "share confirm", "primary"];
+                let command = arguments.join(" ");
+                assert!(known.iter().any(|known| command.starts_with(known)), "{again:?}");
+            }
+        }
+        code
+    });
+    said_so.sort();
+    said_so.dedup();
+    println!("counted: {said_so:?}");
+    for command in ["init plan/ceremony.toml", "kek create", "release", "package check"] {
+        assert!(said_so.iter().any(|said| said.starts_with(command)), "{command}: {said_so:?}");
+    }
 }

@@ -160,3 +160,30 @@ fn a_deviation_does_not_cover_what_went_wrong_after_it_was_signed() {
     stage.hoster(&["deviation"]).ok();
     stage.hoster(&["kek", "create"]).ok();
 }
+
+/// Officers are not asked to sign for less than what is there now.
+#[test]
+fn a_deviation_is_void_once_another_bag_comes_back_wrong() {
+    let stage = Stage::at(Done::Init);
+    let bag = |item: &str| {
+        let about = ["--number", "B", "--condition", "damaged", "--first"];
+        stage.hoster(&[&["note", "bag-in", item][..], &about].concat()).ok();
+    };
+    let status = |request: &str| {
+        let said = stage.hoster(&["status"]).ok();
+        let line = said.lines().find(|line| line.contains(request)).map(str::to_owned);
+        line.map(|line| line.split(':').next().unwrap().to_owned())
+    };
+    bag("one stick");
+    stage.hoster(&["deviation"]).ended_with(6);
+    assert_eq!(status("01-deviation.json").as_deref(), Some("waiting"));
+    bag("another stick");
+    assert_eq!(status("01-deviation.json").as_deref(), Some("void"));
+    stage.hoster(&["deviation"]).ended_with(6);
+    assert_eq!(status("02-deviation.json").as_deref(), Some("waiting"));
+    stage.approve("hoster", "deviation", &["hana", "hedy"]);
+    stage.hoster(&["deviation"]).ok();
+    // What was acted on waits for nobody; what was not is void.
+    assert_eq!(status("02-deviation.json"), None);
+    assert_eq!(status("01-deviation.json").as_deref(), Some("void"));
+}

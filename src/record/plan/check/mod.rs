@@ -51,7 +51,8 @@ pub fn parse(bytes: Vec<u8>) -> Result<Plan, Faults> {
     }
 }
 
-fn line_of(text: &str, offset: usize) -> usize {
+/// The line of a place in a text, from 1.
+pub fn line_of(text: &str, offset: usize) -> usize {
     text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
 }
 

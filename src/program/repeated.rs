@@ -1,0 +1,99 @@
+//! A command that is run again after its step was done, because it was cut off before it could say
+//! so: it says what was done, and does nothing.
+
+use std::{ffi::OsString, path::Path};
+
+use clap::ArgMatches;
+
+use ceremony::Ceremony;
+use record::{
+    Error, Result,
+    document::MAX_DOCUMENT,
+    encoding::Hash,
+    escape::escape,
+    flow::{ABORT, SERVICE, TABLE, way_in},
+    folder,
+    log::Event,
+    rule::Rule,
+    show::{Language, Sentences, sentence},
+    terms::Kind,
+};
+use terminal::report::Report;
+
+/// A command as it was typed.
+#[derive(Debug, Clone, Default)]
+pub struct Typed {
+    /// The words that name it.
+    words: Vec<String>,
+    /// What it was given.
+    given: Vec<OsString>,
+}
+
+impl Typed {
+    /// What was typed, from its parts.
+    pub fn of(matches: &ArgMatches) -> Self {
+        let (mut words, mut matches) = (Vec::new(), matches);
+        while let Some((word, below)) = matches.subcommand() {
+            words.push(word.to_owned());
+            matches = below;
+        }
+        let values = matches.ids().filter_map(|id| matches.try_get_raw(id.as_str()).ok().flatten());
+        Typed { words, given: values.flatten().map(OsString::from).collect() }
+    }
+
+    /// What is said where the step was refused because it is the last one that was done, with what
+    /// it is given now.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] where the entry can't be shown.
+    pub fn done_before(&self, ceremony: &Ceremony, error: &Error) -> Result<Option<Report>> {
+        let again = [Some(Rule::PhaseOrder), Some(Rule::PackageImported)].contains(&error.rule());
+        let Some((seq, event)) = ceremony.last_result().filter(|_| again) else { return Ok(None) };
+        if !self.takes(ceremony, event) || !self.gives(ceremony, event) {
+            return Ok(None);
+        }
+        let said = sentence(event, &Sentences::of(Language::English))?;
+        Ok(Some(
+            Report::new("This is done already; nothing was done again.")
+                .value("entry", seq)
+                .value("done", escape(&said)),
+        ))
+    }
+
+    /// Whether the command takes the step whose result this is.
+    fn takes(&self, ceremony: &Ceremony, event: &Event) -> bool {
+        let (state, words) = (&ceremony.state, self.words.join(" "));
+        let rows = [way_in(state.way), TABLE, ABORT, SERVICE].into_iter().flatten();
+        let mut rows = rows.filter(|row| row.side == state.side && row.words == words);
+        rows.any(|row| Some(row.step) == event.step())
+    }
+
+    /// Whether what the entry names of what its command was given is given again.
+    fn gives(&self, ceremony: &Ceremony, event: &Event) -> bool {
+        let package = || Some((Kind::Package, *ceremony.state.taken.get(&Kind::Package)?));
+        let taken = match event {
+            Event::Import { .. } => package(),
+            _ => event.took(),
+        };
+        let document = |(kind, hash): (Kind, Hash)| {
+            let mut paths = self.given.iter().map(|given| Path::new(given).join(kind.file()));
+            paths.any(|path| {
+                let bytes = folder::read_file(&path, MAX_DOCUMENT);
+                bytes.is_ok_and(|bytes| Hash::of(&bytes) == hash)
+            })
+        };
+        let text = |text: &str| {
+            self.given.iter().any(|given| given.to_str().is_some_and(|given| given.trim() == text))
+        };
+        let texts = match event {
+            Event::Restart { reason, .. } | Event::Abort { reason, .. } => text(reason),
+            Event::Nodes { removed, replaced } => {
+                removed.iter().chain(replaced).all(|node| text(node.as_str()))
+            }
+            // What these were given, the log does not name.
+            Event::ImportPlain(_) | Event::CloudExport(_) | Event::Retire { .. } => false,
+            _ => true,
+        };
+        texts && taken.is_none_or(document)
+    }
+}
