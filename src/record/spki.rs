@@ -200,6 +200,10 @@ pub fn certificate(der: &[u8]) -> std::result::Result<Certificate, String> {
 fn own_key(der: &[u8]) -> std::result::Result<Vec<u8>, String> {
     let certificate = certificate(der)?;
     let tbs = certificate.tbs_certificate();
+    // RFC 5280, 4.1.1.2: only the inner one is signed.
+    if certificate.signature_algorithm() != tbs.signature() {
+        return Err("names one signature algorithm inside and another one outside".into());
+    }
     let spki = tbs.subject_public_key_info().to_der().map_err(|error| error.to_string())?;
     let key = PublicKey::parse(&spki)?;
     let signed = tbs.to_der().map_err(|error| error.to_string())?;

@@ -2,6 +2,7 @@
 //! that every document has.
 
 use super::*;
+use record::spki::TargetCertificate;
 
 #[test]
 fn a_key_set_is_the_packages_keys_with_their_own_certificates() {
@@ -53,6 +54,22 @@ fn keys_that_are_shown_have_their_own_certificates() {
     keys.files.insert("hgs-encryption.crt".into(), other);
     let refused = rule(keys.verify_certificates());
     assert_eq!(refused, Some(Rule::TargetCertificate));
+}
+
+/// The outer algorithm is not signed: whoever changes it changes nothing that the key has signed.
+#[test]
+fn a_certificate_names_one_signature_algorithm() {
+    const SHA_256_WITH_RSA: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 1, 11];
+    let kept = Kept::of("born-hgs");
+    let keys = read::<TargetKeys>(&kept.folder(Kind::Keys), &kept.plan).unwrap();
+    let mut der = keys.file("hgs-signing.crt").to_vec();
+    TargetCertificate::parse(&der, "hgs-signing").map(drop).unwrap();
+    let outer = der.windows(SHA_256_WITH_RSA.len()).rposition(|one| one == SHA_256_WITH_RSA);
+    der[outer.unwrap() + SHA_256_WITH_RSA.len() - 1] = 13; // SHA-512
+    let refused = TargetCertificate::parse(&der, "hgs-signing").map(drop);
+    let found = refused.as_ref().unwrap_err().to_string();
+    assert!(found.contains("one signature algorithm inside and another"), "{found}");
+    assert_eq!(rule(refused), Some(Rule::TargetCertificate));
 }
 
 fn set(attributes: &mut [ReadBack], attribute: &str, value: &str) {

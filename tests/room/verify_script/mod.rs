@@ -17,6 +17,8 @@ use tools::{Copy, Seeded, audited, names, on_two_threads, script};
 
 mod changes;
 mod fido;
+mod fields;
+mod reading;
 mod tools;
 
 /// Bits flipped with SHA256SUMS left as it was.
