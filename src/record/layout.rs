@@ -4,11 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     encoding::Hash,
-    log::LOG_FILE,
     plan::{PLAN_FILE, Plan},
     signature::signer_of,
     terms::{FORMAT, Head, Id, Kind, Side, Stage},
 };
+
+/// The file name of the log in a ceremony folder.
+pub const LOG_FILE: &str = "log.jsonl";
 
 /// What people sign at the end.
 pub const HEAD_FILE: &str = "head.json";

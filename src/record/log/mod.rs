@@ -26,8 +26,7 @@ pub use record::{
     SourceDestroyed,
 };
 
-/// The file name of the log in a ceremony folder.
-pub const LOG_FILE: &str = "log.jsonl";
+pub use crate::layout::LOG_FILE;
 /// What a line is shorter than, in bytes, with its LF.
 pub const MAX_LINE: usize = 512 << 10;
 /// The greatest size of a log that comes from elsewhere, in bytes. A side's own has none.
