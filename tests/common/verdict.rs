@@ -14,6 +14,9 @@ impl Stage {
         let folders = ["tenant", "hoster"].map(|side| self.path(side));
         let verdict = verify::verify(&folders, &Against::default()).unwrap();
         assert!(verdict.missing.is_empty(), "{verdict:?}");
+        // The log names every file that the programs have made.
+        let unnamed = |line: &String| line.contains("no entry of the log names it");
+        assert!(!verdict.claims.iter().any(unnamed), "{verdict:?}");
         for folder in folders {
             let archive = folder.join("archive");
             verify::verify(std::slice::from_ref(&archive), &Against::default()).unwrap();

@@ -124,7 +124,7 @@ impl Walk<'_> {
                 Content::Folder if is_folder => self.folder(&place)?,
                 Content::Register if is_folder => self.register(&place)?,
                 Content::Folder | Content::Register => self.unread(&place, "no folder"),
-                Content::Registry => self.registry(&place)?,
+                Content::Registry => self.registry(&place),
                 Content::Logged if self.is_logged(&place)? => self.held += 1,
                 Content::Logged => self.unnamed(&place),
                 Content::Unread(why) => self.unread(&place, why),
@@ -174,8 +174,9 @@ impl Walk<'_> {
         let (mut files, mut rest) = (BTreeMap::new(), Vec::new());
         for name in folder::names(&path)? {
             let place = [register, &[name.as_str()]].concat();
-            if name.starts_with('.') {
-                self.unread(&place, DRAFT);
+            let plain = matches!(folder::is_folder(&self.path(&place)), Ok(false));
+            if name.starts_with('.') || !plain {
+                self.unread(&place, if plain { DRAFT } else { "no file" });
                 continue;
             }
             let (hash, _) = folder::hash_file(&path.join(&name), MAX_REGISTRY)?;
@@ -202,9 +203,12 @@ impl Walk<'_> {
     }
 
     /// The registry, which later ceremonies change too: what it says of this one's keys.
-    fn registry(&mut self, place: &[&str]) -> Result<()> {
+    fn registry(&mut self, place: &[&str]) {
         let path = self.path(place);
-        let bytes = folder::read_file(&path, MAX_REGISTRY)?;
+        let Ok(bytes) = folder::read_file(&path, MAX_REGISTRY) else {
+            self.unread(place, "no file that a registry can be");
+            return;
+        };
         let brief = folder::read_file(&self.root.join(REGISTER).join(BRIEF_FILE), MAX_BRIEF);
         let brief = brief.ok().and_then(|bytes| serde_json::from_slice::<Brief>(&bytes).ok());
         let registry = Registry::parse(&path, &bytes).ok();
@@ -226,6 +230,5 @@ impl Walk<'_> {
             path.display(),
             Hash::of(&bytes)
         ));
-        Ok(())
     }
 }

@@ -182,7 +182,9 @@ fn the_rehearsal_by_hand_goes_to_the_end() {
     assert!(screen.contains("nothing false was found"), "{screen}");
     let folders = ["tenant", "hoster"].map(|side| work.join(side));
     let verdict = verify::verify(&folders, &Against::default()).unwrap();
-    assert!(verdict.missing.is_empty(), "{verdict:?}");
+    // Nobody has signed the heads; else nothing is missing.
+    let head = |line: &String| line.starts_with("signatures over the head of the ");
+    assert!(verdict.missing.len() == 2 && verdict.missing.iter().all(head), "{verdict:?}");
 }
 
 #[test]
