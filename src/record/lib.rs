@@ -15,7 +15,6 @@
 //! | [`spki`], [`attestation`], [`proof`], [`share`] | public keys and certificates; what an HSM's vendor says of a key; the proof that it is the same key; shares as they are listed |
 //! | [`probe`] | what a token was seen to do, and what a plan needs of it |
 //! | [`log`] | the hash-chained log |
-//! | [`layout`] | what lies where in a ceremony folder |
 //! | [`gate`] | all that officers ever sign for |
 //! | [`service`] | what the nodes of the service are told, and what they prove |
 //! | [`document`] | what crosses between the sides, one file per document |
