@@ -85,7 +85,7 @@ fn lies() -> [Lie; 28] {
             another(&mut entry["signatures"][0]["signature"]);
         } => "SIGNATURE-MISSING";
         ReceiptCheck "tenant" "receipt-check": "one officer released it", one_signature => "SIGNATURE-MISSING";
-        Accept "tenant" "accept": "another registration", |entry| another(&mut entry["registration"]) => "DOCUMENT-HASH";
+        Accept "tenant" "accept": "another registration", |entry| another(&mut entry["registration"]) => "DOCUMENT-ANSWERS";
         Accept "tenant" "accept": "one officer released it", one_signature => "SIGNATURE-MISSING";
         KekDestroy "hoster" "kek-destroy": "another KEK", |entry| another(&mut entry["fingerprint"]) => "LOG-SOURCE";
         KekDestroy "hoster" "kek-destroy": "one officer accepted", one_signature => "SIGNATURE-MISSING";

@@ -102,6 +102,9 @@ fn a_request_says_what_will_happen_and_serves_once() {
     let restart = ["restart", "--reason", "a custodian lost the share"];
     stage.pass("tenant", "restart", &restart);
     stage.tenant(&restart).ok();
+    // The export before has removed the trusted KEK.
+    stage.tenant(&["export"]).refused("TARGET-WRAP-WITH-TRUSTED");
+    stage.tenant(&["kek", "trust", "--so-pin-file", "so-pin"]).ok();
     let text = stage.tenant(&["export"]).ended_with(6);
     assert!(text.contains("01-export.json asked for something else"), "{text}");
     assert!(stage.path("tenant/approvals/02-export.json").exists());
