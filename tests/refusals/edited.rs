@@ -100,7 +100,7 @@ fn lies() -> [Lie; 28] {
         } => "LOG-SOURCE";
         TenantClose "tenant" "close": "the originals are destroyed", |entry| {
             entry["source"] = json!("destroy");
-        } => "LOG-SOURCE";
+        } => "LOG-CHAIN";
         // What `--existing` makes legal either way: a claim.
         KeysCreate "tenant" "keys-create": "the keys were there before", |entry| {
             entry["keys"][0]["made"] = json!(false);
