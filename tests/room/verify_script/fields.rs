@@ -82,8 +82,8 @@ fn kept() -> Vec<PathBuf> {
 
 /// Every derived field of every entry of an archive's own log.
 fn derived(archive: usize, path: &Path) -> Vec<Field> {
-    let logs = ["tenant.log.jsonl", "hoster.log.jsonl"].into_iter();
-    let log = logs.filter(|log| path.join(log).exists()).next().unwrap();
+    let logs = ["tenant.log.jsonl", "hoster.log.jsonl"];
+    let log = logs.into_iter().find(|log| path.join(log).exists()).unwrap();
     let text = fs::read_to_string(path.join(log)).unwrap();
     let mut fields = Vec::new();
     for (entry, line) in text.lines().enumerate() {
