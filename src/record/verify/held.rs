@@ -154,12 +154,12 @@ impl At<'_> {
             Event::Close { closing, .. } => {
                 Event::close(plan, state, self.entry.head.seq, *closing)
             }
-            _ => return self.from_documents(),
+            _ => return self.event_of_documents(),
         }))
     }
 
     /// The same, of an entry that repeats what documents say.
-    fn from_documents(&self) -> Result<Option<Event>> {
+    fn event_of_documents(&self) -> Result<Option<Event>> {
         let Sources { plan, documents, .. } = self.sources;
         macro_rules! found {
             ($kind:ident, $hash:expr) => {
