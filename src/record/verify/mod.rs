@@ -11,6 +11,7 @@ mod evidence;
 mod held;
 mod logs;
 mod published;
+pub mod waiting;
 
 use std::{
     collections::BTreeMap,
