@@ -4,9 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use record::{
-    Result,
-    escape::escape,
-    folder,
+    Result, folder,
     layout::{EVIDENCE, HEAD_FILE, REGISTER},
     log::LOG_FILE,
     plan::PLAN_FILE,
@@ -95,7 +93,7 @@ impl Found {
         }
         Rule::DocumentSurplus.ensure(
             self.files.len() <= MOST,
-            format!("{}: more than {MOST} files", escape(&folder.display().to_string())),
+            format!("{}: more than {MOST} files", folder::shown(folder)),
             "the few files of a ceremony that wait for a signature",
             "name the files themselves, and ask who put the others there",
         )

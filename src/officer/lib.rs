@@ -65,7 +65,7 @@ pub struct Ready {
 pub fn sign(order: &Order) -> Result<ExitCode> {
     if !order.key.is_file() {
         return Err(Error::Usage {
-            what: format!("{} is no key file", escape(&order.key.display().to_string())),
+            what: format!("{} is no key file", folder::shown(&order.key)),
             remedy: "--key KEY: your private key; with an agent its .pub".into(),
         });
     }
@@ -79,14 +79,20 @@ pub fn sign(order: &Order) -> Result<ExitCode> {
                 signed += 1;
             }
             Ok(Look::Ready(ready)) => {
-                tell(&format!("not signed: {}", escape(&ready.path.display().to_string())));
+                tell(&format!("not signed: {}", folder::shown(&ready.path)));
                 ended.get_or_insert(ExitCode::from(4));
             }
             Ok(Look::Signed) => {
-                give(&format!("already signed by {}: {}", order.id, desk.shown(candidate)))?;
+                give(&format!(
+                    "already signed by {}: {}",
+                    order.id,
+                    folder::shown(&candidate.path)
+                ))?;
                 already += 1;
             }
-            Ok(Look::Void(why)) => tell(&format!("not asked: {}: {why}", desk.shown(candidate))),
+            Ok(Look::Void(why)) => {
+                tell(&format!("not asked: {}: void, {why}", folder::shown(&candidate.path)))
+            }
             Ok(Look::Nothing) => {}
             // What ends a question ends all of it.
             Err(error) if ends(&error) => return Err(error),
@@ -111,7 +117,7 @@ fn ends(error: &Error) -> bool {
 }
 
 fn nothing_error(order: &Order) -> Error {
-    let paths = order.paths.iter().map(|path| escape(&path.display().to_string()));
+    let paths = order.paths.iter().map(|path| folder::shown(path));
     Rule::DocumentKind.refuse(
         format!("{}: nothing that waits for {}", paths.collect::<Vec<_>>().join(", "), order.id),
         "a plan, a request, a document of your side in its folder, the head of an archive, or a token's report",
@@ -122,7 +128,7 @@ fn nothing_error(order: &Order) -> Error {
 /// Shows a file, and asks.
 fn agreed(order: &Order, ready: &Ready) -> Result<bool> {
     let hash = Hash::of(&ready.bytes);
-    give(&format!("== {}  ({})", escape(&ready.path.display().to_string()), ready.namespace))?;
+    give(&format!("== {}  ({})", folder::shown(&ready.path), ready.namespace))?;
     if order.yes {
         if ready.plan.mode != Mode::Rehearsal {
             return Err(Error::Usage {
@@ -178,7 +184,7 @@ fn make(order: &Order, ready: &Ready) -> Result<()> {
         folder::remove_if_there(place)?;
     }
     folder::write_alone(place, &signature)?;
-    give(&format!("   signed: {}", escape(&place.display().to_string())))
+    give(&format!("   signed: {}", folder::shown(place)))
 }
 
 /// Whether this is a person's valid signature.

@@ -9,7 +9,6 @@ use record::{
     Error, Result,
     document::{self, MAX_DOCUMENT},
     encoding::Hash,
-    escape::escape,
     fingerprint::{self, WORDS_TYPED},
     folder,
     gate::MAX_REQUEST,
@@ -22,7 +21,7 @@ use record::{
     terms::{Kind, Side},
     verify::{
         counterpart::{self, VerifiedLog},
-        waiting::{Basis, Waiting},
+        waiting::Basis,
     },
 };
 use terminal::{Asker, words};
@@ -71,11 +70,6 @@ impl<'a> Desk<'a> {
         Desk { order, found, trusted: None, read: None, logs: BTreeMap::new() }
     }
 
-    /// A file's path, for people.
-    pub fn shown(&self, candidate: &Candidate) -> String {
-        escape(&candidate.path.display().to_string())
-    }
-
     /// Reads a file and checks all that can be checked here.
     ///
     /// # Errors
@@ -102,8 +96,11 @@ impl<'a> Desk<'a> {
             files.remove(&main).ok_or_else(|| Error::defect("a document without itself"))?;
         let place = files.remove(&format!("{main}.{}.sig", self.order.id));
         let waiting = self.basis(&plan, path)?.document(&header, Hash::of(&bytes))?;
+        if let Some(void) = waiting.void {
+            return Ok(Look::Void(void));
+        }
         let page = self.page(path, &bytes)?.ok_or_else(|| Error::defect("an unsigned document"))?;
-        self.ready(Opened { path, bytes, page, place: Some(place) }, plan, waiting)
+        self.ready(Opened { path, bytes, page, place: Some(place) }, plan, waiting.unchecked)
     }
 
     fn other(&mut self, candidate: &Candidate) -> Result<Look> {
@@ -118,7 +115,7 @@ impl<'a> Desk<'a> {
             }
             _ => return Ok(Look::Nothing),
         };
-        let (name, length) = (escape(&path.display().to_string()), bytes.len() as u64);
+        let (name, length) = (folder::shown(path), bytes.len() as u64);
         let limit = limit(page.namespace);
         let found = format!("{name} has {length} bytes");
         let remedy = "check that this is the right file";
@@ -137,12 +134,15 @@ impl<'a> Desk<'a> {
         if !self.concerns(&plan, candidate, waiting.side)? {
             return Ok(Look::Nothing);
         }
-        if let Some(newer) = self.found.newer(path).filter(|_| waiting.void.is_none()) {
-            waiting.unchecked.push(format!(
-                "whether it still counts: it is older of this gate, {newer} is newer"
-            ));
+        if let Some(void) = waiting.void {
+            return Ok(Look::Void(void));
         }
-        self.ready(Opened { path, bytes, page, place: None }, plan, waiting)
+        if let Some(newer) = self.found.newer(path) {
+            let older =
+                format!("whether it still counts: it is older of this gate, {newer} is newer");
+            waiting.unchecked.push(older);
+        }
+        self.ready(Opened { path, bytes, page, place: None }, plan, waiting.unchecked)
     }
 
     /// A plan holds the keys of everybody: it can be signed without any other, but is none other
@@ -155,7 +155,7 @@ impl<'a> Desk<'a> {
             let own = self.trust()?.hash();
             Rule::PlanChanged.ensure(
                 plan.hash() == own,
-                format!("{} has SHA-256 {}", escape(&path.display().to_string()), plan.hash()),
+                format!("{} has SHA-256 {}", folder::shown(path), plan.hash()),
                 format!("your own copy of the plan, {own}"),
                 "compare the two, and ask who made this one",
             )?;
@@ -163,16 +163,11 @@ impl<'a> Desk<'a> {
             unchecked
                 .push("that it is the plan that both sides agreed on: compare its words".into());
         }
-        let side = Side::Tenant; // Of both sides: who may sign it is checked.
-        let waiting = Waiting { side, void: None, unchecked };
-        self.ready(Opened { path, bytes, page, place: None }, plan, waiting)
+        self.ready(Opened { path, bytes, page, place: None }, plan, unchecked)
     }
 
-    fn ready(&self, opened: Opened, plan: Plan, waiting: Waiting) -> Result<Look> {
+    fn ready(&self, opened: Opened, plan: Plan, unchecked: Vec<String>) -> Result<Look> {
         let Opened { path, bytes, page, place } = opened;
-        if let Some(void) = waiting.void {
-            return Ok(Look::Void(format!("void, {void}")));
-        }
         let id = &self.order.id;
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".{id}.sig"));
@@ -187,7 +182,7 @@ impl<'a> Desk<'a> {
             return Ok(Look::Signed);
         }
         let invalid = verified.and_then(Result::err).map(|error| error.to_string());
-        let (path, unchecked) = (path.to_owned(), waiting.unchecked);
+        let path = path.to_owned();
         let ready =
             Ready { path, bytes, namespace, plan, page: lines, unchecked, place: at, invalid };
         Ok(Look::Ready(Box::new(ready)))
@@ -236,7 +231,7 @@ impl<'a> Desk<'a> {
         };
         if !self.logs.contains_key(path) {
             let bytes = folder::read_file(path, MAX_LOG)?;
-            let name = escape(&path.display().to_string());
+            let name = folder::shown(path);
             let log = counterpart::verify_any(plan, &bytes, &name)?;
             self.logs.insert(path.to_owned(), log);
         }
@@ -262,7 +257,7 @@ impl<'a> Desk<'a> {
         let asker = Asker::new(plan.mode);
         let prompt = format!(
             "{} lies in this folder, and anybody may have put it there. Type the first {WORDS_TYPED} words of the plan that you signed, from paper (or end here, and give --plan FILE, your own copy):\n",
-            escape(&path.display().to_string())
+            folder::shown(path)
         );
         let hash = plan.hash();
         let right = fingerprint::words(hash.as_bytes());
@@ -291,7 +286,7 @@ fn no_plan_error() -> Error {
 
 fn unsigned_error(path: &Path) -> Error {
     Rule::DocumentKind.refuse(
-        format!("{}: nobody signs such a file", escape(&path.display().to_string())),
+        format!("{}: nobody signs such a file", folder::shown(path)),
         "a plan, a request, a document, the head of an archive, or a token's report",
         "`keyferry-officer show FILE` says what it is",
     )
@@ -299,7 +294,7 @@ fn unsigned_error(path: &Path) -> Error {
 
 fn misnamed_error(path: &Path) -> Error {
     Rule::DocumentKind.refuse(
-        format!("{}: a document under another name", escape(&path.display().to_string())),
+        format!("{}: a document under another name", folder::shown(path)),
         "a document's whole folder, as it lies in the outbox: offer/offer.json",
         "copy the folder again from the outbox",
     )

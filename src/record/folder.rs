@@ -178,7 +178,7 @@ pub fn surplus_error(folder: &Path, name: &str) -> Error {
 }
 
 /// A path for people: the names on a medium are its sender's.
-fn shown(path: &Path) -> String {
+pub fn shown(path: &Path) -> String {
     escape(&path.display().to_string())
 }
 

@@ -11,7 +11,10 @@ use std::{
 };
 
 use super::*;
-use crate::verify_script::fido;
+use crate::{
+    common::{kill::through, production::production},
+    verify_script::fido,
+};
 use record::signature::Namespace;
 
 /// The plan alone, which anybody of it can sign; its folder below the stage.
@@ -49,6 +52,27 @@ fn a_signature_that_is_not_the_persons_is_not_kept() {
     screen.answer("Type yes", "yes");
     screen.ends_with(0);
     assert_eq!(signers(&stage, "alone/ceremony.toml", Namespace::Plan), ["ada"]);
+}
+
+#[test]
+fn of_production_nothing_is_signed_unasked_nor_by_an_answer_from_elsewhere() {
+    let stage = Stage::at(Done::Plan);
+    fs::create_dir(stage.path("alone")).unwrap();
+    let plan = fs::read_to_string(stage.path("plan/ceremony.toml")).unwrap();
+    let hsm = "{ manufacturer = \"M\", model = \"M\", serials = [\"1\"] }";
+    fs::write(stage.path("alone/ceremony.toml"), production(plan, [hsm, hsm], &[])).unwrap();
+    let said = ended(&mut sign_with(&stage, "alone", "ada", &["--yes"])).ended_with(2);
+    assert!(said.contains("--yes serves rehearsals only"), "{said}");
+    fs::write(stage.path("typed"), "yes\n").unwrap();
+    let mut command = through("setsid", &["--wait"], &sign_with(&stage, "alone", "ada", &[]));
+    command.stdin(fs::File::open(stage.path("typed")).unwrap());
+    let said = ended(&mut command).ended_with(1);
+    assert!(said.contains("there is no terminal to ask on"), "{said}");
+    assert!(!stage.path("alone/ceremony.toml.ada.sig").exists());
+    let mut screen = Screen::new(sign_with(&stage, "alone", "ada", &[]));
+    screen.sees("production, SHA-256");
+    screen.answer("Type yes", "yes");
+    screen.ends_with(0);
 }
 
 /// A `ssh-keygen` that does this instead; the path by which it is found first.

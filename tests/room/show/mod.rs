@@ -207,7 +207,7 @@ fn others(stage: &Stage) {
             "3 of 5 custodians open the seal",
             "waived:     WRAP-OAEP-SHA1: RSA-OAEP uses SHA-256",
             "namespace:    keyferry-plan",
-            "ceremony.toml.hedy.sig",
+            "ceremony.toml --as hedy --key KEY\n",
         ],
     );
     says(
