@@ -85,7 +85,7 @@ impl VerifiedSignatures {
             have >= needed,
             format!("{what}: {have} of {needed} officers of the {side} ({officers}); witnesses: {witnesses}"),
             format!("valid signatures of at least {needed} officers of the {side}"),
-            format!("the {side}'s officers sign with `keyferry-officer sign FOLDER`; copy the .sig files beside the document"),
+            format!("the {side}'s officers sign with `keyferry-officer sign FOLDER --as ID --key KEY --plan PLAN`; copy the .sig files beside the document"),
         )
     }
 }
