@@ -74,6 +74,15 @@ fn what_is_signed_is_what_was_seen() {
     screen.ends_with(0);
     fs::write(stage.path(&file), shown).unwrap();
     assert_eq!(signers(&stage, &file, Namespace::Approval), ["hana"]);
+    // What takes the signature's place meanwhile stays, and what it leads to.
+    let mut screen = Screen::new(sign_with(&stage, &file, "hugo", &UNASKED[..2]));
+    screen.sees("Type yes");
+    let own = fs::read(stage.path("people/hugo")).unwrap();
+    symlink(stage.path("people/hugo"), stage.path(&format!("{file}.hugo.sig"))).unwrap();
+    screen.answer("", "yes");
+    screen.sees("FILE-EXISTS");
+    screen.ends_with(3);
+    assert_eq!(fs::read(stage.path("people/hugo")).unwrap(), own);
 }
 
 #[test]
