@@ -116,7 +116,7 @@ pub fn open_requests(ceremony: &Ceremony) -> Result<Vec<OpenRequest>> {
         if acted.contains(&Hash::of(&bytes)) {
             continue;
         }
-        let now = recompute(&bytes, request.gate, plan, state).ok().flatten();
+        let now = recompute(&bytes, request.gate, plan, Some(state)).ok().flatten();
         let stands = now.is_some_and(|now| now.found == now.expected);
         let files = signature::beside(&path)?;
         let signed = signature::verify(plan, state.side, Namespace::Approval, &bytes, &files);

@@ -149,7 +149,7 @@ impl Common {
                 let choice = self.token.choice();
                 let probed = choice.and_then(|choice| probe::probe(side, &choice, mode, &file));
                 let next = format!(
-                    "next: officers sign it with `ceremony-scripts/sign`, then keyferry-audit plan check PLAN --probe {} --probe THE-OTHER-SIDE'S",
+                    "next: officers sign it with `keyferry-officer sign FILE --as ID --key KEY --plan PLAN`, then keyferry-audit plan check PLAN --probe {} --probe THE-OTHER-SIDE'S",
                     file.display()
                 );
                 self.plainly(probed, Some(&next))

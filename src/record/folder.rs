@@ -58,13 +58,32 @@ pub fn open_file(path: &Path, limit: u64) -> Result<File> {
 /// # Errors
 /// As [`open_file`], and [`Error::Failed`] where it can't be read.
 pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    read_open(open_file(path, limit)?, path, limit)
+}
+
+/// Reads what an open file gives, at most `limit` bytes.
+///
+/// # Errors
+/// `DOCUMENT-SIZE` beyond the limit, [`Error::Failed`] where it can't be read.
+pub fn read_open(mut file: File, path: &Path, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let file = open_file(path, limit)?;
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(at(path))?;
+    (&mut file).take(limit + 1).read_to_end(&mut bytes).map_err(at(path))?;
     if bytes.len() as u64 > limit {
-        return Err(too_large_error(path, bytes.len() as u64, limit));
+        let length = file.metadata().map_err(at(path))?.len();
+        return Err(too_large_error(path, length.max(limit + 1), limit));
     }
     Ok(bytes)
+}
+
+/// Reads a plain file of at most `limit` bytes, where there is anything of this name.
+///
+/// # Errors
+/// As [`read_file`].
+pub fn read_if_there(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        _ => read_file(path, limit).map(Some),
+    }
 }
 
 /// SHA-256 and length of a plain file of at most `limit` bytes, which is not held.
@@ -161,7 +180,7 @@ pub fn surplus_error(folder: &Path, name: &str) -> Error {
 }
 
 /// A path for people: the names on a medium are its sender's.
-fn shown(path: &Path) -> String {
+pub fn shown(path: &Path) -> String {
     escape(&path.display().to_string())
 }
 
@@ -189,6 +208,26 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
     let part = part_of(path);
     write_synced(&part, bytes)?;
     name(&part, path).inspect_err(|_| drop(fs::remove_file(&part)))?;
+    sync_parent(path)
+}
+
+/// Makes a new file, 0600, under its own name at once, synced with its folder: in a folder that
+/// somebody else has prepared nothing besides may be opened for writing. What was made of it goes
+/// again where it can't be written whole.
+///
+/// # Errors
+/// `FILE-EXISTS` where anything has the name, also a link that leads nowhere; [`Error::Failed`]
+/// where it can't be written.
+pub fn write_alone(path: &Path, bytes: &[u8]) -> Result<()> {
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let mut file = made.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => exists(path),
+        _ => Error::file(path, error),
+    })?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| {
+        let _ = fs::remove_file(path);
+        Error::file(path, error)
+    })?;
     sync_parent(path)
 }
 

@@ -7,6 +7,7 @@ pub use super::modules::{kryoptic, shim};
 pub const TENANT: &str = env!("CARGO_BIN_EXE_keyferry-tenant");
 pub const HOSTER: &str = env!("CARGO_BIN_EXE_keyferry-hoster");
 pub const CUSTODIAN: &str = env!("CARGO_BIN_EXE_keyferry-custodian");
+pub const OFFICER: &str = env!("CARGO_BIN_EXE_keyferry-officer");
 pub const AUDIT: &str = env!("CARGO_BIN_EXE_keyferry-audit");
 
 /// The program of a side.

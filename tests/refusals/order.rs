@@ -234,14 +234,19 @@ fn a_document_is_released_by_enough_officers_of_its_side() {
     let lines: Vec<&str> = waiting
         .lines()
         .map(str::trim)
-        .filter(|line| line.starts_with("ssh-keygen -Y sign"))
+        .filter(|line| line.starts_with("keyferry-officer sign"))
         .collect();
     assert_eq!(lines.len(), 3, "{waiting}");
     let sign = |line: &str| {
-        let id = line.rsplit('.').nth(1).unwrap();
-        let key = stage.path(&format!("people/{id}")).display().to_string();
-        let line = line.replace(" KEY ", &format!(" {key} "));
-        common::run(std::process::Command::new("sh").arg("-c").arg(line));
+        let words: Vec<&str> = line.split(' ').collect();
+        let id = words[words.iter().position(|word| *word == "--as").unwrap() + 1];
+        let [key, plan] = [format!("people/{id}"), "plan/ceremony.toml".into()]
+            .map(|name| stage.path(&name).display().to_string());
+        let line = line.replace(" KEY ", &format!(" {key} ")).replace(" PLAN", &format!(" {plan}"));
+        let programs = std::path::Path::new(common::programs::OFFICER).parent().unwrap();
+        let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+        let mut shell = std::process::Command::new("sh");
+        common::run(shell.arg("-c").arg(format!("{line} --yes")).env("PATH", path));
     };
     sign(lines[0]);
     let waiting = stage.hoster(&["release"]).ended_with(6);

@@ -5,6 +5,7 @@ mod audit;
 mod common;
 mod custody;
 mod next;
+mod officer;
 mod paper;
 mod preflight;
 mod show;

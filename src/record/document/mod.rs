@@ -57,7 +57,7 @@ use crate::{
     plan::Plan,
     terms::{FORMAT, Fits, Head, Id, Kind, Listed, Mode, Side, TransferRoute, ensure},
 };
-pub use reading::{Received, Released, header_of, read, read_files};
+pub use reading::{Received, Released, header_of, read, read_files, read_to_sign};
 
 /// The greatest size of a document, in bytes.
 pub const MAX_DOCUMENT: u64 = 4 << 20;

@@ -122,11 +122,24 @@ impl<B> Released<B> {
     }
 }
 
+/// A document and the files of its folder, by their names.
+type Unsigned<B> = (Document<B>, BTreeMap<String, Vec<u8>>);
+
 /// Reads a document from its folder and checks everything that does not depend on this side's log.
 ///
 /// # Errors
 /// `DOCUMENT-…` and `SIGNATURE-…` rules, each saying what was found.
 pub fn read<B: Body>(folder: &Path, plan: &Plan) -> Result<Received<B>> {
+    let (kind, main) = (B::KIND, B::KIND.file());
+    let (document, files) = read_unsigned::<B>(folder, plan)?;
+    let bytes = files.get(&main).ok_or_else(|| missing_error(folder, &main))?;
+    let people = people(&files, &main);
+    let signatures = signature::verify(plan, kind.side(), Namespace::Document, bytes, &people)?;
+    Ok(Received { hash: Hash::of(bytes), document, signatures, files })
+}
+
+/// All that [`read`] checks but the signatures of people.
+fn read_unsigned<B: Body>(folder: &Path, plan: &Plan) -> Result<Unsigned<B>> {
     let (kind, main) = (B::KIND, B::KIND.file());
     let files = folder::read_folder(folder, |name| limit::<B>(name, plan))?;
     let bytes = files.get(&main).ok_or_else(|| missing_error(folder, &main))?;
@@ -142,9 +155,23 @@ pub fn read<B: Body>(folder: &Path, plan: &Plan) -> Result<Received<B>> {
         )
     })?;
     check_files(folder, &document, &files)?;
-    let people = people(&files, &main);
-    let signatures = signature::verify(plan, kind.side(), Namespace::Document, bytes, &people)?;
-    Ok(Received { hash: Hash::of(bytes), document, signatures, files })
+    Ok((document, files))
+}
+
+/// Reads a document of any kind that people are about to sign, as [`read`] does but for who has
+/// signed it: its header, and the files of its folder.
+///
+/// # Errors
+/// `DOCUMENT-…` rules.
+pub fn read_to_sign(
+    kind: Kind,
+    folder: &Path,
+    plan: &Plan,
+) -> Result<(Header, BTreeMap<String, Vec<u8>>)> {
+    of_kind!(kind, B => {
+        let (document, files) = read_unsigned::<B>(folder, plan)?;
+        Ok((document.header, files))
+    })
 }
 
 /// Reads a document of any kind, as [`read`] does.

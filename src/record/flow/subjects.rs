@@ -55,7 +55,8 @@ pub struct Recomputed {
     pub expected: serde_json::Value,
 }
 
-/// Computes a request anew, from where its side stood when it was approved.
+/// Computes a request anew, from where its side stood when it was approved; where nothing is known
+/// of that, from its own subject.
 ///
 /// # Errors
 /// What is no request of this gate, as its parser says; `Ok(None)` where the log has not come to
@@ -64,7 +65,7 @@ pub fn recompute(
     bytes: &[u8],
     gate: Gate,
     plan: &Plan,
-    state: &State,
+    state: Option<&State>,
 ) -> std::result::Result<Option<Recomputed>, serde_json::Error> {
     let (cloud, brought) = (plan.way == TransferRoute::Cloud, plan.way == TransferRoute::Brought);
     let by = match gate {
@@ -92,21 +93,29 @@ pub fn recompute(
 fn one<S: Computed>(
     bytes: &[u8],
     plan: &Plan,
-    state: &State,
+    state: Option<&State>,
 ) -> std::result::Result<Option<Recomputed>, serde_json::Error> {
     let request: Request<S> = serde_json::from_slice(bytes)?;
-    let Ok(subject) = request.subject.again(plan, state) else {
-        return Ok(None);
-    };
-    let expected = Request::of(plan, state, state.attempt, subject);
+    let found = serde_json::to_value(&request)?;
     let Ok(subject) = subject_hash(&request.subject) else {
         return Ok(None);
     };
-    Ok(Some(Recomputed {
-        subject,
-        found: serde_json::to_value(&request)?,
-        expected: serde_json::to_value(&expected)?,
-    }))
+    let expected = match state.map(|state| (state, request.subject.again(plan, state))) {
+        Some((_, Err(_))) => return Ok(None),
+        Some((state, Ok(subject))) => {
+            serde_json::to_value(Request::of(plan, state, state.attempt, subject))?
+        }
+        None => serde_json::to_value(Request {
+            format: FORMAT.to_owned(),
+            ceremony: plan.ceremony.clone(),
+            mode: plan.mode,
+            plan_hash: plan.hash(),
+            gate: S::GATE,
+            summary: request.subject.summary(),
+            ..request
+        })?,
+    };
+    Ok(Some(Recomputed { subject, found, expected }))
 }
 
 /// SHA-256 of the subject that officers must have signed for, before what this entry says was done.

@@ -22,7 +22,7 @@ use crate::{
     signature::{self, MAX_SIGNATURE, Namespace},
 };
 use kinds::Explanation;
-use source::ShownFile;
+pub use source::ShownFile;
 use text::Telling;
 pub use text::{Language, Sentences, by_key};
 use tree::Tree;
@@ -37,13 +37,47 @@ pub fn show(path: &Path, language: Language, out: &mut dyn Write) -> Result<()> 
     let texts = Sentences::of(language);
     let start = ShownFile::peek(path)?;
     if log::begins(&start) {
-        return log::show(&ShownFile::whole(path, MAX_LOG)?, &texts, out);
+        return log::show(&start.whole(MAX_LOG)?, &texts, out);
     }
     let Some((limit, explain)) = explaining(&start) else {
-        return Err(start.unknown_error("neither JSON nor text that Keyferry writes"));
+        return Err(unlike_error(&start));
     };
-    let source = ShownFile::whole(path, limit)?;
-    write(out, &texts, &page(&source, explain(&source)?, &texts))
+    let source = start.whole(limit)?;
+    let explanation = explain(&source)?;
+    let (namespace, mut lines) = page(&explanation, &texts);
+    let (kind, tree) = explanation;
+    if let Some(namespace) = namespace {
+        lines.extend(lines_to_sign(&source, namespace, &tree, &texts));
+    }
+    lines.extend(texts.page("page.end", json!({ "hash": source.hash(), "kind": kind })));
+    write(out, &texts, &lines)
+}
+
+fn unlike_error(source: &ShownFile) -> Error {
+    source.unknown_error("neither JSON nor text that Keyferry writes")
+}
+
+/// A file that people sign, as it is shown to whoever is about to.
+pub struct SignablePage {
+    /// What it is signed for.
+    pub namespace: Namespace,
+    /// What it says and what signing it means, escaped.
+    pub lines: Vec<String>,
+}
+
+/// What whoever is about to sign a file sees of it, where it is one that people sign.
+///
+/// # Errors
+/// As [`show`].
+pub fn before_signing(source: &ShownFile, language: Language) -> Result<Option<SignablePage>> {
+    let texts = Sentences::of(language);
+    let explain = explaining(source).filter(|_| !log::begins(source));
+    let (_, explain) = explain.ok_or_else(|| unlike_error(source))?;
+    let (namespace, lines) = page(&explain(source)?, &texts);
+    Ok(namespace.map(|namespace| SignablePage {
+        namespace,
+        lines: lines.iter().map(|line| texts.one_line(line)).collect(),
+    }))
 }
 
 /// Lines of ours with foreign text in them, all escaped here.
@@ -60,36 +94,46 @@ fn unwritten_error(error: std::io::Error) -> Error {
     )
 }
 
-/// What a file is, what it says, what signing it means, and what would verify it.
-fn page(source: &ShownFile, (key, tree): Explanation, texts: &Sentences) -> Vec<String> {
-    let mut telling = Telling::new(texts, &tree);
+/// What a file is, what it says, and what signing it means, where people do.
+fn page((key, tree): &Explanation, texts: &Sentences) -> (Option<Namespace>, Vec<String>) {
+    let mut telling = Telling::new(texts, tree);
     let mut lines = telling.lines(&format!("{key}.page"));
     let meaning = telling.lines(&format!("{key}.signing")).concat();
-    let rest = telling.rest(&key, ": ");
+    let rest = telling.rest(key, ": ");
     if !rest.is_empty() {
         lines.extend(texts.page("page.further", json!({ "said": rest.join("\n") })));
     }
+    let namespace = signed_as(key);
+    if let Some(namespace) = namespace {
+        let facts = json!({ "meaning": meaning, "namespace": namespace.name() });
+        lines.extend(texts.page("page.signing", facts));
+    }
+    (namespace, lines)
+}
+
+/// The lines that make a signature, to be copied.
+fn lines_to_sign(
+    source: &ShownFile,
+    namespace: Namespace,
+    tree: &Tree,
+    texts: &Sentences,
+) -> Vec<String> {
     let officers = match tree.field("officers") {
         Some(Tree::List(officers)) => officers.iter().map(Tree::word).collect(),
         _ => vec!["YOUR-ID"],
     };
-    if let Some(namespace) = signed_as(&key) {
-        let line = |id: &&str| signature::command_line(namespace, source.path, *id);
-        let how = match (source.is_plain(), key.as_str()) {
-            (false, _) => "unfit",
-            (true, "plan") => "each-officer",
-            (true, _) => "own",
-        };
-        let facts = json!({
-            "meaning": meaning,
-            "namespace": namespace.name(),
-            "how": how,
-            "lines": officers.iter().filter(|_| how != "unfit").map(line).collect::<Vec<_>>(),
-        });
-        lines.extend(texts.page("page.signing", facts));
-    }
-    lines.extend(texts.page("page.end", json!({ "hash": source.hash(), "kind": key })));
-    lines
+    let how = match (source.is_plain(), namespace) {
+        (false, _) => "unfit",
+        (true, Namespace::Plan) => "each-officer",
+        (true, _) => "own",
+    };
+    let line = |id: &&str| signature::command_line(namespace, source.path, *id);
+    let facts = json!({
+        "how": how,
+        "lines": officers.iter().filter(|_| how != "unfit").map(line).collect::<Vec<_>>(),
+        "bare": (how != "unfit").then(|| signature::bare_line(namespace, source.path)),
+    });
+    texts.page("page.line", facts)
 }
 
 /// What people sign such a file for, where they do.

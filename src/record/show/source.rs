@@ -1,6 +1,10 @@
 //! The one file that is explained.
 
-use std::{io::Read, path::Path};
+use std::{
+    fs::File,
+    io::{Read, Seek},
+    path::Path,
+};
 
 use crate::{
     Error, Result, encoding::Hash, escape::escape, folder, rule::Rule, service::local::MAX_REGISTRY,
@@ -13,12 +17,14 @@ const PREFIX: u64 = 64 << 10;
 pub const KNOWN: &str = "a document (offer.json … closing.json), an approval request, a log (log.jsonl), a plan (ceremony.toml), \
      a token's report (of `probe`), head.json, registry.json, what a node publishes (….metadata.xml), or a signature (….sig)";
 
-/// A file that is explained, as far as it was read.
+/// A file that is explained, as far as it was read. It is opened once.
 pub struct ShownFile<'a> {
     /// Where it lies.
     pub path: &'a Path,
     /// Its bytes, or the first of them.
     pub bytes: Vec<u8>,
+    /// The file, where it was not read whole yet.
+    opened: Option<File>,
 }
 
 impl<'a> ShownFile<'a> {
@@ -27,20 +33,27 @@ impl<'a> ShownFile<'a> {
     /// # Errors
     /// `DOCUMENT-LINK`, `DOCUMENT-SIZE`; [`Error::Failed`] where it can't be read.
     pub fn peek(path: &'a Path) -> Result<Self> {
+        let mut file = folder::open_file(path, MAX_REGISTRY)?;
         let mut bytes = Vec::new();
-        folder::open_file(path, MAX_REGISTRY)?
-            .take(PREFIX)
-            .read_to_end(&mut bytes)
-            .map_err(|error| Error::file(path, error))?;
-        Ok(ShownFile { path, bytes })
+        let begun = (&file).take(PREFIX).read_to_end(&mut bytes).and_then(|_| file.rewind());
+        begun.map_err(|error| Error::file(path, error))?;
+        Ok(ShownFile { path, bytes, opened: Some(file) })
+    }
+
+    /// A file whose bytes are all there.
+    pub fn of(path: &'a Path, bytes: Vec<u8>) -> Self {
+        ShownFile { path, bytes, opened: None }
     }
 
     /// Reads it whole.
     ///
     /// # Errors
     /// As [`folder::read_file`].
-    pub fn whole(path: &'a Path, limit: u64) -> Result<Self> {
-        Ok(ShownFile { path, bytes: folder::read_file(path, limit)? })
+    pub fn whole(mut self, limit: u64) -> Result<Self> {
+        if let Some(file) = self.opened.take() {
+            self.bytes = folder::read_open(file, self.path, limit)?;
+        }
+        Ok(self)
     }
 
     /// The path, for people.

@@ -85,7 +85,7 @@ impl VerifiedSignatures {
             have >= needed,
             format!("{what}: {have} of {needed} officers of the {side} ({officers}); witnesses: {witnesses}"),
             format!("valid signatures of at least {needed} officers of the {side}"),
-            format!("the {side}'s officers sign with `ceremony-scripts/sign`; copy the .sig files beside the document"),
+            format!("the {side}'s officers sign with `keyferry-officer sign FOLDER --as ID --key KEY --plan PLAN`; copy the .sig files beside the document"),
         )
     }
 }
@@ -132,15 +132,30 @@ pub fn verify(
             Role::Officer(of) if of == side => verified.officers.push(signed),
             Role::Witness => verified.witnesses.push(signed),
             Role::Officer(of) => {
-                return Err(Rule::SignatureSide.refuse(
-                    format!("{} is an officer of the {of}", signed.id),
-                    format!("officers of the {side}"),
-                    "remove this signature; the officers of the side that made the document sign it",
-                ));
+                let remedy = "remove this signature; the officers of the side that made the document sign it";
+                return Err(side_error(&signed.id, of, side, remedy));
             }
         }
     }
     Ok(verified)
+}
+
+fn side_error(id: &Id, of: Side, side: Side, remedy: &str) -> Error {
+    let found = format!("{id} is an officer of the {of}");
+    Rule::SignatureSide.refuse(found, format!("officers of the {side}"), remedy)
+}
+
+/// Whether a person of the plan has a key to sign with, for this side where one is named.
+///
+/// # Errors
+/// `SIGNATURE-UNKNOWN`, `SIGNATURE-SIDE`.
+pub fn ensure_signer(plan: &Plan, id: &Id, side: Option<Side>) -> Result<()> {
+    match (named(plan, id.as_str())?.1, side) {
+        (Role::Officer(of), Some(side)) if of != side => {
+            Err(side_error(id, of, side, "the officers of that side sign it"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Verifies the signatures over a plan: enough officers of both sides, and perhaps witnesses.
@@ -243,18 +258,25 @@ pub fn enough(
     let lines = party.officers.iter().filter(|officer| !signed(&officer.id)).map(line);
     Err(Error::Waiting {
         what: format!(
-            "waiting for {missing} more of {} signatures over {}; each on the officer's own machine, by one of:\n{}\nthen run this command again",
+            "waiting for {missing} more of {} signatures over {}; each on the officer's own machine, by one of:\n{}\n  or, without keyferry-officer:\n    {}\nthen run this command again",
             party.approvals,
             file.display(),
-            lines.collect::<Vec<_>>().join("\n")
+            lines.collect::<Vec<_>>().join("\n"),
+            bare_line(namespace, file)
         ),
     })
 }
 
-/// The line that makes one signature; `id` is a person's, or stands for it.
+/// The line by which a person signs a file on their own machine; `id` is theirs, or stands for it.
 pub fn command_line(namespace: Namespace, file: &Path, id: impl std::fmt::Display) -> String {
+    let plan = if namespace == Namespace::Plan { "" } else { " --plan PLAN" };
+    format!("keyferry-officer sign {} --as {id} --key KEY{plan}", file.display())
+}
+
+/// The line that makes the same signature without Keyferry.
+pub fn bare_line(namespace: Namespace, file: &Path) -> String {
     let file = file.display();
-    format!("ssh-keygen -Y sign -n {namespace} -f KEY < {file} > {file}.{id}.sig")
+    format!("ssh-keygen -Y sign -n {namespace} -f KEY < {file} > {file}.YOUR-ID.sig")
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

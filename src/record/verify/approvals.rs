@@ -203,13 +203,8 @@ impl Gates<'_> {
     /// The request is the one that its side makes where the log says that it stood: it is computed
     /// anew, sentence and all.
     fn approval(&self, state: &State, gate: Gate, found: &Found) -> Result<Recomputed> {
-        let again = recompute(&found.bytes, gate, self.plan, state).map_err(|error| {
-            Rule::DocumentFormat.refuse(
-                format!("{}: {}", found.name, escape(&error.to_string())),
-                format!("a request of the gate {}", gate.name()),
-                "copy it again from its side's folder",
-            )
-        })?;
+        let again = recompute(&found.bytes, gate, self.plan, Some(state))
+            .map_err(|error| form_error(&found.name, gate, &error))?;
         let again = again
             .ok_or_else(|| unsigned_for(&found.name, "no such act: the log has not come to it"))?;
         match difference(&again.found, &again.expected)? {
@@ -263,7 +258,17 @@ impl Gates<'_> {
     }
 }
 
-fn unsigned_for(found: &str, expected: &str) -> Error {
+/// The refusal of a file that is no request of its gate.
+pub fn form_error(name: &str, gate: Gate, error: &serde_json::Error) -> Error {
+    Rule::DocumentFormat.refuse(
+        format!("{name}: {}", escape(&error.to_string())),
+        format!("a request of the gate {}", gate.name()),
+        "copy it again from its side's folder",
+    )
+}
+
+/// The refusal of a request, or an act, that is not what its side asks officers for.
+pub fn unsigned_for(found: &str, expected: &str) -> Error {
     Rule::ApprovalSubject.refuse(
         escape(found),
         format!("what officers signed for: {}", escape(expected)),

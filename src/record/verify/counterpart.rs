@@ -44,6 +44,22 @@ pub fn verify(plan: &Plan, side: Side, bytes: &[u8], name: &str) -> Result<Verif
     VerifiedLog::of(plan, side, entries)
 }
 
+/// Verifies a log of whichever side it says it is.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_any(plan: &Plan, bytes: &[u8], name: &str) -> Result<VerifiedLog> {
+    let mut side = Side::Tenant;
+    let first = bytes.split_inclusive(|byte| *byte == b'\n').next().unwrap_or(&[]);
+    log::read(first, name, |entry| {
+        if let Event::Init { side: of, .. } = entry.event {
+            side = of;
+        }
+        Ok(())
+    })?;
+    verify(plan, side, bytes, name)
+}
+
 /// Who an entry says has signed: enough officers of each side whose word it is, none twice, and
 /// nobody else but witnesses.
 fn signers(plan: &Plan, side: Side, entry: &Entry) -> Result<()> {

@@ -12,6 +12,7 @@ mod held;
 mod logs;
 mod published;
 mod rest;
+pub mod waiting;
 
 use std::{
     collections::BTreeMap,

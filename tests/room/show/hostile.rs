@@ -268,6 +268,7 @@ fn names(stage: &Stage) {
         fs::copy(&offer, &path).unwrap();
         let text = harmless(&path);
         assert!(!text.contains("ssh-keygen -Y sign"), "{text}");
+        assert!(!text.contains("keyferry-officer sign"), "{text}");
         says(&text, &["give it a plain name first"]);
     }
     // Also where there is nothing to show but the name.

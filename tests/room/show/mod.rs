@@ -133,7 +133,9 @@ fn documents(stage: &Stage) {
             "CKA_EXTRACTABLE false",
             "namespace:    keyferry-document",
             &format!(
-                "ssh-keygen -Y sign -n keyferry-document -f KEY < {0} > {0}.YOUR-ID.sig",
+                "    keyferry-officer sign {0} --as YOUR-ID --key KEY --plan PLAN\n  \
+                 Without it, from a shell, with your id for YOUR-ID:\n    \
+                 ssh-keygen -Y sign -n keyferry-document -f KEY < {0} > {0}.YOUR-ID.sig\n",
                 stage.path("medium/offer/offer.json").display()
             ),
             "you vouch that this KEK was made in your HSM",
@@ -205,7 +207,7 @@ fn others(stage: &Stage) {
             "3 of 5 custodians open the seal",
             "waived:     WRAP-OAEP-SHA1: RSA-OAEP uses SHA-256",
             "namespace:    keyferry-plan",
-            "ceremony.toml.hedy.sig",
+            "ceremony.toml --as hedy --key KEY\n",
         ],
     );
     says(

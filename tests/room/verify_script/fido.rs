@@ -19,17 +19,29 @@ fn pair() -> Ed25519Keypair {
     Ed25519Keypair::from(Ed25519PrivateKey::from_bytes(&[7; 32]))
 }
 
-fn string(bytes: &[u8]) -> Vec<u8> {
+/// A string in SSH's wire form.
+pub fn string(bytes: &[u8]) -> Vec<u8> {
     [&(bytes.len() as u32).to_be_bytes()[..], bytes].concat()
 }
 
-fn wire() -> Vec<u8> {
+/// The public key in SSH's wire form.
+pub fn wire() -> Vec<u8> {
     [string(ALGORITHM), string(&pair().public.0), string(APPLICATION)].concat()
 }
 
 /// The public key as a plan has it.
 pub fn public() -> String {
     format!("sk-ssh-ed25519@openssh.com {}", BASE64.encode(&wire()))
+}
+
+/// What the key answers when it is asked to sign this, in SSH's wire form.
+pub fn answer(asked: &[u8], flags: u8) -> Vec<u8> {
+    let trailer = [flags, 0, 0, 0, 9];
+    let asked =
+        [Sha256::digest(APPLICATION).as_slice(), &trailer, Sha256::digest(asked).as_slice()]
+            .concat();
+    let raw: ssh_key::Signature = pair().try_sign(&asked).unwrap();
+    [string(ALGORITHM), string(raw.as_bytes()), trailer.to_vec()].concat()
 }
 
 /// Signs a file beside it.
@@ -39,12 +51,7 @@ pub fn sign(file: &Path, namespace: &str, id: &str, flags: u8) {
     let signed =
         [b"SSHSIG".as_slice(), &namespace, &string(b""), &string(b"sha512"), &string(&hash)]
             .concat();
-    let trailer = [flags, 0, 0, 0, 9];
-    let asked =
-        [Sha256::digest(APPLICATION).as_slice(), &trailer, Sha256::digest(signed).as_slice()]
-            .concat();
-    let raw: ssh_key::Signature = pair().try_sign(&asked).unwrap();
-    let inner = [string(ALGORITHM), string(raw.as_bytes()), trailer.to_vec()].concat();
+    let inner = answer(&signed, flags);
     let blob = [
         b"SSHSIG\0\0\0\x01".as_slice(),
         &string(&wire()),

@@ -16,7 +16,7 @@ use record::{
 use tools::{Copy, Seeded, audited, names, on_two_threads, script};
 
 mod changes;
-mod fido;
+pub mod fido;
 mod fields;
 mod reading;
 mod tools;

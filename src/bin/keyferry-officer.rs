@@ -1,0 +1,95 @@
+//! The officers' program, on their own machines: parse, wire, exit code.
+
+#![forbid(unsafe_code)]
+
+use std::{
+    io::{self, BufWriter},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use officer::Order;
+use record::{
+    show::{self, Language},
+    terms::Id,
+};
+use terminal::{fail, manual};
+
+/// An officer's or a witness's own program: see what is to be signed, and sign it with your SSH key
+///
+/// Before you trust the program, check it with tools of your own machine: `sha256sum
+/// keyferry-officer` gives the hash that stands in the bundle's SHA256SUMS, a list that two release
+/// keys sign (VERIFY.txt there says how that is checked) and whose own hash is on paper.
+#[derive(Parser)]
+#[command(name = "keyferry-officer", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Explain files in plain words, before they are signed or believed
+    Show {
+        /// The files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// The language of what is said: en or de
+        #[arg(long, value_name = "LANGUAGE", default_value = "en")]
+        language: Language,
+    },
+    /// Check, show and sign what waits for you: a file, or a folder with what was copied for you.
+    /// Only the .sig files go back
+    Sign(Sign),
+}
+
+#[derive(Args)]
+struct Sign {
+    /// Files, or folders
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    /// Your id in the plan
+    #[arg(long = "as", value_name = "ID")]
+    id: Id,
+    /// Your SSH key, as `ssh-keygen -f` takes it: the private key, or with an agent its .pub
+    #[arg(long, value_name = "KEY")]
+    key: PathBuf,
+    /// Your own copy of the plan, which you keep; without it the folder's, once you have typed its
+    /// words from paper
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
+    /// In a rehearsal: sign without being asked
+    #[arg(long)]
+    yes: bool,
+    /// The language of what is shown: en or de
+    #[arg(long, value_name = "LANGUAGE", default_value = "en")]
+    language: Language,
+}
+
+fn command() -> clap::Command {
+    manual::with_examples(Cli::command())
+}
+
+fn main() -> ExitCode {
+    let Cli { command } = match Cli::from_arg_matches(&command().get_matches()) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    let done = match command {
+        Command::Show { files, language } => {
+            let mut out = BufWriter::new(io::stdout().lock());
+            let shown = files.iter().try_for_each(|file| show::show(file, language, &mut out));
+            shown.map(|()| ExitCode::SUCCESS)
+        }
+        Command::Sign(Sign { paths, id, key, plan, yes, language }) => {
+            officer::sign(&Order { paths, id, key, plan, yes, language })
+        }
+    };
+    done.unwrap_or_else(|error| fail(&error))
+}
+
+#[cfg(test)]
+#[path = "../../tests/manual/mod.rs"]
+mod manual_pages;

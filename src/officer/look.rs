@@ -1,0 +1,301 @@
+//! One file after another, read once and checked as its receiver would.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use record::{
+    Error, Result,
+    document::{self, MAX_DOCUMENT},
+    encoding::Hash,
+    fingerprint::{self, WORDS_TYPED},
+    folder,
+    gate::MAX_REQUEST,
+    log::MAX_LOG,
+    plan::{MAX_PLAN, Plan},
+    probe::MAX_PROBE,
+    rule::Rule,
+    show::{self, ShownFile, SignablePage},
+    signature::{self, MAX_SIGNATURE, Namespace},
+    terms::{Kind, Side},
+    verify::{
+        counterpart::{self, VerifiedLog},
+        waiting::Basis,
+    },
+};
+use terminal::{Asker, words};
+
+use crate::{
+    Order, Ready,
+    found::{Candidate, Found},
+    verify,
+};
+
+/// What was seen of a file.
+pub enum Look {
+    /// It may be signed.
+    Ready(Box<Ready>),
+    /// The person has signed it.
+    Signed,
+    /// A signature over it would count for nothing, and why.
+    Void(String),
+    /// Nobody signs such a file, or not this person's side.
+    Nothing,
+}
+
+/// What an officer has before them.
+pub struct Desk<'a> {
+    order: &'a Order,
+    found: &'a Found,
+    /// The plan that they trust, once it was needed.
+    trusted: Option<Plan>,
+    /// The bytes of the plan that is to be trusted, once it was read.
+    read: Option<Vec<u8>>,
+    logs: BTreeMap<PathBuf, VerifiedLog>,
+}
+
+/// A file in memory, and what is known of it.
+struct Opened<'a> {
+    path: &'a Path,
+    bytes: Vec<u8>,
+    page: SignablePage,
+    /// What lies in the signature's place, where it was read with its folder.
+    place: Option<Option<Vec<u8>>>,
+}
+
+impl<'a> Desk<'a> {
+    /// Nothing was opened yet.
+    pub fn new(order: &'a Order, found: &'a Found) -> Self {
+        Desk { order, found, trusted: None, read: None, logs: BTreeMap::new() }
+    }
+
+    /// Reads a file and checks all that can be checked here.
+    ///
+    /// # Errors
+    /// The rule that its receiver would refuse it by; [`Error::Ended`] and `WORDS-MISMATCH` of the
+    /// question for the plan's words.
+    pub fn look(&mut self, candidate: &Candidate) -> Result<Look> {
+        let name = folder::file_name(&candidate.path);
+        let kind = Kind::ALL.into_iter().find(|kind| kind.file() == name);
+        match kind {
+            Some(kind) => self.document(candidate, kind),
+            None => self.other(candidate),
+        }
+    }
+
+    fn document(&mut self, candidate: &Candidate, kind: Kind) -> Result<Look> {
+        let path = &candidate.path;
+        let plan = self.trust()?.clone();
+        if !self.concerns(&plan, candidate, kind.side())? {
+            return Ok(Look::Nothing);
+        }
+        let (header, mut files) = document::read_to_sign(kind, folder::parent(path), &plan)?;
+        let main = kind.file();
+        let bytes =
+            files.remove(&main).ok_or_else(|| Error::defect("a document without itself"))?;
+        let place = files.remove(&format!("{main}.{}.sig", self.order.id));
+        let waiting = self.basis(&plan, path)?.document(&header, Hash::of(&bytes))?;
+        if let Some(void) = waiting.void {
+            return Ok(Look::Void(void));
+        }
+        let page = self.page(path, &bytes)?.ok_or_else(|| Error::defect("an unsigned document"))?;
+        self.ready(Opened { path, bytes, page, place: Some(place) }, plan, waiting.unchecked)
+    }
+
+    fn other(&mut self, candidate: &Candidate) -> Result<Look> {
+        let path = &candidate.path;
+        let bytes = self.bytes(path)?;
+        let page = match self.page(path, &bytes) {
+            Ok(Some(page)) => page,
+            Ok(None) if candidate.named => return Err(unsigned_error(path)),
+            // Much lies in folders that Keyferry does not know.
+            Err(error) if candidate.named || error.rule() != Some(Rule::DocumentKind) => {
+                return Err(error);
+            }
+            _ => return Ok(Look::Nothing),
+        };
+        let (name, length) = (folder::shown(path), bytes.len() as u64);
+        let limit = limit(page.namespace);
+        let found = format!("{name} has {length} bytes");
+        let remedy = "check that this is the right file";
+        Rule::DocumentSize.ensure(length <= limit, found, format!("at most {limit}"), remedy)?;
+        if page.namespace == Namespace::Plan {
+            return self.plan(path, bytes, page);
+        }
+        let plan = self.trust()?.clone();
+        let basis = self.basis(&plan, path)?;
+        let mut waiting = match page.namespace {
+            Namespace::Approval => basis.request(&bytes, &name)?,
+            Namespace::Head => basis.head(&bytes, &name)?,
+            Namespace::Probe => basis.probe(&bytes, &name)?,
+            Namespace::Document | Namespace::Plan => return Err(misnamed_error(path)),
+        };
+        if !self.concerns(&plan, candidate, waiting.side)? {
+            return Ok(Look::Nothing);
+        }
+        if let Some(void) = waiting.void {
+            return Ok(Look::Void(void));
+        }
+        if let Some(newer) = self.found.newer(path) {
+            let older =
+                format!("whether it still counts: it is older of this gate, {newer} is newer");
+            waiting.unchecked.push(older);
+        }
+        self.ready(Opened { path, bytes, page, place: None }, plan, waiting.unchecked)
+    }
+
+    /// A plan holds the keys of everybody: it can be signed without any other, but is none other
+    /// than the one that the officer has.
+    fn plan(&mut self, path: &Path, bytes: Vec<u8>, page: SignablePage) -> Result<Look> {
+        let plan = Plan::parse(bytes.clone())?;
+        signature::ensure_signer(&plan, &self.order.id, None)?;
+        let mut unchecked = Vec::new();
+        if self.order.plan.is_some() {
+            let own = self.trust()?.hash();
+            Rule::PlanChanged.ensure(
+                plan.hash() == own,
+                format!("{} has SHA-256 {}", folder::shown(path), plan.hash()),
+                format!("your own copy of the plan, {own}"),
+                "compare the two, and ask who made this one",
+            )?;
+        } else {
+            unchecked
+                .push("that it is the plan that both sides agreed on: compare its words".into());
+        }
+        self.ready(Opened { path, bytes, page, place: None }, plan, unchecked)
+    }
+
+    fn ready(&self, opened: Opened, plan: Plan, unchecked: Vec<String>) -> Result<Look> {
+        let Opened { path, bytes, page, place } = opened;
+        let id = &self.order.id;
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{id}.sig"));
+        let at = PathBuf::from(name);
+        let there = match place {
+            Some(there) => there,
+            None => folder::read_if_there(&at, MAX_SIGNATURE)?,
+        };
+        let SignablePage { namespace, lines } = page;
+        let verified = there.map(|there| verify(&plan, namespace, &bytes, id, there));
+        if let Some(Ok(())) = verified {
+            return Ok(Look::Signed);
+        }
+        let invalid = verified.and_then(Result::err).map(|error| error.to_string());
+        let path = path.to_owned();
+        let ready =
+            Ready { path, bytes, namespace, plan, page: lines, unchecked, place: at, invalid };
+        Ok(Look::Ready(Box::new(ready)))
+    }
+
+    /// Whether a side's files are for this person to sign; those that they named must be.
+    fn concerns(&self, plan: &Plan, candidate: &Candidate, side: Side) -> Result<bool> {
+        let signer = signature::ensure_signer(plan, &self.order.id, Some(side));
+        match signer {
+            Err(error) if !candidate.named && error.rule() == Some(Rule::SignatureSide) => {
+                Ok(false)
+            }
+            signer => signer.map(|()| true),
+        }
+    }
+
+    fn page(&self, path: &Path, bytes: &[u8]) -> Result<Option<SignablePage>> {
+        show::before_signing(&ShownFile::of(path, bytes.to_vec()), self.order.language)
+    }
+
+    /// The plan that is to be trusted: the officer's own, or the folder's.
+    fn trusted_path(&self) -> Option<&Path> {
+        let within = self.found.plans.iter().min_by_key(|plan| plan.components().count());
+        self.order.plan.as_deref().or(within.map(PathBuf::as_path))
+    }
+
+    /// The bytes of a file. The plan that is trusted may be signed too, and is read once all the
+    /// same.
+    fn bytes(&mut self, path: &Path) -> Result<Vec<u8>> {
+        let whole = |path: &Path| std::fs::canonicalize(path).ok();
+        let is_trusted = self.trusted_path().is_some_and(|plan| whole(plan) == whole(path));
+        match &self.read {
+            Some(bytes) if is_trusted => Ok(bytes.clone()),
+            _ => {
+                let bytes = folder::read_file(path, MAX_DOCUMENT)?;
+                self.read = is_trusted.then(|| bytes.clone()).or(self.read.take());
+                Ok(bytes)
+            }
+        }
+    }
+
+    /// What a file is held against: the plan, and the log around it.
+    fn basis<'b>(&'b mut self, plan: &'b Plan, file: &Path) -> Result<Basis<'b>> {
+        let Some(path) = self.found.log_of(file) else {
+            return Ok(Basis { plan, log: None });
+        };
+        if !self.logs.contains_key(path) {
+            let bytes = folder::read_file(path, MAX_LOG)?;
+            let name = folder::shown(path);
+            let log = counterpart::verify_any(plan, &bytes, &name)?;
+            self.logs.insert(path.to_owned(), log);
+        }
+        Ok(Basis { plan, log: self.logs.get(path) })
+    }
+
+    /// The plan that the officer trusts: their own, or the folder's once its words were typed from
+    /// paper.
+    fn trust(&mut self) -> Result<&Plan> {
+        if self.trusted.is_none() {
+            let path = self.trusted_path().ok_or_else(no_plan_error)?.to_owned();
+            let plan = Plan::parse(self.bytes(&path)?)?;
+            if self.order.plan.is_none() {
+                self.typed(&plan, &path)?;
+            }
+            self.trusted = Some(plan);
+        }
+        self.trusted.as_ref().ok_or_else(no_plan_error)
+    }
+
+    /// Asks for the words of a plan that lies beside what it would vouch for.
+    fn typed(&self, plan: &Plan, path: &Path) -> Result<()> {
+        let asker = Asker::new(plan.mode);
+        let prompt = format!(
+            "{} lies in this folder, and anybody may have put it there. Type the first {WORDS_TYPED} words of the plan that you signed, from paper (or end here, and give --plan FILE, your own copy):\n",
+            folder::shown(path)
+        );
+        let hash = plan.hash();
+        let right = fingerprint::words(hash.as_bytes());
+        let typed = words::ask(&asker, &prompt, WORDS_TYPED, Some(&right))?;
+        fingerprint::confirm(hash, &typed).map(drop)
+    }
+}
+
+/// The greatest size of what is signed for a purpose, in bytes.
+fn limit(namespace: Namespace) -> u64 {
+    match namespace {
+        Namespace::Plan => MAX_PLAN,
+        Namespace::Approval | Namespace::Head => MAX_REQUEST,
+        Namespace::Probe => MAX_PROBE,
+        Namespace::Document => MAX_DOCUMENT,
+    }
+}
+
+fn no_plan_error() -> Error {
+    Rule::DocumentPlan.refuse(
+        "no plan to hold this against",
+        "--plan FILE, the copy of the plan that you keep; or ceremony.toml in the folder, and its words on paper",
+        "without either only a plan can be signed",
+    )
+}
+
+fn unsigned_error(path: &Path) -> Error {
+    Rule::DocumentKind.refuse(
+        format!("{}: nobody signs such a file", folder::shown(path)),
+        "a plan, a request, a document, the head of an archive, or a token's report",
+        "`keyferry-officer show FILE` says what it is",
+    )
+}
+
+fn misnamed_error(path: &Path) -> Error {
+    Rule::DocumentKind.refuse(
+        format!("{}: a document under another name", folder::shown(path)),
+        "a document's whole folder, as it lies in the outbox: offer/offer.json",
+        "copy the folder again from the outbox",
+    )
+}
