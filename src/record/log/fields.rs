@@ -270,7 +270,7 @@ pub fn page_rows() -> String {
 /// field that is none.
 ///
 /// # Errors
-/// [`Error::Failed`](crate::Error::Failed) where an event can't be encoded.
+/// [`Error::Failed`] where an event can't be encoded.
 pub fn claims<'a>(events: impl Iterator<Item = &'a Event>) -> Result<BTreeMap<String, usize>> {
     let mut all = BTreeMap::new();
     for event in events {

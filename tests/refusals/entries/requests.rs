@@ -67,14 +67,14 @@ impl Approved<'_> {
         assert!(tried.taken.remove("unchanged"), "{}: {:?}", self.file.display(), tried.by_rule);
         let is_read = |request: &Value| {
             let bytes = serde_json::to_vec(request).unwrap();
-            recompute(&bytes, self.gate, &self.own.record.plan, state).is_ok()
+            recompute(&bytes, self.gate, &self.own.record.plan, Some(state)).is_ok()
         };
         for (path, mut request) in distinct(changes(&request), amount, is_read) {
             let what = format!("request {}{path}", self.gate.name());
             self.one(&what, &request, state, tried);
             // The sentence that officers read is the one of the subject that was changed.
             let bytes = serde_json::to_vec(&request).unwrap();
-            let again = recompute(&bytes, self.gate, &self.own.record.plan, state);
+            let again = recompute(&bytes, self.gate, &self.own.record.plan, Some(state));
             if let Ok(Some(again)) = again
                 && path.starts_with(".subject")
             {
@@ -109,7 +109,7 @@ impl Approved<'_> {
         let signatures = self.signed.iter().map(sign).collect();
         let mut entries: Vec<Entry> = self.own.entries.clone();
         let Event::Approval { subject, .. } = entries[self.at].event else { panic!() };
-        let again = recompute(&bytes, self.gate, &self.own.record.plan, state);
+        let again = recompute(&bytes, self.gate, &self.own.record.plan, Some(state));
         let subject = again.ok().flatten().map_or(subject, |again| again.subject);
         let (gate, request) = (self.gate, Hash::of(&bytes));
         entries[self.at].event = Event::Approval { gate, subject, request, signatures };
