@@ -142,7 +142,7 @@ pub fn listed<'a>(
 /// said where there was one.
 ///
 /// # Errors
-/// As [`prove`].
+/// The HSM's, `PROOF-SIGNATURE`, `PROOF-ANSWER`.
 pub fn receipt(
     ceremony: &Ceremony,
     hsm: &Hsm,
