@@ -210,10 +210,13 @@ fn way(document: &mut DocumentMut, plan: &Plan, probes: &Probes) -> Result<()> {
     Ok(())
 }
 
-/// Waivers of these rules, each with its reason.
+/// Waivers of these rules, each with its reason, in the form that a plan is written in: a reason has
+/// no quotation mark, backslash or brace.
 pub(super) fn waivers(waived: impl Iterator<Item = (Rule, String)>) -> ArrayOfTables {
     waived
         .map(|(rule, reason)| {
+            let reason = reason.replace('"', "'").replace('\\', "/");
+            let reason = reason.replace('{', "(").replace('}', ")");
             Table::from_iter([("rule", value(rule.name())), ("reason", value(reason))])
         })
         .collect()
