@@ -131,7 +131,16 @@ fn longest<'a, 'b>(copies: &'b [Copy<'a>], side: Side) -> Result<Option<&'b Copy
     let Some(longest) = longest else {
         return Ok(None);
     };
-    match copies.iter().find(|copy| !longest.bytes.starts_with(&copy.bytes)) {
+    // A folder's own log is never shorter than the one in its archive.
+    let archived = |own: &Copy| {
+        let folder = Path::new(&own.name).parent();
+        folder.is_some_and(|folder| Path::new(&longest.name).starts_with(folder))
+    };
+    let parts = |copy: &&Copy| {
+        let shorter = copy.bytes.len() < longest.bytes.len();
+        !longest.bytes.starts_with(&copy.bytes) || (shorter && archived(copy))
+    };
+    match copies.iter().find(parts) {
         Some(other) => Err(fork(longest, other, side)),
         None => Ok(Some(longest)),
     }
