@@ -8,7 +8,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use authoring::Reports;
 use record::{
@@ -118,10 +118,7 @@ fn command() -> clap::Command {
 }
 
 fn main() -> ExitCode {
-    let Cli { command } = match Cli::from_arg_matches(&command().get_matches()) {
-        Ok(cli) => cli,
-        Err(error) => error.exit(),
-    };
+    let Cli { command } = manual::typed(command());
     let done = match command {
         Command::Plan(PlanCommand::New { file, from: Some(from), .. }) => plan_renew(&from, &file),
         Command::Plan(PlanCommand::New { file, probe, .. }) => plan_new(&file, &probe),

@@ -8,7 +8,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use officer::Order;
 use record::{
@@ -73,10 +73,7 @@ fn command() -> clap::Command {
 }
 
 fn main() -> ExitCode {
-    let Cli { command } = match Cli::from_arg_matches(&command().get_matches()) {
-        Ok(cli) => cli,
-        Err(error) => error.exit(),
-    };
+    let Cli { command } = manual::typed(command());
     let done = match command {
         Command::Show { files, language } => {
             let mut out = BufWriter::new(io::stdout().lock());

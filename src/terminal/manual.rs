@@ -1,6 +1,6 @@
 //! Examples of each command, at the end of its `--help` and of its manual page.
 
-use clap::Command;
+use clap::{Command, FromArgMatches};
 
 /// Sections that begin with `# COMMAND`; SIDE stands for tenant and for hoster.
 const EXAMPLES: &str = include_str!("../../templates/text/examples.txt");
@@ -9,6 +9,11 @@ const EXAMPLES: &str = include_str!("../../templates/text/examples.txt");
 pub fn with_examples(program: Command) -> Command {
     let name = program.get_name().to_owned();
     illustrated(program, &name)
+}
+
+/// What was typed, of a command line; what can't be read ends the program with its help.
+pub fn typed<T: FromArgMatches>(program: Command) -> T {
+    T::from_arg_matches(&program.get_matches()).unwrap_or_else(|error| error.exit())
 }
 
 fn illustrated(command: Command, path: &str) -> Command {

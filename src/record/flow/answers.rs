@@ -2,7 +2,7 @@
 
 use crate::{
     Error, Result,
-    encoding::Hash,
+    encoding::{Hash, PackageId},
     flow::{Made, Phase, State},
     log::KekRecord,
     rule::Rule,
@@ -35,6 +35,23 @@ impl State {
     /// `LOG-EVENT` where the log names none.
     pub fn offered_kek(&self) -> Result<Hash> {
         self.offered.ok_or_else(|| not_there("no offer in the log", "an entry offer-check"))
+    }
+
+    /// The identity of the export or challenge that was made or taken.
+    ///
+    /// # Errors
+    /// `LOG-EVENT` where the log names none.
+    pub fn package_id(&self) -> Result<PackageId> {
+        let none = || not_there("no package in the log", "an entry that names its identity");
+        self.package_id.ok_or_else(none)
+    }
+
+    /// The intent of the step that was begun last.
+    ///
+    /// # Errors
+    /// `LOG-EVENT` where none was.
+    pub fn intent(&self) -> Result<Head> {
+        self.intent.ok_or_else(|| not_there("no intent in the log", "an entry intent"))
     }
 
     /// The entry that ended the ceremony without its aim.

@@ -9,7 +9,7 @@ use crate::{
     Error, Result,
     document::{
         Header, Received, acceptance::Acceptance, closing::Closing, keys::TargetKeys, offer::Offer,
-        registration::Registration,
+        package::Package, registration::Registration,
     },
     encoding::{Hash, json_file},
     escape::{escape, json},
@@ -21,7 +21,10 @@ use crate::{
     rule::Rule,
     service::{Brief, EvidenceContext, NodeEvidence, same_former},
     signature::Signed,
-    terms::{AttestationLevel, Id, Kind, Observed, RuleOutcome, Side, Step, TokenIdentity, list},
+    terms::{
+        AttestationLevel, Id, Kind, Observed, ReadBack, RuleOutcome, Side, Step, TokenIdentity,
+        list,
+    },
     verify::{Verdict, counterpart::VerifiedLog, documents::Documents},
 };
 
@@ -353,49 +356,17 @@ impl At<'_> {
         if let Some((kind, hash)) = event.made()
             && let Some(header) = documents.header(kind, hash)
         {
-            let head = state.intent.unwrap_or(header.head);
+            let (attempt, head) = (state.attempt, state.intent()?);
             let answers = self.answers(kind)?;
-            let expected = Header { attempt: state.attempt, head, answers, ..header.clone() };
+            let expected = Header { attempt, head, answers, ..header.clone() };
             self.document_says(kind, header, &expected)?;
         }
         match event {
-            Event::Export { document, .. } => {
-                let Some(package) = documents.package.by_hash(*document) else { return Ok(()) };
-                if self.sources.plan.trusted_only() && !state.trusts_offer() {
-                    return Err(untrusted("an export"));
-                }
-                let mut expected = package.body().clone();
-                expected.kek_fingerprint = state.offered_kek()?;
-                self.document_says(Kind::Package, package.body(), &expected)?;
-                let keys = package.body().keys.iter();
-                let keys =
-                    keys.map(|key| (&key.label, Hash::of(&key.spki.0), key.certificate.hash));
-                self.recorded_keys(Kind::Package, keys)
-            }
-            Event::KeysCheck { document, .. } => {
-                let challenge = documents.challenge.by_hash(*document);
-                let keys = challenge.iter().flat_map(|challenge| &challenge.body().keys);
-                let Event::KeysCheck { keys: said, .. } = event else { return Ok(()) };
-                let keys =
-                    keys.map(|key| (&key.label, Hash::of(&key.spki.0), key.certificate.hash));
-                let said = said.iter().map(|key| (&key.label, key.spki, key.certificate));
-                match challenge.is_none() || said.eq(keys) {
-                    true => Ok(()),
-                    false => Err(self.other_keys(Kind::Challenge)),
-                }
-            }
+            Event::KekTrust { attributes, .. } => self.trusted(attributes),
+            Event::Export { document, .. } => self.package(*document),
+            Event::KeysCheck { document, keys, .. } => self.challenge(*document, keys),
             Event::Import { document, .. } | Event::Answer { document, .. } => {
-                let Some(receipt) = documents.receipt.by_hash(*document) else { return Ok(()) };
-                let mut expected = receipt.body().clone();
-                match event {
-                    Event::Answer { package_id, .. } => expected.package_id = *package_id,
-                    _ => {
-                        expected.package_id = state.package_id.unwrap_or(expected.package_id);
-                        let quorum = state.quorum.clone().ok_or_else(|| self.no_quorum())?;
-                        (expected.custodians, expected.spent) = (quorum.custodians, quorum.spent);
-                    }
-                }
-                self.document_says(Kind::Receipt, receipt.body(), &expected)
+                self.receipt(*document)
             }
             Event::Evidence { evidence, .. } => match self.sources.evidence.get(evidence) {
                 Some(evidence) => self.evidence(evidence),
@@ -403,51 +374,101 @@ impl At<'_> {
             },
             Event::Primary { former, .. } => {
                 let ready = state.nodes.current().filter_map(|node| state.nodes.ready.get(node));
-                let ready = ready.filter_map(|proved| self.sources.evidence.get(&proved.evidence));
-                ready.into_iter().try_for_each(|one| same_former(one, former))
+                let mut ready =
+                    ready.filter_map(|proved| self.sources.evidence.get(&proved.evidence));
+                ready.try_for_each(|one| same_former(one, former))
             }
             Event::Registration { document } => match documents.registration.by_hash(*document) {
                 Some(registration) => self.registration(registration),
                 None => Ok(()),
             },
-            Event::Accept { document, .. } => {
-                let Some(acceptance) = documents.acceptance.by_hash(*document) else {
-                    return Ok(());
-                };
-                let expected = Acceptance {
-                    receipt: state.document(Kind::Receipt)?,
-                    kek_fingerprint: state.offered,
-                    package_id: state.package_id.unwrap_or(acceptance.body().package_id),
-                    ..acceptance.body().clone()
-                };
-                self.document_says(Kind::Acceptance, acceptance.body(), &expected)
-            }
-            Event::Close { closing: Some(closing), .. } if state.aborted.is_none() => {
-                let answers = documents.header(Kind::Closing, *closing).map(|one| one.answers);
-                let acceptance = state.document(Kind::Acceptance)?;
-                match answers.is_none_or(|answers| answers == Some(acceptance)) {
-                    true => Ok(()),
-                    false => Err(self.differs(
-                        "a close by a closing that does not answer the acceptance",
-                        &acceptance.to_string(),
-                    )),
-                }
-            }
-            Event::KekTrust { attributes, .. } => {
-                let read = attributes.iter().map(|one| (&*one.attribute, &*one.value));
-                match read.eq(TRUSTED.iter().copied()) {
-                    true => Ok(()),
-                    false => Err(self.differs(&json(attributes), "those of a trusted KEK")),
-                }
-            }
+            Event::Accept { document, .. } => self.acceptance(*document),
             Event::Retire { thumbprint, .. } => self.retired(thumbprint),
-            Event::Close { closing: None, .. } if self.closing_is_here() => {
-                Err(self.differs("a close without the hoster's closing", "its hash"))
-            }
+            Event::Close { closing, .. } => self.close(*closing),
             _ => match event.made() {
                 Some((Kind::Closing, document)) => self.closing(document),
                 _ => Ok(()),
             },
+        }
+    }
+
+    fn trusted(&self, attributes: &[ReadBack]) -> Result<()> {
+        let read = attributes.iter().map(|one| (&*one.attribute, &*one.value));
+        match read.eq(TRUSTED.iter().copied()) {
+            true => Ok(()),
+            false => Err(self.differs(&json(&attributes), "those of a trusted KEK")),
+        }
+    }
+
+    /// The package is for the KEK of the offer that was taken, and of the keys that the log names.
+    fn package(&self, document: Hash) -> Result<()> {
+        let Some(package) = self.sources.documents.package.by_hash(document) else { return Ok(()) };
+        if self.sources.plan.trusted_only() && !self.state.trusts_offer() {
+            return Err(untrusted("an export"));
+        }
+        let kek_fingerprint = self.state.offered_kek()?;
+        let expected = Package { kek_fingerprint, ..package.body().clone() };
+        self.document_says(Kind::Package, package.body(), &expected)?;
+        let keys = package.body().keys.iter();
+        let keys = keys.map(|key| (&key.label, Hash::of(&key.spki.0), key.certificate.hash));
+        self.same_keys(Kind::Package, keys, &self.state.keys)
+    }
+
+    /// The challenge is of the keys that the entry names.
+    fn challenge(&self, document: Hash, said: &[KeyRecord]) -> Result<()> {
+        let challenge = self.sources.documents.challenge.by_hash(document);
+        let Some(challenge) = challenge else { return Ok(()) };
+        let keys = challenge.body().keys.iter();
+        let keys = keys.map(|key| (&key.label, Hash::of(&key.spki.0), key.certificate.hash));
+        self.same_keys(Kind::Challenge, keys, said)
+    }
+
+    /// The receipt is of what was taken, and names who opened the seal, where there was one.
+    fn receipt(&self, document: Hash) -> Result<()> {
+        let Some(receipt) = self.sources.documents.receipt.by_hash(document) else { return Ok(()) };
+        let mut expected = receipt.body().clone();
+        if let Event::Answer { package_id, .. } = &self.entry.event {
+            expected.package_id = *package_id;
+        } else {
+            let quorum = self.state.quorum.clone().ok_or_else(|| {
+                self.differs("an import without a quorum before it", "an entry quorum")
+            })?;
+            expected.package_id = self.state.package_id()?;
+            (expected.custodians, expected.spent) = (quorum.custodians, quorum.spent);
+        }
+        self.document_says(Kind::Receipt, receipt.body(), &expected)
+    }
+
+    /// The acceptance is of this side's keys, KEK and receipt.
+    fn acceptance(&self, document: Hash) -> Result<()> {
+        let acceptance = self.sources.documents.acceptance.by_hash(document);
+        let Some(acceptance) = acceptance else { return Ok(()) };
+        let expected = Acceptance {
+            receipt: self.state.document(Kind::Receipt)?,
+            kek_fingerprint: self.state.offered,
+            package_id: self.state.package_id()?,
+            ..acceptance.body().clone()
+        };
+        self.document_says(Kind::Acceptance, acceptance.body(), &expected)
+    }
+
+    /// The tenant's close takes the hoster's closing, of this acceptance unless it has aborted.
+    fn close(&self, closing: Option<Hash>) -> Result<()> {
+        let Some(closing) = closing else {
+            return match self.closing_is_here() {
+                false => Ok(()),
+                true => Err(self.differs("a close without the hoster's closing", "its hash")),
+            };
+        };
+        let header = self.sources.documents.header(Kind::Closing, closing);
+        let Some(header) = header.filter(|_| self.state.aborted.is_none()) else { return Ok(()) };
+        let acceptance = self.state.document(Kind::Acceptance)?;
+        match header.answers == Some(acceptance) {
+            true => Ok(()),
+            false => Err(self.differs(
+                "a close by a closing that does not answer the acceptance",
+                &acceptance.to_string(),
+            )),
         }
     }
 
@@ -495,7 +516,7 @@ impl At<'_> {
             expected.former = order.former.clone();
             expected.activated = activated.to_string();
         }
-        expected.package_id = self.state.package_id.unwrap_or(said.package_id);
+        expected.package_id = self.state.package_id()?;
         let removed = nodes.planned.iter().filter(|node| nodes.removed.contains(*node));
         expected.removed = removed.cloned().collect();
         for one in &mut expected.evidence {
@@ -649,29 +670,23 @@ impl At<'_> {
         }
     }
 
-    fn recorded_keys<'k>(
-        &'k self,
+    /// A document is of these keys.
+    fn same_keys<'k>(
+        &self,
         kind: Kind,
         keys: impl Iterator<Item = (&'k Id, Hash, Hash)>,
+        recorded: &'k [KeyRecord],
     ) -> Result<()> {
-        let recorded = self.state.keys.iter();
+        let recorded = recorded.iter();
         let recorded = recorded.map(|key| (&key.label, key.spki, key.certificate));
         match recorded.eq(keys) {
             true => Ok(()),
-            false => Err(self.other_keys(kind)),
+            false => Err(Rule::DocumentContent.refuse(
+                format!("{}: other keys in the {kind} than in the log", self.place()),
+                "the same labels, public keys and certificates everywhere",
+                "the document or the log was exchanged: compare with the other side's copies",
+            )),
         }
-    }
-
-    fn other_keys(&self, kind: Kind) -> Error {
-        Rule::DocumentContent.refuse(
-            format!("{}: other keys in the {kind} than in the log", self.place()),
-            "the same labels, public keys and certificates everywhere",
-            "the document or the log was exchanged: compare with the other side's copies",
-        )
-    }
-
-    fn no_quorum(&self) -> Error {
-        self.differs("an import without a quorum before it", "an entry quorum")
     }
 
     /// The entry says what it must.
