@@ -3,15 +3,13 @@
 use std::path::PathBuf;
 
 use crate::forecast::{DroppableWaiver, Forecast, ForetoldRefusal, forecast, forecast_alone};
-use record::{
-    Error, Result,
-    escape::escape,
-    plan::Plan,
-    probe::Probe,
-    rule::Rule,
-    signature::{self, Namespace},
-    terms::{Side, list},
-};
+use record::escape::escape;
+use record::plan::Plan;
+use record::probe::Probe;
+use record::rule::Rule;
+use record::signature::{self, Namespace};
+use record::terms::{Side, list};
+use record::{Error, Result};
 
 /// The reports that were given, at most one of each side; one is enough where the other side's
 /// token takes no part.

@@ -6,22 +6,17 @@ use std::path::Path;
 use serde_json::Value;
 use toml_edit::{DocumentMut, Item, TomlError, value};
 
-use crate::{
-    forecast::Forecast,
-    foretelling::{self, Probes, Reports},
-    proposal::strongest,
-    rehearsal::{hsm, waivers},
-};
-use record::{
-    Error, Result,
-    encoding::{Fixed, random},
-    escape::escape,
-    fingerprint, folder,
-    plan::{Person, Plan, canonical},
-    show::plan::content,
-    signature::{self, Namespace},
-    terms::{Id, Side, list_or},
-};
+use crate::forecast::Forecast;
+use crate::foretelling::{self, Probes, Reports};
+use crate::proposal::strongest;
+use crate::rehearsal::{hsm, waivers};
+use record::encoding::{Fixed, random};
+use record::escape::escape;
+use record::plan::{Person, Plan, canonical};
+use record::show::plan::content;
+use record::signature::{self, Namespace};
+use record::terms::{Id, Side, list_or};
+use record::{Error, Result, fingerprint, folder};
 
 /// The plan that `plan new` writes; reviewed once, compiled in.
 const TEMPLATE: &str = include_str!("../../templates/ceremony.toml");

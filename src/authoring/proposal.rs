@@ -1,12 +1,10 @@
 //! The strongest way that two tokens can, with the waivers that it needs.
 
 use crate::forecast;
-use record::{
-    Result,
-    probe::{Direction, Probe, TrialOutcome},
-    rule::Rule,
-    terms::{Mechanism, OaepHash},
-};
+use record::Result;
+use record::probe::{Direction, Probe, TrialOutcome};
+use record::rule::Rule;
+use record::terms::{Mechanism, OaepHash};
 
 /// A way for a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,14 +9,15 @@ use toml_edit::{
     Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike, Value, value,
 };
 
-use crate::{
-    forecast::ways,
-    foretelling::Probes,
-    proposal::{propose, strongest},
-};
-use record::{
-    Error, Result, escape::escape, folder, plan::Plan, probe::Probe, rule::Rule, terms::Mode,
-};
+use crate::forecast::ways;
+use crate::foretelling::Probes;
+use crate::proposal::{propose, strongest};
+use record::escape::escape;
+use record::plan::Plan;
+use record::probe::Probe;
+use record::rule::Rule;
+use record::terms::Mode;
+use record::{Error, Result, folder};
 
 /// The greatest size of a person's public key or recipients, in bytes.
 const MAX_KEY: u64 = 16 << 10;

@@ -2,19 +2,17 @@
 //! Comments stay; what must not come twice is made new, and the file begins with what people have
 //! to look at.
 
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
+use std::path::Path;
 
 use toml_edit::{DocumentMut, Item, TableLike};
 
 use crate::rehearsal::{difference, each, replace, unreadable};
-use record::{
-    Result,
-    encoding::{Fixed, random},
-    folder,
-    log::now,
-    plan::{Plan, ServicePlan},
-    terms::{TransferRoute, Trial},
-};
+use record::encoding::{Fixed, random};
+use record::log::now;
+use record::plan::{Plan, ServicePlan};
+use record::terms::{TransferRoute, Trial};
+use record::{Result, folder};
 
 /// How the first line of such a plan begins.
 const HEADER: &str = "# A renewal. ";

@@ -2,23 +2,18 @@
 
 #![forbid(unsafe_code)]
 
-use std::{
-    io::BufWriter,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
 use authoring::Reports;
-use record::{
-    Result,
-    encoding::Hash,
-    fingerprint::{self, hash_from_paper},
-    folder,
-    show::{self, Language},
-    verify::{self, Against},
-};
+use record::encoding::Hash;
+use record::fingerprint::{self, hash_from_paper};
+use record::show::{self, Language};
+use record::verify::{self, Against};
+use record::{Result, folder};
 use terminal::{fail, give, manual, tell};
 
 /// Write and check plans, and verify what a ceremony left behind; needs no HSM and no share

@@ -2,23 +2,23 @@
 
 #![forbid(unsafe_code)]
 
-use std::{
-    io::{IsTerminal, Write},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use zeroize::Zeroizing;
 
-use custody::{
-    codes::{lines, scan},
-    custodian::{new_identity, open_share, with_armour},
-    share::Share,
-};
-use desk::{identity, page::Look};
+use custody::codes::{lines, scan};
+use custody::custodian::{new_identity, open_share, with_armour};
+use custody::share::Share;
+use desk::identity;
+use desk::page::Look;
 use machine::hardening;
-use record::{Error, Result, fingerprint, folder, rule::Rule, share::MAX_SHARE_FILE, terms::Mode};
+use record::rule::Rule;
+use record::share::MAX_SHARE_FILE;
+use record::terms::Mode;
+use record::{Error, Result, fingerprint, folder};
 use terminal::{Asker, fail, give, manual};
 
 /// The least length of a passphrase, in characters.

@@ -2,25 +2,22 @@
 
 #![forbid(unsafe_code)]
 
-use std::{path::PathBuf, process::ExitCode};
+use std::path::PathBuf;
+use std::process::ExitCode;
 
-use ceremony::{
-    commands,
-    hoster::{
-        closing::{AcceptanceCheck, KekDestroy, KeysDestroy},
-        evidence::EvidenceAdd,
-        held::Answer,
-        import::{Import, PackageCheck},
-        kek::KekCreate,
-        keys::KeysCreate,
-        nodes::{Nodes, Retire},
-        plain::ImportPlain,
-        primary::{Primary, Register, Rollback},
-        prove::NodeProve,
-    },
-    side::archive::Close,
-    step::WithFormat,
-};
+use ceremony::commands;
+use ceremony::hoster::closing::{AcceptanceCheck, KekDestroy, KeysDestroy};
+use ceremony::hoster::evidence::EvidenceAdd;
+use ceremony::hoster::held::Answer;
+use ceremony::hoster::import::{Import, PackageCheck};
+use ceremony::hoster::kek::KekCreate;
+use ceremony::hoster::keys::KeysCreate;
+use ceremony::hoster::nodes::{Nodes, Retire};
+use ceremony::hoster::plain::ImportPlain;
+use ceremony::hoster::primary::{Primary, Register, Rollback};
+use ceremony::hoster::prove::NodeProve;
+use ceremony::side::archive::Close;
+use ceremony::step::WithFormat;
 use clap::{CommandFactory, Parser, Subcommand};
 use program::{Common, Program, Shared, Task};
 use record::terms::Side;

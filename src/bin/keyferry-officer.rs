@@ -2,19 +2,15 @@
 
 #![forbid(unsafe_code)]
 
-use std::{
-    io::{self, BufWriter},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::io::{self, BufWriter};
+use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use officer::Order;
-use record::{
-    show::{self, Language},
-    terms::Id,
-};
+use record::show::{self, Language};
+use record::terms::Id;
 use terminal::{fail, manual};
 
 /// An officer's or a witness's own program: see what is to be signed, and sign it with your SSH key

@@ -6,21 +6,17 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use ceremony::{
-    commands,
-    side::archive::CloseWith,
-    step::WithFormat,
-    tenant::{
-        accept::{Accept, ReceiptCheck},
-        cloud::CloudExport,
-        export::Export,
-        heard::{KeysCheck, OfferCheck},
-        keys::KeysCreate,
-        shares::{ShareConfirm, ShareReissue},
-        source::SourceDestroy,
-        trust::KekTrust,
-    },
-};
+use ceremony::commands;
+use ceremony::side::archive::CloseWith;
+use ceremony::step::WithFormat;
+use ceremony::tenant::accept::{Accept, ReceiptCheck};
+use ceremony::tenant::cloud::CloudExport;
+use ceremony::tenant::export::Export;
+use ceremony::tenant::heard::{KeysCheck, OfferCheck};
+use ceremony::tenant::keys::KeysCreate;
+use ceremony::tenant::shares::{ShareConfirm, ShareReissue};
+use ceremony::tenant::source::SourceDestroy;
+use ceremony::tenant::trust::KekTrust;
 use program::{Common, Program, Shared, Task};
 use record::terms::Side;
 

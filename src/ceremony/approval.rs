@@ -1,23 +1,18 @@
 //! Asking for approval of an act, and taking it once enough officers have signed.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use crate::Ceremony;
-use record::{
-    Error, Result,
-    encoding::{Hash, json_file},
-    flow::subjects::recompute,
-    folder,
-    gate::{MAX_REQUEST, Request, Subject, subject_hash},
-    layout::APPROVALS,
-    log::{self, Event},
-    rule::Rule,
-    signature::{self, Namespace},
-    terms::{Gate, Id},
-};
+use record::encoding::{Hash, json_file};
+use record::flow::subjects::recompute;
+use record::gate::{MAX_REQUEST, Request, Subject, subject_hash};
+use record::layout::APPROVALS;
+use record::log::{self, Event};
+use record::rule::Rule;
+use record::signature::{self, Namespace};
+use record::terms::{Gate, Id};
+use record::{Error, Result, folder};
 
 /// The evidence that enough officers have signed for exactly this act.
 pub struct OfficersApproval<S> {

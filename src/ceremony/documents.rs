@@ -1,34 +1,28 @@
 //! The documents of a ceremony folder: built, named once the log names them, taken, kept, read
 //! again.
 
-use std::{
-    any::Any,
-    path::{Path, PathBuf},
-};
+use std::any::Any;
+use std::path::{Path, PathBuf};
 
 use crate::{Ceremony, StepIntent};
-use record::{
-    Error, Result,
-    document::{
-        Body, Document, Header, MAX_DOCUMENT, Received, Released, challenge::Challenge, header_of,
-        package::Package, read, read_files,
-    },
-    encoding::{Hash, json_file},
-    flow::{Made, State},
-    folder,
-    layout::{
-        APPROVALS, EVIDENCE, INBOX, OUTBOX, REGISTER, SHARES, archive_name, attempt_folder,
-        cloud_folder,
-    },
-    log::{Event, LOG_FILE},
-    proof::key_set::KeySet,
-    rule::Rule,
-    terms::{Kind, Listed, Side},
-    verify::{
-        Holds, Record,
-        counterpart::{self, VerifiedLog},
-    },
+use record::document::challenge::Challenge;
+use record::document::package::Package;
+use record::document::{
+    Body, Document, Header, MAX_DOCUMENT, Received, Released, header_of, read, read_files,
 };
+use record::encoding::{Hash, json_file};
+use record::flow::{Made, State};
+use record::layout::{
+    APPROVALS, EVIDENCE, INBOX, OUTBOX, REGISTER, SHARES, archive_name, attempt_folder,
+    cloud_folder,
+};
+use record::log::{Event, LOG_FILE};
+use record::proof::key_set::KeySet;
+use record::rule::Rule;
+use record::terms::{Kind, Listed, Side};
+use record::verify::counterpart::{self, VerifiedLog};
+use record::verify::{Holds, Record};
+use record::{Error, Result, folder};
 
 /// The files of a folder, by name.
 pub type Files = Vec<(String, Vec<u8>)>;

@@ -15,18 +15,16 @@ use std::path::{Path, PathBuf};
 
 pub use documents::Files;
 pub use mirror::Mirror;
-use record::{
-    Result,
-    document::{Body, Released},
-    encoding::Hash,
-    flow::{State, replay::Replay},
-    folder,
-    layout::{INBOX, OUTBOX},
-    log::{self, Entry, Event, Log},
-    plan::{MAX_PLAN, PLAN_FILE, Plan},
-    rule::Rule,
-    terms::{Head, Side, Step},
-};
+use record::document::{Body, Released};
+use record::encoding::Hash;
+use record::flow::State;
+use record::flow::replay::Replay;
+use record::layout::{INBOX, OUTBOX};
+use record::log::{self, Entry, Event, Log};
+use record::plan::{MAX_PLAN, PLAN_FILE, Plan};
+use record::rule::Rule;
+use record::terms::{Head, Side, Step};
+use record::{Result, folder};
 pub use step::{Means, Run};
 
 /// An open ceremony. No other program has it open.

@@ -1,22 +1,20 @@
 //! The mirror: a copy of the ceremony folder on another medium, brought up to date step by step. It
 //! holds no secret, and is a folder to go on from, on another machine, when this one is lost.
 
-use std::{
-    fs::{self, OpenOptions},
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use crate::{
-    Ceremony,
-    documents::{leave_behind, unnamed},
-};
-use record::{
-    Error, Result, folder, layout::REGISTRY, log::LOG_FILE, plan::PLAN_FILE, rule::Rule,
-    service::local::MAX_REGISTRY,
-};
+use crate::Ceremony;
+use crate::documents::{leave_behind, unnamed};
+use record::layout::REGISTRY;
+use record::log::LOG_FILE;
+use record::plan::PLAN_FILE;
+use record::rule::Rule;
+use record::service::local::MAX_REGISTRY;
+use record::{Error, Result, folder};
 
 /// The greatest size of a file that is mirrored beside the log, in bytes: a registry.
 const MAX_MIRRORED: u64 = MAX_REGISTRY;

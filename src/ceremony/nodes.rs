@@ -4,16 +4,13 @@
 use std::path::PathBuf;
 
 use crate::Ceremony;
-use record::{
-    Result,
-    encoding::{Hash, json_file},
-    folder,
-    layout::{EVIDENCE, REGISTER, evidence_name},
-    log::Event,
-    rule::Rule,
-    service::{BRIEF_FILE, Brief, MAX_BRIEF, MAX_EVIDENCE, NodeEvidence},
-    terms::{Id, Stage},
-};
+use record::encoding::{Hash, json_file};
+use record::layout::{EVIDENCE, REGISTER, evidence_name};
+use record::log::Event;
+use record::rule::Rule;
+use record::service::{BRIEF_FILE, Brief, MAX_BRIEF, MAX_EVIDENCE, NodeEvidence};
+use record::terms::{Id, Stage};
+use record::{Result, folder};
 
 impl Ceremony {
     /// Where the folder lies that is copied to every node.

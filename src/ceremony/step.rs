@@ -5,19 +5,18 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
-use crate::{Ceremony, approval, side::token::TokenArgs};
+use crate::side::token::TokenArgs;
+use crate::{Ceremony, approval};
 use hsm::{Hsm, MOST_SESSIONS};
-use record::{
-    Error, Result,
-    encoding::Hash,
-    fingerprint::{self, WORDS_TYPED},
-    folder,
-    gate::Subject,
-    layout::REGISTRY,
-    plan::PLAN_FILE,
-    terms::{Id, Mode, Step},
-};
-use terminal::{Asker, report::Report, words};
+use record::encoding::Hash;
+use record::fingerprint::{self, WORDS_TYPED};
+use record::gate::Subject;
+use record::layout::REGISTRY;
+use record::plan::PLAN_FILE;
+use record::terms::{Id, Mode, Step};
+use record::{Error, Result, folder};
+use terminal::report::Report;
+use terminal::{Asker, words};
 
 /// The greatest size of a file of words, in bytes.
 const MAX_WORDS: u64 = 4096;

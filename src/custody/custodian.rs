@@ -3,22 +3,19 @@
 
 use std::io::{BufReader, Read, Write};
 
+use age::armor::{ArmoredReader, ArmoredWriter, Format};
+use age::secrecy::{ExposeSecret, SecretString};
 use age::{
-    Callbacks, DecryptError, Decryptor, Encryptor, Identity, IdentityFile, Recipient,
-    armor::{ArmoredReader, ArmoredWriter, Format},
-    plugin, scrypt,
-    secrecy::{ExposeSecret, SecretString},
-    x25519,
+    Callbacks, DecryptError, Decryptor, Encryptor, Identity, IdentityFile, Recipient, plugin,
+    scrypt, x25519,
 };
 use zeroize::Zeroizing;
 
 use crate::share::Share;
-use record::{
-    Error, Result,
-    escape::{escape, quote},
-    rule::Rule,
-    terms::Mode,
-};
+use record::escape::{escape, quote};
+use record::rule::Rule;
+use record::terms::Mode;
+use record::{Error, Result};
 use terminal::Asker;
 
 /// The greatest scrypt work factor of a passphrase that is tried, as log2: 2^20 takes about 4 s and

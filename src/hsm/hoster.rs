@@ -4,29 +4,25 @@
 
 use cryptoki_sys::*;
 
-use crate::{
-    Hsm, TokenSession,
-    attribute::{Attribute, bytes, flag, read_back},
-    inventory::Inventory,
-    mechanism::KekUse,
-    object::{Examination, Fault, MOST_CERTIFICATE, if_exact},
-    parallel::on_threads,
-    public_key::{PublicHalf, generation},
-    raw::{KeyPair, Object},
-    target::TargetKey,
-    template::{
-        certificate, endings, hoster_private, made_here, named, stored_public, target_public,
-    },
-    unwrap::{TemplatePin, first_taken},
-    wrapped_key::WrappedKey,
+use crate::attribute::{Attribute, bytes, flag, read_back};
+use crate::inventory::Inventory;
+use crate::mechanism::KekUse;
+use crate::object::{Examination, Fault, MOST_CERTIFICATE, if_exact};
+use crate::parallel::on_threads;
+use crate::public_key::{PublicHalf, generation};
+use crate::raw::{KeyPair, Object};
+use crate::target::TargetKey;
+use crate::template::{
+    certificate, endings, hoster_private, made_here, named, stored_public, target_public,
 };
-use record::{
-    Error, Result,
-    encoding::CkaId,
-    rule::Rule,
-    spki::TargetCertificate,
-    terms::{KeyType, Mechanism, OaepHash, ReadBack, Usage},
-};
+use crate::unwrap::{TemplatePin, first_taken};
+use crate::wrapped_key::WrappedKey;
+use crate::{Hsm, TokenSession};
+use record::encoding::CkaId;
+use record::rule::Rule;
+use record::spki::TargetCertificate;
+use record::terms::{KeyType, Mechanism, OaepHash, ReadBack, Usage};
+use record::{Error, Result};
 
 /// How every key of a package is imported.
 #[derive(Clone, Copy)]

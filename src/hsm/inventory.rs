@@ -3,13 +3,13 @@
 
 use cryptoki_sys::*;
 
-use crate::{
-    Hsm,
-    attribute::{Attribute, Value, number},
-    public_key::{PublicHalf, trimmed},
-    raw::Object,
-};
-use record::{Result, rule::Rule, spki::PublicKey};
+use crate::Hsm;
+use crate::attribute::{Attribute, Value, number};
+use crate::public_key::{PublicHalf, trimmed};
+use crate::raw::Object;
+use record::Result;
+use record::rule::Rule;
+use record::spki::PublicKey;
 use rsa::traits::PublicKeyParts;
 
 /// More than any CKA_ID or CKA_LABEL that Keyferry compares, in bytes.

@@ -3,21 +3,17 @@
 
 use cryptoki_sys::*;
 
-use crate::{
-    Hsm, TokenSession,
-    attribute::{Attribute, bytes, read_back},
-    inventory::Inventory,
-    object::{Deviation, Examination, Fault, if_exact},
-    public_key::PublicHalf,
-    raw::{KeyPair, Object},
-    template::{kek_private, kek_public, made_here, named, of_class},
-};
-use record::{
-    Result,
-    encoding::{CkaId, Hash},
-    rule::Rule,
-    terms::{KeyType, Mechanism, ReadBack},
-};
+use crate::attribute::{Attribute, bytes, read_back};
+use crate::inventory::Inventory;
+use crate::object::{Deviation, Examination, Fault, if_exact};
+use crate::public_key::PublicHalf;
+use crate::raw::{KeyPair, Object};
+use crate::template::{kek_private, kek_public, made_here, named, of_class};
+use crate::{Hsm, TokenSession};
+use record::Result;
+use record::encoding::{CkaId, Hash};
+use record::rule::Rule;
+use record::terms::{KeyType, Mechanism, ReadBack};
 
 /// A KEK as it stands on its token.
 #[derive(Debug, Clone)]

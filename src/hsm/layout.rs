@@ -1,14 +1,13 @@
 //! Templates and mechanisms in the form of C, for raw.rs to pass: pointers are made here, but never
 //! followed.
 
-use std::{ffi::c_void, ptr::null_mut};
+use std::ffi::c_void;
+use std::ptr::null_mut;
 
 use cryptoki_sys::*;
 
-use crate::{
-    attribute::{Attribute, Value},
-    raw::Object,
-};
+use crate::attribute::{Attribute, Value};
+use crate::raw::Object;
 use record::terms::OaepHash;
 
 /// A mechanism of the token with its parameter.

@@ -9,18 +9,14 @@
 
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
-use std::{
-    collections::BTreeSet,
-    ffi::CStr,
-    path::Path,
-    sync::{LockResult, Mutex, MutexGuard, PoisonError},
-};
+use std::collections::BTreeSet;
+use std::ffi::CStr;
+use std::path::Path;
+use std::sync::{LockResult, Mutex, MutexGuard, PoisonError};
 
-use cryptoki::{
-    context::{CInitializeArgs, CInitializeFlags, Pkcs11},
-    session::Session,
-    slot::{Slot, TokenInfo},
-};
+use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+use cryptoki::session::Session;
+use cryptoki::slot::{Slot, TokenInfo};
 use cryptoki_sys::*;
 use zeroize::Zeroizing;
 
@@ -29,7 +25,9 @@ pub use inventory::Inventory;
 pub use kek::{Kek, KekSpec};
 pub use mechanism::{THROWAWAY, THROWAWAY_BITS};
 pub use parallel::MOST_SESSIONS;
-use record::{Error, Result, rule::Rule, terms::TokenIdentity};
+use record::rule::Rule;
+use record::terms::TokenIdentity;
+use record::{Error, Result};
 pub use target::{TargetKey, TargetSpec};
 pub use trust::{Officer, TrustedKek};
 pub use wrap::WrapOrder;

@@ -4,17 +4,17 @@
 use cryptoki_sys::*;
 use getrandom::SysRng;
 
-use crate::{
-    Hsm, TokenSession, attribute::mechanism_name, layout::TokenMechanism, raw::Object,
-    template::ephemeral_aes,
-};
-use record::{
-    Error, Result,
-    plan::Plan,
-    probe::{needs::needs, profile::Profile},
-    rule::Rule,
-    terms::{KeyType, Mechanism, OaepHash, Side, TransferRoute},
-};
+use crate::attribute::mechanism_name;
+use crate::layout::TokenMechanism;
+use crate::raw::Object;
+use crate::template::ephemeral_aes;
+use crate::{Hsm, TokenSession};
+use record::plan::Plan;
+use record::probe::needs::needs;
+use record::probe::profile::Profile;
+use record::rule::Rule;
+use record::terms::{KeyType, Mechanism, OaepHash, Side, TransferRoute};
+use record::{Error, Result};
 
 /// The size of throwaway RSA keys. OAEP hash and AES key wrap do not depend on it, and a smaller
 /// key is made in a fraction of a second.

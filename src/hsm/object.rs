@@ -5,20 +5,15 @@ use cryptoki::session::SessionState;
 use cryptoki_sys::*;
 use sha2::{Digest, Sha256};
 
-use crate::{
-    Hsm, TokenSession,
-    attribute::{Attribute, Value, bytes, found, number},
-    layout::{Member, TokenMechanism, bytes_of},
-    public_key::{PublicHalf, curve_params},
-    raw::Object,
-    session_error,
-};
-use record::{
-    Error, Result,
-    encoding::{self, CkaId, enc},
-    rule::Rule,
-    terms::KeyType,
-};
+use crate::attribute::{Attribute, Value, bytes, found, number};
+use crate::layout::{Member, TokenMechanism, bytes_of};
+use crate::public_key::{PublicHalf, curve_params};
+use crate::raw::Object;
+use crate::{Hsm, TokenSession, session_error};
+use record::encoding::{self, CkaId, enc};
+use record::rule::Rule;
+use record::terms::KeyType;
+use record::{Error, Result};
 
 /// More than any attribute that Keyferry reads but a certificate (the modulus of RSA-4096 has 512
 /// bytes).

@@ -1,9 +1,7 @@
 //! Work on many keys, in several sessions of one login, each on a thread of its own.
 
-use std::{
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
-    thread,
-};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 
 use record::{Error, Result};
 

@@ -1,26 +1,22 @@
 //! `probe`: what this token does, seen on throwaway session objects, which end with their session.
 
-use std::{fs, path::Path};
+use std::fs;
+use std::path::Path;
 
-use cryptoki::{mechanism::MechanismType, slot::Limit};
+use cryptoki::mechanism::MechanismType;
+use cryptoki::slot::Limit;
 
-use crate::{
-    Hsm, KekSpec, Module, Token,
-    canary::{throwaway, throwaway_target},
-    mechanism::{THROWAWAY, THROWAWAY_BITS},
-    session_error,
+use crate::canary::{throwaway, throwaway_target};
+use crate::mechanism::{THROWAWAY, THROWAWAY_BITS};
+use crate::{Hsm, KekSpec, Module, Token, session_error};
+use record::encoding::Hash;
+use record::probe::profile::Profile;
+use record::probe::{
+    Direction, EnforcedFacts, KekFacts, KeyWrapFacts, MechanismFacts, MechanismId, MissedFacts,
+    ModuleFacts, Probe, SizeFacts, TokenFacts, TransferFacts, TrialOutcome, WAYS,
 };
-use record::{
-    Error, Result,
-    encoding::Hash,
-    folder,
-    probe::{
-        Direction, EnforcedFacts, KekFacts, KeyWrapFacts, MechanismFacts, MechanismId, MissedFacts,
-        ModuleFacts, Probe, SizeFacts, TokenFacts, TransferFacts, TrialOutcome, WAYS,
-        profile::Profile,
-    },
-    terms::{FORMAT, KeyType, KwpFlavour, Mechanism, Side},
-};
+use record::terms::{FORMAT, KeyType, KwpFlavour, Mechanism, Side};
+use record::{Error, Result, folder};
 
 /// The greatest size of a module's file, in bytes.
 const MAX_MODULE: u64 = 256 << 20;

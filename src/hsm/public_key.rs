@@ -2,11 +2,17 @@
 
 use cryptoki_sys::*;
 use p256::elliptic_curve::sec1::ToSec1Point;
-use rsa::{BoxedUint, pkcs8::EncodePublicKey, traits::PublicKeyParts};
-use x509_cert::der::{Decode, asn1::OctetStringRef};
+use rsa::BoxedUint;
+use rsa::pkcs8::EncodePublicKey;
+use rsa::traits::PublicKeyParts;
+use x509_cert::der::Decode;
+use x509_cert::der::asn1::OctetStringRef;
 
 use crate::attribute::{Attribute, bytes, number};
-use record::{Error, Result, rule::Rule, spki::PublicKey, terms::KeyType};
+use record::rule::Rule;
+use record::spki::PublicKey;
+use record::terms::KeyType;
+use record::{Error, Result};
 
 /// The one public exponent of every RSA key that Keyferry handles, 65537.
 const EXPONENT: [u8; 3] = [1, 0, 1];

@@ -12,26 +12,19 @@
 
 #![allow(unsafe_code)]
 
-use std::{
-    ffi::CStr,
-    path::Path,
-    ptr::{NonNull, null_mut},
-};
+use std::ffi::CStr;
+use std::path::Path;
+use std::ptr::{NonNull, null_mut};
 
-use cryptoki::{
-    context::{CInitializeArgs, CInitializeFlags},
-    session::Session,
-};
+use cryptoki::context::{CInitializeArgs, CInitializeFlags};
+use cryptoki::session::Session;
 use cryptoki_sys::*;
 use zeroize::Zeroizing;
 
-use crate::{
-    TokenSession,
-    answer::{check, length_error, missing_error, output},
-    attribute::Attribute,
-    layout::{KeyUse, Member, TemplateLayout, TokenMechanism, attribute_in_c},
-    module_error,
-};
+use crate::answer::{check, length_error, missing_error, output};
+use crate::attribute::Attribute;
+use crate::layout::{KeyUse, Member, TemplateLayout, TokenMechanism, attribute_in_c};
+use crate::{TokenSession, module_error};
 use record::Result;
 
 /// More objects than one search of ours can sensibly find.

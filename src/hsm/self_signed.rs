@@ -3,36 +3,27 @@
 
 use std::time::Duration;
 
-use x509_cert::{
-    builder::{Builder, CertificateBuilder, profile::BuilderProfile},
-    der::{
-        AnyRef, Document, Encode,
-        asn1::BitString,
-        flagset::FlagSet,
-        oid::db::{
-            rfc5280::ID_KP_SERVER_AUTH,
-            rfc5912::{ECDSA_WITH_SHA_256, SHA_256_WITH_RSA_ENCRYPTION},
-        },
-    },
-    ext::{
-        Extension, ToExtension,
-        pkix::{ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectKeyIdentifier},
-    },
-    name::Name,
-    serial_number::SerialNumber,
-    spki::{
-        AlgorithmIdentifierOwned, DynSignatureAlgorithmIdentifier, EncodePublicKey,
-        SubjectPublicKeyInfo, SubjectPublicKeyInfoRef,
-    },
-    time::Validity,
+use x509_cert::builder::profile::BuilderProfile;
+use x509_cert::builder::{Builder, CertificateBuilder};
+use x509_cert::der::asn1::BitString;
+use x509_cert::der::flagset::FlagSet;
+use x509_cert::der::oid::db::rfc5280::ID_KP_SERVER_AUTH;
+use x509_cert::der::oid::db::rfc5912::{ECDSA_WITH_SHA_256, SHA_256_WITH_RSA_ENCRYPTION};
+use x509_cert::der::{AnyRef, Document, Encode};
+use x509_cert::ext::pkix::{ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectKeyIdentifier};
+use x509_cert::ext::{Extension, ToExtension};
+use x509_cert::name::Name;
+use x509_cert::serial_number::SerialNumber;
+use x509_cert::spki::{
+    AlgorithmIdentifierOwned, DynSignatureAlgorithmIdentifier, EncodePublicKey,
+    SubjectPublicKeyInfo, SubjectPublicKeyInfoRef,
 };
+use x509_cert::time::Validity;
 
-use record::{
-    Error, Result,
-    encoding::random,
-    escape::quote,
-    spki::{PublicKey, TargetCertificate},
-};
+use record::encoding::random;
+use record::escape::quote;
+use record::spki::{PublicKey, TargetCertificate};
+use record::{Error, Result};
 
 /// How long a certificate is valid: 20 years. The service that the keys serve ignores expiry.
 const VALIDITY: Duration = Duration::from_secs(20 * 365 * 24 * 60 * 60);

@@ -6,22 +6,18 @@ use cryptoki_sys::*;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::{
-    Hsm, TokenSession,
-    attribute::{Value, bytes, flag},
-    inventory::Inventory,
-    layout::TokenMechanism,
-    object::{Deviation, Examination, Fault, MOST_CERTIFICATE, if_exact},
-    public_key::{PublicHalf, generation},
-    raw::{KeyPair, Object},
-    template::{certificate, named, target_public, tenant_private},
-};
-use record::{
-    Error, Result,
-    encoding::CkaId,
-    rule::Rule,
-    terms::{KeyType, OaepHash, Usage},
-};
+use crate::attribute::{Value, bytes, flag};
+use crate::inventory::Inventory;
+use crate::layout::TokenMechanism;
+use crate::object::{Deviation, Examination, Fault, MOST_CERTIFICATE, if_exact};
+use crate::public_key::{PublicHalf, generation};
+use crate::raw::{KeyPair, Object};
+use crate::template::{certificate, named, target_public, tenant_private};
+use crate::{Hsm, TokenSession};
+use record::encoding::CkaId;
+use record::rule::Rule;
+use record::terms::{KeyType, OaepHash, Usage};
+use record::{Error, Result};
 
 /// A target key that is to be made.
 #[derive(Debug, Clone, Copy)]

@@ -3,22 +3,16 @@
 //! them.
 
 use cryptoki_sys::*;
-use x509_cert::{
-    Certificate,
-    der::{Decode, Encode},
-};
+use x509_cert::Certificate;
+use x509_cert::der::{Decode, Encode};
 
-use crate::{
-    attribute::{Attribute, Value, bytes, flag, flags, number, template},
-    kek::KekSpec,
-    public_key::{PublicHalf, generation, key_type},
-    target::TargetSpec,
-};
-use record::{
-    Result,
-    rule::Rule,
-    terms::{KeyType, Mechanism, Usage},
-};
+use crate::attribute::{Attribute, Value, bytes, flag, flags, number, template};
+use crate::kek::KekSpec;
+use crate::public_key::{PublicHalf, generation, key_type};
+use crate::target::TargetSpec;
+use record::Result;
+use record::rule::Rule;
+use record::terms::{KeyType, Mechanism, Usage};
 
 /// How an object of ours is found, by programs and by people.
 pub(super) fn named(id: &[u8], label: &str) -> [Attribute; 2] {

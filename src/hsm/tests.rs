@@ -7,10 +7,8 @@ use zeroize::Zeroizing;
 
 use crate::{KekSpec, Module, Pin, TargetSpec};
 use modules::shim;
-use record::{
-    encoding::Fixed,
-    terms::{KeyType, OaepHash, Usage},
-};
+use record::encoding::Fixed;
+use record::terms::{KeyType, OaepHash, Usage};
 use tokens::{PIN, Tokens, run};
 
 #[path = "../../tests/common/modules.rs"]

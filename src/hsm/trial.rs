@@ -4,23 +4,19 @@
 use cryptoki_sys::*;
 use getrandom::SysRng;
 
-use crate::{
-    Hsm, TokenSession,
-    attribute::{Attribute, Value, bytes, flag},
-    canary::{throwaway_target, unfilled_key, unwrapped_throwaway},
-    layout::{KeyUse, TokenMechanism},
-    mechanism::{THROWAWAY, software_key},
-    public_key::PublicHalf,
-    raw::{KeyPair, Object},
-    target::TargetSpec,
-    template::{ephemeral_aes, unwrapped_by, unwrapping_aes, wrapping_kek},
-    wrapped_key::{self, WrappedKey},
-};
-use record::{
-    Result,
-    probe::EnforcedFacts,
-    terms::{Mechanism, OaepHash},
-};
+use crate::attribute::{Attribute, Value, bytes, flag};
+use crate::canary::{throwaway_target, unfilled_key, unwrapped_throwaway};
+use crate::layout::{KeyUse, TokenMechanism};
+use crate::mechanism::{THROWAWAY, software_key};
+use crate::public_key::PublicHalf;
+use crate::raw::{KeyPair, Object};
+use crate::target::TargetSpec;
+use crate::template::{ephemeral_aes, unwrapped_by, unwrapping_aes, wrapping_kek};
+use crate::wrapped_key::{self, WrappedKey};
+use crate::{Hsm, TokenSession};
+use record::Result;
+use record::probe::EnforcedFacts;
+use record::terms::{Mechanism, OaepHash};
 
 /// The hash of every trial; one that each token can, or nothing is shown.
 const OAEP: OaepHash = OaepHash::Sha1;

@@ -4,20 +4,16 @@
 
 use cryptoki_sys::*;
 
-use crate::{
-    Hsm, Pin, Token, TokenSession,
-    attribute::{Value, read_back},
-    object::{Examination, Fault, if_exact},
-    public_key::PublicHalf,
-    raw::Object,
-    template::{named, of_class, trusted_kek},
-};
-use record::{
-    Error, Result,
-    encoding::CkaId,
-    rule::Rule,
-    terms::{ReadBack, TokenIdentity},
-};
+use crate::attribute::{Value, read_back};
+use crate::object::{Examination, Fault, if_exact};
+use crate::public_key::PublicHalf;
+use crate::raw::Object;
+use crate::template::{named, of_class, trusted_kek};
+use crate::{Hsm, Pin, Token, TokenSession};
+use record::encoding::CkaId;
+use record::rule::Rule;
+use record::terms::{ReadBack, TokenIdentity};
+use record::{Error, Result};
 
 /// The security officer (CKU_SO), logged in to a token; dropping it logs out. An officer sees no
 /// private object.

@@ -3,16 +3,16 @@
 
 use cryptoki_sys::*;
 
-use crate::{
-    TokenSession,
-    attribute::{Attribute, template},
-    layout::{KeyUse, TokenMechanism},
-    mechanism::KekUse,
-    raw::Object,
-    template::{endings, unwrapping_aes},
-    wrapped_key::WrappedKey,
-};
-use record::{Result, rule::Rule, terms::ReadBack};
+use crate::TokenSession;
+use crate::attribute::{Attribute, template};
+use crate::layout::{KeyUse, TokenMechanism};
+use crate::mechanism::KekUse;
+use crate::raw::Object;
+use crate::template::{endings, unwrapping_aes};
+use crate::wrapped_key::WrappedKey;
+use record::Result;
+use record::rule::Rule;
+use record::terms::ReadBack;
 
 /// What forced the unwrapped key to stay in the token, beside the template that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

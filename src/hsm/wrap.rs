@@ -2,23 +2,19 @@
 
 use cryptoki_sys::*;
 
-use crate::{
-    Hsm, TokenSession,
-    layout::TokenMechanism,
-    mechanism::KekUse,
-    parallel::on_threads,
-    public_key::PublicHalf,
-    raw::Object,
-    target::TargetKey,
-    template::{ephemeral_aes, wrapping_kek},
-    wrapped_key::WrappedKey,
-};
-use record::{
-    Result,
-    encoding::CkaId,
-    rule::Rule,
-    terms::{Mechanism, OaepHash},
-};
+use crate::layout::TokenMechanism;
+use crate::mechanism::KekUse;
+use crate::parallel::on_threads;
+use crate::public_key::PublicHalf;
+use crate::raw::Object;
+use crate::target::TargetKey;
+use crate::template::{ephemeral_aes, wrapping_kek};
+use crate::wrapped_key::WrappedKey;
+use crate::{Hsm, TokenSession};
+use record::Result;
+use record::encoding::CkaId;
+use record::rule::Rule;
+use record::terms::{Mechanism, OaepHash};
 
 /// What keys are wrapped under, and how.
 #[derive(Clone, Copy)]

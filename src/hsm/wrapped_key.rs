@@ -4,20 +4,20 @@
 
 use aes_kw::{KeyInit, KwpAes256};
 use getrandom::SysRng;
-use rsa::{Oaep, pkcs8::DecodePrivateKey, traits::PublicKeyParts};
+use rsa::Oaep;
+use rsa::pkcs8::DecodePrivateKey;
+use rsa::traits::PublicKeyParts;
 use sha1::Sha1;
 use sha2::Sha256;
-use x509_cert::der::{Decode, asn1::AnyRef};
+use x509_cert::der::Decode;
+use x509_cert::der::asn1::AnyRef;
 use zeroize::Zeroizing;
 
-use record::{
-    Error, Result,
-    document::package::kwp_length,
-    encoding,
-    rule::Rule,
-    spki::PublicKey,
-    terms::{KeyType, KwpFlavour, OaepHash},
-};
+use record::document::package::kwp_length;
+use record::rule::Rule;
+use record::spki::PublicKey;
+use record::terms::{KeyType, KwpFlavour, OaepHash};
+use record::{Error, Result, encoding};
 
 /// A wrapped key of a plausible size. Ciphertext: nothing about it is secret.
 #[derive(Clone, PartialEq, Eq)]

@@ -1,11 +1,9 @@
 //! The process itself, made hard to look into: no core dumps, no tracing, no memory on a disk.
 
-use rustix::{
-    mm::{MlockAllFlags, mlockall},
-    process::{
-        DumpableBehavior, Resource, Rlimit, dumpable_behavior, getrlimit, set_dumpable_behavior,
-        setrlimit,
-    },
+use rustix::mm::{MlockAllFlags, mlockall};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, dumpable_behavior, getrlimit, set_dumpable_behavior,
+    setrlimit,
 };
 
 use crate::preflight::process::{Process, may_lock};

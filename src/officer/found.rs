@@ -3,14 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use record::{
-    Result, folder,
-    layout::{EVIDENCE, HEAD_FILE, REGISTER},
-    log::LOG_FILE,
-    plan::PLAN_FILE,
-    rule::Rule,
-    terms::Kind,
-};
+use record::layout::{EVIDENCE, HEAD_FILE, REGISTER};
+use record::log::LOG_FILE;
+use record::plan::PLAN_FILE;
+use record::rule::Rule;
+use record::terms::Kind;
+use record::{Result, folder};
 
 /// How deep files are looked for: `outbox/offer/offer.json`.
 const DEEPEST: usize = 3;

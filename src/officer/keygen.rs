@@ -1,15 +1,11 @@
 //! The one thing that has a person's key: `ssh-keygen`, which knows files, agents and FIDO2 keys.
 
-use std::{
-    io::{Read, Write},
-    path::Path,
-    process::{Child, Command, Stdio},
-};
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
-use record::{
-    Error, Result,
-    signature::{MAX_SIGNATURE, Namespace},
-};
+use record::signature::{MAX_SIGNATURE, Namespace};
+use record::{Error, Result};
 
 /// Has these very bytes signed; what came back is not verified yet.
 ///

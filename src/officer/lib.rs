@@ -6,20 +6,18 @@ mod found;
 mod keygen;
 mod look;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::path::PathBuf;
+use std::process::ExitCode;
 
-use record::{
-    Error, Result,
-    encoding::Hash,
-    escape::escape,
-    fingerprint::{self, WORDS_TYPED},
-    folder,
-    plan::Plan,
-    rule::Rule,
-    show::Language,
-    signature::{self, Namespace, SignatureFile},
-    terms::{Id, Mode},
-};
+use record::encoding::Hash;
+use record::escape::escape;
+use record::fingerprint::{self, WORDS_TYPED};
+use record::plan::Plan;
+use record::rule::Rule;
+use record::show::Language;
+use record::signature::{self, Namespace, SignatureFile};
+use record::terms::{Id, Mode};
+use record::{Error, Result, folder};
 use terminal::{Asker, fail, give, tell};
 
 use found::Found;

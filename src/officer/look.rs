@@ -1,36 +1,26 @@
 //! One file after another, read once and checked as its receiver would.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
-use record::{
-    Error, Result,
-    document::{self, MAX_DOCUMENT},
-    encoding::Hash,
-    fingerprint::{self, WORDS_TYPED},
-    folder,
-    gate::MAX_REQUEST,
-    log::MAX_LOG,
-    plan::{MAX_PLAN, Plan},
-    probe::MAX_PROBE,
-    rule::Rule,
-    show::{self, ShownFile, SignablePage},
-    signature::{self, MAX_SIGNATURE, Namespace},
-    terms::{Kind, Side},
-    verify::{
-        counterpart::{self, VerifiedLog},
-        waiting::Basis,
-    },
-};
+use record::document::{self, MAX_DOCUMENT};
+use record::encoding::Hash;
+use record::fingerprint::{self, WORDS_TYPED};
+use record::gate::MAX_REQUEST;
+use record::log::MAX_LOG;
+use record::plan::{MAX_PLAN, Plan};
+use record::probe::MAX_PROBE;
+use record::rule::Rule;
+use record::show::{self, ShownFile, SignablePage};
+use record::signature::{self, MAX_SIGNATURE, Namespace};
+use record::terms::{Kind, Side};
+use record::verify::counterpart::{self, VerifiedLog};
+use record::verify::waiting::Basis;
+use record::{Error, Result, folder};
 use terminal::{Asker, words};
 
-use crate::{
-    Order, Ready,
-    found::{Candidate, Found},
-    verify,
-};
+use crate::found::{Candidate, Found};
+use crate::{Order, Ready, verify};
 
 /// What was seen of a file.
 pub enum Look {

@@ -1,19 +1,15 @@
 //! What a command of the table still needs, asked for in its place: `offer check OFFER` becomes
 //! `offer check /media/offer`.
 
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use desk::guide::{Texts, Turn};
-use record::{
-    Result,
-    flow::{Needs, Phase},
-    plan::{Plan, ServicePlan},
-    service::evidence_file,
-    terms::{AttestationLevel, CloudFormat, Kind, Originals, Side, Step, TransferRoute},
-};
+use record::Result;
+use record::flow::{Needs, Phase};
+use record::plan::{Plan, ServicePlan};
+use record::service::evidence_file;
+use record::terms::{AttestationLevel, CloudFormat, Kind, Originals, Side, Step, TransferRoute};
 use terminal::Asker;
 
 /// The most keys that are asked for one by one whether they exist already.

@@ -8,33 +8,28 @@ mod repeated;
 mod shared;
 mod status;
 
-use std::{
-    ffi::{OsStr, OsString},
-    os::unix::ffi::OsStrExt,
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{ArgMatches, Args, Parser};
 
-use ceremony::{
-    Ceremony, Means, Run,
-    hoster::prove::{self, NodeProve},
-    side::{preflight, token::TokenArgs},
-    step,
-};
-use record::{
-    Error, Result,
-    escape::escape,
-    flow::Phase,
-    log::Event,
-    plan::Plan,
-    rule::Rule,
-    terms::{Mode, Side},
-};
+use ceremony::hoster::prove::{self, NodeProve};
+use ceremony::side::preflight;
+use ceremony::side::token::TokenArgs;
+use ceremony::{Ceremony, Means, Run, step};
+use record::escape::escape;
+use record::flow::Phase;
+use record::log::Event;
+use record::plan::Plan;
+use record::rule::Rule;
+use record::terms::{Mode, Side};
+use record::{Error, Result};
 use repeated::Typed;
 pub use shared::Shared;
-use terminal::{Asker, fail, give, report::Report, tell};
+use terminal::report::Report;
+use terminal::{Asker, fail, give, tell};
 
 /// How much of a finding goes into the log, in characters.
 const MAX_FOUND: usize = 500;

@@ -1,19 +1,21 @@
 //! `next`: leads through the ceremony from wherever the log says it is. What it does is what the
 //! single commands do: it asks for what they need, shows the command, and runs that very command.
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
 
-use crate::{Common, inputs::Inputs, status};
+use crate::inputs::Inputs;
+use crate::{Common, status};
 use ceremony::Ceremony;
 use desk::guide::{self, Texts, Turn};
-use record::{
-    Error, Result,
-    log::LOG_FILE,
-    plan::Plan,
-    show::Language,
-    terms::{Kind, Mode, Side, Step},
-};
-use terminal::{Asker, face::Face, fail, tell};
+use record::log::LOG_FILE;
+use record::plan::Plan;
+use record::show::Language;
+use record::terms::{Kind, Mode, Side, Step};
+use record::{Error, Result};
+use terminal::face::Face;
+use terminal::{Asker, fail, tell};
 
 /// Runs one of the program's own commands, given what follows the program's name.
 pub type RunFn<'a> = &'a dyn Fn(&[OsString]) -> ExitCode;

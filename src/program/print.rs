@@ -7,29 +7,24 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use ceremony::Ceremony;
-use custody::{
-    codes::{frames::NamedFile, show},
-    custodian::without_armour,
-};
-use desk::{
-    guide::{self, Texts},
-    page::{self, Look, Paper, Sheet},
-};
-use record::{
-    Error, Result,
-    document::{offer::Offer, package::Package},
-    encoding::Hash,
-    escape::escape,
-    fingerprint::WORDS_TYPED,
-    flow::Phase,
-    folder,
-    layout::{ARCHIVE, HEAD_FILE, PAPER, SHARES},
-    log::{self, Entry, Event},
-    rule::Rule,
-    share::MAX_SHARE_FILE,
-    show::{Sentences, sentence},
-    terms::{Id, Kind, Mode, Remark, Side},
-};
+use custody::codes::frames::NamedFile;
+use custody::codes::show;
+use custody::custodian::without_armour;
+use desk::guide::{self, Texts};
+use desk::page::{self, Look, Paper, Sheet};
+use record::document::offer::Offer;
+use record::document::package::Package;
+use record::encoding::Hash;
+use record::escape::escape;
+use record::fingerprint::WORDS_TYPED;
+use record::flow::Phase;
+use record::layout::{ARCHIVE, HEAD_FILE, PAPER, SHARES};
+use record::log::{self, Entry, Event};
+use record::rule::Rule;
+use record::share::MAX_SHARE_FILE;
+use record::show::{Sentences, sentence};
+use record::terms::{Id, Kind, Mode, Remark, Side};
+use record::{Error, Result, folder};
 use terminal::report::Report;
 
 /// Which page.

@@ -1,23 +1,21 @@
 //! A command that is run again after its step was done, because it was cut off before it could say
 //! so: it says what was done, and does nothing.
 
-use std::{ffi::OsString, path::Path};
+use std::ffi::OsString;
+use std::path::Path;
 
 use clap::ArgMatches;
 
 use ceremony::Ceremony;
-use record::{
-    Error, Result,
-    document::MAX_DOCUMENT,
-    encoding::Hash,
-    escape::escape,
-    flow::{ABORT, SERVICE, TABLE, way_in},
-    folder,
-    log::Event,
-    rule::Rule,
-    show::{Language, Sentences, sentence},
-    terms::Kind,
-};
+use record::document::MAX_DOCUMENT;
+use record::encoding::Hash;
+use record::escape::escape;
+use record::flow::{ABORT, SERVICE, TABLE, way_in};
+use record::log::Event;
+use record::rule::Rule;
+use record::show::{Language, Sentences, sentence};
+use record::terms::Kind;
+use record::{Error, Result, folder};
 use terminal::report::Report;
 
 /// A command as it was typed.

@@ -1,39 +1,29 @@
 //! Commands that both sides have.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use crate::{
-    Common,
-    next::RunFn,
-    note::Note,
-    print::{self, Page},
-    status,
-};
-use ceremony::{
-    Ceremony,
-    side::{
-        abort::{Abort, Restart},
-        init::{self, AgreedPlan},
-        preflight, probe,
-        release::Release,
-        room::{self, Deviation},
-    },
-    step::{WordsHint, words_heard},
-};
+use crate::next::RunFn;
+use crate::note::Note;
+use crate::print::{self, Page};
+use crate::{Common, status};
+use ceremony::Ceremony;
+use ceremony::side::abort::{Abort, Restart};
+use ceremony::side::init::{self, AgreedPlan};
+use ceremony::side::release::Release;
+use ceremony::side::room::{self, Deviation};
+use ceremony::side::{preflight, probe};
+use ceremony::step::{WordsHint, words_heard};
 use custody::codes::{scan, show};
 use desk::page::Look;
-use record::{
-    Result,
-    log::{LOG_FILE, Log},
-    show::Language,
-    terms::{Mode, Side},
-};
-use terminal::{Asker, fail, report::Report};
+use record::Result;
+use record::log::{LOG_FILE, Log};
+use record::show::Language;
+use record::terms::{Mode, Side};
+use terminal::report::Report;
+use terminal::{Asker, fail};
 
 /// Commands that both sides have.
 #[derive(Subcommand)]

@@ -1,12 +1,12 @@
 //! `status`: how far it has come, and the next step: who, and the exact command.
 
-use ceremony::{Ceremony, side::release, tenant::trust::TRUSTED_LEFT};
+use ceremony::Ceremony;
+use ceremony::side::release;
+use ceremony::tenant::trust::TRUSTED_LEFT;
 use desk::guide::Turn;
-use record::{
-    flow::{Phase, State},
-    show::by_key,
-    terms::{Originals, Step, Trial, list, list_or},
-};
+use record::flow::{Phase, State};
+use record::show::by_key;
+use record::terms::{Originals, Step, Trial, list, list_or};
 use terminal::report::Report;
 
 /// Whose turn it is; nobody's once the ceremony is closed.

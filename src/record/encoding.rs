@@ -1,6 +1,9 @@
 //! `enc` and `H`: the one way bytes are joined and hashed, and the text forms of bytes.
 
-use std::{ffi::CStr, fmt, marker::PhantomData, str::FromStr};
+use std::ffi::CStr;
+use std::fmt;
+use std::marker::PhantomData;
+use std::str::FromStr;
 
 use data_encoding::{BASE64, HEXLOWER};
 use serde::Serialize;

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::{escape::escape, rule::Rule};
+use crate::escape::escape;
+use crate::rule::Rule;
 
 /// The result of everything that can fail.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -2,12 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    encoding::Hash,
-    plan::{PLAN_FILE, Plan},
-    signature::signer_of,
-    terms::{FORMAT, Head, Id, Kind, Side, Stage},
-};
+use crate::encoding::Hash;
+use crate::plan::{PLAN_FILE, Plan};
+use crate::signature::signer_of;
+use crate::terms::{FORMAT, Head, Id, Kind, Side, Stage};
 
 /// The file name of the log in a ceremony folder.
 pub const LOG_FILE: &str = "log.jsonl";

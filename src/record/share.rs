@@ -4,12 +4,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Result,
-    encoding::{Hash, PackageId, hash},
-    fingerprint,
-    rule::Rule,
-};
+use crate::encoding::{Hash, PackageId, hash};
+use crate::rule::Rule;
+use crate::{Result, fingerprint};
 
 /// The greatest size of a share or identity file, in bytes.
 pub const MAX_SHARE_FILE: u64 = 64 << 10;

@@ -1,19 +1,17 @@
 //! Public keys and certificates: what can be said of them without an HSM.
 
-use rsa::{
-    pkcs1v15::Pkcs1v15Sign,
-    pkcs8::{AssociatedOid, DecodePublicKey, EncodePublicKey},
-    sha2::{Digest, Sha256},
-    traits::PublicKeyParts,
-};
+use rsa::pkcs1v15::Pkcs1v15Sign;
+use rsa::pkcs8::{AssociatedOid, DecodePublicKey, EncodePublicKey};
+use rsa::sha2::{Digest, Sha256};
+use rsa::traits::PublicKeyParts;
 use sha1::Sha1;
 use signature::hazmat::PrehashVerifier;
-use x509_cert::{
-    Certificate,
-    der::{Decode, Document, Encode},
-};
+use x509_cert::Certificate;
+use x509_cert::der::{Decode, Document, Encode};
 
-use crate::{Result, rule::Rule, terms::KeyType};
+use crate::Result;
+use crate::rule::Rule;
+use crate::terms::KeyType;
 
 /// The greatest size of a file with a certificate or a public key, in bytes.
 pub const MAX_CERTIFICATE: u64 = 16 << 10;

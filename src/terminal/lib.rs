@@ -5,20 +5,20 @@ pub mod manual;
 pub mod report;
 pub mod words;
 
-use std::{
-    fs::{File, OpenOptions},
-    io::{IsTerminal, Write},
-    os::fd::{AsFd, BorrowedFd},
-    process::ExitCode,
-};
+use std::fs::{File, OpenOptions};
+use std::io::{IsTerminal, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::process::ExitCode;
 
-use rustix::{
-    io::Errno,
-    termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr},
+use rustix::io::Errno;
+use rustix::termios::{
+    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
 };
 use zeroize::Zeroizing;
 
-use record::{Error, Result, escape::escape, terms::Mode};
+use record::escape::escape;
+use record::terms::Mode;
+use record::{Error, Result};
 
 /// The greatest length of an answer, in bytes; a code that a hand scanner types has some 420, 32
 /// words have some 300.

@@ -2,7 +2,9 @@
 //! shown at once.
 
 use crate::Asker;
-use record::{Result, escape::quote, fingerprint, rule::Rule};
+use record::escape::quote;
+use record::rule::Rule;
+use record::{Result, fingerprint};
 
 /// How many wrong words are let pass: somebody mishears, and nobody guesses.
 const MOST_WRONG: usize = 5;

@@ -5,13 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::step::file_of;
-use record::{
-    Error, Result,
-    attestation::MAX_ATTESTATION,
-    document::attestation::{ATTESTATION_END, Attestation, KEK, REPORT_END},
-    folder,
-    terms::{Id, Listed},
-};
+use record::attestation::MAX_ATTESTATION;
+use record::document::attestation::{ATTESTATION_END, Attestation, KEK, REPORT_END};
+use record::terms::{Id, Listed};
+use record::{Error, Result, folder};
 
 /// What was named on the command line.
 #[derive(Args)]

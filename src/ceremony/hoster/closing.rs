@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::{Ceremony, Means, Run, side::room};
+use crate::side::room;
+use crate::{Ceremony, Means, Run};
 use hsm::Hsm;
-use record::{
-    Error, Result,
-    document::{Released, acceptance::Acceptance, closing::Closing},
-    encoding::{CkaId, Hash},
-    gate,
-    log::{Event, KekRecord},
-    rule::Rule,
-    terms::{Id, Kind, Originals, Step, TransferRoute, list, list_or},
-};
+use record::document::Released;
+use record::document::acceptance::Acceptance;
+use record::document::closing::Closing;
+use record::encoding::{CkaId, Hash};
+use record::log::{Event, KekRecord};
+use record::rule::Rule;
+use record::terms::{Id, Kind, Originals, Step, TransferRoute, list, list_or};
+use record::{Error, Result, gate};
 use terminal::report::Report;
 
 /// The tenant's acceptance of this ceremony's receipt, keys and KEK, with a log that is whole.

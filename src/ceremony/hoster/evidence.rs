@@ -8,16 +8,13 @@ use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{Ceremony, Means, Run};
-use record::{
-    Error, Result,
-    escape::escape,
-    flow::Phase,
-    folder,
-    log::{Event, now},
-    rule::Rule,
-    service::{EvidenceContext, MAX_EVIDENCE, NodeEvidence, evidence_file},
-    terms::{Id, Stage, Step, list},
-};
+use record::escape::escape;
+use record::flow::Phase;
+use record::log::{Event, now};
+use record::rule::Rule;
+use record::service::{EvidenceContext, MAX_EVIDENCE, NodeEvidence, evidence_file};
+use record::terms::{Id, Stage, Step, list};
+use record::{Error, Result, folder};
 use terminal::report::Report;
 
 /// How far a node's clock may be ahead of this machine's.

@@ -8,16 +8,18 @@ use clap::Args;
 
 use crate::{Ceremony, Means, Run};
 use hsm::{HosterKey, Hsm, ImportKey, TargetKey};
-use record::{
-    Error, Result,
-    document::{Released, challenge::Challenge, held_key::HeldKey, read, receipt::Receipt},
-    encoding::{Blob, Fixed, Hash, PackageId},
-    log::{Event, KeyRecord},
-    plan::{IMPORT, Plan},
-    proof::{self, KeyProof, Proof, key_set::KeySet},
-    rule::Rule,
-    terms::{Id, Kind, OaepHash, Role, Step, TransferRoute},
-};
+use record::document::challenge::Challenge;
+use record::document::held_key::HeldKey;
+use record::document::receipt::Receipt;
+use record::document::{Released, read};
+use record::encoding::{Blob, Fixed, Hash, PackageId};
+use record::log::{Event, KeyRecord};
+use record::plan::{IMPORT, Plan};
+use record::proof::key_set::KeySet;
+use record::proof::{self, KeyProof, Proof};
+use record::rule::Rule;
+use record::terms::{Id, Kind, OaepHash, Role, Step, TransferRoute};
+use record::{Error, Result};
 use terminal::report::Report;
 
 /// Answer the tenant's challenge with the keys that were born in this HSM

@@ -5,33 +5,26 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::{
-    Ceremony, Means, Run, StepIntent,
-    hoster::{
-        closing, held,
-        quorum::{self, PresentCustodians, ShareArgs, ShareInput},
-    },
-    step::Sessions,
-};
-use custody::{seal::SealKey, share::Secret};
-use hsm::{HosterKey, Hsm, ImportOrder, wrapped_key::WrappedKey};
-use record::{
-    Error, Result,
-    document::{
-        Released,
-        offer::Offer,
-        package::{Package, PackagedKey},
-        read,
-    },
-    flow::Opened,
-    gate,
-    log::{Event, KekRecord},
-    plan::{KeyPlan, Plan},
-    proof::key_set::KeySet,
-    rule::Rule,
-    terms::{Id, Kind, Side, Step, TransferRoute, list, list_or},
-};
-use terminal::{Asker, report::Report};
+use crate::hoster::quorum::{self, PresentCustodians, ShareArgs, ShareInput};
+use crate::hoster::{closing, held};
+use crate::step::Sessions;
+use crate::{Ceremony, Means, Run, StepIntent};
+use custody::seal::SealKey;
+use custody::share::Secret;
+use hsm::wrapped_key::WrappedKey;
+use hsm::{HosterKey, Hsm, ImportOrder};
+use record::document::offer::Offer;
+use record::document::package::{Package, PackagedKey};
+use record::document::{Released, read};
+use record::flow::Opened;
+use record::log::{Event, KekRecord};
+use record::plan::{KeyPlan, Plan};
+use record::proof::key_set::KeySet;
+use record::rule::Rule;
+use record::terms::{Id, Kind, Side, Step, TransferRoute, list, list_or};
+use record::{Error, Result, gate};
+use terminal::Asker;
+use terminal::report::Report;
 
 /// Take the tenant's package, before any custodian travels
 #[derive(Args)]

@@ -4,19 +4,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::{
-    Ceremony, Means, Run,
-    hoster::attesting::{AttestationArgs, Files},
-};
+use crate::hoster::attesting::{AttestationArgs, Files};
+use crate::{Ceremony, Means, Run};
 use hsm::{Hsm, Kek, KekSpec};
-use record::{
-    Result,
-    document::{attestation::KEK, offer::Offer},
-    encoding::{Blob, Hash},
-    fingerprint,
-    log::{Event, clock},
-    terms::{Observed, Side, Step},
-};
+use record::document::attestation::KEK;
+use record::document::offer::Offer;
+use record::encoding::{Blob, Hash};
+use record::log::{Event, clock};
+use record::terms::{Observed, Side, Step};
+use record::{Result, fingerprint};
 use terminal::report::Report;
 
 /// Make the KEK of this ceremony, and the offer

@@ -3,29 +3,19 @@
 
 use clap::Args;
 
-use crate::{
-    Ceremony, Means, Run, StepIntent,
-    hoster::{
-        attesting::{self, AttestationArgs},
-        held,
-    },
-};
+use crate::hoster::attesting::{self, AttestationArgs};
+use crate::hoster::held;
+use crate::{Ceremony, Means, Run, StepIntent};
 use hsm::{BornSpec, CertifiedKey, Hsm, Inventory, self_signed};
-use record::{
-    Result,
-    document::{
-        attestation::Judgement,
-        keys::{BornKey, TargetKeys, fingerprint as fingerprint_of},
-    },
-    encoding::{Blob, Hash},
-    fingerprint,
-    log::{Event, clock},
-    plan::{KeyPlan, Plan},
-    proof::key_set::certificate_file,
-    rule::Rule,
-    spki,
-    terms::{AttestationLevel, Listed, Side, Step},
-};
+use record::document::attestation::Judgement;
+use record::document::keys::{BornKey, TargetKeys, fingerprint as fingerprint_of};
+use record::encoding::{Blob, Hash};
+use record::log::{Event, clock};
+use record::plan::{KeyPlan, Plan};
+use record::proof::key_set::certificate_file;
+use record::rule::Rule;
+use record::terms::{AttestationLevel, Listed, Side, Step};
+use record::{Result, fingerprint, spki};
 use terminal::report::Report;
 
 /// Make every key of the plan, and the document that shows them to the tenant

@@ -7,13 +7,11 @@ use clap::Args;
 
 use crate::{Ceremony, Means, Run, approval};
 use hsm::Hsm;
-use record::{
-    Error, Result, folder, gate,
-    log::Event,
-    rule::Rule,
-    spki::{MAX_CERTIFICATE, TargetCertificate},
-    terms::{Id, Stage, Step, list_or},
-};
+use record::log::Event;
+use record::rule::Rule;
+use record::spki::{MAX_CERTIFICATE, TargetCertificate};
+use record::terms::{Id, Stage, Step, list_or};
+use record::{Error, Result, folder, gate};
 use terminal::report::Report;
 
 /// Take nodes out of the service, or put other machines in their place, once officers have

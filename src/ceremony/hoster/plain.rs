@@ -6,24 +6,21 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::{
-    Ceremony, Means, Run,
-    hoster::{attesting::Files, closing, held, keys},
-    step::file_of,
-};
-use hsm::{CertifiedKey, Hsm, ImportOrder, wrapped_key::WrappedKey};
-use record::{
-    Error, Result,
-    document::offer::Offer,
-    encoding::Hash,
-    folder,
-    gate::{self, PlainKey},
-    log::Event,
-    plan::{KeyPlan, Plan},
-    rule::Rule,
-    spki::TargetCertificate,
-    terms::{Id, Side, Step},
-};
+use crate::hoster::attesting::Files;
+use crate::hoster::{closing, held, keys};
+use crate::step::file_of;
+use crate::{Ceremony, Means, Run};
+use hsm::wrapped_key::WrappedKey;
+use hsm::{CertifiedKey, Hsm, ImportOrder};
+use record::document::offer::Offer;
+use record::encoding::Hash;
+use record::gate::{self, PlainKey};
+use record::log::Event;
+use record::plan::{KeyPlan, Plan};
+use record::rule::Rule;
+use record::spki::TargetCertificate;
+use record::terms::{Id, Side, Step};
+use record::{Error, Result, folder};
 use terminal::report::Report;
 
 /// The greatest size of a wrapped key or a certificate, in bytes.

@@ -7,21 +7,21 @@ use std::path::Path;
 
 use clap::Args;
 
-use crate::{Ceremony, Means, Run, approval, hoster::evidence::require_all, services, side::trial};
-use record::{
-    Result,
-    document::registration::{ListedEvidence, Registration},
-    encoding::{Hash, json_file},
-    flow::Phase,
-    gate::{self, subject_hash},
-    log::Event,
-    proof::key_set::certificate_file,
-    rule::Rule,
-    service::{
-        BRIEF_FILE, Brief, EvidenceContext, NodeEvidence, Order, evidence_file, same_former, soaked,
-    },
-    terms::{Listed, PrimaryKey, Stage, Step, shown},
+use crate::hoster::evidence::require_all;
+use crate::side::trial;
+use crate::{Ceremony, Means, Run, approval, services};
+use record::Result;
+use record::document::registration::{ListedEvidence, Registration};
+use record::encoding::{Hash, json_file};
+use record::flow::Phase;
+use record::gate::{self, subject_hash};
+use record::log::Event;
+use record::proof::key_set::certificate_file;
+use record::rule::Rule;
+use record::service::{
+    BRIEF_FILE, Brief, EvidenceContext, NodeEvidence, Order, evidence_file, same_former, soaked,
 };
+use record::terms::{Listed, PrimaryKey, Stage, Step, shown};
 use terminal::report::Report;
 
 /// The list of hashes in the register folder.

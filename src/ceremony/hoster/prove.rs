@@ -5,26 +5,23 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::{
-    hoster::held::Question,
-    side::token::{TokenChoice, require_tries_left},
-};
+use crate::hoster::held::Question;
+use crate::side::token::{TokenChoice, require_tries_left};
 use hsm::{Hsm, TargetKey};
 use machine::hardening::harden;
-use record::{
-    Error, Result,
-    encoding::Hash,
-    folder,
-    log::now,
-    rule::Rule,
-    service::{
-        BRIEF_FILE, Brief, BriefKey, MAX_BRIEF, MAX_ORDER, NodeEvidence, NodeKey, Order, OrderKind,
-        Statement, evidence_file, local::Registry,
-    },
-    spki::{MAX_CERTIFICATE, TargetCertificate},
-    terms::{Id, Mode, Role, Stage},
+use record::encoding::Hash;
+use record::log::now;
+use record::rule::Rule;
+use record::service::local::Registry;
+use record::service::{
+    BRIEF_FILE, Brief, BriefKey, MAX_BRIEF, MAX_ORDER, NodeEvidence, NodeKey, Order, OrderKind,
+    Statement, evidence_file,
 };
-use terminal::{Asker, report::Report};
+use record::spki::{MAX_CERTIFICATE, TargetCertificate};
+use record::terms::{Id, Mode, Role, Stage};
+use record::{Error, Result, folder};
+use terminal::Asker;
+use terminal::report::Report;
 
 /// On the host itself: sign and answer with the keys, and write the evidence
 #[derive(Args)]

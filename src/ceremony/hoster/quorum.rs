@@ -3,28 +3,22 @@
 
 use std::path::PathBuf;
 
-use clap::{
-    Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, error::ErrorKind, value_parser,
-};
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
 use zeroize::Zeroizing;
 
-use custody::{
-    codes::lines,
-    custodian,
-    share::{Quorum, RECORD, Secret, Share},
-};
-use record::{
-    Error, Result,
-    document::package::Package,
-    encoding::Hash,
-    escape::{escape, quote},
-    folder,
-    log::Event,
-    plan::Plan,
-    rule::Rule,
-    share::MAX_SHARE_FILE,
-    terms::Id,
-};
+use custody::codes::lines;
+use custody::custodian;
+use custody::share::{Quorum, RECORD, Secret, Share};
+use record::document::package::Package;
+use record::encoding::Hash;
+use record::escape::{escape, quote};
+use record::log::Event;
+use record::plan::Plan;
+use record::rule::Rule;
+use record::share::MAX_SHARE_FILE;
+use record::terms::Id;
+use record::{Error, Result, folder};
 use terminal::Asker;
 
 /// A share as it comes on the command line.

@@ -7,13 +7,11 @@ use std::path::Path;
 use data_encoding::BASE64URL_NOPAD;
 
 use crate::services::{Service, TargetStep};
-use record::{
-    Error, Result,
-    encoding::json_file,
-    rule::Rule,
-    service::Brief,
-    terms::{CloudFormat, Id, PrimaryKey, TokenIdentity},
-};
+use record::encoding::json_file;
+use record::rule::Rule;
+use record::service::Brief;
+use record::terms::{CloudFormat, Id, PrimaryKey, TokenIdentity};
+use record::{Error, Result};
 
 /// Any of them.
 pub struct Cloud;

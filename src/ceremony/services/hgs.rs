@@ -4,7 +4,9 @@
 use std::path::Path;
 
 use crate::services::{Act, Service, TargetStep};
-use record::{Result, service::Brief, terms::PrimaryKey};
+use record::Result;
+use record::service::Brief;
+use record::terms::PrimaryKey;
 
 /// A cluster of HGS nodes.
 pub struct Hgs;

@@ -4,14 +4,10 @@
 use std::path::Path;
 
 use crate::services::{Act, Service, TargetStep};
-use record::{
-    Result,
-    service::{
-        Brief,
-        local::{RegisteredSet, Registry},
-    },
-    terms::PrimaryKey,
-};
+use record::Result;
+use record::service::Brief;
+use record::service::local::{RegisteredSet, Registry};
+use record::terms::PrimaryKey;
 
 /// A service that keeps a registry.
 pub struct Local;

@@ -7,7 +7,10 @@ pub mod local;
 
 use std::path::Path;
 
-use record::{Result, plan::ServicePlan, service::Brief, terms::PrimaryKey};
+use record::Result;
+use record::plan::ServicePlan;
+use record::service::Brief;
+use record::terms::PrimaryKey;
 
 /// What is done, at each node or once for the whole service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,17 +4,13 @@
 
 use clap::Args;
 
-use crate::{
-    Ceremony, Means, Run, approval,
-    hoster::closing,
-    side::{room, trial},
-    tenant::trust,
-};
-use record::{
-    Result, gate,
-    log::Event,
-    terms::{Side, Step, TransferRoute, Trial, list_or},
-};
+use crate::hoster::closing;
+use crate::side::{room, trial};
+use crate::tenant::trust;
+use crate::{Ceremony, Means, Run, approval};
+use record::log::Event;
+use record::terms::{Side, Step, TransferRoute, Trial, list_or};
+use record::{Result, gate};
 use terminal::report::Report;
 
 /// `abort`, as it is typed.

@@ -1,28 +1,24 @@
 //! `close`: the last entry, and `archive/`: the whole record, checked with ordinary tools by
 //! anyone.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::{Ceremony, Means, Run, side::init};
-use record::{
-    Error, Result,
-    document::{MAX_DOCUMENT, Released, closing::Closing, read, read_files},
-    encoding::{Hash, json_file},
-    fingerprint,
-    flow::Phase,
-    folder,
-    gate::MAX_REQUEST,
-    layout::{APPROVALS, ClosedHead, EVIDENCE, HEAD_FILE, archive_name},
-    log::{Event, LOG_FILE},
-    rule::Rule,
-    signature::{self, Namespace},
-    terms::{Id, Kind, Originals, Side, Step, TransferRoute, list_or},
-};
+use crate::side::init;
+use crate::{Ceremony, Means, Run};
+use record::document::closing::Closing;
+use record::document::{MAX_DOCUMENT, Released, read, read_files};
+use record::encoding::{Hash, json_file};
+use record::flow::Phase;
+use record::gate::MAX_REQUEST;
+use record::layout::{APPROVALS, ClosedHead, EVIDENCE, HEAD_FILE, archive_name};
+use record::log::{Event, LOG_FILE};
+use record::rule::Rule;
+use record::signature::{self, Namespace};
+use record::terms::{Id, Kind, Originals, Side, Step, TransferRoute, list_or};
+use record::{Error, Result, fingerprint, folder};
 use terminal::report::Report;
 
 /// End the log and write archive/

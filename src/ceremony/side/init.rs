@@ -2,19 +2,19 @@
 
 use std::path::Path;
 
-use crate::{Ceremony, services::cloud, side::trial};
-use record::{
-    Result,
-    encoding::Hash,
-    fingerprint::{self, WORDS_TYPED},
-    flow::results::ShownBefore,
-    log::{self, Event, LOG_FILE},
-    plan::{PLAN_FILE, Plan},
-    rule::Rule,
-    signature::{self, SignatureFile, Signed},
-    terms::{Side, TransferRoute, Trial, list},
-    verify::counterpart,
-};
+use crate::Ceremony;
+use crate::services::cloud;
+use crate::side::trial;
+use record::Result;
+use record::encoding::Hash;
+use record::fingerprint::{self, WORDS_TYPED};
+use record::flow::results::ShownBefore;
+use record::log::{self, Event, LOG_FILE};
+use record::plan::{PLAN_FILE, Plan};
+use record::rule::Rule;
+use record::signature::{self, SignatureFile, Signed};
+use record::terms::{Side, TransferRoute, Trial, list};
+use record::verify::counterpart;
 use terminal::report::Report;
 
 /// A plan that enough officers of both sides have signed.

@@ -1,35 +1,27 @@
 //! `preflight`: the machine, the programs and the token, looked at, reported and recorded. In
 //! production every command that does something begins with it.
 
-use std::{fs::File, path::Path};
+use std::fs::File;
+use std::path::Path;
 
 use rustix::fs::StatVfsMountFlags;
 
-use crate::{
-    Ceremony,
-    side::token::{TokenChoice, require_planned, require_tries_left},
-};
+use crate::Ceremony;
+use crate::side::token::{TokenChoice, require_planned, require_tries_left};
 use hsm::Module;
-use machine::{
-    hardening::harden,
-    preflight::{
-        self, Check, MountOptions,
-        network::{self, Interface, Route},
-        process::{self, Process},
-        software,
-    },
-};
-use record::{
-    Error, Result,
-    encoding::Hash,
-    escape::escape,
-    flow::{Phase, seen::Seen},
-    folder,
-    log::{self, Event},
-    plan::Plan,
-    rule::Rule,
-    terms::{Finding, Mode, RuleOutcome, Side},
-};
+use machine::hardening::harden;
+use machine::preflight::network::{self, Interface, Route};
+use machine::preflight::process::{self, Process};
+use machine::preflight::{self, Check, MountOptions, software};
+use record::encoding::Hash;
+use record::escape::escape;
+use record::flow::Phase;
+use record::flow::seen::Seen;
+use record::log::{self, Event};
+use record::plan::Plan;
+use record::rule::Rule;
+use record::terms::{Finding, Mode, RuleOutcome, Side};
+use record::{Error, Result, folder};
 use terminal::report::Report;
 
 /// The greatest size of what is read of /proc and /sys, in bytes.

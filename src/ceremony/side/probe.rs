@@ -6,16 +6,14 @@ use std::path::Path;
 use crate::side::token::{TokenChoice, require_tries_left};
 use hsm::{PinState, Token};
 use machine::hardening::harden;
-use record::{
-    Result,
-    encoding::json_file,
-    escape::escape,
-    folder,
-    probe::{Probe, TrialOutcome},
-    rule::Rule,
-    terms::{Mode, Side, list},
-};
-use terminal::{Asker, report::Report};
+use record::encoding::json_file;
+use record::escape::escape;
+use record::probe::{Probe, TrialOutcome};
+use record::rule::Rule;
+use record::terms::{Mode, Side, list};
+use record::{Result, folder};
+use terminal::Asker;
+use terminal::report::Report;
 
 /// Probes the token and writes the report to a new file.
 ///

@@ -3,14 +3,12 @@
 use clap::Args;
 
 use crate::{Ceremony, Means, Run};
-use record::{
-    Error, Result,
-    gate::Unconfirmed,
-    log::Event,
-    rule::Rule,
-    signature::{self, Namespace},
-    terms::{Id, Kind, Stage, Step, list},
-};
+use record::gate::Unconfirmed;
+use record::log::Event;
+use record::rule::Rule;
+use record::signature::{self, Namespace};
+use record::terms::{Id, Kind, Stage, Step, list};
+use record::{Error, Result};
 use terminal::report::Report;
 
 /// `release`, as it is typed.

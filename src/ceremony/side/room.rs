@@ -4,14 +4,12 @@
 use clap::Args;
 
 use crate::{Ceremony, Means, Run};
-use record::{
-    Error, Result,
-    flow::Phase,
-    gate::WrongBags,
-    log::Event,
-    rule::Rule,
-    terms::{MAX_TEXT, Remark},
-};
+use record::flow::Phase;
+use record::gate::WrongBags;
+use record::log::Event;
+use record::rule::Rule;
+use record::terms::{MAX_TEXT, Remark};
+use record::{Error, Result};
 use terminal::report::Report;
 
 /// Records what people say. It changes no phase and voids no request.

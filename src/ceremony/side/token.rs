@@ -1,22 +1,17 @@
 //! The way to this side's token: the planned HSM, and a PIN that is asked for once and never kept.
 
-use std::{
-    ffi::{CString, NulError},
-    path::PathBuf,
-};
+use std::ffi::{CString, NulError};
+use std::path::PathBuf;
 
 use clap::Args;
 use zeroize::Zeroizing;
 
 use crate::Ceremony;
 use hsm::{Hsm, Module, Officer, Pin, PinState, Token};
-use record::{
-    Error, Result,
-    escape::{escape, quote},
-    folder, gate,
-    rule::Rule,
-    terms::{Mode, Step},
-};
+use record::escape::{escape, quote};
+use record::rule::Rule;
+use record::terms::{Mode, Step};
+use record::{Error, Result, folder, gate};
 use terminal::Asker;
 
 /// The greatest size of a PIN file, in bytes.

@@ -3,18 +3,17 @@
 
 use std::path::Path;
 
-use record::{
-    Error, Result,
-    document::{closing::Closing, read},
-    encoding::Hash,
-    escape::escape,
-    flow::replay::past_trial,
-    log::{Event, LOG_FILE},
-    plan::{PLAN_FILE, Plan, ServicePlan},
-    rule::Rule,
-    terms::{Id, Side, Stage, TokenIdentity, Trial, list},
-    verify::counterpart::{self, VerifiedLog},
-};
+use record::document::closing::Closing;
+use record::document::read;
+use record::encoding::Hash;
+use record::escape::escape;
+use record::flow::replay::past_trial;
+use record::log::{Event, LOG_FILE};
+use record::plan::{PLAN_FILE, Plan, ServicePlan};
+use record::rule::Rule;
+use record::terms::{Id, Side, Stage, TokenIdentity, Trial, list};
+use record::verify::counterpart::{self, VerifiedLog};
+use record::{Error, Result};
 
 /// Where the closing lies: in an archive of either side, in the hoster's ceremony folder, in the
 /// tenant's.

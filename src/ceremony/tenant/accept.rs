@@ -5,20 +5,19 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::{
-    Ceremony, Means, Run,
-    tenant::metadata::{self, MetadataArgs},
-};
-use record::{
-    Result,
-    document::{acceptance::Acceptance, receipt::Receipt, registration::Registration},
-    encoding::PackageId,
-    log::Event,
-    plan::ServicePlan,
-    proof::{Proof, key_set::KeySet},
-    rule::Rule,
-    terms::{Kind, Step, list, list_or, shown},
-};
+use crate::tenant::metadata::{self, MetadataArgs};
+use crate::{Ceremony, Means, Run};
+use record::Result;
+use record::document::acceptance::Acceptance;
+use record::document::receipt::Receipt;
+use record::document::registration::Registration;
+use record::encoding::PackageId;
+use record::log::Event;
+use record::plan::ServicePlan;
+use record::proof::Proof;
+use record::proof::key_set::KeySet;
+use record::rule::Rule;
+use record::terms::{Kind, Step, list, list_or, shown};
 use terminal::report::Report;
 
 /// Verify that the hoster's HSM holds the keys

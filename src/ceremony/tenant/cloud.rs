@@ -6,25 +6,18 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::{
-    Ceremony, Means, Run,
-    services::cloud,
-    tenant::{
-        export::{WrapCandidate, canary, checked_keys},
-        keys::certificates_of,
-    },
-};
+use crate::services::cloud;
+use crate::tenant::export::{WrapCandidate, canary, checked_keys};
+use crate::tenant::keys::certificates_of;
+use crate::{Ceremony, Means, Run};
 use hsm::{Hsm, TargetKey, WrapOrder};
-use record::{
-    Error, Result,
-    encoding::Hash,
-    folder, gate,
-    log::{CloudExported, CloudFile, Event},
-    plan::{Plan, ServicePlan as Destination},
-    rule::Rule,
-    spki::{self, MAX_CERTIFICATE},
-    terms::{CloudFormat, Step},
-};
+use record::encoding::Hash;
+use record::log::{CloudExported, CloudFile, Event};
+use record::plan::{Plan, ServicePlan as Destination};
+use record::rule::Rule;
+use record::spki::{self, MAX_CERTIFICATE};
+use record::terms::{CloudFormat, Step};
+use record::{Error, Result, folder, gate};
 use terminal::report::Report;
 
 /// The greatest length of a key identifier, in characters.

@@ -6,40 +6,31 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 
-use crate::{
-    Ceremony, Means, Run, StepIntent,
-    step::Sessions,
-    tenant::{
-        heard::challenges,
-        keys::{certificate_of, certificates_of},
-        trust::{self, TRUSTED_LEFT},
-    },
-};
-use custody::{
-    custodian,
-    seal::SealKey,
-    share::{self, Secret, Share},
-};
-use hsm::{Hsm, TargetKey, WrapOrder, wrapped_key::WrappedKey};
-use record::{
-    Error, Result,
-    document::{
-        Released,
-        offer::Offer,
-        package::{Package, PackagedKey, hsm_signature_file, signed_by_keys},
-    },
-    encoding::{Blob, Fixed, Hash, PackageId, random},
-    flow::replay::untrusted,
-    gate::{self},
-    layout::SHARES,
-    log::Event,
-    plan::{KeyPlan, Plan},
-    proof::key_set::certificate_file,
-    rule::Rule,
-    share::ShareListing,
-    spki::TargetCertificate,
-    terms::{KeyType, Listed, Observed, Role, Side, Step},
-};
+use crate::step::Sessions;
+use crate::tenant::heard::challenges;
+use crate::tenant::keys::{certificate_of, certificates_of};
+use crate::tenant::trust::{self, TRUSTED_LEFT};
+use crate::{Ceremony, Means, Run, StepIntent};
+use custody::custodian;
+use custody::seal::SealKey;
+use custody::share::{self, Secret, Share};
+use hsm::wrapped_key::WrappedKey;
+use hsm::{Hsm, TargetKey, WrapOrder};
+use record::document::Released;
+use record::document::offer::Offer;
+use record::document::package::{Package, PackagedKey, hsm_signature_file, signed_by_keys};
+use record::encoding::{Blob, Fixed, Hash, PackageId, random};
+use record::flow::replay::untrusted;
+use record::gate::{self};
+use record::layout::SHARES;
+use record::log::Event;
+use record::plan::{KeyPlan, Plan};
+use record::proof::key_set::certificate_file;
+use record::rule::Rule;
+use record::share::ShareListing;
+use record::spki::TargetCertificate;
+use record::terms::{KeyType, Listed, Observed, Role, Side, Step};
+use record::{Error, Result};
 use terminal::report::Report;
 
 /// Wrap and seal every key, and deal the shares

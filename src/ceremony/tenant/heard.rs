@@ -4,35 +4,27 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use rsa::{Oaep, PublicKey, sha2::Sha256};
+use rsa::sha2::Sha256;
+use rsa::{Oaep, PublicKey};
 use sha1::Sha1;
 
-use crate::{
-    Ceremony, Means, Run,
-    step::{WordsHint, words_heard},
-};
-use record::{
-    Error, Result,
-    document::{
-        Released,
-        attestation::Judgement,
-        challenge::{Challenge, ChallengedKey},
-        keys::{BornKey, TargetKeys},
-        offer::Offer,
-    },
-    encoding::{Blob, Fixed, PackageId, random},
-    fingerprint::{self, WORDS_TYPED},
-    flow::Phase,
-    log::{Event, clock},
-    plan::{KeyPlan, Plan},
-    proof::{
-        self,
-        key_set::{PlaceChallenge, certificate_file},
-    },
-    rule::Rule,
-    spki,
-    terms::{OaepHash, Role, Step, list},
-};
+use crate::step::{WordsHint, words_heard};
+use crate::{Ceremony, Means, Run};
+use record::document::Released;
+use record::document::attestation::Judgement;
+use record::document::challenge::{Challenge, ChallengedKey};
+use record::document::keys::{BornKey, TargetKeys};
+use record::document::offer::Offer;
+use record::encoding::{Blob, Fixed, PackageId, random};
+use record::fingerprint::{self, WORDS_TYPED};
+use record::flow::Phase;
+use record::log::{Event, clock};
+use record::plan::{KeyPlan, Plan};
+use record::proof::key_set::{PlaceChallenge, certificate_file};
+use record::proof::{self};
+use record::rule::Rule;
+use record::terms::{OaepHash, Role, Step, list};
+use record::{Error, Result, spki};
 use terminal::report::Report;
 
 /// Take the hoster's KEK by the words that are read aloud

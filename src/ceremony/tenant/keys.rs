@@ -1,27 +1,22 @@
 //! `keys create`: every target key is in the tenant's HSM, with its certificate. Keys that exist
 //! are found by certificate or public key; the others are made.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use crate::{Ceremony, Means, Run, step};
 use hsm::{Hsm, Inventory, THROWAWAY, TargetKey, TargetSpec, self_signed};
-use record::{
-    Error, Result,
-    encoding::{Hash, cka_id},
-    flow::replay::untrusted,
-    folder,
-    layout::KEYS,
-    log::{Event, KeyRecord},
-    plan::{KeyPlan, Plan},
-    rule::Rule,
-    spki::{self, MAX_CERTIFICATE, TargetCertificate},
-    terms::{Id, KeyType, Side, Step, Usage},
-};
+use record::encoding::{Hash, cka_id};
+use record::flow::replay::untrusted;
+use record::layout::KEYS;
+use record::log::{Event, KeyRecord};
+use record::plan::{KeyPlan, Plan};
+use record::rule::Rule;
+use record::spki::{self, MAX_CERTIFICATE, TargetCertificate};
+use record::terms::{Id, KeyType, Side, Step, Usage};
+use record::{Error, Result, folder};
 use terminal::report::Report;
 
 /// Make the keys of the plan that do not exist yet

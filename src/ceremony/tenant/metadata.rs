@@ -6,17 +6,13 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::step::file_of;
-use record::{
-    Error, Result,
-    document::acceptance::{self, MAX_FETCHED_FROM, Published},
-    escape::{escape, quote},
-    folder,
-    plan::{Plan, ServicePlan},
-    proof::key_set::{KeySet, Pair},
-    service::metadata::{Comparison, MAX_METADATA, Metadata},
-    spki,
-    terms::{Id, Listed, list},
-};
+use record::document::acceptance::{self, MAX_FETCHED_FROM, Published};
+use record::escape::{escape, quote};
+use record::plan::{Plan, ServicePlan};
+use record::proof::key_set::{KeySet, Pair};
+use record::service::metadata::{Comparison, MAX_METADATA, Metadata};
+use record::terms::{Id, Listed, list};
+use record::{Error, Result, folder, spki};
 use terminal::report::Report;
 
 /// What the command line says.

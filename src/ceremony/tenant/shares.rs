@@ -5,22 +5,17 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::{
-    Ceremony, Means, Run,
-    side::release,
-    step::{WordsHint, words_heard},
-};
-use record::{
-    Result,
-    document::package::Package,
-    escape::{escape, quote},
-    folder,
-    layout::SHARES,
-    log::Event,
-    rule::Rule,
-    share::{CODE_WORDS, MAX_SHARE_FILE, ShareListing},
-    terms::{Id, Step},
-};
+use crate::side::release;
+use crate::step::{WordsHint, words_heard};
+use crate::{Ceremony, Means, Run};
+use record::document::package::Package;
+use record::escape::{escape, quote};
+use record::layout::SHARES;
+use record::log::Event;
+use record::rule::Rule;
+use record::share::{CODE_WORDS, MAX_SHARE_FILE, ShareListing};
+use record::terms::{Id, Step};
+use record::{Result, folder};
 use terminal::report::Report;
 
 /// Take the words that a custodian's own program shows

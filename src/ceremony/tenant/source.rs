@@ -5,17 +5,18 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::{Ceremony, Means, Run, side::archive, tenant::keys};
+use crate::side::archive;
+use crate::tenant::keys;
+use crate::{Ceremony, Means, Run};
 use hsm::Hsm;
-use record::{
-    Result,
-    document::{Released, closing::Closing},
-    escape::escape,
-    gate::{self},
-    log::{Event, SourceDestroyed},
-    rule::Rule,
-    terms::{Originals, Step, list},
-};
+use record::Result;
+use record::document::Released;
+use record::document::closing::Closing;
+use record::escape::escape;
+use record::gate::{self};
+use record::log::{Event, SourceDestroyed};
+use record::rule::Rule;
+use record::terms::{Originals, Step, list};
 use terminal::report::Report;
 
 /// Destroy them, where the plan says so, once the hoster has said how it has backed the keys up

@@ -5,13 +5,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::{
-    Ceremony, Means, Run,
-    side::token::{TokenChoice, with_officer},
-    tenant::keys,
-};
+use crate::side::token::{TokenChoice, with_officer};
+use crate::tenant::keys;
+use crate::{Ceremony, Means, Run};
 use hsm::{Hsm, Officer};
-use record::{Result, document::offer::Offer, log::Event, rule::Rule, terms::Step};
+use record::Result;
+use record::document::offer::Offer;
+use record::log::Event;
+use record::rule::Rule;
+use record::terms::Step;
 use terminal::report::Report;
 
 /// Make the KEK trusted, with the PIN of the HSM's security officer

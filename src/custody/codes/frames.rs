@@ -6,12 +6,10 @@ use std::collections::BTreeMap;
 
 use data_encoding::BASE32_NOPAD;
 
-use record::{
-    Result,
-    encoding::{Hash, enc},
-    escape::escape,
-    rule::Rule,
-};
+use record::Result;
+use record::encoding::{Hash, enc};
+use record::escape::escape;
+use record::rule::Rule;
 
 /// How every frame begins.
 pub const PREFIX: &str = "KF1/";

@@ -5,11 +5,9 @@ use data_encoding::BASE32_NOPAD;
 use zeroize::Zeroizing;
 
 use crate::codes::frames::{self, PREFIX};
-use record::{
-    Error, Result,
-    encoding::{Hash, hash},
-    rule::Rule,
-};
+use record::encoding::{Hash, hash};
+use record::rule::Rule;
+use record::{Error, Result};
 use terminal::Asker;
 
 /// The bytes of a line.

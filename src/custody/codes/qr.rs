@@ -4,7 +4,8 @@
 use std::io::Cursor;
 
 use image::{GrayImage, ImageFormat, Luma};
-use qrcode::{Color, EcLevel, QrCode, Version, render::unicode::Dense1x2};
+use qrcode::render::unicode::Dense1x2;
+use qrcode::{Color, EcLevel, QrCode, Version};
 
 use record::{Error, Result};
 

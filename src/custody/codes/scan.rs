@@ -1,14 +1,15 @@
 //! Pictures of QR codes, PNG or JPEG, read back.
 
-use std::{
-    io::Cursor,
-    path::{Path, PathBuf},
-};
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
 
 use image::{ImageFormat, ImageReader, Limits};
 
 use crate::codes::frames::{PREFIX, ScannedFrames};
-use record::{Result, encoding::Hash, escape::escape, folder, rule::Rule};
+use record::encoding::Hash;
+use record::escape::escape;
+use record::rule::Rule;
+use record::{Result, folder};
 use terminal::report::Report;
 
 /// The greatest size of a picture, in bytes.

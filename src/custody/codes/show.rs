@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::codes::{
-    frames::{self, NamedFile},
-    qr::Code,
-};
+use crate::codes::frames::{self, NamedFile};
+use crate::codes::qr::Code;
 use record::{Error, Result, folder};
-use terminal::{Asker, report::Report};
+use terminal::Asker;
+use terminal::report::Report;
 
 /// The greatest size of a file that is shown, in bytes; what frames can carry is less.
 const MAX_FILE: u64 = 1 << 20;

@@ -3,12 +3,10 @@
 use data_encoding::BASE32_NOPAD;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use record::{
-    Error, Result,
-    encoding::{Fixed, Hash, PackageId, hash},
-    rule::Rule,
-    share::{CODE_WORDS, ShareListing, confirm_hash},
-};
+use record::encoding::{Fixed, Hash, PackageId, hash};
+use record::rule::Rule;
+use record::share::{CODE_WORDS, ShareListing, confirm_hash};
+use record::{Error, Result};
 
 /// The length of a record, in bytes: version, package id, M, N, x, y, salt.
 pub const RECORD: usize = 68;

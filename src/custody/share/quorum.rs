@@ -1,7 +1,12 @@
 //! Shares that come back: each checked against the package the moment it is presented.
 
-use crate::share::{Secret, Share, secret::recombine};
-use record::{Result, encoding::PackageId, escape::escape, rule::Rule, share::ShareListing};
+use crate::share::secret::recombine;
+use crate::share::{Secret, Share};
+use record::Result;
+use record::encoding::PackageId;
+use record::escape::escape;
+use record::rule::Rule;
+use record::share::ShareListing;
 
 /// Shares on their way to a quorum; only those that were dealt are in it, each once.
 pub struct Quorum<'a> {

@@ -6,11 +6,9 @@ use sharks::Sharks;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::share::{Deal, Share};
-use record::{
-    Error, Result,
-    encoding::{Hash, PackageId, enc, random},
-    rule::Rule,
-};
+use record::encoding::{Hash, PackageId, enc, random};
+use record::rule::Rule;
+use record::{Error, Result};
 
 /// S, 32 bytes: what opens the seal of one export. It lives in memory only, and only while a step
 /// runs.

@@ -4,13 +4,11 @@
 
 mod text;
 
+use record::flow::{ABORT, INIT, Phase, Row, TABLE, way_in};
+use record::plan::Plan;
+use record::service::evidence_file;
 pub use record::show::Language;
-use record::{
-    flow::{ABORT, INIT, Phase, Row, TABLE, way_in},
-    plan::Plan,
-    service::evidence_file,
-    terms::{Id, Originals, Side, Stage, Step, Trial},
-};
+use record::terms::{Id, Originals, Side, Stage, Step, Trial};
 pub use text::Texts;
 
 /// A step that is somebody's turn.

@@ -5,14 +5,12 @@ pub mod network;
 pub mod process;
 pub mod software;
 
-use record::{
-    Error, Refusal, Result,
-    escape::escape,
-    flow::seen::Seen,
-    plan::Plan,
-    rule::Rule,
-    terms::{Finding, Mode, RuleOutcome},
-};
+use record::escape::escape;
+use record::flow::seen::Seen;
+use record::plan::Plan;
+use record::rule::Rule;
+use record::terms::{Finding, Mode, RuleOutcome};
+use record::{Error, Refusal, Result};
 
 /// The greatest length of what is recorded of one rule, in characters.
 const MAX_FOUND: usize = 500;

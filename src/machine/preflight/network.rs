@@ -3,7 +3,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use record::{Result, escape::escape, plan::NetworkPlan, rule::Rule};
+use record::Result;
+use record::escape::escape;
+use record::plan::NetworkPlan;
+use record::rule::Rule;
 
 /// IFF_UP and IFF_LOOPBACK (netdevice(7)).
 const UP: u32 = 0x1;

@@ -1,6 +1,8 @@
 //! The process and the memory under it: swap, core dumps, tracing, the memory lock.
 
-use record::{Result, escape::escape, rule::Rule};
+use record::Result;
+use record::escape::escape;
+use record::rule::Rule;
 
 /// CAP_IPC_LOCK (capabilities(7)): who has it may lock memory without limit.
 const CAP_IPC_LOCK: u32 = 14;

@@ -1,6 +1,9 @@
 //! The program that runs and the module that it loads, against the plan's `[software]`.
 
-use record::{Result, encoding::Hash, escape::escape, rule::Rule};
+use record::Result;
+use record::encoding::Hash;
+use record::escape::escape;
+use record::rule::Rule;
 
 /// Whether the plan has this file, by its name, with this hash.
 ///

@@ -1,17 +1,15 @@
 //! Judgements over texts that kernels have written.
 
 use super::*;
-use crate::preflight::{
-    network::{Interface, Route, flags, interface_names, network, routes_v4, routes_v6},
-    process::{Process, core_dump, may_lock, memory_lock, ptrace, swap},
-    software::software,
+use crate::preflight::network::{
+    Interface, Route, flags, interface_names, network, routes_v4, routes_v6,
 };
-use record::{
-    encoding::Hash,
-    log::{Entry, Event},
-    plan::NetworkPlan,
-    terms::Head,
-};
+use crate::preflight::process::{Process, core_dump, may_lock, memory_lock, ptrace, swap};
+use crate::preflight::software::software;
+use record::encoding::Hash;
+use record::log::{Entry, Event};
+use record::plan::NetworkPlan;
+use record::terms::Head;
 
 #[track_caller]
 fn refused<T: std::fmt::Debug>(result: Result<T>, rule: Rule, found: &str) {

@@ -4,24 +4,19 @@
 
 use jiff::Timestamp;
 use rsa::sha2::{Sha256, Sha384, Sha512};
-use x509_cert::{
-    Certificate,
-    der::{
-        Document, Encode,
-        oid::{AssociatedOid, db::rfc5912 as oids},
-    },
-    ext::pkix::{BasicConstraints, KeyUsage},
-};
+use x509_cert::Certificate;
+use x509_cert::der::oid::AssociatedOid;
+use x509_cert::der::oid::db::rfc5912 as oids;
+use x509_cert::der::{Document, Encode};
+use x509_cert::ext::pkix::{BasicConstraints, KeyUsage};
 
-use crate::{
-    Error, Result,
-    attestation::attestation_error,
-    encoding::Hash,
-    escape::quote,
-    rule::Rule,
-    spki::{self, PublicKey},
-    terms::list,
-};
+use crate::attestation::attestation_error;
+use crate::encoding::Hash;
+use crate::escape::quote;
+use crate::rule::Rule;
+use crate::spki::{self, PublicKey};
+use crate::terms::list;
+use crate::{Error, Result};
 
 /// How a certificate ends in PEM (RFC 7468, 5).
 const END: &str = "-----END CERTIFICATE-----";

@@ -7,12 +7,10 @@ mod yubihsm;
 
 use jiff::Timestamp;
 
-use crate::{
-    Error, Result,
-    encoding::Hash,
-    rule::Rule,
-    terms::{AttestationLevel, Usage},
-};
+use crate::encoding::Hash;
+use crate::rule::Rule;
+use crate::terms::{AttestationLevel, Usage};
+use crate::{Error, Result};
 
 /// The greatest size of an attestation, and of what a vendor's tool said of one, in bytes.
 pub const MAX_ATTESTATION: u64 = 64 << 10;

@@ -2,17 +2,15 @@
 //! 1.3.6.1.4.1.41482.4. Other devices may use the same form; a certificate without them says
 //! nothing of the key.
 
-use x509_cert::{
-    Certificate,
-    der::{Decode, asn1::BitString, oid::ObjectIdentifier},
-};
+use x509_cert::Certificate;
+use x509_cert::der::Decode;
+use x509_cert::der::asn1::BitString;
+use x509_cert::der::oid::ObjectIdentifier;
 
-use crate::{
-    Result,
-    attestation::{Purpose, attestation_error},
-    rule::Rule,
-    terms::AttestationLevel,
-};
+use crate::Result;
+use crate::attestation::{Purpose, attestation_error};
+use crate::rule::Rule;
+use crate::terms::AttestationLevel;
 
 /// Where the key comes from: one byte.
 const ORIGIN: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.41482.4.3");

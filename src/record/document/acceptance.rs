@@ -3,15 +3,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    document::{Beside, Body, Header, check_kek},
-    encoding::{Hash, PackageId},
-    escape::quote,
-    log::{Fetched, LOG_FILE},
-    plan::{Plan, ServicePlan},
-    service::metadata::MAX_METADATA,
-    terms::{Fits, Id, Kind, Listed, ensure},
-};
+use crate::document::{Beside, Body, Header, check_kek};
+use crate::encoding::{Hash, PackageId};
+use crate::escape::quote;
+use crate::log::{Fetched, LOG_FILE};
+use crate::plan::{Plan, ServicePlan};
+use crate::service::metadata::MAX_METADATA;
+use crate::terms::{Fits, Id, Kind, Listed, ensure};
 
 /// How the name of a node's metadata ends; it begins with the node's id.
 pub const METADATA_END: &str = ".metadata.xml";

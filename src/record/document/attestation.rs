@@ -4,13 +4,11 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Result,
-    attestation::{self, MAX_ATTESTATION, Purpose},
-    plan::Plan,
-    rule::Rule,
-    terms::{AttestationLevel, Fits, Id, Listed, ensure},
-};
+use crate::Result;
+use crate::attestation::{self, MAX_ATTESTATION, Purpose};
+use crate::plan::Plan;
+use crate::rule::Rule;
+use crate::terms::{AttestationLevel, Fits, Id, Listed, ensure};
 
 /// How the file of an attestation ends; it begins with what it is about.
 pub const ATTESTATION_END: &str = ".attestation";

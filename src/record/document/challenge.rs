@@ -3,13 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    document::{Body, Header, Received},
-    encoding::{Blob, Fixed, PackageId},
-    plan::Plan,
-    proof::key_set::{KeyClaim, KeySet, PlaceChallenge, certificate_file, check_keys},
-    terms::{Fits, Id, Kind, Listed, Role},
-};
+use crate::document::{Body, Header, Received};
+use crate::encoding::{Blob, Fixed, PackageId};
+use crate::plan::Plan;
+use crate::proof::key_set::{KeyClaim, KeySet, PlaceChallenge, certificate_file, check_keys};
+use crate::terms::{Fits, Id, Kind, Listed, Role};
 
 /// What the hoster's HSM, and later every node, must prove.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -3,13 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    document::{Body, Header, check_kek},
-    encoding::Hash,
-    log::LOG_FILE,
-    plan::Plan,
-    terms::{Fits, Kind, Listed, MAX_TEXT, Originals, TokenIdentity, ensure},
-};
+use crate::document::{Body, Header, check_kek};
+use crate::encoding::Hash;
+use crate::log::LOG_FILE;
+use crate::plan::Plan;
+use crate::terms::{Fits, Kind, Listed, MAX_TEXT, Originals, TokenIdentity, ensure};
 
 /// What was destroyed.
 #[derive(Debug, Clone, Serialize, Deserialize)]

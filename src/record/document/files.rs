@@ -1,22 +1,18 @@
 //! The files of a document's folder: a closed list of names, each with its greatest size; listed
 //! ones unchanged, and no others.
 
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
+use std::path::Path;
 
-use crate::{
-    Error, Result,
-    document::{
-        Beside, Body, Document, MAX_DOCUMENT,
-        package::{HSM_SIGNATURE_END, SEALED_END},
-    },
-    folder,
-    log::{LOG_FILE, MAX_LOG},
-    plan::Plan,
-    proof::key_set::CERTIFICATE_END,
-    rule::Rule,
-    signature::{MAX_SIGNATURE, signer_of},
-    terms::Listed,
-};
+use crate::document::package::{HSM_SIGNATURE_END, SEALED_END};
+use crate::document::{Beside, Body, Document, MAX_DOCUMENT};
+use crate::log::{LOG_FILE, MAX_LOG};
+use crate::plan::Plan;
+use crate::proof::key_set::CERTIFICATE_END;
+use crate::rule::Rule;
+use crate::signature::{MAX_SIGNATURE, signer_of};
+use crate::terms::Listed;
+use crate::{Error, Result, folder};
 
 /// The greatest size of a sealed key or a certificate, in bytes; an RSA-4096 key has under 4 KiB.
 const MAX_LISTED: u64 = 16 << 10;

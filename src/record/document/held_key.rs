@@ -2,11 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    encoding::CkaId,
-    plan::{KeyPlan, Plan},
-    terms::{Fits, Id, ReadBack, differs, ensure, require},
-};
+use crate::encoding::CkaId;
+use crate::plan::{KeyPlan, Plan};
+use crate::terms::{Fits, Id, ReadBack, differs, ensure, require};
 
 /// One key in the hoster's HSM.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

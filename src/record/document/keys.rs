@@ -4,21 +4,16 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Result,
-    attestation::Purpose,
-    document::{
-        Beside, Body, Header, Received,
-        attestation::{self, Attestation, Judgement, Key, judged},
-        held_key::{BORN, HeldKey},
-    },
-    encoding::{Blob, Hash, hash},
-    plan::Plan,
-    proof::key_set::{certificate_file, check_certificate, check_keys},
-    rule::Rule,
-    spki,
-    terms::{Fits, Id, Kind, Listed, Role, TokenIdentity, TransferRoute, ensure, require},
-};
+use crate::attestation::Purpose;
+use crate::document::attestation::{self, Attestation, Judgement, Key, judged};
+use crate::document::held_key::{BORN, HeldKey};
+use crate::document::{Beside, Body, Header, Received};
+use crate::encoding::{Blob, Hash, hash};
+use crate::plan::Plan;
+use crate::proof::key_set::{certificate_file, check_certificate, check_keys};
+use crate::rule::Rule;
+use crate::terms::{Fits, Id, Kind, Listed, Role, TokenIdentity, TransferRoute, ensure, require};
+use crate::{Result, spki};
 
 /// The keys, as the hoster's HSM shows them.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -50,13 +50,12 @@ mod reading;
 pub mod receipt;
 pub mod registration;
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
-use crate::{
-    encoding::Hash,
-    plan::Plan,
-    terms::{FORMAT, Fits, Head, Id, Kind, Listed, Mode, Side, TransferRoute, ensure},
-};
+use crate::encoding::Hash;
+use crate::plan::Plan;
+use crate::terms::{FORMAT, Fits, Head, Id, Kind, Listed, Mode, Side, TransferRoute, ensure};
 pub use reading::{Received, Released, header_of, read, read_files, read_to_sign};
 
 /// The greatest size of a document, in bytes.

@@ -3,20 +3,16 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    attestation::Purpose,
-    document::{
-        Beside, Body, Header,
-        attestation::{self, Attestation, Judgement, KEK, Key, judged},
-    },
-    encoding::{Blob, CkaId, Hash},
-    plan::Plan,
-    rule::Rule,
-    spki,
-    terms::{
-        Fits, Kind, Listed, Mechanism, OaepHash, Observed, ReadBack, TokenIdentity, differs,
-        ensure, require,
-    },
+use crate::attestation::Purpose;
+use crate::document::attestation::{self, Attestation, Judgement, KEK, Key, judged};
+use crate::document::{Beside, Body, Header};
+use crate::encoding::{Blob, CkaId, Hash};
+use crate::plan::Plan;
+use crate::rule::Rule;
+use crate::spki;
+use crate::terms::{
+    Fits, Kind, Listed, Mechanism, OaepHash, Observed, ReadBack, TokenIdentity, differs, ensure,
+    require,
 };
 
 /// The KEK, as the hoster's HSM shows it.

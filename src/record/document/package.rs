@@ -2,17 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Result,
-    document::{Body, Header, Received},
-    encoding::{Blob, Fixed, Hash, PackageId, enc},
-    plan::Plan,
-    proof::key_set::{KeyClaim, KeySet, PlaceChallenge, certificate_file, check_keys},
-    rule::Rule,
-    share::ShareListing,
-    spki,
-    terms::{Fits, Id, Kind, Listed, Mechanism, OaepHash, Observed, Role, TokenIdentity, ensure},
+use crate::document::{Body, Header, Received};
+use crate::encoding::{Blob, Fixed, Hash, PackageId, enc};
+use crate::plan::Plan;
+use crate::proof::key_set::{KeyClaim, KeySet, PlaceChallenge, certificate_file, check_keys};
+use crate::rule::Rule;
+use crate::share::ShareListing;
+use crate::terms::{
+    Fits, Id, Kind, Listed, Mechanism, OaepHash, Observed, Role, TokenIdentity, ensure,
 };
+use crate::{Result, spki};
 
 /// Everything that the hoster needs to import, prove and be held to.
 #[derive(Debug, Clone, Serialize, Deserialize)]

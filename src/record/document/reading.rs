@@ -1,22 +1,20 @@
 //! Taking a document: its folder is read once, every byte is accounted for, and its sender's
 //! officers have released it, or nothing is taken.
 
-use std::{any::Any, collections::BTreeMap, fmt::Display, path::Path};
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::path::Path;
 
-use crate::{
-    Error, Result,
-    document::{
-        Body, Document, Header,
-        files::{check_files, limit, missing_error},
-    },
-    encoding::Hash,
-    escape::quote,
-    folder,
-    plan::Plan,
-    rule::Rule,
-    signature::{self, Namespace, SignatureFile, VerifiedSignatures, signer_of},
-    terms::{FORMAT, Kind},
-};
+use crate::document::files::{check_files, limit, missing_error};
+use crate::document::{Body, Document, Header};
+use crate::encoding::Hash;
+use crate::escape::quote;
+use crate::plan::Plan;
+use crate::rule::Rule;
+use crate::signature::{self, Namespace, SignatureFile, VerifiedSignatures, signer_of};
+use crate::terms::{FORMAT, Kind};
+use crate::{Error, Result, folder};
 
 /// A document whose bytes, files and header hold, with the signatures beside it; of any kind, where
 /// what it says is `dyn Any`.

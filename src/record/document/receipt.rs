@@ -2,16 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    document::{
-        Body, Header,
-        held_key::{BORN, HeldKey},
-    },
-    encoding::PackageId,
-    plan::{IMPORT, Plan},
-    proof::{Proof, key_set::check_keys},
-    terms::{Fits, Id, Kind, Listed, TokenIdentity, TransferRoute, ensure, list, require},
-};
+use crate::document::held_key::{BORN, HeldKey};
+use crate::document::{Body, Header};
+use crate::encoding::PackageId;
+use crate::plan::{IMPORT, Plan};
+use crate::proof::Proof;
+use crate::proof::key_set::check_keys;
+use crate::terms::{Fits, Id, Kind, Listed, TokenIdentity, TransferRoute, ensure, list, require};
 
 /// What the HSM holds, who opened the seal for it, and the proof.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -4,19 +4,17 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Error, Result,
-    document::{Beside, Body, Header, Received},
-    encoding::{Hash, PackageId, json_file},
-    escape::quote,
-    plan::Plan,
-    proof::key_set::KeySet,
-    service::{
-        Brief, ClaimedState, EvidenceContext, MAX_EVIDENCE, NodeEvidence, check_registered,
-        evidence_file,
-    },
-    terms::{Fits, Id, Kind, Listed, PrimaryKey, Stage, ensure},
+use crate::document::{Beside, Body, Header, Received};
+use crate::encoding::{Hash, PackageId, json_file};
+use crate::escape::quote;
+use crate::plan::Plan;
+use crate::proof::key_set::KeySet;
+use crate::service::{
+    Brief, ClaimedState, EvidenceContext, MAX_EVIDENCE, NodeEvidence, check_registered,
+    evidence_file,
 };
+use crate::terms::{Fits, Id, Kind, Listed, PrimaryKey, Stage, ensure};
+use crate::{Error, Result};
 
 /// What is primary now, what was before, and the evidence of every node and stage.
 #[derive(Debug, Clone, Serialize, Deserialize)]

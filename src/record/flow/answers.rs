@@ -1,13 +1,11 @@
 //! What a replayed state answers to those who ask.
 
-use crate::{
-    Error, Result,
-    encoding::{Hash, PackageId},
-    flow::{Made, Phase, State},
-    log::KekRecord,
-    rule::Rule,
-    terms::{Head, Kind, Side, Stage, Step, TransferRoute},
-};
+use crate::encoding::{Hash, PackageId};
+use crate::flow::{Made, Phase, State};
+use crate::log::KekRecord;
+use crate::rule::Rule;
+use crate::terms::{Head, Kind, Side, Stage, Step, TransferRoute};
+use crate::{Error, Result};
 
 impl State {
     /// Whether a step may be taken on the service now, whatever the ceremony's phase.

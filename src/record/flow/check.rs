@@ -1,14 +1,13 @@
 //! What an entry may say where a side stands: intents before results, approvals before gated acts,
 //! newer attempts only.
 
-use crate::{
-    encoding::Hash,
-    flow::{Phase, State, room::MAX_WRONG},
-    gate::{Nodes, Primary, Rollback, Subject, Unconfirmed, subject_hash},
-    log::{Entry, Event},
-    service::Order,
-    terms::{Gate, Id, Kind, Side, Stage, Step},
-};
+use crate::encoding::Hash;
+use crate::flow::room::MAX_WRONG;
+use crate::flow::{Phase, State};
+use crate::gate::{Nodes, Primary, Rollback, Subject, Unconfirmed, subject_hash};
+use crate::log::{Entry, Event};
+use crate::service::Order;
+use crate::terms::{Gate, Id, Kind, Side, Stage, Step};
 
 impl State {
     /// The attempt that a step begun now belongs to: an export that was begun and not finished has

@@ -5,13 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::{
-    Result,
-    encoding::Hash,
-    log::{Entry, Event},
-    service::{NodeEvidence, Order, OrderKind, own_machines, same_former},
-    terms::{Id, PrimaryKey, Stage},
-};
+use crate::Result;
+use crate::encoding::Hash;
+use crate::log::{Entry, Event};
+use crate::service::{NodeEvidence, Order, OrderKind, own_machines, same_former};
+use crate::terms::{Id, PrimaryKey, Stage};
 
 /// A node's newest evidence of a stage.
 #[derive(Debug, Clone, PartialEq, Eq)]

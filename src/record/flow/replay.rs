@@ -1,14 +1,12 @@
 //! A log on its way to a state, for its own side and for whoever verifies it.
 
-use crate::{
-    Error, Result,
-    encoding::Hash,
-    flow::{Phase, State},
-    log::{Entry, Event},
-    plan::{PLAN_FILE, Plan},
-    rule::Rule,
-    terms::{Originals, Side, TransferRoute, Trial},
-};
+use crate::encoding::Hash;
+use crate::flow::{Phase, State};
+use crate::log::{Entry, Event};
+use crate::plan::{PLAN_FILE, Plan};
+use crate::rule::Rule;
+use crate::terms::{Originals, Side, TransferRoute, Trial};
+use crate::{Error, Result};
 
 /// A log on its way to a state.
 pub struct Replay {

@@ -1,27 +1,23 @@
 //! What an entry repeats, from where it comes: the step that writes an entry and whoever verifies it
 //! call the same function. What nothing else determines is an argument of its own.
 
-use crate::{
-    Result,
-    document::{
-        Received,
-        acceptance::{Acceptance, Published},
-        challenge::Challenge,
-        closing::Closing,
-        keys::{BornKey, TargetKeys},
-        offer::Offer,
-        package::{Package, PackagedKey},
-        receipt::Receipt,
-    },
-    encoding::{Hash, cka_id, json_file},
-    flow::State,
-    log::{Event, KekRecord, KeyRecord, PlainImported, ShareFile, SourceDestroyed},
-    plan::Plan,
-    service::{Brief, NodeEvidence},
-    signature::Signed,
-    terms::{
-        AttestationLevel, Id, Kind, Originals, ReadBack, Side, TokenIdentity, TransferRoute, Trial,
-    },
+use crate::Result;
+use crate::document::Received;
+use crate::document::acceptance::{Acceptance, Published};
+use crate::document::challenge::Challenge;
+use crate::document::closing::Closing;
+use crate::document::keys::{BornKey, TargetKeys};
+use crate::document::offer::Offer;
+use crate::document::package::{Package, PackagedKey};
+use crate::document::receipt::Receipt;
+use crate::encoding::{Hash, cka_id, json_file};
+use crate::flow::State;
+use crate::log::{Event, KekRecord, KeyRecord, PlainImported, ShareFile, SourceDestroyed};
+use crate::plan::Plan;
+use crate::service::{Brief, NodeEvidence};
+use crate::signature::Signed;
+use crate::terms::{
+    AttestationLevel, Id, Kind, Originals, ReadBack, Side, TokenIdentity, TransferRoute, Trial,
 };
 
 /// What a side was shown of ceremonies before this one.

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::{
-    Result,
-    encoding::Hash,
-    escape::{escape, quote},
-    gate::{WrongBags, subject_hash},
-    rule::Rule,
-    terms::{Condition, Head, Remark, WrongBag},
-};
+use crate::Result;
+use crate::encoding::Hash;
+use crate::escape::{escape, quote};
+use crate::gate::{WrongBags, subject_hash};
+use crate::rule::Rule;
+use crate::terms::{Condition, Head, Remark, WrongBag};
 
 /// How many bags may have come back wrong and wait for officers at once.
 pub const MAX_WRONG: usize = 64;

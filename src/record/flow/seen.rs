@@ -1,9 +1,7 @@
 //! What the last preflight found, for what is new.
 
-use crate::{
-    log::{Entry, Event},
-    terms::Finding,
-};
+use crate::log::{Entry, Event};
+use crate::terms::Finding;
 
 /// What the log says that a preflight compares with.
 #[derive(Debug, Clone, Default)]

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{
-    Result,
-    encoding::{Hash, PackageId},
-    flow::{ABORT, Nodes, Phase, Row, SERVICE, TABLE, room::Room, seen::Seen, way_in},
-    log::{Entry, Event, GENESIS, KekRecord, KeyRecord, PlainImported, ShareFile},
-    rule::Rule,
-    terms::{Gate, Head, Id, Kind, Side, Step, TransferRoute},
-};
+use crate::Result;
+use crate::encoding::{Hash, PackageId};
+use crate::flow::room::Room;
+use crate::flow::seen::Seen;
+use crate::flow::{ABORT, Nodes, Phase, Row, SERVICE, TABLE, way_in};
+use crate::log::{Entry, Event, GENESIS, KekRecord, KeyRecord, PlainImported, ShareFile};
+use crate::rule::Rule;
+use crate::terms::{Gate, Head, Id, Kind, Side, Step, TransferRoute};
 
 /// A document that this side made.
 #[derive(Debug, Clone, Copy)]

@@ -4,19 +4,18 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::{
-    Result,
-    encoding::Hash,
-    flow::{State, answers::not_there, nodes},
-    gate::{
-        Abort, CloudExport, Export, ExportKey, Import, ImportPlain, KekDestroy, KeysDestroy, Nodes,
-        PinTry, PlainKey, Primary, Request, Restart, Rollback, ShareHolder, SourceDestroy,
-        SourceKey, Subject, Unconfirmed, WrongBags, subject_hash,
-    },
-    log::{Event, KeyRecord},
-    plan::{Plan, ServicePlan},
-    terms::{CloudFormat, FORMAT, Gate, Id, Kind, PrimaryKey, TokenIdentity, TransferRoute},
+use crate::Result;
+use crate::encoding::Hash;
+use crate::flow::answers::not_there;
+use crate::flow::{State, nodes};
+use crate::gate::{
+    Abort, CloudExport, Export, ExportKey, Import, ImportPlain, KekDestroy, KeysDestroy, Nodes,
+    PinTry, PlainKey, Primary, Request, Restart, Rollback, ShareHolder, SourceDestroy, SourceKey,
+    Subject, Unconfirmed, WrongBags, subject_hash,
 };
+use crate::log::{Event, KeyRecord};
+use crate::plan::{Plan, ServicePlan};
+use crate::terms::{CloudFormat, FORMAT, Gate, Id, Kind, PrimaryKey, TokenIdentity, TransferRoute};
 
 /// A subject that can be computed anew where a side stands.
 pub trait Computed: Subject + DeserializeOwned {

@@ -3,11 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    encoding::Hash,
-    gate::Subject,
-    terms::{CloudFormat, Gate, Id, Mechanism, OaepHash, list},
-};
+use crate::encoding::Hash;
+use crate::gate::Subject;
+use crate::terms::{CloudFormat, Gate, Id, Mechanism, OaepHash, list};
 
 /// `export`: which keys leave, how, for whose KEK, and to whom the shares go.
 #[derive(Debug, Clone, Serialize, Deserialize)]

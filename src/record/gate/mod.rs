@@ -7,10 +7,8 @@ mod subject;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    encoding::Hash,
-    terms::{Gate, Id, Mode, Side},
-};
+use crate::encoding::Hash;
+use crate::terms::{Gate, Id, Mode, Side};
 pub use crossing::{CloudExport, Export, ExportKey, Import, ImportPlain, PlainKey, ShareHolder};
 pub use service::{Nodes, Primary, Rollback};
 pub use subject::{

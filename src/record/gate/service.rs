@@ -2,11 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    encoding::Hash,
-    gate::Subject,
-    terms::{Gate, Id, PrimaryKey, list, shown},
-};
+use crate::encoding::Hash;
+use crate::gate::Subject;
+use crate::terms::{Gate, Id, PrimaryKey, list, shown};
 
 /// `primary`: which keys serve from now on, on what evidence, and which served before.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -2,12 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Error, Result,
-    encoding::Hash,
-    escape::quote,
-    terms::{Gate, Id, Kind, Side, TokenIdentity, TransferRoute, WrongBag, list},
-};
+use crate::encoding::Hash;
+use crate::escape::quote;
+use crate::terms::{Gate, Id, Kind, Side, TokenIdentity, TransferRoute, WrongBag, list};
+use crate::{Error, Result};
 
 /// What is about to happen at a gate. Its hash goes into the log, so it must say everything that
 /// matters.

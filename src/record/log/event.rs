@@ -2,17 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    encoding::{Hash, PackageId},
-    log::record::{
-        CloudExported, Fetched, KekRecord, KeyRecord, PlainImported, ShareFile, SourceDestroyed,
-    },
-    rule::Rule,
-    signature::Signed,
-    terms::{
-        AttestationLevel, Finding, Gate, Id, Kind, Mode, Observed, Originals, PrimaryKey, ReadBack,
-        Remark, Side, Stage, Step, TokenIdentity, TransferRoute,
-    },
+use crate::encoding::{Hash, PackageId};
+use crate::log::record::{
+    CloudExported, Fetched, KekRecord, KeyRecord, PlainImported, ShareFile, SourceDestroyed,
+};
+use crate::rule::Rule;
+use crate::signature::Signed;
+use crate::terms::{
+    AttestationLevel, Finding, Gate, Id, Kind, Mode, Observed, Originals, PrimaryKey, ReadBack,
+    Remark, Side, Stage, Step, TokenIdentity, TransferRoute,
 };
 
 /// An event, with what it proves by hashes. Steps that touch an HSM or make a document have an

@@ -4,7 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Error, Result, log::Event};
+use crate::log::Event;
+use crate::{Error, Result};
 
 /// Where a field comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

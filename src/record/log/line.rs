@@ -5,14 +5,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{
-    Error, Result,
-    encoding::Hash,
-    escape::escape,
-    log::{Entry, Event, MAX_LINE},
-    rule::Rule,
-    terms::Head,
-};
+use crate::encoding::Hash;
+use crate::escape::escape;
+use crate::log::{Entry, Event, MAX_LINE};
+use crate::rule::Rule;
+use crate::terms::Head;
+use crate::{Error, Result};
 
 /// The greatest integer that every JSON reader keeps exactly (RFC 8785, 3.2.2.3).
 const MAX_INTEGER: u64 = 1 << 53;

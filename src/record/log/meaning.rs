@@ -1,11 +1,9 @@
 //! What an entry means for the flow: whose result it is, which document it made, took or released.
 
-use crate::{
-    encoding::Hash,
-    log::{CloudExported, Event, PlainImported, SourceDestroyed},
-    signature::Signed,
-    terms::{Kind, Step, TokenIdentity},
-};
+use crate::encoding::Hash;
+use crate::log::{CloudExported, Event, PlainImported, SourceDestroyed};
+use crate::signature::Signed;
+use crate::terms::{Kind, Step, TokenIdentity};
 
 impl Event {
     /// The step whose result this is, if it is one.

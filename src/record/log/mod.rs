@@ -8,17 +8,18 @@ mod line;
 mod meaning;
 mod record;
 
-use std::{
-    fs::{File, OpenOptions},
-    io::{BufRead, BufReader, Read, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
-    time::SystemTime,
-};
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use jiff::Timestamp;
 
-use crate::{Error, Result, encoding::Hash, folder, rule::Rule, terms::Head};
+use crate::encoding::Hash;
+use crate::rule::Rule;
+use crate::terms::Head;
+use crate::{Error, Result, folder};
 pub use event::Event;
 use line::{Line, format_error};
 pub use record::{

@@ -2,11 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    encoding::{CkaId, Hash},
-    signature::Signed,
-    terms::{AttestationLevel, CloudFormat, Id, Observed, TokenIdentity},
-};
+use crate::encoding::{CkaId, Hash};
+use crate::signature::Signed;
+use crate::terms::{AttestationLevel, CloudFormat, Id, Observed, TokenIdentity};
 
 /// Which KEK.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,10 +1,8 @@
 //! What crosses, how, where to, and what becomes of the originals.
 
-use crate::{
-    encoding::Hash,
-    terms::{
-        AttestationLevel, CloudFormat, Deployment, Id, KeyType, Mechanism, OaepHash, Role, Usage,
-    },
+use crate::encoding::Hash;
+use crate::terms::{
+    AttestationLevel, CloudFormat, Deployment, Id, KeyType, Mechanism, OaepHash, Role, Usage,
 };
 
 /// How keys cross.

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::{Error, escape::escape, rule::Rule};
+use crate::Error;
+use crate::escape::escape;
+use crate::rule::Rule;
 
 /// One thing that is wrong with a plan.
 #[derive(Debug, Clone)]

@@ -11,13 +11,10 @@ mod written;
 
 use std::path::Path;
 
-use crate::{
-    Result,
-    encoding::{CkaId, Fixed, Hash, cka_id},
-    folder,
-    rule::Rule,
-    terms::{Id, Mechanism, Mode, Originals, Side, Stage, TransferRoute, Trial},
-};
+use crate::encoding::{CkaId, Fixed, Hash, cka_id};
+use crate::rule::Rule;
+use crate::terms::{Id, Mechanism, Mode, Originals, Side, Stage, TransferRoute, Trial};
+use crate::{Result, folder};
 pub use content::{IMPORT, KeyPlan, ServicePlan, Transfer};
 pub use fault::{Fault, Faults};
 pub use people::{Custodian, HsmPlan, NetworkPlan, Party, Person, QuorumPlan, Witness};

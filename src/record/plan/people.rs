@@ -3,10 +3,8 @@
 use serde::Deserialize;
 use ssh_key::public::KeyData;
 
-use crate::{
-    plan::Plan,
-    terms::{Id, Side, TokenIdentity},
-};
+use crate::plan::Plan;
+use crate::terms::{Id, Side, TokenIdentity};
 
 /// A person with an SSH key: an officer, or a witness who signs with one.
 #[derive(Debug, Clone)]

@@ -3,12 +3,11 @@
 
 use std::ops::Range;
 
-use toml::{
-    Spanned,
-    de::{DeTable, DeValue},
-};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
-use super::{Fault, Faults, check::line_of};
+use super::check::line_of;
+use super::{Fault, Faults};
 use crate::rule::Rule;
 
 /// Refuses a plan that is written in another way than the format's.

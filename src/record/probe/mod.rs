@@ -12,13 +12,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Result,
-    encoding::{Hash, as_text},
-    folder,
-    rule::Rule,
-    terms::{FORMAT, KwpFlavour, Mechanism, OaepHash, Side, TokenIdentity, named},
-};
+use crate::encoding::{Hash, as_text};
+use crate::rule::Rule;
+use crate::terms::{FORMAT, KwpFlavour, Mechanism, OaepHash, Side, TokenIdentity, named};
+use crate::{Result, folder};
 use profile::Profile;
 
 /// The greatest size of a report, in bytes; a token with 300 mechanisms makes 60 KiB.

@@ -2,11 +2,9 @@
 //! wrap with padding is not among them: which mechanism is RFC 5649 is found out by trying
 //! (`WRAP-KWP`).
 
-use crate::{
-    plan::Plan,
-    probe::MechanismId,
-    terms::{KeyType, Mechanism, Role, Side, TransferRoute},
-};
+use crate::plan::Plan;
+use crate::probe::MechanismId;
+use crate::terms::{KeyType, Mechanism, Role, Side, TransferRoute};
 
 /// A mechanism that a side cannot do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,14 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Result,
-    encoding::{Blob, Fixed, Hash, PackageId},
-    plan::{KeyPlan, Plan},
-    rule::Rule,
-    spki::{self, TargetCertificate},
-    terms::{Fits, Id, KeyType, Role, ensure},
-};
+use crate::Result;
+use crate::encoding::{Blob, Fixed, Hash, PackageId};
+use crate::plan::{KeyPlan, Plan};
+use crate::rule::Rule;
+use crate::spki::{self, TargetCertificate};
+use crate::terms::{Fits, Id, KeyType, Role, ensure};
 
 /// The keys of a ceremony, and what is asked of whoever says that they hold them.
 #[derive(Debug, Clone)]

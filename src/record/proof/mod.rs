@@ -6,16 +6,13 @@ pub mod key_set;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Result,
-    encoding::{Blob, Fixed, Hash, PackageId, enc, hash},
-    escape::escape,
-    plan::Plan,
-    proof::key_set::{KeySet, ProvenKey},
-    rule::Rule,
-    spki,
-    terms::{Fits, Id, Role, ensure},
-};
+use crate::encoding::{Blob, Fixed, Hash, PackageId, enc, hash};
+use crate::escape::escape;
+use crate::plan::Plan;
+use crate::proof::key_set::{KeySet, ProvenKey};
+use crate::rule::Rule;
+use crate::terms::{Fits, Id, Role, ensure};
+use crate::{Result, spki};
 
 /// One key's proof at one place.
 #[derive(Debug, Clone, Serialize, Deserialize)]

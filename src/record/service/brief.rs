@@ -3,13 +3,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Result,
-    encoding::{Blob, CkaId, Fixed, Hash, PackageId},
-    plan::{Plan, ServicePlan},
-    proof::key_set::KeySet,
-    spki::TargetCertificate,
-    terms::{Deployment, FORMAT, Id, Listed, Mode, OaepHash, PrimaryKey, Role, Stage, Trial},
+use crate::Result;
+use crate::encoding::{Blob, CkaId, Fixed, Hash, PackageId};
+use crate::plan::{Plan, ServicePlan};
+use crate::proof::key_set::KeySet;
+use crate::spki::TargetCertificate;
+use crate::terms::{
+    Deployment, FORMAT, Id, Listed, Mode, OaepHash, PrimaryKey, Role, Stage, Trial,
 };
 
 /// The name of the brief in the register folder.

@@ -5,17 +5,15 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Error, Result,
-    encoding::{Blob, Hash, enc, json_file},
-    escape::{escape, quote},
-    plan::Plan,
-    proof::{KeyProof, Proof, key_set::KeySet},
-    rule::Rule,
-    service::Brief,
-    spki,
-    terms::{FORMAT, Id, PrimaryKey, Role, Stage, list, shown},
-};
+use crate::encoding::{Blob, Hash, enc, json_file};
+use crate::escape::{escape, quote};
+use crate::plan::Plan;
+use crate::proof::key_set::KeySet;
+use crate::proof::{KeyProof, Proof};
+use crate::rule::Rule;
+use crate::service::Brief;
+use crate::terms::{FORMAT, Id, PrimaryKey, Role, Stage, list, shown};
+use crate::{Error, Result, spki};
 
 /// The greatest size of a node's evidence, in bytes.
 pub const MAX_EVIDENCE: u64 = 2 << 20;

@@ -1,13 +1,11 @@
 //! What a node of a Host Guardian Service must say in its evidence. Sources: Microsoft's HgsServer
 //! cmdlet reference, its guarded-fabric guide, and MS-KPS.
 
-use crate::{
-    Result,
-    escape::quote,
-    rule::Rule,
-    service::{Brief, NodeKey, Statement},
-    terms::{Deployment, PrimaryKey, Role, Stage, shown},
-};
+use crate::Result;
+use crate::escape::quote;
+use crate::rule::Rule;
+use crate::service::{Brief, NodeKey, Statement};
+use crate::terms::{Deployment, PrimaryKey, Role, Stage, shown};
 
 /// The form of its evidence.
 pub(super) fn check(said: &Statement, brief: &Brief) -> Result<()> {

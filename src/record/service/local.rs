@@ -4,15 +4,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Error, Result,
-    encoding::{Hash, json_file},
-    escape::escape,
-    folder,
-    rule::Rule,
-    service::{Brief, Statement},
-    terms::{FORMAT, Id, PrimaryKey, Role, shown},
-};
+use crate::encoding::{Hash, json_file};
+use crate::escape::escape;
+use crate::rule::Rule;
+use crate::service::{Brief, Statement};
+use crate::terms::{FORMAT, Id, PrimaryKey, Role, shown};
+use crate::{Error, Result, folder};
 
 /// The form of its evidence.
 pub(super) fn check(said: &Statement, brief: &Brief) -> Result<()> {

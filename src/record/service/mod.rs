@@ -10,7 +10,9 @@ pub mod metadata;
 mod order;
 mod registered;
 
-use crate::{Result, plan::ServicePlan, rule::Rule};
+use crate::Result;
+use crate::plan::ServicePlan;
+use crate::rule::Rule;
 pub use brief::{BRIEF_FILE, Brief, BriefKey, MAX_BRIEF, NodeChallenge};
 pub use evidence::{
     EvidenceContext, MAX_EVIDENCE, NodeEvidence, NodeKey, Statement, evidence_file,

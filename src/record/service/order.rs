@@ -3,11 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Result,
-    encoding::{Hash, json_file},
-    terms::{FORMAT, Id, PrimaryKey, named},
-};
+use crate::Result;
+use crate::encoding::{Hash, json_file};
+use crate::terms::{FORMAT, Id, PrimaryKey, named};
 
 /// The greatest size of an order, in bytes.
 pub const MAX_ORDER: u64 = 1 << 20;

@@ -5,14 +5,12 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{
-    Error, Result,
-    encoding::Hash,
-    escape::escape,
-    rule::Rule,
-    service::{EvidenceContext, NodeEvidence},
-    terms::{Id, PrimaryKey, Stage, list, shown},
-};
+use crate::encoding::Hash;
+use crate::escape::escape;
+use crate::rule::Rule;
+use crate::service::{EvidenceContext, NodeEvidence};
+use crate::terms::{Id, PrimaryKey, Stage, list, shown};
+use crate::{Error, Result};
 
 /// What a registration says of the service, beside its evidence.
 pub struct ClaimedState<'a> {

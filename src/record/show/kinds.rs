@@ -1,27 +1,25 @@
 //! Every kind of file: its form, as far as that needs nothing but the file, and what Keyferry knows
 //! of what it says.
 
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::{
-    Result,
-    document::{Document, Header, of_kind, offer::Offer},
-    encoding::Hash,
-    escape::{escape, quote},
-    layout::ClosedHead,
-    plan::Plan,
-    probe::Probe,
-    service::{
-        Brief, NodeEvidence, Order,
-        local::Registry,
-        metadata::{Certificate, Metadata},
-    },
-    show::{ShownFile, Tree, plan::content},
-    signature::{self, SignatureFile},
-    spki,
-    terms::{FORMAT, Id, Kind, Mode, Side},
-};
+use crate::document::offer::Offer;
+use crate::document::{Document, Header, of_kind};
+use crate::encoding::Hash;
+use crate::escape::{escape, quote};
+use crate::layout::ClosedHead;
+use crate::plan::Plan;
+use crate::probe::Probe;
+use crate::service::local::Registry;
+use crate::service::metadata::{Certificate, Metadata};
+use crate::service::{Brief, NodeEvidence, Order};
+use crate::show::plan::content;
+use crate::show::{ShownFile, Tree};
+use crate::signature::{self, SignatureFile};
+use crate::terms::{FORMAT, Id, Kind, Mode, Side};
+use crate::{Result, spki};
 
 /// The key of the texts that explain a file, and what it says with what Keyferry knows of that.
 pub type Explanation = (String, Tree);

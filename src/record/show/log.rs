@@ -5,14 +5,12 @@ use std::io::Write;
 
 use serde_json::json;
 
-use crate::{
-    Result,
-    flow::replay::Replay,
-    log::{self, Entry, Event, GENESIS},
-    rule::Rule,
-    show::{Sentences, ShownFile, sentence, write},
-    terms::{Head, Side},
-};
+use crate::Result;
+use crate::flow::replay::Replay;
+use crate::log::{self, Entry, Event, GENESIS};
+use crate::rule::Rule;
+use crate::show::{Sentences, ShownFile, sentence, write};
+use crate::terms::{Head, Side};
 
 /// Whether a file is a log: its first line is an entry, and nothing comes before it.
 pub fn begins(start: &ShownFile) -> bool {

@@ -9,18 +9,18 @@ mod source;
 mod text;
 mod tree;
 
-use std::{io::Write, path::Path};
+use std::io::Write;
+use std::path::Path;
 
 use serde_json::json;
 
-use crate::{
-    Error, Result,
-    document::MAX_DOCUMENT,
-    log::{Event, MAX_LOG},
-    plan::MAX_PLAN,
-    service::{local::MAX_REGISTRY, metadata::MAX_METADATA},
-    signature::{self, MAX_SIGNATURE, Namespace},
-};
+use crate::document::MAX_DOCUMENT;
+use crate::log::{Event, MAX_LOG};
+use crate::plan::MAX_PLAN;
+use crate::service::local::MAX_REGISTRY;
+use crate::service::metadata::MAX_METADATA;
+use crate::signature::{self, MAX_SIGNATURE, Namespace};
+use crate::{Error, Result};
 use kinds::Explanation;
 pub use source::ShownFile;
 use text::Telling;

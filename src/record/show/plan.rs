@@ -2,11 +2,9 @@
 
 use std::fmt::Display;
 
-use crate::{
-    escape::escape,
-    plan::{Custodian, HsmPlan, KeyPlan, Party, Person, Plan, ServicePlan, Waiver, Witness},
-    terms::{Deployment, OaepHash, Side, TransferRoute, Trial, list},
-};
+use crate::escape::escape;
+use crate::plan::{Custodian, HsmPlan, KeyPlan, Party, Person, Plan, ServicePlan, Waiver, Witness};
+use crate::terms::{Deployment, OaepHash, Side, TransferRoute, Trial, list};
 
 /// Lines, each with a label.
 struct Lines(Vec<String>);

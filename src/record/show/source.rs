@@ -1,14 +1,14 @@
 //! The one file that is explained.
 
-use std::{
-    fs::File,
-    io::{Read, Seek},
-    path::Path,
-};
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::path::Path;
 
-use crate::{
-    Error, Result, encoding::Hash, escape::escape, folder, rule::Rule, service::local::MAX_REGISTRY,
-};
+use crate::encoding::Hash;
+use crate::escape::escape;
+use crate::rule::Rule;
+use crate::service::local::MAX_REGISTRY;
+use crate::{Error, Result, folder};
 
 /// How much of a file is looked at to see what it is, in bytes.
 const PREFIX: u64 = 64 << 10;

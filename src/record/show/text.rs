@@ -12,14 +12,12 @@ use std::collections::{BTreeMap, HashSet};
 use serde_json::json;
 use toml::{Table, Value};
 
-use crate::{
-    encoding::{Blob, Hash},
-    escape::{MAX_SHOWN, escape},
-    fingerprint,
-    rule::Rule,
-    show::tree::Tree,
-    terms::named,
-};
+use crate::encoding::{Blob, Hash};
+use crate::escape::{MAX_SHOWN, escape};
+use crate::fingerprint;
+use crate::rule::Rule;
+use crate::show::tree::Tree;
+use crate::terms::named;
 
 /// The most lines of one foreign text or object that are shown.
 const MAX_LINES: usize = 4000;

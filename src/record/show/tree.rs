@@ -1,15 +1,15 @@
 //! What a file says, as it stands there: names in their order and each once. Texts are filled from
 //! it, and it can be shown whole by who does not know what it means.
 
-use std::{collections::HashSet, fmt};
+use std::collections::HashSet;
+use std::fmt;
 
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{Error as _, MapAccess, SeqAccess, Visitor},
-};
+use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::{Error, Result, escape::quote};
+use crate::escape::quote;
+use crate::{Error, Result};
 
 /// A value.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,17 +3,15 @@
 //! signature itself.
 
 use data_encoding::BASE64;
-use ssh_key::{
-    Algorithm, HashAlg, PublicKey, Signature, SshSig, encoding::Decode, public::KeyData,
-};
+use ssh_key::encoding::Decode;
+use ssh_key::public::KeyData;
+use ssh_key::{Algorithm, HashAlg, PublicKey, Signature, SshSig};
 
-use crate::{
-    Result,
-    escape::{escape, quote},
-    plan::{Person, Plan},
-    rule::Rule,
-    signature::{Description, Namespace, SignatureFile, people},
-};
+use crate::Result;
+use crate::escape::{escape, quote};
+use crate::plan::{Person, Plan};
+use crate::rule::Rule;
+use crate::signature::{Description, Namespace, SignatureFile, people};
 
 const BEGIN: &str = "-----BEGIN SSH SIGNATURE-----\n";
 const END: &str = "-----END SSH SIGNATURE-----\n";

@@ -7,15 +7,12 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Error, Result,
-    encoding::Hash,
-    escape::{escape, quote},
-    folder,
-    plan::{Person, Plan},
-    rule::Rule,
-    terms::{Id, Side, list, named},
-};
+use crate::encoding::Hash;
+use crate::escape::{escape, quote};
+use crate::plan::{Person, Plan};
+use crate::rule::Rule;
+use crate::terms::{Id, Side, list, named};
+use crate::{Error, Result, folder};
 use envelope::Envelope;
 
 /// The greatest size of a signature file, in bytes; real ones have less than 700.

@@ -2,10 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    encoding::Hash,
-    terms::{Side, TransferRoute},
-};
+use crate::encoding::Hash;
+use crate::terms::{Side, TransferRoute};
 
 /// The format of plans, documents and logs.
 pub const FORMAT: &str = "keyferry/1";

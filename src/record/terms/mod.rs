@@ -11,7 +11,8 @@ mod route;
 mod text;
 mod token;
 
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
 use crate::encoding::as_text;
 pub use act::*;

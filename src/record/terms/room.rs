@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{encoding::Hash, rule::Rule};
+use crate::encoding::Hash;
+use crate::rule::Rule;
 
 /// What was found of one rule, as the log has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! How keys come to where they are used, and what becomes of the originals.
 
-use crate::{encoding::Hash, terms::Id};
+use crate::encoding::Hash;
+use crate::terms::Id;
 
 named! {
     /// In which HSM the keys are born.

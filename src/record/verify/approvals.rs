@@ -5,24 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::{
-    Error, Result,
-    encoding::Hash,
-    escape::escape,
-    flow::{
-        State,
-        subjects::{Recomputed, recompute},
-    },
-    folder,
-    gate::{CloudExport, MAX_REQUEST, subject_hash},
-    layout::APPROVALS,
-    log::{CloudExported, Event},
-    plan::Plan,
-    rule::Rule,
-    signature::{self, Namespace, SignatureFile, Signed, signer_of},
-    terms::{Gate, Id, Kind, Side, list},
-    verify::{Verdict, counterpart::VerifiedLog, evidence::Folder, held::difference},
-};
+use crate::encoding::Hash;
+use crate::escape::escape;
+use crate::flow::State;
+use crate::flow::subjects::{Recomputed, recompute};
+use crate::gate::{CloudExport, MAX_REQUEST, subject_hash};
+use crate::layout::APPROVALS;
+use crate::log::{CloudExported, Event};
+use crate::plan::Plan;
+use crate::rule::Rule;
+use crate::signature::{self, Namespace, SignatureFile, Signed, signer_of};
+use crate::terms::{Gate, Id, Kind, Side, list};
+use crate::verify::Verdict;
+use crate::verify::counterpart::VerifiedLog;
+use crate::verify::evidence::Folder;
+use crate::verify::held::difference;
+use crate::{Error, Result, folder};
 
 /// A request as it lies in a folder, with who signed it.
 struct Found {

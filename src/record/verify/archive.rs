@@ -1,31 +1,24 @@
 //! What only an archive has: its list of hashes, its allowed signers, the head that people signed,
 //! and that the whole record is there.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
-use crate::{
-    Error, Result,
-    document::MAX_DOCUMENT,
-    encoding::Hash,
-    escape::{escape, json, quote},
-    flow::Phase,
-    folder,
-    layout::{APPROVALS, ClosedHead, EVIDENCE, HEAD_FILE, attempt_of},
-    log::{Event, MAX_LOG},
-    plan::{PLAN_FILE, Plan},
-    rule::Rule,
-    signature::{self, Namespace, signer_of},
-    terms::{Kind, Side, list},
-    verify::{
-        Verdict,
-        approvals::is_request,
-        counterpart::{self, VerifiedLog},
-        evidence::{Folder, Holds, archived_log},
-    },
-};
+use crate::document::MAX_DOCUMENT;
+use crate::encoding::Hash;
+use crate::escape::{escape, json, quote};
+use crate::flow::Phase;
+use crate::layout::{APPROVALS, ClosedHead, EVIDENCE, HEAD_FILE, attempt_of};
+use crate::log::{Event, MAX_LOG};
+use crate::plan::{PLAN_FILE, Plan};
+use crate::rule::Rule;
+use crate::signature::{self, Namespace, signer_of};
+use crate::terms::{Kind, Side, list};
+use crate::verify::Verdict;
+use crate::verify::approvals::is_request;
+use crate::verify::counterpart::{self, VerifiedLog};
+use crate::verify::evidence::{Folder, Holds, archived_log};
+use crate::{Error, Result, folder};
 
 /// The list of hashes.
 pub const SUMS: &str = "SHA256SUMS";

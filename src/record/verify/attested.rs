@@ -2,14 +2,14 @@
 
 use jiff::Timestamp;
 
-use crate::{
-    Result,
-    document::attestation::Judgement,
-    encoding::Hash,
-    plan::Plan,
-    terms::AttestationLevel,
-    verify::{Verdict, documents::Documents, logs::Logs},
-};
+use crate::Result;
+use crate::document::attestation::Judgement;
+use crate::encoding::Hash;
+use crate::plan::Plan;
+use crate::terms::AttestationLevel;
+use crate::verify::Verdict;
+use crate::verify::documents::Documents;
+use crate::verify::logs::Logs;
 
 /// Judges the attestations of every offer and of all `keys` at the time of the first log that names
 /// them. That each log names the level that was reached then, holding its entries has told.

@@ -3,21 +3,17 @@
 
 use std::any::Any;
 
-use crate::{
-    Result,
-    encoding::Hash,
-    escape::json,
-    plan::Plan,
-    proof::key_set::KeySet,
-    rule::Rule,
-    signature::Signed,
-    terms::{Kind, Side, list},
-    verify::{
-        Verdict,
-        documents::{Documents, Found},
-        logs::Logs,
-    },
-};
+use crate::Result;
+use crate::encoding::Hash;
+use crate::escape::json;
+use crate::plan::Plan;
+use crate::proof::key_set::KeySet;
+use crate::rule::Rule;
+use crate::signature::Signed;
+use crate::terms::{Kind, Side, list};
+use crate::verify::Verdict;
+use crate::verify::documents::{Documents, Found};
+use crate::verify::logs::Logs;
 
 /// Checks all there are.
 ///

@@ -3,16 +3,15 @@
 
 use std::collections::BTreeSet;
 
-use crate::{
-    Result,
-    document::Header,
-    flow::{State, replay::Replay},
-    log::{self, Entry, Event, GENESIS},
-    plan::Plan,
-    rule::Rule,
-    signature::Signed,
-    terms::{Head, Id, Side},
-};
+use crate::Result;
+use crate::document::Header;
+use crate::flow::State;
+use crate::flow::replay::Replay;
+use crate::log::{self, Entry, Event, GENESIS};
+use crate::plan::Plan;
+use crate::rule::Rule;
+use crate::signature::Signed;
+use crate::terms::{Head, Id, Side};
 
 /// A log that was verified on its own.
 pub struct VerifiedLog {

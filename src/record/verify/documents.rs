@@ -1,28 +1,25 @@
 //! The documents that crossed: every copy there is, each whole; those that count, and those that
 //! were given up.
 
-use std::{any::Any, collections::BTreeMap, path::Path};
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::path::Path;
 
-use crate::{
-    Result,
-    document::{self, Body, Header, Received, each_kind, read},
-    encoding::Hash,
-    escape::escape,
-    folder,
-    layout::{EVIDENCE, evidence_name},
-    log::LOG_FILE,
-    plan::Plan,
-    proof::key_set::KeySet,
-    rule::Rule,
-    service::{MAX_EVIDENCE, NodeEvidence},
-    signature::{Signed, signer_of},
-    terms::{Kind, Side},
-    verify::{
-        Verdict,
-        evidence::{Folder, Place},
-        logs::Logs,
-    },
-};
+use crate::document::{self, Body, Header, Received, each_kind, read};
+use crate::encoding::Hash;
+use crate::escape::escape;
+use crate::layout::{EVIDENCE, evidence_name};
+use crate::log::LOG_FILE;
+use crate::plan::Plan;
+use crate::proof::key_set::KeySet;
+use crate::rule::Rule;
+use crate::service::{MAX_EVIDENCE, NodeEvidence};
+use crate::signature::{Signed, signer_of};
+use crate::terms::{Kind, Side};
+use crate::verify::Verdict;
+use crate::verify::evidence::{Folder, Place};
+use crate::verify::logs::Logs;
+use crate::{Result, folder};
 
 /// One document, of which there may be several copies; of any kind, where what it says is
 /// `dyn Any`.

@@ -2,15 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{
-    Error, Result, folder,
-    layout::{Content, HEAD_FILE, INBOX, OUTBOX, attempt_of, in_ceremony},
-    log::LOG_FILE,
-    plan::PLAN_FILE,
-    rule::Rule,
-    terms::{Kind, Side},
-    verify::logs,
-};
+use crate::layout::{Content, HEAD_FILE, INBOX, OUTBOX, attempt_of, in_ceremony};
+use crate::log::LOG_FILE;
+use crate::plan::PLAN_FILE;
+use crate::rule::Rule;
+use crate::terms::{Kind, Side};
+use crate::verify::logs;
+use crate::{Error, Result, folder};
 
 /// What a folder is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,28 +5,32 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::{
-    Error, Result,
-    document::{
-        Header, Received, acceptance::Acceptance, closing::Closing, keys::TargetKeys, offer::Offer,
-        package::Package, registration::Registration,
-    },
-    encoding::{Hash, json_file},
-    escape::{escape, json},
-    flow::{Phase, State, replay::untrusted, results::ShownBefore, subjects},
-    gate::{KekDestroy, KeysDestroy},
-    log::{CloudExported, Entry, Event, KeyRecord, PlainImported, SourceDestroyed},
-    plan::{Plan, ServicePlan},
-    proof::key_set::KeySet,
-    rule::Rule,
-    service::{Brief, EvidenceContext, NodeEvidence, same_former},
-    signature::Signed,
-    terms::{
-        AttestationLevel, Id, Kind, Observed, ReadBack, RuleOutcome, Side, Step, TokenIdentity,
-        list,
-    },
-    verify::{Verdict, counterpart::VerifiedLog, documents::Documents},
+use crate::document::acceptance::Acceptance;
+use crate::document::closing::Closing;
+use crate::document::keys::TargetKeys;
+use crate::document::offer::Offer;
+use crate::document::package::Package;
+use crate::document::registration::Registration;
+use crate::document::{Header, Received};
+use crate::encoding::{Hash, json_file};
+use crate::escape::{escape, json};
+use crate::flow::replay::untrusted;
+use crate::flow::results::ShownBefore;
+use crate::flow::{Phase, State, subjects};
+use crate::gate::{KekDestroy, KeysDestroy};
+use crate::log::{CloudExported, Entry, Event, KeyRecord, PlainImported, SourceDestroyed};
+use crate::plan::{Plan, ServicePlan};
+use crate::proof::key_set::KeySet;
+use crate::rule::Rule;
+use crate::service::{Brief, EvidenceContext, NodeEvidence, same_former};
+use crate::signature::Signed;
+use crate::terms::{
+    AttestationLevel, Id, Kind, Observed, ReadBack, RuleOutcome, Side, Step, TokenIdentity, list,
 };
+use crate::verify::Verdict;
+use crate::verify::counterpart::VerifiedLog;
+use crate::verify::documents::Documents;
+use crate::{Error, Result};
 
 /// What the entries of a log are held against.
 pub struct Sources<'a> {

@@ -1,23 +1,19 @@
 //! The logs of both sides: every copy there is, each a whole chain, all of one side the same.
 
-use std::{borrow::Cow, path::Path};
+use std::borrow::Cow;
+use std::path::Path;
 
-use crate::{
-    Error, Result,
-    encoding::Hash,
-    escape::escape,
-    folder,
-    log::{self, Event, MAX_LOG},
-    plan::Plan,
-    rule::Rule,
-    terms::{Side, TransferRoute},
-    verify::{
-        Verdict,
-        counterpart::{self, VerifiedLog},
-        documents::Documents,
-        evidence::Folder,
-    },
-};
+use crate::encoding::Hash;
+use crate::escape::escape;
+use crate::log::{self, Event, MAX_LOG};
+use crate::plan::Plan;
+use crate::rule::Rule;
+use crate::terms::{Side, TransferRoute};
+use crate::verify::Verdict;
+use crate::verify::counterpart::{self, VerifiedLog};
+use crate::verify::documents::Documents;
+use crate::verify::evidence::Folder;
+use crate::{Error, Result, folder};
 
 /// The longest log of each side.
 pub struct Logs {

@@ -14,25 +14,20 @@ mod published;
 mod rest;
 pub mod waiting;
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::{
-    Error, Result,
-    encoding::Hash,
-    escape::escape,
-    folder,
-    log::{Event, SourceDestroyed, fields},
-    plan::{MAX_PLAN, PLAN_FILE, Plan},
-    rule::Rule,
-    service::NodeEvidence,
-    signature::{self, Namespace, Signed},
-    terms::{Finding, Gate, Id, Originals, RuleOutcome, Side, TransferRoute, list, list_or},
-};
+use crate::encoding::Hash;
+use crate::escape::escape;
+use crate::log::{Event, SourceDestroyed, fields};
+use crate::plan::{MAX_PLAN, PLAN_FILE, Plan};
+use crate::rule::Rule;
+use crate::service::NodeEvidence;
+use crate::signature::{self, Namespace, Signed};
+use crate::terms::{Finding, Gate, Id, Originals, RuleOutcome, Side, TransferRoute, list, list_or};
+use crate::{Error, Result, folder};
 use archive::Archive;
 use counterpart::VerifiedLog;
 use documents::Documents;

@@ -1,18 +1,15 @@
 //! What nodes published of their certificates, compared with the package's once more, from the
 //! acceptance's own files.
 
-use crate::{
-    Result,
-    document::{
-        Received,
-        acceptance::{Acceptance, Published},
-    },
-    plan::{Plan, ServicePlan},
-    proof::key_set::Pair,
-    service::metadata::Metadata,
-    terms::{Id, list},
-    verify::{Verdict, documents::Documents},
-};
+use crate::Result;
+use crate::document::Received;
+use crate::document::acceptance::{Acceptance, Published};
+use crate::plan::{Plan, ServicePlan};
+use crate::proof::key_set::Pair;
+use crate::service::metadata::Metadata;
+use crate::terms::{Id, list};
+use crate::verify::Verdict;
+use crate::verify::documents::Documents;
 
 /// Checks the acceptance's metadata against the package.
 ///

@@ -1,35 +1,26 @@
 //! What else lies in a folder: each file is the one that the log names, or the verdict says that it
 //! was not looked at, and why. Nothing goes unmentioned.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
-use crate::{
-    Result,
-    encoding::Hash,
-    escape::escape,
-    folder,
-    layout::{
-        Content, DRAFT, EVIDENCE, KEYS, OUTBOX, REGISTER, SHARES, attempt_folder, cloud_folder,
-        evidence_name, in_ceremony, in_documents,
-    },
-    log::Event,
-    rule::Rule,
-    service::{
-        BRIEF_FILE, Brief, MAX_BRIEF,
-        local::{MAX_REGISTRY, RegisteredSet, Registry},
-    },
-    terms::Side,
-    verify::{
-        Verdict,
-        archive::{SUMS, listed},
-        counterpart::VerifiedLog,
-        evidence::{Folder, Holds},
-        logs::Logs,
-    },
+use crate::encoding::Hash;
+use crate::escape::escape;
+use crate::layout::{
+    Content, DRAFT, EVIDENCE, KEYS, OUTBOX, REGISTER, SHARES, attempt_folder, cloud_folder,
+    evidence_name, in_ceremony, in_documents,
 };
+use crate::log::Event;
+use crate::rule::Rule;
+use crate::service::local::{MAX_REGISTRY, RegisteredSet, Registry};
+use crate::service::{BRIEF_FILE, Brief, MAX_BRIEF};
+use crate::terms::Side;
+use crate::verify::Verdict;
+use crate::verify::archive::{SUMS, listed};
+use crate::verify::counterpart::VerifiedLog;
+use crate::verify::evidence::{Folder, Holds};
+use crate::verify::logs::Logs;
+use crate::{Result, folder};
 
 /// Looks at every file of the folders that no document, log or archive accounts for.
 ///

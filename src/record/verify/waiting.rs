@@ -4,24 +4,20 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{
-    Result,
-    document::Header,
-    encoding::Hash,
-    escape::escape,
-    flow::subjects::recompute,
-    gate::Request,
-    layout::ClosedHead,
-    plan::Plan,
-    probe::Probe,
-    rule::Rule,
-    terms::{FORMAT, Id, Side},
-    verify::{
-        approvals::{self, unsigned_for},
-        counterpart::VerifiedLog,
-        held::difference,
-    },
-};
+use crate::Result;
+use crate::document::Header;
+use crate::encoding::Hash;
+use crate::escape::escape;
+use crate::flow::subjects::recompute;
+use crate::gate::Request;
+use crate::layout::ClosedHead;
+use crate::plan::Plan;
+use crate::probe::Probe;
+use crate::rule::Rule;
+use crate::terms::{FORMAT, Id, Side};
+use crate::verify::approvals::{self, unsigned_for};
+use crate::verify::counterpart::VerifiedLog;
+use crate::verify::held::difference;
 
 /// What a file is held against.
 pub struct Basis<'a> {

@@ -3,17 +3,13 @@
 use toml::Spanned;
 use x509_cert::name::Name;
 
-use crate::{
-    escape::quote,
-    plan::{
-        KeyPlan, Transfer,
-        check::{Checker, WHOLE, all},
-        raw::{RawKey, RawPlan},
-    },
-    rule::Rule,
-    terms::{
-        AttestationLevel, Form, KeyType, Mechanism, Originals, Role, TransferRoute, Usage, list,
-    },
+use crate::escape::quote;
+use crate::plan::check::{Checker, WHOLE, all};
+use crate::plan::raw::{RawKey, RawPlan};
+use crate::plan::{KeyPlan, Transfer};
+use crate::rule::Rule;
+use crate::terms::{
+    AttestationLevel, Form, KeyType, Mechanism, Originals, Role, TransferRoute, Usage, list,
 };
 
 impl Checker<'_> {

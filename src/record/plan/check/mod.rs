@@ -8,16 +8,12 @@ use std::collections::BTreeMap;
 
 use toml::Spanned;
 
-use crate::{
-    encoding::Hash,
-    escape::quote,
-    plan::{
-        Fault, Faults, Party, Plan, Waiver,
-        raw::{RawPlan, RawWaiver},
-    },
-    rule::Rule,
-    terms::{FORMAT, Id, Mechanism, Mode, OaepHash, TransferRoute},
-};
+use crate::encoding::Hash;
+use crate::escape::quote;
+use crate::plan::raw::{RawPlan, RawWaiver};
+use crate::plan::{Fault, Faults, Party, Plan, Waiver};
+use crate::rule::Rule;
+use crate::terms::{FORMAT, Id, Mechanism, Mode, OaepHash, TransferRoute};
 
 /// How everything begins that the template leaves to be filled in.
 const PLACEHOLDER: &str = "REPLACE-";

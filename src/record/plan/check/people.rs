@@ -1,18 +1,15 @@
 //! Who: officers, witnesses and custodians, and nobody in two roles that check each other.
 
-use ssh_key::{Algorithm, EcdsaCurve, PublicKey, public::KeyData};
+use ssh_key::public::KeyData;
+use ssh_key::{Algorithm, EcdsaCurve, PublicKey};
 use toml::Spanned;
 
-use crate::{
-    escape::quote,
-    plan::{
-        Custodian, Party, Person, QuorumPlan, Witness,
-        check::{Checker, WHOLE, all},
-        raw::{RawCustodian, RawParty, RawPerson, RawPlan},
-    },
-    rule::Rule,
-    terms::TransferRoute,
-};
+use crate::escape::quote;
+use crate::plan::check::{Checker, WHOLE, all};
+use crate::plan::raw::{RawCustodian, RawParty, RawPerson, RawPlan};
+use crate::plan::{Custodian, Party, Person, QuorumPlan, Witness};
+use crate::rule::Rule;
+use crate::terms::TransferRoute;
 
 impl Checker<'_> {
     pub(super) fn party(&mut self, party: &Spanned<RawParty>, needs_hsm: bool) -> Option<Party> {

@@ -2,17 +2,13 @@
 
 use toml::{Spanned, Value};
 
-use crate::{
-    encoding::Hash,
-    escape::{escape, quote},
-    plan::{
-        KeyPlan, ServicePlan,
-        check::{Checker, Place, WHOLE},
-        raw::{RawPlan, RawTarget, TargetKind},
-    },
-    rule::Rule,
-    terms::{CloudFormat, Id, KeyType, Mode, OaepHash, Role, Trial},
-};
+use crate::encoding::Hash;
+use crate::escape::{escape, quote};
+use crate::plan::check::{Checker, Place, WHOLE};
+use crate::plan::raw::{RawPlan, RawTarget, TargetKind};
+use crate::plan::{KeyPlan, ServicePlan};
+use crate::rule::Rule;
+use crate::terms::{CloudFormat, Id, KeyType, Mode, OaepHash, Role, Trial};
 
 /// The longest name of a key storage provider, in characters.
 const MAX_KSP: usize = 100;

@@ -7,7 +7,9 @@ mod xml;
 
 use roxmltree::{Document, Node};
 
-use crate::{Result, escape::escape, rule::Rule};
+use crate::Result;
+use crate::escape::escape;
+use crate::rule::Rule;
 pub use compare::{Certificate, Comparison};
 
 /// The greatest size of a metadata file, in bytes.
