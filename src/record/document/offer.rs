@@ -102,9 +102,20 @@ impl Body for Offer {
         let id = plan.kek_id(header.attempt);
         same(format!("CKA_ID {}", self.id), format!("CKA_ID {id}"))?;
         for (rule, attribute, value) in waivable(plan.transfer.mechanism) {
-            if !plan.waives(rule) {
-                let said = require(&self.attributes, &[(attribute, value)]);
-                said.map_err(|(found, expected)| (format!("{found} ({})", rule.name()), expected))?;
+            let said = require(&self.attributes, &[(attribute, value)]);
+            let name = rule.name();
+            match (said, self.waived.contains(&rule)) {
+                (Ok(()), false) => {}
+                (Ok(()), true) => {
+                    return differs(
+                        format!("{name} is waived"),
+                        "only what the KEK's attributes miss",
+                    );
+                }
+                (Err(_), true) => {}
+                (Err((found, expected)), false) => {
+                    return Err((format!("{found} ({name})"), expected));
+                }
             }
         }
         attestation::check(&self.attestations, std::iter::once(attestation::KEK))?;

@@ -9,7 +9,7 @@ use crate::encoding::Hash;
 use crate::escape::escape;
 use crate::flow::State;
 use crate::flow::subjects::{Recomputed, recompute};
-use crate::gate::{CloudExport, MAX_REQUEST, subject_hash};
+use crate::gate::{CloudExport, MAX_REQUEST, Request, subject_hash};
 use crate::layout::APPROVALS;
 use crate::log::{CloudExported, Event};
 use crate::plan::Plan;
@@ -132,6 +132,40 @@ fn requests(own: &[&Folder], plan: &Plan, side: Side) -> Result<BTreeMap<Hash, F
     Ok(all)
 }
 
+/// Requests that no entry approves: each is the one that its side made at some time all the same.
+#[derive(Default)]
+struct Unused {
+    made: BTreeSet<Hash>,
+    errors: BTreeMap<Hash, Error>,
+}
+
+impl Unused {
+    /// Computes those anew that were asked for where the side stood then.
+    fn seek(&mut self, gates: &Gates, state: &State) {
+        for (hash, found) in &gates.requests {
+            if self.made.contains(hash) {
+                continue;
+            }
+            match gates.asked_here(state, found) {
+                Ok(true) => drop(self.made.insert(*hash)),
+                Ok(false) => {}
+                Err(error) => drop(self.errors.insert(*hash, error)),
+            }
+        }
+    }
+
+    fn stood(&mut self, hash: &Hash, found: &Found) -> Result<()> {
+        match (self.made.contains(hash), self.errors.remove(hash)) {
+            (true, _) => Ok(()),
+            (false, Some(error)) => Err(error),
+            (false, None) => Err(unsigned_for(
+                &format!("{} is asked for after an entry that is not in the log", found.name),
+                "an entry of its side's log",
+            )),
+        }
+    }
+}
+
 /// The approvals of one side, in the order of its log.
 struct Gates<'a> {
     plan: &'a Plan,
@@ -146,8 +180,10 @@ impl Gates<'_> {
         let mut held = 0;
         // Only the request has the name that a cloud service has for its KEK.
         let mut kid = None;
+        let mut unused = Unused::default();
         self.log.walk(|state, entry| {
             let seq = entry.head.seq;
+            unused.seek(self, state);
             if let Event::CloudExport(done) = &entry.event
                 && let Some(kid) = kid.take()
             {
@@ -188,21 +224,32 @@ impl Gates<'_> {
                 "{held} acts of the {side}: each signed by enough of its officers, and what was done is what they signed for{witnessed}"
             ));
         }
+        unused.seek(self, &self.log.state);
         for (hash, found) in &self.requests {
             if !used.contains(hash) {
-                verdict
-                    .noted
-                    .push(format!("{side}: {} was asked for and not acted on", found.name));
+                unused.stood(hash, found)?;
+                let noted = format!("{side}: {} was asked for and not acted on", found.name);
+                verdict.noted.push(noted);
             }
         }
         Ok(())
+    }
+
+    /// Whether a request was asked for where the side stood, and is the one that it makes there.
+    fn asked_here(&self, state: &State, found: &Found) -> Result<bool> {
+        let request: Request<Value> = serde_json::from_slice(&found.bytes)
+            .map_err(|error| form_error(&found.name, &error))?;
+        match request.entry == state.phase_entry.hash {
+            true => self.approval(state, request.gate, found).map(|_| true),
+            false => Ok(false),
+        }
     }
 
     /// The request is the one that its side makes where the log says that it stood: it is computed
     /// anew, sentence and all.
     fn approval(&self, state: &State, gate: Gate, found: &Found) -> Result<Recomputed> {
         let again = recompute(&found.bytes, gate, self.plan, Some(state))
-            .map_err(|error| form_error(&found.name, gate, &error))?;
+            .map_err(|error| form_error(&found.name, &error))?;
         let again = again
             .ok_or_else(|| unsigned_for(&found.name, "no such act: the log has not come to it"))?;
         match difference(&again.found, &again.expected)? {
@@ -257,10 +304,10 @@ impl Gates<'_> {
 }
 
 /// The refusal of a file that is no request of its gate.
-pub fn form_error(name: &str, gate: Gate, error: &serde_json::Error) -> Error {
+pub fn form_error(name: &str, error: &serde_json::Error) -> Error {
     Rule::DocumentFormat.refuse(
         format!("{name}: {}", escape(&error.to_string())),
-        format!("a request of the gate {}", gate.name()),
+        "a request, with exactly the fields that its gate's subject has",
         "copy it again from its side's folder",
     )
 }

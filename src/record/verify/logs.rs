@@ -41,16 +41,18 @@ pub fn side_of(path: &Path) -> Result<Side> {
 }
 
 impl Logs {
-    /// Reads every copy: the folders' own, and those that travelled with acceptance and closing.
+    /// Reads every copy: the folders' own, of at most `limit` bytes, and those that travelled with
+    /// acceptance and closing.
     pub fn read(
         evidence: &[Folder],
         plan: &Plan,
         documents: &Documents,
+        limit: u64,
         verdict: &mut Verdict,
     ) -> Result<Self> {
         let mut sides = Vec::new();
         for side in [Side::Tenant, Side::Hoster] {
-            let copies = copies(evidence, documents, side)?;
+            let copies = copies(evidence, documents, side, limit)?;
             let count = copies.len();
             let Some(longest) = longest(&copies, side)? else {
                 if plan.way == TransferRoute::Cloud && side == Side::Hoster {
@@ -108,10 +110,15 @@ struct Copy<'a> {
 }
 
 /// Every copy there is of a side's log.
-fn copies<'a>(evidence: &[Folder], documents: &'a Documents, side: Side) -> Result<Vec<Copy<'a>>> {
+fn copies<'a>(
+    evidence: &[Folder],
+    documents: &'a Documents,
+    side: Side,
+    limit: u64,
+) -> Result<Vec<Copy<'a>>> {
     let own = evidence.iter().filter_map(Folder::log).filter(|(of, _)| *of == side);
     let own = own.map(|(_, path)| {
-        let bytes = Cow::Owned(folder::read_file(&path, MAX_LOG)?);
+        let bytes = Cow::Owned(folder::read_file(&path, limit)?);
         Ok(Copy { name: path.display().to_string(), bytes })
     });
     let travelled = documents.travelled_logs().filter(|log| log.side == side);

@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use crate::encoding::Hash;
 use crate::escape::escape;
-use crate::log::{Event, SourceDestroyed, fields};
+use crate::log::{Event, MAX_LOG, SourceDestroyed, fields};
 use crate::plan::{MAX_PLAN, PLAN_FILE, Plan};
 use crate::rule::Rule;
 use crate::service::NodeEvidence;
@@ -123,14 +123,20 @@ impl Record {
     /// As [`verify`].
     pub fn own(folder: &Path, holds: Holds) -> Result<Self> {
         let own = Folder { path: folder.to_owned(), holds };
-        Record::read(vec![own], None, &mut Verdict::default())
+        // A side's own log is never refused for its length.
+        Record::read(vec![own], None, u64::MAX - 1, &mut Verdict::default())
     }
 
     /// Reads folders, and says what is missing.
-    fn read(folders: Vec<Folder>, plan: Option<&Path>, verdict: &mut Verdict) -> Result<Self> {
+    fn read(
+        folders: Vec<Folder>,
+        plan: Option<&Path>,
+        log_limit: u64,
+        verdict: &mut Verdict,
+    ) -> Result<Self> {
         let plan = the_plan(&folders, plan, verdict)?;
         let mut documents = Documents::read(&folders, &plan)?;
-        let logs = Logs::read(&folders, &plan, &documents, verdict)?;
+        let logs = Logs::read(&folders, &plan, &documents, log_limit, verdict)?;
         documents.settle(&plan, &logs, verdict)?;
         let evidence = documents.evidence(&folders, &logs)?;
         let mut agreed = BTreeMap::new();
@@ -181,7 +187,7 @@ pub fn verify(folders: &[PathBuf], against: &Against) -> Result<Verdict> {
     for one in &folders {
         archives.extend(Archive::find(one, &mut verdict)?);
     }
-    let record = Record::read(folders, against.plan_file.as_deref(), &mut verdict)?;
+    let record = Record::read(folders, against.plan_file.as_deref(), MAX_LOG, &mut verdict)?;
     let Record { folders, plan, documents, logs, .. } = &record;
     contents::check(documents, plan, logs, &mut verdict)?;
     attested::check(documents, plan, logs, &mut verdict)?;

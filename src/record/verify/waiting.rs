@@ -113,7 +113,7 @@ impl Basis<'_> {
         }
         let again = recompute(bytes, request.gate, self.plan, log.map(|log| &log.state));
         let again = again
-            .map_err(|error| approvals::form_error(name, request.gate, &error))?
+            .map_err(|error| approvals::form_error(name, &error))?
             .ok_or_else(|| unsigned_for(name, "no such act: the log has not come to it"))?;
         match difference(&again.found, &again.expected)? {
             None => Ok(waiting),

@@ -129,6 +129,23 @@ fn a_request_that_nobody_acted_on_is_noted_and_one_of_a_stranger_refused() {
     let verdict = verify(&stage, &["hoster"]).unwrap();
     let noted = |line: &String| line.contains("01-restart.json was asked for and not acted on");
     assert!(verdict.noted.iter().any(noted), "{:?}", verdict.noted);
+    let asked = "hoster/approvals/01-restart.json";
+    let text = fs::read_to_string(stage.path(asked)).unwrap();
+    let entry = stage.json(asked)["entry"].as_str().unwrap().to_owned();
+    for (now, other) in [
+        ("\"restart\"", "\"abort\""),
+        ("\"attempt\": 1", "\"attempt\": 2"),
+        ("are destroyed", "stay"),
+        ("\"hoster\"", "\"tenant\""),
+        (entry.as_str(), &"5a".repeat(32)),
+    ] {
+        assert!(text.contains(now), "{now} in {text}");
+        fs::write(stage.path(asked), text.replace(now, other)).unwrap();
+        let error = verify(&stage, &["hoster"]).expect_err(now);
+        let rules = [Rule::ApprovalSubject, Rule::DocumentFormat];
+        assert!(rules.contains(&error.rule().unwrap()), "{now}: {error}");
+    }
+    fs::write(stage.path(asked), text).unwrap();
     let request = stage.request("hoster", "restart");
     stage.sign(&request, "keyferry-approval", "ada");
     let error = verify(&stage, &["hoster"]).unwrap_err();
