@@ -9,12 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::encoding::Hash;
 use crate::terms::{Gate, Id, Mode, Side};
-pub use crossing::{CloudExport, Export, ExportKey, Import, ImportPlain, PlainKey, ShareHolder};
-pub use service::{Nodes, Primary, Rollback};
-pub use subject::{
-    Abort, KekDestroy, KeysDestroy, PinTry, Restart, SourceDestroy, SourceKey, Subject,
-    Unconfirmed, WrongBags, subject_hash,
-};
+pub use crossing::*;
+pub use service::*;
+pub use subject::*;
 
 /// The greatest size of a request, in bytes.
 pub const MAX_REQUEST: u64 = 1 << 20;
