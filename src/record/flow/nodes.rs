@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::Result;
 use crate::encoding::Hash;
+use crate::flow::check::{Allowed, allow};
 use crate::log::{Entry, Event};
 use crate::service::{NodeEvidence, Order, OrderKind, own_machines, same_former};
 use crate::terms::{Id, PrimaryKey, Stage};
@@ -147,29 +148,19 @@ impl Nodes {
     }
 
     /// Whether a node's evidence of a stage may be added.
-    pub(super) fn may_prove(&self, node: &Id, stage: Stage) -> std::result::Result<(), String> {
+    pub(super) fn may_prove(&self, node: &Id, stage: Stage) -> Allowed {
         let there = self.current().any(|one| one == node);
-        match there && stage == self.stage() && self.may_begin(node) {
-            true => Ok(()),
-            false => {
-                Err(format!("evidence of {node} at the stage {}, out of its turn", stage.name()))
-            }
-        }
+        let found = format!("evidence of {node} at the stage {stage}, out of its turn");
+        allow(there && stage == self.stage() && self.may_begin(node), found)
     }
 
     /// Whether these nodes may leave and be replaced.
-    pub(super) fn may_change(
-        &self,
-        removed: &[Id],
-        replaced: &[Id],
-    ) -> std::result::Result<(), String> {
+    pub(super) fn may_change(&self, removed: &[Id], replaced: &[Id]) -> Allowed {
         let named: BTreeSet<&Id> = removed.iter().chain(replaced).collect();
         let there = named.iter().all(|node| self.current().any(|one| one == *node));
         let once = named.len() == removed.len() + replaced.len();
-        match there && once && !named.is_empty() && removed.len() < self.current().count() {
-            true => Ok(()),
-            false => Err("nodes that are not there, or the last one, leave".into()),
-        }
+        let rest = !named.is_empty() && removed.len() < self.current().count();
+        allow(there && once && rest, "nodes that are not there, or the last one, leave")
     }
 
     /// Takes an entry. `approved` is the subject that officers have signed for the step.
