@@ -33,7 +33,6 @@ use counterpart::VerifiedLog;
 use documents::Documents;
 use evidence::Folder;
 pub use evidence::Holds;
-use held::Sources;
 use logs::Logs;
 
 /// What an audit found. It exists only where nothing was found to be false.
@@ -110,8 +109,11 @@ pub struct Record {
     folders: Vec<Folder>,
     /// The plan.
     pub plan: Plan,
+    /// Every document that is there.
     documents: Documents,
+    /// Every piece of evidence that is there.
     evidence: BTreeMap<Hash, NodeEvidence>,
+    /// The signatures over the plan, as each side's own record has them.
     agreed: BTreeMap<Side, Vec<Signed>>,
     logs: Logs,
 }
@@ -147,11 +149,6 @@ impl Record {
         self.logs.of(side)
     }
 
-    fn sources(&self) -> Sources<'_> {
-        let Record { plan, documents, evidence, agreed, .. } = self;
-        Sources { plan, documents, evidence, agreed }
-    }
-
     /// Holds every entry of a log against what is here, and says what of its sources is not.
     ///
     /// # Errors
@@ -159,7 +156,7 @@ impl Record {
     /// that nobody signed for; `DOCUMENT-…`, `EVIDENCE-…`, `SIGNATURE-…`, `ATTESTATION-…`.
     pub fn hold(&self, log: &VerifiedLog) -> Result<Vec<String>> {
         let mut verdict = Verdict::default();
-        held::check(&self.sources(), log, &mut verdict)?;
+        held::check(self, log, &mut verdict)?;
         approvals::check(&self.folders, &self.plan, log, &mut verdict)?;
         Ok(verdict.missing)
     }
@@ -187,7 +184,7 @@ pub fn verify(folders: &[PathBuf], against: &Against) -> Result<Verdict> {
     attested::check(documents, plan, logs, &mut verdict)?;
     published::check(documents, plan, &mut verdict)?;
     for log in logs.all() {
-        held::check(&record.sources(), log, &mut verdict)?;
+        held::check(&record, log, &mut verdict)?;
         approvals::check(folders, plan, log, &mut verdict)?;
     }
     for archive in &archives {
