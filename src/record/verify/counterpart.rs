@@ -48,15 +48,25 @@ pub fn verify(plan: &Plan, side: Side, bytes: &[u8], name: &str) -> Result<Verif
 /// # Errors
 /// As [`verify`].
 pub fn verify_any(plan: &Plan, bytes: &[u8], name: &str) -> Result<VerifiedLog> {
-    let mut side = Side::Tenant;
+    // One that does not begin a log is refused as either's.
+    let side = side_of(bytes, name)?.unwrap_or(Side::Tenant);
+    verify(plan, side, bytes, name)
+}
+
+/// The side whose log it is, by its first entry; absent where that does not begin a log.
+///
+/// # Errors
+/// As [`log::read`].
+pub fn side_of(bytes: &[u8], name: &str) -> Result<Option<Side>> {
     let first = bytes.split_inclusive(|byte| *byte == b'\n').next().unwrap_or(&[]);
+    let mut side = None;
     log::read(first, name, |entry| {
         if let Event::Init { side: of, .. } = entry.event {
-            side = of;
+            side = Some(of);
         }
         Ok(())
     })?;
-    verify(plan, side, bytes, name)
+    Ok(side)
 }
 
 /// Who an entry says has signed: enough officers of each side whose word it is, none twice, and
