@@ -11,7 +11,7 @@ mod state;
 pub mod subjects;
 
 use crate::terms::{Side, Step, TransferRoute, named};
-pub use nodes::{Nodes, Proved};
+pub use nodes::Nodes;
 pub use state::{Abandoned, Approval, Made, Opened, State};
 
 named! {

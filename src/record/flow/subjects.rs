@@ -135,7 +135,8 @@ impl RequestFile<'_> {
 }
 
 /// SHA-256 of the subject that officers must have signed for, before what this entry says was done.
-/// Absent where the entry passes no gate, and where only the request has all the words.
+/// Absent where the entry passes no gate, where only the request has all the words, and where the
+/// state alone determines it: no log replays in which another was signed for.
 ///
 /// # Errors
 /// As the subject's own `of`, and [`subject_hash`].
@@ -156,13 +157,6 @@ pub fn of_act(event: &Event, plan: &Plan, state: &State) -> Result<Option<Hash>>
             });
             subject_hash(&ImportPlain::of(plan, state, keys.collect())?)
         }
-        Event::Primary { former, .. } => {
-            subject_hash(&Primary::of(&state.nodes, &state.keys, former)?)
-        }
-        Event::Nodes { removed, replaced } => {
-            subject_hash(&Nodes::of(&state.nodes, removed, replaced))
-        }
-        Event::Rollback { .. } => subject_hash(&Rollback::of(&state.nodes)?),
         Event::KekDestroy { acceptance, .. } => {
             subject_hash(&KekDestroy::of(plan, state, *acceptance)?)
         }
@@ -366,9 +360,8 @@ impl Primary {
     /// # Errors
     /// As [`subject_hash`].
     pub fn of(nodes: &nodes::Nodes, keys: &[KeyRecord], former: &[PrimaryKey]) -> Result<Self> {
-        let ready: Vec<(&Id, Hash)> = (nodes.current())
-            .filter_map(|node| Some((node, nodes.ready.get(node)?.evidence)))
-            .collect();
+        let ready: Vec<(&Id, Hash)> =
+            (nodes.current()).filter_map(|node| Some((node, *nodes.ready.get(node)?))).collect();
         Ok(Primary {
             target: nodes.target.clone(),
             evidence: subject_hash(&ready)?,

@@ -6,13 +6,12 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::document::acceptance::Acceptance;
+use crate::document::attestation::Attested;
 use crate::document::closing::Closing;
-use crate::document::keys::TargetKeys;
-use crate::document::offer::Offer;
 use crate::document::package::Package;
 use crate::document::registration::Registration;
 use crate::document::{Header, Received};
-use crate::encoding::{Hash, json_file};
+use crate::encoding::Hash;
 use crate::escape::{escape, json};
 use crate::flow::replay::untrusted;
 use crate::flow::results::ShownBefore;
@@ -150,9 +149,9 @@ impl At<'_> {
                     .ok_or_else(|| self.differs("a share that was not dealt", "one that was"))?;
                 Event::ShareReissue { custodian: custodian.clone(), file: dealt.file }
             }
-            Event::Register { .. } => {
-                let Some((brief, _)) = self.brief()? else { return Ok(self.planned()) };
-                Event::register(&brief)?
+            Event::Register { brief, .. } => {
+                let told = self.brief()?.map(|(brief, _)| brief.hash()).transpose()?;
+                Event::register(plan, told.unwrap_or(*brief))
             }
             Event::Evidence { evidence, .. } => {
                 return Ok(self.record.evidence.get(evidence).map(Event::evidence));
@@ -183,14 +182,6 @@ impl At<'_> {
         self.ensure(same, &format!("the keys {}", list(labels)), &expected)
     }
 
-    /// What `register` says whatever the keys.
-    fn planned(&self) -> Option<Event> {
-        let Event::Register { brief, .. } = &self.entry.event else { return None };
-        let target = &self.record.plan.target;
-        let (kind, nodes) = (target.kind().to_owned(), target.nodes().to_vec());
-        Some(Event::Register { brief: *brief, target: kind, nodes })
-    }
-
     /// The same, of an entry that repeats what documents say.
     fn by_documents(&self) -> Result<Option<Event>> {
         let Record { plan, documents, .. } = self.record;
@@ -205,20 +196,20 @@ impl At<'_> {
         Ok(Some(match &self.entry.event {
             Event::KekCreate { document, .. } => {
                 let offer = found!(offer, *document);
-                Event::kek_create(*document, offer.body(), self.kek_attested(offer)?)
+                Event::kek_create(*document, offer.body(), self.attested(offer)?)
             }
             Event::OfferCheck { document, signatures, .. } => {
                 let offer = found!(offer, *document);
-                Event::offer_check(offer, self.kek_attested(offer)?, signatures.clone())
+                Event::offer_check(offer, self.attested(offer)?, signatures.clone())
             }
             Event::KeysCreate { document: Some(document), keys, .. } => {
                 let born = found!(keys, *document);
-                let (attested, made) = (self.keys_attested(born)?, self.made(keys));
+                let (attested, made) = (self.attested(born)?, self.made(keys));
                 Event::keys_born(*document, born.body(), (attested, &made))
             }
             Event::KeysCheck { document, taken, signatures, .. } => {
                 let (challenge, keys) = (found!(challenge, *document), found!(keys, *taken));
-                let (body, attested) = (challenge.body(), self.keys_attested(keys)?);
+                let (body, attested) = (challenge.body(), self.attested(keys)?);
                 Event::keys_check(*document, body, keys, attested, signatures.clone())
             }
             Event::Answer { document, challenge, signatures, .. } => {
@@ -232,7 +223,7 @@ impl At<'_> {
             Event::ImportPlain(PlainImported { document, keys, wrapped, .. }) => {
                 let held = found!(keys, *document);
                 let kek = self.state.kek_made()?.fingerprint;
-                let (attested, made) = (self.keys_attested(held)?, self.made(keys));
+                let (attested, made) = (self.attested(held)?, self.made(keys));
                 // The request has one for each key.
                 let wrapped = wrapped.iter().take(keys.len()).copied().collect();
                 Event::import_plain(*document, held.body(), (attested, &made), kek, wrapped)
@@ -268,14 +259,9 @@ impl At<'_> {
         planned.map(|(at, _)| !again || said.get(at).is_some_and(|key| key.made)).collect()
     }
 
-    fn kek_attested(&self, offer: &Received<Offer>) -> Result<AttestationLevel> {
-        let (plan, at) = (&self.record.plan, self.entry.time);
-        Ok(offer.body().attested(|name| offer.file(name), plan, at)?.level)
-    }
-
-    fn keys_attested(&self, keys: &Received<TargetKeys>) -> Result<AttestationLevel> {
-        let (plan, at) = (&self.record.plan, self.entry.time);
-        Ok(keys.body().attested(|name| keys.file(name), plan, at)?.level)
+    /// The level of attestation that this document reaches at the time of the entry.
+    fn attested<B: Attested>(&self, document: &Received<B>) -> Result<AttestationLevel> {
+        Ok(document.attested(&self.record.plan, self.entry.time)?.level)
     }
 
     /// The keys that must be proven, and what every node is told of them.
@@ -352,8 +338,7 @@ impl At<'_> {
             }
             Event::Primary { former, .. } => {
                 let ready = state.nodes.current().filter_map(|node| state.nodes.ready.get(node));
-                let mut ready =
-                    ready.filter_map(|proved| self.record.evidence.get(&proved.evidence));
+                let mut ready = ready.filter_map(|hash| self.record.evidence.get(hash));
                 ready.try_for_each(|one| same_former(one, former))
             }
             Event::Registration { document } => {
@@ -490,7 +475,7 @@ impl At<'_> {
         expected.removed = removed.cloned().collect();
         for one in &mut expected.evidence {
             if let Some(proved) = nodes.proved(one.stage).get(&one.node) {
-                one.file.hash = proved.evidence;
+                one.file.hash = *proved;
             }
         }
         self.document_says(Kind::Registration, said, &expected)
@@ -505,7 +490,7 @@ impl At<'_> {
         let nodes = &self.state.nodes;
         let Some((brief, _)) = self.brief()? else { return Ok(()) };
         let ready = nodes.ready.values();
-        let ready = ready.filter_map(|proved| self.record.evidence.get(&proved.evidence));
+        let ready = ready.filter_map(|hash| self.record.evidence.get(hash));
         let primary = nodes.primaries(brief.primaries(), ready);
         let serves = primary.iter().flatten().any(|key| key.thumbprint == thumbprint);
         let found = format!("{thumbprint} is retired, and primary");
@@ -526,16 +511,14 @@ impl At<'_> {
             "the evidence is of another time than the log says: compare it with the node's own copy",
         )?;
         let others = nodes.proved(said.stage).values();
-        let others = others.filter_map(|other| self.record.evidence.get(&other.evidence));
+        let others = others.filter_map(|hash| self.record.evidence.get(hash));
         nodes.beside(evidence, &others.cloned().collect::<Vec<_>>())?;
         match self.brief()? {
             None => Ok(()),
-            Some((brief, keys)) => evidence.verify(&EvidenceContext {
-                plan: &self.record.plan,
-                keys: &keys,
-                brief_hash: Hash::of(&json_file(&brief)?),
-                brief: &brief,
-            }),
+            Some((brief, keys)) => {
+                let (plan, brief_hash) = (&self.record.plan, brief.hash()?);
+                evidence.verify(&EvidenceContext { plan, keys: &keys, brief_hash, brief: &brief })
+            }
         }
     }
 

@@ -219,19 +219,17 @@ fn the_plan(evidence: &[Folder], elsewhere: Option<&Path>, verdict: &mut Verdict
             }
             _ => enough?,
         };
-        if let Some(plan) = plan.as_ref().filter(|plan| plan.hash() != found.hash()) {
-            return Err(Rule::PlanChanged.refuse(
-                format!("{} has SHA-256 {}", path.display(), found.hash()),
-                format!("the plan of the other folder, {}", plan.hash()),
-                "verify folders of one ceremony at a time",
-            ));
-        }
+        let (shown, hash) = (path.display(), found.hash());
+        let other = plan.as_ref().map_or(hash, Plan::hash);
+        Rule::PlanChanged.ensure(
+            hash == other,
+            format!("{shown} has SHA-256 {hash}"),
+            format!("the plan of the other folder, {other}"),
+            "verify folders of one ceremony at a time",
+        )?;
         if !signed.is_empty() {
-            verdict.holds.push(format!(
-                "{}: the plan is signed by {}",
-                path.display(),
-                contents::names(&signed)
-            ));
+            let by = contents::names(&signed);
+            verdict.holds.push(format!("{shown}: the plan is signed by {by}"));
         }
         plan = Some(found);
     }
@@ -244,15 +242,14 @@ fn the_plan(evidence: &[Folder], elsewhere: Option<&Path>, verdict: &mut Verdict
 /// What somebody wrote down on paper ties the record to the day.
 fn anchor(plan: &Plan, logs: &Logs, against: &Against, verdict: &mut Verdict) -> Result<()> {
     match against.plan {
-        Some(expected) if expected == plan.hash() => {
-            verdict.holds.push(format!("the plan is the one expected, {expected}"));
-        }
         Some(expected) => {
-            return Err(Rule::PlanChanged.refuse(
+            Rule::PlanChanged.ensure(
+                expected == plan.hash(),
                 format!("a plan with SHA-256 {}", plan.hash()),
                 format!("the one expected, {expected}"),
                 "check the paper record, and whose ceremony this is",
-            ));
+            )?;
+            verdict.holds.push(format!("the plan is the one expected, {expected}"));
         }
         None => verdict.claims.push(
             "internally consistent, signers not anchored: give --expect-plan from the paper record"
@@ -260,17 +257,15 @@ fn anchor(plan: &Plan, logs: &Logs, against: &Against, verdict: &mut Verdict) ->
         ),
     }
     match against.head {
-        Some(expected) if logs.ends().any(|(_, head)| head == expected) => {
-            verdict.holds.push(format!("a log ends with the head expected, {expected}"));
-        }
         Some(expected) => {
-            let ends: Vec<String> =
-                logs.ends().map(|(side, head)| format!("{side} {head}")).collect();
-            return Err(Rule::LogChain.refuse(
-                format!("logs that end with {}", ends.join(", ")),
+            let ends = logs.ends().map(|(side, head)| format!("{side} {head}"));
+            Rule::LogChain.ensure(
+                logs.ends().any(|(_, head)| head == expected),
+                format!("logs that end with {}", list(ends)),
                 format!("one that ends with {expected}"),
                 "check the paper record; entries may have been cut off or added",
-            ));
+            )?;
+            verdict.holds.push(format!("a log ends with the head expected, {expected}"));
         }
         None => {
             verdict.claims.push("no head anchored: give --expect-head from the paper record".into())
@@ -391,11 +386,9 @@ fn say_source(logs: &Logs, verdict: &mut Verdict) {
 /// What a preflight found broken, in one line.
 fn broken(findings: &[Finding]) -> Option<String> {
     let broken = findings.iter().filter(|finding| finding.outcome != RuleOutcome::Holds);
-    let lines: Vec<String> = broken
-        .map(|finding| {
-            let (rule, shown) = (finding.rule.name(), finding.outcome.shown());
-            format!("{rule} {shown} ({})", finding.found)
-        })
-        .collect();
+    let line = |Finding { rule, found, outcome }: &Finding| {
+        format!("{} {} ({found})", rule.name(), outcome.shown())
+    };
+    let lines: Vec<String> = broken.map(line).collect();
     (!lines.is_empty()).then(|| lines.join("; "))
 }
