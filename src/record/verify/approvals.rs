@@ -50,8 +50,8 @@ pub fn check(
         let requests = requests(&own, plan, side)?;
         return Gates { plan, log, requests }.walk(verdict);
     }
-    let approved = log.events().filter(|(_, event)| matches!(event, Event::Approval { .. }));
-    let approved = approved.count();
+    let is_approval = |(_, event): &(u64, &Event)| matches!(event, Event::Approval { .. });
+    let approved = log.events().filter(is_approval).count();
     if approved > 0 {
         verdict.missing.push(format!(
             "the requests that officers of the {side} signed: {approved} approvals rest on its log"
@@ -72,20 +72,18 @@ fn confirmations(plan: &Plan, log: &VerifiedLog, verdict: &mut Verdict) -> Resul
                 confirmed.insert(custodian);
             }
             Event::Release { kind, .. } if *kind == Kind::Package && confirmed.len() < all => {
+                let have = confirmed.len();
                 let found = format!(
-                    "entry {seq}: the package is released with {} of {all} confirmations",
-                    confirmed.len()
+                    "entry {seq}: the package is released with {have} of {all} confirmations"
                 );
-                if confirmed.len() < enough {
-                    return Err(Rule::ShareUnconfirmed.refuse(
-                        found,
-                        format!("at least {enough}, and a deviation for the rest"),
-                        "ask the tenant which custodians hold a share that was checked",
-                    ));
-                }
-                verdict
-                    .noted
-                    .push(format!("tenant, {found}; officers signed a deviation for the rest"));
+                Rule::ShareUnconfirmed.ensure(
+                    have >= enough,
+                    &found,
+                    format!("at least {enough}, and a deviation for the rest"),
+                    "ask the tenant which custodians hold a share that was checked",
+                )?;
+                let signed = "officers signed a deviation for the rest";
+                verdict.noted.push(format!("tenant, {found}; {signed}"));
             }
             _ => {}
         }
@@ -158,10 +156,8 @@ impl Gates<'_> {
             let file = (found.name.as_str(), found.bytes.as_slice());
             let asked = request_again(file, *gate, self.plan, Some(state))?;
             if asked.subject != *subject {
-                return Err(unsigned_for(
-                    &format!("{} asks for what has SHA-256 {}", found.name, asked.subject),
-                    &format!("what entry {seq} approves, {subject}"),
-                ));
+                let asks = format!("{} asks for what has SHA-256 {}", found.name, asked.subject);
+                return Err(unsigned_for(&asks, &format!("what entry {seq} approves, {subject}")));
             }
             if *gate == Gate::Export {
                 kid = asked.found.pointer("/subject").map(|subject| subject.get("kid").cloned());
@@ -182,13 +178,11 @@ impl Gates<'_> {
                 "{held} acts of the {side}: each signed by enough of its officers, and what was done is what they signed for{witnessed}"
             ));
         }
-        for (hash, found) in &self.requests {
-            if !used.contains(hash) {
-                verdict
-                    .noted
-                    .push(format!("{side}: {} was asked for and not acted on", found.name));
-            }
-        }
+        let idle = self.requests.iter().filter(|(hash, _)| !used.contains(hash));
+        let line = |(_, found): (&Hash, &Found)| {
+            format!("{side}: {} was asked for and not acted on", found.name)
+        };
+        verdict.noted.extend(idle.map(line));
         Ok(())
     }
 

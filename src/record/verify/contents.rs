@@ -28,19 +28,17 @@ pub fn check(documents: &Documents, plan: &Plan, logs: &Logs, verdict: &mut Verd
         found.received.verify_keys()?;
     }
     if documents.package.current().is_some() {
-        verdict.holds.push(
-            "the package is signed inside the tenant's HSM by each signing key that it carries"
-                .into(),
-        );
+        let by =
+            "the package is signed inside the tenant's HSM by each signing key that it carries";
+        verdict.holds.push(by.into());
     }
     for found in documents.keys.all() {
         found.received.verify_certificates()?;
     }
     if let Some(set) = documents.key_set() {
         set.verify_certificates()?;
-        verdict
-            .holds
-            .push("each certificate holds its key's public half and is signed by it".into());
+        let own = "each certificate holds its key's public half and is signed by it";
+        verdict.holds.push(own.into());
         all.same_keys(&set)?;
         all.proofs(&set, verdict)?;
     }
@@ -69,16 +67,14 @@ impl Check<'_> {
             return Ok(());
         }
         self.answers(found)?;
-        let enough = document.signatures.require(self.plan, kind.side(), kind.name());
-        match enough {
-            Ok(()) => verdict
-                .holds
-                .push(format!("the {kind} {} is whole, released by {signers}", document.hash)),
+        let (hash, Verdict { holds, missing, .. }) = (document.hash, verdict);
+        match document.signatures.require(self.plan, kind.side(), kind.name()) {
+            Ok(()) => holds.push(format!("the {kind} {hash} is whole, released by {signers}")),
             // A side takes nothing unreleased, so what its own record took has its signatures.
             Err(error) if self.took(found) => return Err(error),
-            Err(_) => verdict
-                .missing
-                .push(format!("enough signatures over the {kind}: it is not released")),
+            Err(_) => {
+                missing.push(format!("enough signatures over the {kind}: it is not released"))
+            }
         }
         Ok(())
     }

@@ -224,9 +224,8 @@ impl At<'_> {
                 let held = found!(keys, *document);
                 let kek = self.state.kek_made()?.fingerprint;
                 let (attested, made) = (self.attested(held)?, self.made(keys));
-                // The request has one for each key.
-                let wrapped = wrapped.iter().take(keys.len()).copied().collect();
-                Event::import_plain(*document, held.body(), (attested, &made), kek, wrapped)
+                let (body, wrapped) = (held.body(), wrapped.clone());
+                Event::import_plain(*document, body, (attested, &made), kek, wrapped)
             }
             Event::PackageCheck { document, signatures, .. } => {
                 Event::package_check(found!(package, *document), signatures.clone())
