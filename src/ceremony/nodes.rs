@@ -77,9 +77,9 @@ impl Ceremony {
         let proved = nodes.proved(stage);
         let there = nodes.current().filter_map(|node| Some((node, proved.get(node)?)));
         there
-            .map(|(node, proved)| {
-                let bytes = self.kept_evidence(node, stage, proved.evidence)?;
-                let name = evidence_name(node, stage, proved.evidence);
+            .map(|(node, hash)| {
+                let bytes = self.kept_evidence(node, stage, *hash)?;
+                let name = evidence_name(node, stage, *hash);
                 Ok((NodeEvidence::parse(&bytes, &name)?, bytes))
             })
             .collect()

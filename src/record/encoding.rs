@@ -104,13 +104,6 @@ impl Hash {
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
-
-    /// The 64 lower-case hex characters.
-    pub fn hex(&self) -> [u8; 64] {
-        let mut hex = [0; 64];
-        HEXLOWER.encode_mut(&self.0, &mut hex);
-        hex
-    }
 }
 
 impl fmt::Display for Hash {

@@ -129,7 +129,7 @@ pub enum Content {
 
 /// What lies at this place of a ceremony folder of a side, below folders only.
 pub fn in_ceremony(side: Side, place: &[&str]) -> Content {
-    let own = |kind: &str| Some(Kind::ALL.iter().find(|one| one.name() == kind)?.side() == side);
+    let own = |kind: &str| Some(kind.parse::<Kind>().ok()?.side() == side);
     let dealt = |name: &str| name == SHARES || numbered("cloud", name).is_some();
     match place {
         [.., name] if name.starts_with('.') => Content::Unread(DRAFT),
@@ -153,13 +153,12 @@ pub fn in_ceremony(side: Side, place: &[&str]) -> Content {
 
 /// The same, of a folder of documents.
 pub fn in_documents(place: &[&str]) -> Content {
-    let is_kind = |name: &str| Kind::ALL.iter().any(|kind| kind.name() == name);
     match place {
         [.., name] if name.starts_with('.') => Content::Unread(DRAFT),
         [PLAN_FILE] => Content::Record,
         [name] if signer_of(name, PLAN_FILE).is_some() => Content::Record,
         [name] if attempt_of(name).is_some() => Content::Folder,
-        [.., kind] if is_kind(kind) => Content::Record,
+        [.., kind] if kind.parse::<Kind>().is_ok() => Content::Record,
         _ => FOREIGN,
     }
 }

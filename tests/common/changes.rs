@@ -10,13 +10,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::fields::{self, TABLE};
 use record::{
     Error, Result,
     encoding::Hash,
-    log::{
-        Entry, Event,
-        fields::{self, FIELDS, Source},
-    },
+    log::{Entry, Event},
     terms::{Head, Side},
     verify::{Holds, Record, counterpart::VerifiedLog},
 };
@@ -144,8 +142,7 @@ pub fn changes(value: &Value) -> Vec<(String, Value)> {
 fn changed_events(event: &Value) -> Vec<(String, Value)> {
     let name = event["event"].as_str().unwrap().to_owned();
     let mut with_all = event.clone();
-    let (_, fields) = FIELDS.iter().find(|(event, _)| *event == name).unwrap();
-    for field in *fields {
+    for field in TABLE.iter().filter(|field| field.event == name) {
         with_all.as_object_mut().unwrap().entry(field.name).or_insert(Value::Null);
     }
     let mut all = changes(&with_all);
@@ -293,7 +290,7 @@ impl Own {
 fn is_claim(what: &str) -> bool {
     let Some((event, path)) = what.split_once('.') else { return false };
     let field: String = path.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
-    matches!(fields::source(event, &field), Some(Source::Claim(_)))
+    fields::is_claim(event, &field) == Some(true)
 }
 
 /// How an entry that was moved is called: of an approval, by what it approves.
@@ -308,9 +305,8 @@ fn label(event: &Event) -> String {
 /// Whether an entry was moved that says nothing but claims: then so is its place.
 fn only_happens(what: &str) -> bool {
     let claims = |event: &str| {
-        let fields = FIELDS.iter().find(|(name, _)| *name == event);
-        let (_, fields) = fields.unwrap_or(&("", &[]));
-        !fields.is_empty() && fields.iter().all(|field| matches!(field.source, Source::Claim(_)))
+        let fields: Vec<_> = TABLE.iter().filter(|field| field.event == event).collect();
+        !fields.is_empty() && fields.iter().all(|field| field.claim)
     };
     match what.split_once(" after ") {
         // A copy of a file that was dealt: nothing else names it.
@@ -337,9 +333,7 @@ pub fn features(event: &Event) -> BTreeSet<String> {
 
 /// Every field of every event, as [`features`] names it.
 pub fn all_fields() -> impl Iterator<Item = String> {
-    FIELDS
-        .iter()
-        .flat_map(|(event, fields)| fields.iter().map(move |one| format!("{event}.{}", one.name)))
+    TABLE.iter().map(|field| format!("{}.{}", field.event, field.name))
 }
 
 /// The archives of both sides of every kept ceremony.

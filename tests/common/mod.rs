@@ -4,6 +4,7 @@
 pub mod changes;
 pub mod elsewhere;
 pub mod ending;
+pub mod fields;
 pub mod kept;
 pub mod kill;
 pub mod modules;

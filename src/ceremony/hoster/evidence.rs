@@ -44,7 +44,7 @@ impl Run for EvidenceAdd {
             in_time(ceremony, &evidence)?;
             let said = &evidence.statement;
             let newest = ceremony.state.nodes.proved(said.stage).get(&said.node);
-            if newest.is_some_and(|proved| proved.evidence == evidence.hash) {
+            if newest == Some(&evidence.hash) {
                 report = report.value(&said.place(), "is in the record already");
                 continue;
             }
@@ -55,13 +55,7 @@ impl Run for EvidenceAdd {
                 &said.place(),
                 escape(&format!("{}, by {} on {}", evidence.hash, said.account, said.machine)),
             );
-            ceremony.ordered(Event::Evidence {
-                node: said.node.clone(),
-                stage: said.stage,
-                evidence: evidence.hash,
-                machine: said.machine.clone(),
-                proved: said.time.clone(),
-            })?;
+            ceremony.ordered(Event::evidence(&evidence))?;
         }
         Ok(what_is_missing(ceremony, report))
     }

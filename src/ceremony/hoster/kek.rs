@@ -7,7 +7,7 @@ use clap::Args;
 use crate::hoster::attesting::{AttestationArgs, Files};
 use crate::{Ceremony, Means, Run};
 use hsm::{Hsm, Kek, KekSpec};
-use record::document::attestation::KEK;
+use record::document::attestation::{Attested, KEK};
 use record::document::offer::Offer;
 use record::encoding::{Blob, Hash};
 use record::log::{Event, clock};

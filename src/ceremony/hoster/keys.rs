@@ -7,7 +7,7 @@ use crate::hoster::attesting::{self, AttestationArgs};
 use crate::hoster::held;
 use crate::{Ceremony, Means, Run, StepIntent};
 use hsm::{BornSpec, CertifiedKey, Hsm, Inventory, self_signed};
-use record::document::attestation::Judgement;
+use record::document::attestation::{Attested, Judgement};
 use record::document::keys::{BornKey, TargetKeys, fingerprint as fingerprint_of};
 use record::encoding::{Blob, Hash};
 use record::log::{Event, clock};

@@ -54,7 +54,7 @@ impl Run for Register {
         ceremony.begin(Step::Register)?;
         ceremony.build_register(&files)?;
         target.register(&means.registry(ceremony), &brief)?;
-        ceremony.ordered(Event::register(&brief)?)?;
+        ceremony.ordered(Event::register(&ceremony.plan, hash))?;
         let mut report = Report::new(
             "The nodes can be made ready, one after the other; nothing is primary yet.",
         )

@@ -65,8 +65,7 @@ fn read_offer(ceremony: &Ceremony, folder: &Path) -> Result<Released<Offer>> {
 
 /// What the vendor says of the KEK, now.
 fn offer_judged(ceremony: &Ceremony, offer: &Released<Offer>) -> Result<Judgement> {
-    let file = |name: &str| offer.file(name);
-    offer.body().attested(file, &ceremony.plan, clock()?)
+    offer.attested(&ceremony.plan, clock()?)
 }
 
 /// What to say before the words are typed.
@@ -135,8 +134,7 @@ fn read_keys(ceremony: &Ceremony, folder: &Path) -> Result<Released<TargetKeys>>
 
 /// What the vendor says of the keys, now.
 fn keys_judged(ceremony: &Ceremony, keys: &Released<TargetKeys>) -> Result<Judgement> {
-    let file = |name: &str| keys.file(name);
-    keys.body().attested(file, &ceremony.plan, clock()?)
+    keys.attested(&ceremony.plan, clock()?)
 }
 
 /// What to say before the words are typed.

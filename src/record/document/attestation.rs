@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::attestation::{self, MAX_ATTESTATION, Purpose};
+use crate::document::Received;
 use crate::plan::Plan;
 use crate::rule::Rule;
 use crate::terms::{AttestationLevel, Fits, Id, Listed, ensure};
@@ -55,6 +56,30 @@ pub(super) fn check<'a>(
     let other = attestations.iter().find(|one| !of.any(|id| id == one.of.as_str()));
     let found = other.map_or(String::new(), |one| format!("an attestation of {}", one.of));
     ensure(other.is_none(), found, "one for each key at most, in the order of the keys")
+}
+
+/// A document whose keys their HSM's vendor may attest.
+pub trait Attested {
+    /// What the vendor says of the keys, as it was at a time. `file` gives a file of the document.
+    ///
+    /// # Errors
+    /// `ATTESTATION-…`.
+    fn attested<'f>(
+        &self,
+        file: impl Fn(&str) -> &'f [u8],
+        plan: &Plan,
+        at: Timestamp,
+    ) -> Result<Judgement>;
+}
+
+impl<B: Attested> Received<B> {
+    /// The same of a document that was received.
+    ///
+    /// # Errors
+    /// `ATTESTATION-…`.
+    pub fn attested(&self, plan: &Plan, at: Timestamp) -> Result<Judgement> {
+        self.body().attested(|name| self.file(name), plan, at)
+    }
 }
 
 /// What was found of a document's attestations.

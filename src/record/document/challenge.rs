@@ -4,10 +4,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::document::{Body, Header, Received};
-use crate::encoding::{Blob, Fixed, PackageId};
+use crate::encoding::{Fixed, PackageId};
 use crate::plan::Plan;
-use crate::proof::key_set::{KeyClaim, KeySet, PlaceChallenge, certificate_file, check_keys};
-use crate::terms::{Fits, Id, Kind, Listed, Role};
+pub use crate::proof::key_set::ChallengedKey;
+use crate::proof::key_set::{KeySet, certificate_file, check_keys};
+use crate::terms::{Fits, Kind, Listed};
 
 /// What the hoster's HSM, and later every node, must prove.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -21,29 +22,6 @@ pub struct Challenge {
     pub keys: Vec<ChallengedKey>,
 }
 
-/// One key, as the tenant has taken it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ChallengedKey {
-    /// Its label in the plan.
-    pub label: Id,
-    /// What it is for.
-    pub role: Role,
-    /// DER SubjectPublicKeyInfo.
-    pub spki: Blob,
-    /// `<label>.crt`.
-    pub certificate: Listed,
-    /// For an encryption key, one challenge per place, in the order of [`Plan::places`].
-    pub challenges: Vec<PlaceChallenge>,
-}
-
-impl ChallengedKey {
-    fn claim(&self) -> KeyClaim<'_> {
-        let ChallengedKey { label, role, spki, challenges, .. } = self;
-        KeyClaim { label, role: *role, spki, challenges }
-    }
-}
-
 impl Body for Challenge {
     const KIND: Kind = Kind::Challenge;
 
@@ -53,14 +31,14 @@ impl Body for Challenge {
     }
 
     fn check(&self, _: &Header, plan: &Plan) -> Fits {
-        check_keys(&self.keys, plan, |key, planned| key.claim().check(planned, plan))
+        check_keys(&self.keys, plan, |key, planned| key.check(planned, plan))
     }
 }
 
 impl From<&Received<Challenge>> for KeySet {
     fn from(challenge: &Received<Challenge>) -> Self {
         let body = challenge.body();
-        let claims = body.keys.iter().map(ChallengedKey::claim);
-        KeySet::of(body.package_id, body.nonce, claims, |name| challenge.file(name))
+        let keys = body.keys.iter().cloned();
+        KeySet::of(body.package_id, body.nonce, keys, |name| challenge.file(name))
     }
 }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::attestation::Purpose;
-use crate::document::attestation::{self, Attestation, Judgement, Key, judged};
+use crate::document::attestation::{self, Attestation, Attested, Judgement, Key, judged};
 use crate::document::held_key::{BORN, HeldKey};
 use crate::document::{Beside, Body, Header, Received};
 use crate::encoding::{Blob, Hash, hash};
@@ -110,12 +110,8 @@ impl Received<TargetKeys> {
     }
 }
 
-impl TargetKeys {
-    /// What the vendor says of the keys, as it was at a time. `file` gives a file of the document.
-    ///
-    /// # Errors
-    /// `ATTESTATION-…`.
-    pub fn attested<'f>(
+impl Attested for TargetKeys {
+    fn attested<'f>(
         &self,
         file: impl Fn(&str) -> &'f [u8],
         plan: &Plan,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::attestation::Purpose;
-use crate::document::attestation::{self, Attestation, Judgement, KEK, Key, judged};
+use crate::document::attestation::{self, Attestation, Attested, Judgement, KEK, Key, judged};
 use crate::document::{Beside, Body, Header};
 use crate::encoding::{Blob, CkaId, Hash};
 use crate::plan::Plan;
@@ -123,12 +123,8 @@ impl Body for Offer {
     }
 }
 
-impl Offer {
-    /// What the vendor says of the KEK, as it was at a time. `file` gives a file of the document.
-    ///
-    /// # Errors
-    /// `ATTESTATION-…`.
-    pub fn attested<'f>(
+impl Attested for Offer {
+    fn attested<'f>(
         &self,
         file: impl Fn(&str) -> &'f [u8],
         plan: &Plan,

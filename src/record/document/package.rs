@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::document::{Body, Header, Received};
 use crate::encoding::{Blob, Fixed, Hash, PackageId, enc};
 use crate::plan::Plan;
-use crate::proof::key_set::{KeyClaim, KeySet, PlaceChallenge, certificate_file, check_keys};
+use crate::proof::key_set::{ChallengedKey, KeySet, PlaceChallenge, certificate_file, check_keys};
 use crate::rule::Rule;
 use crate::share::ShareListing;
 use crate::terms::{
@@ -70,9 +70,10 @@ impl PackagedKey {
         format!("{}{SEALED_END}", self.label)
     }
 
-    fn claim(&self) -> KeyClaim<'_> {
-        let PackagedKey { label, role, spki, challenges, .. } = self;
-        KeyClaim { label, role: *role, spki, challenges }
+    /// What must be proven of it.
+    fn challenged(&self) -> ChallengedKey {
+        let PackagedKey { label, role, spki, certificate, challenges, .. } = self.clone();
+        ChallengedKey { label, role, spki, certificate, challenges }
     }
 
     /// Whether a wrapped key of this length seals to a file of that one.
@@ -139,7 +140,7 @@ impl Body for Package {
         ensure(self.observed.oaep_hash == oaep, found, "the plan's OAEP hash")?;
         self.check_shares(plan)?;
         check_keys(&self.keys, plan, |key, planned| {
-            key.claim().check(planned, plan)?;
+            key.challenged().check(planned, plan)?;
             key.check_length()
         })
     }
@@ -170,8 +171,8 @@ impl Received<Package> {
 impl From<&Received<Package>> for KeySet {
     fn from(package: &Received<Package>) -> Self {
         let body = package.body();
-        let claims = body.keys.iter().map(PackagedKey::claim);
-        KeySet::of(body.package_id, body.nonce, claims, |name| package.file(name))
+        let keys = body.keys.iter().map(PackagedKey::challenged);
+        KeySet::of(body.package_id, body.nonce, keys, |name| package.file(name))
     }
 }
 

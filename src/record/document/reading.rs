@@ -12,7 +12,7 @@ use crate::encoding::Hash;
 use crate::escape::quote;
 use crate::plan::Plan;
 use crate::rule::Rule;
-use crate::signature::{self, Namespace, SignatureFile, VerifiedSignatures, signer_of};
+use crate::signature::{self, Namespace, VerifiedSignatures};
 use crate::terms::{FORMAT, Kind};
 use crate::{Error, Result, folder};
 
@@ -131,7 +131,7 @@ pub fn read<B: Body>(folder: &Path, plan: &Plan) -> Result<Received<B>> {
     let (kind, main) = (B::KIND, B::KIND.file());
     let (document, files) = read_unsigned::<B>(folder, plan)?;
     let bytes = files.get(&main).ok_or_else(|| missing_error(folder, &main))?;
-    let people = people(&files, &main);
+    let people = signature::among(&files, &main);
     let signatures = signature::verify(plan, kind.side(), Namespace::Document, bytes, &people)?;
     Ok(Received { hash: Hash::of(bytes), document, signatures, files })
 }
@@ -178,13 +178,6 @@ pub fn read_to_sign(
 /// As [`read`].
 pub fn read_files(kind: Kind, folder: &Path, plan: &Plan) -> Result<Box<Received<dyn Any>>> {
     of_kind!(kind, B => Ok(Box::new(read::<B>(folder, plan)?)))
-}
-
-fn people(files: &BTreeMap<String, Vec<u8>>, main: &str) -> Vec<SignatureFile> {
-    let signature = |(name, bytes): (&String, &Vec<u8>)| {
-        Some(SignatureFile { signer: signer_of(name, main)?.to_owned(), bytes: bytes.clone() })
-    };
-    files.iter().filter_map(signature).collect()
 }
 
 /// The header of a document of any kind.

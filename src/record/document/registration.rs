@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::document::{Beside, Body, Header, Received};
-use crate::encoding::{Hash, PackageId, json_file};
+use crate::encoding::{Hash, PackageId};
 use crate::escape::quote;
 use crate::plan::Plan;
 use crate::proof::key_set::KeySet;
@@ -106,12 +106,7 @@ impl Received<Registration> {
     pub fn verify(&self, plan: &Plan, keys: &KeySet) -> Result<Vec<NodeEvidence>> {
         let body = self.body();
         let brief = Brief::of(plan, keys, self.document.header.attempt)?;
-        let told = EvidenceContext {
-            plan,
-            keys,
-            brief_hash: Hash::of(&json_file(&brief)?),
-            brief: &brief,
-        };
+        let told = EvidenceContext { plan, keys, brief_hash: brief.hash()?, brief: &brief };
         let proven = ClaimedState {
             activated: body.activated.parse().map_err(Error::defect)?,
             activation: body.activation,

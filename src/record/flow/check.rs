@@ -9,6 +9,14 @@ use crate::log::{Entry, Event};
 use crate::service::Order;
 use crate::terms::{Gate, Id, Kind, Side, Stage, Step};
 
+/// Whether an entry may be; else what it is, for people.
+pub(super) type Allowed = std::result::Result<(), String>;
+
+/// An entry that may be only where this holds.
+pub(super) fn allow(holds: bool, otherwise: impl Into<String>) -> Allowed {
+    if holds { Ok(()) } else { Err(otherwise.into()) }
+}
+
 impl State {
     /// The attempt that a step begun now belongs to: an export that was begun and not finished has
     /// dealt shares of a secret nobody may have kept, so the next one is another attempt.
@@ -17,28 +25,25 @@ impl State {
     }
 
     /// Whether an entry says what may be said here, its step's place in the table apart.
-    pub(super) fn check(&self, entry: &Entry) -> std::result::Result<(), String> {
+    pub(super) fn check(&self, entry: &Entry) -> Allowed {
         let event = &entry.event;
-        let step = event.step();
-        if self.phase == Phase::Closed && !self.after_close(event) {
-            return Err("an entry after close".into());
+        let open = self.phase != Phase::Closed || self.after_close(event);
+        allow(open, "an entry after close")?;
+        if let Some(step) = event.step().filter(|step| step.has_intent()) {
+            let begun = self.pending == Some(step);
+            allow(begun, format!("a result of {step} without its intent"))?;
         }
-        if let Some(step) = step.filter(|step| step.has_intent() && self.pending != Some(*step)) {
-            return Err(format!("a result of {} without its intent", step.name()));
-        }
+        let kek = self.kek.as_ref();
         match event {
             Event::Intent { step, attempt } => {
                 self.require(*step).map_err(|error| error.to_string())?;
-                if *attempt != self.attempt_of(*step) {
-                    return Err(format!("attempt {attempt} after {}", self.attempt));
-                }
+                let found = format!("attempt {attempt} after {}", self.attempt);
+                allow(*attempt == self.attempt_of(*step), found)?;
                 self.approved(*step)
             }
             Event::Approval { gate, subject, .. } => {
-                match self.approvals.get(gate).is_some_and(|signed| signed.subject == *subject) {
-                    true => Err(format!("{} approved twice", gate.name())),
-                    false => Ok(()),
-                }
+                let before = self.approvals.get(gate).map(|signed| signed.subject);
+                allow(before != Some(*subject), format!("{gate} approved twice"))
             }
             Event::Abort { .. } => self.approved(Step::Abort),
             Event::Evidence { node, stage, .. } => self.nodes.may_prove(node, *stage),
@@ -46,9 +51,8 @@ impl State {
                 let subject = Primary::of(&self.nodes, &self.keys, former);
                 let subject = subject.map_err(|error| error.to_string())?;
                 let subject = self.signed_for(&subject)?;
-                if !self.nodes.missing(Stage::Ready).is_empty() {
-                    return Err("primary before every node was ready".into());
-                }
+                let ready = self.nodes.missing(Stage::Ready).is_empty();
+                allow(ready, "primary before every node was ready")?;
                 same_order(self.nodes.activation(former, subject), *order)
             }
             Event::Rollback { order } => {
@@ -60,27 +64,28 @@ impl State {
                 self.signed_for(&Nodes::of(&self.nodes, removed, replaced))?;
                 self.nodes.may_change(removed, replaced)
             }
-            Event::Registration { .. } => match self.nodes.missing(Stage::Active).is_empty() {
-                true => Ok(()),
-                false => Err("a registration before every node was active".into()),
-            },
-            Event::Restart { attempt, .. } if *attempt != self.attempt + 1 => {
-                Err(format!("attempt {attempt} after {}", self.attempt))
+            Event::Registration { .. } => {
+                let active = self.nodes.missing(Stage::Active).is_empty();
+                allow(active, "a registration before every node was active")
+            }
+            Event::Restart { attempt, .. } => {
+                let found = format!("attempt {attempt} after {}", self.attempt);
+                allow(*attempt == self.attempt + 1, found)
             }
             Event::Quorum { custodians, spent, .. } => self.may_open(custodians, spent),
-            Event::KekTrust { kek, .. }
-                if self.trusted && self.kek.as_ref().map(|kek| kek.id) != Some(kek.id) =>
-            {
-                Err("a second KEK that is trusted, beside the first".into())
+            Event::KekTrust { kek: second, .. } => {
+                let same = !self.trusted || kek.map(|kek| kek.id) == Some(second.id);
+                allow(same, "a second KEK that is trusted, beside the first")
             }
-            Event::KekUntrust { kek } if !self.trusted || self.kek.as_ref() != Some(kek) => {
-                Err("the end of a trusted KEK that is not there".into())
+            Event::KekUntrust { kek: gone } => {
+                let there = self.trusted && kek == Some(gone);
+                allow(there, "the end of a trusted KEK that is not there")
             }
-            Event::Note { remark } if self.room.is_full(remark) => {
-                Err(format!("more than {MAX_WRONG} bags that came back wrong"))
-            }
-            Event::Note { remark } if self.room.misnumbers(remark) => {
-                Err("a copy of a page whose number is not the next".into())
+            Event::Note { remark } => {
+                let found = format!("more than {MAX_WRONG} bags that came back wrong");
+                allow(!self.room.is_full(remark), found)?;
+                let next = !self.room.misnumbers(remark);
+                allow(next, "a copy of a page whose number is not the next")
             }
             Event::OfferCheck { attempt, .. }
             | Event::PackageCheck { attempt, .. }
@@ -91,30 +96,23 @@ impl State {
             Event::Release { kind, document, .. } => self.may_release(*kind, *document),
             Event::KekDestroy { acceptance, .. } => {
                 let fits = acceptance.is_none() == self.aborted.is_some();
-                let again = self.made.contains_key(&Kind::Closing);
-                match fits && !again {
-                    true => Ok(()),
-                    false => {
-                        Err("the end of a KEK without acceptance or abort, or a second one".into())
-                    }
-                }
+                let first = !self.made.contains_key(&Kind::Closing);
+                let found = "the end of a KEK without acceptance or abort, or a second one";
+                allow(fits && first, found)
             }
-            Event::ImportPlain(done)
-                if self.kek.as_ref().map(|kek| kek.fingerprint) != Some(done.fingerprint) =>
-            {
-                Err("keys that were wrapped for another KEK".into())
+            Event::ImportPlain(done) => {
+                let same = kek.map(|kek| kek.fingerprint) == Some(done.fingerprint);
+                allow(same, "keys that were wrapped for another KEK")
             }
-            Event::KeysCreate { document, .. }
-                if document.is_some() != (self.side == Side::Hoster) =>
-            {
-                Err("keys of the other side's origin".into())
+            Event::KeysCreate { document, .. } => {
+                let own = document.is_some() == (self.side == Side::Hoster);
+                allow(own, "keys of the other side's origin")
             }
-            Event::Close { count, .. } if *count != entry.head.seq => {
-                Err(format!("a close that counts {count} entries"))
-            }
-            Event::Close { .. } if self.kek_left() || self.born_left() => {
-                Err("a close before the KEK, or the keys of an aborted ceremony, are destroyed"
-                    .into())
+            Event::Close { count, .. } => {
+                allow(*count == entry.head.seq, format!("a close that counts {count} entries"))?;
+                let found =
+                    "a close before the KEK, or the keys of an aborted ceremony, are destroyed";
+                allow(!self.kek_left() && !self.born_left(), found)
             }
             _ => Ok(()),
         }
@@ -122,10 +120,9 @@ impl State {
 
     /// Custodians open the seal one after the other: each entry names those before, and one more.
     /// (Programs before this one named all at once.)
-    fn may_open(&self, custodians: &[Id], spent: &[Id]) -> std::result::Result<(), String> {
-        if self.pending != Some(Step::Import) {
-            return Err("a quorum without the intent to import".into());
-        }
+    fn may_open(&self, custodians: &[Id], spent: &[Id]) -> Allowed {
+        let begun = self.pending == Some(Step::Import);
+        allow(begun, "a quorum without the intent to import")?;
         let begun = self.quorum.as_ref().filter(|quorum| quorum.open);
         let (before, spent_before) =
             begun.map_or((&[][..], &[][..]), |quorum| (&quorum.custodians, &quorum.spent));
@@ -135,20 +132,15 @@ impl State {
             (come.len() == 1 || (begun.is_none() && !come.is_empty()))
                 && opened.iter().all(|id| come.contains(id))
         });
-        match grows {
-            true => Ok(()),
-            false => Err("a quorum that does not name those before, and one more".into()),
-        }
+        allow(grows, "a quorum that does not name those before, and one more")
     }
 
     /// Officers have signed for exactly this.
     fn signed_for<S: Subject>(&self, subject: &S) -> std::result::Result<Hash, String> {
         let approved = self.approvals.get(&S::GATE).map(|approval| approval.subject);
         let subject = subject_hash(subject).map_err(|error| error.to_string())?;
-        match approved == Some(subject) {
-            true => Ok(subject),
-            false => Err(format!("{} of what nobody signed for", S::GATE.name())),
-        }
+        allow(approved == Some(subject), format!("{} of what nobody signed for", S::GATE))?;
+        Ok(subject)
     }
 
     /// After its end a ceremony is silent, but for what becomes of the service.
@@ -167,21 +159,15 @@ impl State {
     }
 
     /// A gated step has its approval in the log.
-    fn approved(&self, step: Step) -> std::result::Result<(), String> {
-        match step.gate() {
-            Some(gate) if !self.approvals.contains_key(&gate) => {
-                Err(format!("{} without its approval", step.name()))
-            }
-            _ => Ok(()),
-        }
+    fn approved(&self, step: Step) -> Allowed {
+        let approved = step.gate().is_none_or(|gate| self.approvals.contains_key(&gate));
+        allow(approved, format!("{step} without its approval"))
     }
 
     /// A document that replaces one is of a later attempt.
-    fn newer(&self, kind: Option<Kind>, attempt: u32) -> std::result::Result<(), String> {
-        match attempt >= kind.map_or(self.seen_attempt, |kind| self.least_attempt(kind)) {
-            true => Ok(()),
-            false => Err(format!("attempt {attempt} after {}", self.seen_attempt)),
-        }
+    fn newer(&self, kind: Option<Kind>, attempt: u32) -> Allowed {
+        let least = kind.map_or(self.seen_attempt, |kind| self.least_attempt(kind));
+        allow(attempt >= least, format!("attempt {attempt} after {}", self.seen_attempt))
     }
 
     /// The least attempt that a document of the other side may have: one that comes after another
@@ -193,29 +179,22 @@ impl State {
         left.unwrap_or(0).max(after)
     }
 
-    fn may_release(&self, kind: Kind, document: Hash) -> std::result::Result<(), String> {
+    fn may_release(&self, kind: Kind, document: Hash) -> Allowed {
         let made = self.unreleased().map(|(kind, made)| (kind, made.hash));
-        if made != Some((kind, document)) {
-            return Err(format!("{kind} {document} is released, but was not made"));
-        }
-        if kind == Kind::Registration && self.nodes.stage() != Stage::Active {
-            return Err("a registration of an activation that was taken back".into());
-        }
+        let found = format!("{kind} {document} is released, but was not made");
+        allow(made == Some((kind, document)), found)?;
+        let stands = kind != Kind::Registration || self.nodes.stage() == Stage::Active;
+        allow(stands, "a registration of an activation that was taken back")?;
         let unconfirmed = Unconfirmed::of(self, document);
         let hash = subject_hash(&unconfirmed).map_err(|error| error.to_string())?;
         let deviation = self.approvals.get(&Gate::Deviation);
         let approved = deviation.is_some_and(|deviation| deviation.subject == hash);
-        match kind == Kind::Package && !unconfirmed.custodians.is_empty() && !approved {
-            true => Err("a package is released before every custodian has confirmed".into()),
-            false => Ok(()),
-        }
+        let confirmed = kind != Kind::Package || unconfirmed.custodians.is_empty() || approved;
+        allow(confirmed, "a package is released before every custodian has confirmed")
     }
 }
 
-fn same_order(given: Option<Order>, recorded: Hash) -> std::result::Result<(), String> {
-    let is_recorded = |hash| hash == recorded;
-    match given.is_some_and(|given| given.hash().is_ok_and(is_recorded)) {
-        true => Ok(()),
-        false => Err(format!("an order {recorded} that does not follow from the log")),
-    }
+fn same_order(given: Option<Order>, recorded: Hash) -> Allowed {
+    let same = given.is_some_and(|given| given.hash().is_ok_and(|hash| hash == recorded));
+    allow(same, format!("an order {recorded} that does not follow from the log"))
 }

@@ -11,7 +11,7 @@ mod state;
 pub mod subjects;
 
 use crate::terms::{Side, Step, TransferRoute, named};
-pub use nodes::{Nodes, Proved};
+pub use nodes::Nodes;
 pub use state::{Abandoned, Approval, Made, Opened, State};
 
 named! {
@@ -101,18 +101,9 @@ named! {
     }
 }
 
-macro_rules! needs {
-    () => {
-        Needs::Nothing
-    };
-    ($needs:ident) => {
-        Needs::$needs
-    };
-}
-
 macro_rules! table {
-    ($($side:ident $phase:ident $step:ident $next:ident $who:literal $words:literal $($needs:ident)?;)*) => {
-        &[$(Row { side: Side::$side, phase: Phase::$phase, step: Step::$step, next: Some(Phase::$next), who: $who, words: $words, needs: needs!($($needs)?) },)*]
+    ($($side:ident $phase:ident $step:ident $next:ident $who:literal $words:literal $needs:ident;)*) => {
+        &[$(Row { side: Side::$side, phase: Phase::$phase, step: Step::$step, next: Some(Phase::$next), who: $who, words: $words, needs: Needs::$needs },)*]
     };
 }
 
@@ -136,28 +127,28 @@ pub const INIT: &[Row] = table! {
 
 /// Born in the tenant's HSM, and carried.
 pub const CARRIED: &[Row] = table! {
-    Hoster Planned              KekCreate    OfferMade            "the hoster's operator"   "kek create";
-    Hoster OfferMade            Release      OfferReleased        "the hoster's operator, once officers have signed" "release";
+    Hoster Planned              KekCreate    OfferMade            "the hoster's operator"   "kek create" Nothing;
+    Hoster OfferMade            Release      OfferReleased        "the hoster's operator, once officers have signed" "release" Nothing;
     Hoster OfferReleased        PackageCheck PackageTaken         "the hoster's operator"   "package check" Package;
     Hoster PackageTaken         Import       ReceiptMade          "the hoster's operator, with a quorum of custodians" "import" Shares;
     Hoster RegistrationReleased KekDestroy   ClosingMade          "the hoster's operator"   "kek destroy" Acceptance;
-    Hoster Aborted              KekDestroy   ClosingMade          "the hoster's operator"   "kek destroy";
+    Hoster Aborted              KekDestroy   ClosingMade          "the hoster's operator"   "kek destroy" Nothing;
 
     Tenant Planned              OfferCheck   OfferTaken           "the tenant's security officer" "offer check" Offer;
-    Tenant OfferTaken           KekTrust     KekTrusted           "the security officer of the tenant's HSM" "kek trust";
-    Tenant OfferTaken           KeysCreate   KeysReady            "the tenant's security officer" "keys create";
-    Tenant KekTrusted           KeysCreate   KeysReady            "the tenant's security officer" "keys create";
-    Tenant KekTrusted           KekTrust     KekTrusted           "the security officer of the tenant's HSM" "kek trust";
-    Tenant KeysReady            KekTrust     KeysReady            "the security officer of the tenant's HSM" "kek trust";
-    Tenant KeysReady            Export       PackageMade          "the tenant's security officer" "export";
+    Tenant OfferTaken           KekTrust     KekTrusted           "the security officer of the tenant's HSM" "kek trust" Nothing;
+    Tenant OfferTaken           KeysCreate   KeysReady            "the tenant's security officer" "keys create" Nothing;
+    Tenant KekTrusted           KeysCreate   KeysReady            "the tenant's security officer" "keys create" Nothing;
+    Tenant KekTrusted           KekTrust     KekTrusted           "the security officer of the tenant's HSM" "kek trust" Nothing;
+    Tenant KeysReady            KekTrust     KeysReady            "the security officer of the tenant's HSM" "kek trust" Nothing;
+    Tenant KeysReady            Export       PackageMade          "the tenant's security officer" "export" Nothing;
     Tenant PackageMade          ShareConfirm PackageMade          "the tenant's security officer, with each custodian" "share confirm" Custodian;
     Tenant PackageMade          ShareReissue PackageMade          "the tenant's security officer" "share reissue" Custodian;
-    Tenant PackageMade          Release      PackageReleased      "the tenant's security officer, once officers have signed" "release";
+    Tenant PackageMade          Release      PackageReleased      "the tenant's security officer, once officers have signed" "release" Nothing;
     Tenant PackageReleased      ReceiptCheck ReceiptTaken         "the tenant's security officer" "receipt check" Receipt;
     Tenant PackageReleased      ShareReissue PackageReleased      "the tenant's security officer" "share reissue" Custodian;
 
     Tenant AcceptanceReleased   SourceDestroy SourceDestroyed     "the tenant's security officer" "source destroy" Closing;
-    Tenant SourceDestroyed      Close        Closed               "the tenant's security officer" "close";
+    Tenant SourceDestroyed      Close        Closed               "the tenant's security officer" "close" Nothing;
 
     Hoster OfferMade            Restart      Planned              "the hoster's operator"   "restart" Reason;
     Hoster OfferReleased        Restart      Planned              "the hoster's operator"   "restart" Reason;
@@ -172,14 +163,14 @@ pub const CARRIED: &[Row] = table! {
 
 /// Born in the hoster's HSM: nothing secret travels.
 pub const BORN: &[Row] = table! {
-    Hoster Planned              KeysCreate   KeysMade             "the hoster's operator"   "keys create";
-    Hoster KeysMade             Release      KeysReleased         "the hoster's operator, once officers have signed" "release";
+    Hoster Planned              KeysCreate   KeysMade             "the hoster's operator"   "keys create" Nothing;
+    Hoster KeysMade             Release      KeysReleased         "the hoster's operator, once officers have signed" "release" Nothing;
     Hoster KeysReleased         Answer       ReceiptMade          "the hoster's operator"   "answer" Challenge;
     Hoster RegistrationReleased AcceptanceCheck ClosingMade       "the hoster's operator"   "acceptance check" Acceptance;
-    Hoster Aborted              KeysDestroy  ClosingMade          "the hoster's operator"   "keys destroy";
+    Hoster Aborted              KeysDestroy  ClosingMade          "the hoster's operator"   "keys destroy" Nothing;
 
     Tenant Planned              KeysCheck    ChallengeMade        "the tenant's security officer" "keys check" Keys;
-    Tenant ChallengeMade        Release      ChallengeReleased    "the tenant's security officer, once officers have signed" "release";
+    Tenant ChallengeMade        Release      ChallengeReleased    "the tenant's security officer, once officers have signed" "release" Nothing;
     Tenant ChallengeReleased    ReceiptCheck ReceiptTaken         "the tenant's security officer" "receipt check" Receipt;
 
     Hoster KeysMade             Restart      Planned              "the hoster's operator"   "restart" Reason;
@@ -191,17 +182,17 @@ pub const BORN: &[Row] = table! {
 /// Born in the tenant's HSM, and wrapped by another tool: the tenant confirms the KEK for it, and
 /// is then shown what arrived.
 pub const BROUGHT: &[Row] = table! {
-    Hoster Planned              KekCreate    OfferMade            "the hoster's operator"   "kek create";
-    Hoster OfferMade            Release      OfferReleased        "the hoster's operator, once officers have signed" "release";
+    Hoster Planned              KekCreate    OfferMade            "the hoster's operator"   "kek create" Nothing;
+    Hoster OfferMade            Release      OfferReleased        "the hoster's operator, once officers have signed" "release" Nothing;
     Hoster OfferReleased        ImportPlain  KeysMade             "the hoster's operator"   "import" Wrapped;
-    Hoster KeysMade             Release      KeysReleased         "the hoster's operator, once officers have signed" "release";
+    Hoster KeysMade             Release      KeysReleased         "the hoster's operator, once officers have signed" "release" Nothing;
     Hoster KeysReleased         Answer       ReceiptMade          "the hoster's operator"   "answer" Challenge;
     Hoster RegistrationReleased KekDestroy   ClosingMade          "the hoster's operator"   "kek destroy" Acceptance;
-    Hoster Aborted              KekDestroy   ClosingMade          "the hoster's operator"   "kek destroy";
+    Hoster Aborted              KekDestroy   ClosingMade          "the hoster's operator"   "kek destroy" Nothing;
 
     Tenant Planned              OfferCheck   OfferTaken           "the tenant's security officer" "offer check" Offer;
     Tenant OfferTaken           KeysCheck    ChallengeMade        "the tenant's security officer" "keys check" Keys;
-    Tenant ChallengeMade        Release      ChallengeReleased    "the tenant's security officer, once officers have signed" "release";
+    Tenant ChallengeMade        Release      ChallengeReleased    "the tenant's security officer, once officers have signed" "release" Nothing;
     Tenant ChallengeReleased    ReceiptCheck ReceiptTaken         "the tenant's security officer" "receipt check" Receipt;
 
     Hoster OfferMade            Restart      Planned              "the hoster's operator"   "restart" Reason;
@@ -216,31 +207,31 @@ pub const BROUGHT: &[Row] = table! {
 /// Born in the tenant's HSM, and wrapped for a cloud service: the hoster's side has no steps. A KEK
 /// that has expired is followed by another.
 pub const CLOUD: &[Row] = table! {
-    Tenant Planned              KeysCreate   KeysReady            "the tenant's security officer" "keys create";
+    Tenant Planned              KeysCreate   KeysReady            "the tenant's security officer" "keys create" Nothing;
     Tenant KeysReady            CloudExport  CloudExported        "the tenant's security officer" "export" Cloud;
     Tenant CloudExported        CloudExport  CloudExported        "the tenant's security officer" "export" Cloud;
-    Tenant CloudExported        Close        Closed               "the tenant's security officer" "close";
+    Tenant CloudExported        Close        Closed               "the tenant's security officer" "close" Nothing;
 };
 
 /// Every other step that is allowed, whatever the way.
 pub const TABLE: &[Row] = table! {
-    Hoster ReceiptMade          Release      ReceiptReleased      "the hoster's operator, once officers have signed" "release";
-    Hoster ReceiptReleased      Register     Registered           "the hoster's operator"   "register";
+    Hoster ReceiptMade          Release      ReceiptReleased      "the hoster's operator, once officers have signed" "release" Nothing;
+    Hoster ReceiptReleased      Register     Registered           "the hoster's operator"   "register" Nothing;
     Hoster Registered           Evidence     Registered           "the hoster's operator"   "evidence add" Evidence;
-    Hoster Registered           Primary      Activated            "the hoster's operator"   "primary";
+    Hoster Registered           Primary      Activated            "the hoster's operator"   "primary" Nothing;
     Hoster Activated            Evidence     Activated            "the hoster's operator"   "evidence add" Evidence;
-    Hoster Activated            Registration RegistrationMade     "the hoster's operator"   "primary";
-    Hoster Activated            Rollback     RolledBack           "the hoster's operator"   "rollback";
+    Hoster Activated            Registration RegistrationMade     "the hoster's operator"   "primary" Nothing;
+    Hoster Activated            Rollback     RolledBack           "the hoster's operator"   "rollback" Nothing;
     Hoster RolledBack           Evidence     RolledBack           "the hoster's operator"   "evidence add" Evidence;
-    Hoster RolledBack           Primary      Activated            "the hoster's operator"   "primary";
-    Hoster RegistrationMade     Release      RegistrationReleased "the hoster's operator, once officers have signed" "release";
-    Hoster ClosingMade          Release      ClosingReleased      "the hoster's operator, once officers have signed" "release";
-    Hoster ClosingReleased      Close        Closed               "the hoster's operator"   "close";
-    Hoster Aborted              Close        Closed               "the hoster's operator"   "close";
-    Hoster Closed               Close        Closed               "the hoster's operator"   "close";
+    Hoster RolledBack           Primary      Activated            "the hoster's operator"   "primary" Nothing;
+    Hoster RegistrationMade     Release      RegistrationReleased "the hoster's operator, once officers have signed" "release" Nothing;
+    Hoster ClosingMade          Release      ClosingReleased      "the hoster's operator, once officers have signed" "release" Nothing;
+    Hoster ClosingReleased      Close        Closed               "the hoster's operator"   "close" Nothing;
+    Hoster Aborted              Close        Closed               "the hoster's operator"   "close" Nothing;
+    Hoster Closed               Close        Closed               "the hoster's operator"   "close" Nothing;
 
     Tenant ReceiptTaken         Accept       AcceptanceMade       "the tenant's security officer" "accept" Registration;
-    Tenant AcceptanceMade       Release      AcceptanceReleased   "the tenant's security officer, once officers have signed" "release";
+    Tenant AcceptanceMade       Release      AcceptanceReleased   "the tenant's security officer, once officers have signed" "release" Nothing;
     Tenant AcceptanceReleased   Close        Closed               "the tenant's security officer" "close" Closing;
     Tenant Aborted              Close        Closed               "the tenant's security officer" "close" ClosingIfAny;
 

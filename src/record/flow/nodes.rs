@@ -7,18 +7,10 @@ use jiff::Timestamp;
 
 use crate::Result;
 use crate::encoding::Hash;
+use crate::flow::check::{Allowed, allow};
 use crate::log::{Entry, Event};
 use crate::service::{NodeEvidence, Order, OrderKind, own_machines, same_former};
 use crate::terms::{Id, PrimaryKey, Stage};
-
-/// A node's newest evidence of a stage.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Proved {
-    /// SHA-256 of it.
-    pub evidence: Hash,
-    /// The machine that it names.
-    pub machine: String,
-}
 
 /// The nodes, as a log has them.
 #[derive(Debug, Clone, Default)]
@@ -33,10 +25,11 @@ pub struct Nodes {
     pub removed: BTreeSet<Id>,
     /// Every order given, in its order.
     pub orders: Vec<Order>,
-    /// Who has proven itself since the primaries last changed, before or without activation.
-    pub ready: BTreeMap<Id, Proved>,
-    /// Who has proven itself since activation.
-    pub active: BTreeMap<Id, Proved>,
+    /// Who has proven itself since the primaries last changed, before or without activation, with
+    /// SHA-256 of the newest evidence.
+    pub ready: BTreeMap<Id, Hash>,
+    /// Who has proven itself since activation, the same.
+    pub active: BTreeMap<Id, Hash>,
     /// Every piece of evidence that was ever added: node, stage, SHA-256.
     pub all: Vec<(Id, Stage, Hash)>,
     /// When the keys last became primary, by this machine's clock.
@@ -64,7 +57,7 @@ impl Nodes {
     }
 
     /// What was proven at a stage.
-    pub fn proved(&self, stage: Stage) -> &BTreeMap<Id, Proved> {
+    pub fn proved(&self, stage: Stage) -> &BTreeMap<Id, Hash> {
         match stage {
             Stage::Ready => &self.ready,
             Stage::Active => &self.active,
@@ -147,29 +140,19 @@ impl Nodes {
     }
 
     /// Whether a node's evidence of a stage may be added.
-    pub(super) fn may_prove(&self, node: &Id, stage: Stage) -> std::result::Result<(), String> {
+    pub(super) fn may_prove(&self, node: &Id, stage: Stage) -> Allowed {
         let there = self.current().any(|one| one == node);
-        match there && stage == self.stage() && self.may_begin(node) {
-            true => Ok(()),
-            false => {
-                Err(format!("evidence of {node} at the stage {}, out of its turn", stage.name()))
-            }
-        }
+        let found = format!("evidence of {node} at the stage {stage}, out of its turn");
+        allow(there && stage == self.stage() && self.may_begin(node), found)
     }
 
     /// Whether these nodes may leave and be replaced.
-    pub(super) fn may_change(
-        &self,
-        removed: &[Id],
-        replaced: &[Id],
-    ) -> std::result::Result<(), String> {
+    pub(super) fn may_change(&self, removed: &[Id], replaced: &[Id]) -> Allowed {
         let named: BTreeSet<&Id> = removed.iter().chain(replaced).collect();
         let there = named.iter().all(|node| self.current().any(|one| one == *node));
         let once = named.len() == removed.len() + replaced.len();
-        match there && once && !named.is_empty() && removed.len() < self.current().count() {
-            true => Ok(()),
-            false => Err("nodes that are not there, or the last one, leave".into()),
-        }
+        let rest = !named.is_empty() && removed.len() < self.current().count();
+        allow(there && once && rest, "nodes that are not there, or the last one, leave")
     }
 
     /// Takes an entry. `approved` is the subject that officers have signed for the step.
@@ -180,12 +163,11 @@ impl Nodes {
                 self.brief = Some(*brief);
                 self.planned = nodes.clone();
             }
-            Event::Evidence { node, stage, evidence, machine, .. } => {
+            Event::Evidence { node, stage, evidence, .. } => {
                 self.all.push((node.clone(), *stage, *evidence));
-                let proved = Proved { evidence: *evidence, machine: machine.clone() };
                 match stage {
-                    Stage::Ready => self.ready.insert(node.clone(), proved),
-                    Stage::Active => self.active.insert(node.clone(), proved),
+                    Stage::Ready => self.ready.insert(node.clone(), *evidence),
+                    Stage::Active => self.active.insert(node.clone(), *evidence),
                 };
                 if self.stage() == Stage::Ready {
                     self.install_next(*evidence);

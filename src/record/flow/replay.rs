@@ -8,6 +8,10 @@ use crate::rule::Rule;
 use crate::terms::{Originals, Side, TransferRoute, Trial};
 use crate::{Error, Result};
 
+/// What to do about a log that no program of ours has written.
+pub const FOREIGN_LOG: &str =
+    "the log was not written by Keyferry: stop, and ask that side for an explanation";
+
 /// A log on its way to a state.
 pub struct Replay {
     /// The state so far.
@@ -50,27 +54,27 @@ impl Replay {
     /// trusted the KEK; `PLAN-TRIAL` where the hoster began without the trial that the plan names;
     /// `TRIAL-ENDS` where a trial did not stop.
     pub fn check_plan(&self, plan: &Plan) -> Result<()> {
-        if self.plan == Some(plan.hash()) && self.state.way != plan.way {
-            return Err(Rule::LogEvent.refuse(
-                format!("a log of keys that are {}", self.state.way.name()),
-                format!("keys that are {}, as the plan says", plan.way.name()),
-                "the log was not written by Keyferry: stop, and ask that side for an explanation",
-            ));
-        }
-        if self.plan == Some(plan.hash()) {
-            self.check_trial(plan)?;
-            self.check_source(plan)?;
-            let made = self.state.side == Side::Tenant && !self.state.keys.is_empty();
-            return match made && plan.trusted_only() && self.state.kek.is_none() {
-                true => Err(untrusted("a log with keys create and without kek trust")),
-                false => Ok(()),
-            };
-        }
-        Err(Rule::PlanChanged.refuse(
+        let agreed = self.plan.map_or("none".into(), |hash| hash.to_string());
+        Rule::PlanChanged.ensure(
+            self.plan == Some(plan.hash()),
             format!("{PLAN_FILE} with SHA-256 {}", plan.hash()),
-            format!("the agreed one, {}", self.plan.map_or("none".into(), |hash| hash.to_string())),
+            format!("the agreed one, {agreed}"),
             "put the agreed plan back, byte for byte; a change needs a new ceremony",
-        ))
+        )?;
+        let state = &self.state;
+        Rule::LogEvent.ensure(
+            state.way == plan.way,
+            format!("a log of keys that are {}", state.way),
+            format!("keys that are {}, as the plan says", plan.way),
+            FOREIGN_LOG,
+        )?;
+        self.check_trial(plan)?;
+        self.check_source(plan)?;
+        let made = state.side == Side::Tenant && !state.keys.is_empty();
+        match made && plan.trusted_only() && state.kek.is_none() {
+            true => Err(untrusted("a log with keys create and without kek trust")),
+            false => Ok(()),
+        }
     }
 
     /// The tenant's originals went where the plan destroys them, and only there.
@@ -79,38 +83,31 @@ impl Replay {
         let carried = state.side == Side::Tenant && state.way == TransferRoute::Carried;
         let ended = carried && state.aborted.is_none() && state.phase == Phase::Closed;
         let (gone, wanted) = (state.source_destroyed, plan.source == Originals::Destroy);
-        match (gone && !wanted) || (ended && wanted && !gone) {
-            false => Ok(()),
-            true => Err(Rule::SourceLeft.refuse(
-                format!("a log in which the originals are destroyed: {gone}"),
-                format!("{wanted}, as the plan says"),
-                "the log was not written by Keyferry: stop, and ask that side for an explanation",
-            )),
-        }
+        Rule::SourceLeft.ensure(
+            gone == wanted || (wanted && !ended),
+            format!("a log in which the originals are destroyed: {gone}"),
+            format!("{wanted}, as the plan says"),
+            FOREIGN_LOG,
+        )
     }
 
     fn check_trial(&self, plan: &Plan) -> Result<()> {
-        let named = match plan.trial {
-            Trial::After(closing) => Some(closing),
-            Trial::None | Trial::This => None,
-        };
+        let named = plan.trial_before();
         if plan.trial == Trial::This && self.state.primary_begun {
             return Err(past_trial("a log of a trial with primary"));
         }
         // The tenant may begin without it.
-        let missing = self.trial.is_none() && self.state.side == Side::Hoster;
-        if self.trial == named || (self.trial.is_none() && !missing) {
-            return Ok(());
-        }
+        let begins = self.trial.is_none() && self.state.side == Side::Tenant;
         let said = |closing: Option<Hash>| match closing {
             Some(closing) => format!("the trial with the closing {closing}"),
             None => "no trial".to_owned(),
         };
-        Err(Rule::PlanTrial.refuse(
+        Rule::PlanTrial.ensure(
+            self.trial == named || begins,
             format!("a log that began with {}", said(self.trial)),
             said(named),
-            "the log was not written by Keyferry: stop, and ask that side for an explanation",
-        ))
+            FOREIGN_LOG,
+        )
     }
 }
 

@@ -10,14 +10,14 @@ use crate::document::keys::{BornKey, TargetKeys};
 use crate::document::offer::Offer;
 use crate::document::package::{Package, PackagedKey};
 use crate::document::receipt::Receipt;
-use crate::encoding::{Hash, cka_id, json_file};
+use crate::encoding::{Hash, cka_id};
 use crate::flow::State;
 use crate::log::{Event, KekRecord, KeyRecord, PlainImported, ShareFile, SourceDestroyed};
 use crate::plan::Plan;
-use crate::service::{Brief, NodeEvidence};
+use crate::service::NodeEvidence;
 use crate::signature::Signed;
 use crate::terms::{
-    AttestationLevel, Id, Kind, Originals, ReadBack, Side, TokenIdentity, TransferRoute, Trial,
+    AttestationLevel, Id, Kind, Originals, ReadBack, Side, TokenIdentity, TransferRoute,
 };
 
 /// What a side was shown of ceremonies before this one.
@@ -38,10 +38,6 @@ impl Event {
         version: &str,
         shown: ShownBefore,
     ) -> Self {
-        let named = match plan.trial {
-            Trial::After(closing) => Some(closing),
-            Trial::None | Trial::This => None,
-        };
         Event::Init {
             ceremony: plan.ceremony.clone(),
             mode: plan.mode,
@@ -52,7 +48,7 @@ impl Event {
             signatures,
             version: version.to_owned(),
             superseded: shown.superseded.filter(|_| plan.supersedes.is_some()),
-            trial: shown.trial.and(named),
+            trial: shown.trial.and(plan.trial_before()),
         }
     }
 
@@ -202,13 +198,10 @@ impl Event {
         Event::Import { document, token: receipt.token.clone(), keys: keys.collect() }
     }
 
-    /// `register`, with what every node is told.
-    ///
-    /// # Errors
-    /// Where the brief can't be encoded.
-    pub fn register(brief: &Brief) -> Result<Self> {
-        let (target, nodes) = (brief.target.clone(), brief.nodes.clone());
-        Ok(Event::Register { brief: Hash::of(&json_file(brief)?), target, nodes })
+    /// `register`, with SHA-256 of what every node is told.
+    pub fn register(plan: &Plan, brief: Hash) -> Self {
+        let (target, nodes) = (plan.target.kind().to_owned(), plan.target.nodes().to_vec());
+        Event::Register { brief, target, nodes }
     }
 
     /// `evidence` of a node.

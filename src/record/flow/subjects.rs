@@ -17,15 +17,6 @@ use crate::log::{Event, KeyRecord};
 use crate::plan::{Plan, ServicePlan};
 use crate::terms::{CloudFormat, FORMAT, Gate, Id, Kind, PrimaryKey, TokenIdentity, TransferRoute};
 
-/// A subject that can be computed anew where a side stands.
-pub trait Computed: Subject + DeserializeOwned {
-    /// The same subject from this state, with its own words where nothing determines them.
-    ///
-    /// # Errors
-    /// `LOG-EVENT` where the log has not come to it.
-    fn again(&self, plan: &Plan, state: &State) -> Result<Self>;
-}
-
 impl<S: Subject> Request<S> {
     /// What officers are asked to sign where a side stands.
     pub fn of(plan: &Plan, state: &State, attempt: u32, subject: S) -> Self {
@@ -66,62 +57,89 @@ pub fn recompute(
     plan: &Plan,
     state: Option<&State>,
 ) -> std::result::Result<Option<Recomputed>, serde_json::Error> {
-    let (cloud, brought) = (plan.way == TransferRoute::Cloud, plan.way == TransferRoute::Brought);
-    let by = match gate {
-        Gate::Export if cloud => one::<CloudExport>,
-        Gate::Export => one::<Export>,
-        Gate::Import if brought => one::<ImportPlain>,
-        Gate::Import => one::<Import>,
-        Gate::Primary => one::<Primary>,
-        Gate::Rollback => one::<Rollback>,
-        Gate::Nodes => one::<Nodes>,
-        Gate::KekDestroy => one::<KekDestroy>,
-        Gate::KeysDestroy => one::<KeysDestroy>,
-        Gate::SourceDestroy => one::<SourceDestroy>,
-        Gate::Restart => one::<Restart>,
-        Gate::Abort => one::<Abort>,
-        Gate::PinTry => one::<PinTry>,
-        Gate::Deviation => {
-            let unconfirmed = one::<Unconfirmed>(bytes, plan, state);
-            return unconfirmed.or_else(|_| one::<WrongBags>(bytes, plan, state));
+    let request = RequestFile { bytes, plan, state };
+    match gate {
+        Gate::Export if plan.way == TransferRoute::Cloud => {
+            request.again(|own: &CloudExport, state| Ok(own.planned(plan, state)))
         }
-    };
-    by(bytes, plan, state)
+        Gate::Export => request.again(|_: &Export, state| Export::of(plan, state)),
+        Gate::Import if plan.way == TransferRoute::Brought => {
+            request.again(|own: &ImportPlain, state| ImportPlain::of(plan, state, own.keys.clone()))
+        }
+        Gate::Import => request.again(|_: &Import, state| Import::of(state)),
+        Gate::Primary => request
+            .again(|own: &Primary, state| Primary::of(&state.nodes, &state.keys, &own.former)),
+        Gate::Rollback => request.again(|_: &Rollback, state| Rollback::of(&state.nodes)),
+        Gate::Nodes => request
+            .again(|own: &Nodes, state| Ok(Nodes::of(&state.nodes, &own.removed, &own.replaced))),
+        Gate::KekDestroy => {
+            request.again(|own: &KekDestroy, state| KekDestroy::of(plan, state, own.acceptance))
+        }
+        Gate::KeysDestroy => request.again(|_: &KeysDestroy, state| KeysDestroy::of(plan, state)),
+        Gate::SourceDestroy => request.again(|own: &SourceDestroy, state| {
+            SourceDestroy::of(state, own.closing, own.backup.clone())
+        }),
+        Gate::Restart => request.again(|own: &Restart, state| Ok(Restart::of(state, &own.reason))),
+        Gate::Abort => request.again(|own: &Abort, state| Ok(Abort::of(state, &own.reason))),
+        Gate::PinTry => request.again(|own: &PinTry, state| own.planned(plan, state)),
+        Gate::Deviation => {
+            let unconfirmed = request.again(|_: &Unconfirmed, state| {
+                Ok(Unconfirmed::of(state, state.made(Kind::Package)?.hash))
+            });
+            unconfirmed.or_else(|_| {
+                request.again(|_: &WrongBags, state| {
+                    Ok(WrongBags { bags: state.room.wrong().to_vec() })
+                })
+            })
+        }
+    }
 }
 
-fn one<S: Computed>(
-    bytes: &[u8],
-    plan: &Plan,
-    state: Option<&State>,
-) -> std::result::Result<Option<Recomputed>, serde_json::Error> {
-    let request: Request<S> = serde_json::from_slice(bytes)?;
-    let found = serde_json::to_value(&request)?;
-    let Ok(subject) = subject_hash(&request.subject) else {
-        return Ok(None);
-    };
-    let expected = match state.map(|state| (state, request.subject.again(plan, state))) {
-        Some((_, Err(_))) => return Ok(None),
-        Some((state, Ok(subject))) => {
-            serde_json::to_value(Request::of(plan, state, state.attempt, subject))?
-        }
-        None => serde_json::to_value(Request {
-            format: FORMAT.to_owned(),
-            ceremony: plan.ceremony.clone(),
-            mode: plan.mode,
-            plan_hash: plan.hash(),
-            gate: S::GATE,
-            summary: request.subject.summary(),
-            ..request
-        })?,
-    };
-    Ok(Some(Recomputed { subject, found, expected }))
+/// A request as its file has it, and where its side stood, where that is known.
+struct RequestFile<'a> {
+    bytes: &'a [u8],
+    plan: &'a Plan,
+    state: Option<&'a State>,
+}
+
+impl RequestFile<'_> {
+    /// `again` computes the subject anew from a state, with its own words where nothing determines
+    /// them.
+    fn again<S: Subject + DeserializeOwned>(
+        &self,
+        again: impl Fn(&S, &State) -> Result<S>,
+    ) -> std::result::Result<Option<Recomputed>, serde_json::Error> {
+        let request: Request<S> = serde_json::from_slice(self.bytes)?;
+        let found = serde_json::to_value(&request)?;
+        let Ok(subject) = subject_hash(&request.subject) else {
+            return Ok(None);
+        };
+        let plan = self.plan;
+        let expected = match self.state.map(|state| (state, again(&request.subject, state))) {
+            Some((_, Err(_))) => return Ok(None),
+            Some((state, Ok(subject))) => {
+                serde_json::to_value(Request::of(plan, state, state.attempt, subject))?
+            }
+            None => serde_json::to_value(Request {
+                format: FORMAT.to_owned(),
+                ceremony: plan.ceremony.clone(),
+                mode: plan.mode,
+                plan_hash: plan.hash(),
+                gate: S::GATE,
+                summary: request.subject.summary(),
+                ..request
+            })?,
+        };
+        Ok(Some(Recomputed { subject, found, expected }))
+    }
 }
 
 /// SHA-256 of the subject that officers must have signed for, before what this entry says was done.
-/// Absent where the entry passes no gate, and where only the request has all the words.
+/// Absent where the entry passes no gate, where only the request has all the words, and where the
+/// state alone determines it: no log replays in which another was signed for.
 ///
 /// # Errors
-/// As [`Computed::again`] and [`subject_hash`].
+/// As the subject's own `of`, and [`subject_hash`].
 pub fn of_act(event: &Event, plan: &Plan, state: &State) -> Result<Option<Hash>> {
     let hash = match event {
         Event::Export { .. } => subject_hash(&Export::of(plan, state)?),
@@ -139,13 +157,6 @@ pub fn of_act(event: &Event, plan: &Plan, state: &State) -> Result<Option<Hash>>
             });
             subject_hash(&ImportPlain::of(plan, state, keys.collect())?)
         }
-        Event::Primary { former, .. } => {
-            subject_hash(&Primary::of(&state.nodes, &state.keys, former)?)
-        }
-        Event::Nodes { removed, replaced } => {
-            subject_hash(&Nodes::of(&state.nodes, removed, replaced))
-        }
-        Event::Rollback { .. } => subject_hash(&Rollback::of(&state.nodes)?),
         Event::KekDestroy { acceptance, .. } => {
             subject_hash(&KekDestroy::of(plan, state, *acceptance)?)
         }
@@ -191,12 +202,6 @@ impl Export {
     }
 }
 
-impl Computed for Export {
-    fn again(&self, plan: &Plan, state: &State) -> Result<Self> {
-        Export::of(plan, state)
-    }
-}
-
 impl CloudExport {
     /// The export of this side's keys for the KEK of a cloud service, as the service names it.
     pub fn of(
@@ -215,15 +220,14 @@ impl CloudExport {
             keys: export_keys(&state.keys),
         }
     }
-}
 
-impl Computed for CloudExport {
-    fn again(&self, plan: &Plan, state: &State) -> Result<Self> {
+    /// The same for the plan's service.
+    fn planned(&self, plan: &Plan, state: &State) -> Self {
         let format = match plan.target {
             ServicePlan::Cloud(format) => format,
             ServicePlan::Local { .. } | ServicePlan::Hgs { .. } => self.format,
         };
-        Ok(CloudExport::of(plan, state, format, self.kek_fingerprint, self.kid.clone()))
+        CloudExport::of(plan, state, format, self.kek_fingerprint, self.kid.clone())
     }
 }
 
@@ -235,12 +239,6 @@ impl Import {
     pub fn of(state: &State) -> Result<Self> {
         let kek_fingerprint = state.kek_made()?.fingerprint;
         Ok(Import { package: state.document(Kind::Package)?, kek_fingerprint })
-    }
-}
-
-impl Computed for Import {
-    fn again(&self, _: &Plan, state: &State) -> Result<Self> {
-        Import::of(state)
     }
 }
 
@@ -260,12 +258,6 @@ impl ImportPlain {
             ..key
         });
         Ok(ImportPlain { kek_fingerprint: state.kek_made()?.fingerprint, keys: keys.collect() })
-    }
-}
-
-impl Computed for ImportPlain {
-    fn again(&self, plan: &Plan, state: &State) -> Result<Self> {
-        ImportPlain::of(plan, state, self.keys.clone())
     }
 }
 
@@ -291,12 +283,6 @@ impl KekDestroy {
     }
 }
 
-impl Computed for KekDestroy {
-    fn again(&self, plan: &Plan, state: &State) -> Result<Self> {
-        KekDestroy::of(plan, state, self.acceptance)
-    }
-}
-
 impl KeysDestroy {
     /// The end, after an abort, of the keys that were born here.
     ///
@@ -305,12 +291,6 @@ impl KeysDestroy {
     pub fn of(plan: &Plan, state: &State) -> Result<Self> {
         let keys = plan.keys.iter().map(|key| key.label.clone());
         Ok(KeysDestroy { abort: state.abort_entry()?.hash, keys: keys.collect() })
-    }
-}
-
-impl Computed for KeysDestroy {
-    fn again(&self, plan: &Plan, state: &State) -> Result<Self> {
-        KeysDestroy::of(plan, state)
     }
 }
 
@@ -327,12 +307,6 @@ impl SourceDestroy {
     }
 }
 
-impl Computed for SourceDestroy {
-    fn again(&self, _: &Plan, state: &State) -> Result<Self> {
-        SourceDestroy::of(state, self.closing, self.backup.clone())
-    }
-}
-
 impl Restart {
     /// The end of this side's attempt.
     pub fn of(state: &State, reason: &str) -> Self {
@@ -346,23 +320,11 @@ impl Restart {
     }
 }
 
-impl Computed for Restart {
-    fn again(&self, _: &Plan, state: &State) -> Result<Self> {
-        Ok(Restart::of(state, &self.reason))
-    }
-}
-
 impl Abort {
     /// The end of a ceremony in this state.
     pub fn of(state: &State, reason: &str) -> Self {
         let phase = state.phase.name().to_owned();
         Abort { phase, attempt: state.attempt, reason: reason.to_owned() }
-    }
-}
-
-impl Computed for Abort {
-    fn again(&self, _: &Plan, state: &State) -> Result<Self> {
-        Ok(Abort::of(state, &self.reason))
     }
 }
 
@@ -375,27 +337,14 @@ impl Unconfirmed {
     }
 }
 
-impl Computed for Unconfirmed {
-    fn again(&self, _: &Plan, state: &State) -> Result<Self> {
-        Ok(Unconfirmed::of(state, state.made(Kind::Package)?.hash))
-    }
-}
-
-impl Computed for WrongBags {
-    fn again(&self, _: &Plan, state: &State) -> Result<Self> {
-        Ok(WrongBags { bags: state.room.wrong().to_vec() })
-    }
-}
-
 impl PinTry {
     /// One more try of the PIN of this token.
     pub fn of(state: &State, token: TokenIdentity) -> Self {
         PinTry { token, earlier_tries: state.pin_tries }
     }
-}
 
-impl Computed for PinTry {
-    fn again(&self, plan: &Plan, state: &State) -> Result<Self> {
+    /// The same, where the plan allows the token.
+    fn planned(&self, plan: &Plan, state: &State) -> Result<Self> {
         let planned = plan.party(state.side).hsm.as_ref();
         if planned.is_some_and(|planned| !planned.names(&self.token)) {
             return Err(not_there("a try of another token's PIN", "a token of the plan"));
@@ -411,9 +360,8 @@ impl Primary {
     /// # Errors
     /// As [`subject_hash`].
     pub fn of(nodes: &nodes::Nodes, keys: &[KeyRecord], former: &[PrimaryKey]) -> Result<Self> {
-        let ready: Vec<(&Id, Hash)> = (nodes.current())
-            .filter_map(|node| Some((node, nodes.ready.get(node)?.evidence)))
-            .collect();
+        let ready: Vec<(&Id, Hash)> =
+            (nodes.current()).filter_map(|node| Some((node, *nodes.ready.get(node)?))).collect();
         Ok(Primary {
             target: nodes.target.clone(),
             evidence: subject_hash(&ready)?,
@@ -421,12 +369,6 @@ impl Primary {
             keys: keys.iter().map(|key| (key.label.clone(), key.spki)).collect(),
             former: former.to_vec(),
         })
-    }
-}
-
-impl Computed for Primary {
-    fn again(&self, _: &Plan, state: &State) -> Result<Self> {
-        Primary::of(&state.nodes, &state.keys, &self.former)
     }
 }
 
@@ -446,12 +388,6 @@ impl Rollback {
     }
 }
 
-impl Computed for Rollback {
-    fn again(&self, _: &Plan, state: &State) -> Result<Self> {
-        Rollback::of(&state.nodes)
-    }
-}
-
 impl Nodes {
     /// The change of these nodes.
     pub fn of(nodes: &nodes::Nodes, removed: &[Id], replaced: &[Id]) -> Self {
@@ -461,11 +397,5 @@ impl Nodes {
             replaced: replaced.to_vec(),
             stay: stay.cloned().collect(),
         }
-    }
-}
-
-impl Computed for Nodes {
-    fn again(&self, _: &Plan, state: &State) -> Result<Self> {
-        Ok(Nodes::of(&state.nodes, &self.removed, &self.replaced))
     }
 }

@@ -15,8 +15,9 @@ use crate::terms::{
 
 /// An event, with what it proves by hashes. Steps that touch an HSM or make a document have an
 /// `intent` before them; their own event is the result.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(tag = "event", rename_all = "kebab-case", deny_unknown_fields)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Event {
     /// The plan was agreed: its words typed, its signatures verified.
     Init {

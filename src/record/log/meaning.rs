@@ -6,64 +6,14 @@ use crate::signature::Signed;
 use crate::terms::{Kind, Step, TokenIdentity};
 
 impl Event {
-    /// The step whose result this is, if it is one.
-    pub fn step(&self) -> Option<Step> {
-        Some(match self {
-            Event::Init { .. } => Step::Init,
-            Event::KekCreate { .. } => Step::KekCreate,
-            Event::OfferCheck { .. } => Step::OfferCheck,
-            Event::KekTrust { .. } => Step::KekTrust,
-            Event::KeysCreate { .. } => Step::KeysCreate,
-            Event::KeysCheck { .. } => Step::KeysCheck,
-            Event::Answer { .. } => Step::Answer,
-            Event::Export { .. } => Step::Export,
-            Event::CloudExport(_) => Step::CloudExport,
-            Event::ImportPlain(_) => Step::ImportPlain,
-            Event::ShareConfirm { .. } => Step::ShareConfirm,
-            Event::ShareReissue { .. } => Step::ShareReissue,
-            Event::Release { .. } => Step::Release,
-            Event::PackageCheck { .. } => Step::PackageCheck,
-            Event::Import { .. } => Step::Import,
-            Event::ReceiptCheck { .. } => Step::ReceiptCheck,
-            Event::Register { .. } => Step::Register,
-            Event::Evidence { .. } => Step::Evidence,
-            Event::Primary { .. } => Step::Primary,
-            Event::Registration { .. } => Step::Registration,
-            Event::Rollback { .. } => Step::Rollback,
-            Event::Nodes { .. } => Step::Nodes,
-            Event::Retire { .. } => Step::Retire,
-            Event::Accept { .. } => Step::Accept,
-            Event::AcceptanceCheck { .. } => Step::AcceptanceCheck,
-            Event::KekDestroy { .. } => Step::KekDestroy,
-            Event::KeysDestroy { .. } => Step::KeysDestroy,
-            Event::SourceDestroy(_) => Step::SourceDestroy,
-            Event::Restart { .. } => Step::Restart,
-            Event::Abort { .. } => Step::Abort,
-            Event::Close { .. } => Step::Close,
-            Event::Intent { .. }
-            | Event::KekUntrust { .. }
-            | Event::Quorum { .. }
-            | Event::Approval { .. }
-            | Event::Note { .. }
-            | Event::Repair { .. }
-            | Event::Refusal { .. }
-            | Event::Preflight { .. } => return None,
-        })
-    }
-
     /// How the log names it.
     pub fn name(&self) -> &'static str {
-        match self {
-            Event::Intent { .. } => "intent",
-            Event::KekUntrust { .. } => "kek-untrust",
-            Event::Quorum { .. } => "quorum",
-            Event::Approval { .. } => "approval",
-            Event::Note { .. } => "note",
-            Event::Repair { .. } => "repair",
-            Event::Refusal { .. } => "refusal",
-            Event::Preflight { .. } => "preflight",
-            _ => self.step().map_or("", Step::name),
-        }
+        self.into()
+    }
+
+    /// The step whose result this is, if it is one: it has the step's name.
+    pub fn step(&self) -> Option<Step> {
+        Step::ALL.into_iter().find(|step| step.name() == self.name())
     }
 
     /// The token that the event names.

@@ -124,6 +124,14 @@ impl Plan {
         self.waivers.iter().any(|waiver| waiver.rule == rule)
     }
 
+    /// The closing of the trial that must have gone before, where one must.
+    pub fn trial_before(&self) -> Option<Hash> {
+        match self.trial {
+            Trial::After(closing) => Some(closing),
+            Trial::None | Trial::This => None,
+        }
+    }
+
     /// Whether only a KEK that the tenant's security officer has marked trusted may wrap a target
     /// key (`kek trust`). Composite cannot have it: its ephemeral AES key can't be trusted.
     pub fn trusted_only(&self) -> bool {

@@ -8,7 +8,7 @@ use crate::encoding::{Blob, Fixed, Hash, PackageId};
 use crate::plan::{KeyPlan, Plan};
 use crate::rule::Rule;
 use crate::spki::{self, TargetCertificate};
-use crate::terms::{Fits, Id, KeyType, Role, ensure};
+use crate::terms::{Fits, Id, KeyType, Listed, Role, ensure};
 
 /// The keys of a ceremony, and what is asked of whoever says that they hold them.
 #[derive(Debug, Clone)]
@@ -85,17 +85,14 @@ impl KeySet {
     pub(crate) fn of<'a>(
         id: PackageId,
         nonce: Fixed<32>,
-        claims: impl Iterator<Item = KeyClaim<'a>>,
+        keys: impl Iterator<Item = ChallengedKey>,
         file: impl Fn(&str) -> &'a [u8],
     ) -> Self {
-        let key = |claim: KeyClaim| ProvenKey {
-            label: claim.label.clone(),
-            role: claim.role,
-            spki: claim.spki.clone(),
-            certificate: file(&certificate_file(claim.label)).to_vec(),
-            challenges: claim.challenges.to_vec(),
+        let key = |ChallengedKey { label, role, spki, challenges, .. }| {
+            let certificate = file(&certificate_file(&label)).to_vec();
+            ProvenKey { label, role, spki, certificate, challenges }
         };
-        KeySet { id, nonce, keys: claims.map(key).collect() }
+        KeySet { id, nonce, keys: keys.map(key).collect() }
     }
 
     /// The key of a label.
@@ -140,22 +137,30 @@ impl KeySet {
     }
 }
 
-/// What a document says of a key that is to be proven.
-pub(crate) struct KeyClaim<'a> {
-    pub label: &'a Id,
+/// A key that is to be proven, as a document lists it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChallengedKey {
+    /// Its label in the plan.
+    pub label: Id,
+    /// What it is for.
     pub role: Role,
-    pub spki: &'a Blob,
-    pub challenges: &'a [PlaceChallenge],
+    /// DER SubjectPublicKeyInfo.
+    pub spki: Blob,
+    /// `<label>.crt`.
+    pub certificate: Listed,
+    /// For an encryption key, one challenge per place, in the order of [`Plan::places`].
+    pub challenges: Vec<PlaceChallenge>,
 }
 
-impl KeyClaim<'_> {
+impl ChallengedKey {
     /// Whether it is the planned key.
     ///
     /// # Errors
     /// What was found and what was expected.
     pub fn check(&self, planned: &KeyPlan, plan: &Plan) -> Fits {
         let of = |found: String| format!("key {}: {found}", planned.label);
-        let fits = *self.label == planned.label && self.role == planned.role;
+        let fits = self.label == planned.label && self.role == planned.role;
         let found = of(format!("{} in its place", self.label));
         ensure(fits, found, "the plan's keys, in the plan's order")?;
         spki::check(&self.spki.0, planned.key_type)
@@ -174,7 +179,7 @@ impl KeyClaim<'_> {
             KeyType::Rsa(bits) => Some(bits as usize / 8),
             KeyType::Ec(_) => None,
         };
-        for PlaceChallenge { place, ciphertext: Blob(bytes), .. } in self.challenges {
+        for PlaceChallenge { place, ciphertext: Blob(bytes), .. } in &self.challenges {
             let found = of(format!("a challenge of {} bytes for {place}", bytes.len()));
             let expected = "as many bytes as the key's modulus has";
             ensure(length == Some(bytes.len()), found, expected)?;

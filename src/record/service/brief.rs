@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
-use crate::encoding::{Blob, CkaId, Fixed, Hash, PackageId};
+use crate::encoding::{Blob, CkaId, Fixed, Hash, PackageId, json_file};
 use crate::plan::{Plan, ServicePlan};
 use crate::proof::key_set::KeySet;
 use crate::spki::TargetCertificate;
@@ -131,6 +131,14 @@ impl Brief {
             nodes: plan.target.nodes().to_vec(),
             keys: keys.collect::<Result<_>>()?,
         })
+    }
+
+    /// SHA-256 of its file.
+    ///
+    /// # Errors
+    /// As [`json_file`].
+    pub fn hash(&self) -> Result<Hash> {
+        json_file(self).map(|bytes| Hash::of(&bytes))
     }
 
     /// The keys of the ceremony as a service names them, signing first.

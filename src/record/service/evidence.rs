@@ -256,30 +256,30 @@ impl NodeEvidence {
     }
 
     fn keys(&self, told: &EvidenceContext) -> Result<()> {
-        let said = &self.statement;
-        let found = said.keys.iter().map(|key| (&key.label, &key.thumbprint, key.certificate));
-        let expected =
-            (told.brief.keys.iter()).map(|key| (&key.label, &key.thumbprint, key.certificate.hash));
-        let roles = said.keys.iter().zip(&told.brief.keys).all(|(key, told)| {
-            matches!(
-                (&key.proof, told.role),
-                (KeyProof::Signature(_), Role::Signing) | (KeyProof::Answer(_), Role::Encryption)
-            )
+        let (said, wanted) = (&self.statement, &told.brief.keys);
+        let mut pairs = said.keys.iter().zip(wanted);
+        let proven = said.keys.len() == wanted.len()
+            && pairs.clone().all(|(key, told)| {
+                let signs = matches!(key.proof, KeyProof::Signature(_));
+                signs == (told.role == Role::Signing)
+            });
+        let differs = pairs.find(|(key, told)| {
+            let found = (&key.label, &key.thumbprint, key.certificate);
+            found != (&told.label, &told.thumbprint, told.certificate.hash)
         });
-        let differs =
-            found.clone().zip(expected.clone()).find(|(found, expected)| found != expected);
-        let with = |(label, thumbprint, _): (&Id, &String, Hash)| {
-            format!("{label} with the certificate {thumbprint}")
-        };
+        let with =
+            |label: &Id, thumbprint: &str| format!("{label} with the certificate {thumbprint}");
         let (what, wanted) = match differs {
-            Some((found, expected)) => (with(found), with(expected)),
+            Some((key, told)) => {
+                (with(&key.label, &key.thumbprint), with(&told.label, &told.thumbprint))
+            }
             None => (
                 format!("{} keys", said.keys.len()),
-                format!("one proof of each of the {} keys", told.brief.keys.len()),
+                format!("one proof of each of the {} keys", wanted.len()),
             ),
         };
         Rule::EvidenceCertificate.ensure(
-            roles && found.eq(expected),
+            proven && differs.is_none(),
             escape(&format!("{}: {what}", said.place())),
             wanted,
             "install the certificates of this ceremony's register/ folder on that node, and let it prove again",

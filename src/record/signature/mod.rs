@@ -218,6 +218,17 @@ pub fn beside(file: &Path) -> Result<Vec<SignatureFile>> {
     Ok(found)
 }
 
+/// The signatures among the files of a folder that lie beside the one of this name.
+pub fn among<'f>(
+    files: impl IntoIterator<Item = (&'f String, &'f Vec<u8>)>,
+    file: &str,
+) -> Vec<SignatureFile> {
+    let signature = |(name, bytes): (&String, &Vec<u8>)| {
+        Some(SignatureFile { signer: signer_of(name, file)?.to_owned(), bytes: bytes.clone() })
+    };
+    files.into_iter().filter_map(signature).collect()
+}
+
 /// The `<id>` where a name is `<file>.<id>.sig`.
 pub fn signer_of<'a>(name: &'a str, file: &str) -> Option<&'a str> {
     let signer = name.strip_prefix(file)?.strip_prefix('.')?.strip_suffix(".sig")?;

@@ -14,12 +14,12 @@ use crate::layout::APPROVALS;
 use crate::log::{CloudExported, Event};
 use crate::plan::Plan;
 use crate::rule::Rule;
-use crate::signature::{self, Namespace, SignatureFile, Signed, signer_of};
+use crate::signature::{self, Namespace, Signed, signer_of};
 use crate::terms::{Gate, Id, Kind, Side, list};
 use crate::verify::Verdict;
 use crate::verify::counterpart::VerifiedLog;
 use crate::verify::evidence::Folder;
-use crate::verify::held::difference;
+use crate::verify::held::{UNSIGNED, difference};
 use crate::{Error, Result, folder};
 
 /// A request as it lies in a folder, with who signed it.
@@ -50,8 +50,8 @@ pub fn check(
         let requests = requests(&own, plan, side)?;
         return Gates { plan, log, requests }.walk(verdict);
     }
-    let approved = log.events().filter(|(_, event)| matches!(event, Event::Approval { .. }));
-    let approved = approved.count();
+    let is_approval = |(_, event): &(u64, &Event)| matches!(event, Event::Approval { .. });
+    let approved = log.events().filter(is_approval).count();
     if approved > 0 {
         verdict.missing.push(format!(
             "the requests that officers of the {side} signed: {approved} approvals rest on its log"
@@ -72,20 +72,18 @@ fn confirmations(plan: &Plan, log: &VerifiedLog, verdict: &mut Verdict) -> Resul
                 confirmed.insert(custodian);
             }
             Event::Release { kind, .. } if *kind == Kind::Package && confirmed.len() < all => {
+                let have = confirmed.len();
                 let found = format!(
-                    "entry {seq}: the package is released with {} of {all} confirmations",
-                    confirmed.len()
+                    "entry {seq}: the package is released with {have} of {all} confirmations"
                 );
-                if confirmed.len() < enough {
-                    return Err(Rule::ShareUnconfirmed.refuse(
-                        found,
-                        format!("at least {enough}, and a deviation for the rest"),
-                        "ask the tenant which custodians hold a share that was checked",
-                    ));
-                }
-                verdict
-                    .noted
-                    .push(format!("tenant, {found}; officers signed a deviation for the rest"));
+                Rule::ShareUnconfirmed.ensure(
+                    have >= enough,
+                    &found,
+                    format!("at least {enough}, and a deviation for the rest"),
+                    "ask the tenant which custodians hold a share that was checked",
+                )?;
+                let signed = "officers signed a deviation for the rest";
+                verdict.noted.push(format!("tenant, {found}; {signed}"));
             }
             _ => {}
         }
@@ -103,21 +101,14 @@ fn requests(own: &[&Folder], plan: &Plan, side: Side) -> Result<BTreeMap<Hash, F
         }
         let known = |name: &str| name.ends_with(".json") || name.ends_with(".sig");
         let files = folder::read_folder(&path, |name| known(name).then_some(MAX_REQUEST))?;
-        let (requests, signatures): (Vec<_>, Vec<_>) =
+        let (requests, signatures): (BTreeMap<_, _>, BTreeMap<_, _>) =
             files.into_iter().partition(|(name, _)| name.ends_with(".json"));
-        let of = |name: &str| requests.iter().any(|(file, _)| signer_of(name, file).is_some());
-        if let Some((name, _)) = signatures.iter().find(|(name, _)| !of(name)) {
+        let of = |name: &str| requests.keys().any(|file| signer_of(name, file).is_some());
+        if let Some(name) = signatures.keys().find(|name| !of(name)) {
             return Err(folder::surplus_error(&path, name));
         }
         for (name, bytes) in requests {
-            let beside: Vec<SignatureFile> = (signatures.iter())
-                .filter_map(|(file, bytes)| {
-                    Some(SignatureFile {
-                        signer: signer_of(file, &name)?.to_owned(),
-                        bytes: bytes.clone(),
-                    })
-                })
-                .collect();
+            let beside = signature::among(&signatures, &name);
             let signed = signature::verify(plan, side, Namespace::Approval, &bytes, &beside)?;
             let found = all.entry(Hash::of(&bytes)).or_insert(Found {
                 name,
@@ -198,12 +189,11 @@ impl Gates<'_> {
                 ));
                 return Ok(());
             };
-            let asked = self.approval(state, *gate, found)?;
+            let file = (found.name.as_str(), found.bytes.as_slice());
+            let asked = request_again(file, *gate, self.plan, Some(state))?;
             if asked.subject != *subject {
-                return Err(unsigned_for(
-                    &format!("{} asks for what has SHA-256 {}", found.name, asked.subject),
-                    &format!("what entry {seq} approves, {subject}"),
-                ));
+                let asks = format!("{} asks for what has SHA-256 {}", found.name, asked.subject);
+                return Err(unsigned_for(&asks, &format!("what entry {seq} approves, {subject}")));
             }
             if *gate == Gate::Export {
                 kid = asked.found.pointer("/subject").map(|subject| subject.get("kid").cloned());
@@ -239,26 +229,11 @@ impl Gates<'_> {
     fn asked_here(&self, state: &State, found: &Found) -> Result<bool> {
         let request: Request<Value> = serde_json::from_slice(&found.bytes)
             .map_err(|error| form_error(&found.name, &error))?;
-        match request.entry == state.phase_entry.hash {
-            true => self.approval(state, request.gate, found).map(|_| true),
-            false => Ok(false),
+        if request.entry != state.phase_entry.hash {
+            return Ok(false);
         }
-    }
-
-    /// The request is the one that its side makes where the log says that it stood: it is computed
-    /// anew, sentence and all.
-    fn approval(&self, state: &State, gate: Gate, found: &Found) -> Result<Recomputed> {
-        let again = recompute(&found.bytes, gate, self.plan, Some(state))
-            .map_err(|error| form_error(&found.name, &error))?;
-        let again = again
-            .ok_or_else(|| unsigned_for(&found.name, "no such act: the log has not come to it"))?;
-        match difference(&again.found, &again.expected)? {
-            None => Ok(again),
-            Some((field, said, expected)) => Err(unsigned_for(
-                &format!("{}: {field} {said}", found.name),
-                &format!("{field} {expected}, from where the side stood"),
-            )),
-        }
+        let asked = (found.name.as_str(), found.bytes.as_slice());
+        request_again(asked, request.gate, self.plan, Some(state)).map(|_| true)
     }
 
     fn cloud_export(
@@ -271,13 +246,14 @@ impl Gates<'_> {
         let kid = kid.and_then(|kid| kid.as_str().map(str::to_owned));
         let export = CloudExport::of(self.plan, state, done.format, done.fingerprint, kid);
         let (done, signed) = (subject_hash(&export)?, state.approvals.get(&Gate::Export));
-        match signed.is_some_and(|signed| signed.subject == done) {
-            true => Ok(()),
-            false => Err(unsigned_for(
-                &format!("entry {seq}: an export of what has SHA-256 {done}"),
-                &signed.map_or("nothing".into(), |signed| signed.subject.to_string()),
-            )),
+        let signed = signed.map(|signed| signed.subject);
+        if signed == Some(done) {
+            return Ok(());
         }
+        Err(unsigned_for(
+            &format!("entry {seq}: an export of what has SHA-256 {done}"),
+            &signed.map_or("nothing".into(), |subject| subject.to_string()),
+        ))
     }
 
     /// The signatures that the log names lie beside the request, and enough of them are officers'.
@@ -288,23 +264,42 @@ impl Gates<'_> {
             .map(|one| &one.id)
             .collect();
         let needed = self.plan.party(self.log.state.side).approvals;
-        if recorded.iter().all(|one| there(&one)) && officers.len() >= needed {
-            return Ok(());
-        }
-        Err(Rule::SignatureMissing.refuse(
-            format!(
-                "{}: {} of the signatures that the log names are officers' and there",
-                found.name,
-                officers.len()
-            ),
+        let (name, have) = (&found.name, officers.len());
+        Rule::SignatureMissing.ensure(
+            recorded.iter().all(|one| there(&one)) && have >= needed,
+            format!("{name}: {have} of the signatures that the log names are officers' and there"),
             format!("every one that the log names, {needed} officers' among them"),
             "find the signature files that the log names",
-        ))
+        )
+    }
+}
+
+/// A request that is the one that its side makes where it stood, or, where nothing is known of
+/// that, of its own subject: it is computed anew, sentence and all.
+///
+/// # Errors
+/// `DOCUMENT-FORMAT` for a file that is no request of its gate; `APPROVAL-SUBJECT`.
+pub fn request_again(
+    (name, bytes): (&str, &[u8]),
+    gate: Gate,
+    plan: &Plan,
+    state: Option<&State>,
+) -> Result<Recomputed> {
+    let again = recompute(bytes, gate, plan, state).map_err(|error| form_error(name, &error))?;
+    let again =
+        again.ok_or_else(|| unsigned_for(name, "no such act: the log has not come to it"))?;
+    match difference(&again.found, &again.expected)? {
+        None => Ok(again),
+        Some((field, said, expected)) => {
+            let stood = if state.is_some() { ", from where the side stood" } else { "" };
+            let expected = format!("{field} {expected}{stood}");
+            Err(unsigned_for(&format!("{name}: {field} {said}"), &expected))
+        }
     }
 }
 
 /// The refusal of a file that is no request of its gate.
-pub fn form_error(name: &str, error: &serde_json::Error) -> Error {
+fn form_error(name: &str, error: &serde_json::Error) -> Error {
     Rule::DocumentFormat.refuse(
         format!("{name}: {}", escape(&error.to_string())),
         "a request, with exactly the fields that its gate's subject has",
@@ -313,21 +308,15 @@ pub fn form_error(name: &str, error: &serde_json::Error) -> Error {
 }
 
 /// The refusal of a request, or an act, that is not what its side asks officers for.
-pub fn unsigned_for(found: &str, expected: &str) -> Error {
-    Rule::ApprovalSubject.refuse(
-        escape(found),
-        format!("what officers signed for: {}", escape(expected)),
-        "ask the side what was done on whose word; compare its requests with its documents and log",
-    )
+fn unsigned_for(found: &str, expected: &str) -> Error {
+    let expected = format!("what officers signed for: {}", escape(expected));
+    Rule::ApprovalSubject.refuse(escape(found), expected, UNSIGNED)
 }
 
 /// Whether this is the name of a request, `<nn>-<gate>.json`.
 pub fn is_request(name: &str) -> bool {
-    let gate = |gate: &str| {
-        serde_json::from_value::<Gate>(serde_json::Value::String(gate.to_owned())).is_ok()
-    };
     let number =
         |number: &str| number.len() >= 2 && number.bytes().all(|byte| byte.is_ascii_digit());
-    let stem = name.strip_suffix(".json");
-    stem.and_then(|stem| stem.split_once('-')).is_some_and(|(count, of)| number(count) && gate(of))
+    let parts = name.strip_suffix(".json").and_then(|stem| stem.split_once('-'));
+    parts.is_some_and(|(count, gate)| number(count) && gate.parse::<Gate>().is_ok())
 }

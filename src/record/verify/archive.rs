@@ -61,21 +61,15 @@ impl Archive {
     pub fn check(&self, plan: &Plan, verdict: &mut Verdict) -> Result<()> {
         let (path, side) = (&self.path, self.side);
         let allowed = signature::allowed_signers(plan).into_bytes();
-        if self.files.get("allowed_signers") != Some(&Hash::of(&allowed)) {
-            return Err(incomplete(
-                "allowed_signers is not the plan's",
-                "the keys of the plan's officers and witnesses",
-            ));
-        }
-        let (bytes, name) =
-            (folder::read_file(&path.join(archived_log(side)), MAX_LOG)?, archived_log(side));
+        let same = self.files.get("allowed_signers") == Some(&Hash::of(&allowed));
+        let expected = "the keys of the plan's officers and witnesses";
+        complete(same, "allowed_signers is not the plan's", expected)?;
+        let name = archived_log(side);
+        let bytes = folder::read_file(&path.join(&name), MAX_LOG)?;
         let log = counterpart::verify(plan, side, &bytes, &name)?;
-        if log.state.phase != Phase::Closed || log.state.changed_since {
-            return Err(incomplete(
-                &format!("the {side}'s log does not end with close"),
-                "a whole log: an archive is made by close",
-            ));
-        }
+        let closed = log.state.phase == Phase::Closed && !log.state.changed_since;
+        let found = format!("the {side}'s log does not end with close");
+        complete(closed, &found, "a whole log: an archive is made by close")?;
         whole(&self.files, &log)?;
         verdict.holds.push(format!(
             "{}: every document, request and signature that its log names is there",
@@ -91,13 +85,12 @@ impl Archive {
             incomplete(&format!("head.json: {error}"), "the closed head of a log")
         })?;
         let end = ClosedHead::new(plan, side, log.head);
-        if end != head {
-            return Err(Rule::LogChain.refuse(
-                json(&head),
-                format!("the end of the log, {}", json(&end)),
-                "entries were cut off or added after the head was written",
-            ));
-        }
+        Rule::LogChain.ensure(
+            end == head,
+            json(&head),
+            format!("the end of the log, {}", json(&end)),
+            "entries were cut off or added after the head was written",
+        )?;
         let files = signature::beside(&path)?;
         let signed = signature::verify(plan, side, Namespace::Head, &bytes, &files)?;
         let (needed, officers) = (plan.party(side).approvals, signed.officers.len());
@@ -145,7 +138,7 @@ fn walk(root: &Path, below: &str, side: Side, files: &mut BTreeMap<String, Hash>
 }
 
 fn is_kind(name: &str) -> bool {
-    Kind::ALL.iter().any(|kind| kind.name() == name)
+    name.parse::<Kind>().is_ok()
 }
 
 fn known_folder(below: &str, name: &str) -> bool {
@@ -218,7 +211,7 @@ fn whole(files: &BTreeMap<String, Hash>, log: &VerifiedLog) -> Result<()> {
     for (seq, event) in log.events() {
         let (made, took) = (event.made(), event.took());
         let named = made.iter().chain(&took);
-        documents.extend(named.map(|(_, hash)| *hash));
+        documents.extend(named.clone().map(|(_, hash)| *hash));
         let signed = match event {
             Event::Init { signatures, .. } => signatures.as_slice(),
             Event::Approval { request, signatures, .. } => {
@@ -235,7 +228,7 @@ fn whole(files: &BTreeMap<String, Hash>, log: &VerifiedLog) -> Result<()> {
             require(&there, seq, &format!("the evidence of {node}"), evidence)?;
             proved.insert(*evidence);
         }
-        for (kind, hash) in made.iter().chain(&took) {
+        for (kind, hash) in named {
             require(&there, seq, &format!("the {kind}"), hash)?;
         }
     }
@@ -245,25 +238,20 @@ fn whole(files: &BTreeMap<String, Hash>, log: &VerifiedLog) -> Result<()> {
         let document = is_kind(kind) && file == format!("{kind}.json");
         (document && !documents.contains(hash)) || (folder == EVIDENCE && !proved.contains(hash))
     });
-    match unnamed {
-        None => Ok(()),
-        Some((path, _)) => Err(incomplete(
-            &format!("{path}, which the log of its side does not name"),
-            "the documents and the evidence that the log names, and no others",
-        )),
-    }
+    let Some((path, _)) = unnamed else { return Ok(()) };
+    let expected = "the documents and the evidence that the log names, and no others";
+    Err(incomplete(&format!("{path}, which the log of its side does not name"), expected))
 }
 
 fn require(there: &BTreeSet<Hash>, seq: u64, what: &str, hash: &Hash) -> Result<()> {
-    match there.contains(hash) {
-        true => Ok(()),
-        false => Err(incomplete(
-            &format!(
-                "{what} with SHA-256 {hash}, which entry {seq} of the log names, is not there"
-            ),
-            "every document, request and signature that the side's own log names",
-        )),
-    }
+    let found =
+        format!("{what} with SHA-256 {hash}, which entry {seq} of the log names, is not there");
+    let expected = "every document, request and signature that the side's own log names";
+    complete(there.contains(hash), &found, expected)
+}
+
+fn complete(holds: bool, found: &str, expected: &str) -> Result<()> {
+    if holds { Ok(()) } else { Err(incomplete(found, expected)) }
 }
 
 fn incomplete(found: &str, expected: &str) -> Error {

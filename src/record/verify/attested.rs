@@ -1,14 +1,12 @@
 //! What HSM vendors said of keys, told as it was when a side first made or took the document.
 
-use jiff::Timestamp;
-
 use crate::Result;
-use crate::document::attestation::Judgement;
-use crate::encoding::Hash;
+use crate::document::Received;
+use crate::document::attestation::Attested;
 use crate::plan::Plan;
 use crate::terms::AttestationLevel;
 use crate::verify::Verdict;
-use crate::verify::documents::Documents;
+use crate::verify::documents::{Documents, Found};
 use crate::verify::logs::Logs;
 
 /// Judges the attestations of every offer and of all `keys` at the time of the first log that names
@@ -17,26 +15,22 @@ use crate::verify::logs::Logs;
 /// # Errors
 /// `ATTESTATION-…`.
 pub fn check(documents: &Documents, plan: &Plan, logs: &Logs, verdict: &mut Verdict) -> Result<()> {
-    for found in documents.offer.all() {
-        let received = &found.received;
-        let judge = |at| received.body().attested(|name| received.file(name), plan, at);
-        one("offer", received.hash, judge, logs, verdict)?;
+    for Found { received, .. } in documents.offer.all() {
+        one(received, plan, logs, verdict)?;
     }
-    for found in documents.keys.all() {
-        let received = &found.received;
-        let judge = |at| received.body().attested(|name| received.file(name), plan, at);
-        one("keys", received.hash, judge, logs, verdict)?;
+    for Found { received, .. } in documents.keys.all() {
+        one(received, plan, logs, verdict)?;
     }
     Ok(())
 }
 
-fn one(
-    kind: &str,
-    document: Hash,
-    judge: impl Fn(Timestamp) -> Result<Judgement>,
+fn one<B: Attested>(
+    received: &Received<B>,
+    plan: &Plan,
     logs: &Logs,
     verdict: &mut Verdict,
 ) -> Result<()> {
+    let (kind, document) = (received.kind(), received.hash);
     let entries = logs.all().flat_map(|log| &log.entries);
     let named = |event: &crate::log::Event| {
         event.made().iter().chain(&event.took()).any(|(_, hash)| *hash == document)
@@ -48,7 +42,7 @@ fn one(
         verdict.missing.push(unjudged);
         return Ok(());
     };
-    let judged = judge(first.time)?;
+    let judged = received.attested(plan, first.time)?;
     for line in judged.lines {
         let said = format!("{kind}, {line}");
         match judged.level {

@@ -12,6 +12,7 @@ use crate::rule::Rule;
 use crate::signature::Signed;
 use crate::terms::{Kind, Side, list};
 use crate::verify::Verdict;
+use crate::verify::counterpart::VerifiedLog;
 use crate::verify::documents::{Documents, Found};
 use crate::verify::logs::Logs;
 
@@ -27,19 +28,17 @@ pub fn check(documents: &Documents, plan: &Plan, logs: &Logs, verdict: &mut Verd
         found.received.verify_keys()?;
     }
     if documents.package.current().is_some() {
-        verdict.holds.push(
-            "the package is signed inside the tenant's HSM by each signing key that it carries"
-                .into(),
-        );
+        let by =
+            "the package is signed inside the tenant's HSM by each signing key that it carries";
+        verdict.holds.push(by.into());
     }
     for found in documents.keys.all() {
         found.received.verify_certificates()?;
     }
     if let Some(set) = documents.key_set() {
         set.verify_certificates()?;
-        verdict
-            .holds
-            .push("each certificate holds its key's public half and is signed by it".into());
+        let own = "each certificate holds its key's public half and is signed by it";
+        verdict.holds.push(own.into());
         all.same_keys(&set)?;
         all.proofs(&set, verdict)?;
     }
@@ -55,10 +54,8 @@ struct Check<'a> {
 impl Check<'_> {
     fn one(&self, found: &Found<dyn Any>, verdict: &mut Verdict) -> Result<()> {
         let (kind, document) = (found.received.kind(), &found.received);
-        for (side, log) in self.logs.sides() {
-            if side == kind.side() {
-                log.contains(&document.document.header)?;
-            }
+        if let Some(log) = self.logs.of(kind.side()) {
+            log.contains(&document.document.header)?;
         }
         let signers = names(&found.signed);
         if found.given_up {
@@ -70,16 +67,14 @@ impl Check<'_> {
             return Ok(());
         }
         self.answers(found)?;
-        let enough = document.signatures.require(self.plan, kind.side(), kind.name());
-        match enough {
-            Ok(()) => verdict
-                .holds
-                .push(format!("the {kind} {} is whole, released by {signers}", document.hash)),
+        let (hash, Verdict { holds, missing, .. }) = (document.hash, verdict);
+        match document.signatures.require(self.plan, kind.side(), kind.name()) {
+            Ok(()) => holds.push(format!("the {kind} {hash} is whole, released by {signers}")),
             // A side takes nothing unreleased, so what its own record took has its signatures.
             Err(error) if self.took(found) => return Err(error),
-            Err(_) => verdict
-                .missing
-                .push(format!("enough signatures over the {kind}: it is not released")),
+            Err(_) => {
+                missing.push(format!("enough signatures over the {kind}: it is not released"))
+            }
         }
         Ok(())
     }
@@ -88,7 +83,8 @@ impl Check<'_> {
     fn took(&self, found: &Found<dyn Any>) -> bool {
         let (kind, hash) = (found.received.kind(), Some(&found.received.hash));
         let own = |side: Side| found.places.iter().any(|(place, _)| place.own == Some(side));
-        self.logs.sides().any(|(side, log)| own(side) && log.state.taken.get(&kind) == hash)
+        let took = |log: &VerifiedLog| log.state.taken.get(&kind) == hash;
+        self.logs.all().any(|log| own(log.state.side) && took(log))
     }
 
     /// A document answers the one before it; a closing may answer the hoster's abort instead.
@@ -102,16 +98,14 @@ impl Check<'_> {
         let before = kind.answers(self.plan.way).and_then(|kind| self.documents.hash(kind));
         // One side has begun again, and the other has not followed.
         let given_up = answers.is_some_and(|hash| self.given_up(hash));
-        match before.filter(|hash| answers != Some(*hash) && !given_up) {
-            None => Ok(()),
-            Some(before) => Err(Rule::DocumentAnswers.refuse(
-                answers.map_or(format!("a {kind} that answers nothing"), |hash| {
-                    format!("a {kind} that answers {hash}")
-                }),
-                format!("one that answers {before}"),
-                "one of the two documents is of another ceremony or attempt",
-            )),
-        }
+        let Some(before) = before else { return Ok(()) };
+        let found = answers.map_or("nothing".to_owned(), |hash| hash.to_string());
+        Rule::DocumentAnswers.ensure(
+            answers == Some(before) || given_up,
+            format!("a {kind} that answers {found}"),
+            format!("one that answers {before}"),
+            "one of the two documents is of another ceremony or attempt",
+        )
     }
 
     /// Whether a document belongs to an attempt that a log gave up.
@@ -151,19 +145,13 @@ impl Check<'_> {
             acceptance.map(|body| body.package_id),
         ];
         let receipts = [all.hash(Kind::Receipt), acceptance.map(|body| body.receipt)];
-        let same = all_same(&keks) && all_same(&packages) && all_same(&receipts);
-        if !same {
-            return Err(Rule::DocumentContent.refuse(
-                format!(
-                    "KEKs {}, package ids {}, receipts {}",
-                    json(&keks),
-                    json(&packages),
-                    json(&receipts)
-                ),
-                "one KEK, one package id and one receipt in all documents",
-                "documents of different ceremonies or attempts were mixed",
-            ));
-        }
+        let (kek, package, receipt) = (json(&keks), json(&packages), json(&receipts));
+        Rule::DocumentContent.ensure(
+            all_same(&keks) && all_same(&packages) && all_same(&receipts),
+            format!("KEKs {kek}, package ids {package}, receipts {receipt}"),
+            "one KEK, one package id and one receipt in all documents",
+            "documents of different ceremonies or attempts were mixed",
+        )?;
         if packages.iter().flatten().count() > 1 {
             let same = match self.plan.way.is_challenged() {
                 false => "all documents mean the same KEK, package and receipt",
@@ -185,14 +173,12 @@ impl Check<'_> {
             let label = &key.held.label;
             (label, Hash::of(&key.spki.0), key.certificate.hash)
         });
-        match shown.eq(proven) {
-            true => Ok(()),
-            false => Err(Rule::DocumentContent.refuse(
-                "other keys in the document `keys` than those that must be proven",
-                "the same labels, public keys and certificates everywhere",
-                "the documents were exchanged: compare with the other side's copies",
-            )),
-        }
+        Rule::DocumentContent.ensure(
+            shown.eq(proven),
+            "other keys in the document `keys` than those that must be proven",
+            "the same labels, public keys and certificates everywhere",
+            "the documents were exchanged: compare with the other side's copies",
+        )
     }
 
     fn proofs(&self, keys: &KeySet, verdict: &mut Verdict) -> Result<()> {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::Result;
 use crate::document::Header;
 use crate::flow::State;
-use crate::flow::replay::Replay;
+use crate::flow::replay::{FOREIGN_LOG, Replay};
 use crate::log::{self, Entry, Event, GENESIS};
 use crate::plan::Plan;
 use crate::rule::Rule;
@@ -33,13 +33,12 @@ pub fn verify(plan: &Plan, side: Side, bytes: &[u8], name: &str) -> Result<Verif
         entries.push(entry);
         Ok(())
     })?;
-    if !end.torn.is_empty() {
-        return Err(Rule::LogFormat.refuse(
-            format!("{name}: a last line without an end"),
-            "whole lines",
-            "copy it again; on its own machine the next command mends it",
-        ));
-    }
+    Rule::LogFormat.ensure(
+        end.torn.is_empty(),
+        format!("{name}: a last line without an end"),
+        "whole lines",
+        "copy it again; on its own machine the next command mends it",
+    )?;
     VerifiedLog::of(plan, side, entries)
 }
 
@@ -48,15 +47,25 @@ pub fn verify(plan: &Plan, side: Side, bytes: &[u8], name: &str) -> Result<Verif
 /// # Errors
 /// As [`verify`].
 pub fn verify_any(plan: &Plan, bytes: &[u8], name: &str) -> Result<VerifiedLog> {
-    let mut side = Side::Tenant;
+    // One that does not begin a log is refused as either's.
+    let side = side_of(bytes, name)?.unwrap_or(Side::Tenant);
+    verify(plan, side, bytes, name)
+}
+
+/// The side whose log it is, by its first entry; absent where that does not begin a log.
+///
+/// # Errors
+/// As [`log::read`].
+pub fn side_of(bytes: &[u8], name: &str) -> Result<Option<Side>> {
     let first = bytes.split_inclusive(|byte| *byte == b'\n').next().unwrap_or(&[]);
+    let mut side = None;
     log::read(first, name, |entry| {
         if let Event::Init { side: of, .. } = entry.event {
-            side = of;
+            side = Some(of);
         }
         Ok(())
     })?;
-    verify(plan, side, bytes, name)
+    Ok(side)
 }
 
 /// Who an entry says has signed: enough officers of each side whose word it is, none twice, and
@@ -71,31 +80,22 @@ fn signers(plan: &Plan, side: Side, entry: &Entry) -> Result<()> {
             None => return Ok(()),
         },
     };
-    let unsigned = |found: String, expected: String| {
-        Err(Rule::SignatureMissing.refuse(
-            format!("entry {} of the {side}'s log: {found}", entry.head.seq),
-            expected,
-            "the log was not written by Keyferry: stop, and ask that side for an explanation",
-        ))
+    let ensure = |holds: bool, found: &str, expected: &str| {
+        let found = format!("entry {} of the {side}'s log: {found}", entry.head.seq);
+        Rule::SignatureMissing.ensure(holds, found, expected, FOREIGN_LOG)
     };
     let ids: BTreeSet<&Id> = signed.iter().map(|one| &one.id).collect();
-    if ids.len() < signed.len() {
-        return unsigned("one person signed twice".into(), "each person once".into());
-    }
+    ensure(ids.len() == signed.len(), "one person signed twice", "each person once")?;
     for side in &sides {
         let party = plan.party(*side);
         let have = party.officers.iter().filter(|one| ids.contains(&one.id)).count();
-        if have < party.approvals {
-            let found = format!("{have} officers of the {side} signed");
-            return unsigned(found, format!("at least {}", party.approvals));
-        }
+        let found = format!("{have} officers of the {side} signed");
+        ensure(have >= party.approvals, &found, &format!("at least {}", party.approvals))?;
     }
-    match ids.iter().find(|id| !plan.may_sign(id, &sides)) {
-        None => Ok(()),
-        Some(other) => {
-            unsigned(format!("{other} signed"), "officers of that side, and witnesses".into())
-        }
-    }
+    ids.iter().try_for_each(|id| {
+        let may = plan.may_sign(id, &sides);
+        ensure(may, &format!("{id} signed"), "officers of that side, and witnesses")
+    })
 }
 
 impl VerifiedLog {

@@ -2,6 +2,7 @@
 //! were given up.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -18,7 +19,7 @@ use crate::signature::{Signed, signer_of};
 use crate::terms::{Kind, Side};
 use crate::verify::Verdict;
 use crate::verify::evidence::{Folder, Place};
-use crate::verify::logs::Logs;
+use crate::verify::logs::{Copy, Logs};
 use crate::{Result, folder};
 
 /// One document, of which there may be several copies; of any kind, where what it says is
@@ -82,30 +83,23 @@ impl<B: Body> Copies<B> {
             for (place, _) in &found.places {
                 // A side's own record says what it has given up.
                 let own = place.own.zip(place.attempt);
-                if own.is_some_and(|(side, attempt)| !left(&side, Some(attempt))) {
-                    return Err(Rule::DocumentAttempt.refuse(
-                        format!("{} is among what was given up", place.path.display()),
-                        "a document of an attempt that the log beside it gave up",
-                        "find out who moved or made it; compare with the other side's copies",
-                    ));
-                }
+                Rule::DocumentAttempt.ensure(
+                    own.is_none_or(|(side, attempt)| left(&side, Some(attempt))),
+                    format!("{} is among what was given up", place.path.display()),
+                    "a document of an attempt that the log beside it gave up",
+                    "find out who moved or made it; compare with the other side's copies",
+                )?;
             }
             found.given_up = sides.iter().any(|side| left(side, None))
                 || found.places.iter().all(|(place, _)| place.attempt.is_some());
         }
         let mut current = self.0.iter().filter(|found| !found.given_up);
-        match (current.next(), current.next()) {
-            (Some(one), Some(other)) => Err(Rule::DocumentHash.refuse(
-                format!(
-                    "{} has SHA-256 {}",
-                    place_of(other),
-                    other.received.hash
-                ),
-                format!("the {} of {}, {}", B::KIND, place_of(one), one.received.hash),
-                "one of them was exchanged, or is of an attempt that was given up: compare both with the logs",
-            )),
-            _ => Ok(()),
-        }
+        let Some((one, other)) = current.next().zip(current.next()) else { return Ok(()) };
+        Err(Rule::DocumentHash.refuse(
+            format!("{} has SHA-256 {}", place_of(other), other.received.hash),
+            format!("the {} of {}, {}", B::KIND, place_of(one), one.received.hash),
+            "one of them was exchanged, or is of an attempt that was given up: compare both with the logs",
+        ))
     }
 
     /// Every one of them.
@@ -130,16 +124,6 @@ impl<B: Body> Copies<B> {
     }
 }
 
-/// A log that came with a document.
-pub struct Travelled<'a> {
-    /// Whose it is.
-    pub side: Side,
-    /// What to call it.
-    pub name: String,
-    /// Its bytes, which its document lists.
-    pub bytes: &'a [u8],
-}
-
 /// Copies of one document have the same files; people's signatures may come to any of them later.
 fn same_files<B: Body>(one: &Found<B>, place: &Place, other: &Received<B>) -> Result<()> {
     let main = B::KIND.file();
@@ -148,18 +132,14 @@ fn same_files<B: Body>(one: &Found<B>, place: &Place, other: &Received<B>) -> Re
         own.map(|(name, bytes)| (name.clone(), Hash::of(bytes))).collect()
     };
     let (here, there) = (files(&one.received), files(other));
-    match here.iter().find(|(name, hash)| there.get(*name) != Some(*hash)) {
-        None => Ok(()),
-        Some((name, _)) => Err(Rule::DocumentHash.refuse(
-            escape(&format!(
-                "{name} in {} is another than in {}",
-                place.path.display(),
-                place_of(one)
-            )),
-            "the same file in every copy of a document",
-            "one of them was changed: compare both with the other side's copies",
-        )),
-    }
+    let other = here.iter().find(|(name, hash)| there.get(*name) != Some(*hash));
+    let Some((name, _)) = other else { return Ok(()) };
+    let (path, first) = (place.path.display(), place_of(one));
+    Err(Rule::DocumentHash.refuse(
+        escape(&format!("{name} in {path} is another than in {first}")),
+        "the same file in every copy of a document",
+        "one of them was changed: compare both with the other side's copies",
+    ))
 }
 
 fn place_of<B: ?Sized>(found: &Found<B>) -> String {
@@ -203,12 +183,12 @@ each_kind! { documents; }
 
 impl Documents {
     /// The logs that travelled with documents.
-    pub fn travelled_logs(&self) -> impl Iterator<Item = Travelled<'_>> {
+    pub fn travelled_logs(&self) -> impl Iterator<Item = Copy<'_>> {
         let with_log = self.all().filter(|found| found.received.files.contains_key(LOG_FILE));
-        with_log.map(|found| Travelled {
+        with_log.map(|found| Copy {
             side: found.received.kind().side(),
             name: format!("the log that came with {}", place_of(found)),
-            bytes: found.received.file(LOG_FILE),
+            bytes: Cow::Borrowed(found.received.file(LOG_FILE)),
         })
     }
 

@@ -1,103 +1,56 @@
 //! Every entry of a log, held against what it repeats: the plan, the documents, the evidence of
 //! nodes, the requests and signatures of people, and the entries before it. What is left is a claim.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 use crate::document::acceptance::Acceptance;
+use crate::document::attestation::Attested;
 use crate::document::closing::Closing;
-use crate::document::keys::TargetKeys;
-use crate::document::offer::Offer;
 use crate::document::package::Package;
 use crate::document::registration::Registration;
 use crate::document::{Header, Received};
-use crate::encoding::{Hash, json_file};
+use crate::encoding::Hash;
 use crate::escape::{escape, json};
 use crate::flow::replay::untrusted;
 use crate::flow::results::ShownBefore;
 use crate::flow::{Phase, State, subjects};
 use crate::gate::{KekDestroy, KeysDestroy};
 use crate::log::{CloudExported, Entry, Event, KeyRecord, PlainImported, SourceDestroyed};
-use crate::plan::{Plan, ServicePlan};
+use crate::plan::ServicePlan;
 use crate::proof::key_set::KeySet;
 use crate::rule::Rule;
 use crate::service::{Brief, EvidenceContext, NodeEvidence, same_former};
 use crate::signature::Signed;
 use crate::terms::{
-    AttestationLevel, Id, Kind, Observed, ReadBack, RuleOutcome, Side, Step, TokenIdentity, list,
+    AttestationLevel, Id, Kind, Observed, ReadBack, RuleOutcome, Step, TokenIdentity, list,
 };
-use crate::verify::Verdict;
 use crate::verify::counterpart::VerifiedLog;
-use crate::verify::documents::Documents;
+use crate::verify::{Record, Verdict};
 use crate::{Error, Result};
-
-/// What the entries of a log are held against.
-pub struct Sources<'a> {
-    /// The plan.
-    pub plan: &'a Plan,
-    /// Every document that is there.
-    pub documents: &'a Documents,
-    /// Every piece of evidence that is there.
-    pub evidence: &'a BTreeMap<Hash, NodeEvidence>,
-    /// The signatures over the plan, as each side's own record has them.
-    pub agreed: &'a BTreeMap<Side, Vec<Signed>>,
-}
-
-impl Sources<'_> {
-    /// Holds every entry of a log.
-    ///
-    /// # Errors
-    /// `LOG-SOURCE` for an entry that says other than its source; `APPROVAL-SUBJECT` for an act
-    /// that nobody signed for; `DOCUMENT-…`, `EVIDENCE-…`, `SIGNATURE-…`, `ATTESTATION-…`.
-    pub fn hold(&self, log: &VerifiedLog) -> Result<()> {
-        log.walk(|state, entry| At { sources: self, state, entry }.hold())?;
-        Kind::ALL.into_iter().try_for_each(|kind| self.recorded(kind, log))
-    }
-
-    /// What the log names of this kind in the end is the document that counts.
-    fn recorded(&self, kind: Kind, log: &VerifiedLog) -> Result<()> {
-        let side = log.state.side;
-        let recorded = match side == kind.side() {
-            true => log.state.made.get(&kind).map(|made| made.hash),
-            false => log.state.taken.get(&kind).copied(),
-        };
-        let given_up = |hash: Hash| {
-            self.documents.is_given_up(hash)
-                || log.state.abandoned.iter().any(|left| left.hash == hash)
-        };
-        match recorded.zip(self.documents.hash(kind)) {
-            // One side has begun again, and the other has not followed.
-            Some((recorded, hash)) if given_up(recorded) || given_up(hash) => Ok(()),
-            Some((recorded, hash)) if recorded != hash => Err(Rule::DocumentHash.refuse(
-                format!("the {kind} has SHA-256 {hash}"),
-                format!("the one in the log of the {side}, {recorded}"),
-                "the document or the log was exchanged: compare with the other side's copies",
-            )),
-            _ => Ok(()),
-        }
-    }
-}
 
 /// Holds every entry of a log, and names the evidence, and what was given up, that is not here.
 ///
 /// # Errors
-/// As [`Sources::hold`].
-pub fn check(sources: &Sources, log: &VerifiedLog, verdict: &mut Verdict) -> Result<()> {
-    sources.hold(log)?;
+/// `LOG-SOURCE` for an entry that says other than its source; `APPROVAL-SUBJECT` for an act that
+/// nobody signed for; `DOCUMENT-…`, `EVIDENCE-…`, `SIGNATURE-…`, `ATTESTATION-…`.
+pub fn check(record: &Record, log: &VerifiedLog, verdict: &mut Verdict) -> Result<()> {
+    log.walk(|state, entry| At { record, state, entry }.hold())?;
+    Kind::ALL.into_iter().try_for_each(|kind| recorded(record, kind, log))?;
     let side = log.state.side;
     let proved = log.events().filter_map(|(seq, event)| match event {
         Event::Evidence { node, evidence, .. } => Some((seq, node, evidence)),
         _ => None,
     });
-    let gone = proved.filter(|(_, _, hash)| !sources.evidence.contains_key(hash));
+    let gone = proved.filter(|(_, _, hash)| !record.evidence.contains_key(hash));
     verdict.missing.extend(gone.map(|(seq, node, hash)| {
         format!("the evidence of {node} with SHA-256 {hash}, which entry {seq} of the {side}'s log names")
     }));
     for left in &log.state.abandoned {
         let (kind, hash, attempt) = (left.kind, left.hash, left.attempt);
         let gone = format!("the {kind} {hash} of attempt {attempt}, which was given up");
-        if sources.documents.header(kind, hash).is_none() && !verdict.missing.contains(&gone) {
+        if record.documents.header(kind, hash).is_none() && !verdict.missing.contains(&gone) {
             verdict.missing.push(gone);
         }
     }
@@ -106,6 +59,36 @@ pub fn check(sources: &Sources, log: &VerifiedLog, verdict: &mut Verdict) -> Res
     }
     Ok(())
 }
+
+/// What the log names of this kind in the end is the document that counts.
+fn recorded(record: &Record, kind: Kind, log: &VerifiedLog) -> Result<()> {
+    let (state, documents) = (&log.state, &record.documents);
+    let recorded = match state.side == kind.side() {
+        true => state.made.get(&kind).map(|made| made.hash),
+        false => state.taken.get(&kind).copied(),
+    };
+    let given_up = |hash: Hash| {
+        documents.is_given_up(hash) || state.abandoned.iter().any(|left| left.hash == hash)
+    };
+    match recorded.zip(documents.hash(kind)) {
+        // One side has begun again, and the other has not followed.
+        Some((recorded, hash)) if given_up(recorded) || given_up(hash) => Ok(()),
+        Some((recorded, hash)) => Rule::DocumentHash.ensure(
+            recorded == hash,
+            format!("the {kind} has SHA-256 {hash}"),
+            format!("the one in the log of the {}, {recorded}", state.side),
+            EXCHANGED,
+        ),
+        None => Ok(()),
+    }
+}
+
+/// What to do about an act that nobody signed for.
+pub const UNSIGNED: &str =
+    "ask the side what was done on whose word; compare its requests with its documents and log";
+/// What to do about a document and a log that do not fit.
+const EXCHANGED: &str =
+    "the document or the log was exchanged: compare with the other side's copies";
 
 /// What is read back of a KEK that the tenant's HSM trusts (PKCS#11 v3.1, 4.8).
 const TRUSTED: &[(&str, &str)] = &[
@@ -121,7 +104,7 @@ const TRUSTED: &[(&str, &str)] = &[
 
 /// An entry, and the state that it was written in.
 struct At<'a> {
-    sources: &'a Sources<'a>,
+    record: &'a Record,
     state: &'a State,
     entry: &'a Entry,
 }
@@ -142,7 +125,7 @@ impl At<'_> {
     /// The same entry, made anew from its sources and its own claims; absent where a source is not
     /// here, or nothing is repeated.
     fn expected(&self) -> Result<Option<Event>> {
-        let (plan, state) = (self.sources.plan, self.state);
+        let (plan, state) = (&self.record.plan, self.state);
         Ok(Some(match &self.entry.event {
             Event::Init { side, signatures, version, superseded, trial, .. } => {
                 let shown = ShownBefore { superseded: *superseded, trial: *trial };
@@ -166,12 +149,12 @@ impl At<'_> {
                     .ok_or_else(|| self.differs("a share that was not dealt", "one that was"))?;
                 Event::ShareReissue { custodian: custodian.clone(), file: dealt.file }
             }
-            Event::Register { .. } => {
-                let Some((brief, _)) = self.brief()? else { return Ok(self.planned()) };
-                Event::register(&brief)?
+            Event::Register { brief, .. } => {
+                let told = self.brief()?.map(|(brief, _)| brief.hash()).transpose()?;
+                Event::register(plan, told.unwrap_or(*brief))
             }
             Event::Evidence { evidence, .. } => {
-                return Ok(self.sources.evidence.get(evidence).map(Event::evidence));
+                return Ok(self.record.evidence.get(evidence).map(Event::evidence));
             }
             Event::KekDestroy { document, acceptance, keys, signatures, .. } => Event::KekDestroy {
                 document: *document,
@@ -193,27 +176,15 @@ impl At<'_> {
 
     /// These are the plan's keys, in its order.
     fn plans_keys<'k>(&self, labels: impl Iterator<Item = &'k Id> + Clone) -> Result<()> {
-        let planned = self.sources.plan.keys.iter().map(|key| &key.label);
-        match planned.clone().eq(labels.clone()) {
-            true => Ok(()),
-            false => Err(self.differs(
-                &format!("the keys {}", list(labels)),
-                &format!("the plan's keys, in its order: {}", list(planned)),
-            )),
-        }
-    }
-
-    /// What `register` says whatever the keys.
-    fn planned(&self) -> Option<Event> {
-        let Event::Register { brief, .. } = &self.entry.event else { return None };
-        let target = &self.sources.plan.target;
-        let (kind, nodes) = (target.kind().to_owned(), target.nodes().to_vec());
-        Some(Event::Register { brief: *brief, target: kind, nodes })
+        let planned = self.record.plan.keys.iter().map(|key| &key.label);
+        let same = planned.clone().eq(labels.clone());
+        let expected = format!("the plan's keys, in its order: {}", list(planned));
+        self.ensure(same, &format!("the keys {}", list(labels)), &expected)
     }
 
     /// The same, of an entry that repeats what documents say.
     fn by_documents(&self) -> Result<Option<Event>> {
-        let Sources { plan, documents, .. } = self.sources;
+        let Record { plan, documents, .. } = self.record;
         macro_rules! found {
             ($kind:ident, $hash:expr) => {
                 match documents.$kind.by_hash($hash) {
@@ -225,20 +196,20 @@ impl At<'_> {
         Ok(Some(match &self.entry.event {
             Event::KekCreate { document, .. } => {
                 let offer = found!(offer, *document);
-                Event::kek_create(*document, offer.body(), self.kek_attested(offer)?)
+                Event::kek_create(*document, offer.body(), self.attested(offer)?)
             }
             Event::OfferCheck { document, signatures, .. } => {
                 let offer = found!(offer, *document);
-                Event::offer_check(offer, self.kek_attested(offer)?, signatures.clone())
+                Event::offer_check(offer, self.attested(offer)?, signatures.clone())
             }
             Event::KeysCreate { document: Some(document), keys, .. } => {
                 let born = found!(keys, *document);
-                let (attested, made) = (self.keys_attested(born)?, self.made(keys));
+                let (attested, made) = (self.attested(born)?, self.made(keys));
                 Event::keys_born(*document, born.body(), (attested, &made))
             }
             Event::KeysCheck { document, taken, signatures, .. } => {
                 let (challenge, keys) = (found!(challenge, *document), found!(keys, *taken));
-                let (body, attested) = (challenge.body(), self.keys_attested(keys)?);
+                let (body, attested) = (challenge.body(), self.attested(keys)?);
                 Event::keys_check(*document, body, keys, attested, signatures.clone())
             }
             Event::Answer { document, challenge, signatures, .. } => {
@@ -252,10 +223,9 @@ impl At<'_> {
             Event::ImportPlain(PlainImported { document, keys, wrapped, .. }) => {
                 let held = found!(keys, *document);
                 let kek = self.state.kek_made()?.fingerprint;
-                let (attested, made) = (self.keys_attested(held)?, self.made(keys));
-                // The request has one for each key.
-                let wrapped = wrapped.iter().take(keys.len()).copied().collect();
-                Event::import_plain(*document, held.body(), (attested, &made), kek, wrapped)
+                let (attested, made) = (self.attested(held)?, self.made(keys));
+                let (body, wrapped) = (held.body(), wrapped.clone());
+                Event::import_plain(*document, body, (attested, &made), kek, wrapped)
             }
             Event::PackageCheck { document, signatures, .. } => {
                 Event::package_check(found!(package, *document), signatures.clone())
@@ -284,18 +254,13 @@ impl At<'_> {
     /// Whether each key was made by this step: all of them, unless it was begun before and cut off.
     fn made(&self, said: &[KeyRecord]) -> Vec<bool> {
         let again = self.state.begun_again(self.entry.event.step());
-        let planned = self.sources.plan.keys.iter().enumerate();
+        let planned = self.record.plan.keys.iter().enumerate();
         planned.map(|(at, _)| !again || said.get(at).is_some_and(|key| key.made)).collect()
     }
 
-    fn kek_attested(&self, offer: &Received<Offer>) -> Result<AttestationLevel> {
-        let (plan, at) = (self.sources.plan, self.entry.time);
-        Ok(offer.body().attested(|name| offer.file(name), plan, at)?.level)
-    }
-
-    fn keys_attested(&self, keys: &Received<TargetKeys>) -> Result<AttestationLevel> {
-        let (plan, at) = (self.sources.plan, self.entry.time);
-        Ok(keys.body().attested(|name| keys.file(name), plan, at)?.level)
+    /// The level of attestation that this document reaches at the time of the entry.
+    fn attested<B: Attested>(&self, document: &Received<B>) -> Result<AttestationLevel> {
+        Ok(document.attested(&self.record.plan, self.entry.time)?.level)
     }
 
     /// The keys that must be proven, and what every node is told of them.
@@ -305,10 +270,9 @@ impl At<'_> {
             .into_iter()
             .find(|kind| state.made.contains_key(kind) || state.taken.contains_key(kind));
         let set = set.map(|kind| state.document(kind)).transpose()?;
-        let keys = set.and_then(|hash| self.sources.documents.key_set_of(hash));
-        let brief =
-            keys.map(|keys| Ok((Brief::of(self.sources.plan, &keys, self.state.attempt)?, keys)));
-        brief.transpose()
+        let keys = set.and_then(|hash| self.record.documents.key_set_of(hash));
+        let Some(keys) = keys else { return Ok(None) };
+        Ok(Some((Brief::of(&self.record.plan, &keys, state.attempt)?, keys)))
     }
 
     /// What officers signed for is what is done here.
@@ -316,23 +280,20 @@ impl At<'_> {
         let event = &self.entry.event;
         let gate = event.step().and_then(Step::gate);
         let signed = gate.and_then(|gate| self.state.approvals.get(&gate));
-        let done = subjects::of_act(event, self.sources.plan, self.state)?;
+        let done = subjects::of_act(event, &self.record.plan, self.state)?;
         self.ended()?;
-        match (done, signed) {
-            (Some(done), Some(signed)) if done != signed.subject => {
-                Err(Rule::ApprovalSubject.refuse(
-                    format!("{}: {} of what has SHA-256 {done}", self.place(), event.name()),
-                    format!("what officers signed for, {}", signed.subject),
-                    "ask the side what was done on whose word; compare its requests with its documents and log",
-                ))
-            }
-            _ => Ok(()),
-        }
+        let Some((done, signed)) = done.zip(signed) else { return Ok(()) };
+        Rule::ApprovalSubject.ensure(
+            done == signed.subject,
+            format!("{}: {} of what has SHA-256 {done}", self.place(), event.name()),
+            format!("what officers signed for, {}", signed.subject),
+            UNSIGNED,
+        )
     }
 
     /// No key has ended but those of which officers have signed the end.
     fn ended(&self) -> Result<()> {
-        let (plan, state) = (self.sources.plan, self.state);
+        let (plan, state) = (&self.record.plan, self.state);
         let (ended, signed): (&[Id], Vec<Id>) = match &self.entry.event {
             Event::KekDestroy { acceptance, keys, .. } => {
                 (keys, KekDestroy::of(plan, state, *acceptance)?.keys)
@@ -344,19 +305,18 @@ impl At<'_> {
             _ => return Ok(()),
         };
         let mut rest = signed.iter();
-        match ended.iter().find(|key| !rest.any(|other| other == *key)) {
-            None => Ok(()),
-            Some(key) => Err(Rule::ApprovalSubject.refuse(
-                format!("{}: the end of {key}", self.place()),
-                format!("what officers signed for: {}", list(&signed)),
-                "ask the side what was done on whose word; compare its requests with its documents and log",
-            )),
-        }
+        let unsigned = ended.iter().find(|key| !rest.any(|other| other == *key));
+        Rule::ApprovalSubject.ensure(
+            unsigned.is_none(),
+            format!("{}: the end of {}", self.place(), list(unsigned)),
+            format!("what officers signed for: {}", list(&signed)),
+            UNSIGNED,
+        )
     }
 
     /// The document that the entry made, or took, fits where its side stood; and so does evidence.
     fn document(&self) -> Result<()> {
-        let (documents, event, state) = (self.sources.documents, &self.entry.event, self.state);
+        let (documents, event, state) = (&self.record.documents, &self.entry.event, self.state);
         if let Some((kind, hash)) = event.made()
             && let Some(header) = documents.header(kind, hash)
         {
@@ -372,20 +332,18 @@ impl At<'_> {
             Event::Import { document, .. } | Event::Answer { document, .. } => {
                 self.receipt(*document)
             }
-            Event::Evidence { evidence, .. } => match self.sources.evidence.get(evidence) {
-                Some(evidence) => self.evidence(evidence),
-                None => Ok(()),
-            },
+            Event::Evidence { evidence, .. } => {
+                self.record.evidence.get(evidence).map_or(Ok(()), |one| self.evidence(one))
+            }
             Event::Primary { former, .. } => {
                 let ready = state.nodes.current().filter_map(|node| state.nodes.ready.get(node));
-                let mut ready =
-                    ready.filter_map(|proved| self.sources.evidence.get(&proved.evidence));
+                let mut ready = ready.filter_map(|hash| self.record.evidence.get(hash));
                 ready.try_for_each(|one| same_former(one, former))
             }
-            Event::Registration { document } => match documents.registration.by_hash(*document) {
-                Some(registration) => self.registration(registration),
-                None => Ok(()),
-            },
+            Event::Registration { document } => {
+                let registration = documents.registration.by_hash(*document);
+                registration.map_or(Ok(()), |one| self.registration(one))
+            }
             Event::Accept { document, .. } => self.acceptance(*document),
             Event::Retire { thumbprint, .. } => self.retired(thumbprint),
             Event::Close { closing, .. } => self.close(*closing),
@@ -398,16 +356,14 @@ impl At<'_> {
 
     fn trusted(&self, attributes: &[ReadBack]) -> Result<()> {
         let read = attributes.iter().map(|one| (&*one.attribute, &*one.value));
-        match read.eq(TRUSTED.iter().copied()) {
-            true => Ok(()),
-            false => Err(self.differs(&json(&attributes), "those of a trusted KEK")),
-        }
+        let same = read.eq(TRUSTED.iter().copied());
+        self.ensure(same, &json(&attributes), "those of a trusted KEK")
     }
 
     /// The package is for the KEK of the offer that was taken, and of the keys that the log names.
     fn package(&self, document: Hash) -> Result<()> {
-        let Some(package) = self.sources.documents.package.by_hash(document) else { return Ok(()) };
-        if self.sources.plan.trusted_only() && !self.state.trusts_offer() {
+        let Some(package) = self.record.documents.package.by_hash(document) else { return Ok(()) };
+        if self.record.plan.trusted_only() && !self.state.trusts_offer() {
             return Err(untrusted("an export"));
         }
         let kek_fingerprint = self.state.offered_kek()?;
@@ -420,7 +376,7 @@ impl At<'_> {
 
     /// The challenge is of the keys that the entry names.
     fn challenge(&self, document: Hash, said: &[KeyRecord]) -> Result<()> {
-        let challenge = self.sources.documents.challenge.by_hash(document);
+        let challenge = self.record.documents.challenge.by_hash(document);
         let Some(challenge) = challenge else { return Ok(()) };
         let keys = challenge.body().keys.iter();
         let keys = keys.map(|key| (&key.label, Hash::of(&key.spki.0), key.certificate.hash));
@@ -429,7 +385,7 @@ impl At<'_> {
 
     /// The receipt is of what was taken, and names who opened the seal, where there was one.
     fn receipt(&self, document: Hash) -> Result<()> {
-        let Some(receipt) = self.sources.documents.receipt.by_hash(document) else { return Ok(()) };
+        let Some(receipt) = self.record.documents.receipt.by_hash(document) else { return Ok(()) };
         let mut expected = receipt.body().clone();
         if let Event::Answer { package_id, .. } = &self.entry.event {
             expected.package_id = *package_id;
@@ -445,7 +401,7 @@ impl At<'_> {
 
     /// The acceptance is of this side's keys, KEK and receipt.
     fn acceptance(&self, document: Hash) -> Result<()> {
-        let acceptance = self.sources.documents.acceptance.by_hash(document);
+        let acceptance = self.record.documents.acceptance.by_hash(document);
         let Some(acceptance) = acceptance else { return Ok(()) };
         let expected = Acceptance {
             receipt: self.state.document(Kind::Receipt)?,
@@ -459,26 +415,19 @@ impl At<'_> {
     /// The tenant's close takes the hoster's closing, of this acceptance unless it has aborted.
     fn close(&self, closing: Option<Hash>) -> Result<()> {
         let Some(closing) = closing else {
-            return match self.closing_is_here() {
-                false => Ok(()),
-                true => Err(self.differs("a close without the hoster's closing", "its hash")),
-            };
+            let found = "a close without the hoster's closing";
+            return self.ensure(!self.closing_is_here(), found, "its hash");
         };
-        let header = self.sources.documents.header(Kind::Closing, closing);
+        let header = self.record.documents.header(Kind::Closing, closing);
         let Some(header) = header.filter(|_| self.state.aborted.is_none()) else { return Ok(()) };
         let acceptance = self.state.document(Kind::Acceptance)?;
-        match header.answers == Some(acceptance) {
-            true => Ok(()),
-            false => Err(self.differs(
-                "a close by a closing that does not answer the acceptance",
-                &acceptance.to_string(),
-            )),
-        }
+        let found = "a close by a closing that does not answer the acceptance";
+        self.ensure(header.answers == Some(acceptance), found, &acceptance.to_string())
     }
 
     /// What a document that the entry makes answers: what it took, the abort, or the one before it.
     fn answers(&self, kind: Kind) -> Result<Option<Hash>> {
-        let (plan, state) = (self.sources.plan, self.state);
+        let (plan, state) = (&self.record.plan, self.state);
         if let Some((_, taken)) = self.entry.event.took() {
             return Ok(Some(taken));
         }
@@ -491,7 +440,7 @@ impl At<'_> {
     /// Whether the side's close takes the hoster's closing: always but after an abort, and then
     /// where it lies in the side's own record.
     fn closing_is_here(&self) -> bool {
-        let Sources { plan, documents, .. } = self.sources;
+        let Record { plan, documents, .. } = self.record;
         let (side, taken) = (self.state.side, self.state.taken.contains_key(&Kind::Closing));
         let own = documents.hash(Kind::Closing).and_then(|one| documents.signatures_of(one, side));
         let here = side != Kind::Closing.side() && !taken && own.is_some();
@@ -500,7 +449,7 @@ impl At<'_> {
 
     /// The closing says what the entry's step destroyed.
     fn closing(&self, document: Hash) -> Result<()> {
-        let Some(closing) = self.sources.documents.closing.by_hash(document) else {
+        let Some(closing) = self.record.documents.closing.by_hash(document) else {
             return Ok(());
         };
         let kek = matches!(self.entry.event, Event::KekDestroy { .. });
@@ -525,7 +474,7 @@ impl At<'_> {
         expected.removed = removed.cloned().collect();
         for one in &mut expected.evidence {
             if let Some(proved) = nodes.proved(one.stage).get(&one.node) {
-                one.file.hash = proved.evidence;
+                one.file.hash = *proved;
             }
         }
         self.document_says(Kind::Registration, said, &expected)
@@ -534,22 +483,17 @@ impl At<'_> {
     /// A key that is retired is not primary, as far as orders and evidence tell.
     fn retired(&self, thumbprint: &str) -> Result<()> {
         let upper = |c: char| c.is_ascii_digit() || ('A'..='F').contains(&c);
-        if thumbprint.len() != 40 || !thumbprint.chars().all(upper) {
-            let expected = "SHA-1 of its certificate, 40 upper-case hex characters";
-            return Err(self.differs("a thumbprint that is none", expected));
-        }
+        let fits = thumbprint.len() == 40 && thumbprint.chars().all(upper);
+        let expected = "SHA-1 of its certificate, 40 upper-case hex characters";
+        self.ensure(fits, "a thumbprint that is none", expected)?;
         let nodes = &self.state.nodes;
         let Some((brief, _)) = self.brief()? else { return Ok(()) };
         let ready = nodes.ready.values();
-        let ready = ready.filter_map(|proved| self.sources.evidence.get(&proved.evidence));
+        let ready = ready.filter_map(|hash| self.record.evidence.get(hash));
         let primary = nodes.primaries(brief.primaries(), ready);
-        match primary.iter().flatten().any(|key| key.thumbprint == thumbprint) {
-            false => Ok(()),
-            true => Err(self.differs(
-                &format!("{thumbprint} is retired, and primary"),
-                "a key that is primary no more",
-            )),
-        }
+        let serves = primary.iter().flatten().any(|key| key.thumbprint == thumbprint);
+        let found = format!("{thumbprint} is retired, and primary");
+        self.ensure(!serves, &found, "a key that is primary no more")
     }
 
     /// Evidence is whole, and was proven under the order that stood then.
@@ -557,36 +501,33 @@ impl At<'_> {
         let nodes = &self.state.nodes;
         let standing = nodes.standing().map(|order| order.hash()).transpose()?;
         let said = &evidence.statement;
-        if said.order != standing {
-            let order =
-                |hash: Option<Hash>| hash.map_or("no order".into(), |hash| format!("order {hash}"));
-            return Err(Rule::EvidenceStage.refuse(
-                escape(&format!("{}: {} names {}", self.place(), said.place(), order(said.order))),
-                format!("the one that stood then, {}", order(standing)),
-                "the evidence is of another time than the log says: compare it with the node's own copy",
-            ));
-        }
+        let order =
+            |hash: Option<Hash>| hash.map_or("no order".into(), |hash| format!("order {hash}"));
+        Rule::EvidenceStage.ensure(
+            said.order == standing,
+            escape(&format!("{}: {} names {}", self.place(), said.place(), order(said.order))),
+            format!("the one that stood then, {}", order(standing)),
+            "the evidence is of another time than the log says: compare it with the node's own copy",
+        )?;
         let others = nodes.proved(said.stage).values();
-        let others = others.filter_map(|other| self.sources.evidence.get(&other.evidence));
+        let others = others.filter_map(|hash| self.record.evidence.get(hash));
         nodes.beside(evidence, &others.cloned().collect::<Vec<_>>())?;
         match self.brief()? {
             None => Ok(()),
-            Some((brief, keys)) => evidence.verify(&EvidenceContext {
-                plan: self.sources.plan,
-                keys: &keys,
-                brief_hash: Hash::of(&json_file(&brief)?),
-                brief: &brief,
-            }),
+            Some((brief, keys)) => {
+                let (plan, brief_hash) = (&self.record.plan, brief.hash()?);
+                evidence.verify(&EvidenceContext { plan, keys: &keys, brief_hash, brief: &brief })
+            }
         }
     }
 
     /// Each signature that the entry names lies beside what was signed, in that order. There may be
     /// more: who signs later adds a file.
     fn signatures(&self) -> Result<()> {
-        let (event, documents) = (&self.entry.event, self.sources.documents);
+        let (event, documents) = (&self.entry.event, &self.record.documents);
         let side = self.state.side;
         let (signed, there) = match (event, event.released()) {
-            (Event::Init { signatures, .. }, _) => match self.sources.agreed.get(&side) {
+            (Event::Init { signatures, .. }, _) => match self.record.agreed.get(&side) {
                 Some(agreed) => (signatures.as_slice(), agreed.as_slice()),
                 None => return Ok(()),
             },
@@ -601,23 +542,17 @@ impl At<'_> {
         };
         let mut rest = there.iter();
         let gone = signed.iter().find(|one| !rest.any(|other| other == *one));
-        match gone {
-            None => Ok(()),
-            Some(gone) => Err(Rule::SignatureMissing.refuse(
-                format!(
-                    "{}: the signature of {} is not there, or out of order",
-                    self.place(),
-                    gone.id
-                ),
-                format!("a signature file with SHA-256 {}", gone.signature),
-                "find the signature files that the log names",
-            )),
-        }
+        let Some(Signed { id, signature }) = gone else { return Ok(()) };
+        Err(Rule::SignatureMissing.refuse(
+            format!("{}: the signature of {id} is not there, or out of order", self.place()),
+            format!("a signature file with SHA-256 {signature}"),
+            "find the signature files that the log names",
+        ))
     }
 
     /// Who opened the seal, or holds a share, is one of the plan's custodians.
     fn custodians(&self) -> Result<()> {
-        let quorum = &self.sources.plan.quorum;
+        let quorum = &self.record.plan.quorum;
         let planned = |id: &Id| quorum.custodians.iter().find(|one| one.id == *id);
         let has_deputy = |id: &Id| planned(id).is_some_and(|one| one.recipients.len() > 1);
         let wrong = match &self.entry.event {
@@ -638,40 +573,31 @@ impl At<'_> {
             }
             _ => false,
         };
-        match wrong {
-            false => Ok(()),
-            true => Err(self.differs(
-                &json(&self.entry.event),
-                "custodians of the plan, each once, one after the other, and deputies where it has some",
-            )),
-        }
+        let expected = "custodians of the plan, each once, one after the other, and deputies where it has some";
+        let found = if wrong { json(&self.entry.event) } else { String::new() };
+        self.ensure(!wrong, &found, expected)
     }
 
     /// A token that the entry names is one of the plan's, where it names any; and what a preflight
     /// calls waived, the plan waives.
     fn token(&self) -> Result<()> {
-        let (plan, event) = (self.sources.plan, &self.entry.event);
+        let (plan, event) = (&self.record.plan, &self.entry.event);
         if let Event::Preflight { findings } = event {
             let waived = findings.iter().filter(|one| one.outcome == RuleOutcome::Waived);
             let unknown = waived.map(|one| one.rule).find(|rule| !plan.waives(*rule));
-            return match unknown {
-                None => Ok(()),
-                Some(rule) => Err(self
-                    .differs(&format!("{} is waived", rule.name()), "only what the plan waives")),
-            };
+            let found = unknown.map_or(String::new(), |rule| format!("{} is waived", rule.name()));
+            return self.ensure(unknown.is_none(), &found, "only what the plan waives");
         }
         self.planned_token(event.token())
     }
 
     fn planned_token(&self, token: Option<&TokenIdentity>) -> Result<()> {
-        let planned = self.sources.plan.party(self.state.side).hsm.as_ref();
-        match token.zip(planned).filter(|(token, planned)| !planned.names(token)) {
-            None => Ok(()),
-            Some((token, planned)) => Err(self.differs(
-                &format!("the token {}", shown(token)),
-                &format!("one of the plan's, serial {}", list(&planned.serials)),
-            )),
-        }
+        let planned = self.record.plan.party(self.state.side).hsm.as_ref();
+        let Some((token, planned)) = token.zip(planned) else { return Ok(()) };
+        let TokenIdentity { manufacturer, model, serial, .. } = token;
+        let found = format!("the token {manufacturer} {model}, serial {serial}");
+        let expected = format!("one of the plan's, serial {}", list(&planned.serials));
+        self.ensure(planned.names(token), &found, &expected)
     }
 
     /// A document is of these keys.
@@ -683,14 +609,12 @@ impl At<'_> {
     ) -> Result<()> {
         let recorded = recorded.iter();
         let recorded = recorded.map(|key| (&key.label, key.spki, key.certificate));
-        match recorded.eq(keys) {
-            true => Ok(()),
-            false => Err(Rule::DocumentContent.refuse(
-                format!("{}: other keys in the {kind} than in the log", self.place()),
-                "the same labels, public keys and certificates everywhere",
-                "the document or the log was exchanged: compare with the other side's copies",
-            )),
-        }
+        Rule::DocumentContent.ensure(
+            recorded.eq(keys),
+            format!("{}: other keys in the {kind} than in the log", self.place()),
+            "the same labels, public keys and certificates everywhere",
+            EXCHANGED,
+        )
     }
 
     /// The entry says what it must.
@@ -700,33 +624,28 @@ impl At<'_> {
         found: &impl serde::Serialize,
         expected: &impl serde::Serialize,
     ) -> Result<()> {
-        match difference(found, expected)? {
-            None => Ok(()),
-            Some((field, found, expected)) => {
-                Err(self
-                    .differs(&format!("{field} {found}"), &format!("{what}: {field} {expected}")))
-            }
-        }
+        let Some((field, found, expected)) = difference(found, expected)? else { return Ok(()) };
+        Err(self.differs(&format!("{field} {found}"), &format!("{what}: {field} {expected}")))
     }
 
     /// A document says what the log says.
     fn document_says<T: serde::Serialize>(&self, kind: Kind, said: &T, log: &T) -> Result<()> {
-        match difference(said, log)? {
-            None => Ok(()),
-            Some((field, found, expected)) => {
-                let rule = match field.as_str() {
-                    "attempt" => Rule::DocumentAttempt,
-                    "head" => Rule::LogChain,
-                    "answers" => Rule::DocumentAnswers,
-                    _ => Rule::DocumentContent,
-                };
-                Err(rule.refuse(
-                    escape(&format!("{}: the {kind} says {field} {found}", self.place())),
-                    escape(&format!("what the log says: {field} {expected}")),
-                    "the document or the log was exchanged: compare with the other side's copies",
-                ))
-            }
-        }
+        let Some((field, found, expected)) = difference(said, log)? else { return Ok(()) };
+        let rule = match field.as_str() {
+            "attempt" => Rule::DocumentAttempt,
+            "head" => Rule::LogChain,
+            "answers" => Rule::DocumentAnswers,
+            _ => Rule::DocumentContent,
+        };
+        Err(rule.refuse(
+            escape(&format!("{}: the {kind} says {field} {found}", self.place())),
+            escape(&format!("what the log says: {field} {expected}")),
+            EXCHANGED,
+        ))
+    }
+
+    fn ensure(&self, holds: bool, found: &str, expected: &str) -> Result<()> {
+        if holds { Ok(()) } else { Err(self.differs(found, expected)) }
     }
 
     fn differs(&self, found: &str, expected: &str) -> Error {
@@ -741,10 +660,6 @@ impl At<'_> {
         let (seq, side) = (self.entry.head.seq, self.state.side);
         format!("entry {seq} of the {side}'s log, {}", self.entry.event.name())
     }
-}
-
-fn shown(token: &TokenIdentity) -> String {
-    format!("{} {}, serial {}", token.manufacturer, token.model, token.serial)
 }
 
 /// The first field in which two values differ, with what each has.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::encoding::Hash;
 use crate::escape::escape;
-use crate::log::{self, Event, MAX_LOG};
+use crate::log::{Event, MAX_LOG};
 use crate::plan::Plan;
 use crate::rule::Rule;
 use crate::terms::{Side, TransferRoute};
@@ -16,21 +16,12 @@ use crate::verify::evidence::Folder;
 use crate::{Error, Result, folder};
 
 /// The longest log of each side.
-pub struct Logs {
-    sides: Vec<(Side, VerifiedLog)>,
-}
+pub struct Logs(Vec<VerifiedLog>);
 
 /// The side whose log a file is, by its first entry.
 pub fn side_of(path: &Path) -> Result<Side> {
     let bytes = folder::read_file(path, MAX_LOG)?;
-    let first = bytes.split_inclusive(|byte| *byte == b'\n').next().unwrap_or(&[]);
-    let mut side = None;
-    log::read(first, &path.display().to_string(), |entry| {
-        if let Event::Init { side: of, .. } = entry.event {
-            side = Some(of);
-        }
-        Ok(())
-    })?;
+    let side = counterpart::side_of(&bytes, &path.display().to_string())?;
     side.ok_or_else(|| {
         Rule::LogEvent.refuse(
             format!("{} does not begin with init", path.display()),
@@ -66,24 +57,19 @@ impl Logs {
                 "the log of the {side} is one chain of {} entries ({count} copies agree), each step allowed by the one before; its head is {}",
                 verified.head.seq, verified.head.hash
             ));
-            sides.push((side, verified));
+            sides.push(verified);
         }
-        Ok(Logs { sides })
+        Ok(Logs(sides))
     }
 
     /// The log of a side.
     pub fn of(&self, side: Side) -> Option<&VerifiedLog> {
-        self.sides.iter().find(|(of, _)| *of == side).map(|(_, log)| log)
-    }
-
-    /// Each side of which there is a log, with it.
-    pub fn sides(&self) -> impl Iterator<Item = (Side, &VerifiedLog)> {
-        self.sides.iter().map(|(side, log)| (*side, log))
+        self.all().find(|log| log.state.side == side)
     }
 
     /// Every log.
     pub fn all(&self) -> impl Iterator<Item = &VerifiedLog> {
-        self.sides.iter().map(|(_, log)| log)
+        self.0.iter()
     }
 
     /// Whether a log says that the ceremony was aborted.
@@ -93,20 +79,23 @@ impl Logs {
 
     /// Where each log ends.
     pub fn ends(&self) -> impl Iterator<Item = (Side, Hash)> {
-        self.sides.iter().map(|(side, log)| (*side, log.head.hash))
+        self.all().map(|log| (log.state.side, log.head.hash))
     }
 
     /// What people noted, and what was refused or mended.
     pub fn remarks(&self) -> impl Iterator<Item = (Side, u64, &Event)> {
-        self.sides()
-            .flat_map(|(side, log)| log.events().map(move |(seq, event)| (side, seq, event)))
+        self.all().flat_map(|log| log.events().map(|(seq, event)| (log.state.side, seq, event)))
     }
 }
 
 /// One copy of a log.
-struct Copy<'a> {
-    name: String,
-    bytes: Cow<'a, [u8]>,
+pub struct Copy<'a> {
+    /// Whose it is.
+    pub side: Side,
+    /// What to call it.
+    pub name: String,
+    /// Its bytes; of one that travelled, those that its document lists.
+    pub bytes: Cow<'a, [u8]>,
 }
 
 /// Every copy there is of a side's log.
@@ -117,14 +106,12 @@ fn copies<'a>(
     limit: u64,
 ) -> Result<Vec<Copy<'a>>> {
     let own = evidence.iter().filter_map(Folder::log).filter(|(of, _)| *of == side);
-    let own = own.map(|(_, path)| {
+    let own = own.map(|(side, path)| {
         let bytes = Cow::Owned(folder::read_file(&path, limit)?);
-        Ok(Copy { name: path.display().to_string(), bytes })
+        Ok(Copy { side, name: path.display().to_string(), bytes })
     });
     let travelled = documents.travelled_logs().filter(|log| log.side == side);
-    let travelled =
-        travelled.map(|log| Ok(Copy { name: log.name, bytes: Cow::Borrowed(log.bytes) }));
-    own.chain(travelled).collect()
+    own.chain(travelled.map(Ok)).collect()
 }
 
 /// The longest copy; every other is its beginning, or the log was forked.

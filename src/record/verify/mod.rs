@@ -33,7 +33,6 @@ use counterpart::VerifiedLog;
 use documents::Documents;
 use evidence::Folder;
 pub use evidence::Holds;
-use held::Sources;
 use logs::Logs;
 
 /// What an audit found. It exists only where nothing was found to be false.
@@ -110,8 +109,11 @@ pub struct Record {
     folders: Vec<Folder>,
     /// The plan.
     pub plan: Plan,
+    /// Every document that is there.
     documents: Documents,
+    /// Every piece of evidence that is there.
     evidence: BTreeMap<Hash, NodeEvidence>,
+    /// The signatures over the plan, as each side's own record has them.
     agreed: BTreeMap<Side, Vec<Signed>>,
     logs: Logs,
 }
@@ -153,11 +155,6 @@ impl Record {
         self.logs.of(side)
     }
 
-    fn sources(&self) -> Sources<'_> {
-        let Record { plan, documents, evidence, agreed, .. } = self;
-        Sources { plan, documents, evidence, agreed }
-    }
-
     /// Holds every entry of a log against what is here, and says what of its sources is not.
     ///
     /// # Errors
@@ -165,7 +162,7 @@ impl Record {
     /// that nobody signed for; `DOCUMENT-…`, `EVIDENCE-…`, `SIGNATURE-…`, `ATTESTATION-…`.
     pub fn hold(&self, log: &VerifiedLog) -> Result<Vec<String>> {
         let mut verdict = Verdict::default();
-        held::check(&self.sources(), log, &mut verdict)?;
+        held::check(self, log, &mut verdict)?;
         approvals::check(&self.folders, &self.plan, log, &mut verdict)?;
         Ok(verdict.missing)
     }
@@ -193,7 +190,7 @@ pub fn verify(folders: &[PathBuf], against: &Against) -> Result<Verdict> {
     attested::check(documents, plan, logs, &mut verdict)?;
     published::check(documents, plan, &mut verdict)?;
     for log in logs.all() {
-        held::check(&record.sources(), log, &mut verdict)?;
+        held::check(&record, log, &mut verdict)?;
         approvals::check(folders, plan, log, &mut verdict)?;
     }
     for archive in &archives {
@@ -228,19 +225,17 @@ fn the_plan(evidence: &[Folder], elsewhere: Option<&Path>, verdict: &mut Verdict
             }
             _ => enough?,
         };
-        if let Some(plan) = plan.as_ref().filter(|plan| plan.hash() != found.hash()) {
-            return Err(Rule::PlanChanged.refuse(
-                format!("{} has SHA-256 {}", path.display(), found.hash()),
-                format!("the plan of the other folder, {}", plan.hash()),
-                "verify folders of one ceremony at a time",
-            ));
-        }
+        let (shown, hash) = (path.display(), found.hash());
+        let other = plan.as_ref().map_or(hash, Plan::hash);
+        Rule::PlanChanged.ensure(
+            hash == other,
+            format!("{shown} has SHA-256 {hash}"),
+            format!("the plan of the other folder, {other}"),
+            "verify folders of one ceremony at a time",
+        )?;
         if !signed.is_empty() {
-            verdict.holds.push(format!(
-                "{}: the plan is signed by {}",
-                path.display(),
-                contents::names(&signed)
-            ));
+            let by = contents::names(&signed);
+            verdict.holds.push(format!("{shown}: the plan is signed by {by}"));
         }
         plan = Some(found);
     }
@@ -253,15 +248,14 @@ fn the_plan(evidence: &[Folder], elsewhere: Option<&Path>, verdict: &mut Verdict
 /// What somebody wrote down on paper ties the record to the day.
 fn anchor(plan: &Plan, logs: &Logs, against: &Against, verdict: &mut Verdict) -> Result<()> {
     match against.plan {
-        Some(expected) if expected == plan.hash() => {
-            verdict.holds.push(format!("the plan is the one expected, {expected}"));
-        }
         Some(expected) => {
-            return Err(Rule::PlanChanged.refuse(
+            Rule::PlanChanged.ensure(
+                expected == plan.hash(),
                 format!("a plan with SHA-256 {}", plan.hash()),
                 format!("the one expected, {expected}"),
                 "check the paper record, and whose ceremony this is",
-            ));
+            )?;
+            verdict.holds.push(format!("the plan is the one expected, {expected}"));
         }
         None => verdict.claims.push(
             "internally consistent, signers not anchored: give --expect-plan from the paper record"
@@ -269,17 +263,15 @@ fn anchor(plan: &Plan, logs: &Logs, against: &Against, verdict: &mut Verdict) ->
         ),
     }
     match against.head {
-        Some(expected) if logs.ends().any(|(_, head)| head == expected) => {
-            verdict.holds.push(format!("a log ends with the head expected, {expected}"));
-        }
         Some(expected) => {
-            let ends: Vec<String> =
-                logs.ends().map(|(side, head)| format!("{side} {head}")).collect();
-            return Err(Rule::LogChain.refuse(
-                format!("logs that end with {}", ends.join(", ")),
+            let ends = logs.ends().map(|(side, head)| format!("{side} {head}"));
+            Rule::LogChain.ensure(
+                logs.ends().any(|(_, head)| head == expected),
+                format!("logs that end with {}", list(ends)),
                 format!("one that ends with {expected}"),
                 "check the paper record; entries may have been cut off or added",
-            ));
+            )?;
+            verdict.holds.push(format!("a log ends with the head expected, {expected}"));
         }
         None => {
             verdict.claims.push("no head anchored: give --expect-head from the paper record".into())
@@ -400,11 +392,9 @@ fn say_source(logs: &Logs, verdict: &mut Verdict) {
 /// What a preflight found broken, in one line.
 fn broken(findings: &[Finding]) -> Option<String> {
     let broken = findings.iter().filter(|finding| finding.outcome != RuleOutcome::Holds);
-    let lines: Vec<String> = broken
-        .map(|finding| {
-            let (rule, shown) = (finding.rule.name(), finding.outcome.shown());
-            format!("{rule} {shown} ({})", finding.found)
-        })
-        .collect();
+    let line = |Finding { rule, found, outcome }: &Finding| {
+        format!("{} {} ({found})", rule.name(), outcome.shown())
+    };
+    let lines: Vec<String> = broken.map(line).collect();
     (!lines.is_empty()).then(|| lines.join("; "))
 }

@@ -2,10 +2,8 @@
 //! acceptance's own files.
 
 use crate::Result;
-use crate::document::Received;
 use crate::document::acceptance::{Acceptance, Published};
 use crate::plan::{Plan, ServicePlan};
-use crate::proof::key_set::Pair;
 use crate::service::metadata::Metadata;
 use crate::terms::{Id, list};
 use crate::verify::Verdict;
@@ -31,16 +29,12 @@ pub fn check(documents: &Documents, plan: &Plan, verdict: &mut Verdict) -> Resul
         return Ok(());
     };
     let pair = keys.pair()?;
-    for one in &acceptance.body().metadata {
-        compare(acceptance, one, pair)?;
+    for name in acceptance.body().metadata.iter().map(Published::file_name) {
+        let metadata = Metadata::parse(acceptance.file(&name), &name)?;
+        metadata.compare(pair.signing, pair.encryption)?;
     }
     say(nodes, plan, acceptance.body(), verdict);
     Ok(())
-}
-
-fn compare(acceptance: &Received<Acceptance>, one: &Published, pair: Pair) -> Result<()> {
-    let name = one.file_name();
-    Metadata::parse(acceptance.file(&name), &name)?.compare(pair.signing, pair.encryption).map(drop)
 }
 
 fn say(nodes: &[Id], plan: &Plan, acceptance: &Acceptance, verdict: &mut Verdict) {

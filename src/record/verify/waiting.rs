@@ -8,16 +8,14 @@ use crate::Result;
 use crate::document::Header;
 use crate::encoding::Hash;
 use crate::escape::escape;
-use crate::flow::subjects::recompute;
 use crate::gate::Request;
 use crate::layout::ClosedHead;
 use crate::plan::Plan;
 use crate::probe::Probe;
 use crate::rule::Rule;
 use crate::terms::{FORMAT, Id, Side};
-use crate::verify::approvals::{self, unsigned_for};
+use crate::verify::approvals::request_again;
 use crate::verify::counterpart::VerifiedLog;
-use crate::verify::held::difference;
 
 /// What a file is held against.
 pub struct Basis<'a> {
@@ -111,17 +109,8 @@ impl Basis<'_> {
                 "that the {side} stands where it says, and that this is what its documents and keys are: there is no log of the {side}"
             )),
         }
-        let again = recompute(bytes, request.gate, self.plan, log.map(|log| &log.state));
-        let again = again
-            .map_err(|error| approvals::form_error(name, &error))?
-            .ok_or_else(|| unsigned_for(name, "no such act: the log has not come to it"))?;
-        match difference(&again.found, &again.expected)? {
-            None => Ok(waiting),
-            Some((field, said, expected)) => Err(unsigned_for(
-                &format!("{name}: {field} {said}"),
-                &format!("{field} {expected}"),
-            )),
-        }
+        let state = log.map(|log| &log.state);
+        request_again((name, bytes), request.gate, self.plan, state).map(|_| waiting)
     }
 
     /// The head of a closed log.

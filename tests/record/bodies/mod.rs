@@ -14,7 +14,7 @@ use record::{
     document::{
         Body, Document, Header, MAX_DOCUMENT,
         acceptance::{Acceptance, Published},
-        attestation::Attestation,
+        attestation::{Attestation, Attested},
         closing::Closing,
         held_key::BORN,
         keys::TargetKeys,
