@@ -10,11 +10,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::fields::{self, TABLE};
 use record::{
     Error, Result,
     encoding::Hash,
-    log::{Entry, Event},
+    log::{
+        Entry, Event,
+        fields::{self, FIELDS, Source},
+    },
     terms::{Head, Side},
     verify::{Holds, Record, counterpart::VerifiedLog},
 };
@@ -142,7 +144,8 @@ pub fn changes(value: &Value) -> Vec<(String, Value)> {
 fn changed_events(event: &Value) -> Vec<(String, Value)> {
     let name = event["event"].as_str().unwrap().to_owned();
     let mut with_all = event.clone();
-    for field in TABLE.iter().filter(|field| field.event == name) {
+    let (_, fields) = FIELDS.iter().find(|(event, _)| *event == name).unwrap();
+    for field in *fields {
         with_all.as_object_mut().unwrap().entry(field.name).or_insert(Value::Null);
     }
     let mut all = changes(&with_all);
@@ -290,7 +293,7 @@ impl Own {
 fn is_claim(what: &str) -> bool {
     let Some((event, path)) = what.split_once('.') else { return false };
     let field: String = path.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
-    fields::is_claim(event, &field) == Some(true)
+    matches!(fields::source(event, &field), Some(Source::Claim(_)))
 }
 
 /// How an entry that was moved is called: of an approval, by what it approves.
@@ -305,8 +308,9 @@ fn label(event: &Event) -> String {
 /// Whether an entry was moved that says nothing but claims: then so is its place.
 fn only_happens(what: &str) -> bool {
     let claims = |event: &str| {
-        let fields: Vec<_> = TABLE.iter().filter(|field| field.event == event).collect();
-        !fields.is_empty() && fields.iter().all(|field| field.claim)
+        let fields = FIELDS.iter().find(|(name, _)| *name == event);
+        let (_, fields) = fields.unwrap_or(&("", &[]));
+        !fields.is_empty() && fields.iter().all(|field| matches!(field.source, Source::Claim(_)))
     };
     match what.split_once(" after ") {
         // A copy of a file that was dealt: nothing else names it.
@@ -333,7 +337,9 @@ pub fn features(event: &Event) -> BTreeSet<String> {
 
 /// Every field of every event, as [`features`] names it.
 pub fn all_fields() -> impl Iterator<Item = String> {
-    TABLE.iter().map(|field| format!("{}.{}", field.event, field.name))
+    FIELDS
+        .iter()
+        .flat_map(|(event, fields)| fields.iter().map(move |one| format!("{event}.{}", one.name)))
 }
 
 /// The archives of both sides of every kept ceremony.

@@ -4,7 +4,6 @@
 pub mod changes;
 pub mod elsewhere;
 pub mod ending;
-pub mod fields;
 pub mod kept;
 pub mod kill;
 pub mod modules;

@@ -13,8 +13,10 @@ use super::{
     changes::head_to_fit,
     tools::{Copy, audited, on_two_threads, script},
 };
-use crate::common::fields::is_claim;
-use record::encoding::Hash;
+use record::{
+    encoding::Hash,
+    log::fields::{Source, source},
+};
 
 /// One field of one entry of an archive's own log.
 struct Field {
@@ -88,7 +90,7 @@ fn derived(archive: usize, path: &Path) -> Vec<Field> {
         let value: Value = serde_json::from_str(line).unwrap();
         let event = value["event"].as_str().unwrap();
         let names = value.as_object().unwrap().keys();
-        let names = names.filter(|name| is_claim(event, name) == Some(false));
+        let names = names.filter(|name| matches!(source(event, name), Some(Source::Derived(_))));
         fields.extend(names.map(|name| Field { archive, log, entry, name: name.clone() }));
     }
     fields
