@@ -34,13 +34,12 @@ impl Ceremony {
             whole(what).starts_with(whole(of))
         };
         folder::make_folder(to)?;
-        if inside(&self.dir, to) || inside(to, &self.dir) {
-            return Err(Rule::Mirror.refuse(
-                format!("{} and {}, one in the other", to.display(), self.dir.display()),
-                "a folder on another medium",
-                "name a folder of its own with --mirror",
-            ));
-        }
+        Rule::Mirror.ensure(
+            !inside(&self.dir, to) && !inside(to, &self.dir),
+            format!("{} and {}, one in the other", to.display(), self.dir.display()),
+            "a folder on another medium",
+            "name a folder of its own with --mirror",
+        )?;
         self.mirror = Some(Mirror(to.to_owned()));
         self.mirror()
     }
@@ -62,10 +61,8 @@ impl Ceremony {
         // A link on the medium would lead what is copied and erased below somewhere else.
         plain_below(to)?;
         let log = self.log_bytes()?;
-        let copied = match to.join(LOG_FILE).exists() {
-            true => folder::read_file(&to.join(LOG_FILE), MAX_MIRRORED.max(log.len() as u64))?,
-            false => Vec::new(),
-        };
+        let most = MAX_MIRRORED.max(log.len() as u64);
+        let copied = folder::read_if_there(&to.join(LOG_FILE), most)?.unwrap_or(Vec::new());
         let Some(new) = log.strip_prefix(copied.as_slice()) else {
             return Err(Rule::Mirror.refuse(
                 format!("{} is not the beginning of this log", to.join(LOG_FILE).display()),
@@ -104,13 +101,12 @@ fn begin(from: &Path, to: &Path) -> Result<()> {
     let plan = to.join(PLAN_FILE);
     // Of a copy that was interrupted at its first file there is nothing but the draft.
     let mut others = folder::names(to)?.into_iter();
-    if !plan.exists() && others.any(|name| to.join(name) != folder::part_of(&plan)) {
-        return Err(Rule::Mirror.refuse(
-            format!("{} holds something else", to.display()),
-            "an empty folder, or a copy of this ceremony",
-            "name an empty folder with --mirror",
-        ));
-    }
+    Rule::Mirror.ensure(
+        plan.exists() || others.all(|name| to.join(name) == folder::part_of(&plan)),
+        format!("{} holds something else", to.display()),
+        "an empty folder, or a copy of this ceremony",
+        "name an empty folder with --mirror",
+    )?;
     copy_file(&from.join(PLAN_FILE), &plan, PLAN_FILE)
 }
 
@@ -139,22 +135,18 @@ fn copy_folder(dir: &Path, to: &Path, place: &Path, unnamed: &[PathBuf]) -> Resu
 
 fn copy_file(from: &Path, to: &Path, name: &str) -> Result<()> {
     let bytes = folder::read_file(from, MAX_MIRRORED)?;
-    if !to.exists() {
-        return folder::write_new(to, &bytes);
+    match folder::read_if_there(to, MAX_MIRRORED)? {
+        None => folder::write_new(to, &bytes),
+        Some(there) if there == bytes => Ok(()),
+        // The registry changes with every ceremony; an officer may sign again where a signature was
+        // spoilt.
+        Some(_) if name == REGISTRY || name.ends_with(".sig") => folder::replace(to, &bytes),
+        Some(_) => Err(Rule::Mirror.refuse(
+            format!("{} differs from {}", to.display(), from.display()),
+            "a copy of this ceremony, made by --mirror alone",
+            "find out which of the two was changed; then name an empty folder with --mirror",
+        )),
     }
-    if folder::read_file(to, MAX_MIRRORED)? == bytes {
-        return Ok(());
-    }
-    // The registry changes with every ceremony; an officer may sign again where a signature was
-    // spoilt.
-    if name == REGISTRY || name.ends_with(".sig") {
-        return folder::replace(to, &bytes);
-    }
-    Err(Rule::Mirror.refuse(
-        format!("{} differs from {}", to.display(), from.display()),
-        "a copy of this ceremony, made by --mirror alone",
-        "find out which of the two was changed; then name an empty folder with --mirror",
-    ))
 }
 
 fn append(path: &Path, bytes: &[u8]) -> Result<()> {

@@ -57,15 +57,12 @@ impl AttestationArgs {
     /// [`Error::Usage`] for one that is about nothing, twice about one, or a report of no
     /// attestation; `DOCUMENT-SIZE`.
     pub fn read(&self, of: &[&str]) -> Result<Files> {
-        let usage = |what: String| Error::Usage {
-            what,
-            remedy: "give one --attestation for a key at most, and a report only beside one".into(),
-        };
+        let remedy = "give one --attestation for a key at most, and a report only beside one";
         let once = |all: &[(Id, PathBuf)], known: &dyn Fn(&Id) -> bool| {
             let mut seen: Vec<&Id> = Vec::new();
             for (id, file) in all {
                 if !known(id) || seen.contains(&id) {
-                    return Err(usage(format!("{id}={}", file.display())));
+                    return Err(Error::usage(format!("{id}={}", file.display()), remedy));
                 }
                 seen.push(id);
             }

@@ -13,8 +13,8 @@ use record::flow::Phase;
 use record::log::{Event, now};
 use record::rule::Rule;
 use record::service::{EvidenceContext, MAX_EVIDENCE, NodeEvidence, evidence_file};
-use record::terms::{Id, Stage, Step, list};
-use record::{Error, Result, folder};
+use record::terms::{Stage, Step, list};
+use record::{Result, folder};
 use terminal::report::Report;
 
 /// How far a node's clock may be ahead of this machine's.
@@ -86,51 +86,44 @@ fn what_is_missing(ceremony: &Ceremony, report: Report) -> Report {
 fn named(file: &Path, evidence: &NodeEvidence) -> Result<()> {
     let said = &evidence.statement;
     let expected = evidence_file(&said.node, said.stage);
-    match folder::file_name(file) == expected {
-        true => Ok(()),
-        false => Err(Rule::EvidenceNode.refuse(
-            escape(&format!("{} holds the evidence of {}", file.display(), said.place())),
-            format!("a file with the name {expected}"),
-            "each node gives its own evidence, under its own name: let the node that is meant prove itself, and bring that file",
-        )),
-    }
+    Rule::EvidenceNode.ensure(
+        folder::file_name(file) == expected,
+        escape(&format!("{} holds the evidence of {}", file.display(), said.place())),
+        format!("a file with the name {expected}"),
+        "each node gives its own evidence, under its own name: let the node that is meant prove itself, and bring that file",
+    )
 }
 
 /// The evidence is of this stage, under the order that stands, from a node whose turn has come, by
 /// a clock that is right.
 fn in_time(ceremony: &Ceremony, evidence: &NodeEvidence) -> Result<()> {
     let (nodes, said) = (&ceremony.state.nodes, &evidence.statement);
-    let planned = ceremony.plan.target.nodes();
-    if !nodes.current().any(|node| *node == said.node) {
-        let found = match planned.contains(&said.node) {
-            true => format!("{}, which has left the service", said.node),
-            false => format!("{}, no node of the plan", said.node),
-        };
-        return Err(Rule::EvidenceNode.refuse(
-            found,
-            list(nodes.current()),
-            "a node that is new under its own name needs a new ceremony; one that takes another's place proves itself under that name (`nodes --replace`)",
-        ));
-    }
+    let what = match ceremony.plan.target.nodes().contains(&said.node) {
+        true => "which has left the service",
+        false => "no node of the plan",
+    };
+    Rule::EvidenceNode.ensure(
+        nodes.current().any(|node| *node == said.node),
+        format!("{}, {what}", said.node),
+        list(nodes.current()),
+        "a node that is new under its own name needs a new ceremony; one that takes another's place proves itself under that name (`nodes --replace`)",
+    )?;
     let standing = nodes.standing().map(|order| order.hash()).transpose()?;
-    if said.stage != nodes.stage() || said.order != standing {
-        let order =
-            |hash: Option<_>| hash.map_or("no order".into(), |hash| format!("order {hash}"));
-        return Err(Rule::EvidenceStage.refuse(
-            format!("{}, under {}", said.place(), order(said.order)),
-            format!("{}/{}, under {}", said.node, nodes.stage().name(), order(standing)),
-            "copy the newest orders of the register/ folder to that node, let it prove itself again, and add that evidence",
-        ));
-    }
-    if !nodes.may_begin(&said.node) {
-        let before = nodes.missing(Stage::Ready);
-        let before = before.first().map_or("another", |node| node.as_str());
-        return Err(Rule::EvidenceTurn.refuse(
-            format!("{} before {before}", said.node),
-            "the nodes in the plan's order: what fails on one is mended before the next is touched",
-            "add the evidence of the node before, then copy the new order of the register/ folder to this one",
-        ));
-    }
+    let order = |hash: Option<_>| hash.map_or("no order".into(), |hash| format!("order {hash}"));
+    Rule::EvidenceStage.ensure(
+        said.stage == nodes.stage() && said.order == standing,
+        format!("{}, under {}", said.place(), order(said.order)),
+        format!("{}/{}, under {}", said.node, nodes.stage().name(), order(standing)),
+        "copy the newest orders of the register/ folder to that node, let it prove itself again, and add that evidence",
+    )?;
+    let before = nodes.missing(Stage::Ready);
+    let before = before.first().map_or("another", |node| node.as_str());
+    Rule::EvidenceTurn.ensure(
+        nodes.may_begin(&said.node),
+        format!("{} before {before}", said.node),
+        "the nodes in the plan's order: what fails on one is mended before the next is touched",
+        "add the evidence of the node before, then copy the new order of the register/ folder to this one",
+    )?;
     clock(evidence)
 }
 
@@ -140,14 +133,12 @@ fn clock(evidence: &NodeEvidence) -> Result<()> {
     let here = now()?;
     let (there, limit) = (said.time.parse::<Timestamp>(), here.parse::<Timestamp>());
     let limit = limit.ok().and_then(|now| now.checked_add(AHEAD).ok());
-    match there.ok().zip(limit).is_some_and(|(there, limit)| there <= limit) {
-        true => Ok(()),
-        false => Err(Rule::EvidenceClock.refuse(
-            escape(&format!("{} says that it is {}", said.place(), said.time)),
-            format!("not later than this machine's {here} and 10 minutes"),
-            "set the clock that is wrong; a node with a wrong clock also fails its guarded hosts. Then let the node prove itself again",
-        )),
-    }
+    Rule::EvidenceClock.ensure(
+        there.ok().zip(limit).is_some_and(|(there, limit)| there <= limit),
+        escape(&format!("{} says that it is {}", said.place(), said.time)),
+        format!("not later than this machine's {here} and 10 minutes"),
+        "set the clock that is wrong; a node with a wrong clock also fails its guarded hosts. Then let the node prove itself again",
+    )
 }
 
 /// The nodes are machines of their own, of one service.
@@ -163,21 +154,15 @@ fn beside_others(ceremony: &Ceremony, evidence: &NodeEvidence) -> Result<()> {
 /// `EVIDENCE-MISSING`.
 pub fn require_all(ceremony: &Ceremony, stage: Stage) -> Result<()> {
     let missing = ceremony.state.nodes.missing(stage);
-    if missing.is_empty() {
-        return Ok(());
-    }
-    Err(missing_error(&missing, stage, ceremony.state.phase))
-}
-
-fn missing_error(missing: &[&Id], stage: Stage, phase: Phase) -> Error {
-    let rest = match phase {
+    let rest = match ceremony.state.phase {
         Phase::Activated => {
             "the keys are primary; until every node has shown it, the registration waits"
         }
         _ => "the former primary keys stay in force meanwhile, and nobody is needed again",
     };
-    Rule::EvidenceMissing.refuse(
-        format!("no evidence {} of {}", stage.name(), list(missing)),
+    Rule::EvidenceMissing.ensure(
+        missing.is_empty(),
+        format!("no evidence {} of {}", stage.name(), list(&missing)),
         "evidence of every node of the plan",
         format!("let each prove itself and add its file with `evidence add`; {rest}. A node that is lost leaves with `nodes`"),
     )

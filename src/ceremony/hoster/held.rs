@@ -82,14 +82,12 @@ fn ours(set: &KeySet, born: &[KeyRecord]) -> Result<()> {
     let asked = asked.map(|key| (&key.label, Hash::of(&key.spki.0), Hash::of(&key.certificate)));
     let ours = born.iter();
     let ours = ours.map(|key| (&key.label, key.spki, key.certificate));
-    match asked.eq(ours) {
-        true => Ok(()),
-        false => Err(Rule::DocumentContent.refuse(
-            "a challenge for other keys",
-            "one for the keys that were born here, as the log names them",
-            "ask the tenant which keys it has taken; nothing is signed or decrypted for this challenge",
-        )),
-    }
+    Rule::DocumentContent.ensure(
+        asked.eq(ours),
+        "a challenge for other keys",
+        "one for the keys that were born here, as the log names them",
+        "ask the tenant which keys it has taken; nothing is signed or decrypted for this challenge",
+    )
 }
 
 /// The CKA_LABEL of each key at the hoster, in the plan's order.
@@ -227,13 +225,12 @@ impl Question<'_> {
         challenge: &Blob,
     ) -> Result<KeyProof> {
         let plain = hsm.decrypt_challenge(target, self.oaep, &challenge.0)?;
-        match plain.len() {
-            32 => Ok(KeyProof::Answer(proof::answer(self.ids, label, self.place, &plain))),
-            other => Err(Rule::ProofAnswer.refuse(
-                format!("a challenge of {other} bytes for {label}"),
-                "32 bytes",
-                "ask the tenant how this challenge was made; do not go on with it",
-            )),
-        }
+        Rule::ProofAnswer.ensure(
+            plain.len() == 32,
+            format!("a challenge of {} bytes for {label}", plain.len()),
+            "32 bytes",
+            "ask the tenant how this challenge was made; do not go on with it",
+        )?;
+        Ok(KeyProof::Answer(proof::answer(self.ids, label, self.place, &plain)))
     }
 }

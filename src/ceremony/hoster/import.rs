@@ -38,16 +38,15 @@ impl Run for PackageCheck {
         ceremony.state.require(Step::PackageCheck)?;
         let package = ceremony.take::<Package>(&self.package)?;
         let ours = ceremony.state.kek.as_ref().map(|kek| kek.fingerprint);
-        if Some(package.body().kek_fingerprint) != ours {
-            return Err(Rule::DocumentContent.refuse(
-                format!("a package for the KEK {}", package.body().kek_fingerprint),
-                "a package for the KEK of this ceremony's offer",
-                "stop: find out for whose KEK the tenant has wrapped its keys",
-            ));
-        }
+        Rule::DocumentContent.ensure(
+            Some(package.body().kek_fingerprint) == ours,
+            format!("a package for the KEK {}", package.body().kek_fingerprint),
+            "a package for the KEK of this ceremony's offer",
+            "stop: find out for whose KEK the tenant has wrapped its keys",
+        )?;
         package.verify_keys()?;
-        ceremony.keep(&package)?;
-        ceremony.took(Event::package_check(&package, package.signatures.everyone()))?;
+        let event = Event::package_check(&package, package.signatures.everyone());
+        ceremony.took(&package, event)?;
         let body = package.body();
         Ok(Report::new("The package is taken: it is the tenant's, whole, and for this KEK.")
             .value("package", package.hash.to_string())
@@ -69,21 +68,14 @@ fn same(ceremony: &Ceremony, folder: &Path) -> Result<Released<Package>> {
         ceremony.state.require(Step::Import)?;
     }
     let given = read::<Package>(folder, &ceremony.plan)?;
-    if imported {
-        return Err(Rule::PackageImported.refuse(
-            format!(
-                "the package {} after the import of {}",
-                given.hash,
-                ceremony.state.document(Kind::Package)?
-            ),
-            "one import",
-            "run `status`: it shows the next step",
-        ));
-    }
-    given
-        .not_before(ceremony.state.seen_attempt)?
-        .released(&ceremony.plan)?
-        .being(ceremony.state.document(Kind::Package)?)
+    let taken = state.document(Kind::Package)?;
+    Rule::PackageImported.ensure(
+        !imported,
+        format!("the package {} after the import of {taken}", given.hash),
+        "one import",
+        "run `status`: it shows the next step",
+    )?;
+    given.not_before(state.seen_attempt)?.released(&ceremony.plan)?.being(taken)
 }
 
 /// Open the seal with a quorum of custodians, and unwrap every key inside the HSM

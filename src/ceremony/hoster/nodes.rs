@@ -1,12 +1,12 @@
 //! `nodes`: a node leaves the service, or another machine takes its place, also after the ceremony
 //! has ended. `retire`: a former key is gone.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
 use crate::{Ceremony, Means, Run, approval};
-use hsm::Hsm;
+use record::encoding::Hash;
 use record::log::Event;
 use record::rule::Rule;
 use record::spki::{MAX_CERTIFICATE, TargetCertificate};
@@ -50,21 +50,21 @@ fn subject(ceremony: &Ceremony, removed: &[Id], replaced: &[Id]) -> Result<gate:
     let (count, mut named) = (all.clone().count(), all.collect::<Vec<_>>());
     named.sort();
     named.dedup();
-    let usage = |what: String| {
-        Error::Usage {
-        what,
-        remedy: "nodes --remove NODE | --replace NODE, each a node that has not left; one at least stays".into(),
-    }
+    let usage = |what: &str| {
+        Error::usage(
+            what,
+            "nodes --remove NODE | --replace NODE, each a node that has not left; one at least stays",
+        )
     };
     if let Some(other) = named.iter().find(|node| !current.contains(node)) {
-        return Err(usage(format!("{other} is no node of this service now")));
+        return Err(usage(&format!("{other} is no node of this service now")));
     }
     if named.is_empty() || named.len() < count {
-        return Err(usage("no node, or one twice".into()));
+        return Err(usage("no node, or one twice"));
     }
     let subject = gate::Nodes::of(nodes, removed, replaced);
     match subject.stay.is_empty() {
-        true => Err(usage("no node would stay".into())),
+        true => Err(usage("no node would stay")),
         false => Ok(subject),
     }
 }
@@ -79,51 +79,40 @@ pub struct Retire {
 impl Run for Retire {
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
         means.in_hsm(ceremony, Step::Retire, |ceremony, hsm| {
-            retire(ceremony, hsm, &self.certificate)
+            let der = folder::read_file(&self.certificate, MAX_CERTIFICATE)?;
+            let name = self.certificate.display().to_string();
+            let former = TargetCertificate::parse(&der, &name)?;
+            let thumbprint = former.thumbprint();
+            require_not_primary(ceremony, &thumbprint)?;
+            let token = hsm.identity().clone();
+            if let Some(id) = hsm.private_keys(&hsm.inventory()?, former.spki())?.first() {
+                return Err(Rule::TargetGone.refuse(
+                    format!("the private key of {name} is in {}, under the CKA_ID {id}", token.label),
+                    "no private key of it",
+                    "once no virtual machine needs it (docs/hgs.md), delete it with the vendor's tool, in the HSM, its clones and backups; then run this again",
+                ));
+            }
+            let spki = Hash::of(former.spki());
+            ceremony.ordered(Event::Retire { thumbprint: thumbprint.clone(), spki, token })?;
+            Ok(Report::new("The former key is not in this HSM; that is on record.")
+                .value("thumbprint", thumbprint)
+                .value("SPKI", spki.to_string())
+                .line("Clones and backups are not seen from here."))
         })
     }
 }
 
-/// Looks that a former key is no longer in the HSM, and records it.
-fn retire(ceremony: &mut Ceremony, hsm: &Hsm, certificate: &Path) -> Result<Report> {
-    let der = folder::read_file(certificate, MAX_CERTIFICATE)?;
-    let name = certificate.display().to_string();
-    let former = TargetCertificate::parse(&der, &name)?;
-    require_not_primary(ceremony, &former)?;
-    if let Some(id) = hsm.private_keys(&hsm.inventory()?, former.spki())?.first() {
-        return Err(Rule::TargetGone.refuse(
-            format!("the private key of {name} is in {}, under the CKA_ID {id}", hsm.identity().label),
-            "no private key of it",
-            "once no virtual machine needs it (docs/hgs.md), delete it with the vendor's tool, in the HSM, its clones and backups; then run this again",
-        ));
-    }
-    let (thumbprint, spki) = (former.thumbprint(), record::encoding::Hash::of(former.spki()));
-    ceremony.ordered(Event::Retire {
-        thumbprint: thumbprint.clone(),
-        spki,
-        token: hsm.identity().clone(),
-    })?;
-    Ok(Report::new("The former key is not in this HSM; that is on record.")
-        .value("thumbprint", thumbprint)
-        .value("SPKI", spki.to_string())
-        .line("Clones and backups are not seen from here."))
-}
-
 /// No node says that the key is primary, and no order makes it so.
-fn require_not_primary(ceremony: &Ceremony, former: &TargetCertificate) -> Result<()> {
+fn require_not_primary(ceremony: &Ceremony, thumbprint: &str) -> Result<()> {
     let ready = ceremony.evidence(Stage::Ready)?;
     let ready = ready.iter().map(|(one, _)| one);
     let primary = ceremony.state.nodes.primaries(ceremony.brief()?.0.primaries(), ready);
-    let primary = primary.ok_or_else(|| not_retired("nobody has yet shown what is primary"))?;
-    let thumbprint = former.thumbprint();
-    match primary.iter().find(|key| key.thumbprint == thumbprint) {
-        None => Ok(()),
-        Some(_) => Err(not_retired(&format!("{thumbprint} is primary"))),
-    }
-}
-
-fn not_retired(found: &str) -> Error {
-    Rule::TargetPrimary.refuse(
+    let found = match &primary {
+        None => "nobody has yet shown what is primary".to_owned(),
+        Some(_) => format!("{thumbprint} is primary"),
+    };
+    Rule::TargetPrimary.ensure(
+        primary.is_some_and(|all| all.iter().all(|key| key.thumbprint != thumbprint)),
         found,
         "a key that is primary no more, as nodes have shown",
         "make other keys primary first, and let every node prove it",

@@ -67,20 +67,18 @@ impl ImportPlain {
             let mut named = all.iter().filter(|(id, _)| id == label);
             match (named.next(), named.next()) {
                 (Some((_, file)), None) => folder::read_file(file, MAX_FILE),
-                _ => Err(Error::Usage {
-                    what: format!("not one {what} for {label}"),
-                    remedy: "--wrapped LABEL=FILE and --certificate LABEL=FILE, once for each key of the plan".into(),
-                }),
+                _ => Err(Error::usage(
+                    format!("not one {what} for {label}"),
+                    "--wrapped LABEL=FILE and --certificate LABEL=FILE, once for each key of the plan",
+                )),
             }
         };
-        let unknown = self.wrapped.iter().chain(&self.certificates);
-        let unknown =
-            unknown.map(|(id, _)| id).find(|id| plan.keys.iter().all(|key| key.label != **id));
-        if let Some(unknown) = unknown {
-            return Err(Error::Usage {
-                what: format!("{unknown}: no key of the plan has this label"),
-                remedy: "name a label of the plan".into(),
-            });
+        let mut named = self.wrapped.iter().chain(&self.certificates).map(|(id, _)| id);
+        if let Some(unknown) = named.find(|id| plan.keys.iter().all(|key| key.label != **id)) {
+            return Err(Error::usage(
+                format!("{unknown}: no key of the plan has this label"),
+                "name a label of the plan",
+            ));
         }
         let one = |key: &KeyPlan| {
             let label = key.label.as_str();
@@ -88,13 +86,12 @@ impl ImportPlain {
             let der = of(&self.certificates, "certificate", &key.label)?;
             let certificate = TargetCertificate::parse(&der, label)?;
             let found = Hash::of(certificate.spki());
-            if key.spki != Some(found) {
-                return Err(Rule::TargetCertificate.refuse(
-                    format!("the certificate of {label} holds the public key {found}"),
-                    key.spki.map_or("the plan's".into(), |spki| spki.to_string()),
-                    "find the certificate of the key that the plan names",
-                ));
-            }
+            Rule::TargetCertificate.ensure(
+                key.spki == Some(found),
+                format!("the certificate of {label} holds the public key {found}"),
+                key.spki.map_or("the plan's".into(), |spki| spki.to_string()),
+                "find the certificate of the key that the plan names",
+            )?;
             let wrapped = WrappedKey::parse(bytes.clone(), plan.transfer.kek_bits, key.key_type)?;
             Ok(Plain { bytes, wrapped, certificate })
         };

@@ -205,13 +205,12 @@ impl Gathering<'_> {
     /// Opens a share file. One that is none of those dealt is named before it is opened.
     fn open(&self, bytes: &[u8], name: &str, identity: &[u8]) -> Result<ShareOpening> {
         let hash = Hash::of(bytes);
-        if !self.package.shares.iter().any(|listing| listing.file == hash) {
-            return Err(Rule::ShareFile.refuse(
-                format!("{name} has SHA-256 {hash}"),
-                "one of the share files that the package lists",
-                "look for the file of this attempt; a damaged one is written again by `keyferry-tenant share reissue`",
-            ));
-        }
+        Rule::ShareFile.ensure(
+            self.package.shares.iter().any(|listing| listing.file == hash),
+            format!("{name} has SHA-256 {hash}"),
+            "one of the share files that the package lists",
+            "look for the file of this attempt; a damaged one is written again by `keyferry-tenant share reissue`",
+        )?;
         let opened = custodian::open_share(bytes, identity, &|prompt| self.asker.hidden(prompt))?;
         Ok((opened.share, Some(opened.recipients)))
     }

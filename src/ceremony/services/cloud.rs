@@ -2,19 +2,12 @@
 //! which form. The bytes inside are the same for all (CKM_RSA_AES_KEY_WRAP of a PKCS#8). The
 //! service imports them itself, so the hoster's side of Keyferry has no part.
 
-use std::path::Path;
-
 use data_encoding::BASE64URL_NOPAD;
 
-use crate::services::{Service, TargetStep};
 use record::encoding::json_file;
 use record::rule::Rule;
-use record::service::Brief;
-use record::terms::{CloudFormat, Id, PrimaryKey, TokenIdentity};
+use record::terms::{CloudFormat, Id, TokenIdentity};
 use record::{Error, Result};
-
-/// Any of them.
-pub struct Cloud;
 
 /// A wrapped key in the form that its service takes, and the name of its file.
 ///
@@ -63,36 +56,6 @@ pub fn what_next(format: CloudFormat) -> &'static str {
         CloudFormat::GcpKms => {
             "gcloud kms keys versions import --wrapped-key-file FILE --import-job JOB, within 3 days of making the job"
         }
-    }
-}
-
-impl Service for Cloud {
-    fn steps(&self) -> &'static [TargetStep] {
-        &[]
-    }
-
-    fn files(&self) -> &'static [(&'static str, &'static str)] {
-        &[]
-    }
-
-    fn register(&self, _: &Path, _: &Brief) -> Result<()> {
-        Err(no_part_error())
-    }
-
-    fn primaries(&self, _: &Path) -> Result<Option<Vec<PrimaryKey>>> {
-        Err(no_part_error())
-    }
-
-    fn activate(&self, _: &Path, _: &Brief) -> Result<()> {
-        Err(no_part_error())
-    }
-
-    fn goes_back_to(&self, _: &[PrimaryKey]) -> bool {
-        false
-    }
-
-    fn roll_back(&self, _: &Path, _: &[PrimaryKey]) -> Result<()> {
-        Err(no_part_error())
     }
 }
 

@@ -1,11 +1,7 @@
 //! Windows Host Guardian Service: its scripts act, each node proves. Sources: Microsoft's HgsServer
 //! cmdlet reference, its guarded-fabric guide, and MS-KPS.
 
-use std::path::Path;
-
 use crate::services::{Act, Service, TargetStep};
-use record::Result;
-use record::service::Brief;
 use record::terms::PrimaryKey;
 
 /// A cluster of HGS nodes.
@@ -74,23 +70,7 @@ impl Service for Hgs {
         FILES
     }
 
-    fn register(&self, _: &Path, _: &Brief) -> Result<()> {
-        Ok(())
-    }
-
-    fn primaries(&self, _: &Path) -> Result<Option<Vec<PrimaryKey>>> {
-        Ok(None)
-    }
-
-    fn activate(&self, _: &Path, _: &Brief) -> Result<()> {
-        Ok(())
-    }
-
     fn goes_back_to(&self, former: &[PrimaryKey]) -> bool {
         !former.is_empty()
-    }
-
-    fn roll_back(&self, _: &Path, _: &[PrimaryKey]) -> Result<()> {
-        Ok(())
     }
 }

@@ -64,19 +64,25 @@ pub trait Service: Sync {
     ///
     /// # Errors
     /// What the service's state can end with.
-    fn register(&self, at: &Path, brief: &Brief) -> Result<()>;
+    fn register(&self, _at: &Path, _brief: &Brief) -> Result<()> {
+        Ok(())
+    }
 
     /// What is primary now, where Keyferry can look itself.
     ///
     /// # Errors
     /// As [`Service::register`].
-    fn primaries(&self, at: &Path) -> Result<Option<Vec<PrimaryKey>>>;
+    fn primaries(&self, _at: &Path) -> Result<Option<Vec<PrimaryKey>>> {
+        Ok(None)
+    }
 
     /// Makes the keys primary, where Keyferry does that itself. Done twice, it changes nothing.
     ///
     /// # Errors
     /// As [`Service::register`].
-    fn activate(&self, at: &Path, brief: &Brief) -> Result<()>;
+    fn activate(&self, _at: &Path, _brief: &Brief) -> Result<()> {
+        Ok(())
+    }
 
     /// Whether these can be what is primary again: a service may need primaries, and have had none.
     fn goes_back_to(&self, former: &[PrimaryKey]) -> bool;
@@ -85,14 +91,19 @@ pub trait Service: Sync {
     ///
     /// # Errors
     /// As [`Service::register`].
-    fn roll_back(&self, at: &Path, former: &[PrimaryKey]) -> Result<()>;
+    fn roll_back(&self, _at: &Path, _former: &[PrimaryKey]) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// The service of a plan.
-pub fn of(target: &ServicePlan) -> &'static dyn Service {
+///
+/// # Errors
+/// `PLAN-TARGET` for a cloud service, which imports the keys itself.
+pub fn of(target: &ServicePlan) -> Result<&'static dyn Service> {
     match target {
-        ServicePlan::Local { .. } => &local::Local,
-        ServicePlan::Hgs { .. } => &hgs::Hgs,
-        ServicePlan::Cloud(_) => &cloud::Cloud,
+        ServicePlan::Local { .. } => Ok(&local::Local),
+        ServicePlan::Hgs { .. } => Ok(&hgs::Hgs),
+        ServicePlan::Cloud(_) => Err(cloud::no_part_error()),
     }
 }

@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::services::cloud;
-use crate::tenant::export::{WrapCandidate, canary, checked_keys};
+use crate::tenant::export::{WrapCandidate, checked_keys, wrap, wrap_order};
 use crate::tenant::keys::certificates_of;
 use crate::{Ceremony, Means, Run};
-use hsm::{Hsm, TargetKey, WrapOrder};
+use hsm::Hsm;
+use hsm::wrapped_key::WrappedKey;
 use record::encoding::Hash;
 use record::log::{CloudExported, CloudFile, Event};
 use record::plan::{Plan, ServicePlan as Destination};
@@ -49,27 +50,18 @@ impl Run for CloudExport {
             let kek = self.read(&ceremony.plan)?;
             certificates_of(ceremony)?;
             let (plan, state) = (&ceremony.plan, &ceremony.state);
-            let fingerprint = Hash::of(&kek.spki);
-            let kid = kek.kid.clone();
+            let (fingerprint, kid) = (Hash::of(&kek), self.kid.clone());
             Ok((gate::CloudExport::of(plan, state, self.format, fingerprint, kid), kek))
         };
         means.gated(ceremony, Step::CloudExport, find, |ceremony, hsm, _, kek| {
-            let keys = checked_keys(ceremony, hsm)?;
-            let say = |text: &str| means.asker.progress(text);
-            export(ceremony, hsm, (self.format, &kek), &keys, &say)
+            self.export(ceremony, means, hsm, &kek)
         })
     }
 }
 
-/// The KEK of the service, as officers sign for it.
-struct Kek {
-    spki: Vec<u8>,
-    kid: Option<String>,
-}
-
 impl CloudExport {
-    /// Reads the KEK, and holds it and the rest against the plan.
-    fn read(&self, plan: &Plan) -> Result<Kek> {
+    /// Reads the service's KEK, and holds it and the rest against the plan.
+    fn read(&self, plan: &Plan) -> Result<Vec<u8>> {
         let Destination::Cloud(planned) = &plan.target else {
             return Err(Rule::PlanTarget.refuse(
                 format!("export for {}", self.format.name()),
@@ -77,22 +69,21 @@ impl CloudExport {
                 "leave --format out; for a cloud service agree on a plan whose target kind is its format",
             ));
         };
-        if self.format != *planned {
-            return Err(Rule::PlanTarget.refuse(
-                format!("export for {}", self.format.name()),
-                planned.name(),
-                "name the format of the plan",
-            ));
-        }
+        Rule::PlanTarget.ensure(
+            self.format == *planned,
+            format!("export for {}", self.format.name()),
+            planned.name(),
+            "name the format of the plan",
+        )?;
         let wants_kid = self.format == CloudFormat::AzureByok;
         let fits = self.kid.as_ref().is_none_or(|kid| {
             (1..=MAX_KID).contains(&kid.len()) && kid.chars().all(|c| c.is_ascii_graphic())
         });
         if wants_kid != self.kid.is_some() || !fits {
-            return Err(Error::Usage {
-                what: "--kid is missing, not wanted, or no identifier".into(),
-                remedy: "azure-byok, and it alone, wants --kid URL: the key identifier of the KEK in Key Vault".into(),
-            });
+            return Err(Error::usage(
+                "--kid is missing, not wanted, or no identifier",
+                "azure-byok, and it alone, wants --kid URL: the key identifier of the KEK in Key Vault",
+            ));
         }
         let spki = spki::der(folder::read_file(&self.kek, MAX_CERTIFICATE)?);
         let wrong = |found: String| {
@@ -103,64 +94,50 @@ impl CloudExport {
             )
         };
         match spki::rsa_bits(&spki).map_err(wrong)? {
-            bits if bits == plan.transfer.kek_bits => Ok(Kek { spki, kid: self.kid.clone() }),
+            bits if bits == plan.transfer.kek_bits => Ok(spki),
             bits => Err(wrong(format!("a key of {bits} bits"))),
         }
     }
-}
-
-/// Makes the files for the service.
-fn export(
-    ceremony: &mut Ceremony,
-    hsm: &Hsm,
-    (format, kek): (CloudFormat, &Kek),
-    checked: &[WrapCandidate],
-    progress: &(dyn Fn(&str) + Sync),
-) -> Result<Report> {
-    let plan = ceremony.plan.clone();
-    let wrap = WrapOrder {
-        kek_spki: &kek.spki,
-        trusted: None,
-        mechanism: plan.transfer.mechanism,
-        oaep: plan.transfer.oaep_hash,
-        sessions: 1,
-    };
-    hsm.wrap_ready(&wrap)?;
-    let begun = ceremony.begin(Step::CloudExport)?;
-    progress("canary: wrapping a throwaway key to a throwaway KEK, and opening it in software");
-    let observed = canary(&plan, hsm, checked)?;
-    let targets: Vec<&TargetKey> = checked.iter().map(|key| &key.target).collect();
-    let wrapped = hsm.wrap(&wrap, &targets, &|n| {
-        progress(&format!("wrapping {}", checked[n].plan.label));
-    })?;
-    let kid = kek.kid.as_deref();
-    let one = |(key, wrapped): (&WrapCandidate, &hsm::wrapped_key::WrappedKey)| {
-        let (label, bytes) = (&key.plan.label, wrapped.as_bytes());
-        cloud::file(format, label, bytes, kid, hsm.identity())
-    };
-    let files = checked.iter().zip(&wrapped).map(one);
-    let files = files.collect::<Result<Vec<_>>>()?;
-    let folder = ceremony.stage_cloud(&begun, &files)?;
-    let listed = checked.iter().zip(&files).map(|(key, (_, bytes))| CloudFile {
-        label: key.plan.label.clone(),
-        file: Hash::of(bytes),
-    });
-    let fingerprint = Hash::of(&kek.spki);
-    let event = Event::CloudExport(CloudExported {
-        format,
-        fingerprint,
-        observed,
-        token: hsm.identity().clone(),
-        files: listed.collect(),
-    });
-    ceremony.finish(begun, event)?;
-    let report = Report::new(
-        "The keys are wrapped for the service's KEK. Whoever holds that KEK has the keys.",
-    )
-    .value("KEK", fingerprint.to_string())
-    .value("folder", folder.display().to_string());
-    let report = files.iter().fold(report, |report, (name, bytes)| {
-        report.value(name, format!("{} bytes, SHA-256 {}", bytes.len(), Hash::of(bytes)))
-    });
-    Ok(report.line(cloud::what_next(format)))
+    /// Makes the files for the service.
+    fn export(
+        &self,
+        ceremony: &mut Ceremony,
+        means: &Means,
+        hsm: &Hsm,
+        kek: &[u8],
+    ) -> Result<Report> {
+        let keys = checked_keys(ceremony, hsm)?;
+        let order = wrap_order(ceremony, kek, 1);
+        hsm.wrap_ready(&order)?;
+        let begun = ceremony.begin(Step::CloudExport)?;
+        let (observed, wrapped) = wrap(ceremony, means, hsm, (&order, &keys))?;
+        let one = |(key, wrapped): (&WrapCandidate, &WrappedKey)| {
+            let (label, bytes) = (&key.plan.label, wrapped.as_bytes());
+            cloud::file(self.format, label, bytes, self.kid.as_deref(), hsm.identity())
+        };
+        let files = keys.iter().zip(&wrapped).map(one).collect::<Result<Vec<_>>>()?;
+        let folder = ceremony.stage_cloud(&begun, &files)?;
+        let listed = keys.iter().zip(&files).map(|(key, (_, bytes))| CloudFile {
+            label: key.plan.label.clone(),
+            file: Hash::of(bytes),
+        });
+        let fingerprint = Hash::of(kek);
+        let event = Event::CloudExport(CloudExported {
+            format: self.format,
+            fingerprint,
+            observed,
+            token: hsm.identity().clone(),
+            files: listed.collect(),
+        });
+        ceremony.finish(begun, event)?;
+        let report = Report::new(
+            "The keys are wrapped for the service's KEK. Whoever holds that KEK has the keys.",
+        )
+        .value("KEK", fingerprint.to_string())
+        .value("folder", folder.display().to_string());
+        let report = files.iter().fold(report, |report, (name, bytes)| {
+            report.value(name, format!("{} bytes, SHA-256 {}", bytes.len(), Hash::of(bytes)))
+        });
+        Ok(report.line(cloud::what_next(self.format)))
+    }
 }

@@ -10,18 +10,17 @@ use crate::step::Sessions;
 use crate::tenant::heard::challenges;
 use crate::tenant::keys::{certificate_of, certificates_of};
 use crate::tenant::trust::{self, TRUSTED_LEFT};
-use crate::{Ceremony, Means, Run, StepIntent};
+use crate::{Ceremony, Files, Means, Run};
 use custody::custodian;
 use custody::seal::SealKey;
 use custody::share::{self, Secret, Share};
 use hsm::wrapped_key::WrappedKey;
 use hsm::{Hsm, TargetKey, WrapOrder};
-use record::document::Released;
 use record::document::offer::Offer;
 use record::document::package::{Package, PackagedKey, hsm_signature_file, signed_by_keys};
 use record::encoding::{Blob, Fixed, Hash, PackageId, random};
 use record::flow::replay::untrusted;
-use record::gate::{self};
+use record::gate;
 use record::layout::SHARES;
 use record::log::Event;
 use record::plan::{KeyPlan, Plan};
@@ -55,9 +54,7 @@ impl Run for Export {
             // As the log names them, and so as officers have signed for them; from here on only the
             // bytes that were held against it are used.
             let keys = checked_keys(ceremony, hsm)?;
-            let exporting =
-                Exporting { hsm, offer: &offer, keys: &keys, sessions: self.work.count() };
-            let report = exporting.export(ceremony, &|text| means.asker.progress(text))?;
+            let report = self.export(ceremony, means, hsm, (offer.body(), &keys))?;
             // Only now: an export that is interrupted before this is done again, and needs it.
             match trust::untrust(ceremony, hsm) {
                 Ok(()) => Ok(report),
@@ -67,14 +64,6 @@ impl Run for Export {
     }
 }
 
-/// An export that officers have signed for, and what it is done with.
-struct Exporting<'a> {
-    hsm: &'a Hsm<'a>,
-    offer: &'a Released<Offer>,
-    keys: &'a [WrapCandidate],
-    sessions: usize,
-}
-
 /// A key that may be wrapped: on this token, as planned, with its certificate.
 pub(super) struct WrapCandidate {
     pub plan: KeyPlan,
@@ -82,34 +71,24 @@ pub(super) struct WrapCandidate {
     pub certificate: TargetCertificate,
 }
 
-/// The files of a folder, by name.
-type Files = Vec<(String, Vec<u8>)>;
-
-impl Exporting<'_> {
+impl Export {
     /// Makes the package and the share files.
-    fn export(&self, ceremony: &mut Ceremony, progress: &(dyn Fn(&str) + Sync)) -> Result<Report> {
-        let (hsm, offer, keys) = (self.hsm, self.offer, self.keys);
+    fn export(
+        &self,
+        ceremony: &mut Ceremony,
+        means: &Means,
+        hsm: &Hsm,
+        (offer, keys): (&Offer, &[WrapCandidate]),
+    ) -> Result<Report> {
         let plan = ceremony.plan.clone();
-        let order = WrapOrder {
-            kek_spki: &offer.body().spki.0,
-            trusted: plan.trusted_only().then(|| ceremony.state.trusted_id(&plan)),
-            mechanism: plan.transfer.mechanism,
-            oaep: plan.transfer.oaep_hash,
-            sessions: self.sessions,
-        };
+        let order = wrap_order(ceremony, &offer.spki.0, self.work.count());
         hsm.wrap_ready(&order)?;
         let begun = ceremony.begin(Step::Export)?;
-        progress("canary: wrapping a throwaway key to a throwaway KEK, and opening it in software");
-        let observed = canary(&plan, hsm, keys)?;
+        let (observed, wrapped) = wrap(ceremony, means, hsm, (&order, keys))?;
         let package_id = Fixed(random()?);
         let secret = fresh_secret(hsm, &package_id, &plan)?;
-        let (listings, share_files) = deal(&plan, &secret, &package_id)?;
-        let targets: Vec<&TargetKey> = keys.iter().map(|key| &key.target).collect();
-        let wrapped = hsm.wrap(&order, &targets, &|n| {
-            progress(&format!("wrapping {}", keys[n].plan.label));
-        })?;
-        let fingerprint = offer.body().fingerprint;
-        let sealing = Sealing { plan: &plan, fingerprint, secret, package_id };
+        let (shares, share_files) = deal(&plan, &secret, &package_id)?;
+        let sealing = Sealing { plan: &plan, fingerprint: offer.fingerprint, secret, package_id };
         let mut files = Files::new();
         let mut packaged = Vec::new();
         for (key, wrapped) in keys.iter().zip(&wrapped) {
@@ -120,21 +99,21 @@ impl Exporting<'_> {
         drop(sealing);
         let body = Package {
             package_id,
-            kek_fingerprint: fingerprint,
+            kek_fingerprint: offer.fingerprint,
             mechanism: plan.transfer.mechanism,
             oaep_hash: plan.transfer.oaep_hash,
             observed,
             nonce: Fixed(random()?),
             threshold: plan.quorum.threshold,
-            shares: listings,
+            shares,
             keys: packaged,
             token: hsm.identity().clone(),
         };
-        let (document, body) = self.build(ceremony, &begun, body, files)?;
+        let (document, body) = ceremony.build(&begun, body, files)?;
+        ceremony.stage(&begun, "package", &signed(hsm, keys, &document)?)?;
         ceremony.stage(&begun, SHARES, &share_files)?;
-        let event = Event::export(&plan, document, &body);
         let attempt = begun.attempt();
-        ceremony.finish(begun, event)?;
+        ceremony.finish(begun, Event::export(&plan, document, &body))?;
         Ok(Report::new("The keys are wrapped and sealed, and the shares are dealt; every quorum of them opens the seal.")
             .value("package", document.to_string())
             .value("package id", package_id.to_string())
@@ -142,25 +121,47 @@ impl Exporting<'_> {
             .value("folder", ceremony.outbox("package").display().to_string())
             .value("shares", ceremony.outbox(SHARES).display().to_string()))
     }
+}
 
-    /// Builds the package, and has each signing key sign it inside the HSM.
-    fn build(
-        &self,
-        ceremony: &Ceremony,
-        begun: &StepIntent,
-        body: Package,
-        files: Files,
-    ) -> Result<(Hash, Package)> {
-        let (hash, body) = ceremony.build(begun, body, files)?;
-        let message = signed_by_keys(&hash);
-        let mut signatures = Files::new();
-        for key in self.keys.iter().filter(|key| key.plan.role == Role::Signing) {
-            let signature = self.hsm.sign(&key.target, &message)?;
-            signatures.push((hsm_signature_file(&key.plan.label), signature));
-        }
-        ceremony.stage(begun, "package", &signatures)?;
-        Ok((hash, body))
+/// The signatures of the signing keys over the package, made inside the HSM.
+fn signed(hsm: &Hsm, keys: &[WrapCandidate], package: &Hash) -> Result<Files> {
+    let message = signed_by_keys(package);
+    let signing = keys.iter().filter(|key| key.plan.role == Role::Signing);
+    signing
+        .map(|key| Ok((hsm_signature_file(&key.plan.label), hsm.sign(&key.target, &message)?)))
+        .collect()
+}
+
+/// How every key is wrapped for a KEK, which a plan may want trusted.
+pub(super) fn wrap_order<'a>(
+    ceremony: &Ceremony,
+    kek_spki: &'a [u8],
+    sessions: usize,
+) -> WrapOrder<'a> {
+    let plan = &ceremony.plan;
+    WrapOrder {
+        kek_spki,
+        trusted: plan.trusted_only().then(|| ceremony.state.trusted_id(plan)),
+        mechanism: plan.transfer.mechanism,
+        oaep: plan.transfer.oaep_hash,
+        sessions,
     }
+}
+
+/// Wraps every key, once a canary has shown what wrapping really does.
+pub(super) fn wrap(
+    ceremony: &Ceremony,
+    means: &Means,
+    hsm: &Hsm,
+    (order, keys): (&WrapOrder, &[WrapCandidate]),
+) -> Result<(Observed, Vec<WrappedKey>)> {
+    let say = |text: &str| means.asker.progress(text);
+    say("canary: wrapping a throwaway key to a throwaway KEK, and opening it in software");
+    let observed = canary(&ceremony.plan, hsm, keys)?;
+    let targets: Vec<&TargetKey> = keys.iter().map(|key| &key.target).collect();
+    let wrapped =
+        hsm.wrap(order, &targets, &|n| say(&format!("wrapping {}", keys[n].plan.label)))?;
+    Ok((observed, wrapped))
 }
 
 /// Every key of the plan, checked as the HSM has it now.
@@ -179,21 +180,20 @@ pub(super) fn checked_keys(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<WrapCan
 }
 
 /// What wrapping really does, once per kind and size of key.
-pub(super) fn canary(plan: &Plan, hsm: &Hsm, keys: &[WrapCandidate]) -> Result<Observed> {
+fn canary(plan: &Plan, hsm: &Hsm, keys: &[WrapCandidate]) -> Result<Observed> {
     let kinds: BTreeSet<KeyType> = keys.iter().map(|key| key.plan.key_type).collect();
     let mut observed = None;
     for kind in kinds {
         let seen = hsm.wrap_canary(kind, plan.transfer.mechanism, plan.transfer.oaep_hash)?;
-        if observed.is_some_and(|before| before != seen) {
-            return Err(Rule::WrapCanary.refuse(
-                format!(
-                    "OAEP {} and {} for {kind}, something else for another kind",
-                    seen.oaep_hash, seen.kwp
-                ),
-                "the same for every kind and size",
-                "do not use this HSM for an export",
-            ));
-        }
+        Rule::WrapCanary.ensure(
+            observed.is_none_or(|before| before == seen),
+            format!(
+                "OAEP {} and {} for {kind}, something else for another kind",
+                seen.oaep_hash, seen.kwp
+            ),
+            "the same for every kind and size",
+            "do not use this HSM for an export",
+        )?;
         observed = Some(seen);
     }
     observed.ok_or_else(|| Error::failed("no key to export", "run `keys create`"))

@@ -39,10 +39,8 @@ impl Run for KeysCreate {
 fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[(Id, PathBuf)]) -> Result<Report> {
     let planned = |label: &Id| ceremony.plan.keys.iter().any(|plan| plan.label == *label);
     if let Some((unknown, _)) = existing.iter().find(|(label, _)| !planned(label)) {
-        return Err(Error::Usage {
-            what: format!("--existing {unknown}: no key of the plan has this label"),
-            remedy: "name a label of the plan".into(),
-        });
+        let what = format!("--existing {unknown}: no key of the plan has this label");
+        return Err(Error::usage(what, "name a label of the plan"));
     }
     let trusted_only = ceremony.plan.trusted_only();
     if trusted_only && ceremony.state.kek.is_none() {
@@ -76,15 +74,9 @@ fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[(Id, PathBuf)]) -> Res
             let how = if key.made { "made" } else { "found" };
             report.value(key.label.as_str(), format!("{how}, SPKI SHA-256 {}", key.spki))
         });
-    ceremony.finish(
-        begun,
-        Event::KeysCreate {
-            document: None,
-            attested: None,
-            token: hsm.identity().clone(),
-            keys: records,
-        },
-    )?;
+    let token = hsm.identity().clone();
+    let event = Event::KeysCreate { document: None, attested: None, token, keys: records };
+    ceremony.finish(begun, event)?;
     Ok(report)
 }
 
@@ -177,7 +169,7 @@ fn certificates(ceremony: &Ceremony) -> PathBuf {
 
 fn keep_certificate(ceremony: &Ceremony, label: &Id, der: &[u8]) -> Result<()> {
     let path = certificate_path(ceremony, label);
-    if path.exists() && folder::read_file(&path, MAX_CERTIFICATE)? == der {
+    if folder::read_if_there(&path, MAX_CERTIFICATE)?.is_some_and(|there| there == der) {
         return Ok(());
     }
     // The log names no certificate yet: what a killed run left is not one of the record.
@@ -200,12 +192,11 @@ pub fn certificates_of(ceremony: &Ceremony) -> Result<Vec<TargetCertificate>> {
 pub fn certificate_of(ceremony: &Ceremony, record: &KeyRecord) -> Result<TargetCertificate> {
     let path = certificate_path(ceremony, &record.label);
     let der = folder::read_file(&path, MAX_CERTIFICATE)?;
-    if Hash::of(&der) != record.certificate {
-        return Err(Rule::TargetCertificate.refuse(
-            format!("{} has SHA-256 {}", path.display(), Hash::of(&der)),
-            format!("the certificate of the record, {}", record.certificate),
-            "put the unchanged file back from a copy, and find out what changed it",
-        ));
-    }
+    Rule::TargetCertificate.ensure(
+        Hash::of(&der) == record.certificate,
+        format!("{} has SHA-256 {}", path.display(), Hash::of(&der)),
+        format!("the certificate of the record, {}", record.certificate),
+        "put the unchanged file back from a copy, and find out what changed it",
+    )?;
     TargetCertificate::parse(&der, record.label.as_str())
 }

@@ -5,8 +5,6 @@ use crate::preflight::network::{
     Interface, Route, flags, interface_names, network, routes_v4, routes_v6,
 };
 use crate::preflight::process::{Process, core_dump, may_lock, memory_lock, ptrace, swap};
-use crate::preflight::software::software;
-use record::encoding::Hash;
 use record::log::{Entry, Event};
 use record::plan::NetworkPlan;
 use record::terms::Head;

@@ -668,7 +668,7 @@ impl At<'_> {
         match token.zip(planned).filter(|(token, planned)| !planned.names(token)) {
             None => Ok(()),
             Some((token, planned)) => Err(self.differs(
-                &format!("the token {}", shown(token)),
+                &format!("the token {}", token),
                 &format!("one of the plan's, serial {}", list(&planned.serials)),
             )),
         }
@@ -741,10 +741,6 @@ impl At<'_> {
         let (seq, side) = (self.entry.head.seq, self.state.side);
         format!("entry {seq} of the {side}'s log, {}", self.entry.event.name())
     }
-}
-
-fn shown(token: &TokenIdentity) -> String {
-    format!("{} {}, serial {}", token.manufacturer, token.model, token.serial)
 }
 
 /// The first field in which two values differ, with what each has.
