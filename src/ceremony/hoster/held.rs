@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::{Ceremony, Means, Run};
-use hsm::{HosterKey, Hsm, ImportKey, TargetKey};
+use hsm::wrapped_key::WrappedKey;
+use hsm::{HosterKey, Hsm, ImportKey, ImportOrder, TargetKey};
 use record::document::challenge::Challenge;
 use record::document::held_key::HeldKey;
+use record::document::offer::Offer;
 use record::document::receipt::Receipt;
 use record::document::{Released, read};
 use record::encoding::{Blob, Fixed, Hash, PackageId};
-use record::log::{Event, KeyRecord};
+use record::log::{Event, KekRecord, KeyRecord};
 use record::plan::{IMPORT, Plan};
 use record::proof::key_set::KeySet;
 use record::proof::{self, KeyProof, Proof};
@@ -96,7 +98,7 @@ pub fn labels(plan: &Plan) -> Vec<String> {
 }
 
 /// What each key must be in the HSM, in the plan's order: of these public keys and certificates.
-pub fn wanted<'a>(
+fn wanted<'a>(
     ceremony: &Ceremony,
     labels: &'a [String],
     keys: impl Iterator<Item = (&'a [u8], &'a [u8])>,
@@ -122,6 +124,37 @@ pub fn wanted_of<'a>(
 ) -> Vec<ImportKey<'a>> {
     let keys = set.keys.iter().map(|key| (key.spki.0.as_slice(), key.certificate.as_slice()));
     wanted(ceremony, labels, keys)
+}
+
+/// The key that will unwrap is the one that was offered, as the HSM has it now.
+///
+/// # Errors
+/// `KEK-…`, or the HSM's.
+pub fn kek_as_offered(ceremony: &Ceremony, hsm: &Hsm, offer: &Offer) -> Result<()> {
+    let (plan, kek) = (&ceremony.plan, ceremony.state.kek_made()?);
+    let waived = |rule| plan.waives(rule);
+    hsm.kek_check(kek.id, &offer.spki.0, plan.transfer.mechanism, &waived).map(drop)
+}
+
+/// Unwraps every key inside the HSM: of these public keys and certificates, in the plan's order.
+/// Whatever was unwrapped and is not as planned is destroyed.
+///
+/// # Errors
+/// `TARGET-…`, or the HSM's.
+pub fn unwrap(
+    ceremony: &Ceremony,
+    means: &Means,
+    hsm: &Hsm,
+    (kek, sessions): (&KekRecord, usize),
+    keys: &[(&[u8], &[u8], &WrappedKey)],
+) -> Result<Vec<HosterKey>> {
+    let (mechanism, oaep) = (ceremony.plan.transfer.mechanism, ceremony.plan.transfer.oaep_hash);
+    let labels = labels(&ceremony.plan);
+    let public = keys.iter().map(|(spki, certificate, _)| (*spki, *certificate));
+    let wanted = wanted(ceremony, &labels, public).into_iter();
+    let keys: Vec<_> = wanted.zip(keys.iter().map(|(_, _, wrapped)| *wrapped)).collect();
+    let say = |label: &str| means.asker.progress(&format!("unwrapping {label}"));
+    hsm.import(ImportOrder { kek: kek.id, mechanism, oaep, sessions }, &keys, &say)
 }
 
 /// The keys as this side's HSM has them, for a document.

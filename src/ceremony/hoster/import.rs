@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::hoster::quorum::{self, PresentCustodians, ShareArgs, ShareInput};
+use crate::hoster::quorum::{self, ShareArgs};
 use crate::hoster::{closing, held};
 use crate::step::Sessions;
 use crate::{Ceremony, Means, Run, StepIntent};
 use custody::seal::SealKey;
 use custody::share::Secret;
 use hsm::wrapped_key::WrappedKey;
-use hsm::{HosterKey, Hsm, ImportOrder};
+use hsm::{HosterKey, Hsm};
 use record::document::offer::Offer;
 use record::document::package::{Package, PackagedKey};
 use record::document::{Released, read};
@@ -21,9 +21,8 @@ use record::log::{Event, KekRecord};
 use record::plan::{KeyPlan, Plan};
 use record::proof::key_set::KeySet;
 use record::rule::Rule;
-use record::terms::{Id, Kind, Side, Step, TransferRoute, list, list_or};
+use record::terms::{Kind, Side, Step, TransferRoute, list, list_or};
 use record::{Error, Result, gate};
-use terminal::Asker;
 use terminal::report::Report;
 
 /// Take the tenant's package, before any custodian travels
@@ -94,99 +93,73 @@ impl Run for Import {
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
         let find = |ceremony: &Ceremony| {
             let package = same(ceremony, &self.package)?;
-            let offer = ceremony.sent::<Offer>()?;
+            let offer = ceremony.sent::<Offer>()?.document.body;
             Ok((gate::Import::of(&ceremony.state)?, (package, offer)))
         };
         means.gated(ceremony, Step::Import, find, |ceremony, hsm, _, (package, offer)| {
-            let opening = Opening {
-                hsm,
-                package: &package,
-                kek: ceremony.state.kek_made()?,
-                presented: &self.shares.0,
-                sessions: self.work.count(),
-                asker: means.asker,
+            hsm.require(Side::Hoster, &ceremony.plan)?;
+            let set = KeySet::from(&*package);
+            let settled = settled(ceremony, hsm, &set)?;
+            if settled.is_none() {
+                held::kek_as_offered(ceremony, hsm, &offer)?;
+            }
+            let begun = ceremony.begin(Step::Import)?;
+            let keys = match settled {
+                Some(keys) => keys,
+                None => self.unwrap_all(ceremony, means, hsm, &package)?,
             };
-            opening.import(ceremony, &offer.body().spki.0)
+            receive(ceremony, means, hsm, (begun, package.body(), &set, &keys))
         })
     }
 }
 
-/// An import that officers have signed for, and what it is done with.
-struct Opening<'a> {
-    hsm: &'a Hsm<'a>,
-    package: &'a Released<Package>,
-    kek: KekRecord,
-    presented: &'a [ShareInput],
-    sessions: usize,
-    asker: &'a Asker,
-}
-
-impl Opening<'_> {
-    /// Imports the package that was checked. Whatever was unwrapped and is not as planned is
-    /// destroyed.
-    fn import(&self, ceremony: &mut Ceremony, kek_spki: &[u8]) -> Result<Report> {
-        let (hsm, package, asker) = (self.hsm, self.package, self.asker);
-        let plan = ceremony.plan.clone();
-        let set = KeySet::from(&**package);
-        hsm.require(Side::Hoster, &plan)?;
-        let (begun, arrived) = match settled(ceremony, hsm, &set)? {
-            Some(arrived) => (ceremony.begin(Step::Import)?, arrived),
-            None => {
-                // The key that will unwrap is the one that was offered, as the HSM has it now.
-                let waived = |rule| plan.waives(rule);
-                hsm.kek_check(self.kek.id, kek_spki, plan.transfer.mechanism, &waived)?;
-                self.unwrap_all(ceremony, &set)?
-            }
-        };
-        let KeyArrival { keys, custodians, spent } = arrived;
-        asker.progress("proving that the HSM signs and decrypts as the tenant's keys");
-        let opened = (custodians.clone(), spent.clone());
-        let receipt = held::receipt(ceremony, hsm, &set, &keys, opened)?;
-        let nameless = closing::nameless_left(ceremony, hsm)?;
-        let made: Vec<bool> = keys.iter().map(|held| held.imported).collect();
-        let document = ceremony.make(begun, receipt, Vec::new(), |document, receipt| {
-            Event::import(document, receipt, package.body(), &made)
-        })?;
-        let report = Report::new("Every key is in the HSM, unreadable and not extractable, and proves itself.")
-        .value("receipt", document.to_string())
-        .value("opened by", list(&custodians))
-        .value("spent", list(&spent))
-        .line("An identity that was opened on this machine is spent: its holder makes a new one for the next ceremony.");
-        Ok(closing::with_nameless(report, nameless))
-    }
-
+impl Import {
     /// Opens the seal with a quorum, then unwraps. The KEK was looked at first: custodians do not
     /// spend their identities on one that would be refused.
     fn unwrap_all(
         &self,
         ceremony: &mut Ceremony,
-        set: &KeySet,
-    ) -> Result<(StepIntent, KeyArrival)> {
-        let plan = ceremony.plan.clone();
-        let (package, asker, kek) = (self.package, self.asker, &self.kek);
+        means: &Means,
+        hsm: &Hsm,
+        package: &Released<Package>,
+    ) -> Result<Vec<HosterKey>> {
+        let kek = ceremony.state.kek_made()?;
         // An identity that was opened is spent, whatever follows: each is on record at once.
-        let begun = ceremony.begin(Step::Import)?;
-        let record = &mut |present: &PresentCustodians| ceremony.record(present.event()).map(drop);
-        let gathered = quorum::gather(&plan, package.body(), self.presented, asker, record);
-        let (secret, present) =
-            gathered.map_err(|error| with_spent(error, ceremony.state.quorum.as_ref()))?;
-        let PresentCustodians { custodians, spent, .. } = present;
+        let secret = quorum::gather(ceremony, package.body(), &self.shares.0, means.asker)
+            .map_err(|error| with_spent(error, ceremony.state.quorum.as_ref()))?;
         // Every seal is opened before anything is unwrapped: a wrong one changes nothing.
-        let wrapped = open_seals(&plan, package, kek, &secret)?;
+        let wrapped = open_seals(&ceremony.plan, package, &kek, &secret)?;
         drop(secret);
-        let order = ImportOrder {
-            kek: kek.id,
-            mechanism: plan.transfer.mechanism,
-            oaep: plan.transfer.oaep_hash,
-            sessions: self.sessions,
-        };
-        let labels = held::labels(&plan);
-        let keys = held::wanted_of(ceremony, &labels, set);
-        let keys: Vec<_> = keys.into_iter().zip(&wrapped).collect();
-        let say = |label: &str| asker.progress(&format!("unwrapping {label}"));
-        let keys = self.hsm.import(order, &keys, &say)?;
-        Ok((begun, KeyArrival { keys, custodians, spent }))
+        let set = KeySet::from(&**package);
+        let keys = set.keys.iter().zip(&wrapped);
+        let keys = keys.map(|(key, wrapped)| (&key.spki.0[..], &key.certificate[..], wrapped));
+        held::unwrap(ceremony, means, hsm, (&kek, self.work.count()), &keys.collect::<Vec<_>>())
     }
+}
+
+/// Makes the receipt of keys that are in the HSM.
+fn receive(
+    ceremony: &mut Ceremony,
+    means: &Means,
+    hsm: &Hsm,
+    (begun, package, set, keys): (StepIntent, &Package, &KeySet, &[HosterKey]),
+) -> Result<Report> {
+    let opened = ceremony.state.quorum.clone();
+    let opened = opened.ok_or_else(|| Error::defect("keys arrived, and nobody opened the seal"))?;
+    let (custodians, spent) = (opened.custodians, opened.spent);
+    means.asker.progress("proving that the HSM signs and decrypts as the tenant's keys");
+    let receipt = held::receipt(ceremony, hsm, set, keys, (custodians.clone(), spent.clone()))?;
+    let nameless = closing::nameless_left(ceremony, hsm)?;
+    let made: Vec<bool> = keys.iter().map(|held| held.imported).collect();
+    let document = ceremony.make(begun, receipt, Vec::new(), |document, receipt| {
+        Event::import(document, receipt, package, &made)
+    })?;
+    let report = Report::new("Every key is in the HSM, unreadable and not extractable, and proves itself.")
+        .value("receipt", document.to_string())
+        .value("opened by", list(&custodians))
+        .value("spent", list(&spent))
+        .line("An identity that was opened on this machine is spent: its holder makes a new one for the next ceremony.");
+    Ok(closing::with_nameless(report, nameless))
 }
 
 /// Where people stopped, whose identity is spent all the same.
@@ -203,28 +176,15 @@ fn with_spent(error: Error, opened: Option<&Opened>) -> Error {
     }
 }
 
-/// Every key, in the HSM, and who opened the seal for it.
-struct KeyArrival {
-    keys: Vec<HosterKey>,
-    custodians: Vec<Id>,
-    spent: Vec<Id>,
-}
-
 /// What an interrupted import left whole: then no custodian is needed again.
-fn settled(ceremony: &Ceremony, hsm: &Hsm, set: &KeySet) -> Result<Option<KeyArrival>> {
-    let Some(Opened { custodians, spent, .. }) = ceremony.state.quorum.clone() else {
+fn settled(ceremony: &Ceremony, hsm: &Hsm, set: &KeySet) -> Result<Option<Vec<HosterKey>>> {
+    if ceremony.state.quorum.is_none() {
         return Ok(None);
-    };
-    let inventory = hsm.inventory()?;
-    let mut keys = Vec::new();
-    let labels = held::labels(&ceremony.plan);
-    for key in held::wanted_of(ceremony, &labels, set) {
-        match hsm.import_find(&inventory, &key)? {
-            Some(found) => keys.push(found),
-            None => return Ok(None),
-        }
     }
-    Ok(Some(KeyArrival { keys, custodians, spent }))
+    let inventory = hsm.inventory()?;
+    let labels = held::labels(&ceremony.plan);
+    let keys = held::wanted_of(ceremony, &labels, set).into_iter();
+    keys.map(|key| hsm.import_find(&inventory, &key)).collect()
 }
 
 fn open_seals(

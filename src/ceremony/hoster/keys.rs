@@ -3,8 +3,9 @@
 
 use clap::Args;
 
-use crate::hoster::attesting::{self, AttestationArgs};
+use crate::hoster::attesting::{AttestationArgs, AttestationFiles};
 use crate::hoster::held;
+use crate::hoster::kek::to_read_aloud;
 use crate::{Ceremony, Means, Run, StepIntent};
 use hsm::{BornSpec, CertifiedKey, Hsm, Inventory, self_signed};
 use record::document::attestation::Judgement;
@@ -15,7 +16,7 @@ use record::plan::{KeyPlan, Plan};
 use record::proof::key_set::certificate_file;
 use record::rule::Rule;
 use record::terms::{AttestationLevel, Listed, Side, Step};
-use record::{Result, fingerprint, spki};
+use record::{Result, spki};
 use terminal::report::Report;
 
 /// Make every key of the plan, and the document that shows them to the tenant
@@ -42,7 +43,7 @@ fn create(
 ) -> Result<Report> {
     let plan = ceremony.plan.clone();
     let labels: Vec<&str> = plan.keys.iter().map(|key| key.label.as_str()).collect();
-    let files = given.read(&labels)?;
+    let files = AttestationFiles::read(&labels, &given.attestations, &given.reports)?;
     hsm.require(Side::Hoster, &plan)?;
     let begun = ceremony.begin(Step::KeysCreate)?;
     let inventory = hsm.inventory()?;
@@ -68,7 +69,7 @@ pub fn show(
     ceremony: &mut Ceremony,
     hsm: &Hsm,
     begun: StepIntent,
-    (born, said): (&[CertifiedKey], attesting::Files),
+    (born, said): (&[CertifiedKey], AttestationFiles),
     result: impl FnOnce(Hash, &TargetKeys, (AttestationLevel, &[bool])) -> Event,
 ) -> Result<(Hash, Hash, Judgement)> {
     let plan = &ceremony.plan;
@@ -102,11 +103,7 @@ pub fn show(
 
 /// The words of the keys, which the tenant is to hear.
 pub fn shown(ceremony: &Ceremony, report: Report, said: Hash) -> Report {
-    report
-        .line("Its words; the first two rows are read aloud to the tenant over a second channel (`keyferry-audit show` shows them again):")
-        .line(fingerprint::rows(&said.0))
-        .data("words", fingerprint::words(&said.0).join(" "))
-        .value("folder", ceremony.outbox("keys").display().to_string())
+    to_read_aloud(report, said).value("folder", ceremony.outbox("keys").display().to_string())
 }
 
 /// The keys are there, and nobody has been shown them.

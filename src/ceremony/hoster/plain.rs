@@ -6,12 +6,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::hoster::attesting::Files;
+use crate::hoster::attesting::AttestationFiles;
 use crate::hoster::{closing, held, keys};
 use crate::step::file_of;
 use crate::{Ceremony, Means, Run};
 use hsm::wrapped_key::WrappedKey;
-use hsm::{CertifiedKey, Hsm, ImportOrder};
+use hsm::{CertifiedKey, Hsm};
 use record::document::offer::Offer;
 use record::encoding::Hash;
 use record::gate::{self, PlainKey};
@@ -48,7 +48,7 @@ impl Run for ImportPlain {
             Ok((subject(ceremony, &plain)?, plain))
         };
         means.gated(ceremony, Step::ImportPlain, find, |ceremony, hsm, _, plain| {
-            import(ceremony, hsm, &plain, &|text| means.asker.progress(text))
+            import(ceremony, means, hsm, &plain)
         })
     }
 }
@@ -113,30 +113,16 @@ fn subject(ceremony: &Ceremony, plain: &[Plain]) -> Result<gate::ImportPlain> {
 
 /// Unwraps every key inside the HSM, and makes the document that shows them to the tenant.
 /// Whatever was unwrapped and is not as planned is destroyed.
-fn import(
-    ceremony: &mut Ceremony,
-    hsm: &Hsm,
-    plain: &[Plain],
-    progress: &(dyn Fn(&str) + Sync),
-) -> Result<Report> {
+fn import(ceremony: &mut Ceremony, means: &Means, hsm: &Hsm, plain: &[Plain]) -> Result<Report> {
     let plan = ceremony.plan.clone();
-    let offer = ceremony.sent::<Offer>()?;
-    let kek = ceremony.state.kek_made()?;
     hsm.require(Side::Hoster, &plan)?;
-    let waived = |rule| plan.waives(rule);
-    hsm.kek_check(kek.id, &offer.body().spki.0, plan.transfer.mechanism, &waived)?;
+    held::kek_as_offered(ceremony, hsm, ceremony.sent::<Offer>()?.body())?;
     let begun = ceremony.begin(Step::ImportPlain)?;
-    let order = ImportOrder {
-        kek: kek.id,
-        mechanism: plan.transfer.mechanism,
-        oaep: plan.transfer.oaep_hash,
-        sessions: 1,
-    };
-    let labels = held::labels(&plan);
-    let keys = plain.iter().map(|key| (key.certificate.spki(), key.certificate.der()));
-    let wanted = held::wanted(ceremony, &labels, keys).into_iter();
-    let wanted: Vec<_> = wanted.zip(plain.iter().map(|plain| &plain.wrapped)).collect();
-    let held = hsm.import(order, &wanted, &|label| progress(&format!("unwrapping {label}")))?;
+    let kek = ceremony.state.kek_made()?;
+    let keys = plain
+        .iter()
+        .map(|Plain { certificate, wrapped, .. }| (certificate.spki(), certificate.der(), wrapped));
+    let held = held::unwrap(ceremony, means, hsm, (&kek, 1), &keys.collect::<Vec<_>>())?;
     let certificates = plain.iter().map(|plain| plain.certificate.der().to_vec());
     let arrived = held.into_iter().zip(certificates);
     let arrived: Vec<CertifiedKey> =
@@ -148,7 +134,7 @@ fn import(
         ceremony,
         hsm,
         begun,
-        (&arrived, Files::default()),
+        (&arrived, AttestationFiles::default()),
         |document, keys, claims| {
             let wrapped = plain.iter().map(|plain| Hash::of(&plain.bytes)).collect();
             Event::import_plain(document, keys, claims, kek.fingerprint, wrapped)
