@@ -1,11 +1,8 @@
 //! The mirror: a copy of the ceremony folder on another medium, brought up to date step by step. It
 //! holds no secret, and is a folder to go on from, on another machine, when this one is lost.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
-
-use rustix::fs::OFlags;
 
 use crate::Ceremony;
 use crate::documents::{leave_behind, unnamed};
@@ -60,16 +57,15 @@ impl Ceremony {
         };
         // A link on the medium would lead what is copied and erased below somewhere else.
         plain_below(to)?;
-        let log = self.log_bytes()?;
+        let (log, copy) = (self.log_bytes()?, to.join(LOG_FILE));
         let most = MAX_MIRRORED.max(log.len() as u64);
-        let copied = folder::read_if_there(&to.join(LOG_FILE), most)?.unwrap_or(Vec::new());
-        let Some(new) = log.strip_prefix(copied.as_slice()) else {
-            return Err(Rule::Mirror.refuse(
-                format!("{} is not the beginning of this log", to.join(LOG_FILE).display()),
-                "a copy of this ceremony, made by --mirror alone",
-                "if somebody went on from the mirror, stop here: there must be one record; else name an empty folder",
-            ));
-        };
+        let copied = folder::read_if_there(&copy, most)?.unwrap_or(Vec::new());
+        Rule::Mirror.ensure(
+            log.starts_with(&copied),
+            format!("{} is not the beginning of this log", copy.display()),
+            "a copy of this ceremony, made by --mirror alone",
+            "if somebody went on from the mirror, stop here: there must be one record; else name an empty folder",
+        )?;
         let unnamed = unnamed(&self.state);
         if copied.is_empty() {
             begin(&self.dir, to)?;
@@ -80,7 +76,10 @@ impl Ceremony {
             }
         }
         copy_folder(&self.dir, to, Path::new(""), &unnamed)?;
-        append(&to.join(LOG_FILE), new)
+        if log != copied {
+            folder::replace(&copy, &log)?;
+        }
+        Ok(())
     }
 }
 
@@ -147,18 +146,4 @@ fn copy_file(from: &Path, to: &Path, name: &str) -> Result<()> {
             "find out which of the two was changed; then name an empty folder with --mirror",
         )),
     }
-}
-
-fn append(path: &Path, bytes: &[u8]) -> Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let failed = |error| Error::file(path, error);
-    let mut file = OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .custom_flags(OFlags::NOFOLLOW.bits() as i32)
-        .open(path)
-        .map_err(failed)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
-    folder::sync_parent(path)
 }

@@ -199,7 +199,16 @@ pub struct KeysDestroy;
 impl Run for KeysDestroy {
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
         means.gated(ceremony, Step::KeysDestroy, born_left, |ceremony, hsm, subject, ()| {
-            destroy_born(ceremony, hsm, &subject)
+            let begun = ceremony.begin(Step::KeysDestroy)?.answering(Some(subject.abort));
+            let keys = destroy_targets(ceremony, hsm)?;
+            let destroyed = list(&keys);
+            let document = close(ceremony, begun, (None, Some(hsm), None), |document| {
+                Event::KeysDestroy { document, keys }
+            })?;
+            Ok(Report::new("The keys are destroyed; a new session no longer finds them.")
+                .line(BACKUPS)
+                .value("keys destroyed", destroyed)
+                .value("closing", document.to_string()))
         })
     }
 }
@@ -214,20 +223,6 @@ fn born_left(ceremony: &Ceremony) -> Result<(gate::KeysDestroy, ())> {
         "run `status`; what was begun and not recorded, `abort` has destroyed; `close` ends the record",
     )?;
     Ok((gate::KeysDestroy::of(&ceremony.plan, &ceremony.state)?, ()))
-}
-
-/// Destroys the keys, looks that they are gone, and makes the closing.
-fn destroy_born(ceremony: &mut Ceremony, hsm: &Hsm, subject: &gate::KeysDestroy) -> Result<Report> {
-    let begun = ceremony.begin(Step::KeysDestroy)?.answering(Some(subject.abort));
-    let keys = destroy_targets(ceremony, hsm)?;
-    let destroyed = list(&keys);
-    let document = close(ceremony, begun, (None, Some(hsm), None), |document| {
-        Event::KeysDestroy { document, keys }
-    })?;
-    Ok(Report::new("The keys are destroyed; a new session no longer finds them.")
-        .line(BACKUPS)
-        .value("keys destroyed", destroyed)
-        .value("closing", document.to_string()))
 }
 
 /// The target keys of this attempt that are in the HSM, with their CKA_IDs.

@@ -34,28 +34,25 @@ pub struct Answer {
 impl Run for Answer {
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
         let challenge = read_challenge(ceremony, &self.challenge)?;
-        means.in_hsm(ceremony, Step::Answer, |ceremony, hsm| answer(ceremony, hsm, &challenge))
+        means.in_hsm(ceremony, Step::Answer, |ceremony, hsm| {
+            let set = KeySet::from(&*challenge);
+            let inventory = hsm.inventory()?;
+            let labels = labels(&ceremony.plan);
+            let keys = wanted_of(ceremony, &labels, &set).into_iter();
+            let held = keys.map(|key| hsm.held(&inventory, &key)).collect::<Result<Vec<_>>>()?;
+            let begun = ceremony.begin_taking(Step::Answer, &challenge)?;
+            let receipt = receipt(ceremony, hsm, &set, &held, (Vec::new(), Vec::new()))?;
+            let document = ceremony.make(begun, receipt, Vec::new(), |document, receipt| {
+                Event::answer(document, receipt, &challenge, challenge.signatures.everyone())
+            })?;
+            Ok(Report::new(
+                "The HSM has answered: it signs and decrypts with the keys that were born in it.",
+            )
+            .value("challenge", challenge.hash.to_string())
+            .value("receipt", document.to_string())
+            .value("folder", ceremony.outbox("receipt").display().to_string()))
+        })
     }
-}
-
-/// Takes the challenge and makes the receipt.
-fn answer(ceremony: &mut Ceremony, hsm: &Hsm, challenge: &Released<Challenge>) -> Result<Report> {
-    let set = KeySet::from(&**challenge);
-    let inventory = hsm.inventory()?;
-    let labels = labels(&ceremony.plan);
-    let keys = wanted_of(ceremony, &labels, &set);
-    let held = keys.iter().map(|key| hsm.held(&inventory, key)).collect::<Result<Vec<_>>>()?;
-    let begun = ceremony.begin_taking(Step::Answer, challenge)?;
-    let receipt = receipt(ceremony, hsm, &set, &held, (Vec::new(), Vec::new()))?;
-    let document = ceremony.make(begun, receipt, Vec::new(), |document, receipt| {
-        Event::answer(document, receipt, challenge, challenge.signatures.everyone())
-    })?;
-    Ok(Report::new(
-        "The HSM has answered: it signs and decrypts with the keys that were born in it.",
-    )
-    .value("challenge", challenge.hash.to_string())
-    .value("receipt", document.to_string())
-    .value("folder", ceremony.outbox("receipt").display().to_string()))
 }
 
 /// Reads the tenant's challenge, before any PIN is asked for. One is answered, once: an HSM that

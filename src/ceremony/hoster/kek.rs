@@ -32,20 +32,14 @@ pub struct KekCreate {
 
 impl Run for KekCreate {
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
-        means.in_hsm(ceremony, Step::KekCreate, |ceremony, hsm| {
-            self.create(ceremony, hsm, &|text| means.asker.progress(text))
-        })
+        means.in_hsm(ceremony, Step::KekCreate, |ceremony, hsm| self.create(ceremony, means, hsm))
     }
 }
 
 impl KekCreate {
     /// Makes the KEK, or finds the one that an interrupted run made, and the offer.
-    fn create(
-        &self,
-        ceremony: &mut Ceremony,
-        hsm: &Hsm,
-        progress: &dyn Fn(&str),
-    ) -> Result<Report> {
+    fn create(&self, ceremony: &mut Ceremony, means: &Means, hsm: &Hsm) -> Result<Report> {
+        let progress = |text: &str| means.asker.progress(text);
         let plan = ceremony.plan.clone();
         let of_kek = |file: &Option<PathBuf>| {
             let of = |file: &PathBuf| Ok((KEK.parse().map_err(Error::defect)?, file.clone()));

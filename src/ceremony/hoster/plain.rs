@@ -45,7 +45,14 @@ impl Run for ImportPlain {
         let find = |ceremony: &Ceremony| {
             ceremony.state.require(Step::ImportPlain)?;
             let plain = self.read(&ceremony.plan)?;
-            Ok((subject(ceremony, &plain)?, plain))
+            let keys = ceremony.plan.keys.iter().zip(&plain).map(|(key, plain)| PlainKey {
+                label: key.label.clone(),
+                spki: Hash::of(plain.certificate.spki()),
+                certificate: Hash::of(plain.certificate.der()),
+                wrapped: Hash::of(&plain.bytes),
+            });
+            let (plan, state) = (&ceremony.plan, &ceremony.state);
+            Ok((gate::ImportPlain::of(plan, state, keys.collect())?, plain))
         };
         means.gated(ceremony, Step::ImportPlain, find, |ceremony, hsm, _, plain| {
             import(ceremony, means, hsm, &plain)
@@ -97,18 +104,6 @@ impl ImportPlain {
         };
         plan.keys.iter().map(one).collect()
     }
-}
-
-/// What officers sign for.
-fn subject(ceremony: &Ceremony, plain: &[Plain]) -> Result<gate::ImportPlain> {
-    let keys = ceremony.plan.keys.iter().zip(plain);
-    let keys = keys.map(|(key, plain)| PlainKey {
-        label: key.label.clone(),
-        spki: Hash::of(plain.certificate.spki()),
-        certificate: Hash::of(plain.certificate.der()),
-        wrapped: Hash::of(&plain.bytes),
-    });
-    gate::ImportPlain::of(&ceremony.plan, &ceremony.state, keys.collect())
 }
 
 /// Unwraps every key inside the HSM, and makes the document that shows them to the tenant.

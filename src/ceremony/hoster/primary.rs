@@ -91,8 +91,24 @@ impl Run for Primary {
 pub struct Rollback;
 
 impl Run for Rollback {
+    /// Gives the order by which the former keys become primary again, and carries it out where
+    /// Keyferry does that itself.
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
-        roll_back(ceremony, &means.registry(ceremony))
+        ceremony.state.require(Step::Rollback)?;
+        let subject = back(ceremony)?;
+        approval::require(ceremony, &subject)?;
+        ceremony.begin(Step::Rollback)?;
+        let service = services::of(&ceremony.plan.target)?;
+        service.roll_back(&means.registry(ceremony), &subject.to)?;
+        let order = given(ceremony.state.nodes.rollback(subject_hash(&subject)?))?;
+        let hash = order.hash()?;
+        ceremony.ordered(Event::Rollback { order: hash })?;
+        let report = Report::new("The order is given: the former keys become primary again.")
+            .value("primary", shown(&subject.to));
+        Ok(ordered(ceremony, report, &order, hash)?.line(match ceremony.state.phase {
+            Phase::RolledBack => "Once every node has proven that, `primary` may follow again.",
+            _ => "The registration that the tenant has, or had, is true no more: tell the tenant.",
+        }))
     }
 }
 
@@ -236,23 +252,4 @@ fn back(ceremony: &Ceremony) -> Result<gate::Rollback> {
         "there is nothing to go back to: mend what is wrong, or let the service have other primaries by a ceremony of their own",
     )?;
     Ok(back)
-}
-
-/// Gives the order by which the former keys become primary again, and carries it out where Keyferry
-/// does that itself.
-fn roll_back(ceremony: &mut Ceremony, service: &Path) -> Result<Report> {
-    ceremony.state.require(Step::Rollback)?;
-    let subject = back(ceremony)?;
-    approval::require(ceremony, &subject)?;
-    ceremony.begin(Step::Rollback)?;
-    services::of(&ceremony.plan.target)?.roll_back(service, &subject.to)?;
-    let order = given(ceremony.state.nodes.rollback(subject_hash(&subject)?))?;
-    let hash = order.hash()?;
-    ceremony.ordered(Event::Rollback { order: hash })?;
-    let report = Report::new("The order is given: the former keys become primary again.")
-        .value("primary", shown(&subject.to));
-    Ok(ordered(ceremony, report, &order, hash)?.line(match ceremony.state.phase {
-        Phase::RolledBack => "Once every node has proven that, `primary` may follow again.",
-        _ => "The registration that the tenant has, or had, is true no more: tell the tenant.",
-    }))
 }

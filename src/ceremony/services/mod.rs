@@ -1,16 +1,16 @@
 //! How a key becomes primary, one file per kind of service. What is the same for all lies in
 //! [`record::service`] and in the hoster's steps.
 
-pub mod cloud;
 pub mod hgs;
 pub mod local;
 
 use std::path::Path;
 
-use record::Result;
 use record::plan::ServicePlan;
+use record::rule::Rule;
 use record::service::Brief;
 use record::terms::PrimaryKey;
+use record::{Error, Result};
 
 /// What is done, at each node or once for the whole service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +104,15 @@ pub fn of(target: &ServicePlan) -> Result<&'static dyn Service> {
     match target {
         ServicePlan::Local { .. } => Ok(&local::Local),
         ServicePlan::Hgs { .. } => Ok(&hgs::Hgs),
-        ServicePlan::Cloud(_) => Err(cloud::no_part_error()),
+        ServicePlan::Cloud(_) => Err(no_part_error()),
     }
+}
+
+/// The hoster's side of a ceremony whose keys a cloud service imports.
+pub fn no_part_error() -> Error {
+    Rule::PlanTarget.refuse(
+        "the hoster's side of a ceremony for a cloud service",
+        "the tenant's side alone: the service imports the keys itself",
+        "run keyferry-tenant with this plan; the people whom it names as the hoster's sign the plan, and import the files at the service",
+    )
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::Ceremony;
-use crate::services::cloud;
+use crate::services;
 use crate::side::trial;
 use record::Result;
 use record::encoding::Hash;
@@ -95,7 +95,7 @@ impl AgreedPlan {
 pub fn init(dir: &Path, side: Side, agreed: AgreedPlan, typed: &str) -> Result<(Ceremony, Report)> {
     let AgreedPlan { plan, files, signed, superseded, trial } = agreed;
     if side == Side::Hoster && plan.way == TransferRoute::Cloud {
-        return Err(cloud::no_part_error());
+        return Err(services::no_part_error());
     }
     fingerprint::confirm(plan.hash(), typed)?;
     let shown = ShownBefore { superseded, trial };

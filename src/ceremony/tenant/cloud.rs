@@ -5,19 +5,19 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use data_encoding::BASE64URL_NOPAD;
 
-use crate::services::cloud;
 use crate::tenant::export::{WrapCandidate, checked_keys, wrap, wrap_order};
 use crate::tenant::keys::certificates_of;
 use crate::{Ceremony, Means, Run};
 use hsm::Hsm;
 use hsm::wrapped_key::WrappedKey;
-use record::encoding::Hash;
+use record::encoding::{Hash, json_file};
 use record::log::{CloudExported, CloudFile, Event};
 use record::plan::{Plan, ServicePlan as Destination};
 use record::rule::Rule;
 use record::spki::{self, MAX_CERTIFICATE};
-use record::terms::{CloudFormat, Step};
+use record::terms::{CloudFormat, Id, Step, TokenIdentity};
 use record::{Error, Result, folder, gate};
 use terminal::report::Report;
 
@@ -113,7 +113,7 @@ impl CloudExport {
         let (observed, wrapped) = wrap(ceremony, means, hsm, (&order, &keys))?;
         let one = |(key, wrapped): (&WrapCandidate, &WrappedKey)| {
             let (label, bytes) = (&key.plan.label, wrapped.as_bytes());
-            cloud::file(self.format, label, bytes, self.kid.as_deref(), hsm.identity())
+            file(self.format, label, bytes, self.kid.as_deref(), hsm.identity())
         };
         let files = keys.iter().zip(&wrapped).map(one).collect::<Result<Vec<_>>>()?;
         let folder = ceremony.stage_cloud(&begun, &files)?;
@@ -138,6 +138,56 @@ impl CloudExport {
         let report = files.iter().fold(report, |report, (name, bytes)| {
             report.value(name, format!("{} bytes, SHA-256 {}", bytes.len(), Hash::of(bytes)))
         });
-        Ok(report.line(cloud::what_next(self.format)))
+        Ok(report.line(what_next(self.format)))
+    }
+}
+
+/// A wrapped key in the form that its service takes, and the name of its file.
+///
+/// Azure Key Vault: JSON, schema 1.0.0, whose `kid` is the KEK's key identifier. AWS KMS
+/// (`EncryptedKeyMaterial`) and Google Cloud KMS (`--wrapped-key-file`): the bytes alone.
+///
+/// # Errors
+/// [`Error::Failed`] where JSON can't be encoded.
+fn file(
+    format: CloudFormat,
+    label: &Id,
+    wrapped: &[u8],
+    kid: Option<&str>,
+    token: &TokenIdentity,
+) -> Result<(String, Vec<u8>)> {
+    let version = env!("CARGO_PKG_VERSION");
+    let hsm = format!("{} {}, firmware {}", token.manufacturer, token.model, token.firmware);
+    let content = match format {
+        CloudFormat::AwsKms | CloudFormat::GcpKms => wrapped.to_vec(),
+        CloudFormat::AzureByok => {
+            let byok = serde_json::json!({
+                "schema_version": "1.0.0",
+                "header": {
+                    "kid": kid.ok_or_else(|| Error::defect("a BYOK file without its KEK's id"))?,
+                    "alg": "dir",
+                    "enc": "CKM_RSA_AES_KEY_WRAP",
+                },
+                "ciphertext": BASE64URL_NOPAD.encode(wrapped),
+                "generator": format!("Keyferry {version}; {hsm}"),
+            });
+            json_file(&byok)?
+        }
+    };
+    Ok((format.file_name(label), content))
+}
+
+/// What is done with the files there.
+fn what_next(format: CloudFormat) -> &'static str {
+    match format {
+        CloudFormat::AzureByok => {
+            "az keyvault key import --byok-file FILE, with the --kty and --ops that the key is to have"
+        }
+        CloudFormat::AwsKms => {
+            "aws kms import-key-material --encrypted-key-material fileb://FILE --import-token fileb://TOKEN, within 24 hours of get-parameters-for-import"
+        }
+        CloudFormat::GcpKms => {
+            "gcloud kms keys versions import --wrapped-key-file FILE --import-job JOB, within 3 days of making the job"
+        }
     }
 }
