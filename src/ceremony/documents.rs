@@ -107,16 +107,6 @@ impl Ceremony {
         folder::draft(&self.staging(begun.attempt).join(name), files)
     }
 
-    /// Writes the files for a cloud service; their folder gets its name once the log names them.
-    ///
-    /// # Errors
-    /// What writing files can end with.
-    pub fn stage_cloud(&self, begun: &StepIntent, files: &Files) -> Result<PathBuf> {
-        let name = cloud_folder(self.state.cloud_exports + 1);
-        self.stage(begun, &name, files)?;
-        Ok(self.outbox(&name))
-    }
-
     /// Records the result of a step, then gives what it made its name in the outbox.
     ///
     /// # Errors

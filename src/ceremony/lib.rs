@@ -15,7 +15,6 @@ use std::path::{Path, PathBuf};
 
 pub use documents::Files;
 use documents::unchanged;
-pub use mirror::Mirror;
 use record::document::{Body, Released};
 use record::encoding::Hash;
 use record::flow::State;
@@ -37,7 +36,8 @@ pub struct Ceremony {
     /// What the log says.
     pub state: State,
     log: Log,
-    mirror: Option<Mirror>,
+    /// Where a copy is kept.
+    mirror: Option<PathBuf>,
     /// The last step that was done when the folder was opened.
     last: Option<(u64, Event)>,
 }

@@ -16,9 +16,6 @@ use record::{Error, Result, folder};
 /// The greatest size of a file that is mirrored beside the log, in bytes: a registry.
 const MAX_MIRRORED: u64 = MAX_REGISTRY;
 
-/// Where the copy lies.
-pub struct Mirror(PathBuf);
-
 impl Ceremony {
     /// Keeps a copy of the folder from now on, and brings it up to date at once.
     ///
@@ -26,24 +23,22 @@ impl Ceremony {
     /// `MIRROR` where the copy is of another ceremony, or went on by itself; [`Error::Failed`]
     /// where it can't be written.
     pub fn mirror_to(&mut self, to: &Path) -> Result<()> {
-        let inside = |of: &Path, what: &Path| {
-            let whole = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-            whole(what).starts_with(whole(of))
-        };
         folder::make_folder(to)?;
+        let whole = |path: &Path| fs::canonicalize(path).map_err(|error| Error::file(path, error));
+        let (here, there) = (whole(&self.dir)?, whole(to)?);
         Rule::Mirror.ensure(
-            !inside(&self.dir, to) && !inside(to, &self.dir),
+            !here.starts_with(&there) && !there.starts_with(&here),
             format!("{} and {}, one in the other", to.display(), self.dir.display()),
             "a folder on another medium",
             "name a folder of its own with --mirror",
         )?;
-        self.mirror = Some(Mirror(to.to_owned()));
+        self.mirror = Some(to.to_owned());
         self.mirror()
     }
 
     /// Where the copy is kept, where there is one.
     pub fn mirror_folder(&self) -> Option<&Path> {
-        self.mirror.as_ref().map(|Mirror(to)| to.as_path())
+        self.mirror.as_deref()
     }
 
     /// Brings the copy up to date, where there is to be one: documents first, and the log, which
@@ -52,7 +47,7 @@ impl Ceremony {
     /// # Errors
     /// As [`Ceremony::mirror_to`].
     pub fn mirror(&self) -> Result<()> {
-        let Some(Mirror(to)) = &self.mirror else {
+        let Some(to) = &self.mirror else {
             return Ok(());
         };
         // A link on the medium would lead what is copied and erased below somewhere else.

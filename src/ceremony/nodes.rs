@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use crate::{Ceremony, Files, unchanged};
+use crate::{Ceremony, Files, unchanged, write_once};
 use record::encoding::{Hash, json_file};
 use record::layout::{EVIDENCE, REGISTER, evidence_name};
 use record::log::Event;
@@ -52,11 +52,7 @@ impl Ceremony {
         let said = &evidence.statement;
         let path = self.evidence_path(&said.node, said.stage, evidence.hash);
         folder::make_folder(&self.dir.join(EVIDENCE))?;
-        // The name holds its hash: what is there already is this very file.
-        match path.exists() {
-            true => Ok(()),
-            false => folder::write_new(&path, bytes),
-        }
+        write_once(&path, bytes, MAX_EVIDENCE)
     }
 
     fn evidence_path(&self, node: &Id, stage: Stage, evidence: Hash) -> PathBuf {

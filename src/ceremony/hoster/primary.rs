@@ -7,23 +7,22 @@ use std::path::Path;
 
 use clap::Args;
 
-use crate::hoster::evidence::require_all;
-use crate::services::{self, Act, TargetStep};
-use crate::side::trial;
+use crate::hoster::nodes::require_all;
+use crate::services::{self, TargetStep};
 use crate::{Ceremony, Means, Run, approval};
 use record::Result;
 use record::document::registration::{ListedEvidence, Registration};
 use record::encoding::{Hash, json_file};
 use record::flow::Phase;
+use record::flow::replay::past_trial;
 use record::gate::{self, subject_hash};
 use record::log::Event;
 use record::proof::key_set::certificate_file;
 use record::rule::Rule;
 use record::service::{
-    BRIEF_FILE, Brief, EvidenceContext, NodeEvidence, Order, OrderKind, evidence_file, same_former,
-    soaked,
+    BRIEF_FILE, Brief, EvidenceContext, NodeEvidence, Order, evidence_file, same_former, soaked,
 };
-use record::terms::{Listed, PrimaryKey, Stage, Step, shown};
+use record::terms::{Listed, PrimaryKey, Stage, Step, Trial, shown};
 use terminal::report::Report;
 
 /// The list of hashes in the register folder.
@@ -159,7 +158,9 @@ fn unchanged(
 /// itself. There is no PIN to ask for: the service's own accounts use the keys.
 fn activate(ceremony: &mut Ceremony, service: &Path) -> Result<Report> {
     ceremony.state.require(Step::Primary)?;
-    trial::stops(&ceremony.plan)?;
+    if ceremony.plan.trial == Trial::This {
+        return Err(past_trial("primary in a trial"));
+    }
     let now = subject(ceremony, service)?;
     approval::require(ceremony, &now)?;
     let brief = ceremony.brief()?.0;
@@ -187,18 +188,11 @@ fn given<T>(order: Option<T>) -> Result<T> {
 /// Where the order lies, and who carries it out.
 fn ordered(ceremony: &Ceremony, report: Report, order: &Order, hash: Hash) -> Result<Report> {
     let path = ceremony.register_folder().join(order.file());
-    let wanted = match order.order {
-        OrderKind::Rollback => Act::RollBack,
-        OrderKind::Install | OrderKind::Activate => Act::Activate,
-    };
-    let mut steps = services::of(&ceremony.plan.target)?.steps().iter();
-    let step = steps.find(|step| step.act == wanted && step.program.ends_with(".ps1"));
     let report =
         report.value("order", path.display().to_string()).value("order hash", hash.to_string());
-    Ok(report.line(match step {
-        Some(step) => format!(
-            "Copy it to every node's folder; then run {}, once, on one of them; then let every node prove itself.",
-            step.program
+    Ok(report.line(match services::of(&ceremony.plan.target)?.script(order.order) {
+        Some(script) => format!(
+            "Copy it to every node's folder; then run {script}, once, on one of them; then let every node prove itself."
         ),
         None => "It is carried out. Let every node prove itself.".into(),
     }))

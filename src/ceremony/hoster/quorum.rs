@@ -113,7 +113,7 @@ pub fn gather(
         gathering.take(opened)?;
         gathering.record()?;
     }
-    Ok(gathering.quorum.recombine()?.0)
+    gathering.quorum.recombine()
 }
 
 /// A share, and the recipients of the identity that has opened it, where one has.

@@ -8,42 +8,13 @@ use std::path::Path;
 
 use record::plan::ServicePlan;
 use record::rule::Rule;
-use record::service::Brief;
+use record::service::{Brief, OrderKind};
 use record::terms::PrimaryKey;
 use record::{Error, Result};
-
-/// What is done, at each node or once for the whole service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Act {
-    /// What was copied to the node is whole, and its turn has come.
-    Check,
-    /// The certificates are there.
-    Install,
-    /// Each is bound to its key in the HSM.
-    Bind,
-    /// The service's account may use the key.
-    Grant,
-    /// The service knows the keys; they are not primary.
-    Register,
-    /// The service looks at itself.
-    Diagnose,
-    /// The node proves itself.
-    Prove,
-    /// What is primary now is written down.
-    Record,
-    /// The keys become primary.
-    Activate,
-    /// The former keys become primary again.
-    RollBack,
-    /// What was done is looked at.
-    ReadBack,
-}
 
 /// One step of the way to a primary key.
 #[derive(Debug, Clone, Copy)]
 pub struct TargetStep {
-    /// What it is.
-    pub act: Act,
     /// Its name, in scripts and on paper.
     pub name: &'static str,
     /// The program that takes it.
@@ -54,6 +25,11 @@ pub struct TargetStep {
 pub trait Service: Sync {
     /// Everything that is done, in its order.
     fn steps(&self) -> &'static [TargetStep];
+
+    /// The script that carries an order out, where Keyferry does not itself.
+    fn script(&self, _order: OrderKind) -> Option<&'static str> {
+        None
+    }
 
     /// The files that every node is given, beside brief and certificates: byte for byte the same in
     /// every ceremony.

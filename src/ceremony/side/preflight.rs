@@ -4,14 +4,12 @@
 use std::fs::File;
 use std::path::Path;
 
-use rustix::fs::StatVfsMountFlags;
-
 use crate::Ceremony;
 use crate::side::token::{TokenArgs, require_planned, require_tries_left};
 use machine::hardening::harden;
 use machine::preflight::network::{self, Interface};
 use machine::preflight::process::{self, Process};
-use machine::preflight::{self, Check, MountOptions};
+use machine::preflight::{self, Check};
 use record::escape::escape;
 use record::flow::Phase;
 use record::flow::seen::Seen;
@@ -251,15 +249,7 @@ fn planned(
 fn medium_check(folder: &Path) -> Result<Check> {
     let shown = escape(&folder.display().to_string());
     let result = match rustix::fs::statvfs(folder) {
-        Ok(stat) => {
-            let has = |flag| stat.f_flag.contains(flag);
-            let options = MountOptions {
-                nosuid: has(StatVfsMountFlags::NOSUID),
-                nodev: has(StatVfsMountFlags::NODEV),
-                noexec: has(StatVfsMountFlags::NOEXEC),
-            };
-            preflight::medium(&shown, options)
-        }
+        Ok(stat) => preflight::medium(&shown, stat.f_flag),
         Err(error) => Err(Rule::PreflightMedium.refuse(
             format!("{shown}: {error}"),
             "the folder of a mounted medium",

@@ -8,7 +8,6 @@ use record::document::closing::Closing;
 use record::document::read;
 use record::encoding::Hash;
 use record::escape::escape;
-use record::flow::replay::past_trial;
 use record::log::{Event, LOG_FILE};
 use record::plan::{PLAN_FILE, Plan, ServicePlan};
 use record::rule::Rule;
@@ -132,17 +131,6 @@ fn same_target(tried: &ServicePlan, planned: &ServicePlan) -> Result<()> {
     let holds = tried == planned;
     let expected = format!("{planned}, in this order");
     Rule::PlanTrial.ensure(holds, format!("a trial of {tried}"), expected, REMEDY)
-}
-
-/// Refuses to make the keys of a trial primary.
-///
-/// # Errors
-/// `TRIAL-ENDS`.
-pub fn stops(plan: &Plan) -> Result<()> {
-    match plan.trial {
-        Trial::This => Err(past_trial("primary in a trial")),
-        Trial::None | Trial::After(_) => Ok(()),
-    }
 }
 
 /// What a trial leaves to be removed by hand on one side, a line each.

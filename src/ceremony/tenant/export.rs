@@ -1,10 +1,14 @@
 //! `export`: every key is wrapped inside the tenant's HSM for the KEK, sealed under a fresh secret,
 //! and the secret dealt to the custodians. The secret lives in this function and nowhere else: an
 //! export that was interrupted is done again, with a fresh one.
+//! `export --format`: for the KEK of a cloud service, by the same calls and behind the same gate.
+//! There is no seal: whoever holds that KEK has the keys.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use clap::Args;
+use data_encoding::BASE64URL_NOPAD;
 
 use crate::step::Sessions;
 use crate::tenant::heard::challenges;
@@ -18,18 +22,17 @@ use hsm::wrapped_key::WrappedKey;
 use hsm::{Hsm, TargetKey, WrapOrder};
 use record::document::offer::Offer;
 use record::document::package::{Package, PackagedKey, hsm_signature_file, signed_by_keys};
-use record::encoding::{Blob, Fixed, Hash, PackageId, random};
+use record::encoding::{Blob, Fixed, Hash, PackageId, json_file, random};
 use record::flow::replay::untrusted;
-use record::gate;
-use record::layout::SHARES;
-use record::log::Event;
-use record::plan::{KeyPlan, Plan};
+use record::layout::{SHARES, cloud_folder};
+use record::log::{CloudExported, CloudFile, Event};
+use record::plan::{KeyPlan, Plan, ServicePlan as Destination};
 use record::proof::key_set::certificate_file;
 use record::rule::Rule;
 use record::share::ShareListing;
-use record::spki::TargetCertificate;
-use record::terms::{KeyType, Listed, Observed, Role, Side, Step};
-use record::{Error, Result};
+use record::spki::{self, MAX_CERTIFICATE, TargetCertificate};
+use record::terms::{CloudFormat, Id, KeyType, Listed, Observed, Role, Side, Step, TokenIdentity};
+use record::{Error, Result, folder, gate};
 use terminal::report::Report;
 
 /// Wrap and seal every key, and deal the shares
@@ -65,7 +68,7 @@ impl Run for Export {
 }
 
 /// A key that may be wrapped: on this token, as planned, with its certificate.
-pub(super) struct WrapCandidate {
+struct WrapCandidate {
     pub plan: KeyPlan,
     pub target: TargetKey,
     pub certificate: TargetCertificate,
@@ -88,15 +91,9 @@ impl Export {
         let package_id = Fixed(random()?);
         let secret = fresh_secret(hsm, &package_id, &plan)?;
         let (shares, share_files) = deal(&plan, &secret, &package_id)?;
-        let sealing = Sealing { plan: &plan, fingerprint: offer.fingerprint, secret, package_id };
-        let mut files = Files::new();
-        let mut packaged = Vec::new();
-        for (key, wrapped) in keys.iter().zip(&wrapped) {
-            let (listing, key_files) = sealing.seal(key, wrapped)?;
-            packaged.push(listing);
-            files.extend(key_files);
-        }
-        drop(sealing);
+        let of = (&offer.fingerprint, &package_id);
+        let (packaged, files) = seal(&plan, &secret, of, keys, &wrapped)?;
+        drop(secret);
         let body = Package {
             package_id,
             kek_fingerprint: offer.fingerprint,
@@ -133,11 +130,7 @@ fn signed(hsm: &Hsm, keys: &[WrapCandidate], package: &Hash) -> Result<Files> {
 }
 
 /// How every key is wrapped for a KEK, which a plan may want trusted.
-pub(super) fn wrap_order<'a>(
-    ceremony: &Ceremony,
-    kek_spki: &'a [u8],
-    sessions: usize,
-) -> WrapOrder<'a> {
+fn wrap_order<'a>(ceremony: &Ceremony, kek_spki: &'a [u8], sessions: usize) -> WrapOrder<'a> {
     let plan = &ceremony.plan;
     WrapOrder {
         kek_spki,
@@ -149,7 +142,7 @@ pub(super) fn wrap_order<'a>(
 }
 
 /// Wraps every key, once a canary has shown what wrapping really does.
-pub(super) fn wrap(
+fn wrap(
     ceremony: &Ceremony,
     means: &Means,
     hsm: &Hsm,
@@ -165,7 +158,7 @@ pub(super) fn wrap(
 }
 
 /// Every key of the plan, checked as the HSM has it now.
-pub(super) fn checked_keys(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<WrapCandidate>> {
+fn checked_keys(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<WrapCandidate>> {
     hsm.require(Side::Tenant, &ceremony.plan)?;
     let mut checked = Vec::new();
     let inventory = hsm.inventory()?;
@@ -223,33 +216,205 @@ fn deal(
     Ok((listings, files))
 }
 
-/// What every key of one package is sealed with.
-struct Sealing<'a> {
-    plan: &'a Plan,
-    /// Of the KEK.
-    fingerprint: Hash,
-    secret: Secret,
-    package_id: PackageId,
-}
-
-impl Sealing<'_> {
-    fn seal(&self, key: &WrapCandidate, wrapped: &WrappedKey) -> Result<(PackagedKey, Files)> {
-        let (label, id) = (key.plan.label.as_str(), &self.package_id);
-        let seal_key =
-            SealKey::derive(&self.secret, id, &self.plan.hash(), &self.fingerprint, label)?;
+/// Seals every wrapped key, for this KEK and package.
+fn seal(
+    plan: &Plan,
+    secret: &Secret,
+    (kek, package_id): (&Hash, &PackageId),
+    keys: &[WrapCandidate],
+    wrapped: &[WrappedKey],
+) -> Result<(Vec<PackagedKey>, Files)> {
+    let (mut listings, mut files) = (Vec::new(), Files::new());
+    for (key, wrapped) in keys.iter().zip(wrapped) {
+        let KeyPlan { label, role, .. } = &key.plan;
+        let seal_key = SealKey::derive(secret, package_id, &plan.hash(), kek, label.as_str())?;
         let sealed = seal_key.seal(wrapped.as_bytes())?;
         let certificate = key.certificate.der().to_vec();
         let listing = PackagedKey {
-            label: key.plan.label.clone(),
-            role: key.plan.role,
+            label: label.clone(),
+            role: *role,
             spki: Blob(key.target.spki.clone()),
             certificate: Listed::of(&certificate),
             sealed: Listed::of(&sealed),
             wrapped_length: wrapped.as_bytes().len() as u64,
-            challenges: challenges(self.plan, &key.plan, &key.target.spki, id)?,
+            challenges: challenges(plan, &key.plan, &key.target.spki, package_id)?,
         };
-        let files =
-            vec![(listing.sealed_file(), sealed), (certificate_file(&listing.label), certificate)];
-        Ok((listing, files))
+        files.push((listing.sealed_file(), sealed));
+        files.push((certificate_file(label), certificate));
+        listings.push(listing);
+    }
+    Ok((listings, files))
+}
+
+/// The greatest length of a key identifier, in characters.
+const MAX_KID: usize = 400;
+
+/// Wrap every key for a cloud service
+#[derive(Args)]
+pub struct CloudExport {
+    /// The cloud service of the plan: azure-byok, aws-kms or gcp-kms
+    #[arg(long, value_name = "FORMAT", value_parser = of_cloud, required = false, requires = "kek")]
+    format: CloudFormat,
+    /// With --format: the service's wrapping key, PEM or DER
+    #[arg(long, value_name = "FILE", required = false, requires = "format")]
+    kek: PathBuf,
+    /// With azure-byok: the key identifier of the KEK, a URL
+    #[arg(long, value_name = "URL", requires = "format")]
+    kid: Option<String>,
+}
+
+fn of_cloud(text: &str) -> std::result::Result<CloudFormat, String> {
+    let found = CloudFormat::ALL.into_iter().find(|format| format.name() == text);
+    found.ok_or_else(|| "expected azure-byok, aws-kms or gcp-kms".into())
+}
+
+impl Run for CloudExport {
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        let find = |ceremony: &Ceremony| {
+            ceremony.state.require(Step::CloudExport)?;
+            let kek = self.read(&ceremony.plan)?;
+            certificates_of(ceremony)?;
+            let (plan, state) = (&ceremony.plan, &ceremony.state);
+            let (fingerprint, kid) = (Hash::of(&kek), self.kid.clone());
+            Ok((gate::CloudExport::of(plan, state, self.format, fingerprint, kid), kek))
+        };
+        means.gated(ceremony, Step::CloudExport, find, |ceremony, hsm, _, kek| {
+            self.export(ceremony, means, hsm, &kek)
+        })
+    }
+}
+
+impl CloudExport {
+    /// Reads the service's KEK, and holds it and the rest against the plan.
+    fn read(&self, plan: &Plan) -> Result<Vec<u8>> {
+        let Destination::Cloud(planned) = &plan.target else {
+            return Err(Rule::PlanTarget.refuse(
+                format!("export for {}", self.format.name()),
+                format!("what the plan says: the target {}", plan.target.kind()),
+                "leave --format out; for a cloud service agree on a plan whose target kind is its format",
+            ));
+        };
+        Rule::PlanTarget.ensure(
+            self.format == *planned,
+            format!("export for {}", self.format.name()),
+            planned.name(),
+            "name the format of the plan",
+        )?;
+        let wants_kid = self.format == CloudFormat::AzureByok;
+        let fits = self.kid.as_ref().is_none_or(|kid| {
+            (1..=MAX_KID).contains(&kid.len()) && kid.chars().all(|c| c.is_ascii_graphic())
+        });
+        if wants_kid != self.kid.is_some() || !fits {
+            return Err(Error::usage(
+                "--kid is missing, not wanted, or no identifier",
+                "azure-byok, and it alone, wants --kid URL: the key identifier of the KEK in Key Vault",
+            ));
+        }
+        let spki = spki::der(folder::read_file(&self.kek, MAX_CERTIFICATE)?);
+        let wrong = |found: String| {
+            Rule::KekKey.refuse(
+                format!("{}: {found}", self.kek.display()),
+                format!("an RSA public key of {} bits, exponent 65537", plan.transfer.kek_bits),
+                "take the wrapping key from the service again, of the size that the plan says",
+            )
+        };
+        match spki::rsa_bits(&spki).map_err(wrong)? {
+            bits if bits == plan.transfer.kek_bits => Ok(spki),
+            bits => Err(wrong(format!("a key of {bits} bits"))),
+        }
+    }
+    /// Makes the files for the service.
+    fn export(
+        &self,
+        ceremony: &mut Ceremony,
+        means: &Means,
+        hsm: &Hsm,
+        kek: &[u8],
+    ) -> Result<Report> {
+        let keys = checked_keys(ceremony, hsm)?;
+        let order = wrap_order(ceremony, kek, 1);
+        hsm.wrap_ready(&order)?;
+        let begun = ceremony.begin(Step::CloudExport)?;
+        let (observed, wrapped) = wrap(ceremony, means, hsm, (&order, &keys))?;
+        let one = |(key, wrapped): (&WrapCandidate, &WrappedKey)| {
+            let (label, bytes) = (&key.plan.label, wrapped.as_bytes());
+            file(self.format, label, bytes, self.kid.as_deref(), hsm.identity())
+        };
+        let files = keys.iter().zip(&wrapped).map(one).collect::<Result<Vec<_>>>()?;
+        // Their folder gets its name once the log names them.
+        let name = cloud_folder(ceremony.state.cloud_exports + 1);
+        ceremony.stage(&begun, &name, &files)?;
+        let listed = keys.iter().zip(&files).map(|(key, (_, bytes))| CloudFile {
+            label: key.plan.label.clone(),
+            file: Hash::of(bytes),
+        });
+        let fingerprint = Hash::of(kek);
+        let event = Event::CloudExport(CloudExported {
+            format: self.format,
+            fingerprint,
+            observed,
+            token: hsm.identity().clone(),
+            files: listed.collect(),
+        });
+        ceremony.finish(begun, event)?;
+        let report = Report::new(
+            "The keys are wrapped for the service's KEK. Whoever holds that KEK has the keys.",
+        )
+        .value("KEK", fingerprint.to_string())
+        .value("folder", ceremony.outbox(&name).display().to_string());
+        let report = files.iter().fold(report, |report, (name, bytes)| {
+            report.value(name, format!("{} bytes, SHA-256 {}", bytes.len(), Hash::of(bytes)))
+        });
+        Ok(report.line(what_next(self.format)))
+    }
+}
+
+/// A wrapped key in the form that its service takes, and the name of its file.
+///
+/// Azure Key Vault: JSON, schema 1.0.0, whose `kid` is the KEK's key identifier. AWS KMS
+/// (`EncryptedKeyMaterial`) and Google Cloud KMS (`--wrapped-key-file`): the bytes alone.
+///
+/// # Errors
+/// [`Error::Failed`] where JSON can't be encoded.
+fn file(
+    format: CloudFormat,
+    label: &Id,
+    wrapped: &[u8],
+    kid: Option<&str>,
+    token: &TokenIdentity,
+) -> Result<(String, Vec<u8>)> {
+    let version = env!("CARGO_PKG_VERSION");
+    let hsm = format!("{} {}, firmware {}", token.manufacturer, token.model, token.firmware);
+    let content = match format {
+        CloudFormat::AwsKms | CloudFormat::GcpKms => wrapped.to_vec(),
+        CloudFormat::AzureByok => {
+            let byok = serde_json::json!({
+                "schema_version": "1.0.0",
+                "header": {
+                    "kid": kid.ok_or_else(|| Error::defect("a BYOK file without its KEK's id"))?,
+                    "alg": "dir",
+                    "enc": "CKM_RSA_AES_KEY_WRAP",
+                },
+                "ciphertext": BASE64URL_NOPAD.encode(wrapped),
+                "generator": format!("Keyferry {version}; {hsm}"),
+            });
+            json_file(&byok)?
+        }
+    };
+    Ok((format.file_name(label), content))
+}
+
+/// What is done with the files there.
+fn what_next(format: CloudFormat) -> &'static str {
+    match format {
+        CloudFormat::AzureByok => {
+            "az keyvault key import --byok-file FILE, with the --kty and --ops that the key is to have"
+        }
+        CloudFormat::AwsKms => {
+            "aws kms import-key-material --encrypted-key-material fileb://FILE --import-token fileb://TOKEN, within 24 hours of get-parameters-for-import"
+        }
+        CloudFormat::GcpKms => {
+            "gcloud kms keys versions import --wrapped-key-file FILE --import-job JOB, within 3 days of making the job"
+        }
     }
 }

@@ -12,15 +12,15 @@ use crate::step::{WordsHint, words_heard};
 use crate::{Ceremony, Means, Run};
 use record::document::Released;
 use record::document::challenge::{Challenge, ChallengedKey};
-use record::document::keys::{BornKey, TargetKeys};
+use record::document::keys::TargetKeys;
 use record::document::offer::Offer;
 use record::encoding::{Blob, Fixed, Hash, PackageId, random};
 use record::fingerprint::{self, Confirmation, WORDS_TYPED};
 use record::flow::Phase;
 use record::log::{Event, clock};
 use record::plan::{KeyPlan, Plan};
+use record::proof;
 use record::proof::key_set::{PlaceChallenge, certificate_file};
-use record::proof::{self};
 use record::rule::Rule;
 use record::terms::{AttestationLevel, OaepHash, Role, Step, list};
 use record::{Error, Result, spki};
@@ -136,8 +136,16 @@ fn challenge(
 ) -> Result<(PackageId, Hash)> {
     let begun = ceremony.begin_taking(Step::KeysCheck, keys)?;
     let package_id: PackageId = Fixed(random()?);
-    let challenged = keys.body().keys.iter().zip(&ceremony.plan.keys);
-    let challenged = challenged.map(|(key, plan)| one(&ceremony.plan, plan, key, &package_id));
+    let plan = &ceremony.plan;
+    let challenged = keys.body().keys.iter().zip(&plan.keys).map(|(key, planned)| {
+        Ok(ChallengedKey {
+            label: planned.label.clone(),
+            role: planned.role,
+            spki: key.spki.clone(),
+            certificate: key.certificate.clone(),
+            challenges: challenges(plan, planned, &key.spki.0, &package_id)?,
+        })
+    });
     let body =
         Challenge { package_id, nonce: Fixed(random()?), keys: challenged.collect::<Result<_>>()? };
     let certificates = body.keys.iter().map(|key| certificate_file(&key.label));
@@ -146,16 +154,6 @@ fn challenge(
         Event::keys_check(document, challenge, keys, attested, keys.signatures.everyone())
     })?;
     Ok((package_id, document))
-}
-
-fn one(plan: &Plan, planned: &KeyPlan, key: &BornKey, id: &PackageId) -> Result<ChallengedKey> {
-    Ok(ChallengedKey {
-        label: planned.label.clone(),
-        role: planned.role,
-        spki: key.spki.clone(),
-        certificate: key.certificate.clone(),
-        challenges: challenges(plan, planned, &key.spki.0, id)?,
-    })
 }
 
 /// A fresh challenge per place, for an encryption key. Only the hash of its answer is kept.
