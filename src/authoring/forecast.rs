@@ -173,8 +173,7 @@ fn common(plan: &Plan, probe: &Probe, side: Side) -> Vec<Found> {
     let mut found = Vec::new();
     let token = &probe.token;
     if (plan.party(side).hsm.as_ref()).is_some_and(|planned| !planned.names(token)) {
-        let other = format!("{} {}, serial {}", token.manufacturer, token.model, token.serial);
-        found.push((Some(Rule::PlanHsm), other));
+        found.push((Some(Rule::PlanHsm), token.to_string()));
     }
     for need in needs::needs(side, plan) {
         if !probe.has(need.id) {

@@ -87,10 +87,10 @@ impl Reports {
 }
 
 fn reports_error() -> Error {
-    Error::Usage {
-        what: "the reports are not one of each side".into(),
-        remedy: "give --probe twice: the tenant's report and the hoster's".into(),
-    }
+    Error::usage(
+        "the reports are not one of each side",
+        "give --probe twice: the tenant's report and the hoster's",
+    )
 }
 
 /// Who has signed each report; a signature that is wrong refuses it.

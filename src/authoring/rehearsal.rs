@@ -38,10 +38,10 @@ pub fn rehearse_plan(
 ) -> Result<Vec<String>> {
     let plan = Plan::read(file)?;
     if plan.mode == Mode::Rehearsal {
-        return Err(Error::Usage {
-            what: format!("{} is a rehearsal already", file.display()),
-            remedy: "give the plan of the real ceremony".into(),
-        });
+        return Err(Error::usage(
+            format!("{} is a rehearsal already", file.display()),
+            "give the plan of the real ceremony",
+        ));
     }
     let text = String::from_utf8_lossy(plan.bytes()).into_owned();
     let mut document: DocumentMut = text.parse().map_err(|error| unreadable(file, &error))?;

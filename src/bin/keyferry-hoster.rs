@@ -7,13 +7,11 @@ use std::process::ExitCode;
 
 use ceremony::commands;
 use ceremony::hoster::closing::{AcceptanceCheck, KekDestroy, KeysDestroy};
-use ceremony::hoster::evidence::EvidenceAdd;
 use ceremony::hoster::held::Answer;
-use ceremony::hoster::import::{Import, PackageCheck};
+use ceremony::hoster::import::{Import, ImportPlain, PackageCheck};
 use ceremony::hoster::kek::KekCreate;
 use ceremony::hoster::keys::KeysCreate;
-use ceremony::hoster::nodes::{Nodes, Retire};
-use ceremony::hoster::plain::ImportPlain;
+use ceremony::hoster::nodes::{EvidenceAdd, Nodes, Retire};
 use ceremony::hoster::primary::{Primary, Register, Rollback};
 use ceremony::hoster::prove::NodeProve;
 use ceremony::side::archive::Close;

@@ -28,14 +28,12 @@ impl<S: Subject> OfficersApproval<S> {
     /// `APPROVAL-SUBJECT`.
     pub fn covers(&self, now: &S) -> Result<()> {
         let now = subject_hash(now)?;
-        if now == self.subject {
-            return Ok(());
-        }
-        Err(Rule::ApprovalSubject.refuse(
+        Rule::ApprovalSubject.ensure(
+            now == self.subject,
             format!("{} of something with SHA-256 {now}", S::GATE.name()),
             format!("what the officers have signed for, {}", self.subject),
             "stop: find out what was exchanged between the signatures and the act; then run the command again, which asks anew",
-        ))
+        )
     }
 }
 

@@ -107,26 +107,14 @@ impl Ceremony {
         folder::draft(&self.staging(begun.attempt).join(name), files)
     }
 
-    /// Writes the files for a cloud service; their folder gets its name once the log names them.
-    ///
-    /// # Errors
-    /// What writing files can end with.
-    pub fn stage_cloud(&self, begun: &StepIntent, files: &Files) -> Result<PathBuf> {
-        let name = cloud_folder(self.state.cloud_exports + 1);
-        self.stage(begun, &name, files)?;
-        Ok(self.outbox(&name))
-    }
-
     /// Records the result of a step, then gives what it made its name in the outbox.
     ///
     /// # Errors
     /// What writing log and folders can end with; whatever then is missing, the next start settles.
     pub fn finish(&mut self, begun: StepIntent, result: Event) -> Result<()> {
         if result.step() != Some(begun.step) {
-            return Err(Error::defect(format!(
-                "another result than that of {}",
-                begun.step.name()
-            )));
+            let what = format!("another result than that of {}", begun.step.name());
+            return Err(Error::defect(what));
         }
         self.record(result)?;
         self.settle()
@@ -136,13 +124,9 @@ impl Ceremony {
     /// first those make room that a restart has left behind.
     pub(super) fn settle(&mut self) -> Result<()> {
         // In a mirror that was cut off, and is gone on from now, they lie inside documents.
-        for place in
-            [INBOX, OUTBOX, REGISTER, EVIDENCE, APPROVALS].map(|place| self.dir.join(place))
-        {
-            if place.exists() {
-                folder::erase_drafts(&place)?;
-            }
-        }
+        let places = [INBOX, OUTBOX, REGISTER, EVIDENCE, APPROVALS].map(|name| self.dir.join(name));
+        let mut there = places.iter().filter(|place| place.exists());
+        there.try_for_each(|place| folder::erase_drafts(place))?;
         leave_behind(&self.dir, &self.state)?;
         for (kind, made) in self.state.made.clone() {
             let staging = self.staging(made.attempt);
@@ -195,13 +179,12 @@ impl Ceremony {
     /// `DOCUMENT-…` and `SIGNATURE-…` rules.
     pub fn take<B: Body>(&self, folder: &Path) -> Result<Released<B>> {
         let received: Received<B> = read(folder, &self.plan)?;
-        if self.state.taken.get(&B::KIND) == Some(&received.hash) {
-            return Err(Rule::PhaseOrder.refuse(
-                format!("the {} that was taken already", B::KIND),
-                "a newer one, or the next step",
-                "run `status`: it shows the next step, who takes it, and the exact command",
-            ));
-        }
+        Rule::PhaseOrder.ensure(
+            self.state.taken.get(&B::KIND) != Some(&received.hash),
+            format!("the {} that was taken already", B::KIND),
+            "a newer one, or the next step",
+            "run `status`: it shows the next step, who takes it, and the exact command",
+        )?;
         let received = received.not_before(self.state.least_attempt(B::KIND))?;
         self.answers(&received)?;
         received.released(&self.plan)
@@ -262,14 +245,15 @@ impl Ceremony {
         folder::draft(&part, &received.files)
     }
 
-    /// Records the result of a step that took a document and made none.
+    /// Keeps a document, and records the result of the step that took it and made none.
     ///
     /// # Errors
-    /// As [`Ceremony::record`] and what renaming folders can end with.
-    pub fn took(&mut self, result: Event) -> Result<()> {
+    /// As [`Ceremony::keep`], [`Ceremony::record`] and what renaming folders can end with.
+    pub fn took<B: Body>(&mut self, taken: &Released<B>, result: Event) -> Result<()> {
         if result.took().is_none() || result.made().is_some() {
             return Err(Error::defect("a step that takes a document, and no more, did otherwise"));
         }
+        self.keep(taken)?;
         self.record(result)?;
         self.settle()
     }
@@ -343,14 +327,31 @@ impl Ceremony {
 }
 
 fn as_made<B: ?Sized>(own: &Received<B>, made: Made) -> Result<()> {
-    if own.hash == made.hash {
-        return Ok(());
-    }
-    Err(Rule::DocumentHash.refuse(
+    Rule::DocumentHash.ensure(
+        own.hash == made.hash,
         format!("the {} in the outbox has SHA-256 {}", own.kind(), own.hash),
         format!("the one that was made, {}", made.hash),
         "put the unchanged folder back from a copy, and find out what changed it",
-    ))
+    )
+}
+
+/// What lies here is what the log names.
+///
+/// # Errors
+/// `DOCUMENT-HASH`.
+pub(super) fn unchanged(
+    path: &Path,
+    same: bool,
+    found: Hash,
+    expected: String,
+    what: &str,
+) -> Result<()> {
+    Rule::DocumentHash.ensure(
+        same,
+        format!("{} has SHA-256 {found}", path.display()),
+        expected,
+        format!("put the unchanged {what} back from a copy, and find out what changed it"),
+    )
 }
 
 /// Where documents would lie that the log does not name, and an archive: only a mirror that was cut

@@ -14,7 +14,7 @@ pub mod tenant;
 use std::path::{Path, PathBuf};
 
 pub use documents::Files;
-pub use mirror::Mirror;
+use documents::unchanged;
 use record::document::{Body, Released};
 use record::encoding::Hash;
 use record::flow::State;
@@ -36,7 +36,8 @@ pub struct Ceremony {
     /// What the log says.
     pub state: State,
     log: Log,
-    mirror: Option<Mirror>,
+    /// Where a copy is kept.
+    mirror: Option<PathBuf>,
     /// The last step that was done when the folder was opened.
     last: Option<(u64, Event)>,
 }
@@ -57,8 +58,8 @@ impl StepIntent {
     }
 
     /// The same step, whose document answers this.
-    pub fn answering(self, answers: Hash) -> Self {
-        StepIntent { answers: Some(answers), ..self }
+    pub fn answering(self, answers: Option<Hash>) -> Self {
+        StepIntent { answers, ..self }
     }
 }
 
@@ -76,22 +77,17 @@ impl Ceremony {
     ) -> Result<Self> {
         folder::make_folder(dir)?;
         // An emptied log beside documents is no interrupted `init`.
-        if dir.join(OUTBOX).exists() || dir.join(INBOX).exists() {
-            return Err(Rule::CeremonyExists.refuse(
-                format!("documents in {}", dir.display()),
-                "a folder without a ceremony",
-                "put the log back from a copy, or begin another ceremony in a new folder with --dir",
-            ));
-        }
+        Rule::CeremonyExists.ensure(
+            !dir.join(OUTBOX).exists() && !dir.join(INBOX).exists(),
+            format!("documents in {}", dir.display()),
+            "a folder without a ceremony",
+            "put the log back from a copy, or begin another ceremony in a new folder with --dir",
+        )?;
         let mut log = Log::create(dir)?;
         for (name, bytes) in
             signatures.iter().chain([&(PLAN_FILE.to_owned(), plan.bytes().to_vec())])
         {
-            let path = dir.join(name);
-            // A killed `init` may have written it; a file with other contents is somebody else's.
-            if !path.exists() || folder::read_file(&path, MAX_PLAN)? != *bytes {
-                folder::write_new(&path, bytes)?;
-            }
+            write_once(&dir.join(name), bytes, MAX_PLAN)?;
         }
         let mut state = State::new(side);
         state.apply(&log.append(init)?)?;
@@ -157,7 +153,7 @@ impl Ceremony {
     /// As [`Ceremony::keep`] and [`Ceremony::begin`].
     pub fn begin_taking<B: Body>(&mut self, step: Step, taken: &Released<B>) -> Result<StepIntent> {
         self.keep(taken)?;
-        Ok(self.begin(step)?.answering(taken.hash))
+        Ok(self.begin(step)?.answering(Some(taken.hash)))
     }
 
     /// The number and the result of the last step that was done when the folder was opened, where
@@ -178,5 +174,14 @@ impl Ceremony {
     /// As [`folder::read_file`].
     pub fn log_bytes(&self) -> Result<Vec<u8>> {
         self.log.bytes()
+    }
+}
+
+/// Makes a file of at most `limit` bytes, unless a killed run has made this very one; any other of
+/// this name is somebody else's.
+fn write_once(path: &Path, bytes: &[u8], limit: u64) -> Result<()> {
+    match folder::read_if_there(path, limit)?.is_some_and(|there| there == bytes) {
+        true => Ok(()),
+        false => folder::write_new(path, bytes),
     }
 }

@@ -1,11 +1,8 @@
 //! The mirror: a copy of the ceremony folder on another medium, brought up to date step by step. It
 //! holds no secret, and is a folder to go on from, on another machine, when this one is lost.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
-
-use rustix::fs::OFlags;
 
 use crate::Ceremony;
 use crate::documents::{leave_behind, unnamed};
@@ -19,9 +16,6 @@ use record::{Error, Result, folder};
 /// The greatest size of a file that is mirrored beside the log, in bytes: a registry.
 const MAX_MIRRORED: u64 = MAX_REGISTRY;
 
-/// Where the copy lies.
-pub struct Mirror(PathBuf);
-
 impl Ceremony {
     /// Keeps a copy of the folder from now on, and brings it up to date at once.
     ///
@@ -29,25 +23,22 @@ impl Ceremony {
     /// `MIRROR` where the copy is of another ceremony, or went on by itself; [`Error::Failed`]
     /// where it can't be written.
     pub fn mirror_to(&mut self, to: &Path) -> Result<()> {
-        let inside = |of: &Path, what: &Path| {
-            let whole = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-            whole(what).starts_with(whole(of))
-        };
         folder::make_folder(to)?;
-        if inside(&self.dir, to) || inside(to, &self.dir) {
-            return Err(Rule::Mirror.refuse(
-                format!("{} and {}, one in the other", to.display(), self.dir.display()),
-                "a folder on another medium",
-                "name a folder of its own with --mirror",
-            ));
-        }
-        self.mirror = Some(Mirror(to.to_owned()));
+        let whole = |path: &Path| fs::canonicalize(path).map_err(|error| Error::file(path, error));
+        let (here, there) = (whole(&self.dir)?, whole(to)?);
+        Rule::Mirror.ensure(
+            !here.starts_with(&there) && !there.starts_with(&here),
+            format!("{} and {}, one in the other", to.display(), self.dir.display()),
+            "a folder on another medium",
+            "name a folder of its own with --mirror",
+        )?;
+        self.mirror = Some(to.to_owned());
         self.mirror()
     }
 
     /// Where the copy is kept, where there is one.
     pub fn mirror_folder(&self) -> Option<&Path> {
-        self.mirror.as_ref().map(|Mirror(to)| to.as_path())
+        self.mirror.as_deref()
     }
 
     /// Brings the copy up to date, where there is to be one: documents first, and the log, which
@@ -56,23 +47,20 @@ impl Ceremony {
     /// # Errors
     /// As [`Ceremony::mirror_to`].
     pub fn mirror(&self) -> Result<()> {
-        let Some(Mirror(to)) = &self.mirror else {
+        let Some(to) = &self.mirror else {
             return Ok(());
         };
         // A link on the medium would lead what is copied and erased below somewhere else.
         plain_below(to)?;
-        let log = self.log_bytes()?;
-        let copied = match to.join(LOG_FILE).exists() {
-            true => folder::read_file(&to.join(LOG_FILE), MAX_MIRRORED.max(log.len() as u64))?,
-            false => Vec::new(),
-        };
-        let Some(new) = log.strip_prefix(copied.as_slice()) else {
-            return Err(Rule::Mirror.refuse(
-                format!("{} is not the beginning of this log", to.join(LOG_FILE).display()),
-                "a copy of this ceremony, made by --mirror alone",
-                "if somebody went on from the mirror, stop here: there must be one record; else name an empty folder",
-            ));
-        };
+        let (log, copy) = (self.log_bytes()?, to.join(LOG_FILE));
+        let most = MAX_MIRRORED.max(log.len() as u64);
+        let copied = folder::read_if_there(&copy, most)?.unwrap_or(Vec::new());
+        Rule::Mirror.ensure(
+            log.starts_with(&copied),
+            format!("{} is not the beginning of this log", copy.display()),
+            "a copy of this ceremony, made by --mirror alone",
+            "if somebody went on from the mirror, stop here: there must be one record; else name an empty folder",
+        )?;
         let unnamed = unnamed(&self.state);
         if copied.is_empty() {
             begin(&self.dir, to)?;
@@ -83,7 +71,10 @@ impl Ceremony {
             }
         }
         copy_folder(&self.dir, to, Path::new(""), &unnamed)?;
-        append(&to.join(LOG_FILE), new)
+        if log != copied {
+            folder::replace(&copy, &log)?;
+        }
+        Ok(())
     }
 }
 
@@ -104,13 +95,12 @@ fn begin(from: &Path, to: &Path) -> Result<()> {
     let plan = to.join(PLAN_FILE);
     // Of a copy that was interrupted at its first file there is nothing but the draft.
     let mut others = folder::names(to)?.into_iter();
-    if !plan.exists() && others.any(|name| to.join(name) != folder::part_of(&plan)) {
-        return Err(Rule::Mirror.refuse(
-            format!("{} holds something else", to.display()),
-            "an empty folder, or a copy of this ceremony",
-            "name an empty folder with --mirror",
-        ));
-    }
+    Rule::Mirror.ensure(
+        plan.exists() || others.all(|name| to.join(name) == folder::part_of(&plan)),
+        format!("{} holds something else", to.display()),
+        "an empty folder, or a copy of this ceremony",
+        "name an empty folder with --mirror",
+    )?;
     copy_file(&from.join(PLAN_FILE), &plan, PLAN_FILE)
 }
 
@@ -139,34 +129,16 @@ fn copy_folder(dir: &Path, to: &Path, place: &Path, unnamed: &[PathBuf]) -> Resu
 
 fn copy_file(from: &Path, to: &Path, name: &str) -> Result<()> {
     let bytes = folder::read_file(from, MAX_MIRRORED)?;
-    if !to.exists() {
-        return folder::write_new(to, &bytes);
+    match folder::read_if_there(to, MAX_MIRRORED)? {
+        None => folder::write_new(to, &bytes),
+        Some(there) if there == bytes => Ok(()),
+        // The registry changes with every ceremony; an officer may sign again where a signature was
+        // spoilt.
+        Some(_) if name == REGISTRY || name.ends_with(".sig") => folder::replace(to, &bytes),
+        Some(_) => Err(Rule::Mirror.refuse(
+            format!("{} differs from {}", to.display(), from.display()),
+            "a copy of this ceremony, made by --mirror alone",
+            "find out which of the two was changed; then name an empty folder with --mirror",
+        )),
     }
-    if folder::read_file(to, MAX_MIRRORED)? == bytes {
-        return Ok(());
-    }
-    // The registry changes with every ceremony; an officer may sign again where a signature was
-    // spoilt.
-    if name == REGISTRY || name.ends_with(".sig") {
-        return folder::replace(to, &bytes);
-    }
-    Err(Rule::Mirror.refuse(
-        format!("{} differs from {}", to.display(), from.display()),
-        "a copy of this ceremony, made by --mirror alone",
-        "find out which of the two was changed; then name an empty folder with --mirror",
-    ))
-}
-
-fn append(path: &Path, bytes: &[u8]) -> Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let failed = |error| Error::file(path, error);
-    let mut file = OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .custom_flags(OFlags::NOFOLLOW.bits() as i32)
-        .open(path)
-        .map_err(failed)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
-    folder::sync_parent(path)
 }

@@ -3,14 +3,13 @@
 
 use std::path::PathBuf;
 
-use crate::Ceremony;
+use crate::{Ceremony, Files, unchanged, write_once};
 use record::encoding::{Hash, json_file};
 use record::layout::{EVIDENCE, REGISTER, evidence_name};
 use record::log::Event;
-use record::rule::Rule;
 use record::service::{BRIEF_FILE, Brief, MAX_BRIEF, MAX_EVIDENCE, NodeEvidence};
 use record::terms::{Id, Stage};
-use record::{Result, folder};
+use record::{Error, Result, folder};
 
 impl Ceremony {
     /// Where the folder lies that is copied to every node.
@@ -22,7 +21,7 @@ impl Ceremony {
     ///
     /// # Errors
     /// What writing files can end with.
-    pub fn build_register(&self, files: &[(String, Vec<u8>)]) -> Result<()> {
+    pub fn build_register(&self, files: &Files) -> Result<()> {
         let part = self.dir.join(format!(".{REGISTER}"));
         folder::erase(&part)?;
         folder::draft(&part, files.iter().map(|(name, bytes)| (name, bytes)))
@@ -36,16 +35,13 @@ impl Ceremony {
         let path = self.register_folder().join(BRIEF_FILE);
         let bytes = folder::read_file(&path, MAX_BRIEF)?;
         let hash = Hash::of(&bytes);
+        let known = self.state.nodes.brief;
+        let expected = known.map_or("none".into(), |hash| hash.to_string());
         let brief = serde_json::from_slice(&bytes).ok();
-        let brief = brief.filter(|_| self.state.nodes.brief == Some(hash));
-        brief.map(|brief| (brief, hash)).ok_or_else(|| {
-            let known = self.state.nodes.brief.map_or("none".into(), |hash| hash.to_string());
-            Rule::DocumentHash.refuse(
-                format!("{} has SHA-256 {hash}", path.display()),
-                format!("the registration of the log, {known}"),
-                "put the unchanged folder back from a copy, and find out what changed it",
-            )
-        })
+        let same = known == Some(hash) && brief.is_some();
+        unchanged(&path, same, hash, format!("the registration of the log, {expected}"), "folder")?;
+        let brief = brief.ok_or_else(|| Error::defect("a brief of another form"))?;
+        Ok((brief, hash))
     }
 
     /// Keeps a node's evidence as it came. The log names it afterwards.
@@ -56,11 +52,7 @@ impl Ceremony {
         let said = &evidence.statement;
         let path = self.evidence_path(&said.node, said.stage, evidence.hash);
         folder::make_folder(&self.dir.join(EVIDENCE))?;
-        // The name holds its hash: what is there already is this very file.
-        match path.exists() {
-            true => Ok(()),
-            false => folder::write_new(&path, bytes),
-        }
+        write_once(&path, bytes, MAX_EVIDENCE)
     }
 
     fn evidence_path(&self, node: &Id, stage: Stage, evidence: Hash) -> PathBuf {
@@ -89,7 +81,7 @@ impl Ceremony {
     ///
     /// # Errors
     /// `DOCUMENT-HASH` where one is not the one of the log.
-    pub fn all_evidence(&self) -> Result<Vec<(String, Vec<u8>)>> {
+    pub fn all_evidence(&self) -> Result<Files> {
         let mut all = self.state.nodes.all.clone();
         all.sort();
         all.dedup();
@@ -104,14 +96,8 @@ impl Ceremony {
         let path = self.evidence_path(node, stage, hash);
         let bytes = folder::read_file(&path, MAX_EVIDENCE)?;
         let found = Hash::of(&bytes);
-        match found == hash {
-            true => Ok(bytes),
-            false => Err(Rule::DocumentHash.refuse(
-                format!("{} has SHA-256 {found}", path.display()),
-                format!("the evidence of the log, {hash}"),
-                "put the unchanged file back from a copy, and find out what changed it",
-            )),
-        }
+        unchanged(&path, found == hash, found, format!("the evidence of the log, {hash}"), "file")?;
+        Ok(bytes)
     }
 
     /// Records what changes the nodes, and gives them their orders.

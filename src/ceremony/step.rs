@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
-use crate::side::token::TokenArgs;
+use crate::side::token::{TokenArgs, require_tries};
 use crate::{Ceremony, approval};
 use hsm::{Hsm, MOST_SESSIONS};
 use record::encoding::Hash;
@@ -76,18 +76,21 @@ pub struct Means<'a> {
 }
 
 impl Means<'_> {
-    /// Takes a step in the HSM.
+    /// Logs in for a step, and takes it.
     ///
     /// # Errors
-    /// [`Error::Usage`] where module or token is not named; as
-    /// [`with_token`](crate::side::token::with_token).
+    /// As [`TokenArgs::find_for_step`], [`require_tries`] and [`TokenArgs::login`], and what `act`
+    /// ends with.
     pub fn in_hsm<T>(
         &self,
         ceremony: &mut Ceremony,
         step: Step,
         act: impl FnOnce(&mut Ceremony, &Hsm) -> Result<T>,
     ) -> Result<T> {
-        crate::side::token::with_token(ceremony, step, &self.token.choice()?, self.asker, act)
+        self.token.find_for_step(ceremony, step, |ceremony, token| {
+            require_tries(ceremony, token)?;
+            act(ceremony, &self.token.login(self.asker, token)?)
+        })
     }
 
     /// Takes a step in the HSM that officers must sign for. `find` says what they sign for, and what
@@ -104,7 +107,7 @@ impl Means<'_> {
         find: impl Fn(&Ceremony) -> Result<(S, B)>,
         act: impl FnOnce(&mut Ceremony, &Hsm, S, B) -> Result<Report>,
     ) -> Result<Report> {
-        self.token.choice()?;
+        self.token.named()?;
         let subject = find(ceremony)?.0;
         let approved = approval::require(ceremony, &subject)?;
         self.in_hsm(ceremony, step, |ceremony, hsm| {
@@ -214,12 +217,12 @@ pub fn words_heard(
         (Some(file), Mode::Rehearsal) => {
             Ok(String::from_utf8_lossy(&folder::read_file(file, MAX_WORDS)?).into_owned())
         }
-        (Some(_), Mode::Production) => Err(Error::Usage {
-            what: "--words in production".into(),
-            remedy: format!(
+        (Some(_), Mode::Production) => Err(Error::usage(
+            "--words in production",
+            format!(
                 "type the words that are read aloud; only a rehearsal ({PLAN_FILE}: mode) takes a file"
             ),
-        }),
+        )),
     }
 }
 

@@ -144,15 +144,16 @@ pub fn open_share(file: &[u8], identity: &[u8], ask: Ask) -> Result<OpenedShare>
         .map_err(|error| identity_error("the share file", &why(error)))?;
     Ok(OpenedShare {
         share: Share::parse(&read_inside(reader, "the share file")?)?,
-        recipients: recipients_of(&plain),
+        recipients: recipients_of(&plain)?,
     })
 }
 
 /// The recipients of the X25519 identities of a plain identity file.
-fn recipients_of(plain: &[u8]) -> Vec<String> {
-    let text = std::str::from_utf8(plain).unwrap_or_default();
+fn recipients_of(plain: &[u8]) -> Result<Vec<String>> {
+    let text = std::str::from_utf8(plain);
+    let text = text.map_err(|error| identity_error("the identity file", &error))?;
     let identities = text.lines().filter_map(|line| line.trim().parse::<x25519::Identity>().ok());
-    identities.map(|one| one.to_public().to_string()).collect()
+    Ok(identities.map(|one| one.to_public().to_string()).collect())
 }
 
 fn read_inside(reader: impl Read, what: &str) -> Result<Zeroizing<Vec<u8>>> {

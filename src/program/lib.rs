@@ -109,8 +109,7 @@ impl Common {
             Task::Step(step) => self.step(P::SIDE, &*step),
             Task::NodeProve(node) => {
                 let registry = step::registry(self.registry.as_deref(), &self.dir);
-                let choice = self.token.choice();
-                let proved = choice.and_then(|choice| prove::prove(&node, &registry, &choice));
+                let proved = prove::prove(&node, &registry, &self.token);
                 let next = "next: carry the file to the hoster's machine\n  keyferry-hoster evidence add FILE";
                 self.plainly(proved, Some(next))
             }

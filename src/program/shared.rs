@@ -136,8 +136,7 @@ impl Common {
             }
             Shared::Probe { file, rehearsal } => {
                 let mode = if rehearsal { Mode::Rehearsal } else { Mode::Production };
-                let choice = self.token.choice();
-                let probed = choice.and_then(|choice| probe::probe(side, &choice, mode, &file));
+                let probed = probe::probe(side, &self.token, mode, &file);
                 let next = format!(
                     "next: officers sign it with `keyferry-officer sign FILE --as ID --key KEY --plan PLAN`, then keyferry-audit plan check PLAN --probe {} --probe THE-OTHER-SIDE'S",
                     file.display()
@@ -196,10 +195,7 @@ impl Common {
     }
 
     fn preflight(&self, ceremony: &mut Ceremony, medium: Option<&Path>) -> Result<Report> {
-        let named = self.token.token.as_ref().map(|_| self.token.choice());
-        let choice = named.transpose()?;
-        let module = self.token.module.as_deref();
-        let looked = preflight::preflight(ceremony, module, choice.as_ref(), medium)?;
+        let looked = preflight::preflight(ceremony, &self.token, medium)?;
         if looked.end.is_err() {
             // What was found is shown whole, not only the first rule that refuses. That rule is
             // what the command ends with, shown or not.

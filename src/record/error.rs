@@ -92,6 +92,11 @@ impl Error {
         Error::Failed { what: what.into(), remedy: remedy.into() }
     }
 
+    /// A command line that is not one of ours, and the right form.
+    pub fn usage(what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Error::Usage { what: what.into(), remedy: remedy.into() }
+    }
+
     /// What never happens unless Keyferry itself is wrong.
     pub fn defect(what: impl std::fmt::Display) -> Self {
         Error::failed(what.to_string(), "report this as a defect")

@@ -23,6 +23,12 @@ impl Report {
         self
     }
 
+    /// Adds lines for people only.
+    pub fn lines(mut self, texts: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.text.extend(texts.into_iter().map(Into::into));
+        self
+    }
+
     /// Adds a value, for people and for scripts.
     pub fn value(mut self, name: &str, value: impl Into<Value>) -> Self {
         let value = value.into();

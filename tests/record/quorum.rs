@@ -66,7 +66,7 @@ fn every_quorum_opens_and_one_less_never_does() {
                 }
                 if size >= threshold.into() {
                     assert_eq!(quorum.missing(), 0);
-                    assert_eq!(seals(&quorum.recombine().unwrap().0), seals(&secret));
+                    assert_eq!(seals(&quorum.recombine().unwrap()), seals(&secret));
                 } else {
                     assert_eq!(quorum.missing(), 1);
                     let error = quorum.recombine().err().unwrap();
@@ -143,7 +143,7 @@ fn duplicates_and_other_packages_are_refused_and_the_rest_still_opens() {
     }
     assert_eq!(quorum.missing(), 1);
     quorum.present(again(&shares[2])).unwrap();
-    assert_eq!(seals(&quorum.recombine().unwrap().0), seals(&secret_here));
+    assert_eq!(seals(&quorum.recombine().unwrap()), seals(&secret_here));
 }
 
 #[test]
@@ -257,7 +257,7 @@ fn the_numbers_to_try_are_those_of_the_code() {
     for share in shares {
         quorum.present(share).unwrap();
     }
-    let (recombined, _) = quorum.recombine().unwrap();
+    let recombined = quorum.recombine().unwrap();
     let random = |name: &str| -> [u8; 32] { hex(name).try_into().unwrap() };
     let derived = Secret::derive(&random("os32"), &random("hsm32"), &package, &plan).unwrap();
     let info = enc(c"keyferry/1 seal", &[&plan.0, &kek.0, label.as_bytes()]);

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::step::file_of;
 use record::attestation::MAX_ATTESTATION;
-use record::document::attestation::{ATTESTATION_END, Attestation, KEK, REPORT_END};
+use record::document::attestation::{ATTESTATION_END, Attestation, REPORT_END};
 use record::terms::{Id, Listed};
 use record::{Error, Result, folder};
 
@@ -27,61 +27,46 @@ pub struct AttestationArgs {
 
 /// The files of attestations, as a document lists them.
 #[derive(Default)]
-pub struct Files {
+pub struct AttestationFiles {
     /// How it lists them.
     pub attestations: Vec<Attestation>,
     /// Their bytes, by name.
     pub files: Vec<(String, Vec<u8>)>,
 }
 
-impl AttestationArgs {
-    /// The attestation of a KEK.
-    ///
-    /// # Errors
-    /// [`Error::Failed`] never, as `kek` is an id.
-    pub fn of_kek(file: Option<&PathBuf>, report: Option<&PathBuf>) -> Result<Self> {
-        let kek = |file: &PathBuf| {
-            let id = KEK.parse::<Id>().map_err(Error::defect);
-            id.map(|id| (id, file.clone()))
-        };
-        Ok(AttestationArgs {
-            prepare: false,
-            attestations: file.into_iter().map(kek).collect::<Result<_>>()?,
-            reports: report.into_iter().map(kek).collect::<Result<_>>()?,
-        })
-    }
+/// Files that are each about one key.
+type FilesOf<'a> = &'a [(Id, PathBuf)];
 
-    /// Reads every file; each is about one of `of`, in whose order they are listed.
+impl AttestationFiles {
+    /// Reads every attestation and what vendors' tools said of them; each is about one of `of`, in
+    /// whose order they are listed.
     ///
     /// # Errors
     /// [`Error::Usage`] for one that is about nothing, twice about one, or a report of no
     /// attestation; `DOCUMENT-SIZE`.
-    pub fn read(&self, of: &[&str]) -> Result<Files> {
-        let usage = |what: String| Error::Usage {
-            what,
-            remedy: "give one --attestation for a key at most, and a report only beside one".into(),
-        };
-        let once = |all: &[(Id, PathBuf)], known: &dyn Fn(&Id) -> bool| {
+    pub fn read(of: &[&str], attestations: FilesOf, reports: FilesOf) -> Result<Self> {
+        let remedy = "give one --attestation for a key at most, and a report only beside one";
+        let once = |all: FilesOf, known: &dyn Fn(&Id) -> bool| {
             let mut seen: Vec<&Id> = Vec::new();
             for (id, file) in all {
                 if !known(id) || seen.contains(&id) {
-                    return Err(usage(format!("{id}={}", file.display())));
+                    return Err(Error::usage(format!("{id}={}", file.display()), remedy));
                 }
                 seen.push(id);
             }
             Ok(())
         };
-        once(&self.attestations, &|id| of.contains(&id.as_str()))?;
-        let attested = |id: &Id| self.attestations.iter().any(|(of, _)| of == id);
-        once(&self.reports, &attested)?;
-        let mut read = Files::default();
+        once(attestations, &|id| of.contains(&id.as_str()))?;
+        let attested = |id: &Id| attestations.iter().any(|(of, _)| of == id);
+        once(reports, &attested)?;
+        let mut read = AttestationFiles::default();
         for of in of {
             let about = |(id, _): &&(Id, PathBuf)| id.as_str() == *of;
-            let Some((id, file)) = self.attestations.iter().find(about) else {
+            let Some((id, file)) = attestations.iter().find(about) else {
                 continue;
             };
             let bytes = folder::read_file(file, MAX_ATTESTATION)?;
-            let report = self.reports.iter().find(about);
+            let report = reports.iter().find(about);
             let report = report.map(|(_, file)| folder::read_file(file, MAX_ATTESTATION));
             let report = report.transpose()?;
             read.attestations.push(Attestation {
@@ -95,9 +80,7 @@ impl AttestationArgs {
         }
         Ok(read)
     }
-}
 
-impl Files {
     /// The file of this name; empty where there is none.
     pub fn bytes(&self, name: &str) -> &[u8] {
         let found = self.files.iter().find(|(file, _)| file == name);

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::side::room;
-use crate::{Ceremony, Means, Run};
+use crate::{Ceremony, Means, Run, StepIntent};
 use hsm::Hsm;
 use record::document::Released;
 use record::document::acceptance::Acceptance;
 use record::document::closing::Closing;
-use record::encoding::{CkaId, Hash};
+use record::encoding::{CkaId, Hash, PackageId};
 use record::log::{Event, KekRecord};
+use record::plan::KeyPlan;
 use record::rule::Rule;
 use record::terms::{Id, Kind, Originals, Step, TransferRoute, list, list_or};
 use record::{Error, Result, gate};
@@ -28,20 +29,16 @@ pub fn accepted(ceremony: &Ceremony, folder: &Path) -> Result<Released<Acceptanc
     let (body, set) = (acceptance.body(), ceremony.key_set()?);
     let kek = ceremony.state.kek.as_ref().map(|kek| kek.fingerprint);
     let receipt = ceremony.state.document(Kind::Receipt)?;
-    if (body.kek_fingerprint, body.receipt, body.package_id) != (kek, receipt, set.id) {
-        let said = |kek: Option<_>, receipt, id| {
-            let kek = kek.map_or("none".to_owned(), |kek: record::encoding::Hash| kek.to_string());
-            format!("the receipt {receipt}, the id {id} and the KEK {kek}")
-        };
-        return Err(Rule::DocumentContent.refuse(
-            format!(
-                "an acceptance of {}",
-                said(body.kek_fingerprint, body.receipt, body.package_id)
-            ),
-            said(kek, receipt, set.id),
-            "ask the tenant what was accepted",
-        ));
-    }
+    let said = |kek: Option<Hash>, receipt: Hash, id: PackageId| {
+        let kek = kek.map_or("none".to_owned(), |kek| kek.to_string());
+        format!("the receipt {receipt}, the id {id} and the KEK {kek}")
+    };
+    Rule::DocumentContent.ensure(
+        (body.kek_fingerprint, body.receipt, body.package_id) == (kek, receipt, set.id),
+        format!("an acceptance of {}", said(body.kek_fingerprint, body.receipt, body.package_id)),
+        said(kek, receipt, set.id),
+        "ask the tenant what was accepted",
+    )?;
     // What follows cannot be undone: the tenant's record must be whole first.
     ceremony.other_log(&acceptance)?;
     Ok(acceptance)
@@ -59,10 +56,8 @@ impl Run for AcceptanceCheck {
         ceremony.state.require(Step::AcceptanceCheck)?;
         let acceptance = accepted(ceremony, &self.acceptance)?;
         let begun = ceremony.begin_taking(Step::AcceptanceCheck, &acceptance)?;
-        let (log, files) = ceremony.log_file()?;
-        let closing = Closing { kek_fingerprint: None, token: None, backup: None, log };
         let document =
-            ceremony.make(begun, closing, files, |document, _| Event::AcceptanceCheck {
+            close(ceremony, begun, (None, None, None), |document| Event::AcceptanceCheck {
                 document,
                 acceptance: acceptance.hash,
                 signatures: acceptance.signatures.everyone(),
@@ -71,6 +66,20 @@ impl Run for AcceptanceCheck {
             .value("acceptance", acceptance.hash.to_string())
             .value("closing", document.to_string()))
     }
+}
+
+/// Makes the closing: of this KEK and token, where there were any, with what the hoster says of its
+/// backups.
+fn close(
+    ceremony: &mut Ceremony,
+    begun: StepIntent,
+    (kek_fingerprint, hsm, backup): (Option<Hash>, Option<&Hsm>, Option<String>),
+    result: impl FnOnce(Hash) -> Event,
+) -> Result<Hash> {
+    let (log, files) = ceremony.log_file()?;
+    let token = hsm.map(|hsm| hsm.identity().clone());
+    let closing = Closing { kek_fingerprint, token, backup, log };
+    ceremony.make(begun, closing, files, |document, _| result(document))
 }
 
 /// Destroy the KEK once the tenant has accepted, or after an abort, and make the closing
@@ -87,14 +96,11 @@ pub struct KekDestroy {
 impl Run for KekDestroy {
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
         let find = |ceremony: &Ceremony| {
-            let (why, kek) = Why::find(ceremony, self.acceptance.as_deref())?;
-            let backup = stated(ceremony, &why, self.backup.as_deref())?;
-            let acceptance = match &why {
-                Why::Accepted(acceptance) => Some(acceptance.hash),
-                Why::Aborted(_) => None,
-            };
-            let subject = gate::KekDestroy::of(&ceremony.plan, &ceremony.state, acceptance)?;
-            Ok((subject, KekEnd { why, kek, backup }))
+            let (acceptance, kek) = self.allowed(ceremony)?;
+            let backup = self.stated(ceremony, acceptance.is_some())?;
+            let hash = acceptance.as_ref().map(|acceptance| acceptance.hash);
+            let subject = gate::KekDestroy::of(&ceremony.plan, &ceremony.state, hash)?;
+            Ok((subject, KekEnd { acceptance, kek, backup }))
         };
         means.gated(ceremony, Step::KekDestroy, find, destroy)
     }
@@ -102,21 +108,17 @@ impl Run for KekDestroy {
 
 /// A KEK that may go.
 struct KekEnd {
-    why: Why,
+    /// None after an abort.
+    acceptance: Option<Released<Acceptance>>,
     kek: KekRecord,
     /// What the hoster says of its backups of the keys.
     backup: Option<String>,
 }
 
-/// Why the KEK may go: the tenant has accepted, or the ceremony was aborted.
-enum Why {
-    Accepted(Box<Released<Acceptance>>),
-    Aborted(Hash),
-}
-
-impl Why {
-    /// What allows it, and what it is about, checked as far as documents and logs can tell.
-    fn find(ceremony: &Ceremony, folder: Option<&Path>) -> Result<(Self, KekRecord)> {
+impl KekDestroy {
+    /// The acceptance, or none after an abort, and the KEK that it is about, checked as far as
+    /// documents and logs can tell.
+    fn allowed(&self, ceremony: &Ceremony) -> Result<(Option<Released<Acceptance>>, KekRecord)> {
         ceremony.state.require(Step::KekDestroy)?;
         let kek = ceremony.state.kek.clone().ok_or_else(|| {
             Rule::LogEvent.refuse(
@@ -125,39 +127,30 @@ impl Why {
                 "the record names no KEK: one that was begun is removed by `abort`, which looks in the HSM, or with the vendor's tool; `close` ends the record",
             )
         })?;
-        let why = match (ceremony.state.aborted, folder) {
-            (Some(head), None) => Why::Aborted(head.hash),
-            (None, Some(folder)) => Why::Accepted(Box::new(accepted(ceremony, folder)?)),
-            (aborted, _) => {
-                let remedy = match aborted {
-                    Some(_) => "after an abort: keyferry-hoster kek destroy",
-                    None => "keyferry-hoster kek destroy ACCEPTANCE",
-                };
-                return Err(Error::Usage {
-                    what: "an acceptance is given where there is none, or is missing".into(),
-                    remedy: remedy.into(),
-                });
-            }
+        let remedy = match (ceremony.state.aborted, &self.acceptance) {
+            (Some(_), None) => return Ok((None, kek)),
+            (None, Some(folder)) => return Ok((Some(accepted(ceremony, folder)?), kek)),
+            (Some(_), Some(_)) => "after an abort: keyferry-hoster kek destroy",
+            (None, None) => "keyferry-hoster kek destroy ACCEPTANCE",
         };
-        Ok((why, kek))
+        Err(Error::usage("an acceptance is given where there is none, or is missing", remedy))
     }
-}
 
-/// What the closing says of backups: something where the plan destroys the tenant's originals, and
-/// nothing else.
-fn stated(ceremony: &Ceremony, why: &Why, backup: Option<&str>) -> Result<Option<String>> {
-    let needed = ceremony.plan.source == Originals::Destroy && matches!(why, Why::Accepted(_));
-    match (backup, needed) {
-        (Some(backup), true) => room::reason(backup).map(Some),
-        (None, false) => Ok(None),
-        (None, true) => Err(Error::Usage {
-            what: "no --backup, and the tenant destroys its originals after this".into(),
-            remedy: "kek destroy ACCEPTANCE --backup TEXT: how the target keys are backed up; it goes into the closing, which your officers sign".into(),
-        }),
-        (Some(_), false) => Err(Error::Usage {
-            what: "--backup where the tenant's originals stay".into(),
-            remedy: "leave it out".into(),
-        }),
+    /// What the closing says of backups: something where the plan destroys the tenant's originals,
+    /// and nothing else.
+    fn stated(&self, ceremony: &Ceremony, accepted: bool) -> Result<Option<String>> {
+        let needed = ceremony.plan.source == Originals::Destroy && accepted;
+        match (&self.backup, needed) {
+            (Some(backup), true) => room::reason(backup).map(Some),
+            (None, false) => Ok(None),
+            (None, true) => Err(Error::usage(
+                "no --backup, and the tenant destroys its originals after this",
+                "kek destroy ACCEPTANCE --backup TEXT: how the target keys are backed up; it goes into the closing, which your officers sign",
+            )),
+            (Some(_), false) => {
+                Err(Error::usage("--backup where the tenant's originals stay", "leave it out"))
+            }
+        }
     }
 }
 
@@ -169,40 +162,35 @@ fn destroy(
     subject: gate::KekDestroy,
     going: KekEnd,
 ) -> Result<Report> {
-    let KekEnd { why, kek, backup } = going;
-    let (begun, signatures) = match &why {
-        Why::Accepted(acceptance) => {
-            let begun = ceremony.begin_taking(Step::KekDestroy, acceptance)?;
-            (begun, acceptance.signatures.everyone())
-        }
-        Why::Aborted(abort) => (ceremony.begin(Step::KekDestroy)?.answering(*abort), Vec::new()),
-    };
+    let KekEnd { acceptance, kek, backup } = going;
+    if let Some(acceptance) = &acceptance {
+        ceremony.keep(acceptance)?;
+    }
+    let abort = ceremony.state.aborted.map(|head| head.hash);
+    let begun = ceremony.begin(Step::KekDestroy)?.answering(subject.acceptance.or(abort));
     hsm.kek_destroy(kek.id, kek.fingerprint)?;
     let keys = match subject.keys.is_empty() {
         true => Vec::new(),
         false => destroy_targets(ceremony, hsm)?,
     };
-    let (log, files) = ceremony.log_file()?;
-    let closing = Closing {
-        kek_fingerprint: Some(kek.fingerprint),
-        token: Some(hsm.identity().clone()),
-        backup,
-        log,
-    };
     let destroyed = list_or("none", &keys);
-    let document = ceremony.make(begun, closing, files, |document, _| Event::KekDestroy {
+    let ended = (Some(kek.fingerprint), Some(hsm), backup);
+    let document = close(ceremony, begun, ended, |document| Event::KekDestroy {
         document,
         acceptance: subject.acceptance,
         fingerprint: kek.fingerprint,
         keys,
-        signatures,
+        signatures: acceptance.map_or(Vec::new(), |one| one.signatures.everyone()),
     })?;
     Ok(Report::new("The KEK is destroyed; a new session no longer finds either half.")
-        .line("Backups and clones of the HSM, if there are any, are not seen from here: destroy them too, and note it.")
+        .line(BACKUPS)
         .value("KEK", kek.fingerprint.to_string())
         .value("keys destroyed", destroyed)
         .value("closing", document.to_string()))
 }
+
+/// What no program here can look for.
+const BACKUPS: &str = "Backups and clones of the HSM, if there are any, are not seen from here: destroy them too, and note it.";
 
 /// After an abort: destroy them, once officers have signed, and make the closing
 #[derive(Args)]
@@ -210,68 +198,56 @@ pub struct KeysDestroy;
 
 impl Run for KeysDestroy {
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
-        let find = |ceremony: &Ceremony| Ok((born_left(ceremony)?, ()));
-        means.gated(ceremony, Step::KeysDestroy, find, |ceremony, hsm, subject, ()| {
-            destroy_born(ceremony, hsm, &subject)
+        means.gated(ceremony, Step::KeysDestroy, born_left, |ceremony, hsm, subject, ()| {
+            let begun = ceremony.begin(Step::KeysDestroy)?.answering(Some(subject.abort));
+            let keys = destroy_targets(ceremony, hsm)?;
+            let destroyed = list(&keys);
+            let document = close(ceremony, begun, (None, Some(hsm), None), |document| {
+                Event::KeysDestroy { document, keys }
+            })?;
+            Ok(Report::new("The keys are destroyed; a new session no longer finds them.")
+                .line(BACKUPS)
+                .value("keys destroyed", destroyed)
+                .value("closing", document.to_string()))
         })
     }
 }
 
 /// What officers sign for: the keys that were born here and must go.
-fn born_left(ceremony: &Ceremony) -> Result<gate::KeysDestroy> {
+fn born_left(ceremony: &Ceremony) -> Result<(gate::KeysDestroy, ())> {
     ceremony.state.require(Step::KeysDestroy)?;
-    if !ceremony.state.born_left() {
-        return Err(Rule::LogEvent.refuse(
-            "no keys that must go",
-            "keys that were born here, recorded, and never made primary",
-            "run `status`; what was begun and not recorded, `abort` has destroyed; `close` ends the record",
-        ));
-    }
-    gate::KeysDestroy::of(&ceremony.plan, &ceremony.state)
+    Rule::LogEvent.ensure(
+        ceremony.state.born_left(),
+        "no keys that must go",
+        "keys that were born here, recorded, and never made primary",
+        "run `status`; what was begun and not recorded, `abort` has destroyed; `close` ends the record",
+    )?;
+    Ok((gate::KeysDestroy::of(&ceremony.plan, &ceremony.state)?, ()))
 }
 
-/// Destroys the keys, looks that they are gone, and makes the closing.
-fn destroy_born(ceremony: &mut Ceremony, hsm: &Hsm, subject: &gate::KeysDestroy) -> Result<Report> {
-    let begun = ceremony.begin(Step::KeysDestroy)?.answering(subject.abort);
-    let keys = destroy_targets(ceremony, hsm)?;
-    let (log, files) = ceremony.log_file()?;
-    let token = Some(hsm.identity().clone());
-    let closing = Closing { kek_fingerprint: None, token, backup: None, log };
-    let destroyed = list(&keys);
-    let document = ceremony
-        .make(begun, closing, files, |document, _| Event::KeysDestroy { document, keys })?;
-    Ok(Report::new("The keys are destroyed; a new session no longer finds them.")
-        .line("Backups and clones of the HSM, if there are any, are not seen from here: destroy them too, and note it.")
-        .value("keys destroyed", destroyed)
-        .value("closing", document.to_string()))
-}
-
-/// The target keys of this attempt, with their CKA_IDs.
-pub fn targets(ceremony: &Ceremony) -> impl Iterator<Item = (&Id, CkaId)> {
+/// The target keys of this attempt that are in the HSM, with their CKA_IDs.
+fn targets_left(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<(Id, CkaId)>> {
     let (plan, attempt) = (&ceremony.plan, ceremony.state.attempt);
-    let labels = plan.keys.iter().map(|key| &key.label);
-    labels.map(move |label| (label, plan.target_id(label.as_str(), attempt)))
+    let mut there = Vec::new();
+    for KeyPlan { label, .. } in &plan.keys {
+        let id = plan.target_id(label.as_str(), attempt);
+        if hsm.holds(id)? {
+            there.push((label.clone(), id));
+        }
+    }
+    Ok(there)
 }
 
 /// What is there.
-///
-/// # Errors
-/// The HSM's.
-pub fn left(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
-    let mut left = Vec::new();
-    if hsm.holds(ceremony.plan.kek_id(ceremony.state.attempt))? {
-        left.push("the KEK".to_owned());
-    }
-    for (label, id) in targets(ceremony) {
-        if hsm.holds(id)? {
-            let what = match ceremony.state.way {
-                TransferRoute::Born => "key",
-                _ => "imported key",
-            };
-            left.push(format!("the {what} {label}"));
-        }
-    }
-    Ok(left)
+fn left(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
+    let kek = hsm.holds(ceremony.plan.kek_id(ceremony.state.attempt))?;
+    let what = match ceremony.state.way {
+        TransferRoute::Born => "key",
+        _ => "imported key",
+    };
+    let keys = targets_left(ceremony, hsm)?.into_iter();
+    let keys = keys.map(|(label, _)| format!("the {what} {label}"));
+    Ok(kek.then(|| "the KEK".to_owned()).into_iter().chain(keys).collect())
 }
 
 /// Private keys of this ceremony without CKA_ID, which an unwrap that was cut off can leave, and no
@@ -307,8 +283,7 @@ pub fn nameless_left(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
 
 /// Says in a report what was found without a name.
 pub fn with_nameless(report: Report, found: Vec<String>) -> Report {
-    let line = |report: Report, one: String| report.line(format!("Still in the HSM: {one}"));
-    found.into_iter().fold(report, line)
+    report.lines(found.into_iter().map(|one| format!("Still in the HSM: {one}")))
 }
 
 /// What is there when the ceremony is aborted. A KEK, or keys, that were begun and never shown to
@@ -344,13 +319,8 @@ pub fn destroy_left(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
 ///
 /// # Errors
 /// `TARGET-GONE`, or the HSM's.
-pub fn destroy_targets(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<Id>> {
-    let mut there = Vec::new();
-    for (label, id) in targets(ceremony) {
-        if hsm.holds(id)? {
-            hsm.target_destroy(id)?;
-            there.push(label.clone());
-        }
-    }
-    Ok(there)
+fn destroy_targets(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<Id>> {
+    let there = targets_left(ceremony, hsm)?;
+    there.iter().try_for_each(|(_, id)| hsm.target_destroy(*id))?;
+    Ok(there.into_iter().map(|(label, _)| label).collect())
 }

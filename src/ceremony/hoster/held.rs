@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::{Ceremony, Means, Run};
-use hsm::{HosterKey, Hsm, ImportKey, TargetKey};
+use hsm::wrapped_key::WrappedKey;
+use hsm::{HosterKey, Hsm, ImportKey, ImportOrder, TargetKey};
 use record::document::challenge::Challenge;
 use record::document::held_key::HeldKey;
+use record::document::offer::Offer;
 use record::document::receipt::Receipt;
 use record::document::{Released, read};
 use record::encoding::{Blob, Fixed, Hash, PackageId};
-use record::log::{Event, KeyRecord};
+use record::log::{Event, KekRecord, KeyRecord};
 use record::plan::{IMPORT, Plan};
 use record::proof::key_set::KeySet;
 use record::proof::{self, KeyProof, Proof};
@@ -32,28 +34,25 @@ pub struct Answer {
 impl Run for Answer {
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
         let challenge = read_challenge(ceremony, &self.challenge)?;
-        means.in_hsm(ceremony, Step::Answer, |ceremony, hsm| answer(ceremony, hsm, &challenge))
+        means.in_hsm(ceremony, Step::Answer, |ceremony, hsm| {
+            let set = KeySet::from(&*challenge);
+            let inventory = hsm.inventory()?;
+            let labels = labels(&ceremony.plan);
+            let keys = wanted_of(ceremony, &labels, &set).into_iter();
+            let held = keys.map(|key| hsm.held(&inventory, &key)).collect::<Result<Vec<_>>>()?;
+            let begun = ceremony.begin_taking(Step::Answer, &challenge)?;
+            let receipt = receipt(ceremony, hsm, &set, &held, (Vec::new(), Vec::new()))?;
+            let document = ceremony.make(begun, receipt, Vec::new(), |document, receipt| {
+                Event::answer(document, receipt, &challenge, challenge.signatures.everyone())
+            })?;
+            Ok(Report::new(
+                "The HSM has answered: it signs and decrypts with the keys that were born in it.",
+            )
+            .value("challenge", challenge.hash.to_string())
+            .value("receipt", document.to_string())
+            .value("folder", ceremony.outbox("receipt").display().to_string()))
+        })
     }
-}
-
-/// Takes the challenge and makes the receipt.
-fn answer(ceremony: &mut Ceremony, hsm: &Hsm, challenge: &Released<Challenge>) -> Result<Report> {
-    let set = KeySet::from(&**challenge);
-    let inventory = hsm.inventory()?;
-    let labels = labels(&ceremony.plan);
-    let keys = wanted_of(ceremony, &labels, &set);
-    let held = keys.iter().map(|key| hsm.held(&inventory, key)).collect::<Result<Vec<_>>>()?;
-    let begun = ceremony.begin_taking(Step::Answer, challenge)?;
-    let receipt = receipt(ceremony, hsm, &set, &held, (Vec::new(), Vec::new()))?;
-    let document = ceremony.make(begun, receipt, Vec::new(), |document, receipt| {
-        Event::answer(document, receipt, challenge, challenge.signatures.everyone())
-    })?;
-    Ok(Report::new(
-        "The HSM has answered: it signs and decrypts with the keys that were born in it.",
-    )
-    .value("challenge", challenge.hash.to_string())
-    .value("receipt", document.to_string())
-    .value("folder", ceremony.outbox("receipt").display().to_string()))
 }
 
 /// Reads the tenant's challenge, before any PIN is asked for. One is answered, once: an HSM that
@@ -82,14 +81,12 @@ fn ours(set: &KeySet, born: &[KeyRecord]) -> Result<()> {
     let asked = asked.map(|key| (&key.label, Hash::of(&key.spki.0), Hash::of(&key.certificate)));
     let ours = born.iter();
     let ours = ours.map(|key| (&key.label, key.spki, key.certificate));
-    match asked.eq(ours) {
-        true => Ok(()),
-        false => Err(Rule::DocumentContent.refuse(
-            "a challenge for other keys",
-            "one for the keys that were born here, as the log names them",
-            "ask the tenant which keys it has taken; nothing is signed or decrypted for this challenge",
-        )),
-    }
+    Rule::DocumentContent.ensure(
+        asked.eq(ours),
+        "a challenge for other keys",
+        "one for the keys that were born here, as the log names them",
+        "ask the tenant which keys it has taken; nothing is signed or decrypted for this challenge",
+    )
 }
 
 /// The CKA_LABEL of each key at the hoster, in the plan's order.
@@ -98,7 +95,7 @@ pub fn labels(plan: &Plan) -> Vec<String> {
 }
 
 /// What each key must be in the HSM, in the plan's order: of these public keys and certificates.
-pub fn wanted<'a>(
+fn wanted<'a>(
     ceremony: &Ceremony,
     labels: &'a [String],
     keys: impl Iterator<Item = (&'a [u8], &'a [u8])>,
@@ -124,6 +121,37 @@ pub fn wanted_of<'a>(
 ) -> Vec<ImportKey<'a>> {
     let keys = set.keys.iter().map(|key| (key.spki.0.as_slice(), key.certificate.as_slice()));
     wanted(ceremony, labels, keys)
+}
+
+/// The key that will unwrap is the one that was offered, as the HSM has it now.
+///
+/// # Errors
+/// `KEK-…`, or the HSM's.
+pub fn kek_as_offered(ceremony: &Ceremony, hsm: &Hsm, offer: &Offer) -> Result<()> {
+    let (plan, kek) = (&ceremony.plan, ceremony.state.kek_made()?);
+    let waived = |rule| plan.waives(rule);
+    hsm.kek_check(kek.id, &offer.spki.0, plan.transfer.mechanism, &waived).map(drop)
+}
+
+/// Unwraps every key inside the HSM: of these public keys and certificates, in the plan's order.
+/// Whatever was unwrapped and is not as planned is destroyed.
+///
+/// # Errors
+/// `TARGET-…`, or the HSM's.
+pub fn unwrap(
+    ceremony: &Ceremony,
+    means: &Means,
+    hsm: &Hsm,
+    (kek, sessions): (&KekRecord, usize),
+    keys: &[(&[u8], &[u8], &WrappedKey)],
+) -> Result<Vec<HosterKey>> {
+    let (mechanism, oaep) = (ceremony.plan.transfer.mechanism, ceremony.plan.transfer.oaep_hash);
+    let labels = labels(&ceremony.plan);
+    let public = keys.iter().map(|(spki, certificate, _)| (*spki, *certificate));
+    let wanted = wanted(ceremony, &labels, public).into_iter();
+    let keys: Vec<_> = wanted.zip(keys.iter().map(|(_, _, wrapped)| *wrapped)).collect();
+    let say = |label: &str| means.asker.progress(&format!("unwrapping {label}"));
+    hsm.import(ImportOrder { kek: kek.id, mechanism, oaep, sessions }, &keys, &say)
 }
 
 /// The keys as this side's HSM has them, for a document.
@@ -227,13 +255,12 @@ impl Question<'_> {
         challenge: &Blob,
     ) -> Result<KeyProof> {
         let plain = hsm.decrypt_challenge(target, self.oaep, &challenge.0)?;
-        match plain.len() {
-            32 => Ok(KeyProof::Answer(proof::answer(self.ids, label, self.place, &plain))),
-            other => Err(Rule::ProofAnswer.refuse(
-                format!("a challenge of {other} bytes for {label}"),
-                "32 bytes",
-                "ask the tenant how this challenge was made; do not go on with it",
-            )),
-        }
+        Rule::ProofAnswer.ensure(
+            plain.len() == 32,
+            format!("a challenge of {} bytes for {label}", plain.len()),
+            "32 bytes",
+            "ask the tenant how this challenge was made; do not go on with it",
+        )?;
+        Ok(KeyProof::Answer(proof::answer(self.ids, label, self.place, &plain)))
     }
 }

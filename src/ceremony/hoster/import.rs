@@ -1,29 +1,35 @@
 //! `package check`: the hoster takes the package before any custodian travels. `import`: a quorum opens
 //! the seal, and the hoster's HSM unwraps every key inside itself.
+//! `import --format pkcs11`: it unwraps keys that another tool has wrapped for the KEK of this
+//! ceremony. The plan names each by its public key; the tenant is then shown what arrived, and asks
+//! for proofs.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::hoster::quorum::{self, PresentCustodians, ShareArgs, ShareInput};
-use crate::hoster::{closing, held};
-use crate::step::Sessions;
+use crate::hoster::attesting::AttestationFiles;
+use crate::hoster::quorum::{self, ShareArgs};
+use crate::hoster::{closing, held, keys};
+use crate::step::{Sessions, file_of};
 use crate::{Ceremony, Means, Run, StepIntent};
 use custody::seal::SealKey;
 use custody::share::Secret;
 use hsm::wrapped_key::WrappedKey;
-use hsm::{HosterKey, Hsm, ImportOrder};
+use hsm::{CertifiedKey, HosterKey, Hsm};
 use record::document::offer::Offer;
 use record::document::package::{Package, PackagedKey};
 use record::document::{Released, read};
+use record::encoding::Hash;
 use record::flow::Opened;
+use record::gate::{self, PlainKey};
 use record::log::{Event, KekRecord};
 use record::plan::{KeyPlan, Plan};
 use record::proof::key_set::KeySet;
 use record::rule::Rule;
+use record::spki::TargetCertificate;
 use record::terms::{Id, Kind, Side, Step, TransferRoute, list, list_or};
-use record::{Error, Result, gate};
-use terminal::Asker;
+use record::{Error, Result, folder};
 use terminal::report::Report;
 
 /// Take the tenant's package, before any custodian travels
@@ -38,16 +44,15 @@ impl Run for PackageCheck {
         ceremony.state.require(Step::PackageCheck)?;
         let package = ceremony.take::<Package>(&self.package)?;
         let ours = ceremony.state.kek.as_ref().map(|kek| kek.fingerprint);
-        if Some(package.body().kek_fingerprint) != ours {
-            return Err(Rule::DocumentContent.refuse(
-                format!("a package for the KEK {}", package.body().kek_fingerprint),
-                "a package for the KEK of this ceremony's offer",
-                "stop: find out for whose KEK the tenant has wrapped its keys",
-            ));
-        }
+        Rule::DocumentContent.ensure(
+            Some(package.body().kek_fingerprint) == ours,
+            format!("a package for the KEK {}", package.body().kek_fingerprint),
+            "a package for the KEK of this ceremony's offer",
+            "stop: find out for whose KEK the tenant has wrapped its keys",
+        )?;
         package.verify_keys()?;
-        ceremony.keep(&package)?;
-        ceremony.took(Event::package_check(&package, package.signatures.everyone()))?;
+        let event = Event::package_check(&package, package.signatures.everyone());
+        ceremony.took(&package, event)?;
         let body = package.body();
         Ok(Report::new("The package is taken: it is the tenant's, whole, and for this KEK.")
             .value("package", package.hash.to_string())
@@ -69,21 +74,14 @@ fn same(ceremony: &Ceremony, folder: &Path) -> Result<Released<Package>> {
         ceremony.state.require(Step::Import)?;
     }
     let given = read::<Package>(folder, &ceremony.plan)?;
-    if imported {
-        return Err(Rule::PackageImported.refuse(
-            format!(
-                "the package {} after the import of {}",
-                given.hash,
-                ceremony.state.document(Kind::Package)?
-            ),
-            "one import",
-            "run `status`: it shows the next step",
-        ));
-    }
-    given
-        .not_before(ceremony.state.seen_attempt)?
-        .released(&ceremony.plan)?
-        .being(ceremony.state.document(Kind::Package)?)
+    let taken = state.document(Kind::Package)?;
+    Rule::PackageImported.ensure(
+        !imported,
+        format!("the package {} after the import of {taken}", given.hash),
+        "one import",
+        "run `status`: it shows the next step",
+    )?;
+    given.not_before(state.seen_attempt)?.released(&ceremony.plan)?.being(taken)
 }
 
 /// Open the seal with a quorum of custodians, and unwrap every key inside the HSM
@@ -102,99 +100,73 @@ impl Run for Import {
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
         let find = |ceremony: &Ceremony| {
             let package = same(ceremony, &self.package)?;
-            let offer = ceremony.sent::<Offer>()?;
+            let offer = ceremony.sent::<Offer>()?.document.body;
             Ok((gate::Import::of(&ceremony.state)?, (package, offer)))
         };
         means.gated(ceremony, Step::Import, find, |ceremony, hsm, _, (package, offer)| {
-            let opening = Opening {
-                hsm,
-                package: &package,
-                kek: ceremony.state.kek_made()?,
-                presented: &self.shares.0,
-                sessions: self.work.count(),
-                asker: means.asker,
+            hsm.require(Side::Hoster, &ceremony.plan)?;
+            let set = KeySet::from(&*package);
+            let settled = settled(ceremony, hsm, &set)?;
+            if settled.is_none() {
+                held::kek_as_offered(ceremony, hsm, &offer)?;
+            }
+            let begun = ceremony.begin(Step::Import)?;
+            let keys = match settled {
+                Some(keys) => keys,
+                None => self.unwrap_all(ceremony, means, hsm, &package)?,
             };
-            opening.import(ceremony, &offer.body().spki.0)
+            receive(ceremony, means, hsm, (begun, package.body(), &set, &keys))
         })
     }
 }
 
-/// An import that officers have signed for, and what it is done with.
-struct Opening<'a> {
-    hsm: &'a Hsm<'a>,
-    package: &'a Released<Package>,
-    kek: KekRecord,
-    presented: &'a [ShareInput],
-    sessions: usize,
-    asker: &'a Asker,
-}
-
-impl Opening<'_> {
-    /// Imports the package that was checked. Whatever was unwrapped and is not as planned is
-    /// destroyed.
-    fn import(&self, ceremony: &mut Ceremony, kek_spki: &[u8]) -> Result<Report> {
-        let (hsm, package, asker) = (self.hsm, self.package, self.asker);
-        let plan = ceremony.plan.clone();
-        let set = KeySet::from(&**package);
-        hsm.require(Side::Hoster, &plan)?;
-        let (begun, arrived) = match settled(ceremony, hsm, &set)? {
-            Some(arrived) => (ceremony.begin(Step::Import)?, arrived),
-            None => {
-                // The key that will unwrap is the one that was offered, as the HSM has it now.
-                let waived = |rule| plan.waives(rule);
-                hsm.kek_check(self.kek.id, kek_spki, plan.transfer.mechanism, &waived)?;
-                self.unwrap_all(ceremony, &set)?
-            }
-        };
-        let KeyArrival { keys, custodians, spent } = arrived;
-        asker.progress("proving that the HSM signs and decrypts as the tenant's keys");
-        let opened = (custodians.clone(), spent.clone());
-        let receipt = held::receipt(ceremony, hsm, &set, &keys, opened)?;
-        let nameless = closing::nameless_left(ceremony, hsm)?;
-        let made: Vec<bool> = keys.iter().map(|held| held.imported).collect();
-        let document = ceremony.make(begun, receipt, Vec::new(), |document, receipt| {
-            Event::import(document, receipt, package.body(), &made)
-        })?;
-        let report = Report::new("Every key is in the HSM, unreadable and not extractable, and proves itself.")
-        .value("receipt", document.to_string())
-        .value("opened by", list(&custodians))
-        .value("spent", list(&spent))
-        .line("An identity that was opened on this machine is spent: its holder makes a new one for the next ceremony.");
-        Ok(closing::with_nameless(report, nameless))
-    }
-
+impl Import {
     /// Opens the seal with a quorum, then unwraps. The KEK was looked at first: custodians do not
     /// spend their identities on one that would be refused.
     fn unwrap_all(
         &self,
         ceremony: &mut Ceremony,
-        set: &KeySet,
-    ) -> Result<(StepIntent, KeyArrival)> {
-        let plan = ceremony.plan.clone();
-        let (package, asker, kek) = (self.package, self.asker, &self.kek);
+        means: &Means,
+        hsm: &Hsm,
+        package: &Released<Package>,
+    ) -> Result<Vec<HosterKey>> {
+        let kek = ceremony.state.kek_made()?;
         // An identity that was opened is spent, whatever follows: each is on record at once.
-        let begun = ceremony.begin(Step::Import)?;
-        let record = &mut |present: &PresentCustodians| ceremony.record(present.event()).map(drop);
-        let gathered = quorum::gather(&plan, package.body(), self.presented, asker, record);
-        let (secret, present) =
-            gathered.map_err(|error| with_spent(error, ceremony.state.quorum.as_ref()))?;
-        let PresentCustodians { custodians, spent, .. } = present;
+        let secret = quorum::gather(ceremony, package.body(), &self.shares.0, means.asker)
+            .map_err(|error| with_spent(error, ceremony.state.quorum.as_ref()))?;
         // Every seal is opened before anything is unwrapped: a wrong one changes nothing.
-        let wrapped = open_seals(&plan, package, kek, &secret)?;
+        let wrapped = open_seals(&ceremony.plan, package, &kek, &secret)?;
         drop(secret);
-        let order = ImportOrder {
-            kek: kek.id,
-            mechanism: plan.transfer.mechanism,
-            oaep: plan.transfer.oaep_hash,
-            sessions: self.sessions,
-        };
-        let labels = held::labels(&plan);
-        let keys = held::wanted_of(ceremony, &labels, set);
-        let keys: Vec<_> = keys.into_iter().zip(&wrapped).collect();
-        let say = |label: &str| asker.progress(&format!("unwrapping {label}"));
-        let keys = self.hsm.import(order, &keys, &say)?;
-        Ok((begun, KeyArrival { keys, custodians, spent }))
+        let set = KeySet::from(&**package);
+        let keys = set.keys.iter().zip(&wrapped);
+        let keys = keys.map(|(key, wrapped)| (&key.spki.0[..], &key.certificate[..], wrapped));
+        held::unwrap(ceremony, means, hsm, (&kek, self.work.count()), &keys.collect::<Vec<_>>())
     }
+}
+
+/// Makes the receipt of keys that are in the HSM.
+fn receive(
+    ceremony: &mut Ceremony,
+    means: &Means,
+    hsm: &Hsm,
+    (begun, package, set, keys): (StepIntent, &Package, &KeySet, &[HosterKey]),
+) -> Result<Report> {
+    let opened = ceremony.state.quorum.clone();
+    let opened = opened.ok_or_else(|| Error::defect("keys arrived, and nobody opened the seal"))?;
+    let (custodians, spent) = (opened.custodians, opened.spent);
+    means.asker.progress("proving that the HSM signs and decrypts as the tenant's keys");
+    let receipt = held::receipt(ceremony, hsm, set, keys, (custodians.clone(), spent.clone()))?;
+    let nameless = closing::nameless_left(ceremony, hsm)?;
+    let made: Vec<bool> = keys.iter().map(|held| held.imported).collect();
+    let document = ceremony.make(begun, receipt, Vec::new(), |document, receipt| {
+        Event::import(document, receipt, package, &made)
+    })?;
+    let report = Report::new("Every key is in the HSM, unreadable and not extractable, and proves itself.")
+        .value("receipt", document.to_string())
+        .value("opened by", list(&custodians))
+        .value("spent", list(&spent))
+        .line("An identity that was opened on this machine is spent: its holder makes a new one for the next ceremony.");
+    Ok(closing::with_nameless(report, nameless))
 }
 
 /// Where people stopped, whose identity is spent all the same.
@@ -211,28 +183,15 @@ fn with_spent(error: Error, opened: Option<&Opened>) -> Error {
     }
 }
 
-/// Every key, in the HSM, and who opened the seal for it.
-struct KeyArrival {
-    keys: Vec<HosterKey>,
-    custodians: Vec<Id>,
-    spent: Vec<Id>,
-}
-
 /// What an interrupted import left whole: then no custodian is needed again.
-fn settled(ceremony: &Ceremony, hsm: &Hsm, set: &KeySet) -> Result<Option<KeyArrival>> {
-    let Some(Opened { custodians, spent, .. }) = ceremony.state.quorum.clone() else {
+fn settled(ceremony: &Ceremony, hsm: &Hsm, set: &KeySet) -> Result<Option<Vec<HosterKey>>> {
+    if ceremony.state.quorum.is_none() {
         return Ok(None);
-    };
-    let inventory = hsm.inventory()?;
-    let mut keys = Vec::new();
-    let labels = held::labels(&ceremony.plan);
-    for key in held::wanted_of(ceremony, &labels, set) {
-        match hsm.import_find(&inventory, &key)? {
-            Some(found) => keys.push(found),
-            None => return Ok(None),
-        }
     }
-    Ok(Some(KeyArrival { keys, custodians, spent }))
+    let inventory = hsm.inventory()?;
+    let labels = held::labels(&ceremony.plan);
+    let keys = held::wanted_of(ceremony, &labels, set).into_iter();
+    keys.map(|key| hsm.import_find(&inventory, &key)).collect()
 }
 
 fn open_seals(
@@ -249,4 +208,125 @@ fn open_seals(
         WrappedKey::parse(opened, plan.transfer.kek_bits, planned.key_type)
     };
     package.body().keys.iter().zip(&plan.keys).map(open).collect()
+}
+
+/// The greatest size of a wrapped key or a certificate, in bytes.
+const MAX_FILE: u64 = 16 << 10;
+
+/// Unwrap keys that another tool has wrapped: files for the labels of the plan
+#[derive(Args)]
+pub struct ImportPlain {
+    /// Plain wrapped keys (CKM_RSA_AES_KEY_WRAP), where the plan says so
+    #[arg(long, value_parser = ["pkcs11"], required = false)]
+    format: String,
+    /// With --format: the wrapped key of a label
+    #[arg(long, value_name = "LABEL=FILE", value_parser = file_of, requires = "format")]
+    wrapped: Vec<(Id, PathBuf)>,
+    /// With --format: its certificate, DER
+    #[arg(long = "certificate", value_name = "LABEL=FILE", value_parser = file_of, requires = "format")]
+    certificates: Vec<(Id, PathBuf)>,
+}
+
+impl Run for ImportPlain {
+    fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        let find = |ceremony: &Ceremony| {
+            ceremony.state.require(Step::ImportPlain)?;
+            let plain = self.read(&ceremony.plan)?;
+            let keys = ceremony.plan.keys.iter().zip(&plain).map(|(key, plain)| PlainKey {
+                label: key.label.clone(),
+                spki: Hash::of(plain.certificate.spki()),
+                certificate: Hash::of(plain.certificate.der()),
+                wrapped: Hash::of(&plain.bytes),
+            });
+            let (plan, state) = (&ceremony.plan, &ceremony.state);
+            Ok((gate::ImportPlain::of(plan, state, keys.collect())?, plain))
+        };
+        means.gated(ceremony, Step::ImportPlain, find, |ceremony, hsm, _, plain| {
+            import(ceremony, means, hsm, &plain)
+        })
+    }
+}
+
+/// A key that another tool has wrapped, held against the plan as far as it can be from outside.
+struct Plain {
+    bytes: Vec<u8>,
+    wrapped: WrappedKey,
+    certificate: TargetCertificate,
+}
+
+impl ImportPlain {
+    /// One file of each kind for every key of the plan.
+    fn read(&self, plan: &Plan) -> Result<Vec<Plain>> {
+        let of = |all: &[(Id, PathBuf)], what: &str, label: &Id| {
+            let mut named = all.iter().filter(|(id, _)| id == label);
+            match (named.next(), named.next()) {
+                (Some((_, file)), None) => folder::read_file(file, MAX_FILE),
+                _ => Err(Error::usage(
+                    format!("not one {what} for {label}"),
+                    "--wrapped LABEL=FILE and --certificate LABEL=FILE, once for each key of the plan",
+                )),
+            }
+        };
+        let mut named = self.wrapped.iter().chain(&self.certificates).map(|(id, _)| id);
+        if let Some(unknown) = named.find(|id| plan.keys.iter().all(|key| key.label != **id)) {
+            return Err(Error::usage(
+                format!("{unknown}: no key of the plan has this label"),
+                "name a label of the plan",
+            ));
+        }
+        let one = |key: &KeyPlan| {
+            let label = key.label.as_str();
+            let bytes = of(&self.wrapped, "wrapped key", &key.label)?;
+            let der = of(&self.certificates, "certificate", &key.label)?;
+            let certificate = TargetCertificate::parse(&der, label)?;
+            let found = Hash::of(certificate.spki());
+            Rule::TargetCertificate.ensure(
+                key.spki == Some(found),
+                format!("the certificate of {label} holds the public key {found}"),
+                key.spki.map_or("the plan's".into(), |spki| spki.to_string()),
+                "find the certificate of the key that the plan names",
+            )?;
+            let wrapped = WrappedKey::parse(bytes.clone(), plan.transfer.kek_bits, key.key_type)?;
+            Ok(Plain { bytes, wrapped, certificate })
+        };
+        plan.keys.iter().map(one).collect()
+    }
+}
+
+/// Unwraps every key inside the HSM, and makes the document that shows them to the tenant.
+/// Whatever was unwrapped and is not as planned is destroyed.
+fn import(ceremony: &mut Ceremony, means: &Means, hsm: &Hsm, plain: &[Plain]) -> Result<Report> {
+    let plan = ceremony.plan.clone();
+    hsm.require(Side::Hoster, &plan)?;
+    held::kek_as_offered(ceremony, hsm, ceremony.sent::<Offer>()?.body())?;
+    let begun = ceremony.begin(Step::ImportPlain)?;
+    let kek = ceremony.state.kek_made()?;
+    let keys = plain
+        .iter()
+        .map(|Plain { certificate, wrapped, .. }| (certificate.spki(), certificate.der(), wrapped));
+    let held = held::unwrap(ceremony, means, hsm, (&kek, 1), &keys.collect::<Vec<_>>())?;
+    let certificates = plain.iter().map(|plain| plain.certificate.der().to_vec());
+    let arrived = held.into_iter().zip(certificates);
+    let arrived: Vec<CertifiedKey> =
+        arrived.map(|(held, certificate)| CertifiedKey { held, certificate }).collect();
+    let labels = plan.keys.iter().map(|key| &key.label);
+    let spkis = plain.iter().map(|plain| plain.certificate.spki());
+    let nameless = closing::nameless(hsm, labels.zip(spkis))?;
+    let (document, said, _) = keys::show(
+        ceremony,
+        hsm,
+        begun,
+        (&arrived, AttestationFiles::default()),
+        |document, keys, claims| {
+            let wrapped = plain.iter().map(|plain| Hash::of(&plain.bytes)).collect();
+            Event::import_plain(document, keys, claims, kek.fingerprint, wrapped)
+        },
+    )?;
+    let report = Report::new(
+        "The keys that another tool has wrapped are in the HSM, unreadable and not extractable.",
+    )
+    .value("keys", document.to_string())
+    .value("fingerprint", said.to_string());
+    let report = closing::with_nameless(report, nameless);
+    Ok(keys::shown(ceremony, report, said))
 }

@@ -4,15 +4,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::hoster::attesting::{AttestationArgs, Files};
+use crate::hoster::attesting::AttestationFiles;
 use crate::{Ceremony, Means, Run};
-use hsm::{Hsm, Kek, KekSpec};
+use hsm::{Hsm, KekSpec};
 use record::document::attestation::{Attested, KEK};
 use record::document::offer::Offer;
 use record::encoding::{Blob, Hash};
 use record::log::{Event, clock};
-use record::terms::{Observed, Side, Step};
-use record::{Result, fingerprint};
+use record::terms::{Side, Step};
+use record::{Error, Result, fingerprint};
 use terminal::report::Report;
 
 /// Make the KEK of this ceremony, and the offer
@@ -32,24 +32,21 @@ pub struct KekCreate {
 
 impl Run for KekCreate {
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
-        means.in_hsm(ceremony, Step::KekCreate, |ceremony, hsm| {
-            self.create(ceremony, hsm, &|text| means.asker.progress(text))
-        })
+        means.in_hsm(ceremony, Step::KekCreate, |ceremony, hsm| self.create(ceremony, means, hsm))
     }
 }
 
 impl KekCreate {
     /// Makes the KEK, or finds the one that an interrupted run made, and the offer.
-    fn create(
-        &self,
-        ceremony: &mut Ceremony,
-        hsm: &Hsm,
-        progress: &dyn Fn(&str),
-    ) -> Result<Report> {
+    fn create(&self, ceremony: &mut Ceremony, means: &Means, hsm: &Hsm) -> Result<Report> {
+        let progress = |text: &str| means.asker.progress(text);
         let plan = ceremony.plan.clone();
-        let given =
-            AttestationArgs::of_kek(self.attestation.as_ref(), self.attestation_report.as_ref())?;
-        let files = given.read(&[KEK])?;
+        let of_kek = |file: &Option<PathBuf>| {
+            let of = |file: &PathBuf| Ok((KEK.parse().map_err(Error::defect)?, file.clone()));
+            file.iter().map(of).collect::<Result<Vec<_>>>()
+        };
+        let (attestation, report) = (of_kek(&self.attestation)?, of_kek(&self.attestation_report)?);
+        let files = AttestationFiles::read(&[KEK], &attestation, &report)?;
         let transfer = &plan.transfer;
         hsm.require(Side::Hoster, &plan)?;
         let begun = ceremony.begin(Step::KekCreate)?;
@@ -70,39 +67,35 @@ impl KekCreate {
             .value("KEK", fingerprint.to_string())
             .line("Then: keyferry-hoster kek create --attestation FILE, with --attestation-report FILE where only the vendor's tool can read it."));
         }
-        let offer = offer(&plan, hsm, &kek, observed, &files);
+        let offer = Offer {
+            id: kek.id,
+            spki: Blob(kek.spki),
+            fingerprint,
+            mechanism: transfer.mechanism,
+            oaep_hash: transfer.oaep_hash,
+            observed,
+            attributes: kek.attributes,
+            waived: kek.missed.iter().map(|(rule, _)| *rule).collect(),
+            attestations: files.attestations.clone(),
+            token: hsm.identity().clone(),
+        };
         let judged = offer.attested(|name| files.bytes(name), &plan, clock()?)?;
         let document = ceremony.make(begun, offer, files.files, |document, offer| {
             Event::kek_create(document, offer, judged.level)
         })?;
         let report = Report::new("The KEK is in the HSM, and the offer is made.")
             .value("offer", document.to_string())
-            .value("KEK", fingerprint.to_string());
-        Ok(report.texts("evidence", &judged.lines)
-        .line("Its words; the first two rows are read aloud to the tenant over a second channel (`keyferry-audit show` shows them again):")
-        .line(fingerprint::rows(&fingerprint.0))
-        .data("words", fingerprint::words(&fingerprint.0).join(" "))
-        .value("folder", ceremony.outbox("offer").display().to_string()))
+            .value("KEK", fingerprint.to_string())
+            .texts("evidence", &judged.lines);
+        Ok(to_read_aloud(report, fingerprint)
+            .value("folder", ceremony.outbox("offer").display().to_string()))
     }
 }
 
-fn offer(
-    plan: &record::plan::Plan,
-    hsm: &Hsm,
-    kek: &Kek,
-    observed: Observed,
-    files: &Files,
-) -> Offer {
-    Offer {
-        id: kek.id,
-        spki: Blob(kek.spki.clone()),
-        fingerprint: Hash::of(&kek.spki),
-        mechanism: plan.transfer.mechanism,
-        oaep_hash: plan.transfer.oaep_hash,
-        observed,
-        attributes: kek.attributes.clone(),
-        waived: kek.missed.iter().map(|(rule, _)| *rule).collect(),
-        attestations: files.attestations.clone(),
-        token: hsm.identity().clone(),
-    }
+/// The words that the tenant is to hear.
+pub fn to_read_aloud(report: Report, fingerprint: Hash) -> Report {
+    report
+        .line("Its words; the first two rows are read aloud to the tenant over a second channel (`keyferry-audit show` shows them again):")
+        .line(fingerprint::rows(&fingerprint.0))
+        .data("words", fingerprint::words(&fingerprint.0).join(" "))
 }

@@ -3,8 +3,9 @@
 
 use clap::Args;
 
-use crate::hoster::attesting::{self, AttestationArgs};
+use crate::hoster::attesting::{AttestationArgs, AttestationFiles};
 use crate::hoster::held;
+use crate::hoster::kek::to_read_aloud;
 use crate::{Ceremony, Means, Run, StepIntent};
 use hsm::{BornSpec, CertifiedKey, Hsm, Inventory, self_signed};
 use record::document::attestation::{Attested, Judgement};
@@ -15,7 +16,7 @@ use record::plan::{KeyPlan, Plan};
 use record::proof::key_set::certificate_file;
 use record::rule::Rule;
 use record::terms::{AttestationLevel, Listed, Side, Step};
-use record::{Result, fingerprint, spki};
+use record::{Result, spki};
 use terminal::report::Report;
 
 /// Make every key of the plan, and the document that shows them to the tenant
@@ -26,40 +27,34 @@ pub struct KeysCreate {
 }
 
 impl Run for KeysCreate {
+    /// Makes every key of the plan, or finds what an interrupted run has made, and the document
+    /// `keys`.
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
         means.in_hsm(ceremony, Step::KeysCreate, |ceremony, hsm| {
-            create(ceremony, hsm, &self.given, &|text| means.asker.progress(text))
+            let plan = ceremony.plan.clone();
+            let labels: Vec<&str> = plan.keys.iter().map(|key| key.label.as_str()).collect();
+            let AttestationArgs { prepare, attestations, reports } = &self.given;
+            let files = AttestationFiles::read(&labels, attestations, reports)?;
+            hsm.require(Side::Hoster, &plan)?;
+            let begun = ceremony.begin(Step::KeysCreate)?;
+            let inventory = hsm.inventory()?;
+            let mut born = Vec::new();
+            for key in &plan.keys {
+                means.asker.progress(&format!("making {}", key.label));
+                born.push(one(&plan, hsm, &inventory, key, begun.attempt())?);
+            }
+            if *prepare {
+                return Ok(prepared(&plan, begun.attempt()));
+            }
+            let (document, said, judged) =
+                show(ceremony, hsm, begun, (&born, files), Event::keys_born)?;
+            let report = Report::new("The keys were born in the HSM and can never leave it.")
+                .value("keys", document.to_string())
+                .value("fingerprint", said.to_string())
+                .texts("evidence", &judged.lines);
+            Ok(shown(ceremony, report, said))
         })
     }
-}
-
-/// Makes every key of the plan, or finds what an interrupted run has made, and the document `keys`.
-fn create(
-    ceremony: &mut Ceremony,
-    hsm: &Hsm,
-    given: &AttestationArgs,
-    progress: &dyn Fn(&str),
-) -> Result<Report> {
-    let plan = ceremony.plan.clone();
-    let labels: Vec<&str> = plan.keys.iter().map(|key| key.label.as_str()).collect();
-    let files = given.read(&labels)?;
-    hsm.require(Side::Hoster, &plan)?;
-    let begun = ceremony.begin(Step::KeysCreate)?;
-    let inventory = hsm.inventory()?;
-    let mut born = Vec::new();
-    for key in &plan.keys {
-        progress(&format!("making {}", key.label));
-        born.push(one(&plan, hsm, &inventory, key, begun.attempt())?);
-    }
-    if given.prepare {
-        return Ok(prepared(&plan, begun.attempt()));
-    }
-    let (document, said, judged) = show(ceremony, hsm, begun, (&born, files), Event::keys_born)?;
-    let report = Report::new("The keys were born in the HSM and can never leave it.")
-        .value("keys", document.to_string())
-        .value("fingerprint", said.to_string());
-    let report = report.texts("evidence", &judged.lines);
-    Ok(shown(ceremony, report, said))
 }
 
 /// Makes the document that shows the tenant what is in the HSM, and what is said of it. Gives its
@@ -68,7 +63,7 @@ pub fn show(
     ceremony: &mut Ceremony,
     hsm: &Hsm,
     begun: StepIntent,
-    (born, said): (&[CertifiedKey], attesting::Files),
+    (born, said): (&[CertifiedKey], AttestationFiles),
     result: impl FnOnce(Hash, &TargetKeys, (AttestationLevel, &[bool])) -> Event,
 ) -> Result<(Hash, Hash, Judgement)> {
     let plan = &ceremony.plan;
@@ -102,11 +97,7 @@ pub fn show(
 
 /// The words of the keys, which the tenant is to hear.
 pub fn shown(ceremony: &Ceremony, report: Report, said: Hash) -> Report {
-    report
-        .line("Its words; the first two rows are read aloud to the tenant over a second channel (`keyferry-audit show` shows them again):")
-        .line(fingerprint::rows(&said.0))
-        .data("words", fingerprint::words(&said.0).join(" "))
-        .value("folder", ceremony.outbox("keys").display().to_string())
+    to_read_aloud(report, said).value("folder", ceremony.outbox("keys").display().to_string())
 }
 
 /// The keys are there, and nobody has been shown them.
@@ -114,10 +105,10 @@ fn prepared(plan: &Plan, attempt: u32) -> Report {
     let report = Report::new(
         "The keys are in the HSM, and not yet shown: let the vendor's tool attest them.",
     );
-    let report = plan.keys.iter().fold(report, |report, key| {
-        let id = plan.target_id(key.label.as_str(), attempt);
-        let label = plan.hoster_label(key.label.as_str());
-        report.value(key.label.as_str(), format!("CKA_ID {id}, label {label}"))
+    let report = plan.keys.iter().fold(report, |report, KeyPlan { label, .. }| {
+        let id = plan.target_id(label.as_str(), attempt);
+        let named = plan.hoster_label(label.as_str());
+        report.value(label.as_str(), format!("CKA_ID {id}, label {named}"))
     });
     report.line("Then: keyferry-hoster keys create --attestation LABEL=FILE ..., with --attestation-report LABEL=FILE where only the vendor's tool can read it.")
 }

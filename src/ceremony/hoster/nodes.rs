@@ -1,18 +1,165 @@
+//! The nodes of the service. `evidence add`: what a node has proven is verified and kept. What is not
+//! as it must be is refused by name, and nothing changes: the former primaries stay in force, and
+//! nobody is needed again.
 //! `nodes`: a node leaves the service, or another machine takes its place, also after the ceremony
 //! has ended. `retire`: a former key is gone.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{Ceremony, Means, Run, approval};
-use hsm::Hsm;
-use record::log::Event;
+use record::encoding::Hash;
+use record::escape::escape;
+use record::flow::Phase;
+use record::log::{Event, now};
 use record::rule::Rule;
+use record::service::{EvidenceContext, MAX_EVIDENCE, NodeEvidence, evidence_file};
 use record::spki::{MAX_CERTIFICATE, TargetCertificate};
-use record::terms::{Id, Stage, Step, list_or};
+use record::terms::{Id, Stage, Step, list, list_or};
 use record::{Error, Result, folder, gate};
 use terminal::report::Report;
+
+/// How far a node's clock may be ahead of this machine's.
+const AHEAD: SignedDuration = SignedDuration::from_mins(10);
+
+/// Verify and keep the evidence of nodes
+#[derive(Args)]
+pub struct EvidenceAdd {
+    /// NODE-ready.json or NODE-active.json, as each node wrote it
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+}
+
+impl Run for EvidenceAdd {
+    /// Verifies each file and adds it; what came before one that is refused stays added.
+    fn run(&self, ceremony: &mut Ceremony, _: &Means) -> Result<Report> {
+        ceremony.state.require(Step::Evidence)?;
+        let keys = ceremony.key_set()?;
+        let (brief, brief_hash) = ceremony.brief()?;
+        let mut report = Report::new("The evidence holds.");
+        for file in &self.files {
+            let bytes = folder::read_file(file, MAX_EVIDENCE)?;
+            let evidence = NodeEvidence::parse(&bytes, &file.display().to_string())?;
+            named(file, &evidence)?;
+            in_time(ceremony, &evidence)?;
+            let said = &evidence.statement;
+            let newest = ceremony.state.nodes.proved(said.stage).get(&said.node);
+            if newest == Some(&evidence.hash) {
+                report = report.value(&said.place(), "is in the record already");
+                continue;
+            }
+            let plan = &ceremony.plan;
+            evidence.verify(&EvidenceContext { plan, keys: &keys, brief: &brief, brief_hash })?;
+            // The nodes are machines of their own, of one service.
+            let others = ceremony.evidence(said.stage)?.into_iter();
+            let others: Vec<NodeEvidence> = others.map(|(other, _)| other).collect();
+            ceremony.state.nodes.beside(&evidence, &others)?;
+            ceremony.keep_evidence(&evidence, &bytes)?;
+            report = report.value(
+                &said.place(),
+                escape(&format!("{}, by {} on {}", evidence.hash, said.account, said.machine)),
+            );
+            ceremony.ordered(Event::evidence(&evidence))?;
+        }
+        Ok(what_is_missing(ceremony, report))
+    }
+}
+
+fn what_is_missing(ceremony: &Ceremony, report: Report) -> Report {
+    let nodes = &ceremony.state.nodes;
+    let stage = nodes.stage();
+    let missing = nodes.missing(stage);
+    let register = ceremony.register_folder();
+    match (missing.first(), stage) {
+        (Some(next), _) => report.value("missing", list(&missing)).line(format!(
+            "Copy the newest orders of {} to {next}, and let it prove itself.",
+            register.display()
+        )),
+        (None, Stage::Ready) => report.line("Every node is ready. Nothing is primary yet."),
+        (None, Stage::Active) => report.line("Every node uses the keys as its primary ones."),
+    }
+}
+
+/// The file is called after the node and stage that it speaks of.
+fn named(file: &Path, evidence: &NodeEvidence) -> Result<()> {
+    let said = &evidence.statement;
+    let expected = evidence_file(&said.node, said.stage);
+    Rule::EvidenceNode.ensure(
+        folder::file_name(file) == expected,
+        escape(&format!("{} holds the evidence of {}", file.display(), said.place())),
+        format!("a file with the name {expected}"),
+        "each node gives its own evidence, under its own name: let the node that is meant prove itself, and bring that file",
+    )
+}
+
+/// The evidence is of this stage, under the order that stands, from a node whose turn has come, by
+/// a clock that is right.
+fn in_time(ceremony: &Ceremony, evidence: &NodeEvidence) -> Result<()> {
+    let (nodes, said) = (&ceremony.state.nodes, &evidence.statement);
+    let what = match ceremony.plan.target.nodes().contains(&said.node) {
+        true => "which has left the service",
+        false => "no node of the plan",
+    };
+    Rule::EvidenceNode.ensure(
+        nodes.current().any(|node| *node == said.node),
+        format!("{}, {what}", said.node),
+        list(nodes.current()),
+        "a node that is new under its own name needs a new ceremony; one that takes another's place proves itself under that name (`nodes --replace`)",
+    )?;
+    let standing = nodes.standing().map(|order| order.hash()).transpose()?;
+    let order = |hash: Option<_>| hash.map_or("no order".into(), |hash| format!("order {hash}"));
+    Rule::EvidenceStage.ensure(
+        said.stage == nodes.stage() && said.order == standing,
+        format!("{}, under {}", said.place(), order(said.order)),
+        format!("{}/{}, under {}", said.node, nodes.stage().name(), order(standing)),
+        "copy the newest orders of the register/ folder to that node, let it prove itself again, and add that evidence",
+    )?;
+    let before = nodes.missing(Stage::Ready);
+    let before = before.first().map_or("another", |node| node.as_str());
+    Rule::EvidenceTurn.ensure(
+        nodes.may_begin(&said.node),
+        format!("{} before {before}", said.node),
+        "the nodes in the plan's order: what fails on one is mended before the next is touched",
+        "add the evidence of the node before, then copy the new order of the register/ folder to this one",
+    )?;
+    clock(evidence)
+}
+
+/// A node whose clock is ahead would be believed to have waited.
+fn clock(evidence: &NodeEvidence) -> Result<()> {
+    let said = &evidence.statement;
+    let here = now()?;
+    let (there, limit) = (said.time.parse::<Timestamp>(), here.parse::<Timestamp>());
+    let limit = limit.ok().and_then(|now| now.checked_add(AHEAD).ok());
+    Rule::EvidenceClock.ensure(
+        there.ok().zip(limit).is_some_and(|(there, limit)| there <= limit),
+        escape(&format!("{} says that it is {}", said.place(), said.time)),
+        format!("not later than this machine's {here} and 10 minutes"),
+        "set the clock that is wrong; a node with a wrong clock also fails its guarded hosts. Then let the node prove itself again",
+    )
+}
+
+/// Every node has given evidence of a stage.
+///
+/// # Errors
+/// `EVIDENCE-MISSING`.
+pub fn require_all(ceremony: &Ceremony, stage: Stage) -> Result<()> {
+    let missing = ceremony.state.nodes.missing(stage);
+    let rest = match ceremony.state.phase {
+        Phase::Activated => {
+            "the keys are primary; until every node has shown it, the registration waits"
+        }
+        _ => "the former primary keys stay in force meanwhile, and nobody is needed again",
+    };
+    Rule::EvidenceMissing.ensure(
+        missing.is_empty(),
+        format!("no evidence {} of {}", stage.name(), list(&missing)),
+        "evidence of every node of the plan",
+        format!("let each prove itself and add its file with `evidence add`; {rest}. A node that is lost leaves with `nodes`"),
+    )
+}
 
 /// Take nodes out of the service, or put other machines in their place, once officers have
 /// signed for it
@@ -50,21 +197,21 @@ fn subject(ceremony: &Ceremony, removed: &[Id], replaced: &[Id]) -> Result<gate:
     let (count, mut named) = (all.clone().count(), all.collect::<Vec<_>>());
     named.sort();
     named.dedup();
-    let usage = |what: String| {
-        Error::Usage {
-        what,
-        remedy: "nodes --remove NODE | --replace NODE, each a node that has not left; one at least stays".into(),
-    }
+    let usage = |what: &str| {
+        Error::usage(
+            what,
+            "nodes --remove NODE | --replace NODE, each a node that has not left; one at least stays",
+        )
     };
     if let Some(other) = named.iter().find(|node| !current.contains(node)) {
-        return Err(usage(format!("{other} is no node of this service now")));
+        return Err(usage(&format!("{other} is no node of this service now")));
     }
     if named.is_empty() || named.len() < count {
-        return Err(usage("no node, or one twice".into()));
+        return Err(usage("no node, or one twice"));
     }
     let subject = gate::Nodes::of(nodes, removed, replaced);
     match subject.stay.is_empty() {
-        true => Err(usage("no node would stay".into())),
+        true => Err(usage("no node would stay")),
         false => Ok(subject),
     }
 }
@@ -79,51 +226,40 @@ pub struct Retire {
 impl Run for Retire {
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
         means.in_hsm(ceremony, Step::Retire, |ceremony, hsm| {
-            retire(ceremony, hsm, &self.certificate)
+            let der = folder::read_file(&self.certificate, MAX_CERTIFICATE)?;
+            let name = self.certificate.display().to_string();
+            let former = TargetCertificate::parse(&der, &name)?;
+            let thumbprint = former.thumbprint();
+            require_not_primary(ceremony, &thumbprint)?;
+            let token = hsm.identity().clone();
+            if let Some(id) = hsm.private_keys(&hsm.inventory()?, former.spki())?.first() {
+                return Err(Rule::TargetGone.refuse(
+                    format!("the private key of {name} is in {}, under the CKA_ID {id}", token.label),
+                    "no private key of it",
+                    "once no virtual machine needs it (docs/hgs.md), delete it with the vendor's tool, in the HSM, its clones and backups; then run this again",
+                ));
+            }
+            let spki = Hash::of(former.spki());
+            ceremony.ordered(Event::Retire { thumbprint: thumbprint.clone(), spki, token })?;
+            Ok(Report::new("The former key is not in this HSM; that is on record.")
+                .value("thumbprint", thumbprint)
+                .value("SPKI", spki.to_string())
+                .line("Clones and backups are not seen from here."))
         })
     }
 }
 
-/// Looks that a former key is no longer in the HSM, and records it.
-fn retire(ceremony: &mut Ceremony, hsm: &Hsm, certificate: &Path) -> Result<Report> {
-    let der = folder::read_file(certificate, MAX_CERTIFICATE)?;
-    let name = certificate.display().to_string();
-    let former = TargetCertificate::parse(&der, &name)?;
-    require_not_primary(ceremony, &former)?;
-    if let Some(id) = hsm.private_keys(&hsm.inventory()?, former.spki())?.first() {
-        return Err(Rule::TargetGone.refuse(
-            format!("the private key of {name} is in {}, under the CKA_ID {id}", hsm.identity().label),
-            "no private key of it",
-            "once no virtual machine needs it (docs/hgs.md), delete it with the vendor's tool, in the HSM, its clones and backups; then run this again",
-        ));
-    }
-    let (thumbprint, spki) = (former.thumbprint(), record::encoding::Hash::of(former.spki()));
-    ceremony.ordered(Event::Retire {
-        thumbprint: thumbprint.clone(),
-        spki,
-        token: hsm.identity().clone(),
-    })?;
-    Ok(Report::new("The former key is not in this HSM; that is on record.")
-        .value("thumbprint", thumbprint)
-        .value("SPKI", spki.to_string())
-        .line("Clones and backups are not seen from here."))
-}
-
 /// No node says that the key is primary, and no order makes it so.
-fn require_not_primary(ceremony: &Ceremony, former: &TargetCertificate) -> Result<()> {
+fn require_not_primary(ceremony: &Ceremony, thumbprint: &str) -> Result<()> {
     let ready = ceremony.evidence(Stage::Ready)?;
     let ready = ready.iter().map(|(one, _)| one);
     let primary = ceremony.state.nodes.primaries(ceremony.brief()?.0.primaries(), ready);
-    let primary = primary.ok_or_else(|| not_retired("nobody has yet shown what is primary"))?;
-    let thumbprint = former.thumbprint();
-    match primary.iter().find(|key| key.thumbprint == thumbprint) {
-        None => Ok(()),
-        Some(_) => Err(not_retired(&format!("{thumbprint} is primary"))),
-    }
-}
-
-fn not_retired(found: &str) -> Error {
-    Rule::TargetPrimary.refuse(
+    let found = match &primary {
+        None => "nobody has yet shown what is primary".to_owned(),
+        Some(_) => format!("{thumbprint} is primary"),
+    };
+    Rule::TargetPrimary.ensure(
+        primary.is_some_and(|all| all.iter().all(|key| key.thumbprint != thumbprint)),
         found,
         "a key that is primary no more, as nodes have shown",
         "make other keys primary first, and let every node prove it",

@@ -7,13 +7,14 @@ use std::path::Path;
 
 use clap::Args;
 
-use crate::hoster::evidence::require_all;
-use crate::side::trial;
-use crate::{Ceremony, Means, Run, approval, services};
+use crate::hoster::nodes::require_all;
+use crate::services::{self, TargetStep};
+use crate::{Ceremony, Means, Run, approval};
 use record::Result;
 use record::document::registration::{ListedEvidence, Registration};
 use record::encoding::{Hash, json_file};
 use record::flow::Phase;
+use record::flow::replay::past_trial;
 use record::gate::{self, subject_hash};
 use record::log::Event;
 use record::proof::key_set::certificate_file;
@@ -21,7 +22,7 @@ use record::rule::Rule;
 use record::service::{
     BRIEF_FILE, Brief, EvidenceContext, NodeEvidence, Order, evidence_file, same_former, soaked,
 };
-use record::terms::{Listed, PrimaryKey, Stage, Step, shown};
+use record::terms::{Listed, PrimaryKey, Stage, Step, Trial, shown};
 use terminal::report::Report;
 
 /// The list of hashes in the register folder.
@@ -40,7 +41,7 @@ impl Run for Register {
         let brief = Brief::of(&ceremony.plan, &set, ceremony.state.attempt)?;
         let bytes = json_file(&brief)?;
         let hash = Hash::of(&bytes);
-        let target = services::of(&ceremony.plan.target);
+        let target = services::of(&ceremony.plan.target)?;
         let mut files = vec![(BRIEF_FILE.to_owned(), bytes)];
         let certificates = set.keys.into_iter();
         files.extend(certificates.map(|key| (certificate_file(&key.label), key.certificate)));
@@ -55,7 +56,8 @@ impl Run for Register {
         ceremony.build_register(&files)?;
         target.register(&means.registry(ceremony), &brief)?;
         ceremony.ordered(Event::register(&ceremony.plan, hash))?;
-        let mut report = Report::new(
+        let step = |step: &TargetStep| format!("  {:<28} {}", step.program, step.name);
+        Ok(Report::new(
             "The nodes can be made ready, one after the other; nothing is primary yet.",
         )
         .value("folder", ceremony.register_folder().display().to_string())
@@ -63,11 +65,9 @@ impl Run for Register {
         .value("sums", sums_hash.to_string())
         .line(
             "Write the last value down: each node's script is given it, and runs with no other folder.",
-        );
-        report = (target.steps().iter()).fold(report, |report, step| {
-            report.line(format!("  {:<28} {}", step.program, step.name))
-        });
-        Ok(report.line("INSTRUCTIONS.txt in the folder says what to type."))
+        )
+        .lines(target.steps().iter().map(step))
+        .line("INSTRUCTIONS.txt in the folder says what to type."))
     }
 }
 
@@ -90,8 +90,24 @@ impl Run for Primary {
 pub struct Rollback;
 
 impl Run for Rollback {
+    /// Gives the order by which the former keys become primary again, and carries it out where
+    /// Keyferry does that itself.
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
-        roll_back(ceremony, &means.registry(ceremony))
+        ceremony.state.require(Step::Rollback)?;
+        let subject = back(ceremony)?;
+        approval::require(ceremony, &subject)?;
+        ceremony.begin(Step::Rollback)?;
+        let service = services::of(&ceremony.plan.target)?;
+        service.roll_back(&means.registry(ceremony), &subject.to)?;
+        let order = given(ceremony.state.nodes.rollback(subject_hash(&subject)?))?;
+        let hash = order.hash()?;
+        ceremony.ordered(Event::Rollback { order: hash })?;
+        let report = Report::new("The order is given: the former keys become primary again.")
+            .value("primary", shown(&subject.to));
+        Ok(ordered(ceremony, report, &order, hash)?.line(match ceremony.state.phase {
+            Phase::RolledBack => "Once every node has proven that, `primary` may follow again.",
+            _ => "The registration that the tenant has, or had, is true no more: tell the tenant.",
+        }))
     }
 }
 
@@ -126,37 +142,37 @@ fn unchanged(
     former: &[PrimaryKey],
     ours: &[PrimaryKey],
 ) -> Result<()> {
-    let Some(now) = services::of(&ceremony.plan.target).primaries(service)? else {
+    let Some(now) = services::of(&ceremony.plan.target)?.primaries(service)? else {
         return Ok(());
     };
     let begun = ceremony.state.pending == Some(Step::Primary) && now == ours;
-    if now == former || begun {
-        return Ok(());
-    }
-    Err(Rule::EvidencePrimary.refuse(
+    Rule::EvidencePrimary.ensure(
+        now == former || begun,
         format!("primary in the service now: {}", shown(&now)),
         format!("what its nodes have seen: {}", shown(former)),
         "somebody has changed the service since: find out who, then let every node prove itself again",
-    ))
+    )
 }
 
 /// Gives the order by which the keys become primary, and carries it out where Keyferry does that
 /// itself. There is no PIN to ask for: the service's own accounts use the keys.
 fn activate(ceremony: &mut Ceremony, service: &Path) -> Result<Report> {
     ceremony.state.require(Step::Primary)?;
-    trial::stops(&ceremony.plan)?;
+    if ceremony.plan.trial == Trial::This {
+        return Err(past_trial("primary in a trial"));
+    }
     let now = subject(ceremony, service)?;
     approval::require(ceremony, &now)?;
     let brief = ceremony.brief()?.0;
     ceremony.begin(Step::Primary)?;
-    services::of(&ceremony.plan.target).activate(service, &brief)?;
+    services::of(&ceremony.plan.target)?.activate(service, &brief)?;
     let order = given(ceremony.state.nodes.activation(&now.former, subject_hash(&now)?))?;
     let hash = order.hash()?;
     ceremony.ordered(Event::Primary { order: hash, former: now.former.clone() })?;
     let report = Report::new("The order is given: the tenant's keys become primary.")
         .line("They serve everyone who uses this service, not this tenant alone.")
         .value("former", shown(&now.former));
-    Ok(ordered(ceremony, report, &order, hash))
+    ordered(ceremony, report, &order, hash)
 }
 
 fn given<T>(order: Option<T>) -> Result<T> {
@@ -170,21 +186,16 @@ fn given<T>(order: Option<T>) -> Result<T> {
 }
 
 /// Where the order lies, and who carries it out.
-fn ordered(ceremony: &Ceremony, report: Report, order: &Order, hash: Hash) -> Report {
+fn ordered(ceremony: &Ceremony, report: Report, order: &Order, hash: Hash) -> Result<Report> {
     let path = ceremony.register_folder().join(order.file());
-    let programs = services::of(&ceremony.plan.target).steps().iter();
-    let acts = [services::Act::Activate, services::Act::RollBack];
-    let wanted = acts[usize::from(order.order == record::service::OrderKind::Rollback)];
-    let mut programs = programs.filter(|step| step.act == wanted && step.program.ends_with(".ps1"));
     let report =
         report.value("order", path.display().to_string()).value("order hash", hash.to_string());
-    match programs.next() {
-        Some(step) => report.line(format!(
-            "Copy it to every node's folder; then run {}, once, on one of them; then let every node prove itself.",
-            step.program
-        )),
-        None => report.line("It is carried out. Let every node prove itself."),
-    }
+    Ok(report.line(match services::of(&ceremony.plan.target)?.script(order.order) {
+        Some(script) => format!(
+            "Copy it to every node's folder; then run {script}, once, on one of them; then let every node prove itself."
+        ),
+        None => "It is carried out. Let every node prove itself.".into(),
+    }))
 }
 
 /// Makes the registration, once every node has shown that the keys are primary, for as long as the
@@ -228,36 +239,11 @@ fn conclude(ceremony: &mut Ceremony) -> Result<Report> {
 /// What officers sign for to go back.
 fn back(ceremony: &Ceremony) -> Result<gate::Rollback> {
     let back = gate::Rollback::of(&ceremony.state.nodes)?;
-    match services::of(&ceremony.plan.target).goes_back_to(&back.to) {
-        true => Ok(back),
-        false => Err(Rule::NodePrimary.refuse(
-            "no former primaries: the service began with the tenant's keys",
-            "a former key of each role",
-            "there is nothing to go back to: mend what is wrong, or let the service have other primaries by a ceremony of their own",
-        )),
-    }
-}
-
-/// Gives the order by which the former keys become primary again, and carries it out where Keyferry
-/// does that itself.
-fn roll_back(ceremony: &mut Ceremony, service: &Path) -> Result<Report> {
-    ceremony.state.require(Step::Rollback)?;
-    let subject = back(ceremony)?;
-    approval::require(ceremony, &subject)?;
-    ceremony.begin(Step::Rollback)?;
-    services::of(&ceremony.plan.target).roll_back(service, &subject.to)?;
-    let order = given(ceremony.state.nodes.rollback(subject_hash(&subject)?))?;
-    let hash = order.hash()?;
-    ceremony.ordered(Event::Rollback { order: hash })?;
-    let report = Report::new("The order is given: the former keys become primary again.")
-        .value("primary", shown(&subject.to));
-    let report = ordered(ceremony, report, &order, hash);
-    Ok(match ceremony.state.phase {
-        Phase::RolledBack => {
-            report.line("Once every node has proven that, `primary` may follow again.")
-        }
-        _ => report.line(
-            "The registration that the tenant has, or had, is true no more: tell the tenant.",
-        ),
-    })
+    Rule::NodePrimary.ensure(
+        services::of(&ceremony.plan.target)?.goes_back_to(&back.to),
+        "no former primaries: the service began with the tenant's keys",
+        "a former key of each role",
+        "there is nothing to go back to: mend what is wrong, or let the service have other primaries by a ceremony of their own",
+    )?;
+    Ok(back)
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::hoster::held::Question;
-use crate::side::token::{TokenChoice, require_tries_left};
+use crate::side::token::{TokenArgs, require_tries_left};
 use hsm::{Hsm, TargetKey};
 use machine::hardening::harden;
 use record::encoding::Hash;
@@ -44,7 +44,8 @@ pub struct NodeProve {
 ///
 /// # Errors
 /// `NODE-…`, `TARGET-…`, `PROOF-…`, `FILE-EXISTS`, `PIN-…`, or the HSM's.
-pub fn prove(choice: &NodeProve, registry: &Path, token: &TokenChoice) -> Result<Report> {
+pub fn prove(choice: &NodeProve, registry: &Path, args: &TokenArgs) -> Result<Report> {
+    args.named()?;
     let (brief, brief_hash) = brief(&choice.register)?;
     let (stage, order) = turn(choice, &brief, brief_hash)?;
     let file = choice.out.join(evidence_file(&choice.node, stage));
@@ -56,54 +57,61 @@ pub fn prove(choice: &NodeProve, registry: &Path, token: &TokenChoice) -> Result
     }
     let registry = Registry::open(registry)?;
     let asker = Asker::new(brief.mode);
-    let module = token.open(brief.mode)?;
-    let opened = module.token(&token.label)?;
-    require_tries_left(opened.pin_state()?)?;
-    let pin = token.pin("PIN", &asker, &opened)?;
-    let hsm = opened.login(pin.as_ref())?;
-    drop(pin);
     let place = format!("{}/{}", choice.node, stage.name());
+    let bytes = args.find_to_login(brief.mode, |_, token| {
+        require_tries_left(token.pin_state()?)?;
+        let hsm = args.login(&asker, token)?;
+        let (keys, first) = node_keys(&hsm, &choice.register, &brief, &place)?;
+        let statement = Statement {
+            ceremony: brief.ceremony.clone(),
+            plan_hash: brief.plan_hash,
+            brief: brief_hash,
+            order,
+            node: choice.node.clone(),
+            stage,
+            machine: machine(choice.machine.as_deref())?,
+            time: now()?,
+            service_started: None,
+            account: format!("uid {}", rustix::process::getuid().as_raw()),
+            service_account: None,
+            program: format!("keyferry-hoster {}", env!("CARGO_PKG_VERSION")),
+            keys,
+            registered: registry.known(&brief.primaries()),
+            primaries: registry.primaries(),
+            diagnostics: None,
+        };
+        NodeEvidence::make(&brief, &statement, |message| hsm.sign(&first, message))
+    })?;
+    folder::write_new(&file, &bytes)?;
+    Ok(Report::new(format!("{place} has proven the keys."))
+        .value("evidence", file.display().to_string())
+        .value("SHA-256", Hash::of(&bytes).to_string()))
+}
+
+/// The proof of every key, and the first signing key.
+fn node_keys(
+    hsm: &Hsm,
+    register: &Path,
+    brief: &Brief,
+    place: &str,
+) -> Result<(Vec<NodeKey>, TargetKey)> {
     let question = Question {
         ids: (&brief.plan_hash, &brief.package_id),
-        place: &place,
+        place,
         nonce: &brief.nonce,
         oaep: brief.oaep_hash,
     };
     let inventory = hsm.inventory()?;
     let (mut keys, mut first) = (Vec::new(), None);
     for key in &brief.keys {
-        let certificate = certificate(&choice.register, key)?;
+        let certificate = certificate(register, key)?;
         let target = hsm.target_by_spki(&inventory, certificate.spki())?;
-        keys.push(node_key(&hsm, &question, key, &certificate, &target)?);
+        keys.push(node_key(hsm, &question, key, &certificate, &target)?);
         if key.role == Role::Signing {
             first.get_or_insert(target);
         }
     }
-    let first = first.ok_or_else(|| folder_error("no signing key", "a signing key"))?;
-    let ours = brief.primaries();
-    let statement = Statement {
-        ceremony: brief.ceremony.clone(),
-        plan_hash: brief.plan_hash,
-        brief: brief_hash,
-        order,
-        node: choice.node.clone(),
-        stage,
-        machine: machine(choice.machine.as_deref())?,
-        time: now()?,
-        service_started: None,
-        account: format!("uid {}", rustix::process::getuid().as_raw()),
-        service_account: None,
-        program: format!("keyferry-hoster {}", env!("CARGO_PKG_VERSION")),
-        keys,
-        registered: registry.known(&ours),
-        primaries: registry.primaries(),
-        diagnostics: None,
-    };
-    let bytes = NodeEvidence::make(&brief, &statement, |message| hsm.sign(&first, message))?;
-    folder::write_new(&file, &bytes)?;
-    Ok(Report::new(format!("{place} has proven the keys."))
-        .value("evidence", file.display().to_string())
-        .value("SHA-256", Hash::of(&bytes).to_string()))
+    Ok((keys, first.ok_or_else(|| folder_error("no signing key", "a signing key"))?))
 }
 
 fn node_key(
@@ -123,15 +131,11 @@ fn node_key(
             question.answer(hsm, target, &key.label, &challenge.ciphertext)?
         }
     };
-    let identity = hsm.identity();
     Ok(NodeKey {
         label: key.label.clone(),
         thumbprint: certificate.thumbprint(),
         certificate: Hash::of(certificate.der()),
-        provider: format!(
-            "PKCS#11 {} {}, serial {}",
-            identity.manufacturer, identity.model, identity.serial
-        ),
+        provider: format!("PKCS#11 {}", hsm.identity()),
         container: data_encoding::HEXLOWER.encode(&target.id),
         proof,
     })
@@ -144,10 +148,10 @@ fn brief(register: &Path) -> Result<(Brief, Hash)> {
         folder_error(&format!("{BRIEF_FILE}: {error}"), "the file as `register` wrote it")
     })?;
     if brief.target != "local" {
-        return Err(Error::Usage {
-            what: format!("`node prove` on a node of the target {}", brief.target),
-            remedy: "run Test-KeyferryNode.ps1 of the register folder on that node".into(),
-        });
+        return Err(Error::usage(
+            format!("`node prove` on a node of the target {}", brief.target),
+            "run Test-KeyferryNode.ps1 of the register folder on that node",
+        ));
     }
     Ok((brief, Hash::of(&bytes)))
 }
@@ -189,15 +193,13 @@ fn turn(choice: &NodeProve, brief: &Brief, brief_hash: Hash) -> Result<(Stage, O
     orders.sort_by_key(|(order, _)| order.number);
     let begins = |order: &Order| order.node.as_ref() == Some(&choice.node);
     let first = brief.nodes.first() == Some(&choice.node);
-    if !brief.nodes.contains(&choice.node)
-        || !(first || orders.iter().any(|(order, _)| begins(order)))
-    {
-        return Err(Rule::NodeOrder.refuse(
-            format!("no order that {} may begin", choice.node),
-            "the first node of the plan, or one whose order lies in the folder",
-            "add the evidence of the node before at the hoster's machine, and copy the new order of its register/ folder here",
-        ));
-    }
+    let may_begin = first || orders.iter().any(|(order, _)| begins(order));
+    Rule::NodeOrder.ensure(
+        may_begin && brief.nodes.contains(&choice.node),
+        format!("no order that {} may begin", choice.node),
+        "the first node of the plan, or one whose order lies in the folder",
+        "add the evidence of the node before at the hoster's machine, and copy the new order of its register/ folder here",
+    )?;
     let standing = orders.iter().rev().find(|(order, _)| order.order != OrderKind::Install);
     Ok(match standing {
         Some((order, hash)) if order.order == OrderKind::Activate => (Stage::Active, Some(*hash)),
@@ -214,10 +216,10 @@ fn machine(named: Option<&str>) -> Result<String> {
     };
     let name = name.trim();
     match name.is_empty() || name.len() > 100 || name.contains(char::is_control) {
-        true => Err(Error::Usage {
-            what: "a machine's name of no or more than 100 characters".into(),
-            remedy: "--machine NAME".into(),
-        }),
+        true => Err(Error::usage(
+            "a machine's name of no or more than 100 characters",
+            "--machine NAME",
+        )),
         false => Ok(name.to_owned()),
     }
 }

@@ -7,6 +7,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
 use zeroize::Zeroizing;
 
+use crate::Ceremony;
 use custody::codes::lines;
 use custody::custodian;
 use custody::share::{Quorum, RECORD, Secret, Share};
@@ -14,10 +15,10 @@ use record::document::package::Package;
 use record::encoding::Hash;
 use record::escape::{escape, quote};
 use record::log::Event;
-use record::plan::Plan;
+use record::plan::Custodian;
 use record::rule::Rule;
 use record::share::MAX_SHARE_FILE;
-use record::terms::Id;
+use record::terms::{Id, list};
 use record::{Error, Result, folder};
 use terminal::Asker;
 
@@ -83,47 +84,23 @@ impl FromArgMatches for ShareArgs {
     }
 }
 
-/// The custodians who have presented their shares so far.
-#[derive(Default)]
-pub struct PresentCustodians {
-    /// Who, in the order in which they came.
-    pub custodians: Vec<Id>,
-    /// Those whose identity was opened on this machine.
-    pub spent: Vec<Id>,
-    /// Those whose deputy came, as far as an identity tells: a plugin's does not.
-    pub deputies: Vec<Id>,
-}
-
-impl PresentCustodians {
-    /// How the log names them.
-    pub fn event(&self) -> Event {
-        let PresentCustodians { custodians, spent, deputies } = self;
-        let (custodians, spent, deputies) = (custodians.clone(), spent.clone(), deputies.clone());
-        Event::Quorum { custodians, spent, deputies }
-    }
-}
-
-/// Puts on record who has presented a share.
-type Recorder<'a> = &'a mut dyn FnMut(&PresentCustodians) -> Result<()>;
-
 /// Takes shares until there are enough, and records each at once: an identity that was opened is
 /// spent. Shares on the command line are taken in order, and a wrong one refuses; without any,
 /// people are asked until the quorum stands, and a wrong one is asked for again.
 ///
 /// # Errors
-/// `SHARE-…`, naming the custodian where it can be told; what `record` ends with.
+/// `SHARE-…`, naming the custodian where it can be told; as [`Ceremony::record`].
 pub fn gather(
-    plan: &Plan,
+    ceremony: &mut Ceremony,
     package: &Package,
     presented: &[ShareInput],
     asker: &Asker,
-    record: Recorder,
-) -> Result<(Secret, PresentCustodians)> {
+) -> Result<Secret> {
     let quorum = Quorum::new(package.package_id, package.threshold, &package.shares);
-    let present = PresentCustodians::default();
-    let mut gathering = Gathering { plan, package, asker, quorum, present };
+    let (custodians, spent, deputies) = (Vec::new(), Vec::new(), Vec::new());
+    let mut gathering = Gathering { ceremony, package, asker, quorum, custodians, spent, deputies };
     if presented.is_empty() {
-        gathering.ask_all(record)?;
+        gathering.ask_all()?;
     }
     for ShareInput { file, identity } in presented {
         let identity = match identity {
@@ -134,9 +111,9 @@ pub fn gather(
         let identity = Zeroizing::new(folder::read_file(&identity, MAX_SHARE_FILE)?);
         let opened = gathering.open(&bytes, &file.display().to_string(), &identity)?;
         gathering.take(opened)?;
-        record(&gathering.present)?;
+        gathering.record()?;
     }
-    Ok((gathering.quorum.recombine()?.0, gathering.present))
+    gathering.quorum.recombine()
 }
 
 /// A share, and the recipients of the identity that has opened it, where one has.
@@ -144,21 +121,20 @@ type ShareOpening = (Share, Option<Vec<String>>);
 
 /// Shares that are presented one after the other.
 struct Gathering<'a> {
-    plan: &'a Plan,
+    ceremony: &'a mut Ceremony,
     package: &'a Package,
     asker: &'a Asker,
     quorum: Quorum<'a>,
-    present: PresentCustodians,
-}
-
-fn id(name: &str) -> Result<Id> {
-    // The package was checked against the plan, whose ids these are.
-    name.parse()
-        .map_err(|expected: String| Error::defect(format!("custodian {}: {expected}", quote(name))))
+    /// Who, in the order in which they came.
+    custodians: Vec<Id>,
+    /// Those whose identity was opened on this machine.
+    spent: Vec<Id>,
+    /// Those whose deputy came, as far as an identity tells: a plugin's does not.
+    deputies: Vec<Id>,
 }
 
 impl Gathering<'_> {
-    fn ask_all(&mut self, record: Recorder) -> Result<()> {
+    fn ask_all(&mut self) -> Result<()> {
         let asker = self.asker;
         asker.say(&format!(
             "{} custodians must present their shares, one after the other.",
@@ -172,7 +148,7 @@ impl Gathering<'_> {
                 answer => answer?,
             };
             match self.answered(answer.trim()).and_then(|opened| self.take(opened)) {
-                Ok(()) => record(&self.present)?,
+                Ok(()) => self.record()?,
                 Err(error) if matches!(error, Error::Ended { .. }) || !asker.is_interactive() => {
                     return Err(error);
                 }
@@ -205,13 +181,12 @@ impl Gathering<'_> {
     /// Opens a share file. One that is none of those dealt is named before it is opened.
     fn open(&self, bytes: &[u8], name: &str, identity: &[u8]) -> Result<ShareOpening> {
         let hash = Hash::of(bytes);
-        if !self.package.shares.iter().any(|listing| listing.file == hash) {
-            return Err(Rule::ShareFile.refuse(
-                format!("{name} has SHA-256 {hash}"),
-                "one of the share files that the package lists",
-                "look for the file of this attempt; a damaged one is written again by `keyferry-tenant share reissue`",
-            ));
-        }
+        Rule::ShareFile.ensure(
+            self.package.shares.iter().any(|listing| listing.file == hash),
+            format!("{name} has SHA-256 {hash}"),
+            "one of the share files that the package lists",
+            "look for the file of this attempt; a damaged one is written again by `keyferry-tenant share reissue`",
+        )?;
         let opened = custodian::open_share(bytes, identity, &|prompt| self.asker.hidden(prompt))?;
         Ok((opened.share, Some(opened.recipients)))
     }
@@ -219,23 +194,34 @@ impl Gathering<'_> {
     /// Adds a share, and whose identity was opened for it: a custodian's first recipient is their
     /// own, the others are deputies'.
     fn take(&mut self, (share, recipients): ShareOpening) -> Result<()> {
-        let custodian = self.quorum.present(share)?;
-        self.asker.say(&format!(
-            "the share of {} is right, and on record; {} more needed",
-            escape(&custodian),
-            self.quorum.missing()
-        ));
-        let id = id(&custodian)?;
-        self.present.custodians.push(id.clone());
-        let Some(recipients) = recipients else {
-            return Ok(());
-        };
-        let planned = self.plan.quorum.custodians.iter().find(|one| one.id == id);
-        let deputies = planned.map_or(&[][..], |one| one.recipients.get(1..).unwrap_or_default());
-        if deputies.iter().any(|deputy| recipients.contains(deputy)) {
-            self.present.deputies.push(id.clone());
+        let name = self.quorum.present(share)?;
+        // The package was checked against the plan, whose ids these are.
+        let mut planned = self.ceremony.plan.quorum.custodians.iter();
+        let custodian = planned.find(|one| one.id.as_str() == name);
+        let Custodian { id, recipients: own, .. } =
+            custodian.ok_or_else(|| Error::defect(format!("custodian {}", quote(&name))))?;
+        self.custodians.push(id.clone());
+        if let Some(recipients) = recipients {
+            if own.iter().skip(1).any(|deputy| recipients.contains(deputy)) {
+                self.deputies.push(id.clone());
+            }
+            self.spent.push(id.clone());
         }
-        self.present.spent.push(id);
+        Ok(())
+    }
+
+    /// Puts on record who has presented a share so far.
+    fn record(&mut self) -> Result<()> {
+        let (custodians, spent) = (self.custodians.clone(), self.spent.clone());
+        self.ceremony.record(Event::Quorum {
+            custodians,
+            spent,
+            deputies: self.deputies.clone(),
+        })?;
+        let last = list(self.custodians.last());
+        let missing = self.quorum.missing();
+        self.asker
+            .say(&format!("the share of {last} is right, and on record; {missing} more needed"));
         Ok(())
     }
 }

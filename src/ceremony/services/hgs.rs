@@ -1,11 +1,8 @@
 //! Windows Host Guardian Service: its scripts act, each node proves. Sources: Microsoft's HgsServer
 //! cmdlet reference, its guarded-fabric guide, and MS-KPS.
 
-use std::path::Path;
-
-use crate::services::{Act, Service, TargetStep};
-use record::Result;
-use record::service::Brief;
+use crate::services::{Service, TargetStep};
+use record::service::OrderKind;
 use record::terms::PrimaryKey;
 
 /// A cluster of HGS nodes.
@@ -17,35 +14,18 @@ const SET: &str = "Set-KeyferryPrimary.ps1";
 const UNDO: &str = "Undo-KeyferryPrimary.ps1";
 
 macro_rules! steps {
-    ($($program:ident $act:ident $name:literal;)*) => {
-        &[$(TargetStep { act: Act::$act, name: $name, program: $program },)*]
+    ($($program:ident: $($name:literal)*;)*) => {
+        &[$($(TargetStep { name: $name, program: $program },)*)*]
     };
 }
 
 /// What the scripts do, in this order; each says so as it goes.
 const STEPS: &[TargetStep] = steps! {
-    INSTALL Check    "check-folder";
-    INSTALL Check    "check-order";
-    INSTALL Install  "install-certificates";
-    INSTALL Bind     "bind";
-    INSTALL Grant    "grant";
-    INSTALL Register "register";
-    TEST    Check    "check-folder";
-    TEST    Check    "check-order";
-    TEST    Diagnose "diagnose";
-    TEST    Prove    "prove";
-    SET     Check    "check-folder";
-    SET     Check    "check-order";
-    SET     Record   "record-primaries";
-    SET     Activate "set-signing";
-    SET     Activate "set-encryption";
-    SET     ReadBack "read-back";
-    UNDO    Check    "check-folder";
-    UNDO    Check    "check-order";
-    UNDO    Record   "record-primaries";
-    UNDO    RollBack "restore-signing";
-    UNDO    RollBack "restore-encryption";
-    UNDO    ReadBack "read-back";
+    INSTALL: "check-folder" "check-order" "install-certificates" "bind" "grant" "register";
+    TEST: "check-folder" "check-order" "diagnose" "prove";
+    SET: "check-folder" "check-order" "record-primaries" "set-signing" "set-encryption" "read-back";
+    UNDO: "check-folder" "check-order" "record-primaries" "restore-signing" "restore-encryption"
+          "read-back";
 };
 
 macro_rules! files {
@@ -70,27 +50,15 @@ impl Service for Hgs {
         STEPS
     }
 
+    fn script(&self, order: OrderKind) -> Option<&'static str> {
+        Some(if order == OrderKind::Rollback { UNDO } else { SET })
+    }
+
     fn files(&self) -> &'static [(&'static str, &'static str)] {
         FILES
     }
 
-    fn register(&self, _: &Path, _: &Brief) -> Result<()> {
-        Ok(())
-    }
-
-    fn primaries(&self, _: &Path) -> Result<Option<Vec<PrimaryKey>>> {
-        Ok(None)
-    }
-
-    fn activate(&self, _: &Path, _: &Brief) -> Result<()> {
-        Ok(())
-    }
-
     fn goes_back_to(&self, former: &[PrimaryKey]) -> bool {
         !former.is_empty()
-    }
-
-    fn roll_back(&self, _: &Path, _: &[PrimaryKey]) -> Result<()> {
-        Ok(())
     }
 }

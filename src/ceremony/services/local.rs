@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::services::{Act, Service, TargetStep};
+use crate::services::{Service, TargetStep};
 use record::Result;
 use record::service::Brief;
 use record::service::local::{RegisteredSet, Registry};
@@ -13,10 +13,10 @@ use record::terms::PrimaryKey;
 pub struct Local;
 
 const STEPS: &[TargetStep] = &[
-    TargetStep { act: Act::Register, name: "register", program: "keyferry-hoster register" },
-    TargetStep { act: Act::Prove, name: "prove", program: "keyferry-hoster node prove" },
-    TargetStep { act: Act::Activate, name: "activate", program: "keyferry-hoster primary" },
-    TargetStep { act: Act::RollBack, name: "roll-back", program: "keyferry-hoster rollback" },
+    TargetStep { name: "register", program: "keyferry-hoster register" },
+    TargetStep { name: "prove", program: "keyferry-hoster node prove" },
+    TargetStep { name: "activate", program: "keyferry-hoster primary" },
+    TargetStep { name: "roll-back", program: "keyferry-hoster rollback" },
 ];
 
 const FILES: &[(&str, &str)] =

@@ -1,49 +1,20 @@
 //! How a key becomes primary, one file per kind of service. What is the same for all lies in
 //! [`record::service`] and in the hoster's steps.
 
-pub mod cloud;
 pub mod hgs;
 pub mod local;
 
 use std::path::Path;
 
-use record::Result;
 use record::plan::ServicePlan;
-use record::service::Brief;
+use record::rule::Rule;
+use record::service::{Brief, OrderKind};
 use record::terms::PrimaryKey;
-
-/// What is done, at each node or once for the whole service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Act {
-    /// What was copied to the node is whole, and its turn has come.
-    Check,
-    /// The certificates are there.
-    Install,
-    /// Each is bound to its key in the HSM.
-    Bind,
-    /// The service's account may use the key.
-    Grant,
-    /// The service knows the keys; they are not primary.
-    Register,
-    /// The service looks at itself.
-    Diagnose,
-    /// The node proves itself.
-    Prove,
-    /// What is primary now is written down.
-    Record,
-    /// The keys become primary.
-    Activate,
-    /// The former keys become primary again.
-    RollBack,
-    /// What was done is looked at.
-    ReadBack,
-}
+use record::{Error, Result};
 
 /// One step of the way to a primary key.
 #[derive(Debug, Clone, Copy)]
 pub struct TargetStep {
-    /// What it is.
-    pub act: Act,
     /// Its name, in scripts and on paper.
     pub name: &'static str,
     /// The program that takes it.
@@ -55,6 +26,11 @@ pub trait Service: Sync {
     /// Everything that is done, in its order.
     fn steps(&self) -> &'static [TargetStep];
 
+    /// The script that carries an order out, where Keyferry does not itself.
+    fn script(&self, _order: OrderKind) -> Option<&'static str> {
+        None
+    }
+
     /// The files that every node is given, beside brief and certificates: byte for byte the same in
     /// every ceremony.
     fn files(&self) -> &'static [(&'static str, &'static str)];
@@ -64,19 +40,25 @@ pub trait Service: Sync {
     ///
     /// # Errors
     /// What the service's state can end with.
-    fn register(&self, at: &Path, brief: &Brief) -> Result<()>;
+    fn register(&self, _at: &Path, _brief: &Brief) -> Result<()> {
+        Ok(())
+    }
 
     /// What is primary now, where Keyferry can look itself.
     ///
     /// # Errors
     /// As [`Service::register`].
-    fn primaries(&self, at: &Path) -> Result<Option<Vec<PrimaryKey>>>;
+    fn primaries(&self, _at: &Path) -> Result<Option<Vec<PrimaryKey>>> {
+        Ok(None)
+    }
 
     /// Makes the keys primary, where Keyferry does that itself. Done twice, it changes nothing.
     ///
     /// # Errors
     /// As [`Service::register`].
-    fn activate(&self, at: &Path, brief: &Brief) -> Result<()>;
+    fn activate(&self, _at: &Path, _brief: &Brief) -> Result<()> {
+        Ok(())
+    }
 
     /// Whether these can be what is primary again: a service may need primaries, and have had none.
     fn goes_back_to(&self, former: &[PrimaryKey]) -> bool;
@@ -85,14 +67,28 @@ pub trait Service: Sync {
     ///
     /// # Errors
     /// As [`Service::register`].
-    fn roll_back(&self, at: &Path, former: &[PrimaryKey]) -> Result<()>;
+    fn roll_back(&self, _at: &Path, _former: &[PrimaryKey]) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// The service of a plan.
-pub fn of(target: &ServicePlan) -> &'static dyn Service {
+///
+/// # Errors
+/// `PLAN-TARGET` for a cloud service, which imports the keys itself.
+pub fn of(target: &ServicePlan) -> Result<&'static dyn Service> {
     match target {
-        ServicePlan::Local { .. } => &local::Local,
-        ServicePlan::Hgs { .. } => &hgs::Hgs,
-        ServicePlan::Cloud(_) => &cloud::Cloud,
+        ServicePlan::Local { .. } => Ok(&local::Local),
+        ServicePlan::Hgs { .. } => Ok(&hgs::Hgs),
+        ServicePlan::Cloud(_) => Err(no_part_error()),
     }
+}
+
+/// The hoster's side of a ceremony whose keys a cloud service imports.
+pub fn no_part_error() -> Error {
+    Rule::PlanTarget.refuse(
+        "the hoster's side of a ceremony for a cloud service",
+        "the tenant's side alone: the service imports the keys itself",
+        "run keyferry-tenant with this plan; the people whom it names as the hoster's sign the plan, and import the files at the service",
+    )
 }

@@ -26,15 +26,15 @@ pub struct Abort {
 
 impl Run for Abort {
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
-        // Where the keys are born at the hoster, the tenant's HSM takes no part.
-        let no_part_error =
-            ceremony.state.side == Side::Tenant && ceremony.plan.way.is_challenged();
-        if self.without_hsm || no_part_error {
-            let subject = self.subject(ceremony)?;
+        let find = |ceremony: &Ceremony| {
+            ceremony.state.require(Step::Abort)?;
+            Ok((gate::Abort::of(&ceremony.state, &room::reason(&self.reason)?), ()))
+        };
+        if self.without_hsm || no_hsm(ceremony) {
+            let (subject, ()) = find(ceremony)?;
             approval::require(ceremony, &subject)?;
             return abort(ceremony, subject, (!self.without_hsm).then(Vec::new));
         }
-        let find = |ceremony: &Ceremony| Ok((self.subject(ceremony)?, ()));
         means.gated(ceremony, Step::Abort, find, |ceremony, hsm, subject, ()| {
             let left = match ceremony.state.side {
                 Side::Tenant => trust::look(ceremony, hsm)?,
@@ -46,15 +46,6 @@ impl Run for Abort {
 
     fn on_any_machine(&self) -> bool {
         self.without_hsm
-    }
-}
-
-impl Abort {
-    /// What officers sign for.
-    fn subject(&self, ceremony: &Ceremony) -> Result<gate::Abort> {
-        let state = &ceremony.state;
-        state.require(Step::Abort)?;
-        Ok(gate::Abort::of(state, &room::reason(&self.reason)?))
     }
 }
 
@@ -75,11 +66,10 @@ fn abort(
     let report = Report::new("The ceremony is aborted; nothing of it can be resumed. The other side does not know: tell it to `abort` too.")
         .value("abort", head.hash.to_string())
         .value("left in HSM", in_hsm)
-        .line("Still to be destroyed where it exists, and noted:");
-    let report = (to_destroy(ceremony).iter())
-        .fold(report, |report, what| report.line(format!("  - {what}")));
-    let report = (trial::remains(&ceremony.plan, ceremony.state.side).into_iter())
-        .fold(report, |report, what| report.line(format!("  - {what}")));
+        .line("Still to be destroyed where it exists, and noted:")
+        .lines(to_destroy(ceremony).iter().map(|what| format!("  - {what}")));
+    let remains = trial::remains(&ceremony.plan, ceremony.state.side).into_iter();
+    let report = report.lines(remains.map(|what| format!("  - {what}")));
     let report = match ceremony.plan.trial {
         Trial::This => report.line("The production plan names this trial: `trial` is the SHA-256 of the closing.json that the hoster's `kek destroy`, or `keys destroy`, makes."),
         Trial::None | Trial::After(_) => report.line("A new plan names what it supersedes: this plan's SHA-256."),
@@ -87,7 +77,7 @@ fn abort(
     Ok(report.value("plan", ceremony.plan.hash().to_string()))
 }
 
-/// Whether this side's HSM took no part.
+/// Whether this side's HSM took no part: the keys are not wrapped in the tenant's.
 fn no_hsm(ceremony: &Ceremony) -> bool {
     ceremony.state.side == Side::Tenant && ceremony.state.way.is_challenged()
 }
@@ -127,26 +117,20 @@ pub struct Restart {
 impl Run for Restart {
     /// The hoster's last attempt has left keys in its HSM; the tenant's has not.
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        let find = |ceremony: &Ceremony| {
+            ceremony.state.require(Step::Restart)?;
+            Ok((gate::Restart::of(&ceremony.state, &room::reason(&self.reason)?), ()))
+        };
         if ceremony.state.side == Side::Tenant {
-            let subject = self.subject(ceremony)?;
+            let (subject, ()) = find(ceremony)?;
             approval::require(ceremony, &subject)?;
             return restart(ceremony, subject, |_| Ok((Vec::new(), Vec::new())));
         }
-        let find = |ceremony: &Ceremony| Ok((self.subject(ceremony)?, ()));
         means.gated(ceremony, Step::Restart, find, |ceremony, hsm, subject, ()| {
             restart(ceremony, subject, |ceremony| {
                 Ok((closing::destroy_left(ceremony, hsm)?, closing::nameless_left(ceremony, hsm)?))
             })
         })
-    }
-}
-
-impl Restart {
-    /// What officers sign for.
-    fn subject(&self, ceremony: &Ceremony) -> Result<gate::Restart> {
-        let state = &ceremony.state;
-        state.require(Step::Restart)?;
-        Ok(gate::Restart::of(state, &room::reason(&self.reason)?))
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::side::init;
-use crate::{Ceremony, Means, Run};
+use crate::{Ceremony, Files, Means, Run, unchanged};
 use record::document::closing::Closing;
 use record::document::{MAX_DOCUMENT, Released, read, read_files};
 use record::encoding::{Hash, json_file};
@@ -56,14 +56,11 @@ fn close(ceremony: &mut Ceremony, closing: Option<&Path>) -> Result<Report> {
         let closing = match (ceremony.state.side, closing) {
             // With `source destroy` it was taken already.
             (Side::Tenant, _) if ceremony.state.taken.contains_key(&Kind::Closing) => None,
-            (Side::Tenant, Some(folder)) => Some(take_closing(ceremony, folder)?),
+            (Side::Tenant, Some(folder)) => Some(self::closing(ceremony, folder)?),
             // A cloud service closes nothing.
             (Side::Tenant, None) if ceremony.plan.way == TransferRoute::Cloud => None,
             (Side::Tenant, None) if ceremony.state.aborted.is_none() => {
-                return Err(Error::Usage {
-                    what: "no closing".into(),
-                    remedy: "keyferry-tenant close CLOSING".into(),
-                });
+                return Err(Error::usage("no closing", "keyferry-tenant close CLOSING"));
             }
             _ => None,
         };
@@ -71,9 +68,10 @@ fn close(ceremony: &mut Ceremony, closing: Option<&Path>) -> Result<Report> {
         archive_files(ceremony)?;
         // Only a mirror that was cut off can hold an archive that its log does not name.
         folder::erase(&ceremony.dir.join(archive_name(ceremony.state.closes + 1)))?;
-        let event = Event::close(&ceremony.plan, &ceremony.state, ceremony.head().seq + 1, closing);
+        let (taken, next) = (closing.as_ref().map(|one| one.hash), ceremony.head().seq + 1);
+        let event = Event::close(&ceremony.plan, &ceremony.state, next, taken);
         match closing {
-            Some(_) => ceremony.took(event)?,
+            Some(closing) => ceremony.took(&closing, event)?,
             None => ceremony.record(event).map(drop)?,
         }
     }
@@ -110,20 +108,13 @@ fn head_signatures(ceremony: &Ceremony, head: &Path) -> Result<(Vec<Id>, Vec<Id>
 
 /// A plan that destroys the originals ends when they are gone.
 fn source_gone(ceremony: &Ceremony) -> Result<()> {
-    match ceremony.state.source(&ceremony.plan) == Some(Originals::Destroy) && !ceremony.state.source_destroyed {
-        false => Ok(()),
-        true => Err(Rule::SourceLeft.refuse(
-            "close before the originals are destroyed",
-            "source destroy CLOSING, as the plan says `[after] source = \"destroy\"`",
-            "run `source destroy` with the hoster's closing; if the originals must stay, both sides `abort`, which leaves them",
-        )),
-    }
-}
-
-fn take_closing(ceremony: &Ceremony, folder: &Path) -> Result<Hash> {
-    let closing = closing(ceremony, folder)?;
-    ceremony.keep(&closing)?;
-    Ok(closing.hash)
+    let state = &ceremony.state;
+    Rule::SourceLeft.ensure(
+        state.source(&ceremony.plan) != Some(Originals::Destroy) || state.source_destroyed,
+        "close before the originals are destroyed",
+        "source destroy CLOSING, as the plan says `[after] source = \"destroy\"`",
+        "run `source destroy` with the hoster's closing; if the originals must stay, both sides `abort`, which leaves them",
+    )
 }
 
 /// The hoster's closing, held against everything that this side knows.
@@ -139,12 +130,13 @@ pub fn closing(ceremony: &Ceremony, folder: &Path) -> Result<Released<Closing>> 
     if answers != log.state.aborted.map(|head| head.hash) {
         ceremony.answers(&closing)?;
         same_kek(&closing, ceremony.state.offered, "the KEK of this ceremony")?;
-    } else if ceremony.state.aborted.is_none() {
-        return Err(Rule::DocumentAnswers.refuse(
+    } else {
+        Rule::DocumentAnswers.ensure(
+            ceremony.state.aborted.is_some(),
             "a closing after the hoster's abort",
             "a closing that answers the acceptance",
             "the hoster has ended the ceremony: `abort` it on this side too, then close with this closing",
-        ));
+        )?;
     }
     let kek = log.state.kek.as_ref().map(|kek| kek.fingerprint);
     same_kek(&closing, kek, "the KEK in the hoster's log")?;
@@ -154,14 +146,13 @@ pub fn closing(ceremony: &Ceremony, folder: &Path) -> Result<Released<Closing>> 
 /// The closing is of this KEK; of none, where the keys were born at the hoster.
 fn same_kek(closing: &Released<Closing>, kek: Option<Hash>, whose: &str) -> Result<()> {
     let said = |kek: Option<Hash>| kek.map_or("no KEK".to_owned(), |kek| format!("the KEK {kek}"));
-    match closing.body().kek_fingerprint == kek {
-        true => Ok(()),
-        false => Err(Rule::DocumentContent.refuse(
-            format!("a closing of {}", said(closing.body().kek_fingerprint)),
-            format!("{whose}: {}", said(kek)),
-            "ask the hoster what was destroyed",
-        )),
-    }
+    let found = closing.body().kek_fingerprint;
+    Rule::DocumentContent.ensure(
+        found == kek,
+        format!("a closing of {}", said(found)),
+        format!("{whose}: {}", said(kek)),
+        "ask the hoster what was destroyed",
+    )
 }
 
 fn write_archive(ceremony: &Ceremony, archive: &Path) -> Result<()> {
@@ -184,42 +175,34 @@ fn write_archive(ceremony: &Ceremony, archive: &Path) -> Result<()> {
 }
 
 /// Everything that an archive holds but the list of hashes, by name.
-fn archive_files(ceremony: &Ceremony) -> Result<Vec<(String, Vec<u8>)>> {
+fn archive_files(ceremony: &Ceremony) -> Result<Files> {
     let side = ceremony.state.side;
     let mut files = init::signatures(&ceremony.dir, &ceremony.plan)?;
-    files.push((format!("{side}.{LOG_FILE}"), ceremony.log_bytes()?));
-    files.push(("allowed_signers".into(), signature::allowed_signers(&ceremony.plan).into_bytes()));
-    files.push((
-        HEAD_FILE.into(),
-        json_file(&ClosedHead::new(&ceremony.plan, side, ceremony.head()))?,
-    ));
-    files.push((
-        "VERIFY.txt".into(),
-        include_str!("../../../templates/VERIFY.txt").as_bytes().to_vec(),
-    ));
-    for (name, bytes) in approvals(ceremony)? {
-        files.push((format!("{APPROVALS}/{name}"), bytes));
-    }
-    for (name, bytes) in ceremony.all_evidence()? {
-        files.push((format!("{EVIDENCE}/{name}"), bytes));
-    }
+    let signers = signature::allowed_signers(&ceremony.plan);
+    let head = json_file(&ClosedHead::new(&ceremony.plan, side, ceremony.head()))?;
+    let commands = include_bytes!("../../../templates/VERIFY.txt");
+    files.extend([
+        (format!("{side}.{LOG_FILE}"), ceremony.log_bytes()?),
+        ("allowed_signers".into(), signers.into_bytes()),
+        (HEAD_FILE.into(), head),
+        ("VERIFY.txt".into(), commands.to_vec()),
+    ]);
+    let below = |folder: &str, files: Files| {
+        files.into_iter().map(move |(name, bytes)| (format!("{folder}/{name}"), bytes)).collect()
+    };
+    files.extend::<Files>(below(APPROVALS, approvals(ceremony)?));
+    files.extend::<Files>(below(EVIDENCE, ceremony.all_evidence()?));
     for (kind, hash, from, to) in ceremony.record_of_documents() {
         let found = read_files(kind, &from, &ceremony.plan)?;
-        if found.hash != hash {
-            return Err(Rule::DocumentHash.refuse(
-                format!("{} has SHA-256 {}", from.display(), found.hash),
-                format!("the {kind} of the log, {hash}"),
-                "put the unchanged folder back from a copy, and find out what changed it",
-            ));
-        }
-        let named = |(name, bytes)| (format!("{}/{name}", to.display()), bytes);
-        files.extend(found.files.into_iter().map(named));
+        let expected = format!("the {kind} of the log, {hash}");
+        unchanged(&from, found.hash == hash, found.hash, expected, "folder")?;
+        files.extend::<Files>(below(&to.display().to_string(), found.files.into_iter().collect()));
     }
     Ok(files)
 }
 
 /// Every request of this side, with the signatures beside it.
-fn approvals(ceremony: &Ceremony) -> Result<Vec<(String, Vec<u8>)>> {
+fn approvals(ceremony: &Ceremony) -> Result<Files> {
     let folder = ceremony.dir.join(APPROVALS);
     if !folder.exists() {
         return Ok(Vec::new());

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use crate::Ceremony;
-use crate::services::cloud;
+use crate::services;
 use crate::side::trial;
+use crate::{Ceremony, Files};
 use record::Result;
-use record::encoding::Hash;
 use record::fingerprint::{self, WORDS_TYPED};
 use record::flow::results::ShownBefore;
 use record::log::{self, Event, LOG_FILE};
@@ -22,10 +21,8 @@ pub struct AgreedPlan {
     plan: Plan,
     files: Vec<SignatureFile>,
     signed: Vec<Signed>,
-    /// The head of the aborted ceremony's log that was shown.
-    superseded: Option<Hash>,
-    /// The closing of the trial whose record was shown.
-    trial: Option<Hash>,
+    /// The aborted ceremony and the trial whose records were shown.
+    shown: ShownBefore,
 }
 
 impl AgreedPlan {
@@ -37,7 +34,7 @@ impl AgreedPlan {
         let plan = Plan::read_new(path)?;
         let files = signature::beside(path)?;
         let signed = signature::verify_plan(&plan, &files)?;
-        Ok(AgreedPlan { plan, files, signed, superseded: None, trial: None })
+        Ok(AgreedPlan { plan, files, signed, shown: ShownBefore::default() })
     }
 
     /// Looks at the ceremony that this plan supersedes, where its folder or archive is shown.
@@ -56,19 +53,16 @@ impl AgreedPlan {
         };
         let bytes = log::own_bytes(&path)?;
         let log = counterpart::verify(&former, side, &bytes, &path.display().to_string())?;
-        if self.plan.supersedes != Some(former.hash()) || log.state.aborted.is_none() {
-            let how = match log.state.aborted {
-                Some(_) => "aborted",
-                None => "not aborted",
-            };
-            let expected = self.plan.supersedes.map_or("none".into(), |plan| plan.to_string());
-            return Err(Rule::AbortSuperseded.refuse(
-                format!("{}: the ceremony of plan {}, {how}", folder.display(), former.hash()),
-                format!("the aborted ceremony of the plan that is superseded: {expected}"),
-                "end it with `abort` first, or name the right folder",
-            ));
-        }
-        self.superseded = Some(log.head.hash);
+        let aborted = log.state.aborted.is_some();
+        let expected = self.plan.supersedes.map_or("none".into(), |plan| plan.to_string());
+        let how = if aborted { "aborted" } else { "not aborted" };
+        Rule::AbortSuperseded.ensure(
+            aborted && self.plan.supersedes == Some(former.hash()),
+            format!("{}: the ceremony of plan {}, {how}", folder.display(), former.hash()),
+            format!("the aborted ceremony of the plan that is superseded: {expected}"),
+            "end it with `abort` first, or name the right folder",
+        )?;
+        self.shown.superseded = Some(log.head.hash);
         Ok(self)
     }
 
@@ -77,7 +71,7 @@ impl AgreedPlan {
     /// # Errors
     /// As [`trial::shown`].
     pub fn tried(mut self, side: Side, folder: Option<&Path>) -> Result<Self> {
-        self.trial = trial::shown(&self.plan, side, folder)?;
+        self.shown.trial = trial::shown(&self.plan, side, folder)?;
         Ok(self)
     }
 
@@ -93,30 +87,26 @@ impl AgreedPlan {
 /// # Errors
 /// `WORDS-MISMATCH`, `CEREMONY-EXISTS`, and what writing files can end with.
 pub fn init(dir: &Path, side: Side, agreed: AgreedPlan, typed: &str) -> Result<(Ceremony, Report)> {
-    let AgreedPlan { plan, files, signed, superseded, trial } = agreed;
+    let AgreedPlan { plan, files, signed, shown } = agreed;
     if side == Side::Hoster && plan.way == TransferRoute::Cloud {
-        return Err(cloud::no_part_error());
+        return Err(services::no_part_error());
     }
     fingerprint::confirm(plan.hash(), typed)?;
-    let shown = ShownBefore { superseded, trial };
     let event = Event::init(&plan, side, signed.clone(), env!("CARGO_PKG_VERSION"), shown);
-    let files: Vec<_> = files
-        .into_iter()
-        .map(|file| (format!("{PLAN_FILE}.{}.sig", file.signer), file.bytes))
-        .collect();
+    let files: Files = files.into_iter().map(named).collect();
     let report =
         Report::new(format!("The ceremony {} has begun on the side of the {side}.", plan.ceremony))
             .value("plan", plan.hash().to_string())
             .value("signed by", list(signed.iter().map(|one| &one.id)))
             .value("folder", dir.display().to_string());
-    let report = match (plan.supersedes, superseded) {
+    let report = match (plan.supersedes, shown.superseded) {
         (None, _) => report,
         (Some(former), Some(_)) => {
             report.value("supersedes", format!("{former}, seen to be aborted"))
         }
         (Some(former), None) => report.value("supersedes", format!("{former}, not shown here")),
     };
-    let report = match (plan.trial, trial) {
+    let report = match (plan.trial, shown.trial) {
         (Trial::None, _) => report,
         (Trial::This, _) => {
             report.line("This is a trial, with throwaway keys: it stops before activation, and ends with `abort` on both sides.")
@@ -141,10 +131,13 @@ pub fn words_prompt() -> String {
 ///
 /// # Errors
 /// What reading files can end with, and `SIGNATURE-…` rules.
-pub fn signatures(dir: &Path, plan: &Plan) -> Result<Vec<(String, Vec<u8>)>> {
+pub fn signatures(dir: &Path, plan: &Plan) -> Result<Files> {
     let path = dir.join(PLAN_FILE);
-    let named = |file: SignatureFile| (format!("{PLAN_FILE}.{}.sig", file.signer), file.bytes);
-    let mut files: Vec<_> = signature::beside(&path)?.into_iter().map(named).collect();
+    let mut files: Files = signature::beside(&path)?.into_iter().map(named).collect();
     files.insert(0, (PLAN_FILE.to_owned(), plan.bytes().to_vec()));
     Ok(files)
+}
+
+fn named(signature: SignatureFile) -> (String, Vec<u8>) {
+    (format!("{PLAN_FILE}.{}.sig", signature.signer), signature.bytes)
 }

@@ -4,16 +4,12 @@
 use std::fs::File;
 use std::path::Path;
 
-use rustix::fs::StatVfsMountFlags;
-
 use crate::Ceremony;
-use crate::side::token::{TokenChoice, require_planned, require_tries_left};
-use hsm::Module;
+use crate::side::token::{TokenArgs, require_planned, require_tries_left};
 use machine::hardening::harden;
-use machine::preflight::network::{self, Interface, Route};
+use machine::preflight::network::{self, Interface};
 use machine::preflight::process::{self, Process};
-use machine::preflight::{self, Check, MountOptions, software};
-use record::encoding::Hash;
+use machine::preflight::{self, Check};
 use record::escape::escape;
 use record::flow::Phase;
 use record::flow::seen::Seen;
@@ -26,18 +22,6 @@ use terminal::report::Report;
 
 /// The greatest size of what is read of /proc and /sys, in bytes.
 const MAX_TEXT: u64 = 4 << 20;
-
-/// What a preflight looks at beside the machine.
-pub struct PreflightSubject<'a> {
-    /// The agreed plan.
-    pub plan: &'a Plan,
-    /// Whose machine it is.
-    pub side: Side,
-    /// What the log says of clock and earlier findings.
-    pub seen: &'a Seen,
-    /// The PKCS#11 module that the command names.
-    pub module: Option<&'a Path>,
-}
 
 /// What `preflight` came to.
 pub struct Preflight {
@@ -54,16 +38,18 @@ pub struct Preflight {
 /// Where the log can't be written.
 pub fn preflight(
     ceremony: &mut Ceremony,
-    module: Option<&Path>,
-    choice: Option<&TokenChoice>,
+    args: &TokenArgs,
     medium: Option<&Path>,
 ) -> Result<Preflight> {
-    let mut checks = look(&harden(), &subject(ceremony, module))?;
+    if args.token.is_some() {
+        args.named()?;
+    }
+    let mut checks = look_at(ceremony, &harden(), args.module.as_deref())?;
     if let Some(folder) = medium {
         checks.push(medium_check(folder)?);
     }
-    let asked = match choice {
-        Some(choice) => ask_token(ceremony, choice, &mut checks),
+    let asked = match args.token {
+        Some(_) => ask_token(ceremony, args, &mut checks),
         None => Ok(()),
     };
     let findings = findings(&checks, &ceremony.plan);
@@ -91,7 +77,7 @@ pub fn guard(ceremony: &mut Ceremony, module: Option<&Path>) -> Result<()> {
     if ceremony.state.phase == Phase::Closed {
         return Ok(());
     }
-    let checks = look(&process, &subject(ceremony, module))?;
+    let checks = look_at(ceremony, &process, module)?;
     record_news(ceremony, &checks)?;
     preflight::require(&checks, &ceremony.plan)
 }
@@ -104,9 +90,7 @@ pub fn guard_init(plan: &Plan, side: Side, module: Option<&Path>) -> Result<Vec<
     if plan.mode != Mode::Production {
         return Ok(Vec::new());
     }
-    let seen = Seen::default();
-    let subject = PreflightSubject { plan, side, seen: &seen, module };
-    let checks = look(&harden(), &subject)?;
+    let checks = look(plan, side, &Seen::default(), &harden(), module)?;
     preflight::require(&checks, plan)?;
     Ok(checks)
 }
@@ -123,59 +107,48 @@ pub fn record_news(ceremony: &mut Ceremony, checks: &[Check]) -> Result<()> {
     Ok(())
 }
 
-fn subject<'a>(ceremony: &'a Ceremony, module: Option<&'a Path>) -> PreflightSubject<'a> {
-    PreflightSubject {
-        plan: &ceremony.plan,
-        side: ceremony.state.side,
-        seen: &ceremony.state.seen,
-        module,
-    }
+fn look_at(ceremony: &Ceremony, process: &Process, module: Option<&Path>) -> Result<Vec<Check>> {
+    let state = &ceremony.state;
+    look(&ceremony.plan, state.side, &state.seen, process, module)
 }
 
 fn findings(checks: &[Check], plan: &Plan) -> Vec<Finding> {
     checks.iter().map(|check| check.finding(plan)).collect()
 }
 
-/// Every rule of the machine, in their order.
-fn look(process: &Process, subject: &PreflightSubject) -> Result<Vec<Check>> {
-    let names: Vec<String> =
-        std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()).collect();
-    let network_plan = (subject.plan.party(subject.side).hsm.as_ref())
-        .and_then(|planned| planned.network.as_ref());
+/// Every rule of the machine, in their order. `seen` is what the log says of clock and earlier
+/// findings, `module` the PKCS#11 module that the command names.
+fn look(
+    plan: &Plan,
+    side: Side,
+    seen: &Seen,
+    process: &Process,
+    module: Option<&Path>,
+) -> Result<Vec<Check>> {
+    let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
+    let names: Vec<String> = names.collect();
+    let environment =
+        |rule, beginnings: &[&str]| (rule, preflight::environment(rule, beginnings, &names));
+    let swaps = text(Rule::PreflightSwap, "/proc/swaps");
     let mut looked = vec![
-        (
-            Rule::PreflightSwap,
-            text(Rule::PreflightSwap, "/proc/swaps").and_then(|swaps| process::swap(&swaps)),
-        ),
+        (Rule::PreflightSwap, swaps.and_then(|swaps| process::swap(&swaps))),
         (Rule::PreflightCoreDump, process::core_dump(process)),
         (Rule::PreflightPtrace, ptrace()),
         (Rule::PreflightMemoryLock, process::memory_lock(process)),
-        (
-            Rule::PreflightNetwork,
-            interfaces()
-                .and_then(|interfaces| network::network(&interfaces, &routes()?, network_plan)),
-        ),
-    ];
-    for (rule, beginnings) in [
+        (Rule::PreflightNetwork, network(plan, side)),
         // OpenSSL, which many modules use, and the C library load what these name.
-        (
+        environment(
             Rule::PreflightLoader,
-            &["LD_", "OPENSSL_", "GCONV_PATH", "GLIBC_TUNABLES", "LOCPATH"][..],
+            &["LD_", "OPENSSL_", "GCONV_PATH", "GLIBC_TUNABLES", "LOCPATH"],
         ),
-        (Rule::PreflightPkcs11Spy, &["PKCS11SPY"]),
-        (Rule::PreflightP11Kit, &["P11_KIT"]),
-    ] {
-        looked.push((rule, preflight::environment(rule, beginnings, &names)));
+        environment(Rule::PreflightPkcs11Spy, &["PKCS11SPY"]),
+        environment(Rule::PreflightP11Kit, &["P11_KIT"]),
+        (Rule::PreflightSoftware, program(plan)),
+    ];
+    if let Some(path) = module {
+        looked.push((Rule::PreflightSoftware, module_file(plan, path)));
     }
-    let planned = &subject.plan.software;
-    let program = program().and_then(|(file, hash)| software::software(planned, &file, hash));
-    looked.push((Rule::PreflightSoftware, program));
-    if let Some(path) = subject.module {
-        let module = module(path).and_then(|(file, hash)| software::software(planned, &file, hash));
-        looked.push((Rule::PreflightSoftware, module));
-    }
-    let clock = log::now().and_then(|now| preflight::clock(&now, subject.seen));
-    looked.push((Rule::PreflightClock, clock));
+    looked.push((Rule::PreflightClock, log::now().and_then(|now| preflight::clock(&now, seen))));
     (looked.into_iter()).map(|(rule, result)| Check::new(rule, result)).collect()
 }
 
@@ -210,61 +183,65 @@ fn ptrace() -> Result<String> {
     process::ptrace(&status, scope.as_deref())
 }
 
-/// The interfaces of this network namespace, with their flags.
-fn interfaces() -> Result<Vec<Interface>> {
-    let (rule, path) = (Rule::PreflightNetwork, "/proc/net/dev");
-    let names = network::interface_names(&text(rule, path)?);
-    let names = names.ok_or_else(|| unreadable_error(rule, path, "another text"))?;
-    let one = |name: String| {
-        let path = format!("/sys/class/net/{name}/flags");
-        let flags = optional_text(rule, &path)?;
-        let flags = flags.and_then(|flags| network::flags(&flags));
-        Ok(Interface { name, flags })
-    };
-    names.into_iter().map(one).collect()
+/// What a text of the kernel says.
+fn parsed<T>(rule: Rule, path: &str, text: &str, parse: fn(&str) -> Option<T>) -> Result<T> {
+    parse(text).ok_or_else(|| unreadable_error(rule, path, "another text"))
 }
 
-fn routes() -> Result<Vec<Route>> {
+/// The interfaces of this network namespace, with their flags, and its routes.
+fn network(plan: &Plan, side: Side) -> Result<String> {
     let rule = Rule::PreflightNetwork;
-    let other = |path: &str| unreadable_error(rule, path, "another text");
-    let (v4, v6) = ("/proc/net/route", "/proc/net/ipv6_route");
-    let mut routes = network::routes_v4(&text(rule, v4)?).ok_or_else(|| other(v4))?;
+    let (dev, v4, v6) = ("/proc/net/dev", "/proc/net/route", "/proc/net/ipv6_route");
+    let one = |name: String| {
+        let flags = optional_text(rule, &format!("/sys/class/net/{name}/flags"))?;
+        Ok(Interface { name, flags: flags.and_then(|flags| network::flags(&flags)) })
+    };
+    let names = parsed(rule, dev, &text(rule, dev)?, network::interface_names)?;
+    let interfaces = names.into_iter().map(one).collect::<Result<Vec<_>>>()?;
+    let mut routes = parsed(rule, v4, &text(rule, v4)?, network::routes_v4)?;
     if let Some(text) = optional_text(rule, v6)? {
-        routes.extend(network::routes_v6(&text).ok_or_else(|| other(v6))?);
+        routes.extend(parsed(rule, v6, &text, network::routes_v6)?);
     }
-    Ok(routes)
+    let planned = plan.party(side).hsm.as_ref().and_then(|planned| planned.network.as_ref());
+    network::network(&interfaces, &routes, planned)
 }
 
 /// The program that runs: its file's name, and the hash of what was started, even if the file has
 /// been replaced since.
-fn program() -> Result<(String, Hash)> {
-    let path =
-        std::env::current_exe().map_err(|error| Error::file("/proc/self/exe".as_ref(), error));
-    let hash =
-        path.and_then(|path| Ok((folder::file_name(&path), hash_file("/proc/self/exe".as_ref())?)));
-    hash.map_err(unhashed_error)
+fn program(plan: &Plan) -> Result<String> {
+    let started = Path::new("/proc/self/exe");
+    planned(plan, started, std::env::current_exe().as_deref(), started)
 }
 
 /// The module: vendors install links to the current version; what counts is the file that is
 /// loaded.
-fn module(path: &Path) -> Result<(String, Hash)> {
-    let real = std::fs::canonicalize(path).map_err(|error| Error::file(path, error));
-    let hash = real.and_then(|real| Ok((folder::file_name(&real), hash_file(&real)?)));
-    hash.map_err(unhashed_error)
+fn module_file(plan: &Plan, path: &Path) -> Result<String> {
+    let real = std::fs::canonicalize(path);
+    planned(plan, path, real.as_deref(), real.as_deref().unwrap_or(path))
 }
 
-fn unhashed_error(error: Error) -> Error {
-    Rule::PreflightSoftware.refuse(
-        escape(&error.to_string()),
-        "a file that can be read and hashed",
-        "check the path, and that the operator may read the file; then run the command again",
-    )
-}
-
-/// Of a file that is found by a link: the running program's is one, and a module's may be.
-fn hash_file(path: &Path) -> Result<Hash> {
-    let file = File::open(path).map_err(|error| Error::file(path, error))?;
-    folder::hash_open(file, path).map(|(hash, _)| hash)
+/// Whether a file is the planned one: by the name of what `path` leads to, and the hash of what can
+/// be opened.
+fn planned(
+    plan: &Plan,
+    path: &Path,
+    leads_to: std::result::Result<&Path, &std::io::Error>,
+    open: &Path,
+) -> Result<String> {
+    // Of a file that is found by a link: the running program's is one, and a module's may be.
+    let hashed = || {
+        let name = folder::file_name(leads_to.map_err(|error| Error::file(path, error))?);
+        let file = File::open(open).map_err(|error| Error::file(open, error))?;
+        Ok((name, folder::hash_open(file, open)?.0))
+    };
+    let (name, hash) = hashed().map_err(|error: Error| {
+        Rule::PreflightSoftware.refuse(
+            escape(&error.to_string()),
+            "a file that can be read and hashed",
+            "check the path, and that the operator may read the file; then run the command again",
+        )
+    })?;
+    preflight::software(&plan.software, &name, hash)
 }
 
 /// How a medium is mounted. The kernel says it of the very folder (statvfs(3)); to find its line
@@ -272,15 +249,7 @@ fn hash_file(path: &Path) -> Result<Hash> {
 fn medium_check(folder: &Path) -> Result<Check> {
     let shown = escape(&folder.display().to_string());
     let result = match rustix::fs::statvfs(folder) {
-        Ok(stat) => {
-            let has = |flag| stat.f_flag.contains(flag);
-            let options = MountOptions {
-                nosuid: has(StatVfsMountFlags::NOSUID),
-                nodev: has(StatVfsMountFlags::NODEV),
-                noexec: has(StatVfsMountFlags::NOEXEC),
-            };
-            preflight::medium(&shown, options)
-        }
+        Ok(stat) => preflight::medium(&shown, stat.f_flag),
         Err(error) => Err(Rule::PreflightMedium.refuse(
             format!("{shown}: {error}"),
             "the folder of a mounted medium",
@@ -291,24 +260,23 @@ fn medium_check(folder: &Path) -> Result<Check> {
 }
 
 /// Which token it is and how near its PIN is to being locked, without a login.
-fn ask_token(ceremony: &Ceremony, choice: &TokenChoice, checks: &mut Vec<Check>) -> Result<()> {
+fn ask_token(ceremony: &Ceremony, args: &TokenArgs, checks: &mut Vec<Check>) -> Result<()> {
     // In production no module is loaded that is not the planned one.
     preflight::require(checks, &ceremony.plan)?;
-    let module = Module::open(&choice.module, choice.module_args.as_deref())?;
-    let token = module.token(&choice.label)?;
-    let planned = require_planned(ceremony, &token).map(|()| {
-        let found = token.identity();
-        let named = format!("{} {}, serial {}", found.manufacturer, found.model, found.serial);
-        match ceremony.plan.party(ceremony.state.side).hsm {
-            Some(_) => format!("the planned one: {named}"),
-            None => format!("the plan names no HSM; this is {named}"),
-        }
-    });
-    checks.push(Check::new(Rule::PlanHsm, planned)?);
-    let tries = require_tries_left(token.pin_state()?);
-    let tries = tries.map(|()| "the token does not say that few tries are left".into());
-    checks.push(Check::new(Rule::PinCountLow, tries)?);
-    Ok(())
+    args.find(|_, token| {
+        let planned = require_planned(ceremony, token).map(|()| {
+            let named = token.identity();
+            match ceremony.plan.party(ceremony.state.side).hsm {
+                Some(_) => format!("the planned one: {named}"),
+                None => format!("the plan names no HSM; this is {named}"),
+            }
+        });
+        checks.push(Check::new(Rule::PlanHsm, planned)?);
+        let tries = require_tries_left(token.pin_state()?);
+        let tries = tries.map(|()| "the token does not say that few tries are left".into());
+        checks.push(Check::new(Rule::PinCountLow, tries)?);
+        Ok(())
+    })
 }
 
 /// One line per rule, and what mends a broken one.

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::side::token::{TokenChoice, require_tries_left};
+use crate::side::token::{TokenArgs, require_tries_left};
 use hsm::{PinState, Token};
 use machine::hardening::harden;
 use record::encoding::json_file;
@@ -19,7 +19,8 @@ use terminal::report::Report;
 ///
 /// # Errors
 /// `FILE-EXISTS`, `TOKEN-NOT-FOUND`, `PIN-…`, or the HSM's.
-pub fn probe(side: Side, choice: &TokenChoice, mode: Mode, to: &Path) -> Result<Report> {
+pub fn probe(side: Side, args: &TokenArgs, mode: Mode, to: &Path) -> Result<Report> {
+    args.named()?;
     if to.exists() {
         return Err(folder::exists(to));
     }
@@ -28,14 +29,12 @@ pub fn probe(side: Side, choice: &TokenChoice, mode: Mode, to: &Path) -> Result<
         harden();
     }
     let asker = Asker::new(mode);
-    let module = choice.open(mode)?;
-    let token = module.token(&choice.label)?;
-    require_tries(&token)?;
-    let (module_facts, token_facts) = (module.facts(&choice.module)?, token.facts()?);
-    let pin = choice.pin("PIN", &asker, &token)?;
-    let hsm = token.login(pin.as_ref())?;
-    drop(pin);
-    let probe = hsm.probe(side, module_facts, token_facts, &|text| asker.progress(text))?;
+    let probe = args.find_to_login(mode, |module, token| {
+        require_tries(token)?;
+        let (module_facts, token_facts) = (module.facts(args.named()?.0)?, token.facts()?);
+        let hsm = args.login(&asker, token)?;
+        hsm.probe(side, module_facts, token_facts, &|text| asker.progress(text))
+    })?;
     folder::write_new(to, &json_file(&probe)?)?;
     Ok(report(&probe, to))
 }
@@ -53,12 +52,8 @@ fn require_tries(token: &Token) -> Result<()> {
 }
 
 fn report(probe: &Probe, to: &Path) -> Report {
-    let token = &probe.token;
     let mut report = Report::new("The token was probed; its throwaway objects are gone.")
-        .value(
-            "token",
-            escape(&format!("{} {}, serial {}", token.manufacturer, token.model, token.serial)),
-        )
+        .value("token", escape(&probe.token.to_string()))
         .value("family", probe.profile.known().name)
         .value("mechanisms", probe.mechanisms.len());
     for facts in &probe.transfers {

@@ -27,13 +27,12 @@ impl Run for Release {
         if kind == Kind::Package {
             require_confirmed(ceremony)?;
         }
-        if kind == Kind::Registration && ceremony.state.nodes.stage() != Stage::Active {
-            return Err(Rule::PhaseOrder.refuse(
-                "release of a registration whose activation was taken back",
-                "a registration of keys that are primary",
-                "the former keys are primary again: `abort` ends this ceremony; a new plan may supersede it",
-            ));
-        }
+        Rule::PhaseOrder.ensure(
+            kind != Kind::Registration || ceremony.state.nodes.stage() == Stage::Active,
+            "release of a registration whose activation was taken back",
+            "a registration of keys that are primary",
+            "the former keys are primary again: `abort` ends this ceremony; a new plan may supersede it",
+        )?;
         let own = ceremony.made_of(kind)?;
         let folder = ceremony.outbox(kind.name());
         signature::enough(

@@ -17,23 +17,23 @@ use terminal::report::Report;
 /// # Errors
 /// [`Error::Usage`] for an empty or too long text.
 pub fn note(ceremony: &mut Ceremony, remark: Remark) -> Result<Report> {
-    if remark.texts().iter().any(|text| text.len() > MAX_TEXT)
-        || remark.texts().iter().all(|text| text.trim().is_empty())
+    let texts = remark.texts();
+    if texts.iter().any(|text| text.len() > MAX_TEXT)
+        || texts.iter().all(|text| text.trim().is_empty())
     {
-        return Err(Error::Usage {
-            what: "a note without text, or with too much".into(),
-            remedy: format!(
+        return Err(Error::usage(
+            "a note without text, or with too much",
+            format!(
                 "say in 1 to {MAX_TEXT} bytes what happened, who was there, and what was done about it"
             ),
-        });
-    }
-    if ceremony.state.phase == Phase::Closed {
-        return Err(Rule::PhaseOrder.refuse(
-            "a note after close",
-            "the record as it was closed: its head is on paper",
-            "write it on the paper record, and sign there",
         ));
     }
+    Rule::PhaseOrder.ensure(
+        ceremony.state.phase != Phase::Closed,
+        "a note after close",
+        "the record as it was closed: its head is on paper",
+        "write it on the paper record, and sign there",
+    )?;
     ceremony.state.room.knows(&remark)?;
     let said = remark.line();
     let head = ceremony.record(Event::Note { remark })?;
@@ -74,11 +74,9 @@ pub fn reason(text: &str) -> Result<String> {
     let text = text.trim();
     match text.is_empty() || text.len() > MAX_TEXT {
         false => Ok(text.to_owned()),
-        true => Err(Error::Usage {
-            what: format!("a reason of {} bytes", text.len()),
-            remedy: format!(
-                "say in 1 to {MAX_TEXT} bytes why; it is signed and stays in the record"
-            ),
-        }),
+        true => Err(Error::usage(
+            format!("a reason of {} bytes", text.len()),
+            format!("say in 1 to {MAX_TEXT} bytes why; it is signed and stays in the record"),
+        )),
     }
 }

@@ -1,13 +1,13 @@
 //! The way to this side's token: the planned HSM, and a PIN that is asked for once and never kept.
 
 use std::ffi::{CString, NulError};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use zeroize::Zeroizing;
 
 use crate::Ceremony;
-use hsm::{Hsm, Module, Officer, Pin, PinState, Token};
+use hsm::{Hsm, Module, Pin, PinState, Token};
 use record::escape::{escape, quote};
 use record::rule::Rule;
 use record::terms::{Mode, Step};
@@ -17,8 +17,8 @@ use terminal::Asker;
 /// The greatest size of a PIN file, in bytes.
 const MAX_PIN: u64 = 256;
 
-/// The token, as far as it was named.
-#[derive(Args)]
+/// The token, as far as it was named, and where its PIN comes from.
+#[derive(Clone, Args)]
 pub struct TokenArgs {
     /// The HSM's PKCS#11 module (a .so file)
     #[arg(long, global = true, env = "KEYFERRY_MODULE", value_name = "FILE")]
@@ -40,105 +40,76 @@ fn without_zero(text: &str) -> std::result::Result<CString, NulError> {
 }
 
 impl TokenArgs {
-    /// Which token, and where its PIN comes from.
+    /// The PKCS#11 module, and the token's label.
     ///
     /// # Errors
-    /// [`Error::Usage`] where module or token is not named.
-    pub fn choice(&self) -> Result<TokenChoice> {
-        let usage = |what: &str, option: &str| Error::Usage {
-            what: format!("no {what}"),
-            remedy: format!("name it with --{option}, or in KEYFERRY_{}", option.to_uppercase()),
+    /// [`Error::Usage`] where one is not named.
+    pub fn named(&self) -> Result<(&Path, &str)> {
+        let missing_error = |what: &str, option: &str| {
+            let remedy =
+                format!("name it with --{option}, or in KEYFERRY_{}", option.to_uppercase());
+            Error::usage(format!("no {what}"), remedy)
         };
-        Ok(TokenChoice {
-            module: self.module.clone().ok_or_else(|| usage("PKCS#11 module", "module"))?,
-            module_args: self.module_args.clone(),
-            label: self.token.clone().ok_or_else(|| usage("token", "token"))?,
-            pin_file: self.pin_file.clone(),
+        let module = self.module.as_deref();
+        let module = module.ok_or_else(|| missing_error("PKCS#11 module", "module"))?;
+        Ok((module, self.token.as_deref().ok_or_else(|| missing_error("token", "token"))?))
+    }
+
+    /// Loads the module, and finds the token, which nobody is logged in to yet.
+    ///
+    /// # Errors
+    /// As [`TokenArgs::named`]; `TOKEN-NOT-FOUND`, or the HSM's.
+    pub fn find<T>(&self, act: impl FnOnce(&Module, &Token) -> Result<T>) -> Result<T> {
+        let (path, label) = self.named()?;
+        let module = Module::open(path, self.module_args.as_deref())?;
+        let token = module.token(label)?;
+        act(&module, &token)
+    }
+
+    /// As [`TokenArgs::find`], to log in.
+    ///
+    /// # Errors
+    /// `PIN-FILE` in production, and as [`TokenArgs::find`].
+    pub fn find_to_login<T>(
+        &self,
+        mode: Mode,
+        act: impl FnOnce(&Module, &Token) -> Result<T>,
+    ) -> Result<T> {
+        self.named()?;
+        Rule::PinFile.ensure(
+            self.pin_file.is_none() || mode == Mode::Rehearsal,
+            "a PIN file in production",
+            "the PIN typed on the terminal or at the token",
+            "run the command without it; `probe`, which has no plan, takes one with --rehearsal",
+        )?;
+        self.find(act)
+    }
+
+    /// As [`TokenArgs::find_to_login`], for a step of a ceremony, if it is one of the plan's tokens.
+    ///
+    /// # Errors
+    /// `PHASE-ORDER`, `PLAN-HSM`, and as [`TokenArgs::find_to_login`].
+    pub fn find_for_step<T>(
+        &self,
+        ceremony: &mut Ceremony,
+        step: Step,
+        act: impl FnOnce(&mut Ceremony, &Token) -> Result<T>,
+    ) -> Result<T> {
+        self.named()?;
+        // First: no PIN is asked for, much less tried, for a step whose time has not come.
+        ceremony.state.require(step)?;
+        self.find_to_login(ceremony.plan.mode, |_, token| {
+            require_planned(ceremony, token)?;
+            act(ceremony, token)
         })
     }
-}
 
-/// Which token, and where its PIN comes from.
-pub struct TokenChoice {
-    /// The PKCS#11 module.
-    pub module: PathBuf,
-    /// What the module is given at C_Initialize, where it needs it.
-    pub module_args: Option<CString>,
-    /// The token's label.
-    pub label: String,
-    /// In a rehearsal, the file that holds the PIN.
-    pub pin_file: Option<PathBuf>,
-}
-
-/// Logs in for a step, and takes it.
-///
-/// # Errors
-/// `PHASE-ORDER`, `TOKEN-NOT-FOUND`, `PLAN-HSM`, `PIN-COUNT-LOW`, `PIN-FILE`, an HSM error, or what
-/// `act` ends with.
-pub fn with_token<T>(
-    ceremony: &mut Ceremony,
-    step: Step,
-    choice: &TokenChoice,
-    asker: &Asker,
-    act: impl FnOnce(&mut Ceremony, &Hsm) -> Result<T>,
-) -> Result<T> {
-    with_planned(ceremony, step, choice, |ceremony, token| {
-        require_tries(ceremony, &token)?;
-        let pin = choice.pin("PIN", asker, &token)?;
-        let hsm = token.login(pin.as_ref())?;
-        drop(pin);
-        act(ceremony, &hsm)
-    })
-}
-
-/// Logs in as the token's security officer for a step, and takes it.
-///
-/// # Errors
-/// As [`with_token`].
-pub fn with_officer<T>(
-    ceremony: &mut Ceremony,
-    step: Step,
-    choice: &TokenChoice,
-    asker: &Asker,
-    act: impl FnOnce(&mut Ceremony, &Officer) -> Result<T>,
-) -> Result<T> {
-    with_planned(ceremony, step, choice, |ceremony, token| {
-        let pin = choice.pin("PIN of the security officer (SO)", asker, &token)?;
-        let officer = token.login_officer(pin.as_ref())?;
-        drop(pin);
-        act(ceremony, &officer)
-    })
-}
-
-/// Finds the token that was chosen, if it is one of the plan's.
-fn with_planned<T>(
-    ceremony: &mut Ceremony,
-    step: Step,
-    choice: &TokenChoice,
-    act: impl FnOnce(&mut Ceremony, Token) -> Result<T>,
-) -> Result<T> {
-    // First: no PIN is asked for, much less tried, for a step whose time has not come.
-    ceremony.state.require(step)?;
-    let module = choice.open(ceremony.plan.mode)?;
-    let token = module.token(&choice.label)?;
-    require_planned(ceremony, &token)?;
-    act(ceremony, token)
-}
-
-impl TokenChoice {
-    /// Loads the module.
+    /// Logs in. The PIN is gone when the login was tried.
     ///
     /// # Errors
-    /// `PIN-FILE` in production; an HSM error.
-    pub fn open(&self, mode: Mode) -> Result<Module> {
-        if self.pin_file.is_some() && mode != Mode::Rehearsal {
-            return Err(Rule::PinFile.refuse(
-                "a PIN file in production",
-                "the PIN typed on the terminal or at the token",
-                "run the command without it; `probe`, which has no plan, takes one with --rehearsal",
-            ));
-        }
-        Module::open(&self.module, self.module_args.as_deref())
+    /// As [`TokenArgs::pin`]; `PIN-…`, or the HSM's.
+    pub fn login<'m>(&self, asker: &Asker, token: &Token<'m>) -> Result<Hsm<'m>> {
+        token.login(self.pin("PIN", asker, token)?.as_ref())
     }
 
     /// The PIN, unless the token has a keypad of its own.
@@ -170,24 +141,14 @@ pub fn require_planned(ceremony: &Ceremony, token: &Token) -> Result<()> {
         return Ok(());
     };
     let found = token.identity();
-    if planned.names(found) {
-        return Ok(());
-    }
-    Err(Rule::PlanHsm.refuse(
-        escape(&format!(
-            "{} {}, serial {}",
-            found.manufacturer, found.model, found.serial
-        )),
-        escape(&format!(
-            "{} {}, serial {}",
-            planned.manufacturer,
-            planned.model,
-            planned.serials.join(" or ")
-        )),
+    Rule::PlanHsm.ensure(
+        planned.names(found),
+        escape(&found.to_string()),
+        escape(&planned.to_string()),
         "the operator connects the planned HSM, or chooses its token with --token. If that HSM is lost, only a clone or backup of the same keys whose \
          serial stands in the plan can take its place, and this command goes on with it. Without one the officers of both sides give this ceremony up \
          and sign a new plan that names the other HSM, and this plan's hash as what it `supersedes`",
-    ))
+    )
 }
 
 /// The PIN can be tried without a thought of locking it.
@@ -217,7 +178,10 @@ pub fn require_tries_left(state: PinState) -> Result<()> {
 }
 
 /// No PIN is spent while few tries are left, unless two officers have signed for one more.
-fn require_tries(ceremony: &mut Ceremony, token: &Token) -> Result<()> {
+///
+/// # Errors
+/// `PIN-COUNT-LOW`.
+pub fn require_tries(ceremony: &mut Ceremony, token: &Token) -> Result<()> {
     match token.pin_state()? {
         PinState::CountLow => {}
         other => return require_tries_left(other),

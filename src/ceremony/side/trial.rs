@@ -3,17 +3,16 @@
 
 use std::path::Path;
 
+use record::Result;
 use record::document::closing::Closing;
 use record::document::read;
 use record::encoding::Hash;
 use record::escape::escape;
-use record::flow::replay::past_trial;
 use record::log::{Event, LOG_FILE};
 use record::plan::{PLAN_FILE, Plan, ServicePlan};
 use record::rule::Rule;
 use record::terms::{Id, Side, Stage, TokenIdentity, Trial, list};
 use record::verify::counterpart::{self, VerifiedLog};
-use record::{Error, Result};
 
 /// Where the closing lies: in an archive of either side, in the hoster's ceremony folder, in the
 /// tenant's.
@@ -49,53 +48,40 @@ pub fn shown(plan: &Plan, side: Side, folder: Option<&Path>) -> Result<Option<Ha
 }
 
 fn verify(plan: &Plan, named: Hash, folder: &Path) -> Result<()> {
-    let found = PLACES.iter().map(|place| folder.join(place));
-    let Some(path) = found.into_iter().find(|path| path.exists()) else {
-        return Err(trial_error(
-            format!("{} without a closing", folder.display()),
-            format!("a trial's record with the closing {named}"),
-        ));
-    };
+    let mut found = PLACES.iter().map(|place| folder.join(place));
+    let path = found.find(|path| path.exists()).ok_or_else(|| {
+        let expected = format!("a trial's record with the closing {named}");
+        Rule::PlanTrial.refuse(format!("{} without a closing", folder.display()), expected, REMEDY)
+    })?;
     let former = Plan::read(&folder.join(PLAN_FILE))?;
     let closing = read::<Closing>(&path, &former)?.released(&former)?;
-    if closing.hash != named {
-        return Err(trial_error(
-            format!("{} has SHA-256 {}", path.display(), closing.hash),
-            format!("the closing that the plan names, {named}"),
-        ));
-    }
+    Rule::PlanTrial.ensure(
+        closing.hash == named,
+        format!("{} has SHA-256 {}", path.display(), closing.hash),
+        format!("the closing that the plan names, {named}"),
+        REMEDY,
+    )?;
     let name = format!("{}/{LOG_FILE}", path.display());
     let log = counterpart::verify(&former, Side::Hoster, closing.file(LOG_FILE), &name)?;
     log.contains(&closing.document.header)?;
     let aborted = log.state.aborted.map(|head| head.hash);
-    if former.trial != Trial::This
-        || aborted.is_none()
-        || closing.document.header.answers != aborted
-    {
-        return Err(trial_error(
-            format!("{}: a ceremony that was no trial", folder.display()),
-            "one whose plan says `trial = true`, and that ended by `abort`",
-        ));
-    }
+    let ended = aborted.is_some() && closing.document.header.answers == aborted;
+    Rule::PlanTrial.ensure(
+        former.trial == Trial::This && ended,
+        format!("{}: a ceremony that was no trial", folder.display()),
+        "one whose plan says `trial = true`, and that ended by `abort`",
+        REMEDY,
+    )?;
     same_target(&former.target, &plan.target)?;
-    let hsm = plan.hoster.hsm.as_ref();
     // Where keys are born, a trial's closing may name no token; then its log names the one that
     // they were born in.
-    if let Some((hsm, token)) = hsm.zip(tried_on(closing.body(), &log))
-        && !hsm.names(token)
-    {
-        return Err(trial_error(
-            escape(&format!(
-                "a trial on the HSM {} {}, serial {}",
-                token.manufacturer, token.model, token.serial
-            )),
-            escape(&format!(
-                "on the plan's hoster HSM {} {}, serial {}",
-                hsm.manufacturer,
-                hsm.model,
-                hsm.serials.join(" or ")
-            )),
-        ));
+    if let Some((hsm, token)) = plan.hoster.hsm.as_ref().zip(tried_on(closing.body(), &log)) {
+        Rule::PlanTrial.ensure(
+            hsm.names(token),
+            escape(&format!("a trial on the HSM {token}")),
+            escape(&format!("on the plan's hoster HSM {hsm}")),
+            REMEDY,
+        )?;
     }
     tried(ready(&log), plan)
 }
@@ -125,13 +111,12 @@ pub fn tried<'a>(nodes: impl Iterator<Item = &'a Id>, plan: &Plan) -> Result<()>
     let nodes: Vec<&Id> = nodes.collect();
     let missing = plan.target.nodes().iter();
     let missing: Vec<&Id> = missing.filter(|node| !nodes.contains(node)).collect();
-    match missing.is_empty() {
-        true => Ok(()),
-        false => Err(trial_error(
-            format!("a trial in which {} never proved itself ready", list(missing)),
-            "evidence of stage ready of every node",
-        )),
-    }
+    Rule::PlanTrial.ensure(
+        missing.is_empty(),
+        format!("a trial in which {} never proved itself ready", list(&missing)),
+        "evidence of stage ready of every node",
+        REMEDY,
+    )
 }
 
 fn same_target(tried: &ServicePlan, planned: &ServicePlan) -> Result<()> {
@@ -143,27 +128,9 @@ fn same_target(tried: &ServicePlan, planned: &ServicePlan) -> Result<()> {
         format!("{}{ksp} on {}", target.kind(), list(target.nodes()))
     };
     let (tried, planned) = (said(tried), said(planned));
-    match tried == planned {
-        true => Ok(()),
-        false => {
-            Err(trial_error(format!("a trial of {tried}"), format!("{planned}, in this order")))
-        }
-    }
-}
-
-fn trial_error(found: impl Into<String>, expected: impl Into<String>) -> Error {
-    Rule::PlanTrial.refuse(found, expected, REMEDY)
-}
-
-/// Refuses to make the keys of a trial primary.
-///
-/// # Errors
-/// `TRIAL-ENDS`.
-pub fn stops(plan: &Plan) -> Result<()> {
-    match plan.trial {
-        Trial::This => Err(past_trial("primary in a trial")),
-        Trial::None | Trial::After(_) => Ok(()),
-    }
+    let holds = tried == planned;
+    let expected = format!("{planned}, in this order");
+    Rule::PlanTrial.ensure(holds, format!("a trial of {tried}"), expected, REMEDY)
 }
 
 /// What a trial leaves to be removed by hand on one side, a line each.

@@ -14,7 +14,6 @@ use record::document::registration::Registration;
 use record::encoding::PackageId;
 use record::log::Event;
 use record::plan::ServicePlan;
-use record::proof::Proof;
 use record::proof::key_set::KeySet;
 use record::rule::Rule;
 use record::terms::{Kind, Step, list, list_or, shown};
@@ -34,16 +33,10 @@ impl Run for ReceiptCheck {
         let keys = ceremony.key_set()?;
         let remedy = "ask the hoster which package was imported, or which challenge answered";
         of_set(&keys, receipt.body().package_id, "a receipt for the id", remedy)?;
-        receipt
-            .body()
-            .proofs
-            .iter()
-            .try_for_each(|proof: &Proof| proof.verify(&ceremony.plan, &keys))?;
-        ceremony.keep(&receipt)?;
-        ceremony.took(Event::ReceiptCheck {
-            document: receipt.hash,
-            signatures: receipt.signatures.everyone(),
-        })?;
+        let mut proofs = receipt.body().proofs.iter();
+        proofs.try_for_each(|proof| proof.verify(&ceremony.plan, &keys))?;
+        let signatures = receipt.signatures.everyone();
+        ceremony.took(&receipt, Event::ReceiptCheck { document: receipt.hash, signatures })?;
         let report = Report::new(
             "The receipt is taken: the hoster's HSM signs and decrypts as the tenant's keys.",
         )
@@ -110,11 +103,6 @@ impl Run for Accept {
 
 /// A document is about the keys that were sent.
 fn of_set(keys: &KeySet, id: PackageId, what: &str, remedy: &str) -> Result<()> {
-    match id == keys.id {
-        true => Ok(()),
-        false => {
-            let found = format!("{what} {id}");
-            Err(Rule::DocumentContent.refuse(found, keys.id.to_string(), remedy))
-        }
-    }
+    let found = format!("{what} {id}");
+    Rule::DocumentContent.ensure(id == keys.id, found, keys.id.to_string(), remedy)
 }

@@ -11,19 +11,18 @@ use sha1::Sha1;
 use crate::step::{WordsHint, words_heard};
 use crate::{Ceremony, Means, Run};
 use record::document::Released;
-use record::document::attestation::Judgement;
 use record::document::challenge::{Challenge, ChallengedKey};
-use record::document::keys::{BornKey, TargetKeys};
+use record::document::keys::TargetKeys;
 use record::document::offer::Offer;
-use record::encoding::{Blob, Fixed, PackageId, random};
-use record::fingerprint::{self, WORDS_TYPED};
+use record::encoding::{Blob, Fixed, Hash, PackageId, random};
+use record::fingerprint::{self, Confirmation, WORDS_TYPED};
 use record::flow::Phase;
 use record::log::{Event, clock};
 use record::plan::{KeyPlan, Plan};
+use record::proof;
 use record::proof::key_set::{PlaceChallenge, certificate_file};
-use record::proof::{self};
 use record::rule::Rule;
-use record::terms::{OaepHash, Role, Step, list};
+use record::terms::{AttestationLevel, OaepHash, Role, Step, list};
 use record::{Error, Result, spki};
 use terminal::report::Report;
 
@@ -39,59 +38,49 @@ pub struct OfferCheck {
 
 impl Run for OfferCheck {
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
-        let offer = read_offer(ceremony, &self.offer)?;
-        let (mode, words) = (ceremony.plan.mode, self.words.as_deref());
-        let expected = WordsHint::Of(offer.body().fingerprint);
-        let typed = words_heard(mode, means.asker, words, &offer_prompt(), expected)?;
-        check_offer(ceremony, offer, &typed)
-    }
-}
-
-/// Reads the offer and verifies everything but the words.
-fn read_offer(ceremony: &Ceremony, folder: &Path) -> Result<Released<Offer>> {
-    let package = matches!(ceremony.state.phase, Phase::PackageMade | Phase::PackageReleased);
-    if package && ceremony.state.require(Step::Restart).is_ok() {
-        return Err(Rule::PhaseOrder.refuse(
+        let package = matches!(ceremony.state.phase, Phase::PackageMade | Phase::PackageReleased);
+        Rule::PhaseOrder.ensure(
+            !package || ceremony.state.require(Step::Restart).is_err(),
             "offer check after a package was made for the offer before it",
             "restart, then offer check",
             "if the hoster has begun again, `restart` here first: the package and its shares serve for nothing more; then take the new offer",
-        ));
+        )?;
+        ceremony.state.require(Step::OfferCheck)?;
+        let offer = ceremony.take::<Offer>(&self.offer)?;
+        let judge = || offer.attested(&ceremony.plan, clock()?);
+        judge()?;
+        let words = format!("the KEK's first {WORDS_TYPED} words");
+        let kek = heard(ceremony, means, self.words.as_deref(), &words, offer.body().fingerprint)?;
+        // What the vendor says of it now.
+        let judged = judge()?;
+        let signatures = offer.signatures.everyone();
+        let signers = list(signatures.iter().map(|one| &one.id));
+        ceremony.took(&offer, Event::offer_check(&offer, judged.level, signatures))?;
+        let report = Report::new("The offer is taken: this KEK is the hoster's.")
+            .value("offer", offer.hash.to_string())
+            .value("KEK", kek.value().to_string())
+            .value("released by", signers)
+            .texts("evidence", &judged.lines);
+        Ok(match offer.body().waived.as_slice() {
+            [] => report,
+            waived => report.value("waived", list(waived.iter().map(|rule| rule.name()))),
+        })
     }
-    ceremony.state.require(Step::OfferCheck)?;
-    let offer = ceremony.take::<Offer>(folder)?;
-    offer_judged(ceremony, &offer)?;
-    Ok(offer)
 }
 
-/// What the vendor says of the KEK, now.
-fn offer_judged(ceremony: &Ceremony, offer: &Released<Offer>) -> Result<Judgement> {
-    offer.attested(&ceremony.plan, clock()?)
-}
-
-/// What to say before the words are typed.
-fn offer_prompt() -> String {
-    format!(
-        "Somebody of the hoster reads the KEK's first {WORDS_TYPED} words aloud, over a second channel. Type them here: "
-    )
-}
-
-/// Takes the offer. `typed` are the words heard.
-fn check_offer(ceremony: &mut Ceremony, offer: Released<Offer>, typed: &str) -> Result<Report> {
-    let judged = offer_judged(ceremony, &offer)?;
-    let confirmed = fingerprint::confirm(offer.body().fingerprint, typed)?;
-    ceremony.keep(&offer)?;
-    let signatures = offer.signatures.everyone();
-    let signers = list(signatures.iter().map(|one| &one.id));
-    ceremony.took(Event::offer_check(&offer, judged.level, signatures))?;
-    let report = Report::new("The offer is taken: this KEK is the hoster's.")
-        .value("offer", offer.hash.to_string())
-        .value("KEK", confirmed.value().to_string())
-        .value("released by", signers);
-    let report = report.texts("evidence", &judged.lines);
-    Ok(match offer.body().waived.as_slice() {
-        [] => report,
-        waived => report.value("waived", list(waived.iter().map(|rule| rule.name()))),
-    })
+/// What somebody of the hoster reads aloud is typed, and is right.
+fn heard(
+    ceremony: &Ceremony,
+    means: &Means,
+    file: Option<&Path>,
+    what: &str,
+    read: Hash,
+) -> Result<Confirmation> {
+    let prompt = format!(
+        "Somebody of the hoster reads {what} aloud, over a second channel. Type them here: "
+    );
+    let hint = WordsHint::Of(read);
+    fingerprint::confirm(read, &words_heard(ceremony.plan.mode, means.asker, file, &prompt, hint)?)
 }
 
 /// Take keys that were born in the hoster's HSM by the words that are read aloud, and make the
@@ -107,81 +96,64 @@ pub struct KeysCheck {
 
 impl Run for KeysCheck {
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
-        let keys = read_keys(ceremony, &self.keys)?;
-        let (mode, words) = (ceremony.plan.mode, self.words.as_deref());
-        let expected = WordsHint::Of(keys.body().fingerprint);
-        let typed = words_heard(mode, means.asker, words, &keys_prompt(), expected)?;
-        check_keys(ceremony, keys, &typed)
-    }
-}
-
-/// Reads the keys and verifies everything but the words.
-fn read_keys(ceremony: &Ceremony, folder: &Path) -> Result<Released<TargetKeys>> {
-    let made = [Phase::ChallengeMade, Phase::ChallengeReleased];
-    if made.contains(&ceremony.state.phase) && ceremony.state.pending.is_none() {
-        return Err(Rule::PhaseOrder.refuse(
+        let state = &ceremony.state;
+        let made = matches!(state.phase, Phase::ChallengeMade | Phase::ChallengeReleased);
+        Rule::PhaseOrder.ensure(
+            !made || state.pending.is_some(),
             "keys check after a challenge was made for the keys before",
             "restart, then keys check",
             "if the hoster has begun again, `restart` here first: the challenge serves for nothing more; then take the new keys",
-        ));
+        )?;
+        state.require(Step::KeysCheck)?;
+        let keys = ceremony.take::<TargetKeys>(&self.keys)?;
+        keys.verify_certificates()?;
+        let judge = || keys.attested(&ceremony.plan, clock()?);
+        judge()?;
+        let words = format!("the first {WORDS_TYPED} words of the keys");
+        let read = keys.body().fingerprint;
+        let confirmed = heard(ceremony, means, self.words.as_deref(), &words, read)?;
+        // What the vendor says of them now.
+        let judged = judge()?;
+        let (id, document) = challenge(ceremony, &keys, judged.level)?;
+        Ok(Report::new(
+            "The keys are taken: they are the hoster's, born in its HSM by its module's word.",
+        )
+        .value("keys", keys.hash.to_string())
+        .value("fingerprint", confirmed.value().to_string())
+        .value("released by", list(keys.signatures.everyone().iter().map(|one| &one.id)))
+        .value("challenge", document.to_string())
+        .value("challenge id", id.to_string())
+        .texts("evidence", &judged.lines)
+        .value("folder", ceremony.outbox("challenge").display().to_string()))
     }
-    ceremony.state.require(Step::KeysCheck)?;
-    let keys = ceremony.take::<TargetKeys>(folder)?;
-    keys.verify_certificates()?;
-    keys_judged(ceremony, &keys)?;
-    Ok(keys)
 }
 
-/// What the vendor says of the keys, now.
-fn keys_judged(ceremony: &Ceremony, keys: &Released<TargetKeys>) -> Result<Judgement> {
-    keys.attested(&ceremony.plan, clock()?)
-}
-
-/// What to say before the words are typed.
-fn keys_prompt() -> String {
-    format!(
-        "Somebody of the hoster reads the first {WORDS_TYPED} words of the keys aloud, over a second channel. Type them here: "
-    )
-}
-
-/// Takes the keys and makes the challenge. `typed` are the words heard.
-fn check_keys(ceremony: &mut Ceremony, keys: Released<TargetKeys>, typed: &str) -> Result<Report> {
-    let judged = keys_judged(ceremony, &keys)?;
-    let confirmed = fingerprint::confirm(keys.body().fingerprint, typed)?;
-    let begun = ceremony.begin_taking(Step::KeysCheck, &keys)?;
+/// Makes the challenge for these keys.
+fn challenge(
+    ceremony: &mut Ceremony,
+    keys: &Released<TargetKeys>,
+    attested: AttestationLevel,
+) -> Result<(PackageId, Hash)> {
+    let begun = ceremony.begin_taking(Step::KeysCheck, keys)?;
     let package_id: PackageId = Fixed(random()?);
-    let challenged = keys.body().keys.iter().zip(&ceremony.plan.keys);
-    let challenged = challenged.map(|(key, plan)| one(&ceremony.plan, plan, key, &package_id));
+    let plan = &ceremony.plan;
+    let challenged = keys.body().keys.iter().zip(&plan.keys).map(|(key, planned)| {
+        Ok(ChallengedKey {
+            label: planned.label.clone(),
+            role: planned.role,
+            spki: key.spki.clone(),
+            certificate: key.certificate.clone(),
+            challenges: challenges(plan, planned, &key.spki.0, &package_id)?,
+        })
+    });
     let body =
         Challenge { package_id, nonce: Fixed(random()?), keys: challenged.collect::<Result<_>>()? };
     let certificates = body.keys.iter().map(|key| certificate_file(&key.label));
-    let files = certificates.map(|name| (name.clone(), keys.file(&name).to_vec()));
-    let files = files.collect();
-    let signatures = keys.signatures.everyone();
-    let signers = list(signatures.iter().map(|one| &one.id));
+    let files = certificates.map(|name| (name.clone(), keys.file(&name).to_vec())).collect();
     let document = ceremony.make(begun, body, files, |document, challenge| {
-        Event::keys_check(document, challenge, &keys, judged.level, signatures)
+        Event::keys_check(document, challenge, keys, attested, keys.signatures.everyone())
     })?;
-    let report = Report::new(
-        "The keys are taken: they are the hoster's, born in its HSM by its module's word.",
-    )
-    .value("keys", keys.hash.to_string())
-    .value("fingerprint", confirmed.value().to_string())
-    .value("released by", signers)
-    .value("challenge", document.to_string())
-    .value("challenge id", package_id.to_string());
-    let report = report.texts("evidence", &judged.lines);
-    Ok(report.value("folder", ceremony.outbox("challenge").display().to_string()))
-}
-
-fn one(plan: &Plan, planned: &KeyPlan, key: &BornKey, id: &PackageId) -> Result<ChallengedKey> {
-    Ok(ChallengedKey {
-        label: planned.label.clone(),
-        role: planned.role,
-        spki: key.spki.clone(),
-        certificate: key.certificate.clone(),
-        challenges: challenges(plan, planned, &key.spki.0, id)?,
-    })
+    Ok((package_id, document))
 }
 
 /// A fresh challenge per place, for an encryption key. Only the hash of its answer is kept.

@@ -39,10 +39,8 @@ impl Run for KeysCreate {
 fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[(Id, PathBuf)]) -> Result<Report> {
     let planned = |label: &Id| ceremony.plan.keys.iter().any(|plan| plan.label == *label);
     if let Some((unknown, _)) = existing.iter().find(|(label, _)| !planned(label)) {
-        return Err(Error::Usage {
-            what: format!("--existing {unknown}: no key of the plan has this label"),
-            remedy: "name a label of the plan".into(),
-        });
+        let what = format!("--existing {unknown}: no key of the plan has this label");
+        return Err(Error::usage(what, "name a label of the plan"));
     }
     let trusted_only = ceremony.plan.trusted_only();
     if trusted_only && ceremony.state.kek.is_none() {
@@ -55,19 +53,21 @@ fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[(Id, PathBuf)]) -> Res
     for kind in kinds(&ceremony.plan) {
         hsm.wrap_canary(kind, transfer.mechanism, transfer.oaep_hash)?;
     }
-    for key in &ceremony.plan.keys {
-        if let Some(file) = file_of(existing, &key.label) {
-            let given = KeyFile::read(file, key.label.as_str())?;
-            let target = hsm.target_by_spki(&inventory, &given.spki)?;
-            hsm.target_check(&target, key.key_type, trusted_only)?;
-        }
-    }
+    let find = |key: &KeyPlan| {
+        let Some((label, file)) = existing.iter().find(|(label, _)| *label == key.label) else {
+            return Ok(None);
+        };
+        let (spki, certificate) = key_file(file, label.as_str())?;
+        let target = hsm.target_by_spki(&inventory, &spki)?;
+        hsm.target_check(&target, key.key_type, trusted_only)?;
+        Ok(Some((target, certificate)))
+    };
+    let found = ceremony.plan.keys.iter().map(find).collect::<Result<Vec<_>>>()?;
     let begun = ceremony.begin(Step::KeysCreate)?;
     folder::make_folder(&certificates(ceremony))?;
     let mut records = Vec::new();
-    for key in ceremony.plan.keys.clone() {
-        let (target, certificate) =
-            one(ceremony, hsm, &inventory, &key, file_of(existing, &key.label))?;
+    for (key, found) in ceremony.plan.keys.iter().zip(found) {
+        let (target, certificate) = one(ceremony, hsm, &inventory, key, found)?;
         keep_certificate(ceremony, &key.label, certificate.der())?;
         records.push(KeyRecord::of(&key.label, &target.spki, certificate.der(), target.made));
     }
@@ -76,15 +76,9 @@ fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[(Id, PathBuf)]) -> Res
             let how = if key.made { "made" } else { "found" };
             report.value(key.label.as_str(), format!("{how}, SPKI SHA-256 {}", key.spki))
         });
-    ceremony.finish(
-        begun,
-        Event::KeysCreate {
-            document: None,
-            attested: None,
-            token: hsm.identity().clone(),
-            keys: records,
-        },
-    )?;
+    let token = hsm.identity().clone();
+    let event = Event::KeysCreate { document: None, attested: None, token, keys: records };
+    ceremony.finish(begun, event)?;
     Ok(report)
 }
 
@@ -98,39 +92,27 @@ fn kinds(plan: &Plan) -> BTreeSet<KeyType> {
     plan.keys.iter().map(kind).collect()
 }
 
-fn file_of<'a>(existing: &'a [(Id, PathBuf)], label: &Id) -> Option<&'a Path> {
-    let found = existing.iter().find(|(existing, _)| existing == label);
-    found.map(|(_, file)| file.as_path())
-}
-
+/// A key that exists, or is made now, and its certificate. One that exists was examined; the other is
+/// as soon as it is made or found.
 fn one(
     ceremony: &Ceremony,
     hsm: &Hsm,
     inventory: &Inventory,
     key: &KeyPlan,
-    file: Option<&Path>,
+    found: Option<(TargetKey, Option<Vec<u8>>)>,
 ) -> Result<(TargetKey, TargetCertificate)> {
-    let kind = key.key_type;
-    let label = key.label.as_str();
-    let given = file.map(|file| KeyFile::read(file, label)).transpose()?;
-    let target = match &given {
-        Some(given) => {
-            let target = hsm.target_by_spki(inventory, &given.spki)?;
-            hsm.target_check(&target, kind, ceremony.plan.trusted_only())?;
-            target
-        }
-        // Examined as soon as it is made or found.
+    let (plan, label, kind) = (&ceremony.plan, key.label.as_str(), key.key_type);
+    let (target, certificate) = match found {
+        Some(found) => found,
         None => {
             // Its certificate is signed by the key itself, so the tenant's copy can sign.
             let usage = Usage { sign: true, ..key.usage };
-            let id =
-                cka_id(&ceremony.plan.hash(), "tenant", "target", label, ceremony.state.attempt);
-            let spec =
-                TargetSpec { label, kind, usage, trusted_only: ceremony.plan.trusted_only() };
-            hsm.target_make(inventory, id, &spec)?
+            let id = cka_id(&plan.hash(), "tenant", "target", label, ceremony.state.attempt);
+            let spec = TargetSpec { label, kind, usage, trusted_only: plan.trusted_only() };
+            (hsm.target_make(inventory, id, &spec)?, None)
         }
     };
-    let stored = match given.and_then(|given| given.certificate) {
+    let stored = match certificate {
         // What the inventory shows beside it was of a pair that is gone.
         None if target.made => None,
         None => hsm.certificate_find(inventory, &target.id)?,
@@ -149,25 +131,18 @@ fn one(
     Ok((target, certificate))
 }
 
-/// What a file says of a key that exists.
-struct KeyFile {
-    spki: Vec<u8>,
-    certificate: Option<Vec<u8>>,
-}
-
-impl KeyFile {
-    fn read(file: &Path, label: &str) -> Result<Self> {
-        let der = spki::der(folder::read_file(file, MAX_CERTIFICATE)?);
-        if spki::PublicKey::parse(&der).is_ok() {
-            return Ok(KeyFile { spki: der, certificate: None });
-        }
-        let certificate = TargetCertificate::parse(&der, label)?;
-        Ok(KeyFile { spki: certificate.spki().to_vec(), certificate: Some(der) })
+/// The public key in a file of a key that exists, and the certificate that it is.
+fn key_file(file: &Path, label: &str) -> Result<(Vec<u8>, Option<Vec<u8>>)> {
+    let der = spki::der(folder::read_file(file, MAX_CERTIFICATE)?);
+    if spki::PublicKey::parse(&der).is_ok() {
+        return Ok((der, None));
     }
+    let certificate = TargetCertificate::parse(&der, label)?;
+    Ok((certificate.spki().to_vec(), Some(der)))
 }
 
 /// Where the certificate of a key is kept in the ceremony folder.
-pub fn certificate_path(ceremony: &Ceremony, label: &Id) -> PathBuf {
+fn certificate_path(ceremony: &Ceremony, label: &Id) -> PathBuf {
     certificates(ceremony).join(format!("{label}.crt"))
 }
 
@@ -177,7 +152,7 @@ fn certificates(ceremony: &Ceremony) -> PathBuf {
 
 fn keep_certificate(ceremony: &Ceremony, label: &Id, der: &[u8]) -> Result<()> {
     let path = certificate_path(ceremony, label);
-    if path.exists() && folder::read_file(&path, MAX_CERTIFICATE)? == der {
+    if folder::read_if_there(&path, MAX_CERTIFICATE)?.is_some_and(|there| there == der) {
         return Ok(());
     }
     // The log names no certificate yet: what a killed run left is not one of the record.
@@ -200,12 +175,11 @@ pub fn certificates_of(ceremony: &Ceremony) -> Result<Vec<TargetCertificate>> {
 pub fn certificate_of(ceremony: &Ceremony, record: &KeyRecord) -> Result<TargetCertificate> {
     let path = certificate_path(ceremony, &record.label);
     let der = folder::read_file(&path, MAX_CERTIFICATE)?;
-    if Hash::of(&der) != record.certificate {
-        return Err(Rule::TargetCertificate.refuse(
-            format!("{} has SHA-256 {}", path.display(), Hash::of(&der)),
-            format!("the certificate of the record, {}", record.certificate),
-            "put the unchanged file back from a copy, and find out what changed it",
-        ));
-    }
+    Rule::TargetCertificate.ensure(
+        Hash::of(&der) == record.certificate,
+        format!("{} has SHA-256 {}", path.display(), Hash::of(&der)),
+        format!("the certificate of the record, {}", record.certificate),
+        "put the unchanged file back from a copy, and find out what changed it",
+    )?;
     TargetCertificate::parse(&der, record.label.as_str())
 }

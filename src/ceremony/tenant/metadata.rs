@@ -90,10 +90,8 @@ impl MetadataArgs {
 }
 
 fn usage_error(what: &str) -> Error {
-    Error::Usage {
-        what: what.to_owned(),
-        remedy: "keyferry-tenant accept REGISTRATION [--metadata NODE=FILE... --fetched-by ID --fetched-from TEXT]".into(),
-    }
+    let remedy = "keyferry-tenant accept REGISTRATION [--metadata NODE=FILE... --fetched-by ID --fetched-from TEXT]";
+    Error::usage(what, remedy)
 }
 
 /// A file whose primary certificates are the ceremony's.

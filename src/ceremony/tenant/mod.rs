@@ -1,7 +1,6 @@
 //! The tenant's steps: each with its arguments and its run in one file.
 
 pub mod accept;
-pub mod cloud;
 pub mod export;
 pub mod heard;
 pub mod keys;

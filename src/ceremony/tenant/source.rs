@@ -37,21 +37,20 @@ impl Run for SourceDestroy {
 /// What officers sign for, and the closing that allows it.
 fn subject(ceremony: &Ceremony, folder: &Path) -> Result<(gate::SourceDestroy, Released<Closing>)> {
     ceremony.state.require(Step::SourceDestroy)?;
-    if ceremony.plan.source == Originals::Keep {
-        return Err(Rule::PhaseOrder.refuse(
-            "source destroy under a plan that keeps the originals",
-            "close CLOSING",
-            "the plan says `[after] source = \"keep\"`: Keyferry leaves them as they are",
-        ));
-    }
+    Rule::PhaseOrder.ensure(
+        ceremony.plan.source != Originals::Keep,
+        "source destroy under a plan that keeps the originals",
+        "close CLOSING",
+        "the plan says `[after] source = \"keep\"`: Keyferry leaves them as they are",
+    )?;
     let closing = archive::closing(ceremony, folder)?;
-    let Some(backup) = closing.body().backup.clone() else {
-        return Err(Rule::SourceBackup.refuse(
+    let backup = closing.body().backup.clone().ok_or_else(|| {
+        Rule::SourceBackup.refuse(
             "a closing without a word about backups",
             "how the hoster has backed the keys up",
             "ask the hoster why: the originals stay until it has said that it cannot lose the keys",
-        ));
-    };
+        )
+    })?;
     Ok((gate::SourceDestroy::of(&ceremony.state, closing.hash, backup)?, closing))
 }
 
@@ -62,29 +61,25 @@ fn destroy(
     subject: gate::SourceDestroy,
     closing: Released<Closing>,
 ) -> Result<Report> {
-    let mut originals = Vec::new();
-    for record in &ceremony.state.keys {
-        let certificate = keys::certificate_of(ceremony, record)?;
-        originals.push((record.label.clone(), certificate));
-    }
-    ceremony.keep(&closing)?;
-    ceremony.begin(Step::SourceDestroy)?;
+    let originals = keys::certificates_of(ceremony)?;
+    let begun = ceremony.begin_taking(Step::SourceDestroy, &closing)?;
     let mut there = Vec::new();
-    for (label, certificate) in &originals {
+    for (record, certificate) in ceremony.state.keys.iter().zip(&originals) {
         if hsm.source_destroy(certificate.spki())? {
-            there.push(label.clone());
+            there.push(record.label.clone());
         }
     }
     let report = Report::new("The originals are destroyed; a new session no longer finds them.")
         .line("Backups and clones of this HSM, if there are any, are not seen from here: destroy them too, and note it.")
         .value("destroyed", list(&there))
         .value("hoster's backup", escape(&subject.backup));
-    ceremony.took(Event::SourceDestroy(SourceDestroyed {
+    let event = Event::SourceDestroy(SourceDestroyed {
         closing: closing.hash,
         backup: subject.backup,
         token: hsm.identity().clone(),
         keys: there,
         signatures: closing.signatures.everyone(),
-    }))?;
+    });
+    ceremony.finish(begun, event)?;
     Ok(report)
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::side::token::{TokenChoice, with_officer};
+use crate::side::token::TokenArgs;
 use crate::tenant::keys;
 use crate::{Ceremony, Means, Run};
 use hsm::{Hsm, Officer};
@@ -26,9 +26,20 @@ pub struct KekTrust {
 
 impl Run for KekTrust {
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
-        require(ceremony)?;
-        let choice = TokenChoice { pin_file: self.so_pin_file.clone(), ..means.token.choice()? };
-        with_officer(ceremony, Step::KekTrust, &choice, means.asker, trust)
+        ceremony.state.require(Step::KekTrust)?;
+        Rule::PhaseOrder.ensure(
+            ceremony.plan.trusted_only(),
+            "kek trust under a plan that is composite, or waives TARGET-WRAP-WITH-TRUSTED",
+            "keys create",
+            "leave this step out: no target key of this plan is bound to a trusted KEK",
+        )?;
+        let args = TokenArgs { pin_file: self.so_pin_file.clone(), ..means.token.clone() };
+        args.find_for_step(ceremony, Step::KekTrust, |ceremony, token| {
+            let pin = args.pin("PIN of the security officer (SO)", means.asker, token)?;
+            let officer = token.login_officer(pin.as_ref())?;
+            drop(pin);
+            trust(ceremony, &officer)
+        })
     }
 }
 
@@ -68,19 +79,6 @@ pub fn look(ceremony: &mut Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
         }
     }
     Ok(left)
-}
-
-/// Refuses a plan that goes without the step.
-fn require(ceremony: &Ceremony) -> Result<()> {
-    ceremony.state.require(Step::KekTrust)?;
-    if ceremony.plan.trusted_only() {
-        return Ok(());
-    }
-    Err(Rule::PhaseOrder.refuse(
-        "kek trust under a plan that is composite, or waives TARGET-WRAP-WITH-TRUSTED",
-        "keys create",
-        "leave this step out: no target key of this plan is bound to a trusted KEK",
-    ))
 }
 
 /// Makes the KEK of the offer trusted, or finds it so.

@@ -10,6 +10,7 @@ use record::Result;
 use record::encoding::{Hash, enc};
 use record::escape::escape;
 use record::rule::Rule;
+use record::terms::list;
 
 /// How every frame begins.
 pub const PREFIX: &str = "KF1/";
@@ -42,13 +43,12 @@ pub fn frames(files: &[NamedFile]) -> Result<Vec<String>> {
     let hash = Hash::of(&payload);
     let whole = [hash.as_bytes(), &payload].concat();
     let count = whole.len().div_ceil(CHUNK);
-    if count > MOST_FRAMES || files.len() > MOST_FILES {
-        return Err(Rule::FrameFormat.refuse(
-            format!("{} files, {} bytes", files.len(), payload.len()),
-            format!("at most {MOST_FILES} files, {MOST_FRAMES} frames of {CHUNK} bytes"),
-            "carry this on a medium: it is too much for a camera",
-        ));
-    }
+    Rule::FrameFormat.ensure(
+        count <= MOST_FRAMES && files.len() <= MOST_FILES,
+        format!("{} files, {} bytes", files.len(), payload.len()),
+        format!("at most {MOST_FILES} files, {MOST_FRAMES} frames of {CHUNK} bytes"),
+        "carry this on a medium: it is too much for a camera",
+    )?;
     let id = id_of(&hash);
     let chunks = whole.chunks(whole.len().div_ceil(count)).enumerate();
     let frame = |(n, chunk): (usize, &[u8])| {
@@ -118,24 +118,16 @@ impl ScannedFrames {
     /// # Errors
     /// `FRAME-MISSING` naming what is missing; `FRAME-HASH`, `FRAME-FORMAT`.
     pub fn finish(self) -> Result<Vec<NamedFile>> {
-        if let Some(missing) = self.progress().iter().find(|one| !one.missing.is_empty()) {
-            let numbers: Vec<String> = missing.missing.iter().map(usize::to_string).collect();
-            return Err(Rule::FrameMissing.refuse(
-                format!(
-                    "no frame {} of the {} with the id {}",
-                    numbers.join(", "),
-                    missing.count,
-                    missing.id
-                ),
+        for Progress { id, count, missing } in self.progress() {
+            Rule::FrameMissing.ensure(
+                missing.is_empty(),
+                format!("no frame {} of the {count} with the id {id}", list(&missing)),
                 "every frame at least once, in any order",
                 "photograph the missing ones, and scan all pictures once more",
-            ));
+            )?;
         }
-        let mut files = Vec::new();
-        for (id, pieces) in self.0 {
-            files.extend(opened(&id, pieces)?);
-        }
-        Ok(files)
+        let files = self.0.into_iter().map(|(id, pieces)| opened(&id, pieces));
+        Ok(files.collect::<Result<Vec<_>>>()?.concat())
     }
 }
 
@@ -144,13 +136,12 @@ fn opened(id: &str, pieces: Pieces) -> Result<Vec<NamedFile>> {
     let (hash, payload) =
         whole.split_at_checked(32).ok_or_else(|| frame_error("frames without a hash"))?;
     let found = Hash::of(payload);
-    if found.as_bytes() != hash || id_of(&found) != id {
-        return Err(Rule::FrameHash.refuse(
-            format!("the frames {id} give a payload with SHA-256 {found}"),
-            "the hash that the first frame names",
-            "scan all of them once more; if it stays so, they were made wrong or exchanged",
-        ));
-    }
+    Rule::FrameHash.ensure(
+        found.as_bytes() == hash && id_of(&found) == id,
+        format!("the frames {id} give a payload with SHA-256 {found}"),
+        "the hash that the first frame names",
+        "scan all of them once more; if it stays so, they were made wrong or exchanged",
+    )?;
     files_of(payload).ok_or_else(|| frame_error("a payload that is no list of files"))
 }
 

@@ -34,9 +34,11 @@ pub fn named(paths: &[PathBuf]) -> Result<Vec<NamedFile>> {
 
 fn last(path: &Path) -> Result<String> {
     let name = path.file_name().and_then(|name| name.to_str());
-    name.map(str::to_owned).ok_or_else(|| Error::Usage {
-        what: format!("{} has no name that can be carried", path.display()),
-        remedy: "name a document's folder, or a file".into(),
+    name.map(str::to_owned).ok_or_else(|| {
+        Error::usage(
+            format!("{} has no name that can be carried", path.display()),
+            "name a document's folder, or a file",
+        )
     })
 }
 

@@ -3,8 +3,10 @@
 
 pub mod network;
 pub mod process;
-pub mod software;
 
+use rustix::fs::StatVfsMountFlags;
+
+use record::encoding::Hash;
 use record::escape::escape;
 use record::flow::seen::Seen;
 use record::plan::Plan;
@@ -99,44 +101,60 @@ pub fn environment(rule: Rule, beginnings: &[&str], names: &[String]) -> Result<
     let shown = beginnings.join("…, ");
     let begins = |name: &&String| beginnings.iter().any(|beginning| name.starts_with(beginning));
     let found: Vec<String> = (names.iter()).filter(begins).map(|name| escape(name)).collect();
-    if found.is_empty() {
-        return Ok(format!("no variable {shown}…"));
-    }
-    Err(rule.refuse(
+    rule.ensure(
+        found.is_empty(),
         format!("set: {}", found.join(", ")),
         format!("no variable whose name begins with {shown}"),
         format!(
             "`unset {}`, and find out which start-up file sets it; then run the command again from that shell",
             found.join(" ")
         ),
-    ))
+    )?;
+    Ok(format!("no variable {shown}…"))
 }
 
-/// Which of the options that a medium must be mounted with it is (statvfs(3)).
-#[derive(Debug, Clone, Copy)]
-#[allow(missing_docs)] // named as mount(8) names them
-pub struct MountOptions {
-    pub nosuid: bool,
-    pub nodev: bool,
-    pub noexec: bool,
-}
-
-/// A medium's mount.
+/// A medium's mount, by its flags (statvfs(3)).
 ///
 /// # Errors
 /// `PREFLIGHT-MEDIUM`, naming the options that are missing.
-pub fn medium(folder: &str, options: MountOptions) -> Result<String> {
-    let wanted = [(options.nosuid, "nosuid"), (options.nodev, "nodev"), (options.noexec, "noexec")];
-    let missing: Vec<&str> =
-        (wanted.iter()).filter(|(there, _)| !there).map(|(_, name)| *name).collect();
-    if missing.is_empty() {
-        return Ok(format!("{folder} is mounted nosuid,nodev,noexec"));
-    }
-    Err(Rule::PreflightMedium.refuse(
+pub fn medium(folder: &str, flags: StatVfsMountFlags) -> Result<String> {
+    let wanted = [
+        (StatVfsMountFlags::NOSUID, "nosuid"),
+        (StatVfsMountFlags::NODEV, "nodev"),
+        (StatVfsMountFlags::NOEXEC, "noexec"),
+    ];
+    let missing = wanted.iter().filter(|(flag, _)| !flags.contains(*flag));
+    let missing: Vec<&str> = missing.map(|(_, name)| *name).collect();
+    Rule::PreflightMedium.ensure(
+        missing.is_empty(),
         format!("{folder} is mounted without {}", missing.join(",")),
         "a mount with nosuid,nodev,noexec",
         "whoever administers the machine runs `mount -o remount,nosuid,nodev,noexec MEDIUM`; then run the command again",
-    ))
+    )?;
+    Ok(format!("{folder} is mounted nosuid,nodev,noexec"))
+}
+
+/// Whether the plan has this file, by its name, with this hash.
+///
+/// # Errors
+/// `PREFLIGHT-SOFTWARE`.
+pub fn software(planned: &[(String, Hash)], file: &str, hash: Hash) -> Result<String> {
+    let shown = escape(file);
+    let (_, expected) = planned.iter().find(|(name, _)| name == file).ok_or_else(|| {
+        Rule::PreflightSoftware.refuse(
+            format!("the plan's [software] does not name {shown}; its SHA-256 is {hash}"),
+            "an entry with the SHA-256 of each program and PKCS#11 module",
+            "both sides take the hash into a new plan and sign it, once somebody has checked where the file came from",
+        )
+    })?;
+    Rule::PreflightSoftware.ensure(
+        *expected == hash,
+        format!("{shown} with SHA-256 {hash}"),
+        format!("the planned one, {expected}"),
+        "install the file that the plan names, from where the officers have it, and compare its hash with the paper record. If another \
+         version is to be used, both sides agree on and sign a new plan",
+    )?;
+    Ok(format!("{shown} is the planned one, {hash}"))
 }
 
 #[cfg(test)]

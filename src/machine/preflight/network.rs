@@ -156,42 +156,31 @@ pub fn network(
     planned: Option<&NetworkPlan>,
 ) -> Result<String> {
     let up = interfaces.iter().filter(|interface| interface.is_up());
-    let surplus: Vec<&str> = up
-        .map(|interface| interface.name.as_str())
-        .filter(|name| planned.is_none_or(|plan| plan.interface != *name))
-        .collect();
-    if !surplus.is_empty() {
-        let expected = match planned {
+    let surplus = up.map(|interface| interface.name.as_str());
+    let surplus = surplus.filter(|name| planned.is_none_or(|plan| plan.interface != *name));
+    let surplus: Vec<&str> = surplus.collect();
+    Rule::PreflightNetwork.ensure(
+        surplus.is_empty(),
+        format!("up: {}", shown(surplus.iter().map(|name| escape(name)))),
+        match planned {
             None => "no interface that is up, but the loopback".to_owned(),
             Some(plan) => format!("at most {} up, for the HSM", escape(&plan.interface)),
-        };
-        return Err(Rule::PreflightNetwork.refuse(
-            format!("up: {}", shown(surplus.iter().map(|name| escape(name)))),
-            expected,
-            "unplug the cable or switch the radio off, and whoever administers the machine runs `ip link set NAME down` for each; then run the \
-             command again. An HSM in the network needs a plan that names its interface (hsm.network)",
-        ));
-    }
+        },
+        "unplug the cable or switch the radio off, and whoever administers the machine runs `ip link set NAME down` for each; then run the \
+         command again. An HSM in the network needs a plan that names its interface (hsm.network)",
+    )?;
     let Some(plan) = planned else {
         return Ok("no interface is up".into());
     };
     let wrong: Vec<&Route> = (routes.iter()).filter(|route| !is_allowed(route, plan)).collect();
-    if wrong.is_empty() {
-        return Ok(format!(
-            "no interface but {} is up, and no route leads further than {}",
-            escape(&plan.interface),
-            plan.peer
-        ));
-    }
-    Err(Rule::PreflightNetwork.refuse(
+    let (interface, peer) = (escape(&plan.interface), plan.peer);
+    Rule::PreflightNetwork.ensure(
+        wrong.is_empty(),
         format!("routes: {}", shown(wrong.iter().map(|route| route.to_string()))),
-        format!(
-            "a route to {} and that of the link of {}, no default route",
-            plan.peer,
-            escape(&plan.interface)
-        ),
+        format!("a route to {peer} and that of the link of {interface}, no default route"),
         "whoever administers the machine removes them with `ip route del` (`ip -6 route del`); then run the command again",
-    ))
+    )?;
+    Ok(format!("no interface but {interface} is up, and no route leads further than {peer}"))
 }
 
 /// The first few, and how many more.

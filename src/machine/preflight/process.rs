@@ -48,19 +48,18 @@ pub fn swap(swaps: &str) -> Result<String> {
 /// `PREFLIGHT-CORE-DUMP`.
 pub fn core_dump(process: &Process) -> Result<String> {
     let limited = process.core_limits == [Some(0), Some(0)];
-    if limited && !process.dumpable {
-        return Ok("no core dumps".into());
-    }
     let faults = [
         (!limited, "core dumps could not be limited to 0 bytes"),
         (process.dumpable, "the process stayed dumpable"),
     ];
     let found: Vec<&str> = faults.into_iter().filter_map(|(is, what)| is.then_some(what)).collect();
-    Err(Rule::PreflightCoreDump.refuse(
+    Rule::PreflightCoreDump.ensure(
+        found.is_empty(),
         found.join("; "),
         "RLIMIT_CORE 0 and a process that is not dumpable",
         "a sandbox or container refused it: run Keyferry outside of it, on the machine itself",
-    ))
+    )?;
+    Ok("no core dumps".into())
 }
 
 /// Whether a tracer is attached (`/proc/self/status`), and whether Yama keeps programs of one
@@ -101,15 +100,15 @@ pub fn ptrace(status: &str, scope: Option<&str>) -> Result<String> {
 /// # Errors
 /// `PREFLIGHT-MEMORY-LOCK`.
 pub fn memory_lock(process: &Process) -> Result<String> {
-    match &process.locked {
-        Ok(()) => Ok("memory is locked".into()),
-        Err(why) => Err(Rule::PreflightMemoryLock.refuse(
-            escape(why),
-            "memory that is locked, now and later",
-            "whoever administers the machine raises the operator's limit (`memlock` unlimited in /etc/security/limits.conf, \
-             or LimitMEMLOCK=infinity); then log in anew and run the command again",
-        )),
-    }
+    let why = process.locked.as_ref().err();
+    Rule::PreflightMemoryLock.ensure(
+        why.is_none(),
+        why.map_or(String::new(), |why| escape(why)),
+        "memory that is locked, now and later",
+        "whoever administers the machine raises the operator's limit (`memlock` unlimited in /etc/security/limits.conf, \
+         or LimitMEMLOCK=infinity); then log in anew and run the command again",
+    )?;
+    Ok("memory is locked".into())
 }
 
 /// Whether `/proc/self/status` gives the process CAP_IPC_LOCK.

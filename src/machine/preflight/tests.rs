@@ -5,8 +5,6 @@ use crate::preflight::network::{
     Interface, Route, flags, interface_names, network, routes_v4, routes_v6,
 };
 use crate::preflight::process::{Process, core_dump, may_lock, memory_lock, ptrace, swap};
-use crate::preflight::software::software;
-use record::encoding::Hash;
 use record::log::{Entry, Event};
 use record::plan::NetworkPlan;
 use record::terms::Head;
@@ -196,9 +194,14 @@ fn variables_are_named_and_never_shown() {
 #[test]
 fn a_medium_needs_all_three_options() {
     for bits in 0..8 {
-        let options =
-            MountOptions { nosuid: bits & 1 != 0, nodev: bits & 2 != 0, noexec: bits & 4 != 0 };
-        let result = medium("/media/usb", options);
+        let flag = |bit: u8, flag| match bits & bit {
+            0 => StatVfsMountFlags::empty(),
+            _ => flag,
+        };
+        let flags = flag(1, StatVfsMountFlags::NOSUID)
+            | flag(2, StatVfsMountFlags::NODEV)
+            | flag(4, StatVfsMountFlags::NOEXEC);
+        let result = medium("/media/usb", flags);
         match bits {
             7 => drop(result.unwrap()),
             5 => refused(result, Rule::PreflightMedium, "without nodev"),

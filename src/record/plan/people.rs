@@ -53,6 +53,12 @@ impl HsmPlan {
     }
 }
 
+impl std::fmt::Display for HsmPlan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}, serial {}", self.manufacturer, self.model, self.serials.join(" or "))
+    }
+}
+
 /// The one network interface that a network HSM needs.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use crate::escape::escape;
-use crate::plan::{Custodian, HsmPlan, KeyPlan, Party, Person, Plan, ServicePlan, Waiver, Witness};
+use crate::plan::{Custodian, KeyPlan, Party, Person, Plan, ServicePlan, Waiver, Witness};
 use crate::terms::{Deployment, OaepHash, Side, TransferRoute, Trial, list};
 
 /// Lines, each with a label.
@@ -48,10 +48,7 @@ fn party(lines: &mut Lines, side: Side, Party { name, approvals, officers, hsm }
         format!("{id}, {} ({algorithm})", escape(name))
     };
     lines.add("  officer", officers.iter().map(officer));
-    let device = |HsmPlan { manufacturer, model, serials, .. }: &HsmPlan| {
-        escape(&format!("{manufacturer} {model}, serial {}", serials.join(" or ")))
-    };
-    lines.add("  HSM", hsm.iter().map(device));
+    lines.add("  HSM", hsm.iter().map(|hsm| escape(&hsm.to_string())));
     let network = hsm.iter().filter_map(|hsm| hsm.network.as_ref());
     lines
         .add("  network", network.map(|one| format!("{} to {}", escape(&one.interface), one.peer)));

@@ -20,6 +20,12 @@ pub struct TokenIdentity {
     pub label: String,
 }
 
+impl std::fmt::Display for TokenIdentity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}, serial {}", self.manufacturer, self.model, self.serial)
+    }
+}
+
 /// One attribute of an object as read back in a new session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -594,8 +594,7 @@ impl At<'_> {
     fn planned_token(&self, token: Option<&TokenIdentity>) -> Result<()> {
         let planned = self.record.plan.party(self.state.side).hsm.as_ref();
         let Some((token, planned)) = token.zip(planned) else { return Ok(()) };
-        let TokenIdentity { manufacturer, model, serial, .. } = token;
-        let found = format!("the token {manufacturer} {model}, serial {serial}");
+        let found = format!("the token {token}");
         let expected = format!("one of the plan's, serial {}", list(&planned.serials));
         self.ensure(planned.names(token), &found, &expected)
     }
