@@ -293,10 +293,10 @@ pub fn with_nameless(report: Report, found: Vec<String>) -> Report {
 /// `KEK-GONE`, or the HSM's.
 pub fn look(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
     let state = &ceremony.state;
-    if state.kek_begun && state.kek.is_none() {
+    if state.has_begun(Step::KekCreate) && state.kek.is_none() {
         hsm.kek_clear(ceremony.plan.kek_id(state.attempt))?;
     }
-    if state.keys_begun && state.keys.is_empty() {
+    if state.has_begun(Step::KeysCreate) && state.keys.is_empty() {
         destroy_targets(ceremony, hsm)?;
     }
     Ok([left(ceremony, hsm)?, nameless_left(ceremony, hsm)?].concat())

@@ -11,7 +11,8 @@ impl State {
     /// Whether a step may be taken on the service now, whatever the ceremony's phase.
     pub(super) fn serves(&self, step: Step) -> bool {
         let nodes = &self.nodes;
-        let there = nodes.brief.is_some() && self.aborted.is_none_or(|_| self.primary_begun);
+        let there =
+            nodes.brief.is_some() && self.aborted.is_none_or(|_| self.has_begun(Step::Primary));
         there
             && match step {
                 Step::Rollback => nodes.stage() == Stage::Active && self.phase != Phase::Activated,
@@ -69,7 +70,7 @@ impl State {
     /// that may be primary.
     pub fn born_left(&self) -> bool {
         let born = self.side == Side::Hoster && self.way == TransferRoute::Born;
-        let may_go = self.aborted.is_some() && !self.primary_begun;
+        let may_go = self.aborted.is_some() && !self.has_begun(Step::Primary);
         born && may_go && !self.keys.is_empty() && !self.made.contains_key(&Kind::Closing)
     }
 
@@ -82,6 +83,12 @@ impl State {
     /// Whether a trusted KEK has outlived the export that it served, as far as the log says.
     pub fn trusted_left(&self) -> bool {
         self.trusted && self.made.contains_key(&Kind::Package)
+    }
+
+    /// Whether a step was begun in this attempt: what it makes may be there, and not in the log. No
+    /// attempt ends after `primary`.
+    pub fn has_begun(&self, step: Step) -> bool {
+        self.begun.contains_key(&step)
     }
 
     /// Whether a step was begun more than once in this attempt: the first time it was cut off.

@@ -21,7 +21,8 @@ impl State {
     /// The attempt that a step begun now belongs to: an export that was begun and not finished has
     /// dealt shares of a secret nobody may have kept, so the next one is another attempt.
     pub fn attempt_of(&self, step: Step) -> u32 {
-        self.attempt + u32::from(step == Step::Export && self.exporting)
+        let cut_off = self.has_begun(step) && !self.made.contains_key(&Kind::Package);
+        self.attempt + u32::from(step == Step::Export && cut_off)
     }
 
     /// Whether an entry says what may be said here, its step's place in the table apart.

@@ -5,7 +5,7 @@ use crate::flow::{Phase, State};
 use crate::log::{Entry, Event};
 use crate::plan::{PLAN_FILE, Plan};
 use crate::rule::Rule;
-use crate::terms::{Originals, Side, TransferRoute, Trial};
+use crate::terms::{Originals, Side, Step, TransferRoute, Trial};
 use crate::{Error, Result};
 
 /// What to do about a log that no program of ours has written.
@@ -93,7 +93,7 @@ impl Replay {
 
     fn check_trial(&self, plan: &Plan) -> Result<()> {
         let named = plan.trial_before();
-        if plan.trial == Trial::This && self.state.primary_begun {
+        if plan.trial == Trial::This && self.state.has_begun(Step::Primary) {
             return Err(past_trial("a log of a trial with primary"));
         }
         // The tenant may begin without it.

@@ -76,15 +76,6 @@ pub struct State {
     pub intent: Option<Head>,
     /// How often each step was begun in this attempt.
     pub begun: BTreeMap<Step, u32>,
-    /// Whether an export was begun in this attempt: its shares may have been dealt.
-    pub exporting: bool,
-    /// Whether a KEK was begun in this attempt: it may be in the HSM without being in the log.
-    pub kek_begun: bool,
-    /// Whether keys were begun in this attempt: at the hoster they may be in the HSM without being
-    /// in the log.
-    pub keys_begun: bool,
-    /// Whether the keys may have become primary.
-    pub primary_begun: bool,
     /// The entry that ended the ceremony without its aim.
     pub aborted: Option<Head>,
     /// Documents of this side.
@@ -141,10 +132,6 @@ impl State {
             pending: None,
             intent: None,
             begun: BTreeMap::new(),
-            exporting: false,
-            kek_begun: false,
-            keys_begun: false,
-            primary_begun: false,
             aborted: None,
             made: BTreeMap::new(),
             taken: BTreeMap::new(),
@@ -263,10 +250,6 @@ impl State {
                     quorum.open = false;
                 }
                 *self.begun.entry(*step).or_default() += 1;
-                self.exporting |= *step == Step::Export;
-                self.kek_begun |= *step == Step::KekCreate;
-                self.keys_begun |= *step == Step::KeysCreate;
-                self.primary_begun |= *step == Step::Primary;
             }
             Event::Approval { gate, subject, .. } => self.approve(*gate, *subject),
             Event::Restart { attempt, .. } => self.restart(*attempt),
@@ -309,7 +292,6 @@ impl State {
             Event::Export { package_id, shares, .. } => {
                 self.package_id = Some(*package_id);
                 self.shares = shares.clone();
-                self.exporting = false;
             }
             Event::ShareConfirm { custodian, .. } => {
                 self.confirmed.insert(custodian.clone());
@@ -365,13 +347,10 @@ impl State {
         }
         if self.side == Side::Hoster || self.way.is_challenged() {
             self.kek = None;
-            self.kek_begun = false;
             self.keys = Vec::new();
-            self.keys_begun = false;
         }
         self.attempt = attempt;
         self.begun.clear();
-        self.exporting = false;
         self.package_id = None;
         self.shares = Vec::new();
         self.confirmed = BTreeSet::new();

@@ -15,7 +15,9 @@ use crate::gate::{
 };
 use crate::log::{Event, KeyRecord};
 use crate::plan::{Plan, ServicePlan};
-use crate::terms::{CloudFormat, FORMAT, Gate, Id, Kind, PrimaryKey, TokenIdentity, TransferRoute};
+use crate::terms::{
+    CloudFormat, FORMAT, Gate, Id, Kind, PrimaryKey, Step, TokenIdentity, TransferRoute,
+};
 
 impl<S: Subject> Request<S> {
     /// What officers are asked to sign where a side stands.
@@ -274,7 +276,7 @@ impl KekDestroy {
             true => plan.keys.iter().map(|key| key.label.clone()).collect(),
             false => Vec::new(),
         };
-        let (keys, stay) = match state.primary_begun {
+        let (keys, stay) = match state.has_begun(Step::Primary) {
             false => (imported, Vec::new()),
             true => (Vec::new(), imported),
         };
