@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::hoster::held::Question;
+use crate::side::preflight::guard_unplanned;
 use crate::side::token::{TokenChoice, require_tries_left};
 use hsm::{Hsm, TargetKey};
-use machine::hardening::harden;
 use record::encoding::Hash;
 use record::log::now;
 use record::rule::Rule;
@@ -18,7 +18,7 @@ use record::service::{
     Statement, evidence_file,
 };
 use record::spki::{MAX_CERTIFICATE, TargetCertificate};
-use record::terms::{Id, Mode, Role, Stage};
+use record::terms::{Id, Role, Stage};
 use record::{Error, Result, folder};
 use terminal::Asker;
 use terminal::report::Report;
@@ -51,9 +51,7 @@ pub fn prove(choice: &NodeProve, registry: &Path, token: &TokenChoice) -> Result
     if file.exists() {
         return Err(folder::exists(&file));
     }
-    if brief.mode == Mode::Production {
-        harden();
-    }
+    let findings = guard_unplanned(brief.mode)?;
     let registry = Registry::open(registry)?;
     let asker = Asker::new(brief.mode);
     let module = token.open(brief.mode)?;
@@ -98,6 +96,7 @@ pub fn prove(choice: &NodeProve, registry: &Path, token: &TokenChoice) -> Result
         registered: registry.known(&ours),
         primaries: registry.primaries(),
         diagnostics: None,
+        findings,
     };
     let bytes = NodeEvidence::make(&brief, &statement, |message| hsm.sign(&first, message))?;
     folder::write_new(&file, &bytes)?;

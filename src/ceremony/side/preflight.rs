@@ -18,7 +18,7 @@ use record::escape::escape;
 use record::flow::Phase;
 use record::flow::seen::Seen;
 use record::log::{self, Event};
-use record::plan::Plan;
+use record::plan::{NetworkPlan, Plan};
 use record::rule::Rule;
 use record::terms::{Finding, Mode, RuleOutcome, Side};
 use record::{Error, Result, folder};
@@ -133,28 +133,55 @@ fn subject<'a>(ceremony: &'a Ceremony, module: Option<&'a Path>) -> PreflightSub
 }
 
 fn findings(checks: &[Check], plan: &Plan) -> Vec<Finding> {
-    checks.iter().map(|check| check.finding(plan)).collect()
+    checks.iter().map(|check| check.finding(Some(plan))).collect()
+}
+
+/// For what has no plan, and so no waivers: in production the process is hardened, and whoever
+/// reads along is refused before a PIN is asked for. What else stands against production is given
+/// as findings.
+///
+/// # Errors
+/// `PREFLIGHT-LOADER`, `PREFLIGHT-PKCS11-SPY`, `PREFLIGHT-PTRACE`.
+pub fn guard_unplanned(mode: Mode) -> Result<Vec<Finding>> {
+    if mode != Mode::Production {
+        return Ok(Vec::new());
+    }
+    let checks = machine(&harden(), None)?;
+    preflight::require_unwatched(&checks)?;
+    let findings = checks.iter().map(|check| check.finding(None));
+    Ok(findings.filter(|finding| finding.outcome == RuleOutcome::Broken).collect())
 }
 
 /// Every rule of the machine, in their order.
 fn look(process: &Process, subject: &PreflightSubject) -> Result<Vec<Check>> {
-    let names: Vec<String> =
-        std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()).collect();
     let network_plan = (subject.plan.party(subject.side).hsm.as_ref())
         .and_then(|planned| planned.network.as_ref());
-    let mut looked = vec![
-        (
-            Rule::PreflightSwap,
-            text(Rule::PreflightSwap, "/proc/swaps").and_then(|swaps| process::swap(&swaps)),
-        ),
-        (Rule::PreflightCoreDump, process::core_dump(process)),
-        (Rule::PreflightPtrace, ptrace()),
-        (Rule::PreflightMemoryLock, process::memory_lock(process)),
-        (
-            Rule::PreflightNetwork,
-            interfaces()
-                .and_then(|interfaces| network::network(&interfaces, &routes()?, network_plan)),
-        ),
+    let mut checks = machine(process, network_plan)?;
+    let planned = &subject.plan.software;
+    let software = |(file, hash): (String, Hash)| software::software(planned, &file, hash);
+    let rule = Rule::PreflightSoftware;
+    checks.push(Check::new(rule, program().and_then(software))?);
+    if let Some(path) = subject.module {
+        checks.push(Check::new(rule, module(path).and_then(software))?);
+    }
+    let clock = log::now().and_then(|now| preflight::clock(&now, subject.seen));
+    checks.push(Check::new(Rule::PreflightClock, clock)?);
+    Ok(checks)
+}
+
+/// What can be judged without a plan but for the HSM's own network.
+fn machine(process: &Process, network_plan: Option<&NetworkPlan>) -> Result<Vec<Check>> {
+    let names: Vec<String> =
+        std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()).collect();
+    let swap = text(Rule::PreflightSwap, "/proc/swaps").and_then(|swaps| process::swap(&swaps));
+    let network =
+        interfaces().and_then(|interfaces| network::network(&interfaces, &routes()?, network_plan));
+    let mut checks = vec![
+        Check::new(Rule::PreflightSwap, swap)?,
+        Check::new(Rule::PreflightCoreDump, process::core_dump(process))?,
+        ptrace()?,
+        Check::new(Rule::PreflightMemoryLock, process::memory_lock(process))?,
+        Check::new(Rule::PreflightNetwork, network)?,
     ];
     for (rule, beginnings) in [
         // OpenSSL, which many modules use, and the C library load what these name.
@@ -165,18 +192,9 @@ fn look(process: &Process, subject: &PreflightSubject) -> Result<Vec<Check>> {
         (Rule::PreflightPkcs11Spy, &["PKCS11SPY"]),
         (Rule::PreflightP11Kit, &["P11_KIT"]),
     ] {
-        looked.push((rule, preflight::environment(rule, beginnings, &names)));
+        checks.push(preflight::environment(rule, beginnings, &names)?);
     }
-    let planned = &subject.plan.software;
-    let program = program().and_then(|(file, hash)| software::software(planned, &file, hash));
-    looked.push((Rule::PreflightSoftware, program));
-    if let Some(path) = subject.module {
-        let module = module(path).and_then(|(file, hash)| software::software(planned, &file, hash));
-        looked.push((Rule::PreflightSoftware, module));
-    }
-    let clock = log::now().and_then(|now| preflight::clock(&now, subject.seen));
-    looked.push((Rule::PreflightClock, clock));
-    (looked.into_iter()).map(|(rule, result)| Check::new(rule, result)).collect()
+    Ok(checks)
 }
 
 /// A text of the kernel. One that can't be read breaks the rule: nothing is known then.
@@ -203,11 +221,17 @@ fn unreadable_error(rule: Rule, path: &str, why: impl std::fmt::Display) -> Erro
     )
 }
 
-fn ptrace() -> Result<String> {
+fn ptrace() -> Result<Check> {
     let rule = Rule::PreflightPtrace;
-    let status = text(rule, "/proc/self/status")?;
-    let scope = optional_text(rule, "/proc/sys/kernel/yama/ptrace_scope")?;
-    process::ptrace(&status, scope.as_deref())
+    let judge = |status: &str| {
+        let scope = optional_text(rule, "/proc/sys/kernel/yama/ptrace_scope")?;
+        process::ptrace(status, scope.as_deref())
+    };
+    match text(rule, "/proc/self/status") {
+        Ok(status) => Ok(Check::new(rule, judge(&status))?.watched(process::is_traced(&status))),
+        // Nothing is known of a tracer then: as if there were one.
+        Err(error) => Ok(Check::new(rule, Err(error))?.watched(true)),
+    }
 }
 
 /// The interfaces of this network namespace, with their flags.
@@ -238,10 +262,14 @@ fn routes() -> Result<Vec<Route>> {
 /// The program that runs: its file's name, and the hash of what was started, even if the file has
 /// been replaced since.
 fn program() -> Result<(String, Hash)> {
-    let path =
-        std::env::current_exe().map_err(|error| Error::file("/proc/self/exe".as_ref(), error));
-    let hash =
-        path.and_then(|path| Ok((folder::file_name(&path), hash_file("/proc/self/exe".as_ref())?)));
+    let own: &Path = "/proc/self/exe".as_ref();
+    let at_own = |error| Error::file(own, error);
+    let named = std::env::current_exe().map_err(at_own);
+    let hash = named.and_then(|path| {
+        // A link, which the kernel keeps to the file that was started.
+        let (hash, _) = folder::hash_open(File::open(own).map_err(at_own)?, own)?;
+        Ok((folder::file_name(&path), hash))
+    });
     hash.map_err(unhashed_error)
 }
 
@@ -249,7 +277,9 @@ fn program() -> Result<(String, Hash)> {
 /// loaded.
 fn module(path: &Path) -> Result<(String, Hash)> {
     let real = std::fs::canonicalize(path).map_err(|error| Error::file(path, error));
-    let hash = real.and_then(|real| Ok((folder::file_name(&real), hash_file(&real)?)));
+    let hash = real.and_then(|real| {
+        Ok((folder::file_name(&real), folder::hash_file(&real, hsm::MAX_MODULE)?.0))
+    });
     hash.map_err(unhashed_error)
 }
 
@@ -259,12 +289,6 @@ fn unhashed_error(error: Error) -> Error {
         "a file that can be read and hashed",
         "check the path, and that the operator may read the file; then run the command again",
     )
-}
-
-/// Of a file that is found by a link: the running program's is one, and a module's may be.
-fn hash_file(path: &Path) -> Result<Hash> {
-    let file = File::open(path).map_err(|error| Error::file(path, error))?;
-    folder::hash_open(file, path).map(|(hash, _)| hash)
 }
 
 /// How a medium is mounted. The kernel says it of the very folder (statvfs(3)); to find its line

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
+use crate::side::preflight::guard_unplanned;
 use crate::side::token::{TokenChoice, require_tries_left};
 use hsm::{PinState, Token};
-use machine::hardening::harden;
 use record::encoding::json_file;
 use record::escape::escape;
 use record::probe::{Probe, TrialOutcome};
@@ -23,10 +23,7 @@ pub fn probe(side: Side, choice: &TokenChoice, mode: Mode, to: &Path) -> Result<
     if to.exists() {
         return Err(folder::exists(to));
     }
-    if mode == Mode::Production {
-        // What the machine must be like, a plan says; there is none yet.
-        harden();
-    }
+    let machine = guard_unplanned(mode)?;
     let asker = Asker::new(mode);
     let module = choice.open(mode)?;
     let token = module.token(&choice.label)?;
@@ -36,6 +33,7 @@ pub fn probe(side: Side, choice: &TokenChoice, mode: Mode, to: &Path) -> Result<
     let hsm = token.login(pin.as_ref())?;
     drop(pin);
     let probe = hsm.probe(side, module_facts, token_facts, &|text| asker.progress(text))?;
+    let probe = Probe { machine, ..probe };
     folder::write_new(to, &json_file(&probe)?)?;
     Ok(report(&probe, to))
 }
@@ -80,6 +78,10 @@ fn report(probe: &Probe, to: &Path) -> Report {
             _ => "HELD AND NOT ENFORCED",
         };
         report = report.line(format!("{} of a {}: {what}", facts.attribute, facts.object));
+    }
+    for finding in &probe.machine {
+        let proposed = format!("{} on this machine: {}", finding.rule.name(), finding.found);
+        report = report.line(format!("a waiver to propose, unless it is mended: {proposed}"));
     }
     report
         .value("trusted KEK", probe.trusted_kek())
