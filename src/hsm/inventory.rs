@@ -50,7 +50,7 @@ impl Hsm<'_> {
                 // SoftHSM, killed while it makes an object, leaves a file without any attribute and
                 // lists it for ever: no search by id finds it, nobody can use it. A token that fell
                 // silent does not answer for its session either.
-                Err(_) if session.session.get_session_info().is_ok() => continue,
+                Err(_) if session.session.state().is_ok() => continue,
                 Err(error) => return Err(error),
             };
             #[expect(clippy::disallowed_methods, reason = "PKCS#11's own default of each is empty")]

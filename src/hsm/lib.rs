@@ -12,11 +12,8 @@
 use std::collections::BTreeSet;
 use std::ffi::CStr;
 use std::path::Path;
-use std::sync::{LockResult, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
-use cryptoki::session::Session;
-use cryptoki::slot::{Slot, TokenInfo};
 use cryptoki_sys::*;
 use zeroize::Zeroizing;
 
@@ -25,6 +22,8 @@ pub use inventory::Inventory;
 pub use kek::{Kek, KekSpec};
 pub use mechanism::{THROWAWAY, THROWAWAY_BITS};
 pub use parallel::MOST_SESSIONS;
+pub use probe::MAX_MODULE;
+use raw::Session;
 use record::rule::Rule;
 use record::terms::TokenIdentity;
 use record::{Error, Result};
@@ -69,7 +68,6 @@ impl Pin {
 
 /// A loaded and initialised PKCS#11 module. One per process at a time; finalised when dropped.
 pub struct Module {
-    pkcs11: Pkcs11,
     raw: raw::Functions,
     // Tokens that this process is logged in to, so that no PIN is taken as checked by an earlier
     // one.
@@ -90,18 +88,14 @@ impl Module {
     /// # Errors
     /// [`Error::Hsm`] where the file is no PKCS#11 module, or it cannot start.
     pub fn open(path: &Path, args: Option<&CStr>) -> Result<Module> {
-        let pkcs11 = Pkcs11::new(path).map_err(|error| module_error(path, error))?;
-        let raw = raw::Functions::of(path)?;
-        let flags = CInitializeFlags::OS_LOCKING_OK;
-        let arguments = args.map(|args| raw::initialize_args(flags, args));
-        let arguments = arguments.unwrap_or_else(|| CInitializeArgs::new(flags));
-        pkcs11.initialize(arguments).map_err(|error| {
+        let raw = raw::Functions::load(path)?;
+        raw.initialize(args).map_err(|error| {
             Error::hsm(
                 format!("{} does not start: {error}", path.display()),
                 "check the module's own configuration (for SoftHSM the file named by SOFTHSM2_CONF), or what it wants as --module-args",
             )
         })?;
-        Ok(Module { pkcs11, raw, logged_in: Mutex::default() })
+        Ok(Module { raw, logged_in: Mutex::default() })
     }
 
     /// The one initialised token of this label.
@@ -112,37 +106,29 @@ impl Module {
     pub fn token(&self, label: &str) -> Result<Token<'_>> {
         let (mut labels, mut fitting) = (Vec::new(), Vec::new());
         for slot in self.raw.slots()? {
-            let slot = Slot::try_from(slot).map_err(session_error)?;
             // A reader without a readable token says nothing about the one that is sought.
-            let info = self.pkcs11.get_token_info(slot).ok();
-            let Some(info) = info.filter(TokenInfo::token_initialized) else {
+            let info = self.raw.token(slot).ok();
+            let Some(info) = info.filter(|info| info.flags & CKF_TOKEN_INITIALIZED != 0) else {
                 continue;
             };
-            labels.push(format!("\"{}\"", info.label().trim_end().escape_debug()));
-            if info.label().trim_end() == label {
-                fitting.push((slot, info));
+            let identity = identity(&info);
+            labels.push(format!("\"{}\"", identity.label.escape_debug()));
+            if identity.label == label {
+                let protected_path = info.flags & CKF_PROTECTED_AUTHENTICATION_PATH != 0;
+                fitting.push(Token { module: self, slot, identity, protected_path });
             }
         }
-        match &fitting[..] {
-            [(slot, info)] => Ok(Token {
-                module: self,
-                slot: *slot,
-                identity: identity(info),
-                protected_path: info.protected_authentication_path(),
-            }),
+        match fitting.pop() {
+            Some(token) if fitting.is_empty() => Ok(token),
             _ => Err(token_error(label, &labels)),
         }
     }
 
     fn logins(&self) -> MutexGuard<'_, BTreeSet<CK_SLOT_ID>> {
+        #[expect(clippy::disallowed_methods, reason = "the value that was locked, and no other")]
         // The set is changed by single inserts and removes, so a panic elsewhere left it whole.
-        whole(self.logged_in.lock())
+        self.logged_in.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the value that was locked, and no other")]
-fn whole<T>(locked: LockResult<T>) -> T {
-    locked.unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How near a token is to locking its user PIN (CK_TOKEN_INFO.flags, PKCS#11 v3.1, 3.2). PKCS#11
@@ -163,7 +149,7 @@ pub enum PinState {
 #[derive(Clone)]
 pub struct Token<'m> {
     module: &'m Module,
-    slot: Slot,
+    slot: CK_SLOT_ID,
     identity: TokenIdentity,
     protected_path: bool,
 }
@@ -184,10 +170,15 @@ impl<'m> Token<'m> {
 
     /// The security officer's counter is left to the officer: only the last try is looked at.
     fn pin_state_of(&self, user: CK_USER_TYPE) -> Result<PinState> {
-        let info = self.info()?;
+        let flags = self.info()?.flags;
+        let raised = |flag| flags & flag != 0;
         let (locked, final_try, count_low) = match user {
-            CKU_SO => (info.so_pin_locked(), info.so_pin_final_try(), false),
-            _ => (info.user_pin_locked(), info.user_pin_final_try(), info.user_pin_count_low()),
+            CKU_SO => (raised(CKF_SO_PIN_LOCKED), raised(CKF_SO_PIN_FINAL_TRY), false),
+            _ => (
+                raised(CKF_USER_PIN_LOCKED),
+                raised(CKF_USER_PIN_FINAL_TRY),
+                raised(CKF_USER_PIN_COUNT_LOW),
+            ),
         };
         Ok(match (locked, final_try, count_low) {
             (true, ..) => PinState::Locked,
@@ -233,26 +224,31 @@ impl<'m> Token<'m> {
                 "give the PIN when Keyferry asks for it",
             ));
         }
-        let slot_id = CK_SLOT_ID::from(self.slot);
-        if !self.module.logins().insert(slot_id) {
+        if pin.is_some_and(|pin| pin.0.is_empty()) {
+            return Err(Error::hsm(
+                "the PIN is empty, and was not tried",
+                "run the same command again and type the PIN",
+            ));
+        }
+        if !self.module.logins().insert(self.slot) {
             return Err(Error::hsm(
                 format!("this program is logged in to {} already", self.name()),
                 "let the first login end before the next begins",
             ));
         }
         let session = self.try_pin(user, pin).inspect_err(|_| {
-            self.module.logins().remove(&slot_id);
+            self.module.logins().remove(&self.slot);
         })?;
-        Ok(Hsm { token: self.clone(), login: Mutex::new(session) })
+        Ok(Hsm { token: self.clone(), login: session })
     }
 
-    fn try_pin(&self, user: CK_USER_TYPE, pin: Option<&Pin>) -> Result<Session> {
+    fn try_pin(&self, user: CK_USER_TYPE, pin: Option<&Pin>) -> Result<Session<'m>> {
         let session = self.open_session()?;
         let pin = pin.map(|pin| pin.0.as_bytes());
         let mut rv = self.module.raw.login(&session, user, pin)?;
         if rv == CKR_USER_ALREADY_LOGGED_IN {
             // Said without looking at the PIN. Log out, so that it is.
-            session.logout().map_err(session_error)?;
+            session.logout()?;
             rv = self.module.raw.login(&session, user, pin)?;
         }
         let name = self.name();
@@ -277,12 +273,12 @@ impl<'m> Token<'m> {
         Err(Error::hsm(what, remedy))
     }
 
-    fn open_session(&self) -> Result<Session> {
-        self.module.pkcs11.open_rw_session(self.slot).map_err(session_error)
+    fn open_session(&self) -> Result<Session<'m>> {
+        self.module.raw.open_session(self.slot)
     }
 
-    fn info(&self) -> Result<TokenInfo> {
-        self.module.pkcs11.get_token_info(self.slot).map_err(session_error)
+    fn info(&self) -> Result<CK_TOKEN_INFO> {
+        self.module.raw.token(self.slot)
     }
 
     fn name(&self) -> String {
@@ -296,16 +292,15 @@ impl<'m> Token<'m> {
 /// end with it, whatever happens.
 pub struct Hsm<'m> {
     token: Token<'m>,
-    // The login lasts as long as one session of the process is open (PKCS#11 v3.1, 5.6.8). A
-    // session serves one thread at a time; every other is opened by the thread that uses it.
-    login: Mutex<Session>,
+    // The login lasts as long as one session of the process is open (PKCS#11 v3.1, 5.6.8).
+    login: Session<'m>,
 }
 
 impl Drop for Hsm<'_> {
     fn drop(&mut self) {
         // A failure changes nothing: the session closes right after, and with it the login.
-        let _ = whole(self.login.get_mut()).logout();
-        self.token.module.logins().remove(&CK_SLOT_ID::from(self.token.slot));
+        let _ = self.login.logout();
+        self.token.module.logins().remove(&self.token.slot);
     }
 }
 
@@ -320,7 +315,7 @@ impl Hsm<'_> {
     /// # Errors
     /// [`Error::Hsm`] where the token gives none, or answers with zeros only.
     pub fn random(&self, out: &mut [u8]) -> Result<()> {
-        self.session()?.session.generate_random_slice(out).map_err(session_error)?;
+        self.session()?.session.random(out)?;
         if out.len() >= 16 && out.iter().all(|byte| *byte == 0) {
             return Err(Error::hsm(
                 "C_GenerateRandom answered zeros only",
@@ -347,17 +342,27 @@ impl Hsm<'_> {
 /// A session of a token: what PKCS#11 does with objects is done in one.
 struct TokenSession<'h> {
     hsm: &'h Hsm<'h>,
-    session: Session,
+    session: Session<'h>,
 }
 
-fn identity(info: &TokenInfo) -> TokenIdentity {
+fn identity(info: &CK_TOKEN_INFO) -> TokenIdentity {
     TokenIdentity {
-        manufacturer: info.manufacturer_id().trim_end().to_owned(),
-        model: info.model().trim_end().to_owned(),
-        serial: info.serial_number().trim_end().to_owned(),
-        firmware: info.firmware_version().to_string(),
-        label: info.label().trim_end().to_owned(),
+        manufacturer: text(&info.manufacturerID),
+        model: text(&info.model),
+        serial: text(&info.serialNumber),
+        firmware: version(info.firmwareVersion),
+        label: text(&info.label),
     }
+}
+
+/// A text of a module, padded with blanks (PKCS#11 v3.1, 3), or with zeros, as some pad.
+fn text(padded: &[u8]) -> String {
+    String::from_utf8_lossy(padded).trim_end_matches([' ', '\0']).to_owned()
+}
+
+/// A version as `major.minor`.
+fn version(of: CK_VERSION) -> String {
+    format!("{}.{}", of.major, of.minor)
 }
 
 fn token_error(label: &str, labels: &[String]) -> Error {
@@ -384,14 +389,6 @@ fn locked_error(name: &str, user: CK_USER_TYPE) -> Error {
         }
     };
     Error::hsm(format!("the PIN of {name} is locked"), remedy)
-}
-
-/// What a `cryptoki` call failed with.
-fn session_error(error: cryptoki::error::Error) -> Error {
-    Error::hsm(
-        error.to_string().escape_debug().to_string(),
-        "check the HSM and its own log; run the same command again once it works",
-    )
 }
 
 fn module_error(path: &Path, error: impl std::fmt::Display) -> Error {

@@ -79,7 +79,7 @@ impl Hsm<'_> {
     /// otherwise.
     pub fn require(&self, side: Side, plan: &Plan) -> Result<()> {
         for need in needs(side, plan) {
-            if self.functions().mechanism(self.token.slot.into(), need.id.0)?.is_none() {
+            if self.functions().mechanism(self.token.slot, need.id.0)?.is_none() {
                 return Err(Rule::HsmMechanism.refuse(
                     format!("{} has no {} ({}), which {}", self.name(), need.name, need.id, need.purpose),
                     "a token that has it",
@@ -101,7 +101,7 @@ impl Hsm<'_> {
 
     /// Whether the token lists the mechanism with one of these flags.
     pub(super) fn can(&self, kind: CK_MECHANISM_TYPE, flags: CK_FLAGS) -> Result<bool> {
-        let info = self.functions().mechanism(self.token.slot.into(), kind)?;
+        let info = self.functions().mechanism(self.token.slot, kind)?;
         Ok(info.is_some_and(|info| info.flags & flags != 0))
     }
 

@@ -1,7 +1,6 @@
 //! Finding, reading, examining and destroying the objects of a token. Attributes are read whatever
 //! the module says of their lengths.
 
-use cryptoki::session::SessionState;
 use cryptoki_sys::*;
 use sha2::{Digest, Sha256};
 
@@ -9,7 +8,7 @@ use crate::attribute::{Attribute, Value, bytes, found, number};
 use crate::layout::{Member, TokenMechanism, bytes_of};
 use crate::public_key::{PublicHalf, curve_params};
 use crate::raw::Object;
-use crate::{Hsm, TokenSession, session_error};
+use crate::{Hsm, TokenSession};
 use record::encoding::{self, CkaId, enc};
 use record::rule::Rule;
 use record::terms::KeyType;
@@ -215,9 +214,8 @@ impl TokenSession<'_> {
     /// it is then shown no private object (PKCS#11 v3.1, 5.7.7), and each would be taken for gone.
     pub fn find(&self, wanted: &[Attribute]) -> Result<Vec<Object>> {
         let found = self.find_objects(wanted)?;
-        let info = self.session.get_session_info().map_err(session_error)?;
-        match info.session_state() {
-            SessionState::RwUser | SessionState::RwSecurityOfficer => Ok(found),
+        match self.session.state()? {
+            CKS_RW_USER_FUNCTIONS | CKS_RW_SO_FUNCTIONS => Ok(found),
             _ => Err(Error::hsm(
                 format!(
                     "{} says that nobody is logged in, though it took the PIN",

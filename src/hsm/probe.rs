@@ -4,12 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use cryptoki::mechanism::MechanismType;
-use cryptoki::slot::Limit;
+use cryptoki_sys::*;
 
 use crate::canary::{throwaway, throwaway_target};
 use crate::mechanism::{THROWAWAY, THROWAWAY_BITS};
-use crate::{Hsm, KekSpec, Module, Token, session_error};
-use record::encoding::Hash;
+use crate::{Hsm, KekSpec, Module, Token, text, version};
 use record::probe::profile::Profile;
 use record::probe::{
     Direction, EnforcedFacts, KekFacts, KeyWrapFacts, MechanismFacts, MechanismId, MissedFacts,
@@ -19,7 +18,7 @@ use record::terms::{FORMAT, KeyType, KwpFlavour, Mechanism, Side};
 use record::{Error, Result, folder};
 
 /// The greatest size of a module's file, in bytes.
-const MAX_MODULE: u64 = 256 << 20;
+pub const MAX_MODULE: u64 = 256 << 20;
 
 impl Module {
     /// The module as a file and as it says of itself (C_GetInfo).
@@ -27,16 +26,16 @@ impl Module {
     /// # Errors
     /// [`Error::Failed`] where its file can't be read, [`Error::Hsm`] where it does not answer.
     pub fn facts(&self, path: &Path) -> Result<ModuleFacts> {
-        let info = self.pkcs11.get_library_info().map_err(session_error)?;
+        let info = self.raw.info()?;
         // Vendors install links to the current version; what counts is the file that was loaded.
         let path = &fs::canonicalize(path).map_err(|error| Error::file(path, error))?;
         Ok(ModuleFacts {
             file: folder::file_name(path),
-            sha256: Hash::of(&folder::read_file(path, MAX_MODULE)?),
-            manufacturer: info.manufacturer_id().trim_end().to_owned(),
-            description: info.library_description().trim_end().to_owned(),
-            library: info.library_version().to_string(),
-            cryptoki: info.cryptoki_version().to_string(),
+            sha256: folder::hash_file(path, MAX_MODULE)?.0,
+            manufacturer: text(&info.manufacturerID),
+            description: text(&info.libraryDescription),
+            library: version(info.libraryVersion),
+            cryptoki: version(info.cryptokiVersion),
         })
     }
 }
@@ -48,17 +47,17 @@ impl Token<'_> {
     /// [`Error::Hsm`] where it does not answer.
     pub fn facts(&self) -> Result<TokenFacts> {
         let info = self.info()?;
+        let says = |flag| info.flags & flag != 0;
+        let most = info.ulMaxSessionCount;
+        let limited = ![CK_EFFECTIVELY_INFINITE, CK_UNAVAILABLE_INFORMATION].contains(&most);
         Ok(TokenFacts {
-            hardware: info.hardware_version().to_string(),
-            generates_random: info.rng(),
-            login_required: info.login_required(),
-            protected_path: info.protected_authentication_path(),
-            most_sessions: match info.max_session_count() {
-                Limit::Max(most) => Some(most),
-                Limit::Infinite | Limit::Unavailable => None,
-            },
-            pin_shortest: info.min_pin_length() as u64,
-            pin_longest: info.max_pin_length() as u64,
+            hardware: version(info.hardwareVersion),
+            generates_random: says(CKF_RNG),
+            login_required: says(CKF_LOGIN_REQUIRED),
+            protected_path: self.protected_path,
+            most_sessions: limited.then_some(most),
+            pin_shortest: info.ulMinPinLen,
+            pin_longest: info.ulMaxPinLen,
         })
     }
 }
@@ -122,13 +121,14 @@ impl Hsm<'_> {
             transfers,
             keks,
             enforced,
+            machine: Vec::new(),
             wrap_with_trusted,
             attestation: profile.known().attestation.to_owned(),
         })
     }
 
     fn mechanism_facts(&self) -> Result<Vec<MechanismFacts>> {
-        let (functions, slot) = (self.functions(), self.token.slot.into());
+        let (functions, slot) = (self.functions(), self.token.slot);
         let mut facts = Vec::new();
         let mut listed = functions.mechanisms(slot)?;
         listed.sort_unstable();

@@ -1,9 +1,10 @@
-//! Every `unsafe` of Keyferry: the PKCS#11 calls that `cryptoki` lacks or trusts too far.
+//! Every `unsafe` of Keyferry: the PKCS#11 calls.
 //!
-//! `cryptoki` opens the module, its sessions and its token information. Objects go through here,
-//! because `cryptoki` knows neither CKA_UNWRAP_TEMPLATE nor CKM_AES_KEY_WRAP_KWP, and believes the
-//! lengths that a module answers. Here every buffer is prepared by us, every length that comes back
-//! is checked against it, and no pointer that a module wrote is followed.
+//! `cryptoki` gives numbers their names and makes no call: it knows neither CKA_UNWRAP_TEMPLATE nor
+//! CKM_AES_KEY_WRAP_KWP, believes the lengths that a module answers, and takes a token whose clock
+//! it cannot read for none. Here the module is loaded once and asked for its function list once
+//! (some proxies answer another the second time); every buffer is prepared by us, every length that
+//! comes back is checked against it, and no pointer that a module wrote is followed.
 //!
 //! The one reason that holds for each block: the function pointers come from the module's own list
 //! (PKCS#11 v3.1, 5.2) and stay valid while `_library` is loaded; every pointer passed points into
@@ -13,11 +14,10 @@
 #![allow(unsafe_code)]
 
 use std::ffi::CStr;
+use std::fs;
 use std::path::Path;
-use std::ptr::{NonNull, null_mut};
+use std::ptr::null_mut;
 
-use cryptoki::context::{CInitializeArgs, CInitializeFlags};
-use cryptoki::session::Session;
 use cryptoki_sys::*;
 use zeroize::Zeroizing;
 
@@ -27,8 +27,8 @@ use crate::layout::{KeyUse, Member, TemplateLayout, TokenMechanism, attribute_in
 use crate::{TokenSession, module_error};
 use record::Result;
 
-/// More objects than one search of ours can sensibly find.
-const MOST_OBJECTS: usize = 4096;
+/// More objects than any token holds: a search that finds more never ends.
+const MOST_OBJECTS: usize = 1 << 20;
 /// More slots than any module has, and more mechanisms than any token.
 const MOST_LISTED: usize = 1024;
 /// More bytes than any wrapped key or signature that Keyferry reads (an RSA-4096 wrapped key has
@@ -68,13 +68,16 @@ macro_rules! checked {
 }
 
 impl Functions {
-    /// The function list of the module in this file; the module is initialised by `cryptoki`.
+    /// Loads the module in this file and takes its function list.
     ///
     /// # Errors
-    /// [`Error::Hsm`] where the file is no PKCS#11 module.
-    pub fn of(path: &Path) -> Result<Self> {
-        // Loading a library runs its code: the module is the operator's, and `cryptoki` loads it in
-        // this process anyway.
+    /// [`record::Error::Hsm`] where the file is no PKCS#11 module.
+    pub fn load(path: &Path) -> Result<Self> {
+        // The loader would wait for ever for somebody to write into a FIFO.
+        if fs::metadata(path).is_ok_and(|file| !file.is_file()) {
+            return Err(module_error(path, "it is no regular file"));
+        }
+        // Loading a library runs its code: the module is the operator's.
         let library = unsafe { cryptoki_sys::Pkcs11::new(path) }
             .map_err(|error| module_error(path, error))?;
         let mut list: *mut CK_FUNCTION_LIST = null_mut();
@@ -83,12 +86,28 @@ impl Functions {
         // `list` is a local out-parameter.
         check("C_GetFunctionList", unsafe { get(&mut list) })?;
         if list.is_null() {
-            return Err(missing_error("C_GetFunctionList"));
+            return Err(missing_error("function list"));
         }
         // Not null, and valid while the library is loaded (PKCS#11 v3.1, 5.4.4); copied, so never
         // read again. The list of a v2.40 module has the same layout.
         let list = unsafe { list.read_unaligned() };
         Ok(Functions { list, _library: library })
+    }
+
+    /// C_Initialize with CKF_OS_LOCKING_OK (PKCS#11 v3.1, 5.4.1), and with this text as
+    /// `pReserved`, as NSS and modules after its example take it.
+    pub fn initialize(&self, reserved: Option<&CStr>) -> Result<()> {
+        // A module only reads the text, though its parameter is not const.
+        let reserved = reserved.map_or(null_mut(), |text| text.as_ptr().cast_mut().cast());
+        let mut args = CK_C_INITIALIZE_ARGS {
+            CreateMutex: None,
+            DestroyMutex: None,
+            LockMutex: None,
+            UnlockMutex: None,
+            flags: CKF_OS_LOCKING_OK,
+            pReserved: reserved,
+        };
+        checked!(self.C_Initialize((&raw mut args).cast()))
     }
 
     /// C_Finalize. Nothing can be done about its failure.
@@ -110,12 +129,30 @@ impl Functions {
         let (pointer, length) =
             pin.map_or((null_mut(), 0), |pin| (pin.as_ptr().cast_mut(), pin.len() as CK_ULONG));
         // C_Login only reads the PIN, though its parameter is not const.
-        let session = session.handle();
-        Ok(call!(self.C_Login(session, user, pointer, length)))
+        Ok(call!(self.C_Login(session.handle, user, pointer, length)))
     }
 
-    /// C_GetSlotList: the slots with a token. Asked once; `cryptoki` asks for as long as a module
-    /// says that there are more.
+    /// C_GetInfo: what the module says of itself.
+    pub fn info(&self) -> Result<CK_INFO> {
+        let mut info = CK_INFO::default();
+        checked!(self.C_GetInfo(&mut info)).map(|()| info)
+    }
+
+    /// C_GetTokenInfo. Texts are as the token has them.
+    pub fn token(&self, slot: CK_SLOT_ID) -> Result<CK_TOKEN_INFO> {
+        let mut info = CK_TOKEN_INFO::default();
+        checked!(self.C_GetTokenInfo(slot, &mut info)).map(|()| info)
+    }
+
+    /// C_OpenSession: a read/write session of the token in this slot.
+    pub fn open_session(&self, slot: CK_SLOT_ID) -> Result<Session<'_>> {
+        let flags = CKF_SERIAL_SESSION | CKF_RW_SESSION;
+        let mut handle = CK_INVALID_HANDLE;
+        checked!(self.C_OpenSession(slot, flags, null_mut(), None, &mut handle))?;
+        Ok(Session { functions: self, handle })
+    }
+
+    /// C_GetSlotList: the slots with a token.
     pub fn slots(&self) -> Result<Vec<CK_SLOT_ID>> {
         let slots = output("C_GetSlotList", MOST_LISTED, |list, count| {
             checked!(self.C_GetSlotList(CK_TRUE, list, count))
@@ -148,13 +185,51 @@ impl Functions {
     }
 }
 
+/// A session of a token; closed when dropped. It serves one thread at a time.
+pub(super) struct Session<'m> {
+    functions: &'m Functions,
+    handle: CK_SESSION_HANDLE,
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        if let Some(close) = self.list().C_CloseSession {
+            // Nothing can be done about its failure.
+            unsafe { close(self.handle) };
+        }
+    }
+}
+
+impl Session<'_> {
+    fn list(&self) -> &CK_FUNCTION_LIST {
+        self.functions.list()
+    }
+
+    /// C_Logout.
+    pub fn logout(&self) -> Result<()> {
+        checked!(self.C_Logout(self.handle))
+    }
+
+    /// C_GetSessionInfo: whose session it is.
+    pub fn state(&self) -> Result<CK_STATE> {
+        let mut info = CK_SESSION_INFO::default();
+        checked!(self.C_GetSessionInfo(self.handle, &mut info)).map(|()| info.state)
+    }
+
+    /// C_GenerateRandom.
+    pub fn random(&self, out: &mut [u8]) -> Result<()> {
+        let length = out.len() as CK_ULONG;
+        checked!(self.C_GenerateRandom(self.handle, out.as_mut_ptr(), length))
+    }
+}
+
 impl TokenSession<'_> {
     fn list(&self) -> &CK_FUNCTION_LIST {
-        self.hsm.functions().list()
+        self.session.list()
     }
 
     fn handle(&self) -> CK_SESSION_HANDLE {
-        self.session.handle()
+        self.session.handle
     }
 
     /// Every object that has all of these attributes.
@@ -354,15 +429,6 @@ impl TokenSession<'_> {
         let mut alive = attribute_in_c(CKA_CLASS, (&raw mut class).cast(), length);
         checked!(self.C_GetAttributeValue(self.handle(), object.0, &mut alive, 1)).map(|()| false)
     }
-}
-
-/// Arguments of C_Initialize with this text as `pReserved`, as NSS and modules after its example
-/// take it; it must outlive the call.
-pub(super) fn initialize_args(flags: CInitializeFlags, reserved: &CStr) -> CInitializeArgs {
-    // A string that ends with a zero byte is what such a module expects there; that this module
-    // does, its operator says.
-    let pointer = NonNull::from(reserved).cast();
-    unsafe { CInitializeArgs::new_with_reserved(flags, pointer) }
 }
 
 /// The object that a call makes of a template.

@@ -112,7 +112,7 @@ rules! {
     PreflightMemoryLock "PREFLIGHT-MEMORY-LOCK" true "the program's memory is locked";
     PreflightNetwork "PREFLIGHT-NETWORK" true "no network is up but the planned HSM's own";
     PreflightLoader "PREFLIGHT-LOADER" true "no variable tells the loader, the C library or OpenSSL what to put into a program";
-    PreflightPkcs11Spy "PREFLIGHT-PKCS11-SPY" true "no variable puts a spy before the PKCS#11 module";
+    PreflightPkcs11Spy "PREFLIGHT-PKCS11-SPY" false "no variable puts a spy before the PKCS#11 module";
     PreflightP11Kit "PREFLIGHT-P11-KIT" true "no variable steers p11-kit, which may put a module before the HSM's";
     PreflightMedium "PREFLIGHT-MEDIUM" true "a medium is mounted nosuid, nodev and noexec";
     PreflightSoftware "PREFLIGHT-SOFTWARE" true "program and PKCS#11 module are those that the plan names, by SHA-256";

@@ -16,10 +16,10 @@ use super::{
 };
 use record::{encoding::Hash, rule::Rule};
 
-/// Every rule of the machine.
+/// Every rule of the machine that a plan may waive.
 pub fn machine_rules() -> Vec<&'static str> {
-    let names = Rule::ALL.iter().map(|rule| rule.name());
-    names.filter(|name| name.starts_with("PREFLIGHT-")).collect()
+    let waivable = Rule::ALL.iter().filter(|rule| rule.waivable());
+    waivable.map(|rule| rule.name()).filter(|name| name.starts_with("PREFLIGHT-")).collect()
 }
 
 /// A production plan of this text: each side's HSM is `hsm`, and these rules are waived.
@@ -114,7 +114,16 @@ pub fn hoster(stage: &Stage, variables: &[&str], arguments: &[&str]) -> Ended {
 
 /// Such a command on a terminal of its own, on which it first says which process it is.
 pub fn on_terminal(stage: &Stage, arguments: &[&str]) -> (PtySession, u32) {
-    let command = command(stage, &[], arguments);
+    on_terminal_with(stage, &[], arguments)
+}
+
+/// The same, with these variables.
+pub fn on_terminal_with(
+    stage: &Stage,
+    variables: &[&str],
+    arguments: &[&str],
+) -> (PtySession, u32) {
+    let command = command(stage, variables, arguments);
     let mut shell = Command::new("sh");
     shell.args(["-c", "echo process $$; exec \"$@\"", "sh"]);
     shell.arg(command.get_program()).args(command.get_args());

@@ -1,9 +1,14 @@
 //! A report of each side's token, and what follows from it: a plan that both can carry out, and its
 //! rehearsal.
 
-use std::fs;
+use std::{fs, process::Command};
 
-use crate::common::stage::{CUSTODIANS, Done, Family, HOSTER, Setting, Stage, TENANT, ended};
+use crate::common::{
+    PIN,
+    programs::HOSTER as HOSTER_PROGRAM,
+    run,
+    stage::{CUSTODIANS, Done, Family, HOSTER, Setting, Stage, TENANT, ended},
+};
 
 fn report(stage: &Stage, side: &str) -> serde_json::Value {
     stage.probe(side);
@@ -55,7 +60,8 @@ fn a_report_says_what_a_token_does() {
     }
     // Nothing of it is overwritten, and a PIN from a file is for rehearsals.
     bare.tenant(&["probe", "--rehearsal", "tenant.json"]).refused("FILE-EXISTS");
-    bare.tenant(&["probe", "other.json"]).refused("PIN-FILE");
+    let mut production = bare.command("tenant", &["probe", "other.json"]);
+    ended(production.env_remove("LD_PRELOAD")).refused("PIN-FILE");
     assert!(!bare.path("other.json").exists());
 
     let kryoptic = Stage::with(
@@ -225,4 +231,36 @@ fn a_module_is_given_its_arguments() {
     assert_ne!(probe(&[], "a.json").code, 0);
     probe(&["--module-args", &arguments], "b.json").ok();
     assert!(stage.path("b.json").exists());
+}
+
+/// What is no module, and what is no PIN: an error that says so, at once.
+#[test]
+fn what_is_no_module_or_no_pin_ends_with_an_error() {
+    let stage = Stage::at(Done::Init);
+    let probe = ["probe", "--rehearsal", "hoster.json"];
+    run(Command::new("mkfifo").arg(stage.path("fifo")));
+    for module in ["fifo", "people"] {
+        let with_module = |arguments: &[&str]| {
+            let mut command = Command::new(HOSTER_PROGRAM);
+            command.args(["--dir", "hoster", "--token", "hoster", "--module", module]);
+            stage.environment(&mut command, "hoster");
+            ended(command.args(arguments).current_dir(stage.dir.path()))
+        };
+        let said = with_module(&probe).ended_with(5);
+        assert!(said.contains("it is no regular file"), "{said}");
+        let said = with_module(&["preflight"]).ended_with(5);
+        assert!(said.contains("it is no regular file"), "{said}");
+    }
+    let lying = |lie: &str| {
+        let mut command = stage.command("hoster", &probe);
+        ended(command.env("KEYFERRY_SHIM_LIE", lie))
+    };
+    let said = lying("no-list").ended_with(5);
+    assert!(said.contains("the module has no function list"), "{said}");
+    fs::write(stage.path("pin"), "").unwrap();
+    let said = stage.hoster(&probe).ended_with(5);
+    assert!(said.contains("the PIN is empty, and was not tried"), "{said}");
+    fs::write(stage.path("pin"), PIN).unwrap();
+    // The first list is the one that is used, whatever the second is.
+    lying("two-lists").ok();
 }

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::hoster::held::Question;
+use crate::side::preflight::guard_unplanned;
 use crate::side::token::{TokenArgs, require_tries_left};
 use hsm::{Hsm, TargetKey};
-use machine::hardening::harden;
 use record::encoding::Hash;
 use record::log::now;
 use record::rule::Rule;
@@ -18,7 +18,7 @@ use record::service::{
     Statement, evidence_file,
 };
 use record::spki::{MAX_CERTIFICATE, TargetCertificate};
-use record::terms::{Id, Mode, Role, Stage};
+use record::terms::{Id, Role, Stage};
 use record::{Error, Result, folder};
 use terminal::Asker;
 use terminal::report::Report;
@@ -52,9 +52,7 @@ pub fn prove(choice: &NodeProve, registry: &Path, args: &TokenArgs) -> Result<Re
     if file.exists() {
         return Err(folder::exists(&file));
     }
-    if brief.mode == Mode::Production {
-        harden();
-    }
+    let findings = guard_unplanned(brief.mode)?;
     let registry = Registry::open(registry)?;
     let asker = Asker::new(brief.mode);
     let place = format!("{}/{}", choice.node, stage.name());
@@ -79,6 +77,7 @@ pub fn prove(choice: &NodeProve, registry: &Path, args: &TokenArgs) -> Result<Re
             registered: registry.known(&brief.primaries()),
             primaries: registry.primaries(),
             diagnostics: None,
+            findings,
         };
         NodeEvidence::make(&brief, &statement, |message| hsm.sign(&first, message))
     })?;

@@ -10,11 +10,12 @@ use machine::hardening::harden;
 use machine::preflight::network::{self, Interface};
 use machine::preflight::process::{self, Process};
 use machine::preflight::{self, Check};
+use record::encoding::Hash;
 use record::escape::escape;
 use record::flow::Phase;
 use record::flow::seen::Seen;
 use record::log::{self, Event};
-use record::plan::Plan;
+use record::plan::{NetworkPlan, Plan};
 use record::rule::Rule;
 use record::terms::{Finding, Mode, RuleOutcome, Side};
 use record::{Error, Result, folder};
@@ -113,7 +114,23 @@ fn look_at(ceremony: &Ceremony, process: &Process, module: Option<&Path>) -> Res
 }
 
 fn findings(checks: &[Check], plan: &Plan) -> Vec<Finding> {
-    checks.iter().map(|check| check.finding(plan)).collect()
+    checks.iter().map(|check| check.finding(Some(plan))).collect()
+}
+
+/// For what has no plan, and so no waivers: in production the process is hardened, and whoever
+/// reads along is refused before a PIN is asked for. What else stands against production is given
+/// as findings.
+///
+/// # Errors
+/// `PREFLIGHT-LOADER`, `PREFLIGHT-PKCS11-SPY`, `PREFLIGHT-PTRACE`.
+pub fn guard_unplanned(mode: Mode) -> Result<Vec<Finding>> {
+    if mode != Mode::Production {
+        return Ok(Vec::new());
+    }
+    let checks = machine(&harden(), None)?;
+    preflight::require_unwatched(&checks)?;
+    let findings = checks.iter().map(|check| check.finding(None));
+    Ok(findings.filter(|finding| finding.outcome == RuleOutcome::Broken).collect())
 }
 
 /// Every rule of the machine, in their order. `seen` is what the log says of clock and earlier
@@ -125,31 +142,38 @@ fn look(
     process: &Process,
     module: Option<&Path>,
 ) -> Result<Vec<Check>> {
+    let planned = plan.party(side).hsm.as_ref().and_then(|planned| planned.network.as_ref());
+    let mut checks = machine(process, planned)?;
+    let rule = Rule::PreflightSoftware;
+    checks.push(Check::new(rule, program(plan))?);
+    if let Some(path) = module {
+        checks.push(Check::new(rule, module_file(plan, path))?);
+    }
+    let clock = log::now().and_then(|now| preflight::clock(&now, seen));
+    checks.push(Check::new(Rule::PreflightClock, clock)?);
+    Ok(checks)
+}
+
+/// What can be judged without a plan but for the HSM's own network.
+fn machine(process: &Process, planned: Option<&NetworkPlan>) -> Result<Vec<Check>> {
     let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
     let names: Vec<String> = names.collect();
-    let environment =
-        |rule, beginnings: &[&str]| (rule, preflight::environment(rule, beginnings, &names));
-    let swaps = text(Rule::PreflightSwap, "/proc/swaps");
-    let mut looked = vec![
-        (Rule::PreflightSwap, swaps.and_then(|swaps| process::swap(&swaps))),
-        (Rule::PreflightCoreDump, process::core_dump(process)),
-        (Rule::PreflightPtrace, ptrace()),
-        (Rule::PreflightMemoryLock, process::memory_lock(process)),
-        (Rule::PreflightNetwork, network(plan, side)),
+    let environment = |rule, beginnings: &[&str]| preflight::environment(rule, beginnings, &names);
+    let swap = text(Rule::PreflightSwap, "/proc/swaps").and_then(|swaps| process::swap(&swaps));
+    Ok(vec![
+        Check::new(Rule::PreflightSwap, swap)?,
+        Check::new(Rule::PreflightCoreDump, process::core_dump(process))?,
+        ptrace()?,
+        Check::new(Rule::PreflightMemoryLock, process::memory_lock(process))?,
+        Check::new(Rule::PreflightNetwork, network(planned))?,
         // OpenSSL, which many modules use, and the C library load what these name.
         environment(
             Rule::PreflightLoader,
             &["LD_", "OPENSSL_", "GCONV_PATH", "GLIBC_TUNABLES", "LOCPATH"],
-        ),
-        environment(Rule::PreflightPkcs11Spy, &["PKCS11SPY"]),
-        environment(Rule::PreflightP11Kit, &["P11_KIT"]),
-        (Rule::PreflightSoftware, program(plan)),
-    ];
-    if let Some(path) = module {
-        looked.push((Rule::PreflightSoftware, module_file(plan, path)));
-    }
-    looked.push((Rule::PreflightClock, log::now().and_then(|now| preflight::clock(&now, seen))));
-    (looked.into_iter()).map(|(rule, result)| Check::new(rule, result)).collect()
+        )?,
+        environment(Rule::PreflightPkcs11Spy, &["PKCS11SPY"])?,
+        environment(Rule::PreflightP11Kit, &["P11_KIT"])?,
+    ])
 }
 
 /// A text of the kernel. One that can't be read breaks the rule: nothing is known then.
@@ -176,11 +200,17 @@ fn unreadable_error(rule: Rule, path: &str, why: impl std::fmt::Display) -> Erro
     )
 }
 
-fn ptrace() -> Result<String> {
+fn ptrace() -> Result<Check> {
     let rule = Rule::PreflightPtrace;
-    let status = text(rule, "/proc/self/status")?;
-    let scope = optional_text(rule, "/proc/sys/kernel/yama/ptrace_scope")?;
-    process::ptrace(&status, scope.as_deref())
+    let judge = |status: &str| {
+        let scope = optional_text(rule, "/proc/sys/kernel/yama/ptrace_scope")?;
+        process::ptrace(status, scope.as_deref())
+    };
+    match text(rule, "/proc/self/status") {
+        Ok(status) => Ok(Check::new(rule, judge(&status))?.watched(process::is_traced(&status))),
+        // Nothing is known of a tracer then: as if there were one.
+        Err(error) => Ok(Check::new(rule, Err(error))?.watched(true)),
+    }
 }
 
 /// What a text of the kernel says.
@@ -189,7 +219,7 @@ fn parsed<T>(rule: Rule, path: &str, text: &str, parse: fn(&str) -> Option<T>) -
 }
 
 /// The interfaces of this network namespace, with their flags, and its routes.
-fn network(plan: &Plan, side: Side) -> Result<String> {
+fn network(planned: Option<&NetworkPlan>) -> Result<String> {
     let rule = Rule::PreflightNetwork;
     let (dev, v4, v6) = ("/proc/net/dev", "/proc/net/route", "/proc/net/ipv6_route");
     let one = |name: String| {
@@ -202,39 +232,34 @@ fn network(plan: &Plan, side: Side) -> Result<String> {
     if let Some(text) = optional_text(rule, v6)? {
         routes.extend(parsed(rule, v6, &text, network::routes_v6)?);
     }
-    let planned = plan.party(side).hsm.as_ref().and_then(|planned| planned.network.as_ref());
     network::network(&interfaces, &routes, planned)
 }
 
 /// The program that runs: its file's name, and the hash of what was started, even if the file has
 /// been replaced since.
 fn program(plan: &Plan) -> Result<String> {
-    let started = Path::new("/proc/self/exe");
-    planned(plan, started, std::env::current_exe().as_deref(), started)
+    let own = Path::new("/proc/self/exe");
+    let at_own = |error| Error::file(own, error);
+    planned(plan, || {
+        let named = std::env::current_exe().map_err(at_own)?;
+        // A link, which the kernel keeps to the file that was started.
+        let (hash, _) = folder::hash_open(File::open(own).map_err(at_own)?, own)?;
+        Ok((folder::file_name(&named), hash))
+    })
 }
 
 /// The module: vendors install links to the current version; what counts is the file that is
 /// loaded.
 fn module_file(plan: &Plan, path: &Path) -> Result<String> {
-    let real = std::fs::canonicalize(path);
-    planned(plan, path, real.as_deref(), real.as_deref().unwrap_or(path))
+    planned(plan, || {
+        let real = std::fs::canonicalize(path).map_err(|error| Error::file(path, error))?;
+        Ok((folder::file_name(&real), folder::hash_file(&real, hsm::MAX_MODULE)?.0))
+    })
 }
 
-/// Whether a file is the planned one: by the name of what `path` leads to, and the hash of what can
-/// be opened.
-fn planned(
-    plan: &Plan,
-    path: &Path,
-    leads_to: std::result::Result<&Path, &std::io::Error>,
-    open: &Path,
-) -> Result<String> {
-    // Of a file that is found by a link: the running program's is one, and a module's may be.
-    let hashed = || {
-        let name = folder::file_name(leads_to.map_err(|error| Error::file(path, error))?);
-        let file = File::open(open).map_err(|error| Error::file(open, error))?;
-        Ok((name, folder::hash_open(file, open)?.0))
-    };
-    let (name, hash) = hashed().map_err(|error: Error| {
+/// Whether a file is the planned one, by its name and hash.
+fn planned(plan: &Plan, hashed: impl FnOnce() -> Result<(String, Hash)>) -> Result<String> {
+    let (name, hash) = hashed().map_err(|error| {
         Rule::PreflightSoftware.refuse(
             escape(&error.to_string()),
             "a file that can be read and hashed",

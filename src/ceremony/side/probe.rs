@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
+use crate::side::preflight::guard_unplanned;
 use crate::side::token::{TokenArgs, require_tries_left};
 use hsm::{PinState, Token};
-use machine::hardening::harden;
 use record::encoding::json_file;
 use record::escape::escape;
 use record::probe::{Probe, TrialOutcome};
@@ -24,10 +24,7 @@ pub fn probe(side: Side, args: &TokenArgs, mode: Mode, to: &Path) -> Result<Repo
     if to.exists() {
         return Err(folder::exists(to));
     }
-    if mode == Mode::Production {
-        // What the machine must be like, a plan says; there is none yet.
-        harden();
-    }
+    let machine = guard_unplanned(mode)?;
     let asker = Asker::new(mode);
     let probe = args.find_to_login(mode, |module, token| {
         require_tries(token)?;
@@ -35,6 +32,7 @@ pub fn probe(side: Side, args: &TokenArgs, mode: Mode, to: &Path) -> Result<Repo
         let hsm = args.login(&asker, token)?;
         hsm.probe(side, module_facts, token_facts, &|text| asker.progress(text))
     })?;
+    let probe = Probe { machine, ..probe };
     folder::write_new(to, &json_file(&probe)?)?;
     Ok(report(&probe, to))
 }
@@ -75,6 +73,10 @@ fn report(probe: &Probe, to: &Path) -> Report {
             _ => "HELD AND NOT ENFORCED",
         };
         report = report.line(format!("{} of a {}: {what}", facts.attribute, facts.object));
+    }
+    for finding in &probe.machine {
+        let proposed = format!("{} on this machine: {}", finding.rule.name(), finding.found);
+        report = report.line(format!("a waiver to propose, unless it is mended: {proposed}"));
     }
     report
         .value("trusted KEK", probe.trusted_kek())

@@ -16,6 +16,9 @@ use record::{Error, Refusal, Result};
 
 /// The greatest length of what is recorded of one rule, in characters.
 const MAX_FOUND: usize = 500;
+/// The beginnings of variables by which a library or a module is put where it reads along, the PIN
+/// too (ld.so(8); OpenSC's pkcs11-spy).
+const WATCHERS: [&str; 3] = ["LD_PRELOAD", "LD_AUDIT", "PKCS11SPY"];
 
 /// One rule that was looked at: what was found, or the refusal that a production ceremony ends
 /// with.
@@ -23,6 +26,8 @@ const MAX_FOUND: usize = 500;
 pub struct Check {
     rule: Rule,
     result: std::result::Result<String, Box<Refusal>>,
+    // Somebody reads along: no waiver covers that.
+    watched: bool,
 }
 
 impl Check {
@@ -36,14 +41,24 @@ impl Check {
             Err(Error::Refused(refusal)) => Err(refusal),
             Err(other) => return Err(other),
         };
-        Ok(Check { rule, result })
+        Ok(Check { rule, result, watched: false })
+    }
+
+    /// The same, where a program may read the PIN along.
+    pub fn watched(self, watched: bool) -> Self {
+        Check { watched, ..self }
+    }
+
+    /// Whether the plan goes without it; where there is none, nothing is gone without.
+    fn is_waived(&self, plan: Option<&Plan>) -> bool {
+        !self.watched && plan.is_some_and(|plan| plan.waives(self.rule))
     }
 
     /// As the log has it.
-    pub fn finding(&self, plan: &Plan) -> Finding {
+    pub fn finding(&self, plan: Option<&Plan>) -> Finding {
         let (found, outcome) = match &self.result {
             Ok(found) => (found, RuleOutcome::Holds),
-            Err(refusal) if plan.waives(self.rule) => (&refusal.found, RuleOutcome::Waived),
+            Err(refusal) if self.is_waived(plan) => (&refusal.found, RuleOutcome::Waived),
             Err(refusal) => (&refusal.found, RuleOutcome::Broken),
         };
         Finding {
@@ -68,8 +83,20 @@ pub fn require(checks: &[Check], plan: &Plan) -> Result<()> {
     if plan.mode == Mode::Rehearsal {
         return Ok(());
     }
-    let blocking = (checks.iter()).filter(|check| !plan.waives(check.rule));
-    match blocking.filter_map(|check| check.result.as_ref().err()).next() {
+    first(checks.iter().filter(|check| !check.is_waived(Some(plan))))
+}
+
+/// Nothing, where no program reads along.
+///
+/// # Errors
+/// By the first rule that one breaks.
+pub fn require_unwatched(checks: &[Check]) -> Result<()> {
+    first(checks.iter().filter(|check| check.watched))
+}
+
+/// The first refusal among these.
+fn first<'a>(mut checks: impl Iterator<Item = &'a Check>) -> Result<()> {
+    match checks.find_map(|check| check.result.as_ref().err()) {
         Some(refusal) => Err(Error::Refused(refusal.clone())),
         None => Ok(()),
     }
@@ -96,21 +123,25 @@ pub fn clock(now: &str, seen: &Seen) -> Result<String> {
 /// The environment, by its names; values are neither looked at nor shown.
 ///
 /// # Errors
-/// The rule, naming each variable that begins so.
-pub fn environment(rule: Rule, beginnings: &[&str], names: &[String]) -> Result<String> {
+/// None: no variable keeps it from being judged.
+pub fn environment(rule: Rule, beginnings: &[&str], names: &[String]) -> Result<Check> {
     let shown = beginnings.join("…, ");
-    let begins = |name: &&String| beginnings.iter().any(|beginning| name.starts_with(beginning));
-    let found: Vec<String> = (names.iter()).filter(begins).map(|name| escape(name)).collect();
-    rule.ensure(
-        found.is_empty(),
+    let begins = |name: &str, all: &[&str]| all.iter().any(|beginning| name.starts_with(beginning));
+    let found: Vec<&String> = names.iter().filter(|name| begins(name, beginnings)).collect();
+    let watched = found.iter().any(|name| begins(name, &WATCHERS));
+    let found: Vec<String> = found.into_iter().map(|name| escape(name)).collect();
+    if found.is_empty() {
+        return Check::new(rule, Ok(format!("no variable {shown}…")));
+    }
+    let refusal = rule.refuse(
         format!("set: {}", found.join(", ")),
         format!("no variable whose name begins with {shown}"),
         format!(
             "`unset {}`, and find out which start-up file sets it; then run the command again from that shell",
             found.join(" ")
         ),
-    )?;
-    Ok(format!("no variable {shown}…"))
+    );
+    Ok(Check::new(rule, Err(refusal))?.watched(watched))
 }
 
 /// A medium's mount, by its flags (statvfs(3)).

@@ -95,6 +95,13 @@ pub fn ptrace(status: &str, scope: Option<&str>) -> Result<String> {
     Err(Rule::PreflightPtrace.refuse(found, "no tracer, and ptrace_scope 1 or more", remedy))
 }
 
+/// Whether `/proc/self/status` names a tracer. One that cannot be read says nothing: `ptrace`
+/// refuses it.
+pub fn is_traced(status: &str) -> bool {
+    let tracer = field(status, "TracerPid").and_then(|pid| pid.parse::<u32>().ok());
+    tracer.is_some_and(|pid| pid != 0)
+}
+
 /// The memory lock.
 ///
 /// # Errors

@@ -183,12 +183,23 @@ fn texts_that_are_no_routes_are_none() {
 #[test]
 fn variables_are_named_and_never_shown() {
     let names = ["PATH", "LD_PRELOAD", "LD_\u{1b}[2J", "OLD_LD_X"].map(str::to_owned);
-    refused(
-        environment(Rule::PreflightLoader, &["LD_"], &names),
-        Rule::PreflightLoader,
-        "LD_PRELOAD, LD_\\u{1b}[2J",
-    );
-    environment(Rule::PreflightP11Kit, &["P11_KIT"], &names).unwrap();
+    let loader = environment(Rule::PreflightLoader, &["LD_"], &names).unwrap();
+    let said = require_unwatched(&[loader]).map(|()| String::new());
+    refused(said, Rule::PreflightLoader, "LD_PRELOAD, LD_\\u{1b}[2J");
+    let p11_kit = environment(Rule::PreflightP11Kit, &["P11_KIT"], &names).unwrap();
+    assert_eq!(p11_kit.finding(None).outcome, RuleOutcome::Holds);
+    // A library path is a fault that a plan may waive; nobody reads along by it.
+    let names = ["LD_LIBRARY_PATH".to_owned()];
+    let loader = environment(Rule::PreflightLoader, &["LD_"], &names).unwrap();
+    assert_eq!(loader.finding(None).outcome, RuleOutcome::Broken);
+    require_unwatched(&[loader]).unwrap();
+}
+
+#[test]
+fn a_tracer_is_named_by_its_process() {
+    assert!(process::is_traced("Name:\tx\nTracerPid:\t7\n"));
+    assert!(!process::is_traced("Name:\tx\nTracerPid:\t0\n"));
+    assert!(!process::is_traced(""));
 }
 
 #[test]

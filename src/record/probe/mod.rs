@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::encoding::{Hash, as_text};
 use crate::rule::Rule;
-use crate::terms::{FORMAT, KwpFlavour, Mechanism, OaepHash, Side, TokenIdentity, named};
+use crate::terms::{FORMAT, Finding, KwpFlavour, Mechanism, OaepHash, Side, TokenIdentity, named};
 use crate::{Result, folder};
 use profile::Profile;
 
@@ -58,6 +58,10 @@ pub struct Probe {
     pub keks: Vec<KekFacts>,
     /// What its attributes forbade when it was tried.
     pub enforced: Vec<EnforcedFacts>,
+    /// What of the machine that it was made on stands against production: each a waiver to be
+    /// proposed. None in a rehearsal, which does not look.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub machine: Vec<Finding>,
     /// Whether it holds CKA_WRAP_WITH_TRUSTED, so that `kek trust` is of use.
     pub wrap_with_trusted: bool,
     /// The form of attestation that is known of tokens of this kind; Keyferry did not ask for any.

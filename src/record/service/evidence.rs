@@ -12,7 +12,7 @@ use crate::proof::key_set::KeySet;
 use crate::proof::{KeyProof, Proof};
 use crate::rule::Rule;
 use crate::service::Brief;
-use crate::terms::{FORMAT, Id, PrimaryKey, Role, Stage, list, shown};
+use crate::terms::{FORMAT, Finding, Id, PrimaryKey, Role, Stage, list, shown};
 use crate::{Error, Result, spki};
 
 /// The greatest size of a node's evidence, in bytes.
@@ -63,6 +63,9 @@ pub struct Statement {
     /// What the service's own diagnostics say, where it has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diagnostics: Option<String>,
+    /// What of the machine stands against production, where `node prove` made this: a claim.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
 }
 
 /// One key, as the node uses it.

@@ -133,6 +133,7 @@ impl Token {
             registered: seen.registered.clone(),
             primaries: seen.primaries.clone(),
             diagnostics: seen.diagnostics.clone(),
+            findings: Vec::new(),
         }
     }
 

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::common::{
     PIN,
-    production::{hoster, init, log, machine_rules, on_terminal, stage},
+    kill::through,
+    production::{command, hoster, init, log, machine_rules, on_terminal, on_terminal_with, stage},
     stage::{Done, Stage, ended},
 };
 
@@ -140,14 +141,71 @@ fn what_the_plan_waives_is_recorded_and_passes() {
     let stage = stage(&machine_rules(), |plan| plan);
     init(&stage);
     // Nothing to release yet: the phase refuses, not the machine.
-    hoster(&stage, &VARIABLES, &["release"]).refused("PHASE-ORDER");
+    let waivable = [VARIABLES[0], VARIABLES[2]];
+    hoster(&stage, &waivable, &["release"]).refused("PHASE-ORDER");
     let log = log(&stage);
     let entry = &log[log.len() - 2];
-    for rule in ABOUT_VARIABLES {
+    for rule in ["PREFLIGHT-LOADER", "PREFLIGHT-P11-KIT"] {
         assert_eq!(of(entry, rule)[0]["outcome"], "waived");
     }
-    let said = hoster(&stage, &VARIABLES, &["preflight"]).ok();
-    assert!(said.contains("broken, but waived: set: PKCS11SPY"), "{said}");
+    let said = hoster(&stage, &waivable, &["preflight"]).ok();
+    assert!(said.contains("broken, but waived: set: LD_KEYFERRY_TEST"), "{said}");
+}
+
+/// Whoever reads along would have the PIN: refused before it is asked for, by what has a plan that
+/// waives whatever can be waived, and by what has none.
+#[test]
+fn what_reads_along_is_refused_whatever_is_waived() {
+    let mut stage = stage(&machine_rules(), |plan| plan);
+    let watchers = [
+        ("LD_PRELOAD", "PREFLIGHT-LOADER"),
+        ("LD_AUDIT", "PREFLIGHT-LOADER"),
+        ("PKCS11SPY_OUTPUT", "PREFLIGHT-PKCS11-SPY"),
+    ];
+    for (variable, rule) in watchers {
+        hoster(&stage, &[variable], &["init", "plan/ceremony.toml"]).refused(rule);
+        hoster(&stage, &[variable], &["probe", "hoster.json"]).refused(rule);
+    }
+    init(&stage);
+    let probed = command(&stage, &[], &["probe", "hoster.json"]);
+    ended(&mut through("strace", &["-f", "-o", "/dev/null"], &probed)).refused("PREFLIGHT-PTRACE");
+    let step = command(&stage, &[], &["kek", "create"]);
+    ended(&mut through("strace", &["-f", "-o", "/dev/null"], &step)).refused("PREFLIGHT-PTRACE");
+    assert_eq!(of(&log(&stage)[2], "PREFLIGHT-PTRACE")[0]["outcome"], "broken");
+    assert!(!stage.path("hoster.json").exists());
+
+    // A host that uses the keys has a brief, which says that it is no rehearsal.
+    stage = Stage::at(Done::Register);
+    let register = stage.path("hoster/register");
+    let brief = fs::read_to_string(register.join("registration.json")).unwrap();
+    assert!(brief.contains("\"rehearsal\""), "{brief}");
+    let brief = brief.replace("\"rehearsal\"", "\"production\"");
+    fs::write(register.join("registration.json"), brief).unwrap();
+    let prove = ["node", "prove", "--register", "hoster/register", "--node", "node1"];
+    for (variable, rule) in watchers {
+        hoster(&stage, &[variable], &prove).refused(rule);
+    }
+    // Without them it goes on, to the PIN, which nobody types.
+    let said = hoster(&stage, &[], &prove);
+    assert!(said.err.contains("terminal"), "{}", said.err);
+}
+
+/// Without a plan, what else stands against production is in the report.
+#[test]
+fn a_probe_in_production_proposes_what_would_have_to_be_waived() {
+    let stage = stage(&machine_rules(), |plan| plan);
+    let (mut session, _) = on_terminal_with(&stage, &["P11_KIT_STRICT"], &["probe", "hoster.json"]);
+    session.exp_string("PIN of the token").unwrap();
+    session.send_line(PIN).unwrap();
+    let screen = session.exp_eof().unwrap();
+    let proposed = "a waiver to propose, unless it is mended: PREFLIGHT-P11-KIT on this machine";
+    assert!(screen.contains(proposed), "{screen}");
+    let report = stage.json("hoster.json");
+    let machine = report["machine"].as_array().unwrap();
+    let found = machine.iter().find(|finding| finding["rule"] == "PREFLIGHT-P11-KIT");
+    assert_eq!(found.unwrap()["found"], "set: P11_KIT_STRICT");
+    let shown = stage.auditor(&["show", "hoster.json"]).ok();
+    assert!(shown.contains("PREFLIGHT-P11-KIT BROKEN (set: P11_KIT_STRICT)"), "{shown}");
 }
 
 #[test]

@@ -51,7 +51,8 @@ mod wrong;
 use std::collections::HashMap;
 use std::env;
 use std::path::PathBuf;
-use std::ptr::from_ref;
+use std::ptr::{from_ref, null};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use cryptoki_sys::*;
@@ -70,6 +71,9 @@ struct Shim {
     list: CK_FUNCTION_LIST,
     /// What callers get: the same, each counted where there is a plan.
     front: CK_FUNCTION_LIST,
+    /// What callers get the second time, where the lie is that: of a module that nobody has
+    /// initialised.
+    other: CK_FUNCTION_LIST,
     plan: Option<fault::Plan>,
     state: PathBuf,
     lie: Option<Lie>,
@@ -78,6 +82,8 @@ struct Shim {
 }
 
 static SHIM: OnceLock<Shim> = OnceLock::new();
+/// Whether somebody has the function list.
+static ANSWERED: AtomicBool = AtomicBool::new(false);
 
 impl Shim {
     /// The shim, loaded by C_GetFunctionList.
@@ -104,6 +110,7 @@ impl Shim {
             honest,
             list,
             front: if plan.is_some() { fault::counted(&list) } else { list },
+            other: CK_FUNCTION_LIST::default(),
             plan,
             real,
             state,
@@ -135,7 +142,12 @@ pub unsafe extern "C" fn C_GetFunctionList(list: *mut *mut CK_FUNCTION_LIST) -> 
             }
         },
     };
+    let answer = match shim.lie {
+        Some(Lie::NoList) => null(),
+        Some(Lie::TwoLists) if ANSWERED.swap(true, Ordering::SeqCst) => from_ref(&shim.other),
+        _ => from_ref(&shim.front),
+    };
     // Callers only read the list, though its type is not const.
-    unsafe { list.write(from_ref(&shim.front).cast_mut()) };
+    unsafe { list.write(answer.cast_mut()) };
     CKR_OK
 }

@@ -47,6 +47,10 @@ pub enum Lie {
     PinLocked,
     /// Every search finds a million objects.
     MillionObjects,
+    /// The module has no function list.
+    NoList,
+    /// The module answers another function list the second time, as p11-kit-proxy does.
+    TwoLists,
 }
 
 impl Lie {
@@ -68,6 +72,8 @@ impl Lie {
             Some("final-try") => Ok(Lie::FinalTry),
             Some("pin-locked") => Ok(Lie::PinLocked),
             Some("million-objects") => Ok(Lie::MillionObjects),
+            Some("no-list") => Ok(Lie::NoList),
+            Some("two-lists") => Ok(Lie::TwoLists),
             _ => Err(format!("KEYFERRY_SHIM_LIE {}: not a lie of lie.rs", name.display())),
         }
     }
