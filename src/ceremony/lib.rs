@@ -2,6 +2,7 @@
 //! replayed; what a killed run left unfinished is settled from it.
 
 pub mod approval;
+mod certificate;
 mod documents;
 pub mod hoster;
 mod mirror;

@@ -8,6 +8,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches};
 use crate::side::token::TokenArgs;
 use crate::{Ceremony, approval};
 use hsm::{Hsm, MOST_SESSIONS};
+use record::brought::text;
 use record::encoding::Hash;
 use record::fingerprint::{self, WORDS_TYPED};
 use record::gate::Subject;
@@ -211,9 +212,11 @@ pub fn words_heard(
             }
             WordsHint::Count(count) => words::ask(asker, prompt, count, None),
         },
-        (Some(file), Mode::Rehearsal) => {
-            Ok(String::from_utf8_lossy(&folder::read_file(file, MAX_WORDS)?).into_owned())
-        }
+        (Some(file), Mode::Rehearsal) => text::decoded(&folder::read_file(file, MAX_WORDS)?)
+            .ok_or_else(|| Error::Usage {
+                what: format!("--words {}: no text", folder::shown(file)),
+                remedy: "give a text file with the words, in UTF-8".into(),
+            }),
         (Some(_), Mode::Production) => Err(Error::Usage {
             what: "--words in production".into(),
             remedy: format!(

@@ -11,6 +11,7 @@ use age::{
 };
 use zeroize::Zeroizing;
 
+use crate::changed;
 use crate::share::Share;
 use record::escape::{escape, quote};
 use record::rule::Rule;
@@ -65,10 +66,12 @@ fn encrypt(encryptor: Encryptor, plain: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// How an age file begins in ASCII armour.
-const ARMOUR: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
+pub(crate) const ARMOUR: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
 
 /// Whether an identity file is encrypted with a passphrase.
 pub fn has_passphrase(file: &[u8]) -> bool {
+    let made = changed::as_made(file).ok().flatten();
+    let file = made.as_deref().unwrap_or(file);
     Decryptor::new_buffered(ArmoredReader::new(file)).is_ok_and(|decryptor| decryptor.is_scrypt())
 }
 
@@ -122,13 +125,15 @@ pub struct OpenedShare {
     pub recipients: Vec<String>,
 }
 
-/// Opens a share file with the bytes of an identity file; `ask` is asked for its passphrase where
-/// it has one.
+/// Opens a share file with the bytes of an identity file, whatever carried either; `ask` is asked
+/// for its passphrase where it has one.
 ///
 /// # Errors
 /// `SHARE-IDENTITY` where the identity does not open it, `SHARE-FORMAT` where what is inside is no
 /// share.
 pub fn open_share(file: &[u8], identity: &[u8], ask: Ask) -> Result<OpenedShare> {
+    let made = changed::as_made(file)?;
+    let file = made.as_deref().unwrap_or(file);
     let plain = plain_identity(identity, ask)?;
     let identities = identities(&plain)?;
     let decryptor = Decryptor::new_buffered(ArmoredReader::new(file))
@@ -169,9 +174,12 @@ fn read_inside(reader: impl Read, what: &str) -> Result<Zeroizing<Vec<u8>>> {
 
 /// An identity file in the clear: it is so, or is itself encrypted with a passphrase.
 fn plain_identity(file: &[u8], ask: Ask) -> Result<Zeroizing<Vec<u8>>> {
+    let made = changed::as_made(file)?;
+    let file = made.as_deref().unwrap_or(file);
     let encrypted = Decryptor::new_buffered(ArmoredReader::new(file)).ok();
     let Some(decryptor) = encrypted.filter(Decryptor::is_scrypt) else {
-        return Ok(Zeroizing::new(file.to_vec()));
+        return changed::identity_lines(file)
+            .ok_or_else(|| identity_error("the identity file", &"no text"));
     };
     let passphrase = ask("Passphrase of the identity: ")?;
     let mut scrypt = scrypt::Identity::new(SecretString::from(passphrase.as_str().to_owned()));
@@ -185,6 +193,19 @@ fn plain_identity(file: &[u8], ask: Ask) -> Result<Zeroizing<Vec<u8>>> {
 
 /// The identities of a plain identity file.
 fn identities(plain: &[u8]) -> Result<Vec<Box<dyn Identity + Send + Sync>>> {
+    let begins = |line: &[u8]| plain.split(|byte| *byte == b'\n').any(|one| one.starts_with(line));
+    if begins(b"-----BEGIN OPENSSH PRIVATE KEY") || begins(b"ssh-") || begins(b"sk-ssh-") {
+        return Err(identity_error(
+            "the identity file",
+            &"an SSH key, with which officers sign; a custodian's identity is the file that `keyferry-custodian identity new` made",
+        ));
+    }
+    if begins(b"age1") {
+        return Err(identity_error(
+            "the identity file",
+            &"a recipient, age1…: the public half; the identity is the file that `keyferry-custodian identity new` made",
+        ));
+    }
     let parsed = IdentityFile::from_buffer(BufReader::new(plain))
         .map_err(|error| identity_error("the identity file", &error))?;
     let identities = parsed.with_callbacks(Silent).into_identities();

@@ -148,6 +148,7 @@ rules! {
     // The target keys.
     TargetAmbiguous "TARGET-AMBIGUOUS" false "exactly one key of the token fits";
     TargetExists "TARGET-EXISTS" false "no other key has the label of a key that is to be made or imported";
+    TargetRepeated "TARGET-REPEATED" false "no two labels of a plan have one key";
     TargetMissing "TARGET-MISSING" false "every key of the plan is on the token";
     TargetSensitive "TARGET-SENSITIVE" false "a target key is sensitive";
     TargetExtractable "TARGET-EXTRACTABLE" false "a target key may be wrapped out of the tenant's HSM";

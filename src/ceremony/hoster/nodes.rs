@@ -9,9 +9,9 @@ use crate::{Ceremony, Means, Run, approval};
 use hsm::Hsm;
 use record::log::Event;
 use record::rule::Rule;
-use record::spki::{MAX_CERTIFICATE, TargetCertificate};
+use record::spki::TargetCertificate;
 use record::terms::{Id, Stage, Step, list_or};
-use record::{Error, Result, folder, gate};
+use record::{Error, Result, brought, gate};
 use terminal::report::Report;
 
 /// Take nodes out of the service, or put other machines in their place, once officers have
@@ -86,7 +86,7 @@ impl Run for Retire {
 
 /// Looks that a former key is no longer in the HSM, and records it.
 fn retire(ceremony: &mut Ceremony, hsm: &Hsm, certificate: &Path) -> Result<Report> {
-    let der = folder::read_file(certificate, MAX_CERTIFICATE)?;
+    let der = brought::certificate(certificate, Rule::TargetCertificate)?;
     let name = certificate.display().to_string();
     let former = TargetCertificate::parse(&der, &name)?;
     require_not_primary(ceremony, &former)?;

@@ -2,14 +2,14 @@
 //! KEK of this ceremony. The plan names each by its public key; the tenant is then shown what
 //! arrived, and asks for proofs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use crate::hoster::attesting::Files;
 use crate::hoster::{closing, held, keys};
 use crate::step::file_of;
-use crate::{Ceremony, Means, Run};
+use crate::{Ceremony, Means, Run, certificate};
 use hsm::wrapped_key::WrappedKey;
 use hsm::{CertifiedKey, Hsm, ImportOrder};
 use record::document::offer::Offer;
@@ -20,10 +20,10 @@ use record::plan::{KeyPlan, Plan};
 use record::rule::Rule;
 use record::spki::TargetCertificate;
 use record::terms::{Id, Side, Step};
-use record::{Error, Result, folder};
+use record::{Error, Result, brought, folder};
 use terminal::report::Report;
 
-/// The greatest size of a wrapped key or a certificate, in bytes.
+/// The greatest size of a wrapped key, in bytes.
 const MAX_FILE: u64 = 16 << 10;
 
 /// Unwrap keys that another tool has wrapped: files for the labels of the plan
@@ -35,7 +35,7 @@ pub struct ImportPlain {
     /// With --format: the wrapped key of a label
     #[arg(long, value_name = "LABEL=FILE", value_parser = file_of, requires = "format")]
     wrapped: Vec<(Id, PathBuf)>,
-    /// With --format: its certificate, DER
+    /// With --format: its certificate, DER or PEM
     #[arg(long = "certificate", value_name = "LABEL=FILE", value_parser = file_of, requires = "format")]
     certificates: Vec<(Id, PathBuf)>,
 }
@@ -63,16 +63,6 @@ struct Plain {
 impl ImportPlain {
     /// One file of each kind for every key of the plan.
     fn read(&self, plan: &Plan) -> Result<Vec<Plain>> {
-        let of = |all: &[(Id, PathBuf)], what: &str, label: &Id| {
-            let mut named = all.iter().filter(|(id, _)| id == label);
-            match (named.next(), named.next()) {
-                (Some((_, file)), None) => folder::read_file(file, MAX_FILE),
-                _ => Err(Error::Usage {
-                    what: format!("not one {what} for {label}"),
-                    remedy: "--wrapped LABEL=FILE and --certificate LABEL=FILE, once for each key of the plan".into(),
-                }),
-            }
-        };
         let unknown = self.wrapped.iter().chain(&self.certificates);
         let unknown =
             unknown.map(|(id, _)| id).find(|id| plan.keys.iter().all(|key| key.label != **id));
@@ -84,9 +74,11 @@ impl ImportPlain {
         }
         let one = |key: &KeyPlan| {
             let label = key.label.as_str();
-            let bytes = of(&self.wrapped, "wrapped key", &key.label)?;
-            let der = of(&self.certificates, "certificate", &key.label)?;
-            let certificate = TargetCertificate::parse(&der, label)?;
+            let wrapped = file_of_label(&self.wrapped, "wrapped key", &key.label)?;
+            let bytes = folder::read_file(wrapped, MAX_FILE)?;
+            let file = file_of_label(&self.certificates, "certificate", &key.label)?;
+            let der = brought::certificate(file, Rule::TargetCertificate)?;
+            let certificate = certificate::given(&der, file, key, plan, certificate::BROUGHT)?;
             let found = Hash::of(certificate.spki());
             if key.spki != Some(found) {
                 return Err(Rule::TargetCertificate.refuse(
@@ -99,6 +91,20 @@ impl ImportPlain {
             Ok(Plain { bytes, wrapped, certificate })
         };
         plan.keys.iter().map(one).collect()
+    }
+}
+
+/// The one file of a label.
+fn file_of_label<'a>(all: &'a [(Id, PathBuf)], what: &str, label: &Id) -> Result<&'a Path> {
+    let mut named = all.iter().filter(|(id, _)| id == label);
+    match (named.next(), named.next()) {
+        (Some((_, file)), None) => Ok(file),
+        _ => Err(Error::Usage {
+            what: format!("not one {what} for {label}"),
+            remedy:
+                "--wrapped LABEL=FILE and --certificate LABEL=FILE, once for each key of the plan"
+                    .into(),
+        }),
     }
 }
 

@@ -7,13 +7,14 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
 use zeroize::Zeroizing;
 
+use custody::changed;
 use custody::codes::lines;
 use custody::custodian;
 use custody::share::{Quorum, RECORD, Secret, Share};
 use record::document::package::Package;
 use record::encoding::Hash;
 use record::escape::{escape, quote};
-use record::log::Event;
+use record::log::{ChangedShare, Event};
 use record::plan::Plan;
 use record::rule::Rule;
 use record::share::MAX_SHARE_FILE;
@@ -84,7 +85,7 @@ impl FromArgMatches for ShareArgs {
 }
 
 /// The custodians who have presented their shares so far.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct PresentCustodians {
     /// Who, in the order in which they came.
     pub custodians: Vec<Id>,
@@ -92,14 +93,15 @@ pub struct PresentCustodians {
     pub spent: Vec<Id>,
     /// Those whose deputy came, as far as an identity tells: a plugin's does not.
     pub deputies: Vec<Id>,
+    /// Their share files that were changed on the way and hold the same share.
+    pub changed: Vec<ChangedShare>,
 }
 
 impl PresentCustodians {
     /// How the log names them.
     pub fn event(&self) -> Event {
-        let PresentCustodians { custodians, spent, deputies } = self;
-        let (custodians, spent, deputies) = (custodians.clone(), spent.clone(), deputies.clone());
-        Event::Quorum { custodians, spent, deputies }
+        let PresentCustodians { custodians, spent, deputies, changed } = self.clone();
+        Event::Quorum { custodians, spent, deputies, changed }
     }
 }
 
@@ -139,8 +141,14 @@ pub fn gather(
     Ok((gathering.quorum.recombine()?.0, gathering.present))
 }
 
-/// A share, and the recipients of the identity that has opened it, where one has.
-type ShareOpening = (Share, Option<Vec<String>>);
+/// A share that was presented.
+struct ShareOpening {
+    share: Share,
+    /// The recipients of the identity that has opened it, where one has.
+    recipients: Option<Vec<String>>,
+    /// SHA-256 of its file as it was brought, and as it was dealt, where these differ.
+    changed: Option<(Hash, Hash)>,
+}
 
 /// Shares that are presented one after the other.
 struct Gathering<'a> {
@@ -188,7 +196,8 @@ impl Gathering<'_> {
             "" => {
                 let typed = lines::ask(self.asker)?;
                 if typed.len() == RECORD {
-                    return Ok((Share::from_record(&typed)?, None));
+                    let share = Share::from_record(&typed)?;
+                    return Ok(ShareOpening { share, recipients: None, changed: None });
                 }
                 (custodian::with_armour(&typed)?, "what was typed")
             }
@@ -204,21 +213,30 @@ impl Gathering<'_> {
 
     /// Opens a share file. One that is none of those dealt is named before it is opened.
     fn open(&self, bytes: &[u8], name: &str, identity: &[u8]) -> Result<ShareOpening> {
-        let hash = Hash::of(bytes);
+        // A file that was changed on the way is taken only if it is the same, once undone.
+        let made = changed::as_made(bytes)?;
+        let taken = made.as_deref().unwrap_or(bytes);
+        let (brought, hash) = (Hash::of(bytes), Hash::of(taken));
         if !self.package.shares.iter().any(|listing| listing.file == hash) {
             return Err(Rule::ShareFile.refuse(
-                format!("{name} has SHA-256 {hash}"),
+                format!("{name} has SHA-256 {brought}"),
                 "one of the share files that the package lists",
                 "look for the file of this attempt; a damaged one is written again by `keyferry-tenant share reissue`",
             ));
         }
-        let opened = custodian::open_share(bytes, identity, &|prompt| self.asker.hidden(prompt))?;
-        Ok((opened.share, Some(opened.recipients)))
+        let opened = custodian::open_share(taken, identity, &|prompt| self.asker.hidden(prompt))?;
+        let changed = (brought != hash).then_some((brought, hash));
+        if changed.is_some() {
+            let what = changed::what(bytes);
+            self.asker.say(&format!("{name} was changed on the way ({what}) and is the same share; both hashes go on record"));
+        }
+        Ok(ShareOpening { share: opened.share, recipients: Some(opened.recipients), changed })
     }
 
     /// Adds a share, and whose identity was opened for it: a custodian's first recipient is their
     /// own, the others are deputies'.
-    fn take(&mut self, (share, recipients): ShareOpening) -> Result<()> {
+    fn take(&mut self, opening: ShareOpening) -> Result<()> {
+        let ShareOpening { share, recipients, changed } = opening;
         let custodian = self.quorum.present(share)?;
         self.asker.say(&format!(
             "the share of {} is right, and on record; {} more needed",
@@ -230,6 +248,9 @@ impl Gathering<'_> {
         let Some(recipients) = recipients else {
             return Ok(());
         };
+        if let Some((brought, taken)) = changed {
+            self.present.changed.push(ChangedShare { custodian: id.clone(), brought, taken });
+        }
         let planned = self.plan.quorum.custodians.iter().find(|one| one.id == id);
         let deputies = planned.map_or(&[][..], |one| one.recipients.get(1..).unwrap_or_default());
         if deputies.iter().any(|deputy| recipients.contains(deputy)) {

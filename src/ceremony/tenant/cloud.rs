@@ -15,9 +15,8 @@ use record::encoding::Hash;
 use record::log::{CloudExported, CloudFile, Event};
 use record::plan::{Plan, ServicePlan as Destination};
 use record::rule::Rule;
-use record::spki::{self, MAX_CERTIFICATE};
 use record::terms::{CloudFormat, Step};
-use record::{Error, Result, folder, gate};
+use record::{Error, Result, brought, gate, spki};
 use terminal::report::Report;
 
 /// The greatest length of a key identifier, in characters.
@@ -94,7 +93,7 @@ impl CloudExport {
                 remedy: "azure-byok, and it alone, wants --kid URL: the key identifier of the KEK in Key Vault".into(),
             });
         }
-        let spki = spki::der(folder::read_file(&self.kek, MAX_CERTIFICATE)?);
+        let spki = brought::public_key(&self.kek, Rule::KekKey)?;
         let wrong = |found: String| {
             Rule::KekKey.refuse(
                 format!("{}: {found}", self.kek.display()),

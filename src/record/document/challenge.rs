@@ -4,9 +4,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::document::{Body, Header, Received};
-use crate::encoding::{Blob, Fixed, PackageId};
+use crate::encoding::{Blob, Fixed, Hash, PackageId};
 use crate::plan::Plan;
-use crate::proof::key_set::{KeyClaim, KeySet, PlaceChallenge, certificate_file, check_keys};
+use crate::proof::key_set::{
+    KeyClaim, KeySet, PlaceChallenge, certificate_file, check_keys, each_of_its_own,
+};
 use crate::terms::{Fits, Id, Kind, Listed, Role};
 
 /// What the hoster's HSM, and later every node, must prove.
@@ -53,7 +55,8 @@ impl Body for Challenge {
     }
 
     fn check(&self, _: &Header, plan: &Plan) -> Fits {
-        check_keys(&self.keys, plan, |key, planned| key.claim().check(planned, plan))
+        check_keys(&self.keys, plan, |key, planned| key.claim().check(planned, plan))?;
+        each_of_its_own(self.keys.iter().map(|key| (&key.label, Hash::of(&key.spki.0))))
     }
 }
 
