@@ -132,9 +132,26 @@ pub struct OpenedShare {
 /// `SHARE-IDENTITY` where the identity does not open it, `SHARE-FORMAT` where what is inside is no
 /// share.
 pub fn open_share(file: &[u8], identity: &[u8], ask: Ask) -> Result<OpenedShare> {
+    open_share_with(file, identity, ask, &|_| Ok(()))
+}
+
+/// Says whether a plugin may run, by its program's name.
+pub type Allow<'a> = &'a dyn Fn(&str) -> Result<()>;
+
+/// As [`open_share`]; `allow` is asked before a plugin runs with the share in hand.
+///
+/// # Errors
+/// As [`open_share`], and what `allow` ends with.
+pub fn open_share_with(
+    file: &[u8],
+    identity: &[u8],
+    ask: Ask,
+    allow: Allow,
+) -> Result<OpenedShare> {
     let made = changed::as_made(file)?;
     let file = made.as_deref().unwrap_or(file);
     let plain = plain_identity(identity, ask)?;
+    plugins_of(&plain).iter().try_for_each(|program| allow(program))?;
     let identities = identities(&plain)?;
     let decryptor = Decryptor::new_buffered(ArmoredReader::new(file))
         .map_err(|error| identity_error("the share file", &error))?;
@@ -151,6 +168,13 @@ pub fn open_share(file: &[u8], identity: &[u8], ask: Ask) -> Result<OpenedShare>
         share: Share::parse(&read_inside(reader, "the share file")?)?,
         recipients: recipients_of(&plain),
     })
+}
+
+/// The programs of the plugins of a plain identity file.
+fn plugins_of(plain: &[u8]) -> Vec<String> {
+    let text = std::str::from_utf8(plain).unwrap_or_default();
+    let identities = text.lines().filter_map(|line| line.trim().parse::<plugin::Identity>().ok());
+    identities.map(|one| format!("age-plugin-{}", one.plugin())).collect()
 }
 
 /// The recipients of the X25519 identities of a plain identity file.
@@ -225,15 +249,24 @@ fn why(error: DecryptError) -> String {
 
 fn identity_error(what: &str, error: &dyn std::fmt::Display) -> Error {
     Rule::ShareIdentity.refuse(
-        format!("{what}: {}", escape(&error.to_string())),
+        format!("{what}: {}", said(error)),
         "a custodian's share file, and the identity (and passphrase) of that custodian or their deputy",
         "check that file and identity belong to the same person, and type the passphrase again",
     )
 }
 
+/// What age says, in one line, without the marks that it puts around names for texts that run from
+/// right to left (Unicode's isolates), which nobody sees.
+fn said(error: &dyn std::fmt::Display) -> String {
+    let text = error.to_string();
+    let seen = text.chars().filter(|c| !matches!(c, '\u{2066}'..='\u{2069}'));
+    let seen: String = seen.collect();
+    escape(&seen.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
 fn age_error(what: &str, error: impl std::fmt::Display) -> Error {
     Error::failed(
-        format!("{what}: {}", escape(&error.to_string())),
+        format!("{what}: {}", said(&error)),
         "check that the age plugin of the recipient is installed",
     )
 }

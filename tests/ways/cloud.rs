@@ -37,6 +37,10 @@ fn setting(
     if oaep == "sha1" {
         waivers.push("WRAP-OAEP-SHA1".into());
     }
+    // It fills what it wraps with zeros, which OpenSSL takes in the service's place.
+    if family == Family::SoftHsm {
+        waivers.push("WRAP-ZERO-FILLED".into());
+    }
     Setting {
         tenant: family,
         hoster: family,

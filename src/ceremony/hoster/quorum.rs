@@ -7,6 +7,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
 use zeroize::Zeroizing;
 
+use crate::plugins;
 use custody::changed;
 use custody::codes::lines;
 use custody::custodian;
@@ -224,7 +225,9 @@ impl Gathering<'_> {
                 "look for the file of this attempt; a damaged one is written again by `keyferry-tenant share reissue`",
             ));
         }
-        let opened = custodian::open_share(taken, identity, &|prompt| self.asker.hidden(prompt))?;
+        let ask = |prompt: &str| self.asker.hidden(prompt);
+        let allow = |program: &str| plugins::require(self.plan, program).map(drop);
+        let opened = custodian::open_share_with(taken, identity, &ask, &allow)?;
         let changed = (brought != hash).then_some((brought, hash));
         if changed.is_some() {
             let what = changed::what(bytes);

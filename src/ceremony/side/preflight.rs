@@ -6,8 +6,8 @@ use std::path::Path;
 
 use rustix::fs::StatVfsMountFlags;
 
-use crate::Ceremony;
 use crate::side::token::{TokenChoice, require_planned, require_tries_left};
+use crate::{Ceremony, plugins};
 use hsm::Module;
 use machine::hardening::harden;
 use machine::preflight::network::{self, Interface, Route};
@@ -20,7 +20,7 @@ use record::flow::seen::Seen;
 use record::log::{self, Event};
 use record::plan::Plan;
 use record::rule::Rule;
-use record::terms::{Finding, Mode, RuleOutcome, Side};
+use record::terms::{Finding, Id, Mode, RuleOutcome, Side, list};
 use record::{Error, Result, folder};
 use terminal::report::Report;
 
@@ -61,6 +61,9 @@ pub fn preflight(
     let mut checks = look(&harden(), &subject(ceremony, module))?;
     if let Some(folder) = medium {
         checks.push(medium_check(folder)?);
+    }
+    for (program, custodians) in ceremony.plan.plugins() {
+        checks.push(plugin_check(ceremony, &program, &custodians)?);
     }
     let asked = match choice {
         Some(choice) => ask_token(ceremony, choice, &mut checks),
@@ -265,6 +268,25 @@ fn unhashed_error(error: Error) -> Error {
 fn hash_file(path: &Path) -> Result<Hash> {
     let file = File::open(path).map_err(|error| Error::file(path, error))?;
     folder::hash_open(file, path).map(|(hash, _)| hash)
+}
+
+/// A plugin of custodians: the tenant's machine makes their shares with it, the hoster's opens their
+/// identities with it where they bring them.
+fn plugin_check(ceremony: &Ceremony, program: &str, custodians: &[Id]) -> Result<Check> {
+    let here = plugins::require(&ceremony.plan, program);
+    let of = list(custodians);
+    let rule = match &here {
+        Err(error) => error.rule().unwrap_or(Rule::AgePlugin),
+        Ok(_) => Rule::AgePlugin,
+    };
+    match (here, ceremony.state.side) {
+        // Custodians may type their shares instead.
+        (Err(_), Side::Hoster) if rule == Rule::AgePlugin => {
+            let found = format!("no {program} here: {of} type or scan their shares at the import");
+            Check::new(rule, Ok(found))
+        }
+        (here, _) => Check::new(rule, here.map(|found| format!("{found}, for {of}"))),
+    }
 }
 
 /// How a medium is mounted. The kernel says it of the very folder (statvfs(3)); to find its line

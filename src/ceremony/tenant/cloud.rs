@@ -15,7 +15,7 @@ use record::encoding::Hash;
 use record::log::{CloudExported, CloudFile, Event};
 use record::plan::{Plan, ServicePlan as Destination};
 use record::rule::Rule;
-use record::terms::{CloudFormat, Step};
+use record::terms::{CloudFormat, KwpFlavour, Observed, Step, TransferRoute};
 use record::{Error, Result, brought, gate, spki};
 use terminal::report::Report;
 
@@ -108,6 +108,21 @@ impl CloudExport {
     }
 }
 
+/// Zeros behind the PKCS#8 are no matter at the hoster, whose import was tried; the importer of a
+/// cloud service is not ours.
+///
+/// # Errors
+/// `WRAP-ZERO-FILLED`.
+pub fn require_unfilled(plan: &Plan, observed: &Observed) -> Result<()> {
+    let filled = plan.way == TransferRoute::Cloud && observed.kwp == KwpFlavour::Rfc5649ZeroFilled;
+    Rule::WrapZeroFilled.ensure(
+        !filled || plan.waives(Rule::WrapZeroFilled),
+        "the token fills the PKCS#8 with zero bytes before it wraps it (rfc5649-zero-filled)",
+        "exactly the PKCS#8: whether the service takes it filled, only the service can say",
+        "try it at the service with a throwaway key of a rehearsal; where it takes it, agree on a plan that waives WRAP-ZERO-FILLED, else on another token",
+    )
+}
+
 /// Makes the files for the service.
 fn export(
     ceremony: &mut Ceremony,
@@ -125,9 +140,11 @@ fn export(
         sessions: 1,
     };
     hsm.wrap_ready(&wrap)?;
-    let begun = ceremony.begin(Step::CloudExport)?;
+    // Before the intent: what the service would refuse changes nothing.
     progress("canary: wrapping a throwaway key to a throwaway KEK, and opening it in software");
     let observed = canary(&plan, hsm, checked)?;
+    require_unfilled(&plan, &observed)?;
+    let begun = ceremony.begin(Step::CloudExport)?;
     let targets: Vec<&TargetKey> = checked.iter().map(|key| &key.target).collect();
     let wrapped = hsm.wrap(&wrap, &targets, &|n| {
         progress(&format!("wrapping {}", checked[n].plan.label));

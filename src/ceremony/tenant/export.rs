@@ -10,7 +10,7 @@ use crate::step::Sessions;
 use crate::tenant::heard::challenges;
 use crate::tenant::keys::{certificate_of, certificates_of};
 use crate::tenant::trust::{self, TRUSTED_LEFT};
-use crate::{Ceremony, Means, Run, StepIntent};
+use crate::{Ceremony, Means, Run, StepIntent, plugins};
 use custody::custodian;
 use custody::seal::SealKey;
 use custody::share::{self, Secret, Share};
@@ -48,6 +48,8 @@ impl Run for Export {
                 return Err(untrusted("export before `kek trust` of this offer's KEK"));
             }
             let offer = ceremony.kept::<Offer>()?;
+            // Before anybody signs: a share is made by them, and no machine here can fetch one.
+            plugins::require_all(&ceremony.plan)?;
             certificates_of(ceremony)?;
             Ok((gate::Export::of(&ceremony.plan, &ceremony.state)?, offer))
         };

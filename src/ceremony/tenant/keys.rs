@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::tenant::cloud::require_unfilled;
 use crate::{Ceremony, Means, Run, certificate, step};
 use hsm::{Hsm, Inventory, THROWAWAY, TargetKey, TargetSpec, self_signed};
 use record::brought::{self, Brought};
@@ -55,7 +56,8 @@ fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[(Id, PathBuf)]) -> Res
     hsm.require(Side::Tenant, &ceremony.plan)?;
     let transfer = &ceremony.plan.transfer;
     for kind in kinds(&ceremony.plan) {
-        hsm.wrap_canary(kind, transfer.mechanism, transfer.oaep_hash)?;
+        let seen = hsm.wrap_canary(kind, transfer.mechanism, transfer.oaep_hash)?;
+        require_unfilled(&ceremony.plan, &seen)?;
     }
     let plan = ceremony.plan.clone();
     let found = |key| ExistingKey::find(hsm, &inventory, &plan, key, existing);

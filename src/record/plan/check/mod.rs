@@ -237,9 +237,14 @@ impl Checker<'_> {
             ),
             (Rule::WrapOaepSha1, plan.transfer.oaep_hash == OaepHash::Sha1, "oaep_hash = \"sha1\""),
             (Rule::PlanNoSpare, no_spare, "no officer or no custodian to spare"),
+            (Rule::WrapZeroFilled, false, "keys that no cloud service unwraps"),
         ];
-        // Whether a token lacks it only `kek trust` finds out.
-        let known = |rule: Rule| rule != Rule::TargetWrapWithTrusted || !plan.single_shot();
+        // Whether a token lacks it only `kek trust` finds out, whether it fills only a canary.
+        let known = |rule: Rule| match rule {
+            Rule::TargetWrapWithTrusted => !plan.single_shot(),
+            Rule::WrapZeroFilled => plan.way != TransferRoute::Cloud,
+            _ => true,
+        };
         for (rule, broken, found) in broken.into_iter().filter(|(rule, ..)| known(*rule)) {
             let name = rule.name();
             match (broken, raw.iter().find(|waiver| waiver.rule.get_ref() == name)) {
