@@ -140,7 +140,10 @@ fn codes_are_read_by_two_decoders() {
         named.map(|name| folder.path().join(name)).collect::<Vec<_>>()
     };
     assert_eq!(scan::scan(&[other], &to).err().unwrap().rule(), Some(Rule::FramePicture));
-    assert_eq!(scan::scan(&all(&["text.png"]), &to).err().unwrap().rule(), Some(Rule::FramePicture));
+    assert_eq!(
+        scan::scan(&all(&["text.png"]), &to).err().unwrap().rule(),
+        Some(Rule::FramePicture)
+    );
     assert!(!to.exists());
     scan::scan(&all(&["other.png"]), &to).unwrap();
     assert!(to.is_dir());
