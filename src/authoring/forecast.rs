@@ -154,6 +154,7 @@ fn tenant_refusals(plan: &Plan, probe: &Probe) -> Vec<ForetoldRefusal> {
     }
     let mut found = common(plan, probe, Side::Tenant);
     found.extend(transfer(plan, probe, Direction::Wrap));
+    found.extend(zero_filled(plan, probe).filter(|_| !plan.waives(Rule::WrapZeroFilled)));
     found.extend(sizes(plan, probe));
     let mut all = refusals(Side::Tenant, "kek trust", trust);
     all.extend(refusals(Side::Tenant, "keys create", found));
@@ -192,6 +193,20 @@ fn transfer(plan: &Plan, probe: &Probe, direction: Direction) -> Option<Found> {
         Some(TrialOutcome::Refused { rule, found }) => Some((Some(*rule), found.clone())),
         Some(TrialOutcome::Failed { found }) => Some((None, found.clone())),
         None => Some((None, "the report does not say whether the token can".into())),
+    }
+}
+
+/// What the tenant's token wraps for a cloud service has zeros behind it.
+fn zero_filled(plan: &Plan, probe: &Probe) -> Option<Found> {
+    let (mechanism, oaep) = (plan.transfer.mechanism, plan.transfer.oaep_hash);
+    match probe.transfer(Direction::Wrap, mechanism, oaep) {
+        Some(TrialOutcome::Works { kwp })
+            if plan.way == TransferRoute::Cloud && kwp.contains(&KwpFlavour::Rfc5649ZeroFilled) =>
+        {
+            let found = "the token fills what it wraps with zeros, which the service may refuse";
+            Some((Some(Rule::WrapZeroFilled), found.into()))
+        }
+        _ => None,
     }
 }
 

@@ -15,7 +15,7 @@ use record::escape::escape;
 use record::plan::{Person, Plan, canonical};
 use record::show::plan::content;
 use record::signature::{self, Namespace};
-use record::terms::{Id, Side, list_or};
+use record::terms::{Id, Side, list, list_or};
 use record::{Error, Result, fingerprint, folder};
 
 /// The plan that `plan new` writes; reviewed once, compiled in.
@@ -141,6 +141,10 @@ fn roles(plan: &Plan) -> Value {
 fn meaning(path: &Path, plan: &Plan) -> Result<Vec<String>> {
     let mut lines = vec![format!("The plan {} has no faults.", plan.ceremony)];
     lines.extend(content(plan));
+    for (program, custodians) in plan.plugins() {
+        let of = list(custodians);
+        lines.push(format!("program:    {program} for the recipients of {of}: on the tenant's machine, which makes their shares, and wherever their identities are opened; in production its SHA-256 stands in [software]"));
+    }
     signed(&mut lines, path, plan)?;
     lines.push(format!("hash:       {}", plan.hash()));
     lines.push(

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use zeroize::Zeroizing;
 
+use custody::changed;
 use custody::codes::{lines, scan};
 use custody::custodian::{new_identity, open_share, with_armour};
 use custody::share::Share;
@@ -212,8 +213,15 @@ fn type_sheet(asker: &Asker, file: PathBuf) -> Result<()> {
     Ok(())
 }
 
-fn opened(asker: &Asker, file: PathBuf, identity: PathBuf) -> Result<Share> {
-    let file = folder::read_file(&file, MAX_SHARE_FILE)?;
+fn opened(asker: &Asker, path: PathBuf, identity: PathBuf) -> Result<Share> {
+    let file = folder::read_file(&path, MAX_SHARE_FILE)?;
+    if changed::as_made(&file)?.is_some_and(|made| made != file) {
+        asker.say(&format!(
+            "note: {} was changed on the way ({}). It holds the same share, and the import takes it; copy it once more, as a file, if you can.",
+            folder::shown(&path),
+            changed::what(&file)
+        ));
+    }
     let identity = Zeroizing::new(folder::read_file(&identity, MAX_SHARE_FILE)?);
     Ok(open_share(&file, &identity, &|prompt| asker.hidden(prompt))?.share)
 }

@@ -2,10 +2,12 @@
 //! replayed; what a killed run left unfinished is settled from it.
 
 pub mod approval;
+mod certificate;
 mod documents;
 pub mod hoster;
 mod mirror;
 mod nodes;
+pub mod plugins;
 pub mod services;
 pub mod side;
 pub mod step;
@@ -19,7 +21,7 @@ use record::document::{Body, Released};
 use record::encoding::Hash;
 use record::flow::State;
 use record::flow::replay::Replay;
-use record::layout::{INBOX, OUTBOX};
+use record::layout::{INBOX, LOG_FILE, OUTBOX};
 use record::log::{self, Entry, Event, Log};
 use record::plan::{MAX_PLAN, PLAN_FILE, Plan};
 use record::rule::Rule;
@@ -76,6 +78,7 @@ impl Ceremony {
         init: Event,
     ) -> Result<Self> {
         folder::make_folder(dir)?;
+        folder::keeps_what_it_holds(dir, &folder::part_of(&dir.join(PLAN_FILE)))?;
         // An emptied log beside documents is no interrupted `init`.
         Rule::CeremonyExists.ensure(
             !dir.join(OUTBOX).exists() && !dir.join(INBOX).exists(),
@@ -110,6 +113,10 @@ impl Ceremony {
         })?;
         let plan = Plan::read(&dir.join(PLAN_FILE))?;
         replay.check_plan(&plan)?;
+        // It may have been moved.
+        if folder::has_foreign_mode(&dir.join(LOG_FILE))? {
+            folder::keeps_what_it_holds(dir, &folder::part_of(&dir.join(PLAN_FILE)))?;
+        }
         let mut ceremony =
             Ceremony { dir: dir.to_owned(), plan, state: replay.state, log, mirror: None, last };
         ceremony.settle()?;

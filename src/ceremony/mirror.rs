@@ -63,6 +63,7 @@ impl Ceremony {
         )?;
         let unnamed = unnamed(&self.state);
         if copied.is_empty() {
+            folder::keeps_what_it_holds(to, &folder::part_of(&to.join(PLAN_FILE)))?;
             begin(&self.dir, to)?;
         } else {
             leave_behind(to, &self.state)?;

@@ -8,6 +8,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches};
 use crate::side::token::{TokenArgs, require_tries};
 use crate::{Ceremony, approval};
 use hsm::{Hsm, MOST_SESSIONS};
+use record::brought::text;
 use record::encoding::Hash;
 use record::fingerprint::{self, WORDS_TYPED};
 use record::gate::Subject;
@@ -215,7 +216,11 @@ pub fn words_heard(
             WordsHint::Count(count) => words::ask(asker, prompt, count, None),
         },
         (Some(file), Mode::Rehearsal) => {
-            Ok(String::from_utf8_lossy(&folder::read_file(file, MAX_WORDS)?).into_owned())
+            let text = text::decoded(&folder::read_file(file, MAX_WORDS)?);
+            text.ok_or_else(|| {
+                let what = format!("--words {}: no text", folder::shown(file));
+                Error::usage(what, "give a text file with the words, in UTF-8")
+            })
         }
         (Some(_), Mode::Production) => Err(Error::usage(
             "--words in production",

@@ -11,6 +11,7 @@ use age::{
 };
 use zeroize::Zeroizing;
 
+use crate::changed;
 use crate::share::Share;
 use record::escape::{escape, quote};
 use record::rule::Rule;
@@ -65,10 +66,12 @@ fn encrypt(encryptor: Encryptor, plain: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// How an age file begins in ASCII armour.
-const ARMOUR: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
+pub(crate) const ARMOUR: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
 
 /// Whether an identity file is encrypted with a passphrase.
 pub fn has_passphrase(file: &[u8]) -> bool {
+    let made = changed::as_made(file).ok().flatten();
+    let file = made.as_deref().unwrap_or(file);
     Decryptor::new_buffered(ArmoredReader::new(file)).is_ok_and(|decryptor| decryptor.is_scrypt())
 }
 
@@ -122,14 +125,33 @@ pub struct OpenedShare {
     pub recipients: Vec<String>,
 }
 
-/// Opens a share file with the bytes of an identity file; `ask` is asked for its passphrase where
-/// it has one.
+/// Opens a share file with the bytes of an identity file, whatever carried either; `ask` is asked
+/// for its passphrase where it has one.
 ///
 /// # Errors
 /// `SHARE-IDENTITY` where the identity does not open it, `SHARE-FORMAT` where what is inside is no
 /// share.
 pub fn open_share(file: &[u8], identity: &[u8], ask: Ask) -> Result<OpenedShare> {
+    open_share_with(file, identity, ask, &|_| Ok(()))
+}
+
+/// Says whether a plugin may run, by its program's name.
+pub type Allow<'a> = &'a dyn Fn(&str) -> Result<()>;
+
+/// As [`open_share`]; `allow` is asked before a plugin runs with the share in hand.
+///
+/// # Errors
+/// As [`open_share`], and what `allow` ends with.
+pub fn open_share_with(
+    file: &[u8],
+    identity: &[u8],
+    ask: Ask,
+    allow: Allow,
+) -> Result<OpenedShare> {
+    let made = changed::as_made(file)?;
+    let file = made.as_deref().unwrap_or(file);
     let plain = plain_identity(identity, ask)?;
+    plugins_of(&plain).iter().try_for_each(|program| allow(program))?;
     let identities = identities(&plain)?;
     let decryptor = Decryptor::new_buffered(ArmoredReader::new(file))
         .map_err(|error| identity_error("the share file", &error))?;
@@ -146,6 +168,13 @@ pub fn open_share(file: &[u8], identity: &[u8], ask: Ask) -> Result<OpenedShare>
         share: Share::parse(&read_inside(reader, "the share file")?)?,
         recipients: recipients_of(&plain)?,
     })
+}
+
+/// The programs of the plugins of a plain identity file.
+fn plugins_of(plain: &[u8]) -> Vec<String> {
+    let text = std::str::from_utf8(plain).unwrap_or_default();
+    let identities = text.lines().filter_map(|line| line.trim().parse::<plugin::Identity>().ok());
+    identities.map(|one| format!("age-plugin-{}", one.plugin())).collect()
 }
 
 /// The recipients of the X25519 identities of a plain identity file.
@@ -170,9 +199,12 @@ fn read_inside(reader: impl Read, what: &str) -> Result<Zeroizing<Vec<u8>>> {
 
 /// An identity file in the clear: it is so, or is itself encrypted with a passphrase.
 fn plain_identity(file: &[u8], ask: Ask) -> Result<Zeroizing<Vec<u8>>> {
+    let made = changed::as_made(file)?;
+    let file = made.as_deref().unwrap_or(file);
     let encrypted = Decryptor::new_buffered(ArmoredReader::new(file)).ok();
     let Some(decryptor) = encrypted.filter(Decryptor::is_scrypt) else {
-        return Ok(Zeroizing::new(file.to_vec()));
+        return changed::identity_lines(file)
+            .ok_or_else(|| identity_error("the identity file", &"no text"));
     };
     let passphrase = ask("Passphrase of the identity: ")?;
     let mut scrypt = scrypt::Identity::new(SecretString::from(passphrase.as_str().to_owned()));
@@ -186,6 +218,19 @@ fn plain_identity(file: &[u8], ask: Ask) -> Result<Zeroizing<Vec<u8>>> {
 
 /// The identities of a plain identity file.
 fn identities(plain: &[u8]) -> Result<Vec<Box<dyn Identity + Send + Sync>>> {
+    let begins = |line: &[u8]| plain.split(|byte| *byte == b'\n').any(|one| one.starts_with(line));
+    if begins(b"-----BEGIN OPENSSH PRIVATE KEY") || begins(b"ssh-") || begins(b"sk-ssh-") {
+        return Err(identity_error(
+            "the identity file",
+            &"an SSH key, with which officers sign; a custodian's identity is the file that `keyferry-custodian identity new` made",
+        ));
+    }
+    if begins(b"age1") {
+        return Err(identity_error(
+            "the identity file",
+            &"a recipient, age1…: the public half; the identity is the file that `keyferry-custodian identity new` made",
+        ));
+    }
     let parsed = IdentityFile::from_buffer(BufReader::new(plain))
         .map_err(|error| identity_error("the identity file", &error))?;
     let identities = parsed.with_callbacks(Silent).into_identities();
@@ -205,15 +250,24 @@ fn why(error: DecryptError) -> String {
 
 fn identity_error(what: &str, error: &dyn std::fmt::Display) -> Error {
     Rule::ShareIdentity.refuse(
-        format!("{what}: {}", escape(&error.to_string())),
+        format!("{what}: {}", said(error)),
         "a custodian's share file, and the identity (and passphrase) of that custodian or their deputy",
         "check that file and identity belong to the same person, and type the passphrase again",
     )
 }
 
+/// What age says, in one line, without the marks that it puts around names for texts that run from
+/// right to left (Unicode's isolates), which nobody sees.
+fn said(error: &dyn std::fmt::Display) -> String {
+    let text = error.to_string();
+    let seen = text.chars().filter(|c| !matches!(c, '\u{2066}'..='\u{2069}'));
+    let seen: String = seen.collect();
+    escape(&seen.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
 fn age_error(what: &str, error: impl std::fmt::Display) -> Error {
     Error::failed(
-        format!("{what}: {}", escape(&error.to_string())),
+        format!("{what}: {}", said(&error)),
         "check that the age plugin of the recipient is installed",
     )
 }

@@ -339,14 +339,17 @@ impl Hsm<'_> {
 
     /// What an interrupted run has left whole.
     fn born_find(&self, inventory: &Inventory, spec: &BornSpec) -> Result<Option<CertifiedKey>> {
-        let Ok(Some(certificate)) = self.certificate_find(inventory, &spec.id.0) else {
+        let Ok(certificates) = self.certificates(inventory, &spec.id.0) else {
             return Ok(None);
         };
-        let Ok(parsed) = TargetCertificate::parse(&certificate, spec.label) else {
+        let [certificate] = &certificates[..] else {
             return Ok(None);
         };
-        let found = self.import_find(inventory, &spec.set(parsed.spki(), &certificate))?;
-        Ok(found.map(|held| CertifiedKey { held, certificate }))
+        let Ok(parsed) = TargetCertificate::parse(certificate, spec.label) else {
+            return Ok(None);
+        };
+        let found = self.import_find(inventory, &spec.set(parsed.spki(), certificate))?;
+        Ok(found.map(|held| CertifiedKey { held, certificate: certificate.clone() }))
     }
 }
 

@@ -246,8 +246,7 @@ impl Hsm<'_> {
 }
 
 impl Hsm<'_> {
-    /// Stores a certificate beside the key of this id, which has none, and reads it back in a new
-    /// session.
+    /// Stores a certificate beside the key of this id, and reads it back in a new session.
     ///
     /// # Errors
     /// `TARGET-CERTIFICATE` where this is none, where the key has no CKA_ID, or where the token
@@ -273,25 +272,18 @@ impl Hsm<'_> {
         }
     }
 
-    /// The certificate beside the key of this id, if there is one.
+    /// The certificates beside the key of this id, whoever has issued them.
     ///
     /// # Errors
-    /// `TARGET-AMBIGUOUS` where there are several; [`record::Error::Hsm`] where the token fails.
-    pub fn certificate_find(&self, inventory: &Inventory, id: &[u8]) -> Result<Option<Vec<u8>>> {
+    /// [`record::Error::Hsm`] where the token fails.
+    pub fn certificates(&self, inventory: &Inventory, id: &[u8]) -> Result<Vec<Vec<u8>>> {
         if id.is_empty() {
             // Every certificate without CKA_ID would fit.
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        let found = inventory.of_class(CKO_CERTIFICATE, id);
-        match found[..] {
-            [] => Ok(None),
-            [certificate] => self.certificate_value(certificate),
-            _ => Err(Rule::TargetAmbiguous.refuse(
-                format!("{} certificates beside one key", found.len()),
-                "at most one",
-                "look at the token with the vendor's tool; remove those that nothing needs",
-            )),
-        }
+        let found = inventory.of_class(CKO_CERTIFICATE, id).into_iter();
+        let values = found.map(|certificate| self.certificate_value(certificate));
+        values.filter_map(Result::transpose).collect()
     }
 
     fn certificate_value(&self, certificate: Object) -> Result<Option<Vec<u8>>> {

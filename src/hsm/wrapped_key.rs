@@ -9,8 +9,8 @@ use rsa::pkcs8::DecodePrivateKey;
 use rsa::traits::PublicKeyParts;
 use sha1::Sha1;
 use sha2::Sha256;
-use x509_cert::der::Decode;
 use x509_cert::der::asn1::AnyRef;
+use x509_cert::der::{Decode, Encode, Header, Length, Reader, SliceReader, Tag, Tagged};
 use zeroize::Zeroizing;
 
 use record::document::package::kwp_length;
@@ -41,6 +41,7 @@ impl WrappedKey {
             KeyType::Rsa(bits) => pkcs8_lengths(bits),
             KeyType::Ec(bits) => ec_pkcs8_lengths(bits),
         };
+        let most = most + behind(target);
         let (least, most) = (split + kwp_length(least), split + kwp_length(most));
         let length = bytes.len();
         let whole_blocks =
@@ -66,6 +67,19 @@ impl WrappedKey {
     pub fn split(&self) -> (&[u8], &[u8]) {
         self.bytes.split_at(self.split)
     }
+}
+
+/// The most that attributes take which Windows and some HSMs put behind the key, in bytes.
+const MOST_ATTRIBUTES: usize = 128;
+
+/// The most that may follow the key in a PKCS#8: attributes, and the public half of an
+/// OneAsymmetricKey (RFC 5958, 2). Keys of the next size are still longer than that.
+fn behind(target: KeyType) -> usize {
+    let public = match target {
+        KeyType::Rsa(bits) => der(der(bits as usize / 8 + 1) + der(3)),
+        KeyType::Ec(bits) => 1 + 2 * (bits as usize / 8),
+    };
+    MOST_ATTRIBUTES + der(1 + public)
 }
 
 /// The least and the greatest length of the PKCS#8 (RFC 5958) of a two-prime RSA key (RFC 8017,
@@ -177,8 +191,32 @@ pub fn make(kek: &rsa::PublicKey, oaep: OaepHash, pkcs8: &[u8]) -> Result<Wrappe
     WrappedKey::parse(bytes, kek.n_bits_precision(), target)
 }
 
-/// The public half of the private key in this PKCS#8.
+/// A PKCS#8 without what may follow the key in it: attributes \[0\], the public half \[1\], which the
+/// parsers behind this do not all take.
+fn without_attributes(pkcs8: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let whole = AnyRef::from_der(pkcs8).ok().filter(|whole| whole.tag() == Tag::Sequence)?;
+    let mut reader = SliceReader::new(whole.value()).ok()?;
+    let _version = u8::decode(&mut reader).ok().filter(|version| *version <= 1)?;
+    let algorithm = AnyRef::decode(&mut reader).ok()?;
+    let key = AnyRef::decode(&mut reader).ok().filter(|key| key.tag() == Tag::OctetString)?;
+    while !reader.is_finished() {
+        let behind = AnyRef::decode(&mut reader).ok()?.tag();
+        matches!(behind, Tag::ContextSpecific { number, .. } if number.value() <= 1)
+            .then_some(())?;
+    }
+    let mut plain = Zeroizing::new(Vec::with_capacity(pkcs8.len()));
+    let inside = [Length::new(3), algorithm.encoded_len().ok()?, key.encoded_len().ok()?];
+    let inside = inside.into_iter().try_fold(Length::ZERO, |sum, one| sum + one).ok()?;
+    Header::new(Tag::Sequence, inside).encode(&mut *plain).ok()?;
+    plain.extend([0x02, 0x01, 0x00]);
+    algorithm.encode(&mut *plain).ok()?;
+    key.encode(&mut *plain).ok()?;
+    Some(plain)
+}
+
+/// The public half of the private key in this PKCS#8, whatever attributes it has.
 pub fn public_of(pkcs8: &[u8]) -> Option<PublicKey> {
+    let pkcs8 = &without_attributes(pkcs8)?;
     if let Ok(key) = p256::SecretKey::from_pkcs8_der(pkcs8) {
         return Some(PublicKey::P256(key.public_key()));
     }

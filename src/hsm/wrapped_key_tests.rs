@@ -7,7 +7,7 @@ fn only_the_length_of_such_a_key_is_taken() {
         let parsed = WrappedKey::parse(vec![1; whole], kek, KeyType::Rsa(target)).unwrap();
         let (aes, key) = parsed.split();
         assert_eq!((aes.len(), key.len()), (kek as usize / 8, usual));
-        for wrong in [0, 15, kek as usize / 8, whole - 1, whole + 1, whole - 64, whole + 16] {
+        for wrong in [0, 15, kek as usize / 8, whole - 1, whole + 1, whole - 64, whole + 720] {
             let refused =
                 WrappedKey::parse(vec![1; wrong], kek, KeyType::Rsa(target)).err().unwrap();
             assert_eq!(refused.rule(), Some(Rule::WrapFormat));
@@ -59,6 +59,50 @@ mod software {
         assert_eq!(*opened.pkcs8, der.as_bytes());
         if filled.len() != der.as_bytes().len() {
             assert_eq!(opened.kwp, KwpFlavour::Rfc5649ZeroFilled);
+        }
+    }
+
+    fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+        let body = parts.concat();
+        let length = match body.len() {
+            length @ 0..0x80 => vec![length as u8],
+            length => [&[0x82], &(length as u16).to_be_bytes()[..]].concat(),
+        };
+        [&[tag], &length[..], &body].concat()
+    }
+
+    #[test]
+    fn a_key_with_attributes_or_its_public_half_is_the_same_key() {
+        use rsa::pkcs1::EncodeRsaPublicKey;
+        let (kek, target) = (key(), key());
+        let der = target.to_pkcs8_der().unwrap();
+        let whole = AnyRef::from_der(der.as_bytes()).unwrap();
+        // Version 0 is 02 01 00.
+        let rest = &whole.value()[3..];
+        let usage = tlv(0x30, &[&[6, 3, 0x55, 0x1d, 15], &[0x31, 4, 3, 2, 0, 0x10]]);
+        let label = tlv(0x30, &[&[6, 3, 0x2a, 3, 4], &tlv(0x31, &[&tlv(0x0c, &[b"its label"])])]);
+        let public = target.to_public_key().to_pkcs1_der().unwrap();
+        let public = tlv(0x81, &[&[0], public.as_bytes()]);
+        let (none, one) = (tlv(0xa0, &[]), tlv(0xa0, &[&usage]));
+        let two = tlv(0xa0, &[&usage, &label]);
+        for (version, behind) in [
+            (0, vec![]),
+            (0, none),
+            (0, one.clone()),
+            (0, two),
+            (1, public.clone()),
+            (1, [one, public].concat()),
+        ] {
+            let pkcs8 = tlv(0x30, &[&[2, 1, version], rest, &behind]);
+            let wrapped = make(&kek.to_public_key(), OaepHash::Sha1, &pkcs8).unwrap();
+            let opened = open(&kek, OaepHash::Sha1, &wrapped).unwrap();
+            assert_eq!(*opened.pkcs8, pkcs8);
+            assert_eq!(public_of(&pkcs8), Some(PublicKey::Rsa(target.to_public_key())));
+        }
+        // Anything else behind it, or another version, is none.
+        for (version, behind) in [(0, &[5, 0][..]), (0, &[0xa2, 0]), (2, &[]), (0, &[0])] {
+            let pkcs8 = tlv(0x30, &[&[2, 1, version], rest, behind]);
+            assert_eq!(public_of(&pkcs8), None, "{version} {behind:?}");
         }
     }
 

@@ -6,7 +6,8 @@ mod found;
 mod keygen;
 mod look;
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use record::encoding::Hash;
@@ -67,6 +68,12 @@ pub fn sign(order: &Order) -> Result<ExitCode> {
             remedy: "--key KEY: your private key; with an agent its .pub".into(),
         });
     }
+    if is_of_age(&order.key)? {
+        return Err(Error::Usage {
+            what: format!("{} is an age identity or recipient, as custodians have, and signs nothing", folder::shown(&order.key)),
+            remedy: "--key KEY: your SSH key, as `ssh-keygen -t ed25519` made it; with an agent its .pub".into(),
+        });
+    }
     let found = Found::at(&order.paths)?;
     let mut desk = Desk::new(order, &found);
     let (mut signed, mut already, mut ended) = (0, 0, None);
@@ -108,6 +115,24 @@ pub fn sign(order: &Order) -> Result<ExitCode> {
         None if signed + already == 0 => Err(nothing_error(order)),
         None => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// Whether a key file is one of age's, by how it begins: nothing secret is read.
+fn is_of_age(key: &Path) -> Result<bool> {
+    use std::io::Read;
+    let mut begin = Vec::new();
+    let file = File::open(key).map_err(|error| Error::file(key, error))?;
+    file.take(24).read_to_end(&mut begin).map_err(|error| Error::file(key, error))?;
+    let kinds: [&[u8]; 6] = [
+        b"AGE-SECRET-KEY-1",
+        b"AGE-PLUGIN-",
+        b"age1",
+        b"-----BEGIN AGE ENCRYPTED",
+        b"# a custodian's identity",
+        b"# created: ",
+    ];
+    let begin = begin.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(&begin);
+    Ok(kinds.iter().any(|kind| begin.starts_with(kind)))
 }
 
 fn ends(error: &Error) -> bool {

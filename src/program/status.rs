@@ -6,7 +6,7 @@ use ceremony::tenant::trust::TRUSTED_LEFT;
 use desk::guide::Turn;
 use record::flow::{Phase, State};
 use record::show::by_key;
-use record::terms::{Originals, Step, Trial, list, list_or};
+use record::terms::{Originals, Step, TransferRoute, Trial, list, list_or};
 use terminal::report::Report;
 
 /// Whose turn it is; nobody's once the ceremony is closed.
@@ -79,7 +79,9 @@ fn before(state: &State, step: Step) -> Option<String> {
     let again = step == Step::Export && state.attempt > 1;
     let step = if again { "export-again" } else { step.name() };
     let phase = format!("{}.{}", state.side, state.phase.name());
-    texts.remove(step).or_else(|| texts.remove(&phase))
+    // With a cloud service there is no other side's folder to wait for.
+    let phase = (state.way != TransferRoute::Cloud).then_some(phase);
+    texts.remove(step).or_else(|| phase.and_then(|phase| texts.remove(&phase)))
 }
 
 /// The whole status.

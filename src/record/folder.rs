@@ -2,6 +2,8 @@
 //! their kind can be; they are made new, 0600 and fsynced with their folder, and nothing is
 //! overwritten.
 
+mod naming;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -16,6 +18,7 @@ use crate::encoding::Hash;
 use crate::escape::escape;
 use crate::rule::Rule;
 use crate::{Error, Result};
+pub use naming::{has_foreign_mode, keeps_what_it_holds};
 
 /// The most files that a document's folder can hold: a package of 500 keys, and its signatures.
 const MAX_FILES: usize = 4096;
@@ -234,6 +237,7 @@ pub fn write_alone(path: &Path, bytes: &[u8]) -> Result<()> {
 fn name(from: &Path, to: &Path) -> Result<()> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Err(Errno::EXIST) => Err(exists(to)),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => naming::without_flag(from, to),
         named => named.map_err(at(to)),
     }
 }

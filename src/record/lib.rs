@@ -9,6 +9,7 @@
 //! | [`encoding`], [`fingerprint`] | the one way bytes are joined and hashed; the words that people compare |
 //! | [`terms`] | small values that everyone names |
 //! | [`folder`] | the one door to the disk |
+//! | [`brought`] | certificates and public keys as other programs wrap them; what editors do to a text |
 //! | [`plan`] | who, what, how many, which rules are waived: parsed into types that cannot be wrong |
 //! | [`signature`] | signatures of people |
 //! | [`layout`] | what lies where in a ceremony folder |
@@ -25,6 +26,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 pub mod attestation;
+pub mod brought;
 pub mod document;
 pub mod encoding;
 pub mod error;

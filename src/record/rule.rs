@@ -97,6 +97,7 @@ rules! {
     CeremonyExists "CEREMONY-EXISTS" false "a folder holds one ceremony, begun once";
     Mirror "MIRROR" true "the ceremony folder has an up-to-date copy on another medium";
     FileExists "FILE-EXISTS" false "nothing is overwritten";
+    FileSystem "FILE-SYSTEM" false "the ceremony folder and its mirror lie on a file system that keeps what they hold as it is made";
 
     // The token and its PIN.
     TokenNotFound "TOKEN-NOT-FOUND" false "exactly one token has the label asked for";
@@ -148,6 +149,7 @@ rules! {
     // The target keys.
     TargetAmbiguous "TARGET-AMBIGUOUS" false "exactly one key of the token fits";
     TargetExists "TARGET-EXISTS" false "no other key has the label of a key that is to be made or imported";
+    TargetRepeated "TARGET-REPEATED" false "no two labels of a plan have one key";
     TargetMissing "TARGET-MISSING" false "every key of the plan is on the token";
     TargetSensitive "TARGET-SENSITIVE" false "a target key is sensitive";
     TargetExtractable "TARGET-EXTRACTABLE" false "a target key may be wrapped out of the tenant's HSM";
@@ -165,6 +167,7 @@ rules! {
     WrapOaepSha1 "WRAP-OAEP-SHA1" true "RSA-OAEP uses SHA-256";
     WrapOaepHash "WRAP-OAEP-HASH" false "the OAEP hash observed is the plan's";
     WrapKwp "WRAP-KWP" false "the AES key wrap observed is RFC 5649";
+    WrapZeroFilled "WRAP-ZERO-FILLED" true "what a cloud service unwraps is a PKCS#8 and no zeros behind it";
     WrapAesKey "WRAP-AES-KEY" false "the AES key between KEK and target key is sensitive, cannot leave its HSM at the hoster, and serves this wrap only";
     WrapCanary "WRAP-CANARY" false "a throwaway key wrapped by the same calls opens in software to the same key";
     WrapFormat "WRAP-FORMAT" false "a wrapped key has the size and form of its key";
@@ -177,6 +180,7 @@ rules! {
     ShareRepeated "SHARE-REPEATED" false "a share counts once";
     ShareQuorum "SHARE-QUORUM" false "as many custodians as the plan's threshold have given their shares";
     ShareFile "SHARE-FILE" false "a share file is the one that was dealt to its custodian";
+    AgePlugin "AGE-PLUGIN" false "the programs that a custodian's recipient or identity needs are on the machine";
     ShareIdentity "SHARE-IDENTITY" false "an identity opens the share file it is given with";
     ShareCode "SHARE-CODE" false "the words a custodian sees are those of the share that was dealt";
     ShareUnconfirmed "SHARE-UNCONFIRMED" false "every custodian has confirmed before the package leaves";

@@ -7,9 +7,10 @@ use rsa::traits::PublicKeyParts;
 use sha1::Sha1;
 use signature::hazmat::PrehashVerifier;
 use x509_cert::Certificate;
-use x509_cert::der::{Decode, Document, Encode};
+use x509_cert::der::{Decode, Encode};
 
 use crate::Result;
+use crate::escape::escape;
 use crate::rule::Rule;
 use crate::terms::KeyType;
 
@@ -44,15 +45,6 @@ macro_rules! of_curve {
             }
         }
     };
-}
-
-/// The DER inside a file that is PEM (RFC 7468); another file is taken as DER.
-pub fn der(file: Vec<u8>) -> Vec<u8> {
-    let text = std::str::from_utf8(&file).ok();
-    match text.and_then(|text| Document::from_pem(text).ok()) {
-        Some((_, inside)) => inside.as_bytes().to_vec(),
-        None => file,
-    }
 }
 
 impl PublicKey {
@@ -195,7 +187,10 @@ pub fn certificate(der: &[u8]) -> std::result::Result<Certificate, String> {
 }
 
 /// The public key, DER SubjectPublicKeyInfo, of a certificate that is signed by it with SHA-256.
-fn own_key(der: &[u8]) -> std::result::Result<Vec<u8>, String> {
+///
+/// # Errors
+/// What was found instead; foreign text, not escaped.
+pub fn own_key(der: &[u8]) -> std::result::Result<Vec<u8>, String> {
     let certificate = certificate(der)?;
     let tbs = certificate.tbs_certificate();
     // RFC 5280, 4.1.1.2: only the inner one is signed.
@@ -207,7 +202,10 @@ fn own_key(der: &[u8]) -> std::result::Result<Vec<u8>, String> {
     let signed = tbs.to_der().map_err(|error| error.to_string())?;
     let signature = certificate.signature().as_bytes().and_then(|signature| key.raw(signature));
     let holds = signature.is_some_and(|signature| key.verifies(&signed, &signature));
-    holds.then_some(spki).ok_or("not signed by its own key".into())
+    holds.then_some(spki).ok_or_else(|| match tbs.issuer() == tbs.subject() {
+        true => "not signed by its own key".into(),
+        false => format!("not signed by its own key, but issued by {}", tbs.issuer()),
+    })
 }
 
 /// A certificate that holds a target key's public half and is signed by the key itself.
@@ -225,7 +223,7 @@ impl TargetCertificate {
     pub fn parse(der: &[u8], label: &str) -> Result<Self> {
         let spki = own_key(der).map_err(|found| {
             Rule::TargetCertificate.refuse(
-                format!("the certificate of {label}: {found}"),
+                format!("the certificate of {label}: {}", escape(&found)),
                 "one DER certificate, signed with SHA-256 by its own key",
                 "make the certificate again with `keys create`",
             )

@@ -16,6 +16,15 @@ pub const LABELS: [&str; 2] = ["hgs-signing", "hgs-encryption"];
 /// What the tenant has in some other tool: private keys with certificates that they have signed.
 pub struct Elsewhere {
     folder: tempfile::TempDir,
+    /// What its tool puts behind the key in a PKCS#8, DER: attributes.
+    pub attributes: Vec<u8>,
+}
+
+/// A PKCS#8 of two bytes of length with this behind the key.
+fn with_attributes(pkcs8: &[u8], attributes: &[u8]) -> Vec<u8> {
+    assert_eq!(pkcs8[..2], [0x30, 0x82]);
+    let body = [&pkcs8[4..], attributes].concat();
+    [&[0x30, 0x82], &(body.len() as u16).to_be_bytes()[..], &body].concat()
 }
 
 impl Elsewhere {
@@ -32,7 +41,7 @@ impl Elsewhere {
                 .args(["-subj", &format!("/CN={label}")])
                 .current_dir(&folder));
         }
-        Elsewhere { folder }
+        Elsewhere { folder, attributes: Vec::new() }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -78,7 +87,7 @@ impl Elsewhere {
         ]);
         let key = format!("{label}.pem");
         let pkcs8 = self.openssl(&["pkcs8", "-topk8", "-nocrypt", "-outform", "DER", "-in", &key]);
-        fs::write(self.path("pkcs8"), pkcs8).unwrap();
+        fs::write(self.path("pkcs8"), with_attributes(&pkcs8, &self.attributes)).unwrap();
         let hex = HEXLOWER.encode(&aes);
         wrapped.extend(self.openssl(&[
             "enc",

@@ -116,6 +116,14 @@ fn only_the_bytes_that_ssh_keygen_writes_are_a_signature() {
         assert_ne!(text, right);
         assert_eq!(stage.rule(&[file("ada", text.clone())]), expected, "{text}");
     }
+    // What an editor or a mail program did is named.
+    for (text, expected) in [
+        (right.replace('\n', "\r\n"), "line ends of Windows (CR LF)"),
+        (format!("\u{feff}{right}"), "a byte order mark"),
+    ] {
+        let refused = stage.verify(&[file("ada", text)]).err().unwrap().to_string();
+        assert!(refused.contains(expected) && refused.contains("tr -d"), "{refused}");
+    }
     // Bytes inside the blob after its last field.
     let longer = armour(&[blob(right.as_bytes()), vec![0]].concat());
     assert_eq!(stage.rule(&[file("ada", longer)]), Some(Rule::SignatureTrailing));

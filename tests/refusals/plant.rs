@@ -7,7 +7,7 @@ use common::{MODULE, PIN};
 use cryptoki::{
     context::{CInitializeArgs, CInitializeFlags, Pkcs11},
     mechanism::{Mechanism, MechanismType},
-    object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle},
+    object::{Attribute, AttributeType, CertificateType, KeyType, ObjectClass, ObjectHandle},
     session::{Session, UserType},
     types::AuthPin,
 };
@@ -63,6 +63,7 @@ fn as_a_process() {
             all.try_for_each(|object| session.destroy_object(object)).unwrap();
         }
         ("nameless", label) => nameless(&session, label),
+        ("certificate", file) => certificate(&session, &fs::read(file).unwrap()),
         ("trusted", kind) => {
             let trusted = session.find_objects(&[Attribute::Trusted(true)]).unwrap();
             println!("said:{}", trusted.len());
@@ -89,6 +90,19 @@ fn nameless(session: &Session, label: &str) {
         Attribute::PrivateExponent(vec![1]),
     ];
     session.create_object(&half).unwrap();
+}
+
+/// A certificate that lay beside that key before.
+fn certificate(session: &Session, der: &[u8]) {
+    let template = [
+        Attribute::Class(ObjectClass::CERTIFICATE),
+        Attribute::CertificateType(CertificateType::X_509),
+        Attribute::Token(true),
+        Attribute::Id(vec![9]),
+        Attribute::Subject(b"0\0".to_vec()),
+        Attribute::Value(der.to_vec()),
+    ];
+    session.create_object(&template).unwrap();
 }
 
 /// A key pair that lay on the token before; its public half goes into `key.der`.

@@ -72,6 +72,97 @@ fn only_a_quorum_of_this_packages_shares_imports() {
     refused(&stage, "hoster", &["package", "check", "medium/package"], "PHASE-ORDER");
 }
 
+/// What a transfer in text mode, an editor or a mail program makes of a share file.
+fn changed(file: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    let text = std::str::from_utf8(file).unwrap();
+    let utf16 = std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(u16::to_le_bytes);
+    vec![
+        ("CR LF", text.replace('\n', "\r\n").into_bytes()),
+        ("a blank line at the end", [file, b"\n"].concat()),
+        ("no line end", text.trim_end().as_bytes().to_vec()),
+        ("a byte order mark", [b"\xef\xbb\xbf", file].concat()),
+        ("UTF-16", utf16.collect()),
+        ("blanks at the ends of lines", text.replace('\n', " \n").into_bytes()),
+        ("without armour", custody::custodian::without_armour(file).unwrap()),
+    ]
+}
+
+#[test]
+fn a_share_that_was_changed_on_the_way_and_is_the_same_is_taken_and_both_hashes_are_on_record() {
+    let mut stage = Stage::at(Done::PackageCheck);
+    let shares = ["cyd", "dan", "eve"].map(|id| {
+        let dealt = fs::read(stage.path(&format!("tenant/outbox/shares/{id}.age"))).unwrap();
+        (id, dealt)
+    });
+    // In every way that share check takes, the file is as it was made, once that is undone.
+    let identity = fs::read(stage.path("people/cyd.identity")).unwrap();
+    for (how, bytes) in changed(&shares[0].1) {
+        let made = custody::changed::as_made(&bytes).unwrap();
+        assert_eq!(made.as_deref(), Some(&shares[0].1[..]), "{how}");
+        fs::write(stage.path("changed.age"), &bytes).unwrap();
+        let said = stage.custodian(&[
+            "share",
+            "check",
+            "changed.age",
+            "--identity",
+            "people/cyd.identity",
+        ]);
+        assert!(
+            said.code == 0 && said.err.contains("was changed on the way"),
+            "{how}: {}",
+            said.err
+        );
+    }
+    // What a bit makes of it is the same share, or is refused; so is what is cut off.
+    let dealt = &shares[0].1;
+    let flips = (0..dealt.len() * 8).map(|bit| {
+        let mut bent = dealt.clone();
+        bent[bit / 8] ^= 1 << (bit % 8);
+        bent
+    });
+    let (mut same, mut all) = (0, 0);
+    for bent in flips.chain((0..dealt.len()).map(|end| dealt[..end].to_vec())) {
+        all += 1;
+        let made = custody::changed::as_made(&bent).unwrap();
+        same += usize::from(made.as_ref() == Some(dealt));
+    }
+    println!("counted: {same} of {all} changed share files are the same share, once undone");
+    assert!(same > 0 && same < all / 20, "{same} of {all}");
+    // Identities in other lines open it too.
+    for (how, bytes) in [
+        ("CR LF", String::from_utf8_lossy(&identity).replace('\n', "\r\n").into_bytes()),
+        ("a byte order mark", [b"\xef\xbb\xbf", &identity[..]].concat()),
+        ("blanks", String::from_utf8_lossy(&identity).replace('\n', " \n").into_bytes()),
+    ] {
+        let opened = open_share(dealt, &bytes, &|_| unreachable!("it has no passphrase"));
+        assert_eq!(opened.unwrap().share.commitment(), open(&stage, "cyd").commitment(), "{how}");
+    }
+    stage.pass("hoster", "import", &["import", "medium/package"]);
+    let brought = [0, 4, 6].map(|n| changed(&shares[n / 3].1).swap_remove(n).1);
+    let mut arguments = vec!["import".to_owned(), "medium/package".into()];
+    for ((id, _), bytes) in shares.iter().zip(&brought) {
+        fs::write(stage.path(&format!("{id}.brought")), bytes).unwrap();
+        arguments.extend(["--share".into(), format!("{id}.brought")]);
+        arguments.extend(["--identity".into(), format!("people/{id}.identity")]);
+    }
+    let said = stage.hoster(&strings(&arguments));
+    assert!(said.code == 0 && said.err.contains("both hashes go on record"), "{}", said.err);
+    let log = fs::read_to_string(stage.path("hoster/log.jsonl")).unwrap();
+    let quorum = log.lines().rfind(|line| line.contains("\"event\":\"quorum\"")).unwrap();
+    let quorum: serde_json::Value = serde_json::from_str(quorum).unwrap();
+    for (((id, dealt), bytes), said) in
+        shares.iter().zip(&brought).zip(quorum["changed"].as_array().unwrap())
+    {
+        assert_eq!(said["custodian"], *id);
+        assert_eq!(said["brought"], Hash::of(bytes).to_string());
+        assert_eq!(said["taken"], Hash::of(dealt).to_string());
+    }
+    // Both verifiers hold it to its end; and neither takes another hash for the dealt one.
+    stage.done = Some(Done::Import);
+    stage.walk_to(Done::TenantClose);
+    stage.verdict();
+}
+
 #[test]
 fn typed_shares_are_checked_as_they_come() {
     let stage = Stage::at(Done::PackageCheck);

@@ -48,6 +48,124 @@ fn an_existing_key_is_found_by_its_public_half_and_by_its_certificate() {
     stage.tenant(&["export"]).ok();
 }
 
+/// The certificate of the key in `key.der` that an authority has issued, DER; and one that has
+/// ended, by the same.
+fn issued(stage: &Stage, days: &str) -> Vec<u8> {
+    let openssl = |arguments: &[&str]| {
+        let mut command = std::process::Command::new("openssl");
+        common::run(command.args(arguments).current_dir(stage.path("")))
+    };
+    openssl(&[
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-keyout",
+        "ca.key",
+        "-out",
+        "ca.pem",
+        "-subj",
+        "/CN=the CA",
+    ]);
+    let public = openssl(&["pkey", "-pubin", "-inform", "DER", "-in", "key.der"]);
+    fs::write(stage.path("key.pem"), public).unwrap();
+    openssl(&[
+        "x509",
+        "-new",
+        "-force_pubkey",
+        "key.pem",
+        "-subj",
+        "/CN=hgs",
+        "-days",
+        days,
+        "-CA",
+        "ca.pem",
+        "-CAkey",
+        "ca.key",
+        "-outform",
+        "DER",
+    ])
+}
+
+#[test]
+fn an_authoritys_certificate_is_left_alone_and_does_not_travel() {
+    let stage = untrusted();
+    plant(&stage, "tenant", "key good");
+    let ca = issued(&stage, "30");
+    fs::write(stage.path("issued.der"), &ca).unwrap();
+    let existing = |file: &str| {
+        ["keys", "create", "--existing"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain([format!("hgs-signing={file}")])
+            .collect::<Vec<_>>()
+    };
+    let said = refused(&stage, "tenant", &strings(&existing("issued.der")), "TARGET-CERTIFICATE");
+    assert!(said.contains("issued by CN=the CA"), "{said}");
+    assert!(said.contains("openssl x509 -in issued.der -pubkey -noout"), "{said}");
+    // Two of them lie beside the key, as after a renewal: its own is made and lies beside them.
+    fs::write(stage.path("renewed.der"), issued(&stage, "60")).unwrap();
+    for file in ["issued.der", "renewed.der"] {
+        plant(&stage, "tenant", &format!("certificate {file}"));
+    }
+    let objects = Before::of(&stage, "tenant").objects;
+    // The public key, as a shell of Windows writes it.
+    let pem = fs::read_to_string(stage.path("key.pem")).unwrap().replace('\n', "\r\n");
+    let utf16 = std::iter::once(0xfeff).chain(pem.encode_utf16()).flat_map(u16::to_le_bytes);
+    fs::write(stage.path("public.txt"), utf16.collect::<Vec<u8>>()).unwrap();
+    stage.tenant(&strings(&existing("public.txt"))).ok();
+    let own = fs::read(stage.path("tenant/keys/hgs-signing.crt")).unwrap();
+    let spki = record::spki::own_key(&own).unwrap();
+    assert_eq!(spki, fs::read(stage.path("key.der")).unwrap());
+    // Beside those two: this one, and a pair with its certificate for the other label.
+    assert_eq!(Before::of(&stage, "tenant").objects, objects + 4);
+    stage.pass("tenant", "export", &["export"]);
+    stage.tenant(&["export"]).ok();
+}
+
+#[test]
+fn a_certificate_that_is_given_must_serve() {
+    let stage = untrusted();
+    let openssl = |arguments: &[&str]| {
+        let mut command = std::process::Command::new("openssl");
+        common::run(command.args(arguments).current_dir(stage.path("")))
+    };
+    let base = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "own.key", "-out"];
+    let subject = ["-subj", "/CN=own", "-days"];
+    let cases: [(&str, &str, &[&str], &str); 3] = [
+        (
+            "signs",
+            "1",
+            &["-addext", "keyUsage=keyCertSign"],
+            "a key usage without digitalSignature",
+        ),
+        ("ended", "-1", &[], "valid from"),
+        ("sha1", "1", &["-sha1"], "not signed by its own key"),
+    ];
+    for (name, days, more, expected) in cases {
+        openssl(&[&base[..], &[name], &subject, &[days], more].concat());
+        let existing = format!("hgs-signing={name}");
+        let said = refused(
+            &stage,
+            "tenant",
+            &["keys", "create", "--existing", &existing],
+            "TARGET-CERTIFICATE",
+        );
+        assert!(said.contains(expected), "{said}");
+    }
+}
+
+#[test]
+fn one_key_is_not_two() {
+    let stage = untrusted();
+    plant(&stage, "tenant", "key good");
+    let twice = ["--existing", "hgs-signing=key.der", "--existing", "hgs-encryption=key.der"];
+    let said =
+        refused(&stage, "tenant", &[&["keys", "create"], &twice[..]].concat(), "TARGET-REPEATED");
+    assert!(said.contains("for hgs-signing and for hgs-encryption"), "{said}");
+}
+
 #[test]
 fn a_key_that_any_kek_may_wrap_needs_a_waiver() {
     let stage = Stage::at(Done::KekTrust);

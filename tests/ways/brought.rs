@@ -36,6 +36,31 @@ fn what_openssl_has_wrapped_becomes_primary() {
     }
 }
 
+/// As Windows exports it: a key with the attribute of its key usage, and certificates in PEM.
+#[test]
+fn a_key_with_attributes_and_a_certificate_in_pem_are_taken() {
+    let mut elsewhere = Elsewhere::new();
+    elsewhere.attributes =
+        [&[0xa0, 13, 0x30, 11, 6, 3, 0x55, 0x1d, 15][..], &[0x31, 4, 3, 2, 0, 0x10]].concat();
+    for label in elsewhere::LABELS {
+        let der = fs::read(elsewhere.path(&format!("{label}.crt"))).unwrap();
+        let certificate = format!("{label}.crt");
+        let pem = elsewhere.openssl(&["x509", "-inform", "DER", "-in", &certificate]);
+        let pem = String::from_utf8(pem).unwrap().replace('\n', "\r\n");
+        fs::write(elsewhere.path(&certificate), format!("\u{feff}{pem}\r\n")).unwrap();
+        fs::write(elsewhere.path(&format!("{label}.der")), der).unwrap();
+    }
+    let stage = wrapped(Family::SoftHsm, &elsewhere);
+    let import = elsewhere.import();
+    stage.pass("hoster", "import", &strs(&import));
+    stage.hoster(&strs(&import)).ok();
+    for label in elsewhere::LABELS {
+        let kept = fs::read(stage.path(&format!("hoster/outbox/keys/{label}.crt"))).unwrap();
+        assert_eq!(kept, fs::read(elsewhere.path(&format!("{label}.der"))).unwrap());
+    }
+    to_the_end(stage);
+}
+
 #[test]
 fn what_is_not_the_planned_key_is_refused_and_leaves_nothing() {
     let elsewhere = Elsewhere::new();

@@ -37,6 +37,10 @@ fn setting(
     if oaep == "sha1" {
         waivers.push("WRAP-OAEP-SHA1".into());
     }
+    // It fills what it wraps with zeros, which OpenSSL takes in the service's place.
+    if family == Family::SoftHsm {
+        waivers.push("WRAP-ZERO-FILLED".into());
+    }
     Setting {
         tenant: family,
         hoster: family,
@@ -265,13 +269,43 @@ fn gcp_kms_opens_as_the_service_would_or_is_refused_as_foretold() {
     every_case("gcp-kms", &["sha256"], in_turn);
 }
 
+/// SoftHSM fills what it wraps; the importer of a service is not ours.
+#[test]
+fn zeros_behind_a_key_are_foretold_and_refused_unless_waived() {
+    let mut setting = setting("gcp-kms", Family::SoftHsm, "sha1", 2048, false);
+    setting.waivers.retain(|waiver| waiver != "WRAP-ZERO-FILLED");
+    let stage = Stage::with(setting, |plan| plan);
+    let probe = probed(&stage);
+    let check =
+        ["plan", "check", "plan/ceremony.toml", "--json", "--probe", probe.to_str().unwrap()];
+    let forecast: serde_json::Value = serde_json::from_str(&stage.auditor(&check).out).unwrap();
+    assert_eq!(forecast["refusals"][0]["rule"], "WRAP-ZERO-FILLED");
+    assert_eq!(forecast["needed"][0], "WRAP-ZERO-FILLED");
+    let words = stage.words("plan", &stage.plan_words());
+    stage.tenant(&["init", "plan/ceremony.toml", "--words", &words]).ok();
+    stage.tenant(&["keys", "create"]).refused("WRAP-ZERO-FILLED");
+    let log = fs::read_to_string(stage.path("tenant/log.jsonl")).unwrap();
+    assert!(!log.contains("\"event\":\"intent\""), "{log}");
+    // Elsewhere nothing refuses it, and so nothing may waive it.
+    let other = Setting::composite();
+    let waivers = [&other.waivers[..], &["WRAP-ZERO-FILLED".to_owned()]].concat();
+    let stage = Stage::with(Setting { waivers, ..other }, |plan| plan);
+    stage.auditor(&["plan", "check", "plan/ceremony.toml"]).refused("PLAN-WAIVER");
+}
+
 #[test]
 fn what_is_not_as_planned_or_signed_for_leaves_no_file() {
     let mut stage =
         Stage::with(setting("azure-byok", Family::SoftHsm, "sha1", 2048, false), |plan| plan);
     let words = stage.words("plan", &stage.plan_words());
+    // Words as a shell of Windows writes them into a file.
+    let marked = [&b"\xef\xbb\xbf"[..], &fs::read(stage.path(&words)).unwrap()].concat();
+    fs::write(stage.path(&words), marked).unwrap();
     stage.tenant(&["init", "plan/ceremony.toml", "--words", &words]).ok();
     stage.done = Some(Done::Init);
+    // Nobody waits for an offer here.
+    let said = stage.tenant(&["status"]).ok();
+    assert!(said.contains("keys create") && !said.contains("first:"), "{said}");
     let kek_file = kek(&stage, true);
     let good = export("azure-byok", &kek_file);
     stage.tenant(&good).refused("PHASE-ORDER");
@@ -285,6 +319,19 @@ fn what_is_not_as_planned_or_signed_for_leaves_no_file() {
     fs::write(stage.path("small"), small).unwrap();
     let said = stage.tenant(&export("azure-byok", "small")).refused("KEK-KEY");
     assert!(said.contains("2048 bits"), "{said}");
+    // A certificate of the right key is not the key.
+    let certificate = ["req", "-x509", "-new", "-subj", "/CN=kek", "-key"];
+    let certificate = run(Command::new("openssl").args(certificate).arg(stage.path("kek.pem")));
+    fs::write(stage.path("certificate"), certificate).unwrap();
+    let said = stage.tenant(&export("azure-byok", "certificate")).refused("KEK-KEY");
+    assert!(said.contains("a certificate") && said.contains("-pubkey -noout"), "{said}");
+    // The very key, as PKCS#1 in one line: what waits for signatures is the same request.
+    let asked = stage.tenant(&good).ended_with(6);
+    let rsa = ["rsa", "-RSAPublicKey_out", "-in"];
+    let rsa = run(Command::new("openssl").args(rsa).arg(stage.path("kek.pem")));
+    let rsa = String::from_utf8(rsa).unwrap().replace('\n', "").replace("KEY-----", "KEY-----\n");
+    fs::write(stage.path("pkcs1"), rsa.replace("-----END", "\n-----END")).unwrap();
+    assert_eq!(stage.tenant(&export("azure-byok", "pkcs1")).ended_with(6), asked);
     fs::write(stage.path("nonsense"), "nonsense").unwrap();
     stage.tenant(&export("azure-byok", "nonsense")).refused("KEK-KEY");
 

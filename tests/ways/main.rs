@@ -9,6 +9,7 @@ mod cloud;
 #[path = "../common/mod.rs"]
 mod common;
 mod ec;
+mod file_systems;
 #[path = "../people/mod.rs"]
 mod people;
 mod renewal;

@@ -8,7 +8,7 @@ use crate::step::file_of;
 use record::attestation::MAX_ATTESTATION;
 use record::document::attestation::{ATTESTATION_END, Attestation, REPORT_END};
 use record::terms::{Id, Listed};
-use record::{Error, Result, folder};
+use record::{Error, Result, brought, folder};
 
 /// What was named on the command line.
 #[derive(Args)]
@@ -69,6 +69,10 @@ impl AttestationFiles {
             let report = reports.iter().find(about);
             let report = report.map(|(_, file)| folder::read_file(file, MAX_ATTESTATION));
             let report = report.transpose()?;
+            // A report may be about these very bytes; what stands alone is read here.
+            let chain =
+                brought::chain(&bytes).filter(|chain| report.is_none() && !chain.is_empty());
+            let bytes = chain.map_or(bytes, |chain| brought::canonical_chain(chain).into_bytes());
             read.attestations.push(Attestation {
                 of: id.clone(),
                 file: Listed::of(&bytes),

@@ -12,7 +12,7 @@ use crate::hoster::attesting::AttestationFiles;
 use crate::hoster::quorum::{self, ShareArgs};
 use crate::hoster::{closing, held, keys};
 use crate::step::{Sessions, file_of};
-use crate::{Ceremony, Means, Run, StepIntent};
+use crate::{Ceremony, Means, Run, StepIntent, certificate};
 use custody::seal::SealKey;
 use custody::share::Secret;
 use hsm::wrapped_key::WrappedKey;
@@ -29,7 +29,7 @@ use record::proof::key_set::KeySet;
 use record::rule::Rule;
 use record::spki::TargetCertificate;
 use record::terms::{Id, Kind, Side, Step, TransferRoute, list, list_or};
-use record::{Error, Result, folder};
+use record::{Error, Result, brought, folder};
 use terminal::report::Report;
 
 /// Take the tenant's package, before any custodian travels
@@ -210,7 +210,7 @@ fn open_seals(
     package.body().keys.iter().zip(&plan.keys).map(open).collect()
 }
 
-/// The greatest size of a wrapped key or a certificate, in bytes.
+/// The greatest size of a wrapped key, in bytes.
 const MAX_FILE: u64 = 16 << 10;
 
 /// Unwrap keys that another tool has wrapped: files for the labels of the plan
@@ -222,7 +222,7 @@ pub struct ImportPlain {
     /// With --format: the wrapped key of a label
     #[arg(long, value_name = "LABEL=FILE", value_parser = file_of, requires = "format")]
     wrapped: Vec<(Id, PathBuf)>,
-    /// With --format: its certificate, DER
+    /// With --format: its certificate, DER or PEM
     #[arg(long = "certificate", value_name = "LABEL=FILE", value_parser = file_of, requires = "format")]
     certificates: Vec<(Id, PathBuf)>,
 }
@@ -257,16 +257,6 @@ struct Plain {
 impl ImportPlain {
     /// One file of each kind for every key of the plan.
     fn read(&self, plan: &Plan) -> Result<Vec<Plain>> {
-        let of = |all: &[(Id, PathBuf)], what: &str, label: &Id| {
-            let mut named = all.iter().filter(|(id, _)| id == label);
-            match (named.next(), named.next()) {
-                (Some((_, file)), None) => folder::read_file(file, MAX_FILE),
-                _ => Err(Error::usage(
-                    format!("not one {what} for {label}"),
-                    "--wrapped LABEL=FILE and --certificate LABEL=FILE, once for each key of the plan",
-                )),
-            }
-        };
         let mut named = self.wrapped.iter().chain(&self.certificates).map(|(id, _)| id);
         if let Some(unknown) = named.find(|id| plan.keys.iter().all(|key| key.label != **id)) {
             return Err(Error::usage(
@@ -276,9 +266,11 @@ impl ImportPlain {
         }
         let one = |key: &KeyPlan| {
             let label = key.label.as_str();
-            let bytes = of(&self.wrapped, "wrapped key", &key.label)?;
-            let der = of(&self.certificates, "certificate", &key.label)?;
-            let certificate = TargetCertificate::parse(&der, label)?;
+            let wrapped = file_of_label(&self.wrapped, "wrapped key", &key.label)?;
+            let bytes = folder::read_file(wrapped, MAX_FILE)?;
+            let file = file_of_label(&self.certificates, "certificate", &key.label)?;
+            let der = brought::certificate(file, Rule::TargetCertificate)?;
+            let certificate = certificate::given(&der, file, key, plan, certificate::BROUGHT)?;
             let found = Hash::of(certificate.spki());
             Rule::TargetCertificate.ensure(
                 key.spki == Some(found),
@@ -290,6 +282,18 @@ impl ImportPlain {
             Ok(Plain { bytes, wrapped, certificate })
         };
         plan.keys.iter().map(one).collect()
+    }
+}
+
+/// The one file of a label.
+fn file_of_label<'a>(all: &'a [(Id, PathBuf)], what: &str, label: &Id) -> Result<&'a Path> {
+    let mut named = all.iter().filter(|(id, _)| id == label);
+    match (named.next(), named.next()) {
+        (Some((_, file)), None) => Ok(file),
+        _ => Err(Error::usage(
+            format!("not one {what} for {label}"),
+            "--wrapped LABEL=FILE and --certificate LABEL=FILE, once for each key of the plan",
+        )),
     }
 }
 

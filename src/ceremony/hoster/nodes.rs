@@ -16,9 +16,9 @@ use record::flow::Phase;
 use record::log::{Event, now};
 use record::rule::Rule;
 use record::service::{EvidenceContext, MAX_EVIDENCE, NodeEvidence, evidence_file};
-use record::spki::{MAX_CERTIFICATE, TargetCertificate};
+use record::spki::TargetCertificate;
 use record::terms::{Id, Stage, Step, list, list_or};
-use record::{Error, Result, folder, gate};
+use record::{Error, Result, brought, folder, gate};
 use terminal::report::Report;
 
 /// How far a node's clock may be ahead of this machine's.
@@ -226,7 +226,7 @@ pub struct Retire {
 impl Run for Retire {
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
         means.in_hsm(ceremony, Step::Retire, |ceremony, hsm| {
-            let der = folder::read_file(&self.certificate, MAX_CERTIFICATE)?;
+            let der = brought::certificate(&self.certificate, Rule::TargetCertificate)?;
             let name = self.certificate.display().to_string();
             let former = TargetCertificate::parse(&der, &name)?;
             let thumbprint = former.thumbprint();

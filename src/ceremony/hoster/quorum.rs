@@ -7,14 +7,15 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
 use zeroize::Zeroizing;
 
-use crate::Ceremony;
+use crate::{Ceremony, plugins};
+use custody::changed;
 use custody::codes::lines;
 use custody::custodian;
 use custody::share::{Quorum, RECORD, Secret, Share};
 use record::document::package::Package;
 use record::encoding::Hash;
 use record::escape::{escape, quote};
-use record::log::Event;
+use record::log::{ChangedShare, Event};
 use record::plan::Custodian;
 use record::rule::Rule;
 use record::share::MAX_SHARE_FILE;
@@ -97,8 +98,16 @@ pub fn gather(
     asker: &Asker,
 ) -> Result<Secret> {
     let quorum = Quorum::new(package.package_id, package.threshold, &package.shares);
-    let (custodians, spent, deputies) = (Vec::new(), Vec::new(), Vec::new());
-    let mut gathering = Gathering { ceremony, package, asker, quorum, custodians, spent, deputies };
+    let mut gathering = Gathering {
+        ceremony,
+        package,
+        asker,
+        quorum,
+        custodians: Vec::new(),
+        spent: Vec::new(),
+        deputies: Vec::new(),
+        changed: Vec::new(),
+    };
     if presented.is_empty() {
         gathering.ask_all()?;
     }
@@ -116,8 +125,14 @@ pub fn gather(
     gathering.quorum.recombine()
 }
 
-/// A share, and the recipients of the identity that has opened it, where one has.
-type ShareOpening = (Share, Option<Vec<String>>);
+/// A share that was presented.
+struct ShareOpening {
+    share: Share,
+    /// The recipients of the identity that has opened it, where one has.
+    recipients: Option<Vec<String>>,
+    /// SHA-256 of its file as it was brought, and as it was dealt, where these differ.
+    changed: Option<(Hash, Hash)>,
+}
 
 /// Shares that are presented one after the other.
 struct Gathering<'a> {
@@ -131,6 +146,8 @@ struct Gathering<'a> {
     spent: Vec<Id>,
     /// Those whose deputy came, as far as an identity tells: a plugin's does not.
     deputies: Vec<Id>,
+    /// Their share files that were changed on the way and hold the same share.
+    changed: Vec<ChangedShare>,
 }
 
 impl Gathering<'_> {
@@ -164,7 +181,8 @@ impl Gathering<'_> {
             "" => {
                 let typed = lines::ask(self.asker)?;
                 if typed.len() == RECORD {
-                    return Ok((Share::from_record(&typed)?, None));
+                    let share = Share::from_record(&typed)?;
+                    return Ok(ShareOpening { share, recipients: None, changed: None });
                 }
                 (custodian::with_armour(&typed)?, "what was typed")
             }
@@ -180,20 +198,31 @@ impl Gathering<'_> {
 
     /// Opens a share file. One that is none of those dealt is named before it is opened.
     fn open(&self, bytes: &[u8], name: &str, identity: &[u8]) -> Result<ShareOpening> {
-        let hash = Hash::of(bytes);
+        // A file that was changed on the way is taken only if it is the same, once undone.
+        let made = changed::as_made(bytes)?;
+        let taken = made.as_deref().unwrap_or(bytes);
+        let (brought, hash) = (Hash::of(bytes), Hash::of(taken));
         Rule::ShareFile.ensure(
             self.package.shares.iter().any(|listing| listing.file == hash),
-            format!("{name} has SHA-256 {hash}"),
+            format!("{name} has SHA-256 {brought}"),
             "one of the share files that the package lists",
             "look for the file of this attempt; a damaged one is written again by `keyferry-tenant share reissue`",
         )?;
-        let opened = custodian::open_share(bytes, identity, &|prompt| self.asker.hidden(prompt))?;
-        Ok((opened.share, Some(opened.recipients)))
+        let ask = |prompt: &str| self.asker.hidden(prompt);
+        let allow = |program: &str| plugins::require(&self.ceremony.plan, program).map(drop);
+        let opened = custodian::open_share_with(taken, identity, &ask, &allow)?;
+        let changed = (brought != hash).then_some((brought, hash));
+        if changed.is_some() {
+            let what = changed::what(bytes);
+            self.asker.say(&format!("{name} was changed on the way ({what}) and is the same share; both hashes go on record"));
+        }
+        Ok(ShareOpening { share: opened.share, recipients: Some(opened.recipients), changed })
     }
 
     /// Adds a share, and whose identity was opened for it: a custodian's first recipient is their
     /// own, the others are deputies'.
-    fn take(&mut self, (share, recipients): ShareOpening) -> Result<()> {
+    fn take(&mut self, opening: ShareOpening) -> Result<()> {
+        let ShareOpening { share, recipients, changed } = opening;
         let name = self.quorum.present(share)?;
         // The package was checked against the plan, whose ids these are.
         let mut planned = self.ceremony.plan.quorum.custodians.iter();
@@ -205,6 +234,9 @@ impl Gathering<'_> {
             if own.iter().skip(1).any(|deputy| recipients.contains(deputy)) {
                 self.deputies.push(id.clone());
             }
+            if let Some((brought, taken)) = changed {
+                self.changed.push(ChangedShare { custodian: id.clone(), brought, taken });
+            }
             self.spent.push(id.clone());
         }
         Ok(())
@@ -212,11 +244,11 @@ impl Gathering<'_> {
 
     /// Puts on record who has presented a share so far.
     fn record(&mut self) -> Result<()> {
-        let (custodians, spent) = (self.custodians.clone(), self.spent.clone());
         self.ceremony.record(Event::Quorum {
-            custodians,
-            spent,
+            custodians: self.custodians.clone(),
+            spent: self.spent.clone(),
             deputies: self.deputies.clone(),
+            changed: self.changed.clone(),
         })?;
         let last = list(self.custodians.last());
         let missing = self.quorum.missing();

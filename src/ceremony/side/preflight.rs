@@ -4,8 +4,8 @@
 use std::fs::File;
 use std::path::Path;
 
-use crate::Ceremony;
 use crate::side::token::{TokenArgs, require_planned, require_tries_left};
+use crate::{Ceremony, plugins};
 use machine::hardening::harden;
 use machine::preflight::network::{self, Interface};
 use machine::preflight::process::{self, Process};
@@ -17,7 +17,7 @@ use record::flow::seen::Seen;
 use record::log::{self, Event};
 use record::plan::{NetworkPlan, Plan};
 use record::rule::Rule;
-use record::terms::{Finding, Mode, RuleOutcome, Side};
+use record::terms::{Finding, Id, Mode, RuleOutcome, Side, list};
 use record::{Error, Result, folder};
 use terminal::report::Report;
 
@@ -48,6 +48,9 @@ pub fn preflight(
     let mut checks = look_at(ceremony, &harden(), args.module.as_deref())?;
     if let Some(folder) = medium {
         checks.push(medium_check(folder)?);
+    }
+    for (program, custodians) in ceremony.plan.plugins() {
+        checks.push(plugin_check(ceremony, &program, &custodians)?);
     }
     let asked = match args.token {
         Some(_) => ask_token(ceremony, args, &mut checks),
@@ -267,6 +270,25 @@ fn planned(plan: &Plan, hashed: impl FnOnce() -> Result<(String, Hash)>) -> Resu
         )
     })?;
     preflight::software(&plan.software, &name, hash)
+}
+
+/// A plugin of custodians: the tenant's machine makes their shares with it, the hoster's opens their
+/// identities with it where they bring them.
+fn plugin_check(ceremony: &Ceremony, program: &str, custodians: &[Id]) -> Result<Check> {
+    let here = plugins::require(&ceremony.plan, program);
+    let of = list(custodians);
+    let rule = match &here {
+        Err(error) => error.rule().unwrap_or(Rule::AgePlugin),
+        Ok(_) => Rule::AgePlugin,
+    };
+    match (here, ceremony.state.side) {
+        // Custodians may type their shares instead.
+        (Err(_), Side::Hoster) if rule == Rule::AgePlugin => {
+            let found = format!("no {program} here: {of} type or scan their shares at the import");
+            Check::new(rule, Ok(found))
+        }
+        (here, _) => Check::new(rule, here.map(|found| format!("{found}, for {of}"))),
+    }
 }
 
 /// How a medium is mounted. The kernel says it of the very folder (statvfs(3)); to find its line

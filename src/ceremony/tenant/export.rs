@@ -14,7 +14,7 @@ use crate::step::Sessions;
 use crate::tenant::heard::challenges;
 use crate::tenant::keys::{certificate_of, certificates_of};
 use crate::tenant::trust::{self, TRUSTED_LEFT};
-use crate::{Ceremony, Files, Means, Run};
+use crate::{Ceremony, Files, Means, Run, plugins};
 use custody::custodian;
 use custody::seal::SealKey;
 use custody::share::{self, Secret, Share};
@@ -30,9 +30,12 @@ use record::plan::{KeyPlan, Plan, ServicePlan as Destination};
 use record::proof::key_set::certificate_file;
 use record::rule::Rule;
 use record::share::ShareListing;
-use record::spki::{self, MAX_CERTIFICATE, TargetCertificate};
-use record::terms::{CloudFormat, Id, KeyType, Listed, Observed, Role, Side, Step, TokenIdentity};
-use record::{Error, Result, folder, gate};
+use record::spki::{self, TargetCertificate};
+use record::terms::{
+    CloudFormat, Id, KeyType, KwpFlavour, Listed, Observed, Role, Side, Step, TokenIdentity,
+    TransferRoute,
+};
+use record::{Error, Result, brought, gate};
 use terminal::report::Report;
 
 /// Wrap and seal every key, and deal the shares
@@ -50,6 +53,8 @@ impl Run for Export {
                 return Err(untrusted("export before `kek trust` of this offer's KEK"));
             }
             let offer = ceremony.kept::<Offer>()?;
+            // Before anybody signs: a share is made by them, and no machine here can fetch one.
+            plugins::require_all(&ceremony.plan)?;
             certificates_of(ceremony)?;
             Ok((gate::Export::of(&ceremony.plan, &ceremony.state)?, offer))
         };
@@ -87,7 +92,8 @@ impl Export {
         let order = wrap_order(ceremony, &offer.spki.0, self.work.count());
         hsm.wrap_ready(&order)?;
         let begun = ceremony.begin(Step::Export)?;
-        let (observed, wrapped) = wrap(ceremony, means, hsm, (&order, keys))?;
+        let observed = canary(&plan, means, hsm, keys)?;
+        let wrapped = wrap(means, hsm, (&order, keys))?;
         let package_id = Fixed(random()?);
         let secret = fresh_secret(hsm, &package_id, &plan)?;
         let (shares, share_files) = deal(&plan, &secret, &package_id)?;
@@ -141,20 +147,15 @@ fn wrap_order<'a>(ceremony: &Ceremony, kek_spki: &'a [u8], sessions: usize) -> W
     }
 }
 
-/// Wraps every key, once a canary has shown what wrapping really does.
+/// Wraps every key.
 fn wrap(
-    ceremony: &Ceremony,
     means: &Means,
     hsm: &Hsm,
     (order, keys): (&WrapOrder, &[WrapCandidate]),
-) -> Result<(Observed, Vec<WrappedKey>)> {
-    let say = |text: &str| means.asker.progress(text);
-    say("canary: wrapping a throwaway key to a throwaway KEK, and opening it in software");
-    let observed = canary(&ceremony.plan, hsm, keys)?;
+) -> Result<Vec<WrappedKey>> {
     let targets: Vec<&TargetKey> = keys.iter().map(|key| &key.target).collect();
-    let wrapped =
-        hsm.wrap(order, &targets, &|n| say(&format!("wrapping {}", keys[n].plan.label)))?;
-    Ok((observed, wrapped))
+    let say = |n: usize| means.asker.progress(&format!("wrapping {}", keys[n].plan.label));
+    hsm.wrap(order, &targets, &say)
 }
 
 /// Every key of the plan, checked as the HSM has it now.
@@ -172,8 +173,26 @@ fn checked_keys(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<WrapCandidate>> {
     Ok(checked)
 }
 
-/// What wrapping really does, once per kind and size of key.
-fn canary(plan: &Plan, hsm: &Hsm, keys: &[WrapCandidate]) -> Result<Observed> {
+/// Zeros behind the PKCS#8 are no matter at the hoster, whose import was tried; the importer of a
+/// cloud service is not ours.
+///
+/// # Errors
+/// `WRAP-ZERO-FILLED`.
+pub fn require_unfilled(plan: &Plan, observed: &Observed) -> Result<()> {
+    let filled = plan.way == TransferRoute::Cloud && observed.kwp == KwpFlavour::Rfc5649ZeroFilled;
+    Rule::WrapZeroFilled.ensure(
+        !filled || plan.waives(Rule::WrapZeroFilled),
+        "the token fills the PKCS#8 with zero bytes before it wraps it (rfc5649-zero-filled)",
+        "exactly the PKCS#8: whether the service takes it filled, only the service can say",
+        "try it at the service with a throwaway key of a rehearsal; where it takes it, agree on a plan that waives WRAP-ZERO-FILLED, else on another token",
+    )
+}
+
+/// What wrapping really does, shown by a canary, once per kind and size of key.
+fn canary(plan: &Plan, means: &Means, hsm: &Hsm, keys: &[WrapCandidate]) -> Result<Observed> {
+    means.asker.progress(
+        "canary: wrapping a throwaway key to a throwaway KEK, and opening it in software",
+    );
     let kinds: BTreeSet<KeyType> = keys.iter().map(|key| key.plan.key_type).collect();
     let mut observed = None;
     for kind in kinds {
@@ -310,7 +329,7 @@ impl CloudExport {
                 "azure-byok, and it alone, wants --kid URL: the key identifier of the KEK in Key Vault",
             ));
         }
-        let spki = spki::der(folder::read_file(&self.kek, MAX_CERTIFICATE)?);
+        let spki = brought::public_key(&self.kek, Rule::KekKey)?;
         let wrong = |found: String| {
             Rule::KekKey.refuse(
                 format!("{}: {found}", self.kek.display()),
@@ -334,8 +353,11 @@ impl CloudExport {
         let keys = checked_keys(ceremony, hsm)?;
         let order = wrap_order(ceremony, kek, 1);
         hsm.wrap_ready(&order)?;
+        // Before the intent: what the service would refuse changes nothing.
+        let observed = canary(&ceremony.plan, means, hsm, &keys)?;
+        require_unfilled(&ceremony.plan, &observed)?;
         let begun = ceremony.begin(Step::CloudExport)?;
-        let (observed, wrapped) = wrap(ceremony, means, hsm, (&order, &keys))?;
+        let wrapped = wrap(means, hsm, (&order, &keys))?;
         let one = |(key, wrapped): (&WrapCandidate, &WrappedKey)| {
             let (label, bytes) = (&key.plan.label, wrapped.as_bytes());
             file(self.format, label, bytes, self.kid.as_deref(), hsm.identity())

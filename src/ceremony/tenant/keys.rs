@@ -2,19 +2,22 @@
 //! are found by certificate or public key; the others are made.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::{Ceremony, Means, Run, step};
+use crate::tenant::export::require_unfilled;
+use crate::{Ceremony, Means, Run, certificate, step};
 use hsm::{Hsm, Inventory, THROWAWAY, TargetKey, TargetSpec, self_signed};
+use record::brought::{self, Brought};
 use record::encoding::{Hash, cka_id};
 use record::flow::replay::untrusted;
 use record::layout::KEYS;
 use record::log::{Event, KeyRecord};
 use record::plan::{KeyPlan, Plan};
+use record::proof::key_set;
 use record::rule::Rule;
-use record::spki::{self, MAX_CERTIFICATE, TargetCertificate};
+use record::spki::{MAX_CERTIFICATE, TargetCertificate};
 use record::terms::{Id, KeyType, Side, Step, Usage};
 use record::{Error, Result, folder};
 use terminal::report::Report;
@@ -51,22 +54,17 @@ fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[(Id, PathBuf)]) -> Res
     hsm.require(Side::Tenant, &ceremony.plan)?;
     let transfer = &ceremony.plan.transfer;
     for kind in kinds(&ceremony.plan) {
-        hsm.wrap_canary(kind, transfer.mechanism, transfer.oaep_hash)?;
+        let seen = hsm.wrap_canary(kind, transfer.mechanism, transfer.oaep_hash)?;
+        require_unfilled(&ceremony.plan, &seen)?;
     }
-    let find = |key: &KeyPlan| {
-        let Some((label, file)) = existing.iter().find(|(label, _)| *label == key.label) else {
-            return Ok(None);
-        };
-        let (spki, certificate) = key_file(file, label.as_str())?;
-        let target = hsm.target_by_spki(&inventory, &spki)?;
-        hsm.target_check(&target, key.key_type, trusted_only)?;
-        Ok(Some((target, certificate)))
-    };
-    let found = ceremony.plan.keys.iter().map(find).collect::<Result<Vec<_>>>()?;
+    let plan = ceremony.plan.clone();
+    let found = |key| ExistingKey::find(hsm, &inventory, &plan, key, existing);
+    let found = plan.keys.iter().map(found).collect::<Result<Vec<_>>>()?;
+    each_of_its_own(&plan, &found)?;
     let begun = ceremony.begin(Step::KeysCreate)?;
     folder::make_folder(&certificates(ceremony))?;
     let mut records = Vec::new();
-    for (key, found) in ceremony.plan.keys.iter().zip(found) {
+    for (key, found) in plan.keys.iter().zip(found) {
         let (target, certificate) = one(ceremony, hsm, &inventory, key, found)?;
         keep_certificate(ceremony, &key.label, certificate.der())?;
         records.push(KeyRecord::of(&key.label, &target.spki, certificate.der(), target.made));
@@ -92,34 +90,35 @@ fn kinds(plan: &Plan) -> BTreeSet<KeyType> {
     plan.keys.iter().map(kind).collect()
 }
 
-/// A key that exists, or is made now, and its certificate. One that exists was examined; the other is
-/// as soon as it is made or found.
 fn one(
     ceremony: &Ceremony,
     hsm: &Hsm,
     inventory: &Inventory,
     key: &KeyPlan,
-    found: Option<(TargetKey, Option<Vec<u8>>)>,
+    found: Option<ExistingKey>,
 ) -> Result<(TargetKey, TargetCertificate)> {
-    let (plan, label, kind) = (&ceremony.plan, key.label.as_str(), key.key_type);
-    let (target, certificate) = match found {
-        Some(found) => found,
+    let (kind, label) = (key.key_type, key.label.as_str());
+    let (target, stored) = match found {
+        Some(ExistingKey { target, certificate }) => (target, certificate),
+        // Examined as soon as it is made or found.
         None => {
             // Its certificate is signed by the key itself, so the tenant's copy can sign.
             let usage = Usage { sign: true, ..key.usage };
-            let id = cka_id(&plan.hash(), "tenant", "target", label, ceremony.state.attempt);
-            let spec = TargetSpec { label, kind, usage, trusted_only: plan.trusted_only() };
-            (hsm.target_make(inventory, id, &spec)?, None)
+            let id =
+                cka_id(&ceremony.plan.hash(), "tenant", "target", label, ceremony.state.attempt);
+            let spec =
+                TargetSpec { label, kind, usage, trusted_only: ceremony.plan.trusted_only() };
+            let target = hsm.target_make(inventory, id, &spec)?;
+            // What the inventory shows beside one that was made was of a pair that is gone.
+            let stored = match target.made {
+                true => None,
+                false => certificate::beside(hsm, inventory, &target, key, &ceremony.plan)?,
+            };
+            (target, stored)
         }
     };
-    let stored = match certificate {
-        // What the inventory shows beside it was of a pair that is gone.
-        None if target.made => None,
-        None => hsm.certificate_find(inventory, &target.id)?,
-        given => given,
-    };
     let certificate = match stored {
-        Some(der) => TargetCertificate::parse(&der, label)?.of_key(&target.spki, label)?,
+        Some(certificate) => certificate.of_key(&target.spki, label)?,
         None => {
             let made = self_signed::make(&key.subject, label, &target.spki, |message| {
                 hsm.sign(&target, message)
@@ -131,14 +130,58 @@ fn one(
     Ok((target, certificate))
 }
 
-/// The public key in a file of a key that exists, and the certificate that it is.
-fn key_file(file: &Path, label: &str) -> Result<(Vec<u8>, Option<Vec<u8>>)> {
-    let der = spki::der(folder::read_file(file, MAX_CERTIFICATE)?);
-    if spki::PublicKey::parse(&der).is_ok() {
-        return Ok((der, None));
+/// A key that a file names, as it is in the HSM, and its certificate where there is one.
+struct ExistingKey {
+    target: TargetKey,
+    certificate: Option<TargetCertificate>,
+}
+
+impl ExistingKey {
+    /// Looks for the key that a file names, where there is one for this label, and at all that it
+    /// must be: nothing is on record yet.
+    fn find(
+        hsm: &Hsm,
+        inventory: &Inventory,
+        plan: &Plan,
+        key: &KeyPlan,
+        existing: &[(Id, PathBuf)],
+    ) -> Result<Option<Self>> {
+        let Some((_, file)) = existing.iter().find(|(label, _)| *label == key.label) else {
+            return Ok(None);
+        };
+        let (spki, given) = match brought::read(file, Rule::TargetCertificate)? {
+            Brought::PublicKey(spki) => (spki, None),
+            Brought::Certificate(der) => {
+                let given = certificate::given(&der, file, key, plan, certificate::EXISTING)?;
+                (given.spki().to_vec(), Some(given))
+            }
+        };
+        let target = hsm.target_by_spki(inventory, &spki)?;
+        hsm.target_check(&target, key.key_type, plan.trusted_only())?;
+        let certificate = match given {
+            None => certificate::beside(hsm, inventory, &target, key, plan)?,
+            given => given,
+        };
+        Rule::TargetCertificate.ensure(
+            certificate.is_some() || !target.id.is_empty(),
+            format!("the key of {} has no CKA_ID, so that no certificate can lie beside it", key.label),
+            "a key with a CKA_ID, or its certificate",
+            "give the key a CKA_ID with the vendor's tool, or give its self-signed certificate with --existing",
+        )?;
+        Ok(Some(ExistingKey { target, certificate }))
     }
-    let certificate = TargetCertificate::parse(&der, label)?;
-    Ok((certificate.spki().to_vec(), Some(der)))
+}
+
+/// No two labels have one key: a slip of copy and paste would leave the other key behind.
+fn each_of_its_own(plan: &Plan, found: &[Option<ExistingKey>]) -> Result<()> {
+    let keys = plan.keys.iter().zip(found);
+    let spkis = keys.filter_map(|(key, found)| Some((&key.label, &found.as_ref()?.target.spki)));
+    key_set::each_of_its_own(spkis.map(|(label, spki)| (label, Hash::of(spki)))).map_err(
+        |(found, expected)| {
+            let remedy = "give each label the file of its own key; nothing was done";
+            Rule::TargetRepeated.refuse(found, expected, remedy)
+        },
+    )
 }
 
 /// Where the certificate of a key is kept in the ceremony folder.

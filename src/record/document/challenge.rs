@@ -4,10 +4,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::document::{Body, Header, Received};
-use crate::encoding::{Fixed, PackageId};
+use crate::encoding::{Fixed, Hash, PackageId};
 use crate::plan::Plan;
 pub use crate::proof::key_set::ChallengedKey;
-use crate::proof::key_set::{KeySet, certificate_file, check_keys};
+use crate::proof::key_set::{KeySet, certificate_file, check_keys, each_of_its_own};
 use crate::terms::{Fits, Kind, Listed};
 
 /// What the hoster's HSM, and later every node, must prove.
@@ -31,7 +31,8 @@ impl Body for Challenge {
     }
 
     fn check(&self, _: &Header, plan: &Plan) -> Fits {
-        check_keys(&self.keys, plan, |key, planned| key.check(planned, plan))
+        check_keys(&self.keys, plan, |key, planned| key.check(planned, plan))?;
+        each_of_its_own(self.keys.iter().map(|key| (&key.label, Hash::of(&key.spki.0))))
     }
 }
 

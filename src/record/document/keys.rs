@@ -10,7 +10,7 @@ use crate::document::held_key::{BORN, HeldKey};
 use crate::document::{Beside, Body, Header, Received};
 use crate::encoding::{Blob, Hash, hash};
 use crate::plan::Plan;
-use crate::proof::key_set::{certificate_file, check_certificate, check_keys};
+use crate::proof::key_set::{certificate_file, check_certificate, check_keys, each_of_its_own};
 use crate::rule::Rule;
 use crate::terms::{Fits, Id, Kind, Listed, Role, TokenIdentity, TransferRoute, ensure, require};
 use crate::{Result, spki};
@@ -89,6 +89,7 @@ impl Body for TargetKeys {
                 (format!("{label}: {found}"), "a key of the plan's type and size".into())
             })
         })?;
+        each_of_its_own(self.keys.iter().map(|key| (&key.held.label, Hash::of(&key.spki.0))))?;
         let certificates = self.keys.iter();
         let certificates = certificates.map(|key| (&key.held.label, key.certificate.hash));
         let expected = fingerprint(plan, certificates);

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::document::{Body, Header, Received};
 use crate::encoding::{Blob, Fixed, Hash, PackageId, enc};
 use crate::plan::Plan;
-use crate::proof::key_set::{ChallengedKey, KeySet, PlaceChallenge, certificate_file, check_keys};
+use crate::proof::key_set::{
+    ChallengedKey, KeySet, PlaceChallenge, certificate_file, check_keys, each_of_its_own,
+};
 use crate::rule::Rule;
 use crate::share::ShareListing;
 use crate::terms::{
@@ -142,7 +144,8 @@ impl Body for Package {
         check_keys(&self.keys, plan, |key, planned| {
             key.challenged().check(planned, plan)?;
             key.check_length()
-        })
+        })?;
+        each_of_its_own(self.keys.iter().map(|key| (&key.label, Hash::of(&key.spki.0))))
     }
 }
 

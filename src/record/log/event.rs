@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::encoding::{Hash, PackageId};
 use crate::log::record::{
-    CloudExported, Fetched, KekRecord, KeyRecord, PlainImported, ShareFile, SourceDestroyed,
+    ChangedShare, CloudExported, Fetched, KekRecord, KeyRecord, PlainImported, ShareFile,
+    SourceDestroyed,
 };
 use crate::rule::Rule;
 use crate::signature::Signed;
@@ -218,6 +219,9 @@ pub enum Event {
         /// Those of them whose deputy came, as far as the identity tells.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         deputies: Vec<Id>,
+        /// Their share files that were changed on the way.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        changed: Vec<ChangedShare>,
     },
     /// Every key is in the hoster's HSM and the receipt is made.
     Import {

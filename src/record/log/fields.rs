@@ -153,6 +153,7 @@ fields! {
         "custodians" "ids" Derived "the receipt of the import that follows; of a run that was cut off, who came";
         "spent" "ids: those whose identity was opened on this machine" Derived "the receipt of the import that follows; of a run that was cut off, who came";
         "deputies" "ids, absent where none: those of them whose deputy's recipient the identity has" Claim "the receipt does not say who came for whom; only where the plan has a deputy";
+        "changed" "absent where none: share files that line ends, white space or missing armour made other files, each `{\"custodian\": id, \"brought\": hash, \"taken\": hash}`, once for each custodian at most" Claim "the file that was brought is not kept; `taken`, another hash, is that of the custodian's share in the package, and the custodian's identity was opened";
     }
     "import" {
         "document" "hash of the receipt" Derived "the receipt";

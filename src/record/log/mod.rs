@@ -23,8 +23,8 @@ use crate::{Error, Result, folder};
 pub use event::Event;
 use line::{Line, format_error};
 pub use record::{
-    CloudExported, CloudFile, Fetched, KekRecord, KeyRecord, PlainImported, ShareFile,
-    SourceDestroyed,
+    ChangedShare, CloudExported, CloudFile, Fetched, KekRecord, KeyRecord, PlainImported,
+    ShareFile, SourceDestroyed,
 };
 
 pub use crate::layout::LOG_FILE;

@@ -48,6 +48,18 @@ pub struct ShareFile {
     pub file: Hash,
 }
 
+/// A share file that was changed on the way to the import, and held the same share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangedShare {
+    /// The custodian.
+    pub custodian: Id,
+    /// SHA-256 of the file as it was brought.
+    pub brought: Hash,
+    /// SHA-256 of the file as it was dealt, which it is once the change is undone.
+    pub taken: Hash,
+}
+
 /// A wrapped key, as a cloud service is given it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -9,6 +9,7 @@ mod people;
 mod raw;
 mod written;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::encoding::{CkaId, Fixed, Hash, cka_id};
@@ -130,6 +131,22 @@ impl Plan {
             Trial::After(closing) => Some(closing),
             Trial::None | Trial::This => None,
         }
+    }
+
+    /// The programs that age runs for the recipients of this plan, each with its custodians; none
+    /// for recipients of age itself.
+    pub fn plugins(&self) -> BTreeMap<String, Vec<Id>> {
+        let mut plugins: BTreeMap<String, Vec<Id>> = BTreeMap::new();
+        for custodian in &self.quorum.custodians {
+            let names = custodian.recipients.iter().filter_map(|one| people::plugin(one));
+            for name in names {
+                let custodians = plugins.entry(format!("age-plugin-{name}")).or_default();
+                if !custodians.contains(&custodian.id) {
+                    custodians.push(custodian.id.clone());
+                }
+            }
+        }
+        plugins
     }
 
     /// Whether only a KEK that the tenant's security officer has marked trusted may wrap a target

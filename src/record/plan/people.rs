@@ -129,3 +129,9 @@ impl Party {
         self.officers.iter().any(|officer| officer.id == *id)
     }
 }
+
+/// The name of the plugin that an age recipient `age1NAME1…` needs; none for one of age itself.
+pub(super) fn plugin(recipient: &str) -> Option<String> {
+    let (prefix, _) = bech32::decode(recipient).ok()?;
+    prefix.as_str().strip_prefix("age1").map(str::to_owned)
+}

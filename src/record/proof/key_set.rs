@@ -1,6 +1,8 @@
 //! What must be proven: the keys of a package, or of a challenge where they are born at the hoster.
 //! Every proof of either kind of ceremony is held against this.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
@@ -8,7 +10,7 @@ use crate::encoding::{Blob, Fixed, Hash, PackageId};
 use crate::plan::{KeyPlan, Plan};
 use crate::rule::Rule;
 use crate::spki::{self, TargetCertificate};
-use crate::terms::{Fits, Id, KeyType, Listed, Role, ensure};
+use crate::terms::{Fits, Id, KeyType, Listed, Role, differs, ensure};
 
 /// The keys of a ceremony, and what is asked of whoever says that they hold them.
 #[derive(Debug, Clone)]
@@ -186,6 +188,21 @@ impl ChallengedKey {
         }
         Ok(())
     }
+}
+
+/// No two labels have one key, by SHA-256 of its SubjectPublicKeyInfo.
+///
+/// # Errors
+/// What was found and what was expected.
+pub fn each_of_its_own<'a>(keys: impl Iterator<Item = (&'a Id, Hash)>) -> Fits {
+    let mut seen = BTreeMap::new();
+    for (label, spki) in keys {
+        if let Some(other) = seen.insert(spki, label) {
+            let found = format!("one public key, {spki}, for {other} and for {label}");
+            return differs(found, "a key of its own for every label");
+        }
+    }
+    Ok(())
 }
 
 /// As many keys as the plan has, and each as the plan has it.

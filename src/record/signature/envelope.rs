@@ -8,6 +8,7 @@ use ssh_key::public::KeyData;
 use ssh_key::{Algorithm, HashAlg, PublicKey, Signature, SshSig};
 
 use crate::Result;
+use crate::brought::text;
 use crate::escape::{escape, quote};
 use crate::plan::{Person, Plan};
 use crate::rule::Rule;
@@ -36,11 +37,18 @@ impl<'a> Envelope<'a> {
     pub fn parse(file: &'a SignatureFile) -> Result<Self> {
         let of = format!("the signature of {}", file.signer);
         let format = |found: &str| {
-            Rule::SignatureFormat.refuse(
-                format!("{of}: {found}"),
-                EXPECTED,
-                "have it signed again; send the file as it is, not through a text editor or a mail program",
-            )
+            match text::altered(&file.bytes) {
+                None => Rule::SignatureFormat.refuse(
+                    format!("{of}: {found}"),
+                    EXPECTED,
+                    "have it signed again; send the file as it is, not through a text editor or a mail program",
+                ),
+                Some((_, what)) => Rule::SignatureFormat.refuse(
+                    format!("{of}: {found}: {what}"),
+                    format!("{EXPECTED}: {}", text::SAVE),
+                    "ask for the file once more, as it is; or convert it by the line above, and put the copy in its place",
+                ),
+            }
         };
         let ends = |rest: &[u8], at: &str| {
             let found = format!("{of}: {} bytes after its {at}", rest.len());

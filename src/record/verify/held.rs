@@ -17,11 +17,14 @@ use crate::flow::replay::untrusted;
 use crate::flow::results::ShownBefore;
 use crate::flow::{Phase, State, subjects};
 use crate::gate::{KekDestroy, KeysDestroy};
-use crate::log::{CloudExported, Entry, Event, KeyRecord, PlainImported, SourceDestroyed};
+use crate::log::{
+    ChangedShare, CloudExported, Entry, Event, KeyRecord, PlainImported, SourceDestroyed,
+};
 use crate::plan::ServicePlan;
 use crate::proof::key_set::KeySet;
 use crate::rule::Rule;
 use crate::service::{Brief, EvidenceContext, NodeEvidence, same_former};
+use crate::share::ShareListing;
 use crate::signature::Signed;
 use crate::terms::{
     AttestationLevel, Id, Kind, Observed, ReadBack, RuleOutcome, Step, TokenIdentity, list,
@@ -556,7 +559,7 @@ impl At<'_> {
         let planned = |id: &Id| quorum.custodians.iter().find(|one| one.id == *id);
         let has_deputy = |id: &Id| planned(id).is_some_and(|one| one.recipients.len() > 1);
         let wrong = match &self.entry.event {
-            Event::Quorum { custodians, spent, deputies } => {
+            Event::Quorum { custodians, spent, deputies, changed } => {
                 let distinct: BTreeSet<_> = custodians.iter().collect();
                 let all_at_once = distinct.len() >= usize::from(quorum.threshold);
                 let first = !self.state.quorum.as_ref().is_some_and(|quorum| quorum.open);
@@ -565,7 +568,8 @@ impl At<'_> {
                     && custodians.iter().all(|id| planned(id).is_some())
                     && spent.iter().all(|id| distinct.contains(id))
                     && deputies.iter().all(|id| spent.contains(id))
-                    && deputies.iter().all(has_deputy);
+                    && deputies.iter().all(has_deputy)
+                    && self.changed_shares(changed, spent);
                 !whole
             }
             Event::ShareConfirm { custodian, deputy } => {
@@ -576,6 +580,24 @@ impl At<'_> {
         let expected = "custodians of the plan, each once, one after the other, and deputies where it has some";
         let found = if wrong { json(&self.entry.event) } else { String::new() };
         self.ensure(!wrong, &found, expected)
+    }
+
+    /// A share file that was changed on the way was that custodian's own, as the package lists it.
+    fn changed_shares(&self, changed: &[ChangedShare], spent: &[Id]) -> bool {
+        let package = self.state.document(Kind::Package).ok();
+        let package = package.and_then(|hash| self.record.documents.package.by_hash(hash));
+        let listed = |one: &ChangedShare| {
+            let shares = package.map(|package| &package.body().shares);
+            shares.is_none_or(|shares| {
+                let of = |share: &&ShareListing| share.custodian == one.custodian.as_str();
+                shares.iter().find(of).is_some_and(|share| share.file == one.taken)
+            })
+        };
+        let distinct: BTreeSet<_> = changed.iter().map(|one| &one.custodian).collect();
+        distinct.len() == changed.len()
+            && changed.iter().all(|one| {
+                spent.contains(&one.custodian) && one.brought != one.taken && listed(one)
+            })
     }
 
     /// A token that the entry names is one of the plan's, where it names any; and what a preflight

@@ -237,3 +237,24 @@ fn a_package_that_its_own_key_has_not_signed_is_not_taken() {
     let refused = rule(package.verify_keys());
     assert_eq!(refused, Some(Rule::PackageSignature));
 }
+
+/// A slip of copy and paste: the other key would never be carried.
+#[test]
+fn no_two_labels_of_a_document_have_one_key() {
+    let twice = |found: Option<String>| {
+        let found = found.unwrap();
+        assert!(found.contains("for hgs-signing and for hgs-encryption"), "{found}");
+    };
+    let carried = Kept::of("single-shot-hgs");
+    let mut package: Document<Package> = carried.document();
+    assert_eq!(said(&package, &carried.plan), None);
+    package.body.keys[1].spki = package.body.keys[0].spki.clone();
+    twice(said(&package, &carried.plan));
+    let born = Kept::of("born-hgs");
+    let mut keys: Document<TargetKeys> = born.document();
+    keys.body.keys[1].spki = keys.body.keys[0].spki.clone();
+    twice(said(&keys, &born.plan));
+    let mut challenge: Document<Challenge> = born.document();
+    challenge.body.keys[1].spki = challenge.body.keys[0].spki.clone();
+    twice(said(&challenge, &born.plan));
+}

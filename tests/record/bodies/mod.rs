@@ -15,6 +15,7 @@ use record::{
         Body, Document, Header, MAX_DOCUMENT,
         acceptance::{Acceptance, Published},
         attestation::{Attestation, Attested},
+        challenge::Challenge,
         closing::Closing,
         held_key::BORN,
         keys::TargetKeys,

@@ -420,6 +420,79 @@ fn before_anybody_signs_it_a_plan_is_written_in_one_way() {
 }
 
 #[test]
+fn what_an_editor_made_of_a_plan_is_named_with_how_to_save_it() {
+    let people = People::new();
+    let plan = people.plan();
+    let utf16 = |unit: fn(u16) -> [u8; 2], mark: Option<u16>| -> Vec<u8> {
+        mark.into_iter().chain(plan.encode_utf16()).flat_map(unit).collect()
+    };
+    let curly = plan.replacen("mode = \"rehearsal\"", "mode = \u{201c}rehearsal\u{201d}", 1);
+    let cases = [
+        (format!("\u{feff}{plan}").into_bytes(), "byte order mark", 1),
+        (plan.replace('\n', "\r\n").into_bytes(), "CR LF", 1),
+        (
+            plan.replacen("name = \"Contoso\"", "name = \"Cont\u{feff}oso\"", 1).into_bytes(),
+            "byte order mark",
+            line(&plan, "Contoso"),
+        ),
+        (utf16(u16::to_le_bytes, Some(0xfeff)), "UTF-16", 1),
+        (utf16(u16::to_be_bytes, Some(0xfeff)), "UTF-16", 1),
+        (utf16(u16::to_le_bytes, None), "UTF-16", 1),
+        (
+            plan.replacen("Contoso", "Contos\u{f6}", 1).chars().map(|c| c as u8).collect(),
+            "not UTF-8",
+            line(&plan, "Contoso"),
+        ),
+        (curly.into_bytes(), "U+201C", line(&plan, "mode =")),
+    ];
+    for (bytes, expected, at) in cases {
+        let found = faults(bytes);
+        assert_eq!((found.0[0].rule, found.0[0].line), (Rule::PlanSyntax, at), "{found}");
+        let said = found.to_string();
+        assert!(said.contains(expected) && said.contains("tr -d"), "{expected}: {said}");
+    }
+    // In a name they are letters like others.
+    let named =
+        plan.replacen("name = \"Contoso\"", "name = \"\u{201e}Contoso\u{201c} \u{2013} Nord\"", 1);
+    Plan::parse(named.into_bytes()).unwrap();
+}
+
+#[test]
+fn a_key_of_the_other_kind_is_named_and_a_secret_is_not_shown() {
+    let people = People::new();
+    let plan = people.plan();
+    let recipient = plan.split('"').find(|text| text.starts_with("age1")).unwrap();
+    let ada = people.public("ada");
+    let secret = "AGE-SECRET-KEY-1QQQSYQCYQ5RQWZQF";
+    for (from, to, expected) in [
+        (recipient, ada.as_str(), "an SSH key, as officers have"),
+        (ada.as_str(), recipient, "an age recipient, as custodians have"),
+        (recipient, secret, "an age identity, which is secret"),
+        (ada.as_str(), "-----BEGIN OPENSSH PRIVATE KEY-----", "a private SSH key"),
+        (recipient, &format!("{recipient} "), "with white space around it"),
+    ] {
+        let said = faults(plan.replacen(from, to, 1)).to_string();
+        assert!(said.contains(expected) && !said.contains(secret), "{expected}: {said}");
+    }
+}
+
+#[test]
+fn plugins_are_named_with_their_custodians() {
+    let people = People::new();
+    let plan = people.plan();
+    assert!(Plan::parse(plan.clone().into_bytes()).unwrap().plugins().is_empty());
+    let recipient = plan.split('"').find(|text| text.starts_with("age1")).unwrap();
+    let tag = "age1tag1qf0w6dgygjq2g0gn6kzr3hes8cmfw3582a6yymhz0n3hr8st3tt8s7ujc6d";
+    let path = people.path().join("ceremony.toml");
+    std::fs::write(&path, plan.replacen(recipient, tag, 1)).unwrap();
+    let plugins = Plan::read(&path).unwrap().plugins();
+    assert_eq!(plugins.keys().collect::<Vec<_>>(), ["age-plugin-tag"]);
+    assert_eq!(plugins["age-plugin-tag"].len(), 1);
+    let shown = authoring::check_plan(&path, &authoring::Reports::default()).unwrap().text;
+    assert!(shown.contains("program:    age-plugin-tag for the recipients of "), "{shown}");
+}
+
+#[test]
 fn the_template_names_what_is_to_be_filled_in() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ceremony.toml");

@@ -1,6 +1,7 @@
 //! Every page, printed by a real browser and looked at as whoever holds it would.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -138,7 +139,7 @@ impl Printed {
 
     /// Every code of every sheet, as zbar reads it. Now and then one is not found at 150 dots an
     /// inch: then whoever scans does it again, finer.
-    fn codes(&self) -> Vec<String> {
+    fn codes(&self, thorough: bool) -> Vec<String> {
         let mut codes: Vec<String> = self.sheets.iter().flat_map(|sheet| zbar(sheet)).collect();
         let mut read = frames::ScannedFrames::default();
         for code in &codes {
@@ -150,7 +151,38 @@ impl Printed {
             let sheets = 1..=self.sheets.len();
             codes.extend(sheets.flat_map(|sheet| zbar(&self.fine(sheet))));
         }
+        self.are_scanned(&codes, thorough);
         codes
+    }
+
+    /// Keyferry's own reader reads every code of the whole sheets too, at every resolution that
+    /// people choose; in the selection each sheet at one of them.
+    fn are_scanned(&self, codes: &[String], thorough: bool) {
+        let resolutions = ["150", "200", "300"];
+        let mut read = [const { BTreeSet::new() }; 3];
+        for sheet in 0..self.sheets.len() {
+            let n = (sheet + 1).to_string();
+            for (at, dots) in resolutions.iter().enumerate() {
+                if !thorough && at != sheet % 3 {
+                    continue;
+                }
+                let stem = self.pdf.with_extension(dots);
+                run(Command::new("pdftoppm")
+                    .args(["-r", dots, "-png", "-singlefile", "-f", &n, "-l", &n])
+                    .arg(&self.pdf)
+                    .arg(&stem));
+                let picture = stem.with_extension(format!("{dots}.png"));
+                read[at].extend(custody::codes::scan::frames_in(&picture).unwrap());
+            }
+        }
+        let all: BTreeSet<String> = codes.iter().cloned().collect();
+        match thorough {
+            true => read.iter().for_each(|read| assert_eq!(*read, all, "{}", self.pdf.display())),
+            false => {
+                let read: BTreeSet<String> = read.into_iter().flatten().collect();
+                assert_eq!(read, all, "{}", self.pdf.display());
+            }
+        }
     }
 }
 
@@ -227,6 +259,7 @@ fn every_page_is_whole_and_its_codes_are_read_from_paper() {
 
 /// Scripts of sides, the offer, custodians' shares, each in these looks; and all else once.
 fn pages(scripts: &[(&str, Look)], offers: &[Look], shares: &[(&str, Look)]) {
+    let thorough = scripts.len() > 2;
     let mut stage = Stage::of(Setting::composite(), Done::OfferRelease);
     for (side, (look, paper)) in scripts {
         let page = print(&stage, side, &["script"], look);
@@ -240,17 +273,17 @@ fn pages(scripts: &[(&str, Look)], offers: &[Look], shares: &[(&str, Look)]) {
         for word in stage.kek_words().split(' ') {
             assert!(text.contains(word), "{word}: {text}");
         }
-        offer_is_in(&stage, &files_of(&page.codes()));
+        offer_is_in(&stage, &files_of(&page.codes(thorough)));
     }
     stage.walk_to(Done::Confirm);
     for &(id, (look, paper)) in shares {
         let page = print(&stage, "tenant", &["share", id], look);
         page.is_whole(1..=3, paper);
-        share_is_in(&stage, id, &page);
+        share_is_in(&stage, id, &page, thorough);
     }
     let page = print(&stage, "tenant", &["document", "package"], &[]);
     page.is_whole(4..=16, A4);
-    assert!(files_of(&page.codes()).iter().any(|(name, _)| name == "package/package.json"));
+    assert!(files_of(&page.codes(thorough)).iter().any(|(name, _)| name == "package/package.json"));
     stage.walk_to(Done::TenantClose);
     for side in ["tenant", "hoster"] {
         let page = print(&stage, side, &["transcript"], &[]);
@@ -258,7 +291,7 @@ fn pages(scripts: &[(&str, Look)], offers: &[Look], shares: &[(&str, Look)]) {
         let head = stage.json(&format!("{side}/archive/head.json"));
         assert!(page.text().contains(head["head"].as_str().unwrap()));
         let bytes = fs::read(stage.path(&format!("{side}/archive/head.json"))).unwrap();
-        assert!(files_of(&page.codes()).contains(&("head.json".to_owned(), bytes)));
+        assert!(files_of(&page.codes(thorough)).contains(&("head.json".to_owned(), bytes)));
         let german = ["--json", "print", "transcript", "--language", "de"];
         let german: serde_json::Value =
             serde_json::from_str(&stage.side(side, &german).ok()).unwrap();
@@ -292,9 +325,9 @@ fn offer_is_in(stage: &Stage, files: &[NamedFile]) {
 
 /// The share file comes back from codes, from codes that are damaged, and from lines that somebody
 /// types.
-fn share_is_in(stage: &Stage, id: &str, page: &Printed) {
+fn share_is_in(stage: &Stage, id: &str, page: &Printed, thorough: bool) {
     let file = fs::read(stage.path(&format!("tenant/outbox/shares/{id}.age"))).unwrap();
-    let codes = page.codes();
+    let codes = page.codes(thorough);
     assert_eq!(files_of(&codes), [(format!("{id}.age"), file.clone())]);
     let with_code = page.sheets.iter().position(|sheet| !zbar(sheet).is_empty()).unwrap();
     let fine = page.fine(with_code + 1);
@@ -416,6 +449,6 @@ fn an_identity_comes_back_from_its_sheet() {
     run(command.arg(&file).arg(&page));
     let page = printed(&page);
     page.is_whole(1..=2, A4);
-    assert_eq!(files_of(&page.codes()), [("identity.age".to_owned(), identity.file.to_vec())]);
+    assert_eq!(files_of(&page.codes(true)), [("identity.age".to_owned(), identity.file.to_vec())]);
     assert!(!page.text().contains("correct horse"));
 }

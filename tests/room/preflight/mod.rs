@@ -13,6 +13,7 @@ use crate::common::{
 };
 
 mod machine;
+mod plugins;
 
 const VARIABLES: [&str; 3] = ["LD_KEYFERRY_TEST", "PKCS11SPY", "P11_KIT_STRICT"];
 const ABOUT_VARIABLES: [&str; 3] =

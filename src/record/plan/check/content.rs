@@ -93,6 +93,7 @@ impl Checker<'_> {
                 let expected = "spki = \"64 hex digits\": SHA-256 of the public key that another tool brings (DER SubjectPublicKeyInfo)";
                 self.fault(&key.label, Rule::PlanField, found, expected);
             }
+            (Some(spki), true) => self.once("public key", &spki.get_ref().to_string(), spki),
             (Some(spki), false) => {
                 let expected = "no spki: only a key that another tool brings is named by it";
                 self.fault(spki, Rule::PlanField, "spki", expected);

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use toml::Spanned;
 
+use crate::brought::text;
 use crate::encoding::Hash;
 use crate::escape::quote;
 use crate::plan::raw::{RawPlan, RawWaiver};
@@ -23,16 +24,27 @@ pub fn parse(bytes: Vec<u8>) -> Result<Plan, Faults> {
         let expected = "TOML with the fields of the format and no others".into();
         Faults(vec![Fault { line, rule: Rule::PlanSyntax, found, expected }])
     };
-    let text = std::str::from_utf8(&bytes).map_err(|_| syntax(0, "not UTF-8".into()))?;
-    if let Some(at) = text.find(['\r', '\u{feff}']) {
-        // TOML takes both; they come from editors and mail programs, and make another plan of the
+    if let Some((at, found)) = text::altered(&bytes) {
+        // TOML takes some; they come from editors and mail programs, and make another plan of the
         // same text.
-        let found = "a carriage return or a byte order mark";
-        return Err(syntax(line_of(text, at), found.into()));
+        return Err(saved_otherwise(bytes_line(&bytes, at), found.into()));
     }
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        saved_otherwise(bytes_line(&bytes, error.valid_up_to()), "not UTF-8".into())
+    })?;
     let raw: RawPlan = toml::from_str(text).map_err(|error| {
         let line = error.span().map_or(0, |span| line_of(text, span.start));
-        syntax(line, error.message().to_owned())
+        let written = text.lines().nth(line.saturating_sub(1)).and_then(text::typographic);
+        match written.filter(|_| line > 0) {
+            None => syntax(line, error.message().to_owned()),
+            Some(mark) => {
+                let found = format!(
+                    "{mark} (U+{:04X}), which an editor puts in the place of a plain one",
+                    u32::from(mark)
+                );
+                saved_otherwise(line, format!("{}: the line has {found}", error.message()))
+            }
+        }
     })?;
     let mut checker = Checker { text, faults: Vec::new(), seen: BTreeMap::new() };
     let plan = checker.plan(raw);
@@ -47,9 +59,18 @@ pub fn parse(bytes: Vec<u8>) -> Result<Plan, Faults> {
     }
 }
 
+/// A plan that an editor has made another one of.
+fn saved_otherwise(line: usize, found: String) -> Faults {
+    Faults(vec![Fault { line, rule: Rule::PlanSyntax, found, expected: text::SAVE.into() }])
+}
+
 /// The line of a place in a text, from 1.
 pub fn line_of(text: &str, offset: usize) -> usize {
-    text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
+    bytes_line(text.as_bytes(), offset)
+}
+
+fn bytes_line(bytes: &[u8], offset: usize) -> usize {
+    bytes.iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
 }
 
 /// Where in a plan something stands; none where the whole plan is meant.
@@ -216,9 +237,14 @@ impl Checker<'_> {
             ),
             (Rule::WrapOaepSha1, plan.transfer.oaep_hash == OaepHash::Sha1, "oaep_hash = \"sha1\""),
             (Rule::PlanNoSpare, no_spare, "no officer or no custodian to spare"),
+            (Rule::WrapZeroFilled, false, "keys that no cloud service unwraps"),
         ];
-        // Whether a token lacks it only `kek trust` finds out.
-        let known = |rule: Rule| rule != Rule::TargetWrapWithTrusted || !plan.single_shot();
+        // Whether a token lacks it only `kek trust` finds out, whether it fills only a canary.
+        let known = |rule: Rule| match rule {
+            Rule::TargetWrapWithTrusted => !plan.single_shot(),
+            Rule::WrapZeroFilled => plan.way != TransferRoute::Cloud,
+            _ => true,
+        };
         for (rule, broken, found) in broken.into_iter().filter(|(rule, ..)| known(*rule)) {
             let name = rule.name();
             match (broken, raw.iter().find(|waiver| waiver.rule.get_ref() == name)) {

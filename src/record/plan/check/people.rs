@@ -50,7 +50,7 @@ impl Checker<'_> {
         let key = PublicKey::from_openssh(text.get_ref()).ok();
         let key = key.filter(|key| is_allowed(&key.algorithm())).map(|key| key.key_data().clone());
         let expected = "an OpenSSH public key: ed25519, ecdsa P-256 or P-384, or an sk- form";
-        self.field(key.is_some(), text, format!("key {}", quote(text.get_ref())), expected);
+        self.field(key.is_some(), text, said("key", text.get_ref()), expected);
         let key = key?;
         let openssh = PublicKey::new(key.clone(), "").to_openssh().ok()?.trim_end().to_owned();
         self.once("SSH key", &openssh, text);
@@ -96,12 +96,35 @@ impl Checker<'_> {
         self.field(!recipients.is_empty(), &raw.recipients, "no recipient", expected);
         for recipient in recipients {
             self.once("recipient", recipient.get_ref(), recipient);
-            let found = format!("recipient {}", quote(recipient.get_ref()));
+            let found = said("recipient", recipient.get_ref());
             let expected = "an age recipient, age1… with an intact checksum";
             self.field(is_age_recipient(recipient.get_ref()), recipient, found, expected);
         }
         let recipients = recipients.iter().map(|recipient| recipient.get_ref().clone()).collect();
         Some(Custodian { id: self.id("id", &raw.id)?, name: raw.name.clone(), recipients })
+    }
+}
+
+/// A person's key that is none of its kind, as what it is; a secret is not shown.
+fn said(what: &str, text: &str) -> String {
+    let (upper, shown) = (text.to_ascii_uppercase(), quote(text));
+    if upper.contains("AGE-SECRET-KEY-") || upper.contains("AGE-PLUGIN-") {
+        return format!(
+            "{what}: an age identity, which is secret and now is no longer: make a new one, and give its recipient age1…"
+        );
+    }
+    if upper.contains("PRIVATE KEY") {
+        return format!(
+            "{what}: a private SSH key, which is secret and now is no longer: make a new one, and give its .pub"
+        );
+    }
+    match ["ssh-", "ecdsa-", "sk-"].iter().any(|begin| text.trim().starts_with(begin)) {
+        _ if what == "key" && text.trim().starts_with("age1") => {
+            format!("{what} {shown}, an age recipient, as custodians have")
+        }
+        true if what == "recipient" => format!("{what} {shown}, an SSH key, as officers have"),
+        _ if text.trim() != text => format!("{what} {shown}, with white space around it"),
+        _ => format!("{what} {shown}"),
     }
 }
 
