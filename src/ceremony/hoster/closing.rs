@@ -9,6 +9,7 @@ use clap::Args;
 use crate::side::room;
 use crate::{Ceremony, Means, Run};
 use hsm::Hsm;
+use record::command::with_commands;
 use record::document::Released;
 use record::document::acceptance::Acceptance;
 use record::document::closing::Closing;
@@ -122,7 +123,7 @@ impl Why {
             Rule::LogEvent.refuse(
                 "no KEK in the log",
                 "an entry kek-create",
-                "the record names no KEK: one that was begun is removed by `abort`, which looks in the HSM, or with the vendor's tool; `close` ends the record",
+                "the record names no KEK: one that was begun is removed by an abort, which looks in the HSM, or with the vendor's tool; close ends the record",
             )
         })?;
         let why = match (ceremony.state.aborted, folder) {
@@ -130,12 +131,12 @@ impl Why {
             (None, Some(folder)) => Why::Accepted(Box::new(accepted(ceremony, folder)?)),
             (aborted, _) => {
                 let remedy = match aborted {
-                    Some(_) => "after an abort: keyferry-hoster kek destroy",
-                    None => "keyferry-hoster kek destroy ACCEPTANCE",
+                    Some(_) => with_commands("after an abort: {hoster kek destroy}"),
+                    None => with_commands("{hoster kek destroy ACCEPTANCE}"),
                 };
                 return Err(Error::Usage {
                     what: "an acceptance is given where there is none, or is missing".into(),
-                    remedy: remedy.into(),
+                    remedy,
                 });
             }
         };
@@ -152,7 +153,9 @@ fn stated(ceremony: &Ceremony, why: &Why, backup: Option<&str>) -> Result<Option
         (None, false) => Ok(None),
         (None, true) => Err(Error::Usage {
             what: "no --backup, and the tenant destroys its originals after this".into(),
-            remedy: "kek destroy ACCEPTANCE --backup TEXT: how the target keys are backed up; it goes into the closing, which your officers sign".into(),
+            remedy: with_commands(
+                "`{hoster kek destroy ACCEPTANCE --backup TEXT}`: how the target keys are backed up; it goes into the closing, which your officers sign",
+            ),
         }),
         (Some(_), false) => Err(Error::Usage {
             what: "--backup where the tenant's originals stay".into(),
@@ -224,7 +227,7 @@ fn born_left(ceremony: &Ceremony) -> Result<gate::KeysDestroy> {
         return Err(Rule::LogEvent.refuse(
             "no keys that must go",
             "keys that were born here, recorded, and never made primary",
-            "run `status`; what was begun and not recorded, `abort` has destroyed; `close` ends the record",
+            with_commands("what was begun and not recorded, the abort has destroyed; `{hoster close}` ends the record"),
         ));
     }
     gate::KeysDestroy::of(&ceremony.plan, &ceremony.state)

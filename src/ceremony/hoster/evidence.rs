@@ -8,6 +8,7 @@ use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{Ceremony, Means, Run};
+use record::command::Program;
 use record::escape::escape;
 use record::flow::Phase;
 use record::log::{Event, now};
@@ -179,6 +180,6 @@ fn missing_error(missing: &[&Id], stage: Stage, phase: Phase) -> Error {
     Rule::EvidenceMissing.refuse(
         format!("no evidence {} of {}", stage.name(), list(missing)),
         "evidence of every node of the plan",
-        format!("let each prove itself and add its file with `evidence add`; {rest}. A node that is lost leaves with `nodes`"),
+        format!("let each prove itself and add its file with `{}`; {rest}. A node that is lost leaves with `{}`", Program::Hoster.line("evidence add FILE"), Program::Hoster.line("nodes --remove NODE")),
     )
 }

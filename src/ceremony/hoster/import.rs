@@ -77,7 +77,7 @@ fn same(ceremony: &Ceremony, folder: &Path) -> Result<Released<Package>> {
                 ceremony.state.document(Kind::Package)?
             ),
             "one import",
-            "run `status`: it shows the next step",
+            ceremony.state.see_status(),
         ));
     }
     given

@@ -7,6 +7,7 @@ use clap::Args;
 use crate::hoster::attesting::{AttestationArgs, Files};
 use crate::{Ceremony, Means, Run};
 use hsm::{Hsm, Kek, KekSpec};
+use record::command::with_commands;
 use record::document::attestation::KEK;
 use record::document::offer::Offer;
 use record::encoding::{Blob, Hash};
@@ -68,7 +69,7 @@ impl KekCreate {
             .value("CKA_ID", id.to_string())
             .value("label", label)
             .value("KEK", fingerprint.to_string())
-            .line("Then: keyferry-hoster kek create --attestation FILE, with --attestation-report FILE where only the vendor's tool can read it."));
+            .line(with_commands("Then, with --attestation-report FILE besides where only the vendor's tool can read it:\n  {hoster kek create --attestation FILE}")));
         }
         let offer = offer(&plan, hsm, &kek, observed, &files);
         let judged = offer.attested(|name| files.bytes(name), &plan, clock()?)?;
@@ -79,7 +80,7 @@ impl KekCreate {
             .value("offer", document.to_string())
             .value("KEK", fingerprint.to_string());
         Ok(report.texts("evidence", &judged.lines)
-        .line("Its words; the first two rows are read aloud to the tenant over a second channel (`keyferry-audit show` shows them again):")
+        .line(with_commands("Its words; the first two rows are read aloud to the tenant over a second channel (`{audit show FILE}`, of the offer, shows them again):"))
         .line(fingerprint::rows(&fingerprint.0))
         .data("words", fingerprint::words(&fingerprint.0).join(" "))
         .value("folder", ceremony.outbox("offer").display().to_string()))

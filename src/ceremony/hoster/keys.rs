@@ -7,6 +7,7 @@ use crate::hoster::attesting::{self, AttestationArgs};
 use crate::hoster::held;
 use crate::{Ceremony, Means, Run, StepIntent};
 use hsm::{BornSpec, CertifiedKey, Hsm, Inventory, self_signed};
+use record::command::{Program, with_commands};
 use record::document::attestation::Judgement;
 use record::document::keys::{BornKey, TargetKeys, fingerprint as fingerprint_of};
 use record::encoding::{Blob, Hash};
@@ -103,7 +104,7 @@ pub fn show(
 /// The words of the keys, which the tenant is to hear.
 pub fn shown(ceremony: &Ceremony, report: Report, said: Hash) -> Report {
     report
-        .line("Its words; the first two rows are read aloud to the tenant over a second channel (`keyferry-audit show` shows them again):")
+        .line(with_commands("Its words; the first two rows are read aloud to the tenant over a second channel (`{audit show FILE}`, of the keys, shows them again):"))
         .line(fingerprint::rows(&said.0))
         .data("words", fingerprint::words(&said.0).join(" "))
         .value("folder", ceremony.outbox("keys").display().to_string())
@@ -119,7 +120,10 @@ fn prepared(plan: &Plan, attempt: u32) -> Report {
         let label = plan.hoster_label(key.label.as_str());
         report.value(key.label.as_str(), format!("CKA_ID {id}, label {label}"))
     });
-    report.line("Then: keyferry-hoster keys create --attestation LABEL=FILE ..., with --attestation-report LABEL=FILE where only the vendor's tool can read it.")
+    let line = plan.keys.iter().fold(Program::Hoster.line("keys create"), |line, key| {
+        line.and("--attestation LABEL=FILE").with("LABEL", key.label.as_str())
+    });
+    report.line(format!("Then, with --attestation-report LABEL=FILE besides where only the vendor's tool can read it:\n  {line}"))
 }
 
 fn one(
@@ -145,7 +149,7 @@ fn one(
         Rule::TargetKey.refuse(
             found,
             "a key of the plan's type and size",
-            "destroy it with `restart`, and use a token that makes keys as it is asked to",
+            "restart, which destroys it, and use a token that makes keys as it is asked to",
         )
     })?;
     Ok(born)

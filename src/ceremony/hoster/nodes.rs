@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::{Ceremony, Means, Run, approval};
 use hsm::Hsm;
+use record::command::with_commands;
 use record::log::Event;
 use record::rule::Rule;
 use record::spki::{MAX_CERTIFICATE, TargetCertificate};
@@ -50,11 +51,11 @@ fn subject(ceremony: &Ceremony, removed: &[Id], replaced: &[Id]) -> Result<gate:
     let (count, mut named) = (all.clone().count(), all.collect::<Vec<_>>());
     named.sort();
     named.dedup();
-    let usage = |what: String| {
-        Error::Usage {
+    let usage = |what: String| Error::Usage {
         what,
-        remedy: "nodes --remove NODE | --replace NODE, each a node that has not left; one at least stays".into(),
-    }
+        remedy: with_commands(
+            "`{hoster nodes --remove NODE}`, or with --replace NODE: each a node that has not left; one at least stays",
+        ),
     };
     if let Some(other) = named.iter().find(|node| !current.contains(node)) {
         return Err(usage(format!("{other} is no node of this service now")));

@@ -65,7 +65,7 @@ impl Run for Register {
             "Write the last value down: each node's script is given it, and runs with no other folder.",
         );
         report = (target.steps().iter()).fold(report, |report, step| {
-            report.line(format!("  {:<28} {}", step.program, step.name))
+            report.line(format!("  {}\n    {}", step.name, step.line()))
         });
         Ok(report.line("INSTRUCTIONS.txt in the folder says what to type."))
     }
@@ -164,7 +164,7 @@ fn given<T>(order: Option<T>) -> Result<T> {
         Rule::LogEvent.refuse(
             "no order follows from the log",
             "`register` before it",
-            "run `status`",
+            "the status of the ceremony says what comes next",
         )
     })
 }

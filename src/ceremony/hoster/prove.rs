@@ -9,6 +9,7 @@ use crate::hoster::held::Question;
 use crate::side::token::{TokenChoice, require_tries_left};
 use hsm::{Hsm, TargetKey};
 use machine::hardening::harden;
+use record::command::Program;
 use record::encoding::Hash;
 use record::log::now;
 use record::rule::Rule;
@@ -93,7 +94,7 @@ pub fn prove(choice: &NodeProve, registry: &Path, token: &TokenChoice) -> Result
         service_started: None,
         account: format!("uid {}", rustix::process::getuid().as_raw()),
         service_account: None,
-        program: format!("keyferry-hoster {}", env!("CARGO_PKG_VERSION")),
+        program: format!("{} {}", Program::Hoster, env!("CARGO_PKG_VERSION")),
         keys,
         registered: registry.known(&ours),
         primaries: registry.primaries(),

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use custody::codes::lines;
 use custody::custodian;
 use custody::share::{Quorum, RECORD, Secret, Share};
+use record::command::with_commands;
 use record::document::package::Package;
 use record::encoding::Hash;
 use record::escape::{escape, quote};
@@ -209,7 +210,7 @@ impl Gathering<'_> {
             return Err(Rule::ShareFile.refuse(
                 format!("{name} has SHA-256 {hash}"),
                 "one of the share files that the package lists",
-                "look for the file of this attempt; a damaged one is written again by `keyferry-tenant share reissue`",
+                with_commands("look for the file of this attempt; a damaged one is written again on the tenant's machine, by `{tenant share reissue CUSTODIAN}`"),
             ));
         }
         let opened = custodian::open_share(bytes, identity, &|prompt| self.asker.hidden(prompt))?;

@@ -7,6 +7,7 @@ use std::path::Path;
 use data_encoding::BASE64URL_NOPAD;
 
 use crate::services::{Service, TargetStep};
+use record::command::tool;
 use record::encoding::json_file;
 use record::rule::Rule;
 use record::service::Brief;
@@ -52,18 +53,22 @@ pub fn file(
 }
 
 /// What is done with the files there.
-pub fn what_next(format: CloudFormat) -> &'static str {
-    match format {
-        CloudFormat::AzureByok => {
-            "az keyvault key import --byok-file FILE, with the --kty and --ops that the key is to have"
-        }
-        CloudFormat::AwsKms => {
-            "aws kms import-key-material --encrypted-key-material fileb://FILE --import-token fileb://TOKEN, within 24 hours of get-parameters-for-import"
-        }
-        CloudFormat::GcpKms => {
-            "gcloud kms keys versions import --wrapped-key-file FILE --import-job JOB, within 3 days of making the job"
-        }
-    }
+pub fn what_next(format: CloudFormat) -> String {
+    let (line, more) = match format {
+        CloudFormat::AzureByok => (
+            "az keyvault key import --byok-file FILE",
+            "with vault and name, and the --kty and --ops that the key is to have",
+        ),
+        CloudFormat::AwsKms => (
+            "aws kms import-key-material --encrypted-key-material fileb://FILE --import-token fileb://TOKEN",
+            "with the key's id, within 24 hours of get-parameters-for-import",
+        ),
+        CloudFormat::GcpKms => (
+            "gcloud kms keys versions import --wrapped-key-file FILE --import-job JOB",
+            "with location, key ring and key, within 3 days of making the job",
+        ),
+    };
+    format!("Then, {more}:\n  {}", tool(line))
 }
 
 impl Service for Cloud {
@@ -101,6 +106,6 @@ pub fn no_part_error() -> Error {
     Rule::PlanTarget.refuse(
         "the hoster's side of a ceremony for a cloud service",
         "the tenant's side alone: the service imports the keys itself",
-        "run keyferry-tenant with this plan; the people whom it names as the hoster's sign the plan, and import the files at the service",
+        "take the tenant's side alone with this plan; the people whom it names as the hoster's sign the plan, and import the files at the service",
     )
 }

@@ -13,10 +13,14 @@ use record::terms::PrimaryKey;
 pub struct Local;
 
 const STEPS: &[TargetStep] = &[
-    TargetStep { act: Act::Register, name: "register", program: "keyferry-hoster register" },
-    TargetStep { act: Act::Prove, name: "prove", program: "keyferry-hoster node prove" },
-    TargetStep { act: Act::Activate, name: "activate", program: "keyferry-hoster primary" },
-    TargetStep { act: Act::RollBack, name: "roll-back", program: "keyferry-hoster rollback" },
+    TargetStep { act: Act::Register, name: "register", program: "register" },
+    TargetStep {
+        act: Act::Prove,
+        name: "prove",
+        program: "node prove --module MODULE --token TOKEN --register FOLDER --node NODE --registry REGISTRY --out FOLDER",
+    },
+    TargetStep { act: Act::Activate, name: "activate", program: "primary" },
+    TargetStep { act: Act::RollBack, name: "roll-back", program: "rollback" },
 ];
 
 const FILES: &[(&str, &str)] =

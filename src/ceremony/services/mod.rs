@@ -8,6 +8,7 @@ pub mod local;
 use std::path::Path;
 
 use record::Result;
+use record::command::{CommandLine, Program, tool};
 use record::plan::ServicePlan;
 use record::service::Brief;
 use record::terms::PrimaryKey;
@@ -46,8 +47,20 @@ pub struct TargetStep {
     pub act: Act,
     /// Its name, in scripts and on paper.
     pub name: &'static str,
-    /// The program that takes it.
+    /// The script that takes it, or the command.
     pub program: &'static str,
+}
+
+impl TargetStep {
+    /// What is typed.
+    pub fn line(&self) -> CommandLine {
+        match (self.program.ends_with(".ps1"), self.act) {
+            (true, _) => tool(self.program),
+            // On the node, which has no ceremony.
+            (false, Act::Prove) => Program::Hoster.bare(self.program),
+            (false, _) => Program::Hoster.line(self.program),
+        }
+    }
 }
 
 /// A kind of service. Another one (AD FS, say) is another file like `hgs.rs`, and a line in [`of`].

@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::side::init;
 use crate::{Ceremony, Means, Run};
+use record::command::with_commands;
 use record::document::closing::Closing;
 use record::document::{MAX_DOCUMENT, Released, read, read_files};
 use record::encoding::{Hash, json_file};
@@ -62,7 +63,7 @@ fn close(ceremony: &mut Ceremony, closing: Option<&Path>) -> Result<Report> {
             (Side::Tenant, None) if ceremony.state.aborted.is_none() => {
                 return Err(Error::Usage {
                     what: "no closing".into(),
-                    remedy: "keyferry-tenant close CLOSING".into(),
+                    remedy: with_commands("{tenant close CLOSING}"),
                 });
             }
             _ => None,
@@ -115,7 +116,7 @@ fn source_gone(ceremony: &Ceremony) -> Result<()> {
         true => Err(Rule::SourceLeft.refuse(
             "close before the originals are destroyed",
             "source destroy CLOSING, as the plan says `[after] source = \"destroy\"`",
-            "run `source destroy` with the hoster's closing; if the originals must stay, both sides `abort`, which leaves them",
+            with_commands("`{tenant source destroy CLOSING}`, with the hoster's closing; if the originals must stay, both sides abort, which leaves them"),
         )),
     }
 }

@@ -16,6 +16,7 @@ use custody::seal::SealKey;
 use custody::share::{self, Secret, Share};
 use hsm::wrapped_key::WrappedKey;
 use hsm::{Hsm, TargetKey, WrapOrder};
+use record::command::with_commands;
 use record::document::Released;
 use record::document::offer::Offer;
 use record::document::package::{Package, PackagedKey, hsm_signature_file, signed_by_keys};
@@ -196,7 +197,9 @@ pub(super) fn canary(plan: &Plan, hsm: &Hsm, keys: &[WrapCandidate]) -> Result<O
         }
         observed = Some(seen);
     }
-    observed.ok_or_else(|| Error::failed("no key to export", "run `keys create`"))
+    observed.ok_or_else(|| {
+        Error::failed("no key to export", with_commands("make the keys: `{tenant keys create}`"))
+    })
 }
 
 fn fresh_secret(hsm: &Hsm, package_id: &PackageId, plan: &Plan) -> Result<Secret> {

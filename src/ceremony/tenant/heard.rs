@@ -10,6 +10,7 @@ use sha1::Sha1;
 
 use crate::step::{WordsHint, words_heard};
 use crate::{Ceremony, Means, Run};
+use record::command::with_commands;
 use record::document::Released;
 use record::document::attestation::Judgement;
 use record::document::challenge::{Challenge, ChallengedKey};
@@ -54,7 +55,7 @@ fn read_offer(ceremony: &Ceremony, folder: &Path) -> Result<Released<Offer>> {
         return Err(Rule::PhaseOrder.refuse(
             "offer check after a package was made for the offer before it",
             "restart, then offer check",
-            "if the hoster has begun again, `restart` here first: the package and its shares serve for nothing more; then take the new offer",
+            with_commands("if the hoster has begun again, `{tenant restart --reason TEXT}` first: the package and its shares serve for nothing more; then take the new offer"),
         ));
     }
     ceremony.state.require(Step::OfferCheck)?;
@@ -123,7 +124,7 @@ fn read_keys(ceremony: &Ceremony, folder: &Path) -> Result<Released<TargetKeys>>
         return Err(Rule::PhaseOrder.refuse(
             "keys check after a challenge was made for the keys before",
             "restart, then keys check",
-            "if the hoster has begun again, `restart` here first: the challenge serves for nothing more; then take the new keys",
+            with_commands("if the hoster has begun again, `{tenant restart --reason TEXT}` first: the challenge serves for nothing more; then take the new keys"),
         ));
     }
     ceremony.state.require(Step::KeysCheck)?;

@@ -3,6 +3,7 @@
 use crate::share::secret::recombine;
 use crate::share::{Secret, Share};
 use record::Result;
+use record::command::Program;
 use record::encoding::PackageId;
 use record::escape::escape;
 use record::rule::Rule;
@@ -46,7 +47,7 @@ impl<'a> Quorum<'a> {
             return Err(Rule::ShareCommitment.refuse(
                 format!("share {} of {} is not the one that was dealt; it takes the place of {whose}'s", share.x(), deal.count),
                 "the share that the package commits to",
-                format!("{whose} types or scans it again; a damaged one is written again by `keyferry-tenant share reissue`"),
+                format!("{whose} types or scans it again; a damaged one is written again on the tenant's machine, by `{}`", Program::Tenant.line("share reissue CUSTODIAN")),
             ));
         };
         if self.shares.iter().any(|present| present.x() == share.x()) {

@@ -5,6 +5,7 @@ pub mod network;
 pub mod process;
 pub mod software;
 
+use record::command::tool;
 use record::escape::escape;
 use record::flow::seen::Seen;
 use record::plan::Plan;
@@ -107,7 +108,7 @@ pub fn environment(rule: Rule, beginnings: &[&str], names: &[String]) -> Result<
         format!("no variable whose name begins with {shown}"),
         format!(
             "`unset {}`, and find out which start-up file sets it; then run the command again from that shell",
-            found.join(" ")
+            found.iter().fold(tool("unset"), |line, name| line.and("NAME").with("NAME", name))
         ),
     ))
 }
@@ -135,7 +136,10 @@ pub fn medium(folder: &str, options: MountOptions) -> Result<String> {
     Err(Rule::PreflightMedium.refuse(
         format!("{folder} is mounted without {}", missing.join(",")),
         "a mount with nosuid,nodev,noexec",
-        "whoever administers the machine runs `mount -o remount,nosuid,nodev,noexec MEDIUM`; then run the command again",
+        format!(
+            "whoever administers the machine runs `{}`; then run the command again",
+            tool("mount -o remount,nosuid,nodev,noexec MEDIUM")
+        ),
     ))
 }
 

@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use record::Result;
+use record::command::tool;
 use record::escape::escape;
 use record::plan::NetworkPlan;
 use record::rule::Rule;
@@ -168,8 +169,11 @@ pub fn network(
         return Err(Rule::PreflightNetwork.refuse(
             format!("up: {}", shown(surplus.iter().map(|name| escape(name)))),
             expected,
-            "unplug the cable or switch the radio off, and whoever administers the machine runs `ip link set NAME down` for each; then run the \
-             command again. An HSM in the network needs a plan that names its interface (hsm.network)",
+            format!(
+                "unplug the cable or switch the radio off, and whoever administers the machine runs `{}` for each; then run the command again. \
+                 An HSM in the network needs a plan that names its interface (hsm.network)",
+                tool("ip link set NAME down")
+            ),
         ));
     }
     let Some(plan) = planned else {
@@ -190,7 +194,11 @@ pub fn network(
             plan.peer,
             escape(&plan.interface)
         ),
-        "whoever administers the machine removes them with `ip route del` (`ip -6 route del`); then run the command again",
+        format!(
+            "whoever administers the machine removes them with `{}` (`{}`); then run the command again",
+            tool("ip route del ROUTE"),
+            tool("ip -6 route del ROUTE")
+        ),
     ))
 }
 
