@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::forecast::{DroppableWaiver, Forecast, ForetoldRefusal, forecast, forecast_alone};
+use record::command::with_commands;
 use record::escape::escape;
 use record::plan::Plan;
 use record::probe::Probe;
@@ -164,7 +165,9 @@ pub fn require(forecast: &Forecast) -> Result<()> {
     };
     let found =
         format!("foretold for the {}'s {}: {}", first.side, first.command, escape(&first.found));
-    let remedy = "change the plan as `plan new --probe` would write it, or use other tokens";
+    let remedy = with_commands(
+        "change the plan as `{audit plan new FILE --probe REPORT --probe REPORT}` would write it, or use other tokens",
+    );
     Err(match first.rule {
         Some(rule) => rule.refuse(found, "a plan that these tokens can carry out", remedy),
         None => Error::failed(found, remedy),

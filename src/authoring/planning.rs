@@ -168,8 +168,8 @@ fn signed(lines: &mut Vec<String>, path: &Path, plan: &Plan) -> Result<()> {
         if have < party.approvals {
             lines.push(format!("  needs {} more of the {side}:", party.approvals - have));
             for officer in party.officers.iter().filter(|officer| !has_signed(officer)) {
-                let command = signature::command_line(Namespace::Plan, path, &officer.id);
-                lines.push(format!("    {command}"));
+                let line = signature::officer_line(Namespace::Plan).with("FOLDER", path);
+                lines.push(format!("    {}", line.with("YOUR-ID", officer.id.as_str())));
             }
         }
     }

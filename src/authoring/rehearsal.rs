@@ -12,6 +12,7 @@ use toml_edit::{
 use crate::forecast::ways;
 use crate::foretelling::Probes;
 use crate::proposal::{propose, strongest};
+use record::command::{CommandLine, Program};
 use record::escape::escape;
 use record::plan::Plan;
 use record::probe::Probe;
@@ -105,7 +106,7 @@ struct Keys<'a> {
 impl Keys<'_> {
     fn ssh(&mut self, person: &mut dyn TableLike) {
         let id = id_of(person);
-        let how = format!("ssh-keygen -t ed25519 -C {id} -f {id}");
+        let how = Program::SshKeygen.line("-t ed25519 -C ID -f ID").with("ID", &id);
         if let Some(line) = self.lines(&format!("{id}.pub"), how).into_iter().next() {
             let key: Vec<&str> = line.split_whitespace().take(2).collect();
             replace(person, "key", key.join(" ").into());
@@ -114,14 +115,15 @@ impl Keys<'_> {
 
     fn age(&mut self, person: &mut dyn TableLike) {
         let id = id_of(person);
-        let how = format!("keyferry-custodian identity new {id}.identity > {id}.recipient");
+        let how =
+            Program::Custodian.line("identity new ID.identity > ID.recipient").with("ID", &id);
         let recipients: Array = self.lines(&format!("{id}.recipient"), how).into_iter().collect();
         if !recipients.is_empty() {
             replace(person, "recipients", recipients.into());
         }
     }
 
-    fn lines(&mut self, file: &str, how: String) -> Vec<String> {
+    fn lines(&mut self, file: &str, how: CommandLine) -> Vec<String> {
         let path = self.people.join(file);
         let read = folder::read_file(&path, MAX_KEY).ok();
         let text = read.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
@@ -130,7 +132,7 @@ impl Keys<'_> {
             .map(str::to_owned)
             .collect();
         if lines.is_empty() {
-            self.missing.push((path, how));
+            self.missing.push((path, how.to_string()));
         }
         lines
     }

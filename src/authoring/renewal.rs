@@ -168,7 +168,7 @@ fn header(plan: &Plan, labels: &BTreeMap<String, String>) -> String {
         }
     };
     format!(
-        "{HEADER}`keyferry-audit plan new --from` made this plan from that of {}, whose SHA-256 is\n\
+        "{HEADER}This plan was made (plan new --from) from that of {}, whose SHA-256 is\n\
          # {}\n\
          # Nobody has signed it. Before anybody does, look at these, and then take this comment out or let it stay:\n\
          #   - tenant, hoster, witnesses, custodians: who still is, and whose SSH key or recipient is another now.\n\

@@ -9,9 +9,11 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use authoring::Reports;
+use record::command::{CommandLine, Program};
 use record::encoding::Hash;
 use record::fingerprint::{self, hash_from_paper};
 use record::show::{self, Language};
+use record::terms::Side;
 use record::verify::{self, Against};
 use record::{Result, folder};
 use terminal::{fail, give, manual, tell};
@@ -152,11 +154,12 @@ fn digest(file: &Path) -> Result<()> {
 fn plan_new(file: &Path, probes: &[PathBuf]) -> Result<()> {
     authoring::new_plan(file, Reports::read(probes)?.both()?.as_ref())?;
     give(&file.display().to_string())?;
-    tell(&format!(
-        "next: fill in every REPLACE-, then keyferry-audit plan check {}",
-        file.display()
-    ));
+    tell(&format!("next: fill in every REPLACE-, then\n  {}", check_line(file)));
     Ok(())
+}
+
+fn check_line(file: &Path) -> CommandLine {
+    Program::Audit.line("plan check PLAN").with("PLAN", file)
 }
 
 fn plan_renew(from: &Path, file: &Path) -> Result<()> {
@@ -164,8 +167,9 @@ fn plan_renew(from: &Path, file: &Path) -> Result<()> {
         give(&line)?;
     }
     tell(&format!(
-        "next: read what differs and the first lines of {0}, mend it, then keyferry-audit plan check {0}",
-        file.display()
+        "next: read what differs and the first lines of {}, mend it, then\n  {}",
+        folder::shown(file),
+        check_line(file)
     ));
     Ok(())
 }
@@ -177,7 +181,12 @@ fn plan_check(file: &Path, probes: &[PathBuf], json: bool) -> Result<()> {
         false => give(&checked.text)?,
     }
     checked.require()?;
-    tell("next: once enough officers of both sides have signed it, both sides begin with `init`");
+    let begin = |side| Program::of(side).line("init PLAN").with("PLAN", file);
+    tell(&format!(
+        "next: once enough officers of both sides have signed it, each side begins on its machine\n  {}\n  {}",
+        begin(Side::Tenant),
+        begin(Side::Hoster)
+    ));
     Ok(())
 }
 
@@ -187,8 +196,8 @@ fn plan_rehearse(plan: &Path, file: &Path, people: &Path, probes: &[PathBuf]) ->
         give(&line)?;
     }
     tell(&format!(
-        "next: read what differs, then keyferry-audit plan check {}; officers of both sides sign it with their keys of the rehearsal",
-        file.display()
+        "next: read what differs, then\n  {}\nofficers of both sides sign it with their keys of the rehearsal",
+        check_line(file)
     ));
     Ok(())
 }

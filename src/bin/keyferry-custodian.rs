@@ -14,8 +14,9 @@ use custody::codes::{lines, scan};
 use custody::custodian::{new_identity, open_share, with_armour};
 use custody::share::Share;
 use desk::identity;
-use desk::page::Look;
+use desk::page::PageOptions;
 use machine::hardening;
+use record::command::with_commands;
 use record::rule::Rule;
 use record::share::MAX_SHARE_FILE;
 use record::terms::Mode;
@@ -85,7 +86,7 @@ struct SheetArgs {
     #[arg(long)]
     rehearsal: bool,
     #[command(flatten)]
-    look: Look,
+    look: PageOptions,
 }
 
 #[derive(Subcommand)]
@@ -236,8 +237,9 @@ fn share_check(asker: &Asker, file: PathBuf, identity: PathBuf) -> Result<()> {
         share.deal().threshold
     ));
     give(&fingerprint::words(&share.code()).join(" "))?;
-    asker.say("next: read these words to the tenant's officer, who types them at `keyferry-tenant share confirm`;");
-    asker.say("      then keep file and identity apart, and bring both to the import");
+    asker.say(&with_commands(
+        "next: read these words to the tenant's officer, who types them on the tenant's machine, at\n  {tenant share confirm CUSTODIAN}\nthen keep file and identity apart, and bring both to the import",
+    ));
     Ok(())
 }
 
@@ -262,7 +264,7 @@ fn share_open(asker: &Asker, file: PathBuf, identity: PathBuf) -> Result<()> {
     out.write_all(shown.as_bytes()).map_err(|error| {
         Error::failed(format!("the terminal: {error}"), "run the command again")
     })?;
-    asker.say("next: type it when `keyferry-hoster import` asks for it; then clear this screen, its scrollback too");
+    asker.say(&with_commands("next: type it on the hoster's machine, when `{hoster import PACKAGE}` asks for it; then clear this screen, its scrollback too"));
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use officer::Order;
+use officer::SigningTask;
 use record::show::{self, Language};
 use record::terms::Id;
 use terminal::{fail, manual};
@@ -77,7 +77,7 @@ fn main() -> ExitCode {
             shown.map(|()| ExitCode::SUCCESS)
         }
         Command::Sign(Sign { paths, id, key, plan, yes, language }) => {
-            officer::sign(&Order { paths, id, key, plan, yes, language })
+            officer::sign(&SigningTask { paths, id, key, plan, yes, language })
         }
     };
     done.unwrap_or_else(|error| fail(&error))

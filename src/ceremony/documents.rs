@@ -183,7 +183,7 @@ impl Ceremony {
             self.state.taken.get(&B::KIND) != Some(&received.hash),
             format!("the {} that was taken already", B::KIND),
             "a newer one, or the next step",
-            "run `status`: it shows the next step, who takes it, and the exact command",
+            self.state.see_status(),
         )?;
         let received = received.not_before(self.state.least_attempt(B::KIND))?;
         self.answers(&received)?;

@@ -5,6 +5,7 @@ use aes_kw::{KeyInit, KwpAes256};
 use zeroize::Zeroizing;
 
 use crate::share::Secret;
+use record::command::with_commands;
 use record::document::package::sealed_length;
 use record::encoding::{Hash, PackageId, enc};
 use record::rule::Rule;
@@ -76,7 +77,7 @@ fn seal_error(found: String) -> Error {
     Rule::SealOpen.refuse(
         found,
         "the sealed key that the tenant made, under this quorum's secret",
-        "copy the package again from the tenant's outbox; it is checked again by `package check`",
+        with_commands("copy the package again from the tenant's outbox; it is checked again by `{hoster package check PACKAGE}`"),
     )
 }
 

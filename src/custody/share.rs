@@ -8,6 +8,7 @@ use sha2::Sha256;
 use sharks::Sharks;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+use record::command::Program;
 use record::encoding::{Fixed, Hash, PackageId, enc, hash, random};
 use record::escape::escape;
 use record::rule::Rule;
@@ -201,7 +202,7 @@ impl<'a> Quorum<'a> {
             Rule::ShareCommitment.refuse(
                 format!("share {} of {} is not the one that was dealt; it takes the place of {whose}'s", share.x(), deal.count),
                 "the share that the package commits to",
-                format!("{whose} types or scans it again; a damaged one is written again by `keyferry-tenant share reissue`"),
+                format!("{whose} types or scans it again; a damaged one is written again on the tenant's machine, by `{}`", Program::Tenant.line("share reissue CUSTODIAN")),
             )
         })?;
         Rule::ShareRepeated.ensure(

@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use crate::guide::Texts;
-use crate::page::{self, Look, Sheet};
+use crate::page::{self, PageOptions, Sheet};
 use custody::codes::frames::NamedFile;
 use custody::custodian::{has_passphrase, without_armour};
+use record::command::with_commands;
 use record::encoding::Hash;
 use record::escape::escape;
 use record::rule::Rule;
@@ -15,12 +16,14 @@ use record::{Result, log};
 ///
 /// # Errors
 /// `IDENTITY-PASSPHRASE` for one in the clear; `SHARE-FORMAT`.
-pub fn sheet(file: &[u8], ceremony: &str, rehearsal: bool, look: Look) -> Result<String> {
+pub fn sheet(file: &[u8], ceremony: &str, rehearsal: bool, look: PageOptions) -> Result<String> {
     if !has_passphrase(file) {
         return Err(Rule::IdentityPassphrase.refuse(
             "an identity in the clear, or no identity",
             "one that is encrypted with a passphrase",
-            "make another with `keyferry-custodian identity new`, and give it a passphrase",
+            with_commands(
+                "make another with `{custodian identity new FILE}`, and give it a passphrase",
+            ),
         ));
     }
     let texts = Texts::of(look.language);

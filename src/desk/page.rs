@@ -51,7 +51,7 @@ impl std::str::FromStr for Paper {
 
 /// Options of every command that makes a page.
 #[derive(Debug, Clone, Copy, Args)]
-pub struct Look {
+pub struct PageOptions {
     /// The language of the page: en or de
     #[arg(long, global = true, value_name = "LANGUAGE", default_value = "en")]
     pub language: Language,

@@ -10,6 +10,7 @@ use crate::public_key::PublicHalf;
 use crate::raw::Object;
 use crate::template::{named, of_class, trusted_kek};
 use crate::{Hsm, Pin, Token, TokenSession};
+use record::command::with_commands;
 use record::encoding::CkaId;
 use record::rule::Rule;
 use record::terms::{ReadBack, TokenIdentity};
@@ -94,7 +95,7 @@ impl TokenSession<'_> {
         let examined = self.trusted_examine(id, key);
         examined.map(|(object, _)| object).map_err(|fault| {
             fault.error(
-                "let the security officer run `kek trust` again, which makes what is missing",
+                &with_commands("let the security officer run `{tenant kek trust}` again, which makes what is missing"),
             )
         })
     }

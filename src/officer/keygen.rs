@@ -6,12 +6,16 @@ use std::process::{Child, Command, Stdio};
 
 use record::signature::{MAX_SIGNATURE, Namespace};
 use record::{Error, Result};
+use terminal::tell;
 
 /// Has these very bytes signed; what came back is not verified yet.
 ///
 /// # Errors
 /// [`Error::Failed`] where no signature came back.
 pub fn sign(key: &Path, namespace: Namespace, bytes: &[u8]) -> Result<Vec<u8>> {
+    tell(
+        "ssh-keygen signs now. It may ask for your key's passphrase, or wait until you touch the FIDO2 key, for as long as that takes; Ctrl-C stops it, and then nothing is signed.",
+    );
     let mut command = Command::new("ssh-keygen");
     command.args(["-q", "-Y", "sign", "-n", namespace.name(), "-f"]).arg(key);
     let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();

@@ -2,17 +2,20 @@
 //! would, shown, and asked for; those very bytes are signed. What the officer trusts is a plan of
 //! their own, never what somebody laid beside the file.
 
-mod found;
+mod examiner;
 mod keygen;
-mod look;
+mod listing;
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use record::encoding::Hash;
 use record::escape::escape;
 use record::fingerprint::{self, WORDS_TYPED};
+use record::folder::HeldFolder;
 use record::plan::Plan;
 use record::rule::Rule;
 use record::show::Language;
@@ -21,11 +24,11 @@ use record::terms::{Id, Mode};
 use record::{Error, Result, folder};
 use terminal::{Asker, fail, give, tell};
 
-use found::Found;
-use look::{Desk, Look};
+use examiner::{Assessment, Examiner};
+use listing::Listing;
 
 /// What an officer asks for.
-pub struct Order {
+pub struct SigningTask {
     /// Files, and folders of files.
     pub paths: Vec<PathBuf>,
     /// The officer.
@@ -41,7 +44,7 @@ pub struct Order {
 }
 
 /// A file that may be signed.
-pub struct Ready {
+pub struct PendingSignature {
     path: PathBuf,
     bytes: Vec<u8>,
     namespace: Namespace,
@@ -51,7 +54,9 @@ pub struct Ready {
     /// What could not be checked.
     unchecked: Vec<String>,
     /// Where the signature goes.
-    place: PathBuf,
+    folder: Rc<HeldFolder>,
+    /// By which name.
+    name: OsString,
     /// Why what lies there is none.
     invalid: Option<String>,
 }
@@ -61,44 +66,44 @@ pub struct Ready {
 /// # Errors
 /// [`Error::Ended`] where a question was ended, [`Error::Failed`] where no signature was made,
 /// `SIGNATURE-…` where it is not the person's; `DOCUMENT-KIND` where nothing waits.
-pub fn sign(order: &Order) -> Result<ExitCode> {
-    if !order.key.is_file() {
+pub fn sign(task: &SigningTask) -> Result<ExitCode> {
+    if !task.key.is_file() {
         return Err(Error::Usage {
-            what: format!("{} is no key file", folder::shown(&order.key)),
+            what: format!("{} is no key file", folder::shown(&task.key)),
             remedy: "--key KEY: your private key; with an agent its .pub".into(),
         });
     }
-    if is_of_age(&order.key)? {
+    if is_of_age(&task.key)? {
         return Err(Error::Usage {
-            what: format!("{} is an age identity or recipient, as custodians have, and signs nothing", folder::shown(&order.key)),
+            what: format!("{} is an age identity or recipient, as custodians have, and signs nothing", folder::shown(&task.key)),
             remedy: "--key KEY: your SSH key, as `ssh-keygen -t ed25519` made it; with an agent its .pub".into(),
         });
     }
-    let found = Found::at(&order.paths)?;
-    let mut desk = Desk::new(order, &found);
+    let listing = Listing::at(&task.paths)?;
+    let mut examiner = Examiner::new(task, &listing);
     let (mut signed, mut already, mut ended) = (0, 0, None);
-    for candidate in &found.files {
-        match desk.look(candidate) {
-            Ok(Look::Ready(ready)) if agreed(order, &ready)? => {
-                make(order, &ready)?;
+    for candidate in &listing.files {
+        match examiner.examine(candidate) {
+            Ok(Assessment::Pending(pending)) if agreed(task, &pending)? => {
+                make(task, &pending)?;
                 signed += 1;
             }
-            Ok(Look::Ready(ready)) => {
-                tell(&format!("not signed: {}", folder::shown(&ready.path)));
+            Ok(Assessment::Pending(pending)) => {
+                tell(&format!("not signed: {}", folder::shown(&pending.path)));
                 ended.get_or_insert(ExitCode::from(4));
             }
-            Ok(Look::Signed) => {
+            Ok(Assessment::Signed) => {
                 give(&format!(
                     "already signed by {}: {}",
-                    order.id,
+                    task.id,
                     folder::shown(&candidate.path)
                 ))?;
                 already += 1;
             }
-            Ok(Look::Void(why)) => {
+            Ok(Assessment::Void(why)) => {
                 tell(&format!("not asked: {}: void, {why}", folder::shown(&candidate.path)))
             }
-            Ok(Look::Nothing) => {}
+            Ok(Assessment::NotTheirs) => {}
             // What ends a question ends all of it.
             Err(error) if ends(&error) => return Err(error),
             Err(error) => {
@@ -108,11 +113,11 @@ pub fn sign(order: &Order) -> Result<ExitCode> {
     }
     if signed > 0 {
         let back = "Carry the .sig files back beside the files they sign.";
-        give(&format!("{signed} signed by {}. {back}", order.id))?;
+        give(&format!("{signed} signed by {}. {back}", task.id))?;
     }
     match ended {
         Some(code) => Ok(code),
-        None if signed + already == 0 => Err(nothing_error(order)),
+        None if signed + already == 0 => Err(nothing_error(task)),
         None => Ok(ExitCode::SUCCESS),
     }
 }
@@ -139,21 +144,21 @@ fn ends(error: &Error) -> bool {
     matches!(error, Error::Ended { .. }) || error.rule() == Some(Rule::WordsMismatch)
 }
 
-fn nothing_error(order: &Order) -> Error {
-    let paths = order.paths.iter().map(|path| folder::shown(path));
+fn nothing_error(task: &SigningTask) -> Error {
+    let paths = task.paths.iter().map(|path| folder::shown(path));
     Rule::DocumentKind.refuse(
-        format!("{}: nothing that waits for {}", paths.collect::<Vec<_>>().join(", "), order.id),
+        format!("{}: nothing that waits for {}", paths.collect::<Vec<_>>().join(", "), task.id),
         "a plan, a request, a document of your side in its folder, the head of an archive, or a token's report",
         "look what was to be signed, and whether all of it was copied",
     )
 }
 
 /// Shows a file, and asks.
-fn agreed(order: &Order, ready: &Ready) -> Result<bool> {
-    let hash = Hash::of(&ready.bytes);
-    give(&format!("== {}  ({})", folder::shown(&ready.path), ready.namespace))?;
-    if order.yes {
-        if ready.plan.mode != Mode::Rehearsal {
+fn agreed(task: &SigningTask, pending: &PendingSignature) -> Result<bool> {
+    let hash = Hash::of(&pending.bytes);
+    give(&format!("== {}  ({})", folder::shown(&pending.path), pending.namespace))?;
+    if task.yes {
+        if pending.plan.mode != Mode::Rehearsal {
             return Err(Error::Usage {
                 what: "--yes serves rehearsals only, and this is production".into(),
                 remedy: "run it without --yes, and read what is shown".into(),
@@ -162,26 +167,25 @@ fn agreed(order: &Order, ready: &Ready) -> Result<bool> {
         give(&format!("   SHA-256 {hash}"))?;
         return Ok(true);
     }
-    for line in &ready.page {
+    for line in &pending.page {
         give(line)?;
     }
-    let (plan, mode) = (&ready.plan, ready.plan.mode);
+    let (plan, mode) = (&pending.plan, pending.plan.mode);
     give(&format!(
         "\nHELD AGAINST the plan of {}, {mode}, SHA-256 {}",
         plan.ceremony,
         plan.hash()
     ))?;
-    if !ready.unchecked.is_empty() {
+    if !pending.unchecked.is_empty() {
         give("\nNOT CHECKED HERE")?;
     }
-    for line in &ready.unchecked {
+    for line in &pending.unchecked {
         give(&format!("  - {}", escape(line)))?;
     }
-    if let Some(why) = &ready.invalid {
-        let place = folder::file_name(&ready.place);
+    if let Some(why) = &pending.invalid {
         give(&format!(
             "\n{} IS NO SIGNATURE OF YOURS OVER THIS FILE, and goes if you sign:",
-            escape(&place)
+            folder::shown(pending.name.as_ref())
         ))?;
         why.lines().try_for_each(|line| give(&format!("  {}", escape(line))))?;
     }
@@ -189,7 +193,7 @@ fn agreed(order: &Order, ready: &Ready) -> Result<bool> {
     give(&fingerprint::rows(&hash.as_bytes()[..WORDS_TYPED]))?;
     let question = format!(
         "Sign this as {}? Type yes; or, where another officer reads the words of their screen aloud, type those: ",
-        order.id
+        task.id
     );
     let answer = Asker::new(mode).line(&question)?;
     match answer.split_whitespace().count() {
@@ -198,16 +202,18 @@ fn agreed(order: &Order, ready: &Ready) -> Result<bool> {
     }
 }
 
-/// Has a file signed, verifies what came back, and puts it into its place.
-fn make(order: &Order, ready: &Ready) -> Result<()> {
-    let Ready { bytes, namespace, plan, place, .. } = ready;
-    let signature = keygen::sign(&order.key, *namespace, bytes)?;
-    verify(plan, *namespace, bytes, &order.id, signature.clone())?;
-    if ready.invalid.is_some() {
-        folder::remove_if_there(place)?;
+/// Has a file signed, verifies what came back, and puts it into its place: in the folder that was
+/// looked at, which nobody has put another in the place of meanwhile.
+fn make(task: &SigningTask, pending: &PendingSignature) -> Result<()> {
+    let PendingSignature { bytes, namespace, plan, folder, name, .. } = pending;
+    let signature = keygen::sign(&task.key, *namespace, bytes)?;
+    verify(plan, *namespace, bytes, &task.id, signature.clone())?;
+    folder.ensure_here()?;
+    if pending.invalid.is_some() {
+        folder.remove(name)?;
     }
-    folder::write_alone(place, &signature)?;
-    give(&format!("   signed: {}", folder::shown(place)))
+    folder.write_alone(name, &signature)?;
+    give(&format!("   signed: {}", folder::shown(&pending.path.with_file_name(name))))
 }
 
 /// Whether this is a person's valid signature.

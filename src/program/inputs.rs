@@ -1,15 +1,15 @@
 //! What a command of the table still needs, asked for in its place: `offer check OFFER` becomes
 //! `offer check /media/offer`.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use desk::guide::{Texts, Turn};
 use record::Result;
+use record::command::{CommandLine, Program};
 use record::flow::{Needs, Phase};
 use record::plan::{Plan, ServicePlan};
 use record::service::evidence_file;
-use record::terms::{AttestationLevel, CloudFormat, Kind, Originals, Side, Step, TransferRoute};
+use record::terms::{AttestationLevel, CloudFormat, Kind, Side, Step, TransferRoute};
 use terminal::Asker;
 
 /// The most keys that are asked for one by one whether they exist already.
@@ -25,66 +25,59 @@ pub(super) struct Inputs<'a> {
     pub plan_file: Option<PathBuf>,
 }
 
-/// A command, word by word; `None` where somebody stopped.
-type Words = Option<Vec<OsString>>;
+/// A command with all that it needs; `None` where somebody stopped.
+type Line = Option<CommandLine>;
 
 impl Inputs<'_> {
     /// The command of a turn, with everything that it needs.
     ///
     /// # Errors
     /// As [`Asker::line`].
-    pub fn command(&self, turn: &Turn) -> Result<Words> {
-        if turn.row.step == Step::Evidence
-            && let Some(node) = &turn.of
-        {
-            let name = evidence_file(node, turn.stage());
-            let file = self.file("next.file", &[("file", &name)], false)?;
-            return Ok(file.map(|file| vec!["evidence".into(), "add".into(), file.into()]));
-        }
-        let words: Vec<OsString> = turn.row.words.split(' ').map(OsString::from).collect();
-        let Some(given) = self.given(turn)? else {
-            return Ok(None);
-        };
-        let options = match turn.row.step {
-            Step::KeysCreate if self.side == Side::Tenant => self.existing()?,
-            Step::KekCreate | Step::KeysCreate => self.attestations(turn.row.step)?,
-            Step::KekDestroy
-                if self.plan.source == Originals::Destroy && turn.row.phase != Phase::Aborted =>
-            {
-                self.option("--backup", "next.backup")?
-            }
-            _ => Some(Vec::new()),
-        };
-        Ok(options.map(|options| [words, given, options].concat()))
-    }
-
-    /// What the table says that the command needs.
-    fn given(&self, turn: &Turn) -> Result<Words> {
-        let needs = turn.row.needs;
+    pub fn command(&self, turn: &Turn) -> Result<Line> {
+        let (row, needs) = (turn.row, turn.row.needs);
+        let line = Program::of(row.side).line(row.words);
         let path = match needs {
-            Needs::Nothing | Needs::Nodes => return Ok(Some(Vec::new())),
-            Needs::Custodian => {
-                return Ok(Some(turn.of.iter().map(|of| of.as_str().into()).collect()));
-            }
-            Needs::Reason => return self.option("--reason", "next.reason"),
-            Needs::Wrapped => return self.wrapped(),
-            Needs::Cloud => return self.cloud(),
+            Needs::Nothing | Needs::Nodes => return self.options(line, row.step),
+            Needs::Custodian => return Ok(Some(turn.command(self.plan))),
+            Needs::Reason => return self.answer(line.and("--reason TEXT"), "TEXT", "next.reason"),
+            Needs::Wrapped => return self.wrapped(line),
+            Needs::Cloud => return self.cloud(turn.command(self.plan)),
             Needs::Plan => self.plan_file.clone(),
             Needs::Evidence | Needs::Certificate => {
-                self.file("next.file", &[("file", needs.name())], false)?
+                let node = turn.of.as_ref().map(|node| evidence_file(node, turn.stage()));
+                let name = node.as_deref().unwrap_or(needs.name());
+                self.file("next.file", &[("file", name)], false)?
             }
             Needs::Offer => self.folder(Kind::Offer, false)?,
-            Needs::Package | Needs::Shares => self.folder(Kind::Package, false)?,
+            Needs::Package => self.folder(Kind::Package, false)?,
             Needs::Keys => self.folder(Kind::Keys, false)?,
             Needs::Challenge => self.folder(Kind::Challenge, false)?,
             Needs::Receipt => self.folder(Kind::Receipt, false)?,
             Needs::Registration => self.folder(Kind::Registration, false)?,
             Needs::Acceptance => self.folder(Kind::Acceptance, false)?,
-            Needs::Closing => self.folder(Kind::Closing, false)?,
-            Needs::ClosingIfAny => self.folder(Kind::Closing, true)?,
+            // A tenant that has aborted may have none.
+            Needs::Closing => self.folder(Kind::Closing, row.phase == Phase::Aborted)?,
         };
-        let given = |path: PathBuf| Some(path).filter(|path| !path.as_os_str().is_empty());
-        Ok(path.map(|path| given(path).map(OsString::from).into_iter().collect()))
+        let Some(path) = path else { return Ok(None) };
+        let line = given(line, needs.name(), needs.name(), &path);
+        match turn.says_backup(self.plan) {
+            true => self.answer(line.and("--backup TEXT"), "TEXT", "next.backup"),
+            false => Ok(Some(line)),
+        }
+    }
+
+    /// What is asked for besides.
+    fn options(&self, line: CommandLine, step: Step) -> Result<Line> {
+        match step {
+            Step::KeysCreate if self.side == Side::Tenant => match self.plan.keys.len() {
+                0..=MOST_ASKED => {
+                    self.for_each(line, &[("--existing LABEL=FILE", "next.existing")], true)
+                }
+                _ => Ok(Some(line)),
+            },
+            Step::KekCreate | Step::KeysCreate => self.attestations(line, step),
+            _ => Ok(Some(line)),
+        }
     }
 
     /// Asks for a document's folder until it is one; the medium that it lies on will do. An empty
@@ -139,82 +132,70 @@ impl Inputs<'_> {
         })
     }
 
-    /// A file for a label; none at an empty line, where it may be missing.
-    fn for_label(&self, option: &str, key: &str, label: &str, optional: bool) -> Result<Words> {
-        let file = self.file(key, &[("label", label)], optional)?;
-        Ok(file.map(|file| match file.as_os_str().is_empty() {
-            true => Vec::new(),
-            false => {
-                let mut value = OsString::from(format!("{label}="));
-                value.push(file);
-                vec![option.into(), value]
-            }
-        }))
-    }
-
-    fn for_each(&self, options: &[(&str, &str)], optional: bool) -> Result<Words> {
-        let mut words = Vec::new();
+    /// The line with a file for each key; without it at an empty answer, where it may be missing.
+    fn for_each(
+        &self,
+        mut line: CommandLine,
+        options: &[(&'static str, &str)],
+        optional: bool,
+    ) -> Result<Line> {
         for key in &self.plan.keys {
+            let label = key.label.as_str();
             for (option, text) in options {
-                match self.for_label(option, text, key.label.as_str(), optional)? {
-                    Some(more) => words.extend(more),
-                    None => return Ok(None),
-                }
+                let Some(file) = self.file(text, &[("label", label)], optional)? else {
+                    return Ok(None);
+                };
+                line = given(line, option, "FILE", &file).with("LABEL", label);
             }
         }
-        Ok(Some(words))
+        Ok(Some(line))
     }
 
-    fn existing(&self) -> Result<Words> {
-        match self.plan.keys.len() > MOST_ASKED {
-            true => Ok(Some(Vec::new())),
-            false => self.for_each(&[("--existing", "next.existing")], true),
-        }
-    }
-
-    fn wrapped(&self) -> Result<Words> {
-        let options = [("--wrapped", "next.wrapped"), ("--certificate", "next.certificate")];
-        let format = ["--format", "pkcs11"].map(OsString::from).to_vec();
-        Ok(self.for_each(&options, false)?.map(|words| [format, words].concat()))
+    fn wrapped(&self, line: CommandLine) -> Result<Line> {
+        let options = [
+            ("--wrapped LABEL=FILE", "next.wrapped"),
+            ("--certificate LABEL=FILE", "next.certificate"),
+        ];
+        self.for_each(line.and("--format pkcs11"), &options, false)
     }
 
     /// What the vendor says of the KEK, or of each key; asked for where the plan wants it.
-    fn attestations(&self, step: Step) -> Result<Words> {
+    fn attestations(&self, line: CommandLine, step: Step) -> Result<Line> {
         if self.plan.transfer.evidence == AttestationLevel::Witnessed {
-            return Ok(Some(Vec::new()));
+            return Ok(Some(line));
         }
         if step == Step::KeysCreate && self.plan.way == TransferRoute::Born {
-            return self.for_each(&[("--attestation", "next.attestation")], true);
+            return self.for_each(line, &[("--attestation LABEL=FILE", "next.attestation")], true);
         }
         let file = self.file("next.attestation", &[("label", "KEK")], true)?;
-        Ok(file.map(|file| match file.as_os_str().is_empty() {
-            true => Vec::new(),
-            false => vec!["--attestation".into(), file.into()],
-        }))
+        Ok(file.map(|file| given(line, "--attestation FILE", "FILE", &file)))
     }
 
-    fn cloud(&self) -> Result<Words> {
-        let ServicePlan::Cloud(format) = &self.plan.target else {
-            return Ok(Some(Vec::new()));
-        };
+    fn cloud(&self, line: CommandLine) -> Result<Line> {
         let Some(kek) = self.file("next.kek", &[], false)? else {
             return Ok(None);
         };
-        let mut words = vec!["--format".into(), format.name().into(), "--kek".into(), kek.into()];
-        if *format == CloudFormat::AzureByok {
-            match self.option("--kid", "next.kid")? {
-                Some(kid) => words.extend(kid),
-                None => return Ok(None),
-            }
+        let line = line.with("FILE", kek);
+        match self.plan.target {
+            ServicePlan::Cloud(CloudFormat::AzureByok) => self.answer(line, "URL", "next.kid"),
+            _ => Ok(Some(line)),
         }
-        Ok(Some(words))
     }
 
-    fn option(&self, option: &str, key: &str) -> Result<Words> {
+    /// The line with an answer in a placeholder's place.
+    fn answer(&self, line: CommandLine, placeholder: &str, key: &str) -> Result<Line> {
         let answer = self.asker.line(&self.texts.get(key, &[]))?;
         Ok(match answer.trim() {
             "q" | "Q" => None,
-            text => Some(vec![option.into(), text.into()]),
+            text => Some(line.with(placeholder, text)),
         })
+    }
+}
+
+/// The line with these words and what was given for them; as it was where nothing was.
+fn given(line: CommandLine, words: &'static str, placeholder: &str, path: &Path) -> CommandLine {
+    match path.as_os_str().is_empty() {
+        true => line,
+        false => line.and(words).with(placeholder, path),
     }
 }

@@ -1,10 +1,10 @@
 //! What the programs of the two sides share: options, how a step is run, and how it ends.
 
 mod inputs;
+mod invocation;
 mod next;
 mod note;
 mod print;
-mod repeated;
 mod shared;
 mod status;
 
@@ -19,6 +19,8 @@ use ceremony::hoster::prove::{self, NodeProve};
 use ceremony::side::preflight;
 use ceremony::side::token::TokenArgs;
 use ceremony::{Ceremony, Means, Run, step};
+use invocation::Invocation;
+use record::command::{self, CommandLine};
 use record::escape::escape;
 use record::flow::Phase;
 use record::log::Event;
@@ -26,7 +28,6 @@ use record::plan::Plan;
 use record::rule::Rule;
 use record::terms::{Mode, Side};
 use record::{Error, Result};
-use repeated::Typed;
 pub use shared::Shared;
 use terminal::report::Report;
 use terminal::{Asker, fail, give, tell};
@@ -57,7 +58,7 @@ pub struct Common {
     pub registry: Option<PathBuf>,
     /// The command as it was typed; empty where `next` has put it together.
     #[arg(skip)]
-    pub typed: Typed,
+    pub invocation: Invocation,
 }
 
 /// A program of one side, as it is typed.
@@ -84,7 +85,8 @@ pub fn run<P: Program>(matches: &ArgMatches) -> ExitCode {
     match P::from_arg_matches(matches) {
         Ok(program) => {
             let (common, task) = program.task();
-            Common { typed: Typed::of(matches), ..common }.run::<P>(task)
+            command::go_on_with(command::Program::of(P::SIDE), common.options());
+            Common { invocation: Invocation::of(matches), ..common }.run::<P>(task)
         }
         Err(error) => error.exit(),
     }
@@ -92,14 +94,12 @@ pub fn run<P: Program>(matches: &ArgMatches) -> ExitCode {
 
 impl Common {
     fn run<P: Program>(&self, task: Task) -> ExitCode {
-        // What `next` has put together runs with the same registry.
-        let again = |arguments: &[OsString]| {
+        let again = |line: &CommandLine| {
             let name = P::command().get_name().into();
-            match P::try_parse_from(std::iter::once(&name).chain(arguments)) {
+            match P::try_parse_from(std::iter::once(name).chain(line.arguments())) {
                 Ok(program) => {
                     let (common, task) = program.task();
-                    let registry = self.registry.clone();
-                    Common { guided: true, registry, ..common }.run::<P>(task)
+                    Common { guided: true, ..common }.run::<P>(task)
                 }
                 Err(error) => error.exit(),
             }
@@ -110,8 +110,9 @@ impl Common {
             Task::NodeProve(node) => {
                 let registry = step::registry(self.registry.as_deref(), &self.dir);
                 let proved = prove::prove(&node, &registry, &self.token);
-                let next = "next: carry the file to the hoster's machine\n  keyferry-hoster evidence add FILE";
-                self.plainly(proved, Some(next))
+                let line = command::Program::Hoster.bare("--dir CEREMONY evidence add FILE");
+                let next = format!("next: carry the file to the hoster's machine; there\n  {line}");
+                self.plainly(proved, Some(&next))
             }
         }
     }
@@ -145,7 +146,7 @@ impl Common {
         let before = ceremony.head();
         let done = self.mirrored(&mut ceremony).and_then(|()| step(&mut ceremony, &means));
         let done = done.or_else(|error| match ceremony.head() == before {
-            true => self.typed.done_before(&ceremony, &error)?.ok_or(error),
+            true => self.invocation.done_before(&ceremony, &error)?.ok_or(error),
             false => Err(error),
         });
         if let Err(error) = &done
@@ -172,10 +173,13 @@ impl Common {
         }
     }
 
+    fn lacks_mirror(&self, plan: &Plan) -> bool {
+        self.mirror.is_none() && plan.mode == Mode::Production && !plan.waives(Rule::Mirror)
+    }
+
     /// Whether this ceremony may go on without a mirror, or has one.
     fn require_mirror(&self, plan: &Plan) -> Result<()> {
-        let needed = plan.mode == Mode::Production && !plan.waives(Rule::Mirror);
-        match needed && self.mirror.is_none() {
+        match self.lacks_mirror(plan) {
             false => Ok(()),
             true => Err(Rule::Mirror.refuse(
                 "no --mirror",
@@ -194,21 +198,21 @@ impl Common {
     }
 
     /// The options of every command, as they were given.
-    fn arguments(&self) -> Vec<OsString> {
-        let mut all = vec!["--dir".into(), self.dir.clone().into()];
+    fn options(&self) -> Vec<OsString> {
         let token = &self.token;
-        let args = token.module_args.as_ref().map(|args| args.to_bytes());
+        let args = token.module_args.as_ref().map(|args| OsStr::from_bytes(args.to_bytes()));
+        let path = |path: &Option<PathBuf>| path.clone().map(OsString::from);
         let options = [
-            ("--module", token.module.clone().map(OsString::from)),
-            ("--module-args", args.map(|args| OsStr::from_bytes(args).into())),
+            ("--dir", Some(self.dir.clone().into())),
+            ("--module", path(&token.module)),
+            ("--module-args", args.map(OsString::from)),
             ("--token", token.token.clone().map(OsString::from)),
-            ("--pin-file", token.pin_file.clone().map(OsString::from)),
-            ("--mirror", self.mirror.clone().map(OsString::from)),
+            ("--pin-file", path(&token.pin_file)),
+            ("--mirror", path(&self.mirror)),
+            ("--registry", path(&self.registry)),
         ];
-        for (option, value) in options {
-            all.extend(value.map(|value| [option.into(), value]).into_iter().flatten());
-        }
-        all
+        let given = options.into_iter().filter_map(|(option, value)| Some([option.into(), value?]));
+        given.flatten().collect()
     }
 
     /// How a command ends that needs no ceremony; `next` says what follows it.
@@ -237,7 +241,7 @@ impl Common {
             tell("REHEARSAL: no real key may take part in this ceremony.");
         }
         if !self.guided {
-            tell(&status::next(ceremony));
+            tell(&self.next_step(ceremony));
         }
         ExitCode::SUCCESS
     }

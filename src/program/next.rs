@@ -1,7 +1,7 @@
 //! `next`: leads through the ceremony from wherever the log says it is. What it does is what the
 //! single commands do: it asks for what they need, shows the command, and runs that very command.
 
-use std::ffi::OsString;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -9,6 +9,7 @@ use crate::inputs::Inputs;
 use crate::{Common, status};
 use ceremony::Ceremony;
 use desk::guide::{self, Texts, Turn};
+use record::command::{CommandLine, Program};
 use record::log::LOG_FILE;
 use record::plan::Plan;
 use record::show::Language;
@@ -17,8 +18,8 @@ use record::{Error, Result};
 use terminal::face::Face;
 use terminal::{Asker, fail, tell};
 
-/// Runs one of the program's own commands, given what follows the program's name.
-pub type RunFn<'a> = &'a dyn Fn(&[OsString]) -> ExitCode;
+/// Runs one of the program's own commands.
+pub type RunFn<'a> = &'a dyn Fn(&CommandLine) -> ExitCode;
 
 /// Exit codes that `next` goes on after.
 const WAITING: u8 = 6;
@@ -26,7 +27,7 @@ const ENDED: u8 = 4;
 const USAGE: u8 = 2;
 
 /// Where a side stands.
-struct Stand {
+struct Position {
     plan: Plan,
     turn: Option<Turn>,
     number: Option<usize>,
@@ -35,7 +36,7 @@ struct Stand {
 }
 
 /// One walk through a ceremony.
-pub(super) struct Guide<'a> {
+pub(super) struct GuidedWalk<'a> {
     common: &'a Common,
     side: Side,
     texts: Texts,
@@ -43,15 +44,10 @@ pub(super) struct Guide<'a> {
     again: RunFn<'a>,
 }
 
-enum Flow {
-    On,
-    Stop,
-}
-
 impl Common {
     /// Walks until the people stop, or the ceremony is closed.
     pub(super) fn next(&self, side: Side, language: Language, again: RunFn) -> ExitCode {
-        let guide = Guide {
+        let guide = GuidedWalk {
             common: self,
             side,
             texts: Texts::of(language),
@@ -67,13 +63,16 @@ impl Common {
         if let Err(error) = handler {
             return fail(&Error::failed(
                 format!("Ctrl-C can't be watched: {error}"),
-                "use the single commands: `status` shows them",
+                format!("use the single commands: {} shows them", Program::of(side).line("status")),
             ));
         }
         loop {
             match guide.one() {
-                Ok(Flow::On) => {}
-                Ok(Flow::Stop) => return ExitCode::SUCCESS,
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(last)) => {
+                    tell(&last);
+                    return ExitCode::SUCCESS;
+                }
                 Err(error) => {
                     tell(&guide.stopped());
                     return fail(&error);
@@ -83,20 +82,19 @@ impl Common {
     }
 }
 
-impl Guide<'_> {
+impl GuidedWalk<'_> {
     fn text(&self, key: &str) -> String {
         self.texts.get(key, &[])
     }
 
     fn stopped(&self) -> String {
-        let globals = self.common.arguments();
-        let globals: Vec<_> = globals.iter().map(|one| one.to_string_lossy()).collect();
-        let command = format!("keyferry-{} {} next", self.side, globals.join(" "));
-        self.texts.get("next.stopped", &[("command", &command)])
+        let line = Program::of(self.side).line("next --language LANGUAGE");
+        let line = line.with("LANGUAGE", self.texts.language.name()).to_string();
+        self.texts.get("next.stopped", &[("command", &line)])
     }
 
     /// Where the side stands; before `init` the plan is asked for, and given back.
-    fn stand(&self) -> Result<(Stand, Option<PathBuf>)> {
+    fn position(&self) -> Result<(Position, Option<PathBuf>)> {
         let begun = self.common.dir.join(LOG_FILE).exists();
         let (plan, turn, bag, path) = match begun {
             true => {
@@ -122,75 +120,64 @@ impl Guide<'_> {
         };
         let script = guide::script(&plan, self.side);
         let number = turn.as_ref().and_then(|turn| guide::number(&script, turn));
-        let stand = Stand { plan, turn, number, steps: script.len(), bag };
-        Ok((stand, path))
+        let position = Position { plan, turn, number, steps: script.len(), bag };
+        Ok((position, path))
     }
 
-    fn one(&self) -> Result<Flow> {
-        let (stand, path) = self.stand()?;
-        let asker = Asker::new(stand.plan.mode);
-        let Some(turn) = &stand.turn else {
-            asker.say(&self.face.good(&self.text("next.closed")));
-            return Ok(Flow::Stop);
+    /// One step; or what is said at the end.
+    fn one(&self) -> Result<ControlFlow<String>> {
+        let (position, path) = self.position()?;
+        let asker = Asker::new(position.plan.mode);
+        let Some(turn) = &position.turn else {
+            return Ok(ControlFlow::Break(self.face.good(&self.text("next.closed"))));
         };
-        if stand.bag {
-            asker.say(&self.face.warning(&self.text("next.bag")));
-            return Ok(Flow::Stop);
+        if position.bag {
+            let line = Program::of(self.side).line("deviation").to_string();
+            let bag = self.texts.get("next.bag", &[("command", &line)]);
+            return Ok(ControlFlow::Break(self.face.warning(&bag)));
         }
-        self.show(&stand, turn, &asker);
+        self.show(&position, turn, &asker);
         if self.stops(&asker, "next.ready")? {
-            return Ok(Flow::Stop);
+            return Ok(ControlFlow::Break(self.stopped()));
         }
         let inputs = Inputs {
-            plan: &stand.plan,
+            plan: &position.plan,
             side: self.side,
             texts: &self.texts,
             asker: &asker,
             plan_file: path,
         };
-        let Some(mut command) = inputs.command(turn)? else {
-            asker.say(&self.stopped());
-            return Ok(Flow::Stop);
-        };
-        loop {
-            let shown: Vec<_> = command.iter().map(|one| one.to_string_lossy()).collect();
-            let runs = format!("keyferry-{} {}", self.side, shown.join(" "));
-            asker.say(&self.face.beside(&self.text("next.runs"), &runs));
-            let code = (self.again)(&[self.common.arguments(), command.clone()].concat());
-            let question = match code {
-                ExitCode::SUCCESS => {
-                    self.done(&stand.plan, turn, &asker);
-                    return Ok(Flow::On);
-                }
-                code if code == ExitCode::from(WAITING) => "next.sign",
-                code if code == ExitCode::from(ENDED) || code == ExitCode::from(USAGE) => {
-                    asker.say(&self.stopped());
-                    return Ok(Flow::Stop);
-                }
-                _ => "next.failed",
-            };
-            if self.stops(&asker, question)? {
-                return Ok(Flow::Stop);
+        let mut line = inputs.command(turn)?;
+        while let Some(command) = &line {
+            // In one line, however wide: it can be copied.
+            asker.say(&self.face.strong(&format!("{}:", self.text("next.runs"))));
+            asker.say(&format!("  {command}"));
+            let code = (self.again)(command);
+            if code == ExitCode::SUCCESS {
+                self.done(&position.plan, turn, &asker);
+                return Ok(ControlFlow::Continue(()));
             }
-            if question == "next.failed" {
+            if [ENDED, USAGE].map(ExitCode::from).contains(&code) {
+                break;
+            }
+            let waits = code == ExitCode::from(WAITING);
+            if self.stops(&asker, if waits { "next.sign" } else { "next.failed" })? {
+                break;
+            }
+            if !waits {
                 // What was given may have been what was wrong.
-                match inputs.command(turn)? {
-                    Some(anew) => command = anew,
-                    None => {
-                        asker.say(&self.stopped());
-                        return Ok(Flow::Stop);
-                    }
-                }
+                line = inputs.command(turn)?;
             }
         }
+        Ok(ControlFlow::Break(self.stopped()))
     }
 
-    fn show(&self, stand: &Stand, turn: &Turn, asker: &Asker) {
+    fn show(&self, position: &Position, turn: &Turn, asker: &Asker) {
         let face = &self.face;
-        let said = |part: &str| turn.said(part, &stand.plan, &self.texts);
-        let place = match stand.number {
+        let said = |part: &str| turn.said(part, &position.plan, &self.texts);
+        let place = match position.number {
             Some(n) => {
-                let (n, m) = (n.to_string(), stand.steps.to_string());
+                let (n, m) = (n.to_string(), position.steps.to_string());
                 self.texts.get("next.step", &[("n", &n), ("m", &m)])
             }
             None => self.text("next.outside"),
@@ -199,9 +186,9 @@ impl Guide<'_> {
         asker.say(&face.strong(&format!(
             "{place} \u{b7} {} \u{b7} {}",
             self.text(&format!("side.{}", self.side)),
-            stand.plan.ceremony
+            position.plan.ceremony
         )));
-        if stand.plan.mode == Mode::Rehearsal {
+        if position.plan.mode == Mode::Rehearsal {
             asker.say(&face.warning(&self.text("next.rehearsal")));
         }
         asker.say("");
@@ -227,11 +214,6 @@ impl Guide<'_> {
 
     /// Asks whether to go on; `q` stops.
     fn stops(&self, asker: &Asker, question: &str) -> Result<bool> {
-        let answer = asker.line(&self.text(question))?;
-        let stops = answer.trim().eq_ignore_ascii_case("q");
-        if stops {
-            asker.say(&self.stopped());
-        }
-        Ok(stops)
+        Ok(asker.line(&self.text(question))?.trim().eq_ignore_ascii_case("q"))
     }
 }

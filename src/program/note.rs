@@ -82,7 +82,7 @@ pub struct BagArgs {
     number: String,
     /// What it looks like
     #[arg(long, value_enum)]
-    condition: Looks,
+    condition: BagCondition,
     /// It comes here for the first time: it was sealed elsewhere
     #[arg(long)]
     first: bool,
@@ -91,7 +91,7 @@ pub struct BagArgs {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Looks {
+enum BagCondition {
     /// Closed, and nothing shows that it was opened
     Intact,
     /// Open, torn, or marked by its seal as opened
@@ -104,8 +104,8 @@ impl From<BagArgs> for Bag {
             item: bag.item,
             number: bag.number,
             condition: match bag.condition {
-                Looks::Intact => Condition::Intact,
-                Looks::Damaged => Condition::Damaged,
+                BagCondition::Intact => Condition::Intact,
+                BagCondition::Damaged => Condition::Damaged,
             },
             first: bag.first,
             text: bag.more.text,

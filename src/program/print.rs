@@ -11,7 +11,8 @@ use custody::codes::frames::NamedFile;
 use custody::codes::show;
 use custody::custodian::without_armour;
 use desk::guide::{self, Texts};
-use desk::page::{self, Look, Paper, Sheet};
+use desk::page::{self, PageOptions, Paper, Sheet};
+use record::command::Program;
 use record::document::offer::Offer;
 use record::document::package::Package;
 use record::encoding::Hash;
@@ -19,7 +20,7 @@ use record::escape::escape;
 use record::fingerprint::WORDS_TYPED;
 use record::flow::Phase;
 use record::layout::{ARCHIVE, HEAD_FILE, PAPER, SHARES};
-use record::log::{self, Entry, Event};
+use record::log::{self, Entry, Event, LOG_FILE};
 use record::rule::Rule;
 use record::share::MAX_SHARE_FILE;
 use record::show::{Sentences, sentence};
@@ -67,7 +68,7 @@ impl Page {
 /// # Errors
 /// `PHASE-ORDER` for a transcript before `close`; what reading a document can end with;
 /// `SHARE-CUSTODIAN`, `SHARE-FILE`.
-pub fn print(ceremony: &mut Ceremony, page: &Page, look: Look) -> Result<Report> {
+pub fn print(ceremony: &mut Ceremony, page: &Page, look: PageOptions) -> Result<Report> {
     let texts = Texts::of(look.language);
     let closed = ceremony.state.phase == Phase::Closed;
     let name = page.name();
@@ -89,7 +90,10 @@ pub fn print(ceremony: &mut Ceremony, page: &Page, look: Look) -> Result<Report>
             return Err(Rule::PhaseOrder.refuse(
                 "a transcript before close",
                 "a ceremony that is closed on this side",
-                "close it first; `keyferry-audit show log.jsonl` explains a log at any time",
+                format!(
+                    "close it first; `{}` explains a log at any time",
+                    Program::Audit.line("show FILE").with("FILE", ceremony.dir.join(LOG_FILE))
+                ),
             ));
         }
     };
@@ -156,7 +160,7 @@ fn script(ceremony: &Ceremony, texts: &Texts) -> PageContent {
         json!({
             "title": said("title"), "what": said("what"), "have": said("have"), "write": said("write"),
             "who": texts.get(&format!("who.{}", turn.row.who), &[]),
-            "command": format!("keyferry-{side} {}", turn.command()),
+            "command": turn.command(plan).to_string(),
         })
     };
     let steps: Vec<Value> = guide::script(plan, side).iter().map(step).collect();

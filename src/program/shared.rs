@@ -17,10 +17,12 @@ use ceremony::side::room::{self, Deviation};
 use ceremony::side::{preflight, probe};
 use ceremony::step::{WordsHint, words_heard};
 use custody::codes::{scan, show};
-use desk::page::Look;
+use desk::page::PageOptions;
 use record::Result;
+use record::command::Program;
 use record::log::{LOG_FILE, Log};
 use record::show::Language;
+use record::signature::{self, Namespace};
 use record::terms::{Mode, Side};
 use terminal::report::Report;
 use terminal::{Asker, fail};
@@ -66,7 +68,7 @@ pub enum Shared {
         page: Page,
         /// What it looks like
         #[command(flatten)]
-        look: Look,
+        look: PageOptions,
     },
     /// Show a document's folder, or files, as QR codes: on the terminal one after another, or as
     /// pictures. For nothing that is secret
@@ -137,9 +139,11 @@ impl Common {
             Shared::Probe { file, rehearsal } => {
                 let mode = if rehearsal { Mode::Rehearsal } else { Mode::Production };
                 let probed = probe::probe(side, &self.token, mode, &file);
+                let check = Program::Audit.line("plan check PLAN --probe FILE --probe OTHER");
                 let next = format!(
-                    "next: officers sign it with `keyferry-officer sign FILE --as ID --key KEY --plan PLAN`, then keyferry-audit plan check PLAN --probe {} --probe THE-OTHER-SIDE'S",
-                    file.display()
+                    "next: officers of this side sign it, each on a machine of their own\n  {}\nthen, with the report of the other side beside it\n  {}",
+                    signature::officer_line(Namespace::Probe),
+                    check.with("FILE", &file)
                 );
                 self.plainly(probed, Some(&next))
             }

@@ -1,10 +1,13 @@
 //! `status`: how far it has come, and the next step: who, and the exact command.
 
+use crate::Common;
 use ceremony::Ceremony;
 use ceremony::side::release;
 use ceremony::tenant::trust::TRUSTED_LEFT;
 use desk::guide::Turn;
+use record::command::{CommandLine, Program};
 use record::flow::{Phase, State};
+use record::plan::Plan;
 use record::show::by_key;
 use record::terms::{Originals, Step, TransferRoute, Trial, list, list_or};
 use terminal::report::Report;
@@ -45,32 +48,55 @@ pub fn turn(ceremony: &Ceremony) -> Option<Turn> {
     Some(Turn { row, of })
 }
 
-/// What comes next, for people: who, the exact command, and what must be there first.
-pub fn next(ceremony: &Ceremony) -> String {
-    let state = &ceremony.state;
-    let program = format!("keyferry-{}", state.side);
-    let mirror = ceremony.mirror_folder();
-    let mirror = mirror.map_or(String::new(), |folder| format!(" --mirror {}", folder.display()));
-    let dir = format!("{}{mirror}", ceremony.dir.display());
-    let Some(turn) = turn(ceremony) else {
-        return "next: nothing; the ceremony is closed. Keep archive/ and let officers and witnesses sign archive/head.json; `close` says who has not.".into();
-    };
-    if let Some(bag) = state.room.wrong().first() {
-        return format!(
-            "next: the {}'s officers\n  {program} --dir {dir} deviation\n  first: look at the bag with {}, which did not come back as it left",
-            state.side,
-            record::escape::escape(&bag.item)
-        );
+impl Common {
+    /// What comes next, for people: who, where, the exact command, and what must be there first.
+    pub(super) fn next_step(&self, ceremony: &Ceremony) -> String {
+        let (plan, state) = (&ceremony.plan, &ceremony.state);
+        let Some(turn) = turn(ceremony) else {
+            let again = Program::of(state.side).line("close");
+            return format!(
+                "next: nothing; the ceremony is closed. Keep archive/ and let officers and witnesses sign archive/head.json; who has not, says\n  {again}"
+            );
+        };
+        let on = format!("next: on the {}'s machine, ", state.side);
+        if let Some(bag) = state.room.wrong().first() {
+            let line = self.whole(Program::of(state.side).line("deviation"), None, plan);
+            return format!(
+                "{on}the {}'s officers\n  {line}\n  first: look at the bag with {}, which did not come back as it left",
+                state.side,
+                record::escape::escape(&bag.item)
+            );
+        }
+        let row = turn.row;
+        let line = self.whole(turn.command(plan), Some(row.step), plan);
+        let mut text = format!("{on}{}\n  {line}", row.who);
+        if let Some(first) = before(state, row.step) {
+            text.push_str(&format!("\n  {first}"));
+        }
+        if state.pending.is_some_and(|pending| pending == row.step) {
+            text.push_str("\n  This step was begun and did not end; the same command goes on with it and makes nothing twice. If it was refused, mend what it named first.");
+        }
+        text
     }
-    let row = turn.row;
-    let mut text = format!("next: {}\n  {program} --dir {dir} {}", row.who, turn.command());
-    if let Some(first) = before(state, row.step) {
-        text.push_str(&format!("\n  {first}"));
+
+    /// The line with what this command was not told, and that one must be.
+    fn whole(&self, line: CommandLine, step: Option<Step>, plan: &Plan) -> CommandLine {
+        let in_hsm = step.is_some_and(in_hsm);
+        let lacking = [
+            ("--module MODULE", in_hsm && self.token.module.is_none()),
+            ("--token TOKEN", in_hsm && self.token.token.is_none()),
+            ("--mirror MIRROR", self.lacks_mirror(plan)),
+        ];
+        lacking.iter().filter(|(_, lacks)| *lacks).fold(line, |line, (option, _)| line.and(option))
     }
-    if state.pending.is_some_and(|pending| pending == row.step) {
-        text.push_str("\n  This step was begun and did not end; the same command goes on with it and makes nothing twice. If it was refused, mend what it named first.");
-    }
-    text
+}
+
+/// Whether a step needs the token, on some way or other.
+fn in_hsm(step: Step) -> bool {
+    use Step::*;
+    let made = matches!(step, KekCreate | KekTrust | KeysCreate | Answer | Export | CloudExport);
+    let taken = matches!(step, Import | ImportPlain | KekDestroy | KeysDestroy | SourceDestroy);
+    made || taken || matches!(step, Retire | Restart | Abort)
 }
 
 /// What must happen before the next command can be run.

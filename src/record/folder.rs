@@ -5,12 +5,14 @@
 mod naming;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, openat, renameat_with, unlinkat};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
@@ -213,24 +215,95 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
     sync_parent(path)
 }
 
-/// Makes a new file, 0600, under its own name at once, synced with its folder: in a folder that
-/// somebody else has prepared nothing besides may be opened for writing. What was made of it goes
-/// again where it can't be written whole.
-///
-/// # Errors
-/// `FILE-EXISTS` where anything has the name, also a link that leads nowhere; [`Error::Failed`]
-/// where it can't be written.
-pub fn write_alone(path: &Path, bytes: &[u8]) -> Result<()> {
-    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let mut file = made.map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => exists(path),
-        _ => Error::file(path, error),
-    })?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| {
-        let _ = fs::remove_file(path);
-        Error::file(path, error)
-    })?;
-    sync_parent(path)
+/// A folder that is held open: what is made in it lies there, whatever its name stands for by then.
+pub struct HeldFolder {
+    path: PathBuf,
+    file: File,
+}
+
+impl HeldFolder {
+    /// Opens a folder, not a link to one.
+    ///
+    /// # Errors
+    /// `DOCUMENT-LINK` for anything else, [`Error::Failed`] where it can't be opened.
+    pub fn open(path: &Path) -> Result<Self> {
+        HeldFolder::open_at(CWD, path.as_os_str(), path)
+    }
+
+    /// Opens a folder in this one.
+    ///
+    /// # Errors
+    /// As [`HeldFolder::open`].
+    pub fn below(&self, name: &str) -> Result<Self> {
+        HeldFolder::open_at(self.file.as_fd(), name.as_ref(), &self.path.join(name))
+    }
+
+    fn open_at(within: BorrowedFd, name: &OsStr, path: &Path) -> Result<Self> {
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match openat(within, name, flags, Mode::empty()) {
+            Ok(file) => Ok(HeldFolder { path: path.to_owned(), file: file.into() }),
+            Err(Errno::LOOP | Errno::NOTDIR) => Err(not_folder_error(path, "no folder")),
+            Err(error) => Err(Error::file(path, error)),
+        }
+    }
+
+    /// Where it was when it was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether its name still stands for it.
+    ///
+    /// # Errors
+    /// `DOCUMENT-LINK` where it does not.
+    pub fn ensure_here(&self) -> Result<()> {
+        let id = |found: fs::Metadata| (found.dev(), found.ino());
+        let held = self.file.metadata().map(id).map_err(at(&self.path))?;
+        match fs::symlink_metadata(&self.path).is_ok_and(|named| id(named) == held) {
+            true => Ok(()),
+            false => {
+                Err(not_folder_error(&self.path, "not the folder any more that was looked at"))
+            }
+        }
+    }
+
+    /// Makes a new file in it, 0600, under its own name at once, synced with the folder: in one that
+    /// somebody else has prepared nothing besides may be opened for writing. What was made of it
+    /// goes again where it can't be written whole.
+    ///
+    /// # Errors
+    /// `FILE-EXISTS` where anything has the name, also a link that leads nowhere; [`Error::Failed`]
+    /// where it can't be written.
+    pub fn write_alone(&self, name: &OsStr, bytes: &[u8]) -> Result<()> {
+        let path = self.path.join(name);
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let made = openat(&self.file, name, flags, Mode::RUSR | Mode::WUSR);
+        let mut file = File::from(made.map_err(|error| match error {
+            Errno::EXIST => exists(&path),
+            _ => Error::file(&path, error),
+        })?);
+        let written = file.write_all(bytes).and_then(|()| file.sync_all());
+        written.and_then(|()| self.file.sync_all()).map_err(|error| {
+            let _ = self.remove(name);
+            Error::file(&path, error)
+        })
+    }
+
+    /// Removes a file of it.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] where it can't be removed.
+    pub fn remove(&self, name: &OsStr) -> Result<()> {
+        unlinkat(&self.file, name, AtFlags::empty()).map_err(at(&self.path.join(name)))
+    }
+}
+
+fn not_folder_error(path: &Path, found: &str) -> Error {
+    Rule::DocumentLink.refuse(
+        format!("{} is {found}", shown(path)),
+        "a folder, not a link to one, from the beginning to the end",
+        "find out who put something else in its place; copy the folder again from its sender's outbox",
+    )
 }
 
 /// Gives what is complete its name, which must be free.
@@ -276,7 +349,7 @@ pub fn file_name(path: &Path) -> String {
 }
 
 /// What a file is called while it is being written.
-pub fn part_of(path: &Path) -> std::path::PathBuf {
+pub fn part_of(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{}{DRAFT}", file_name(path)))
 }
 

@@ -8,6 +8,7 @@
 //! | [`escape`](mod@escape), [`rule`], [`error`] | foreign text made harmless; every named rule; how a command ends that does not end well |
 //! | [`encoding`], [`fingerprint`] | the one way bytes are joined and hashed; the words that people compare |
 //! | [`terms`] | small values that everyone names |
+//! | [`command`] | what people are told to type |
 //! | [`folder`] | the one door to the disk |
 //! | [`brought`] | certificates and public keys as other programs wrap them; what editors do to a text |
 //! | [`plan`] | who, what, how many, which rules are waived: parsed into types that cannot be wrong |
@@ -27,6 +28,7 @@
 
 pub mod attestation;
 pub mod brought;
+pub mod command;
 pub mod document;
 pub mod encoding;
 pub mod error;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::command::Program;
 use crate::encoding::{Hash, PackageId, hash};
 use crate::rule::Rule;
 use crate::{Result, fingerprint};
@@ -55,8 +56,8 @@ impl ShareListing {
         Rule::ShareCode.ensure(
             code.is_some_and(|code| confirm_hash(package_id, self.x, &code) == self.confirm),
             format!("other words than those of {}'s share", self.custodian),
-            format!("the {CODE_WORDS} words that `keyferry-custodian share check` shows for it"),
-            "check that it is the file of this export, and type the words again; if they differ again, `share reissue`",
+            format!("the {CODE_WORDS} words that `{}` shows for it", Program::Custodian.line("share check FILE --identity IDENTITY")),
+            format!("check that it is the file of this export, and type the words again; if they differ again, `{}`", Program::Tenant.line("share reissue CUSTODIAN").with("CUSTODIAN", &self.custodian)),
         )
     }
 }

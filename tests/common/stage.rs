@@ -157,7 +157,21 @@ impl Stage {
 
     /// A stage from such a copy.
     pub fn load(from: &Path, setting: Setting, done: Option<Done>) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Stage::load_into(tempfile::tempdir().unwrap(), from, setting, done)
+    }
+
+    /// The same stage again, in a folder whose name begins so.
+    pub fn copy_into(&self, prefix: &str) -> Self {
+        let dir = tempfile::Builder::new().prefix(prefix).tempdir().unwrap();
+        Stage::load_into(dir, self.dir.path(), self.setting.clone(), self.done)
+    }
+
+    fn load_into(
+        dir: tempfile::TempDir,
+        from: &Path,
+        setting: Setting,
+        done: Option<Done>,
+    ) -> Self {
         let all = format!("{}/.", from.display());
         run(Command::new("cp").args(["-a", &all]).arg(dir.path()));
         let copy = Stage { dir, setting, done, mirror: false, registry: false, lie: None };

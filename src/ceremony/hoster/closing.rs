@@ -9,6 +9,7 @@ use clap::Args;
 use crate::side::room;
 use crate::{Ceremony, Means, Run, StepIntent};
 use hsm::Hsm;
+use record::command::with_commands;
 use record::document::Released;
 use record::document::acceptance::Acceptance;
 use record::document::closing::Closing;
@@ -124,16 +125,19 @@ impl KekDestroy {
             Rule::LogEvent.refuse(
                 "no KEK in the log",
                 "an entry kek-create",
-                "the record names no KEK: one that was begun is removed by `abort`, which looks in the HSM, or with the vendor's tool; `close` ends the record",
+                "the record names no KEK: one that was begun is removed by an abort, which looks in the HSM, or with the vendor's tool; close ends the record",
             )
         })?;
         let remedy = match (ceremony.state.aborted, &self.acceptance) {
             (Some(_), None) => return Ok((None, kek)),
             (None, Some(folder)) => return Ok((Some(accepted(ceremony, folder)?), kek)),
-            (Some(_), Some(_)) => "after an abort: keyferry-hoster kek destroy",
-            (None, None) => "keyferry-hoster kek destroy ACCEPTANCE",
+            (Some(_), Some(_)) => "after an abort: {hoster kek destroy}",
+            (None, None) => "{hoster kek destroy ACCEPTANCE}",
         };
-        Err(Error::usage("an acceptance is given where there is none, or is missing", remedy))
+        Err(Error::usage(
+            "an acceptance is given where there is none, or is missing",
+            with_commands(remedy),
+        ))
     }
 
     /// What the closing says of backups: something where the plan destroys the tenant's originals,
@@ -145,7 +149,9 @@ impl KekDestroy {
             (None, false) => Ok(None),
             (None, true) => Err(Error::usage(
                 "no --backup, and the tenant destroys its originals after this",
-                "kek destroy ACCEPTANCE --backup TEXT: how the target keys are backed up; it goes into the closing, which your officers sign",
+                with_commands(
+                    "`{hoster kek destroy ACCEPTANCE --backup TEXT}`: how the target keys are backed up; it goes into the closing, which your officers sign",
+                ),
             )),
             (Some(_), false) => {
                 Err(Error::usage("--backup where the tenant's originals stay", "leave it out"))
@@ -220,7 +226,7 @@ fn born_left(ceremony: &Ceremony) -> Result<(gate::KeysDestroy, ())> {
         ceremony.state.born_left(),
         "no keys that must go",
         "keys that were born here, recorded, and never made primary",
-        "run `status`; what was begun and not recorded, `abort` has destroyed; `close` ends the record",
+        with_commands("what was begun and not recorded, the abort has destroyed; `{hoster close}` ends the record"),
     )?;
     Ok((gate::KeysDestroy::of(&ceremony.plan, &ceremony.state)?, ()))
 }

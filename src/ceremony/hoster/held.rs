@@ -66,7 +66,10 @@ fn read_challenge(ceremony: &Ceremony, folder: &Path) -> Result<Released<Challen
         return Err(Rule::PhaseOrder.refuse(
             format!("the challenge {} after the answer to {answered}", given.hash),
             "one answer",
-            "run `status`: it shows the next step; where the tenant needs another answer, `restart` here and there",
+            format!(
+                "{}; where the tenant needs another answer, restart here and there",
+                ceremony.state.see_status()
+            ),
         ));
     }
     ceremony.state.require(Step::Answer)?;

@@ -79,7 +79,7 @@ fn same(ceremony: &Ceremony, folder: &Path) -> Result<Released<Package>> {
         !imported,
         format!("the package {} after the import of {taken}", given.hash),
         "one import",
-        "run `status`: it shows the next step",
+        state.see_status(),
     )?;
     given.not_before(state.seen_attempt)?.released(&ceremony.plan)?.being(taken)
 }

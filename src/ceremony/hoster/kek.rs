@@ -7,6 +7,7 @@ use clap::Args;
 use crate::hoster::attesting::AttestationFiles;
 use crate::{Ceremony, Means, Run};
 use hsm::{Hsm, KekSpec};
+use record::command::with_commands;
 use record::document::attestation::{Attested, KEK};
 use record::document::offer::Offer;
 use record::encoding::{Blob, Hash};
@@ -65,7 +66,7 @@ impl KekCreate {
             .value("CKA_ID", id.to_string())
             .value("label", label)
             .value("KEK", fingerprint.to_string())
-            .line("Then: keyferry-hoster kek create --attestation FILE, with --attestation-report FILE where only the vendor's tool can read it."));
+            .line(with_commands("Then, with --attestation-report FILE besides where only the vendor's tool can read it:\n  {hoster kek create --attestation FILE}")));
         }
         let offer = Offer {
             id: kek.id,
@@ -95,7 +96,7 @@ impl KekCreate {
 /// The words that the tenant is to hear.
 pub fn to_read_aloud(report: Report, fingerprint: Hash) -> Report {
     report
-        .line("Its words; the first two rows are read aloud to the tenant over a second channel (`keyferry-audit show` shows them again):")
+        .line(with_commands("Its words; the first two rows are read aloud to the tenant over a second channel (`{audit show FILE}`, of the folder's document, shows them again):"))
         .line(fingerprint::rows(&fingerprint.0))
         .data("words", fingerprint::words(&fingerprint.0).join(" "))
 }

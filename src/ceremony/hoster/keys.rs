@@ -8,6 +8,7 @@ use crate::hoster::held;
 use crate::hoster::kek::to_read_aloud;
 use crate::{Ceremony, Means, Run, StepIntent};
 use hsm::{BornSpec, CertifiedKey, Hsm, Inventory, self_signed};
+use record::command::Program;
 use record::document::attestation::{Attested, Judgement};
 use record::document::keys::{BornKey, TargetKeys, fingerprint as fingerprint_of};
 use record::encoding::{Blob, Hash};
@@ -110,7 +111,10 @@ fn prepared(plan: &Plan, attempt: u32) -> Report {
         let named = plan.hoster_label(label.as_str());
         report.value(label.as_str(), format!("CKA_ID {id}, label {named}"))
     });
-    report.line("Then: keyferry-hoster keys create --attestation LABEL=FILE ..., with --attestation-report LABEL=FILE where only the vendor's tool can read it.")
+    let line = plan.keys.iter().fold(Program::Hoster.line("keys create"), |line, key| {
+        line.and("--attestation LABEL=FILE").with("LABEL", key.label.as_str())
+    });
+    report.line(format!("Then, with --attestation-report LABEL=FILE besides where only the vendor's tool can read it:\n  {line}"))
 }
 
 fn one(
@@ -136,7 +140,7 @@ fn one(
         Rule::TargetKey.refuse(
             found,
             "a key of the plan's type and size",
-            "destroy it with `restart`, and use a token that makes keys as it is asked to",
+            "restart, which destroys it, and use a token that makes keys as it is asked to",
         )
     })?;
     Ok(born)

@@ -10,6 +10,7 @@ use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{Ceremony, Means, Run, approval};
+use record::command::{Program, with_commands};
 use record::encoding::Hash;
 use record::escape::escape;
 use record::flow::Phase;
@@ -157,7 +158,7 @@ pub fn require_all(ceremony: &Ceremony, stage: Stage) -> Result<()> {
         missing.is_empty(),
         format!("no evidence {} of {}", stage.name(), list(&missing)),
         "evidence of every node of the plan",
-        format!("let each prove itself and add its file with `evidence add`; {rest}. A node that is lost leaves with `nodes`"),
+        format!("let each prove itself and add its file with `{}`; {rest}. A node that is lost leaves with `{}`", Program::Hoster.line("evidence add FILE"), Program::Hoster.line("nodes --remove NODE")),
     )
 }
 
@@ -200,7 +201,9 @@ fn subject(ceremony: &Ceremony, removed: &[Id], replaced: &[Id]) -> Result<gate:
     let usage = |what: &str| {
         Error::usage(
             what,
-            "nodes --remove NODE | --replace NODE, each a node that has not left; one at least stays",
+            with_commands(
+                "`{hoster nodes --remove NODE}`, or with --replace NODE: each a node that has not left; one at least stays",
+            ),
         )
     };
     if let Some(other) = named.iter().find(|node| !current.contains(node)) {

@@ -56,7 +56,7 @@ impl Run for Register {
         ceremony.build_register(&files)?;
         target.register(&means.registry(ceremony), &brief)?;
         ceremony.ordered(Event::register(&ceremony.plan, hash))?;
-        let step = |step: &TargetStep| format!("  {:<28} {}", step.program, step.name);
+        let step = |step: &TargetStep| format!("  {}\n    {}", step.name, step.line());
         Ok(Report::new(
             "The nodes can be made ready, one after the other; nothing is primary yet.",
         )
@@ -180,7 +180,7 @@ fn given<T>(order: Option<T>) -> Result<T> {
         Rule::LogEvent.refuse(
             "no order follows from the log",
             "`register` before it",
-            "run `status`",
+            "the status of the ceremony says what comes next",
         )
     })
 }

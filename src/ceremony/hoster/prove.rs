@@ -9,6 +9,7 @@ use crate::hoster::held::Question;
 use crate::side::preflight::guard_unplanned;
 use crate::side::token::{TokenArgs, require_tries_left};
 use hsm::{Hsm, TargetKey};
+use record::command::Program;
 use record::encoding::Hash;
 use record::log::now;
 use record::rule::Rule;
@@ -72,7 +73,7 @@ pub fn prove(choice: &NodeProve, registry: &Path, args: &TokenArgs) -> Result<Re
             service_started: None,
             account: format!("uid {}", rustix::process::getuid().as_raw()),
             service_account: None,
-            program: format!("keyferry-hoster {}", env!("CARGO_PKG_VERSION")),
+            program: format!("{} {}", Program::Hoster, env!("CARGO_PKG_VERSION")),
             keys,
             registered: registry.known(&brief.primaries()),
             primaries: registry.primaries(),

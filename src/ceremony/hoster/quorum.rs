@@ -12,6 +12,7 @@ use custody::changed;
 use custody::codes::lines;
 use custody::custodian;
 use custody::share::{Quorum, RECORD, Secret, Share};
+use record::command::with_commands;
 use record::document::package::Package;
 use record::encoding::Hash;
 use record::escape::{escape, quote};
@@ -206,7 +207,7 @@ impl Gathering<'_> {
             self.package.shares.iter().any(|listing| listing.file == hash),
             format!("{name} has SHA-256 {brought}"),
             "one of the share files that the package lists",
-            "look for the file of this attempt; a damaged one is written again by `keyferry-tenant share reissue`",
+            with_commands("look for the file of this attempt; a damaged one is written again on the tenant's machine, by `{tenant share reissue CUSTODIAN}`"),
         )?;
         let ask = |prompt: &str| self.asker.hidden(prompt);
         let allow = |program: &str| plugins::require(&self.ceremony.plan, program).map(drop);

@@ -13,10 +13,13 @@ use record::terms::PrimaryKey;
 pub struct Local;
 
 const STEPS: &[TargetStep] = &[
-    TargetStep { name: "register", program: "keyferry-hoster register" },
-    TargetStep { name: "prove", program: "keyferry-hoster node prove" },
-    TargetStep { name: "activate", program: "keyferry-hoster primary" },
-    TargetStep { name: "roll-back", program: "keyferry-hoster rollback" },
+    TargetStep { name: "register", program: "register" },
+    TargetStep {
+        name: "prove",
+        program: "node prove --module MODULE --token TOKEN --register FOLDER --node NODE --registry REGISTRY --out FOLDER",
+    },
+    TargetStep { name: "activate", program: "primary" },
+    TargetStep { name: "roll-back", program: "rollback" },
 ];
 
 const FILES: &[(&str, &str)] =

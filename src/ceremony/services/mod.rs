@@ -6,6 +6,7 @@ pub mod local;
 
 use std::path::Path;
 
+use record::command::{CommandLine, Program, tool};
 use record::plan::ServicePlan;
 use record::rule::Rule;
 use record::service::{Brief, OrderKind};
@@ -17,8 +18,20 @@ use record::{Error, Result};
 pub struct TargetStep {
     /// Its name, in scripts and on paper.
     pub name: &'static str,
-    /// The program that takes it.
+    /// The script that takes it, or the command.
     pub program: &'static str,
+}
+
+impl TargetStep {
+    /// What is typed.
+    pub fn line(&self) -> CommandLine {
+        match (self.program.ends_with(".ps1"), self.program.starts_with("node prove")) {
+            (true, _) => tool(self.program),
+            // On the node, which has no ceremony.
+            (false, true) => Program::Hoster.bare(self.program),
+            (false, false) => Program::Hoster.line(self.program),
+        }
+    }
 }
 
 /// A kind of service. Another one (AD FS, say) is another file like `hgs.rs`, and a line in [`of`].
@@ -89,6 +102,6 @@ pub fn no_part_error() -> Error {
     Rule::PlanTarget.refuse(
         "the hoster's side of a ceremony for a cloud service",
         "the tenant's side alone: the service imports the keys itself",
-        "run keyferry-tenant with this plan; the people whom it names as the hoster's sign the plan, and import the files at the service",
+        "take the tenant's side alone with this plan; the people whom it names as the hoster's sign the plan, and import the files at the service",
     )
 }

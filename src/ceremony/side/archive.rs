@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::side::init;
 use crate::{Ceremony, Files, Means, Run, unchanged};
+use record::command::with_commands;
 use record::document::closing::Closing;
 use record::document::{MAX_DOCUMENT, Released, read, read_files};
 use record::encoding::{Hash, json_file};
@@ -60,7 +61,7 @@ fn close(ceremony: &mut Ceremony, closing: Option<&Path>) -> Result<Report> {
             // A cloud service closes nothing.
             (Side::Tenant, None) if ceremony.plan.way == TransferRoute::Cloud => None,
             (Side::Tenant, None) if ceremony.state.aborted.is_none() => {
-                return Err(Error::usage("no closing", "keyferry-tenant close CLOSING"));
+                return Err(Error::usage("no closing", with_commands("{tenant close CLOSING}")));
             }
             _ => None,
         };
@@ -113,7 +114,7 @@ fn source_gone(ceremony: &Ceremony) -> Result<()> {
         state.source(&ceremony.plan) != Some(Originals::Destroy) || state.source_destroyed,
         "close before the originals are destroyed",
         "source destroy CLOSING, as the plan says `[after] source = \"destroy\"`",
-        "run `source destroy` with the hoster's closing; if the originals must stay, both sides `abort`, which leaves them",
+        with_commands("`{tenant source destroy CLOSING}`, with the hoster's closing; if the originals must stay, both sides abort, which leaves them"),
     )
 }
 

@@ -6,6 +6,7 @@ use crate::services;
 use crate::side::trial;
 use crate::{Ceremony, Files};
 use record::Result;
+use record::command::Program;
 use record::fingerprint::{self, WORDS_TYPED};
 use record::flow::results::ShownBefore;
 use record::log::{self, Event, LOG_FILE};
@@ -123,7 +124,8 @@ pub fn init(dir: &Path, side: Side, agreed: AgreedPlan, typed: &str) -> Result<(
 pub fn words_prompt() -> String {
     format!(
         "Somebody of the other side reads the plan's first {WORDS_TYPED} words aloud, over a second channel\n\
-         (`keyferry-audit plan check` shows them there). Type them here: "
+         (`{}` shows them there). Type them here: ",
+        Program::Audit.line("plan check PLAN")
     )
 }
 

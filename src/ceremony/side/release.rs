@@ -3,6 +3,7 @@
 use clap::Args;
 
 use crate::{Ceremony, Means, Run};
+use record::command::with_commands;
 use record::gate::Unconfirmed;
 use record::log::Event;
 use record::rule::Rule;
@@ -19,10 +20,7 @@ impl Run for Release {
     fn run(&self, ceremony: &mut Ceremony, _: &Means) -> Result<Report> {
         ceremony.state.require(Step::Release)?;
         let (kind, _) = ceremony.state.unreleased().ok_or_else(|| {
-            Error::failed(
-                "no document waits to be released",
-                "run `status`: it shows the next step",
-            )
+            Error::failed("no document waits to be released", ceremony.state.see_status())
         })?;
         if kind == Kind::Package {
             require_confirmed(ceremony)?;
@@ -31,7 +29,7 @@ impl Run for Release {
             kind != Kind::Registration || ceremony.state.nodes.stage() == Stage::Active,
             "release of a registration whose activation was taken back",
             "a registration of keys that are primary",
-            "the former keys are primary again: `abort` ends this ceremony; a new plan may supersede it",
+            "the former keys are primary again: an abort ends this ceremony; a new plan may supersede it",
         )?;
         let own = ceremony.made_of(kind)?;
         let folder = ceremony.outbox(kind.name());
@@ -75,6 +73,6 @@ fn require_confirmed(ceremony: &mut Ceremony) -> Result<()> {
             true => format!("a confirmation by every custodian; or by {enough}, and a deviation that officers sign"),
             false => "a confirmation by every custodian".into(),
         },
-        "each custodian runs `keyferry-custodian share check`, and types the words it shows at `keyferry-tenant share confirm`",
+        with_commands("each custodian runs `{custodian share check FILE --identity IDENTITY}` on a machine of their own, and types the words it shows here, at `{tenant share confirm CUSTODIAN}`"),
     ))
 }

@@ -56,7 +56,7 @@ impl Run for Deviation {
         if bags.is_empty() {
             return Err(Error::failed(
                 "nothing waits for a deviation",
-                "run `status`: it shows the next step",
+                ceremony.state.see_status(),
             ));
         }
         let count = bags.len();

@@ -20,6 +20,7 @@ use custody::seal::SealKey;
 use custody::share::{self, Secret, Share};
 use hsm::wrapped_key::WrappedKey;
 use hsm::{Hsm, TargetKey, WrapOrder};
+use record::command::{tool, with_commands};
 use record::document::offer::Offer;
 use record::document::package::{Package, PackagedKey, hsm_signature_file, signed_by_keys};
 use record::encoding::{Blob, Fixed, Hash, PackageId, json_file, random};
@@ -208,7 +209,9 @@ fn canary(plan: &Plan, means: &Means, hsm: &Hsm, keys: &[WrapCandidate]) -> Resu
         )?;
         observed = Some(seen);
     }
-    observed.ok_or_else(|| Error::failed("no key to export", "run `keys create`"))
+    observed.ok_or_else(|| {
+        Error::failed("no key to export", with_commands("make the keys: `{tenant keys create}`"))
+    })
 }
 
 fn fresh_secret(hsm: &Hsm, package_id: &PackageId, plan: &Plan) -> Result<Secret> {
@@ -427,16 +430,20 @@ fn file(
 }
 
 /// What is done with the files there.
-fn what_next(format: CloudFormat) -> &'static str {
-    match format {
-        CloudFormat::AzureByok => {
-            "az keyvault key import --byok-file FILE, with the --kty and --ops that the key is to have"
-        }
-        CloudFormat::AwsKms => {
-            "aws kms import-key-material --encrypted-key-material fileb://FILE --import-token fileb://TOKEN, within 24 hours of get-parameters-for-import"
-        }
-        CloudFormat::GcpKms => {
-            "gcloud kms keys versions import --wrapped-key-file FILE --import-job JOB, within 3 days of making the job"
-        }
-    }
+fn what_next(format: CloudFormat) -> String {
+    let (line, more) = match format {
+        CloudFormat::AzureByok => (
+            "az keyvault key import --byok-file FILE",
+            "with vault and name, and the --kty and --ops that the key is to have",
+        ),
+        CloudFormat::AwsKms => (
+            "aws kms import-key-material --encrypted-key-material fileb://FILE --import-token fileb://TOKEN",
+            "with the key's id, within 24 hours of get-parameters-for-import",
+        ),
+        CloudFormat::GcpKms => (
+            "gcloud kms keys versions import --wrapped-key-file FILE --import-job JOB",
+            "with location, key ring and key, within 3 days of making the job",
+        ),
+    };
+    format!("Then, {more}:\n  {}", tool(line))
 }

@@ -10,6 +10,7 @@ use sha1::Sha1;
 
 use crate::step::{WordsHint, words_heard};
 use crate::{Ceremony, Means, Run};
+use record::command::with_commands;
 use record::document::Released;
 use record::document::challenge::{Challenge, ChallengedKey};
 use record::document::keys::TargetKeys;
@@ -43,7 +44,7 @@ impl Run for OfferCheck {
             !package || ceremony.state.require(Step::Restart).is_err(),
             "offer check after a package was made for the offer before it",
             "restart, then offer check",
-            "if the hoster has begun again, `restart` here first: the package and its shares serve for nothing more; then take the new offer",
+            with_commands("if the hoster has begun again, `{tenant restart --reason TEXT}` first: the package and its shares serve for nothing more; then take the new offer"),
         )?;
         ceremony.state.require(Step::OfferCheck)?;
         let offer = ceremony.take::<Offer>(&self.offer)?;
@@ -102,7 +103,7 @@ impl Run for KeysCheck {
             !made || state.pending.is_some(),
             "keys check after a challenge was made for the keys before",
             "restart, then keys check",
-            "if the hoster has begun again, `restart` here first: the challenge serves for nothing more; then take the new keys",
+            with_commands("if the hoster has begun again, `{tenant restart --reason TEXT}` first: the challenge serves for nothing more; then take the new keys"),
         )?;
         state.require(Step::KeysCheck)?;
         let keys = ceremony.take::<TargetKeys>(&self.keys)?;

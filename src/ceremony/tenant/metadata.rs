@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::step::file_of;
+use record::command::with_commands;
 use record::document::acceptance::{self, MAX_FETCHED_FROM, Published};
 use record::escape::{escape, quote};
 use record::plan::{Plan, ServicePlan};
@@ -90,8 +91,8 @@ impl MetadataArgs {
 }
 
 fn usage_error(what: &str) -> Error {
-    let remedy = "keyferry-tenant accept REGISTRATION [--metadata NODE=FILE... --fetched-by ID --fetched-from TEXT]";
-    Error::usage(what, remedy)
+    let remedy = "`{tenant accept REGISTRATION --metadata NODE=FILE --fetched-by ID --fetched-from TEXT}`, with --metadata for each node; or none of the three";
+    Error::usage(what, with_commands(remedy))
 }
 
 /// A file whose primary certificates are the ceremony's.
@@ -201,10 +202,9 @@ fn next(report: Report, plan: &Plan, taken: &[MetadataFile]) -> Report {
             one.entry.file_name(),
         ),
         None => (
-            "You may now deploy new shielded VMs, once you have a metadata.xml with exactly the two thumbprints above (`keyferry-audit show \
-             FILE` shows them), from http://<node>/KeyProtection/service/metadata/2014-07/metadata.xml. On the machine that makes shielding \
-             data:"
-                .to_owned(),
+            with_commands("You may now deploy new shielded VMs, once you have a metadata.xml with exactly the two thumbprints above (`{audit show \
+             FILE}` shows them), from http://<node>/KeyProtection/service/metadata/2014-07/metadata.xml. On the machine that makes shielding \
+             data:"),
             "metadata.xml".to_owned(),
         ),
     };

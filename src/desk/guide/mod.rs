@@ -4,11 +4,12 @@
 
 mod text;
 
-use record::flow::{ABORT, INIT, Phase, Row, TABLE, way_in};
-use record::plan::Plan;
+use record::command::{CommandLine, Program};
+use record::flow::{ABORT, INIT, Needs, Phase, Row, TABLE, way_in};
+use record::plan::{Plan, ServicePlan};
 use record::service::evidence_file;
 pub use record::show::Language;
-use record::terms::{Id, Originals, Side, Stage, Step, Trial};
+use record::terms::{CloudFormat, Id, Originals, Side, Stage, Step, Trial};
 pub use text::Texts;
 
 /// A step that is somebody's turn.
@@ -21,16 +22,38 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// The command, after the program's name: as the table has it, with the custodian or the node's
-    /// file.
-    pub fn command(&self) -> String {
-        match (&self.of, self.row.step) {
-            (Some(node), Step::Evidence) => {
-                format!("evidence add {}", evidence_file(node, self.stage()))
+    /// The command, with what the plan says of it.
+    pub fn command(&self, plan: &Plan) -> CommandLine {
+        let row = self.row;
+        let line = Program::of(row.side).line(row.words);
+        match (row.needs, &self.of) {
+            (Needs::Evidence, Some(node)) => {
+                line.and("FOLDER/NAME").with("NAME", evidence_file(node, self.stage()))
             }
-            (Some(of), _) => format!("{} {of}", self.row.words),
-            (None, _) => self.row.command(),
+            (Needs::Custodian, Some(of)) => line.and("CUSTODIAN").with("CUSTODIAN", of.as_str()),
+            (Needs::Wrapped, _) => {
+                plan.keys.iter().fold(line.and("--format pkcs11"), |line, key| {
+                    let line = line.and("--wrapped LABEL=FILE --certificate LABEL=FILE");
+                    line.with("LABEL", key.label.as_str())
+                })
+            }
+            (Needs::Cloud, _) => match &plan.target {
+                ServicePlan::Cloud(format) => {
+                    let line = line.and("--format FORMAT --kek FILE").with("FORMAT", format.name());
+                    if *format == CloudFormat::AzureByok { line.and("--kid URL") } else { line }
+                }
+                _ => line.and(row.needs.name()),
+            },
+            (needs, _) if self.says_backup(plan) => line.and(needs.name()).and("--backup TEXT"),
+            (needs, _) => line.and(needs.name()),
         }
+    }
+
+    /// Whether it must be said how the target keys are backed up: the originals go after this.
+    pub fn says_backup(&self, plan: &Plan) -> bool {
+        self.row.step == Step::KekDestroy
+            && plan.source == Originals::Destroy
+            && self.row.phase != Phase::Aborted
     }
 
     /// The stage of the nodes at this step.

@@ -6,6 +6,7 @@ pub mod process;
 
 use rustix::fs::StatVfsMountFlags;
 
+use record::command::tool;
 use record::encoding::Hash;
 use record::escape::escape;
 use record::flow::seen::Seen;
@@ -138,7 +139,7 @@ pub fn environment(rule: Rule, beginnings: &[&str], names: &[String]) -> Result<
         format!("no variable whose name begins with {shown}"),
         format!(
             "`unset {}`, and find out which start-up file sets it; then run the command again from that shell",
-            found.join(" ")
+            found.iter().fold(tool("unset"), |line, name| line.and("NAME").with("NAME", name))
         ),
     );
     Ok(Check::new(rule, Err(refusal))?.watched(watched))
@@ -160,7 +161,10 @@ pub fn medium(folder: &str, flags: StatVfsMountFlags) -> Result<String> {
         missing.is_empty(),
         format!("{folder} is mounted without {}", missing.join(",")),
         "a mount with nosuid,nodev,noexec",
-        "whoever administers the machine runs `mount -o remount,nosuid,nodev,noexec MEDIUM`; then run the command again",
+        format!(
+            "whoever administers the machine runs `{}`; then run the command again",
+            tool("mount -o remount,nosuid,nodev,noexec MEDIUM")
+        ),
     )?;
     Ok(format!("{folder} is mounted nosuid,nodev,noexec"))
 }

@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use record::Result;
+use record::command::tool;
 use record::escape::escape;
 use record::plan::NetworkPlan;
 use record::rule::Rule;
@@ -166,8 +167,11 @@ pub fn network(
             None => "no interface that is up, but the loopback".to_owned(),
             Some(plan) => format!("at most {} up, for the HSM", escape(&plan.interface)),
         },
-        "unplug the cable or switch the radio off, and whoever administers the machine runs `ip link set NAME down` for each; then run the \
-         command again. An HSM in the network needs a plan that names its interface (hsm.network)",
+        format!(
+            "unplug the cable or switch the radio off, and whoever administers the machine runs `{}` for each; then run the command again. \
+             An HSM in the network needs a plan that names its interface (hsm.network)",
+            tool("ip link set NAME down")
+        ),
     )?;
     let Some(plan) = planned else {
         return Ok("no interface is up".into());
@@ -178,7 +182,11 @@ pub fn network(
         wrong.is_empty(),
         format!("routes: {}", shown(wrong.iter().map(|route| route.to_string()))),
         format!("a route to {peer} and that of the link of {interface}, no default route"),
-        "whoever administers the machine removes them with `ip route del` (`ip -6 route del`); then run the command again",
+        format!(
+            "whoever administers the machine removes them with `{}` (`{}`); then run the command again",
+            tool("ip route del ROUTE"),
+            tool("ip -6 route del ROUTE")
+        ),
     )?;
     Ok(format!("no interface but {interface} is up, and no route leads further than {peer}"))
 }

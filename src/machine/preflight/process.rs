@@ -1,6 +1,7 @@
 //! The process and the memory under it: swap, core dumps, tracing, the memory lock.
 
 use record::Result;
+use record::command::tool;
 use record::escape::escape;
 use record::rule::Rule;
 
@@ -38,7 +39,7 @@ pub fn swap(swaps: &str) -> Result<String> {
     Err(Rule::PreflightSwap.refuse(
         found,
         "no swap",
-        "whoever administers the machine runs `swapoff -a`, and takes swap out of /etc/fstab and systemd; then run the command again",
+        format!("whoever administers the machine runs `{}`, and takes swap out of /etc/fstab and systemd; then run the command again", tool("swapoff -a")),
     ))
 }
 
@@ -71,12 +72,16 @@ pub fn core_dump(process: &Process) -> Result<String> {
 /// # Errors
 /// `PREFLIGHT-PTRACE`.
 pub fn ptrace(status: &str, scope: Option<&str>) -> Result<String> {
+    let yama = format!(
+        "whoever administers the machine runs `{}`; then run the command again",
+        tool("sysctl kernel.yama.ptrace_scope=2")
+    );
     let (found, remedy) = match field(status, "TracerPid").and_then(|pid| pid.parse::<u32>().ok()) {
         Some(0) => match scope.map(|scope| scope.trim().parse::<u8>()) {
             Some(Ok(scope @ 1..)) => return Ok(format!("no tracer; ptrace_scope is {scope}")),
             Some(_) => (
                 "no tracer, but kernel.yama.ptrace_scope lets programs of the same person trace each other".to_owned(),
-                "whoever administers the machine runs `sysctl kernel.yama.ptrace_scope=2`; then run the command again",
+                yama.as_str(),
             ),
             None => (
                 "no tracer, but the kernel has no Yama: programs of the same person may trace each other".to_owned(),

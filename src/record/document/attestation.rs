@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::attestation::{self, MAX_ATTESTATION, Purpose};
+use crate::command::with_commands;
 use crate::document::Received;
 use crate::plan::Plan;
 use crate::rule::Rule;
@@ -127,7 +128,7 @@ pub(super) fn judged<'f>(
             level >= plan.transfer.evidence,
             format!("{}: {what}", key.of),
             format!("at least {}, as the plan says", plan.transfer.evidence.said()),
-            "let the HSM attest the key (`kek create --prepare` or `keys create --prepare`, then `--attestation`), or agree on a new plan with a lower `evidence`",
+            with_commands("on the hoster's machine, let the HSM attest the key (`{hoster kek create --prepare}` or `{hoster keys create --prepare}`, then the same with --attestation), or agree on a new plan with a lower `evidence`"),
         )?;
         judged.level = judged.level.min(level);
         judged.lines.push(format!("{}: {what}", key.of));

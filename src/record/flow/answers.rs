@@ -125,5 +125,5 @@ fn missing(kind: Kind) -> Error {
 
 /// The error of a log that has not come to what was asked of it.
 pub(super) fn not_there(found: &str, expected: &str) -> Error {
-    Rule::LogEvent.refuse(found, expected, "run `status`")
+    Rule::LogEvent.refuse(found, expected, "the status of the ceremony says what comes next")
 }

@@ -68,15 +68,8 @@ pub struct Row {
     pub needs: Needs,
 }
 
-impl Row {
-    /// The command, after the program's name.
-    pub fn command(&self) -> String {
-        [self.words, self.needs.name()].join(" ").trim_end().to_owned()
-    }
-}
-
 named! {
-    /// What the command of a step is given, as people read it: the folder of a document, mostly.
+    /// What the command of a step is given, as it is typed: the folder of a document, mostly.
     #[allow(missing_docs)] // the names say what each is
     pub enum Needs {
         Nothing = "",
@@ -89,13 +82,11 @@ named! {
         Registration = "REGISTRATION",
         Acceptance = "ACCEPTANCE",
         Closing = "CLOSING",
-        ClosingIfAny = "[CLOSING]",
-        Shares = "PACKAGE --share FILE --identity FILE ...",
-        Wrapped = "--format pkcs11 --wrapped LABEL=FILE --certificate LABEL=FILE ...",
+        Wrapped = "--format pkcs11",
         Cloud = "--format FORMAT --kek FILE",
         Custodian = "CUSTODIAN",
-        Evidence = "FILE ...",
-        Nodes = "--remove NODE | --replace NODE",
+        Evidence = "FILE",
+        Nodes = "--remove NODE",
         Certificate = "CERTIFICATE",
         Reason = "--reason TEXT",
     }
@@ -130,7 +121,7 @@ pub const CARRIED: &[Row] = table! {
     Hoster Planned              KekCreate    OfferMade            "the hoster's operator"   "kek create" Nothing;
     Hoster OfferMade            Release      OfferReleased        "the hoster's operator, once officers have signed" "release" Nothing;
     Hoster OfferReleased        PackageCheck PackageTaken         "the hoster's operator"   "package check" Package;
-    Hoster PackageTaken         Import       ReceiptMade          "the hoster's operator, with a quorum of custodians" "import" Shares;
+    Hoster PackageTaken         Import       ReceiptMade          "the hoster's operator, with a quorum of custodians" "import" Package;
     Hoster RegistrationReleased KekDestroy   ClosingMade          "the hoster's operator"   "kek destroy" Acceptance;
     Hoster Aborted              KekDestroy   ClosingMade          "the hoster's operator"   "kek destroy" Nothing;
 
@@ -233,7 +224,7 @@ pub const TABLE: &[Row] = table! {
     Tenant ReceiptTaken         Accept       AcceptanceMade       "the tenant's security officer" "accept" Registration;
     Tenant AcceptanceMade       Release      AcceptanceReleased   "the tenant's security officer, once officers have signed" "release" Nothing;
     Tenant AcceptanceReleased   Close        Closed               "the tenant's security officer" "close" Closing;
-    Tenant Aborted              Close        Closed               "the tenant's security officer" "close" ClosingIfAny;
+    Tenant Aborted              Close        Closed               "the tenant's security officer" "close" Closing;
 
     Hoster ReceiptMade          Restart      Planned              "the hoster's operator"   "restart" Reason;
 };

@@ -1,5 +1,6 @@
 //! A log on its way to a state, for its own side and for whoever verifies it.
 
+use crate::command::with_commands;
 use crate::encoding::Hash;
 use crate::flow::{Phase, State};
 use crate::log::{Entry, Event};
@@ -116,7 +117,9 @@ pub fn untrusted(found: &str) -> Error {
     Rule::TargetWrapWithTrusted.refuse(
         found,
         "kek trust before keys create, as this plan is single-shot and does not waive the rule",
-        "let the security officer of the tenant's HSM run `kek trust` first",
+        with_commands(
+            "let the security officer of the tenant's HSM run `{tenant kek trust}` first",
+        ),
     )
 }
 
@@ -125,7 +128,7 @@ pub fn past_trial(found: &str) -> Error {
     Rule::TrialEnds.refuse(
         found,
         "a trial stops before activation",
-        "end it with `abort` on both sides; `kek destroy` then removes the imported keys, and makes the closing that the production plan names",
+        "abort it on both sides; kek destroy then removes the imported keys, and makes the closing that the production plan names",
     )
 }
 

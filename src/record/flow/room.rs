@@ -121,7 +121,7 @@ impl Room {
         Err(Rule::BagNumber.refuse(
             escape(&format!("the bag with {} came in as {}, {condition}", bag.item, bag.came_as)),
             escape(&format!("the bag that went out as {left_as}, intact")),
-            "do not use what is in it before two officers have looked; then `deviation` asks them to sign that the ceremony goes on, or `abort` ends it",
+            "do not use what is in it before two officers have looked; then they sign that the ceremony goes on (deviation), or end it (abort)",
         ))
     }
 }

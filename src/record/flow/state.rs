@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Result;
+use crate::command::Program;
 use crate::encoding::{Hash, PackageId};
 use crate::flow::room::Room;
 use crate::flow::seen::Seen;
@@ -179,11 +180,11 @@ impl State {
             return Err(Rule::PhaseOrder.refuse(
                 format!("{} after a restart that was begun and did not end", step.name()),
                 "restart, with the same reason",
-                "what this attempt made in the HSM may be gone already: run the same `restart` again, which ends it",
+                format!("what this attempt made in the HSM may be gone already: `{}`, with the same reason, ends it", Program::of(self.side).line("restart --reason TEXT")),
             ));
         }
         self.rows().find(|row| row.step == step).ok_or_else(|| {
-            let allowed: Vec<String> = self.rows().map(Row::command).collect();
+            let allowed: Vec<&str> = self.rows().map(|row| row.words).collect();
             let expected = if allowed.is_empty() {
                 "nothing more: the ceremony is closed".into()
             } else {
@@ -192,9 +193,15 @@ impl State {
             Rule::PhaseOrder.refuse(
                 format!("{} in the phase {}", step.name(), self.phase.name()),
                 expected,
-                "run `status`: it shows the next step, who takes it, and the exact command",
+                self.see_status(),
             )
         })
+    }
+
+    /// Where the next step is shown.
+    pub fn see_status(&self) -> String {
+        let line = Program::of(self.side).line("status");
+        format!("`{line}` shows the next step, who takes it, and the exact command")
     }
 
     /// Takes one entry of the log.

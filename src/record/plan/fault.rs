@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::Error;
+use crate::command::with_commands;
 use crate::escape::escape;
 use crate::rule::Rule;
 
@@ -39,7 +40,9 @@ impl From<Faults> for Error {
         rule.refuse(
             faults.to_string(),
             "a plan without faults",
-            "mend the plan, check it with `keyferry-audit plan check`, and have it signed again",
+            with_commands(
+                "mend the plan, check it with `{audit plan check PLAN}`, and have it signed again",
+            ),
         )
     }
 }

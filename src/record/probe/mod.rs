@@ -267,7 +267,7 @@ impl Probe {
         let probe: Probe = serde_json::from_slice(&bytes).map_err(|error| {
             Rule::DocumentFormat.refuse(
                 format!("{}: {}", path.display(), crate::escape::escape(&error.to_string())),
-                "a report that `probe` of keyferry-tenant or keyferry-hoster wrote",
+                "a report that `probe` of either side wrote",
                 "make the report again with this version of Keyferry",
             )
         })?;

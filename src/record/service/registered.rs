@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::command::with_commands;
 use crate::encoding::Hash;
 use crate::escape::escape;
 use crate::rule::Rule;
@@ -63,7 +64,7 @@ fn every_node(nodes: &[&Id], evidence: &[NodeEvidence], of: Stage) -> Result<()>
         there == nodes,
         format!("{} of {} nodes, {of} missing: {missing}", there.len(), nodes.len()),
         format!("evidence of the stage {of} by every node, each once, in the plan's order"),
-        "let each node named prove itself, and add its evidence; or take a node out with `nodes`",
+        with_commands("let each node named prove itself, and add its evidence; or take a node out with `{hoster nodes --remove NODE}`"),
     )
 }
 
@@ -121,7 +122,7 @@ pub fn soaked(one: &NodeEvidence, activated: Timestamp, hours: u32) -> Result<()
         late && restarted,
         escape(&format!("{} proved itself at {}, its service started at {when}", said.place(), said.time)),
         format!("a proof at {due} or later, {hours} hours after activation, by a service started after {activated}"),
-        "wait, restart the service (or the node), run Test-KeyferryNode.ps1 or `node prove` there again, and add the new evidence",
+        "wait, restart the service (or the node), let it prove itself there again, and add the new evidence",
     )
 }
 

@@ -122,16 +122,14 @@ fn lines_to_sign(
         Some(Tree::List(officers)) => officers.iter().map(Tree::word).collect(),
         _ => vec!["YOUR-ID"],
     };
-    let how = match (source.is_plain(), namespace) {
-        (false, _) => "unfit",
-        (true, Namespace::Plan) => "each-officer",
-        (true, _) => "own",
+    let line = |id: &&str| {
+        let line = signature::officer_line(namespace).with("FOLDER", source.path);
+        line.with("YOUR-ID", id).to_string()
     };
-    let line = |id: &&str| signature::command_line(namespace, source.path, *id);
     let facts = json!({
-        "how": how,
-        "lines": officers.iter().filter(|_| how != "unfit").map(line).collect::<Vec<_>>(),
-        "bare": (how != "unfit").then(|| signature::bare_line(namespace, source.path)),
+        "how": if namespace == Namespace::Plan { "each-officer" } else { "own" },
+        "lines": officers.iter().map(line).collect::<Vec<_>>(),
+        "bare": signature::bare_line(namespace, source.path).to_string(),
     });
     texts.page("page.line", facts)
 }

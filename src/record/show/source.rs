@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::Path;
 
+use crate::command::with_commands;
 use crate::encoding::Hash;
 use crate::escape::escape;
 use crate::rule::Rule;
@@ -71,20 +72,14 @@ impl<'a> ShownFile<'a> {
         Hash::of(&self.bytes)
     }
 
-    /// Whether a shell takes the path for a path and nothing else, so that a line with it can be
-    /// copied.
-    pub fn is_plain(&self) -> bool {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@,:=".contains(c);
-        let path = self.path.to_str();
-        path.is_some_and(|path| path.chars().all(plain) && !path.starts_with('-'))
-    }
-
     /// The refusal of a file that is nothing known.
     pub fn unknown_error(&self, found: &str) -> Error {
         Rule::DocumentKind.refuse(
             format!("{}: {}", self.shown(), escape(found)),
             KNOWN,
-            "give one file of a ceremony; `keyferry-audit verify FOLDER` takes whole folders",
+            with_commands(
+                "give one file of a ceremony; `{audit verify FOLDER}` takes whole folders",
+            ),
         )
     }
 

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde_json::json;
 use toml::{Table, Value};
 
+use crate::command;
 use crate::encoding::{Blob, Hash};
 use crate::escape::{MAX_SHOWN, escape};
 use crate::fingerprint;
@@ -45,7 +46,7 @@ impl Language {
     }
 }
 
-/// The texts of a file of them, by their keys: `event.init`.
+/// The texts of a file of them, by their keys: `event.init`; with the commands in them written out.
 pub fn by_key(source: &str) -> BTreeMap<String, String> {
     let mut texts = BTreeMap::new();
     #[expect(clippy::disallowed_methods, reason = "compiled in; tests find each text there")]
@@ -63,7 +64,7 @@ fn collect(prefix: &str, table: &Table, texts: &mut BTreeMap<String, String>) {
         match value {
             Value::Table(table) => collect(&key, table, texts),
             Value::String(text) => {
-                texts.insert(key, text.clone());
+                texts.insert(key, command::written_out(text));
             }
             _ => {}
         }

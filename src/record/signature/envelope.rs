@@ -18,7 +18,7 @@ const BEGIN: &str = "-----BEGIN SSH SIGNATURE-----\n";
 const END: &str = "-----END SSH SIGNATURE-----\n";
 const COLUMNS: usize = 70;
 /// What a signature file must be.
-const EXPECTED: &str = "a file exactly as `ssh-keygen -Y sign` writes it";
+const EXPECTED: &str = "a file exactly as ssh-keygen writes it";
 /// The user-present bit of a FIDO2 signature's flags (WebAuthn, 6.1).
 const USER_PRESENT: u8 = 0x01;
 
@@ -118,7 +118,7 @@ impl<'a> Envelope<'a> {
             self.namespace == namespace.name().as_bytes(),
             format!("the signature of {signer} has the namespace {found}"),
             quote(namespace.name()),
-            format!("sign again with `ssh-keygen -Y sign -n {namespace}`"),
+            format!("sign again, for this purpose: `{}`", super::officer_line(namespace)),
         )?;
         self.check_owner(plan, person, all)?;
         Rule::SignaturePresence.ensure(

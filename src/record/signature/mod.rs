@@ -3,10 +3,12 @@
 
 mod envelope;
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::command::{CommandLine, Program};
 use crate::encoding::Hash;
 use crate::escape::{escape, quote};
 use crate::plan::{Person, Plan};
@@ -82,7 +84,7 @@ impl VerifiedSignatures {
             have >= needed,
             format!("{what}: {have} of {needed} officers of the {side} ({officers}); witnesses: {witnesses}"),
             format!("valid signatures of at least {needed} officers of the {side}"),
-            format!("the {side}'s officers sign with `keyferry-officer sign FOLDER --as ID --key KEY --plan PLAN`; copy the .sig files beside the document"),
+            format!("the {side}'s officers sign, on their own machines, with `{}`; copy the .sig files beside what they sign", officer_line(Namespace::Document)),
         )
     }
 }
@@ -261,30 +263,35 @@ pub fn enough(
     }
     let signed = |id: &Id| verified.officers.iter().any(|officer| officer.id == *id);
     let line = |Person { id, name, .. }: &Person| {
-        format!("  {name}\n    {}", command_line(namespace, file, id))
+        format!("  {name}\n    {}", officer_line(namespace).with("YOUR-ID", id.as_str()))
     };
     let lines = party.officers.iter().filter(|officer| !signed(&officer.id)).map(line);
+    let copy = match namespace {
+        Namespace::Document => format!("the folder {}", folder::parent(file).display()),
+        _ => file.display().to_string(),
+    };
     Err(Error::Waiting {
         what: format!(
-            "waiting for {missing} more of {} signatures over {}; each on the officer's own machine, by one of:\n{}\n  or, without keyferry-officer:\n    {}\nthen run this command again",
+            "waiting for {missing} more of {} signatures over {}.\nCopy {copy} to the officers' own machines. FOLDER is where it lies there, PLAN their own copy of the plan; one of them types:\n{}\n  or, without keyferry-officer, beside the file:\n    {}\nBring the .sig files back beside {}, then run this command again",
             party.approvals,
             file.display(),
             lines.collect::<Vec<_>>().join("\n"),
-            bare_line(namespace, file)
+            bare_line(namespace, folder::file_name(file)),
+            file.display(),
         ),
     })
 }
 
-/// The line by which a person signs a file on their own machine; `id` is theirs, or stands for it.
-pub fn command_line(namespace: Namespace, file: &Path, id: impl std::fmt::Display) -> String {
-    let plan = if namespace == Namespace::Plan { "" } else { " --plan PLAN" };
-    format!("keyferry-officer sign {} --as {id} --key KEY{plan}", file.display())
+/// The line by which a person signs what lies in a folder, or a file, on their own machine.
+pub fn officer_line(namespace: Namespace) -> CommandLine {
+    let line = Program::Officer.line("sign FOLDER --as YOUR-ID --key KEY");
+    if namespace == Namespace::Plan { line } else { line.and("--plan PLAN") }
 }
 
-/// The line that makes the same signature without Keyferry.
-pub fn bare_line(namespace: Namespace, file: &Path) -> String {
-    let file = file.display();
-    format!("ssh-keygen -Y sign -n {namespace} -f KEY < {file} > {file}.YOUR-ID.sig")
+/// The line that makes the same signature of a file without Keyferry.
+pub fn bare_line(namespace: Namespace, file: impl AsRef<OsStr>) -> CommandLine {
+    let line = Program::SshKeygen.line("-Y sign -n PURPOSE -f KEY < FILE > FILE.YOUR-ID.sig");
+    line.with("PURPOSE", namespace.name()).with("FILE", file)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

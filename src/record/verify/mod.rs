@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::command::Program;
 use crate::encoding::Hash;
 use crate::escape::escape;
 use crate::log::{Event, MAX_LOG, SourceDestroyed, fields};
@@ -241,7 +242,7 @@ fn the_plan(evidence: &[Folder], elsewhere: Option<&Path>, verdict: &mut Verdict
     }
     plan.ok_or_else(|| Error::Usage {
         what: "no plan: what is signed by whom can't be told without it".into(),
-        remedy: "keyferry-audit verify FOLDER... --plan ceremony.toml".into(),
+        remedy: Program::Audit.line("verify FOLDER --plan PLAN").to_string(),
     })
 }
 

@@ -275,22 +275,25 @@ fn nothing_secret(stage: &Stage, recordings: &str) {
 fn runs_what_the_script_says(stage: &Stage, recordings: &str) {
     let plan = Plan::read(&stage.path("plan/ceremony.toml")).unwrap();
     for side in [Side::Hoster, Side::Tenant] {
-        let program = format!("keyferry-{side} ");
-        // A long command goes on in the next line.
-        let text = recordings.replace("\r\n           ", " ");
-        let mut runs = text.lines().filter_map(|line| {
-            let (_, command) = line.trim().split_once("Runs:")?;
-            command.trim().strip_prefix(&program).map(str::to_owned)
+        let module = stage.module(&side.to_string());
+        let options = format!("--dir {side} --module {} --token {side} ", module.display());
+        let mut lines = recordings.lines().map(str::trim);
+        let mut runs = std::iter::from_fn(|| {
+            lines.find(|line| *line == "Runs:")?;
+            lines.next()
         });
         for turn in guide::script(&plan, side) {
-            let planned = turn.command();
+            let planned = turn.command(&plan).to_string();
+            let program = format!("keyferry-{side} --dir CEREMONY ");
             let fixed: Vec<&str> = planned
+                .strip_prefix(&program)
+                .unwrap()
                 .split_whitespace()
                 .take_while(|word| {
                     word.starts_with(|c: char| c.is_ascii_lowercase()) && !word.contains('.')
                 })
                 .collect();
-            let fixed = fixed.join(" ");
+            let fixed = format!("keyferry-{side} {options}{}", fixed.join(" "));
             assert!(
                 runs.any(|run| run.starts_with(&fixed)),
                 "{side}: {planned} was not run in its place"
@@ -345,9 +348,9 @@ fn every_step_of_every_plan_has_its_texts_in_every_language() {
         for side in [Side::Hoster, Side::Tenant] {
             let script = guide::script(&plan, side);
             let last = script.last().unwrap();
-            assert!(last.command().starts_with("close") || setting_is_cloud(&plan, side), "{side}");
+            assert!(last.row.words == "close" || setting_is_cloud(&plan, side), "{side}");
             for (n, turn) in script.iter().enumerate() {
-                assert_eq!(guide::number(&script, turn), Some(n + 1), "{}", turn.command());
+                assert_eq!(guide::number(&script, turn), Some(n + 1), "{}", turn.key());
                 for part in ["title", "what", "have", "write"] {
                     let key = format!("{}.{part}", turn.key());
                     assert!(used.contains(&key), "{key}");

@@ -85,6 +85,39 @@ fn what_is_signed_is_what_was_seen() {
     assert_eq!(fs::read(stage.path("people/hugo")).unwrap(), own);
 }
 
+/// Whoever prepared the folder puts a link in its place while the question waits: to where the
+/// signature would be in another folder, and where something of that name would go.
+#[test]
+fn a_folder_that_is_exchanged_while_the_question_waits_gets_nothing() {
+    let stage = offered();
+    for around in [false, true] {
+        let desk = on_desk(&stage, "hoster/outbox/offer");
+        let own = stage.path("people/offer");
+        fs::create_dir_all(&own).unwrap();
+        fs::copy(stage.path(&format!("{desk}/offer.json")), own.join("offer.json")).unwrap();
+        // What lies in the signature's place there is not the preparer's to remove.
+        fs::write(own.join("offer.json.hana.sig"), "the officer's own").unwrap();
+        fs::write(stage.path(&format!("{desk}/offer.json.hana.sig")), "none").unwrap();
+        let before = files(&stage, "people");
+        let mut screen = Screen::new(sign_with(&stage, "desk", "hana", &UNASKED[..2]));
+        screen.sees("offer.json.hana.sig IS NO SIGNATURE OF YOURS");
+        screen.sees("Type yes");
+        let (name, target) =
+            if around { ("desk", "people") } else { ("desk/offer", "people/offer") };
+        fs::rename(stage.path(name), stage.path("moved")).unwrap();
+        symlink(stage.path(target), stage.path(name)).unwrap();
+        screen.answer("", "yes");
+        screen.sees("DOCUMENT-LINK");
+        screen.ends_with(3);
+        assert_eq!(files(&stage, "people"), before);
+        let left = stage.path(if around { "moved/offer" } else { "moved" });
+        assert_eq!(fs::read(left.join("offer.json.hana.sig")).unwrap(), b"none");
+        fs::remove_file(stage.path(name)).unwrap();
+        fs::remove_dir_all(stage.path("moved")).unwrap();
+        fs::remove_dir_all(stage.path("people/offer")).unwrap();
+    }
+}
+
 #[test]
 fn a_request_says_what_its_subject_is_or_is_not_signed() {
     let (stage, request) = asked();

@@ -109,9 +109,12 @@ fn a_keygen_that_fails_or_hangs_leaves_nothing() {
     let mut command = sign_with(&stage, alone, "ada", &["--yes"]);
     command.env("PATH", instead(&stage, "echo touch it >&2; sleep 600"));
     let mut screen = Screen::new(command);
+    screen.sees("wait until you touch the FIDO2 key");
+    screen.sees("Ctrl-C stops it, and then nothing is signed");
     screen.sees("touch it");
     screen.interrupt();
     screen.ends_with(130);
+    assert_eq!(files(&stage, alone), before);
     // Ctrl-C at the question.
     let mut screen = Screen::new(sign_with(&stage, alone, "ada", &[]));
     screen.sees("Type yes");

@@ -18,7 +18,9 @@ fn nothing_but_the_signature_is_written_and_each_file_is_opened_once() {
     let desk = on_desk(&stage, "hoster");
     let sign = sign_with(&stage, &desk, "hedy", &[]);
     let to = trace.to_string_lossy();
-    let mut screen = Screen::new(through("strace", &["-qq", "-e", CALLS, "-o", &to], &sign));
+    // -y: a folder that is held open has its path.
+    let options = ["-qq", "-y", "-e", CALLS, "-o", &to];
+    let mut screen = Screen::new(through("strace", &options, &sign));
     screen.answer("Word 1 of 16:", &stage.plan_words());
     for answer in ["yes", "no", "no"] {
         screen.answer("Type yes", answer);
@@ -27,7 +29,12 @@ fn nothing_but_the_signature_is_written_and_each_file_is_opened_once() {
     let text = fs::read_to_string(&trace).unwrap();
     let (mut opened, mut written) = (HashMap::new(), Vec::new());
     for line in text.lines().filter(|line| !line.contains("ENOENT")) {
-        let path = line.split('"').nth(1).unwrap_or("");
+        let mut parts = line.split('"');
+        let (call, name) = (parts.next().unwrap(), parts.next().unwrap_or(""));
+        let within = call.split_once('<').map_or("", |(_, rest)| rest.split('>').next().unwrap());
+        let path = Path::new(within).join(name);
+        let path = path.strip_prefix(stage.dir.path()).unwrap_or(&path).display().to_string();
+        let path = path.as_str();
         match line {
             _ if line.starts_with("---") || line.starts_with("+++") => {}
             _ if !line.starts_with("open") => panic!("{line}"),

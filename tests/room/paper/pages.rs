@@ -388,14 +388,18 @@ fn the_script_lists_the_commands_of_the_table() {
             stage.side(&name, &["print", "script"]).ok();
             let html =
                 fs::read_to_string(stage.path(&format!("{name}/paper/script-1.html"))).unwrap();
-            let listed: Vec<&str> = html
+            let listed: Vec<String> = html
                 .split("data-command>")
                 .skip(1)
-                .map(|rest| rest.split_once("</code>").unwrap().0)
+                .map(|rest| rest.split_once("</code>").unwrap().0.replace("&#x2f;", "/"))
                 .collect();
+            // On paper too with every option: it is typed as it stands there.
+            let options = stage.command(&name, &[]);
+            let options: Vec<_> = options.get_args().map(|one| one.to_str().unwrap()).collect();
             let planned: Vec<String> = guide::script(&plan, side)
                 .iter()
-                .map(|turn| format!("keyferry-{side} {}", turn.command()))
+                .map(|turn| turn.command(&plan).to_string())
+                .map(|line| line.replace("--dir CEREMONY", &options.join(" ")))
                 .collect();
             assert_eq!(listed, planned);
             assert!(listed.len() > 5);

@@ -258,7 +258,7 @@ fn cut_is_said(stage: &Stage) {
     );
 }
 
-/// A name is text like any other, and none that a shell would act on stands in a line to be copied.
+/// A name is text like any other, and a shell takes it for one in a line to be copied.
 fn names(stage: &Stage) {
     let offer = stage.path("medium/offer/offer.json");
     for name in
@@ -267,9 +267,15 @@ fn names(stage: &Stage) {
         let path = stage.path(name);
         fs::copy(&offer, &path).unwrap();
         let text = harmless(&path);
-        assert!(!text.contains("ssh-keygen -Y sign"), "{text}");
-        assert!(!text.contains("keyferry-officer sign"), "{text}");
-        says(&text, &["give it a plain name first"]);
+        let line = text.lines().find(|line| line.contains("ssh-keygen -Y sign")).unwrap();
+        let key = stage.path("people/ada").display().to_string();
+        let line = line.replace("-f KEY", &format!("-f {key}")).replace("YOUR-ID", "ada");
+        run(Command::new("sh").arg("-c").arg(line));
+        assert!(stage.path(&format!("{name}.ada.sig")).exists(), "{text}");
+        let line = text.lines().find(|line| line.contains("keyferry-officer sign")).unwrap();
+        let shell = format!("{}() {{ printf %s \"$2\"; }}; {line}", "keyferry-officer");
+        let given = run(Command::new("bash").arg("-c").arg(shell));
+        assert_eq!(given, path.as_os_str().as_encoded_bytes(), "{line}");
     }
     // Also where there is nothing to show but the name.
     let (large, link) = (stage.path("l\u{1b}[2J.json"), stage.path("k\u{202e}.json"));

@@ -20,14 +20,14 @@ use terminal::report::Report;
 
 /// A command as it was typed.
 #[derive(Debug, Clone, Default)]
-pub struct Typed {
+pub struct Invocation {
     /// The words that name it.
     words: Vec<String>,
     /// What it was given.
     given: Vec<OsString>,
 }
 
-impl Typed {
+impl Invocation {
     /// What was typed, from its parts.
     pub fn of(matches: &ArgMatches) -> Self {
         let (mut words, mut matches) = (Vec::new(), matches);
@@ -36,7 +36,7 @@ impl Typed {
             matches = below;
         }
         let values = matches.ids().filter_map(|id| matches.try_get_raw(id.as_str()).ok().flatten());
-        Typed { words, given: values.flatten().map(OsString::from).collect() }
+        Invocation { words, given: values.flatten().map(OsString::from).collect() }
     }
 
     /// What is said where the step was refused because it is the last one that was done, with what

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use record::command::Program;
 use record::document::{self, MAX_DOCUMENT};
 use record::encoding::Hash;
 use record::fingerprint::{self, WORDS_TYPED};
@@ -19,25 +20,25 @@ use record::verify::waiting::Basis;
 use record::{Error, Result, folder};
 use terminal::{Asker, words};
 
-use crate::found::{Candidate, Found};
-use crate::{Order, Ready, verify};
+use crate::listing::{Candidate, Listing};
+use crate::{PendingSignature, SigningTask, verify};
 
-/// What was seen of a file.
-pub enum Look {
+/// What becomes of a file.
+pub enum Assessment {
     /// It may be signed.
-    Ready(Box<Ready>),
+    Pending(Box<PendingSignature>),
     /// The person has signed it.
     Signed,
     /// A signature over it would count for nothing, and why.
     Void(String),
     /// Nobody signs such a file, or not this person's side.
-    Nothing,
+    NotTheirs,
 }
 
 /// What an officer has before them.
-pub struct Desk<'a> {
-    order: &'a Order,
-    found: &'a Found,
+pub struct Examiner<'a> {
+    task: &'a SigningTask,
+    listing: &'a Listing,
     /// The plan that they trust, once it was needed.
     trusted: Option<Plan>,
     /// The bytes of the plan that is to be trusted, once it was read.
@@ -46,18 +47,18 @@ pub struct Desk<'a> {
 }
 
 /// A file in memory, and what is known of it.
-struct Opened<'a> {
-    path: &'a Path,
+struct FileContent<'a> {
+    candidate: &'a Candidate,
     bytes: Vec<u8>,
     page: SignablePage,
     /// What lies in the signature's place, where it was read with its folder.
     place: Option<Option<Vec<u8>>>,
 }
 
-impl<'a> Desk<'a> {
+impl<'a> Examiner<'a> {
     /// Nothing was opened yet.
-    pub fn new(order: &'a Order, found: &'a Found) -> Self {
-        Desk { order, found, trusted: None, read: None, logs: BTreeMap::new() }
+    pub fn new(task: &'a SigningTask, listing: &'a Listing) -> Self {
+        Examiner { task, listing, trusted: None, read: None, logs: BTreeMap::new() }
     }
 
     /// Reads a file and checks all that can be checked here.
@@ -65,7 +66,7 @@ impl<'a> Desk<'a> {
     /// # Errors
     /// The rule that its receiver would refuse it by; [`Error::Ended`] and `WORDS-MISMATCH` of the
     /// question for the plan's words.
-    pub fn look(&mut self, candidate: &Candidate) -> Result<Look> {
+    pub fn examine(&mut self, candidate: &Candidate) -> Result<Assessment> {
         let name = folder::file_name(&candidate.path);
         let kind = Kind::ALL.into_iter().find(|kind| kind.file() == name);
         match kind {
@@ -74,26 +75,30 @@ impl<'a> Desk<'a> {
         }
     }
 
-    fn document(&mut self, candidate: &Candidate, kind: Kind) -> Result<Look> {
+    fn document(&mut self, candidate: &Candidate, kind: Kind) -> Result<Assessment> {
         let path = &candidate.path;
         let plan = self.trust()?.clone();
         if !self.concerns(&plan, candidate, kind.side())? {
-            return Ok(Look::Nothing);
+            return Ok(Assessment::NotTheirs);
         }
         let (header, mut files) = document::read_to_sign(kind, folder::parent(path), &plan)?;
         let main = kind.file();
         let bytes =
             files.remove(&main).ok_or_else(|| Error::defect("a document without itself"))?;
-        let place = files.remove(&format!("{main}.{}.sig", self.order.id));
+        let place = files.remove(&format!("{main}.{}.sig", self.task.id));
         let waiting = self.basis(&plan, path)?.document(&header, Hash::of(&bytes))?;
         if let Some(void) = waiting.void {
-            return Ok(Look::Void(void));
+            return Ok(Assessment::Void(void));
         }
         let page = self.page(path, &bytes)?.ok_or_else(|| Error::defect("an unsigned document"))?;
-        self.ready(Opened { path, bytes, page, place: Some(place) }, plan, waiting.unchecked)
+        self.pending(
+            FileContent { candidate, bytes, page, place: Some(place) },
+            plan,
+            waiting.unchecked,
+        )
     }
 
-    fn other(&mut self, candidate: &Candidate) -> Result<Look> {
+    fn other(&mut self, candidate: &Candidate) -> Result<Assessment> {
         let path = &candidate.path;
         let bytes = self.bytes(path)?;
         let page = match self.page(path, &bytes) {
@@ -103,7 +108,7 @@ impl<'a> Desk<'a> {
             Err(error) if candidate.named || error.rule() != Some(Rule::DocumentKind) => {
                 return Err(error);
             }
-            _ => return Ok(Look::Nothing),
+            _ => return Ok(Assessment::NotTheirs),
         };
         let (name, length) = (folder::shown(path), bytes.len() as u64);
         let limit = limit(page.namespace);
@@ -111,7 +116,7 @@ impl<'a> Desk<'a> {
         let remedy = "check that this is the right file";
         Rule::DocumentSize.ensure(length <= limit, found, format!("at most {limit}"), remedy)?;
         if page.namespace == Namespace::Plan {
-            return self.plan(path, bytes, page);
+            return self.plan(candidate, bytes, page);
         }
         let plan = self.trust()?.clone();
         let basis = self.basis(&plan, path)?;
@@ -122,26 +127,32 @@ impl<'a> Desk<'a> {
             Namespace::Document | Namespace::Plan => return Err(misnamed_error(path)),
         };
         if !self.concerns(&plan, candidate, waiting.side)? {
-            return Ok(Look::Nothing);
+            return Ok(Assessment::NotTheirs);
         }
         if let Some(void) = waiting.void {
-            return Ok(Look::Void(void));
+            return Ok(Assessment::Void(void));
         }
-        if let Some(newer) = self.found.newer(path) {
+        if let Some(newer) = self.listing.newer(path) {
             let older =
                 format!("whether it still counts: it is older of this gate, {newer} is newer");
             waiting.unchecked.push(older);
         }
-        self.ready(Opened { path, bytes, page, place: None }, plan, waiting.unchecked)
+        self.pending(FileContent { candidate, bytes, page, place: None }, plan, waiting.unchecked)
     }
 
     /// A plan holds the keys of everybody: it can be signed without any other, but is none other
     /// than the one that the officer has.
-    fn plan(&mut self, path: &Path, bytes: Vec<u8>, page: SignablePage) -> Result<Look> {
+    fn plan(
+        &mut self,
+        candidate: &Candidate,
+        bytes: Vec<u8>,
+        page: SignablePage,
+    ) -> Result<Assessment> {
+        let path = &candidate.path;
         let plan = Plan::parse(bytes.clone())?;
-        signature::ensure_signer(&plan, &self.order.id, None)?;
+        signature::ensure_signer(&plan, &self.task.id, None)?;
         let mut unchecked = Vec::new();
-        if self.order.plan.is_some() {
+        if self.task.plan.is_some() {
             let own = self.trust()?.hash();
             Rule::PlanChanged.ensure(
                 plan.hash() == own,
@@ -153,34 +164,49 @@ impl<'a> Desk<'a> {
             unchecked
                 .push("that it is the plan that both sides agreed on: compare its words".into());
         }
-        self.ready(Opened { path, bytes, page, place: None }, plan, unchecked)
+        self.pending(FileContent { candidate, bytes, page, place: None }, plan, unchecked)
     }
 
-    fn ready(&self, opened: Opened, plan: Plan, unchecked: Vec<String>) -> Result<Look> {
-        let Opened { path, bytes, page, place } = opened;
-        let id = &self.order.id;
-        let mut name = path.as_os_str().to_owned();
+    fn pending(
+        &self,
+        content: FileContent,
+        plan: Plan,
+        unchecked: Vec<String>,
+    ) -> Result<Assessment> {
+        let FileContent { candidate, bytes, page, place } = content;
+        let path = &candidate.path;
+        let id = &self.task.id;
+        let name = path.file_name().ok_or_else(|| Error::defect("a file without a name"))?;
+        let mut name = name.to_owned();
         name.push(format!(".{id}.sig"));
-        let at = PathBuf::from(name);
         let there = match place {
             Some(there) => there,
-            None => folder::read_if_there(&at, MAX_SIGNATURE)?,
+            None => folder::read_if_there(&path.with_file_name(&name), MAX_SIGNATURE)?,
         };
         let SignablePage { namespace, lines } = page;
         let verified = there.map(|there| verify(&plan, namespace, &bytes, id, there));
         if let Some(Ok(())) = verified {
-            return Ok(Look::Signed);
+            return Ok(Assessment::Signed);
         }
         let invalid = verified.and_then(Result::err).map(|error| error.to_string());
-        let path = path.to_owned();
-        let ready =
-            Ready { path, bytes, namespace, plan, page: lines, unchecked, place: at, invalid };
-        Ok(Look::Ready(Box::new(ready)))
+        let (path, folder) = (path.to_owned(), candidate.folder.clone());
+        let pending = PendingSignature {
+            path,
+            bytes,
+            namespace,
+            plan,
+            page: lines,
+            unchecked,
+            folder,
+            name,
+            invalid,
+        };
+        Ok(Assessment::Pending(Box::new(pending)))
     }
 
     /// Whether a side's files are for this person to sign; those that they named must be.
     fn concerns(&self, plan: &Plan, candidate: &Candidate, side: Side) -> Result<bool> {
-        let signer = signature::ensure_signer(plan, &self.order.id, Some(side));
+        let signer = signature::ensure_signer(plan, &self.task.id, Some(side));
         match signer {
             Err(error) if !candidate.named && error.rule() == Some(Rule::SignatureSide) => {
                 Ok(false)
@@ -190,13 +216,13 @@ impl<'a> Desk<'a> {
     }
 
     fn page(&self, path: &Path, bytes: &[u8]) -> Result<Option<SignablePage>> {
-        show::before_signing(&ShownFile::of(path, bytes.to_vec()), self.order.language)
+        show::before_signing(&ShownFile::of(path, bytes.to_vec()), self.task.language)
     }
 
     /// The plan that is to be trusted: the officer's own, or the folder's.
     fn trusted_path(&self) -> Option<&Path> {
-        let within = self.found.plans.iter().min_by_key(|plan| plan.components().count());
-        self.order.plan.as_deref().or(within.map(PathBuf::as_path))
+        let within = self.listing.plans.iter().min_by_key(|plan| plan.components().count());
+        self.task.plan.as_deref().or(within.map(PathBuf::as_path))
     }
 
     /// The bytes of a file. The plan that is trusted may be signed too, and is read once all the
@@ -216,7 +242,7 @@ impl<'a> Desk<'a> {
 
     /// What a file is held against: the plan, and the log around it.
     fn basis<'b>(&'b mut self, plan: &'b Plan, file: &Path) -> Result<Basis<'b>> {
-        let Some(path) = self.found.log_of(file) else {
+        let Some(path) = self.listing.log_of(file) else {
             return Ok(Basis { plan, log: None });
         };
         if !self.logs.contains_key(path) {
@@ -234,7 +260,7 @@ impl<'a> Desk<'a> {
         if self.trusted.is_none() {
             let path = self.trusted_path().ok_or_else(no_plan_error)?.to_owned();
             let plan = Plan::parse(self.bytes(&path)?)?;
-            if self.order.plan.is_none() {
+            if self.task.plan.is_none() {
                 self.typed(&plan, &path)?;
             }
             self.trusted = Some(plan);
@@ -278,7 +304,7 @@ fn unsigned_error(path: &Path) -> Error {
     Rule::DocumentKind.refuse(
         format!("{}: nobody signs such a file", folder::shown(path)),
         "a plan, a request, a document, the head of an archive, or a token's report",
-        "`keyferry-officer show FILE` says what it is",
+        format!("`{}` says what it is", Program::Officer.line("show FILE").with("FILE", path)),
     )
 }
 

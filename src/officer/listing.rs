@@ -2,7 +2,9 @@
 //! no link followed.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
+use record::folder::HeldFolder;
 use record::layout::{EVIDENCE, HEAD_FILE, REGISTER};
 use record::log::LOG_FILE;
 use record::plan::PLAN_FILE;
@@ -21,11 +23,13 @@ pub struct Candidate {
     pub path: PathBuf,
     /// Whether the officer named it; else it lay in a folder, where much may lie.
     pub named: bool,
+    /// Its folder, held since it was listed.
+    pub folder: Rc<HeldFolder>,
 }
 
-/// What was found.
+/// What lies there.
 #[derive(Default)]
-pub struct Found {
+pub struct Listing {
     /// What may be to sign, in the order of the names.
     pub files: Vec<Candidate>,
     /// Plans by which the rest may be judged.
@@ -34,7 +38,7 @@ pub struct Found {
     pub logs: Vec<PathBuf>,
 }
 
-impl Found {
+impl Listing {
     /// Looks at what was named.
     ///
     /// # Errors
@@ -43,24 +47,29 @@ impl Found {
     ///
     /// [`Failed`]: record::Error::Failed
     pub fn at(paths: &[PathBuf]) -> Result<Self> {
-        let mut found = Found::default();
+        let mut listing = Listing::default();
         for path in paths {
             match folder::is_folder(path)? {
-                true => found.below(path, 1)?,
-                false => found.take(path.clone(), true),
+                true => listing.below(&Rc::new(HeldFolder::open(path)?), 1)?,
+                false => listing.take(
+                    path.clone(),
+                    true,
+                    &Rc::new(HeldFolder::open(folder::parent(path))?),
+                ),
             }
         }
-        Ok(found)
+        Ok(listing)
     }
 
-    fn take(&mut self, path: PathBuf, named: bool) {
+    fn take(&mut self, path: PathBuf, named: bool, folder: &Rc<HeldFolder>) {
         if is_plan(&path) {
             self.plans.push(path.clone());
         }
-        self.files.push(Candidate { path, named });
+        self.files.push(Candidate { path, named, folder: folder.clone() });
     }
 
-    fn below(&mut self, folder: &Path, depth: usize) -> Result<()> {
+    fn below(&mut self, held: &Rc<HeldFolder>, depth: usize) -> Result<()> {
+        let folder = held.path();
         let names = folder::names(folder)?;
         let has = |name: &str| names.iter().any(|one| one == name);
         let is_document = Kind::ALL.iter().any(|kind| has(&kind.file()));
@@ -71,7 +80,7 @@ impl Found {
         // An archive is the record of what was signed long ago; only its head waits.
         if has(HEAD_FILE) {
             self.plans.extend(has(PLAN_FILE).then(|| folder.join(PLAN_FILE)));
-            self.files.push(Candidate { path: folder.join(HEAD_FILE), named: false });
+            self.take(folder.join(HEAD_FILE), false, held);
             return Ok(());
         }
         for name in names.iter().filter(|name| !name.starts_with('.')) {
@@ -82,11 +91,11 @@ impl Found {
                 let passed =
                     name.starts_with("attempt-") || [REGISTER, EVIDENCE].contains(&&**name);
                 if depth < DEEPEST && !passed {
-                    self.below(&path, depth + 1)?;
+                    self.below(&Rc::new(held.below(name)?), depth + 1)?;
                 }
             } else if is_plan(&path) || name.ends_with(".json") {
                 // A link or a device too: it is refused when it is opened, and said.
-                self.take(path, false);
+                self.take(path, false, held);
             }
         }
         Rule::DocumentSurplus.ensure(

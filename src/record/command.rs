@@ -1,0 +1,255 @@
+//! Command lines as people type or paste them: whatever a program, a page or a refusal tells
+//! somebody to type is made here. A value is quoted where a shell needs it; what only the reader
+//! knows is a placeholder in capitals; a program that tells somebody to go on with itself names the
+//! folder, mirror, module and token that it was given.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::OnceLock;
+
+use crate::escape::escape;
+use crate::terms::{Side, named};
+
+named! {
+    /// A program that people are told to type, by its name.
+    pub enum Program {
+        /// On any machine.
+        Audit = "keyferry-audit",
+        /// On a custodian's own machine.
+        Custodian = "keyferry-custodian",
+        /// On the hoster's machine, and on its nodes.
+        Hoster = "keyferry-hoster",
+        /// On an officer's own machine.
+        Officer = "keyferry-officer",
+        /// On the tenant's machine.
+        Tenant = "keyferry-tenant",
+        /// On an officer's own machine, where there is no [`Program::Officer`].
+        SshKeygen = "ssh-keygen",
+    }
+}
+
+/// The program that runs, and the options of every command of it.
+static OWN: OnceLock<(Program, Vec<OsString>)> = OnceLock::new();
+
+/// From now on the lines of this program, which is the one that runs, have these options: an option
+/// and its value in turn. Only the first call counts.
+pub fn go_on_with(program: Program, options: Vec<OsString>) {
+    let _ = OWN.set((program, options));
+}
+
+/// A part of a word.
+#[derive(Clone)]
+enum Part {
+    /// It stands for itself.
+    Fixed(String),
+    /// It stands for what the reader knows.
+    Placeholder(String),
+    /// It was given.
+    Value(OsString),
+}
+
+/// A command line: its words, the program first.
+#[derive(Clone)]
+pub struct CommandLine(Vec<Vec<Part>>);
+
+impl Program {
+    /// The program of a side.
+    pub fn of(side: Side) -> Self {
+        match side {
+            Side::Tenant => Program::Tenant,
+            Side::Hoster => Program::Hoster,
+        }
+    }
+
+    /// A command of this program, with the options of the program that runs; of a side that is
+    /// elsewhere, with a placeholder for its folder. Words in capitals, of two letters or more, are
+    /// placeholders.
+    pub fn line(self, words: &'static str) -> CommandLine {
+        self.complete(words)
+    }
+
+    /// As [`Program::line`], without options: for what knows no ceremony, or runs on another machine
+    /// than this.
+    pub fn bare(self, words: &'static str) -> CommandLine {
+        tool(self.name()).and(words)
+    }
+
+    fn complete(self, words: &str) -> CommandLine {
+        let CommandLine(mut line) = tool(self.name());
+        match OWN.get() {
+            Some((own, options)) if *own == self => {
+                line.extend(options.iter().map(|one| vec![Part::Value(one.clone())]));
+            }
+            _ if [Program::Tenant, Program::Hoster].contains(&self) => {
+                line.extend(words_of("--dir CEREMONY"));
+            }
+            _ => {}
+        }
+        line.extend(words_of(words));
+        CommandLine(line)
+    }
+}
+
+/// A command of another program than ours.
+pub fn tool(words: &'static str) -> CommandLine {
+    CommandLine(words_of(words))
+}
+
+impl CommandLine {
+    /// The line with more words at its end.
+    pub fn and(self, words: &'static str) -> Self {
+        CommandLine([self.0, words_of(words)].concat())
+    }
+
+    /// The line with a value in a placeholder's place.
+    pub fn with(mut self, placeholder: &str, value: impl AsRef<OsStr>) -> Self {
+        for part in self.0.iter_mut().flatten() {
+            if matches!(part, Part::Placeholder(name) if name == placeholder) {
+                *part = Part::Value(value.as_ref().to_owned());
+            }
+        }
+        self
+    }
+
+    /// What the program is given: what the shell makes of the line.
+    pub fn arguments(&self) -> Vec<OsString> {
+        let text = |part: &Part| match part {
+            Part::Fixed(text) | Part::Placeholder(text) => OsString::from(text),
+            Part::Value(value) => value.clone(),
+        };
+        self.0.iter().skip(1).map(|word| word.iter().map(text).collect()).collect()
+    }
+}
+
+impl fmt::Display for CommandLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, word) in self.0.iter().enumerate() {
+            f.write_str(if n > 0 { " " } else { "" })?;
+            for part in word {
+                match part {
+                    Part::Fixed(text) | Part::Placeholder(text) => f.write_str(text)?,
+                    Part::Value(value) => f.write_str(&quoted(value))?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A text of ours with the commands in it written out: `{custodian share check FILE}`.
+pub fn with_commands(text: &'static str) -> String {
+    written_out(text)
+}
+
+/// As [`with_commands`], of a text that is compiled in.
+pub(crate) fn written_out(text: &str) -> String {
+    let command = |inside: &str| {
+        let (called, words) = inside.split_once(' ')?;
+        let name = |program: &Program| program.name().trim_start_matches("keyferry-") == called;
+        Program::ALL.into_iter().find(name).map(|program| program.complete(words).to_string())
+    };
+    let mut all = String::with_capacity(text.len());
+    for (n, piece) in text.split('{').enumerate() {
+        let inside = piece.split_once('}').filter(|_| n > 0);
+        match inside.and_then(|(inside, after)| Some((command(inside)?, after))) {
+            Some((command, after)) => all.extend([&command, after]),
+            None => all.extend([if n > 0 { "{" } else { "" }, piece]),
+        }
+    }
+    all
+}
+
+/// A value as a shell takes it for one word (POSIX, Shell Command Language, 2.2): as it is, or in
+/// quotation marks. One with characters that no terminal shows is put together by `printf`, which
+/// loses nothing but line ends at its end.
+pub fn quoted(value: &OsStr) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_./:@%+,=-".contains(byte);
+    match value.to_str() {
+        Some(text) if !text.is_empty() && text.bytes().all(|byte| plain(&byte)) => text.to_owned(),
+        Some(text) if escape(text) == text => format!("'{}'", text.replace('\'', r"'\''")),
+        _ => {
+            let shown = |byte: &u8| match plain(byte) {
+                true => char::from(*byte).to_string(),
+                false => format!("\\0{byte:03o}"),
+            };
+            format!("\"$(printf %b '{}')\"", value.as_bytes().iter().map(shown).collect::<String>())
+        }
+    }
+}
+
+fn words_of(text: &str) -> Vec<Vec<Part>> {
+    const BETWEEN: [char; 3] = ['=', '.', '/'];
+    let part = |text: &str| {
+        let capitals = text.chars().all(|c| c.is_ascii_uppercase() || c == '-');
+        match capitals && text.len() > 1 && text.starts_with(|c: char| c.is_ascii_uppercase()) {
+            true => Part::Placeholder(text.to_owned()),
+            false => Part::Fixed(text.to_owned()),
+        }
+    };
+    let parts = |piece: &str| {
+        let name = piece.trim_end_matches(BETWEEN);
+        [part(name), Part::Fixed(piece[name.len()..].to_owned())]
+    };
+    let word = |word: &str| word.split_inclusive(BETWEEN).flat_map(parts).collect();
+    text.split_whitespace().map(word).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn a_shell_takes_what_was_meant() {
+        let values: [&[u8]; 14] = [
+            b"plain/path-1.json",
+            b"",
+            b" ",
+            b"USB DISK",
+            b"O'Neil",
+            "Müller/\u{2603}".as_bytes(),
+            b"$HOME `id` \"x\" \\ * ? ; & | < > # ! ~",
+            b"~",
+            b"#",
+            b"-n",
+            b"a\nb\tc\x1b[2J",
+            "\u{202e}txt".as_bytes(),
+            b"\xff\xfe'%s'\\0101",
+            b"{audit verify FOLDER}",
+        ];
+        for shell in ["sh", "bash"] {
+            for value in values {
+                let value = OsStr::from_bytes(value);
+                let line = format!("printf '%s|' {}", quoted(value));
+                assert!(escape(&line) == line, "{line}");
+                let done = Command::new(shell).args(["-c", &line]).output().unwrap();
+                assert_eq!(done.stdout, [value.as_bytes(), b"|"].concat(), "{shell}: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_is_its_words_with_what_was_given() {
+        let line =
+            Program::SshKeygen.line("-Y sign -f KEY < FILE > FILE.ID.sig").with("KEY", "k y");
+        let line = line.with("FILE", "ID").with("ID", "ada");
+        assert_eq!(line.to_string(), "ssh-keygen -Y sign -f 'k y' < ID > ID.ada.sig");
+        let line = Program::Tenant.line("keys create").and("--existing LABEL=FILE");
+        let line = line.with("LABEL", "a").with("CEREMONY", "O'Neil");
+        assert_eq!(
+            line.to_string(),
+            r"keyferry-tenant --dir 'O'\''Neil' keys create --existing a=FILE"
+        );
+        let words = ["--dir", "O'Neil", "keys", "create", "--existing", "a=FILE"];
+        assert_eq!(line.arguments(), words);
+        assert_eq!(Program::Hoster.bare("node prove").to_string(), "keyferry-hoster node prove");
+    }
+
+    #[test]
+    fn a_text_has_its_commands_written_out() {
+        let text = "{of} types {custodian share check FILE}, {n} {audit} {nobody knows}; {";
+        let out = "{of} types keyferry-custodian share check FILE, {n} {audit} {nobody knows}; {";
+        assert_eq!(written_out(text), out);
+    }
+}
