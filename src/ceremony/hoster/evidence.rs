@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{Ceremony, Means, Run};
+use crate::{Ceremony, Means, Run, approval};
 use record::escape::escape;
 use record::flow::Phase;
+use record::gate::Unpassed;
 use record::log::{Event, now};
 use record::rule::Rule;
 use record::service::{EvidenceContext, MAX_EVIDENCE, NodeEvidence, evidence_file};
@@ -50,18 +51,19 @@ impl Run for EvidenceAdd {
             }
             evidence.verify(&told)?;
             beside_others(ceremony, &evidence)?;
+            let unpassed = said.unpassed();
+            if !unpassed.is_empty() {
+                approval::require(ceremony, &Unpassed::of(&said.node, said.stage, &unpassed))?;
+            }
             ceremony.keep_evidence(&evidence, &bytes)?;
             report = report.value(
                 &said.place(),
                 escape(&format!("{}, by {} on {}", evidence.hash, said.account, said.machine)),
             );
-            ceremony.ordered(Event::Evidence {
-                node: said.node.clone(),
-                stage: said.stage,
-                evidence: evidence.hash,
-                machine: said.machine.clone(),
-                proved: said.time.clone(),
-            })?;
+            report = said.unpassed_line().into_iter().fold(report, |report, line| {
+                report.line(escape(&line)).data("not_passed", unpassed.clone())
+            });
+            ceremony.ordered(Event::evidence(&evidence))?;
         }
         Ok(what_is_missing(ceremony, report))
     }

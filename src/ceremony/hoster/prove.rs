@@ -91,6 +91,7 @@ pub fn prove(choice: &NodeProve, registry: &Path, token: &TokenChoice) -> Result
         machine: machine(choice.machine.as_deref())?,
         time: now()?,
         service_started: None,
+        worker_started: None,
         account: format!("uid {}", rustix::process::getuid().as_raw()),
         service_account: None,
         program: format!("keyferry-hoster {}", env!("CARGO_PKG_VERSION")),
@@ -98,6 +99,8 @@ pub fn prove(choice: &NodeProve, registry: &Path, token: &TokenChoice) -> Result
         registered: registry.known(&ours),
         primaries: registry.primaries(),
         diagnostics: None,
+        diagnosis: None,
+        published: None,
     };
     let bytes = NodeEvidence::make(&brief, &statement, |message| hsm.sign(&first, message))?;
     folder::write_new(&file, &bytes)?;

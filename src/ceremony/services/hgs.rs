@@ -26,6 +26,7 @@ macro_rules! steps {
 const STEPS: &[TargetStep] = steps! {
     INSTALL Check    "check-folder";
     INSTALL Check    "check-order";
+    INSTALL Check    "check-node";
     INSTALL Install  "install-certificates";
     INSTALL Bind     "bind";
     INSTALL Grant    "grant";

@@ -11,11 +11,13 @@ use crate::flow::{State, nodes};
 use crate::gate::{
     Abort, CloudExport, Export, ExportKey, Import, ImportPlain, KekDestroy, KeysDestroy, Nodes,
     PinTry, PlainKey, Primary, Request, Restart, Rollback, ShareHolder, SourceDestroy, SourceKey,
-    Subject, Unconfirmed, WrongBags, subject_hash,
+    Subject, Unconfirmed, Unpassed, WrongBags, subject_hash,
 };
 use crate::log::{Event, KeyRecord};
 use crate::plan::{Plan, ServicePlan};
-use crate::terms::{CloudFormat, FORMAT, Gate, Id, Kind, PrimaryKey, TokenIdentity, TransferRoute};
+use crate::terms::{
+    CloudFormat, FORMAT, Gate, Id, Kind, PrimaryKey, Stage, TokenIdentity, TransferRoute,
+};
 
 /// A subject that can be computed anew where a side stands.
 pub trait Computed: Subject + DeserializeOwned {
@@ -83,7 +85,8 @@ pub fn recompute(
         Gate::PinTry => one::<PinTry>,
         Gate::Deviation => {
             let unconfirmed = one::<Unconfirmed>(bytes, plan, state);
-            return unconfirmed.or_else(|_| one::<WrongBags>(bytes, plan, state));
+            let of_a_node = unconfirmed.or_else(|_| one::<Unpassed>(bytes, plan, state));
+            return of_a_node.or_else(|_| one::<WrongBags>(bytes, plan, state));
         }
     };
     by(bytes, plan, state)
@@ -378,6 +381,22 @@ impl Unconfirmed {
 impl Computed for Unconfirmed {
     fn again(&self, _: &Plan, state: &State) -> Result<Self> {
         Ok(Unconfirmed::of(state, state.made(Kind::Package)?.hash))
+    }
+}
+
+impl Unpassed {
+    /// What a node says of its service, for the evidence that its log is about to take.
+    pub fn of(node: &Id, stage: Stage, diagnostics: &[String]) -> Self {
+        Unpassed { node: node.clone(), stage, diagnostics: diagnostics.to_vec() }
+    }
+}
+
+impl Computed for Unpassed {
+    fn again(&self, _: &Plan, state: &State) -> Result<Self> {
+        match state.nodes.may_prove(&self.node, self.stage) {
+            Ok(()) => Ok(self.clone()),
+            Err(found) => Err(not_there(&found, "evidence in its turn")),
+        }
     }
 }
 

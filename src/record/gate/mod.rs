@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::encoding::Hash;
 use crate::terms::{Gate, Id, Mode, Side};
 pub use crossing::{CloudExport, Export, ExportKey, Import, ImportPlain, PlainKey, ShareHolder};
-pub use service::{Nodes, Primary, Rollback};
+pub use service::{Nodes, Primary, Rollback, Unpassed};
 pub use subject::{
     Abort, KekDestroy, KeysDestroy, PinTry, Restart, SourceDestroy, SourceKey, Subject,
     Unconfirmed, WrongBags, subject_hash,
