@@ -208,13 +208,13 @@ rules! {
 
     // A node, as its scripts find it.
     NodeFolder "NODE-FOLDER" false "a node is given the whole register folder, unchanged";
+    NodeMachine "NODE-MACHINE" false "a node has what the scripts need: rights, providers, a whole PowerShell";
     NodeOrder "NODE-ORDER" false "a node begins when the one before it is green, and what changes the primaries begins when officers have signed";
     NodeCertificate "NODE-CERTIFICATE" false "a node has the certificates in LocalMachine\\My";
     NodeBinding "NODE-BINDING" false "a certificate is bound to the key in the planned key storage provider";
     NodeGrant "NODE-GRANT" false "the service's account may read the key";
     NodeRegistered "NODE-REGISTERED" false "the service knows both certificates, each for its role";
     NodeService "NODE-SERVICE" false "the Key Protection Service answers its cmdlets";
-    NodeDiagnostic "NODE-DIAGNOSTIC" false "the service's own diagnostics pass";
     NodeProof "NODE-PROOF" false "the keys sign and decrypt for the service's account";
     NodePrimary "NODE-PRIMARY" false "the primary certificates are those that the order names";
 

@@ -12,9 +12,6 @@ param(
     [switch]$Remove
 )
 
-Set-StrictMode -Version 2.0
-$ErrorActionPreference = 'Stop'
-
 # begin preamble: the same lines in every script. Nothing else of the folder is loaded before its hash was right.
 function Step([string]$Name) {
     Write-Host ''
@@ -31,6 +28,9 @@ function Refuse([string]$Rule, [string]$Found, [string]$Expected, [string]$Remed
 }
 
 function Assert-Folder([string]$Folder, [string]$Sums) {
+    if (('' + $ExecutionContext.SessionState.LanguageMode) -cne 'FullLanguage') {
+        Refuse 'NODE-MACHINE' ('a session in ' + $ExecutionContext.SessionState.LanguageMode) 'FullLanguage' 'a policy restricts PowerShell here: let it allow this folder. A JEA endpoint is not enough'
+    }
     $remedy = 'copy the whole register folder to this node again, and type the hash that keyferry-hoster register printed'
     $list = Join-Path -Path $Folder -ChildPath 'SHA256SUMS'
     if (-not (Test-Path -LiteralPath $list -PathType Leaf)) {
@@ -128,7 +128,7 @@ function Grant-Read($Key, [string]$Account) {
         [byte[]]$bytes = $private.Key.GetProperty('Security Descr', $dacl).GetValue()
         return Test-Read $bytes $sid
     } catch {
-        Write-Host ($Key.label + ': ' + $_.Exception.Message)
+        Write-Host ($Key.label + ': ' + (Get-Words $_))
         return $false
     } finally {
         if ($null -ne $private) {
@@ -157,144 +157,245 @@ function Test-Look([string]$Account) {
     try {
         return (Start-AsService $work $Account ('-Node "' + $Node + '" -Sums ' + $Sums + ' -AsService -Look')) -eq 0
     } finally {
-        Remove-Item -LiteralPath $work -Recurse -Force
+        Remove-WorkFolder $work
     }
 }
 
-# A node that is not the first is given the time that replication takes before anything is added again.
-function Wait-Replication([string]$Role, [string]$Thumbprint) {
-    for ($i = 0; $i -lt 40; $i++) {
-        if (@(Get-Registered $Role) -ccontains $Thumbprint) {
-            return
+# Whether the service knows a certificate, whatever the cmdlet that added it said: looked at every 5 seconds for up to 10 minutes,
+# which is what replication takes. The script ends where the last look saw nothing.
+function Wait-Registered([string]$Role, [string]$Thumbprint) {
+    for ($i = 0; $i -le 120; $i++) {
+        if ($i -eq 1) {
+            Write-Host ('Looking for up to 10 minutes whether the service knows the ' + $Role + ' certificate ' + $Thumbprint)
         }
-        Write-Host ('Waiting for the ' + $Role + ' certificate to be replicated to this node (up to 10 minutes).')
-        Start-Sleep -Seconds 15
+        if ($i -ne 0) {
+            Start-Sleep -Seconds 5
+        }
+        $failure = $null
+        try {
+            if (@(Get-Registered $Role) -ccontains $Thumbprint) {
+                return $true
+            }
+        } catch {
+            $failure = $_
+        }
+    }
+    if ($null -ne $failure) {
+        Show-Failure $failure
+        Write-Host ''
+        Write-Host ('Whether the service knows the ' + $Role + ' certificate is unknown: it does not answer. Nothing else was changed.')
+        Write-Host '  look, until it answers, and then run this script again:'
+        Write-Host '    Get-HgsKeyProtectionCertificate'
+        exit 1
+    }
+    return $false
+}
+
+# Whether the service has still to be told of a certificate: a node that is not the first is given the time of replication first.
+function Test-Missing([string]$Role, [string]$Thumbprint, [bool]$First) {
+    if (-not $First -and -not $WhatIfPreference) {
+        return (-not (Wait-Registered $Role $Thumbprint))
+    }
+    return (@(Get-Registered $Role) -cnotcontains $Thumbprint)
+}
+
+# What this node must have, as far as that can be read, before anything is changed. What may come by a group is only said.
+function Assert-Node($Brief, [string]$Account) {
+    if (-not [System.Environment]::Is64BitProcess) {
+        Refuse 'NODE-MACHINE' 'a 32-bit PowerShell' 'the 64-bit one' 'open Windows PowerShell, not Windows PowerShell (x86)'
+    }
+    $groups = '' + (whoami /groups)
+    if ($groups -notmatch 'S-1-16-(12288|16384)') {
+        Refuse 'NODE-MACHINE' 'a session without the rights of an administrator' 'an elevated one' 'open Windows PowerShell with Run as administrator'
+    }
+    $providers = '' + (certutil -csplist)
+    if (-not $providers.Contains($Brief.ksp)) {
+        Refuse 'NODE-MACHINE' ('no provider ' + $Brief.ksp + ' among those that certutil -csplist names') $Brief.ksp 'install the client of the HSM''s vendor on this node, with its key storage provider'
+    }
+    if ($Account -eq '') {
+        return
+    }
+    if ($null -eq (Get-Command -Name Get-HgsKeyProtectionCertificate -ErrorAction SilentlyContinue)) {
+        Refuse 'NODE-MACHINE' 'no cmdlet Get-HgsKeyProtectionCertificate' 'the module HgsServer' 'log on as an administrator of HGS itself: a JEA endpoint is not enough'
+    }
+    $rights = Read-Rights
+    foreach ($right in @('SeBatchLogonRight', 'SeAuditPrivilege')) {
+        if (-not (Test-Right $rights $right $Account)) {
+            Write-Host ($right + ' does not name ' + $Account + ' on this node. If no group gives it either, INSTRUCTIONS.txt says how: Before the first script.')
+        }
     }
 }
 
-try {
-    Step 'check-folder'
-    Assert-Folder $PSScriptRoot $Sums
-    . (Join-Path -Path $PSScriptRoot -ChildPath 'KeyferryCommon.ps1')
-    $brief = Read-Brief $PSScriptRoot
-    $signing = Get-BriefKey $brief 'signing'
-    $encryption = Get-BriefKey $brief 'encryption'
-    $keys = @($signing, $encryption)
-
-    Step 'check-order'
-    $orders = @(Read-Orders $PSScriptRoot $brief)
-    Assert-Turn $brief $orders $Node
-    $stage = Get-Stage (Get-StandingOrder $orders)
-    $first = @($brief.nodes)[0] -ceq $Node
-    if ($Remove -and -not $brief.trial) {
-        Refuse 'NODE-ORDER' '-Remove outside a trial' 'a brief with trial true' 'leave the certificates: old virtual machines need old ones, and Keyferry removes none'
+# The user rights of this node, as secedit writes them.
+function Read-Rights {
+    $file = Join-Path -Path $env:ProgramData -ChildPath ('Keyferry-' + [System.Guid]::NewGuid().ToString('N') + '.inf')
+    try {
+        secedit /export /areas USER_RIGHTS /cfg $file | Out-Null
+        return [System.IO.File]::ReadAllText($file)
+    } catch {
+        Write-Host ('The user rights of this node cannot be read: ' + (Get-Words $_))
+        return ''
+    } finally {
+        if (Test-Path -LiteralPath $file) {
+            Remove-WorkFolder $file
+        }
     }
+}
 
-    Step 'install-certificates'
-    if ($signing.thumbprint -ceq $encryption.thumbprint) {
-        Refuse 'NODE-CERTIFICATE' ('one thumbprint for both roles: ' + $signing.thumbprint) 'two certificates' 'make a new plan: HGS needs a key for each role'
+# Whether a right names an account, by its name or its SID.
+function Test-Right([string]$Rights, [string]$Right, [string]$Account) {
+    if ($Rights -notmatch ('(?m)^' + $Right + '\s*=\s*(.*)$')) {
+        return $false
     }
-    if ($Remove) {
+    $holders = @($Matches[1].Split(',') | ForEach-Object -Process { $_.Trim().TrimStart('*') })
+    if ($holders -contains $Account) {
+        return $true
+    }
+    try {
+        $sid = (New-Object -TypeName System.Security.Principal.NTAccount -ArgumentList $Account).Translate([System.Security.Principal.SecurityIdentifier])
+        return $holders -contains $sid.Value
+    } catch {
+        return $false
+    }
+}
+
+# A scope of its own: that of the script is the global one under -File, and what is set there reaches into every module.
+& {
+    Set-StrictMode -Version 2.0
+    $ErrorActionPreference = 'Stop'
+    try {
+        Step 'check-folder'
+        Assert-Folder $PSScriptRoot $Sums
+        . (Join-Path -Path $PSScriptRoot -ChildPath 'KeyferryCommon.ps1')
+        $brief = Read-Brief $PSScriptRoot
+        $signing = Get-BriefKey $brief 'signing'
+        $encryption = Get-BriefKey $brief 'encryption'
+        $keys = @($signing, $encryption)
+
+        Step 'check-order'
+        $orders = @(Read-Orders $PSScriptRoot $brief)
+        Assert-Turn $brief $orders $Node
+        $stage = Get-Stage (Get-StandingOrder $orders)
+        $first = @($brief.nodes)[0] -ceq $Node
+        if ($Remove -and -not $brief.trial) {
+            Refuse 'NODE-ORDER' '-Remove outside a trial' 'a brief with trial true' 'leave the certificates: old virtual machines need old ones, and Keyferry removes none'
+        }
+
+        Step 'check-node'
+        $account = Get-ServiceAccount $brief
+        if (-not $Remove) {
+            Assert-Node $brief $account
+        }
+
+        Step 'install-certificates'
+        if ($signing.thumbprint -ceq $encryption.thumbprint) {
+            Refuse 'NODE-CERTIFICATE' ('one thumbprint for both roles: ' + $signing.thumbprint) 'two certificates' 'make a new plan: HGS needs a key for each role'
+        }
+        if ($Remove) {
+            foreach ($key in $keys) {
+                if (@(Find-Certificate $key.thumbprint).Count -eq 0) {
+                    Write-Host ($key.label + ' is not in LocalMachine\My.')
+                    continue
+                }
+                Assert-Certificate $key | Out-Null
+                if ($account -ne '' -and @(Get-Registered $key.role) -ccontains $key.thumbprint) {
+                    Refuse 'NODE-REGISTERED' ($key.label + ' of a trial is known to the service') 'nothing of a trial is registered' 'somebody registered it by hand: mend that first'
+                }
+                if (Test-Consent 'LocalMachine\My' ('remove the trial certificate ' + $key.thumbprint)) {
+                    Remove-Item -Path ('Cert:\LocalMachine\My\' + $key.thumbprint) -Confirm:$false
+                    if (@(Find-Certificate $key.thumbprint).Count -ne 0) {
+                        throw ($key.label + ' is still in LocalMachine\My')
+                    }
+                    Write-Host ($key.label + ' was removed from LocalMachine\My. Its key is still in the HSM.')
+                }
+            }
+            exit 0
+        }
         foreach ($key in $keys) {
-            if (@(Find-Certificate $key.thumbprint).Count -eq 0) {
-                Write-Host ($key.label + ' is not in LocalMachine\My.')
-                continue
+            $path = Join-Path -Path $PSScriptRoot -ChildPath ($key.label + '.crt')
+            if ((Get-Sha256 $path) -cne $key.certificate.hash) {
+                Refuse 'NODE-CERTIFICATE' ($key.label + '.crt with SHA-256 ' + (Get-Sha256 $path)) $key.certificate.hash 'copy the whole register folder to this node again'
+            }
+            if (@(Find-Certificate $key.thumbprint).Count -eq 0 -and (Test-Consent 'LocalMachine\My' ('add ' + $key.label + '.crt'))) {
+                certutil -addstore My $path | Out-Host
+            }
+            if ($WhatIfPreference -and @(Find-Certificate $key.thumbprint).Count -eq 0) {
+                Write-Host 'What would follow can be looked at only when the certificates are there.'
+                exit 0
             }
             Assert-Certificate $key | Out-Null
-            if ((Get-ServiceAccount $brief) -ne '' -and @(Get-Registered $key.role) -ccontains $key.thumbprint) {
-                Refuse 'NODE-REGISTERED' ($key.label + ' of a trial is known to the service') 'nothing of a trial is registered' 'somebody registered it by hand: mend that first'
-            }
-            if ($PSCmdlet.ShouldProcess('LocalMachine\My', 'remove the trial certificate ' + $key.thumbprint)) {
-                Remove-Item -Path ('Cert:\LocalMachine\My\' + $key.thumbprint)
-                if (@(Find-Certificate $key.thumbprint).Count -ne 0) {
-                    throw ($key.label + ' is still in LocalMachine\My')
-                }
-                Write-Host ($key.label + ' was removed from LocalMachine\My. Its key is still in the HSM.')
-            }
+            Write-Host ($key.label + ' is in LocalMachine\My: ' + $key.thumbprint)
         }
-        exit 0
-    }
-    foreach ($key in $keys) {
-        $path = Join-Path -Path $PSScriptRoot -ChildPath ($key.label + '.crt')
-        if ((Get-Sha256 $path) -cne $key.certificate.hash) {
-            Refuse 'NODE-CERTIFICATE' ($key.label + '.crt with SHA-256 ' + (Get-Sha256 $path)) $key.certificate.hash 'copy the whole register folder to this node again'
-        }
-        if (@(Find-Certificate $key.thumbprint).Count -eq 0 -and $PSCmdlet.ShouldProcess('LocalMachine\My', 'add ' + $key.label + '.crt')) {
-            certutil -addstore My $path | Out-Host
-        }
-        if ($WhatIfPreference -and @(Find-Certificate $key.thumbprint).Count -eq 0) {
-            Write-Host 'What would follow can be looked at only when the certificates are there.'
-            exit 0
-        }
-        Assert-Certificate $key | Out-Null
-        Write-Host ($key.label + ' is in LocalMachine\My: ' + $key.thumbprint)
-    }
 
-    Step 'bind'
-    foreach ($key in $keys) {
-        if (Test-Binding $brief $key (Assert-Certificate $key)) {
-            continue
-        }
-        if (-not $PSCmdlet.ShouldProcess($key.label, 'bind to its key in ' + $brief.ksp)) {
-            Write-Host 'What would follow can be looked at only when the certificates are bound.'
-            exit 0
-        }
-        if (-not (Repair-Binding $brief $key)) {
-            $advice = @('Rule NODE-BINDING: ' + $key.label + ' is not bound to its key in ' + $brief.ksp + '.') + @(Get-VendorAdvice $brief.ksp $key)
-            Wait-Until $advice { Repair-Binding $brief $key }
-        }
-    }
-
-    Step 'grant'
-    $account = Get-ServiceAccount $brief
-    if ($account -eq '') {
-        Write-Host 'Skipped: there is no service yet. Run this script again after Initialize-HgsServer.'
-    } elseif ($PSCmdlet.ShouldProcess($brief.ksp, 'let ' + $account + ' read both keys')) {
+        Step 'bind'
         foreach ($key in $keys) {
-            if (-not (Grant-Read $key $account)) {
-                Write-Host ($key.label + ': ' + $brief.ksp + ' does not keep a security descriptor: grant Read the vendor''s way, or in certlm.msc.')
+            if (Test-Binding $brief $key (Assert-Certificate $key)) {
+                continue
+            }
+            if (-not (Test-Consent $key.label ('bind to its key in ' + $brief.ksp))) {
+                Write-Host 'What would follow can be looked at only when the certificates are bound.'
+                exit 0
+            }
+            if (-not (Repair-Binding $brief $key)) {
+                $advice = @('Rule NODE-BINDING: ' + $key.label + ' has no key in ' + $brief.ksp + ' that can be opened: above is why.') + @(Get-VendorAdvice $brief.ksp $key)
+                Wait-Until $advice { Repair-Binding $brief $key }
             }
         }
-        $advice = @(('Rule NODE-GRANT: ' + $account + ' cannot open both keys (above is what it saw).'), 'Grant it Read the vendor''s way, or in certlm.msc: the certificate, All Tasks, Manage Private Keys.', 'Where the HSM has sessions or slots per account, it needs its own; where IIS runs longer than the grant, restart it.')
-        Wait-Until $advice { Test-Look $account }
-        Write-Host ($account + ' can open both keys.')
-    }
 
-    Step 'register'
-    if ($brief.trial) {
-        Write-Host 'Skipped: a trial registers nothing that would have to be removed again.'
-    } elseif ($account -eq '') {
-        Write-Host 'Skipped: Initialize-HgsServer registers both, when officers have signed.'
-    } else {
-        if (-not $first -and -not $WhatIfPreference) {
-            Wait-Replication 'signing' $signing.thumbprint
-            Wait-Replication 'encryption' $encryption.thumbprint
+        Step 'grant'
+        if ($account -eq '') {
+            Write-Host 'Skipped: there is no service yet. Run this script again after Initialize-HgsServer.'
+        } elseif (Test-Consent $brief.ksp ('let ' + $account + ' read both keys')) {
+            foreach ($key in $keys) {
+                if (-not (Grant-Read $key $account)) {
+                    Write-Host ($key.label + ': ' + $brief.ksp + ' does not keep a security descriptor: grant Read the vendor''s way, or in certlm.msc.')
+                }
+            }
+            $advice = @(('Rule NODE-GRANT: ' + $account + ' cannot open both keys (above is what it saw).'), 'Grant it Read the vendor''s way, or in certlm.msc: the certificate, All Tasks, Manage Private Keys.', 'Where the HSM has sessions or slots per account, it needs its own; where IIS runs longer than the grant, restart it.')
+            Wait-Until $advice { Test-Look $account }
+            Write-Host ($account + ' can open both keys.')
         }
-        if (@(Get-Registered 'signing') -cnotcontains $signing.thumbprint -and $PSCmdlet.ShouldProcess('HGS', 'add the signing certificate ' + $signing.thumbprint)) {
-            Add-HgsKeyProtectionCertificate -CertificateType Signing -Thumbprint $signing.thumbprint -NoCertificateReplication
-            Assert-Registered 'signing' $signing.thumbprint
+
+        Step 'register'
+        if ($brief.trial) {
+            Write-Host 'Skipped: a trial registers nothing that would have to be removed again.'
+        } elseif ($account -eq '') {
+            Write-Host 'Skipped: Initialize-HgsServer registers both, when officers have signed.'
+        } else {
+            if ((Test-Missing 'signing' $signing.thumbprint $first) -and (Test-Consent 'HGS' ('add the signing certificate ' + $signing.thumbprint))) {
+                try {
+                    Add-HgsKeyProtectionCertificate -CertificateType Signing -Thumbprint $signing.thumbprint -NoCertificateReplication -Force -Confirm:$false -ErrorAction Stop
+                } catch {
+                    Show-Failure $_
+                }
+                Wait-Registered 'signing' $signing.thumbprint | Out-Null
+            }
+            if ((Test-Missing 'encryption' $encryption.thumbprint $first) -and (Test-Consent 'HGS' ('add the encryption certificate ' + $encryption.thumbprint))) {
+                try {
+                    Add-HgsKeyProtectionCertificate -CertificateType Encryption -Thumbprint $encryption.thumbprint -NoCertificateReplication -Force -Confirm:$false -ErrorAction Stop
+                } catch {
+                    Show-Failure $_
+                }
+                Wait-Registered 'encryption' $encryption.thumbprint | Out-Null
+            }
+            if ($WhatIfPreference) {
+                exit 0
+            }
+            Assert-Known $signing.thumbprint $encryption.thumbprint
+            $primaries = Get-Primaries
+            if ($stage -ceq 'ready' -and ($primaries.signing -ceq $signing.thumbprint -or $primaries.encryption -ceq $encryption.thumbprint)) {
+                Refuse 'NODE-PRIMARY' 'a certificate of this ceremony is primary already' 'no change before officers have signed' 'find out who made it primary, and tell the officers'
+            }
+            Write-Host 'The service knows both certificates, each for its role.'
         }
-        if (@(Get-Registered 'encryption') -cnotcontains $encryption.thumbprint -and $PSCmdlet.ShouldProcess('HGS', 'add the encryption certificate ' + $encryption.thumbprint)) {
-            Add-HgsKeyProtectionCertificate -CertificateType Encryption -Thumbprint $encryption.thumbprint -NoCertificateReplication
-            Assert-Registered 'encryption' $encryption.thumbprint
+        Write-Host ''
+        Write-Host ('Next: .\Test-KeyferryNode.ps1 -Node ' + $Node + ' -Sums ' + $Sums)
+    } catch {
+        if ($null -ne (Get-Command -Name Show-Failure -ErrorAction SilentlyContinue)) {
+            Show-Failure $_
+        } else {
+            Write-Host ('failed: ' + $_.Exception.Message)
         }
-        if ($WhatIfPreference) {
-            exit 0
-        }
-        Assert-Known $signing.thumbprint $encryption.thumbprint
-        $primaries = Get-Primaries
-        if ($stage -ceq 'ready' -and ($primaries.signing -ceq $signing.thumbprint -or $primaries.encryption -ceq $encryption.thumbprint)) {
-            Refuse 'NODE-PRIMARY' 'a certificate of this ceremony is primary already' 'no change before officers have signed' 'find out who made it primary, and tell the officers'
-        }
-        Write-Host 'The service knows both certificates, each for its role.'
+        exit 1
     }
-    Write-Host ''
-    Write-Host ('Next: .\Test-KeyferryNode.ps1 -Node ' + $Node + ' -Sums ' + $Sums)
-} catch {
-    if ($null -ne (Get-Command -Name Show-Failure -ErrorAction SilentlyContinue)) {
-        Show-Failure $_
-    } else {
-        Write-Host ('failed: ' + $_.Exception.Message)
-    }
-    exit 1
 }

@@ -29,8 +29,9 @@ function Get-Sha256([string]$Path) {
     return (Get-FileHash -LiteralPath $Path -Algorithm SHA256).Hash.ToLowerInvariant()
 }
 
+# By the provider that a FIPS policy allows too.
 function Get-HashOf([byte[]]$Bytes) {
-    $sha256 = [System.Security.Cryptography.SHA256]::Create()
+    $sha256 = New-Object -TypeName System.Security.Cryptography.SHA256CryptoServiceProvider
     try {
         return ,$sha256.ComputeHash($Bytes)
     } finally {
@@ -86,6 +87,7 @@ function Read-Orders([string]$Folder, $Brief) {
         }
         $order | Add-Member -MemberType NoteProperty -Name 'hash' -Value (Get-Sha256 $file.FullName)
         $orders += $order
+        Write-Host ($file.Name + ' has SHA-256 ' + $order.hash + ': compare with paper, nothing else shows who wrote it.')
     }
     foreach ($group in @($orders | Group-Object -Property number)) {
         if ($group.Count -ne 1) {
@@ -144,15 +146,43 @@ function Wait-Until([string[]]$Advice, [scriptblock]$Check) {
     }
 }
 
-# How every script ends that failed: the error, and the one mend that its text does not tell.
-function Show-Failure($Failure) {
-    Write-Host ''
-    Write-Host ('failed: ' + $Failure.Exception.Message)
-    if ($Failure.Exception.Message -match '\b500\b') {
-        Write-Host 'Rule NODE-SERVICE: an HTTP error 500 of the Key Protection Service mostly means that its service account lacks the'
-        Write-Host 'privilege "Generate security audits" (SeAuditPrivilege): grant it on every node by secpol.msc or group policy, and'
-        Write-Host 'keep LOCAL SERVICE and NETWORK SERVICE in the list. Then restart IIS and run the script again.'
+# What went wrong first, in its own words; PowerShell wraps it.
+function Get-Words($Failure) {
+    $first = $Failure.Exception.GetBaseException()
+    $words = $first.Message
+    # NTE_BAD_PROV_TYPE is what .NET Framework ends with after it gave up on a key storage provider.
+    if ($first.HResult -eq -2146893804 -or $words -match 'Invalid provider type specified') {
+        $words += ' (Windows says so too where access to the key is denied, or the HSM is out of reach)'
     }
+    return $words
+}
+
+# What was said already.
+$Said = @{ advice = $false }
+
+# An error, and the one mend that its text does not tell, once.
+function Show-Failure($Failure) {
+    $words = Get-Words $Failure
+    Write-Host ''
+    Write-Host ('failed: ' + $words)
+    if ($words -match '\b500\b' -and -not $Said.advice) {
+        $Said.advice = $true
+        Write-Host 'Rule NODE-SERVICE: an HTTP error 500 of the Key Protection Service mostly means that its service account lacks the'
+        Write-Host 'privilege "Generate security audits" (SeAuditPrivilege): see INSTRUCTIONS.txt, Before the first script. Then iisreset,'
+        Write-Host 'and run the script again.'
+    }
+}
+
+# One question for each act, in the words of the script. No ends it; -WhatIf only shows.
+function Test-Consent([string]$Target, [string]$Act) {
+    if ($PSCmdlet.ShouldProcess($Target, $Act)) {
+        return $true
+    }
+    if ($WhatIfPreference) {
+        return $false
+    }
+    Write-Host 'Ended: a person said no. What is done stays, nothing further was changed.'
+    exit 4
 }
 
 # ---- certificates and keys ----
@@ -189,15 +219,17 @@ function Read-Binding($Certificate) {
             # RSACng has its CNG key here; a key of a legacy provider has none.
             $binding.provider = 'a legacy cryptographic service provider'
         } else {
-            $binding.provider = '' + $private.Key.Provider.Provider
-            $binding.container = '' + $private.Key.KeyName
+            # Getters by their methods: a dot would swallow what they throw, and give nothing.
+            $key = $private.get_Key()
+            $binding.provider = '' + $key.get_Provider().get_Provider()
+            $binding.container = Read-KeyName $key
             $public = [System.Security.Cryptography.X509Certificates.RSACertificateExtensions]::GetRSAPublicKey($Certificate)
             $ours = $private.ExportParameters($false)
             $theirs = $public.ExportParameters($false)
-            $binding.same = (ConvertTo-Hex $ours.Modulus) -ceq (ConvertTo-Hex $theirs.Modulus) -and (ConvertTo-Hex $ours.Exponent) -ceq (ConvertTo-Hex $theirs.Exponent)
+            $binding.same = (Format-Integer $ours.Modulus) -ceq (Format-Integer $theirs.Modulus) -and (Format-Integer $ours.Exponent) -ceq (Format-Integer $theirs.Exponent)
         }
     } catch {
-        $binding.problem = $_.Exception.Message
+        $binding.problem = 'its key cannot be opened: ' + (Get-Words $_)
     } finally {
         if ($null -ne $private) {
             $private.Dispose()
@@ -209,11 +241,30 @@ function Read-Binding($Certificate) {
     return $binding
 }
 
+# The name that a provider has for a key. A key without one that can be read is a key all the same.
+function Read-KeyName($Key) {
+    try {
+        return ('' + $Key.get_KeyName())
+    } catch {
+        Write-Host ('The name of this key cannot be read: ' + (Get-Words $_))
+        return ''
+    }
+}
+
+# A number as it is compared: providers give leading zeros, or none.
+function Format-Integer([byte[]]$Bytes) {
+    return (ConvertTo-Hex $Bytes).TrimStart('0')
+}
+
 # Refuses a key of another provider and another public key; true where the binding is the planned one.
 function Test-Binding($Brief, $Key, $Certificate) {
     $binding = Read-Binding $Certificate
     if ($binding.provider -ne '' -and $binding.provider -cne $Brief.ksp) {
-        Refuse 'NODE-BINDING' ($Key.label + ' is bound to ' + $binding.container + ' of ' + $binding.provider) $Brief.ksp ('a key was left behind here: make sure that nobody needs it, remove it by hand (certutil -csp "' + $binding.provider + '" -delkey "' + $binding.container + '"), and run the script again')
+        $remove = 'certutil -store My ' + $Key.thumbprint + ' says which it is'
+        if ($binding.container -ne '') {
+            $remove = 'certutil -csp "' + $binding.provider + '" -delkey "' + $binding.container + '"'
+        }
+        Refuse 'NODE-BINDING' ($Key.label + ' is bound to a key of ' + $binding.provider) $Brief.ksp ('a key was left behind here: make sure that nobody needs it, remove it by hand (' + $remove + '), and run the script again')
     }
     if ($binding.problem -ne '') {
         Write-Host ($Key.label + ': ' + $binding.problem)
@@ -232,6 +283,8 @@ function Test-Binding($Brief, $Key, $Certificate) {
 function Get-ServiceAccount($Brief) {
     $pool = $null
     if ($null -ne (Get-Command -Name Get-IISAppPool -ErrorAction SilentlyContinue)) {
+        # The module keeps what it saw first: a pool that came since would never be seen.
+        Reset-IISServerManager -Confirm:$false -WhatIf:$false -ErrorAction SilentlyContinue
         $pool = Get-IISAppPool -Name KeyProtection -ErrorAction SilentlyContinue -WarningAction SilentlyContinue
     }
     $account = ''
@@ -247,9 +300,9 @@ function Get-ServiceAccount($Brief) {
 # Every certificate that the service knows for a role, upper-case.
 function Get-Registered([string]$Role) {
     if ($Role -ceq 'signing') {
-        $known = @(Get-HgsKeyProtectionCertificate -CertificateType Signing)
+        $known = @(Get-HgsKeyProtectionCertificate -CertificateType Signing -ErrorAction Stop)
     } else {
-        $known = @(Get-HgsKeyProtectionCertificate -CertificateType Encryption)
+        $known = @(Get-HgsKeyProtectionCertificate -CertificateType Encryption -ErrorAction Stop)
     }
     return @($known | ForEach-Object -Process { $_.Thumbprint.ToUpperInvariant() })
 }
@@ -257,13 +310,56 @@ function Get-Registered([string]$Role) {
 # The primary certificates of now; empty where there is none.
 function Get-Primaries {
     $primaries = New-Object -TypeName PSObject -Property @{ signing = ''; encryption = '' }
-    foreach ($certificate in @(Get-HgsKeyProtectionCertificate -CertificateType Signing -IsPrimary $true)) {
+    foreach ($certificate in @(Get-HgsKeyProtectionCertificate -CertificateType Signing -IsPrimary $true -ErrorAction Stop)) {
         $primaries.signing = $certificate.Thumbprint.ToUpperInvariant()
     }
-    foreach ($certificate in @(Get-HgsKeyProtectionCertificate -CertificateType Encryption -IsPrimary $true)) {
+    foreach ($certificate in @(Get-HgsKeyProtectionCertificate -CertificateType Encryption -IsPrimary $true -ErrorAction Stop)) {
         $primaries.encryption = $certificate.Thumbprint.ToUpperInvariant()
     }
     return $primaries
+}
+
+function Format-Primaries($Primaries) {
+    if ($null -eq $Primaries) {
+        return 'nothing'
+    }
+    return ('signing ' + $Primaries.signing + ', encryption ' + $Primaries.encryption)
+}
+
+# What a change has come to, whatever its cmdlet said: both halves are read every 5 seconds, for up to 10 minutes, until the one
+# that is asked for is primary. The primaries as read last; the script ends where the last look saw nothing.
+function Wait-Primary([string]$Role, [string]$Thumbprint) {
+    $now = $null
+    $last = $null
+    for ($i = 0; $i -le 120; $i++) {
+        if ($i -eq 1) {
+            Write-Host ('Looking for up to 10 minutes whether the primary ' + $Role + ' certificate is ' + $Thumbprint)
+        }
+        if ($i -ne 0) {
+            Start-Sleep -Seconds 5
+        }
+        $now = $null
+        try {
+            $now = Get-Primaries
+            $last = $now
+        } catch {
+            $failure = $_
+        }
+        if ($null -ne $now -and $now.$Role -ceq $Thumbprint) {
+            return $now
+        }
+    }
+    if ($null -eq $now) {
+        Show-Failure $failure
+        Write-Host ''
+        Write-Host 'What is primary now is unknown: the service does not answer. Nothing else was changed.'
+        Write-Host ('  last read: ' + (Format-Primaries $last))
+        Write-Host '  look, until both answer, and then run this script again:'
+        Write-Host '    Get-HgsKeyProtectionCertificate -CertificateType Signing -IsPrimary $true'
+        Write-Host '    Get-HgsKeyProtectionCertificate -CertificateType Encryption -IsPrimary $true'
+        exit 1
+    }
+    return $now
 }
 
 # The primaries that an order names as the former ones.
@@ -318,23 +414,24 @@ function Save-Primaries([string]$Folder, $Order, $Primaries) {
 }
 
 # Runs Test-KeyferryNode.ps1 in a folder as the service account: a task, because only that has the account's rights.
-# The exit code of the script, or -1 where it did not end in time.
+# The exit code of the script, or -1 where it did not end in time. The cmdlets do not end by themselves where they fail.
 function Start-AsService([string]$Folder, [string]$Account, [string]$Arguments) {
     $name = 'Keyferry-' + [System.Guid]::NewGuid().ToString('N')
-    $shell = Join-Path -Path $PSHOME -ChildPath 'powershell.exe'
+    $system = Join-Path -Path $env:SystemRoot -ChildPath 'System32'
+    $shell = Join-Path -Path $system -ChildPath 'WindowsPowerShell\v1.0\powershell.exe'
     $script = Join-Path -Path $Folder -ChildPath 'Test-KeyferryNode.ps1'
     $output = Join-Path -Path $Folder -ChildPath 'output.txt'
     $line = '/d /c ""' + $shell + '" -NoProfile -NonInteractive -ExecutionPolicy Bypass -File "' + $script + '" ' + $Arguments + ' > "' + $output + '" 2>&1"'
-    $action = New-ScheduledTaskAction -Execute (Join-Path -Path $env:SystemRoot -ChildPath 'System32\cmd.exe') -Argument $line -WorkingDirectory $Folder
-    $principal = New-ScheduledTaskPrincipal -UserId $Account -LogonType Password
-    $settings = New-ScheduledTaskSettingsSet -ExecutionTimeLimit (New-TimeSpan -Minutes 10)
-    Register-ScheduledTask -TaskName $name -Action $action -Principal $principal -Settings $settings | Out-Null
+    $action = New-ScheduledTaskAction -Execute (Join-Path -Path $system -ChildPath 'cmd.exe') -Argument $line -WorkingDirectory $Folder -ErrorAction Stop
+    $principal = New-ScheduledTaskPrincipal -UserId $Account -LogonType Password -ErrorAction Stop
+    $settings = New-ScheduledTaskSettingsSet -ExecutionTimeLimit (New-TimeSpan -Minutes 10) -ErrorAction Stop
+    Register-ScheduledTask -TaskName $name -Action $action -Principal $principal -Settings $settings -ErrorAction Stop | Out-Null
     $code = -1
     try {
-        Start-ScheduledTask -TaskName $name
+        Start-ScheduledTask -TaskName $name -ErrorAction Stop
         # 0x41303 has not run, 0x41301 runs, 0x41325 is queued: all else is how it ended.
         for ($i = 0; $i -lt 300; $i++) {
-            $result = (Get-ScheduledTaskInfo -TaskName $name).LastTaskResult
+            $result = (Get-ScheduledTaskInfo -TaskName $name -ErrorAction Stop).LastTaskResult
             if (@(267011, 267009, 267045) -notcontains $result) {
                 $code = [long]$result
                 break
@@ -342,10 +439,12 @@ function Start-AsService([string]$Folder, [string]$Account, [string]$Arguments) 
             Start-Sleep -Seconds 2
         }
     } finally {
-        Unregister-ScheduledTask -TaskName $name -Confirm:$false
+        Remove-Task $name ($code -eq -1)
     }
     if ($code -eq 2147943785) {
         Write-Host ('Grant ' + $Account + ' "Log on as a batch job" on this node: without it no task runs as this account.')
+    } elseif ($code -eq 267014 -or $code -eq -1) {
+        Write-Host 'The task did not end within 10 minutes and was stopped: mostly an HSM that waits for a person or a network.'
     }
     if (Test-Path -LiteralPath $output) {
         [System.IO.File]::ReadAllLines($output) | ForEach-Object -Process { Write-Host ('  | ' + $_) }
@@ -353,17 +452,37 @@ function Start-AsService([string]$Folder, [string]$Account, [string]$Arguments) 
     return $code
 }
 
+# What is cleared away decides nothing: where it stays, that is said.
+function Remove-Task([string]$Name, [bool]$Running) {
+    try {
+        if ($Running) {
+            Stop-ScheduledTask -TaskName $Name -ErrorAction Stop
+        }
+        Unregister-ScheduledTask -TaskName $Name -Confirm:$false -ErrorAction Stop
+    } catch {
+        Write-Host ('The task ' + $Name + ' is still there: remove it by hand. ' + (Get-Words $_))
+    }
+}
+
+function Remove-WorkFolder([string]$Folder) {
+    try {
+        Remove-Item -LiteralPath $Folder -Recurse -Force -Confirm:$false -WhatIf:$false -ErrorAction Stop
+    } catch {
+        Write-Host ('The folder ' + $Folder + ' is still there, with nothing secret in it: remove it by hand. ' + (Get-Words $_))
+    }
+}
+
 # A fresh copy of the register folder, under ProgramData, that the service account may read and write.
 function New-WorkFolder([string]$Folder, [string]$Account) {
     $work = Join-Path -Path $env:ProgramData -ChildPath ('Keyferry-' + [System.Guid]::NewGuid().ToString('N'))
-    New-Item -ItemType Directory -Path $work | Out-Null
+    New-Item -ItemType Directory -Path $work -Confirm:$false | Out-Null
     icacls $work /inheritance:r /grant:r '*S-1-5-18:(OI)(CI)F' '*S-1-5-32-544:(OI)(CI)F' ($Account + ':(OI)(CI)M') | Out-Null
     if ($LASTEXITCODE -ne 0) {
-        Remove-Item -LiteralPath $work -Recurse -Force
+        Remove-WorkFolder $work
         throw ('icacls failed on ' + $work)
     }
     foreach ($file in @(Get-ChildItem -LiteralPath $Folder -File)) {
-        Copy-Item -LiteralPath $file.FullName -Destination $work
+        Copy-Item -LiteralPath $file.FullName -Destination $work -Confirm:$false
     }
     return $work
 }

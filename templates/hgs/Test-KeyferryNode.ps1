@@ -15,9 +15,6 @@ param(
     [switch]$Look
 )
 
-Set-StrictMode -Version 2.0
-$ErrorActionPreference = 'Stop'
-
 # begin preamble: the same lines in every script. Nothing else of the folder is loaded before its hash was right.
 function Step([string]$Name) {
     Write-Host ''
@@ -34,6 +31,9 @@ function Refuse([string]$Rule, [string]$Found, [string]$Expected, [string]$Remed
 }
 
 function Assert-Folder([string]$Folder, [string]$Sums) {
+    if (('' + $ExecutionContext.SessionState.LanguageMode) -cne 'FullLanguage') {
+        Refuse 'NODE-MACHINE' ('a session in ' + $ExecutionContext.SessionState.LanguageMode) 'FullLanguage' 'a policy restricts PowerShell here: let it allow this folder. A JEA endpoint is not enough'
+    }
     $remedy = 'copy the whole register folder to this node again, and type the hash that keyferry-hoster register printed'
     $list = Join-Path -Path $Folder -ChildPath 'SHA256SUMS'
     if (-not (Test-Path -LiteralPath $list -PathType Leaf)) {
@@ -111,11 +111,11 @@ function Get-Collected($Brief, $Standing, [string]$Account) {
     $registered = @()
     $primaries = @()
     if ($Account -ne '') {
-        $process = (Get-CimInstance -ClassName Win32_Service -Filter "Name='W3SVC'").ProcessId
+        $process = (Get-CimInstance -ClassName Win32_Service -Filter "Name='W3SVC'" -ErrorAction Stop).ProcessId
         if ($process -eq 0) {
             throw 'the IIS service W3SVC does not run'
         }
-        $started = (Get-Process -Id $process).StartTime
+        $started = (Get-Process -Id $process -ErrorAction Stop).StartTime
         # Ticks: a date in JSON is read as text by one PowerShell and as a date by another.
         $collected.Add('started', ('' + $started.ToUniversalTime().Ticks))
         $collected.Add('service_account', $Account)
@@ -133,19 +133,133 @@ function Get-Collected($Brief, $Standing, [string]$Account) {
             }
         }
         Assert-Primaries $Brief $Standing $now
-        $text = '' + (Get-HgsTrace -RunDiagnostics -Detailed 6>&1 | Out-String -Width 200)
-        Write-Host $text
-        if ($text -match '(?im)^\W*Overall Result\W+(Fail|Error)') {
-            Refuse 'NODE-DIAGNOSTIC' 'the diagnostics above fail' 'Overall Result: Pass' 'mend what they name, and run the script again'
+        if ((Get-Stage $Standing) -ceq 'active') {
+            Add-Published $collected
         }
-        if ($text -notmatch '(?im)^\W*Overall Result\W+Pass') {
-            Write-Host 'This text does not say Pass: read it. It becomes part of the evidence.'
-        }
-        $collected.Add('diagnostics', $text)
+        Add-Diagnostics $collected
     }
     $collected.Add('registered', ([string[]]$registered))
     $collected.Add('primaries', ([object[]]$primaries))
     return $collected
+}
+
+# The certificates that this node itself publishes as primary, and since when the process runs that gave them out. Without a proxy;
+# asking also wakes a pool that is idle and has no process.
+function Add-Published($Collected) {
+    $client = New-Object -TypeName System.Net.WebClient
+    try {
+        $client.Proxy = $null
+        [byte[]]$bytes = $client.DownloadData('http://localhost/KeyProtection/service/metadata/2014-07/metadata.xml')
+        $metadata = New-Object -TypeName System.Xml.XmlDocument
+        $metadata.XmlResolver = $null
+        $metadata.Load((New-Object -TypeName System.IO.MemoryStream -ArgumentList (,$bytes)))
+        $published = [ordered]@{}
+        foreach ($role in @('signing', 'encryption')) {
+            $name = $role.Substring(0, 1).ToUpperInvariant() + $role.Substring(1) + 'Certificate'
+            $found = $metadata.GetElementsByTagName($name, 'http://schemas.microsoft.com/kps/2014/07')
+            if ($found.Count -ne 1) {
+                throw ('' + $found.Count + ' elements ' + $name + ', not one')
+            }
+            $published.Add($role, [System.Convert]::ToBase64String([System.Convert]::FromBase64String($found.Item(0).InnerText)))
+        }
+        $Collected.Add('published', $published)
+        Write-Host 'This node publishes metadata; its two primary certificates become part of the evidence.'
+    } catch {
+        Write-Host ('What this node publishes is not part of the evidence: http://localhost/KeyProtection/... ' + (Get-Words $_))
+    } finally {
+        $client.Dispose()
+    }
+    $started = $null
+    foreach ($process in @(Get-CimInstance -ClassName Win32_Process -Filter "Name='w3wp.exe'" -ErrorAction Stop)) {
+        if ($process.CommandLine -like '* -ap "KeyProtection"*' -and ($null -eq $started -or $process.CreationDate -lt $started)) {
+            $started = $process.CreationDate
+        }
+    }
+    if ($null -ne $started) {
+        $Collected.Add('worker_started', ('' + $started.ToUniversalTime().Ticks))
+    } else {
+        Write-Host 'No process of the application pool KeyProtection runs: since when it does is not part of the evidence.'
+    }
+}
+
+# What the service says of itself: its text, and each result by itself. Nothing is judged here: people do, and officers sign for
+# what does not pass. Errors and warnings are caught with it, in a scope that does not end at the first.
+function Add-Diagnostics($Collected) {
+    $said = @(& {
+        $ErrorActionPreference = 'Continue'
+        try {
+            Get-HgsTrace -RunDiagnostics -Detailed -ErrorAction Continue
+        } catch {
+            $_
+        }
+    } *>&1)
+    $text = '' + ($said | Out-String -Width 200)
+    Write-Host $text
+    $types = @()
+    $aggregate = @()
+    $results = @()
+    $failures = @()
+    foreach ($one in $said) {
+        if ($one -is [System.Management.Automation.ErrorRecord]) {
+            $failures += Get-Words $one
+        } elseif ($one -is [System.Management.Automation.WarningRecord]) {
+            $failures += $one.Message
+        } elseif ($null -ne $one -and $one -isnot [string] -and $one -isnot [System.Management.Automation.InformationRecord]) {
+            $types += $one.PSObject.TypeNames[0]
+            $aggregate += '' + (Read-First $one @('AggregateResult'))
+            $results += @(Expand-Result $one '' 0)
+        }
+    }
+    $Collected.Add('diagnostics', $text)
+    $Collected.Add('diagnosis', [ordered]@{
+        type = (@($types | Sort-Object -Unique) -join ', ')
+        aggregate = (@($aggregate | Sort-Object -Unique) -join ', ')
+        results = [object[]]$results
+        errors = [string[]]$failures
+    })
+}
+
+# The first of these properties that holds something simple.
+function Read-First($Object, [string[]]$Names) {
+    foreach ($name in $Names) {
+        $value = Get-Field $Object $name
+        if ($null -ne $value -and ($value -is [string] -or $value -is [System.ValueType])) {
+            return ('' + $value)
+        }
+    }
+    return ''
+}
+
+# Every result that a report holds, with the names of the groups that it is in. How reports are built is not published, and differs
+# by release: whatever has a result is one, and whatever holds others is looked into.
+function Expand-Result($Object, [string]$Above, [int]$Depth) {
+    $own = Read-First $Object @('Name', 'DisplayName', 'DiagnosticName', 'TargetName', 'Target', 'Category', 'CategoryName', 'Diagnostic', 'Key')
+    $path = (@($Above, $own) | Where-Object -FilterScript { $_ -ne '' }) -join ' / '
+    $result = Read-First $Object @('Result', 'AggregateResult', 'Status', 'Outcome')
+    if ($result -ne '' -and $Depth -gt 0) {
+        [ordered]@{ name = $path; result = $result }
+    }
+    if ($Depth -ge 8) {
+        return
+    }
+    foreach ($property in @($Object.PSObject.Properties)) {
+        $value = $property.Value
+        if ($null -eq $value -or $value -is [string] -or $value -is [System.ValueType]) {
+            continue
+        }
+        if ($value -is [System.Collections.IDictionary]) {
+            $value = @($value.GetEnumerator())
+        }
+        if ($value -is [System.Collections.IEnumerable] -or $property.Name -match 'Result|Value') {
+            foreach ($one in @($value)) {
+                if ($null -ne $one -and $one -isnot [string] -and $one -isnot [System.ValueType]) {
+                    Expand-Result $one $path ($Depth + 1)
+                } elseif ($one -is [System.Collections.DictionaryEntry]) {
+                    Expand-Result $one $path ($Depth + 1)
+                }
+            }
+        }
+    }
 }
 
 # The primaries are those that the stage wants.
@@ -192,7 +306,7 @@ function Get-Proof($Brief, $Key, $Certificate, [string]$Place) {
         $message = Join-Encoded 'keyferry/1 answer' ($ids + ,$answer)
         return [ordered]@{ answer = (ConvertTo-Hex (Get-HashOf $message)) }
     } catch {
-        Refuse 'NODE-PROOF' ($Key.label + ': ' + $_.Exception.Message) 'a key that this account can use' 'see INSTRUCTIONS.txt, What can go wrong: the grant, the HSM session of the service''s account, a usage that the key lacks'
+        Refuse 'NODE-PROOF' ($Key.label + ': ' + (Get-Words $_)) 'a key that this account can use' 'see INSTRUCTIONS.txt, What can go wrong: the grant, the HSM session of the service''s account, a usage that the key lacks'
     } finally {
         if ($null -ne $private) {
             $private.Dispose()
@@ -236,6 +350,10 @@ function Write-Evidence($Brief, $Standing, $Collected, [string]$Path) {
     if ($service -ne '') {
         $ticks = New-Object -TypeName System.DateTime -ArgumentList ([long]$Collected.started), ([System.DateTimeKind]::Utc)
         $statement.Add('service_started', (ConvertTo-UtcText $ticks))
+        if ($null -ne (Get-Field $Collected 'worker_started')) {
+            $ticks = New-Object -TypeName System.DateTime -ArgumentList ([long]$Collected.worker_started), ([System.DateTimeKind]::Utc)
+            $statement.Add('worker_started', (ConvertTo-UtcText $ticks))
+        }
     }
     $account = Get-OwnAccount $service
     $statement.Add('account', $account)
@@ -247,7 +365,7 @@ function Write-Evidence($Brief, $Standing, $Collected, [string]$Path) {
     foreach ($key in @($Brief.keys)) {
         $certificate = Assert-Certificate $key
         if (-not (Test-Binding $Brief $key $certificate)) {
-            Refuse 'NODE-GRANT' ($key.label + ' cannot be opened by ' + $account) 'a key that this account may read' 'run Install-KeyferryNode.ps1 again'
+            Refuse 'NODE-GRANT' ($key.label + ' cannot be opened by ' + $account + ': above is why') 'a key that this account may read' 'run Install-KeyferryNode.ps1 again'
         }
         $binding = Read-Binding $certificate
         $keys += [ordered]@{
@@ -268,6 +386,19 @@ function Write-Evidence($Brief, $Standing, $Collected, [string]$Path) {
     $statement.Add('primaries', ([object[]]$primaries))
     if ($null -ne (Get-Field $Collected 'diagnostics')) {
         $statement.Add('diagnostics', $Collected.diagnostics)
+        $results = @()
+        foreach ($one in @($Collected.diagnosis.results)) {
+            $results += [ordered]@{ name = $one.name; result = $one.result }
+        }
+        $statement.Add('diagnosis', [ordered]@{
+            type = $Collected.diagnosis.type
+            aggregate = $Collected.diagnosis.aggregate
+            results = [object[]]$results
+            errors = [string[]]@($Collected.diagnosis.errors)
+        })
+    }
+    if ($null -ne (Get-Field $Collected 'published')) {
+        $statement.Add('published', [ordered]@{ signing = $Collected.published.signing; encryption = $Collected.published.encryption })
     }
     $text = ConvertTo-Json -InputObject $statement -Depth 10 -Compress
     $parts = @((ConvertFrom-Hex $Brief.plan_hash), (ConvertFrom-Hex $Brief.package_id), (Get-HashOf (ConvertTo-Utf8 $text)))
@@ -284,83 +415,88 @@ function Write-Evidence($Brief, $Standing, $Collected, [string]$Path) {
     Write-NewText $Path (ConvertTo-Json -InputObject $evidence -Depth 10 -Compress)
 }
 
-try {
-    Step 'check-folder'
-    Assert-Folder $PSScriptRoot $Sums
-    . (Join-Path -Path $PSScriptRoot -ChildPath 'KeyferryCommon.ps1')
-    $brief = Read-Brief $PSScriptRoot
+# A scope of its own: that of the script is the global one under -File, and what is set there reaches into every module.
+& {
+    Set-StrictMode -Version 2.0
+    $ErrorActionPreference = 'Stop'
+    try {
+        Step 'check-folder'
+        Assert-Folder $PSScriptRoot $Sums
+        . (Join-Path -Path $PSScriptRoot -ChildPath 'KeyferryCommon.ps1')
+        $brief = Read-Brief $PSScriptRoot
 
-    Step 'check-order'
-    $orders = @(Read-Orders $PSScriptRoot $brief)
-    Assert-Turn $brief $orders $Node
-    $standing = Get-StandingOrder $orders
-    $name = $Node + '-' + (Get-Stage $standing) + '.json'
-    $path = Join-Path -Path $PSScriptRoot -ChildPath $name
-    if (-not $AsService -and (Test-Path -LiteralPath $path)) {
-        Refuse 'NODE-FOLDER' ($name + ' lies here from an earlier run') 'no evidence of this node and stage' 'take it to the hoster''s machine, or move it away: evidence is never overwritten'
-    }
-    Write-Host ('This run is for ' + $name)
+        Step 'check-order'
+        $orders = @(Read-Orders $PSScriptRoot $brief)
+        Assert-Turn $brief $orders $Node
+        $standing = Get-StandingOrder $orders
+        $name = $Node + '-' + (Get-Stage $standing) + '.json'
+        $path = Join-Path -Path $PSScriptRoot -ChildPath $name
+        if (-not $AsService -and (Test-Path -LiteralPath $path)) {
+            Refuse 'NODE-FOLDER' ($name + ' lies here from an earlier run') 'no evidence of this node and stage' 'take it to the hoster''s machine, or move it away: evidence is never overwritten'
+        }
+        Write-Host ('This run is for ' + $name)
 
-    Step 'diagnose'
-    if (-not $AsService) {
-        foreach ($key in @($brief.keys)) {
-            if (-not (Test-Binding $brief $key (Assert-Certificate $key))) {
-                Refuse 'NODE-BINDING' ($key.label + ' has no private key here') $brief.ksp 'run Install-KeyferryNode.ps1 on this node'
+        Step 'diagnose'
+        if (-not $AsService) {
+            foreach ($key in @($brief.keys)) {
+                if (-not (Test-Binding $brief $key (Assert-Certificate $key))) {
+                    Refuse 'NODE-BINDING' ($key.label + ' has no private key here that can be opened: above is why') $brief.ksp 'run Install-KeyferryNode.ps1 on this node'
+                }
+            }
+            $account = Get-ServiceAccount $brief
+            $collected = Get-Collected $brief $standing $account
+        }
+
+        Step 'prove'
+        if ($Look) {
+            foreach ($key in @($brief.keys)) {
+                if (-not (Test-Binding $brief $key (Assert-Certificate $key))) {
+                    exit 1
+                }
+            }
+            exit 0
+        }
+        if ($AsService) {
+            Write-Evidence $brief $standing (Read-Json (Join-Path -Path $PSScriptRoot -ChildPath 'collected.json')) (Join-Path -Path $PSScriptRoot -ChildPath 'evidence.json')
+            exit 0
+        }
+        $who = $account
+        if ($who -eq '') {
+            $who = whoami
+        }
+        if (-not (Test-Consent $name ('sign and decrypt as ' + $who + ', and write the evidence'))) {
+            exit 0
+        }
+        $json = ConvertTo-Json -InputObject $collected -Depth 10 -Compress
+        if ($account -eq '') {
+            Write-Host 'There is no service yet: the proofs are made as the account that runs this script.'
+            Write-Evidence $brief $standing ($json | ConvertFrom-Json) $path
+        } else {
+            $work = New-WorkFolder $PSScriptRoot $account
+            try {
+                Write-NewText (Join-Path -Path $work -ChildPath 'collected.json') $json
+                $code = Start-AsService $work $account ('-Node "' + $Node + '" -Sums ' + $Sums + ' -AsService')
+                $made = Join-Path -Path $work -ChildPath 'evidence.json'
+                if ($code -eq 3) {
+                    exit 3
+                }
+                if ($code -ne 0 -or -not (Test-Path -LiteralPath $made)) {
+                    Refuse 'NODE-PROOF' ('the proofs as ' + $account + ' ended with ' + $code) 'evidence' 'see what it said above, and What can go wrong in INSTRUCTIONS.txt'
+                }
+                # Never over a file that is there.
+                [System.IO.File]::Copy($made, $path)
+            } finally {
+                Remove-WorkFolder $work
             }
         }
-        $account = Get-ServiceAccount $brief
-        $collected = Get-Collected $brief $standing $account
-    }
-
-    Step 'prove'
-    if ($Look) {
-        foreach ($key in @($brief.keys)) {
-            if (-not (Test-Binding $brief $key (Assert-Certificate $key))) {
-                exit 1
-            }
+        Write-Host ('Written: ' + $path)
+        Write-Host ('Next, at the hoster''s machine: keyferry-hoster evidence add ' + $name)
+    } catch {
+        if ($null -ne (Get-Command -Name Show-Failure -ErrorAction SilentlyContinue)) {
+            Show-Failure $_
+        } else {
+            Write-Host ('failed: ' + $_.Exception.Message)
         }
-        exit 0
+        exit 1
     }
-    if ($AsService) {
-        Write-Evidence $brief $standing (Read-Json (Join-Path -Path $PSScriptRoot -ChildPath 'collected.json')) (Join-Path -Path $PSScriptRoot -ChildPath 'evidence.json')
-        exit 0
-    }
-    $who = $account
-    if ($who -eq '') {
-        $who = whoami
-    }
-    if (-not $PSCmdlet.ShouldProcess($name, 'sign and decrypt as ' + $who + ', and write the evidence')) {
-        exit 0
-    }
-    $json = ConvertTo-Json -InputObject $collected -Depth 10 -Compress
-    if ($account -eq '') {
-        Write-Host 'There is no service yet: the proofs are made as the account that runs this script.'
-        Write-Evidence $brief $standing ($json | ConvertFrom-Json) $path
-    } else {
-        $work = New-WorkFolder $PSScriptRoot $account
-        try {
-            Write-NewText (Join-Path -Path $work -ChildPath 'collected.json') $json
-            $code = Start-AsService $work $account ('-Node "' + $Node + '" -Sums ' + $Sums + ' -AsService')
-            $made = Join-Path -Path $work -ChildPath 'evidence.json'
-            if ($code -eq 3) {
-                exit 3
-            }
-            if ($code -ne 0 -or -not (Test-Path -LiteralPath $made)) {
-                Refuse 'NODE-PROOF' ('the proofs as ' + $account + ' ended with ' + $code) 'evidence' 'see what it said above, and What can go wrong in INSTRUCTIONS.txt'
-            }
-            # Never over a file that is there.
-            [System.IO.File]::Copy($made, $path)
-        } finally {
-            Remove-Item -LiteralPath $work -Recurse -Force
-        }
-    }
-    Write-Host ('Written: ' + $path)
-    Write-Host ('Next, at the hoster''s machine: keyferry-hoster evidence add ' + $name)
-} catch {
-    if ($null -ne (Get-Command -Name Show-Failure -ErrorAction SilentlyContinue)) {
-        Show-Failure $_
-    } else {
-        Write-Host ('failed: ' + $_.Exception.Message)
-    }
-    exit 1
 }

@@ -6,9 +6,6 @@ param(
     [Parameter(Mandatory = $true)] [ValidatePattern('^[0-9A-Fa-f]{64}$')] [string]$Sums
 )
 
-Set-StrictMode -Version 2.0
-$ErrorActionPreference = 'Stop'
-
 # begin preamble: the same lines in every script. Nothing else of the folder is loaded before its hash was right.
 function Step([string]$Name) {
     Write-Host ''
@@ -25,6 +22,9 @@ function Refuse([string]$Rule, [string]$Found, [string]$Expected, [string]$Remed
 }
 
 function Assert-Folder([string]$Folder, [string]$Sums) {
+    if (('' + $ExecutionContext.SessionState.LanguageMode) -cne 'FullLanguage') {
+        Refuse 'NODE-MACHINE' ('a session in ' + $ExecutionContext.SessionState.LanguageMode) 'FullLanguage' 'a policy restricts PowerShell here: let it allow this folder. A JEA endpoint is not enough'
+    }
     $remedy = 'copy the whole register folder to this node again, and type the hash that keyferry-hoster register printed'
     $list = Join-Path -Path $Folder -ChildPath 'SHA256SUMS'
     if (-not (Test-Path -LiteralPath $list -PathType Leaf)) {
@@ -61,86 +61,87 @@ function Assert-Folder([string]$Folder, [string]$Sums) {
 # end preamble
 
 
-try {
-    Step 'check-folder'
-    Assert-Folder $PSScriptRoot $Sums
-    . (Join-Path -Path $PSScriptRoot -ChildPath 'KeyferryCommon.ps1')
-    $brief = Read-Brief $PSScriptRoot
-    $signing = (Get-BriefKey $brief 'signing').thumbprint
-    $encryption = (Get-BriefKey $brief 'encryption').thumbprint
-
-    Step 'check-order'
-    $standing = Get-StandingOrder @(Read-Orders $PSScriptRoot $brief)
-    if ($null -eq $standing -or $standing.order -cne 'rollback') {
-        Refuse 'NODE-ORDER' 'no standing order to roll back' 'a file like 04-rollback.json as the newest order' 'keyferry-hoster rollback writes it, when officers have signed; copy it here'
-    }
-    $former = Get-Former $standing
-    if ($former.signing -eq '' -or $former.encryption -eq '') {
-        Refuse 'NODE-ORDER' 'an order without former primaries' 'one for each role' 'a new cluster had none before: there is nothing to go back to'
-    }
-
-    Step 'record-primaries'
-    if ((Get-ServiceAccount $brief) -eq '') {
-        Refuse 'NODE-PRIMARY' 'no HGS on this node' 'the cluster whose primaries are to go back' 'run this on a node of the cluster'
-    }
-    $prior = Get-Primaries
-    Assert-Known $former.signing $former.encryption
-    if ((@($former.signing, $signing) -cnotcontains $prior.signing) -or (@($former.encryption, $encryption) -cnotcontains $prior.encryption)) {
-        Refuse 'NODE-PRIMARY' ('signing ' + $prior.signing + ', encryption ' + $prior.encryption) ('signing ' + $signing + ', encryption ' + $encryption + ': those of this ceremony') 'somebody else changed the primaries since: the officers must decide anew'
-    }
-    if ($prior.signing -ceq $former.signing -and $prior.encryption -ceq $former.encryption) {
-        Write-Host 'Both former certificates are primary already: nothing to change.'
-    } elseif ($PSCmdlet.ShouldProcess('the primary certificates of this HGS, for every tenant of it', 'put back signing ' + $former.signing + ' and encryption ' + $former.encryption)) {
-        Save-Primaries $PSScriptRoot $standing $prior
-    } elseif ($WhatIfPreference) {
-        exit 0
-    } else {
-        Write-Host 'Ended: nothing was changed.'
-        exit 4
-    }
-
-    Step 'restore-signing'
+# A scope of its own: that of the script is the global one under -File, and what is set there reaches into every module.
+& {
+    Set-StrictMode -Version 2.0
+    $ErrorActionPreference = 'Stop'
     try {
-        if ($prior.signing -cne $former.signing) {
-            Set-HgsKeyProtectionCertificate -CertificateType Signing -Thumbprint $former.signing -IsPrimary
-        }
-    } catch {
-        Show-Failure $_
-    }
-    $now = Get-Primaries
-    if ($now.signing -cne $former.signing) {
-        Refuse 'NODE-PRIMARY' ('signing ' + $now.signing) $former.signing 'nothing was changed: see what the cmdlet said, and run the script again'
-    }
-    Write-Host ('Primary: signing ' + $former.signing)
+        Step 'check-folder'
+        Assert-Folder $PSScriptRoot $Sums
+        . (Join-Path -Path $PSScriptRoot -ChildPath 'KeyferryCommon.ps1')
+        $brief = Read-Brief $PSScriptRoot
+        $signing = (Get-BriefKey $brief 'signing').thumbprint
+        $encryption = (Get-BriefKey $brief 'encryption').thumbprint
 
-    Step 'restore-encryption'
-    try {
-        if ($prior.encryption -cne $former.encryption) {
-            Set-HgsKeyProtectionCertificate -CertificateType Encryption -Thumbprint $former.encryption -IsPrimary
+        Step 'check-order'
+        $standing = Get-StandingOrder @(Read-Orders $PSScriptRoot $brief)
+        if ($null -eq $standing -or $standing.order -cne 'rollback') {
+            Refuse 'NODE-ORDER' 'no standing order to roll back' 'a file like 04-rollback.json as the newest order' 'keyferry-hoster rollback writes it, when officers have signed; copy it here'
         }
-        $now = Get-Primaries
+        $former = Get-Former $standing
+        if ($former.signing -eq '' -or $former.encryption -eq '') {
+            Refuse 'NODE-ORDER' 'an order without former primaries' 'one for each role' 'a new cluster had none before: there is nothing to go back to'
+        }
+
+        Step 'record-primaries'
+        if ((Get-ServiceAccount $brief) -eq '') {
+            Refuse 'NODE-PRIMARY' 'no HGS on this node' 'the cluster whose primaries are to go back' 'run this on a node of the cluster'
+        }
+        $prior = Get-Primaries
+        Assert-Known $former.signing $former.encryption
+        if ((@($former.signing, $signing) -cnotcontains $prior.signing) -or (@($former.encryption, $encryption) -cnotcontains $prior.encryption)) {
+            Refuse 'NODE-PRIMARY' ('signing ' + $prior.signing + ', encryption ' + $prior.encryption) ('signing ' + $signing + ', encryption ' + $encryption + ': those of this ceremony') 'somebody else changed the primaries since: the officers must decide anew'
+        }
+        if ($prior.signing -ceq $former.signing -and $prior.encryption -ceq $former.encryption) {
+            Write-Host 'Both former certificates are primary already: nothing to change.'
+        } elseif (Test-Consent 'the primary certificates of this HGS, for every tenant of it' ('put back signing ' + $former.signing + ' and encryption ' + $former.encryption)) {
+            Save-Primaries $PSScriptRoot $standing $prior
+        } else {
+            exit 0
+        }
+
+        Step 'restore-signing'
+        try {
+            if ($prior.signing -cne $former.signing) {
+                Set-HgsKeyProtectionCertificate -CertificateType Signing -Thumbprint $former.signing -IsPrimary -Force -Confirm:$false -ErrorAction Stop
+            }
+        } catch {
+            Show-Failure $_
+        }
+        $now = Wait-Primary 'signing' $former.signing
+        if ($now.signing -cne $former.signing) {
+            Refuse 'NODE-PRIMARY' ('now primary: ' + (Format-Primaries $now)) ('signing ' + $former.signing) 'nothing else was changed: see what the cmdlet said, and run the script again'
+        }
+        Write-Host ('Primary: signing ' + $former.signing)
+
+        Step 'restore-encryption'
+        try {
+            if ($now.encryption -cne $former.encryption) {
+                Set-HgsKeyProtectionCertificate -CertificateType Encryption -Thumbprint $former.encryption -IsPrimary -Force -Confirm:$false -ErrorAction Stop
+            }
+        } catch {
+            Show-Failure $_
+        }
+        # Not undone where it stays: the way back is the one that was decided. Which half is where is said exactly.
+        $now = Wait-Primary 'encryption' $former.encryption
         if ($now.encryption -cne $former.encryption) {
-            throw ('the primary encryption certificate is still ' + $now.encryption)
+            Refuse 'NODE-PRIMARY' ('half of the way back. Now primary: ' + (Format-Primaries $now)) ('encryption ' + $former.encryption) ('mend what failed and run the script again, or by hand: Set-HgsKeyProtectionCertificate -CertificateType Encryption -Thumbprint ' + $former.encryption + ' -IsPrimary')
         }
-    } catch {
-        Show-Failure $_
-        # Not undone: the way back is the one that was decided. Which half is where is said exactly.
-        Refuse 'NODE-PRIMARY' ('signing is back at ' + $former.signing + '; encryption is not: it was ' + $prior.encryption) ('encryption ' + $former.encryption) ('mend what failed and run the script again, or by hand: Set-HgsKeyProtectionCertificate -CertificateType Encryption -Thumbprint ' + $former.encryption + ' -IsPrimary')
-    }
-    Write-Host ('Primary: encryption ' + $former.encryption)
+        Write-Host ('Primary: encryption ' + $former.encryption)
 
-    Step 'read-back'
-    $now = Get-Primaries
-    if ($now.signing -cne $former.signing -or $now.encryption -cne $former.encryption) {
-        Refuse 'NODE-PRIMARY' ('signing ' + $now.signing + ', encryption ' + $now.encryption) ('signing ' + $former.signing + ', encryption ' + $former.encryption) 'somebody else changes the primaries: find out who, then run the script again'
+        Step 'read-back'
+        $now = Wait-Primary 'encryption' $former.encryption
+        if ($now.signing -cne $former.signing -or $now.encryption -cne $former.encryption) {
+            Refuse 'NODE-PRIMARY' ('now primary: ' + (Format-Primaries $now)) ('signing ' + $former.signing + ', encryption ' + $former.encryption) 'somebody else changes the primaries: find out who, then run the script again'
+        }
+        Write-Host 'Both former certificates are primary again. Those of the ceremony stay registered.'
+        Write-Host 'Next: on every node, when 10 minutes have passed, iisreset; then Test-KeyferryNode.ps1 with this order beside it.'
+    } catch {
+        if ($null -ne (Get-Command -Name Show-Failure -ErrorAction SilentlyContinue)) {
+            Show-Failure $_
+        } else {
+            Write-Host ('failed: ' + $_.Exception.Message)
+        }
+        exit 1
     }
-    Write-Host 'Both former certificates are primary again. Those of the ceremony stay registered.'
-    Write-Host 'Next: on every node, when 10 minutes have passed, Test-KeyferryNode.ps1 with this order beside it.'
-} catch {
-    if ($null -ne (Get-Command -Name Show-Failure -ErrorAction SilentlyContinue)) {
-        Show-Failure $_
-    } else {
-        Write-Host ('failed: ' + $_.Exception.Message)
-    }
-    exit 1
 }

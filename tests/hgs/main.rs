@@ -1,9 +1,9 @@
-//! Host Guardian Service: nodes and what they prove, their metadata, the scripts that run on them,
-//! and a model of the whole cluster.
+//! Host Guardian Service: nodes and what they prove, their metadata, and the scripts that run on
+//! them.
 #[path = "../common/mod.rs"]
 mod common;
+mod evidence;
 mod metadata;
-mod model;
 mod nodes;
 #[path = "../people/mod.rs"]
 mod people;

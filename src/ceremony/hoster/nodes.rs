@@ -14,6 +14,7 @@ use record::command::{Program, with_commands};
 use record::encoding::Hash;
 use record::escape::escape;
 use record::flow::Phase;
+use record::gate::Unpassed;
 use record::log::{Event, now};
 use record::rule::Rule;
 use record::service::{EvidenceContext, MAX_EVIDENCE, NodeEvidence, evidence_file};
@@ -57,11 +58,18 @@ impl Run for EvidenceAdd {
             let others = ceremony.evidence(said.stage)?.into_iter();
             let others: Vec<NodeEvidence> = others.map(|(other, _)| other).collect();
             ceremony.state.nodes.beside(&evidence, &others)?;
+            let unpassed = said.unpassed();
+            if !unpassed.is_empty() {
+                approval::require(ceremony, &Unpassed::of(&said.node, said.stage, &unpassed))?;
+            }
             ceremony.keep_evidence(&evidence, &bytes)?;
             report = report.value(
                 &said.place(),
                 escape(&format!("{}, by {} on {}", evidence.hash, said.account, said.machine)),
             );
+            report = said.unpassed_line().into_iter().fold(report, |report, line| {
+                report.line(escape(&line)).data("not_passed", unpassed.clone())
+            });
             ceremony.ordered(Event::evidence(&evidence))?;
         }
         Ok(what_is_missing(ceremony, report))

@@ -71,6 +71,7 @@ pub fn prove(choice: &NodeProve, registry: &Path, args: &TokenArgs) -> Result<Re
             machine: machine(choice.machine.as_deref())?,
             time: now()?,
             service_started: None,
+            worker_started: None,
             account: format!("uid {}", rustix::process::getuid().as_raw()),
             service_account: None,
             program: format!("{} {}", Program::Hoster, env!("CARGO_PKG_VERSION")),
@@ -78,6 +79,8 @@ pub fn prove(choice: &NodeProve, registry: &Path, args: &TokenArgs) -> Result<Re
             registered: registry.known(&brief.primaries()),
             primaries: registry.primaries(),
             diagnostics: None,
+            diagnosis: None,
+            published: None,
             findings,
         };
         NodeEvidence::make(&brief, &statement, |message| hsm.sign(&first, message))

@@ -21,7 +21,7 @@ macro_rules! steps {
 
 /// What the scripts do, in this order; each says so as it goes.
 const STEPS: &[TargetStep] = steps! {
-    INSTALL: "check-folder" "check-order" "install-certificates" "bind" "grant" "register";
+    INSTALL: "check-folder" "check-order" "check-node" "install-certificates" "bind" "grant" "register";
     TEST: "check-folder" "check-order" "diagnose" "prove";
     SET: "check-folder" "check-order" "record-primaries" "set-signing" "set-encryption" "read-back";
     UNDO: "check-folder" "check-order" "record-primaries" "restore-signing" "restore-encryption"

@@ -12,6 +12,7 @@ use record::document::acceptance::Acceptance;
 use record::document::receipt::Receipt;
 use record::document::registration::Registration;
 use record::encoding::PackageId;
+use record::escape::escape;
 use record::log::Event;
 use record::plan::ServicePlan;
 use record::proof::key_set::KeySet;
@@ -94,6 +95,8 @@ impl Run for Accept {
         .value("removed", list_or("none", &body.removed))
         .value("former", shown(&body.former))
         .value("acceptance", document.to_string());
+        let unpassed = evidence.iter().filter_map(|one| one.statement.unpassed_line());
+        let report = unpassed.fold(report, |report, line| report.line(escape(&line)));
         match plan.target {
             ServicePlan::Local { .. } | ServicePlan::Cloud(_) => Ok(report),
             ServicePlan::Hgs { .. } => Ok(metadata::report(report, plan, &published, keys.pair()?)),

@@ -4,7 +4,7 @@
 use crate::encoding::Hash;
 use crate::flow::room::MAX_WRONG;
 use crate::flow::{Phase, State};
-use crate::gate::{Nodes, Primary, Rollback, Subject, Unconfirmed, subject_hash};
+use crate::gate::{Nodes, Primary, Rollback, Subject, Unconfirmed, Unpassed, subject_hash};
 use crate::log::{Entry, Event};
 use crate::service::Order;
 use crate::terms::{Gate, Id, Kind, Side, Stage, Step};
@@ -47,7 +47,12 @@ impl State {
                 allow(before != Some(*subject), format!("{gate} approved twice"))
             }
             Event::Abort { .. } => self.approved(Step::Abort),
-            Event::Evidence { node, stage, .. } => self.nodes.may_prove(node, *stage),
+            Event::Evidence { node, stage, unpassed, .. } => {
+                if !unpassed.is_empty() {
+                    self.signed_for(&Unpassed::of(node, *stage, unpassed))?;
+                }
+                self.nodes.may_prove(node, *stage)
+            }
             Event::Primary { order, former } => {
                 let subject = Primary::of(&self.nodes, &self.keys, former);
                 let subject = subject.map_err(|error| error.to_string())?;
@@ -151,6 +156,8 @@ impl State {
         let of = |step: &Step| service.contains(step) && self.serves(*step);
         let about = match event {
             Event::Intent { step, .. } => Some(*step),
+            // What of a node's diagnostics does not pass.
+            Event::Approval { gate: Gate::Deviation, .. } => Some(Step::Evidence),
             Event::Approval { gate, .. } => {
                 service.into_iter().find(|step| step.gate() == Some(*gate))
             }

@@ -213,6 +213,7 @@ impl Event {
             evidence: evidence.hash,
             machine: said.machine.clone(),
             proved: said.time.clone(),
+            unpassed: said.unpassed(),
         }
     }
 

@@ -11,12 +11,12 @@ use crate::flow::{State, nodes};
 use crate::gate::{
     Abort, CloudExport, Export, ExportKey, Import, ImportPlain, KekDestroy, KeysDestroy, Nodes,
     PinTry, PlainKey, Primary, Request, Restart, Rollback, ShareHolder, SourceDestroy, SourceKey,
-    Subject, Unconfirmed, WrongBags, subject_hash,
+    Subject, Unconfirmed, Unpassed, WrongBags, subject_hash,
 };
 use crate::log::{Event, KeyRecord};
 use crate::plan::{Plan, ServicePlan};
 use crate::terms::{
-    CloudFormat, FORMAT, Gate, Id, Kind, PrimaryKey, Step, TokenIdentity, TransferRoute,
+    CloudFormat, FORMAT, Gate, Id, Kind, PrimaryKey, Stage, Step, TokenIdentity, TransferRoute,
 };
 
 impl<S: Subject> Request<S> {
@@ -88,7 +88,15 @@ pub fn recompute(
             let unconfirmed = request.again(|_: &Unconfirmed, state| {
                 Ok(Unconfirmed::of(state, state.made(Kind::Package)?.hash))
             });
-            unconfirmed.or_else(|_| {
+            let of_a_node = unconfirmed.or_else(|_| {
+                request.again(|own: &Unpassed, state| {
+                    match state.nodes.may_prove(&own.node, own.stage) {
+                        Ok(()) => Ok(own.clone()),
+                        Err(found) => Err(not_there(&found, "evidence in its turn")),
+                    }
+                })
+            });
+            of_a_node.or_else(|_| {
                 request.again(|_: &WrongBags, state| {
                     Ok(WrongBags { bags: state.room.wrong().to_vec() })
                 })
@@ -336,6 +344,13 @@ impl Unconfirmed {
         let dealt = state.shares.iter().map(|share| &share.custodian);
         let missing = dealt.filter(|id| !state.confirmed.contains(id));
         Unconfirmed { package, custodians: missing.cloned().collect() }
+    }
+}
+
+impl Unpassed {
+    /// What a node says of its service, for the evidence that its log is about to take.
+    pub fn of(node: &Id, stage: Stage, diagnostics: &[String]) -> Self {
+        Unpassed { node: node.clone(), stage, diagnostics: diagnostics.to_vec() }
     }
 }
 

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::encoding::Hash;
+use crate::escape::escape;
 use crate::gate::Subject;
-use crate::terms::{Gate, Id, PrimaryKey, list, shown};
+use crate::terms::{Gate, Id, PrimaryKey, Stage, list, shown};
 
 /// `primary`: which keys serve from now on, on what evidence, and which served before.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -59,6 +60,31 @@ impl Subject for Rollback {
         format!(
             "The keys of this ceremony are primary no more. Primary again: {}. Nothing is removed; what was protected under the keys of this ceremony still needs them.",
             shown(&self.to)
+        )
+    }
+}
+
+/// `deviation`: a node's evidence is taken although its service's own diagnostics do not pass.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unpassed {
+    /// The node.
+    pub node: Id,
+    /// Before or after activation.
+    pub stage: Stage,
+    /// What does not pass, by the names that the service has for it.
+    pub diagnostics: Vec<String>,
+}
+
+impl Subject for Unpassed {
+    const GATE: Gate = Gate::Deviation;
+
+    fn summary(&self) -> String {
+        format!(
+            "The evidence {} of {} is taken although the service's own diagnostics there do not pass: {}. Sign only if you know what each of these is, and why it may be so.",
+            self.stage,
+            self.node,
+            list(self.diagnostics.iter().map(|one| escape(one)))
         )
     }
 }

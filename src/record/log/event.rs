@@ -261,6 +261,9 @@ pub enum Event {
         machine: String,
         /// When, by the node's clock.
         proved: String,
+        /// What of the service's own diagnostics does not pass: officers have signed for it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        unpassed: Vec<String>,
     },
     /// The keys are primary, or may become so: their order is given.
     Primary {

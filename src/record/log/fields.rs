@@ -175,6 +175,7 @@ fields! {
         "evidence" "hash of the file" Derived "the evidence";
         "machine" "text: the node's own word for its name" Derived "the evidence";
         "proved" "text: the node's own word for the time" Derived "the evidence";
+        "unpassed" "texts, absent where all pass: what of the [diagnostics](#21-the-register-folder-and-what-nodes-prove) does not" Derived "the evidence, and the request that was approved";
     }
     "primary" {
         "order" "hash of the order to activate" Derived "the entries before it, and the request that was approved";

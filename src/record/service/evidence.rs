@@ -47,6 +47,9 @@ pub struct Statement {
     /// When the service was started, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_started: Option<String>,
+    /// When the process was started that publishes for the service, where one runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker_started: Option<String>,
     /// Who made the proofs.
     pub account: String,
     /// Who the service runs as, where there is one.
@@ -66,7 +69,64 @@ pub struct Statement {
     /// What of the machine stands against production, where `node prove` made this: a claim.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
+    /// The same, result by result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagnosis: Option<Diagnosis>,
+    /// The certificates that the node itself publishes as primary, where they were fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<Published>,
 }
+
+/// What a service's own diagnostics say, as they come: how a release names its checks is not
+/// published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Diagnosis {
+    /// The type of the report.
+    pub r#type: String,
+    /// Its result over all.
+    pub aggregate: String,
+    /// Every result in it.
+    pub results: Vec<CheckResult>,
+    /// Errors and warnings of whatever collects.
+    pub errors: Vec<String>,
+}
+
+/// A result in a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckResult {
+    /// The names of its groups and its own, joined by ` / `.
+    pub name: String,
+    /// What it is, in the words of the report.
+    pub result: String,
+}
+
+/// Certificates that a node publishes, each as base64 of its DER.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Published {
+    /// The primary signing certificate.
+    pub signing: Blob,
+    /// The primary encryption certificate.
+    pub encryption: Blob,
+}
+
+impl Diagnosis {
+    /// Each thing in it that is not a plain Pass, by name; empty where all pass.
+    fn unpassed(&self) -> Vec<String> {
+        let passes = |result: &str| result == PASS;
+        let whole = (!passes(&self.aggregate)).then(|| format!("the whole: {}", self.aggregate));
+        let nothing = self.results.is_empty().then(|| "no results".to_owned());
+        let results = self.results.iter().filter(|one| !passes(&one.result));
+        let results = results.map(|one| format!("{}: {}", one.name, one.result));
+        let errors = self.errors.iter().map(|error| format!("error: {error}"));
+        whole.into_iter().chain(nothing).chain(results).chain(errors).collect()
+    }
+}
+
+/// A result that nobody has to sign for.
+const PASS: &str = "Pass";
 
 /// One key, as the node uses it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +182,20 @@ impl Statement {
     /// Where the node has proven itself.
     pub fn place(&self) -> String {
         format!("{}/{}", self.node, self.stage.name())
+    }
+
+    /// What of the service's own diagnostics does not pass, which officers must have signed for.
+    pub fn unpassed(&self) -> Vec<String> {
+        self.diagnosis.as_ref().map_or(Vec::new(), Diagnosis::unpassed)
+    }
+
+    /// The same in a line for people, where there is any; not escaped.
+    pub fn unpassed_line(&self) -> Option<String> {
+        let unpassed = self.unpassed();
+        (!unpassed.is_empty()).then(|| {
+            let (place, unpassed) = (self.place(), unpassed.join("; "));
+            format!("{place}: the service's own diagnostics there do not pass: {unpassed}")
+        })
     }
 
     /// What the first signing key signs of a statement with this text.
@@ -189,7 +263,8 @@ impl NodeEvidence {
             "give the evidence of a node",
         )?;
         let statement: Statement = serde_json::from_str(&file.statement).map_err(broken)?;
-        for time in statement.service_started.iter().chain([&statement.time]) {
+        let started = statement.service_started.iter().chain(&statement.worker_started);
+        for time in started.chain([&statement.time]) {
             Rule::EvidenceFormat.ensure(
                 time.parse::<Timestamp>().is_ok(),
                 escape(&format!("{name}: the time {}", quote(time))),

@@ -2,6 +2,7 @@
 //! cmdlet reference, its guarded-fabric guide, and MS-KPS.
 
 use crate::Result;
+use crate::encoding::Hash;
 use crate::escape::quote;
 use crate::rule::Rule;
 use crate::service::{Brief, NodeKey, Statement};
@@ -59,12 +60,33 @@ fn serving(said: &Statement, brief: &Brief, service: &str) -> Result<()> {
         &format!("primary in the service: {}", shown(&said.primaries)),
         "one signing and one encryption certificate",
     )?;
-    diagnosed(said)
+    diagnosed(said)?;
+    published(said, brief)
 }
 
-/// The service's own diagnostics were run, and do not say that they failed. Their text may be in
-/// another language: one that cannot be read is for people.
+/// What an active node was seen to publish is the ceremony's certificates.
+fn published(said: &Statement, brief: &Brief) -> Result<()> {
+    let Some(published) = said.published.as_ref().filter(|_| said.stage == Stage::Active) else {
+        return Ok(());
+    };
+    brief.keys.iter().try_for_each(|key| {
+        let certificate = match key.role {
+            Role::Signing => &published.signing,
+            Role::Encryption => &published.encryption,
+        };
+        let found = format!("it publishes another certificate as primary for {}", key.role);
+        let expected = format!("{}, byte for byte", key.thumbprint);
+        let same = Hash::of(&certificate.0) == key.certificate.hash;
+        said.ensure(same, Rule::EvidencePrimary, &found, expected)
+    })
+}
+
+/// The service's own diagnostics were run. What in them does not pass is for officers, by name
+/// ([`Statement::unpassed`]); of text alone, as programs before wrote it, only a failure is seen.
 fn diagnosed(said: &Statement) -> Result<()> {
+    if said.diagnosis.is_some() {
+        return Ok(());
+    }
     let text = said.diagnostics.as_deref().unwrap_or("");
     let failed = |line: &&str| {
         let line = line.to_ascii_lowercase();

@@ -15,7 +15,8 @@ use crate::plan::ServicePlan;
 use crate::rule::Rule;
 pub use brief::{BRIEF_FILE, Brief, BriefKey, MAX_BRIEF, NodeChallenge};
 pub use evidence::{
-    EvidenceContext, MAX_EVIDENCE, NodeEvidence, NodeKey, Statement, evidence_file,
+    CheckResult, Diagnosis, EvidenceContext, MAX_EVIDENCE, NodeEvidence, NodeKey, Published,
+    Statement, evidence_file,
 };
 pub use order::{MAX_ORDER, Order, OrderKind};
 pub use registered::{ClaimedState, check_registered, own_machines, same_former, soaked};

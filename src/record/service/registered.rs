@@ -113,11 +113,13 @@ pub fn soaked(one: &NodeEvidence, activated: Timestamp, hours: u32) -> Result<()
     let said = &one.statement;
     let due = activated.checked_add(SignedDuration::from_hours(hours.into()));
     let due = due.map_err(|error| Error::failed(error.to_string(), "plan fewer hours to soak"))?;
-    let started = said.service_started.as_deref().and_then(|time| time.parse().ok());
+    // The process that serves is younger than its service where a pool was recycled.
+    let started = said.worker_started.as_deref().or(said.service_started.as_deref());
+    let when = started.unwrap_or("nobody knows when");
+    let started = started.and_then(|time| time.parse().ok());
     let (time, started): (Option<Timestamp>, Option<Timestamp>) = (said.time.parse().ok(), started);
     let late = time.is_some_and(|time| time >= due);
     let restarted = started.is_some_and(|started| started > activated);
-    let when = said.service_started.as_deref().unwrap_or("nobody knows when");
     Rule::EvidenceSoak.ensure(
         late && restarted,
         escape(&format!("{} proved itself at {}, its service started at {when}", said.place(), said.time)),

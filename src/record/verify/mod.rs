@@ -201,6 +201,11 @@ pub fn verify(folders: &[PathBuf], against: &Against) -> Result<Verdict> {
     anchor(plan, logs, against, &mut verdict)?;
     verdict.aborted = logs.aborted();
     say_claims(plan, logs, &mut verdict);
+    if logs.of(Side::Hoster).is_none() {
+        let unpassed = record.evidence.values().filter_map(|one| one.statement.unpassed_line());
+        let unsigned = |line| format!("{line}; whether officers signed for it, no log here says");
+        verdict.noted.extend(unpassed.map(unsigned));
+    }
     for log in logs.all() {
         say_entries(log, &mut verdict)?;
     }
@@ -323,6 +328,10 @@ fn say_claims(plan: &Plan, logs: &Logs, verdict: &mut Verdict) {
                 "officers signed for one more try of a PIN".into()
             }
             Event::Approval { gate: Gate::Deviation, .. } => "officers signed a deviation".into(),
+            Event::Evidence { node, stage, unpassed, .. } if !unpassed.is_empty() => format!(
+                "evidence {stage} of {node} was taken although the service's own diagnostics do not pass: {}",
+                unpassed.join("; ")
+            ),
             Event::Preflight { findings } => match broken(findings) {
                 Some(broken) => format!("preflight: {broken}"),
                 None => continue,

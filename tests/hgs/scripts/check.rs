@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use tree_sitter::{Node, Parser, Tree};
 
 use super::{
-    contract::{COMMANDS, Command, MEMBERS, STUB_COMMANDS, STUB_MEMBERS, Takes},
+    contract::{COMMANDS, Command, MEMBERS, Takes},
     order::{announced, order, rules},
 };
 use ceremony::services::{Service, hgs::Hgs};
@@ -24,7 +24,6 @@ pub struct Call<'a> {
     pub line: usize,
     named: Vec<(&'a str, Option<&'a str>)>,
     pub positional: Vec<&'a str>,
-    pub in_catch: bool,
 }
 
 impl Call<'_> {
@@ -109,8 +108,7 @@ impl<'a> Script<'a> {
         let end = name.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(name.len());
         let member = format!("{}::{}", self.of(node).trim_matches(['[', ']']), &name[..end]);
         let line = node.start_position().row + 1;
-        let stub = self.name.ends_with(".psm1") && STUB_MEMBERS.contains(&member.as_str());
-        (!stub && !MEMBERS.contains(&member.as_str()))
+        (!MEMBERS.contains(&member.as_str()))
             .then(|| format!("line {line}: unknown member {member}"))
     }
 
@@ -146,12 +144,14 @@ impl<'a> Script<'a> {
             }
             let line = node.start_position().row + 1;
             let Some(name) = child(node, "command_name") else {
-                // The one script block that is called, and the one file that is loaded.
+                // The one script block that is called, blocks that are scopes, and the one file
+                // that is loaded.
                 let allowed = [
                     "& $Check",
                     ". (Join-Path -Path $PSScriptRoot -ChildPath 'KeyferryCommon.ps1')",
                 ];
-                if !allowed.contains(&self.of(node).trim()) {
+                let text = self.of(node).trim();
+                if !allowed.contains(&text) && !text.starts_with("& {\n") {
                     found.push(format!(
                         "line {line}: a command that is computed: {}",
                         self.of(node)
@@ -159,13 +159,8 @@ impl<'a> Script<'a> {
                 }
                 continue;
             };
-            let mut call = Call {
-                name: self.of(name),
-                line,
-                named: Vec::new(),
-                positional: Vec::new(),
-                in_catch: within(node, "catch_clause"),
-            };
+            let mut call =
+                Call { name: self.of(name), line, named: Vec::new(), positional: Vec::new() };
             if let Err(wrong) = self.arguments(node, &mut call, known) {
                 found.push(format!("line {line}: {wrong}"));
             }
@@ -235,7 +230,7 @@ impl<'a> Script<'a> {
             wrong.push(format!("{name} takes no value {:?}", call.positional.last()));
         }
         let given = call.positional.len() + call.named.len();
-        if let Some(own) = known.own.get(name).filter(|own| own.len() != given && known.exact) {
+        if let Some(own) = known.own.get(name).filter(|own| own.len() != given) {
             wrong.push(format!("{name} is given {given} of {} values", own.len()));
         }
         for wanted in known.wanted(name) {
@@ -249,16 +244,13 @@ impl<'a> Script<'a> {
 
 /// The commands that a script may call.
 struct Known<'a> {
+    /// Own functions, which are given every parameter.
     own: BTreeMap<&'a str, Vec<(&'a str, Takes)>>,
-    stub: bool,
-    /// Own functions are given every parameter.
-    exact: bool,
 }
 
 impl Known<'_> {
     fn command(&self, name: &str) -> Option<&'static Command> {
-        let stub = STUB_COMMANDS.iter().filter(|_| self.stub);
-        COMMANDS.iter().chain(stub).find(|command| command.name == name)
+        COMMANDS.iter().find(|command| command.name == name)
     }
 
     fn parameters(&self, name: &str) -> Option<&[(&str, Takes)]> {
@@ -280,17 +272,11 @@ impl Known<'_> {
 /// Everything that is wrong with a script, which may call the functions of the common file.
 pub fn check(script: &Script<'_>, common: &Script<'_>) -> Vec<String> {
     let mut own = script.functions();
-    if script.name.ends_with(".ps1") {
-        own.extend(common.functions());
-        // The common file uses what its loader has defined.
-        own.entry("Refuse").or_insert_with(|| vec!["Rule", "Found", "Expected", "Remedy"]);
-    }
+    own.extend(common.functions());
+    // The common file uses what its loader has defined.
+    own.entry("Refuse").or_insert_with(|| vec!["Rule", "Found", "Expected", "Remedy"]);
     let typed = |names: Vec<_>| names.into_iter().map(|name| (name, Takes::Value)).collect();
-    let known = Known {
-        own: own.into_iter().map(|(name, names)| (name, typed(names))).collect(),
-        stub: script.name.ends_with(".psm1"),
-        exact: !script.name.ends_with(".psm1"),
-    };
+    let known = Known { own: own.into_iter().map(|(name, names)| (name, typed(names))).collect() };
     let mut found = script.syntax();
     let (calls, wrong) = script.calls(&known);
     found.extend(wrong);
@@ -303,8 +289,7 @@ pub fn check(script: &Script<'_>, common: &Script<'_>) -> Vec<String> {
         found.extend(announced(&calls, &steps));
         for begin in [
             "SupportsShouldProcess = $true",
-            "\nSet-StrictMode -Version 2.0\n",
-            "\n$ErrorActionPreference = 'Stop'\n",
+            "\n& {\n    Set-StrictMode -Version 2.0\n    $ErrorActionPreference = 'Stop'\n    try {\n",
         ] {
             if !script.text.contains(begin) {
                 found.push(format!("lacks {}", begin.trim()));
@@ -317,15 +302,4 @@ pub fn check(script: &Script<'_>, common: &Script<'_>) -> Vec<String> {
 fn child<'t>(node: Node<'t>, kind: &str) -> Option<Node<'t>> {
     let mut cursor = node.walk();
     node.children(&mut cursor).find(|child| child.kind() == kind)
-}
-
-fn within(node: Node<'_>, kind: &str) -> bool {
-    let mut above = node.parent();
-    while let Some(node) = above {
-        if node.kind() == kind {
-            return true;
-        }
-        above = node.parent();
-    }
-    false
 }

@@ -34,33 +34,51 @@ const fn command(
 const TYPE: (&str, Takes) = ("CertificateType", OneOf(&["Signing", "Encryption"]));
 const THUMBPRINT: (&str, Takes) = ("Thumbprint", Value);
 const QUIET: (&str, Takes) = ("ErrorAction", OneOf(&["SilentlyContinue"]));
+/// Cmdlets of modules do not see the preferences of a script: what must hold is said to each.
+const STOP: (&str, Takes) = ("ErrorAction", OneOf(&["Stop"]));
+/// The script asks, in its own words: the cmdlet does not once more.
+const FORCE: (&str, Takes) = ("Force", Nothing);
+const UNASKED: (&str, Takes) = ("Confirm", OneOf(&["$false"]));
+/// What changes nothing of the node is done when a person only wants to see, too.
+const ALWAYS: (&str, Takes) = ("WhatIf", OneOf(&["$false"]));
 
-/// Without -Force, which would hush a question that a person should be asked.
 pub const COMMANDS: &[Command] = &[
     command(
         "Add-HgsKeyProtectionCertificate",
-        &[TYPE, THUMBPRINT, ("NoCertificateReplication", Nothing)],
+        &[TYPE, THUMBPRINT, ("NoCertificateReplication", Nothing), FORCE, UNASKED, STOP],
         0,
-        &["CertificateType", "Thumbprint", "NoCertificateReplication"],
+        &[
+            "CertificateType",
+            "Thumbprint",
+            "NoCertificateReplication",
+            "Force",
+            "Confirm",
+            "ErrorAction",
+        ],
     ),
     command(
         "Set-HgsKeyProtectionCertificate",
-        &[TYPE, THUMBPRINT, ("IsPrimary", Nothing)],
+        &[TYPE, THUMBPRINT, ("IsPrimary", Nothing), FORCE, UNASKED, STOP],
         0,
-        &["CertificateType", "Thumbprint", "IsPrimary"],
+        &["CertificateType", "Thumbprint", "IsPrimary", "Force", "Confirm", "ErrorAction"],
     ),
     command(
         "Get-HgsKeyProtectionCertificate",
-        &[TYPE, ("IsEnabled", Value), ("IsPrimary", OneOf(&["$true", "$false"]))],
+        &[TYPE, ("IsEnabled", Value), ("IsPrimary", OneOf(&["$true", "$false"])), STOP],
         0,
-        &["CertificateType"],
+        &["CertificateType", "ErrorAction"],
     ),
     command(
         "Get-HgsTrace",
-        &[("RunDiagnostics", Nothing), ("Detailed", Nothing)],
+        &[
+            ("RunDiagnostics", Nothing),
+            ("Detailed", Nothing),
+            ("ErrorAction", OneOf(&["Continue"])),
+        ],
         0,
-        &["RunDiagnostics", "Detailed"],
+        &["RunDiagnostics", "Detailed", "ErrorAction"],
     ),
+    command("Reset-IISServerManager", &[UNASKED, ALWAYS, QUIET], 0, &["Confirm"]),
     command(
         "Get-IISAppPool",
         &[
@@ -74,12 +92,19 @@ pub const COMMANDS: &[Command] = &[
     // Programs of Windows.
     command(
         "certutil",
-        &[("addstore", Nothing), ("f", Nothing), ("csp", Value), ("repairstore", Nothing)],
+        &[
+            ("addstore", Nothing),
+            ("csplist", Nothing),
+            ("f", Nothing),
+            ("csp", Value),
+            ("repairstore", Nothing),
+        ],
         2,
         &[],
     ),
     command("icacls", &[], 6, &[]),
-    command("whoami", &[], 0, &[]),
+    command("secedit", &[], 6, &[]),
+    command("whoami", &[], 1, &[]),
     // The rest of Windows PowerShell 5.1.
     command(
         "Add-Member",
@@ -96,17 +121,17 @@ pub const COMMANDS: &[Command] = &[
     ),
     command(
         "Copy-Item",
-        &[("LiteralPath", Value), ("Destination", Value)],
+        &[("LiteralPath", Value), ("Destination", Value), UNASKED],
         0,
-        &["LiteralPath", "Destination"],
+        &["LiteralPath", "Destination", "Confirm"],
     ),
     command("ForEach-Object", &[("Process", Value)], 0, &["Process"]),
     command("Get-ChildItem", &[("Path", Value), ("LiteralPath", Value), ("File", Nothing)], 0, &[]),
     command(
         "Get-CimInstance",
-        &[("ClassName", OneOf(&["Win32_Service"])), ("Filter", Value)],
+        &[("ClassName", OneOf(&["Win32_Service", "Win32_Process"])), ("Filter", Value), STOP],
         0,
-        &["ClassName", "Filter"],
+        &["ClassName", "Filter", "ErrorAction"],
     ),
     command("Get-Command", &[("Name", Value), QUIET], 0, &["Name"]),
     command(
@@ -115,15 +140,15 @@ pub const COMMANDS: &[Command] = &[
         0,
         &["LiteralPath", "Algorithm"],
     ),
-    command("Get-Process", &[("Id", Value)], 0, &["Id"]),
-    command("Get-ScheduledTaskInfo", &[("TaskName", Value)], 0, &["TaskName"]),
+    command("Get-Process", &[("Id", Value), STOP], 0, &["Id"]),
+    command("Get-ScheduledTaskInfo", &[("TaskName", Value), STOP], 0, &["TaskName", "ErrorAction"]),
     command("Group-Object", &[("Property", Value)], 0, &["Property"]),
     command("Join-Path", &[("Path", Value), ("ChildPath", Value)], 0, &["Path", "ChildPath"]),
     command(
         "New-Item",
-        &[("ItemType", OneOf(&["Directory"])), ("Path", Value)],
+        &[("ItemType", OneOf(&["Directory"])), ("Path", Value), UNASKED],
         0,
-        &["ItemType", "Path"],
+        &["ItemType", "Path", "Confirm"],
     ),
     command(
         "New-Object",
@@ -133,17 +158,22 @@ pub const COMMANDS: &[Command] = &[
     ),
     command(
         "New-ScheduledTaskAction",
-        &[("Execute", Value), ("Argument", Value), ("WorkingDirectory", Value)],
+        &[("Execute", Value), ("Argument", Value), ("WorkingDirectory", Value), STOP],
         0,
-        &["Execute"],
+        &["Execute", "ErrorAction"],
     ),
     command(
         "New-ScheduledTaskPrincipal",
-        &[("UserId", Value), ("LogonType", OneOf(&["Password"]))],
+        &[("UserId", Value), ("LogonType", OneOf(&["Password"])), STOP],
         0,
-        &["UserId", "LogonType"],
+        &["UserId", "LogonType", "ErrorAction"],
     ),
-    command("New-ScheduledTaskSettingsSet", &[("ExecutionTimeLimit", Value)], 0, &[]),
+    command(
+        "New-ScheduledTaskSettingsSet",
+        &[("ExecutionTimeLimit", Value), STOP],
+        0,
+        &["ErrorAction"],
+    ),
     command("New-TimeSpan", &[("Minutes", Value)], 0, &[]),
     command("Out-Host", &[], 0, &[]),
     command("Out-Null", &[], 0, &[]),
@@ -151,19 +181,28 @@ pub const COMMANDS: &[Command] = &[
     command("Read-Host", &[("Prompt", Value)], 0, &["Prompt"]),
     command(
         "Register-ScheduledTask",
-        &[("TaskName", Value), ("Action", Value), ("Principal", Value), ("Settings", Value)],
+        &[("TaskName", Value), ("Action", Value), ("Principal", Value), ("Settings", Value), STOP],
         0,
-        &["TaskName", "Action", "Principal"],
+        &["TaskName", "Action", "Principal", "ErrorAction"],
     ),
     command(
         "Remove-Item",
-        &[("Path", Value), ("LiteralPath", Value), ("Recurse", Nothing), ("Force", Nothing)],
+        &[
+            ("Path", Value),
+            ("LiteralPath", Value),
+            ("Recurse", Nothing),
+            ("Force", Nothing),
+            UNASKED,
+            ALWAYS,
+            STOP,
+        ],
         0,
-        &[],
+        &["Confirm"],
     ),
     command("Set-StrictMode", &[("Version", OneOf(&["2.0"]))], 0, &["Version"]),
     command("Sort-Object", &[("Property", Value), ("Unique", Nothing)], 0, &[]),
-    command("Start-ScheduledTask", &[("TaskName", Value)], 0, &["TaskName"]),
+    command("Start-ScheduledTask", &[("TaskName", Value), STOP], 0, &["TaskName", "ErrorAction"]),
+    command("Stop-ScheduledTask", &[("TaskName", Value), STOP], 0, &["TaskName", "ErrorAction"]),
     command("Start-Sleep", &[("Seconds", Value)], 0, &["Seconds"]),
     command(
         "Test-Path",
@@ -173,47 +212,12 @@ pub const COMMANDS: &[Command] = &[
     ),
     command(
         "Unregister-ScheduledTask",
-        &[("TaskName", Value), ("Confirm", OneOf(&["$false"]))],
+        &[("TaskName", Value), UNASKED, STOP],
         0,
-        &["TaskName", "Confirm"],
+        &["TaskName", "Confirm", "ErrorAction"],
     ),
     command("Where-Object", &[("FilterScript", Value)], 0, &["FilterScript"]),
     command("Write-Host", &[], 1, &[]),
-];
-
-/// The stub also says what only a stand-in has to.
-pub const STUB_COMMANDS: &[Command] = &[
-    command("Export-ModuleMember", &[("Function", Value)], 0, &["Function"]),
-    command(
-        "Update-TypeData",
-        &[
-            ("TypeName", Value),
-            ("MemberType", OneOf(&["ScriptProperty"])),
-            ("MemberName", Value),
-            ("Value", Value),
-            ("Force", Nothing),
-        ],
-        0,
-        &["TypeName"],
-    ),
-    command(
-        "Microsoft.PowerShell.Management\\Get-ChildItem",
-        &[("LiteralPath", Value), ("File", Nothing)],
-        0,
-        &[],
-    ),
-    command(
-        "Microsoft.PowerShell.Management\\Remove-Item",
-        &[("LiteralPath", Value), ("Recurse", Nothing), ("Force", Nothing)],
-        0,
-        &[],
-    ),
-    command(
-        "pwsh",
-        &[("NoProfile", Nothing), ("NonInteractive", Nothing), ("Command", Value)],
-        0,
-        &[],
-    ),
 ];
 
 /// Static members, all of .NET Framework 4.6 and later.
@@ -226,6 +230,7 @@ pub const MEMBERS: &[&str] = &[
     "System.DateTime::UtcNow",
     "System.DateTimeKind::Utc",
     "System.Enum::ToObject",
+    "System.Environment::Is64BitProcess",
     "System.Globalization.CultureInfo::InvariantCulture",
     "System.Guid::NewGuid",
     "System.IO.File::Copy",
@@ -242,19 +247,10 @@ pub const MEMBERS: &[&str] = &[
     "System.Security.Cryptography.RSAEncryptionPadding::OaepSHA1",
     "System.Security.Cryptography.RSAEncryptionPadding::OaepSHA256",
     "System.Security.Cryptography.RSASignaturePadding::Pkcs1",
-    "System.Security.Cryptography.SHA256::Create",
     "System.Security.Cryptography.X509Certificates.RSACertificateExtensions::GetRSAPrivateKey",
     "System.Security.Cryptography.X509Certificates.RSACertificateExtensions::GetRSAPublicKey",
     "System.Security.Principal.WindowsIdentity::GetCurrent",
     "System.Text.Encoding::ASCII",
     "System.Text.Encoding::UTF8",
     "int::MinValue",
-];
-
-/// What only the stub uses.
-pub const STUB_MEMBERS: &[&str] = &[
-    "System.IO.File::AppendAllText",
-    "System.IO.File::WriteAllText",
-    "System.Security.Cryptography.RSA::Create",
-    "System.Security.Cryptography.X509Certificates.RSACertificateExtensions::CopyWithPrivateKey",
 ];

@@ -31,12 +31,7 @@ const MISTAKES: &[Mistake] = &[
         "Set-HgsKeyProtectionCertificate -CertificateType $role -Thumbprint $signing -IsPrimary",
         "not $role",
     ),
-    (
-        SET,
-        SIGN,
-        "Set-HgsKeyProtectionCertificate -CertificateType Signing -Thumbprint $signing -IsPrimary -Force",
-        "has no parameter -Force",
-    ),
+    (SET, "-IsPrimary -Force -Confirm", "-IsPrimary -Confirm", "without -Force"),
     (
         SET,
         SIGN,
@@ -73,6 +68,13 @@ const MISTAKES: &[Mistake] = &[
         "Initialize-HgsServer $brief",
         "unknown command Initialize-HgsServer",
     ),
+    (INSTALL, " -Confirm:$false -ErrorAction Stop", " -ErrorAction Stop", "without -Confirm"),
+    (
+        COMMON,
+        "-ErrorAction Stop | Out-Null",
+        "| Out-Null",
+        "Register-ScheduledTask without -ErrorAction",
+    ),
     (COMMON, "-IsPrimary $true", "-IsPrimary", "-IsPrimary takes one of"),
     (
         COMMON,
@@ -80,7 +82,7 @@ const MISTAKES: &[Mistake] = &[
         "Get-IISAppPool -Name KeyProtector",
         "-Name takes one of",
     ),
-    (INSTALL, "Start-Sleep -Seconds 15", "Wait-Sleep -Seconds 15", "unknown command Wait-Sleep"),
+    (INSTALL, "Start-Sleep -Seconds 5", "Wait-Sleep -Seconds 5", "unknown command Wait-Sleep"),
     (
         INSTALL,
         "certutil -addstore My",
@@ -135,8 +137,8 @@ const MISTAKES: &[Mistake] = &[
         "if ($prior.signing -cne $signing {",
         "does not parse",
     ),
-    (SET, "$now = Get-Primaries", "$now = Get-Primaries && exit 0", "5.1"),
-    (UNDO, "$now = Get-Primaries", "$now = $prior ?? (Get-Primaries)", ""),
+    (SET, "$prior = Get-Primaries", "$prior = Get-Primaries && exit 0", "5.1"),
+    (UNDO, "$prior = Get-Primaries", "$prior = $former ?? (Get-Primaries)", ""),
     (TEST, "$name = $Node + '-'", "$name = $AsService ? 'a' : 'b' + '-'", ""),
     (
         COMMON,
@@ -146,19 +148,19 @@ const MISTAKES: &[Mistake] = &[
     ),
     (COMMON, "# What the four", "# What \u{201c}the four", "not plain ASCII"),
     (COMMON, "'keyferry/1'", "'{{format}}'", "placeholder {{"),
-    (SET, "\nSet-StrictMode -Version 2.0\n", "\n", "lacks Set-StrictMode"),
+    (SET, "\n    Set-StrictMode -Version 2.0\n", "\n", "lacks & {"),
     (UNDO, "SupportsShouldProcess = $true, ", "", "lacks SupportsShouldProcess"),
     // Order.
     (
         INSTALL,
-        "            Assert-Registered 'signing' $signing.thumbprint\n",
+        "                Wait-Registered 'signing' $signing.thumbprint | Out-Null\n",
         "",
         "Add-HgsKeyProtectionCertificate Signing is not read back",
     ),
     (
         INSTALL,
-        "            Assert-Registered 'encryption'",
-        "            Assert-Registered 'signing'",
+        "                Wait-Registered 'encryption'",
+        "                Wait-Registered 'signing'",
         "Add-HgsKeyProtectionCertificate Encryption is not read back",
     ),
     (
@@ -167,13 +169,8 @@ const MISTAKES: &[Mistake] = &[
         "Add-HgsKeyProtectionCertificate -CertificateType Signing -Thumbprint $encryption",
         "Signing with $encryption",
     ),
-    (
-        SET,
-        "    }\n    $now = Get-Primaries\n    if ($now.signing",
-        "    }\n    if ($now.signing",
-        "is not read back",
-    ),
-    (UNDO, "        $now = Get-Primaries\n", "", "is not read back"),
+    (SET, "$now = Wait-Primary 'signing' $signing", "$now = Get-Primaries", "is not read back"),
+    (UNDO, "        $now = Wait-Primary 'encryption' $former.encryption\n", "", "is not read back"),
     (SET, "    $prior = Get-Primaries\n", "", "before Get-Primaries"),
     (UNDO, "        Save-Primaries $PSScriptRoot $standing $prior\n", "", "before Save-Primaries"),
     (SET, "    Step 'set-signing'\n", "", "announces the steps"),

@@ -34,7 +34,10 @@ pub fn order(calls: &[Call<'_>]) -> Vec<String> {
         let changes: Vec<_> =
             calls.iter().enumerate().filter(|(_, call)| call.name == name).collect();
         let set = name.starts_with("Set");
-        let forward = changes.iter().filter(|(_, call)| !call.in_catch);
+        // What is put back names the former ones.
+        let back = |call: &Call<'_>| set && call.value("Thumbprint").starts_with("$former.");
+        let undo = changes.iter().all(|(_, call)| back(call));
+        let forward = changes.iter().filter(|(_, call)| undo || !back(call));
         let types: Vec<_> = forward.map(|(_, call)| call.value("CertificateType")).collect();
         if !types.is_empty() && types != ["Signing", "Encryption"] {
             found.push(format!("{name} for {types:?}: signing comes before encryption, each once"));
@@ -48,20 +51,18 @@ pub fn order(calls: &[Call<'_>]) -> Vec<String> {
                 ));
             }
             let before: &[&str] =
-                if set { &["Get-Primaries", "Save-Primaries"] } else { &["Get-Registered"] };
+                if set { &["Get-Primaries", "Save-Primaries"] } else { &["Test-Missing"] };
             for wanted in before {
                 if !calls[..*at].iter().any(|call| call.name == *wanted) {
                     found.push(format!("line {line}: {name} before {wanted}"));
                 }
             }
+            let role = format!("'{}'", kind.to_lowercase());
+            let of_role = |call: &Call<'_>| call.positional.first() == Some(&role.as_str());
             let read = calls[at + 1..].iter().find(|call| call.name != "Show-Failure");
             let right = read.is_some_and(|call| match set {
-                true => call.name == "Get-Primaries",
-                false => {
-                    let role = format!("'{}'", kind.to_lowercase());
-                    call.name == "Assert-Registered"
-                        && call.positional.first() == Some(&role.as_str())
-                }
+                true => call.name == "Wait-Primary" && of_role(call),
+                false => call.name == "Wait-Registered" && of_role(call),
             });
             if !right {
                 found.push(format!("line {line}: {name} {kind} is not read back"));

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 use record::gate::{
     Abort, CloudExport, Export, Import, ImportPlain, KekDestroy, KeysDestroy, Nodes, PinTry,
-    Primary, Restart, Rollback, SourceDestroy, Subject, Unconfirmed, WrongBags,
+    Primary, Restart, Rollback, SourceDestroy, Subject, Unconfirmed, Unpassed, WrongBags,
 };
 
 /// The sentences of docs/formats.md, by gate and condition.
@@ -119,6 +119,15 @@ fn a_request_says_what_will_happen_and_to_what() {
             "bags",
             "the bag with share of cyd left as A1 and came in as B2, damaged; the bag with a disk left as nothing known here and came in as C3, intact",
         )],
+    );
+    says::<Unpassed>(
+        "deviation, diagnostics",
+        json!({"node": "north", "stage": "ready", "diagnostics": ["the whole: Fail", "Https: \u{1b}[2J"]}),
+        &[
+            ("stage", "ready"),
+            ("node", "north"),
+            ("diagnostics", r"the whole: Fail, Https: \u{1b}[2J"),
+        ],
     );
     says::<PinTry>(
         "pin-try",

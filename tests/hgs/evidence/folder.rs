@@ -1,13 +1,11 @@
 //! The register folder as a node reads it: the real brief, the real orders.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
-use super::cluster::former;
 use record::{
     encoding::Hash,
-    rule::Rule,
     service::{BRIEF_FILE, Brief, Order, OrderKind},
-    terms::{Role, Stage},
+    terms::{PrimaryKey, Role, Stage},
 };
 
 /// A copy of the folder, as it is at one moment.
@@ -48,35 +46,25 @@ impl Folder {
         }
     }
 
-    /// An order of this kind is the one that stands.
-    pub fn stands(&self, kind: OrderKind) -> Result<(), Rule> {
-        match self.standing() {
-            Some(order) if order.order == kind => Ok(()),
-            _ => Err(Rule::NodeOrder),
+    /// What is primary by the orders: the ceremony's keys, or those that a cluster had before.
+    pub fn primaries(&self) -> Vec<PrimaryKey> {
+        match self.stage() {
+            Stage::Active => self.brief.primaries(),
+            Stage::Ready => FORMER.map(|(role, thumbprint)| former(role, thumbprint)).to_vec(),
         }
     }
 
-    /// The node's turn has come.
-    pub fn turn(&self, name: &str) -> Result<(), Rule> {
-        let first = self.brief.nodes[0].as_str() == name;
-        let named = |order: &Order| order.node.as_ref().is_some_and(|node| node.as_str() == name);
-        match first || self.orders.iter().any(named) {
-            true => Ok(()),
-            false => Err(Rule::NodeOrder),
-        }
+    /// What the service knows: both.
+    pub fn registered(&self) -> Vec<String> {
+        let ours = self.brief.keys.iter().map(|key| key.thumbprint.clone());
+        let former = FORMER.map(|(_, thumbprint)| thumbprint.repeat(40));
+        let all: BTreeSet<String> = ours.chain(former).collect();
+        all.into_iter().collect()
     }
+}
 
-    /// The thumbprints of the ceremony's keys.
-    pub fn ours(&self) -> BTreeMap<Role, String> {
-        let keys = self.brief.keys.iter();
-        keys.map(|key| (key.role, key.thumbprint.clone())).collect()
-    }
+const FORMER: [(Role, &str); 2] = [(Role::Signing, "A"), (Role::Encryption, "B")];
 
-    /// What an order makes primary, and what it does so instead of.
-    pub fn change(&self, order: &Order) -> (BTreeMap<Role, String>, BTreeMap<Role, String>) {
-        match order.order {
-            OrderKind::Rollback => (former(order), self.ours()),
-            _ => (self.ours(), former(order)),
-        }
-    }
+fn former(role: Role, digit: &str) -> PrimaryKey {
+    PrimaryKey { role, thumbprint: digit.repeat(40) }
 }

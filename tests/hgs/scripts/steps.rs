@@ -1,0 +1,119 @@
+//! A fault before each step of each script, at each place of the way: the run ends in a named rule, or
+//! says truly what is where, and what is primary is what was before, or what it says.
+
+use serde_json::{Value, json};
+
+use super::{
+    SCRIPTS,
+    node::{At, Node, Scope, powershell},
+};
+use ceremony::services::{Service, hgs::Hgs};
+use record::rule::Rule;
+
+/// What happens: its name, the traps that it sets, and what it changes of the node.
+const FAULTS: [(&str, &str, &str); 12] = [
+    ("the provider grants nothing", "{}", r#"{ "granted": false }"#),
+    ("the certificates are gone", "{}", r#"{ "store": [] }"#),
+    ("nothing is bound any more", r#"{ "unbindable": true }"#, r#"{ "bound": [] }"#),
+    (
+        "a software key is bound",
+        r#"{ "provider": "Microsoft Software Key Storage Provider" }"#,
+        "{}",
+    ),
+    ("another key is bound", r#"{ "wrong_key": true }"#, "{}"),
+    ("the HSM is out of reach", r#"{ "offline": true }"#, "{}"),
+    ("the key does not decrypt", r#"{ "no_decrypt": true }"#, "{}"),
+    ("the service answers 500", r#"{ "down": { "after": 0, "reads": 100000 } }"#, "{}"),
+    (
+        "the first change fails",
+        r#"{ "set_signing": { "takes": false }, "add_refuses": "Signing" }"#,
+        "{}",
+    ),
+    (
+        "the second change fails",
+        r#"{ "set_encryption": { "takes": false }, "add_refuses": "Encryption" }"#,
+        "{}",
+    ),
+    ("the account may log on no more", r#"{ "task": 2147943785 }"#, "{}"),
+    ("reads lag by hours", r#"{ "lag": 100000 }"#, "{}"),
+];
+
+/// What a run may end with that names no rule: nothing was wrong for it, or it says what is unknown, or
+/// failed before anything changed.
+fn told(code: i32, said: &str) -> bool {
+    let named = Rule::ALL.iter().any(|rule| {
+        said.contains(&format!("refused by rule {}:", rule.name()))
+            || said.contains(&format!("Rule {}:", rule.name()))
+    });
+    match code {
+        0 => true,
+        1 => named || said.contains("is unknown"),
+        3 | 4 => named,
+        _ => false,
+    }
+}
+
+/// One script at one place, with each fault before each of its steps.
+fn each(script: &str, at: At, arguments: &str) -> Vec<String> {
+    let steps = Hgs.steps().iter().filter(|step| step.program == script);
+    let steps: Vec<&str> = steps.map(|step| step.name).collect();
+    let mut wrong = Vec::new();
+    for (step, (what, traps, node)) in
+        steps.iter().flat_map(|step| FAULTS.map(|fault| (step, fault)))
+    {
+        let here = Node::new(at, "rotation", false);
+        let before = here.primaries();
+        let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+        here.set(
+            "/faults",
+            json!([{ "step": step, "traps": parsed(traps), "node": parsed(node) }]),
+        );
+        let ended = here.script(script, arguments, Scope::Dot, None);
+        assert!(
+            here.calls().contains(&format!("fault at {step}")),
+            "{script} {step}: {}",
+            ended.said
+        );
+        let now = here.primaries();
+        // What is half done is said: by the thumbprints that are primary now, or as unknown.
+        let shown =
+            ended.said.contains("ow primary: signing ") || ended.said.contains("is unknown");
+        let done = ended.code == 0 && [SCRIPTS[3], SCRIPTS[4]].contains(&script);
+        if !told(ended.code, &ended.said) || !(now == before || done || shown) {
+            let code = ended.code;
+            wrong.push(format!(
+                "{what} before {step} of {script}: {code}, {before} to {now}\n{}",
+                ended.said
+            ));
+        }
+    }
+    wrong
+}
+
+#[test]
+#[ignore = "hundreds of runs: part nodes of `ceremony-scripts/test --all`"]
+fn a_fault_at_each_step_is_named_or_told_truly() {
+    assert!(powershell(), "this part needs a PowerShell");
+    let runs = [
+        (SCRIPTS[1], At::Fresh, "-Node node1"),
+        (SCRIPTS[1], At::Ready, "-Node node1"),
+        (SCRIPTS[2], At::Ready, "-Node node1"),
+        (SCRIPTS[2], At::Active, "-Node node1"),
+        (SCRIPTS[3], At::Ordered, "-Confirm:$false"),
+        (SCRIPTS[4], At::Back, "-Confirm:$false"),
+    ];
+    let wrong = std::thread::scope(|scope| {
+        let halves: Vec<_> = runs
+            .chunks(3)
+            .map(|half| {
+                scope.spawn(|| {
+                    half.iter()
+                        .flat_map(|(script, at, arguments)| each(script, *at, arguments))
+                        .collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        halves.into_iter().flat_map(|half| half.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
+}
