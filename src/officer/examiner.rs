@@ -91,11 +91,8 @@ impl<'a> Examiner<'a> {
             return Ok(Assessment::Void(void));
         }
         let page = self.page(path, &bytes)?.ok_or_else(|| Error::defect("an unsigned document"))?;
-        self.pending(
-            FileContent { candidate, bytes, page, place: Some(place) },
-            plan,
-            waiting.unchecked,
-        )
+        let content = FileContent { candidate, bytes, page, place: Some(place) };
+        self.pending(content, plan, waiting.unchecked)
     }
 
     fn other(&mut self, candidate: &Candidate) -> Result<Assessment> {

@@ -41,10 +41,8 @@ pub fn go_on_with(program: Program, options: Vec<OsString>) {
 /// A part of a word.
 #[derive(Clone)]
 enum Part {
-    /// It stands for itself.
-    Fixed(String),
-    /// It stands for what the reader knows.
-    Placeholder(String),
+    /// It stands for itself; or in capitals for what only the reader knows.
+    Text(String),
     /// It was given.
     Value(OsString),
 }
@@ -105,7 +103,7 @@ impl CommandLine {
     /// The line with a value in a placeholder's place.
     pub fn with(mut self, placeholder: &str, value: impl AsRef<OsStr>) -> Self {
         for part in self.0.iter_mut().flatten() {
-            if matches!(part, Part::Placeholder(name) if name == placeholder) {
+            if matches!(part, Part::Text(name) if name == placeholder) {
                 *part = Part::Value(value.as_ref().to_owned());
             }
         }
@@ -115,7 +113,7 @@ impl CommandLine {
     /// What the program is given: what the shell makes of the line.
     pub fn arguments(&self) -> Vec<OsString> {
         let text = |part: &Part| match part {
-            Part::Fixed(text) | Part::Placeholder(text) => OsString::from(text),
+            Part::Text(text) => OsString::from(text),
             Part::Value(value) => value.clone(),
         };
         self.0.iter().skip(1).map(|word| word.iter().map(text).collect()).collect()
@@ -128,7 +126,7 @@ impl fmt::Display for CommandLine {
             f.write_str(if n > 0 { " " } else { "" })?;
             for part in word {
                 match part {
-                    Part::Fixed(text) | Part::Placeholder(text) => f.write_str(text)?,
+                    Part::Text(text) => f.write_str(text)?,
                     Part::Value(value) => f.write_str(&quoted(value))?,
                 }
             }
@@ -178,18 +176,12 @@ pub fn quoted(value: &OsStr) -> String {
     }
 }
 
+/// The words of a line; a placeholder may be a part of one: `LABEL=FILE`.
 fn words_of(text: &str) -> Vec<Vec<Part>> {
     const BETWEEN: [char; 3] = ['=', '.', '/'];
-    let part = |text: &str| {
-        let capitals = text.chars().all(|c| c.is_ascii_uppercase() || c == '-');
-        match capitals && text.len() > 1 && text.starts_with(|c: char| c.is_ascii_uppercase()) {
-            true => Part::Placeholder(text.to_owned()),
-            false => Part::Fixed(text.to_owned()),
-        }
-    };
     let parts = |piece: &str| {
-        let name = piece.trim_end_matches(BETWEEN);
-        [part(name), Part::Fixed(piece[name.len()..].to_owned())]
+        let (name, end) = piece.split_at(piece.trim_end_matches(BETWEEN).len());
+        [name, end].map(|text| Part::Text(text.to_owned()))
     };
     let word = |word: &str| word.split_inclusive(BETWEEN).flat_map(parts).collect();
     text.split_whitespace().map(word).collect()

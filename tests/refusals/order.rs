@@ -242,7 +242,11 @@ fn a_document_is_released_by_enough_officers_of_its_side() {
         let id = words[words.iter().position(|word| *word == "--as").unwrap() + 1];
         let [key, plan] = [format!("people/{id}"), "plan/ceremony.toml".into()]
             .map(|name| stage.path(&name).display().to_string());
-        let line = line.replace(" KEY ", &format!(" {key} ")).replace(" PLAN", &format!(" {plan}"));
+        let folder = stage.path("hoster/outbox/offer").display().to_string();
+        let filled = [(" KEY", &key), (" PLAN", &plan), (" FOLDER", &folder)];
+        let line = filled
+            .iter()
+            .fold(line.to_owned(), |line, (name, value)| line.replace(name, &format!(" {value}")));
         let programs = std::path::Path::new(common::programs::OFFICER).parent().unwrap();
         let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
         let mut shell = std::process::Command::new("sh");

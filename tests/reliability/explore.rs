@@ -95,7 +95,7 @@ impl Explorer {
         kept(stage);
         let broken = Before::of(stage);
         let mut again = stage.side(side, arguments);
-        if again.err.contains("let the security officer run `kek trust` again") {
+        if again.err.contains("kek trust` again, which makes what is missing") {
             // What the remedy says: the mirror did not yet know that the KEK's work was done.
             stage.side(side, &["kek", "trust", "--so-pin-file", "so-pin"]).ok();
             again = stage.side(side, arguments);

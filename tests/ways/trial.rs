@@ -73,7 +73,7 @@ fn a_trial_stops_before_activation_and_production_begins_with_its_record() {
     let mut trial = Stage::new(|plan| with(&plan, "trial = true"));
     trial.walk_to(Done::Ready);
     let said = trial.hoster(&["primary"]).refused("TRIAL-ENDS");
-    assert!(said.contains("end it with `abort` on both sides"), "{said}");
+    assert!(said.contains("abort it on both sides"), "{said}");
     let status = trial.hoster(&["status"]);
     assert!(status.err.contains("abort --reason"), "{}", status.err);
     let status = trial.tenant(&["status"]);

@@ -26,26 +26,23 @@ impl Turn {
     pub fn command(&self, plan: &Plan) -> CommandLine {
         let row = self.row;
         let line = Program::of(row.side).line(row.words);
-        match (row.needs, &self.of) {
-            (Needs::Evidence, Some(node)) => {
+        match (row.needs, &self.of, &plan.target) {
+            (Needs::Evidence, Some(node), _) => {
                 line.and("FOLDER/NAME").with("NAME", evidence_file(node, self.stage()))
             }
-            (Needs::Custodian, Some(of)) => line.and("CUSTODIAN").with("CUSTODIAN", of.as_str()),
-            (Needs::Wrapped, _) => {
+            (Needs::Custodian, Some(of), _) => line.and("CUSTODIAN").with("CUSTODIAN", of.as_str()),
+            (Needs::Wrapped, ..) => {
                 plan.keys.iter().fold(line.and("--format pkcs11"), |line, key| {
                     let line = line.and("--wrapped LABEL=FILE --certificate LABEL=FILE");
                     line.with("LABEL", key.label.as_str())
                 })
             }
-            (Needs::Cloud, _) => match &plan.target {
-                ServicePlan::Cloud(format) => {
-                    let line = line.and("--format FORMAT --kek FILE").with("FORMAT", format.name());
-                    if *format == CloudFormat::AzureByok { line.and("--kid URL") } else { line }
-                }
-                _ => line.and(row.needs.name()),
-            },
-            (needs, _) if self.says_backup(plan) => line.and(needs.name()).and("--backup TEXT"),
-            (needs, _) => line.and(needs.name()),
+            (Needs::Cloud, _, ServicePlan::Cloud(format)) => {
+                let line = line.and(row.needs.name()).with("FORMAT", format.name());
+                if *format == CloudFormat::AzureByok { line.and("--kid URL") } else { line }
+            }
+            (needs, ..) if self.says_backup(plan) => line.and(needs.name()).and("--backup TEXT"),
+            (needs, ..) => line.and(needs.name()),
         }
     }
 

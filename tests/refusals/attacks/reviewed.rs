@@ -91,7 +91,7 @@ fn nothing_goes_on_beside_a_restart_that_did_not_end() {
         fs::rename(folder.join("attempt-1").join(kind), folder.join(kind)).unwrap();
     }
     let text = stage.hoster(&["release"]).refused("PHASE-ORDER");
-    assert!(text.contains("run the same `restart` again"), "{text}");
+    assert!(text.contains("with the same reason, ends it"), "{text}");
     let next = stage.hoster(&["status"]).err;
     assert!(next.contains("restart --reason TEXT"), "{next}");
     stage.hoster(&["restart", "--reason", "a test"]).ok();
