@@ -433,7 +433,7 @@ fn what_an_editor_made_of_a_plan_is_named_with_how_to_save_it() {
         (
             plan.replacen("name = \"Contoso\"", "name = \"Cont\u{feff}oso\"", 1).into_bytes(),
             "byte order mark",
-            line(&plan, "Contoso"),
+            line(&plan, "name = \"Contoso\""),
         ),
         (utf16(u16::to_le_bytes, Some(0xfeff)), "UTF-16", 1),
         (utf16(u16::to_be_bytes, Some(0xfeff)), "UTF-16", 1),
@@ -441,7 +441,7 @@ fn what_an_editor_made_of_a_plan_is_named_with_how_to_save_it() {
         (
             plan.replacen("Contoso", "Contos\u{f6}", 1).chars().map(|c| c as u8).collect(),
             "not UTF-8",
-            line(&plan, "Contoso"),
+            line(&plan, "name = \"Contoso\""),
         ),
         (curly.into_bytes(), "U+201C", line(&plan, "mode =")),
     ];
