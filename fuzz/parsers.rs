@@ -11,7 +11,7 @@ use custody::{
 };
 use hsm::wrapped_key::WrappedKey;
 use record::{
-    Result, attestation,
+    Result, attestation, brought,
     document::{
         self, Body, acceptance::Acceptance, challenge::Challenge, closing::Closing,
         keys::TargetKeys, offer::Offer, package::Package, receipt::Receipt,
@@ -51,7 +51,7 @@ const fn parser(name: &'static str, seed: &'static str, take: fn(&[u8]) -> Resul
 }
 
 /// All of them.
-pub static PARSERS: [Parser; 25] = [
+pub static PARSERS: [Parser; 26] = [
     parser("plan", "ceremony.toml", |bytes| {
         Plan::parse(bytes.to_vec()).map(drop).map_err(Into::into)
     }),
@@ -100,6 +100,10 @@ pub static PARSERS: [Parser; 25] = [
     parser("public-key", "spki", |bytes| {
         let key = spki::PublicKey::parse(bytes);
         key.map(drop).map_err(|found| record::Error::failed(found, ""))
+    }),
+    parser("brought", "chain.pem", |bytes| {
+        let parsed = brought::parse(bytes).map(drop);
+        parsed.map_err(|found| record::Error::failed(found.found, found.remedy))
     }),
     parser("signature", "ceremony.toml.ada.sig", |bytes| {
         let plan = plan("plan");

@@ -70,8 +70,6 @@ pub(crate) const ARMOUR: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
 
 /// Whether an identity file is encrypted with a passphrase.
 pub fn has_passphrase(file: &[u8]) -> bool {
-    let made = changed::as_made(file).ok().flatten();
-    let file = made.as_deref().unwrap_or(file);
     Decryptor::new_buffered(ArmoredReader::new(file)).is_ok_and(|decryptor| decryptor.is_scrypt())
 }
 

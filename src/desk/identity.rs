@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::guide::Texts;
 use crate::page::{self, PageOptions, Sheet};
+use custody::changed;
 use custody::codes::frames::NamedFile;
 use custody::custodian::{has_passphrase, without_armour};
 use record::command::with_commands;
@@ -17,6 +18,9 @@ use record::{Result, log};
 /// # Errors
 /// `IDENTITY-PASSPHRASE` for one in the clear; `SHARE-FORMAT`.
 pub fn sheet(file: &[u8], ceremony: &str, rehearsal: bool, look: PageOptions) -> Result<String> {
+    // Whatever carried it: the sheet has it as it was made.
+    let made = changed::as_made(file)?;
+    let file = made.as_deref().unwrap_or(file);
     if !has_passphrase(file) {
         return Err(Rule::IdentityPassphrase.refuse(
             "an identity in the clear, or no identity",

@@ -45,8 +45,8 @@ fn token(entry: &mut Value) {
     entry["token"]["serial"] = json!("0123456789abcdef");
 }
 
-/// The 28 things that nobody noticed once.
-fn lies() -> [Lie; 28] {
+/// The 28 things that nobody noticed once, and a share file that is said to have been another.
+fn lies() -> [Lie; 29] {
     lies! {
         Import "hoster" "quorum": "nobody opened the seal", |entry| *entry = Value::Null => "LOG-SOURCE";
         Import "hoster" "quorum": "others did", |entry| {
@@ -59,6 +59,10 @@ fn lies() -> [Lie; 28] {
             }
         } => "DOCUMENT-CONTENT";
         Import "hoster" "quorum": "no identity was opened", |entry| entry["spent"] = json!([]) => "DOCUMENT-CONTENT";
+        Import "hoster" "quorum": "a share that was not dealt was changed on the way", |entry| {
+            let (brought, taken) = ("5a".repeat(32), "5b".repeat(32));
+            entry["changed"] = json!([{ "custodian": "cyd", "brought": brought, "taken": taken }]);
+        } => "LOG-SOURCE";
         KekCreate "hoster" "kek-create": "the KEK can be extracted", |entry| {
             let attributes = entry["attributes"].as_array_mut().unwrap();
             let one = attributes.iter_mut().find(|one| one["attribute"] == "CKA_EXTRACTABLE");
@@ -152,7 +156,7 @@ fn on_the_day(stage: &mut Stage) -> Option<(String, String)> {
 }
 
 #[test]
-fn twenty_seven_lies_are_refused_and_one_is_a_claim() {
+fn twenty_eight_lies_are_refused_and_one_is_a_claim() {
     let mut refused = 0;
     for lie in lies() {
         let mut stage = Stage::at(lie.done);
@@ -170,7 +174,7 @@ fn twenty_seven_lies_are_refused_and_one_is_a_claim() {
         let verdict = stage.verdict().text();
         assert!(verdict.contains(&format!("{}.keys.made 2", lie.event)), "{verdict}");
     }
-    assert_eq!(refused, 27);
+    assert_eq!(refused, 28);
 }
 
 /// Three that the other side meets when it takes the log, each at another step.

@@ -53,6 +53,8 @@ fn only_a_quorum_of_this_packages_shares_imports() {
         ([two.clone(), stage.shares(&["cyd"])].concat(), "SHARE-REPEATED", "cyd"),
         (pair(cyd, "people/dan.identity"), "SHARE-IDENTITY", ""),
         (pair(cyd, "pin"), "SHARE-IDENTITY", ""),
+        (pair(cyd, "people/hana"), "SHARE-IDENTITY", "an SSH key, with which officers sign"),
+        (pair(cyd, "people/cyd.recipient"), "SHARE-IDENTITY", "a recipient, age1"),
         (pair("bent.age", identity), "SHARE-FILE", "bent.age"),
         (pair("cut.age", identity), "SHARE-FILE", "cut.age"),
         (pair("foreign.age", identity), "SHARE-FILE", "foreign.age"),

@@ -149,25 +149,14 @@ fn of_blocks(blocks: Vec<(String, Vec<u8>)>) -> Fits<Brought> {
     if let Some((label, _)) = blocks.iter().find(|(label, _)| label.contains("PRIVATE KEY")) {
         return Err(private_key(label));
     }
-    let mut found = Vec::new();
-    for (label, der) in blocks {
-        found.push(of_block(&label, der)?);
+    let found = blocks.into_iter().map(|(label, der)| of_block(&label, der));
+    let found = found.collect::<Fits<Vec<_>>>()?;
+    if !found.windows(2).all(|pair| issues(&pair[1], &pair[0])) {
+        let what = format!("{} certificates or public keys that are no chain", found.len());
+        let remedy = "leave the one that is meant in the file, alone or with its issuers behind it";
+        return Err(misfit(what, remedy));
     }
-    let count = found.len();
-    let mut found = found.into_iter();
-    let first = found.next().ok_or_else(|| misfit("PEM without a block", LOOK))?;
-    let mut below = first.clone();
-    for next in found {
-        if !issues(&next, &below) {
-            let what = format!("{count} certificates or public keys that are no chain");
-            return Err(misfit(
-                what,
-                "leave the one that is meant in the file, alone or with its issuers behind it",
-            ));
-        }
-        below = next;
-    }
-    Ok(first)
+    found.into_iter().next().ok_or_else(|| misfit("PEM without a block", LOOK))
 }
 
 /// Whether a certificate is one of those that may stand behind another.
@@ -216,22 +205,21 @@ fn ssh() -> Misfit {
 
 /// What DER holds.
 fn of_der(der: Vec<u8>) -> Fits<Brought> {
-    match Certificate::from_der(&der) {
+    if let Ok(certificate) = Certificate::from_der(&der) {
         // Whatever is verified is what is there.
-        Ok(certificate) if certificate.to_der().is_ok_and(|again| again == der) => {
-            return Ok(Brought::Certificate(der));
-        }
-        Ok(_) => return Err(misfit("a certificate in another encoding than DER", LOOK)),
-        Err(_) if SubjectPublicKeyInfoRef::from_der(&der).is_ok() => {
-            return Ok(Brought::PublicKey(der));
-        }
-        Err(error) => error,
-    };
-    if let Ok(key) = rsa::PublicKey::from_pkcs1_der(&der) {
-        let spki = key.to_public_key_der().map_err(|error| misfit(error.to_string(), LOOK))?;
-        return Ok(Brought::PublicKey(spki.into_vec()));
+        return match certificate.to_der().is_ok_and(|again| again == der) {
+            true => Ok(Brought::Certificate(der)),
+            false => Err(misfit("a certificate in another encoding than DER", LOOK)),
+        };
     }
-    Err(other_der(&der))
+    if SubjectPublicKeyInfoRef::from_der(&der).is_ok() {
+        return Ok(Brought::PublicKey(der));
+    }
+    let key = rsa::PublicKey::from_pkcs1_der(&der).ok();
+    match key.and_then(|key| key.to_public_key_der().ok()) {
+        Some(spki) => Ok(Brought::PublicKey(spki.into_vec())),
+        None => Err(other_der(&der)),
+    }
 }
 
 /// DER that is neither: by what it begins with.

@@ -8,6 +8,10 @@ use x509_cert::ext::pkix::{ExtendedKeyUsage, KeyUsage};
 
 use crate::terms::Role;
 
+/// How far the clock of the machine that made a certificate may be ahead, in seconds: nothing sets
+/// the clocks of offline machines.
+const SKEW: i128 = 24 * 60 * 60;
+
 /// Whether a certificate is valid at a time and may be used as its key is to be: an extension that
 /// is missing restricts nothing (RFC 5280, 4.2.1.3 and 4.2.1.12). Windows' Host Guardian Service
 /// wants digital signature, data encipherment and server authentication of either role ("Obtain
@@ -21,7 +25,7 @@ pub fn fits(der: &[u8], role: Role, hgs: bool, at: Timestamp) -> Result<(), Stri
     let validity = tbs.validity();
     let seconds = |time: &x509_cert::time::Time| i128::from(time.to_unix_duration().as_secs());
     let (from, until) = (&validity.not_before, &validity.not_after);
-    if !(seconds(from)..=seconds(until)).contains(&at.as_second().into()) {
+    if !(seconds(from) - SKEW..=seconds(until)).contains(&at.as_second().into()) {
         return Err(format!("valid from {from} until {until}, and now is {at}"));
     }
     let usage = tbs.get_extension::<KeyUsage>().map_err(|error| format!("key usage: {error}"))?;

@@ -193,3 +193,40 @@ fn what_was_done_to_a_text_is_named() {
     }
     assert_eq!(text::typographic("a = \u{201c}b\u{201d}"), Some('\u{201c}'));
 }
+
+#[test]
+fn a_certificate_serves_while_it_is_valid_and_for_what_its_usages_say() {
+    use crate::terms::Role;
+    let folder = tempfile::tempdir().unwrap();
+    let now = jiff::Timestamp::now();
+    let made = |usages: &[&str]| {
+        let line =
+            "req -x509 -newkey rsa:2048 -nodes -keyout key.pem -subj /CN=own -outform DER -days 30";
+        let line = [&[line], usages].concat().join(" -addext ");
+        openssl(folder.path(), &line)
+    };
+    let fits = |der: &[u8], role, hgs| service::fits(der, role, hgs, now);
+    let plain = made(&[]);
+    for days in [-2, 31] {
+        let at = now + jiff::SignedDuration::from_hours(24 * days);
+        let found = service::fits(&plain, Role::Signing, false, at).unwrap_err();
+        assert!(found.starts_with("valid from "), "{found}");
+    }
+    let both = made(&["keyUsage=digitalSignature,dataEncipherment", "extendedKeyUsage=serverAuth"]);
+    let any = made(&["extendedKeyUsage=anyExtendedKeyUsage"]);
+    for der in [&plain, &both, &any] {
+        for role in [Role::Signing, Role::Encryption] {
+            assert_eq!([fits(der, role, false), fits(der, role, true)], [Ok(()), Ok(())]);
+        }
+    }
+    let signs = made(&["keyUsage=digitalSignature"]);
+    assert!(fits(&signs, Role::Signing, false).is_ok());
+    assert!(fits(&signs, Role::Signing, true).unwrap_err().contains("which HGS wants"));
+    assert!(fits(&signs, Role::Encryption, false).unwrap_err().contains("keyEncipherment"));
+    let enciphers = made(&["keyUsage=keyEncipherment"]);
+    assert!(fits(&enciphers, Role::Encryption, false).is_ok());
+    assert!(fits(&enciphers, Role::Signing, false).unwrap_err().contains("digitalSignature"));
+    let client = made(&["extendedKeyUsage=clientAuth"]);
+    assert!(fits(&client, Role::Signing, false).is_ok());
+    assert!(fits(&client, Role::Signing, true).unwrap_err().contains("serverAuth"));
+}

@@ -79,7 +79,9 @@ fn attestation(spki: &[u8]) {
     let pki = Pki::new(&folder.path().join("pki"));
     let leaf = Leaf { by: "device", extensions: pki::born(0) };
     let chain = pki.attest("seed", spki, &leaf, "root");
-    put("attestation", "chain.pem", &fs::read(chain).unwrap());
+    let chain = fs::read_to_string(chain).unwrap();
+    put("attestation", "chain.pem", chain.as_bytes());
+    put("brought", "chain.pem", chain.replace('\n', "\r\n").as_bytes());
     put("attestation", "spki", spki);
     put("attestation", "root", pki.pin("root").as_bytes());
 }

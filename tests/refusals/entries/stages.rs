@@ -132,11 +132,12 @@ fn dealt(stage: &mut Stage) {
     stage.done = Some(Done::PackageRelease);
 }
 
-/// A deputy comes in a custodian's place.
+/// A deputy comes in a custodian's place, with a share file whose line ends were changed.
 fn opened(stage: &mut Stage) {
     stage.walk_to(Done::PackageCheck);
-    let deputy =
-        ["--share", "tenant/outbox/shares/cyd.age", "--identity", "people/deputy.identity"];
+    let share = fs::read_to_string(stage.path("tenant/outbox/shares/cyd.age")).unwrap();
+    fs::write(stage.path("changed.age"), share.replace('\n', "\r\n")).unwrap();
+    let deputy = ["--share", "changed.age", "--identity", "people/deputy.identity"];
     let shares = stage.shares(&[CUSTODIANS[1], CUSTODIANS[2]]);
     let import = [&["import", "medium/package"], &deputy[..], &strings(&shares)].concat();
     stage.pass("hoster", "import", &import);
@@ -253,7 +254,7 @@ fn brought_aborted() -> Stage {
 
 fn cloud() -> Stage {
     let setting = Setting {
-        waivers: vec!["WRAP-COMPOSITE".into(), "WRAP-OAEP-SHA1".into()],
+        waivers: ["WRAP-COMPOSITE", "WRAP-OAEP-SHA1", "WRAP-ZERO-FILLED"].map(str::to_owned).into(),
         cloud: Some("azure-byok"),
         ..Setting::composite()
     };

@@ -36,6 +36,12 @@ fn a_signature_that_is_not_the_persons_is_not_kept() {
     let wrong = ["sign", alone, "--as", "ada", "--key", "people/gone", "--yes"];
     let said = ended(&mut officer(&stage, &wrong)).ended_with(2);
     assert!(said.contains("people/gone is no key file"), "{said}");
+    for file in ["cyd.identity", "cyd.recipient"] {
+        let key = format!("people/{file}");
+        let wrong = ["sign", alone, "--as", "ada", "--key", &key, "--yes"];
+        let said = ended(&mut officer(&stage, &wrong)).ended_with(2);
+        assert!(said.contains("an age identity or recipient"), "{said}");
+    }
     assert_eq!(files(&stage, alone), before);
     // Another's signature in this person's place, or one over something else, is named and goes
     // after a yes.

@@ -107,25 +107,23 @@ impl Checker<'_> {
 
 /// A person's key that is none of its kind, as what it is; a secret is not shown.
 fn said(what: &str, text: &str) -> String {
-    let (upper, shown) = (text.to_ascii_uppercase(), quote(text));
-    if upper.contains("AGE-SECRET-KEY-") || upper.contains("AGE-PLUGIN-") {
-        return format!(
-            "{what}: an age identity, which is secret and now is no longer: make a new one, and give its recipient age1…"
-        );
+    let secrets = [
+        ("AGE-SECRET-KEY-", "an age identity"),
+        ("AGE-PLUGIN-", "an age identity"),
+        ("PRIVATE KEY", "a private SSH key"),
+    ];
+    let upper = text.to_ascii_uppercase();
+    if let Some((_, kind)) = secrets.iter().find(|(mark, _)| upper.contains(mark)) {
+        return format!("{what}: {kind}, which is secret and now is no longer: make a new one");
     }
-    if upper.contains("PRIVATE KEY") {
-        return format!(
-            "{what}: a private SSH key, which is secret and now is no longer: make a new one, and give its .pub"
-        );
-    }
-    match ["ssh-", "ecdsa-", "sk-"].iter().any(|begin| text.trim().starts_with(begin)) {
-        _ if what == "key" && text.trim().starts_with("age1") => {
-            format!("{what} {shown}, an age recipient, as custodians have")
-        }
-        true if what == "recipient" => format!("{what} {shown}, an SSH key, as officers have"),
-        _ if text.trim() != text => format!("{what} {shown}, with white space around it"),
-        _ => format!("{what} {shown}"),
-    }
+    let begins = |all: &[&str]| all.iter().any(|begin| text.trim().starts_with(begin));
+    let why = match what {
+        "key" if begins(&["age1"]) => ", an age recipient, as custodians have",
+        "recipient" if begins(&["ssh-", "ecdsa-", "sk-"]) => ", an SSH key, as officers have",
+        _ if text.trim() != text => ", with white space around it",
+        _ => "",
+    };
+    format!("{what} {}{why}", quote(text))
 }
 
 fn is_allowed(algorithm: &Algorithm) -> bool {
