@@ -320,17 +320,13 @@ function Get-Primaries {
 }
 
 function Format-Primaries($Primaries) {
-    if ($null -eq $Primaries) {
-        return 'nothing'
-    }
     return ('signing ' + $Primaries.signing + ', encryption ' + $Primaries.encryption)
 }
 
 # What a change has come to, whatever its cmdlet said: both halves are read every 5 seconds, for up to 10 minutes, until the one
-# that is asked for is primary. The primaries as read last; the script ends where the last look saw nothing.
-function Wait-Primary([string]$Role, [string]$Thumbprint) {
+# that is asked for is primary. The primaries as read last, after those given; the script ends where the last look saw nothing.
+function Wait-Primary([string]$Role, [string]$Thumbprint, $Last) {
     $now = $null
-    $last = $null
     for ($i = 0; $i -le 120; $i++) {
         if ($i -eq 1) {
             Write-Host ('Looking for up to 10 minutes whether the primary ' + $Role + ' certificate is ' + $Thumbprint)
@@ -341,7 +337,7 @@ function Wait-Primary([string]$Role, [string]$Thumbprint) {
         $now = $null
         try {
             $now = Get-Primaries
-            $last = $now
+            $Last = $now
         } catch {
             $failure = $_
         }
@@ -353,7 +349,7 @@ function Wait-Primary([string]$Role, [string]$Thumbprint) {
         Show-Failure $failure
         Write-Host ''
         Write-Host 'What is primary now is unknown: the service does not answer. Nothing else was changed.'
-        Write-Host ('  last read: ' + (Format-Primaries $last))
+        Write-Host ('  last read: ' + (Format-Primaries $Last))
         Write-Host '  look, until both answer, and then run this script again:'
         Write-Host '    Get-HgsKeyProtectionCertificate -CertificateType Signing -IsPrimary $true'
         Write-Host '    Get-HgsKeyProtectionCertificate -CertificateType Encryption -IsPrimary $true'

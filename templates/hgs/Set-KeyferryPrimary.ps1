@@ -126,7 +126,7 @@ function Wait-Initialized($Brief, [string]$Signing, [string]$Encryption) {
         } catch {
             Show-Failure $_
         }
-        $now = Wait-Primary 'signing' $signing
+        $now = Wait-Primary 'signing' $signing $prior
         if ($now.signing -cne $signing) {
             Refuse 'NODE-PRIMARY' ('now primary: ' + (Format-Primaries $now)) ('signing ' + $signing) 'nothing else was changed: see what the cmdlet said, and run the script again'
         }
@@ -140,7 +140,7 @@ function Wait-Initialized($Brief, [string]$Signing, [string]$Encryption) {
         } catch {
             Show-Failure $_
         }
-        $now = Wait-Primary 'encryption' $encryption
+        $now = Wait-Primary 'encryption' $encryption $now
         if ($now.encryption -cne $encryption) {
             # Half a change serves nobody: the signing certificate goes back, but only where the other half is seen to be the former one.
             $whole = 'signing ' + $signing + ', encryption ' + $encryption
@@ -152,7 +152,7 @@ function Wait-Initialized($Brief, [string]$Signing, [string]$Encryption) {
             } catch {
                 Show-Failure $_
             }
-            $now = Wait-Primary 'signing' $former.signing
+            $now = Wait-Primary 'signing' $former.signing $now
             if ($now.signing -ceq $former.signing -and $now.encryption -ceq $former.encryption) {
                 Refuse 'NODE-PRIMARY' ('encryption could not be set; signing was put back. Now primary: ' + (Format-Primaries $now)) 'both or none' 'mend what failed, and run the script again'
             }
@@ -161,7 +161,7 @@ function Wait-Initialized($Brief, [string]$Signing, [string]$Encryption) {
         Write-Host ('Primary: encryption ' + $encryption)
 
         Step 'read-back'
-        $now = Wait-Primary 'encryption' $encryption
+        $now = Wait-Primary 'encryption' $encryption $now
         if ($now.signing -cne $signing -or $now.encryption -cne $encryption) {
             Refuse 'NODE-PRIMARY' ('now primary: ' + (Format-Primaries $now)) ('signing ' + $signing + ', encryption ' + $encryption) 'somebody else changes the primaries: find out who, then run the script again'
         }

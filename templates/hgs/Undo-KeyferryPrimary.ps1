@@ -108,7 +108,7 @@ function Assert-Folder([string]$Folder, [string]$Sums) {
         } catch {
             Show-Failure $_
         }
-        $now = Wait-Primary 'signing' $former.signing
+        $now = Wait-Primary 'signing' $former.signing $prior
         if ($now.signing -cne $former.signing) {
             Refuse 'NODE-PRIMARY' ('now primary: ' + (Format-Primaries $now)) ('signing ' + $former.signing) 'nothing else was changed: see what the cmdlet said, and run the script again'
         }
@@ -123,14 +123,14 @@ function Assert-Folder([string]$Folder, [string]$Sums) {
             Show-Failure $_
         }
         # Not undone where it stays: the way back is the one that was decided. Which half is where is said exactly.
-        $now = Wait-Primary 'encryption' $former.encryption
+        $now = Wait-Primary 'encryption' $former.encryption $now
         if ($now.encryption -cne $former.encryption) {
             Refuse 'NODE-PRIMARY' ('half of the way back. Now primary: ' + (Format-Primaries $now)) ('encryption ' + $former.encryption) ('mend what failed and run the script again, or by hand: Set-HgsKeyProtectionCertificate -CertificateType Encryption -Thumbprint ' + $former.encryption + ' -IsPrimary')
         }
         Write-Host ('Primary: encryption ' + $former.encryption)
 
         Step 'read-back'
-        $now = Wait-Primary 'encryption' $former.encryption
+        $now = Wait-Primary 'encryption' $former.encryption $now
         if ($now.signing -cne $former.signing -or $now.encryption -cne $former.encryption) {
             Refuse 'NODE-PRIMARY' ('now primary: ' + (Format-Primaries $now)) ('signing ' + $former.signing + ', encryption ' + $former.encryption) 'somebody else changes the primaries: find out who, then run the script again'
         }

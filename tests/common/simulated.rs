@@ -34,14 +34,23 @@ pub fn each_node(stage: &Stage, what: &str) {
         }
         simulated(stage, &["test", node, "hoster/register", "medium"]);
         let file = format!("medium/{node}-{what}.json");
+        // What of its diagnostics does not pass, officers sign for.
+        if stage.hoster(&["evidence", "add", &file]).code == 6 {
+            stage.approve("hoster", "deviation", &["hana", "hedy"]);
+        }
         stage.hoster(&["evidence", "add", &file]).ok();
     }
 }
 
-/// From the import to nodes that are ready, with two primaries of the hoster's own.
-pub fn ready(stage: &mut Stage) {
+/// From the import to nodes of which nothing is known yet.
+pub fn begin(stage: &mut Stage) {
     stage.walk_to(Done::Register);
     simulated(stage, &[&["begin"][..], &NODES].concat());
+}
+
+/// From the import to nodes that are ready, with two primaries of the hoster's own.
+pub fn ready(stage: &mut Stage) {
+    begin(stage);
     each_node(stage, "ready");
     stage.done = Some(Done::Ready);
 }

@@ -142,13 +142,13 @@ fn a_change_that_is_half_done_is_told_truly() {
         },
         Case {
             traps: json!({ "down": { "after": 1, "reads": 100_000 } }),
-            says: &["is unknown", "last read: nothing", LOOK, "NODE-SERVICE"],
+            says: &["is unknown", "last read: signing", LOOK, "NODE-SERVICE"],
             primary: "new/former",
             ..case("reads answer 500 after the first change", SET, At::Ordered, 1)
         },
         Case {
             traps: json!({ "down": { "after": 2, "reads": 100_000 } }),
-            says: &["is unknown", "last read: nothing", LOOK, "NODE-SERVICE"],
+            says: &["is unknown", "last read: signing", LOOK, "NODE-SERVICE"],
             primary: "new/new",
             ..case("reads answer 500 after the second change", SET, At::Ordered, 1)
         },

@@ -293,11 +293,15 @@ fn born_again() -> Stage {
     stage
 }
 
-/// At a Host Guardian Service, whose nodes publish what is primary.
+/// At a Host Guardian Service, whose nodes publish what is primary, and one of which does not pass its
+/// own diagnostics.
 fn metadata() -> Stage {
     let setting = Setting { hgs: true, ..Setting::default() };
     let mut stage = Stage::with(setting, |plan| plan);
-    simulated::ready(&mut stage);
+    simulated::begin(&mut stage);
+    simulated::simulated(&stage, &["diagnose", "node1", "Https / Binding", "Fail"]);
+    simulated::each_node(&stage, "ready");
+    stage.done = Some(Done::Ready);
     simulated::registered(&mut stage);
     fs::write(stage.path("node1.xml"), simulated::simulated(&stage, &["metadata"])).unwrap();
     let fetched = ["--fetched-from", "the tenant's own network", "--fetched-by", "hana"];
