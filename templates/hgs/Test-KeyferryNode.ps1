@@ -231,7 +231,7 @@ function Read-First($Object, [string[]]$Names) {
 }
 
 # Every result that a report holds, with the names of the groups that it is in. How reports are built is not published, and differs
-# by release: whatever has a result is one, and whatever holds others is looked into.
+# by release: whatever has a result is one, and whatever is called after results, targets or groups of them is looked into.
 function Expand-Result($Object, [string]$Above, [int]$Depth) {
     $own = Read-First $Object @('Name', 'DisplayName', 'DiagnosticName', 'TargetName', 'Target', 'Category', 'CategoryName', 'Diagnostic', 'Key')
     $path = (@($Above, $own) | Where-Object -FilterScript { $_ -ne '' }) -join ' / '
@@ -244,19 +244,16 @@ function Expand-Result($Object, [string]$Above, [int]$Depth) {
     }
     foreach ($property in @($Object.PSObject.Properties)) {
         $value = $property.Value
-        if ($null -eq $value -or $value -is [string] -or $value -is [System.ValueType]) {
+        if ($property.Name -notmatch 'Result|Target|Categor|Group|Diagnos|Check|Item|Value') {
             continue
         }
         if ($value -is [System.Collections.IDictionary]) {
             $value = @($value.GetEnumerator())
         }
-        if ($value -is [System.Collections.IEnumerable] -or $property.Name -match 'Result|Value') {
-            foreach ($one in @($value)) {
-                if ($null -ne $one -and $one -isnot [string] -and $one -isnot [System.ValueType]) {
-                    Expand-Result $one $path ($Depth + 1)
-                } elseif ($one -is [System.Collections.DictionaryEntry]) {
-                    Expand-Result $one $path ($Depth + 1)
-                }
+        foreach ($one in @($value)) {
+            $simple = $one -is [string] -or ($one -is [System.ValueType] -and $one -isnot [System.Collections.DictionaryEntry])
+            if ($null -ne $one -and -not $simple) {
+                Expand-Result $one $path ($Depth + 1)
             }
         }
     }
