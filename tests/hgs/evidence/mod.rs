@@ -16,9 +16,9 @@ use crate::common::{
 use folder::Folder;
 use proving::Token;
 use record::{
-    encoding::Hash,
+    encoding::{Blob, Hash},
     rule::Rule,
-    service::{NodeEvidence, Statement, soaked},
+    service::{NodeEvidence, Published, Statement, soaked},
     terms::Stage,
 };
 
@@ -149,6 +149,21 @@ fn each_wrong_word_of_a_node_is_refused_by_name_at_each_stage() {
         let folder = cluster.folder();
         said.keys[0].proof = cluster.token.proof(&folder, &folder.brief.keys[0], "node2/ready");
         assert_eq!(cluster.given(&said), Some(Rule::ProofSignature), "{stage}");
+        // What the node publishes counts once the keys are primary.
+        let certificate = |label: &str| {
+            let file = format!("hoster/register/{label}.crt");
+            Blob(fs::read(cluster.ceremony.path(&file)).unwrap())
+        };
+        let (signing, encryption) = (certificate("hgs-signing"), certificate("hgs-encryption"));
+        let swapped = Published { signing: encryption.clone(), encryption: signing.clone() };
+        let mut said = right.clone();
+        said.published = Some(swapped);
+        let refused = (stage == Stage::Active).then_some(Rule::EvidencePrimary);
+        assert_eq!(cluster.given(&said), refused, "{stage}");
+        said.published = Some(Published { signing, encryption });
+        assert_eq!(cluster.given(&said), None, "{stage}");
+        said.worker_started = Some("yesterday".into());
+        assert_eq!(cluster.given(&said), Some(Rule::EvidenceFormat), "{stage}");
         // Windows does not tell capital letters apart in names.
         let mut said = right.clone();
         said.account = said.account.to_lowercase();
@@ -294,6 +309,16 @@ fn the_registration_waits_for_the_soak_hours() {
     assert_eq!(rule(hours(48), Some(hours(0))), Some(Rule::EvidenceSoak));
     assert_eq!(rule(hours(48), Some(-second)), Some(Rule::EvidenceSoak));
     assert_eq!(rule(hours(48), None), Some(Rule::EvidenceSoak));
+    // A process that was not started since still runs, whatever its service says.
+    let mut said = said.clone();
+    said.time = format!("{:.0}", activated + hours(48));
+    said.service_started = Some(said.time.clone());
+    for (started, refused) in [(-second, Some(Rule::EvidenceSoak)), (second, None)] {
+        said.worker_started = Some(format!("{:.0}", activated + started));
+        let evidence = evidence(&cluster.token, &folder, &said);
+        let soaked = soaked(&evidence, activated, 48);
+        assert_eq!(soaked.err().and_then(|error| error.rule()), refused);
+    }
 }
 
 /// The evidence of a statement, read as a program reads it.

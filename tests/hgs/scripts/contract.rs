@@ -152,7 +152,7 @@ pub const COMMANDS: &[Command] = &[
     ),
     command(
         "New-Object",
-        &[("TypeName", Value), ("ArgumentList", Value), ("Property", Value)],
+        &[("TypeName", OneOf(TYPES)), ("ArgumentList", Value), ("Property", Value)],
         0,
         &["TypeName"],
     ),
@@ -218,6 +218,22 @@ pub const COMMANDS: &[Command] = &[
     ),
     command("Where-Object", &[("FilterScript", Value)], 0, &["FilterScript"]),
     command("Write-Host", &[], 1, &[]),
+];
+
+/// What is made by New-Object: all of it is in .NET Framework 4.6.2, which Windows Server 2016 has.
+const TYPES: &[&str] = &[
+    "'byte[]'",
+    "PSObject",
+    "System.DateTime",
+    "System.IO.MemoryStream",
+    "System.Net.WebClient",
+    "System.Security.AccessControl.CommonSecurityDescriptor",
+    "System.Security.AccessControl.RawSecurityDescriptor",
+    "System.Security.Cryptography.CngProperty",
+    "System.Security.Cryptography.SHA256CryptoServiceProvider",
+    "System.Security.Principal.NTAccount",
+    "System.Text.UTF8Encoding",
+    "System.Xml.XmlDocument",
 ];
 
 /// Static members, all of .NET Framework 4.6 and later.

@@ -93,6 +93,12 @@ const MISTAKES: &[Mistake] = &[
     (COMMON, "Get-ChildItem -LiteralPath $Folder -File", "ls $Folder", "unknown command ls"),
     (COMMON, "ForEach-Object -Process", "% -Process", "unknown command %"),
     (COMMON, "Where-Object -FilterScript", "? -FilterScript", "unknown command ?"),
+    (
+        COMMON,
+        "System.Security.Cryptography.SHA256CryptoServiceProvider",
+        "System.Security.Cryptography.SHA256Cng2",
+        "New-Object -TypeName takes one of",
+    ),
     (COMMON, "& $Check", "& $Advice", "a command that is computed: & $Advice"),
     (
         COMMON,
@@ -169,8 +175,18 @@ const MISTAKES: &[Mistake] = &[
         "Add-HgsKeyProtectionCertificate -CertificateType Signing -Thumbprint $encryption",
         "Signing with $encryption",
     ),
-    (SET, "$now = Wait-Primary 'signing' $signing $prior", "$now = Get-Primaries", "is not read back"),
-    (UNDO, "        $now = Wait-Primary 'encryption' $former.encryption $now\n", "", "is not read back"),
+    (
+        SET,
+        "$now = Wait-Primary 'signing' $signing $prior",
+        "$now = Get-Primaries",
+        "is not read back",
+    ),
+    (
+        UNDO,
+        "        $now = Wait-Primary 'encryption' $former.encryption $now\n",
+        "",
+        "is not read back",
+    ),
     (SET, "    $prior = Get-Primaries\n", "", "before Get-Primaries"),
     (UNDO, "        Save-Primaries $PSScriptRoot $standing $prior\n", "", "before Save-Primaries"),
     (SET, "    Step 'set-signing'\n", "", "announces the steps"),
