@@ -1,6 +1,7 @@
 //! What people in the room meet: `next` on terminals, paper and camera, the custodian's program,
 //! the machine before production; and what auditors read of it afterwards.
 mod audit;
+mod commands;
 #[path = "../common/mod.rs"]
 mod common;
 mod custody;

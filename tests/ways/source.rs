@@ -54,7 +54,7 @@ fn originals_go_after_acceptance_and_the_hosters_word_about_backups() {
     let status = stage.tenant(&["status"]);
     assert!(status.err.contains("source destroy CLOSING"), "{}", status.err);
     let said = stage.tenant(&["close", "medium/closing"]).refused("SOURCE-LEFT");
-    assert!(said.contains("run `source destroy`"), "{said}");
+    assert!(said.contains("source destroy CLOSING`, with"), "{said}");
 
     // A closing that says nothing of backups, signed by the hoster's officers all the same.
     let silent = stage.path("silent");

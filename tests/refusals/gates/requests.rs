@@ -54,8 +54,9 @@ fn every_gate_takes_two_officers_of_its_side_and_nobody_else() {
             let said = format!("waiting for {missing} more of 2 signatures");
             assert!(text.contains(&said), "{}: {text}", at.gate);
             assert!(text.contains("ssh-keygen -Y sign -n keyferry-approval -f KEY < "), "{text}");
-            let line = format!("-{}.json --as {} --key KEY --plan PLAN\n", at.gate, officers[1]);
+            let line = format!("sign FOLDER --as {} --key KEY --plan PLAN\n", officers[1]);
             assert!(text.contains(&line), "{text}");
+            assert!(text.contains(&format!("-{}.json to the officers' own", at.gate)), "{text}");
         };
         waits(2);
         let request = stage.request(at.side, at.gate);
