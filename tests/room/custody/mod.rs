@@ -146,7 +146,7 @@ fn a_passphrase_is_typed_unseen_on_the_terminal() {
     let (screen, code) = exit_code(session);
     assert_eq!(code, 0, "{screen}");
     assert!(!screen.contains(PASSPHRASE));
-    assert!(screen.contains("keyferry-hoster import"), "{screen}");
+    assert!(screen.contains("keyferry-hoster --dir CEREMONY import PACKAGE"), "{screen}");
     // What is shown can be typed as it is.
     let shown = screen.lines().filter(|line| line.starts_with("  "));
     let mut typed = custody::codes::lines::TypedLines::default();
