@@ -116,7 +116,7 @@ fn wanted<'a>(
     .collect()
 }
 
-/// As [`wanted`], of the keys that must be proven.
+/// As `wanted`, of the keys that must be proven.
 pub fn wanted_of<'a>(
     ceremony: &Ceremony,
     labels: &'a [String],
