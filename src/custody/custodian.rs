@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::changed;
 use crate::share::Share;
+use record::command::with_commands;
 use record::escape::{escape, quote};
 use record::rule::Rule;
 use record::terms::Mode;
@@ -220,13 +221,17 @@ fn identities(plain: &[u8]) -> Result<Vec<Box<dyn Identity + Send + Sync>>> {
     if begins(b"-----BEGIN OPENSSH PRIVATE KEY") || begins(b"ssh-") || begins(b"sk-ssh-") {
         return Err(identity_error(
             "the identity file",
-            &"an SSH key, with which officers sign; a custodian's identity is the file that `keyferry-custodian identity new` made",
+            &with_commands(
+                "an SSH key, with which officers sign; a custodian's identity is the file that `{custodian identity new FILE}` made",
+            ),
         ));
     }
     if begins(b"age1") {
         return Err(identity_error(
             "the identity file",
-            &"a recipient, age1…: the public half; the identity is the file that `keyferry-custodian identity new` made",
+            &with_commands(
+                "a recipient, age1…: the public half; the identity is the file that `{custodian identity new FILE}` made",
+            ),
         ));
     }
     let parsed = IdentityFile::from_buffer(BufReader::new(plain))

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 
+use record::command::Program;
 use record::encoding::Hash;
 use record::escape::escape;
 use record::fingerprint::{self, WORDS_TYPED};
@@ -75,8 +76,14 @@ pub fn sign(task: &SigningTask) -> Result<ExitCode> {
     }
     if is_of_age(&task.key)? {
         return Err(Error::Usage {
-            what: format!("{} is an age identity or recipient, as custodians have, and signs nothing", folder::shown(&task.key)),
-            remedy: "--key KEY: your SSH key, as `ssh-keygen -t ed25519` made it; with an agent its .pub".into(),
+            what: format!(
+                "{} is an age identity or recipient, as custodians have, and signs nothing",
+                folder::shown(&task.key)
+            ),
+            remedy: format!(
+                "--key KEY: your SSH key, as `{}` made it; with an agent its .pub",
+                Program::SshKeygen.line("-t ed25519")
+            ),
         });
     }
     let listing = Listing::at(&task.paths)?;

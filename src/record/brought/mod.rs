@@ -16,6 +16,7 @@ use x509_cert::der::{Decode, Encode, Header, Reader, SliceReader, Tag};
 use x509_cert::ext::pkix::BasicConstraints;
 use x509_cert::spki::SubjectPublicKeyInfoRef;
 
+use crate::command::{Program, quoted};
 use crate::escape::{escape, quote};
 use crate::rule::Rule;
 use crate::{Error, Result, folder};
@@ -88,9 +89,9 @@ pub fn public_key(path: &Path, rule: Rule) -> Result<Vec<u8>> {
 
 impl Misfit {
     /// The refusal of a file.
-    pub fn refuse(self, path: &Path, rule: Rule, expected: &str) -> Error {
-        let path = folder::shown(path);
-        let remedy = self.remedy.replace("FILE", &path);
+    pub fn refuse(self, given: &Path, rule: Rule, expected: &str) -> Error {
+        let path = folder::shown(given);
+        let remedy = self.remedy.replace("FILE", &quoted(given.as_os_str()));
         rule.refuse(format!("{path}: {}", escape(&self.found)), expected, remedy)
     }
 }
@@ -200,7 +201,7 @@ fn private_key(label: &str) -> Misfit {
 }
 
 fn ssh() -> Misfit {
-    misfit("an SSH key", "ssh-keygen -e -m PKCS8 -f FILE > NEW")
+    misfit("an SSH key", &Program::SshKeygen.line("-e -m PKCS8 -f FILE > NEW").to_string())
 }
 
 /// What DER holds.

@@ -67,6 +67,11 @@ fn a_giant_work_factor_is_refused_at_once() {
     }
 }
 
+/// A text without its white space.
+fn letters(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).chars().filter(|one| !one.is_whitespace()).collect()
+}
+
 #[test]
 fn every_altered_share_file_is_refused() {
     let (_folder, _, file, identity) = handed_out();
@@ -77,6 +82,8 @@ fn every_altered_share_file_is_refused() {
             altered[at] ^= flip;
             let error = match open(&altered, &identity, "").0 {
                 Err(error) => error,
+                // Other white space between the lines is all that may be different.
+                Ok(_) if letters(&altered) == letters(&file) => continue,
                 Ok(_) => panic!("byte {at} altered by {flip:#x} still opens"),
             };
             let rule = error.rule().unwrap();
