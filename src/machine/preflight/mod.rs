@@ -138,7 +138,7 @@ pub fn environment(rule: Rule, beginnings: &[&str], names: &[String]) -> Result<
         format!("set: {}", found.join(", ")),
         format!("no variable whose name begins with {shown}"),
         format!(
-            "`unset {}`, and find out which start-up file sets it; then run the command again from that shell",
+            "`{}`, and find out which start-up file sets it; then run the command again from that shell",
             found.iter().fold(tool("unset"), |line, name| line.and("NAME").with("NAME", name))
         ),
     );
