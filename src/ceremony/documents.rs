@@ -12,10 +12,7 @@ use record::document::{
 };
 use record::encoding::{Hash, json_file};
 use record::flow::{Made, State};
-use record::layout::{
-    APPROVALS, EVIDENCE, INBOX, OUTBOX, REGISTER, SHARES, archive_name, attempt_folder,
-    cloud_folder,
-};
+use record::layout::{INBOX, OUTBOX, REGISTER, SHARES, archive_name, attempt_folder, cloud_folder};
 use record::log::{Event, LOG_FILE};
 use record::proof::key_set::KeySet;
 use record::rule::Rule;
@@ -123,10 +120,8 @@ impl Ceremony {
     /// Gives every document that the log names its name, where a killed run did not come to it;
     /// first those make room that a restart has left behind.
     pub(super) fn settle(&mut self) -> Result<()> {
-        // In a mirror that was cut off, and is gone on from now, they lie inside documents.
-        let places = [INBOX, OUTBOX, REGISTER, EVIDENCE, APPROVALS].map(|name| self.dir.join(name));
-        let mut there = places.iter().filter(|place| place.exists());
-        there.try_for_each(|place| folder::erase_drafts(place))?;
+        // In a mirror that was cut off, and is gone on from now, they lie inside documents too.
+        folder::erase_drafts(&self.dir)?;
         leave_behind(&self.dir, &self.state)?;
         for (kind, made) in self.state.made.clone() {
             let staging = self.staging(made.attempt);

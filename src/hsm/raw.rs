@@ -28,7 +28,7 @@ use crate::{TokenSession, module_error};
 use record::Result;
 
 /// More objects than any token holds: a search that finds more never ends.
-const MOST_OBJECTS: usize = 1 << 20;
+const MOST_OBJECTS: usize = 100_000;
 /// More slots than any module has, and more mechanisms than any token.
 const MOST_LISTED: usize = 1024;
 /// More bytes than any wrapped key or signature that Keyferry reads (an RSA-4096 wrapped key has
