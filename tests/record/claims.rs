@@ -104,7 +104,7 @@ fn every_link_and_script_of_the_pages_is_there() {
             seen += 1;
         }
         let scripts = text.split(|c: char| c.is_whitespace() || "`(),;:".contains(c));
-        let ours = ["ceremony-scripts/", "docs/", "tests/", "fuzz/", "templates/"];
+        let ours = ["ceremony-scripts/", "docs/", "tests/", "fuzz/", "templates/", "src/"];
         for script in scripts.map(|word| word.trim_start_matches("./").trim_end_matches('.')) {
             if ours.iter().any(|folder| script.starts_with(folder)) {
                 assert!(root().join(script).exists(), "{}: {script}", page.display());
@@ -113,6 +113,21 @@ fn every_link_and_script_of_the_pages_is_there() {
         }
     }
     assert!(seen > 50, "{seen}");
+}
+
+#[test]
+fn every_file_of_the_code_map_is_there() {
+    let design = fs::read_to_string(root().join("docs/design.md")).unwrap();
+    let map = design.split("```").find(|block| block.trim_start().starts_with("src/")).unwrap();
+    let sources = ["src", "tests"].map(|folder| below(&root().join(folder), ".rs")).concat();
+    let mut seen = 0;
+    for word in map.split(|c: char| c.is_whitespace() || ",:;()".contains(c)) {
+        if word.ends_with(".rs") {
+            assert!(sources.iter().any(|(path, _)| path.ends_with(word)), "{word}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "{seen}");
 }
 
 #[test]

@@ -23,7 +23,7 @@ use crate::verify::held::{UNSIGNED, difference};
 use crate::{Error, Result, folder};
 
 /// A request as it lies in a folder, with who signed it.
-struct Found {
+struct FiledRequest {
     name: String,
     bytes: Vec<u8>,
     officers: Vec<Signed>,
@@ -92,8 +92,8 @@ fn confirmations(plan: &Plan, log: &VerifiedLog, verdict: &mut Verdict) -> Resul
 }
 
 /// Every request of a side's own record, by its SHA-256, each with valid signatures only.
-fn requests(own: &[&Folder], plan: &Plan, side: Side) -> Result<BTreeMap<Hash, Found>> {
-    let mut all: BTreeMap<Hash, Found> = BTreeMap::new();
+fn requests(own: &[&Folder], plan: &Plan, side: Side) -> Result<BTreeMap<Hash, FiledRequest>> {
+    let mut all: BTreeMap<Hash, FiledRequest> = BTreeMap::new();
     for one in own {
         let path = one.path.join(APPROVALS);
         if !path.exists() {
@@ -110,7 +110,7 @@ fn requests(own: &[&Folder], plan: &Plan, side: Side) -> Result<BTreeMap<Hash, F
         for (name, bytes) in requests {
             let beside = signature::among(&signatures, &name);
             let signed = signature::verify(plan, side, Namespace::Approval, &bytes, &beside)?;
-            let found = all.entry(Hash::of(&bytes)).or_insert(Found {
+            let found = all.entry(Hash::of(&bytes)).or_insert(FiledRequest {
                 name,
                 bytes,
                 officers: Vec::new(),
@@ -125,12 +125,12 @@ fn requests(own: &[&Folder], plan: &Plan, side: Side) -> Result<BTreeMap<Hash, F
 
 /// Requests that no entry approves: each is the one that its side made at some time all the same.
 #[derive(Default)]
-struct Unused {
+struct IdleRequests {
     made: BTreeSet<Hash>,
     errors: BTreeMap<Hash, Error>,
 }
 
-impl Unused {
+impl IdleRequests {
     /// Computes those anew that were asked for where the side stood then.
     fn seek(&mut self, gates: &Gates, state: &State) {
         for (hash, found) in &gates.requests {
@@ -145,7 +145,7 @@ impl Unused {
         }
     }
 
-    fn stood(&mut self, hash: &Hash, found: &Found) -> Result<()> {
+    fn stood(&mut self, hash: &Hash, found: &FiledRequest) -> Result<()> {
         match (self.made.contains(hash), self.errors.remove(hash)) {
             (true, _) => Ok(()),
             (false, Some(error)) => Err(error),
@@ -161,7 +161,7 @@ impl Unused {
 struct Gates<'a> {
     plan: &'a Plan,
     log: &'a VerifiedLog,
-    requests: BTreeMap<Hash, Found>,
+    requests: BTreeMap<Hash, FiledRequest>,
 }
 
 impl Gates<'_> {
@@ -171,10 +171,10 @@ impl Gates<'_> {
         let mut held = 0;
         // Only the request has the name that a cloud service has for its KEK.
         let mut kid = None;
-        let mut unused = Unused::default();
+        let mut idle = IdleRequests::default();
         self.log.walk(|state, entry| {
             let seq = entry.head.seq;
-            unused.seek(self, state);
+            idle.seek(self, state);
             if let Event::CloudExport(done) = &entry.event
                 && let Some(kid) = kid.take()
             {
@@ -214,10 +214,10 @@ impl Gates<'_> {
                 "{held} acts of the {side}: each signed by enough of its officers, and what was done is what they signed for{witnessed}"
             ));
         }
-        unused.seek(self, &self.log.state);
+        idle.seek(self, &self.log.state);
         for (hash, found) in &self.requests {
             if !used.contains(hash) {
-                unused.stood(hash, found)?;
+                idle.stood(hash, found)?;
                 let noted = format!("{side}: {} was asked for and not acted on", found.name);
                 verdict.noted.push(noted);
             }
@@ -226,7 +226,7 @@ impl Gates<'_> {
     }
 
     /// Whether a request was asked for where the side stood, and is the one that it makes there.
-    fn asked_here(&self, state: &State, found: &Found) -> Result<bool> {
+    fn asked_here(&self, state: &State, found: &FiledRequest) -> Result<bool> {
         let request: Request<Value> = serde_json::from_slice(&found.bytes)
             .map_err(|error| form_error(&found.name, &error))?;
         if request.entry != state.phase_entry.hash {
@@ -257,7 +257,7 @@ impl Gates<'_> {
     }
 
     /// The signatures that the log names lie beside the request, and enough of them are officers'.
-    fn signed(&self, found: &Found, recorded: &[Signed]) -> Result<()> {
+    fn signed(&self, found: &FiledRequest, recorded: &[Signed]) -> Result<()> {
         let there = |one: &&Signed| found.officers.contains(one) || found.witnesses.contains(one);
         let officers: BTreeSet<&Id> = (found.officers.iter())
             .filter(|one| recorded.contains(one))

@@ -6,7 +6,7 @@ use crate::document::attestation::Attested;
 use crate::plan::Plan;
 use crate::terms::AttestationLevel;
 use crate::verify::Verdict;
-use crate::verify::documents::{Documents, Found};
+use crate::verify::documents::{Documents, KeptDocument};
 use crate::verify::logs::Logs;
 
 /// Judges the attestations of every offer and of all `keys` at the time of the first log that names
@@ -15,10 +15,10 @@ use crate::verify::logs::Logs;
 /// # Errors
 /// `ATTESTATION-…`.
 pub fn check(documents: &Documents, plan: &Plan, logs: &Logs, verdict: &mut Verdict) -> Result<()> {
-    for Found { received, .. } in documents.offer.all() {
+    for KeptDocument { received, .. } in documents.offer.all() {
         one(received, plan, logs, verdict)?;
     }
-    for Found { received, .. } in documents.keys.all() {
+    for KeptDocument { received, .. } in documents.keys.all() {
         one(received, plan, logs, verdict)?;
     }
     Ok(())

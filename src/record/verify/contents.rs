@@ -13,7 +13,7 @@ use crate::signature::Signed;
 use crate::terms::{Kind, Side, list};
 use crate::verify::Verdict;
 use crate::verify::counterpart::VerifiedLog;
-use crate::verify::documents::{Documents, Found};
+use crate::verify::documents::{Documents, KeptDocument};
 use crate::verify::logs::Logs;
 
 /// Checks all there are.
@@ -52,7 +52,7 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn one(&self, found: &Found<dyn Any>, verdict: &mut Verdict) -> Result<()> {
+    fn one(&self, found: &KeptDocument<dyn Any>, verdict: &mut Verdict) -> Result<()> {
         let (kind, document) = (found.received.kind(), &found.received);
         if let Some(log) = self.logs.of(kind.side()) {
             log.contains(&document.document.header)?;
@@ -80,7 +80,7 @@ impl Check<'_> {
     }
 
     /// Whether the document lies in the record of a side that took it.
-    fn took(&self, found: &Found<dyn Any>) -> bool {
+    fn took(&self, found: &KeptDocument<dyn Any>) -> bool {
         let (kind, hash) = (found.received.kind(), Some(&found.received.hash));
         let own = |side: Side| found.places.iter().any(|(place, _)| place.own == Some(side));
         let took = |log: &VerifiedLog| log.state.taken.get(&kind) == hash;
@@ -88,7 +88,7 @@ impl Check<'_> {
     }
 
     /// A document answers the one before it; a closing may answer the hoster's abort instead.
-    fn answers(&self, found: &Found<dyn Any>) -> Result<()> {
+    fn answers(&self, found: &KeptDocument<dyn Any>) -> Result<()> {
         let (kind, answers) = (found.received.kind(), found.received.document.header.answers);
         let hoster = self.logs.of(Side::Hoster);
         let aborted = hoster.and_then(|log| log.state.aborted);

@@ -24,7 +24,7 @@ use crate::{Result, folder};
 
 /// One document, of which there may be several copies; of any kind, where what it says is
 /// `dyn Any`.
-pub struct Found<B: ?Sized> {
+pub struct KeptDocument<B: ?Sized> {
     /// Whether it belongs to an attempt that was given up.
     pub given_up: bool,
     /// The valid signatures beside any of its copies.
@@ -36,11 +36,11 @@ pub struct Found<B: ?Sized> {
 }
 
 /// The documents of one kind, each once.
-pub struct Copies<B>(Vec<Found<B>>);
+pub struct Copies<B>(Vec<KeptDocument<B>>);
 
 impl<B: Body> Copies<B> {
     fn read(evidence: &[Folder], plan: &Plan) -> Result<Self> {
-        let mut all: Vec<Found<B>> = Vec::new();
+        let mut all: Vec<KeptDocument<B>> = Vec::new();
         for place in evidence.iter().map(|one| one.places(B::KIND)) {
             for place in place? {
                 let received = read::<B>(&place.path, plan)?;
@@ -58,7 +58,7 @@ impl<B: Body> Copies<B> {
                     }
                     None => {
                         let places = vec![(place, signed.clone())];
-                        all.push(Found { received, given_up: false, signed, places })
+                        all.push(KeptDocument { received, given_up: false, signed, places })
                     }
                 }
             }
@@ -103,12 +103,12 @@ impl<B: Body> Copies<B> {
     }
 
     /// Every one of them.
-    pub fn all(&self) -> &[Found<B>] {
+    pub fn all(&self) -> &[KeptDocument<B>] {
         &self.0
     }
 
     /// The one that counts.
-    pub fn current(&self) -> Option<&Found<B>> {
+    pub fn current(&self) -> Option<&KeptDocument<B>> {
         self.0.iter().find(|found| !found.given_up)
     }
 
@@ -125,7 +125,7 @@ impl<B: Body> Copies<B> {
 }
 
 /// Copies of one document have the same files; people's signatures may come to any of them later.
-fn same_files<B: Body>(one: &Found<B>, place: &Place, other: &Received<B>) -> Result<()> {
+fn same_files<B: Body>(one: &KeptDocument<B>, place: &Place, other: &Received<B>) -> Result<()> {
     let main = B::KIND.file();
     let files = |copy: &Received<B>| -> BTreeMap<String, Hash> {
         let own = copy.files.iter().filter(|(name, _)| signer_of(name, &main).is_none());
@@ -142,7 +142,7 @@ fn same_files<B: Body>(one: &Found<B>, place: &Place, other: &Received<B>) -> Re
     ))
 }
 
-fn place_of<B: ?Sized>(found: &Found<B>) -> String {
+fn place_of<B: ?Sized>(found: &KeptDocument<B>) -> String {
     let first = found.places.first();
     first.map_or(String::new(), |(place, _)| place.path.display().to_string())
 }
@@ -167,9 +167,9 @@ macro_rules! documents {
             }
 
             /// Every document, whatever it says, in the order of the kinds.
-            pub fn all(&self) -> impl Iterator<Item = &Found<dyn Any>> {
-                let none = std::iter::empty::<&Found<dyn Any>>();
-                none$(.chain(self.$kind.0.iter().map(|found| found as &Found<dyn Any>)))+
+            pub fn all(&self) -> impl Iterator<Item = &KeptDocument<dyn Any>> {
+                let none = std::iter::empty::<&KeptDocument<dyn Any>>();
+                none$(.chain(self.$kind.0.iter().map(|found| found as &KeptDocument<dyn Any>)))+
             }
 
             fn settle_each(&mut self, logs: &Logs) -> Result<()> {
@@ -268,7 +268,7 @@ impl Documents {
         found.map(|found| found.received.hash)
     }
 
-    fn one(&self, hash: Hash) -> Option<&Found<dyn Any>> {
+    fn one(&self, hash: Hash) -> Option<&KeptDocument<dyn Any>> {
         self.all().find(|found| found.received.hash == hash)
     }
 
