@@ -5,6 +5,7 @@ use std::path::Path;
 
 use hsm::{Hsm, Inventory, TargetKey};
 use record::brought::service;
+use record::command::quoted;
 use record::escape::escape;
 use record::log::clock;
 use record::plan::{KeyPlan, Plan, ServicePlan};
@@ -29,12 +30,11 @@ pub fn given(
     plan: &Plan,
     remedy: &str,
 ) -> Result<TargetCertificate> {
-    let file = folder::shown(file);
     serves(der, key, plan)?.map_err(|found| {
         Rule::TargetCertificate.refuse(
-            format!("{file}, for {}: {}", key.label, escape(&found)),
+            format!("{}, for {}: {}", folder::shown(file), key.label, escape(&found)),
             "a certificate that is signed with SHA-256 by its own key, valid now, and for the key's use",
-            remedy.replace("FILE", &file),
+            remedy.replace("FILE", &quoted(file.as_os_str())),
         )
     })?;
     TargetCertificate::parse(der, key.label.as_str())
