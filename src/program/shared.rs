@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Subcommand;
 
@@ -12,6 +13,7 @@ use crate::{Common, status};
 use ceremony::Ceremony;
 use ceremony::side::abort::{Abort, Restart};
 use ceremony::side::init::{self, AgreedPlan};
+use ceremony::side::probe::ProbeOrder;
 use ceremony::side::release::Release;
 use ceremony::side::room::{self, Deviation};
 use ceremony::side::{preflight, probe};
@@ -97,6 +99,16 @@ pub enum Shared {
         /// The token serves rehearsals: --pin-file and answers from stdin are allowed
         #[arg(long)]
         rehearsal: bool,
+        /// Make no object that stays on the token: then nothing is known of those that a ceremony
+        /// makes
+        #[arg(long)]
+        session_only: bool,
+        /// How long one trial may take, in seconds
+        #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+        trial_limit: u64,
+        /// This program's own child, which loads the module
+        #[arg(long, hide = true)]
+        child: bool,
     },
     /// Put something into the record: an incident, a break, a bag, who came and went
     #[command(subcommand)]
@@ -134,10 +146,21 @@ impl Common {
             Shared::Preflight { medium } => {
                 self.in_ceremony(side, |ceremony, _| self.preflight(ceremony, medium.as_deref()))
             }
-            Shared::Probe { file, rehearsal } => {
+            Shared::Probe { file, rehearsal, session_only, trial_limit, child } => {
                 let mode = if rehearsal { Mode::Rehearsal } else { Mode::Production };
-                let choice = self.token.choice();
-                let probed = choice.and_then(|choice| probe::probe(side, &choice, mode, &file));
+                let limit = Duration::from_secs(trial_limit);
+                let probed = self.token.choice().map(|choice| {
+                    let order = ProbeOrder { side, choice: &choice, mode, session_only, limit };
+                    match child {
+                        true => probe::child(&order).map(|()| None),
+                        false => probe::probe(&order, &file).map(Some),
+                    }
+                });
+                let probed = match probed.and_then(|probed| probed) {
+                    Ok(None) => return ExitCode::SUCCESS,
+                    Ok(Some(report)) => Ok(report),
+                    Err(error) => Err(error),
+                };
                 let next = format!(
                     "next: officers sign it with `keyferry-officer sign FILE --as ID --key KEY --plan PLAN`, then keyferry-audit plan check PLAN --probe {} --probe THE-OTHER-SIDE'S",
                     file.display()

@@ -12,7 +12,7 @@ use crate::{Ceremony, Means, Run, StepIntent};
 use custody::seal::SealKey;
 use custody::share::Secret;
 use hsm::wrapped_key::WrappedKey;
-use hsm::{HosterKey, Hsm, ImportOrder};
+use hsm::{Beside, HosterKey, Hsm, ImportKey, ImportOrder};
 use record::document::offer::Offer;
 use record::document::package::{Package, PackagedKey};
 use record::document::{Released, read};
@@ -137,13 +137,26 @@ impl Opening<'_> {
         let plan = ceremony.plan.clone();
         let set = KeySet::from(&**package);
         hsm.require(Side::Hoster, &plan)?;
-        let (begun, arrived) = match settled(ceremony, hsm, &set)? {
+        let labels = held::labels(&plan);
+        let keys = held::wanted_of(ceremony, &labels, &set);
+        let beside = hsm.beside(&keys)?;
+        let (begun, arrived) = match settled(ceremony, hsm, beside, &keys)? {
             Some(arrived) => (ceremony.begin(Step::Import)?, arrived),
             None => {
-                // The key that will unwrap is the one that was offered, as the HSM has it now.
+                // The key that will unwrap is the one that was offered, as the HSM has it now; and
+                // what can be found in the way of it is found before anybody opens a share.
                 let waived = |rule| plan.waives(rule);
                 hsm.kek_check(self.kek.id, kek_spki, plan.transfer.mechanism, &waived)?;
-                self.unwrap_all(ceremony, &set)?
+                let order = ImportOrder {
+                    kek: self.kek.id,
+                    kek_spki,
+                    mechanism: plan.transfer.mechanism,
+                    oaep: plan.transfer.oaep_hash,
+                    sessions: self.sessions,
+                };
+                asker.progress("canary: unwrapping a throwaway key under the KEK");
+                hsm.import_ready(&order, &[package.body().observed.kwp], &keys)?;
+                self.unwrap_all(ceremony, &order, beside, &keys)?
             }
         };
         let KeyArrival { keys, custodians, spent } = arrived;
@@ -168,7 +181,9 @@ impl Opening<'_> {
     fn unwrap_all(
         &self,
         ceremony: &mut Ceremony,
-        set: &KeySet,
+        order: &ImportOrder,
+        beside: Beside,
+        keys: &[ImportKey],
     ) -> Result<(StepIntent, KeyArrival)> {
         let plan = ceremony.plan.clone();
         let (package, asker, kek) = (self.package, self.asker, &self.kek);
@@ -182,17 +197,9 @@ impl Opening<'_> {
         // Every seal is opened before anything is unwrapped: a wrong one changes nothing.
         let wrapped = open_seals(&plan, package, kek, &secret)?;
         drop(secret);
-        let order = ImportOrder {
-            kek: kek.id,
-            mechanism: plan.transfer.mechanism,
-            oaep: plan.transfer.oaep_hash,
-            sessions: self.sessions,
-        };
-        let labels = held::labels(&plan);
-        let keys = held::wanted_of(ceremony, &labels, set);
-        let keys: Vec<_> = keys.into_iter().zip(&wrapped).collect();
+        let keys: Vec<_> = keys.iter().copied().zip(&wrapped).collect();
         let say = |label: &str| asker.progress(&format!("unwrapping {label}"));
-        let keys = self.hsm.import(order, &keys, &say)?;
+        let keys = self.hsm.import(order, beside, &keys, &say)?;
         Ok((begun, KeyArrival { keys, custodians, spent }))
     }
 }
@@ -219,15 +226,19 @@ struct KeyArrival {
 }
 
 /// What an interrupted import left whole: then no custodian is needed again.
-fn settled(ceremony: &Ceremony, hsm: &Hsm, set: &KeySet) -> Result<Option<KeyArrival>> {
+fn settled(
+    ceremony: &Ceremony,
+    hsm: &Hsm,
+    beside: Beside,
+    wanted: &[ImportKey],
+) -> Result<Option<KeyArrival>> {
     let Some(Opened { custodians, spent, .. }) = ceremony.state.quorum.clone() else {
         return Ok(None);
     };
     let inventory = hsm.inventory()?;
     let mut keys = Vec::new();
-    let labels = held::labels(&ceremony.plan);
-    for key in held::wanted_of(ceremony, &labels, set) {
-        match hsm.import_find(&inventory, &key)? {
+    for key in wanted {
+        match hsm.import_find(&inventory, beside, key)? {
             Some(found) => keys.push(found),
             None => return Ok(None),
         }

@@ -19,7 +19,7 @@ use record::log::Event;
 use record::plan::{KeyPlan, Plan};
 use record::rule::Rule;
 use record::spki::TargetCertificate;
-use record::terms::{Id, Side, Step};
+use record::terms::{Id, KwpFlavour, Side, Step};
 use record::{Error, Result, folder};
 use terminal::report::Report;
 
@@ -127,10 +127,11 @@ fn import(
     let kek = ceremony.state.kek_made()?;
     hsm.require(Side::Hoster, &plan)?;
     let waived = |rule| plan.waives(rule);
-    hsm.kek_check(kek.id, &offer.body().spki.0, plan.transfer.mechanism, &waived)?;
-    let begun = ceremony.begin(Step::ImportPlain)?;
+    let kek_spki = &offer.body().spki.0;
+    hsm.kek_check(kek.id, kek_spki, plan.transfer.mechanism, &waived)?;
     let order = ImportOrder {
         kek: kek.id,
+        kek_spki,
         mechanism: plan.transfer.mechanism,
         oaep: plan.transfer.oaep_hash,
         sessions: 1,
@@ -138,8 +139,13 @@ fn import(
     let labels = held::labels(&plan);
     let keys = plain.iter().map(|key| (key.certificate.spki(), key.certificate.der()));
     let wanted = held::wanted(ceremony, &labels, keys).into_iter();
-    let wanted: Vec<_> = wanted.zip(plain.iter().map(|plain| &plain.wrapped)).collect();
-    let held = hsm.import(order, &wanted, &|label| progress(&format!("unwrapping {label}")))?;
+    let wanted: Vec<_> = wanted.collect();
+    hsm.import_ready(&order, &KwpFlavour::ALL, &wanted)?;
+    let beside = hsm.beside(&wanted)?;
+    let begun = ceremony.begin(Step::ImportPlain)?;
+    let wanted: Vec<_> = wanted.into_iter().zip(plain.iter().map(|plain| &plain.wrapped)).collect();
+    let held =
+        hsm.import(&order, beside, &wanted, &|label| progress(&format!("unwrapping {label}")))?;
     let certificates = plain.iter().map(|plain| plain.certificate.der().to_vec());
     let arrived = held.into_iter().zip(certificates);
     let arrived: Vec<CertifiedKey> =
