@@ -230,6 +230,8 @@ impl TokenSession<'_> {
     /// The same, of an object that has all that it must.
     pub fn expect(&self, object: Object, table: &Table) -> Examination<Examined> {
         let mut examined = self.examine(object, table)?;
+        // Where a key was made says more of it than what it may do.
+        examined.refused.sort_by_key(|one| one.rule != Rule::TargetLocal);
         match examined.refused.is_empty() {
             true => Ok(examined),
             false => Err(examined.refused.swap_remove(0).into()),

@@ -434,10 +434,14 @@ impl Stage {
         }
     }
 
-    /// What the modules of a side find their configuration by; and SoftHSM its primes.
+    /// What the modules of a side find their configuration by; and SoftHSM its primes, but in
+    /// production, which refuses whatever reads along.
     pub fn environment(&self, command: &mut Command, side: &str) {
+        let plan = fs::read_to_string(self.path("plan/ceremony.toml")).unwrap_or_default();
+        if !plan.contains("mode = \"production\"") {
+            command.env("LD_PRELOAD", preload::primes());
+        }
         command
-            .env("LD_PRELOAD", preload::primes())
             .env("SOFTHSM2_CONF", self.path("softhsm2.conf"))
             .env("KRYOPTIC_CONF", self.path("kryoptic.conf"))
             .env("KEYFERRY_SHIM_MODULE", self.setting.family(side).module())
