@@ -140,7 +140,9 @@ impl Hsm<'_> {
             self.refuse_label(&inventory, &key.id.0, key.label, &[])?;
             let half = PublicHalf::of_spki(key.spki, Rule::TargetKey)?;
             let others = self.private_of(&inventory, &half)?;
-            if let Some((_, other)) = others.into_iter().find(|(_, id)| *id != key.id.0) {
+            // One without CKA_ID is what an unwrap that was cut off has left: it is said at the end.
+            let other = others.into_iter().find(|(_, id)| !id.is_empty() && *id != key.id.0);
+            if let Some((_, other)) = other {
                 return Err(Rule::TargetAmbiguous.refuse(
                     format!(
                         "{} holds {} already, as a private key of the CKA_ID {}",
