@@ -131,28 +131,28 @@ fn ceremony(keys: usize) -> BTreeMap<String, Took> {
     let audit = begun.elapsed();
     println!("\n### {keys} keys\n");
     println!(
-        "| command | s | of it the module | calls | ratio | peak MiB |\n|---|---|---|---|---|---|"
+        "| command | s | of it the module | outside it | calls | calls a key | ratio | peak MiB |\n|---|---|---|---|---|---|---|---|"
     );
     let (mut with, mut without) = (Took::default(), Took::default());
     for name in &order {
         let one = &all[name];
         if one.calls > 0 {
-            row(name, one);
+            row(name, one, keys);
             with.add(one);
         } else {
             without.add(one);
         }
     }
-    row("**all of these**", &with);
+    row("**all of these**", &with, keys);
     println!(
-        "| the {} others, which use no HSM | {:.3} | | | | {:.1} |",
+        "| the {} others, which use no HSM | {:.3} | | | | | | {:.1} |",
         order.iter().filter(|name| all[*name].calls == 0).count(),
         without.whole.as_secs_f64(),
         without.peak_kib as f64 / 1024.0
     );
     let mut whole = with.clone();
     whole.add(&without);
-    row("**the whole ceremony**", &whole);
+    row("**the whole ceremony**", &whole, keys);
     println!(
         "\nAudit of both folders: {:.3} s, {:.2} ms a key.",
         audit.as_secs_f64(),
@@ -161,13 +161,15 @@ fn ceremony(keys: usize) -> BTreeMap<String, Took> {
     all
 }
 
-fn row(name: &str, took: &Took) {
+fn row(name: &str, took: &Took, keys: usize) {
     println!(
-        "| {name} | {:.3} | {:.3}, key pairs {:.3} | {} | {:.2} | {:.1} |",
+        "| {name} | {:.3} | {:.3}, key pairs {:.3} | {:.3} | {} | {:.1} | {:.2} | {:.1} |",
         took.whole.as_secs_f64(),
         took.module.as_secs_f64(),
         took.key_pairs.as_secs_f64(),
+        took.whole.saturating_sub(took.module).as_secs_f64(),
         took.calls,
+        took.calls as f64 / keys as f64,
         took.ratio(),
         took.peak_kib as f64 / 1024.0
     );

@@ -8,7 +8,7 @@ use serde::Serialize;
 use record::plan::Plan;
 use record::probe::{Direction, Probe, TrialOutcome, WAYS, needs};
 use record::rule::Rule;
-use record::terms::{KeyType, KwpFlavour, Mechanism, OaepHash, Side, TransferRoute, list};
+use record::terms::{KeyType, KwpFlavour, Mechanism, OaepHash, Side, TransferRoute, Usage, list};
 
 /// What is foretold.
 #[derive(Debug, Clone, Serialize)]
@@ -17,6 +17,8 @@ pub struct Forecast {
     pub ways: Vec<(Mechanism, OaepHash)>,
     /// What will be refused, in the order of the ceremony; the first ends it.
     pub refusals: Vec<ForetoldRefusal>,
+    /// What the reports do not say: it may be refused or not.
+    pub unknown: Vec<String>,
     /// Rules that the plan must waive, or choose other tokens: each stands among `refusals` too.
     pub needed: Vec<Rule>,
     /// Waivers that the plan can drop.
@@ -85,58 +87,91 @@ pub fn forecast(plan: &Plan, tenant: &Probe, hoster: &Probe) -> Forecast {
         return alone;
     }
     let ways = ways(tenant, hoster);
-    let (mut refusals, missed) = hoster_refusals(plan, hoster);
-    refusals.extend(tenant_refusals(plan, tenant));
-    refusals.extend(import_refusal(plan, tenant, hoster));
-    let droppable = droppable(plan, &ways, &missed, tenant.wrap_with_trusted);
-    Forecast { ways, droppable, ..of_refusals(plan, refusals, &[tenant, hoster]) }
+    let (mut foretold, missed) = hoster_steps(plan, hoster);
+    foretold.extend(tenant_steps(plan, tenant));
+    foretold.extend(import_refusal(plan, tenant, hoster).map(Foretold::Refused));
+    // What a session object did says nothing of one that stays.
+    let missed = missed.filter(|_| !hoster.session_only);
+    let droppable = droppable(plan, &ways, missed.as_deref(), tenant.wrap_with_trusted);
+    Forecast { ways, droppable, ..of_foretold(plan, foretold, &[tenant, hoster]) }
 }
 
 /// Foretells a ceremony in which the other side's token takes no part; none where it does.
 pub fn forecast_alone(plan: &Plan, probe: &Probe) -> Option<Forecast> {
-    let refusals = match (plan.way, probe.side) {
-        (TransferRoute::Born, Side::Hoster) => born_refusals(plan, probe),
-        (TransferRoute::Brought, Side::Hoster) => hoster_refusals(plan, probe).0,
-        (TransferRoute::Cloud, Side::Tenant) => tenant_refusals(plan, probe),
+    let foretold = match (plan.way, probe.side) {
+        (TransferRoute::Born, Side::Hoster) => born_steps(plan, probe),
+        (TransferRoute::Brought, Side::Hoster) => hoster_steps(plan, probe).0,
+        (TransferRoute::Cloud, Side::Tenant) => tenant_steps(plan, probe),
         _ => return None,
     };
-    Some(of_refusals(plan, refusals, &[probe]))
+    Some(of_foretold(plan, foretold, &[probe]))
 }
 
-fn of_refusals(plan: &Plan, refusals: Vec<ForetoldRefusal>, probes: &[&Probe]) -> Forecast {
+/// What a report says of one thing that a step asks of a token.
+enum Foretold {
+    /// It is refused.
+    Refused(ForetoldRefusal),
+    /// The report does not say.
+    Unknown(String),
+}
+
+fn of_foretold(plan: &Plan, foretold: Vec<Foretold>, probes: &[&Probe]) -> Forecast {
+    let (mut refusals, mut unknown) = (Vec::new(), Vec::new());
+    for one in foretold {
+        match one {
+            Foretold::Refused(refusal) => refusals.push(refusal),
+            Foretold::Unknown(what) => unknown.push(what),
+        }
+    }
     let rules = refusals.iter().filter_map(|refusal| refusal.rule);
     Forecast {
         ways: Vec::new(),
         needed: rules.filter(|rule| rule.waivable()).collect(),
         refusals,
+        unknown,
         droppable: Vec::new(),
         warnings: warnings(plan, probes),
     }
 }
 
-/// `kek create`: the planned HSM, its mechanisms, the unwrap, the KEK's attributes. Also the rules
-/// that the KEK misses.
-fn hoster_refusals(plan: &Plan, probe: &Probe) -> (Vec<ForetoldRefusal>, Vec<Rule>) {
+/// `kek create` and `import`: the planned HSM, its mechanisms, the unwrap, the KEK's attributes,
+/// the keys that are imported. Also the rules that the KEK misses, where its report says.
+fn hoster_steps(plan: &Plan, probe: &Probe) -> (Vec<Foretold>, Option<Vec<Rule>>) {
+    let mechanism = plan.transfer.mechanism;
     let mut found = common(plan, probe, Side::Hoster);
     found.extend(transfer(plan, probe, Direction::Unwrap));
     found.extend(size(probe, KeyType::Rsa(plan.transfer.kek_bits)));
-    let kek = (probe.keks.iter()).find(|kek| kek.mechanism == plan.transfer.mechanism);
-    let Some(missed) = kek.and_then(|kek| kek.missed.as_deref()) else {
-        let none = "no KEK of the plan's kind could be made, whatever is waived";
-        found.push((None, none.to_owned()));
-        return (refusals(Side::Hoster, "kek create", found), Vec::new());
-    };
-    let refused = missed.iter().filter(|miss| !(miss.rule.waivable() && plan.waives(miss.rule)));
-    found.extend(refused.map(|miss| (Some(miss.rule), miss.found.clone())));
-    let rules = missed.iter().map(|miss| miss.rule).collect();
-    (refusals(Side::Hoster, "kek create", found), rules)
+    found.extend(object(probe, &format!("{mechanism} KEK")));
+    let kek = (probe.keks.iter()).find(|kek| kek.mechanism == mechanism);
+    let missed = kek.and_then(|kek| kek.missed.as_deref());
+    let refused = missed.iter().copied().flatten();
+    let refused = refused.filter(|miss| !(miss.rule.waivable() && plan.waives(miss.rule)));
+    found.extend(refused.map(|miss| Found::Refused(Some(miss.rule), miss.found.clone())));
+    let mut all = foretold(Side::Hoster, "kek create", found);
+    let mut kinds: Vec<_> =
+        plan.keys.iter().map(|key| role(key.usage, &format!("imported, {mechanism}"))).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let imported = kinds.iter().filter_map(|kind| object(probe, kind)).collect();
+    all.extend(foretold(Side::Hoster, "kek create", imported));
+    (all, missed.map(|missed| missed.iter().map(|miss| miss.rule).collect()))
 }
 
 /// The hoster's `keys create`, where the keys are born there; the tenant's HSM takes no part.
-fn born_refusals(plan: &Plan, hoster: &Probe) -> Vec<ForetoldRefusal> {
+fn born_steps(plan: &Plan, hoster: &Probe) -> Vec<Foretold> {
     let mut found = common(plan, hoster, Side::Hoster);
     found.extend(sizes(plan, hoster));
-    refusals(Side::Hoster, "keys create", found)
+    let mut kinds: Vec<_> = plan.keys.iter().map(|key| role(key.usage, "born")).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    found.extend(kinds.iter().filter_map(|kind| object(hoster, kind)));
+    foretold(Side::Hoster, "keys create", found)
+}
+
+/// What a report calls a target key at the hoster.
+fn role(usage: Usage, how: &str) -> String {
+    let role = if usage.sign { "signing" } else { "encryption" };
+    format!("{role} key that is {how}")
 }
 
 /// The kinds of the plan's keys that the token did not make, each once.
@@ -146,27 +181,47 @@ fn sizes(plan: &Plan, probe: &Probe) -> Vec<Found> {
 }
 
 /// `kek trust` and `keys create`.
-fn tenant_refusals(plan: &Plan, probe: &Probe) -> Vec<ForetoldRefusal> {
+fn tenant_steps(plan: &Plan, probe: &Probe) -> Vec<Foretold> {
     let mut trust = Vec::new();
     if plan.trusted_only() && !probe.wrap_with_trusted {
         let found = "the token does not hold CKA_WRAP_WITH_TRUSTED to a CKA_TRUSTED key";
-        trust.push((Some(Rule::TargetWrapWithTrusted), found.to_owned()));
+        trust.push(Found::Refused(Some(Rule::TargetWrapWithTrusted), found.to_owned()));
     }
     let mut found = common(plan, probe, Side::Tenant);
     found.extend(transfer(plan, probe, Direction::Wrap));
     found.extend(zero_filled(plan, probe).filter(|_| !plan.waives(Rule::WrapZeroFilled)));
     found.extend(sizes(plan, probe));
-    let mut all = refusals(Side::Tenant, "kek trust", trust);
-    all.extend(refusals(Side::Tenant, "keys create", found));
+    found.extend(object(probe, "key of the tenant's"));
+    let mut all = foretold(Side::Tenant, "kek trust", trust);
+    all.extend(foretold(Side::Tenant, "keys create", found));
     all
 }
 
-/// A rule, or none where the token itself fails, and what was found.
-type Found = (Option<Rule>, String);
+/// What was found of one thing: a rule, or none where the token itself fails; or nothing.
+enum Found {
+    Refused(Option<Rule>, String),
+    Unknown(String),
+}
 
-fn refusals(side: Side, command: &'static str, found: Vec<Found>) -> Vec<ForetoldRefusal> {
-    let refusal = |(rule, found)| ForetoldRefusal { side, command, rule, found };
-    found.into_iter().map(refusal).collect()
+fn foretold(side: Side, command: &'static str, found: Vec<Found>) -> Vec<Foretold> {
+    let one = |found| match found {
+        Found::Refused(rule, found) => {
+            Foretold::Refused(ForetoldRefusal { side, command, rule, found })
+        }
+        Found::Unknown(what) => Foretold::Unknown(format!("the {side}'s {command}: {what}")),
+    };
+    found.into_iter().map(one).collect()
+}
+
+/// Whether the token makes an object of this kind as it must be.
+fn object(probe: &Probe, kind: &str) -> Option<Found> {
+    match probe.object(kind) {
+        None => Some(Found::Unknown(format!("no {kind} was tried"))),
+        Some(facts) => {
+            let found = facts.found.clone()?;
+            Some(Found::Refused(facts.rule, format!("a {kind}: {found}")))
+        }
+    }
 }
 
 /// What each side looks at first: which HSM it is, and what it lists.
@@ -174,12 +229,12 @@ fn common(plan: &Plan, probe: &Probe, side: Side) -> Vec<Found> {
     let mut found = Vec::new();
     let token = &probe.token;
     if (plan.party(side).hsm.as_ref()).is_some_and(|planned| !planned.names(token)) {
-        found.push((Some(Rule::PlanHsm), token.to_string()));
+        found.push(Found::Refused(Some(Rule::PlanHsm), token.to_string()));
     }
     for need in needs::needs(side, plan) {
         if !probe.has(need.id) {
             let lacks = format!("no {} ({}), which {}", need.name, need.id, need.purpose);
-            found.push((Some(Rule::HsmMechanism), lacks));
+            found.push(Found::Refused(Some(Rule::HsmMechanism), lacks));
         }
     }
     found
@@ -190,9 +245,11 @@ fn transfer(plan: &Plan, probe: &Probe, direction: Direction) -> Option<Found> {
     let (mechanism, oaep) = (plan.transfer.mechanism, plan.transfer.oaep_hash);
     match probe.transfer(direction, mechanism, oaep) {
         Some(TrialOutcome::Works { .. }) => None,
-        Some(TrialOutcome::Refused { rule, found }) => Some((Some(*rule), found.clone())),
-        Some(TrialOutcome::Failed { found }) => Some((None, found.clone())),
-        None => Some((None, "the report does not say whether the token can".into())),
+        Some(TrialOutcome::Refused { rule, found }) => {
+            Some(Found::Refused(Some(*rule), found.clone()))
+        }
+        Some(TrialOutcome::Failed { found }) => Some(Found::Refused(None, found.clone())),
+        None => Some(Found::Unknown(format!("{direction} by {mechanism} with {oaep}"))),
     }
 }
 
@@ -204,7 +261,7 @@ fn zero_filled(plan: &Plan, probe: &Probe) -> Option<Found> {
             if plan.way == TransferRoute::Cloud && kwp.contains(&KwpFlavour::Rfc5649ZeroFilled) =>
         {
             let found = "the token fills what it wraps with zeros, which the service may refuse";
-            Some((Some(Rule::WrapZeroFilled), found.into()))
+            Some(Found::Refused(Some(Rule::WrapZeroFilled), found.to_owned()))
         }
         _ => None,
     }
@@ -215,8 +272,10 @@ fn size(probe: &Probe, kind: KeyType) -> Option<Found> {
         KeyType::Rsa(bits) => (&probe.rsa, bits),
         KeyType::Ec(bits) => (&probe.ec, bits),
     };
-    let made = tried.iter().any(|size| size.bits == bits && size.made);
-    (!made).then(|| (None, format!("it made no {kind} key")))
+    match tried.iter().find(|size| size.bits == bits) {
+        None => Some(Found::Unknown(format!("whether it makes {kind} keys"))),
+        Some(size) => (!size.made).then(|| Found::Refused(None, format!("it made no {kind} key"))),
+    }
 }
 
 /// The hoster's token must take the tenant's flavour of key wrap.
@@ -231,7 +290,7 @@ fn import_refusal(plan: &Plan, tenant: &Probe, hoster: &Probe) -> Option<Foretol
 fn droppable(
     plan: &Plan,
     ways: &[(Mechanism, OaepHash)],
-    missed: &[Rule],
+    missed: Option<&[Rule]>,
     trusts: bool,
 ) -> Vec<DroppableWaiver> {
     let (mechanism, oaep) = (plan.transfer.mechanism, plan.transfer.oaep_hash);
@@ -253,7 +312,9 @@ fn droppable(
         Rule::TargetWrapWithTrusted if trusts => {
             Some("the tenant's token wraps with trusted keys only, where it is told to")
         }
-        rule if of_the_kek.contains(&rule) && !missed.contains(&rule) => {
+        rule if of_the_kek.contains(&rule)
+            && missed.is_some_and(|missed| !missed.contains(&rule)) =>
+        {
             Some("the hoster's token makes a KEK that keeps the rule")
         }
         _ => None,
@@ -278,6 +339,19 @@ fn warnings(plan: &Plan, probes: &[&Probe]) -> Vec<String> {
             warnings.push(format!(
                 "the {side}'s module {} is another than the plan's [software]: {}",
                 probe.module.file, probe.module.sha256
+            ));
+        }
+        for trial in &probe.unfinished {
+            warnings
+                .push(format!("the {side}'s token, {}: not known, {}", trial.trial, trial.found));
+        }
+        if probe.facts.write_protected {
+            warnings.push(format!("the {side}'s token says that it is write-protected"));
+        }
+        if !probe.serial_tells() {
+            warnings.push(format!(
+                "the {side}'s token has the serial \"{}\": PLAN-HSM cannot tell it from others of its make",
+                probe.token.serial
             ));
         }
         for advice in probe.profile.known().advice {

@@ -142,6 +142,9 @@ pub fn text(forecast: &Forecast, reports: &Reports) -> Vec<String> {
         let found = escape(found);
         lines.push(format!("  WILL BE REFUSED at the {side}'s {command}, by {rule}: {found}"));
     }
+    for unknown in &forecast.unknown {
+        lines.push(format!("  NOT KNOWN at {}", escape(unknown)));
+    }
     for rule in &forecast.needed {
         lines.push(format!("  needs the waiver {}, or other tokens", rule.name()));
     }
@@ -149,7 +152,7 @@ pub fn text(forecast: &Forecast, reports: &Reports) -> Vec<String> {
         lines.push(format!("  can drop the waiver {}: {because}", rule.name()));
     }
     lines.extend(forecast.warnings.iter().map(|warning| format!("  note: {}", escape(warning))));
-    if forecast.refusals.is_empty() {
+    if forecast.refusals.is_empty() && forecast.unknown.is_empty() {
         lines.push("  nothing of this plan will be refused by these tokens".into());
     }
     lines

@@ -2,9 +2,9 @@
 
 use crate::forecast;
 use record::Result;
-use record::probe::{Direction, Probe, TrialOutcome};
+use record::probe::{Direction, Probe, TrialOutcome, WAYS};
 use record::rule::Rule;
-use record::terms::{Mechanism, OaepHash};
+use record::terms::{Mechanism, OaepHash, Side};
 
 /// A way for a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,25 +20,52 @@ pub struct Proposal {
 /// The strongest way of all that both tokens can.
 ///
 /// # Errors
-/// `HSM-MECHANISM` where there is none, whatever is waived.
+/// Where there is none, whatever is waived: by the rule that blocks the weakest way, naming what
+/// blocks each, and on which side; `HSM-MECHANISM` where a token failed at it.
 pub fn strongest(tenant: &Probe, hoster: &Probe) -> Result<Proposal> {
-    let ways = forecast::ways(tenant, hoster).into_iter();
-    let mut proposals = ways.filter_map(|way| propose(tenant, hoster, way));
-    proposals.next().ok_or_else(|| {
-        Rule::HsmMechanism.refuse(
-            "no way to carry a key that both tokens can, whatever is waived",
-            "tokens that can at least composite with one OAEP hash in common",
-            "choose another token for one side; the reports say what each was seen to do",
-        )
-    })
+    let mut blocks = Vec::new();
+    for way in WAYS {
+        match propose(tenant, hoster, way) {
+            Ok(proposal) => return Ok(proposal),
+            Err((rule, found)) => blocks.push((rule, format!("{} with {}: {found}", way.0, way.1))),
+        }
+    }
+    let rule = blocks.last().and_then(|(rule, _)| *rule).unwrap_or(Rule::HsmMechanism);
+    Err(rule.refuse(
+        blocks.iter().map(|(_, found)| found.as_str()).collect::<Vec<_>>().join("; "),
+        "two tokens that can at least composite with one OAEP hash in common",
+        "choose another token for the side that is named, or set it up otherwise; the reports say what each was seen to do",
+    ))
 }
 
-/// This way with the waivers that it needs, where the hoster's token can hold a KEK for it.
+/// This way with the waivers that it needs; or what blocks it whatever is waived, and on which
+/// side.
 pub fn propose(
     tenant: &Probe,
     hoster: &Probe,
     (mechanism, oaep_hash): (Mechanism, OaepHash),
-) -> Option<Proposal> {
+) -> std::result::Result<Proposal, (Option<Rule>, String)> {
+    let blocked = |rule: Option<Rule>, side: Side, found: &str| {
+        let name = rule.map_or("the token itself", Rule::name);
+        let found = found.lines().next().unwrap_or_default();
+        (rule, format!("the {side}'s token, by {name} ({found})"))
+    };
+    for (probe, direction) in [(hoster, Direction::Unwrap), (tenant, Direction::Wrap)] {
+        match probe.transfer(direction, mechanism, oaep_hash) {
+            Some(TrialOutcome::Works { .. }) => {}
+            Some(TrialOutcome::Refused { rule, found }) => {
+                return Err(blocked(Some(*rule), probe.side, found));
+            }
+            Some(TrialOutcome::Failed { found }) => return Err(blocked(None, probe.side, found)),
+            None => {
+                return Err(blocked(None, probe.side, "its report does not say whether it can"));
+            }
+        }
+    }
+    if !forecast::ways(tenant, hoster).contains(&(mechanism, oaep_hash)) {
+        let found = "it does not take the key wrap that the tenant's token makes";
+        return Err(blocked(Some(Rule::WrapKwp), Side::Hoster, found));
+    }
     let mut waivers = Vec::new();
     if mechanism == Mechanism::Composite {
         let found = why_not(tenant, hoster, Mechanism::SingleShot, oaep_hash);
@@ -51,15 +78,18 @@ pub fn propose(
         let found = why_not(tenant, hoster, mechanism, OaepHash::Sha256);
         waivers.push((Rule::WrapOaepSha1, found));
     }
-    let kek = hoster.keks.iter().find(|kek| kek.mechanism == mechanism)?;
-    for miss in kek.missed.as_ref()? {
+    let kek = hoster.keks.iter().find(|kek| kek.mechanism == mechanism);
+    let Some(missed) = kek.and_then(|kek| kek.missed.as_ref()) else {
+        return Err(blocked(None, Side::Hoster, "it made no KEK of the plan's kind"));
+    };
+    for miss in missed {
         if !miss.rule.waivable() {
-            return None;
+            return Err(blocked(Some(miss.rule), Side::Hoster, &miss.found));
         }
         let found = format!("the hoster's token makes a KEK with {}", miss.found);
         waivers.push((miss.rule, found));
     }
-    Some(Proposal { mechanism, oaep_hash, waivers })
+    Ok(Proposal { mechanism, oaep_hash, waivers })
 }
 
 /// What a stronger way failed at.

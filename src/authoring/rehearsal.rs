@@ -190,7 +190,7 @@ pub(super) fn hsm(party: &mut Item, probe: Option<&Probe>) {
 fn way(document: &mut DocumentMut, plan: &Plan, probes: &Probes) -> Result<()> {
     let (tenant, hoster) = (&probes.tenant.probe, &probes.hoster.probe);
     let own = (plan.transfer.mechanism, plan.transfer.oaep_hash);
-    let as_planned = ways(tenant, hoster).contains(&own).then(|| propose(tenant, hoster, own));
+    let as_planned = ways(tenant, hoster).contains(&own).then(|| propose(tenant, hoster, own).ok());
     let proposal = as_planned.flatten().map_or_else(|| strongest(tenant, hoster), Ok)?;
     let transfer = document["transfer"].or_insert(Item::Table(Table::new()));
     if (proposal.mechanism, proposal.oaep_hash) != own {

@@ -124,7 +124,7 @@ impl fmt::Display for Attribute {
 }
 
 /// The PKCS#11 name of an attribute type; a type without one is shown as a number.
-fn name(kind: CK_ATTRIBUTE_TYPE) -> String {
+pub(super) fn name(kind: CK_ATTRIBUTE_TYPE) -> String {
     match (kind, AttributeType::try_from(kind)) {
         (CKA_UNWRAP_TEMPLATE, _) => "CKA_UNWRAP_TEMPLATE".to_owned(),
         (_, Ok(AttributeType::VendorDefined(_)) | Err(_)) => format!("attribute 0x{kind:08x}"),

@@ -2,9 +2,10 @@
 //! software (design, sections 4.1 and 4.3). What a token does is observed before a real key is
 //! trusted to it.
 //!
-//! Throwaway keys are session objects: they end with the session, whatever happens. Throwaway KEKs
-//! have 2048 bits whatever the plan says: neither the OAEP hash nor the AES key wrap depends on the
-//! size, and a software RSA-4096 key takes seconds.
+//! What the ceremony keeps on the token is tried as token objects, since tokens take other
+//! attributes of those; they are erased at once, and what a killed run left of them by the next.
+//! Throwaway KEKs have 2048 bits whatever the plan says: neither the OAEP hash nor the AES key wrap
+//! depends on the size, and a software RSA-4096 key takes seconds.
 
 use std::iter;
 
@@ -12,16 +13,20 @@ use cryptoki_sys::*;
 use rsa::pkcs8::EncodePrivateKey;
 use zeroize::Zeroizing;
 
-use crate::attribute::{Attribute, bytes, flag};
-use crate::kek::{Kek, KekSpec};
+use crate::attribute::{Attribute, bytes};
+use crate::hoster::ImportOrder;
 use crate::mechanism::{THROWAWAY, THROWAWAY_BITS, WrapMethod, software_key};
 use crate::parallel::meanwhile;
 use crate::public_key::PublicHalf;
 use crate::raw::{KeyPair, Object};
+use crate::table::{
+    Table, hoster_private, kek_private, kek_public, named, target_public, tenant_private,
+    wrapping_kek,
+};
 use crate::target::TargetSpec;
-use crate::template::{hoster_private, wrapping_kek};
 use crate::wrapped_key::{self, WrappedKey};
 use crate::{Hsm, TokenSession};
+use record::encoding;
 use record::rule::Rule;
 use record::terms::{KeyType, KwpFlavour, Mechanism, OaepHash, Observed, Usage};
 use record::{Error, Result};
@@ -33,19 +38,90 @@ const MOST_KEYS: usize = 64;
 /// Usages of throwaway target keys; they serve nobody.
 const USAGE: Usage = Usage { sign: true, decrypt: false };
 
-/// The attributes by which a throwaway object is known.
-pub(super) fn throwaway() -> [Attribute; 1] {
-    [bytes(CKA_LABEL, LABEL.as_bytes())]
-}
-
 /// A target key that nobody will miss.
 pub(super) fn throwaway_target(kind: KeyType) -> TargetSpec<'static> {
     TargetSpec { label: LABEL, kind, usage: USAGE, trusted_only: false }
 }
 
-/// What a throwaway key becomes that is unwrapped.
-pub(super) fn unwrapped_throwaway() -> Vec<Attribute> {
-    hoster_private(THROWAWAY, USAGE)
+/// What a throwaway key becomes that is unwrapped, and ends with its session.
+pub(super) fn unwrapped_throwaway() -> Table {
+    hoster_private(&session_name(), THROWAWAY, USAGE, false).barest().in_session()
+}
+
+fn session_name() -> [Attribute; 2] {
+    named(&[], LABEL)
+}
+
+impl Hsm<'_> {
+    /// Does something with throwaway token objects, which have this name; what a killed run left is
+    /// erased before, and they are erased afterwards.
+    ///
+    /// # Errors
+    /// [`Error::Hsm`] where one is left; what `work` ends with.
+    pub(super) fn throwaways<T>(
+        &self,
+        work: impl FnOnce(&TokenSession, &[Attribute; 2]) -> Result<T>,
+    ) -> Result<T> {
+        self.remove_throwaways()?;
+        let name = named(&encoding::random::<20>()?, LABEL);
+        let done = self.session().and_then(|session| work(&session, &name));
+        let removed = self.remove_throwaways();
+        done.and_then(|done| removed.map(|()| done))
+    }
+
+    /// Throwaway objects fill a token up, or worse.
+    pub(super) fn remove_throwaways(&self) -> Result<()> {
+        match self.remove(&[bytes(CKA_LABEL, LABEL.as_bytes())])? {
+            None => Ok(()),
+            Some((left, said)) => Err(Error::hsm(
+                format!("{left} throwaway objects are still on {}; it said: {said}", self.name()),
+                format!(
+                    "remove the objects with the label \"{LABEL}\" with the vendor's tool, and do not use this token"
+                ),
+            )),
+        }
+    }
+
+    /// Finds out once, on a throwaway pair, what the token takes of a private key of this table.
+    pub(super) fn fit_pair(
+        &self,
+        kind: KeyType,
+        usage: Usage,
+        table: impl Fn(&[Attribute; 2], KeyType) -> Table,
+    ) -> Result<()> {
+        if self.seen(&table(&session_name(), kind)).is_some() {
+            return Ok(());
+        }
+        let kind = if let KeyType::Rsa(_) = kind { THROWAWAY } else { kind };
+        self.throwaways(|session, name| {
+            let public = target_public(true, name, usage);
+            let make = |private: &[Attribute]| session.pair(kind, &public, private);
+            let discard = |pair: KeyPair| session.discard(&[pair.public, pair.private]);
+            let table = table(name, kind);
+            let pair = session.fit(&table, make, discard)?;
+            let checked = session.expect(pair.private, &table).map(drop);
+            checked.map_err(|fault| fault.error("use a token that makes keys as it is asked to"))
+        })
+    }
+
+    /// Whether the token stores a public object of this table, tried once: no ceremony ends for
+    /// want of one.
+    pub(super) fn fits(&self, table: impl Fn(&[Attribute; 2]) -> Result<Table>) -> Result<bool> {
+        if let Some(seen) = self.seen(&table(&session_name())?) {
+            return Ok(seen.is_some());
+        }
+        self.throwaways(|session, name| {
+            let table = table(name)?;
+            let make = |template: &[Attribute]| session.create(template);
+            let made = session.fit(&table, make, |made| session.discard(&[made]));
+            if made.is_err() {
+                // A token that fell silent does not answer for its session either.
+                session.session.state()?;
+                self.left_out().insert(table.object, None);
+            }
+            Ok(made.is_ok())
+        })
+    }
 }
 
 impl Hsm<'_> {
@@ -64,7 +140,7 @@ impl Hsm<'_> {
     ) -> Result<Observed> {
         let session = self.session()?;
         let method = session.wrap_method(mechanism, oaep)?;
-        let generate = || session.target_generate(None, &throwaway_target(target));
+        let generate = || session.throwaway_pair(&throwaway_target(target));
         let (software, first) = meanwhile(software_key, generate)?;
         let kek = PublicHalf::of_rsa(software.to_public_key())?;
         let with = session.create(&wrapping_kek(&kek))?;
@@ -119,36 +195,51 @@ impl Hsm<'_> {
         Ok(Observed { oaep_hash: oaep, kwp })
     }
 
-    /// Unwraps a throwaway key under the KEK itself, before it is offered: else one whose halves do
-    /// not belong together would be found at the import, when every share is open.
+    /// Unwraps a throwaway key of each of these usages under the KEK itself, as the token keeps the
+    /// real ones, by one of these flavours: before it is offered, as one whose halves do not belong
+    /// together would be found at the import, when every share is open; and before anybody opens a
+    /// share.
     ///
     /// # Errors
-    /// `WRAP-CANARY` where it opens to another key, and as [`Hsm::wrap_canary`];
-    /// [`record::Error::Hsm`] where the token does not open it.
+    /// `WRAP-CANARY` where it opens to another key, and as [`Hsm::wrap_canary`]; `TARGET-ATTRIBUTES`
+    /// where it is not what it was asked to be; [`record::Error::Hsm`] where the token does not open
+    /// it.
     pub fn kek_canary(
         &self,
-        kek: &Kek,
-        mechanism: Mechanism,
-        oaep: OaepHash,
-        kwp: KwpFlavour,
+        order: &ImportOrder,
+        kwp: &[KwpFlavour],
+        usages: &[Usage],
     ) -> Result<()> {
-        let session = self.session()?;
-        let method = session.wrap_method(mechanism, oaep)?;
         let own = CanaryKek {
-            private: self.kek_private(&self.inventory()?, kek.id)?,
-            public: PublicHalf::rsa_of_spki(&kek.spki, Rule::KekKey)?,
+            private: self.kek_private(&self.inventory()?, order.kek)?,
+            public: PublicHalf::rsa_of_spki(order.kek_spki, Rule::KekKey)?,
         };
         let (software, unfilled) = unfilled_key()?;
-        let pkcs8 = match kwp {
-            KwpFlavour::Rfc5649 => unfilled,
-            KwpFlavour::Rfc5649ZeroFilled => filled(&unfilled),
+        let expected = PublicHalf::of_rsa(software.to_public_key())?;
+        let filled = filled(&unfilled);
+        let pkcs8 = |kwp: &KwpFlavour| match kwp {
+            KwpFlavour::Rfc5649 => &unfilled,
+            KwpFlavour::Rfc5649ZeroFilled => &filled,
         };
-        match session.throwaway_unwrap(&own, method, &pkcs8)?
-            == PublicHalf::of_rsa(software.to_public_key())?
-        {
-            true => Ok(()),
-            false => Err(other_key_error()),
-        }
+        let mut tried: Vec<Usage> = Vec::new();
+        self.throwaways(|session, name| {
+            let method = session.wrap_method(order.mechanism, order.oaep)?;
+            for usage in usages {
+                if tried.contains(usage) {
+                    continue;
+                }
+                tried.push(*usage);
+                let table = hoster_private(name, THROWAWAY, *usage, false);
+                let unwrap = |kwp| session.throwaway_unwrap(&own, method, pkcs8(kwp), &table);
+                let mut flavours = kwp.iter().map(unwrap);
+                let first = flavours.next().unwrap_or_else(|| Err(other_key_error()));
+                match first.or_else(|error| flavours.find_map(Result::ok).ok_or(error))? {
+                    key if key == expected => {}
+                    _ => return Err(other_key_error()),
+                }
+            }
+            Ok(())
+        })
     }
 
     /// Every flavour of key wrap that the token takes, RFC 5649 itself first.
@@ -157,10 +248,21 @@ impl Hsm<'_> {
         mechanism: Mechanism,
         oaep: OaepHash,
     ) -> Result<Vec<KwpFlavour>> {
-        let session = self.session()?;
-        let method = session.wrap_method(mechanism, oaep)?;
-        let ((software, pkcs8), kek) =
-            meanwhile(unfilled_key, || session.throwaway_kek(mechanism))?;
+        self.throwaways(|session, name| {
+            let method = session.wrap_method(mechanism, oaep)?;
+            let make = || session.throwaway_kek(name, mechanism);
+            let (unfilled, kek) = meanwhile(unfilled_key, make)?;
+            self.flavours(session, &kek, method, unfilled)
+        })
+    }
+
+    fn flavours(
+        &self,
+        session: &TokenSession,
+        kek: &CanaryKek,
+        method: WrapMethod,
+        (software, pkcs8): (rsa::PrivateKey, Zeroizing<Vec<u8>>),
+    ) -> Result<Vec<KwpFlavour>> {
         session.must_stay(kek.private, &kek.public, method, Rule::KekExtractable)?;
         let expected = PublicHalf::of_rsa(software.to_public_key())?;
         let filled = filled(&pkcs8);
@@ -169,7 +271,7 @@ impl Hsm<'_> {
         for (kwp, pkcs8) in
             [(KwpFlavour::Rfc5649, &pkcs8), (KwpFlavour::Rfc5649ZeroFilled, &filled)]
         {
-            match session.throwaway_unwrap(&kek, method, pkcs8) {
+            match session.throwaway_unwrap(kek, method, pkcs8, &unwrapped_throwaway()) {
                 Ok(key) if key == expected => taken.push(kwp),
                 Ok(_) => return Err(other_key_error()),
                 Err(refusal @ Error::Refused(_)) => return Err(refusal),
@@ -179,38 +281,59 @@ impl Hsm<'_> {
         if !taken.is_empty() {
             return Ok(taken);
         }
-        if session.throwaway_unwrap(&kek, method.with_other_oaep(), &filled).is_ok() {
-            return Err(self.oaep_hash_error(oaep, "cannot open it, but can open the other"));
+        let other = method.with_other_oaep();
+        if session.throwaway_unwrap(kek, other, &filled, &unwrapped_throwaway()).is_ok() {
+            return Err(self.oaep_hash_error(method.oaep, "cannot open it, but can open the other"));
         }
         Err(refused.unwrap_or_else(|| canary_error("nothing", "one of the two flavours")))
     }
 }
 
 impl TokenSession<'_> {
-    fn throwaway_kek(&self, mechanism: Mechanism) -> Result<CanaryKek> {
-        let spec = KekSpec { bits: THROWAWAY_BITS, mechanism };
-        let KeyPair { public, private } =
-            self.kek_generate(&throwaway(), false, spec, &|_| true)?;
+    /// A throwaway KEK of the real one's table; what the token does not take of it is found out.
+    pub fn throwaway_kek(&self, name: &[Attribute; 2], mechanism: Mechanism) -> Result<CanaryKek> {
+        let (kind, stays) = (KeyType::Rsa(THROWAWAY_BITS), !self.hsm.session_only);
+        let table = self.kek_table(name, mechanism);
+        let public = kek_public(stays, name);
+        let make = |private: &[Attribute]| self.pair(kind, &public, private);
+        let discard = |pair: KeyPair| self.discard(&[pair.public, pair.private]);
+        let KeyPair { public, private } = self.fit(&table, make, discard)?;
         let public = self.public_half(public)?;
         let public = public
             .ok_or_else(|| canary_error("a KEK that shows no public key", "an RSA public key"))?;
         Ok(CanaryKek { private, public })
     }
 
-    /// Wraps this PKCS#8 in software, unwraps it in the token, and says which key came of it.
-    fn throwaway_unwrap(
+    /// The table of a throwaway KEK.
+    pub fn kek_table(&self, name: &[Attribute; 2], mechanism: Mechanism) -> Table {
+        let table = kek_private(name, mechanism);
+        if self.hsm.session_only { table.in_session() } else { table }
+    }
+
+    /// A target key of the tenant's that ends with the session.
+    pub fn throwaway_pair(&self, spec: &TargetSpec) -> Result<KeyPair> {
+        let private = tenant_private(&session_name(), spec).barest().in_session().template();
+        self.pair(spec.kind, &target_public(false, &session_name(), spec.usage), &private)
+    }
+
+    /// Wraps this PKCS#8 in software, unwraps it in the token, and says which key came of it. What
+    /// the token does not take of such a key is found out.
+    pub fn throwaway_unwrap(
         &self,
         kek: &CanaryKek,
         method: WrapMethod,
         pkcs8: &[u8],
+        table: &Table,
     ) -> Result<PublicHalf> {
         let wrapped = wrapped_key::make(kek.public.rsa()?, method.oaep, pkcs8)?;
-        let (under, wanted) = (method.under(kek.private), unwrapped_throwaway());
-        let (key, _) = self.unwrap_under(under, &wrapped, &wanted, &[flag(CKA_TOKEN, false)])?;
-        let rule = Rule::TargetAttributes;
-        let checked = self.expect(key, &wanted, rule);
+        let (key, _) =
+            self.unwrap_with(method.under(kek.private), &wrapped, table, |with, wrapped| {
+                let unwrap = |template: &[Attribute]| self.unwrap(with, wrapped, template);
+                self.fit(table, unwrap, |key| self.discard(&[key]))
+            })?;
+        let checked = self.expect(key, table);
         checked.map_err(|fault| fault.error("use a token that unwraps keys as it is asked to"))?;
-        self.must_stay(key, &kek.public, method, rule)?;
+        self.must_stay(key, &kek.public, method, Rule::TargetAttributes)?;
         let public = self.public_half(key)?;
         public.ok_or_else(|| canary_error("a key that shows no public key", "an RSA key"))
     }
@@ -243,9 +366,9 @@ impl TokenSession<'_> {
 
 /// The KEK of a canary: one of the real one's template that nobody will miss; or the real one,
 /// under which a throwaway key is wrapped.
-struct CanaryKek {
-    private: Object,
-    public: PublicHalf,
+pub(super) struct CanaryKek {
+    pub private: Object,
+    pub public: PublicHalf,
 }
 
 /// A throwaway key whose PKCS#8 is no multiple of 8 long, so that both flavours of the key wrap
@@ -262,7 +385,7 @@ pub(super) fn unfilled_key() -> Result<(rsa::PrivateKey, Zeroizing<Vec<u8>>)> {
     }
 }
 
-fn filled(pkcs8: &[u8]) -> Zeroizing<Vec<u8>> {
+pub(super) fn filled(pkcs8: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut filled = Zeroizing::new(pkcs8.to_vec());
     filled.resize(pkcs8.len().next_multiple_of(8), 0);
     filled

@@ -3,32 +3,33 @@
 //! afterwards, all of it, for keys that cannot leave.
 
 use cryptoki_sys::*;
+use data_encoding::HEXLOWER;
 
-use crate::attribute::{Attribute, bytes, flag, read_back};
+use crate::attribute::bytes;
 use crate::inventory::Inventory;
 use crate::mechanism::KekUse;
-use crate::object::{Examination, Fault, MOST_CERTIFICATE, if_exact};
+use crate::object::{Deviation, Examination, Fault, MOST_CERTIFICATE, if_exact};
 use crate::parallel::on_threads;
-use crate::public_key::{PublicHalf, generation};
+use crate::public_key::PublicHalf;
 use crate::raw::{KeyPair, Object};
+use crate::table::{Table, certificate, hoster_private, named, stored_public, target_public};
 use crate::target::TargetKey;
-use crate::template::{
-    certificate, endings, hoster_private, made_here, named, stored_public, target_public,
-};
-use crate::unwrap::{TemplatePin, first_taken};
+use crate::unwrap::TemplatePin;
 use crate::wrapped_key::WrappedKey;
 use crate::{Hsm, TokenSession};
 use record::encoding::CkaId;
 use record::rule::Rule;
 use record::spki::TargetCertificate;
-use record::terms::{KeyType, Mechanism, OaepHash, ReadBack, Usage};
+use record::terms::{KeyType, KwpFlavour, Mechanism, OaepHash, ReadBack, Usage};
 use record::{Error, Result};
 
 /// How every key of a package is imported.
 #[derive(Clone, Copy)]
-pub struct ImportOrder {
+pub struct ImportOrder<'a> {
     /// The KEK; call [`Hsm::kek_check`] before.
     pub kek: CkaId,
+    /// Its public half, DER SubjectPublicKeyInfo.
+    pub kek_spki: &'a [u8],
     /// How the keys were wrapped.
     pub mechanism: Mechanism,
     /// The hash of their RSA-OAEP.
@@ -86,23 +87,96 @@ pub struct CertifiedKey {
     pub certificate: Vec<u8>,
 }
 
+/// Which public objects stand beside a target key at the hoster: those that its token stores.
+#[derive(Clone, Copy)]
+pub struct Beside {
+    public: bool,
+    certificate: bool,
+}
+
+impl Beside {
+    /// Both of them.
+    pub const ALL: Beside = Beside { public: true, certificate: true };
+}
+
 /// The objects of one target key at the hoster.
 struct ObjectSet<'a> {
     of: ImportKey<'a>,
     key: PublicHalf,
+    private: Table,
+    public: Option<Table>,
+    certificate: Option<Table>,
+}
+
+/// The same on a token.
+#[derive(Clone, Copy)]
+struct SetObjects {
+    private: Object,
+    public: Option<Object>,
+    certificate: Option<Object>,
 }
 
 /// One key on its way into the token.
 struct Import<'a> {
     set: ObjectSet<'a>,
-    certificate: Vec<Attribute>,
     wrapped: &'a WrappedKey,
 }
 
 impl Hsm<'_> {
+    /// Refuses what is in the way of an import, and tries it with a throwaway key under the KEK
+    /// itself: before anybody opens a seal for it.
+    ///
+    /// # Errors
+    /// `TARGET-EXISTS` where an object of another id has a label; `TARGET-AMBIGUOUS` where the
+    /// token has one of the keys already, under another id; and as [`Hsm::kek_canary`].
+    pub fn import_ready(
+        &self,
+        order: &ImportOrder,
+        kwp: &[KwpFlavour],
+        keys: &[ImportKey],
+    ) -> Result<()> {
+        let inventory = self.inventory()?;
+        for key in keys {
+            self.refuse_label(&inventory, &key.id.0, key.label, &[])?;
+            let half = PublicHalf::of_spki(key.spki, Rule::TargetKey)?;
+            let others = self.private_of(&inventory, &half)?;
+            // One without CKA_ID is what an unwrap that was cut off has left: it is said at the end.
+            let other = others.into_iter().find(|(_, id)| !id.is_empty() && *id != key.id.0);
+            if let Some((_, other)) = other {
+                return Err(Rule::TargetAmbiguous.refuse(
+                    format!(
+                        "{} holds {} already, as a private key of the CKA_ID {}",
+                        self.name(),
+                        key.label.escape_debug(),
+                        HEXLOWER.encode(other)
+                    ),
+                    "no other private key with this public half: nobody could tell the two apart",
+                    "find out where that key came from; once nothing needs it, remove it with the vendor's tool, and run the same command again",
+                ));
+            }
+        }
+        let usages: Vec<Usage> = keys.iter().map(|key| key.usage).collect();
+        self.kek_canary(order, kwp, &usages)
+    }
+
+    /// What the token stores beside keys like these, tried with throwaway objects.
+    ///
+    /// # Errors
+    /// `TARGET-KEY` and `TARGET-CERTIFICATE` where a key has none; [`Error::Hsm`] where the token
+    /// fails.
+    pub fn beside(&self, keys: &[ImportKey]) -> Result<Beside> {
+        let Some(key) = keys.first() else { return Ok(Beside::ALL) };
+        let half = PublicHalf::of_spki(key.spki, Rule::TargetKey)?;
+        Ok(Beside {
+            public: self.fits(|named| Ok(stored_public(named, &half, key.usage)))?,
+            certificate: self.fits(|named| certificate(named, key.certificate))?,
+        })
+    }
+
     /// Imports target keys as token objects that cannot leave, each with its public half and its
-    /// certificate beside it, and reads all of it back in a new session. A complete, correct set of
-    /// an id is kept; an incomplete or other one is destroyed first.
+    /// certificate beside it as far as the token stores them, and reads all of it back in a new
+    /// session. A complete, correct set of an id is kept; an incomplete or other one is destroyed
+    /// first.
     ///
     /// # Errors
     /// `TARGET-EXISTS` where an object of another id has a label; `TARGET-ATTRIBUTES`,
@@ -112,15 +186,15 @@ impl Hsm<'_> {
     /// run.
     pub fn import(
         &self,
-        order: ImportOrder,
+        order: &ImportOrder,
+        beside: Beside,
         keys: &[(ImportKey, &WrappedKey)],
         progress: &(dyn Fn(&str) + Sync),
     ) -> Result<Vec<HosterKey>> {
         // Before anything is destroyed: a certificate that cannot be read is no reason to.
-        let imports = keys.iter().map(|(key, wrapped)| {
-            let certificate = certificate(&key.id.0, key.label, key.certificate)?;
-            Ok(Import { set: ObjectSet::new(key)?, certificate, wrapped })
-        });
+        let imports = keys
+            .iter()
+            .map(|(key, wrapped)| Ok(Import { set: ObjectSet::new(key, beside)?, wrapped }));
         let imports = imports.collect::<Result<Vec<_>>>()?;
         let before = self.inventory()?;
         let kek = self.kek_private(&before, order.kek)?;
@@ -168,8 +242,13 @@ impl Hsm<'_> {
     /// # Errors
     /// `TARGET-KEY` where the SPKI is of no kind that travels; [`Error::Hsm`] where the
     /// token fails.
-    pub fn import_find(&self, inventory: &Inventory, key: &ImportKey) -> Result<Option<HosterKey>> {
-        if_exact(self.set_examine(inventory, &ObjectSet::new(key)?))
+    pub fn import_find(
+        &self,
+        inventory: &Inventory,
+        beside: Beside,
+        key: &ImportKey,
+    ) -> Result<Option<HosterKey>> {
+        if_exact(self.set_examine(inventory, &ObjectSet::new(key, beside)?))
     }
 
     /// The complete, correct set of this key, or why it is none.
@@ -178,7 +257,7 @@ impl Hsm<'_> {
     /// `TARGET-ATTRIBUTES`, `TARGET-LOCAL`, `TARGET-MODULUS`, `TARGET-CERTIFICATE`;
     /// [`Error::Hsm`] where the token fails.
     pub fn held(&self, inventory: &Inventory, key: &ImportKey) -> Result<HosterKey> {
-        self.set_examine(inventory, &ObjectSet::new(key)?).map_err(|fault| {
+        self.set_examine(inventory, &ObjectSet::new(key, Beside::ALL)?).map_err(|fault| {
             fault.error("find out what has touched this key in the HSM; what it cannot show, it does not prove")
         })
     }
@@ -188,23 +267,15 @@ impl Hsm<'_> {
     }
 
     /// Reads the set in a new session: complete and correct, or the first thing that it misses.
-    fn import_examine(
-        &self,
-        [private, public, certificate]: [Object; 3],
-        set: &ObjectSet,
-    ) -> Examination<HosterKey> {
+    fn import_examine(&self, objects: SetObjects, set: &ObjectSet) -> Examination<HosterKey> {
         let session = self.session()?;
-        if set.of.born {
-            session.expect(private, &made_here(), Rule::TargetLocal)?;
+        let SetObjects { private, public, certificate } = objects;
+        let mut attributes = session.expect(private, &set.private)?.attributes;
+        if let Some((public, table)) = public.zip(set.public.as_ref()) {
+            session.expect(public, table)?;
         }
-        let rule = Rule::TargetAttributes;
-        session.expect(private, &set.private(), rule)?;
-        session.expect(private, &[flag(CKA_TOKEN, true)], rule)?;
-        for object in [private, public, certificate] {
-            session.expect(object, &set.named(), rule)?;
-        }
-        for object in [private, public] {
-            if !session.is_half_of(object, &set.key)? {
+        for half in [Some(private), public].into_iter().flatten() {
+            if !session.is_half_of(half, &set.key)? {
                 return Err(Fault::of(
                     Rule::TargetModulus,
                     "a key with another modulus",
@@ -212,88 +283,89 @@ impl Hsm<'_> {
                 ));
             }
         }
-        let value = session.read_bytes(certificate, CKA_VALUE, MOST_CERTIFICATE)?;
-        if value.as_deref() != Some(set.of.certificate) {
-            return Err(Fault::of(
-                Rule::TargetCertificate,
-                "another certificate beside the key",
-                "the tenant's certificate",
-            ));
+        if let Some((certificate, table)) = certificate.zip(set.certificate.as_ref()) {
+            session.expect(certificate, table)?;
+            let value = session.read_bytes(certificate, CKA_VALUE, MOST_CERTIFICATE)?;
+            if value.as_deref() != Some(set.of.certificate) {
+                return Err(Fault::of(
+                    Rule::TargetCertificate,
+                    "another certificate beside the key",
+                    "the tenant's certificate",
+                ));
+            }
         }
+        let none = [(public, "CKO_PUBLIC_KEY"), (certificate, "CKO_CERTIFICATE")];
+        attributes.extend(none.into_iter().filter(|(object, _)| object.is_none()).map(
+            |(_, class)| {
+                let attribute = format!("{class} beside the key");
+                ReadBack { attribute, value: "not stored by the token".to_owned() }
+            },
+        ));
         let (id, spki) = (set.of.id.0.to_vec(), set.key.spki.clone());
-        Ok(HosterKey {
-            target: TargetKey { id, spki, made: false, private },
-            attributes: session.shown_attributes(private, set)?,
-            imported: false,
-        })
+        let target = TargetKey { id, spki, made: false, private };
+        Ok(HosterKey { target, attributes, imported: false })
     }
 }
 
 impl TokenSession<'_> {
-    fn import_objects(&self, import: &Import, kek: KekUse) -> Result<([Object; 3], TemplatePin)> {
+    fn import_objects(&self, import: &Import, kek: KekUse) -> Result<(SetObjects, TemplatePin)> {
         let set = &import.set;
-        let named = set.named();
-        let place = [&[flag(CKA_TOKEN, true)], &named[..]].concat();
-        let (private, pin) = self.unwrap_under(kek, import.wrapped, &set.private(), &place)?;
-        let public = [stored_public(&set.key, set.of.usage), named.to_vec()].concat();
-        let beside = self.create(&public).and_then(|public| {
-            let certificate = self.create(&import.certificate)?;
-            let checked = self.expect(private, &named, Rule::TargetAttributes);
-            checked
-                .map_err(|fault| fault.error("use a token that names keys as it is asked to"))?;
-            Ok(([private, public, certificate], pin))
+        let table = self.hsm.fitted(set.private.clone());
+        let (private, pin) = self.unwrap_under(kek, import.wrapped, &table)?;
+        let store = |table: &Option<Table>| {
+            let table = table.as_ref().map(|table| self.hsm.fitted(table.clone()));
+            table.map(|table| self.create(&table.template())).transpose()
+        };
+        let beside = store(&set.public).and_then(|public| {
+            let certificate = store(&set.certificate)?;
+            // A token that ignored CKA_ID keeps a key that no search by id would find to destroy.
+            let id = bytes(CKA_ID, &set.of.id.0);
+            let found = self.read(private, &id)?;
+            if found.as_ref() != Some(&id.value) {
+                let fault: Fault =
+                    Deviation::of(Rule::TargetAttributes, &id, found.as_ref()).into();
+                return Err(fault.error("use a token that names keys as it is asked to"));
+            }
+            Ok((SetObjects { private, public, certificate }, pin))
         });
-        // A token that ignored CKA_ID keeps a key that no search by id would find to destroy.
         beside.inspect_err(|_| self.discard(&[private]))
-    }
-
-    /// What the record says of the key, also what no rule demands: CKA_LOCAL and the like are false
-    /// or absent after an import.
-    fn shown_attributes(&self, private: Object, set: &ObjectSet) -> Result<Vec<ReadBack>> {
-        let [strict, ..] = endings();
-        let mut shown = vec![flag(CKA_TOKEN, true)];
-        // Class and key type are not worth a line: the public half says them.
-        let flags = set.private().into_iter();
-        shown.extend(flags.filter(|shown| ![CKA_CLASS, CKA_KEY_TYPE].contains(&shown.kind)));
-        shown.extend(strict);
-        shown.extend(made_here());
-        let read =
-            |shown: &Attribute| Ok(read_back(shown.kind, self.read(private, shown)?.as_ref()));
-        shown.iter().map(read).collect()
     }
 }
 
 impl<'a> ObjectSet<'a> {
-    fn new(of: &ImportKey<'a>) -> Result<Self> {
-        Ok(ObjectSet { of: *of, key: PublicHalf::of_spki(of.spki, Rule::TargetKey)? })
+    fn new(of: &ImportKey<'a>, beside: Beside) -> Result<Self> {
+        let key = PublicHalf::of_spki(of.spki, Rule::TargetKey)?;
+        let named = named(&of.id.0, of.label);
+        let certificate = certificate(&named, of.certificate)?;
+        Ok(ObjectSet {
+            of: *of,
+            private: hoster_private(&named, key.kind(), of.usage, of.born),
+            public: beside.public.then(|| stored_public(&named, &key, of.usage)),
+            certificate: beside.certificate.then_some(certificate),
+            key,
+        })
     }
 
-    fn named(&self) -> [Attribute; 2] {
-        named(&self.of.id.0, self.of.label)
-    }
-
-    fn private(&self) -> Vec<Attribute> {
-        hoster_private(self.key.kind(), self.of.usage)
-    }
-
-    /// The one private key, public key and certificate of this id.
-    fn objects(&self, inventory: &Inventory) -> Examination<[Object; 3]> {
+    /// The one private key of this id, and what stands beside it.
+    fn objects(&self, inventory: &Inventory) -> Examination<SetObjects> {
         let id = &self.of.id.0;
         let all = inventory.count(id);
         let classes = [CKO_PRIVATE_KEY, CKO_PUBLIC_KEY, CKO_CERTIFICATE];
         let found = classes.map(|class| inventory.of_class(class, id));
-        if let ([&[private], &[public], &[certificate]], 3) =
-            (found.each_ref().map(Vec::as_slice), all)
-        {
-            return Ok([private, public, certificate]);
+        let wanted = [true, self.public.is_some(), self.certificate.is_some()].map(usize::from);
+        let counts = found.each_ref().map(Vec::len);
+        let ours: usize = wanted.iter().sum();
+        let [private, public, certificate] = found.map(|found| found.first().copied());
+        if let (Some(private), true) = (private, counts == wanted && all == ours) {
+            return Ok(SetObjects { private, public, certificate });
         }
-        let [private, public, certificate] = found.map(|found| found.len());
+        let [private, public, certificate] = counts;
         Err(Fault::of(
             Rule::TargetAttributes,
             format!(
                 "{private} private keys, {public} public keys, {certificate} certificates, {all} objects with its CKA_ID"
             ),
-            "one of each, and nothing else",
+            "one of each that the token stores, and nothing else",
         ))
     }
 }
@@ -317,10 +389,15 @@ impl Hsm<'_> {
         }
         let id = &spec.id.0;
         self.refuse_label(inventory, id, spec.label, &[])?;
+        let BornSpec { kind, usage, .. } = *spec;
+        self.fit_pair(kind, usage, |named, kind| hoster_private(named, kind, usage, true))?;
         self.make_anew(spec.id, Rule::TargetGone, inventory.count(id) > 0, || {
             let session = self.session()?;
             let KeyPair { public, private } = session.born_pair(spec)?;
-            let key = session.public_half(public)?.ok_or_else(|| {
+            let key = session.public_half(public)?;
+            // Some tokens have two sessions, of which the login is one.
+            drop(session);
+            let key = key.ok_or_else(|| {
                 Error::hsm(
                     "the new key shows no public half",
                     "use a token that makes keys as it is asked to",
@@ -328,8 +405,9 @@ impl Hsm<'_> {
             })?;
             let target = TargetKey { id: id.to_vec(), spki: key.spki, made: true, private };
             let der = certify(&target)?;
-            session.create(&certificate(id, spec.label, &der)?)?;
-            drop(session);
+            let table = certificate(&named(id, spec.label), &der)?;
+            self.fits(|named| certificate(named, &der))?;
+            self.session()?.create(&self.fitted(table).template())?;
             let set = spec.set(&target.spki, &der);
             let mut held = self.held(&self.inventory_where(&[bytes(CKA_ID, id)])?, &set)?;
             held.target.made = true;
@@ -348,7 +426,8 @@ impl Hsm<'_> {
         let Ok(parsed) = TargetCertificate::parse(certificate, spec.label) else {
             return Ok(None);
         };
-        let found = self.import_find(inventory, &spec.set(parsed.spki(), certificate))?;
+        let set = spec.set(parsed.spki(), certificate);
+        let found = self.import_find(inventory, Beside::ALL, &set)?;
         Ok(found.map(|held| CertifiedKey { held, certificate: certificate.clone() }))
     }
 }
@@ -356,11 +435,9 @@ impl Hsm<'_> {
 impl TokenSession<'_> {
     fn born_pair(&self, spec: &BornSpec) -> Result<KeyPair> {
         let named = named(&spec.id.0, spec.label);
-        let (mechanism, kind) = generation(spec.kind);
-        let public = [&named[..], &target_public(true, spec.usage), &kind].concat();
-        let private = hoster_private(spec.kind, spec.usage);
-        let private = [&named[..], &private, &[flag(CKA_TOKEN, true)]].concat();
-        first_taken(&private, |private| self.generate_pair(mechanism, &public, private))
+        let private = hoster_private(&named, spec.kind, spec.usage, true);
+        let public = target_public(true, &named, spec.usage);
+        self.pair(spec.kind, &public, &self.hsm.fitted(private).template())
     }
 }
 

@@ -4,18 +4,13 @@
 use cryptoki_sys::*;
 
 use crate::Hsm;
-use crate::attribute::{Attribute, Value, number};
+use crate::attribute::{Attribute, Value, bytes, number};
 use crate::public_key::{PublicHalf, trimmed};
 use crate::raw::Object;
-use record::Result;
 use record::rule::Rule;
 use record::spki::PublicKey;
+use record::{Error, Result};
 use rsa::traits::PublicKeyParts;
-
-/// More than any CKA_ID or CKA_LABEL that Keyferry compares, in bytes.
-const MOST_NAME: usize = 1024;
-/// The modulus of RSA-8192; a larger one fits no plan.
-const MOST_MODULUS: usize = 1024;
 
 /// The objects of a token as they were at one moment. It says where to look; what is done to a key
 /// is decided by what a new session reads of it.
@@ -45,28 +40,30 @@ impl Hsm<'_> {
         let session = self.session()?;
         let mut entries = Vec::new();
         for object in session.find(template)? {
-            let class = match session.read(object, &number(CKA_CLASS, 0)) {
-                Ok(class) => class,
+            let shown = [number(CKA_CLASS, 0), bytes(CKA_ID, &[]), bytes(CKA_LABEL, &[])];
+            let read = match session.read_all(object, &shown.each_ref()) {
+                Ok(read) => read,
                 // SoftHSM, killed while it makes an object, leaves a file without any attribute and
                 // lists it for ever: no search by id finds it, nobody can use it. A token that fell
                 // silent does not answer for its session either.
                 Err(_) if session.session.state().is_ok() => continue,
                 Err(error) => return Err(error),
             };
-            #[expect(clippy::disallowed_methods, reason = "PKCS#11's own default of each is empty")]
-            let read =
-                |kind, most| session.read_bytes(object, kind, most).map(Option::unwrap_or_default);
+            let [class, id, label] = <[_; 3]>::try_from(read).map_err(|_| {
+                Error::defect("three attributes were asked for, and another number came back")
+            })?;
             let modulus = match class {
-                Some(Value::Number(CKO_PRIVATE_KEY)) => read(CKA_MODULUS, MOST_MODULUS)?,
-                _ => Vec::new(),
+                Some(Value::Number(CKO_PRIVATE_KEY)) => {
+                    session.read(object, &bytes(CKA_MODULUS, &[]))?
+                }
+                _ => None,
             };
-            entries.push(Entry {
-                object,
-                class,
-                id: read(CKA_ID, MOST_NAME)?,
-                label: read(CKA_LABEL, MOST_NAME)?,
-                modulus,
+            let [id, label, modulus] = [id, label, modulus].map(|value| match value {
+                Some(Value::Bytes(bytes)) => bytes,
+                // PKCS#11's own default of each is empty.
+                _ => Vec::new(),
             });
+            entries.push(Entry { object, class, id, label, modulus });
         }
         Ok(Inventory { entries })
     }

@@ -3,12 +3,12 @@
 
 use cryptoki_sys::*;
 
-use crate::attribute::{Attribute, bytes, read_back};
+use crate::attribute::{Attribute, bytes};
 use crate::inventory::Inventory;
-use crate::object::{Deviation, Examination, Fault, if_exact};
+use crate::object::{Examination, Fault, if_exact};
 use crate::public_key::PublicHalf;
 use crate::raw::{KeyPair, Object};
-use crate::template::{kek_private, kek_public, made_here, named, of_class};
+use crate::table::{Examined, kek_private, kek_public, named, of_class};
 use crate::{Hsm, TokenSession};
 use record::Result;
 use record::encoding::{CkaId, Hash};
@@ -66,7 +66,7 @@ impl Hsm<'_> {
         }
         self.make_anew(id, Rule::KekGone, true, || {
             let session = self.session()?;
-            session.kek_generate(&named(&id.0, label), true, spec, waived)?;
+            session.kek_generate(&named(&id.0, label), spec)?;
             drop(session);
             let kek = self.kek_examine(id, spec, waived).map_err(|fault| fault.error(REMEDY))?;
             Ok(Kek { made: true, ..kek })
@@ -121,11 +121,12 @@ impl Hsm<'_> {
                 "{private} private keys, {public} public keys, {all} objects with its CKA_ID"
             )));
         };
-        let (attributes, deviations) = session.kek_read(*private, spec, true)?;
-        let is_waived = |deviation: &Deviation| deviation.rule.waivable() && waived(deviation.rule);
-        let (missed, refused): (Vec<_>, Vec<_>) = deviations.into_iter().partition(is_waived);
-        if let Some(first) = refused.into_iter().next() {
-            return Err(first.into());
+        let table = kek_private(&named(&id.0, ""), spec.mechanism);
+        let Examined { attributes, missed, .. } = session.expect(*private, &table)?;
+        let (missed, mut refused): (Vec<_>, Vec<_>) =
+            missed.into_iter().partition(|miss| waived(miss.rule));
+        if !refused.is_empty() {
+            return Err(refused.swap_remove(0).into());
         }
         let key = match (session.public_half(*private)?, session.public_half(*public)?) {
             (Some(key), Some(half)) if key == half => key,
@@ -174,52 +175,10 @@ impl Hsm<'_> {
 }
 
 impl TokenSession<'_> {
-    /// Makes a KEK pair. Where the token refuses the whole template, attributes of waivable rules
-    /// are left out: one at a time, so that reading back names the one that the token cannot hold,
-    /// then all that the plan waives.
-    pub fn kek_generate(
-        &self,
-        named: &[Attribute],
-        token: bool,
-        spec: KekSpec,
-        waived: &dyn Fn(Rule) -> bool,
-    ) -> Result<KeyPair> {
-        let public = [named, &kek_public(token, spec)].concat();
-        let table = kek_private(token, spec.mechanism);
-        let make = |left_out: &dyn Fn(Rule) -> bool| {
-            let kept = table.iter().filter(|(_, rule)| !left_out(*rule));
-            let private = named.iter().chain(kept.map(|(attribute, _)| attribute));
-            let private: Vec<_> = private.cloned().collect();
-            self.generate_pair(CKM_RSA_PKCS_KEY_PAIR_GEN, &public, &private)
-        };
-        make(&|_| false).or_else(|error| {
-            let optional = table.iter().map(|(_, rule)| *rule).filter(|rule| rule.waivable());
-            let without_one = |rule| make(&|other| other == rule).ok();
-            let made = optional.clone().find_map(without_one);
-            made.or_else(|| make(&|rule| rule.waivable() && waived(rule)).ok()).ok_or(error)
-        })
-    }
-
-    /// What a new session reads of the KEK's private half, and where it deviates.
-    pub fn kek_read(
-        &self,
-        private: Object,
-        spec: KekSpec,
-        token: bool,
-    ) -> Result<(Vec<ReadBack>, Vec<Deviation>)> {
-        let (mut attributes, mut deviations) = (Vec::new(), Vec::new());
-        let local = made_here().into_iter().map(|attribute| (attribute, Rule::KekLocal));
-        for (wanted, rule) in kek_private(token, spec.mechanism).into_iter().chain(local) {
-            let value = self.read(private, &wanted)?;
-            let same = value.as_ref().is_some_and(|value| value.same(&wanted.value));
-            // Tokens give the members of a list in an order of their own; the record has ours.
-            let said = if same { Some(&wanted.value) } else { value.as_ref() };
-            attributes.push(read_back(wanted.kind, said));
-            if !same {
-                deviations.push(Deviation::of(rule, &wanted, value.as_ref()));
-            }
-        }
-        Ok((attributes, deviations))
+    /// Makes a KEK pair, by the template that the token was seen to take.
+    fn kek_generate(&self, named: &[Attribute; 2], spec: KekSpec) -> Result<KeyPair> {
+        let private = self.hsm.fitted(kek_private(named, spec.mechanism)).template();
+        self.pair(KeyType::Rsa(spec.bits), &kek_public(true, named), &private)
     }
 }
 

@@ -139,6 +139,34 @@ pub(super) fn bytes_of(words: &[CK_ULONG]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_ne_bytes()).collect()
 }
 
+/// An attribute that is read, with space for its value. Words, not bytes: some modules write a
+/// CK_ULONG through a pointer that they take as aligned.
+pub(super) struct Space {
+    pub kind: CK_ATTRIBUTE_TYPE,
+    pub words: Vec<CK_ULONG>,
+    /// How many bytes of the words may be used.
+    pub room: usize,
+    /// How many came back; none where there is no value, or it is beyond the space (so
+    /// CK_UNAVAILABLE_INFORMATION).
+    pub length: Option<usize>,
+}
+
+impl Space {
+    /// Space for at most so many bytes.
+    pub fn of(kind: CK_ATTRIBUTE_TYPE, room: usize) -> Self {
+        Space { kind, words: vec![0; room.div_ceil(size_of::<CK_ULONG>())], room, length: None }
+    }
+
+    /// What was read.
+    pub fn value(&self) -> Option<Vec<u8>> {
+        let mut value = bytes_of(&self.words);
+        self.length.map(|length| {
+            value.truncate(length);
+            value
+        })
+    }
+}
+
 /// Space for one member of a template that is read: a flag, a number, a short name.
 const MEMBER_WORDS: usize = 32;
 

@@ -4,29 +4,30 @@
 //! after each change, results are checked before they are used, and no return code is branched on
 //! but those of C_Login.
 //!
-//! Reading order: this file, template, kek, target, wrap, hoster; below them attribute, object,
+//! Reading order: this file, table, kek, target, wrap, hoster; below them attribute, object,
 //! public_key, mechanism, layout, and raw, which holds every `unsafe`.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CStr;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{LockResult, Mutex, MutexGuard, PoisonError};
 
 use cryptoki_sys::*;
 use zeroize::Zeroizing;
 
-pub use hoster::{BornSpec, CertifiedKey, HosterKey, ImportKey, ImportOrder};
+pub use hoster::{Beside, BornSpec, CertifiedKey, HosterKey, ImportKey, ImportOrder};
 pub use inventory::Inventory;
 pub use kek::{Kek, KekSpec};
 pub use mechanism::{THROWAWAY, THROWAWAY_BITS};
 pub use parallel::MOST_SESSIONS;
-pub use probe::MAX_MODULE;
+pub use probe::{MAX_MODULE, Trial};
 use raw::Session;
 use record::rule::Rule;
 use record::terms::TokenIdentity;
 use record::{Error, Result};
+use table::LeftOut;
 pub use target::{TargetKey, TargetSpec};
 pub use trust::{Officer, TrustedKek};
 pub use wrap::WrapOrder;
@@ -44,8 +45,8 @@ mod parallel;
 mod probe;
 mod public_key;
 mod raw;
+mod table;
 pub mod target;
-mod template;
 #[cfg(test)]
 mod tests;
 mod trial;
@@ -125,10 +126,14 @@ impl Module {
     }
 
     fn logins(&self) -> MutexGuard<'_, BTreeSet<CK_SLOT_ID>> {
-        #[expect(clippy::disallowed_methods, reason = "the value that was locked, and no other")]
-        // The set is changed by single inserts and removes, so a panic elsewhere left it whole.
-        self.logged_in.lock().unwrap_or_else(PoisonError::into_inner)
+        whole(self.logged_in.lock())
     }
+}
+
+/// What is behind a lock: changed by single inserts and removes, so a panic elsewhere left it whole.
+#[expect(clippy::disallowed_methods, reason = "the value that was locked, and no other")]
+fn whole<T>(locked: LockResult<T>) -> T {
+    locked.unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How near a token is to locking its user PIN (CK_TOKEN_INFO.flags, PKCS#11 v3.1, 3.2). PKCS#11
@@ -239,7 +244,12 @@ impl<'m> Token<'m> {
         let session = self.try_pin(user, pin).inspect_err(|_| {
             self.module.logins().remove(&self.slot);
         })?;
-        Ok(Hsm { token: self.clone(), login: session })
+        Ok(Hsm {
+            token: self.clone(),
+            login: session,
+            left_out: Mutex::default(),
+            session_only: false,
+        })
     }
 
     fn try_pin(&self, user: CK_USER_TYPE, pin: Option<&Pin>) -> Result<Session<'m>> {
@@ -294,6 +304,10 @@ pub struct Hsm<'m> {
     token: Token<'m>,
     // The login lasts as long as one session of the process is open (PKCS#11 v3.1, 5.6.8).
     login: Session<'m>,
+    // By the kind of object, what the token was seen not to take of it.
+    left_out: Mutex<BTreeMap<&'static str, Option<LeftOut>>>,
+    // Whether its canaries make no object that stays.
+    session_only: bool,
 }
 
 impl Drop for Hsm<'_> {
@@ -308,6 +322,12 @@ impl Hsm<'_> {
     /// Which token it is, as its module says.
     pub fn identity(&self) -> &TokenIdentity {
         self.token.identity()
+    }
+
+    /// The same, with canaries that make no object that stays on the token.
+    pub fn session_only(mut self, session_only: bool) -> Self {
+        self.session_only = session_only;
+        self
     }
 
     /// Fills `out` with the token's randomness (C_GenerateRandom).
@@ -328,6 +348,10 @@ impl Hsm<'_> {
     /// A new read/write session, logged in as the others are.
     fn session(&self) -> Result<TokenSession<'_>> {
         Ok(TokenSession { hsm: self, session: self.token.open_session()? })
+    }
+
+    fn left_out(&self) -> MutexGuard<'_, BTreeMap<&'static str, Option<LeftOut>>> {
+        whole(self.left_out.lock())
     }
 
     fn functions(&self) -> &raw::Functions {

@@ -7,7 +7,7 @@ use getrandom::SysRng;
 use crate::attribute::mechanism_name;
 use crate::layout::TokenMechanism;
 use crate::raw::Object;
-use crate::template::ephemeral_aes;
+use crate::table::ephemeral_aes;
 use crate::{Hsm, TokenSession};
 use record::plan::Plan;
 use record::probe::needs::needs;
@@ -172,7 +172,7 @@ impl TokenSession<'_> {
         if !self.hsm.wraps_by(kind)? {
             return Ok(Err("the token has none".to_owned()));
         }
-        let make = || self.generate_aes(&ephemeral_aes());
+        let make = || self.generate_aes(&ephemeral_aes().template());
         let wrapped = make().and_then(|with| {
             let wrapped = make().and_then(|key| {
                 let wrapped = self.wrap(TokenMechanism::Plain(kind).with(with), key);

@@ -5,7 +5,7 @@ use cryptoki_sys::*;
 use sha2::{Digest, Sha256};
 
 use crate::attribute::{Attribute, Value, bytes, found, number};
-use crate::layout::{Member, TokenMechanism, bytes_of};
+use crate::layout::{Member, Space, TokenMechanism};
 use crate::public_key::{PublicHalf, curve_params};
 use crate::raw::Object;
 use crate::{Hsm, TokenSession};
@@ -16,7 +16,7 @@ use record::{Error, Result};
 
 /// More than any attribute that Keyferry reads but a certificate (the modulus of RSA-4096 has 512
 /// bytes).
-const MOST_BYTES: usize = 8 * 1024;
+const MOST_BYTES: usize = 1024;
 /// More than any certificate that Keyferry stores.
 pub(super) const MOST_CERTIFICATE: usize = 64 * 1024;
 /// More members than any list attribute that Keyferry sets has.
@@ -24,6 +24,8 @@ const MOST_MEMBERS: usize = 32;
 
 /// How an object deviates from a rule: what was found and what was expected of it.
 pub(super) struct Deviation {
+    /// Of which attribute, where it is of one.
+    pub kind: Option<CK_ATTRIBUTE_TYPE>,
     pub rule: Rule,
     pub found: String,
     pub expected: String,
@@ -32,7 +34,8 @@ pub(super) struct Deviation {
 impl Deviation {
     /// Of an attribute that is not what it must be.
     pub fn of(rule: Rule, wanted: &Attribute, value: Option<&Value>) -> Self {
-        Deviation { rule, found: found(wanted.kind, value), expected: wanted.to_string() }
+        let (found, expected) = (found(wanted.kind, value), wanted.to_string());
+        Deviation { kind: Some(wanted.kind), rule, found, expected }
     }
 }
 
@@ -62,13 +65,13 @@ impl From<Deviation> for Fault {
 impl Fault {
     /// The deviation from a rule.
     pub fn of(rule: Rule, found: impl Into<String>, expected: impl Into<String>) -> Self {
-        Deviation { rule, found: found.into(), expected: expected.into() }.into()
+        Deviation { kind: None, rule, found: found.into(), expected: expected.into() }.into()
     }
 
     /// The error for it, with what mends a deviation.
     pub fn error(self, remedy: &str) -> Error {
         match self {
-            Fault::Deviation(Deviation { rule, found, expected }) => {
+            Fault::Deviation(Deviation { rule, found, expected, .. }) => {
                 rule.refuse(found, expected, remedy)
             }
             Fault::Failure(error) => error,
@@ -85,6 +88,17 @@ pub(super) fn if_exact<T>(examination: Examination<T>) -> Result<Option<T>> {
     }
 }
 
+/// How many bytes an attribute like this has at most; a longer one is none.
+fn room_for(like: &Attribute) -> usize {
+    match &like.value {
+        Value::Flag(_) => 1,
+        Value::Number(_) => size_of::<CK_ULONG>(),
+        Value::Bytes(value) => value.len().max(MOST_BYTES),
+        Value::Mechanisms(_) => MOST_MEMBERS * size_of::<CK_MECHANISM_TYPE>(),
+        Value::Template(_) => MOST_MEMBERS * size_of::<CK_ATTRIBUTE>(),
+    }
+}
+
 impl TokenSession<'_> {
     /// Reads one attribute in the shape of `like`; `None` where the token does not have or show it.
     ///
@@ -92,17 +106,28 @@ impl TokenSession<'_> {
     /// [`record::Error::Hsm`] where the object does not even answer its class, so that a token that
     /// fell silent is not taken for one that lacks an attribute.
     pub fn read(&self, object: Object, like: &Attribute) -> Result<Option<Value>> {
-        let most = match &like.value {
-            Value::Flag(_) => 1,
-            Value::Number(_) => size_of::<CK_ULONG>(),
-            Value::Bytes(_) => MOST_BYTES,
-            Value::Mechanisms(_) => MOST_MEMBERS * size_of::<CK_MECHANISM_TYPE>(),
-            Value::Template(members) => {
-                return Ok(self.read_template(object, like.kind, members)?.map(Value::Template));
-            }
-        };
-        let bytes = self.read_bytes(object, like.kind, most)?;
+        if let Value::Template(members) = &like.value {
+            return Ok(self.read_template(object, like.kind, members)?.map(Value::Template));
+        }
+        let bytes = self.read_bytes(object, like.kind, room_for(like))?;
         Ok(bytes.and_then(|bytes| like.value.like(&bytes)))
+    }
+
+    /// Reads attributes in the shapes of `like`, as far as the token can by one call.
+    ///
+    /// # Errors
+    /// As [`TokenSession::read`].
+    pub fn read_all(&self, object: Object, like: &[&Attribute]) -> Result<Vec<Option<Value>>> {
+        let plain = like.iter().filter(|like| !matches!(like.value, Value::Template(_)));
+        let mut spaces: Vec<_> = plain.map(|like| Space::of(like.kind, room_for(like))).collect();
+        // What a token fills of a call that it does not end well differs among tokens.
+        let got = spaces.is_empty() || self.get_values(object, &mut spaces)?;
+        let mut spaces = spaces.iter();
+        let value = |like: &&Attribute| match (&like.value, got) {
+            (Value::Template(_), _) | (_, false) => self.read(object, like),
+            _ => Ok(spaces.next().and_then(|space| like.value.like(&space.value()?))),
+        };
+        like.iter().map(value).collect()
     }
 
     /// Whether the object has this attribute with this value.
@@ -119,15 +144,9 @@ impl TokenSession<'_> {
         kind: CK_ATTRIBUTE_TYPE,
         most: usize,
     ) -> Result<Option<Vec<u8>>> {
-        // Words, not bytes: some modules write a CK_ULONG through a pointer that they take as
-        // aligned.
-        let mut words = vec![0; most.div_ceil(size_of::<CK_ULONG>())];
-        let length = self.get_words(object, kind, &mut words, most)?;
-        Ok(length.map(|length| {
-            let mut value = bytes_of(&words);
-            value.truncate(length);
-            value
-        }))
+        let mut space = Space::of(kind, most);
+        self.get_values(object, std::slice::from_mut(&mut space))?;
+        Ok(space.value())
     }
 
     /// Reads an array of attributes: its length, then one call into prepared members. Their types
@@ -153,33 +172,23 @@ impl TokenSession<'_> {
         Ok(members.iter().map(|member| member.attribute(like)).collect())
     }
 
-    /// Looks that each attribute is as wanted; by `rule`, which the first deviation names.
-    pub fn expect(&self, object: Object, wanted: &[Attribute], rule: Rule) -> Examination<()> {
-        for wanted in wanted {
-            let value = self.read(object, wanted)?;
-            if !value.as_ref().is_some_and(|value| value.same(&wanted.value)) {
-                return Err(Deviation::of(rule, wanted, value.as_ref()).into());
-            }
-        }
-        Ok(())
-    }
-
     /// The public half that an object shows: RSA keys of either half, EC keys of the public half.
     /// `None` where it shows none.
     pub fn public_half(&self, object: Object) -> Result<Option<PublicHalf>> {
-        let read = |kind| self.read(object, &bytes(kind, &[]));
         let kind = self.read(object, &number(CKA_KEY_TYPE, CKK_RSA))?;
-        let (first, second) = match kind {
-            Some(Value::Number(CKK_RSA)) => (read(CKA_MODULUS)?, read(CKA_PUBLIC_EXPONENT)?),
-            Some(Value::Number(CKK_EC)) => (read(CKA_EC_PARAMS)?, read(CKA_EC_POINT)?),
+        let parts = match kind {
+            Some(Value::Number(CKK_RSA)) => [CKA_MODULUS, CKA_PUBLIC_EXPONENT],
+            Some(Value::Number(CKK_EC)) => [CKA_EC_PARAMS, CKA_EC_POINT],
             _ => return Ok(None),
         };
-        let (Some(Value::Bytes(first)), Some(Value::Bytes(second))) = (first, second) else {
+        let [first, second] = parts.map(|kind| bytes(kind, &[]));
+        let parts = self.read_all(object, &[&first, &second])?;
+        let [Some(Value::Bytes(first)), Some(Value::Bytes(second))] = &parts[..] else {
             return Ok(None);
         };
         Ok(match kind {
-            Some(Value::Number(CKK_RSA)) => PublicHalf::of_parts(&first, &second),
-            _ => PublicHalf::of_point(&first, &second),
+            Some(Value::Number(CKK_RSA)) => PublicHalf::of_parts(first, second),
+            _ => PublicHalf::of_point(first, second),
         })
     }
 
@@ -197,8 +206,10 @@ impl TokenSession<'_> {
             number(CKA_KEY_TYPE, CKK_EC),
             bytes(CKA_EC_PARAMS, &curve_params(bits)),
         ];
-        if if_exact(self.expect(object, &wanted, Rule::TargetKey))?.is_none() {
-            return Ok(false);
+        for wanted in &wanted {
+            if !self.is(object, wanted)? {
+                return Ok(false);
+            }
         }
         let message = enc(c"keyferry/1 half", &[&encoding::random::<32>()?]);
         let digest = Sha256::digest(&message);
@@ -243,26 +254,30 @@ impl Hsm<'_> {
     /// Refuses by `rule` where something is left; [`Error::Hsm`] where the token cannot be
     /// searched.
     pub(super) fn erase(&self, id: CkaId, rule: Rule) -> Result<()> {
-        let wanted = [bytes(CKA_ID, &id.0)];
+        match self.remove(&[bytes(CKA_ID, &id.0)])? {
+            None => Ok(()),
+            Some((left, said)) => Err(rule.refuse(
+                format!("{left} objects with this CKA_ID are still on {}; it said: {said}", self.name()),
+                "no object with this CKA_ID",
+                "destroy them with the vendor's tool, then run the same command again, which looks once more",
+            )),
+        }
+    }
+
+    /// Destroys every object like this, then looks in a new session whether any is left: how many,
+    /// and what the token said.
+    pub(super) fn remove(&self, wanted: &[Attribute]) -> Result<Option<(usize, String)>> {
         let session = self.session()?;
-        let mut refusals = Vec::new();
-        for object in session.find(&wanted)? {
+        let mut said = None;
+        for object in session.find(wanted)? {
             // What counts is whether the object is there afterwards.
             if let Err(error) = session.destroy(object) {
-                refusals.push(error.to_string());
+                said.get_or_insert(error.to_string());
             }
         }
         drop(session);
-        let left = self.session()?.find(&wanted)?.len();
-        if left == 0 {
-            return Ok(());
-        }
-        let said = refusals.first().map_or("nothing", String::as_str);
-        Err(rule.refuse(
-            format!("{left} objects with this CKA_ID are still on {}; it said: {said}", self.name()),
-            "no object with this CKA_ID",
-            "destroy them with the vendor's tool, then run the same command again, which looks once more",
-        ))
+        let left = self.session()?.find(wanted)?.len();
+        Ok((left != 0).then(|| (left, said.unwrap_or_else(|| "nothing".to_owned()))))
     }
 
     /// What `make` gives, once nothing of an earlier run remains; where it fails, everything of

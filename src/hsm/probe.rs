@@ -1,24 +1,115 @@
-//! `probe`: what this token does, seen on throwaway session objects, which end with their session.
+//! `probe`: what this token does, seen on throwaway objects, trial by trial.
 
+use std::fmt;
 use std::fs;
 use std::path::Path;
 
 use cryptoki::mechanism::MechanismType;
 use cryptoki_sys::*;
+use rsa::Pkcs1v15Sign;
+use sha2::{Digest, Sha256};
 
-use crate::canary::{throwaway, throwaway_target};
-use crate::mechanism::{THROWAWAY, THROWAWAY_BITS};
-use crate::{Hsm, KekSpec, Module, Token, text, version};
+use crate::attribute;
+use crate::canary::{filled, throwaway_target, unfilled_key};
+use crate::mechanism::{THROWAWAY, software_key};
+use crate::public_key::PublicHalf;
+use crate::table::{
+    Examined, certificate, hoster_private, kek_private, named, stored_public, tenant_private,
+};
+use crate::target::TargetSpec;
+use crate::{Hsm, Module, Token, self_signed, text, version};
 use record::probe::profile::Profile;
 use record::probe::{
-    Direction, EnforcedFacts, KekFacts, KeyWrapFacts, MechanismFacts, MechanismId, MissedFacts,
-    ModuleFacts, Probe, SizeFacts, TokenFacts, TransferFacts, TrialOutcome, WAYS,
+    Direction, KekFacts, KeyWrapFacts, MechanismFacts, MechanismId, MissedFacts, ModuleFacts,
+    ObjectFacts, Probe, SizeFacts, TokenFacts, TransferFacts, TrialOutcome, WAYS,
 };
-use record::terms::{FORMAT, KeyType, KwpFlavour, Mechanism, Side};
+use record::terms::{FORMAT, KeyType, KwpFlavour, Mechanism, OaepHash, Side, Usage};
 use record::{Error, Result, folder};
 
 /// The greatest size of a module's file, in bytes.
 pub const MAX_MODULE: u64 = 256 << 20;
+
+/// One thing that a probe tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trial {
+    /// What the token lists, and how many objects it holds.
+    Listing,
+    /// Key wraps with padding.
+    KeyWraps,
+    /// Sizes of keys.
+    Sizes,
+    /// A wrap or an unwrap.
+    Transfer(Direction, Mechanism, OaepHash),
+    /// A KEK, and what its attributes forbid.
+    Kek(Mechanism),
+    /// What the attributes of a target key forbid.
+    TargetKey,
+    /// A key of the tenant's as it will be made, and its certificate.
+    TenantKey,
+    /// A key as it will be born at the hoster; whether it signs.
+    BornKey(bool),
+    /// A key as it will be imported by this way, with what stands beside it; whether it signs.
+    ImportedKey(Mechanism, bool),
+}
+
+impl Trial {
+    /// What is tried of a token of this side: as either end of a transfer, and of token objects the
+    /// kinds that the side will make.
+    pub fn all(side: Side, session_only: bool) -> Vec<Trial> {
+        let mut all = vec![Trial::Listing, Trial::KeyWraps, Trial::Sizes];
+        for direction in [Direction::Wrap, Direction::Unwrap] {
+            all.extend(WAYS.map(|(mechanism, oaep)| Trial::Transfer(direction, mechanism, oaep)));
+        }
+        all.extend(Mechanism::ALL.map(Trial::Kek));
+        all.push(Trial::TargetKey);
+        match side {
+            _ if session_only => {}
+            Side::Tenant => all.push(Trial::TenantKey),
+            Side::Hoster => {
+                all.extend([true, false].map(Trial::BornKey));
+                for mechanism in Mechanism::ALL {
+                    all.extend([true, false].map(|signs| Trial::ImportedKey(mechanism, signs)));
+                }
+            }
+        }
+        all
+    }
+
+    /// The token objects that it makes, each erased at once; more where the token does not take
+    /// them as they are asked for.
+    pub fn token_objects(self, session_only: bool) -> &'static [&'static str] {
+        match self {
+            _ if session_only => &[],
+            Trial::Listing | Trial::KeyWraps | Trial::Sizes | Trial::TargetKey => &[],
+            Trial::Transfer(Direction::Wrap, ..) => &[],
+            Trial::Transfer(Direction::Unwrap, ..) | Trial::Kek(_) => &["KEK pair"],
+            Trial::BornKey(_) => &["target key pair"],
+            Trial::TenantKey => &["target key pair", "public key", "certificate"],
+            Trial::ImportedKey(..) => &["KEK pair", "target key", "public key", "certificate"],
+        }
+    }
+}
+
+impl fmt::Display for Trial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let role = |signs: &bool| if *signs { "signing" } else { "encryption" };
+        match self {
+            Trial::Listing => f.write_str("mechanisms and objects"),
+            Trial::KeyWraps => f.write_str("key wraps with padding"),
+            Trial::Sizes => f.write_str("sizes of keys"),
+            Trial::Transfer(direction, mechanism, oaep) => {
+                write!(f, "{direction}, {mechanism}, {oaep}")
+            }
+            Trial::Kek(mechanism) => write!(f, "{mechanism} KEK, and what its attributes forbid"),
+            Trial::TargetKey => f.write_str("what the attributes of a target key forbid"),
+            Trial::TenantKey => f.write_str("a key of the tenant's, with its certificate"),
+            Trial::BornKey(signs) => write!(f, "{} key that is born", role(signs)),
+            Trial::ImportedKey(mechanism, signs) => {
+                write!(f, "{} key that is imported, {mechanism}", role(signs))
+            }
+        }
+    }
+}
 
 impl Module {
     /// The module as a file and as it says of itself (C_GetInfo).
@@ -41,69 +132,12 @@ impl Module {
 }
 
 impl Token<'_> {
-    /// What the token says of sessions and PIN (C_GetTokenInfo).
+    /// What is known of the token before anything was tried.
     ///
     /// # Errors
     /// [`Error::Hsm`] where it does not answer.
-    pub fn facts(&self) -> Result<TokenFacts> {
-        let info = self.info()?;
-        let says = |flag| info.flags & flag != 0;
-        let most = info.ulMaxSessionCount;
-        let limited = ![CK_EFFECTIVELY_INFINITE, CK_UNAVAILABLE_INFORMATION].contains(&most);
-        Ok(TokenFacts {
-            hardware: version(info.hardwareVersion),
-            generates_random: says(CKF_RNG),
-            login_required: says(CKF_LOGIN_REQUIRED),
-            protected_path: self.protected_path,
-            most_sessions: limited.then_some(most),
-            pin_shortest: info.ulMinPinLen,
-            pin_longest: info.ulMaxPinLen,
-        })
-    }
-}
-
-impl Hsm<'_> {
-    /// Tries everything that a ceremony asks of a token of either side, and a few things that it
-    /// must refuse.
-    ///
-    /// # Errors
-    /// [`Error::Hsm`] where the token does not answer at all, or keeps a throwaway object.
-    pub fn probe(
-        &self,
-        side: Side,
-        module: ModuleFacts,
-        facts: TokenFacts,
-        progress: &dyn Fn(&str),
-    ) -> Result<Probe> {
+    pub fn unprobed(&self, side: Side, module: ModuleFacts) -> Result<Probe> {
         let profile = Profile::of(self.identity());
-        progress("listing mechanisms");
-        let mechanisms = self.mechanism_facts()?;
-        progress("key wraps and key sizes");
-        let (key_wraps, (rsa, ec)) = (self.key_wrap_facts()?, self.size_facts()?);
-        let mut transfers = Vec::new();
-        for direction in [Direction::Wrap, Direction::Unwrap] {
-            for (mechanism, oaep_hash) in WAYS {
-                progress(&format!("{direction}, {mechanism}, {oaep_hash}"));
-                let seen = match direction {
-                    Direction::Wrap => (self.wrap_canary(THROWAWAY, mechanism, oaep_hash))
-                        .map(|observed| vec![observed.kwp]),
-                    Direction::Unwrap => self.unwrap_flavours(mechanism, oaep_hash),
-                };
-                let outcome = outcome(seen);
-                transfers.push(TransferFacts { direction, mechanism, oaep_hash, outcome });
-            }
-        }
-        progress("throwaway KEKs, and what their attributes forbid");
-        let mut keks = Vec::new();
-        let mut enforced = Vec::new();
-        for mechanism in [Mechanism::SingleShot, Mechanism::Composite] {
-            let (kek, tried) = self.kek_facts(mechanism)?;
-            keks.push(kek);
-            enforced.extend(tried);
-        }
-        let (target, wrap_with_trusted) = self.try_target()?;
-        enforced.extend(target);
-        self.nothing_left()?;
         Ok(Probe {
             format: FORMAT.to_owned(),
             kind: "probe".to_owned(),
@@ -112,19 +146,109 @@ impl Hsm<'_> {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             module,
             token: self.identity().clone(),
-            facts,
+            facts: self.facts()?,
             profile,
-            mechanisms,
-            key_wraps,
-            rsa,
-            ec,
-            transfers,
-            keks,
-            enforced,
+            mechanisms: Vec::new(),
+            key_wraps: Vec::new(),
+            rsa: Vec::new(),
+            ec: Vec::new(),
+            transfers: Vec::new(),
+            keks: Vec::new(),
+            enforced: Vec::new(),
+            objects: Vec::new(),
+            unfinished: Vec::new(),
+            session_only: false,
             machine: Vec::new(),
-            wrap_with_trusted,
+            wrap_with_trusted: false,
             attestation: profile.known().attestation.to_owned(),
         })
+    }
+
+    /// What the token says of sessions, PIN and itself (C_GetTokenInfo).
+    fn facts(&self) -> Result<TokenFacts> {
+        let info = self.info()?;
+        let says = |flag| info.flags & flag != 0;
+        let limit = |most: CK_ULONG| {
+            let limited = ![CK_EFFECTIVELY_INFINITE, CK_UNAVAILABLE_INFORMATION].contains(&most);
+            limited.then_some(most)
+        };
+        let pin_flags = [
+            (CKF_USER_PIN_COUNT_LOW, "CKF_USER_PIN_COUNT_LOW"),
+            (CKF_USER_PIN_FINAL_TRY, "CKF_USER_PIN_FINAL_TRY"),
+            (CKF_USER_PIN_LOCKED, "CKF_USER_PIN_LOCKED"),
+            (CKF_USER_PIN_TO_BE_CHANGED, "CKF_USER_PIN_TO_BE_CHANGED"),
+        ];
+        let raised = pin_flags.into_iter().filter(|(flag, _)| says(*flag));
+        Ok(TokenFacts {
+            hardware: version(info.hardwareVersion),
+            generates_random: says(CKF_RNG),
+            login_required: says(CKF_LOGIN_REQUIRED),
+            protected_path: self.protected_path,
+            most_sessions: limit(info.ulMaxSessionCount),
+            most_rw_sessions: limit(info.ulMaxRwSessionCount),
+            write_protected: says(CKF_WRITE_PROTECTED),
+            pin_flags: raised.map(|(_, name)| name.to_owned()).collect(),
+            clock: text(&info.utcTime),
+            objects: None,
+            pin_shortest: info.ulMinPinLen,
+            pin_longest: info.ulMaxPinLen,
+        })
+    }
+}
+
+impl Hsm<'_> {
+    /// Tries one thing, and adds what was seen.
+    ///
+    /// # Errors
+    /// [`Error::Hsm`] where the token does not answer, or keeps a throwaway object.
+    pub fn attempt(&self, trial: Trial, probe: &mut Probe) -> Result<()> {
+        match trial {
+            Trial::Listing => {
+                probe.mechanisms = self.mechanism_facts()?;
+                probe.facts.objects = Some(self.session()?.find(&[])?.len() as u64);
+            }
+            Trial::KeyWraps => probe.key_wraps = self.key_wrap_facts()?,
+            Trial::Sizes => (probe.rsa, probe.ec) = self.size_facts()?,
+            Trial::Transfer(direction, mechanism, oaep_hash) => {
+                let seen = match direction {
+                    Direction::Wrap => (self.wrap_canary(THROWAWAY, mechanism, oaep_hash))
+                        .map(|observed| vec![observed.kwp]),
+                    Direction::Unwrap => self.unwrap_flavours(mechanism, oaep_hash),
+                };
+                let outcome = outcome(seen);
+                probe.transfers.push(TransferFacts { direction, mechanism, oaep_hash, outcome });
+            }
+            Trial::Kek(mechanism) => self.kek_facts(mechanism, probe)?,
+            Trial::TargetKey => {
+                let (enforced, kept) = self.try_target()?;
+                probe.enforced.extend(enforced);
+                probe.wrap_with_trusted = kept;
+            }
+            Trial::TenantKey => {
+                let spec = TargetSpec { usage: usage(true), ..throwaway_target(THROWAWAY) };
+                let table = |named: &_, _| tenant_private(named, &spec);
+                let made = self.fit_pair(THROWAWAY, spec.usage, table);
+                let object = table(&named(&[], ""), THROWAWAY).object;
+                self.object_facts((object, object.to_owned()), made, probe);
+                self.beside_facts(probe)?;
+            }
+            Trial::BornKey(signs) => {
+                let usage = usage(signs);
+                let table = |named: &_, kind| hoster_private(named, kind, usage, true);
+                let made = self.fit_pair(THROWAWAY, usage, table);
+                let object = table(&named(&[], ""), THROWAWAY).object;
+                self.object_facts((object, object.to_owned()), made, probe);
+            }
+            Trial::ImportedKey(mechanism, signs) => {
+                let made = self.imported_key(mechanism, usage(signs));
+                let table = hoster_private(&named(&[], ""), THROWAWAY, usage(signs), false);
+                self.object_facts((table.object, trial.to_string()), made, probe);
+                if !probe.objects.iter().any(|facts| facts.object == "certificate") {
+                    self.beside_facts(probe)?;
+                }
+            }
+        }
+        self.remove_throwaways()
     }
 
     fn mechanism_facts(&self) -> Result<Vec<MechanismFacts>> {
@@ -163,7 +287,7 @@ impl Hsm<'_> {
     fn size_facts(&self) -> Result<(Vec<SizeFacts>, Vec<SizeFacts>)> {
         let session = self.session()?;
         let make = |bits, kind| {
-            let made = session.target_generate(None, &throwaway_target(kind));
+            let made = session.throwaway_pair(&throwaway_target(kind));
             if let Ok(pair) = &made {
                 session.discard(&[pair.public, pair.private]);
             }
@@ -175,35 +299,91 @@ impl Hsm<'_> {
     }
 
     /// A throwaway KEK of this mechanism: what it misses, and what its attributes forbid.
-    fn kek_facts(&self, mechanism: Mechanism) -> Result<(KekFacts, Vec<EnforcedFacts>)> {
-        let session = self.session()?;
-        let spec = KekSpec { bits: THROWAWAY_BITS, mechanism };
-        let Ok(pair) = session.kek_generate(&throwaway(), false, spec, &|_| true) else {
-            return Ok((KekFacts { mechanism, missed: None }, Vec::new()));
-        };
-        let (_, missed) = session.kek_read(pair.private, spec, false)?;
-        let missed = missed.into_iter();
-        let missed = missed.map(|miss| MissedFacts { rule: miss.rule, found: miss.found });
-        let missed = Some(missed.collect());
-        let tried = session.try_kek(pair, mechanism)?;
-        session.discard(&[pair.public, pair.private]);
-        Ok((KekFacts { mechanism, missed }, tried))
+    fn kek_facts(&self, mechanism: Mechanism, probe: &mut Probe) -> Result<()> {
+        self.throwaways(|session, name| {
+            let table = session.kek_table(name, mechanism);
+            let object = kek_private(name, mechanism).object;
+            let kek = match session.throwaway_kek(name, mechanism) {
+                Ok(kek) => kek,
+                Err(error) => {
+                    probe.keks.push(KekFacts { mechanism, missed: None });
+                    self.object_facts((object, object.to_owned()), Err(error), probe);
+                    return Ok(());
+                }
+            };
+            self.object_facts((object, object.to_owned()), Ok(()), probe);
+            let Examined { missed, refused, .. } = session.examine(kek.private, &table)?;
+            let missed = missed.into_iter().chain(refused);
+            let missed = missed.map(|miss| MissedFacts { rule: miss.rule, found: miss.found });
+            probe.keks.push(KekFacts { mechanism, missed: Some(missed.collect()) });
+            probe.enforced.extend(session.try_kek(object, kek, mechanism)?);
+            Ok(())
+        })
     }
 
-    /// Session objects end with their session; a token that keeps them would fill up, or worse.
-    fn nothing_left(&self) -> Result<()> {
-        let left = self.session()?.find(&throwaway())?.len();
-        if left == 0 {
-            return Ok(());
-        }
-        Err(Error::hsm(
-            format!(
-                "{left} throwaway objects are still on {} after their session ended",
-                self.name()
-            ),
-            "remove the objects with the label \"keyferry throwaway\" with the vendor's tool, and do not use this token",
-        ))
+    /// A target key as it will be imported, under a throwaway KEK of this mechanism.
+    fn imported_key(&self, mechanism: Mechanism, usage: Usage) -> Result<()> {
+        let (_, unfilled) = unfilled_key()?;
+        let filled = filled(&unfilled);
+        self.throwaways(|session, name| {
+            let kek = session.throwaway_kek(name, mechanism)?;
+            let table = hoster_private(name, THROWAWAY, usage, false);
+            let mut refused = None;
+            for oaep in OaepHash::ALL {
+                for pkcs8 in [&unfilled, &filled] {
+                    let method = session.wrap_method(mechanism, oaep)?;
+                    match session.throwaway_unwrap(&kek, method, pkcs8, &table) {
+                        Ok(_) => return Ok(()),
+                        Err(error) => refused = refused.or(Some(error)),
+                    }
+                }
+            }
+            Err(refused.unwrap_or_else(|| Error::defect("no way was tried")))
+        })
     }
+
+    /// Whether public objects are stored beside a key.
+    fn beside_facts(&self, probe: &mut Probe) -> Result<()> {
+        let key = software_key()?;
+        let half = PublicHalf::of_rsa(key.to_public_key())?;
+        let sign = |message: &[u8]| {
+            let digest = Sha256::digest(message);
+            key.sign(Pkcs1v15Sign::new::<Sha256>(), &digest).map_err(Error::defect)
+        };
+        let made = self_signed::make("CN=throwaway", "throwaway", &half.spki, sign)?;
+        let public = self.fits(|named| Ok(stored_public(named, &half, usage(true))))?;
+        let stored = self.fits(|named| certificate(named, made.der()))?;
+        for (object, stored) in
+            [("public key beside a target key", public), ("certificate", stored)]
+        {
+            let none = || Error::hsm("the token stores none", "none is needed");
+            self.object_facts(
+                (object, object.to_owned()),
+                if stored { Ok(()) } else { Err(none()) },
+                probe,
+            );
+        }
+        Ok(())
+    }
+
+    fn object_facts(&self, (table, object): (&str, String), made: Result<()>, probe: &mut Probe) {
+        if self.session_only {
+            return;
+        }
+        let left_out = self.left_out().get(table).cloned().flatten();
+        let left_out = left_out.iter().flatten().map(|kind| attribute::name(*kind)).collect();
+        let (rule, found) = match made {
+            Ok(()) => (None, None),
+            Err(Error::Refused(refusal)) => (Some(refusal.rule), Some(refusal.found)),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        probe.objects.push(ObjectFacts { object, left_out, rule, found });
+    }
+}
+
+/// A target key of either role.
+fn usage(signs: bool) -> Usage {
+    Usage { sign: signs, decrypt: !signs }
 }
 
 fn outcome(seen: Result<Vec<KwpFlavour>>) -> TrialOutcome {

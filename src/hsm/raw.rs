@@ -17,13 +17,14 @@ use std::ffi::CStr;
 use std::fs;
 use std::path::Path;
 use std::ptr::null_mut;
+use std::slice;
 
 use cryptoki_sys::*;
 use zeroize::Zeroizing;
 
 use crate::answer::{check, length_error, missing_error, output};
 use crate::attribute::Attribute;
-use crate::layout::{KeyUse, Member, TemplateLayout, TokenMechanism, attribute_in_c};
+use crate::layout::{KeyUse, Member, Space, TemplateLayout, TokenMechanism, attribute_in_c};
 use crate::{TokenSession, module_error};
 use record::Result;
 
@@ -368,27 +369,24 @@ impl TokenSession<'_> {
         })
     }
 
-    /// Reads an attribute by one call into these words, of which the first `most` bytes may be
-    /// used. The length that came back; `None` where there is no value, or its length is beyond the
-    /// buffer (so CK_UNAVAILABLE_INFORMATION).
-    pub fn get_words(
-        &self,
-        object: Object,
-        kind: CK_ATTRIBUTE_TYPE,
-        words: &mut [CK_ULONG],
-        most: usize,
-    ) -> Result<Option<usize>> {
-        let room = size_of_val(words).min(most);
-        let mut attribute = attribute_in_c(kind, words.as_mut_ptr().cast(), room);
-        let got = self.get(object, &mut attribute)?;
-        let length = usize::try_from(attribute.ulValueLen).ok();
-        Ok(length.filter(|length| got && *length <= room))
+    /// Reads attributes of an object by one call, each into its own space; `false` where it gave
+    /// not all of them.
+    pub fn get_values(&self, object: Object, spaces: &mut [Space]) -> Result<bool> {
+        let mut list: Vec<CK_ATTRIBUTE> = (spaces.iter_mut())
+            .map(|space| attribute_in_c(space.kind, space.words.as_mut_ptr().cast(), space.room))
+            .collect();
+        let got = self.get(object, &mut list)?;
+        for (space, read) in spaces.iter_mut().zip(&list) {
+            let length = usize::try_from(read.ulValueLen).ok();
+            space.length = length.filter(|length| got && *length <= space.room);
+        }
+        Ok(got)
     }
 
     /// Asks how many bytes an array attribute has: a hint, to be checked by the caller.
     pub fn get_length(&self, object: Object, kind: CK_ATTRIBUTE_TYPE) -> Result<Option<usize>> {
         let mut query = attribute_in_c(kind, null_mut(), 0);
-        let got = self.get(object, &mut query)?;
+        let got = self.get(object, slice::from_mut(&mut query))?;
         Ok(usize::try_from(query.ulValueLen).ok().filter(|_| got))
     }
 
@@ -409,16 +407,17 @@ impl TokenSession<'_> {
             .collect();
         let length = size_of_val(list.as_slice());
         let mut attribute = attribute_in_c(kind, list.as_mut_ptr().cast(), length);
-        let got = self.get(object, &mut attribute)?;
+        let got = self.get(object, slice::from_mut(&mut attribute))?;
         for (member, read) in members.iter_mut().zip(&list) {
             (member.kind, member.length) = (read.type_, read.ulValueLen);
         }
         Ok(got && attribute.ulValueLen == length as CK_ULONG)
     }
 
-    /// One C_GetAttributeValue; `false` where it gave no value.
-    fn get(&self, object: Object, attribute: &mut CK_ATTRIBUTE) -> Result<bool> {
-        let rv = call!(self.C_GetAttributeValue(self.handle(), object.0, attribute, 1));
+    /// One C_GetAttributeValue; `false` where it gave not every value.
+    fn get(&self, object: Object, list: &mut [CK_ATTRIBUTE]) -> Result<bool> {
+        let (at, count) = (list.as_mut_ptr(), list.len() as CK_ULONG);
+        let rv = call!(self.C_GetAttributeValue(self.handle(), object.0, at, count));
         if rv == CKR_OK {
             return Ok(true);
         }

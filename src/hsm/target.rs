@@ -6,13 +6,13 @@ use cryptoki_sys::*;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::attribute::{Value, bytes, flag};
+use crate::attribute::bytes;
 use crate::inventory::Inventory;
 use crate::layout::TokenMechanism;
-use crate::object::{Deviation, Examination, Fault, MOST_CERTIFICATE, if_exact};
-use crate::public_key::{PublicHalf, generation};
-use crate::raw::{KeyPair, Object};
-use crate::template::{certificate, named, target_public, tenant_private};
+use crate::object::{Examination, Fault, MOST_CERTIFICATE, if_exact};
+use crate::public_key::PublicHalf;
+use crate::raw::Object;
+use crate::table::{certificate, named, target_public, tenant_private, wrappable};
 use crate::{Hsm, TokenSession};
 use record::encoding::CkaId;
 use record::rule::Rule;
@@ -62,9 +62,13 @@ impl Hsm<'_> {
             return Ok(target);
         }
         self.refuse_label(inventory, &id.0, spec.label, &[CKO_PRIVATE_KEY])?;
+        self.fit_pair(spec.kind, spec.usage, |named, _| tenant_private(named, spec))?;
         self.make_anew(id, Rule::TargetGone, inventory.count(&id.0) > 0, || {
             let session = self.session()?;
-            let pair = session.target_generate(Some(id), spec)?;
+            let named = named(&id.0, spec.label);
+            let private = self.fitted(tenant_private(&named, spec)).template();
+            let public = target_public(true, &named, spec.usage);
+            let pair = session.pair(spec.kind, &public, &private)?;
             drop(session);
             let made = [vec![pair.private], vec![pair.public]];
             let target = self.target_examine(&made, id, spec);
@@ -133,9 +137,7 @@ impl Hsm<'_> {
         let session = self.session()?;
         let key = session.public_half(public)?;
         session.may_be_wrapped(private, spec.kind, spec.trusted_only, key.as_ref())?;
-        let mut wanted = tenant_private(true, spec);
-        wanted.extend(named(&id.0, spec.label));
-        session.expect(private, &wanted, Rule::TargetAttributes)?;
+        session.expect(private, &tenant_private(&named(&id.0, spec.label), spec))?;
         let key = key.ok_or_else(|| fault("a public half that shows no key".to_owned()))?;
         Ok(TargetKey { id: id.0.to_vec(), spki: key.spki, made: false, private })
     }
@@ -246,13 +248,14 @@ impl Hsm<'_> {
 }
 
 impl Hsm<'_> {
-    /// Stores a certificate beside the key of this id, and reads it back in a new session.
+    /// Stores a certificate beside the key of this id, and reads it back in a new session; a token
+    /// that stores no certificates goes without.
     ///
     /// # Errors
     /// `TARGET-CERTIFICATE` where this is none, where the key has no CKA_ID, or where the token
     /// does not hold what it was given; [`record::Error::Hsm`] where the token fails.
     pub fn certificate_store(&self, id: &[u8], label: &str, der: &[u8]) -> Result<()> {
-        let template = certificate(id, label, der)?;
+        let table = certificate(&named(id, label), der)?;
         let certificate_error = |found: &str| {
             Rule::TargetCertificate.refuse(
                 found,
@@ -263,7 +266,10 @@ impl Hsm<'_> {
         if id.is_empty() {
             return Err(certificate_error("a key without CKA_ID"));
         }
-        let made = self.session()?.create(&template)?;
+        if !self.fits(|named| certificate(named, der))? {
+            return Ok(());
+        }
+        let made = self.session()?.create(&self.fitted(table).template())?;
         match self.certificate_value(made)? {
             Some(found) if found == der => Ok(()),
             _ => {
@@ -292,17 +298,6 @@ impl Hsm<'_> {
 }
 
 impl TokenSession<'_> {
-    /// Makes a pair of the tenant's kind; without an id as session objects, for canaries.
-    pub(super) fn target_generate(&self, id: Option<CkaId>, spec: &TargetSpec) -> Result<KeyPair> {
-        let token = id.is_some();
-        let mut named = vec![bytes(CKA_LABEL, spec.label.as_bytes())];
-        named.extend(id.map(|id| bytes(CKA_ID, &id.0)));
-        let (mechanism, kind) = generation(spec.kind);
-        let public = [&named[..], &target_public(token, spec.usage), &kind].concat();
-        let private = [&named[..], &tenant_private(token, spec)].concat();
-        self.generate_pair(mechanism, &public, &private)
-    }
-
     /// Looks that a key may be wrapped, and is of this kind and public half.
     fn may_be_wrapped(
         &self,
@@ -311,21 +306,7 @@ impl TokenSession<'_> {
         trusted_only: bool,
         key: Option<&PublicHalf>,
     ) -> Examination<()> {
-        self.expect(private, &[flag(CKA_SENSITIVE, true)], Rule::TargetSensitive)?;
-        self.expect(private, &[flag(CKA_EXTRACTABLE, true)], Rule::TargetExtractable)?;
-        let wanted = flag(CKA_WRAP_WITH_TRUSTED, trusted_only);
-        let value = self.read(private, &wanted)?;
-        let rule = match (trusted_only, &value) {
-            (true, value) if value.as_ref() != Some(&wanted.value) => {
-                Some(Rule::TargetWrapWithTrusted)
-            }
-            // Composite's ephemeral AES key cannot be trusted, nor is a KEK without `kek trust`.
-            (false, Some(Value::Flag(true))) => Some(Rule::TargetExtractable),
-            _ => None,
-        };
-        if let Some(rule) = rule {
-            return Err(Deviation::of(rule, &wanted, value.as_ref()).into());
-        }
+        self.expect(private, &wrappable(trusted_only))?;
         let half = match key {
             Some(key) if self.is_half_of(private, key)? => Some(key),
             _ => None,

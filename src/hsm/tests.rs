@@ -88,8 +88,12 @@ fn what_the_kek_unwraps_cannot_be_had_otherwise() {
     let unwrap_aes = |template: &[Attribute]| {
         session.unwrap(TokenMechanism::Oaep(oaep).with(kek), wrapped_aes, template)
     };
+    let name = crate::table::named(&[7], "target");
     // The KEK's own UNWRAP_TEMPLATE: no readable, extractable or otherwise useful AES key.
-    let honest = super::template::unwrapping_aes();
+    let usage = Usage { sign: true, decrypt: false };
+    let target = crate::table::hoster_private(&name, KeyType::Rsa(2048), usage, false).in_session();
+    let plain = crate::table::unwrapping_aes(&target).barest().template();
+    let honest = plain.clone();
     assert!(unwrap_aes(&honest).is_ok());
     for kind in [CKA_EXTRACTABLE, CKA_WRAP, CKA_ENCRYPT, CKA_DECRYPT] {
         assert!(unwrap_aes(&change(honest.clone(), flag(kind, true))).is_err());
@@ -97,16 +101,13 @@ fn what_the_kek_unwraps_cannot_be_had_otherwise() {
     assert!(unwrap_aes(&change(honest, flag(CKA_SENSITIVE, false))).is_err());
 
     // The AES key's: no extractable target, no target with another usage.
-    let usage = Usage { sign: true, decrypt: false };
-    let target = super::template::hoster_private(KeyType::Rsa(2048), usage);
     let with = TokenMechanism::Oaep(oaep).with(kek);
     let (aes, pin) = session.unwrap_aes(with, wrapped_aes, &target).unwrap();
     assert_eq!(pin, super::unwrap::TemplatePin::AesKey);
     let key_wrap = session.key_wrap().unwrap();
     let unwrap =
         |aes, template: &[Attribute]| session.unwrap(key_wrap.with(aes), wrapped_key, template);
-    let mut honest = super::template::hoster_private(KeyType::Rsa(2048), usage);
-    honest.push(flag(CKA_TOKEN, false));
+    let honest = target.template();
     assert!(unwrap(aes, &honest).is_ok());
     for dishonest in [
         flag(CKA_EXTRACTABLE, true),
@@ -118,7 +119,7 @@ fn what_the_kek_unwraps_cannot_be_had_otherwise() {
     }
     // It is the pin that refuses: without it the same calls make a key that can leave, which is
     // what WRAP-COMPOSITE waives.
-    let unpinned = unwrap_aes(&super::template::unwrapping_aes()).unwrap();
+    let unpinned = unwrap_aes(&plain).unwrap();
     assert!(unwrap(unpinned, &change(honest, flag(CKA_EXTRACTABLE, true))).is_ok());
 }
 
@@ -151,8 +152,9 @@ fn a_single_shot_kek_gives_nothing_that_can_leave_and_no_aes_key() {
         session.unwrap(mechanism.with(kek), wrapped, template)
     };
     let usage = Usage { sign: true, decrypt: false };
-    let mut honest = super::template::hoster_private(KeyType::Rsa(2048), usage);
-    honest.push(flag(CKA_TOKEN, false));
+    let name = crate::table::named(&[7], "target");
+    let target = crate::table::hoster_private(&name, KeyType::Rsa(2048), usage, false).in_session();
+    let honest = target.template();
     assert!(unwrap(TokenMechanism::RsaAes(oaep), wrapped.as_bytes(), &honest).is_ok());
     for dishonest in [
         flag(CKA_EXTRACTABLE, true),
@@ -166,7 +168,7 @@ fn a_single_shot_kek_gives_nothing_that_can_leave_and_no_aes_key() {
     }
     // The AES half alone, as whatever key: not even as one that stays in the token.
     let aes_half = wrapped.split().0;
-    let aes = super::template::unwrapping_aes();
+    let aes = crate::table::unwrapping_aes(&target).barest().template();
     assert!(unwrap(TokenMechanism::Oaep(oaep), aes_half, &aes).is_err());
     let readable: Vec<_> = (aes.into_iter())
         .map(|attribute| match attribute.kind {

@@ -5,13 +5,13 @@ use cryptoki_sys::*;
 use getrandom::SysRng;
 
 use crate::attribute::{Attribute, Value, bytes, flag};
-use crate::canary::{throwaway_target, unfilled_key, unwrapped_throwaway};
+use crate::canary::{CanaryKek, throwaway_target, unfilled_key, unwrapped_throwaway};
 use crate::layout::{KeyUse, TokenMechanism};
 use crate::mechanism::{THROWAWAY, software_key};
 use crate::public_key::PublicHalf;
 use crate::raw::{KeyPair, Object};
+use crate::table::{ephemeral_aes, unwrapped_by, unwrapping_aes, wrapping_kek};
 use crate::target::TargetSpec;
-use crate::template::{ephemeral_aes, unwrapped_by, unwrapping_aes, wrapping_kek};
 use crate::wrapped_key::{self, WrappedKey};
 use crate::{Hsm, TokenSession};
 use record::Result;
@@ -33,6 +33,11 @@ struct TrialKek {
     wrapped: WrappedKey,
 }
 
+/// The AES key between KEK and target key, with what every token takes of one.
+fn aes_alone() -> Vec<Attribute> {
+    unwrapping_aes(&unwrapped_throwaway()).barest().template()
+}
+
 /// Each attribute, what was tried, and whether it was refused.
 fn facts(object: &str, attribute: &Attribute, tried: &str, refused: Option<bool>) -> EnforcedFacts {
     EnforcedFacts {
@@ -50,7 +55,7 @@ impl Hsm<'_> {
         let session = self.session()?;
         let (object, trusted) = ("target key", flag(CKA_WRAP_WITH_TRUSTED, true));
         let spec = TargetSpec { trusted_only: true, ..throwaway_target(THROWAWAY) };
-        let Ok(KeyPair { public, private }) = session.target_generate(None, &spec) else {
+        let Ok(KeyPair { public, private }) = session.throwaway_pair(&spec) else {
             let none = facts(object, &trusted, "no key with it could be made", None);
             return Ok((vec![none], false));
         };
@@ -74,16 +79,13 @@ const SHOWN: &str = "it showed its private exponent";
 
 impl TokenSession<'_> {
     /// Tries to use a throwaway KEK for what its attributes forbid.
-    pub fn try_kek(&self, pair: KeyPair, mechanism: Mechanism) -> Result<Vec<EnforcedFacts>> {
-        let object = match mechanism {
-            Mechanism::SingleShot => "single-shot KEK",
-            Mechanism::Composite => "composite KEK",
-        };
-        let Some(public) = self.public_half(pair.public)? else {
-            return Ok(Vec::new());
-        };
+    pub fn try_kek(
+        &self,
+        object: &str,
+        CanaryKek { private, public }: CanaryKek,
+        mechanism: Mechanism,
+    ) -> Result<Vec<EnforcedFacts>> {
         let wrapped = wrapped_key::make(public.rsa()?, OAEP, &unfilled_key()?.1)?;
-        let private = pair.private;
         let kek = TrialKek { private, public, mechanism, wrapped };
         let (allowed, unwrapped) = unwrapped_by(mechanism);
         let decrypt = flag(CKA_DECRYPT, true);
@@ -147,10 +149,10 @@ impl TokenSession<'_> {
     /// Whether anything wraps this key, of what wraps a key that may be wrapped: an AES key, or an
     /// RSA key in one call.
     fn wraps(&self, key: Object) -> Result<Option<bool>> {
-        let free = self.target_generate(None, &throwaway_target(THROWAWAY))?;
+        let free = self.throwaway_pair(&throwaway_target(THROWAWAY))?;
         let mut withs: Vec<KeyUse> = Vec::new();
         if let Ok(key_wrap) = self.key_wrap() {
-            withs.push(key_wrap.with(self.generate_aes(&ephemeral_aes())?));
+            withs.push(key_wrap.with(self.generate_aes(&ephemeral_aes().template())?));
         }
         if self.hsm.wraps_by(CKM_RSA_AES_KEY_WRAP)? {
             let rsa = wrapping_kek(&PublicHalf::of_rsa(software_key()?.to_public_key())?);
@@ -176,10 +178,10 @@ impl TokenSession<'_> {
             Mechanism::SingleShot => (
                 TokenMechanism::RsaAes(OAEP),
                 kek.wrapped.as_bytes(),
-                [unwrapped_throwaway(), vec![flag(CKA_TOKEN, false)]].concat(),
+                unwrapped_throwaway().template(),
             ),
             Mechanism::Composite => {
-                (TokenMechanism::Oaep(OAEP), kek.wrapped.split().0, unwrapping_aes())
+                (TokenMechanism::Oaep(OAEP), kek.wrapped.split().0, aes_alone())
             }
         };
         let with = mechanism.with(kek.private);
@@ -217,7 +219,7 @@ impl TokenSession<'_> {
         if !self.hsm.can(kind, CKF_UNWRAP)? {
             return Ok(None);
         }
-        let unwrapped = self.unwrap(mechanism.with(kek.private), &blob, &unwrapping_aes());
+        let unwrapped = self.unwrap(mechanism.with(kek.private), &blob, &aes_alone());
         Ok(Some(unwrapped.map(|key| self.discard(&[key])).is_ok()))
     }
 }

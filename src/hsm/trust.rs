@@ -4,11 +4,10 @@
 
 use cryptoki_sys::*;
 
-use crate::attribute::{Value, read_back};
 use crate::object::{Examination, Fault, if_exact};
 use crate::public_key::PublicHalf;
 use crate::raw::Object;
-use crate::template::{named, of_class, trusted_kek};
+use crate::table::{named, of_class, trusted_kek};
 use crate::{Hsm, Pin, Token, TokenSession};
 use record::command::with_commands;
 use record::encoding::CkaId;
@@ -69,7 +68,7 @@ impl Officer<'_> {
         }
         hsm.make_anew(id, Rule::KekGone, true, || {
             let session = hsm.session()?;
-            let template = [&trusted_kek(&key)[..], &named(&id.0, label)].concat();
+            let template = [trusted_kek(&key).template(), named(&id.0, label).to_vec()].concat();
             session.create(&template).map_err(|error| {
                 let name = hsm.name();
                 trust_error(format!(
@@ -107,12 +106,8 @@ impl TokenSession<'_> {
             let found = format!("{} public keys with the CKA_ID of the trusted KEK", found.len());
             return Err(Fault::of(rule, found, "one, made by the security officer"));
         };
-        let wanted = trusted_kek(key);
-        self.expect(object, &wanted, rule)?;
         // What makes it trusted is worth a line; that it is the KEK, its fingerprint says.
-        let flags = wanted.iter().filter(|wanted| matches!(wanted.value, Value::Flag(_)));
-        let attributes = flags.map(|wanted| read_back(wanted.kind, Some(&wanted.value)));
-        Ok((object, attributes.collect()))
+        Ok((object, self.expect(object, &trusted_kek(key))?.attributes))
     }
 }
 

@@ -1,14 +1,12 @@
 //! Wrapping target keys out of the tenant's token (design, section 4.3).
 
-use cryptoki_sys::*;
-
 use crate::layout::TokenMechanism;
 use crate::mechanism::KekUse;
 use crate::parallel::on_threads;
 use crate::public_key::PublicHalf;
 use crate::raw::Object;
+use crate::table::{ephemeral_aes, wrapping_kek};
 use crate::target::TargetKey;
-use crate::template::{ephemeral_aes, wrapping_kek};
 use crate::wrapped_key::WrappedKey;
 use crate::{Hsm, TokenSession};
 use record::Result;
@@ -101,7 +99,7 @@ impl TokenSession<'_> {
         let Some(key_wrap) = method.key_wrap else {
             return self.wrap(TokenMechanism::RsaAes(method.oaep).with(kek), key);
         };
-        let aes = self.generate_aes(&ephemeral_aes())?;
+        let aes = self.generate_aes(&ephemeral_aes().template())?;
         let wrapped = self.check_ephemeral(aes).and_then(|()| {
             let mut wrapped = self.wrap(TokenMechanism::Oaep(method.oaep).with(kek), aes)?;
             wrapped.extend(self.wrap(key_wrap.with(aes), key)?);
@@ -114,10 +112,7 @@ impl TokenSession<'_> {
 
     /// The AES key is what it was asked to be: readable by nobody, 256 bits.
     fn check_ephemeral(&self, aes: Object) -> Result<()> {
-        let kinds = [CKA_TOKEN, CKA_SENSITIVE, CKA_DECRYPT, CKA_VALUE_LEN];
-        let mut wanted = ephemeral_aes();
-        wanted.retain(|attribute| kinds.contains(&attribute.kind));
-        let checked = self.expect(aes, &wanted, Rule::WrapAesKey);
+        let checked = self.expect(aes, &ephemeral_aes()).map(drop);
         checked.map_err(|fault| fault.error("use a token that makes keys as it is asked to"))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Subcommand;
 
@@ -12,6 +13,7 @@ use crate::{Common, status};
 use ceremony::Ceremony;
 use ceremony::side::abort::{Abort, Restart};
 use ceremony::side::init::{self, AgreedPlan};
+use ceremony::side::probe::ProbeOrder;
 use ceremony::side::release::Release;
 use ceremony::side::room::{self, Deviation};
 use ceremony::side::{preflight, probe};
@@ -99,6 +101,16 @@ pub enum Shared {
         /// The token serves rehearsals: --pin-file and answers from stdin are allowed
         #[arg(long)]
         rehearsal: bool,
+        /// Make no object that stays on the token: then nothing is known of those that a ceremony
+        /// makes
+        #[arg(long)]
+        session_only: bool,
+        /// How long one trial may take, in seconds
+        #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+        trial_limit: u64,
+        /// This program's own child, which loads the module
+        #[arg(long, hide = true)]
+        child: bool,
     },
     /// Put something into the record: an incident, a break, a bag, who came and went
     #[command(subcommand)]
@@ -136,9 +148,22 @@ impl Common {
             Shared::Preflight { medium } => {
                 self.in_ceremony(side, |ceremony, _| self.preflight(ceremony, medium.as_deref()))
             }
-            Shared::Probe { file, rehearsal } => {
+            Shared::Probe { file, rehearsal, session_only, trial_limit, child } => {
                 let mode = if rehearsal { Mode::Rehearsal } else { Mode::Production };
-                let probed = probe::probe(side, &self.token, mode, &file);
+                let order = ProbeOrder {
+                    side,
+                    token: &self.token,
+                    mode,
+                    session_only,
+                    limit: Duration::from_secs(trial_limit),
+                };
+                if child {
+                    return match probe::child(&order) {
+                        Ok(()) => ExitCode::SUCCESS,
+                        Err(error) => self.plainly(Err(error), None),
+                    };
+                }
+                let probed = probe::probe(&order, &file);
                 let check = Program::Audit.line("plan check PLAN --probe FILE --probe OTHER");
                 let next = format!(
                     "next: officers of this side sign it, each on a machine of their own\n  {}\nthen, with the report of the other side beside it\n  {}",

@@ -21,6 +21,13 @@ pub fn kryoptic() -> PathBuf {
     built("libkryoptic_pkcs11")
 }
 
+/// NSS softokn, which Debian's package puts into the folder of the machine's architecture.
+pub fn nss() -> PathBuf {
+    let folders = fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path());
+    let mut modules = folders.map(|folder| folder.join("libsoftokn3.so"));
+    modules.find(|module| module.exists()).expect("libnss3 is not installed: see set-up")
+}
+
 /// The library of this name that lies beside the test's own program. Builds with other flags or
 /// compilers leave theirs there too: cargo links a program after what it depends on, so it is the
 /// newest that is not newer than the program. A library that was changed since is never taken.

@@ -2,7 +2,7 @@
 //! where they are.
 #![allow(dead_code)] // Each test program uses its part.
 
-pub use super::modules::{kryoptic, shim};
+pub use super::modules::{kryoptic, nss, shim};
 
 pub const TENANT: &str = env!("CARGO_BIN_EXE_keyferry-tenant");
 pub const HOSTER: &str = env!("CARGO_BIN_EXE_keyferry-hoster");

@@ -3,22 +3,26 @@
 
 use std::path::PathBuf;
 
-use super::{MODULE, kryoptic};
+use super::{MODULE, kryoptic, nss};
 
 /// A family of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
     SoftHsm,
     Kryoptic,
+    /// NSS softokn, as Debian's libnss3 has it.
+    Nss,
 }
 
 impl Family {
+    /// Those that can stand on either side.
     pub const ALL: [Family; 2] = [Family::SoftHsm, Family::Kryoptic];
 
     pub fn module(self) -> PathBuf {
         match self {
             Family::SoftHsm => MODULE.into(),
             Family::Kryoptic => kryoptic(),
+            Family::Nss => nss(),
         }
     }
 }

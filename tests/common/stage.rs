@@ -226,6 +226,14 @@ impl Stage {
                 tool(&["--init-token", "--label", label]);
                 tool(&["--init-pin", "--login", "--login-type", "so", "--pin", PIN]);
             }
+            Family::Nss => {
+                let folder = self.path(&format!("tokens/{label}"));
+                fs::create_dir(&folder).unwrap();
+                let folder = format!("sql:{}", folder.display());
+                run(Command::new("certutil")
+                    .args(["-N", "-d", &folder, "-f"])
+                    .arg(self.path("pin")));
+            }
         }
     }
 
@@ -396,6 +404,13 @@ impl Stage {
         command.arg("--dir").arg(self.path(side));
         command.arg("--module").arg(self.module(side));
         command.args(["--token", side, "--pin-file"]).arg(self.path("pin"));
+        if self.setting.family(side) == Family::Nss {
+            let folder = self.path(&format!("tokens/{side}"));
+            command.arg("--module-args").arg(format!(
+                "configdir='' certPrefix='' keyPrefix='' secmod='' flags=noModDB,noCertDB tokens=<0x4=[configdir='sql:{}' tokenDescription='{side}' slotDescription='{side}']>",
+                folder.display()
+            ));
+        }
         if self.mirror {
             command.arg("--mirror").arg(self.path(&format!("mirror-{side}")));
         }

@@ -7,6 +7,7 @@ use record::encoding::Hash;
 pub struct Crossing {
     /// The KEK's fingerprint.
     kek: Hash,
+    kek_spki: Vec<u8>,
     spki: Vec<u8>,
     certificate: Vec<u8>,
     pub wrapped: WrappedKey,
@@ -30,6 +31,7 @@ pub fn cross(
         mechanism,
         certificate: common::certificate(tokens.folder(), &target.spki, "/CN=key"),
         spki: target.spki,
+        kek_spki: kek.spki,
     }
 }
 
@@ -39,7 +41,8 @@ fn import(
     key: ImportKey,
     wrapped: &WrappedKey,
 ) -> Result<HosterKey> {
-    let mut imported = hoster.import(order, &[(key, wrapped)], &|_| ())?;
+    let beside = hoster.beside(&[key])?;
+    let mut imported = hoster.import(&order, beside, &[(key, wrapped)], &|_| ())?;
     assert_eq!(imported.len(), 1);
     Ok(imported.remove(0))
 }
@@ -63,11 +66,12 @@ impl Crossing {
 
     fn find(&self, hoster: &Hsm) -> Option<HosterKey> {
         let inventory = hoster.inventory().unwrap();
-        hoster.import_find(&inventory, &self.key()).unwrap()
+        hoster.import_find(&inventory, Beside::ALL, &self.key()).unwrap()
     }
 
-    fn order(&self) -> ImportOrder {
-        ImportOrder { kek: KEK, mechanism: self.mechanism, oaep: SHA1, sessions: 1 }
+    fn order(&self) -> ImportOrder<'_> {
+        let kek_spki = &self.kek_spki;
+        ImportOrder { kek: KEK, kek_spki, mechanism: self.mechanism, oaep: SHA1, sessions: 1 }
     }
 }
 
@@ -254,7 +258,13 @@ fn many_keys_cross_in_several_sessions_in_their_order() {
     let certificates: Vec<_> = (targets.iter())
         .map(|target| common::certificate(tokens.folder(), &target.spki, "/CN=key"))
         .collect();
-    let order = ImportOrder { kek: KEK, mechanism: SINGLE_SHOT, oaep: SHA1, sessions: 5 };
+    let order = ImportOrder {
+        kek: KEK,
+        kek_spki: &kek.spki,
+        mechanism: SINGLE_SHOT,
+        oaep: SHA1,
+        sessions: 5,
+    };
     let import = |wrapped: &[WrappedKey]| {
         let key = |n: usize| ImportKey {
             id: id(2, n as u8),
@@ -266,7 +276,7 @@ fn many_keys_cross_in_several_sessions_in_their_order() {
         };
         let keys: Vec<_> =
             (wrapped.iter().enumerate()).map(|(n, wrapped)| (key(n), wrapped)).collect();
-        hoster.import(order, &keys, &|_| ())
+        hoster.import(&order, Beside::ALL, &keys, &|_| ())
     };
     wrapped.swap(7, 8);
     refused(import(&wrapped).map(drop), Rule::TargetModulus);
@@ -278,4 +288,30 @@ fn many_keys_cross_in_several_sessions_in_their_order() {
         assert_eq!(target.spki, imported.target.spki);
     }
     assert!(!imported[0].imported && imported[7].imported);
+}
+
+/// What a custodian must not travel for: found before anybody opens a share.
+#[test]
+fn what_is_in_the_way_of_an_import_is_refused_before_it() {
+    let tokens = Tokens::new(&["tenant", "hoster"]);
+    let module = open();
+    let (tenant, hoster) = (login(&module, "tenant"), login(&module, "hoster"));
+    for mechanism in BOTH_WAYS {
+        let crossing = cross(&tokens, (&tenant, &hoster), mechanism, 2048, 2048);
+        let ready =
+            |key: ImportKey| hoster.import_ready(&crossing.order(), &KwpFlavour::ALL, &[key]);
+        ready(crossing.key()).unwrap();
+        crossing.import(&hoster).unwrap();
+        // What an interrupted import has left is in nobody's way.
+        ready(crossing.key()).unwrap();
+        let other = ImportKey { id: Fixed([0xD0; 20]), label: "another", ..crossing.key() };
+        refused(ready(other), Rule::TargetAmbiguous);
+        let other = ImportKey { id: Fixed([0xD0; 20]), ..crossing.key() };
+        refused(ready(other), Rule::TargetExists);
+        // The throwaway keys are gone.
+        assert_nothing_left("hoster", &[KEK, COPY]);
+        hoster.target_destroy(COPY).unwrap();
+        hoster.kek_destroy(KEK, crossing.kek).unwrap();
+        tenant.target_destroy(SOURCE).unwrap();
+    }
 }

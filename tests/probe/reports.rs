@@ -264,3 +264,119 @@ fn what_is_no_module_or_no_pin_ends_with_an_error() {
     // The first list is the one that is used, whatever the second is.
     lying("two-lists").ok();
 }
+
+/// A module that crashes or hangs is a line of the report; what was tried before and after it is
+/// there.
+#[test]
+fn a_module_that_crashes_or_hangs_is_reported() {
+    let stage = Stage::at(Done::Plan);
+    for (file, fault, unknown) in [
+        ("crash.json", "C_WrapKey once crash", "wrap, single-shot, sha1"),
+        ("hang.json", "C_GetMechanismList once hang", "mechanisms and objects"),
+    ] {
+        let probe = ["probe", "--rehearsal", "--trial-limit", "20", file];
+        let mut command = stage.command("tenant", &probe);
+        let said = ended(command.env("KEYFERRY_SHIM_FAULT", fault)).ok();
+        assert!(said.contains(&format!("NOT KNOWN, {unknown}")), "{said}");
+        let report = stage.json(file);
+        let unfinished = report["unfinished"].as_array().unwrap();
+        assert!(unfinished.iter().any(|one| one["trial"] == unknown), "{unfinished:#?}");
+        // What does not need it was tried all the same, to the last.
+        assert_eq!(report["rsa"].as_array().unwrap().len(), 3);
+        let objects = report["objects"].as_array().unwrap();
+        assert!(objects.iter().any(|one| one["object"] == "certificate"), "{objects:#?}");
+    }
+    // What is not known is foretold as that.
+    stage.probe("hoster");
+    let both = ["--probe", "crash.json", "--probe", "hoster.json"];
+    let checked = stage.auditor(&[&["plan", "check", "plan/ceremony.toml"][..], &both].concat());
+    assert!(checked.out.contains("NOT KNOWN at the tenant's keys create"), "{checked:?}");
+    assert!(!checked.out.contains("nothing of this plan will be refused"), "{checked:?}");
+}
+
+/// A login is tried once, whatever becomes of it.
+#[test]
+fn a_probe_tries_the_pin_once() {
+    let stage = Stage::at(Done::Plan);
+    let calls = stage.path("calls");
+    let logins = || {
+        let text = fs::read_to_string(&calls).unwrap();
+        text.lines().filter(|line| line.ends_with(" C_Login")).count()
+    };
+    let probe = ["probe", "--rehearsal", "tenant.json"];
+    let mut command = stage.command("tenant", &probe);
+    command.env("KEYFERRY_SHIM_FAULT", "C_Login once crash").env("KEYFERRY_SHIM_CALLS", &calls);
+    let said = ended(&mut command).ended_with(5);
+    assert!(said.contains("at the login; the PIN was not tried again"), "{said}");
+    assert_eq!(logins(), 1);
+    fs::remove_file(&calls).unwrap();
+    fs::write(stage.path("pin"), "not-the-pin").unwrap();
+    let mut command = stage.command("tenant", &probe);
+    let said = ended(command.env("KEYFERRY_SHIM_CALLS", &calls)).ended_with(5);
+    assert!(said.contains("says that the PIN is wrong"), "{said}");
+    assert_eq!(logins(), 1);
+    assert!(!stage.path("tenant.json").exists());
+}
+
+/// What a killed probe left on the token is gone after the next; without token objects nothing is
+/// known of those.
+#[test]
+fn throwaway_objects_are_erased_and_can_be_done_without() {
+    let stage = Stage::at(Done::Plan);
+    let probe = ["probe", "--rehearsal", "killed.json"];
+    let mut command = stage.command("hoster", &probe);
+    ended(command.env("KEYFERRY_SHIM_FAULT", "C_DestroyObject lasting kill-before")).ok();
+    let objects = |file: &str| stage.json(file)["facts"]["objects"].as_u64().unwrap();
+    let session_only = ["probe", "--rehearsal", "--session-only", "session.json"];
+    let said = stage.hoster(&session_only).ok();
+    assert!(said.contains("not tried: token objects, by --session-only"), "{said}");
+    assert_eq!(stage.json("session.json")["objects"].as_array().unwrap().len(), 0);
+    // What the killed one left was there, and is gone.
+    assert!(objects("session.json") > 0);
+    stage.probe("hoster");
+    assert_eq!(objects("hoster.json"), 0);
+    stage.hoster(&["probe", "--rehearsal", "last.json"]).ok();
+    assert_eq!(objects("last.json"), 0);
+}
+
+/// A token that takes other attributes of token objects than of session objects, has one serial for
+/// all of its make, and wraps what must stay: foretold, and so it goes.
+#[test]
+fn nss_carries_a_key_out_and_takes_none() {
+    let composite = Setting { oaep: "sha256", ..Setting::composite() };
+    let waivers = vec!["WRAP-COMPOSITE".to_owned()];
+    let setting =
+        Setting { tenant: Family::Nss, hoster: Family::Kryoptic, waivers, ..composite.clone() };
+    let mut stage = Stage::with(setting, |plan| plan);
+    let seen = report(&stage, "tenant");
+    stage.probe("hoster");
+    let made = |object: &str| {
+        let objects = seen["objects"].as_array().unwrap();
+        objects.iter().find(|facts| facts["object"] == object).unwrap()["left_out"].clone()
+    };
+    assert_eq!(made("key of the tenant's"), serde_json::json!(["CKA_COPYABLE"]));
+    let both = ["--probe", "tenant.json", "--probe", "hoster.json"];
+    let check = ["plan", "check", "plan/ceremony.toml"];
+    let said = stage.auditor(&[&check[..], &both].concat()).ok();
+    assert!(said.contains("nothing of this plan will be refused"), "{said}");
+    assert!(said.contains("PLAN-HSM cannot tell it from others of its make"), "{said}");
+    stage.walk_to(Done::TenantClose);
+
+    let setting = Setting {
+        tenant: Family::Kryoptic,
+        hoster: Family::Nss,
+        waivers: vec!["WRAP-COMPOSITE".into()],
+        ..composite
+    };
+    let mut stage = Stage::with(setting, |plan| plan);
+    for side in ["tenant", "hoster"] {
+        stage.probe(side);
+    }
+    let said = stage.auditor(&[&check[..], &both].concat()).refused("KEK-EXTRACTABLE");
+    assert!(said.contains("foretold for the hoster's kek create"), "{said}");
+    let said = stage.auditor(&[&["plan", "new", "new.toml"][..], &both].concat());
+    let said = said.refused("KEK-EXTRACTABLE");
+    assert!(said.contains("single-shot with sha256: the hoster's token"), "{said}");
+    stage.walk_to(Done::Init);
+    stage.hoster(&["kek", "create"]).refused("KEK-EXTRACTABLE");
+}

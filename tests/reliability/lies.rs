@@ -38,9 +38,8 @@ const LIES: [Told; 26] = [
     told("readable", "hoster", LATE, &["TARGET-ATTRIBUTES"]),
     told("readable", "tenant", Done::Plan, &["TARGET-SENSITIVE"]),
     told("wraps-anyway", "hoster", Done::Plan, &["KEK-EXTRACTABLE"]),
-    // Nobody can find it who asks only the module: the residue that attestation is for
-    // (docs/reliability.md).
-    told("wraps-anyway", "hoster", LATE, &[]),
+    // By a throwaway key, before anybody opens a share.
+    told("wraps-anyway", "hoster", LATE, &["TARGET-ATTRIBUTES"]),
     told("wraps-anyway", "tenant", Done::Plan, &["TARGET-EXTRACTABLE"]),
     told("wrong-modulus", "hoster", Done::Plan, &["C_UnwrapKey"]),
     told("wrong-modulus", "hoster", LATE, &["KEK-KEY"]),

@@ -8,19 +8,19 @@ use clap::Args;
 
 use crate::{Ceremony, Means, Run};
 use hsm::wrapped_key::WrappedKey;
-use hsm::{HosterKey, Hsm, ImportKey, ImportOrder, TargetKey};
+use hsm::{Beside, HosterKey, Hsm, ImportKey, ImportOrder, TargetKey};
 use record::document::challenge::Challenge;
 use record::document::held_key::HeldKey;
 use record::document::offer::Offer;
 use record::document::receipt::Receipt;
 use record::document::{Released, read};
 use record::encoding::{Blob, Fixed, Hash, PackageId};
-use record::log::{Event, KekRecord, KeyRecord};
+use record::log::{Event, KeyRecord};
 use record::plan::{IMPORT, Plan};
 use record::proof::key_set::KeySet;
 use record::proof::{self, KeyProof, Proof};
 use record::rule::Rule;
-use record::terms::{Id, Kind, OaepHash, Role, Step, TransferRoute};
+use record::terms::{Id, Kind, KwpFlavour, OaepHash, Role, Step, TransferRoute};
 use record::{Error, Result};
 use terminal::report::Report;
 
@@ -98,7 +98,7 @@ pub fn labels(plan: &Plan) -> Vec<String> {
 }
 
 /// What each key must be in the HSM, in the plan's order: of these public keys and certificates.
-fn wanted<'a>(
+pub fn wanted<'a>(
     ceremony: &Ceremony,
     labels: &'a [String],
     keys: impl Iterator<Item = (&'a [u8], &'a [u8])>,
@@ -126,35 +126,42 @@ pub fn wanted_of<'a>(
     wanted(ceremony, labels, keys)
 }
 
-/// The key that will unwrap is the one that was offered, as the HSM has it now.
+/// How the keys are unwrapped, with all that can be found in the way of it found before anybody
+/// opens a share: the key that will unwrap is the one that was offered, as the HSM has it now, and
+/// it unwraps a throwaway key wrapped in one of these ways.
 ///
 /// # Errors
-/// `KEK-…`, or the HSM's.
-pub fn kek_as_offered(ceremony: &Ceremony, hsm: &Hsm, offer: &Offer) -> Result<()> {
-    let (plan, kek) = (&ceremony.plan, ceremony.state.kek_made()?);
-    let waived = |rule| plan.waives(rule);
-    hsm.kek_check(kek.id, &offer.spki.0, plan.transfer.mechanism, &waived).map(drop)
-}
-
-/// Unwraps every key inside the HSM: of these public keys and certificates, in the plan's order.
-/// Whatever was unwrapped and is not as planned is destroyed.
-///
-/// # Errors
-/// `TARGET-…`, or the HSM's.
-pub fn unwrap(
+/// `KEK-…`, `TARGET-…`, or the HSM's.
+pub fn import_ready<'a>(
     ceremony: &Ceremony,
     means: &Means,
     hsm: &Hsm,
-    (kek, sessions): (&KekRecord, usize),
-    keys: &[(&[u8], &[u8], &WrappedKey)],
+    (offer, kwp, sessions): (&'a Offer, &[KwpFlavour], usize),
+    keys: &[ImportKey],
+) -> Result<ImportOrder<'a>> {
+    let (plan, kek) = (&ceremony.plan, ceremony.state.kek_made()?);
+    let (kek_spki, mechanism) = (&offer.spki.0[..], plan.transfer.mechanism);
+    hsm.kek_check(kek.id, kek_spki, mechanism, &|rule| plan.waives(rule))?;
+    means.asker.progress("canary: unwrapping a throwaway key under the KEK");
+    let oaep = plan.transfer.oaep_hash;
+    let order = ImportOrder { kek: kek.id, kek_spki, mechanism, oaep, sessions };
+    hsm.import_ready(&order, kwp, keys)?;
+    Ok(order)
+}
+
+/// Unwraps every key inside the HSM. Whatever was unwrapped and is not as planned is destroyed.
+///
+/// # Errors
+/// `TARGET-…`, or the HSM's.
+pub fn unwrap<'a>(
+    means: &Means,
+    hsm: &Hsm,
+    (order, beside): (&ImportOrder, Beside),
+    keys: &[ImportKey],
+    wrapped: impl Iterator<Item = &'a WrappedKey>,
 ) -> Result<Vec<HosterKey>> {
-    let (mechanism, oaep) = (ceremony.plan.transfer.mechanism, ceremony.plan.transfer.oaep_hash);
-    let labels = labels(&ceremony.plan);
-    let public = keys.iter().map(|(spki, certificate, _)| (*spki, *certificate));
-    let wanted = wanted(ceremony, &labels, public).into_iter();
-    let keys: Vec<_> = wanted.zip(keys.iter().map(|(_, _, wrapped)| *wrapped)).collect();
-    let say = |label: &str| means.asker.progress(&format!("unwrapping {label}"));
-    hsm.import(ImportOrder { kek: kek.id, mechanism, oaep, sessions }, &keys, &say)
+    let keys: Vec<_> = keys.iter().copied().zip(wrapped).collect();
+    hsm.import(order, beside, &keys, &|label| means.asker.progress(&format!("unwrapping {label}")))
 }
 
 /// The keys as this side's HSM has them, for a document.

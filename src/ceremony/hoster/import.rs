@@ -16,7 +16,7 @@ use crate::{Ceremony, Means, Run, StepIntent, certificate};
 use custody::seal::SealKey;
 use custody::share::Secret;
 use hsm::wrapped_key::WrappedKey;
-use hsm::{CertifiedKey, HosterKey, Hsm};
+use hsm::{Beside, CertifiedKey, HosterKey, Hsm, ImportKey};
 use record::document::offer::Offer;
 use record::document::package::{Package, PackagedKey};
 use record::document::{Released, read};
@@ -28,7 +28,7 @@ use record::plan::{KeyPlan, Plan};
 use record::proof::key_set::KeySet;
 use record::rule::Rule;
 use record::spki::TargetCertificate;
-use record::terms::{Id, Kind, Side, Step, TransferRoute, list, list_or};
+use record::terms::{Id, Kind, KwpFlavour, Side, Step, TransferRoute, list, list_or};
 use record::{Error, Result, brought, folder};
 use terminal::report::Report;
 
@@ -106,14 +106,20 @@ impl Run for Import {
         means.gated(ceremony, Step::Import, find, |ceremony, hsm, _, (package, offer)| {
             hsm.require(Side::Hoster, &ceremony.plan)?;
             let set = KeySet::from(&*package);
-            let settled = settled(ceremony, hsm, &set)?;
-            if settled.is_none() {
-                held::kek_as_offered(ceremony, hsm, &offer)?;
-            }
-            let begun = ceremony.begin(Step::Import)?;
-            let keys = match settled {
-                Some(keys) => keys,
-                None => self.unwrap_all(ceremony, means, hsm, &package)?,
+            let labels = held::labels(&ceremony.plan);
+            let wanted = held::wanted_of(ceremony, &labels, &set);
+            let beside = hsm.beside(&wanted)?;
+            let (begun, keys) = match settled(ceremony, hsm, beside, &wanted)? {
+                Some(keys) => (ceremony.begin(Step::Import)?, keys),
+                None => {
+                    let kwp = [package.body().observed.kwp];
+                    let how = (&offer, &kwp[..], self.work.count());
+                    let order = held::import_ready(ceremony, means, hsm, how, &wanted)?;
+                    let begun = ceremony.begin(Step::Import)?;
+                    let wrapped = self.open(ceremony, means, &package)?;
+                    let how = (&order, beside);
+                    (begun, held::unwrap(means, hsm, how, &wanted, wrapped.iter())?)
+                }
             };
             receive(ceremony, means, hsm, (begun, package.body(), &set, &keys))
         })
@@ -121,26 +127,20 @@ impl Run for Import {
 }
 
 impl Import {
-    /// Opens the seal with a quorum, then unwraps. The KEK was looked at first: custodians do not
-    /// spend their identities on one that would be refused.
-    fn unwrap_all(
+    /// Opens the seal with a quorum. The KEK was looked at and tried first: custodians do not spend
+    /// their identities on one that would be refused.
+    fn open(
         &self,
         ceremony: &mut Ceremony,
         means: &Means,
-        hsm: &Hsm,
         package: &Released<Package>,
-    ) -> Result<Vec<HosterKey>> {
+    ) -> Result<Vec<WrappedKey>> {
         let kek = ceremony.state.kek_made()?;
         // An identity that was opened is spent, whatever follows: each is on record at once.
         let secret = quorum::gather(ceremony, package.body(), &self.shares.0, means.asker)
             .map_err(|error| with_spent(error, ceremony.state.quorum.as_ref()))?;
         // Every seal is opened before anything is unwrapped: a wrong one changes nothing.
-        let wrapped = open_seals(&ceremony.plan, package, &kek, &secret)?;
-        drop(secret);
-        let set = KeySet::from(&**package);
-        let keys = set.keys.iter().zip(&wrapped);
-        let keys = keys.map(|(key, wrapped)| (&key.spki.0[..], &key.certificate[..], wrapped));
-        held::unwrap(ceremony, means, hsm, (&kek, self.work.count()), &keys.collect::<Vec<_>>())
+        open_seals(&ceremony.plan, package, &kek, &secret)
     }
 }
 
@@ -184,14 +184,17 @@ fn with_spent(error: Error, opened: Option<&Opened>) -> Error {
 }
 
 /// What an interrupted import left whole: then no custodian is needed again.
-fn settled(ceremony: &Ceremony, hsm: &Hsm, set: &KeySet) -> Result<Option<Vec<HosterKey>>> {
+fn settled(
+    ceremony: &Ceremony,
+    hsm: &Hsm,
+    beside: Beside,
+    wanted: &[ImportKey],
+) -> Result<Option<Vec<HosterKey>>> {
     if ceremony.state.quorum.is_none() {
         return Ok(None);
     }
     let inventory = hsm.inventory()?;
-    let labels = held::labels(&ceremony.plan);
-    let keys = held::wanted_of(ceremony, &labels, set).into_iter();
-    keys.map(|key| hsm.import_find(&inventory, &key)).collect()
+    wanted.iter().map(|key| hsm.import_find(&inventory, beside, key)).collect()
 }
 
 fn open_seals(
@@ -302,13 +305,17 @@ fn file_of_label<'a>(all: &'a [(Id, PathBuf)], what: &str, label: &Id) -> Result
 fn import(ceremony: &mut Ceremony, means: &Means, hsm: &Hsm, plain: &[Plain]) -> Result<Report> {
     let plan = ceremony.plan.clone();
     hsm.require(Side::Hoster, &plan)?;
-    held::kek_as_offered(ceremony, hsm, ceremony.sent::<Offer>()?.body())?;
+    let offer = ceremony.sent::<Offer>()?;
+    let labels = held::labels(&plan);
+    let keys = plain.iter().map(|key| (key.certificate.spki(), key.certificate.der()));
+    let wanted = held::wanted(ceremony, &labels, keys);
+    let how = (offer.body(), &KwpFlavour::ALL[..], 1);
+    let order = held::import_ready(ceremony, means, hsm, how, &wanted)?;
+    let beside = hsm.beside(&wanted)?;
     let begun = ceremony.begin(Step::ImportPlain)?;
     let kek = ceremony.state.kek_made()?;
-    let keys = plain
-        .iter()
-        .map(|Plain { certificate, wrapped, .. }| (certificate.spki(), certificate.der(), wrapped));
-    let held = held::unwrap(ceremony, means, hsm, (&kek, 1), &keys.collect::<Vec<_>>())?;
+    let wrapped = plain.iter().map(|plain| &plain.wrapped);
+    let held = held::unwrap(means, hsm, (&order, beside), &wanted, wrapped)?;
     let certificates = plain.iter().map(|plain| plain.certificate.der().to_vec());
     let arrived = held.into_iter().zip(certificates);
     let arrived: Vec<CertifiedKey> =

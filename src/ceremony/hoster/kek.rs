@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::hoster::attesting::AttestationFiles;
 use crate::{Ceremony, Means, Run};
-use hsm::{Hsm, KekSpec};
+use hsm::{Hsm, ImportOrder, KekSpec};
 use record::command::with_commands;
 use record::document::attestation::{Attested, KEK};
 use record::document::offer::Offer;
@@ -59,7 +59,15 @@ impl KekCreate {
         let spec = KekSpec { bits: transfer.kek_bits, mechanism: transfer.mechanism };
         let kek = hsm.kek_create(id, &label, spec, &|rule| plan.waives(rule))?;
         progress("canary: unwrapping a throwaway key under the KEK");
-        hsm.kek_canary(&kek, transfer.mechanism, transfer.oaep_hash, observed.kwp)?;
+        let order = ImportOrder {
+            kek: kek.id,
+            kek_spki: &kek.spki,
+            mechanism: transfer.mechanism,
+            oaep: transfer.oaep_hash,
+            sessions: 1,
+        };
+        let usages: Vec<_> = plan.keys.iter().map(|key| key.usage).collect();
+        hsm.kek_canary(&order, &[observed.kwp], &usages)?;
         let fingerprint = Hash::of(&kek.spki);
         if self.prepare {
             return Ok(Report::new("The KEK is in the HSM, and not yet offered: let the vendor's tool attest it.")

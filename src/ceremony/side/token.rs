@@ -15,7 +15,7 @@ use record::{Error, Result, folder, gate};
 use terminal::Asker;
 
 /// The greatest size of a PIN file, in bytes.
-const MAX_PIN: u64 = 256;
+pub(super) const MAX_PIN: u64 = 256;
 
 /// The token, as far as it was named, and where its PIN comes from.
 #[derive(Clone, Args)]
@@ -76,13 +76,21 @@ impl TokenArgs {
         act: impl FnOnce(&Module, &Token) -> Result<T>,
     ) -> Result<T> {
         self.named()?;
+        self.require_no_pin_file(mode)?;
+        self.find(act)
+    }
+
+    /// In production nobody's PIN lies in a file.
+    ///
+    /// # Errors
+    /// `PIN-FILE`.
+    pub(super) fn require_no_pin_file(&self, mode: Mode) -> Result<()> {
         Rule::PinFile.ensure(
             self.pin_file.is_none() || mode == Mode::Rehearsal,
             "a PIN file in production",
             "the PIN typed on the terminal or at the token",
             "run the command without it; `probe`, which has no plan, takes one with --rehearsal",
-        )?;
-        self.find(act)
+        )
     }
 
     /// As [`TokenArgs::find_to_login`], for a step of a ceremony, if it is one of the plan's tokens.
@@ -117,18 +125,27 @@ impl TokenArgs {
     /// # Errors
     /// What reading the file or asking can end with.
     pub fn pin(&self, what: &str, asker: &Asker, token: &Token) -> Result<Option<Pin>> {
-        if token.has_protected_path() {
-            return Ok(None);
+        match token.has_protected_path() {
+            true => Ok(None),
+            false => {
+                self.secret(what, asker, &token.identity().label).map(|pin| Some(Pin::new(pin)))
+            }
         }
+    }
+
+    /// The PIN of a token without a keypad.
+    pub(super) fn secret(
+        &self,
+        what: &str,
+        asker: &Asker,
+        label: &str,
+    ) -> Result<Zeroizing<String>> {
         let Some(path) = &self.pin_file else {
-            let label = escape(&token.identity().label);
-            return (asker.hidden(&format!("{what} of the token {}: ", quote(&label))))
-                .map(|pin| Some(Pin::new(pin)));
+            return asker.hidden(&format!("{what} of the token {}: ", quote(&escape(label))));
         };
         let bytes = Zeroizing::new(folder::read_file(path, MAX_PIN)?);
         let text = std::str::from_utf8(&bytes).map_err(|_| Error::file(path, "not text"))?;
-        let pin = text.trim_end_matches(['\n', '\r']).to_owned();
-        Ok(Some(Pin::new(Zeroizing::new(pin))))
+        Ok(Zeroizing::new(text.trim_end_matches(['\n', '\r']).to_owned()))
     }
 }
 

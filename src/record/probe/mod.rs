@@ -58,6 +58,16 @@ pub struct Probe {
     pub keks: Vec<KekFacts>,
     /// What its attributes forbade when it was tried.
     pub enforced: Vec<EnforcedFacts>,
+    /// The kinds of objects that a ceremony makes, as the token made them; reports of older versions
+    /// do not say.
+    #[serde(default)]
+    pub objects: Vec<ObjectFacts>,
+    /// Trials that did not end, so that nothing is known by them.
+    #[serde(default)]
+    pub unfinished: Vec<UnfinishedTrial>,
+    /// Whether no token object was made.
+    #[serde(default)]
+    pub session_only: bool,
     /// What of the machine that it was made on stands against production: each a waiver to be
     /// proposed. None in a rehearsal, which does not look.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -100,6 +110,21 @@ pub struct TokenFacts {
     pub protected_path: bool,
     /// Sessions at most, where the token says.
     pub most_sessions: Option<u64>,
+    /// Read/write sessions at most, where the token says.
+    #[serde(default)]
+    pub most_rw_sessions: Option<u64>,
+    /// CKF_WRITE_PROTECTED.
+    #[serde(default)]
+    pub write_protected: bool,
+    /// The flags of the user PIN that it raises, before the login.
+    #[serde(default)]
+    pub pin_flags: Vec<String>,
+    /// The text of its clock, as it is; empty where it has none.
+    #[serde(default)]
+    pub clock: String,
+    /// How many objects it holds.
+    #[serde(default)]
+    pub objects: Option<u64>,
     /// Characters of a PIN, at least.
     pub pin_shortest: u64,
     /// Characters of a PIN, at most.
@@ -165,6 +190,32 @@ pub struct SizeFacts {
     pub bits: u32,
     /// Whether it was made.
     pub made: bool,
+}
+
+/// An object of a kind that a ceremony makes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectFacts {
+    /// Of which kind.
+    pub object: String,
+    /// Attributes that it was made without, because the token does not take them.
+    pub left_out: Vec<String>,
+    /// The rule that refuses it, where it was not made as it must be.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rule: Option<Rule>,
+    /// What was found, where it was not made as it must be.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub found: Option<String>,
+}
+
+/// A trial that did not end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnfinishedTrial {
+    /// What was tried.
+    pub trial: String,
+    /// What became of it.
+    pub found: String,
 }
 
 named! {
@@ -292,6 +343,22 @@ impl Probe {
             (facts.direction, facts.mechanism, facts.oaep_hash) == (direction, mechanism, oaep_hash)
         };
         self.transfers.iter().find(seen).map(|facts| &facts.outcome)
+    }
+
+    /// An object of this kind, where one was tried.
+    pub fn object(&self, object: &str) -> Option<&ObjectFacts> {
+        self.objects.iter().find(|facts| facts.object == object)
+    }
+
+    /// Whether the token can stand at this end of a transfer, by one way at least.
+    pub fn can(&self, direction: Direction) -> bool {
+        let works = |facts: &TransferFacts| matches!(facts.outcome, TrialOutcome::Works { .. });
+        self.transfers.iter().any(|facts| facts.direction == direction && works(facts))
+    }
+
+    /// Whether its serial tells it apart from others of its make.
+    pub fn serial_tells(&self) -> bool {
+        self.token.serial.chars().any(|digit| digit != '0' && digit != ' ')
     }
 
     /// Whether the module lists this mechanism.

@@ -195,7 +195,17 @@ fn what_reads_along_is_refused_whatever_is_waived() {
 #[test]
 fn a_probe_in_production_proposes_what_would_have_to_be_waived() {
     let stage = stage(&machine_rules(), |plan| plan);
-    let (mut session, _) = on_terminal_with(&stage, &["P11_KIT_STRICT"], &["probe", "hoster.json"]);
+    let probe = ["probe", "hoster.json"];
+    // Nothing is made on the token that the operator has not agreed to.
+    let (mut session, _) = on_terminal_with(&stage, &["P11_KIT_STRICT"], &probe);
+    session.exp_string("throwaway objects with the label").unwrap();
+    session.exp_string("Type yes to have them made").unwrap();
+    session.send_line("no").unwrap();
+    session.exp_string("nothing was made on the token").unwrap();
+    session.exp_eof().unwrap();
+    let (mut session, _) = on_terminal_with(&stage, &["P11_KIT_STRICT"], &probe);
+    session.exp_string("Type yes to have them made").unwrap();
+    session.send_line("yes").unwrap();
     session.exp_string("PIN of the token").unwrap();
     session.send_line(PIN).unwrap();
     let screen = session.exp_eof().unwrap();
