@@ -2,13 +2,17 @@
 //! refused where, which waivers the plan needs, and which it can drop.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::Serialize;
 
 use record::plan::Plan;
-use record::probe::{Direction, Probe, TrialOutcome, WAYS, needs};
+use record::probe::{
+    Direction, MissedFacts, ObjectFacts, Probe, TrialOutcome, WAYS, checks, needs,
+};
 use record::rule::Rule;
-use record::terms::{KeyType, KwpFlavour, Mechanism, OaepHash, Side, TransferRoute, Usage, list};
+use record::terms::{Finding, KeyType, KwpFlavour, Mechanism, OaepHash, Side, TransferRoute, list};
+use record::{Error, Result};
 
 /// What is foretold.
 #[derive(Debug, Clone, Serialize)]
@@ -87,12 +91,10 @@ pub fn forecast(plan: &Plan, tenant: &Probe, hoster: &Probe) -> Forecast {
         return alone;
     }
     let ways = ways(tenant, hoster);
-    let (mut foretold, missed) = hoster_steps(plan, hoster);
+    let mut foretold = hoster_steps(plan, hoster);
     foretold.extend(tenant_steps(plan, tenant));
-    foretold.extend(import_refusal(plan, tenant, hoster).map(Foretold::Refused));
-    // What a session object did says nothing of one that stays.
-    let missed = missed.filter(|_| !hoster.session_only);
-    let droppable = droppable(plan, &ways, missed.as_deref(), tenant.wrap_with_trusted);
+    foretold.extend(import_refusal(plan, tenant, hoster));
+    let droppable = droppable(plan, &ways, tenant, hoster);
     Forecast { ways, droppable, ..of_foretold(plan, foretold, &[tenant, hoster]) }
 }
 
@@ -100,7 +102,7 @@ pub fn forecast(plan: &Plan, tenant: &Probe, hoster: &Probe) -> Forecast {
 pub fn forecast_alone(plan: &Plan, probe: &Probe) -> Option<Forecast> {
     let foretold = match (plan.way, probe.side) {
         (TransferRoute::Born, Side::Hoster) => born_steps(plan, probe),
-        (TransferRoute::Brought, Side::Hoster) => hoster_steps(plan, probe).0,
+        (TransferRoute::Brought, Side::Hoster) => hoster_steps(plan, probe),
         (TransferRoute::Cloud, Side::Tenant) => tenant_steps(plan, probe),
         _ => return None,
     };
@@ -134,175 +136,175 @@ fn of_foretold(plan: &Plan, foretold: Vec<Foretold>, probes: &[&Probe]) -> Forec
     }
 }
 
+/// One command of a ceremony, and what a report says of all that it asks of its token.
+struct Command<'a> {
+    plan: &'a Plan,
+    probe: &'a Probe,
+    name: &'static str,
+    foretold: Vec<Foretold>,
+}
+
+impl<'a> Command<'a> {
+    /// What each command looks at first: which HSM it is, and what it lists.
+    fn new(plan: &'a Plan, probe: &'a Probe, name: &'static str) -> Self {
+        let mut command = Command { plan, probe, name, foretold: Vec::new() };
+        let side = probe.side;
+        command.check(checks::planned(plan, side, &probe.token));
+        for need in needs::needs(side, plan) {
+            match probe.lists(need.id) {
+                Some(lists) => command.check(checks::listed(&need, "the token", lists)),
+                None => command.unknown(format!("whether it lists {}", need.name)),
+            }
+        }
+        command
+    }
+
+    /// Refused by a rule, or where there is none by the token itself.
+    fn refused(&mut self, rule: Option<Rule>, found: impl Into<String>) {
+        let (side, command, found) = (self.probe.side, self.name, found.into());
+        self.foretold.push(Foretold::Refused(ForetoldRefusal { side, command, rule, found }));
+    }
+
+    fn unknown(&mut self, what: impl fmt::Display) {
+        let what = format!("the {}'s {}: {what}", self.probe.side, self.name);
+        self.foretold.push(Foretold::Unknown(what));
+    }
+
+    /// What a check of the step's own says.
+    fn check(&mut self, checked: Result<()>) {
+        match checked {
+            Ok(()) => {}
+            Err(Error::Refused(refusal)) => self.refused(Some(refusal.rule), refusal.found),
+            Err(error) => self.refused(None, error.to_string()),
+        }
+    }
+
+    /// The plan's own way, as it was seen: the flavours of key wrap, where it works.
+    fn transfer(&mut self, direction: Direction) -> &'a [KwpFlavour] {
+        let (mechanism, oaep) = (self.plan.transfer.mechanism, self.plan.transfer.oaep_hash);
+        match self.probe.transfer(direction, mechanism, oaep) {
+            Some(TrialOutcome::Works { kwp }) => return kwp,
+            Some(TrialOutcome::Refused { rule, found }) => self.refused(Some(*rule), found),
+            Some(TrialOutcome::Failed { found }) => self.refused(None, found),
+            None => self.unknown(format!("{direction} by {mechanism} with {oaep}")),
+        }
+        &[]
+    }
+
+    /// Whether the token makes keys of this kind.
+    fn size(&mut self, kind: KeyType) {
+        let (tried, bits) = match kind {
+            KeyType::Rsa(bits) => (&self.probe.rsa, bits),
+            KeyType::Ec(bits) => (&self.probe.ec, bits),
+        };
+        match tried.iter().find(|size| size.bits == bits) {
+            None => self.unknown(format!("whether it makes {kind} keys")),
+            Some(size) if !size.made => self.refused(None, format!("it made no {kind} key")),
+            Some(_) => {}
+        }
+    }
+
+    /// Whether the token makes an object of this kind as it must be.
+    fn object(&mut self, kind: &str) {
+        match self.probe.object(kind) {
+            None => self.unknown(format!("no {kind} was tried")),
+            Some(ObjectFacts { rule, found: Some(found), .. }) => {
+                self.refused(*rule, format!("a {kind}: {found}"));
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// The target keys of the plan at the hoster, each kind once.
+    fn target_keys(&mut self, how: &str) {
+        let signs: BTreeSet<bool> = self.plan.keys.iter().map(|key| key.usage.sign).collect();
+        for signs in signs {
+            let role = if signs { "signing" } else { "encryption" };
+            self.object(&format!("{role} key that is {how}"));
+        }
+    }
+
+    /// The kinds of the plan's keys, each once.
+    fn sizes(&mut self) {
+        let kinds: BTreeSet<KeyType> = self.plan.keys.iter().map(|key| key.key_type).collect();
+        kinds.into_iter().for_each(|kind| self.size(kind));
+    }
+}
+
 /// `kek create` and `import`: the planned HSM, its mechanisms, the unwrap, the KEK's attributes,
-/// the keys that are imported. Also the rules that the KEK misses, where its report says.
-fn hoster_steps(plan: &Plan, probe: &Probe) -> (Vec<Foretold>, Option<Vec<Rule>>) {
+/// the keys that are imported.
+fn hoster_steps(plan: &Plan, probe: &Probe) -> Vec<Foretold> {
     let mechanism = plan.transfer.mechanism;
-    let mut found = common(plan, probe, Side::Hoster);
-    found.extend(transfer(plan, probe, Direction::Unwrap));
-    found.extend(size(probe, KeyType::Rsa(plan.transfer.kek_bits)));
-    found.extend(object(probe, &format!("{mechanism} KEK")));
-    let kek = (probe.keks.iter()).find(|kek| kek.mechanism == mechanism);
-    let missed = kek.and_then(|kek| kek.missed.as_deref());
-    let refused = missed.iter().copied().flatten();
-    let refused = refused.filter(|miss| !(miss.rule.waivable() && plan.waives(miss.rule)));
-    found.extend(refused.map(|miss| Found::Refused(Some(miss.rule), miss.found.clone())));
-    let mut all = foretold(Side::Hoster, "kek create", found);
-    let mut kinds: Vec<_> =
-        plan.keys.iter().map(|key| role(key.usage, &format!("imported, {mechanism}"))).collect();
-    kinds.sort_unstable();
-    kinds.dedup();
-    let imported = kinds.iter().filter_map(|kind| object(probe, kind)).collect();
-    all.extend(foretold(Side::Hoster, "kek create", imported));
-    (all, missed.map(|missed| missed.iter().map(|miss| miss.rule).collect()))
+    let mut command = Command::new(plan, probe, "kek create");
+    command.transfer(Direction::Unwrap);
+    command.size(KeyType::Rsa(plan.transfer.kek_bits));
+    command.object(&format!("{mechanism} KEK"));
+    for miss in missed(probe, mechanism).unwrap_or_default() {
+        if !plan.waives(miss.rule) {
+            command.refused(Some(miss.rule), &miss.found);
+        }
+    }
+    command.target_keys(&format!("imported, {mechanism}"));
+    command.foretold
+}
+
+/// The rules that a KEK misses, where the report says.
+fn missed(probe: &Probe, mechanism: Mechanism) -> Option<&[MissedFacts]> {
+    let kek = probe.keks.iter().find(|kek| kek.mechanism == mechanism);
+    kek.and_then(|kek| kek.missed.as_deref())
 }
 
 /// The hoster's `keys create`, where the keys are born there; the tenant's HSM takes no part.
 fn born_steps(plan: &Plan, hoster: &Probe) -> Vec<Foretold> {
-    let mut found = common(plan, hoster, Side::Hoster);
-    found.extend(sizes(plan, hoster));
-    let mut kinds: Vec<_> = plan.keys.iter().map(|key| role(key.usage, "born")).collect();
-    kinds.sort_unstable();
-    kinds.dedup();
-    found.extend(kinds.iter().filter_map(|kind| object(hoster, kind)));
-    foretold(Side::Hoster, "keys create", found)
-}
-
-/// What a report calls a target key at the hoster.
-fn role(usage: Usage, how: &str) -> String {
-    let role = if usage.sign { "signing" } else { "encryption" };
-    format!("{role} key that is {how}")
-}
-
-/// The kinds of the plan's keys that the token did not make, each once.
-fn sizes(plan: &Plan, probe: &Probe) -> Vec<Found> {
-    let kinds: BTreeSet<KeyType> = plan.keys.iter().map(|key| key.key_type).collect();
-    kinds.into_iter().filter_map(|kind| size(probe, kind)).collect()
+    let mut command = Command::new(plan, hoster, "keys create");
+    command.sizes();
+    command.target_keys("born");
+    command.foretold
 }
 
 /// `kek trust` and `keys create`.
 fn tenant_steps(plan: &Plan, probe: &Probe) -> Vec<Foretold> {
-    let mut trust = Vec::new();
-    if plan.trusted_only() && !probe.wrap_with_trusted {
-        let found = "the token does not hold CKA_WRAP_WITH_TRUSTED to a CKA_TRUSTED key";
-        trust.push(Found::Refused(Some(Rule::TargetWrapWithTrusted), found.to_owned()));
+    let mut trust = Command { plan, probe, name: "kek trust", foretold: Vec::new() };
+    match probe.wrap_with_trusted {
+        _ if !plan.trusted_only() => {}
+        Some(true) => {}
+        Some(false) => trust.refused(
+            Some(Rule::TargetWrapWithTrusted),
+            "the token does not hold CKA_WRAP_WITH_TRUSTED to a CKA_TRUSTED key",
+        ),
+        None => trust.unknown("whether it holds CKA_WRAP_WITH_TRUSTED"),
     }
-    let mut found = common(plan, probe, Side::Tenant);
-    found.extend(transfer(plan, probe, Direction::Wrap));
-    found.extend(zero_filled(plan, probe).filter(|_| !plan.waives(Rule::WrapZeroFilled)));
-    found.extend(sizes(plan, probe));
-    found.extend(object(probe, "key of the tenant's"));
-    let mut all = foretold(Side::Tenant, "kek trust", trust);
-    all.extend(foretold(Side::Tenant, "keys create", found));
-    all
-}
-
-/// What was found of one thing: a rule, or none where the token itself fails; or nothing.
-enum Found {
-    Refused(Option<Rule>, String),
-    Unknown(String),
-}
-
-fn foretold(side: Side, command: &'static str, found: Vec<Found>) -> Vec<Foretold> {
-    let one = |found| match found {
-        Found::Refused(rule, found) => {
-            Foretold::Refused(ForetoldRefusal { side, command, rule, found })
-        }
-        Found::Unknown(what) => Foretold::Unknown(format!("the {side}'s {command}: {what}")),
-    };
-    found.into_iter().map(one).collect()
-}
-
-/// Whether the token makes an object of this kind as it must be.
-fn object(probe: &Probe, kind: &str) -> Option<Found> {
-    match probe.object(kind) {
-        None => Some(Found::Unknown(format!("no {kind} was tried"))),
-        Some(facts) => {
-            let found = facts.found.clone()?;
-            Some(Found::Refused(facts.rule, format!("a {kind}: {found}")))
-        }
+    let mut command = Command::new(plan, probe, "keys create");
+    for kwp in command.transfer(Direction::Wrap) {
+        command.check(checks::unfilled(plan, *kwp));
     }
-}
-
-/// What each side looks at first: which HSM it is, and what it lists.
-fn common(plan: &Plan, probe: &Probe, side: Side) -> Vec<Found> {
-    let mut found = Vec::new();
-    let token = &probe.token;
-    if (plan.party(side).hsm.as_ref()).is_some_and(|planned| !planned.names(token)) {
-        found.push(Found::Refused(Some(Rule::PlanHsm), token.to_string()));
-    }
-    for need in needs::needs(side, plan) {
-        if !probe.has(need.id) {
-            let lacks = format!("no {} ({}), which {}", need.name, need.id, need.purpose);
-            found.push(Found::Refused(Some(Rule::HsmMechanism), lacks));
-        }
-    }
-    found
-}
-
-/// The plan's own way, as it was seen.
-fn transfer(plan: &Plan, probe: &Probe, direction: Direction) -> Option<Found> {
-    let (mechanism, oaep) = (plan.transfer.mechanism, plan.transfer.oaep_hash);
-    match probe.transfer(direction, mechanism, oaep) {
-        Some(TrialOutcome::Works { .. }) => None,
-        Some(TrialOutcome::Refused { rule, found }) => {
-            Some(Found::Refused(Some(*rule), found.clone()))
-        }
-        Some(TrialOutcome::Failed { found }) => Some(Found::Refused(None, found.clone())),
-        None => Some(Found::Unknown(format!("{direction} by {mechanism} with {oaep}"))),
-    }
-}
-
-/// What the tenant's token wraps for a cloud service has zeros behind it.
-fn zero_filled(plan: &Plan, probe: &Probe) -> Option<Found> {
-    let (mechanism, oaep) = (plan.transfer.mechanism, plan.transfer.oaep_hash);
-    match probe.transfer(Direction::Wrap, mechanism, oaep) {
-        Some(TrialOutcome::Works { kwp })
-            if plan.way == TransferRoute::Cloud && kwp.contains(&KwpFlavour::Rfc5649ZeroFilled) =>
-        {
-            let found = "the token fills what it wraps with zeros, which the service may refuse";
-            Some(Found::Refused(Some(Rule::WrapZeroFilled), found.to_owned()))
-        }
-        _ => None,
-    }
-}
-
-fn size(probe: &Probe, kind: KeyType) -> Option<Found> {
-    let (tried, bits) = match kind {
-        KeyType::Rsa(bits) => (&probe.rsa, bits),
-        KeyType::Ec(bits) => (&probe.ec, bits),
-    };
-    match tried.iter().find(|size| size.bits == bits) {
-        None => Some(Found::Unknown(format!("whether it makes {kind} keys"))),
-        Some(size) => (!size.made).then(|| Found::Refused(None, format!("it made no {kind} key"))),
-    }
+    command.sizes();
+    command.object("key of the tenant's");
+    trust.foretold.into_iter().chain(command.foretold).collect()
 }
 
 /// The hoster's token must take the tenant's flavour of key wrap.
-fn import_refusal(plan: &Plan, tenant: &Probe, hoster: &Probe) -> Option<ForetoldRefusal> {
+fn import_refusal(plan: &Plan, tenant: &Probe, hoster: &Probe) -> Option<Foretold> {
     let own = (plan.transfer.mechanism, plan.transfer.oaep_hash);
     let (made, taken) = flavours(tenant, hoster, own).filter(|seen| !fit(*seen))?;
+    let mut command = Command { plan, probe: hoster, name: "import", foretold: Vec::new() };
     let (made, taken) = (list(made), list(taken));
-    let found = format!("the tenant's token makes {made}, the hoster's takes {taken}");
-    Some(ForetoldRefusal { side: Side::Hoster, command: "import", rule: None, found })
+    command.refused(None, format!("the tenant's token makes {made}, the hoster's takes {taken}"));
+    command.foretold.pop()
 }
 
 fn droppable(
     plan: &Plan,
     ways: &[(Mechanism, OaepHash)],
-    missed: Option<&[Rule]>,
-    trusts: bool,
+    tenant: &Probe,
+    hoster: &Probe,
 ) -> Vec<DroppableWaiver> {
     let (mechanism, oaep) = (plan.transfer.mechanism, plan.transfer.oaep_hash);
-    let of_the_kek = [
-        Rule::KekSignRecover,
-        Rule::KekDerive,
-        Rule::KekModifiable,
-        Rule::KekCopyable,
-        Rule::KekAllowedMechanisms,
-        Rule::KekUnwrapTemplate,
-    ];
-    let because = |rule| match rule {
+    // What a session object did says nothing of one that stays.
+    let trusts = tenant.wrap_with_trusted == Some(true) && !tenant.session_only;
+    let missed = missed(hoster, mechanism).filter(|_| !hoster.session_only);
+    let keeps = |rule| missed.is_some_and(|missed| missed.iter().all(|miss| miss.rule != rule));
+    let because = |rule: Rule| match rule {
         Rule::WrapComposite if ways.contains(&(Mechanism::SingleShot, oaep)) => {
             Some("both tokens can single-shot: change mechanism")
         }
@@ -312,9 +314,7 @@ fn droppable(
         Rule::TargetWrapWithTrusted if trusts => {
             Some("the tenant's token wraps with trusted keys only, where it is told to")
         }
-        rule if of_the_kek.contains(&rule)
-            && missed.is_some_and(|missed| !missed.contains(&rule)) =>
-        {
+        rule if rule.name().starts_with("KEK-") && keeps(rule) => {
             Some("the hoster's token makes a KEK that keeps the rule")
         }
         _ => None,
@@ -339,6 +339,13 @@ fn warnings(plan: &Plan, probes: &[&Probe]) -> Vec<String> {
             warnings.push(format!(
                 "the {side}'s module {} is another than the plan's [software]: {}",
                 probe.module.file, probe.module.sha256
+            ));
+        }
+        for finding in probe.machine.iter().filter(|finding| !plan.waives(finding.rule)) {
+            let Finding { rule, found, .. } = finding;
+            warnings.push(format!(
+                "the machine of the {side}'s report, before it is one of production: {} ({found})",
+                rule.name()
             ));
         }
         for trial in &probe.unfinished {

@@ -70,7 +70,7 @@ pub fn propose(
     if mechanism == Mechanism::Composite {
         let found = why_not(tenant, hoster, Mechanism::SingleShot, oaep_hash);
         waivers.push((Rule::WrapComposite, found));
-    } else if !tenant.wrap_with_trusted {
+    } else if tenant.wrap_with_trusted != Some(true) {
         let found = "the tenant's token does not hold CKA_WRAP_WITH_TRUSTED to a CKA_TRUSTED key";
         waivers.push((Rule::TargetWrapWithTrusted, found.to_owned()));
     }

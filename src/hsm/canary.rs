@@ -10,7 +10,9 @@
 use std::iter;
 
 use cryptoki_sys::*;
+use rsa::Pkcs1v15Sign;
 use rsa::pkcs8::EncodePrivateKey;
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::attribute::{Attribute, bytes};
@@ -20,18 +22,22 @@ use crate::parallel::meanwhile;
 use crate::public_key::PublicHalf;
 use crate::raw::{KeyPair, Object};
 use crate::table::{
-    Table, hoster_private, kek_private, kek_public, named, target_public, tenant_private,
-    wrapping_kek,
+    Table, certificate, hoster_private, kek_private, kek_public, named, target_public,
+    tenant_private, wrapping_kek,
 };
 use crate::target::TargetSpec;
 use crate::wrapped_key::{self, WrappedKey};
-use crate::{Hsm, TokenSession};
+use crate::{Hsm, TokenSession, self_signed};
 use record::encoding;
+use record::probe::LeftFacts;
 use record::rule::Rule;
+use record::spki::TargetCertificate;
 use record::terms::{KeyType, KwpFlavour, Mechanism, OaepHash, Observed, Usage};
 use record::{Error, Result};
 
-const LABEL: &str = "keyferry throwaway";
+/// What the label of each throwaway object begins with; in a ceremony it is that. A probe's run
+/// follows it, so that what another left can be told from its own.
+pub const THROWAWAY_LABEL: &str = "keyferry throwaway";
 /// Throwaway keys until one shows the flavour of the key wrap: about one in four does not.
 const MOST_KEYS: usize = 64;
 
@@ -40,7 +46,7 @@ const USAGE: Usage = Usage { sign: true, decrypt: false };
 
 /// A target key that nobody will miss.
 pub(super) fn throwaway_target(kind: KeyType) -> TargetSpec<'static> {
-    TargetSpec { label: LABEL, kind, usage: USAGE, trusted_only: false }
+    TargetSpec { label: THROWAWAY_LABEL, kind, usage: USAGE, trusted_only: false }
 }
 
 /// What a throwaway key becomes that is unwrapped, and ends with its session.
@@ -49,7 +55,7 @@ pub(super) fn unwrapped_throwaway() -> Table {
 }
 
 fn session_name() -> [Attribute; 2] {
-    named(&[], LABEL)
+    named(&[], THROWAWAY_LABEL)
 }
 
 impl Hsm<'_> {
@@ -63,7 +69,7 @@ impl Hsm<'_> {
         work: impl FnOnce(&TokenSession, &[Attribute; 2]) -> Result<T>,
     ) -> Result<T> {
         self.remove_throwaways()?;
-        let name = named(&encoding::random::<20>()?, LABEL);
+        let name = named(&encoding::random::<20>()?, &self.throwaway_label);
         let done = self.session().and_then(|session| work(&session, &name));
         let removed = self.remove_throwaways();
         done.and_then(|done| removed.map(|()| done))
@@ -71,15 +77,37 @@ impl Hsm<'_> {
 
     /// Throwaway objects fill a token up, or worse.
     pub(super) fn remove_throwaways(&self) -> Result<()> {
-        match self.remove(&[bytes(CKA_LABEL, LABEL.as_bytes())])? {
+        self.remove_labelled(self.throwaway_label.as_bytes())
+    }
+
+    fn remove_labelled(&self, label: &[u8]) -> Result<()> {
+        match self.remove(&[bytes(CKA_LABEL, label)])? {
             None => Ok(()),
             Some((left, said)) => Err(Error::hsm(
                 format!("{left} throwaway objects are still on {}; it said: {said}", self.name()),
                 format!(
-                    "remove the objects with the label \"{LABEL}\" with the vendor's tool, and do not use this token"
+                    "remove the objects with the label \"{}\" with the vendor's tool, and do not use this token",
+                    label.escape_ascii()
                 ),
             )),
         }
+    }
+
+    /// Erases the throwaway objects of whatever was killed before: their labels, and how many had
+    /// each.
+    pub(super) fn remove_left(&self) -> Result<Vec<LeftFacts>> {
+        let mut all = Vec::new();
+        for (label, objects) in self.inventory()?.labels(THROWAWAY_LABEL.as_bytes()) {
+            self.remove_labelled(label)?;
+            all.push(LeftFacts { label: label.escape_ascii().to_string(), objects });
+        }
+        Ok(all)
+    }
+
+    /// Whether the token stores certificates, tried once with one that nobody will miss.
+    pub(super) fn stores_certificates(&self) -> Result<bool> {
+        let (_, made) = throwaway_certificate()?;
+        self.fits(|named| certificate(named, made.der()))
     }
 
     /// Finds out once, on a throwaway pair, what the token takes of a private key of this table.
@@ -383,6 +411,18 @@ pub(super) fn unfilled_key() -> Result<(rsa::PrivateKey, Zeroizing<Vec<u8>>)> {
             return Ok((key, Zeroizing::new(der.as_bytes().to_vec())));
         }
     }
+}
+
+/// A certificate that nobody will miss, and its key.
+pub(super) fn throwaway_certificate() -> Result<(PublicHalf, TargetCertificate)> {
+    let key = software_key()?;
+    let half = PublicHalf::of_rsa(key.to_public_key())?;
+    let sign = |message: &[u8]| {
+        let digest = Sha256::digest(message);
+        key.sign(Pkcs1v15Sign::new::<Sha256>(), &digest).map_err(Error::defect)
+    };
+    let made = self_signed::make("CN=throwaway", "throwaway", &half.spki, sign)?;
+    Ok((half, made))
 }
 
 pub(super) fn filled(pkcs8: &[u8]) -> Zeroizing<Vec<u8>> {

@@ -257,7 +257,8 @@ impl Hsm<'_> {
     /// `TARGET-ATTRIBUTES`, `TARGET-LOCAL`, `TARGET-MODULUS`, `TARGET-CERTIFICATE`;
     /// [`Error::Hsm`] where the token fails.
     pub fn held(&self, inventory: &Inventory, key: &ImportKey) -> Result<HosterKey> {
-        self.set_examine(inventory, &ObjectSet::new(key, Beside::ALL)?).map_err(|fault| {
+        let beside = self.born_beside(inventory, key.id)?;
+        self.set_examine(inventory, &ObjectSet::new(key, beside)?).map_err(|fault| {
             fault.error("find out what has touched this key in the HSM; what it cannot show, it does not prove")
         })
     }
@@ -382,9 +383,9 @@ impl Hsm<'_> {
         &self,
         inventory: &Inventory,
         spec: &BornSpec,
-        certify: impl FnOnce(&TargetKey) -> Result<Vec<u8>>,
+        certify: impl Fn(&TargetKey) -> Result<Vec<u8>>,
     ) -> Result<CertifiedKey> {
-        if let Some(born) = self.born_find(inventory, spec)? {
+        if let Some(born) = self.born_find(inventory, spec, &certify)? {
             return Ok(born);
         }
         let id = &spec.id.0;
@@ -406,8 +407,9 @@ impl Hsm<'_> {
             let target = TargetKey { id: id.to_vec(), spki: key.spki, made: true, private };
             let der = certify(&target)?;
             let table = certificate(&named(id, spec.label), &der)?;
-            self.fits(|named| certificate(named, &der))?;
-            self.session()?.create(&self.fitted(table).template())?;
+            if self.fits(|named| certificate(named, &der))? {
+                self.session()?.create(&self.fitted(table).template())?;
+            }
             let set = spec.set(&target.spki, &der);
             let mut held = self.held(&self.inventory_where(&[bytes(CKA_ID, id)])?, &set)?;
             held.target.made = true;
@@ -415,11 +417,36 @@ impl Hsm<'_> {
         })
     }
 
-    /// What an interrupted run has left whole.
-    fn born_find(&self, inventory: &Inventory, spec: &BornSpec) -> Result<Option<CertifiedKey>> {
-        let Ok(certificates) = self.certificates(inventory, &spec.id.0) else {
+    /// What stands beside a key that was born: its public half, and its certificate where the token
+    /// stores one, which is tried where there is none.
+    fn born_beside(&self, inventory: &Inventory, id: CkaId) -> Result<Beside> {
+        let there = !inventory.of_class(CKO_CERTIFICATE, &id.0).is_empty();
+        Ok(Beside { public: true, certificate: there || self.stores_certificates()? })
+    }
+
+    /// What an interrupted run has left whole. A token that stores no certificate is given none
+    /// back: `certify` makes it anew.
+    fn born_find(
+        &self,
+        inventory: &Inventory,
+        spec: &BornSpec,
+        certify: impl Fn(&TargetKey) -> Result<Vec<u8>>,
+    ) -> Result<Option<CertifiedKey>> {
+        let id = &spec.id.0;
+        let pair = [CKO_PRIVATE_KEY, CKO_PUBLIC_KEY].map(|class| inventory.of_class(class, id));
+        let ([private], [public]) = (&pair[0][..], &pair[1][..]) else {
             return Ok(None);
         };
+        let Ok(mut certificates) = self.certificates(inventory, id) else {
+            return Ok(None);
+        };
+        let beside = self.born_beside(inventory, spec.id)?;
+        if !beside.certificate {
+            let key = self.session()?.public_half(*public)?;
+            let Some(PublicHalf { spki, .. }) = key else { return Ok(None) };
+            let target = TargetKey { id: id.to_vec(), spki, made: false, private: *private };
+            certificates.push(certify(&target)?);
+        }
         let [certificate] = &certificates[..] else {
             return Ok(None);
         };
@@ -427,7 +454,7 @@ impl Hsm<'_> {
             return Ok(None);
         };
         let set = spec.set(parsed.spki(), certificate);
-        let found = self.import_find(inventory, Beside::ALL, &set)?;
+        let found = self.import_find(inventory, beside, &set)?;
         Ok(found.map(|held| CertifiedKey { held, certificate: certificate.clone() }))
     }
 }

@@ -1,6 +1,8 @@
 //! Every object of a token, looked at once: with many keys, a search per key is what takes the
 //! time.
 
+use std::collections::BTreeMap;
+
 use cryptoki_sys::*;
 
 use crate::Hsm;
@@ -122,6 +124,15 @@ impl Inventory {
         let class = Some(Value::Number(class));
         let fits = |entry: &&Entry| entry.class == class && entry.id == id;
         self.entries.iter().filter(fits).map(|entry| entry.object).collect()
+    }
+
+    /// The labels that begin so, and how many objects have each.
+    pub(super) fn labels(&self, begin: &[u8]) -> BTreeMap<&[u8], u64> {
+        let mut labels = BTreeMap::new();
+        for entry in self.entries.iter().filter(|entry| entry.label.starts_with(begin)) {
+            *labels.entry(entry.label.as_slice()).or_insert(0) += 1;
+        }
+        labels
     }
 
     /// How many objects have this id.

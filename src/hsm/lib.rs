@@ -17,6 +17,7 @@ use std::sync::{LockResult, Mutex, MutexGuard, PoisonError};
 use cryptoki_sys::*;
 use zeroize::Zeroizing;
 
+pub use canary::THROWAWAY_LABEL;
 pub use hoster::{Beside, BornSpec, CertifiedKey, HosterKey, ImportKey, ImportOrder};
 pub use inventory::Inventory;
 pub use kek::{Kek, KekSpec};
@@ -248,6 +249,7 @@ impl<'m> Token<'m> {
             token: self.clone(),
             login: session,
             left_out: Mutex::default(),
+            throwaway_label: THROWAWAY_LABEL.to_owned(),
             session_only: false,
         })
     }
@@ -306,6 +308,8 @@ pub struct Hsm<'m> {
     login: Session<'m>,
     // By the kind of object, what the token was seen not to take of it.
     left_out: Mutex<BTreeMap<&'static str, Option<LeftOut>>>,
+    // Of throwaway objects that stay until they are erased.
+    throwaway_label: String,
     // Whether its canaries make no object that stays.
     session_only: bool,
 }
@@ -324,9 +328,10 @@ impl Hsm<'_> {
         self.token.identity()
     }
 
-    /// The same, with canaries that make no object that stays on the token.
-    pub fn session_only(mut self, session_only: bool) -> Self {
-        self.session_only = session_only;
+    /// The same for a probe: its throwaway objects bear this label, or, where the operator will not
+    /// have any that stays on the token, end with their session.
+    pub fn probing(mut self, label: String, session_only: bool) -> Self {
+        (self.throwaway_label, self.session_only) = (label, session_only);
         self
     }
 

@@ -10,6 +10,7 @@ use crate::raw::Object;
 use crate::table::ephemeral_aes;
 use crate::{Hsm, TokenSession};
 use record::plan::Plan;
+use record::probe::checks;
 use record::probe::needs::needs;
 use record::probe::profile::Profile;
 use record::rule::Rule;
@@ -79,13 +80,8 @@ impl Hsm<'_> {
     /// otherwise.
     pub fn require(&self, side: Side, plan: &Plan) -> Result<()> {
         for need in needs(side, plan) {
-            if self.functions().mechanism(self.token.slot, need.id.0)?.is_none() {
-                return Err(Rule::HsmMechanism.refuse(
-                    format!("{} has no {} ({}), which {}", self.name(), need.name, need.id, need.purpose),
-                    "a token that has it",
-                    "allow the mechanism by the HSM's policy, or use a token that has it; `probe` shows what a token has",
-                ));
-            }
+            let listed = self.functions().mechanism(self.token.slot, need.id.0)?.is_some();
+            checks::listed(&need, &self.name(), listed)?;
         }
         if plan.way == TransferRoute::Born {
             return Ok(());

@@ -6,18 +6,15 @@ use std::path::Path;
 
 use cryptoki::mechanism::MechanismType;
 use cryptoki_sys::*;
-use rsa::Pkcs1v15Sign;
-use sha2::{Digest, Sha256};
 
 use crate::attribute;
-use crate::canary::{filled, throwaway_target, unfilled_key};
-use crate::mechanism::{THROWAWAY, software_key};
-use crate::public_key::PublicHalf;
+use crate::canary::{filled, throwaway_certificate, throwaway_target, unfilled_key};
+use crate::mechanism::THROWAWAY;
 use crate::table::{
     Examined, certificate, hoster_private, kek_private, named, stored_public, tenant_private,
 };
 use crate::target::TargetSpec;
-use crate::{Hsm, Module, Token, self_signed, text, version};
+use crate::{Hsm, Module, Token, text, version};
 use record::probe::profile::Profile;
 use record::probe::{
     Direction, KekFacts, KeyWrapFacts, MechanismFacts, MechanismId, MissedFacts, ModuleFacts,
@@ -32,6 +29,8 @@ pub const MAX_MODULE: u64 = 256 << 20;
 /// One thing that a probe tries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trial {
+    /// What killed probes left, which is erased.
+    Left,
     /// What the token lists, and how many objects it holds.
     Listing,
     /// Key wraps with padding.
@@ -56,7 +55,7 @@ impl Trial {
     /// What is tried of a token of this side: as either end of a transfer, and of token objects the
     /// kinds that the side will make.
     pub fn all(side: Side, session_only: bool) -> Vec<Trial> {
-        let mut all = vec![Trial::Listing, Trial::KeyWraps, Trial::Sizes];
+        let mut all = vec![Trial::Left, Trial::Listing, Trial::KeyWraps, Trial::Sizes];
         for direction in [Direction::Wrap, Direction::Unwrap] {
             all.extend(WAYS.map(|(mechanism, oaep)| Trial::Transfer(direction, mechanism, oaep)));
         }
@@ -80,10 +79,10 @@ impl Trial {
     pub fn token_objects(self, session_only: bool) -> &'static [&'static str] {
         match self {
             _ if session_only => &[],
-            Trial::Listing | Trial::KeyWraps | Trial::Sizes | Trial::TargetKey => &[],
+            Trial::Left | Trial::Listing | Trial::KeyWraps | Trial::Sizes => &[],
             Trial::Transfer(Direction::Wrap, ..) => &[],
             Trial::Transfer(Direction::Unwrap, ..) | Trial::Kek(_) => &["KEK pair"],
-            Trial::BornKey(_) => &["target key pair"],
+            Trial::TargetKey | Trial::BornKey(_) => &["target key pair"],
             Trial::TenantKey => &["target key pair", "public key", "certificate"],
             Trial::ImportedKey(..) => &["KEK pair", "target key", "public key", "certificate"],
         }
@@ -94,6 +93,7 @@ impl fmt::Display for Trial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let role = |signs: &bool| if *signs { "signing" } else { "encryption" };
         match self {
+            Trial::Left => f.write_str("what killed probes left"),
             Trial::Listing => f.write_str("mechanisms and objects"),
             Trial::KeyWraps => f.write_str("key wraps with padding"),
             Trial::Sizes => f.write_str("sizes of keys"),
@@ -156,10 +156,11 @@ impl Token<'_> {
             keks: Vec::new(),
             enforced: Vec::new(),
             objects: Vec::new(),
+            left: Vec::new(),
             unfinished: Vec::new(),
             session_only: false,
             machine: Vec::new(),
-            wrap_with_trusted: false,
+            wrap_with_trusted: None,
             attestation: profile.known().attestation.to_owned(),
         })
     }
@@ -203,6 +204,7 @@ impl Hsm<'_> {
     /// [`Error::Hsm`] where the token does not answer, or keeps a throwaway object.
     pub fn attempt(&self, trial: Trial, probe: &mut Probe) -> Result<()> {
         match trial {
+            Trial::Left => probe.left = self.remove_left()?,
             Trial::Listing => {
                 probe.mechanisms = self.mechanism_facts()?;
                 probe.facts.objects = Some(self.session()?.find(&[])?.len() as u64);
@@ -222,7 +224,7 @@ impl Hsm<'_> {
             Trial::TargetKey => {
                 let (enforced, kept) = self.try_target()?;
                 probe.enforced.extend(enforced);
-                probe.wrap_with_trusted = kept;
+                probe.wrap_with_trusted = Some(kept);
             }
             Trial::TenantKey => {
                 let spec = TargetSpec { usage: usage(true), ..throwaway_target(THROWAWAY) };
@@ -344,13 +346,7 @@ impl Hsm<'_> {
 
     /// Whether public objects are stored beside a key.
     fn beside_facts(&self, probe: &mut Probe) -> Result<()> {
-        let key = software_key()?;
-        let half = PublicHalf::of_rsa(key.to_public_key())?;
-        let sign = |message: &[u8]| {
-            let digest = Sha256::digest(message);
-            key.sign(Pkcs1v15Sign::new::<Sha256>(), &digest).map_err(Error::defect)
-        };
-        let made = self_signed::make("CN=throwaway", "throwaway", &half.spki, sign)?;
+        let (half, made) = throwaway_certificate()?;
         let public = self.fits(|named| Ok(stored_public(named, &half, usage(true))))?;
         let stored = self.fits(|named| certificate(named, made.der()))?;
         for (object, stored) in

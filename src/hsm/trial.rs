@@ -10,7 +10,9 @@ use crate::layout::{KeyUse, TokenMechanism};
 use crate::mechanism::{THROWAWAY, software_key};
 use crate::public_key::PublicHalf;
 use crate::raw::{KeyPair, Object};
-use crate::table::{ephemeral_aes, unwrapped_by, unwrapping_aes, wrapping_kek};
+use crate::table::{
+    ephemeral_aes, target_public, tenant_private, unwrapped_by, unwrapping_aes, wrapping_kek,
+};
 use crate::target::TargetSpec;
 use crate::wrapped_key::{self, WrappedKey};
 use crate::{Hsm, TokenSession};
@@ -52,10 +54,21 @@ impl Hsm<'_> {
     /// Tries to use a throwaway target key for what its attributes forbid; and whether
     /// CKA_WRAP_WITH_TRUSTED is held, and kept.
     pub(super) fn try_target(&self) -> Result<(Vec<EnforcedFacts>, bool)> {
-        let session = self.session()?;
+        self.throwaways(|session, name| self.try_target_of(session, name))
+    }
+
+    fn try_target_of(
+        &self,
+        session: &TokenSession,
+        name: &[Attribute; 2],
+    ) -> Result<(Vec<EnforcedFacts>, bool)> {
         let (object, trusted) = ("target key", flag(CKA_WRAP_WITH_TRUSTED, true));
         let spec = TargetSpec { trusted_only: true, ..throwaway_target(THROWAWAY) };
-        let Ok(KeyPair { public, private }) = session.throwaway_pair(&spec) else {
+        let table = tenant_private(name, &spec).barest();
+        let table = if self.session_only { table.in_session() } else { table };
+        let public = target_public(!self.session_only, name, spec.usage);
+        let Ok(KeyPair { public, private }) = session.pair(spec.kind, &public, &table.template())
+        else {
             let none = facts(object, &trusted, "no key with it could be made", None);
             return Ok((vec![none], false));
         };

@@ -53,6 +53,8 @@ pub struct Setting {
     pub curve: Option<u32>,
     /// A mechanism that Kryoptic goes without, on this side.
     pub denied: Option<(&'static str, String)>,
+    /// A side's token as one that nobody here has, behind the shim.
+    pub personality: Option<(&'static str, &'static str)>,
 }
 
 impl Default for Setting {
@@ -73,6 +75,7 @@ impl Default for Setting {
             brought: Vec::new(),
             curve: None,
             denied: None,
+            personality: None,
         }
     }
 }

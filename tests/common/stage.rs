@@ -446,6 +446,9 @@ impl Stage {
             .env("KRYOPTIC_CONF", self.path("kryoptic.conf"))
             .env("KEYFERRY_SHIM_MODULE", self.setting.family(side).module())
             .env("KEYFERRY_SHIM_STATE", self.path(&format!("shim-{side}")));
+        if let Some((_, name)) = self.setting.personality.filter(|(of, _)| *of == side) {
+            command.env("KEYFERRY_SHIM_PERSONALITY", name);
+        }
     }
 
     /// Runs a side's program.

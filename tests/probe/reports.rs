@@ -326,13 +326,20 @@ fn throwaway_objects_are_erased_and_can_be_done_without() {
     let probe = ["probe", "--rehearsal", "killed.json"];
     let mut command = stage.command("hoster", &probe);
     ended(command.env("KEYFERRY_SHIM_FAULT", "C_DestroyObject lasting kill-before")).ok();
+    let killed = stage.json("killed.json");
+    assert!(killed["left"].is_null(), "{killed}");
     let objects = |file: &str| stage.json(file)["facts"]["objects"].as_u64().unwrap();
     let session_only = ["probe", "--rehearsal", "--session-only", "session.json"];
     let said = stage.hoster(&session_only).ok();
     assert!(said.contains("not tried: token objects, by --session-only"), "{said}");
     assert_eq!(stage.json("session.json")["objects"].as_array().unwrap().len(), 0);
-    // What the killed one left was there, and is gone.
-    assert!(objects("session.json") > 0);
+    // What the killed one left was there, by the name of its run, and is gone.
+    let left = stage.json("session.json")["left"].clone();
+    let label = left[0]["label"].as_str().unwrap();
+    assert!(label.starts_with("keyferry throwaway ") && label.len() == 27, "{left}");
+    assert!(left[0]["objects"].as_u64().unwrap() > 0 && left[1].is_null(), "{left}");
+    assert!(said.contains(&format!("with the label \"{label}\"")), "{said}");
+    assert_eq!(objects("session.json"), 0);
     stage.probe("hoster");
     assert_eq!(objects("hoster.json"), 0);
     stage.hoster(&["probe", "--rehearsal", "last.json"]).ok();

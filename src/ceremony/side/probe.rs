@@ -19,10 +19,10 @@ use zeroize::Zeroizing;
 
 use crate::side::preflight::guard_unplanned;
 use crate::side::token::{MAX_PIN, TokenArgs, require_tries_left};
-use hsm::{Pin, PinState, Token, Trial};
-use record::encoding::json_file;
+use hsm::{Pin, PinState, THROWAWAY_LABEL, Token, Trial};
+use record::encoding::{self, Fixed, json_file};
 use record::escape::escape;
-use record::probe::{Direction, Probe, TrialOutcome, UnfinishedTrial};
+use record::probe::{Direction, LeftFacts, Probe, TrialOutcome, UnfinishedTrial};
 use record::rule::Rule;
 use record::terms::{Mode, Side, list};
 use record::{Error, Result, folder};
@@ -62,6 +62,7 @@ enum Said {
 #[derive(Serialize, Deserialize)]
 struct Orders {
     from: usize,
+    label: String,
     probe: Box<Probe>,
     pin: Option<usize>,
 }
@@ -80,6 +81,7 @@ pub fn probe(order: &ProbeOrder, to: &Path) -> Result<Report> {
     order.token.require_no_pin_file(order.mode)?;
     let asker = Asker::new(order.mode);
     let trials = Trial::all(order.side, order.session_only);
+    let label = format!("{THROWAWAY_LABEL} {}", Fixed(encoding::random::<4>()?));
     let (mut from, mut seen, mut secret) = (0, None, None);
     while seen.is_none() || from < trials.len() {
         let mut child = TrialChild::start()?;
@@ -89,10 +91,11 @@ pub fn probe(order: &ProbeOrder, to: &Path) -> Result<Report> {
         };
         let mut probe = seen.unwrap_or(probe);
         if secret.is_none() && !keypad {
-            agree(order, &trials, &asker)?;
+            agree(order, (&trials, &label), &asker)?;
             secret = Some(order.token.secret("PIN", &asker, &probe.token.label)?);
         }
-        child.tell(&Orders { from, probe: probe.clone(), pin: None }, secret.as_ref())?;
+        let orders = Orders { from, label: label.clone(), probe: probe.clone(), pin: None };
+        child.tell(orders, secret.as_ref())?;
         match child.said(order.limit)? {
             Some(Said::LoggedIn) => {}
             _ => return Err(silent_error("at the login; the PIN was not tried again")),
@@ -134,7 +137,7 @@ pub fn probe(order: &ProbeOrder, to: &Path) -> Result<Report> {
 ///
 /// # Errors
 /// [`Error::Ended`] where the operator does not.
-fn agree(order: &ProbeOrder, trials: &[Trial], asker: &Asker) -> Result<()> {
+fn agree(order: &ProbeOrder, (trials, label): (&[Trial], &str), asker: &Asker) -> Result<()> {
     let mut counts = BTreeMap::new();
     for object in trials.iter().flat_map(|trial| trial.token_objects(order.session_only)) {
         *counts.entry(object).or_insert(0) += 1;
@@ -145,7 +148,7 @@ fn agree(order: &ProbeOrder, trials: &[Trial], asker: &Asker) -> Result<()> {
     }
     let counts = list(counts.iter().map(|(object, count)| format!("{count} {object}s")));
     asker.say(&format!(
-        "On the token, throwaway objects with the label \"keyferry throwaway\" are made one after the other, and erased at once: {counts}; more where it does not take them \
+        "On the token, throwaway objects with the label \"{label}\" are made one after the other, and erased at once: {counts}; more where it does not take them \
          as they are asked for. On an HSM that is in use they are copied to its other members, or become files. --session-only makes none of them, and then the report says \
          that they were not tried.",
     ));
@@ -205,9 +208,8 @@ impl TrialChild {
         }
     }
 
-    fn tell(&mut self, orders: &Orders, pin: Option<&Zeroizing<String>>) -> Result<()> {
-        let orders =
-            Orders { pin: pin.map(|pin| pin.len()), probe: orders.probe.clone(), ..*orders };
+    fn tell(&mut self, orders: Orders, pin: Option<&Zeroizing<String>>) -> Result<()> {
+        let orders = Orders { pin: pin.map(|pin| pin.len()), ..orders };
         let mut line = serde_json::to_vec(&orders).map_err(Error::encoding)?;
         line.push(b'\n');
         // A child that is gone says nothing next.
@@ -258,8 +260,8 @@ fn try_all(order: &ProbeOrder) -> Result<()> {
         let facts = module.facts(order.token.named()?.0)?;
         let probe = Box::new(token.unprobed(order.side, facts)?);
         say(&Said::Token { probe, keypad: token.has_protected_path() })?;
-        let (Orders { from, mut probe, .. }, pin) = ordered()?;
-        let hsm = token.login(pin.as_ref())?.session_only(order.session_only);
+        let (Orders { from, label, mut probe, .. }, pin) = ordered()?;
+        let hsm = token.login(pin.as_ref())?.probing(label, order.session_only);
         drop(pin);
         say(&Said::LoggedIn)?;
         let trials = Trial::all(order.side, order.session_only).into_iter();
@@ -344,6 +346,10 @@ fn report(probe: &Probe, to: &Path) -> Report {
     }
     if let Some(objects) = facts.objects {
         report = report.value("objects", objects);
+    }
+    for LeftFacts { label, objects } in &probe.left {
+        let what = format!("{objects} objects with the label \"{label}\"");
+        report = report.line(format!("ERASED, left by what was killed before: {what}"));
     }
     for facts in &probe.transfers {
         let said = match &facts.outcome {

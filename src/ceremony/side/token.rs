@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use crate::Ceremony;
 use hsm::{Hsm, Module, Pin, PinState, Token};
 use record::escape::{escape, quote};
+use record::probe::checks;
 use record::rule::Rule;
 use record::terms::{Mode, Step};
 use record::{Error, Result, folder, gate};
@@ -154,18 +155,7 @@ impl TokenArgs {
 /// # Errors
 /// `PLAN-HSM`.
 pub fn require_planned(ceremony: &Ceremony, token: &Token) -> Result<()> {
-    let Some(planned) = &ceremony.plan.party(ceremony.state.side).hsm else {
-        return Ok(());
-    };
-    let found = token.identity();
-    Rule::PlanHsm.ensure(
-        planned.names(found),
-        escape(&found.to_string()),
-        escape(&planned.to_string()),
-        "the operator connects the planned HSM, or chooses its token with --token. If that HSM is lost, only a clone or backup of the same keys whose \
-         serial stands in the plan can take its place, and this command goes on with it. Without one the officers of both sides give this ceremony up \
-         and sign a new plan that names the other HSM, and this plan's hash as what it `supersedes`",
-    )
+    checks::planned(&ceremony.plan, ceremony.state.side, token.identity())
 }
 
 /// The PIN can be tried without a thought of locking it.

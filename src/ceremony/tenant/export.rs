@@ -28,14 +28,12 @@ use record::flow::replay::untrusted;
 use record::layout::{SHARES, cloud_folder};
 use record::log::{CloudExported, CloudFile, Event};
 use record::plan::{KeyPlan, Plan, ServicePlan as Destination};
+use record::probe::checks;
 use record::proof::key_set::certificate_file;
 use record::rule::Rule;
 use record::share::ShareListing;
 use record::spki::{self, TargetCertificate};
-use record::terms::{
-    CloudFormat, Id, KeyType, KwpFlavour, Listed, Observed, Role, Side, Step, TokenIdentity,
-    TransferRoute,
-};
+use record::terms::{CloudFormat, Id, KeyType, Listed, Observed, Role, Side, Step, TokenIdentity};
 use record::{Error, Result, brought, gate};
 use terminal::report::Report;
 
@@ -172,21 +170,6 @@ fn checked_keys(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<WrapCandidate>> {
         checked.push(WrapCandidate { plan: plan.clone(), target, certificate });
     }
     Ok(checked)
-}
-
-/// Zeros behind the PKCS#8 are no matter at the hoster, whose import was tried; the importer of a
-/// cloud service is not ours.
-///
-/// # Errors
-/// `WRAP-ZERO-FILLED`.
-pub fn require_unfilled(plan: &Plan, observed: &Observed) -> Result<()> {
-    let filled = plan.way == TransferRoute::Cloud && observed.kwp == KwpFlavour::Rfc5649ZeroFilled;
-    Rule::WrapZeroFilled.ensure(
-        !filled || plan.waives(Rule::WrapZeroFilled),
-        "the token fills the PKCS#8 with zero bytes before it wraps it (rfc5649-zero-filled)",
-        "exactly the PKCS#8: whether the service takes it filled, only the service can say",
-        "try it at the service with a throwaway key of a rehearsal; where it takes it, agree on a plan that waives WRAP-ZERO-FILLED, else on another token",
-    )
 }
 
 /// What wrapping really does, shown by a canary, once per kind and size of key.
@@ -358,7 +341,7 @@ impl CloudExport {
         hsm.wrap_ready(&order)?;
         // Before the intent: what the service would refuse changes nothing.
         let observed = canary(&ceremony.plan, means, hsm, &keys)?;
-        require_unfilled(&ceremony.plan, &observed)?;
+        checks::unfilled(&ceremony.plan, observed.kwp)?;
         let begun = ceremony.begin(Step::CloudExport)?;
         let wrapped = wrap(means, hsm, (&order, &keys))?;
         let one = |(key, wrapped): (&WrapCandidate, &WrappedKey)| {

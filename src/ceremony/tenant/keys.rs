@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::tenant::export::require_unfilled;
 use crate::{Ceremony, Means, Run, certificate, step};
 use hsm::{Hsm, Inventory, THROWAWAY, TargetKey, TargetSpec, self_signed};
 use record::brought::{self, Brought};
@@ -15,6 +14,7 @@ use record::flow::replay::untrusted;
 use record::layout::KEYS;
 use record::log::{Event, KeyRecord};
 use record::plan::{KeyPlan, Plan};
+use record::probe::checks;
 use record::proof::key_set;
 use record::rule::Rule;
 use record::spki::{MAX_CERTIFICATE, TargetCertificate};
@@ -55,7 +55,7 @@ fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[(Id, PathBuf)]) -> Res
     let transfer = &ceremony.plan.transfer;
     for kind in kinds(&ceremony.plan) {
         let seen = hsm.wrap_canary(kind, transfer.mechanism, transfer.oaep_hash)?;
-        require_unfilled(&ceremony.plan, &seen)?;
+        checks::unfilled(&ceremony.plan, seen.kwp)?;
     }
     let plan = ceremony.plan.clone();
     let found = |key| ExistingKey::find(hsm, &inventory, &plan, key, existing);

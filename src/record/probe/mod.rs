@@ -5,6 +5,7 @@
 //! Everything in it is what a module answered on one day. A mechanism is listed as the module
 //! claims it, and used as it was seen to work on throwaway objects.
 
+pub mod checks;
 pub mod needs;
 pub mod profile;
 
@@ -62,6 +63,9 @@ pub struct Probe {
     /// do not say.
     #[serde(default)]
     pub objects: Vec<ObjectFacts>,
+    /// Throwaway objects that killed probes had left, and this one erased.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<LeftFacts>,
     /// Trials that did not end, so that nothing is known by them.
     #[serde(default)]
     pub unfinished: Vec<UnfinishedTrial>,
@@ -72,8 +76,9 @@ pub struct Probe {
     /// proposed. None in a rehearsal, which does not look.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub machine: Vec<Finding>,
-    /// Whether it holds CKA_WRAP_WITH_TRUSTED, so that `kek trust` is of use.
-    pub wrap_with_trusted: bool,
+    /// Whether it holds CKA_WRAP_WITH_TRUSTED, so that `kek trust` is of use; none where that was not
+    /// seen.
+    pub wrap_with_trusted: Option<bool>,
     /// The form of attestation that is known of tokens of this kind; Keyferry did not ask for any.
     pub attestation: String,
 }
@@ -208,6 +213,16 @@ pub struct ObjectFacts {
     pub found: Option<String>,
 }
 
+/// Throwaway objects that a killed probe had left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeftFacts {
+    /// Their CKA_LABEL.
+    pub label: String,
+    /// How many there were.
+    pub objects: u64,
+}
+
 /// A trial that did not end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -304,8 +319,9 @@ impl Probe {
     /// Whether the token can have a trusted KEK, in words.
     pub fn trusted_kek(&self) -> &'static str {
         match self.wrap_with_trusted {
-            true => "possible",
-            false => "not possible",
+            Some(true) => "possible",
+            Some(false) => "not possible",
+            None => "not known",
         }
     }
 
@@ -361,9 +377,10 @@ impl Probe {
         self.token.serial.chars().any(|digit| digit != '0' && digit != ' ')
     }
 
-    /// Whether the module lists this mechanism.
-    pub fn has(&self, id: MechanismId) -> bool {
-        self.mechanisms.iter().any(|facts| facts.id == id)
+    /// Whether the module lists this mechanism; none where it never came to list any.
+    pub fn lists(&self, id: MechanismId) -> Option<bool> {
+        let listed = self.mechanisms.iter().any(|facts| facts.id == id);
+        (!self.mechanisms.is_empty()).then_some(listed)
     }
 }
 

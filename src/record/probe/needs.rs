@@ -30,9 +30,6 @@ const SIGN_EC: Need = need(0x1041, "CKM_ECDSA", "signs as the EC target keys");
 const MAKE_AES: Need =
     need(0x1080, "CKM_AES_KEY_GEN", "makes the AES key between KEK and target key");
 
-/// CKM_RSA_AES_KEY_WRAP; its absence has a rule of its own, WRAP-SINGLE-SHOT.
-pub const SINGLE_SHOT: MechanismId = MechanismId(0x1054);
-
 /// What this side's token must list for this plan.
 pub fn needs(side: Side, plan: &Plan) -> Vec<Need> {
     let has = |wanted: fn(&KeyType) -> bool| plan.keys.iter().any(|key| wanted(&key.key_type));

@@ -12,12 +12,14 @@
 //! kept in a folder, is read back, cannot be changed, and is enforced by C_WrapKey, C_UnwrapKey,
 //! C_DecryptInit and C_SignInit.
 //!
-//! It adds nothing else: every other call is the real module's own. It is no security boundary
+//! It adds nothing else but what it is told to be or to do wrong: every other call is the real module's own. It is no security boundary
 //! either: whoever loads the real module directly is past it.
 //!
 //! Environment:
 //! - `KEYFERRY_SHIM_MODULE`: the real module.
 //! - `KEYFERRY_SHIM_STATE`: the folder of declared attributes; made if missing.
+//! - `KEYFERRY_SHIM_PERSONALITY`, optional: a token that nobody here has, by its name
+//!   (`personality.rs`).
 //! - `KEYFERRY_SHIM_LIE`, optional: a token's fault that Keyferry must find, by its name (`lie.rs`,
 //!   `wrong.rs`).
 //! - `KEYFERRY_SHIM_CALLS`, optional: a file to which each call's number in this process and its
@@ -44,7 +46,9 @@ mod key_pair;
 mod lie;
 mod mechanisms;
 mod memory;
+mod personality;
 mod real;
+mod shaped;
 mod wrap;
 mod wrong;
 
@@ -59,13 +63,16 @@ use cryptoki_sys::*;
 
 use lie::Lie;
 use memory::Answer;
+use personality::Personality;
 use real::Real;
 
 struct Shim {
     real: Real,
     /// The real module's own functions.
     real_list: CK_FUNCTION_LIST,
-    /// The same, some of them replaced.
+    /// The same, with the mechanism that the token lacks.
+    emulated: CK_FUNCTION_LIST,
+    /// The same, of a token of that personality.
     honest: CK_FUNCTION_LIST,
     /// The same, some of them lying.
     list: CK_FUNCTION_LIST,
@@ -76,6 +83,7 @@ struct Shim {
     other: CK_FUNCTION_LIST,
     plan: Option<fault::Plan>,
     state: PathBuf,
+    personality: Option<&'static Personality>,
     lie: Option<Lie>,
     /// The values of AES keys that the `pkcs7` lie made, by their handle.
     known_aes: Mutex<HashMap<CK_OBJECT_HANDLE, [u8; lie::AES_LEN]>>,
@@ -102,12 +110,17 @@ impl Shim {
             .map_err(|error| format!("KEYFERRY_SHIM_MODULE: {error}"))?;
         let real_list = real.list;
         real.list = wrong::spoiling(&real_list);
-        let honest = entry::replaced(&real.list);
+        let emulated = entry::replaced(&real.list);
+        let personality = env::var_os("KEYFERRY_SHIM_PERSONALITY");
+        let personality = personality.map(|name| Personality::named(&name)).transpose()?;
+        let honest = personality.map_or(emulated, |_| shaped::shaped(&emulated));
         let list = wrong::lying(&honest);
         let plan = fault::Plan::of_environment()?;
         Ok(Shim {
             real_list,
+            emulated,
             honest,
+            personality,
             list,
             front: if plan.is_some() { fault::counted(&list) } else { list },
             other: CK_FUNCTION_LIST::default(),

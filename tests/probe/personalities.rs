@@ -1,0 +1,71 @@
+//! Tokens that nobody here has, by the shim: each once on either side with a strong partner, in the
+//! plan that its report proposes; and what was foretold is what happens.
+
+use std::fs;
+
+use crate::common::stage::{Family, Setting, Stage};
+use crate::matrix::{Outcome, Probes, foretold, on_both_cores, probes};
+
+/// Each personality, and how its ceremony ends at the tenant and at the hoster.
+const ENDS: [(&str, &str, &str); 14] = [
+    ("luna", "?", "?"),
+    ("luna-policy-1-off", "?", "?"),
+    ("cloudhsm", "?", "?"),
+    ("yubihsm2", "?", "?"),
+    ("nshield", "?", "?"),
+    ("smartcard-hsm", "?", "?"),
+    ("opencryptoki-3.8", "?", "?"),
+    ("two-sessions", "?", "?"),
+    ("5000-objects", "?", "?"),
+    ("write-protected", "?", "?"),
+    ("nul-padded", "?", "?"),
+    ("constant-serial", "?", "?"),
+    ("no-certificates", "?", "?"),
+    ("no-public-keys", "?", "?"),
+];
+
+#[test]
+fn each_token_that_nobody_has_does_as_foretold_on_either_side() {
+    let folder = tempfile::tempdir().unwrap();
+    let honest = probes(folder.path());
+    let cases = ENDS.iter().flat_map(|(name, tenant, hoster)| {
+        [("tenant", *name, *tenant), ("hoster", *name, *hoster)]
+    });
+    let cases: Vec<_> = cases.collect();
+    let outcomes = on_both_cores(&cases, |(side, name, _)| as_foretold(honest.clone(), side, name));
+    for ((side, name, end), outcome) in cases.iter().zip(&outcomes) {
+        println!("{name} as the {side}'s: {} with {:?}", outcome.end, outcome.waivers);
+        let _ = end;
+    }
+}
+
+/// The plan that is proposed for such a token, foretold and held.
+fn as_foretold(mut probes: Probes, side: &'static str, name: &'static str) -> Outcome {
+    let mut setting = Setting {
+        tenant: Family::Kryoptic,
+        hoster: Family::Kryoptic,
+        oaep: "sha256",
+        waivers: Vec::new(),
+        personality: Some((side, name)),
+        ..Setting::default()
+    };
+    let stage = Stage::with(setting.clone(), |plan| plan);
+    probes.insert(("Kryoptic".to_owned(), true, side), stage.probe(side));
+    let report = |side| probes[&("Kryoptic".to_owned(), true, side)].to_str().unwrap().to_owned();
+    let (tenant, hoster) = (report("tenant"), report("hoster"));
+    let new = ["plan", "new", "new.toml", "--probe", &tenant, "--probe", &hoster];
+    // Where no plan can be proposed, the strongest is refused as foretold.
+    if stage.auditor(&new).code == 0 {
+        let text = fs::read_to_string(stage.path("new.toml")).unwrap();
+        let has = |line: &str| text.lines().any(|found| found.starts_with(line));
+        if has("mechanism = \"composite\"") {
+            setting.mechanism = "composite";
+        }
+        if has("oaep_hash = \"sha1\"") {
+            setting.oaep = "sha1";
+        }
+        let waived = text.lines().filter_map(|line| line.strip_prefix("rule = \""));
+        setting.waivers = waived.map(|rule| rule.trim_end_matches('"').to_owned()).collect();
+    }
+    foretold(&setting, &probes)
+}
