@@ -15,21 +15,22 @@ use rsa::pkcs8::EncodePrivateKey;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::attribute::{Attribute, bytes};
+use crate::attribute::{Attribute, bytes, flag};
 use crate::hoster::ImportOrder;
+use crate::kek;
 use crate::mechanism::{THROWAWAY, THROWAWAY_BITS, WrapMethod, software_key};
 use crate::parallel::meanwhile;
 use crate::public_key::PublicHalf;
 use crate::raw::{KeyPair, Object};
 use crate::table::{
     Table, certificate, hoster_private, kek_private, kek_public, named, target_public,
-    tenant_private, wrapping_kek,
+    tenant_private, weakened, weaknesses, wrapping_kek,
 };
 use crate::target::TargetSpec;
 use crate::wrapped_key::{self, WrappedKey};
 use crate::{Hsm, TokenSession, self_signed};
 use record::encoding;
-use record::probe::LeftFacts;
+use record::probe::{LeftFacts, MissedFacts};
 use record::rule::Rule;
 use record::spki::TargetCertificate;
 use record::terms::{KeyType, KwpFlavour, Mechanism, OaepHash, Observed, Usage};
@@ -117,7 +118,7 @@ impl Hsm<'_> {
         usage: Usage,
         table: impl Fn(&[Attribute; 2], KeyType) -> Table,
     ) -> Result<()> {
-        if self.seen(&table(&session_name(), kind)).is_some() {
+        if self.left_out(&table(&session_name(), kind)).is_some() {
             return Ok(());
         }
         let kind = if let KeyType::Rsa(_) = kind { THROWAWAY } else { kind };
@@ -135,7 +136,7 @@ impl Hsm<'_> {
     /// Whether the token stores a public object of this table, tried once: no ceremony ends for
     /// want of one.
     pub(super) fn fits(&self, table: impl Fn(&[Attribute; 2]) -> Result<Table>) -> Result<bool> {
-        if let Some(seen) = self.seen(&table(&session_name())?) {
+        if let Some(seen) = self.left_out(&table(&session_name())?) {
             return Ok(seen.is_some());
         }
         self.throwaways(|session, name| {
@@ -145,7 +146,7 @@ impl Hsm<'_> {
             if made.is_err() {
                 // A token that fell silent does not answer for its session either.
                 session.session.state()?;
-                self.left_out().insert(table.object, None);
+                self.seen().left_out.insert(table.object, None);
             }
             Ok(made.is_ok())
         })
@@ -213,14 +214,25 @@ impl Hsm<'_> {
 
     /// Unwraps a throwaway software key, wrapped in software, under a throwaway KEK of the real
     /// one's template by the calls of [`Hsm::import`], and says which OAEP hash and key wrap the
-    /// token takes.
+    /// token takes; and attacks that KEK: what succeeded, each by its rule and what was found.
     ///
     /// # Errors
-    /// As [`Hsm::wrap_canary`].
-    pub fn unwrap_canary(&self, mechanism: Mechanism, oaep: OaepHash) -> Result<Observed> {
-        let kwp = self.unwrap_flavours(mechanism, oaep)?.into_iter().next();
+    /// As [`Hsm::wrap_canary`]; the rule of the first attack that succeeded and is not waived.
+    pub fn unwrap_canary(
+        &self,
+        mechanism: Mechanism,
+        oaep: OaepHash,
+        waived: &dyn Fn(Rule) -> bool,
+    ) -> Result<(Observed, Vec<MissedFacts>)> {
+        let seen = self.unwrap_flavours(mechanism, oaep)?;
+        let kwp = seen.kwp.into_iter().next();
         let kwp = kwp.ok_or_else(|| canary_error("nothing", "one of the two flavours"))?;
-        Ok(Observed { oaep_hash: oaep, kwp })
+        if let Some(MissedFacts { rule, found }) =
+            seen.attacks.iter().find(|attack| !waived(attack.rule))
+        {
+            return Err(rule.refuse(found, "a token that refuses it", kek::REMEDY));
+        }
+        Ok((Observed { oaep_hash: oaep, kwp }, seen.attacks))
     }
 
     /// Unwraps a throwaway key of each of these usages under the KEK itself, as the token keeps the
@@ -251,17 +263,21 @@ impl Hsm<'_> {
         };
         let mut tried: Vec<Usage> = Vec::new();
         self.throwaways(|session, name| {
-            let method = session.wrap_method(order.mechanism, order.oaep)?;
+            let methods = session.unwrap_methods(order.mechanism, order.oaep)?;
             for usage in usages {
                 if tried.contains(usage) {
                     continue;
                 }
                 tried.push(*usage);
                 let table = hoster_private(name, THROWAWAY, *usage, false);
-                let unwrap = |kwp| session.throwaway_unwrap(&own, method, pkcs8(kwp), &table);
-                let mut flavours = kwp.iter().map(unwrap);
-                let first = flavours.next().unwrap_or_else(|| Err(other_key_error()));
-                match first.or_else(|error| flavours.find_map(Result::ok).ok_or(error))? {
+                let ways =
+                    methods.iter().flat_map(|method| kwp.iter().map(move |kwp| (method, kwp)));
+                let mut unwraps = ways.map(|(method, kwp)| {
+                    let key = session.throwaway_unwrap(&own, *method, pkcs8(kwp), &table)?;
+                    self.seen().unwraps_by = method.key_wrap;
+                    Ok(key)
+                });
+                match first_of(&mut unwraps)? {
                     key if key == expected => {}
                     _ => return Err(other_key_error()),
                 }
@@ -270,18 +286,43 @@ impl Hsm<'_> {
         })
     }
 
-    /// Every flavour of key wrap that the token takes, RFC 5649 itself first.
+    /// Every flavour of key wrap that the token takes, RFC 5649 itself first, under the strongest
+    /// KEK by which it unwraps; and the attacks on that KEK that succeeded.
     pub(super) fn unwrap_flavours(
         &self,
         mechanism: Mechanism,
         oaep: OaepHash,
-    ) -> Result<Vec<KwpFlavour>> {
-        self.throwaways(|session, name| {
-            let method = session.wrap_method(mechanism, oaep)?;
-            let make = || session.throwaway_kek(name, mechanism);
-            let (unfilled, kek) = meanwhile(unfilled_key, make)?;
-            self.flavours(session, &kek, method, unfilled)
+    ) -> Result<UnwrapFacts> {
+        let mut unwraps = (0..weaknesses(mechanism)).map(|weakness| {
+            self.seen().kek_weakness.insert(mechanism, weakness);
+            self.throwaways(|session, name| {
+                let methods = session.unwrap_methods(mechanism, oaep)?;
+                let make = || session.throwaway_kek(name, mechanism);
+                let (unfilled, kek) = meanwhile(unfilled_key, make)?;
+                let attacked = wrapped_key::make(kek.public.rsa()?, oaep, &unfilled.1)?;
+                let mut flavours = methods.iter().map(|method| {
+                    let kwp = self.flavours(session, &kek, *method, &unfilled)?;
+                    self.seen().unwraps_by = method.key_wrap;
+                    Ok(kwp)
+                });
+                let kwp = first_of(&mut flavours)?;
+                let attacks = match mechanism {
+                    Mechanism::SingleShot => session.attacks(&kek, oaep, &attacked)?,
+                    Mechanism::Composite => Vec::new(),
+                };
+                Ok(UnwrapFacts { kwp, attacks })
+            })
+        });
+        first_of(&mut unwraps).inspect_err(|_| {
+            self.seen().kek_weakness.remove(&mechanism);
         })
+    }
+
+    /// The table of a KEK, as far as the token unwraps under one.
+    pub(super) fn kek_table(&self, name: &[Attribute; 2], mechanism: Mechanism) -> Table {
+        let weakness = self.seen().kek_weakness.get(&mechanism).copied();
+        let table = kek_private(name, mechanism);
+        weakness.map_or(table.clone(), |weakness| weakened(table, weakness))
     }
 
     fn flavours(
@@ -289,15 +330,14 @@ impl Hsm<'_> {
         session: &TokenSession,
         kek: &CanaryKek,
         method: WrapMethod,
-        (software, pkcs8): (rsa::PrivateKey, Zeroizing<Vec<u8>>),
+        (software, pkcs8): &(rsa::PrivateKey, Zeroizing<Vec<u8>>),
     ) -> Result<Vec<KwpFlavour>> {
         session.must_stay(kek.private, &kek.public, method, Rule::KekExtractable)?;
         let expected = PublicHalf::of_rsa(software.to_public_key())?;
-        let filled = filled(&pkcs8);
+        let filled = filled(pkcs8);
         let mut taken = Vec::new();
         let mut refused = None;
-        for (kwp, pkcs8) in
-            [(KwpFlavour::Rfc5649, &pkcs8), (KwpFlavour::Rfc5649ZeroFilled, &filled)]
+        for (kwp, pkcs8) in [(KwpFlavour::Rfc5649, pkcs8), (KwpFlavour::Rfc5649ZeroFilled, &filled)]
         {
             match session.throwaway_unwrap(kek, method, pkcs8, &unwrapped_throwaway()) {
                 Ok(key) if key == expected => taken.push(kwp),
@@ -334,8 +374,16 @@ impl TokenSession<'_> {
 
     /// The table of a throwaway KEK.
     pub fn kek_table(&self, name: &[Attribute; 2], mechanism: Mechanism) -> Table {
-        let table = kek_private(name, mechanism);
+        let table = self.hsm.kek_table(name, mechanism);
         if self.hsm.session_only { table.in_session() } else { table }
+    }
+
+    /// Whether the token makes a key pair of this kind at all, asked for as little as can be.
+    pub fn makes_pair(&self, kind: KeyType, stays: bool, name: &[Attribute; 2]) -> bool {
+        let half = |own: &[Attribute]| [&name[..], &[flag(CKA_TOKEN, stays)], own].concat();
+        let private = [flag(CKA_SENSITIVE, true), flag(CKA_EXTRACTABLE, false)];
+        let made = self.pair(kind, &half(&[]), &half(&private));
+        made.map(|pair| self.discard(&[pair.public, pair.private])).is_ok()
     }
 
     /// A target key of the tenant's that ends with the session.
@@ -390,6 +438,28 @@ impl TokenSession<'_> {
             )),
         }
     }
+}
+
+/// The first that succeeds, or why the first did not; what a rule refuses ends it.
+fn first_of<T>(tries: &mut dyn Iterator<Item = Result<T>>) -> Result<T> {
+    let mut failed = None;
+    for tried in tries {
+        match tried {
+            Err(Error::Hsm { what, remedy }) => {
+                failed.get_or_insert(Error::Hsm { what, remedy });
+            }
+            ended => return ended,
+        }
+    }
+    Err(failed.unwrap_or_else(other_key_error))
+}
+
+/// What unwrapping under a throwaway KEK has shown.
+pub(super) struct UnwrapFacts {
+    /// The flavours of key wrap that the token takes.
+    pub kwp: Vec<KwpFlavour>,
+    /// The attacks that succeeded.
+    pub attacks: Vec<MissedFacts>,
 }
 
 /// The KEK of a canary: one of the real one's template that nobody will miss; or the real one,

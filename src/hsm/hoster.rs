@@ -198,7 +198,9 @@ impl Hsm<'_> {
         let imports = imports.collect::<Result<Vec<_>>>()?;
         let before = self.inventory()?;
         let kek = self.kek_private(&before, order.kek)?;
-        let kek = self.session()?.wrap_method(order.mechanism, order.oaep)?.under(kek);
+        let methods = self.session()?.unwrap_methods(order.mechanism, order.oaep)?;
+        let method = *methods.first().ok_or_else(|| Error::defect("no way to unwrap"))?;
+        let kek = method.under(kek);
         let import = |import: &Import| {
             progress(import.set.of.label);
             self.import_one(&before, import, kek)

@@ -39,7 +39,7 @@ pub struct KekSpec {
     pub mechanism: Mechanism,
 }
 
-const REMEDY: &str = "use a token that can hold a KEK like this, or agree on a new plan that waives the rule with a reason \
+pub(super) const REMEDY: &str = "use a token that can hold a KEK like this, or agree on a new plan that waives the rule with a reason \
                       (where it is waivable)";
 const CHANGED: &str =
     "do not use this KEK: find out who changed it, then restart with a new attempt";
@@ -177,7 +177,7 @@ impl Hsm<'_> {
 impl TokenSession<'_> {
     /// Makes a KEK pair, by the template that the token was seen to take.
     fn kek_generate(&self, named: &[Attribute; 2], spec: KekSpec) -> Result<KeyPair> {
-        let private = self.hsm.fitted(kek_private(named, spec.mechanism)).template();
+        let private = self.hsm.fitted(self.hsm.kek_table(named, spec.mechanism)).template();
         self.pair(KeyType::Rsa(spec.bits), &kek_public(true, named), &private)
     }
 }

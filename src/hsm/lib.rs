@@ -21,12 +21,13 @@ pub use canary::THROWAWAY_LABEL;
 pub use hoster::{Beside, BornSpec, CertifiedKey, HosterKey, ImportKey, ImportOrder};
 pub use inventory::Inventory;
 pub use kek::{Kek, KekSpec};
+use layout::TokenMechanism;
 pub use mechanism::{THROWAWAY, THROWAWAY_BITS};
 pub use parallel::MOST_SESSIONS;
 pub use probe::{MAX_MODULE, Trial};
 use raw::Session;
 use record::rule::Rule;
-use record::terms::TokenIdentity;
+use record::terms::{Mechanism, TokenIdentity};
 use record::{Error, Result};
 use table::LeftOut;
 pub use target::{TargetKey, TargetSpec};
@@ -248,7 +249,7 @@ impl<'m> Token<'m> {
         Ok(Hsm {
             token: self.clone(),
             login: session,
-            left_out: Mutex::default(),
+            seen: Mutex::default(),
             throwaway_label: THROWAWAY_LABEL.to_owned(),
             session_only: false,
         })
@@ -306,12 +307,24 @@ pub struct Hsm<'m> {
     token: Token<'m>,
     // The login lasts as long as one session of the process is open (PKCS#11 v3.1, 5.6.8).
     login: Session<'m>,
-    // By the kind of object, what the token was seen not to take of it.
-    left_out: Mutex<BTreeMap<&'static str, Option<LeftOut>>>,
+    seen: Mutex<Seen>,
     // Of throwaway objects that stay until they are erased.
     throwaway_label: String,
     // Whether its canaries make no object that stays.
     session_only: bool,
+}
+
+/// What a token was seen to do, with throwaway objects.
+#[derive(Default)]
+struct Seen {
+    /// By the kind of object, what the token does not take of it; none where it makes none.
+    left_out: BTreeMap<&'static str, Option<LeftOut>>,
+    /// How weak a KEK must be for the token to unwrap under it.
+    kek_weakness: BTreeMap<Mechanism, usize>,
+    /// By which mechanism it wraps as RFC 5649 says.
+    wraps_by: Option<TokenMechanism>,
+    /// By which mechanism it unwraps that.
+    unwraps_by: Option<TokenMechanism>,
 }
 
 impl Drop for Hsm<'_> {
@@ -355,8 +368,8 @@ impl Hsm<'_> {
         Ok(TokenSession { hsm: self, session: self.token.open_session()? })
     }
 
-    fn left_out(&self) -> MutexGuard<'_, BTreeMap<&'static str, Option<LeftOut>>> {
-        whole(self.left_out.lock())
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        whole(self.seen.lock())
     }
 
     fn functions(&self) -> &raw::Functions {

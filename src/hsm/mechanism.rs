@@ -86,8 +86,11 @@ impl Hsm<'_> {
         if plan.way == TransferRoute::Born {
             return Ok(());
         }
-        let transfer = &plan.transfer;
-        self.session()?.wrap_method(transfer.mechanism, transfer.oaep_hash).map(drop)
+        let (mechanism, oaep) = (plan.transfer.mechanism, plan.transfer.oaep_hash);
+        match side {
+            Side::Tenant => self.session()?.wrap_method(mechanism, oaep).map(drop),
+            Side::Hoster => self.session()?.unwrap_methods(mechanism, oaep).map(drop),
+        }
     }
 
     /// Whether the token wraps or unwraps by this mechanism.
@@ -137,6 +140,38 @@ impl TokenSession<'_> {
         ))
     }
 
+    /// The calls by which the token may unwrap; which of them does, an unwrap says. A hoster's token
+    /// need not wrap anything, nor have any key that could be wrapped.
+    ///
+    /// # Errors
+    /// As [`TokenSession::wrap_method`].
+    pub fn unwrap_methods(&self, mechanism: Mechanism, oaep: OaepHash) -> Result<Vec<WrapMethod>> {
+        if mechanism == Mechanism::SingleShot {
+            return self.wrap_method(mechanism, oaep).map(|method| vec![method]);
+        }
+        if let seen @ Some(_) = self.hsm.seen().unwraps_by {
+            return Ok(vec![WrapMethod { oaep, key_wrap: seen }]);
+        }
+        let mut methods = Vec::new();
+        for kind in self.hsm.key_wraps() {
+            if self.hsm.can(kind, CKF_UNWRAP)? {
+                methods.push(WrapMethod { oaep, key_wrap: Some(TokenMechanism::Plain(kind)) });
+            }
+        }
+        match methods.is_empty() {
+            false => Ok(methods),
+            true => Err(self.key_wrap_error("it has none that unwraps")),
+        }
+    }
+
+    fn key_wrap_error(&self, found: &str) -> Error {
+        Rule::WrapKwp.refuse(
+            format!("{}: {found}", self.hsm.name()),
+            "a mechanism that makes 40 bytes of an AES-256 key, as RFC 5649 does",
+            "use a token with CKM_AES_KEY_WRAP_KWP; Keyferry never falls back to another padding",
+        )
+    }
+
     /// The token's RFC 5649 mechanism. CKM_AES_KEY_WRAP_KWP (0x210B) is that by definition; what
     /// CKM_AES_KEY_WRAP_PAD (0x210A) is differs among vendors, and some have numbers of their own.
     /// Each is tried: RFC 5649 makes 40 bytes of an AES-256 key.
@@ -144,20 +179,23 @@ impl TokenSession<'_> {
     /// # Errors
     /// `WRAP-KWP` where the token has none, or pads otherwise.
     pub fn key_wrap(&self) -> Result<TokenMechanism> {
+        if let Some(seen) = self.hsm.seen().wraps_by {
+            return Ok(seen);
+        }
         let mut observed = Vec::new();
         for kind in self.hsm.key_wraps() {
             let name = mechanism_name(kind);
             observed.push(match self.wrapped_aes_length(kind)? {
-                Ok(WRAPPED_AES_256) => return Ok(TokenMechanism::Plain(kind)),
+                Ok(WRAPPED_AES_256) => {
+                    let seen = TokenMechanism::Plain(kind);
+                    self.hsm.seen().wraps_by = Some(seen);
+                    return Ok(seen);
+                }
                 Ok(length) => format!("{name} makes {length} bytes of an AES-256 key"),
                 Err(error) => format!("{name}: {error}"),
             });
         }
-        Err(Rule::WrapKwp.refuse(
-            format!("{}: {}", self.hsm.name(), observed.join("; ")),
-            "a mechanism that makes 40 bytes of an AES-256 key, as RFC 5649 does",
-            "use a token with CKM_AES_KEY_WRAP_KWP; Keyferry never falls back to another padding",
-        ))
+        Err(self.key_wrap_error(&observed.join("; ")))
     }
 
     /// How many bytes the mechanism makes of an AES-256 key, or why it makes none.

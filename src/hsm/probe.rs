@@ -215,7 +215,9 @@ impl Hsm<'_> {
                 let seen = match direction {
                     Direction::Wrap => (self.wrap_canary(THROWAWAY, mechanism, oaep_hash))
                         .map(|observed| vec![observed.kwp]),
-                    Direction::Unwrap => self.unwrap_flavours(mechanism, oaep_hash),
+                    Direction::Unwrap => {
+                        self.unwrap_flavours(mechanism, oaep_hash).map(|seen| seen.kwp)
+                    }
                 };
                 let outcome = outcome(seen);
                 probe.transfers.push(TransferFacts { direction, mechanism, oaep_hash, outcome });
@@ -287,21 +289,25 @@ impl Hsm<'_> {
     }
 
     fn size_facts(&self) -> Result<(Vec<SizeFacts>, Vec<SizeFacts>)> {
-        let session = self.session()?;
-        let make = |bits, kind| {
-            let made = session.throwaway_pair(&throwaway_target(kind));
-            if let Ok(pair) = &made {
-                session.discard(&[pair.public, pair.private]);
-            }
-            SizeFacts { bits, made: made.is_ok() }
-        };
-        let rsa = [2048, 3072, 4096].map(|bits| make(bits, KeyType::Rsa(bits)));
-        let ec = [256, 384].map(|bits| make(bits, KeyType::Ec(bits)));
-        Ok((rsa.to_vec(), ec.to_vec()))
+        self.throwaways(|session, name| {
+            // Some tokens make no key that ends with its session.
+            let stays: &[bool] = if self.session_only { &[false] } else { &[false, true] };
+            let make = |bits, kind| {
+                let made = stays.iter().any(|stays| session.makes_pair(kind, *stays, name));
+                SizeFacts { bits, made }
+            };
+            let rsa = [2048, 3072, 4096].map(|bits| make(bits, KeyType::Rsa(bits)));
+            let ec = [256, 384].map(|bits| make(bits, KeyType::Ec(bits)));
+            Ok((rsa.to_vec(), ec.to_vec()))
+        })
     }
 
     /// A throwaway KEK of this mechanism: what it misses, and what its attributes forbid.
     fn kek_facts(&self, mechanism: Mechanism, probe: &mut Probe) -> Result<()> {
+        // The strongest by which it unwraps, with either hash, attacked.
+        let hashes = OaepHash::ALL.into_iter().filter(|_| mechanism == Mechanism::SingleShot);
+        let mut unwraps = hashes.map(|oaep| self.unwrap_flavours(mechanism, oaep));
+        let attacks = unwraps.find_map(Result::ok).map(|seen| seen.attacks);
         self.throwaways(|session, name| {
             let table = session.kek_table(name, mechanism);
             let object = kek_private(name, mechanism).object;
@@ -317,7 +323,8 @@ impl Hsm<'_> {
             let Examined { missed, refused, .. } = session.examine(kek.private, &table)?;
             let missed = missed.into_iter().chain(refused);
             let missed = missed.map(|miss| MissedFacts { rule: miss.rule, found: miss.found });
-            probe.keks.push(KekFacts { mechanism, missed: Some(missed.collect()) });
+            let missed = attacks.into_iter().flatten().chain(missed).collect();
+            probe.keks.push(KekFacts { mechanism, missed: Some(missed) });
             probe.enforced.extend(session.try_kek(object, kek, mechanism)?);
             Ok(())
         })
@@ -333,10 +340,11 @@ impl Hsm<'_> {
             let mut refused = None;
             for oaep in OaepHash::ALL {
                 for pkcs8 in [&unfilled, &filled] {
-                    let method = session.wrap_method(mechanism, oaep)?;
-                    match session.throwaway_unwrap(&kek, method, pkcs8, &table) {
-                        Ok(_) => return Ok(()),
-                        Err(error) => refused = refused.or(Some(error)),
+                    for method in session.unwrap_methods(mechanism, oaep)? {
+                        match session.throwaway_unwrap(&kek, method, pkcs8, &table) {
+                            Ok(_) => return Ok(()),
+                            Err(error) => refused = refused.or(Some(error)),
+                        }
                     }
                 }
             }
@@ -366,7 +374,7 @@ impl Hsm<'_> {
         if self.session_only {
             return;
         }
-        let left_out = self.left_out().get(table).cloned().flatten();
+        let left_out = self.seen().left_out.get(table).cloned().flatten();
         let left_out = left_out.iter().flatten().map(|kind| attribute::name(*kind)).collect();
         let (rule, found) = match made {
             Ok(()) => (None, None),

@@ -37,6 +37,10 @@ struct Row {
     rule: Rule,
     demand: Demand,
     left_out: bool,
+    /// A value that serves nearly as well, which a rule of its own refuses.
+    weaker: Option<(Value, Rule)>,
+    /// Whether that one is asked for.
+    weakened: bool,
 }
 
 impl Row {
@@ -51,6 +55,20 @@ impl Row {
             (Demand::Either, _) | (Demand::MustNot, None) => true,
             (_, value) => value.is_some_and(|value| value.same(&self.attribute.value)),
         }
+    }
+
+    /// What is asked for.
+    fn asked(&self) -> Attribute {
+        let weaker = self.weaker.as_ref().filter(|_| self.weakened).map(|(value, _)| value);
+        let value = weaker.unwrap_or(&self.attribute.value).clone();
+        Attribute { kind: self.attribute.kind, value }
+    }
+
+    /// The rule that this value breaks.
+    fn broken_by(&self, value: Option<&Value>) -> Rule {
+        let weaker = self.weaker.as_ref();
+        let is_weaker = weaker.filter(|(weaker, _)| value.is_some_and(|value| value.same(weaker)));
+        is_weaker.map_or(self.rule, |(_, rule)| *rule)
     }
 
     /// Whether the record says it: names and numbers are the public half's.
@@ -78,7 +96,14 @@ impl Table {
         rule: Rule,
         attributes: impl IntoIterator<Item = Attribute>,
     ) -> Self {
-        let row = |attribute| Row { attribute, rule, demand, left_out: false };
+        let row = |attribute| Row {
+            attribute,
+            rule,
+            demand,
+            left_out: false,
+            weaker: None,
+            weakened: false,
+        };
         self.rows.extend(attributes.into_iter().map(row));
         self
     }
@@ -87,7 +112,7 @@ impl Table {
     /// CKA_MODIFIABLE false only as the last, CKA_COPYABLE before it.
     pub fn template(&self) -> Vec<Attribute> {
         let set = self.rows.iter().filter(|row| !row.left_out);
-        let set = set.map(|row| row.attribute.clone());
+        let set = set.map(Row::asked);
         let mut set: Vec<_> = set.filter(|one| !MADE_HERE.contains(&one.kind)).collect();
         set.sort_by_key(|one| match one.kind {
             CKA_COPYABLE => 1,
@@ -109,6 +134,22 @@ impl Table {
     /// The same without what may be left out.
     pub fn barest(&self) -> Self {
         self.without(&self.optional())
+    }
+
+    /// The same with a weaker value of one attribute, where asked for, and the rule that refuses it.
+    fn or(mut self, weaker: Attribute, rule: Rule) -> Self {
+        for row in self.rows.iter_mut().filter(|row| row.attribute.kind == weaker.kind) {
+            row.weaker = Some((weaker.value.clone(), rule));
+        }
+        self
+    }
+
+    /// The same with the weaker values of these attributes asked for.
+    fn weakened(mut self, kinds: &[CK_ATTRIBUTE_TYPE]) -> Self {
+        for row in self.rows.iter_mut().filter(|row| kinds.contains(&row.attribute.kind)) {
+            row.weakened = true;
+        }
+        self
     }
 
     /// The same as a throwaway object that ends with its session.
@@ -133,13 +174,13 @@ pub(super) type LeftOut = BTreeSet<CK_ATTRIBUTE_TYPE>;
 impl Hsm<'_> {
     /// What the token was seen not to take of such an object, if it was tried; none of it where the
     /// token makes none at all.
-    pub(super) fn seen(&self, table: &Table) -> Option<Option<LeftOut>> {
-        self.left_out().get(table.object).cloned()
+    pub(super) fn left_out(&self, table: &Table) -> Option<Option<LeftOut>> {
+        self.seen().left_out.get(table.object).cloned()
     }
 
     /// The table without that.
     pub(super) fn fitted(&self, table: Table) -> Table {
-        match self.seen(&table).flatten() {
+        match self.left_out(&table).flatten() {
             Some(kinds) => table.without(&kinds),
             None => table,
         }
@@ -187,7 +228,7 @@ impl TokenSession<'_> {
                 left_out = fewer;
             }
         }
-        self.hsm.left_out().insert(table.object, Some(left_out));
+        self.hsm.seen().left_out.insert(table.object, Some(left_out));
         Ok(made)
     }
 
@@ -212,8 +253,10 @@ impl TokenSession<'_> {
             let wanted = &row.attribute;
             if row.is_shown() {
                 // Tokens give the members of a list in an order of their own; the record has ours.
-                let same = value.as_ref().filter(|value| value.same(&wanted.value));
-                let said = same.map(|_| &wanted.value).or(value.as_ref());
+                let ours = [Some(&wanted.value), row.weaker.as_ref().map(|(weaker, _)| weaker)];
+                let mut ours = ours.into_iter().flatten();
+                let same = ours.find(|ours| value.as_ref().is_some_and(|value| value.same(ours)));
+                let said = same.or(value.as_ref());
                 examined.attributes.push(read_back(wanted.kind, said));
             }
             if !row.is_kept_by(value.as_ref()) {
@@ -221,7 +264,8 @@ impl TokenSession<'_> {
                     Demand::Should => &mut examined.missed,
                     _ => &mut examined.refused,
                 };
-                deviations.push(Deviation::of(row.rule, wanted, value.as_ref()));
+                let rule = row.broken_by(value.as_ref());
+                deviations.push(Deviation::of(rule, wanted, value.as_ref()));
             }
         }
         Ok(examined)
@@ -300,7 +344,41 @@ pub(super) fn kek_private(named: &[Attribute; 2], mechanism: Mechanism) -> Table
         let demand = if rule.waivable() { Demand::Should } else { Demand::Must };
         table.and(demand, rule, [attribute])
     });
-    table.and(Demand::Must, Rule::KekLocal, flags(&MADE_HERE, true))
+    let table = table.and(Demand::Must, Rule::KekLocal, flags(&MADE_HERE, true));
+    match mechanism {
+        Mechanism::Composite => table,
+        Mechanism::SingleShot => table
+            .or(template(CKA_UNWRAP_TEMPLATE, unwrapped_to_stay()), Rule::KekUnwrapPrivate)
+            .or(allowed_with_oaep(), Rule::KekUnwrapTwoSteps),
+    }
+}
+
+/// A single-shot KEK as tokens have it, the strongest first (design, section 4.1): some open their
+/// own AES key by the KEK's template, or want its RSA-OAEP allowed. Which one works, an unwrap says.
+pub(super) fn weakened(kek: Table, weakness: usize) -> Table {
+    match weakness {
+        0 => kek,
+        1 => kek.weakened(&[CKA_UNWRAP_TEMPLATE]),
+        _ => kek.weakened(&[CKA_UNWRAP_TEMPLATE, CKA_ALLOWED_MECHANISMS]),
+    }
+}
+
+/// How many kinds of KEK there are of this mechanism.
+pub(super) fn weaknesses(mechanism: Mechanism) -> usize {
+    match mechanism {
+        Mechanism::SingleShot => 3,
+        Mechanism::Composite => 1,
+    }
+}
+
+/// What of a single-shot KEK's template keeps a target key in the HSM.
+fn unwrapped_to_stay() -> Vec<Attribute> {
+    vec![flag(CKA_SENSITIVE, true), flag(CKA_EXTRACTABLE, false)]
+}
+
+fn allowed_with_oaep() -> Attribute {
+    let allowed = Value::Mechanisms(vec![CKM_RSA_AES_KEY_WRAP, CKM_RSA_PKCS_OAEP]);
+    Attribute { kind: CKA_ALLOWED_MECHANISMS, value: allowed }
 }
 
 /// The one mechanism that a KEK allows, and what it forces on the key that it unwraps.
@@ -380,7 +458,13 @@ pub(super) fn tenant_private(named: &[Attribute; 2], spec: &TargetSpec) -> Table
     let place = [flag(CKA_TOKEN, true), flag(CKA_PRIVATE, true)];
     let table = table.and(Demand::Must, rule, place).and(Demand::Must, rule, named.clone());
     let ends = [flag(CKA_COPYABLE, false), flag(CKA_MODIFIABLE, true)];
-    private_usage(table, spec.usage).and(Demand::Should, rule, ends)
+    // Some tokens want CKA_SIGN_RECOVER to be as CKA_SIGN is: beside that it lets nobody do more.
+    let recover = if spec.usage.sign { Demand::Should } else { Demand::MustNot };
+    private_usage(table, spec.usage).and(recover, rule, [flag(CKA_SIGN_RECOVER, false)]).and(
+        Demand::Should,
+        rule,
+        ends,
+    )
 }
 
 /// A target key at the hoster: unwrapped there, or born.
@@ -402,8 +486,10 @@ pub(super) fn hoster_private(
         .and(Demand::Must, rule, [flag(CKA_TOKEN, true)])
         .and(Demand::Must, rule, unwrapped_target())
         .and(Demand::Must, rule, [key_type(kind)]);
+    // A token need not know these; where it does, the record says false of each.
+    let none = flags(&[CKA_SIGN_RECOVER, CKA_COPYABLE, CKA_MODIFIABLE], false);
     private_usage(table, usage)
-        .and(Demand::Should, rule, flags(&[CKA_COPYABLE, CKA_MODIFIABLE], false))
+        .and(Demand::MustNot, rule, none)
         .and(made_here, Rule::TargetLocal, flags(&MADE_HERE, true))
         .and(Demand::Must, rule, named.clone())
 }
@@ -417,15 +503,12 @@ fn pinned(target: &Table) -> Vec<Attribute> {
 }
 
 /// The usages of a private key, all of them explicit: tokens fill in surprising ones (PKCS#11 v3.1,
-/// 4.9). CKA_WRAP does not exist on private keys. Some tokens want CKA_SIGN_RECOVER to be as
-/// CKA_SIGN is: beside that it lets nobody do more.
+/// 4.9), but CKA_SIGN_RECOVER. CKA_WRAP does not exist on private keys.
 fn private_usage(table: Table, usage: Usage) -> Table {
     let rule = Rule::TargetAttributes;
-    let recover = if usage.sign { Demand::Should } else { Demand::MustNot };
     table
         .and(Demand::Must, rule, [flag(CKA_SIGN, usage.sign), flag(CKA_DECRYPT, usage.decrypt)])
         .and(Demand::Must, rule, flags(&[CKA_UNWRAP, CKA_DERIVE], false))
-        .and(recover, rule, [flag(CKA_SIGN_RECOVER, false)])
 }
 
 /// The public half of a target key, as it is made beside the private one.
@@ -458,11 +541,14 @@ fn public_object(key: &PublicHalf, token: bool, usages: &[CK_ATTRIBUTE_TYPE]) ->
     template
 }
 
-/// The attributes of a public key, with these usages and no others.
+/// The attributes of a public key, with these usages and no others; CKA_VERIFY_RECOVER is left
+/// unsaid beside CKA_VERIFY, as some tokens want the two to be the same.
 fn public_usage(token: bool, usages: &[CK_ATTRIBUTE_TYPE]) -> Vec<Attribute> {
     let all = [CKA_ENCRYPT, CKA_VERIFY, CKA_VERIFY_RECOVER, CKA_WRAP, CKA_DERIVE];
     let place = [flag(CKA_TOKEN, token), flag(CKA_PRIVATE, false)];
-    place.into_iter().chain(all.map(|kind| flag(kind, usages.contains(&kind)))).collect()
+    let said =
+        all.into_iter().filter(|kind| *kind != CKA_VERIFY_RECOVER || !usages.contains(&CKA_VERIFY));
+    place.into_iter().chain(said.map(|kind| flag(kind, usages.contains(&kind)))).collect()
 }
 
 /// The ephemeral AES-256 key of a composite wrap (design, section 4.3): a session object, readable

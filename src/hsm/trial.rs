@@ -4,7 +4,7 @@
 use cryptoki_sys::*;
 use getrandom::SysRng;
 
-use crate::attribute::{Attribute, Value, bytes, flag};
+use crate::attribute::{Attribute, Value, bytes, flag, found};
 use crate::canary::{CanaryKek, throwaway_target, unfilled_key, unwrapped_throwaway};
 use crate::layout::{KeyUse, TokenMechanism};
 use crate::mechanism::{THROWAWAY, software_key};
@@ -17,8 +17,9 @@ use crate::target::TargetSpec;
 use crate::wrapped_key::{self, WrappedKey};
 use crate::{Hsm, TokenSession};
 use record::Result;
-use record::probe::EnforcedFacts;
-use record::terms::{Mechanism, OaepHash};
+use record::probe::{EnforcedFacts, MissedFacts};
+use record::rule::Rule;
+use record::terms::{Mechanism, OaepHash, list};
 
 /// The hash of every trial; one that each token can, or nothing is shown.
 const OAEP: OaepHash = OaepHash::Sha1;
@@ -117,6 +118,48 @@ impl TokenSession<'_> {
         self.run(object, private, &trials)
     }
 
+    /// Attacks a throwaway single-shot KEK by which this key was wrapped, as a dishonest hoster in
+    /// the room could: by templates that ask for a key that can be read or leave, and by such as say
+    /// nothing of it. What succeeded.
+    pub fn attacks(
+        &self,
+        kek: &CanaryKek,
+        oaep: OaepHash,
+        wrapped: &WrappedKey,
+    ) -> Result<Vec<MissedFacts>> {
+        let whole = TokenMechanism::RsaAes(oaep).with(kek.private);
+        let half = TokenMechanism::Oaep(oaep).with(kek.private);
+        let (aes_half, target) = (wrapped.split().0, unwrapped_throwaway().template());
+        let mut succeeded = Vec::new();
+        for (rule, with, blob, template, asks) in [
+            (Rule::KekAttackReadable, whole, wrapped.as_bytes(), target.clone(), true),
+            (Rule::KekAttackSilent, whole, wrapped.as_bytes(), target, false),
+            (Rule::KekAttackAesKey, half, aes_half, aes_alone(), true),
+            (Rule::KekAttackAesKeySilent, half, aes_half, aes_alone(), false),
+        ] {
+            let mut template = template;
+            template.retain(|one| ![CKA_SENSITIVE, CKA_EXTRACTABLE].contains(&one.kind));
+            if asks {
+                template.extend([flag(CKA_SENSITIVE, false), flag(CKA_EXTRACTABLE, true)]);
+            }
+            // Any refusal will do.
+            let Ok(key) = self.unwrap(with, blob, &template) else { continue };
+            let kept = [flag(CKA_SENSITIVE, true), flag(CKA_EXTRACTABLE, false)];
+            let read = self.read_all(key, &kept.each_ref())?;
+            self.discard(&[key]);
+            let read: Vec<_> = kept.iter().zip(&read).collect();
+            let stays = |(wanted, value): &(&Attribute, &Option<Value>)| {
+                value.as_ref().is_some_and(|value| value.same(&wanted.value))
+            };
+            if !read.iter().all(stays) {
+                let found = read.iter().map(|(one, value)| found(one.kind, value.as_ref()));
+                let found = format!("a throwaway key unwrapped with {}", list(found));
+                succeeded.push(MissedFacts { rule, found });
+            }
+        }
+        Ok(succeeded)
+    }
+
     /// Runs each trial of an attribute that the object holds.
     fn run(
         &self,
@@ -162,15 +205,19 @@ impl TokenSession<'_> {
     /// Whether anything wraps this key, of what wraps a key that may be wrapped: an AES key, or an
     /// RSA key in one call.
     fn wraps(&self, key: Object) -> Result<Option<bool>> {
-        let free = self.throwaway_pair(&throwaway_target(THROWAWAY))?;
+        let Ok(free) = self.throwaway_pair(&throwaway_target(THROWAWAY)) else {
+            return Ok(None);
+        };
         let mut withs: Vec<KeyUse> = Vec::new();
         if let Ok(key_wrap) = self.key_wrap() {
-            withs.push(key_wrap.with(self.generate_aes(&ephemeral_aes().template())?));
+            let aes = self.generate_aes(&ephemeral_aes().template());
+            withs.extend(aes.map(|aes| key_wrap.with(aes)));
         }
         if self.hsm.wraps_by(CKM_RSA_AES_KEY_WRAP)? {
             let rsa = wrapping_kek(&PublicHalf::of_rsa(software_key()?.to_public_key())?);
             for oaep in [OaepHash::Sha256, OaepHash::Sha1] {
-                withs.push(TokenMechanism::RsaAes(oaep).with(self.create(&rsa)?));
+                let with = TokenMechanism::RsaAes(oaep);
+                withs.extend(self.create(&rsa).map(|rsa| with.with(rsa)));
             }
         }
         let mut wrapped = None;

@@ -86,7 +86,7 @@ impl TokenSession<'_> {
     ) -> Result<(Object, TemplatePin)> {
         let table = unwrapping_aes(target);
         let unwrap = |template: &[Attribute]| self.unwrap(with, wrapped, template);
-        let aes = match self.hsm.seen(&table) {
+        let aes = match self.hsm.left_out(&table) {
             Some(_) => unwrap(&self.hsm.fitted(table.clone()).template())?,
             None => self.fit(&table, unwrap, |aes| self.discard(&[aes]))?,
         };

@@ -133,6 +133,12 @@ rules! {
     KekCopyable "KEK-COPYABLE" true "the KEK cannot be copied";
     KekAllowedMechanisms "KEK-ALLOWED-MECHANISMS" true "the KEK allows exactly the one unwrap mechanism";
     KekUnwrapTemplate "KEK-UNWRAP-TEMPLATE" true "the KEK forces what it unwraps to stay in the HSM";
+    KekUnwrapPrivate "KEK-UNWRAP-PRIVATE" true "the KEK forces what it unwraps to be a private key; else a dishonest hoster could have a target key that works without a login";
+    KekUnwrapTwoSteps "KEK-UNWRAP-TWO-STEPS" true "the KEK unwraps target keys by one step only; one that also unwraps by RSA-OAEP lets a dishonest hoster open the AES key alone, and with it a target key as one that can be read";
+    KekAttackReadable "KEK-ATTACK-READABLE" true "the KEK unwraps no key that is asked for as one that can be read; else a dishonest hoster could ask, and read a target key";
+    KekAttackSilent "KEK-ATTACK-SILENT" true "the KEK unwraps no key as one that can be read where nothing is said of that; else a dishonest hoster could say nothing, and read a target key";
+    KekAttackAesKey "KEK-ATTACK-AES-KEY" true "the KEK unwraps no AES key alone that is asked for as one that can be read; else a dishonest hoster could ask, and open a target key outside of the HSM";
+    KekAttackAesKeySilent "KEK-ATTACK-AES-KEY-SILENT" true "the KEK unwraps no AES key alone as one that can be read where nothing is said of that; else a dishonest hoster could say nothing, and open a target key outside of the HSM";
     KekKey "KEK-KEY" false "the KEK is an RSA key of the plan's size with exponent 65537";
     KekLocal "KEK-LOCAL" false "the KEK was made inside its HSM and was never readable";
     KekGone "KEK-GONE" false "a destroyed KEK is really gone";

@@ -12,11 +12,11 @@ fn canaries_say_what_was_observed_and_are_gone() {
             let observed = hsm.wrap_canary(KeyType::Rsa(bits), mechanism, SHA1).unwrap();
             assert_eq!(observed, Observed { oaep_hash: SHA1, kwp: KwpFlavour::Rfc5649ZeroFilled });
         }
-        let observed = hsm.unwrap_canary(mechanism, SHA1).unwrap();
+        let observed = hsm.unwrap_canary(mechanism, SHA1, &none_waived).unwrap().0;
         assert_eq!(observed, Observed { oaep_hash: SHA1, kwp: KwpFlavour::Rfc5649 });
         let sha256 = OaepHash::Sha256;
         refused(hsm.wrap_canary(KeyType::Rsa(2048), mechanism, sha256), Rule::WrapOaepHash);
-        refused(hsm.unwrap_canary(mechanism, sha256), Rule::WrapOaepHash);
+        refused(hsm.unwrap_canary(mechanism, sha256, &none_waived), Rule::WrapOaepHash);
     }
     assert_nothing_left("tenant", &[]);
 }
@@ -27,7 +27,7 @@ fn a_token_without_the_mechanism_is_refused_by_name() {
     let module = Module::open(Path::new(MODULE), None).unwrap();
     let hsm = login(&module, "tenant");
     refused(hsm.wrap_canary(KeyType::Rsa(2048), SINGLE_SHOT, SHA1), Rule::WrapSingleShot);
-    refused(hsm.unwrap_canary(SINGLE_SHOT, SHA1), Rule::WrapSingleShot);
+    refused(hsm.unwrap_canary(SINGLE_SHOT, SHA1, &none_waived), Rule::WrapSingleShot);
 }
 
 /// Every test above opens what Keyferry made by Keyferry; this one does it without.

@@ -7,7 +7,7 @@ use crate::common::stage::{Family, Setting, Stage};
 use crate::matrix::{Outcome, Probes, foretold, on_both_cores, probes};
 
 /// Each personality, and how its ceremony ends at the tenant and at the hoster.
-const ENDS: [(&str, &str, &str); 14] = [
+const ENDS: [(&str, &str, &str); 15] = [
     ("luna", "?", "?"),
     ("luna-policy-1-off", "?", "?"),
     ("cloudhsm", "?", "?"),
@@ -15,6 +15,7 @@ const ENDS: [(&str, &str, &str); 14] = [
     ("nshield", "?", "?"),
     ("smartcard-hsm", "?", "?"),
     ("opencryptoki-3.8", "?", "?"),
+    ("opencryptoki-3.27", "?", "?"),
     ("two-sessions", "?", "?"),
     ("5000-objects", "?", "?"),
     ("write-protected", "?", "?"),

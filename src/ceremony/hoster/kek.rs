@@ -52,12 +52,14 @@ impl KekCreate {
         hsm.require(Side::Hoster, &plan)?;
         let begun = ceremony.begin(Step::KekCreate)?;
         progress("canary: unwrapping a throwaway key under a throwaway KEK");
-        let observed = hsm.unwrap_canary(transfer.mechanism, transfer.oaep_hash)?;
+        let waived = |rule| plan.waives(rule);
+        let (mechanism, oaep) = (transfer.mechanism, transfer.oaep_hash);
+        let (observed, attacks) = hsm.unwrap_canary(mechanism, oaep, &waived)?;
         progress(&format!("making the KEK, RSA-{}", transfer.kek_bits));
         let id = plan.kek_id(begun.attempt());
         let label = plan.hoster_label("keyferry-kek");
         let spec = KekSpec { bits: transfer.kek_bits, mechanism: transfer.mechanism };
-        let kek = hsm.kek_create(id, &label, spec, &|rule| plan.waives(rule))?;
+        let kek = hsm.kek_create(id, &label, spec, &waived)?;
         progress("canary: unwrapping a throwaway key under the KEK");
         let order = ImportOrder {
             kek: kek.id,
@@ -76,6 +78,7 @@ impl KekCreate {
             .value("KEK", fingerprint.to_string())
             .line(with_commands("Then, with --attestation-report FILE besides where only the vendor's tool can read it:\n  {hoster kek create --attestation FILE}")));
         }
+        let missed = kek.missed.iter().map(|(rule, _)| *rule);
         let offer = Offer {
             id: kek.id,
             spki: Blob(kek.spki),
@@ -84,7 +87,7 @@ impl KekCreate {
             oaep_hash: transfer.oaep_hash,
             observed,
             attributes: kek.attributes,
-            waived: kek.missed.iter().map(|(rule, _)| *rule).collect(),
+            waived: attacks.iter().map(|attack| attack.rule).chain(missed).collect(),
             attestations: files.attestations.clone(),
             token: hsm.identity().clone(),
         };

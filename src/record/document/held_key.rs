@@ -29,7 +29,6 @@ const HELD: &[(&str, &str)] = &[
     ("CKA_EXTRACTABLE", "false"),
     ("CKA_UNWRAP", "false"),
     ("CKA_DERIVE", "false"),
-    ("CKA_SIGN_RECOVER", "false"),
 ];
 
 /// What it must say besides of a key that was born there (PKCS#11 v3.1, 4.8 and 4.9).
@@ -49,9 +48,11 @@ impl HeldKey {
         let found = format!("{label} under the CKA_ID {}", self.id);
         let expected = format!("CKA_ID {id} and label {hoster_label}");
         ensure(self.id == id && self.hoster_label == hoster_label, found, expected)?;
-        // A token need not know these two; where it does, nobody can change or copy the key.
+        // A token need not know these; where it does, nobody can change or copy the key, or recover
+        // by it.
         let loose = |one: &&ReadBack| {
-            ["CKA_MODIFIABLE", "CKA_COPYABLE"].contains(&&*one.attribute) && one.value == "true"
+            let kinds = ["CKA_MODIFIABLE", "CKA_COPYABLE", "CKA_SIGN_RECOVER"];
+            kinds.contains(&&*one.attribute) && one.value == "true"
         };
         if let Some(loose) = self.attributes.iter().find(loose) {
             return differs(

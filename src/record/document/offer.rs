@@ -73,6 +73,12 @@ fn waivable(mechanism: Mechanism) -> [(Rule, &'static str, &'static str); 6] {
 const UNWRAPPED_TARGET: &str =
     "CKA_CLASS CKO_PRIVATE_KEY, CKA_PRIVATE true, CKA_SENSITIVE true, CKA_EXTRACTABLE false";
 
+/// What a single-shot KEK may hold instead, where its own rule is waived too.
+const WEAKER: [(Rule, Rule, &str); 2] = [
+    (Rule::KekAllowedMechanisms, Rule::KekUnwrapTwoSteps, "CKM_RSA_AES_KEY_WRAP CKM_RSA_PKCS_OAEP"),
+    (Rule::KekUnwrapTemplate, Rule::KekUnwrapPrivate, "CKA_SENSITIVE true, CKA_EXTRACTABLE false"),
+];
+
 /// What a composite KEK forces on the AES key before the target key.
 const UNWRAPPED_AES: &str = "CKA_CLASS CKO_SECRET_KEY, CKA_KEY_TYPE CKK_AES, CKA_SENSITIVE true, \
      CKA_EXTRACTABLE false, CKA_WRAP false, CKA_ENCRYPT false, CKA_DECRYPT false";
@@ -102,6 +108,11 @@ impl Body for Offer {
         let id = plan.kek_id(header.attempt);
         same(format!("CKA_ID {}", self.id), format!("CKA_ID {id}"))?;
         for (rule, attribute, value) in waivable(plan.transfer.mechanism) {
+            // A weaker KEK is said to be one, and is what it is said to be.
+            let weaker = WEAKER
+                .iter()
+                .find(|(exact, weaker, _)| *exact == rule && self.waived.contains(weaker));
+            let value = weaker.map_or(value, |(.., value)| value);
             let said = require(&self.attributes, &[(attribute, value)]);
             let name = rule.name();
             match (said, self.waived.contains(&rule)) {

@@ -40,6 +40,10 @@ pub struct Personality {
     pub key_wrap: Option<CK_MECHANISM_TYPE>,
     /// Whether private keys can be wrapped at all.
     pub wraps_private: bool,
+    /// Whether CKM_RSA_AES_KEY_WRAP opens its own AES key as any caller would: by the KEK's
+    /// CKA_ALLOWED_MECHANISMS and CKA_UNWRAP_TEMPLATE, which refuses what contradicts it and fills
+    /// nothing in.
+    pub opens_as_callers: bool,
     /// What it refuses of objects of these classes, and by which code.
     pub refuses: &'static [(&'static [CK_OBJECT_CLASS], Refused, CK_RV)],
     /// Attributes that it does not know, so that they cannot be read.
@@ -63,6 +67,7 @@ const PLAIN: Personality = Personality {
     lacks: &[],
     key_wrap: None,
     wraps_private: true,
+    opens_as_callers: false,
     refuses: &[],
     hides: &[],
 };
@@ -138,6 +143,8 @@ pub const ALL: &[Personality] = &[
     },
     // opencryptoki 3.8, whose clock's text is no time.
     Personality { name: "opencryptoki-3.8", clock: Some("00:46:50"), ..PLAIN },
+    // opencryptoki 3.27, as it was seen.
+    Personality { name: "opencryptoki-3.27", opens_as_callers: true, ..PLAIN },
     // Seen elsewhere, each of an unknown make.
     Personality { name: "two-sessions", sessions: 2, ..PLAIN },
     Personality { name: "5000-objects", objects: 5000, ..PLAIN },

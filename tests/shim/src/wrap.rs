@@ -93,6 +93,16 @@ impl Shim {
         if !declared.allows(asked.mechanism) {
             return Err(CKR_MECHANISM_INVALID);
         }
+        if self.personality.is_some_and(|own| own.opens_as_callers) {
+            return unsafe {
+                self.unwrap_as_callers(
+                    (session, asked, unwrapping),
+                    array(wrapped, length)?,
+                    (&declared, array(template, count)?),
+                    key,
+                )
+            };
+        }
         if asked.mechanism != CKM_RSA_AES_KEY_WRAP {
             let unwrap = |mut asked: CK_MECHANISM| {
                 call!(
@@ -112,6 +122,46 @@ impl Shim {
         let wrapped = unsafe { array(wrapped, length) }?;
         let target = self.unwrap_single_shot(session, oaep, unwrapping, wrapped, &template)?;
         unsafe { key.write(target) };
+        Ok(())
+    }
+
+    /// Unwraps as a token that opens its own AES key by what the KEK allows callers.
+    unsafe fn unwrap_as_callers(
+        &self,
+        (session, asked, unwrapping): (CK_SESSION_HANDLE, CK_MECHANISM, CK_OBJECT_HANDLE),
+        wrapped: &[u8],
+        (declared, template): (&Declared, &[CK_ATTRIBUTE]),
+        key: *mut CK_OBJECT_HANDLE,
+    ) -> Answer {
+        let single_shot = asked.mechanism == CKM_RSA_AES_KEY_WRAP;
+        let pinned = declared.unwrap_template.as_deref().unwrap_or_default();
+        if single_shot && !declared.allows(CKM_RSA_PKCS_OAEP) {
+            return Err(CKR_MECHANISM_INVALID);
+        }
+        if single_shot && pinned.iter().any(|one| one.kind == CKA_CLASS) {
+            return Err(CKR_TEMPLATE_INCONSISTENT);
+        }
+        // Contradictions only: what is filled in is forgotten again.
+        unsafe { merged(declared, template) }?;
+        let mut asked_for = Vec::new();
+        let defaults = [flag(CKA_SENSITIVE, false), flag(CKA_EXTRACTABLE, true)];
+        for default in defaults.iter().filter(|_| !pinned.is_empty()) {
+            if template.iter().all(|one| one.type_ != default.kind) {
+                asked_for.push(default.raw());
+            }
+        }
+        asked_for.extend(template);
+        let made = match single_shot {
+            true => {
+                let oaep = unsafe { oaep_of(&asked) }?;
+                self.unwrap_single_shot(session, oaep, unwrapping, wrapped, &asked_for)?
+            }
+            false => self.real.unwrap(session, asked, unwrapping, wrapped, &asked_for)?,
+        };
+        if key.is_null() {
+            return Err(CKR_ARGUMENTS_BAD);
+        }
+        unsafe { key.write(made) };
         Ok(())
     }
 
