@@ -15,7 +15,7 @@ const ENDS: [(&str, &str, &str); 15] = [
     ("nshield", "?", "?"),
     ("smartcard-hsm", "?", "?"),
     ("opencryptoki-3.8", "?", "?"),
-    ("opencryptoki-3.27", "?", "?"),
+    ("opens-as-callers", "?", "?"),
     ("two-sessions", "?", "?"),
     ("5000-objects", "?", "?"),
     ("write-protected", "?", "?"),

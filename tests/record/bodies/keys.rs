@@ -180,6 +180,43 @@ fn an_offer_says_what_every_kek_must_and_of_the_rest_what_is_not_waived() {
     }
 }
 
+/// A weaker KEK is one by its name: with that waiver it is what that says, and nothing else.
+#[test]
+fn an_offer_of_a_weaker_kek_says_which_it_is() {
+    let kept = Kept::of("single-shot-hgs");
+    let good: Document<Offer> = kept.document();
+    for (exact, weaker, attribute, value) in [
+        (
+            Rule::KekUnwrapTemplate,
+            Rule::KekUnwrapPrivate,
+            "CKA_UNWRAP_TEMPLATE",
+            "CKA_SENSITIVE true, CKA_EXTRACTABLE false",
+        ),
+        (
+            Rule::KekAllowedMechanisms,
+            Rule::KekUnwrapTwoSteps,
+            "CKA_ALLOWED_MECHANISMS",
+            "CKM_RSA_AES_KEY_WRAP CKM_RSA_PKCS_OAEP",
+        ),
+    ] {
+        let mut plan = Kept::of("single-shot-hgs").plan;
+        plan.waivers.push(Waiver { rule: weaker, reason: "a test".into() });
+        let mut offer = good.clone();
+        offer.body.waived = vec![weaker];
+        // An exact one is no weaker one.
+        assert!(said(&offer, &plan).is_some());
+        set(&mut offer.body.attributes, attribute, value);
+        assert_eq!(said(&offer, &plan), None);
+        let found = said(&offer, &kept.plan).unwrap();
+        assert_eq!(found, format!("{} is waived", weaker.name()));
+        for other in ["surprise", "CKA_SENSITIVE true", "CKM_RSA_PKCS_OAEP"] {
+            set(&mut offer.body.attributes, attribute, other);
+            let found = said(&offer, &plan).unwrap();
+            assert_eq!(found, format!("{attribute} {other} ({})", exact.name()));
+        }
+    }
+}
+
 /// [`Header::new`] is what every side writes, and nothing of it is its caller's but attempt, answer
 /// and head.
 #[test]

@@ -143,8 +143,9 @@ pub const ALL: &[Personality] = &[
     },
     // opencryptoki 3.8, whose clock's text is no time.
     Personality { name: "opencryptoki-3.8", clock: Some("00:46:50"), ..PLAIN },
-    // opencryptoki 3.27, as it was seen.
-    Personality { name: "opencryptoki-3.27", opens_as_callers: true, ..PLAIN },
+    // As opencryptoki 3.27 opens the AES key of CKM_RSA_AES_KEY_WRAP. (That one makes every key
+    // that it unwraps one that can be read, whatever is asked, so that it is no hoster's.)
+    Personality { name: "opens-as-callers", opens_as_callers: true, ..PLAIN },
     // Seen elsewhere, each of an unknown make.
     Personality { name: "two-sessions", sessions: 2, ..PLAIN },
     Personality { name: "5000-objects", objects: 5000, ..PLAIN },
