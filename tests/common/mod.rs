@@ -7,6 +7,7 @@ pub mod ending;
 pub mod kept;
 pub mod kill;
 pub mod modules;
+pub mod opencryptoki;
 pub mod preload;
 pub mod production;
 pub mod programs;

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::{MODULE, kryoptic, nss};
+use super::{MODULE, kryoptic, nss, opencryptoki::OPENCRYPTOKI};
 
 /// A family of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub enum Family {
     Kryoptic,
     /// NSS softokn, as Debian's libnss3 has it.
     Nss,
+    /// opencryptoki's soft token, in a chroot: the only one with CKM_RSA_AES_KEY_WRAP of its own.
+    Opencryptoki,
 }
 
 impl Family {
@@ -23,6 +25,7 @@ impl Family {
             Family::SoftHsm => MODULE.into(),
             Family::Kryoptic => kryoptic(),
             Family::Nss => nss(),
+            Family::Opencryptoki => OPENCRYPTOKI.into(),
         }
     }
 }

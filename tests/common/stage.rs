@@ -11,7 +11,13 @@ use std::{
 
 use jiff::SignedDuration;
 
-use super::{MODULE, PIN, SO_PIN, kill::through, kryoptic, preload, programs, run, shim};
+use super::{
+    MODULE, PIN, SO_PIN,
+    kill::through,
+    kryoptic,
+    opencryptoki::{self, OPENCRYPTOKI},
+    preload, programs, run, shim,
+};
 pub use super::{
     setting::{Family, Setting},
     walk::Done,
@@ -226,6 +232,10 @@ impl Stage {
                 tool(&["--init-token", "--label", label]);
                 tool(&["--init-pin", "--login", "--login-type", "so", "--pin", PIN]);
             }
+            // Made with its chroot, of which a test program has one.
+            Family::Opencryptoki => {
+                fs::write(self.path("pin-opencryptoki"), opencryptoki::SHORT_PIN).unwrap();
+            }
             Family::Nss => {
                 let folder = self.path(&format!("tokens/{label}"));
                 fs::create_dir(&folder).unwrap();
@@ -400,11 +410,17 @@ impl Stage {
 
     /// The command of a side's program, not yet run.
     pub fn command(&self, side: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new(programs::of_side(side));
+        let family = self.setting.family(side);
+        let (mut command, pin) = match family {
+            Family::Opencryptoki => {
+                (opencryptoki::enter(programs::of_side(side), self.dir.path()), "pin-opencryptoki")
+            }
+            _ => (Command::new(programs::of_side(side)), "pin"),
+        };
         command.arg("--dir").arg(self.path(side));
         command.arg("--module").arg(self.module(side));
-        command.args(["--token", side, "--pin-file"]).arg(self.path("pin"));
-        if self.setting.family(side) == Family::Nss {
+        command.args(["--token", side, "--pin-file"]).arg(self.path(pin));
+        if family == Family::Nss {
             let folder = self.path(&format!("tokens/{side}"));
             command.arg("--module-args").arg(format!(
                 "configdir='' certPrefix='' keyPrefix='' secmod='' flags=noModDB,noCertDB tokens=<0x4=[configdir='sql:{}' tokenDescription='{side}' slotDescription='{side}']>",
@@ -428,9 +444,10 @@ impl Stage {
 
     /// The module that a side's program is given.
     pub fn module(&self, side: &str) -> PathBuf {
-        match self.setting.shim {
-            true => shim(),
-            false => self.setting.family(side).module(),
+        match self.setting.family(side) {
+            Family::Opencryptoki => OPENCRYPTOKI.into(),
+            _ if self.setting.shim => shim(),
+            family => family.module(),
         }
     }
 
@@ -438,7 +455,8 @@ impl Stage {
     /// production, which refuses whatever reads along.
     pub fn environment(&self, command: &mut Command, side: &str) {
         let plan = fs::read_to_string(self.path("plan/ceremony.toml")).unwrap_or_default();
-        if !plan.contains("mode = \"production\"") {
+        let own = self.setting.family(side) == Family::Opencryptoki;
+        if !plan.contains("mode = \"production\"") && !own {
             command.env("LD_PRELOAD", preload::primes());
         }
         command

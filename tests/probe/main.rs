@@ -3,5 +3,6 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod matrix;
+mod opencryptoki;
 mod personalities;
 mod reports;

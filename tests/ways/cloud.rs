@@ -149,7 +149,7 @@ fn probed(stage: &Stage) -> PathBuf {
     let kind = match setting.tenant {
         Family::SoftHsm => "softhsm",
         Family::Kryoptic => "kryoptic",
-        Family::Nss => unreachable!("no setting of these tests"),
+        Family::Nss | Family::Opencryptoki => unreachable!("no setting of these tests"),
     };
     let report = seen.entry((kind, setting.shim)).or_insert_with(|| {
         let made = stage.probe("tenant");
