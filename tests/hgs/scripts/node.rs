@@ -100,10 +100,11 @@ pub enum At {
 }
 
 /// How a script is run: `-File` takes it into the global scope, as a dot does.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     Dot,
     Call,
+    File,
 }
 
 /// How a script ended.
@@ -226,23 +227,39 @@ impl Node {
     /// Runs a script of the folder on a node. Where somebody types, they are asked at a real prompt.
     pub fn script(&self, name: &str, arguments: &str, scope: Scope, typed: Option<&str>) -> Ended {
         let on = if arguments.contains("node2") { "node2" } else { "node1" };
-        let call = match scope {
-            Scope::Dot => '.',
-            Scope::Call => '&',
-        };
-        let line = format!(
-            "Import-Module '{}'; {call} '{}' -Sums {} {arguments}; exit $LASTEXITCODE",
-            path("KeyferryStub.psm1").display(),
-            self.at("register").join(name).display(),
-            self.sums
-        );
-        let mut command = Command::new("pwsh");
-        command.arg("-NoProfile");
-        if typed.is_none() {
-            command.arg("-NonInteractive");
+        let script = self.at("register").join(name).display().to_string();
+        let sums = &self.sums;
+        let call = |sign| format!("{sign} '{script}' -Sums {sums} {arguments}; exit $LASTEXITCODE");
+        match scope {
+            Scope::Dot => self.run(on, &["-Command", &call('.')], typed),
+            Scope::Call => self.run(on, &["-Command", &call('&')], typed),
+            Scope::File => {
+                let arguments = arguments.split_whitespace();
+                let line: Vec<_> =
+                    ["-File", &script, "-Sums", sums].into_iter().chain(arguments).collect();
+                self.run(on, &line, typed)
+            }
         }
+    }
+
+    /// Somebody types the line of INSTRUCTIONS.txt that stands behind these words.
+    pub fn types(&self, on: &str, words: &str) {
+        let line = format!("$ErrorActionPreference = 'Stop'; Invoke-Told '{words}'");
+        let ended = self.run(on, &["-Command", &line], None);
+        assert_eq!(ended.code, 0, "{words}: {}", ended.said);
+    }
+
+    /// A PowerShell on a node, which has the stub by its profile.
+    fn run(&self, on: &str, arguments: &[&str], typed: Option<&str>) -> Ended {
+        let profiles = self.at("state.profiles");
+        fs::create_dir_all(profiles.join("powershell")).unwrap();
+        let import = format!("Import-Module '{}'", path("KeyferryStub.psm1").display());
+        fs::write(profiles.join("powershell/profile.ps1"), import).unwrap();
+        let mut command = Command::new("pwsh");
         command
-            .args(["-Command", &line])
+            .args(typed.is_none().then_some("-NonInteractive"))
+            .args(arguments)
+            .env("XDG_CONFIG_HOME", profiles)
             .env("KEYFERRY_STUB", self.at("state"))
             .env("KEYFERRY_STUB_NODE", on)
             .env("ProgramData", self.at("data"))
@@ -317,19 +334,18 @@ fn state(at: At, service: bool) -> Value {
     let installed = if ours { json!(thumbprints[..2]) } else { json!([]) };
     let node = |machine: &str| {
         json!({
-            "machine": machine, "member": service, "store": installed, "user_store": [], "bound": installed, "granted": true,
+            "machine": machine, "member": service, "role": service, "form": "", "store": installed, "user_store": [], "bound": installed, "granted": true,
             "service_started": "2026-01-01T00:00:00Z", "worker_started": "",
         })
     };
     let known = |kind: &str, key: usize, primary: bool| json!({ "type": kind, "thumbprint": thumbprints[key], "primary": primary });
     let former = [known("Signing", 2, !active), known("Encryption", 3, !active)];
     let own = [known("Signing", 0, active), known("Encryption", 1, active)];
-    let initialized = [known("Signing", 0, true), known("Encryption", 1, true)];
     let all: Vec<&Value> =
         former.iter().filter(|_| service).chain(own.iter().filter(|_| ours && service)).collect();
     json!({
         "account": ACCOUNT, "ksp": KSP, "service": service, "cached": false, "clock": 0, "changes": 0, "stale": 0, "before": [],
-        "known": all, "initialize": initialized, "answers": [], "task": null, "traps": {}, "faults": [],
+        "known": all, "forest": "", "existing": false, "answers": [], "task": null, "traps": {}, "faults": [],
         "nodes": { "node1": node("HGS01"), "node2": node("HGS02") },
     })
 }

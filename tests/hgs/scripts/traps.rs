@@ -331,17 +331,6 @@ fn nothing_waits_for_an_answer_that_nobody_gives() {
             ..case("a person says no to the change", SET, At::Ordered, 4)
         },
         Case {
-            arguments: "",
-            typed: Some("n\n"),
-            says: &["a person said no"],
-            ..case("a person says no to the way back", UNDO, At::Back, 4)
-        },
-        Case {
-            arguments: "",
-            typed: Some("y\n"),
-            ..case("a person says yes", SET, At::Ordered, 0)
-        },
-        Case {
             arguments: "-Node node1 -Confirm",
             typed: Some("y\ny\ny\ny\ny\nn\n"),
             says: &["a person said no"],
@@ -667,7 +656,8 @@ fn what_a_node_publishes_is_claimed_only_where_it_was_fetched() {
     assert!(said["published"].is_null() && said["worker_started"].is_null());
 }
 
-/// Two bare servers to active evidence: the pool comes with Initialize-HgsServer, and is seen only
+/// Two bare servers to active evidence, in a forest of their own: every line that a person types is
+/// one of INSTRUCTIONS.txt or of a script. The pool comes with Initialize-HgsServer, and is seen only
 /// when the cache is thrown away; then the other joins.
 #[test]
 fn a_new_cluster_is_made_between_the_scripts() {
@@ -685,6 +675,10 @@ fn a_new_cluster_is_made_between_the_scripts() {
             ended.said
         );
     };
+    for (name, words) in [("node1", "First node:"), ("node2", "Each other:")] {
+        node.types(name, "On the first node, then on each other:");
+        node.types(name, words);
+    }
     ends(INSTALL, "-Node node1", 0, "there is no service yet");
     ends(TEST, "-Node node1", 0, "There is no service yet");
     assert!(node.statement("node1", "ready")["service_account"].is_null());
@@ -694,10 +688,10 @@ fn a_new_cluster_is_made_between_the_scripts() {
     node.order(2, "activate", false);
     ends(SET, "-WhatIf", 0, "There is no HGS yet");
     ends(SET, "-Confirm:$false", 4, "Install-ADServiceAccount");
-    node.set("/answers", json!(["look", "initialize"]));
+    node.set("/answers", json!(["look", "forest"]));
     ends(SET, "-Confirm:$false", 0, "Initialize-HgsServer -HgsServerIPAddress");
     assert_eq!(node.primaries(), "new/new");
-    node.set("/nodes/node2/member", json!(true));
+    node.types("node2", "each other node:");
     for name in ["node1", "node2"] {
         let arguments = format!("-Node {name}");
         node.set("/answers", json!([]));
@@ -707,4 +701,87 @@ fn a_new_cluster_is_made_between_the_scripts() {
         ends(TEST, &arguments, 0, "Written:");
         assert!(node.statement(name, "active")["worker_started"].is_string());
     }
+}
+
+/// The same in a domain that is there: the one line of the two that the script shows which fits.
+#[test]
+fn a_new_cluster_in_an_existing_domain_begins_with_its_service_account() {
+    if !powershell() {
+        return;
+    }
+    let node = Node::new(At::Ready, "new", false);
+    node.set("/existing", json!(true));
+    node.order(1, "activate", false);
+    for name in ["node1", "node2"] {
+        node.types(name, "On the first node, then on each other:");
+    }
+    // Nobody has installed the account: Initialize-HgsServer fails, and there is still no service.
+    node.set("/answers", json!(["domain"]));
+    let ended = node.script(SET, "-Confirm:$false", Scope::Dot, None);
+    assert!(ended.code == 1 && ended.said.contains("lacks the service account"), "{}", ended.said);
+    for name in ["node1", "node2"] {
+        node.types(name, "then on every node:");
+    }
+    // A line for a forest of its own is none for this server.
+    node.set("/answers", json!(["forest"]));
+    let ended = node.script(SET, "-Confirm:$false", Scope::Dot, None);
+    assert!(ended.code == 1 && ended.said.contains("it was not promoted"), "{}", ended.said);
+    node.set("/answers", json!(["domain"]));
+    let ended = node.script(SET, "-Confirm:$false", Scope::Dot, None);
+    assert!(ended.code == 0 && ended.said.contains("Both are primary"), "{}", ended.said);
+    node.types("node2", "each other node:");
+    let ended = node.script(TEST, "-Node node1", Scope::Dot, None);
+    assert_eq!(ended.code, 0, "{}", ended.said);
+    assert_eq!(node.statement("node1", "active")["service_account"], "FABRIKAM\\hgs-gmsa$");
+    assert!(node.calls().contains("Initialize-HgsServer domain"));
+}
+
+/// As INSTRUCTIONS.txt has them typed, by -File: each way to end.
+#[test]
+fn the_scripts_run_as_files() {
+    if !powershell() {
+        return;
+    }
+    holds(&[
+        Case { scope: Scope::File, ..case("nothing, as a file", INSTALL, At::Fresh, 0) },
+        Case {
+            scope: Scope::File,
+            traps: json!({ "diagnostics": "error" }),
+            says: &["Written:"],
+            ..case("a collector's error, as a file", TEST, At::Ready, 0)
+        },
+        Case {
+            scope: Scope::File,
+            traps: json!({ "unregistrable": true }),
+            says: &["No mapping between account names"],
+            ..case("the task cannot be registered, as a file", TEST, At::Ready, 1)
+        },
+        Case {
+            scope: Scope::File,
+            arguments: "",
+            typed: Some("y\n"),
+            says: &["Both are primary"],
+            ..case("a person says yes, as a file", SET, At::Ordered, 0)
+        },
+        Case {
+            scope: Scope::File,
+            arguments: "",
+            typed: Some("n\n"),
+            says: &["a person said no"],
+            ..case("a person says no to the way back, as a file", UNDO, At::Back, 4)
+        },
+        Case {
+            scope: Scope::File,
+            arguments: "",
+            typed: Some("y\n"),
+            says: &["Both former certificates are primary again"],
+            ..case("a person says yes to the way back, as a file", UNDO, At::Back, 0)
+        },
+        Case {
+            scope: Scope::File,
+            arguments: "",
+            says: &["NODE-ORDER"],
+            ..case("no order, as a file", SET, At::Ready, 3)
+        },
+    ]);
 }
