@@ -302,7 +302,7 @@ function Invoke-Line([string]$Line) {
 # A line of INSTRUCTIONS.txt: the one that stands behind these words.
 function Invoke-Told([string]$Words) {
     $text = [System.IO.File]::ReadAllText((Join-Path $PSScriptRoot '../../../templates/hgs/INSTRUCTIONS.txt'))
-    if ($text -notmatch ([regex]::Escape($Words) + '\s+> +(\S[^\n]*)')) {
+    if ($text -cnotmatch ([regex]::Escape($Words) + '\s+> +(\S[^\n]*)')) {
         throw ('INSTRUCTIONS.txt has no line behind ' + $Words)
     }
     Invoke-Line $Matches[1]
@@ -677,7 +677,7 @@ function Write-Host {
         $state.faults = [object[]]@($state.faults | Where-Object -FilterScript { ('== ' + $_.step) -cne $Object })
         Write-State $state
     }
-    if (('' + $Object).StartsWith('  Initialize-HgsServer')) {
+    if (('' + $Object).StartsWith('    Initialize-HgsServer')) {
         [System.IO.File]::AppendAllText($env:KEYFERRY_STUB + '.told', $Object + "`n")
     }
     Microsoft.PowerShell.Utility\Write-Host $Object
