@@ -226,20 +226,22 @@ impl Node {
 
     /// Runs a script of the folder on a node. Where somebody types, they are asked at a real prompt.
     pub fn script(&self, name: &str, arguments: &str, scope: Scope, typed: Option<&str>) -> Ended {
-        let on = if arguments.contains("node2") { "node2" } else { "node1" };
-        let script = self.at("register").join(name).display().to_string();
-        let sums = &self.sums;
-        let call = |sign| format!("{sign} '{script}' -Sums {sums} {arguments}; exit $LASTEXITCODE");
-        match scope {
-            Scope::Dot => self.run(on, &["-Command", &call('.')], typed),
-            Scope::Call => self.run(on, &["-Command", &call('&')], typed),
-            Scope::File => {
-                let arguments = arguments.split_whitespace();
-                let line: Vec<_> =
-                    ["-File", &script, "-Sums", sums].into_iter().chain(arguments).collect();
-                self.run(on, &line, typed)
-            }
+        let on = on(arguments);
+        if scope == Scope::File {
+            let script = self.at("register").join(name).display().to_string();
+            let line = ["-File", &script, "-Sums", &self.sums];
+            let line: Vec<_> = line.into_iter().chain(arguments.split_whitespace()).collect();
+            return self.run(on, &line, typed);
         }
+        let line = format!("{}; exit $LASTEXITCODE", self.call(name, arguments, scope));
+        self.run(on, &["-Command", &line], typed)
+    }
+
+    /// A line that runs a script.
+    fn call(&self, name: &str, arguments: &str, scope: Scope) -> String {
+        let sign = if scope == Scope::Call { '&' } else { '.' };
+        let script = self.at("register").join(name);
+        format!("{sign} '{}' -Sums {} {arguments}", script.display(), self.sums)
     }
 
     /// Somebody types the line of INSTRUCTIONS.txt that stands behind these words.
@@ -249,32 +251,27 @@ impl Node {
         assert_eq!(ended.code, 0, "{words}: {}", ended.said);
     }
 
-    /// A PowerShell on a node, which has the stub by its profile.
+    /// A PowerShell on a node.
     fn run(&self, on: &str, arguments: &[&str], typed: Option<&str>) -> Ended {
-        let profiles = self.at("state.profiles");
-        fs::create_dir_all(profiles.join("powershell")).unwrap();
-        let import = format!("Import-Module '{}'", path("KeyferryStub.psm1").display());
-        fs::write(profiles.join("powershell/profile.ps1"), import).unwrap();
-        let mut command = Command::new("pwsh");
-        command
-            .args(typed.is_none().then_some("-NonInteractive"))
-            .args(arguments)
-            .env("XDG_CONFIG_HOME", profiles)
-            .env("KEYFERRY_STUB", self.at("state"))
-            .env("KEYFERRY_STUB_NODE", on)
-            .env("ProgramData", self.at("data"))
-            .env("SystemRoot", "/")
-            .env("COMPUTERNAME", on.to_uppercase())
-            .env("NO_COLOR", "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        let mut command = shell(&self.at("state.profiles"));
+        command.args(typed.is_none().then_some("-NonInteractive")).args(arguments);
+        command.envs(self.environment(on));
         let mut child = command.spawn().unwrap();
         child.stdin.take().unwrap().write_all(typed.unwrap_or_default().as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
         let said =
             String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         Ended { code: output.status.code().unwrap_or(-1), said: said.into_owned() }
+    }
+
+    fn environment(&self, on: &str) -> [(&'static str, String); 4] {
+        let path = |name| self.at(name).display().to_string();
+        [
+            ("KEYFERRY_STUB", path("state")),
+            ("KEYFERRY_STUB_NODE", on.to_owned()),
+            ("ProgramData", path("data")),
+            ("COMPUTERNAME", on.to_uppercase()),
+        ]
     }
 
     /// What is primary, by the names that these tests have for it: signing, then encryption.
@@ -324,6 +321,51 @@ impl Node {
     pub fn has(&self, file: &str) -> bool {
         Path::new(&self.at("register")).join(file).exists()
     }
+}
+
+/// The node that a script's arguments name.
+fn on(arguments: &str) -> &'static str {
+    if arguments.contains("node2") { "node2" } else { "node1" }
+}
+
+/// A PowerShell that has the stub by its profile, which it reads before a file too.
+fn shell(profiles: &Path) -> Command {
+    fs::create_dir_all(profiles.join("powershell")).unwrap();
+    let import = format!("Import-Module '{}'", path("KeyferryStub.psm1").display());
+    fs::write(profiles.join("powershell/profile.ps1"), import).unwrap();
+    let mut command = Command::new("pwsh");
+    command.env("XDG_CONFIG_HOME", profiles).env("SystemRoot", "/").env("NO_COLOR", "1");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs of scripts, each on its own node, in one PowerShell after the other: to start one takes as
+/// long as what it is started for.
+pub fn scripts(runs: &[(&Node, &str, &str, Scope)]) -> Vec<Ended> {
+    const END: char = '\u{1e}';
+    let mut lines = Vec::new();
+    for (node, name, arguments, scope) in runs {
+        let set = node.environment(on(arguments));
+        lines.extend(set.map(|(name, value)| format!("$env:{name} = '{value}'")));
+        lines.push("$global:LASTEXITCODE = 0".to_owned());
+        lines.push(node.call(name, arguments, *scope));
+        lines.push("[Console]::Out.WriteLine(\"$LASTEXITCODE$([char]0x1e)\")".to_owned());
+    }
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("runs.ps1");
+    fs::write(&file, lines.join("\n")).unwrap();
+    let mut command = shell(root.path());
+    command.args(["-NonInteractive", "-Command"]).arg(format!(". '{}'", file.display()));
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let ends: Vec<&str> = said.split_terminator(END).collect();
+    let ended = |said: &&str| {
+        let (said, code) = said.rsplit_once('\n').unwrap_or(("", said));
+        Ended { code: code.parse().unwrap_or(-1), said: said.to_owned() }
+    };
+    let found: Vec<_> = ends.iter().map(ended).collect();
+    assert!(found.len() >= runs.len(), "{} of {}: {output:?}", found.len(), runs.len());
+    found
 }
 
 /// The stub's state: two nodes, of which both are at this place; `service`: of a cluster that is there.
