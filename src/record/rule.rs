@@ -106,7 +106,7 @@ rules! {
 
     // The token and its PIN.
     TokenNotFound "TOKEN-NOT-FOUND" false "exactly one token has the label asked for" "no token, or more than one, has this label";
-    PinCountLow "PIN-COUNT-LOW" false "no PIN is tried while the token says that few tries are left, unless two officers have signed for it" "few tries of the PIN are left";
+    PinCountLow "PIN-COUNT-LOW" false "no PIN is tried while the token says that few tries are left, unless two officers have signed for it" "few tries of the PIN are left, or none";
     PinFinalTry "PIN-FINAL-TRY" false "the last try of a PIN is never spent by Keyferry" "only the last try of the PIN is left";
     HsmMechanism "HSM-MECHANISM" false "the token has every mechanism that its side of the ceremony uses" "the token lacks a mechanism that is needed";
     PinFile "PIN-FILE" false "a PIN file serves rehearsals only" "a PIN file was given in production";

@@ -77,7 +77,7 @@ fn originals_go_after_acceptance_and_the_hosters_word_about_backups() {
     stage.approve("tenant", "source-destroy", &["cora"]);
     // A token that says that it destroyed them is looked into once more.
     let mut keeps = stage.command("tenant", &destroy);
-    ended(keeps.env("KEYFERRY_SHIM_LIE", "keeps")).refused("TARGET-GONE");
+    crate::common::stage::ended(keeps.env("KEYFERRY_SHIM_LIE", "keeps")).refused("TARGET-GONE");
     assert_eq!(private_keys(&stage, "tenant"), 2);
     let said = stage.tenant(&destroy).ok();
     assert!(said.contains("hgs-signing, hgs-encryption"), "{said}");
