@@ -3,11 +3,11 @@
 
 use std::fs;
 
-use crate::common::stage::{Family, Setting, Stage};
+use crate::common::stage::{Done, Family, Setting, Stage};
 use crate::matrix::{Outcome, Probes, foretold, on_both_cores, probes};
 
 /// Each personality, and how its ceremony ends at the tenant and at the hoster.
-const ENDS: [(&str, &str, &str); 15] = [
+const ENDS: [(&str, &str, &str); 16] = [
     ("luna", "?", "?"),
     ("luna-policy-1-off", "?", "?"),
     ("cloudhsm", "?", "?"),
@@ -16,6 +16,7 @@ const ENDS: [(&str, &str, &str); 15] = [
     ("smartcard-hsm", "?", "?"),
     ("opencryptoki-3.8", "?", "?"),
     ("opens-as-callers", "?", "?"),
+    ("forces-nothing", "?", "?"),
     ("two-sessions", "?", "?"),
     ("5000-objects", "?", "?"),
     ("write-protected", "?", "?"),
@@ -77,4 +78,50 @@ fn as_foretold(mut probes: Probes, side: &'static str, name: &'static str) -> Ou
         setting.waivers = waived.map(|rule| rule.trim_end_matches('"').to_owned()).collect();
     }
     foretold(&setting, &probes)
+}
+
+/// What a hoster's token forces less than it should is refused by a rule that names it, and waived
+/// by that name alone.
+#[test]
+fn each_weakness_and_attack_of_a_kek_has_its_rule() {
+    let weaker = [
+        "KEK-UNWRAP-PRIVATE",
+        "KEK-UNWRAP-TWO-STEPS",
+        "KEK-ATTACK-SILENT",
+        "KEK-ATTACK-AES-KEY-SILENT",
+    ];
+    let nothing = [
+        "KEK-ATTACK-READABLE",
+        "KEK-ATTACK-AES-KEY",
+        "KEK-ALLOWED-MECHANISMS",
+        "KEK-UNWRAP-TEMPLATE",
+    ];
+    let created = |name, waived: Vec<&str>| {
+        let setting = Setting {
+            hoster: Family::Kryoptic,
+            oaep: "sha256",
+            waivers: waived.into_iter().map(str::to_owned).collect(),
+            personality: Some(("hoster", name)),
+            ..Setting::default()
+        };
+        let mut stage = Stage::with(setting, |plan| plan);
+        stage.walk_to(Done::Init);
+        let ended = stage.hoster(&["kek", "create"]);
+        (stage, ended)
+    };
+    for (name, rules, besides) in [
+        ("opens-as-callers", weaker, vec![]),
+        // What a token makes of silence is its own affair.
+        ("forces-nothing", nothing, vec!["KEK-ATTACK-SILENT", "KEK-ATTACK-AES-KEY-SILENT"]),
+    ] {
+        for rule in rules {
+            let others = rules.into_iter().filter(|other| *other != rule);
+            created(name, others.chain(besides.clone()).collect()).1.refused(rule);
+        }
+        let (stage, ended) = created(name, [&rules[..], &besides].concat());
+        ended.ok();
+        let offer = stage.json("hoster/outbox/offer/offer.json");
+        let waived = offer["body"]["waived"].as_array().unwrap();
+        assert!(rules.iter().all(|rule| waived.iter().any(|waived| waived == rule)), "{offer}");
+    }
 }

@@ -146,6 +146,16 @@ pub const ALL: &[Personality] = &[
     // As opencryptoki 3.27 opens the AES key of CKM_RSA_AES_KEY_WRAP. (That one makes every key
     // that it unwraps one that can be read, whatever is asked, so that it is no hoster's.)
     Personality { name: "opens-as-callers", opens_as_callers: true, ..PLAIN },
+    // Unwraps whatever it is asked for: no vendor's, but what KEK-ATTACK-… must find.
+    Personality {
+        name: "forces-nothing",
+        refuses: &[
+            (KEYS, Refused::Named(CKA_ALLOWED_MECHANISMS), CKR_ATTRIBUTE_TYPE_INVALID),
+            (KEYS, Refused::Named(CKA_UNWRAP_TEMPLATE), CKR_ATTRIBUTE_TYPE_INVALID),
+        ],
+        hides: &[CKA_ALLOWED_MECHANISMS, CKA_UNWRAP_TEMPLATE],
+        ..PLAIN
+    },
     // Seen elsewhere, each of an unknown make.
     Personality { name: "two-sessions", sessions: 2, ..PLAIN },
     Personality { name: "5000-objects", objects: 5000, ..PLAIN },
