@@ -131,9 +131,10 @@ impl Table {
         less
     }
 
-    /// The same without what may be left out.
+    /// The same without what need not be: what must not be so is said, as tokens' own choices differ.
     pub fn barest(&self) -> Self {
-        self.without(&self.optional())
+        let rows = self.rows.iter().filter(|row| row.demand == Demand::Should);
+        self.without(&rows.map(|row| row.attribute.kind).collect())
     }
 
     /// The same with a weaker value of one attribute, where asked for, and the rule that refuses it.
@@ -203,7 +204,7 @@ impl TokenSession<'_> {
         let optional = table.optional();
         let (mut left_out, mut made) = (LeftOut::new(), make(&table.template()));
         if made.is_err() && !optional.is_empty() {
-            let barest = make(&table.barest().template());
+            let barest = make(&table.without(&optional).template());
             left_out = optional.clone();
             made = barest.or(made);
         }

@@ -129,7 +129,8 @@ impl TokenSession<'_> {
     ) -> Result<Vec<MissedFacts>> {
         let whole = TokenMechanism::RsaAes(oaep).with(kek.private);
         let half = TokenMechanism::Oaep(oaep).with(kek.private);
-        let (aes_half, target) = (wrapped.split().0, unwrapped_throwaway().template());
+        let target = self.hsm.fitted(unwrapped_throwaway()).template();
+        let aes_half = wrapped.split().0;
         let mut succeeded = Vec::new();
         for (rule, with, blob, template, asks) in [
             (Rule::KekAttackReadable, whole, wrapped.as_bytes(), target.clone(), true),
@@ -238,7 +239,7 @@ impl TokenSession<'_> {
             Mechanism::SingleShot => (
                 TokenMechanism::RsaAes(OAEP),
                 kek.wrapped.as_bytes(),
-                unwrapped_throwaway().template(),
+                self.hsm.fitted(unwrapped_throwaway()).template(),
             ),
             Mechanism::Composite => {
                 (TokenMechanism::Oaep(OAEP), kek.wrapped.split().0, aes_alone())
