@@ -4,6 +4,7 @@
 mod answers;
 mod desk;
 mod guided;
+mod sample;
 
 use crate::common::{
     PIN, SO_PIN,
