@@ -120,6 +120,28 @@ impl Plan {
         }
     }
 
+    /// What production will refuse, by what the plan alone says: the rule, and what it will find.
+    /// Nothing of a rehearsal.
+    pub fn refused_in_production(&self) -> Vec<(Rule, String)> {
+        let rule = Rule::PreflightSoftware;
+        if self.mode != Mode::Production || self.waives(rule) {
+            return Vec::new();
+        }
+        let programs = match self.way {
+            TransferRoute::Cloud => &["keyferry-tenant"][..],
+            _ => &["keyferry-tenant", "keyferry-hoster"],
+        };
+        let named = |name: &str| self.software.iter().any(|(file, _)| file == name);
+        let lacking = programs.iter().filter(|program| !named(program));
+        let mut refused: Vec<_> = lacking
+            .map(|program| (rule, format!("[software] names no {program} with its SHA-256")))
+            .collect();
+        if self.software.iter().all(|(file, _)| file.starts_with("keyferry-")) {
+            refused.push((rule, "[software] names no PKCS#11 module with its SHA-256".into()));
+        }
+        refused
+    }
+
     /// Whether the plan waives a rule.
     pub fn waives(&self, rule: Rule) -> bool {
         self.waivers.iter().any(|waiver| waiver.rule == rule)

@@ -84,6 +84,20 @@ impl Desk {
         }
     }
 
+    /// Waits until one of these is on the screen; which.
+    #[track_caller]
+    pub fn sees_one_of(&mut self, first: &str, second: &str) -> usize {
+        let needles =
+            Vec::from([first, second].map(|text| rexpect::ReadUntil::String(text.to_owned())));
+        match self.session.exp_any(needles) {
+            Ok((before, found)) => {
+                self.recording.push_str(&(before + &found));
+                usize::from(found == second)
+            }
+            Err(error) => panic!("{} waits: {error}\n{}", self.side, self.tail()),
+        }
+    }
+
     fn tail(&self) -> String {
         let from = self.recording.len().saturating_sub(1500);
         let from = (from..).find(|at| self.recording.is_char_boundary(*at)).unwrap();
@@ -110,6 +124,11 @@ impl Desk {
     #[track_caller]
     pub fn enter(&mut self, question: &str) {
         self.answer(question, "");
+    }
+
+    /// Everything that was on the screen so far.
+    pub fn shown(&self) -> &str {
+        &self.recording
     }
 
     /// A control character, as a key.
