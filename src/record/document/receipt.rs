@@ -8,7 +8,9 @@ use crate::encoding::PackageId;
 use crate::plan::{IMPORT, Plan};
 use crate::proof::Proof;
 use crate::proof::key_set::check_keys;
-use crate::terms::{Fits, Id, Kind, Listed, TokenIdentity, TransferRoute, ensure, list, require};
+use crate::terms::{
+    Fits, Id, Kind, Listed, TokenIdentity, TransferRoute, ensure, list_or, require,
+};
 
 /// What the HSM holds, who opened the seal for it, and the proof.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -46,7 +48,9 @@ impl Body for Receipt {
             && distinct >= usize::from(plan.quorum.threshold)
             && self.custodians.iter().all(planned)
             && self.spent.iter().all(|id| self.custodians.contains(id));
-        let found = format!("opened by {}, spent by {}", list(&self.custodians), list(&self.spent));
+        let nobody = |all: &[Id]| list_or("nobody", all);
+        let (by, spent) = (nobody(&self.custodians), nobody(&self.spent));
+        let found = format!("opened by {by}, spent by {spent}");
         ensure(fits, found, "a quorum of the plan's custodians, each once")?;
         Proof::check_places(&self.proofs, plan, &[IMPORT.to_owned()])
     }

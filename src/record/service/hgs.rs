@@ -6,7 +6,7 @@ use crate::encoding::Hash;
 use crate::escape::quote;
 use crate::rule::Rule;
 use crate::service::{Brief, NodeKey, Statement};
-use crate::terms::{Deployment, PrimaryKey, Role, Stage, shown};
+use crate::terms::{Deployment, PrimaryKey, Role, Stage, list_or, shown};
 
 /// The form of its evidence.
 pub(super) fn check(said: &Statement, brief: &Brief) -> Result<()> {
@@ -51,7 +51,7 @@ fn serving(said: &Statement, brief: &Brief, service: &str) -> Result<()> {
     said.ensure(
         brief.trial || brief.primaries().iter().all(known),
         Rule::EvidenceCertificate,
-        &format!("the service knows {}", said.registered.join(", ")),
+        &format!("the service knows {}", list_or("no certificate", &said.registered)),
         format!("it knows {}", shown(&brief.primaries())),
     )?;
     said.ensure(

@@ -10,7 +10,7 @@ use crate::plan::Plan;
 use crate::proof::key_set::KeySet;
 use crate::rule::Rule;
 use crate::signature::Signed;
-use crate::terms::{Kind, Side, list};
+use crate::terms::{Kind, Side, list, list_or};
 use crate::verify::Verdict;
 use crate::verify::counterpart::VerifiedLog;
 use crate::verify::documents::{Documents, KeptDocument};
@@ -214,5 +214,5 @@ fn all_same<T: PartialEq>(values: &[Option<T>]) -> bool {
 /// Who signed, each once.
 pub fn names(signed: &[Signed]) -> String {
     let ids: std::collections::BTreeSet<&str> = signed.iter().map(|one| one.id.as_str()).collect();
-    list(ids)
+    list_or("nobody", ids)
 }

@@ -27,7 +27,7 @@ use crate::service::{Brief, EvidenceContext, NodeEvidence, same_former};
 use crate::share::ShareListing;
 use crate::signature::Signed;
 use crate::terms::{
-    AttestationLevel, Id, Kind, Observed, ReadBack, RuleOutcome, Step, TokenIdentity, list,
+    AttestationLevel, Id, Kind, Observed, ReadBack, RuleOutcome, Step, TokenIdentity, list, list_or,
 };
 use crate::verify::counterpart::VerifiedLog;
 use crate::verify::{Record, Verdict};
@@ -312,7 +312,7 @@ impl At<'_> {
         Rule::ApprovalSubject.ensure(
             unsigned.is_none(),
             format!("{}: the end of {}", self.place(), list(unsigned)),
-            format!("what officers signed for: {}", list(&signed)),
+            format!("what officers signed for: {}", list_or("nothing", &signed)),
             UNSIGNED,
         )
     }
