@@ -236,7 +236,11 @@ fn share_check(asker: &Asker, file: PathBuf, identity: PathBuf) -> Result<()> {
         share.deal().package_id,
         share.deal().threshold
     ));
-    give(&fingerprint::words(&share.code()).join(" "))?;
+    // In rows where somebody reads them aloud from a screen.
+    give(&match std::io::stdout().is_terminal() {
+        true => fingerprint::rows(&share.code()),
+        false => fingerprint::words(&share.code()).join(" "),
+    })?;
     asker.say(&with_commands(
         "next: read these words to the tenant's officer, who types them on the tenant's machine, at\n  {tenant share confirm CUSTODIAN}\nthen keep file and identity apart, and bring both to the import",
     ));

@@ -159,16 +159,16 @@ impl Desk {
 
     /// Everything that was on the screen, once the program has ended.
     pub fn ended(mut self) -> String {
-        self.until_its_end()
+        let all = self.until_its_end();
+        // rexpect reads bytes as characters.
+        let bytes: Option<Vec<u8>> = all.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
+        bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or(all)
     }
 
     fn until_its_end(&mut self) -> String {
         self.sees("the desk ended with");
         let rest = self.session.exp_eof().unwrap();
-        let all = std::mem::take(&mut self.recording) + &rest;
-        // rexpect reads bytes as characters; what was decoded before stays as it is.
-        let bytes: Option<Vec<u8>> = all.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
-        bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or(all)
+        std::mem::take(&mut self.recording) + &rest
     }
 }
 

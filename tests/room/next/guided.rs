@@ -85,7 +85,15 @@ fn to_the_end(desk: &mut Desk, work: &Path) {
     choose(desk, "c");
     let codes: Vec<String> = ["cyd", "dan", "eve", "fay", "gus"]
         .iter()
-        .map(|id| read_line(desk, &format!("{id} reads out: ")))
+        .map(|id| {
+            read_line(desk, &format!("{id} reads out:"));
+            // Ten words, in rows of four behind their numbers.
+            let rows: Vec<String> = (0..3).map(|_| desk.rest_of_line()).collect();
+            let words: Vec<&str> =
+                rows.iter().flat_map(|row| row.split_whitespace().skip(1)).collect();
+            assert_eq!(words.len(), 10, "{rows:?}");
+            words.join(" ")
+        })
         .collect();
     choose(desk, "t");
     for code in &codes {
@@ -233,7 +241,7 @@ fn bag_comes_back(work: &Path, number: &str) -> String {
     desk.answer("Enter to begin", "q");
     desk.sees("On it is printed: K-0816.");
     // Left, and taken up again, with its accident.
-    choose(&mut desk, "q");
+    desk.answer("> ", "q");
     desk.answer("End here?", "");
     choose(&mut desk, "q");
     desk.answer("End here?", "yes");
