@@ -6,6 +6,8 @@ use std::os::fd::AsFd;
 
 use rustix::termios::tcgetwinsize;
 
+use record::command::Program;
+
 /// The widest text, in columns.
 const WIDEST: usize = 80;
 /// The narrowest.
@@ -95,7 +97,9 @@ fn fitted_line(line: &str, columns: usize) -> String {
     }
     let inner = line.trim_start();
     let margin = line.len() - inner.len();
-    let is_command = ["keyferry-", "ssh-keygen "].iter().any(|name| inner.starts_with(name));
+    let is_command = Program::ALL.iter().any(|program| {
+        inner.strip_prefix(program.name()).is_some_and(|rest| rest.starts_with(' '))
+    });
     let (words, indent, end) = match is_command {
         true => (command_words(inner), margin + 4, " \\"),
         false => (inner.split(' ').collect(), hanging(line, margin), ""),
@@ -162,13 +166,14 @@ mod tests {
             ("name:         one two", 18, "name:         one\n              two"),
             ("an unbreakableword", 8, "an\nunbreakableword"),
             ("grün grün grün", 9, "grün grün\ngrün"),
-            (
-                "  keyferry-hoster --dir 'a b' --module /m status",
-                24,
-                "  keyferry-hoster \\\n      --dir 'a b' \\\n      --module /m status",
-            ),
         ] {
             assert_eq!(fitted(text, columns), fits, "{text}");
         }
+        // A command goes on as a shell reads it, and its quotation marks stay together.
+        let line = Program::Hoster.bare("qr PATH --light").with("PATH", "a b").to_string();
+        let broken = fitted(&format!("  {line}"), 24);
+        assert_eq!(broken.lines().collect::<Vec<_>>().len(), 3, "{broken}");
+        assert_eq!(broken.trim_start().replace(" \\\n      ", " "), line);
+        assert!(broken.contains("'a b'"), "{broken}");
     }
 }

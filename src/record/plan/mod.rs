@@ -12,6 +12,7 @@ mod written;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::command::Program;
 use crate::encoding::{CkaId, Fixed, Hash, cka_id};
 use crate::rule::Rule;
 use crate::terms::{Id, Mechanism, Mode, Originals, Side, Stage, TransferRoute, Trial};
@@ -128,15 +129,16 @@ impl Plan {
             return Vec::new();
         }
         let programs = match self.way {
-            TransferRoute::Cloud => &["keyferry-tenant"][..],
-            _ => &["keyferry-tenant", "keyferry-hoster"],
+            TransferRoute::Cloud => &[Program::Tenant][..],
+            _ => &[Program::Tenant, Program::Hoster],
         };
         let named = |name: &str| self.software.iter().any(|(file, _)| file == name);
-        let lacking = programs.iter().filter(|program| !named(program));
+        let lacking = programs.iter().map(|program| program.name()).filter(|name| !named(name));
         let mut refused: Vec<_> = lacking
-            .map(|program| (rule, format!("[software] names no {program} with its SHA-256")))
+            .map(|name| (rule, format!("[software] names no {name} with its SHA-256")))
             .collect();
-        if self.software.iter().all(|(file, _)| file.starts_with("keyferry-")) {
+        let ours = |name: &str| Program::ALL.iter().any(|program| program.name() == name);
+        if self.software.iter().all(|(file, _)| ours(file)) {
             refused.push((rule, "[software] names no PKCS#11 module with its SHA-256".into()));
         }
         refused
