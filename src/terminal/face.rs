@@ -172,7 +172,7 @@ mod tests {
         // A command goes on as a shell reads it, and its quotation marks stay together.
         let line = Program::Hoster.bare("qr PATH --light").with("PATH", "a b").to_string();
         let broken = fitted(&format!("  {line}"), 24);
-        assert_eq!(broken.lines().collect::<Vec<_>>().len(), 3, "{broken}");
+        assert_eq!(broken.lines().count(), 2, "{broken}");
         assert_eq!(broken.trim_start().replace(" \\\n      ", " "), line);
         assert!(broken.contains("'a b'"), "{broken}");
     }
