@@ -1,4 +1,4 @@
-//! Media that people bring from Windows: NTFS and FAT through FUSE, where there is no
+//! Media that people bring from Windows: NTFS, exFAT and FAT through FUSE, where there is no
 //! RENAME_NOREPLACE.
 
 use std::{
@@ -25,6 +25,8 @@ impl Drop for Mounted {
     }
 }
 
+const KINDS: [&str; 4] = ["ntfs", "exfat", "vfat", "bindfs"];
+
 fn ran(command: &mut Command) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|end| end.success())
 }
@@ -38,6 +40,10 @@ fn mounted(kind: &str, below: &Path) -> Option<Mounted> {
         "ntfs" => {
             ran(Command::new("mkfs.ntfs").args(["-F", "-Q"]).arg(&image))
                 && ran(Command::new("ntfs-3g").arg(&image).arg(&at))
+        }
+        "exfat" => {
+            ran(Command::new("mkfs.exfat").arg(&image))
+                && ran(Command::new("mount.exfat-fuse").arg(&image).arg(&at))
         }
         "vfat" => {
             ran(Command::new("mkfs.vfat").arg(&image))
@@ -124,7 +130,7 @@ fn a_medium_without_the_flag_takes_what_is_new_and_overwrites_nothing() {
     fs::create_dir(&at).unwrap();
     carries(&at, &|arguments| custodian(&no_links, arguments), &pictures);
     let mut real = Vec::new();
-    for kind in ["ntfs", "vfat", "bindfs"] {
+    for kind in KINDS {
         if let Some(medium) = mounted(kind, folder.path()) {
             carries(&medium.at, &|arguments| custodian(&[], arguments), &pictures);
             real.push(kind);
@@ -137,7 +143,7 @@ fn a_medium_without_the_flag_takes_what_is_new_and_overwrites_nothing() {
 fn a_ceremony_folder_or_mirror_lies_where_modes_and_case_are_kept() {
     let stage = Stage::at(Done::Init);
     let mut real = Vec::new();
-    for kind in ["ntfs", "vfat", "bindfs"] {
+    for kind in KINDS {
         let Some(medium) = mounted(kind, &stage.path("")) else { continue };
         real.push(kind);
         let (mirror, dir) = (medium.at.join("mirror"), medium.at.join("ceremony"));
