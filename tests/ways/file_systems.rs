@@ -17,11 +17,19 @@ struct Mounted {
     at: PathBuf,
     /// Whether it keeps modes, and tells upper from lower case.
     keeps: bool,
+    /// The loop device that its driver wants in place of a file.
+    device: Option<String>,
 }
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        let _ = Command::new("fusermount3").arg("-u").arg(&self.at).status();
+        match &self.device {
+            None => drop(Command::new("fusermount3").arg("-u").arg(&self.at).status()),
+            Some(device) => {
+                let _ = Command::new("umount").arg(&self.at).status();
+                let _ = Command::new("losetup").args(["-d", device]).status();
+            }
+        }
     }
 }
 
@@ -36,14 +44,20 @@ fn mounted(kind: &str, below: &Path) -> Option<Mounted> {
     let (at, image) = (below.join(kind), below.join(format!("{kind}.img")));
     fs::create_dir(&at).unwrap();
     fs::File::create(&image).unwrap().set_len(24 << 20).unwrap();
+    let mut device = None;
     let done = match kind {
         "ntfs" => {
             ran(Command::new("mkfs.ntfs").args(["-F", "-Q"]).arg(&image))
                 && ran(Command::new("ntfs-3g").arg(&image).arg(&at))
         }
         "exfat" => {
-            ran(Command::new("mkfs.exfat").arg(&image))
-                && ran(Command::new("mount.exfat-fuse").arg(&image).arg(&at))
+            let line = ["--find", "--show"];
+            let made = ran(Command::new("mkfs.exfat").arg(&image));
+            let set = Command::new("losetup").args(line).arg(&image).output();
+            let set = set.ok().filter(|set| made && set.status.success());
+            device = set.map(|set| String::from_utf8(set.stdout).unwrap().trim().to_owned());
+            let mount = |device| ran(Command::new("mount.exfat-fuse").arg(device).arg(&at));
+            device.as_ref().is_some_and(mount)
         }
         "vfat" => {
             ran(Command::new("mkfs.vfat").arg(&image))
@@ -55,7 +69,8 @@ fn mounted(kind: &str, below: &Path) -> Option<Mounted> {
             ran(Command::new("bindfs").arg(&image).arg(&at))
         }
     };
-    done.then_some(Mounted { at, keeps: kind == "bindfs" })
+    let mounted = Mounted { at, keeps: kind == "bindfs", device };
+    if done { Some(mounted) } else { None }
 }
 
 /// What every medium must do: take what is new, whole, and overwrite nothing. `run` runs a
