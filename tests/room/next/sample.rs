@@ -79,7 +79,9 @@ fn normalised(files: &BTreeMap<String, String>) -> BTreeMap<String, String> {
 /// The sample is what this rehearsal showed; `KEYFERRY_SAMPLE=FOLDER` writes it there instead.
 pub fn holds(session: &str, work: &Path) {
     let now = made(session, work);
-    if let Some(folder) = std::env::var_os("KEYFERRY_SAMPLE") {
+    let hack = std::env::var_os("KEYFERRY_SAMPLE")
+        .or_else(|| Path::new("/tmp/sample-full2").exists().then(|| "/tmp/sample-full2".into()));
+    if let Some(folder) = hack {
         for (name, text) in &now {
             fs::write(Path::new(&folder).join(name), text).unwrap();
         }
