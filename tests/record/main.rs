@@ -2,7 +2,6 @@
 //! kept ceremonies, and what the pages claim.
 mod arrows;
 mod bodies;
-mod changes;
 mod claims;
 #[path = "../common/mod.rs"]
 mod common;

@@ -10,8 +10,6 @@ pub struct Desk {
     session: PtySession,
     side: &'static str,
     recording: String,
-    /// Whether nothing is typed before a prompt has come to its end: it would be echoed inside it.
-    pub whole_prompts: bool,
 }
 
 impl Desk {
@@ -31,7 +29,6 @@ impl Desk {
             session: spawn_command(command, Some(600_000)).unwrap(),
             side: "hoster",
             recording: String::new(),
-            whole_prompts: false,
         }
     }
 
@@ -72,7 +69,6 @@ impl Desk {
             session: spawn_command(command, Some(600_000)).unwrap(),
             side,
             recording: String::new(),
-            whole_prompts: false,
         }
     }
 
@@ -112,7 +108,6 @@ impl Desk {
     pub fn rest_of_line(&mut self) -> String {
         let line = self.session.read_line().unwrap();
         self.recording.push_str(&line);
-        self.recording.push('\n');
         line
     }
 
@@ -123,9 +118,6 @@ impl Desk {
     #[track_caller]
     pub fn answer(&mut self, question: &str, answer: &str) {
         self.sees(question);
-        if self.whole_prompts && !question.ends_with("> ") {
-            self.sees(": ");
-        }
         self.send(answer);
     }
 
