@@ -10,10 +10,13 @@ use crate::{Ceremony, approval};
 use hsm::{Hsm, MOST_SESSIONS};
 use record::brought::text;
 use record::encoding::Hash;
+use record::escape::escape;
 use record::fingerprint::{self, WORDS_TYPED};
 use record::gate::Subject;
 use record::layout::REGISTRY;
+use record::log::Event;
 use record::plan::PLAN_FILE;
+use record::show::{Language, Sentences, sentence};
 use record::terms::{Id, Mode, Step};
 use record::{Error, Result, folder};
 use terminal::report::Report;
@@ -171,6 +174,17 @@ impl<A: Args, B: Args> FromArgMatches for WithFormat<A, B> {
         *self = Self::from_arg_matches(matches)?;
         Ok(())
     }
+}
+
+/// What a command says whose step was done before: by which entry, and what.
+///
+/// # Errors
+/// [`Error::Failed`] where the entry can't be shown.
+pub fn done_before(seq: u64, event: &Event) -> Result<Report> {
+    let said = sentence(event, &Sentences::of(Language::English))?;
+    Ok(Report::new("This is done already; nothing was done again.")
+        .value("entry", seq)
+        .value("done", escape(&said)))
 }
 
 /// How many keys are worked on at once.

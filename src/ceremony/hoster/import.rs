@@ -210,8 +210,8 @@ fn open_seals(
     package.body().keys.iter().zip(&plan.keys).map(open).collect()
 }
 
-/// The greatest size of a wrapped key, in bytes.
-const MAX_FILE: u64 = 16 << 10;
+/// The greatest size of a wrapped key that another tool brings, in bytes.
+pub const MAX_WRAPPED: u64 = 16 << 10;
 
 /// Unwrap keys that another tool has wrapped: files for the labels of the plan
 #[derive(Args)]
@@ -267,7 +267,7 @@ impl ImportPlain {
         let one = |key: &KeyPlan| {
             let label = key.label.as_str();
             let wrapped = file_of_label(&self.wrapped, "wrapped key", &key.label)?;
-            let bytes = folder::read_file(wrapped, MAX_FILE)?;
+            let bytes = folder::read_file(wrapped, MAX_WRAPPED)?;
             let file = file_of_label(&self.certificates, "certificate", &key.label)?;
             let der = brought::certificate(file, Rule::TargetCertificate)?;
             let certificate = certificate::given(&der, file, key, plan, certificate::BROUGHT)?;

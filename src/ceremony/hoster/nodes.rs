@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::step::done_before;
 use crate::{Ceremony, Means, Run, approval};
 use record::command::{Program, with_commands};
 use record::encoding::Hash;
@@ -251,7 +252,11 @@ impl Run for Retire {
                 ));
             }
             let spki = Hash::of(former.spki());
-            ceremony.ordered(Event::Retire { thumbprint: thumbprint.clone(), spki, token })?;
+            let event = Event::Retire { thumbprint: thumbprint.clone(), spki, token };
+            if let Some((seq, last)) = ceremony.last_result().filter(|(_, last)| **last == event) {
+                return done_before(seq, last);
+            }
+            ceremony.ordered(event)?;
             Ok(Report::new("The former key is not in this HSM; that is on record.")
                 .value("thumbprint", thumbprint)
                 .value("SPKI", spki.to_string())

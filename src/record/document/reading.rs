@@ -131,7 +131,7 @@ pub fn read<B: Body>(folder: &Path, plan: &Plan) -> Result<Received<B>> {
     let (kind, main) = (B::KIND, B::KIND.file());
     let (document, files) = read_unsigned::<B>(folder, plan)?;
     let bytes = files.get(&main).ok_or_else(|| missing_error(folder, &main))?;
-    let people = signature::among(&files, &main);
+    let people = signature::among(folder, &files, &main);
     let signatures = signature::verify(plan, kind.side(), Namespace::Document, bytes, &people)?;
     Ok(Received { hash: Hash::of(bytes), document, signatures, files })
 }

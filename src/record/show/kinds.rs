@@ -187,7 +187,8 @@ pub fn signature(source: &ShownFile) -> Result<Explanation> {
     let name = source.name();
     let named = name.strip_suffix(".sig").and_then(|name| name.rsplit_once('.'));
     let signer = escape(named.map_or(name.as_str(), |(_, signer)| signer));
-    let file = SignatureFile { signer: signer.clone(), bytes: source.bytes.clone() };
+    let (path, bytes) = (source.path.to_owned(), source.bytes.clone());
+    let file = SignatureFile { path, signer: signer.clone(), bytes };
     let said = signature::describe(&file)?;
     let named = named.map(|(file, _)| json!({ "signer": signer, "file": file }));
     Ok(("signature".into(), Tree::of(&said)?.with("named", json!(named))))

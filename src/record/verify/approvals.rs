@@ -108,7 +108,7 @@ fn requests(own: &[&Folder], plan: &Plan, side: Side) -> Result<BTreeMap<Hash, F
             return Err(folder::surplus_error(&path, name));
         }
         for (name, bytes) in requests {
-            let beside = signature::among(&signatures, &name);
+            let beside = signature::among(&path, &signatures, &name);
             let signed = signature::verify(plan, side, Namespace::Approval, &bytes, &beside)?;
             let found = all.entry(Hash::of(&bytes)).or_insert(FiledRequest {
                 name,
