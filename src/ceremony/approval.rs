@@ -4,15 +4,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::Ceremony;
-use record::encoding::{Hash, json_file};
 use record::flow::subjects::recompute;
 use record::gate::{MAX_REQUEST, Request, Subject, subject_hash};
 use record::layout::APPROVALS;
-use record::log::{self, Event};
-use record::rule::Rule;
 use record::signature::{self, Namespace};
-use record::terms::{Gate, Id};
-use record::{Error, Result, folder};
+use record::{Error, Event, Gate, Hash, Id, Result, Rule, folder, json_file, log};
 
 /// The evidence that enough officers have signed for exactly this act.
 pub struct OfficersApproval<S> {

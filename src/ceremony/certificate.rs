@@ -6,12 +6,9 @@ use std::path::Path;
 use hsm::{Hsm, Inventory, TargetKey};
 use record::brought::service;
 use record::command::quoted;
-use record::escape::escape;
 use record::log::clock;
-use record::plan::{KeyPlan, Plan, ServicePlan};
-use record::rule::Rule;
 use record::spki::{self, TargetCertificate};
-use record::{Result, folder};
+use record::{KeyPlan, Plan, Result, Rule, ServicePlan, escape, folder};
 
 /// What to do where a key of the tenant's HSM has a certificate that does not serve.
 pub const EXISTING: &str = "give the public key alone: Keyferry then makes a certificate of its own beside the key, signed by it inside the HSM, and leaves the other alone. \

@@ -7,11 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::Ceremony;
 use crate::documents::{leave_behind, unnamed};
 use record::layout::REGISTRY;
-use record::log::LOG_FILE;
-use record::plan::PLAN_FILE;
-use record::rule::Rule;
 use record::service::local::MAX_REGISTRY;
-use record::{Error, Result, folder};
+use record::{Error, LOG_FILE, PLAN_FILE, Result, Rule, folder};
 
 /// The greatest size of a file that is mirrored beside the log, in bytes: a registry.
 const MAX_MIRRORED: u64 = MAX_REGISTRY;

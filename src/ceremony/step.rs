@@ -6,20 +6,14 @@ use std::path::{Path, PathBuf};
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
 use crate::side::token::{TokenArgs, require_tries};
-use crate::{Ceremony, approval};
+use crate::{Ceremony, Report, approval};
 use hsm::{Hsm, MOST_SESSIONS};
 use record::brought::text;
-use record::encoding::Hash;
-use record::escape::escape;
 use record::fingerprint::{self, WORDS_TYPED};
 use record::gate::Subject;
 use record::layout::REGISTRY;
-use record::log::Event;
-use record::plan::PLAN_FILE;
 use record::show::{Language, Sentences, sentence};
-use record::terms::{Id, Mode, Step};
-use record::{Error, Result, folder};
-use terminal::report::Report;
+use record::{Error, Event, Hash, Id, Mode, PLAN_FILE, Result, Step, escape, folder};
 use terminal::{Asker, words};
 
 /// The greatest size of a file of words, in bytes.

@@ -16,10 +16,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, openat, renameat_with,
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
-use crate::encoding::Hash;
-use crate::escape::escape;
-use crate::rule::Rule;
-use crate::{Error, Result};
+use crate::{Error, Hash, Result, Rule, escape};
 pub use naming::{has_foreign_mode, keeps_what_it_holds};
 
 /// The most files that a document's folder can hold: a package of 500 keys, and its signatures.

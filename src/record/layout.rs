@@ -2,10 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::encoding::Hash;
-use crate::plan::{PLAN_FILE, Plan};
 use crate::signature::signer_of;
-use crate::terms::{FORMAT, Head, Id, Kind, Side, Stage};
+use crate::{FORMAT, Hash, Head, Id, Kind, PLAN_FILE, Plan, Side, Stage};
 
 /// The file name of the log in a ceremony folder.
 pub const LOG_FILE: &str = "log.jsonl";

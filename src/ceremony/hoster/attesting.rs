@@ -7,8 +7,7 @@ use clap::Args;
 use crate::step::file_of;
 use record::attestation::MAX_ATTESTATION;
 use record::document::attestation::{ATTESTATION_END, Attestation, REPORT_END};
-use record::terms::{Id, Listed};
-use record::{Error, Result, brought, folder};
+use record::{Error, Id, Listed, Result, brought, folder};
 
 /// What was named on the command line.
 #[derive(Args)]

@@ -6,23 +6,21 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::{Ceremony, Means, Run};
+use crate::{Ceremony, Means, Report, Run};
 use hsm::wrapped_key::WrappedKey;
 use hsm::{HosterKey, Hsm, ImportKey, ImportOrder, TargetKey};
 use record::document::challenge::Challenge;
 use record::document::held_key::HeldKey;
 use record::document::offer::Offer;
+use record::document::read;
 use record::document::receipt::Receipt;
-use record::document::{Released, read};
-use record::encoding::{Blob, Fixed, Hash, PackageId};
-use record::log::{Event, KekRecord, KeyRecord};
-use record::plan::{IMPORT, Plan};
-use record::proof::key_set::KeySet;
+use record::log::{KekRecord, KeyRecord};
+use record::plan::IMPORT;
 use record::proof::{self, KeyProof, Proof};
-use record::rule::Rule;
-use record::terms::{Id, Kind, OaepHash, Role, Step, TransferRoute};
-use record::{Error, Result};
-use terminal::report::Report;
+use record::{
+    Blob, Error, Event, Fixed, Hash, Id, KeySet, Kind, OaepHash, PackageId, Plan, Released, Result,
+    Role, Rule, Step, TransferRoute,
+};
 
 /// Answer the tenant's challenge with the keys that were born in this HSM
 #[derive(Args)]

@@ -10,19 +10,15 @@ use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::step::done_before;
-use crate::{Ceremony, Means, Run, approval};
-use record::command::{Program, with_commands};
-use record::encoding::Hash;
-use record::escape::escape;
-use record::flow::Phase;
-use record::gate::Unpassed;
-use record::log::{Event, now};
-use record::rule::Rule;
+use crate::{Ceremony, Means, Report, Run, approval};
+use record::gate::{self, Unpassed};
+use record::log::now;
 use record::service::{EvidenceContext, MAX_EVIDENCE, NodeEvidence, evidence_file};
 use record::spki::TargetCertificate;
-use record::terms::{Id, Stage, Step, list, list_or};
-use record::{Error, Result, brought, folder, gate};
-use terminal::report::Report;
+use record::{
+    Error, Event, Hash, Id, Phase, Program, Result, Rule, Stage, Step, brought, escape, folder,
+    list, list_or, with_commands,
+};
 
 /// How far a node's clock may be ahead of this machine's.
 const AHEAD: SignedDuration = SignedDuration::from_mins(10);

@@ -4,18 +4,15 @@ use std::path::Path;
 
 use crate::services;
 use crate::side::trial;
-use crate::{Ceremony, Files};
-use record::Result;
-use record::command::Program;
+use crate::{Ceremony, Files, Report};
 use record::fingerprint::{self, WORDS_TYPED};
 use record::flow::results::ShownBefore;
-use record::log::{self, Event, LOG_FILE};
-use record::plan::{PLAN_FILE, Plan};
-use record::rule::Rule;
-use record::signature::{self, SignatureFile, Signed};
-use record::terms::{Side, TransferRoute, Trial, list};
+use record::signature::{self, SignatureFile};
 use record::verify::counterpart;
-use terminal::report::Report;
+use record::{
+    Event, LOG_FILE, PLAN_FILE, Plan, Program, Result, Rule, Side, Signed, TransferRoute, Trial,
+    list, log,
+};
 
 /// A plan that enough officers of both sides have signed.
 pub struct AgreedPlan {

@@ -14,31 +14,29 @@ use crate::step::{Sessions, done_before};
 use crate::tenant::heard::challenges;
 use crate::tenant::keys::{certificate_of, certificates_of};
 use crate::tenant::trust::{self, TRUSTED_LEFT};
-use crate::{Ceremony, Files, Means, Run, plugins};
+use crate::{Ceremony, Files, Means, Report, Run, plugins};
 use custody::custodian;
 use custody::seal::SealKey;
 use custody::share::{self, Secret, Share};
 use hsm::wrapped_key::WrappedKey;
 use hsm::{Hsm, TargetKey, WrapOrder};
-use record::command::{tool, with_commands};
+use record::command::tool;
 use record::document::MAX_DOCUMENT;
 use record::document::offer::Offer;
 use record::document::package::{Package, PackagedKey, hsm_signature_file, signed_by_keys};
-use record::encoding::{Blob, Fixed, Hash, PackageId, json_file, random};
+use record::encoding::random;
 use record::flow::replay::untrusted;
 use record::layout::{SHARES, cloud_folder};
-use record::log::{CloudExported, CloudFile, Event};
+use record::log::{CloudExported, CloudFile};
 use record::plan::{KeyPlan, Plan, ServicePlan as Destination};
 use record::proof::key_set::certificate_file;
-use record::rule::Rule;
 use record::share::ShareListing;
 use record::spki::{self, TargetCertificate};
-use record::terms::{
-    CloudFormat, Id, KeyType, KwpFlavour, Listed, Observed, Role, Side, Step, TokenIdentity,
-    TransferRoute,
+use record::{
+    Blob, CloudFormat, Error, Event, Fixed, Hash, Id, KeyType, KwpFlavour, Listed, Observed,
+    PackageId, Result, Role, Rule, Side, Step, TokenIdentity, TransferRoute, brought, folder, gate,
+    json_file, with_commands,
 };
-use record::{Error, Result, brought, folder, gate};
-use terminal::report::Report;
 
 /// Wrap and seal every key, and deal the shares
 #[derive(Args)]

@@ -7,20 +7,18 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::tenant::export::require_unfilled;
-use crate::{Ceremony, Means, Run, certificate, step};
+use crate::{Ceremony, Means, Report, Run, certificate, step};
 use hsm::{Hsm, Inventory, THROWAWAY, TargetKey, TargetSpec, self_signed};
 use record::brought::{self, Brought};
-use record::encoding::{Hash, cka_id};
+use record::encoding::cka_id;
 use record::flow::replay::untrusted;
 use record::layout::KEYS;
-use record::log::{Event, KeyRecord};
-use record::plan::{KeyPlan, Plan};
+use record::log::KeyRecord;
 use record::proof::key_set;
-use record::rule::Rule;
 use record::spki::{MAX_CERTIFICATE, TargetCertificate};
-use record::terms::{Id, KeyType, Side, Step, Usage};
-use record::{Error, Result, folder};
-use terminal::report::Report;
+use record::{
+    Error, Event, Hash, Id, KeyPlan, KeyType, Plan, Result, Rule, Side, Step, Usage, folder,
+};
 
 /// Make the keys of the plan that do not exist yet
 #[derive(Args)]

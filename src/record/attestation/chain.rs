@@ -11,12 +11,8 @@ use x509_cert::der::{Document, Encode};
 use x509_cert::ext::pkix::{BasicConstraints, KeyUsage};
 
 use crate::attestation::attestation_error;
-use crate::encoding::Hash;
-use crate::escape::quote;
-use crate::rule::Rule;
 use crate::spki::{self, PublicKey};
-use crate::terms::list;
-use crate::{Error, Result};
+use crate::{Error, Hash, Result, Rule, list, quote};
 
 /// How a certificate ends in PEM (RFC 7468, 5).
 const END: &str = "-----END CERTIFICATE-----";

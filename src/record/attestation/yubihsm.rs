@@ -7,10 +7,8 @@ use x509_cert::der::Decode;
 use x509_cert::der::asn1::BitString;
 use x509_cert::der::oid::ObjectIdentifier;
 
-use crate::Result;
 use crate::attestation::{Purpose, attestation_error};
-use crate::rule::Rule;
-use crate::terms::AttestationLevel;
+use crate::{AttestationLevel, Result, Rule};
 
 /// Where the key comes from: one byte.
 const ORIGIN: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.41482.4.3");

@@ -4,12 +4,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::document::{Beside, Body, Header, check_kek};
-use crate::encoding::{Hash, PackageId};
-use crate::escape::quote;
-use crate::log::{Fetched, LOG_FILE};
-use crate::plan::{Plan, ServicePlan};
+use crate::log::Fetched;
 use crate::service::metadata::MAX_METADATA;
-use crate::terms::{Fits, Id, Kind, Listed, ensure};
+use crate::terms::ensure;
+use crate::{Fits, Hash, Id, Kind, LOG_FILE, Listed, PackageId, Plan, ServicePlan, quote};
 
 /// How the name of a node's metadata ends; it begins with the node's id.
 pub const METADATA_END: &str = ".metadata.xml";

@@ -4,13 +4,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
 use crate::attestation::{self, MAX_ATTESTATION, Purpose};
-use crate::command::with_commands;
-use crate::document::Received;
-use crate::plan::Plan;
-use crate::rule::Rule;
-use crate::terms::{AttestationLevel, Fits, Id, Listed, ensure};
+use crate::terms::ensure;
+use crate::{AttestationLevel, Fits, Id, Listed, Plan, Received, Result, Rule, with_commands};
 
 /// How the file of an attestation ends; it begins with what it is about.
 pub const ATTESTATION_END: &str = ".attestation";

@@ -3,12 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::document::{Body, Header, Received};
-use crate::encoding::{Fixed, Hash, PackageId};
-use crate::plan::Plan;
+use crate::document::{Body, Header};
 pub use crate::proof::key_set::ChallengedKey;
-use crate::proof::key_set::{KeySet, certificate_file, check_keys, each_of_its_own};
-use crate::terms::{Fits, Kind, Listed};
+use crate::proof::key_set::{certificate_file, check_keys, each_of_its_own};
+use crate::{Fits, Fixed, Hash, KeySet, Kind, Listed, PackageId, Plan, Received};
 
 /// What the hoster's HSM, and later every node, must prove.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -4,10 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::document::{Body, Header, check_kek};
-use crate::encoding::Hash;
-use crate::log::LOG_FILE;
-use crate::plan::Plan;
-use crate::terms::{Fits, Kind, Listed, MAX_TEXT, Originals, TokenIdentity, ensure};
+use crate::terms::{MAX_TEXT, ensure};
+use crate::{Fits, Hash, Kind, LOG_FILE, Listed, Originals, Plan, TokenIdentity};
 
 /// What was destroyed.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::encoding::CkaId;
-use crate::plan::{KeyPlan, Plan};
-use crate::terms::{Fits, Id, ReadBack, differs, ensure, require};
+use crate::terms::{differs, ensure, require};
+use crate::{CkaId, Fits, Id, KeyPlan, Plan, ReadBack};
 
 /// One key in the hoster's HSM.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

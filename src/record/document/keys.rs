@@ -5,15 +5,16 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::attestation::Purpose;
-use crate::document::attestation::{self, Attestation, Attested, Judgement, Key, judged};
+use crate::document::attestation::{Attestation, Attested, Judgement, Key, judged};
 use crate::document::held_key::{BORN, HeldKey};
-use crate::document::{Beside, Body, Header, Received};
-use crate::encoding::{Blob, Hash, hash};
-use crate::plan::Plan;
+use crate::document::{Beside, Body, Header, attestation};
+use crate::encoding::hash;
 use crate::proof::key_set::{certificate_file, check_certificate, check_keys, each_of_its_own};
-use crate::rule::Rule;
-use crate::terms::{Fits, Id, Kind, Listed, Role, TokenIdentity, TransferRoute, ensure, require};
-use crate::{Result, spki};
+use crate::terms::{ensure, require};
+use crate::{
+    Blob, Fits, Hash, Id, Kind, Listed, Plan, Received, Result, Role, Rule, TokenIdentity,
+    TransferRoute, spki,
+};
 
 /// The keys, as the hoster's HSM shows them.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -53,9 +53,8 @@ pub mod registration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::encoding::Hash;
-use crate::plan::Plan;
-use crate::terms::{FORMAT, Fits, Head, Id, Kind, Listed, Mode, Side, TransferRoute, ensure};
+use crate::terms::ensure;
+use crate::{FORMAT, Fits, Hash, Head, Id, Kind, Listed, Mode, Plan, Side, TransferRoute};
 pub use reading::{Received, Released, header_of, read, read_files, read_to_sign};
 
 /// The greatest size of a document, in bytes.

@@ -8,13 +8,8 @@ use std::path::Path;
 
 use crate::document::files::{check_files, limit, missing_error};
 use crate::document::{Body, Document, Header};
-use crate::encoding::Hash;
-use crate::escape::quote;
-use crate::plan::Plan;
-use crate::rule::Rule;
 use crate::signature::{self, Namespace, VerifiedSignatures};
-use crate::terms::{FORMAT, Kind};
-use crate::{Error, Result, folder};
+use crate::{Error, FORMAT, Hash, Kind, Plan, Result, Rule, folder, quote};
 
 /// A document whose bytes, files and header hold, with the signatures beside it; of any kind, where
 /// what it says is `dyn Any`.

@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::document::held_key::{BORN, HeldKey};
 use crate::document::{Body, Header};
-use crate::encoding::PackageId;
-use crate::plan::{IMPORT, Plan};
+use crate::plan::IMPORT;
 use crate::proof::Proof;
 use crate::proof::key_set::check_keys;
-use crate::terms::{Fits, Id, Kind, Listed, TokenIdentity, TransferRoute, ensure, list, require};
+use crate::terms::{ensure, require};
+use crate::{Fits, Id, Kind, Listed, PackageId, Plan, TokenIdentity, TransferRoute, list};
 
 /// What the HSM holds, who opened the seal for it, and the proof.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -4,17 +4,16 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::document::{Beside, Body, Header, Received};
-use crate::encoding::{Hash, PackageId};
-use crate::escape::quote;
-use crate::plan::Plan;
-use crate::proof::key_set::KeySet;
+use crate::document::{Beside, Body, Header};
 use crate::service::{
     Brief, ClaimedState, EvidenceContext, MAX_EVIDENCE, NodeEvidence, check_registered,
     evidence_file,
 };
-use crate::terms::{Fits, Id, Kind, Listed, PrimaryKey, Stage, ensure};
-use crate::{Error, Result};
+use crate::terms::ensure;
+use crate::{
+    Error, Fits, Hash, Id, KeySet, Kind, Listed, PackageId, Plan, PrimaryKey, Received, Result,
+    Stage, quote,
+};
 
 /// What is primary now, what was before, and the evidence of every node and stage.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -10,7 +10,8 @@ pub mod seen;
 mod state;
 pub mod subjects;
 
-use crate::terms::{Side, Step, TransferRoute, named};
+use crate::terms::named;
+use crate::{Side, Step, TransferRoute};
 pub use nodes::Nodes;
 pub use state::{Abandoned, Approval, Made, Opened, State};
 

@@ -2,12 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::Result;
-use crate::encoding::Hash;
-use crate::escape::{escape, quote};
 use crate::gate::{WrongBags, subject_hash};
-use crate::rule::Rule;
-use crate::terms::{Condition, Head, Remark, WrongBag};
+use crate::{Condition, Hash, Head, Remark, Result, Rule, WrongBag, escape, quote};
 
 /// How many bags may have come back wrong and wait for officers at once.
 pub const MAX_WRONG: usize = 64;

@@ -4,19 +4,17 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::Result;
-use crate::encoding::Hash;
 use crate::flow::answers::not_there;
-use crate::flow::{State, nodes};
+use crate::flow::nodes;
 use crate::gate::{
     Abort, CloudExport, Export, ExportKey, Import, ImportPlain, KekDestroy, KeysDestroy, Nodes,
     PinTry, PlainKey, Primary, Request, Restart, Rollback, ShareHolder, SourceDestroy, SourceKey,
     Subject, Unconfirmed, Unpassed, WrongBags, subject_hash,
 };
-use crate::log::{Event, KeyRecord};
-use crate::plan::{Plan, ServicePlan};
-use crate::terms::{
-    CloudFormat, FORMAT, Gate, Id, Kind, PrimaryKey, Stage, Step, TokenIdentity, TransferRoute,
+use crate::log::KeyRecord;
+use crate::{
+    CloudFormat, Event, FORMAT, Gate, Hash, Id, Kind, Plan, PrimaryKey, Result, ServicePlan, Stage,
+    State, Step, TokenIdentity, TransferRoute,
 };
 
 impl<S: Subject> Request<S> {

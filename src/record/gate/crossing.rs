@@ -3,9 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::encoding::Hash;
 use crate::gate::Subject;
-use crate::terms::{CloudFormat, Gate, Id, Mechanism, OaepHash, list};
+use crate::{CloudFormat, Gate, Hash, Id, Mechanism, OaepHash, list};
 
 /// `export`: which keys leave, how, for whose KEK, and to whom the shares go.
 #[derive(Debug, Clone, Serialize, Deserialize)]

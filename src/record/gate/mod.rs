@@ -7,8 +7,7 @@ mod subject;
 
 use serde::{Deserialize, Serialize};
 
-use crate::encoding::Hash;
-use crate::terms::{Gate, Id, Mode, Side};
+use crate::{Gate, Hash, Id, Mode, Side};
 pub use crossing::*;
 pub use service::*;
 pub use subject::*;

@@ -2,10 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::encoding::Hash;
-use crate::escape::escape;
 use crate::gate::Subject;
-use crate::terms::{Gate, Id, PrimaryKey, Stage, list, shown};
+use crate::terms::shown;
+use crate::{Gate, Hash, Id, PrimaryKey, Stage, escape, list};
 
 /// `primary`: which keys serve from now on, on what evidence, and which served before.
 #[derive(Debug, Clone, Serialize, Deserialize)]

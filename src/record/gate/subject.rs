@@ -2,10 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::encoding::Hash;
-use crate::escape::quote;
-use crate::terms::{Gate, Id, Kind, Side, TokenIdentity, TransferRoute, WrongBag, list};
-use crate::{Error, Result};
+use crate::{
+    Error, Gate, Hash, Id, Kind, Result, Side, TokenIdentity, TransferRoute, WrongBag, list, quote,
+};
 
 /// What is about to happen at a gate. Its hash goes into the log, so it must say everything that
 /// matters.

@@ -4,8 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::log::Event;
-use crate::{Error, Result};
+use crate::{Error, Event, Result};
 
 /// Where a field comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

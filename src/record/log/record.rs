@@ -2,9 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::encoding::{CkaId, Hash};
-use crate::signature::Signed;
-use crate::terms::{AttestationLevel, CloudFormat, Id, Observed, TokenIdentity};
+use crate::{AttestationLevel, CkaId, CloudFormat, Hash, Id, Observed, Signed, TokenIdentity};
 
 /// Which KEK.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::check::line_of;
 use super::{Fault, Faults};
-use crate::rule::Rule;
+use crate::Rule;
 
 /// Refuses a plan that is written in another way than the format's.
 ///

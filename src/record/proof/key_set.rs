@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
-use crate::encoding::{Blob, Fixed, Hash, PackageId};
-use crate::plan::{KeyPlan, Plan};
-use crate::rule::Rule;
 use crate::spki::{self, TargetCertificate};
-use crate::terms::{Fits, Id, KeyType, Listed, Role, differs, ensure};
+use crate::terms::{differs, ensure};
+use crate::{
+    Blob, Fits, Fixed, Hash, Id, KeyPlan, KeyType, Listed, PackageId, Plan, Result, Role, Rule,
+};
 
 /// The keys of a ceremony, and what is asked of whoever says that they hold them.
 #[derive(Debug, Clone)]

@@ -6,13 +6,12 @@ pub mod key_set;
 
 use serde::{Deserialize, Serialize};
 
-use crate::encoding::{Blob, Fixed, Hash, PackageId, enc, hash};
-use crate::escape::escape;
-use crate::plan::Plan;
-use crate::proof::key_set::{KeySet, ProvenKey};
-use crate::rule::Rule;
-use crate::terms::{Fits, Id, Role, ensure};
-use crate::{Result, spki};
+use crate::encoding::{enc, hash};
+use crate::proof::key_set::ProvenKey;
+use crate::terms::ensure;
+use crate::{
+    Blob, Fits, Fixed, Hash, Id, KeySet, PackageId, Plan, Result, Role, Rule, escape, spki,
+};
 
 /// One key's proof at one place.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -3,13 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
-use crate::encoding::{Blob, CkaId, Fixed, Hash, PackageId, json_file};
-use crate::plan::{Plan, ServicePlan};
-use crate::proof::key_set::KeySet;
 use crate::spki::TargetCertificate;
-use crate::terms::{
-    Deployment, FORMAT, Id, Listed, Mode, OaepHash, PrimaryKey, Role, Stage, Trial,
+use crate::{
+    Blob, CkaId, Deployment, FORMAT, Fixed, Hash, Id, KeySet, Listed, Mode, OaepHash, PackageId,
+    Plan, PrimaryKey, Result, Role, ServicePlan, Stage, Trial, json_file,
 };
 
 /// The name of the brief in the register folder.

@@ -5,15 +5,14 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::encoding::{Blob, Hash, enc, json_file};
-use crate::escape::{escape, quote};
-use crate::plan::Plan;
-use crate::proof::key_set::KeySet;
+use crate::encoding::enc;
 use crate::proof::{KeyProof, Proof};
-use crate::rule::Rule;
 use crate::service::Brief;
-use crate::terms::{FORMAT, Finding, Id, PrimaryKey, Role, Stage, list, shown};
-use crate::{Error, Result, spki};
+use crate::terms::shown;
+use crate::{
+    Blob, Error, FORMAT, Finding, Hash, Id, KeySet, Plan, PrimaryKey, Result, Role, Rule, Stage,
+    escape, json_file, list, quote, spki,
+};
 
 /// The greatest size of a node's evidence, in bytes.
 pub const MAX_EVIDENCE: u64 = 2 << 20;

@@ -4,12 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::encoding::{Hash, json_file};
-use crate::escape::escape;
-use crate::rule::Rule;
 use crate::service::{Brief, Statement};
-use crate::terms::{FORMAT, Id, PrimaryKey, Role, shown};
-use crate::{Error, Result, folder};
+use crate::terms::shown;
+use crate::{Error, FORMAT, Hash, Id, PrimaryKey, Result, Role, Rule, escape, folder, json_file};
 
 /// The form of its evidence.
 pub(super) fn check(said: &Statement, brief: &Brief) -> Result<()> {

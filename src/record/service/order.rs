@@ -3,9 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
-use crate::encoding::{Hash, json_file};
-use crate::terms::{FORMAT, Id, PrimaryKey, named};
+use crate::terms::named;
+use crate::{FORMAT, Hash, Id, PrimaryKey, Result, json_file};
 
 /// The greatest size of an order, in bytes.
 pub const MAX_ORDER: u64 = 1 << 20;

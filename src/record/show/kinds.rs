@@ -7,10 +7,7 @@ use serde_json::json;
 
 use crate::document::offer::Offer;
 use crate::document::{Document, Header, of_kind};
-use crate::encoding::Hash;
-use crate::escape::{escape, quote};
 use crate::layout::ClosedHead;
-use crate::plan::Plan;
 use crate::probe::Probe;
 use crate::service::local::Registry;
 use crate::service::metadata::{Certificate, Metadata};
@@ -18,8 +15,7 @@ use crate::service::{Brief, NodeEvidence, Order};
 use crate::show::plan::content;
 use crate::show::{ShownFile, Tree};
 use crate::signature::{self, SignatureFile};
-use crate::terms::{FORMAT, Id, Kind, Mode, Side};
-use crate::{Result, spki};
+use crate::{FORMAT, Hash, Id, Kind, Mode, Plan, Result, Side, escape, quote, spki};
 
 /// The key of the texts that explain a file, and what it says with what Keyferry knows of that.
 pub type Explanation = (String, Tree);

@@ -8,11 +8,9 @@ use ssh_key::public::KeyData;
 use ssh_key::{Algorithm, HashAlg, PublicKey, Signature, SshSig};
 
 use crate::brought::text;
-use crate::escape::{escape, quote};
-use crate::plan::{Person, Plan};
-use crate::rule::Rule;
+use crate::plan::Person;
 use crate::signature::{Description, Namespace, SignatureFile, people};
-use crate::{Result, folder};
+use crate::{Plan, Result, Rule, escape, folder, quote};
 
 const BEGIN: &str = "-----BEGIN SSH SIGNATURE-----\n";
 const END: &str = "-----END SSH SIGNATURE-----\n";

@@ -8,13 +8,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::command::{CommandLine, Program};
-use crate::encoding::Hash;
-use crate::escape::{escape, quote};
-use crate::plan::{Person, Plan};
-use crate::rule::Rule;
-use crate::terms::{Id, Side, list, named};
-use crate::{Error, Result, folder};
+use crate::command::CommandLine;
+use crate::plan::Person;
+use crate::terms::named;
+use crate::{Error, Hash, Id, Plan, Program, Result, Rule, Side, escape, folder, list, quote};
 use envelope::Envelope;
 
 /// The greatest size of a signature file, in bytes; real ones have less than 700.

@@ -5,22 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::encoding::Hash;
-use crate::escape::escape;
-use crate::flow::State;
 use crate::flow::subjects::{Recomputed, recompute};
 use crate::gate::{CloudExport, MAX_REQUEST, Request, subject_hash};
 use crate::layout::APPROVALS;
-use crate::log::{CloudExported, Event};
-use crate::plan::Plan;
-use crate::rule::Rule;
-use crate::signature::{self, Namespace, Signed, signer_of};
-use crate::terms::{Gate, Id, Kind, Side, list};
+use crate::log::CloudExported;
+use crate::signature::{self, Namespace, signer_of};
 use crate::verify::Verdict;
 use crate::verify::counterpart::VerifiedLog;
 use crate::verify::evidence::Folder;
 use crate::verify::held::{UNSIGNED, difference};
-use crate::{Error, Result, folder};
+use crate::{
+    Error, Event, Gate, Hash, Id, Kind, Plan, Result, Rule, Side, Signed, State, escape, folder,
+    list,
+};
 
 /// A request as it lies in a folder, with who signed it.
 struct FiledRequest {

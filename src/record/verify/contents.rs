@@ -3,18 +3,11 @@
 
 use std::any::Any;
 
-use crate::Result;
-use crate::encoding::Hash;
-use crate::escape::json;
-use crate::plan::Plan;
-use crate::proof::key_set::KeySet;
-use crate::rule::Rule;
-use crate::signature::Signed;
-use crate::terms::{Kind, Side, list};
 use crate::verify::Verdict;
 use crate::verify::counterpart::VerifiedLog;
 use crate::verify::documents::{Documents, KeptDocument};
 use crate::verify::logs::Logs;
+use crate::{Hash, KeySet, Kind, Plan, Result, Rule, Side, Signed, json, list};
 
 /// Checks all there are.
 ///

@@ -6,21 +6,16 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::document::{self, Body, Header, Received, each_kind, read};
-use crate::encoding::Hash;
-use crate::escape::escape;
+use crate::document::{self, Body, Header, each_kind, read};
 use crate::layout::{EVIDENCE, evidence_name};
-use crate::log::LOG_FILE;
-use crate::plan::Plan;
-use crate::proof::key_set::KeySet;
-use crate::rule::Rule;
 use crate::service::{MAX_EVIDENCE, NodeEvidence};
-use crate::signature::{Signed, signer_of};
-use crate::terms::{Kind, Side};
+use crate::signature::signer_of;
 use crate::verify::Verdict;
 use crate::verify::evidence::{Folder, Place};
 use crate::verify::logs::{Copy, Logs};
-use crate::{Result, folder};
+use crate::{
+    Hash, KeySet, Kind, LOG_FILE, Plan, Received, Result, Rule, Side, Signed, escape, folder,
+};
 
 /// One document, of which there may be several copies; of any kind, where what it says is
 /// `dyn Any`.

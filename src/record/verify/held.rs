@@ -5,33 +5,26 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::document::Header;
 use crate::document::acceptance::Acceptance;
 use crate::document::attestation::Attested;
 use crate::document::closing::Closing;
 use crate::document::package::Package;
 use crate::document::registration::Registration;
-use crate::document::{Header, Received};
-use crate::encoding::Hash;
-use crate::escape::{escape, json};
 use crate::flow::replay::untrusted;
 use crate::flow::results::ShownBefore;
-use crate::flow::{Phase, State, subjects};
+use crate::flow::subjects;
 use crate::gate::{KekDestroy, KeysDestroy};
-use crate::log::{
-    ChangedShare, CloudExported, Entry, Event, KeyRecord, PlainImported, SourceDestroyed,
-};
-use crate::plan::ServicePlan;
-use crate::proof::key_set::KeySet;
-use crate::rule::Rule;
+use crate::log::{ChangedShare, CloudExported, KeyRecord, PlainImported, SourceDestroyed};
 use crate::service::{Brief, EvidenceContext, NodeEvidence, same_former};
 use crate::share::ShareListing;
-use crate::signature::Signed;
-use crate::terms::{
-    AttestationLevel, Id, Kind, Observed, ReadBack, RuleOutcome, Step, TokenIdentity, list,
-};
 use crate::verify::counterpart::VerifiedLog;
 use crate::verify::{Record, Verdict};
-use crate::{Error, Result};
+use crate::{
+    AttestationLevel, Entry, Error, Event, Hash, Id, KeySet, Kind, Observed, Phase, ReadBack,
+    Received, Result, Rule, RuleOutcome, ServicePlan, Signed, State, Step, TokenIdentity, escape,
+    json, list,
+};
 
 /// Holds every entry of a log, and names the evidence, and what was given up, that is not here.
 ///

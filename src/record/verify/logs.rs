@@ -3,17 +3,12 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use crate::encoding::Hash;
-use crate::escape::escape;
-use crate::log::{Event, MAX_LOG};
-use crate::plan::Plan;
-use crate::rule::Rule;
-use crate::terms::{Side, TransferRoute};
-use crate::verify::Verdict;
-use crate::verify::counterpart::{self, VerifiedLog};
+use crate::log::MAX_LOG;
+use crate::verify::counterpart::VerifiedLog;
 use crate::verify::documents::Documents;
 use crate::verify::evidence::Folder;
-use crate::{Error, Result, folder};
+use crate::verify::{Verdict, counterpart};
+use crate::{Error, Event, Hash, Plan, Result, Rule, Side, TransferRoute, escape, folder};
 
 /// The longest log of each side.
 pub struct Logs(Vec<VerifiedLog>);

@@ -4,23 +4,18 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::encoding::Hash;
-use crate::escape::escape;
 use crate::layout::{
     Content, DRAFT, EVIDENCE, KEYS, OUTBOX, REGISTER, SHARES, attempt_folder, cloud_folder,
     evidence_name, in_ceremony, in_documents,
 };
-use crate::log::Event;
-use crate::rule::Rule;
 use crate::service::local::{MAX_REGISTRY, RegisteredSet, Registry};
 use crate::service::{BRIEF_FILE, Brief, MAX_BRIEF};
-use crate::terms::Side;
 use crate::verify::Verdict;
 use crate::verify::archive::{SUMS, listed};
 use crate::verify::counterpart::VerifiedLog;
 use crate::verify::evidence::{Folder, Holds};
 use crate::verify::logs::Logs;
-use crate::{Result, folder};
+use crate::{Event, Hash, Result, Rule, Side, escape, folder};
 
 /// Looks at every file of the folders that no document, log or archive accounts for.
 ///

@@ -2,13 +2,12 @@
 
 use toml::{Spanned, Value};
 
-use crate::encoding::Hash;
-use crate::escape::{escape, quote};
 use crate::plan::check::{Checker, Place, WHOLE};
 use crate::plan::raw::{RawPlan, RawTarget, TargetKind};
-use crate::plan::{KeyPlan, ServicePlan};
-use crate::rule::Rule;
-use crate::terms::{CloudFormat, Id, KeyType, Mode, OaepHash, Role, Trial};
+use crate::{
+    CloudFormat, Hash, Id, KeyPlan, KeyType, Mode, OaepHash, Role, Rule, ServicePlan, Trial,
+    escape, quote,
+};
 
 /// The longest name of a key storage provider, in characters.
 const MAX_KSP: usize = 100;
