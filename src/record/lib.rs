@@ -63,4 +63,5 @@ pub use plan::{KeyPlan, PLAN_FILE, Plan, ServicePlan};
 pub use proof::key_set::KeySet;
 pub use rule::Rule;
 pub use signature::Signed;
+use strict_json::strict_json;
 pub use terms::*;

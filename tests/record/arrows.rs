@@ -101,14 +101,14 @@ fn an_arrow_goes_only_upward_in_the_map() {
     assert!(order.len() > 20 && arrows > 500, "{arrows} arrows");
 }
 
-/// No crate of ours is named by one that stands above it.
+/// No crate of ours is named by one that stands above it, but the one that makes its attribute.
 #[test]
 fn the_record_names_no_other_crate_of_ours() {
     let manifest = fs::read_to_string(record().join("Cargo.toml")).unwrap();
     let dependencies = manifest.split("[dependencies]").nth(1).unwrap();
     for folder in fs::read_dir(record().parent().unwrap()).unwrap() {
         let name = folder.unwrap().file_name().into_string().unwrap();
-        let line = format!("\n{name}.");
-        assert!(!dependencies.contains(&line), "record names {name}");
+        let named = dependencies.contains(&format!("\n{name}."));
+        assert_eq!(named, name == "strict_json", "record names {name}");
     }
 }

@@ -2,7 +2,6 @@
 //! tool.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use crate::attestation::Purpose;
 use crate::document::attestation::{Attestation, Attested, Judgement, Key, judged};
@@ -13,12 +12,11 @@ use crate::proof::key_set::{certificate_file, check_certificate, check_keys, eac
 use crate::terms::{ensure, require};
 use crate::{
     Blob, Fits, Hash, Id, Kind, Listed, Plan, Received, Result, Role, Rule, TokenIdentity,
-    TransferRoute, spki,
+    TransferRoute, spki, strict_json,
 };
 
 /// The keys, as the hoster's HSM shows them.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct TargetKeys {
     /// [`fingerprint`] of them: what is read aloud.
     pub fingerprint: Hash,
@@ -32,8 +30,7 @@ pub struct TargetKeys {
 }
 
 /// One key that the tenant is shown.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct BornKey {
     /// What it is for.
     pub role: Role,

@@ -1,7 +1,6 @@
 //! `offer`: the hoster's KEK. The first document.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use crate::attestation::Purpose;
 use crate::document::attestation::{Attestation, Attested, Judgement, KEK, Key, judged};
@@ -9,12 +8,11 @@ use crate::document::{Beside, Body, Header, attestation};
 use crate::terms::{differs, ensure, require};
 use crate::{
     Blob, CkaId, Fits, Hash, Kind, Listed, Mechanism, OaepHash, Observed, Plan, ReadBack, Rule,
-    TokenIdentity, spki,
+    TokenIdentity, spki, strict_json,
 };
 
 /// The KEK, as the hoster's HSM shows it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Offer {
     /// The KEK's CKA_ID.
     pub id: CkaId,

@@ -1,7 +1,5 @@
 //! `package`: the tenant's keys, each wrapped for the KEK and sealed under the quorum's secret.
 
-use serde::{Deserialize, Serialize};
-
 use crate::document::{Body, Header};
 use crate::encoding::enc;
 use crate::proof::key_set::{
@@ -11,12 +9,11 @@ use crate::share::ShareListing;
 use crate::terms::ensure;
 use crate::{
     Blob, Fits, Fixed, Hash, Id, KeySet, Kind, Listed, Mechanism, OaepHash, Observed, PackageId,
-    Plan, Received, Result, Role, Rule, TokenIdentity, spki,
+    Plan, Received, Result, Role, Rule, TokenIdentity, spki, strict_json,
 };
 
 /// Everything that the hoster needs to import, prove and be held to.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Package {
     /// The identity of this export.
     pub package_id: PackageId,
@@ -41,8 +38,7 @@ pub struct Package {
 }
 
 /// One key of a package.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct PackagedKey {
     /// Its label in the plan.
     pub label: Id,

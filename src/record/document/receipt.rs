@@ -1,18 +1,17 @@
 //! `receipt`: the hoster's HSM holds the tenant's keys, and proves it.
 
-use serde::{Deserialize, Serialize};
-
 use crate::document::held_key::{BORN, HeldKey};
 use crate::document::{Body, Header};
 use crate::plan::IMPORT;
 use crate::proof::Proof;
 use crate::proof::key_set::check_keys;
 use crate::terms::{ensure, require};
-use crate::{Fits, Id, Kind, Listed, PackageId, Plan, TokenIdentity, TransferRoute, list};
+use crate::{
+    Fits, Id, Kind, Listed, PackageId, Plan, TokenIdentity, TransferRoute, list, strict_json,
+};
 
 /// What the HSM holds, who opened the seal for it, and the proof.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Receipt {
     /// The export that was imported, or the challenge that is answered.
     pub package_id: PackageId,

@@ -2,7 +2,6 @@
 //! node.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use crate::document::{Beside, Body, Header};
 use crate::service::{
@@ -12,12 +11,11 @@ use crate::service::{
 use crate::terms::ensure;
 use crate::{
     Error, Fits, Hash, Id, KeySet, Kind, Listed, PackageId, Plan, PrimaryKey, Received, Result,
-    Stage, quote,
+    Stage, quote, strict_json,
 };
 
 /// What is primary now, what was before, and the evidence of every node and stage.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Registration {
     /// The export that was imported, or the challenge that was answered.
     pub package_id: PackageId,
@@ -37,8 +35,7 @@ pub struct Registration {
 }
 
 /// A node's evidence, as a file beside the registration: `<node>-<stage>.json`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct ListedEvidence {
     /// The node.
     pub node: Id,

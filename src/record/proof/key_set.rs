@@ -3,12 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use crate::spki::{self, TargetCertificate};
 use crate::terms::{differs, ensure};
 use crate::{
     Blob, Fits, Fixed, Hash, Id, KeyPlan, KeyType, Listed, PackageId, Plan, Result, Role, Rule,
+    strict_json,
 };
 
 /// The keys of a ceremony, and what is asked of whoever says that they hold them.
@@ -38,8 +37,7 @@ pub struct ProvenKey {
 }
 
 /// What only the holder of an encryption key can answer, at a place.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct PlaceChallenge {
     /// Where it must be answered.
     pub place: String,
@@ -139,8 +137,7 @@ impl KeySet {
 }
 
 /// A key that is to be proven, as a document lists it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct ChallengedKey {
     /// Its label in the plan.
     pub label: Id,

@@ -11,11 +11,11 @@ use crate::proof::key_set::ProvenKey;
 use crate::terms::ensure;
 use crate::{
     Blob, Fits, Fixed, Hash, Id, KeySet, PackageId, Plan, Result, Role, Rule, escape, spki,
+    strict_json,
 };
 
 /// One key's proof at one place.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Proof {
     /// The key.
     pub label: Id,

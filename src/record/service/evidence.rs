@@ -3,7 +3,6 @@
 //! reaches the key can sign any name.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use crate::encoding::enc;
 use crate::proof::{KeyProof, Proof};
@@ -11,7 +10,7 @@ use crate::service::Brief;
 use crate::terms::shown;
 use crate::{
     Blob, Error, FORMAT, Finding, Hash, Id, KeySet, Plan, PrimaryKey, Result, Role, Rule, Stage,
-    escape, json_file, list, quote, spki,
+    escape, json_file, list, quote, spki, strict_json,
 };
 
 /// The greatest size of a node's evidence, in bytes.
@@ -23,8 +22,7 @@ pub fn evidence_file(node: &Id, stage: Stage) -> String {
 }
 
 /// What a node says of itself and its keys.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Statement {
     /// The ceremony's id.
     pub ceremony: Id,
@@ -78,8 +76,7 @@ pub struct Statement {
 
 /// What a service's own diagnostics say, as they come: how a release names its checks is not
 /// published.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Diagnosis {
     /// The type of the report.
     pub r#type: String,
@@ -92,8 +89,7 @@ pub struct Diagnosis {
 }
 
 /// A result in a report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct CheckResult {
     /// The names of its groups and its own, joined by ` / `.
     pub name: String,
@@ -102,8 +98,7 @@ pub struct CheckResult {
 }
 
 /// Certificates that a node publishes, each as base64 of its DER.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Published {
     /// The primary signing certificate.
     pub signing: Blob,
@@ -128,8 +123,7 @@ impl Diagnosis {
 const PASS: &str = "Pass";
 
 /// One key, as the node uses it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct NodeKey {
     /// Its label in the plan.
     pub label: Id,
@@ -156,8 +150,7 @@ pub struct NodeEvidence {
     signature: Blob,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 struct File {
     format: String,
     evidence: String,

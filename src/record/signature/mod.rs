@@ -6,12 +6,14 @@ mod envelope;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::command::CommandLine;
 use crate::plan::Person;
 use crate::terms::named;
-use crate::{Error, Hash, Id, Plan, Program, Result, Rule, Side, escape, folder, list, quote};
+use crate::{
+    Error, Hash, Id, Plan, Program, Result, Rule, Side, escape, folder, list, quote, strict_json,
+};
 use envelope::Envelope;
 
 /// The greatest size of a signature file, in bytes; real ones have less than 700.
@@ -45,8 +47,7 @@ pub struct SignatureFile {
 }
 
 /// A valid signature of one person, as records name it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Signed {
     /// Who signed.
     pub id: Id,
