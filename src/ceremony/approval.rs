@@ -136,9 +136,7 @@ fn place(folder: &Path, gate: Gate, bytes: &[u8]) -> Result<(PathBuf, Option<Pat
 
 /// What officers are asked for, before how they say yes.
 fn with_summary(error: Error, summary: &str, void: Option<&Path>) -> Error {
-    let Error::Waiting { what } = error else {
-        return error;
-    };
+    let Error::Waiting { what } = error else { return error };
     let void = void.map_or(String::new(), |void| {
         let void = void.display();
         format!("\n{void} asked for something else: signatures over it count for nothing here.")

@@ -33,20 +33,13 @@ impl Ceremony {
         self.mirror()
     }
 
-    /// Where the copy is kept, where there is one.
-    pub fn mirror_folder(&self) -> Option<&Path> {
-        self.mirror.as_deref()
-    }
-
     /// Brings the copy up to date, where there is to be one: documents first, and the log, which
     /// names them, last.
     ///
     /// # Errors
     /// As [`Ceremony::mirror_to`].
     pub fn mirror(&self) -> Result<()> {
-        let Some(to) = &self.mirror else {
-            return Ok(());
-        };
+        let Some(to) = &self.mirror else { return Ok(()) };
         // A link on the medium would lead what is copied and erased below somewhere else.
         plain_below(to)?;
         let (log, copy) = (self.log_bytes()?, to.join(LOG_FILE));

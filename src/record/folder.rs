@@ -93,10 +93,7 @@ pub fn read_if_there(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
 /// As [`read_file`].
 pub fn hash_file(path: &Path, limit: u64) -> Result<(Hash, u64)> {
     let (hash, length) = hash_open(open_file(path, limit)?.take(limit + 1), path)?;
-    match length > limit {
-        true => Err(too_large_error(path, length, limit)),
-        false => Ok((hash, length)),
-    }
+    if length > limit { Err(too_large_error(path, length, limit)) } else { Ok((hash, length)) }
 }
 
 /// SHA-256 and length of what an open file gives, a piece at a time.

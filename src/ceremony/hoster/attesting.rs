@@ -61,9 +61,7 @@ impl AttestationFiles {
         let mut read = AttestationFiles::default();
         for of in of {
             let about = |(id, _): &&(Id, PathBuf)| id.as_str() == *of;
-            let Some((id, file)) = attestations.iter().find(about) else {
-                continue;
-            };
+            let Some((id, file)) = attestations.iter().find(about) else { continue };
             let bytes = folder::read_file(file, MAX_ATTESTATION)?;
             let report = reports.iter().find(about);
             let report = report.map(|(_, file)| folder::read_file(file, MAX_ATTESTATION));

@@ -171,10 +171,7 @@ fn destroy(
     let abort = ceremony.state.aborted.map(|head| head.hash);
     let begun = ceremony.begin(Step::KekDestroy)?.answering(subject.acceptance.or(abort));
     hsm.kek_destroy(kek.id, kek.fingerprint)?;
-    let keys = match subject.keys.is_empty() {
-        true => Vec::new(),
-        false => destroy_targets(ceremony, hsm)?,
-    };
+    let keys = if subject.keys.is_empty() { Vec::new() } else { destroy_targets(ceremony, hsm)? };
     let destroyed = list_or("none", &keys);
     let ended = (Some(kek.fingerprint), Some(hsm), backup);
     let document = close(ceremony, begun, ended, |document| Event::KekDestroy {

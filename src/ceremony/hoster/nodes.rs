@@ -218,10 +218,7 @@ fn subject(ceremony: &Ceremony, removed: &[Id], replaced: &[Id]) -> Result<gate:
         return Err(usage("no node, or one twice"));
     }
     let subject = gate::Nodes::of(nodes, removed, replaced);
-    match subject.stay.is_empty() {
-        true => Err(usage("no node would stay")),
-        false => Ok(subject),
-    }
+    if subject.stay.is_empty() { Err(usage("no node would stay")) } else { Ok(subject) }
 }
 
 /// Show and record that a former key is in this HSM no more

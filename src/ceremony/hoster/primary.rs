@@ -137,9 +137,7 @@ fn unchanged(
     former: &[PrimaryKey],
     ours: &[PrimaryKey],
 ) -> Result<()> {
-    let Some(now) = services::of(&ceremony.plan.target)?.primaries(service)? else {
-        return Ok(());
-    };
+    let Some(now) = services::of(&ceremony.plan.target)?.primaries(service)? else { return Ok(()) };
     let begun = ceremony.state.pending == Some(Step::Primary) && now == ours;
     Rule::EvidencePrimary.ensure(
         now == former || begun,

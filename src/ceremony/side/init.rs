@@ -40,15 +40,10 @@ impl AgreedPlan {
     /// # Errors
     /// `ABORT-SUPERSEDED` where it is another, or was not aborted; `LOG-…`, `PLAN-…`.
     pub fn superseding(mut self, side: Side, folder: Option<&Path>) -> Result<Self> {
-        let Some(folder) = folder else {
-            return Ok(self);
-        };
+        let Some(folder) = folder else { return Ok(self) };
         let former = Plan::read(&folder.join(PLAN_FILE))?;
         let archived = folder.join(format!("{side}.{LOG_FILE}"));
-        let path = match archived.exists() {
-            true => archived,
-            false => folder.join(LOG_FILE),
-        };
+        let path = if archived.exists() { archived } else { folder.join(LOG_FILE) };
         let bytes = log::own_bytes(&path)?;
         let log = counterpart::verify(&former, side, &bytes, &path.display().to_string())?;
         let aborted = log.state.aborted.is_some();

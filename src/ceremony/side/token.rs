@@ -134,9 +134,7 @@ impl TokenArgs {
 /// # Errors
 /// `PLAN-HSM`.
 pub fn require_planned(ceremony: &Ceremony, token: &Token) -> Result<()> {
-    let Some(planned) = &ceremony.plan.party(ceremony.state.side).hsm else {
-        return Ok(());
-    };
+    let Some(planned) = &ceremony.plan.party(ceremony.state.side).hsm else { return Ok(()) };
     let found = token.identity();
     Rule::PlanHsm.ensure(
         planned.names(found),

@@ -45,9 +45,7 @@ impl Run for KekTrust {
 /// `KEK-GONE`, or the HSM's.
 pub fn untrust(ceremony: &mut Ceremony, hsm: &Hsm) -> Result<()> {
     let trusted = ceremony.state.kek.clone();
-    let Some(kek) = trusted.filter(|_| ceremony.state.trusted) else {
-        return Ok(());
-    };
+    let Some(kek) = trusted.filter(|_| ceremony.state.trusted) else { return Ok(()) };
     hsm.kek_clear(kek.id)?;
     ceremony.record(Event::KekUntrust { kek }).map(drop)
 }

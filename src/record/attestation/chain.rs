@@ -158,13 +158,9 @@ fn signed(certificate: &Certificate, by: &Certificate) -> bool {
     let (tbs, algorithm) = (certificate.tbs_certificate(), certificate.signature_algorithm());
     let key = by.tbs_certificate().subject_public_key_info().to_der().ok();
     let key = key.and_then(|spki| PublicKey::parse(&spki).ok());
-    let (Some(key), Ok(message)) = (key, tbs.to_der()) else {
-        return false;
-    };
+    let (Some(key), Ok(message)) = (key, tbs.to_der()) else { return false };
     let signature = certificate.signature().as_bytes().and_then(|signature| key.raw(signature));
-    let Some(signature) = signature.filter(|_| tbs.signature() == algorithm) else {
-        return false;
-    };
+    let Some(signature) = signature.filter(|_| tbs.signature() == algorithm) else { return false };
     let known = match key {
         PublicKey::Rsa(_) => [
             oids::SHA_256_WITH_RSA_ENCRYPTION,

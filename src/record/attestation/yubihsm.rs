@@ -100,9 +100,7 @@ fn extension<const N: usize>(leaf: &Certificate, oid: ObjectIdentifier) -> Resul
     let (extension, None) = (found.next(), found.next()) else {
         return Err(format("twice".into()));
     };
-    let Some(extension) = extension else {
-        return Ok(None);
-    };
+    let Some(extension) = extension else { return Ok(None) };
     let bits = BitString::from_der(extension.extn_value.as_bytes())
         .map_err(|error| format(error.to_string()))?;
     let bytes = bits.as_bytes().and_then(|bytes| bytes.try_into().ok());

@@ -119,9 +119,7 @@ impl RequestFile<'_> {
     ) -> std::result::Result<Option<Recomputed>, serde_json::Error> {
         let request: Request<S> = serde_json::from_slice(self.bytes)?;
         let found = serde_json::to_value(&request)?;
-        let Ok(subject) = subject_hash(&request.subject) else {
-            return Ok(None);
-        };
+        let Ok(subject) = subject_hash(&request.subject) else { return Ok(None) };
         let plan = self.plan;
         let expected = match self.state.map(|state| (state, again(&request.subject, state))) {
             Some((_, Err(_))) => return Ok(None),

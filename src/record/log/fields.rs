@@ -253,21 +253,6 @@ fields! {
     }
 }
 
-/// The rows of the table in docs/formats.md, one for each field.
-pub fn page_rows() -> String {
-    let row = |event: &str, field: &Field| {
-        let (kind, why) = match field.source {
-            Source::Derived(from) => ("derived", from),
-            Source::Claim(because) => ("**claim**", because),
-        };
-        format!("| `{event}` | `{}` {} | {kind}: {why} |\n", field.name, field.holds)
-    };
-    let of = |(event, fields): &(&str, &[Field])| {
-        fields.iter().map(|field| row(event, field)).collect::<String>()
-    };
-    FIELDS.iter().map(of).collect()
-}
-
 /// How often each claim stands in these events, by `event.field`; so does what is a claim within a
 /// field that is none.
 ///

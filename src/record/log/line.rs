@@ -89,10 +89,7 @@ pub fn format_error(name: &str, line: u64, found: impl std::fmt::Display) -> Err
 
 /// A line costs many times its length in memory while it is read, whatever it holds.
 pub fn require_short(line: &[u8]) -> std::result::Result<(), String> {
-    match line.len() < MAX_LINE {
-        true => Ok(()),
-        false => Err(format!("more than {MAX_LINE} bytes")),
-    }
+    if line.len() < MAX_LINE { Ok(()) } else { Err(format!("more than {MAX_LINE} bytes")) }
 }
 
 /// Whether every reader sees the same numbers.

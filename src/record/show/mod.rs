@@ -39,9 +39,7 @@ pub fn show(path: &Path, language: Language, out: &mut dyn Write) -> Result<()> 
     if log::begins(&start) {
         return log::show(&start.whole(MAX_LOG)?, &texts, out);
     }
-    let Some((limit, explain)) = explaining(&start) else {
-        return Err(unlike_error(&start));
-    };
+    let Some((limit, explain)) = explaining(&start) else { return Err(unlike_error(&start)) };
     let source = start.whole(limit)?;
     let explanation = explain(&source)?;
     let (namespace, mut lines) = page(&explanation, &texts);

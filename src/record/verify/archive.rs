@@ -113,10 +113,7 @@ fn walk(root: &Path, below: &str, side: Side, files: &mut BTreeMap<String, Hash>
     let folder = root.join(below);
     for name in folder::names(&folder)? {
         let path = folder.join(&name);
-        let relative = match below.is_empty() {
-            true => name.clone(),
-            false => format!("{below}/{name}"),
-        };
+        let relative = if below.is_empty() { name.clone() } else { format!("{below}/{name}") };
         let is_folder = folder::is_folder(&path)?;
         let known = match is_folder {
             true => known_folder(below, &name),

@@ -182,9 +182,7 @@ impl Check<'_> {
                 receipt.proofs.len()
             ));
         }
-        let Some(registration) = self.documents.registration.current() else {
-            return Ok(());
-        };
+        let Some(registration) = self.documents.registration.current() else { return Ok(()) };
         let evidence = registration.received.verify(self.plan, keys)?;
         verdict.holds.push(format!(
             "{} pieces of evidence: each of the nodes {} signed and decrypted as the tenant's keys, before activation and after it",

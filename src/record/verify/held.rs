@@ -445,9 +445,7 @@ impl At<'_> {
 
     /// The closing says what the entry's step destroyed.
     fn closing(&self, document: Hash) -> Result<()> {
-        let Some(closing) = self.record.documents.closing.by_hash(document) else {
-            return Ok(());
-        };
+        let Some(closing) = self.record.documents.closing.by_hash(document) else { return Ok(()) };
         let kek = matches!(self.entry.event, Event::KekDestroy { .. });
         let kek = kek.then(|| self.state.kek_made()).transpose()?;
         self.planned_token(closing.body().token.as_ref())?;

@@ -113,9 +113,7 @@ fn copies<'a>(
 fn longest<'a, 'b>(copies: &'b [Copy<'a>], side: Side) -> Result<Option<&'b Copy<'a>>> {
     // Of those that are as long, the first.
     let longest = copies.iter().rev().max_by_key(|copy| copy.bytes.len());
-    let Some(longest) = longest else {
-        return Ok(None);
-    };
+    let Some(longest) = longest else { return Ok(None) };
     // A folder's own log is never shorter than the one in its archive.
     let archived = |own: &Copy| {
         let folder = Path::new(&own.name).parent();

@@ -133,10 +133,7 @@ impl Walk<'_> {
         if found == *expected {
             return Ok(true);
         }
-        let rule = match place.contains(&SHARES) {
-            true => Rule::ShareFile,
-            false => Rule::DocumentHash,
-        };
+        let rule = if place.contains(&SHARES) { Rule::ShareFile } else { Rule::DocumentHash };
         Err(rule.refuse(
             escape(&format!("{} has SHA-256 {found}", path.display())),
             format!("the one that the log names, {expected}"),
@@ -166,9 +163,10 @@ impl Walk<'_> {
                 continue;
             }
             let (hash, _) = folder::hash_file(&path.join(&name), MAX_REGISTRY)?;
-            match self.is_logged(&place)? {
-                true => self.held += 1,
-                false => rest.push(name.clone()),
+            if self.is_logged(&place)? {
+                self.held += 1
+            } else {
+                rest.push(name.clone())
             }
             files.insert(name, hash);
         }

@@ -140,9 +140,7 @@ impl Checker<'_> {
     }
 
     pub(super) fn trial(&mut self, raw: Option<&Spanned<Value>>, mode: Mode) -> Option<Trial> {
-        let Some(raw) = raw else {
-            return Some(Trial::None);
-        };
+        let Some(raw) = raw else { return Some(Trial::None) };
         let value = raw.get_ref();
         let hash = value.as_str().and_then(|text| text.parse::<Hash>().ok());
         let (rule, found, expected) = match (value, hash, mode) {
