@@ -1,7 +1,7 @@
 //! The custodians in front of the hoster's machine: each presents a share, which is checked at
 //! once.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
@@ -17,7 +17,8 @@ use record::log::ChangedShare;
 use record::plan::Custodian;
 use record::share::MAX_SHARE_FILE;
 use record::{Error, Event, Hash, Id, Result, Rule, escape, folder, list, quote, with_commands};
-use terminal::Asker;
+use terminal::texts::Texts;
+use terminal::{Asker, answer};
 
 /// A share as it comes on the command line.
 pub struct ShareInput {
@@ -153,14 +154,14 @@ impl Gathering<'_> {
             "{} custodians must present their shares, one after the other.",
             self.quorum.missing()
         ));
+        let texts = Texts::spoken();
         while self.quorum.missing() > 0 {
-            let question = "Share file of the next custodian, or an empty line to type or scan a share (Ctrl-D ends): ";
-            let answer = match asker.line(question) {
+            let file = match asker.path(&texts.get("ask.share", &[]), self.ceremony) {
                 // A script has no more: how many are missing is said as ever.
                 Err(Error::Ended { .. }) if !asker.is_interactive() => return Ok(()),
-                answer => answer?,
+                file => file?,
             };
-            match self.answered(answer.trim()).and_then(|opened| self.take(opened)) {
+            match self.answered(file.as_deref()).and_then(|opened| self.take(opened)) {
                 Ok(()) => self.record()?,
                 Err(error) if matches!(error, Error::Ended { .. }) || !asker.is_interactive() => {
                     return Err(error);
@@ -172,24 +173,28 @@ impl Gathering<'_> {
     }
 
     /// A share from a file; or typed or scanned, the opened one, or the file as its sheet has it.
-    fn answered(&self, answer: &str) -> Result<ShareOpening> {
-        let (bytes, name) = match answer {
-            "" => {
+    fn answered(&mut self, file: Option<&Path>) -> Result<ShareOpening> {
+        let (bytes, name) = match file {
+            None => {
                 let typed = lines::ask(self.asker)?;
                 if typed.len() == RECORD {
                     let share = Share::from_record(&typed)?;
                     return Ok(ShareOpening { share, recipients: None, changed: None });
                 }
-                (custodian::with_armour(&typed)?, "what was typed")
+                (custodian::with_armour(&typed)?, "what was typed".to_owned())
             }
-            file => (folder::read_file(file.as_ref(), MAX_SHARE_FILE)?, file),
+            Some(path) => {
+                let file = answer::file_at(path, |name| name.ends_with(".age"));
+                let file = file.unwrap_or_else(|| path.to_owned());
+                (folder::read_file(&file, MAX_SHARE_FILE)?, file.display().to_string())
+            }
         };
-        let question = "Identity file that opens it, or an empty line to type or scan its sheet: ";
-        let identity = match self.asker.line(question)?.trim() {
-            "" => custodian::with_armour(&lines::ask(self.asker)?)?,
-            file => folder::read_file(file.as_ref(), MAX_SHARE_FILE)?,
+        let question = Texts::spoken().get("ask.identity", &[]);
+        let identity = match self.asker.path(&question, self.ceremony)? {
+            None => custodian::with_armour(&lines::ask(self.asker)?)?,
+            Some(file) => folder::read_file(&file, MAX_SHARE_FILE)?,
         };
-        self.open(&bytes, name, &Zeroizing::new(identity))
+        self.open(&bytes, &name, &Zeroizing::new(identity))
     }
 
     /// Opens a share file. One that is none of those dealt is named before it is opened.

@@ -7,6 +7,8 @@ use crate::{Ceremony, Means, Report, Run};
 use record::gate::WrongBags;
 use record::terms::MAX_TEXT;
 use record::{Error, Event, Phase, Remark, Result, Rule};
+use terminal::texts::Texts;
+use terminal::{Clerk, Recorder, tell};
 
 /// Records what people say. It changes no phase and voids no request.
 ///
@@ -40,6 +42,20 @@ pub fn note(ceremony: &mut Ceremony, remark: Remark) -> Result<Report> {
         Ok(()) => report,
         Err(error) => report.line(format!("It blocks the next step: {error}")),
     })
+}
+
+impl Clerk for Ceremony {
+    fn remark(&mut self, text: String) -> Result<()> {
+        note(self, Remark::Remark { text })?;
+        tell(&Texts::spoken().get("ask.remarked", &[]));
+        Ok(())
+    }
+}
+
+impl Recorder for Ceremony {
+    fn refused(&mut self, rule: Rule, found: String) -> Result<()> {
+        self.record(Event::Refusal { rule, found }).map(drop)
+    }
 }
 
 /// `deviation`, as it is typed.

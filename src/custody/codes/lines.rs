@@ -8,7 +8,9 @@ use crate::codes::frames::{self, PREFIX};
 use record::encoding::{Hash, hash};
 use record::rule::Rule;
 use record::{Error, Result};
-use terminal::Asker;
+use terminal::answer::{Answer, Question};
+use terminal::texts::Texts;
+use terminal::{Asker, ended};
 
 /// The bytes of a line.
 const BYTES: usize = 15;
@@ -109,6 +111,15 @@ impl TypedLines {
         Ok(self.whole.len() / BYTES == self.count)
     }
 
+    /// Takes the last line back.
+    pub fn take_back(&mut self) {
+        let lines = self.next().saturating_sub(2);
+        self.whole.truncate(lines * BYTES);
+        if lines == 0 {
+            self.count = 0;
+        }
+    }
+
     fn parse(&self, number: usize, text: &str) -> Result<Zeroizing<[u8; BYTES]>> {
         let check_error = |found: &str| {
             Rule::LineCheck.refuse(
@@ -180,7 +191,14 @@ pub fn ask(asker: &Asker) -> Result<Zeroizing<Vec<u8>>> {
     let mut typed = TypedLines::default();
     let mut scanned = frames::ScannedFrames::default();
     loop {
-        let answer = asker.hidden(&question(&typed, &scanned))?;
+        let answer = match asker.hidden(&question(&typed, &scanned)) {
+            // What was typed is not lost by a slip of the finger.
+            Err(Error::Ended { .. }) if asker.is_interactive() && typed.next() > 1 => {
+                stop_or_back(asker, &mut typed)?;
+                continue;
+            }
+            answer => answer?,
+        };
         let taken = match answer.trim_start().starts_with(PREFIX) {
             true => scanned
                 .add(answer.trim())
@@ -193,6 +211,28 @@ pub fn ask(asker: &Asker) -> Result<Zeroizing<Vec<u8>>> {
             Ok(false) => {}
             Err(error) if asker.is_interactive() => asker.say(&error.to_string()),
             Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Whether to stop where lines were typed already; or to take the last one back.
+///
+/// # Errors
+/// [`Error::Ended`] where somebody stops.
+fn stop_or_back(asker: &Asker, typed: &mut TypedLines) -> Result<()> {
+    let texts = Texts::spoken();
+    let (n, next) = ((typed.next() - 1).to_string(), typed.next().to_string());
+    let question = texts.get("lines.stop", &[("n", &n), ("next", &next)]);
+    loop {
+        let answer = asker.line(&question)?;
+        match Answer::to(Question::GoOn, &answer) {
+            Answer::Yes => return Ok(()),
+            Answer::Stop => return Err(ended("q")),
+            Answer::Other("b" | "B") => {
+                typed.take_back();
+                return Ok(());
+            }
+            _ => asker.say(&texts.get("lines.how", &[])),
         }
     }
 }

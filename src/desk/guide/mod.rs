@@ -2,15 +2,13 @@
 //! `next` and the printed script all take their steps and commands from here, and here they come
 //! from the one table of [`record::flow`].
 
-mod text;
-
 use record::command::{CommandLine, Program};
 use record::flow::{ABORT, INIT, Needs, Phase, Row, TABLE, way_in};
 use record::plan::{Plan, ServicePlan};
 use record::service::evidence_file;
 pub use record::show::Language;
 use record::terms::{CloudFormat, Id, Originals, Side, Stage, Step, Trial};
-pub use text::Texts;
+pub use terminal::texts::Texts;
 
 /// A step that is somebody's turn.
 #[derive(Clone)]

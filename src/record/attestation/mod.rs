@@ -7,7 +7,7 @@ mod yubihsm;
 
 use jiff::Timestamp;
 
-use crate::{AttestationLevel, Error, Hash, Result, Rule, Usage};
+use crate::{AttestationLevel, Error, Hash, Result, Rule, Usage, with_commands};
 
 /// The greatest size of an attestation, and of what a vendor's tool said of one, in bytes.
 pub const MAX_ATTESTATION: u64 = 64 << 10;
@@ -61,6 +61,6 @@ fn attestation_error(rule: Rule, found: impl Into<String>, expected: impl Into<S
     rule.refuse(
         crate::escape::escape(&format!("an attestation: {}", found.into())),
         expected,
-        "make the attestation again with the vendor's tool, for the key that is named; look at it with `openssl x509 -text`",
+        with_commands("make the attestation again with the vendor's tool, for the key that is named; look at it: `{openssl x509 -in FILE -text}`"),
     )
 }

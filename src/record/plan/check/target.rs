@@ -2,6 +2,7 @@
 
 use toml::{Spanned, Value};
 
+use crate::command::tool;
 use crate::plan::check::{Checker, Place, WHOLE};
 use crate::plan::raw::{RawPlan, RawTarget, TargetKind};
 use crate::{
@@ -102,8 +103,9 @@ impl Checker<'_> {
         let name = ksp.get_ref();
         let printable = escape(name) == *name && name.trim() == name;
         if !printable || !(1..=MAX_KSP).contains(&name.chars().count()) {
+            let list = tool("certutil -csplist");
             let expected = format!(
-                "1 to {MAX_KSP} printable characters: the provider's name as `certutil -csplist` has it"
+                "1 to {MAX_KSP} printable characters: the provider's name as `{list}` has it"
             );
             self.fault(ksp, Rule::PlanTarget, format!("ksp {}", quote(name)), expected);
         }
