@@ -47,7 +47,8 @@ pub fn require<S: Subject>(ceremony: &mut Ceremony, subject: &S) -> Result<Offic
     let logged = state.approvals.get(&S::GATE);
     let logged = logged.filter(|logged| logged.subject == approved.subject);
     let attempt = logged.map_or(state.attempt, |logged| logged.attempt);
-    let request = Request::of(&ceremony.plan, state, attempt, subject);
+    let (side, entry) = (state.side, state.phase_entry.hash);
+    let request = Request::of(&ceremony.plan, side, attempt, entry, subject);
     let folder = ceremony.dir.join(APPROVALS);
     let bytes = json_file(&request)?;
     let (path, void) = place(&folder, S::GATE, &bytes)?;

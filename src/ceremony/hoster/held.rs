@@ -78,12 +78,8 @@ fn read_challenge(ceremony: &Ceremony, folder: &Path) -> Result<Released<Challen
 
 /// The tenant asks about the keys that were born here, and no others.
 fn ours(set: &KeySet, born: &[KeyRecord]) -> Result<()> {
-    let asked = set.keys.iter();
-    let asked = asked.map(|key| (&key.label, Hash::of(&key.spki.0), Hash::of(&key.certificate)));
-    let ours = born.iter();
-    let ours = ours.map(|key| (&key.label, key.spki, key.certificate));
     Rule::DocumentContent.ensure(
-        asked.eq(ours),
+        set.named().eq(born.iter().map(KeyRecord::named)),
         "a challenge for other keys",
         "one for the keys that were born here, as the log names them",
         "ask the tenant which keys it has taken; nothing is signed or decrypted for this challenge",

@@ -18,17 +18,17 @@ use crate::{
 };
 
 impl<S: Subject> Request<S> {
-    /// What officers are asked to sign where a side stands.
-    pub fn of(plan: &Plan, state: &State, attempt: u32, subject: S) -> Self {
+    /// What officers of a side are asked to sign in an attempt, after this entry of its log.
+    pub fn of(plan: &Plan, side: Side, attempt: u32, entry: Hash, subject: S) -> Self {
         Request {
             format: FORMAT.to_owned(),
             ceremony: plan.ceremony.clone(),
             mode: plan.mode,
-            side: state.side,
+            side,
             plan_hash: plan.hash(),
             gate: S::GATE,
             attempt,
-            entry: state.phase_entry.hash,
+            entry,
             summary: subject.summary(),
             subject,
         }
@@ -120,22 +120,18 @@ impl RequestFile<'_> {
         let request: Request<S> = serde_json::from_slice(self.bytes)?;
         let found = serde_json::to_value(&request)?;
         let Ok(subject) = subject_hash(&request.subject) else { return Ok(None) };
-        let plan = self.plan;
-        let expected = match self.state.map(|state| (state, again(&request.subject, state))) {
-            Some((_, Err(_))) => return Ok(None),
-            Some((state, Ok(subject))) => {
-                serde_json::to_value(Request::of(plan, state, state.attempt, subject))?
-            }
-            None => serde_json::to_value(Request {
-                format: FORMAT.to_owned(),
-                ceremony: plan.ceremony.clone(),
-                mode: plan.mode,
-                plan_hash: plan.hash(),
-                gate: S::GATE,
-                summary: request.subject.summary(),
-                ..request
-            })?,
+        let Request { side, attempt, entry, subject: own, .. } = request;
+        let expected = match self.state {
+            None => Request::of(self.plan, side, attempt, entry, own),
+            Some(state) => match again(&own, state) {
+                Ok(own) => {
+                    let entry = state.phase_entry.hash;
+                    Request::of(self.plan, state.side, state.attempt, entry, own)
+                }
+                Err(_) => return Ok(None),
+            },
         };
+        let expected = serde_json::to_value(expected)?;
         Ok(Some(Recomputed { subject, found, expected }))
     }
 }

@@ -27,6 +27,11 @@ pub struct KeyRecord {
 }
 
 impl KeyRecord {
+    /// What names the key: as [`KeySet::named`](crate::KeySet::named).
+    pub fn named(&self) -> (&Id, Hash, Hash) {
+        (&self.label, self.spki, self.certificate)
+    }
+
     /// Of a key and its certificate, DER.
     pub fn of(label: &Id, spki: &[u8], certificate: &[u8], made: bool) -> Self {
         let (spki, certificate) = (Hash::of(spki), Hash::of(certificate));

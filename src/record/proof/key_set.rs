@@ -99,6 +99,12 @@ impl KeySet {
         self.keys.iter().find(|key| key.label == *label)
     }
 
+    /// What names each key: its label, SHA-256 of its SubjectPublicKeyInfo and of its certificate.
+    pub fn named(&self) -> impl Iterator<Item = (&Id, Hash, Hash)> {
+        let keys = self.keys.iter();
+        keys.map(|key| (&key.label, Hash::of(&key.spki.0), Hash::of(&key.certificate)))
+    }
+
     /// The signing keys.
     pub fn signing_keys(&self) -> impl Iterator<Item = &ProvenKey> {
         self.keys.iter().filter(|key| key.role == Role::Signing)

@@ -239,10 +239,8 @@ impl Documents {
 
     /// What must be proven, as the package or the challenge that counts says it.
     pub fn key_set(&self) -> Option<KeySet> {
-        let package = self.package.current();
-        let package = package.map(|found| KeySet::from(&found.received));
-        let challenge = self.challenge.current();
-        package.or_else(|| challenge.map(|found| KeySet::from(&found.received)))
+        let hash = self.hash(Kind::Package).or_else(|| self.hash(Kind::Challenge));
+        hash.and_then(|hash| self.key_set_of(hash))
     }
 
     /// What must be proven, as this package or challenge says it.
