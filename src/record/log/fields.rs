@@ -245,7 +245,7 @@ fields! {
         "hash" "of the bytes removed" Claim "what was removed is gone";
     }
     "refusal" {
-        "rule" "that refused" Claim "what was refused left nothing";
+        "rule" "that refused a step; or, while a question went on, the words that were typed (`WORDS-MISMATCH`)" Claim "what was refused left nothing";
         "found" "text: the first 500 characters, escaped for a terminal" Claim "what was refused left nothing";
     }
     "preflight" {
