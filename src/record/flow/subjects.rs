@@ -13,8 +13,8 @@ use crate::gate::{
 };
 use crate::log::KeyRecord;
 use crate::{
-    CloudFormat, Event, FORMAT, Gate, Hash, Id, Kind, Plan, PrimaryKey, Result, ServicePlan, Stage,
-    State, Step, TokenIdentity, TransferRoute,
+    CloudFormat, Event, FORMAT, Gate, Hash, Id, Kind, Plan, PrimaryKey, Result, ServicePlan, Side,
+    Stage, State, Step, TokenIdentity, TransferRoute,
 };
 
 impl<S: Subject> Request<S> {
