@@ -13,7 +13,7 @@ use record::encoding::{Fixed, Hash, PackageId, enc, hash, random};
 use record::escape::escape;
 use record::rule::Rule;
 use record::share::{CODE_WORDS, ShareListing, confirm_hash};
-use record::terms::list;
+use record::terms::list_or;
 use record::{Error, Result};
 
 /// The length of a record, in bytes: version, package id, M, N, x, y, salt.
@@ -228,12 +228,12 @@ impl<'a> Quorum<'a> {
         let names = |given: bool| {
             let has_given = |x| self.shares.iter().any(|share| share.x() == x);
             let some = self.listings.iter().filter(|listing| has_given(listing.x) == given);
-            escape(&list(some.map(|listing| &listing.custodian)))
+            escape(&list_or("nobody", some.map(|listing| &listing.custodian)))
         };
         let (count, needed, missing) = (self.shares.len(), self.threshold, self.missing());
         Rule::ShareQuorum.ensure(
             missing == 0,
-            format!("{count} of {needed} shares ({})", names(true)),
+            format!("{count} of the shares, given by {}", names(true)),
             format!("{needed} shares"),
             format!("{missing} more of: {}", names(false)),
         )?;

@@ -10,7 +10,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// A named rule that was not kept. Nothing was changed.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("refused by rule {}: {}\n  found:    {found}\n  expected: {expected}\n  to do:    {remedy}", rule.name(), rule.text())]
+#[error("Refused: {} ({})\n  found:    {found}\n  expected: {expected}\n  to do:    {remedy}", rule.fault(), rule.name())]
 pub struct Refusal {
     /// The rule, by the name that code, log and documents share.
     pub rule: Rule,

@@ -51,7 +51,7 @@ impl Ended {
     pub fn refused(self, rule: &str) -> String {
         assert_eq!(self.code, 3, "expected {rule}: {}\n{}", self.out, self.err);
         assert!(
-            self.err.contains(&format!("refused by rule {rule}:")),
+            self.err.contains(&format!(" ({rule})\n  found: ")),
             "expected {rule}: {}",
             self.err
         );

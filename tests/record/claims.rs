@@ -6,12 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// The text of every file below a folder whose name ends so.
-fn below(folder: &Path, end: &str) -> Vec<(PathBuf, String)> {
+pub fn below(folder: &Path, end: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

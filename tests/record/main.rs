@@ -14,4 +14,5 @@ mod people;
 mod plan;
 mod quorum;
 mod replayed;
+mod rules;
 mod signature;

@@ -137,8 +137,8 @@ fn tell(stage: &Stage, lie: &Lie) {
 
 /// The rule that a command was refused by.
 fn rule(ended: &Ended) -> String {
-    let said = ended.err.split_once("refused by rule ").map(|(_, rest)| rest);
-    let rule = said.and_then(|said| said.split_once(':')).map(|(rule, _)| rule.to_owned());
+    let said = ended.err.split_once(")\n  found: ").map(|(said, _)| said);
+    let rule = said.and_then(|said| said.rsplit_once('(')).map(|(_, rule)| rule.to_owned());
     rule.unwrap_or_else(|| panic!("{ended:?}"))
 }
 

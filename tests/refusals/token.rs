@@ -72,6 +72,31 @@ fn a_wrong_pin_is_one_try_and_the_next_needs_two_signatures() {
 }
 
 #[test]
+fn the_last_try_of_a_pin_is_not_spent_whoever_signs() {
+    let stage = Stage::at(Done::OfferCheck);
+    let last = |side: &str, arguments: &[&str]| {
+        let mut command = stage.command(side, arguments);
+        common::stage::ended(command.env("KEYFERRY_SHIM_LIE", "final-try"))
+    };
+    // Of a user's PIN it is known before anybody is asked for it.
+    last("tenant", &["probe", "--rehearsal", "probe.json"]).refused("PIN-COUNT-LOW");
+    assert!(!stage.is_asked("tenant", "pin-try"));
+    let trust = ["kek", "trust", "--so-pin-file"];
+    let pin = stage.path("so-pin").display().to_string();
+    last("tenant", &[&trust[..], &[pin.as_str()]].concat()).refused("PIN-FINAL-TRY");
+}
+
+#[test]
+fn a_token_without_a_mechanism_is_refused_before_anything_is_made() {
+    let denied = Some(("hoster", "CKM_SHA256_RSA_PKCS".to_owned()));
+    let setting = Setting { hoster: Family::Kryoptic, denied, ..Setting::default() };
+    let mut stage = Stage::with(setting, |plan| plan);
+    stage.walk_to(Done::Init);
+    let text = stage.hoster(&["kek", "create"]).refused("HSM-MECHANISM");
+    assert!(text.contains("CKM_SHA256_RSA_PKCS (0x00000040)"), "{text}");
+}
+
+#[test]
 fn a_token_is_the_one_that_is_named() {
     let stage = Stage::at(Done::Init);
     let mut command = stage.command("hoster", &["kek", "create", "--token", "nobody"]);
@@ -156,7 +181,7 @@ fn a_token_that_lies_about_its_wrap_is_caught_by_the_canary() {
     };
     // By its length or by its content, as the key that was wrapped happens to be long.
     let padded = |ended: Ended| {
-        let by = |rule| ended.err.contains(&format!("refused by rule {rule}:"));
+        let by = |rule| ended.err.contains(&format!(" ({rule})\n  found: "));
         assert!(ended.code == 3 && (by("WRAP-KWP") || by("WRAP-FORMAT")), "{}", ended.err);
     };
     let composite = Setting { shim: true, ..Setting::composite() };
@@ -173,6 +198,11 @@ fn a_token_that_lies_about_its_wrap_is_caught_by_the_canary() {
         lying(&stage, "tenant", "constant-aes", &["export"]).refused("WRAP-CANARY");
         stage.tenant(&["export"]).ok();
     }
+    // The hoster's KEK is as it must be, and the AES key between the two can leave the token.
+    let mut late = Stage::of(Setting { shim: true, ..Setting::composite() }, Done::PackageCheck);
+    late.lie = Some(("hoster", "changes"));
+    let (_, ended) = late.walk_until_refused(Done::Import).expect("the import is refused");
+    ended.refused("WRAP-AES-KEY");
     for mechanism in ["single-shot", "composite"] {
         let waivers = match mechanism {
             "composite" => vec!["WRAP-COMPOSITE".into()],

@@ -29,7 +29,7 @@ const fn told(
 /// A module that a side has trusted until then, and that changes its ways before the keys come.
 const LATE: Done = Done::PackageCheck;
 
-const LIES: [Told; 26] = [
+const LIES: [Told; 27] = [
     told("extractable", "hoster", Done::Plan, &["KEK-EXTRACTABLE"]),
     told("extractable", "hoster", LATE, &["TARGET-ATTRIBUTES"]),
     // At the tenant it is what the keys are made with.
@@ -56,7 +56,8 @@ const LIES: [Told; 26] = [
     told("keeps", "hoster", Done::AcceptanceRelease, &["KEK-GONE"]),
     // The trusted KEK is left, a public key; the audit says so at the end.
     told("keeps", "tenant", Done::KeysCreate, &[]),
-    told("final-try", "tenant", Done::Plan, &["PIN-COUNT-LOW"]),
+    told("final-try", "tenant", Done::Plan, &["PIN-FINAL-TRY"]),
+    told("final-try", "hoster", Done::Plan, &["PIN-COUNT-LOW"]),
     // A token's randomness makes no secret of Keyferry's; that it made its own keys well, nobody
     // can see.
     told("constant-random", "hoster", Done::Plan, &[]),

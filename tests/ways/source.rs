@@ -43,7 +43,7 @@ fn closing(stage: &Stage) {
 
 #[test]
 fn originals_go_after_acceptance_and_the_hosters_word_about_backups() {
-    let mut stage = Stage::with(Setting::composite(), destroys);
+    let mut stage = Stage::with(Setting { shim: true, ..Setting::composite() }, destroys);
     let destroy = ["source", "destroy", "medium/closing"];
     for done in [Done::KeysCreate, Done::ReceiptCheck, Done::Accept] {
         stage.walk_to(done);
@@ -75,6 +75,10 @@ fn originals_go_after_acceptance_and_the_hosters_word_about_backups() {
     stage.tenant(&destroy).ended_with(6);
     assert_eq!(private_keys(&stage, "tenant"), 2);
     stage.approve("tenant", "source-destroy", &["cora"]);
+    // A token that says that it destroyed them is looked into once more.
+    let mut keeps = stage.command("tenant", &destroy);
+    crate::common::stage::ended(keeps.env("KEYFERRY_SHIM_LIE", "keeps")).refused("TARGET-GONE");
+    assert_eq!(private_keys(&stage, "tenant"), 2);
     let said = stage.tenant(&destroy).ok();
     assert!(said.contains("hgs-signing, hgs-encryption"), "{said}");
     assert_eq!(private_keys(&stage, "tenant"), 0);

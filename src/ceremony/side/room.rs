@@ -40,7 +40,7 @@ pub fn note(ceremony: &mut Ceremony, remark: Remark) -> Result<Report> {
         .value("said", record::escape::escape(&said));
     Ok(match ceremony.state.room.require() {
         Ok(()) => report,
-        Err(error) => report.line(format!("It blocks the next step: {error}")),
+        Err(error) => report.line(format!("It blocks the next step. {error}")),
     })
 }
 

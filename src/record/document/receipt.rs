@@ -7,7 +7,7 @@ use crate::proof::Proof;
 use crate::proof::key_set::check_keys;
 use crate::terms::{ensure, require};
 use crate::{
-    Fits, Id, Kind, Listed, PackageId, Plan, TokenIdentity, TransferRoute, list, strict_json,
+    Fits, Id, Kind, Listed, PackageId, Plan, TokenIdentity, TransferRoute, list_or, strict_json,
 };
 
 /// What the HSM holds, who opened the seal for it, and the proof.
@@ -45,7 +45,9 @@ impl Body for Receipt {
             && distinct >= usize::from(plan.quorum.threshold)
             && self.custodians.iter().all(planned)
             && self.spent.iter().all(|id| self.custodians.contains(id));
-        let found = format!("opened by {}, spent by {}", list(&self.custodians), list(&self.spent));
+        let nobody = |all: &[Id]| list_or("nobody", all);
+        let (by, spent) = (nobody(&self.custodians), nobody(&self.spent));
+        let found = format!("opened by {by}, spent by {spent}");
         ensure(fits, found, "a quorum of the plan's custodians, each once")?;
         Proof::check_places(&self.proofs, plan, &[IMPORT.to_owned()])
     }

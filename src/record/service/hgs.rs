@@ -3,7 +3,7 @@
 
 use crate::service::{Brief, NodeKey, Statement};
 use crate::terms::shown;
-use crate::{Deployment, Hash, PrimaryKey, Result, Role, Rule, Stage, quote};
+use crate::{Deployment, Hash, PrimaryKey, Result, Role, Rule, Stage, list_or, quote};
 
 /// The form of its evidence.
 pub(super) fn check(said: &Statement, brief: &Brief) -> Result<()> {
@@ -48,7 +48,7 @@ fn serving(said: &Statement, brief: &Brief, service: &str) -> Result<()> {
     said.ensure(
         brief.trial || brief.primaries().iter().all(known),
         Rule::EvidenceCertificate,
-        &format!("the service knows {}", said.registered.join(", ")),
+        &format!("the service knows {}", list_or("no certificate", &said.registered)),
         format!("it knows {}", shown(&brief.primaries())),
     )?;
     said.ensure(

@@ -72,12 +72,27 @@ fn collect(prefix: &str, table: &Table, texts: &mut BTreeMap<String, String>) {
 pub struct Sentences {
     all: BTreeMap<String, String>,
     untold: BTreeMap<String, String>,
+    /// What is wrong where a rule refuses, by its name, where that is not [`Rule::fault`].
+    faults: BTreeMap<String, String>,
 }
 
 impl Sentences {
     /// The sentences of a language. They are part of the program; a test reads every one of them.
     pub fn of(language: Language) -> Self {
-        Sentences { all: by_key(language.source()), untold: by_key(UNTOLD) }
+        let faults = match language {
+            Language::English => "",
+            Language::German => include_str!("../../../templates/text/rules.de.toml"),
+        };
+        Sentences { all: by_key(language.source()), untold: by_key(UNTOLD), faults: by_key(faults) }
+    }
+
+    /// What is wrong where the rule of this name refuses; the name itself of one that there is not.
+    pub fn fault<'a>(&'a self, name: &'a str) -> &'a str {
+        match (self.faults.get(name), Rule::by_name(name)) {
+            (Some(fault), _) => fault,
+            (None, Some(rule)) => rule.fault(),
+            (None, None) => name,
+        }
     }
 
     /// Every one by its key.
@@ -259,7 +274,7 @@ impl<'a> Telling<'a> {
             ("words", _) => word.parse::<Hash>().map_or(vec![word.to_owned()], |hash| {
                 fingerprint::rows(hash.as_bytes()).lines().map(|row| format!("  {row}")).collect()
             }),
-            ("demand", _) => vec![Rule::by_name(word).map_or(word, |rule| rule.text()).to_owned()],
+            ("fault", _) => vec![sentences.fault(word).to_owned()],
             ("sha256", _) => vec![match word.parse::<Blob>() {
                 Ok(bytes) => Hash::of(&bytes.0).to_string(),
                 Err(_) => word.to_owned(),

@@ -12,7 +12,8 @@ use crate::command::CommandLine;
 use crate::plan::Person;
 use crate::terms::named;
 use crate::{
-    Error, Hash, Id, Plan, Program, Result, Rule, Side, escape, folder, list, quote, strict_json,
+    Error, Hash, Id, Plan, Program, Result, Rule, Side, escape, folder, list, list_or, quote,
+    strict_json,
 };
 use envelope::Envelope;
 
@@ -78,12 +79,16 @@ impl VerifiedSignatures {
         let (have, needed) = (self.officers.len(), plan.party(side).approvals);
         let stood_in = have + self.witnesses.len() >= needed;
         let rule = if stood_in { Rule::SignatureWitness } else { Rule::SignatureMissing };
-        let names = |signed: &[Signed]| list(signed.iter().map(|one| &one.id));
-        let (officers, witnesses) = (names(&self.officers), names(&self.witnesses));
+        let officers = list_or("none", self.officers.iter().map(|one| &one.id));
+        let witnesses = list(self.witnesses.iter().map(|one| &one.id));
+        let others = match self.witnesses.is_empty() {
+            true => String::new(),
+            false => format!("; of witnesses, who are not counted: {witnesses}"),
+        };
         rule.ensure(
             have >= needed,
-            format!("{what}: {have} of {needed} officers of the {side} ({officers}); witnesses: {witnesses}"),
-            format!("valid signatures of at least {needed} officers of the {side}"),
+            format!("{what}: valid signatures of the {side}'s officers: {officers}{others}"),
+            format!("signatures of {needed} officers of the {side}"),
             format!("the {side}'s officers sign, on their own machines, with `{}`; copy the .sig files beside what they sign", officer_line(Namespace::Document)),
         )
     }

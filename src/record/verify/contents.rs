@@ -7,7 +7,7 @@ use crate::verify::Verdict;
 use crate::verify::counterpart::VerifiedLog;
 use crate::verify::documents::{Documents, KeptDocument};
 use crate::verify::logs::Logs;
-use crate::{Hash, KeySet, Kind, Plan, Result, Rule, Side, Signed, json, list};
+use crate::{Hash, KeySet, Kind, Plan, Result, Rule, Side, Signed, json, list, list_or};
 
 /// Checks all there are.
 ///
@@ -199,5 +199,5 @@ fn all_same<T: PartialEq>(values: &[Option<T>]) -> bool {
 /// Who signed, each once.
 pub fn names(signed: &[Signed]) -> String {
     let ids: std::collections::BTreeSet<&str> = signed.iter().map(|one| one.id.as_str()).collect();
-    list(ids)
+    list_or("nobody", ids)
 }

@@ -23,7 +23,7 @@ use crate::verify::{Record, Verdict};
 use crate::{
     AttestationLevel, Entry, Error, Event, Hash, Id, KeySet, Kind, Observed, Phase, ReadBack,
     Received, Result, Rule, RuleOutcome, ServicePlan, Signed, State, Step, TokenIdentity, escape,
-    json, list,
+    json, list, list_or,
 };
 
 /// Holds every entry of a log, and names the evidence, and what was given up, that is not here.
@@ -303,7 +303,7 @@ impl At<'_> {
         Rule::ApprovalSubject.ensure(
             unsigned.is_none(),
             format!("{}: the end of {}", self.place(), list(unsigned)),
-            format!("what officers signed for: {}", list(&signed)),
+            format!("what officers signed for: {}", list_or("nothing", &signed)),
             UNSIGNED,
         )
     }

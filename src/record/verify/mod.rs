@@ -271,7 +271,7 @@ fn anchor(plan: &Plan, logs: &Logs, against: &Against, verdict: &mut Verdict) ->
             let ends = logs.ends().map(|(side, head)| format!("{side} {head}"));
             Rule::LogChain.ensure(
                 logs.ends().any(|(_, head)| head == expected),
-                format!("logs that end with {}", list(ends)),
+                format!("logs that end with {}", list_or("nothing: there are none", ends)),
                 format!("one that ends with {expected}"),
                 "check the paper record; entries may have been cut off or added",
             )?;

@@ -62,8 +62,8 @@ impl Cluster {
         }
         assert_eq!(ended.code, 3, "{}", ended.err);
         assert_eq!(added(), before, "nothing was added");
-        let (_, rule) = ended.err.split_once("refused by rule ").expect("a rule is named");
-        let (rule, _) = rule.split_once(':').expect("a rule is named");
+        let (said, _) = ended.err.split_once(")\n  found: ").expect("a rule is named");
+        let (_, rule) = said.rsplit_once('(').expect("a rule is named");
         Some(Rule::by_name(rule).expect("a rule of the program"))
     }
 

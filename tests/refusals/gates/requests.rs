@@ -187,7 +187,7 @@ fn an_exchanged_subject_is_caught_at_every_gate() {
             fs::copy(other.path(&from), stage.path(&file)).unwrap();
             let ended = stage.side(at.side, &command);
             assert!(
-                rules.iter().any(|rule| ended.err.contains(&format!("refused by rule {rule}:"))),
+                rules.iter().any(|rule| ended.err.contains(&format!(" ({rule})\n  found: "))),
                 "{} with another {file}: {} {}",
                 at.gate,
                 ended.code,

@@ -227,7 +227,7 @@ fn others(stage: &Stage) {
         &[
             "the hoster's token",
             "unwrap single-shot, OAEP sha1: works (rfc5649, rfc5649-zero-filled)",
-            "REFUSED by ",
+            "REFUSED: ",
             "CKM_RSA_PKCS_OAEP",
             "keyferry-probe",
         ],

@@ -92,7 +92,7 @@ fn every_language_has_every_text() {
                     *key == format!("part.{}", part.1)
                         || key.starts_with(&format!("part.{}.", part.1))
                 };
-                let computed = ["count", "words", "quote", "tree", "sha256", "demand"];
+                let computed = ["count", "words", "quote", "tree", "sha256", "fault"];
                 assert!(computed.contains(&part.1) || texts.all().keys().any(has), "{part:?}");
             }
         }

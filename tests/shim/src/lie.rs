@@ -41,7 +41,7 @@ pub enum Lie {
     EscapeCodes,
     /// An object that is kept is destroyed, it says, and stays.
     Keeps,
-    /// One try of its PIN is left.
+    /// One try of each PIN is left.
     FinalTry,
     /// Its PIN is locked.
     PinLocked,

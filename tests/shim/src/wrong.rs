@@ -174,7 +174,9 @@ unsafe extern "C" fn token_info(slot: CK_SLOT_ID, info: *mut CK_TOKEN_INFO) -> C
             escape_codes(&mut info.manufacturerID);
             escape_codes(&mut info.model);
         }
-        (Some(Lie::FinalTry), Some(info)) => info.flags |= CKF_USER_PIN_FINAL_TRY,
+        (Some(Lie::FinalTry), Some(info)) => {
+            info.flags |= CKF_USER_PIN_FINAL_TRY | CKF_SO_PIN_FINAL_TRY;
+        }
         (Some(Lie::PinLocked), Some(info)) => info.flags |= CKF_USER_PIN_LOCKED,
         _ => {}
     }

@@ -1,0 +1,95 @@
+//! Each rule says what is wrong where it refuses, in every language, and docs/rules.md has them all,
+//! each with the test that provokes it. `KEYFERRY_RULES=write` writes the page anew, but for its
+//! last column, which people write.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env, fs,
+    path::Path,
+};
+
+use super::claims::{below, root};
+use record::{
+    Error,
+    rule::Rule,
+    service::local::Registry,
+    show::{Language, Sentences},
+};
+
+const HEAD: &str = "# The rules
+
+Every refusal names one of these rules, what was found, what was expected and what to do. The page
+is made from `src/record/rule.rs`; a test holds both to each other, and each rule to the test that
+provokes it.
+
+| rule | refused, as | what it demands | provoked by |
+|---|---|---|---|
+";
+
+#[test]
+fn every_rule_is_on_the_page_with_the_test_that_provokes_it() {
+    let path = root().join("docs/rules.md");
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    let rows = found.lines().filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |"));
+    let provoked: BTreeMap<&str, &str> =
+        rows.filter_map(|row| Some((row.split_once('`')?.0, row.rsplit_once(" | ")?.1))).collect();
+    let mut page = HEAD.to_owned();
+    for rule in Rule::ALL {
+        let (name, demand) = (rule.name(), rule.text());
+        let waivable = if rule.waivable() { "; a plan may waive it" } else { "" };
+        let by = provoked.get(name).unwrap_or(&"");
+        page += &format!("| `{name}` | {} | {demand}{waivable} | {by} |\n", rule.fault());
+    }
+    if env::var_os("KEYFERRY_RULES").is_some_and(|value| value == "write") {
+        fs::write(&path, &page).unwrap();
+    }
+    assert!(page == found, "KEYFERRY_RULES=write cargo test --test record every_rule_is_on");
+
+    let sources = ["tests", "src"].map(|folder| below(&root().join(folder), ".rs")).concat();
+    for rule in Rule::ALL {
+        let (name, by) = (rule.name(), provoked[rule.name()]);
+        if let Some(reason) = by.strip_prefix("none: ") {
+            assert!(reason.len() > 20, "{name}: {reason}");
+            continue;
+        }
+        let test = by.strip_prefix('`').and_then(|by| by.strip_suffix('`')).expect(name);
+        let declared = format!("#[test]\nfn {test}(");
+        let of =
+            sources.iter().find(|(_, text)| text.replace("\n    fn", "\nfn").contains(&declared));
+        let (file, text) = of.unwrap_or_else(|| panic!("{name}: no test {test}"));
+        let names = [format!("\"{name}\""), format!("{rule:?}")];
+        assert!(names.iter().any(|name| text.contains(name)), "{name}: {}", file.display());
+    }
+}
+
+#[test]
+fn a_refusal_says_what_is_wrong_and_not_what_should_be() {
+    let german = Sentences::of(Language::German);
+    let mut seen = BTreeSet::new();
+    for rule in Rule::ALL {
+        let (name, wrong) = (rule.name(), rule.fault());
+        assert_ne!(wrong, rule.text(), "{name}");
+        assert!(seen.insert(wrong), "{name}: {wrong}");
+        let spoken = german.fault(name);
+        assert!(spoken != wrong && seen.insert(spoken), "{name}: {spoken}");
+        let said = rule.refuse("this", "that", "nothing").to_string();
+        assert!(
+            said.starts_with(&format!("Refused: {wrong} ({name})\n  found:    this\n")),
+            "{said}"
+        );
+    }
+    let file = fs::read_to_string(root().join("templates/text/rules.de.toml")).unwrap();
+    assert_eq!(file.matches(" = ").count(), Rule::ALL.len());
+    // A name of another version of Keyferry stands for itself.
+    assert_eq!(german.fault("UNHEARD-OF"), "UNHEARD-OF");
+}
+
+#[test]
+fn a_registry_that_keyferry_did_not_write_is_refused() {
+    let parsed = |bytes: &[u8]| Registry::parse(Path::new("registry.json"), bytes).err();
+    for text in ["", "{}", r#"{"format":"keyferry/2","primary":null,"key_sets":[]}"#] {
+        let rule = parsed(text.as_bytes()).and_then(|error: Error| error.rule());
+        assert_eq!(rule, Some(Rule::RegistryFormat), "{text}");
+    }
+    assert!(parsed(br#"{"format":"keyferry/1","primary":null,"key_sets":[]}"#).is_none());
+}
