@@ -160,7 +160,7 @@ fn receive(
     })?;
     let report = Report::new("Every key is in the HSM, unreadable and not extractable, and proves itself.")
         .value("receipt", document.to_string())
-        .value("opened by", list(&custodians))
+        .people("opened by", &ceremony.plan, &custodians)
         .value("spent", list_or("none", &spent))
         .line("An identity that was opened on this machine is spent: its holder makes a new one for the next ceremony.");
     Ok(closing::with_nameless(report, nameless))
@@ -328,6 +328,9 @@ fn import(ceremony: &mut Ceremony, means: &Means, hsm: &Hsm, plain: &[Plain]) ->
     )
     .value("keys", document.to_string())
     .value("fingerprint", said.to_string());
-    let report = closing::with_nameless(report, nameless);
+    let ends = plan.keys.iter().zip(plain);
+    let ends =
+        ends.filter_map(|(key, one)| certificate::ends_early(&key.label, one.certificate.der()));
+    let report = closing::with_nameless(report, nameless).lines(ends);
     Ok(keys::shown(ceremony, report, said))
 }

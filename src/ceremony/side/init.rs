@@ -90,7 +90,7 @@ pub fn init(dir: &Path, side: Side, agreed: AgreedPlan, typed: &str) -> Result<(
     let report =
         Report::new(format!("The ceremony {} has begun on the side of the {side}.", plan.ceremony))
             .value("plan", plan.hash().to_string())
-            .value("signed by", list(signed.iter().map(|one| &one.id)))
+            .people("signed by", &plan, signed.iter().map(|one| &one.id))
             .value("folder", dir.display().to_string());
     let report = match (plan.supersedes, shown.superseded) {
         (None, _) => report,

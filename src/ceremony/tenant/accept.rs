@@ -41,7 +41,7 @@ impl Run for ReceiptCheck {
         if ceremony.plan.way.is_challenged() {
             return Ok(report);
         }
-        Ok(report.value("opened by", list(&receipt.body().custodians)))
+        Ok(report.people("opened by", &ceremony.plan, &receipt.body().custodians))
     }
 }
 
