@@ -11,7 +11,7 @@ use record::signature::{self, SignatureFile};
 use record::verify::counterpart;
 use record::{
     Event, LOG_FILE, PLAN_FILE, Plan, Program, Result, Rule, Side, Signed, TransferRoute, Trial,
-    list, log,
+    log,
 };
 
 /// A plan that enough officers of both sides have signed.

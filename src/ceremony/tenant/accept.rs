@@ -11,9 +11,7 @@ use record::document::acceptance::Acceptance;
 use record::document::receipt::Receipt;
 use record::document::registration::Registration;
 use record::terms::shown;
-use record::{
-    Event, KeySet, Kind, PackageId, Result, Rule, ServicePlan, Step, escape, list, list_or,
-};
+use record::{Event, KeySet, Kind, PackageId, Result, Rule, ServicePlan, Step, escape, list_or};
 
 /// Verify that the hoster's HSM holds the keys
 #[derive(Args)]
