@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
 use crate::side::token::{TokenArgs, after_login, require_tries};
-use crate::side::token::{TokenArgs, require_tries};
 use crate::{Ceremony, Report, approval};
-use crate::{Ceremony, approval};
 use hsm::{Hsm, MOST_SESSIONS};
 use record::brought::text;
 use record::gate::Subject;

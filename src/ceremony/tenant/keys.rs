@@ -61,8 +61,6 @@ fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[(Id, PathBuf)]) -> Res
     each_of_its_own(&plan, &found)?;
     let begun = ceremony.begin(Step::KeysCreate)?;
     folder::make_folder(&ceremony.dir.join(KEYS))?;
-    let mut records = Vec::new();
-    folder::make_folder(&certificates(ceremony))?;
     let (mut records, mut ends) = (Vec::new(), Vec::new());
     for (key, found) in plan.keys.iter().zip(found) {
         let (target, certificate) = one(ceremony, hsm, &inventory, key, found)?;
