@@ -209,7 +209,7 @@ fn type_sheet(asker: &Asker, file: PathBuf) -> Result<()> {
         return Err(folder::exists(&file));
     }
     let typed = lines::ask(asker)?;
-    folder::write_new(&file, &with_armour(&typed)?)?;
+    folder::write_new(&file, &with_armour(&typed.bytes)?)?;
     asker.say(&format!("It is in {}, as it was before it was printed.", file.display()));
     Ok(())
 }
@@ -252,7 +252,7 @@ fn share_open(asker: &Asker, file: PathBuf, identity: PathBuf) -> Result<()> {
         ));
     }
     let share = opened(asker, file, identity)?;
-    asker.say("Make sure that nobody and no camera sees this screen. Your share; the last group checks its line:");
+    asker.say("Make sure that nobody and no camera sees this screen. Your share; the last group of each line checks it:");
     let record = share.record();
     let mut shown = Zeroizing::new(String::with_capacity(512));
     for (n, line) in lines::lines(record.as_slice())?.iter().enumerate() {
