@@ -1,6 +1,7 @@
 //! `print`: pages from what this side has, each copy numbered in the record. Nothing secret is
 //! printed in the clear.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -8,11 +9,13 @@ use serde_json::{Value, json};
 
 use ceremony::Ceremony;
 use custody::codes::frames::NamedFile;
+use custody::codes::qr::Code;
 use custody::codes::show;
 use custody::custodian::without_armour;
 use desk::guide::{self, Texts};
 use desk::page::{self, PageOptions, Paper, Sheet};
 use record::command::Program;
+use record::document::MAX_DOCUMENT;
 use record::document::offer::Offer;
 use record::document::package::Package;
 use record::encoding::Hash;
@@ -21,10 +24,11 @@ use record::fingerprint::WORDS_TYPED;
 use record::flow::Phase;
 use record::layout::{ARCHIVE, HEAD_FILE, PAPER, SHARES};
 use record::log::{self, Entry, Event, LOG_FILE};
+use record::plan::{Custodian, KeyPlan, PLAN_FILE};
 use record::rule::Rule;
 use record::share::MAX_SHARE_FILE;
 use record::show::{Sentences, sentence};
-use record::terms::{Id, Kind, Mode, Remark, Side};
+use record::terms::{Id, Kind, Mode, Remark, Side, list};
 use record::{Error, Result, folder};
 use terminal::report::Report;
 
@@ -45,8 +49,33 @@ pub enum Page {
         /// Which: offer, package, ...
         kind: Kind,
     },
+    /// A label for a bag, a medium or an envelope: 16 words, a code, and the date
+    #[command(subcommand)]
+    Label(Label),
     /// What happened, for everybody to sign, once the ceremony is closed
     Transcript,
+}
+
+/// What a label is for.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Label {
+    /// For a tamper-evident bag: the code is its number, for `note bag-out` and `note bag-in`
+    Bag {
+        /// What is in it; the same words as in `note`
+        item: String,
+        /// The number printed on the bag
+        number: String,
+    },
+    /// For a medium with a document of this side
+    Medium {
+        /// Which: offer, package, ...
+        kind: Kind,
+    },
+    /// For the envelope with a custodian's share
+    Envelope {
+        /// Whose
+        custodian: Id,
+    },
 }
 
 impl Page {
@@ -58,12 +87,15 @@ impl Page {
             Page::Share { custodian } => format!("share-{custodian}"),
             Page::Document { kind } => format!("document-{kind}"),
             Page::Transcript => "transcript".into(),
+            Page::Label(Label::Bag { .. }) => "label-bag".into(),
+            Page::Label(Label::Medium { kind }) => format!("label-medium-{kind}"),
+            Page::Label(Label::Envelope { custodian }) => format!("label-envelope-{custodian}"),
         }
     }
 }
 
-/// Makes a page for the printer. Each copy has its number, which the record knows; after `close`
-/// nothing more is recorded.
+/// Makes a page for the printer. Each copy has its number, which the record knows; what is printed
+/// after `close` says that it is not on record.
 ///
 /// # Errors
 /// `PHASE-ORDER` for a transcript before `close`; what reading a document can end with;
@@ -85,6 +117,7 @@ pub fn print(ceremony: &mut Ceremony, page: &Page, look: PageOptions) -> Result<
         }
         Page::Share { custodian } => share(ceremony, custodian, &texts)?,
         Page::Document { kind } => document(ceremony, *kind, &texts)?,
+        Page::Label(label) => label_page(ceremony, label, &texts)?,
         Page::Transcript if closed => transcript(ceremony, &texts)?,
         Page::Transcript => {
             return Err(Rule::PhaseOrder.refuse(
@@ -97,8 +130,12 @@ pub fn print(ceremony: &mut Ceremony, page: &Page, look: PageOptions) -> Result<
             ));
         }
     };
-    let html =
-        page::page(template, &title, &sheet(ceremony, look.paper, copy, &texts)?, &texts, body)?;
+    let said = match closed {
+        true => texts.get("page.after", &[]),
+        false => texts.get("page.copy", &[("n", &copy.to_string())]),
+    };
+    let sheet = sheet(ceremony, look.paper, said.clone(), &texts)?;
+    let html = page::page(template, &title, &sheet, &texts, body)?;
     folder::make_folder(&ceremony.dir.join(PAPER))?;
     // Recorded first: a kill between the two leaves a number without a page, and the next copy has
     // the next number. The other way round the page would stand in the next copy's way for ever.
@@ -106,9 +143,12 @@ pub fn print(ceremony: &mut Ceremony, page: &Page, look: PageOptions) -> Result<
         ceremony.record(Event::Note { remark: Remark::Printed { page: name, copy } })?;
     }
     folder::write_new(&path, html.as_bytes())?;
-    Ok(Report::new("The page is made; print it from a browser that is not on a network.")
-        .value("page", path.display().to_string())
-        .value("copy", copy))
+    let report = Report::new("The page is made; print it from a browser that is not on a network.")
+        .value("page", path.display().to_string());
+    Ok(match closed {
+        true => report.line(said),
+        false => report.value("copy", copy),
+    })
 }
 
 /// Where the next copy lies, and its number.
@@ -123,7 +163,7 @@ fn place(ceremony: &Ceremony, name: &str) -> (PathBuf, u32) {
     (path(copy), copy)
 }
 
-fn sheet(ceremony: &Ceremony, paper: Paper, copy: u32, texts: &Texts) -> Result<Sheet> {
+fn sheet(ceremony: &Ceremony, paper: Paper, copy: String, texts: &Texts) -> Result<Sheet> {
     let plan = &ceremony.plan;
     Ok(Sheet {
         language: texts.language.name(),
@@ -134,7 +174,7 @@ fn sheet(ceremony: &Ceremony, paper: Paper, copy: u32, texts: &Texts) -> Result<
         side: ceremony.state.side.to_string(),
         plan: plan.hash().to_string(),
         printed: log::now()?,
-        copy: texts.get("page.copy", &[("n", &copy.to_string())]),
+        copy,
     })
 }
 
@@ -149,6 +189,74 @@ fn people(ceremony: &Ceremony) -> Value {
     let witnesses = plan.witnesses.iter();
     let witnesses = witnesses.map(|person| one(&person.id, &person.name, "witness"));
     officers.chain(custodians).chain(witnesses).collect()
+}
+
+/// The two sides, and what the plan calls them.
+fn organisations(ceremony: &Ceremony, texts: &Texts) -> Vec<Value> {
+    let one = |side: Side| {
+        let name = escape(&ceremony.plan.party(side).name);
+        json!({ "side": texts.get(&format!("side.{side}"), &[]), "name": name })
+    };
+    Side::ALL.into_iter().map(one).collect()
+}
+
+/// The keys of the plan, with the hashes of their public halves as far as this side's record has
+/// them.
+fn keys(ceremony: &Ceremony, texts: &Texts) -> Vec<Value> {
+    let known = |label: &Id| ceremony.state.keys.iter().find(|key| key.label == *label);
+    let one = |key: &KeyPlan| {
+        let spki = known(&key.label).map(|known| known.spki.to_string());
+        let role = texts.get(&format!("page.transcript.{}", key.role), &[]);
+        json!({ "label": key.label.as_str(), "role": role, "spki": spki })
+    };
+    ceremony.plan.keys.iter().map(one).collect()
+}
+
+/// Who is on record, by id: with a signature, a confirmation or a share.
+#[derive(Default)]
+struct Attendance {
+    signed: BTreeSet<String>,
+    held: BTreeSet<String>,
+}
+
+impl Attendance {
+    fn add(&mut self, event: &Event) -> Result<()> {
+        let held = match event {
+            Event::ShareConfirm { custodian, .. } => std::slice::from_ref(custodian),
+            Event::Quorum { custodians, .. } => custodians,
+            _ => &[],
+        };
+        self.held.extend(held.iter().map(Id::to_string));
+        self.walk(&serde_json::to_value(event).map_err(Error::encoding)?);
+        Ok(())
+    }
+
+    /// Signatures, wherever an entry has them.
+    fn walk(&mut self, value: &Value) {
+        if let (Some(id), Some(_)) = (value["id"].as_str(), value.get("signature")) {
+            self.signed.insert(id.to_owned());
+        }
+        match value {
+            Value::Array(all) => all.iter().for_each(|one| self.walk(one)),
+            Value::Object(all) => all.values().for_each(|one| self.walk(one)),
+            _ => {}
+        }
+    }
+
+    /// Everybody of the plan who belongs to this side's record, and how they are on it.
+    fn people(&self, ceremony: &Ceremony, texts: &Texts) -> Value {
+        let mut people = people(ceremony);
+        for one in people.as_array_mut().into_iter().flatten() {
+            let id = one["id"].as_str().unwrap_or_default();
+            let how = match one["role"].as_str() {
+                Some("custodian") if self.held.contains(id) => "held",
+                Some("officer" | "witness") if self.signed.contains(id) => "signed",
+                _ => "absent",
+            };
+            one["record"] = texts.get(&format!("page.transcript.{how}"), &[]).into();
+        }
+        people
+    }
 }
 
 type PageContent = (&'static str, String, Value);
@@ -205,15 +313,9 @@ fn offer(ceremony: &Ceremony, texts: &Texts) -> Result<PageContent> {
 fn share(ceremony: &Ceremony, id: &Id, texts: &Texts) -> Result<PageContent> {
     let plan = &ceremony.plan;
     let package = ceremony.sent::<Package>()?;
+    let planned = planned_custodian(ceremony, id)?;
     let listing = package.body().shares.iter().find(|one| one.custodian == id.as_str());
-    let planned = plan.quorum.custodians.iter().find(|one| one.id == *id);
-    let (Some(listing), Some(planned)) = (listing, planned) else {
-        return Err(Rule::ShareCustodian.refuse(
-            format!("a share of {id}"),
-            "a custodian of the plan",
-            "name one of the plan's custodians",
-        ));
-    };
+    let listing = listing.ok_or_else(|| Error::defect(format!("no share of {id}")))?;
     let path = ceremony.outbox(SHARES).join(format!("{id}.age"));
     let bytes = folder::read_file(&path, MAX_SHARE_FILE)?;
     listing.dealt(&bytes, &path)?;
@@ -235,6 +337,7 @@ fn share(ceremony: &Ceremony, id: &Id, texts: &Texts) -> Result<PageContent> {
     let what = texts.get("kind.share", &[]);
     let body = json!({
         "custodian": id.as_str(), "name": custodian, "hash": listing.file.to_string(),
+        "recipients": planned.recipients,
         "number": said("number"), "lost": said("lost_text"), "bring": said("bring_text"),
         "envelope": said("envelope_text"),
         "codes_": page::codes(&files, &what, texts)?, "lines_": lines,
@@ -262,21 +365,72 @@ fn document(ceremony: &Ceremony, kind: Kind, texts: &Texts) -> Result<PageConten
     Ok(("codes.html", title, body))
 }
 
+/// A label, with the words and the code of what it is for: of the plan for a bag, else of a file.
+fn label_page(ceremony: &Ceremony, label: &Label, texts: &Texts) -> Result<PageContent> {
+    let file = |path: PathBuf, limit: u64| {
+        let hash = Hash::of(&folder::read_file(&path, limit)?);
+        Ok((folder::file_name(&path).to_owned(), hash))
+    };
+    let plan = &ceremony.plan;
+    let (which, what, about, (of, hash)) = match label {
+        Label::Bag { item, number } => {
+            ("bag", escape(item), escape(number), (PLAN_FILE.to_owned(), plan.hash()))
+        }
+        Label::Medium { kind } => {
+            let path = ceremony.outbox(kind.name()).join(kind.file());
+            let name = texts.get(&format!("kind.{kind}"), &[]);
+            ("medium", name, String::new(), file(path, MAX_DOCUMENT)?)
+        }
+        Label::Envelope { custodian } => {
+            let planned = planned_custodian(ceremony, custodian)?;
+            let path = ceremony.outbox(SHARES).join(format!("{custodian}.age"));
+            ("envelope", escape(&planned.name), custodian.to_string(), file(path, MAX_SHARE_FILE)?)
+        }
+    };
+    let code = match label {
+        Label::Bag { number, .. } => number.clone(),
+        _ => hash.to_string(),
+    };
+    let body = json!({
+        "which": which, "what": what, "about": about, "of": of,
+        "words_": page::words_of(&hash, WORDS_TYPED),
+        "code_": Code::of(&code)?.svg(),
+    });
+    Ok(("label.html", texts.get(&format!("page.label.{which}"), &[]), body))
+}
+
+fn planned_custodian<'c>(ceremony: &'c Ceremony, id: &Id) -> Result<&'c Custodian> {
+    ceremony.plan.quorum.custodians.iter().find(|one| one.id == *id).ok_or_else(|| {
+        Rule::ShareCustodian.refuse(
+            format!("a share of {id}"),
+            "a custodian of the plan",
+            "name one of the plan's custodians",
+        )
+    })
+}
+
 fn transcript(ceremony: &Ceremony, texts: &Texts) -> Result<PageContent> {
     let (plan, side) = (&ceremony.plan, ceremony.state.side);
     let sentences = Sentences::of(texts.language);
-    let mut entries = Vec::new();
+    let (mut entries, mut begun) = (Vec::new(), Vec::new());
+    let mut seen = Attendance::default();
     let bytes = ceremony.log_bytes()?;
     log::read(bytes.as_slice(), "the log", |entry: Entry| {
+        seen.add(&entry.event)?;
         // What was begun is told by its result.
-        if !matches!(entry.event, Event::Intent { .. }) {
-            let said = escape(&sentence(&entry.event, &sentences)?);
-            entries.push(
-                json!({ "seq": entry.head.seq, "time": entry.time.to_string(), "said": said }),
-            );
+        if matches!(entry.event, Event::Intent { .. }) {
+            begun.push(entry.head.seq);
+            return Ok(());
         }
+        let said = escape(&sentence(&entry.event, &sentences)?);
+        entries
+            .push(json!({ "seq": entry.head.seq, "time": entry.time.to_string(), "said": said }));
         Ok(())
     })?;
+    let left_out = match begun.is_empty() {
+        true => String::new(),
+        false => texts.get("page.transcript.begun", &[("entries", &list(begun))]),
+    };
     let made = ceremony.state.made.iter().map(|(kind, made)| (kind, made.hash));
     let taken = ceremony.state.taken.iter().map(|(kind, hash)| (kind, *hash));
     let document = |(kind, hash): (&Kind, Hash)| {
@@ -295,7 +449,11 @@ fn transcript(ceremony: &Ceremony, texts: &Texts) -> Result<PageContent> {
         "waivers": plan.waivers.iter().map(waiver).collect::<Vec<_>>(),
         "head": head.hash.to_string(), "count": head.seq,
         "words_": page::words_of(&head.hash, 32),
-        "people": people(ceremony),
+        "organisations": organisations(ceremony, texts),
+        "keys": keys(ceremony, texts),
+        "kek": ceremony.state.kek.as_ref().map(|kek| kek.fingerprint.to_string()),
+        "left_out": left_out,
+        "people": seen.people(ceremony, texts),
         "codes_": page::codes(&show::named(&signed)?, HEAD_FILE, texts)?,
     });
     let side = texts.get(&format!("side.{side}"), &[]);

@@ -6,12 +6,13 @@
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use clap::Command;
+use clap_complete::Shell;
 use clap_mangen::{
     Man,
     roff::{Roff, roman},
 };
 
-use terminal::manual::examples;
+use terminal::manual::{examples, groups};
 
 /// What every page ends with.
 const EXIT_STATUS: &str = "0 done, 1 failed, 2 wrong command line, 3 refused by a rule, 4 ended by the people, 5 HSM, 6 waiting for signatures.";
@@ -88,6 +89,63 @@ fn the_manual_says_what_help_says() {
     let surplus: Vec<String> =
         there.filter(of_program).filter(|file| !pages.contains_key(file)).collect();
     assert!(surplus.is_empty(), "pages of commands that are not there: {surplus:?}");
+}
+
+/// What completes the words of a command line, in each shell, from the same source as `--help`.
+#[test]
+fn the_shells_complete_what_the_program_takes() {
+    let name = super::command().get_name().to_owned();
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/completions");
+    let write = std::env::var_os("KEYFERRY_MANUAL").is_some_and(|value| value == "write");
+    for (shell, file) in [
+        (Shell::Bash, format!("{name}.bash")),
+        (Shell::Zsh, format!("_{name}")),
+        (Shell::Fish, format!("{name}.fish")),
+    ] {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut super::command(), &name, &mut script);
+        if write {
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join(&file), &script).unwrap();
+        }
+        let found = fs::read(folder.join(&file)).unwrap_or_default();
+        assert!(
+            found == script,
+            "docs/completions/{file} is not what the program takes: KEYFERRY_MANUAL=write cargo test --bins manual"
+        );
+    }
+}
+
+/// `--help` shows every command of the program once, in a group, with what it is for.
+#[test]
+fn every_command_stands_in_one_group() {
+    let mut program = super::command();
+    let help = program.render_help().to_string();
+    let mut shown = 0;
+    each(&program, "", &mut |command, path| {
+        let path = path.trim();
+        let groups = groups().filter(|group| group.commands.contains(&path)).count();
+        let above = || groups_above(path);
+        match (path, command.has_subcommands(), groups) {
+            ("", ..) => {}
+            (_, false, 0) => assert!(above(), "{path} stands in no group"),
+            (_, _, found) => {
+                assert!(found <= 1 && !(found == 1 && above()), "{path} stands in {found} groups");
+                if found == 1 {
+                    let line = help.lines().find(|line| line.starts_with(&format!("  {path} ")));
+                    assert!(line.is_some_and(|line| line.len() <= 80), "{path}: {help}");
+                    shown += 1;
+                }
+            }
+        }
+    });
+    assert!(shown >= 2, "{help}");
+    assert!(help.contains("Options:") && help.contains("Usage:"), "{help}");
+}
+
+/// Whether a command that this one belongs to stands in a group.
+fn groups_above(path: &str) -> bool {
+    groups().any(|group| group.commands.iter().any(|words| path.starts_with(&format!("{words} "))))
 }
 
 #[test]
