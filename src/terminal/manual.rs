@@ -1,7 +1,7 @@
 //! The command line as people read it: the commands of a program in groups, examples of each at the
 //! end of its `--help` and of its manual page, and whose command it is that this program lacks.
 
-use clap::error::{ContextKind, ContextValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, Command, FromArgMatches};
 
 use crate::face::WIDEST;
@@ -27,8 +27,13 @@ pub fn typed<T: FromArgMatches>(program: Command) -> T {
 }
 
 /// What was typed, in parts. Where it is a command of another program, that one is named.
-pub fn matches(program: Command) -> ArgMatches {
-    program.try_get_matches().unwrap_or_else(|mut error| {
+pub fn matches(mut program: Command) -> ArgMatches {
+    program.try_get_matches_from_mut(std::env::args_os()).unwrap_or_else(|mut error| {
+        // What the environment says is as good as nothing: the help shows what there is.
+        if error.kind() == ErrorKind::MissingSubcommand && std::env::args_os().len() == 1 {
+            eprintln!("{}", program.render_help());
+            std::process::exit(2);
+        }
         if let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) {
             let others: Vec<String> = (commands()
                 .filter(|path| path.split(' ').nth(1) == Some(word)))
