@@ -2,6 +2,7 @@
 //! `next` and the printed script all take their steps and commands from here, and here they come
 //! from the one table of [`record::flow`].
 
+pub mod order;
 mod text;
 
 use record::command::{CommandLine, Program};
