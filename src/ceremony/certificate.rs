@@ -5,7 +5,7 @@ use std::path::Path;
 
 use hsm::{Hsm, Inventory, TargetKey};
 use record::brought::service;
-use record::command::quoted;
+use record::command::with_file;
 use record::escape::escape;
 use record::log::clock;
 use record::plan::{KeyPlan, Plan, ServicePlan};
@@ -15,9 +15,9 @@ use record::{Result, folder};
 
 /// What to do where a key of the tenant's HSM has a certificate that does not serve.
 pub const EXISTING: &str = "give the public key alone: Keyferry then makes a certificate of its own beside the key, signed by it inside the HSM, and leaves the other alone. \
-     openssl x509 -in FILE -pubkey -noout > NEW. One that an authority has issued does not travel (README)";
+     {openssl x509 -in FILE -pubkey -noout > NEW}. One that an authority has issued does not travel (README)";
 /// The same where another tool brings the key.
-pub const BROUGHT: &str = "have a certificate made by the key itself where the key is, such as by openssl req -x509 -sha256 -key …; one that an authority has issued does not travel (README)";
+pub const BROUGHT: &str = "have a certificate made by the key itself where the key is, such as by {openssl req -x509 -sha256 -key KEY -subj SUBJECT -out NEW}; one that an authority has issued does not travel (README)";
 
 /// The certificate of a file: signed by its own key, and fit for what the plan wants of it.
 ///
@@ -28,13 +28,13 @@ pub fn given(
     file: &Path,
     key: &KeyPlan,
     plan: &Plan,
-    remedy: &str,
+    remedy: &'static str,
 ) -> Result<TargetCertificate> {
     serves(der, key, plan)?.map_err(|found| {
         Rule::TargetCertificate.refuse(
             format!("{}, for {}: {}", folder::shown(file), key.label, escape(&found)),
             "a certificate that is signed with SHA-256 by its own key, valid now, and for the key's use",
-            remedy.replace("FILE", &quoted(file.as_os_str())),
+            with_file(remedy, file),
         )
     })?;
     TargetCertificate::parse(der, key.label.as_str())

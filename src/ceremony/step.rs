@@ -9,15 +9,14 @@ use crate::side::token::{TokenArgs, require_tries};
 use crate::{Ceremony, approval};
 use hsm::{Hsm, MOST_SESSIONS};
 use record::brought::text;
-use record::encoding::Hash;
-use record::fingerprint::{self, WORDS_TYPED};
 use record::gate::Subject;
 use record::layout::REGISTRY;
 use record::plan::PLAN_FILE;
 use record::terms::{Id, Mode, Step};
 use record::{Error, Result, folder};
 use terminal::report::Report;
-use terminal::{Asker, words};
+use terminal::words::{self, WordsHint};
+use terminal::{Asker, Recorder};
 
 /// The greatest size of a file of words, in bytes.
 const MAX_WORDS: u64 = 4096;
@@ -188,46 +187,38 @@ impl Sessions {
     }
 }
 
-/// What is known beforehand of words that somebody hears.
-pub enum WordsHint {
-    /// The first words of this: a wrong one is said to be wrong at once.
-    Of(Hash),
-    /// How many there are.
-    Count(usize),
+/// Words that somebody hears and types.
+pub struct HeardWords<'a> {
+    /// In a rehearsal: the file that holds them.
+    pub file: Option<&'a Path>,
+    /// What is said before they are typed.
+    pub prompt: &'a str,
+    /// What is known of them beforehand.
+    pub hint: WordsHint<'a>,
 }
 
-/// Words that somebody heard and types; from a file in a rehearsal only.
-///
-/// # Errors
-/// [`Error::Usage`] for a file in production, and as [`Asker::line`].
-pub fn words_heard(
-    mode: Mode,
-    asker: &Asker,
-    file: Option<&Path>,
-    prompt: &str,
-    expected: WordsHint,
-) -> Result<String> {
-    match (file, mode) {
-        (None, _) => match expected {
-            WordsHint::Of(hash) => {
-                let right = &fingerprint::words(&hash.0)[..WORDS_TYPED];
-                words::ask(asker, prompt, right.len(), Some(right))
+impl HeardWords<'_> {
+    /// The words; from a file in a rehearsal only. What goes on record meanwhile, the clerk writes.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a file in production, and as [`words::ask`].
+    pub fn typed(self, mode: Mode, asker: &Asker, clerk: &mut dyn Recorder) -> Result<String> {
+        match (self.file, mode) {
+            (None, _) => words::ask(asker, self.prompt, self.hint, clerk),
+            (Some(file), Mode::Rehearsal) => {
+                let text = text::decoded(&folder::read_file(file, MAX_WORDS)?);
+                text.ok_or_else(|| {
+                    let what = format!("--words {}: no text", folder::shown(file));
+                    Error::usage(what, "give a text file with the words, in UTF-8")
+                })
             }
-            WordsHint::Count(count) => words::ask(asker, prompt, count, None),
-        },
-        (Some(file), Mode::Rehearsal) => {
-            let text = text::decoded(&folder::read_file(file, MAX_WORDS)?);
-            text.ok_or_else(|| {
-                let what = format!("--words {}: no text", folder::shown(file));
-                Error::usage(what, "give a text file with the words, in UTF-8")
-            })
+            (Some(_), Mode::Production) => Err(Error::usage(
+                "--words in production",
+                format!(
+                    "type the words that are read aloud; only a rehearsal ({PLAN_FILE}: mode) takes a file"
+                ),
+            )),
         }
-        (Some(_), Mode::Production) => Err(Error::usage(
-            "--words in production",
-            format!(
-                "type the words that are read aloud; only a rehearsal ({PLAN_FILE}: mode) takes a file"
-            ),
-        )),
     }
 }
 

@@ -18,7 +18,8 @@ use record::terms::{Kind, Side};
 use record::verify::counterpart::{self, VerifiedLog};
 use record::verify::waiting::Basis;
 use record::{Error, Result, folder};
-use terminal::{Asker, words};
+use terminal::words::{self, WordsHint};
+use terminal::{Asker, Paper};
 
 use crate::listing::{Candidate, Listing};
 use crate::{PendingSignature, SigningTask, verify};
@@ -274,7 +275,8 @@ impl<'a> Examiner<'a> {
         );
         let hash = plan.hash();
         let right = fingerprint::words(hash.as_bytes());
-        let typed = words::ask(&asker, &prompt, WORDS_TYPED, Some(&right))?;
+        let typed =
+            words::ask(&asker, &prompt, WordsHint::Right(&right[..WORDS_TYPED]), &mut Paper)?;
         fingerprint::confirm(hash, &typed).map(drop)
     }
 }

@@ -23,6 +23,8 @@ use record::show::Language;
 use record::signature::{self, Namespace, SignatureFile};
 use record::terms::{Id, Mode};
 use record::{Error, Result, folder};
+use terminal::answer::{Answer, Question};
+use terminal::texts::Texts;
 use terminal::{Asker, fail, give, tell};
 
 use examiner::{Assessment, Examiner};
@@ -202,10 +204,17 @@ fn agreed(task: &SigningTask, pending: &PendingSignature) -> Result<bool> {
         "Sign this as {}? Type yes; or, where another officer reads the words of their screen aloud, type those: ",
         task.id
     );
-    let answer = Asker::new(mode).line(&question)?;
-    match answer.split_whitespace().count() {
-        0 | 1 => Ok(answer.trim() == "yes"),
-        _ => fingerprint::confirm(hash, &answer).map(|_| true),
+    let asker = Asker::new(mode);
+    loop {
+        let typed = asker.line(&question)?;
+        match Answer::to(Question::Decide, &typed) {
+            Answer::Yes => return Ok(true),
+            Answer::No | Answer::Stop => return Ok(false),
+            Answer::Other(words) if words.contains(char::is_whitespace) => {
+                return fingerprint::confirm(hash, words).map(|_| true);
+            }
+            _ => asker.say(&Texts::spoken().get("ask.sign", &[])),
+        }
     }
 }
 

@@ -1,8 +1,11 @@
 //! What a command of the table still needs, asked for in its place: `offer check OFFER` becomes
 //! `offer check /media/offer`.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::next::RunFn;
 use desk::guide::{Texts, Turn};
 use record::Result;
 use record::command::{CommandLine, Program};
@@ -10,10 +13,38 @@ use record::flow::{Needs, Phase};
 use record::plan::{Plan, ServicePlan};
 use record::service::evidence_file;
 use record::terms::{AttestationLevel, CloudFormat, Kind, Side, Step, TransferRoute};
-use terminal::Asker;
+use terminal::answer::file_at;
+use terminal::{Asker, Clerk, Paper};
 
 /// The most keys that are asked for one by one whether they exist already.
 const MOST_ASKED: usize = 8;
+
+/// What was taken before, by what it was asked for; and the medium that it lay on.
+#[derive(Default)]
+pub(super) struct Taken {
+    paths: BTreeMap<String, PathBuf>,
+    medium: Option<PathBuf>,
+}
+
+/// Puts remarks on record by the program's own `note`.
+#[derive(Clone, Copy)]
+pub(super) struct DeskClerk<'a> {
+    pub side: Side,
+    /// Whether there is a log yet.
+    pub begun: bool,
+    pub again: RunFn<'a>,
+}
+
+impl Clerk for DeskClerk<'_> {
+    fn remark(&mut self, text: String) -> Result<()> {
+        if !self.begun {
+            return Paper.remark(text);
+        }
+        // What it says of a failure, it has said.
+        (self.again)(&Program::of(self.side).line("note remark TEXT").with("TEXT", text));
+        Ok(())
+    }
+}
 
 /// Where answers come from.
 pub(super) struct Inputs<'a> {
@@ -23,22 +54,21 @@ pub(super) struct Inputs<'a> {
     pub asker: &'a Asker,
     /// The plan, where it was asked for already.
     pub plan_file: Option<PathBuf>,
+    pub taken: &'a RefCell<Taken>,
+    pub clerk: DeskClerk<'a>,
 }
-
-/// A command with all that it needs; `None` where somebody stopped.
-type Line = Option<CommandLine>;
 
 impl Inputs<'_> {
     /// The command of a turn, with everything that it needs.
     ///
     /// # Errors
-    /// As [`Asker::line`].
-    pub fn command(&self, turn: &Turn) -> Result<Line> {
+    /// As [`Asker::path`].
+    pub fn command(&self, turn: &Turn) -> Result<CommandLine> {
         let (row, needs) = (turn.row, turn.row.needs);
         let line = Program::of(row.side).line(row.words);
         let path = match needs {
             Needs::Nothing | Needs::Nodes => return self.options(line, row.step),
-            Needs::Custodian => return Ok(Some(turn.command(self.plan))),
+            Needs::Custodian => return Ok(turn.command(self.plan)),
             Needs::Reason => return self.answer(line.and("--reason TEXT"), "TEXT", "next.reason"),
             Needs::Wrapped => return self.wrapped(line),
             Needs::Cloud => return self.cloud(turn.command(self.plan)),
@@ -46,156 +76,206 @@ impl Inputs<'_> {
             Needs::Evidence | Needs::Certificate => {
                 let node = turn.of.as_ref().map(|node| evidence_file(node, turn.stage()));
                 let name = node.as_deref().unwrap_or(needs.name());
-                self.file("next.file", &[("file", name)], false)?
+                Some(self.file("next.file", ("file", name))?)
             }
-            Needs::Offer => self.folder(Kind::Offer, false)?,
-            Needs::Package => self.folder(Kind::Package, false)?,
-            Needs::Keys => self.folder(Kind::Keys, false)?,
-            Needs::Challenge => self.folder(Kind::Challenge, false)?,
-            Needs::Receipt => self.folder(Kind::Receipt, false)?,
-            Needs::Registration => self.folder(Kind::Registration, false)?,
-            Needs::Acceptance => self.folder(Kind::Acceptance, false)?,
+            Needs::Offer => Some(self.folder(Kind::Offer)?),
+            Needs::Package => Some(self.folder(Kind::Package)?),
+            Needs::Keys => Some(self.folder(Kind::Keys)?),
+            Needs::Challenge => Some(self.folder(Kind::Challenge)?),
+            Needs::Receipt => Some(self.folder(Kind::Receipt)?),
+            Needs::Registration => Some(self.folder(Kind::Registration)?),
+            Needs::Acceptance => Some(self.folder(Kind::Acceptance)?),
             // A tenant that has aborted may have none.
-            Needs::Closing => self.folder(Kind::Closing, row.phase == Phase::Aborted)?,
+            Needs::Closing if row.phase == Phase::Aborted => {
+                self.optional("next.folder_or_none", ("kind", "closing"), |path| {
+                    document_at(path, Kind::Closing)
+                })?
+            }
+            Needs::Closing => Some(self.folder(Kind::Closing)?),
         };
-        let Some(path) = path else { return Ok(None) };
-        let line = given(line, needs.name(), needs.name(), &path);
+        let line = given(line, needs.name(), needs.name(), path);
         match turn.says_backup(self.plan) {
             true => self.answer(line.and("--backup TEXT"), "TEXT", "next.backup"),
-            false => Ok(Some(line)),
+            false => Ok(line),
         }
     }
 
     /// What is asked for besides.
-    fn options(&self, line: CommandLine, step: Step) -> Result<Line> {
+    fn options(&self, line: CommandLine, step: Step) -> Result<CommandLine> {
         match step {
             Step::KeysCreate if self.side == Side::Tenant => match self.plan.keys.len() {
-                0..=MOST_ASKED => {
-                    self.for_each(line, &[("--existing LABEL=FILE", "next.existing")], true)
-                }
-                _ => Ok(Some(line)),
+                0..=MOST_ASKED => self.for_each(line, "--existing LABEL=FILE", "next.existing"),
+                _ => Ok(line),
             },
             Step::KekCreate | Step::KeysCreate => self.attestations(line, step),
-            _ => Ok(Some(line)),
+            _ => Ok(line),
         }
     }
 
-    /// Asks for a document's folder until it is one; the medium that it lies on will do. An empty
-    /// answer counts only where there may be none.
-    fn folder(&self, kind: Kind, optional: bool) -> Result<Option<PathBuf>> {
-        let key = if optional { "next.folder_or_none" } else { "next.folder" };
-        let question = self.texts.get(key, &[("kind", kind.name())]);
-        loop {
-            let Some(path) = self.path(&question)? else {
-                return Ok(None);
-            };
-            if optional && path.as_os_str().is_empty() {
-                return Ok(Some(path));
-            }
-            let inside = path.join(kind.name());
-            for folder in [&path, &inside] {
-                if folder.join(kind.file()).is_file() {
-                    return Ok(Some(folder.clone()));
-                }
-            }
-            let shown = path.display().to_string();
-            let values = [("path", shown.as_str()), ("kind", kind.name())];
-            self.asker.say(&self.texts.get("next.no_folder", &values));
-        }
+    /// Asks for a document's folder until it is one.
+    fn folder(&self, kind: Kind) -> Result<PathBuf> {
+        let name = kind.name();
+        self.required("next.folder", ("kind", name), name, |path| document_at(path, kind))
     }
 
-    /// Asks for a file until it is one. An empty answer counts only where there may be none.
-    fn file(&self, key: &str, values: &[(&str, &str)], optional: bool) -> Result<Option<PathBuf>> {
-        let question = self.texts.get(key, values);
-        loop {
-            let Some(path) = self.path(&question)? else {
-                return Ok(None);
-            };
-            if path.is_file() || (optional && path.as_os_str().is_empty()) {
-                return Ok(Some(path));
-            }
-            self.no_file(&path);
-        }
-    }
-
-    fn no_file(&self, path: &Path) {
-        let shown = path.display().to_string();
-        let said = self.texts.get("next.no_file", &[("path", &shown)]);
-        self.asker.say(&said);
-    }
-
-    fn path(&self, question: &str) -> Result<Option<PathBuf>> {
-        let answer = self.asker.line(question)?;
-        Ok(match answer.trim() {
-            "q" | "Q" => None,
-            path => Some(path.into()),
+    /// Asks for a file until it is one; the folder that it lies in will do.
+    fn file(&self, key: &str, value: (&str, &str)) -> Result<PathBuf> {
+        let name = value.1.to_owned();
+        self.required(key, value, &name, |path| {
+            file_at(path, |file| file == name).or_else(|| file_at(path, |_| true))
         })
     }
 
-    /// The line with a file for each key; without it at an empty answer, where it may be missing.
+    /// Asks for what has this name. What was taken for it before, or lies on the medium that was
+    /// there last, is taken where nothing is typed.
+    fn required(
+        &self,
+        key: &str,
+        value: (&str, &str),
+        name: &str,
+        find: impl Fn(&Path) -> Option<PathBuf>,
+    ) -> Result<PathBuf> {
+        let id = format!("{key} {name}");
+        let before = {
+            let taken = self.taken.borrow();
+            let medium = taken.medium.as_ref().map(|medium| medium.join(name));
+            [taken.paths.get(&id).cloned(), medium]
+                .into_iter()
+                .flatten()
+                .find_map(|path| find(&path))
+        };
+        if let Some(before) = &before {
+            let shown = before.display().to_string();
+            self.asker.say(&self.texts.get("ask.default", &[("path", &shown)]));
+        }
+        let path = loop {
+            match (self.path(key, value)?, &before) {
+                (None, Some(before)) => break before.clone(),
+                (None, None) => self.asker.say(&self.texts.get("ask.path", &[])),
+                (Some(path), _) => match find(&path) {
+                    Some(found) => break found,
+                    None => self.not_there(&path, key, value),
+                },
+            }
+        };
+        let mut taken = self.taken.borrow_mut();
+        taken.medium = path.parent().map(Path::to_owned);
+        taken.paths.insert(id, path.clone());
+        Ok(path)
+    }
+
+    /// Asks for what there may be, until there is, or nothing is typed.
+    fn optional(
+        &self,
+        key: &str,
+        value: (&str, &str),
+        find: impl Fn(&Path) -> Option<PathBuf>,
+    ) -> Result<Option<PathBuf>> {
+        loop {
+            let Some(path) = self.path(key, value)? else { return Ok(None) };
+            match find(&path) {
+                Some(found) => return Ok(Some(found)),
+                None => self.not_there(&path, key, value),
+            }
+        }
+    }
+
+    fn path(&self, key: &str, value: (&str, &str)) -> Result<Option<PathBuf>> {
+        let mut clerk = self.clerk;
+        self.asker.path(&self.texts.get(key, &[value]), &mut clerk)
+    }
+
+    fn not_there(&self, path: &Path, key: &str, value: (&str, &str)) {
+        let shown = path.display().to_string();
+        let said = if key.starts_with("next.folder") { "next.no_folder" } else { "next.no_file" };
+        self.asker.say(&self.texts.get(said, &[("path", &shown), value]));
+    }
+
+    /// The line with a file for each key that there may be one for.
     fn for_each(
         &self,
         mut line: CommandLine,
-        options: &[(&'static str, &str)],
-        optional: bool,
-    ) -> Result<Line> {
+        option: &'static str,
+        text: &str,
+    ) -> Result<CommandLine> {
         for key in &self.plan.keys {
             let label = key.label.as_str();
-            for (option, text) in options {
-                let Some(file) = self.file(text, &[("label", label)], optional)? else {
-                    return Ok(None);
-                };
-                line = given(line, option, "FILE", &file).with("LABEL", label);
-            }
+            let file = self.optional(text, ("label", label), |path| file_at(path, |_| true))?;
+            line = given(line, option, "FILE", file).with("LABEL", label);
         }
-        Ok(Some(line))
+        Ok(line)
     }
 
-    fn wrapped(&self, line: CommandLine) -> Result<Line> {
-        let options = [
-            ("--wrapped LABEL=FILE", "next.wrapped"),
-            ("--certificate LABEL=FILE", "next.certificate"),
-        ];
-        self.for_each(line.and("--format pkcs11"), &options, false)
+    fn wrapped(&self, line: CommandLine) -> Result<CommandLine> {
+        let mut line = line.and("--format pkcs11");
+        for key in &self.plan.keys {
+            let label = ("label", key.label.as_str());
+            for (option, text) in [
+                ("--wrapped LABEL=FILE", "next.wrapped"),
+                ("--certificate LABEL=FILE", "next.certificate"),
+            ] {
+                let file = self.file(text, label)?;
+                line = given(line, option, "FILE", Some(file)).with("LABEL", label.1);
+            }
+        }
+        Ok(line)
     }
 
     /// What the vendor says of the KEK, or of each key; asked for where the plan wants it.
-    fn attestations(&self, line: CommandLine, step: Step) -> Result<Line> {
+    fn attestations(&self, line: CommandLine, step: Step) -> Result<CommandLine> {
         if self.plan.transfer.evidence == AttestationLevel::Witnessed {
-            return Ok(Some(line));
+            return Ok(line);
         }
         if step == Step::KeysCreate && self.plan.way == TransferRoute::Born {
-            return self.for_each(line, &[("--attestation LABEL=FILE", "next.attestation")], true);
+            return self.for_each(line, "--attestation LABEL=FILE", "next.attestation");
         }
-        let file = self.file("next.attestation", &[("label", "KEK")], true)?;
-        Ok(file.map(|file| given(line, "--attestation FILE", "FILE", &file)))
+        let file =
+            self.optional("next.attestation", ("label", "KEK"), |path| file_at(path, |_| true))?;
+        Ok(given(line, "--attestation FILE", "FILE", file))
     }
 
-    fn cloud(&self, line: CommandLine) -> Result<Line> {
-        let Some(kek) = self.file("next.kek", &[], false)? else {
-            return Ok(None);
-        };
-        let line = line.with("FILE", kek);
+    fn cloud(&self, line: CommandLine) -> Result<CommandLine> {
+        let line = line.with("FILE", self.file("next.kek", ("file", "KEK"))?);
         match self.plan.target {
             ServicePlan::Cloud(CloudFormat::AzureByok) => self.answer(line, "URL", "next.kid"),
-            _ => Ok(Some(line)),
+            _ => Ok(line),
         }
     }
 
-    /// The line with an answer in a placeholder's place.
-    fn answer(&self, line: CommandLine, placeholder: &str, key: &str) -> Result<Line> {
-        let answer = self.asker.line(&self.texts.get(key, &[]))?;
-        Ok(match answer.trim() {
-            "q" | "Q" => None,
-            text => Some(line.with(placeholder, text)),
-        })
+    /// The line with a text in a placeholder's place; nothing but Ctrl-C and Ctrl-D stops here.
+    fn answer(&self, line: CommandLine, placeholder: &str, key: &str) -> Result<CommandLine> {
+        loop {
+            let answer = self.asker.line(&self.texts.get(key, &[]))?;
+            match answer.trim() {
+                "" => self.asker.say(&self.texts.get("ask.text", &[])),
+                text => return Ok(line.with(placeholder, text)),
+            }
+        }
     }
 }
 
+/// A document's folder: itself, its file, or the medium that it lies on.
+fn document_at(path: &Path, kind: Kind) -> Option<PathBuf> {
+    let holds = |folder: &Path| folder.join(kind.file()).is_file();
+    if path.is_file() && path.file_name().is_some_and(|name| name == kind.file().as_str()) {
+        // A name alone lies in the folder that this runs in.
+        return path.parent().map(|folder| match folder.as_os_str().is_empty() {
+            true => PathBuf::from("."),
+            false => folder.to_owned(),
+        });
+    }
+    [path.to_owned(), path.join(kind.name())].into_iter().find(|folder| holds(folder))
+}
+
 /// The line with these words and what was given for them; as it was where nothing was.
-fn given(line: CommandLine, words: &'static str, placeholder: &str, path: &Path) -> CommandLine {
-    match path.as_os_str().is_empty() {
-        true => line,
-        false => line.and(words).with(placeholder, path),
+fn given(
+    line: CommandLine,
+    words: &'static str,
+    placeholder: &str,
+    path: Option<PathBuf>,
+) -> CommandLine {
+    match path {
+        None => line,
+        Some(path) => line.and(words).with(placeholder, path),
     }
 }

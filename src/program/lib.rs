@@ -198,7 +198,7 @@ impl Common {
     }
 
     /// The options of every command, as they were given.
-    fn options(&self) -> Vec<OsString> {
+    fn options(&self) -> Vec<(&'static str, OsString)> {
         let token = &self.token;
         let args = token.module_args.as_ref().map(|args| OsStr::from_bytes(args.to_bytes()));
         let path = |path: &Option<PathBuf>| path.clone().map(OsString::from);
@@ -211,8 +211,7 @@ impl Common {
             ("--mirror", path(&self.mirror)),
             ("--registry", path(&self.registry)),
         ];
-        let given = options.into_iter().filter_map(|(option, value)| Some([option.into(), value?]));
-        given.flatten().collect()
+        options.into_iter().filter_map(|(option, value)| Some((option, value?))).collect()
     }
 
     /// How a command ends that needs no ceremony; `next` says what follows it.

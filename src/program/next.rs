@@ -1,22 +1,25 @@
 //! `next`: leads through the ceremony from wherever the log says it is. What it does is what the
 //! single commands do: it asks for what they need, shows the command, and runs that very command.
 
+use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::inputs::Inputs;
+use crate::inputs::{DeskClerk, Inputs, Taken};
 use crate::{Common, status};
 use ceremony::Ceremony;
 use desk::guide::{self, Texts, Turn};
 use record::command::{CommandLine, Program};
 use record::log::LOG_FILE;
-use record::plan::Plan;
+use record::plan::{PLAN_FILE, Plan};
 use record::show::Language;
 use record::terms::{Kind, Mode, Side, Step};
 use record::{Error, Result};
+use terminal::answer::{Question, file_at};
 use terminal::face::Face;
-use terminal::{Asker, fail, tell};
+use terminal::texts;
+use terminal::{Asker, Decision, Paper, fail, tell};
 
 /// Runs one of the program's own commands.
 pub type RunFn<'a> = &'a dyn Fn(&CommandLine) -> ExitCode;
@@ -42,17 +45,20 @@ pub(super) struct GuidedWalk<'a> {
     texts: Texts,
     face: Face,
     again: RunFn<'a>,
+    taken: RefCell<Taken>,
 }
 
 impl Common {
     /// Walks until the people stop, or the ceremony is closed.
     pub(super) fn next(&self, side: Side, language: Language, again: RunFn) -> ExitCode {
+        texts::speak(language);
         let guide = GuidedWalk {
             common: self,
             side,
             texts: Texts::of(language),
             face: Face::of_stderr(),
             again,
+            taken: RefCell::default(),
         };
         let stopped = guide.stopped();
         // Killed in the middle of a step it goes on just as well; this only says so.
@@ -72,6 +78,10 @@ impl Common {
                 Ok(ControlFlow::Break(last)) => {
                     tell(&last);
                     return ExitCode::SUCCESS;
+                }
+                Err(Error::Ended { .. }) => {
+                    tell(&guide.stopped());
+                    return ExitCode::from(ENDED);
                 }
                 Err(error) => {
                     tell(&guide.stopped());
@@ -106,14 +116,17 @@ impl GuidedWalk<'_> {
             }
             false => {
                 let asker = Asker::new(Mode::Production);
-                let path = loop {
-                    let path = PathBuf::from(asker.line(&self.text("next.plan"))?.trim());
+                let (path, plan) = loop {
+                    let Some(path) = asker.path(&self.text("next.plan"), &mut Paper)? else {
+                        asker.say(&self.text("ask.path"));
+                        continue;
+                    };
+                    let path = file_at(&path, |name| name == PLAN_FILE).unwrap_or(path);
                     match Plan::read(&path) {
-                        Ok(_) => break path,
+                        Ok(plan) => break (path, plan),
                         Err(error) => asker.say(&error.to_string()),
                     }
                 };
-                let plan = Plan::read(&path)?;
                 let turn = guide::script(&plan, self.side).into_iter().next();
                 (plan, turn, false, Some(path))
             }
@@ -137,7 +150,8 @@ impl GuidedWalk<'_> {
             return Ok(ControlFlow::Break(self.face.warning(&bag)));
         }
         self.show(&position, turn, &asker);
-        if self.stops(&asker, "next.ready")? {
+        let clerk = DeskClerk { side: self.side, begun: path.is_none(), again: self.again };
+        if self.stops(&asker, "next.ready", clerk)? {
             return Ok(ControlFlow::Break(self.stopped()));
         }
         let inputs = Inputs {
@@ -146,13 +160,15 @@ impl GuidedWalk<'_> {
             texts: &self.texts,
             asker: &asker,
             plan_file: path,
+            taken: &self.taken,
+            clerk,
         };
         let mut line = inputs.command(turn)?;
-        while let Some(command) = &line {
+        loop {
             // In one line, however wide: it can be copied.
             asker.say(&self.face.strong(&format!("{}:", self.text("next.runs"))));
-            asker.say(&format!("  {command}"));
-            let code = (self.again)(command);
+            asker.say(&format!("  {line}"));
+            let code = (self.again)(&line);
             if code == ExitCode::SUCCESS {
                 self.done(&position.plan, turn, &asker);
                 return Ok(ControlFlow::Continue(()));
@@ -161,7 +177,7 @@ impl GuidedWalk<'_> {
                 break;
             }
             let waits = code == ExitCode::from(WAITING);
-            if self.stops(&asker, if waits { "next.sign" } else { "next.failed" })? {
+            if self.stops(&asker, if waits { "next.sign" } else { "next.failed" }, clerk)? {
                 break;
             }
             if !waits {
@@ -212,8 +228,9 @@ impl GuidedWalk<'_> {
         }
     }
 
-    /// Asks whether to go on; `q` stops.
-    fn stops(&self, asker: &Asker, question: &str) -> Result<bool> {
-        Ok(asker.line(&self.text(question))?.trim().eq_ignore_ascii_case("q"))
+    /// Asks whether to go on.
+    fn stops(&self, asker: &Asker, question: &str, mut clerk: DeskClerk) -> Result<bool> {
+        let (question, how) = (self.text(question), self.text("ask.go_on"));
+        Ok(asker.decide(Question::GoOn, &question, &how, &mut clerk)? == Decision::No)
     }
 }

@@ -5,6 +5,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use record::Result;
 use record::terms::{Bag, Condition, Remark};
 use terminal::Asker;
+use terminal::texts::Texts;
 
 /// Put something into the record: it changes no phase and voids no request.
 #[derive(Subcommand)]
@@ -102,7 +103,7 @@ enum BagCondition {
 
 impl BagArgs {
     fn bag(self, asker: &Asker) -> Result<Bag> {
-        let asked = || asker.line("Number of the bag (type it, or scan the bag or its label): ");
+        let asked = || asker.line(&Texts::spoken().get("ask.bag", &[]));
         Ok(Bag {
             item: self.item,
             number: self.number.map_or_else(asked, Ok)?.trim().to_owned(),

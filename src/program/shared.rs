@@ -15,17 +15,19 @@ use ceremony::side::init::{self, AgreedPlan};
 use ceremony::side::release::Release;
 use ceremony::side::room::{self, Deviation};
 use ceremony::side::{preflight, probe};
-use ceremony::step::{WordsHint, words_heard};
+use ceremony::step::HeardWords;
 use custody::codes::{scan, show};
 use desk::page::PageOptions;
 use record::Result;
 use record::command::Program;
+use record::fingerprint::{self, WORDS_TYPED};
 use record::log::{LOG_FILE, Log};
 use record::show::Language;
 use record::signature::{self, Namespace};
 use record::terms::{Mode, Side};
 use terminal::report::Report;
-use terminal::{Asker, fail};
+use terminal::words::WordsHint;
+use terminal::{Asker, Paper, fail};
 
 /// Commands that both sides have.
 #[derive(Subcommand)]
@@ -174,9 +176,13 @@ impl Common {
         let module = self.token.module.as_deref();
         let checks = preflight::guard_init(agreed.plan(), side, module)?;
         let mode = agreed.plan().mode;
-        let expected = WordsHint::Of(agreed.plan().hash());
-        let asker = Asker::new(mode);
-        let typed = words_heard(mode, &asker, words, &init::words_prompt(), expected)?;
+        let right = agreed.plan().hash();
+        let right = fingerprint::words(right.as_bytes());
+        let hint = WordsHint::Right(&right[..WORDS_TYPED]);
+        let prompt = init::words_prompt();
+        // There is no log yet: the refusal is all that is said of wrong words.
+        let question = HeardWords { file: words, prompt: &prompt, hint };
+        let typed = question.typed(mode, &Asker::new(mode), &mut Paper)?;
         let (mut ceremony, report) = init::init(&self.dir, side, agreed, &typed)?;
         preflight::record_news(&mut ceremony, &checks)?;
         self.mirrored(&mut ceremony)?;

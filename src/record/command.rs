@@ -6,6 +6,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::OnceLock;
 
 use crate::escape::escape;
@@ -29,12 +30,18 @@ named! {
     }
 }
 
-/// The program that runs, and the options of every command of it.
-static OWN: OnceLock<(Program, Vec<OsString>)> = OnceLock::new();
+/// Programs of others whose lines stand in our texts.
+const TOOLS: [&str; 4] = ["iconv", "jq", "openssl", "tr"];
 
-/// From now on the lines of this program, which is the one that runs, have these options: an option
-/// and its value in turn. Only the first call counts.
-pub fn go_on_with(program: Program, options: Vec<OsString>) {
+/// An option and its value.
+type Given = (&'static str, OsString);
+
+/// The program that runs, and the options of every command of it.
+static OWN: OnceLock<(Program, Vec<Given>)> = OnceLock::new();
+
+/// From now on the lines of this program, which is the one that runs, have these options. Only the
+/// first call counts.
+pub fn go_on_with(program: Program, options: Vec<Given>) {
     let _ = OWN.set((program, options));
 }
 
@@ -77,7 +84,7 @@ impl Program {
         let CommandLine(mut line) = tool(self.name());
         match OWN.get() {
             Some((own, options)) if *own == self => {
-                line.extend(options.iter().map(|one| vec![Part::Value(one.clone())]));
+                line.extend(options.iter().flat_map(option));
             }
             _ if [Program::Tenant, Program::Hoster].contains(&self) => {
                 line.extend(words_of("--dir CEREMONY"));
@@ -86,6 +93,15 @@ impl Program {
         }
         line.extend(words_of(words));
         CommandLine(line)
+    }
+}
+
+/// An option as the words of a line: in one where its value would be taken for another option.
+fn option((name, value): &Given) -> Vec<Vec<Part>> {
+    let (name, value) = (|end| Part::Text(format!("{name}{end}")), Part::Value(value.clone()));
+    match &value {
+        Part::Value(given) if given.as_bytes().starts_with(b"-") => vec![vec![name("="), value]],
+        _ => vec![vec![name("")], vec![value]],
     }
 }
 
@@ -100,11 +116,13 @@ impl CommandLine {
         CommandLine([self.0, words_of(words)].concat())
     }
 
-    /// The line with a value in a placeholder's place.
+    /// The line with a value in a placeholder's place. Only files and folders can have names that a
+    /// program would take for an option: `./-name` it takes for none.
     pub fn with(mut self, placeholder: &str, value: impl AsRef<OsStr>) -> Self {
+        let value = operand(value.as_ref());
         for part in self.0.iter_mut().flatten() {
             if matches!(part, Part::Text(name) if name == placeholder) {
-                *part = Part::Value(value.as_ref().to_owned());
+                *part = Part::Value(value.clone());
             }
         }
         self
@@ -135,9 +153,22 @@ impl fmt::Display for CommandLine {
     }
 }
 
+/// A value that no program takes for an option.
+fn operand(value: &OsStr) -> OsString {
+    match value.as_bytes().starts_with(b"-") {
+        true => Path::new(".").join(value).into(),
+        false => value.to_owned(),
+    }
+}
+
 /// A text of ours with the commands in it written out: `{custodian share check FILE}`.
 pub fn with_commands(text: &'static str) -> String {
     written_out(text)
+}
+
+/// As [`with_commands`], with a file's name for `FILE`.
+pub fn with_file(text: &'static str, file: &Path) -> String {
+    written_out(text).replace("FILE", &quoted(&operand(file.as_os_str())))
 }
 
 /// As [`with_commands`], of a text that is compiled in.
@@ -145,7 +176,9 @@ pub(crate) fn written_out(text: &str) -> String {
     let command = |inside: &str| {
         let (called, words) = inside.split_once(' ')?;
         let name = |program: &Program| program.name().trim_start_matches("keyferry-") == called;
-        Program::ALL.into_iter().find(name).map(|program| program.complete(words).to_string())
+        let own = Program::ALL.into_iter().find(name).map(|program| program.complete(words));
+        let other = || TOOLS.contains(&called).then(|| CommandLine(words_of(inside)));
+        own.or_else(other).map(|line| line.to_string())
     };
     let mut all = String::with_capacity(text.len());
     for (n, piece) in text.split('{').enumerate() {
@@ -161,7 +194,7 @@ pub(crate) fn written_out(text: &str) -> String {
 /// A value as a shell takes it for one word (POSIX, Shell Command Language, 2.2): as it is, or in
 /// quotation marks. One with characters that no terminal shows is put together by `printf`, which
 /// loses nothing but line ends at its end.
-pub fn quoted(value: &OsStr) -> String {
+fn quoted(value: &OsStr) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_./:@%+,=-".contains(byte);
     match value.to_str() {
         Some(text) if !text.is_empty() && text.bytes().all(|byte| plain(&byte)) => text.to_owned(),
@@ -236,6 +269,18 @@ mod tests {
         let words = ["--dir", "O'Neil", "keys", "create", "--existing", "a=FILE"];
         assert_eq!(line.arguments(), words);
         assert_eq!(Program::Hoster.bare("node prove").to_string(), "keyferry-hoster node prove");
+    }
+
+    #[test]
+    fn a_name_that_begins_like_an_option_is_none() {
+        let line = Program::Audit.bare("show FILE LABEL=FILE").with("LABEL", "a");
+        assert_eq!(line.with("FILE", "-x").to_string(), "keyferry-audit show ./-x a=./-x");
+        let look = with_file("look: {openssl x509 -in FILE -text}, {of}", Path::new("-a b"));
+        assert_eq!(look, "look: openssl x509 -in './-a b' -text, {of}");
+        for (value, expected) in [("-x", "--token=-x"), ("x", "--token x"), ("", "--token ''")] {
+            let line = CommandLine(option(&("--token", value.into())));
+            assert_eq!(line.to_string(), expected);
+        }
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! The people at the keyboard: questions, hidden entry, and how a program ends.
 
+pub mod answer;
 pub mod face;
 pub mod manual;
 pub mod report;
+pub mod texts;
 pub mod words;
 
 use std::fs::{File, OpenOptions};
 use std::io::{IsTerminal, Write};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use rustix::io::Errno;
@@ -16,7 +19,10 @@ use rustix::termios::{
 };
 use zeroize::Zeroizing;
 
+use crate::answer::{Answer, Question};
+use crate::texts::Texts;
 use record::escape::escape;
+use record::rule::Rule;
 use record::terms::Mode;
 use record::{Error, Result};
 
@@ -55,6 +61,49 @@ pub fn fail(error: &Error) -> ExitCode {
     ExitCode::from(error.exit_code())
 }
 
+/// Puts on record what somebody says while a question is open.
+pub trait Clerk {
+    /// Records it.
+    ///
+    /// # Errors
+    /// What recording can end with.
+    fn remark(&mut self, text: String) -> Result<()>;
+}
+
+/// Puts on record, besides, what was wrong with answers.
+pub trait Recorder: Clerk {
+    /// That a rule has refused an answer, and the question goes on.
+    ///
+    /// # Errors
+    /// What recording can end with.
+    fn refused(&mut self, rule: Rule, found: String) -> Result<()>;
+}
+
+/// Where there is no record, people write.
+pub struct Paper;
+
+impl Clerk for Paper {
+    fn remark(&mut self, _: String) -> Result<()> {
+        tell(&Texts::spoken().get("ask.no_record", &[]));
+        Ok(())
+    }
+}
+
+impl Recorder for Paper {
+    fn refused(&mut self, _: Rule, _: String) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// What was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// It is done.
+    Yes,
+    /// It is not, or it stops here.
+    No,
+}
+
 /// Asks the person at the keyboard: in production on `/dev/tty` alone, so that nothing can answer
 /// in their place; a rehearsal also takes stdin, so that scripts can run it.
 #[derive(Debug, Clone, Copy)]
@@ -87,21 +136,13 @@ impl Asker {
         }
     }
 
-    /// Asks for a line that may be seen, without its line end. Ctrl-C ends the question and is
-    /// said, as Ctrl-D is.
+    /// Asks for a line that may be seen, without its line end; anew where it can't be used. Ctrl-C
+    /// ends the question and is said, as Ctrl-D is.
     ///
     /// # Errors
     /// [`Error::Ended`] at Ctrl-D or the end of the input, [`Error::Failed`] without a terminal.
     pub fn line(&self, prompt: &str) -> Result<String> {
-        let source = self.open()?;
-        let entry = source.entry(Echo::Shown)?;
-        source.prompt(prompt)?;
-        let answer = read_answer(source.input());
-        drop(entry);
-        if matches!(answer, Err(Error::Ended { .. })) {
-            source.prompt("\n")?;
-        }
-        Ok(answer?.to_string())
+        self.answered(prompt, Echo::Shown).map(|answer| answer.to_string())
     }
 
     /// Asks for a line that the terminal does not show. Ctrl-C ends it too, so that the terminal is
@@ -110,16 +151,84 @@ impl Asker {
     /// # Errors
     /// As [`Asker::line`].
     pub fn hidden(&self, prompt: &str) -> Result<Zeroizing<String>> {
+        self.answered(prompt, Echo::Silent)
+    }
+
+    fn answered(&self, prompt: &str, echo: Echo) -> Result<Zeroizing<String>> {
         let source = self.open()?;
-        // Silent before the prompt: what is typed at once is not shown either.
-        let entry = source.entry(Echo::Silent)?;
-        source.prompt(prompt)?;
-        let answer = read_answer(source.input());
-        if entry.is_some() {
-            drop(entry);
-            source.prompt("\n")?;
+        loop {
+            // Silent before the prompt: what is typed at once is not shown either.
+            let entry = source.entry(echo)?;
+            source.prompt(prompt)?;
+            let answer = read_answer(source.input());
+            if entry.is_some() {
+                drop(entry);
+                if echo == Echo::Silent || matches!(answer, Err(Error::Ended { .. })) {
+                    source.prompt("\n")?;
+                }
+            }
+            match answer? {
+                Typed::Line(answer) => return Ok(answer),
+                Typed::Unusable(what) if self.is_interactive() => {
+                    self.say(&Texts::spoken().get(what.key(), &[]));
+                }
+                Typed::Unusable(what) => return Err(what.error()),
+            }
         }
-        answer
+    }
+
+    /// Asks until something is said that answers such a question; `how` explains it. Remarks go to
+    /// the clerk meanwhile.
+    ///
+    /// # Errors
+    /// As [`Asker::line`]; what recording can end with.
+    pub fn decide(
+        &self,
+        question: Question,
+        prompt: &str,
+        how: &str,
+        clerk: &mut dyn Clerk,
+    ) -> Result<Decision> {
+        loop {
+            let typed = self.line(prompt)?;
+            match Answer::to(question, &typed) {
+                Answer::Yes => return Ok(Decision::Yes),
+                Answer::No | Answer::Stop => return Ok(Decision::No),
+                Answer::Note => self.remark(clerk)?,
+                Answer::Nothing | Answer::Explain | Answer::Other(_) => self.say(how),
+            }
+        }
+    }
+
+    /// Asks for a path until there is one; nothing where nothing (or no) was typed.
+    ///
+    /// # Errors
+    /// As [`Asker::line`]; [`Error::Ended`] too where somebody stops; what recording can end with.
+    pub fn path(&self, prompt: &str, clerk: &mut dyn Clerk) -> Result<Option<PathBuf>> {
+        loop {
+            let typed = self.line(prompt)?;
+            match Answer::to(Question::Path, &typed) {
+                Answer::Nothing | Answer::No => return Ok(None),
+                Answer::Stop => return Err(ended("q")),
+                Answer::Note => self.remark(clerk)?,
+                Answer::Explain | Answer::Yes => self.say(&Texts::spoken().get("ask.path", &[])),
+                Answer::Other(text) => return Ok(Some(answer::path(text))),
+            }
+        }
+    }
+
+    /// Asks for a remark, and has it put on record.
+    ///
+    /// # Errors
+    /// As [`Asker::line`]; what recording can end with.
+    pub fn remark(&self, clerk: &mut dyn Clerk) -> Result<()> {
+        match self.line(&Texts::spoken().get("ask.remark", &[])) {
+            Ok(text) if text.trim().is_empty() => Ok(()),
+            Ok(text) => clerk.remark(text.trim().to_owned()),
+            // No remark then; what was asked before is asked again.
+            Err(Error::Ended { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     fn open(&self) -> Result<Source> {
@@ -167,7 +276,7 @@ impl Source {
 }
 
 /// Whether the terminal shows what is typed.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Echo {
     Shown,
     Silent,
@@ -203,9 +312,45 @@ impl Drop for Entry<'_> {
     }
 }
 
+/// What was typed.
+enum Typed {
+    Line(Zeroizing<String>),
+    Unusable(Unusable),
+}
+
+/// Why a line can't be used.
+#[derive(Debug, Clone, Copy)]
+enum Unusable {
+    Long,
+    Encoding,
+    Control,
+}
+
+impl Unusable {
+    fn key(self) -> &'static str {
+        match self {
+            Unusable::Long => "ask.long",
+            Unusable::Encoding => "ask.encoding",
+            Unusable::Control => "ask.control",
+        }
+    }
+
+    fn error(self) -> Error {
+        let what = match self {
+            Unusable::Long => format!("more than {MAX_ANSWER} bytes"),
+            Unusable::Encoding => "not UTF-8".to_owned(),
+            Unusable::Control => "a control character (an arrow key?)".to_owned(),
+        };
+        Error::failed(
+            format!("the answer cannot be used: {what}"),
+            "run the same command again and type the answer anew",
+        )
+    }
+}
+
 /// Reads one line, byte by byte: nothing stays in a buffer, and the next question finds the next
 /// line.
-fn read_answer(input: BorrowedFd<'_>) -> Result<Zeroizing<String>> {
+fn read_answer(input: BorrowedFd<'_>) -> Result<Typed> {
     // Room from the start, so that no copy is left behind by growing.
     let mut answer = Zeroizing::new(Vec::with_capacity(MAX_ANSWER));
     let mut byte = Zeroizing::new([0u8; 1]);
@@ -226,30 +371,22 @@ fn read_answer(input: BorrowedFd<'_>) -> Result<Zeroizing<String>> {
         }
     }
     if too_long {
-        return Err(unusable(&format!("more than {MAX_ANSWER} bytes")));
+        return Ok(Typed::Unusable(Unusable::Long));
     }
-    let text = std::str::from_utf8(&answer).map_err(|_| unusable("not UTF-8"))?;
+    let Ok(text) = std::str::from_utf8(&answer) else {
+        return Ok(Typed::Unusable(Unusable::Encoding));
+    };
     let text = text.strip_suffix('\r').unwrap_or(text);
     // An arrow key in a hidden line would become part of a passphrase that nobody can type again.
     if text.chars().any(|character| character.is_control() && character != '\t') {
-        return Err(unusable("a control character (an arrow key?)"));
+        return Ok(Typed::Unusable(Unusable::Control));
     }
-    Ok(Zeroizing::new(text.to_owned()))
+    Ok(Typed::Line(Zeroizing::new(text.to_owned())))
 }
 
-fn ended(what: &str) -> Error {
-    Error::Ended {
-        what: format!(
-            "{what} at a question; nothing was done with what was typed. Run the same command again to go on"
-        ),
-    }
-}
-
-fn unusable(what: &str) -> Error {
-    Error::failed(
-        format!("the answer cannot be used: {what}"),
-        "run the same command again and type the answer anew",
-    )
+/// How a question ends that nobody answers.
+pub fn ended(what: &str) -> Error {
+    Error::Ended { what: Texts::spoken().get("ask.ended", &[("by", what)]) }
 }
 
 fn terminal_failed(error: impl std::fmt::Display) -> Error {
@@ -269,14 +406,21 @@ mod tests {
             input.write_all(part).unwrap();
         }
         input.seek(SeekFrom::Start(0)).unwrap();
-        let next = || read_answer(input.as_fd());
-        assert_eq!(*next().unwrap(), "one");
-        assert_eq!(*next().unwrap(), "");
-        assert_eq!(*next().unwrap(), "two\tthree");
-        for _ in 0..3 {
-            assert_eq!(next().unwrap_err().exit_code(), 1);
+        let next = || match read_answer(input.as_fd()).unwrap() {
+            Typed::Line(line) => line.to_string(),
+            Typed::Unusable(what) => format!("{what:?}, exit code {}", what.error().exit_code()),
+        };
+        for line in [
+            "one",
+            "",
+            "two\tthree",
+            "Long, exit code 1",
+            "Encoding, exit code 1",
+            "Control, exit code 1",
+            "last",
+        ] {
+            assert_eq!(next(), line);
         }
-        assert_eq!(*next().unwrap(), "last");
-        assert_eq!(next().unwrap_err().exit_code(), 4);
+        assert_eq!(read_answer(input.as_fd()).err().unwrap().exit_code(), 4);
     }
 }

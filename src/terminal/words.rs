@@ -1,87 +1,153 @@
-//! Words that somebody hears and types: the letters that tell a word are enough, and a wrong one is
-//! shown at once.
+//! Words that somebody hears and types: the letters that tell a word are enough. A wrong one is
+//! said to be wrong at once, never what is right; and only so often, so that the screen is no
+//! oracle and somebody has to listen.
 
-use crate::Asker;
+use crate::answer::{Answer, Question};
+use crate::texts::Texts;
+use crate::{Asker, Recorder, ended};
 use record::escape::quote;
 use record::rule::Rule;
-use record::{Result, fingerprint};
+use record::{Error, Result, fingerprint};
 
 /// How many wrong words are let pass: somebody mishears, and nobody guesses.
 const MOST_WRONG: usize = 5;
+/// How often the question then begins again at word 1.
+const MOST_BEGUN_AGAIN: usize = 3;
 
-/// Asks for words, one after another or several at a time, until there are as many as `count`.
-/// Where `right` is known, a word that is not the right one is said to be wrong, never what is
-/// right.
+/// What is known of words beforehand.
+#[derive(Clone, Copy)]
+pub enum WordsHint<'a> {
+    /// Which are right.
+    Right(&'a [&'a str]),
+    /// How many there are.
+    Count(usize),
+}
+
+impl WordsHint<'_> {
+    fn count(self) -> usize {
+        match self {
+            WordsHint::Right(right) => right.len(),
+            WordsHint::Count(count) => count,
+        }
+    }
+}
+
+/// Asks for words, one after another or several at a time, until there are all. Punctuation and
+/// case say nothing, and what can't be read, or may be several words, costs nothing. The clerk puts
+/// on record what is said, and that the question began again.
 ///
 /// # Errors
-/// As [`Asker::line`]; `WORDS-MISMATCH` after too many wrong words.
-pub fn ask(asker: &Asker, prompt: &str, count: usize, right: Option<&[&str]>) -> Result<String> {
+/// As [`Asker::line`]; `WORDS-MISMATCH` after too many wrong words; what recording can end with.
+pub fn ask(
+    asker: &Asker,
+    prompt: &str,
+    hint: WordsHint,
+    clerk: &mut dyn Recorder,
+) -> Result<String> {
     if !asker.is_interactive() {
         return asker.line(prompt);
     }
+    let mut hearing = Hearing { asker, texts: Texts::spoken(), hint, words: Vec::new(), wrong: 0 };
     asker.say(prompt.trim_end());
-    asker.say(&format!(
-        "{count} words, one at a time or several; the first letters that tell a word are enough."
-    ));
-    let (mut words, mut wrong) = (Vec::new(), 0);
-    while words.len() < count {
-        let answer = asker.line(&format!("Word {} of {count}: ", words.len() + 1))?;
-        for typed in answer.split_whitespace() {
-            let place = words.len();
-            if place == count {
-                wrong += 1;
-                asker.say(&format!(
-                    "Those are more than {count} words; the first {count} were taken."
-                ));
-                break;
-            }
-            match one(typed, place, right) {
-                Ok(word) => {
-                    if !word.eq_ignore_ascii_case(typed) {
-                        asker.say(&format!("  {}: {word}", place + 1));
-                    }
-                    words.push(word);
-                }
-                Err(why) => {
-                    wrong += 1;
-                    asker.say(&format!("  word {}: {why}", place + 1));
-                    break;
-                }
-            }
+    hearing.explain();
+    let mut begun_again = 0;
+    while hearing.words.len() < hint.count() {
+        let place = (hearing.words.len() + 1).to_string();
+        let count = hint.count().to_string();
+        let question = hearing.texts.get("words.word", &[("n", &place), ("m", &count)]);
+        let typed = asker.line(&question)?;
+        match Answer::to(Question::Words, &typed) {
+            Answer::Stop | Answer::No => return Err(ended("q")),
+            Answer::Explain => hearing.explain(),
+            Answer::Note => asker.remark(clerk)?,
+            Answer::Nothing | Answer::Yes => {}
+            Answer::Other(text) => hearing.take(text),
         }
-        if wrong > MOST_WRONG {
-            return Err(Rule::WordsMismatch.refuse(
-                format!("{wrong} wrong words"),
-                "the words as they are read aloud over the second channel",
-                "have them read again, slowly; if they still differ, stop: this is not the value that the other side has",
-            ));
+        if hearing.wrong < MOST_WRONG {
+            continue;
         }
+        if begun_again == MOST_BEGUN_AGAIN {
+            return Err(mismatch_error());
+        }
+        begun_again += 1;
+        let found = format!(
+            "{MOST_WRONG} wrong words; begun again at word 1 ({begun_again} of {MOST_BEGUN_AGAIN})"
+        );
+        clerk.refused(Rule::WordsMismatch, found)?;
+        (hearing.words, hearing.wrong) = (Vec::new(), 0);
+        asker.say(&hearing.texts.get("words.again", &[]));
     }
-    Ok(words.join(" "))
+    Ok(hearing.words.join(" "))
 }
 
-fn one(typed: &str, place: usize, right: Option<&[&str]>) -> std::result::Result<String, String> {
-    let fits = fingerprint::words_beginning(typed, place);
-    let word = match fits.as_slice() {
-        [] => {
-            return Err(format!("{} is no word of this place; have it read again", quote(typed)));
+fn mismatch_error() -> Error {
+    Rule::WordsMismatch.refuse(
+        format!("{MOST_WRONG} wrong words, and begun again {MOST_BEGUN_AGAIN} times"),
+        "the words as they are read aloud over the second channel",
+        "have them read again, slowly; if they still differ, stop: this is not the value that the other side has",
+    )
+}
+
+/// Words as they are typed.
+struct Hearing<'a> {
+    asker: &'a Asker,
+    texts: Texts,
+    hint: WordsHint<'a>,
+    words: Vec<String>,
+    wrong: usize,
+}
+
+impl Hearing<'_> {
+    fn explain(&self) {
+        let count = self.hint.count().to_string();
+        self.asker.say(&self.texts.get("words.how", &[("m", &count)]));
+    }
+
+    /// Takes the words of an answer, up to the first that is none.
+    fn take(&mut self, text: &str) {
+        let letters = |c: char| !c.is_alphabetic();
+        let mut typed = text.split(letters).filter(|word| !word.is_empty()).peekable();
+        if typed.peek().is_none() {
+            self.say(self.words.len(), "words.unreadable", text);
         }
-        [word] => word.clone(),
-        several => match several.iter().find(|word| word.eq_ignore_ascii_case(typed)) {
-            Some(word) => word.clone(),
-            None => {
-                return Err(format!(
-                    "{} may be {}; type more of it",
-                    quote(typed),
-                    several.join(", ")
-                ));
+        for typed in typed {
+            let place = self.words.len();
+            if place == self.hint.count() {
+                self.say(place, "words.more", typed);
+                return;
             }
-        },
-    };
-    match right.and_then(|right| right.get(place)) {
-        Some(right) if !right.eq_ignore_ascii_case(&word) => {
-            Err(format!("{} is not the word of this place; have it read again", quote(&word)))
+            let fits = fingerprint::words_beginning(typed, place);
+            let whole = fits.iter().find(|word| word.eq_ignore_ascii_case(typed));
+            let word = match (whole, fits.as_slice()) {
+                (Some(word), _) | (None, [word]) => word,
+                (None, []) => return self.say(place, "words.unreadable", typed),
+                (None, _) => return self.several(place, typed, &fits),
+            };
+            if let WordsHint::Right(right) = self.hint
+                && !right.get(place).is_some_and(|right| right.eq_ignore_ascii_case(word))
+            {
+                self.wrong += 1;
+                return self.say(place, "words.wrong", word);
+            }
+            if !word.eq_ignore_ascii_case(typed) {
+                self.asker.say(&format!("  {}: {word}", place + 1));
+            }
+            self.words.push(word.clone());
         }
-        _ => Ok(word),
+    }
+
+    fn say(&self, place: usize, key: &str, typed: &str) {
+        let (n, m) = ((place + 1).to_string(), self.hint.count().to_string());
+        let values = [("n", n.as_str()), ("m", m.as_str()), ("typed", &quote(typed))];
+        self.asker.say(&self.texts.get(key, &values));
+    }
+
+    fn several(&self, place: usize, typed: &str, fits: &[String]) {
+        const SHOWN: usize = 6;
+        let shown = fits.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let more = if fits.len() > SHOWN { ", \u{2026}" } else { "" };
+        let (n, words) = ((place + 1).to_string(), format!("{shown}{more}"));
+        let values = [("n", n.as_str()), ("typed", &quote(typed)), ("words", &words)];
+        self.asker.say(&self.texts.get("words.several", &values));
     }
 }

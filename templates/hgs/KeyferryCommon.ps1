@@ -358,6 +358,22 @@ function Wait-Primary([string]$Role, [string]$Thumbprint, $Last) {
     return $now
 }
 
+# Makes a certificate the primary one of its role where it is not yet, and looks what came of it: the primaries as read last.
+function Set-Primary([string]$Role, [string]$Thumbprint, $Prior) {
+    try {
+        if ($Prior.$Role -cne $Thumbprint) {
+            if ($Role -ceq 'signing') {
+                Set-HgsKeyProtectionCertificate -CertificateType Signing -Thumbprint $Thumbprint -IsPrimary -Force -Confirm:$false -ErrorAction Stop | Out-Host
+            } else {
+                Set-HgsKeyProtectionCertificate -CertificateType Encryption -Thumbprint $Thumbprint -IsPrimary -Force -Confirm:$false -ErrorAction Stop | Out-Host
+            }
+        }
+    } catch {
+        Show-Failure $_
+    }
+    return Wait-Primary $Role $Thumbprint $Prior
+}
+
 # The primaries that an order names as the former ones.
 function Get-Former($Order) {
     $former = New-Object -TypeName PSObject -Property @{ signing = ''; encryption = '' }

@@ -119,40 +119,21 @@ function Wait-Initialized($Brief, [string]$Signing, [string]$Encryption) {
         }
 
         Step 'set-signing'
-        try {
-            if ($prior.signing -cne $signing) {
-                Set-HgsKeyProtectionCertificate -CertificateType Signing -Thumbprint $signing -IsPrimary -Force -Confirm:$false -ErrorAction Stop
-            }
-        } catch {
-            Show-Failure $_
-        }
-        $now = Wait-Primary 'signing' $signing $prior
+        $now = Set-Primary 'signing' $signing $prior
         if ($now.signing -cne $signing) {
             Refuse 'NODE-PRIMARY' ('now primary: ' + (Format-Primaries $now)) ('signing ' + $signing) 'nothing else was changed: see what the cmdlet said, and run the script again'
         }
         Write-Host ('Primary: signing ' + $signing)
 
         Step 'set-encryption'
-        try {
-            if ($now.encryption -cne $encryption) {
-                Set-HgsKeyProtectionCertificate -CertificateType Encryption -Thumbprint $encryption -IsPrimary -Force -Confirm:$false -ErrorAction Stop
-            }
-        } catch {
-            Show-Failure $_
-        }
-        $now = Wait-Primary 'encryption' $encryption $now
+        $now = Set-Primary 'encryption' $encryption $now
         if ($now.encryption -cne $encryption) {
             # Half a change serves nobody: the signing certificate goes back, but only where the other half is seen to be the former one.
             $whole = 'signing ' + $signing + ', encryption ' + $encryption
             if ($former.signing -eq '' -or $now.encryption -cne $former.encryption) {
                 Refuse 'NODE-PRIMARY' ('now primary: ' + (Format-Primaries $now) + '; nothing was put back') $whole 'mend what failed, and run the script again'
             }
-            try {
-                Set-HgsKeyProtectionCertificate -CertificateType Signing -Thumbprint $former.signing -IsPrimary -Force -Confirm:$false -ErrorAction Stop
-            } catch {
-                Show-Failure $_
-            }
-            $now = Wait-Primary 'signing' $former.signing $now
+            $now = Set-Primary 'signing' $former.signing $now
             if ($now.signing -ceq $former.signing -and $now.encryption -ceq $former.encryption) {
                 Refuse 'NODE-PRIMARY' ('encryption could not be set; signing was put back. Now primary: ' + (Format-Primaries $now)) 'both or none' 'mend what failed, and run the script again'
             }

@@ -101,29 +101,15 @@ function Assert-Folder([string]$Folder, [string]$Sums) {
         }
 
         Step 'restore-signing'
-        try {
-            if ($prior.signing -cne $former.signing) {
-                Set-HgsKeyProtectionCertificate -CertificateType Signing -Thumbprint $former.signing -IsPrimary -Force -Confirm:$false -ErrorAction Stop
-            }
-        } catch {
-            Show-Failure $_
-        }
-        $now = Wait-Primary 'signing' $former.signing $prior
+        $now = Set-Primary 'signing' $former.signing $prior
         if ($now.signing -cne $former.signing) {
             Refuse 'NODE-PRIMARY' ('now primary: ' + (Format-Primaries $now)) ('signing ' + $former.signing) 'nothing else was changed: see what the cmdlet said, and run the script again'
         }
         Write-Host ('Primary: signing ' + $former.signing)
 
         Step 'restore-encryption'
-        try {
-            if ($now.encryption -cne $former.encryption) {
-                Set-HgsKeyProtectionCertificate -CertificateType Encryption -Thumbprint $former.encryption -IsPrimary -Force -Confirm:$false -ErrorAction Stop
-            }
-        } catch {
-            Show-Failure $_
-        }
         # Not undone where it stays: the way back is the one that was decided. Which half is where is said exactly.
-        $now = Wait-Primary 'encryption' $former.encryption $now
+        $now = Set-Primary 'encryption' $former.encryption $now
         if ($now.encryption -cne $former.encryption) {
             Refuse 'NODE-PRIMARY' ('half of the way back. Now primary: ' + (Format-Primaries $now)) ('encryption ' + $former.encryption) ('mend what failed and run the script again, or by hand: Set-HgsKeyProtectionCertificate -CertificateType Encryption -Thumbprint ' + $former.encryption + ' -IsPrimary')
         }

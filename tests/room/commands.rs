@@ -25,6 +25,80 @@ const PROGRAMS: [&str; 6] = [
     "ssh-keygen ",
 ];
 
+/// Programs of others: a line of one begins with its name and an option, or a word that it knows.
+const TOOLS: [(&str, &[&str]); 46] = [
+    ("age", &[]),
+    ("age-keygen", &[]),
+    ("apt", &["install", "update"]),
+    ("apt-get", &["install", "update"]),
+    ("aws", &["kms"]),
+    ("az", &["keyvault"]),
+    ("base64", &[]),
+    ("certutil", &[]),
+    ("chmod", &[]),
+    ("chown", &[]),
+    ("cp", &[]),
+    ("curl", &[]),
+    ("date", &[]),
+    ("dd", &["if=", "of="]),
+    ("diff", &[]),
+    ("dpkg", &[]),
+    ("gcloud", &["kms"]),
+    ("gpg", &[]),
+    ("iconv", &[]),
+    ("ip", &["link", "route", "addr"]),
+    ("jq", &[]),
+    ("kill", &[]),
+    ("ln", &[]),
+    ("losetup", &[]),
+    ("lp", &[]),
+    ("ls", &[]),
+    ("mkfs.ext4", &[]),
+    ("mount", &["/"]),
+    ("openssl", &["dgst", "pkcs", "pkey", "req", "verify", "x509"]),
+    ("pkcs11-tool", &[]),
+    ("rm", &[]),
+    ("sed", &[]),
+    ("sha256sum", &["FILE", "<"]),
+    ("softhsm2-util", &[]),
+    ("ssh-add", &[]),
+    ("strace", &[]),
+    ("sudo", &["a", "c", "m", "s", "k"]),
+    ("swapoff", &["/"]),
+    ("swapon", &["/"]),
+    ("sync", &["/"]),
+    ("sysctl", &["fs.", "kernel.", "net.", "vm."]),
+    ("systemctl", &["disable", "enable", "mask", "restart", "start", "stop"]),
+    ("timedatectl", &["set"]),
+    ("tr", &[]),
+    ("umount", &["/", "FOLDER", "MEDIUM"]),
+    ("unset", &["NAME"]),
+];
+
+/// Where a line of another program than ours begins in a text, if one does.
+fn of_others(text: &str) -> Option<&'static str> {
+    let begins = |name: &str, words: &[&str]| {
+        text.match_indices(name).any(|(at, _)| {
+            let before = text[..at].chars().next_back();
+            let rest = text[at + name.len()..].strip_prefix(' ').unwrap_or_default();
+            let option = rest.starts_with('-') && !rest.starts_with("- ");
+            before.is_none_or(|c| !c.is_alphanumeric() && !"-_/.".contains(c))
+                && (option || words.iter().any(|word| rest.starts_with(word)))
+        })
+    };
+    TOOLS.into_iter().find(|(name, words)| begins(name, words)).map(|(name, _)| name)
+}
+
+/// A text without what is written out as a command.
+fn without_commands(text: &str) -> String {
+    let parts = text.split('{').enumerate();
+    let parts = parts.map(|(n, part)| match part.split_once('}') {
+        Some((_, after)) if n > 0 => after,
+        _ => part,
+    });
+    parts.collect::<Vec<_>>().join("|")
+}
+
 /// A word for a shell, whatever is in it.
 fn word(text: impl AsRef<Path>) -> String {
     format!("'{}'", text.as_ref().display().to_string().replace('\'', r"'\''"))
@@ -439,6 +513,19 @@ fn is_whole(walk: &Walk, line: &str, side: &str) {
     assert!(rest.starts_with(&options) || bare || side == "hoster", "{line}");
 }
 
+#[test]
+fn lines_of_other_programs_are_seen() {
+    for text in ["openssl x509 -in FILE", "then `sudo mount`", "sysctl kernel.x=1", "a: ip link up"]
+    {
+        assert!(of_others(text).is_some(), "{text}");
+        assert_eq!(of_others(&without_commands(&format!("x {{{text}}} y"))), None, "{text}");
+    }
+    for text in ["as OpenSSL writes it", "a mount with nosuid", "strip - it", "the date - or none"]
+    {
+        assert_eq!(of_others(text), None, "{text}");
+    }
+}
+
 /// Programs are called by name in one place, and nowhere else a line can be made of it.
 #[test]
 fn no_line_is_made_elsewhere() {
@@ -456,9 +543,13 @@ fn no_line_is_made_elsewhere() {
                 && !path.ends_with("record/command.rs")
             {
                 scanned += 1;
-                for literal in literals(&fs::read_to_string(&path).unwrap()) {
+                for (before, literal) in literals(&fs::read_to_string(&path).unwrap()) {
                     let at = format!("{}: {literal}", path.display());
-                    assert!(beginnings(&literal).is_empty(), "{at}");
+                    let made = before.ends_with("tool(") || before.ends_with("line(");
+                    let other = of_others(&without_commands(&literal));
+                    assert!(made || other.is_none(), "{at}: {other:?} is no command line");
+                    let out = literal.contains("{ssh-keygen -");
+                    assert!(beginnings(&literal).is_empty() || out, "{at}");
                     // What is put together here could become one.
                     let mut open = literal.match_indices("keyferry-").filter(|(n, _)| {
                         let program = |name: &&&str| literal[*n..].starts_with(name.trim_end());
@@ -482,16 +573,18 @@ fn no_line_is_made_elsewhere() {
                 beginnings(line).is_empty() || line.contains("{ssh-keygen -"),
                 "{name}: {line}"
             );
+            assert_eq!(of_others(&without_commands(line)), None, "{name}: {line}");
         }
     }
     for entry in fs::read_dir(root.join("templates/paper")).unwrap() {
         let text = fs::read_to_string(entry.unwrap().path()).unwrap();
-        assert!(beginnings(&text).is_empty());
+        assert!(beginnings(&text).is_empty() && of_others(&text).is_none());
     }
 }
 
-/// The string literals of a source, without those of attributes, and up to its tests.
-fn literals(source: &str) -> Vec<String> {
+/// The string literals of a source, each with what stands before it, without those of attributes,
+/// and up to its tests.
+fn literals(source: &str) -> Vec<(String, String)> {
     let code = source.split("#[cfg(test)]").next().unwrap();
     let code: String = code
         .lines()
@@ -500,7 +593,7 @@ fn literals(source: &str) -> Vec<String> {
         .collect();
     let mut literals = Vec::new();
     let mut rest = code.as_str();
-    while let Some((_, after)) = rest.split_once('"') {
+    while let Some((before, after)) = rest.split_once('"') {
         let mut escaped = false;
         let end = after.find(|c| match c {
             _ if escaped => {
@@ -514,7 +607,7 @@ fn literals(source: &str) -> Vec<String> {
             c => c == '"',
         });
         let end = end.unwrap_or(after.len());
-        literals.push(after[..end].to_owned());
+        literals.push((before.trim_end().to_owned(), after[..end].to_owned()));
         rest = after.get(end + 1..).unwrap_or("");
     }
     literals

@@ -1,7 +1,7 @@
 //! The custodians in front of the hoster's machine: each presents a share, which is checked at
 //! once.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
@@ -22,7 +22,8 @@ use record::rule::Rule;
 use record::share::MAX_SHARE_FILE;
 use record::terms::{Id, Remark, list};
 use record::{Error, Result, folder};
-use terminal::Asker;
+use terminal::texts::Texts;
+use terminal::{Asker, answer};
 
 /// A share as it comes on the command line.
 pub struct ShareInput {
@@ -168,14 +169,14 @@ impl Gathering<'_> {
             "{} custodians must present their shares, one after the other.",
             self.quorum.missing()
         ));
+        let texts = Texts::spoken();
         while self.quorum.missing() > 0 {
-            let question = "Share file of the next custodian, or an empty line to type or scan a share (Ctrl-D ends): ";
-            let answer = match asker.line(question) {
+            let file = match asker.path(&texts.get("ask.share", &[]), self.ceremony) {
                 // A script has no more: how many are missing is said as ever.
                 Err(Error::Ended { .. }) if !asker.is_interactive() => return Ok(()),
-                answer => answer?,
+                file => file?,
             };
-            match self.answered(answer.trim()).and_then(|opened| self.take(opened)) {
+            match self.answered(file.as_deref()).and_then(|opened| self.take(opened)) {
                 Ok(()) => self.record()?,
                 Err(error) if matches!(error, Error::Ended { .. }) || !asker.is_interactive() => {
                     return Err(error);
@@ -187,30 +188,34 @@ impl Gathering<'_> {
     }
 
     /// A share from a file; or typed or scanned, the opened one, or the file as its sheet has it.
-    fn answered(&self, answer: &str) -> Result<ShareOpening> {
+    fn answered(&mut self, file: Option<&Path>) -> Result<ShareOpening> {
         let mut restored = Vec::new();
-        let (bytes, name) = match answer {
-            "" => {
+        let (bytes, name) = match file {
+            None => {
                 let typed = lines::ask(self.asker)?;
                 restored.extend(of_lines("share", &typed.restored));
                 if typed.bytes.len() == RECORD {
                     let share = Share::from_record(&typed.bytes)?;
                     return Ok(ShareOpening { share, recipients: None, changed: None, restored });
                 }
-                (custodian::with_armour(&typed.bytes)?, "what was typed")
+                (custodian::with_armour(&typed.bytes)?, "what was typed".to_owned())
             }
-            file => (folder::read_file(file.as_ref(), MAX_SHARE_FILE)?, file),
+            Some(path) => {
+                let file = answer::file_at(path, |name| name.ends_with(".age"));
+                let file = file.unwrap_or_else(|| path.to_owned());
+                (folder::read_file(&file, MAX_SHARE_FILE)?, file.display().to_string())
+            }
         };
-        let question = "Identity file that opens it, or an empty line to type or scan its sheet: ";
-        let identity = match self.asker.line(question)?.trim() {
-            "" => {
+        let question = Texts::spoken().get("ask.identity", &[]);
+        let identity = match self.asker.path(&question, self.ceremony)? {
+            None => {
                 let typed = lines::ask(self.asker)?;
                 restored.extend(of_lines("identity", &typed.restored));
                 custodian::with_armour(&typed.bytes)?
             }
-            file => folder::read_file(file.as_ref(), MAX_SHARE_FILE)?,
+            Some(file) => folder::read_file(&file, MAX_SHARE_FILE)?,
         };
-        let opening = self.open(&bytes, name, &Zeroizing::new(identity))?;
+        let opening = self.open(&bytes, &name, &Zeroizing::new(identity))?;
         Ok(ShareOpening { restored, ..opening })
     }
 

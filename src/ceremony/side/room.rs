@@ -11,6 +11,8 @@ use record::rule::Rule;
 use record::terms::{MAX_TEXT, Remark};
 use record::{Error, Result};
 use terminal::report::Report;
+use terminal::texts::Texts;
+use terminal::{Clerk, Recorder, tell};
 
 /// Records what people say. It changes no phase and voids no request.
 ///
@@ -44,6 +46,20 @@ pub fn note(ceremony: &mut Ceremony, remark: Remark) -> Result<Report> {
         Ok(()) => report,
         Err(error) => report.line(format!("It blocks the next step. {error}")),
     })
+}
+
+impl Clerk for Ceremony {
+    fn remark(&mut self, text: String) -> Result<()> {
+        note(self, Remark::Remark { text })?;
+        tell(&Texts::spoken().get("ask.remarked", &[]));
+        Ok(())
+    }
+}
+
+impl Recorder for Ceremony {
+    fn refused(&mut self, rule: Rule, found: String) -> Result<()> {
+        self.record(Event::Refusal { rule, found }).map(drop)
+    }
 }
 
 /// `deviation`, as it is typed.

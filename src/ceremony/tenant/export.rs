@@ -433,17 +433,19 @@ fn file(
 fn what_next(format: CloudFormat) -> String {
     let (line, more) = match format {
         CloudFormat::AzureByok => (
-            "az keyvault key import --byok-file FILE",
+            tool("az keyvault key import --byok-file FILE"),
             "with vault and name, and the --kty and --ops that the key is to have",
         ),
         CloudFormat::AwsKms => (
-            "aws kms import-key-material --encrypted-key-material fileb://FILE --import-token fileb://TOKEN",
+            tool(
+                "aws kms import-key-material --encrypted-key-material fileb://FILE --import-token fileb://TOKEN",
+            ),
             "with the key's id, within 24 hours of get-parameters-for-import",
         ),
         CloudFormat::GcpKms => (
-            "gcloud kms keys versions import --wrapped-key-file FILE --import-job JOB",
+            tool("gcloud kms keys versions import --wrapped-key-file FILE --import-job JOB"),
             "with location, key ring and key, within 3 days of making the job",
         ),
     };
-    format!("Then, {more}:\n  {}", tool(line))
+    format!("Then, {more}:\n  {line}")
 }

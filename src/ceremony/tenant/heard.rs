@@ -8,7 +8,7 @@ use rsa::sha2::Sha256;
 use rsa::{Oaep, PublicKey};
 use sha1::Sha1;
 
-use crate::step::{WordsHint, words_heard};
+use crate::step::HeardWords;
 use crate::{Ceremony, Means, Run};
 use record::command::with_commands;
 use record::document::Released;
@@ -26,6 +26,7 @@ use record::rule::Rule;
 use record::terms::{AttestationLevel, OaepHash, Role, Step, list};
 use record::{Error, Result, spki};
 use terminal::report::Report;
+use terminal::words::WordsHint;
 
 /// Take the hoster's KEK by the words that are read aloud
 #[derive(Args)]
@@ -48,12 +49,11 @@ impl Run for OfferCheck {
         )?;
         ceremony.state.require(Step::OfferCheck)?;
         let offer = ceremony.take::<Offer>(&self.offer)?;
-        let judge = || offer.attested(&ceremony.plan, clock()?);
-        judge()?;
+        offer.attested(&ceremony.plan, clock()?)?;
         let words = format!("the KEK's first {WORDS_TYPED} words");
         let kek = heard(ceremony, means, self.words.as_deref(), &words, offer.body().fingerprint)?;
         // What the vendor says of it now.
-        let judged = judge()?;
+        let judged = offer.attested(&ceremony.plan, clock()?)?;
         let signatures = offer.signatures.everyone();
         let signers = list(signatures.iter().map(|one| &one.id));
         ceremony.took(&offer, Event::offer_check(&offer, judged.level, signatures))?;
@@ -71,7 +71,7 @@ impl Run for OfferCheck {
 
 /// What somebody of the hoster reads aloud is typed, and is right.
 fn heard(
-    ceremony: &Ceremony,
+    ceremony: &mut Ceremony,
     means: &Means,
     file: Option<&Path>,
     what: &str,
@@ -80,8 +80,11 @@ fn heard(
     let prompt = format!(
         "Somebody of the hoster reads {what} aloud, over a second channel. Type them here: "
     );
-    let hint = WordsHint::Of(read);
-    fingerprint::confirm(read, &words_heard(ceremony.plan.mode, means.asker, file, &prompt, hint)?)
+    let words = fingerprint::words(read.as_bytes());
+    let hint = WordsHint::Right(&words[..WORDS_TYPED]);
+    let question = HeardWords { file, prompt: &prompt, hint };
+    let typed = question.typed(ceremony.plan.mode, means.asker, ceremony)?;
+    fingerprint::confirm(read, &typed)
 }
 
 /// Take keys that were born in the hoster's HSM by the words that are read aloud, and make the
@@ -108,13 +111,12 @@ impl Run for KeysCheck {
         state.require(Step::KeysCheck)?;
         let keys = ceremony.take::<TargetKeys>(&self.keys)?;
         keys.verify_certificates()?;
-        let judge = || keys.attested(&ceremony.plan, clock()?);
-        judge()?;
+        keys.attested(&ceremony.plan, clock()?)?;
         let words = format!("the first {WORDS_TYPED} words of the keys");
         let read = keys.body().fingerprint;
         let confirmed = heard(ceremony, means, self.words.as_deref(), &words, read)?;
         // What the vendor says of them now.
-        let judged = judge()?;
+        let judged = keys.attested(&ceremony.plan, clock()?)?;
         let (id, document) = challenge(ceremony, &keys, judged.level)?;
         Ok(Report::new(
             "The keys are taken: they are the hoster's, born in its HSM by its module's word.",

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::side::release;
-use crate::step::{WordsHint, words_heard};
+use crate::step::HeardWords;
 use crate::{Ceremony, Means, Run, write_once};
 use record::document::package::Package;
 use record::escape::{escape, quote};
@@ -17,6 +17,8 @@ use record::share::{CODE_WORDS, MAX_SHARE_FILE, ShareListing};
 use record::terms::{Id, Step, list};
 use record::{Result, folder};
 use terminal::report::Report;
+use terminal::texts::Texts;
+use terminal::words::WordsHint;
 
 /// Take the words that a custodian's own program shows
 #[derive(Args)]
@@ -35,9 +37,10 @@ impl Run for ShareConfirm {
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
         ceremony.state.require(Step::ShareConfirm)?;
         let (id, listing) = listing_of(ceremony, &self.custodian)?;
-        let prompt = format!("The words that {id}'s own program shows: ");
-        let (mode, words) = (ceremony.plan.mode, self.words.as_deref());
-        let typed = words_heard(mode, means.asker, words, &prompt, WordsHint::Count(CODE_WORDS))?;
+        let prompt = Texts::spoken().get("ask.share_words", &[("who", id.as_str())]);
+        let hint = WordsHint::Count(CODE_WORDS);
+        let question = HeardWords { file: self.words.as_deref(), prompt: &prompt, hint };
+        let typed = question.typed(ceremony.plan.mode, means.asker, ceremony)?;
         let package = ceremony.sent::<Package>()?;
         listing.confirm(&package.body().package_id, &typed)?;
         let mut planned = ceremony.plan.quorum.custodians.iter();

@@ -9,7 +9,9 @@ use crate::codes::repair::{CHARACTERS, CHECK, LineWord, Unrepairable};
 use record::encoding::{Hash, hash};
 use record::rule::Rule;
 use record::{Error, Result};
-use terminal::Asker;
+use terminal::answer::{Answer, Question};
+use terminal::texts::Texts;
+use terminal::{Asker, ended};
 
 /// The characters of a line, each at its value.
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -150,6 +152,16 @@ impl TypedLines {
         self.whole.len() / BYTES == self.count && self.count > 0
     }
 
+    /// Takes the last line back.
+    pub fn take_back(&mut self) {
+        let lines = self.next().saturating_sub(2);
+        self.whole.truncate(lines * BYTES);
+        self.restored.retain(|restored| *restored <= lines);
+        if lines == 0 {
+            (self.count, self.version) = (0, None);
+        }
+    }
+
     /// The version of lines as far as it is known then, a line's bytes, and how many characters
     /// were restored.
     fn parse(
@@ -245,7 +257,14 @@ pub fn ask(asker: &Asker) -> Result<TypedFile> {
     let mut typed = TypedLines::default();
     let mut scanned = frames::ScannedFrames::default();
     loop {
-        let answer = asker.hidden(&question(&typed, &scanned))?;
+        let answer = match asker.hidden(&question(&typed, &scanned)) {
+            // What was typed is not lost by a slip of the finger.
+            Err(Error::Ended { .. }) if asker.is_interactive() && typed.next() > 1 => {
+                stop_or_back(asker, &mut typed)?;
+                continue;
+            }
+            answer => answer?,
+        };
         let taken = match answer.trim_start().starts_with(PREFIX) {
             true => scanned
                 .add(answer.trim())
@@ -264,14 +283,35 @@ pub fn ask(asker: &Asker) -> Result<TypedFile> {
 
 /// Takes a line, and says what was restored of it; returns whether it was the last.
 fn take_said(asker: &Asker, typed: &mut TypedLines, answer: &str) -> Result<bool> {
-    let number = typed.next();
+    let (n, texts) = (typed.next().to_string(), Texts::spoken());
     match typed.take(answer)? {
         0 => {}
-        1 => asker.say(&format!("line {number}: 1 character was restored by those that check it")),
-        more => asker
-            .say(&format!("line {number}: {more} characters were restored by those that check it")),
+        1 => asker.say(&texts.get("lines.restored_one", &[("n", &n)])),
+        more => asker.say(&texts.get("lines.restored", &[("n", &n), ("count", &more.to_string())])),
     }
     Ok(typed.is_whole())
+}
+
+/// Whether to stop where lines were typed already; or to take the last one back.
+///
+/// # Errors
+/// [`Error::Ended`] where somebody stops.
+fn stop_or_back(asker: &Asker, typed: &mut TypedLines) -> Result<()> {
+    let texts = Texts::spoken();
+    let (n, next) = ((typed.next() - 1).to_string(), typed.next().to_string());
+    let question = texts.get("lines.stop", &[("n", &n), ("next", &next)]);
+    loop {
+        let answer = asker.line(&question)?;
+        match Answer::to(Question::GoOn, &answer) {
+            Answer::Yes => return Ok(()),
+            Answer::Stop => return Err(ended("q")),
+            Answer::Other("b" | "B") => {
+                typed.take_back();
+                return Ok(());
+            }
+            _ => asker.say(&texts.get("lines.how", &[])),
+        }
+    }
 }
 
 fn question(typed: &TypedLines, scanned: &frames::ScannedFrames) -> String {

@@ -3,7 +3,6 @@
 //! from the one table of [`record::flow`].
 
 pub mod order;
-mod text;
 
 use record::command::{CommandLine, Program};
 use record::flow::{ABORT, INIT, Needs, Phase, Row, TABLE, way_in};
@@ -11,7 +10,7 @@ use record::plan::{Plan, ServicePlan};
 use record::service::evidence_file;
 pub use record::show::Language;
 use record::terms::{CloudFormat, Id, Originals, Side, Stage, Step, Trial};
-pub use text::Texts;
+pub use terminal::texts::Texts;
 
 /// A step that is somebody's turn.
 #[derive(Clone)]

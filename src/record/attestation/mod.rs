@@ -7,6 +7,7 @@ mod yubihsm;
 
 use jiff::Timestamp;
 
+use crate::command::with_commands;
 use crate::encoding::Hash;
 use crate::rule::Rule;
 use crate::terms::{AttestationLevel, Usage};
@@ -64,6 +65,6 @@ fn attestation_error(rule: Rule, found: impl Into<String>, expected: impl Into<S
     rule.refuse(
         crate::escape::escape(&format!("an attestation: {}", found.into())),
         expected,
-        "make the attestation again with the vendor's tool, for the key that is named; look at it with `openssl x509 -text`",
+        with_commands("make the attestation again with the vendor's tool, for the key that is named; look at it: `{openssl x509 -in FILE -text}`"),
     )
 }

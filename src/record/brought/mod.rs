@@ -16,7 +16,7 @@ use x509_cert::der::{Decode, Encode, Header, Reader, SliceReader, Tag};
 use x509_cert::ext::pkix::BasicConstraints;
 use x509_cert::spki::SubjectPublicKeyInfoRef;
 
-use crate::command::{Program, quoted};
+use crate::command::with_file;
 use crate::escape::{escape, quote};
 use crate::rule::Rule;
 use crate::{Error, Result, folder};
@@ -38,18 +38,18 @@ pub enum Brought {
 pub struct Misfit {
     /// What it is instead.
     pub found: String,
-    /// What to do; `FILE` stands for the file.
-    pub remedy: String,
+    /// What to do; `FILE` stands for the file, and commands are in braces.
+    pub remedy: &'static str,
 }
 
-fn misfit(found: impl Into<String>, remedy: &str) -> Misfit {
-    Misfit { found: found.into(), remedy: remedy.into() }
+fn misfit(found: impl Into<String>, remedy: &'static str) -> Misfit {
+    Misfit { found: found.into(), remedy }
 }
 
 type Fits<T> = std::result::Result<T, Misfit>;
 
 const EITHER: &str = "one certificate or public key, in DER or PEM";
-const LOOK: &str = "look at it: openssl x509 -in FILE -text, or openssl pkey -pubin -in FILE -text; take it once more from whoever made it";
+const LOOK: &str = "look at it: {openssl x509 -in FILE -text}, or {openssl pkey -pubin -in FILE -text}; take it once more from whoever made it";
 
 /// Reads a file with a certificate or a public key.
 ///
@@ -78,7 +78,7 @@ pub fn certificate(path: &Path, rule: Rule) -> Result<Vec<u8>> {
 /// As [`read`].
 pub fn public_key(path: &Path, rule: Rule) -> Result<Vec<u8>> {
     let remedy =
-        "is it the right file? The public key in it: openssl x509 -in FILE -pubkey -noout > NEW";
+        "is it the right file? The public key in it: {openssl x509 -in FILE -pubkey -noout > NEW}";
     match read(path, rule)? {
         Brought::PublicKey(spki) => Ok(spki),
         Brought::Certificate(_) => {
@@ -91,7 +91,7 @@ impl Misfit {
     /// The refusal of a file.
     pub fn refuse(self, given: &Path, rule: Rule, expected: &str) -> Error {
         let path = folder::shown(given);
-        let remedy = self.remedy.replace("FILE", &quoted(given.as_os_str()));
+        let remedy = with_file(self.remedy, given);
         rule.refuse(format!("{path}: {}", escape(&self.found)), expected, remedy)
     }
 }
@@ -178,15 +178,15 @@ fn of_block(label: &str, der: Vec<u8>) -> Fits<Brought> {
         "CERTIFICATE" | "X509 CERTIFICATE" | "PUBLIC KEY" | "RSA PUBLIC KEY" => of_der(der),
         "TRUSTED CERTIFICATE" => Err(misfit(
             "a certificate with OpenSSL's own trust behind it (BEGIN TRUSTED CERTIFICATE)",
-            "openssl x509 -in FILE -out NEW",
+            "{openssl x509 -in FILE -out NEW}",
         )),
         "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST" => Err(misfit(
             "a request for a certificate, not the certificate",
-            "the public key in it: openssl req -in FILE -pubkey -noout > NEW",
+            "the public key in it: {openssl req -in FILE -pubkey -noout > NEW}",
         )),
         "PKCS7" | "CMS" => Err(misfit(
             "PKCS#7, a bag of certificates",
-            "openssl pkcs7 -in FILE -print_certs -out NEW; leave the one that is meant in it",
+            "{openssl pkcs7 -in FILE -print_certs -out NEW}; leave the one that is meant in it",
         )),
         other if other.contains("SSH") => Err(ssh()),
         other => Err(misfit(format!("PEM of another kind: {}", quote(other)), LOOK)),
@@ -196,12 +196,12 @@ fn of_block(label: &str, der: Vec<u8>) -> Fits<Brought> {
 fn private_key(label: &str) -> Misfit {
     misfit(
         format!("a private key ({label}): it must not be on this machine as a file"),
-        "if it is a real key, stop: it was outside of its HSM. The public half alone: openssl pkey -in FILE -pubout > NEW",
+        "if it is a real key, stop: it was outside of its HSM. The public half alone: {openssl pkey -in FILE -pubout > NEW}",
     )
 }
 
 fn ssh() -> Misfit {
-    misfit("an SSH key", &Program::SshKeygen.line("-e -m PKCS8 -f FILE > NEW").to_string())
+    misfit("an SSH key", "{ssh-keygen -e -m PKCS8 -f FILE > NEW}")
 }
 
 /// What DER holds.
@@ -238,11 +238,11 @@ fn other_der(der: &[u8]) -> Misfit {
         Some(Some([2, 1, 0 | 1])) => private_key("DER"),
         Some(Some([2, 1, 3])) => misfit(
             "PKCS#12 (.pfx, .p12), which holds a private key",
-            "openssl pkcs12 -in FILE -nokeys -clcerts -out NEW; and ask why a private key lies in a file",
+            "{openssl pkcs12 -in FILE -nokeys -clcerts -out NEW}; and ask why a private key lies in a file",
         ),
         Some(Some([6, ..])) => misfit(
             "PKCS#7 (.p7b), a bag of certificates",
-            "openssl pkcs7 -inform DER -in FILE -print_certs -out NEW; leave the one that is meant in it",
+            "{openssl pkcs7 -inform DER -in FILE -print_certs -out NEW}; leave the one that is meant in it",
         ),
         Some(_) => misfit("DER of another kind, or damaged", LOOK),
     }
@@ -261,7 +261,7 @@ fn other_text(text: &str) -> Misfit {
         );
     }
     if text.starts_with('{') {
-        let line = "take the field out: jq -r .PublicKey FILE > NEW (or .publicKey.pem, as the service calls it)";
+        let line = "take the field out: {jq -r .PublicKey FILE > NEW} (or .publicKey.pem, as the service calls it)";
         return misfit("JSON", line);
     }
     if text::typographic(text).is_some() {

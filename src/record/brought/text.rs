@@ -1,5 +1,7 @@
 //! What editors, shells and mail programs do to a text on its way.
 
+use crate::command::with_commands;
+
 /// A text as it was meant: UTF-8, or UTF-16 with the mark by which Windows begins it; no byte order
 /// mark, and line ends as they are. None where the bytes are no text.
 pub fn decoded(bytes: &[u8]) -> Option<String> {
@@ -46,6 +48,10 @@ pub fn typographic(text: &str) -> Option<char> {
 }
 
 /// How a text is saved so that it stays what it is.
-pub const SAVE: &str = "UTF-8 without a byte order mark, lines that end with LF, straight quotes; in \
+pub fn how_to_save() -> String {
+    with_commands(SAVE)
+}
+
+const SAVE: &str = "UTF-8 without a byte order mark, lines that end with LF, straight quotes; in \
     Windows' Notepad choose the encoding UTF-8 (not with BOM), and carry files as files, never through an editor or mail text. \
-    A copy without carriage returns: tr -d '\\r' < FILE > NEW; of UTF-16: iconv -f UTF-16 -t UTF-8 FILE > NEW";
+    A copy without carriage returns: {tr -d '\\r' < FILE > NEW}; of UTF-16: {iconv -f UTF-16 -t UTF-8 FILE > NEW}";

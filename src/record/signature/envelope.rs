@@ -45,7 +45,7 @@ impl<'a> Envelope<'a> {
                 ),
                 Some((_, what)) => Rule::SignatureFormat.refuse(
                     format!("{of}: {found}: {what}"),
-                    format!("{EXPECTED}: {}", text::SAVE),
+                    format!("{EXPECTED}: {}", text::how_to_save()),
                     "ask for the file once more, as it is; or convert it by the line above, and put the copy in its place",
                 ),
             }

@@ -9,8 +9,8 @@ const SET: &str = SCRIPTS[3];
 const UNDO: &str = SCRIPTS[4];
 
 const SIGN: &str =
-    "Set-HgsKeyProtectionCertificate -CertificateType Signing -Thumbprint $signing -IsPrimary";
-const ENCRYPT: &str = "Set-HgsKeyProtectionCertificate -CertificateType Encryption -Thumbprint $encryption -IsPrimary";
+    "Set-HgsKeyProtectionCertificate -CertificateType Signing -Thumbprint $Thumbprint -IsPrimary";
+const ENCRYPT: &str = "Set-HgsKeyProtectionCertificate -CertificateType Encryption -Thumbprint $Thumbprint -IsPrimary";
 
 /// A script, what is replaced (once, the first), by what, and what the checker says of it.
 type Mistake = (&'static str, &'static str, &'static str, &'static str);
@@ -20,46 +20,46 @@ const MISTAKES: &[Mistake] = &[
     (INSTALL, "-NoCertificateReplication", "-NoReplication", "has no parameter -NoReplication"),
     (INSTALL, " -NoCertificateReplication", "", "without -NoCertificateReplication"),
     (
-        SET,
+        COMMON,
         SIGN,
-        "Set-HgsKeyProtectionCertificate -CertificateType Signature -Thumbprint $signing -IsPrimary",
+        "Set-HgsKeyProtectionCertificate -CertificateType Signature -Thumbprint $Thumbprint -IsPrimary",
         "takes one of [\"Signing\", \"Encryption\"], not Signature",
     ),
     (
-        SET,
+        COMMON,
         SIGN,
-        "Set-HgsKeyProtectionCertificate -CertificateType $role -Thumbprint $signing -IsPrimary",
+        "Set-HgsKeyProtectionCertificate -CertificateType $role -Thumbprint $Thumbprint -IsPrimary",
         "not $role",
     ),
-    (SET, "-IsPrimary -Force -Confirm", "-IsPrimary -Confirm", "without -Force"),
+    (COMMON, "-IsPrimary -Force -Confirm", "-IsPrimary -Confirm", "without -Force"),
     (
-        SET,
+        COMMON,
         SIGN,
-        "Set-HgsKeyProtectionCertificate -CertificateType Signing -Thumbprint $signing -IsPrimary $true",
+        "Set-HgsKeyProtectionCertificate -CertificateType Signing -Thumbprint $Thumbprint -IsPrimary $true",
         "takes no value",
     ),
     (
-        SET,
+        COMMON,
         SIGN,
         "Set-HgsKeyProtectionCertificate -CertificateType Signing -IsPrimary",
         "without -Thumbprint",
     ),
     (
-        SET,
+        COMMON,
         SIGN,
         "Set-HgsKeyProtectionCertificate -CertificateType Signing -IsPrimary -Thumbprint",
         "-Thumbprint lacks its value",
     ),
     (
-        SET,
+        COMMON,
         SIGN,
-        "Set-HgsKeyProtectionCertificate -CertificateType Signing -Thumbprint $signing -IsEnabled $false",
+        "Set-HgsKeyProtectionCertificate -CertificateType Signing -Thumbprint $Thumbprint -IsEnabled $false",
         "has no parameter -IsEnabled",
     ),
     (
-        SET,
+        COMMON,
         SIGN,
-        "Remove-HgsKeyProtectionCertificate -CertificateType Signing -Thumbprint $signing",
+        "Remove-HgsKeyProtectionCertificate -CertificateType Signing -Thumbprint $Thumbprint",
         "unknown command Remove-HgsKeyProtectionCertificate",
     ),
     (
@@ -139,8 +139,8 @@ const MISTAKES: &[Mistake] = &[
     // Syntax.
     (
         SET,
-        "if ($prior.signing -cne $signing) {",
-        "if ($prior.signing -cne $signing {",
+        "if ($now.signing -cne $signing) {",
+        "if ($now.signing -cne $signing {",
         "does not parse",
     ),
     (SET, "$prior = Get-Primaries", "$prior = Get-Primaries && exit 0", "5.1"),
@@ -161,25 +161,37 @@ const MISTAKES: &[Mistake] = &[
         INSTALL,
         "                Wait-Registered 'signing' $signing.thumbprint | Out-Null\n",
         "",
-        "Add-HgsKeyProtectionCertificate Signing is not read back",
+        "Add-HgsKeyProtectionCertificate signing is not read back",
     ),
     (
         INSTALL,
         "                Wait-Registered 'encryption'",
         "                Wait-Registered 'signing'",
-        "Add-HgsKeyProtectionCertificate Encryption is not read back",
+        "Add-HgsKeyProtectionCertificate encryption is not read back",
     ),
     (
         INSTALL,
         "Add-HgsKeyProtectionCertificate -CertificateType Signing -Thumbprint $signing",
         "Add-HgsKeyProtectionCertificate -CertificateType Signing -Thumbprint $encryption",
-        "Signing with $encryption",
+        "signing with $encryption",
+    ),
+    (
+        COMMON,
+        "return Wait-Primary $Role $Thumbprint $Prior",
+        "return Get-Primaries",
+        "is not read back",
     ),
     (
         SET,
-        "$now = Wait-Primary 'signing' $signing $prior",
-        "$now = Get-Primaries",
-        "is not read back",
+        "Set-Primary 'signing' $signing $prior",
+        "Set-Primary 'signing' $encryption $prior",
+        "signing with $encryption",
+    ),
+    (
+        COMMON,
+        ENCRYPT,
+        "Set-HgsKeyProtectionCertificate -CertificateType Encryption -Thumbprint $former.encryption -IsPrimary",
+        "not by Set-Primary",
     ),
     (
         UNDO,
@@ -220,7 +232,9 @@ fn every_planted_mistake_is_named() {
 #[test]
 fn swapped_calls_and_swapped_steps_are_named() {
     let real = read(SET);
-    let swapped = real.replacen(SIGN, "@", 1).replacen(ENCRYPT, SIGN, 1).replacen('@', ENCRYPT, 1);
+    let (sign, encrypt) =
+        ("Set-Primary 'signing' $signing $prior", "Set-Primary 'encryption' $encryption $now");
+    let swapped = real.replacen(sign, "@", 1).replacen(encrypt, sign, 1).replacen('@', encrypt, 1);
     let swap_steps = |text: &str| {
         let text = text.replacen("Step 'set-signing'", "Step 'x'", 1);
         let text = text.replacen("Step 'set-encryption'", "Step 'set-signing'", 1);

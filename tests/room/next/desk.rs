@@ -43,13 +43,25 @@ impl Desk {
         variables: &[(&str, &str)],
         columns: u16,
     ) -> Self {
+        Desk::at(stage, side, variables, (columns, 24), "en")
+    }
+
+    /// `next` of a side, at a terminal of so many columns and rows, in a language.
+    pub fn at(
+        stage: &Stage,
+        side: &'static str,
+        variables: &[(&str, &str)],
+        (columns, rows): (u16, u16),
+        language: &str,
+    ) -> Self {
         let program = programs::of_side(side);
         let script = format!(
-            "stty echo columns {columns}; \"$@\"; code=$?; echo; echo the desk ended with $code"
+            "stty echo columns {columns} rows {rows}; \"$@\"; code=$?; echo; echo the desk ended with $code"
         );
         let mut command = Command::new("bash");
         command.args(["-c", &script, "sh", program, "--dir", side]);
         command.arg("--module").arg(stage.module(side)).args(["--token", side, "next"]);
+        command.args(["--language", language]);
         stage.environment(&mut command, side);
         command.env_remove("NO_COLOR").envs(variables.iter().copied());
         command.current_dir(stage.dir.path());
@@ -98,6 +110,11 @@ impl Desk {
     #[track_caller]
     pub fn enter(&mut self, question: &str) {
         self.answer(question, "");
+    }
+
+    /// A control character, as a key.
+    pub fn control(&mut self, key: char) {
+        self.session.send_control(key).unwrap();
     }
 
     /// Ctrl-C; it says how to go on.

@@ -207,7 +207,7 @@ fn a_plan_of_ones_own_is_rehearsed() {
     desk.sees("Schritt 1 von");
     desk.enter("Enter beginnt");
     let plan = Plan::read(&plan).unwrap();
-    desk.answer("Word 1 of 16", &fingerprint::words(&plan.hash().0)[..16].join(" "));
+    desk.answer("Wort 1 von 16", &fingerprint::words(&plan.hash().0)[..16].join(" "));
     desk.sees("Getan.");
     desk.answer("Enter beginnt", "q");
     choose(&mut desk, "q");

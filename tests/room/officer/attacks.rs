@@ -158,7 +158,7 @@ fn the_plan_is_the_officers_own() {
     screen.sees("that it is the plan that both sides agreed on");
     screen.answer("Type yes", "no");
     screen.sees("anybody may have put it there");
-    for _ in 0..6 {
+    for _ in 0..20 {
         screen.answer("Word ", &paper);
     }
     screen.sees("WORDS-MISMATCH");

@@ -61,7 +61,7 @@ pub fn parse(bytes: Vec<u8>) -> Result<Plan, Faults> {
 
 /// A plan that an editor has made another one of.
 fn saved_otherwise(line: usize, found: String) -> Faults {
-    Faults(vec![Fault { line, rule: Rule::PlanSyntax, found, expected: text::SAVE.into() }])
+    Faults(vec![Fault { line, rule: Rule::PlanSyntax, found, expected: text::how_to_save() }])
 }
 
 /// The line of a place in a text, from 1.

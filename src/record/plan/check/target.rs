@@ -2,6 +2,7 @@
 
 use toml::{Spanned, Value};
 
+use crate::command::tool;
 use crate::encoding::Hash;
 use crate::escape::{escape, quote};
 use crate::plan::check::{Checker, Place, WHOLE};
@@ -103,8 +104,9 @@ impl Checker<'_> {
         let name = ksp.get_ref();
         let printable = escape(name) == *name && name.trim() == name;
         if !printable || !(1..=MAX_KSP).contains(&name.chars().count()) {
+            let list = tool("certutil -csplist");
             let expected = format!(
-                "1 to {MAX_KSP} printable characters: the provider's name as `certutil -csplist` has it"
+                "1 to {MAX_KSP} printable characters: the provider's name as `{list}` has it"
             );
             self.fault(ksp, Rule::PlanTarget, format!("ksp {}", quote(name)), expected);
         }

@@ -1,10 +1,19 @@
-//! What people read of `next` and of pages, one file per language. Logs, rules, commands and JSON
-//! stay English.
+//! What people read of questions, of `next` and of pages, one file per language. Logs, rules,
+//! commands and JSON stay English.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 pub use record::show::Language;
 use record::show::by_key;
+
+/// The language of every question from now on.
+static SPOKEN: OnceLock<Language> = OnceLock::new();
+
+/// From now on people are asked in this language. Only the first call counts.
+pub fn speak(language: Language) {
+    let _ = SPOKEN.set(language);
+}
 
 /// The texts of a language, by their keys.
 #[derive(Clone)]
@@ -18,10 +27,15 @@ impl Texts {
     /// The texts of a language. They are part of the program; a test reads every one of them.
     pub fn of(language: Language) -> Self {
         let source = match language {
-            Language::English => include_str!("../../../templates/text/en.toml"),
-            Language::German => include_str!("../../../templates/text/de.toml"),
+            Language::English => include_str!("../../templates/text/en.toml"),
+            Language::German => include_str!("../../templates/text/de.toml"),
         };
         Texts { language, texts: by_key(source) }
+    }
+
+    /// The texts of the language that people are asked in; English where none was chosen.
+    pub fn spoken() -> Self {
+        Texts::of(*SPOKEN.get_or_init(|| Language::English))
     }
 
     /// A text with its `{placeholders}` filled in. An unknown key stands for itself, so that
