@@ -112,7 +112,7 @@ enum PlanCommand {
     },
 }
 
-fn command() -> clap::Command {
+pub fn command() -> clap::Command {
     manual::with_examples(Cli::command())
 }
 

@@ -110,7 +110,7 @@ enum ShareCommand {
     },
 }
 
-fn command() -> clap::Command {
+pub fn command() -> clap::Command {
     manual::with_examples(Cli::command())
 }
 

@@ -64,7 +64,7 @@ struct Sign {
     language: Language,
 }
 
-fn command() -> clap::Command {
+pub fn command() -> clap::Command {
     manual::with_examples(Cli::command())
 }
 

@@ -84,7 +84,7 @@ impl Program for Cli {
     }
 }
 
-fn command() -> clap::Command {
+pub fn command() -> clap::Command {
     terminal::manual::with_examples(Cli::command())
 }
 

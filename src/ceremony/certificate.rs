@@ -15,9 +15,9 @@ use record::{Result, folder};
 
 /// What to do where a key of the tenant's HSM has a certificate that does not serve.
 pub const EXISTING: &str = "give the public key alone: Keyferry then makes a certificate of its own beside the key, signed by it inside the HSM, and leaves the other alone. \
-     {openssl x509 -in FILE -pubkey -noout > NEW}. One that an authority has issued does not travel (README)";
+     {openssl x509 -in FILE -pubkey -noout > NEW}. One that an authority has issued does not travel (docs/ways.md)";
 /// The same where another tool brings the key.
-pub const BROUGHT: &str = "have a certificate made by the key itself where the key is, such as by {openssl req -x509 -sha256 -key KEY -subj SUBJECT -out NEW}; one that an authority has issued does not travel (README)";
+pub const BROUGHT: &str = "have a certificate made by the key itself where the key is, such as by {openssl req -x509 -sha256 -key KEY -subj SUBJECT -out NEW}; one that an authority has issued does not travel (docs/ways.md)";
 
 /// The certificate of a file: signed by its own key, and fit for what the plan wants of it.
 ///

@@ -1,21 +1,12 @@
-//! The manual pages of docs/man say what `--help` says, and every example of every command, and
-//! every command that README and docs name with its program, is one that the program takes. Part of
-//! each program's own tests, because only the program knows its command line.
-//! `KEYFERRY_MANUAL=write` writes the pages anew.
+//! Every example of every command, and every command that README and docs name with its program, is
+//! one that the program takes. Part of each program's own tests, because only the program knows its
+//! command line.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 use clap::Command;
-use clap_complete::Shell;
-use clap_mangen::{
-    Man,
-    roff::{Roff, roman},
-};
 
 use terminal::manual::{examples, groups};
-
-/// What every page ends with.
-const EXIT_STATUS: &str = "0 done, 1 failed, 2 wrong command line, 3 refused by a rule, 4 ended by the people, 5 HSM, 6 waiting for signatures.";
 
 /// Every command below `command`, itself too, with the words that call it.
 fn each(command: &Command, path: &str, visit: &mut dyn FnMut(&Command, &str)) {
@@ -24,95 +15,6 @@ fn each(command: &Command, path: &str, visit: &mut dyn FnMut(&Command, &str)) {
         if below.get_name() != "help" {
             each(below, &format!("{path} {}", below.get_name()), visit);
         }
-    }
-}
-
-fn page(command: &Command, path: &str) -> Vec<u8> {
-    // Without clap's feature `string`, names live as long as the program.
-    let name: &'static str = path.replace(' ', "-").leak();
-    let man = Man::new(command.clone().name(name).bin_name(path.to_owned()).after_help(""))
-        .title(name)
-        .date("")
-        .manual("Keyferry");
-    let mut page = Vec::new();
-    man.render_title(&mut page).unwrap();
-    man.render_name_section(&mut page).unwrap();
-    man.render_synopsis_section(&mut page).unwrap();
-    man.render_description_section(&mut page).unwrap();
-    if command.get_arguments().next().is_some() {
-        man.render_options_section(&mut page).unwrap();
-    }
-    if command.has_subcommands() {
-        man.render_subcommands_section(&mut page).unwrap();
-    }
-    let mut end = Roff::new();
-    if let Some(examples) = examples(path) {
-        end.control("SH", ["EXAMPLES"]).control("nf", []);
-        for line in examples.lines() {
-            end.text([roman(line)]);
-        }
-        end.control("fi", []);
-    }
-    end.control("SH", ["EXIT STATUS"]).text([roman(EXIT_STATUS)]);
-    end.to_writer(&mut page).unwrap();
-    page
-}
-
-#[test]
-fn the_manual_says_what_help_says() {
-    let mut program = super::command();
-    program.build();
-    let name = program.get_name().to_owned();
-    let mut pages = BTreeMap::new();
-    each(&program, &name, &mut |command, path| {
-        pages.insert(format!("{}.1", path.replace(' ', "-")), page(command, path));
-    });
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/man");
-    if std::env::var_os("KEYFERRY_MANUAL").is_some_and(|value| value == "write") {
-        fs::create_dir_all(&folder).unwrap();
-        for (file, page) in &pages {
-            fs::write(folder.join(file), page).unwrap();
-        }
-    }
-    for (file, page) in &pages {
-        let found = fs::read(folder.join(file)).unwrap_or_default();
-        assert!(
-            &found == page,
-            "docs/man/{file} is not what --help says: KEYFERRY_MANUAL=write cargo test --bins manual"
-        );
-    }
-    let of_program =
-        |file: &String| file.starts_with(&format!("{name}-")) || *file == format!("{name}.1");
-    let there = fs::read_dir(&folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let surplus: Vec<String> =
-        there.filter(of_program).filter(|file| !pages.contains_key(file)).collect();
-    assert!(surplus.is_empty(), "pages of commands that are not there: {surplus:?}");
-}
-
-/// What completes the words of a command line, in each shell, from the same source as `--help`.
-#[test]
-fn the_shells_complete_what_the_program_takes() {
-    let name = super::command().get_name().to_owned();
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/completions");
-    let write = std::env::var_os("KEYFERRY_MANUAL").is_some_and(|value| value == "write");
-    for (shell, file) in [
-        (Shell::Bash, format!("{name}.bash")),
-        (Shell::Zsh, format!("_{name}")),
-        (Shell::Fish, format!("{name}.fish")),
-    ] {
-        let mut script = Vec::new();
-        clap_complete::generate(shell, &mut super::command(), &name, &mut script);
-        if write {
-            fs::create_dir_all(&folder).unwrap();
-            fs::write(folder.join(&file), &script).unwrap();
-        }
-        let found = fs::read(folder.join(&file)).unwrap_or_default();
-        assert!(
-            found == script,
-            "docs/completions/{file} is not what the program takes: KEYFERRY_MANUAL=write cargo test --bins manual"
-        );
     }
 }
 
@@ -180,14 +82,18 @@ fn every_command_has_examples_and_takes_them() {
 /// Where the pages tell somebody to type a command: a line of a block, or what stands between
 /// backticks.
 fn told(page: &str, program: &str) -> Vec<String> {
-    let blocks = page.split("\n```").enumerate();
-    let mut told = Vec::new();
-    for (n, part) in blocks {
-        match n % 2 {
-            1 => told.extend(part.lines().map(str::to_owned)),
-            _ => told.extend(part.split('`').skip(1).step_by(2).map(str::to_owned)),
+    let (mut told, mut text, mut in_block) = (Vec::new(), String::new(), false);
+    for line in page.lines() {
+        if line.trim_start().starts_with("```") {
+            in_block = !in_block;
+        } else if in_block {
+            told.push(line.trim_start().to_owned());
+        } else {
+            text += line;
+            text.push('\n');
         }
     }
+    told.extend(text.split('`').skip(1).step_by(2).map(str::to_owned));
     told.iter().flat_map(|line| said(line, program)).collect()
 }
 
@@ -220,7 +126,8 @@ fn every_command_of_the_pages_is_one() {
     let docs = fs::read_dir(root.join("docs")).unwrap();
     let mut pages: Vec<PathBuf> = docs.map(|entry| entry.unwrap().path()).collect();
     pages.retain(|page| page.extension().is_some_and(|end| end == "md"));
-    pages.push(root.join("README.md"));
+    let top = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"];
+    pages.extend(top.map(|page| root.join(page)));
     let mut seen = 0;
     for page in pages {
         let text = fs::read_to_string(&page).unwrap();
@@ -238,13 +145,15 @@ fn every_command_of_the_pages_is_one() {
             let remark: String = remark.split('`').step_by(2).collect();
             let at = format!("{}: {line}", page.display());
             if let Err(error) = super::command().try_get_matches_from(&typed) {
-                let left_out = [
+                let taken_or_cut_short = [
+                    clap::error::ErrorKind::DisplayHelp,
+                    clap::error::ErrorKind::DisplayVersion,
                     clap::error::ErrorKind::MissingRequiredArgument,
                     clap::error::ErrorKind::MissingSubcommand,
                     clap::error::ErrorKind::ValueValidation,
                     clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
                 ];
-                assert!(left_out.contains(&error.kind()), "{at}: {error}");
+                assert!(taken_or_cut_short.contains(&error.kind()), "{at}: {error}");
             }
             let mut command = &program;
             for word in &typed[1..] {
@@ -254,7 +163,8 @@ fn every_command_of_the_pages_is_one() {
             let options = named.split(|c: char| c.is_whitespace() || ",;:[]()|".contains(c));
             for option in options.filter_map(|word| word.strip_prefix("--")) {
                 let known = command.get_arguments().chain(program.get_arguments());
-                let known: Vec<_> = known.filter_map(clap::Arg::get_long).collect();
+                let known = known.filter_map(clap::Arg::get_long).chain(["help", "version"]);
+                let known: Vec<_> = known.collect();
                 assert!(known.contains(&option), "{at}: no --{option}");
             }
             seen += 1;
