@@ -15,7 +15,6 @@ use custody::custodian::without_armour;
 use desk::guide::{self, Texts};
 use desk::page::{self, PageOptions, Paper, Sheet};
 use record::command::Program;
-use record::document::MAX_DOCUMENT;
 use record::document::offer::Offer;
 use record::document::package::Package;
 use record::encoding::Hash;
@@ -26,7 +25,7 @@ use record::layout::{PAPER, SHARES};
 use record::log::{self, Event, LOG_FILE};
 use record::plan::{Custodian, PLAN_FILE};
 use record::rule::Rule;
-use record::share::MAX_SHARE_FILE;
+use record::share::{MAX_SHARE_FILE, ShareListing};
 use record::terms::{Id, Kind, Mode, Remark, Side};
 use record::{Error, Result, folder};
 use terminal::report::Report;
@@ -246,8 +245,7 @@ fn share(ceremony: &Ceremony, id: &Id, texts: &Texts) -> Result<PageContent> {
     let plan = &ceremony.plan;
     let package = ceremony.sent::<Package>()?;
     let planned = planned_custodian(ceremony, id)?;
-    let listing = package.body().shares.iter().find(|one| one.custodian == id.as_str());
-    let listing = listing.ok_or_else(|| Error::defect(format!("no share of {id}")))?;
+    let listing = listing(package.body(), id)?;
     let path = ceremony.outbox(SHARES).join(format!("{id}.age"));
     let bytes = folder::read_file(&path, MAX_SHARE_FILE)?;
     listing.dealt(&bytes, &path)?;
@@ -280,10 +278,7 @@ fn share(ceremony: &Ceremony, id: &Id, texts: &Texts) -> Result<PageContent> {
 fn document(ceremony: &Ceremony, kind: Kind, texts: &Texts) -> Result<PageContent> {
     let folder = ceremony.outbox(kind.name());
     if !folder::is_folder(&folder)? {
-        return Err(Error::failed(
-            format!("this side has no {kind} in {}", folder.display()),
-            "print a document of this side, once it is made",
-        ));
+        return Err(not_made(kind));
     }
     let files = show::named(&[folder])?;
     let listed =
@@ -299,24 +294,22 @@ fn document(ceremony: &Ceremony, kind: Kind, texts: &Texts) -> Result<PageConten
 
 /// A label, with the words and the code of what it is for: of the plan for a bag, else of a file.
 fn label_page(ceremony: &Ceremony, label: &Label, texts: &Texts) -> Result<PageContent> {
-    let file = |path: PathBuf, limit: u64| {
-        let hash = Hash::of(&folder::read_file(&path, limit)?);
-        Ok((folder::file_name(&path).to_owned(), hash))
-    };
     let plan = &ceremony.plan;
-    let (which, what, about, (of, hash)) = match label {
+    let (which, what, about, of, hash) = match label {
         Label::Bag { item, number } => {
-            ("bag", escape(item), escape(number), (PLAN_FILE.to_owned(), plan.hash()))
+            ("bag", escape(item), escape(number), PLAN_FILE.to_owned(), plan.hash())
         }
         Label::Medium { kind } => {
-            let path = ceremony.outbox(kind.name()).join(kind.file());
+            let made = ceremony.state.made.get(kind).ok_or_else(|| not_made(*kind))?;
             let name = texts.get(&format!("kind.{kind}"), &[]);
-            ("medium", name, String::new(), file(path, MAX_DOCUMENT)?)
+            ("medium", name, String::new(), kind.file(), made.hash)
         }
         Label::Envelope { custodian } => {
             let planned = planned_custodian(ceremony, custodian)?;
-            let path = ceremony.outbox(SHARES).join(format!("{custodian}.age"));
-            ("envelope", escape(&planned.name), custodian.to_string(), file(path, MAX_SHARE_FILE)?)
+            let package = ceremony.sent::<Package>()?;
+            let file = listing(package.body(), custodian)?.file;
+            let of = format!("{custodian}.age");
+            ("envelope", escape(&planned.name), custodian.to_string(), of, file)
         }
     };
     let code = match label {
@@ -329,6 +322,17 @@ fn label_page(ceremony: &Ceremony, label: &Label, texts: &Texts) -> Result<PageC
         "code_": Code::of(&code)?.svg(),
     });
     Ok(("label.html", texts.get(&format!("page.label.{which}"), &[]), body))
+}
+
+fn not_made(kind: Kind) -> Error {
+    let remedy = "print what is of a document of this side once it is made";
+    Error::failed(format!("this side has made no {kind}"), remedy)
+}
+
+fn listing<'p>(package: &'p Package, id: &Id) -> Result<&'p ShareListing> {
+    let mut listings = package.shares.iter();
+    let listing = listings.find(|one| one.custodian == id.as_str());
+    listing.ok_or_else(|| Error::defect(format!("no share of {id}")))
 }
 
 fn planned_custodian<'c>(ceremony: &'c Ceremony, id: &Id) -> Result<&'c Custodian> {

@@ -5,6 +5,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, Command, FromArgMatches};
 
 use crate::face::WIDEST;
+use crate::tell;
 
 /// Sections that begin with `# COMMAND`; SIDE stands for tenant and for hoster.
 const EXAMPLES: &str = include_str!("../../templates/text/examples.txt");
@@ -31,12 +32,12 @@ pub fn matches(mut program: Command) -> ArgMatches {
     program.try_get_matches_from_mut(std::env::args_os()).unwrap_or_else(|mut error| {
         // What the environment says is as good as nothing: the help shows what there is.
         if error.kind() == ErrorKind::MissingSubcommand && std::env::args_os().len() == 1 {
-            eprintln!("{}", program.render_help());
+            tell(&program.render_help().to_string());
             std::process::exit(2);
         }
         if let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) {
             let others: Vec<String> = (commands()
-                .filter(|path| path.split(' ').nth(1) == Some(word)))
+                .filter(|path| path.split(' ').nth(1) == Some(word.as_str())))
             .filter_map(|path| path.split(' ').next().map(str::to_owned))
             .collect();
             if let Some(program) = others.first() {

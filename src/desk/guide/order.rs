@@ -17,6 +17,8 @@ pub fn require_order(plan: &Plan) -> Result<()> {
     walk(&Side::ALL.map(|side| script(plan, side)))
 }
 
+/// The same of any two scripts.
+///
 /// # Errors
 /// As [`require_order`].
 pub fn walk(scripts: &[Vec<Turn>; 2]) -> Result<()> {
