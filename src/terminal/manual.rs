@@ -35,16 +35,14 @@ pub fn matches(mut program: Command) -> ArgMatches {
             tell(&program.render_help().to_string());
             std::process::exit(2);
         }
-        if let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) {
-            let others: Vec<String> = (commands()
-                .filter(|path| path.split(' ').nth(1) == Some(word.as_str())))
-            .filter_map(|path| path.split(' ').next().map(str::to_owned))
-            .collect();
-            if let Some(program) = others.first() {
-                let hint = format!("'{word}' is a command of {program}");
-                let hint = ContextValue::StyledStrs(vec![hint.into()]);
-                error.insert(ContextKind::Suggested, hint);
-            }
+        let word = match error.get(ContextKind::InvalidSubcommand) {
+            Some(ContextValue::String(word)) => word.clone(),
+            _ => String::new(),
+        };
+        if let Some(path) = commands().find(|path| path.split(' ').nth(1) == Some(&word)) {
+            let (program, _) = path.split_once(' ').unwrap_or_default();
+            let hint = format!("'{word}' is a command of {program}");
+            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint.into()]));
         }
         error.exit()
     })
