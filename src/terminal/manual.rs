@@ -39,7 +39,7 @@ pub fn matches(mut program: Command) -> ArgMatches {
             Some(ContextValue::String(word)) => word.clone(),
             _ => String::new(),
         };
-        if let Some(path) = commands().find(|path| path.split(' ').nth(1) == Some(&word)) {
+        if let Some(path) = commands().find(|path| path.split(' ').nth(1) == Some(word.as_str())) {
             let (program, _) = path.split_once(' ').unwrap_or_default();
             let hint = format!("'{word}' is a command of {program}");
             error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint.into()]));
