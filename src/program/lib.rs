@@ -7,6 +7,7 @@ mod note;
 mod print;
 mod shared;
 mod status;
+mod transcript;
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;

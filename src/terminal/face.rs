@@ -6,7 +6,7 @@ use std::io::{IsTerminal, stderr};
 use rustix::termios::tcgetwinsize;
 
 /// The widest text, in columns.
-const WIDEST: usize = 80;
+pub(crate) const WIDEST: usize = 80;
 /// The narrowest.
 const NARROWEST: usize = 40;
 
