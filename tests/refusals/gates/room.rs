@@ -50,7 +50,7 @@ fn the_number_of_a_bag_is_scanned_where_none_is_given() {
         fs::write(stage.path("scanned"), line).unwrap();
         let mut command =
             stage.command("hoster", &["note", way, "the laptop", "--condition", "intact"]);
-        common::stage::ended(command.stdin(fs::File::open(stage.path("scanned")).unwrap()))
+        crate::common::stage::ended(command.stdin(fs::File::open(stage.path("scanned")).unwrap()))
     };
     let said = scanned("bag-out", "A 1234567\n").ok();
     assert!(said.contains("bag A 1234567 out with the laptop, intact"), "{said}");
