@@ -103,7 +103,12 @@ enum BagCondition {
 
 impl BagArgs {
     fn bag(self, asker: &Asker) -> Result<Bag> {
-        let asked = || asker.line(&Texts::spoken().get("ask.bag", &[]));
+        let asked = || loop {
+            let line = asker.line(&Texts::spoken().get("ask.bag", &[]))?;
+            if !line.trim().is_empty() {
+                return Ok(line);
+            }
+        };
         Ok(Bag {
             item: self.item,
             number: self.number.map_or_else(asked, Ok)?.trim().to_owned(),

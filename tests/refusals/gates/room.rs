@@ -57,7 +57,7 @@ fn the_number_of_a_bag_is_scanned_where_none_is_given() {
     scanned("bag-in", "A 1234567\r\n").ok();
     stage.hoster(&["kek", "create"]).ok();
     scanned("bag-out", "").ended_with(4);
-    scanned("bag-out", "\n").ended_with(2);
+    scanned("bag-out", "\n").ended_with(4);
 }
 
 #[test]
