@@ -100,10 +100,11 @@ pub enum At {
 }
 
 /// How a script is run: `-File` takes it into the global scope, as a dot does.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     Dot,
     Call,
+    File,
 }
 
 /// How a script ended.
@@ -225,39 +226,52 @@ impl Node {
 
     /// Runs a script of the folder on a node. Where somebody types, they are asked at a real prompt.
     pub fn script(&self, name: &str, arguments: &str, scope: Scope, typed: Option<&str>) -> Ended {
-        let on = if arguments.contains("node2") { "node2" } else { "node1" };
-        let call = match scope {
-            Scope::Dot => '.',
-            Scope::Call => '&',
-        };
-        let line = format!(
-            "Import-Module '{}'; {call} '{}' -Sums {} {arguments}; exit $LASTEXITCODE",
-            path("KeyferryStub.psm1").display(),
-            self.at("register").join(name).display(),
-            self.sums
-        );
-        let mut command = Command::new("pwsh");
-        command.arg("-NoProfile");
-        if typed.is_none() {
-            command.arg("-NonInteractive");
+        let on = on(arguments);
+        if scope == Scope::File {
+            let script = self.at("register").join(name).display().to_string();
+            let line = ["-File", &script, "-Sums", &self.sums];
+            let line: Vec<_> = line.into_iter().chain(arguments.split_whitespace()).collect();
+            return self.run(on, &line, typed);
         }
-        command
-            .args(["-Command", &line])
-            .env("KEYFERRY_STUB", self.at("state"))
-            .env("KEYFERRY_STUB_NODE", on)
-            .env("ProgramData", self.at("data"))
-            .env("SystemRoot", "/")
-            .env("COMPUTERNAME", on.to_uppercase())
-            .env("NO_COLOR", "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        let line = format!("{}; exit $LASTEXITCODE", self.call(name, arguments, scope));
+        self.run(on, &["-Command", &line], typed)
+    }
+
+    /// A line that runs a script.
+    fn call(&self, name: &str, arguments: &str, scope: Scope) -> String {
+        let sign = if scope == Scope::Call { '&' } else { '.' };
+        let script = self.at("register").join(name);
+        format!("{sign} '{}' -Sums {} {arguments}", script.display(), self.sums)
+    }
+
+    /// Somebody types the line of INSTRUCTIONS.txt that stands behind these words.
+    pub fn types(&self, on: &str, words: &str) {
+        let line = format!("$ErrorActionPreference = 'Stop'; Invoke-Told '{words}'");
+        let ended = self.run(on, &["-Command", &line], None);
+        assert_eq!(ended.code, 0, "{words}: {}", ended.said);
+    }
+
+    /// A PowerShell on a node.
+    fn run(&self, on: &str, arguments: &[&str], typed: Option<&str>) -> Ended {
+        let mut command = shell(&self.at("state.profiles"));
+        command.args(typed.is_none().then_some("-NonInteractive")).args(arguments);
+        command.envs(self.environment(on));
         let mut child = command.spawn().unwrap();
         child.stdin.take().unwrap().write_all(typed.unwrap_or_default().as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
         let said =
             String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         Ended { code: output.status.code().unwrap_or(-1), said: said.into_owned() }
+    }
+
+    fn environment(&self, on: &str) -> [(&'static str, String); 4] {
+        let path = |name| self.at(name).display().to_string();
+        [
+            ("KEYFERRY_STUB", path("state")),
+            ("KEYFERRY_STUB_NODE", on.to_owned()),
+            ("ProgramData", path("data")),
+            ("COMPUTERNAME", on.to_uppercase()),
+        ]
     }
 
     /// What is primary, by the names that these tests have for it: signing, then encryption.
@@ -309,6 +323,51 @@ impl Node {
     }
 }
 
+/// The node that a script's arguments name.
+fn on(arguments: &str) -> &'static str {
+    if arguments.contains("node2") { "node2" } else { "node1" }
+}
+
+/// A PowerShell that has the stub by its profile, which it reads before a file too.
+fn shell(profiles: &Path) -> Command {
+    fs::create_dir_all(profiles.join("powershell")).unwrap();
+    let import = format!("Import-Module '{}'", path("KeyferryStub.psm1").display());
+    fs::write(profiles.join("powershell/profile.ps1"), import).unwrap();
+    let mut command = Command::new("pwsh");
+    command.env("XDG_CONFIG_HOME", profiles).env("SystemRoot", "/").env("NO_COLOR", "1");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs of scripts, each on its own node, in one PowerShell after the other: to start one takes as
+/// long as what it is started for.
+pub fn scripts(runs: &[(&Node, &str, &str, Scope)]) -> Vec<Ended> {
+    const END: char = '\u{1e}';
+    let mut lines = Vec::new();
+    for (node, name, arguments, scope) in runs {
+        let set = node.environment(on(arguments));
+        lines.extend(set.map(|(name, value)| format!("$env:{name} = '{value}'")));
+        lines.push("$global:LASTEXITCODE = 0".to_owned());
+        lines.push(node.call(name, arguments, *scope));
+        lines.push("[Console]::Out.WriteLine(\"$LASTEXITCODE$([char]0x1e)\")".to_owned());
+    }
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("runs.ps1");
+    fs::write(&file, lines.join("\n")).unwrap();
+    let mut command = shell(root.path());
+    command.args(["-NonInteractive", "-Command"]).arg(format!(". '{}'", file.display()));
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let ends: Vec<&str> = said.split_terminator(END).collect();
+    let ended = |said: &&str| {
+        let (said, code) = said.rsplit_once('\n').unwrap_or(("", said));
+        Ended { code: code.parse().unwrap_or(-1), said: said.to_owned() }
+    };
+    let found: Vec<_> = ends.iter().map(ended).collect();
+    assert!(found.len() >= runs.len(), "{} of {}: {output:?}", found.len(), runs.len());
+    found
+}
+
 /// The stub's state: two nodes, of which both are at this place; `service`: of a cluster that is there.
 fn state(at: At, service: bool) -> Value {
     let thumbprints = KEYS.each_ref().map(|key| key.thumbprint.clone());
@@ -317,19 +376,18 @@ fn state(at: At, service: bool) -> Value {
     let installed = if ours { json!(thumbprints[..2]) } else { json!([]) };
     let node = |machine: &str| {
         json!({
-            "machine": machine, "member": service, "store": installed, "user_store": [], "bound": installed, "granted": true,
+            "machine": machine, "member": service, "role": service, "form": "", "store": installed, "user_store": [], "bound": installed, "granted": true,
             "service_started": "2026-01-01T00:00:00Z", "worker_started": "",
         })
     };
     let known = |kind: &str, key: usize, primary: bool| json!({ "type": kind, "thumbprint": thumbprints[key], "primary": primary });
     let former = [known("Signing", 2, !active), known("Encryption", 3, !active)];
     let own = [known("Signing", 0, active), known("Encryption", 1, active)];
-    let initialized = [known("Signing", 0, true), known("Encryption", 1, true)];
     let all: Vec<&Value> =
         former.iter().filter(|_| service).chain(own.iter().filter(|_| ours && service)).collect();
     json!({
         "account": ACCOUNT, "ksp": KSP, "service": service, "cached": false, "clock": 0, "changes": 0, "stale": 0, "before": [],
-        "known": all, "initialize": initialized, "answers": [], "task": null, "traps": {}, "faults": [],
+        "known": all, "forest": "", "existing": false, "answers": [], "task": null, "traps": {}, "faults": [],
         "nodes": { "node1": node("HGS01"), "node2": node("HGS02") },
     })
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     SCRIPTS,
-    node::{At, Node, Scope, powershell},
+    node::{At, Ended, Node, Scope, powershell, scripts},
 };
 use ceremony::services::{Service, hgs::Hgs};
 use record::rule::Rule;
@@ -56,64 +56,59 @@ fn told(code: i32, said: &str) -> bool {
 /// One script at one place, with each fault before each of its steps.
 fn each(script: &str, at: At, arguments: &str) -> Vec<String> {
     let steps = Hgs.steps().iter().filter(|step| step.program == script);
-    let steps: Vec<&str> = steps.map(|step| step.name).collect();
+    let faults = steps.flat_map(|step| FAULTS.map(|fault| (step.name, fault)));
+    let nodes: Vec<_> = faults
+        .map(|(step, fault)| {
+            let node = Node::new(at, "rotation", false);
+            let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+            let (traps, changes) = (parsed(fault.1), parsed(fault.2));
+            let before = node.primaries();
+            node.set("/faults", json!([{ "step": step, "traps": traps, "node": changes }]));
+            (step, fault.0, node, before)
+        })
+        .collect();
+    let runs: Vec<_> =
+        nodes.iter().map(|(_, _, node, _)| (node, script, arguments, Scope::Dot)).collect();
     let mut wrong = Vec::new();
-    for (step, (what, traps, node)) in
-        steps.iter().flat_map(|step| FAULTS.map(|fault| (step, fault)))
-    {
-        let here = Node::new(at, "rotation", false);
-        let before = here.primaries();
-        let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap();
-        here.set(
-            "/faults",
-            json!([{ "step": step, "traps": parsed(traps), "node": parsed(node) }]),
-        );
-        let ended = here.script(script, arguments, Scope::Dot, None);
-        assert!(
-            here.calls().contains(&format!("fault at {step}")),
-            "{script} {step}: {}",
-            ended.said
-        );
-        let now = here.primaries();
+    for ((step, what, node, before), ended) in nodes.iter().zip(scripts(&runs)) {
+        let Ended { code, said } = ended;
+        assert!(node.calls().contains(&format!("fault at {step}")), "{script} {step}: {said}");
+        let now = node.primaries();
         // What is half done is said: by the thumbprints that are primary now, or as unknown.
-        let shown =
-            ended.said.contains("ow primary: signing ") || ended.said.contains("is unknown");
-        let done = ended.code == 0 && [SCRIPTS[3], SCRIPTS[4]].contains(&script);
-        if !told(ended.code, &ended.said) || !(now == before || done || shown) {
-            let code = ended.code;
-            wrong.push(format!(
-                "{what} before {step} of {script}: {code}, {before} to {now}\n{}",
-                ended.said
-            ));
+        let shown = said.contains("ow primary: signing ") || said.contains("is unknown");
+        let done = code == 0 && [SCRIPTS[3], SCRIPTS[4]].contains(&script);
+        println!("{script} {step}, {what}: {code}, {before} to {now}");
+        if !told(code, &said) || !(now == *before || done || shown) {
+            wrong.push(format!("{what} before {step}: {code}, {before} to {now}\n{said}"));
         }
     }
     wrong
 }
 
-#[test]
-#[ignore = "hundreds of runs: part nodes of `ceremony-scripts/test --all`"]
-fn a_fault_at_each_step_is_named_or_told_truly() {
+/// Each script at each place of the way; the test's name says which.
+fn holds(script: &str, at: At, arguments: &str) {
     assert!(powershell(), "this part needs a PowerShell");
-    let runs = [
-        (SCRIPTS[1], At::Fresh, "-Node node1"),
-        (SCRIPTS[1], At::Ready, "-Node node1"),
-        (SCRIPTS[2], At::Ready, "-Node node1"),
-        (SCRIPTS[2], At::Active, "-Node node1"),
-        (SCRIPTS[3], At::Ordered, "-Confirm:$false"),
-        (SCRIPTS[4], At::Back, "-Confirm:$false"),
-    ];
-    let wrong = std::thread::scope(|scope| {
-        let halves: Vec<_> = runs
-            .chunks(3)
-            .map(|half| {
-                scope.spawn(|| {
-                    half.iter()
-                        .flat_map(|(script, at, arguments)| each(script, *at, arguments))
-                        .collect::<Vec<_>>()
-                })
-            })
-            .collect();
-        halves.into_iter().flat_map(|half| half.join().unwrap()).collect::<Vec<_>>()
-    });
+    let wrong = each(script, at, arguments);
     assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+macro_rules! each_fault_is_named_or_told_truly {
+    ($($name:ident: $script:literal $at:ident $arguments:literal;)*) => {
+        $(
+            #[test]
+            #[ignore = "dozens of runs: part nodes of `ceremony-scripts/test --all`"]
+            fn $name() {
+                holds(SCRIPTS[$script], At::$at, $arguments);
+            }
+        )*
+    };
+}
+
+each_fault_is_named_or_told_truly! {
+    install_on_a_fresh_node: 1 Fresh "-Node node1";
+    install_on_a_ready_node: 1 Ready "-Node node1";
+    test_before_activation: 2 Ready "-Node node1";
+    test_after_activation: 2 Active "-Node node1";
+    set_when_ordered: 3 Ordered "-Confirm:$false";
+    undo_when_ordered: 4 Back "-Confirm:$false";
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     SCRIPTS,
-    node::{At, KEYS, Node, Scope, powershell},
+    node::{At, Ended, KEYS, Node, Scope, powershell, scripts},
 };
 
 const INSTALL: &str = SCRIPTS[1];
@@ -65,28 +65,39 @@ fn case(what: &'static str, script: &'static str, at: At, ends: i32) -> Case {
     }
 }
 
-/// What of a run is not as it must be.
-fn wrong(case: &Case) -> Option<String> {
-    let node = Node::new(case.at, case.deployment, case.trial);
-    node.set("/traps", case.traps.clone());
-    node.set("/answers", json!(case.answers));
-    node.order_install(8, "node2");
-    let ended = node.script(case.script, case.arguments, case.scope, case.typed);
-    let mut found = Vec::new();
-    if ended.code != case.ends {
-        found.push(format!("ended with {}, not {}", ended.code, case.ends));
+impl Case {
+    fn node(&self) -> Node {
+        let node = Node::new(self.at, self.deployment, self.trial);
+        node.set("/traps", self.traps.clone());
+        node.set("/answers", json!(self.answers));
+        node.order_install(8, "node2");
+        node
     }
-    let unsaid = case.says.iter().filter(|text| !ended.said.contains(*text));
-    found.extend(unsaid.map(|text| format!("did not say {text:?}")));
-    let said = case.never.iter().filter(|text| ended.said.contains(*text));
-    found.extend(said.map(|text| format!("said {text:?}")));
-    let primary = node.primaries();
-    if primary != case.primary {
-        found.push(format!("primary is {primary}, not {}", case.primary));
+
+    /// Whether it needs a PowerShell of its own: as a file, at a prompt, with cmdlets of another
+    /// impact.
+    fn alone(&self) -> bool {
+        self.scope == Scope::File || self.typed.is_some() || self.traps.get("impact").is_some()
     }
-    let shown =
-        format!("---- {} ({}): {}\n{}", case.what, case.script, found.join("; "), ended.said);
-    (!found.is_empty()).then_some(shown)
+
+    /// What of a run is not as it must be.
+    fn wrong(&self, node: &Node, ended: &Ended) -> Option<String> {
+        let mut found = Vec::new();
+        if ended.code != self.ends {
+            found.push(format!("ended with {}, not {}", ended.code, self.ends));
+        }
+        let unsaid = self.says.iter().filter(|text| !ended.said.contains(*text));
+        found.extend(unsaid.map(|text| format!("did not say {text:?}")));
+        let said = self.never.iter().filter(|text| ended.said.contains(*text));
+        found.extend(said.map(|text| format!("said {text:?}")));
+        let primary = node.primaries();
+        if primary != self.primary {
+            found.push(format!("primary is {primary}, not {}", self.primary));
+        }
+        let shown =
+            format!("---- {} ({}): {}\n{}", self.what, self.script, found.join("; "), ended.said);
+        (!found.is_empty()).then_some(shown)
+    }
 }
 
 #[track_caller]
@@ -94,7 +105,18 @@ fn holds(cases: &[Case]) {
     if !powershell() {
         return;
     }
-    let wrong: Vec<String> = cases.iter().filter_map(wrong).collect();
+    let nodes: Vec<_> = cases.iter().map(|case| (case, case.node())).collect();
+    let (alone, together): (Vec<_>, Vec<_>) = nodes.iter().partition(|(case, _)| case.alone());
+    let runs: Vec<_> = together
+        .iter()
+        .map(|(case, node)| (node, case.script, case.arguments, case.scope))
+        .collect();
+    let ended = if runs.is_empty() { Vec::new() } else { scripts(&runs) };
+    let each = alone.iter().map(|(case, node)| {
+        case.wrong(node, &node.script(case.script, case.arguments, case.scope, case.typed))
+    });
+    let all = together.iter().zip(&ended).map(|((case, node), ended)| case.wrong(node, ended));
+    let wrong: Vec<String> = each.chain(all).flatten().collect();
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
 }
 
@@ -269,12 +291,20 @@ fn diagnostics_are_written_down_and_never_judged_by_a_script() {
     if !powershell() {
         return;
     }
-    let found = |kind: &str| {
+    let kinds =
+        ["", "failed", "warning", "unattested", "german", "nothing", "text", "throws", "error"];
+    let node = |kind| {
         let node = Node::new(At::Ready, "rotation", false);
         node.set("/traps", json!({ "diagnostics": kind }));
-        let ended = node.script(TEST, "-Node node1", Scope::Dot, None);
-        assert_eq!(ended.code, 0, "{kind}: {}", ended.said);
-        node.statement("node1", "ready")["diagnosis"].clone()
+        node
+    };
+    let nodes = kinds.map(node);
+    let runs = nodes.each_ref().map(|node| (node, TEST, "-Node node1", Scope::Dot));
+    let all = scripts(&runs);
+    let found = |kind: &str| {
+        let at = kinds.iter().position(|one| *one == kind).unwrap();
+        assert_eq!(all[at].code, 0, "{kind}: {}", all[at].said);
+        nodes[at].statement("node1", "ready")["diagnosis"].clone()
     };
     let checks = |result: &str, check: &str| {
         json!([
@@ -329,17 +359,6 @@ fn nothing_waits_for_an_answer_that_nobody_gives() {
             typed: Some("n\n"),
             says: &["a person said no"],
             ..case("a person says no to the change", SET, At::Ordered, 4)
-        },
-        Case {
-            arguments: "",
-            typed: Some("n\n"),
-            says: &["a person said no"],
-            ..case("a person says no to the way back", UNDO, At::Back, 4)
-        },
-        Case {
-            arguments: "",
-            typed: Some("y\n"),
-            ..case("a person says yes", SET, At::Ordered, 0)
         },
         Case {
             arguments: "-Node node1 -Confirm",
@@ -667,7 +686,8 @@ fn what_a_node_publishes_is_claimed_only_where_it_was_fetched() {
     assert!(said["published"].is_null() && said["worker_started"].is_null());
 }
 
-/// Two bare servers to active evidence: the pool comes with Initialize-HgsServer, and is seen only
+/// Two bare servers to active evidence, in a forest of their own: every line that a person types is
+/// one of INSTRUCTIONS.txt or of a script. The pool comes with Initialize-HgsServer, and is seen only
 /// when the cache is thrown away; then the other joins.
 #[test]
 fn a_new_cluster_is_made_between_the_scripts() {
@@ -685,6 +705,10 @@ fn a_new_cluster_is_made_between_the_scripts() {
             ended.said
         );
     };
+    for (name, words) in [("node1", "First node:"), ("node2", "Each other:")] {
+        node.types(name, "On the first node, then on each other:");
+        node.types(name, words);
+    }
     ends(INSTALL, "-Node node1", 0, "there is no service yet");
     ends(TEST, "-Node node1", 0, "There is no service yet");
     assert!(node.statement("node1", "ready")["service_account"].is_null());
@@ -694,10 +718,10 @@ fn a_new_cluster_is_made_between_the_scripts() {
     node.order(2, "activate", false);
     ends(SET, "-WhatIf", 0, "There is no HGS yet");
     ends(SET, "-Confirm:$false", 4, "Install-ADServiceAccount");
-    node.set("/answers", json!(["look", "initialize"]));
+    node.set("/answers", json!(["look", "forest"]));
     ends(SET, "-Confirm:$false", 0, "Initialize-HgsServer -HgsServerIPAddress");
     assert_eq!(node.primaries(), "new/new");
-    node.set("/nodes/node2/member", json!(true));
+    node.types("node2", "each other node:");
     for name in ["node1", "node2"] {
         let arguments = format!("-Node {name}");
         node.set("/answers", json!([]));
@@ -707,4 +731,87 @@ fn a_new_cluster_is_made_between_the_scripts() {
         ends(TEST, &arguments, 0, "Written:");
         assert!(node.statement(name, "active")["worker_started"].is_string());
     }
+}
+
+/// The same in a domain that is there: the one line of the two that the script shows which fits.
+#[test]
+fn a_new_cluster_in_an_existing_domain_begins_with_its_service_account() {
+    if !powershell() {
+        return;
+    }
+    let node = Node::new(At::Ready, "new", false);
+    node.set("/existing", json!(true));
+    node.order(1, "activate", false);
+    for name in ["node1", "node2"] {
+        node.types(name, "On the first node, then on each other:");
+    }
+    // Nobody has installed the account: Initialize-HgsServer fails, and there is still no service.
+    node.set("/answers", json!(["domain"]));
+    let ended = node.script(SET, "-Confirm:$false", Scope::Dot, None);
+    assert!(ended.code == 1 && ended.said.contains("lacks the service account"), "{}", ended.said);
+    for name in ["node1", "node2"] {
+        node.types(name, "then on every node:");
+    }
+    // A line for a forest of its own is none for this server.
+    node.set("/answers", json!(["forest"]));
+    let ended = node.script(SET, "-Confirm:$false", Scope::Dot, None);
+    assert!(ended.code == 1 && ended.said.contains("it was not promoted"), "{}", ended.said);
+    node.set("/answers", json!(["domain"]));
+    let ended = node.script(SET, "-Confirm:$false", Scope::Dot, None);
+    assert!(ended.code == 0 && ended.said.contains("Both are primary"), "{}", ended.said);
+    node.types("node2", "each other node:");
+    let ended = node.script(TEST, "-Node node1", Scope::Dot, None);
+    assert_eq!(ended.code, 0, "{}", ended.said);
+    assert_eq!(node.statement("node1", "active")["service_account"], "FABRIKAM\\hgs-gmsa$");
+    assert!(node.calls().contains("Initialize-HgsServer domain"));
+}
+
+/// As INSTRUCTIONS.txt has them typed, by -File: each way to end.
+#[test]
+fn the_scripts_run_as_files() {
+    if !powershell() {
+        return;
+    }
+    holds(&[
+        Case { scope: Scope::File, ..case("nothing, as a file", INSTALL, At::Fresh, 0) },
+        Case {
+            scope: Scope::File,
+            traps: json!({ "diagnostics": "error" }),
+            says: &["Written:"],
+            ..case("a collector's error, as a file", TEST, At::Ready, 0)
+        },
+        Case {
+            scope: Scope::File,
+            traps: json!({ "unregistrable": true }),
+            says: &["No mapping between account names"],
+            ..case("the task cannot be registered, as a file", TEST, At::Ready, 1)
+        },
+        Case {
+            scope: Scope::File,
+            arguments: "",
+            typed: Some("y\n"),
+            says: &["Both are primary"],
+            ..case("a person says yes, as a file", SET, At::Ordered, 0)
+        },
+        Case {
+            scope: Scope::File,
+            arguments: "",
+            typed: Some("n\n"),
+            says: &["a person said no"],
+            ..case("a person says no to the way back, as a file", UNDO, At::Back, 4)
+        },
+        Case {
+            scope: Scope::File,
+            arguments: "",
+            typed: Some("y\n"),
+            says: &["Both former certificates are primary again"],
+            ..case("a person says yes to the way back, as a file", UNDO, At::Back, 0)
+        },
+        Case {
+            scope: Scope::File,
+            arguments: "",
+            says: &["NODE-ORDER"],
+            ..case("no order, as a file", SET, At::Ready, 3)
+        },
+    ]);
 }

@@ -190,6 +190,124 @@ function Remove-HgsKeyProtectionCertificate {
     throw 'Keyferry never removes a certificate from HGS'
 }
 
+# ---- a new cluster: Microsoft's parameter sets, and what each cmdlet wants to be there before ----
+
+function Install-WindowsFeature {
+    [CmdletBinding(SupportsShouldProcess = $true)]
+    param([Parameter(Mandatory = $true, Position = 0)] [string[]]$Name, [switch]$IncludeManagementTools, [switch]$Restart)
+    $state = Read-State
+    (Get-Node $state).role = $Name -contains 'HostGuardianServiceRole' -and $Restart
+    Write-State $state
+}
+
+# Makes a server a domain controller of a forest of its own; without its restart it is none.
+function Install-HgsServer {
+    [CmdletBinding(SupportsShouldProcess = $true, DefaultParameterSetName = 'First')]
+    param(
+        [Parameter(Mandatory = $true, Position = 0)] [string]$HgsDomainName,
+        [Parameter(Mandatory = $true, Position = 1, ParameterSetName = 'Additional')] [pscredential]$HgsDomainCredential,
+        [Parameter(Mandatory = $true)] [securestring]$SafeModeAdministratorPassword,
+        [switch]$Restart, [string]$LogDirectory, [string]$DatabasePath
+    )
+    Add-Call ('Install-HgsServer ' + $PSCmdlet.ParameterSetName)
+    $state = Read-State
+    $node = Get-Node $state
+    if (-not $node.role -or $node.form -ne '') {
+        throw 'This server lacks the role, or is in a domain already.'
+    }
+    if (($PSCmdlet.ParameterSetName -ceq 'First') -ne ($state.forest -eq '')) {
+        throw ('The domain ' + $HgsDomainName + ' is there already, or is not.')
+    }
+    $state.forest = $HgsDomainName
+    if ($Restart) {
+        $node.form = 'forest'
+    }
+    Write-State $state
+}
+
+# Only in a domain that was there before.
+function Install-ADServiceAccount {
+    [CmdletBinding(SupportsShouldProcess = $true)]
+    param([Parameter(Mandatory = $true, Position = 0)] [string]$Identity, [switch]$Force)
+    Add-Call ('Install-ADServiceAccount ' + $Identity)
+    $state = Read-State
+    $node = Get-Node $state
+    if (-not $state.existing -or -not $node.role) {
+        throw 'Unable to find a default server with Active Directory Web Services running.'
+    }
+    $node.form = 'domain'
+    Write-State $state
+}
+
+function Initialize-HgsServer {
+    [CmdletBinding(SupportsShouldProcess = $true, DefaultParameterSetName = 'forest')]
+    param(
+        [Parameter(Mandatory = $true, Position = 0, ParameterSetName = 'forest')] [Parameter(Mandatory = $true, Position = 0, ParameterSetName = 'domain')] [string]$HgsServiceName,
+        [Parameter(ParameterSetName = 'forest')] [switch]$UseHgsDomain,
+        [Parameter(Mandatory = $true, ParameterSetName = 'domain')] [switch]$UseExistingDomain,
+        [Parameter(Mandatory = $true, ParameterSetName = 'domain')] [string]$ServiceAccount,
+        [Parameter(Mandatory = $true, ParameterSetName = 'domain')] [string]$JeaReviewersGroup,
+        [Parameter(Mandatory = $true, ParameterSetName = 'domain')] [string]$JeaAdministratorsGroup,
+        [Parameter(ParameterSetName = 'domain')] [string]$ClusterName,
+        [Parameter(ParameterSetName = 'forest')] [Parameter(ParameterSetName = 'domain')] [string]$SigningCertificateThumbprint,
+        [Parameter(ParameterSetName = 'forest')] [Parameter(ParameterSetName = 'domain')] [string]$EncryptionCertificateThumbprint,
+        [Parameter(ParameterSetName = 'forest')] [Parameter(ParameterSetName = 'domain')] [switch]$TrustTpm,
+        [Parameter(ParameterSetName = 'forest')] [Parameter(ParameterSetName = 'domain')] [switch]$TrustHostKey,
+        [Parameter(ParameterSetName = 'forest')] [Parameter(ParameterSetName = 'domain')] [switch]$TrustActiveDirectory,
+        [Parameter(Mandatory = $true, Position = 0, ParameterSetName = 'further')] [string]$HgsServerIPAddress,
+        [switch]$Http, [switch]$Https, [switch]$Force
+    )
+    $form = $PSCmdlet.ParameterSetName
+    Add-Call ('Initialize-HgsServer ' + $form)
+    $state = Read-State
+    $node = Get-Node $state
+    if ($form -ceq 'further') {
+        if (-not $state.service -or $node.form -eq '' -or $node.member) {
+            throw 'There is no cluster to join, or this server is not ready for one.'
+        }
+        $node.member = $true
+        Write-State $state
+        return
+    }
+    if ($node.form -cne $form -or $state.service) {
+        throw 'This server is not of this form: it was not promoted, lacks the service account, or is initialized already.'
+    }
+    foreach ($thumbprint in @($SigningCertificateThumbprint, $EncryptionCertificateThumbprint)) {
+        if (@($node.store) -cnotcontains $thumbprint -or @($node.bound) -cnotcontains $thumbprint) {
+            throw ('No certificate with a private key in LocalMachine: ' + $thumbprint)
+        }
+    }
+    $state.account = 'FABRIKAM\' + $ServiceAccount + '$'
+    if ($form -ceq 'forest') {
+        $state.account = $state.forest.Split('.')[0].ToUpperInvariant() + '\HGSSVC$'
+    }
+    $state.service = $true
+    $node.member = $true
+    $signing = [pscustomobject]@{ type = 'Signing'; thumbprint = $SigningCertificateThumbprint; primary = $true }
+    $encryption = [pscustomobject]@{ type = 'Encryption'; thumbprint = $EncryptionCertificateThumbprint; primary = $true }
+    $state.known = [object[]]@($signing, $encryption)
+    Write-State $state
+}
+
+# What a person types: a line with its placeholders, with names of their own.
+function Invoke-Line([string]$Line) {
+    $names = @{
+        'domain' = 'hgs.example'; 'name' = 'hgs'; 'group' = 'people'; 'gMSA' = 'hgs-gmsa'; 'name of the gMSA' = 'hgs-gmsa'; 'address of the first node' = '192.0.2.1'
+        'password' = '(ConvertTo-SecureString -String x -AsPlainText -Force)'
+        'credential' = '([pscredential]::new("x", (ConvertTo-SecureString -String x -AsPlainText -Force)))'
+    }
+    Invoke-Expression ([regex]::Replace($Line, '<([^>]+)>', { param($found) $names[$found.Groups[1].Value] }))
+}
+
+# A line of INSTRUCTIONS.txt: the one that stands behind these words.
+function Invoke-Told([string]$Words) {
+    $text = [System.IO.File]::ReadAllText((Join-Path $PSScriptRoot '../../../templates/hgs/INSTRUCTIONS.txt'))
+    if ($text -cnotmatch ([regex]::Escape($Words) + '\s+> +(\S[^\n]*)')) {
+        throw ('INSTRUCTIONS.txt has no line behind ' + $Words)
+    }
+    Invoke-Line $Matches[1]
+}
+
 # ---- HgsDiagnostics: results grouped by target and category, each group with an aggregate; or whatever `diagnostics` says ----
 
 function Get-Group([string]$Name, [string]$Aggregate, [object[]]$Results) {
@@ -520,10 +638,29 @@ function New-Object {
     return ,(Microsoft.PowerShell.Utility\New-Object @PSBoundParameters)
 }
 
+# The lines of a file on which a statement begins.
+function Get-Lines([string]$File) {
+    $syntax = [System.Management.Automation.Language.Parser]::ParseFile($File, [ref]$null, [ref]$null)
+    $found = $syntax.FindAll({ $args[0] -is [System.Management.Automation.Language.StatementAst] -and $args[0] -isnot [System.Management.Automation.Language.FunctionDefinitionAst] }, $true)
+    return @($found | ForEach-Object -Process { $_.Extent.StartLineNumber } | Sort-Object -Unique)
+}
+
+# From now on each line of a script that runs, and of what it loads, is written down: tests/hgs/lines.
+function Watch-Lines([string]$Script) {
+    foreach ($file in @($Script, (Join-Path (Split-Path $Script) 'KeyferryCommon.ps1'))) {
+        $null = Set-PSBreakpoint -Script $file -Line (Get-Lines $file) -Action {
+            [System.IO.File]::AppendAllText($env:KEYFERRY_STUB_LINES + '/' + $PID, [System.IO.Path]::GetFileName($_.Script) + ' ' + $_.Line + "`n")
+        }
+    }
+}
+
 # What the scripts announce: a fault that waits for this step happens now.
 function Write-Host {
     [CmdletBinding()]
     param([Parameter(Position = 0)] $Object)
+    if ($Object -ceq '== check-folder' -and $null -ne $env:KEYFERRY_STUB_LINES) {
+        Watch-Lines (Get-PSCallStack)[1].ScriptName
+    }
     if (('' + $Object).StartsWith('== ')) {
         $state = Read-State
         foreach ($fault in @($state.faults)) {
@@ -540,6 +677,9 @@ function Write-Host {
         $state.faults = [object[]]@($state.faults | Where-Object -FilterScript { ('== ' + $_.step) -cne $Object })
         Write-State $state
     }
+    if (('' + $Object).StartsWith('    Initialize-HgsServer')) {
+        [System.IO.File]::AppendAllText($env:KEYFERRY_STUB + '.told', $Object + "`n")
+    }
     Microsoft.PowerShell.Utility\Write-Host $Object
 }
 
@@ -550,7 +690,7 @@ function Start-Sleep {
     Write-State $state
 }
 
-# What a person does at a prompt, one answer after the other; then they end it.
+# What a person does at a prompt, one answer after the other; then they end it. `forest` and `domain`: what the script told them to type.
 function Read-Host {
     param([string]$Prompt)
     $state = Read-State
@@ -561,16 +701,16 @@ function Read-Host {
     $state.answers = [object[]]@($answers | Select-Object -Skip 1)
     $node = Get-Node $state
     switch ($answers[0]) {
-        'initialize' {
-            $state.service = $true
-            $node.member = $true
-            $state.known = [object[]]@($state.initialize)
-        }
         'grant' { $node.granted = $true }
         'bindable' { Set-Trap $state 'unbindable' $false }
         'online' { Set-Trap $state 'offline' $false }
     }
     Write-State $state
+    if (@('forest', 'domain') -ccontains $answers[0]) {
+        $domain = $answers[0] -ceq 'domain'
+        $told = [System.IO.File]::ReadAllLines($env:KEYFERRY_STUB + '.told')
+        Invoke-Line @($told | Where-Object -FilterScript { $_.Contains('-UseExistingDomain') -eq $domain })[0]
+    }
     return ''
 }
 
@@ -607,7 +747,7 @@ function Register-ScheduledTask {
     return $TaskName
 }
 
-# Runs the script in a process of its own, as the account; or ends as `task` says.
+# Runs the script in a process of its own, as the account, by -File; or ends as `task` says.
 function Start-ScheduledTask {
     [CmdletBinding()]
     param([string]$TaskName)
@@ -626,15 +766,23 @@ function Start-ScheduledTask {
         throw ('not the expected task: ' + $state.task.action)
     }
     $output = $Matches[3]
-    $line = 'Import-Module "' + $PSCommandPath + '"; . "' + $Matches[1] + '" ' + $Matches[2] + '; exit $LASTEXITCODE'
     $env:KEYFERRY_STUB_ACCOUNT = $state.task.account
-    $text = pwsh -NoProfile -NonInteractive -Command $line | Out-String
+    $env:XDG_CONFIG_HOME = Get-Profiles
+    $text = Invoke-Expression ('pwsh -NonInteractive -File "' + $Matches[1] + '" ' + $Matches[2]) | Out-String
     $code = $LASTEXITCODE
     $env:KEYFERRY_STUB_ACCOUNT = $null
     [System.IO.File]::WriteAllText($output, $text)
     $state = Read-State
     $state.task.result = $code
     Write-State $state
+}
+
+# A PowerShell with this folder of profiles has this module before it runs a file.
+function Get-Profiles {
+    $folder = $env:KEYFERRY_STUB + '.profiles'
+    $null = [System.IO.Directory]::CreateDirectory($folder + '/powershell')
+    [System.IO.File]::WriteAllText($folder + '/powershell/profile.ps1', "Import-Module '" + $PSCommandPath + "'")
+    return $folder
 }
 
 function Get-ScheduledTaskInfo {
@@ -661,4 +809,4 @@ function Unregister-ScheduledTask {
     Write-State $state
 }
 
-Export-ModuleMember -Function '*-Hgs*', '*-ScheduledTask*', '*-IIS*', 'whoami', 'icacls', 'secedit', 'certutil', 'Get-ChildItem', 'Remove-Item', 'Get-CimInstance', 'Get-Process', 'New-Object', 'Start-Sleep', 'Read-Host', 'Write-Host'
+Export-ModuleMember -Function '*-Hgs*', '*-ScheduledTask*', '*-IIS*', 'Install-WindowsFeature', 'Install-ADServiceAccount', 'Invoke-Told', 'Get-Lines', 'whoami', 'icacls', 'secedit', 'certutil', 'Get-ChildItem', 'Remove-Item', 'Get-CimInstance', 'Get-Process', 'New-Object', 'Start-Sleep', 'Read-Host', 'Write-Host'
