@@ -331,6 +331,9 @@ fn import(ceremony: &mut Ceremony, means: &Means, hsm: &Hsm, plain: &[Plain]) ->
     )
     .value("keys", document.to_string())
     .value("fingerprint", said.to_string());
-    let report = closing::with_nameless(report, nameless);
+    let ends = plan.keys.iter().zip(plain);
+    let ends =
+        ends.filter_map(|(key, one)| certificate::ends_early(&key.label, one.certificate.der()));
+    let report = closing::with_nameless(report, nameless).lines(ends);
     Ok(keys::shown(ceremony, report, said))
 }

@@ -63,10 +63,11 @@ fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[(Id, PathBuf)]) -> Res
     each_of_its_own(&plan, &found)?;
     let begun = ceremony.begin(Step::KeysCreate)?;
     folder::make_folder(&certificates(ceremony))?;
-    let mut records = Vec::new();
+    let (mut records, mut ends) = (Vec::new(), Vec::new());
     for (key, found) in plan.keys.iter().zip(found) {
         let (target, certificate) = one(ceremony, hsm, &inventory, key, found)?;
         keep_certificate(ceremony, &key.label, certificate.der())?;
+        ends.extend(certificate::ends_early(&key.label, certificate.der()));
         records.push(KeyRecord::of(&key.label, &target.spki, certificate.der(), target.made));
     }
     let report =
@@ -77,7 +78,7 @@ fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[(Id, PathBuf)]) -> Res
     let token = hsm.identity().clone();
     let event = Event::KeysCreate { document: None, attested: None, token, keys: records };
     ceremony.finish(begun, event)?;
-    Ok(report)
+    Ok(report.lines(ends))
 }
 
 /// The kinds of throwaway keys that show what the token does with the plan's; of RSA a small one
