@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -21,7 +21,7 @@ use record::rule::Rule;
 use record::share::MAX_SHARE_FILE;
 use record::terms::Mode;
 use record::{Error, Result, fingerprint, folder};
-use terminal::{Asker, fail, give, manual};
+use terminal::{Asker, fail, give, manual, show_secret};
 
 /// The least length of a passphrase, in characters.
 const LEAST_PASSPHRASE: usize = 12;
@@ -232,7 +232,11 @@ fn share_check(asker: &Asker, file: PathBuf, identity: PathBuf) -> Result<()> {
         share.deal().package_id,
         share.deal().threshold
     ));
-    give(&fingerprint::words(&share.code()).join(" "))?;
+    // In rows where somebody reads them aloud from a screen.
+    give(&match std::io::stdout().is_terminal() {
+        true => fingerprint::rows(&share.code()),
+        false => fingerprint::words(&share.code()).join(" "),
+    })?;
     asker.say(&with_commands(
         "next: read these words to the tenant's officer, who types them on the tenant's machine, at\n  {tenant share confirm CUSTODIAN}\nthen keep file and identity apart, and bring both to the import",
     ));
@@ -248,19 +252,18 @@ fn share_open(asker: &Asker, file: PathBuf, identity: PathBuf) -> Result<()> {
         ));
     }
     let share = opened(asker, file, identity)?;
-    asker.say("Make sure that nobody and no camera sees this screen. Your share; the last group of each line checks it:");
     let record = share.record();
     let mut shown = Zeroizing::new(String::with_capacity(512));
+    shown.push_str("Your share; the last group of each line checks it:\n");
     for (n, line) in lines::lines(record.as_slice())?.iter().enumerate() {
         shown.push_str(&format!("  {}. ", n + 1));
         shown.push_str(line);
         shown.push('\n');
     }
-    let mut out = std::io::stdout().lock();
-    out.write_all(shown.as_bytes()).map_err(|error| {
-        Error::failed(format!("the terminal: {error}"), "run the command again")
-    })?;
-    asker.say(&with_commands("next: type it on the hoster's machine, when `{hoster import PACKAGE}` asks for it; then clear this screen, its scrollback too"));
+    show_secret(asker, &shown)?;
+    asker.say(&with_commands(
+        "next: type it on the hoster's machine, when `{hoster import PACKAGE}` asks for it",
+    ));
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
-use crate::side::token::{TokenArgs, require_tries};
+use crate::side::token::{TokenArgs, after_login, require_tries};
 use crate::{Ceremony, approval};
 use hsm::{Hsm, MOST_SESSIONS};
 use record::brought::text;
@@ -89,7 +89,9 @@ impl Means<'_> {
     ) -> Result<T> {
         self.token.find_for_step(ceremony, step, |ceremony, token| {
             require_tries(ceremony, token)?;
-            act(ceremony, &self.token.login(self.asker, token)?)
+            let hsm = (self.token.login(self.asker, token))
+                .map_err(|failed| after_login(ceremony, self.asker, token, failed))?;
+            act(ceremony, &hsm)
         })
     }
 

@@ -25,7 +25,7 @@ use record::terms::{Id, Mode};
 use record::{Error, Result, folder};
 use terminal::answer::{Answer, Question};
 use terminal::texts::Texts;
-use terminal::{Asker, fail, give, tell};
+use terminal::{Asker, fail, give, give_pages, tell};
 
 use examiner::{Assessment, Examiner};
 use listing::Listing;
@@ -176,35 +176,12 @@ fn agreed(task: &SigningTask, pending: &PendingSignature) -> Result<bool> {
         give(&format!("   SHA-256 {hash}"))?;
         return Ok(true);
     }
-    for line in &pending.page {
-        give(line)?;
-    }
-    let (plan, mode) = (&pending.plan, pending.plan.mode);
-    give(&format!(
-        "\nHELD AGAINST the plan of {}, {mode}, SHA-256 {}",
-        plan.ceremony,
-        plan.hash()
-    ))?;
-    if !pending.unchecked.is_empty() {
-        give("\nNOT CHECKED HERE")?;
-    }
-    for line in &pending.unchecked {
-        give(&format!("  - {}", escape(line)))?;
-    }
-    if let Some(why) = &pending.invalid {
-        give(&format!(
-            "\n{} IS NO SIGNATURE OF YOURS OVER THIS FILE, and goes if you sign:",
-            folder::shown(pending.name.as_ref())
-        ))?;
-        why.lines().try_for_each(|line| give(&format!("  {}", escape(line))))?;
-    }
-    give(&format!("\nSHA-256 of what you sign: {hash}\n  its first {WORDS_TYPED} words:"))?;
-    give(&fingerprint::rows(&hash.as_bytes()[..WORDS_TYPED]))?;
+    let asker = Asker::new(pending.plan.mode);
+    give_pages(&asker, &shown(pending, hash).join("\n"))?;
     let question = format!(
         "Sign this as {}? Type yes; or, where another officer reads the words of their screen aloud, type those: ",
         task.id
     );
-    let asker = Asker::new(mode);
     loop {
         let typed = asker.line(&question)?;
         match Answer::to(Question::Decide, &typed) {
@@ -216,6 +193,31 @@ fn agreed(task: &SigningTask, pending: &PendingSignature) -> Result<bool> {
             _ => asker.say(&Texts::spoken().get("ask.sign", &[])),
         }
     }
+}
+
+/// What a file says, against what it was held, and what is signed of it.
+fn shown(pending: &PendingSignature, hash: Hash) -> Vec<String> {
+    let (plan, mut lines) = (&pending.plan, pending.page.clone());
+    lines.push(format!(
+        "\nHELD AGAINST the plan of {}, {}, SHA-256 {}",
+        plan.ceremony,
+        plan.mode,
+        plan.hash()
+    ));
+    if !pending.unchecked.is_empty() {
+        lines.push("\nNOT CHECKED HERE".into());
+    }
+    lines.extend(pending.unchecked.iter().map(|line| format!("  - {}", escape(line))));
+    if let Some(why) = &pending.invalid {
+        lines.push(format!(
+            "\n{} IS NO SIGNATURE OF YOURS OVER THIS FILE, and goes if you sign:",
+            folder::shown(pending.name.as_ref())
+        ));
+        lines.extend(why.lines().map(|line| format!("  {}", escape(line))));
+    }
+    lines.push(format!("\nSHA-256 of what you sign: {hash}\n  its first {WORDS_TYPED} words:"));
+    lines.push(fingerprint::rows(&hash.as_bytes()[..WORDS_TYPED]));
+    lines
 }
 
 /// Has a file signed, verifies what came back, and puts it into its place: in the folder that was

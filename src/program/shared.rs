@@ -27,7 +27,7 @@ use record::signature::{self, Namespace};
 use record::terms::{Mode, Side};
 use terminal::report::Report;
 use terminal::words::WordsHint;
-use terminal::{Asker, Paper, fail};
+use terminal::{Asker, Paper, fail_as};
 
 /// Commands that both sides have.
 #[derive(Subcommand)]
@@ -126,7 +126,7 @@ impl Common {
                 };
                 match self.init(side, agreed, words.as_deref()) {
                     Ok((ceremony, report)) => self.succeed(&report, &ceremony),
-                    Err(error) => fail(&error),
+                    Err(error) => fail_as(self.json, &error),
                 }
             }
             Shared::Print { page, look } => {

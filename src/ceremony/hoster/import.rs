@@ -163,7 +163,7 @@ fn receive(
     })?;
     let report = Report::new("Every key is in the HSM, unreadable and not extractable, and proves itself.")
         .value("receipt", document.to_string())
-        .value("opened by", list(&custodians))
+        .people("opened by", &ceremony.plan, &custodians)
         .value("spent", list_or("none", &spent))
         .line("An identity that was opened on this machine is spent: its holder makes a new one for the next ceremony.");
     Ok(closing::with_nameless(report, nameless))

@@ -96,7 +96,7 @@ impl KekCreate {
 /// The words that the tenant is to hear.
 pub fn to_read_aloud(report: Report, fingerprint: Hash) -> Report {
     report
-        .line(with_commands("Its words; the first two rows are read aloud to the tenant over a second channel (`{audit show FILE}`, of the folder's document, shows them again):"))
+        .line(with_commands("Its words; the first 16 are read aloud to the tenant over a second channel (`{audit show FILE}`, of the folder's document, shows them again):"))
         .line(fingerprint::rows(&fingerprint.0))
         .data("words", fingerprint::words(&fingerprint.0).join(" "))
 }

@@ -13,7 +13,7 @@ use record::log::{self, Event, LOG_FILE};
 use record::plan::{PLAN_FILE, Plan};
 use record::rule::Rule;
 use record::signature::{self, SignatureFile, Signed};
-use record::terms::{Side, TransferRoute, Trial, list};
+use record::terms::{Side, TransferRoute, Trial};
 use record::verify::counterpart;
 use terminal::report::Report;
 
@@ -98,7 +98,7 @@ pub fn init(dir: &Path, side: Side, agreed: AgreedPlan, typed: &str) -> Result<(
     let report =
         Report::new(format!("The ceremony {} has begun on the side of the {side}.", plan.ceremony))
             .value("plan", plan.hash().to_string())
-            .value("signed by", list(signed.iter().map(|one| &one.id)))
+            .people("signed by", &plan, signed.iter().map(|one| &one.id))
             .value("folder", dir.display().to_string());
     let report = match (plan.supersedes, shown.superseded) {
         (None, _) => report,

@@ -44,7 +44,7 @@ impl Run for Release {
         ceremony.record(Event::Release { kind, document, signatures: signatures.clone() })?;
         Ok(Report::new(format!("The {kind} is released."))
             .value("document", document.to_string())
-            .value("signed by", list(signatures.iter().map(|one| &one.id)))
+            .people("signed by", &ceremony.plan, signatures.iter().map(|one| &one.id))
             .value("folder", folder.display().to_string()))
     }
 }

@@ -17,7 +17,7 @@ use record::log::Event;
 use record::plan::ServicePlan;
 use record::proof::key_set::KeySet;
 use record::rule::Rule;
-use record::terms::{Kind, Step, list, list_or, shown};
+use record::terms::{Kind, Step, list_or, shown};
 use terminal::report::Report;
 
 /// Verify that the hoster's HSM holds the keys
@@ -46,7 +46,7 @@ impl Run for ReceiptCheck {
         if ceremony.plan.way.is_challenged() {
             return Ok(report);
         }
-        Ok(report.value("opened by", list(&receipt.body().custodians)))
+        Ok(report.people("opened by", &ceremony.plan, &receipt.body().custodians))
     }
 }
 

@@ -55,12 +55,12 @@ impl Run for OfferCheck {
         // What the vendor says of it now.
         let judged = offer.attested(&ceremony.plan, clock()?)?;
         let signatures = offer.signatures.everyone();
-        let signers = list(signatures.iter().map(|one| &one.id));
-        ceremony.took(&offer, Event::offer_check(&offer, judged.level, signatures))?;
+        let event = Event::offer_check(&offer, judged.level, signatures.clone());
+        ceremony.took(&offer, event)?;
         let report = Report::new("The offer is taken: this KEK is the hoster's.")
             .value("offer", offer.hash.to_string())
             .value("KEK", kek.value().to_string())
-            .value("released by", signers)
+            .people("released by", &ceremony.plan, signatures.iter().map(|one| &one.id))
             .texts("evidence", &judged.lines);
         Ok(match offer.body().waived.as_slice() {
             [] => report,
@@ -123,7 +123,7 @@ impl Run for KeysCheck {
         )
         .value("keys", keys.hash.to_string())
         .value("fingerprint", confirmed.value().to_string())
-        .value("released by", list(keys.signatures.everyone().iter().map(|one| &one.id)))
+        .people("released by", &ceremony.plan, keys.signatures.everyone().iter().map(|one| &one.id))
         .value("challenge", document.to_string())
         .value("challenge id", id.to_string())
         .texts("evidence", &judged.lines)

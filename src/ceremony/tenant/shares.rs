@@ -37,7 +37,8 @@ impl Run for ShareConfirm {
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
         ceremony.state.require(Step::ShareConfirm)?;
         let (id, listing) = listing_of(ceremony, &self.custodian)?;
-        let prompt = Texts::spoken().get("ask.share_words", &[("who", id.as_str())]);
+        let prompt =
+            Texts::spoken().get("ask.share_words", &[("who", &ceremony.plan.name_of(&id))]);
         let hint = WordsHint::Count(CODE_WORDS);
         let question = HeardWords { file: self.words.as_deref(), prompt: &prompt, hint };
         let typed = question.typed(ceremony.plan.mode, means.asker, ceremony)?;
@@ -55,7 +56,8 @@ impl Run for ShareConfirm {
         ceremony.record(Event::ShareConfirm { custodian: id.clone(), deputy })?;
         let left = release::unconfirmed(ceremony).len();
         let who = if deputy { "the deputy of " } else { "" };
-        Ok(Report::new(format!("{who}{id} holds the right share.")).value("unconfirmed", left))
+        let name = ceremony.plan.name_of(&id);
+        Ok(Report::new(format!("{who}{name} holds the right share.")).value("unconfirmed", left))
     }
 }
 

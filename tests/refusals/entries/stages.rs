@@ -106,7 +106,7 @@ fn troubled(stage: &Stage) {
     let pin = |pin: &str| fs::write(stage.path("pin"), pin).unwrap();
     assert_eq!(plant(stage, "hoster", "pin-flag"), "normal");
     pin("4321");
-    stage.hoster(&["kek", "create"]).ended_with(5);
+    stage.hoster(&["kek", "create"]).ended_with(6);
     pin(PIN);
     stage.hoster(&["kek", "create"]).refused("PIN-COUNT-LOW");
     stage.approve("hoster", "pin-try", &["hana", "hugo"]);
