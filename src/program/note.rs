@@ -103,10 +103,12 @@ enum BagCondition {
 
 impl BagArgs {
     fn bag(self, asker: &Asker) -> Result<Bag> {
-        let asked = || loop {
-            let line = asker.line(&Texts::spoken().get("ask.bag", &[]))?;
-            if !line.trim().is_empty() {
-                return Ok(line);
+        let asked = || -> Result<String> {
+            loop {
+                let line = asker.line(&Texts::spoken().get("ask.bag", &[]))?;
+                if !line.trim().is_empty() {
+                    return Ok(line);
+                }
             }
         };
         Ok(Bag {
