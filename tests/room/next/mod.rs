@@ -399,7 +399,7 @@ fn nothing_is_needed_too_early(plan: &Plan) {
             let mut without = scripts.clone();
             let left_out = without[side].remove(at);
             let error = order::walk(&without).unwrap_err();
-            assert_eq!(error.rule(), Some(Rule::PhaseOrder), "{}: {error}", left_out.key());
+            assert_eq!(error.rule(), Some(Rule::PhaseOrder), "{}: {error}", left_out.key(plan));
         }
     }
 }
