@@ -357,7 +357,7 @@ fn told(stage: &Stage, side: &str, text: &str) {
         assert!(text.contains(key.label.as_str()), "{text}");
     }
     assert!(text.contains("printed after the end, not on record"), "{text}");
-    assert!(!text.contains("copy 1"), "{text}");
+    assert!(!text.contains("· copy"), "{text}");
     let log = fs::read_to_string(stage.path(&format!("{side}/log.jsonl"))).unwrap();
     let begun = log.lines().filter(|line| line.contains("\"event\":\"intent\""));
     let begun: Vec<String> = begun
