@@ -53,7 +53,9 @@ fn a_key_with_attributes_and_a_certificate_in_pem_are_taken() {
     let stage = wrapped(Family::SoftHsm, &elsewhere);
     let import = elsewhere.import();
     stage.pass("hoster", "import", &strs(&import));
-    stage.hoster(&strs(&import)).ok();
+    // They end in a year, which is said, and no reason to refuse them.
+    let said = stage.hoster(&strs(&import)).ok();
+    assert_eq!(said.matches("the certificate that was given ends at ").count(), 2, "{said}");
     for label in elsewhere::LABELS {
         let kept = fs::read(stage.path(&format!("hoster/outbox/keys/{label}.crt"))).unwrap();
         assert_eq!(kept, fs::read(elsewhere.path(&format!("{label}.der"))).unwrap());
