@@ -241,7 +241,7 @@ fn decoded(word: &mut LineWord) -> (Zeroizing<[u8; BYTES]>, Zeroizing<String>) {
     let (data, check) = word.written().split_at(CHARACTERS);
     // Eight characters are five bytes.
     for (eight, five) in data.chunks(8).zip(bytes.chunks_mut(5)) {
-        let bits = eight.iter().fold(0u64, |bits, symbol| bits << 5 | u64::from(*symbol));
+        let bits = eight.iter().fold(0u64, |bits, symbol| (bits << 5) | u64::from(*symbol));
         five.copy_from_slice(&bits.to_be_bytes()[3..]);
     }
     let check = check.iter().map(|symbol| char::from(ALPHABET[usize::from(*symbol)])).collect();

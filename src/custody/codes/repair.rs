@@ -29,7 +29,7 @@ impl LineWord {
     /// The line of this number, from 1 to 1023, with no characters yet.
     pub fn of(number: usize) -> Self {
         let mut word = Zeroizing::new([0; WORD]);
-        word[0] = (number >> 5 & 31) as u8;
+        word[0] = ((number >> 5) & 31) as u8;
         word[1] = (number & 31) as u8;
         LineWord(word)
     }
@@ -123,7 +123,7 @@ const fn times(a: u8, b: u8) -> u8 {
     let (mut product, mut bit) = (0, 5);
     while bit > 0 {
         bit -= 1;
-        product = product << 1 ^ a as u16 * (b as u16 >> bit & 1);
+        product = (product << 1) ^ (a as u16 * ((b as u16 >> bit) & 1));
         product ^= MODULUS * (product >> 5);
     }
     product as u8
