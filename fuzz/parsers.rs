@@ -85,7 +85,8 @@ pub static PARSERS: [Parser; 26] = [
     parser("typed-lines", "lines", |bytes| {
         let mut typed = lines::TypedLines::default();
         for line in String::from_utf8_lossy(bytes).lines() {
-            if typed.take(line)? {
+            typed.take(line)?;
+            if typed.is_whole() {
                 break;
             }
         }
@@ -107,7 +108,11 @@ pub static PARSERS: [Parser; 26] = [
     }),
     parser("signature", "ceremony.toml.ada.sig", |bytes| {
         let plan = plan("plan");
-        let file = SignatureFile { signer: "ada".into(), bytes: bytes.to_vec() };
+        let file = SignatureFile {
+            path: "ceremony.toml.ada.sig".into(),
+            signer: "ada".into(),
+            bytes: bytes.to_vec(),
+        };
         let message = plan.bytes();
         signature::verify(plan, Side::Tenant, Namespace::Plan, message, &[file]).map(drop)
     }),

@@ -6,13 +6,13 @@ use std::fmt;
 
 use serde::Serialize;
 
-use record::plan::Plan;
 use record::probe::{
     Direction, MissedFacts, ObjectFacts, Probe, TrialOutcome, WAYS, checks, needs,
 };
-use record::rule::Rule;
-use record::terms::{Finding, KeyType, KwpFlavour, Mechanism, OaepHash, Side, TransferRoute, list};
-use record::{Error, Result};
+use record::{
+    Error, Finding, KeyType, KwpFlavour, Mechanism, OaepHash, Plan, Result, Rule, Side,
+    TransferRoute, list,
+};
 
 /// What is foretold.
 #[derive(Debug, Clone, Serialize)]

@@ -10,13 +10,13 @@ use crate::forecast::Forecast;
 use crate::foretelling::{self, Probes, Reports};
 use crate::proposal::strongest;
 use crate::rehearsal::{hsm, waivers};
-use record::encoding::{Fixed, random};
-use record::escape::escape;
-use record::plan::{Person, Plan, canonical};
+use record::encoding::random;
+use record::plan::{Person, canonical};
 use record::show::plan::content;
 use record::signature::{self, Namespace};
-use record::terms::{Id, Side, list, list_or};
-use record::{Error, Result, fingerprint, folder};
+use record::{
+    Error, Fixed, Id, Plan, Result, Rule, Side, escape, fingerprint, folder, list, list_or,
+};
 
 /// The plan that `plan new` writes; reviewed once, compiled in.
 const TEMPLATE: &str = include_str!("../../templates/ceremony.toml");
@@ -78,14 +78,27 @@ fn with_probes(template: &str, probes: &Probes) -> Result<String> {
 /// Every fault of the plan with its line; `SIGNATURE-…` for a signature that is wrong.
 pub fn check_plan(path: &Path, reports: &Reports) -> Result<CheckedPlan> {
     let plan = Plan::read_new(path)?;
-    let mut lines = meaning(path, &plan)?;
     let foretold = reports.forecast(&plan)?;
+    let refused = plan.refused_in_production();
+    let foreseen =
+        foretold.as_ref().is_some_and(|forecast| foretelling::require(forecast).is_err());
+    let mut lines = vec![match foreseen || !refused.is_empty() {
+        false => format!("The plan {} has no faults.", plan.ceremony),
+        true => format!(
+            "The plan {} can be read, and WILL BE REFUSED as it is. Mend it before anybody signs.",
+            plan.ceremony
+        ),
+    }];
+    let refusals =
+        refused.iter().map(|(rule, found)| format!("REFUSED:    {}: {found}", rule.name()));
+    lines.extend(refusals);
+    lines.extend(meaning(path, &plan)?);
     if let Some(forecast) = &foretold {
         lines.extend(foretelling::text(forecast, reports));
         let signers = foretelling::signers(&plan, reports)?.into_iter();
         lines.extend(signers.map(|line| format!("  report  {line}")));
     }
-    Ok(CheckedPlan { text: lines.join("\n"), forecast: foretold, roles: roles(&plan) })
+    Ok(CheckedPlan { text: lines.join("\n"), forecast: foretold, refused, roles: roles(&plan) })
 }
 
 /// What a plan means, and what is foretold of it.
@@ -94,6 +107,8 @@ pub struct CheckedPlan {
     pub text: String,
     /// Where the reports of both tokens were given.
     pub forecast: Option<Forecast>,
+    /// What production will refuse, by what the plan alone says.
+    pub refused: Vec<(Rule, String)>,
     /// Who is what, for scripts.
     pub roles: Value,
 }
@@ -115,6 +130,13 @@ impl CheckedPlan {
     /// By the first rule that will refuse; [`record::Error::Failed`] where a token itself would
     /// fail.
     pub fn require(&self) -> Result<()> {
+        if let Some((rule, found)) = self.refused.first() {
+            return Err(rule.refuse(
+                found,
+                "an entry with the SHA-256 of each program and PKCS#11 module",
+                "add what is missing (sha256sum of each file, by its name), and check the plan again, before anybody signs it",
+            ));
+        }
         self.forecast.as_ref().map_or(Ok(()), foretelling::require)
     }
 }
@@ -139,8 +161,7 @@ fn roles(plan: &Plan) -> Value {
 }
 
 fn meaning(path: &Path, plan: &Plan) -> Result<Vec<String>> {
-    let mut lines = vec![format!("The plan {} has no faults.", plan.ceremony)];
-    lines.extend(content(plan));
+    let mut lines: Vec<String> = content(plan);
     for (program, custodians) in plan.plugins() {
         let of = list(custodians);
         lines.push(format!("program:    {program} for the recipients of {of}: on the tenant's machine, which makes their shares, and wherever their identities are opened; in production its SHA-256 stands in [software]"));
@@ -148,8 +169,7 @@ fn meaning(path: &Path, plan: &Plan) -> Result<Vec<String>> {
     signed(&mut lines, path, plan)?;
     lines.push(format!("hash:       {}", plan.hash()));
     lines.push(
-        "Its words; at init the first two rows are read aloud by one side and typed by the other:"
-            .into(),
+        "Its words; at init the first 16 are read aloud by one side and typed by the other:".into(),
     );
     lines.push(fingerprint::rows(plan.hash().as_bytes()));
     Ok(lines)

@@ -1,10 +1,8 @@
 //! The strongest way that two tokens can, with the waivers that it needs.
 
 use crate::forecast;
-use record::Result;
 use record::probe::{Direction, Probe, TrialOutcome, WAYS};
-use record::rule::Rule;
-use record::terms::{Mechanism, OaepHash, Side};
+use record::{Mechanism, OaepHash, Result, Rule, Side};
 
 /// A way for a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]

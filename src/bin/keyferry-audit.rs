@@ -9,14 +9,17 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use authoring::Reports;
+use desk::guide::order;
 use record::command::{CommandLine, Program};
 use record::encoding::Hash;
 use record::fingerprint::{self, hash_from_paper};
+use record::plan::Plan;
 use record::show::{self, Language};
 use record::terms::Side;
 use record::verify::{self, Against};
 use record::{Result, folder};
-use terminal::{fail, give, manual, tell};
+use terminal::report::end_json;
+use terminal::{fail_as, give, give_exactly, manual, tell};
 
 /// Write and check plans, and verify what a ceremony left behind; needs no HSM and no share
 #[derive(Parser)]
@@ -116,6 +119,8 @@ pub fn command() -> clap::Command {
 
 fn main() -> ExitCode {
     let Cli { command } = manual::typed(command());
+    // A plan's check has its own.
+    let as_json = matches!(&command, Command::Verify { json: true, .. });
     let done = match command {
         Command::Plan(PlanCommand::New { file, from: Some(from), .. }) => plan_renew(&from, &file),
         Command::Plan(PlanCommand::New { file, probe, .. }) => plan_new(&file, &probe),
@@ -133,7 +138,7 @@ fn main() -> ExitCode {
                 Err(error) if quiet => return ExitCode::from(error.exit_code()),
                 verdict => verdict.and_then(|verdict| match (quiet, json) {
                     (true, _) => Ok(()),
-                    (_, true) => give(&serde_json::json!(verdict).to_string()),
+                    (_, true) => give_exactly(&serde_json::json!(verdict).to_string()),
                     _ => give(&verdict.text()),
                 }),
             }
@@ -141,7 +146,7 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
+        Err(error) => fail_as(as_json, &error),
     }
 }
 
@@ -175,12 +180,27 @@ fn plan_renew(from: &Path, file: &Path) -> Result<()> {
 }
 
 fn plan_check(file: &Path, probes: &[PathBuf], json: bool) -> Result<()> {
-    let checked = authoring::check_plan(file, &Reports::read(probes)?)?;
-    match json {
-        true => give(&checked.json().to_string())?,
-        false => give(&checked.text)?,
+    let reports = Reports::read(probes);
+    let checked = reports.and_then(|reports| authoring::check_plan(file, &reports));
+    if json {
+        let said = match &checked {
+            Err(error) => end_json(error),
+            Ok(checked) => {
+                let mut said = checked.json();
+                if let Err(error) = checked.require() {
+                    said["end"] = end_json(&error);
+                }
+                said
+            }
+        };
+        give_exactly(&said.to_string())?;
+    }
+    let checked = checked?;
+    if !json {
+        give(&checked.text)?;
     }
     checked.require()?;
+    order::require_order(&Plan::read_new(file)?)?;
     let begin = |side| Program::of(side).line("init PLAN").with("PLAN", file);
     tell(&format!(
         "next: once enough officers of both sides have signed it, each side begins on its machine\n  {}\n  {}",

@@ -3,15 +3,13 @@
 
 use std::path::Path;
 
-use hsm::{Hsm, Inventory, TargetKey};
+use hsm::{Hsm, Inventory, TargetKey, self_signed};
+use jiff::SignedDuration;
 use record::brought::service;
 use record::command::with_file;
-use record::escape::escape;
 use record::log::clock;
-use record::plan::{KeyPlan, Plan, ServicePlan};
-use record::rule::Rule;
 use record::spki::{self, TargetCertificate};
-use record::{Result, folder};
+use record::{Id, KeyPlan, Plan, Result, Rule, ServicePlan, escape, folder};
 
 /// What to do where a key of the tenant's HSM has a certificate that does not serve.
 pub const EXISTING: &str = "give the public key alone: Keyferry then makes a certificate of its own beside the key, signed by it inside the HSM, and leaves the other alone. \
@@ -33,7 +31,7 @@ pub fn given(
     serves(der, key, plan)?.map_err(|found| {
         Rule::TargetCertificate.refuse(
             format!("{}, for {}: {}", folder::shown(file), key.label, escape(&found)),
-            "a certificate that is signed with SHA-256 by its own key, valid now, and for the key's use",
+            "a certificate that is signed with SHA-256 by its own key, valid for a week from now and the plan's soak hours besides, and for the key's use",
             with_file(remedy, file),
         )
     })?;
@@ -69,9 +67,22 @@ pub fn beside(
     }
 }
 
+/// What is said of a certificate that is taken, where it ends earlier than one that Keyferry makes. A
+/// plan names no years, and HGS goes on with a certificate that has ended; other services need not.
+pub fn ends_early(label: &Id, der: &[u8]) -> Option<String> {
+    service::lifetime(der).filter(|seconds| *seconds < self_signed::VALIDITY.as_secs())?;
+    let (end, years) = (service::end(der)?, self_signed::VALIDITY.as_secs() / (365 * 24 * 60 * 60));
+    Some(format!(
+        "{label}: the certificate that was given ends at {end}; one that Keyferry makes is valid for {years} years. Whether the service stops then, its own documents say (HGS does not)."
+    ))
+}
+
 /// The public key of a certificate that serves; else what is wrong with it.
 fn serves(der: &[u8], key: &KeyPlan, plan: &Plan) -> Result<std::result::Result<Vec<u8>, String>> {
     let hgs = matches!(plan.target, ServicePlan::Hgs { .. });
+    // A week for the ceremony, and its soak: nothing in it may end before it does.
     let now = clock()?;
-    Ok(spki::own_key(der).and_then(|spki| service::fits(der, key.role, hgs, now).map(|()| spki)))
+    let last = now + SignedDuration::from_hours(7 * 24 + i64::from(plan.target.soak_hours()));
+    let fits = |spki| service::fits(der, key.role, hgs, now..=last).map(|()| spki);
+    Ok(spki::own_key(der).and_then(fits))
 }

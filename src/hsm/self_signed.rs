@@ -26,7 +26,7 @@ use record::spki::{PublicKey, TargetCertificate};
 use record::{Error, Result};
 
 /// How long a certificate is valid: 20 years. The service that the keys serve ignores expiry.
-const VALIDITY: Duration = Duration::from_secs(20 * 365 * 24 * 60 * 60);
+pub const VALIDITY: Duration = Duration::from_secs(20 * 365 * 24 * 60 * 60);
 
 type Fault = Box<dyn std::error::Error>;
 type Built<T> = std::result::Result<T, Fault>;

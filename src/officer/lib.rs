@@ -25,7 +25,7 @@ use record::terms::{Id, Mode};
 use record::{Error, Result, folder};
 use terminal::answer::{Answer, Question};
 use terminal::texts::Texts;
-use terminal::{Asker, fail, give, tell};
+use terminal::{Asker, fail, give, give_pages, tell};
 
 use examiner::{Assessment, Examiner};
 use listing::Listing;
@@ -176,35 +176,12 @@ fn agreed(task: &SigningTask, pending: &PendingSignature) -> Result<bool> {
         give(&format!("   SHA-256 {hash}"))?;
         return Ok(true);
     }
-    for line in &pending.page {
-        give(line)?;
-    }
-    let (plan, mode) = (&pending.plan, pending.plan.mode);
-    give(&format!(
-        "\nHELD AGAINST the plan of {}, {mode}, SHA-256 {}",
-        plan.ceremony,
-        plan.hash()
-    ))?;
-    if !pending.unchecked.is_empty() {
-        give("\nNOT CHECKED HERE")?;
-    }
-    for line in &pending.unchecked {
-        give(&format!("  - {}", escape(line)))?;
-    }
-    if let Some(why) = &pending.invalid {
-        give(&format!(
-            "\n{} IS NO SIGNATURE OF YOURS OVER THIS FILE, and goes if you sign:",
-            folder::shown(pending.name.as_ref())
-        ))?;
-        why.lines().try_for_each(|line| give(&format!("  {}", escape(line))))?;
-    }
-    give(&format!("\nSHA-256 of what you sign: {hash}\n  its first {WORDS_TYPED} words:"))?;
-    give(&fingerprint::rows(&hash.as_bytes()[..WORDS_TYPED]))?;
+    let asker = Asker::new(pending.plan.mode);
+    give_pages(&asker, &shown(pending, hash).join("\n"))?;
     let question = format!(
         "Sign this as {}? Type yes; or, where another officer reads the words of their screen aloud, type those: ",
         task.id
     );
-    let asker = Asker::new(mode);
     loop {
         let typed = asker.line(&question)?;
         match Answer::to(Question::Decide, &typed) {
@@ -218,28 +195,44 @@ fn agreed(task: &SigningTask, pending: &PendingSignature) -> Result<bool> {
     }
 }
 
+/// What a file says, against what it was held, and what is signed of it.
+fn shown(pending: &PendingSignature, hash: Hash) -> Vec<String> {
+    let (plan, mut lines) = (&pending.plan, pending.page.clone());
+    lines.push(format!(
+        "\nHELD AGAINST the plan of {}, {}, SHA-256 {}",
+        plan.ceremony,
+        plan.mode,
+        plan.hash()
+    ));
+    if !pending.unchecked.is_empty() {
+        lines.push("\nNOT CHECKED HERE".into());
+    }
+    lines.extend(pending.unchecked.iter().map(|line| format!("  - {}", escape(line))));
+    if let Some(why) = &pending.invalid {
+        lines.push(format!(
+            "\n{} IS NO SIGNATURE OF YOURS OVER THIS FILE, and goes if you sign:",
+            folder::shown(pending.name.as_ref())
+        ));
+        lines.extend(why.lines().map(|line| format!("  {}", escape(line))));
+    }
+    lines.push(format!("\nSHA-256 of what you sign: {hash}\n  its first {WORDS_TYPED} words:"));
+    lines.push(fingerprint::rows(&hash.as_bytes()[..WORDS_TYPED]));
+    lines
+}
+
 /// Has a file signed, verifies what came back, and puts it into its place: in the folder that was
 /// looked at, which nobody has put another in the place of meanwhile.
 fn make(task: &SigningTask, pending: &PendingSignature) -> Result<()> {
     let PendingSignature { bytes, namespace, plan, folder, name, .. } = pending;
+    let path = pending.path.with_file_name(name);
     let signature = keygen::sign(&task.key, *namespace, bytes)?;
-    verify(plan, *namespace, bytes, &task.id, signature.clone())?;
+    let made = [SignatureFile { path, signer: task.id.to_string(), bytes: signature }];
+    signature::verify_any(plan, *namespace, bytes, &made)?;
+    let [SignatureFile { path, bytes: signature, .. }] = &made;
     folder.ensure_here()?;
     if pending.invalid.is_some() {
         folder.remove(name)?;
     }
-    folder.write_alone(name, &signature)?;
-    give(&format!("   signed: {}", folder::shown(&pending.path.with_file_name(name))))
-}
-
-/// Whether this is a person's valid signature.
-fn verify(
-    plan: &Plan,
-    namespace: Namespace,
-    message: &[u8],
-    id: &Id,
-    bytes: Vec<u8>,
-) -> Result<()> {
-    let file = SignatureFile { signer: id.to_string(), bytes };
-    signature::verify_any(plan, namespace, message, &[file]).map(drop)
+    folder.write_alone(name, signature)?;
+    give(&format!("   signed: {}", folder::shown(path)))
 }

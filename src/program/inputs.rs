@@ -94,6 +94,9 @@ impl Inputs<'_> {
             Needs::Closing => Some(self.folder(Kind::Closing)?),
         };
         let line = given(line, needs.name(), needs.name(), path);
+        if row.step == Step::Accept && matches!(self.plan.target, ServicePlan::Hgs { .. }) {
+            return self.metadata(line);
+        }
         match turn.says_backup(self.plan) {
             true => self.answer(line.and("--backup TEXT"), "TEXT", "next.backup"),
             false => Ok(line),
@@ -119,7 +122,7 @@ impl Inputs<'_> {
     }
 
     /// Asks for a file until it is one; the folder that it lies in will do.
-    fn file(&self, key: &str, value: (&str, &str)) -> Result<PathBuf> {
+    pub fn file(&self, key: &str, value: (&str, &str)) -> Result<PathBuf> {
         let name = value.1.to_owned();
         self.required(key, value, &name, |path| {
             file_at(path, |file| file == name).or_else(|| file_at(path, |_| true))
@@ -240,6 +243,24 @@ impl Inputs<'_> {
             ServicePlan::Cloud(CloudFormat::AzureByok) => self.answer(line, "URL", "next.kid"),
             _ => Ok(line),
         }
+    }
+
+    /// What the nodes of a Host Guardian Service publish, as far as somebody has fetched it.
+    fn metadata(&self, mut line: CommandLine) -> Result<CommandLine> {
+        let mut any = false;
+        for node in self.plan.target.nodes() {
+            let name = node.as_str();
+            let file = self.optional("next.metadata", ("file", name), |path| {
+                file_at(path, |file| file.ends_with(".xml"))
+            })?;
+            any = any || file.is_some();
+            line = given(line, "--metadata NODE=FILE", "FILE", file).with("NODE", name);
+        }
+        if !any {
+            return Ok(line);
+        }
+        let line = self.answer(line.and("--fetched-by ID"), "ID", "next.fetched_by")?;
+        self.answer(line.and("--fetched-from TEXT"), "TEXT", "next.fetched_from")
     }
 
     /// The line with a text in a placeholder's place; nothing but Ctrl-C and Ctrl-D stops here.

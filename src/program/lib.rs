@@ -2,11 +2,14 @@
 
 mod inputs;
 mod invocation;
+mod more;
 mod next;
 mod note;
 mod print;
 mod shared;
 mod status;
+mod today;
+mod transcript;
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -30,7 +33,7 @@ use record::terms::{Mode, Side};
 use record::{Error, Result};
 pub use shared::Shared;
 use terminal::report::Report;
-use terminal::{Asker, fail, give, tell};
+use terminal::{Asker, fail, fail_as, give, give_exactly, tell};
 
 /// How much of a finding goes into the log, in characters.
 const MAX_FOUND: usize = 500;
@@ -138,7 +141,7 @@ impl Common {
     ) -> ExitCode {
         let mut ceremony = match Ceremony::open(&self.dir, side) {
             Ok(ceremony) => ceremony,
-            Err(error) => return fail(&error),
+            Err(error) => return fail_as(self.json, &error),
         };
         let asker = Asker::new(ceremony.plan.mode);
         let registry = self.registry.as_deref();
@@ -158,7 +161,7 @@ impl Common {
         let mirrored = ceremony.mirror();
         let code = match &done {
             Ok(report) => self.succeed(report, &ceremony),
-            Err(error) => fail(error),
+            Err(error) => fail_as(self.json, error),
         };
         match mirrored {
             // Nobody should go on, or sign, as if the copy were whole. After a refusal the next
@@ -221,13 +224,13 @@ impl Common {
                 next.into_iter().for_each(tell);
                 ExitCode::SUCCESS
             }
-            Err(error) => fail(&error),
+            Err(error) => fail_as(self.json, &error),
         }
     }
 
     fn print(&self, report: &Report) -> Result<()> {
         match self.json {
-            true => give(&report.json().to_string()),
+            true => give_exactly(&report.json().to_string()),
             false => give(&report.text()),
         }
     }

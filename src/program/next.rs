@@ -2,24 +2,28 @@
 //! single commands do: it asks for what they need, shows the command, and runs that very command.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::inputs::{DeskClerk, Inputs, Taken};
+use crate::more::Else;
 use crate::{Common, status};
 use ceremony::Ceremony;
+use ceremony::side::release;
 use desk::guide::{self, Texts, Turn};
 use record::command::{CommandLine, Program};
+use record::flow::{Phase, State};
 use record::log::LOG_FILE;
 use record::plan::{PLAN_FILE, Plan};
 use record::show::Language;
-use record::terms::{Kind, Mode, Side, Step};
+use record::terms::{Id, Kind, Mode, Side, Step};
 use record::{Error, Result};
-use terminal::answer::{Question, file_at};
+use terminal::answer::{Answer, Question, file_at};
 use terminal::face::Face;
 use terminal::texts;
-use terminal::{Asker, Decision, Paper, fail, tell};
+use terminal::{Asker, Clerk, Decision, Paper, fail, tell};
 
 /// Runs one of the program's own commands.
 pub type RunFn<'a> = &'a dyn Fn(&CommandLine) -> ExitCode;
@@ -30,22 +34,38 @@ const ENDED: u8 = 4;
 const USAGE: u8 = 2;
 
 /// Where a side stands.
-struct Position {
-    plan: Plan,
+pub(super) struct Position {
+    pub plan: Plan,
+    /// What its log says; nothing before `init`.
+    pub state: Option<State>,
     turn: Option<Turn>,
     number: Option<usize>,
     steps: usize,
-    bag: bool,
+    /// The plan that `init` is given.
+    plan_file: Option<PathBuf>,
+    pub asker: Asker,
+}
+
+/// What people answer before a step.
+enum Ready {
+    Begin,
+    /// The custodian's deputy is there in their place.
+    Deputy,
+    /// Something else was done; where it stands is looked at anew.
+    Moved,
+    Stop,
 }
 
 /// One walk through a ceremony.
 pub(super) struct GuidedWalk<'a> {
-    common: &'a Common,
-    side: Side,
-    texts: Texts,
+    pub common: &'a Common,
+    pub side: Side,
+    pub texts: Texts,
     face: Face,
-    again: RunFn<'a>,
+    pub again: RunFn<'a>,
     taken: RefCell<Taken>,
+    /// Custodians of whom somebody has said that they are not there.
+    absent: RefCell<BTreeSet<Id>>,
 }
 
 impl Common {
@@ -59,6 +79,7 @@ impl Common {
             face: Face::of_stderr(),
             again,
             taken: RefCell::default(),
+            absent: RefCell::default(),
         };
         let stopped = guide.stopped();
         // Killed in the middle of a step it goes on just as well; this only says so.
@@ -72,28 +93,32 @@ impl Common {
                 format!("use the single commands: {} shows them", Program::of(side).line("status")),
             ));
         }
-        loop {
-            match guide.one() {
-                Ok(ControlFlow::Continue(())) => {}
-                Ok(ControlFlow::Break(last)) => {
-                    tell(&last);
-                    return ExitCode::SUCCESS;
+        let walked = guide.taken_up_again().and_then(|()| {
+            loop {
+                if let ControlFlow::Break(last) = guide.one()? {
+                    return Ok(last);
                 }
-                Err(Error::Ended { .. }) => {
-                    tell(&guide.stopped());
-                    return ExitCode::from(ENDED);
-                }
-                Err(error) => {
-                    tell(&guide.stopped());
-                    return fail(&error);
-                }
+            }
+        });
+        match walked {
+            Ok(last) => {
+                tell(&last);
+                ExitCode::SUCCESS
+            }
+            Err(Error::Ended { .. }) => {
+                tell(&guide.stopped());
+                ExitCode::from(ENDED)
+            }
+            Err(error) => {
+                tell(&guide.stopped());
+                fail(&error)
             }
         }
     }
 }
 
 impl GuidedWalk<'_> {
-    fn text(&self, key: &str) -> String {
+    pub fn text(&self, key: &str) -> String {
         self.texts.get(key, &[])
     }
 
@@ -103,97 +128,199 @@ impl GuidedWalk<'_> {
         self.texts.get("next.stopped", &[("command", &line)])
     }
 
-    /// Where the side stands; before `init` the plan is asked for, and given back.
-    fn position(&self) -> Result<(Position, Option<PathBuf>)> {
-        let begun = self.common.dir.join(LOG_FILE).exists();
-        let (plan, turn, bag, path) = match begun {
-            true => {
-                // Closed again before the command opens it.
-                let ceremony = Ceremony::open(&self.common.dir, self.side)?;
-                let bag = !ceremony.state.room.wrong().is_empty();
-                let turn = status::turn(&ceremony);
-                (ceremony.plan, turn, bag, None)
-            }
-            false => {
-                let asker = Asker::new(Mode::Production);
-                let (path, plan) = loop {
-                    let Some(path) = asker.path(&self.text("next.plan"), &mut Paper)? else {
-                        asker.say(&self.text("ask.path"));
-                        continue;
-                    };
-                    let path = file_at(&path, |name| name == PLAN_FILE).unwrap_or(path);
-                    match Plan::read(&path) {
-                        Ok(plan) => break (path, plan),
-                        Err(error) => asker.say(&error.to_string()),
-                    }
-                };
-                let turn = guide::script(&plan, self.side).into_iter().next();
-                (plan, turn, false, Some(path))
-            }
+    /// Where the side stands; before `init` the plan is asked for.
+    pub fn position(&self) -> Result<Position> {
+        let (plan, state, turn, plan_file) = if self.common.dir.join(LOG_FILE).exists() {
+            // Closed again before the command opens it.
+            let ceremony = Ceremony::open(&self.common.dir, self.side)?;
+            let turn = self.present(&ceremony, status::turn(&ceremony));
+            (ceremony.plan, Some(ceremony.state), turn, None)
+        } else {
+            let (path, plan) = self.asked_plan()?;
+            let turn = guide::script(&plan, self.side).into_iter().next();
+            (plan, None, turn, Some(path))
         };
         let script = guide::script(&plan, self.side);
         let number = turn.as_ref().and_then(|turn| guide::number(&script, turn));
-        let position = Position { plan, turn, number, steps: script.len(), bag };
-        Ok((position, path))
+        let (steps, asker) = (script.len(), Asker::new(plan.mode));
+        Ok(Position { plan, state, turn, number, steps, plan_file, asker })
+    }
+
+    fn asked_plan(&self) -> Result<(PathBuf, Plan)> {
+        let asker = Asker::new(Mode::Production);
+        loop {
+            let Some(path) = asker.path(&self.text("next.plan"), &mut Paper)? else {
+                asker.say(&self.text("ask.path"));
+                continue;
+            };
+            let path = file_at(&path, |name| name == PLAN_FILE).unwrap_or(path);
+            match Plan::read(&path) {
+                Ok(plan) => return Ok((path, plan)),
+                Err(error) => asker.say(&error.to_string()),
+            }
+        }
+    }
+
+    /// The turn of a custodian who is there; once nobody else is, the release, which officers sign
+    /// for where enough have confirmed.
+    fn present(&self, ceremony: &Ceremony, turn: Option<Turn>) -> Option<Turn> {
+        let turn = turn?;
+        let absent = self.absent.borrow();
+        if turn.row.step != Step::ShareConfirm || absent.is_empty() {
+            return Some(turn);
+        }
+        let mut left = release::unconfirmed(ceremony).into_iter().filter(|id| !absent.contains(id));
+        match left.next() {
+            Some(id) => Some(Turn { of: Some(id.clone()), ..turn }),
+            None => {
+                let release = ceremony.state.rows().find(|row| row.step == Step::Release);
+                release.map(|row| Turn { row, of: None })
+            }
+        }
     }
 
     /// One step; or what is said at the end.
     fn one(&self) -> Result<ControlFlow<String>> {
-        let (position, path) = self.position()?;
-        let asker = Asker::new(position.plan.mode);
-        let Some(turn) = &position.turn else {
+        let at = self.position()?;
+        if at.state.as_ref().is_some_and(|state| !state.room.wrong().is_empty()) {
+            return self.bag(&at);
+        }
+        let Some(turn) = &at.turn else {
             return Ok(ControlFlow::Break(self.face.good(&self.text("next.closed"))));
         };
-        if position.bag {
-            let line = Program::of(self.side).line("deviation").to_string();
-            let bag = self.texts.get("next.bag", &[("command", &line)]);
-            return Ok(ControlFlow::Break(self.face.warning(&bag)));
-        }
-        self.show(&position, turn, &asker);
-        let clerk = DeskClerk { side: self.side, begun: path.is_none(), again: self.again };
-        if self.stops(&asker, "next.ready", clerk)? {
+        self.show(&at, turn);
+        let deputy = match self.ready(&at, turn)? {
+            Ready::Begin => false,
+            Ready::Deputy => true,
+            Ready::Moved => return Ok(ControlFlow::Continue(())),
+            Ready::Stop => return Ok(ControlFlow::Break(self.stopped())),
+        };
+        let line = || {
+            let line = self.inputs(&at).command(turn)?;
+            Ok(if deputy { line.and("--deputy") } else { line })
+        };
+        if !self.carry_out(&at, &line)? {
             return Ok(ControlFlow::Break(self.stopped()));
         }
-        let inputs = Inputs {
-            plan: &position.plan,
-            side: self.side,
-            texts: &self.texts,
-            asker: &asker,
-            plan_file: path,
-            taken: &self.taken,
-            clerk,
-        };
-        let mut line = inputs.command(turn)?;
-        loop {
-            // In one line, however wide: it can be copied.
-            asker.say(&self.face.strong(&format!("{}:", self.text("next.runs"))));
-            asker.say(&format!("  {line}"));
-            let code = (self.again)(&line);
-            if code == ExitCode::SUCCESS {
-                self.done(&position.plan, turn, &asker);
-                return Ok(ControlFlow::Continue(()));
-            }
-            if [ENDED, USAGE].map(ExitCode::from).contains(&code) {
-                break;
-            }
-            let waits = code == ExitCode::from(WAITING);
-            if self.stops(&asker, if waits { "next.sign" } else { "next.failed" }, clerk)? {
-                break;
-            }
-            if !waits {
-                // What was given may have been what was wrong.
-                line = inputs.command(turn)?;
-            }
-        }
-        Ok(ControlFlow::Break(self.stopped()))
+        self.done(&at.plan, turn, &at.asker);
+        Ok(ControlFlow::Continue(()))
     }
 
-    fn show(&self, position: &Position, turn: &Turn, asker: &Asker) {
-        let face = &self.face;
-        let said = |part: &str| turn.said(part, &position.plan, &self.texts);
-        let place = match position.number {
+    /// A bag has not come back as it left: officers sign that it goes on all the same, or somebody
+    /// stops here.
+    fn bag(&self, at: &Position) -> Result<ControlFlow<String>> {
+        let line = || Ok(Program::of(self.side).line("deviation"));
+        let bag = self.texts.get("next.bag", &[("command", &line()?.to_string())]);
+        at.asker.say(&self.face.warning(&bag));
+        match self.stops(at, "next.bag_ready")? || !self.carry_out(at, &line)? {
+            true => Ok(ControlFlow::Break(self.stopped())),
+            false => Ok(ControlFlow::Continue(())),
+        }
+    }
+
+    pub fn inputs<'i>(&'i self, at: &'i Position) -> Inputs<'i> {
+        Inputs {
+            plan: &at.plan,
+            side: self.side,
+            texts: &self.texts,
+            asker: &at.asker,
+            plan_file: at.plan_file.clone(),
+            taken: &self.taken,
+            clerk: self.clerk(at),
+        }
+    }
+
+    pub fn clerk(&self, at: &Position) -> DeskClerk<'_> {
+        DeskClerk { side: self.side, begun: at.state.is_some(), again: self.again }
+    }
+
+    /// Runs a command until it has ended well; whether it has. What was given may have been what
+    /// was wrong, and is asked for again; signatures are waited for.
+    pub fn carry_out(&self, at: &Position, line: &dyn Fn() -> Result<CommandLine>) -> Result<bool> {
+        let mut command = line()?;
+        loop {
+            at.asker.say(&self.face.strong(&format!("{}:", self.text("next.runs"))));
+            at.asker.say(&format!("  {command}"));
+            let code = (self.again)(&command);
+            if code == ExitCode::SUCCESS {
+                return Ok(true);
+            }
+            if [ENDED, USAGE].map(ExitCode::from).contains(&code) {
+                return Ok(false);
+            }
+            let waits = code == ExitCode::from(WAITING);
+            if self.stops(at, if waits { "next.sign" } else { "next.failed" })? {
+                return Ok(false);
+            }
+            if !waits {
+                command = line()?;
+            }
+        }
+    }
+
+    /// Asks whether to begin, and meanwhile does what else is wanted.
+    fn ready(&self, at: &Position, turn: &Turn) -> Result<Ready> {
+        loop {
+            let typed = at.asker.line(&self.text("next.ready"))?;
+            let other = match Answer::to(Question::GoOn, &typed) {
+                Answer::Yes => return Ok(Ready::Begin),
+                Answer::No | Answer::Stop => return Ok(Ready::Stop),
+                Answer::Note => {
+                    at.asker.remark(&mut self.clerk(at))?;
+                    continue;
+                }
+                Answer::Other(other) => other.to_lowercase(),
+                Answer::Nothing | Answer::Explain => String::new(),
+            };
+            let custodian = turn.of.as_ref().filter(|_| turn.row.step == Step::ShareConfirm);
+            match (other.as_str(), custodian) {
+                ("m" | "more" | "mehr", _) if at.state.is_some() => match self.more(at)? {
+                    Else::Back => {}
+                    Else::Done => return Ok(Ready::Moved),
+                    Else::Stop => return Ok(Ready::Stop),
+                },
+                ("p", _) if let Some(page) = self.page(at, turn) => {
+                    self.carry_out(at, &|| Ok(page.clone()))?;
+                    return Ok(Ready::Moved);
+                }
+                ("d", Some(id)) if has_deputy(&at.plan, id) => return Ok(Ready::Deputy),
+                ("a", Some(id)) => {
+                    self.absent.borrow_mut().insert(id.clone());
+                    let name = at.plan.name_of(id);
+                    let said = self.texts.get("next.absent", &[("of", &name)]);
+                    self.clerk(at).remark(said)?;
+                    return Ok(Ready::Moved);
+                }
+                _ => at.asker.say(&self.text("ask.go_on")),
+            }
+        }
+    }
+
+    /// The page that a step needs on paper, as long as there is no copy.
+    fn page(&self, at: &Position, turn: &Turn) -> Option<CommandLine> {
+        let state = at.state.as_ref()?;
+        let program = Program::of(self.side);
+        let (name, line) = match (turn.row.step, &turn.of) {
+            (Step::ShareConfirm, Some(id)) => {
+                let line = program.line("print share CUSTODIAN").with("CUSTODIAN", id.as_str());
+                (format!("share-{id}"), line)
+            }
+            (Step::Release, _) if turn.row.phase == Phase::OfferMade => {
+                ("offer".into(), program.line("print offer"))
+            }
+            _ if state.phase == Phase::Planned => ("script".into(), program.line("print script")),
+            _ => return None,
+        };
+        let line = line.and("--language LANGUAGE").with("LANGUAGE", self.texts.language.name());
+        (state.room.copies(&name) == 0).then_some(line)
+    }
+
+    fn show(&self, at: &Position, turn: &Turn) {
+        let (face, asker) = (&self.face, &at.asker);
+        let said = |part: &str| turn.said(part, &at.plan, &self.texts);
+        let place = match at.number {
             Some(n) => {
-                let (n, m) = (n.to_string(), position.steps.to_string());
+                let (n, m) = (n.to_string(), at.steps.to_string());
                 self.texts.get("next.step", &[("n", &n), ("m", &m)])
             }
             None => self.text("next.outside"),
@@ -202,9 +329,9 @@ impl GuidedWalk<'_> {
         asker.say(&face.strong(&format!(
             "{place} \u{b7} {} \u{b7} {}",
             self.text(&format!("side.{}", self.side)),
-            position.plan.ceremony
+            at.plan.ceremony
         )));
-        if position.plan.mode == Mode::Rehearsal {
+        if at.plan.mode == Mode::Rehearsal {
             asker.say(&face.warning(&self.text("next.rehearsal")));
         }
         asker.say("");
@@ -213,10 +340,34 @@ impl GuidedWalk<'_> {
         let who = self.text(&format!("who.{}", turn.row.who));
         asker.say(&face.beside(&self.text("next.who"), &who));
         asker.say(&face.beside(&self.text("next.have"), &said("have")));
+        if at.state.is_none() {
+            for (rule, found) in at.plan.refused_in_production() {
+                let values = [("rule", rule.name()), ("found", found.as_str())];
+                asker.say(&face.warning(&self.texts.get("next.refused", &values)));
+            }
+        }
+        let or = self.or(at, turn);
+        if !or.is_empty() {
+            asker.say(&face.beside(&self.text("next.or"), &or.join(" \u{b7} ")));
+        }
+    }
+
+    /// What may be answered besides.
+    fn or(&self, at: &Position, turn: &Turn) -> Vec<String> {
+        let custodian = turn.of.as_ref().filter(|_| turn.row.step == Step::ShareConfirm);
+        let of = custodian.map_or(String::new(), |id| at.plan.name_of(id));
+        let keys = [
+            ("next.or_page", self.page(at, turn).is_some()),
+            ("next.or_deputy", custodian.is_some_and(|id| has_deputy(&at.plan, id))),
+            ("next.or_absent", custodian.is_some()),
+            ("next.or_more", at.state.is_some()),
+        ];
+        let shown = keys.into_iter().filter(|(_, here)| *here);
+        shown.map(|(key, _)| self.texts.get(key, &[("of", &of)])).collect()
     }
 
     fn done(&self, plan: &Plan, turn: &Turn, asker: &Asker) {
-        let key = turn.key();
+        let key = turn.key(plan);
         let write = turn.said("write", plan, &self.texts);
         let done = self.texts.get("next.done", &[("write", &write)]);
         asker.say(&self.face.good(&done));
@@ -229,8 +380,15 @@ impl GuidedWalk<'_> {
     }
 
     /// Asks whether to go on.
-    fn stops(&self, asker: &Asker, question: &str, mut clerk: DeskClerk) -> Result<bool> {
+    fn stops(&self, at: &Position, question: &str) -> Result<bool> {
         let (question, how) = (self.text(question), self.text("ask.go_on"));
-        Ok(asker.decide(Question::GoOn, &question, &how, &mut clerk)? == Decision::No)
+        let decided = at.asker.decide(Question::GoOn, &question, &how, &mut self.clerk(at))?;
+        Ok(decided == Decision::No)
     }
+}
+
+/// Whether the plan names somebody who may come in a custodian's place.
+fn has_deputy(plan: &Plan, id: &Id) -> bool {
+    let mut custodians = plan.quorum.custodians.iter();
+    custodians.any(|one| one.id == *id && one.recipients.len() > 1)
 }

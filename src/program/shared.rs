@@ -29,7 +29,7 @@ use record::signature::{self, Namespace};
 use record::terms::{Mode, Side};
 use terminal::report::Report;
 use terminal::words::WordsHint;
-use terminal::{Asker, Paper, fail};
+use terminal::{Asker, Paper, fail_as};
 
 /// Commands that both sides have.
 #[derive(Subcommand)]
@@ -138,7 +138,7 @@ impl Common {
                 };
                 match self.init(side, agreed, words.as_deref()) {
                     Ok((ceremony, report)) => self.succeed(&report, &ceremony),
-                    Err(error) => fail(&error),
+                    Err(error) => fail_as(self.json, &error),
                 }
             }
             Shared::Print { page, look } => {
@@ -174,9 +174,9 @@ impl Common {
                 );
                 self.plainly(probed, Some(&next))
             }
-            Shared::Note(note) => {
-                self.in_ceremony(side, |ceremony, _| room::note(ceremony, note.into()))
-            }
+            Shared::Note(note) => self.in_ceremony(side, |ceremony, means| {
+                room::note(ceremony, note.remark(means.asker)?)
+            }),
             Shared::Release(release) => self.step(side, &release),
             Shared::Deviation(deviation) => self.step(side, &deviation),
             Shared::Restart(restart) => self.step(side, &restart),

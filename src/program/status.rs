@@ -9,7 +9,7 @@ use record::command::{CommandLine, Program};
 use record::flow::{Phase, State};
 use record::plan::Plan;
 use record::show::by_key;
-use record::terms::{Originals, Step, TransferRoute, Trial, list, list_or};
+use record::terms::{Originals, Step, TransferRoute, Trial, list_or};
 use terminal::report::Report;
 
 /// Whose turn it is; nobody's once the ceremony is closed.
@@ -126,10 +126,13 @@ pub fn status(ceremony: &Ceremony) -> Report {
     }
     let unconfirmed = release::unconfirmed(ceremony);
     if state.phase == Phase::PackageMade && !unconfirmed.is_empty() {
-        report = report.value("unconfirmed", list(unconfirmed));
+        report = report.people("unconfirmed", plan, unconfirmed);
     }
     for request in ceremony::approval::open_requests(ceremony).unwrap_or_default() {
-        let (path, by) = (request.path.display(), list_or("nobody yet", &request.signed));
+        let (path, by) = (
+            request.path.display(),
+            list_or("nobody yet", request.signed.iter().map(|id| plan.name_of(id))),
+        );
         report = report.line(match request.stands {
             true => format!("waiting:      {path}, signed by {by}"),
             false => format!(

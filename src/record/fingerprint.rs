@@ -53,9 +53,13 @@ pub fn hash_from_paper(text: &str) -> std::result::Result<Hash, String> {
     })
 }
 
-/// The words in rows of eight, for a screen or a page.
+/// The words in short rows, each with the number of its first: what is read aloud is read and typed
+/// row by row.
 pub fn rows(bytes: &[u8]) -> String {
-    words(bytes).chunks(8).map(|row| format!("  {}", row.join(" "))).collect::<Vec<_>>().join("\n")
+    const ROW: usize = 4;
+    let words = words(bytes);
+    let row = |(n, row): (usize, &[&str])| format!("  {:>2}  {}", n * ROW + 1, row.join(" "));
+    words.chunks(ROW).enumerate().map(row).collect::<Vec<_>>().join("\n")
 }
 
 /// A value whose first words somebody has typed: the evidence that it came over a second channel.

@@ -2,11 +2,14 @@
 //! (no-color.org).
 
 use std::io::{IsTerminal, stderr};
+use std::os::fd::AsFd;
 
 use rustix::termios::tcgetwinsize;
 
+use record::command::Program;
+
 /// The widest text, in columns.
-const WIDEST: usize = 80;
+pub(crate) const WIDEST: usize = 80;
 /// The narrowest.
 const NARROWEST: usize = 40;
 
@@ -21,13 +24,9 @@ impl Face {
     pub fn of_stderr() -> Self {
         let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         let plain = set("NO_COLOR").is_some() || set("TERM").is_none_or(|term| term == "dumb");
-        let columns = tcgetwinsize(stderr()).map_or(0, |size| usize::from(size.ws_col));
         Face {
             colour: stderr().is_terminal() && !plain,
-            width: match columns {
-                0 => WIDEST,
-                columns => columns.clamp(NARROWEST, WIDEST),
-            },
+            width: columns(stderr()).map_or(WIDEST, |columns| columns.clamp(NARROWEST, WIDEST)),
         }
     }
 
@@ -72,5 +71,109 @@ impl Face {
             shown.push_str(&format!("{padded}{line}\n"));
         }
         shown.trim_end_matches('\n').to_owned()
+    }
+}
+
+/// The columns of a terminal; none where it is none, or says nothing.
+pub fn columns(of: impl AsFd) -> Option<usize> {
+    tcgetwinsize(of).ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+/// Its rows.
+pub fn rows(of: impl AsFd) -> Option<usize> {
+    tcgetwinsize(of).ok().map(|size| usize::from(size.ws_row)).filter(|rows| *rows > 0)
+}
+
+/// The text in lines that fit: broken between words, further lines indented as the first is, or
+/// below its value. A command is broken as a shell goes on with it, so that it can be copied.
+pub fn fitted(text: &str, columns: usize) -> String {
+    let lines: Vec<String> = text.split('\n').map(|line| fitted_line(line, columns)).collect();
+    lines.join("\n")
+}
+
+fn fitted_line(line: &str, columns: usize) -> String {
+    if width_of(line) <= columns {
+        return line.to_owned();
+    }
+    let inner = line.trim_start();
+    let margin = line.len() - inner.len();
+    let is_command = Program::ALL.iter().any(|program| {
+        inner.strip_prefix(program.name()).is_some_and(|rest| rest.starts_with(' '))
+    });
+    let (words, indent, end) = match is_command {
+        true => (command_words(inner), margin + 4, " \\"),
+        false => (inner.split(' ').collect(), hanging(line, margin), ""),
+    };
+    let (mut all, mut row) = (String::new(), " ".repeat(margin));
+    for (n, word) in words.into_iter().enumerate() {
+        match n {
+            0 => {}
+            _ if width_of(&row) + 1 + width_of(word) + end.len() <= columns => row.push(' '),
+            _ => {
+                all.extend([row.trim_end(), end, "\n"]);
+                row = " ".repeat(indent);
+            }
+        }
+        row.push_str(word);
+    }
+    all + &row
+}
+
+/// Where the further lines of a text begin: below a value, where the line has one.
+fn hanging(line: &str, margin: usize) -> usize {
+    const WIDEST_NAME: usize = 24;
+    let value = line.find(": ").filter(|at| *at < WIDEST_NAME).map(|at| {
+        let rest = &line[at + 1..];
+        at + 1 + rest.len() - rest.trim_start().len()
+    });
+    // A sentence with a colon has one blank behind it; a name has its value in a column.
+    value.filter(|at| line[..*at].ends_with("  ")).unwrap_or(margin)
+}
+
+/// The columns of a text, without what colours it.
+fn width_of(text: &str) -> usize {
+    textwrap::core::display_width(text)
+}
+
+/// The words of a command, each with its quotation marks.
+fn command_words(line: &str) -> Vec<&str> {
+    let (mut words, mut from, mut quote) = (Vec::new(), 0, None);
+    for (at, c) in line.char_indices() {
+        match (c, quote) {
+            ('\'' | '"', None) => quote = Some(c),
+            (c, Some(mark)) if c == mark => quote = None,
+            (' ', None) => {
+                words.push(&line[from..at]);
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    words.push(&line[from..]);
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_breaks_inside_a_word() {
+        for (text, columns, fits) in [
+            ("short", 8, "short"),
+            ("one two three", 8, "one two\nthree"),
+            ("  one two three", 9, "  one two\n  three"),
+            ("name:         one two", 18, "name:         one\n              two"),
+            ("an unbreakableword", 8, "an\nunbreakableword"),
+            ("grün grün grün", 9, "grün grün\ngrün"),
+        ] {
+            assert_eq!(fitted(text, columns), fits, "{text}");
+        }
+        // A command goes on as a shell reads it, and its quotation marks stay together.
+        let line = Program::Hoster.bare("qr PATH --light").with("PATH", "a b").to_string();
+        let broken = fitted(&format!("  {line}"), 24);
+        assert_eq!(broken.lines().count(), 2, "{broken}");
+        assert_eq!(broken.trim_start().replace(" \\\n      ", " "), line);
+        assert!(broken.contains("'a b'"), "{broken}");
     }
 }

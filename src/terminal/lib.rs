@@ -33,16 +33,52 @@ const MAX_ANSWER: usize = 1024;
 /// Ctrl-C as the terminal sends it.
 const CTRL_C: u8 = 3;
 
-/// Says something to people, on stderr. That it can't be written changes nothing of what was done.
+/// Says something to people, on stderr, in lines that fit a terminal. That it can't be written
+/// changes nothing of what was done.
 pub fn tell(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", for_people(text, std::io::stderr()));
 }
 
-/// Gives a command's result, on stdout.
+/// A text as a terminal has room for it; as it is where there is none.
+fn for_people(text: &str, of: impl AsFd) -> String {
+    face::columns(of).map_or_else(|| text.to_owned(), |columns| face::fitted(text, columns))
+}
+
+/// Gives a command's result, on stdout, in lines that fit a terminal.
+///
+/// # Errors
+/// As [`give_exactly`].
+pub fn give(text: &str) -> Result<()> {
+    give_exactly(&for_people(text, std::io::stdout()))
+}
+
+/// Gives a long text page by page where a terminal shows it and somebody can turn the pages.
+///
+/// # Errors
+/// As [`give_exactly`] and [`Asker::line`]; [`Error::Ended`] too where somebody stops.
+pub fn give_pages(asker: &Asker, text: &str) -> Result<()> {
+    let out = std::io::stdout();
+    let rows = face::rows(&out).filter(|_| out.is_terminal() && asker.is_interactive());
+    let text = for_people(text, &out);
+    let lines: Vec<&str> = text.lines().collect();
+    let texts = Texts::spoken();
+    // A line for the question, and one that was read before.
+    let page = rows.map_or(lines.len(), |rows| rows.saturating_sub(2)).max(1);
+    for (n, page) in lines.chunks(page).enumerate() {
+        let (question, how) = (texts.get("ask.more", &[]), texts.get("ask.more_how", &[]));
+        if n > 0 && asker.decide(Question::GoOn, &question, &how, &mut Paper)? == Decision::No {
+            return Err(ended("q"));
+        }
+        give_exactly(&page.join("\n"))?;
+    }
+    Ok(())
+}
+
+/// Gives a command's result for programs, on stdout, as it is.
 ///
 /// # Errors
 /// [`Error::Failed`] where it can't be written; the command has then done its work all the same.
-pub fn give(text: &str) -> Result<()> {
+pub fn give_exactly(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     (writeln!(out, "{text}").and_then(|()| out.flush())).map_err(|error| {
         Error::failed(
@@ -102,6 +138,15 @@ pub enum Decision {
     Yes,
     /// It is not, or it stops here.
     No,
+}
+
+/// As [`fail`]; where the result would have been JSON, the end is JSON too, on stdout.
+pub fn fail_as(json: bool, error: &Error) -> ExitCode {
+    if json {
+        // What can't be written there is said on stderr all the same.
+        let _ = give_exactly(&report::end_json(error).to_string());
+    }
+    fail(error)
 }
 
 /// Asks the person at the keyboard: in production on `/dev/tty` alone, so that nothing can answer
@@ -268,7 +313,9 @@ impl Source {
 
     fn prompt(&self, prompt: &str) -> Result<()> {
         let written = match self {
-            Source::Terminal(terminal) => (&mut &*terminal).write_all(prompt.as_bytes()),
+            Source::Terminal(terminal) => {
+                (&mut &*terminal).write_all(for_people(prompt, terminal).as_bytes())
+            }
             Source::Stdin(_) => std::io::stderr().write_all(prompt.as_bytes()),
         };
         written.map_err(terminal_failed)
@@ -382,6 +429,34 @@ fn read_answer(input: BorrowedFd<'_>) -> Result<Typed> {
         return Ok(Typed::Unusable(Unusable::Control));
     }
     Ok(Typed::Line(Zeroizing::new(text.to_owned())))
+}
+
+/// Shows what nobody else may see, once somebody says that nobody does; then clears it away, the
+/// terminal's scrollback too, however the question ends.
+///
+/// # Errors
+/// As [`Asker::line`]; [`Error::Failed`] where it can't be shown.
+pub fn show_secret(asker: &Asker, secret: &Zeroizing<String>) -> Result<()> {
+    // ECMA-48, and what xterm calls the alternate screen: what was there before comes back.
+    const OTHER_SCREEN: &[u8] = b"\x1b[?1049h\x1b[2J\x1b[H";
+    const CLEARED: &[u8] = b"\x1b[2J\x1b[3J\x1b[H\x1b[?1049l";
+    let texts = Texts::spoken();
+    let (question, how) = (texts.get("ask.alone", &[]), texts.get("ask.alone_how", &[]));
+    if asker.decide(Question::GoOn, &question, &how, &mut Paper)? == Decision::No {
+        return Err(ended("q"));
+    }
+    let write = |bytes: &[u8]| {
+        let mut out = std::io::stdout().lock();
+        out.write_all(bytes).and_then(|()| out.flush()).map_err(terminal_failed)
+    };
+    let shown = write(OTHER_SCREEN).and_then(|()| write(secret.as_bytes()));
+    let read = shown.and_then(|()| asker.line(&texts.get("ask.read", &[])));
+    write(CLEARED)?;
+    match read {
+        // It was seen; how the question ended does not matter.
+        Ok(_) | Err(Error::Ended { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// How a question ends that nobody answers.

@@ -1,8 +1,11 @@
 //! What a command that ended well says: results for stdout, as text or as JSON.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use record::Error;
 use record::escape::escape;
+use record::plan::Plan;
+use record::terms::{Id, list};
 
 /// Results, in the order in which they are read.
 #[derive(Default)]
@@ -41,6 +44,20 @@ impl Report {
         self
     }
 
+    /// Adds people of a plan: for people by their names, for scripts by their ids.
+    pub fn people<'i>(
+        mut self,
+        name: &str,
+        plan: &Plan,
+        ids: impl IntoIterator<Item = &'i Id>,
+    ) -> Self {
+        let ids: Vec<&Id> = ids.into_iter().collect();
+        let names = list(ids.iter().map(|id| plan.name_of(id)));
+        self.text.push(format!("{:<14}{names}", format!("{name}:")));
+        self.json.insert(name.replace(' ', "_"), list(ids).into());
+        self
+    }
+
     /// Adds foreign texts, each under this name.
     pub fn texts(self, name: &str, texts: &[String]) -> Self {
         texts.iter().fold(self, |report, text| report.value(name, escape(text)))
@@ -60,5 +77,28 @@ impl Report {
     /// The same for scripts.
     pub fn json(&self) -> Value {
         Value::Object(self.json.clone())
+    }
+}
+
+/// How a command ended that did not end well, for scripts: `exit_code`, and what was found,
+/// expected and is to do, by the rule that refused; or what failed.
+pub fn end_json(error: &Error) -> Value {
+    let code = error.exit_code();
+    match error {
+        Error::Refused(refusal) => json!({
+            "exit_code": code,
+            "rule": refusal.rule.name(),
+            "found": refusal.found,
+            "expected": refusal.expected,
+            "to_do": refusal.remedy,
+        }),
+        Error::Failed { what, remedy }
+        | Error::Usage { what, remedy }
+        | Error::Hsm { what, remedy } => {
+            json!({ "exit_code": code, "what": what, "to_do": remedy })
+        }
+        Error::Ended { what } | Error::Waiting { what } => {
+            json!({ "exit_code": code, "what": what })
+        }
     }
 }

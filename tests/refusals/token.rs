@@ -22,8 +22,11 @@ fn a_wrong_pin_is_one_try_and_the_next_needs_two_signatures() {
     assert_eq!(flag(), "normal");
     pin("4321");
     let before = Before::of(&stage, "hoster");
-    let text = stage.hoster(&create).ended_with(5);
-    assert!(text.contains("PIN is wrong"), "{text}");
+    // What the token says, and what officers sign before the next try, comes at once.
+    let text = stage.hoster(&create).ended_with(6);
+    assert!(text.contains("PIN is wrong; it says that few tries are left"), "{text}");
+    assert!(text.contains("ssh-keygen -Y sign -n keyferry-approval"), "{text}");
+    fs::remove_dir_all(stage.path("hoster/approvals")).unwrap();
     assert_eq!(Before::of(&stage, "hoster"), before, "not even an intent");
     assert_eq!(flag(), "low");
 
@@ -45,7 +48,7 @@ fn a_wrong_pin_is_one_try_and_the_next_needs_two_signatures() {
     // Two have signed: one try, here with a wrong PIN again.
     sign(1, "hugo");
     pin("9999");
-    stage.hoster(&create).ended_with(5);
+    stage.hoster(&create).ended_with(6);
     let tries = || {
         fs::read_to_string(stage.path("hoster/log.jsonl"))
             .unwrap()

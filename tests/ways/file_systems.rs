@@ -1,4 +1,4 @@
-//! Media that people bring from Windows: NTFS and FAT through FUSE, where there is no
+//! Media that people bring from Windows: NTFS, exFAT and FAT through FUSE, where there is no
 //! RENAME_NOREPLACE.
 
 use std::{
@@ -17,13 +17,23 @@ struct Mounted {
     at: PathBuf,
     /// Whether it keeps modes, and tells upper from lower case.
     keeps: bool,
+    /// The loop device that its driver wants in place of a file.
+    device: Option<String>,
 }
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        let _ = Command::new("fusermount3").arg("-u").arg(&self.at).status();
+        match &self.device {
+            None => drop(Command::new("fusermount3").arg("-u").arg(&self.at).status()),
+            Some(device) => {
+                let _ = Command::new("umount").arg(&self.at).status();
+                let _ = Command::new("losetup").args(["-d", device]).status();
+            }
+        }
     }
 }
+
+const KINDS: [&str; 4] = ["ntfs", "exfat", "vfat", "bindfs"];
 
 fn ran(command: &mut Command) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|end| end.success())
@@ -34,10 +44,20 @@ fn mounted(kind: &str, below: &Path) -> Option<Mounted> {
     let (at, image) = (below.join(kind), below.join(format!("{kind}.img")));
     fs::create_dir(&at).unwrap();
     fs::File::create(&image).unwrap().set_len(24 << 20).unwrap();
+    let mut device = None;
     let done = match kind {
         "ntfs" => {
             ran(Command::new("mkfs.ntfs").args(["-F", "-Q"]).arg(&image))
                 && ran(Command::new("ntfs-3g").arg(&image).arg(&at))
+        }
+        "exfat" => {
+            let line = ["--find", "--show"];
+            let made = ran(Command::new("mkfs.exfat").arg(&image));
+            let set = Command::new("losetup").args(line).arg(&image).output();
+            let set = set.ok().filter(|set| made && set.status.success());
+            device = set.map(|set| String::from_utf8(set.stdout).unwrap().trim().to_owned());
+            let mount = |device| ran(Command::new("mount.exfat-fuse").arg(device).arg(&at));
+            device.as_ref().is_some_and(mount)
         }
         "vfat" => {
             ran(Command::new("mkfs.vfat").arg(&image))
@@ -49,7 +69,8 @@ fn mounted(kind: &str, below: &Path) -> Option<Mounted> {
             ran(Command::new("bindfs").arg(&image).arg(&at))
         }
     };
-    done.then_some(Mounted { at, keeps: kind == "bindfs" })
+    let mounted = Mounted { at, keeps: kind == "bindfs", device };
+    if done { Some(mounted) } else { None }
 }
 
 /// What every medium must do: take what is new, whole, and overwrite nothing. `run` runs a
@@ -124,7 +145,7 @@ fn a_medium_without_the_flag_takes_what_is_new_and_overwrites_nothing() {
     fs::create_dir(&at).unwrap();
     carries(&at, &|arguments| custodian(&no_links, arguments), &pictures);
     let mut real = Vec::new();
-    for kind in ["ntfs", "vfat", "bindfs"] {
+    for kind in KINDS {
         if let Some(medium) = mounted(kind, folder.path()) {
             carries(&medium.at, &|arguments| custodian(&[], arguments), &pictures);
             real.push(kind);
@@ -137,7 +158,7 @@ fn a_medium_without_the_flag_takes_what_is_new_and_overwrites_nothing() {
 fn a_ceremony_folder_or_mirror_lies_where_modes_and_case_are_kept() {
     let stage = Stage::at(Done::Init);
     let mut real = Vec::new();
-    for kind in ["ntfs", "vfat", "bindfs"] {
+    for kind in KINDS {
         let Some(medium) = mounted(kind, &stage.path("")) else { continue };
         real.push(kind);
         let (mirror, dir) = (medium.at.join("mirror"), medium.at.join("ceremony"));

@@ -12,25 +12,22 @@ use crate::hoster::attesting::AttestationFiles;
 use crate::hoster::quorum::{self, ShareArgs};
 use crate::hoster::{closing, held, keys};
 use crate::step::{Sessions, file_of};
-use crate::{Ceremony, Means, Run, StepIntent, certificate};
+use crate::{Ceremony, Means, Report, Run, StepIntent, certificate};
 use custody::seal::SealKey;
 use custody::share::Secret;
 use hsm::wrapped_key::WrappedKey;
 use hsm::{Beside, CertifiedKey, HosterKey, Hsm, ImportKey};
 use record::document::offer::Offer;
 use record::document::package::{Package, PackagedKey};
-use record::document::{Released, read};
-use record::encoding::Hash;
+use record::document::read;
 use record::flow::Opened;
 use record::gate::{self, PlainKey};
-use record::log::{Event, KekRecord};
-use record::plan::{KeyPlan, Plan};
-use record::proof::key_set::KeySet;
-use record::rule::Rule;
+use record::log::KekRecord;
 use record::spki::TargetCertificate;
-use record::terms::{Id, Kind, KwpFlavour, Side, Step, TransferRoute, list, list_or};
-use record::{Error, Result, brought, folder};
-use terminal::report::Report;
+use record::{
+    Error, Event, Hash, Id, KeyPlan, KeySet, Kind, KwpFlavour, Plan, Released, Result, Rule, Side,
+    Step, TransferRoute, brought, folder, list, list_or,
+};
 
 /// Take the tenant's package, before any custodian travels
 #[derive(Args)]
@@ -163,7 +160,7 @@ fn receive(
     })?;
     let report = Report::new("Every key is in the HSM, unreadable and not extractable, and proves itself.")
         .value("receipt", document.to_string())
-        .value("opened by", list(&custodians))
+        .people("opened by", &ceremony.plan, &custodians)
         .value("spent", list_or("none", &spent))
         .line("An identity that was opened on this machine is spent: its holder makes a new one for the next ceremony.");
     Ok(closing::with_nameless(report, nameless))
@@ -213,8 +210,8 @@ fn open_seals(
     package.body().keys.iter().zip(&plan.keys).map(open).collect()
 }
 
-/// The greatest size of a wrapped key, in bytes.
-const MAX_FILE: u64 = 16 << 10;
+/// The greatest size of a wrapped key that another tool brings, in bytes.
+pub const MAX_WRAPPED: u64 = 16 << 10;
 
 /// Unwrap keys that another tool has wrapped: files for the labels of the plan
 #[derive(Args)]
@@ -270,7 +267,7 @@ impl ImportPlain {
         let one = |key: &KeyPlan| {
             let label = key.label.as_str();
             let wrapped = file_of_label(&self.wrapped, "wrapped key", &key.label)?;
-            let bytes = folder::read_file(wrapped, MAX_FILE)?;
+            let bytes = folder::read_file(wrapped, MAX_WRAPPED)?;
             let file = file_of_label(&self.certificates, "certificate", &key.label)?;
             let der = brought::certificate(file, Rule::TargetCertificate)?;
             let certificate = certificate::given(&der, file, key, plan, certificate::BROUGHT)?;
@@ -338,6 +335,9 @@ fn import(ceremony: &mut Ceremony, means: &Means, hsm: &Hsm, plain: &[Plain]) ->
     )
     .value("keys", document.to_string())
     .value("fingerprint", said.to_string());
-    let report = closing::with_nameless(report, nameless);
+    let ends = plan.keys.iter().zip(plain);
+    let ends =
+        ends.filter_map(|(key, one)| certificate::ends_early(&key.label, one.certificate.der()));
+    let report = closing::with_nameless(report, nameless).lines(ends);
     Ok(keys::shown(ceremony, report, said))
 }

@@ -5,16 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::hoster::attesting::AttestationFiles;
-use crate::{Ceremony, Means, Run};
+use crate::{Ceremony, Means, Report, Run};
 use hsm::{Hsm, ImportOrder, KekSpec};
-use record::command::with_commands;
 use record::document::attestation::{Attested, KEK};
 use record::document::offer::Offer;
-use record::encoding::{Blob, Hash};
-use record::log::{Event, clock};
-use record::terms::{Side, Step};
-use record::{Error, Result, fingerprint};
-use terminal::report::Report;
+use record::log::clock;
+use record::{Blob, Error, Event, Hash, Result, Side, Step, fingerprint, with_commands};
 
 /// Make the KEK of this ceremony, and the offer
 #[derive(Args)]
@@ -107,7 +103,7 @@ impl KekCreate {
 /// The words that the tenant is to hear.
 pub fn to_read_aloud(report: Report, fingerprint: Hash) -> Report {
     report
-        .line(with_commands("Its words; the first two rows are read aloud to the tenant over a second channel (`{audit show FILE}`, of the folder's document, shows them again):"))
+        .line(with_commands("Its words; the first 16 are read aloud to the tenant over a second channel (`{audit show FILE}`, of the folder's document, shows them again):"))
         .line(fingerprint::rows(&fingerprint.0))
         .data("words", fingerprint::words(&fingerprint.0).join(" "))
 }

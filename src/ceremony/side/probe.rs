@@ -20,12 +20,9 @@ use zeroize::Zeroizing;
 use crate::side::preflight::guard_unplanned;
 use crate::side::token::{MAX_PIN, TokenArgs, require_tries_left};
 use hsm::{Pin, PinState, THROWAWAY_LABEL, Token, Trial};
-use record::encoding::{self, Fixed, json_file};
-use record::escape::escape;
+use record::encoding;
 use record::probe::{Direction, LeftFacts, Probe, TrialOutcome, UnfinishedTrial};
-use record::rule::Rule;
-use record::terms::{Mode, Side, list};
-use record::{Error, Result, folder};
+use record::{Error, Fixed, Mode, Result, Rule, Side, escape, folder, json_file, list};
 use terminal::Asker;
 use terminal::report::Report;
 

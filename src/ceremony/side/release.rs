@@ -2,15 +2,10 @@
 
 use clap::Args;
 
-use crate::{Ceremony, Means, Run};
-use record::command::with_commands;
+use crate::{Ceremony, Means, Report, Run};
 use record::gate::Unconfirmed;
-use record::log::Event;
-use record::rule::Rule;
 use record::signature::{self, Namespace};
-use record::terms::{Id, Kind, Stage, Step, list};
-use record::{Error, Result};
-use terminal::report::Report;
+use record::{Error, Event, Id, Kind, Result, Rule, Stage, Step, list, with_commands};
 
 /// `release`, as it is typed.
 #[derive(Args)]
@@ -44,7 +39,7 @@ impl Run for Release {
         ceremony.record(Event::Release { kind, document, signatures: signatures.clone() })?;
         Ok(Report::new(format!("The {kind} is released."))
             .value("document", document.to_string())
-            .value("signed by", list(signatures.iter().map(|one| &one.id)))
+            .people("signed by", &ceremony.plan, signatures.iter().map(|one| &one.id))
             .value("folder", folder.display().to_string()))
     }
 }

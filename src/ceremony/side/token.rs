@@ -8,11 +8,8 @@ use zeroize::Zeroizing;
 
 use crate::Ceremony;
 use hsm::{Hsm, Module, Pin, PinState, Token};
-use record::escape::{escape, quote};
 use record::probe::checks;
-use record::rule::Rule;
-use record::terms::{Mode, Step};
-use record::{Error, Result, folder, gate};
+use record::{Error, Mode, Result, Rule, Step, escape, folder, gate, quote};
 use terminal::Asker;
 
 /// The greatest size of a PIN file, in bytes.
@@ -193,14 +190,44 @@ pub fn require_tries(ceremony: &mut Ceremony, token: &Token) -> Result<()> {
         PinState::CountLow => {}
         other => return require_tries_left(other),
     }
-    let subject = gate::PinTry::of(&ceremony.state, token.identity().clone());
-    let approved = crate::approval::require(ceremony, &subject).map_err(|error| match error {
+    require_signed_try(ceremony, token).map_err(|error| match error {
         Error::Waiting { what } => Rule::PinCountLow.refuse(
             "the token says that few tries are left after a wrong PIN",
             "signatures of two officers for one more try",
             what,
         ),
         other => other,
-    })?;
-    approved.covers(&subject)
+    })
+}
+
+/// Officers have signed for one more try.
+fn require_signed_try(ceremony: &mut Ceremony, token: &Token) -> Result<()> {
+    let subject = gate::PinTry::of(&ceremony.state, token.identity().clone());
+    crate::approval::require(ceremony, &subject)?.covers(&subject)
+}
+
+/// How a login ends that failed: with what the token then says of its tries, at once; and where few
+/// are left, with what officers sign before the next.
+pub fn after_login(ceremony: &mut Ceremony, asker: &Asker, token: &Token, failed: Error) -> Error {
+    let Error::Hsm { what, remedy } = failed else { return failed };
+    match token.pin_state() {
+        Ok(PinState::Normal) => {
+            Error::hsm(format!("{what}; it says nothing of how many tries are left"), remedy)
+        }
+        Ok(PinState::CountLow) => {
+            let said = "it says that few tries are left: officers sign before the next one";
+            asker.say(&format!("HSM: {what}; {said}"));
+            match require_signed_try(ceremony, token) {
+                Ok(()) => Error::hsm(what, remedy),
+                Err(error) => error,
+            }
+        }
+        Ok(state) => match require_tries_left(state) {
+            Err(Error::Refused(refusal)) => {
+                Error::hsm(format!("{what}; now {}", refusal.found), refusal.remedy)
+            }
+            _ => Error::hsm(what, remedy),
+        },
+        Err(_) => Error::hsm(what, remedy),
+    }
 }

@@ -9,23 +9,18 @@ use rsa::{Oaep, PublicKey};
 use sha1::Sha1;
 
 use crate::step::HeardWords;
-use crate::{Ceremony, Means, Run};
-use record::command::with_commands;
-use record::document::Released;
+use crate::{Ceremony, Means, Report, Run};
 use record::document::challenge::{Challenge, ChallengedKey};
 use record::document::keys::TargetKeys;
 use record::document::offer::Offer;
-use record::encoding::{Blob, Fixed, Hash, PackageId, random};
+use record::encoding::random;
 use record::fingerprint::{self, Confirmation, WORDS_TYPED};
-use record::flow::Phase;
-use record::log::{Event, clock};
-use record::plan::{KeyPlan, Plan};
-use record::proof;
+use record::log::clock;
 use record::proof::key_set::{PlaceChallenge, certificate_file};
-use record::rule::Rule;
-use record::terms::{AttestationLevel, OaepHash, Role, Step, list};
-use record::{Error, Result, spki};
-use terminal::report::Report;
+use record::{
+    AttestationLevel, Blob, Error, Event, Fixed, Hash, KeyPlan, OaepHash, PackageId, Phase, Plan,
+    Released, Result, Role, Rule, Step, list, proof, spki, with_commands,
+};
 use terminal::words::WordsHint;
 
 /// Take the hoster's KEK by the words that are read aloud
@@ -55,12 +50,12 @@ impl Run for OfferCheck {
         // What the vendor says of it now.
         let judged = offer.attested(&ceremony.plan, clock()?)?;
         let signatures = offer.signatures.everyone();
-        let signers = list(signatures.iter().map(|one| &one.id));
-        ceremony.took(&offer, Event::offer_check(&offer, judged.level, signatures))?;
+        let event = Event::offer_check(&offer, judged.level, signatures.clone());
+        ceremony.took(&offer, event)?;
         let report = Report::new("The offer is taken: this KEK is the hoster's.")
             .value("offer", offer.hash.to_string())
             .value("KEK", kek.value().to_string())
-            .value("released by", signers)
+            .people("released by", &ceremony.plan, signatures.iter().map(|one| &one.id))
             .texts("evidence", &judged.lines);
         Ok(match offer.body().waived.as_slice() {
             [] => report,
@@ -123,7 +118,7 @@ impl Run for KeysCheck {
         )
         .value("keys", keys.hash.to_string())
         .value("fingerprint", confirmed.value().to_string())
-        .value("released by", list(keys.signatures.everyone().iter().map(|one| &one.id)))
+        .people("released by", &ceremony.plan, keys.signatures.everyone().iter().map(|one| &one.id))
         .value("challenge", document.to_string())
         .value("challenge id", id.to_string())
         .texts("evidence", &judged.lines)

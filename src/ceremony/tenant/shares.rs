@@ -7,16 +7,11 @@ use clap::Args;
 
 use crate::side::release;
 use crate::step::HeardWords;
-use crate::{Ceremony, Means, Run, write_once};
+use crate::{Ceremony, Means, Report, Run, write_once};
 use record::document::package::Package;
-use record::escape::{escape, quote};
 use record::layout::SHARES;
-use record::log::Event;
-use record::rule::Rule;
 use record::share::{CODE_WORDS, MAX_SHARE_FILE, ShareListing};
-use record::terms::{Id, Step, list};
-use record::{Result, folder};
-use terminal::report::Report;
+use record::{Event, Id, Result, Rule, Step, escape, folder, list, quote};
 use terminal::texts::Texts;
 use terminal::words::WordsHint;
 
@@ -37,7 +32,8 @@ impl Run for ShareConfirm {
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
         ceremony.state.require(Step::ShareConfirm)?;
         let (id, listing) = listing_of(ceremony, &self.custodian)?;
-        let prompt = Texts::spoken().get("ask.share_words", &[("who", id.as_str())]);
+        let prompt =
+            Texts::spoken().get("ask.share_words", &[("who", &ceremony.plan.name_of(&id))]);
         let hint = WordsHint::Count(CODE_WORDS);
         let question = HeardWords { file: self.words.as_deref(), prompt: &prompt, hint };
         let typed = question.typed(ceremony.plan.mode, means.asker, ceremony)?;
@@ -55,7 +51,8 @@ impl Run for ShareConfirm {
         ceremony.record(Event::ShareConfirm { custodian: id.clone(), deputy })?;
         let left = release::unconfirmed(ceremony).len();
         let who = if deputy { "the deputy of " } else { "" };
-        Ok(Report::new(format!("{who}{id} holds the right share.")).value("unconfirmed", left))
+        let name = ceremony.plan.name_of(&id);
+        Ok(Report::new(format!("{who}{name} holds the right share.")).value("unconfirmed", left))
     }
 }
 

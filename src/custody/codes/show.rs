@@ -1,12 +1,13 @@
 //! Files shown as QR codes: on the terminal, one after another, or as pictures.
 
+use std::io::stderr;
 use std::path::{Path, PathBuf};
 
 use crate::codes::frames::{self, NamedFile};
 use crate::codes::qr::Code;
 use record::{Error, Result, folder};
-use terminal::Asker;
 use terminal::report::Report;
+use terminal::{Asker, face};
 
 /// The greatest size of a file that is shown, in bytes; what frames can carry is less.
 const MAX_FILE: u64 = 1 << 20;
@@ -69,11 +70,36 @@ pub fn pictures(files: &[NamedFile], what: &str, to: &Path) -> Result<Report> {
 /// `FRAME-FORMAT`; as [`Asker::line`].
 pub fn on_terminal(files: &[NamedFile], what: &str, light: bool, asker: &Asker) -> Result<Report> {
     let texts = frames::frames(files)?;
-    for (n, text) in texts.iter().enumerate() {
-        asker.say(&format!("{}\n", Code::of(text)?.terminal(!light)));
+    let codes: Vec<String> =
+        (texts.iter()).map(|text| Ok(Code::of(text)?.terminal(!light))).collect::<Result<_>>()?;
+    codes.iter().try_for_each(|code| fits(code))?;
+    for (n, code) in codes.iter().enumerate() {
+        asker.say(&format!("{code}\n"));
         asker.line(&format!("{}. Enter for the next: ", caption(what, n, texts.len())))?;
     }
     Ok(Report::new("Every code was shown.").value("codes", texts.len()))
+}
+
+/// Whether the terminal has room for a code, with the question below it.
+///
+/// # Errors
+/// [`Error::Usage`]: a code that is cut off is read by nothing.
+fn fits(code: &str) -> Result<()> {
+    let (columns, rows) = (face::columns(stderr()), face::rows(stderr()));
+    let wide = code.lines().map(|line| line.chars().count()).max().unwrap_or_default();
+    let high = code.lines().count() + 2;
+    if columns.is_none_or(|columns| wide <= columns) && rows.is_none_or(|rows| high <= rows) {
+        return Ok(());
+    }
+    let has = |size: Option<usize>| size.map_or("?".to_owned(), |size| size.to_string());
+    Err(Error::usage(
+        format!(
+            "this terminal has {} columns and {} rows; the codes need {wide} and {high}",
+            has(columns),
+            has(rows)
+        ),
+        "make the window larger or its letters smaller, or write pictures with --to FOLDER; a smaller file, by itself, has smaller codes",
+    ))
 }
 
 /// What several paths are called together.

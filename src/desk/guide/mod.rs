@@ -2,6 +2,8 @@
 //! `next` and the printed script all take their steps and commands from here, and here they come
 //! from the one table of [`record::flow`].
 
+pub mod order;
+
 use record::command::{CommandLine, Program};
 use record::flow::{ABORT, INIT, Needs, Phase, Row, TABLE, way_in};
 use record::plan::{Plan, ServicePlan};
@@ -59,15 +61,20 @@ impl Turn {
         }
     }
 
-    /// Which texts belong to it: `tenant.export`, `hoster.release-offer`.
-    pub fn key(&self) -> String {
+    /// Which texts belong to it, by what the record then holds: `tenant.export`,
+    /// `hoster.release-offer`.
+    pub fn key(&self, plan: &Plan) -> String {
         let step = self.row.step.name();
-        let which = match self.row.step {
-            Step::Release => {
-                let phase = self.row.phase.name();
+        let which = match (self.row.step, self.row.phase) {
+            (Step::Release, phase) => {
+                let phase = phase.name();
                 format!("-{}", phase.strip_suffix("-made").unwrap_or(phase))
             }
-            Step::Evidence => format!("-{}", self.stage().name()),
+            (Step::Evidence, _) => format!("-{}", self.stage().name()),
+            (Step::Abort, _) if plan.trial == Trial::This => "-trial".into(),
+            // Nobody has accepted then.
+            (Step::KekDestroy, Phase::Aborted) => "-aborted".into(),
+            (Step::KekTrust, Phase::KeysReady) | (Step::Close, Phase::Closed) => "-again".into(),
             _ => String::new(),
         };
         format!("step.{}.{step}{which}", self.row.side)
@@ -75,10 +82,12 @@ impl Turn {
 
     /// One of its texts: `title`, `what`, `have` or `write`.
     pub fn said(&self, part: &str, plan: &Plan, texts: &Texts) -> String {
-        let of = self.of.as_ref().map_or("", Id::as_str);
+        // People have names; a node has its own.
+        let of = self.of.as_ref().map_or(String::new(), |id| plan.name_of(id));
         let threshold = plan.quorum.threshold.to_string();
-        let values = [("of", of), ("threshold", threshold.as_str())];
-        texts.get(&format!("{}.{part}", self.key()), &values)
+        let approvals = plan.party(self.row.side).approvals.to_string();
+        let values = [("of", of.as_str()), ("threshold", &threshold), ("approvals", &approvals)];
+        texts.get(&format!("{}.{part}", self.key(plan)), &values)
     }
 }
 

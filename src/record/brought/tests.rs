@@ -205,13 +205,18 @@ fn a_certificate_serves_while_it_is_valid_and_for_what_its_usages_say() {
         let line = [&[line], usages].concat().join(" -addext ");
         openssl(folder.path(), &line)
     };
-    let fits = |der: &[u8], role, hgs| service::fits(der, role, hgs, now);
+    let fits = |der: &[u8], role, hgs| service::fits(der, role, hgs, now..=now);
     let plain = made(&[]);
     for days in [-2, 31] {
         let at = now + jiff::SignedDuration::from_hours(24 * days);
-        let found = service::fits(&plain, Role::Signing, false, at).unwrap_err();
+        let found = service::fits(&plain, Role::Signing, false, at..=at).unwrap_err();
         assert!(found.starts_with("valid from "), "{found}");
+        // Or it ends before the ceremony does.
+        let later = service::fits(&plain, Role::Signing, false, now..=now.max(at));
+        assert_eq!(later.is_err(), days > 0);
     }
+    assert_eq!(service::lifetime(&plain), Some(30 * 24 * 60 * 60));
+    assert_eq!(service::lifetime(b"0"), None);
     let both = made(&["keyUsage=digitalSignature,dataEncipherment", "extendedKeyUsage=serverAuth"]);
     let any = made(&["extendedKeyUsage=anyExtendedKeyUsage"]);
     for der in [&plain, &both, &any] {

@@ -12,10 +12,11 @@ mod written;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::encoding::{CkaId, Fixed, Hash, cka_id};
-use crate::rule::Rule;
-use crate::terms::{Id, Mechanism, Mode, Originals, Side, Stage, TransferRoute, Trial};
-use crate::{Result, folder};
+use crate::encoding::cka_id;
+use crate::{
+    CkaId, Fixed, Hash, Id, Mechanism, Mode, Originals, Program, Result, Rule, Side, Stage,
+    TransferRoute, Trial, folder,
+};
 pub use content::{IMPORT, KeyPlan, ServicePlan, Transfer};
 pub use fault::{Fault, Faults};
 pub use people::{Custodian, HsmPlan, NetworkPlan, Party, Person, QuorumPlan, Witness};
@@ -118,6 +119,29 @@ impl Plan {
             Side::Tenant => &self.tenant,
             Side::Hoster => &self.hoster,
         }
+    }
+
+    /// What production will refuse, by what the plan alone says: the rule, and what it will find.
+    /// Nothing of a rehearsal.
+    pub fn refused_in_production(&self) -> Vec<(Rule, String)> {
+        let rule = Rule::PreflightSoftware;
+        if self.mode != Mode::Production || self.waives(rule) {
+            return Vec::new();
+        }
+        let programs = match self.way {
+            TransferRoute::Cloud => &[Program::Tenant][..],
+            _ => &[Program::Tenant, Program::Hoster],
+        };
+        let named = |name: &str| self.software.iter().any(|(file, _)| file == name);
+        let lacking = programs.iter().map(|program| program.name()).filter(|name| !named(name));
+        let mut refused: Vec<_> = lacking
+            .map(|name| (rule, format!("[software] names no {name} with its SHA-256")))
+            .collect();
+        let ours = |name: &str| Program::ALL.iter().any(|program| program.name() == name);
+        if self.software.iter().all(|(file, _)| ours(file)) {
+            refused.push((rule, "[software] names no PKCS#11 module with its SHA-256".into()));
+        }
+        refused
     }
 
     /// Whether the plan waives a rule.

@@ -3,8 +3,7 @@
 use serde::Deserialize;
 use ssh_key::public::KeyData;
 
-use crate::plan::Plan;
-use crate::terms::{Id, Side, TokenIdentity};
+use crate::{Id, Plan, Side, TokenIdentity, escape};
 
 /// A person with an SSH key: an officer, or a witness who signs with one.
 #[derive(Debug, Clone)]
@@ -114,6 +113,20 @@ impl Plan {
             .chain(witnesses)
             .chain(custodians)
             .any(|known| known == id)
+    }
+
+    /// What people call somebody of the plan: by name, with the id where that is another word.
+    pub fn name_of(&self, id: &Id) -> String {
+        let officers = self.tenant.officers.iter().chain(&self.hoster.officers);
+        let officers = officers.map(|one| (&one.id, &one.name));
+        let witnesses = self.witnesses.iter().map(|one| (&one.id, &one.name));
+        let custodians = self.quorum.custodians.iter().map(|one| (&one.id, &one.name));
+        let name = officers.chain(witnesses).chain(custodians).find(|(known, _)| *known == id);
+        match name {
+            Some((_, name)) if name.eq_ignore_ascii_case(id.as_str()) => escape(name),
+            Some((_, name)) => format!("{} ({id})", escape(name)),
+            None => id.to_string(),
+        }
     }
 
     /// Whether a person signs for these sides, as their officer or as a witness.

@@ -143,16 +143,24 @@ fn a_passphrase_is_typed_unseen_on_the_terminal() {
     let mut session = terminal(&["share", "open", file.to_str().unwrap(), "--identity", name]);
     session.exp_string("Passphrase of the identity").unwrap();
     session.send_line(PASSPHRASE).unwrap();
-    let (screen, code) = exit_code(session);
-    assert_eq!(code, 0, "{screen}");
+    // Shown once somebody says that nobody sees it, then cleared, the scrollback too.
+    session.exp_string("Enter shows your share").unwrap();
+    session.send_line("").unwrap();
+    let shown = session.exp_string("Enter clears it from the screen").unwrap();
+    session.send_line("").unwrap();
+    let (rest, code) = exit_code(session);
+    assert_eq!(code, 0, "{rest}");
+    assert!(shown.contains("\u{1b}[?1049h"), "{shown}");
+    assert!(rest.contains("\u{1b}[2J\u{1b}[3J\u{1b}[H\u{1b}[?1049l"), "{rest}");
+    let screen = shown + &rest;
     assert!(!screen.contains(PASSPHRASE));
     assert!(screen.contains("keyferry-hoster --dir CEREMONY import PACKAGE"), "{screen}");
     // What is shown can be typed as it is.
     let shown = screen.lines().filter(|line| line.starts_with("  "));
     let mut typed = custody::codes::lines::TypedLines::default();
-    let last = shown.take(5).map(|line| typed.take(line).unwrap());
-    assert_eq!(last.collect::<Vec<_>>(), [false, false, false, false, true]);
-    let typed = Share::from_record(&typed.finish().unwrap()).unwrap();
+    let restored = shown.take(5).map(|line| typed.take(line).unwrap());
+    assert_eq!(restored.collect::<Vec<_>>(), [0; 5]);
+    let typed = Share::from_record(&typed.finish().unwrap().bytes).unwrap();
     assert_eq!(*typed.text(), *share.text());
 }
 

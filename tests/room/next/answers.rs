@@ -101,7 +101,7 @@ impl Said {
 }
 
 /// rexpect reads bytes as characters.
-fn as_read(text: &str) -> String {
+pub fn as_read(text: &str) -> String {
     text.bytes().map(char::from).collect()
 }
 

@@ -84,6 +84,20 @@ impl Desk {
         }
     }
 
+    /// Waits until one of these is on the screen; which.
+    #[track_caller]
+    pub fn sees_one_of(&mut self, first: &str, second: &str) -> usize {
+        let needles =
+            Vec::from([first, second].map(|text| rexpect::ReadUntil::String(text.to_owned())));
+        match self.session.exp_any(needles) {
+            Ok((before, found)) => {
+                self.recording.push_str(&(before + &found));
+                usize::from(found == second)
+            }
+            Err(error) => panic!("{} waits: {error}\n{}", self.side, self.tail()),
+        }
+    }
+
     fn tail(&self) -> String {
         let from = self.recording.len().saturating_sub(1500);
         let from = (from..).find(|at| self.recording.is_char_boundary(*at)).unwrap();
@@ -110,6 +124,11 @@ impl Desk {
     #[track_caller]
     pub fn enter(&mut self, question: &str) {
         self.answer(question, "");
+    }
+
+    /// Everything that was on the screen so far.
+    pub fn shown(&self) -> &str {
+        &self.recording
     }
 
     /// A control character, as a key.
@@ -140,16 +159,16 @@ impl Desk {
 
     /// Everything that was on the screen, once the program has ended.
     pub fn ended(mut self) -> String {
-        self.until_its_end()
+        let all = self.until_its_end();
+        // rexpect reads bytes as characters.
+        let bytes: Option<Vec<u8>> = all.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
+        bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or(all)
     }
 
     fn until_its_end(&mut self) -> String {
         self.sees("the desk ended with");
         let rest = self.session.exp_eof().unwrap();
-        let all = std::mem::take(&mut self.recording) + &rest;
-        // rexpect reads bytes as characters; what was decoded before stays as it is.
-        let bytes: Option<Vec<u8>> = all.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
-        bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or(all)
+        std::mem::take(&mut self.recording) + &rest
     }
 }
 

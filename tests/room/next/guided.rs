@@ -85,7 +85,15 @@ fn to_the_end(desk: &mut Desk, work: &Path) {
     choose(desk, "c");
     let codes: Vec<String> = ["cyd", "dan", "eve", "fay", "gus"]
         .iter()
-        .map(|id| read_line(desk, &format!("{id} reads out: ")))
+        .map(|id| {
+            read_line(desk, &format!("{id} reads out:"));
+            // Ten words, in rows of four behind their numbers.
+            let rows: Vec<String> = (0..3).map(|_| desk.rest_of_line()).collect();
+            let words: Vec<&str> =
+                rows.iter().flat_map(|row| row.split_whitespace().skip(1)).collect();
+            assert_eq!(words.len(), 10, "{rows:?}");
+            words.join(" ")
+        })
         .collect();
     choose(desk, "t");
     for code in &codes {
@@ -156,6 +164,7 @@ fn to_the_end(desk: &mut Desk, work: &Path) {
     desk.answer("Where is the folder closing/?", &medium);
     desk.sees("The ceremony is closed on this side");
     choose(desk, "q");
+    desk.answer("End here?", "yes");
 }
 
 /// Two nodes, one after the other: the second must wait for the first one's evidence.
@@ -211,9 +220,95 @@ fn a_plan_of_ones_own_is_rehearsed() {
     desk.sees("Getan.");
     desk.answer("Enter beginnt", "q");
     choose(&mut desk, "q");
+    desk.answer("End here?", "yes");
     desk.ended();
     let real = Plan::read(&own).unwrap();
     assert_eq!((real.mode, plan.mode), (Mode::Production, Mode::Rehearsal));
     assert_eq!(real.ceremony, plan.ceremony);
     assert_eq!(real.quorum.threshold, plan.quorum.threshold);
+}
+
+/// The hoster begins, and the bag comes back; what somebody says is printed on it.
+fn bag_comes_back(work: &Path, number: &str) -> String {
+    let mut desk = Desk::script(&["--accident", "bag", "--keep", work.to_str().unwrap()]);
+    choose(&mut desk, "h");
+    let plan = work.join("medium/plan/ceremony.toml");
+    desk.answer("Where is the plan?", plan.to_str().unwrap());
+    desk.enter("Enter to begin");
+    let words = fingerprint::words(&Plan::read(&plan).unwrap().hash().0)[..16].join(" ");
+    desk.answer("Word 1 of 16", &words);
+    desk.sees("Done.");
+    desk.answer("Enter to begin", "q");
+    desk.sees("On it is printed: K-0816.");
+    // Left, and taken up again, with its accident.
+    desk.answer("> ", "q");
+    desk.answer("End here?", "");
+    choose(&mut desk, "q");
+    desk.answer("End here?", "yes");
+    desk.sees("NOT mended");
+    desk.ended();
+    let mut desk = Desk::script(&["--keep", work.to_str().unwrap()]);
+    desk.sees("goes on.");
+    choose(&mut desk, "h");
+    desk.answer("Enter to begin", "note");
+    desk.answer("What is to go on record?", "the bag from the safe has another number");
+    desk.answer("Enter to begin", "m");
+    desk.sees("a tamper-evident bag comes back");
+    desk.answer("Number, or Enter", "6");
+    desk.answer("What is in it?", "the laptop");
+    desk.answer("The number that is printed", number);
+    desk.answer("Is it closed", "yes");
+    if number == "K-0816" {
+        desk.enter("Enter has officers sign");
+        desk.answer("Officers must sign first", "q");
+        choose(&mut desk, "s");
+        desk.sees("signed:");
+        choose(&mut desk, "h");
+        desk.enter("Enter has officers sign");
+    }
+    desk.answer("Enter to begin", "q");
+    choose(&mut desk, "q");
+    desk.answer("End here?", "yes");
+    desk::without_colours(&desk.ended())
+}
+
+#[test]
+fn an_accident_is_planted_and_the_verdict_names_the_entry() {
+    let folder = tempfile::tempdir().unwrap();
+    let screen = bag_comes_back(&folder.path().join("right"), "K-0816");
+    assert!(screen.contains("It was mended as docs/accidents.md says."), "{screen}");
+    assert!(screen.contains("the desk ended with 0"), "{screen}");
+    let log = fs::read_to_string(folder.path().join("right/hoster/log.jsonl")).unwrap();
+    let entry = log.lines().position(|line| line.contains("K-0816")).unwrap() + 1;
+    let named = format!("as it must:  hoster, entry {entry}: the bag is noted as it came");
+    assert!(screen.contains(&named), "{named}: {screen}");
+    // What it should have had is not what it has.
+    let screen = bag_comes_back(&folder.path().join("wrong"), "K-0815");
+    assert!(screen.contains("It was NOT mended as docs/accidents.md says."), "{screen}");
+    assert!(screen.contains("the desk ended with 1"), "{screen}");
+    for line in [
+        "MISSING:     hoster, no entry: the bag is noted as it came",
+        "WRONG:       hoster, entry ",
+    ] {
+        assert!(screen.contains(line), "{line}: {screen}");
+    }
+}
+
+#[test]
+fn a_plan_as_plan_new_writes_it_is_rehearsed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (new, work) = (folder.path().join("new.toml"), folder.path().join("work"));
+    let mut audit = std::process::Command::new(crate::common::programs::AUDIT);
+    assert!(audit.args(["plan", "new"]).arg(&new).status().unwrap().success());
+    let arguments = ["--plan", new.to_str().unwrap(), "--keep", work.to_str().unwrap()];
+    let mut desk = Desk::script(&arguments);
+    choose(&mut desk, "w");
+    desk.sees("the plan's words:");
+    choose(&mut desk, "q");
+    desk.answer("End here?", "yes");
+    desk.ended();
+    let plan = Plan::read(&work.join("medium/plan/ceremony.toml")).unwrap();
+    assert_eq!((plan.mode, plan.tenant.officers.len()), (Mode::Rehearsal, 3));
+    let text = String::from_utf8(plan.bytes().to_vec()).unwrap();
+    assert!(text.lines().all(|line| line.starts_with('#') || !line.contains("REPLACE-")), "{text}");
 }

@@ -197,3 +197,37 @@ fn both_judge_certificates_alike() {
         assert_eq!((auditor, bash.status.success()), (holds, holds), "{name}");
     }
 }
+
+/// One key for two labels, in each document that lists keys. A changed document is false for other
+/// reasons too: here the script goes on after each.
+#[test]
+fn one_public_key_under_two_labels_is_false() {
+    let folder = tempfile::tempdir().unwrap();
+    let goes_on = folder.path().join("verify");
+    let script = fs::read_to_string(SCRIPT).unwrap();
+    let ends = "| cat -v >&2; exit 1; } # foreign";
+    assert!(script.contains(ends));
+    fs::write(&goes_on, script.replacen(ends, "| cat -v >&2; } # foreign", 1)).unwrap();
+    let found = |copy: &Copy| {
+        let done = Command::new("bash").arg(&goes_on).arg(copy.path()).output().unwrap();
+        String::from_utf8(done.stderr).unwrap()
+    };
+    let born = kept().parent().unwrap().with_file_name("born-local").join("tenant");
+    for (archive, document) in [
+        (kept(), "package/package.json"),
+        (born.clone(), "keys/keys.json"),
+        (born, "challenge/challenge.json"),
+    ] {
+        let copy = Copy::of(&archive);
+        let expected = format!("FALSE: {document}: one public key under two labels");
+        assert!(!found(&copy).contains("FALSE"), "{document}");
+        let path = copy.file(document);
+        let mut changed: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        let keys = &mut changed["body"]["keys"];
+        keys[1]["spki"] = keys[0]["spki"].clone();
+        fs::write(&path, changed.to_string()).unwrap();
+        copy.make_sums();
+        let said = found(&copy);
+        assert!(said.contains(&expected), "{said}");
+    }
+}
