@@ -107,7 +107,11 @@ pub static PARSERS: [Parser; 26] = [
     }),
     parser("signature", "ceremony.toml.ada.sig", |bytes| {
         let plan = plan("plan");
-        let file = SignatureFile { signer: "ada".into(), bytes: bytes.to_vec() };
+        let file = SignatureFile {
+            path: "ceremony.toml.ada.sig".into(),
+            signer: "ada".into(),
+            bytes: bytes.to_vec(),
+        };
         let message = plan.bytes();
         signature::verify(plan, Side::Tenant, Namespace::Plan, message, &[file]).map(drop)
     }),

@@ -5,10 +5,8 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use record::plan::Plan;
 use record::probe::{Direction, Probe, TrialOutcome, WAYS, needs};
-use record::rule::Rule;
-use record::terms::{KeyType, KwpFlavour, Mechanism, OaepHash, Side, TransferRoute, list};
+use record::{KeyType, KwpFlavour, Mechanism, OaepHash, Plan, Rule, Side, TransferRoute, list};
 
 /// What is foretold.
 #[derive(Debug, Clone, Serialize)]

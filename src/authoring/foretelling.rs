@@ -3,14 +3,9 @@
 use std::path::PathBuf;
 
 use crate::forecast::{DroppableWaiver, Forecast, ForetoldRefusal, forecast, forecast_alone};
-use record::command::with_commands;
-use record::escape::escape;
-use record::plan::Plan;
 use record::probe::Probe;
-use record::rule::Rule;
 use record::signature::{self, Namespace};
-use record::terms::{Side, list};
-use record::{Error, Result};
+use record::{Error, Plan, Result, Rule, Side, escape, list, with_commands};
 
 /// The reports that were given, at most one of each side; one is enough where the other side's
 /// token takes no part.

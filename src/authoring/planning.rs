@@ -10,14 +10,13 @@ use crate::forecast::Forecast;
 use crate::foretelling::{self, Probes, Reports};
 use crate::proposal::strongest;
 use crate::rehearsal::{hsm, waivers};
-use record::encoding::{Fixed, random};
-use record::escape::escape;
-use record::plan::{Person, Plan, canonical};
-use record::rule::Rule;
+use record::encoding::random;
+use record::plan::{Person, canonical};
 use record::show::plan::content;
 use record::signature::{self, Namespace};
-use record::terms::{Id, Side, list, list_or};
-use record::{Error, Result, fingerprint, folder};
+use record::{
+    Error, Fixed, Id, Plan, Result, Rule, Side, escape, fingerprint, folder, list, list_or,
+};
 
 /// The plan that `plan new` writes; reviewed once, compiled in.
 const TEMPLATE: &str = include_str!("../../templates/ceremony.toml");

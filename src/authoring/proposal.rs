@@ -1,10 +1,8 @@
 //! The strongest way that two tokens can, with the waivers that it needs.
 
 use crate::forecast;
-use record::Result;
 use record::probe::{Direction, Probe, TrialOutcome};
-use record::rule::Rule;
-use record::terms::{Mechanism, OaepHash};
+use record::{Mechanism, OaepHash, Result, Rule};
 
 /// A way for a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,13 +12,9 @@ use toml_edit::{
 use crate::forecast::ways;
 use crate::foretelling::Probes;
 use crate::proposal::{propose, strongest};
-use record::command::{CommandLine, Program};
-use record::escape::escape;
-use record::plan::Plan;
+use record::command::CommandLine;
 use record::probe::Probe;
-use record::rule::Rule;
-use record::terms::Mode;
-use record::{Error, Result, folder};
+use record::{Error, Mode, Plan, Program, Result, Rule, escape, folder};
 
 /// The greatest size of a person's public key or recipients, in bytes.
 const MAX_KEY: u64 = 16 << 10;

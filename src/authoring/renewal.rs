@@ -8,11 +8,9 @@ use std::path::Path;
 use toml_edit::{DocumentMut, Item, TableLike};
 
 use crate::rehearsal::{difference, each, replace, unreadable};
-use record::encoding::{Fixed, random};
+use record::encoding::random;
 use record::log::now;
-use record::plan::{Plan, ServicePlan};
-use record::terms::{TransferRoute, Trial};
-use record::{Result, folder};
+use record::{Fixed, Plan, Result, ServicePlan, TransferRoute, Trial, folder};
 
 /// How the first line of such a plan begins.
 const HEADER: &str = "# A renewal. ";

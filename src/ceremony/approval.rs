@@ -4,15 +4,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::Ceremony;
-use record::encoding::{Hash, json_file};
 use record::flow::subjects::recompute;
 use record::gate::{MAX_REQUEST, Request, Subject, subject_hash};
 use record::layout::APPROVALS;
-use record::log::{self, Event};
-use record::rule::Rule;
 use record::signature::{self, Namespace};
-use record::terms::{Gate, Id};
-use record::{Error, Result, folder};
+use record::{Error, Event, Gate, Hash, Id, Result, Rule, folder, json_file, log};
 
 /// The evidence that enough officers have signed for exactly this act.
 pub struct OfficersApproval<S> {
@@ -51,7 +47,8 @@ pub fn require<S: Subject>(ceremony: &mut Ceremony, subject: &S) -> Result<Offic
     let logged = state.approvals.get(&S::GATE);
     let logged = logged.filter(|logged| logged.subject == approved.subject);
     let attempt = logged.map_or(state.attempt, |logged| logged.attempt);
-    let request = Request::of(&ceremony.plan, state, attempt, subject);
+    let (side, entry) = (state.side, state.phase_entry.hash);
+    let request = Request::of(&ceremony.plan, side, attempt, entry, subject);
     let folder = ceremony.dir.join(APPROVALS);
     let bytes = json_file(&request)?;
     let (path, void) = place(&folder, S::GATE, &bytes)?;
@@ -140,9 +137,7 @@ fn place(folder: &Path, gate: Gate, bytes: &[u8]) -> Result<(PathBuf, Option<Pat
 
 /// What officers are asked for, before how they say yes.
 fn with_summary(error: Error, summary: &str, void: Option<&Path>) -> Error {
-    let Error::Waiting { what } = error else {
-        return error;
-    };
+    let Error::Waiting { what } = error else { return error };
     let void = void.map_or(String::new(), |void| {
         let void = void.display();
         format!("\n{void} asked for something else: signatures over it count for nothing here.")

@@ -7,13 +7,9 @@ use hsm::{Hsm, Inventory, TargetKey, self_signed};
 use jiff::SignedDuration;
 use record::brought::service;
 use record::command::with_file;
-use record::escape::escape;
 use record::log::clock;
-use record::plan::{KeyPlan, Plan, ServicePlan};
-use record::rule::Rule;
 use record::spki::{self, TargetCertificate};
-use record::terms::Id;
-use record::{Result, folder};
+use record::{Id, KeyPlan, Plan, Result, Rule, ServicePlan, escape, folder};
 
 /// What to do where a key of the tenant's HSM has a certificate that does not serve.
 pub const EXISTING: &str = "give the public key alone: Keyferry then makes a certificate of its own beside the key, signed by it inside the HSM, and leaves the other alone. \

@@ -7,19 +7,15 @@ use std::path::{Path, PathBuf};
 use crate::{Ceremony, StepIntent};
 use record::document::challenge::Challenge;
 use record::document::package::Package;
-use record::document::{
-    Body, Document, Header, MAX_DOCUMENT, Received, Released, header_of, read, read_files,
-};
-use record::encoding::{Hash, json_file};
-use record::flow::{Made, State};
+use record::document::{Body, Document, Header, MAX_DOCUMENT, header_of, read, read_files};
+use record::flow::Made;
 use record::layout::{INBOX, OUTBOX, REGISTER, SHARES, archive_name, attempt_folder, cloud_folder};
-use record::log::{Event, LOG_FILE};
-use record::proof::key_set::KeySet;
-use record::rule::Rule;
-use record::terms::{Kind, Listed, Side};
-use record::verify::counterpart::{self, VerifiedLog};
-use record::verify::{Holds, Record};
-use record::{Error, Result, folder};
+use record::verify::counterpart::VerifiedLog;
+use record::verify::{Holds, Record, counterpart};
+use record::{
+    Error, Event, Hash, KeySet, Kind, LOG_FILE, Listed, Received, Released, Result, Rule, Side,
+    State, folder, json_file,
+};
 
 /// The files of a folder, by name.
 pub type Files = Vec<(String, Vec<u8>)>;

@@ -17,17 +17,16 @@ use std::path::{Path, PathBuf};
 
 pub use documents::Files;
 use documents::unchanged;
-use record::document::{Body, Released};
-use record::encoding::Hash;
-use record::flow::State;
+use record::document::Body;
 use record::flow::replay::Replay;
 use record::layout::{INBOX, LOG_FILE, OUTBOX};
-use record::log::{self, Entry, Event, Log};
-use record::plan::{MAX_PLAN, PLAN_FILE, Plan};
-use record::rule::Rule;
-use record::terms::{Head, Side, Step};
-use record::{Result, folder};
+use record::log::{self, Log};
+use record::plan::MAX_PLAN;
+use record::{
+    Entry, Event, Hash, Head, PLAN_FILE, Plan, Released, Result, Rule, Side, State, Step, folder,
+};
 pub use step::{Means, Run};
+pub use terminal::report::Report;
 
 /// An open ceremony. No other program has it open.
 pub struct Ceremony {

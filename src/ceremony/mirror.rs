@@ -7,11 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::Ceremony;
 use crate::documents::{leave_behind, unnamed};
 use record::layout::REGISTRY;
-use record::log::LOG_FILE;
-use record::plan::PLAN_FILE;
-use record::rule::Rule;
 use record::service::local::MAX_REGISTRY;
-use record::{Error, Result, folder};
+use record::{Error, LOG_FILE, PLAN_FILE, Result, Rule, folder};
 
 /// The greatest size of a file that is mirrored beside the log, in bytes: a registry.
 const MAX_MIRRORED: u64 = MAX_REGISTRY;
@@ -36,20 +33,13 @@ impl Ceremony {
         self.mirror()
     }
 
-    /// Where the copy is kept, where there is one.
-    pub fn mirror_folder(&self) -> Option<&Path> {
-        self.mirror.as_deref()
-    }
-
     /// Brings the copy up to date, where there is to be one: documents first, and the log, which
     /// names them, last.
     ///
     /// # Errors
     /// As [`Ceremony::mirror_to`].
     pub fn mirror(&self) -> Result<()> {
-        let Some(to) = &self.mirror else {
-            return Ok(());
-        };
+        let Some(to) = &self.mirror else { return Ok(()) };
         // A link on the medium would lead what is copied and erased below somewhere else.
         plain_below(to)?;
         let (log, copy) = (self.log_bytes()?, to.join(LOG_FILE));

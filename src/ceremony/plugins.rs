@@ -4,12 +4,7 @@
 use std::path::PathBuf;
 
 use machine::preflight::software;
-use record::encoding::Hash;
-use record::escape::escape;
-use record::plan::Plan;
-use record::rule::Rule;
-use record::terms::Mode;
-use record::{Error, Result, folder};
+use record::{Error, Hash, Mode, Plan, Result, Rule, escape, folder};
 
 /// Where a program is, as age looks for it; none where it is not.
 fn find(program: &str) -> Option<PathBuf> {

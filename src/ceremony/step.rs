@@ -6,15 +6,13 @@ use std::path::{Path, PathBuf};
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
 use crate::side::token::{TokenArgs, after_login, require_tries};
-use crate::{Ceremony, approval};
+use crate::{Ceremony, Report, approval};
 use hsm::{Hsm, MOST_SESSIONS};
 use record::brought::text;
 use record::gate::Subject;
 use record::layout::REGISTRY;
-use record::plan::PLAN_FILE;
-use record::terms::{Id, Mode, Step};
-use record::{Error, Result, folder};
-use terminal::report::Report;
+use record::show::{Language, Sentences, sentence};
+use record::{Error, Event, Id, Mode, PLAN_FILE, Result, Step, escape, folder};
 use terminal::words::{self, WordsHint};
 use terminal::{Asker, Recorder};
 
@@ -172,6 +170,17 @@ impl<A: Args, B: Args> FromArgMatches for WithFormat<A, B> {
         *self = Self::from_arg_matches(matches)?;
         Ok(())
     }
+}
+
+/// What a command says whose step was done before: by which entry, and what.
+///
+/// # Errors
+/// [`Error::Failed`] where the entry can't be shown.
+pub fn done_before(seq: u64, event: &Event) -> Result<Report> {
+    let said = sentence(event, &Sentences::of(Language::English))?;
+    Ok(Report::new("This is done already; nothing was done again.")
+        .value("entry", seq)
+        .value("done", escape(&said)))
 }
 
 /// How many keys are worked on at once.

@@ -13,11 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::changed;
 use crate::share::Share;
-use record::command::with_commands;
-use record::escape::{escape, quote};
-use record::rule::Rule;
-use record::terms::Mode;
-use record::{Error, Result};
+use record::{Error, Mode, Result, Rule, escape, quote, with_commands};
 use terminal::Asker;
 
 /// The greatest scrypt work factor of a passphrase that is tried, as log2: 2^20 takes about 4 s and

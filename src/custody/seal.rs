@@ -5,11 +5,9 @@ use aes_kw::{KeyInit, KwpAes256};
 use zeroize::Zeroizing;
 
 use crate::share::Secret;
-use record::command::with_commands;
 use record::document::package::sealed_length;
-use record::encoding::{Hash, PackageId, enc};
-use record::rule::Rule;
-use record::{Error, Result};
+use record::encoding::enc;
+use record::{Error, Hash, PackageId, Result, Rule, with_commands};
 
 /// The key of one sealed key, 32 bytes.
 pub struct SealKey(Zeroizing<[u8; 32]>);

@@ -13,7 +13,7 @@ use record::plan::{MAX_PLAN, Plan};
 use record::probe::MAX_PROBE;
 use record::rule::Rule;
 use record::show::{self, ShownFile, SignablePage};
-use record::signature::{self, MAX_SIGNATURE, Namespace};
+use record::signature::{self, MAX_SIGNATURE, Namespace, SignatureFile};
 use record::terms::{Kind, Side};
 use record::verify::counterpart::{self, VerifiedLog};
 use record::verify::waiting::Basis;
@@ -22,7 +22,7 @@ use terminal::words::{self, WordsHint};
 use terminal::{Asker, Paper};
 
 use crate::listing::{Candidate, Listing};
-use crate::{PendingSignature, SigningTask, verify};
+use crate::{PendingSignature, SigningTask};
 
 /// What becomes of a file.
 pub enum Assessment {
@@ -177,13 +177,16 @@ impl<'a> Examiner<'a> {
         let name = path.file_name().ok_or_else(|| Error::defect("a file without a name"))?;
         let mut name = name.to_owned();
         name.push(format!(".{id}.sig"));
+        let signature = path.with_file_name(&name);
         let there = match place {
             Some(there) => there,
-            None => folder::read_if_there(&path.with_file_name(&name), MAX_SIGNATURE)?,
+            None => folder::read_if_there(&signature, MAX_SIGNATURE)?,
         };
         let SignablePage { namespace, lines } = page;
-        let verified = there.map(|there| verify(&plan, namespace, &bytes, id, there));
-        if let Some(Ok(())) = verified {
+        let signer = id.to_string();
+        let there = there.map(|bytes| SignatureFile { path: signature, signer, bytes });
+        let verified = there.map(|one| signature::verify_any(&plan, namespace, &bytes, &[one]));
+        if let Some(Ok(_)) = verified {
             return Ok(Assessment::Signed);
         }
         let invalid = verified.and_then(Result::err).map(|error| error.to_string());

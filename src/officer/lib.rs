@@ -224,24 +224,15 @@ fn shown(pending: &PendingSignature, hash: Hash) -> Vec<String> {
 /// looked at, which nobody has put another in the place of meanwhile.
 fn make(task: &SigningTask, pending: &PendingSignature) -> Result<()> {
     let PendingSignature { bytes, namespace, plan, folder, name, .. } = pending;
+    let path = pending.path.with_file_name(name);
     let signature = keygen::sign(&task.key, *namespace, bytes)?;
-    verify(plan, *namespace, bytes, &task.id, signature.clone())?;
+    let made = [SignatureFile { path, signer: task.id.to_string(), bytes: signature }];
+    signature::verify_any(plan, *namespace, bytes, &made)?;
+    let [SignatureFile { path, bytes: signature, .. }] = &made;
     folder.ensure_here()?;
     if pending.invalid.is_some() {
         folder.remove(name)?;
     }
-    folder.write_alone(name, &signature)?;
-    give(&format!("   signed: {}", folder::shown(&pending.path.with_file_name(name))))
-}
-
-/// Whether this is a person's valid signature.
-fn verify(
-    plan: &Plan,
-    namespace: Namespace,
-    message: &[u8],
-    id: &Id,
-    bytes: Vec<u8>,
-) -> Result<()> {
-    let file = SignatureFile { signer: id.to_string(), bytes };
-    signature::verify_any(plan, namespace, message, &[file]).map(drop)
+    folder.write_alone(name, signature)?;
+    give(&format!("   signed: {}", folder::shown(path)))
 }

@@ -1,21 +1,20 @@
 //! A command that is run again after its step was done, because it was cut off before it could say
-//! so: it says what was done, and does nothing.
+//! so: it says what was done, and does nothing. (What may be done twice says so itself.)
 
 use std::ffi::OsString;
 use std::path::Path;
 
 use clap::ArgMatches;
 
-use ceremony::Ceremony;
+use ceremony::hoster::import::MAX_WRAPPED;
+use ceremony::{Ceremony, step};
 use record::document::MAX_DOCUMENT;
 use record::encoding::Hash;
-use record::escape::escape;
 use record::flow::{ABORT, SERVICE, TABLE, way_in};
-use record::log::Event;
+use record::log::{Event, PlainImported};
 use record::rule::Rule;
-use record::show::{Language, Sentences, sentence};
 use record::terms::Kind;
-use record::{Error, Result, folder};
+use record::{Error, Result, brought, folder};
 use terminal::report::Report;
 
 /// A command as it was typed.
@@ -50,12 +49,7 @@ impl Invocation {
         if !self.takes(ceremony, event) || !self.gives(ceremony, event) {
             return Ok(None);
         }
-        let said = sentence(event, &Sentences::of(Language::English))?;
-        Ok(Some(
-            Report::new("This is done already; nothing was done again.")
-                .value("entry", seq)
-                .value("done", escape(&said)),
-        ))
+        step::done_before(seq, event).map(Some)
     }
 
     /// Whether the command takes the step whose result this is.
@@ -88,10 +82,29 @@ impl Invocation {
             Event::Nodes { removed, replaced } => {
                 removed.iter().chain(replaced).all(|node| text(node.as_str()))
             }
-            // What these were given, the log does not name.
-            Event::ImportPlain(_) | Event::CloudExport(_) | Event::Retire { .. } => false,
+            Event::ImportPlain(done) => self.brings(done),
             _ => true,
         };
         texts && taken.is_none_or(document)
+    }
+
+    /// Whether the files that were given as LABEL=FILE are the wrapped keys and certificates that
+    /// an import took.
+    fn brings(&self, done: &PlainImported) -> bool {
+        let given = self.given.iter().filter_map(|given| given.to_str()?.split_once('='));
+        let given: Vec<(&str, &Path)> = given.map(|(label, file)| (label, file.as_ref())).collect();
+        done.keys.iter().zip(&done.wrapped).all(|(key, wrapped)| {
+            let of_key = given.iter().filter(|(label, _)| *label == key.label.as_str());
+            let files = || of_key.clone().map(|(_, file)| *file);
+            let is_wrapped = |file: &Path| {
+                let hash = folder::hash_file(file, MAX_WRAPPED);
+                hash.is_ok_and(|(hash, _)| hash == *wrapped)
+            };
+            let is_certificate = |file: &Path| {
+                let der = brought::certificate(file, Rule::TargetCertificate);
+                der.is_ok_and(|der| Hash::of(&der) == key.certificate)
+            };
+            files().any(is_wrapped) && files().any(is_certificate)
+        })
     }
 }

@@ -16,10 +16,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, openat, renameat_with,
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
-use crate::encoding::Hash;
-use crate::escape::escape;
-use crate::rule::Rule;
-use crate::{Error, Result};
+use crate::{Error, Hash, Result, Rule, escape};
 pub use naming::{has_foreign_mode, keeps_what_it_holds};
 
 /// The most files that a document's folder can hold: a package of 500 keys, and its signatures.
@@ -96,10 +93,7 @@ pub fn read_if_there(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
 /// As [`read_file`].
 pub fn hash_file(path: &Path, limit: u64) -> Result<(Hash, u64)> {
     let (hash, length) = hash_open(open_file(path, limit)?.take(limit + 1), path)?;
-    match length > limit {
-        true => Err(too_large_error(path, length, limit)),
-        false => Ok((hash, length)),
-    }
+    if length > limit { Err(too_large_error(path, length, limit)) } else { Ok((hash, length)) }
 }
 
 /// SHA-256 and length of what an open file gives, a piece at a time.

@@ -1,11 +1,7 @@
 //! What lies where in a ceremony folder, and the head that people sign when it is closed.
 
-use serde::{Deserialize, Serialize};
-
-use crate::encoding::Hash;
-use crate::plan::{PLAN_FILE, Plan};
 use crate::signature::signer_of;
-use crate::terms::{FORMAT, Head, Id, Kind, Side, Stage};
+use crate::{FORMAT, Hash, Head, Id, Kind, PLAN_FILE, Plan, Side, Stage, strict_json};
 
 /// The file name of the log in a ceremony folder.
 pub const LOG_FILE: &str = "log.jsonl";
@@ -14,8 +10,7 @@ pub const LOG_FILE: &str = "log.jsonl";
 pub const HEAD_FILE: &str = "head.json";
 
 /// What officers and witnesses sign at the end, `head.json`.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct ClosedHead {
     /// [`FORMAT`].
     pub format: String,

@@ -51,4 +51,17 @@ pub mod spki;
 pub mod terms;
 pub mod verify;
 
+// What everyone names, by the crate's own name.
+pub use command::{Program, with_commands};
+pub use document::{Received, Released};
+pub use encoding::{Blob, CkaId, Fixed, Hash, PackageId, json_file};
 pub use error::{Error, Refusal, Result};
+pub use escape::{escape, json, quote};
+pub use flow::{Phase, State};
+pub use log::{Entry, Event, LOG_FILE};
+pub use plan::{KeyPlan, PLAN_FILE, Plan, ServicePlan};
+pub use proof::key_set::KeySet;
+pub use rule::Rule;
+pub use signature::Signed;
+use strict_json::strict_json;
+pub use terms::*;

@@ -9,10 +9,7 @@ use signature::hazmat::PrehashVerifier;
 use x509_cert::Certificate;
 use x509_cert::der::{Decode, Encode};
 
-use crate::Result;
-use crate::escape::escape;
-use crate::rule::Rule;
-use crate::terms::KeyType;
+use crate::{KeyType, Result, Rule, escape};
 
 /// The greatest size of a file with a certificate or a public key, in bytes.
 pub const MAX_CERTIFICATE: u64 = 16 << 10;

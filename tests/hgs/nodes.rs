@@ -173,6 +173,10 @@ fn a_node_leaves_another_is_replaced_after_the_end_and_a_former_key_is_retired()
         .args(["-subj", "/CN=former", "-sha256", "-outform", "DER", "-out"])
         .arg(stage.path("former.crt")));
     stage.hoster(&["retire", "former.crt"]).ok();
+    let log = fs::read(stage.path("hoster/log.jsonl")).unwrap();
+    let said = stage.hoster(&["retire", "former.crt"]).ok();
+    assert!(said.contains("This is done already"), "{said}");
+    assert_eq!(fs::read(stage.path("hoster/log.jsonl")).unwrap(), log);
     stage.walk_to(Done::TenantClose);
     let verdict = stage.auditor(&["verify", "tenant", "hoster"]).ok();
     assert!(verdict.contains("node2 left the service"), "{verdict}");

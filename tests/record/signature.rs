@@ -16,7 +16,8 @@ use record::{
 const MESSAGE: &[u8] = b"{\"document\":\"offer\"}\n";
 
 fn file(signer: &str, bytes: impl Into<Vec<u8>>) -> SignatureFile {
-    SignatureFile { signer: signer.to_owned(), bytes: bytes.into() }
+    let path = format!("outbox/offer/offer.json.{signer}.sig").into();
+    SignatureFile { path, signer: signer.to_owned(), bytes: bytes.into() }
 }
 
 struct Stage {

@@ -31,7 +31,17 @@ fn what_openssl_has_wrapped_becomes_primary() {
         stage.hoster(&import).ended_with(6);
         stage.approve("hoster", "import", &["hedy"]);
         stage.hoster(&import).ok();
-        stage.hoster(&import).refused("PHASE-ORDER");
+        // Run again it is done, with the same files; with others its time is over.
+        let log = fs::read(stage.path("hoster/log.jsonl")).unwrap();
+        let said = stage.hoster(&import).ok();
+        assert!(said.contains("This is done already"), "{said}");
+        assert_eq!(fs::read(stage.path("hoster/log.jsonl")).unwrap(), log);
+        for end in ["wrapped", "crt"] {
+            let [one, other] = elsewhere::LABELS.map(|label| format!("{label}.{end}"));
+            let mixed: Vec<String> =
+                import.iter().map(|given| given.replace(&one, &other)).collect();
+            stage.hoster(&strs(&mixed)).refused("PHASE-ORDER");
+        }
         to_the_end(stage);
     }
 }
@@ -53,7 +63,9 @@ fn a_key_with_attributes_and_a_certificate_in_pem_are_taken() {
     let stage = wrapped(Family::SoftHsm, &elsewhere);
     let import = elsewhere.import();
     stage.pass("hoster", "import", &strs(&import));
-    stage.hoster(&strs(&import)).ok();
+    // They end in a year, which is said, and no reason to refuse them.
+    let said = stage.hoster(&strs(&import)).ok();
+    assert_eq!(said.matches("the certificate that was given ends at ").count(), 2, "{said}");
     for label in elsewhere::LABELS {
         let kept = fs::read(stage.path(&format!("hoster/outbox/keys/{label}.crt"))).unwrap();
         assert_eq!(kept, fs::read(elsewhere.path(&format!("{label}.der"))).unwrap());

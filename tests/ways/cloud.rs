@@ -344,7 +344,26 @@ fn what_is_not_as_planned_or_signed_for_leaves_no_file() {
     stage.approve("tenant", "export", &["ada", "ben"]);
     stage.tenant(&good).ok();
 
+    // Run again, it is done, and nobody signs; but not with another name for the KEK.
+    let record = || fs::read(stage.path("tenant/log.jsonl")).unwrap();
+    let log = record();
+    let said = stage.tenant(&good).ok();
+    assert!(said.contains("This is done already"), "{said}");
+    assert_eq!(record(), log);
+    let renamed = KID.replace("KEK", "KEK2");
+    let renamed: Vec<&str> =
+        good.iter().map(|one| if *one == KID { renamed.as_str() } else { one }).collect();
+    stage.tenant(&renamed).ended_with(6);
+    let file = stage.path("tenant/outbox/cloud-1/hgs-signing.byok");
+    let aside = file.with_extension("aside");
+    fs::rename(&file, &aside).unwrap();
+    stage.tenant(&good).ended_with(6);
+    fs::rename(&aside, &file).unwrap();
+    stage.tenant(&good).ok();
+    assert_eq!(record(), log);
+
     // The wrapping key has expired: another one, signed for again; both exports stay.
+    kek(&stage, true);
     stage.tenant(&good).ended_with(6);
     stage.approve("tenant", "export", &["ada", "cora"]);
     stage.tenant(&good).ok();

@@ -7,8 +7,7 @@ use clap::Args;
 use crate::step::file_of;
 use record::attestation::MAX_ATTESTATION;
 use record::document::attestation::{ATTESTATION_END, Attestation, REPORT_END};
-use record::terms::{Id, Listed};
-use record::{Error, Result, brought, folder};
+use record::{Error, Id, Listed, Result, brought, folder};
 
 /// What was named on the command line.
 #[derive(Args)]
@@ -62,9 +61,7 @@ impl AttestationFiles {
         let mut read = AttestationFiles::default();
         for of in of {
             let about = |(id, _): &&(Id, PathBuf)| id.as_str() == *of;
-            let Some((id, file)) = attestations.iter().find(about) else {
-                continue;
-            };
+            let Some((id, file)) = attestations.iter().find(about) else { continue };
             let bytes = folder::read_file(file, MAX_ATTESTATION)?;
             let report = reports.iter().find(about);
             let report = report.map(|(_, file)| folder::read_file(file, MAX_ATTESTATION));

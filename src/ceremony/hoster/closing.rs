@@ -7,19 +7,15 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::side::room;
-use crate::{Ceremony, Means, Run, StepIntent};
+use crate::{Ceremony, Means, Report, Run, StepIntent};
 use hsm::Hsm;
-use record::command::with_commands;
-use record::document::Released;
 use record::document::acceptance::Acceptance;
 use record::document::closing::Closing;
-use record::encoding::{CkaId, Hash, PackageId};
-use record::log::{Event, KekRecord};
-use record::plan::KeyPlan;
-use record::rule::Rule;
-use record::terms::{Id, Kind, Originals, Step, TransferRoute, list, list_or};
-use record::{Error, Result, gate};
-use terminal::report::Report;
+use record::log::KekRecord;
+use record::{
+    CkaId, Error, Event, Hash, Id, KeyPlan, Kind, Originals, PackageId, Released, Result, Rule,
+    Step, TransferRoute, gate, list, list_or, with_commands,
+};
 
 /// The tenant's acceptance of this ceremony's receipt, keys and KEK, with a log that is whole.
 ///
@@ -175,10 +171,7 @@ fn destroy(
     let abort = ceremony.state.aborted.map(|head| head.hash);
     let begun = ceremony.begin(Step::KekDestroy)?.answering(subject.acceptance.or(abort));
     hsm.kek_destroy(kek.id, kek.fingerprint)?;
-    let keys = match subject.keys.is_empty() {
-        true => Vec::new(),
-        false => destroy_targets(ceremony, hsm)?,
-    };
+    let keys = if subject.keys.is_empty() { Vec::new() } else { destroy_targets(ceremony, hsm)? };
     let destroyed = list_or("none", &keys);
     let ended = (Some(kek.fingerprint), Some(hsm), backup);
     let document = close(ceremony, begun, ended, |document| Event::KekDestroy {

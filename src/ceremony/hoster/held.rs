@@ -6,23 +6,21 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::{Ceremony, Means, Run};
+use crate::{Ceremony, Means, Report, Run};
 use hsm::wrapped_key::WrappedKey;
 use hsm::{HosterKey, Hsm, ImportKey, ImportOrder, TargetKey};
 use record::document::challenge::Challenge;
 use record::document::held_key::HeldKey;
 use record::document::offer::Offer;
+use record::document::read;
 use record::document::receipt::Receipt;
-use record::document::{Released, read};
-use record::encoding::{Blob, Fixed, Hash, PackageId};
-use record::log::{Event, KekRecord, KeyRecord};
-use record::plan::{IMPORT, Plan};
-use record::proof::key_set::KeySet;
+use record::log::{KekRecord, KeyRecord};
+use record::plan::IMPORT;
 use record::proof::{self, KeyProof, Proof};
-use record::rule::Rule;
-use record::terms::{Id, Kind, OaepHash, Role, Step, TransferRoute};
-use record::{Error, Result};
-use terminal::report::Report;
+use record::{
+    Blob, Error, Event, Fixed, Hash, Id, KeySet, Kind, OaepHash, PackageId, Plan, Released, Result,
+    Role, Rule, Step, TransferRoute,
+};
 
 /// Answer the tenant's challenge with the keys that were born in this HSM
 #[derive(Args)]
@@ -80,12 +78,8 @@ fn read_challenge(ceremony: &Ceremony, folder: &Path) -> Result<Released<Challen
 
 /// The tenant asks about the keys that were born here, and no others.
 fn ours(set: &KeySet, born: &[KeyRecord]) -> Result<()> {
-    let asked = set.keys.iter();
-    let asked = asked.map(|key| (&key.label, Hash::of(&key.spki.0), Hash::of(&key.certificate)));
-    let ours = born.iter();
-    let ours = ours.map(|key| (&key.label, key.spki, key.certificate));
     Rule::DocumentContent.ensure(
-        asked.eq(ours),
+        set.named().eq(born.iter().map(KeyRecord::named)),
         "a challenge for other keys",
         "one for the keys that were born here, as the log names them",
         "ask the tenant which keys it has taken; nothing is signed or decrypted for this challenge",

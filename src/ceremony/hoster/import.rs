@@ -12,25 +12,22 @@ use crate::hoster::attesting::AttestationFiles;
 use crate::hoster::quorum::{self, ShareArgs};
 use crate::hoster::{closing, held, keys};
 use crate::step::{Sessions, file_of};
-use crate::{Ceremony, Means, Run, StepIntent, certificate};
+use crate::{Ceremony, Means, Report, Run, StepIntent, certificate};
 use custody::seal::SealKey;
 use custody::share::Secret;
 use hsm::wrapped_key::WrappedKey;
 use hsm::{CertifiedKey, HosterKey, Hsm};
 use record::document::offer::Offer;
 use record::document::package::{Package, PackagedKey};
-use record::document::{Released, read};
-use record::encoding::Hash;
+use record::document::read;
 use record::flow::Opened;
 use record::gate::{self, PlainKey};
-use record::log::{Event, KekRecord};
-use record::plan::{KeyPlan, Plan};
-use record::proof::key_set::KeySet;
-use record::rule::Rule;
+use record::log::KekRecord;
 use record::spki::TargetCertificate;
-use record::terms::{Id, Kind, Side, Step, TransferRoute, list, list_or};
-use record::{Error, Result, brought, folder};
-use terminal::report::Report;
+use record::{
+    Error, Event, Hash, Id, KeyPlan, KeySet, Kind, Plan, Released, Result, Rule, Side, Step,
+    TransferRoute, brought, folder, list, list_or,
+};
 
 /// Take the tenant's package, before any custodian travels
 #[derive(Args)]
@@ -210,8 +207,8 @@ fn open_seals(
     package.body().keys.iter().zip(&plan.keys).map(open).collect()
 }
 
-/// The greatest size of a wrapped key, in bytes.
-const MAX_FILE: u64 = 16 << 10;
+/// The greatest size of a wrapped key that another tool brings, in bytes.
+pub const MAX_WRAPPED: u64 = 16 << 10;
 
 /// Unwrap keys that another tool has wrapped: files for the labels of the plan
 #[derive(Args)]
@@ -267,7 +264,7 @@ impl ImportPlain {
         let one = |key: &KeyPlan| {
             let label = key.label.as_str();
             let wrapped = file_of_label(&self.wrapped, "wrapped key", &key.label)?;
-            let bytes = folder::read_file(wrapped, MAX_FILE)?;
+            let bytes = folder::read_file(wrapped, MAX_WRAPPED)?;
             let file = file_of_label(&self.certificates, "certificate", &key.label)?;
             let der = brought::certificate(file, Rule::TargetCertificate)?;
             let certificate = certificate::given(&der, file, key, plan, certificate::BROUGHT)?;

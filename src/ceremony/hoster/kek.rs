@@ -5,16 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::hoster::attesting::AttestationFiles;
-use crate::{Ceremony, Means, Run};
+use crate::{Ceremony, Means, Report, Run};
 use hsm::{Hsm, KekSpec};
-use record::command::with_commands;
 use record::document::attestation::{Attested, KEK};
 use record::document::offer::Offer;
-use record::encoding::{Blob, Hash};
-use record::log::{Event, clock};
-use record::terms::{Side, Step};
-use record::{Error, Result, fingerprint};
-use terminal::report::Report;
+use record::log::clock;
+use record::{Blob, Error, Event, Hash, Result, Side, Step, fingerprint, with_commands};
 
 /// Make the KEK of this ceremony, and the offer
 #[derive(Args)]

@@ -6,19 +6,16 @@ use clap::Args;
 use crate::hoster::attesting::{AttestationArgs, AttestationFiles};
 use crate::hoster::held;
 use crate::hoster::kek::to_read_aloud;
-use crate::{Ceremony, Means, Run, StepIntent};
+use crate::{Ceremony, Means, Report, Run, StepIntent};
 use hsm::{BornSpec, CertifiedKey, Hsm, Inventory, self_signed};
-use record::command::Program;
 use record::document::attestation::{Attested, Judgement};
 use record::document::keys::{BornKey, TargetKeys, fingerprint as fingerprint_of};
-use record::encoding::{Blob, Hash};
-use record::log::{Event, clock};
-use record::plan::{KeyPlan, Plan};
+use record::log::clock;
 use record::proof::key_set::certificate_file;
-use record::rule::Rule;
-use record::terms::{AttestationLevel, Listed, Side, Step};
-use record::{Result, spki};
-use terminal::report::Report;
+use record::{
+    AttestationLevel, Blob, Event, Hash, KeyPlan, Listed, Plan, Program, Result, Rule, Side, Step,
+    spki,
+};
 
 /// Make every key of the plan, and the document that shows them to the tenant
 #[derive(Args)]

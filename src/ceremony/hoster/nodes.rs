@@ -9,19 +9,16 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{Ceremony, Means, Run, approval};
-use record::command::{Program, with_commands};
-use record::encoding::Hash;
-use record::escape::escape;
-use record::flow::Phase;
-use record::gate::Unpassed;
-use record::log::{Event, now};
-use record::rule::Rule;
+use crate::step::done_before;
+use crate::{Ceremony, Means, Report, Run, approval};
+use record::gate::{self, Unpassed};
+use record::log::now;
 use record::service::{EvidenceContext, MAX_EVIDENCE, NodeEvidence, evidence_file};
 use record::spki::TargetCertificate;
-use record::terms::{Id, Stage, Step, list, list_or};
-use record::{Error, Result, brought, folder, gate};
-use terminal::report::Report;
+use record::{
+    Error, Event, Hash, Id, Phase, Program, Result, Rule, Stage, Step, brought, escape, folder,
+    list, list_or, with_commands,
+};
 
 /// How far a node's clock may be ahead of this machine's.
 const AHEAD: SignedDuration = SignedDuration::from_mins(10);
@@ -221,10 +218,7 @@ fn subject(ceremony: &Ceremony, removed: &[Id], replaced: &[Id]) -> Result<gate:
         return Err(usage("no node, or one twice"));
     }
     let subject = gate::Nodes::of(nodes, removed, replaced);
-    match subject.stay.is_empty() {
-        true => Err(usage("no node would stay")),
-        false => Ok(subject),
-    }
+    if subject.stay.is_empty() { Err(usage("no node would stay")) } else { Ok(subject) }
 }
 
 /// Show and record that a former key is in this HSM no more
@@ -251,7 +245,11 @@ impl Run for Retire {
                 ));
             }
             let spki = Hash::of(former.spki());
-            ceremony.ordered(Event::Retire { thumbprint: thumbprint.clone(), spki, token })?;
+            let event = Event::Retire { thumbprint: thumbprint.clone(), spki, token };
+            if let Some((seq, last)) = ceremony.last_result().filter(|(_, last)| **last == event) {
+                return done_before(seq, last);
+            }
+            ceremony.ordered(event)?;
             Ok(Report::new("The former key is not in this HSM; that is on record.")
                 .value("thumbprint", thumbprint)
                 .value("SPKI", spki.to_string())

@@ -9,21 +9,16 @@ use clap::Args;
 
 use crate::hoster::nodes::require_all;
 use crate::services::{self, TargetStep};
-use crate::{Ceremony, Means, Run, approval};
-use record::Result;
+use crate::{Ceremony, Means, Report, Run, approval};
 use record::document::registration::{ListedEvidence, Registration};
-use record::encoding::{Hash, json_file};
-use record::flow::Phase;
 use record::flow::replay::past_trial;
 use record::gate::{self, subject_hash};
-use record::log::Event;
 use record::proof::key_set::certificate_file;
-use record::rule::Rule;
 use record::service::{
     BRIEF_FILE, Brief, EvidenceContext, NodeEvidence, Order, evidence_file, same_former, soaked,
 };
-use record::terms::{Listed, PrimaryKey, Stage, Step, Trial, shown};
-use terminal::report::Report;
+use record::terms::shown;
+use record::{Event, Hash, Listed, Phase, PrimaryKey, Result, Rule, Stage, Step, Trial, json_file};
 
 /// The list of hashes in the register folder.
 pub const SUMS: &str = "SHA256SUMS";
@@ -142,9 +137,7 @@ fn unchanged(
     former: &[PrimaryKey],
     ours: &[PrimaryKey],
 ) -> Result<()> {
-    let Some(now) = services::of(&ceremony.plan.target)?.primaries(service)? else {
-        return Ok(());
-    };
+    let Some(now) = services::of(&ceremony.plan.target)?.primaries(service)? else { return Ok(()) };
     let begun = ceremony.state.pending == Some(Step::Primary) && now == ours;
     Rule::EvidencePrimary.ensure(
         now == former || begun,

@@ -9,18 +9,14 @@ use crate::hoster::held::Question;
 use crate::side::preflight::guard_unplanned;
 use crate::side::token::{TokenArgs, require_tries_left};
 use hsm::{Hsm, TargetKey};
-use record::command::Program;
-use record::encoding::Hash;
 use record::log::now;
-use record::rule::Rule;
 use record::service::local::Registry;
 use record::service::{
     BRIEF_FILE, Brief, BriefKey, MAX_BRIEF, MAX_ORDER, NodeEvidence, NodeKey, Order, OrderKind,
     Statement, evidence_file,
 };
 use record::spki::{MAX_CERTIFICATE, TargetCertificate};
-use record::terms::{Id, Role, Stage};
-use record::{Error, Result, folder};
+use record::{Error, Hash, Id, Program, Result, Role, Rule, Stage, folder};
 use terminal::Asker;
 use terminal::report::Report;
 

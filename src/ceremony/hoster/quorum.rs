@@ -12,16 +12,11 @@ use custody::changed;
 use custody::codes::lines;
 use custody::custodian;
 use custody::share::{Quorum, RECORD, Secret, Share};
-use record::command::with_commands;
 use record::document::package::Package;
-use record::encoding::Hash;
-use record::escape::{escape, quote};
-use record::log::{ChangedShare, Event};
+use record::log::ChangedShare;
 use record::plan::Custodian;
-use record::rule::Rule;
 use record::share::MAX_SHARE_FILE;
-use record::terms::{Id, list};
-use record::{Error, Result, folder};
+use record::{Error, Event, Hash, Id, Result, Rule, escape, folder, list, quote, with_commands};
 use terminal::texts::Texts;
 use terminal::{Asker, answer};
 

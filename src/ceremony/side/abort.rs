@@ -7,11 +7,8 @@ use clap::Args;
 use crate::hoster::closing;
 use crate::side::{room, trial};
 use crate::tenant::trust;
-use crate::{Ceremony, Means, Run, approval};
-use record::log::Event;
-use record::terms::{Side, Step, TransferRoute, Trial, list_or};
-use record::{Result, gate};
-use terminal::report::Report;
+use crate::{Ceremony, Means, Report, Run, approval};
+use record::{Event, Result, Side, Step, TransferRoute, Trial, gate, list_or};
 
 /// `abort`, as it is typed.
 #[derive(Args)]

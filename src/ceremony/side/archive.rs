@@ -7,20 +7,16 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::side::init;
-use crate::{Ceremony, Files, Means, Run, unchanged};
-use record::command::with_commands;
+use crate::{Ceremony, Files, Means, Report, Run, unchanged};
 use record::document::closing::Closing;
-use record::document::{MAX_DOCUMENT, Released, read, read_files};
-use record::encoding::{Hash, json_file};
-use record::flow::Phase;
+use record::document::{MAX_DOCUMENT, read, read_files};
 use record::gate::MAX_REQUEST;
 use record::layout::{APPROVALS, ClosedHead, EVIDENCE, HEAD_FILE, archive_name};
-use record::log::{Event, LOG_FILE};
-use record::rule::Rule;
 use record::signature::{self, Namespace};
-use record::terms::{Id, Kind, Originals, Side, Step, TransferRoute, list_or};
-use record::{Error, Result, fingerprint, folder};
-use terminal::report::Report;
+use record::{
+    Error, Event, Hash, Id, Kind, LOG_FILE, Originals, Phase, Released, Result, Rule, Side, Step,
+    TransferRoute, fingerprint, folder, json_file, list_or, with_commands,
+};
 
 /// End the log and write archive/
 #[derive(Args)]

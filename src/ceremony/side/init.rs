@@ -4,18 +4,15 @@ use std::path::Path;
 
 use crate::services;
 use crate::side::trial;
-use crate::{Ceremony, Files};
-use record::Result;
-use record::command::Program;
+use crate::{Ceremony, Files, Report};
 use record::fingerprint::{self, WORDS_TYPED};
 use record::flow::results::ShownBefore;
-use record::log::{self, Event, LOG_FILE};
-use record::plan::{PLAN_FILE, Plan};
-use record::rule::Rule;
-use record::signature::{self, SignatureFile, Signed};
-use record::terms::{Side, TransferRoute, Trial};
+use record::signature::{self, SignatureFile};
 use record::verify::counterpart;
-use terminal::report::Report;
+use record::{
+    Event, LOG_FILE, PLAN_FILE, Plan, Program, Result, Rule, Side, Signed, TransferRoute, Trial,
+    log,
+};
 
 /// A plan that enough officers of both sides have signed.
 pub struct AgreedPlan {
@@ -43,15 +40,10 @@ impl AgreedPlan {
     /// # Errors
     /// `ABORT-SUPERSEDED` where it is another, or was not aborted; `LOG-…`, `PLAN-…`.
     pub fn superseding(mut self, side: Side, folder: Option<&Path>) -> Result<Self> {
-        let Some(folder) = folder else {
-            return Ok(self);
-        };
+        let Some(folder) = folder else { return Ok(self) };
         let former = Plan::read(&folder.join(PLAN_FILE))?;
         let archived = folder.join(format!("{side}.{LOG_FILE}"));
-        let path = match archived.exists() {
-            true => archived,
-            false => folder.join(LOG_FILE),
-        };
+        let path = if archived.exists() { archived } else { folder.join(LOG_FILE) };
         let bytes = log::own_bytes(&path)?;
         let log = counterpart::verify(&former, side, &bytes, &path.display().to_string())?;
         let aborted = log.state.aborted.is_some();

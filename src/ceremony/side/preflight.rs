@@ -5,21 +5,17 @@ use std::fs::File;
 use std::path::Path;
 
 use crate::side::token::{TokenArgs, require_planned, require_tries_left};
-use crate::{Ceremony, plugins};
+use crate::{Ceremony, Report, plugins};
 use machine::hardening::harden;
 use machine::preflight::network::{self, Interface};
 use machine::preflight::process::{self, Process};
 use machine::preflight::{self, Check};
-use record::encoding::Hash;
-use record::escape::escape;
-use record::flow::Phase;
 use record::flow::seen::Seen;
-use record::log::{self, Event};
-use record::plan::{NetworkPlan, Plan};
-use record::rule::Rule;
-use record::terms::{Finding, Id, Mode, RuleOutcome, Side, list};
-use record::{Error, Result, folder};
-use terminal::report::Report;
+use record::plan::NetworkPlan;
+use record::{
+    Error, Event, Finding, Hash, Id, Mode, Phase, Plan, Result, Rule, RuleOutcome, Side, escape,
+    folder, list, log,
+};
 
 /// The greatest size of what is read of /proc and /sys, in bytes.
 const MAX_TEXT: u64 = 4 << 20;

@@ -6,12 +6,8 @@ use std::path::Path;
 use crate::side::preflight::guard_unplanned;
 use crate::side::token::{TokenArgs, require_tries_left};
 use hsm::{PinState, Token};
-use record::encoding::json_file;
-use record::escape::escape;
 use record::probe::{Probe, TrialOutcome};
-use record::rule::Rule;
-use record::terms::{Mode, Side, list};
-use record::{Result, folder};
+use record::{Mode, Result, Rule, Side, escape, folder, json_file, list};
 use terminal::Asker;
 use terminal::report::Report;
 

@@ -2,15 +2,10 @@
 
 use clap::Args;
 
-use crate::{Ceremony, Means, Run};
-use record::command::with_commands;
+use crate::{Ceremony, Means, Report, Run};
 use record::gate::Unconfirmed;
-use record::log::Event;
-use record::rule::Rule;
 use record::signature::{self, Namespace};
-use record::terms::{Id, Kind, Stage, Step, list};
-use record::{Error, Result};
-use terminal::report::Report;
+use record::{Error, Event, Id, Kind, Result, Rule, Stage, Step, list, with_commands};
 
 /// `release`, as it is typed.
 #[derive(Args)]

@@ -3,14 +3,10 @@
 
 use clap::Args;
 
-use crate::{Ceremony, Means, Run};
-use record::flow::Phase;
+use crate::{Ceremony, Means, Report, Run};
 use record::gate::WrongBags;
-use record::log::Event;
-use record::rule::Rule;
-use record::terms::{MAX_TEXT, Remark};
-use record::{Error, Result};
-use terminal::report::Report;
+use record::terms::MAX_TEXT;
+use record::{Error, Event, Phase, Remark, Result, Rule};
 use terminal::texts::Texts;
 use terminal::{Clerk, Recorder, tell};
 

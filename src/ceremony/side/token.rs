@@ -8,10 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::Ceremony;
 use hsm::{Hsm, Module, Pin, PinState, Token};
-use record::escape::{escape, quote};
-use record::rule::Rule;
-use record::terms::{Mode, Step};
-use record::{Error, Result, folder, gate};
+use record::{Error, Mode, Result, Rule, Step, escape, folder, gate, quote};
 use terminal::Asker;
 
 /// The greatest size of a PIN file, in bytes.
@@ -137,9 +134,7 @@ impl TokenArgs {
 /// # Errors
 /// `PLAN-HSM`.
 pub fn require_planned(ceremony: &Ceremony, token: &Token) -> Result<()> {
-    let Some(planned) = &ceremony.plan.party(ceremony.state.side).hsm else {
-        return Ok(());
-    };
+    let Some(planned) = &ceremony.plan.party(ceremony.state.side).hsm else { return Ok(()) };
     let found = token.identity();
     Rule::PlanHsm.ensure(
         planned.names(found),

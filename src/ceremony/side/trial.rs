@@ -3,16 +3,14 @@
 
 use std::path::Path;
 
-use record::Result;
 use record::document::closing::Closing;
 use record::document::read;
-use record::encoding::Hash;
-use record::escape::escape;
-use record::log::{Event, LOG_FILE};
-use record::plan::{PLAN_FILE, Plan, ServicePlan};
-use record::rule::Rule;
-use record::terms::{Id, Side, Stage, TokenIdentity, Trial, list};
-use record::verify::counterpart::{self, VerifiedLog};
+use record::verify::counterpart;
+use record::verify::counterpart::VerifiedLog;
+use record::{
+    Event, Hash, Id, LOG_FILE, PLAN_FILE, Plan, Result, Rule, ServicePlan, Side, Stage,
+    TokenIdentity, Trial, escape, list,
+};
 
 /// Where the closing lies: in an archive of either side, in the hoster's ceremony folder, in the
 /// tenant's.

@@ -6,19 +6,12 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::tenant::metadata::{self, MetadataArgs};
-use crate::{Ceremony, Means, Run};
-use record::Result;
+use crate::{Ceremony, Means, Report, Run};
 use record::document::acceptance::Acceptance;
 use record::document::receipt::Receipt;
 use record::document::registration::Registration;
-use record::encoding::PackageId;
-use record::escape::escape;
-use record::log::Event;
-use record::plan::ServicePlan;
-use record::proof::key_set::KeySet;
-use record::rule::Rule;
-use record::terms::{Kind, Step, list_or, shown};
-use terminal::report::Report;
+use record::terms::shown;
+use record::{Event, KeySet, Kind, PackageId, Result, Rule, ServicePlan, Step, escape, list_or};
 
 /// Verify that the hoster's HSM holds the keys
 #[derive(Args)]

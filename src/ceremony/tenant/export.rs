@@ -10,34 +10,33 @@ use std::path::PathBuf;
 use clap::Args;
 use data_encoding::BASE64URL_NOPAD;
 
-use crate::step::Sessions;
+use crate::step::{Sessions, done_before};
 use crate::tenant::heard::challenges;
 use crate::tenant::keys::{certificate_of, certificates_of};
 use crate::tenant::trust::{self, TRUSTED_LEFT};
-use crate::{Ceremony, Files, Means, Run, plugins};
+use crate::{Ceremony, Files, Means, Report, Run, plugins};
 use custody::custodian;
 use custody::seal::SealKey;
 use custody::share::{self, Secret, Share};
 use hsm::wrapped_key::WrappedKey;
 use hsm::{Hsm, TargetKey, WrapOrder};
-use record::command::{tool, with_commands};
+use record::command::tool;
+use record::document::MAX_DOCUMENT;
 use record::document::offer::Offer;
 use record::document::package::{Package, PackagedKey, hsm_signature_file, signed_by_keys};
-use record::encoding::{Blob, Fixed, Hash, PackageId, json_file, random};
+use record::encoding::random;
 use record::flow::replay::untrusted;
 use record::layout::{SHARES, cloud_folder};
-use record::log::{CloudExported, CloudFile, Event};
+use record::log::{CloudExported, CloudFile};
 use record::plan::{KeyPlan, Plan, ServicePlan as Destination};
 use record::proof::key_set::certificate_file;
-use record::rule::Rule;
 use record::share::ShareListing;
 use record::spki::{self, TargetCertificate};
-use record::terms::{
-    CloudFormat, Id, KeyType, KwpFlavour, Listed, Observed, Role, Side, Step, TokenIdentity,
-    TransferRoute,
+use record::{
+    Blob, CloudFormat, Error, Event, Fixed, Hash, Id, KeyType, KwpFlavour, Listed, Observed,
+    PackageId, Result, Role, Rule, Side, Step, TokenIdentity, TransferRoute, brought, folder, gate,
+    json_file, with_commands,
 };
-use record::{Error, Result, brought, gate};
-use terminal::report::Report;
 
 /// Wrap and seal every key, and deal the shares
 #[derive(Args)]
@@ -292,6 +291,11 @@ fn of_cloud(text: &str) -> std::result::Result<CloudFormat, String> {
 
 impl Run for CloudExport {
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
+        if let Some((seq, last)) = ceremony.last_result()
+            && self.has_made(ceremony, last)
+        {
+            return done_before(seq, last);
+        }
         let find = |ceremony: &Ceremony| {
             ceremony.state.require(Step::CloudExport)?;
             let kek = self.read(&ceremony.plan)?;
@@ -345,6 +349,29 @@ impl CloudExport {
             bits => Err(wrong(format!("a key of {bits} bits"))),
         }
     }
+
+    /// Whether this entry is of the same export, and its files lie in the outbox.
+    fn has_made(&self, ceremony: &Ceremony, event: &Event) -> bool {
+        let Event::CloudExport(done) = event else { return false };
+        let folder = ceremony.outbox(&cloud_folder(ceremony.state.cloud_exports));
+        // Only the file has the name that the service has for its KEK.
+        let of_kid = |bytes: &[u8]| {
+            let file = serde_json::from_slice::<serde_json::Value>(bytes);
+            self.kid
+                .as_ref()
+                .is_none_or(|kid| file.is_ok_and(|file| file["header"]["kid"] == **kid))
+        };
+        let there = |one: &CloudFile| {
+            let path = folder.join(done.format.file_name(&one.label));
+            let bytes = folder::read_file(&path, MAX_DOCUMENT);
+            bytes.is_ok_and(|bytes| Hash::of(&bytes) == one.file && of_kid(&bytes))
+        };
+        let kek = brought::public_key(&self.kek, Rule::KekKey);
+        self.format == done.format
+            && kek.is_ok_and(|kek| Hash::of(&kek) == done.fingerprint)
+            && done.files.iter().all(there)
+    }
+
     /// Makes the files for the service.
     fn export(
         &self,

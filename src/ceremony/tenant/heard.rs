@@ -9,23 +9,18 @@ use rsa::{Oaep, PublicKey};
 use sha1::Sha1;
 
 use crate::step::HeardWords;
-use crate::{Ceremony, Means, Run};
-use record::command::with_commands;
-use record::document::Released;
+use crate::{Ceremony, Means, Report, Run};
 use record::document::challenge::{Challenge, ChallengedKey};
 use record::document::keys::TargetKeys;
 use record::document::offer::Offer;
-use record::encoding::{Blob, Fixed, Hash, PackageId, random};
+use record::encoding::random;
 use record::fingerprint::{self, Confirmation, WORDS_TYPED};
-use record::flow::Phase;
-use record::log::{Event, clock};
-use record::plan::{KeyPlan, Plan};
-use record::proof;
+use record::log::clock;
 use record::proof::key_set::{PlaceChallenge, certificate_file};
-use record::rule::Rule;
-use record::terms::{AttestationLevel, OaepHash, Role, Step, list};
-use record::{Error, Result, spki};
-use terminal::report::Report;
+use record::{
+    AttestationLevel, Blob, Error, Event, Fixed, Hash, KeyPlan, OaepHash, PackageId, Phase, Plan,
+    Released, Result, Role, Rule, Step, list, proof, spki, with_commands,
+};
 use terminal::words::WordsHint;
 
 /// Take the hoster's KEK by the words that are read aloud

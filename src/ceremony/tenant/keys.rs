@@ -7,20 +7,18 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::tenant::export::require_unfilled;
-use crate::{Ceremony, Means, Run, certificate, step};
+use crate::{Ceremony, Means, Report, Run, certificate, step};
 use hsm::{Hsm, Inventory, THROWAWAY, TargetKey, TargetSpec, self_signed};
 use record::brought::{self, Brought};
-use record::encoding::{Hash, cka_id};
+use record::encoding::cka_id;
 use record::flow::replay::untrusted;
 use record::layout::KEYS;
-use record::log::{Event, KeyRecord};
-use record::plan::{KeyPlan, Plan};
-use record::proof::key_set;
-use record::rule::Rule;
+use record::log::KeyRecord;
+use record::proof::key_set::{self, certificate_file};
 use record::spki::{MAX_CERTIFICATE, TargetCertificate};
-use record::terms::{Id, KeyType, Side, Step, Usage};
-use record::{Error, Result, folder};
-use terminal::report::Report;
+use record::{
+    Error, Event, Hash, Id, KeyPlan, KeyType, Plan, Result, Rule, Side, Step, Usage, folder,
+};
 
 /// Make the keys of the plan that do not exist yet
 #[derive(Args)]
@@ -62,7 +60,7 @@ fn create(ceremony: &mut Ceremony, hsm: &Hsm, existing: &[(Id, PathBuf)]) -> Res
     let found = plan.keys.iter().map(found).collect::<Result<Vec<_>>>()?;
     each_of_its_own(&plan, &found)?;
     let begun = ceremony.begin(Step::KeysCreate)?;
-    folder::make_folder(&certificates(ceremony))?;
+    folder::make_folder(&ceremony.dir.join(KEYS))?;
     let (mut records, mut ends) = (Vec::new(), Vec::new());
     for (key, found) in plan.keys.iter().zip(found) {
         let (target, certificate) = one(ceremony, hsm, &inventory, key, found)?;
@@ -187,11 +185,7 @@ fn each_of_its_own(plan: &Plan, found: &[Option<ExistingKey>]) -> Result<()> {
 
 /// Where the certificate of a key is kept in the ceremony folder.
 fn certificate_path(ceremony: &Ceremony, label: &Id) -> PathBuf {
-    certificates(ceremony).join(format!("{label}.crt"))
-}
-
-fn certificates(ceremony: &Ceremony) -> PathBuf {
-    ceremony.dir.join(KEYS)
+    ceremony.dir.join(KEYS).join(certificate_file(label))
 }
 
 fn keep_certificate(ceremony: &Ceremony, label: &Id, der: &[u8]) -> Result<()> {

@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::step::file_of;
-use record::command::with_commands;
-use record::document::acceptance::{self, MAX_FETCHED_FROM, Published};
-use record::escape::{escape, quote};
-use record::plan::{Plan, ServicePlan};
-use record::proof::key_set::{KeySet, Pair};
+use record::document::acceptance;
+use record::document::acceptance::{MAX_FETCHED_FROM, Published};
+use record::proof::key_set::Pair;
 use record::service::metadata::{Comparison, MAX_METADATA, Metadata};
-use record::terms::{Id, Listed, list};
-use record::{Error, Result, folder, spki};
+use record::{
+    Error, Id, KeySet, Listed, Plan, Result, ServicePlan, escape, folder, list, quote, spki,
+    with_commands,
+};
 use terminal::report::Report;
 
 /// What the command line says.

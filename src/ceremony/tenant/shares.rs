@@ -7,16 +7,11 @@ use clap::Args;
 
 use crate::side::release;
 use crate::step::HeardWords;
-use crate::{Ceremony, Means, Run, write_once};
+use crate::{Ceremony, Means, Report, Run, write_once};
 use record::document::package::Package;
-use record::escape::{escape, quote};
 use record::layout::SHARES;
-use record::log::Event;
-use record::rule::Rule;
 use record::share::{CODE_WORDS, MAX_SHARE_FILE, ShareListing};
-use record::terms::{Id, Step, list};
-use record::{Result, folder};
-use terminal::report::Report;
+use record::{Event, Id, Result, Rule, Step, escape, folder, list, quote};
 use terminal::texts::Texts;
 use terminal::words::WordsHint;
 

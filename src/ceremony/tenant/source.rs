@@ -7,17 +7,11 @@ use clap::Args;
 
 use crate::side::archive;
 use crate::tenant::keys;
-use crate::{Ceremony, Means, Run};
+use crate::{Ceremony, Means, Report, Run};
 use hsm::Hsm;
-use record::Result;
-use record::document::Released;
 use record::document::closing::Closing;
-use record::escape::escape;
-use record::gate::{self};
-use record::log::{Event, SourceDestroyed};
-use record::rule::Rule;
-use record::terms::{Originals, Step, list};
-use terminal::report::Report;
+use record::log::SourceDestroyed;
+use record::{Event, Originals, Released, Result, Rule, Step, escape, gate, list};
 
 /// Destroy them, where the plan says so, once the hoster has said how it has backed the keys up
 /// and officers have signed

@@ -7,14 +7,10 @@ use clap::Args;
 
 use crate::side::token::TokenArgs;
 use crate::tenant::keys;
-use crate::{Ceremony, Means, Run};
+use crate::{Ceremony, Means, Report, Run};
 use hsm::{Hsm, Officer};
-use record::Result;
 use record::document::offer::Offer;
-use record::log::Event;
-use record::rule::Rule;
-use record::terms::Step;
-use terminal::report::Report;
+use record::{Event, Result, Rule, Step};
 
 /// Make the KEK trusted, with the PIN of the HSM's security officer
 #[derive(Args)]
@@ -49,9 +45,7 @@ impl Run for KekTrust {
 /// `KEK-GONE`, or the HSM's.
 pub fn untrust(ceremony: &mut Ceremony, hsm: &Hsm) -> Result<()> {
     let trusted = ceremony.state.kek.clone();
-    let Some(kek) = trusted.filter(|_| ceremony.state.trusted) else {
-        return Ok(());
-    };
+    let Some(kek) = trusted.filter(|_| ceremony.state.trusted) else { return Ok(()) };
     hsm.kek_clear(kek.id)?;
     ceremony.record(Event::KekUntrust { kek }).map(drop)
 }

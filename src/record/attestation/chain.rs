@@ -11,12 +11,8 @@ use x509_cert::der::{Document, Encode};
 use x509_cert::ext::pkix::{BasicConstraints, KeyUsage};
 
 use crate::attestation::attestation_error;
-use crate::encoding::Hash;
-use crate::escape::quote;
-use crate::rule::Rule;
 use crate::spki::{self, PublicKey};
-use crate::terms::list;
-use crate::{Error, Result};
+use crate::{Error, Hash, Result, Rule, list, quote};
 
 /// How a certificate ends in PEM (RFC 7468, 5).
 const END: &str = "-----END CERTIFICATE-----";
@@ -162,13 +158,9 @@ fn signed(certificate: &Certificate, by: &Certificate) -> bool {
     let (tbs, algorithm) = (certificate.tbs_certificate(), certificate.signature_algorithm());
     let key = by.tbs_certificate().subject_public_key_info().to_der().ok();
     let key = key.and_then(|spki| PublicKey::parse(&spki).ok());
-    let (Some(key), Ok(message)) = (key, tbs.to_der()) else {
-        return false;
-    };
+    let (Some(key), Ok(message)) = (key, tbs.to_der()) else { return false };
     let signature = certificate.signature().as_bytes().and_then(|signature| key.raw(signature));
-    let Some(signature) = signature.filter(|_| tbs.signature() == algorithm) else {
-        return false;
-    };
+    let Some(signature) = signature.filter(|_| tbs.signature() == algorithm) else { return false };
     let known = match key {
         PublicKey::Rsa(_) => [
             oids::SHA_256_WITH_RSA_ENCRYPTION,

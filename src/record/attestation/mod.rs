@@ -7,11 +7,7 @@ mod yubihsm;
 
 use jiff::Timestamp;
 
-use crate::command::with_commands;
-use crate::encoding::Hash;
-use crate::rule::Rule;
-use crate::terms::{AttestationLevel, Usage};
-use crate::{Error, Result};
+use crate::{AttestationLevel, Error, Hash, Result, Rule, Usage, with_commands};
 
 /// The greatest size of an attestation, and of what a vendor's tool said of one, in bytes.
 pub const MAX_ATTESTATION: u64 = 64 << 10;

@@ -7,10 +7,8 @@ use x509_cert::der::Decode;
 use x509_cert::der::asn1::BitString;
 use x509_cert::der::oid::ObjectIdentifier;
 
-use crate::Result;
 use crate::attestation::{Purpose, attestation_error};
-use crate::rule::Rule;
-use crate::terms::AttestationLevel;
+use crate::{AttestationLevel, Result, Rule};
 
 /// Where the key comes from: one byte.
 const ORIGIN: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.41482.4.3");
@@ -102,9 +100,7 @@ fn extension<const N: usize>(leaf: &Certificate, oid: ObjectIdentifier) -> Resul
     let (extension, None) = (found.next(), found.next()) else {
         return Err(format("twice".into()));
     };
-    let Some(extension) = extension else {
-        return Ok(None);
-    };
+    let Some(extension) = extension else { return Ok(None) };
     let bits = BitString::from_der(extension.extn_value.as_bytes())
         .map_err(|error| format(error.to_string()))?;
     let bytes = bits.as_bytes().and_then(|bytes| bytes.try_into().ok());

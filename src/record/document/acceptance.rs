@@ -1,15 +1,13 @@
 //! `acceptance`: the tenant has verified every proof; the KEK may go. Carries the tenant's log, and
 //! what nodes publish.
 
-use serde::{Deserialize, Serialize};
-
 use crate::document::{Beside, Body, Header, check_kek};
-use crate::encoding::{Hash, PackageId};
-use crate::escape::quote;
-use crate::log::{Fetched, LOG_FILE};
-use crate::plan::{Plan, ServicePlan};
+use crate::log::Fetched;
 use crate::service::metadata::MAX_METADATA;
-use crate::terms::{Fits, Id, Kind, Listed, ensure};
+use crate::terms::ensure;
+use crate::{
+    Fits, Hash, Id, Kind, LOG_FILE, Listed, PackageId, Plan, ServicePlan, quote, strict_json,
+};
 
 /// How the name of a node's metadata ends; it begins with the node's id.
 pub const METADATA_END: &str = ".metadata.xml";
@@ -17,8 +15,7 @@ pub const METADATA_END: &str = ".metadata.xml";
 pub const MAX_FETCHED_FROM: usize = 200;
 
 /// What the tenant accepts.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Acceptance {
     /// The export that it is about.
     pub package_id: PackageId,
@@ -36,8 +33,7 @@ pub struct Acceptance {
 }
 
 /// The metadata of one node, verbatim in a file beside the document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Published {
     /// The node.
     pub node: Id,

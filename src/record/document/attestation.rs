@@ -2,15 +2,12 @@
 //! takes or audits the document.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
-use crate::Result;
 use crate::attestation::{self, MAX_ATTESTATION, Purpose};
-use crate::command::with_commands;
-use crate::document::Received;
-use crate::plan::Plan;
-use crate::rule::Rule;
-use crate::terms::{AttestationLevel, Fits, Id, Listed, ensure};
+use crate::terms::ensure;
+use crate::{
+    AttestationLevel, Fits, Id, Listed, Plan, Received, Result, Rule, strict_json, with_commands,
+};
 
 /// How the file of an attestation ends; it begins with what it is about.
 pub const ATTESTATION_END: &str = ".attestation";
@@ -23,8 +20,7 @@ pub(super) const REPORT: (&str, u64) = (REPORT_END, MAX_ATTESTATION);
 pub const KEK: &str = "kek";
 
 /// What a vendor says of a key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Attestation {
     /// `kek`, or the key's label.
     pub of: Id,

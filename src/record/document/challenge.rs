@@ -1,18 +1,13 @@
 //! `challenge`: the tenant's answer to keys that were born at the hoster: it has compared their
 //! words, and asks for proofs.
 
-use serde::{Deserialize, Serialize};
-
-use crate::document::{Body, Header, Received};
-use crate::encoding::{Fixed, Hash, PackageId};
-use crate::plan::Plan;
+use crate::document::{Body, Header};
 pub use crate::proof::key_set::ChallengedKey;
-use crate::proof::key_set::{KeySet, certificate_file, check_keys, each_of_its_own};
-use crate::terms::{Fits, Kind, Listed};
+use crate::proof::key_set::{certificate_file, check_keys, each_of_its_own};
+use crate::{Fits, Fixed, Hash, KeySet, Kind, Listed, PackageId, Plan, Received, strict_json};
 
 /// What the hoster's HSM, and later every node, must prove.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Challenge {
     /// The identity of this challenge, in the place of a package's.
     pub package_id: PackageId,

@@ -1,17 +1,12 @@
 //! `closing`: what the hoster's HSM held for this ceremony only is gone. The last document; carries
 //! the hoster's log.
 
-use serde::{Deserialize, Serialize};
-
 use crate::document::{Body, Header, check_kek};
-use crate::encoding::Hash;
-use crate::log::LOG_FILE;
-use crate::plan::Plan;
-use crate::terms::{Fits, Kind, Listed, MAX_TEXT, Originals, TokenIdentity, ensure};
+use crate::terms::{MAX_TEXT, ensure};
+use crate::{Fits, Hash, Kind, LOG_FILE, Listed, Originals, Plan, TokenIdentity, strict_json};
 
 /// What was destroyed.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Closing {
     /// The KEK whose two halves are no longer found on the token; keys that were born at the hoster
     /// had none.

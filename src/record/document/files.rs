@@ -6,13 +6,10 @@ use std::path::Path;
 
 use crate::document::package::{HSM_SIGNATURE_END, SEALED_END};
 use crate::document::{Beside, Body, Document, MAX_DOCUMENT};
-use crate::log::{LOG_FILE, MAX_LOG};
-use crate::plan::Plan;
+use crate::log::MAX_LOG;
 use crate::proof::key_set::CERTIFICATE_END;
-use crate::rule::Rule;
 use crate::signature::{MAX_SIGNATURE, signer_of};
-use crate::terms::Listed;
-use crate::{Error, Result, folder};
+use crate::{Error, LOG_FILE, Listed, Plan, Result, Rule, folder};
 
 /// The greatest size of a sealed key or a certificate, in bytes; an RSA-4096 key has under 4 KiB.
 const MAX_LISTED: u64 = 16 << 10;

@@ -1,14 +1,10 @@
 //! A target key as the hoster's HSM has it, imported or born there.
 
-use serde::{Deserialize, Serialize};
-
-use crate::encoding::CkaId;
-use crate::plan::{KeyPlan, Plan};
-use crate::terms::{Fits, Id, ReadBack, differs, ensure, require};
+use crate::terms::{differs, ensure, require};
+use crate::{CkaId, Fits, Id, KeyPlan, Plan, ReadBack, strict_json};
 
 /// One key in the hoster's HSM.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct HeldKey {
     /// Its label in the plan.
     pub label: Id,

@@ -2,22 +2,21 @@
 //! tool.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use crate::attestation::Purpose;
-use crate::document::attestation::{self, Attestation, Attested, Judgement, Key, judged};
+use crate::document::attestation::{Attestation, Attested, Judgement, Key, judged};
 use crate::document::held_key::{BORN, HeldKey};
-use crate::document::{Beside, Body, Header, Received};
-use crate::encoding::{Blob, Hash, hash};
-use crate::plan::Plan;
+use crate::document::{Beside, Body, Header, attestation};
+use crate::encoding::hash;
 use crate::proof::key_set::{certificate_file, check_certificate, check_keys, each_of_its_own};
-use crate::rule::Rule;
-use crate::terms::{Fits, Id, Kind, Listed, Role, TokenIdentity, TransferRoute, ensure, require};
-use crate::{Result, spki};
+use crate::terms::{ensure, require};
+use crate::{
+    Blob, Fits, Hash, Id, Kind, Listed, Plan, Received, Result, Role, Rule, TokenIdentity,
+    TransferRoute, spki, strict_json,
+};
 
 /// The keys, as the hoster's HSM shows them.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct TargetKeys {
     /// [`fingerprint`] of them: what is read aloud.
     pub fingerprint: Hash,
@@ -31,8 +30,7 @@ pub struct TargetKeys {
 }
 
 /// One key that the tenant is shown.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct BornKey {
     /// What it is for.
     pub role: Role,

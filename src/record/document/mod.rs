@@ -50,20 +50,20 @@ mod reading;
 pub mod receipt;
 pub mod registration;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
-use crate::encoding::Hash;
-use crate::plan::Plan;
-use crate::terms::{FORMAT, Fits, Head, Id, Kind, Listed, Mode, Side, TransferRoute, ensure};
+use crate::terms::ensure;
+use crate::{
+    FORMAT, Fits, Hash, Head, Id, Kind, Listed, Mode, Plan, Side, TransferRoute, strict_json,
+};
 pub use reading::{Received, Released, header_of, read, read_files, read_to_sign};
 
 /// The greatest size of a document, in bytes.
 pub const MAX_DOCUMENT: u64 = 4 << 20;
 
 /// What every document says first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Header {
     /// [`FORMAT`].
     pub format: String,
@@ -136,8 +136,7 @@ pub trait Body: Serialize + DeserializeOwned + 'static {
 }
 
 /// A document as its file has it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Document<B: ?Sized> {
     /// What every document says first.
     pub header: Header,

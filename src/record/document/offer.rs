@@ -1,23 +1,18 @@
 //! `offer`: the hoster's KEK. The first document.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use crate::attestation::Purpose;
-use crate::document::attestation::{self, Attestation, Attested, Judgement, KEK, Key, judged};
-use crate::document::{Beside, Body, Header};
-use crate::encoding::{Blob, CkaId, Hash};
-use crate::plan::Plan;
-use crate::rule::Rule;
-use crate::spki;
-use crate::terms::{
-    Fits, Kind, Listed, Mechanism, OaepHash, Observed, ReadBack, TokenIdentity, differs, ensure,
-    require,
+use crate::document::attestation::{Attestation, Attested, Judgement, KEK, Key, judged};
+use crate::document::{Beside, Body, Header, attestation};
+use crate::terms::{differs, ensure, require};
+use crate::{
+    Blob, CkaId, Fits, Hash, Kind, Listed, Mechanism, OaepHash, Observed, Plan, ReadBack, Rule,
+    TokenIdentity, spki, strict_json,
 };
 
 /// The KEK, as the hoster's HSM shows it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Offer {
     /// The KEK's CKA_ID.
     pub id: CkaId,

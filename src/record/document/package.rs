@@ -1,23 +1,19 @@
 //! `package`: the tenant's keys, each wrapped for the KEK and sealed under the quorum's secret.
 
-use serde::{Deserialize, Serialize};
-
-use crate::document::{Body, Header, Received};
-use crate::encoding::{Blob, Fixed, Hash, PackageId, enc};
-use crate::plan::Plan;
+use crate::document::{Body, Header};
+use crate::encoding::enc;
 use crate::proof::key_set::{
-    ChallengedKey, KeySet, PlaceChallenge, certificate_file, check_keys, each_of_its_own,
+    ChallengedKey, PlaceChallenge, certificate_file, check_keys, each_of_its_own,
 };
-use crate::rule::Rule;
 use crate::share::ShareListing;
-use crate::terms::{
-    Fits, Id, Kind, Listed, Mechanism, OaepHash, Observed, Role, TokenIdentity, ensure,
+use crate::terms::ensure;
+use crate::{
+    Blob, Fits, Fixed, Hash, Id, KeySet, Kind, Listed, Mechanism, OaepHash, Observed, PackageId,
+    Plan, Received, Result, Role, Rule, TokenIdentity, spki, strict_json,
 };
-use crate::{Result, spki};
 
 /// Everything that the hoster needs to import, prove and be held to.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Package {
     /// The identity of this export.
     pub package_id: PackageId,
@@ -42,8 +38,7 @@ pub struct Package {
 }
 
 /// One key of a package.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct PackagedKey {
     /// Its label in the plan.
     pub label: Id,

@@ -8,13 +8,8 @@ use std::path::Path;
 
 use crate::document::files::{check_files, limit, missing_error};
 use crate::document::{Body, Document, Header};
-use crate::encoding::Hash;
-use crate::escape::quote;
-use crate::plan::Plan;
-use crate::rule::Rule;
 use crate::signature::{self, Namespace, VerifiedSignatures};
-use crate::terms::{FORMAT, Kind};
-use crate::{Error, Result, folder};
+use crate::{Error, FORMAT, Hash, Kind, Plan, Result, Rule, folder, quote};
 
 /// A document whose bytes, files and header hold, with the signatures beside it; of any kind, where
 /// what it says is `dyn Any`.
@@ -131,7 +126,7 @@ pub fn read<B: Body>(folder: &Path, plan: &Plan) -> Result<Received<B>> {
     let (kind, main) = (B::KIND, B::KIND.file());
     let (document, files) = read_unsigned::<B>(folder, plan)?;
     let bytes = files.get(&main).ok_or_else(|| missing_error(folder, &main))?;
-    let people = signature::among(&files, &main);
+    let people = signature::among(folder, &files, &main);
     let signatures = signature::verify(plan, kind.side(), Namespace::Document, bytes, &people)?;
     Ok(Received { hash: Hash::of(bytes), document, signatures, files })
 }

@@ -1,20 +1,17 @@
 //! `receipt`: the hoster's HSM holds the tenant's keys, and proves it.
 
-use serde::{Deserialize, Serialize};
-
 use crate::document::held_key::{BORN, HeldKey};
 use crate::document::{Body, Header};
-use crate::encoding::PackageId;
-use crate::plan::{IMPORT, Plan};
+use crate::plan::IMPORT;
 use crate::proof::Proof;
 use crate::proof::key_set::check_keys;
-use crate::terms::{
-    Fits, Id, Kind, Listed, TokenIdentity, TransferRoute, ensure, list_or, require,
+use crate::terms::{ensure, require};
+use crate::{
+    Fits, Id, Kind, Listed, PackageId, Plan, TokenIdentity, TransferRoute, list_or, strict_json,
 };
 
 /// What the HSM holds, who opened the seal for it, and the proof.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Receipt {
     /// The export that was imported, or the challenge that is answered.
     pub package_id: PackageId,

@@ -2,23 +2,20 @@
 //! node.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
-use crate::document::{Beside, Body, Header, Received};
-use crate::encoding::{Hash, PackageId};
-use crate::escape::quote;
-use crate::plan::Plan;
-use crate::proof::key_set::KeySet;
+use crate::document::{Beside, Body, Header};
 use crate::service::{
     Brief, ClaimedState, EvidenceContext, MAX_EVIDENCE, NodeEvidence, check_registered,
     evidence_file,
 };
-use crate::terms::{Fits, Id, Kind, Listed, PrimaryKey, Stage, ensure};
-use crate::{Error, Result};
+use crate::terms::ensure;
+use crate::{
+    Error, Fits, Hash, Id, KeySet, Kind, Listed, PackageId, Plan, PrimaryKey, Received, Result,
+    Stage, quote, strict_json,
+};
 
 /// What is primary now, what was before, and the evidence of every node and stage.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Registration {
     /// The export that was imported, or the challenge that was answered.
     pub package_id: PackageId,
@@ -38,8 +35,7 @@ pub struct Registration {
 }
 
 /// A node's evidence, as a file beside the registration: `<node>-<stage>.json`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct ListedEvidence {
     /// The node.
     pub node: Id,

@@ -1,11 +1,11 @@
 //! What a replayed state answers to those who ask.
 
-use crate::encoding::{Hash, PackageId};
-use crate::flow::{Made, Phase, State};
+use crate::flow::Made;
 use crate::log::KekRecord;
-use crate::rule::Rule;
-use crate::terms::{Head, Kind, Side, Stage, Step, TransferRoute};
-use crate::{Error, Result};
+use crate::{
+    Error, Hash, Head, Kind, PackageId, Phase, Result, Rule, Side, Stage, State, Step,
+    TransferRoute,
+};
 
 impl State {
     /// Whether a step may be taken on the service now, whatever the ceremony's phase.

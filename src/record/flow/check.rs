@@ -1,13 +1,10 @@
 //! What an entry may say where a side stands: intents before results, approvals before gated acts,
 //! newer attempts only.
 
-use crate::encoding::Hash;
 use crate::flow::room::MAX_WRONG;
-use crate::flow::{Phase, State};
 use crate::gate::{Nodes, Primary, Rollback, Subject, Unconfirmed, Unpassed, subject_hash};
-use crate::log::{Entry, Event};
 use crate::service::Order;
-use crate::terms::{Gate, Id, Kind, Side, Stage, Step};
+use crate::{Entry, Event, Gate, Hash, Id, Kind, Phase, Side, Stage, State, Step};
 
 /// Whether an entry may be; else what it is, for people.
 pub(super) type Allowed = std::result::Result<(), String>;

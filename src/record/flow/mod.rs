@@ -10,7 +10,8 @@ pub mod seen;
 mod state;
 pub mod subjects;
 
-use crate::terms::{Side, Step, TransferRoute, named};
+use crate::terms::named;
+use crate::{Side, Step, TransferRoute};
 pub use nodes::Nodes;
 pub use state::{Abandoned, Approval, Made, Opened, State};
 
@@ -93,14 +94,14 @@ named! {
 }
 
 macro_rules! table {
-    ($($side:ident $phase:ident $step:ident $next:ident $who:literal $words:literal $needs:ident;)*) => {
-        &[$(Row { side: Side::$side, phase: Phase::$phase, step: Step::$step, next: Some(Phase::$next), who: $who, words: $words, needs: Needs::$needs },)*]
+    ($($side:ident $($phase:ident)|+ $step:ident $next:ident $who:literal $words:literal $needs:ident;)*) => {
+        &[$($(Row { side: Side::$side, phase: Phase::$phase, step: Step::$step, next: Some(Phase::$next), who: $who, words: $words, needs: Needs::$needs },)+)*]
     };
 }
 
 /// How the tenant's keys come into the hoster's HSM: each of the tables below is followed by
-/// [`TABLE`]. The first line of a phase is what `status` proposes, unless a step must be taken
-/// first for each custodian.
+/// [`TABLE`]. A line is of each phase that it names. The first line of a phase is what `status`
+/// proposes, unless a step must be taken first for each custodian.
 pub fn way_in(way: TransferRoute) -> &'static [Row] {
     match way {
         TransferRoute::Carried => CARRIED,
@@ -127,8 +128,7 @@ pub const CARRIED: &[Row] = table! {
 
     Tenant Planned              OfferCheck   OfferTaken           "the tenant's security officer" "offer check" Offer;
     Tenant OfferTaken           KekTrust     KekTrusted           "the security officer of the tenant's HSM" "kek trust" Nothing;
-    Tenant OfferTaken           KeysCreate   KeysReady            "the tenant's security officer" "keys create" Nothing;
-    Tenant KekTrusted           KeysCreate   KeysReady            "the tenant's security officer" "keys create" Nothing;
+    Tenant OfferTaken|KekTrusted KeysCreate KeysReady "the tenant's security officer" "keys create" Nothing;
     Tenant KekTrusted           KekTrust     KekTrusted           "the security officer of the tenant's HSM" "kek trust" Nothing;
     Tenant KeysReady            KekTrust     KeysReady            "the security officer of the tenant's HSM" "kek trust" Nothing;
     Tenant KeysReady            Export       PackageMade          "the tenant's security officer" "export" Nothing;
@@ -141,14 +141,10 @@ pub const CARRIED: &[Row] = table! {
     Tenant AcceptanceReleased   SourceDestroy SourceDestroyed     "the tenant's security officer" "source destroy" Closing;
     Tenant SourceDestroyed      Close        Closed               "the tenant's security officer" "close" Nothing;
 
-    Hoster OfferMade            Restart      Planned              "the hoster's operator"   "restart" Reason;
-    Hoster OfferReleased        Restart      Planned              "the hoster's operator"   "restart" Reason;
-    Hoster PackageTaken         Restart      Planned              "the hoster's operator"   "restart" Reason;
+    Hoster OfferMade|OfferReleased|PackageTaken Restart Planned "the hoster's operator"   "restart" Reason;
     Hoster PackageTaken         PackageCheck PackageTaken         "the hoster's operator"   "package check" Package;
-    Tenant PackageMade          Restart      KeysReady            "the tenant's security officer" "restart" Reason;
-    Tenant PackageReleased      Restart      KeysReady            "the tenant's security officer" "restart" Reason;
-    Tenant OfferTaken           OfferCheck   OfferTaken           "the tenant's security officer" "offer check" Offer;
-    Tenant KekTrusted           OfferCheck   OfferTaken           "the tenant's security officer" "offer check" Offer;
+    Tenant PackageMade|PackageReleased Restart KeysReady "the tenant's security officer" "restart" Reason;
+    Tenant OfferTaken|KekTrusted OfferCheck OfferTaken "the tenant's security officer" "offer check" Offer;
     Tenant KeysReady            OfferCheck   KeysReady            "the tenant's security officer" "offer check" Offer;
 };
 
@@ -164,10 +160,8 @@ pub const BORN: &[Row] = table! {
     Tenant ChallengeMade        Release      ChallengeReleased    "the tenant's security officer, once officers have signed" "release" Nothing;
     Tenant ChallengeReleased    ReceiptCheck ReceiptTaken         "the tenant's security officer" "receipt check" Receipt;
 
-    Hoster KeysMade             Restart      Planned              "the hoster's operator"   "restart" Reason;
-    Hoster KeysReleased         Restart      Planned              "the hoster's operator"   "restart" Reason;
-    Tenant ChallengeMade        Restart      Planned              "the tenant's security officer" "restart" Reason;
-    Tenant ChallengeReleased    Restart      Planned              "the tenant's security officer" "restart" Reason;
+    Hoster KeysMade|KeysReleased Restart Planned "the hoster's operator"   "restart" Reason;
+    Tenant ChallengeMade|ChallengeReleased Restart Planned "the tenant's security officer" "restart" Reason;
 };
 
 /// Born in the tenant's HSM, and wrapped by another tool: the tenant confirms the KEK for it, and
@@ -186,21 +180,16 @@ pub const BROUGHT: &[Row] = table! {
     Tenant ChallengeMade        Release      ChallengeReleased    "the tenant's security officer, once officers have signed" "release" Nothing;
     Tenant ChallengeReleased    ReceiptCheck ReceiptTaken         "the tenant's security officer" "receipt check" Receipt;
 
-    Hoster OfferMade            Restart      Planned              "the hoster's operator"   "restart" Reason;
-    Hoster OfferReleased        Restart      Planned              "the hoster's operator"   "restart" Reason;
-    Hoster KeysMade             Restart      Planned              "the hoster's operator"   "restart" Reason;
-    Hoster KeysReleased         Restart      Planned              "the hoster's operator"   "restart" Reason;
+    Hoster OfferMade|OfferReleased|KeysMade|KeysReleased Restart Planned "the hoster's operator"   "restart" Reason;
     Tenant OfferTaken           OfferCheck   OfferTaken           "the tenant's security officer" "offer check" Offer;
-    Tenant ChallengeMade        Restart      OfferTaken           "the tenant's security officer" "restart" Reason;
-    Tenant ChallengeReleased    Restart      OfferTaken           "the tenant's security officer" "restart" Reason;
+    Tenant ChallengeMade|ChallengeReleased Restart OfferTaken "the tenant's security officer" "restart" Reason;
 };
 
 /// Born in the tenant's HSM, and wrapped for a cloud service: the hoster's side has no steps. A KEK
 /// that has expired is followed by another.
 pub const CLOUD: &[Row] = table! {
     Tenant Planned              KeysCreate   KeysReady            "the tenant's security officer" "keys create" Nothing;
-    Tenant KeysReady            CloudExport  CloudExported        "the tenant's security officer" "export" Cloud;
-    Tenant CloudExported        CloudExport  CloudExported        "the tenant's security officer" "export" Cloud;
+    Tenant KeysReady|CloudExported CloudExport CloudExported "the tenant's security officer" "export" Cloud;
     Tenant CloudExported        Close        Closed               "the tenant's security officer" "close" Nothing;
 };
 
@@ -209,22 +198,18 @@ pub const TABLE: &[Row] = table! {
     Hoster ReceiptMade          Release      ReceiptReleased      "the hoster's operator, once officers have signed" "release" Nothing;
     Hoster ReceiptReleased      Register     Registered           "the hoster's operator"   "register" Nothing;
     Hoster Registered           Evidence     Registered           "the hoster's operator"   "evidence add" Evidence;
-    Hoster Registered           Primary      Activated            "the hoster's operator"   "primary" Nothing;
     Hoster Activated            Evidence     Activated            "the hoster's operator"   "evidence add" Evidence;
     Hoster Activated            Registration RegistrationMade     "the hoster's operator"   "primary" Nothing;
     Hoster Activated            Rollback     RolledBack           "the hoster's operator"   "rollback" Nothing;
     Hoster RolledBack           Evidence     RolledBack           "the hoster's operator"   "evidence add" Evidence;
-    Hoster RolledBack           Primary      Activated            "the hoster's operator"   "primary" Nothing;
+    Hoster Registered|RolledBack Primary Activated "the hoster's operator"   "primary" Nothing;
     Hoster RegistrationMade     Release      RegistrationReleased "the hoster's operator, once officers have signed" "release" Nothing;
     Hoster ClosingMade          Release      ClosingReleased      "the hoster's operator, once officers have signed" "release" Nothing;
-    Hoster ClosingReleased      Close        Closed               "the hoster's operator"   "close" Nothing;
-    Hoster Aborted              Close        Closed               "the hoster's operator"   "close" Nothing;
-    Hoster Closed               Close        Closed               "the hoster's operator"   "close" Nothing;
+    Hoster ClosingReleased|Aborted|Closed Close Closed "the hoster's operator"   "close" Nothing;
 
     Tenant ReceiptTaken         Accept       AcceptanceMade       "the tenant's security officer" "accept" Registration;
     Tenant AcceptanceMade       Release      AcceptanceReleased   "the tenant's security officer, once officers have signed" "release" Nothing;
-    Tenant AcceptanceReleased   Close        Closed               "the tenant's security officer" "close" Closing;
-    Tenant Aborted              Close        Closed               "the tenant's security officer" "close" Closing;
+    Tenant AcceptanceReleased|Aborted Close Closed "the tenant's security officer" "close" Closing;
 
     Hoster ReceiptMade          Restart      Planned              "the hoster's operator"   "restart" Reason;
 };

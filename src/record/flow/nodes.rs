@@ -5,12 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::Result;
-use crate::encoding::Hash;
 use crate::flow::check::{Allowed, allow};
-use crate::log::{Entry, Event};
 use crate::service::{NodeEvidence, Order, OrderKind, own_machines, same_former};
-use crate::terms::{Id, PrimaryKey, Stage};
+use crate::{Entry, Event, Hash, Id, PrimaryKey, Result, Stage};
 
 /// The nodes, as a log has them.
 #[derive(Debug, Clone, Default)]

@@ -1,13 +1,9 @@
 //! A log on its way to a state, for its own side and for whoever verifies it.
 
-use crate::command::with_commands;
-use crate::encoding::Hash;
-use crate::flow::{Phase, State};
-use crate::log::{Entry, Event};
-use crate::plan::{PLAN_FILE, Plan};
-use crate::rule::Rule;
-use crate::terms::{Originals, Side, Step, TransferRoute, Trial};
-use crate::{Error, Result};
+use crate::{
+    Entry, Error, Event, Hash, Originals, PLAN_FILE, Phase, Plan, Result, Rule, Side, State, Step,
+    TransferRoute, Trial, with_commands,
+};
 
 /// What to do about a log that no program of ours has written.
 pub const FOREIGN_LOG: &str =

@@ -1,8 +1,6 @@
 //! What an entry repeats, from where it comes: the step that writes an entry and whoever verifies it
 //! call the same function. What nothing else determines is an argument of its own.
 
-use crate::Result;
-use crate::document::Received;
 use crate::document::acceptance::{Acceptance, Published};
 use crate::document::challenge::Challenge;
 use crate::document::closing::Closing;
@@ -10,14 +8,12 @@ use crate::document::keys::{BornKey, TargetKeys};
 use crate::document::offer::Offer;
 use crate::document::package::{Package, PackagedKey};
 use crate::document::receipt::Receipt;
-use crate::encoding::{Hash, cka_id};
-use crate::flow::State;
-use crate::log::{Event, KekRecord, KeyRecord, PlainImported, ShareFile, SourceDestroyed};
-use crate::plan::Plan;
+use crate::encoding::cka_id;
+use crate::log::{KekRecord, KeyRecord, PlainImported, ShareFile, SourceDestroyed};
 use crate::service::NodeEvidence;
-use crate::signature::Signed;
-use crate::terms::{
-    AttestationLevel, Id, Kind, Originals, ReadBack, Side, TokenIdentity, TransferRoute,
+use crate::{
+    AttestationLevel, Event, Hash, Id, Kind, Originals, Plan, ReadBack, Received, Result, Side,
+    Signed, State, TokenIdentity, TransferRoute,
 };
 
 /// What a side was shown of ceremonies before this one.

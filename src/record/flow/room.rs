@@ -2,12 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::Result;
-use crate::encoding::Hash;
-use crate::escape::{escape, quote};
 use crate::gate::{WrongBags, subject_hash};
-use crate::rule::Rule;
-use crate::terms::{Condition, Head, Remark, WrongBag};
+use crate::{Condition, Hash, Head, Remark, Result, Rule, WrongBag, escape, quote};
 
 /// How many bags may have come back wrong and wait for officers at once.
 pub const MAX_WRONG: usize = 64;
@@ -48,9 +44,7 @@ impl Room {
     /// # Errors
     /// `BAG-NUMBER`, naming what is out.
     pub fn knows(&self, remark: &Remark) -> Result<()> {
-        let Remark::BagIn(bag) = remark else {
-            return Ok(());
-        };
+        let Remark::BagIn(bag) = remark else { return Ok(()) };
         if bag.first || self.out.contains_key(&bag.item) {
             return Ok(());
         }
@@ -113,9 +107,7 @@ impl Room {
     /// # Errors
     /// `BAG-NUMBER`.
     pub fn require(&self) -> Result<()> {
-        let Some(bag) = self.wrong.first() else {
-            return Ok(());
-        };
+        let Some(bag) = self.wrong.first() else { return Ok(()) };
         let condition = bag.condition.name();
         let left_as = bag.left_as.as_deref().unwrap_or("nothing known here");
         Err(Rule::BagNumber.refuse(

@@ -1,7 +1,6 @@
 //! What the last preflight found, for what is new.
 
-use crate::log::{Entry, Event};
-use crate::terms::Finding;
+use crate::{Entry, Event, Finding};
 
 /// What the log says that a preflight compares with.
 #[derive(Debug, Clone, Default)]

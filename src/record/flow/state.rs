@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::Result;
-use crate::command::Program;
-use crate::encoding::{Hash, PackageId};
 use crate::flow::room::Room;
 use crate::flow::seen::Seen;
-use crate::flow::{ABORT, Nodes, Phase, Row, SERVICE, TABLE, way_in};
-use crate::log::{Entry, Event, GENESIS, KekRecord, KeyRecord, PlainImported, ShareFile};
-use crate::rule::Rule;
-use crate::terms::{Gate, Head, Id, Kind, Side, Step, TransferRoute};
+use crate::flow::{ABORT, Nodes, Row, SERVICE, TABLE, way_in};
+use crate::log::{GENESIS, KekRecord, KeyRecord, PlainImported, ShareFile};
+use crate::{
+    Entry, Event, Gate, Hash, Head, Id, Kind, PackageId, Phase, Program, Result, Rule, Side, Step,
+    TransferRoute,
+};
 
 /// A document that this side made.
 #[derive(Debug, Clone, Copy)]

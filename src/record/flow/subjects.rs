@@ -4,33 +4,31 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::Result;
-use crate::encoding::Hash;
 use crate::flow::answers::not_there;
-use crate::flow::{State, nodes};
+use crate::flow::nodes;
 use crate::gate::{
     Abort, CloudExport, Export, ExportKey, Import, ImportPlain, KekDestroy, KeysDestroy, Nodes,
     PinTry, PlainKey, Primary, Request, Restart, Rollback, ShareHolder, SourceDestroy, SourceKey,
     Subject, Unconfirmed, Unpassed, WrongBags, subject_hash,
 };
-use crate::log::{Event, KeyRecord};
-use crate::plan::{Plan, ServicePlan};
-use crate::terms::{
-    CloudFormat, FORMAT, Gate, Id, Kind, PrimaryKey, Stage, Step, TokenIdentity, TransferRoute,
+use crate::log::KeyRecord;
+use crate::{
+    CloudFormat, Event, FORMAT, Gate, Hash, Id, Kind, Plan, PrimaryKey, Result, ServicePlan, Side,
+    Stage, State, Step, TokenIdentity, TransferRoute,
 };
 
 impl<S: Subject> Request<S> {
-    /// What officers are asked to sign where a side stands.
-    pub fn of(plan: &Plan, state: &State, attempt: u32, subject: S) -> Self {
+    /// What officers of a side are asked to sign in an attempt, after this entry of its log.
+    pub fn of(plan: &Plan, side: Side, attempt: u32, entry: Hash, subject: S) -> Self {
         Request {
             format: FORMAT.to_owned(),
             ceremony: plan.ceremony.clone(),
             mode: plan.mode,
-            side: state.side,
+            side,
             plan_hash: plan.hash(),
             gate: S::GATE,
             attempt,
-            entry: state.phase_entry.hash,
+            entry,
             summary: subject.summary(),
             subject,
         }
@@ -121,25 +119,19 @@ impl RequestFile<'_> {
     ) -> std::result::Result<Option<Recomputed>, serde_json::Error> {
         let request: Request<S> = serde_json::from_slice(self.bytes)?;
         let found = serde_json::to_value(&request)?;
-        let Ok(subject) = subject_hash(&request.subject) else {
-            return Ok(None);
+        let Ok(subject) = subject_hash(&request.subject) else { return Ok(None) };
+        let Request { side, attempt, entry, subject: own, .. } = request;
+        let expected = match self.state {
+            None => Request::of(self.plan, side, attempt, entry, own),
+            Some(state) => match again(&own, state) {
+                Ok(own) => {
+                    let entry = state.phase_entry.hash;
+                    Request::of(self.plan, state.side, state.attempt, entry, own)
+                }
+                Err(_) => return Ok(None),
+            },
         };
-        let plan = self.plan;
-        let expected = match self.state.map(|state| (state, again(&request.subject, state))) {
-            Some((_, Err(_))) => return Ok(None),
-            Some((state, Ok(subject))) => {
-                serde_json::to_value(Request::of(plan, state, state.attempt, subject))?
-            }
-            None => serde_json::to_value(Request {
-                format: FORMAT.to_owned(),
-                ceremony: plan.ceremony.clone(),
-                mode: plan.mode,
-                plan_hash: plan.hash(),
-                gate: S::GATE,
-                summary: request.subject.summary(),
-                ..request
-            })?,
-        };
+        let expected = serde_json::to_value(expected)?;
         Ok(Some(Recomputed { subject, found, expected }))
     }
 }

@@ -7,8 +7,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use super::{at, exists, remove_if_there, shown, sync, write_synced};
-use crate::rule::Rule;
-use crate::{Error, Result};
+use crate::{Error, Result, Rule};
 
 /// Gives what is complete its name, which must be free: a file by a second link, which never takes
 /// a name that is there; where there are no links, it replaces an empty file that was made for it

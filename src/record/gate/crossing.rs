@@ -1,15 +1,11 @@
 //! What officers sign for before keys cross: at the tenant before they leave, at the hoster before
 //! they are unwrapped.
 
-use serde::{Deserialize, Serialize};
-
-use crate::encoding::Hash;
 use crate::gate::Subject;
-use crate::terms::{CloudFormat, Gate, Id, Mechanism, OaepHash, list};
+use crate::{CloudFormat, Gate, Hash, Id, Mechanism, OaepHash, list, strict_json};
 
 /// `export`: which keys leave, how, for whose KEK, and to whom the shares go.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Export {
     /// SHA-256 of the offer.
     pub offer: Hash,
@@ -28,8 +24,7 @@ pub struct Export {
 }
 
 /// A key that leaves.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct ExportKey {
     /// Its label in the plan.
     pub label: Id,
@@ -40,8 +35,7 @@ pub struct ExportKey {
 }
 
 /// A custodian, and what their share is encrypted to.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct ShareHolder {
     /// Who.
     pub id: Id,
@@ -65,8 +59,7 @@ impl Subject for Export {
 }
 
 /// `export`: which keys leave for a cloud service's KEK, with no seal.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct CloudExport {
     /// Which service.
     pub format: CloudFormat,
@@ -99,8 +92,7 @@ impl Subject for CloudExport {
 }
 
 /// `import`: which keys of another tool are unwrapped.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct ImportPlain {
     /// SHA-256 of the KEK's SubjectPublicKeyInfo.
     pub kek_fingerprint: Hash,
@@ -109,8 +101,7 @@ pub struct ImportPlain {
 }
 
 /// A key that another tool has wrapped.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct PlainKey {
     /// Its label in the plan.
     pub label: Id,
@@ -135,8 +126,7 @@ impl Subject for ImportPlain {
 }
 
 /// `import`: which package is opened.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Import {
     /// SHA-256 of the package.
     pub package: Hash,

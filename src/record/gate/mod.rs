@@ -5,10 +5,7 @@ mod crossing;
 mod service;
 mod subject;
 
-use serde::{Deserialize, Serialize};
-
-use crate::encoding::Hash;
-use crate::terms::{Gate, Id, Mode, Side};
+use crate::{Gate, Hash, Id, Mode, Side, strict_json};
 pub use crossing::*;
 pub use service::*;
 pub use subject::*;
@@ -17,8 +14,7 @@ pub use subject::*;
 pub const MAX_REQUEST: u64 = 1 << 20;
 
 /// What officers are asked to sign.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Request<S> {
     /// [`FORMAT`](crate::terms::FORMAT).
     pub format: String,

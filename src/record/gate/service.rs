@@ -1,15 +1,11 @@
 //! What officers sign for at the gates of the service: which keys serve, and on which nodes.
 
-use serde::{Deserialize, Serialize};
-
-use crate::encoding::Hash;
-use crate::escape::escape;
 use crate::gate::Subject;
-use crate::terms::{Gate, Id, PrimaryKey, Stage, list, shown};
+use crate::terms::shown;
+use crate::{Gate, Hash, Id, PrimaryKey, Stage, escape, list, strict_json};
 
 /// `primary`: which keys serve from now on, on what evidence, and which served before.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Primary {
     /// The kind of target.
     pub target: String,
@@ -42,8 +38,7 @@ impl Subject for Primary {
 }
 
 /// `rollback`: what was primary before becomes so again.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Rollback {
     /// The kind of target.
     pub target: String,
@@ -65,8 +60,7 @@ impl Subject for Rollback {
 }
 
 /// `deviation`: a node's evidence is taken although its service's own diagnostics do not pass.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Unpassed {
     /// The node.
     pub node: Id,
@@ -90,8 +84,7 @@ impl Subject for Unpassed {
 }
 
 /// `nodes`: which nodes leave, and which are other machines from now on.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Nodes {
     /// Those that leave for good.
     pub removed: Vec<Id>,

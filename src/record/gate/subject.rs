@@ -1,11 +1,11 @@
 //! What officers sign for at each gate: exactly what is about to happen, and in plain words.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::encoding::Hash;
-use crate::escape::quote;
-use crate::terms::{Gate, Id, Kind, Side, TokenIdentity, TransferRoute, WrongBag, list};
-use crate::{Error, Result};
+use crate::{
+    Error, Gate, Hash, Id, Kind, Result, Side, TokenIdentity, TransferRoute, WrongBag, list, quote,
+    strict_json,
+};
 
 /// What is about to happen at a gate. Its hash goes into the log, so it must say everything that
 /// matters.
@@ -35,8 +35,7 @@ pub fn subject_hash(subject: &impl Serialize) -> Result<Hash> {
 }
 
 /// `kek-destroy`: the KEK goes for good.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct KekDestroy {
     /// SHA-256 of the acceptance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -81,8 +80,7 @@ impl Subject for KekDestroy {
 }
 
 /// `keys-destroy`: after an abort, keys that were born at the hoster go for good.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct KeysDestroy {
     /// The log entry of the abort.
     pub abort: Hash,
@@ -102,8 +100,7 @@ impl Subject for KeysDestroy {
 }
 
 /// `source-destroy`: the tenant's originals go for good.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct SourceDestroy {
     /// SHA-256 of the acceptance.
     pub acceptance: Hash,
@@ -116,8 +113,7 @@ pub struct SourceDestroy {
 }
 
 /// An original that goes.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct SourceKey {
     /// Its label in the plan.
     pub label: Id,
@@ -138,8 +134,7 @@ impl Subject for SourceDestroy {
 }
 
 /// `restart`: everything of this side's attempt is given up.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Restart {
     /// How far this side has come.
     pub phase: String,
@@ -183,8 +178,7 @@ impl Subject for Restart {
 }
 
 /// `abort`: the ceremony ends without its aim.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Abort {
     /// How far this side has come.
     pub phase: String,
@@ -207,8 +201,7 @@ impl Subject for Abort {
 
 /// `deviation`: the package leaves although not every custodian has shown that they hold their
 /// share.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Unconfirmed {
     /// SHA-256 of the package.
     pub package: Hash,
@@ -230,8 +223,7 @@ impl Subject for Unconfirmed {
 }
 
 /// `deviation`: the ceremony goes on although a bag did not come back as it left.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct WrongBags {
     /// The bags.
     pub bags: Vec<WrongBag>,
@@ -258,8 +250,7 @@ impl Subject for WrongBags {
 }
 
 /// `pin-try`: one more try of a PIN.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct PinTry {
     /// The token.
     pub token: TokenIdentity,

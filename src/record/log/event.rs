@@ -2,16 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::encoding::{Hash, PackageId};
 use crate::log::record::{
     ChangedShare, CloudExported, Fetched, KekRecord, KeyRecord, PlainImported, ShareFile,
     SourceDestroyed,
 };
-use crate::rule::Rule;
-use crate::signature::Signed;
-use crate::terms::{
-    AttestationLevel, Finding, Gate, Id, Kind, Mode, Observed, Originals, PrimaryKey, ReadBack,
-    Remark, Side, Stage, Step, TokenIdentity, TransferRoute,
+use crate::{
+    AttestationLevel, Finding, Gate, Hash, Id, Kind, Mode, Observed, Originals, PackageId,
+    PrimaryKey, ReadBack, Remark, Rule, Side, Signed, Stage, Step, TokenIdentity, TransferRoute,
 };
 
 /// An event, with what it proves by hashes. Steps that touch an HSM or make a document have an

@@ -4,8 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::log::Event;
-use crate::{Error, Result};
+use crate::{Error, Event, Result};
 
 /// Where a field comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -246,27 +245,12 @@ fields! {
         "hash" "of the bytes removed" Claim "what was removed is gone";
     }
     "refusal" {
-        "rule" "that refused" Claim "what was refused left nothing";
+        "rule" "that refused a step; or, while a question went on, the words that were typed (`WORDS-MISMATCH`)" Claim "what was refused left nothing";
         "found" "text: the first 500 characters, escaped for a terminal" Claim "what was refused left nothing";
     }
     "preflight" {
         "findings" "each `{\"rule\": rule, \"found\": text, \"outcome\": outcome}`, in the order in which they were looked at; `found` as in `refusal`; `outcome` is `holds`, `broken`, or `waived`: broken, and the plan waives the rule" Claim "what a machine says of itself; only what the plan waives is called waived";
     }
-}
-
-/// The rows of the table in docs/formats.md, one for each field.
-pub fn page_rows() -> String {
-    let row = |event: &str, field: &Field| {
-        let (kind, why) = match field.source {
-            Source::Derived(from) => ("derived", from),
-            Source::Claim(because) => ("**claim**", because),
-        };
-        format!("| `{event}` | `{}` {} | {kind}: {why} |\n", field.name, field.holds)
-    };
-    let of = |(event, fields): &(&str, &[Field])| {
-        fields.iter().map(|field| row(event, field)).collect::<String>()
-    };
-    FIELDS.iter().map(of).collect()
 }
 
 /// How often each claim stands in these events, by `event.field`; so does what is a claim within a

@@ -5,12 +5,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::encoding::Hash;
-use crate::escape::escape;
-use crate::log::{Entry, Event, MAX_LINE};
-use crate::rule::Rule;
-use crate::terms::Head;
-use crate::{Error, Result};
+use crate::log::MAX_LINE;
+use crate::{Entry, Error, Event, Hash, Head, Result, Rule, escape};
 
 /// The greatest integer that every JSON reader keeps exactly (RFC 8785, 3.2.2.3).
 const MAX_INTEGER: u64 = 1 << 53;
@@ -93,10 +89,7 @@ pub fn format_error(name: &str, line: u64, found: impl std::fmt::Display) -> Err
 
 /// A line costs many times its length in memory while it is read, whatever it holds.
 pub fn require_short(line: &[u8]) -> std::result::Result<(), String> {
-    match line.len() < MAX_LINE {
-        true => Ok(()),
-        false => Err(format!("more than {MAX_LINE} bytes")),
-    }
+    if line.len() < MAX_LINE { Ok(()) } else { Err(format!("more than {MAX_LINE} bytes")) }
 }
 
 /// Whether every reader sees the same numbers.

@@ -1,9 +1,7 @@
 //! What an entry means for the flow: whose result it is, which document it made, took or released.
 
-use crate::encoding::Hash;
-use crate::log::{CloudExported, Event, PlainImported, SourceDestroyed};
-use crate::signature::Signed;
-use crate::terms::{Kind, Step, TokenIdentity};
+use crate::log::{CloudExported, PlainImported, SourceDestroyed};
+use crate::{Event, Hash, Kind, Signed, Step, TokenIdentity};
 
 impl Event {
     /// How the log names it.

@@ -16,10 +16,7 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 
-use crate::encoding::Hash;
-use crate::rule::Rule;
-use crate::terms::Head;
-use crate::{Error, Result, folder};
+use crate::{Error, Hash, Head, Result, Rule, folder};
 pub use event::Event;
 use line::{Line, format_error};
 pub use record::{

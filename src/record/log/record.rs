@@ -1,14 +1,11 @@
 //! Keys, shares and files as entries of the log name them, and what its longer entries say.
 
-use serde::{Deserialize, Serialize};
-
-use crate::encoding::{CkaId, Hash};
-use crate::signature::Signed;
-use crate::terms::{AttestationLevel, CloudFormat, Id, Observed, TokenIdentity};
+use crate::{
+    AttestationLevel, CkaId, CloudFormat, Hash, Id, Observed, Signed, TokenIdentity, strict_json,
+};
 
 /// Which KEK.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct KekRecord {
     /// Its CKA_ID.
     pub id: CkaId,
@@ -17,8 +14,7 @@ pub struct KekRecord {
 }
 
 /// Which target key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct KeyRecord {
     /// Its label in the plan.
     pub label: Id,
@@ -31,6 +27,11 @@ pub struct KeyRecord {
 }
 
 impl KeyRecord {
+    /// What names the key: as [`KeySet::named`](crate::KeySet::named).
+    pub fn named(&self) -> (&Id, Hash, Hash) {
+        (&self.label, self.spki, self.certificate)
+    }
+
     /// Of a key and its certificate, DER.
     pub fn of(label: &Id, spki: &[u8], certificate: &[u8], made: bool) -> Self {
         let (spki, certificate) = (Hash::of(spki), Hash::of(certificate));
@@ -39,8 +40,7 @@ impl KeyRecord {
 }
 
 /// Which share file went to whom.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct ShareFile {
     /// The custodian.
     pub custodian: Id,
@@ -49,8 +49,7 @@ pub struct ShareFile {
 }
 
 /// A share file that was changed on the way to the import, and held the same share.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct ChangedShare {
     /// The custodian.
     pub custodian: Id,
@@ -61,8 +60,7 @@ pub struct ChangedShare {
 }
 
 /// A wrapped key, as a cloud service is given it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct CloudFile {
     /// Its label in the plan.
     pub label: Id,
@@ -71,8 +69,7 @@ pub struct CloudFile {
 }
 
 /// A file that somebody fetched from a node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Fetched {
     /// The node.
     pub node: Id,
@@ -85,8 +82,7 @@ pub struct Fetched {
 }
 
 /// Keys that left for a cloud service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct CloudExported {
     /// Which.
     pub format: CloudFormat,
@@ -101,8 +97,7 @@ pub struct CloudExported {
 }
 
 /// Keys of another tool that came in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct PlainImported {
     /// SHA-256 of `keys`.
     pub document: Hash,
@@ -119,8 +114,7 @@ pub struct PlainImported {
 }
 
 /// The tenant's originals, gone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct SourceDestroyed {
     /// SHA-256 of the closing, in which the hoster says how it has backed the keys up.
     pub closing: Hash,

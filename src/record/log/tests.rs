@@ -1,7 +1,7 @@
 //! The chain, attacked; and every form of an entry but the one that it has.
 
 use super::*;
-use crate::terms::{Mode, Remark, Side};
+use crate::{Mode, Remark, Side};
 
 fn note(text: &str) -> Event {
     Event::Note { remark: Remark::Remark { text: text.into() } }

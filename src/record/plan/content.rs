@@ -1,8 +1,7 @@
 //! What crosses, how, where to, and what becomes of the originals.
 
-use crate::encoding::Hash;
-use crate::terms::{
-    AttestationLevel, CloudFormat, Deployment, Id, KeyType, Mechanism, OaepHash, Role, Usage,
+use crate::{
+    AttestationLevel, CloudFormat, Deployment, Hash, Id, KeyType, Mechanism, OaepHash, Role, Usage,
 };
 
 /// How keys cross.

@@ -2,10 +2,7 @@
 
 use std::fmt;
 
-use crate::Error;
-use crate::command::with_commands;
-use crate::escape::escape;
-use crate::rule::Rule;
+use crate::{Error, Rule, escape, with_commands};
 
 /// One thing that is wrong with a plan.
 #[derive(Debug, Clone)]

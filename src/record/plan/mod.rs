@@ -12,11 +12,11 @@ mod written;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::command::Program;
-use crate::encoding::{CkaId, Fixed, Hash, cka_id};
-use crate::rule::Rule;
-use crate::terms::{Id, Mechanism, Mode, Originals, Side, Stage, TransferRoute, Trial};
-use crate::{Result, folder};
+use crate::encoding::cka_id;
+use crate::{
+    CkaId, Fixed, Hash, Id, Mechanism, Mode, Originals, Program, Result, Rule, Side, Stage,
+    TransferRoute, Trial, folder,
+};
 pub use content::{IMPORT, KeyPlan, ServicePlan, Transfer};
 pub use fault::{Fault, Faults};
 pub use people::{Custodian, HsmPlan, NetworkPlan, Party, Person, QuorumPlan, Witness};

@@ -3,9 +3,7 @@
 use serde::Deserialize;
 use ssh_key::public::KeyData;
 
-use crate::escape::escape;
-use crate::plan::Plan;
-use crate::terms::{Id, Side, TokenIdentity};
+use crate::{Id, Plan, Side, TokenIdentity, escape};
 
 /// A person with an SSH key: an officer, or a witness who signs with one.
 #[derive(Debug, Clone)]

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::encoding::{Fixed, Hash};
 use crate::plan::HsmPlan;
-use crate::terms::{
-    AttestationLevel, CloudFormat, Deployment, Form, Mechanism, Mode, OaepHash, Origin, Originals,
-    Role, TransferRoute, named,
+use crate::terms::named;
+use crate::{
+    AttestationLevel, CloudFormat, Deployment, Fixed, Form, Hash, Mechanism, Mode, OaepHash,
+    Origin, Originals, Role, TransferRoute,
 };
 
 #[derive(Deserialize)]

@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::check::line_of;
 use super::{Fault, Faults};
-use crate::rule::Rule;
+use crate::Rule;
 
 /// Refuses a plan that is written in another way than the format's.
 ///
@@ -25,10 +25,7 @@ pub fn canonical(text: &str) -> Result<(), Faults> {
     }
     form.lines();
     form.faults.sort_by_key(|fault| fault.line);
-    match form.faults.is_empty() {
-        true => Ok(()),
-        false => Err(Faults(form.faults)),
-    }
+    if form.faults.is_empty() { Ok(()) } else { Err(Faults(form.faults)) }
 }
 
 type Key<'a> = Spanned<std::borrow::Cow<'a, str>>;

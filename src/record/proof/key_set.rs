@@ -3,14 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
-use crate::Result;
-use crate::encoding::{Blob, Fixed, Hash, PackageId};
-use crate::plan::{KeyPlan, Plan};
-use crate::rule::Rule;
 use crate::spki::{self, TargetCertificate};
-use crate::terms::{Fits, Id, KeyType, Listed, Role, differs, ensure};
+use crate::terms::{differs, ensure};
+use crate::{
+    Blob, Fits, Fixed, Hash, Id, KeyPlan, KeyType, Listed, PackageId, Plan, Result, Role, Rule,
+    strict_json,
+};
 
 /// The keys of a ceremony, and what is asked of whoever says that they hold them.
 #[derive(Debug, Clone)]
@@ -39,8 +37,7 @@ pub struct ProvenKey {
 }
 
 /// What only the holder of an encryption key can answer, at a place.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct PlaceChallenge {
     /// Where it must be answered.
     pub place: String,
@@ -102,6 +99,12 @@ impl KeySet {
         self.keys.iter().find(|key| key.label == *label)
     }
 
+    /// What names each key: its label, SHA-256 of its SubjectPublicKeyInfo and of its certificate.
+    pub fn named(&self) -> impl Iterator<Item = (&Id, Hash, Hash)> {
+        let keys = self.keys.iter();
+        keys.map(|key| (&key.label, Hash::of(&key.spki.0), Hash::of(&key.certificate)))
+    }
+
     /// The signing keys.
     pub fn signing_keys(&self) -> impl Iterator<Item = &ProvenKey> {
         self.keys.iter().filter(|key| key.role == Role::Signing)
@@ -140,8 +143,7 @@ impl KeySet {
 }
 
 /// A key that is to be proven, as a document lists it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct ChallengedKey {
     /// Its label in the plan.
     pub label: Id,

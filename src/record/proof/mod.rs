@@ -6,17 +6,16 @@ pub mod key_set;
 
 use serde::{Deserialize, Serialize};
 
-use crate::encoding::{Blob, Fixed, Hash, PackageId, enc, hash};
-use crate::escape::escape;
-use crate::plan::Plan;
-use crate::proof::key_set::{KeySet, ProvenKey};
-use crate::rule::Rule;
-use crate::terms::{Fits, Id, Role, ensure};
-use crate::{Result, spki};
+use crate::encoding::{enc, hash};
+use crate::proof::key_set::ProvenKey;
+use crate::terms::ensure;
+use crate::{
+    Blob, Fits, Fixed, Hash, Id, KeySet, PackageId, Plan, Result, Role, Rule, escape, spki,
+    strict_json,
+};
 
 /// One key's proof at one place.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Proof {
     /// The key.
     pub label: Id,

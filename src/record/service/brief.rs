@@ -1,15 +1,10 @@
 //! The brief, `register/registration.json`: what every node is told. Everything in it follows from
 //! plan, package and receipt, so whoever has those can tell a right one.
 
-use serde::{Deserialize, Serialize};
-
-use crate::Result;
-use crate::encoding::{Blob, CkaId, Fixed, Hash, PackageId, json_file};
-use crate::plan::{Plan, ServicePlan};
-use crate::proof::key_set::KeySet;
 use crate::spki::TargetCertificate;
-use crate::terms::{
-    Deployment, FORMAT, Id, Listed, Mode, OaepHash, PrimaryKey, Role, Stage, Trial,
+use crate::{
+    Blob, CkaId, Deployment, FORMAT, Fixed, Hash, Id, KeySet, Listed, Mode, OaepHash, PackageId,
+    Plan, PrimaryKey, Result, Role, ServicePlan, Stage, Trial, json_file, strict_json,
 };
 
 /// The name of the brief in the register folder.
@@ -18,8 +13,7 @@ pub const BRIEF_FILE: &str = "registration.json";
 pub const MAX_BRIEF: u64 = 4 << 20;
 
 /// What every node is told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Brief {
     /// [`FORMAT`].
     pub format: String,
@@ -52,8 +46,7 @@ pub struct Brief {
 }
 
 /// One key, as a node finds it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct BriefKey {
     /// Its label in the plan.
     pub label: Id,
@@ -75,8 +68,7 @@ pub struct BriefKey {
 }
 
 /// What only the holder of an encryption key can answer, at a place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct NodeChallenge {
     /// `<node>/<stage>`.
     pub place: String,

@@ -3,17 +3,15 @@
 //! reaches the key can sign any name.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
-use crate::encoding::{Blob, Hash, enc, json_file};
-use crate::escape::{escape, quote};
-use crate::plan::Plan;
-use crate::proof::key_set::KeySet;
+use crate::encoding::enc;
 use crate::proof::{KeyProof, Proof};
-use crate::rule::Rule;
 use crate::service::Brief;
-use crate::terms::{FORMAT, Finding, Id, PrimaryKey, Role, Stage, list, shown};
-use crate::{Error, Result, spki};
+use crate::terms::shown;
+use crate::{
+    Blob, Error, FORMAT, Finding, Hash, Id, KeySet, Plan, PrimaryKey, Result, Role, Rule, Stage,
+    escape, json_file, list, quote, spki, strict_json,
+};
 
 /// The greatest size of a node's evidence, in bytes.
 pub const MAX_EVIDENCE: u64 = 2 << 20;
@@ -24,8 +22,7 @@ pub fn evidence_file(node: &Id, stage: Stage) -> String {
 }
 
 /// What a node says of itself and its keys.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Statement {
     /// The ceremony's id.
     pub ceremony: Id,
@@ -79,8 +76,7 @@ pub struct Statement {
 
 /// What a service's own diagnostics say, as they come: how a release names its checks is not
 /// published.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Diagnosis {
     /// The type of the report.
     pub r#type: String,
@@ -93,8 +89,7 @@ pub struct Diagnosis {
 }
 
 /// A result in a report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct CheckResult {
     /// The names of its groups and its own, joined by ` / `.
     pub name: String,
@@ -103,8 +98,7 @@ pub struct CheckResult {
 }
 
 /// Certificates that a node publishes, each as base64 of its DER.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Published {
     /// The primary signing certificate.
     pub signing: Blob,
@@ -129,8 +123,7 @@ impl Diagnosis {
 const PASS: &str = "Pass";
 
 /// One key, as the node uses it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct NodeKey {
     /// Its label in the plan.
     pub label: Id,
@@ -157,8 +150,7 @@ pub struct NodeEvidence {
     signature: Blob,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 struct File {
     format: String,
     evidence: String,

@@ -1,12 +1,9 @@
 //! What a node of a Host Guardian Service must say in its evidence. Sources: Microsoft's HgsServer
 //! cmdlet reference, its guarded-fabric guide, and MS-KPS.
 
-use crate::Result;
-use crate::encoding::Hash;
-use crate::escape::quote;
-use crate::rule::Rule;
 use crate::service::{Brief, NodeKey, Statement};
-use crate::terms::{Deployment, PrimaryKey, Role, Stage, list_or, shown};
+use crate::terms::shown;
+use crate::{Deployment, Hash, PrimaryKey, Result, Role, Rule, Stage, list_or, quote};
 
 /// The form of its evidence.
 pub(super) fn check(said: &Statement, brief: &Brief) -> Result<()> {

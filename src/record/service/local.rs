@@ -2,14 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
-use crate::encoding::{Hash, json_file};
-use crate::escape::escape;
-use crate::rule::Rule;
 use crate::service::{Brief, Statement};
-use crate::terms::{FORMAT, Id, PrimaryKey, Role, shown};
-use crate::{Error, Result, folder};
+use crate::terms::shown;
+use crate::{
+    Error, FORMAT, Hash, Id, PrimaryKey, Result, Role, Rule, escape, folder, json_file, strict_json,
+};
 
 /// The form of its evidence.
 pub(super) fn check(said: &Statement, brief: &Brief) -> Result<()> {
@@ -25,8 +22,7 @@ pub(super) fn check(said: &Statement, brief: &Brief) -> Result<()> {
 pub const MAX_REGISTRY: u64 = 64 << 20;
 
 /// What the registry's file holds.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 struct Contents {
     format: String,
     /// The plan hash of the primary key set.
@@ -36,8 +32,7 @@ struct Contents {
 }
 
 /// The keys of one ceremony.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct RegisteredSet {
     /// The plan of the ceremony: what names the key set.
     pub plan_hash: Hash,
@@ -78,8 +73,7 @@ impl RegisteredSet {
 }
 
 /// One key of a key set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct RegisteredKey {
     /// Its label in the plan.
     pub label: Id,

@@ -10,9 +10,7 @@ pub mod metadata;
 mod order;
 mod registered;
 
-use crate::Result;
-use crate::plan::ServicePlan;
-use crate::rule::Rule;
+use crate::{Result, Rule, ServicePlan};
 pub use brief::{BRIEF_FILE, Brief, BriefKey, MAX_BRIEF, NodeChallenge};
 pub use evidence::{
     CheckResult, Diagnosis, EvidenceContext, MAX_EVIDENCE, NodeEvidence, NodeKey, Published,

@@ -1,11 +1,8 @@
 //! An order, `register/<nn>-<order>.json`: what nodes may do next. Orders follow from the log
 //! alone, so one that is lost is written again, and one that nobody gave is known by its hash.
 
-use serde::{Deserialize, Serialize};
-
-use crate::Result;
-use crate::encoding::{Hash, json_file};
-use crate::terms::{FORMAT, Id, PrimaryKey, named};
+use crate::terms::named;
+use crate::{FORMAT, Hash, Id, PrimaryKey, Result, json_file, strict_json};
 
 /// The greatest size of an order, in bytes.
 pub const MAX_ORDER: u64 = 1 << 20;
@@ -23,8 +20,7 @@ named! {
 }
 
 /// What nodes may do next.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Order {
     /// [`FORMAT`].
     pub format: String,

@@ -5,13 +5,9 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::command::with_commands;
-use crate::encoding::Hash;
-use crate::escape::escape;
-use crate::rule::Rule;
 use crate::service::{EvidenceContext, NodeEvidence};
-use crate::terms::{Id, PrimaryKey, Stage, list, shown};
-use crate::{Error, Result};
+use crate::terms::shown;
+use crate::{Error, Hash, Id, PrimaryKey, Result, Rule, Stage, escape, list, with_commands};
 
 /// What a registration says of the service, beside its evidence.
 pub struct ClaimedState<'a> {

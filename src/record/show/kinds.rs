@@ -7,10 +7,7 @@ use serde_json::json;
 
 use crate::document::offer::Offer;
 use crate::document::{Document, Header, of_kind};
-use crate::encoding::Hash;
-use crate::escape::{escape, quote};
 use crate::layout::ClosedHead;
-use crate::plan::Plan;
 use crate::probe::Probe;
 use crate::service::local::Registry;
 use crate::service::metadata::{Certificate, Metadata};
@@ -18,8 +15,7 @@ use crate::service::{Brief, NodeEvidence, Order};
 use crate::show::plan::content;
 use crate::show::{ShownFile, Tree};
 use crate::signature::{self, SignatureFile};
-use crate::terms::{FORMAT, Id, Kind, Mode, Side};
-use crate::{Result, spki};
+use crate::{FORMAT, Hash, Id, Kind, Mode, Plan, Result, Side, escape, quote, spki};
 
 /// The key of the texts that explain a file, and what it says with what Keyferry knows of that.
 pub type Explanation = (String, Tree);
@@ -187,7 +183,8 @@ pub fn signature(source: &ShownFile) -> Result<Explanation> {
     let name = source.name();
     let named = name.strip_suffix(".sig").and_then(|name| name.rsplit_once('.'));
     let signer = escape(named.map_or(name.as_str(), |(_, signer)| signer));
-    let file = SignatureFile { signer: signer.clone(), bytes: source.bytes.clone() };
+    let (path, bytes) = (source.path.to_owned(), source.bytes.clone());
+    let file = SignatureFile { path, signer: signer.clone(), bytes };
     let said = signature::describe(&file)?;
     let named = named.map(|(file, _)| json!({ "signer": signer, "file": file }));
     Ok(("signature".into(), Tree::of(&said)?.with("named", json!(named))))

@@ -5,12 +5,10 @@ use std::io::Write;
 
 use serde_json::json;
 
-use crate::Result;
 use crate::flow::replay::Replay;
-use crate::log::{self, Entry, Event, GENESIS};
-use crate::rule::Rule;
+use crate::log::{self, GENESIS};
 use crate::show::{Sentences, ShownFile, sentence, write};
-use crate::terms::{Head, Side};
+use crate::{Entry, Event, Head, Result, Rule, Side};
 
 /// Whether a file is a log: its first line is an entry, and nothing comes before it.
 pub fn begins(start: &ShownFile) -> bool {

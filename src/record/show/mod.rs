@@ -15,12 +15,12 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::document::MAX_DOCUMENT;
-use crate::log::{Event, MAX_LOG};
+use crate::log::MAX_LOG;
 use crate::plan::MAX_PLAN;
 use crate::service::local::MAX_REGISTRY;
 use crate::service::metadata::MAX_METADATA;
 use crate::signature::{self, MAX_SIGNATURE, Namespace};
-use crate::{Error, Result};
+use crate::{Error, Event, Result};
 use kinds::Explanation;
 pub use source::ShownFile;
 use text::Telling;
@@ -39,9 +39,7 @@ pub fn show(path: &Path, language: Language, out: &mut dyn Write) -> Result<()> 
     if log::begins(&start) {
         return log::show(&start.whole(MAX_LOG)?, &texts, out);
     }
-    let Some((limit, explain)) = explaining(&start) else {
-        return Err(unlike_error(&start));
-    };
+    let Some((limit, explain)) = explaining(&start) else { return Err(unlike_error(&start)) };
     let source = start.whole(limit)?;
     let explanation = explain(&source)?;
     let (namespace, mut lines) = page(&explanation, &texts);

@@ -2,9 +2,10 @@
 
 use std::fmt::Display;
 
-use crate::escape::escape;
-use crate::plan::{Custodian, KeyPlan, Party, Person, Plan, ServicePlan, Waiver, Witness};
-use crate::terms::{Deployment, OaepHash, Side, TransferRoute, Trial, list};
+use crate::plan::{Custodian, Party, Person, Waiver, Witness};
+use crate::{
+    Deployment, KeyPlan, OaepHash, Plan, ServicePlan, Side, TransferRoute, Trial, escape, list,
+};
 
 /// Lines, each with a label.
 struct Lines(Vec<String>);

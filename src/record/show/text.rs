@@ -12,13 +12,10 @@ use std::collections::{BTreeMap, HashSet};
 use serde_json::json;
 use toml::{Table, Value};
 
-use crate::command;
-use crate::encoding::{Blob, Hash};
-use crate::escape::{MAX_SHOWN, escape};
-use crate::fingerprint;
-use crate::rule::Rule;
+use crate::escape::MAX_SHOWN;
 use crate::show::tree::Tree;
 use crate::terms::named;
+use crate::{Blob, Hash, Rule, command, escape, fingerprint};
 
 /// The most lines of one foreign text or object that are shown.
 const MAX_LINES: usize = 4000;

@@ -7,12 +7,10 @@ use ssh_key::encoding::Decode;
 use ssh_key::public::KeyData;
 use ssh_key::{Algorithm, HashAlg, PublicKey, Signature, SshSig};
 
-use crate::Result;
 use crate::brought::text;
-use crate::escape::{escape, quote};
-use crate::plan::{Person, Plan};
-use crate::rule::Rule;
+use crate::plan::Person;
 use crate::signature::{Description, Namespace, SignatureFile, people};
+use crate::{Plan, Result, Rule, escape, folder, quote};
 
 const BEGIN: &str = "-----BEGIN SSH SIGNATURE-----\n";
 const END: &str = "-----END SSH SIGNATURE-----\n";
@@ -35,7 +33,7 @@ pub struct Envelope<'a> {
 
 impl<'a> Envelope<'a> {
     pub fn parse(file: &'a SignatureFile) -> Result<Self> {
-        let of = format!("the signature of {}", file.signer);
+        let of = folder::shown(&file.path);
         let format = |found: &str| {
             match text::altered(&file.bytes) {
                 None => Rule::SignatureFormat.refuse(
@@ -112,37 +110,37 @@ impl<'a> Envelope<'a> {
         (namespace, message): (Namespace, &[u8]),
         all: &[SignatureFile],
     ) -> Result<()> {
-        let signer = &self.file.signer;
+        let of = folder::shown(&self.file.path);
         let found = quote(&escape(&String::from_utf8_lossy(&self.namespace)));
         Rule::SignatureNamespace.ensure(
             self.namespace == namespace.name().as_bytes(),
-            format!("the signature of {signer} has the namespace {found}"),
+            format!("{of}: a signature with the namespace {found}"),
             quote(namespace.name()),
             format!("sign again, for this purpose: `{}`", super::officer_line(namespace)),
         )?;
         self.check_owner(plan, person, all)?;
         Rule::SignaturePresence.ensure(
             self.touched() != Some(false),
-            format!("the FIDO2 signature of {signer} was made without a touch"),
+            format!("{of}: a FIDO2 signature that was made without a touch"),
             "the user-present flag",
             "sign again, with a key that was not made with the option no-touch-required",
         )?;
         Rule::SignatureDocument.ensure(
             self.verifies(&person.key, namespace, message),
-            format!("the signature of {signer} does not fit these bytes"),
+            format!("{of}: a signature that does not fit these bytes"),
             "a signature over exactly this file, unchanged",
             "check that file and signature belong together; then have it signed again",
         )
     }
 
     fn check_owner(&self, plan: &Plan, person: &Person, all: &[SignatureFile]) -> Result<()> {
-        let signer = &self.file.signer;
+        let (of, signer) = (folder::shown(&self.file.path), &self.file.signer);
         let blob = |key: &KeyData| PublicKey::new(key.clone(), "").to_bytes().ok();
         let owner =
             people(plan).find(|(person, _)| blob(&person.key).as_ref() == Some(&self.public_key));
         let (owner, _) = owner.ok_or_else(|| {
             Rule::SignatureKey.refuse(
-                format!("the signature of {signer} was made with a key that is not in the plan"),
+                format!("{of}: a signature by a key that is not in the plan"),
                 format!("the key of {signer} in the plan"),
                 "sign again with the key whose public half is in the plan",
             )
@@ -151,7 +149,7 @@ impl<'a> Envelope<'a> {
         let rule = if twice { Rule::SignatureRepeated } else { Rule::SignaturePerson };
         rule.ensure(
             owner.id == person.id,
-            format!("the signature named after {signer} was made by {}", owner.id),
+            format!("{of}: a signature by {}", owner.id),
             format!("a signature by {signer}"),
             format!("{signer} signs with their own key"),
         )

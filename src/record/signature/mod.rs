@@ -4,17 +4,17 @@
 mod envelope;
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::command::{CommandLine, Program};
-use crate::encoding::Hash;
-use crate::escape::{escape, quote};
-use crate::plan::{Person, Plan};
-use crate::rule::Rule;
-use crate::terms::{Id, Side, list, list_or, named};
-use crate::{Error, Result, folder};
+use crate::command::CommandLine;
+use crate::plan::Person;
+use crate::terms::named;
+use crate::{
+    Error, Hash, Id, Plan, Program, Result, Rule, Side, escape, folder, list, list_or, quote,
+    strict_json,
+};
 use envelope::Envelope;
 
 /// The greatest size of a signature file, in bytes; real ones have less than 700.
@@ -37,8 +37,10 @@ named! {
     }
 }
 
-/// A signature file as it was found: whose it says it is, and its bytes.
+/// A signature file as it was found: where, whose it says it is, and its bytes.
 pub struct SignatureFile {
+    /// Where it lies.
+    pub path: PathBuf,
     /// The `<id>` of `<file>.<id>.sig`.
     pub signer: String,
     /// The file's bytes.
@@ -46,8 +48,7 @@ pub struct SignatureFile {
 }
 
 /// A valid signature of one person, as records name it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Signed {
     /// Who signed.
     pub id: Id,
@@ -153,7 +154,7 @@ fn side_error(id: &Id, of: Side, side: Side, remedy: &str) -> Error {
 /// # Errors
 /// `SIGNATURE-UNKNOWN`, `SIGNATURE-SIDE`.
 pub fn ensure_signer(plan: &Plan, id: &Id, side: Option<Side>) -> Result<()> {
-    match (named(plan, id.as_str())?.1, side) {
+    match (named(plan, id.as_str(), "a signature file")?.1, side) {
         (Role::Officer(of), Some(side)) if of != side => {
             Err(side_error(id, of, side, "the officers of that side sign it"))
         }
@@ -200,7 +201,7 @@ fn verify_each(
 ) -> Result<Vec<(Signed, Role)>> {
     let mut all = Vec::new();
     for file in files {
-        let (person, role) = named(plan, &file.signer)?;
+        let (person, role) = named(plan, &file.signer, &folder::shown(&file.path))?;
         Envelope::parse(file)?.check(plan, person, (namespace, message), files)?;
         all.push((Signed { id: person.id.clone(), signature: Hash::of(&file.bytes) }, role));
     }
@@ -216,8 +217,9 @@ pub fn beside(file: &Path) -> Result<Vec<SignatureFile>> {
     let mut found = Vec::new();
     for other in folder::names(parent)? {
         if let Some(signer) = signer_of(&other, &name) {
-            let bytes = folder::read_file(&parent.join(&other), MAX_SIGNATURE)?;
-            found.push(SignatureFile { signer: signer.to_owned(), bytes });
+            let path = parent.join(&other);
+            let bytes = folder::read_file(&path, MAX_SIGNATURE)?;
+            found.push(SignatureFile { path, signer: signer.to_owned(), bytes });
         }
     }
     found.sort_by(|a, b| a.signer.cmp(&b.signer));
@@ -226,11 +228,13 @@ pub fn beside(file: &Path) -> Result<Vec<SignatureFile>> {
 
 /// The signatures among the files of a folder that lie beside the one of this name.
 pub fn among<'f>(
+    folder: &Path,
     files: impl IntoIterator<Item = (&'f String, &'f Vec<u8>)>,
     file: &str,
 ) -> Vec<SignatureFile> {
     let signature = |(name, bytes): (&String, &Vec<u8>)| {
-        Some(SignatureFile { signer: signer_of(name, file)?.to_owned(), bytes: bytes.clone() })
+        let signer = signer_of(name, file)?.to_owned();
+        Some(SignatureFile { path: folder.join(name), signer, bytes: bytes.clone() })
     };
     files.into_iter().filter_map(signature).collect()
 }
@@ -313,10 +317,10 @@ fn people(plan: &Plan) -> impl Iterator<Item = (&Person, Role)> {
     )
 }
 
-fn named<'a>(plan: &'a Plan, signer: &str) -> Result<(&'a Person, Role)> {
+fn named<'a>(plan: &'a Plan, signer: &str, what: &str) -> Result<(&'a Person, Role)> {
     people(plan).find(|(person, _)| person.id.as_str() == signer).ok_or_else(|| {
         Rule::SignatureUnknown.refuse(
-            format!("a signature file named after {}", quote(&escape(signer))),
+            format!("{what}, named after {}", quote(&escape(signer))),
             "the id of an officer, or of a witness with a key, of the plan",
             "remove the file, or give it the name <file>.<id>.sig of the person who made it",
         )

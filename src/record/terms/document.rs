@@ -1,5 +1,6 @@
 //! Documents by name, and files as they are listed.
 
+use crate::strict_json;
 use serde::{Deserialize, Serialize};
 
 use crate::encoding::Hash;
@@ -69,8 +70,7 @@ impl Kind {
 }
 
 /// A file that a document lists.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Listed {
     /// SHA-256 of the file.
     pub hash: Hash,

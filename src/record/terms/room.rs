@@ -1,13 +1,13 @@
 //! What was found in the room, and what people said of it.
 
+use crate::strict_json;
 use serde::{Deserialize, Serialize};
 
 use crate::encoding::Hash;
 use crate::rule::Rule;
 
 /// What was found of one rule, as the log has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Finding {
     /// The rule.
     pub rule: Rule,
@@ -108,8 +108,7 @@ pub enum Remark {
 }
 
 /// A tamper-evident bag at one moment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct Bag {
     /// What is in it; the same words when it leaves and when it comes back.
     pub item: String,
@@ -176,8 +175,7 @@ impl Remark {
 }
 
 /// A bag that did not come back as it left.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct WrongBag {
     /// The log entry that says so.
     pub entry: Hash,

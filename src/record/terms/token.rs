@@ -1,12 +1,10 @@
 //! What a token says of itself and of an object: claims, not evidence.
 
-use serde::{Deserialize, Serialize};
-
+use crate::strict_json;
 use crate::terms::{Fits, differs};
 
 /// Which token it was, as its module says: a claim, not evidence.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct TokenIdentity {
     /// CK_TOKEN_INFO.manufacturerID, trimmed.
     pub manufacturer: String,
@@ -27,8 +25,7 @@ impl std::fmt::Display for TokenIdentity {
 }
 
 /// One attribute of an object as read back in a new session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[strict_json]
 pub struct ReadBack {
     /// The PKCS#11 name, such as `CKA_EXTRACTABLE`.
     pub attribute: String,

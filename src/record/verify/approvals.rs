@@ -5,22 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::encoding::Hash;
-use crate::escape::escape;
-use crate::flow::State;
 use crate::flow::subjects::{Recomputed, recompute};
 use crate::gate::{CloudExport, MAX_REQUEST, Request, subject_hash};
 use crate::layout::APPROVALS;
-use crate::log::{CloudExported, Event};
-use crate::plan::Plan;
-use crate::rule::Rule;
-use crate::signature::{self, Namespace, Signed, signer_of};
-use crate::terms::{Gate, Id, Kind, Side, list};
+use crate::log::CloudExported;
+use crate::signature::{self, Namespace, signer_of};
 use crate::verify::Verdict;
 use crate::verify::counterpart::VerifiedLog;
 use crate::verify::evidence::Folder;
 use crate::verify::held::{UNSIGNED, difference};
-use crate::{Error, Result, folder};
+use crate::{
+    Error, Event, Gate, Hash, Id, Kind, Plan, Result, Rule, Side, Signed, State, escape, folder,
+    list,
+};
 
 /// A request as it lies in a folder, with who signed it.
 struct FiledRequest {
@@ -108,7 +105,7 @@ fn requests(own: &[&Folder], plan: &Plan, side: Side) -> Result<BTreeMap<Hash, F
             return Err(folder::surplus_error(&path, name));
         }
         for (name, bytes) in requests {
-            let beside = signature::among(&signatures, &name);
+            let beside = signature::among(&path, &signatures, &name);
             let signed = signature::verify(plan, side, Namespace::Approval, &bytes, &beside)?;
             let found = all.entry(Hash::of(&bytes)).or_insert(FiledRequest {
                 name,
@@ -198,7 +195,7 @@ impl Gates<'_> {
             if *gate == Gate::Export {
                 kid = asked.found.pointer("/subject").map(|subject| subject.get("kid").cloned());
             }
-            self.signed(found, signatures)?;
+            signed(found, signatures)?;
             held += 1;
             used.insert(*request);
             witnesses.extend(found.witnesses.iter().map(|one| one.id.as_str()));
@@ -255,23 +252,19 @@ impl Gates<'_> {
             &signed.map_or("nothing".into(), |subject| subject.to_string()),
         ))
     }
+}
 
-    /// The signatures that the log names lie beside the request, and enough of them are officers'.
-    fn signed(&self, found: &FiledRequest, recorded: &[Signed]) -> Result<()> {
-        let there = |one: &&Signed| found.officers.contains(one) || found.witnesses.contains(one);
-        let officers: BTreeSet<&Id> = (found.officers.iter())
-            .filter(|one| recorded.contains(one))
-            .map(|one| &one.id)
-            .collect();
-        let needed = self.plan.party(self.log.state.side).approvals;
-        let (name, have) = (&found.name, officers.len());
-        Rule::SignatureMissing.ensure(
-            recorded.iter().all(|one| there(&one)) && have >= needed,
-            format!("{name}: {have} of the signatures that the log names are officers' and there"),
-            format!("every one that the log names, {needed} officers' among them"),
-            "find the signature files that the log names",
-        )
-    }
+/// The signatures that the log names lie beside the request; that they are enough, reading the log
+/// has told.
+fn signed(found: &FiledRequest, recorded: &[Signed]) -> Result<()> {
+    let there = |one: &&Signed| found.officers.contains(one) || found.witnesses.contains(one);
+    let gone = recorded.iter().find(|one| !there(one)).map(|one| &one.id);
+    Rule::SignatureMissing.ensure(
+        gone.is_none(),
+        format!("{}: the signature of {} is not there", found.name, list(gone)),
+        "every one that the log names",
+        "find the signature files that the log names",
+    )
 }
 
 /// A request that is the one that its side makes where it stood, or, where nothing is known of

@@ -5,20 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::document::MAX_DOCUMENT;
-use crate::encoding::Hash;
-use crate::escape::{escape, json, quote};
-use crate::flow::Phase;
 use crate::layout::{APPROVALS, ClosedHead, EVIDENCE, HEAD_FILE, attempt_of};
-use crate::log::{Event, MAX_LOG};
-use crate::plan::{PLAN_FILE, Plan};
-use crate::rule::Rule;
+use crate::log::MAX_LOG;
 use crate::signature::{self, Namespace, signer_of};
-use crate::terms::{Kind, Side, list};
-use crate::verify::Verdict;
 use crate::verify::approvals::is_request;
-use crate::verify::counterpart::{self, VerifiedLog};
+use crate::verify::counterpart::VerifiedLog;
 use crate::verify::evidence::{Folder, Holds, archived_log};
-use crate::{Error, Result, folder};
+use crate::verify::{Verdict, counterpart};
+use crate::{
+    Error, Event, Hash, Kind, PLAN_FILE, Phase, Plan, Result, Rule, Side, escape, folder, json,
+    list, quote,
+};
 
 /// The list of hashes.
 pub const SUMS: &str = "SHA256SUMS";
@@ -116,10 +113,7 @@ fn walk(root: &Path, below: &str, side: Side, files: &mut BTreeMap<String, Hash>
     let folder = root.join(below);
     for name in folder::names(&folder)? {
         let path = folder.join(&name);
-        let relative = match below.is_empty() {
-            true => name.clone(),
-            false => format!("{below}/{name}"),
-        };
+        let relative = if below.is_empty() { name.clone() } else { format!("{below}/{name}") };
         let is_folder = folder::is_folder(&path)?;
         let known = match is_folder {
             true => known_folder(below, &name),

@@ -1,13 +1,10 @@
 //! What HSM vendors said of keys, told as it was when a side first made or took the document.
 
-use crate::Result;
-use crate::document::Received;
 use crate::document::attestation::Attested;
-use crate::plan::Plan;
-use crate::terms::AttestationLevel;
 use crate::verify::Verdict;
 use crate::verify::documents::{Documents, KeptDocument};
 use crate::verify::logs::Logs;
+use crate::{AttestationLevel, Plan, Received, Result};
 
 /// Judges the attestations of every offer and of all `keys` at the time of the first log that names
 /// them. That each log names the level that was reached then, holding its entries has told.

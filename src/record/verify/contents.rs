@@ -3,18 +3,11 @@
 
 use std::any::Any;
 
-use crate::Result;
-use crate::encoding::Hash;
-use crate::escape::json;
-use crate::plan::Plan;
-use crate::proof::key_set::KeySet;
-use crate::rule::Rule;
-use crate::signature::Signed;
-use crate::terms::{Kind, Side, list, list_or};
 use crate::verify::Verdict;
 use crate::verify::counterpart::VerifiedLog;
 use crate::verify::documents::{Documents, KeptDocument};
 use crate::verify::logs::Logs;
+use crate::{Hash, KeySet, Kind, Plan, Result, Rule, Side, Signed, json, list, list_or};
 
 /// Checks all there are.
 ///
@@ -165,16 +158,10 @@ impl Check<'_> {
     /// The keys that are proven are those that were shown.
     fn same_keys(&self, set: &KeySet) -> Result<()> {
         let Some(shown) = self.documents.keys.body() else { return Ok(()) };
-        let proven = set.keys.iter().map(|key| {
-            let certificate = Hash::of(&key.certificate);
-            (&key.label, Hash::of(&key.spki.0), certificate)
-        });
-        let shown = shown.keys.iter().map(|key| {
-            let label = &key.held.label;
-            (label, Hash::of(&key.spki.0), key.certificate.hash)
-        });
+        let shown = shown.keys.iter();
+        let shown = shown.map(|key| (&key.held.label, Hash::of(&key.spki.0), key.certificate.hash));
         Rule::DocumentContent.ensure(
-            shown.eq(proven),
+            shown.eq(set.named()),
             "other keys in the document `keys` than those that must be proven",
             "the same labels, public keys and certificates everywhere",
             "the documents were exchanged: compare with the other side's copies",
@@ -189,9 +176,7 @@ impl Check<'_> {
                 receipt.proofs.len()
             ));
         }
-        let Some(registration) = self.documents.registration.current() else {
-            return Ok(());
-        };
+        let Some(registration) = self.documents.registration.current() else { return Ok(()) };
         let evidence = registration.received.verify(self.plan, keys)?;
         verdict.holds.push(format!(
             "{} pieces of evidence: each of the nodes {} signed and decrypted as the tenant's keys, before activation and after it",

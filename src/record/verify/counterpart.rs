@@ -3,15 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::Result;
 use crate::document::Header;
-use crate::flow::State;
 use crate::flow::replay::{FOREIGN_LOG, Replay};
-use crate::log::{self, Entry, Event, GENESIS};
-use crate::plan::Plan;
-use crate::rule::Rule;
-use crate::signature::Signed;
-use crate::terms::{Head, Id, Side};
+use crate::log::{self, GENESIS};
+use crate::{Entry, Event, Head, Id, Plan, Result, Rule, Side, Signed, State};
 
 /// A log that was verified on its own.
 pub struct VerifiedLog {

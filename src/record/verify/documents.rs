@@ -6,21 +6,16 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::document::{self, Body, Header, Received, each_kind, read};
-use crate::encoding::Hash;
-use crate::escape::escape;
+use crate::document::{self, Body, Header, each_kind, read};
 use crate::layout::{EVIDENCE, evidence_name};
-use crate::log::LOG_FILE;
-use crate::plan::Plan;
-use crate::proof::key_set::KeySet;
-use crate::rule::Rule;
 use crate::service::{MAX_EVIDENCE, NodeEvidence};
-use crate::signature::{Signed, signer_of};
-use crate::terms::{Kind, Side};
+use crate::signature::signer_of;
 use crate::verify::Verdict;
 use crate::verify::evidence::{Folder, Place};
 use crate::verify::logs::{Copy, Logs};
-use crate::{Result, folder};
+use crate::{
+    Hash, KeySet, Kind, LOG_FILE, Plan, Received, Result, Rule, Side, Signed, escape, folder,
+};
 
 /// One document, of which there may be several copies; of any kind, where what it says is
 /// `dyn Any`.
@@ -244,10 +239,8 @@ impl Documents {
 
     /// What must be proven, as the package or the challenge that counts says it.
     pub fn key_set(&self) -> Option<KeySet> {
-        let package = self.package.current();
-        let package = package.map(|found| KeySet::from(&found.received));
-        let challenge = self.challenge.current();
-        package.or_else(|| challenge.map(|found| KeySet::from(&found.received)))
+        let hash = self.hash(Kind::Package).or_else(|| self.hash(Kind::Challenge));
+        hash.and_then(|hash| self.key_set_of(hash))
     }
 
     /// What must be proven, as this package or challenge says it.

@@ -3,12 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::layout::{Content, HEAD_FILE, INBOX, OUTBOX, attempt_of, in_ceremony};
-use crate::log::LOG_FILE;
-use crate::plan::PLAN_FILE;
-use crate::rule::Rule;
-use crate::terms::{Kind, Side};
 use crate::verify::logs;
-use crate::{Error, Result, folder};
+use crate::{Error, Kind, LOG_FILE, PLAN_FILE, Result, Rule, Side, folder};
 
 /// What a folder is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,33 +5,26 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::document::Header;
 use crate::document::acceptance::Acceptance;
 use crate::document::attestation::Attested;
 use crate::document::closing::Closing;
 use crate::document::package::Package;
 use crate::document::registration::Registration;
-use crate::document::{Header, Received};
-use crate::encoding::Hash;
-use crate::escape::{escape, json};
 use crate::flow::replay::untrusted;
 use crate::flow::results::ShownBefore;
-use crate::flow::{Phase, State, subjects};
+use crate::flow::subjects;
 use crate::gate::{KekDestroy, KeysDestroy};
-use crate::log::{
-    ChangedShare, CloudExported, Entry, Event, KeyRecord, PlainImported, SourceDestroyed,
-};
-use crate::plan::ServicePlan;
-use crate::proof::key_set::KeySet;
-use crate::rule::Rule;
+use crate::log::{ChangedShare, CloudExported, KeyRecord, PlainImported, SourceDestroyed};
 use crate::service::{Brief, EvidenceContext, NodeEvidence, same_former};
 use crate::share::ShareListing;
-use crate::signature::Signed;
-use crate::terms::{
-    AttestationLevel, Id, Kind, Observed, ReadBack, RuleOutcome, Step, TokenIdentity, list, list_or,
-};
 use crate::verify::counterpart::VerifiedLog;
 use crate::verify::{Record, Verdict};
-use crate::{Error, Result};
+use crate::{
+    AttestationLevel, Entry, Error, Event, Hash, Id, KeySet, Kind, Observed, Phase, ReadBack,
+    Received, Result, Rule, RuleOutcome, ServicePlan, Signed, State, Step, TokenIdentity, escape,
+    json, list, list_or,
+};
 
 /// Holds every entry of a log, and names the evidence, and what was given up, that is not here.
 ///
@@ -269,10 +262,8 @@ impl At<'_> {
     /// The keys that must be proven, and what every node is told of them.
     fn brief(&self) -> Result<Option<(Brief, KeySet)>> {
         let state = self.state;
-        let set = [Kind::Package, Kind::Challenge]
-            .into_iter()
-            .find(|kind| state.made.contains_key(kind) || state.taken.contains_key(kind));
-        let set = set.map(|kind| state.document(kind)).transpose()?;
+        let set = [Kind::Package, Kind::Challenge].map(|kind| state.document(kind).ok());
+        let set = set.into_iter().flatten().next();
         let keys = set.and_then(|hash| self.record.documents.key_set_of(hash));
         let Some(keys) = keys else { return Ok(None) };
         Ok(Some((Brief::of(&self.record.plan, &keys, state.attempt)?, keys)))
@@ -331,7 +322,9 @@ impl At<'_> {
         match event {
             Event::KekTrust { attributes, .. } => self.trusted(attributes),
             Event::Export { document, .. } => self.package(*document),
-            Event::KeysCheck { document, keys, .. } => self.challenge(*document, keys),
+            Event::KeysCheck { document, keys, .. } => {
+                self.same_keys(Kind::Challenge, *document, keys)
+            }
             Event::Import { document, .. } | Event::Answer { document, .. } => {
                 self.receipt(*document)
             }
@@ -372,18 +365,7 @@ impl At<'_> {
         let kek_fingerprint = self.state.offered_kek()?;
         let expected = Package { kek_fingerprint, ..package.body().clone() };
         self.document_says(Kind::Package, package.body(), &expected)?;
-        let keys = package.body().keys.iter();
-        let keys = keys.map(|key| (&key.label, Hash::of(&key.spki.0), key.certificate.hash));
-        self.same_keys(Kind::Package, keys, &self.state.keys)
-    }
-
-    /// The challenge is of the keys that the entry names.
-    fn challenge(&self, document: Hash, said: &[KeyRecord]) -> Result<()> {
-        let challenge = self.record.documents.challenge.by_hash(document);
-        let Some(challenge) = challenge else { return Ok(()) };
-        let keys = challenge.body().keys.iter();
-        let keys = keys.map(|key| (&key.label, Hash::of(&key.spki.0), key.certificate.hash));
-        self.same_keys(Kind::Challenge, keys, said)
+        self.same_keys(Kind::Package, document, &self.state.keys)
     }
 
     /// The receipt is of what was taken, and names who opened the seal, where there was one.
@@ -452,9 +434,7 @@ impl At<'_> {
 
     /// The closing says what the entry's step destroyed.
     fn closing(&self, document: Hash) -> Result<()> {
-        let Some(closing) = self.record.documents.closing.by_hash(document) else {
-            return Ok(());
-        };
+        let Some(closing) = self.record.documents.closing.by_hash(document) else { return Ok(()) };
         let kek = matches!(self.entry.event, Event::KekDestroy { .. });
         let kek = kek.then(|| self.state.kek_made()).transpose()?;
         self.planned_token(closing.body().token.as_ref())?;
@@ -621,17 +601,11 @@ impl At<'_> {
         self.ensure(planned.names(token), &found, &expected)
     }
 
-    /// A document is of these keys.
-    fn same_keys<'k>(
-        &self,
-        kind: Kind,
-        keys: impl Iterator<Item = (&'k Id, Hash, Hash)>,
-        recorded: &'k [KeyRecord],
-    ) -> Result<()> {
-        let recorded = recorded.iter();
-        let recorded = recorded.map(|key| (&key.label, key.spki, key.certificate));
+    /// A package, or a challenge, is of these keys.
+    fn same_keys(&self, kind: Kind, document: Hash, recorded: &[KeyRecord]) -> Result<()> {
+        let Some(set) = self.record.documents.key_set_of(document) else { return Ok(()) };
         Rule::DocumentContent.ensure(
-            recorded.eq(keys),
+            set.named().eq(recorded.iter().map(KeyRecord::named)),
             format!("{}: other keys in the {kind} than in the log", self.place()),
             "the same labels, public keys and certificates everywhere",
             EXCHANGED,

@@ -3,17 +3,12 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use crate::encoding::Hash;
-use crate::escape::escape;
-use crate::log::{Event, MAX_LOG};
-use crate::plan::Plan;
-use crate::rule::Rule;
-use crate::terms::{Side, TransferRoute};
-use crate::verify::Verdict;
-use crate::verify::counterpart::{self, VerifiedLog};
+use crate::log::MAX_LOG;
+use crate::verify::counterpart::VerifiedLog;
 use crate::verify::documents::Documents;
 use crate::verify::evidence::Folder;
-use crate::{Error, Result, folder};
+use crate::verify::{Verdict, counterpart};
+use crate::{Error, Event, Hash, Plan, Result, Rule, Side, TransferRoute, escape, folder};
 
 /// The longest log of each side.
 pub struct Logs(Vec<VerifiedLog>);
@@ -118,9 +113,7 @@ fn copies<'a>(
 fn longest<'a, 'b>(copies: &'b [Copy<'a>], side: Side) -> Result<Option<&'b Copy<'a>>> {
     // Of those that are as long, the first.
     let longest = copies.iter().rev().max_by_key(|copy| copy.bytes.len());
-    let Some(longest) = longest else {
-        return Ok(None);
-    };
+    let Some(longest) = longest else { return Ok(None) };
     // A folder's own log is never shorter than the one in its archive.
     let archived = |own: &Copy| {
         let folder = Path::new(&own.name).parent();

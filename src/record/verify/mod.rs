@@ -19,16 +19,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::command::Program;
-use crate::encoding::Hash;
-use crate::escape::escape;
-use crate::log::{Event, MAX_LOG, SourceDestroyed, fields};
-use crate::plan::{MAX_PLAN, PLAN_FILE, Plan};
-use crate::rule::Rule;
+use crate::log::{MAX_LOG, SourceDestroyed, fields};
+use crate::plan::MAX_PLAN;
 use crate::service::NodeEvidence;
-use crate::signature::{self, Namespace, Signed};
-use crate::terms::{Finding, Gate, Id, Originals, RuleOutcome, Side, TransferRoute, list, list_or};
-use crate::{Error, Result, folder};
+use crate::signature::{self, Namespace};
+use crate::{
+    Error, Event, Finding, Gate, Hash, Id, Originals, PLAN_FILE, Plan, Program, Result, Rule,
+    RuleOutcome, Side, Signed, TransferRoute, escape, folder, list, list_or,
+};
 use archive::Archive;
 use counterpart::VerifiedLog;
 use documents::Documents;

@@ -1,13 +1,11 @@
 //! What nodes published of their certificates, compared with the package's once more, from the
 //! acceptance's own files.
 
-use crate::Result;
 use crate::document::acceptance::{Acceptance, Published};
-use crate::plan::{Plan, ServicePlan};
 use crate::service::metadata::Metadata;
-use crate::terms::{Id, list};
 use crate::verify::Verdict;
 use crate::verify::documents::Documents;
+use crate::{Id, Plan, Result, ServicePlan, list};
 
 /// Checks the acceptance's metadata against the package.
 ///

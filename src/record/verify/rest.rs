@@ -4,23 +4,18 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::encoding::Hash;
-use crate::escape::escape;
 use crate::layout::{
     Content, DRAFT, EVIDENCE, KEYS, OUTBOX, REGISTER, SHARES, attempt_folder, cloud_folder,
     evidence_name, in_ceremony, in_documents,
 };
-use crate::log::Event;
-use crate::rule::Rule;
 use crate::service::local::{MAX_REGISTRY, RegisteredSet, Registry};
 use crate::service::{BRIEF_FILE, Brief, MAX_BRIEF};
-use crate::terms::Side;
 use crate::verify::Verdict;
 use crate::verify::archive::{SUMS, listed};
 use crate::verify::counterpart::VerifiedLog;
 use crate::verify::evidence::{Folder, Holds};
 use crate::verify::logs::Logs;
-use crate::{Result, folder};
+use crate::{Event, Hash, Result, Rule, Side, escape, folder};
 
 /// Looks at every file of the folders that no document, log or archive accounts for.
 ///
@@ -138,10 +133,7 @@ impl Walk<'_> {
         if found == *expected {
             return Ok(true);
         }
-        let rule = match place.contains(&SHARES) {
-            true => Rule::ShareFile,
-            false => Rule::DocumentHash,
-        };
+        let rule = if place.contains(&SHARES) { Rule::ShareFile } else { Rule::DocumentHash };
         Err(rule.refuse(
             escape(&format!("{} has SHA-256 {found}", path.display())),
             format!("the one that the log names, {expected}"),
@@ -171,9 +163,10 @@ impl Walk<'_> {
                 continue;
             }
             let (hash, _) = folder::hash_file(&path.join(&name), MAX_REGISTRY)?;
-            match self.is_logged(&place)? {
-                true => self.held += 1,
-                false => rest.push(name.clone()),
+            if self.is_logged(&place)? {
+                self.held += 1
+            } else {
+                rest.push(name.clone())
             }
             files.insert(name, hash);
         }

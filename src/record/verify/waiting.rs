@@ -4,18 +4,13 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::Result;
 use crate::document::Header;
-use crate::encoding::Hash;
-use crate::escape::escape;
 use crate::gate::Request;
 use crate::layout::ClosedHead;
-use crate::plan::Plan;
 use crate::probe::Probe;
-use crate::rule::Rule;
-use crate::terms::{FORMAT, Id, Side};
 use crate::verify::approvals::request_again;
 use crate::verify::counterpart::VerifiedLog;
+use crate::{FORMAT, Hash, Id, Plan, Result, Rule, Side, escape};
 
 /// What a file is held against.
 pub struct Basis<'a> {

@@ -204,6 +204,26 @@ impl Node {
             .unwrap();
     }
 
+    /// Changes the brief; the list of hashes fits it.
+    pub fn brief(&mut self, pointer: &str, value: Value) {
+        let path = self.at("register/registration.json");
+        let former = fs::read(&path).unwrap();
+        let mut brief: Value = serde_json::from_slice(&former).unwrap();
+        *brief.pointer_mut(pointer).unwrap_or_else(|| panic!("no {pointer}")) = value;
+        let brief = serde_json::to_vec(&brief).unwrap();
+        fs::write(&path, &brief).unwrap();
+        let list = fs::read_to_string(self.at("register/SHA256SUMS")).unwrap();
+        let [was, is] = [&former, &brief].map(|bytes| Hash::of(bytes).to_string());
+        self.list(&list.replace(&was, &is));
+        self.brief = Hash::of(&brief);
+    }
+
+    /// Writes the list of hashes anew, and its own hash onto paper.
+    pub fn list(&mut self, list: &str) {
+        fs::write(self.at("register/SHA256SUMS"), list).unwrap();
+        self.sums = Hash::of(list.as_bytes()).to_string();
+    }
+
     pub fn state(&self) -> Value {
         serde_json::from_slice(&fs::read(self.at("state")).unwrap()).unwrap()
     }

@@ -291,8 +291,18 @@ fn diagnostics_are_written_down_and_never_judged_by_a_script() {
     if !powershell() {
         return;
     }
-    let kinds =
-        ["", "failed", "warning", "unattested", "german", "nothing", "text", "throws", "error"];
+    let kinds = [
+        "",
+        "failed",
+        "warning",
+        "unattested",
+        "german",
+        "nothing",
+        "text",
+        "throws",
+        "error",
+        "warns",
+    ];
     let node = |kind| {
         let node = Node::new(At::Ready, "rotation", false);
         node.set("/traps", json!({ "diagnostics": kind }));
@@ -326,6 +336,7 @@ fn diagnostics_are_written_down_and_never_judged_by_a_script() {
         assert_eq!(found(kind), nothing(json!([])), "{kind}");
     }
     assert_eq!(found("throws"), nothing(json!(["the collector gave up"])));
+    assert_eq!(found("warns")["errors"], json!(["a collector was skipped"]));
     let collected = found("error");
     assert_eq!(collected["errors"], json!(["a collector could not connect"]));
     assert_eq!(collected["results"], checks("Pass", "KpsCertificateAccess"));
@@ -814,4 +825,186 @@ fn the_scripts_run_as_files() {
             ..case("no order, as a file", SET, At::Ready, 3)
         },
     ]);
+}
+
+/// What somebody did to a node or its folder, and what the script says of it.
+type Odd<'a> = (&'a str, At, &'a dyn Fn(&mut Node), i32, &'a str);
+
+/// Runs them all in one PowerShell.
+fn odd(deployment: &str, cases: &[Odd<'_>]) {
+    if !powershell() {
+        return;
+    }
+    let made = |case: &Odd<'_>| {
+        let mut node = Node::new(case.1, deployment, false);
+        case.2(&mut node);
+        node
+    };
+    let nodes: Vec<Node> = cases.iter().map(made).collect();
+    let arguments = |script: &str| match script {
+        INSTALL | TEST => "-Node node1",
+        _ => "-Confirm:$false",
+    };
+    let runs: Vec<_> = cases
+        .iter()
+        .zip(&nodes)
+        .map(|(case, node)| (node, case.0, arguments(case.0), Scope::Dot))
+        .collect();
+    let mut wrong = Vec::new();
+    for ((script, _, _, code, says), ended) in cases.iter().zip(scripts(&runs)) {
+        if ended.code != *code || !ended.said.contains(says) {
+            wrong.push(format!("{script}: {}, not {code}: {says}\n{}", ended.code, ended.said));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+#[test]
+fn a_folder_or_an_order_that_is_not_whole_is_refused() {
+    let remove =
+        |node: &Node, name: &str| std::fs::remove_file(node.at("register").join(name)).unwrap();
+    let write = |node: &Node, name: &str| {
+        std::fs::write(node.at("register").join(name), "x").unwrap();
+    };
+    let without_brief = |node: &mut Node| {
+        let lines = std::fs::read_to_string(node.at("register/SHA256SUMS")).unwrap();
+        let lines = lines.lines().filter(|line| !line.ends_with("registration.json"));
+        node.list(&(lines.collect::<Vec<_>>().join("\n") + "\n"));
+    };
+    let other_brief = |node: &mut Node| {
+        node.order(4, "activate", true);
+        node.brief("/nonce", json!("44".repeat(32)));
+    };
+    let misnumbered = |node: &mut Node| {
+        node.order(4, "activate", true);
+        let from = node.at("register/04-activate.json");
+        std::fs::rename(from, node.at("register/05-activate.json")).unwrap();
+    };
+    let twice = |node: &mut Node| {
+        node.order(4, "activate", true);
+        node.order_install(4, "node2");
+    };
+    let no_list = |node: &mut Node| remove(node, "SHA256SUMS");
+    let other_list = |node: &mut Node| write(node, "SHA256SUMS");
+    let odd_list = |node: &mut Node| node.list("x\n");
+    let missing = |node: &mut Node| remove(node, "hgs-signing.crt");
+    let changed = |node: &mut Node| write(node, "hgs-signing.crt");
+    let local = |node: &mut Node| node.brief("/target", json!("local"));
+    let same = |node: &mut Node| node.brief("/keys/1/thumbprint", json!(KEYS[0].thumbprint));
+    let other = |node: &mut Node| node.brief("/keys/0/certificate/hash", json!("55".repeat(32)));
+    let unchallenged = |node: &mut Node| node.brief("/keys/1/challenges", json!([]));
+    let sha256 = |node: &mut Node| node.brief("/oaep_hash", json!("sha256"));
+    odd(
+        "rotation",
+        &[
+            (INSTALL, At::Fresh, &no_list, 3, "no file SHA256SUMS"),
+            (TEST, At::Ready, &other_list, 3, "SHA256SUMS with SHA-256"),
+            (SET, At::Ordered, &odd_list, 3, "the line x"),
+            (UNDO, At::Back, &missing, 3, "no file hgs-signing.crt"),
+            (INSTALL, At::Fresh, &changed, 3, "hgs-signing.crt with SHA-256"),
+            (TEST, At::Ready, &without_brief, 3, "SHA256SUMS without registration.json"),
+            (INSTALL, At::Fresh, &local, 3, "another format or target"),
+            (SET, At::Ordered, &other_brief, 3, "for another brief"),
+            (SET, At::Ordered, &misnumbered, 3, "whose content is not what its name says"),
+            (SET, At::Ordered, &twice, 3, "2 orders with the number 4"),
+            (INSTALL, At::Fresh, &same, 3, "one thumbprint for both roles"),
+            (INSTALL, At::Fresh, &other, 3, "hgs-signing.crt with SHA-256"),
+            (TEST, At::Ready, &other, 3, "another certificate with this thumbprint"),
+            (TEST, At::Ready, &unchallenged, 3, "no challenge for node1/ready"),
+            (TEST, At::Ready, &sha256, 3, "NODE-PROOF"),
+        ],
+    );
+}
+
+#[test]
+fn a_service_that_is_not_as_the_order_says_is_left_as_it_is() {
+    let unordered = |node: &mut Node| {
+        std::fs::remove_file(node.at("register/01-activate.json")).unwrap();
+    };
+    let unknown = |node: &mut Node| {
+        let mut known = node.state()["known"].take();
+        known.as_array_mut().unwrap().retain(|one| one["primary"] == true);
+        node.set("/known", known);
+    };
+    let prior = |node: &mut Node| {
+        let prior = json!({ "format": "keyferry/1", "order": "x", "primaries": [] });
+        let file = node.at("register/prior-primaries-01.json");
+        std::fs::write(file, prior.to_string()).unwrap();
+    };
+    // The first change holds, the second fails, and the first cannot be put back.
+    let stuck = |node: &mut Node| {
+        let fails = json!({ "takes": false });
+        let later = json!({ "takes": false, "from": 1 });
+        node.set("/traps", json!({ "set_encryption": fails, "set_signing": later }));
+    };
+    // Somebody makes others primary again, as soon as both were read.
+    let meddled = |node: &mut Node| {
+        let known = node.state()["known"].clone();
+        let late = json!({ "late": { "node": "node1", "reads": 1_000_000, "known": known } });
+        node.set("/faults", json!([{ "step": "read-back", "traps": late, "node": {} }]));
+    };
+    let gone = |node: &mut Node| node.set("/service", json!(false));
+    let forward_only = |node: &mut Node| node.order(2, "rollback", false);
+    let before = "nothing of this ceremony, before officers have signed";
+    odd(
+        "rotation",
+        &[
+            (INSTALL, At::Ready, &gone, 3, "no application pool KeyProtection"),
+            (INSTALL, At::Active, &unordered, 3, "is primary already"),
+            (TEST, At::Active, &unordered, 3, before),
+            (TEST, At::Back, &|_| {}, 3, "run Undo-KeyferryPrimary.ps1 once"),
+            (SET, At::Ordered, &unknown, 3, "the service does not know"),
+            (SET, At::Ordered, &prior, 3, "belongs to another order"),
+            (SET, At::Ordered, &stuck, 3, "half a change. Now primary: signing"),
+            (SET, At::Ordered, &meddled, 3, "somebody else changes the primaries"),
+            (UNDO, At::Back, &meddled, 3, "somebody else changes the primaries"),
+            (UNDO, At::Active, &forward_only, 3, "an order without former primaries"),
+        ],
+    );
+    // A cluster without former primaries: there is nothing to put back.
+    let without_former = |node: &mut Node| {
+        node.set("/service", json!(true));
+        node.set("/nodes/node1/member", json!(true));
+        let of = |(kind, key): (&str, &super::node::Key)| json!({ "type": kind, "thumbprint": key.thumbprint, "primary": false });
+        let known: Vec<Value> = ["Signing", "Encryption"].into_iter().zip(&*KEYS).map(of).collect();
+        node.set("/known", json!(known));
+        node.set("/traps", json!({ "set_encryption": { "takes": false } }));
+    };
+    let none = |node: &mut Node| node.order(2, "rollback", true);
+    odd(
+        "new",
+        &[
+            (SET, At::Ordered, &without_former, 3, "nothing was put back"),
+            (UNDO, At::Ordered, &none, 3, "no HGS on this node"),
+        ],
+    );
+}
+
+#[test]
+fn each_provider_has_its_vendors_step() {
+    let of = |ksp: &'static str| {
+        move |node: &mut Node| {
+            node.brief("/ksp", json!(ksp));
+            node.set("/ksp", json!(ksp));
+            node.set("/traps", json!({ "unbindable": true }));
+        }
+    };
+    let [shield, luna, cavium, cloud, utimaco] = [
+        "nCipher Security World Key Storage Provider",
+        "SafeNet Key Storage Provider",
+        "Cavium Key Storage Provider",
+        "CloudHSM Key Storage Provider",
+        "Utimaco CryptoServer Key Storage Provider",
+    ]
+    .map(of);
+    odd(
+        "rotation",
+        &[
+            (INSTALL, At::Fresh, &shield, 4, "cngimport --import -M"),
+            (INSTALL, At::Fresh, &luna, 4, "KspConfig.exe"),
+            (INSTALL, At::Fresh, &cavium, 4, "key_mgmt_util: findKey"),
+            (INSTALL, At::Fresh, &cloud, 4, "(key list)"),
+            (INSTALL, At::Fresh, &utimaco, 4, "cs_cng.cfg"),
+        ],
+    );
 }

@@ -111,8 +111,11 @@ function Invoke-Set([string]$Type, [string]$Thumbprint) {
     Add-Call ('Set ' + $Type + ' ' + $Thumbprint)
     $state = Read-State
     Assert-Answers $state
-    # The N-th change of these: `nothing` happens, or it `takes` effect and throws all the same.
+    # Nothing happens, or it `takes` effect and throws all the same; `from` so many changes on.
     $trap = Get-Trap $state ('set_' + $Type.ToLowerInvariant())
+    if ($null -ne $trap -and $null -ne $trap.PSObject.Properties['from'] -and $state.changes -lt $trap.from) {
+        $trap = $null
+    }
     if ($null -ne $trap -and $trap.takes -eq $false) {
         throw 'the stub was told to fail here'
     }
@@ -330,6 +333,7 @@ function Get-HgsTrace {
         'nothing' { return }
         'throws' { throw 'the collector gave up' }
         'error' { Write-Error 'a collector could not connect' }
+        'warns' { Write-Warning 'a collector was skipped' }
         'failed' { $result = 'Failed' }
         'warning' { $result = 'Warning' }
         'unattested' { $result = 'Fail' }

@@ -263,13 +263,13 @@ fn cloud() -> Stage {
     stage.tenant(&["init", "plan/ceremony.toml", "--words", &words]).ok();
     stage.tenant(&["keys", "create"]).ok();
     let private = stage.path("kek.pem");
-    run(Command::new("openssl").args(["genrsa", "-out"]).arg(&private).arg("3072"));
-    let public = run(Command::new("openssl").args(["pkey", "-pubout", "-in"]).arg(&private));
-    fs::write(stage.path("wrapping-key"), public).unwrap();
     let kid = "https://contoso.vault.azure.net/keys/KEK/0123456789abcdef0123456789abcdef";
     let export = ["export", "--format", "azure-byok", "--kek", "wrapping-key", "--kid", kid];
-    // The second time, for another officer's file.
+    // The second time, for another KEK: the first has expired.
     for _ in 0..2 {
+        run(Command::new("openssl").args(["genrsa", "-out"]).arg(&private).arg("3072"));
+        let public = run(Command::new("openssl").args(["pkey", "-pubout", "-in"]).arg(&private));
+        fs::write(stage.path("wrapping-key"), public).unwrap();
         stage.pass("tenant", "export", &export);
         stage.tenant(&export).ok();
     }

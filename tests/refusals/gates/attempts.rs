@@ -66,6 +66,17 @@ fn both_sides_begin_again_with_a_new_kek_and_new_shares() {
         }
         verify::verify(&[stage.path(side).join("archive")], &Against::default()).unwrap();
     }
+    // Whose signature over it is spoilt is refused by its path: several documents have one of hers.
+    for (side, kind, id) in [("hoster", "offer", "hana"), ("tenant", "package", "ada")] {
+        let place = format!("{side}/outbox/attempt-1/{kind}/{kind}.json.{id}.sig");
+        let path = stage.path(&place);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[100] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        let said = stage.auditor(&["verify", side]);
+        assert_eq!(said.code, 3, "{said:?}");
+        assert!(said.err.contains("SIGNATURE-") && said.err.contains(&place), "{}", said.err);
+    }
 }
 
 #[test]

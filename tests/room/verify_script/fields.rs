@@ -98,21 +98,54 @@ fn derived(archive: usize, path: &Path) -> Vec<Field> {
 
 /// Changes a field, chains the log anew, and makes fit what pins its end.
 fn make(field: &Field, copy: &Copy) {
-    let path = copy.file(field.log);
-    let (mut log, mut prev) = (String::new(), "0".repeat(64));
+    chain_anew(copy, field.log, field.entry, |entry| change(&mut entry[&field.name]));
+    head_to_fit(copy, field.log);
+    copy.make_sums();
+}
+
+/// Changes an entry of a log, and makes the chain fit.
+fn chain_anew(copy: &Copy, log: &str, at: usize, change: impl Fn(&mut Value)) {
+    let path = copy.file(log);
+    let (mut text, mut prev) = (String::new(), "0".repeat(64));
     for (entry, line) in fs::read_to_string(&path).unwrap().lines().enumerate() {
         let mut value: Value = serde_json::from_str(line).unwrap();
         value["prev"] = prev.into();
-        if entry == field.entry {
-            change(&mut value[&field.name]);
+        if entry == at {
+            change(&mut value);
         }
         let line = format!("{value}\n");
         prev = Hash::of(line.as_bytes()).to_string();
-        log.push_str(&line);
+        text.push_str(&line);
     }
-    fs::write(&path, log).unwrap();
-    head_to_fit(copy, field.log);
-    copy.make_sums();
+    fs::write(&path, text).unwrap();
+}
+
+/// In the log that travelled, too, `init` names enough officers of both sides.
+#[test]
+fn the_other_sides_signatures_over_the_plan_are_counted() {
+    for (side, other, log) in
+        [("hoster", "tenant", "acceptance/log.jsonl"), ("tenant", "hoster", "closing/log.jsonl")]
+    {
+        let archives = kept();
+        let archive = archives.iter().find(|one| one.ends_with(format!("composite-local/{side}")));
+        let copy = Copy::of(archive.unwrap());
+        for (what, gone) in [("tenant", "ben"), ("hoster", "hana"), ("each signer once", "")] {
+            chain_anew(&copy, log, 0, |init| {
+                let signed = init["signatures"].as_array_mut().unwrap();
+                let before = signed.len();
+                match gone {
+                    "" => signed.push(signed[0].clone()),
+                    gone => signed.retain(|one| one["id"] != gone),
+                }
+                assert_ne!(signed.len(), before, "{gone}: {signed:?}");
+            });
+            copy.make_sums();
+            let said = script(&copy.path(), &[]).err;
+            let place = format!("FALSE: entry 1 of the {other}'s log, init: not so: ");
+            assert!(said.contains(&place) && said.contains(what), "{said}");
+            copy.renew();
+        }
+    }
 }
 
 /// Another value of the same type.

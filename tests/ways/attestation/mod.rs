@@ -7,10 +7,11 @@ mod pki;
 use std::{fs, path::Path, process::Command};
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 use crate::common::{
     run,
-    stage::{Done, Setting, Stage},
+    stage::{Done, Setting, Stage, ended},
 };
 use pki::{CAPABILITIES, Leaf, ORIGIN, Pki, bits, born};
 use record::{
@@ -252,6 +253,50 @@ fn an_offer_carries_its_attestation_to_the_end() {
     assert!(said.ok().contains(says));
     let log = fs::read_to_string(stage.path("tenant/log.jsonl")).unwrap();
     assert!(log.contains("\"attested\":\"origin-and-usage\""), "{log}");
+    for (side, event) in [("tenant", "offer-check"), ("hoster", "kek-create")] {
+        for level in ["origin", "witnessed"] {
+            let said = script_refuses(&stage, side, event, |entry| {
+                assert_eq!(entry["attested"], "origin-and-usage");
+                entry["attested"] = level.into();
+            });
+            assert!(said.contains(&format!("the {side}'s log, {event}: attested is")), "{said}");
+        }
+    }
+}
+
+/// What the script of ordinary tools says of an archive in whose own log one entry was changed, and
+/// the chain made to fit.
+fn script_refuses(stage: &Stage, side: &str, event: &str, change: impl Fn(&mut Value)) -> String {
+    let archive = stage.path("changed");
+    let _ = fs::remove_dir_all(&archive);
+    let original = stage.path(&format!("{side}/archive"));
+    run(Command::new("cp").arg("-r").arg(original).arg(&archive));
+    let log = archive.join(format!("{side}.log.jsonl"));
+    let (mut text, mut prev, mut changed) = (String::new(), "0".repeat(64), 0);
+    for line in fs::read_to_string(&log).unwrap().lines() {
+        let mut entry: Value = serde_json::from_str(line).unwrap();
+        if entry["event"] == event {
+            change(&mut entry);
+            changed += 1;
+        }
+        entry["prev"] = prev.into();
+        let line = format!("{entry}\n");
+        prev = Hash::of(line.as_bytes()).to_string();
+        text.push_str(&line);
+    }
+    assert_eq!(changed, 1);
+    fs::write(&log, text).unwrap();
+    let head = archive.join("head.json");
+    let mut closed: Value = serde_json::from_slice(&fs::read(&head).unwrap()).unwrap();
+    closed["head"] = prev.into();
+    fs::write(&head, format!("{closed:#}\n")).unwrap();
+    run(Command::new("bash").current_dir(&archive).arg("-c").arg(
+        "rm head.json.*.sig && find -- * -type f ! -path SHA256SUMS -exec sha256sum {} + > ../sums && mv ../sums SHA256SUMS",
+    ));
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/ceremony-scripts/verify");
+    let said = ended(Command::new(script).arg(&archive));
+    assert_eq!(said.code, 1, "{said:?}");
+    said.err
 }
 
 /// Both verifiers take the archive, and the auditor's verdict says this.
@@ -287,6 +332,13 @@ fn keys_that_are_born_at_the_hoster_are_attested_one_by_one() {
     stage.done = Some(Done::KekCreate);
     stage.walk_to(Done::TenantClose);
     audited(&stage, "keys, hgs-signing: origin and usage attested");
+    for (side, event) in [("hoster", "keys-create"), ("tenant", "keys-check")] {
+        for level in ["origin-and-usage", "witnessed"] {
+            let said =
+                script_refuses(&stage, side, event, |entry| entry["attested"] = level.into());
+            assert!(said.contains(&format!("the {side}'s log, {event}: attested is")), "{said}");
+        }
+    }
 }
 
 /// A plan that asks for no attestation takes another vendor's all the same, verbatim, with what its

@@ -3,13 +3,12 @@
 use toml::Spanned;
 use x509_cert::name::Name;
 
-use crate::escape::quote;
+use crate::plan::Transfer;
 use crate::plan::check::{Checker, WHOLE, all};
 use crate::plan::raw::{RawKey, RawPlan};
-use crate::plan::{KeyPlan, Transfer};
-use crate::rule::Rule;
-use crate::terms::{
-    AttestationLevel, Form, KeyType, Mechanism, Originals, Role, TransferRoute, Usage, list,
+use crate::{
+    AttestationLevel, Form, KeyPlan, KeyType, Mechanism, Originals, Role, Rule, TransferRoute,
+    Usage, list, quote,
 };
 
 impl Checker<'_> {

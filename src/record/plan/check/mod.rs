@@ -9,12 +9,9 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 
 use crate::brought::text;
-use crate::encoding::Hash;
-use crate::escape::quote;
 use crate::plan::raw::{RawPlan, RawWaiver};
-use crate::plan::{Fault, Faults, Party, Plan, Waiver};
-use crate::rule::Rule;
-use crate::terms::{FORMAT, Id, Mechanism, Mode, OaepHash, TransferRoute};
+use crate::plan::{Fault, Faults, Party, Waiver};
+use crate::{FORMAT, Hash, Id, Mechanism, Mode, OaepHash, Plan, Rule, TransferRoute, quote};
 
 /// How everything begins that the template leaves to be filled in.
 const PLACEHOLDER: &str = "REPLACE-";

@@ -4,12 +4,10 @@ use ssh_key::public::KeyData;
 use ssh_key::{Algorithm, EcdsaCurve, PublicKey};
 use toml::Spanned;
 
-use crate::escape::quote;
 use crate::plan::check::{Checker, WHOLE, all};
 use crate::plan::raw::{RawCustodian, RawParty, RawPerson, RawPlan};
 use crate::plan::{Custodian, Party, Person, QuorumPlan, Witness};
-use crate::rule::Rule;
-use crate::terms::TransferRoute;
+use crate::{Rule, TransferRoute, quote};
 
 impl Checker<'_> {
     pub(super) fn party(&mut self, party: &Spanned<RawParty>, needs_hsm: bool) -> Option<Party> {

@@ -3,13 +3,12 @@
 use toml::{Spanned, Value};
 
 use crate::command::tool;
-use crate::encoding::Hash;
-use crate::escape::{escape, quote};
 use crate::plan::check::{Checker, Place, WHOLE};
 use crate::plan::raw::{RawPlan, RawTarget, TargetKind};
-use crate::plan::{KeyPlan, ServicePlan};
-use crate::rule::Rule;
-use crate::terms::{CloudFormat, Id, KeyType, Mode, OaepHash, Role, Trial};
+use crate::{
+    CloudFormat, Hash, Id, KeyPlan, KeyType, Mode, OaepHash, Role, Rule, ServicePlan, Trial,
+    escape, quote,
+};
 
 /// The longest name of a key storage provider, in characters.
 const MAX_KSP: usize = 100;
@@ -143,9 +142,7 @@ impl Checker<'_> {
     }
 
     pub(super) fn trial(&mut self, raw: Option<&Spanned<Value>>, mode: Mode) -> Option<Trial> {
-        let Some(raw) = raw else {
-            return Some(Trial::None);
-        };
+        let Some(raw) = raw else { return Some(Trial::None) };
         let value = raw.get_ref();
         let hash = value.as_str().and_then(|text| text.parse::<Hash>().ok());
         let (rule, found, expected) = match (value, hash, mode) {

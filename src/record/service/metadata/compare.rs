@@ -2,10 +2,8 @@
 
 use serde::Serialize;
 
-use crate::escape::escape;
-use crate::rule::Rule;
 use crate::service::metadata::{Metadata, Signature};
-use crate::{Result, spki};
+use crate::{Result, Rule, escape, spki};
 
 /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 6931, 2.3.2): the one algorithm that is tried.
 const RSA_SHA256: &str = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256";

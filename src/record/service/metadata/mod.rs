@@ -7,9 +7,7 @@ mod xml;
 
 use roxmltree::{Document, Node};
 
-use crate::Result;
-use crate::escape::escape;
-use crate::rule::Rule;
+use crate::{Result, Rule, escape};
 pub use compare::{Certificate, Comparison};
 
 /// The greatest size of a metadata file, in bytes.
