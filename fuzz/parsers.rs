@@ -85,7 +85,8 @@ pub static PARSERS: [Parser; 26] = [
     parser("typed-lines", "lines", |bytes| {
         let mut typed = lines::TypedLines::default();
         for line in String::from_utf8_lossy(bytes).lines() {
-            if typed.take(line)? {
+            typed.take(line)?;
+            if typed.is_whole() {
                 break;
             }
         }

@@ -9,9 +9,11 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use authoring::Reports;
+use desk::guide::order;
 use record::command::{CommandLine, Program};
 use record::encoding::Hash;
 use record::fingerprint::{self, hash_from_paper};
+use record::plan::Plan;
 use record::show::{self, Language};
 use record::terms::Side;
 use record::verify::{self, Against};
@@ -198,6 +200,7 @@ fn plan_check(file: &Path, probes: &[PathBuf], json: bool) -> Result<()> {
         give(&checked.text)?;
     }
     checked.require()?;
+    order::require_order(&Plan::read_new(file)?)?;
     let begin = |side| Program::of(side).line("init PLAN").with("PLAN", file);
     tell(&format!(
         "next: once enough officers of both sides have signed it, each side begins on its machine\n  {}\n  {}",

@@ -13,7 +13,7 @@ use custody::changed;
 use custody::codes::{lines, scan};
 use custody::custodian::{new_identity, open_share, with_armour};
 use custody::share::Share;
-use desk::identity;
+use desk::identity::{self, Holder};
 use desk::page::PageOptions;
 use machine::hardening;
 use record::command::with_commands;
@@ -79,12 +79,8 @@ struct SheetArgs {
     file: PathBuf,
     /// The new page, HTML
     page: PathBuf,
-    /// The ceremony's name, on the page
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    ceremony: String,
-    /// The identity serves a rehearsal
-    #[arg(long)]
-    rehearsal: bool,
+    #[command(flatten)]
+    holder: Holder,
     #[command(flatten)]
     look: PageOptions,
 }
@@ -194,7 +190,7 @@ fn passphrase_typed_twice(asker: &Asker) -> Result<Zeroizing<String>> {
 
 fn identity_sheet(asker: &Asker, sheet: &SheetArgs) -> Result<()> {
     let bytes = folder::read_file(&sheet.file, MAX_SHARE_FILE)?;
-    let html = identity::sheet(&bytes, &sheet.ceremony, sheet.rehearsal, sheet.look)?;
+    let html = identity::sheet(&bytes, &sheet.holder, sheet.look)?;
     folder::write_new(&sheet.page, html.as_bytes())?;
     asker.say(&format!(
         "The sheet is {}. Print it where nobody keeps a copy, and keep it apart from the passphrase and from the share.",
@@ -209,7 +205,7 @@ fn type_sheet(asker: &Asker, file: PathBuf) -> Result<()> {
         return Err(folder::exists(&file));
     }
     let typed = lines::ask(asker)?;
-    folder::write_new(&file, &with_armour(&typed)?)?;
+    folder::write_new(&file, &with_armour(&typed.bytes)?)?;
     asker.say(&format!("It is in {}, as it was before it was printed.", file.display()));
     Ok(())
 }
@@ -258,7 +254,7 @@ fn share_open(asker: &Asker, file: PathBuf, identity: PathBuf) -> Result<()> {
     let share = opened(asker, file, identity)?;
     let record = share.record();
     let mut shown = Zeroizing::new(String::with_capacity(512));
-    shown.push_str("Your share; the last group checks its line:\n");
+    shown.push_str("Your share; the last group of each line checks it:\n");
     for (n, line) in lines::lines(record.as_slice())?.iter().enumerate() {
         shown.push_str(&format!("  {}. ", n + 1));
         shown.push_str(line);

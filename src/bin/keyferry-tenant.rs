@@ -90,7 +90,7 @@ pub fn command() -> clap::Command {
 
 fn main() -> ExitCode {
     machine::hardening::forbid_dumps();
-    program::run::<Cli>(&command().get_matches())
+    program::run::<Cli>(&terminal::manual::matches(command()))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Writes a manual page for each command of the five programs, from the same source as `--help`.
-//! It is run where programs and bundles are made, and is carried nowhere.
+//! Writes a manual page for each command of the five programs, and what completes their command
+//! lines in bash, zsh and fish, from the same source as `--help`. It is run where programs and bundles are made, and is carried nowhere.
 
 use std::{
     fs, io,
@@ -8,6 +8,7 @@ use std::{
 };
 
 use clap::Command;
+use clap_complete::{Generator, Shell, generate};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 use terminal::manual::examples;
@@ -46,12 +47,25 @@ fn main() -> ExitCode {
     for mut program in programs {
         program.build();
         let name = program.get_name().to_owned();
-        if let Err(error) = pages(&program, &name, &folder) {
+        let written = pages(&program, &name, &folder).and_then(|()| completions(program, &folder));
+        if let Err(error) = written {
             eprintln!("{}: {error}", folder.display());
             return ExitCode::FAILURE;
         }
     }
     ExitCode::SUCCESS
+}
+
+/// What completes the words of a program, in `completions/`, a file for each shell.
+fn completions(mut program: Command, folder: &Path) -> io::Result<()> {
+    let (name, folder) = (program.get_name().to_owned(), folder.join("completions"));
+    fs::create_dir_all(&folder)?;
+    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+        let mut script = Vec::new();
+        generate(shell, &mut program, &name, &mut script);
+        fs::write(folder.join(shell.file_name(&name)), script)?;
+    }
+    Ok(())
 }
 
 /// The page of `command`, which these words call, and of every command below it.

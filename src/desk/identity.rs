@@ -1,5 +1,6 @@
 //! The sheet of a custodian who keeps the identity on paper only.
 
+use clap::Args;
 use serde_json::json;
 
 use crate::guide::Texts;
@@ -13,11 +14,28 @@ use record::escape::escape;
 use record::rule::Rule;
 use record::{Result, log};
 
+/// Whose identity it is, as they say: the file, which is encrypted, does not tell.
+#[derive(Debug, Clone, Args)]
+pub struct Holder {
+    /// The custodian's name, on the page; without it there is a line to write it on
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    name: String,
+    /// The recipient that the identity opens for, age1…, on the page; else a line to write it on
+    #[arg(long, value_name = "RECIPIENT", default_value = "", hide_default_value = true)]
+    recipient: String,
+    /// The ceremony's name, on the page
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    ceremony: String,
+    /// The identity serves a rehearsal
+    #[arg(long)]
+    rehearsal: bool,
+}
+
 /// The page of an identity file, which is encrypted with a passphrase.
 ///
 /// # Errors
 /// `IDENTITY-PASSPHRASE` for one in the clear; `SHARE-FORMAT`.
-pub fn sheet(file: &[u8], ceremony: &str, rehearsal: bool, look: PageOptions) -> Result<String> {
+pub fn sheet(file: &[u8], holder: &Holder, look: PageOptions) -> Result<String> {
     // Whatever carried it: the sheet has it as it was made.
     let made = changed::as_made(file)?;
     let file = made.as_deref().unwrap_or(file);
@@ -34,6 +52,7 @@ pub fn sheet(file: &[u8], ceremony: &str, rehearsal: bool, look: PageOptions) ->
     let title = texts.get("page.identity.title", &[]);
     let files: Vec<NamedFile> = vec![("identity.age".into(), file.to_vec())];
     let body = json!({
+        "name": escape(&holder.name), "recipient": escape(&holder.recipient),
         "hash": Hash::of(file).to_string(),
         "codes_": page::codes(&files, &title, &texts)?,
         "lines_": page::lines_of(&without_armour(file)?)?,
@@ -41,8 +60,8 @@ pub fn sheet(file: &[u8], ceremony: &str, rehearsal: bool, look: PageOptions) ->
     let sheet = Sheet {
         language: look.language.name(),
         paper: look.paper,
-        rehearsal,
-        ceremony: escape(ceremony),
+        rehearsal: holder.rehearsal,
+        ceremony: escape(&holder.ceremony),
         mode: String::new(),
         side: String::new(),
         plan: String::new(),

@@ -16,12 +16,13 @@ use record::show::Language;
 use record::{Error, Result, fingerprint};
 
 /// The templates: reviewed once, compiled in.
-const TEMPLATES: [(&str, &str); 8] = [
+const TEMPLATES: [(&str, &str); 9] = [
     ("base.html", include_str!("../../templates/paper/base.html")),
     ("parts.html", include_str!("../../templates/paper/parts.html")),
     ("script.html", include_str!("../../templates/paper/script.html")),
     ("share.html", include_str!("../../templates/paper/share.html")),
     ("identity.html", include_str!("../../templates/paper/identity.html")),
+    ("label.html", include_str!("../../templates/paper/label.html")),
     ("offer.html", include_str!("../../templates/paper/offer.html")),
     ("codes.html", include_str!("../../templates/paper/codes.html")),
     ("transcript.html", include_str!("../../templates/paper/transcript.html")),

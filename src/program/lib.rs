@@ -9,6 +9,7 @@ mod print;
 mod shared;
 mod status;
 mod today;
+mod transcript;
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;

@@ -2,7 +2,10 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use record::Result;
 use record::terms::{Bag, Condition, Remark};
+use terminal::Asker;
+use terminal::texts::Texts;
 
 /// Put something into the record: it changes no phase and voids no request.
 #[derive(Subcommand)]
@@ -77,9 +80,9 @@ pub struct More {
 pub struct BagArgs {
     /// What is in it; the same words when it leaves and when it comes back
     item: String,
-    /// The number printed on the bag
+    /// The number printed on the bag; asked for where absent, for a scanner that types like a keyboard
     #[arg(long, value_name = "NUMBER")]
-    number: String,
+    number: Option<String>,
     /// What it looks like
     #[arg(long, value_enum)]
     condition: BagCondition,
@@ -98,33 +101,45 @@ enum BagCondition {
     Damaged,
 }
 
-impl From<BagArgs> for Bag {
-    fn from(bag: BagArgs) -> Self {
-        Bag {
-            item: bag.item,
-            number: bag.number,
-            condition: match bag.condition {
+impl BagArgs {
+    fn bag(self, asker: &Asker) -> Result<Bag> {
+        let asked = || -> Result<String> {
+            loop {
+                let line = asker.line(&Texts::spoken().get("ask.bag", &[]))?;
+                if !line.trim().is_empty() {
+                    return Ok(line);
+                }
+            }
+        };
+        Ok(Bag {
+            item: self.item,
+            number: self.number.map_or_else(asked, Ok)?.trim().to_owned(),
+            condition: match self.condition {
                 BagCondition::Intact => Condition::Intact,
                 BagCondition::Damaged => Condition::Damaged,
             },
-            first: bag.first,
-            text: bag.more.text,
-        }
+            first: self.first,
+            text: self.more.text,
+        })
     }
 }
 
-impl From<Note> for Remark {
-    fn from(note: Note) -> Self {
-        match note {
+impl Note {
+    /// What goes into the record; a bag's number is asked for where it was not given.
+    ///
+    /// # Errors
+    /// As [`Asker::line`].
+    pub fn remark(self, asker: &Asker) -> Result<Remark> {
+        Ok(match self {
             Note::Remark { text } => Remark::Remark { text },
             Note::Incident { text } => Remark::Incident { text },
             Note::Break { stayed, more } => Remark::Break { stayed, text: more.text },
-            Note::BagOut(bag) => Remark::BagOut(bag.into()),
-            Note::BagIn(bag) => Remark::BagIn(bag.into()),
+            Note::BagOut(bag) => Remark::BagOut(bag.bag(asker)?),
+            Note::BagIn(bag) => Remark::BagIn(bag.bag(asker)?),
             Note::Medium { serial, more } => Remark::Medium { serial, text: more.text },
             Note::Arrival { who, more } => Remark::Arrival { who, text: more.text },
             Note::Departure { who, more } => Remark::Departure { who, text: more.text },
             Note::Video { reference, more } => Remark::Video { reference, text: more.text },
-        }
+        })
     }
 }

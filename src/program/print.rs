@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use crate::transcript::transcript;
 use ceremony::Ceremony;
 use custody::codes::frames::NamedFile;
+use custody::codes::qr::Code;
 use custody::codes::show;
 use custody::custodian::without_armour;
 use desk::guide::{self, Texts};
@@ -19,11 +21,11 @@ use record::encoding::Hash;
 use record::escape::escape;
 use record::fingerprint::WORDS_TYPED;
 use record::flow::Phase;
-use record::layout::{ARCHIVE, HEAD_FILE, PAPER, SHARES};
-use record::log::{self, Entry, Event, LOG_FILE};
+use record::layout::{PAPER, SHARES};
+use record::log::{self, Event, LOG_FILE};
+use record::plan::{Custodian, PLAN_FILE};
 use record::rule::Rule;
-use record::share::MAX_SHARE_FILE;
-use record::show::{Sentences, sentence};
+use record::share::{MAX_SHARE_FILE, ShareListing};
 use record::terms::{Id, Kind, Mode, Remark, Side};
 use record::{Error, Result, folder};
 use terminal::report::Report;
@@ -45,8 +47,33 @@ pub enum Page {
         /// Which: offer, package, ...
         kind: Kind,
     },
+    /// A label for a bag, a medium or an envelope: 16 words, a code, and the date
+    #[command(subcommand)]
+    Label(Label),
     /// What happened, for everybody to sign, once the ceremony is closed
     Transcript,
+}
+
+/// What a label is for.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Label {
+    /// For a tamper-evident bag: the code is its number, for `note bag-out` and `note bag-in`
+    Bag {
+        /// What is in it; the same words as in `note`
+        item: String,
+        /// The number printed on the bag
+        number: String,
+    },
+    /// For a medium with a document of this side
+    Medium {
+        /// Which: offer, package, ...
+        kind: Kind,
+    },
+    /// For the envelope with a custodian's share
+    Envelope {
+        /// Whose
+        custodian: Id,
+    },
 }
 
 impl Page {
@@ -58,12 +85,15 @@ impl Page {
             Page::Share { custodian } => format!("share-{custodian}"),
             Page::Document { kind } => format!("document-{kind}"),
             Page::Transcript => "transcript".into(),
+            Page::Label(Label::Bag { .. }) => "label-bag".into(),
+            Page::Label(Label::Medium { kind }) => format!("label-medium-{kind}"),
+            Page::Label(Label::Envelope { custodian }) => format!("label-envelope-{custodian}"),
         }
     }
 }
 
-/// Makes a page for the printer. Each copy has its number, which the record knows; after `close`
-/// nothing more is recorded.
+/// Makes a page for the printer. Each copy has its number, which the record knows; what is printed
+/// after `close` says that it is not on record.
 ///
 /// # Errors
 /// `PHASE-ORDER` for a transcript before `close`; what reading a document can end with;
@@ -85,6 +115,7 @@ pub fn print(ceremony: &mut Ceremony, page: &Page, look: PageOptions) -> Result<
         }
         Page::Share { custodian } => share(ceremony, custodian, &texts)?,
         Page::Document { kind } => document(ceremony, *kind, &texts)?,
+        Page::Label(label) => label_page(ceremony, label, &texts)?,
         Page::Transcript if closed => transcript(ceremony, &texts)?,
         Page::Transcript => {
             return Err(Rule::PhaseOrder.refuse(
@@ -97,8 +128,12 @@ pub fn print(ceremony: &mut Ceremony, page: &Page, look: PageOptions) -> Result<
             ));
         }
     };
-    let html =
-        page::page(template, &title, &sheet(ceremony, look.paper, copy, &texts)?, &texts, body)?;
+    let said = match closed {
+        true => texts.get("page.after", &[]),
+        false => texts.get("page.copy", &[("n", &copy.to_string())]),
+    };
+    let sheet = sheet(ceremony, look.paper, said.clone(), &texts)?;
+    let html = page::page(template, &title, &sheet, &texts, body)?;
     folder::make_folder(&ceremony.dir.join(PAPER))?;
     // Recorded first: a kill between the two leaves a number without a page, and the next copy has
     // the next number. The other way round the page would stand in the next copy's way for ever.
@@ -106,9 +141,12 @@ pub fn print(ceremony: &mut Ceremony, page: &Page, look: PageOptions) -> Result<
         ceremony.record(Event::Note { remark: Remark::Printed { page: name, copy } })?;
     }
     folder::write_new(&path, html.as_bytes())?;
-    Ok(Report::new("The page is made; print it from a browser that is not on a network.")
-        .value("page", path.display().to_string())
-        .value("copy", copy))
+    let report = Report::new("The page is made; print it from a browser that is not on a network.")
+        .value("page", path.display().to_string());
+    Ok(match closed {
+        true => report.line(said),
+        false => report.value("copy", copy),
+    })
 }
 
 /// Where the next copy lies, and its number.
@@ -123,7 +161,7 @@ fn place(ceremony: &Ceremony, name: &str) -> (PathBuf, u32) {
     (path(copy), copy)
 }
 
-fn sheet(ceremony: &Ceremony, paper: Paper, copy: u32, texts: &Texts) -> Result<Sheet> {
+fn sheet(ceremony: &Ceremony, paper: Paper, copy: String, texts: &Texts) -> Result<Sheet> {
     let plan = &ceremony.plan;
     Ok(Sheet {
         language: texts.language.name(),
@@ -134,12 +172,12 @@ fn sheet(ceremony: &Ceremony, paper: Paper, copy: u32, texts: &Texts) -> Result<
         side: ceremony.state.side.to_string(),
         plan: plan.hash().to_string(),
         printed: log::now()?,
-        copy: texts.get("page.copy", &[("n", &copy.to_string())]),
+        copy,
     })
 }
 
 /// The officers of a side, the custodians, who come to both, and the witnesses.
-fn people(ceremony: &Ceremony) -> Value {
+pub fn people(ceremony: &Ceremony) -> Value {
     let (plan, side) = (&ceremony.plan, ceremony.state.side);
     let one = |id: &Id, name: &str, role: &str| json!({ "id": id.as_str(), "name": escape(name), "role": role });
     let officers = plan.party(side).officers.iter();
@@ -151,7 +189,8 @@ fn people(ceremony: &Ceremony) -> Value {
     officers.chain(custodians).chain(witnesses).collect()
 }
 
-type PageContent = (&'static str, String, Value);
+/// A template, the title, and what the template is filled in with.
+pub type PageContent = (&'static str, String, Value);
 
 fn script(ceremony: &Ceremony, texts: &Texts) -> PageContent {
     let (plan, side) = (&ceremony.plan, ceremony.state.side);
@@ -205,15 +244,8 @@ fn offer(ceremony: &Ceremony, texts: &Texts) -> Result<PageContent> {
 fn share(ceremony: &Ceremony, id: &Id, texts: &Texts) -> Result<PageContent> {
     let plan = &ceremony.plan;
     let package = ceremony.sent::<Package>()?;
-    let listing = package.body().shares.iter().find(|one| one.custodian == id.as_str());
-    let planned = plan.quorum.custodians.iter().find(|one| one.id == *id);
-    let (Some(listing), Some(planned)) = (listing, planned) else {
-        return Err(Rule::ShareCustodian.refuse(
-            format!("a share of {id}"),
-            "a custodian of the plan",
-            "name one of the plan's custodians",
-        ));
-    };
+    let planned = planned_custodian(ceremony, id)?;
+    let listing = listing(package.body(), id)?;
     let path = ceremony.outbox(SHARES).join(format!("{id}.age"));
     let bytes = folder::read_file(&path, MAX_SHARE_FILE)?;
     listing.dealt(&bytes, &path)?;
@@ -235,6 +267,7 @@ fn share(ceremony: &Ceremony, id: &Id, texts: &Texts) -> Result<PageContent> {
     let what = texts.get("kind.share", &[]);
     let body = json!({
         "custodian": id.as_str(), "name": custodian, "hash": listing.file.to_string(),
+        "recipients": planned.recipients,
         "number": said("number"), "lost": said("lost_text"), "bring": said("bring_text"),
         "envelope": said("envelope_text"),
         "codes_": page::codes(&files, &what, texts)?, "lines_": lines,
@@ -245,10 +278,7 @@ fn share(ceremony: &Ceremony, id: &Id, texts: &Texts) -> Result<PageContent> {
 fn document(ceremony: &Ceremony, kind: Kind, texts: &Texts) -> Result<PageContent> {
     let folder = ceremony.outbox(kind.name());
     if !folder::is_folder(&folder)? {
-        return Err(Error::failed(
-            format!("this side has no {kind} in {}", folder.display()),
-            "print a document of this side, once it is made",
-        ));
+        return Err(not_made(kind));
     }
     let files = show::named(&[folder])?;
     let listed =
@@ -262,43 +292,55 @@ fn document(ceremony: &Ceremony, kind: Kind, texts: &Texts) -> Result<PageConten
     Ok(("codes.html", title, body))
 }
 
-fn transcript(ceremony: &Ceremony, texts: &Texts) -> Result<PageContent> {
-    let (plan, side) = (&ceremony.plan, ceremony.state.side);
-    let sentences = Sentences::of(texts.language);
-    let mut entries = Vec::new();
-    let bytes = ceremony.log_bytes()?;
-    log::read(bytes.as_slice(), "the log", |entry: Entry| {
-        // What was begun is told by its result.
-        if !matches!(entry.event, Event::Intent { .. }) {
-            let said = escape(&sentence(&entry.event, &sentences)?);
-            entries.push(
-                json!({ "seq": entry.head.seq, "time": entry.time.to_string(), "said": said }),
-            );
+/// A label, with the words and the code of what it is for: of the plan for a bag, else of a file.
+fn label_page(ceremony: &Ceremony, label: &Label, texts: &Texts) -> Result<PageContent> {
+    let plan = &ceremony.plan;
+    let (which, what, about, of, hash) = match label {
+        Label::Bag { item, number } => {
+            ("bag", escape(item), escape(number), PLAN_FILE.to_owned(), plan.hash())
         }
-        Ok(())
-    })?;
-    let made = ceremony.state.made.iter().map(|(kind, made)| (kind, made.hash));
-    let taken = ceremony.state.taken.iter().map(|(kind, hash)| (kind, *hash));
-    let document = |(kind, hash): (&Kind, Hash)| {
-        let name = texts.get(&format!("kind.{kind}"), &[]);
-        json!({ "name": name, "hash": hash.to_string() })
+        Label::Medium { kind } => {
+            let made = ceremony.state.made.get(kind).ok_or_else(|| not_made(*kind))?;
+            let name = texts.get(&format!("kind.{kind}"), &[]);
+            ("medium", name, String::new(), kind.file(), made.hash)
+        }
+        Label::Envelope { custodian } => {
+            let planned = planned_custodian(ceremony, custodian)?;
+            let package = ceremony.sent::<Package>()?;
+            let file = listing(package.body(), custodian)?.file;
+            let of = format!("{custodian}.age");
+            ("envelope", escape(&planned.name), custodian.to_string(), of, file)
+        }
     };
-    let waiver = |one: &record::plan::Waiver| json!({ "rule": one.rule.name(), "reason": escape(&one.reason) });
-    let head = ceremony.head();
-    let archived = ceremony.dir.join(ARCHIVE);
-    let signed = folder::names(&archived)?.into_iter();
-    let signed = signed.filter(|name| name.starts_with(HEAD_FILE));
-    let signed: Vec<PathBuf> = signed.map(|name| archived.join(name)).collect();
+    let code = match label {
+        Label::Bag { number, .. } => number.clone(),
+        _ => hash.to_string(),
+    };
     let body = json!({
-        "entries": entries,
-        "documents": made.chain(taken).map(document).collect::<Vec<_>>(),
-        "waivers": plan.waivers.iter().map(waiver).collect::<Vec<_>>(),
-        "head": head.hash.to_string(), "count": head.seq,
-        "words_": page::words_of(&head.hash, 32),
-        "people": people(ceremony),
-        "codes_": page::codes(&show::named(&signed)?, HEAD_FILE, texts)?,
+        "which": which, "what": what, "about": about, "of": of,
+        "words_": page::words_of(&hash, WORDS_TYPED),
+        "code_": Code::of(&code)?.svg(),
     });
-    let side = texts.get(&format!("side.{side}"), &[]);
-    let title = texts.get("page.transcript.title", &[("side", &side)]);
-    Ok(("transcript.html", title, body))
+    Ok(("label.html", texts.get(&format!("page.label.{which}"), &[]), body))
+}
+
+fn not_made(kind: Kind) -> Error {
+    let remedy = "print what is of a document of this side once it is made";
+    Error::failed(format!("this side has made no {kind}"), remedy)
+}
+
+fn listing<'p>(package: &'p Package, id: &Id) -> Result<&'p ShareListing> {
+    let mut listings = package.shares.iter();
+    let listing = listings.find(|one| one.custodian == id.as_str());
+    listing.ok_or_else(|| Error::defect(format!("no share of {id}")))
+}
+
+fn planned_custodian<'c>(ceremony: &'c Ceremony, id: &Id) -> Result<&'c Custodian> {
+    ceremony.plan.quorum.custodians.iter().find(|one| one.id == *id).ok_or_else(|| {
+        Rule::ShareCustodian.refuse(
+            format!("a share of {id}"),
+            "a custodian of the plan",
+            "name one of the plan's custodians",
+        )
+    })
 }

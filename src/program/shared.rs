@@ -149,9 +149,9 @@ impl Common {
                 );
                 self.plainly(probed, Some(&next))
             }
-            Shared::Note(note) => {
-                self.in_ceremony(side, |ceremony, _| room::note(ceremony, note.into()))
-            }
+            Shared::Note(note) => self.in_ceremony(side, |ceremony, means| {
+                room::note(ceremony, note.remark(means.asker)?)
+            }),
             Shared::Release(release) => self.step(side, &release),
             Shared::Deviation(deviation) => self.step(side, &deviation),
             Shared::Restart(restart) => self.step(side, &restart),

@@ -1,6 +1,11 @@
 //! How every command ends when it does not end well: what was found, what was expected, what to do.
 
+use std::any::Any;
+use std::fmt::Display;
+use std::io::{self, ErrorKind};
 use std::path::Path;
+
+use rustix::io::Errno;
 
 use crate::escape::escape;
 use crate::rule::Rule;
@@ -112,11 +117,31 @@ impl Error {
         Error::Hsm { what: what.into(), remedy: remedy.into() }
     }
 
-    /// A file or folder that could not be read or written.
-    pub fn file(path: &Path, error: impl std::fmt::Display) -> Self {
+    /// A file or folder that could not be read or written: why, and what mends that.
+    pub fn file(path: &Path, error: impl Display + 'static) -> Self {
+        let any: &dyn Any = &error;
+        let kind = match (any.downcast_ref::<io::Error>(), any.downcast_ref::<Errno>()) {
+            (Some(error), _) => Some(error.kind()),
+            (_, Some(errno)) => Some(io::Error::from(*errno).kind()),
+            _ => None,
+        };
         Error::failed(
             format!("{}: {error}", escape(&path.display().to_string())),
-            "check that the file or folder exists, is readable, and that its disk is not full",
+            match kind {
+                Some(ErrorKind::NotFound) => {
+                    "nothing is there under this name: check the path, and that the medium is mounted"
+                }
+                Some(ErrorKind::PermissionDenied) => {
+                    "whoever runs this may not do that there: look at its owner and mode (`ls -ld`), and run the command as the owner"
+                }
+                Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+                    "its disk is full: make room on it, then run the same command again"
+                }
+                Some(ErrorKind::ReadOnlyFilesystem) => {
+                    "its medium is mounted for reading only: mount it for writing, or name a folder elsewhere"
+                }
+                _ => "check that the file or folder is what it should be, and its disk",
+            },
         )
     }
 }

@@ -26,7 +26,7 @@ const MAX_FILES: usize = 4096;
 const DRAFT: &str = ".part";
 
 /// What becomes of an error of the operating system about a path.
-fn at<E: std::fmt::Display>(path: &Path) -> impl Fn(E) -> Error {
+fn at<E: std::fmt::Display + 'static>(path: &Path) -> impl Fn(E) -> Error {
     move |error| Error::file(path, error)
 }
 

@@ -9,7 +9,7 @@ use rustix::termios::tcgetwinsize;
 use record::command::Program;
 
 /// The widest text, in columns.
-const WIDEST: usize = 80;
+pub(crate) const WIDEST: usize = 80;
 /// The narrowest.
 const NARROWEST: usize = 40;
 

@@ -6,7 +6,7 @@ use std::{fs, path::PathBuf};
 
 use clap::Command;
 
-use terminal::manual::examples;
+use terminal::manual::{examples, groups};
 
 /// Every command below `command`, itself too, with the words that call it.
 fn each(command: &Command, path: &str, visit: &mut dyn FnMut(&Command, &str)) {
@@ -16,6 +16,38 @@ fn each(command: &Command, path: &str, visit: &mut dyn FnMut(&Command, &str)) {
             each(below, &format!("{path} {}", below.get_name()), visit);
         }
     }
+}
+
+/// `--help` shows every command of the program once, in a group, with what it is for.
+#[test]
+fn every_command_stands_in_one_group() {
+    let mut program = super::command();
+    let help = program.render_help().to_string();
+    let mut shown = 0;
+    each(&program, "", &mut |command, path| {
+        let path = path.trim();
+        let groups = groups().filter(|group| group.commands.contains(&path)).count();
+        let above = || groups_above(path);
+        match (path, command.has_subcommands(), groups) {
+            ("", ..) => {}
+            (_, false, 0) => assert!(above(), "{path} stands in no group"),
+            (_, _, found) => {
+                assert!(found <= 1 && !(found == 1 && above()), "{path} stands in {found} groups");
+                if found == 1 {
+                    let line = help.lines().find(|line| line.starts_with(&format!("  {path} ")));
+                    assert!(line.is_some_and(|line| line.len() <= 80), "{path}: {help}");
+                    shown += 1;
+                }
+            }
+        }
+    });
+    assert!(shown >= 2, "{help}");
+    assert!(help.contains("Options:") && help.contains("Usage:"), "{help}");
+}
+
+/// Whether a command that this one belongs to stands in a group.
+fn groups_above(path: &str) -> bool {
+    groups().any(|group| group.commands.iter().any(|words| path.starts_with(&format!("{words} "))))
 }
 
 #[test]

@@ -8,9 +8,11 @@ use std::{
     path::Path,
 };
 
+use rustix::io::Errno;
+
 use super::claims::{below, root};
 use record::{
-    Error,
+    Error, folder,
     rule::Rule,
     service::local::Registry,
     show::{Language, Sentences},
@@ -92,4 +94,30 @@ fn a_registry_that_keyferry_did_not_write_is_refused() {
         assert_eq!(rule, Some(Rule::RegistryFormat), "{text}");
     }
     assert!(parsed(br#"{"format":"keyferry/1","primary":null,"key_sets":[]}"#).is_none());
+}
+
+/// What the system says of a file is said with what mends just that.
+#[test]
+fn a_missing_a_forbidden_and_a_full_place_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder::read_file(&folder.path().join("missing"), 100).unwrap_err();
+    assert!(missing.to_string().contains("nothing is there under this name"), "{missing}");
+    for (errno, remedy) in [
+        (Errno::NOENT, "nothing is there under this name"),
+        (Errno::ACCESS, "whoever runs this may not do that there"),
+        (Errno::PERM, "whoever runs this may not do that there"),
+        (Errno::NOSPC, "its disk is full"),
+        (Errno::DQUOT, "its disk is full"),
+        (Errno::ROFS, "its medium is mounted for reading only"),
+    ] {
+        for said in [
+            Error::file(Path::new("place"), errno),
+            Error::file(Path::new("place"), std::io::Error::from(errno)),
+        ] {
+            assert!(said.to_string().contains(remedy), "{said}");
+            assert!(said.to_string().starts_with("place: "), "{said}");
+        }
+    }
+    let other = Error::file(Path::new("place"), "not text").to_string();
+    assert!(!other.contains("full") && !other.contains("nothing is there"), "{other}");
 }

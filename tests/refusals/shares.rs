@@ -202,10 +202,12 @@ fn typed_shares_are_checked_as_they_come() {
         lines(&record)
     };
     let other = text("eve");
-    let slip = |at: usize| {
-        let mut slip = other.clone().into_bytes();
-        slip[at] = if slip[at] == b'Q' { b'R' } else { b'Q' };
-        String::from_utf8(slip).unwrap()
+    let slips = |places: &[usize]| {
+        let mut slipped = other.clone().into_bytes();
+        for at in places {
+            slipped[*at] = if slipped[*at] == b'Q' { b'R' } else { b'Q' };
+        }
+        String::from_utf8(slipped).unwrap()
     };
     let line = other.find('\n').unwrap() + 1;
     for (shares, rule, named) in [
@@ -217,10 +219,10 @@ fn typed_shares_are_checked_as_they_come() {
         (vec![bent("cyd", 5)], "SHARE-PACKAGE", ""),
         (vec![lines(foreign().record().as_slice())], "SHARE-PACKAGE", ""),
         (vec![bent("cyd", 0)], "SHARE-FORMAT", "version"),
-        // One wrong character: its line is named.
-        (vec![slip(0)], "LINE-CHECK", "line 1:"),
-        (vec![slip(line + 6)], "LINE-CHECK", "line 2:"),
-        (vec![slip(3 * line + 1)], "LINE-CHECK", "line 4:"),
+        // Two wrong characters: their line is named.
+        (vec![slips(&[0, 1])], "LINE-CHECK", "line 1:"),
+        (vec![slips(&[line + 6, line + 32])], "LINE-CHECK", "line 2:"),
+        (vec![slips(&[3 * line + 1, 3 * line + 12])], "LINE-CHECK", "line 4:"),
         (vec![other[..line - 2].to_owned()], "LINE-CHECK", "27 characters"),
     ] {
         let text = refused_by(&stage, "hoster", rule, || typed(&shares));
@@ -228,13 +230,25 @@ fn typed_shares_are_checked_as_they_come() {
     }
     // In lower case, in other groups, it is the same share.
     let spaced = |id: &str| text(id).to_lowercase().replace(' ', "").replace("\n", " \n");
-    typed(&[spaced("cyd"), text("eve"), spaced("gus")]).ok();
+    // A small slip is restored, said, and put on record.
+    let slipped = slips(&[1, line + 6, 3 * line + 31]);
+    let said = typed(&[spaced("cyd"), slipped, spaced("gus")]);
+    for line in [1, 2, 4] {
+        let restored = format!("line {line}: 1 character was restored");
+        assert!(said.err.contains(&restored), "{}", said.err);
+    }
+    said.ok();
     let entry = fs::read_to_string(stage.path("hoster/log.jsonl")).unwrap();
     let quorum = entry.lines().rfind(|line| line.contains("\"event\":\"quorum\"")).unwrap();
     assert!(
         quorum.contains(r#""custodians":["cyd","eve","gus"]"#) && quorum.contains(r#""spent":[]"#),
         "{quorum}"
     );
+    let note = "slips of typing, restored by each line's own check: eve: share, line 1, 2, 4";
+    let noted: Vec<&str> = entry.lines().filter(|line| line.contains("slips of typing")).collect();
+    assert!(noted.len() == 1 && noted[0].contains(note), "{noted:?}");
+    let verdict = stage.auditor(&["verify", "tenant", "hoster"]).ok();
+    assert!(verdict.contains(note), "{verdict}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::{
 
 use crate::common::{
     PIN, programs, run,
-    stage::{CUSTODIANS, Done, Ended, Setting, Stage},
+    stage::{self, CUSTODIANS, Done, Ended, Setting, Stage},
 };
 
 /// Programs that people are told to type, and the first letter of what follows.
@@ -611,4 +611,36 @@ fn literals(source: &str) -> Vec<(String, String)> {
         rest = after.get(end + 1..).unwrap_or("");
     }
     literals
+}
+
+/// Whoever types nothing, another program's command, or stands in the other side's folder, is told
+/// where to go.
+#[test]
+fn what_is_typed_at_the_wrong_program_is_answered_by_the_right_one() {
+    let stage = Stage::at(Done::Init);
+    for program in [programs::TENANT, programs::HOSTER] {
+        let said = stage::ended(Command::new(program).env("KEYFERRY_MODULE", "module.so"));
+        assert!(
+            said.code == 2 && said.err.contains("A ceremony's steps, in their order:"),
+            "{said:?}"
+        );
+        assert!(said.err.contains("When something is not as it should be:"), "{said:?}");
+    }
+    for (program, word, other) in [
+        (programs::TENANT, "import", "keyferry-hoster"),
+        (programs::HOSTER, "accept", "keyferry-tenant"),
+        (programs::TENANT, "verify", "keyferry-audit"),
+        (programs::CUSTODIAN, "sign", "keyferry-officer"),
+    ] {
+        let said = stage::ended(Command::new(program).arg(word));
+        let hint = format!("'{word}' is a command of {other}");
+        assert!(said.code == 2 && said.err.contains(&hint), "{said:?}");
+    }
+    for (program, other) in [(programs::TENANT, "hoster"), (programs::HOSTER, "tenant")] {
+        let mut command = Command::new(program);
+        let said = stage::ended(command.arg("--dir").arg(stage.path(other)).arg("status"));
+        let said = said.refused("LOG-EVENT");
+        assert!(said.contains(&format!("this is the {other}'s folder")), "{said}");
+        assert!(said.contains(&format!("keyferry-{other}")), "{said}");
+    }
 }

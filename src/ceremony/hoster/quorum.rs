@@ -16,6 +16,7 @@ use record::document::package::Package;
 use record::log::ChangedShare;
 use record::plan::Custodian;
 use record::share::MAX_SHARE_FILE;
+use record::terms::Remark;
 use record::{Error, Event, Hash, Id, Result, Rule, escape, folder, list, quote, with_commands};
 use terminal::texts::Texts;
 use terminal::{Asker, answer};
@@ -102,6 +103,7 @@ pub fn gather(
         quorum,
         custodians: Vec::new(),
         spent: Vec::new(),
+        restored: Vec::new(),
         deputies: Vec::new(),
         changed: Vec::new(),
     };
@@ -129,6 +131,13 @@ struct ShareOpening {
     recipients: Option<Vec<String>>,
     /// SHA-256 of its file as it was brought, and as it was dealt, where these differ.
     changed: Option<(Hash, Hash)>,
+    /// What was typed with slips that its check has restored, and in which lines.
+    restored: Vec<String>,
+}
+
+/// The lines of a page in which something was restored, for the record.
+fn of_lines(page: &str, lines: &[usize]) -> Option<String> {
+    (!lines.is_empty()).then(|| format!("{page}, line {}", list(lines)))
 }
 
 /// Shares that are presented one after the other.
@@ -141,6 +150,8 @@ struct Gathering<'a> {
     custodians: Vec<Id>,
     /// Those whose identity was opened on this machine.
     spent: Vec<Id>,
+    /// What people typed with slips that were restored, until it is on record.
+    restored: Vec<String>,
     /// Those whose deputy came, as far as an identity tells: a plugin's does not.
     deputies: Vec<Id>,
     /// Their share files that were changed on the way and hold the same share.
@@ -174,14 +185,16 @@ impl Gathering<'_> {
 
     /// A share from a file; or typed or scanned, the opened one, or the file as its sheet has it.
     fn answered(&mut self, file: Option<&Path>) -> Result<ShareOpening> {
+        let mut restored = Vec::new();
         let (bytes, name) = match file {
             None => {
                 let typed = lines::ask(self.asker)?;
-                if typed.len() == RECORD {
-                    let share = Share::from_record(&typed)?;
-                    return Ok(ShareOpening { share, recipients: None, changed: None });
+                restored.extend(of_lines("share", &typed.restored));
+                if typed.bytes.len() == RECORD {
+                    let share = Share::from_record(&typed.bytes)?;
+                    return Ok(ShareOpening { share, recipients: None, changed: None, restored });
                 }
-                (custodian::with_armour(&typed)?, "what was typed".to_owned())
+                (custodian::with_armour(&typed.bytes)?, "what was typed".to_owned())
             }
             Some(path) => {
                 let file = answer::file_at(path, |name| name.ends_with(".age"));
@@ -191,10 +204,15 @@ impl Gathering<'_> {
         };
         let question = Texts::spoken().get("ask.identity", &[]);
         let identity = match self.asker.path(&question, self.ceremony)? {
-            None => custodian::with_armour(&lines::ask(self.asker)?)?,
+            None => {
+                let typed = lines::ask(self.asker)?;
+                restored.extend(of_lines("identity", &typed.restored));
+                custodian::with_armour(&typed.bytes)?
+            }
             Some(file) => folder::read_file(&file, MAX_SHARE_FILE)?,
         };
-        self.open(&bytes, &name, &Zeroizing::new(identity))
+        let opening = self.open(&bytes, &name, &Zeroizing::new(identity))?;
+        Ok(ShareOpening { restored, ..opening })
     }
 
     /// Opens a share file. One that is none of those dealt is named before it is opened.
@@ -217,13 +235,14 @@ impl Gathering<'_> {
             let what = changed::what(bytes);
             self.asker.say(&format!("{name} was changed on the way ({what}) and is the same share; both hashes go on record"));
         }
-        Ok(ShareOpening { share: opened.share, recipients: Some(opened.recipients), changed })
+        let recipients = Some(opened.recipients);
+        Ok(ShareOpening { share: opened.share, recipients, changed, restored: Vec::new() })
     }
 
     /// Adds a share, and whose identity was opened for it: a custodian's first recipient is their
     /// own, the others are deputies'.
     fn take(&mut self, opening: ShareOpening) -> Result<()> {
-        let ShareOpening { share, recipients, changed } = opening;
+        let ShareOpening { share, recipients, changed, restored } = opening;
         let name = self.quorum.present(share)?;
         // The package was checked against the plan, whose ids these are.
         let mut planned = self.ceremony.plan.quorum.custodians.iter();
@@ -231,6 +250,8 @@ impl Gathering<'_> {
         let Custodian { id, recipients: own, .. } =
             custodian.ok_or_else(|| Error::defect(format!("custodian {}", quote(&name))))?;
         self.custodians.push(id.clone());
+        let said = restored.into_iter().map(|lines| format!("{id}: {lines}"));
+        self.restored.extend(said);
         if let Some(recipients) = recipients {
             if own.iter().skip(1).any(|deputy| recipients.contains(deputy)) {
                 self.deputies.push(id.clone());
@@ -251,6 +272,14 @@ impl Gathering<'_> {
             deputies: self.deputies.clone(),
             changed: self.changed.clone(),
         })?;
+        if !self.restored.is_empty() {
+            let text = format!(
+                "slips of typing, restored by each line's own check: {}",
+                self.restored.join("; ")
+            );
+            self.restored.clear();
+            self.ceremony.record(Event::Note { remark: Remark::Remark { text } })?;
+        }
         let last = list(self.custodians.last());
         let missing = self.quorum.missing();
         self.asker

@@ -3,5 +3,6 @@
 pub mod frames;
 pub mod lines;
 pub mod qr;
+mod repair;
 pub mod scan;
 pub mod show;

@@ -2,6 +2,8 @@
 //! `next` and the printed script all take their steps and commands from here, and here they come
 //! from the one table of [`record::flow`].
 
+pub mod order;
+
 use record::command::{CommandLine, Program};
 use record::flow::{ABORT, INIT, Needs, Phase, Row, TABLE, way_in};
 use record::plan::{Plan, ServicePlan};

@@ -1,5 +1,6 @@
 //! A log on its way to a state, for its own side and for whoever verifies it.
 
+use crate::command::Program;
 use crate::{
     Entry, Error, Event, Hash, Originals, PLAN_FILE, Phase, Plan, Result, Rule, Side, State, Step,
     TransferRoute, Trial, with_commands,
@@ -35,7 +36,15 @@ impl Replay {
                 self.trial = *trial;
             }
             (Event::Init { side, .. }, None) => {
-                return Err(wrong(entry, format!("the log of the {side}")));
+                let (own, other) = (self.state.side, Program::of(*side));
+                return Err(Rule::LogEvent.refuse(
+                    format!("this is the {side}'s folder"),
+                    format!("the {own}'s folder, for the {own}'s program"),
+                    format!(
+                        "run `{}` here; or name the {own}'s folder with --dir",
+                        other.line("status")
+                    ),
+                ));
             }
             (Event::Init { .. }, Some(_)) => return Err(wrong(entry, "a second init".into())),
             (_, None) => return Err(wrong(entry, "an entry before init".into())),

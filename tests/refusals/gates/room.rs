@@ -42,6 +42,24 @@ fn everything_that_happens_in_the_room_has_its_place_in_the_record() {
     }
 }
 
+/// A scanner that types like a keyboard reads the bag, or its label.
+#[test]
+fn the_number_of_a_bag_is_scanned_where_none_is_given() {
+    let stage = Stage::at(Done::Init);
+    let scanned = |way: &str, line: &str| {
+        fs::write(stage.path("scanned"), line).unwrap();
+        let mut command =
+            stage.command("hoster", &["note", way, "the laptop", "--condition", "intact"]);
+        crate::common::stage::ended(command.stdin(fs::File::open(stage.path("scanned")).unwrap()))
+    };
+    let said = scanned("bag-out", "A 1234567\n").ok();
+    assert!(said.contains("bag A 1234567 out with the laptop, intact"), "{said}");
+    scanned("bag-in", "A 1234567\r\n").ok();
+    stage.hoster(&["kek", "create"]).ok();
+    scanned("bag-out", "").ended_with(4);
+    scanned("bag-out", "\n").ended_with(4);
+}
+
 #[test]
 fn a_bag_that_comes_back_wrong_blocks_until_two_officers_have_signed() {
     for (number, condition) in [("A 2", "intact"), ("A 1", "damaged")] {

@@ -282,59 +282,117 @@ fn no_picture_takes_long() {
     }
 }
 
+/// A page of [`LineVersion::Hash`], as Keyferry wrote it before: the bytes n * 7 of n from 0 to 67.
+const OLD_PAGE: [&str; 5] = [
+    "ABCA ABYO CUOC GKRR HA7U MTKU  HVGY",
+    "LNRG S4DX P2CY ZE42 UGUK 7NV5  SUEQ",
+    "YTF5 FWPA 47XP L7AD BIIR QHZG  UIFP",
+    "FU2D WQSJ KBLV 4ZLM ON5I DCEP  GLSG",
+    "S2O2 JK5S XHAM PTWV AYR4 XUYA  ITSY",
+];
+
+/// The same bytes as Keyferry writes them now; the check computed by other means, by the text of
+/// docs/formats.md.
+const PAGE: [&str; 5] = [
+    "ABCA ABYO CUOC GKRR HA7U MTKU  AE4W",
+    "LNRG S4DX P2CY ZE42 UGUK 7NV5  FQZH",
+    "YTF5 FWPA 47XP L7AD BIIR QHZG  7SL6",
+    "FU2D WQSJ KBLV 4ZLM ON5I DCEP  CXFK",
+    "S2O2 JK5S XHAM PTWV AYR4 XUYA  CZ65",
+];
+
+/// Types lines, and gives what came out, with the lines that were restored.
+fn type_all<S: AsRef<str>>(page: &[S]) -> record::Result<(Vec<u8>, Vec<usize>)> {
+    let mut typed = TypedLines::default();
+    for (n, line) in page.iter().enumerate() {
+        typed.take(line.as_ref())?;
+        assert_eq!(typed.is_whole(), n + 1 == page.len());
+    }
+    typed.finish().map(|typed| (typed.bytes.to_vec(), typed.restored))
+}
+
+fn page_of(bytes: &[u8]) -> Vec<String> {
+    lines::lines(bytes).unwrap().iter().map(|line| line.to_string()).collect()
+}
+
 #[test]
-fn a_slip_is_found_in_its_line() {
+fn a_slip_is_restored_in_its_line_and_no_more() {
     let bytes = noise(68, 3);
-    let page = lines::lines(&bytes).unwrap();
+    let page = page_of(&bytes);
     assert_eq!(page.len(), 5);
     assert_eq!(page[0].len(), "ABCD EFGH IJKL MNOP QRST UVWX  2345".len());
-    let type_all = |change: &dyn Fn(usize, &str) -> String| {
-        let mut typed = TypedLines::default();
-        for (n, line) in page.iter().enumerate() {
-            let last = typed.take(&change(n, line))?;
-            assert_eq!(last, n + 1 == page.len());
-        }
-        typed.finish().map(|bytes| bytes.to_vec())
-    };
-    assert_eq!(type_all(&|_, line| line.to_owned()).unwrap(), bytes);
+    assert_eq!(type_all(&page).unwrap(), (bytes.clone(), vec![]));
     // As people type: the number before it, any case, other groups, and digits for the letters that
     // look like them.
-    let kindly = |n: usize, line: &str| {
-        let typed = line
-            .to_lowercase()
-            .replace("  ", "-")
-            .replace('o', "0")
-            .replace('i', "1")
-            .replace('b', "8");
-        format!("{}. {}", n + 1, typed.replace(' ', ""))
+    let kindly = page.iter().enumerate().map(|(n, line)| {
+        let line = line.to_lowercase().replace("  ", "-").replace(' ', "");
+        format!("{}. {}", n + 1, line.replace('o', "0").replace('i', "1").replace('b', "8"))
+    });
+    assert_eq!(type_all(&kindly.collect::<Vec<_>>()).unwrap(), (bytes.clone(), vec![]));
+    let with = |wrong: usize, places: &[usize], mark: Option<char>| {
+        let mut page = page.clone();
+        let mut line: Vec<char> = page[wrong].chars().collect();
+        for at in places {
+            line[*at] = mark.unwrap_or(if line[*at] == 'Q' { 'R' } else { 'Q' });
+        }
+        page[wrong] = line.into_iter().collect();
+        type_all(&page)
     };
-    assert_eq!(type_all(&kindly).unwrap(), bytes);
-    for (wrong, line) in page.iter().enumerate() {
-        for at in 0..line.len() {
-            let mut slip = line.to_string().into_bytes();
-            if slip[at] == b' ' {
-                continue;
+    let written: Vec<usize> = page[0].match_indices(|c| c != ' ').map(|(at, _)| at).collect();
+    for wrong in 0..page.len() {
+        let restored = (bytes.clone(), vec![wrong + 1]);
+        for (n, at) in written.iter().enumerate() {
+            let other = written[(n + 11) % written.len()];
+            let third = written[(n + 17) % written.len()];
+            assert_eq!(with(wrong, &[*at], None).unwrap(), restored);
+            for mark in ['?', '9', 'Ä'] {
+                assert_eq!(with(wrong, &[*at], Some(mark)).unwrap(), restored);
+                assert_eq!(with(wrong, &[*at, other], Some(mark)).unwrap(), restored);
             }
-            slip[at] = if slip[at] == b'Q' { b'R' } else { b'Q' };
-            let slip = String::from_utf8(slip).unwrap();
-            let error = type_all(&|n, line| {
-                if n == wrong { slip.clone() } else { line.to_owned() }
-            })
-            .unwrap_err();
-            assert_eq!(error.rule(), Some(Rule::LineCheck));
-            assert!(error.to_string().contains(&format!("line {}", wrong + 1)), "{error}");
+            for (places, mark) in [(&[*at, other][..], None), (&[*at, other, third], Some('?'))] {
+                let error = with(wrong, places, mark).unwrap_err();
+                assert_eq!(error.rule(), Some(Rule::LineCheck));
+                assert!(error.to_string().contains(&format!("line {}", wrong + 1)), "{error}");
+            }
         }
     }
     // A line of another place, or left out.
-    let swapped = |n: usize, _: &str| page[[0, 2, 1, 3, 4][n]].to_string();
+    let swapped = [0, 2, 1, 3, 4].map(|n| page[n].clone());
     assert!(type_all(&swapped).unwrap_err().to_string().contains("line 2"));
-    // Lines of two pages: each fits, the whole does not.
-    let other = lines::lines(&noise(68, 5)).unwrap();
-    let mixed = |n: usize, line: &str| {
-        if n == 3 { other[3].to_string() } else { line.to_owned() }
-    };
+    // Lines of two pages: each fits, the whole does not, whatever was restored.
+    let mut mixed = page.clone();
+    mixed[3] = page_of(&noise(68, 5))[3].replacen(|c| c != ' ', "?", 1);
     assert_eq!(type_all(&mixed).unwrap_err().rule(), Some(Rule::LineFormat));
-    // Whatever is typed has an answer, and the same line can be typed again.
+}
+
+/// A page from before is read as ever, and nothing in it is restored.
+#[test]
+fn lines_of_an_old_page_are_read_and_not_repaired() {
+    let bytes: Vec<u8> = (0..68).map(|n| (n * 7) as u8).collect();
+    assert_eq!(type_all(&OLD_PAGE).unwrap(), (bytes.clone(), vec![]));
+    assert_eq!(page_of(&bytes), PAGE);
+    for (wrong, line) in OLD_PAGE.iter().enumerate() {
+        for at in (0..line.len()).filter(|at| line.as_bytes()[*at] != b' ') {
+            for mark in ["Q", "R", "?"].iter().filter(|mark| !line[at..].starts_with(**mark)) {
+                let mut page = OLD_PAGE.map(str::to_owned);
+                page[wrong].replace_range(at..=at, mark);
+                let error = type_all(&page).unwrap_err();
+                // In the first line nobody can tell yet what it is; what would then be restored is
+                // of another page.
+                let known = [Some(Rule::LineCheck), Some(Rule::LineFormat)];
+                assert!(known[..1 + usize::from(wrong == 0)].contains(&error.rule()), "{error}");
+            }
+        }
+    }
+    // One page is of one version.
+    let mut mixed = OLD_PAGE.map(str::to_owned);
+    mixed[4] = page_of(&bytes)[4].clone();
+    assert_eq!(type_all(&mixed).unwrap_err().rule(), Some(Rule::LineCheck));
+}
+
+#[test]
+fn whatever_is_typed_has_an_answer() {
+    let page = page_of(&noise(68, 3));
     let mut typed = TypedLines::default();
     for text in [
         "",
@@ -345,16 +403,12 @@ fn a_slip_is_found_in_its_line() {
     ] {
         assert_eq!(typed.take(text).unwrap_err().rule(), Some(Rule::LineCheck), "{text}");
     }
-    assert!(!typed.take(&page[0]).unwrap());
+    // The same line can be typed again.
+    assert_eq!(typed.take(&page[0]).unwrap(), 0);
     assert_eq!((typed.next(), typed.count()), (2, Some(5)));
     for length in [0, 1, 8, 9, 10, 300, lines::MOST] {
         let bytes = noise(length, 9);
-        let mut typed = TypedLines::default();
-        let page = lines::lines(&bytes).unwrap();
-        for (n, line) in page.iter().enumerate() {
-            assert_eq!(typed.take(line).unwrap(), n + 1 == page.len());
-        }
-        assert_eq!(typed.finish().unwrap().to_vec(), bytes);
+        assert_eq!(type_all(&page_of(&bytes)).unwrap(), (bytes, vec![]));
     }
     assert!(lines::lines(&noise(lines::MOST + 1, 1)).is_err());
 }

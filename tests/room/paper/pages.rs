@@ -17,7 +17,7 @@ use custody::codes::{
     lines::TypedLines,
 };
 use desk::guide;
-use record::{plan::Plan, terms::Side, verify};
+use record::{encoding::Hash, plan::Plan, terms::Side, verify};
 
 /// A page on paper: its PDF, and a picture of each sheet at 150 dots an inch.
 struct Printed {
@@ -263,7 +263,7 @@ fn pages(scripts: &[(&str, Look)], offers: &[Look], shares: &[(&str, Look)]) {
     let mut stage = Stage::of(Setting::composite(), Done::OfferRelease);
     for (side, (look, paper)) in scripts {
         let page = print(&stage, side, &["script"], look);
-        page.is_whole(3..=8, *paper);
+        page.is_whole(3..=12, *paper);
     }
     stage.tenant(&["print", "script"]).ok();
     for &(look, paper) in offers {
@@ -281,6 +281,7 @@ fn pages(scripts: &[(&str, Look)], offers: &[Look], shares: &[(&str, Look)]) {
         page.is_whole(1..=3, paper);
         share_is_in(&stage, id, &page, thorough);
     }
+    labels(&stage);
     let page = print(&stage, "tenant", &["document", "package"], &[]);
     page.is_whole(4..=16, A4);
     assert!(files_of(&page.codes(thorough)).iter().any(|(name, _)| name == "package/package.json"));
@@ -289,7 +290,9 @@ fn pages(scripts: &[(&str, Look)], offers: &[Look], shares: &[(&str, Look)]) {
         let page = print(&stage, side, &["transcript"], &[]);
         page.is_whole(2..=9, A4);
         let head = stage.json(&format!("{side}/archive/head.json"));
-        assert!(page.text().contains(head["head"].as_str().unwrap()));
+        let text = page.text();
+        assert!(text.contains(head["head"].as_str().unwrap()));
+        told(&stage, side, &text);
         let bytes = fs::read(stage.path(&format!("{side}/archive/head.json"))).unwrap();
         assert!(files_of(&page.codes(thorough)).contains(&("head.json".to_owned(), bytes)));
         let german = ["--json", "print", "transcript", "--language", "de"];
@@ -314,6 +317,57 @@ fn pages(scripts: &[(&str, Look)], offers: &[Look], shares: &[(&str, Look)]) {
     let verdict = verify::verify(&folders, &verify::Against::default()).unwrap();
     assert!(verdict.text().contains("printed share-cyd, copy 1"));
     stage.verdict();
+}
+
+/// A label for each thing that is carried: its code is what a scanner types, its words are those of
+/// the file.
+fn labels(stage: &Stage) {
+    let first_words = |file: &str| {
+        let hash = Hash::of(&fs::read(stage.path(file)).unwrap());
+        record::fingerprint::words(&hash.0)[..16].join(" ")
+    };
+    let package = Hash::of(&fs::read(stage.path("tenant/outbox/package/package.json")).unwrap());
+    let share = Hash::of(&fs::read(stage.path("tenant/outbox/shares/cyd.age")).unwrap());
+    for (label, code, of) in [
+        (&["bag", "the tenant's laptop", "A 1234567"][..], "A 1234567".to_owned(), "ceremony.toml"),
+        (&["medium", "package"], package.to_string(), "outbox/package/package.json"),
+        (&["envelope", "cyd"], share.to_string(), "outbox/shares/cyd.age"),
+    ] {
+        let page = print(stage, "tenant", &[&["label"][..], label].concat(), &[]);
+        page.is_whole(1..=1, A4);
+        assert_eq!(zbar(&page.fine(1)), [code]);
+        let text = page.text().replace(char::is_whitespace, " ");
+        for word in first_words(&format!("tenant/{of}")).split(' ') {
+            assert!(text.contains(word), "{word}: {text}");
+        }
+        assert!(text.contains(label[label.len() - 1]), "{text}");
+    }
+    stage.tenant(&["print", "label", "envelope", "mallory"]).refused("SHARE-CUSTODIAN");
+    stage.tenant(&["print", "label", "medium", "receipt"]).ended_with(1);
+}
+
+/// The transcript says whose ceremony it was, with which keys, who is on record and who is not; and
+/// what is printed after the end is on no record.
+fn told(stage: &Stage, side: &str, text: &str) {
+    let plan = Plan::read(&stage.path("plan/ceremony.toml")).unwrap();
+    for name in [&plan.tenant.name, &plan.hoster.name] {
+        assert!(text.contains(name.as_str()), "{name}: {text}");
+    }
+    for key in &plan.keys {
+        assert!(text.contains(key.label.as_str()), "{text}");
+    }
+    assert!(text.contains("printed after the end, not on record"), "{text}");
+    assert!(!text.contains("· copy"), "{text}");
+    let log = fs::read_to_string(stage.path(&format!("{side}/log.jsonl"))).unwrap();
+    let begun = log.lines().filter(|line| line.contains("\"event\":\"intent\""));
+    let begun: Vec<String> = begun
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["seq"].to_string())
+        .collect();
+    let left_out = text.split("Entries ").nth(1).unwrap().split(" say that").next().unwrap();
+    let left_out: Vec<&str> = left_out.split([',', ' ', '\n']).filter(|n| !n.is_empty()).collect();
+    assert_eq!(left_out, begun);
+    assert!(text.contains("has signed") && text.contains("does not appear"), "{text}");
+    assert!(text.contains("has confirmed, or presented,"), "{text}");
 }
 
 fn offer_is_in(stage: &Stage, files: &[NamedFile]) {
@@ -360,17 +414,15 @@ fn share_is_in(stage: &Stage, id: &str, page: &Printed, thorough: bool) {
     }
     lines.sort();
     let mut typed = TypedLines::default();
-    let mut last = false;
     for (n, line) in &lines {
         if *n == 5 {
-            let slip = if line.starts_with('Q') { "R" } else { "Q" };
-            let error = typed.take(&format!("{slip}{}", &line[1..])).unwrap_err();
+            let error = typed.take(&format!("???{}", &line[3..])).unwrap_err();
             assert!(error.to_string().contains("line 5:"), "{error}");
         }
-        last = (typed.take(line)).unwrap_or_else(|error| panic!("{error}: {lines:?}"));
+        (typed.take(line)).unwrap_or_else(|error| panic!("{error}: {lines:?}"));
     }
-    assert!(last, "{lines:?}");
-    let bytes = typed.finish().unwrap();
+    assert!(typed.is_whole(), "{lines:?}");
+    let bytes = typed.finish().unwrap().bytes;
     assert_eq!(custody::custodian::with_armour(&bytes).unwrap(), file);
 }
 
@@ -450,9 +502,13 @@ fn an_identity_comes_back_from_its_sheet() {
     let page = folder.path().join("sheet.html");
     let mut command = Command::new(programs::CUSTODIAN);
     command.args(["identity", "sheet", "--rehearsal", "--ceremony", "contoso-2026"]);
+    command.args(["--name", "Cyd Custodian", "--recipient", &identity.recipient]);
     run(command.arg(&file).arg(&page));
     let page = printed(&page);
     page.is_whole(1..=2, A4);
     assert_eq!(files_of(&page.codes(true)), [("identity.age".to_owned(), identity.file.to_vec())]);
-    assert!(!page.text().contains("correct horse"));
+    let text = page.text();
+    assert!(!text.contains("correct horse"));
+    assert!(text.contains("Cyd Custodian") && text.contains("(version 2)"), "{text}");
+    assert!(text.replace(char::is_whitespace, "").contains(&identity.recipient), "{text}");
 }
