@@ -9,7 +9,6 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use authoring::Reports;
-use desk::guide::order;
 use record::command::{CommandLine, Program};
 use record::encoding::Hash;
 use record::fingerprint::{self, hash_from_paper};
@@ -18,6 +17,7 @@ use record::show::{self, Language};
 use record::terms::Side;
 use record::verify::{self, Against};
 use record::{Result, folder};
+use terminal::guide::order;
 use terminal::report::end_json;
 use terminal::{fail_as, give, give_exactly, manual, tell};
 

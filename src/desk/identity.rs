@@ -3,7 +3,6 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::guide::Texts;
 use crate::page::{self, PageOptions, Sheet};
 use custody::changed;
 use custody::codes::frames::NamedFile;
@@ -13,6 +12,7 @@ use record::encoding::Hash;
 use record::escape::escape;
 use record::rule::Rule;
 use record::{Result, log};
+use terminal::texts::Texts;
 
 /// Whose identity it is, as they say: the file, which is encrypted, does not tell.
 #[derive(Debug, Clone, Args)]

@@ -1,5 +1,4 @@
-//! What people see: the numbered steps, their texts by language, and pages for the printer.
+//! What is printed: pages, by language.
 
-pub mod guide;
 pub mod identity;
 pub mod page;

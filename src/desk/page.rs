@@ -7,13 +7,13 @@ use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::guide::Texts;
 use custody::codes::frames::{self, NamedFile};
 use custody::codes::lines;
 use custody::codes::qr::Code;
 use record::encoding::Hash;
 use record::show::Language;
 use record::{Error, Result, fingerprint};
+use terminal::texts::Texts;
 
 /// The templates: reviewed once, compiled in.
 const TEMPLATES: [(&str, &str); 9] = [

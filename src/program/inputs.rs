@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::next::RunFn;
-use desk::guide::{Texts, Turn};
 use record::Result;
 use record::command::{CommandLine, Program};
 use record::flow::{Needs, Phase};
@@ -14,6 +13,8 @@ use record::plan::{Plan, ServicePlan};
 use record::service::evidence_file;
 use record::terms::{AttestationLevel, CloudFormat, Kind, Side, Step, TransferRoute};
 use terminal::answer::file_at;
+use terminal::guide::Turn;
+use terminal::texts::Texts;
 use terminal::{Asker, Clerk, Paper};
 
 /// The most keys that are asked for one by one whether they exist already.

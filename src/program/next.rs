@@ -12,7 +12,6 @@ use crate::more::Else;
 use crate::{Common, status};
 use ceremony::Ceremony;
 use ceremony::side::release;
-use desk::guide::{self, Texts, Turn};
 use record::command::{CommandLine, Program};
 use record::flow::{Phase, State};
 use record::log::LOG_FILE;
@@ -22,7 +21,9 @@ use record::terms::{Id, Kind, Mode, Side, Step};
 use record::{Error, Result};
 use terminal::answer::{Answer, Question, file_at};
 use terminal::face::Face;
+use terminal::guide::{self, Turn};
 use terminal::texts;
+use terminal::texts::Texts;
 use terminal::{Asker, Clerk, Decision, Paper, fail, tell};
 
 /// Runs one of the program's own commands.

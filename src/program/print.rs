@@ -12,7 +12,6 @@ use custody::codes::frames::NamedFile;
 use custody::codes::qr::Code;
 use custody::codes::show;
 use custody::custodian::without_armour;
-use desk::guide::{self, Texts};
 use desk::page::{self, PageOptions, Paper, Sheet};
 use record::command::Program;
 use record::document::offer::Offer;
@@ -28,7 +27,9 @@ use record::rule::Rule;
 use record::share::{MAX_SHARE_FILE, ShareListing};
 use record::terms::{Id, Kind, Mode, Remark, Side};
 use record::{Error, Result, folder};
+use terminal::guide;
 use terminal::report::Report;
+use terminal::texts::Texts;
 
 /// Which page.
 #[derive(Debug, Clone, Subcommand)]

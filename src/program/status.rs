@@ -4,12 +4,12 @@ use crate::Common;
 use ceremony::Ceremony;
 use ceremony::side::release;
 use ceremony::tenant::trust::TRUSTED_LEFT;
-use desk::guide::Turn;
 use record::command::{CommandLine, Program};
 use record::flow::{Phase, State};
 use record::plan::Plan;
 use record::show::by_key;
 use record::terms::{Originals, Step, TransferRoute, Trial, list_or};
+use terminal::guide::Turn;
 use terminal::report::Report;
 
 /// Whose turn it is; nobody's once the ceremony is closed.

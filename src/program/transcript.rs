@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use crate::print::{PageContent, people};
 use ceremony::Ceremony;
 use custody::codes::show;
-use desk::guide::Texts;
 use desk::page;
 use record::encoding::Hash;
 use record::escape::escape;
@@ -19,6 +18,7 @@ use record::plan::{KeyPlan, Waiver};
 use record::show::{Sentences, sentence};
 use record::terms::{Id, Kind, Side, list};
 use record::{Error, Result, folder};
+use terminal::texts::Texts;
 
 /// The page.
 ///

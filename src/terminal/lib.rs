@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod face;
+pub mod guide;
 pub mod manual;
 pub mod report;
 pub mod texts;

@@ -5,8 +5,8 @@ use std::fs;
 
 use super::desk::{Desk, without_colours};
 use crate::common::stage::{Done, Setting, Stage};
-use ::desk::guide::Texts;
 use record::show::Language;
+use terminal::texts::Texts;
 
 /// A claim: as each language makes it, and the entries of which the log must hold one.
 struct Claim {

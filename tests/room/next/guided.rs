@@ -62,16 +62,19 @@ fn to_the_end(desk: &mut Desk, work: &Path) {
     signed(desk, "h", None, None);
     desk.sees("Done.");
     desk.answer("Enter to begin", "q");
-    choose(desk, "t");
-    desk.enter("Enter to begin");
-    desk.answer("Where is the folder offer/?", &medium);
     let offer: serde_json::Value =
         serde_json::from_slice(&fs::read(work.join("hoster/outbox/offer/offer.json")).unwrap())
             .unwrap();
-    desk.answer(
-        "Word 1 of 16",
-        &words(offer["body"]["fingerprint"].as_str().unwrap().parse().unwrap()),
-    );
+    let offer = words(offer["body"]["fingerprint"].as_str().unwrap().parse().unwrap());
+    // The telephone reads the offer's words, in rows of four.
+    choose(desk, "w");
+    desk.sees("the words of the hoster's offer:");
+    let first: Vec<&str> = offer.split(' ').take(4).collect();
+    desk.sees(&format!("     1  {}", first.join(" ")));
+    choose(desk, "t");
+    desk.enter("Enter to begin");
+    desk.answer("Where is the folder offer/?", &medium);
+    desk.answer("Word 1 of 16", &offer);
     desk.sees("Done.");
     desk.enter("Enter to begin");
     desk.enter("exist already?");

@@ -12,7 +12,6 @@ use crate::common::{
     PIN, SO_PIN,
     stage::{CUSTODIANS, Done, Setting, Stage},
 };
-use ::desk::guide::{self, Texts, order};
 use custody::{
     codes::{frames, lines},
     custodian,
@@ -20,6 +19,8 @@ use custody::{
 };
 use desk::Desk;
 use record::{fingerprint, plan::Plan, rule::Rule, show::Language, terms::Side};
+use terminal::guide::{self, order};
+use terminal::texts::Texts;
 
 /// Opens a custodian's share as its holder would, to know what must not be seen.
 fn share(stage: &Stage, id: &str) -> Share {

@@ -16,8 +16,8 @@ use custody::codes::{
     frames::{self, NamedFile},
     lines::TypedLines,
 };
-use desk::guide;
 use record::{encoding::Hash, plan::Plan, terms::Side, verify};
+use terminal::guide;
 
 /// A page on paper: its PDF, and a picture of each sheet at 150 dots an inch.
 struct Printed {

@@ -4,13 +4,12 @@
 
 pub mod order;
 
+use crate::texts::Texts;
 use record::command::{CommandLine, Program};
 use record::flow::{ABORT, INIT, Needs, Phase, Row, TABLE, way_in};
 use record::plan::{Plan, ServicePlan};
 use record::service::evidence_file;
-pub use record::show::Language;
 use record::terms::{CloudFormat, Id, Originals, Side, Stage, Step, Trial};
-pub use terminal::texts::Texts;
 
 /// A step that is somebody's turn.
 #[derive(Clone)]
