@@ -8,22 +8,82 @@ use crate::matrix::{Outcome, Probes, foretold, on_both_cores, probes};
 
 /// Each personality, and how its ceremony ends at the tenant and at the hoster.
 const ENDS: [(&str, &str, &str); 16] = [
-    ("luna", "?", "?"),
-    ("luna-policy-1-off", "?", "?"),
-    ("cloudhsm", "?", "?"),
-    ("yubihsm2", "?", "?"),
-    ("nshield", "?", "?"),
-    ("smartcard-hsm", "?", "?"),
-    ("opencryptoki-3.8", "?", "?"),
-    ("opens-as-callers", "?", "?"),
-    ("forces-nothing", "?", "?"),
-    ("two-sessions", "?", "?"),
-    ("5000-objects", "?", "?"),
-    ("write-protected", "?", "?"),
-    ("nul-padded", "?", "?"),
-    ("constant-serial", "?", "?"),
-    ("no-certificates", "?", "?"),
-    ("no-public-keys", "?", "?"),
+    ("luna", "carried, waived: WRAP-COMPOSITE", "carried, waived: WRAP-COMPOSITE"),
+    (
+        "luna-policy-1-off",
+        "WRAP-SINGLE-SHOT at the tenant's keys create, waived: TARGET-WRAP-WITH-TRUSTED",
+        "carried, waived: WRAP-COMPOSITE",
+    ),
+    (
+        "cloudhsm",
+        "carried, waived: TARGET-WRAP-WITH-TRUSTED",
+        "TARGET-ATTRIBUTES at the hoster's kek create, waived: KEK-MODIFIABLE TARGET-WRAP-WITH-TRUSTED",
+    ),
+    (
+        "yubihsm2",
+        "the token itself at the tenant's keys create, waived: TARGET-WRAP-WITH-TRUSTED",
+        "TARGET-ATTRIBUTES at the hoster's kek create, waived: KEK-ALLOWED-MECHANISMS KEK-UNWRAP-TEMPLATE TARGET-WRAP-WITH-TRUSTED",
+    ),
+    (
+        "nshield",
+        "the token itself at the tenant's keys create, waived: TARGET-WRAP-WITH-TRUSTED",
+        "carried, waived: TARGET-WRAP-WITH-TRUSTED",
+    ),
+    (
+        "smartcard-hsm",
+        "carried, waived: TARGET-WRAP-WITH-TRUSTED",
+        "carried, waived: TARGET-WRAP-WITH-TRUSTED KEK-COPYABLE",
+    ),
+    (
+        "opencryptoki-3.8",
+        "carried, waived: TARGET-WRAP-WITH-TRUSTED",
+        "carried, waived: TARGET-WRAP-WITH-TRUSTED",
+    ),
+    (
+        "opens-as-callers",
+        "carried, waived: TARGET-WRAP-WITH-TRUSTED",
+        "carried, waived: TARGET-WRAP-WITH-TRUSTED KEK-ATTACK-SILENT KEK-ATTACK-AES-KEY-SILENT KEK-UNWRAP-TWO-STEPS KEK-UNWRAP-PRIVATE",
+    ),
+    (
+        "forces-nothing",
+        "carried, waived: TARGET-WRAP-WITH-TRUSTED",
+        "carried, waived: TARGET-WRAP-WITH-TRUSTED KEK-ATTACK-READABLE KEK-ATTACK-AES-KEY KEK-ALLOWED-MECHANISMS KEK-UNWRAP-TEMPLATE",
+    ),
+    (
+        "two-sessions",
+        "carried, waived: TARGET-WRAP-WITH-TRUSTED",
+        "carried, waived: TARGET-WRAP-WITH-TRUSTED",
+    ),
+    (
+        "5000-objects",
+        "carried, waived: TARGET-WRAP-WITH-TRUSTED",
+        "carried, waived: TARGET-WRAP-WITH-TRUSTED",
+    ),
+    (
+        "write-protected",
+        "the token itself at the tenant's keys create, waived: TARGET-WRAP-WITH-TRUSTED",
+        "the token itself at the hoster's kek create, waived: TARGET-WRAP-WITH-TRUSTED",
+    ),
+    (
+        "nul-padded",
+        "carried, waived: TARGET-WRAP-WITH-TRUSTED",
+        "carried, waived: TARGET-WRAP-WITH-TRUSTED",
+    ),
+    (
+        "constant-serial",
+        "carried, waived: TARGET-WRAP-WITH-TRUSTED",
+        "carried, waived: TARGET-WRAP-WITH-TRUSTED",
+    ),
+    (
+        "no-certificates",
+        "carried, waived: TARGET-WRAP-WITH-TRUSTED",
+        "carried, waived: TARGET-WRAP-WITH-TRUSTED",
+    ),
+    (
+        "no-public-keys",
+        "the token itself at the tenant's keys create, waived: TARGET-WRAP-WITH-TRUSTED",
+        "the token itself at the hoster's kek create, waived: TARGET-WRAP-WITH-TRUSTED",
+    ),
 ];
 
 #[test]

@@ -143,7 +143,10 @@ fn agree(order: &ProbeOrder, (trials, label): (&[Trial], &str), asker: &Asker) -
         asker.say("No object is made on the token but such as end with their session.");
         return Ok(());
     }
-    let counts = list(counts.iter().map(|(object, count)| format!("{count} {object}s")));
+    let counts = list(counts.iter().map(|(object, count)| match count {
+        1 => format!("1 {object}"),
+        _ => format!("{count} {object}s"),
+    }));
     asker.say(&format!(
         "On the token, throwaway objects with the label \"{label}\" are made one after the other, and erased at once: {counts}; more where it does not take them \
          as they are asked for. On an HSM that is in use they are copied to its other members, or become files. --session-only makes none of them, and then the report says \
