@@ -28,7 +28,7 @@ pub const MOST: usize = 4096;
 pub enum LineVersion {
     /// By the beginning of a hash, which restores nothing. Read, and no longer written.
     Hash = 1,
-    /// By a code that restores a small slip ([`LineWord`]).
+    /// By a code that restores a small slip.
     Repair = 2,
 }
 
