@@ -132,7 +132,7 @@ impl Error {
                     "nothing is there under this name: check the path, and that the medium is mounted"
                 }
                 Some(ErrorKind::PermissionDenied) => {
-                    "whoever runs this may not do that there: look at its owner and mode (`ls -ld`), and run the command as the owner"
+                    "whoever runs this may not do that there: look at its owner and mode, and run the command as the owner"
                 }
                 Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
                     "its disk is full: make room on it, then run the same command again"

@@ -107,10 +107,10 @@ fn framed(stage: &Stage, file: &Path) {
         !["registry.json", "hoster.json", "log.jsonl"].iter().any(|name| file.ends_with(name));
     if of_plan && !file.to_string_lossy().ends_with(".sig") {
         let words = fingerprint::words(plan.as_bytes());
-        let row = |n: usize| words[8 * n..8 * n + 8].join(" ");
+        let row = |n: usize| words[4 * n..4 * n + 4].join(" ");
         says(
             &text,
-            &[&plan.to_string(), &row(0), &row(3), "REHEARSAL", "ceremony:     test"]
+            &[&plan.to_string(), &row(0), &row(7), "REHEARSAL", "ceremony:     test"]
                 [..if file.ends_with("head.json") { 3 } else { 5 }],
         );
     }
@@ -128,7 +128,7 @@ fn documents(stage: &Stage) {
             "attempt:      1",
             "made after entry 2 of the hoster's log",
             &format!("fingerprint:  {kek}"),
-            &stage.kek_words().split(' ').take(8).collect::<Vec<_>>().join(" "),
+            &stage.kek_words().split(' ').take(4).collect::<Vec<_>>().join(" "),
             "KEK:          RSA-3072",
             "CKA_EXTRACTABLE false",
             "namespace:    keyferry-document",
