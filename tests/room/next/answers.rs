@@ -53,7 +53,7 @@ const ENGLISH: Said = Said {
     word: ["Word ", " of 16: "],
     how: "16 words, one at a time or several",
     unreadable: "is no word of this place",
-    several: "type more of it",
+    several: "may be",
     wrong: "is not the word of this place",
     more: "There are only 16 words",
     again: "That were five wrong words",
@@ -80,7 +80,7 @@ const GERMAN: Said = Said {
     word: ["Wort ", " von 16: "],
     how: "16 Wörter, einzeln oder mehrere",
     unreadable: "ist kein Wort dieser Stelle",
-    several: "tippen Sie mehr davon",
+    several: "kann",
     wrong: "ist nicht das Wort dieser Stelle",
     more: "Es sind nur 16 Wörter",
     again: "Das waren fünf falsche Wörter",
@@ -162,7 +162,7 @@ fn begins(stage: &Stage, said: &Said, screen: (u16, u16)) {
             ("", said.word[0]),
         ];
         goes(&mut desk, said.word[0], &table[..3]);
-        goes(&mut desk, said.word[0], &[(&words[0][..1], said.several)]);
+        goes(&mut desk, said.word[0], &[("b", said.several)]);
     }
     let first = wrong_word(words[0], 0);
     for _ in 0..4 {
