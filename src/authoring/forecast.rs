@@ -110,19 +110,19 @@ pub fn forecast_alone(plan: &Plan, probe: &Probe) -> Option<Forecast> {
 }
 
 /// What a report says of one thing that a step asks of a token.
-enum Foretold {
+enum Prediction {
     /// It is refused.
     Refused(ForetoldRefusal),
     /// The report does not say.
     Unknown(String),
 }
 
-fn of_foretold(plan: &Plan, foretold: Vec<Foretold>, probes: &[&Probe]) -> Forecast {
+fn of_foretold(plan: &Plan, foretold: Vec<Prediction>, probes: &[&Probe]) -> Forecast {
     let (mut refusals, mut unknown) = (Vec::new(), Vec::new());
     for one in foretold {
         match one {
-            Foretold::Refused(refusal) => refusals.push(refusal),
-            Foretold::Unknown(what) => unknown.push(what),
+            Prediction::Refused(refusal) => refusals.push(refusal),
+            Prediction::Unknown(what) => unknown.push(what),
         }
     }
     let rules = refusals.iter().filter_map(|refusal| refusal.rule);
@@ -141,7 +141,7 @@ struct Command<'a> {
     plan: &'a Plan,
     probe: &'a Probe,
     name: &'static str,
-    foretold: Vec<Foretold>,
+    foretold: Vec<Prediction>,
 }
 
 impl<'a> Command<'a> {
@@ -162,12 +162,12 @@ impl<'a> Command<'a> {
     /// Refused by a rule, or where there is none by the token itself.
     fn refused(&mut self, rule: Option<Rule>, found: impl Into<String>) {
         let (side, command, found) = (self.probe.side, self.name, found.into());
-        self.foretold.push(Foretold::Refused(ForetoldRefusal { side, command, rule, found }));
+        self.foretold.push(Prediction::Refused(ForetoldRefusal { side, command, rule, found }));
     }
 
     fn unknown(&mut self, what: impl fmt::Display) {
         let what = format!("the {}'s {}: {what}", self.probe.side, self.name);
-        self.foretold.push(Foretold::Unknown(what));
+        self.foretold.push(Prediction::Unknown(what));
     }
 
     /// What a check of the step's own says.
@@ -233,16 +233,19 @@ impl<'a> Command<'a> {
 
 /// `kek create` and `import`: the planned HSM, its mechanisms, the unwrap, the KEK's attributes,
 /// the keys that are imported.
-fn hoster_steps(plan: &Plan, probe: &Probe) -> Vec<Foretold> {
+fn hoster_steps(plan: &Plan, probe: &Probe) -> Vec<Prediction> {
     let mechanism = plan.transfer.mechanism;
     let mut command = Command::new(plan, probe, "kek create");
     command.transfer(Direction::Unwrap);
     command.size(KeyType::Rsa(plan.transfer.kek_bits));
     command.object(&format!("{mechanism} KEK"));
-    for miss in missed(probe, mechanism).unwrap_or_default() {
-        if !plan.waives(miss.rule) {
-            command.refused(Some(miss.rule), &miss.found);
+    match missed(probe, mechanism) {
+        Some(missed) => {
+            for miss in missed.iter().filter(|miss| !plan.waives(miss.rule)) {
+                command.refused(Some(miss.rule), &miss.found);
+            }
         }
+        None => command.unknown(format!("which rules a {mechanism} KEK of its misses")),
     }
     command.target_keys(&format!("imported, {mechanism}"));
     command.foretold
@@ -255,7 +258,7 @@ fn missed(probe: &Probe, mechanism: Mechanism) -> Option<&[MissedFacts]> {
 }
 
 /// The hoster's `keys create`, where the keys are born there; the tenant's HSM takes no part.
-fn born_steps(plan: &Plan, hoster: &Probe) -> Vec<Foretold> {
+fn born_steps(plan: &Plan, hoster: &Probe) -> Vec<Prediction> {
     let mut command = Command::new(plan, hoster, "keys create");
     command.sizes();
     command.target_keys("born");
@@ -263,7 +266,7 @@ fn born_steps(plan: &Plan, hoster: &Probe) -> Vec<Foretold> {
 }
 
 /// `kek trust` and `keys create`.
-fn tenant_steps(plan: &Plan, probe: &Probe) -> Vec<Foretold> {
+fn tenant_steps(plan: &Plan, probe: &Probe) -> Vec<Prediction> {
     let mut trust = Command { plan, probe, name: "kek trust", foretold: Vec::new() };
     match probe.wrap_with_trusted {
         _ if !plan.trusted_only() => {}
@@ -284,7 +287,7 @@ fn tenant_steps(plan: &Plan, probe: &Probe) -> Vec<Foretold> {
 }
 
 /// The hoster's token must take the tenant's flavour of key wrap.
-fn import_refusal(plan: &Plan, tenant: &Probe, hoster: &Probe) -> Option<Foretold> {
+fn import_refusal(plan: &Plan, tenant: &Probe, hoster: &Probe) -> Option<Prediction> {
     let own = (plan.transfer.mechanism, plan.transfer.oaep_hash);
     let (made, taken) = flavours(tenant, hoster, own).filter(|seen| !fit(*seen))?;
     let mut command = Command { plan, probe: hoster, name: "import", foretold: Vec::new() };

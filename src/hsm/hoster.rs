@@ -89,14 +89,14 @@ pub struct CertifiedKey {
 
 /// Which public objects stand beside a target key at the hoster: those that its token stores.
 #[derive(Clone, Copy)]
-pub struct Beside {
+pub struct PublicObjects {
     public: bool,
     certificate: bool,
 }
 
-impl Beside {
+impl PublicObjects {
     /// Both of them.
-    pub const ALL: Beside = Beside { public: true, certificate: true };
+    pub const ALL: PublicObjects = PublicObjects { public: true, certificate: true };
 }
 
 /// The objects of one target key at the hoster.
@@ -164,10 +164,10 @@ impl Hsm<'_> {
     /// # Errors
     /// `TARGET-KEY` and `TARGET-CERTIFICATE` where a key has none; [`Error::Hsm`] where the token
     /// fails.
-    pub fn beside(&self, keys: &[ImportKey]) -> Result<Beside> {
-        let Some(key) = keys.first() else { return Ok(Beside::ALL) };
+    pub fn beside(&self, keys: &[ImportKey]) -> Result<PublicObjects> {
+        let Some(key) = keys.first() else { return Ok(PublicObjects::ALL) };
         let half = PublicHalf::of_spki(key.spki, Rule::TargetKey)?;
-        Ok(Beside {
+        Ok(PublicObjects {
             public: self.fits(|named| Ok(stored_public(named, &half, key.usage)))?,
             certificate: self.fits(|named| certificate(named, key.certificate))?,
         })
@@ -187,7 +187,7 @@ impl Hsm<'_> {
     pub fn import(
         &self,
         order: &ImportOrder,
-        beside: Beside,
+        beside: PublicObjects,
         keys: &[(ImportKey, &WrappedKey)],
         progress: &(dyn Fn(&str) + Sync),
     ) -> Result<Vec<HosterKey>> {
@@ -247,7 +247,7 @@ impl Hsm<'_> {
     pub fn import_find(
         &self,
         inventory: &Inventory,
-        beside: Beside,
+        beside: PublicObjects,
         key: &ImportKey,
     ) -> Result<Option<HosterKey>> {
         if_exact(self.set_examine(inventory, &ObjectSet::new(key, beside)?))
@@ -336,7 +336,7 @@ impl TokenSession<'_> {
 }
 
 impl<'a> ObjectSet<'a> {
-    fn new(of: &ImportKey<'a>, beside: Beside) -> Result<Self> {
+    fn new(of: &ImportKey<'a>, beside: PublicObjects) -> Result<Self> {
         let key = PublicHalf::of_spki(of.spki, Rule::TargetKey)?;
         let named = named(&of.id.0, of.label);
         let certificate = certificate(&named, of.certificate)?;
@@ -421,9 +421,9 @@ impl Hsm<'_> {
 
     /// What stands beside a key that was born: its public half, and its certificate where the token
     /// stores one, which is tried where there is none.
-    fn born_beside(&self, inventory: &Inventory, id: CkaId) -> Result<Beside> {
+    fn born_beside(&self, inventory: &Inventory, id: CkaId) -> Result<PublicObjects> {
         let there = !inventory.of_class(CKO_CERTIFICATE, &id.0).is_empty();
-        Ok(Beside { public: true, certificate: there || self.stores_certificates()? })
+        Ok(PublicObjects { public: true, certificate: there || self.stores_certificates()? })
     }
 
     /// What an interrupted run has left whole. A token that stores no certificate is given none

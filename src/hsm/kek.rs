@@ -8,7 +8,7 @@ use crate::inventory::Inventory;
 use crate::object::{Examination, Fault, if_exact};
 use crate::public_key::PublicHalf;
 use crate::raw::{KeyPair, Object};
-use crate::table::{Examined, kek_private, kek_public, named, of_class};
+use crate::table::{Comparison, kek_private, kek_public, named, of_class};
 use crate::{Hsm, TokenSession};
 use record::Result;
 use record::encoding::{CkaId, Hash};
@@ -122,7 +122,7 @@ impl Hsm<'_> {
             )));
         };
         let table = kek_private(&named(&id.0, ""), spec.mechanism);
-        let Examined { attributes, missed, .. } = session.expect(*private, &table)?;
+        let Comparison { attributes, missed, .. } = session.expect(*private, &table)?;
         let (missed, mut refused): (Vec<_>, Vec<_>) =
             missed.into_iter().partition(|miss| waived(miss.rule));
         if !refused.is_empty() {

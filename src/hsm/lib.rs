@@ -18,7 +18,7 @@ use cryptoki_sys::*;
 use zeroize::Zeroizing;
 
 pub use canary::THROWAWAY_LABEL;
-pub use hoster::{Beside, BornSpec, CertifiedKey, HosterKey, ImportKey, ImportOrder};
+pub use hoster::{BornSpec, CertifiedKey, HosterKey, ImportKey, ImportOrder, PublicObjects};
 pub use inventory::Inventory;
 pub use kek::{Kek, KekSpec};
 use layout::TokenMechanism;
@@ -307,7 +307,7 @@ pub struct Hsm<'m> {
     token: Token<'m>,
     // The login lasts as long as one session of the process is open (PKCS#11 v3.1, 5.6.8).
     login: Session<'m>,
-    seen: Mutex<Seen>,
+    seen: Mutex<TrialResults>,
     // Of throwaway objects that stay until they are erased.
     throwaway_label: String,
     // Whether its canaries make no object that stays.
@@ -316,7 +316,7 @@ pub struct Hsm<'m> {
 
 /// What a token was seen to do, with throwaway objects.
 #[derive(Default)]
-struct Seen {
+struct TrialResults {
     /// By the kind of object, what the token does not take of it; none where it makes none.
     left_out: BTreeMap<&'static str, Option<LeftOut>>,
     /// How weak a KEK must be for the token to unwrap under it.
@@ -368,7 +368,7 @@ impl Hsm<'_> {
         Ok(TokenSession { hsm: self, session: self.token.open_session()? })
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
+    fn seen(&self) -> MutexGuard<'_, TrialResults> {
         whole(self.seen.lock())
     }
 

@@ -11,7 +11,7 @@ use crate::attribute;
 use crate::canary::{filled, throwaway_certificate, throwaway_target, unfilled_key};
 use crate::mechanism::THROWAWAY;
 use crate::table::{
-    Examined, certificate, hoster_private, kek_private, named, stored_public, tenant_private,
+    Comparison, certificate, hoster_private, kek_private, named, stored_public, tenant_private,
 };
 use crate::target::TargetSpec;
 use crate::{Hsm, Module, Token, text, version};
@@ -320,7 +320,7 @@ impl Hsm<'_> {
                 }
             };
             self.object_facts((object, object.to_owned()), Ok(()), probe);
-            let Examined { missed, refused, .. } = session.examine(kek.private, &table)?;
+            let Comparison { missed, refused, .. } = session.examine(kek.private, &table)?;
             let missed = missed.into_iter().chain(refused);
             let missed = missed.map(|miss| MissedFacts { rule: miss.rule, found: miss.found });
             let missed = attacks.into_iter().flatten().chain(missed).collect();

@@ -245,11 +245,11 @@ impl TokenSession<'_> {
     }
 
     /// Reads the object, and holds it against its table.
-    pub fn examine(&self, object: Object, table: &Table) -> Result<Examined> {
+    pub fn examine(&self, object: Object, table: &Table) -> Result<Comparison> {
         let rows = table.rows.iter().filter(|row| row.demand != Demand::Either || row.is_shown());
         let wanted: Vec<_> = rows.clone().map(|row| &row.attribute).collect();
         let values = self.read_all(object, &wanted)?;
-        let mut examined = Examined::default();
+        let mut examined = Comparison::default();
         for (row, value) in rows.zip(values) {
             let wanted = &row.attribute;
             if row.is_shown() {
@@ -273,7 +273,7 @@ impl TokenSession<'_> {
     }
 
     /// The same, of an object that has all that it must.
-    pub fn expect(&self, object: Object, table: &Table) -> Examination<Examined> {
+    pub fn expect(&self, object: Object, table: &Table) -> Examination<Comparison> {
         let mut examined = self.examine(object, table)?;
         // Where a key was made says more of it than what it may do.
         examined.refused.sort_by_key(|one| one.rule != Rule::TargetLocal);
@@ -286,7 +286,7 @@ impl TokenSession<'_> {
 
 /// What an object was read to be.
 #[derive(Default)]
-pub(super) struct Examined {
+pub(super) struct Comparison {
     /// What of it is for the record, in the order of its table.
     pub attributes: Vec<ReadBack>,
     /// Where it is not what it must be.

@@ -22,7 +22,7 @@ const MOST_ASKED: usize = 8;
 
 /// What was taken before, by what it was asked for; and the medium that it lay on.
 #[derive(Default)]
-pub(super) struct Taken {
+pub(super) struct EarlierAnswers {
     paths: BTreeMap<String, PathBuf>,
     medium: Option<PathBuf>,
 }
@@ -55,7 +55,7 @@ pub(super) struct Inputs<'a> {
     pub asker: &'a Asker,
     /// The plan, where it was asked for already.
     pub plan_file: Option<PathBuf>,
-    pub taken: &'a RefCell<Taken>,
+    pub taken: &'a RefCell<EarlierAnswers>,
     pub clerk: DeskClerk<'a>,
 }
 

@@ -21,7 +21,7 @@ enum Ask {
 }
 
 /// Something that may be done besides.
-struct Besides {
+struct MoreCommand {
     /// By which its texts are found.
     name: &'static str,
     words: &'static str,
@@ -30,12 +30,12 @@ struct Besides {
     step: Option<Step>,
 }
 
-const fn noted(name: &'static str, words: &'static str, asks: &'static [Ask]) -> Besides {
-    Besides { name, words, asks, step: None }
+const fn noted(name: &'static str, words: &'static str, asks: &'static [Ask]) -> MoreCommand {
+    MoreCommand { name, words, asks, step: None }
 }
 
-const fn step(step: Step, words: &'static str, asks: &'static [Ask]) -> Besides {
-    Besides { name: words, words, asks, step: Some(step) }
+const fn step(step: Step, words: &'static str, asks: &'static [Ask]) -> MoreCommand {
+    MoreCommand { name: words, words, asks, step: Some(step) }
 }
 
 use Ask::{File, Text};
@@ -46,7 +46,7 @@ const BAG_WORDS: [&str; 2] = [
     "note bag-in ITEM --number NUMBER --condition CONDITION",
 ];
 const WHY: [Ask; 1] = [Text("TEXT", "next.reason")];
-const BESIDES: [Besides; 16] = [
+const BESIDES: [MoreCommand; 16] = [
     noted("incident", "note incident TEXT", &[Text("TEXT", "more.ask.text")]),
     noted("arrival", "note arrival WHO", &[Text("WHO", "more.ask.who")]),
     noted("departure", "note departure WHO", &[Text("WHO", "more.ask.who")]),
@@ -63,11 +63,11 @@ const BESIDES: [Besides; 16] = [
     ),
     step(Step::Restart, "restart --reason TEXT", &WHY),
     step(Step::Rollback, "rollback", &[]),
-    Besides {
+    MoreCommand {
         name: "remove",
         ..step(Step::Nodes, "nodes --remove NODE", &[Text("NODE", "more.ask.node")])
     },
-    Besides {
+    MoreCommand {
         name: "replace",
         ..step(Step::Nodes, "nodes --replace NODE", &[Text("NODE", "more.ask.node")])
     },
@@ -75,7 +75,7 @@ const BESIDES: [Besides; 16] = [
     step(Step::Abort, "abort --reason TEXT", &WHY),
 ];
 
-impl Besides {
+impl MoreCommand {
     /// Which texts name it.
     fn key(&self) -> String {
         format!("more.{}", self.name.split(' ').next().unwrap_or(self.name))
@@ -87,7 +87,7 @@ impl Besides {
 }
 
 /// What came of asking.
-pub(super) enum Else {
+pub(super) enum MoreOutcome {
     /// Nothing; the step waits as before.
     Back,
     /// Something was done.
@@ -98,16 +98,16 @@ pub(super) enum Else {
 
 impl GuidedWalk<'_> {
     /// Asks what else is to be done here, and does it. Ctrl-C goes back to the step.
-    pub fn more(&self, at: &Position) -> Result<Else> {
+    pub fn more(&self, at: &Position) -> Result<MoreOutcome> {
         match self.chosen(at) {
-            Err(Error::Ended { .. }) => Ok(Else::Back),
+            Err(Error::Ended { .. }) => Ok(MoreOutcome::Back),
             other => other,
         }
     }
 
-    fn chosen(&self, at: &Position) -> Result<Else> {
-        let Some(state) = &at.state else { return Ok(Else::Back) };
-        let here: Vec<&Besides> = BESIDES.iter().filter(|one| one.is_possible(state)).collect();
+    fn chosen(&self, at: &Position) -> Result<MoreOutcome> {
+        let Some(state) = &at.state else { return Ok(MoreOutcome::Back) };
+        let here: Vec<&MoreCommand> = BESIDES.iter().filter(|one| one.is_possible(state)).collect();
         at.asker.say(&self.text("more.title"));
         at.asker.say(&format!("   0  {}", self.text("more.today")));
         for (n, one) in here.iter().enumerate() {
@@ -116,23 +116,23 @@ impl GuidedWalk<'_> {
         loop {
             let typed = at.asker.line(&self.text("more.which"))?;
             match typed.trim() {
-                "" => return Ok(Else::Back),
+                "" => return Ok(MoreOutcome::Back),
                 "0" => {
                     self.stop_for_today(at)?;
-                    return Ok(Else::Stop);
+                    return Ok(MoreOutcome::Stop);
                 }
                 number => {
                     let number = number.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
                     let Some(one) = number.and_then(|n| here.get(n)) else { continue };
                     self.carry_out(at, &|| self.line(at, one))?;
-                    return Ok(Else::Done);
+                    return Ok(MoreOutcome::Done);
                 }
             }
         }
     }
 
     /// The command, with what it is asked for.
-    fn line(&self, at: &Position, one: &Besides) -> Result<CommandLine> {
+    fn line(&self, at: &Position, one: &MoreCommand) -> Result<CommandLine> {
         let mut line = Program::of(self.side).line(one.words);
         for ask in one.asks {
             line = match ask {

@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::inputs::{DeskClerk, Inputs, Taken};
-use crate::more::Else;
+use crate::inputs::{DeskClerk, EarlierAnswers, Inputs};
+use crate::more::MoreOutcome;
 use crate::{Common, status};
 use ceremony::Ceremony;
 use ceremony::side::release;
@@ -64,7 +64,7 @@ pub(super) struct GuidedWalk<'a> {
     pub texts: Texts,
     face: Face,
     pub again: RunFn<'a>,
-    taken: RefCell<Taken>,
+    taken: RefCell<EarlierAnswers>,
     /// Custodians of whom somebody has said that they are not there.
     absent: RefCell<BTreeSet<Id>>,
 }
@@ -276,9 +276,9 @@ impl GuidedWalk<'_> {
             let custodian = turn.of.as_ref().filter(|_| turn.row.step == Step::ShareConfirm);
             match (other.as_str(), custodian) {
                 ("m" | "more" | "mehr", _) if at.state.is_some() => match self.more(at)? {
-                    Else::Back => {}
-                    Else::Done => return Ok(Ready::Moved),
-                    Else::Stop => return Ok(Ready::Stop),
+                    MoreOutcome::Back => {}
+                    MoreOutcome::Done => return Ok(Ready::Moved),
+                    MoreOutcome::Stop => return Ok(Ready::Stop),
                 },
                 ("p", _) if let Some(page) = self.page(at, turn) => {
                     self.carry_out(at, &|| Ok(page.clone()))?;

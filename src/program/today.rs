@@ -22,7 +22,7 @@ const TAKEN_UP: &str = "taken up again";
 const PAPER: &str = "the words of the record's head, on paper";
 
 /// Where a side was left for a day, or longer.
-struct Left {
+struct Pause {
     /// The entry whose words are on paper.
     head: Head,
     /// How many entries have come after it.
@@ -91,7 +91,7 @@ impl GuidedWalk<'_> {
     }
 
     /// The words from paper are those of the record; or a bag's place says that they are not.
-    fn heads_words(&self, at: &Position, left: &Left) -> Result<()> {
+    fn heads_words(&self, at: &Position, left: &Pause) -> Result<()> {
         let words = fingerprint::words(left.head.hash.as_bytes());
         let n = left.head.seq.to_string();
         let prompt = self.texts.get("today.type", &[("n", &n)]);
@@ -119,14 +119,19 @@ impl GuidedWalk<'_> {
         }
     }
 
+    /// What must be on record before anything else. Where it is not, `next` stops, and asks again
+    /// the next time.
     fn noted(&self, at: &Position, line: CommandLine) -> Result<()> {
-        self.carry_out(at, &|| Ok(line.clone())).map(drop)
+        match self.carry_out(at, &|| Ok(line.clone()))? {
+            true => Ok(()),
+            false => Err(terminal::ended("q")),
+        }
     }
 }
 
 /// Where the log was left, unless it was taken up since.
-fn left(path: &std::path::Path) -> Result<Option<Left>> {
-    let (mut left, mut bags) = (None::<Left>, Vec::<Bag>::new());
+fn left(path: &std::path::Path) -> Result<Option<Pause>> {
+    let (mut left, mut bags) = (None::<Pause>, Vec::<Bag>::new());
     log::read(&log::own_bytes(path)?, "the log", |entry| {
         if let Some(left) = &mut left {
             left.since += 1;
@@ -135,12 +140,12 @@ fn left(path: &std::path::Path) -> Result<Option<Left>> {
             Event::Note { remark: Remark::BagOut(bag) } => bags.push(bag),
             Event::Note { remark: Remark::BagIn(bag) } => bags.retain(|out| out.item != bag.item),
             Event::Note { remark: Remark::Break { text, .. } } if text == STOPPED => {
-                left = Some(Left { head: entry.head, since: 0, bags: Vec::new() });
+                left = Some(Pause { head: entry.head, since: 0, bags: Vec::new() });
             }
             Event::Note { remark: Remark::Arrival { text, .. } } if text == TAKEN_UP => left = None,
             _ => {}
         }
         Ok(())
     })?;
-    Ok(left.map(|left| Left { bags, ..left }))
+    Ok(left.map(|left| Pause { bags, ..left }))
 }

@@ -26,7 +26,7 @@ use terminal::texts::Texts;
 /// What reading the log and the signatures of its head can end with.
 pub fn transcript(ceremony: &Ceremony, texts: &Texts) -> Result<PageContent> {
     let (plan, side) = (&ceremony.plan, ceremony.state.side);
-    let told = Told::of(ceremony, texts)?;
+    let told = LogSummary::of(ceremony, texts)?;
     let made = ceremony.state.made.iter().map(|(kind, made)| (kind, made.hash));
     let taken = ceremony.state.taken.iter().map(|(kind, hash)| (kind, *hash));
     let document = |(kind, hash): (&Kind, Hash)| {
@@ -58,14 +58,14 @@ pub fn transcript(ceremony: &Ceremony, texts: &Texts) -> Result<PageContent> {
 }
 
 /// What the log tells.
-struct Told {
+struct LogSummary {
     entries: Vec<Value>,
     /// Which entries are left out, and why; empty where none is.
     left_out: String,
     seen: Attendance,
 }
 
-impl Told {
+impl LogSummary {
     fn of(ceremony: &Ceremony, texts: &Texts) -> Result<Self> {
         let sentences = Sentences::of(texts.language);
         let (mut entries, mut begun) = (Vec::new(), Vec::new());
@@ -87,7 +87,7 @@ impl Told {
             true => String::new(),
             false => texts.get("page.transcript.begun", &[("entries", &list(begun))]),
         };
-        Ok(Told { entries, left_out, seen })
+        Ok(LogSummary { entries, left_out, seen })
     }
 }
 

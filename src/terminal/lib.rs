@@ -214,11 +214,11 @@ impl Asker {
                 }
             }
             match answer? {
-                Typed::Line(answer) => return Ok(answer),
-                Typed::Unusable(what) if self.is_interactive() => {
+                TypedLine::Line(answer) => return Ok(answer),
+                TypedLine::Unusable(what) if self.is_interactive() => {
                     self.say(&Texts::spoken().get(what.key(), &[]));
                 }
-                Typed::Unusable(what) => return Err(what.error()),
+                TypedLine::Unusable(what) => return Err(what.error()),
             }
         }
     }
@@ -361,7 +361,7 @@ impl Drop for Entry<'_> {
 }
 
 /// What was typed.
-enum Typed {
+enum TypedLine {
     Line(Zeroizing<String>),
     Unusable(Unusable),
 }
@@ -398,7 +398,7 @@ impl Unusable {
 
 /// Reads one line, byte by byte: nothing stays in a buffer, and the next question finds the next
 /// line.
-fn read_answer(input: BorrowedFd<'_>) -> Result<Typed> {
+fn read_answer(input: BorrowedFd<'_>) -> Result<TypedLine> {
     // Room from the start, so that no copy is left behind by growing.
     let mut answer = Zeroizing::new(Vec::with_capacity(MAX_ANSWER));
     let mut byte = Zeroizing::new([0u8; 1]);
@@ -419,17 +419,17 @@ fn read_answer(input: BorrowedFd<'_>) -> Result<Typed> {
         }
     }
     if too_long {
-        return Ok(Typed::Unusable(Unusable::Long));
+        return Ok(TypedLine::Unusable(Unusable::Long));
     }
     let Ok(text) = std::str::from_utf8(&answer) else {
-        return Ok(Typed::Unusable(Unusable::Encoding));
+        return Ok(TypedLine::Unusable(Unusable::Encoding));
     };
     let text = text.strip_suffix('\r').unwrap_or(text);
     // An arrow key in a hidden line would become part of a passphrase that nobody can type again.
     if text.chars().any(|character| character.is_control() && character != '\t') {
-        return Ok(Typed::Unusable(Unusable::Control));
+        return Ok(TypedLine::Unusable(Unusable::Control));
     }
-    Ok(Typed::Line(Zeroizing::new(text.to_owned())))
+    Ok(TypedLine::Line(Zeroizing::new(text.to_owned())))
 }
 
 /// Shows what nobody else may see, once somebody says that nobody does; then clears it away, the
@@ -483,8 +483,10 @@ mod tests {
         }
         input.seek(SeekFrom::Start(0)).unwrap();
         let next = || match read_answer(input.as_fd()).unwrap() {
-            Typed::Line(line) => line.to_string(),
-            Typed::Unusable(what) => format!("{what:?}, exit code {}", what.error().exit_code()),
+            TypedLine::Line(line) => line.to_string(),
+            TypedLine::Unusable(what) => {
+                format!("{what:?}, exit code {}", what.error().exit_code())
+            }
         };
         for line in [
             "one",

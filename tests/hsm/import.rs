@@ -66,7 +66,7 @@ impl Crossing {
 
     fn find(&self, hoster: &Hsm) -> Option<HosterKey> {
         let inventory = hoster.inventory().unwrap();
-        hoster.import_find(&inventory, Beside::ALL, &self.key()).unwrap()
+        hoster.import_find(&inventory, PublicObjects::ALL, &self.key()).unwrap()
     }
 
     fn order(&self) -> ImportOrder<'_> {
@@ -276,7 +276,7 @@ fn many_keys_cross_in_several_sessions_in_their_order() {
         };
         let keys: Vec<_> =
             (wrapped.iter().enumerate()).map(|(n, wrapped)| (key(n), wrapped)).collect();
-        hoster.import(&order, Beside::ALL, &keys, &|_| ())
+        hoster.import(&order, PublicObjects::ALL, &keys, &|_| ())
     };
     wrapped.swap(7, 8);
     refused(import(&wrapped).map(drop), Rule::TargetModulus);

@@ -17,8 +17,8 @@ use zeroize::Zeroizing;
 
 use common::{MODULE, PIN, Tokens, run, shim};
 use hsm::{
-    Beside, HosterKey, Hsm, ImportKey, ImportOrder, KekSpec, Module, Pin, PinState, TargetKey,
-    TargetSpec, WrapOrder, wrapped_key::WrappedKey,
+    HosterKey, Hsm, ImportKey, ImportOrder, KekSpec, Module, Pin, PinState, PublicObjects,
+    TargetKey, TargetSpec, WrapOrder, wrapped_key::WrappedKey,
 };
 use record::{
     Error, Result,

@@ -291,6 +291,14 @@ fn a_module_that_crashes_or_hangs_is_reported() {
     let both = ["--probe", "crash.json", "--probe", "hoster.json"];
     let checked = stage.auditor(&[&["plan", "check", "plan/ceremony.toml"][..], &both].concat());
     assert!(checked.out.contains("NOT KNOWN at the tenant's keys create"), "{checked:?}");
+    let mut report = stage.json("hoster.json");
+    report["keks"] = serde_json::json!([]);
+    fs::write(stage.path("no-kek.json"), report.to_string()).unwrap();
+    let both = ["--probe", "tenant.json", "--probe", "no-kek.json"];
+    stage.probe("tenant");
+    let without = stage.auditor(&[&["plan", "check", "plan/ceremony.toml"][..], &both].concat());
+    assert!(without.out.contains("which rules a single-shot KEK of its misses"), "{without:?}");
+    assert!(!without.out.contains("nothing of this plan will be refused"), "{without:?}");
     assert!(!checked.out.contains("nothing of this plan will be refused"), "{checked:?}");
 }
 

@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::{Ceremony, Means, Report, Run};
 use hsm::wrapped_key::WrappedKey;
-use hsm::{Beside, HosterKey, Hsm, ImportKey, ImportOrder, TargetKey};
+use hsm::{HosterKey, Hsm, ImportKey, ImportOrder, PublicObjects, TargetKey};
 use record::document::challenge::Challenge;
 use record::document::held_key::HeldKey;
 use record::document::offer::Offer;
@@ -150,7 +150,7 @@ pub fn import_ready<'a>(
 pub fn unwrap<'a>(
     means: &Means,
     hsm: &Hsm,
-    (order, beside): (&ImportOrder, Beside),
+    (order, beside): (&ImportOrder, PublicObjects),
     keys: &[ImportKey],
     wrapped: impl Iterator<Item = &'a WrappedKey>,
 ) -> Result<Vec<HosterKey>> {

@@ -16,7 +16,7 @@ use crate::{Ceremony, Means, Report, Run, StepIntent, certificate};
 use custody::seal::SealKey;
 use custody::share::Secret;
 use hsm::wrapped_key::WrappedKey;
-use hsm::{Beside, CertifiedKey, HosterKey, Hsm, ImportKey};
+use hsm::{CertifiedKey, HosterKey, Hsm, ImportKey, PublicObjects};
 use record::document::offer::Offer;
 use record::document::package::{Package, PackagedKey};
 use record::document::read;
@@ -184,7 +184,7 @@ fn with_spent(error: Error, opened: Option<&Opened>) -> Error {
 fn settled(
     ceremony: &Ceremony,
     hsm: &Hsm,
-    beside: Beside,
+    beside: PublicObjects,
     wanted: &[ImportKey],
 ) -> Result<Option<Vec<HosterKey>>> {
     if ceremony.state.quorum.is_none() {

@@ -42,7 +42,7 @@ pub struct ProbeOrder<'a> {
 
 /// What the child says, a line each.
 #[derive(Serialize, Deserialize)]
-enum Said {
+enum TrialMessage {
     /// The token, before the login.
     Token { probe: Box<Probe>, keypad: bool },
     /// It is logged in.
@@ -83,7 +83,7 @@ pub fn probe(order: &ProbeOrder, to: &Path) -> Result<Report> {
     while seen.is_none() || from < trials.len() {
         let mut child = TrialChild::start()?;
         let (probe, keypad) = match child.said(order.limit)? {
-            Some(Said::Token { probe, keypad }) => (probe, keypad),
+            Some(TrialMessage::Token { probe, keypad }) => (probe, keypad),
             _ => return Err(silent_error("before it showed its token")),
         };
         let mut probe = seen.unwrap_or(probe);
@@ -94,16 +94,16 @@ pub fn probe(order: &ProbeOrder, to: &Path) -> Result<Report> {
         let orders = Orders { from, label: label.clone(), probe: probe.clone(), pin: None };
         child.tell(orders, secret.as_ref())?;
         match child.said(order.limit)? {
-            Some(Said::LoggedIn) => {}
+            Some(TrialMessage::LoggedIn) => {}
             _ => return Err(silent_error("at the login; the PIN was not tried again")),
         }
         while from < trials.len() {
             match child.said(order.limit) {
-                Ok(Some(Said::Begins(at))) => {
+                Ok(Some(TrialMessage::Begins(at))) => {
                     from = at;
                     asker.progress(&trials[at].to_string());
                 }
-                Ok(Some(Said::Seen(so_far))) => {
+                Ok(Some(TrialMessage::Seen(so_far))) => {
                     probe = so_far;
                     from += 1;
                 }
@@ -196,14 +196,16 @@ impl TrialChild {
     ///
     /// # Errors
     /// The child's own, where it ended with one.
-    fn said(&mut self, limit: Duration) -> Result<Option<Said>> {
+    fn said(&mut self, limit: Duration) -> Result<Option<TrialMessage>> {
         let Ok(line) = self.lines.recv_timeout(limit) else { return Ok(None) };
         match serde_json::from_str(&line).map_err(Error::defect)? {
-            Said::Failed { code, rule, what, expected, remedy } => Err(match (rule, code) {
-                (Some(rule), _) => rule.refuse(what, expected, remedy),
-                (None, 5) => Error::hsm(what, remedy),
-                (None, _) => Error::failed(what, remedy),
-            }),
+            TrialMessage::Failed { code, rule, what, expected, remedy } => {
+                Err(match (rule, code) {
+                    (Some(rule), _) => rule.refuse(what, expected, remedy),
+                    (None, 5) => Error::hsm(what, remedy),
+                    (None, _) => Error::failed(what, remedy),
+                })
+            }
             said => Ok(Some(said)),
         }
     }
@@ -248,7 +250,7 @@ pub fn child(order: &ProbeOrder) -> Result<()> {
             }
             other => (None, other.to_string(), String::new(), String::new()),
         };
-        say(&Said::Failed { code: error.exit_code(), rule, what, expected, remedy })?;
+        say(&TrialMessage::Failed { code: error.exit_code(), rule, what, expected, remedy })?;
     }
     Ok(())
 }
@@ -259,19 +261,19 @@ fn try_all(order: &ProbeOrder) -> Result<()> {
         require_tries(token)?;
         let facts = module.facts(order.token.named()?.0)?;
         let probe = Box::new(token.unprobed(order.side, facts)?);
-        say(&Said::Token { probe, keypad: token.has_protected_path() })?;
+        say(&TrialMessage::Token { probe, keypad: token.has_protected_path() })?;
         let (Orders { from, label, mut probe, .. }, pin) = ordered()?;
         let hsm = token.login(pin.as_ref())?.probing(label, order.session_only);
         drop(pin);
-        say(&Said::LoggedIn)?;
+        say(&TrialMessage::LoggedIn)?;
         let trials = Trial::all(order.side, order.session_only).into_iter();
         for (at, trial) in trials.enumerate().skip(from) {
-            say(&Said::Begins(at))?;
+            say(&TrialMessage::Begins(at))?;
             if let Err(error) = hsm.attempt(trial, &mut probe) {
                 let found = error.to_string();
                 probe.unfinished.push(UnfinishedTrial { trial: trial.to_string(), found });
             }
-            say(&Said::Seen(probe.clone()))?;
+            say(&TrialMessage::Seen(probe.clone()))?;
         }
         Ok(())
     })
@@ -305,7 +307,7 @@ fn orders(input: &mut impl Read) -> Result<Orders> {
     serde_json::from_slice(&line).map_err(Error::defect)
 }
 
-fn say(said: &Said) -> Result<()> {
+fn say(said: &TrialMessage) -> Result<()> {
     let mut line = serde_json::to_vec(said).map_err(Error::encoding)?;
     line.push(b'\n');
     let written = std::io::stdout().write_all(&line).and_then(|()| std::io::stdout().flush());

@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use cryptoki_sys::*;
 
 /// Which keys and objects a vendor refuses.
-pub enum Refused {
+pub enum Refusal {
     /// Every one of the class that would stay on the token.
     Stored,
     /// Whatever names this attribute.
@@ -45,7 +45,7 @@ pub struct Personality {
     /// nothing in.
     pub opens_as_callers: bool,
     /// What it refuses of objects of these classes, and by which code.
-    pub refuses: &'static [(&'static [CK_OBJECT_CLASS], Refused, CK_RV)],
+    pub refuses: &'static [(&'static [CK_OBJECT_CLASS], Refusal, CK_RV)],
     /// Attributes that it does not know, so that they cannot be read.
     pub hides: &'static [CK_ATTRIBUTE_TYPE],
 }
@@ -93,16 +93,16 @@ pub const ALL: &[Personality] = &[
         lacks: NO_RFC_5649,
         key_wrap: Some(0x8000_216f),
         refuses: &[
-            (KEYS, Refused::Value(CKA_MODIFIABLE, false), CKR_ATTRIBUTE_VALUE_INVALID),
+            (KEYS, Refusal::Value(CKA_MODIFIABLE, false), CKR_ATTRIBUTE_VALUE_INVALID),
             (
                 &[CKO_CERTIFICATE],
-                Refused::Value(CKA_MODIFIABLE, false),
+                Refusal::Value(CKA_MODIFIABLE, false),
                 CKR_ATTRIBUTE_VALUE_INVALID,
             ),
-            (PRIVATE, Refused::Differ(CKA_SIGN, CKA_SIGN_RECOVER), CKR_ATTRIBUTE_VALUE_INVALID),
+            (PRIVATE, Refusal::Differ(CKA_SIGN, CKA_SIGN_RECOVER), CKR_ATTRIBUTE_VALUE_INVALID),
             (
                 &[CKO_PUBLIC_KEY],
-                Refused::Differ(CKA_VERIFY, CKA_VERIFY_RECOVER),
+                Refusal::Differ(CKA_VERIFY, CKA_VERIFY_RECOVER),
                 CKR_ATTRIBUTE_VALUE_INVALID,
             ),
         ],
@@ -114,11 +114,11 @@ pub const ALL: &[Personality] = &[
         manufacturer: Some("Yubico (www.yubico.com)"),
         lacks: NO_RFC_5649,
         refuses: &[
-            (KEYS, Refused::Value(CKA_TOKEN, false), CKR_ATTRIBUTE_VALUE_INVALID),
-            (KEYS, Refused::Value(CKA_COPYABLE, true), CKR_ATTRIBUTE_VALUE_INVALID),
-            (KEYS, Refused::Value(CKA_MODIFIABLE, true), CKR_ATTRIBUTE_VALUE_INVALID),
-            (KEYS, Refused::Named(CKA_ALLOWED_MECHANISMS), CKR_ATTRIBUTE_TYPE_INVALID),
-            (KEYS, Refused::Named(CKA_UNWRAP_TEMPLATE), CKR_ATTRIBUTE_TYPE_INVALID),
+            (KEYS, Refusal::Value(CKA_TOKEN, false), CKR_ATTRIBUTE_VALUE_INVALID),
+            (KEYS, Refusal::Value(CKA_COPYABLE, true), CKR_ATTRIBUTE_VALUE_INVALID),
+            (KEYS, Refusal::Value(CKA_MODIFIABLE, true), CKR_ATTRIBUTE_VALUE_INVALID),
+            (KEYS, Refusal::Named(CKA_ALLOWED_MECHANISMS), CKR_ATTRIBUTE_TYPE_INVALID),
+            (KEYS, Refusal::Named(CKA_UNWRAP_TEMPLATE), CKR_ATTRIBUTE_TYPE_INVALID),
         ],
         hides: &[CKA_ALLOWED_MECHANISMS, CKA_UNWRAP_TEMPLATE],
         ..PLAIN
@@ -129,7 +129,7 @@ pub const ALL: &[Personality] = &[
         manufacturer: Some("nCipher Corp. Ltd"),
         refuses: &[(
             &[CKO_PRIVATE_KEY, CKO_SECRET_KEY],
-            Refused::Value(CKA_EXTRACTABLE, true),
+            Refusal::Value(CKA_EXTRACTABLE, true),
             CKR_TEMPLATE_INCONSISTENT,
         )],
         ..PLAIN
@@ -137,7 +137,7 @@ pub const ALL: &[Personality] = &[
     // SmartCard-HSM by OpenSC: an attribute that it knows neither to set nor to read.
     Personality {
         name: "smartcard-hsm",
-        refuses: &[(KEYS, Refused::Named(CKA_COPYABLE), CKR_ATTRIBUTE_TYPE_INVALID)],
+        refuses: &[(KEYS, Refusal::Named(CKA_COPYABLE), CKR_ATTRIBUTE_TYPE_INVALID)],
         hides: &[CKA_COPYABLE],
         ..PLAIN
     },
@@ -150,8 +150,8 @@ pub const ALL: &[Personality] = &[
     Personality {
         name: "forces-nothing",
         refuses: &[
-            (KEYS, Refused::Named(CKA_ALLOWED_MECHANISMS), CKR_ATTRIBUTE_TYPE_INVALID),
-            (KEYS, Refused::Named(CKA_UNWRAP_TEMPLATE), CKR_ATTRIBUTE_TYPE_INVALID),
+            (KEYS, Refusal::Named(CKA_ALLOWED_MECHANISMS), CKR_ATTRIBUTE_TYPE_INVALID),
+            (KEYS, Refusal::Named(CKA_UNWRAP_TEMPLATE), CKR_ATTRIBUTE_TYPE_INVALID),
         ],
         hides: &[CKA_ALLOWED_MECHANISMS, CKA_UNWRAP_TEMPLATE],
         ..PLAIN
@@ -163,8 +163,8 @@ pub const ALL: &[Personality] = &[
         name: "write-protected",
         flags: CKF_WRITE_PROTECTED,
         refuses: &[
-            (KEYS, Refused::Stored, CKR_TOKEN_WRITE_PROTECTED),
-            (&[CKO_CERTIFICATE], Refused::Stored, CKR_TOKEN_WRITE_PROTECTED),
+            (KEYS, Refusal::Stored, CKR_TOKEN_WRITE_PROTECTED),
+            (&[CKO_CERTIFICATE], Refusal::Stored, CKR_TOKEN_WRITE_PROTECTED),
         ],
         ..PLAIN
     },
@@ -172,12 +172,12 @@ pub const ALL: &[Personality] = &[
     Personality { name: "constant-serial", serial: Some("0000000000000000"), ..PLAIN },
     Personality {
         name: "no-certificates",
-        refuses: &[(&[CKO_CERTIFICATE], Refused::Stored, CKR_FUNCTION_NOT_SUPPORTED)],
+        refuses: &[(&[CKO_CERTIFICATE], Refusal::Stored, CKR_FUNCTION_NOT_SUPPORTED)],
         ..PLAIN
     },
     Personality {
         name: "no-public-keys",
-        refuses: &[(&[CKO_PUBLIC_KEY], Refused::Stored, CKR_FUNCTION_NOT_SUPPORTED)],
+        refuses: &[(&[CKO_PUBLIC_KEY], Refusal::Stored, CKR_FUNCTION_NOT_SUPPORTED)],
         ..PLAIN
     },
 ];

@@ -8,7 +8,7 @@ use cryptoki_sys::*;
 
 use crate::Shim;
 use crate::memory::{Answer, array, check, code, hand_out, is_true, number, value_of};
-use crate::personality::{Personality, Refused};
+use crate::personality::{Personality, Refusal};
 
 type Session = CK_SESSION_HANDLE;
 type Object = CK_OBJECT_HANDLE;
@@ -87,10 +87,10 @@ impl Personality {
         };
         for (classes, refused, rv) in self.refuses {
             let breaks = match refused {
-                Refused::Stored => has(CKA_TOKEN, true)?,
-                Refused::Named(kind) => set(*kind)?.is_some(),
-                Refused::Value(kind, value) => has(*kind, *value)?,
-                Refused::Differ(one, other) => {
+                Refusal::Stored => has(CKA_TOKEN, true)?,
+                Refusal::Named(kind) => set(*kind)?.is_some(),
+                Refusal::Value(kind, value) => has(*kind, *value)?,
+                Refusal::Differ(one, other) => {
                     set(*other)?.is_some() && has(*one, true)? != has(*other, true)?
                 }
             };
