@@ -327,7 +327,13 @@ fn require_tries(token: &Token) -> Result<()> {
 }
 
 fn report(probe: &Probe, to: &Path) -> Report {
-    let mut report = Report::new("The token was probed; its throwaway objects are gone.")
+    let said = match probe.unfinished.is_empty() {
+        true => "The token was probed; its throwaway objects are gone.",
+        false => {
+            "The token was probed, but for what is NOT KNOWN below. What that was tried with may still be there: the next `probe` finds, names and erases it."
+        }
+    };
+    let mut report = Report::new(said)
         .value("token", escape(&probe.token.to_string()))
         .value("family", probe.profile.known().name)
         .value("mechanisms", probe.mechanisms.len())
