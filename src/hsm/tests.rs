@@ -81,9 +81,10 @@ fn what_the_kek_unwraps_cannot_be_had_otherwise() {
     let session = hsm.session().unwrap();
     let kek = hsm.kek_private(&hsm.inventory().unwrap(), id).unwrap();
 
+    // First: after CKA_MODIFIABLE false SoftHSM takes nothing, whatever a pin says.
     let change = |template: Vec<Attribute>, to: Attribute| -> Vec<Attribute> {
         let kept = template.into_iter().filter(|kept| kept.kind != to.kind);
-        kept.chain([to.clone()]).collect()
+        [to.clone()].into_iter().chain(kept).collect()
     };
     let unwrap_aes = |template: &[Attribute]| {
         session.unwrap(TokenMechanism::Oaep(oaep).with(kek), wrapped_aes, template)
