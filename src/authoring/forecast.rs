@@ -238,14 +238,17 @@ fn hoster_steps(plan: &Plan, probe: &Probe) -> Vec<Prediction> {
     let mut command = Command::new(plan, probe, "kek create");
     command.transfer(Direction::Unwrap);
     command.size(KeyType::Rsa(plan.transfer.kek_bits));
-    command.object(&format!("{mechanism} KEK"));
+    let kek = format!("{mechanism} KEK");
+    command.object(&kek);
     match missed(probe, mechanism) {
         Some(missed) => {
             for miss in missed.iter().filter(|miss| !plan.waives(miss.rule)) {
                 command.refused(Some(miss.rule), &miss.found);
             }
         }
-        None => command.unknown(format!("which rules a {mechanism} KEK of its misses")),
+        // It cannot be made: that was said.
+        None if probe.object(&kek).is_some_and(|made| made.found.is_some()) => {}
+        None => command.unknown(format!("which rules a {kek} of its misses")),
     }
     command.target_keys(&format!("imported, {mechanism}"));
     command.foretold
@@ -305,7 +308,10 @@ fn droppable(
     let (mechanism, oaep) = (plan.transfer.mechanism, plan.transfer.oaep_hash);
     // What a session object did says nothing of one that stays.
     let trusts = tenant.wrap_with_trusted == Some(true) && !tenant.session_only;
-    let missed = missed(hoster, mechanism).filter(|_| !hoster.session_only);
+    // Nor one that unwrapped nothing of what it withstands.
+    let unwraps = hoster.transfer(Direction::Unwrap, mechanism, oaep);
+    let unwraps = matches!(unwraps, Some(TrialOutcome::Works { .. }));
+    let missed = missed(hoster, mechanism).filter(|_| unwraps && !hoster.session_only);
     let keeps = |rule| missed.is_some_and(|missed| missed.iter().all(|miss| miss.rule != rule));
     let because = |rule: Rule| match rule {
         Rule::WrapComposite if ways.contains(&(Mechanism::SingleShot, oaep)) => {

@@ -69,7 +69,14 @@ pub fn propose(
         let found = why_not(tenant, hoster, Mechanism::SingleShot, oaep_hash);
         waivers.push((Rule::WrapComposite, found));
     } else if tenant.wrap_with_trusted != Some(true) {
-        let found = "the tenant's token does not hold CKA_WRAP_WITH_TRUSTED to a CKA_TRUSTED key";
+        let found = match tenant.wrap_with_trusted {
+            None => {
+                "NOT KNOWN: the tenant's report does not say whether its token holds CKA_WRAP_WITH_TRUSTED to a CKA_TRUSTED key"
+            }
+            Some(_) => {
+                "the tenant's token does not hold CKA_WRAP_WITH_TRUSTED to a CKA_TRUSTED key"
+            }
+        };
         waivers.push((Rule::TargetWrapWithTrusted, found.to_owned()));
     }
     if oaep_hash == OaepHash::Sha1 {

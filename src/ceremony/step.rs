@@ -178,9 +178,11 @@ impl<A: Args, B: Args> FromArgMatches for WithFormat<A, B> {
 /// [`Error::Failed`] where the entry can't be shown.
 pub fn done_before(seq: u64, event: &Event) -> Result<Report> {
     let said = sentence(event, &Sentences::of(Language::English))?;
-    Ok(Report::new("This is done already; nothing was done again.")
-        .value("entry", seq)
-        .value("done", escape(&said)))
+    Ok(Report::new(
+        "This is done already; nothing was done again, and nothing that was given now was taken.",
+    )
+    .value("entry", seq)
+    .value("done", escape(&said)))
 }
 
 /// How many keys are worked on at once.

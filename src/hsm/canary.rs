@@ -256,11 +256,6 @@ impl Hsm<'_> {
         };
         let (software, unfilled) = unfilled_key()?;
         let expected = PublicHalf::of_rsa(software.to_public_key())?;
-        let filled = filled(&unfilled);
-        let pkcs8 = |kwp: &KwpFlavour| match kwp {
-            KwpFlavour::Rfc5649 => &unfilled,
-            KwpFlavour::Rfc5649ZeroFilled => &filled,
-        };
         let mut tried: Vec<Usage> = Vec::new();
         self.throwaways(|session, name| {
             let methods = session.unwrap_methods(order.mechanism, order.oaep)?;
@@ -273,7 +268,8 @@ impl Hsm<'_> {
                 let ways =
                     methods.iter().flat_map(|method| kwp.iter().map(move |kwp| (method, kwp)));
                 let mut unwraps = ways.map(|(method, kwp)| {
-                    let key = session.throwaway_unwrap(&own, *method, pkcs8(kwp), &table)?;
+                    let pkcs8 = in_flavour(*kwp, &unfilled);
+                    let key = session.throwaway_unwrap(&own, *method, &pkcs8, &table)?;
                     self.seen().unwraps_by = method.key_wrap;
                     Ok(key)
                 });
@@ -299,16 +295,19 @@ impl Hsm<'_> {
                 let methods = session.unwrap_methods(mechanism, oaep)?;
                 let make = || session.throwaway_kek(name, mechanism);
                 let (unfilled, kek) = meanwhile(unfilled_key, make)?;
-                let attacked = wrapped_key::make(kek.public.rsa()?, oaep, &unfilled.1)?;
                 let mut flavours = methods.iter().map(|method| {
                     let kwp = self.flavours(session, &kek, *method, &unfilled)?;
                     self.seen().unwraps_by = method.key_wrap;
                     Ok(kwp)
                 });
                 let kwp = first_of(&mut flavours)?;
-                let attacks = match mechanism {
-                    Mechanism::SingleShot => session.attacks(&kek, oaep, &attacked)?,
-                    Mechanism::Composite => Vec::new(),
+                let attacks = match (mechanism, kwp.first()) {
+                    (Mechanism::SingleShot, Some(kwp)) => {
+                        let pkcs8 = in_flavour(*kwp, &unfilled.1);
+                        let wrapped = wrapped_key::make(kek.public.rsa()?, oaep, &pkcs8)?;
+                        session.attacks(&kek, oaep, &wrapped)?
+                    }
+                    _ => Vec::new(),
                 };
                 Ok(UnwrapFacts { kwp, attacks })
             })
@@ -334,12 +333,11 @@ impl Hsm<'_> {
     ) -> Result<Vec<KwpFlavour>> {
         session.must_stay(kek.private, &kek.public, method, Rule::KekExtractable)?;
         let expected = PublicHalf::of_rsa(software.to_public_key())?;
-        let filled = filled(pkcs8);
         let mut taken = Vec::new();
         let mut refused = None;
-        for (kwp, pkcs8) in [(KwpFlavour::Rfc5649, pkcs8), (KwpFlavour::Rfc5649ZeroFilled, &filled)]
-        {
-            match session.throwaway_unwrap(kek, method, pkcs8, &unwrapped_throwaway()) {
+        for kwp in [KwpFlavour::Rfc5649, KwpFlavour::Rfc5649ZeroFilled] {
+            let pkcs8 = in_flavour(kwp, pkcs8);
+            match session.throwaway_unwrap(kek, method, &pkcs8, &unwrapped_throwaway()) {
                 Ok(key) if key == expected => taken.push(kwp),
                 Ok(_) => return Err(other_key_error()),
                 Err(refusal @ Error::Refused(_)) => return Err(refusal),
@@ -349,6 +347,7 @@ impl Hsm<'_> {
         if !taken.is_empty() {
             return Ok(taken);
         }
+        let filled = in_flavour(KwpFlavour::Rfc5649ZeroFilled, pkcs8);
         let other = method.with_other_oaep();
         if session.throwaway_unwrap(kek, other, &filled, &unwrapped_throwaway()).is_ok() {
             return Err(self.oaep_hash_error(method.oaep, "cannot open it, but can open the other"));
@@ -428,6 +427,8 @@ impl TokenSession<'_> {
             return Ok(());
         };
         let left = self.wrap_under(method.under(with), key).is_ok();
+        // That of a token that fell silent is none.
+        self.session.state()?;
         self.discard(&[with]);
         match left {
             false => Ok(()),
@@ -495,10 +496,13 @@ pub(super) fn throwaway_certificate() -> Result<(PublicHalf, TargetCertificate)>
     Ok((half, made))
 }
 
-pub(super) fn filled(pkcs8: &[u8]) -> Zeroizing<Vec<u8>> {
-    let mut filled = Zeroizing::new(pkcs8.to_vec());
-    filled.resize(pkcs8.len().next_multiple_of(8), 0);
-    filled
+/// This key's PKCS#8 as a token that takes this flavour of the key wrap unwraps it.
+pub(super) fn in_flavour(kwp: KwpFlavour, pkcs8: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut key = Zeroizing::new(pkcs8.to_vec());
+    if kwp == KwpFlavour::Rfc5649ZeroFilled {
+        key.resize(pkcs8.len().next_multiple_of(8), 0);
+    }
+    key
 }
 
 fn other_key_error() -> Error {

@@ -8,7 +8,7 @@ use cryptoki::mechanism::MechanismType;
 use cryptoki_sys::*;
 
 use crate::attribute;
-use crate::canary::{filled, throwaway_certificate, throwaway_target, unfilled_key};
+use crate::canary::{in_flavour, throwaway_certificate, throwaway_target, unfilled_key};
 use crate::mechanism::THROWAWAY;
 use crate::table::{
     Comparison, certificate, hoster_private, kek_private, named, stored_public, tenant_private,
@@ -81,6 +81,8 @@ impl Trial {
             _ if session_only => &[],
             Trial::Left | Trial::Listing | Trial::KeyWraps | Trial::Sizes => &[],
             Trial::Transfer(Direction::Wrap, ..) => &[],
+            // A single-shot KEK is attacked before what its attributes forbid is tried on another.
+            Trial::Kek(Mechanism::SingleShot) => &["KEK pair", "KEK pair"],
             Trial::Transfer(Direction::Unwrap, ..) | Trial::Kek(_) => &["KEK pair"],
             Trial::TargetKey | Trial::BornKey(_) => &["target key pair"],
             Trial::TenantKey => &["target key pair", "public key", "certificate"],
@@ -305,9 +307,14 @@ impl Hsm<'_> {
     /// A throwaway KEK of this mechanism: what it misses, and what its attributes forbid.
     fn kek_facts(&self, mechanism: Mechanism, probe: &mut Probe) -> Result<()> {
         // The strongest by which it unwraps, with either hash, attacked.
-        let hashes = OaepHash::ALL.into_iter().filter(|_| mechanism == Mechanism::SingleShot);
-        let mut unwraps = hashes.map(|oaep| self.unwrap_flavours(mechanism, oaep));
-        let attacks = unwraps.find_map(Result::ok).map(|seen| seen.attacks);
+        let attacks = match mechanism {
+            Mechanism::Composite => Some(Vec::new()),
+            Mechanism::SingleShot => {
+                let hashes = OaepHash::ALL.into_iter();
+                let mut unwraps = hashes.map(|oaep| self.unwrap_flavours(mechanism, oaep));
+                unwraps.find_map(Result::ok).map(|seen| seen.attacks)
+            }
+        };
         self.throwaways(|session, name| {
             let table = session.kek_table(name, mechanism);
             let object = kek_private(name, mechanism).object;
@@ -323,8 +330,16 @@ impl Hsm<'_> {
             let Comparison { missed, refused, .. } = session.examine(kek.private, &table)?;
             let missed = missed.into_iter().chain(refused);
             let missed = missed.map(|miss| MissedFacts { rule: miss.rule, found: miss.found });
-            let missed = attacks.into_iter().flatten().chain(missed).collect();
-            probe.keks.push(KekFacts { mechanism, missed: Some(missed) });
+            // Where it has unwrapped before and was not attacked, what it misses is not known.
+            let works = |oaep| {
+                let outcome = probe.transfer(Direction::Unwrap, mechanism, oaep);
+                matches!(outcome, Some(TrialOutcome::Works { .. }))
+            };
+            let missed = match attacks {
+                None if OaepHash::ALL.into_iter().any(works) => None,
+                attacks => Some(attacks.into_iter().flatten().chain(missed).collect()),
+            };
+            probe.keks.push(KekFacts { mechanism, missed });
             probe.enforced.extend(session.try_kek(object, kek, mechanism)?);
             Ok(())
         })
@@ -333,15 +348,15 @@ impl Hsm<'_> {
     /// A target key as it will be imported, under a throwaway KEK of this mechanism.
     fn imported_key(&self, mechanism: Mechanism, usage: Usage) -> Result<()> {
         let (_, unfilled) = unfilled_key()?;
-        let filled = filled(&unfilled);
         self.throwaways(|session, name| {
             let kek = session.throwaway_kek(name, mechanism)?;
             let table = hoster_private(name, THROWAWAY, usage, false);
             let mut refused = None;
             for oaep in OaepHash::ALL {
-                for pkcs8 in [&unfilled, &filled] {
+                for kwp in [KwpFlavour::Rfc5649, KwpFlavour::Rfc5649ZeroFilled] {
+                    let pkcs8 = in_flavour(kwp, &unfilled);
                     for method in session.unwrap_methods(mechanism, oaep)? {
-                        match session.throwaway_unwrap(&kek, method, pkcs8, &table) {
+                        match session.throwaway_unwrap(&kek, method, &pkcs8, &table) {
                             Ok(_) => return Ok(()),
                             Err(error) => refused = refused.or(Some(error)),
                         }

@@ -6,6 +6,7 @@ use std::process::Command;
 use zeroize::Zeroizing;
 
 use crate::attribute::Attribute;
+use crate::trial::changed;
 use crate::{KekSpec, Module, Pin, TargetSpec};
 use modules::shim;
 use record::encoding::Fixed;
@@ -56,13 +57,6 @@ fn a_target_signs_and_answers_as_its_public_half_says() {
     assert!(hsm.decrypt_challenge(&target, OaepHash::Sha1, &challenge).is_err());
 }
 
-/// The changed attribute comes first: after CKA_MODIFIABLE false SoftHSM refuses any, whatever a pin
-/// says.
-fn changed(template: Vec<Attribute>, to: Attribute) -> Vec<Attribute> {
-    let kept = template.into_iter().filter(|kept| kept.kind != to.kind);
-    [to.clone()].into_iter().chain(kept).collect()
-}
-
 /// The two locks of a composite import, tried as a dishonest operator would: past Keyferry's
 /// templates.
 #[test]
@@ -100,9 +94,9 @@ fn what_the_kek_unwraps_cannot_be_had_otherwise() {
     let honest = plain.clone();
     assert!(unwrap_aes(&honest).is_ok());
     for kind in [CKA_EXTRACTABLE, CKA_WRAP, CKA_ENCRYPT, CKA_DECRYPT] {
-        assert!(unwrap_aes(&changed(honest.clone(), flag(kind, true))).is_err());
+        assert!(unwrap_aes(&changed(honest.clone(), &[flag(kind, true)])).is_err());
     }
-    assert!(unwrap_aes(&changed(honest, flag(CKA_SENSITIVE, false))).is_err());
+    assert!(unwrap_aes(&changed(honest, &[flag(CKA_SENSITIVE, false)])).is_err());
 
     // The AES key's: no extractable target, no target with another usage.
     let with = TokenMechanism::Oaep(oaep).with(kek);
@@ -119,12 +113,12 @@ fn what_the_kek_unwraps_cannot_be_had_otherwise() {
         flag(CKA_DECRYPT, true),
         number(CKA_CLASS, CKO_SECRET_KEY),
     ] {
-        assert!(unwrap(aes, &changed(honest.clone(), dishonest)).is_err());
+        assert!(unwrap(aes, &changed(honest.clone(), &[dishonest])).is_err());
     }
     // It is the pin that refuses: without it the same calls make a key that can leave, which is
     // what WRAP-COMPOSITE waives.
     let unpinned = unwrap_aes(&plain).unwrap();
-    assert!(unwrap(unpinned, &changed(honest, flag(CKA_EXTRACTABLE, true))).is_ok());
+    assert!(unwrap(unpinned, &changed(honest, &[flag(CKA_EXTRACTABLE, true)])).is_ok());
 }
 
 /// The one lock of a single-shot import, tried in the same way: the token refuses, not Keyferry.
@@ -166,7 +160,7 @@ fn a_single_shot_kek_gives_nothing_that_can_leave_and_no_aes_key() {
         flag(CKA_PRIVATE, false),
         number(CKA_CLASS, CKO_SECRET_KEY),
     ] {
-        let template = changed(honest.clone(), dishonest);
+        let template = changed(honest.clone(), &[dishonest]);
         assert!(unwrap(TokenMechanism::RsaAes(oaep), wrapped.as_bytes(), &template).is_err());
     }
     // The AES half alone, as whatever key: not even as one that stays in the token.
@@ -182,4 +176,36 @@ fn a_single_shot_kek_gives_nothing_that_can_leave_and_no_aes_key() {
         .collect();
     assert!(unwrap(TokenMechanism::Oaep(oaep), aes_half, &readable).is_err());
     assert!(session.decrypt(TokenMechanism::Oaep(oaep).with(kek), aes_half).is_err());
+}
+
+/// What nothing forbids succeeds, or the attacks show nothing: on a token, too, that takes attributes
+/// in one order only.
+#[test]
+fn a_kek_that_pins_nothing_does_not_withstand_the_attacks() {
+    use cryptoki_sys::{CKA_ALLOWED_MECHANISMS, CKA_UNWRAP_TEMPLATE};
+
+    use crate::canary::CanaryKek;
+    use crate::table::{kek_private, kek_public};
+    use record::rule::Rule;
+    use record::terms::Mechanism;
+
+    let _tokens = Tokens::new(&["hoster"]);
+    let module = Module::open(&shim(), None).unwrap();
+    let pin = Pin::new(Zeroizing::new(PIN.to_owned()));
+    let hsm = module.token("hoster").unwrap().login(Some(&pin)).unwrap();
+    let session = hsm.session().unwrap();
+    let name = crate::table::named(&[4], "kek");
+    let unpinned = [CKA_UNWRAP_TEMPLATE, CKA_ALLOWED_MECHANISMS].into();
+    let table = kek_private(&name, Mechanism::SingleShot).without(&unpinned).in_session();
+    let public = kek_public(false, &name);
+    let pair = session.pair(KeyType::Rsa(2048), &public, &table.template()).unwrap();
+    let public = session.public_half(pair.public).unwrap().unwrap();
+    let (_, key) = crate::canary::unfilled_key().unwrap();
+    let oaep = OaepHash::Sha1;
+    let wrapped = crate::wrapped_key::make(public.rsa().unwrap(), oaep, &key).unwrap();
+    let kek = CanaryKek { private: pair.private, public };
+    let succeeded = session.attacks(&kek, oaep, &wrapped).unwrap();
+    for rule in [Rule::KekAttackReadable, Rule::KekAttackAesKey] {
+        assert!(succeeded.iter().any(|attack| attack.rule == rule), "{rule:?}");
+    }
 }

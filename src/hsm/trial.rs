@@ -41,6 +41,13 @@ fn aes_alone() -> Vec<Attribute> {
     unwrapping_aes(&unwrapped_throwaway()).barest().template()
 }
 
+/// A template that asks for these instead. They come first: after CKA_MODIFIABLE false SoftHSM
+/// refuses any attribute, whatever its value, and nothing would be shown by that.
+pub(super) fn changed(template: Vec<Attribute>, to: &[Attribute]) -> Vec<Attribute> {
+    let kept = template.into_iter().filter(|kept| to.iter().all(|one| one.kind != kept.kind));
+    to.iter().cloned().chain(kept).collect()
+}
+
 /// Each attribute, what was tried, and whether it was refused.
 fn facts(object: &str, attribute: &Attribute, tried: &str, refused: Option<bool>) -> EnforcedFacts {
     EnforcedFacts {
@@ -131,20 +138,24 @@ impl TokenSession<'_> {
         let half = TokenMechanism::Oaep(oaep).with(kek.private);
         let target = self.hsm.fitted(unwrapped_throwaway()).template();
         let aes_half = wrapped.split().0;
+        let readable = [flag(CKA_SENSITIVE, false), flag(CKA_EXTRACTABLE, true)];
         let mut succeeded = Vec::new();
         for (rule, with, blob, template, asks) in [
             (Rule::KekAttackReadable, whole, wrapped.as_bytes(), target.clone(), true),
-            (Rule::KekAttackSilent, whole, wrapped.as_bytes(), target, false),
+            (Rule::KekAttackSilent, whole, wrapped.as_bytes(), target.clone(), false),
             (Rule::KekAttackAesKey, half, aes_half, aes_alone(), true),
             (Rule::KekAttackAesKeySilent, half, aes_half, aes_alone(), false),
         ] {
             let mut template = template;
             template.retain(|one| ![CKA_SENSITIVE, CKA_EXTRACTABLE].contains(&one.kind));
             if asks {
-                template.extend([flag(CKA_SENSITIVE, false), flag(CKA_EXTRACTABLE, true)]);
+                template = changed(template, &readable);
             }
-            // Any refusal will do.
-            let Ok(key) = self.unwrap(with, blob, &template) else { continue };
+            let Ok(key) = self.unwrap(with, blob, &template) else {
+                // Any refusal will do, but not that of a token that fell silent.
+                self.session.state()?;
+                continue;
+            };
             let kept = [flag(CKA_SENSITIVE, true), flag(CKA_EXTRACTABLE, false)];
             let read = self.read_all(key, &kept.each_ref())?;
             self.discard(&[key]);
@@ -158,6 +169,9 @@ impl TokenSession<'_> {
                 succeeded.push(MissedFacts { rule, found });
             }
         }
+        // One that takes nothing any more has not withstood them.
+        let honest = self.unwrap(whole, wrapped.as_bytes(), &target)?;
+        self.discard(&[honest]);
         Ok(succeeded)
     }
 
@@ -235,7 +249,7 @@ impl TokenSession<'_> {
 
     /// Whether the KEK unwraps by its own mechanism into something that can leave the token.
     fn unwraps_loosely(&self, kek: &TrialKek) -> Result<Option<bool>> {
-        let (mechanism, wrapped, mut template) = match kek.mechanism {
+        let (mechanism, wrapped, template) = match kek.mechanism {
             Mechanism::SingleShot => (
                 TokenMechanism::RsaAes(OAEP),
                 kek.wrapped.as_bytes(),
@@ -251,9 +265,9 @@ impl TokenSession<'_> {
             Err(_) => return Ok(None),
         }
         let leaves = flag(CKA_EXTRACTABLE, true);
-        template.retain(|attribute| attribute.kind != CKA_EXTRACTABLE);
-        template.push(leaves.clone());
+        let template = changed(template, std::slice::from_ref(&leaves));
         let Ok(loose) = self.unwrap(with, wrapped, &template) else {
+            self.session.state()?;
             return Ok(Some(false));
         };
         let can_leave = self.is(loose, &leaves)?;

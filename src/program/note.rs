@@ -13,17 +13,19 @@ pub enum Note {
     /// Anything worth knowing later
     Remark {
         /// What to remember
+        #[arg(allow_hyphen_values = true)]
         text: String,
     },
     /// Something went otherwise than planned
     Incident {
         /// What happened, who was there, and what was done about it
+        #[arg(allow_hyphen_values = true)]
         text: String,
     },
     /// People leave the room and the ceremony waits
     Break {
         /// Who stays with the machine; repeat it
-        #[arg(long, value_name = "WHO", required = true)]
+        #[arg(long, value_name = "WHO", required = true, allow_hyphen_values = true)]
         stayed: Vec<String>,
         /// What may be said besides
         #[command(flatten)]
@@ -36,6 +38,7 @@ pub enum Note {
     /// The medium between the machines
     Medium {
         /// The serial number that is printed on it
+        #[arg(allow_hyphen_values = true)]
         serial: String,
         /// What may be said besides
         #[command(flatten)]
@@ -44,6 +47,7 @@ pub enum Note {
     /// Somebody comes
     Arrival {
         /// Who
+        #[arg(allow_hyphen_values = true)]
         who: String,
         /// What may be said besides
         #[command(flatten)]
@@ -52,6 +56,7 @@ pub enum Note {
     /// Somebody leaves
     Departure {
         /// Who
+        #[arg(allow_hyphen_values = true)]
         who: String,
         /// What may be said besides
         #[command(flatten)]
@@ -60,6 +65,7 @@ pub enum Note {
     /// The video recording
     Video {
         /// How it is found: file, tape, time code
+        #[arg(allow_hyphen_values = true)]
         reference: String,
         /// What may be said besides
         #[command(flatten)]
@@ -71,7 +77,13 @@ pub enum Note {
 #[derive(Args)]
 pub struct More {
     /// More about it
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true,
+        allow_hyphen_values = true
+    )]
     text: String,
 }
 
@@ -79,9 +91,10 @@ pub struct More {
 #[derive(Args)]
 pub struct BagArgs {
     /// What is in it; the same words when it leaves and when it comes back
+    #[arg(allow_hyphen_values = true)]
     item: String,
     /// The number printed on the bag; asked for where absent, for a scanner that types like a keyboard
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     number: Option<String>,
     /// What it looks like
     #[arg(long, value_enum)]

@@ -48,17 +48,27 @@ impl GuidedWalk<'_> {
         }
         let stayed = self.asked(at, "today.stayed")?;
         let line = program.line("note break --stayed WHO --text TEXT");
-        self.noted(at, line.with("WHO", stayed).with("TEXT", STOPPED))?;
+        self.noted(at, line.with("WHO", &stayed).with("TEXT", STOPPED))?;
         let head = Ceremony::open(&self.common.dir, self.side)?.head();
         at.asker.say(&self.texts.get("today.words", &[("n", &head.seq.to_string())]));
         at.asker.say(&fingerprint::rows(&head.hash.as_bytes()[..WORDS_TYPED]));
         let (question, how) = (self.text("today.written"), self.text("today.written_how"));
-        while at.asker.decide(Question::Decide, &question, &how, &mut self.clerk(at))?
-            == Decision::No
-        {
-            at.asker.say(&how);
+        loop {
+            match at.asker.decide(Question::Decide, &question, &how, &mut self.clerk(at)) {
+                Ok(Decision::No) => at.asker.say(&how),
+                Ok(_) => return Ok(()),
+                // It goes on, without words on paper: the next start must not ask for them.
+                Err(error) => {
+                    self.noted(at, self.taken_up(&stayed))?;
+                    return Err(error);
+                }
+            }
         }
-        Ok(())
+    }
+
+    fn taken_up(&self, who: &str) -> CommandLine {
+        let line = Program::of(self.side).line("note arrival WHO --text TEXT");
+        line.with("WHO", who).with("TEXT", TAKEN_UP)
     }
 
     /// Asks for bags, people and the head's words, where it was stopped for a day.
@@ -86,8 +96,7 @@ impl GuidedWalk<'_> {
         }
         let who = self.asked(&at, "today.who")?;
         self.heads_words(&at, &left)?;
-        let line = program.line("note arrival WHO --text TEXT");
-        self.noted(&at, line.with("WHO", who).with("TEXT", TAKEN_UP))
+        self.noted(&at, self.taken_up(&who))
     }
 
     /// The words from paper are those of the record; or a bag's place says that they are not.
@@ -100,7 +109,7 @@ impl GuidedWalk<'_> {
             let mut ceremony = Ceremony::open(&self.common.dir, self.side)?;
             words::ask(&at.asker, &prompt, hint, &mut ceremony)
         };
-        match typed {
+        match typed.and_then(|typed| fingerprint::confirm(left.head.hash, &typed)) {
             Ok(_) => {
                 if left.since > 0 {
                     let n = left.since.to_string();

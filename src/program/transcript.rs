@@ -117,16 +117,25 @@ fn keys(ceremony: &Ceremony, texts: &Texts) -> Vec<Value> {
 struct Attendance {
     signed: BTreeSet<String>,
     held: BTreeSet<String>,
+    /// Custodians whose deputies came.
+    deputised: BTreeSet<String>,
 }
 
 impl Attendance {
     fn add(&mut self, event: &Event) -> Result<()> {
-        let held = match event {
-            Event::ShareConfirm { custodian, .. } => std::slice::from_ref(custodian),
-            Event::Quorum { custodians, .. } => custodians,
-            _ => &[],
+        let mut came = |id: &Id, deputy| match deputy {
+            true => self.deputised.insert(id.to_string()),
+            false => self.held.insert(id.to_string()),
         };
-        self.held.extend(held.iter().map(Id::to_string));
+        match event {
+            Event::ShareConfirm { custodian, deputy } => drop(came(custodian, *deputy)),
+            Event::Quorum { custodians, deputies, .. } => {
+                for id in custodians {
+                    came(id, deputies.contains(id));
+                }
+            }
+            _ => {}
+        }
         self.walk(&serde_json::to_value(event).map_err(Error::encoding)?);
         Ok(())
     }
@@ -150,6 +159,7 @@ impl Attendance {
             let id = one["id"].as_str().unwrap_or_default();
             let how = match one["role"].as_str() {
                 Some("custodian") if self.held.contains(id) => "held",
+                Some("custodian") if self.deputised.contains(id) => "deputy",
                 Some("officer" | "witness") if self.signed.contains(id) => "signed",
                 _ => "absent",
             };

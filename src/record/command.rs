@@ -116,10 +116,14 @@ impl CommandLine {
         CommandLine([self.0, words_of(words)].concat())
     }
 
-    /// The line with a value in a placeholder's place. Only files and folders can have names that a
-    /// program would take for an option: `./-name` it takes for none.
+    /// The line with a value in a placeholder's place. A file's or folder's name that a program would
+    /// take for an option becomes `./-name`; what people say is taken as it is.
     pub fn with(mut self, placeholder: &str, value: impl AsRef<OsStr>) -> Self {
-        let value = operand(value.as_ref());
+        const SAID: [&str; 5] = ["TEXT", "ITEM", "NUMBER", "SERIAL", "WHO"];
+        let value = match SAID.contains(&placeholder) {
+            true => value.as_ref().to_owned(),
+            false => operand(value.as_ref()),
+        };
         for part in self.0.iter_mut().flatten() {
             if matches!(part, Part::Text(name) if name == placeholder) {
                 *part = Part::Value(value.clone());

@@ -138,8 +138,11 @@ fn width_of(text: &str) -> usize {
 /// The words of a command, each with its quotation marks.
 fn command_words(line: &str) -> Vec<&str> {
     let (mut words, mut from, mut quote) = (Vec::new(), 0, None);
-    for (at, c) in line.char_indices() {
+    let mut characters = line.char_indices();
+    while let Some((at, c)) = characters.next() {
         match (c, quote) {
+            // Outside of quotation marks it takes the next one with it: O'Neil is 'O'\''Neil'.
+            ('\\', None) => drop(characters.next()),
             ('\'' | '"', None) => quote = Some(c),
             (c, Some(mark)) if c == mark => quote = None,
             (' ', None) => {
@@ -170,10 +173,16 @@ mod tests {
             assert_eq!(fitted(text, columns), fits, "{text}");
         }
         // A command goes on as a shell reads it, and its quotation marks stay together.
-        let line = Program::Hoster.bare("qr PATH --light").with("PATH", "a b").to_string();
-        let broken = fitted(&format!("  {line}"), 24);
-        assert_eq!(broken.lines().count(), 2, "{broken}");
-        assert_eq!(broken.trim_start().replace(" \\\n      ", " "), line);
-        assert!(broken.contains("'a b'"), "{broken}");
+        for path in ["a b", "O'Neil's stick", "' '"] {
+            let line = Program::Hoster.bare("qr PATH --light").with("PATH", path).to_string();
+            let broken = fitted(&format!("  {line}"), 24);
+            assert_eq!(broken.trim_start().replace(" \\\n      ", " "), line);
+            let read = |line: &str| {
+                let words = format!("printf '%s|' {line}");
+                let shell = std::process::Command::new("sh").args(["-c", &words]).output();
+                String::from_utf8(shell.unwrap().stdout).unwrap()
+            };
+            assert_eq!(read(&broken), format!("keyferry-hoster|qr|{path}|--light|"));
+        }
     }
 }

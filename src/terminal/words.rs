@@ -55,9 +55,12 @@ pub fn ask(
         let place = (hearing.words.len() + 1).to_string();
         let count = hint.count().to_string();
         let question = hearing.texts.get("words.word", &[("n", &place), ("m", &count)]);
-        let typed = asker.line(&question)?;
+        let typed = match asker.line(&question) {
+            Ok(typed) => typed,
+            Err(error) => return hearing.left(clerk, error),
+        };
         match Answer::to(Question::Words, &typed) {
-            Answer::Stop | Answer::No => return Err(ended("q")),
+            Answer::Stop | Answer::No => return hearing.left(clerk, ended("q")),
             Answer::Explain => hearing.explain(),
             Answer::Note => asker.remark(clerk)?,
             Answer::Nothing | Answer::Yes => {}
@@ -98,6 +101,14 @@ struct Hearing<'a> {
 }
 
 impl Hearing<'_> {
+    /// Ends it. Wrong words are on record then too: nobody guesses and leaves, as often as they like.
+    fn left(&self, clerk: &mut dyn Recorder, error: Error) -> Result<String> {
+        if self.wrong > 0 {
+            clerk.refused(Rule::WordsMismatch, format!("{} wrong words, and left", self.wrong))?;
+        }
+        Err(error)
+    }
+
     fn explain(&self) {
         let count = self.hint.count().to_string();
         self.asker.say(&self.texts.get("words.how", &[("m", &count)]));

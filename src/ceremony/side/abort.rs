@@ -14,7 +14,7 @@ use record::{Event, Result, Side, Step, TransferRoute, Trial, gate, list_or};
 #[derive(Args)]
 pub struct Abort {
     /// Why; it is signed and stays in the record
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     reason: String,
     /// Do not look in the HSM what is left to be destroyed: it is lost or broken
     #[arg(long)]
@@ -107,7 +107,7 @@ fn to_destroy(ceremony: &Ceremony) -> &'static [&'static str] {
 #[derive(Args)]
 pub struct Restart {
     /// Why; it is signed and stays in the record
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     reason: String,
 }
 

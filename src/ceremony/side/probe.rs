@@ -81,22 +81,20 @@ pub fn probe(order: &ProbeOrder, to: &Path) -> Result<Report> {
     let label = format!("{THROWAWAY_LABEL} {}", Fixed(encoding::random::<4>()?));
     let (mut from, mut seen, mut secret) = (0, None, None);
     while seen.is_none() || from < trials.len() {
-        let mut child = TrialChild::start()?;
-        let (probe, keypad) = match child.said(order.limit)? {
-            Some(TrialMessage::Token { probe, keypad }) => (probe, keypad),
-            _ => return Err(silent_error("before it showed its token")),
+        let begun =
+            TrialChild::begin(order, (&trials[..], &label, from), &asker, &seen, &mut secret);
+        let (mut child, mut probe) = match (begun, &mut seen) {
+            (Ok(begun), _) => begun,
+            (Err(error), None) => return Err(error),
+            // What was seen is reported all the same.
+            (Err(error), Some(probe)) => {
+                probe.unfinished.extend(trials[from..].iter().map(|trial| UnfinishedTrial {
+                    trial: trial.to_string(),
+                    found: error.to_string(),
+                }));
+                break;
+            }
         };
-        let mut probe = seen.unwrap_or(probe);
-        if secret.is_none() && !keypad {
-            agree(order, (&trials, &label), &asker)?;
-            secret = Some(order.token.secret("PIN", &asker, &probe.token.label)?);
-        }
-        let orders = Orders { from, label: label.clone(), probe: probe.clone(), pin: None };
-        child.tell(orders, secret.as_ref())?;
-        match child.said(order.limit)? {
-            Some(TrialMessage::LoggedIn) => {}
-            _ => return Err(silent_error("at the login; the PIN was not tried again")),
-        }
         while from < trials.len() {
             match child.said(order.limit) {
                 Ok(Some(TrialMessage::Begins(at))) => {
@@ -169,6 +167,35 @@ struct TrialChild {
 }
 
 impl TrialChild {
+    /// A child that has shown its token and is logged in, with what was seen so far. The operator
+    /// agrees, and is asked for the PIN, once.
+    fn begin(
+        order: &ProbeOrder,
+        (trials, label, from): (&[Trial], &str, usize),
+        asker: &Asker,
+        seen: &Option<Box<Probe>>,
+        secret: &mut Option<Zeroizing<String>>,
+    ) -> Result<(Self, Box<Probe>)> {
+        let mut child = TrialChild::start()?;
+        let (probe, keypad) = match child.said(order.limit)? {
+            Some(TrialMessage::Token { probe, keypad }) => (probe, keypad),
+            _ => return Err(silent_error("before it showed its token")),
+        };
+        if seen.is_none() {
+            agree(order, (trials, label), asker)?;
+        }
+        let probe = seen.clone().unwrap_or(probe);
+        if secret.is_none() && !keypad {
+            *secret = Some(order.token.secret("PIN", asker, &probe.token.label)?);
+        }
+        let orders = Orders { from, label: label.to_owned(), probe: probe.clone(), pin: None };
+        child.tell(orders, secret.as_ref())?;
+        match child.said(order.limit)? {
+            Some(TrialMessage::LoggedIn) => Ok((child, probe)),
+            _ => Err(silent_error("at the login; the PIN was not tried again")),
+        }
+    }
+
     fn start() -> Result<Self> {
         let no_child = |error: std::io::Error| {
             Error::failed(format!("the probe's own child: {error}"), "try again")

@@ -65,7 +65,7 @@ pub fn look(ceremony: &mut Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
     let mut left = Vec::new();
     for record in &ceremony.state.keys {
         let certificate = keys::certificate_of(ceremony, record)?;
-        if hsm.target_by_spki(&inventory, certificate.spki()).is_ok() {
+        if !hsm.private_keys(&inventory, certificate.spki())?.is_empty() {
             left.push(format!(
                 "the target key {}, which stays for a plan that supersedes this one",
                 record.label

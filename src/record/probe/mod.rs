@@ -286,7 +286,8 @@ pub enum TrialOutcome {
 pub struct KekFacts {
     /// By which mechanism it unwraps.
     pub mechanism: Mechanism,
-    /// Rules that it misses, with what was found; where it could not be made at all, none is known.
+    /// Rules that it misses, with what was found; where it could not be made, or attacked, none is
+    /// known.
     pub missed: Option<Vec<MissedFacts>>,
 }
 
