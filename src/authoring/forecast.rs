@@ -335,6 +335,12 @@ fn droppable(
 /// Attributes that are held but forbid nothing, and what the profiles advise.
 fn warnings(plan: &Plan, probes: &[&Probe]) -> Vec<String> {
     let mut warnings = Vec::new();
+    if plan.trusted_only() {
+        warnings.push(
+            "whether the security officer of the tenant's HSM can make a public key CKA_TRUSTED was not tried: it takes their PIN"
+                .to_owned(),
+        );
+    }
     for probe in probes {
         let side = probe.side;
         for facts in probe.enforced.iter().filter(|facts| facts.refused == Some(false)) {
