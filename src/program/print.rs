@@ -13,20 +13,17 @@ use custody::codes::qr::Code;
 use custody::codes::show;
 use custody::custodian::without_armour;
 use desk::page::{self, PageOptions, Paper, Sheet};
-use record::command::Program;
 use record::document::offer::Offer;
 use record::document::package::Package;
-use record::encoding::Hash;
-use record::escape::escape;
 use record::fingerprint::WORDS_TYPED;
-use record::flow::Phase;
 use record::layout::{PAPER, SHARES};
-use record::log::{self, Event, LOG_FILE};
-use record::plan::{Custodian, PLAN_FILE};
-use record::rule::Rule;
+use record::log;
+use record::plan::Custodian;
 use record::share::{MAX_SHARE_FILE, ShareListing};
-use record::terms::{Id, Kind, Mode, Remark, Side};
-use record::{Error, Result, folder};
+use record::{
+    Error, Event, Hash, Id, Kind, LOG_FILE, Mode, PLAN_FILE, Phase, Program, Remark, Result, Rule,
+    Side, escape, folder,
+};
 use terminal::guide;
 use terminal::report::Report;
 use terminal::texts::Texts;

@@ -4,11 +4,9 @@ use crate::Common;
 use ceremony::Ceremony;
 use ceremony::side::release;
 use ceremony::tenant::trust::TRUSTED_LEFT;
-use record::command::{CommandLine, Program};
-use record::flow::{Phase, State};
-use record::plan::Plan;
+use record::command::CommandLine;
 use record::show::by_key;
-use record::terms::{Originals, Step, TransferRoute, Trial, list_or};
+use record::{Originals, Phase, Plan, Program, State, Step, TransferRoute, Trial, list_or};
 use terminal::guide::Turn;
 use terminal::report::Report;
 

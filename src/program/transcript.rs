@@ -10,14 +10,11 @@ use crate::print::{PageContent, people};
 use ceremony::Ceremony;
 use custody::codes::show;
 use desk::page;
-use record::encoding::Hash;
-use record::escape::escape;
 use record::layout::{ARCHIVE, HEAD_FILE};
-use record::log::{self, Entry, Event};
-use record::plan::{KeyPlan, Waiver};
+use record::log;
+use record::plan::Waiver;
 use record::show::{Sentences, sentence};
-use record::terms::{Id, Kind, Side, list};
-use record::{Error, Result, folder};
+use record::{Entry, Error, Event, Hash, Id, KeyPlan, Kind, Result, Side, escape, folder, list};
 use terminal::texts::Texts;
 
 /// The page.

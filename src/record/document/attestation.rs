@@ -4,9 +4,9 @@
 use jiff::Timestamp;
 
 use crate::attestation::{self, MAX_ATTESTATION, Purpose};
-use crate::terms::ensure;
 use crate::{
-    AttestationLevel, Fits, Id, Listed, Plan, Received, Result, Rule, strict_json, with_commands,
+    AttestationLevel, Fits, Id, Listed, Plan, Received, Result, Rule, ensure, strict_json,
+    with_commands,
 };
 
 /// How the file of an attestation ends; it begins with what it is about.

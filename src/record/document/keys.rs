@@ -9,10 +9,9 @@ use crate::document::held_key::{BORN, HeldKey};
 use crate::document::{Beside, Body, Header, attestation};
 use crate::encoding::hash;
 use crate::proof::key_set::{certificate_file, check_certificate, check_keys, each_of_its_own};
-use crate::terms::{ensure, require};
 use crate::{
     Blob, Fits, Hash, Id, Kind, Listed, Plan, Received, Result, Role, Rule, TokenIdentity,
-    TransferRoute, spki, strict_json,
+    TransferRoute, ensure, require, spki, strict_json,
 };
 
 /// The keys, as the hoster's HSM shows them.

@@ -5,10 +5,9 @@ use jiff::Timestamp;
 use crate::attestation::Purpose;
 use crate::document::attestation::{Attestation, Attested, Judgement, KEK, Key, judged};
 use crate::document::{Beside, Body, Header, attestation};
-use crate::terms::{differs, ensure, require};
 use crate::{
     Blob, CkaId, Fits, Hash, Kind, Listed, Mechanism, OaepHash, Observed, Plan, ReadBack, Rule,
-    TokenIdentity, spki, strict_json,
+    TokenIdentity, differs, ensure, require, spki, strict_json,
 };
 
 /// The KEK, as the hoster's HSM shows it.

@@ -6,10 +6,9 @@ use crate::proof::key_set::{
     ChallengedKey, PlaceChallenge, certificate_file, check_keys, each_of_its_own,
 };
 use crate::share::ShareListing;
-use crate::terms::ensure;
 use crate::{
     Blob, Fits, Fixed, Hash, Id, KeySet, Kind, Listed, Mechanism, OaepHash, Observed, PackageId,
-    Plan, Received, Result, Role, Rule, TokenIdentity, spki, strict_json,
+    Plan, Received, Result, Role, Rule, TokenIdentity, ensure, spki, strict_json,
 };
 
 /// Everything that the hoster needs to import, prove and be held to.

@@ -5,9 +5,9 @@ use crate::document::{Body, Header};
 use crate::plan::IMPORT;
 use crate::proof::Proof;
 use crate::proof::key_set::check_keys;
-use crate::terms::{ensure, require};
 use crate::{
-    Fits, Id, Kind, Listed, PackageId, Plan, TokenIdentity, TransferRoute, list_or, strict_json,
+    Fits, Id, Kind, Listed, PackageId, Plan, TokenIdentity, TransferRoute, ensure, list_or,
+    require, strict_json,
 };
 
 /// What the HSM holds, who opened the seal for it, and the proof.
