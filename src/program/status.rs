@@ -79,7 +79,7 @@ impl Common {
 
     /// The line with what this command was not told, and that one must be.
     fn whole(&self, line: CommandLine, step: Option<Step>, plan: &Plan) -> CommandLine {
-        let in_hsm = step.is_some_and(in_hsm);
+        let in_hsm = step.is_some_and(Step::in_hsm);
         let lacking = [
             ("--module MODULE", in_hsm && self.token.module.is_none()),
             ("--token TOKEN", in_hsm && self.token.token.is_none()),
@@ -87,14 +87,6 @@ impl Common {
         ];
         lacking.iter().filter(|(_, lacks)| *lacks).fold(line, |line, (option, _)| line.and(option))
     }
-}
-
-/// Whether a step needs the token, on some way or other.
-fn in_hsm(step: Step) -> bool {
-    use Step::*;
-    let made = matches!(step, KekCreate | KekTrust | KeysCreate | Answer | Export | CloudExport);
-    let taken = matches!(step, Import | ImportPlain | KekDestroy | KeysDestroy | SourceDestroy);
-    made || taken || matches!(step, Retire | Restart | Abort)
 }
 
 /// What must happen before the next command can be run.
