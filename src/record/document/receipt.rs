@@ -39,7 +39,7 @@ impl Body for Receipt {
             key.check(planned, plan, header.attempt)?;
             require(&key.attributes, if plan.way == TransferRoute::Born { BORN } else { &[] })
         })?;
-        let planned = |id: &Id| plan.quorum.custodians.iter().any(|custodian| custodian.id == *id);
+        let planned = |id: &Id| plan.quorum.custodian(id.as_str()).is_some();
         let distinct = self.custodians.iter().collect::<std::collections::BTreeSet<_>>().len();
         let fits = distinct == self.custodians.len()
             && distinct >= usize::from(plan.quorum.threshold)
