@@ -3,9 +3,9 @@
 /// Makes the steps from their table: the name; whether the intent is on record before anything is
 /// touched; whether it works in the HSM; and the gate that it waits at.
 macro_rules! steps {
-    ($($step:ident $name:literal $intent:tt $hsm:tt $gate:tt;)+) => {
+    ($(#[$doc:meta])+ $($step:ident $name:literal $intent:tt $hsm:tt $gate:tt;)+) => {
         named! {
-            /// What a side can do.
+            $(#[$doc])+
             #[allow(missing_docs)] // the table of the flow says what each is
             pub enum Step { $($step = $name,)+ }
         }
@@ -35,6 +35,7 @@ macro_rules! steps {
 }
 
 steps! {
+    /// What a side can do.
     Init            "init"              -       -    -;
     KekCreate       "kek-create"        intent  hsm  -;
     OfferCheck      "offer-check"       -       -    -;
