@@ -368,6 +368,12 @@ impl Hsm<'_> {
         Ok(TokenSession { hsm: self, session: self.token.open_session()? })
     }
 
+    /// The session of the login, for what makes no session object: they would live as long. It
+    /// serves one thread.
+    fn logged_in(&self) -> TokenSession<'_> {
+        TokenSession { hsm: self, session: self.login.lent() }
+    }
+
     fn seen(&self) -> MutexGuard<'_, TrialResults> {
         whole(self.seen.lock())
     }
@@ -385,6 +391,13 @@ impl Hsm<'_> {
 struct TokenSession<'h> {
     hsm: &'h Hsm<'h>,
     session: Session<'h>,
+}
+
+impl TokenSession<'_> {
+    /// Goes on in a new session: what that reads, no session says that has changed something.
+    fn renew(&mut self) -> Result<()> {
+        self.session.renew(self.hsm.token.slot)
+    }
 }
 
 fn identity(info: &CK_TOKEN_INFO) -> TokenIdentity {
