@@ -125,7 +125,7 @@ impl Hsm<'_> {
             return Ok(());
         }
         let kind = if let KeyType::Rsa(_) = kind { THROWAWAY } else { kind };
-        self.throwaways(|session, name| {
+        let fitted = self.throwaways(|session, name| {
             let public = target_public(true, name, usage);
             let make = |private: &[Attribute]| session.pair(kind, &public, private);
             let discard = |pair: KeyPair| session.discard(&[pair.public, pair.private]);
@@ -133,7 +133,8 @@ impl Hsm<'_> {
             let pair = session.fit(&table, make, discard)?;
             let checked = session.expect(pair.private, &table).map(drop);
             checked.map_err(|fault| fault.error("use a token that makes keys as it is asked to"))
-        })
+        });
+        fitted.map_err(|error| self.advised(error))
     }
 
     /// Whether the token stores a public object of this table, tried once: no ceremony ends for
@@ -172,7 +173,10 @@ impl Hsm<'_> {
     ) -> Result<Observed> {
         let session = self.session()?;
         let method = session.wrap_method(mechanism, oaep)?;
-        let generate = || session.throwaway_pair(&throwaway_target(target));
+        let generate = || {
+            let pair = session.throwaway_pair(&throwaway_target(target));
+            pair.map_err(|error| self.advised(error))
+        };
         let (software, first) = meanwhile(software_key, generate)?;
         let kek = PublicHalf::of_rsa(software.to_public_key())?;
         let with = session.create(&wrapping_kek(&kek))?;
@@ -185,7 +189,7 @@ impl Hsm<'_> {
                     // A token that lacks the plan's OAEP hash, or one that fails?
                     match wrap(method).is_err() && wrap(method.with_other_oaep()).is_ok() {
                         true => self.oaep_hash_error(oaep, "cannot do it, but can do the other"),
-                        false => error,
+                        false => self.advised(error),
                     }
                 })?;
                 let wrapped = WrappedKey::parse(wrapped, kek.bits(), target)?;

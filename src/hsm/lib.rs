@@ -26,6 +26,7 @@ pub use mechanism::{THROWAWAY, THROWAWAY_BITS};
 pub use parallel::MOST_SESSIONS;
 pub use probe::{MAX_MODULE, Trial};
 use raw::Session;
+use record::probe::profile::Profile;
 use record::rule::Rule;
 use record::terms::{Mechanism, TokenIdentity};
 use record::{Error, Result};
@@ -376,6 +377,23 @@ impl Hsm<'_> {
 
     fn seen(&self) -> MutexGuard<'_, TrialResults> {
         whole(self.seen.lock())
+    }
+
+    /// The error with what of the vendor's set-up may be behind it.
+    fn advised(&self, error: Error) -> Error {
+        let known = Profile::of(self.identity()).known();
+        let advised = |remedy: String| {
+            let settings = known.settings.iter();
+            settings.fold(remedy, |remedy, said| format!("{remedy}; of {}: {said}", known.name))
+        };
+        match error {
+            Error::Hsm { what, remedy } => Error::Hsm { what, remedy: advised(remedy) },
+            Error::Refused(mut refusal) => {
+                refusal.remedy = advised(refusal.remedy);
+                Error::Refused(refusal)
+            }
+            other => other,
+        }
     }
 
     fn functions(&self) -> &raw::Functions {

@@ -94,7 +94,7 @@ fn a_login_that_was_not_done_calls_no_key_gone() {
 /// on: where the import ends by it, nobody has presented one.
 #[test]
 fn a_token_that_fails_an_import_fails_it_before_the_shares() {
-    let mut stage = Stage::at(Done::PackageCheck);
+    let stage = Stage::at(Done::PackageCheck);
     let unopened = ["import", "medium/package"];
     stage.pass("hoster", "import", &unopened);
     let opened = |stage: &Stage| {
