@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path};
 
-use super::desk::{self, Desk};
+use super::{
+    desk::{self, Desk},
+    sample,
+};
 use crate::common::production;
 use record::{
     fingerprint,
@@ -52,6 +55,8 @@ fn to_the_end(desk: &mut Desk, work: &Path) {
         desk.sees("Done.");
         desk.answer("Enter to begin", "q");
     }
+    sample::printed(work, "hoster", &["script"]);
+    sample::printed(work, "tenant", &["script"]);
     choose(desk, "w");
     desk.sees("the plan's words:");
     choose(desk, "h");
@@ -62,6 +67,7 @@ fn to_the_end(desk: &mut Desk, work: &Path) {
     signed(desk, "h", None, None);
     desk.sees("Done.");
     desk.answer("Enter to begin", "q");
+    sample::printed(work, "hoster", &["offer"]);
     let offer: serde_json::Value =
         serde_json::from_slice(&fs::read(work.join("hoster/outbox/offer/offer.json")).unwrap())
             .unwrap();
@@ -98,6 +104,10 @@ fn to_the_end(desk: &mut Desk, work: &Path) {
             words.join(" ")
         })
         .collect();
+    sample::printed(work, "tenant", &["share", "dan"]);
+    sample::printed(work, "tenant", &["label", "envelope", "dan"]);
+    sample::printed(work, "hoster", &["label", "medium", "offer"]);
+    sample::printed(work, "hoster", &["label", "bag", "the laptop", "K-0815"]);
     choose(desk, "t");
     for code in &codes {
         desk.enter("Enter to begin");
@@ -186,9 +196,10 @@ fn nodes(desk: &mut Desk, work: &Path, stage: &str) {
 
 #[test]
 fn the_rehearsal_by_hand_goes_to_the_end() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = sample::folder();
     let work = folder.path().join("work");
     let mut desk = Desk::script(&["--guided", "--keep", work.to_str().unwrap()]);
+    desk.whole_prompts = true;
     to_the_end(&mut desk, &work);
     let screen = desk::without_colours(&desk.ended());
     assert!(screen.contains("nothing false was found"), "{screen}");
@@ -197,6 +208,12 @@ fn the_rehearsal_by_hand_goes_to_the_end() {
     // Nobody has signed the heads; else nothing is missing.
     let head = |line: &String| line.starts_with("signatures over the head of the ");
     assert!(verdict.missing.len() == 2 && verdict.missing.iter().all(head), "{verdict:?}");
+    for side in ["tenant", "hoster"] {
+        sample::printed(&work, side, &["transcript"]);
+    }
+    sample::printed(&work, "hoster", &["document", "offer"]);
+    sample::identity_sheet(&work);
+    sample::holds(&screen, &work);
 }
 
 #[test]

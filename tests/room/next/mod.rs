@@ -6,6 +6,7 @@ mod desk;
 mod facts;
 mod guided;
 mod led;
+mod sample;
 mod screen;
 
 use crate::common::{
