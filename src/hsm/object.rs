@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::TokenSession;
 use crate::attribute::{Attribute, Value, bytes, found, number};
 use crate::layout::{Member, Space, TokenMechanism};
-use crate::public_key::{PublicHalf, curve_params, shown};
+use crate::public_key::{PublicHalf, curve_params, key_type};
 use crate::raw::Object;
 use record::encoding::{self, CkaId, enc};
 use record::rule::Rule;
@@ -161,10 +161,25 @@ impl TokenSession<'_> {
         Ok(members.iter().map(|member| member.attribute(like)).collect())
     }
 
-    /// The public half that an object shows, if it is of this kind; `None` where it shows none.
+    /// The public half that an object shows, if it is of this kind, whatever its size: RSA keys of
+    /// either half, EC keys of the public half. `None` where it shows none.
     pub fn public_half(&self, object: Object, kind: KeyType) -> Result<Option<PublicHalf>> {
-        let read = self.read_all(object, &shown(kind).each_ref())?;
-        Ok(PublicHalf::of_shown(kind, &read))
+        let [first, second] = match kind {
+            KeyType::Rsa(_) => [CKA_MODULUS, CKA_PUBLIC_EXPONENT],
+            KeyType::Ec(_) => [CKA_EC_PARAMS, CKA_EC_POINT],
+        };
+        let wanted = [key_type(kind), bytes(first, &[]), bytes(second, &[])];
+        let read = self.read_all(object, &wanted.each_ref())?;
+        Ok(match (&read[..], kind) {
+            ([of, ..], _) if *of != Some(key_type(kind).value) => None,
+            ([_, Some(Value::Bytes(first)), Some(Value::Bytes(second))], KeyType::Rsa(_)) => {
+                PublicHalf::of_parts(first, second)
+            }
+            ([_, Some(Value::Bytes(first)), Some(Value::Bytes(second))], KeyType::Ec(_)) => {
+                PublicHalf::of_point(first, second)
+            }
+            _ => None,
+        })
     }
 
     /// Whether a private or public object is half of this key. A private EC object shows no point:

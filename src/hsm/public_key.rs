@@ -8,7 +8,7 @@ use rsa::traits::PublicKeyParts;
 use x509_cert::der::Decode;
 use x509_cert::der::asn1::OctetStringRef;
 
-use crate::attribute::{Attribute, Value, bytes, number};
+use crate::attribute::{Attribute, bytes, number};
 use record::rule::Rule;
 use record::spki::PublicKey;
 use record::terms::KeyType;
@@ -94,21 +94,6 @@ impl PublicHalf {
         PublicHalf::of_spki(spki.ok()?.as_bytes(), Rule::TargetKey).ok()
     }
 
-    /// The key of what an object of this kind was read to show, in the order of [`shown`].
-    pub fn of_shown(kind: KeyType, read: &[Option<Value>]) -> Option<Self> {
-        match read {
-            [Some(of), Some(Value::Bytes(first)), Some(Value::Bytes(second))]
-                if *of == key_type(kind).value =>
-            {
-                match kind {
-                    KeyType::Rsa(_) => PublicHalf::of_parts(first, second),
-                    KeyType::Ec(_) => PublicHalf::of_point(first, second),
-                }
-            }
-            _ => None,
-        }
-    }
-
     /// Its kind and size.
     pub fn kind(&self) -> KeyType {
         self.key.kind()
@@ -176,15 +161,6 @@ pub(super) fn key_type(kind: KeyType) -> Attribute {
             KeyType::Ec(_) => CKK_EC,
         },
     )
-}
-
-/// What an object shows of its public half: RSA keys either half, EC keys the public one.
-pub(super) fn shown(kind: KeyType) -> [Attribute; 3] {
-    let [first, second] = match kind {
-        KeyType::Rsa(_) => [CKA_MODULUS, CKA_PUBLIC_EXPONENT],
-        KeyType::Ec(_) => [CKA_EC_PARAMS, CKA_EC_POINT],
-    };
-    [key_type(kind), bytes(first, &[]), bytes(second, &[])]
 }
 
 /// What the public half's template says of the kind of key that is to be made, and by which

@@ -9,7 +9,7 @@ use x509_cert::der::{Decode, Encode};
 
 use crate::attribute::{Attribute, Value, bytes, flag, flags, number, read_back, template};
 use crate::object::{Deviation, Examination};
-use crate::public_key::{PublicHalf, generation, key_type, shown};
+use crate::public_key::{PublicHalf, generation, key_type};
 use crate::raw::{KeyPair, Object};
 use crate::target::TargetSpec;
 use crate::{Hsm, TokenSession};
@@ -264,37 +264,13 @@ impl TokenSession<'_> {
     /// Reads the object, and holds it against its table.
     pub fn examine(&self, object: Object, table: &Table) -> Result<Comparison> {
         let rows = table.rows.iter().filter(|row| row.demand != Demand::Either || row.is_shown());
-        let mut wanted: Vec<_> = rows.clone().map(|row| &row.attribute).collect();
-        // By the same call, where the key shows itself on either half.
-        let rsa = table.half.as_ref().filter(|(key, _)| matches!(key.kind(), KeyType::Rsa(_)));
-        let numbers: Vec<_> = rsa.into_iter().flat_map(|(key, _)| shown(key.kind())).collect();
-        let is_new = |one: &&Attribute| rows.clone().all(|row| row.attribute.kind != one.kind);
-        wanted.extend(numbers.iter().filter(is_new));
-        let values = self.read_all(object, &wanted)?;
+        // By the same call: only an RSA key has a modulus, and it shows it on either half.
+        let rsa = table.half.iter().filter(|(key, _)| matches!(key.kind(), KeyType::Rsa(_)));
+        let numbers: Vec<_> = rsa.flat_map(|(key, _)| key.attributes()).collect();
+        let wanted: Vec<_> = rows.clone().map(|row| &row.attribute).chain(&numbers).collect();
+        let mut values = self.read_all(object, &wanted)?.into_iter();
         let mut examined = Comparison::default();
-        if let Some((key, rule)) = &table.half {
-            let read = |one: &Attribute| {
-                let at = wanted.iter().position(|wanted| wanted.kind == one.kind)?;
-                values.get(at).cloned().flatten()
-            };
-            let read: Vec<_> = numbers.iter().map(read).collect();
-            let is_half = match PublicHalf::of_shown(key.kind(), &read) {
-                Some(shown) => shown == *key,
-                None => rsa.is_none() && self.is_half_of(object, key)?,
-            };
-            if !is_half {
-                examined.refused.push(Deviation {
-                    kind: None,
-                    rule: *rule,
-                    found: "another key".to_owned(),
-                    expected: format!(
-                        "{} with the public half that it is known by",
-                        key.described()
-                    ),
-                });
-            }
-        }
-        for (row, value) in rows.zip(values) {
+        for (row, value) in rows.zip(values.by_ref()) {
             let wanted = &row.attribute;
             if row.is_shown() {
                 // Tokens give the members of a list in an order of their own; the record has ours.
@@ -313,15 +289,28 @@ impl TokenSession<'_> {
                 deviations.push(Deviation::of(rule, wanted, value.as_ref()));
             }
         }
+        if let Some((key, rule)) = &table.half {
+            let is_half = match &values.collect::<Vec<_>>()[..] {
+                [Some(Value::Bytes(modulus)), Some(Value::Bytes(exponent))] => {
+                    PublicHalf::of_parts(modulus, exponent).is_some_and(|shown| shown == *key)
+                }
+                read => read.is_empty() && self.is_half_of(object, key)?,
+            };
+            if !is_half {
+                let expected =
+                    format!("{} with the public half that it is known by", key.described());
+                let found = "another key".to_owned();
+                examined.refused.push(Deviation { kind: None, rule: *rule, found, expected });
+            }
+        }
         Ok(examined)
     }
 
     /// The same, of an object that has all that it must.
     pub fn expect(&self, object: Object, table: &Table) -> Examination<Comparison> {
         let mut examined = self.examine(object, table)?;
-        // Where a key was made says more of it than what it may do, and that more than which it is.
-        let weight = |one: &Deviation| (one.rule != Rule::TargetLocal, one.kind.is_none());
-        examined.refused.sort_by_key(weight);
+        // Where a key was made says more of it than what it may do.
+        examined.refused.sort_by_key(|one| one.rule != Rule::TargetLocal);
         match examined.refused.is_empty() {
             true => Ok(examined),
             false => Err(examined.refused.swap_remove(0).into()),
