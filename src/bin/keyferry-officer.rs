@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use officer::SigningTask;
+use record::Id;
 use record::show::{self, Language};
-use record::terms::Id;
 use terminal::{fail, manual};
 
 /// An officer's or a witness's own program: see what is to be signed, and sign it with your SSH key
