@@ -11,7 +11,7 @@ use std::iter;
 
 use cryptoki_sys::*;
 use rsa::Pkcs1v15Sign;
-use rsa::pkcs8::EncodePrivateKey;
+use rsa::pkcs8::{EncodePrivateKey, EncodePublicKey};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -242,7 +242,7 @@ impl Hsm<'_> {
         Ok((Observed { oaep_hash: oaep, kwp }, seen.attacks))
     }
 
-    /// Unwraps a throwaway key of each of these usages under the KEK itself, as the token keeps the
+    /// Unwraps a throwaway key of each of these kinds and usages under the KEK itself, as the token keeps the
     /// real ones, by one of these flavours: before it is offered, as one whose halves do not belong
     /// together would be found at the import, when every share is open; and before anybody opens a
     /// share.
@@ -255,35 +255,33 @@ impl Hsm<'_> {
         &self,
         order: &ImportOrder,
         kwp: &[KwpFlavour],
-        usages: &[Usage],
+        wanted: &[(KeyType, Usage)],
     ) -> Result<()> {
         let own = CanaryKek {
             private: self.kek_private(&self.inventory()?, order.kek)?,
             public: PublicHalf::rsa_of_spki(order.kek_spki, Rule::KekKey)?,
         };
-        let (software, unfilled) = unfilled_key()?;
-        let expected = PublicHalf::of_rsa(software.to_public_key())?;
-        let mut tried: Vec<Usage> = Vec::new();
+        let mut tried = Vec::new();
         self.throwaways(|session, name| {
             let methods = session.unwrap_methods(order.mechanism, order.oaep)?;
-            for usage in usages {
-                if tried.contains(usage) {
+            for (kind, usage) in wanted {
+                // The size of an RSA key says nothing; each curve is a kind of its own.
+                let kind = if let KeyType::Rsa(_) = kind { THROWAWAY } else { *kind };
+                if tried.contains(&(kind, *usage)) {
                     continue;
                 }
-                tried.push(*usage);
-                let table = hoster_private(name, THROWAWAY, *usage, false);
+                tried.push((kind, *usage));
+                let (expected, unfilled) = software_target(kind)?;
+                let table = hoster_private(name, kind, *usage, false);
                 let ways =
                     methods.iter().flat_map(|method| kwp.iter().map(move |kwp| (method, kwp)));
                 let mut unwraps = ways.map(|(method, kwp)| {
                     let pkcs8 = in_flavour(*kwp, &unfilled);
-                    let key = session.throwaway_unwrap(&own, *method, &pkcs8, &table)?;
+                    session.throwaway_unwrap(&own, *method, (&pkcs8, &expected), &table)?;
                     self.seen().unwraps_by = method.key_wrap;
-                    Ok(key)
+                    Ok(())
                 });
-                match first_of(&mut unwraps)? {
-                    key if key == expected => {}
-                    _ => return Err(other_key_error()),
-                }
+                first_of(&mut unwraps)?;
             }
             Ok(())
         })
@@ -336,17 +334,16 @@ impl Hsm<'_> {
         session: &TokenSession,
         kek: &CanaryKek,
         method: WrapMethod,
-        (software, pkcs8): &(rsa::PrivateKey, Zeroizing<Vec<u8>>),
+        (expected, pkcs8): &(PublicHalf, Zeroizing<Vec<u8>>),
     ) -> Result<Vec<KwpFlavour>> {
         session.must_stay(kek.private, &kek.public, method, Rule::KekExtractable)?;
-        let expected = PublicHalf::of_rsa(software.to_public_key())?;
         let mut taken = Vec::new();
         let mut refused = None;
         for kwp in [KwpFlavour::Rfc5649, KwpFlavour::Rfc5649ZeroFilled] {
             let pkcs8 = in_flavour(kwp, pkcs8);
-            match session.throwaway_unwrap(kek, method, &pkcs8, &unwrapped_throwaway()) {
-                Ok(key) if key == expected => taken.push(kwp),
-                Ok(_) => return Err(other_key_error()),
+            let key = (pkcs8.as_slice(), expected);
+            match session.throwaway_unwrap(kek, method, key, &unwrapped_throwaway()) {
+                Ok(()) => taken.push(kwp),
                 Err(refusal @ Error::Refused(_)) => return Err(refusal),
                 Err(error) => refused = Some(error),
             }
@@ -356,7 +353,8 @@ impl Hsm<'_> {
         }
         let filled = in_flavour(KwpFlavour::Rfc5649ZeroFilled, pkcs8);
         let other = method.with_other_oaep();
-        if session.throwaway_unwrap(kek, other, &filled, &unwrapped_throwaway()).is_ok() {
+        let key = (filled.as_slice(), expected);
+        if session.throwaway_unwrap(kek, other, key, &unwrapped_throwaway()).is_ok() {
             return Err(self.oaep_hash_error(method.oaep, "cannot open it, but can open the other"));
         }
         Err(refused.unwrap_or_else(|| canary_error("nothing", "one of the two flavours")))
@@ -398,15 +396,15 @@ impl TokenSession<'_> {
         self.pair(spec.kind, &target_public(false, &session_name(), spec.usage), &private)
     }
 
-    /// Wraps this PKCS#8 in software, unwraps it in the token, and says which key came of it. What
+    /// Wraps this PKCS#8 in software, unwraps it in the token, and looks that it is this key. What
     /// the token does not take of such a key is found out.
     pub fn throwaway_unwrap(
         &self,
         kek: &CanaryKek,
         method: WrapMethod,
-        pkcs8: &[u8],
+        (pkcs8, expected): (&[u8], &PublicHalf),
         table: &Table,
-    ) -> Result<PublicHalf> {
+    ) -> Result<()> {
         let wrapped = wrapped_key::make(kek.public.rsa()?, method.oaep, pkcs8)?;
         let (key, _) =
             self.unwrap_with(method.under(kek.private), &wrapped, table, |with, wrapped| {
@@ -416,8 +414,10 @@ impl TokenSession<'_> {
         let checked = self.expect(key, table);
         checked.map_err(|fault| fault.error("use a token that unwraps keys as it is asked to"))?;
         self.must_stay(key, &kek.public, method, Rule::TargetAttributes)?;
-        let public = self.public_half(key, THROWAWAY)?;
-        public.ok_or_else(|| canary_error("a key that shows no public key", "an RSA key"))
+        match self.is_half_of(key, expected)? {
+            true => Ok(()),
+            false => Err(other_key_error()),
+        }
     }
 
     /// Tries to wrap a throwaway key that was made to be not extractable, as the tenant wraps. A
@@ -479,16 +479,39 @@ pub(super) struct CanaryKek {
 
 /// A throwaway key whose PKCS#8 is no multiple of 8 long, so that both flavours of the key wrap
 /// differ.
-pub(super) fn unfilled_key() -> Result<(rsa::PrivateKey, Zeroizing<Vec<u8>>)> {
+pub(super) fn unfilled_key() -> Result<(PublicHalf, Zeroizing<Vec<u8>>)> {
     loop {
         let key = software_key()?;
         let der = key.to_pkcs8_der().map_err(|error| {
             Error::defect(format!("the throwaway RSA key does not encode: {error}"))
         })?;
         if der.as_bytes().len() % 8 != 0 {
-            return Ok((key, Zeroizing::new(der.as_bytes().to_vec())));
+            let half = PublicHalf::of_rsa(key.to_public_key())?;
+            return Ok((half, Zeroizing::new(der.as_bytes().to_vec())));
         }
     }
+}
+
+/// A throwaway software key of this kind, RSA of [`THROWAWAY_BITS`]: its public half and PKCS#8.
+fn software_target(kind: KeyType) -> Result<(PublicHalf, Zeroizing<Vec<u8>>)> {
+    let (public, pkcs8) = match kind {
+        KeyType::Rsa(_) => return unfilled_key(),
+        KeyType::Ec(256) => {
+            // Any number below the order of the curve is a key.
+            let key = p256::SecretKey::from_slice(&encoding::random::<32>()?);
+            let key = key.map_err(Error::defect)?;
+            (key.public_key().to_public_key_der(), key.to_pkcs8_der())
+        }
+        KeyType::Ec(_) => {
+            let key = p384::SecretKey::from_slice(&encoding::random::<48>()?);
+            let key = key.map_err(Error::defect)?;
+            (key.public_key().to_public_key_der(), key.to_pkcs8_der())
+        }
+    };
+    let public = public.map_err(Error::defect)?;
+    let pkcs8 = pkcs8.map_err(Error::defect)?;
+    let half = PublicHalf::of_spki(public.as_bytes(), Rule::TargetKey)?;
+    Ok((half, Zeroizing::new(pkcs8.as_bytes().to_vec())))
 }
 
 /// A certificate that nobody will miss, and its key.

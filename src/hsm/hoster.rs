@@ -154,8 +154,11 @@ impl Hsm<'_> {
                 ));
             }
         }
-        let usages: Vec<Usage> = keys.iter().map(|key| key.usage).collect();
-        self.kek_canary(order, kwp, &usages)
+        let of = |key: &ImportKey| {
+            Ok((PublicHalf::of_spki(key.spki, Rule::TargetKey)?.kind(), key.usage))
+        };
+        let wanted = keys.iter().map(of).collect::<Result<Vec<_>>>()?;
+        self.kek_canary(order, kwp, &wanted)
     }
 
     /// What the token stores beside keys like these, tried with throwaway objects.

@@ -5,7 +5,7 @@ use cryptoki_sys::*;
 use sha2::{Digest, Sha256};
 
 use crate::TokenSession;
-use crate::attribute::{Attribute, Value, bytes, found, number};
+use crate::attribute::{Attribute, Value, bytes, flag, found, number};
 use crate::layout::{Member, Space, TokenMechanism};
 use crate::public_key::{PublicHalf, curve_params, key_type};
 use crate::raw::Object;
@@ -201,11 +201,17 @@ impl TokenSession<'_> {
                 return Ok(false);
             }
         }
+        // No key of a ceremony is one that asks for its own PIN, or does not sign.
+        if !self.is(object, &flag(CKA_SIGN, true))?
+            || self.is(object, &flag(CKA_ALWAYS_AUTHENTICATE, true))?
+        {
+            return Ok(false);
+        }
         let message = enc(c"keyferry/1 half", &[&encoding::random::<32>()?]);
         let digest = Sha256::digest(&message);
-        let signature = self.sign(TokenMechanism::Plain(CKM_ECDSA).with(object), &digest);
-        // Another key of the token may not sign at all.
-        Ok(signature.is_ok_and(|signature| key.key.verifies(&message, &signature)))
+        // One that should sign and does not may be that key: it is not taken for gone.
+        let signature = self.sign(TokenMechanism::Plain(CKM_ECDSA).with(object), &digest)?;
+        Ok(key.key.verifies(&message, &signature))
     }
 
     /// Every object of the token that has all of these attributes.

@@ -347,7 +347,7 @@ impl Hsm<'_> {
 
     /// A target key as it will be imported, under a throwaway KEK of this mechanism.
     fn imported_key(&self, mechanism: Mechanism, usage: Usage) -> Result<()> {
-        let (_, unfilled) = unfilled_key()?;
+        let (expected, unfilled) = unfilled_key()?;
         self.throwaways(|session, name| {
             let kek = session.throwaway_kek(name, mechanism)?;
             let table = hoster_private(name, THROWAWAY, usage, false);
@@ -356,8 +356,9 @@ impl Hsm<'_> {
                 for kwp in [KwpFlavour::Rfc5649, KwpFlavour::Rfc5649ZeroFilled] {
                     let pkcs8 = in_flavour(kwp, &unfilled);
                     for method in session.unwrap_methods(mechanism, oaep)? {
-                        match session.throwaway_unwrap(&kek, method, &pkcs8, &table) {
-                            Ok(_) => return Ok(()),
+                        let key = (pkcs8.as_slice(), &expected);
+                        match session.throwaway_unwrap(&kek, method, key, &table) {
+                            Ok(()) => return Ok(()),
                             Err(error) => refused = refused.or(Some(error)),
                         }
                     }

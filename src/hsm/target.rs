@@ -9,13 +9,14 @@ use zeroize::Zeroizing;
 use crate::attribute::{Value, bytes};
 use crate::inventory::Inventory;
 use crate::layout::TokenMechanism;
+use crate::mechanism::THROWAWAY;
 use crate::object::{Examination, Fault, if_exact};
 use crate::parallel::on_threads;
 use crate::public_key::PublicHalf;
 use crate::raw::Object;
 use crate::table::{certificate, named, target_public, tenant_private, wrappable};
 use crate::{Hsm, TokenSession};
-use record::encoding::CkaId;
+use record::encoding::{CkaId, Hash};
 use record::rule::Rule;
 use record::terms::{KeyType, OaepHash, Usage};
 use record::{Error, Result};
@@ -191,6 +192,19 @@ impl Hsm<'_> {
         let key = PublicHalf::of_spki(spki, Rule::TargetKey)?;
         let found = self.private_of(inventory, &key)?.into_iter();
         Ok(found.map(|(_, id)| data_encoding::HEXLOWER.encode(id)).collect())
+    }
+
+    /// SHA-256 of the public halves (SubjectPublicKeyInfo) of RSA private keys without CKA_ID.
+    ///
+    /// # Errors
+    /// [`Error::Hsm`] where the token fails.
+    pub fn nameless(&self, inventory: &Inventory) -> Result<Vec<Hash>> {
+        let session = self.session()?;
+        let nameless = inventory.of_class(CKO_PRIVATE_KEY, &[]).into_iter();
+        let halves = nameless.map(|key| session.public_half(key, THROWAWAY));
+        halves
+            .filter_map(|half| half.map(|half| half.map(|half| Hash::of(&half.spki))).transpose())
+            .collect()
     }
 
     /// A signature over this message: RSASSA-PKCS1-v1_5 with SHA-256 (CKM_SHA256_RSA_PKCS; RFC

@@ -199,7 +199,7 @@ fn a_kek_that_pins_nothing_does_not_withstand_the_attacks() {
     let table = kek_private(&name, Mechanism::SingleShot).without(&unpinned).in_session();
     let public = kek_public(false, &name);
     let pair = session.pair(KeyType::Rsa(2048), &public, &table.template()).unwrap();
-    let public = session.public_half(pair.public).unwrap().unwrap();
+    let public = session.public_half(pair.public, KeyType::Rsa(2048)).unwrap().unwrap();
     let (_, key) = crate::canary::unfilled_key().unwrap();
     let oaep = OaepHash::Sha1;
     let wrapped = crate::wrapped_key::make(public.rsa().unwrap(), oaep, &key).unwrap();

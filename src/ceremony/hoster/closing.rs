@@ -262,9 +262,7 @@ pub fn nameless<'a>(
     let mut found = Vec::new();
     for (label, spki) in keys {
         if hsm.private_keys(&inventory, spki)?.iter().any(String::is_empty) {
-            found.push(format!(
-                "a private key without CKA_ID that is {label}, left by an unwrap that was cut off: remove it with the vendor's tool"
-            ));
+            found.push(cut_off(label));
         }
     }
     Ok(found)
@@ -275,9 +273,32 @@ pub fn nameless<'a>(
 /// # Errors
 /// The HSM's.
 pub fn nameless_left(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
-    // Before there is a package, nothing was unwrapped.
-    let Ok(set) = ceremony.key_set() else { return Ok(Vec::new()) };
+    let state = &ceremony.state;
+    if state.has_begun(Step::ImportPlain) {
+        let found = hsm.nameless(&hsm.inventory()?)?;
+        let left = |key: &&KeyPlan| key.spki.is_some_and(|spki| found.contains(&spki));
+        return Ok(ceremony.plan.keys.iter().filter(left).map(|key| cut_off(&key.label)).collect());
+    }
+    // Before it was begun, nothing was unwrapped.
+    if !state.has_begun(Step::Import) {
+        return Ok(Vec::new());
+    }
+    let set = match ceremony.key_set() {
+        Ok(set) => set,
+        // It must not keep anybody from ending the ceremony, nor go unsaid.
+        Err(error) => {
+            let what =
+                "whether an unwrap that was cut off left a private key without CKA_ID is not known";
+            return Ok(vec![format!("{what}: {}", error.to_string().lines().next().unwrap_or(""))]);
+        }
+    };
     nameless(hsm, set.keys.iter().map(|key| (&key.label, key.spki.0.as_slice())))
+}
+
+fn cut_off(label: &Id) -> String {
+    format!(
+        "a private key without CKA_ID that is {label}, left by an unwrap that was cut off: remove it with the vendor's tool"
+    )
 }
 
 /// Says in a report what was found without a name.

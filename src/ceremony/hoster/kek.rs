@@ -64,8 +64,8 @@ impl KekCreate {
             oaep: transfer.oaep_hash,
             sessions: 1,
         };
-        let usages: Vec<_> = plan.keys.iter().map(|key| key.usage).collect();
-        hsm.kek_canary(&order, &[observed.kwp], &usages)?;
+        let keys: Vec<_> = plan.keys.iter().map(|key| (key.key_type, key.usage)).collect();
+        hsm.kek_canary(&order, &[observed.kwp], &keys)?;
         let fingerprint = Hash::of(&kek.spki);
         if self.prepare {
             return Ok(Report::new("The KEK is in the HSM, and not yet offered: let the vendor's tool attest it.")
