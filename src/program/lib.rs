@@ -24,19 +24,14 @@ use ceremony::side::token::TokenArgs;
 use ceremony::{Ceremony, Means, Run, step};
 use invocation::Invocation;
 use record::command::{self, CommandLine};
-use record::escape::escape;
 use record::flow::Phase;
-use record::log::Event;
 use record::plan::Plan;
 use record::rule::Rule;
 use record::terms::{Mode, Side};
 use record::{Error, Result};
 pub use shared::Shared;
 use terminal::report::Report;
-use terminal::{Asker, fail, fail_as, give, give_exactly, tell};
-
-/// How much of a finding goes into the log, in characters.
-const MAX_FOUND: usize = 500;
+use terminal::{Asker, Recorder, fail, fail_as, give, give_exactly, tell};
 
 /// Options of every command of the two sides.
 #[derive(Args)]
@@ -257,6 +252,5 @@ fn record_refusal(ceremony: &mut Ceremony, error: &Error) -> Result<()> {
     if ceremony.state.phase == Phase::Closed {
         return Ok(());
     }
-    let found = escape(&refusal.found.chars().take(MAX_FOUND).collect::<String>());
-    ceremony.record(Event::Refusal { rule: refusal.rule, found }).map(|_| ())
+    ceremony.refused(refusal.rule, refusal.found.clone())
 }

@@ -39,7 +39,7 @@ impl Report {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        self.text.push(format!("{:<14}{shown}", format!("{name}:")));
+        self.text.push(format!("{:<13} {shown}", format!("{name}:")));
         self.json.insert(name.replace(' ', "_"), value);
         self
     }
@@ -53,7 +53,7 @@ impl Report {
     ) -> Self {
         let ids: Vec<&Id> = ids.into_iter().collect();
         let names = list(ids.iter().map(|id| plan.name_of(id)));
-        self.text.push(format!("{:<14}{names}", format!("{name}:")));
+        self.text.push(format!("{:<13} {names}", format!("{name}:")));
         self.json.insert(name.replace(' ', "_"), list(ids).into());
         self
     }
