@@ -92,7 +92,7 @@ pub(super) enum MoreOutcome {
     Back,
     /// Something was done.
     Done,
-    /// It stops for today.
+    /// It stops here.
     Stop,
 }
 
@@ -124,8 +124,10 @@ impl GuidedWalk<'_> {
                 number => {
                     let number = number.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
                     let Some(one) = number.and_then(|n| here.get(n)) else { continue };
-                    self.carry_out(at, &|| self.line(at, one))?;
-                    return Ok(MoreOutcome::Done);
+                    return Ok(match self.carry_out(at, &|| self.line(at, one))? {
+                        true => MoreOutcome::Done,
+                        false => MoreOutcome::Stop,
+                    });
                 }
             }
         }

@@ -281,8 +281,10 @@ impl GuidedWalk<'_> {
                     MoreOutcome::Stop => return Ok(Ready::Stop),
                 },
                 ("p", _) if let Some(page) = self.page(at, turn) => {
-                    self.carry_out(at, &|| Ok(page.clone()))?;
-                    return Ok(Ready::Moved);
+                    return Ok(match self.carry_out(at, &|| Ok(page.clone()))? {
+                        true => Ready::Moved,
+                        false => Ready::Stop,
+                    });
                 }
                 ("d", Some(id)) if has_deputy(&at.plan, id) => return Ok(Ready::Deputy),
                 ("a", Some(id)) => {
