@@ -46,7 +46,7 @@ const BAG_WORDS: [&str; 2] = [
     "note bag-in ITEM --number NUMBER --condition CONDITION",
 ];
 const WHY: [Ask; 1] = [Text("TEXT", "next.reason")];
-const BESIDES: [MoreCommand; 16] = [
+const BESIDES: [MoreCommand; 17] = [
     noted("incident", "note incident TEXT", &[Text("TEXT", "more.ask.text")]),
     noted("arrival", "note arrival WHO", &[Text("WHO", "more.ask.who")]),
     noted("departure", "note departure WHO", &[Text("WHO", "more.ask.who")]),
@@ -73,6 +73,7 @@ const BESIDES: [MoreCommand; 16] = [
     },
     step(Step::Retire, "retire CERTIFICATE", &[File]),
     step(Step::Abort, "abort --reason TEXT", &WHY),
+    MoreCommand { name: "lost", ..step(Step::Abort, "abort --reason TEXT --without-hsm", &WHY) },
 ];
 
 impl MoreCommand {

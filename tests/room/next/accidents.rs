@@ -137,7 +137,7 @@ fn an_hsm_that_is_replaced_is_mended() {
     ends_well(player, begun.0, "The hoster's HSM was broken", |player| {
         assert_eq!(player.session("h"), Why::Failed);
         let why = || vec![("Why?", "the HSM is another".to_owned())];
-        player.acts.push_back(More("abort: end the ceremony", why()));
+        player.acts.push_back(More("abort, where the HSM is lost", why()));
         player.play("h", |player| player.has("hoster", "\"event\":\"abort\""));
         player.play("t", |player| player.has("tenant", "\"event\":\"init\""));
         player.acts.push_back(More("abort: end the ceremony", why()));

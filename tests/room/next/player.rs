@@ -287,8 +287,9 @@ impl Player {
     /// Plays both sides, this one first, until something is so.
     #[track_caller]
     pub fn play(&mut self, first: &'static str, until: impl Fn(&Self) -> bool) {
-        let (mut side, mut idle) = (first, 0);
+        let (mut side, mut idle, mut sessions) = (first, 0, 0);
         while !until(self) {
+            sessions += 1;
             let entries = |player: &Self| player.log("hoster").len() + player.log("tenant").len();
             let before = entries(self);
             match self.session(side) {
@@ -301,7 +302,7 @@ impl Player {
                 Why::Asked => {}
             }
             idle = if entries(self) > before { 0 } else { idle + 1 };
-            assert!(idle < 6, "nothing goes on: {}", self.desk.shown());
+            assert!(idle < 6 && sessions < 60, "nothing goes on: {}", self.desk.shown());
             for (name, ..) in self.due() {
                 self.copy(name);
             }
