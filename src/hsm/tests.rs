@@ -5,6 +5,7 @@ use std::process::Command;
 
 use zeroize::Zeroizing;
 
+use crate::attribute::Attribute;
 use crate::{KekSpec, Module, Pin, TargetSpec};
 use modules::shim;
 use record::encoding::Fixed;
@@ -55,13 +56,20 @@ fn a_target_signs_and_answers_as_its_public_half_says() {
     assert!(hsm.decrypt_challenge(&target, OaepHash::Sha1, &challenge).is_err());
 }
 
+/// The changed attribute comes first: after CKA_MODIFIABLE false SoftHSM refuses any, whatever a pin
+/// says.
+fn changed(template: Vec<Attribute>, to: Attribute) -> Vec<Attribute> {
+    let kept = template.into_iter().filter(|kept| kept.kind != to.kind);
+    [to.clone()].into_iter().chain(kept).collect()
+}
+
 /// The two locks of a composite import, tried as a dishonest operator would: past Keyferry's
 /// templates.
 #[test]
 fn what_the_kek_unwraps_cannot_be_had_otherwise() {
     use cryptoki_sys::*;
 
-    use crate::attribute::{Attribute, flag, number};
+    use crate::attribute::{flag, number};
     use crate::layout::TokenMechanism;
     use record::terms::Mechanism;
 
@@ -81,10 +89,6 @@ fn what_the_kek_unwraps_cannot_be_had_otherwise() {
     let session = hsm.session().unwrap();
     let kek = hsm.kek_private(&hsm.inventory().unwrap(), id).unwrap();
 
-    let change = |template: Vec<Attribute>, to: Attribute| -> Vec<Attribute> {
-        let kept = template.into_iter().filter(|kept| kept.kind != to.kind);
-        kept.chain([to.clone()]).collect()
-    };
     let unwrap_aes = |template: &[Attribute]| {
         session.unwrap(TokenMechanism::Oaep(oaep).with(kek), wrapped_aes, template)
     };
@@ -96,9 +100,9 @@ fn what_the_kek_unwraps_cannot_be_had_otherwise() {
     let honest = plain.clone();
     assert!(unwrap_aes(&honest).is_ok());
     for kind in [CKA_EXTRACTABLE, CKA_WRAP, CKA_ENCRYPT, CKA_DECRYPT] {
-        assert!(unwrap_aes(&change(honest.clone(), flag(kind, true))).is_err());
+        assert!(unwrap_aes(&changed(honest.clone(), flag(kind, true))).is_err());
     }
-    assert!(unwrap_aes(&change(honest, flag(CKA_SENSITIVE, false))).is_err());
+    assert!(unwrap_aes(&changed(honest, flag(CKA_SENSITIVE, false))).is_err());
 
     // The AES key's: no extractable target, no target with another usage.
     let with = TokenMechanism::Oaep(oaep).with(kek);
@@ -115,12 +119,12 @@ fn what_the_kek_unwraps_cannot_be_had_otherwise() {
         flag(CKA_DECRYPT, true),
         number(CKA_CLASS, CKO_SECRET_KEY),
     ] {
-        assert!(unwrap(aes, &change(honest.clone(), dishonest)).is_err());
+        assert!(unwrap(aes, &changed(honest.clone(), dishonest)).is_err());
     }
     // It is the pin that refuses: without it the same calls make a key that can leave, which is
     // what WRAP-COMPOSITE waives.
     let unpinned = unwrap_aes(&plain).unwrap();
-    assert!(unwrap(unpinned, &change(honest, flag(CKA_EXTRACTABLE, true))).is_ok());
+    assert!(unwrap(unpinned, &changed(honest, flag(CKA_EXTRACTABLE, true))).is_ok());
 }
 
 /// The one lock of a single-shot import, tried in the same way: the token refuses, not Keyferry.
@@ -128,7 +132,7 @@ fn what_the_kek_unwraps_cannot_be_had_otherwise() {
 fn a_single_shot_kek_gives_nothing_that_can_leave_and_no_aes_key() {
     use cryptoki_sys::*;
 
-    use crate::attribute::{Attribute, flag, number};
+    use crate::attribute::{flag, number};
     use crate::layout::TokenMechanism;
     use record::terms::Mechanism;
 
@@ -162,8 +166,7 @@ fn a_single_shot_kek_gives_nothing_that_can_leave_and_no_aes_key() {
         flag(CKA_PRIVATE, false),
         number(CKA_CLASS, CKO_SECRET_KEY),
     ] {
-        let kept = honest.iter().filter(|kept| kept.kind != dishonest.kind);
-        let template: Vec<_> = kept.chain([&dishonest]).cloned().collect();
+        let template = changed(honest.clone(), dishonest);
         assert!(unwrap(TokenMechanism::RsaAes(oaep), wrapped.as_bytes(), &template).is_err());
     }
     // The AES half alone, as whatever key: not even as one that stays in the token.

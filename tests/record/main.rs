@@ -2,6 +2,7 @@
 //! kept ceremonies, and what the pages claim.
 mod arrows;
 mod bodies;
+mod changes;
 mod claims;
 #[path = "../common/mod.rs"]
 mod common;

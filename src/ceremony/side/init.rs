@@ -115,8 +115,8 @@ pub fn init(dir: &Path, side: Side, agreed: AgreedPlan, typed: &str) -> Result<(
 /// What to say before the words are typed.
 pub fn words_prompt() -> String {
     format!(
-        "Somebody of the other side reads the plan's first {WORDS_TYPED} words aloud, over a second channel\n\
-         (`{}` shows them there). Type them here: ",
+        "Somebody of the other side reads the plan's first {WORDS_TYPED} words aloud, over a second \
+         channel (`{}` shows them there). Type them here: ",
         Program::Audit.line("plan check PLAN")
     )
 }

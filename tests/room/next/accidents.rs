@@ -25,28 +25,23 @@ const MOMENTS: [Moment; 12] = [
     ("other-share", "hoster", "\"event\":\"package-check\""),
 ];
 
-/// A whole rehearsal by hand, with a copy of its folder at each moment; and all of its screen.
-pub fn rehearsal() -> (&'static Path, &'static str) {
-    static PLAYED: OnceLock<(tempfile::TempDir, String)> = OnceLock::new();
-    let (folder, screen) = PLAYED.get_or_init(|| {
+/// A rehearsal by hand as far as the last moment, with a copy of its folder at each.
+fn rehearsal() -> &'static Path {
+    static PLAYED: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let folder = PLAYED.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
         let mut player = Player::begin(folder.path(), &[], &MOMENTS);
         player.acts.push_back(Page);
-        player.play("h", |player| player.has("hoster", "\"kind\":\"offer\""));
-        player.choose("w");
-        let closed = |player: &Player| {
-            ["tenant", "hoster"].iter().all(|side| player.has(side, "\"event\":\"close\""))
-        };
-        player.play("t", closed);
-        let screen = player.ended();
-        (folder, screen)
+        player.play("h", |player| player.has("hoster", "\"event\":\"primary\""));
+        player.ended();
+        folder
     });
-    (folder.path(), screen)
+    folder.path()
 }
 
 /// Plays one accident from its moment on: what must be seen, and what is done about it.
 fn mended(accident: &str, notices: &str, mend: impl FnOnce(&mut Player)) {
-    let (copies, _) = rehearsal();
+    let copies = rehearsal();
     let folder = tempfile::tempdir().unwrap();
     ends_well(Player::meets(accident, copies, folder.path()), accident, notices, mend);
 }

@@ -56,7 +56,7 @@ const ENGLISH: Said = Said {
     several: "may be",
     wrong: "is not the word of this place",
     more: "There are only 16 words",
-    again: "That were five wrong words",
+    again: "Those were five wrong words",
     control: "an arrow key?",
     folder: "Where is the folder offer/?",
     no_folder: "is no folder offer/",

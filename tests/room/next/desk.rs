@@ -10,6 +10,8 @@ pub struct Desk {
     session: PtySession,
     side: &'static str,
     recording: String,
+    /// Whether nothing is typed before a prompt has come to its end: it would be echoed inside it.
+    pub whole_prompts: bool,
 }
 
 impl Desk {
@@ -29,6 +31,7 @@ impl Desk {
             session: spawn_command(command, Some(600_000)).unwrap(),
             side: "hoster",
             recording: String::new(),
+            whole_prompts: false,
         }
     }
 
@@ -69,6 +72,7 @@ impl Desk {
             session: spawn_command(command, Some(600_000)).unwrap(),
             side,
             recording: String::new(),
+            whole_prompts: false,
         }
     }
 
@@ -115,6 +119,7 @@ impl Desk {
     pub fn rest_of_line(&mut self) -> String {
         let line = self.session.read_line().unwrap();
         self.recording.push_str(&line);
+        self.recording.push('\n');
         line
     }
 
@@ -125,6 +130,10 @@ impl Desk {
     #[track_caller]
     pub fn answer(&mut self, question: &str, answer: &str) {
         self.sees(question);
+        if self.whole_prompts && !question.ends_with("> ") {
+            // A prompt that just fills a line ends with the line.
+            self.sees_one_of(": ", ":\r\n");
+        }
         self.send(answer);
     }
 

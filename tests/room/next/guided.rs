@@ -3,39 +3,217 @@
 use std::{fs, path::Path};
 
 use super::{
-    accidents::rehearsal,
     desk::{self, Desk},
+    sample,
 };
 use crate::common::production;
 use record::{
-    encoding::Hash,
     fingerprint,
     plan::Plan,
     terms::Mode,
     verify::{self, Against},
 };
 
+/// What the script's last answer shows after some words, up to the line's end.
+fn read_line(desk: &mut Desk, after: &str) -> String {
+    desk.sees(after);
+    desk.rest_of_line()
+}
+
 fn choose(desk: &mut Desk, what: &str) {
     desk.sees("q  end here");
     desk.answer("> ", what);
 }
 
+/// Stops where somebody else is waited for, lets the officers sign, and goes on.
+fn signed(desk: &mut Desk, side: &str, pin: Option<&str>, folder: Option<(&str, &str)>) {
+    desk.answer("Officers must sign first", "q");
+    choose(desk, "s");
+    desk.sees("signed:");
+    choose(desk, side);
+    desk.enter("Enter to begin");
+    if let Some((question, path)) = folder {
+        desk.answer(question, path);
+    }
+    if let Some(pin) = pin {
+        desk.answer("PIN of the token", pin);
+    }
+}
+
+fn to_the_end(desk: &mut Desk, work: &Path) {
+    let pin = read_line(desk, "The PIN of both tokens is ");
+    let pin = pin.split('.').next().unwrap().to_owned();
+    let path = |name: &str| work.join(name).display().to_string();
+    let (plan, medium) = (path("medium/plan/ceremony.toml"), path("medium"));
+    let words = |hash: record::encoding::Hash| fingerprint::words(&hash.0)[..16].join(" ");
+    let begin = words(Plan::read(Path::new(&plan)).unwrap().hash());
+    for side in ["h", "t"] {
+        choose(desk, side);
+        desk.answer("Where is the plan?", &plan);
+        desk.enter("Enter to begin");
+        desk.answer("Word 1 of 16", &begin);
+        desk.sees("Done.");
+        desk.answer("Enter to begin", "q");
+    }
+    sample::printed(work, "hoster", &["script"]);
+    sample::printed(work, "tenant", &["script"]);
+    choose(desk, "w");
+    desk.sees("the plan's words:");
+    choose(desk, "h");
+    desk.enter("Enter to begin");
+    desk.answer("PIN of the token", &pin);
+    desk.sees("Done.");
+    desk.enter("Enter to begin");
+    signed(desk, "h", None, None);
+    desk.sees("Done.");
+    desk.answer("Enter to begin", "q");
+    sample::printed(work, "hoster", &["offer"]);
+    let offer: serde_json::Value =
+        serde_json::from_slice(&fs::read(work.join("hoster/outbox/offer/offer.json")).unwrap())
+            .unwrap();
+    let offer = words(offer["body"]["fingerprint"].as_str().unwrap().parse().unwrap());
+    // The telephone reads the offer's words, in rows of four.
+    choose(desk, "w");
+    desk.sees("the words of the hoster's offer:");
+    let first: Vec<&str> = offer.split(' ').take(4).collect();
+    desk.sees(&format!("     1  {}", first.join(" ")));
+    choose(desk, "t");
+    desk.enter("Enter to begin");
+    desk.answer("Where is the folder offer/?", &medium);
+    desk.answer("Word 1 of 16", &offer);
+    desk.sees("Done.");
+    desk.enter("Enter to begin");
+    desk.enter("exist already?");
+    desk.enter("exist already?");
+    desk.answer("PIN of the token", &pin);
+    desk.sees("Done.");
+    desk.enter("Enter to begin");
+    signed(desk, "t", Some(&pin), None);
+    desk.sees("Done.");
+    desk.answer("Enter to begin", "q");
+    choose(desk, "c");
+    let codes: Vec<String> = ["cyd", "dan", "eve", "fay", "gus"]
+        .iter()
+        .map(|id| {
+            read_line(desk, &format!("{id} reads out:"));
+            // Ten words, in rows of four behind their numbers.
+            let rows: Vec<String> = (0..3).map(|_| desk.rest_of_line()).collect();
+            let words: Vec<&str> =
+                rows.iter().flat_map(|row| row.split_whitespace().skip(1)).collect();
+            assert_eq!(words.len(), 10, "{rows:?}");
+            words.join(" ")
+        })
+        .collect();
+    sample::printed(work, "tenant", &["share", "dan"]);
+    sample::printed(work, "tenant", &["label", "envelope", "dan"]);
+    sample::printed(work, "hoster", &["label", "medium", "offer"]);
+    sample::printed(work, "hoster", &["label", "bag", "the laptop", "K-0815"]);
+    choose(desk, "t");
+    for code in &codes {
+        desk.enter("Enter to begin");
+        desk.answer("Word 1 of 10", code.trim());
+        desk.sees("Done.");
+    }
+    desk.enter("Enter to begin");
+    signed(desk, "t", None, None);
+    desk.sees("Done.");
+    desk.answer("Enter to begin", "q");
+    choose(desk, "h");
+    desk.enter("Enter to begin");
+    desk.answer("Where is the folder package/?", &medium);
+    desk.sees("Done.");
+    desk.enter("Enter to begin");
+    desk.answer("Where is the folder package/?", &medium);
+    signed(desk, "h", Some(&pin), Some(("Where is the folder package/?", &medium)));
+    for id in ["dan", "eve", "gus"] {
+        desk.answer(
+            "Share file of the next custodian",
+            &path(&format!("tenant/outbox/shares/{id}.age")),
+        );
+        desk.answer("Identity file that opens it", &path(&format!("people/{id}/identity")));
+    }
+    desk.sees("Done.");
+    desk.enter("Enter to begin");
+    signed(desk, "h", None, None);
+    desk.sees("Done.");
+    // The receipt, and the nodes: nothing else waits for signatures until the keys are primary.
+    desk.enter("Enter to begin");
+    desk.sees("Done.");
+    nodes(desk, work, "ready");
+    choose(desk, "h");
+    desk.enter("Enter to begin");
+    signed(desk, "h", None, None);
+    desk.sees("Done.");
+    nodes(desk, work, "active");
+    choose(desk, "h");
+    desk.enter("Enter to begin");
+    desk.sees("Done.");
+    desk.enter("Enter to begin");
+    signed(desk, "h", None, None);
+    desk.sees("Done.");
+    desk.answer("Enter to begin", "q");
+    choose(desk, "t");
+    for document in ["receipt", "registration"] {
+        desk.enter("Enter to begin");
+        desk.answer(&format!("Where is the folder {document}/?"), &medium);
+        desk.sees("Done.");
+    }
+    desk.enter("Enter to begin");
+    signed(desk, "t", None, None);
+    desk.sees("Done.");
+    desk.answer("Enter to begin", "q");
+    choose(desk, "h");
+    desk.enter("Enter to begin");
+    desk.answer("Where is the folder acceptance/?", &medium);
+    signed(desk, "h", Some(&pin), Some(("Where is the folder acceptance/?", &medium)));
+    desk.sees("Done.");
+    desk.enter("Enter to begin");
+    signed(desk, "h", None, None);
+    desk.sees("Done.");
+    desk.enter("Enter to begin");
+    desk.sees("The ceremony is closed on this side");
+    choose(desk, "t");
+    desk.enter("Enter to begin");
+    desk.answer("Where is the folder closing/?", &medium);
+    desk.sees("The ceremony is closed on this side");
+    choose(desk, "q");
+    desk.answer("End here?", "yes");
+}
+
+/// Two nodes, one after the other: the second must wait for the first one's evidence.
+fn nodes(desk: &mut Desk, work: &Path, stage: &str) {
+    for node in ["node1", "node2"] {
+        desk.answer("Enter to begin", "q");
+        choose(desk, "n");
+        choose(desk, "h");
+        desk.enter("Enter to begin");
+        let file = work.join(format!("medium/{node}-{stage}.json"));
+        desk.answer("Where is the file", &file.display().to_string());
+        desk.sees("Done.");
+    }
+    desk.answer("Enter to begin", "q");
+}
+
 #[test]
 fn the_rehearsal_by_hand_goes_to_the_end() {
-    let (folder, screen) = rehearsal();
-    // The telephone reads the offer's words, in rows of four.
-    let offer = fs::read(folder.join("work/hoster/outbox/offer/offer.json")).unwrap();
-    let offer: serde_json::Value = serde_json::from_slice(&offer).unwrap();
-    let offer: Hash = offer["body"]["fingerprint"].as_str().unwrap().parse().unwrap();
-    let first = format!("     1  {}", fingerprint::words(&offer.0)[..4].join(" "));
-    let read = screen.split("the words of the hoster's offer:").nth(1).unwrap();
-    assert!(read.lines().nth(1).unwrap().starts_with(&first), "{first}: {read}");
+    let folder = sample::folder();
+    let work = folder.path().join("work");
+    let mut desk = Desk::script(&["--guided", "--keep", work.to_str().unwrap()]);
+    desk.whole_prompts = true;
+    to_the_end(&mut desk, &work);
+    let screen = desk::without_colours(&desk.ended());
     assert!(screen.contains("nothing false was found"), "{screen}");
-    let folders = ["tenant", "hoster"].map(|side| folder.join("work").join(side));
+    let folders = ["tenant", "hoster"].map(|side| work.join(side));
     let verdict = verify::verify(&folders, &Against::default()).unwrap();
     // Nobody has signed the heads; else nothing is missing.
     let head = |line: &String| line.starts_with("signatures over the head of the ");
     assert!(verdict.missing.len() == 2 && verdict.missing.iter().all(head), "{verdict:?}");
+    for side in ["tenant", "hoster"] {
+        sample::printed(&work, side, &["transcript"]);
+    }
+    sample::printed(&work, "hoster", &["document", "offer"]);
+    sample::identity_sheet(&work);
+    sample::holds(&screen, &work);
 }
 
 #[test]

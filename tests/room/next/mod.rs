@@ -8,6 +8,7 @@ mod facts;
 mod guided;
 mod led;
 mod player;
+mod sample;
 mod screen;
 
 use crate::common::{

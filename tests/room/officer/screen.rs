@@ -15,8 +15,12 @@ impl Screen {
         // The shell outlives Ctrl-C and says how the program ended.
         let script =
             "stty columns 400; trap : INT; \"$@\"; code=$?; echo; echo \"ended with $code.\"";
-        let mut shell = Command::new("bash");
-        shell.args(["-c", script, "bash"]).arg(command.get_program()).args(command.get_args());
+        // Of a test that runs in the background, a shell would ignore Ctrl-C.
+        let mut shell = Command::new("env");
+        shell
+            .args(["--default-signal=INT", "bash", "-c", script, "bash"])
+            .arg(command.get_program())
+            .args(command.get_args());
         shell.current_dir(command.get_current_dir().unwrap());
         for (name, value) in command.get_envs() {
             match value {
