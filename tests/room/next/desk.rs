@@ -132,7 +132,7 @@ impl Desk {
         self.sees(question);
         if self.whole_prompts && !question.ends_with("> ") {
             // A prompt that just fills a line ends with the line.
-            self.sees_one_of(": ", ":\r\n");
+            self.sees_any(&[": ", ":\r\n"]);
         }
         self.send(answer);
     }
