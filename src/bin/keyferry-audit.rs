@@ -13,12 +13,13 @@ use record::command::{CommandLine, Program};
 use record::encoding::Hash;
 use record::fingerprint::{self, hash_from_paper};
 use record::plan::Plan;
-use record::show::{self, Language};
+use record::show;
 use record::terms::Side;
 use record::verify::{self, Against};
 use record::{Result, folder};
 use terminal::guide::order;
 use terminal::report::end_json;
+use terminal::texts::Speech;
 use terminal::{fail_as, give, give_exactly, manual, tell};
 
 /// Write and check plans, and verify what a ceremony left behind; needs no HSM and no share
@@ -39,9 +40,8 @@ enum Command {
     Show {
         /// The file
         file: PathBuf,
-        /// The language of what is said: en or de
-        #[arg(long, value_name = "LANGUAGE", default_value = "en")]
-        language: Language,
+        #[command(flatten)]
+        speech: Speech,
     },
     /// Say the SHA-256 of a file, for the plan's table of software, or a list that is read aloud:
     /// hex, and 32 words
@@ -128,8 +128,8 @@ fn main() -> ExitCode {
         Command::Plan(PlanCommand::Rehearse { plan, file, people, probe }) => {
             plan_rehearse(&plan, &file, &people, &probe)
         }
-        Command::Show { file, language } => {
-            show::show(&file, language, &mut BufWriter::new(std::io::stdout().lock()))
+        Command::Show { file, speech } => {
+            show::show(&file, speech.language, &mut BufWriter::new(std::io::stdout().lock()))
         }
         Command::Digest { file } => digest(&file),
         Command::Verify { folders, plan, expect_plan, expect_head, json, quiet } => {

@@ -55,7 +55,7 @@ pub fn sheet(file: &[u8], holder: &Holder, look: PageOptions) -> Result<String> 
             with_commands("give the line age1… that `{custodian identity new FILE}` showed, whole"),
         ));
     }
-    let texts = Texts::of(look.language);
+    let texts = Texts::spoken();
     let title = texts.get("page.identity.title", &[]);
     let files: Vec<NamedFile> = vec![("identity.age".into(), file.to_vec())];
     let body = json!({
@@ -65,7 +65,7 @@ pub fn sheet(file: &[u8], holder: &Holder, look: PageOptions) -> Result<String> 
         "lines_": page::lines_of(&without_armour(file)?)?,
     });
     let sheet = Sheet {
-        language: look.language.name(),
+        language: texts.language.name(),
         paper: look.paper,
         rehearsal: holder.rehearsal,
         ceremony: escape(&holder.ceremony),

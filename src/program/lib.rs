@@ -31,6 +31,7 @@ use record::terms::{Mode, Side};
 use record::{Error, Result};
 pub use shared::Shared;
 use terminal::report::Report;
+use terminal::texts::{Language, Speech};
 use terminal::{Asker, Recorder, fail, fail_as, give, give_exactly, tell};
 
 /// Options of every command of the two sides.
@@ -45,6 +46,9 @@ pub struct Common {
     /// Keep a copy of the ceremony folder here, on another medium: a folder to go on from
     #[arg(long, global = true, value_name = "FOLDER")]
     pub mirror: Option<PathBuf>,
+    /// The language.
+    #[command(flatten)]
+    pub speech: Speech,
     /// Print the result as JSON, for scripts
     #[arg(long, global = true)]
     pub json: bool,
@@ -83,6 +87,7 @@ pub fn run<P: Program>(matches: &ArgMatches) -> ExitCode {
     match P::from_arg_matches(matches) {
         Ok(program) => {
             let (common, task) = program.task();
+            common.speech.begin();
             command::go_on_with(command::Program::of(P::SIDE), common.options());
             Common { invocation: Invocation::of(matches), ..common }.run::<P>(task)
         }
@@ -200,6 +205,7 @@ impl Common {
         let token = &self.token;
         let args = token.module_args.as_ref().map(|args| OsStr::from_bytes(args.to_bytes()));
         let path = |path: &Option<PathBuf>| path.clone().map(OsString::from);
+        let language = Some(self.speech.language).filter(|it| *it != Language::English);
         let options = [
             ("--dir", Some(self.dir.clone().into())),
             ("--module", path(&token.module)),
@@ -208,6 +214,7 @@ impl Common {
             ("--pin-file", path(&token.pin_file)),
             ("--mirror", path(&self.mirror)),
             ("--registry", path(&self.registry)),
+            ("--language", language.map(|language| language.name().into())),
         ];
         options.into_iter().filter_map(|(option, value)| Some((option, value?))).collect()
     }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::texts::said;
 use record::Error;
 use record::escape::escape;
 use record::plan::Plan;
@@ -39,7 +40,7 @@ impl Report {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        self.text.push(format!("{:<13} {shown}", format!("{name}:")));
+        self.text.push(format!("{:<13} {}", said(name) + ":", said(&shown)));
         self.json.insert(name.replace(' ', "_"), value);
         self
     }
@@ -53,7 +54,7 @@ impl Report {
     ) -> Self {
         let ids: Vec<&Id> = ids.into_iter().collect();
         let names = list(ids.iter().map(|id| plan.name_of(id)));
-        self.text.push(format!("{:<13} {names}", format!("{name}:")));
+        self.text.push(format!("{:<13} {names}", said(name) + ":"));
         self.json.insert(name.replace(' ', "_"), list(ids).into());
         self
     }

@@ -31,6 +31,8 @@ const NUMBER: Said = ("The number that is printed on the bag", "Die Nummer, die 
 const INTACT: Said =
     ("Is it closed, and does nothing show", "Ist sie geschlossen, und zeigt nichts");
 const ITEM: Said = ("What is in it?", "Was ist darin?");
+const PIN_OF: Said = ("PIN of the token", "PIN des Tokens");
+const FEW: Said = ("few tries", "wenige Versuche");
 const STOPPED: Said = ("goes on from here", "hiermit geht es weiter");
 
 struct Led {
@@ -125,14 +127,14 @@ fn a_wrong_pin_is_said_at_once_with_who_must_sign() {
         let stage = made.copy();
         let mut led = Led::at(&stage, "hoster", screen);
         led.answer(READY, "");
-        led.desk.answer("PIN of the token", "0000");
-        led.desk.sees("PIN is wrong");
-        led.desk.sees("few tries");
+        led.answer(PIN_OF, "0000");
+        led.sees(("PIN is wrong", "dass die PIN falsch ist"));
+        led.sees(FEW);
         led.desk.sees("ssh-keygen");
         led.sees(SIGN);
         stage.approve("hoster", "pin-try", &["hana", "hugo"]);
         led.desk.send("");
-        led.desk.answer("PIN of the token", PIN);
+        led.answer(PIN_OF, PIN);
         led.sees(DONE);
         led.ended();
     }
@@ -151,7 +153,7 @@ fn an_attempt_is_given_up_and_a_page_printed_where_it_is_needed() {
         led.sees(SIGN);
         stage.approve("hoster", "restart", &["hana", "hugo"]);
         led.desk.send("");
-        led.desk.answer("PIN of the token", PIN);
+        led.answer(PIN_OF, PIN);
         led.sees(("Make the key-encryption key", "Den KEK erzeugen"));
         led.ended();
         assert!(log(&stage, "hoster").contains("the medium was left alone"));
@@ -398,7 +400,7 @@ fn another_machine_takes_a_nodes_place_and_a_former_key_is_shown_to_be_gone() {
         }
         led.chooses(("a former key is gone", "ein früherer Schlüssel fort"));
         led.answer(("Where is the file", "Wo ist die Datei"), "former.crt");
-        led.desk.answer("PIN of the token", PIN);
+        led.answer(PIN_OF, PIN);
         led.ended();
         let log = log(&stage, "hoster");
         assert!(log.contains("\"replaced\":[\"node2\"]"), "{log}");
@@ -417,13 +419,13 @@ fn a_ceremony_is_ended_by_the_list_and_closed() {
         led.sees(SIGN);
         stage.approve("hoster", "abort", &["hana", "hugo"]);
         led.desk.send("");
-        led.desk.answer("PIN of the token", PIN);
+        led.answer(PIN_OF, PIN);
         led.sees(("Destroy the key-encryption key", "Den KEK vernichten"));
         led.answer(READY, "");
         led.sees(SIGN);
         stage.approve("hoster", "kek-destroy", &["hana", "hugo"]);
         led.desk.send("");
-        led.desk.answer("PIN of the token", PIN);
+        led.answer(PIN_OF, PIN);
         led.sees(DONE);
         led.answer(READY, "");
         led.sees(SIGN);
@@ -463,17 +465,17 @@ fn the_last_tries_of_a_pin_are_said_by_a_token_that_counts() {
         // Not even the right PIN is tried without signatures.
         led.answer(READY, "");
         led.desk.sees("PIN-COUNT-LOW");
-        led.desk.sees("few tries are left");
+        led.sees(FEW);
         led.desk.sees("ssh-keygen");
         led.sees(FAILED);
         stage.approve("hoster", "pin-try", &["hana", "hugo"]);
         led.desk.send("");
-        led.desk.answer("PIN of the token", "00000001");
-        led.desk.sees("one last try is left");
+        led.answer(PIN_OF, "00000001");
+        led.sees(("one last try", "ein letzter"));
         led.answer(FAILED, "");
         // Nobody can sign for the last one.
         led.desk.sees("PIN-COUNT-LOW");
-        led.desk.sees("one last try is left");
+        led.sees(("one last try", "ein letzter"));
         led.answer(FAILED, "q");
         led.sees(STOPPED);
         led.desk.ended();
@@ -487,7 +489,7 @@ fn the_last_tries_of_a_pin_are_said_by_a_token_that_counts() {
         let mut led = Led::at(&stage, "hoster", screen);
         led.answer(READY, "");
         led.desk.sees("PIN-COUNT-LOW");
-        led.desk.sees("the PIN is locked");
+        led.sees(("the PIN is locked", "die PIN ist gesperrt"));
         led.desk.sees("C_InitPIN");
         led.sees(FAILED);
         assert!(asked());
@@ -496,7 +498,7 @@ fn the_last_tries_of_a_pin_are_said_by_a_token_that_counts() {
             &["--login-type", "so", "--so-pin", SO_PIN, "--init-pin", "--new-pin", PIN]
         ));
         led.desk.send("");
-        led.desk.answer("PIN of the token", PIN);
+        led.answer(PIN_OF, PIN);
         led.sees(DONE);
         led.ended();
     }
