@@ -40,7 +40,7 @@ impl Report {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        self.text.push(format!("{:<13} {}", said(name) + ":", said(&shown)));
+        self.text.push(format!("{:<13} {}", said(name) + ":", spoken(&shown)));
         self.json.insert(name.replace(' ', "_"), value);
         self
     }
@@ -79,6 +79,13 @@ impl Report {
     pub fn json(&self) -> Value {
         Value::Object(self.json.clone())
     }
+}
+
+/// A value of a result: a sentence, or one of the words that are no name of anybody's.
+fn spoken(value: &str) -> String {
+    let ours =
+        value.contains(' ') || ["none", "nothing", "rehearsal", "production"].contains(&value);
+    if ours { said(value) } else { value.to_owned() }
 }
 
 /// How a command ended that did not end well, for scripts: `exit_code`, and what was found,

@@ -125,23 +125,22 @@ impl Template {
 static SAID: LazyLock<Vec<[Template; 2]>> = LazyLock::new(|| {
     let source = include_str!("../../templates/text/said.de.toml");
     let (mut said, german) = (by_key(source), Sentences::of(Language::German));
-    said.extend(
-        Rule::ALL
-            .iter()
-            .map(|rule| (rule.fault().to_owned(), german.fault(rule.name()).to_owned())),
-    );
+    let fault = |rule: &Rule| (rule.fault().to_owned(), german.fault(rule.name()).to_owned());
+    said.extend(Rule::ALL.iter().map(fault));
+    let texts = Texts::of(Language::German).texts.into_iter();
+    said.extend(texts.filter_map(|(key, who)| Some((key.strip_prefix("who.")?.to_owned(), who))));
     let mut said: Vec<_> =
         said.iter().map(|(one, other)| [one, other].map(|it| Template::of(it))).collect();
     said.sort_by_key(|[english, _]| (!english.holes.is_empty(), Reverse(english.fixed())));
     said
 });
 
-/// What a program says in English, in the language that people are asked in: whole, or line by
-/// line; so, too, what is filled in, where that is more than a word. What nobody has put into that
-/// language stays as it is.
+/// What a program says in English, in the language that people are asked in, line by line; so, too,
+/// what is filled in, where that is more than a word. What nobody has put into that language stays
+/// as it is.
 pub fn said(text: &str) -> String {
     match SPOKEN.get() {
-        Some(Language::German) => in_german(text),
+        Some(Language::German) => text.split('\n').map(in_german).collect::<Vec<_>>().join("\n"),
         _ => text.to_owned(),
     }
 }
@@ -160,8 +159,5 @@ fn in_german(text: &str) -> String {
         let named = english.holes.iter().map(String::as_str).zip(spoken.iter().map(String::as_str));
         return margin.to_owned() + &german.filled(&named.collect::<Vec<_>>());
     }
-    match text.contains('\n') {
-        true => text.split('\n').map(in_german).collect::<Vec<_>>().join("\n"),
-        false => text.to_owned(),
-    }
+    text.to_owned()
 }
