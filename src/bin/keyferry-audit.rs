@@ -9,14 +9,11 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use authoring::Reports;
-use record::command::{CommandLine, Program};
-use record::encoding::Hash;
+use record::command::CommandLine;
 use record::fingerprint::{self, hash_from_paper};
-use record::plan::Plan;
 use record::show;
-use record::terms::Side;
 use record::verify::{self, Against};
-use record::{Result, folder};
+use record::{Hash, Plan, Program, Result, Side, folder};
 use terminal::guide::order;
 use terminal::report::end_json;
 use terminal::texts::Speech;

@@ -16,11 +16,8 @@ use custody::share::Share;
 use desk::identity::{self, Holder};
 use desk::page::PageOptions;
 use machine::hardening;
-use record::command::with_commands;
-use record::rule::Rule;
 use record::share::MAX_SHARE_FILE;
-use record::terms::Mode;
-use record::{Error, Result, fingerprint, folder};
+use record::{Error, Mode, Result, Rule, fingerprint, folder, with_commands};
 use terminal::texts::{Speech, said};
 use terminal::{Asker, fail, give, manual, show_secret};
 

@@ -18,7 +18,7 @@ use ceremony::side::archive::Close;
 use ceremony::step::WithFormat;
 use clap::{CommandFactory, Parser, Subcommand};
 use program::{Common, Program, Shared, Task};
-use record::terms::Side;
+use record::Side;
 
 /// The hoster's side of a key ceremony: a tenant's keys enter its HSM, and become its service's
 /// primary keys

@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use officer::SigningTask;
+use record::Id;
 use record::show;
-use record::terms::Id;
 use terminal::texts::Speech;
 use terminal::{fail, manual};
 

@@ -17,7 +17,7 @@ use ceremony::tenant::shares::{ShareConfirm, ShareReissue};
 use ceremony::tenant::source::SourceDestroy;
 use ceremony::tenant::trust::KekTrust;
 use program::{Common, Program, Shared, Task};
-use record::terms::Side;
+use record::Side;
 
 /// The tenant's side of a key ceremony: its keys leave its HSM wrapped for the hoster's, sealed
 /// under shares

@@ -4,12 +4,9 @@
 use std::path::PathBuf;
 
 use crate::{Ceremony, Files, unchanged, write_once};
-use record::encoding::{Hash, json_file};
 use record::layout::{EVIDENCE, REGISTER, evidence_name};
-use record::log::Event;
 use record::service::{BRIEF_FILE, Brief, MAX_BRIEF, MAX_EVIDENCE, NodeEvidence};
-use record::terms::{Id, Stage};
-use record::{Error, Result, folder};
+use record::{Error, Event, Hash, Id, Result, Stage, folder, json_file};
 
 impl Ceremony {
     /// Where the folder lies that is copied to every node.

@@ -8,13 +8,9 @@ use sha2::Sha256;
 use sharks::Sharks;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use record::command::Program;
-use record::encoding::{Fixed, Hash, PackageId, enc, hash, random};
-use record::escape::escape;
-use record::rule::Rule;
+use record::encoding::{enc, hash, random};
 use record::share::{CODE_WORDS, ShareListing, confirm_hash};
-use record::terms::list_or;
-use record::{Error, Result};
+use record::{Error, Fixed, Hash, PackageId, Program, Result, Rule, escape, list_or};
 
 /// The length of a record, in bytes: version, package id, M, N, x, y, salt.
 pub const RECORD: usize = 68;

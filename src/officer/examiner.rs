@@ -3,21 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use record::command::Program;
 use record::document::{self, MAX_DOCUMENT};
-use record::encoding::Hash;
 use record::fingerprint::{self, WORDS_TYPED};
 use record::gate::MAX_REQUEST;
 use record::log::MAX_LOG;
-use record::plan::{MAX_PLAN, Plan};
+use record::plan::MAX_PLAN;
 use record::probe::MAX_PROBE;
-use record::rule::Rule;
 use record::show::{self, ShownFile, SignablePage};
 use record::signature::{self, MAX_SIGNATURE, Namespace, SignatureFile};
-use record::terms::{Kind, Side};
 use record::verify::counterpart::{self, VerifiedLog};
 use record::verify::waiting::Basis;
-use record::{Error, Result, folder};
+use record::{Error, Hash, Kind, Plan, Program, Result, Rule, Side, folder};
 use terminal::words::{self, WordsHint};
 use terminal::{Asker, Paper};
 

@@ -12,17 +12,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use record::command::Program;
-use record::encoding::Hash;
-use record::escape::escape;
 use record::fingerprint::{self, WORDS_TYPED};
 use record::folder::HeldFolder;
-use record::plan::Plan;
-use record::rule::Rule;
 use record::show::Language;
 use record::signature::{self, Namespace, SignatureFile};
-use record::terms::{Id, Mode};
-use record::{Error, Result, folder};
+use record::{Error, Hash, Id, Mode, Plan, Program, Result, Rule, escape, folder};
 use terminal::answer::{Answer, Question};
 use terminal::texts::{Texts, said};
 use terminal::{Asker, fail, give, give_pages, tell};

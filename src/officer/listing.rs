@@ -6,11 +6,7 @@ use std::rc::Rc;
 
 use record::folder::HeldFolder;
 use record::layout::{EVIDENCE, HEAD_FILE, REGISTER};
-use record::log::LOG_FILE;
-use record::plan::PLAN_FILE;
-use record::rule::Rule;
-use record::terms::Kind;
-use record::{Result, folder};
+use record::{Kind, LOG_FILE, PLAN_FILE, Result, Rule, folder};
 
 /// How deep files are looked for: `outbox/offer/offer.json`.
 const DEEPEST: usize = 3;

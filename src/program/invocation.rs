@@ -9,12 +9,9 @@ use clap::ArgMatches;
 use ceremony::hoster::import::MAX_WRAPPED;
 use ceremony::{Ceremony, step};
 use record::document::MAX_DOCUMENT;
-use record::encoding::Hash;
 use record::flow::{ABORT, SERVICE, TABLE, way_in};
-use record::log::{Event, PlainImported};
-use record::rule::Rule;
-use record::terms::Kind;
-use record::{Error, Result, brought, folder};
+use record::log::PlainImported;
+use record::{Error, Event, Hash, Kind, Result, Rule, brought, folder};
 use terminal::report::Report;
 
 /// A command as it was typed.

@@ -2,8 +2,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use record::Result;
-use record::terms::{Bag, Condition, Remark};
+use record::{Bag, Condition, Remark, Result};
 use terminal::Asker;
 use terminal::texts::Texts;
 

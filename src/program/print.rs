@@ -13,20 +13,16 @@ use custody::codes::qr::Code;
 use custody::codes::show;
 use custody::custodian::without_armour;
 use desk::page::{self, PageOptions, Paper, Sheet};
-use record::command::Program;
 use record::document::offer::Offer;
 use record::document::package::Package;
-use record::encoding::Hash;
-use record::escape::escape;
 use record::fingerprint::WORDS_TYPED;
-use record::flow::Phase;
 use record::layout::{PAPER, SHARES};
-use record::log::{self, Event, LOG_FILE};
-use record::plan::{Custodian, PLAN_FILE};
-use record::rule::Rule;
-use record::share::{MAX_SHARE_FILE, ShareListing};
-use record::terms::{Id, Kind, Mode, Remark, Side};
-use record::{Error, Result, folder};
+use record::log;
+use record::share::MAX_SHARE_FILE;
+use record::{
+    Error, Event, Hash, Id, Kind, LOG_FILE, Mode, PLAN_FILE, Phase, Program, Remark, Result, Rule,
+    Side, escape, folder,
+};
 use terminal::guide;
 use terminal::report::Report;
 use terminal::texts::Texts;
@@ -245,8 +241,8 @@ fn offer(ceremony: &Ceremony, texts: &Texts) -> Result<PageContent> {
 fn share(ceremony: &Ceremony, id: &Id, texts: &Texts) -> Result<PageContent> {
     let plan = &ceremony.plan;
     let package = ceremony.sent::<Package>()?;
-    let planned = planned_custodian(ceremony, id)?;
-    let listing = listing(package.body(), id)?;
+    let planned = plan.quorum.require(id.as_str())?;
+    let listing = package.body().share_of(id)?;
     let path = ceremony.outbox(SHARES).join(format!("{id}.age"));
     let bytes = folder::read_file(&path, MAX_SHARE_FILE)?;
     listing.dealt(&bytes, &path)?;
@@ -306,9 +302,9 @@ fn label_page(ceremony: &Ceremony, label: &Label, texts: &Texts) -> Result<PageC
             ("medium", name, String::new(), kind.file(), made.hash)
         }
         Label::Envelope { custodian } => {
-            let planned = planned_custodian(ceremony, custodian)?;
+            let planned = plan.quorum.require(custodian.as_str())?;
             let package = ceremony.sent::<Package>()?;
-            let file = listing(package.body(), custodian)?.file;
+            let file = package.body().share_of(custodian)?.file;
             let of = format!("{custodian}.age");
             ("envelope", escape(&planned.name), custodian.to_string(), of, file)
         }
@@ -328,20 +324,4 @@ fn label_page(ceremony: &Ceremony, label: &Label, texts: &Texts) -> Result<PageC
 fn not_made(kind: Kind) -> Error {
     let remedy = "print what is of a document of this side once it is made";
     Error::failed(format!("this side has made no {kind}"), remedy)
-}
-
-fn listing<'p>(package: &'p Package, id: &Id) -> Result<&'p ShareListing> {
-    let mut listings = package.shares.iter();
-    let listing = listings.find(|one| one.custodian == id.as_str());
-    listing.ok_or_else(|| Error::defect(format!("no share of {id}")))
-}
-
-fn planned_custodian<'c>(ceremony: &'c Ceremony, id: &Id) -> Result<&'c Custodian> {
-    ceremony.plan.quorum.custodians.iter().find(|one| one.id == *id).ok_or_else(|| {
-        Rule::ShareCustodian.refuse(
-            format!("a share of {id}"),
-            "a custodian of the plan",
-            "name one of the plan's custodians",
-        )
-    })
 }

@@ -4,11 +4,9 @@ use crate::Common;
 use ceremony::Ceremony;
 use ceremony::side::release;
 use ceremony::tenant::trust::TRUSTED_LEFT;
-use record::command::{CommandLine, Program};
-use record::flow::{Phase, State};
-use record::plan::Plan;
+use record::command::CommandLine;
 use record::show::by_key;
-use record::terms::{Originals, Step, TransferRoute, Trial, list_or};
+use record::{Originals, Phase, Plan, Program, State, Step, TransferRoute, Trial, list_or};
 use terminal::guide::Turn;
 use terminal::report::Report;
 
@@ -81,7 +79,7 @@ impl Common {
 
     /// The line with what this command was not told, and that one must be.
     fn whole(&self, line: CommandLine, step: Option<Step>, plan: &Plan) -> CommandLine {
-        let in_hsm = step.is_some_and(in_hsm);
+        let in_hsm = step.is_some_and(Step::in_hsm);
         let lacking = [
             ("--module MODULE", in_hsm && self.token.module.is_none()),
             ("--token TOKEN", in_hsm && self.token.token.is_none()),
@@ -89,14 +87,6 @@ impl Common {
         ];
         lacking.iter().filter(|(_, lacks)| *lacks).fold(line, |line, (option, _)| line.and(option))
     }
-}
-
-/// Whether a step needs the token, on some way or other.
-fn in_hsm(step: Step) -> bool {
-    use Step::*;
-    let made = matches!(step, KekCreate | KekTrust | KeysCreate | Answer | Export | CloudExport);
-    let taken = matches!(step, Import | ImportPlain | KekDestroy | KeysDestroy | SourceDestroy);
-    made || taken || matches!(step, Retire | Restart | Abort)
 }
 
 /// What must happen before the next command can be run.

@@ -10,14 +10,11 @@ use crate::print::{PageContent, people};
 use ceremony::Ceremony;
 use custody::codes::show;
 use desk::page;
-use record::encoding::Hash;
-use record::escape::escape;
 use record::layout::{ARCHIVE, HEAD_FILE};
-use record::log::{self, Entry, Event};
-use record::plan::{KeyPlan, Waiver};
+use record::log;
+use record::plan::Waiver;
 use record::show::{Sentences, sentence};
-use record::terms::{Id, Kind, Side, list};
-use record::{Error, Result, folder};
+use record::{Entry, Event, Hash, Id, KeyPlan, Kind, Result, Side, escape, folder, list};
 use terminal::texts::Texts;
 
 /// The page.
@@ -72,7 +69,7 @@ impl LogSummary {
         let mut seen = Attendance::default();
         let bytes = ceremony.log_bytes()?;
         log::read(bytes.as_slice(), "the log", |entry: Entry| {
-            seen.add(&entry.event)?;
+            seen.add(&entry.event);
             // What was begun is told by its result.
             if matches!(entry.event, Event::Intent { .. }) {
                 begun.push(entry.head.seq);
@@ -120,27 +117,14 @@ struct Attendance {
 }
 
 impl Attendance {
-    fn add(&mut self, event: &Event) -> Result<()> {
+    fn add(&mut self, event: &Event) {
         let held = match event {
             Event::ShareConfirm { custodian, .. } => std::slice::from_ref(custodian),
             Event::Quorum { custodians, .. } => custodians,
             _ => &[],
         };
         self.held.extend(held.iter().map(Id::to_string));
-        self.walk(&serde_json::to_value(event).map_err(Error::encoding)?);
-        Ok(())
-    }
-
-    /// Signatures, wherever an entry has them.
-    fn walk(&mut self, value: &Value) {
-        if let (Some(id), Some(_)) = (value["id"].as_str(), value.get("signature")) {
-            self.signed.insert(id.to_owned());
-        }
-        match value {
-            Value::Array(all) => all.iter().for_each(|one| self.walk(one)),
-            Value::Object(all) => all.values().for_each(|one| self.walk(one)),
-            _ => {}
-        }
+        self.signed.extend(event.signatures().iter().map(|one| one.id.to_string()));
     }
 
     /// Everybody of the plan who belongs to this side's record, and how they are on it.

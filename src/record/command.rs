@@ -9,8 +9,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use crate::escape::escape;
-use crate::terms::{Side, named};
+use crate::terms::named;
+use crate::{Side, escape};
 
 named! {
     /// A program that people are told to type, by its name.

@@ -2,7 +2,6 @@
 
 use std::ffi::CStr;
 use std::fmt;
-use std::marker::PhantomData;
 use std::str::FromStr;
 
 use data_encoding::{BASE64, HEXLOWER};
@@ -31,27 +30,13 @@ macro_rules! as_text {
             fn deserialize<D: ::serde::Deserializer<'de>>(
                 deserializer: D,
             ) -> ::std::result::Result<Self, D::Error> {
-                deserializer.deserialize_str($crate::encoding::TextVisitor(::std::marker::PhantomData))
+                let text = <String as ::serde::Deserialize>::deserialize(deserializer)?;
+                text.parse().map_err(<D::Error as ::serde::de::Error>::custom)
             }
         }
     };
 }
 pub(crate) use as_text;
-
-/// Parses a text where it stands: a log has many, and a copy of each would cost more than its hash.
-pub(crate) struct TextVisitor<T>(pub PhantomData<T>);
-
-impl<T: FromStr<Err = String>> serde::de::Visitor<'_> for TextVisitor<T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
-        text.parse().map_err(E::custom)
-    }
-}
 
 /// Joins parts unambiguously: ASCII `label`, 0x00, then for each part its length as 4 bytes
 /// big-endian and its bytes (design, section 4). A label is a C string, which holds no other 0x00.

@@ -7,8 +7,7 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
-use crate::escape::escape;
-use crate::rule::Rule;
+use crate::{Rule, escape};
 
 /// The result of everything that can fail.
 pub type Result<T> = std::result::Result<T, Error>;

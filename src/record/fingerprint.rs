@@ -1,9 +1,7 @@
 //! Values that people compare: read aloud as PGP words by one, typed by another, never "do these
 //! match?".
 
-use crate::Result;
-use crate::encoding::Hash;
-use crate::rule::Rule;
+use crate::{Hash, Result, Rule};
 
 /// How many of the 32 words are read aloud and typed: 16 words, 128 bits.
 pub const WORDS_TYPED: usize = 16;

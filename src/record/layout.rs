@@ -97,6 +97,24 @@ pub fn archive_name(closes: u32) -> String {
     }
 }
 
+/// The name of a side's own log in its archive.
+pub fn archived_log(side: Side) -> String {
+    format!("{side}.{LOG_FILE}")
+}
+
+/// The list of hashes of an archive or of a register folder.
+pub const SUMS: &str = "SHA256SUMS";
+
+/// The list of hashes of these files, as `sha256sum` writes and checks it.
+pub fn sums(files: &[(String, Vec<u8>)]) -> String {
+    files.iter().map(|(name, bytes)| sums_line(name, Hash::of(bytes))).collect()
+}
+
+/// The line of one file.
+pub fn sums_line(name: &str, hash: Hash) -> String {
+    format!("{hash}  {name}\n")
+}
+
 /// The folder that is copied to every node.
 pub const REGISTER: &str = "register";
 

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::escape::quote;
+use crate::quote;
 
 macro_rules! rules {
     ($($variant:ident $name:literal $waivable:literal $text:literal $fault:literal;)*) => {

@@ -4,10 +4,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::command::Program;
-use crate::encoding::{Hash, PackageId, hash};
-use crate::rule::Rule;
-use crate::{Result, fingerprint};
+use crate::encoding::hash;
+use crate::{Hash, PackageId, Program, Result, Rule, fingerprint};
 
 /// The greatest size of a share or identity file, in bytes.
 pub const MAX_SHARE_FILE: u64 = 64 << 10;

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 
 use rustix::termios::tcgetwinsize;
 
-use record::command::Program;
+use record::Program;
 
 /// The widest text, in columns.
 pub(crate) const WIDEST: usize = 80;

@@ -22,10 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::answer::{Answer, Question};
 use crate::texts::{Texts, said};
-use record::escape::escape;
-use record::rule::Rule;
-use record::terms::Mode;
-use record::{Error, Result};
+use record::{Error, Mode, Result, Rule, escape};
 
 /// The greatest length of an answer, in bytes; a code that a hand scanner types has some 420, 32
 /// words have some 300.

@@ -3,10 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::texts::said;
-use record::Error;
-use record::escape::escape;
-use record::plan::Plan;
-use record::terms::{Id, list};
+use record::{Error, Id, Plan, escape, list};
 
 /// Results, in the order in which they are read.
 #[derive(Default)]

@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::{LazyLock, OnceLock};
 
-use record::rule::Rule;
+use record::Rule;
 pub use record::show::Language;
 use record::show::{Sentences, by_key};
 

@@ -5,9 +5,7 @@
 use crate::answer::{Answer, Question};
 use crate::texts::Texts;
 use crate::{Asker, Recorder, ended};
-use record::escape::quote;
-use record::rule::Rule;
-use record::{Error, Result, fingerprint};
+use record::{Error, Result, Rule, fingerprint, quote};
 
 /// How many wrong words are let pass: somebody mishears, and nobody guesses.
 const MOST_WRONG: usize = 5;

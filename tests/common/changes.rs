@@ -8,19 +8,41 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
+    sync::LazyLock,
 };
 
 use record::{
     Error, Result,
     encoding::Hash,
-    log::{
-        Entry, Event,
-        fields::{self, FIELDS, Source},
-    },
+    log::{Entry, Event},
     terms::{Head, Side},
     verify::{Holds, Record, counterpart::VerifiedLog},
 };
 use serde_json::{Value, json};
+
+/// A field of an event, as the table of docs/formats.md has it.
+pub struct Field {
+    pub event: &'static str,
+    pub name: &'static str,
+    /// Nothing else on record determines it.
+    pub claim: bool,
+}
+
+/// The table: ``| `event` | `field` what it holds | derived: from what |``, or a claim, and why.
+pub static FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| {
+    let row = |line: &'static str| {
+        let (event, rest) = line.strip_prefix("| `")?.split_once("` | `")?;
+        let (name, rest) = rest.split_once('`')?;
+        let claim = rest.contains(" | **claim**: ");
+        (claim || rest.contains(" | derived: ")).then_some(Field { event, name, claim })
+    };
+    include_str!("../../docs/formats.md").lines().filter_map(row).collect()
+});
+
+/// The fields of one event.
+pub fn fields_of(event: &str) -> impl Iterator<Item = &'static Field> {
+    FIELDS.iter().filter(move |field| field.event == event)
+}
 
 /// What a text may be in another entry: names of every enum, and things that are no names.
 const TEXTS: [&str; 34] = [
@@ -144,8 +166,9 @@ pub fn changes(value: &Value) -> Vec<(String, Value)> {
 fn changed_events(event: &Value) -> Vec<(String, Value)> {
     let name = event["event"].as_str().unwrap().to_owned();
     let mut with_all = event.clone();
-    let (_, fields) = FIELDS.iter().find(|(event, _)| *event == name).unwrap();
-    for field in *fields {
+    let fields: Vec<&Field> = fields_of(&name).collect();
+    assert!(!fields.is_empty(), "the page has no event {name}");
+    for field in fields {
         with_all.as_object_mut().unwrap().entry(field.name).or_insert(Value::Null);
     }
     let mut all = changes(&with_all);
@@ -293,7 +316,7 @@ impl Own {
 fn is_claim(what: &str) -> bool {
     let Some((event, path)) = what.split_once('.') else { return false };
     let field: String = path.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
-    matches!(fields::source(event, &field), Some(Source::Claim(_)))
+    fields_of(event).any(|one| one.name == field && one.claim)
 }
 
 /// How an entry that was moved is called: of an approval, by what it approves.
@@ -308,9 +331,7 @@ fn label(event: &Event) -> String {
 /// Whether an entry was moved that says nothing but claims: then so is its place.
 fn only_happens(what: &str) -> bool {
     let claims = |event: &str| {
-        let fields = FIELDS.iter().find(|(name, _)| *name == event);
-        let (_, fields) = fields.unwrap_or(&("", &[]));
-        !fields.is_empty() && fields.iter().all(|field| matches!(field.source, Source::Claim(_)))
+        fields_of(event).next().is_some() && fields_of(event).all(|field| field.claim)
     };
     match what.split_once(" after ") {
         // A copy of a file that was dealt: nothing else names it.
@@ -337,9 +358,7 @@ pub fn features(event: &Event) -> BTreeSet<String> {
 
 /// Every field of every event, as [`features`] names it.
 pub fn all_fields() -> impl Iterator<Item = String> {
-    FIELDS
-        .iter()
-        .flat_map(|(event, fields)| fields.iter().map(move |one| format!("{event}.{}", one.name)))
+    FIELDS.iter().map(|one| format!("{}.{}", one.event, one.name))
 }
 
 /// The archives of both sides of every kept ceremony.

@@ -1,7 +1,9 @@
 //! Every entry of the kept ceremonies, changed in every way: only claims can be.
 
-use crate::common::changes::{Tried, replayed};
-use record::log::fields::{FIELDS, Field, Source};
+use std::collections::BTreeSet;
+
+use crate::common::changes::{FIELDS, Tried, replayed};
+use record::{log::claims::CLAIMS, terms::Step};
 
 #[test]
 fn only_claims_can_be_changed_in_a_kept_record() {
@@ -29,17 +31,11 @@ fn only_claims_can_be_changed_in_a_kept_record() {
 
 #[test]
 fn the_table_of_fields_is_that_of_the_page() {
-    let row = |event: &str, field: &Field| {
-        let (kind, why) = match field.source {
-            Source::Derived(from) => ("derived", from),
-            Source::Claim(because) => ("**claim**", because),
-        };
-        format!("| `{event}` | `{}` {} | {kind}: {why} |\n", field.name, field.holds)
-    };
-    let of = |(event, fields): &(&str, &[Field])| {
-        fields.iter().map(|field| row(event, field)).collect::<String>()
-    };
-    let rows: String = FIELDS.iter().map(of).collect();
-    let page = include_str!("../../docs/formats.md");
-    assert!(page.contains(&rows), "{rows}");
+    let claims = FIELDS.iter().filter(|field| field.claim).map(|field| (field.event, field.name));
+    let ours =
+        CLAIMS.iter().flat_map(|(event, fields)| fields.iter().map(move |one| (*event, *one)));
+    assert_eq!(claims.collect::<Vec<_>>(), ours.collect::<Vec<_>>());
+    let events: BTreeSet<&str> = FIELDS.iter().map(|field| field.event).collect();
+    let steps: BTreeSet<&str> = Step::ALL.into_iter().map(Step::name).collect();
+    assert!(steps.is_subset(&events), "{:?}", steps.difference(&events));
 }

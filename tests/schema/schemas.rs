@@ -189,6 +189,21 @@ impl Source {
                     }
                 }
             }
+            // A table: its documentation; of each step its name comes first.
+            Item::Macro(item) if item.mac.path.is_ident("steps") => {
+                let tokens: Vec<TokenTree> = item.mac.tokens.into_iter().collect();
+                let documentation: String =
+                    tokens.iter().take(2).map(ToString::to_string).collect();
+                let named = tokens.windows(2).filter_map(|pair| match pair {
+                    [TokenTree::Ident(step), TokenTree::Literal(name)] => {
+                        Some(format!("{step} = {name},"))
+                    }
+                    _ => None,
+                });
+                let steps =
+                    format!("{documentation} enum Step {{ {} }}", named.collect::<String>());
+                self.enums.insert("Step".to_owned(), syn::parse_str(&steps).unwrap());
+            }
             Item::Const(item) if item.ident == "FORMAT" => {
                 self.format
                     .extend(literal(&item.expr).filter(|text| text.starts_with("keyferry/")));

@@ -13,15 +13,13 @@ use crate::{Ceremony, Means, Report, Run, approval};
 use record::document::registration::{ListedEvidence, Registration};
 use record::flow::replay::past_trial;
 use record::gate::{self, subject_hash};
+use record::layout::{SUMS, sums};
 use record::proof::key_set::certificate_file;
 use record::service::{
     BRIEF_FILE, Brief, EvidenceContext, NodeEvidence, Order, evidence_file, same_former, soaked,
 };
 use record::terms::shown;
 use record::{Event, Hash, Listed, Phase, PrimaryKey, Result, Rule, Stage, Step, Trial, json_file};
-
-/// The list of hashes in the register folder.
-pub const SUMS: &str = "SHA256SUMS";
 
 /// Make the folder that is copied to every node; nothing is primary yet
 #[derive(Args)]
@@ -43,8 +41,7 @@ impl Run for Register {
         let given = target.files().iter();
         files.extend(given.map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())));
         files.sort();
-        let sums: String =
-            files.iter().map(|(name, bytes)| format!("{}  {name}\n", Hash::of(bytes))).collect();
+        let sums = sums(&files);
         let sums_hash = Hash::of(sums.as_bytes());
         files.push((SUMS.to_owned(), sums.into_bytes()));
         ceremony.begin(Step::Register)?;

@@ -10,6 +10,7 @@ use crate::side::preflight::guard_unplanned;
 use crate::side::token::{TokenArgs, require_tries_left};
 use hsm::{Hsm, TargetKey};
 use record::log::now;
+use record::proof::key_set::certificate_file;
 use record::service::local::Registry;
 use record::service::{
     BRIEF_FILE, Brief, BriefKey, MAX_BRIEF, MAX_ORDER, NodeEvidence, NodeKey, Order, OrderKind,
@@ -156,7 +157,7 @@ fn brief(register: &Path) -> Result<(Brief, Hash)> {
 }
 
 fn certificate(register: &Path, key: &BriefKey) -> Result<TargetCertificate> {
-    let name = format!("{}.crt", key.label);
+    let name = certificate_file(&key.label);
     let der = folder::read_file(&register.join(&name), MAX_CERTIFICATE)?;
     let found = Hash::of(&der);
     if found != key.certificate.hash {

@@ -17,7 +17,7 @@ use record::log::ChangedShare;
 use record::plan::Custodian;
 use record::share::MAX_SHARE_FILE;
 use record::terms::Remark;
-use record::{Error, Event, Hash, Id, Result, Rule, escape, folder, list, quote, with_commands};
+use record::{Error, Event, Hash, Id, Result, Rule, escape, folder, list, with_commands};
 use terminal::texts::Texts;
 use terminal::{Asker, Recorder, answer};
 
@@ -251,10 +251,7 @@ impl Gathering<'_> {
         let ShareOpening { share, recipients, changed, restored } = opening;
         let name = self.quorum.present(share)?;
         // The package was checked against the plan, whose ids these are.
-        let mut planned = self.ceremony.plan.quorum.custodians.iter();
-        let custodian = planned.find(|one| one.id.as_str() == name);
-        let Custodian { id, recipients: own, .. } =
-            custodian.ok_or_else(|| Error::defect(format!("custodian {}", quote(&name))))?;
+        let Custodian { id, recipients: own, .. } = self.ceremony.plan.quorum.require(&name)?;
         self.custodians.push(id.clone());
         let said = restored.into_iter().map(|lines| format!("{id}: {lines}"));
         self.restored.extend(said);

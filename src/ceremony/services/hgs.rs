@@ -2,8 +2,8 @@
 //! cmdlet reference, its guarded-fabric guide, and MS-KPS.
 
 use crate::services::{Service, TargetStep};
+use record::PrimaryKey;
 use record::service::OrderKind;
-use record::terms::PrimaryKey;
 
 /// A cluster of HGS nodes.
 pub struct Hgs;

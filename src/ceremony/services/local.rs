@@ -4,10 +4,9 @@
 use std::path::Path;
 
 use crate::services::{Service, TargetStep};
-use record::Result;
 use record::service::Brief;
 use record::service::local::{RegisteredSet, Registry};
-use record::terms::PrimaryKey;
+use record::{PrimaryKey, Result};
 
 /// A service that keeps a registry.
 pub struct Local;

@@ -6,12 +6,9 @@ pub mod local;
 
 use std::path::Path;
 
-use record::command::{CommandLine, Program, tool};
-use record::plan::ServicePlan;
-use record::rule::Rule;
+use record::command::{CommandLine, tool};
 use record::service::{Brief, OrderKind};
-use record::terms::PrimaryKey;
-use record::{Error, Result};
+use record::{Error, PrimaryKey, Program, Result, Rule, ServicePlan};
 
 /// One step of the way to a primary key.
 #[derive(Debug, Clone, Copy)]

@@ -11,10 +11,12 @@ use crate::{Ceremony, Files, Means, Report, Run, unchanged};
 use record::document::closing::Closing;
 use record::document::{MAX_DOCUMENT, read, read_files};
 use record::gate::MAX_REQUEST;
-use record::layout::{APPROVALS, ClosedHead, EVIDENCE, HEAD_FILE, archive_name};
+use record::layout::{
+    APPROVALS, ClosedHead, EVIDENCE, HEAD_FILE, SUMS, archive_name, archived_log, sums,
+};
 use record::signature::{self, Namespace};
 use record::{
-    Error, Event, Hash, Id, Kind, LOG_FILE, Originals, Phase, Released, Result, Rule, Side, Step,
+    Error, Event, Hash, Id, Kind, Originals, Phase, Released, Result, Rule, Side, Step,
     TransferRoute, fingerprint, folder, json_file, list_or, with_commands,
 };
 
@@ -157,9 +159,7 @@ fn write_archive(ceremony: &Ceremony, archive: &Path) -> Result<()> {
     folder::erase(&part)?;
     folder::make_folder(&part)?;
     let mut files = archive_files(ceremony)?;
-    let sums: String =
-        files.iter().map(|(name, bytes)| format!("{}  {name}\n", Hash::of(bytes))).collect();
-    files.push(("SHA256SUMS".into(), sums.into_bytes()));
+    files.push((SUMS.to_owned(), sums(&files).into_bytes()));
     let mut folders: BTreeMap<&str, Vec<(&str, &[u8])>> = BTreeMap::new();
     for (name, bytes) in &files {
         let (folder, name) = name.rsplit_once('/').unwrap_or(("", name));
@@ -179,7 +179,7 @@ fn archive_files(ceremony: &Ceremony) -> Result<Files> {
     let head = json_file(&ClosedHead::new(&ceremony.plan, side, ceremony.head()))?;
     let commands = include_bytes!("../../../templates/VERIFY.txt");
     files.extend([
-        (format!("{side}.{LOG_FILE}"), ceremony.log_bytes()?),
+        (archived_log(side), ceremony.log_bytes()?),
         ("allowed_signers".into(), signers.into_bytes()),
         (HEAD_FILE.into(), head),
         ("VERIFY.txt".into(), commands.to_vec()),

@@ -7,6 +7,7 @@ use crate::side::trial;
 use crate::{Ceremony, Files, Report};
 use record::fingerprint::{self, WORDS_TYPED};
 use record::flow::results::ShownBefore;
+use record::layout::archived_log;
 use record::signature::{self, SignatureFile};
 use record::verify::counterpart;
 use record::{
@@ -42,7 +43,7 @@ impl AgreedPlan {
     pub fn superseding(mut self, side: Side, folder: Option<&Path>) -> Result<Self> {
         let Some(folder) = folder else { return Ok(self) };
         let former = Plan::read(&folder.join(PLAN_FILE))?;
-        let archived = folder.join(format!("{side}.{LOG_FILE}"));
+        let archived = folder.join(archived_log(side));
         let path = if archived.exists() { archived } else { folder.join(LOG_FILE) };
         let bytes = log::own_bytes(&path)?;
         let log = counterpart::verify(&former, side, &bytes, &path.display().to_string())?;

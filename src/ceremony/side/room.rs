@@ -5,8 +5,7 @@ use clap::Args;
 
 use crate::{Ceremony, Means, Report, Run};
 use record::gate::WrongBags;
-use record::terms::MAX_TEXT;
-use record::{Error, Event, Phase, Remark, Result, Rule, escape};
+use record::{Error, Event, MAX_TEXT, Phase, Remark, Result, Rule, escape};
 use terminal::texts::Texts;
 use terminal::{Clerk, Recorder, tell};
 

@@ -10,8 +10,9 @@ use crate::step::HeardWords;
 use crate::{Ceremony, Means, Report, Run, write_once};
 use record::document::package::Package;
 use record::layout::SHARES;
+use record::plan::Custodian;
 use record::share::{CODE_WORDS, MAX_SHARE_FILE, ShareListing};
-use record::{Event, Id, Result, Rule, Step, escape, folder, list, quote};
+use record::{Event, Result, Rule, Step, folder};
 use terminal::texts::Texts;
 use terminal::words::WordsHint;
 
@@ -31,7 +32,9 @@ pub struct ShareConfirm {
 impl Run for ShareConfirm {
     fn run(&self, ceremony: &mut Ceremony, means: &Means) -> Result<Report> {
         ceremony.state.require(Step::ShareConfirm)?;
-        let (id, listing) = listing_of(ceremony, &self.custodian)?;
+        let (custodian, listing) = listing_of(ceremony, &self.custodian)?;
+        let has_deputy = custodian.has_deputy();
+        let id = custodian.id;
         let prompt =
             Texts::spoken().get("ask.share_words", &[("who", &ceremony.plan.name_of(&id))]);
         let hint = WordsHint::Count(CODE_WORDS);
@@ -39,8 +42,6 @@ impl Run for ShareConfirm {
         let typed = question.typed(ceremony.plan.mode, means.asker, ceremony)?;
         let package = ceremony.sent::<Package>()?;
         listing.confirm(&package.body().package_id, &typed)?;
-        let mut planned = ceremony.plan.quorum.custodians.iter();
-        let has_deputy = planned.any(|one| one.id == id && one.recipients.len() > 1);
         Rule::ShareCustodian.ensure(
             has_deputy || !self.deputy,
             format!("a deputy of {id}"),
@@ -69,7 +70,7 @@ pub struct ShareReissue {
 impl Run for ShareReissue {
     fn run(&self, ceremony: &mut Ceremony, _: &Means) -> Result<Report> {
         ceremony.state.require(Step::ShareReissue)?;
-        let (id, listing) = listing_of(ceremony, &self.custodian)?;
+        let (Custodian { id, .. }, listing) = listing_of(ceremony, &self.custodian)?;
         let path = ceremony.outbox(SHARES).join(format!("{id}.age"));
         let bytes = folder::read_file(&path, MAX_SHARE_FILE)?;
         listing.dealt(&bytes, &path)?;
@@ -81,18 +82,9 @@ impl Run for ShareReissue {
     }
 }
 
-fn listing_of(ceremony: &Ceremony, custodian: &str) -> Result<(Id, ShareListing)> {
+fn listing_of(ceremony: &Ceremony, custodian: &str) -> Result<(Custodian, ShareListing)> {
+    let planned = ceremony.plan.quorum.require(custodian)?;
     let package = ceremony.sent::<Package>()?;
-    let custodians = ceremony.plan.quorum.custodians.iter();
-    let planned = custodians.clone().find(|planned| planned.id.as_str() == custodian);
-    let listing = package.body().shares.iter().find(|listing| listing.custodian == custodian);
-    let found =
-        planned.zip(listing).map(|(planned, listing)| (planned.id.clone(), listing.clone()));
-    found.ok_or_else(|| {
-        Rule::ShareCustodian.refuse(
-            quote(&escape(custodian)),
-            list(custodians.map(|planned| &planned.id)),
-            "give the custodian's id, as the plan has it",
-        )
-    })
+    let listing = package.body().share_of(&planned.id)?;
+    Ok((planned.clone(), listing.clone()))
 }

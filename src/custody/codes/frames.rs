@@ -6,11 +6,8 @@ use std::collections::BTreeMap;
 
 use data_encoding::BASE32_NOPAD;
 
-use record::Result;
-use record::encoding::{Hash, enc};
-use record::escape::escape;
-use record::rule::Rule;
-use record::terms::list;
+use record::encoding::enc;
+use record::{Hash, Result, Rule, escape, list};
 
 /// How every frame begins.
 pub const PREFIX: &str = "KF1/";

@@ -6,9 +6,8 @@ use zeroize::Zeroizing;
 
 use crate::codes::frames::{self, PREFIX};
 use crate::codes::repair::{CHARACTERS, CHECK, LineWord, Unrepairable};
-use record::encoding::{Hash, hash};
-use record::rule::Rule;
-use record::{Error, Result};
+use record::encoding::hash;
+use record::{Error, Hash, Result, Rule};
 use terminal::answer::{Answer, Question};
 use terminal::texts::Texts;
 use terminal::{Asker, ended};

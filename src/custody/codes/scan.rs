@@ -12,10 +12,7 @@ use rxing::qrcode::cpp_port::detector::{FindFinderPatterns, GenerateFinderPatter
 use rxing::{Binarizer, Luma8LuminanceSource};
 
 use crate::codes::frames::{PREFIX, ScannedFrames};
-use record::encoding::Hash;
-use record::escape::escape;
-use record::rule::Rule;
-use record::{Result, folder};
+use record::{Hash, Result, Rule, escape, folder};
 use terminal::report::Report;
 use terminal::tell;
 

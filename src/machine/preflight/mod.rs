@@ -7,13 +7,8 @@ pub mod process;
 use rustix::fs::StatVfsMountFlags;
 
 use record::command::tool;
-use record::encoding::Hash;
-use record::escape::escape;
 use record::flow::seen::Seen;
-use record::plan::Plan;
-use record::rule::Rule;
-use record::terms::{Finding, Mode, RuleOutcome};
-use record::{Error, Refusal, Result};
+use record::{Error, Finding, Hash, Mode, Plan, Refusal, Result, Rule, RuleOutcome, escape};
 
 /// The greatest length of what is recorded of one rule, in characters.
 const MAX_FOUND: usize = 500;

@@ -3,11 +3,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use record::Result;
 use record::command::tool;
-use record::escape::escape;
 use record::plan::NetworkPlan;
-use record::rule::Rule;
+use record::{Result, Rule, escape};
 
 /// IFF_UP and IFF_LOOPBACK (netdevice(7)).
 const UP: u32 = 0x1;

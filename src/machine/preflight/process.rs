@@ -1,9 +1,7 @@
 //! The process and the memory under it: swap, core dumps, tracing, the memory lock.
 
-use record::Result;
 use record::command::tool;
-use record::escape::escape;
-use record::rule::Rule;
+use record::{Result, Rule, escape};
 
 /// CAP_IPC_LOCK (capabilities(7)): who has it may lock memory without limit.
 const CAP_IPC_LOCK: u32 = 14;

@@ -5,9 +5,8 @@ use crate::preflight::network::{
     Interface, Route, flags, interface_names, network, routes_v4, routes_v6,
 };
 use crate::preflight::process::{Process, core_dump, may_lock, memory_lock, ptrace, swap};
-use record::log::{Entry, Event};
 use record::plan::NetworkPlan;
-use record::terms::Head;
+use record::{Entry, Event, Head};
 
 #[track_caller]
 fn refused<T: std::fmt::Debug>(result: Result<T>, rule: Rule, found: &str) {

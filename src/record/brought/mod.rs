@@ -17,9 +17,7 @@ use x509_cert::ext::pkix::BasicConstraints;
 use x509_cert::spki::SubjectPublicKeyInfoRef;
 
 use crate::command::with_file;
-use crate::escape::{escape, quote};
-use crate::rule::Rule;
-use crate::{Error, Result, folder};
+use crate::{Error, Result, Rule, escape, folder, quote};
 
 /// The greatest size of a file that is brought, in bytes: a chain, in UTF-16.
 pub const MAX_BROUGHT: u64 = 64 << 10;

@@ -1,6 +1,6 @@
 //! What editors, shells and mail programs do to a text on its way.
 
-use crate::command::with_commands;
+use crate::with_commands;
 
 /// A text as it was meant: UTF-8, or UTF-16 with the mark by which Windows begins it; no byte order
 /// mark, and line ends as they are. None where the bytes are no text.

@@ -4,9 +4,9 @@
 use crate::document::{Beside, Body, Header, check_kek};
 use crate::log::Fetched;
 use crate::service::metadata::MAX_METADATA;
-use crate::terms::ensure;
 use crate::{
-    Fits, Hash, Id, Kind, LOG_FILE, Listed, PackageId, Plan, ServicePlan, quote, strict_json,
+    Fits, Hash, Id, Kind, LOG_FILE, Listed, PackageId, Plan, ServicePlan, ensure, quote,
+    strict_json,
 };
 
 /// How the name of a node's metadata ends; it begins with the node's id.

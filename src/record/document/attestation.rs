@@ -4,9 +4,9 @@
 use jiff::Timestamp;
 
 use crate::attestation::{self, MAX_ATTESTATION, Purpose};
-use crate::terms::ensure;
 use crate::{
-    AttestationLevel, Fits, Id, Listed, Plan, Received, Result, Rule, strict_json, with_commands,
+    AttestationLevel, Fits, Id, Listed, Plan, Received, Result, Rule, ensure, strict_json,
+    with_commands,
 };
 
 /// How the file of an attestation ends; it begins with what it is about.
@@ -57,7 +57,11 @@ pub(super) fn check<'a>(
 
 /// A document whose keys their HSM's vendor may attest.
 pub trait Attested {
-    /// What the vendor says of the keys, as it was at a time. `file` gives a file of the document.
+    /// What the vendor says, and the keys of which it may say something.
+    fn attested_keys(&self, plan: &Plan) -> (&[Attestation], Vec<AttestedKey<'_>>);
+
+    /// What the attestations prove of the keys, as it was at a time. `file` gives a file of the
+    /// document.
     ///
     /// # Errors
     /// `ATTESTATION-…`.
@@ -66,7 +70,36 @@ pub trait Attested {
         file: impl Fn(&str) -> &'f [u8],
         plan: &Plan,
         at: Timestamp,
-    ) -> Result<Judgement>;
+    ) -> Result<Judgement> {
+        let (attestations, keys) = self.attested_keys(plan);
+        let mut judged = Judgement { level: AttestationLevel::OriginAndUsage, lines: Vec::new() };
+        for key in &keys {
+            let found = attestations.iter().find(|one| one.of.as_str() == key.of);
+            let (level, what) = match found {
+                None => (AttestationLevel::Witnessed, "witnessed only".to_owned()),
+                Some(one) if one.report.is_some() => (
+                    AttestationLevel::Witnessed,
+                    "witnessed only: an attestation that its vendor's own tool reads, with what that said"
+                        .into(),
+                ),
+                Some(one) => {
+                    let file = file(&format!("{}{ATTESTATION_END}", one.of));
+                    let roots = &plan.transfer.roots;
+                    let attested = attestation::judge(file, key.spki, key.purpose, at, roots)?;
+                    (attested.level, attested.what)
+                }
+            };
+            Rule::AttestationLevel.ensure(
+                level >= plan.transfer.evidence,
+                format!("{}: {what}", key.of),
+                format!("at least {}, as the plan says", plan.transfer.evidence.said()),
+                with_commands("on the hoster's machine, let the HSM attest the key (`{hoster kek create --prepare}` or `{hoster keys create --prepare}`, then the same with --attestation), or agree on a new plan with a lower `evidence`"),
+            )?;
+            judged.level = judged.level.min(level);
+            judged.lines.push(format!("{}: {what}", key.of));
+        }
+        Ok(judged)
+    }
 }
 
 impl<B: Attested> Received<B> {
@@ -89,45 +122,11 @@ pub struct Judgement {
 }
 
 /// A key that may be attested.
-pub(super) struct Key<'a> {
+pub struct AttestedKey<'a> {
+    /// `kek`, or the key's label.
     pub of: &'a str,
+    /// Its public half, a DER SubjectPublicKeyInfo.
     pub spki: &'a [u8],
+    /// What it is for.
     pub purpose: Purpose,
-}
-
-/// Judges what these attestations prove of these keys. `file` gives a file of the document.
-pub(super) fn judged<'f>(
-    attestations: &[Attestation],
-    file: impl Fn(&str) -> &'f [u8],
-    keys: &[Key],
-    plan: &Plan,
-    at: Timestamp,
-) -> Result<Judgement> {
-    let mut judged = Judgement { level: AttestationLevel::OriginAndUsage, lines: Vec::new() };
-    for key in keys {
-        let found = attestations.iter().find(|one| one.of.as_str() == key.of);
-        let (level, what) = match found {
-            None => (AttestationLevel::Witnessed, "witnessed only".to_owned()),
-            Some(one) if one.report.is_some() => (
-                AttestationLevel::Witnessed,
-                "witnessed only: an attestation that its vendor's own tool reads, with what that said"
-                    .into(),
-            ),
-            Some(one) => {
-                let file = file(&format!("{}{ATTESTATION_END}", one.of));
-                let roots = &plan.transfer.roots;
-                let attested = attestation::judge(file, key.spki, key.purpose, at, roots)?;
-                (attested.level, attested.what)
-            }
-        };
-        Rule::AttestationLevel.ensure(
-            level >= plan.transfer.evidence,
-            format!("{}: {what}", key.of),
-            format!("at least {}, as the plan says", plan.transfer.evidence.said()),
-            with_commands("on the hoster's machine, let the HSM attest the key (`{hoster kek create --prepare}` or `{hoster keys create --prepare}`, then the same with --attestation), or agree on a new plan with a lower `evidence`"),
-        )?;
-        judged.level = judged.level.min(level);
-        judged.lines.push(format!("{}: {what}", key.of));
-    }
-    Ok(judged)
 }

@@ -1,7 +1,6 @@
 //! A target key as the hoster's HSM has it, imported or born there.
 
-use crate::terms::{differs, ensure, require};
-use crate::{CkaId, Fits, Id, KeyPlan, Plan, ReadBack, strict_json};
+use crate::{CkaId, Fits, Id, KeyPlan, Plan, ReadBack, differs, ensure, require, strict_json};
 
 /// One key in the hoster's HSM.
 #[strict_json]

@@ -1,18 +1,15 @@
 //! `keys`: the keys in the hoster's HSM that the tenant is shown: born there, or brought by another
 //! tool.
 
-use jiff::Timestamp;
-
 use crate::attestation::Purpose;
-use crate::document::attestation::{Attestation, Attested, Judgement, Key, judged};
+use crate::document::attestation::{Attestation, Attested, AttestedKey};
 use crate::document::held_key::{BORN, HeldKey};
 use crate::document::{Beside, Body, Header, attestation};
 use crate::encoding::hash;
 use crate::proof::key_set::{certificate_file, check_certificate, check_keys, each_of_its_own};
-use crate::terms::{ensure, require};
 use crate::{
     Blob, Fits, Hash, Id, Kind, Listed, Plan, Received, Result, Role, Rule, TokenIdentity,
-    TransferRoute, spki, strict_json,
+    TransferRoute, ensure, require, spki, strict_json,
 };
 
 /// The keys, as the hoster's HSM shows them.
@@ -110,17 +107,12 @@ impl Received<TargetKeys> {
 }
 
 impl Attested for TargetKeys {
-    fn attested<'f>(
-        &self,
-        file: impl Fn(&str) -> &'f [u8],
-        plan: &Plan,
-        at: Timestamp,
-    ) -> Result<Judgement> {
-        let keys = self.keys.iter().zip(&plan.keys).map(|(key, planned)| Key {
+    fn attested_keys(&self, plan: &Plan) -> (&[Attestation], Vec<AttestedKey<'_>>) {
+        let keys = self.keys.iter().zip(&plan.keys).map(|(key, planned)| AttestedKey {
             of: key.held.label.as_str(),
             spki: &key.spki.0,
             purpose: Purpose::Target(planned.usage),
         });
-        judged(&self.attestations, file, &keys.collect::<Vec<_>>(), plan, at)
+        (&self.attestations, keys.collect())
     }
 }

@@ -53,9 +53,9 @@ pub mod registration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::terms::ensure;
 use crate::{
-    FORMAT, Fits, Hash, Head, Id, Kind, Listed, Mode, Plan, Side, TransferRoute, strict_json,
+    FORMAT, Fits, Hash, Head, Id, Kind, Listed, Mode, Plan, Side, TransferRoute, ensure,
+    strict_json,
 };
 pub use reading::{Received, Released, header_of, read, read_files, read_to_sign};
 

@@ -1,14 +1,11 @@
 //! `offer`: the hoster's KEK. The first document.
 
-use jiff::Timestamp;
-
 use crate::attestation::Purpose;
-use crate::document::attestation::{Attestation, Attested, Judgement, KEK, Key, judged};
+use crate::document::attestation::{Attestation, Attested, AttestedKey, KEK};
 use crate::document::{Beside, Body, Header, attestation};
-use crate::terms::{differs, ensure, require};
 use crate::{
     Blob, CkaId, Fits, Hash, Kind, Listed, Mechanism, OaepHash, Observed, Plan, ReadBack, Rule,
-    TokenIdentity, spki, strict_json,
+    TokenIdentity, differs, ensure, require, spki, strict_json,
 };
 
 /// The KEK, as the hoster's HSM shows it.
@@ -130,13 +127,8 @@ impl Body for Offer {
 }
 
 impl Attested for Offer {
-    fn attested<'f>(
-        &self,
-        file: impl Fn(&str) -> &'f [u8],
-        plan: &Plan,
-        at: Timestamp,
-    ) -> crate::Result<Judgement> {
-        let kek = Key { of: KEK, spki: &self.spki.0, purpose: Purpose::Kek };
-        judged(&self.attestations, file, &[kek], plan, at)
+    fn attested_keys(&self, _: &Plan) -> (&[Attestation], Vec<AttestedKey<'_>>) {
+        let kek = AttestedKey { of: KEK, spki: &self.spki.0, purpose: Purpose::Kek };
+        (&self.attestations, vec![kek])
     }
 }

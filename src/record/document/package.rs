@@ -6,10 +6,9 @@ use crate::proof::key_set::{
     ChallengedKey, PlaceChallenge, certificate_file, check_keys, each_of_its_own,
 };
 use crate::share::ShareListing;
-use crate::terms::ensure;
 use crate::{
-    Blob, Fits, Fixed, Hash, Id, KeySet, Kind, Listed, Mechanism, OaepHash, Observed, PackageId,
-    Plan, Received, Result, Role, Rule, TokenIdentity, spki, strict_json,
+    Blob, Error, Fits, Fixed, Hash, Id, KeySet, Kind, Listed, Mechanism, OaepHash, Observed,
+    PackageId, Plan, Received, Result, Role, Rule, TokenIdentity, ensure, spki, strict_json,
 };
 
 /// Everything that the hoster needs to import, prove and be held to.
@@ -98,6 +97,15 @@ impl Package {
     /// The signing keys that it carries.
     pub fn signing_keys(&self) -> impl Iterator<Item = &PackagedKey> {
         self.keys.iter().filter(|key| key.role == Role::Signing)
+    }
+
+    /// The share of a custodian.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] where there is none: a package that was read has one of each.
+    pub fn share_of(&self, custodian: &Id) -> Result<&ShareListing> {
+        let share = self.shares.iter().find(|share| share.custodian == custodian.as_str());
+        share.ok_or_else(|| Error::defect(format!("no share of {custodian}")))
     }
 
     fn check_shares(&self, plan: &Plan) -> Fits {

@@ -5,9 +5,9 @@ use crate::document::{Body, Header};
 use crate::plan::IMPORT;
 use crate::proof::Proof;
 use crate::proof::key_set::check_keys;
-use crate::terms::{ensure, require};
 use crate::{
-    Fits, Id, Kind, Listed, PackageId, Plan, TokenIdentity, TransferRoute, list_or, strict_json,
+    Fits, Id, Kind, Listed, PackageId, Plan, TokenIdentity, TransferRoute, ensure, list_or,
+    require, strict_json,
 };
 
 /// What the HSM holds, who opened the seal for it, and the proof.
@@ -39,7 +39,7 @@ impl Body for Receipt {
             key.check(planned, plan, header.attempt)?;
             require(&key.attributes, if plan.way == TransferRoute::Born { BORN } else { &[] })
         })?;
-        let planned = |id: &Id| plan.quorum.custodians.iter().any(|custodian| custodian.id == *id);
+        let planned = |id: &Id| plan.quorum.custodian(id.as_str()).is_some();
         let distinct = self.custodians.iter().collect::<std::collections::BTreeSet<_>>().len();
         let fits = distinct == self.custodians.len()
             && distinct >= usize::from(plan.quorum.threshold)

@@ -8,10 +8,9 @@ use crate::service::{
     Brief, ClaimedState, EvidenceContext, MAX_EVIDENCE, NodeEvidence, check_registered,
     evidence_file,
 };
-use crate::terms::ensure;
 use crate::{
     Error, Fits, Hash, Id, KeySet, Kind, Listed, PackageId, Plan, PrimaryKey, Received, Result,
-    Stage, quote, strict_json,
+    Stage, ensure, quote, strict_json,
 };
 
 /// What is primary now, what was before, and the evidence of every node and stage.

@@ -1,9 +1,8 @@
 //! A log on its way to a state, for its own side and for whoever verifies it.
 
-use crate::command::Program;
 use crate::{
-    Entry, Error, Event, Hash, Originals, PLAN_FILE, Phase, Plan, Result, Rule, Side, State, Step,
-    TransferRoute, Trial, with_commands,
+    Entry, Error, Event, Hash, Originals, PLAN_FILE, Phase, Plan, Program, Result, Rule, Side,
+    State, Step, TransferRoute, Trial, with_commands,
 };
 
 /// What to do about a log that no program of ours has written.

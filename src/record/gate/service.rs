@@ -1,8 +1,7 @@
 //! What officers sign for at the gates of the service: which keys serve, and on which nodes.
 
 use crate::gate::Subject;
-use crate::terms::shown;
-use crate::{Gate, Hash, Id, PrimaryKey, Stage, escape, list, strict_json};
+use crate::{Gate, Hash, Id, PrimaryKey, Stage, escape, list, shown, strict_json};
 
 /// `primary`: which keys serve from now on, on what evidence, and which served before.
 #[strict_json]

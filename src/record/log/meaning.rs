@@ -86,4 +86,11 @@ impl Event {
             _ => return None,
         })
     }
+    /// Who signed what it is about, whatever that is.
+    pub fn signatures(&self) -> &[Signed] {
+        match self {
+            Event::Init { signatures, .. } | Event::Approval { signatures, .. } => signatures,
+            _ => self.released().map_or(&[], |(_, signatures)| signatures),
+        }
+    }
 }

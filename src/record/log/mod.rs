@@ -2,8 +2,8 @@
 //! line before it. Appended and fsynced once per step. The state of a side is what replaying it
 //! gives.
 
+pub mod claims;
 mod event;
-pub mod fields;
 mod line;
 mod meaning;
 mod record;

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use ssh_key::public::KeyData;
 
-use crate::{Id, Plan, Side, TokenIdentity, escape};
+use crate::{Id, Plan, Result, Rule, Side, TokenIdentity, escape, list, quote};
 
 /// A person with an SSH key: an officer, or a witness who signs with one.
 #[derive(Debug, Clone)]
@@ -92,6 +92,13 @@ pub struct Custodian {
     pub recipients: Vec<String>,
 }
 
+impl Custodian {
+    /// Whether somebody else may come for them.
+    pub fn has_deputy(&self) -> bool {
+        self.recipients.len() > 1
+    }
+}
+
 /// M of N. Keys that are born at the hoster do not travel: then nobody holds a share, and both are
 /// zero.
 #[derive(Debug, Clone, Default)]
@@ -100,6 +107,27 @@ pub struct QuorumPlan {
     pub threshold: u8,
     /// The N custodians, at most 16; share x is the x-th custodian's, from 1.
     pub custodians: Vec<Custodian>,
+}
+
+impl QuorumPlan {
+    /// The custodian with this id.
+    pub fn custodian(&self, id: &str) -> Option<&Custodian> {
+        self.custodians.iter().find(|one| one.id.as_str() == id)
+    }
+
+    /// The custodian with an id that was given.
+    ///
+    /// # Errors
+    /// `SHARE-CUSTODIAN` where the plan has none.
+    pub fn require(&self, id: &str) -> Result<&Custodian> {
+        self.custodian(id).ok_or_else(|| {
+            Rule::ShareCustodian.refuse(
+                quote(&escape(id)),
+                list(self.custodians.iter().map(|one| &one.id)),
+                "give the custodian's id, as the plan has it",
+            )
+        })
+    }
 }
 
 impl Plan {

@@ -4,10 +4,9 @@
 use std::collections::BTreeMap;
 
 use crate::spki::{self, TargetCertificate};
-use crate::terms::{differs, ensure};
 use crate::{
     Blob, Fits, Fixed, Hash, Id, KeyPlan, KeyType, Listed, PackageId, Plan, Result, Role, Rule,
-    strict_json,
+    differs, ensure, strict_json,
 };
 
 /// The keys of a ceremony, and what is asked of whoever says that they hold them.

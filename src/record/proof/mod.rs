@@ -8,9 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::encoding::{enc, hash};
 use crate::proof::key_set::ProvenKey;
-use crate::terms::ensure;
 use crate::{
-    Blob, Fits, Fixed, Hash, Id, KeySet, PackageId, Plan, Result, Role, Rule, escape, spki,
+    Blob, Fits, Fixed, Hash, Id, KeySet, PackageId, Plan, Result, Role, Rule, ensure, escape, spki,
     strict_json,
 };
 

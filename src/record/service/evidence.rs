@@ -7,10 +7,9 @@ use jiff::Timestamp;
 use crate::encoding::enc;
 use crate::proof::{KeyProof, Proof};
 use crate::service::Brief;
-use crate::terms::shown;
 use crate::{
     Blob, Error, FORMAT, Finding, Hash, Id, KeySet, Plan, PrimaryKey, Result, Role, Rule, Stage,
-    escape, json_file, list, quote, spki, strict_json,
+    escape, json_file, list, quote, shown, spki, strict_json,
 };
 
 /// The greatest size of a node's evidence, in bytes.

@@ -2,8 +2,7 @@
 //! cmdlet reference, its guarded-fabric guide, and MS-KPS.
 
 use crate::service::{Brief, NodeKey, Statement};
-use crate::terms::shown;
-use crate::{Deployment, Hash, PrimaryKey, Result, Role, Rule, Stage, list_or, quote};
+use crate::{Deployment, Hash, PrimaryKey, Result, Role, Rule, Stage, list_or, quote, shown};
 
 /// The form of its evidence.
 pub(super) fn check(said: &Statement, brief: &Brief) -> Result<()> {

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::service::{Brief, Statement};
-use crate::terms::shown;
 use crate::{
-    Error, FORMAT, Hash, Id, PrimaryKey, Result, Role, Rule, escape, folder, json_file, strict_json,
+    Error, FORMAT, Hash, Id, PrimaryKey, Result, Role, Rule, escape, folder, json_file, shown,
+    strict_json,
 };
 
 /// The form of its evidence.

@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::service::{EvidenceContext, NodeEvidence};
-use crate::terms::shown;
-use crate::{Error, Hash, Id, PrimaryKey, Result, Rule, Stage, escape, list, with_commands};
+use crate::{Error, Hash, Id, PrimaryKey, Result, Rule, Stage, escape, list, shown, with_commands};
 
 /// What a registration says of the service, beside its evidence.
 pub struct ClaimedState<'a> {

@@ -1,79 +1,72 @@
 //! What a side does, and what waits for signatures.
 
-named! {
-    /// What a side can do.
-    #[allow(missing_docs)] // the table of the flow says what each is
-    pub enum Step {
-        Init = "init",
-        KekCreate = "kek-create",
-        OfferCheck = "offer-check",
-        KekTrust = "kek-trust",
-        KeysCreate = "keys-create",
-        KeysCheck = "keys-check",
-        Answer = "answer",
-        Export = "export",
-        CloudExport = "cloud-export",
-        ImportPlain = "import-plain",
-        ShareConfirm = "share-confirm",
-        ShareReissue = "share-reissue",
-        Release = "release",
-        PackageCheck = "package-check",
-        Import = "import",
-        ReceiptCheck = "receipt-check",
-        Register = "register",
-        Evidence = "evidence",
-        Primary = "primary",
-        Registration = "registration",
-        Rollback = "rollback",
-        Nodes = "nodes",
-        Retire = "retire",
-        Accept = "accept",
-        AcceptanceCheck = "acceptance-check",
-        KekDestroy = "kek-destroy",
-        KeysDestroy = "keys-destroy",
-        SourceDestroy = "source-destroy",
-        Restart = "restart",
-        Abort = "abort",
-        Close = "close",
-    }
+/// Makes the steps from their table: the name; whether the intent is on record before anything is
+/// touched; whether it works in the HSM; and the gate that it waits at.
+macro_rules! steps {
+    ($(#[$doc:meta])+ $($step:ident $name:literal $intent:tt $hsm:tt $gate:tt;)+) => {
+        named! {
+            $(#[$doc])+
+            #[allow(missing_docs)] // the table of the flow says what each is
+            pub enum Step { $($step = $name,)+ }
+        }
+
+        impl Step {
+            /// Whether its intent is on record before anything is touched.
+            pub const fn has_intent(self) -> bool {
+                match self { $(Step::$step => steps!(@is $intent),)+ }
+            }
+
+            /// Whether it works in the HSM, on some way or other.
+            pub const fn in_hsm(self) -> bool {
+                match self { $(Step::$step => steps!(@is $hsm),)+ }
+            }
+
+            /// The gate that it waits at.
+            pub const fn gate(self) -> Option<Gate> {
+                match self { $(Step::$step => steps!(@gate $gate),)+ }
+            }
+        }
+    };
+    (@is -) => { false };
+    (@is intent) => { true };
+    (@is hsm) => { true };
+    (@gate -) => { None };
+    (@gate $gate:tt) => { Some(Gate::$gate) };
 }
 
-impl Step {
-    /// Whether its intent is on record before anything is touched.
-    pub fn has_intent(self) -> bool {
-        !matches!(
-            self,
-            Step::Init
-                | Step::OfferCheck
-                | Step::ShareConfirm
-                | Step::ShareReissue
-                | Step::Release
-                | Step::PackageCheck
-                | Step::ReceiptCheck
-                | Step::Evidence
-                | Step::Nodes
-                | Step::Retire
-                | Step::Abort
-                | Step::Close
-        )
-    }
-
-    /// The gate that the step waits at.
-    pub fn gate(self) -> Option<Gate> {
-        Some(match self {
-            Step::Export | Step::CloudExport => Gate::Export,
-            Step::Import | Step::ImportPlain => Gate::Import,
-            Step::Primary => Gate::Primary,
-            Step::Rollback => Gate::Rollback,
-            Step::Nodes => Gate::Nodes,
-            Step::KekDestroy => Gate::KekDestroy,
-            Step::KeysDestroy => Gate::KeysDestroy,
-            Step::SourceDestroy => Gate::SourceDestroy,
-            Step::Restart => Gate::Restart,
-            Step::Abort => Gate::Abort,
-            _ => return None,
-        })
-    }
+steps! {
+    /// What a side can do.
+    Init            "init"              -       -    -;
+    KekCreate       "kek-create"        intent  hsm  -;
+    OfferCheck      "offer-check"       -       -    -;
+    KekTrust        "kek-trust"         intent  hsm  -;
+    KeysCreate      "keys-create"       intent  hsm  -;
+    KeysCheck       "keys-check"        intent  -    -;
+    Answer          "answer"            intent  hsm  -;
+    Export          "export"            intent  hsm  Export;
+    CloudExport     "cloud-export"      intent  hsm  Export;
+    ImportPlain     "import-plain"      intent  hsm  Import;
+    ShareConfirm    "share-confirm"     -       -    -;
+    ShareReissue    "share-reissue"     -       -    -;
+    Release         "release"           -       -    -;
+    PackageCheck    "package-check"     -       -    -;
+    Import          "import"            intent  hsm  Import;
+    ReceiptCheck    "receipt-check"     -       -    -;
+    Register        "register"          intent  -    -;
+    Evidence        "evidence"          -       -    -;
+    Primary         "primary"           intent  -    Primary;
+    Registration    "registration"      intent  -    -;
+    Rollback        "rollback"          intent  -    Rollback;
+    Nodes           "nodes"             -       -    Nodes;
+    Retire          "retire"            -       hsm  -;
+    Accept          "accept"            intent  -    -;
+    AcceptanceCheck "acceptance-check"  intent  -    -;
+    KekDestroy      "kek-destroy"       intent  hsm  KekDestroy;
+    KeysDestroy     "keys-destroy"      intent  hsm  KeysDestroy;
+    SourceDestroy   "source-destroy"    intent  hsm  SourceDestroy;
+    Restart         "restart"           intent  hsm  Restart;
+    Abort           "abort"             -       hsm  Abort;
+    Close           "close"             -       -    -;
 }
 
 named! {

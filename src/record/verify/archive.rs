@@ -5,20 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::document::MAX_DOCUMENT;
-use crate::layout::{APPROVALS, ClosedHead, EVIDENCE, HEAD_FILE, attempt_of};
+use crate::layout::{
+    APPROVALS, ClosedHead, EVIDENCE, HEAD_FILE, SUMS, archived_log, attempt_of, sums_line,
+};
 use crate::log::MAX_LOG;
 use crate::signature::{self, Namespace, signer_of};
 use crate::verify::approvals::is_request;
 use crate::verify::counterpart::VerifiedLog;
-use crate::verify::evidence::{Folder, Holds, archived_log};
+use crate::verify::evidence::{Folder, Holds};
 use crate::verify::{Verdict, counterpart};
 use crate::{
     Error, Event, Hash, Kind, PLAN_FILE, Phase, Plan, Result, Rule, Side, escape, folder, json,
     list, quote,
 };
-
-/// The list of hashes.
-pub const SUMS: &str = "SHA256SUMS";
 
 /// An archive: every file, by its name in it, with its SHA-256.
 pub struct Archive {
@@ -184,7 +183,7 @@ pub fn listed(
                 &format!("each file of the {what}, once"),
             ));
         };
-        again.push_str(&format!("{hash}  {name}\n"));
+        again.push_str(&sums_line(name, *hash));
     }
     if again.as_bytes() != bytes {
         let differs = sums.lines().zip(again.lines()).find(|(listed, found)| listed != found);
@@ -206,15 +205,10 @@ fn whole(files: &BTreeMap<String, Hash>, log: &VerifiedLog) -> Result<()> {
         let (made, took) = (event.made(), event.took());
         let named = made.iter().chain(&took);
         documents.extend(named.clone().map(|(_, hash)| *hash));
-        let signed = match event {
-            Event::Init { signatures, .. } => signatures.as_slice(),
-            Event::Approval { request, signatures, .. } => {
-                require(&there, seq, "the request", request)?;
-                signatures
-            }
-            _ => event.released().map_or(&[][..], |(_, signed)| signed),
-        };
-        for one in signed {
+        if let Event::Approval { request, .. } = event {
+            require(&there, seq, "the request", request)?;
+        }
+        for one in event.signatures() {
             let what = format!("the signature of {}", one.id);
             require(&there, seq, &what, &one.signature)?;
         }

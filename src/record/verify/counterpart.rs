@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::document::Header;
 use crate::flow::replay::{FOREIGN_LOG, Replay};
 use crate::log::{self, GENESIS};
-use crate::{Entry, Event, Head, Id, Plan, Result, Rule, Side, Signed, State};
+use crate::{Entry, Event, Head, Id, Plan, Result, Rule, Side, State};
 
 /// A log that was verified on its own.
 pub struct VerifiedLog {
@@ -67,13 +67,12 @@ pub fn side_of(bytes: &[u8], name: &str) -> Result<Option<Side>> {
 /// nobody else but witnesses.
 fn signers(plan: &Plan, side: Side, entry: &Entry) -> Result<()> {
     let taken = entry.event.took().map(|(kind, _)| kind.side());
-    let (signed, sides): (&[Signed], Vec<Side>) = match &entry.event {
-        Event::Init { signatures, .. } => (signatures, vec![Side::Tenant, Side::Hoster]),
-        Event::Approval { signatures, .. } => (signatures, vec![side]),
-        event => match event.released() {
-            Some((_, signed)) => (signed, vec![taken.unwrap_or(side)]),
-            None => return Ok(()),
-        },
+    let signed = entry.event.signatures();
+    let sides = match &entry.event {
+        Event::Init { .. } => Side::ALL.to_vec(),
+        Event::Approval { .. } => vec![side],
+        event if event.released().is_some() => vec![taken.unwrap_or(side)],
+        _ => return Ok(()),
     };
     let ensure = |holds: bool, found: &str, expected: &str| {
         let found = format!("entry {} of the {side}'s log: {found}", entry.head.seq);

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::layout::{Content, HEAD_FILE, INBOX, OUTBOX, attempt_of, in_ceremony};
+use crate::layout::{
+    Content, HEAD_FILE, INBOX, OUTBOX, SUMS, archived_log, attempt_of, in_ceremony,
+};
 use crate::verify::logs;
 use crate::{Error, Kind, LOG_FILE, PLAN_FILE, Result, Rule, Side, folder};
 
@@ -44,13 +46,12 @@ impl Folder {
     /// is nothing of a ceremony.
     pub fn find(path: &Path) -> Result<Self> {
         let there = |name: &str| path.join(name).exists();
-        let archived =
-            [Side::Tenant, Side::Hoster].into_iter().find(|side| there(&archived_log(*side)));
+        let archived = Side::ALL.into_iter().find(|side| there(&archived_log(*side)));
         let holds = if is_document(path) {
             Holds::Documents
         } else if let Some(side) = archived {
             Holds::Archive(side)
-        } else if ["SHA256SUMS", "allowed_signers", HEAD_FILE].into_iter().any(there) {
+        } else if [SUMS, "allowed_signers", HEAD_FILE].into_iter().any(there) {
             return Err(Rule::ArchiveIncomplete.refuse(
                 format!("{} has no log of its side", path.display()),
                 format!("{} or {}", archived_log(Side::Tenant), archived_log(Side::Hoster)),
@@ -129,11 +130,6 @@ impl Folder {
 
 fn is_document(folder: &Path) -> bool {
     Kind::ALL.iter().any(|kind| folder.join(kind.file()).exists())
-}
-
-/// The name of a side's own log in its archive.
-pub fn archived_log(side: Side) -> String {
-    format!("{side}.{LOG_FILE}")
 }
 
 fn attempts(base: &Path) -> Result<Vec<(u32, PathBuf)>> {

@@ -16,8 +16,8 @@ use crate::flow::results::ShownBefore;
 use crate::flow::subjects;
 use crate::gate::{KekDestroy, KeysDestroy};
 use crate::log::{ChangedShare, CloudExported, KeyRecord, PlainImported, SourceDestroyed};
+use crate::plan::Custodian;
 use crate::service::{Brief, EvidenceContext, NodeEvidence, same_former};
-use crate::share::ShareListing;
 use crate::verify::counterpart::VerifiedLog;
 use crate::verify::{Record, Verdict};
 use crate::{
@@ -536,8 +536,8 @@ impl At<'_> {
     /// Who opened the seal, or holds a share, is one of the plan's custodians.
     fn custodians(&self) -> Result<()> {
         let quorum = &self.record.plan.quorum;
-        let planned = |id: &Id| quorum.custodians.iter().find(|one| one.id == *id);
-        let has_deputy = |id: &Id| planned(id).is_some_and(|one| one.recipients.len() > 1);
+        let planned = |id: &Id| quorum.custodian(id.as_str());
+        let has_deputy = |id: &Id| planned(id).is_some_and(Custodian::has_deputy);
         let wrong = match &self.entry.event {
             Event::Quorum { custodians, spent, deputies, changed } => {
                 let distinct: BTreeSet<_> = custodians.iter().collect();
@@ -567,10 +567,9 @@ impl At<'_> {
         let package = self.state.document(Kind::Package).ok();
         let package = package.and_then(|hash| self.record.documents.package.by_hash(hash));
         let listed = |one: &ChangedShare| {
-            let shares = package.map(|package| &package.body().shares);
-            shares.is_none_or(|shares| {
-                let of = |share: &&ShareListing| share.custodian == one.custodian.as_str();
-                shares.iter().find(of).is_some_and(|share| share.file == one.taken)
+            package.is_none_or(|package| {
+                let share = package.body().share_of(&one.custodian);
+                share.is_ok_and(|share| share.file == one.taken)
             })
         };
         let distinct: BTreeSet<_> = changed.iter().map(|one| &one.custodian).collect();

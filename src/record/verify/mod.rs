@@ -19,7 +19,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::log::{MAX_LOG, SourceDestroyed, fields};
+use crate::log::claims::claims;
+use crate::log::{MAX_LOG, SourceDestroyed};
 use crate::plan::MAX_PLAN;
 use crate::service::NodeEvidence;
 use crate::signature::{self, Namespace};
@@ -343,7 +344,7 @@ fn say_claims(plan: &Plan, logs: &Logs, verdict: &mut Verdict) {
 /// What of a log only its writer says, and what is odd about it.
 fn say_entries(log: &VerifiedLog, verdict: &mut Verdict) -> Result<()> {
     let side = log.state.side;
-    let claims = fields::claims(log.events().map(|(_, event)| event))?;
+    let claims = claims(log.events().map(|(_, event)| event))?;
     let count = log.entries.len() + claims.values().sum::<usize>();
     let claims = claims.iter().map(|(field, count)| format!("{field} {count}"));
     let claims = list_or("nothing else", claims);

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::layout::{
-    Content, DRAFT, EVIDENCE, KEYS, OUTBOX, REGISTER, SHARES, attempt_folder, cloud_folder,
+    Content, DRAFT, EVIDENCE, KEYS, OUTBOX, REGISTER, SHARES, SUMS, attempt_folder, cloud_folder,
     evidence_name, in_ceremony, in_documents,
 };
+use crate::proof::key_set::certificate_file;
 use crate::service::local::{MAX_REGISTRY, RegisteredSet, Registry};
 use crate::service::{BRIEF_FILE, Brief, MAX_BRIEF};
 use crate::verify::Verdict;
-use crate::verify::archive::{SUMS, listed};
+use crate::verify::archive::listed;
 use crate::verify::counterpart::VerifiedLog;
 use crate::verify::evidence::{Folder, Holds};
 use crate::verify::logs::Logs;
@@ -55,7 +56,7 @@ fn logged(log: &VerifiedLog) -> Result<BTreeMap<PathBuf, Hash>> {
             }
             Event::KeysCreate { document: None, keys, .. } => {
                 for key in keys {
-                    put(Path::new(KEYS), format!("{}.crt", key.label), key.certificate);
+                    put(Path::new(KEYS), certificate_file(&key.label), key.certificate);
                 }
             }
             Event::Export { shares, .. } => {

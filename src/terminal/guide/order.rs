@@ -4,10 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::guide::{Turn, script};
-use record::Result;
-use record::plan::Plan;
-use record::rule::Rule;
-use record::terms::{Kind, Side, Step};
+use record::{Kind, Plan, Result, Rule, Side, Step};
 
 /// Goes through both scripts of a plan as people would, each side as far as it can.
 ///

@@ -13,10 +13,8 @@ use super::{
     changes::head_to_fit,
     tools::{Copy, audited, on_two_threads, script},
 };
-use record::{
-    encoding::Hash,
-    log::fields::{Source, source},
-};
+use crate::common::changes::fields_of;
+use record::encoding::Hash;
 
 /// One field of one entry of an archive's own log.
 struct Field {
@@ -90,7 +88,8 @@ fn derived(archive: usize, path: &Path) -> Vec<Field> {
         let value: Value = serde_json::from_str(line).unwrap();
         let event = value["event"].as_str().unwrap();
         let names = value.as_object().unwrap().keys();
-        let names = names.filter(|name| matches!(source(event, name), Some(Source::Derived(_))));
+        let names =
+            names.filter(|name| fields_of(event).any(|field| field.name == *name && !field.claim));
         fields.extend(names.map(|name| Field { archive, log, entry, name: name.clone() }));
     }
     fields

@@ -7,6 +7,7 @@ mod xml;
 
 use roxmltree::{Document, Node};
 
+use crate::brought::text;
 use crate::{Result, Rule, escape};
 pub use compare::{Certificate, Comparison};
 
@@ -87,7 +88,9 @@ impl Metadata {
                 "fetch it again from http://<node>/KeyProtection/service/metadata/2014-07/metadata.xml and change nothing",
             )
         };
-        let text = xml::decode(bytes).map_err(refuse)?;
+        let text = text::decoded(bytes);
+        let text = text.ok_or("neither UTF-8, nor UTF-16 with a byte order mark".into());
+        let text = text.map_err(refuse)?;
         let xml = xml::parse(&text).map_err(refuse)?;
         read(&xml, &name).map_err(refuse)
     }

@@ -1,4 +1,4 @@
-//! XML from strangers: text in one of three encodings, no DTD, and nothing in it that would cost
+//! XML from strangers: no DTD, and nothing in it that would cost
 //! more than its size.
 
 use roxmltree::{Document, Node, ParsingOptions};
@@ -12,26 +12,6 @@ const MAX_NODES: u32 = 4096;
 const MAX_EQUALS: usize = 1024;
 /// How much of a foreign name is shown, in characters.
 const SHOWN: usize = 100;
-
-/// The text of a file: UTF-16 by its byte order mark, else UTF-8, whose mark is dropped.
-pub fn decode(bytes: &[u8]) -> Result<String, String> {
-    let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
-        let (units, rest) = bytes.as_chunks::<2>();
-        let units = units.iter().map(|two| unit(*two));
-        let text: Result<String, _> = char::decode_utf16(units).collect();
-        match (text, rest) {
-            (Ok(text), []) => Ok(text),
-            _ => Err("neither UTF-16 nor UTF-8".to_owned()),
-        }
-    };
-    match bytes {
-        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
-        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
-        [0xef, 0xbb, 0xbf, rest @ ..] | rest => std::str::from_utf8(rest)
-            .map(str::to_owned)
-            .map_err(|_| "neither UTF-8, nor UTF-16 with a byte order mark".to_owned()),
-    }
-}
 
 /// Parses a text. A DTD is refused, and with it every entity but those of XML itself.
 pub fn parse(text: &str) -> Result<Document<'_>, String> {
