@@ -28,7 +28,7 @@ impl Ceremony {
     ///
     /// # Errors
     /// `DOCUMENT-HASH` where it is not the one of the log.
-    pub fn brief(&self) -> Result<(Brief, Hash)> {
+    pub fn brief(&self) -> Result<Brief> {
         let path = self.register_folder().join(BRIEF_FILE);
         let bytes = folder::read_file(&path, MAX_BRIEF)?;
         let hash = Hash::of(&bytes);
@@ -37,8 +37,7 @@ impl Ceremony {
         let brief = serde_json::from_slice(&bytes).ok();
         let same = known == Some(hash) && brief.is_some();
         unchanged(&path, same, hash, format!("the registration of the log, {expected}"), "folder")?;
-        let brief = brief.ok_or_else(|| Error::defect("a brief of another form"))?;
-        Ok((brief, hash))
+        brief.ok_or_else(|| Error::defect("a brief of another form"))
     }
 
     /// Keeps a node's evidence as it came. The log names it afterwards.
