@@ -270,6 +270,7 @@ impl State {
             Event::SourceDestroy(_) => self.source_destroyed = true,
             Event::Close { .. } => self.closes += 1,
             Event::KeysCreate { keys, .. }
+            | Event::KeysCheck { keys, .. }
             | Event::Import { keys, .. }
             | Event::ImportPlain(PlainImported { keys, .. }) => self.keys = keys.clone(),
             Event::CloudExport(_) => self.cloud_exports += 1,
@@ -278,18 +279,7 @@ impl State {
                 self.offered = Some(*fingerprint);
                 self.approvals.clear();
             }
-            Event::KeysCheck { attempt, package_id, keys, .. } => {
-                self.seen_attempt = *attempt;
-                self.package_id = Some(*package_id);
-                self.keys = keys.clone();
-            }
-            Event::Answer { attempt, package_id, .. } => {
-                self.seen_attempt = *attempt;
-                self.package_id = Some(*package_id);
-            }
-            Event::PackageCheck { attempt, package_id, .. } => {
-                self.seen_attempt = *attempt;
-                self.package_id = Some(*package_id);
+            Event::PackageCheck { .. } => {
                 // Who opened an older package's seal, or signed for it, has not opened or signed
                 // for this one's.
                 self.quorum = None;
@@ -324,6 +314,13 @@ impl State {
             && let Some(hash) = self.taken.insert(kind, hash)
         {
             self.leave(kind, hash, self.seen_attempt);
+        }
+        if let Event::KeysCheck { attempt, package_id, .. }
+        | Event::Answer { attempt, package_id, .. }
+        | Event::PackageCheck { attempt, package_id, .. } = event
+        {
+            self.seen_attempt = *attempt;
+            self.package_id = Some(*package_id);
         }
     }
 
