@@ -58,6 +58,10 @@ pub struct Opened {
 pub struct State {
     /// Whose log it is.
     pub side: Side,
+    /// SHA-256 of its plan, once there is `init`.
+    pub(super) plan: Option<Hash>,
+    /// The closing of the trial that `init` was shown.
+    pub(super) trial: Option<Hash>,
     /// How keys come to where they are used, as `init` said.
     pub way: TransferRoute,
     /// How far it has come.
@@ -119,10 +123,12 @@ pub struct State {
 }
 
 impl State {
-    /// The state after `init`.
+    /// The state before the first entry.
     pub fn new(side: Side) -> Self {
         State {
             side,
+            plan: None,
+            trial: None,
             way: TransferRoute::default(),
             phase: Phase::Planned,
             phase_entry: GENESIS,
@@ -203,11 +209,12 @@ impl State {
         format!("`{line}` shows the next step, who takes it, and the exact command")
     }
 
-    /// Takes one entry of the log.
+    /// Takes the next entry of the log; the first is `init`, and only the first.
     ///
     /// # Errors
     /// `LOG-EVENT` where the entry can't follow.
     pub fn apply(&mut self, entry: &Entry) -> Result<()> {
+        self.begins(entry)?;
         let wrong = |found: String| {
             Rule::LogEvent.refuse(
                 format!("entry {}: {found}", entry.head.seq),
@@ -244,8 +251,8 @@ impl State {
         let approved = gate.and_then(|gate| self.approvals.get(&gate));
         self.nodes.take(entry, approved.map(|approval| approval.subject));
         match event {
-            Event::Init { way, .. } => {
-                self.way = *way;
+            Event::Init { way, plan, trial, .. } => {
+                (self.way, self.plan, self.trial) = (*way, Some(*plan), *trial);
                 self.phase_entry = entry.head;
             }
             Event::Intent { step, attempt } => {
