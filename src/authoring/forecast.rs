@@ -364,8 +364,9 @@ fn warnings(plan: &Plan, probes: &[&Probe]) -> Vec<String> {
                 probe.token.serial
             ));
         }
-        for advice in probe.profile.known().advice {
-            warnings.push(format!("{} ({side}): {advice}", probe.profile.known().name));
+        let known = probe.profile.known();
+        for advice in known.settings.iter().chain(known.advice) {
+            warnings.push(format!("{} ({side}): {advice}", known.name));
         }
     }
     warnings

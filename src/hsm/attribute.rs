@@ -8,6 +8,9 @@ use data_encoding::HEXLOWER;
 
 use record::terms::ReadBack;
 
+/// More bytes than a person compares.
+const LONG: usize = 32;
+
 /// What one attribute holds (PKCS#11 v3.1, 4.1.2).
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Value {
@@ -98,6 +101,10 @@ impl fmt::Display for Value {
         match self {
             Value::Flag(value) => write!(f, "{value}"),
             Value::Number(value) => write!(f, "{value}"),
+            Value::Bytes(value) if value.len() > LONG => {
+                let begin = HEXLOWER.encode(&value[..LONG]);
+                write!(f, "{} bytes that begin with {begin}", value.len())
+            }
             Value::Bytes(value) => f.write_str(&HEXLOWER.encode(value)),
             Value::Mechanisms(list) => {
                 let names: Vec<_> = list.iter().map(|kind| mechanism_name(*kind)).collect();

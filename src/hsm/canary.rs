@@ -23,7 +23,7 @@ use crate::parallel::meanwhile;
 use crate::public_key::PublicHalf;
 use crate::raw::{KeyPair, Object};
 use crate::table::{
-    Table, certificate, hoster_private, kek_private, kek_public, named, target_public,
+    CERTIFICATE, Table, certificate, hoster_private, kek_private, kek_public, named, target_public,
     tenant_private, weakened, weaknesses, wrapping_kek,
 };
 use crate::target::TargetSpec;
@@ -82,7 +82,7 @@ impl Hsm<'_> {
     }
 
     fn remove_labelled(&self, label: &[u8]) -> Result<()> {
-        match self.remove(&[bytes(CKA_LABEL, label)])? {
+        match self.session()?.remove(&[bytes(CKA_LABEL, label)])? {
             None => Ok(()),
             Some((left, said)) => Err(Error::hsm(
                 format!("{left} throwaway objects are still on {}; it said: {said}", self.name()),
@@ -107,6 +107,9 @@ impl Hsm<'_> {
 
     /// Whether the token stores certificates, tried once with one that nobody will miss.
     pub(super) fn stores_certificates(&self) -> Result<bool> {
+        if let Some(seen) = self.seen().left_out.get(CERTIFICATE) {
+            return Ok(seen.is_some());
+        }
         let (_, made) = throwaway_certificate()?;
         self.fits(|named| certificate(named, made.der()))
     }
@@ -122,7 +125,7 @@ impl Hsm<'_> {
             return Ok(());
         }
         let kind = if let KeyType::Rsa(_) = kind { THROWAWAY } else { kind };
-        self.throwaways(|session, name| {
+        let fitted = self.throwaways(|session, name| {
             let public = target_public(true, name, usage);
             let make = |private: &[Attribute]| session.pair(kind, &public, private);
             let discard = |pair: KeyPair| session.discard(&[pair.public, pair.private]);
@@ -130,7 +133,8 @@ impl Hsm<'_> {
             let pair = session.fit(&table, make, discard)?;
             let checked = session.expect(pair.private, &table).map(drop);
             checked.map_err(|fault| fault.error("use a token that makes keys as it is asked to"))
-        })
+        });
+        fitted.map_err(|error| self.advised(error))
     }
 
     /// Whether the token stores a public object of this table, tried once: no ceremony ends for
@@ -169,7 +173,10 @@ impl Hsm<'_> {
     ) -> Result<Observed> {
         let session = self.session()?;
         let method = session.wrap_method(mechanism, oaep)?;
-        let generate = || session.throwaway_pair(&throwaway_target(target));
+        let generate = || {
+            let pair = session.throwaway_pair(&throwaway_target(target));
+            pair.map_err(|error| self.advised(error))
+        };
         let (software, first) = meanwhile(software_key, generate)?;
         let kek = PublicHalf::of_rsa(software.to_public_key())?;
         let with = session.create(&wrapping_kek(&kek))?;
@@ -182,14 +189,14 @@ impl Hsm<'_> {
                     // A token that lacks the plan's OAEP hash, or one that fails?
                     match wrap(method).is_err() && wrap(method.with_other_oaep()).is_ok() {
                         true => self.oaep_hash_error(oaep, "cannot do it, but can do the other"),
-                        false => error,
+                        false => self.advised(error),
                     }
                 })?;
                 let wrapped = WrappedKey::parse(wrapped, kek.bits(), target)?;
                 wrapped_key::open(&software, oaep, &wrapped)
             };
             let (first, second) = (wrap_and_open()?, wrap_and_open()?);
-            let expected = session.public_half(public)?.map(|half| half.key);
+            let expected = session.public_half(public, target)?.map(|half| half.key);
             session.discard(&[public, private]);
             for opened in [&first, &second] {
                 let key = wrapped_key::public_of(&opened.pkcs8);
@@ -366,7 +373,7 @@ impl TokenSession<'_> {
         let make = |private: &[Attribute]| self.pair(kind, &public, private);
         let discard = |pair: KeyPair| self.discard(&[pair.public, pair.private]);
         let KeyPair { public, private } = self.fit(&table, make, discard)?;
-        let public = self.public_half(public)?;
+        let public = self.public_half(public, kind)?;
         let public = public
             .ok_or_else(|| canary_error("a KEK that shows no public key", "an RSA public key"))?;
         Ok(CanaryKek { private, public })
@@ -410,7 +417,7 @@ impl TokenSession<'_> {
         let checked = self.expect(key, table);
         checked.map_err(|fault| fault.error("use a token that unwraps keys as it is asked to"))?;
         self.must_stay(key, &kek.public, method, Rule::TargetAttributes)?;
-        let public = self.public_half(key)?;
+        let public = self.public_half(key, THROWAWAY)?;
         public.ok_or_else(|| canary_error("a key that shows no public key", "an RSA key"))
     }
 

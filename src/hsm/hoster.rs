@@ -8,7 +8,7 @@ use data_encoding::HEXLOWER;
 use crate::attribute::bytes;
 use crate::inventory::Inventory;
 use crate::mechanism::KekUse;
-use crate::object::{Deviation, Examination, Fault, MOST_CERTIFICATE, if_exact};
+use crate::object::{Examination, Fault, if_exact};
 use crate::parallel::on_threads;
 use crate::public_key::PublicHalf;
 use crate::raw::{KeyPair, Object};
@@ -102,7 +102,6 @@ impl PublicObjects {
 /// The objects of one target key at the hoster.
 struct ObjectSet<'a> {
     of: ImportKey<'a>,
-    key: PublicHalf,
     private: Table,
     public: Option<Table>,
     certificate: Option<Table>,
@@ -201,41 +200,21 @@ impl Hsm<'_> {
         let methods = self.session()?.unwrap_methods(order.mechanism, order.oaep)?;
         let method = *methods.first().ok_or_else(|| Error::defect("no way to unwrap"))?;
         let kek = method.under(kek);
-        let import = |import: &Import| {
+        let import = |session: &mut TokenSession, import: &Import| {
             progress(import.set.of.label);
-            self.import_one(&before, import, kek)
+            session.import_one(&before, import, kek)
         };
-        let imported = on_threads(order.sessions, &imports, || Ok(()), |(), one| import(one))?;
+        let imported = on_threads(order.sessions, &imports, || self.session(), import)?;
         let after = self.inventory()?;
         for Import { set, .. } in &imports {
             if let Err(fault) = set.objects(&after) {
-                self.erase(set.of.id, Rule::TargetGone)?;
+                self.session()?.erase(set.of.id, Rule::TargetGone)?;
                 return Err(fault.error(
                     "find out what else puts objects on the token, then run the same command again",
                 ));
             }
         }
         Ok(imported)
-    }
-
-    fn import_one(&self, before: &Inventory, import: &Import, kek: KekUse) -> Result<HosterKey> {
-        let set = &import.set;
-        if let Some(held) = if_exact(self.set_examine(before, set))? {
-            return Ok(held);
-        }
-        let id = set.of.id;
-        self.refuse_label(before, &id.0, set.of.label, &[])?;
-        self.make_anew(id, Rule::TargetGone, before.count(&id.0) > 0, || {
-            let (objects, pin) = self.session()?.import_objects(import, kek)?;
-            let held = self.import_examine(objects, set).map_err(|fault| {
-                fault.error(
-                    "the imported key was destroyed again; find out whether the package or the token is at fault",
-                )
-            });
-            let mut held = HosterKey { imported: true, ..held? };
-            held.attributes.extend(pin.read_back());
-            Ok(held)
-        })
     }
 
     /// The complete, correct set of this key, if it is there: settles an interrupted import without
@@ -250,7 +229,7 @@ impl Hsm<'_> {
         beside: PublicObjects,
         key: &ImportKey,
     ) -> Result<Option<HosterKey>> {
-        if_exact(self.set_examine(inventory, &ObjectSet::new(key, beside)?))
+        if_exact(self.session()?.set_examine(inventory, &ObjectSet::new(key, beside)?))
     }
 
     /// The complete, correct set of this key, or why it is none.
@@ -260,6 +239,46 @@ impl Hsm<'_> {
     /// [`Error::Hsm`] where the token fails.
     pub fn held(&self, inventory: &Inventory, key: &ImportKey) -> Result<HosterKey> {
         let beside = self.born_beside(inventory, key.id)?;
+        self.session()?.held(inventory, beside, key)
+    }
+}
+
+impl TokenSession<'_> {
+    /// Imports one key, and reads it back in a new session, in which the next is imported.
+    fn import_one(
+        &mut self,
+        before: &Inventory,
+        import: &Import,
+        kek: KekUse,
+    ) -> Result<HosterKey> {
+        let set = &import.set;
+        if let Some(held) = if_exact(self.set_examine(before, set))? {
+            return Ok(held);
+        }
+        let id = set.of.id;
+        self.hsm.refuse_label(before, &id.0, set.of.label, &[])?;
+        self.make_anew(id, Rule::TargetGone, before.count(&id.0) > 0, |session| {
+            let (objects, pin) = session.import_objects(import, kek)?;
+            session.renew()?;
+            let held = session.import_examine(objects, set).map_err(|fault| {
+                // A token that ignored CKA_ID keeps a key that no search by id would find.
+                session.discard(&[objects.private]);
+                fault.error(
+                    "the imported key was destroyed again; find out whether the package or the token is at fault",
+                )
+            });
+            let mut held = HosterKey { imported: true, ..held? };
+            held.attributes.extend(pin.read_back());
+            Ok(held)
+        })
+    }
+
+    fn held(
+        &self,
+        inventory: &Inventory,
+        beside: PublicObjects,
+        key: &ImportKey,
+    ) -> Result<HosterKey> {
         self.set_examine(inventory, &ObjectSet::new(key, beside)?).map_err(|fault| {
             fault.error("find out what has touched this key in the HSM; what it cannot show, it does not prove")
         })
@@ -269,32 +288,13 @@ impl Hsm<'_> {
         self.import_examine(set.objects(inventory)?, set)
     }
 
-    /// Reads the set in a new session: complete and correct, or the first thing that it misses.
+    /// Reads the set: complete and correct, or the first thing that it misses.
     fn import_examine(&self, objects: SetObjects, set: &ObjectSet) -> Examination<HosterKey> {
-        let session = self.session()?;
         let SetObjects { private, public, certificate } = objects;
-        let mut attributes = session.expect(private, &set.private)?.attributes;
-        if let Some((public, table)) = public.zip(set.public.as_ref()) {
-            session.expect(public, table)?;
-        }
-        for half in [Some(private), public].into_iter().flatten() {
-            if !session.is_half_of(half, &set.key)? {
-                return Err(Fault::of(
-                    Rule::TargetModulus,
-                    "a key with another modulus",
-                    "the modulus and exponent of the tenant's public key",
-                ));
-            }
-        }
-        if let Some((certificate, table)) = certificate.zip(set.certificate.as_ref()) {
-            session.expect(certificate, table)?;
-            let value = session.read_bytes(certificate, CKA_VALUE, MOST_CERTIFICATE)?;
-            if value.as_deref() != Some(set.of.certificate) {
-                return Err(Fault::of(
-                    Rule::TargetCertificate,
-                    "another certificate beside the key",
-                    "the tenant's certificate",
-                ));
+        let mut attributes = self.expect(private, &set.private)?.attributes;
+        for (object, table) in [(public, &set.public), (certificate, &set.certificate)] {
+            if let Some((object, table)) = object.zip(table.as_ref()) {
+                self.expect(object, table)?;
             }
         }
         let none = [(public, "CKO_PUBLIC_KEY"), (certificate, "CKO_CERTIFICATE")];
@@ -304,13 +304,11 @@ impl Hsm<'_> {
                 ReadBack { attribute, value: "not stored by the token".to_owned() }
             },
         ));
-        let (id, spki) = (set.of.id.0.to_vec(), set.key.spki.clone());
+        let (id, spki) = (set.of.id.0.to_vec(), set.of.spki.to_vec());
         let target = TargetKey { id, spki, made: false, private };
         Ok(HosterKey { target, attributes, imported: false })
     }
-}
 
-impl TokenSession<'_> {
     fn import_objects(&self, import: &Import, kek: KekUse) -> Result<(SetObjects, TemplatePin)> {
         let set = &import.set;
         let table = self.hsm.fitted(set.private.clone());
@@ -321,14 +319,6 @@ impl TokenSession<'_> {
         };
         let beside = store(&set.public).and_then(|public| {
             let certificate = store(&set.certificate)?;
-            // A token that ignored CKA_ID keeps a key that no search by id would find to destroy.
-            let id = bytes(CKA_ID, &set.of.id.0);
-            let found = self.read(private, &id)?;
-            if found.as_ref() != Some(&id.value) {
-                let fault: Fault =
-                    Deviation::of(Rule::TargetAttributes, &id, found.as_ref()).into();
-                return Err(fault.error("use a token that names keys as it is asked to"));
-            }
             Ok((SetObjects { private, public, certificate }, pin))
         });
         beside.inspect_err(|_| self.discard(&[private]))
@@ -340,12 +330,12 @@ impl<'a> ObjectSet<'a> {
         let key = PublicHalf::of_spki(of.spki, Rule::TargetKey)?;
         let named = named(&of.id.0, of.label);
         let certificate = certificate(&named, of.certificate)?;
+        let half_of = |table: Table| table.half_of(&key, Rule::TargetModulus);
         Ok(ObjectSet {
             of: *of,
-            private: hoster_private(&named, key.kind(), of.usage, of.born),
-            public: beside.public.then(|| stored_public(&named, &key, of.usage)),
+            private: half_of(hoster_private(&named, key.kind(), of.usage, of.born)),
+            public: beside.public.then(|| half_of(stored_public(&named, &key, of.usage))),
             certificate: beside.certificate.then_some(certificate),
-            key,
         })
     }
 
@@ -394,12 +384,11 @@ impl Hsm<'_> {
         self.refuse_label(inventory, id, spec.label, &[])?;
         let BornSpec { kind, usage, .. } = *spec;
         self.fit_pair(kind, usage, |named, kind| hoster_private(named, kind, usage, true))?;
-        self.make_anew(spec.id, Rule::TargetGone, inventory.count(id) > 0, || {
-            let session = self.session()?;
+        let stores = self.stores_certificates()?;
+        let remains = inventory.count(id) > 0;
+        self.session()?.make_anew(spec.id, Rule::TargetGone, remains, |session| {
             let KeyPair { public, private } = session.born_pair(spec)?;
-            let key = session.public_half(public)?;
-            // Some tokens have two sessions, of which the login is one.
-            drop(session);
+            let key = session.public_half(public, kind)?;
             let key = key.ok_or_else(|| {
                 Error::hsm(
                     "the new key shows no public half",
@@ -409,11 +398,13 @@ impl Hsm<'_> {
             let target = TargetKey { id: id.to_vec(), spki: key.spki, made: true, private };
             let der = certify(&target)?;
             let table = certificate(&named(id, spec.label), &der)?;
-            if self.fits(|named| certificate(named, &der))? {
-                self.session()?.create(&self.fitted(table).template())?;
+            if stores {
+                session.create(&self.fitted(table).template())?;
             }
-            let set = spec.set(&target.spki, &der);
-            let mut held = self.held(&self.inventory_where(&[bytes(CKA_ID, id)])?, &set)?;
+            session.renew()?;
+            let inventory = session.inventory_where(&[bytes(CKA_ID, id)])?;
+            let beside = PublicObjects { public: true, certificate: stores };
+            let mut held = session.held(&inventory, beside, &spec.set(&target.spki, &der))?;
             held.target.made = true;
             Ok(CertifiedKey { held, certificate: der })
         })
@@ -444,7 +435,7 @@ impl Hsm<'_> {
         };
         let beside = self.born_beside(inventory, spec.id)?;
         if !beside.certificate {
-            let key = self.session()?.public_half(*public)?;
+            let key = self.session()?.public_half(*public, spec.kind)?;
             let Some(PublicHalf { spki, .. }) = key else { return Ok(None) };
             let target = TargetKey { id: id.to_vec(), spki, made: false, private: *private };
             certificates.push(certify(&target)?);

@@ -1,17 +1,17 @@
 //! Every object of a token, looked at once: with many keys, a search per key is what takes the
 //! time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cryptoki_sys::*;
 
-use crate::Hsm;
 use crate::attribute::{Attribute, Value, bytes, number};
 use crate::public_key::{PublicHalf, trimmed};
 use crate::raw::Object;
+use crate::{Hsm, TokenSession};
+use record::Result;
 use record::rule::Rule;
 use record::spki::PublicKey;
-use record::{Error, Result};
 use rsa::traits::PublicKeyParts;
 
 /// The objects of a token as they were at one moment. It says where to look; what is done to a key
@@ -34,40 +34,7 @@ impl Hsm<'_> {
     /// # Errors
     /// [`record::Error::Hsm`] where the token fails.
     pub fn inventory(&self) -> Result<Inventory> {
-        self.inventory_where(&[])
-    }
-
-    /// Looks at the objects that have all of these attributes, in a new session.
-    pub(super) fn inventory_where(&self, template: &[Attribute]) -> Result<Inventory> {
-        let session = self.session()?;
-        let mut entries = Vec::new();
-        for object in session.find(template)? {
-            let shown = [number(CKA_CLASS, 0), bytes(CKA_ID, &[]), bytes(CKA_LABEL, &[])];
-            let read = match session.read_all(object, &shown.each_ref()) {
-                Ok(read) => read,
-                // SoftHSM, killed while it makes an object, leaves a file without any attribute and
-                // lists it for ever: no search by id finds it, nobody can use it. A token that fell
-                // silent does not answer for its session either.
-                Err(_) if session.session.state().is_ok() => continue,
-                Err(error) => return Err(error),
-            };
-            let [class, id, label] = <[_; 3]>::try_from(read).map_err(|_| {
-                Error::defect("three attributes were asked for, and another number came back")
-            })?;
-            let modulus = match class {
-                Some(Value::Number(CKO_PRIVATE_KEY)) => {
-                    session.read(object, &bytes(CKA_MODULUS, &[]))?
-                }
-                _ => None,
-            };
-            let [id, label, modulus] = [id, label, modulus].map(|value| match value {
-                Some(Value::Bytes(bytes)) => bytes,
-                // PKCS#11's own default of each is empty.
-                _ => Vec::new(),
-            });
-            entries.push(Entry { object, class, id, label, modulus });
-        }
-        Ok(Inventory { entries })
+        self.session()?.inventory_where(&[])
     }
 
     /// Refuses where an object of another id, with one of these classes (none: any), has the label.
@@ -116,6 +83,50 @@ impl Hsm<'_> {
         }
         Ok(halves)
     }
+}
+
+impl TokenSession<'_> {
+    /// Looks at the objects that have all of these attributes.
+    pub(super) fn inventory_where(&self, template: &[Attribute]) -> Result<Inventory> {
+        // Asked for their modulus by the one call; of another object it would fail.
+        let rsa = [number(CKA_CLASS, CKO_PRIVATE_KEY), number(CKA_KEY_TYPE, CKK_RSA)];
+        let rsa: BTreeSet<_> = self.find(&[template, &rsa].concat())?.into_iter().collect();
+        let mut entries = Vec::new();
+        for object in self.find(template)? {
+            let shown =
+                [number(CKA_CLASS, 0), bytes(CKA_ID, &[]), bytes(CKA_LABEL, &[]), modulus()];
+            let shown: Vec<_> =
+                shown.iter().take(if rsa.contains(&object) { 4 } else { 3 }).collect();
+            let read = match self.read_all(object, &shown) {
+                Ok(read) => read,
+                // SoftHSM, killed while it makes an object, leaves a file without any attribute and
+                // lists it for ever: no search by id finds it, nobody can use it. A token that fell
+                // silent does not answer for its session either.
+                Err(_) if self.session.state().is_ok() => continue,
+                Err(error) => return Err(error),
+            };
+            let mut read = read.into_iter();
+            let [class, id, label, modulus] = [(); 4].map(|()| read.next().flatten());
+            let modulus = match class {
+                Some(Value::Number(CKO_PRIVATE_KEY)) if !rsa.contains(&object) => {
+                    self.read(object, &self::modulus())?
+                }
+                _ => modulus,
+            };
+            let [id, label, modulus] = [id, label, modulus].map(|value| match value {
+                Some(Value::Bytes(bytes)) => bytes,
+                // PKCS#11's own default of each is empty.
+                _ => Vec::new(),
+            });
+            entries.push(Entry { object, class, id, label, modulus });
+        }
+        Ok(Inventory { entries })
+    }
+}
+
+/// A modulus that is read.
+fn modulus() -> Attribute {
+    bytes(CKA_MODULUS, &[])
 }
 
 impl Inventory {

@@ -61,14 +61,14 @@ impl Hsm<'_> {
         spec: KekSpec,
         waived: &dyn Fn(Rule) -> bool,
     ) -> Result<Kek> {
-        if let Some(kek) = if_exact(self.kek_examine(id, spec, waived))? {
+        let mut session = self.session()?;
+        if let Some(kek) = if_exact(session.kek_examine(id, spec, waived))? {
             return Ok(kek);
         }
-        self.make_anew(id, Rule::KekGone, true, || {
-            let session = self.session()?;
+        session.make_anew(id, Rule::KekGone, true, |session| {
             session.kek_generate(&named(&id.0, label), spec)?;
-            drop(session);
-            let kek = self.kek_examine(id, spec, waived).map_err(|fault| fault.error(REMEDY))?;
+            session.renew()?;
+            let kek = session.kek_examine(id, spec, waived).map_err(|fault| fault.error(REMEDY))?;
             Ok(Kek { made: true, ..kek })
         })
     }
@@ -87,11 +87,11 @@ impl Hsm<'_> {
     ) -> Result<Vec<ReadBack>> {
         let offered = PublicHalf::rsa_of_spki(spki, Rule::KekKey)?;
         let spec = KekSpec { bits: offered.bits(), mechanism };
-        let kek =
-            self.kek_examine(id, spec, waived).and_then(|kek| match kek.spki == offered.spki {
-                true => Ok(kek.attributes),
-                false => Err(key_fault("another key than the one offered")),
-            });
+        let kek = self.session()?.kek_examine(id, spec, waived);
+        let kek = kek.and_then(|kek| match kek.spki == offered.spki {
+            true => Ok(kek.attributes),
+            false => Err(key_fault("another key than the one offered")),
+        });
         kek.map_err(|fault| fault.error(CHANGED))
     }
 
@@ -104,41 +104,6 @@ impl Hsm<'_> {
         }
     }
 
-    /// The exact pair of this id, read in a new session, with nothing missed but what is waived.
-    fn kek_examine(
-        &self,
-        id: CkaId,
-        spec: KekSpec,
-        waived: &dyn Fn(Rule) -> bool,
-    ) -> Examination<Kek> {
-        let session = self.session()?;
-        let private = session.find(&of_class(CKO_PRIVATE_KEY, &id.0))?;
-        let public = session.find(&of_class(CKO_PUBLIC_KEY, &id.0))?;
-        let all = session.find(&[bytes(CKA_ID, &id.0)])?.len();
-        let ([private], [public], 2) = (&private[..], &public[..], all) else {
-            let (private, public) = (private.len(), public.len());
-            return Err(key_fault(format!(
-                "{private} private keys, {public} public keys, {all} objects with its CKA_ID"
-            )));
-        };
-        let table = kek_private(&named(&id.0, ""), spec.mechanism);
-        let Comparison { attributes, missed, .. } = session.expect(*private, &table)?;
-        let (missed, mut refused): (Vec<_>, Vec<_>) =
-            missed.into_iter().partition(|miss| waived(miss.rule));
-        if !refused.is_empty() {
-            return Err(refused.swap_remove(0).into());
-        }
-        let key = match (session.public_half(*private)?, session.public_half(*public)?) {
-            (Some(key), Some(half)) if key == half => key,
-            _ => return Err(key_fault("two halves of different keys")),
-        };
-        if key.kind() != KeyType::Rsa(spec.bits) || !key.exponent_fits() {
-            return Err(key_fault(key.described()));
-        }
-        let missed = missed.into_iter().map(|miss| (miss.rule, miss.found)).collect();
-        Ok(Kek { id, spki: key.spki, attributes, missed, made: false })
-    }
-
     /// Destroys both halves of the KEK, then looks in a new session that nothing with the id is
     /// left. No KEK is success.
     ///
@@ -146,10 +111,14 @@ impl Hsm<'_> {
     /// `KEK-KEY` where the id is another key's, and then nothing is destroyed; `KEK-GONE` where
     /// something is left; [`record::Error::Hsm`] where the token cannot be searched.
     pub fn kek_destroy(&self, id: CkaId, fingerprint: Hash) -> Result<()> {
-        let session = self.session()?;
+        let mut session = self.session()?;
         for class in [CKO_PRIVATE_KEY, CKO_PUBLIC_KEY] {
             for object in session.find(&of_class(class, &id.0))? {
-                let found = session.public_half(object)?.map(|key| Hash::of(&key.spki));
+                let shown = match session.public_half(object, KeyType::Rsa(0))? {
+                    None => session.public_half(object, KeyType::Ec(0))?,
+                    shown => shown,
+                };
+                let found = shown.map(|key| Hash::of(&key.spki));
                 if let Some(other) = found.filter(|found| *found != fingerprint) {
                     return Err(Rule::KekKey.refuse(
                         format!("the key with the KEK's CKA_ID on {} has the fingerprint {other}", self.name()),
@@ -159,8 +128,7 @@ impl Hsm<'_> {
                 }
             }
         }
-        drop(session);
-        self.erase(id, Rule::KekGone)
+        session.erase(id, Rule::KekGone)
     }
 
     /// Destroys whatever has the CKA_ID of a KEK that no record names, or of one that the security
@@ -170,11 +138,47 @@ impl Hsm<'_> {
     /// `KEK-GONE` where something is left; [`record::Error::Hsm`] where the token cannot be
     /// searched.
     pub fn kek_clear(&self, id: CkaId) -> Result<()> {
-        self.erase(id, Rule::KekGone)
+        self.session()?.erase(id, Rule::KekGone)
     }
 }
 
 impl TokenSession<'_> {
+    /// The exact pair of this id, with nothing missed but what is waived.
+    fn kek_examine(
+        &self,
+        id: CkaId,
+        spec: KekSpec,
+        waived: &dyn Fn(Rule) -> bool,
+    ) -> Examination<Kek> {
+        let private = self.find(&of_class(CKO_PRIVATE_KEY, &id.0))?;
+        let public = self.find(&of_class(CKO_PUBLIC_KEY, &id.0))?;
+        let all = self.find(&[bytes(CKA_ID, &id.0)])?.len();
+        let ([private], [public], 2) = (&private[..], &public[..], all) else {
+            let (private, public) = (private.len(), public.len());
+            return Err(key_fault(format!(
+                "{private} private keys, {public} public keys, {all} objects with its CKA_ID"
+            )));
+        };
+        let table = kek_private(&named(&id.0, ""), spec.mechanism);
+        let Comparison { attributes, missed, .. } = self.expect(*private, &table)?;
+        let (missed, mut refused): (Vec<_>, Vec<_>) =
+            missed.into_iter().partition(|miss| waived(miss.rule));
+        if !refused.is_empty() {
+            return Err(refused.swap_remove(0).into());
+        }
+        let kind = KeyType::Rsa(spec.bits);
+        let halves = (self.public_half(*private, kind)?, self.public_half(*public, kind)?);
+        let key = match halves {
+            (Some(key), Some(half)) if key == half => key,
+            _ => return Err(key_fault("two halves of different keys")),
+        };
+        if key.kind() != kind || !key.exponent_fits() {
+            return Err(key_fault(key.described()));
+        }
+        let missed = missed.into_iter().map(|miss| (miss.rule, miss.found)).collect();
+        Ok(Kek { id, spki: key.spki, attributes, missed, made: false })
+    }
+
     /// Makes a KEK pair, by the template that the token was seen to take.
     fn kek_generate(&self, named: &[Attribute; 2], spec: KekSpec) -> Result<KeyPair> {
         let private = self.hsm.fitted(self.hsm.kek_table(named, spec.mechanism)).template();

@@ -26,6 +26,7 @@ pub use mechanism::{THROWAWAY, THROWAWAY_BITS};
 pub use parallel::MOST_SESSIONS;
 pub use probe::{MAX_MODULE, Trial};
 use raw::Session;
+use record::probe::profile::Profile;
 use record::rule::Rule;
 use record::terms::{Mechanism, TokenIdentity};
 use record::{Error, Result};
@@ -368,8 +369,31 @@ impl Hsm<'_> {
         Ok(TokenSession { hsm: self, session: self.token.open_session()? })
     }
 
+    /// The session of the login, for what makes no session object: they would live as long. It
+    /// serves one thread.
+    fn logged_in(&self) -> TokenSession<'_> {
+        TokenSession { hsm: self, session: self.login.lent() }
+    }
+
     fn seen(&self) -> MutexGuard<'_, TrialResults> {
         whole(self.seen.lock())
+    }
+
+    /// The error with what of the vendor's set-up may be behind it.
+    fn advised(&self, error: Error) -> Error {
+        let known = Profile::of(self.identity()).known();
+        let advised = |remedy: String| {
+            let settings = known.settings.iter();
+            settings.fold(remedy, |remedy, said| format!("{remedy}; of {}: {said}", known.name))
+        };
+        match error {
+            Error::Hsm { what, remedy } => Error::Hsm { what, remedy: advised(remedy) },
+            Error::Refused(mut refusal) => {
+                refusal.remedy = advised(refusal.remedy);
+                Error::Refused(refusal)
+            }
+            other => other,
+        }
     }
 
     fn functions(&self) -> &raw::Functions {
@@ -385,6 +409,13 @@ impl Hsm<'_> {
 struct TokenSession<'h> {
     hsm: &'h Hsm<'h>,
     session: Session<'h>,
+}
+
+impl TokenSession<'_> {
+    /// Goes on in a new session: what that reads, no session says that has changed something.
+    fn renew(&mut self) -> Result<()> {
+        self.session.renew(self.hsm.token.slot)
+    }
 }
 
 fn identity(info: &CK_TOKEN_INFO) -> TokenIdentity {

@@ -87,10 +87,12 @@ impl Hsm<'_> {
             return Ok(());
         }
         let (mechanism, oaep) = (plan.transfer.mechanism, plan.transfer.oaep_hash);
-        match side {
-            Side::Tenant => self.session()?.wrap_method(mechanism, oaep).map(drop),
-            Side::Hoster => self.session()?.unwrap_methods(mechanism, oaep).map(drop),
-        }
+        let session = self.session()?;
+        let able = match side {
+            Side::Tenant => session.wrap_method(mechanism, oaep).map(drop),
+            Side::Hoster => session.unwrap_methods(mechanism, oaep).map(drop),
+        };
+        able.map_err(|error| self.advised(error))
     }
 
     /// Whether the token wraps or unwraps by this mechanism.

@@ -4,11 +4,11 @@
 use cryptoki_sys::*;
 use sha2::{Digest, Sha256};
 
+use crate::TokenSession;
 use crate::attribute::{Attribute, Value, bytes, found, number};
 use crate::layout::{Member, Space, TokenMechanism};
-use crate::public_key::{PublicHalf, curve_params};
+use crate::public_key::{PublicHalf, curve_params, key_type};
 use crate::raw::Object;
-use crate::{Hsm, TokenSession};
 use record::encoding::{self, CkaId, enc};
 use record::rule::Rule;
 use record::terms::KeyType;
@@ -18,7 +18,7 @@ use record::{Error, Result};
 /// bytes).
 const MOST_BYTES: usize = 1024;
 /// More than any certificate that Keyferry stores.
-pub(super) const MOST_CERTIFICATE: usize = 64 * 1024;
+const MOST_CERTIFICATE: usize = 64 * 1024;
 /// More members than any list attribute that Keyferry sets has.
 const MOST_MEMBERS: usize = 32;
 
@@ -93,7 +93,8 @@ fn room_for(like: &Attribute) -> usize {
     match &like.value {
         Value::Flag(_) => 1,
         Value::Number(_) => size_of::<CK_ULONG>(),
-        Value::Bytes(value) => value.len().max(MOST_BYTES),
+        Value::Bytes(_) if like.kind == CKA_VALUE => MOST_CERTIFICATE,
+        Value::Bytes(_) => MOST_BYTES,
         Value::Mechanisms(_) => MOST_MEMBERS * size_of::<CK_MECHANISM_TYPE>(),
         Value::Template(_) => MOST_MEMBERS * size_of::<CK_ATTRIBUTE>(),
     }
@@ -109,8 +110,9 @@ impl TokenSession<'_> {
         if let Value::Template(members) = &like.value {
             return Ok(self.read_template(object, like.kind, members)?.map(Value::Template));
         }
-        let bytes = self.read_bytes(object, like.kind, room_for(like))?;
-        Ok(bytes.and_then(|bytes| like.value.like(&bytes)))
+        let mut space = Space::of(like.kind, room_for(like));
+        self.get_values(object, std::slice::from_mut(&mut space))?;
+        Ok(space.value().and_then(|bytes| like.value.like(&bytes)))
     }
 
     /// Reads attributes in the shapes of `like`, as far as the token can by one call.
@@ -136,19 +138,6 @@ impl TokenSession<'_> {
         Ok(value.is_some_and(|value| value.same(&wanted.value)))
     }
 
-    /// Reads an attribute of at most `most` bytes by one call into a buffer of ours; a longer one
-    /// is none.
-    pub fn read_bytes(
-        &self,
-        object: Object,
-        kind: CK_ATTRIBUTE_TYPE,
-        most: usize,
-    ) -> Result<Option<Vec<u8>>> {
-        let mut space = Space::of(kind, most);
-        self.get_values(object, std::slice::from_mut(&mut space))?;
-        Ok(space.value())
-    }
-
     /// Reads an array of attributes: its length, then one call into prepared members. Their types
     /// are set beforehand, in the order of `like`, because some tokens want to be told them.
     fn read_template(
@@ -172,30 +161,31 @@ impl TokenSession<'_> {
         Ok(members.iter().map(|member| member.attribute(like)).collect())
     }
 
-    /// The public half that an object shows: RSA keys of either half, EC keys of the public half.
-    /// `None` where it shows none.
-    pub fn public_half(&self, object: Object) -> Result<Option<PublicHalf>> {
-        let kind = self.read(object, &number(CKA_KEY_TYPE, CKK_RSA))?;
-        let parts = match kind {
-            Some(Value::Number(CKK_RSA)) => [CKA_MODULUS, CKA_PUBLIC_EXPONENT],
-            Some(Value::Number(CKK_EC)) => [CKA_EC_PARAMS, CKA_EC_POINT],
-            _ => return Ok(None),
+    /// The public half that an object shows, if it is of this kind, whatever its size: RSA keys of
+    /// either half, EC keys of the public half. `None` where it shows none.
+    pub fn public_half(&self, object: Object, kind: KeyType) -> Result<Option<PublicHalf>> {
+        let [first, second] = match kind {
+            KeyType::Rsa(_) => [CKA_MODULUS, CKA_PUBLIC_EXPONENT],
+            KeyType::Ec(_) => [CKA_EC_PARAMS, CKA_EC_POINT],
         };
-        let [first, second] = parts.map(|kind| bytes(kind, &[]));
-        let parts = self.read_all(object, &[&first, &second])?;
-        let [Some(Value::Bytes(first)), Some(Value::Bytes(second))] = &parts[..] else {
-            return Ok(None);
-        };
-        Ok(match kind {
-            Some(Value::Number(CKK_RSA)) => PublicHalf::of_parts(first, second),
-            _ => PublicHalf::of_point(first, second),
+        let wanted = [key_type(kind), bytes(first, &[]), bytes(second, &[])];
+        let read = self.read_all(object, &wanted.each_ref())?;
+        Ok(match (&read[..], kind) {
+            ([of, ..], _) if *of != Some(key_type(kind).value) => None,
+            ([_, Some(Value::Bytes(first)), Some(Value::Bytes(second))], KeyType::Rsa(_)) => {
+                PublicHalf::of_parts(first, second)
+            }
+            ([_, Some(Value::Bytes(first)), Some(Value::Bytes(second))], KeyType::Ec(_)) => {
+                PublicHalf::of_point(first, second)
+            }
+            _ => None,
         })
     }
 
     /// Whether a private or public object is half of this key. A private EC object shows no point:
     /// it must sign, a message of ours.
     pub fn is_half_of(&self, object: Object, key: &PublicHalf) -> Result<bool> {
-        if let Some(shown) = self.public_half(object)? {
+        if let Some(shown) = self.public_half(object, key.kind())? {
             return Ok(shown == *key);
         }
         let KeyType::Ec(bits) = key.kind() else {
@@ -246,18 +236,21 @@ impl TokenSession<'_> {
     }
 }
 
-impl Hsm<'_> {
+impl TokenSession<'_> {
     /// Destroys every object of this id, then looks in a new session whether any is left. Nothing
     /// to destroy is success.
     ///
     /// # Errors
     /// Refuses by `rule` where something is left; [`Error::Hsm`] where the token cannot be
     /// searched.
-    pub(super) fn erase(&self, id: CkaId, rule: Rule) -> Result<()> {
+    pub fn erase(&mut self, id: CkaId, rule: Rule) -> Result<()> {
         match self.remove(&[bytes(CKA_ID, &id.0)])? {
             None => Ok(()),
             Some((left, said)) => Err(rule.refuse(
-                format!("{left} objects with this CKA_ID are still on {}; it said: {said}", self.name()),
+                format!(
+                    "{left} objects with this CKA_ID are still on {}; it said: {said}",
+                    self.hsm.name()
+                ),
                 "no object with this CKA_ID",
                 "destroy them with the vendor's tool, then run the same command again, which looks once more",
             )),
@@ -266,33 +259,32 @@ impl Hsm<'_> {
 
     /// Destroys every object like this, then looks in a new session whether any is left: how many,
     /// and what the token said.
-    pub(super) fn remove(&self, wanted: &[Attribute]) -> Result<Option<(usize, String)>> {
-        let session = self.session()?;
+    pub fn remove(&mut self, wanted: &[Attribute]) -> Result<Option<(usize, String)>> {
         let mut said = None;
-        for object in session.find(wanted)? {
+        for object in self.find(wanted)? {
             // What counts is whether the object is there afterwards.
-            if let Err(error) = session.destroy(object) {
+            if let Err(error) = self.destroy(object) {
                 said.get_or_insert(error.to_string());
             }
         }
-        drop(session);
-        let left = self.session()?.find(wanted)?.len();
+        self.renew()?;
+        let left = self.find(wanted)?.len();
         Ok((left != 0).then(|| (left, said.unwrap_or_else(|| "nothing".to_owned()))))
     }
 
     /// What `make` gives, once nothing of an earlier run remains; where it fails, everything of
     /// this id is destroyed again.
-    pub(super) fn make_anew<T>(
-        &self,
+    pub fn make_anew<T>(
+        &mut self,
         id: CkaId,
         rule: Rule,
         remains: bool,
-        make: impl FnOnce() -> Result<T>,
+        make: impl FnOnce(&mut Self) -> Result<T>,
     ) -> Result<T> {
         if remains {
             self.erase(id, rule)?;
         }
-        make().map_err(|error| match self.erase(id, rule) {
+        make(self).map_err(|error| match self.renew().and_then(|()| self.erase(id, rule)) {
             Ok(()) => error,
             // What is still there matters more than why it had to go.
             Err(left) => left,

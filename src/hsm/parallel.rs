@@ -17,17 +17,17 @@ pub(super) fn on_threads<T: Sync, W, R: Send>(
     threads: usize,
     items: &[T],
     worker: impl Fn() -> Result<W> + Sync,
-    work: impl Fn(&W, &T) -> Result<R> + Sync,
+    work: impl Fn(&mut W, &T) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
     let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
     let fail = || failed.store(true, Ordering::Relaxed);
     let run = || {
-        let worker = worker().inspect_err(|_| fail())?;
+        let mut worker = worker().inspect_err(|_| fail())?;
         let mut done = Vec::new();
         while !failed.load(Ordering::Relaxed) {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(item) = items.get(at) else { break };
-            done.push((at, work(&worker, item).inspect_err(|_| fail())));
+            done.push((at, work(&mut worker, item).inspect_err(|_| fail())));
         }
         Ok(done)
     };

@@ -37,7 +37,7 @@ const MOST_LISTED: usize = 1024;
 const MOST_BYTES: usize = 8 * 1024;
 
 /// One object of a token, by its handle.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Object(CK_OBJECT_HANDLE);
 
 /// A key pair of a token.
@@ -150,7 +150,7 @@ impl Functions {
         let flags = CKF_SERIAL_SESSION | CKF_RW_SESSION;
         let mut handle = CK_INVALID_HANDLE;
         checked!(self.C_OpenSession(slot, flags, null_mut(), None, &mut handle))?;
-        Ok(Session { functions: self, handle })
+        Ok(Session { functions: self, handle, closes: true })
     }
 
     /// C_GetSlotList: the slots with a token.
@@ -190,20 +190,38 @@ impl Functions {
 pub(super) struct Session<'m> {
     functions: &'m Functions,
     handle: CK_SESSION_HANDLE,
+    closes: bool,
 }
 
 impl Drop for Session<'_> {
     fn drop(&mut self) {
-        if let Some(close) = self.list().C_CloseSession {
-            // Nothing can be done about its failure.
-            unsafe { close(self.handle) };
-        }
+        self.close();
     }
 }
 
 impl Session<'_> {
     fn list(&self) -> &CK_FUNCTION_LIST {
         self.functions.list()
+    }
+
+    fn close(&mut self) {
+        if let Some(close) = self.list().C_CloseSession.filter(|_| self.closes) {
+            // Nothing can be done about its failure.
+            unsafe { close(self.handle) };
+        }
+        self.closes = false;
+    }
+
+    /// The same session, which its owner alone closes.
+    pub fn lent(&self) -> Session<'_> {
+        Session { functions: self.functions, handle: self.handle, closes: false }
+    }
+
+    /// Closes it, and opens another in its place: some tokens have two, of which the login is one.
+    pub fn renew(&mut self, slot: CK_SLOT_ID) -> Result<()> {
+        self.close();
+        *self = self.functions.open_session(slot)?;
+        Ok(())
     }
 
     /// C_Logout.
@@ -247,7 +265,7 @@ impl TokenSession<'_> {
     fn find_all(&self) -> Result<Vec<Object>> {
         let mut found = Vec::new();
         loop {
-            let mut batch: [CK_OBJECT_HANDLE; 64] = [CK_INVALID_HANDLE; 64];
+            let mut batch = [CK_INVALID_HANDLE; 512];
             let mut count = CK_ULONG::MAX; // Where it stays so, nothing was searched.
             let room = batch.len() as CK_ULONG;
             checked!(self.C_FindObjects(self.handle(), batch.as_mut_ptr(), room, &mut count))?;

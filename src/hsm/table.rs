@@ -37,6 +37,8 @@ struct Row {
     rule: Rule,
     demand: Demand,
     left_out: bool,
+    /// Whether no template has it.
+    only_read: bool,
     /// A value that serves nearly as well, which a rule of its own refuses.
     weaker: Option<(Value, Rule)>,
     /// Whether that one is asked for.
@@ -46,7 +48,7 @@ struct Row {
 impl Row {
     /// Whether the object may be made without it.
     fn is_optional(&self) -> bool {
-        matches!(self.demand, Demand::MustNot | Demand::Should)
+        matches!(self.demand, Demand::MustNot | Demand::Should) && !self.only_read
     }
 
     /// Whether this value keeps it.
@@ -83,11 +85,13 @@ pub(super) struct Table {
     /// What it is of, for people and for what a token was seen to take.
     pub object: &'static str,
     rows: Vec<Row>,
+    /// The key whose half it is, where that is looked at; and the rule that another breaks.
+    half: Option<(PublicHalf, Rule)>,
 }
 
 impl Table {
     fn of(object: &'static str) -> Self {
-        Table { object, rows: Vec::new() }
+        Table { object, rows: Vec::new(), half: None }
     }
 
     fn and(
@@ -101,6 +105,7 @@ impl Table {
             rule,
             demand,
             left_out: false,
+            only_read: false,
             weaker: None,
             weakened: false,
         };
@@ -108,12 +113,24 @@ impl Table {
         self
     }
 
-    /// What asks a token for it: what no template can set is only read. SoftHSM takes
-    /// CKA_MODIFIABLE false only as the last, CKA_COPYABLE before it.
+    /// The same with attributes that no template has.
+    fn and_read(self, demand: Demand, rule: Rule, attributes: Vec<Attribute>) -> Self {
+        let before = self.rows.len();
+        let mut table = self.and(demand, rule, attributes);
+        table.rows.iter_mut().skip(before).for_each(|row| row.only_read = true);
+        table
+    }
+
+    /// The same of an object that is half of this key.
+    pub fn half_of(self, key: &PublicHalf, rule: Rule) -> Self {
+        Table { half: Some((key.clone(), rule)), ..self }
+    }
+
+    /// What asks a token for it. SoftHSM takes CKA_MODIFIABLE false only as the last, CKA_COPYABLE
+    /// before it.
     pub fn template(&self) -> Vec<Attribute> {
-        let set = self.rows.iter().filter(|row| !row.left_out);
-        let set = set.map(Row::asked);
-        let mut set: Vec<_> = set.filter(|one| !MADE_HERE.contains(&one.kind)).collect();
+        let set = self.rows.iter().filter(|row| !row.left_out && !row.only_read);
+        let mut set: Vec<_> = set.map(Row::asked).collect();
         set.sort_by_key(|one| match one.kind {
             CKA_COPYABLE => 1,
             CKA_MODIFIABLE => 2,
@@ -247,10 +264,13 @@ impl TokenSession<'_> {
     /// Reads the object, and holds it against its table.
     pub fn examine(&self, object: Object, table: &Table) -> Result<Comparison> {
         let rows = table.rows.iter().filter(|row| row.demand != Demand::Either || row.is_shown());
-        let wanted: Vec<_> = rows.clone().map(|row| &row.attribute).collect();
-        let values = self.read_all(object, &wanted)?;
+        // By the same call: only an RSA key has a modulus, and it shows it on either half.
+        let rsa = table.half.iter().filter(|(key, _)| matches!(key.kind(), KeyType::Rsa(_)));
+        let numbers: Vec<_> = rsa.flat_map(|(key, _)| key.attributes()).collect();
+        let wanted: Vec<_> = rows.clone().map(|row| &row.attribute).chain(&numbers).collect();
+        let mut values = self.read_all(object, &wanted)?.into_iter();
         let mut examined = Comparison::default();
-        for (row, value) in rows.zip(values) {
+        for (row, value) in rows.zip(values.by_ref()) {
             let wanted = &row.attribute;
             if row.is_shown() {
                 // Tokens give the members of a list in an order of their own; the record has ours.
@@ -267,6 +287,20 @@ impl TokenSession<'_> {
                 };
                 let rule = row.broken_by(value.as_ref());
                 deviations.push(Deviation::of(rule, wanted, value.as_ref()));
+            }
+        }
+        if let Some((key, rule)) = &table.half {
+            let is_half = match &values.collect::<Vec<_>>()[..] {
+                [Some(Value::Bytes(modulus)), Some(Value::Bytes(exponent))] => {
+                    PublicHalf::of_parts(modulus, exponent).is_some_and(|shown| shown == *key)
+                }
+                read => read.is_empty() && self.is_half_of(object, key)?,
+            };
+            if !is_half {
+                let expected =
+                    format!("{} with the public half that it is known by", key.described());
+                let found = "another key".to_owned();
+                examined.refused.push(Deviation { kind: None, rule: *rule, found, expected });
             }
         }
         Ok(examined)
@@ -302,6 +336,9 @@ fn not_taken_error(row: &Row, table: &Table) -> record::Error {
         "use a token that makes keys as it is asked to, or set it up so; its vendor's manual says which setting forbids the attribute",
     )
 }
+
+/// What the table of a certificate is of.
+pub(super) const CERTIFICATE: &str = "certificate";
 
 /// Attributes that no template can set (PKCS#11 v3.1, 4.9): what only a key has that was made in
 /// the token.
@@ -345,7 +382,7 @@ pub(super) fn kek_private(named: &[Attribute; 2], mechanism: Mechanism) -> Table
         let demand = if rule.waivable() { Demand::Should } else { Demand::Must };
         table.and(demand, rule, [attribute])
     });
-    let table = table.and(Demand::Must, Rule::KekLocal, flags(&MADE_HERE, true));
+    let table = table.and_read(Demand::Must, Rule::KekLocal, flags(&MADE_HERE, true));
     match mechanism {
         Mechanism::Composite => table,
         Mechanism::SingleShot => table
@@ -439,23 +476,22 @@ pub(super) fn trusted_kek(key: &PublicHalf) -> Table {
 /// A private key that may be wrapped out of the tenant's HSM: by a KEK that is trusted, or by any.
 /// Composite's ephemeral AES key cannot be trusted, nor is a KEK without `kek trust`.
 pub(super) fn wrappable(trusted_only: bool) -> Table {
-    let (demand, rule) = match trusted_only {
-        true => (Demand::Must, Rule::TargetWrapWithTrusted),
-        false => (Demand::MustNot, Rule::TargetExtractable),
-    };
-    Table::of("target key")
+    let table = Table::of("target key")
         .and(Demand::Must, Rule::TargetSensitive, [flag(CKA_SENSITIVE, true)])
-        .and(Demand::Must, Rule::TargetExtractable, [flag(CKA_EXTRACTABLE, true)])
-        .and(demand, rule, [flag(CKA_WRAP_WITH_TRUSTED, trusted_only)])
+        .and(Demand::Must, Rule::TargetExtractable, [flag(CKA_EXTRACTABLE, true)]);
+    let trusted = vec![flag(CKA_WRAP_WITH_TRUSTED, trusted_only)];
+    match trusted_only {
+        true => table.and(Demand::Must, Rule::TargetWrapWithTrusted, trusted),
+        // Unsaid where no key is to be trusted: not every token knows it.
+        false => table.and_read(Demand::MustNot, Rule::TargetExtractable, trusted),
+    }
 }
 
 /// A target key at the tenant. It stays modifiable, so that the tenant can end CKA_EXTRACTABLE
 /// after the ceremony.
 pub(super) fn tenant_private(named: &[Attribute; 2], spec: &TargetSpec) -> Table {
     let rule = Rule::TargetAttributes;
-    let mut table = Table { object: "key of the tenant's", ..wrappable(spec.trusted_only) };
-    // Left unsaid where no key is to be trusted: not every token knows it.
-    table.rows.truncate(if spec.trusted_only { 3 } else { 2 });
+    let table = Table { object: "key of the tenant's", ..wrappable(spec.trusted_only) };
     let place = [flag(CKA_TOKEN, true), flag(CKA_PRIVATE, true)];
     let table = table.and(Demand::Must, rule, place).and(Demand::Must, rule, named.clone());
     let ends = [flag(CKA_COPYABLE, false), flag(CKA_MODIFIABLE, true)];
@@ -491,7 +527,7 @@ pub(super) fn hoster_private(
     let none = flags(&[CKA_SIGN_RECOVER, CKA_COPYABLE, CKA_MODIFIABLE], false);
     private_usage(table, usage)
         .and(Demand::MustNot, rule, none)
-        .and(made_here, Rule::TargetLocal, flags(&MADE_HERE, true))
+        .and_read(made_here, Rule::TargetLocal, flags(&MADE_HERE, true))
         .and(Demand::Must, rule, named.clone())
 }
 
@@ -607,11 +643,11 @@ pub(super) fn certificate(named: &[Attribute; 2], der: &[u8]) -> Result<Table> {
         bytes(CKA_SUBJECT, &tbs.subject().to_der().map_err(certificate_error)?),
         bytes(CKA_ISSUER, &tbs.issuer().to_der().map_err(certificate_error)?),
         bytes(CKA_SERIAL_NUMBER, &serial),
-        bytes(CKA_VALUE, der),
     ];
-    Ok(Table::of("certificate")
+    Ok(Table::of(CERTIFICATE)
         .and(Demand::Must, rule, [number(CKA_CLASS, CKO_CERTIFICATE)])
         .and(Demand::Either, rule, shown)
+        .and(Demand::Must, rule, [bytes(CKA_VALUE, der)])
         .and(Demand::Must, Rule::TargetAttributes, named.clone())
         .and(Demand::Should, rule, flags(&[CKA_PRIVATE, CKA_COPYABLE, CKA_MODIFIABLE], false)))
 }

@@ -6,10 +6,11 @@ use cryptoki_sys::*;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::attribute::bytes;
+use crate::attribute::{Value, bytes};
 use crate::inventory::Inventory;
 use crate::layout::TokenMechanism;
-use crate::object::{Examination, Fault, MOST_CERTIFICATE, if_exact};
+use crate::object::{Examination, Fault, if_exact};
+use crate::parallel::on_threads;
 use crate::public_key::PublicHalf;
 use crate::raw::Object;
 use crate::table::{certificate, named, target_public, tenant_private, wrappable};
@@ -58,20 +59,21 @@ impl Hsm<'_> {
         spec: &TargetSpec,
     ) -> Result<TargetKey> {
         let there = [CKO_PRIVATE_KEY, CKO_PUBLIC_KEY].map(|class| inventory.of_class(class, &id.0));
-        if let Some(target) = if_exact(self.target_examine(&there, id, spec))? {
+        // They were there before the login.
+        if let Some(target) = if_exact(self.logged_in().target_examine(&there, id, spec))? {
             return Ok(target);
         }
         self.refuse_label(inventory, &id.0, spec.label, &[CKO_PRIVATE_KEY])?;
         self.fit_pair(spec.kind, spec.usage, |named, _| tenant_private(named, spec))?;
-        self.make_anew(id, Rule::TargetGone, inventory.count(&id.0) > 0, || {
-            let session = self.session()?;
+        let remains = inventory.count(&id.0) > 0;
+        self.session()?.make_anew(id, Rule::TargetGone, remains, |session| {
             let named = named(&id.0, spec.label);
             let private = self.fitted(tenant_private(&named, spec)).template();
             let public = target_public(true, &named, spec.usage);
             let pair = session.pair(spec.kind, &public, &private)?;
-            drop(session);
+            session.renew()?;
             let made = [vec![pair.private], vec![pair.public]];
-            let target = self.target_examine(&made, id, spec);
+            let target = session.target_examine(&made, id, spec);
             let target = target
                 .map_err(|fault| fault.error("use a token that makes keys as it is asked to"));
             Ok(TargetKey { made: true, ..target? })
@@ -100,46 +102,28 @@ impl Hsm<'_> {
         Ok(TargetKey { id: id.to_vec(), spki: key.spki, made: false, private })
     }
 
-    /// Checks in a new session that the key may be wrapped: sensitive, extractable, by a trusted
-    /// KEK only or by any as the plan says, of this kind and size, exponent 65537, and the key it
-    /// was when it was found.
+    /// Checks in new sessions, so many at once, that keys may be wrapped: each sensitive,
+    /// extractable, by a trusted KEK only or by any as the plan says, of its kind and size, exponent
+    /// 65537, and the key it was when it was found.
     ///
     /// # Errors
     /// `TARGET-SENSITIVE`, `TARGET-EXTRACTABLE`, `TARGET-WRAP-WITH-TRUSTED`, `TARGET-KEY`;
     /// [`Error::Hsm`] where the token fails.
-    pub fn target_check(
+    pub fn targets_check(
         &self,
-        target: &TargetKey,
-        kind: KeyType,
+        targets: &[(&TargetKey, KeyType)],
         trusted_only: bool,
+        sessions: usize,
     ) -> Result<()> {
-        let session = self.session()?;
-        let key = PublicHalf::of_spki(&target.spki, Rule::TargetKey)?;
-        let checked = session.may_be_wrapped(target.private, kind, trusted_only, Some(&key));
-        checked.map_err(|fault| {
-            fault.error("choose another key, or make a new one with `keys create`: Keyferry changes no attribute of a key that exists")
-        })
-    }
-
-    /// The exact pair of this id, read in a new session.
-    fn target_examine(
-        &self,
-        [private, public]: &[Vec<Object>; 2],
-        id: CkaId,
-        spec: &TargetSpec,
-    ) -> Examination<TargetKey> {
-        let fault =
-            |found: String| Fault::of(Rule::TargetKey, found, "one key pair with its CKA_ID");
-        let (&[private], &[public]) = (&private[..], &public[..]) else {
-            let found = format!("{} private keys, {} public keys", private.len(), public.len());
-            return Err(fault(found));
+        let check = |session: &mut TokenSession, (target, kind): &(&TargetKey, KeyType)| {
+            let key = PublicHalf::of_spki(&target.spki, Rule::TargetKey)?;
+            let table = wrappable(trusted_only).half_of(&key, Rule::TargetKey);
+            let checked = session.expect(target.private, &table);
+            checked.and_then(|_| planned_kind(&key, *kind)).map_err(|fault| {
+                fault.error("choose another key, or make a new one with `keys create`: Keyferry changes no attribute of a key that exists")
+            })
         };
-        let session = self.session()?;
-        let key = session.public_half(public)?;
-        session.may_be_wrapped(private, spec.kind, spec.trusted_only, key.as_ref())?;
-        session.expect(private, &tenant_private(&named(&id.0, spec.label), spec))?;
-        let key = key.ok_or_else(|| fault("a public half that shows no key".to_owned()))?;
-        Ok(TargetKey { id: id.0.to_vec(), spki: key.spki, made: false, private })
+        on_threads(sessions, targets, || self.session(), check).map(drop)
     }
 
     /// Destroys the key pair and the certificate of this id, then looks in a new session that
@@ -148,7 +132,7 @@ impl Hsm<'_> {
     /// # Errors
     /// `TARGET-GONE` where something is left; [`Error::Hsm`] where the token cannot be searched.
     pub fn target_destroy(&self, id: CkaId) -> Result<()> {
-        self.erase(id, Rule::TargetGone)
+        self.session()?.erase(id, Rule::TargetGone)
     }
 
     /// Whether any object has this id, looked for in a new session.
@@ -177,7 +161,7 @@ impl Hsm<'_> {
                 refusals.push(error.to_string());
             }
             for public in inventory.of_class(CKO_PUBLIC_KEY, id) {
-                if session.public_half(public)?.as_ref() == Some(&key) {
+                if session.public_half(public, key.kind())?.as_ref() == Some(&key) {
                     let _ = session.destroy(public);
                 }
             }
@@ -223,7 +207,7 @@ impl Hsm<'_> {
             KeyType::Ec(bits) => (CKM_ECDSA, digest.as_slice(), 2 * (bits as usize / 8)),
         };
         let with = TokenMechanism::Plain(mechanism).with(key.private);
-        let signature = self.session()?.sign(with, data)?;
+        let signature = self.logged_in().sign(with, data)?;
         if signature.len() != length {
             return Err(Error::hsm(
                 format!("C_Sign made {} bytes with a {} key", signature.len(), public.kind()),
@@ -243,7 +227,7 @@ impl Hsm<'_> {
         oaep: OaepHash,
         ciphertext: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>> {
-        self.session()?.decrypt(TokenMechanism::Oaep(oaep).with(key.private), ciphertext)
+        self.logged_in().decrypt(TokenMechanism::Oaep(oaep).with(key.private), ciphertext)
     }
 }
 
@@ -269,7 +253,7 @@ impl Hsm<'_> {
         if !self.fits(|named| certificate(named, der))? {
             return Ok(());
         }
-        let made = self.session()?.create(&self.fitted(table).template())?;
+        let made = self.logged_in().create(&self.fitted(table).template())?;
         match self.certificate_value(made)? {
             Some(found) if found == der => Ok(()),
             _ => {
@@ -293,34 +277,46 @@ impl Hsm<'_> {
     }
 
     fn certificate_value(&self, certificate: Object) -> Result<Option<Vec<u8>>> {
-        self.session()?.read_bytes(certificate, CKA_VALUE, MOST_CERTIFICATE)
+        let value = self.session()?.read(certificate, &bytes(CKA_VALUE, &[]))?;
+        Ok(value.and_then(|value| match value {
+            Value::Bytes(der) => Some(der),
+            _ => None,
+        }))
     }
 }
 
 impl TokenSession<'_> {
-    /// Looks that a key may be wrapped, and is of this kind and public half.
-    fn may_be_wrapped(
+    /// The exact pair of this id.
+    fn target_examine(
         &self,
-        private: Object,
-        kind: KeyType,
-        trusted_only: bool,
-        key: Option<&PublicHalf>,
-    ) -> Examination<()> {
-        self.expect(private, &wrappable(trusted_only))?;
-        let half = match key {
-            Some(key) if self.is_half_of(private, key)? => Some(key),
-            _ => None,
+        [private, public]: &[Vec<Object>; 2],
+        id: CkaId,
+        spec: &TargetSpec,
+    ) -> Examination<TargetKey> {
+        let fault =
+            |found: String| Fault::of(Rule::TargetKey, found, "one key pair with its CKA_ID");
+        let (&[private], &[public]) = (&private[..], &public[..]) else {
+            let found = format!("{} private keys, {} public keys", private.len(), public.len());
+            return Err(fault(found));
         };
-        if half.is_some_and(|key| key.kind() == kind && key.exponent_fits()) {
-            return Ok(());
-        }
-        // An RSA key shows what it is instead.
-        let shown = self.public_half(private)?;
-        let shown = shown.as_ref().or(half);
-        Err(Fault::of(
+        let key = self.public_half(public, spec.kind)?;
+        let key =
+            key.ok_or_else(|| fault(format!("a public half that shows no {} key", spec.kind)))?;
+        let table = tenant_private(&named(&id.0, spec.label), spec);
+        self.expect(private, &table.half_of(&key, Rule::TargetKey))?;
+        planned_kind(&key, spec.kind)?;
+        Ok(TargetKey { id: id.0.to_vec(), spki: key.spki, made: false, private })
+    }
+}
+
+/// Refuses another kind or size than the plan's.
+fn planned_kind(key: &PublicHalf, kind: KeyType) -> Examination<()> {
+    match key.kind() == kind && key.exponent_fits() {
+        true => Ok(()),
+        false => Err(Fault::of(
             Rule::TargetKey,
-            shown.map_or("another key".to_owned(), PublicHalf::described),
+            key.described(),
             format!("the {kind} key with this public half, exponent 65537"),
-        ))
+        )),
     }
 }

@@ -63,11 +63,11 @@ impl Officer<'_> {
     pub fn trust(&self, id: CkaId, label: &str, kek_spki: &[u8]) -> Result<TrustedKek> {
         let hsm = &self.0;
         let key = PublicHalf::rsa_of_spki(kek_spki, Rule::KekKey)?;
-        if let Some((_, attributes)) = if_exact(hsm.session()?.trusted_examine(id, &key))? {
+        let mut session = hsm.session()?;
+        if let Some((_, attributes)) = if_exact(session.trusted_examine(id, &key))? {
             return Ok(TrustedKek { attributes, made: false });
         }
-        hsm.make_anew(id, Rule::KekGone, true, || {
-            let session = hsm.session()?;
+        session.make_anew(id, Rule::KekGone, true, |session| {
             let template = [trusted_kek(&key).template(), named(&id.0, label).to_vec()].concat();
             session.create(&template).map_err(|error| {
                 let name = hsm.name();
@@ -75,8 +75,8 @@ impl Officer<'_> {
                     "{name} makes no trusted key for its security officer: {error}"
                 ))
             })?;
-            drop(session);
-            match hsm.session()?.trusted_examine(id, &key) {
+            session.renew()?;
+            match session.trusted_examine(id, &key) {
                 Ok((_, attributes)) => Ok(TrustedKek { attributes, made: true }),
                 Err(Fault::Deviation(deviation)) => Err(trust_error(deviation.found)),
                 Err(Fault::Failure(error)) => Err(error),

@@ -38,7 +38,7 @@ struct Wrapper<'h> {
 
 impl Hsm<'_> {
     /// Wraps target keys, each under the KEK: the public half that the security officer has made
-    /// trusted, or else a session object of it. Call [`Hsm::target_check`] and [`Hsm::wrap_canary`]
+    /// trusted, or else a session object of it. Call [`Hsm::targets_check`] and [`Hsm::wrap_canary`]
     /// before.
     ///
     /// # Errors
@@ -53,7 +53,7 @@ impl Hsm<'_> {
         progress: &(dyn Fn(usize) + Sync),
     ) -> Result<Vec<WrappedKey>> {
         let numbered: Vec<_> = targets.iter().enumerate().collect();
-        let wrap = |wrapper: &Wrapper, (n, target): &(usize, &&TargetKey)| {
+        let wrap = |wrapper: &mut Wrapper, (n, target): &(usize, &&TargetKey)| {
             progress(*n);
             wrapper.wrap(target)
         };

@@ -15,6 +15,9 @@ pub const OPENCRYPTOKI: &str = "/usr/lib/x86_64-linux-gnu/opencryptoki/libopencr
 /// A PIN that the token takes: 4 to 8 characters.
 pub const SHORT_PIN: &str = "7d31f09c";
 
+/// Where Debian forky is, made once.
+const ROOT: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/forky");
+
 /// The process whose namespaces the token is in; it ends with this test program, whose pipe it
 /// reads.
 struct Chroot {
@@ -31,11 +34,10 @@ pub fn is_possible() -> bool {
 fn chroot() -> &'static str {
     static CHROOT: OnceLock<Chroot> = OnceLock::new();
     let start = || {
-        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("forky");
         let programs = Path::new(programs::TENANT).parent().unwrap();
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/probe/opencryptoki.sh");
         let mut script = Command::new(script)
-            .arg(root)
+            .arg(ROOT)
             .args([SO_PIN, SHORT_PIN])
             .args([&std::env::temp_dir(), programs])
             .stdin(Stdio::piped())
@@ -55,6 +57,7 @@ fn chroot() -> &'static str {
 /// A program that runs in the chroot, in this folder.
 pub fn enter(program: &str, folder: &Path) -> Command {
     let mut command = Command::new("nsenter");
-    command.args(["-m", "-p", "-r", "-t", chroot(), "env", "-C"]).arg(folder).arg(program);
+    command.args(["-m", "-p", "-t", chroot(), "chroot", ROOT, "env", "-C"]);
+    command.arg(folder).arg(program);
     command
 }

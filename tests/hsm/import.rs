@@ -24,7 +24,7 @@ pub fn cross(
     let kek = hoster.kek_create(KEK, "kek", kek_spec(mechanism, kek_bits), &none_waived).unwrap();
     let spec = TargetSpec { kind: KeyType::Rsa(bits), ..spec("key") };
     let target = make(tenant, SOURCE, &spec);
-    tenant.target_check(&target, KeyType::Rsa(bits), false).unwrap();
+    tenant.targets_check(&[(&target, KeyType::Rsa(bits))], false, 1).unwrap();
     Crossing {
         kek: Hash::of(&kek.spki),
         wrapped: wrap(tenant, &target, &kek.spki, mechanism),

@@ -13,8 +13,8 @@ fn a_target_is_made_once_and_found_by_its_public_half() {
     assert!(!again.made && again.spki == made.spki);
     let found = hsm.target_by_spki(&hsm.inventory().unwrap(), &made.spki).unwrap();
     assert_eq!(found.id, SOURCE.0);
-    hsm.target_check(&found, KeyType::Rsa(2048), false).unwrap();
-    refused(hsm.target_check(&found, KeyType::Rsa(3072), false), Rule::TargetKey);
+    hsm.targets_check(&[(&found, KeyType::Rsa(2048))], false, 1).unwrap();
+    refused(hsm.targets_check(&[(&found, KeyType::Rsa(3072))], false, 1), Rule::TargetKey);
     refused(
         hsm.target_make(&hsm.inventory().unwrap(), COPY, &spec("signing")).map(drop),
         Rule::TargetExists,
@@ -72,7 +72,7 @@ fn a_target_that_must_not_be_wrapped_is_refused_by_name() {
             session.generate_key_pair(&Ck::RsaPkcsKeyPairGen, &public, private).unwrap();
         let target = hsm.target_by_spki(&hsm.inventory().unwrap(), &spki_of(&session, public));
         refused(
-            target.and_then(|target| hsm.target_check(&target, KeyType::Rsa(2048), false)),
+            target.and_then(|target| hsm.targets_check(&[(&target, KeyType::Rsa(2048))], false, 1)),
             rule,
         );
         session.destroy_object(private).unwrap();

@@ -90,5 +90,8 @@ fn a_failure_of_the_token_is_told_from_a_refusal() {
     let target = make(&hsm, SOURCE, &spec("key"));
     hsm.target_destroy(SOURCE).unwrap();
     // The handle is of an object that is gone: that is no missing attribute.
-    assert!(matches!(hsm.target_check(&target, KeyType::Rsa(2048), false), Err(Error::Hsm { .. })));
+    assert!(matches!(
+        hsm.targets_check(&[(&target, KeyType::Rsa(2048))], false, 1),
+        Err(Error::Hsm { .. })
+    ));
 }

@@ -28,12 +28,14 @@ fn single_shot_of_a_token_of_its_own_carries_keys_out_and_takes_none() {
     assert!(said.contains("nothing of this plan will be refused"), "{said}");
     stage.walk_to(Done::TenantClose);
 
-    for (mechanism, waivers, rule) in [
-        ("single-shot", vec!["TARGET-WRAP-WITH-TRUSTED"], "TARGET-ATTRIBUTES"),
-        ("composite", vec!["WRAP-COMPOSITE"], "WRAP-AES-KEY"),
+    let untrusted = "TARGET-WRAP-WITH-TRUSTED";
+    for (tenant, mechanism, waivers, rule) in [
+        (Family::Kryoptic, "single-shot", vec![untrusted], "TARGET-ATTRIBUTES"),
+        (Family::Kryoptic, "composite", vec!["WRAP-COMPOSITE"], "WRAP-AES-KEY"),
+        (Family::Opencryptoki, "single-shot", vec![], "TARGET-ATTRIBUTES"),
     ] {
         let hoster = Setting {
-            tenant: Family::Kryoptic,
+            tenant,
             hoster: Family::Opencryptoki,
             mechanism,
             waivers: waivers.into_iter().map(str::to_owned).collect(),
@@ -46,6 +48,8 @@ fn single_shot_of_a_token_of_its_own_carries_keys_out_and_takes_none() {
         let said = stage.auditor(&[&CHECK[..], &BOTH].concat()).refused(rule);
         assert!(said.contains("foretold for the hoster's kek create"), "{said}");
         assert!(said.contains("CKA_SENSITIVE false"), "{said}");
+        // Nor is there a plan that it would keep.
+        stage.auditor(&[&["plan", "new", "new.toml"][..], &BOTH].concat()).refused(rule);
         stage.walk_to(Done::Init);
         stage.hoster(&["kek", "create"]).refused(rule);
     }

@@ -7,7 +7,7 @@ use crate::common::stage::{Done, Family, Setting, Stage};
 use crate::matrix::{Outcome, Probes, foretold, on_both_cores, probes};
 
 /// Each personality, and how its ceremony ends at the tenant and at the hoster.
-const ENDS: [(&str, &str, &str); 16] = [
+const ENDS: [(&str, &str, &str); 17] = [
     ("luna", "carried, waived: WRAP-COMPOSITE", "carried, waived: WRAP-COMPOSITE"),
     (
         "luna-policy-1-off",
@@ -84,10 +84,26 @@ const ENDS: [(&str, &str, &str); 16] = [
         "the token itself at the tenant's keys create, waived: TARGET-WRAP-WITH-TRUSTED",
         "the token itself at the hoster's kek create, waived: TARGET-WRAP-WITH-TRUSTED",
     ),
+    (
+        "no-created-public-keys",
+        "carried, waived: TARGET-WRAP-WITH-TRUSTED",
+        "carried, waived: TARGET-WRAP-WITH-TRUSTED",
+    ),
 ];
 
+/// Until the keys are in the hoster's token and have proven themselves to the tenant.
 #[test]
 fn each_token_that_nobody_has_does_as_foretold_on_either_side() {
+    each_does_as_foretold(Done::ReceiptCheck);
+}
+
+#[test]
+#[ignore = "minutes: `ceremony-scripts/test --part matrix`"]
+fn each_token_that_nobody_has_does_as_foretold_to_the_end() {
+    each_does_as_foretold(Done::TenantClose);
+}
+
+fn each_does_as_foretold(until: Done) {
     let folder = tempfile::tempdir().unwrap();
     let honest = probes(folder.path());
     let cases = ENDS.iter().flat_map(|(name, tenant, hoster)| {
@@ -95,7 +111,7 @@ fn each_token_that_nobody_has_does_as_foretold_on_either_side() {
     });
     let cases: Vec<_> = cases.collect();
     let ended = on_both_cores(&cases, |(side, name, _)| {
-        let outcome = std::panic::catch_unwind(|| as_foretold(honest.clone(), side, name));
+        let outcome = std::panic::catch_unwind(|| as_foretold(honest.clone(), side, name, until));
         outcome.map_or("NOT AS FORETOLD".to_owned(), |Outcome { end, waivers }| {
             format!("{end}, waived: {}", waivers.join(" "))
         })
@@ -110,7 +126,7 @@ fn each_token_that_nobody_has_does_as_foretold_on_either_side() {
 }
 
 /// The plan that is proposed for such a token, foretold and held.
-fn as_foretold(mut probes: Probes, side: &'static str, name: &'static str) -> Outcome {
+fn as_foretold(mut probes: Probes, side: &'static str, name: &'static str, until: Done) -> Outcome {
     let mut setting = Setting {
         tenant: Family::Kryoptic,
         hoster: Family::Kryoptic,
@@ -137,7 +153,38 @@ fn as_foretold(mut probes: Probes, side: &'static str, name: &'static str) -> Ou
         let waived = text.lines().filter_map(|line| line.strip_prefix("rule = \""));
         setting.waivers = waived.map(|rule| rule.trim_end_matches('"').to_owned()).collect();
     }
-    foretold(&setting, &probes)
+    foretold(&setting, &probes, until)
+}
+
+/// What of a vendor's set-up may be behind a refusal stands in what is to be done.
+#[test]
+fn a_refusal_names_the_setting_of_the_vendor() {
+    for (name, waiver, mechanism, setting) in [
+        (
+            "nshield",
+            "TARGET-WRAP-WITH-TRUSTED",
+            "single-shot",
+            "CKNFAST_OVERRIDE_SECURITY_ASSURANCES",
+        ),
+        ("luna-policy-1-off", "WRAP-COMPOSITE", "composite", "partition policy 1"),
+    ] {
+        let mut stage = Stage::with(
+            Setting {
+                tenant: Family::Kryoptic,
+                hoster: Family::Kryoptic,
+                mechanism,
+                oaep: "sha256",
+                waivers: vec![waiver.to_owned()],
+                personality: Some(("tenant", name)),
+                ..Setting::default()
+            },
+            |plan| plan,
+        );
+        stage.walk_to(Done::OfferCheck);
+        let said = stage.tenant(&["keys", "create"]).ended_with(5);
+        let to_do = said.split_once("to do:").unwrap().1;
+        assert!(to_do.contains(setting), "{said}");
+    }
 }
 
 /// What a hoster's token forces less than it should is refused by a rule that names it, and waived

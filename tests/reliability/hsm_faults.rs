@@ -3,11 +3,15 @@
 use std::{
     collections::BTreeMap,
     fs,
-    sync::{Mutex, atomic::Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use crate::{
     common::{
+        ending::events,
         stage::{Done, Stage},
         walk::ASKS,
     },
@@ -15,6 +19,7 @@ use crate::{
     invariants::Before,
     trial::{self, End, Shim},
 };
+use record::log::Event;
 
 const FAULTS: [&str; 14] = [
     "device-error",
@@ -83,6 +88,55 @@ fn a_login_that_was_not_done_calls_no_key_gone() {
     assert_eq!(end, "exit 5");
     stage.walk_to(Done::TenantClose);
     stage.ends_the_same("after a login that was not done");
+}
+
+/// Each call until custodians are asked for their shares, failing in each way, once and from then
+/// on: where the import ends by it, nobody has presented one.
+#[test]
+fn a_token_that_fails_an_import_fails_it_before_the_shares() {
+    let stage = Stage::at(Done::PackageCheck);
+    let unopened = ["import", "medium/package"];
+    stage.pass("hoster", "import", &unopened);
+    let opened = |stage: &Stage| {
+        events(stage, "hoster").iter().any(|event| matches!(event, Event::Quorum { .. }))
+    };
+    // Without anybody to ask it ends there: it logs out, and lets the token go.
+    let asked = stage.copy();
+    let calls = made_until_end(&asked, "hoster", &unopened);
+    let (canaries, end) = calls.split_at(calls.len() - 3);
+    assert_eq!(end, ["C_Logout", "C_CloseSession", "C_Finalize"]);
+    assert!(canaries.iter().any(|name| name == "C_UnwrapKey"), "{canaries:?}");
+    assert!(!opened(&asked));
+
+    let shares = stage.shares(&["cyd", "dan", "eve"]);
+    let import: Vec<&str> = unopened.into_iter().chain(shares.iter().map(String::as_str)).collect();
+    let trials = selection(trials(canaries), 120, "faults of an import before the shares");
+    let ended = AtomicUsize::new(0);
+    in_parallel(&trials, |fault| {
+        let copy = stage.copy();
+        let end = faulty(&copy, "hoster", &import, fault, fault);
+        if end != "overcome" {
+            assert!(!opened(&copy), "{fault}: it ended ({end}) after the shares");
+            ended.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let ended = ended.into_inner();
+    println!(
+        "counted: {} faults of {} calls before the shares, {ended} ended the import there",
+        trials.len(),
+        canaries.len()
+    );
+    assert!(2 * ended > trials.len(), "{ended} of {}", trials.len());
+}
+
+/// The calls of a command that ends by itself, however it does.
+fn made_until_end(stage: &Stage, side: &str, arguments: &[&str]) -> Vec<String> {
+    let shim = Shim { fault: None, record: stage.path("calls") };
+    let mut command = stage.command(side, arguments);
+    shim.in_command(&mut command);
+    let end = trial::run(stage, command, &shim.record, side);
+    assert!(matches!(&end, End::Exited(ended) if ended.code != 0));
+    shim.calls()
 }
 
 /// The calls that the command makes when nothing is wrong.

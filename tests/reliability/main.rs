@@ -4,6 +4,7 @@
 //!
 //! `KEYFERRY_RELIABILITY=all` tries all of it (hours), `3/16` the third of 16 parts of it;
 //! otherwise a selection is spread over the whole.
+mod calls;
 #[path = "../common/mod.rs"]
 mod common;
 mod cores;

@@ -61,7 +61,7 @@ impl Run for Export {
         means.gated(ceremony, Step::Export, find, |ceremony, hsm, _, offer| {
             // As the log names them, and so as officers have signed for them; from here on only the
             // bytes that were held against it are used.
-            let keys = checked_keys(ceremony, hsm)?;
+            let keys = checked_keys(ceremony, hsm, self.work.count())?;
             let report = self.export(ceremony, means, hsm, (offer.body(), &keys))?;
             // Only now: an export that is interrupted before this is done again, and needs it.
             match trust::untrust(ceremony, hsm) {
@@ -159,17 +159,18 @@ fn wrap(
 }
 
 /// Every key of the plan, checked as the HSM has it now.
-fn checked_keys(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<WrapCandidate>> {
+fn checked_keys(ceremony: &Ceremony, hsm: &Hsm, sessions: usize) -> Result<Vec<WrapCandidate>> {
     hsm.require(Side::Tenant, &ceremony.plan)?;
     let mut checked = Vec::new();
     let inventory = hsm.inventory()?;
     for (plan, record) in ceremony.plan.keys.iter().zip(&ceremony.state.keys) {
         let certificate = certificate_of(ceremony, record)?;
         let target = hsm.target_by_spki(&inventory, certificate.spki())?;
-        hsm.target_check(&target, plan.key_type, ceremony.plan.trusted_only())?;
         let certificate = certificate.of_key(&target.spki, plan.label.as_str())?;
         checked.push(WrapCandidate { plan: plan.clone(), target, certificate });
     }
+    let targets: Vec<_> = checked.iter().map(|key| (&key.target, key.plan.key_type)).collect();
+    hsm.targets_check(&targets, ceremony.plan.trusted_only(), sessions)?;
     Ok(checked)
 }
 
@@ -360,7 +361,7 @@ impl CloudExport {
         hsm: &Hsm,
         kek: &[u8],
     ) -> Result<Report> {
-        let keys = checked_keys(ceremony, hsm)?;
+        let keys = checked_keys(ceremony, hsm, 1)?;
         let order = wrap_order(ceremony, kek, 1);
         hsm.wrap_ready(&order)?;
         // Before the intent: what the service would refuse changes nothing.

@@ -156,7 +156,7 @@ impl ExistingKey {
             }
         };
         let target = hsm.target_by_spki(inventory, &spki)?;
-        hsm.target_check(&target, key.key_type, plan.trusted_only())?;
+        hsm.targets_check(&[(&target, key.key_type)], plan.trusted_only(), 1)?;
         let certificate = match given {
             None => certificate::beside(hsm, inventory, &target, key, plan)?,
             given => given,

@@ -9,6 +9,8 @@ use cryptoki_sys::*;
 pub enum Refusal {
     /// Every one of the class that would stay on the token.
     Stored,
+    /// The same, but halves of a pair that it makes.
+    Created,
     /// Whatever names this attribute.
     Named(CK_ATTRIBUTE_TYPE),
     /// This value of it.
@@ -178,6 +180,11 @@ pub const ALL: &[Personality] = &[
     Personality {
         name: "no-public-keys",
         refuses: &[(&[CKO_PUBLIC_KEY], Refusal::Stored, CKR_FUNCTION_NOT_SUPPORTED)],
+        ..PLAIN
+    },
+    Personality {
+        name: "no-created-public-keys",
+        refuses: &[(&[CKO_PUBLIC_KEY], Refusal::Created, CKR_FUNCTION_NOT_SUPPORTED)],
         ..PLAIN
     },
 ];

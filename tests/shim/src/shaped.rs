@@ -88,6 +88,7 @@ impl Personality {
         for (classes, refused, rv) in self.refuses {
             let breaks = match refused {
                 Refusal::Stored => has(CKA_TOKEN, true)?,
+                Refusal::Created => class.is_none() && has(CKA_TOKEN, true)?,
                 Refusal::Named(kind) => set(*kind)?.is_some(),
                 Refusal::Value(kind, value) => has(*kind, *value)?,
                 Refusal::Differ(one, other) => {
