@@ -69,12 +69,14 @@ pub fn sign(task: &SigningTask) -> Result<ExitCode> {
         return Err(Error::usage(what, "--key KEY: your private key; with an agent its .pub"));
     }
     if is_of_age(&task.key)? {
-        let key = folder::shown(&task.key);
-        let what =
-            format!("{key} is an age identity or recipient, as custodians have, and signs nothing");
-        let line = Program::SshKeygen.line("-t ed25519");
-        let remedy =
-            format!("--key KEY: your SSH key, as `{line}` made it; with an agent its .pub");
+        let what = format!(
+            "{} is an age identity or recipient, as custodians have, and signs nothing",
+            folder::shown(&task.key)
+        );
+        let remedy = format!(
+            "--key KEY: your SSH key, as `{}` made it; with an agent its .pub",
+            Program::SshKeygen.line("-t ed25519")
+        );
         return Err(Error::usage(what, remedy));
     }
     let listing = Listing::at(&task.paths)?;
