@@ -11,11 +11,12 @@ use clap::{CommandFactory, Parser, Subcommand};
 use authoring::Reports;
 use record::command::CommandLine;
 use record::fingerprint::{self, hash_from_paper};
-use record::show::{self, Language};
+use record::show;
 use record::verify::{self, Against};
 use record::{Hash, Plan, Program, Result, Side, folder};
 use terminal::guide::order;
 use terminal::report::end_json;
+use terminal::texts::Speech;
 use terminal::{end, give, give_exactly, manual, tell};
 
 /// Write and check plans, and verify what a ceremony left behind; needs no HSM and no share
@@ -36,9 +37,8 @@ enum Command {
     Show {
         /// The file
         file: PathBuf,
-        /// The language of what is said: en or de
-        #[arg(long, value_name = "LANGUAGE", default_value = "en")]
-        language: Language,
+        #[command(flatten)]
+        speech: Speech,
     },
     /// Say the SHA-256 of a file, for the plan's table of software, or a list that is read aloud:
     /// hex, and 32 words
@@ -125,8 +125,8 @@ fn main() -> ExitCode {
         Command::Plan(PlanCommand::Rehearse { plan, file, people, probe }) => {
             plan_rehearse(&plan, &file, &people, &probe)
         }
-        Command::Show { file, language } => {
-            show::show(&file, language, &mut BufWriter::new(std::io::stdout().lock()))
+        Command::Show { file, speech } => {
+            show::show(&file, speech.language, &mut BufWriter::new(std::io::stdout().lock()))
         }
         Command::Digest { file } => digest(&file),
         Command::Verify { folders, plan, expect_plan, expect_head, json, quiet } => {

@@ -18,6 +18,7 @@ use desk::page::PageOptions;
 use machine::hardening;
 use record::share::MAX_SHARE_FILE;
 use record::{Error, Mode, Result, Rule, fingerprint, folder, with_commands};
+use terminal::texts::{Speech, said};
 use terminal::{Asker, end, give, manual, show_secret};
 
 /// The least length of a passphrase, in characters.
@@ -27,6 +28,8 @@ const LEAST_PASSPHRASE: usize = 12;
 #[derive(Parser)]
 #[command(name = "keyferry-custodian", version)]
 struct Cli {
+    #[command(flatten)]
+    speech: Speech,
     #[command(subcommand)]
     command: Command,
 }
@@ -113,7 +116,8 @@ pub fn command() -> clap::Command {
 
 fn main() -> ExitCode {
     hardening::forbid_dumps();
-    let Cli { command } = manual::typed(command());
+    let Cli { speech, command } = manual::typed(command());
+    speech.begin();
     // A custodian may be anywhere: passphrases come from a terminal, or in a rehearsal from a pipe.
     let asker = Asker::new(Mode::Rehearsal);
     let done = match command {
@@ -243,7 +247,8 @@ fn share_open(asker: &Asker, file: PathBuf, identity: PathBuf) -> Result<()> {
     let share = opened(asker, file, identity)?;
     let record = share.record();
     let mut shown = Zeroizing::new(String::with_capacity(512));
-    shown.push_str("Your share; the last group of each line checks it:\n");
+    shown.push_str(&said("Your share; the last group of each line checks it:"));
+    shown.push('\n');
     for (n, line) in lines::lines(record.as_slice())?.iter().enumerate() {
         shown.push_str(&format!("  {}. ", n + 1));
         shown.push_str(line);

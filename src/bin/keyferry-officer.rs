@@ -10,7 +10,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use officer::SigningTask;
 use record::Id;
-use record::show::{self, Language};
+use record::show;
+use terminal::texts::Speech;
 use terminal::{fail, manual};
 
 /// An officer's or a witness's own program: see what is to be signed, and sign it with your SSH key
@@ -21,6 +22,8 @@ use terminal::{fail, manual};
 #[derive(Parser)]
 #[command(name = "keyferry-officer", version)]
 struct Cli {
+    #[command(flatten)]
+    speech: Speech,
     #[command(subcommand)]
     command: Command,
 }
@@ -32,9 +35,6 @@ enum Command {
         /// The files
         #[arg(required = true)]
         files: Vec<PathBuf>,
-        /// The language of what is said: en or de
-        #[arg(long, value_name = "LANGUAGE", default_value = "en")]
-        language: Language,
     },
     /// Check, show and sign what waits for you: a file, or a folder with what was copied for you.
     /// Only the .sig files go back
@@ -59,9 +59,6 @@ struct Sign {
     /// In a rehearsal: sign without being asked
     #[arg(long)]
     yes: bool,
-    /// The language of what is shown: en or de
-    #[arg(long, value_name = "LANGUAGE", default_value = "en")]
-    language: Language,
 }
 
 pub fn command() -> clap::Command {
@@ -69,14 +66,16 @@ pub fn command() -> clap::Command {
 }
 
 fn main() -> ExitCode {
-    let Cli { command } = manual::typed(command());
+    let Cli { speech, command } = manual::typed(command());
+    speech.begin();
+    let language = speech.language;
     let done = match command {
-        Command::Show { files, language } => {
+        Command::Show { files } => {
             let mut out = BufWriter::new(io::stdout().lock());
             let shown = files.iter().try_for_each(|file| show::show(file, language, &mut out));
             shown.map(|()| ExitCode::SUCCESS)
         }
-        Command::Sign(Sign { paths, id, key, plan, yes, language }) => {
+        Command::Sign(Sign { paths, id, key, plan, yes }) => {
             officer::sign(&SigningTask { paths, id, key, plan, yes, language })
         }
     };

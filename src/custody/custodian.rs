@@ -2,6 +2,8 @@
 //! files (age-encryption.org/v1); their plaintext is a share's text.
 
 use std::io::{BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 
 use age::armor::{ArmoredReader, ArmoredWriter, Format};
 use age::secrecy::{ExposeSecret, SecretString};
@@ -24,6 +26,11 @@ const MAX_INSIDE: u64 = 64 << 10;
 
 /// Asks the person at the keyboard for something without showing it.
 pub type Ask<'a> = &'a dyn Fn(&str) -> Result<Zeroizing<String>>;
+
+/// Whether this is a recipient that age takes, of itself or of a plugin.
+pub fn is_recipient(text: &str) -> bool {
+    text.parse::<x25519::Recipient>().is_ok() || text.parse::<plugin::Recipient>().is_ok()
+}
 
 /// Encrypts a share to its custodian, and to the deputy where there is one.
 ///
@@ -124,10 +131,31 @@ pub struct OpenedShare {
 /// for its passphrase where it has one.
 ///
 /// # Errors
-/// `SHARE-IDENTITY` where the identity does not open it, `SHARE-FORMAT` where what is inside is no
-/// share.
+/// `SHARE-IDENTITY` where the identity does not open it, `AGE-PLUGIN` where it needs a program that
+/// is not there, `SHARE-FORMAT` where what is inside is no share.
 pub fn open_share(file: &[u8], identity: &[u8], ask: Ask) -> Result<OpenedShare> {
-    open_share_with(file, identity, ask, &|_| Ok(()))
+    open_share_with(file, identity, ask, &|program| plugin_program(program).map(drop))
+}
+
+/// Where the program of a plugin is, as age looks for it on the PATH.
+///
+/// # Errors
+/// `AGE-PLUGIN` where there is none.
+pub fn plugin_program(program: &str) -> Result<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let runs = |file: &PathBuf| {
+        let metadata = std::fs::metadata(file);
+        metadata.is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    };
+    let found = std::env::split_paths(&path).map(|folder| folder.join(program)).find(runs);
+    let shown = escape(program);
+    found.ok_or_else(|| {
+        Rule::AgePlugin.refuse(
+            format!("no program {shown} on the PATH"),
+            format!("{shown}, which the recipient or identity of a custodian needs"),
+            format!("install {shown} here, from where the officers have it, in production with its SHA-256 in the plan's [software]; or let a deputy, or other custodians, come, who need none"),
+        )
+    })
 }
 
 /// Says whether a plugin may run, by its program's name.

@@ -6,12 +6,12 @@ use serde_json::json;
 use crate::page::{self, PageOptions, Sheet};
 use custody::changed;
 use custody::codes::frames::NamedFile;
-use custody::custodian::{has_passphrase, without_armour};
+use custody::custodian::{has_passphrase, is_recipient, without_armour};
 use record::command::with_commands;
 use record::encoding::Hash;
-use record::escape::escape;
+use record::escape::{escape, quote};
 use record::rule::Rule;
-use record::{Result, log};
+use record::{Error, Result, log};
 use terminal::texts::Texts;
 
 /// Whose identity it is, as they say: the file, which is encrypted, does not tell.
@@ -34,7 +34,8 @@ pub struct Holder {
 /// The page of an identity file, which is encrypted with a passphrase.
 ///
 /// # Errors
-/// `IDENTITY-PASSPHRASE` for one in the clear; `SHARE-FORMAT`.
+/// `IDENTITY-PASSPHRASE` for one in the clear; `SHARE-FORMAT`; [`Error::Usage`] for a recipient that
+/// is none.
 pub fn sheet(file: &[u8], holder: &Holder, look: PageOptions) -> Result<String> {
     // Whatever carried it: the sheet has it as it was made.
     let made = changed::as_made(file)?;
@@ -48,7 +49,13 @@ pub fn sheet(file: &[u8], holder: &Holder, look: PageOptions) -> Result<String> 
             ),
         ));
     }
-    let texts = Texts::of(look.language);
+    if !holder.recipient.is_empty() && !is_recipient(&holder.recipient) {
+        return Err(Error::usage(
+            format!("{} is no recipient", quote(&escape(&holder.recipient))),
+            with_commands("give the line age1… that `{custodian identity new FILE}` showed, whole"),
+        ));
+    }
+    let texts = Texts::spoken();
     let title = texts.get("page.identity.title", &[]);
     let files: Vec<NamedFile> = vec![("identity.age".into(), file.to_vec())];
     let body = json!({
@@ -58,7 +65,7 @@ pub fn sheet(file: &[u8], holder: &Holder, look: PageOptions) -> Result<String> 
         "lines_": page::lines_of(&without_armour(file)?)?,
     });
     let sheet = Sheet {
-        language: look.language.name(),
+        language: texts.language.name(),
         paper: look.paper,
         rehearsal: holder.rehearsal,
         ceremony: escape(&holder.ceremony),

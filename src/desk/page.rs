@@ -11,7 +11,6 @@ use custody::codes::frames::{self, NamedFile};
 use custody::codes::lines;
 use custody::codes::qr::Code;
 use record::encoding::Hash;
-use record::show::Language;
 use record::{Error, Result, fingerprint};
 use terminal::texts::Texts;
 
@@ -53,9 +52,6 @@ impl std::str::FromStr for Paper {
 /// Options of every command that makes a page.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct PageOptions {
-    /// The language of the page: en or de
-    #[arg(long, global = true, value_name = "LANGUAGE", default_value = "en")]
-    pub language: Language,
     /// The paper: a4 or letter
     #[arg(long, global = true, value_name = "PAPER", default_value = "a4")]
     pub paper: Paper,

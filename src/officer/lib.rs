@@ -18,7 +18,7 @@ use record::show::Language;
 use record::signature::{self, Namespace, SignatureFile};
 use record::{Error, Hash, Id, Mode, Plan, Program, Result, Rule, escape, folder};
 use terminal::answer::{Answer, Question};
-use terminal::texts::Texts;
+use terminal::texts::{Texts, said};
 use terminal::{Asker, fail, give, give_pages, tell};
 
 use examiner::{Assessment, Examiner};
@@ -187,24 +187,25 @@ fn agreed(task: &SigningTask, pending: &PendingSignature) -> Result<bool> {
 /// What a file says, against what it was held, and what is signed of it.
 fn shown(pending: &PendingSignature, hash: Hash) -> Vec<String> {
     let (plan, mut lines) = (&pending.plan, pending.page.clone());
-    lines.push(format!(
+    lines.push(said(&format!(
         "\nHELD AGAINST the plan of {}, {}, SHA-256 {}",
         plan.ceremony,
         plan.mode,
         plan.hash()
-    ));
+    )));
     if !pending.unchecked.is_empty() {
-        lines.push("\nNOT CHECKED HERE".into());
+        lines.push(said("\nNOT CHECKED HERE"));
     }
-    lines.extend(pending.unchecked.iter().map(|line| format!("  - {}", escape(line))));
+    lines.extend(pending.unchecked.iter().map(|line| format!("  - {}", said(&escape(line)))));
     if let Some(why) = &pending.invalid {
-        lines.push(format!(
+        lines.push(said(&format!(
             "\n{} IS NO SIGNATURE OF YOURS OVER THIS FILE, and goes if you sign:",
             folder::shown(pending.name.as_ref())
-        ));
-        lines.extend(why.lines().map(|line| format!("  {}", escape(line))));
+        )));
+        lines.extend(why.lines().map(|line| format!("  {}", said(&escape(line)))));
     }
-    lines.push(format!("\nSHA-256 of what you sign: {hash}\n  its first {WORDS_TYPED} words:"));
+    let hashed = format!("\nSHA-256 of what you sign: {hash}\n  its first {WORDS_TYPED} words:");
+    lines.push(said(&hashed));
     lines.push(fingerprint::rows(&hash.as_bytes()[..WORDS_TYPED]));
     lines
 }

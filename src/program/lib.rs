@@ -24,13 +24,11 @@ use ceremony::side::token::TokenArgs;
 use ceremony::{Ceremony, Means, Run, step};
 use invocation::Invocation;
 use record::command::{self, CommandLine};
-use record::{Error, Event, Mode, Phase, Plan, Result, Rule, Side, escape};
+use record::{Error, Mode, Phase, Plan, Result, Rule, Side};
 pub use shared::Shared;
 use terminal::report::Report;
-use terminal::{Asker, fail, fail_as, give, give_exactly, tell};
-
-/// How much of a finding goes into the log, in characters.
-const MAX_FOUND: usize = 500;
+use terminal::texts::{Language, Speech};
+use terminal::{Asker, Recorder, fail, fail_as, give, give_exactly, tell};
 
 /// Options of every command of the two sides.
 #[derive(Args)]
@@ -44,6 +42,9 @@ pub struct Common {
     /// Keep a copy of the ceremony folder here, on another medium: a folder to go on from
     #[arg(long, global = true, value_name = "FOLDER")]
     pub mirror: Option<PathBuf>,
+    /// The language.
+    #[command(flatten)]
+    pub speech: Speech,
     /// Print the result as JSON, for scripts
     #[arg(long, global = true)]
     pub json: bool,
@@ -82,6 +83,7 @@ pub fn run<P: Program>(matches: &ArgMatches) -> ExitCode {
     match P::from_arg_matches(matches) {
         Ok(program) => {
             let (common, task) = program.task();
+            common.speech.begin();
             command::go_on_with(command::Program::of(P::SIDE), common.options());
             Common { invocation: Invocation::of(matches), ..common }.run::<P>(task)
         }
@@ -199,6 +201,7 @@ impl Common {
         let token = &self.token;
         let args = token.module_args.as_ref().map(|args| OsStr::from_bytes(args.to_bytes()));
         let path = |path: &Option<PathBuf>| path.clone().map(OsString::from);
+        let language = Some(self.speech.language).filter(|it| *it != Language::English);
         let options = [
             ("--dir", Some(self.dir.clone().into())),
             ("--module", path(&token.module)),
@@ -207,6 +210,7 @@ impl Common {
             ("--pin-file", path(&token.pin_file)),
             ("--mirror", path(&self.mirror)),
             ("--registry", path(&self.registry)),
+            ("--language", language.map(|language| language.name().into())),
         ];
         options.into_iter().filter_map(|(option, value)| Some((option, value?))).collect()
     }
@@ -251,6 +255,5 @@ fn record_refusal(ceremony: &mut Ceremony, error: &Error) -> Result<()> {
     if ceremony.state.phase == Phase::Closed {
         return Ok(());
     }
-    let found = escape(&refusal.found.chars().take(MAX_FOUND).collect::<String>());
-    ceremony.record(Event::Refusal { rule: refusal.rule, found }).map(|_| ())
+    ceremony.refused(refusal.rule, refusal.found.clone())
 }

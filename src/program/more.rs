@@ -46,7 +46,7 @@ const BAG_WORDS: [&str; 2] = [
     "note bag-in ITEM --number NUMBER --condition CONDITION",
 ];
 const WHY: [Ask; 1] = [Text("TEXT", "next.reason")];
-const BESIDES: [MoreCommand; 16] = [
+const BESIDES: [MoreCommand; 17] = [
     noted("incident", "note incident TEXT", &[Text("TEXT", "more.ask.text")]),
     noted("arrival", "note arrival WHO", &[Text("WHO", "more.ask.who")]),
     noted("departure", "note departure WHO", &[Text("WHO", "more.ask.who")]),
@@ -73,6 +73,7 @@ const BESIDES: [MoreCommand; 16] = [
     },
     step(Step::Retire, "retire CERTIFICATE", &[File]),
     step(Step::Abort, "abort --reason TEXT", &WHY),
+    MoreCommand { name: "lost", ..step(Step::Abort, "abort --reason TEXT --without-hsm", &WHY) },
 ];
 
 impl MoreCommand {
@@ -92,7 +93,7 @@ pub(super) enum MoreOutcome {
     Back,
     /// Something was done.
     Done,
-    /// It stops for today.
+    /// It stops here.
     Stop,
 }
 
@@ -124,8 +125,10 @@ impl GuidedWalk<'_> {
                 number => {
                     let number = number.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
                     let Some(one) = number.and_then(|n| here.get(n)) else { continue };
-                    self.carry_out(at, &|| self.line(at, one))?;
-                    return Ok(MoreOutcome::Done);
+                    return Ok(match self.carry_out(at, &|| self.line(at, one))? {
+                        true => MoreOutcome::Done,
+                        false => MoreOutcome::Stop,
+                    });
                 }
             }
         }

@@ -15,13 +15,11 @@ use record::command::{CommandLine, Program};
 use record::flow::{Phase, State};
 use record::log::LOG_FILE;
 use record::plan::{PLAN_FILE, Plan};
-use record::show::Language;
 use record::terms::{Id, Kind, Mode, Side, Step};
 use record::{Error, Result};
 use terminal::answer::{Answer, Question, file_at};
 use terminal::face::Face;
 use terminal::guide::{self, Turn};
-use terminal::texts;
 use terminal::texts::Texts;
 use terminal::{Asker, Clerk, Decision, Paper, fail, tell};
 
@@ -70,12 +68,11 @@ pub(super) struct GuidedWalk<'a> {
 
 impl Common {
     /// Walks until the people stop, or the ceremony is closed.
-    pub(super) fn next(&self, side: Side, language: Language, again: RunFn) -> ExitCode {
-        texts::speak(language);
+    pub(super) fn next(&self, side: Side, again: RunFn) -> ExitCode {
         let guide = GuidedWalk {
             common: self,
             side,
-            texts: Texts::of(language),
+            texts: Texts::spoken(),
             face: Face::of_stderr(),
             again,
             taken: RefCell::default(),
@@ -123,8 +120,7 @@ impl GuidedWalk<'_> {
     }
 
     fn stopped(&self) -> String {
-        let line = Program::of(self.side).line("next --language LANGUAGE");
-        let line = line.with("LANGUAGE", self.texts.language.name()).to_string();
+        let line = Program::of(self.side).line("next").to_string();
         self.texts.get("next.stopped", &[("command", &line)])
     }
 
@@ -280,8 +276,10 @@ impl GuidedWalk<'_> {
                     MoreOutcome::Stop => return Ok(Ready::Stop),
                 },
                 ("p", _) if let Some(page) = self.page(at, turn) => {
-                    self.carry_out(at, &|| Ok(page.clone()))?;
-                    return Ok(Ready::Moved);
+                    return Ok(match self.carry_out(at, &|| Ok(page.clone()))? {
+                        true => Ready::Moved,
+                        false => Ready::Stop,
+                    });
                 }
                 ("d", Some(id)) if has_deputy(&at.plan, id) => return Ok(Ready::Deputy),
                 ("a", Some(id)) => {
@@ -311,7 +309,6 @@ impl GuidedWalk<'_> {
             _ if state.phase == Phase::Planned => ("script".into(), program.line("print script")),
             _ => return None,
         };
-        let line = line.and("--language LANGUAGE").with("LANGUAGE", self.texts.language.name());
         (state.room.copies(&name) == 0).then_some(line)
     }
 

@@ -96,7 +96,7 @@ impl Page {
 /// `PHASE-ORDER` for a transcript before `close`; what reading a document can end with;
 /// `SHARE-CUSTODIAN`, `SHARE-FILE`.
 pub fn print(ceremony: &mut Ceremony, page: &Page, look: PageOptions) -> Result<Report> {
-    let texts = Texts::of(look.language);
+    let texts = Texts::spoken();
     let closed = ceremony.state.phase == Phase::Closed;
     let name = page.name();
     let (path, copy) = place(ceremony, &name);

@@ -22,7 +22,6 @@ use custody::codes::{scan, show};
 use desk::page::PageOptions;
 use record::fingerprint::{self, WORDS_TYPED};
 use record::log::Log;
-use record::show::Language;
 use record::signature::{self, Namespace};
 use record::{LOG_FILE, Mode, Program, Result, Side};
 use terminal::report::Report;
@@ -50,11 +49,7 @@ pub enum Shared {
     /// Show how far the ceremony has come, and the next step
     Status,
     /// Be led through the ceremony, step by step, from wherever it is
-    Next {
-        /// The language of what is said: en or de
-        #[arg(long, value_name = "LANGUAGE", default_value = "en")]
-        language: Language,
-    },
+    Next,
     /// Release the document that waits, once enough officers have signed it
     Release(Release),
     /// Look whether machine, programs and token are fit for production; a rehearsal only reports
@@ -127,7 +122,7 @@ impl Common {
     /// Runs a command that both sides have. `again` runs any of the program's commands, for `next`.
     pub fn shared(&self, side: Side, command: Shared, again: RunFn) -> ExitCode {
         match command {
-            Shared::Next { language } => self.next(side, language, again),
+            Shared::Next => self.next(side, again),
             Shared::Init { plan, words, superseded, trial } => {
                 let agreed = || {
                     AgreedPlan::read(&plan)?

@@ -60,7 +60,10 @@ impl Face {
     /// A text beside its heading, wrapped.
     pub fn beside(&self, heading: &str, text: &str) -> String {
         const INDENT: usize = 11;
-        let options = textwrap::Options::new(self.width - INDENT).break_words(false);
+        // A program's name is a word, too: no break at its hyphen.
+        let options = textwrap::Options::new(self.width - INDENT)
+            .break_words(false)
+            .word_splitter(textwrap::WordSplitter::NoHyphenation);
         let lines = textwrap::wrap(text, options);
         let mut shown = String::new();
         for (n, line) in lines.iter().enumerate() {
@@ -169,6 +172,9 @@ mod tests {
         ] {
             assert_eq!(fitted(text, columns), fits, "{text}");
         }
+        let face = Face { colour: false, width: NARROWEST };
+        let beside = face.beside("At hand", "the share file; keyferry-custodian");
+        assert_eq!(beside, "At hand:   the share file;\n           keyferry-custodian");
         // A command goes on as a shell reads it, and its quotation marks stay together.
         let line = Program::Hoster.bare("qr PATH --light").with("PATH", "a b").to_string();
         let broken = fitted(&format!("  {line}"), 24);

@@ -21,7 +21,7 @@ use rustix::termios::{
 use zeroize::Zeroizing;
 
 use crate::answer::{Answer, Question};
-use crate::texts::Texts;
+use crate::texts::{Texts, said};
 use record::{Error, Mode, Result, Rule, escape};
 
 /// The greatest length of an answer, in bytes; a code that a hand scanner types has some 420, 32
@@ -34,7 +34,7 @@ const CTRL_C: u8 = 3;
 /// Says something to people, on stderr, in lines that fit a terminal. That it can't be written
 /// changes nothing of what was done.
 pub fn tell(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{}", for_people(text, std::io::stderr()));
+    let _ = writeln!(std::io::stderr(), "{}", for_people(&said(text), std::io::stderr()));
 }
 
 /// A text as a terminal has room for it; as it is where there is none.
@@ -47,7 +47,7 @@ fn for_people(text: &str, of: impl AsFd) -> String {
 /// # Errors
 /// As [`give_exactly`].
 pub fn give(text: &str) -> Result<()> {
-    give_exactly(&for_people(text, std::io::stdout()))
+    give_exactly(&for_people(&said(text), std::io::stdout()))
 }
 
 /// Gives a long text page by page where a terminal shows it and somebody can turn the pages.
@@ -315,6 +315,7 @@ impl Source {
     }
 
     fn prompt(&self, prompt: &str) -> Result<()> {
+        let prompt = &said(prompt);
         let written = match self {
             Source::Terminal(terminal) => {
                 (&mut &*terminal).write_all(for_people(prompt, terminal).as_bytes())

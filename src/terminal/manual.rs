@@ -62,6 +62,7 @@ fn grouped(program: &Command) -> String {
         for (words, command) in commands {
             let about = command.get_about().map(ToString::to_string).unwrap_or_default();
             let look = textwrap::Options::new(WIDEST)
+                .word_splitter(textwrap::WordSplitter::NoHyphenation)
                 .initial_indent("  ")
                 .subsequent_indent("                    ");
             said.push_str(&textwrap::fill(&format!("{words:<17} {about}"), look));

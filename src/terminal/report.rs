@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::texts::said;
 use record::{Error, Id, Plan, escape, list};
 
 /// Results, in the order in which they are read.
@@ -36,7 +37,7 @@ impl Report {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        self.text.push(format!("{:<13} {shown}", format!("{name}:")));
+        self.text.push(format!("{:<13} {}", said(name) + ":", spoken(&shown)));
         self.json.insert(name.replace(' ', "_"), value);
         self
     }
@@ -50,7 +51,7 @@ impl Report {
     ) -> Self {
         let ids: Vec<&Id> = ids.into_iter().collect();
         let names = list(ids.iter().map(|id| plan.name_of(id)));
-        self.text.push(format!("{:<13} {names}", format!("{name}:")));
+        self.text.push(format!("{:<13} {names}", said(name) + ":"));
         self.json.insert(name.replace(' ', "_"), list(ids).into());
         self
     }
@@ -75,6 +76,13 @@ impl Report {
     pub fn json(&self) -> Value {
         Value::Object(self.json.clone())
     }
+}
+
+/// A value of a result: a sentence, or one of the words that are no name of anybody's.
+fn spoken(value: &str) -> String {
+    let ours =
+        value.contains(' ') || ["none", "nothing", "rehearsal", "production"].contains(&value);
+    if ours { said(value) } else { value.to_owned() }
 }
 
 /// How a command ended that did not end well, for scripts: `exit_code`, and what was found,

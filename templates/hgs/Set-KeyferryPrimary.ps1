@@ -12,12 +12,25 @@ function Step([string]$Name) {
     Write-Host ('== ' + $Name)
 }
 
+# What is wrong where a rule refuses, as Keyferry's programs say it.
+$script:faults = @{
+    'NODE-FOLDER' = 'the node has not the whole register folder, unchanged'
+    'NODE-MACHINE' = 'the node lacks something that the scripts need'
+    'NODE-ORDER' = 'no order says that this may begin'
+    'NODE-CERTIFICATE' = 'the node has not the certificates in LocalMachine\My'
+    'NODE-BINDING' = 'a certificate is not bound to its key in the planned key storage provider'
+    'NODE-GRANT' = 'the service''s account may not read the key'
+    'NODE-REGISTERED' = 'the service does not know both certificates, each for its role'
+    'NODE-PROOF' = 'the keys do not sign or decrypt for the service''s account'
+    'NODE-PRIMARY' = 'the primary certificates are not, or cannot become, those that the order names'
+}
+
 function Refuse([string]$Rule, [string]$Found, [string]$Expected, [string]$Remedy) {
     Write-Host ''
-    Write-Host ('refused by rule ' + $Rule + ':')
+    Write-Host ('Refused: ' + $script:faults[$Rule] + ' (' + $Rule + ')')
     Write-Host ('  found:    ' + $Found)
     Write-Host ('  expected: ' + $Expected)
-    Write-Host ('  do:       ' + $Remedy)
+    Write-Host ('  to do:    ' + $Remedy)
     exit 3
 }
 

@@ -5,6 +5,7 @@ mod commands;
 #[path = "../common/mod.rs"]
 mod common;
 mod custody;
+mod german;
 mod next;
 mod officer;
 mod paper;

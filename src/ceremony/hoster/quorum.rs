@@ -18,7 +18,7 @@ use record::plan::Custodian;
 use record::share::MAX_SHARE_FILE;
 use record::{Error, Event, Hash, Id, Remark, Result, Rule, escape, folder, list, with_commands};
 use terminal::texts::Texts;
-use terminal::{Asker, answer};
+use terminal::{Asker, Recorder, answer};
 
 /// A share as it comes on the command line.
 pub struct ShareInput {
@@ -176,7 +176,13 @@ impl Gathering<'_> {
                 Err(error) if matches!(error, Error::Ended { .. }) || !asker.is_interactive() => {
                     return Err(error);
                 }
-                Err(error) => asker.say(&error.to_string()),
+                Err(error) => {
+                    asker.say(&error.to_string());
+                    // Whoever brought it may not come again: it is on record at once.
+                    if let Error::Refused(refusal) = error {
+                        self.ceremony.refused(refusal.rule, refusal.found)?;
+                    }
+                }
             }
         }
         Ok(())

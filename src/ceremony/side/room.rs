@@ -5,9 +5,12 @@ use clap::Args;
 
 use crate::{Ceremony, Means, Report, Run};
 use record::gate::WrongBags;
-use record::{Error, Event, MAX_TEXT, Phase, Remark, Result, Rule};
+use record::{Error, Event, MAX_TEXT, Phase, Remark, Result, Rule, escape};
 use terminal::texts::Texts;
 use terminal::{Clerk, Recorder, tell};
+
+/// How much of a finding goes into the log, in characters.
+const MAX_FOUND: usize = 500;
 
 /// Records what people say. It changes no phase and voids no request.
 ///
@@ -53,6 +56,7 @@ impl Clerk for Ceremony {
 
 impl Recorder for Ceremony {
     fn refused(&mut self, rule: Rule, found: String) -> Result<()> {
+        let found = escape(&found.chars().take(MAX_FOUND).collect::<String>());
         self.record(Event::Refusal { rule, found }).map(drop)
     }
 }

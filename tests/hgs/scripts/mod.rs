@@ -5,6 +5,7 @@
 use std::{fs, path::PathBuf};
 
 use check::{Script, check};
+use record::rule::Rule;
 
 mod check;
 mod contract;
@@ -58,6 +59,15 @@ fn the_scripts_begin_with_the_same_lines() {
     };
     for name in &SCRIPTS[2..] {
         assert_eq!(preamble(name), preamble(SCRIPTS[1]), "{name}");
+    }
+    // What each refuses by is said as Keyferry's own programs say it.
+    for name in SCRIPTS {
+        let text = read(name);
+        for refusal in text.split("Refuse '").skip(1) {
+            let rule = Rule::by_name(refusal.split('\'').next().unwrap()).unwrap();
+            let said = format!("'{}' = '{}'", rule.name(), rule.fault().replace('\'', "''"));
+            assert!(preamble(SCRIPTS[1]).contains(&said), "{name}: {said}");
+        }
     }
     // Nothing of the folder is loaded before its hash was right.
     for name in &SCRIPTS[1..] {

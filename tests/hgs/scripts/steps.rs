@@ -42,7 +42,7 @@ const FAULTS: [(&str, &str, &str); 12] = [
 /// failed before anything changed.
 fn told(code: i32, said: &str) -> bool {
     let named = Rule::ALL.iter().any(|rule| {
-        said.contains(&format!("refused by rule {}:", rule.name()))
+        said.contains(&format!("Refused: {} ({})", rule.fault(), rule.name()))
             || said.contains(&format!("Rule {}:", rule.name()))
     });
     match code {

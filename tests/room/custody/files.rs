@@ -124,8 +124,12 @@ fn missing_plugins_are_named() {
     assert!(error.contains("age-plugin-nowhere"), "{error}");
     let (_folder, _, file, _) = handed_out();
     let identity = bech32("age-plugin-nowhere-").to_uppercase();
-    let error = open(&std::fs::read(file).unwrap(), identity.as_bytes(), "").0.err().unwrap();
-    assert!(error.to_string().contains("age-plugin-nowhere"), "{error}");
+    // What is said is what is to be done about a program, not about persons or passphrases.
+    let opened = open(&std::fs::read(file).unwrap(), identity.as_bytes(), "").0;
+    let error = opened.err().unwrap();
+    assert_eq!(error.rule(), Some(Rule::AgePlugin), "{error}");
+    let said = error.to_string();
+    assert!(said.contains("install age-plugin-nowhere") && !said.contains("passphrase"), "{said}");
 }
 
 /// Bech32 (BIP 173) of no data under this human-readable part.

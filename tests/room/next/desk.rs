@@ -90,16 +90,23 @@ impl Desk {
 
     /// Waits until one of these is on the screen; which.
     #[track_caller]
-    pub fn sees_one_of(&mut self, first: &str, second: &str) -> usize {
-        let needles =
-            Vec::from([first, second].map(|text| rexpect::ReadUntil::String(text.to_owned())));
-        match self.session.exp_any(needles) {
+    pub fn sees_any(&mut self, texts: &[&str]) -> usize {
+        let needle = |text: &&str| rexpect::ReadUntil::String((*text).to_owned());
+        match self.session.exp_any(texts.iter().map(needle).collect()) {
             Ok((before, found)) => {
                 self.recording.push_str(&(before + &found));
-                usize::from(found == second)
+                texts.iter().position(|text| *text == found).unwrap()
             }
             Err(error) => panic!("{} waits: {error}\n{}", self.side, self.tail()),
         }
+    }
+
+    /// The number of what has this name in the list that is on the screen.
+    #[track_caller]
+    pub fn numbered(&self, name: &str) -> String {
+        let line = self.recording.lines().rev().find(|line| line.contains(name));
+        let line = line.unwrap_or_else(|| panic!("{name}: {}", self.recording));
+        line.split_whitespace().next().unwrap().to_owned()
     }
 
     fn tail(&self) -> String {
@@ -125,7 +132,7 @@ impl Desk {
         self.sees(question);
         if self.whole_prompts && !question.ends_with("> ") {
             // A prompt that just fills a line ends with the line.
-            self.sees_one_of(": ", ":\r\n");
+            self.sees_any(&[": ", ":\r\n"]);
         }
         self.send(answer);
     }

@@ -1,7 +1,7 @@
 //! What a ceremony may need besides its script, led through by `next`: in both languages, at a small
 //! and at a large terminal. Each line says what is on the screen, and what a person then types.
 
-use std::fs;
+use std::{fs, process::Command};
 
 use super::{
     answers::as_read,
@@ -9,8 +9,10 @@ use super::{
     share,
 };
 use crate::common::{
-    PIN,
-    stage::{CUSTODIANS, Done, Setting, Stage},
+    PIN, SO_PIN, kryoptic,
+    production::{self, machine_rules},
+    run,
+    stage::{CUSTODIANS, Done, Family, Setting, Stage},
 };
 use record::fingerprint;
 
@@ -29,6 +31,8 @@ const NUMBER: Said = ("The number that is printed on the bag", "Die Nummer, die 
 const INTACT: Said =
     ("Is it closed, and does nothing show", "Ist sie geschlossen, und zeigt nichts");
 const ITEM: Said = ("What is in it?", "Was ist darin?");
+const PIN_OF: Said = ("PIN of the token", "PIN des Tokens");
+const FEW: Said = ("few tries", "wenige");
 const STOPPED: Said = ("goes on from here", "hiermit geht es weiter");
 
 struct Led {
@@ -65,11 +69,16 @@ impl Led {
     fn chooses(&mut self, name: Said) {
         self.answer(READY, "m");
         self.sees(WHICH);
-        let name = self.text(name);
-        let line = self.desk.shown().lines().rev().find(|line| line.contains(&name));
-        let line = line.unwrap_or_else(|| panic!("{name}: {}", self.desk.shown()));
-        let number = line.split_whitespace().next().unwrap().to_owned();
+        let number = self.desk.numbered(&self.text(name));
         self.desk.send(&number);
+    }
+
+    /// Confirms a custodian's share, by the words that its holder reads out.
+    #[track_caller]
+    fn confirms(&mut self, stage: &Stage, id: &str) {
+        let code = fingerprint::words(&share(stage, id).code()).join(" ");
+        self.answer(("Word 1 of 10", "Wort 1 von 10"), &code);
+        self.sees(DONE);
     }
 
     fn ended(mut self) -> String {
@@ -118,14 +127,14 @@ fn a_wrong_pin_is_said_at_once_with_who_must_sign() {
         let stage = made.copy();
         let mut led = Led::at(&stage, "hoster", screen);
         led.answer(READY, "");
-        led.desk.answer("PIN of the token", "0000");
-        led.desk.sees("PIN is wrong");
-        led.desk.sees("few tries");
+        led.answer(PIN_OF, "0000");
+        led.sees(("PIN is wrong", "dass die PIN falsch ist"));
+        led.sees(FEW);
         led.desk.sees("ssh-keygen");
         led.sees(SIGN);
         stage.approve("hoster", "pin-try", &["hana", "hugo"]);
         led.desk.send("");
-        led.desk.answer("PIN of the token", PIN);
+        led.answer(PIN_OF, PIN);
         led.sees(DONE);
         led.ended();
     }
@@ -144,7 +153,7 @@ fn an_attempt_is_given_up_and_a_page_printed_where_it_is_needed() {
         led.sees(SIGN);
         stage.approve("hoster", "restart", &["hana", "hugo"]);
         led.desk.send("");
-        led.desk.answer("PIN of the token", PIN);
+        led.answer(PIN_OF, PIN);
         led.sees(("Make the key-encryption key", "Den KEK erzeugen"));
         led.ended();
         assert!(log(&stage, "hoster").contains("the medium was left alone"));
@@ -162,9 +171,7 @@ fn who_is_absent_is_left_out_once_officers_have_signed() {
         for id in &CUSTODIANS[1..] {
             led.desk.sees(id);
             led.answer(READY, "");
-            let code = fingerprint::words(&share(&stage, id).code()).join(" ");
-            led.answer(("Word 1 of 10", "Wort 1 von 10"), &code);
-            led.sees(DONE);
+            led.confirms(&stage, id);
         }
         // Nobody else is there: it is the release's turn, and officers sign for it first.
         led.sees(("Release the package", "Das Paket freigeben"));
@@ -298,4 +305,231 @@ fn what_hgs_nodes_publish_is_asked_for_before_it_is_accepted() {
         }
         assert!(!screen.contains("--metadata node2"));
     }
+}
+
+#[test]
+fn a_deputy_comes_and_another_custodian_does_not() {
+    let deputy = custody::custodian::new_identity(None).unwrap();
+    let mut made = Stage::with(Setting::composite(), |plan| {
+        let cyd = plan.find("id = \"cyd\"").unwrap();
+        let end = cyd + plan[cyd..].find("\"]").unwrap() + 1;
+        format!("{}, \"{}\"{}", &plan[..end], deputy.recipient, &plan[end..])
+    });
+    made.walk_to(Done::Export);
+    for screen in SCREENS {
+        let stage = made.copy();
+        let mut led = Led::at(&stage, "tenant", screen);
+        led.sees(READY);
+        let shown = led.desk.shown().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(shown.contains(&led.text(("d: the deputy of cyd", "d: die Vertretung von cyd"))));
+        led.desk.send("d");
+        led.confirms(&stage, "cyd");
+        // Who has none is not offered one, and Enter alone goes on.
+        led.answer(READY, "d");
+        led.sees(("Only Enter (or yes) goes on", "Nur Enter (oder ja) geht weiter"));
+        led.answer(READY, "a");
+        for id in &CUSTODIANS[2..] {
+            led.answer(READY, "");
+            led.confirms(&stage, id);
+        }
+        led.sees(("Release the package", "Das Paket freigeben"));
+        led.answer(READY, "");
+        led.sees(SIGN);
+        stage.approve("tenant", "deviation", &["ada", "ben"]);
+        led.desk.send("");
+        led.sees(SIGN);
+        stage.sign_document("tenant", "package", &["ada", "ben"]);
+        led.desk.send("");
+        led.sees(DONE);
+        led.ended();
+        let request = stage.json("tenant/approvals/01-deviation.json");
+        assert_eq!(request["subject"]["custodians"], serde_json::json!(["dan"]));
+        let log = log(&stage, "tenant");
+        let confirmed = "\"custodian\":\"cyd\",\"deputy\":true";
+        assert_eq!(log.matches("\"deputy\":true").count(), 1, "{log}");
+        assert!(log.contains(confirmed), "{log}");
+    }
+}
+
+#[test]
+fn a_share_file_that_is_lost_is_written_again_from_the_list() {
+    let made = Stage::of(Setting::composite(), Done::Export);
+    for screen in SCREENS {
+        let stage = made.copy();
+        let mut led = Led::at(&stage, "tenant", screen);
+        led.chooses(("write a custodian's share file again", "die Anteilsdatei eines Verwahrers"));
+        let (whose, where_to) = (("Whose?", "Wessen?"), ("Where to?", "Wohin?"));
+        // What was mistyped is asked for again.
+        led.answer(whose, "nobody");
+        led.answer(where_to, "medium/dan.age");
+        led.desk.sees("SHARE-CUSTODIAN");
+        led.answer(("It did not end well", "Es ist nicht gut ausgegangen"), "");
+        led.answer(whose, "dan");
+        led.answer(where_to, "medium/dan.age");
+        led.ended();
+        let [again, dealt] = ["medium/dan.age", "tenant/outbox/shares/dan.age"]
+            .map(|path| fs::read(stage.path(path)).unwrap());
+        assert_eq!(again, dealt);
+        assert!(log(&stage, "tenant").contains("\"event\":\"share-reissue\""));
+    }
+}
+
+#[test]
+fn another_machine_takes_a_nodes_place_and_a_former_key_is_shown_to_be_gone() {
+    let made = Stage::of(Setting::composite(), Done::Primary);
+    run(Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout"])
+        .arg(made.path("former.key"))
+        .args(["-subj", "/CN=former", "-sha256", "-outform", "DER", "-out"])
+        .arg(made.path("former.crt")));
+    for screen in SCREENS {
+        let stage = made.copy();
+        let mut led = Led::at(&stage, "hoster", screen);
+        led.chooses(("another machine takes", "eine andere Maschine nimmt"));
+        led.answer(("Which node?", "Welcher Knoten?"), "node2");
+        led.sees(SIGN);
+        stage.approve("hoster", "nodes", &["hana", "hugo"]);
+        led.desk.send("");
+        for (node, machine) in [("node1", "node1"), ("node2", "another")] {
+            let file = format!("medium/{node}-active.json");
+            let _ = fs::remove_file(stage.path(&file));
+            led.answer(READY, "");
+            stage.node_prove(node, machine, "medium").ok();
+            led.answer(("Where is the file", "Wo ist die Datei"), &file);
+            led.sees(DONE);
+        }
+        led.chooses(("a former key is gone", "ein früherer Schlüssel fort"));
+        led.answer(("Where is the file", "Wo ist die Datei"), "former.crt");
+        led.answer(PIN_OF, PIN);
+        led.ended();
+        let log = log(&stage, "hoster");
+        assert!(log.contains("\"replaced\":[\"node2\"]"), "{log}");
+        assert!(log.contains("\"event\":\"retire\""), "{log}");
+    }
+}
+
+#[test]
+fn a_ceremony_is_ended_by_the_list_and_closed() {
+    let made = Stage::of(Setting::composite(), Done::KekCreate);
+    for screen in SCREENS {
+        let stage = made.copy();
+        let mut led = Led::at(&stage, "hoster", screen);
+        led.chooses(("abort: end the ceremony", "abort: die Zeremonie endgültig"));
+        led.answer(("Why?", "Warum?"), "the plan names a custodian who has left");
+        led.sees(SIGN);
+        stage.approve("hoster", "abort", &["hana", "hugo"]);
+        led.desk.send("");
+        led.answer(PIN_OF, PIN);
+        led.sees(("Destroy the key-encryption key", "Den KEK vernichten"));
+        led.answer(READY, "");
+        led.sees(SIGN);
+        stage.approve("hoster", "kek-destroy", &["hana", "hugo"]);
+        led.desk.send("");
+        led.answer(PIN_OF, PIN);
+        led.sees(DONE);
+        led.answer(READY, "");
+        led.sees(SIGN);
+        stage.sign_document("hoster", "closing", &["hana", "hugo"]);
+        led.desk.send("");
+        led.sees(DONE);
+        led.answer(READY, "");
+        led.sees(("closed on this side", "auf dieser Seite abgeschlossen"));
+        led.desk.ended();
+        let log = log(&stage, "hoster");
+        for event in ["abort", "kek-destroy", "release", "close"] {
+            assert!(log.contains(&format!("\"event\":\"{event}\"")), "{event}: {log}");
+        }
+    }
+}
+
+/// Tries PINs at the hoster's token, as somebody does who has another program.
+fn tries(stage: &Stage, arguments: &[&str]) -> bool {
+    let mut tool = Command::new("pkcs11-tool");
+    tool.arg("--module").arg(kryoptic()).args(["--slot", "2", "--login"]).args(arguments);
+    let tried = tool.env("KRYOPTIC_CONF", stage.path("kryoptic.conf")).output().unwrap();
+    tried.status.success()
+}
+
+/// Kryoptic counts: it takes ten tries, and says when two, one and none are left.
+#[test]
+fn the_last_tries_of_a_pin_are_said_by_a_token_that_counts() {
+    let setting = Setting { hoster: Family::Kryoptic, ..Setting::composite() };
+    let made = Stage::of(setting, Done::Init);
+    for _ in 0..8 {
+        assert!(!tries(&made, &["--pin", "00000000", "--list-objects"]));
+    }
+    const FAILED: Said = ("It did not end well", "Es ist nicht gut ausgegangen");
+    for screen in SCREENS {
+        let stage = made.copy();
+        let mut led = Led::at(&stage, "hoster", screen);
+        // Not even the right PIN is tried without signatures.
+        led.answer(READY, "");
+        led.desk.sees("PIN-COUNT-LOW");
+        led.sees(FEW);
+        led.desk.sees("ssh-keygen");
+        led.sees(FAILED);
+        stage.approve("hoster", "pin-try", &["hana", "hugo"]);
+        led.desk.send("");
+        led.answer(PIN_OF, "00000001");
+        led.sees(("one last try", "letzter"));
+        led.answer(FAILED, "");
+        // Nobody can sign for the last one.
+        led.desk.sees("PIN-COUNT-LOW");
+        led.sees(("one last try", "letzter"));
+        led.answer(FAILED, "q");
+        led.sees(STOPPED);
+        led.desk.ended();
+        let asked = || {
+            stage.is_asked("hoster", "pin-try")
+                && !stage.path("hoster/approvals/02-pin-try.json").exists()
+        };
+        assert!(asked());
+
+        assert!(!tries(&stage, &["--pin", "00000002", "--list-objects"]));
+        let mut led = Led::at(&stage, "hoster", screen);
+        led.answer(READY, "");
+        led.desk.sees("PIN-COUNT-LOW");
+        led.sees(("the PIN is locked", "die PIN ist gesperrt"));
+        led.desk.sees("C_InitPIN");
+        led.sees(FAILED);
+        assert!(asked());
+        assert!(tries(
+            &stage,
+            &["--login-type", "so", "--so-pin", SO_PIN, "--init-pin", "--new-pin", PIN]
+        ));
+        led.desk.send("");
+        led.answer(PIN_OF, PIN);
+        led.sees(DONE);
+        led.ended();
+    }
+}
+
+/// What production will refuse by the plan alone is said before anybody signs it.
+#[test]
+fn a_plan_that_names_no_software_will_be_refused() {
+    let waived: Vec<&str> =
+        machine_rules().into_iter().filter(|rule| *rule != "PREFLIGHT-SOFTWARE").collect();
+    let without = |plan: String| plan.split("\n[software]").next().unwrap().to_owned();
+    let stage = production::stage(&waived, without);
+    let checked = stage.auditor(&["plan", "check", "plan/ceremony.toml"]);
+    assert!(checked.out.contains("WILL BE REFUSED as it is"), "{checked:?}");
+    assert!(!checked.out.contains("has no faults"), "{checked:?}");
+    for program in ["keyferry-tenant", "keyferry-hoster"] {
+        let line = format!("REFUSED:    PREFLIGHT-SOFTWARE: [software] names no {program}");
+        assert!(checked.out.contains(&line), "{checked:?}");
+    }
+    checked.refused("PREFLIGHT-SOFTWARE");
+    for screen in SCREENS {
+        let mut led = Led::at(&stage, "hoster", screen);
+        led.answer(("Where is the plan?", "Wo ist der Plan?"), "plan");
+        led.sees((
+            "Production will refuse this plan (PREFLIGHT-SOFTWARE)",
+            "In Produktion wird dieser Plan verweigert (PREFLIGHT-SOFTWARE)",
+        ));
+        led.ended();
+    }
+    // One that names them all is not said to be refused.
+    let whole = production::stage(&waived, |plan| plan);
+    let checked = whole.auditor(&["plan", "check", "plan/ceremony.toml"]).ok();
+    assert!(checked.contains("has no faults"), "{checked}");
 }

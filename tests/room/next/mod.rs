@@ -1,11 +1,13 @@
 //! A whole ceremony through `next`, on terminals of its own: one desk for each side, with what
 //! people do wrong.
 
+mod accidents;
 mod answers;
 mod desk;
 mod facts;
 mod guided;
 mod led;
+mod player;
 mod sample;
 mod screen;
 

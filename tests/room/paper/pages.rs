@@ -10,7 +10,7 @@ use std::{
 use super::codes::zbar;
 use crate::common::{
     programs, run,
-    stage::{CUSTODIANS, Done, Setting, Stage},
+    stage::{CUSTODIANS, Done, Setting, Stage, ended},
 };
 use custody::codes::{
     frames::{self, NamedFile},
@@ -286,6 +286,7 @@ fn pages(scripts: &[(&str, Look)], offers: &[Look], shares: &[(&str, Look)]) {
     page.is_whole(4..=16, A4);
     assert!(files_of(&page.codes(thorough)).iter().any(|(name, _)| name == "package/package.json"));
     stage.walk_to(Done::TenantClose);
+    printed_after_the_end(&stage);
     for side in ["tenant", "hoster"] {
         let page = print(&stage, side, &["transcript"], &[]);
         page.is_whole(2..=9, A4);
@@ -344,6 +345,22 @@ fn labels(stage: &Stage) {
     }
     stage.tenant(&["print", "label", "envelope", "mallory"]).refused("SHARE-CUSTODIAN");
     stage.tenant(&["print", "label", "medium", "receipt"]).ended_with(1);
+}
+
+/// What is carried then has its label too, on no record; a share has no sheet any more.
+fn printed_after_the_end(stage: &Stage) {
+    let log = || fs::read(stage.path("tenant/log.jsonl")).unwrap();
+    let before = log();
+    let archive = ["bag", "the archive", "A 7654321"];
+    for label in [&archive[..], &["medium", "package"], &["envelope", "cyd"]] {
+        let print = [&["--json", "print", "label"][..], label].concat();
+        let said: serde_json::Value = serde_json::from_str(&stage.tenant(&print).ok()).unwrap();
+        let page = fs::read_to_string(stage.path(said["page"].as_str().unwrap())).unwrap();
+        assert!(page.contains("printed after the end, not on record"), "{label:?}: {page}");
+        assert!(page.contains(label[1]) && said.get("copy").is_none(), "{label:?}: {said}");
+    }
+    stage.tenant(&["print", "share", "cyd"]).refused("PHASE-ORDER");
+    assert_eq!(log(), before);
 }
 
 /// The transcript says whose ceremony it was, with which keys, who is on record and who is not; and
@@ -500,6 +517,13 @@ fn an_identity_comes_back_from_its_sheet() {
     let file = folder.path().join("identity.age");
     fs::write(&file, &*identity.file).unwrap();
     let page = folder.path().join("sheet.html");
+    // What stands on the sheet goes into a plan: one slip, and it would be nobody's.
+    let slip = identity.recipient.replace("age1", "age1q");
+    let mut command = Command::new(programs::CUSTODIAN);
+    command.args(["identity", "sheet", "--recipient", &slip]).arg(&file).arg(&page);
+    let said = ended(&mut command).ended_with(2);
+    assert!(said.contains(&slip) && said.contains("is no recipient"), "{said}");
+    assert!(!page.exists());
     let mut command = Command::new(programs::CUSTODIAN);
     command.args(["identity", "sheet", "--rehearsal", "--ceremony", "contoso-2026"]);
     command.args(["--name", "Cyd Custodian", "--recipient", &identity.recipient]);
