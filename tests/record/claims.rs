@@ -129,8 +129,8 @@ fn every_link_and_script_of_the_pages_is_there() {
 #[test]
 fn every_file_of_the_code_map_is_there() {
     let contributing = fs::read_to_string(root().join("CONTRIBUTING.md")).unwrap();
-    let map =
-        contributing.split("```").find(|block| block.trim_start().starts_with("src/")).unwrap();
+    let map = contributing.split("```text").find(|block| block.trim_start().starts_with("src/"));
+    let (map, _) = map.unwrap().split_once("```").unwrap();
     let sources = ["src", "tests"].map(|folder| below(&root().join(folder), ".rs")).concat();
     let mut seen = 0;
     for word in map.split(|c: char| c.is_whitespace() || ",:;()".contains(c)) {
@@ -140,6 +140,65 @@ fn every_file_of_the_code_map_is_there() {
         }
     }
     assert!(seen > 20, "{seen}");
+}
+
+/// The blocks of a page, each with what it is marked as.
+fn blocks(text: &str) -> Vec<(&str, Vec<&str>)> {
+    let (mut all, mut open) = (Vec::new(), None);
+    for line in text.lines() {
+        match (line.trim_start().strip_prefix("```"), &mut open) {
+            (Some(kind), None) => open = Some((kind, Vec::new())),
+            (Some(_), Some(_)) => all.extend(open.take()),
+            (None, Some((_, lines))) => lines.push(line.trim_end()),
+            (None, None) => {}
+        }
+    }
+    all
+}
+
+/// What a page says that a program said is in docs/sample, which a rehearsal is held to. Any other
+/// block is what people type, or is marked as something else.
+#[test]
+fn what_a_page_shows_was_said_or_is_typed() {
+    let sample = below(&root().join("docs/sample"), ".txt");
+    let said: Vec<Vec<&str>> =
+        sample.iter().map(|(_, text)| text.lines().map(str::trim_end).collect()).collect();
+    let benches = below(&root().join("benches"), ".rs");
+    let (mut outputs, mut typed) = (0, 0);
+    for (page, text) in pages().into_iter().filter(|(page, _)| !page.ends_with("formats.md")) {
+        let at = page.display();
+        for (kind, lines) in blocks(&text) {
+            match kind {
+                "output" => {
+                    for part in lines.split(|line| *line == "…") {
+                        let there = |said: &Vec<&str>| said.windows(part.len()).any(|w| w == part);
+                        assert!(said.iter().any(there), "{at}: nothing said {part:#?}");
+                        outputs += 1;
+                    }
+                }
+                // Figures of this page are what a bench printed, which writes the page itself.
+                "" if page.ends_with("performance.md") => {
+                    for line in lines {
+                        let (name, _) = line.split_once("  ").unwrap();
+                        let named = format!("\"{}\"", name.trim());
+                        assert!(benches.iter().any(|(_, text)| text.contains(&named)), "{named}");
+                        outputs += 1;
+                    }
+                }
+                "" => {
+                    let ours = ["keyferry-", "ceremony-scripts/", "./ceremony-scripts/"];
+                    for line in lines {
+                        let line = line.trim_start();
+                        assert!(ours.iter().any(|word| line.starts_with(word)), "{at}: {line}");
+                        typed += 1;
+                    }
+                }
+                "text" | "toml" => {}
+                _ => panic!("{at}: no block is called {kind}"),
+            }
+        }
+    }
+    assert!(outputs > 10 && typed > 20, "{outputs}, {typed}");
 }
 
 #[test]
