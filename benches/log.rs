@@ -7,7 +7,7 @@ use std::{env, fs, path::Path, process::Command};
 
 use record::{
     encoding::Hash,
-    flow::replay::Replay,
+    flow::State,
     log::{self, MAX_LINE, MAX_LOG},
     terms::Side,
 };
@@ -55,9 +55,9 @@ fn main() {
 
 fn measure(path: &Path) {
     let log = fs::read(path).unwrap();
-    let (mut replay, mut entries) = (Replay::new(Side::Hoster), Vec::new());
+    let (mut state, mut entries) = (State::new(Side::Hoster), Vec::new());
     let end = log::read(&log, "log", |entry| {
-        replay.take(&entry)?;
+        state.apply(&entry)?;
         entries.push(entry.event);
         Ok(())
     });

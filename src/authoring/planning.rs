@@ -13,6 +13,7 @@ use crate::rehearsal::{hsm, waivers};
 use record::encoding::random;
 use record::plan::{Person, canonical};
 use record::show::plan::content;
+use record::show::{Language, Sentences};
 use record::signature::{self, Namespace};
 use record::{
     Error, Fixed, Id, Plan, Result, Rule, Side, escape, fingerprint, folder, list, list_or,
@@ -161,7 +162,7 @@ fn roles(plan: &Plan) -> Value {
 }
 
 fn meaning(path: &Path, plan: &Plan) -> Result<Vec<String>> {
-    let mut lines: Vec<String> = content(plan);
+    let mut lines = content(plan, &Sentences::of(Language::English));
     for (program, custodians) in plan.plugins() {
         let of = list(custodians);
         lines.push(format!("program:    {program} for the recipients of {of}: on the tenant's machine, which makes their shares, and wherever their identities are opened; in production its SHA-256 stands in [software]"));

@@ -17,7 +17,7 @@ use record::{Hash, Plan, Program, Result, Side, folder};
 use terminal::guide::order;
 use terminal::report::end_json;
 use terminal::texts::Speech;
-use terminal::{fail_as, give, give_exactly, manual, tell};
+use terminal::{end, give, give_exactly, manual, tell};
 
 /// Write and check plans, and verify what a ceremony left behind; needs no HSM and no share
 #[derive(Parser)]
@@ -141,10 +141,7 @@ fn main() -> ExitCode {
             }
         }
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail_as(as_json, &error),
-    }
+    end(as_json, done)
 }
 
 fn digest(file: &Path) -> Result<()> {

@@ -19,7 +19,7 @@ use machine::hardening;
 use record::share::MAX_SHARE_FILE;
 use record::{Error, Mode, Result, Rule, fingerprint, folder, with_commands};
 use terminal::texts::{Speech, said};
-use terminal::{Asker, fail, give, manual, show_secret};
+use terminal::{Asker, end, give, manual, show_secret};
 
 /// The least length of a passphrase, in characters.
 const LEAST_PASSPHRASE: usize = 12;
@@ -135,10 +135,7 @@ fn main() -> ExitCode {
             scan::scan(&pictures, &to).and_then(|report| give(&report.text()))
         }
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
-    }
+    end(false, done)
 }
 
 fn identity_new(asker: &Asker, file: PathBuf, no_passphrase: bool) -> Result<()> {
@@ -175,16 +172,11 @@ fn new_passphrase(asker: &Asker) -> Result<Zeroizing<String>> {
 fn passphrase_typed_twice(asker: &Asker) -> Result<Zeroizing<String>> {
     let passphrase = asker.hidden("New passphrase: ")?;
     if passphrase.chars().count() < LEAST_PASSPHRASE {
-        return Err(Error::Usage {
-            what: format!("a passphrase needs at least {LEAST_PASSPHRASE} characters"),
-            remedy: "take five or six words that nobody would guess".into(),
-        });
+        let what = format!("a passphrase needs at least {LEAST_PASSPHRASE} characters");
+        return Err(Error::usage(what, "take five or six words that nobody would guess"));
     }
     if *asker.hidden("The same again: ")? != *passphrase {
-        return Err(Error::Usage {
-            what: "these were two different passphrases".into(),
-            remedy: "type it anew".into(),
-        });
+        return Err(Error::usage("these were two different passphrases", "type it anew"));
     }
     Ok(passphrase)
 }

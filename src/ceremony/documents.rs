@@ -8,7 +8,6 @@ use crate::{Ceremony, StepIntent};
 use record::document::challenge::Challenge;
 use record::document::package::Package;
 use record::document::{Body, Document, Header, MAX_DOCUMENT, header_of, read, read_files};
-use record::flow::Made;
 use record::layout::{INBOX, OUTBOX, REGISTER, SHARES, archive_name, attempt_folder, cloud_folder};
 use record::verify::counterpart::VerifiedLog;
 use record::verify::{Holds, Record, counterpart};
@@ -299,9 +298,9 @@ impl Ceremony {
     /// # Errors
     /// `DOCUMENT-…` and `SIGNATURE-…` rules, `DOCUMENT-HASH` where it is not the one of the log.
     pub fn sent<B: Body>(&self) -> Result<Received<B>> {
-        let made = self.state.made(B::KIND)?;
-        let own = read::<B>(&self.outbox(B::KIND.name()), &self.plan)?;
-        as_made(&own, made)?;
+        let (path, made) = (self.outbox(B::KIND.name()), self.state.made(B::KIND)?);
+        let own = read::<B>(&path, &self.plan)?;
+        unchanged(&path, own.hash, Some(made.hash))?;
         Ok(own)
     }
 
@@ -310,38 +309,23 @@ impl Ceremony {
     /// # Errors
     /// As [`Ceremony::sent`].
     pub fn made_of(&self, kind: Kind) -> Result<Box<Received<dyn Any>>> {
-        let made = self.state.made(kind)?;
-        let own = read_files(kind, &self.outbox(kind.name()), &self.plan)?;
-        as_made(&*own, made)?;
+        let (path, made) = (self.outbox(kind.name()), self.state.made(kind)?);
+        let own = read_files(kind, &path, &self.plan)?;
+        unchanged(&path, own.hash, Some(made.hash))?;
         Ok(own)
     }
 }
 
-fn as_made<B: ?Sized>(own: &Received<B>, made: Made) -> Result<()> {
-    Rule::DocumentHash.ensure(
-        own.hash == made.hash,
-        format!("the {} in the outbox has SHA-256 {}", own.kind(), own.hash),
-        format!("the one that was made, {}", made.hash),
-        "put the unchanged folder back from a copy, and find out what changed it",
-    )
-}
-
-/// What lies here is what the log names.
+/// What lies here has the hash that the log names.
 ///
 /// # Errors
 /// `DOCUMENT-HASH`.
-pub(super) fn unchanged(
-    path: &Path,
-    same: bool,
-    found: Hash,
-    expected: String,
-    what: &str,
-) -> Result<()> {
+pub(super) fn unchanged(path: &Path, found: Hash, logged: Option<Hash>) -> Result<()> {
     Rule::DocumentHash.ensure(
-        same,
+        logged == Some(found),
         format!("{} has SHA-256 {found}", path.display()),
-        expected,
-        format!("put the unchanged {what} back from a copy, and find out what changed it"),
+        logged.map_or("none".into(), |logged| format!("the one of the log, {logged}")),
+        "put it back unchanged from a copy, and find out what changed it",
     )
 }
 

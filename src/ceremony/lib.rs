@@ -18,7 +18,6 @@ use std::path::{Path, PathBuf};
 pub use documents::Files;
 use documents::unchanged;
 use record::document::Body;
-use record::flow::replay::Replay;
 use record::layout::{INBOX, LOG_FILE, OUTBOX};
 use record::log::{self, Log};
 use record::plan::MAX_PLAN;
@@ -101,23 +100,22 @@ impl Ceremony {
     /// # Errors
     /// `PLAN-CHANGED`, `LOG-…`, and what reading files can end with.
     pub fn open(dir: &Path, side: Side) -> Result<Self> {
-        let mut replay = Replay::new(side);
+        let mut state = State::new(side);
         let mut last = None;
         let log = Log::open(dir, |entry| {
-            replay.take(&entry)?;
+            state.apply(&entry)?;
             if entry.event.step().is_some() {
                 last = Some((entry.head.seq, entry.event));
             }
             Ok(())
         })?;
         let plan = Plan::read(&dir.join(PLAN_FILE))?;
-        replay.check_plan(&plan)?;
+        state.check_plan(&plan)?;
         // It may have been moved.
         if folder::has_foreign_mode(&dir.join(LOG_FILE))? {
             folder::keeps_what_it_holds(dir, &folder::part_of(&dir.join(PLAN_FILE)))?;
         }
-        let mut ceremony =
-            Ceremony { dir: dir.to_owned(), plan, state: replay.state, log, mirror: None, last };
+        let mut ceremony = Ceremony { dir: dir.to_owned(), plan, state, log, mirror: None, last };
         ceremony.settle()?;
         Ok(ceremony)
     }

@@ -28,17 +28,11 @@ impl Ceremony {
     ///
     /// # Errors
     /// `DOCUMENT-HASH` where it is not the one of the log.
-    pub fn brief(&self) -> Result<(Brief, Hash)> {
+    pub fn brief(&self) -> Result<Brief> {
         let path = self.register_folder().join(BRIEF_FILE);
         let bytes = folder::read_file(&path, MAX_BRIEF)?;
-        let hash = Hash::of(&bytes);
-        let known = self.state.nodes.brief;
-        let expected = known.map_or("none".into(), |hash| hash.to_string());
-        let brief = serde_json::from_slice(&bytes).ok();
-        let same = known == Some(hash) && brief.is_some();
-        unchanged(&path, same, hash, format!("the registration of the log, {expected}"), "folder")?;
-        let brief = brief.ok_or_else(|| Error::defect("a brief of another form"))?;
-        Ok((brief, hash))
+        unchanged(&path, Hash::of(&bytes), self.state.nodes.brief)?;
+        serde_json::from_slice(&bytes).map_err(Error::defect)
     }
 
     /// Keeps a node's evidence as it came. The log names it afterwards.
@@ -92,8 +86,7 @@ impl Ceremony {
     fn kept_evidence(&self, node: &Id, stage: Stage, hash: Hash) -> Result<Vec<u8>> {
         let path = self.evidence_path(node, stage, hash);
         let bytes = folder::read_file(&path, MAX_EVIDENCE)?;
-        let found = Hash::of(&bytes);
-        unchanged(&path, found == hash, found, format!("the evidence of the log, {hash}"), "file")?;
+        unchanged(&path, Hash::of(&bytes), Some(hash))?;
         Ok(bytes)
     }
 

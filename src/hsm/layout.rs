@@ -8,7 +8,7 @@ use cryptoki_sys::*;
 
 use crate::attribute::{Attribute, Value};
 use crate::raw::Object;
-use record::terms::OaepHash;
+use record::OaepHash;
 
 /// A mechanism of the token with its parameter.
 #[derive(Clone, Copy, PartialEq, Eq)]

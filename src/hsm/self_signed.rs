@@ -21,9 +21,8 @@ use x509_cert::spki::{
 use x509_cert::time::Validity;
 
 use record::encoding::random;
-use record::escape::quote;
 use record::spki::{PublicKey, TargetCertificate};
-use record::{Error, Result};
+use record::{Error, Result, quote};
 
 /// How long a certificate is valid: 20 years. The service that the keys serve ignores expiry.
 pub const VALIDITY: Duration = Duration::from_secs(20 * 365 * 24 * 60 * 60);

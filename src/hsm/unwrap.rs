@@ -10,8 +10,7 @@ use crate::mechanism::KekUse;
 use crate::raw::Object;
 use crate::table::{Table, unwrapping_aes};
 use crate::wrapped_key::WrappedKey;
-use record::Result;
-use record::terms::ReadBack;
+use record::{ReadBack, Result};
 
 /// What forced the unwrapped key to stay in the token, beside the template that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,10 +14,8 @@ use x509_cert::der::{Decode, Encode, Header, Length, Reader, SliceReader, Tag, T
 use zeroize::Zeroizing;
 
 use record::document::package::kwp_length;
-use record::rule::Rule;
 use record::spki::PublicKey;
-use record::terms::{KeyType, KwpFlavour, OaepHash};
-use record::{Error, Result, encoding};
+use record::{Error, KeyType, KwpFlavour, OaepHash, Result, Rule, encoding};
 
 /// A wrapped key of a plausible size. Ciphertext: nothing about it is secret.
 #[derive(Clone, PartialEq, Eq)]

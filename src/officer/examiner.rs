@@ -276,7 +276,7 @@ impl<'a> Examiner<'a> {
         let right = fingerprint::words(hash.as_bytes());
         let typed =
             words::ask(&asker, &prompt, WordsHint::Right(&right[..WORDS_TYPED]), &mut Paper)?;
-        fingerprint::confirm(hash, &typed).map(drop)
+        fingerprint::confirm(hash, &typed)
     }
 }
 

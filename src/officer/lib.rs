@@ -65,22 +65,19 @@ pub struct PendingSignature {
 /// `SIGNATURE-…` where it is not the person's; `DOCUMENT-KIND` where nothing waits.
 pub fn sign(task: &SigningTask) -> Result<ExitCode> {
     if !task.key.is_file() {
-        return Err(Error::Usage {
-            what: format!("{} is no key file", folder::shown(&task.key)),
-            remedy: "--key KEY: your private key; with an agent its .pub".into(),
-        });
+        let what = format!("{} is no key file", folder::shown(&task.key));
+        return Err(Error::usage(what, "--key KEY: your private key; with an agent its .pub"));
     }
     if is_of_age(&task.key)? {
-        return Err(Error::Usage {
-            what: format!(
-                "{} is an age identity or recipient, as custodians have, and signs nothing",
-                folder::shown(&task.key)
-            ),
-            remedy: format!(
-                "--key KEY: your SSH key, as `{}` made it; with an agent its .pub",
-                Program::SshKeygen.line("-t ed25519")
-            ),
-        });
+        let what = format!(
+            "{} is an age identity or recipient, as custodians have, and signs nothing",
+            folder::shown(&task.key)
+        );
+        let remedy = format!(
+            "--key KEY: your SSH key, as `{}` made it; with an agent its .pub",
+            Program::SshKeygen.line("-t ed25519")
+        );
+        return Err(Error::usage(what, remedy));
     }
     let listing = Listing::at(&task.paths)?;
     let mut examiner = Examiner::new(task, &listing);
@@ -162,10 +159,8 @@ fn agreed(task: &SigningTask, pending: &PendingSignature) -> Result<bool> {
     give(&format!("== {}  ({})", folder::shown(&pending.path), pending.namespace))?;
     if task.yes {
         if pending.plan.mode != Mode::Rehearsal {
-            return Err(Error::Usage {
-                what: "--yes serves rehearsals only, and this is production".into(),
-                remedy: "run it without --yes, and read what is shown".into(),
-            });
+            let what = "--yes serves rehearsals only, and this is production";
+            return Err(Error::usage(what, "run it without --yes, and read what is shown"));
         }
         give(&format!("   SHA-256 {hash}"))?;
         return Ok(true);
@@ -182,7 +177,7 @@ fn agreed(task: &SigningTask, pending: &PendingSignature) -> Result<bool> {
             Answer::Yes => return Ok(true),
             Answer::No | Answer::Stop => return Ok(false),
             Answer::Other(words) if words.contains(char::is_whitespace) => {
-                return fingerprint::confirm(hash, words).map(|_| true);
+                return fingerprint::confirm(hash, words).map(|()| true);
             }
             _ => asker.say(&Texts::spoken().get("ask.sign", &[])),
         }

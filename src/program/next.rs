@@ -11,7 +11,6 @@ use crate::inputs::{DeskClerk, EarlierAnswers, Inputs};
 use crate::more::MoreOutcome;
 use crate::{Common, status};
 use ceremony::Ceremony;
-use ceremony::side::release;
 use record::command::{CommandLine, Program};
 use record::flow::{Phase, State};
 use record::log::LOG_FILE;
@@ -166,7 +165,7 @@ impl GuidedWalk<'_> {
         if turn.row.step != Step::ShareConfirm || absent.is_empty() {
             return Some(turn);
         }
-        let mut left = release::unconfirmed(ceremony).into_iter().filter(|id| !absent.contains(id));
+        let mut left = ceremony.state.unconfirmed().filter(|id| !absent.contains(*id));
         match left.next() {
             Some(id) => Some(Turn { of: Some(id.clone()), ..turn }),
             None => {

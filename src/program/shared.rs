@@ -26,7 +26,7 @@ use record::signature::{self, Namespace};
 use record::{LOG_FILE, Mode, Program, Result, Side};
 use terminal::report::Report;
 use terminal::words::WordsHint;
-use terminal::{Asker, Paper, fail_as};
+use terminal::{Asker, Paper, end, fail_as};
 
 /// Commands that both sides have.
 #[derive(Subcommand)]
@@ -153,10 +153,7 @@ impl Common {
                     limit: Duration::from_secs(trial_limit),
                 };
                 if child {
-                    return match probe::child(&order) {
-                        Ok(()) => ExitCode::SUCCESS,
-                        Err(error) => self.plainly(Err(error), None),
-                    };
+                    return end(self.json, probe::child(&order));
                 }
                 let probed = probe::probe(&order, &file);
                 let check = Program::Audit.line("plan check PLAN --probe FILE --probe OTHER");

@@ -2,7 +2,6 @@
 
 use crate::Common;
 use ceremony::Ceremony;
-use ceremony::side::release;
 use ceremony::tenant::trust::TRUSTED_LEFT;
 use record::command::CommandLine;
 use record::show::by_key;
@@ -13,14 +12,14 @@ use terminal::report::Report;
 /// Whose turn it is; nobody's once the ceremony is closed.
 pub fn turn(ceremony: &Ceremony) -> Option<Turn> {
     let state = &ceremony.state;
-    let unconfirmed = release::unconfirmed(ceremony);
+    let unconfirmed = state.unconfirmed().next();
     let nodes = &state.nodes;
     let missing = nodes.missing(nodes.stage()).first().copied();
     let restart = state.pending == Some(Step::Restart);
     let row = state.rows().find(|row| match row.step {
         // StepIntent, it must end before anything else.
         step if restart => step == Step::Restart,
-        Step::ShareConfirm => !unconfirmed.is_empty(),
+        Step::ShareConfirm => unconfirmed.is_some(),
         Step::ShareReissue => false,
         // Only where the plan asks for it, and then before the keys are made and wrapped.
         Step::KekTrust => ceremony.plan.trusted_only() && !state.trusts_offer(),
@@ -39,7 +38,7 @@ pub fn turn(ceremony: &Ceremony) -> Option<Turn> {
         _ => true,
     })?;
     let of = match row.step {
-        Step::ShareConfirm => unconfirmed.first().copied().cloned(),
+        Step::ShareConfirm => unconfirmed.cloned(),
         Step::Evidence => missing.cloned(),
         _ => None,
     };
@@ -114,9 +113,8 @@ pub fn status(ceremony: &Ceremony) -> Report {
     if let Some(step) = state.pending {
         report = report.value("unfinished", step.name());
     }
-    let unconfirmed = release::unconfirmed(ceremony);
-    if state.phase == Phase::PackageMade && !unconfirmed.is_empty() {
-        report = report.people("unconfirmed", plan, unconfirmed);
+    if state.phase == Phase::PackageMade && state.unconfirmed().next().is_some() {
+        report = report.people("unconfirmed", plan, state.unconfirmed());
     }
     for request in ceremony::approval::open_requests(ceremony).unwrap_or_default() {
         let (path, by) = (

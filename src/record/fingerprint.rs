@@ -60,30 +60,18 @@ pub fn rows(bytes: &[u8]) -> String {
     words.chunks(ROW).enumerate().map(row).collect::<Vec<_>>().join("\n")
 }
 
-/// A value whose first words somebody has typed: the evidence that it came over a second channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Confirmation(Hash);
-
-impl Confirmation {
-    /// The value that was confirmed.
-    pub fn value(&self) -> Hash {
-        self.0
-    }
-}
-
 /// Confirms a value by its first 16 words, as typed: any case, any white space.
 ///
 /// # Errors
 /// `WORDS-MISMATCH`, naming the first word that differs by its position, never by what is right.
-pub fn confirm(value: Hash, typed: &str) -> Result<Confirmation> {
+pub fn confirm(value: Hash, typed: &str) -> Result<()> {
     match_words(&words(&value.0)[..WORDS_TYPED], typed).map_err(|found| {
         Rule::WordsMismatch.refuse(
             found,
             format!("the first {WORDS_TYPED} words, as read aloud over the second channel"),
             "have the words read again, slowly; if they still differ, stop: this is not the value that the other side has",
         )
-    })?;
-    Ok(Confirmation(value))
+    })
 }
 
 /// Compares typed words with the right ones.
@@ -111,7 +99,7 @@ mod tests {
         let right = words(&value.0);
         assert_eq!(right.len(), 32);
         let typed = right[..16].join("  ").to_uppercase();
-        assert_eq!(confirm(value, &typed).unwrap().value(), value);
+        confirm(value, &typed).unwrap();
         for wrong in [right[..15].join(" "), right.join(" "), String::new(), right[1..17].join(" ")]
         {
             assert_eq!(confirm(value, &wrong).unwrap_err().rule(), Some(Rule::WordsMismatch));

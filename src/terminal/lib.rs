@@ -147,6 +147,11 @@ pub fn fail_as(json: bool, error: &Error) -> ExitCode {
     fail(error)
 }
 
+/// The end of a command, of which nothing is left to say but what it ended with.
+pub fn end(json: bool, done: Result<()>) -> ExitCode {
+    done.map_or_else(|error| fail_as(json, &error), |()| ExitCode::SUCCESS)
+}
+
 /// Asks the person at the keyboard: in production on `/dev/tty` alone, so that nothing can answer
 /// in their place; a rehearsal also takes stdin, so that scripts can run it.
 #[derive(Debug, Clone, Copy)]

@@ -90,13 +90,9 @@ fn no_changed_evidence_is_taken() {
     let ceremony =
         ceremony::Ceremony::open(&stage.path("hoster"), record::terms::Side::Hoster).unwrap();
     let keys = ceremony.key_set().unwrap();
-    let (brief, brief_hash) = ceremony.brief().unwrap();
-    let told = record::service::EvidenceContext {
-        plan: &ceremony.plan,
-        keys: &keys,
-        brief: &brief,
-        brief_hash,
-    };
+    let brief = ceremony.brief().unwrap();
+    let told =
+        record::service::EvidenceContext { plan: &ceremony.plan, keys: &keys, brief: &brief };
     let holds = |bytes: &[u8]| {
         let evidence = record::service::NodeEvidence::parse(bytes, "node1-ready.json");
         evidence.and_then(|evidence| evidence.verify(&told).map(|()| evidence))

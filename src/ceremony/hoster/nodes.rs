@@ -36,7 +36,7 @@ impl Run for EvidenceAdd {
     fn run(&self, ceremony: &mut Ceremony, _: &Means) -> Result<Report> {
         ceremony.state.require(Step::Evidence)?;
         let keys = ceremony.key_set()?;
-        let (brief, brief_hash) = ceremony.brief()?;
+        let brief = ceremony.brief()?;
         let mut report = Report::new("The evidence holds.");
         for file in &self.files {
             let bytes = folder::read_file(file, MAX_EVIDENCE)?;
@@ -50,7 +50,7 @@ impl Run for EvidenceAdd {
                 continue;
             }
             let plan = &ceremony.plan;
-            evidence.verify(&EvidenceContext { plan, keys: &keys, brief: &brief, brief_hash })?;
+            evidence.verify(&EvidenceContext { plan, keys: &keys, brief: &brief })?;
             // The nodes are machines of their own, of one service.
             let others = ceremony.evidence(said.stage)?.into_iter();
             let others: Vec<NodeEvidence> = others.map(|(other, _)| other).collect();
@@ -262,7 +262,7 @@ impl Run for Retire {
 fn require_not_primary(ceremony: &Ceremony, thumbprint: &str) -> Result<()> {
     let ready = ceremony.evidence(Stage::Ready)?;
     let ready = ready.iter().map(|(one, _)| one);
-    let primary = ceremony.state.nodes.primaries(ceremony.brief()?.0.primaries(), ready);
+    let primary = ceremony.state.nodes.primaries(ceremony.brief()?.primaries(), ready);
     let found = match &primary {
         None => "nobody has yet shown what is primary".to_owned(),
         Some(_) => format!("{thumbprint} is primary"),

@@ -107,7 +107,7 @@ impl Run for Rollback {
 fn subject(ceremony: &Ceremony, service: &Path) -> Result<gate::Primary> {
     require_all(ceremony, Stage::Ready)?;
     let evidence = verified(ceremony, Stage::Ready)?;
-    let brief = ceremony.brief()?.0;
+    let brief = ceremony.brief()?;
     let former = evidence.first().map_or(Vec::new(), |one| one.statement.primaries.clone());
     evidence.iter().try_for_each(|one| same_former(one, &former))?;
     unchanged(ceremony, service, &former, &brief.primaries())?;
@@ -118,8 +118,8 @@ fn subject(ceremony: &Ceremony, service: &Path) -> Result<gate::Primary> {
 /// The evidence that is kept, held once more against everything that the nodes were told.
 fn verified(ceremony: &Ceremony, stage: Stage) -> Result<Vec<NodeEvidence>> {
     let keys = ceremony.key_set()?;
-    let (brief, brief_hash) = ceremony.brief()?;
-    let told = EvidenceContext { plan: &ceremony.plan, keys: &keys, brief: &brief, brief_hash };
+    let brief = ceremony.brief()?;
+    let told = EvidenceContext { plan: &ceremony.plan, keys: &keys, brief: &brief };
     let evidence: Vec<NodeEvidence> =
         ceremony.evidence(stage)?.into_iter().map(|(one, _)| one).collect();
     evidence.iter().try_for_each(|one| one.verify(&told))?;
@@ -153,7 +153,7 @@ fn activate(ceremony: &mut Ceremony, service: &Path) -> Result<Report> {
     }
     let now = subject(ceremony, service)?;
     approval::require(ceremony, &now)?;
-    let brief = ceremony.brief()?.0;
+    let brief = ceremony.brief()?;
     ceremony.begin(Step::Primary)?;
     services::of(&ceremony.plan.target)?.activate(service, &brief)?;
     let order = given(ceremony.state.nodes.activation(&now.former, subject_hash(&now)?))?;

@@ -9,12 +9,13 @@ use crate::hoster::held::Question;
 use crate::side::preflight::guard_unplanned;
 use crate::side::token::{TokenArgs, require_tries_left};
 use hsm::{Hsm, TargetKey};
+use record::flow::Nodes;
 use record::log::now;
 use record::proof::key_set::certificate_file;
 use record::service::local::Registry;
 use record::service::{
-    BRIEF_FILE, Brief, BriefKey, MAX_BRIEF, MAX_ORDER, NodeEvidence, NodeKey, Order, OrderKind,
-    Statement, evidence_file,
+    BRIEF_FILE, Brief, BriefKey, MAX_BRIEF, MAX_ORDER, NodeEvidence, NodeKey, Order, Statement,
+    evidence_file,
 };
 use record::spki::{MAX_CERTIFICATE, TargetCertificate};
 use record::{Error, Hash, Id, Program, Result, Role, Rule, Stage, folder};
@@ -182,30 +183,24 @@ fn turn(choice: &NodeProve, brief: &Brief, brief_hash: Hash) -> Result<(Stage, O
         let order: Order = serde_json::from_slice(&bytes).map_err(|error| {
             folder_error(&format!("{name}: {error}"), "an order of this ceremony")
         })?;
-        if order.brief != brief_hash || order.file() != name {
+        let as_given = order.hash()? == Hash::of(&bytes);
+        if order.brief != brief_hash || order.file() != name || !as_given {
             return Err(folder_error(
-                &format!("{name}, an order of another registration or name"),
+                &format!("{name}, an order of another registration, name or form"),
                 "orders of this ceremony",
             ));
         }
-        orders.push((order, Hash::of(&bytes)));
+        orders.push(order);
     }
-    orders.sort_by_key(|(order, _)| order.number);
-    let begins = |order: &Order| order.node.as_ref() == Some(&choice.node);
-    let first = brief.nodes.first() == Some(&choice.node);
-    let may_begin = first || orders.iter().any(|(order, _)| begins(order));
+    orders.sort_by_key(|order| order.number);
+    let nodes = Nodes { planned: brief.nodes.clone(), orders, ..Nodes::default() };
     Rule::NodeOrder.ensure(
-        may_begin && brief.nodes.contains(&choice.node),
+        nodes.may_begin(&choice.node) && nodes.planned.contains(&choice.node),
         format!("no order that {} may begin", choice.node),
         "the first node of the plan, or one whose order lies in the folder",
         "add the evidence of the node before at the hoster's machine, and copy the new order of its register/ folder here",
     )?;
-    let standing = orders.iter().rev().find(|(order, _)| order.order != OrderKind::Install);
-    Ok(match standing {
-        Some((order, hash)) if order.order == OrderKind::Activate => (Stage::Active, Some(*hash)),
-        Some((_, hash)) => (Stage::Ready, Some(*hash)),
-        None => (Stage::Ready, None),
-    })
+    Ok((nodes.stage(), nodes.standing().map(Order::hash).transpose()?))
 }
 
 fn machine(named: Option<&str>) -> Result<String> {

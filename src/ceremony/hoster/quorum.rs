@@ -16,8 +16,7 @@ use record::document::package::Package;
 use record::log::ChangedShare;
 use record::plan::Custodian;
 use record::share::MAX_SHARE_FILE;
-use record::terms::Remark;
-use record::{Error, Event, Hash, Id, Result, Rule, escape, folder, list, with_commands};
+use record::{Error, Event, Hash, Id, Remark, Result, Rule, escape, folder, list, with_commands};
 use terminal::texts::Texts;
 use terminal::{Asker, Recorder, answer};
 

@@ -5,7 +5,7 @@ use clap::Args;
 use crate::{Ceremony, Means, Report, Run};
 use record::gate::Unconfirmed;
 use record::signature::{self, Namespace};
-use record::{Error, Event, Id, Kind, Result, Rule, Stage, Step, list, with_commands};
+use record::{Error, Event, Kind, Result, Rule, Stage, Step, list, with_commands};
 
 /// `release`, as it is typed.
 #[derive(Args)]
@@ -42,12 +42,6 @@ impl Run for Release {
             .people("signed by", &ceremony.plan, signatures.iter().map(|one| &one.id))
             .value("folder", folder.display().to_string()))
     }
-}
-
-/// The custodians whose share nobody has yet shown to be right.
-pub fn unconfirmed(ceremony: &Ceremony) -> Vec<&Id> {
-    let custodians = ceremony.plan.quorum.custodians.iter().map(|custodian| &custodian.id);
-    custodians.filter(|id| !ceremony.state.confirmed.contains(id)).collect()
 }
 
 /// Every custodian has confirmed; or one more than a quorum needs, and officers have signed for the

@@ -260,7 +260,7 @@ const MAX_KID: usize = 400;
 #[derive(Args)]
 pub struct CloudExport {
     /// The cloud service of the plan: azure-byok, aws-kms or gcp-kms
-    #[arg(long, value_name = "FORMAT", value_parser = of_cloud, required = false, requires = "kek")]
+    #[arg(long, value_name = "FORMAT", required = false, requires = "kek")]
     format: CloudFormat,
     /// With --format: the service's wrapping key, PEM or DER
     #[arg(long, value_name = "FILE", required = false, requires = "format")]
@@ -268,11 +268,6 @@ pub struct CloudExport {
     /// With azure-byok: the key identifier of the KEK, a URL
     #[arg(long, value_name = "URL", requires = "format")]
     kid: Option<String>,
-}
-
-fn of_cloud(text: &str) -> std::result::Result<CloudFormat, String> {
-    let found = CloudFormat::ALL.into_iter().find(|format| format.name() == text);
-    found.ok_or_else(|| "expected azure-byok, aws-kms or gcp-kms".into())
 }
 
 impl Run for CloudExport {

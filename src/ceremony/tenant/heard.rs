@@ -14,7 +14,7 @@ use record::document::challenge::{Challenge, ChallengedKey};
 use record::document::keys::TargetKeys;
 use record::document::offer::Offer;
 use record::encoding::random;
-use record::fingerprint::{self, Confirmation, WORDS_TYPED};
+use record::fingerprint::{self, WORDS_TYPED};
 use record::log::clock;
 use record::proof::key_set::{PlaceChallenge, certificate_file};
 use record::{
@@ -46,7 +46,8 @@ impl Run for OfferCheck {
         let offer = ceremony.take::<Offer>(&self.offer)?;
         offer.attested(&ceremony.plan, clock()?)?;
         let words = format!("the KEK's first {WORDS_TYPED} words");
-        let kek = heard(ceremony, means, self.words.as_deref(), &words, offer.body().fingerprint)?;
+        let kek = offer.body().fingerprint;
+        heard(ceremony, means, self.words.as_deref(), &words, kek)?;
         // What the vendor says of it now.
         let judged = offer.attested(&ceremony.plan, clock()?)?;
         let signatures = offer.signatures.everyone();
@@ -54,7 +55,7 @@ impl Run for OfferCheck {
         ceremony.took(&offer, event)?;
         let report = Report::new("The offer is taken: this KEK is the hoster's.")
             .value("offer", offer.hash.to_string())
-            .value("KEK", kek.value().to_string())
+            .value("KEK", kek.to_string())
             .people("released by", &ceremony.plan, signatures.iter().map(|one| &one.id))
             .texts("evidence", &judged.lines);
         Ok(match offer.body().waived.as_slice() {
@@ -71,7 +72,7 @@ fn heard(
     file: Option<&Path>,
     what: &str,
     read: Hash,
-) -> Result<Confirmation> {
+) -> Result<()> {
     let prompt = format!(
         "Somebody of the hoster reads {what} aloud, over a second channel. Type them here: "
     );
@@ -109,7 +110,7 @@ impl Run for KeysCheck {
         keys.attested(&ceremony.plan, clock()?)?;
         let words = format!("the first {WORDS_TYPED} words of the keys");
         let read = keys.body().fingerprint;
-        let confirmed = heard(ceremony, means, self.words.as_deref(), &words, read)?;
+        heard(ceremony, means, self.words.as_deref(), &words, read)?;
         // What the vendor says of them now.
         let judged = keys.attested(&ceremony.plan, clock()?)?;
         let (id, document) = challenge(ceremony, &keys, judged.level)?;
@@ -117,7 +118,7 @@ impl Run for KeysCheck {
             "The keys are taken: they are the hoster's, born in its HSM by its module's word.",
         )
         .value("keys", keys.hash.to_string())
-        .value("fingerprint", confirmed.value().to_string())
+        .value("fingerprint", read.to_string())
         .people("released by", &ceremony.plan, keys.signatures.everyone().iter().map(|one| &one.id))
         .value("challenge", document.to_string())
         .value("challenge id", id.to_string())

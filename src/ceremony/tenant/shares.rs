@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::side::release;
 use crate::step::HeardWords;
 use crate::{Ceremony, Means, Report, Run, write_once};
 use record::document::package::Package;
@@ -50,7 +49,7 @@ impl Run for ShareConfirm {
         )?;
         let deputy = self.deputy;
         ceremony.record(Event::ShareConfirm { custodian: id.clone(), deputy })?;
-        let left = release::unconfirmed(ceremony).len();
+        let left = ceremony.state.unconfirmed().count();
         let who = if deputy { "the deputy of " } else { "" };
         let name = ceremony.plan.name_of(&id);
         Ok(Report::new(format!("{who}{name} holds the right share.")).value("unconfirmed", left))

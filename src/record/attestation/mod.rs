@@ -52,8 +52,7 @@ pub fn judge(
         let found = format!("about the key {}", Hash::of(&found));
         return Err(attestation_error(Rule::AttestationKey, found, Hash::of(spki).to_string()));
     }
-    let said = yubihsm::Statement::of(chain.leaf())?;
-    let (level, what) = said.judge(purpose)?;
+    let (level, what) = yubihsm::judge(chain.leaf(), purpose)?;
     Ok(Assurance { level, what: format!("{what}, by a chain to the root {}", chain.root) })
 }
 

@@ -28,61 +28,44 @@ const EXPORTABLE: u64 = 0x1_0000;
 /// a ceremony has.
 const OTHERS: u64 = 0x100 | 0x800 | 0x200_0000 | 0x4_0000_0000;
 
-/// What the certificate says of its key.
-pub(super) struct Statement {
-    origin: Option<u8>,
-    capabilities: Option<u64>,
-}
-
-impl Statement {
-    /// Reads the extensions; each stands once at most.
-    ///
-    /// # Errors
-    /// `ATTESTATION-FORMAT`.
-    pub fn of(leaf: &Certificate) -> Result<Self> {
-        let origin = extension(leaf, ORIGIN)?.map(|[origin]| origin);
-        let capabilities = extension(leaf, CAPABILITIES)?.map(u64::from_be_bytes);
-        Ok(Statement { origin, capabilities })
+/// The level that a key's certificate proves, and in words what it says of the key.
+///
+/// # Errors
+/// `ATTESTATION-FORMAT` for extensions of another form, `ATTESTATION-ORIGIN` for a key that was not
+/// born in the device, `ATTESTATION-USAGE` for one that may do more than it should.
+pub(super) fn judge(leaf: &Certificate, purpose: Purpose) -> Result<(AttestationLevel, String)> {
+    let origin = extension(leaf, ORIGIN)?;
+    let capabilities = extension(leaf, CAPABILITIES)?.map(u64::from_be_bytes);
+    let Some([origin]) = origin else {
+        let what = "witnessed only: the certificate does not say where the key was made";
+        return Ok((AttestationLevel::Witnessed, what.into()));
+    };
+    if origin != GENERATED {
+        let found = format!("origin {origin:#04x}: imported, or carried here under a wrap");
+        let expected = "origin 0x01: generated on this device";
+        return Err(attestation_error(Rule::AttestationOrigin, found, expected));
     }
-
-    /// The level that the statement proves, and in words what it says.
-    ///
-    /// # Errors
-    /// `ATTESTATION-ORIGIN` for a key that was not born in the device, `ATTESTATION-USAGE` for one
-    /// that may do more than it should.
-    pub fn judge(&self, purpose: Purpose) -> Result<(AttestationLevel, String)> {
-        let Some(origin) = self.origin else {
-            let what = "witnessed only: the certificate does not say where the key was made";
-            return Ok((AttestationLevel::Witnessed, what.into()));
-        };
-        if origin != GENERATED {
-            let found = format!("origin {origin:#04x}: imported, or carried here under a wrap");
-            let expected = "origin 0x01: generated on this device";
-            return Err(attestation_error(Rule::AttestationOrigin, found, expected));
+    let Some(capabilities) = capabilities else {
+        let what = "origin attested: made inside the device; the certificate does not say what the key may do";
+        return Ok((AttestationLevel::Origin, what.into()));
+    };
+    let allowed = match purpose {
+        Purpose::Kek => 0,
+        Purpose::Target(usage) => {
+            (if usage.sign { SIGN } else { 0 }) | (if usage.decrypt { DECRYPT } else { 0 })
         }
-        let Some(capabilities) = self.capabilities else {
-            let what = "origin attested: made inside the device; the certificate does not say what the key may do";
-            return Ok((AttestationLevel::Origin, what.into()));
-        };
-        let allowed = match purpose {
-            Purpose::Kek => 0,
-            Purpose::Target(usage) => {
-                (if usage.sign { SIGN } else { 0 }) | (if usage.decrypt { DECRYPT } else { 0 })
-            }
-        };
-        // What else a key may do is no way out for it, but no part of its plan either.
-        let surplus = capabilities & !allowed & (SIGN | DECRYPT | EXPORTABLE | OTHERS);
-        if surplus != 0 {
-            let found =
-                format!("capabilities {capabilities:#x}, of which {surplus:#x} should not be");
-            let expected = "a key that cannot leave its device, and does what the plan says";
-            return Err(attestation_error(Rule::AttestationUsage, found, expected));
-        }
-        let what = format!(
-            "origin and usage attested: made inside the device, cannot leave it, capabilities {capabilities:#x}"
-        );
-        Ok((AttestationLevel::OriginAndUsage, what))
+    };
+    // What else a key may do is no way out for it, but no part of its plan either.
+    let surplus = capabilities & !allowed & (SIGN | DECRYPT | EXPORTABLE | OTHERS);
+    if surplus != 0 {
+        let found = format!("capabilities {capabilities:#x}, of which {surplus:#x} should not be");
+        let expected = "a key that cannot leave its device, and does what the plan says";
+        return Err(attestation_error(Rule::AttestationUsage, found, expected));
     }
+    let what = format!(
+        "origin and usage attested: made inside the device, cannot leave it, capabilities {capabilities:#x}"
+    );
+    Ok((AttestationLevel::OriginAndUsage, what))
 }
 
 /// The bytes of an extension that is a BIT STRING of whole bytes.

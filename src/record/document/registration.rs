@@ -101,7 +101,7 @@ impl Received<Registration> {
     pub fn verify(&self, plan: &Plan, keys: &KeySet) -> Result<Vec<NodeEvidence>> {
         let body = self.body();
         let brief = Brief::of(plan, keys, self.document.header.attempt)?;
-        let told = EvidenceContext { plan, keys, brief_hash: brief.hash()?, brief: &brief };
+        let told = EvidenceContext { plan, keys, brief: &brief };
         let proven = ClaimedState {
             activated: body.activated.parse().map_err(Error::defect)?,
             activation: body.activation,

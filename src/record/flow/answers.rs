@@ -3,7 +3,7 @@
 use crate::flow::Made;
 use crate::log::KekRecord;
 use crate::{
-    Error, Hash, Head, Kind, PackageId, Phase, Result, Rule, Side, Stage, State, Step,
+    Error, Hash, Head, Id, Kind, PackageId, Phase, Result, Rule, Side, Stage, State, Step,
     TransferRoute,
 };
 
@@ -94,6 +94,12 @@ impl State {
     /// Whether a step was begun more than once in this attempt: the first time it was cut off.
     pub fn begun_again(&self, step: Option<Step>) -> bool {
         step.and_then(|step| self.begun.get(&step)).is_some_and(|count| *count > 1)
+    }
+
+    /// The custodians who were dealt a share and have not confirmed it.
+    pub fn unconfirmed(&self) -> impl Iterator<Item = &Id> {
+        let dealt = self.shares.iter().map(|share| &share.custodian);
+        dealt.filter(|id| !self.confirmed.contains(*id))
     }
 
     /// The document that waits for its officers' signatures.

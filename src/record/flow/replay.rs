@@ -1,4 +1,4 @@
-//! A log on its way to a state, for its own side and for whoever verifies it.
+//! What a log is as a whole: it begins with `init`, and is of its plan.
 
 use crate::{
     Entry, Error, Event, Hash, Originals, PLAN_FILE, Phase, Plan, Program, Result, Rule, Side,
@@ -9,47 +9,25 @@ use crate::{
 pub const FOREIGN_LOG: &str =
     "the log was not written by Keyferry: stop, and ask that side for an explanation";
 
-/// A log on its way to a state.
-pub struct Replay {
-    /// The state so far.
-    pub state: State,
-    plan: Option<Hash>,
-    /// The closing of the trial that `init` was shown.
-    trial: Option<Hash>,
-}
-
-impl Replay {
-    /// Before the first entry.
-    pub fn new(side: Side) -> Self {
-        Replay { state: State::new(side), plan: None, trial: None }
-    }
-
-    /// Takes the next entry; the first is `init`, and only the first.
-    ///
-    /// # Errors
-    /// `LOG-EVENT`.
-    pub fn take(&mut self, entry: &Entry) -> Result<()> {
+impl State {
+    /// Whether the entry is `init`, of this side, where the log begins, and only there.
+    pub(super) fn begins(&self, entry: &Entry) -> Result<()> {
         match (&entry.event, self.plan) {
-            (Event::Init { side, plan, trial, .. }, None) if *side == self.state.side => {
-                self.plan = Some(*plan);
-                self.trial = *trial;
-            }
-            (Event::Init { side, .. }, None) => {
-                let (own, other) = (self.state.side, Program::of(*side));
-                return Err(Rule::LogEvent.refuse(
+            (Event::Init { side, .. }, None) if *side != self.side => {
+                let (own, other) = (self.side, Program::of(*side));
+                Err(Rule::LogEvent.refuse(
                     format!("this is the {side}'s folder"),
                     format!("the {own}'s folder, for the {own}'s program"),
                     format!(
                         "run `{}` here; or name the {own}'s folder with --dir",
                         other.line("status")
                     ),
-                ));
+                ))
             }
-            (Event::Init { .. }, Some(_)) => return Err(wrong(entry, "a second init".into())),
-            (_, None) => return Err(wrong(entry, "an entry before init".into())),
-            _ => {}
+            (Event::Init { .. }, Some(_)) => Err(wrong(entry, "a second init")),
+            (Event::Init { .. }, None) | (_, Some(_)) => Ok(()),
+            (_, None) => Err(wrong(entry, "an entry before init")),
         }
-        self.state.apply(entry)
     }
 
     /// Whether the log is of this plan, and has the step that only some plans have.
@@ -66,17 +44,16 @@ impl Replay {
             format!("the agreed one, {agreed}"),
             "put the agreed plan back, byte for byte; a change needs a new ceremony",
         )?;
-        let state = &self.state;
         Rule::LogEvent.ensure(
-            state.way == plan.way,
-            format!("a log of keys that are {}", state.way),
+            self.way == plan.way,
+            format!("a log of keys that are {}", self.way),
             format!("keys that are {}, as the plan says", plan.way),
             FOREIGN_LOG,
         )?;
         self.check_trial(plan)?;
         self.check_source(plan)?;
-        let made = state.side == Side::Tenant && !state.keys.is_empty();
-        match made && plan.trusted_only() && state.kek.is_none() {
+        let made = self.side == Side::Tenant && !self.keys.is_empty();
+        match made && plan.trusted_only() && self.kek.is_none() {
             true => Err(untrusted("a log with keys create and without kek trust")),
             false => Ok(()),
         }
@@ -84,10 +61,9 @@ impl Replay {
 
     /// The tenant's originals went where the plan destroys them, and only there.
     fn check_source(&self, plan: &Plan) -> Result<()> {
-        let state = &self.state;
-        let carried = state.side == Side::Tenant && state.way == TransferRoute::Carried;
-        let ended = carried && state.aborted.is_none() && state.phase == Phase::Closed;
-        let (gone, wanted) = (state.source_destroyed, plan.source == Originals::Destroy);
+        let carried = self.side == Side::Tenant && self.way == TransferRoute::Carried;
+        let ended = carried && self.aborted.is_none() && self.phase == Phase::Closed;
+        let (gone, wanted) = (self.source_destroyed, plan.source == Originals::Destroy);
         Rule::SourceLeft.ensure(
             gone == wanted || (wanted && !ended),
             format!("a log in which the originals are destroyed: {gone}"),
@@ -98,11 +74,11 @@ impl Replay {
 
     fn check_trial(&self, plan: &Plan) -> Result<()> {
         let named = plan.trial_before();
-        if plan.trial == Trial::This && self.state.has_begun(Step::Primary) {
+        if plan.trial == Trial::This && self.has_begun(Step::Primary) {
             return Err(past_trial("a log of a trial with primary"));
         }
         // The tenant may begin without it.
-        let begins = self.trial.is_none() && self.state.side == Side::Tenant;
+        let begins = self.trial.is_none() && self.side == Side::Tenant;
         let said = |closing: Option<Hash>| match closing {
             Some(closing) => format!("the trial with the closing {closing}"),
             None => "no trial".to_owned(),
@@ -136,7 +112,7 @@ pub fn past_trial(found: &str) -> Error {
     )
 }
 
-fn wrong(entry: &Entry, found: String) -> Error {
+fn wrong(entry: &Entry, found: &str) -> Error {
     Rule::LogEvent.refuse(
         format!("entry {}: {found}", entry.head.seq),
         "one init, first, of this side",

@@ -58,6 +58,10 @@ pub struct Opened {
 pub struct State {
     /// Whose log it is.
     pub side: Side,
+    /// SHA-256 of its plan, once there is `init`.
+    pub(super) plan: Option<Hash>,
+    /// The closing of the trial that `init` was shown.
+    pub(super) trial: Option<Hash>,
     /// How keys come to where they are used, as `init` said.
     pub way: TransferRoute,
     /// How far it has come.
@@ -119,10 +123,12 @@ pub struct State {
 }
 
 impl State {
-    /// The state after `init`.
+    /// The state before the first entry.
     pub fn new(side: Side) -> Self {
         State {
             side,
+            plan: None,
+            trial: None,
             way: TransferRoute::default(),
             phase: Phase::Planned,
             phase_entry: GENESIS,
@@ -203,11 +209,12 @@ impl State {
         format!("`{line}` shows the next step, who takes it, and the exact command")
     }
 
-    /// Takes one entry of the log.
+    /// Takes the next entry of the log; the first is `init`, and only the first.
     ///
     /// # Errors
     /// `LOG-EVENT` where the entry can't follow.
     pub fn apply(&mut self, entry: &Entry) -> Result<()> {
+        self.begins(entry)?;
         let wrong = |found: String| {
             Rule::LogEvent.refuse(
                 format!("entry {}: {found}", entry.head.seq),
@@ -244,8 +251,8 @@ impl State {
         let approved = gate.and_then(|gate| self.approvals.get(&gate));
         self.nodes.take(entry, approved.map(|approval| approval.subject));
         match event {
-            Event::Init { way, .. } => {
-                self.way = *way;
+            Event::Init { way, plan, trial, .. } => {
+                (self.way, self.plan, self.trial) = (*way, Some(*plan), *trial);
                 self.phase_entry = entry.head;
             }
             Event::Intent { step, attempt } => {
@@ -270,6 +277,7 @@ impl State {
             Event::SourceDestroy(_) => self.source_destroyed = true,
             Event::Close { .. } => self.closes += 1,
             Event::KeysCreate { keys, .. }
+            | Event::KeysCheck { keys, .. }
             | Event::Import { keys, .. }
             | Event::ImportPlain(PlainImported { keys, .. }) => self.keys = keys.clone(),
             Event::CloudExport(_) => self.cloud_exports += 1,
@@ -278,18 +286,7 @@ impl State {
                 self.offered = Some(*fingerprint);
                 self.approvals.clear();
             }
-            Event::KeysCheck { attempt, package_id, keys, .. } => {
-                self.seen_attempt = *attempt;
-                self.package_id = Some(*package_id);
-                self.keys = keys.clone();
-            }
-            Event::Answer { attempt, package_id, .. } => {
-                self.seen_attempt = *attempt;
-                self.package_id = Some(*package_id);
-            }
-            Event::PackageCheck { attempt, package_id, .. } => {
-                self.seen_attempt = *attempt;
-                self.package_id = Some(*package_id);
+            Event::PackageCheck { .. } => {
                 // Who opened an older package's seal, or signed for it, has not opened or signed
                 // for this one's.
                 self.quorum = None;
@@ -324,6 +321,13 @@ impl State {
             && let Some(hash) = self.taken.insert(kind, hash)
         {
             self.leave(kind, hash, self.seen_attempt);
+        }
+        if let Event::KeysCheck { attempt, package_id, .. }
+        | Event::Answer { attempt, package_id, .. }
+        | Event::PackageCheck { attempt, package_id, .. } = event
+        {
+            self.seen_attempt = *attempt;
+            self.package_id = Some(*package_id);
         }
     }
 

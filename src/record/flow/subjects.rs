@@ -333,9 +333,7 @@ impl Abort {
 impl Unconfirmed {
     /// The custodians of a tenant's state who have not confirmed.
     pub fn of(state: &State, package: Hash) -> Self {
-        let dealt = state.shares.iter().map(|share| &share.custodian);
-        let missing = dealt.filter(|id| !state.confirmed.contains(id));
-        Unconfirmed { package, custodians: missing.cloned().collect() }
+        Unconfirmed { package, custodians: state.unconfirmed().cloned().collect() }
     }
 }
 

@@ -165,8 +165,6 @@ pub struct EvidenceContext<'a> {
     pub keys: &'a KeySet,
     /// What the nodes were told.
     pub brief: &'a Brief,
-    /// SHA-256 of it.
-    pub brief_hash: Hash,
 }
 
 impl Statement {
@@ -274,12 +272,12 @@ impl NodeEvidence {
     /// `EVIDENCE-…` and `PROOF-…` rules, each naming node and stage.
     pub fn verify(&self, told: &EvidenceContext) -> Result<()> {
         self.signed(told)?;
-        let said = &self.statement;
-        let told_so = said.brief == told.brief_hash
+        let (said, brief) = (&self.statement, told.brief.hash()?);
+        let told_so = said.brief == brief
             && said.plan_hash == told.plan.hash()
             && said.ceremony == told.plan.ceremony;
         let found = format!("made for the registration {}", said.brief);
-        said.ensure(told_so, Rule::EvidenceStage, &found, told.brief_hash.to_string())?;
+        said.ensure(told_so, Rule::EvidenceStage, &found, brief.to_string())?;
         let nodes = &told.brief.nodes;
         let known = nodes.contains(&said.node);
         said.ensure(known, Rule::EvidenceNode, "no node of the plan", list(nodes))?;

@@ -12,7 +12,7 @@ use crate::probe::Probe;
 use crate::service::local::Registry;
 use crate::service::metadata::{Certificate, Metadata};
 use crate::service::{Brief, NodeEvidence, Order};
-use crate::show::plan::content;
+use crate::show::plan::facts;
 use crate::show::{ShownFile, Tree};
 use crate::signature::{self, SignatureFile};
 use crate::{FORMAT, Hash, Id, Kind, Mode, Plan, Result, Side, escape, quote, spki};
@@ -193,13 +193,5 @@ pub fn signature(source: &ShownFile) -> Result<Explanation> {
 /// A plan. It holds the keys of everybody and so is the one file that says who may sign it.
 pub fn plan(source: &ShownFile) -> Result<Explanation> {
     let plan = Plan::parse(source.bytes.clone())?;
-    let officers = [Side::Tenant, Side::Hoster].map(|side| &plan.party(side).officers);
-    let facts = json!({
-        "ceremony": plan.ceremony.as_str(),
-        "mode": plan.mode,
-        "plan_hash": plan.hash(),
-        "content": content(&plan),
-        "officers": officers.into_iter().flatten().map(|one| one.id.as_str()).collect::<Vec<_>>(),
-    });
-    Ok(("plan".into(), facts.into()))
+    Ok(("plan".into(), facts(&plan).into()))
 }

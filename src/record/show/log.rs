@@ -5,10 +5,9 @@ use std::io::Write;
 
 use serde_json::json;
 
-use crate::flow::replay::Replay;
 use crate::log::{self, GENESIS};
 use crate::show::{Sentences, ShownFile, sentence, write};
-use crate::{Entry, Event, Head, Result, Rule, Side};
+use crate::{Entry, Event, Head, Result, Rule, Side, State};
 
 /// Whether a file is a log: its first line is an entry, and nothing comes before it.
 pub fn begins(start: &ShownFile) -> bool {
@@ -31,12 +30,12 @@ pub fn show(source: &ShownFile, texts: &Sentences, out: &mut dyn Write) -> Resul
         let rule = error.rule().map_or("unreadable", Rule::name);
         write(out, texts, &texts.page("log.broken", json!({ "rule": rule })))?;
     }
-    let (replay, head) = told?;
+    let (state, head) = told?;
     let facts = json!({
-        "side": replay.state.side,
+        "side": state.side,
         "entries": head.seq,
-        "phase": replay.state.phase.name(),
-        "attempt": replay.state.attempt,
+        "phase": state.phase.name(),
+        "attempt": state.attempt,
         "head": head.hash.to_string(),
         "hash": source.hash().to_string(),
         "kind": "log",
@@ -46,16 +45,15 @@ pub fn show(source: &ShownFile, texts: &Sentences, out: &mut dyn Write) -> Resul
 }
 
 /// Tells every entry; what they amount to.
-fn tell(source: &ShownFile, texts: &Sentences, out: &mut dyn Write) -> Result<(Replay, Head)> {
-    let mut replay: Option<Replay> = None;
+fn tell(source: &ShownFile, texts: &Sentences, out: &mut dyn Write) -> Result<(State, Head)> {
+    let mut state: Option<State> = None;
     let end = log::read(&source.bytes, &source.shown(), |entry| {
-        let replay = replay.get_or_insert_with(|| Replay::new(side_of(&entry)));
-        replay.take(&entry)?;
+        state.get_or_insert_with(|| State::new(side_of(&entry))).apply(&entry)?;
         let told = sentence(&entry.event, texts)?;
         let line = format!("{:>6}  {}  {}", entry.head.seq, entry.time, texts.one_line(&told));
         writeln!(out, "{line}").map_err(super::unwritten_error)
     })?;
-    let Some(replay) = replay.filter(|_| end.torn.is_empty()) else {
+    let Some(state) = state.filter(|_| end.torn.is_empty()) else {
         let line = end.head.seq + 1;
         return Err(Rule::LogFormat.refuse(
             format!("{}, line {line}: no line, or one without an end", source.shown()),
@@ -63,11 +61,10 @@ fn tell(source: &ShownFile, texts: &Sentences, out: &mut dyn Write) -> Result<(R
             "copy it again; on its own machine the next command mends it",
         ));
     };
-    Ok((replay, end.head))
+    Ok((state, end.head))
 }
 
-/// The side whose log begins with this entry; one that does not begin a log is refused by either's
-/// replay.
+/// The side whose log begins with this entry; one that does not begin a log is refused by either.
 fn side_of(entry: &Entry) -> Side {
     match entry.event {
         Event::Init { side, .. } => side,

@@ -1,126 +1,68 @@
-//! What a plan says, in plain words.
+//! What a plan says, as its page and `plan check` tell it.
 
-use std::fmt::Display;
+use serde_json::{Value, json};
 
 use crate::plan::{Custodian, Party, Person, Waiver, Witness};
-use crate::{
-    Deployment, KeyPlan, OaepHash, Plan, ServicePlan, Side, TransferRoute, Trial, escape, list,
-};
-
-/// Lines, each with a label.
-struct Lines(Vec<String>);
-
-impl Lines {
-    fn add<T: Display>(&mut self, label: &str, texts: impl IntoIterator<Item = T>) {
-        self.0.extend(texts.into_iter().map(|text| format!("{label:<12}{text}")));
-    }
-}
+use crate::show::Sentences;
+use crate::{KeyPlan, Plan, ServicePlan, Side, TransferRoute, Trial};
 
 /// What a plan says, who signed it set aside.
-pub fn content(plan: &Plan) -> Vec<String> {
-    let mut lines = Lines(Vec::new());
-    lines.add("mode:", [plan.mode]);
-    lines.add("supersedes:", plan.supersedes);
-    for side in Side::ALL {
-        party(&mut lines, side, plan.party(side));
-    }
-    let witness = |one: &Witness| {
-        let paper = if one.person.is_some() { "" } else { ", signs on paper" };
-        format!("{}, {}{paper}", one.id, escape(&one.name))
-    };
-    lines.add("witness:", plan.witnesses.iter().map(witness));
-    quorum(&mut lines, plan);
-    transfer(&mut lines, plan);
-    let software = plan.software.iter();
-    lines.add("software:", software.map(|(file, hash)| format!("{} {hash}", escape(file))));
-    for Waiver { rule, reason } in &plan.waivers {
-        lines.add("waived:", [format!("{}: {}", rule.name(), rule.text())]);
-        lines.add("", [format!("because: {}", escape(reason))]);
-    }
-    lines.add("waived:", plan.waivers.is_empty().then_some("nothing"));
-    lines.0
+pub fn content(plan: &Plan, texts: &Sentences) -> Vec<String> {
+    let lines = texts.page("part.plan-content", facts(plan));
+    lines.iter().map(|line| texts.one_line(line.strip_prefix("  ").unwrap_or(line))).collect()
 }
 
-fn party(lines: &mut Lines, side: Side, Party { name, approvals, officers, hsm }: &Party) {
-    let approve = format!("{approvals} of {} officers approve", officers.len());
-    lines.add(&format!("{side}:"), [format!("{}; {approve}", escape(name))]);
-    let officer = |Person { id, name, openssh, .. }: &Person| {
-        let algorithm = openssh.split(' ').next().unwrap_or(openssh);
-        format!("{id}, {} ({algorithm})", escape(name))
-    };
-    lines.add("  officer", officers.iter().map(officer));
-    lines.add("  HSM", hsm.iter().map(|hsm| escape(&hsm.to_string())));
-    let network = hsm.iter().filter_map(|hsm| hsm.network.as_ref());
-    lines
-        .add("  network", network.map(|one| format!("{} to {}", escape(&one.interface), one.peer)));
-}
-
-fn quorum(lines: &mut Lines, plan: &Plan) {
-    if plan.way != TransferRoute::Carried {
-        return lines.add("quorum:", ["none: nothing is sealed"]);
-    }
-    let (threshold, custodians) = (plan.quorum.threshold, &plan.quorum.custodians);
-    let all = custodians.len();
-    lines.add("quorum:", [format!("{threshold} of {all} custodians open the seal")]);
-    let custodian = |Custodian { id, name, recipients }: &Custodian| {
-        let deputies = match recipients.len() {
-            0 | 1 => String::new(),
-            all => format!(", {} deputy", all - 1),
-        };
-        format!("{id}, {}{deputies}", escape(name))
-    };
-    lines.add("  custodian", custodians.iter().map(custodian));
-}
-
-fn transfer(lines: &mut Lines, plan: &Plan) {
-    let transfer = &plan.transfer;
-    let oaep = match transfer.oaep_hash {
-        OaepHash::Sha256 => "SHA-256",
-        OaepHash::Sha1 => "SHA-1",
-    };
-    let (mechanism, bits) = (transfer.mechanism, transfer.kek_bits);
-    let wrapped = format!("{mechanism}, OAEP with {oaep}, KEK of {bits} bits");
-    let how = match plan.way {
-        TransferRoute::Carried => format!("keys of the tenant, {wrapped}"),
-        TransferRoute::Born => {
-            format!("keys born in the hoster's HSM, challenges with OAEP {oaep}")
+/// The fields of its texts.
+pub(super) fn facts(plan: &Plan) -> Value {
+    let Plan { ceremony, mode, supersedes, transfer, quorum, .. } = plan;
+    let carried = plan.way == TransferRoute::Carried;
+    let hgs = match &plan.target {
+        ServicePlan::Hgs { ksp, deployment, soak_hours, .. } => {
+            json!({ "ksp": ksp, "deployment": deployment, "soak_hours": soak_hours })
         }
-        TransferRoute::Brought => format!("keys that another tool brings, {wrapped}"),
-        TransferRoute::Cloud => format!("keys of the tenant for {}, {wrapped}", plan.target.kind()),
+        ServicePlan::Local { .. } | ServicePlan::Cloud(_) => Value::Null,
     };
-    lines.add("transfer:", [format!("{how}, evidence {}", transfer.evidence)]);
-    let key = |KeyPlan { label, role, key_type, usage, subject, .. }: &KeyPlan| {
-        let uses = [(usage.sign, "sign"), (usage.decrypt, "decrypt")];
-        let uses: Vec<&str> = uses.iter().filter(|(may, _)| *may).map(|(_, what)| *what).collect();
-        format!("{label}: {role}, {key_type}, may {}, {}", uses.join(" and "), escape(subject))
-    };
-    lines.add("  key", plan.keys.iter().map(key));
-    target(lines, plan);
-    lines.add("places:", [list(plan.places())]);
-    lines.add("originals:", [plan.source]);
-}
-
-fn target(lines: &mut Lines, plan: &Plan) {
-    lines.add("target:", [plan.target.kind()]);
-    if let ServicePlan::Hgs { ksp, deployment, soak_hours, .. } = &plan.target {
-        let deployment = match deployment {
-            Deployment::New => "new: the cluster has no keys yet",
-            Deployment::Added => "added: the cluster's other keys stay as they are",
-            Deployment::Rotation => "rotation: the cluster has former primary keys",
-        };
-        lines.add("  KSP", [escape(ksp)]);
-        lines.add("  cluster", [deployment]);
-        let soak = "hours after `primary` each node proves itself once more";
-        lines.add("  soak", [format!("{soak_hours} {soak}")]);
-    }
     let trial = match plan.trial {
-        Trial::None => return,
-        Trial::This => {
-            "this is one: it stops before activation, and `abort` on both sides ends it".into()
-        }
-        Trial::After(closing) => {
-            format!("the one with the closing {closing}; the hoster begins only with its record")
-        }
+        Trial::None => Value::Null,
+        Trial::This => json!("this"),
+        Trial::After(closing) => json!(closing),
     };
-    lines.add("trial:", [trial]);
+    let officers = Side::ALL.into_iter().flat_map(|side| &plan.party(side).officers);
+    let witness = |Witness { id, name, person }: &Witness| json!({ "id": id, "name": name, "on_paper": person.is_none().then_some(true) });
+    let custodian = |Custodian { id, name, recipients }: &Custodian| {
+        let deputies = recipients.len().checked_sub(1).filter(|deputies| *deputies > 0);
+        json!({ "id": id, "name": name, "deputies": deputies })
+    };
+    let key = |KeyPlan { label, role, key_type, usage, subject, .. }: &KeyPlan| {
+        let uses = [usage.sign.then_some("sign"), usage.decrypt.then_some("decrypt")];
+        let (kind, uses) = (key_type.to_string(), uses.iter().flatten().collect::<Vec<_>>());
+        json!({ "label": label, "role": role, "type": kind, "uses": uses, "subject": subject })
+    };
+    let waiver = |Waiver { rule, reason }: &Waiver| json!({ "rule": rule, "text": rule.text(), "reason": reason });
+    let software = plan.software.iter().map(|(file, hash)| json!({ "file": file, "hash": hash }));
+    let custodians: Vec<Value> = quorum.custodians.iter().map(custodian).collect();
+    json!({
+        "ceremony": ceremony, "mode": mode, "plan_hash": plan.hash(), "supersedes": supersedes,
+        "officers": officers.map(|one| &one.id).collect::<Vec<_>>(),
+        "tenant": party(&plan.tenant), "hoster": party(&plan.hoster),
+        "witnesses": plan.witnesses.iter().map(witness).collect::<Vec<_>>(),
+        "quorum": carried.then(|| json!({ "threshold": quorum.threshold, "custodians": custodians })),
+        "way": plan.way, "mechanism": transfer.mechanism, "oaep_hash": transfer.oaep_hash,
+        "kek_bits": transfer.kek_bits, "evidence": transfer.evidence, "target": plan.target.kind(),
+        "keys": plan.keys.iter().map(key).collect::<Vec<_>>(), "hgs": hgs, "trial": trial,
+        "places": plan.places(), "originals": plan.source,
+        "software": software.collect::<Vec<_>>(),
+        "waivers": plan.waivers.iter().map(waiver).collect::<Vec<_>>(),
+    })
+}
+
+fn party(Party { name, approvals, officers, hsm }: &Party) -> Value {
+    let officer = |Person { id, name, openssh, .. }: &Person| json!({ "id": id, "name": name, "algorithm": openssh.split(' ').next() });
+    let network = hsm.as_ref().and_then(|hsm| hsm.network.as_ref());
+    json!({
+        "name": name, "approvals": approvals,
+        "officers": officers.iter().map(officer).collect::<Vec<_>>(),
+        "hsm": hsm.as_ref().map(|hsm| hsm.to_string()),
+        "network": network.map(|one| json!({ "interface": one.interface, "peer": one.peer })),
+    })
 }

@@ -291,12 +291,12 @@ pub fn request_again(
     }
 }
 
-/// The refusal of a file that is no request of its gate.
-fn form_error(name: &str, error: &serde_json::Error) -> Error {
+/// The error of a file that is not of its form.
+pub(super) fn form_error(name: &str, error: &serde_json::Error) -> Error {
     Rule::DocumentFormat.refuse(
         format!("{name}: {}", escape(&error.to_string())),
-        "a request, with exactly the fields that its gate's subject has",
-        "copy it again from its side's folder",
+        "JSON with exactly the fields of its format",
+        "copy it again from where it was made; sign nothing that cannot be read",
     )
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::document::Header;
-use crate::flow::replay::{FOREIGN_LOG, Replay};
+use crate::flow::replay::FOREIGN_LOG;
 use crate::log::{self, GENESIS};
 use crate::{Entry, Event, Head, Id, Plan, Result, Rule, Side, State};
 
@@ -98,14 +98,14 @@ impl VerifiedLog {
     /// # Errors
     /// `LOG-EVENT`, `SIGNATURE-MISSING`, `PLAN-…`, `TARGET-WRAP-WITH-TRUSTED`, `TRIAL-ENDS`.
     pub fn of(plan: &Plan, side: Side, entries: Vec<Entry>) -> Result<Self> {
-        let mut replay = Replay::new(side);
+        let mut state = State::new(side);
         for entry in &entries {
-            replay.take(entry)?;
+            state.apply(entry)?;
             signers(plan, side, entry)?;
         }
-        replay.check_plan(plan)?;
+        state.check_plan(plan)?;
         let head = entries.last().map_or(GENESIS, |entry| entry.head);
-        Ok(VerifiedLog { state: replay.state, head, entries })
+        Ok(VerifiedLog { state, head, entries })
     }
 
     /// Every event, with its entry's number.

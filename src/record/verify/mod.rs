@@ -244,9 +244,9 @@ fn the_plan(evidence: &[Folder], elsewhere: Option<&Path>, verdict: &mut Verdict
         }
         plan = Some(found);
     }
-    plan.ok_or_else(|| Error::Usage {
-        what: "no plan: what is signed by whom can't be told without it".into(),
-        remedy: Program::Audit.line("verify FOLDER --plan PLAN").to_string(),
+    plan.ok_or_else(|| {
+        let remedy = Program::Audit.line("verify FOLDER --plan PLAN").to_string();
+        Error::usage("no plan: what is signed by whom can't be told without it", remedy)
     })
 }
 

@@ -8,7 +8,7 @@ use crate::document::Header;
 use crate::gate::Request;
 use crate::layout::ClosedHead;
 use crate::probe::Probe;
-use crate::verify::approvals::request_again;
+use crate::verify::approvals::{form_error, request_again};
 use crate::verify::counterpart::VerifiedLog;
 use crate::{FORMAT, Hash, Id, Plan, Result, Rule, Side, escape};
 
@@ -149,11 +149,5 @@ impl Basis<'_> {
 }
 
 fn read<T: DeserializeOwned>(bytes: &[u8], name: &str) -> Result<T> {
-    serde_json::from_slice(bytes).map_err(|error| {
-        Rule::DocumentFormat.refuse(
-            format!("{name}: {}", escape(&error.to_string())),
-            "JSON with exactly the fields of its format",
-            "copy it again from where it was made; sign nothing that cannot be read",
-        )
-    })
+    serde_json::from_slice(bytes).map_err(|error| form_error(name, &error))
 }
