@@ -287,9 +287,11 @@ pub fn nameless_left(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
         Ok(set) => set,
         // It must not keep anybody from ending the ceremony, nor go unsaid.
         Err(error) => {
-            let what =
-                "whether an unwrap that was cut off left a private key without CKA_ID is not known";
-            return Ok(vec![format!("{what}: {}", error.to_string().lines().next().unwrap_or(""))]);
+            let why = error.to_string();
+            let why = why.lines().next().unwrap_or_default();
+            return Ok(vec![format!(
+                "whether an unwrap that was cut off left a private key without CKA_ID is not known: {why}"
+            )]);
         }
     };
     nameless(hsm, set.keys.iter().map(|key| (&key.label, key.spki.0.as_slice())))
