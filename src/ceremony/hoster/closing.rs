@@ -279,12 +279,10 @@ pub fn nameless_left(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
         let left = |key: &&KeyPlan| key.spki.is_some_and(|spki| found.contains(&spki));
         return Ok(ceremony.plan.keys.iter().filter(left).map(|key| cut_off(&key.label)).collect());
     }
-    // Before it was begun, nothing was unwrapped.
-    if !state.has_begun(Step::Import) {
-        return Ok(Vec::new());
-    }
     let set = match ceremony.key_set() {
         Ok(set) => set,
+        // Before there is a package, nothing was unwrapped.
+        Err(_) if !state.taken.contains_key(&Kind::Package) => return Ok(Vec::new()),
         // It must not keep anybody from ending the ceremony, nor go unsaid.
         Err(error) => {
             let why = error.to_string();
