@@ -285,8 +285,7 @@ pub fn nameless_left(ceremony: &Ceremony, hsm: &Hsm) -> Result<Vec<String>> {
         Err(_) if !state.taken.contains_key(&Kind::Package) => return Ok(Vec::new()),
         // It must not keep anybody from ending the ceremony, nor go unsaid.
         Err(error) => {
-            let why = error.to_string();
-            let why = why.lines().next().unwrap_or_default();
+            let why = error.to_string().replace('\n', " ");
             return Ok(vec![format!(
                 "whether an unwrap that was cut off left a private key without CKA_ID is not known: {why}"
             )]);
