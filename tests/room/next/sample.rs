@@ -13,15 +13,15 @@ use crate::common::{programs, run};
 use record::encoding::Hash;
 
 /// Whose folder it is in the sample: as long as that of the test, so that lines break alike.
-const FOLDER: &str = "/home/ada/ceremonies";
+const FOLDER: &str = "/home/ada/ceremonies/demo";
 
 fn root() -> PathBuf {
     env!("CARGO_MANIFEST_DIR").into()
 }
 
-/// A folder for the rehearsal, its name as long as `FOLDER`.
+/// A folder in which the rehearsal lies as `work`, that name as long as `FOLDER`.
 pub fn folder() -> tempfile::TempDir {
-    let length = FOLDER.len() - "/tmp/ceremony-".len();
+    let length = FOLDER.len() - "/tmp/ceremony-".len() - "/work".len();
     tempfile::Builder::new().prefix("ceremony-").rand_bytes(length).tempdir_in("/tmp").unwrap()
 }
 
@@ -74,7 +74,7 @@ fn made(session: &str, work: &Path) -> BTreeMap<String, String> {
             files.insert(format!("{side}-{name}"), fs::read_to_string(&page).unwrap());
         }
     }
-    let path = work.parent().unwrap().to_str().unwrap();
+    let path = work.to_str().unwrap();
     // In a page, as its template writes it.
     let escaped = |path: &str| path.replace('/', "&#x2f;");
     let elsewhere =
